@@ -1,0 +1,41 @@
+"""Array libraries, found by the type of an array and loaded on first use.
+
+>>> import numpy as np
+>>> backend_of(np.zeros(3)).name
+'numpy'
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from passus.backend.base import Array as Array
+from passus.backend.base import Backend as Backend
+from passus.backend.numpy import NumPy
+from passus.errors import DTypeError
+
+__all__ = ["Array", "Backend", "backend_of", "is_array"]
+
+_numpy = NumPy()
+_loaded: tuple[Backend, ...] = (_numpy,)
+
+
+def is_array(x: object) -> bool:
+    """Whether ``x`` is an array of a known library.
+
+    >>> is_array([1.0, 2.0])
+    False
+    """
+    return any(backend.is_array(x) for backend in _loaded)
+
+
+def backend_of(*arrays: Any) -> Backend:
+    """The library of the first array among the arguments; NumPy where there is none.
+
+    Raises `DTypeError` for arrays of two libraries.
+    """
+    found = [backend for x in arrays for backend in _loaded if backend.is_array(x)]
+    if any(backend is not found[0] for backend in found):
+        names = " and ".join(dict.fromkeys(backend.name for backend in found))
+        raise DTypeError(f"arrays of {names} in one operation: move them to one device first")
+    return found[0] if found else _numpy

@@ -1,0 +1,109 @@
+"""Switches that hold for the current thread (or asyncio task) only.
+
+>>> with using_config("train", False):
+...     Config.train
+False
+>>> Config.train
+True
+"""
+
+from __future__ import annotations
+
+from contextlib import ContextDecorator
+from contextvars import ContextVar, Token
+from typing import Any
+
+from passus.errors import ArgumentError
+
+__all__ = ["Config", "no_grad", "test_mode", "using_config"]
+
+
+enable_backprop: ContextVar[bool] = ContextVar("enable_backprop", default=True)
+train: ContextVar[bool] = ContextVar("train", default=True)
+debug: ContextVar[bool] = ContextVar("debug", default=False)
+
+_switches: dict[str, ContextVar[bool]] = {switch.name: switch for switch in (enable_backprop, train, debug)}
+
+
+def _switch(name: str) -> ContextVar[bool]:
+    if name not in _switches:
+        raise ArgumentError(f"using_config: no switch is called {name!r}; there are {', '.join(_switches)}")
+    return _switches[name]
+
+
+class using_config(ContextDecorator):  # noqa: N801 - used like a function, as contextlib's own are
+    """Set one switch inside a ``with`` block or a decorated function, and put it back after.
+
+    The switches: ``enable_backprop`` (record the graph), ``train`` (dropout and batch normalisation behave as in
+    training), ``debug`` (notice arrays edited in place between forward and backward, and show in an error of the
+    backward pass where the forward pass was called; slower).
+
+    Raises `ArgumentError` for an unknown switch.
+
+    >>> @using_config("train", False)
+    ... def predict():
+    ...     return Config.train
+    >>> predict(), Config.train
+    (False, True)
+    """
+
+    def __init__(self, name: str, value: bool) -> None:
+        self._switch, self._value = _switch(name), bool(value)
+        self._tokens: list[Token[bool]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(self._switch.set(self._value))
+
+    def __exit__(self, *error: object) -> None:
+        self._switch.reset(self._tokens.pop())
+
+    def _recreate_cm(self) -> using_config:
+        # A decorated function may run in several threads at once: a fresh block for each call.
+        return using_config(self._switch.name, self._value)
+
+
+def no_grad() -> using_config:
+    """Record nothing inside: results have no graph behind them, and memory is freed at once.
+
+    >>> with no_grad():
+    ...     Config.enable_backprop
+    False
+    """
+    return using_config("enable_backprop", False)
+
+
+def test_mode() -> using_config:
+    """Let dropout and batch normalisation behave as in inference.
+
+    >>> with test_mode():
+    ...     Config.train
+    False
+    """
+    return using_config("train", False)
+
+
+test_mode.__test__ = False  # type: ignore[attr-defined]  # no test, whatever its name makes pytest think
+
+
+class _Config:
+    """The switches of the current context as attributes, to read and to set.
+
+    >>> Config.enable_backprop
+    True
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> bool:
+        if name not in _switches:
+            raise AttributeError(f"Config has no switch {name!r}; there are {', '.join(_switches)}")
+        return _switches[name].get()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        _switch(name).set(bool(value))
+
+    def __repr__(self) -> str:
+        return f"Config({', '.join(f'{name}={switch.get()}' for name, switch in _switches.items())})"
+
+
+Config = _Config()

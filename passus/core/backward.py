@@ -1,0 +1,170 @@
+"""The way back: from a result to the gradients of everything it was computed from.
+
+Functions are visited from the youngest to the oldest. A function is always younger than the functions that made its
+inputs, so by the time it is visited, all gradients of its outputs have arrived.
+"""
+
+from __future__ import annotations
+
+import operator
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array, is_array
+from passus.config import enable_backprop
+from passus.core.basic import add, astype, sum_to
+from passus.core.function import NUMPY, Function
+from passus.core.second_order import pull_recorded
+from passus.core.variable import Variable, constant
+from passus.errors import DTypeError, GraphError, ShapeError
+
+__all__ = ["backward"]
+
+
+def backward(self: Variable, retain_grad: bool = False, create_graph: bool = False) -> None:
+    """Compute the gradient of this Variable with respect to each leaf behind it, and add it to the leaf's ``grad``.
+
+    The seed is ``self.grad`` if it was set, else ones of the shape of the data. Leaves are the Variables that
+    no function made; the others keep their gradients only with ``retain_grad``. With ``create_graph`` the gradients
+    are themselves results of recorded functions and can be differentiated again.
+
+    Nothing is changed if an error is raised. Raises `GraphError` if there is nothing to differentiate, or if data
+    were edited since the forward pass; `SecondOrderError` for a second derivative through a rule that has none.
+
+    >>> import numpy as np
+    >>> x = Variable(np.array(2.0))
+    >>> y = x * x * x
+    >>> y.backward(create_graph=True)
+    >>> gx = x.grad
+    >>> x.cleargrad()
+    >>> gx.backward()
+    >>> print(gx, x.grad)
+    12.0 12.0
+    """
+    if not self.requires_grad or self._data.dtype.kind != "f":
+        raise GraphError(_why_constant(self))
+    seed = self._grad if self._grad is not None else constant(_ones(self._data))
+    token = enable_backprop.set(create_graph)
+    try:
+        if self.creator is None:
+            self._grad = seed
+        elif create_graph:
+            for x, gx in _walk(self, seed, retain_grad, create_graph):
+                x._grad = gx if x._grad is None or x.creator is not None else add(x._grad, gx)
+        else:
+            _hand_out(_walk(self, seed._data, retain_grad, create_graph), seed._data)
+    finally:
+        enable_backprop.reset(token)
+    if self.creator is not None and not retain_grad:
+        self._grad = None
+
+
+def _walk(end: Variable, seed: Any, retain_grad: bool, create_graph: bool) -> list[tuple[Variable, Any]]:
+    """The gradients of all leaves, and of the Variables between if they are retained."""
+    leaves: dict[int, list[Any]] = {}
+    between: list[tuple[Variable, Any]] = []
+    function: Any = end.creator
+    gys: list[Any] = [None] * len(function.outputs)
+    gys[end.index] = seed
+    waiting: dict[int, tuple[Function, list[Any]]] = {function.serial: (function, gys)}
+    order = [-function.serial]  # A heap of negated serials: the youngest function comes first.
+    total = add if create_graph else operator.add
+    while order:
+        function, gys = waiting.pop(-heappop(order))
+        if len(gys) > 1:
+            gys = _completed(function, gys)
+        if retain_grad:
+            between += [(y, gy) for y, gy in zip([output() for output in function.outputs], gys) if y is not None]
+        gxs = pull_recorded(function, gys) if create_graph else function.pulled(gys)
+        for x, gx in zip(function.inputs, gxs):
+            if gx is None or not isinstance(x, Variable) or not x.requires_grad:
+                continue
+            if type(gx) not in NUMPY and not create_graph:
+                gx = _unboxed(gx, function)
+            if gx.shape != x._data.shape or gx.dtype is not x._data.dtype:
+                gx = _fitted(gx, x, function, gys)
+            creator = x.creator
+            if creator is None:
+                held = leaves.get(id(x))
+                if held is None:
+                    leaves[id(x)] = [x, gx, False]
+                elif held[2]:  # The third gradient and those after it: the sum is ours alone, and can grow in place.
+                    held[1] += gx
+                else:
+                    held[1:] = total(held[1], gx), type(gx) is np.ndarray
+            elif creator.serial in waiting:
+                arrived = waiting[creator.serial][1]
+                arrived[x.index] = gx if arrived[x.index] is None else total(arrived[x.index], gx)
+            else:
+                arrived = [None] * len(creator.outputs)
+                arrived[x.index] = gx
+                waiting[creator.serial] = (creator, arrived)
+                heappush(order, -creator.serial)
+    return between + [(x, gx) for x, gx, _ in leaves.values()]
+
+
+def _ones(data: Array) -> Array:
+    return np.ones(data.shape, data.dtype) if data.shape else data.dtype.type(1)
+
+
+def _unboxed(gx: Any, function: Function) -> Array:
+    """The array of a gradient from a rule that computes with Variables of its own accord."""
+    gx = gx._data if isinstance(gx, Variable) else gx
+    if not (isinstance(gx, np.generic) or is_array(gx)):
+        raise DTypeError(
+            f"{type(function).__name__}.backward returned a {type(gx).__name__}; return an array for each input, or None "
+            "where there is no gradient"
+        )
+    return gx
+
+
+def _completed(function: Function, gys: list[Any]) -> list[Any]:
+    """Zeros for the outputs that nothing was computed from."""
+    return [
+        np.zeros(shape, dtype) if gy is None and dtype.kind == "f" else gy
+        for gy, (shape, dtype) in zip(gys, function.output_types)
+    ]
+
+
+def _fitted(gx: Any, x: Variable, function: Function, gys: list[Any]) -> Any:
+    """A gradient with the shape and dtype of its input: summed over the axes that broadcasting had stretched."""
+    if gx.shape != x.shape:
+        if all(gy is None or gx.shape != gy.shape for gy in gys):
+            raise ShapeError(
+                f"{type(function).__name__}.backward returned a gradient of shape {gx.shape} for an input of shape "
+                f"{x.shape}; they must be equal"
+            )
+        gx = sum_to(gx, x.shape)
+    return gx if gx.dtype == x.dtype else astype(gx, x.dtype)
+
+
+def _hand_out(found: list[tuple[Variable, Any]], seed: Any) -> None:
+    """Give each Variable a gradient array that is its own: not a view, nor one that another Variable holds."""
+    given = {id(seed)}
+    for x, gx in found:
+        if x._grad is not None and x.creator is None:
+            gx = x._grad._data + gx
+        if type(gx) is np.ndarray and (gx.base is not None or id(gx) in given):
+            gx = gx.copy()
+        given.add(id(gx))
+        x._grad = constant(gx)
+
+
+def _why_constant(y: Variable) -> str:
+    label = y._label()
+    if y._data is None:
+        return f"{label}.backward(): it holds no data"
+    if y.dtype.kind != "f":
+        return (
+            f"{label}.backward(): its data are {y.dtype}, and integers and booleans take no gradient; "
+            "start from floating-point numbers, such as np.array(3.0) or x.astype(np.float32)"
+        )
+    return (
+        f"{label}.backward(): there is no graph behind it. It was computed under no_grad(), or from arrays, integers or "
+        "frozen parameters only; or it is a gradient, and the pass that made it needed backward(create_graph=True)"
+    )
+
+
+Variable.backward = backward  # type: ignore[method-assign]

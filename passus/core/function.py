@@ -1,0 +1,329 @@
+"""A step of a computation: what it does forward, and how gradients go back through it.
+
+A subclass writes two methods. ``forward(*arrays)`` computes with arrays. ``backward(*gys)`` is given the gradient of
+the result with respect to each output and returns that with respect to each input:
+
+>>> import numpy as np
+>>> class Square(Function):
+...     def forward(self, x):
+...         return x**2
+...     def backward(self, gy):
+...         return 2 * self.input * gy
+>>> x = Variable(np.array(3.0))
+>>> y = Square()(x)
+>>> y.backward()
+>>> print(y, x.grad, y.creator.input is x)
+9.0 6.0 True
+"""
+
+from __future__ import annotations
+
+import copy
+import traceback
+import zlib
+from typing import Any, ClassVar
+from weakref import ref
+
+import numpy as np
+
+from passus.backend import backend_of, is_array
+from passus.config import debug, enable_backprop
+from passus.core.variable import Operand, Result, Variable, checked, clock
+from passus.errors import ArgumentError, DTypeError, GraphError, PassusError, ShapeError
+
+__all__ = ["Binary", "Function", "Unary"]
+
+
+new = object.__new__
+
+NUMPY = frozenset([np.ndarray, *(np.dtype(code).type for code in "?bhilqBHILQefdg")])
+"""What NumPy computes with and returns: arrays, and scalars where a result has no axes."""
+
+
+class Function:
+    """The base of every differentiable operation; calling it computes, and records it for the way back.
+
+    Given a Variable it returns Variables; given only arrays it returns arrays and records nothing, for an array is a
+    constant. Several outputs are returned as a tuple.
+
+    The rule ``backward`` is written once. In an ordinary backward pass it is given arrays, and under
+    ``create_graph=True`` Variables, so that it is recorded and can be differentiated again. `saved` reads inputs and
+    outputs in the same form, and so do attributes that hold the very array of an input or output. An array of
+    floating-point numbers kept on ``self`` that is neither, but does not depend on the inputs, is declared in
+    ``constants``; undeclared, it makes second derivatives through this function raise `SecondOrderError`.
+
+    A gradient that is None flows nowhere. One that has the shape of the output is summed to the shape of its
+    input where broadcasting had stretched it, and has its dtype changed where that differs.
+    """
+
+    constants: ClassVar[tuple[str, ...]] = ()
+    """Attributes that hold arrays of floating-point numbers which do not depend on the inputs."""
+
+    inputs: tuple[Any, ...] = ()
+    """What it was called with: Variables, and constants as they were given."""
+    outputs: tuple[ref[Variable], ...] = ()
+    """Weak references to its results: a graph is kept alive by its end, not by its beginning."""
+    serial: int = 0
+    """When it was recorded; a function is always younger than those that made its inputs. 0 if it was not."""
+    twice: bool = False
+    """Whether the backward pass under way is itself being recorded."""
+    xp: Any = np
+    """The module with the functions for the arrays at hand."""
+    output_types: list[tuple[tuple[int, ...], Any]]
+    """Of a function with several outputs: their shapes and dtypes, for those that are gone."""
+    evidence: tuple[list[Any], str] | None = None
+    """In debug mode: checksums of inputs and outputs, and where it was called."""
+
+    def forward(self, *xs: Any) -> Any:
+        """Compute the output array (or a tuple of them) from the input arrays."""
+        raise NotImplementedError(f"{type(self).__name__}.forward is not written yet")
+
+    def backward(self, *gys: Any) -> Any:
+        """Compute the gradient for each input from the gradients of the outputs."""
+        raise NotImplementedError(f"{type(self).__name__}.backward is not written yet")
+
+    def __call__(self, *inputs: Operand) -> Result:
+        boxed = recorded = False
+        xs: list[Any] = []
+        for x in inputs:
+            if isinstance(x, Variable):
+                boxed = True
+                if x.requires_grad:
+                    recorded = True
+                xs.append(x._data)
+            else:
+                xs.append(self.constant(x, inputs))
+        if type(xs[0]) not in NUMPY:
+            self.xp = backend_of(*xs).xp
+        if self.serial:
+            self._pass_on_record()
+        try:
+            ys = self.forward(*xs)
+        except (ValueError, TypeError, IndexError, AttributeError, np.linalg.LinAlgError) as error:
+            raise self._explained(error, xs) from error
+        recorded = recorded and enable_backprop.get()
+        if type(ys) is tuple:
+            result: Any = tuple([self._boxed(y, recorded) for y in ys])
+            self.output_types = [(y._data.shape, y._data.dtype) for y in result]
+            for index, y in enumerate(result):
+                y.index = index
+        else:
+            result = self._boxed(ys, recorded)
+        if recorded:
+            self.inputs = inputs
+            self.outputs = (ref(result),) if type(ys) is not tuple else tuple([ref(y) for y in result])
+            self.serial = next(clock)
+            if debug.get():
+                self.evidence = self._checksums(), "".join(traceback.format_stack(limit=12)[:-1])
+        if boxed:
+            return result
+        return tuple([y.data for y in result]) if type(ys) is tuple else result.data
+
+    def _boxed(self, y: Any, recorded: bool) -> Variable:
+        output = new(Variable)
+        output._data = y
+        if type(y) not in NUMPY:
+            self._check_output(y)
+        if recorded and y.dtype.kind == "f":
+            output.creator = self
+        else:
+            output.requires_grad = False
+        return output
+
+    def pulled(self, gys: list[Any]) -> tuple[Any, ...]:
+        """Call the rule; its results as a tuple, one for each input."""
+        if self.evidence is not None:
+            self._check_evidence()
+        try:
+            gxs = self.backward(*gys)
+        except Exception as error:
+            error.add_note(self._place())
+            raise
+        if type(gxs) is not tuple:
+            gxs = tuple(gxs) if isinstance(gxs, list) else (gxs,)
+        if len(gxs) != len(self.inputs):
+            raise GraphError(
+                f"{type(self).__name__}.backward returned {len(gxs)} gradients for {len(self.inputs)} inputs; "
+                "return one for each, None where there is none"
+            )
+        return gxs
+
+    def _pass_on_record(self) -> None:
+        """Called once more, an instance leaves its record to a copy, which takes its place in the older graph."""
+        older = copy.copy(self)
+        for output in self.outputs:
+            y = output()
+            if y is not None:
+                y.creator = older
+        self.inputs, self.outputs, self.serial, self.evidence = (), (), 0, None
+
+    @property
+    def generation(self) -> int:
+        """The highest generation among the inputs."""
+        return generation_of(self)
+
+    # What a rule may read.
+
+    @property
+    def input(self) -> Any:
+        """The input of a function that has one."""
+        return self.inputs[0]
+
+    @property
+    def output(self) -> Variable:
+        """The output of a function that has one. Raises `GraphError` if nothing refers to it any more."""
+        y = self.outputs[0]() if self.outputs else None
+        if y is None:
+            raise GraphError(f"{type(self).__name__}: its output is gone; keep a reference to what the call returned")
+        return y
+
+    @property
+    def needs(self) -> tuple[bool, ...]:
+        """For each input, whether anyone wants its gradient."""
+        return tuple([isinstance(x, Variable) and x.requires_grad for x in self.inputs])
+
+    def saved(self, x: Any) -> Any:
+        """An input or output in the form in which gradients are given now: an array, or a Variable to be recorded.
+
+        Raises `GraphError` if its data were edited after the forward pass: the gradient would be wrong.
+        """
+        if not isinstance(x, Variable):
+            return x
+        if x.edited > self.serial:
+            raise GraphError(
+                f"{type(self).__name__}.backward: the data of {x._label()} {x.shape} were edited after the forward "
+                "pass that used them, so the gradient would be wrong. Call backward() before editing, or run the "
+                "forward pass again"
+            )
+        return x if self.twice else x._data
+
+    # What happens to input that is no Variable, and to output that is no array.
+
+    def constant(self, x: Any, inputs: tuple[Any, ...]) -> Any:
+        """What ``forward`` is given for an input that is no Variable: an array, of the dtype that NumPy would choose."""
+        if isinstance(x, (int, float, np.generic)):
+            # A number takes the dtype of the arrays beside it: float32 stays float32.
+            number = x.item() if isinstance(x, np.generic) and len(inputs) > 1 else x
+            dtypes = [a.dtype for a in inputs if hasattr(a, "dtype") and not isinstance(a, np.generic)]
+            return np.asarray(number, dtype=np.result_type(*dtypes, number) if dtypes else None)
+        return checked(x, _spelled(self))
+
+    def _check_output(self, y: Any) -> None:
+        if isinstance(y, Variable) or not is_array(y):
+            raise DTypeError(f"{type(self).__name__}.forward returned a {type(y).__name__}; it must return an array")
+
+    # Errors that teach.
+
+    def _explained(self, error: Exception, xs: list[Any]) -> PassusError:
+        name = _spelled(self)
+        if any(x is None for x in xs):
+            return DTypeError(f"{name}: input {[x is None for x in xs].index(True)} holds no data yet (it is None)")
+        shapes = ", ".join(f"{x.dtype}{list(x.shape)}" if hasattr(x, "shape") else repr(x) for x in xs)
+        kind: type[PassusError] = DTypeError if isinstance(error, (TypeError, AttributeError)) else ArgumentError
+        if isinstance(error, ValueError) and not isinstance(error, np.linalg.LinAlgError):
+            kind = ShapeError
+        return kind(f"{name}({shapes}): {error}")
+
+    def _place(self) -> str:
+        called = f"; the forward pass was called here:\n{self.evidence[1]}" if self.evidence else ""
+        return f"in the backward pass of {_spelled(self)}{called}"
+
+    def _checksums(self) -> list[Any]:
+        boxes = [*self.inputs, *[output() for output in self.outputs]]
+        return [zlib.crc32(x._data.tobytes()) if isinstance(x, Variable) else None for x in boxes]
+
+    def _check_evidence(self) -> None:
+        """In debug mode: raise `GraphError` if an array was edited in place since the forward pass."""
+        if self.evidence is not None and any(
+            now is not None and now != then for now, then in zip(self._checksums(), self.evidence[0])
+        ):
+            raise GraphError(
+                f"{type(self).__name__}.backward: an array that its forward pass used was edited in place since, so "
+                f"the gradient would be wrong. The forward pass was called here:\n{self.evidence[1]}"
+            )
+
+
+class Unary(Function):
+    """A function of one array; its rule reads ``self.x`` and ``self.y``."""
+
+    @property
+    def x(self) -> Any:
+        """The input, in the form in which gradients are given now."""
+        x = self.inputs[0]
+        return self.saved(x) if self.twice or x.edited > self.serial else x._data
+
+    @property
+    def y(self) -> Any:
+        """The output, in the form in which gradients are given now."""
+        y = self.outputs[0]()
+        if y is None or self.twice or y.edited > self.serial:
+            return self.saved(self.output)
+        return y._data
+
+
+class Binary(Function):
+    """An elementwise function of two operands, with broadcasting; a rule for each operand.
+
+    ``grad0(gy)`` and ``grad1(gy)`` read ``self.x0``, ``self.x1`` and ``self.y``, and are called only if needed.
+    """
+
+    @property
+    def x0(self) -> Any:
+        """The first operand, in the form in which gradients are given now."""
+        return self.saved(self.inputs[0])
+
+    @property
+    def x1(self) -> Any:
+        """The second operand, in the form in which gradients are given now."""
+        return self.saved(self.inputs[1])
+
+    @property
+    def y(self) -> Any:
+        """The output, in the form in which gradients are given now."""
+        return self.saved(self.output)
+
+    def grad0(self, gy: Any) -> Any:
+        """The gradient for the first operand, of the shape of the output."""
+        raise NotImplementedError
+
+    def grad1(self, gy: Any) -> Any:
+        """The gradient for the second operand, of the shape of the output."""
+        raise NotImplementedError
+
+    def backward(self, gy: Any) -> Any:
+        x0, x1 = self.inputs
+        return (
+            self.grad0(gy) if isinstance(x0, Variable) and x0.requires_grad else None,
+            self.grad1(gy) if isinstance(x1, Variable) and x1.requires_grad else None,
+        )
+
+    def constant(self, x: Any, inputs: tuple[Any, ...]) -> Any:
+        """A number stays a Python number, which NumPy lets take the dtype of the array beside it."""
+        if isinstance(x, (int, float, np.generic)):
+            return x.item() if isinstance(x, np.generic) else x
+        return checked(x, _spelled(self))
+
+
+def _spelled(function: Function) -> str:
+    """The name of the public function: SoftmaxCrossEntropy is softmax_cross_entropy."""
+    name = type(function).__name__
+    starts = [i for i, c in enumerate(name) if i and c.isupper() and (name[i - 1].islower() or name[i - 1].isdigit())]
+    return "_".join(name[i:j].lower() for i, j in zip([0, *starts], [*starts, None]))
+
+
+def generation_of(function: Function) -> int:
+    """The length of the longest path from a leaf to the inputs of a function.
+
+    Only learners and drawings ask for it: the walk back goes by ``serial``, which costs nothing to know.
+    """
+    known: dict[Function, int] = {}
+    waiting = [function]
+    while waiting:
+        f = waiting[-1]
+        makers = {x.creator for x in f.inputs if isinstance(x, Variable) and x.creator is not None}
+        unknown = [maker for maker in makers if maker not in known]
+        if unknown:
+            waiting += unknown
+        else:
+            known[waiting.pop()] = max([known[maker] + 1 for maker in makers], default=0)
+    return known[function]

@@ -1,0 +1,77 @@
+"""NumPy's own functions on a Variable: ``np.exp(x)``, ``np.sum(x, axis=0)``, ``array @ x``.
+
+NumPy asks the Variable what to do (NEP 13 and NEP 18). Two tables answer: functions that have a differentiable
+counterpart, and functions whose answer has no gradient (comparisons, shapes, tests), which are given the arrays. All
+others raise: a gradient is never lost silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from passus.core.variable import Variable
+from passus.errors import DTypeError
+
+__all__ = ["differentiable", "without_gradient"]
+
+differentiable: dict[Any, Callable[..., Any]] = {}
+"""NumPy's function: ours."""
+
+without_gradient: set[Any] = set()
+"""NumPy's functions that are given the arrays, and whose results are arrays."""
+
+
+def array_ufunc(self: Variable, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
+    """Answer for a ufunc, such as ``np.add(array, x)``; with ``out=`` it is an edit of an array, as in ``x.data -= gx``."""
+    if method == "__call__":
+        if out is not None and not any(isinstance(target, Variable) for target in out):
+            ufunc(*_unboxed(inputs), out=out, **options)
+            return out[0] if len(out) == 1 else out
+        if out is None and not options and ufunc in differentiable:
+            return differentiable[ufunc](*inputs)
+        if ufunc in without_gradient and out is None:
+            return _as_arrays(ufunc(*_unboxed(inputs), **options))
+    name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+    given = sorted(options) + (["out"] if out is not None else [])
+    raise _no_rule(name, given if ufunc in differentiable and method == "__call__" else [])
+
+
+def array_function(self: Variable, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Answer for any other function of NumPy, such as ``np.concatenate([x, array])``."""
+    if func in without_gradient:
+        return _as_arrays(func(*_unboxed(args), **{name: _unboxed(value) for name, value in kwargs.items()}))
+    if func in differentiable:
+        try:
+            return differentiable[func](*args, **kwargs)
+        except TypeError as error:
+            if "unexpected keyword" not in str(error) and "positional argument" not in str(error):
+                raise
+            raise _no_rule(f"np.{func.__name__}", sorted(kwargs)) from error
+    raise _no_rule(f"np.{func.__name__}", [])
+
+
+def _no_rule(name: str, options: list[str]) -> DTypeError:
+    given = f" with {', '.join(options)}" if options else ""
+    return DTypeError(
+        f"{name}{given} has no differentiable rule for a Variable. Use the functions of passus.functions, or give it "
+        "the array, x.data, if no gradient is needed"
+    )
+
+
+def _unboxed(value: Any) -> Any:
+    if isinstance(value, Variable):
+        return value._data
+    if isinstance(value, (list, tuple)):
+        return type(value)([_unboxed(v) for v in value])
+    return value
+
+
+def _as_arrays(result: Any) -> Any:
+    return np.asarray(result) if isinstance(result, np.generic) else result
+
+
+Variable.__array_ufunc__ = array_ufunc  # type: ignore[method-assign]
+Variable.__array_function__ = array_function  # type: ignore[method-assign]

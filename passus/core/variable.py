@@ -1,0 +1,364 @@
+"""The box around an array: what it holds, and how it shows itself.
+
+A `Variable` remembers which `Function` made it (``creator``); following creators back from a result is what
+`backward` does. Operators and methods that are functions of their own (``x + y``, ``x.sum()``) are bound in one
+table, `passus.functions.binding`; they are listed below for readers and type checkers.
+"""
+
+from __future__ import annotations
+
+import itertools
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from passus.backend import Array, is_array
+from passus.errors import DTypeError, GraphError, SecondOrderError, ShapeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from passus.core.function import Function
+
+__all__ = ["Operand", "Parameter", "Result", "Variable", "as_array", "as_variable"]
+
+clock = itertools.count(1)
+"""Time in steps: each recorded function call and each edit of ``data`` takes the next number."""
+
+rule_in_use: ContextVar[str | None] = ContextVar("passus rule in use", default=None)
+"""The name of the Function whose backward rule is being recorded for a second derivative, or None."""
+
+
+class Variable:
+    """A box around an array, which remembers how the array was computed.
+
+    ``data``: an array of floating-point numbers (integers and booleans are welcome, but take no gradient), or None for
+    a parameter that is created later. ``name``: shown in drawings of the graph and in messages.
+
+    Raises `DTypeError` for anything else, with what to write instead.
+
+    >>> import numpy as np
+    >>> x = Variable(np.array(3.0))
+    >>> y = x * x + 1.0
+    >>> y.backward()
+    >>> print(y, x.grad)
+    10.0 6.0
+    """
+
+    __array_priority__ = 200
+
+    name: str | None = None
+    creator: Function | None = None
+    """The function call that made this Variable; None for one that the user made (a leaf)."""
+    requires_grad: bool = True
+    """Whether gradients flow to it: not to integers, to frozen parameters, nor to what was computed under `no_grad`."""
+    index: int = 0
+    """Which of its creator's outputs it is."""
+    edited: int = 0
+    """When ``data`` was last assigned to, on the same clock as ``Function.serial``."""
+    # NumPy gives a scalar where a result has no axes, and computes with it several times faster than with an array;
+    # it is made an array when someone looks at ``data``.
+    _data: Array = None
+    _grad: Variable | None = None
+
+    def __init__(self, data: Array | None, name: str | None = None) -> None:
+        if data is not None:
+            self._data = data = checked(data, "Variable")
+            if data.dtype.kind != "f":
+                self.requires_grad = False
+        if name is not None:
+            self.name = name
+
+    # What the box holds.
+
+    @property
+    def data(self) -> Array:
+        """The array itself. Assigning to it marks the Variable as edited, so that a graph built before says so."""
+        if rule_in_use.get() is not None:
+            raise SecondOrderError(_reads_data(rule_in_use.get()))
+        if isinstance(self._data, np.generic):
+            self._data = np.asarray(self._data)
+        return self._data
+
+    @data.setter
+    def data(self, data: Array | None) -> None:
+        if data is not None:
+            data = checked(data, "Variable.data")
+            if data.dtype.kind != "f":
+                self.requires_grad = False
+        self._data = data
+        self.edited = next(clock)
+
+    @property
+    def grad(self) -> Variable | None:
+        """The gradient, a Variable, or None. An array assigned to it is boxed; its shape must be that of ``data``."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad: Variable | Array | None) -> None:
+        if grad is not None:
+            if not isinstance(grad, Variable):
+                grad = constant(checked(grad, "Variable.grad"))
+            if self._data is not None and grad.shape != self._data.shape:
+                raise ShapeError(
+                    f"{self._label()}.grad: a gradient of shape {grad.shape} does not fit data of shape "
+                    f"{self._data.shape}; they must be equal"
+                )
+            if grad.dtype.kind != "f":
+                raise DTypeError(f"{self._label()}.grad: a gradient of {grad.dtype} was given; use floating point")
+        self._grad = grad
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array."""
+        shape: tuple[int, ...] = self._data.shape
+        return shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self._data.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return int(self._data.size)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the elements."""
+        dtype: np.dtype[Any] = self._data.dtype
+        return dtype
+
+    # Its place in the graph.
+
+    def set_creator(self, function: Function) -> None:
+        """Name the function that made this Variable."""
+        self.creator = function
+
+    @property
+    def generation(self) -> int:
+        """How many function calls lie between this Variable and the farthest leaf behind it: 0 for a leaf."""
+        return 0 if self.creator is None else self.creator.generation + 1
+
+    def cleargrad(self) -> None:
+        """Forget the gradient, before the next backward pass adds a new one."""
+        self._grad = None
+
+    def unchain(self) -> None:
+        """Forget how this Variable was computed; gradients end here."""
+        self.creator = None
+
+    def unchain_backward(self) -> None:
+        """Forget the whole graph behind this Variable (truncated backpropagation through time)."""
+        waiting: list[Variable] = [self]
+        while waiting:
+            x = waiting.pop()
+            if x.creator is not None:
+                waiting += [v for v in x.creator.inputs if isinstance(v, Variable)]
+                x.unchain()
+
+    def detach(self) -> Variable:
+        """A constant that shares the array but not the graph.
+
+        >>> import numpy as np
+        >>> (Variable(np.array(2.0)) * 3.0).detach().creator is None
+        True
+        """
+        return constant(self._data)
+
+    # Conversions. Those that read numbers go through ``data``, which knows when that would lose a second derivative.
+
+    def item(self) -> float | int | bool:
+        """The only element, as a Python number."""
+        value: float | int | bool = self.data.item()
+        return value
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return self.data.tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def __float__(self) -> float:
+        return float(self.data)
+
+    def __int__(self) -> int:
+        return int(self.data)
+
+    def __index__(self) -> int:
+        index: int = self.data.__index__()
+        return index
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Variable]:
+        if self.ndim == 0:
+            raise DTypeError("a Variable of no axes has no elements to iterate over; use x.item() for its value")
+        return (self[i] for i in range(len(self)))
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data.item() if spec and self.ndim == 0 else self._data, spec)
+
+    def __str__(self) -> str:
+        return str(self._data)
+
+    def __repr__(self) -> str:
+        return f"variable({_indented(str(self._data), len('variable('))})"
+
+    # Identity and copies. Comparisons look at elements, so a Variable is its own key in a dict.
+
+    __hash__ = object.__hash__
+
+    def __copy__(self) -> Variable:
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
+        """A leaf with its own copy of the array: models are copied, graphs are not."""
+        new = type(self).__new__(type(self))
+        memo[id(self)] = new
+        new.__dict__.update({k: v for k, v in self.__dict__.items() if k not in ("creator", "generation", "index")})
+        new._data = None if self._data is None else self._data.copy()
+        new._grad = None if self._grad is None else constant(self._grad._data.copy())
+        return new
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.creator is not None:
+            raise GraphError(f"{self._label()}: a Variable with a graph behind it cannot be pickled; use x.detach()")
+        return self.__dict__
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise DTypeError(
+            "x[...] = v: the elements of a Variable cannot be assigned, for its graph would not know. Make a new one "
+            "(F.where(mask, v, x)), or edit x.data[...] before x is used"
+        )
+
+    def _label(self) -> str:
+        return self.name or type(self).__name__
+
+    if TYPE_CHECKING:
+        # Bound by core.backward, core.protocol and functions.binding.
+        def backward(self, retain_grad: bool = False, create_graph: bool = False) -> None: ...
+        def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any: ...
+        def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any: ...
+        def __neg__(self) -> Variable: ...
+        def __pos__(self) -> Variable: ...
+        def __abs__(self) -> Variable: ...
+        def __add__(self, other: Any) -> Variable: ...
+        def __radd__(self, other: Any) -> Variable: ...
+        def __sub__(self, other: Any) -> Variable: ...
+        def __rsub__(self, other: Any) -> Variable: ...
+        def __mul__(self, other: Any) -> Variable: ...
+        def __rmul__(self, other: Any) -> Variable: ...
+        def __truediv__(self, other: Any) -> Variable: ...
+        def __rtruediv__(self, other: Any) -> Variable: ...
+        def __pow__(self, other: Any) -> Variable: ...
+        def __rpow__(self, other: Any) -> Variable: ...
+        def __matmul__(self, other: Any) -> Variable: ...
+        def __rmatmul__(self, other: Any) -> Variable: ...
+        def __eq__(self, other: object) -> Any: ...
+        def __ne__(self, other: object) -> Any: ...
+        def __lt__(self, other: Any) -> Any: ...
+        def __le__(self, other: Any) -> Any: ...
+        def __gt__(self, other: Any) -> Any: ...
+        def __ge__(self, other: Any) -> Any: ...
+        def __getitem__(self, index: Any) -> Variable: ...
+        @property
+        def T(self) -> Variable: ...
+        def reshape(self, *shape: Any) -> Variable: ...
+        def transpose(self, *axes: Any) -> Variable: ...
+        def flatten(self) -> Variable: ...
+        def swapaxes(self, axis1: int, axis2: int) -> Variable: ...
+        def squeeze(self, axis: Any = None) -> Variable: ...
+        def astype(self, dtype: Any) -> Variable: ...
+        def sum(self, axis: Any = None, keepdims: bool = False) -> Variable: ...
+        def mean(self, axis: Any = None, keepdims: bool = False) -> Variable: ...
+        def var(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Variable: ...
+        def std(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Variable: ...
+        def max(self, axis: Any = None, keepdims: bool = False) -> Variable: ...
+        def min(self, axis: Any = None, keepdims: bool = False) -> Variable: ...
+        def prod(self, axis: Any = None, keepdims: bool = False) -> Variable: ...
+        def cumsum(self, axis: Any = None) -> Variable: ...
+        def clip(self, x_min: Any = None, x_max: Any = None) -> Variable: ...
+        def dot(self, other: Any) -> Variable: ...
+        def matmul(self, other: Any) -> Variable: ...
+        def argmax(self, axis: Any = None) -> Array: ...
+        def argmin(self, axis: Any = None) -> Array: ...
+
+
+class Parameter(Variable):
+    """A Variable that is learnt: a layer counts it, saves it, and hands it to the optimizer."""
+
+
+Operand: TypeAlias = Variable | Array | float
+"""What a function takes: a Variable (differentiable), an array or a Python number (both constant)."""
+
+Result: TypeAlias = Variable | Any
+"""What a function gives: a Variable if one of its inputs was one, else an array."""
+
+
+def constant(data: Array) -> Variable:
+    """A Variable to which no gradient flows, around an array known to be good."""
+    x = Variable.__new__(Variable)
+    x._data = data
+    x.requires_grad = False
+    return x
+
+
+def checked(data: Any, where: str) -> Array:
+    """``data`` itself if it is an array of numbers; else an error that says what to write."""
+    if not is_array(data):
+        raise DTypeError(f"{where}: {type(data).__name__} is not supported{_instead(data)}")
+    if data.dtype.kind not in "fiub":
+        raise DTypeError(
+            f"{where}: an array of {data.dtype} is not supported; passus computes with real numbers "
+            "(floating point, integers, booleans). Convert it first, for example with array.astype(np.float32)"
+        )
+    if hasattr(data, "mask"):
+        raise DTypeError(f"{where}: a masked array is not supported, its mask would be lost; use array.filled(value)")
+    # A memory map, or a matrix with its own idea of *, is seen as the plain array it is.
+    return np.asarray(data) if isinstance(data, np.ndarray) else data
+
+
+def _instead(data: Any) -> str:
+    if isinstance(data, Variable):
+        return "; it is a Variable already, pass it on as it is, or box its array: Variable(x.data)"
+    if isinstance(data, (int, float, list, tuple, np.generic)):
+        shown = repr(data) if len(repr(data)) <= 40 else "..."
+        return f"; write np.array({shown}{'.0' if isinstance(data, int) and not isinstance(data, bool) else ''})"
+    return "; pass a NumPy array"
+
+
+def _reads_data(rule: str | None) -> str:
+    return (
+        f"{rule}.backward reads the numbers of a Variable (.data, float(x), np.asarray(x)), so the second derivative "
+        "would miss what depends on them. Compute with the Variables themselves (self.input, gy)"
+    )
+
+
+def _indented(text: str, width: int) -> str:
+    return text.replace("\n", "\n" + " " * width)
+
+
+def as_array(x: Any, array_module: Any = np) -> Array:
+    """A 0-d array from a number; arrays are returned as they are.
+
+    >>> as_array(2.0)
+    array(2.)
+    """
+    return array_module.asarray(x) if isinstance(x, (int, float, np.generic)) else x
+
+
+def as_variable(x: Operand) -> Variable:
+    """Box an array or a number; a Variable is returned as it is.
+
+    >>> as_variable(2.0)
+    variable(2.0)
+    """
+    return x if isinstance(x, Variable) else Variable(as_array(x))

@@ -1,0 +1,20 @@
+"""All functions of Variables and arrays: ``import passus.functions as F``.
+
+Given a Variable they return Variables, and gradients of every order flow through them; given only arrays they return
+arrays.
+"""
+
+from passus.functions import arithmetic, elementwise, reductions, selection, shapes
+from passus.functions import binding as _binding
+from passus.functions.arithmetic import *
+from passus.functions.elementwise import *
+from passus.functions.reductions import *
+from passus.functions.selection import *
+from passus.functions.shapes import *
+
+__all__: list[str] = []
+__all__ += arithmetic.__all__
+__all__ += elementwise.__all__
+__all__ += reductions.__all__
+__all__ += selection.__all__
+__all__ += shapes.__all__

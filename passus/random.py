@@ -1,0 +1,96 @@
+"""Where random numbers come from: generators that are seeded, passed on and saved, never NumPy's global one.
+
+Everything random in passus takes ``rng``: a generator, a seed, or None for the current generator of the context. That
+one is seeded with `seed`, exchanged for the length of a block with `using_rng`, and part of every checkpoint.
+
+>>> seed(0)
+>>> a = get_rng().random(2)
+>>> seed(0)
+>>> bool((a == get_rng().random(2)).all())
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from passus.errors import ArgumentError, DTypeError
+
+__all__ = ["RNG", "get_rng", "load_rng_state", "rng_state", "seed", "using_rng"]
+
+RNG: TypeAlias = np.random.Generator | int | None
+"""A generator, a seed for a new one, or None for the current one."""
+
+# The fallback is shared by all threads that did not set a generator of their own.
+_current: ContextVar[np.random.Generator] = ContextVar("rng", default=np.random.default_rng())  # noqa: B039
+
+
+def get_rng(rng: RNG = None) -> np.random.Generator:
+    """The generator that ``rng`` means.
+
+    Raises `ArgumentError` for a negative seed, `DTypeError` for anything that is no seed.
+
+    >>> bool(get_rng(7).integers(10) == get_rng(7).integers(10))
+    True
+    """
+    if rng is None:
+        return _current.get()
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if isinstance(rng, bool) or not isinstance(rng, (int, np.integer)):
+        raise DTypeError(f"rng: {type(rng).__name__} is neither a seed nor a np.random.Generator")
+    if rng < 0:
+        raise ArgumentError(f"rng: a seed must not be negative, and {rng} is")
+    return np.random.default_rng(rng)
+
+
+def seed(value: int) -> None:
+    """Seed the current generator anew, for everything random that follows in this context."""
+    _current.set(get_rng(value))
+
+
+@contextmanager
+def using_rng(rng: RNG) -> Iterator[np.random.Generator]:
+    """Let ``rng`` be the current generator inside a block.
+
+    >>> with using_rng(0) as rng:
+    ...     get_rng() is rng
+    True
+    """
+    token = _current.set(get_rng(rng))
+    try:
+        yield _current.get()
+    finally:
+        _current.reset(token)
+
+
+def rng_state(rng: RNG = None) -> dict[str, Any]:
+    """The state of a generator: a nested dict of numbers and names, which JSON can hold."""
+    return dict(get_rng(rng).bit_generator.state)
+
+
+def load_rng_state(state: dict[str, Any], rng: RNG = None) -> None:
+    """Put a generator back into a state that `rng_state` gave.
+
+    Raises `ArgumentError` if the state is not one of this kind of generator; the generator is then as it was.
+
+    >>> state = rng_state()
+    >>> a = get_rng().random()
+    >>> load_rng_state(state)
+    >>> a == get_rng().random()
+    True
+    """
+    generator = get_rng(rng)
+    before = generator.bit_generator.state
+    try:
+        generator.bit_generator.state = state
+    except (ValueError, TypeError, KeyError) as error:
+        generator.bit_generator.state = before
+        raise ArgumentError(
+            f"load_rng_state: not a state of {type(generator.bit_generator).__name__}: {error}"
+        ) from error

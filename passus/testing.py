@@ -1,0 +1,167 @@
+"""Checking gradients against differences: for learners' unit tests, for users' own functions, and for passus itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array
+from passus.core import Variable, as_array
+
+__all__ = ["array_allclose", "array_equal", "check_grads", "gradient_check", "numerical_grad"]
+
+
+def numerical_grad(f: Callable[..., Any], x: Any, *args: Any, eps: float = 1e-4, **kwargs: Any) -> Array:
+    """The gradient of the sum of ``f(x, *args)`` with respect to ``x``, by central differences in each element.
+
+    ``(f(x + eps) - f(x - eps)) / (2 * eps)``; an array of the shape of ``x``, in float64.
+
+    >>> x = np.array([1.0, 2.0])
+    >>> numerical_grad(lambda x: x**2, x).round(6)
+    array([2., 4.])
+    """
+    data = np.array(x.data if isinstance(x, Variable) else as_array(x), dtype=np.float64)
+    gradient = np.zeros_like(data)
+
+    def total() -> float:
+        return float(np.sum(_numbers(f(Variable(data.copy()), *args, **kwargs)), dtype=np.float64))
+
+    for i in np.ndindex(data.shape):
+        value = data[i]
+        data[i] = value + eps
+        above = total()
+        data[i] = value - eps
+        below = total()
+        data[i] = value
+        gradient[i] = (above - below) / (2 * eps)
+    return gradient
+
+
+def gradient_check(
+    f: Callable[..., Any], x: Any, *args: Any, rtol: float = 1e-4, atol: float = 1e-5, **kwargs: Any
+) -> bool:
+    """Whether backpropagation through ``f`` gives the gradient that central differences give; prints both if not.
+
+    >>> gradient_check(lambda x: x**3, np.array([1.0, 2.0]))
+    True
+    """
+    leaf = Variable(np.array(x.data if isinstance(x, Variable) else as_array(x), dtype=np.float64))
+    expected = numerical_grad(f, leaf, *args, **kwargs)
+    f(leaf, *args, **kwargs).backward()
+    found = _gradient(leaf)
+    if not array_allclose(found, expected, rtol=rtol, atol=atol):
+        print(f"gradient_check: the gradients differ\nby differences:\n{expected}\nby backpropagation:\n{found}")
+        return False
+    return True
+
+
+def check_grads(
+    f: Callable[..., Any],
+    *args: Any,
+    order: int = 2,
+    eps: float = 1e-3,
+    rtol: float = 1e-6,
+    atol: float = 1e-8,
+    seed: int = 0,
+) -> None:
+    """Check the gradients of ``f`` up to an order along one random direction; raise `AssertionError` if they differ.
+
+    First order: with a random cotangent w and a random direction d, ``<w, f(x + t d)>`` is differentiated with
+    respect to t by differences of the fourth order, and compared with ``<gradient, d>``. Second order: the same for
+    the gradient itself, as a function of x and of w. Arrays of floating-point numbers among ``args`` are
+    differentiated, in float64; everything else is passed on as it is. ``f`` may return several Variables.
+    Points closer to a kink than ``2 * eps`` cannot be checked.
+
+    >>> check_grads(lambda x, y: x * y, np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    """
+    rng = np.random.default_rng(seed)
+    places = [i for i, x in enumerate(args) if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    points = [np.array(args[i], dtype=np.float64) for i in places]
+
+    def outputs(*xs: Any) -> list[Variable]:
+        given = list(args)
+        for i, x in zip(places, xs):
+            given[i] = x
+        ys = f(*given)
+        return [y for y in (ys if isinstance(ys, (tuple, list)) else (ys,)) if y.dtype.kind == "f"]
+
+    cotangents = [np.asarray(rng.standard_normal(y.shape)) for y in outputs(*[Variable(x) for x in points])]
+    _check(outputs, points, cotangents, order, eps, rtol, atol, rng, 1)
+
+
+def _check(
+    f: Callable[..., list[Variable]],
+    points: list[Array],
+    cotangents: list[Array],
+    order: int,
+    eps: float,
+    rtol: float,
+    atol: float,
+    rng: np.random.Generator,
+    level: int,
+) -> None:
+    directions = [rng.standard_normal(x.shape) for x in points]
+
+    def along(t: float) -> float:
+        ys = f(*[Variable(np.asarray(x + t * d)) for x, d in zip(points, directions)])
+        return sum(float(np.vdot(w, y.data)) for w, y in zip(cotangents, ys))
+
+    by_differences = (8 * (along(eps) - along(-eps)) - (along(2 * eps) - along(-2 * eps))) / (12 * eps)
+    gradients = _pulled(f, points, cotangents, create_graph=False)
+    by_rule = sum(float(np.vdot(g.data, d)) for g, d in zip(gradients, directions))
+    if not np.isclose(by_rule, by_differences, rtol=rtol, atol=atol):
+        raise AssertionError(
+            f"gradient of order {level}: backpropagation gives {by_rule!r} along a random direction, "
+            f"differences give {by_differences!r}"
+        )
+    if level < order:
+        n = len(points)
+
+        def gradient(*xs: Variable) -> list[Variable]:
+            return _pulled(f, list(xs[:n]), list(xs[n:]), create_graph=True)
+
+        further = [np.asarray(rng.standard_normal(x.shape)) for x in points]
+        _check(gradient, points + cotangents, further, order, eps, rtol, atol, rng, level + 1)
+
+
+def _pulled(f: Callable[..., list[Variable]], points: Any, cotangents: Any, create_graph: bool) -> list[Variable]:
+    """The gradients of ``sum(<w, y>)``, with respect to the points."""
+    # Fresh Variables for each call, whose gradients are theirs alone; x + 0 keeps the graph to a point that has one.
+    xs = [x + 0.0 if isinstance(x, Variable) else Variable(x) for x in points]
+    total: Any = None
+    for w, y in zip(cotangents, f(*xs)):
+        term = (y * w).sum()
+        total = term if total is None else total + term
+    for x in xs:
+        x.cleargrad()  # A gradient of lower order, which f itself may have left here.
+    if total is not None and total.requires_grad:
+        total.backward(retain_grad=True, create_graph=create_graph)
+    return [x.grad if x.grad is not None else Variable(np.zeros(x.shape)) for x in xs]
+
+
+def _gradient(x: Variable) -> Array:
+    return np.zeros_like(x.data) if x.grad is None else x.grad.data
+
+
+def _numbers(x: Any) -> Array:
+    return x.data if isinstance(x, Variable) else np.asarray(x)
+
+
+def array_equal(a: Any, b: Any) -> bool:
+    """Whether two arrays or Variables have the same shape and elements.
+
+    >>> array_equal(Variable(np.array([1.0])), np.array([1.0]))
+    True
+    """
+    return bool(np.array_equal(_numbers(a), _numbers(b)))
+
+
+def array_allclose(a: Any, b: Any, rtol: float = 1e-4, atol: float = 1e-5) -> bool:
+    """Whether two arrays or Variables have elements that differ by at most ``atol + rtol * |b|``.
+
+    >>> array_allclose(np.array([1.0]), np.array([1.0 + 1e-6]))
+    True
+    """
+    return bool(np.allclose(_numbers(a), _numbers(b), rtol=rtol, atol=atol))

@@ -1,0 +1,139 @@
+"""Every public function against its row in `tests.table`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from typing import Any
+
+import numpy as np
+import pytest
+
+import passus.functions as F
+import tests.table
+from passus import Variable
+from passus.errors import PassusError
+from passus.testing import check_grads
+from tests.table import Row
+
+FAMILIES = [importlib.import_module(f"tests.table.{m.name}") for m in pkgutil.iter_modules(tests.table.__path__)]
+ROWS: list[Row] = [row for family in FAMILIES for row in family.ROWS]
+CASES = [pytest.param(row, case, id=f"{row.name}-{name}") for row in ROWS for name, case in row.cases.items()]
+DIFFERENTIABLE = [p for p in CASES if p.values[0].order]
+SMOOTH_TWICE = [p for p in CASES if p.values[0].order > 1]
+
+
+def floats(case: Any) -> list[int]:
+    return [i for i, x in enumerate(case.args) if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+
+
+def call(row: Row, case: Any, args: Any) -> Any:
+    return getattr(F, row.name)(*args, **case.kwargs)
+
+
+def with_floats(case: Any, change: Any) -> list[Any]:
+    """The arguments of a case, the arrays of floating-point numbers changed."""
+    return [change(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in case.args]
+
+
+def flat(result: Any) -> list[Any]:
+    return list(result) if isinstance(result, (tuple, list)) else [result]
+
+
+def gradients(row: Row, case: Any, args: list[Any]) -> list[np.ndarray | None]:
+    """The gradients of a weighted sum of all outputs."""
+    boxed = [Variable(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in args]
+    total: Any = 0.0
+    for k, y in enumerate(flat(call(row, case, boxed))):
+        if y.dtype.kind == "f":
+            weights = np.cos(np.arange(y.size) + k).reshape(y.shape).astype(y.dtype)
+            total = total + (y * weights).sum()
+    total.backward()
+    return [None if boxed[i].grad is None else boxed[i].grad.data for i in floats(case)]
+
+
+@pytest.mark.parametrize(("row", "case"), CASES)
+def test_forward_agrees_with_the_reference(row: Row, case: Any) -> None:
+    expected = flat(row.reference(*case.args, **case.kwargs))
+    given = flat(call(row, case, case.args))
+    boxed = flat(call(row, case, with_floats(case, Variable)))
+    assert len(given) == len(boxed) == len(expected)
+    for from_array, from_variable, y in zip(given, boxed, expected):
+        assert type(from_array) is np.ndarray, "arrays in, arrays out"
+        if floats(case) and row.order:
+            assert type(from_variable) is Variable, "Variables in, Variables out"
+        assert from_array.shape == np.shape(y)
+        np.testing.assert_allclose(from_array, y, rtol=row.rtol, atol=row.atol)
+        np.testing.assert_array_equal(np.asarray(from_variable), from_array)
+
+
+@pytest.mark.parametrize(("row", "case"), CASES)
+def test_float32_stays_float32(row: Row, case: Any) -> None:
+    if not floats(case):
+        pytest.skip("no floating-point input")
+    single = with_floats(case, lambda x: x.astype(np.float32))
+    for y, exact in zip(flat(call(row, case, single)), flat(call(row, case, case.args))):
+        if exact.dtype.kind == "f":
+            assert y.dtype == np.float32
+            np.testing.assert_allclose(y, exact, rtol=row.rtol32, atol=row.atol32)
+    if row.order:
+        for g, exact in zip(gradients(row, case, single), gradients(row, case, list(case.args))):
+            assert (g is None) == (exact is None)
+            if g is not None:
+                assert g.dtype == np.float32
+                np.testing.assert_allclose(g, exact, rtol=20 * row.rtol32, atol=20 * row.atol32)
+
+
+@pytest.mark.parametrize(("row", "case"), CASES)
+def test_inputs_may_be_read_only_and_in_any_layout(row: Row, case: Any) -> None:
+    def strided(x: np.ndarray) -> np.ndarray:
+        wide = np.zeros((*x.shape[::-1], 2))  # Every second element of a transposed array.
+        wide[..., 0] = x.T
+        view = wide[..., 0].T
+        view.flags.writeable = False
+        return view
+
+    def frozen(x: Any) -> Any:
+        if isinstance(x, np.ndarray):
+            x = x.copy()
+            x.flags.writeable = False
+        return x
+
+    odd = [frozen(x) for x in with_floats(case, strided)]
+    before = [np.array(x) for x in odd if isinstance(x, np.ndarray)]
+    for y, expected in zip(flat(call(row, case, odd)), flat(call(row, case, case.args))):
+        np.testing.assert_allclose(y, expected, rtol=row.rtol, atol=row.atol)
+    if row.order and floats(case):
+        for g, exact in zip(gradients(row, case, odd), gradients(row, case, list(case.args))):
+            assert (g is None) == (exact is None)
+            if g is not None:
+                assert g.flags.writeable, "a gradient belongs to its Variable alone"
+                np.testing.assert_allclose(g, exact, rtol=1e-9, atol=1e-9)
+    for x, y in zip(before, [x for x in odd if isinstance(x, np.ndarray)]):
+        np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize(("row", "case"), DIFFERENTIABLE)
+def test_gradients_of_first_order(row: Row, case: Any) -> None:
+    check_grads(lambda *args: call(row, case, args), *case.args, order=1)
+
+
+@pytest.mark.parametrize(("row", "case"), SMOOTH_TWICE)
+def test_gradients_of_second_order(row: Row, case: Any) -> None:
+    check_grads(lambda *args: call(row, case, args), *case.args, order=2)
+
+
+@pytest.mark.parametrize(
+    ("row", "wrong"), [pytest.param(row, b, id=f"{row.name}-{i}") for row in ROWS for i, b in enumerate(row.raises)]
+)
+def test_bad_input_raises(row: Row, wrong: Any) -> None:
+    with pytest.raises(wrong.error, match=wrong.match) as caught:
+        getattr(F, row.name)(*wrong.args, **wrong.kwargs)
+    assert isinstance(caught.value, PassusError)
+
+
+def test_every_public_function_has_a_row() -> None:
+    functions = {name for name in F.__all__ if not inspect.isclass(getattr(F, name))}
+    assert functions == {row.name for row in ROWS}
+    assert len(ROWS) == len({row.name for row in ROWS}), "one row each"
