@@ -43,18 +43,20 @@ def backward(self: Variable, retain_grad: bool = False, create_graph: bool = Fal
     >>> print(gx, x.grad)
     12.0 12.0
     """
-    if not self.requires_grad or self._data.dtype.kind != "f":
+    if not self.requires_grad or self._data is None:
         raise GraphError(_why_constant(self))
-    seed = self._grad if self._grad is not None else constant(_ones(self._data))
+    seed = self._grad
     token = enable_backprop.set(create_graph)
     try:
         if self.creator is None:
-            self._grad = seed
+            self._grad = constant(_ones(self._data)) if seed is None else seed
         elif create_graph:
-            for x, gx in _walk(self, seed, retain_grad, create_graph):
+            found = _walk(self, constant(_ones(self._data)) if seed is None else seed, retain_grad, True)
+            for x, gx in found:
                 x._grad = gx if x._grad is None or x.creator is not None else add(x._grad, gx)
         else:
-            _hand_out(_walk(self, seed._data, retain_grad, create_graph), seed._data)
+            array = _ones(self._data) if seed is None else seed._data
+            _hand_out(_walk(self, array, retain_grad, False), array)
     finally:
         enable_backprop.reset(token)
     if self.creator is not None and not retain_grad:
@@ -63,7 +65,7 @@ def backward(self: Variable, retain_grad: bool = False, create_graph: bool = Fal
 
 def _walk(end: Variable, seed: Any, retain_grad: bool, create_graph: bool) -> list[tuple[Variable, Any]]:
     """The gradients of all leaves, and of the Variables between if they are retained."""
-    leaves: dict[int, list[Any]] = {}
+    leaves: dict[int, tuple[Variable, Any, bool]] = {}
     between: list[tuple[Variable, Any]] = []
     function: Any = end.creator
     gys: list[Any] = [None] * len(function.outputs)
@@ -83,25 +85,30 @@ def _walk(end: Variable, seed: Any, retain_grad: bool, create_graph: bool) -> li
                 continue
             if type(gx) not in NUMPY and not create_graph:
                 gx = _unboxed(gx, function)
-            if gx.shape != x._data.shape or gx.dtype is not x._data.dtype:
+            data = x._data
+            if gx.shape != data.shape or gx.dtype != data.dtype:
                 gx = _fitted(gx, x, function, gys)
             creator = x.creator
             if creator is None:
-                held = leaves.get(id(x))
-                if held is None:
-                    leaves[id(x)] = [x, gx, False]
-                elif held[2]:  # The third gradient and those after it: the sum is ours alone, and can grow in place.
-                    held[1] += gx
+                if id(x) not in leaves:
+                    leaves[id(x)] = (x, gx, False)
+                    continue
+                _, sum_, ours = leaves[id(x)]
+                if ours:  # The third gradient and those after it: nobody else sees the sum, so it can grow in place.
+                    sum_ += gx
                 else:
-                    held[1:] = total(held[1], gx), type(gx) is np.ndarray
-            elif creator.serial in waiting:
-                arrived = waiting[creator.serial][1]
+                    sum_ = total(sum_, gx)
+                leaves[id(x)] = (x, sum_, type(sum_) is np.ndarray)
+                continue
+            serial = creator.serial
+            if serial in waiting:
+                arrived = waiting[serial][1]
                 arrived[x.index] = gx if arrived[x.index] is None else total(arrived[x.index], gx)
             else:
                 arrived = [None] * len(creator.outputs)
                 arrived[x.index] = gx
-                waiting[creator.serial] = (creator, arrived)
-                heappush(order, -creator.serial)
+                waiting[serial] = (creator, arrived)
+                heappush(order, -serial)
     return between + [(x, gx) for x, gx, _ in leaves.values()]
 
 

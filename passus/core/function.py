@@ -98,37 +98,49 @@ class Function:
         if self.serial:
             self._pass_on_record()
         try:
-            ys = self.forward(*xs)
+            y = self.forward(*xs)
         except (ValueError, TypeError, IndexError, AttributeError, np.linalg.LinAlgError) as error:
             raise self._explained(error, xs) from error
-        recorded = recorded and enable_backprop.get()
-        if type(ys) is tuple:
-            result: Any = tuple([self._boxed(y, recorded) for y in ys])
-            self.output_types = [(y._data.shape, y._data.dtype) for y in result]
-            for index, y in enumerate(result):
-                y.index = index
-        else:
-            result = self._boxed(ys, recorded)
-        if recorded:
-            self.inputs = inputs
-            self.outputs = (ref(result),) if type(ys) is not tuple else tuple([ref(y) for y in result])
-            self.serial = next(clock)
-            if debug.get():
-                self.evidence = self._checksums(), "".join(traceback.format_stack(limit=12)[:-1])
-        if boxed:
-            return result
-        return tuple([y.data for y in result]) if type(ys) is tuple else result.data
-
-    def _boxed(self, y: Any, recorded: bool) -> Variable:
-        output = new(Variable)
-        output._data = y
+        if type(y) is tuple:
+            return self._several(inputs, y, boxed, recorded)
         if type(y) not in NUMPY:
             self._check_output(y)
-        if recorded and y.dtype.kind == "f":
+        if not boxed:
+            return np.asarray(y) if isinstance(y, np.generic) else y
+        output = new(Variable)
+        output._data = y
+        if recorded and enable_backprop.get() and y.dtype.kind == "f":
             output.creator = self
+            self.inputs = inputs
+            self.outputs = (ref(output),)
+            self.serial = next(clock)
+            if debug.get():
+                self._keep_evidence()
         else:
             output.requires_grad = False
         return output
+
+    def _several(self, inputs: tuple[Any, ...], ys: tuple[Any, ...], boxed: bool, recorded: bool) -> Result:
+        for y in ys:
+            self._check_output(y)
+        if not boxed:
+            return tuple([np.asarray(y) if isinstance(y, np.generic) else y for y in ys])
+        recorded = recorded and enable_backprop.get()
+        outputs = [new(Variable) for _ in ys]
+        for index, (output, y) in enumerate(zip(outputs, ys)):
+            output._data, output.index = y, index
+            if recorded and y.dtype.kind == "f":
+                output.creator = self
+            else:
+                output.requires_grad = False
+        if recorded:
+            self.inputs = inputs
+            self.outputs = tuple([ref(output) for output in outputs])
+            self.output_types = [(y.shape, y.dtype) for y in ys]
+            self.serial = next(clock)
+            if debug.get():
+                self._keep_evidence()
+        return tuple(outputs)
 
     def pulled(self, gys: list[Any]) -> tuple[Any, ...]:
         """Call the rule; its results as a tuple, one for each input."""
@@ -209,7 +221,7 @@ class Function:
         return checked(x, _spelled(self))
 
     def _check_output(self, y: Any) -> None:
-        if isinstance(y, Variable) or not is_array(y):
+        if type(y) not in NUMPY and (isinstance(y, Variable) or not is_array(y)):
             raise DTypeError(f"{type(self).__name__}.forward returned a {type(y).__name__}; it must return an array")
 
     # Errors that teach.
@@ -223,6 +235,9 @@ class Function:
         if isinstance(error, ValueError) and not isinstance(error, np.linalg.LinAlgError):
             kind = ShapeError
         return kind(f"{name}({shapes}): {error}")
+
+    def _keep_evidence(self) -> None:
+        self.evidence = self._checksums(), "".join(traceback.format_stack(limit=12)[:-2])
 
     def _place(self) -> str:
         called = f"; the forward pass was called here:\n{self.evidence[1]}" if self.evidence else ""
