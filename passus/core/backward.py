@@ -67,14 +67,14 @@ def _walk(end: Variable, seed: Any, retain_grad: bool, create_graph: bool) -> li
     """The gradients of all leaves, and of the Variables between if they are retained."""
     leaves: dict[int, tuple[Variable, Any, bool]] = {}
     between: list[tuple[Variable, Any]] = []
-    function: Any = end.creator
-    gys: list[Any] = [None] * len(function.outputs)
-    gys[end.index] = seed
-    waiting: dict[int, tuple[Function, list[Any]]] = {function.serial: (function, gys)}
-    order = [-function.serial]  # A heap of negated serials: the youngest function comes first.
     total = add if create_graph else operator.add
-    while order:
-        function, gys = waiting.pop(-heappop(order))
+    function: Any = end.creator
+    # Functions that wait for their turn, with the gradients of their outputs, by their negated serial numbers; and a
+    # heap of these numbers, from which the youngest function comes first.
+    waiting: dict[int, tuple[Function, list[Any]]] = {-function.serial: (function, _one_of_several(end, seed))}
+    turns = [-function.serial]
+    while turns:
+        function, gys = waiting.pop(heappop(turns))
         if len(gys) > 1:
             gys = _completed(function, gys)
         if retain_grad:
@@ -90,25 +90,23 @@ def _walk(end: Variable, seed: Any, retain_grad: bool, create_graph: bool) -> li
                 gx = _fitted(gx, x, function, gys)
             creator = x.creator
             if creator is None:
-                if id(x) not in leaves:
-                    leaves[id(x)] = (x, gx, False)
-                    continue
-                _, sum_, ours = leaves[id(x)]
-                if ours:  # The third gradient and those after it: nobody else sees the sum, so it can grow in place.
-                    sum_ += gx
+                if id(x) in leaves:
+                    _, held, ours = leaves[id(x)]
+                    if ours:  # The third gradient and those after it: nobody else sees the sum, so it grows in place.
+                        held += gx
+                    else:
+                        held = total(held, gx)
+                    leaves[id(x)] = (x, held, type(held) is np.ndarray)
                 else:
-                    sum_ = total(sum_, gx)
-                leaves[id(x)] = (x, sum_, type(sum_) is np.ndarray)
+                    leaves[id(x)] = (x, gx, False)
                 continue
-            serial = creator.serial
-            if serial in waiting:
-                arrived = waiting[serial][1]
-                arrived[x.index] = gx if arrived[x.index] is None else total(arrived[x.index], gx)
-            else:
-                arrived = [None] * len(creator.outputs)
-                arrived[x.index] = gx
-                waiting[serial] = (creator, arrived)
-                heappush(order, -serial)
+            turn = -creator.serial
+            if turn not in waiting:
+                waiting[turn] = (creator, [gx] if len(creator.outputs) == 1 else _one_of_several(x, gx))
+                heappush(turns, turn)
+                continue
+            arrived = waiting[turn][1]
+            arrived[x.index] = gx if arrived[x.index] is None else total(arrived[x.index], gx)
     return between + [(x, gx) for x, gx, _ in leaves.values()]
 
 
@@ -125,6 +123,13 @@ def _unboxed(gx: Any, function: Function) -> Array:
             "where there is no gradient"
         )
     return gx
+
+
+def _one_of_several(x: Variable, gx: Any) -> list[Any]:
+    assert x.creator is not None
+    gys: list[Any] = [None] * len(x.creator.outputs)
+    gys[x.index] = gx
+    return gys
 
 
 def _completed(function: Function, gys: list[Any]) -> list[Any]:

@@ -1,3 +1,4 @@
+# ruff: noqa: PT009 - learners write unittest
 """The book's first chapters, as a learner types them."""
 
 from __future__ import annotations
