@@ -93,7 +93,7 @@ class Function:
                 xs.append(x._data)
             else:
                 xs.append(self.constant(x, inputs))
-        if type(xs[0]) not in NUMPY:
+        if xs and type(xs[0]) not in NUMPY:
             self.xp = backend_of(*xs).xp
         if self.serial:
             self._pass_on_record()
@@ -168,6 +168,12 @@ class Function:
             if y is not None:
                 y.creator = older
         self.inputs, self.outputs, self.serial, self.evidence = (), (), 0, None
+
+    def exchange(self, scalar: Any, array: Array) -> None:
+        """Keep what ``forward`` left on self recognisable as the output, which is an array from now on."""
+        for name, value in self.__dict__.items():
+            if value is scalar:
+                self.__dict__[name] = array
 
     @property
     def generation(self) -> int:

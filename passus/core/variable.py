@@ -78,7 +78,9 @@ class Variable:
         if rule_in_use.get() is not None:
             raise SecondOrderError(_reads_data(rule_in_use.get()))
         if isinstance(self._data, np.generic):
-            self._data = np.asarray(self._data)
+            scalar, self._data = self._data, np.asarray(self._data)
+            if self.creator is not None:
+                self.creator.exchange(scalar, self._data)
         return self._data
 
     @data.setter

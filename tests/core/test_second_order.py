@@ -262,6 +262,14 @@ def test_rules_on_variables_are_right_at_every_order(rule: Any, between: Any):
 def test_what_is_kept_of_the_output_is_recognised_with_and_without_axes():
     np.testing.assert_allclose(derivatives(lambda x: KeepsOutput()(x), 1.0, 4), [np.e] * 4)
     check_grads(lambda x: KeepsOutput()(x), np.array([1.0, 2.0]), order=3)
+    x = Variable(np.array(1.0))
+    y = KeepsOutput()(x * 1.0)
+    assert y.data.shape == ()  # Looked at, a result without axes becomes an array.
+    y.backward(create_graph=True)
+    gx = x.grad
+    x.cleargrad()
+    gx.backward()
+    np.testing.assert_allclose(x.grad, np.e)
 
 
 @pytest.mark.parametrize("rule", FIRST_ORDER_ONLY)
