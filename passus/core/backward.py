@@ -52,7 +52,7 @@ def backward(self: Variable, retain_grad: bool = False, create_graph: bool = Fal
             self._grad = constant(_ones(self._data)) if seed is None else seed
         elif create_graph:
             found = _walk(self, constant(_ones(self._data)) if seed is None else seed, retain_grad, True)
-            for x, gx in found:
+            for x, gx, _ in found:
                 x._grad = gx if x._grad is None or x.creator is not None else add(x._grad, gx)
         else:
             array = _ones(self._data) if seed is None else seed._data
@@ -63,10 +63,10 @@ def backward(self: Variable, retain_grad: bool = False, create_graph: bool = Fal
         self._grad = None
 
 
-def _walk(end: Variable, seed: Any, retain_grad: bool, create_graph: bool) -> list[tuple[Variable, Any]]:
+def _walk(end: Variable, seed: Any, retain_grad: bool, create_graph: bool) -> list[tuple[Variable, Any, bool]]:
     """The gradients of all leaves, and of the Variables between if they are retained."""
     leaves: dict[int, tuple[Variable, Any, bool]] = {}
-    between: list[tuple[Variable, Any]] = []
+    between: list[tuple[Variable, Any, bool]] = []
     total = add if create_graph else operator.add
     function: Any = end.creator
     # Functions that wait for their turn, with the gradients of their outputs, by their negated serial numbers; and a
@@ -78,7 +78,7 @@ def _walk(end: Variable, seed: Any, retain_grad: bool, create_graph: bool) -> li
         if len(gys) > 1:
             gys = _completed(function, gys)
         if retain_grad:
-            between += [(y, gy) for y, gy in zip([output() for output in function.outputs], gys) if y is not None]
+            between += [(y, gy, False) for y, gy in zip([output() for output in function.outputs], gys) if y is not None]
         gxs = pull_recorded(function, gys) if create_graph else function.pulled(gys)
         for x, gx in zip(function.inputs, gxs):
             if gx is None or not isinstance(x, Variable) or not x.requires_grad:
@@ -107,7 +107,7 @@ def _walk(end: Variable, seed: Any, retain_grad: bool, create_graph: bool) -> li
                 continue
             arrived = waiting[turn][1]
             arrived[x.index] = gx if arrived[x.index] is None else total(arrived[x.index], gx)
-    return between + [(x, gx) for x, gx, _ in leaves.values()]
+    return [*between, *leaves.values()]
 
 
 def _ones(data: Array) -> Array:
@@ -152,10 +152,10 @@ def _fitted(gx: Any, x: Variable, function: Function, gys: list[Any]) -> Any:
     return gx if gx.dtype == x.dtype else astype(gx, x.dtype)
 
 
-def _hand_out(found: list[tuple[Variable, Any]], seed: Any) -> None:
+def _hand_out(found: list[tuple[Variable, Any, bool]], seed: Any) -> None:
     """Give each Variable a gradient array that is its own: not a view, nor one that another Variable holds."""
     given = {id(seed)}
-    for x, gx in found:
+    for x, gx, _ in found:
         if x._grad is not None and x.creator is None:
             gx = x._grad._data + gx
         if type(gx) is np.ndarray and (gx.base is not None or id(gx) in given):
