@@ -10,3 +10,5 @@ from passus.core import Parameter as Parameter
 from passus.core import Variable as Variable
 from passus.core import as_array as as_array
 from passus.core import as_variable as as_variable
+
+__version__ = "0.1.0"
