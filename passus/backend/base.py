@@ -28,3 +28,6 @@ class Backend(Protocol):
 
     def scatter_add(self, shape: tuple[int, ...], index: Any, values: Array) -> Array:
         """Zeros of ``shape`` to which ``values`` are added at ``index``; a repeated index sums."""
+
+    def add_at(self, x: Array, index: Any, values: Any) -> Array:
+        """``x`` with ``values`` added at ``index``, which names no element twice; ``x`` itself may be changed."""

@@ -34,6 +34,10 @@ class NumPy:
             np.add.at(total, index, values)
         return total
 
+    def add_at(self, x: Array, index: Any, values: Any) -> Array:
+        x[index] += values
+        return x
+
 
 def _never_repeats(index: Any) -> bool:
     """Whether an index names each element at most once, so that assignment does what adding would."""
