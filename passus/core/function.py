@@ -26,7 +26,7 @@ from weakref import ref
 
 import numpy as np
 
-from passus.backend import backend_of, is_array
+from passus.backend import Array, backend_of, is_array
 from passus.config import debug, enable_backprop
 from passus.core.variable import Operand, Result, Variable, checked, clock
 from passus.errors import ArgumentError, DTypeError, GraphError, PassusError, ShapeError
