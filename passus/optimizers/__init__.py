@@ -1,0 +1,51 @@
+"""Optimizers: how parameters follow their gradients, and the hooks that work beside them."""
+
+from passus.optimizers.accumulation import GradientAccumulation as GradientAccumulation
+from passus.optimizers.adagrad import AdaDelta as AdaDelta
+from passus.optimizers.adagrad import AdaGrad as AdaGrad
+from passus.optimizers.adagrad import RMSprop as RMSprop
+from passus.optimizers.adam import Adam as Adam
+from passus.optimizers.adam import AdamW as AdamW
+from passus.optimizers.adam import AMSGrad as AMSGrad
+from passus.optimizers.adam import NAdam as NAdam
+from passus.optimizers.adam import RAdam as RAdam
+from passus.optimizers.base import Hook as Hook
+from passus.optimizers.base import Optimizer as Optimizer
+from passus.optimizers.ema import EMA as EMA
+from passus.optimizers.hooks import ClipGrad as ClipGrad
+from passus.optimizers.hooks import ClipValue as ClipValue
+from passus.optimizers.hooks import FreezeParam as FreezeParam
+from passus.optimizers.hooks import WeightDecay as WeightDecay
+from passus.optimizers.lamb import LAMB as LAMB
+from passus.optimizers.lion import Lion as Lion
+from passus.optimizers.options import Options as Options
+from passus.optimizers.options import Rate as Rate
+from passus.optimizers.sgd import SGD as SGD
+from passus.optimizers.sgd import MomentumSGD as MomentumSGD
+from passus.optimizers.sgd import Nesterov as Nesterov
+
+__all__ = [
+    "AMSGrad",
+    "AdaDelta",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
+    "ClipGrad",
+    "ClipValue",
+    "EMA",
+    "FreezeParam",
+    "GradientAccumulation",
+    "Hook",
+    "LAMB",
+    "Lion",
+    "MomentumSGD",
+    "NAdam",
+    "Nesterov",
+    "Optimizer",
+    "Options",
+    "RAdam",
+    "RMSprop",
+    "Rate",
+    "SGD",
+    "WeightDecay",
+]

@@ -1,0 +1,95 @@
+"""Large batches in small parts: an update after several backward passes."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+
+from passus.arguments import checked_count
+from passus.backend import Array
+from passus.core import Parameter
+from passus.errors import ArgumentError, WeightsError
+from passus.optimizers.base import Optimizer, Target
+from passus.optimizers.options import Rate
+from passus.tree import Tree, compare, flatten, unflatten
+
+__all__ = ["GradientAccumulation"]
+
+
+class GradientAccumulation:
+    """An optimizer that is updated at every ``every``-th call only, with the mean of the gradients until then.
+
+    Each call takes the gradients of the parameters away, so it does not matter whether the loop clears them.
+    Hooks and groups are those of ``optimizer``. Raises `ArgumentError` unless ``every`` is at least 1.
+
+    >>> from passus.optimizers import SGD
+    >>> GradientAccumulation(SGD(lr=0.1), every=4)
+    GradientAccumulation(SGD(lr=0.1), step 0, every=4)
+    """
+
+    def __init__(self, optimizer: Optimizer, every: int) -> None:
+        self.optimizer = optimizer
+        self.every = checked_count("GradientAccumulation", "every", every)
+        self.calls = 0
+        """How many backward passes were added up since the last update."""
+        self._sums: dict[str, Array] = {}
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the optimizer."""
+        return self.optimizer.lr
+
+    @lr.setter
+    def lr(self, lr: Rate) -> None:
+        self.optimizer.lr = lr
+
+    def setup(self, target: Target) -> Self:
+        """Name the layer or model whose parameters are to be updated."""
+        self.optimizer.setup(target)
+        return self
+
+    def update(self) -> None:
+        """Add the gradients to those before; at every ``every``-th call, update with their mean."""
+        named = self._named_params()
+        for path, p in named:
+            if p.grad is not None and p.requires_grad:
+                g = p.grad.data
+                # A new array, never in place: somebody may still hold the gradient that is the sum so far.
+                self._sums[path] = self._sums[path] + g if path in self._sums else g
+                p.cleargrad()
+        self.calls += 1
+        if self.calls == self.every:
+            self._update_with_mean(named)
+
+    def _update_with_mean(self, named: list[tuple[str, Parameter]]) -> None:
+        for path, p in named:
+            if path in self._sums:
+                p.grad = np.asarray(self._sums[path] / self.every)
+        self._sums, self.calls = {}, 0
+        self.optimizer.update()
+        for _, p in named:
+            p.cleargrad()
+
+    def state_dict(self) -> Tree:
+        """The state of the optimizer, and the sums so far."""
+        return {"optimizer": self.optimizer.state_dict(), "calls": self.calls, "sums": unflatten(self._sums)}
+
+    def load_state_dict(self, state: Tree) -> None:
+        """Take back a state, all or nothing. Raises `WeightsError` with the list of what does not fit."""
+        where = "GradientAccumulation.load_state_dict"
+        missing = [name for name in ("optimizer", "calls", "sums") if name not in state]
+        if missing:
+            raise WeightsError(f"{where}: missing: {', '.join(missing)}. Nothing was changed")
+        sums = {path: np.asarray(x) for path, x in flatten(state["sums"]).items()} if state["sums"] else {}
+        compare({path: p.data for path, p in self._named_params() if path in sums}, sums, where)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.calls, self._sums = int(state["calls"]), {path: x.copy() for path, x in sums.items()}
+
+    def _named_params(self) -> list[tuple[str, Parameter]]:
+        if self.optimizer.target is None:
+            raise ArgumentError("GradientAccumulation: there is nothing to update; call setup(model) first")
+        return list(self.optimizer.target.named_params())
+
+    def __repr__(self) -> str:
+        return f"GradientAccumulation({self.optimizer!r}, every={self.every})"

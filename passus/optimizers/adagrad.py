@@ -1,0 +1,89 @@
+"""Rates that adapt to each element, by the squares of its past gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from passus.backend import Array
+from passus.optimizers.base import Optimizer
+from passus.optimizers.moments import average_square
+from passus.optimizers.options import Options, Rate
+
+__all__ = ["AdaDelta", "AdaGrad", "RMSprop"]
+
+
+def _descend(p: Array, g: Array, h: Array, t: Array, o: Options) -> None:
+    """``p <- p - lr * g / (sqrt(h) + eps)``."""
+    np.sqrt(h, out=t)
+    t += o.eps
+    np.divide(g, t, out=t)
+    t *= o.lr
+    p -= t
+
+
+class AdaGrad(Optimizer):
+    """Divide by all that was seen: ``h <- h + g**2``, ``p <- p - lr * g / (sqrt(h) + eps)`` (Duchi et al., 2011).
+
+    The default values are DeZero's; PyTorch has ``lr=0.01, eps=1e-10``.
+
+    >>> AdaGrad()
+    AdaGrad(lr=0.001, eps=1e-08), step 0
+    """
+
+    slots = ("h",)
+
+    def __init__(self, lr: Rate = 0.001, eps: float = 1e-8) -> None:
+        super().__init__(lr, eps=eps)
+
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
+        h, t = slots["h"], self.scratch(p)
+        h += np.multiply(g, g, out=t)
+        _descend(p, g, h, t, o)
+
+
+class RMSprop(Optimizer):
+    """`AdaGrad` that forgets: ``h <- rho * h + (1 - rho) * g**2``, ``p <- p - lr * g / (sqrt(h) + eps)``.
+
+    The default values are PyTorch's, which calls ``rho`` alpha (Tieleman and Hinton, 2012).
+
+    >>> RMSprop(rho=0.9)
+    RMSprop(lr=0.01, rho=0.9, eps=1e-08), step 0
+    """
+
+    slots = ("h",)
+
+    def __init__(self, lr: Rate = 0.01, rho: float = 0.99, eps: float = 1e-8) -> None:
+        super().__init__(lr, rho=rho, eps=eps)
+
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
+        h, t = slots["h"], self.scratch(p)
+        average_square(h, g, o.rho, t)
+        _descend(p, g, h, t, o)
+
+
+class AdaDelta(Optimizer):
+    """Steps as large as past steps: ``d = g * sqrt(u + eps) / sqrt(h + eps)``, ``p <- p - lr * d`` (Zeiler, 2012).
+
+    ``h`` and ``u`` are moving averages of ``g**2`` and ``d**2``. The default values are DeZero's and the paper's; PyTorch
+    has ``rho=0.9``.
+
+    >>> AdaDelta()
+    AdaDelta(lr=1.0, rho=0.95, eps=1e-06), step 0
+    """
+
+    slots = ("h", "u")
+
+    def __init__(self, rho: float = 0.95, eps: float = 1e-6, lr: Rate = 1.0) -> None:
+        super().__init__(lr, rho=rho, eps=eps)
+
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
+        h, u, d, t = slots["h"], slots["u"], self.scratch(p), self.scratch(p, 1)
+        average_square(h, g, o.rho, t)
+        np.add(u, o.eps, out=d)
+        np.add(h, o.eps, out=t)
+        d /= t
+        np.sqrt(d, out=d)
+        d *= g
+        average_square(u, d, o.rho, t)
+        d *= o.lr
+        p -= d

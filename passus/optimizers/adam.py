@@ -1,0 +1,191 @@
+"""Adam and its kin: a mean of past gradients, divided by the root of the mean of their squares.
+
+In all of them ``m`` and ``v`` are moving averages of ``g`` and ``g**2`` which begin at 0; dividing by ``1 - beta**step``
+makes up for that (``mh``, ``vh`` in the formulas).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from passus.backend import Array
+from passus.optimizers.base import Optimizer
+from passus.optimizers.moments import average, average_square
+from passus.optimizers.options import Options, Rate
+
+__all__ = ["AMSGrad", "Adam", "AdamW", "NAdam", "RAdam"]
+
+Betas = tuple[float, float]
+
+
+def _descend(p: Array, m: Array, v: Array, t: Array, o: Options) -> None:
+    """``p <- p - lr * mh / (sqrt(vh) + eps)``, the corrections drawn out of the arrays."""
+    beta1, beta2 = o.betas
+    root = math.sqrt(1 - beta2**o.step)
+    np.sqrt(v, out=t)
+    t += o.eps * root
+    np.divide(m, t, out=t)
+    t *= o.lr * root / (1 - beta1**o.step)
+    p -= t
+
+
+class Adam(Optimizer):
+    """``p <- p - lr * mh / (sqrt(vh) + eps)`` (Kingma and Ba, 2015). DeZero's ``alpha, beta1, beta2`` are understood, too.
+
+    >>> Adam(alpha=0.01, beta2=0.99)
+    Adam(lr=0.01, betas=(0.9, 0.99), eps=1e-08), step 0
+    """
+
+    slots = ("m", "v")
+
+    def __init__(
+        self,
+        lr: Rate = 0.001,
+        betas: Betas = (0.9, 0.999),
+        eps: float = 1e-8,
+        *,
+        alpha: Rate | None = None,
+        beta1: float | None = None,
+        beta2: float | None = None,
+    ) -> None:
+        if beta1 is not None or beta2 is not None:
+            betas = (betas[0] if beta1 is None else beta1, betas[1] if beta2 is None else beta2)
+        super().__init__(lr if alpha is None else alpha, betas=betas, eps=eps)
+
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
+        m, v, t = slots["m"], slots["v"], self.scratch(p)
+        average(m, g, o.betas[0], t)
+        average_square(v, g, o.betas[1], t)
+        _descend(p, m, v, t, o)
+
+
+class AMSGrad(Optimizer):
+    """`Adam` that divides by the largest ``v`` so far, so that no rate grows again (Reddi et al., 2018).
+
+    >>> AMSGrad()
+    AMSGrad(lr=0.001, betas=(0.9, 0.999), eps=1e-08), step 0
+    """
+
+    slots = ("m", "v", "v_max")
+
+    def __init__(self, lr: Rate = 0.001, betas: Betas = (0.9, 0.999), eps: float = 1e-8) -> None:
+        super().__init__(lr, betas=betas, eps=eps)
+
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
+        m, v, v_max, t = slots["m"], slots["v"], slots["v_max"], self.scratch(p)
+        average(m, g, o.betas[0], t)
+        average_square(v, g, o.betas[1], t)
+        np.maximum(v_max, v, out=v_max)
+        _descend(p, m, v_max, t, o)
+
+
+class AdamW(Optimizer):
+    """`Adam` with weight decay beside the gradient: ``p <- p - lr * weight_decay * p`` (Loshchilov and Hutter, 2019).
+
+    >>> AdamW(weight_decay=0.1)
+    AdamW(lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.1), step 0
+    """
+
+    slots = ("m", "v")
+
+    def __init__(
+        self, lr: Rate = 0.001, betas: Betas = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.01
+    ) -> None:
+        super().__init__(lr, betas=betas, eps=eps, weight_decay=weight_decay)
+
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
+        m, v, t = slots["m"], slots["v"], self.scratch(p)
+        average(m, g, o.betas[0], t)
+        average_square(v, g, o.betas[1], t)
+        p *= 1 - o.lr * o.weight_decay
+        _descend(p, m, v, t, o)
+
+
+class RAdam(Optimizer):
+    """`Adam` without the division as long as ``v`` is uncertain, and with less of it later (Liu et al., 2020).
+
+    >>> RAdam()
+    RAdam(lr=0.001, betas=(0.9, 0.999), eps=1e-08), step 0
+    """
+
+    slots = ("m", "v")
+
+    def __init__(self, lr: Rate = 0.001, betas: Betas = (0.9, 0.999), eps: float = 1e-8) -> None:
+        super().__init__(lr, betas=betas, eps=eps)
+
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
+        m, v, t = slots["m"], slots["v"], self.scratch(p)
+        beta1, beta2 = o.betas
+        average(m, g, beta1, t)
+        average_square(v, g, beta2, t)
+        rate = o.lr / (1 - beta1**o.step)
+        certainty = _rectification(beta2, o.step)
+        if certainty == 0.0:
+            np.multiply(m, rate, out=t)
+        else:
+            np.sqrt(v, out=t)
+            t += o.eps
+            np.divide(m, t, out=t)
+            t *= rate * certainty * math.sqrt(1 - beta2**o.step)
+        p -= t
+
+
+def _rectification(beta2: float, step: int) -> float:
+    """How far the variance of ``1 / sqrt(vh)`` has settled: 0 in the first steps, 1 in the end."""
+    last = 2 / (1 - beta2) - 1
+    now = last - 2 * step * beta2**step / (1 - beta2**step)
+    if now <= 5:
+        return 0.0
+    return math.sqrt((now - 4) * (now - 2) * last / ((last - 4) * (last - 2) * now))
+
+
+class NAdam(Optimizer):
+    """`Adam` with Nesterov's look ahead, its momentum rising from ``beta1 / 2`` to ``beta1`` (Dozat, 2016).
+
+    The default values are PyTorch's.
+
+    >>> NAdam()
+    NAdam(lr=0.002, betas=(0.9, 0.999), eps=1e-08, momentum_decay=0.004), step 0
+    """
+
+    slots = ("m", "v")
+
+    def __init__(
+        self, lr: Rate = 0.002, betas: Betas = (0.9, 0.999), eps: float = 1e-8, momentum_decay: float = 0.004
+    ) -> None:
+        super().__init__(lr, betas=betas, eps=eps, momentum_decay=momentum_decay)
+        self._products: dict[Betas, list[float]] = {}
+
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
+        m, v, t, u = slots["m"], slots["v"], self.scratch(p), self.scratch(p, 1)
+        average(m, g, o.betas[0], t)
+        average_square(v, g, o.betas[1], t)
+        root = math.sqrt(1 - o.betas[1] ** o.step)
+        here, ahead = self._rates(o)
+        np.multiply(g, here * root, out=u)
+        u += np.multiply(m, ahead * root, out=t)
+        np.sqrt(v, out=t)
+        t += o.eps * root
+        u /= t
+        p -= u
+
+    def _rates(self, o: Options) -> tuple[float, float]:
+        """The rates of this gradient and of the mean, both corrected."""
+        beta1, decay = o.betas[0], o.momentum_decay
+        product = self._product(beta1, decay, o.step)
+        momentum, next_momentum = _momentum(beta1, decay, o.step), _momentum(beta1, decay, o.step + 1)
+        return o.lr * (1 - momentum) / (1 - product), o.lr * next_momentum / (1 - product * next_momentum)
+
+    def _product(self, beta1: float, decay: float, step: int) -> float:
+        """The product of all momenta up to a step: no state, for it follows from the step."""
+        products = self._products.setdefault((beta1, decay), [1.0])
+        while len(products) <= step:
+            products.append(products[-1] * _momentum(beta1, decay, len(products)))
+        return products[step]
+
+
+def _momentum(beta1: float, decay: float, step: int) -> float:
+    momentum: float = beta1 * (1 - 0.5 * 0.96 ** (step * decay))
+    return momentum

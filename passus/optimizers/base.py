@@ -1,0 +1,267 @@
+"""What all optimizers share: the walk over the parameters, groups, hooks, and state that can be saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+
+from passus.arguments import checked_number
+from passus.backend import Array
+from passus.core import Parameter
+from passus.errors import ArgumentError, DTypeError, ShapeError, WeightsError
+from passus.optimizers.blocks import Scratch, blocks
+from passus.optimizers.options import Group, Options, Rate, Where, checked_option
+from passus.optimizers.state import Slots, as_arrays, load_all, slot_leaves
+from passus.tree import Stateful, Tree, compare, flatten, unflatten
+
+__all__ = ["Hook", "Optimizer", "Target"]
+
+
+class Target(Protocol):
+    """What an optimizer updates: a layer, or anything else whose parameters have paths."""
+
+    def named_params(self) -> Iterable[tuple[str, Parameter]]:
+        """The paths and the parameters, always in the same order."""
+
+
+class Hook:
+    """Something that happens at each update; it is given the parameters that have a gradient.
+
+    Any function of a list of parameters is a hook, too: it is called before the update.
+    """
+
+    def __call__(self, params: list[Parameter]) -> None:
+        """Before the update: gradients may be changed, or cleared so that a parameter stays as it is."""
+
+    def updated(self, params: list[Parameter]) -> None:
+        """After the update."""
+
+
+class Optimizer:
+    """The base of every optimizer: a subclass names its slots and writes `update_one`.
+
+    ``options`` are its numbers: ``lr`` (a number or a schedule) and what else the rule needs, each at least 0.
+    Raises `ArgumentError` or `DTypeError` for others.
+
+    >>> class SignSGD(Optimizer):
+    ...     def update_one(self, p, g, slots, o):
+    ...         t = np.sign(g, out=self.scratch(p))
+    ...         t *= o.lr
+    ...         p -= t
+    >>> SignSGD(lr=0.1)
+    SignSGD(lr=0.1), step 0
+    """
+
+    slots: ClassVar[tuple[str, ...]] = ()
+    """Names of the arrays that are kept for each parameter."""
+    elementwise: ClassVar[bool] = True
+    """Whether each element is updated by itself, so that a large parameter may come to `update_one` in pieces."""
+
+    def __init__(self, lr: Rate, **options: Any) -> None:
+        self._name = type(self).__name__
+        options = {"lr": lr} | options
+        self.options = {name: checked_option(self._name, name, value) for name, value in options.items()}
+        self.step = 0
+        """How many updates were done."""
+        self.target: Target | None = None
+        self.hooks: list[Callable[[list[Parameter]], None]] = []
+        self.groups: list[Group] = []
+        self.scratch = Scratch()
+        self._slots: dict[str, Slots] = {}
+        self._group_of: dict[str, int] = {}
+
+    # What a subclass writes.
+
+    def init(self, p: Array) -> dict[str, Array]:
+        """The slots of a parameter before its first update: zeros of its shape."""
+        return {name: np.zeros_like(p) for name in self.slots}
+
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
+        """Change the array ``p`` and its slots in place, by the gradient ``g``, which is only read.
+
+        Intermediate results go into ``self.scratch(p)``, so that nothing is allocated.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.update_one is not written yet")
+
+    # What a user calls.
+
+    def setup(self, target: Target) -> Self:
+        """Name the layer or model whose parameters are to be updated."""
+        if not hasattr(target, "named_params"):
+            raise DTypeError(f"{self._name}.setup: a {type(target).__name__} has no named_params(); give a layer")
+        self.target = target
+        return self
+
+    def update(self) -> None:
+        """Take one step: change each parameter that has a gradient and is not frozen.
+
+        Raises `ArgumentError` before `setup`, for a rate that has become NaN, and for a read-only parameter;
+        `ShapeError` for a parameter whose shape or dtype is not what it was. Then no parameter was changed.
+        """
+        named = [(path, p) for path, p in self._named_params() if p._grad is not None and p.requires_grad]
+        params = [p for _, p in named]
+        for hook in self.hooks:
+            hook(params)
+        options = [self._options_of(group) for group in (None, *self.groups)]
+        work = [(p, self._slots_for(path, p), options[self._place(path, p)]) for path, p in named]
+        for p, slots, o in work:
+            if p._grad is not None:  # A hook may have cleared it.
+                slots.step += 1
+                o.step = slots.step
+                self._update_param(p, p._grad.data, slots.arrays, o)
+        self.step += 1
+        for hook in self.hooks:
+            if isinstance(hook, Hook):
+                hook.updated(params)
+
+    def add_hook(self, hook: Callable[[list[Parameter]], None]) -> None:
+        """Let ``hook(params)`` be called before each update; hooks are called in the order they were added."""
+        if not callable(hook):
+            raise DTypeError(f"{self._name}.add_hook: a {type(hook).__name__} cannot be called")
+        self.hooks.append(hook)
+
+    def add_group(self, where: Where, **options: Any) -> None:
+        """Give some parameters options of their own; what is not named here they share with all others.
+
+        Raises `ArgumentError` for a path that does not exist, a parameter that is in another group already, and an
+        option that this optimizer does not have.
+        """
+        unknown = [name for name in options if name not in self.options]
+        if unknown:
+            raise ArgumentError(f"{self._name} has no option {', '.join(unknown)}; it has {', '.join(self.options)}")
+        group = Group(where, {name: checked_option(self._name, name, value) for name, value in options.items()})
+        found = [(path, p) for path, p in self._named_params() if group.holds(path, p)]
+        if not found:
+            known = ", ".join(path for path, _ in self._named_params())
+            raise ArgumentError(f"{self._name}.add_group: no parameter is at {where!r}; there are {known}")
+        for path, p in found:
+            if any(other.holds(path, p) for other in self.groups):
+                raise ArgumentError(f"{self._name}.add_group: {path} is in a group already, and it can be in one only")
+        self.groups.append(group)
+        self._group_of.clear()
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next update; a number or a schedule may be assigned to it."""
+        return self._rate(self.options["lr"])
+
+    @lr.setter
+    def lr(self, lr: Rate) -> None:
+        self.options["lr"] = checked_option(self._name, "lr", lr)
+
+    def state_dict(self) -> Tree:
+        """Counts, options and slots, and the states of hooks and of a schedule that have one."""
+        leaves = self._numbers()
+        for path, slots in self._slots.items():
+            leaves |= slot_leaves(path, slots)
+        return unflatten(leaves) | {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state_dict(self, state: Tree) -> None:
+        """Take back a state, all or nothing; groups, hooks and schedules must have been set up as they were.
+
+        Raises `WeightsError` with the list of what does not fit, `ArgumentError` for an option out of range.
+        """
+        parts = self._parts()
+        given = flatten({name: node for name, node in state.items() if name not in parts})
+        expected = self._numbers() | {name: 0 for name in parts if name not in state}
+        loaded: dict[str, Slots] = {}
+        for path, p in self._named_params():
+            if f"slots.{path}.step" in given:
+                loaded[path] = Slots(0, self._init(path, p))
+                expected |= slot_leaves(path, loaded[path])
+        arrays = as_arrays(given)
+        compare(as_arrays(expected), arrays, f"{self._name}.load_state_dict")
+        options = self._read_options(arrays)
+        load_all((part, state[name]) for name, part in parts.items())
+        for path, slots in loaded.items():
+            slots.step = int(arrays[f"slots.{path}.step"])
+            for name, x in slots.arrays.items():
+                x[...] = arrays[f"slots.{path}.{name}"]
+        self.step, self._slots = int(arrays["step"]), loaded
+        for own, new in zip(self._places().values(), options):
+            own |= new
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value}" for name, value in vars(self._options_of(None)).items())
+        return f"{self._name}({options}), step {self.step}"
+
+    # How it is done.
+
+    def _named_params(self) -> Iterable[tuple[str, Parameter]]:
+        if self.target is None:
+            raise ArgumentError(f"{self._name}: there is nothing to update; call setup(model) first")
+        return self.target.named_params()
+
+    def _rate(self, lr: Rate) -> float:
+        return checked_number(self._name, "lr", lr(self.step) if callable(lr) else lr)
+
+    def _options_of(self, group: Group | None) -> Options:
+        options = self.options if group is None else self.options | group.options
+        return Options(**options | {"lr": self._rate(options["lr"])})
+
+    def _place(self, path: str, p: Parameter) -> int:
+        """The number of the group a parameter is in, counted from 1; 0 if it is in none."""
+        if path not in self._group_of:
+            holding = (i for i, group in enumerate(self.groups, 1) if group.holds(path, p))
+            self._group_of[path] = next(holding, 0)
+        return self._group_of[path]
+
+    def _slots_for(self, path: str, p: Parameter) -> Slots:
+        """The slots of a parameter, made at its first update; checks that it can be updated."""
+        data = p.data
+        if not data.flags.writeable:
+            raise ArgumentError(f"{self._name}: {path} is read-only; write p.data = p.data.copy() before training")
+        slots = self._slots.get(path)
+        if slots is None:
+            slots = self._slots[path] = Slots(0, self._init(path, p))
+        for name, x in slots.arrays.items():
+            if x.shape != data.shape or x.dtype != data.dtype:
+                raise ShapeError(
+                    f"{self._name}: {path} is {data.dtype} {data.shape}, but its {name} is {x.dtype} {x.shape}; a "
+                    "parameter must keep its shape and dtype, or be given to a new optimizer"
+                )
+        return slots
+
+    def _init(self, path: str, p: Parameter) -> dict[str, Array]:
+        if p._data is None:
+            raise WeightsError(f"{self._name}: {path} has no shape yet; load its weights or call the model once, first")
+        return self.init(p.data)
+
+    def _update_param(self, p: Parameter, g: Array, slots: dict[str, Array], o: Options) -> None:
+        data = p.data
+        if self.elementwise:
+            for part, gradient, *arrays in blocks(data, g, *slots.values()):
+                self.update_one(part, gradient, dict(zip(slots, arrays)), o)
+        else:
+            self.update_one(data, g, slots, o)
+        p.data = data  # The same array; a graph that was built before notices that it was edited.
+
+    def _places(self) -> dict[str, dict[str, Any]]:
+        """The options of the optimizer and of its groups, by their paths in the state."""
+        return {"options": self.options} | {f"groups.{i}": group.options for i, group in enumerate(self.groups)}
+
+    def _numbers(self) -> dict[str, Any]:
+        """The count and the options as leaves of the state; a schedule is a function, which cannot be saved."""
+        leaves: dict[str, Any] = {"step": self.step}
+        for place, options in self._places().items():
+            leaves |= {f"{place}.{name}": value for name, value in options.items() if not callable(value)}
+        return leaves
+
+    def _parts(self) -> dict[str, Stateful]:
+        """The schedules and hooks that have a state of their own."""
+        parts: dict[str, Any] = {f"schedule{i}": own.get("lr") for i, own in enumerate(self._places().values())}
+        parts |= {f"hook{i}": hook for i, hook in enumerate(self.hooks)}
+        return {name: part for name, part in parts.items() if isinstance(part, Stateful)}
+
+    def _read_options(self, arrays: dict[str, Array]) -> list[dict[str, Any]]:
+        """The saved options of each place, checked."""
+        return [
+            {
+                name: checked_option(self._name, name, arrays[f"{place}.{name}"].tolist())
+                for name, value in options.items()
+                if not callable(value)
+            }
+            for place, options in self._places().items()
+        ]

@@ -1,0 +1,121 @@
+"""Links between the gradients and the update: decay, clipping, freezing.
+
+``optimizer.add_hook(link)`` adds one; they work in the order in which they were added.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from passus.arguments import checked_number
+from passus.backend import Array
+from passus.core import Parameter
+from passus.errors import ArgumentError
+from passus.optimizers.base import Hook, Target
+from passus.optimizers.blocks import Scratch, blocks
+
+__all__ = ["ClipGrad", "ClipValue", "FreezeParam", "WeightDecay"]
+
+
+def own_gradients(params: list[Parameter]) -> list[tuple[Parameter, Array]]:
+    """The parameters that have a gradient, with an array that may be edited.
+
+    A gradient that somebody else may see (that has a graph, is read-only, a view, or shared) is replaced by a copy.
+    """
+    seen: set[int] = set()
+    pairs: list[tuple[Parameter, Array]] = []
+    for p in params:
+        if p.grad is None:
+            continue
+        g = p.grad.data
+        if p.grad.requires_grad or g.base is not None or not g.flags.writeable or id(g) in seen:
+            g = g.copy()
+            p.grad = g
+        seen.add(id(g))
+        pairs.append((p, g))
+    return pairs
+
+
+class WeightDecay(Hook):
+    """Pull each parameter towards 0: ``g <- g + rate * p``, the gradient of ``rate / 2 * sum(p**2)``.
+
+    With the adaptive optimizers, `AdamW` is the better way. Raises `ArgumentError` unless ``0 <= rate``.
+
+    >>> from passus.optimizers import SGD
+    >>> SGD().add_hook(WeightDecay(1e-4))
+    """
+
+    def __init__(self, rate: float) -> None:
+        self.rate = checked_number("WeightDecay", "rate", rate)
+        self._scratch = Scratch()
+
+    def __call__(self, params: list[Parameter]) -> None:
+        for p, g in own_gradients(params):
+            for weights, gradient in blocks(p.data, g):
+                gradient += np.multiply(weights, self.rate, out=self._scratch(weights))
+
+
+class ClipGrad(Hook):
+    """Shorten all gradients together if their norm, as one vector, is above ``max_norm`` (Pascanu et al., 2013).
+
+    ``norm`` is the norm before the last update. A NaN or infinite gradient spreads to all parameters, as elsewhere;
+    with ``error_if_nonfinite`` it raises `ArgumentError` instead, and nothing is updated.
+
+    >>> ClipGrad(1.0).max_norm
+    1.0
+    """
+
+    def __init__(self, max_norm: float, error_if_nonfinite: bool = False) -> None:
+        self.max_norm = checked_number("ClipGrad", "max_norm", max_norm, open_low=True)
+        self.error_if_nonfinite = error_if_nonfinite
+        self.norm = 0.0
+
+    def __call__(self, params: list[Parameter]) -> None:
+        pairs = own_gradients(params)
+        self.norm = math.sqrt(sum(float(np.linalg.norm(g)) ** 2 for _, g in pairs))
+        if self.error_if_nonfinite and not math.isfinite(self.norm):
+            raise ArgumentError(
+                f"ClipGrad: the norm of all gradients is {self.norm}. Lower the learning rate, or look for a division by "
+                "0 or a logarithm of 0 in the loss"
+            )
+        if not self.norm <= self.max_norm:  # A NaN, too.
+            rate = self.max_norm / (self.norm + 1e-6)
+            for _, g in pairs:
+                g *= rate
+
+
+class ClipValue(Hook):
+    """Move each element of the gradients into ``-max_value`` to ``max_value``; NaN stays NaN.
+
+    >>> ClipValue(0.5).max_value
+    0.5
+    """
+
+    def __init__(self, max_value: float) -> None:
+        self.max_value = checked_number("ClipValue", "max_value", max_value, open_low=True)
+
+    def __call__(self, params: list[Parameter]) -> None:
+        for _, g in own_gradients(params):
+            np.clip(g, -self.max_value, self.max_value, out=g)
+
+
+class FreezeParam(Hook):
+    """Leave the parameters of some layers, or single parameters, as they are.
+
+    Their gradients are cleared before the update, also for the hooks that come after this one.
+
+    >>> import numpy as np
+    >>> from passus import Parameter
+    >>> W = Parameter(np.ones(2))
+    >>> hook = FreezeParam(W)
+    """
+
+    def __init__(self, *layers: Target | Parameter) -> None:
+        self.layers = layers
+
+    def __call__(self, params: list[Parameter]) -> None:
+        for layer in self.layers:
+            for p in [layer] if isinstance(layer, Parameter) else [p for _, p in layer.named_params()]:
+                p.cleargrad()

@@ -1,0 +1,38 @@
+"""Steps of equal size in every element, in the direction that momentum votes for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from passus.backend import Array
+from passus.optimizers.base import Optimizer
+from passus.optimizers.moments import average
+from passus.optimizers.options import Options, Rate
+
+__all__ = ["Lion"]
+
+
+class Lion(Optimizer):
+    """``p <- p - lr * (sign(beta1 * m + (1 - beta1) * g) + weight_decay * p)`` (Chen et al., 2023).
+
+    After that ``m <- beta2 * m + (1 - beta2) * g``. Half the memory of `Adam`; wants a rate 3 to 10 times smaller.
+
+    >>> Lion()
+    Lion(lr=0.0001, betas=(0.9, 0.99), weight_decay=0.0), step 0
+    """
+
+    slots = ("m",)
+
+    def __init__(self, lr: Rate = 1e-4, betas: tuple[float, float] = (0.9, 0.99), weight_decay: float = 0.0) -> None:
+        super().__init__(lr, betas=betas, weight_decay=weight_decay)
+
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
+        m, t, u = slots["m"], self.scratch(p), self.scratch(p, 1)
+        beta1, beta2 = o.betas
+        np.multiply(m, beta1, out=u)
+        u += np.multiply(g, 1 - beta1, out=t)
+        np.sign(u, out=u)
+        u *= o.lr
+        p *= 1 - o.lr * o.weight_decay
+        p -= u
+        average(m, g, beta2, t)

@@ -1,0 +1,71 @@
+"""Gradient descent, with and without momentum."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from passus.backend import Array
+from passus.optimizers.base import Optimizer
+from passus.optimizers.options import Options, Rate
+
+__all__ = ["SGD", "MomentumSGD", "Nesterov"]
+
+
+class SGD(Optimizer):
+    """Gradient descent: ``p <- p - lr * g``.
+
+    >>> SGD(lr=0.1)
+    SGD(lr=0.1), step 0
+    """
+
+    def __init__(self, lr: Rate = 0.01) -> None:
+        super().__init__(lr)
+
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
+        p -= np.multiply(g, o.lr, out=self.scratch(p))
+
+
+class MomentumSGD(Optimizer):
+    """Gradient descent with momentum: ``v <- momentum * v + g``, ``p <- p - lr * v`` (Polyak, 1964).
+
+    As in PyTorch, ``lr`` is not part of ``v``, so that a change of it is felt at once. (DeZero keeps it in ``v``; at a
+    constant rate both are the same.)
+
+    >>> MomentumSGD(momentum=0.8)
+    MomentumSGD(lr=0.01, momentum=0.8), step 0
+    """
+
+    slots = ("v",)
+
+    def __init__(self, lr: Rate = 0.01, momentum: float = 0.9) -> None:
+        super().__init__(lr, momentum=momentum)
+
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
+        v = slots["v"]
+        v *= o.momentum
+        v += g
+        p -= np.multiply(v, o.lr, out=self.scratch(p))
+
+
+class Nesterov(Optimizer):
+    """Momentum that looks ahead: ``v <- momentum * v + g``, ``p <- p - lr * (g + momentum * v)``.
+
+    PyTorch's ``SGD(nesterov=True)`` (Sutskever et al., 2013).
+
+    >>> Nesterov()
+    Nesterov(lr=0.01, momentum=0.9), step 0
+    """
+
+    slots = ("v",)
+
+    def __init__(self, lr: Rate = 0.01, momentum: float = 0.9) -> None:
+        super().__init__(lr, momentum=momentum)
+
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
+        v = slots["v"]
+        v *= o.momentum
+        v += g
+        t = np.multiply(v, o.momentum, out=self.scratch(p))
+        t += g
+        t *= o.lr
+        p -= t

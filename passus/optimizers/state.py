@@ -1,0 +1,50 @@
+"""The state of an optimizer as a tree: how it is named, checked and taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array
+from passus.tree import Stateful, Tree
+
+__all__ = ["Slots", "as_arrays", "load_all", "slot_leaves"]
+
+
+@dataclass
+class Slots:
+    """What an optimizer remembers of one parameter: how often it was updated, and arrays."""
+
+    step: int
+    arrays: dict[str, Array]
+
+
+def slot_leaves(path: str, slots: Slots) -> dict[str, Any]:
+    """The leaves that hold the slots of one parameter.
+
+    >>> slot_leaves("l1.W", Slots(3, {"v": 0.5}))
+    {'slots.l1.W.step': 3, 'slots.l1.W.v': 0.5}
+    """
+    return {f"slots.{path}.step": slots.step} | {f"slots.{path}.{name}": x for name, x in slots.arrays.items()}
+
+
+def as_arrays(leaves: Mapping[str, Any]) -> dict[str, Array]:
+    """Numbers and pairs as arrays, which is how they come back from a file."""
+    return {name: np.asarray(leaf) for name, leaf in leaves.items()}
+
+
+def load_all(pairs: Iterable[tuple[Stateful, Tree]]) -> None:
+    """Give each part its state; if one refuses, those before it get their old state back."""
+    done: list[tuple[Stateful, Tree]] = []
+    try:
+        for part, state in pairs:
+            before = part.state_dict()
+            part.load_state_dict(state)
+            done.append((part, before))
+    except Exception:
+        for part, before in done:
+            part.load_state_dict(before)
+        raise
