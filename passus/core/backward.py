@@ -7,6 +7,7 @@ inputs, so by the time it is visited, all gradients of its outputs have arrived.
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -20,7 +21,7 @@ from passus.core.second_order import pull_recorded
 from passus.core.variable import Variable, constant
 from passus.errors import DTypeError, GraphError, ShapeError
 
-__all__ = ["backward"]
+__all__ = ["backward", "gradients"]
 
 
 def backward(self: Variable, retain_grad: bool = False, create_graph: bool = False) -> None:
@@ -63,6 +64,59 @@ def backward(self: Variable, retain_grad: bool = False, create_graph: bool = Fal
         self._grad = None
 
 
+def gradients(
+    ys: Sequence[Variable],
+    xs: Sequence[Variable],
+    gys: Sequence[Variable | None] | None = None,
+    create_graph: bool = False,
+) -> list[Variable]:
+    """The gradients of ``sum(<gy, y>)`` with respect to ``xs``, returned: nobody's ``grad`` is read or written.
+
+    ``xs`` may lie anywhere in the graph, and it is not followed behind them. ``gys``: ones where None. The gradient of
+    what no ``y`` depends on is zero. Raises `ShapeError` for a ``gy`` of another shape than its ``y``.
+
+    >>> import numpy as np
+    >>> x = Variable(np.array(3.0))
+    >>> gradients([x * x], [x]), x.grad
+    ([variable(6.0)], None)
+    """
+    seeds = [constant(_ones(y._data)) if gy is None else gy for y, gy in zip(ys, gys or [None] * len(ys))]
+    for y, gy in zip(ys, seeds):
+        if gy.shape != y.shape:
+            raise ShapeError(f"gradients: the seed {gy.shape} must have the shape of the result {y.shape}")
+    creators = [(x, x.creator) for x in xs]
+    token = enable_backprop.set(True)
+    try:
+        end = Ends(seeds)(*ys)
+        enable_backprop.set(create_graph)
+        for x in xs:
+            x.creator = None  # For the walk it is a leaf.
+        seed = constant(_ones(end._data)) if create_graph else _ones(end._data)
+        found = {id(x): gx for x, gx, _ in _walk(end, seed, False, create_graph)} if end.requires_grad else {}
+    finally:
+        enable_backprop.reset(token)
+        for x, creator in creators:
+            x.creator = creator
+    given = {id(gy._data) for gy in seeds}
+    gxs = [found.get(id(x), np.zeros(x.shape, x.dtype)) for x in xs]
+    return [gx if isinstance(gx, Variable) else constant(_owned(gx, given)) for gx in gxs]
+
+
+class Ends(Function):
+    """Joins several results to one, so that there is one end to walk back from; its rule hands a seed to each."""
+
+    constants = ("gys",)
+
+    def __init__(self, gys: list[Variable]) -> None:
+        self.gys = gys
+
+    def forward(self, *ys: Array) -> Array:
+        return self.xp.zeros(())
+
+    def backward(self, gy: Any) -> Any:
+        return tuple(self.gys)
+
+
 def _walk(end: Variable, seed: Any, retain_grad: bool, create_graph: bool) -> list[tuple[Variable, Any, bool]]:
     """The gradients of all leaves, and of the Variables between if they are retained."""
     leaves: dict[int, tuple[Variable, Any, bool]] = {}
@@ -78,7 +132,9 @@ def _walk(end: Variable, seed: Any, retain_grad: bool, create_graph: bool) -> li
         if len(gys) > 1:
             gys = _completed(function, gys)
         if retain_grad:
-            between += [(y, gy, False) for y, gy in zip([output() for output in function.outputs], gys) if y is not None]
+            between += [
+                (y, gy, False) for y, gy in zip([output() for output in function.outputs], gys) if y is not None
+            ]
         gxs = pull_recorded(function, gys) if create_graph else function.pulled(gys)
         for x, gx in zip(function.inputs, gxs):
             if gx is None or not isinstance(x, Variable) or not x.requires_grad:
@@ -158,10 +214,15 @@ def _hand_out(found: list[tuple[Variable, Any, bool]], seed: Any) -> None:
     for x, gx, _ in found:
         if x._grad is not None and x.creator is None:
             gx = x._grad._data + gx
-        if type(gx) is np.ndarray and (gx.base is not None or id(gx) in given):
-            gx = gx.copy()
-        given.add(id(gx))
-        x._grad = constant(gx)
+        x._grad = constant(_owned(gx, given))
+
+
+def _owned(gx: Any, given: set[int]) -> Any:
+    """A gradient array that nobody else can see: a copy of a view, and of what was given to someone before."""
+    if type(gx) is np.ndarray and (gx.base is not None or id(gx) in given):
+        gx = gx.copy()
+    given.add(id(gx))
+    return gx
 
 
 def _why_constant(y: Variable) -> str:
