@@ -1,0 +1,1 @@
+"""passus and its peers, measured in turn in one call."""

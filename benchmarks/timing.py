@@ -1,0 +1,75 @@
+"""Timing two programs fairly on a machine that is never quiet: in turns, many times, compared by medians."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+Step = Callable[[], object]
+
+TURN_SECONDS = 0.05
+"""One turn of one program; short, so that all of them meet the same weather."""
+
+
+@dataclass
+class Timing:
+    """What one step of a program took, in seconds, in each of its turns."""
+
+    name: str
+    turns: list[float]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.turns)
+
+    def times_slower_than(self, other: Timing) -> list[float]:
+        """The ratio to another program, turn by turn."""
+        return [mine / theirs for mine, theirs in zip(self.turns, other.turns)]
+
+
+def in_turns(programs: dict[str, Step], rounds: int) -> list[Timing]:
+    """Run each program for a moment, one after the other, again and again; the order is reversed in each round."""
+    repeats = {name: _repeats(step) for name, step in programs.items()}
+    timings = {name: Timing(name, []) for name in programs}
+    order = list(programs)
+    for _ in range(rounds):
+        for name in order:
+            timings[name].turns.append(_turn(programs[name], repeats[name]))
+        order.reverse()
+    return list(timings.values())
+
+
+def _repeats(step: Step) -> int:
+    """How many steps fill a turn; finding out warms the program up."""
+    repeats = 1
+    while (seconds := _turn(step, repeats) * repeats) < TURN_SECONDS:
+        repeats = max(2 * repeats, int(repeats * TURN_SECONDS / max(seconds, 1e-6)))
+    return repeats
+
+
+def _turn(step: Step, repeats: int) -> float:
+    started = time.perf_counter()
+    for _ in range(repeats):
+        step()
+    return (time.perf_counter() - started) / repeats
+
+
+def machine() -> str:
+    """The machine and the versions, for the head of a table."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "torch", "autograd"))
+    return f"{_cpu()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, {packages}"
+
+
+def _cpu() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,33 @@
+"""The benchmarks run, and compare frameworks that compute the same. Nothing is timed here."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import agreement, with_autograd, with_passus, with_torch
+from benchmarks.__main__ import print_times
+from benchmarks.problems import PROBLEMS
+from benchmarks.timing import Timing, in_turns
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_all_frameworks_compute_the_same(problem: str) -> None:
+    modules = {"passus": with_passus, "torch": with_torch, "autograd": with_autograd}
+    agreement.check({name: getattr(module, problem)() for name, module in modules.items()}, count=5)
+
+
+def test_a_framework_that_computes_something_else_is_noticed() -> None:
+    with pytest.raises(AssertionError, match="peer computes something else"):
+        agreement.check({"passus": lambda: 1.0, "peer": lambda: 1.01})
+
+
+def test_each_program_has_its_turn_in_each_round() -> None:
+    calls: list[str] = []
+    timings = in_turns({name: lambda name=name: calls.append(name) for name in "ab"}, rounds=3)
+    assert [(timing.name, len(timing.turns)) for timing in timings] == [("a", 3), ("b", 3)]
+    assert {*calls} == {"a", "b"}
+
+
+def test_ratios_are_those_of_the_medians(capsys: pytest.CaptureFixture[str]) -> None:
+    print_times("a test", [Timing("passus", [1e-6, 2e-6, 3e-6]), Timing("torch", [4e-6, 6e-6, 9e-6])])
+    assert "| torch | 6.0 µs | 3.00 | 3.00 to 4.00 |" in capsys.readouterr().out
