@@ -10,9 +10,9 @@ import numpy as np
 from passus.core import Variable
 from passus.core.protocol import differentiable
 from passus.functions import arithmetic as a
+from passus.functions import contractions, extremes, products, selection, shapes
 from passus.functions import elementwise as e
 from passus.functions import reductions as r
-from passus.functions import selection, shapes
 
 __all__: list[str] = []
 
@@ -42,7 +42,16 @@ METHODS: dict[str, Any] = {
     "__rtruediv__": a.rdiv,
     "__pow__": a.pow,
     "__rpow__": a.rpow,
+    "__matmul__": products.matmul,
+    "__rmatmul__": lambda x1, x0: products.matmul(x0, x1),
+    "matmul": products.matmul,
+    "dot": products.dot,
     "sum": r.sum,
+    "mean": r.mean,
+    "prod": r.prod,
+    "cumsum": r.cumsum,
+    "max": extremes.max,
+    "min": extremes.min,
     "reshape": _reshape,
     "astype": shapes.astype,
     "__eq__": _comparison(np.equal),
@@ -60,6 +69,19 @@ NUMPY: dict[Any, Callable[..., Any]] = {
     np.reshape: shapes.reshape,
     np.broadcast_to: shapes.broadcast_to,
     np.sum: r.sum,
+    np.mean: r.mean,
+    np.average: r.average,
+    np.prod: r.prod,
+    np.cumsum: r.cumsum,
+    np.max: extremes.max,
+    np.amax: extremes.max,
+    np.min: extremes.min,
+    np.amin: extremes.min,
+    np.matmul: products.matmul,
+    np.dot: products.dot,
+    np.outer: products.outer,
+    np.einsum: contractions.einsum,
+    np.tensordot: contractions.tensordot,
     np.subtract: a.sub,
     np.multiply: a.mul,
     np.divide: a.div,

@@ -1,39 +1,54 @@
-"""Functions that reduce axes: sums, means, extremes."""
+"""Functions that reduce axes by adding or multiplying: sum, mean, product, running sum."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 from passus.backend import Array
 from passus.core import Operand, Result, Unary
 from passus.core.basic import SumTo as SumTo
 from passus.core.basic import sum_to as sum_to
+from passus.errors import ArgumentError
 
-__all__ = ["Reduction", "Sum", "SumTo", "sum", "sum_to"]
+__all__ = [
+    "CumSum",
+    "Mean",
+    "Prod",
+    "Reduction",
+    "Sum",
+    "SumTo",
+    "average",
+    "cumsum",
+    "mean",
+    "prod",
+    "sum",
+    "sum_to",
+]
 
 Axis: TypeAlias = int | tuple[int, ...] | None
 """The axes to reduce: one, several, or all (None); negative ones count from the end."""
 
 
 class Reduction(Unary):
-    """The base of functions that reduce axes; ``stretched`` undoes the reduction of a shape."""
+    """The base of functions that reduce axes; ``kept`` and ``stretched`` undo the reduction of a shape."""
 
     def __init__(self, axis: Axis, keepdims: bool) -> None:
         self.axis, self.keepdims = axis, keepdims
 
     def kept(self, reduced: Any) -> Any:
         """An array of the shape of the output, with the reduced axes kept as axes of length 1."""
-        return reduced.reshape(self._kept_shape())
+        return reduced.reshape(_kept(self.inputs[0].shape, self.axis))
 
     def stretched(self, reduced: Any) -> Any:
         """An array of the shape of the output, broadcast to the shape of the input."""
         return self.xp.broadcast_to(self.kept(reduced), self.inputs[0].shape)
 
-    def _kept_shape(self) -> tuple[int, ...]:
-        shape = self.inputs[0].shape
-        axes = range(len(shape)) if self.axis is None else self.axis
-        reduced = {a % len(shape) for a in ((axes,) if isinstance(axes, int) else axes)}
-        return tuple(1 if i in reduced else n for i, n in enumerate(shape))
+    def count(self, shape: tuple[int, ...]) -> int:
+        """How many elements of an array of this shape are reduced to one."""
+        axes = _as_tuple(self.axis, len(shape))
+        # NumPy lets an array without axes be reduced along axis 0, as if it had one.
+        return math.prod([shape[a] for a in axes]) if shape else 1
 
 
 class Sum(Reduction):
@@ -45,12 +60,122 @@ class Sum(Reduction):
 
 
 def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
-    """The sum of the elements along axes.
+    """The sum of the elements along axes; 0 where there are none.
 
-    Raises `ArgumentError` for an axis that ``x`` does not have.
+    Raises `ShapeError` for an axis that ``x`` does not have, or that is named twice.
 
     >>> import numpy as np
     >>> sum(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     array([4., 6.])
     """
     return Sum(axis, keepdims)(x)
+
+
+class Mean(Reduction):
+    def forward(self, x: Array) -> Array:
+        # Half the time of x.mean() for a small array; the axes are checked by the sum.
+        total = x.sum(axis=self.axis, keepdims=self.keepdims)
+        n = self.count(x.shape)
+        if not n:
+            raise ArgumentError(
+                f"the mean of no elements, along axis {self.axis}, is undefined; leave out what is empty"
+            )
+        return total / n
+
+    def backward(self, gy: Any) -> Any:
+        return self.stretched(gy / self.count(self.inputs[0].shape))
+
+
+def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
+    """The mean of the elements along axes.
+
+    Raises `ArgumentError` if there are none, `ShapeError` for an axis that ``x`` does not have, or that is named twice.
+
+    >>> import numpy as np
+    >>> mean(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+    array([2., 3.])
+    """
+    return Mean(axis, keepdims)(x)
+
+
+average = mean
+"""DeZero's name of `mean`."""
+
+
+class Prod(Reduction):
+    def forward(self, x: Array) -> Array:
+        return x.prod(axis=self.axis, keepdims=self.keepdims)
+
+    def backward(self, gy: Any) -> Any:
+        x = self.x
+        axes = _as_tuple(self.axis, x.ndim)
+        order = (*axes, *[a for a in range(x.ndim) if a not in axes])
+        front = x.transpose(order)
+        others = self._of_others(front.reshape(self.count(x.shape), *front.shape[len(axes) :]))
+        back = tuple(order.index(a) for a in range(x.ndim))
+        return self.kept(gy) * others.reshape(front.shape).transpose(back)
+
+    def _of_others(self, x: Any) -> Any:
+        """For each element along the first axis, the product of all others.
+
+        By halves rather than as ``y / x``, so that zeros do no harm, to any order.
+        """
+        n = len(x)
+        if n < 2:
+            return self.xp.ones(x.shape, x.dtype)
+        half = n // 2
+        left, right, odd = x[:half], x[half : 2 * half], x[2 * half :]
+        others = self._of_others(self.xp.concatenate([left * right, odd]))
+        return self.xp.concatenate([others[:half] * right, others[:half] * left, others[half:]])
+
+
+def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
+    """The product of the elements along axes; 1 where there are none. Its gradient is right where elements are 0, too.
+
+    Raises `ShapeError` for an axis that ``x`` does not have, or that is named twice.
+
+    >>> import numpy as np
+    >>> prod(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+    array([3., 8.])
+    """
+    return Prod(axis, keepdims)(x)
+
+
+class CumSum(Unary):
+    def __init__(self, axis: int | None) -> None:
+        self.axis = axis
+
+    def forward(self, x: Array) -> Array:
+        return self.xp.cumsum(x, axis=self.axis)
+
+    def backward(self, gy: Any) -> Any:
+        flip, cumsum = self.xp.flip, self.xp.cumsum
+        axis = 0 if self.axis is None else self.axis  # Without an axis, the output has one.
+        return flip(cumsum(flip(gy, axis), axis=axis), axis).reshape(self.inputs[0].shape)
+
+
+def cumsum(x: Operand, axis: int | None = None) -> Result:
+    """The running sum along an axis, ``y[i] = x[0] + ... + x[i]``; of all elements in a row if ``axis`` is None.
+
+    Raises `ShapeError` for an axis that ``x`` does not have.
+
+    >>> import numpy as np
+    >>> cumsum(np.array([1.0, 2.0, 3.0]))
+    array([1., 3., 6.])
+    """
+    return CumSum(axis)(x)
+
+
+def _as_tuple(axis: Axis, ndim: int) -> tuple[int, ...]:
+    """The axes to reduce, counted from the front."""
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple([a % max(ndim, 1) for a in ((axis,) if isinstance(axis, int) else axis)])
+
+
+def _kept(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
+    """A shape whose reduced axes are kept with length 1."""
+    if axis is None:
+        return (1,) * len(shape)
+    axes = _as_tuple(axis, len(shape))
+    return tuple([1 if i in axes else n for i, n in enumerate(shape)])

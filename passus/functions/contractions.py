@@ -1,0 +1,138 @@
+"""Sums of products by Einstein's convention: every axis has a letter, and letters that the result lacks are summed over.
+
+The gradient for one operand is again such a sum: of the gradient of the result with all other operands, for the letters
+of that operand.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from typing import Any
+
+from passus.backend import Array
+from passus.core import Function, Operand, Result, Variable
+from passus.core.basic import sum_to
+from passus.errors import ArgumentError, ShapeError
+from passus.functions.checks import array_of
+
+__all__ = ["Einsum", "einsum", "tensordot"]
+
+
+class Einsum(Function):
+    def __init__(self, terms: list[str], result: str) -> None:
+        self.terms, self.result = terms, result
+
+    def forward(self, *xs: Array) -> Array:
+        return self.xp.einsum(f"{','.join(self.terms)}->{self.result}", *xs, optimize=True)
+
+    def backward(self, gy: Any) -> Any:
+        xs = [self.saved(x) for x in self.inputs]
+        return tuple([self._gradient(gy, xs, i) if needed else None for i, needed in enumerate(self.needs)])
+
+    def _gradient(self, gy: Any, xs: list[Any], i: int) -> Any:
+        x, xp = xs[i], self.xp
+        terms = [self.result, *self.terms[:i], *self.terms[i + 1 :]]
+        operands = [gy, *xs[:i], *xs[i + 1 :]]
+        axes = ""
+        for letter, n in zip(self.terms[i], x.shape):
+            if letter in axes:  # A diagonal: its gradient lies on the diagonal, which an identity matrix puts it on.
+                twin = next(a for a in string.ascii_letters if a not in "".join(self.terms) + axes)
+                terms.append(letter + twin)
+                operands.append(xp.eye(n, dtype=x.dtype))
+                letter = twin
+            elif not any(letter in term for term in terms):  # Summed over by itself: the same gradient all along.
+                terms.append(letter)
+                operands.append(xp.ones(n, x.dtype))
+            axes += letter
+        return sum_to(Einsum(terms, axes)(*operands), x.shape)  # An axis of length 1 may have been stretched.
+
+
+def einsum(subscripts: str, *operands: Operand) -> Result:
+    """The sum of products that ``subscripts`` names, as in ``np.einsum``: "ij,jk->ik" is the product of matrices.
+
+    A letter may repeat within an operand (a diagonal); "..." stands for axes that broadcast; without "->" the result
+    has the letters that occur once, in the order of the alphabet.
+    Raises `ArgumentError` for subscripts that do not fit the operands, `ShapeError` for axes of unequal lengths.
+
+    >>> import numpy as np
+    >>> einsum("ij,j->i", np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 10.0]))
+    array([21., 43.])
+    """
+    if not isinstance(subscripts, str):
+        raise ArgumentError(f'einsum: the subscripts come first, as a string such as "ij,jk->ik", not {subscripts!r}')
+    shapes = [array_of("einsum", x).shape for x in operands]
+    try:
+        terms, result = _parsed(subscripts.replace(" ", ""), [len(shape) for shape in shapes])
+    except ValueError as error:
+        raise ArgumentError(f"einsum: {subscripts!r} does not fit operands of shapes {shapes}: {error}") from None
+    return Einsum(terms, result)(*operands)
+
+
+def tensordot(x0: Operand, x1: Operand, axes: int | tuple[Any, Any] = 2) -> Result:
+    """The product over several axes at once.
+
+    ``axes``: how many of the last axes of ``x0`` go with as many of the first of ``x1``; or which go with which, as a
+    pair of an axis or a sequence of axes for each. The result has the other axes of ``x0``, then those of ``x1``.
+    Raises `ShapeError` for axes of unequal lengths, `ArgumentError` for axes that cannot be meant.
+
+    >>> import numpy as np
+    >>> tensordot(np.ones((2, 3, 4)), np.ones((4, 3, 5)), axes=((1, 2), (1, 0))).shape
+    (2, 5)
+    """
+    x0, x1 = [x if isinstance(x, Variable) else array_of("tensordot", x) for x in (x0, x1)]
+    pairs = _pairs(axes, x0.shape, x1.shape)
+    letters0 = string.ascii_letters[: x0.ndim]
+    letters1 = list(string.ascii_letters[x0.ndim : x0.ndim + x1.ndim])
+    for a0, a1 in pairs:
+        letters1[a1] = letters0[a0]
+    free = [letter for letter in [*letters0, *letters1] if not (letter in letters0 and letter in letters1)]
+    return Einsum([letters0, "".join(letters1)], "".join(free))(x0, x1)
+
+
+def _pairs(axes: Any, shape0: tuple[int, ...], shape1: tuple[int, ...]) -> list[tuple[int, int]]:
+    """The axes of either operand that are summed over together, counted from the front."""
+    try:
+        both = (range(-axes, 0), range(axes)) if isinstance(axes, int) else axes
+        named0, named1 = [[a] if isinstance(a, int) else list(a) for a in both]
+        pairs = [(range(len(shape0))[a0], range(len(shape1))[a1]) for a0, a1 in zip(named0, named1, strict=True)]
+    except (TypeError, ValueError, IndexError):
+        raise ArgumentError(
+            f"tensordot: axes = {axes!r} does not pair axes of x0 {shape0} with axes of x1 {shape1}"
+        ) from None
+    repeated = any(len(set(side)) < len(side) for side in zip(*pairs))
+    if repeated or any(shape0[a0] != shape1[a1] for a0, a1 in pairs):
+        raise ShapeError(
+            f"tensordot: x0 {shape0} and x1 {shape1} do not fit with axes = {axes!r}: each axis must be named once, and "
+            "be as long as the one it is paired with"
+        )
+    return pairs
+
+
+def _parsed(subscripts: str, ranks: list[int]) -> tuple[list[str], str]:
+    """The letters of each operand and of the result, "..." replaced by letters that were free."""
+    inputs, arrow, result = subscripts.partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(ranks):
+        raise ValueError(f"there must be {len(ranks)} groups of letters, separated by commas")
+    widths = [_width(term, rank) for term, rank in zip(terms, ranks)]
+    free = "".join([a for a in string.ascii_letters if a not in subscripts])
+    dots = free[: max(widths)]
+    times = Counter("".join(terms).replace("...", ""))
+    if not arrow:
+        result = "..." + "".join(sorted([letter for letter in times if times[letter] == 1]))
+    named = result.replace("...", "", 1)
+    if len(set(named)) < len(named) or not set(named) <= set(times):
+        raise ValueError(f"the result {result!r} must name each of its letters once, and only letters of the operands")
+    return [term.replace("...", dots[len(dots) - w :]) for term, w in zip(terms, widths)], result.replace("...", dots)
+
+
+def _width(term: str, rank: int) -> int:
+    """For how many axes the "..." of an operand stands."""
+    if not re.fullmatch(r"[A-Za-z]*(\.\.\.)?[A-Za-z]*", term):
+        raise ValueError(f'{term!r} must consist of letters and at most one "..."')
+    width = rank - len(term.replace("...", ""))
+    if width < 0 or (width and "..." not in term):
+        raise ValueError(f"{term!r} does not name the axes of an array of {rank}")
+    return width
