@@ -1,0 +1,90 @@
+"""Checks of arguments that several functions share; each error names the function, what it was given, and a fix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array
+from passus.core import Variable
+from passus.core.variable import checked
+from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
+
+__all__ = ["array_of", "check_label_shape", "check_labels", "check_reduction", "check_same_shape"]
+
+
+def array_of(name: str, x: Any) -> Array:
+    """The array of an operand. Raises `DTypeError` if it is none.
+
+    >>> array_of("relu", Variable(np.array([1.0])))
+    array([1.])
+    """
+    data = x._data if isinstance(x, Variable) else x
+    return np.asarray(data) if isinstance(data, (int, float, np.generic)) else checked(data, name)
+
+
+def check_same_shape(name: str, x: Any, t: Any) -> None:
+    """Raise `ShapeError` unless a prediction and its target have the same shape.
+
+    >>> check_same_shape("l1_loss", np.ones(3), np.zeros(3))
+    """
+    shape, target_shape = array_of(name, x).shape, array_of(name, t).shape
+    if shape != target_shape:
+        raise ShapeError(
+            f"{name}: x {shape} and t {target_shape} must have the same shape, for broadcasting would compare numbers "
+            f"that do not belong together; reshape one of them, as in t.reshape({shape})"
+        )
+
+
+def check_reduction(name: str, reduction: str, count: float) -> None:
+    """Raise `ArgumentError` for an unknown reduction, or for the mean of no losses.
+
+    >>> check_reduction("l1_loss", "sum", 0)
+    """
+    if reduction not in ("mean", "sum", "none"):
+        raise ArgumentError(f"{name}: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+    if reduction == "mean" and not count:
+        raise ArgumentError(
+            f"{name}: the mean over an empty batch (or one of which all is ignored) is undefined; leave it out"
+        )
+
+
+def check_label_shape(name: str, x: Any, t: Any) -> int:
+    """The number of classes, C, if ``t`` (N, ...) has one label for each row of classes in ``x`` (N, C, ...).
+
+    Raises `ShapeError` if not.
+
+    >>> check_label_shape("accuracy", np.ones((2, 3)), np.array([0, 2]))
+    3
+    """
+    shape, label_shape = array_of(name, x).shape, array_of(name, t).shape
+    if len(shape) < 2:
+        raise ShapeError(f"{name}: x {shape} needs the axes (N, C) or more; write x.reshape(1, -1) for one example")
+    expected = shape[:1] + shape[2:]
+    if label_shape != expected:
+        raise ShapeError(
+            f"{name}: labels {label_shape} do not fit x {shape}, whose classes are on axis 1; their shape must be "
+            f"{expected}, one label for each row of classes"
+        )
+    classes: int = shape[1]
+    return classes
+
+
+def check_labels(name: str, t: Any, num_classes: int) -> Array:
+    """The array of class labels ``t``, integers from 0 to ``num_classes - 1``.
+
+    Raises `DTypeError` for other numbers, `LabelError` for a label out of range.
+
+    >>> check_labels("one_hot", np.array([2, 0]), 3)
+    array([2, 0])
+    """
+    labels = array_of(name, t)
+    if labels.dtype.kind not in "iu":
+        raise DTypeError(f"{name}: labels must be integers, not {labels.dtype}; convert them with t.astype(np.int64)")
+    if labels.size and (labels.min() < 0 or labels.max() >= num_classes):
+        wrong = labels[(labels < 0) | (labels >= num_classes)].flat[0]
+        raise LabelError(
+            f"{name}: label {wrong} does not exist, for there are {num_classes} classes: 0 to {num_classes - 1}"
+        )
+    return labels

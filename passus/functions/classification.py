@@ -1,0 +1,189 @@
+"""Losses for classes: cross entropy with labels or probabilities, and its relatives.
+
+Classes are on axis 1: ``x`` is (N, C) with labels (N,), or (N, C, d1, ...) with labels (N, d1, ...).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from passus.backend import Array, backend_of
+from passus.core import Function, Operand, Result
+from passus.errors import ArgumentError, ShapeError
+from passus.functions.arithmetic import mul, neg, sub
+from passus.functions.checks import (
+    array_of,
+    check_label_shape,
+    check_labels,
+    check_reduction,
+    check_same_shape,
+)
+from passus.functions.elementwise import log
+from passus.functions.parts import below_zero, in_dtype_of, weighted
+from passus.functions.reductions import sum
+from passus.functions.selection import where
+from passus.functions.shapes import get_item
+from passus.functions.softmax import log_softmax, softmax
+
+__all__ = ["SoftmaxCrossEntropy", "kl_divergence", "nll_loss", "softmax_cross_entropy"]
+
+
+class SoftmaxCrossEntropy(Function):
+    """Softmax, logarithm, the choice of the label, and the mean or sum in one step."""
+
+    # Read in an ordinary backward pass, to save computing them again; a recorded one starts from x.
+    constants = ("e", "z")
+
+    def __init__(self, reduction: str) -> None:
+        self.reduction = reduction
+
+    def forward(self, x: Array, t: Array) -> Array:
+        below = below_zero(x, axis=1)
+        self.e = self.xp.exp(below)
+        self.z = self.e.sum(axis=1, keepdims=True)
+        self.index = _label_index(t)
+        total = self.xp.log(self.z).sum() - below[self.index].sum()
+        return total / t.size if self.reduction == "mean" else total
+
+    def backward(self, gy: Any) -> Any:
+        # The formula is (softmax(x) - onehot(t)) * gy / n.
+        if self.reduction == "mean":
+            gy = gy / self.z.size
+        if self.twice:
+            return gy * (softmax(self.saved(self.inputs[0]), axis=1) - _onehot(self.e, self.index)), None
+        return backend_of(self.e).add_at(self.e * (gy / self.z), self.index, -gy), None
+
+
+def _label_index(t: Array) -> tuple[Array, ...]:
+    """The index that picks from an array (N, C, ...) the element of each label of ``t`` (N, ...)."""
+    n, *d = backend_of(t).xp.indices(t.shape, sparse=True)
+    return (n, t, *d)
+
+
+def _onehot(x: Array, index: tuple[Array, ...]) -> Array:
+    """An array like ``x`` (N, C, ...) with 1 at the labels, else 0."""
+    backend = backend_of(x)
+    return backend.add_at(backend.xp.zeros_like(x), index, 1)
+
+
+def softmax_cross_entropy(
+    x: Operand,
+    t: Operand,
+    *,
+    weight: Operand | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> Result:
+    """The cross entropy of ``softmax(x)`` with labels or probabilities: ``log(sum(exp(x))) - x[t]``.
+
+    ``x``: (N, C, ...), as before a softmax; ``t``: integers (N, ...), or probabilities (N, C, ...). ``weight``: (C,),
+    one for each class; the mean is then divided by the sum of the weights of the labels. Labels equal to
+    ``ignore_index`` do not count. ``label_smoothing``: the share of the probability that is spread over all classes.
+
+    Raises `LabelError` for a label out of range, `ShapeError` for shapes that do not fit, `ArgumentError` for the mean
+    of nothing. Source of the smoothing: Szegedy et al., 2016, "Rethinking the Inception architecture".
+
+    >>> import numpy as np
+    >>> softmax_cross_entropy(np.array([[0.0, 0.0], [0.0, 1000.0]]), np.array([0, 1]))
+    array(0.34657359)
+    """
+    name = "softmax_cross_entropy"
+    if not 0 <= label_smoothing <= 1:
+        raise ArgumentError(f"{name}: label_smoothing must lie between 0 and 1, and {label_smoothing} does not")
+    if array_of(name, t).dtype.kind == "f":
+        check_same_shape(name, x, t)
+        losses = _against_probabilities(name, x, t, weight, label_smoothing)
+        check_reduction(name, reduction, losses.size)
+        return weighted(losses, None, reduction)
+    labels, weights = _weighted_labels(name, x, t, weight, ignore_index, reduction)
+    if label_smoothing:
+        hot = _onehot(array_of(name, x), _label_index(labels))
+        losses = _against_probabilities(name, x, hot, weight, label_smoothing)
+        counted = None if ignore_index is None else array_of(name, t) != ignore_index
+        return weighted(losses, counted, reduction, None if weights is None else weights.sum())
+    if weights is None and reduction != "none":
+        return SoftmaxCrossEntropy(reduction)(x, labels)
+    return _against_labels(log_softmax(x, axis=1), labels, weights, reduction)
+
+
+def nll_loss(
+    log_p: Operand,
+    t: Operand,
+    *,
+    weight: Operand | None = None,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
+) -> Result:
+    """The negative log likelihood of labels, ``-log_p[t]``; of `log_softmax` it is `softmax_cross_entropy`.
+
+    ``log_p``: (N, C, ...), logarithms of probabilities. The rest is as in `softmax_cross_entropy`.
+
+    >>> import numpy as np
+    >>> nll_loss(np.log(np.array([[0.5, 0.5], [0.25, 0.75]])), np.array([0, 0]), reduction="sum")
+    array(2.07944154)
+    """
+    labels, weights = _weighted_labels("nll_loss", log_p, t, weight, ignore_index, reduction)
+    return _against_labels(log_p, labels, weights, reduction)
+
+
+def _weighted_labels(
+    name: str, x: Operand, t: Operand, weight: Operand | None, ignore_index: int | None, reduction: str
+) -> tuple[Array, Array | None]:
+    """The labels, checked, with 0 for those to ignore; and the weight of each, or None if all count the same."""
+    classes = check_label_shape(name, x, t)
+    labels, counted = array_of(name, t), None
+    if ignore_index is not None:
+        counted = labels != ignore_index
+        labels = labels * counted
+    labels = check_labels(name, labels, classes)
+    weights = None if weight is None else _class_weights(name, x, weight)[labels]
+    if counted is not None:
+        dtype = array_of(name, x).dtype
+        weights = counted.astype(dtype) if weights is None else weights * counted
+    check_reduction(name, reduction, labels.size if weights is None else weights.sum())
+    return labels, weights
+
+
+def _class_weights(name: str, x: Operand, weight: Operand) -> Array:
+    shape: tuple[int, ...] = array_of(name, x).shape
+    weights = in_dtype_of(x, array_of(name, weight))
+    if weights.shape != shape[1:2]:
+        raise ShapeError(f"{name}: weight {weights.shape} must hold one number for each class, axis 1 of x {shape}")
+    return weights
+
+
+def _against_labels(log_p: Operand, labels: Array, weights: Array | None, reduction: str) -> Result:
+    losses = neg(get_item(log_p, _label_index(labels)))
+    return weighted(losses, weights, reduction, None if weights is None else weights.sum())
+
+
+def _against_probabilities(name: str, x: Operand, t: Operand, weight: Operand | None, smoothing: float) -> Result:
+    """The loss of each example, without a division by weights."""
+    terms = log_softmax(x, axis=1)
+    if weight is not None:
+        terms = mul(terms, _class_weights(name, x, weight).reshape(-1, *[1] * (terms.ndim - 2)))
+    terms = mul(terms, t * (1 - smoothing) + smoothing / terms.shape[1])
+    return neg(sum(terms, axis=1))
+
+
+def kl_divergence(log_q: Operand, p: Operand, *, reduction: str = "mean") -> Result:
+    """The Kullback-Leibler divergence of two distributions over classes: ``sum(p * (log(p) - log_q), axis=1)``.
+
+    ``log_q``: (N, C, ...), logarithms of the predicted probabilities, as from `log_softmax`; ``p``: (N, C, ...), the
+    true ones, of which a 0 adds nothing. The mean is over examples, not over classes as well.
+
+    Raises `ShapeError` for unequal shapes or a missing axis 1.
+
+    >>> import numpy as np
+    >>> kl_divergence(np.log(np.array([[0.5, 0.5]])), np.array([[0.0, 1.0]]))
+    array(0.69314718)
+    """
+    check_same_shape("kl_divergence", log_q, p)
+    true = array_of("kl_divergence", p)
+    if true.ndim < 2:
+        raise ShapeError(f"kl_divergence: p {true.shape} needs the axes (N, C) or more; write p.reshape(1, -1) for one")
+    log_p = log(where(true > 0, p, 1.0))
+    losses = sum(mul(p, sub(log_p, log_q)), axis=1)
+    check_reduction("kl_divergence", reduction, losses.size)
+    return weighted(losses, None, reduction)

@@ -1,0 +1,49 @@
+"""Dropout: noise in training that keeps units from relying on each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array
+from passus.config import train
+from passus.core import Operand, Result, Unary
+from passus.errors import ArgumentError
+from passus.random import RNG, get_rng
+
+__all__ = ["Dropout", "dropout"]
+
+
+class Dropout(Unary):
+    constants = ("mask",)
+
+    def __init__(self, ratio: float, rng: np.random.Generator) -> None:
+        self.ratio, self.rng = ratio, rng
+
+    def forward(self, x: Array) -> Array:
+        # Single precision is enough for a choice, and twice as fast to draw.
+        kept = self.rng.random(x.shape, dtype=np.float32) >= self.ratio
+        dtype = x.dtype if x.dtype.kind == "f" else np.float64
+        self.mask = self.xp.asarray(kept).astype(dtype) * (1 / (1 - self.ratio) if self.ratio < 1 else 0)
+        return x * self.mask
+
+    def backward(self, gy: Any) -> Any:
+        return gy * self.mask
+
+
+def dropout(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) -> Result:
+    """In training, set each element to 0 with probability ``dropout_ratio`` and divide the others by ``1 - dropout_ratio``.
+
+    So the expected value stays the same. In test mode ``x`` is returned as it is.
+
+    Raises `ArgumentError` for a ratio outside of 0 to 1.
+    Source: Srivastava et al., 2014, "Dropout: a simple way to prevent neural networks from overfitting".
+
+    >>> import numpy as np
+    >>> dropout(np.ones(6), 0.5, rng=0)
+    array([2., 0., 0., 0., 2., 2.])
+    """
+    if not 0 <= dropout_ratio <= 1:
+        raise ArgumentError(f"dropout: dropout_ratio must lie between 0 and 1, and {dropout_ratio} does not")
+    return Dropout(dropout_ratio, get_rng(rng))(x) if train.get() and dropout_ratio else x

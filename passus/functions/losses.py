@@ -1,0 +1,245 @@
+"""Losses that compare two arrays of one shape, number by number.
+
+``reduction`` is "mean" over all elements, "sum", or "none" for the loss of each element. All raise `ShapeError` for
+unequal shapes, and `ArgumentError` for the mean of an empty batch. The gradient for the target is there too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from passus.backend import Array
+from passus.core import Binary, Operand, Result
+from passus.errors import ArgumentError
+from passus.functions.activations import sigmoid, softplus
+from passus.functions.arithmetic import add
+from passus.functions.checks import array_of, check_reduction, check_same_shape
+from passus.functions.parts import in_dtype_of, weighted
+
+__all__ = [
+    "BinaryCrossEntropy",
+    "ElementwiseLoss",
+    "Hinge",
+    "Huber",
+    "L1Loss",
+    "MeanSquaredError",
+    "SigmoidCrossEntropy",
+    "binary_cross_entropy",
+    "hinge",
+    "huber",
+    "l1_loss",
+    "mean_squared_error",
+    "sigmoid_cross_entropy",
+]
+
+
+class ElementwiseLoss(Binary):
+    """The base: a subclass writes the loss of each element and its slopes, ``grad0`` and ``grad1``."""
+
+    def __init__(self, reduction: str) -> None:
+        self.reduction = reduction
+
+    def loss(self, x: Array, t: Array) -> Array:
+        """The loss of each element."""
+        raise NotImplementedError
+
+    def forward(self, x: Array, t: Array) -> Array:
+        losses = self.loss(x, t)
+        self.count = losses.size
+        return _reduced(losses, self.reduction)
+
+    def backward(self, gy: Any) -> Any:
+        return super().backward(gy / self.count if self.reduction == "mean" else gy)
+
+
+def _reduced(losses: Any, reduction: str) -> Any:
+    """The mean or the sum of losses, or the losses as they are."""
+    if reduction == "none":
+        return losses
+    return losses.sum() / losses.size if reduction == "mean" else losses.sum()
+
+
+def _checked_target(name: str, x: Operand, t: Operand, reduction: str) -> Operand:
+    """The target, integers as numbers of the dtype of ``x``. Raises what the functions below promise to raise."""
+    check_same_shape(name, x, t)
+    check_reduction(name, reduction, array_of(name, x).size)
+    return t if array_of(name, t).dtype.kind == "f" else in_dtype_of(x, t)
+
+
+class MeanSquaredError(ElementwiseLoss):
+    def loss(self, x: Array, t: Array) -> Array:
+        d = x - t
+        return d * d
+
+    def grad0(self, gy: Any) -> Any:
+        return 2 * gy * (self.x0 - self.x1)
+
+    def grad1(self, gy: Any) -> Any:
+        return 2 * gy * (self.x1 - self.x0)
+
+
+def mean_squared_error(x: Operand, t: Operand, reduction: str = "mean") -> Result:
+    """The square of the difference, ``(x - t)**2``, averaged over all elements.
+
+    >>> import numpy as np
+    >>> mean_squared_error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    array(2.)
+    """
+    t = _checked_target("mean_squared_error", x, t, reduction)
+    return MeanSquaredError(reduction)(x, t)
+
+
+class L1Loss(ElementwiseLoss):
+    def loss(self, x: Array, t: Array) -> Array:
+        return abs(x - t)
+
+    def grad0(self, gy: Any) -> Any:
+        return gy * self.xp.sign(self.x0 - self.x1)
+
+    def grad1(self, gy: Any) -> Any:
+        return gy * self.xp.sign(self.x1 - self.x0)
+
+
+def l1_loss(x: Operand, t: Operand, reduction: str = "mean") -> Result:
+    """The mean absolute error: ``|x - t|``, averaged over all elements; the gradient is 0 where they are equal.
+
+    >>> import numpy as np
+    >>> l1_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    array(1.)
+    """
+    t = _checked_target("l1_loss", x, t, reduction)
+    return L1Loss(reduction)(x, t)
+
+
+class Huber(ElementwiseLoss):
+    def __init__(self, delta: float, reduction: str) -> None:
+        super().__init__(reduction)
+        self.delta = delta
+
+    def loss(self, x: Array, t: Array) -> Array:
+        d = abs(x - t)
+        near = self.xp.minimum(d, self.delta)
+        return near * (d - 0.5 * near)  # d**2 / 2 up to delta, and delta * (d - delta / 2) beyond.
+
+    def grad0(self, gy: Any) -> Any:
+        return gy * (self.x0 - self.x1).clip(-self.delta, self.delta)
+
+    def grad1(self, gy: Any) -> Any:
+        return gy * (self.x1 - self.x0).clip(-self.delta, self.delta)
+
+
+def huber(x: Operand, t: Operand, delta: float = 1.0, reduction: str = "mean") -> Result:
+    """A squared error that outliers do not dominate: ``d**2 / 2`` for ``d = |x - t| <= delta``, then a straight line.
+
+    Raises `ArgumentError` unless ``delta > 0``.
+    Source: Huber, 1964, "Robust estimation of a location parameter".
+
+    >>> import numpy as np
+    >>> huber(np.array([1.0, 5.0]), np.array([0.0, 0.0]), reduction="none")
+    array([0.5, 4.5])
+    """
+    t = _checked_target("huber", x, t, reduction)
+    if not delta > 0:
+        raise ArgumentError(f"huber: delta must be positive, and {delta} is not")
+    return Huber(delta, reduction)(x, t)
+
+
+class Hinge(ElementwiseLoss):
+    def loss(self, x: Array, t: Array) -> Array:
+        return self.xp.maximum(1 - x * t, 0)
+
+    def grad0(self, gy: Any) -> Any:
+        return -gy * self.x1 * (self.x0 * self.x1 < 1)
+
+    def grad1(self, gy: Any) -> Any:
+        return -gy * self.x0 * (self.x0 * self.x1 < 1)
+
+
+def hinge(x: Operand, t: Operand, reduction: str = "mean") -> Result:
+    """The loss of a support vector machine for two classes, labelled -1 and 1: ``max(0, 1 - t * x)``.
+
+    >>> import numpy as np
+    >>> hinge(np.array([0.5, -2.0]), np.array([1, -1]), reduction="none")
+    array([0.5, 0. ])
+    """
+    t = _checked_target("hinge", x, t, reduction)
+    return Hinge(reduction)(x, t)
+
+
+class SigmoidCrossEntropy(ElementwiseLoss):
+    def loss(self, x: Array, t: Array) -> Array:
+        # The first two terms cancel exactly for a confident and correct x; the third keeps what is left of the loss.
+        xp = self.xp
+        return xp.maximum(x, 0) - x * t + xp.log1p(xp.exp(-abs(x)))
+
+    def grad0(self, gy: Any) -> Any:
+        return gy * (sigmoid(self.x0) - self.x1)
+
+    def grad1(self, gy: Any) -> Any:
+        return -gy * self.x0
+
+
+def sigmoid_cross_entropy(
+    x: Operand,
+    t: Operand,
+    *,
+    weight: Operand | None = None,
+    pos_weight: Operand | None = None,
+    reduction: str = "mean",
+) -> Result:
+    """The cross entropy of ``sigmoid(x)`` with probabilities or labels 0 and 1: ``log(1 + exp(x)) - t * x``.
+
+    ``weight`` multiplies the loss of each element; ``pos_weight`` multiplies what the positive share ``t`` adds to
+    it. Both are broadcast. Precise for any ``x``.
+
+    >>> import numpy as np
+    >>> sigmoid_cross_entropy(np.array([0.0, 1000.0]), np.array([1, 1]), reduction="none")
+    array([0.69314718, 0.        ])
+    """
+    t = _checked_target("sigmoid_cross_entropy", x, t, reduction)
+    if weight is None and pos_weight is None:
+        return SigmoidCrossEntropy(reduction)(x, t)
+    losses = SigmoidCrossEntropy("none")(x, t)
+    if pos_weight is not None:
+        losses = add(losses, (in_dtype_of(x, pos_weight) - 1) * t * softplus(-x))
+    return weighted(losses, weight, reduction)
+
+
+class BinaryCrossEntropy(ElementwiseLoss):
+    def _log(self, p: Any) -> Any:
+        # At p = 0 the logarithm is cut at -100; the inner bound, the least float32, only avoids taking log(0).
+        xp = self.xp
+        return xp.maximum(xp.log(xp.maximum(p, 1e-45)), -100)
+
+    def loss(self, p: Array, t: Array) -> Array:
+        return -(t * self._log(p) + (1 - t) * self._log(1 - p))
+
+    def grad0(self, gy: Any) -> Any:
+        p, t = self.x0, self.x1
+        # The bound keeps the gradient finite at 0 and 1, and large: a wrong prediction is never left alone.
+        return gy * (p - t) / self.xp.maximum(p * (1 - p), 1e-12)
+
+    def grad1(self, gy: Any) -> Any:
+        return gy * (self._log(1 - self.x0) - self._log(self.x0))
+
+
+def binary_cross_entropy(p: Operand, t: Operand, *, weight: Operand | None = None, reduction: str = "mean") -> Result:
+    """The cross entropy of probabilities ``p`` with ``t``: ``-t * log(p) - (1 - t) * log(1 - p)``, at most 100.
+
+    ``weight`` multiplies the loss of each element. For ``p = sigmoid(x)``, `sigmoid_cross_entropy` of ``x`` is precise.
+
+    Raises `ArgumentError` for a ``p`` below 0 or above 1.
+
+    >>> import numpy as np
+    >>> binary_cross_entropy(np.array([0.5, 0.0]), np.array([1, 1]), reduction="none")
+    array([  0.69314718, 100.        ])
+    """
+    t = _checked_target("binary_cross_entropy", p, t, reduction)
+    probabilities = array_of("binary_cross_entropy", p)
+    if probabilities.size and not (probabilities.min() >= 0 and probabilities.max() <= 1):
+        raise ArgumentError(
+            "binary_cross_entropy: p must lie between 0 and 1; for other scores use sigmoid_cross_entropy"
+        )
+    if weight is None:
+        return BinaryCrossEntropy(reduction)(p, t)
+    return weighted(BinaryCrossEntropy("none")(p, t), weight, reduction)

@@ -1,0 +1,33 @@
+"""Measures of a prediction that have no gradient."""
+
+from __future__ import annotations
+
+from passus.backend import Array
+from passus.config import no_grad
+from passus.core import Function, Operand, Result
+from passus.functions.checks import check_label_shape, check_labels, check_reduction
+
+__all__ = ["Accuracy", "accuracy"]
+
+
+class Accuracy(Function):
+    def forward(self, y: Array, t: Array) -> Array:
+        return (y.argmax(axis=1) == t).mean(dtype=y.dtype if y.dtype.kind == "f" else None)
+
+
+def accuracy(y: Operand, t: Operand) -> Result:
+    """The share of examples whose largest number is that of the right class; of equal ones the first counts.
+
+    ``y``: (N, C, ...), probabilities or any other scores; ``t``: integers (N, ...). It has no gradient.
+
+    Raises `LabelError` for a label out of range, `ShapeError` for shapes that do not fit, `ArgumentError` for an
+    empty batch.
+
+    >>> import numpy as np
+    >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
+    array(0.5)
+    """
+    labels = check_labels("accuracy", t, check_label_shape("accuracy", y, t))
+    check_reduction("accuracy", "mean", labels.size)
+    with no_grad():
+        return Accuracy()(y, labels)

@@ -1,0 +1,246 @@
+"""Activations with a kink: linear on one side or in the middle, bent or constant elsewhere.
+
+Their rules multiply by masks; choosing with ``where`` is many times slower on numbers of mixed sign.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from passus.backend import Array
+from passus.core import Binary, Operand, Result, Unary
+from passus.errors import ArgumentError, ShapeError
+from passus.functions.shapes import reshape
+
+__all__ = [
+    "CELU",
+    "ELU",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyReLU",
+    "PReLU",
+    "ReLU",
+    "ReLU6",
+    "SELU",
+    "celu",
+    "elu",
+    "hard_sigmoid",
+    "hard_swish",
+    "leaky_relu",
+    "prelu",
+    "relu",
+    "relu6",
+    "selu",
+]
+
+
+class ReLU(Unary):
+    def forward(self, x: Array) -> Array:
+        return self.xp.maximum(x, 0)
+
+    def backward(self, gy: Any) -> Any:
+        return gy * (self.y > 0)
+
+
+def relu(x: Operand) -> Result:
+    """The rectified linear unit: ``max(x, 0)``; its gradient at 0 is 0.
+
+    Source: Nair and Hinton, 2010, "Rectified linear units improve restricted Boltzmann machines".
+
+    >>> import numpy as np
+    >>> relu(np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """
+    return ReLU()(x)
+
+
+class ReLU6(Unary):
+    def forward(self, x: Array) -> Array:
+        return x.clip(0, 6)
+
+    def backward(self, gy: Any) -> Any:
+        y = self.y
+        return gy * ((y > 0) & (y < 6))
+
+
+def relu6(x: Operand) -> Result:
+    """The rectified linear unit with a ceiling: ``min(max(x, 0), 6)``.
+
+    Source: Howard et al., 2017, "MobileNets".
+
+    >>> import numpy as np
+    >>> relu6(np.array([-1.0, 2.0, 9.0]))
+    array([0., 2., 6.])
+    """
+    return ReLU6()(x)
+
+
+class PReLU(Binary):
+    def forward(self, x: Array, slope: Array) -> Array:
+        return self.xp.maximum(x, 0) + slope * self.xp.minimum(x, 0)
+
+    def grad0(self, gy: Any) -> Any:
+        positive = self.x0 > 0
+        return gy * positive + self.x1 * (gy * ~positive)
+
+    def grad1(self, gy: Any) -> Any:
+        return gy * self.xp.minimum(self.x0, 0)
+
+
+def prelu(x: Operand, slope: Operand) -> Result:
+    """The rectified linear unit with a learnt slope: ``max(x, 0) + slope * min(x, 0)``.
+
+    ``x``: (N, C, ...); ``slope``: (C,), one for each channel, or one number for all.
+
+    Raises `ShapeError` if ``slope`` has another number of channels.
+    Source: He et al., 2015, "Delving deep into rectifiers".
+
+    >>> import numpy as np
+    >>> prelu(np.array([[-1.0, -1.0]]), np.array([0.25, 0.5]))
+    array([[-0.25, -0.5 ]])
+    """
+    shape, channels = getattr(x, "shape", ()), getattr(slope, "shape", ())
+    if channels not in ((), (1,)):
+        if len(shape) < 2 or channels != shape[1:2]:
+            raise ShapeError(f"prelu: slope {channels} must hold one number for each channel, axis 1 of x {shape}")
+        slope = reshape(slope, channels + (1,) * (len(shape) - 2))
+    return PReLU()(x, slope)
+
+
+class LeakyReLU(Unary):
+    def __init__(self, slope: float) -> None:
+        self.slope = slope
+
+    def forward(self, x: Array) -> Array:
+        # The larger of x and its share is x above 0 and the share below, and the other way round for slopes above 1.
+        choose = self.xp.maximum if self.slope <= 1 else self.xp.minimum
+        return choose(x, self.slope * x)
+
+    def backward(self, gy: Any) -> Any:
+        positive = self.x > 0
+        return gy * positive + self.slope * gy * ~positive
+
+
+def leaky_relu(x: Operand, slope: float = 0.2) -> Result:
+    """The rectified linear unit with a slope below 0: ``x`` if positive, else ``slope * x``.
+
+    Source: Maas, Hannun and Ng, 2013, "Rectifier nonlinearities improve neural network acoustic models".
+
+    >>> import numpy as np
+    >>> leaky_relu(np.array([-1.0, 2.0]))
+    array([-0.2,  2. ])
+    """
+    return LeakyReLU(slope)(x)
+
+
+class _ExponentialUnit(Unary):
+    """``scale * x`` above 0, ``scale * alpha * (exp(x / width) - 1)`` below."""
+
+    def __init__(self, scale: float, alpha: float, width: float) -> None:
+        self.scale, self.depth, self.width = scale, scale * alpha, width
+
+    def forward(self, x: Array) -> Array:
+        xp = self.xp
+        return self.scale * xp.maximum(x, 0) + self.depth * xp.expm1(xp.minimum(x, 0) / self.width)
+
+    def backward(self, gy: Any) -> Any:
+        positive = self.x > 0
+        return self.scale * gy * positive + gy * (self.y + self.depth) / self.width * ~positive
+
+
+class ELU(_ExponentialUnit):
+    def __init__(self, alpha: float) -> None:
+        super().__init__(1.0, alpha, 1.0)
+
+
+def elu(x: Operand, alpha: float = 1.0) -> Result:
+    """The exponential linear unit: ``x`` if positive, else ``alpha * (exp(x) - 1)``.
+
+    Source: Clevert, Unterthiner and Hochreiter, 2016, "Fast and accurate deep network learning by exponential linear
+    units".
+
+    >>> import numpy as np
+    >>> elu(np.array([-1.0, 2.0]))
+    array([-0.63212056,  2.        ])
+    """
+    return ELU(alpha)(x)
+
+
+class SELU(_ExponentialUnit):
+    def __init__(self) -> None:
+        # The fixed point of the paper: mean 0 and variance 1 are kept from layer to layer.
+        super().__init__(1.0507009873554805, 1.6732632423543772, 1.0)
+
+
+def selu(x: Operand) -> Result:
+    """The self-normalising unit: ``1.0507 * elu(x, 1.6733)``.
+
+    Source: Klambauer et al., 2017, "Self-normalizing neural networks".
+
+    >>> import numpy as np
+    >>> selu(np.array([-1.0, 2.0]))
+    array([-1.11133074,  2.10140197])
+    """
+    return SELU()(x)
+
+
+class CELU(_ExponentialUnit):
+    def __init__(self, alpha: float) -> None:
+        super().__init__(1.0, alpha, alpha)
+
+
+def celu(x: Operand, alpha: float = 1.0) -> Result:
+    """The exponential linear unit with a smooth joint: ``x`` if positive, else ``alpha * (exp(x / alpha) - 1)``.
+
+    Raises `ArgumentError` unless ``alpha > 0``.
+    Source: Barron, 2017, "Continuously differentiable exponential linear units".
+
+    >>> import numpy as np
+    >>> celu(np.array([-1.0, 2.0]), alpha=2.0)
+    array([-0.78693868,  2.        ])
+    """
+    if not alpha > 0:
+        raise ArgumentError(f"celu: alpha must be positive, and {alpha} is not")
+    return CELU(alpha)(x)
+
+
+class HardSigmoid(Unary):
+    def forward(self, x: Array) -> Array:
+        return (x + 3).clip(0, 6) / 6
+
+    def backward(self, gy: Any) -> Any:
+        y = self.y
+        return gy / 6 * ((y > 0) & (y < 1))
+
+
+def hard_sigmoid(x: Operand) -> Result:
+    """A sigmoid of three straight lines: ``min(max(x + 3, 0), 6) / 6``.
+
+    Source: Howard et al., 2019, "Searching for MobileNetV3".
+
+    >>> import numpy as np
+    >>> hard_sigmoid(np.array([-4.0, 0.0, 4.0]))
+    array([0. , 0.5, 1. ])
+    """
+    return HardSigmoid()(x)
+
+
+class HardSwish(Unary):
+    def forward(self, x: Array) -> Array:
+        return x * (x + 3).clip(0, 6) / 6
+
+    def backward(self, gy: Any) -> Any:
+        x = self.x
+        return gy * ((x / 3 + 0.5) * ((x > -3) & (x < 3)) + (x >= 3))
+
+
+def hard_swish(x: Operand) -> Result:
+    """A SiLU of straight lines and a parabola: ``x * hard_sigmoid(x)``.
+
+    Source: Howard et al., 2019, "Searching for MobileNetV3".
+
+    >>> import numpy as np
+    >>> hard_swish(np.array([-4.0, 1.5, 4.0]))
+    array([-0.   ,  1.125,  4.   ])
+    """
+    return HardSwish()(x)

@@ -1,0 +1,63 @@
+"""Functions written once more as their formulas, to read and to compare with the faster ones: same results, more steps."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from passus.core import Operand, Result
+from passus.functions.arithmetic import add, div, neg, sub
+from passus.functions.checks import check_label_shape, check_labels
+from passus.functions.elementwise import exp, log, square
+from passus.functions.extremes import max
+from passus.functions.reductions import mean, sum
+from passus.functions.shapes import get_item
+
+__all__ = [
+    "mean_squared_error_simple",
+    "sigmoid_simple",
+    "softmax_cross_entropy_simple",
+    "softmax_simple",
+]
+
+
+def sigmoid_simple(x: Operand) -> Result:
+    """The logistic function, ``1 / (1 + exp(-x))``, as `sigmoid`; it overflows far below 0.
+
+    >>> import numpy as np
+    >>> sigmoid_simple(np.array([0.0, 1.0]))
+    array([0.5       , 0.73105858])
+    """
+    return div(1, add(1, exp(neg(x))))
+
+
+def softmax_simple(x: Operand, axis: int = 1) -> Result:
+    """Numbers as probabilities, ``exp(x) / sum(exp(x))``, as `softmax`.
+
+    >>> import numpy as np
+    >>> softmax_simple(np.array([[0.0, 0.0]]))
+    array([[0.5, 0.5]])
+    """
+    e = exp(sub(x, max(x, axis=axis, keepdims=True)))
+    return div(e, sum(e, axis=axis, keepdims=True))
+
+
+def mean_squared_error_simple(x: Operand, t: Operand) -> Result:
+    """The mean of ``(x - t)**2``, as `mean_squared_error`.
+
+    >>> import numpy as np
+    >>> mean_squared_error_simple(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    array(2.)
+    """
+    return mean(square(sub(x, t)))
+
+
+def softmax_cross_entropy_simple(x: Operand, t: Operand) -> Result:
+    """The mean of ``-log(softmax(x))`` at the labels, as `softmax_cross_entropy`; ``x``: (N, C), ``t``: (N,).
+
+    >>> import numpy as np
+    >>> softmax_cross_entropy_simple(np.array([[0.0, 0.0]]), np.array([1]))
+    array(0.69314718)
+    """
+    classes = check_label_shape("softmax_cross_entropy_simple", x, t)
+    labels = check_labels("softmax_cross_entropy_simple", t, classes)
+    return neg(mean(log(get_item(softmax_simple(x), (np.arange(len(labels)), labels)))))
