@@ -20,10 +20,10 @@ from passus.functions.checks import (
 )
 from passus.functions.elementwise import log
 from passus.functions.parts import below_zero, in_dtype_of, weighted
+from passus.functions.probabilities import log_softmax, softmax
 from passus.functions.reductions import sum
 from passus.functions.selection import where
 from passus.functions.shapes import get_item
-from passus.functions.softmax import log_softmax, softmax
 
 __all__ = ["SoftmaxCrossEntropy", "kl_divergence", "nll_loss", "softmax_cross_entropy"]
 
