@@ -14,7 +14,7 @@ from passus.functions import contractions, extremes, products, selection, shapes
 from passus.functions import elementwise as e
 from passus.functions import reductions as r
 
-__all__: list[str] = []
+__all__ = ["setup_variable"]
 
 
 def _comparison(ufunc: np.ufunc) -> Callable[[Variable, Any], Any]:
@@ -93,7 +93,16 @@ NUMPY: dict[Any, Callable[..., Any]] = {
     np.cos: e.cos,
 }
 
-for name, function in METHODS.items():
-    setattr(Variable, name, function)
-Variable.__hash__ = object.__hash__  # type: ignore[method-assign, assignment]
-differentiable.update(NUMPY)
+
+def setup_variable() -> None:
+    """Bind the two tables to `Variable`; done on import, and harmless when repeated.
+
+    >>> setup_variable()
+    """
+    for name, function in METHODS.items():
+        setattr(Variable, name, function)
+    Variable.__hash__ = object.__hash__  # type: ignore[method-assign, assignment]
+    differentiable.update(NUMPY)
+
+
+setup_variable()
