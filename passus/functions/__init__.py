@@ -4,14 +4,33 @@ Given a Variable they return Variables, and gradients of every order flow throug
 arrays.
 """
 
-from passus.functions import arithmetic, contractions, elementwise, extremes, products, reductions, selection, shapes
+from passus.functions import (
+    arithmetic,
+    contractions,
+    elementwise,
+    extremes,
+    metrics,
+    normalization,
+    probabilities,
+    products,
+    rectifiers,
+    reductions,
+    regularization,
+    selection,
+    shapes,
+)
 from passus.functions import binding as _binding
 from passus.functions.arithmetic import *
 from passus.functions.contractions import *
 from passus.functions.elementwise import *
 from passus.functions.extremes import *
+from passus.functions.metrics import *
+from passus.functions.normalization import *
+from passus.functions.probabilities import *
 from passus.functions.products import *
+from passus.functions.rectifiers import *
 from passus.functions.reductions import *
+from passus.functions.regularization import *
 from passus.functions.selection import *
 from passus.functions.shapes import *
 
@@ -20,7 +39,12 @@ __all__ += arithmetic.__all__
 __all__ += contractions.__all__
 __all__ += elementwise.__all__
 __all__ += extremes.__all__
+__all__ += metrics.__all__
+__all__ += normalization.__all__
+__all__ += probabilities.__all__
 __all__ += products.__all__
+__all__ += rectifiers.__all__
 __all__ += reductions.__all__
+__all__ += regularization.__all__
 __all__ += selection.__all__
 __all__ += shapes.__all__

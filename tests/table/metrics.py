@@ -1,0 +1,30 @@
+import numpy as np
+
+from tests.table import Row, bad, case, integers, normal
+
+LABELS = np.array([2, 0, 1, 2, 1])
+
+ROWS = [
+    Row(
+        "accuracy",
+        lambda y, t: (np.argmax(y, axis=1) == t).mean(),
+        {
+            "plain": case(normal(5, 3), LABELS),
+            "plain, images": case(normal(2, 3, 2, 4), integers(3, 2, 2, 4)),
+            "plain, ties": case(np.zeros((5, 3)), LABELS),
+        },
+        (
+            bad(IndexError, "accuracy: label 3 does not exist", np.ones((5, 3)), LABELS + 1),
+            bad(ValueError, r"accuracy: labels \(5, 1\) do not fit x \(5, 3\)", np.ones((5, 3)), LABELS[:, None]),
+            bad(ValueError, "accuracy: the mean over an empty batch", np.ones((0, 3)), LABELS[:0]),
+            bad(TypeError, "accuracy: labels must be integers", np.ones((5, 3)), 1.0 * LABELS),
+        ),
+        {
+            "empty": "it has no mean, and is refused",
+            "0-d": "it needs an axis of classes",
+            "broadcast": "shapes that do not fit are refused",
+            "negative axis": "classes are on axis 1",
+        },
+        order=0,
+    )
+]

@@ -1,0 +1,60 @@
+import numpy as np
+
+from tests.table import Row, bad, case, normal
+
+FIXED = {"broadcast": "gamma and beta must fit", "negative axis": "the axes follow from the shapes"}
+
+
+def standardized(x, axes, eps):
+    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)
+
+
+def batch_norm(x, gamma, beta, mean, var, decay=0.9, eps=2e-5):
+    shape = (-1, *[1] * (x.ndim - 2))
+    return standardized(x, (0, *range(2, x.ndim)), eps) * gamma.reshape(shape) + beta.reshape(shape)
+
+
+def layer_norm(x, gamma, beta, eps=1e-5):
+    return standardized(x, tuple(range(-gamma.ndim, 0)), eps) * gamma + beta if x.size else x
+
+
+ONE = np.ones(3)
+
+ROWS = [
+    Row(
+        "batch_norm",
+        batch_norm,  # Without running statistics, which it would write to; those are in test_normalization.
+        {
+            "plain": case(normal(5, 3), normal(3), normal(3), None, None),
+            "plain, images": case(normal(2, 3, 2, 4), normal(3), normal(3), None, None),
+            "plain, another eps": case(normal(2, 3, 4), normal(3), normal(3), None, None, eps=0.1),
+        },
+        (
+            bad(ValueError, r"batch_norm: x \(1, 3\) has 1 numbers", np.ones((1, 3)), ONE, ONE, None, None),
+            bad(ValueError, r"batch_norm: x \(0, 3\) has 0 numbers", np.ones((0, 3)), ONE, ONE, None, None),
+            bad(ValueError, r"batch_norm: gamma \(3,\).*\(4, 2\)", np.ones((4, 2)), ONE, np.ones(2), None, None),
+            bad(ValueError, r"batch_norm: mean \(3,\).*\(4, 2\)", np.ones((4, 2)), *[np.ones(2)] * 2, ONE, None),
+            bad(ValueError, r"batch_norm: x \(3,\) needs the axes", ONE, ONE, ONE, None, None),
+        ),
+        {**FIXED, "empty": "it has no statistics, and is refused", "0-d": "it has no channels"},
+        rtol=1e-10,
+    ),
+    Row(
+        "layer_norm",
+        layer_norm,
+        {
+            "plain": case(normal(5, 4), normal(4), normal(4)),
+            "plain, sequences": case(normal(2, 3, 4), normal(4), normal(4)),
+            "plain, two axes": case(normal(2, 3, 4), normal(3, 4), normal(3, 4), eps=0.1),
+            "plain, one example": case(normal(4), normal(4), normal(4)),
+            "empty": case(np.zeros((0, 4)), np.ones(4), np.ones(4)),
+        },
+        (
+            bad(ValueError, r"layer_norm: gamma \(3,\) and beta \(3,\).*\(5, 4\)", np.ones((5, 4)), ONE, ONE),
+            bad(ValueError, r"layer_norm: gamma \(3,\) and beta \(2,\)", np.ones((5, 3)), ONE, np.ones(2)),
+            bad(TypeError, "layer_norm: list is not supported", [1.0, 2.0, 3.0], ONE, ONE),
+        ),
+        {**FIXED, "0-d": "it has no features"},
+        rtol=1e-10,
+    ),
+]

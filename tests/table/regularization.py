@@ -1,0 +1,31 @@
+import numpy as np
+
+from tests.table import NO_AXIS, ONE_OPERAND, Row, bad, case, normal
+
+
+def dropout(x, dropout_ratio=0.5, rng=0):
+    kept = np.random.default_rng(rng).random(x.shape, dtype=np.float32) >= dropout_ratio
+    return np.asarray(np.where(kept, x, 0) / (1 - dropout_ratio)) if dropout_ratio < 1 else 0 * x
+
+
+ROWS = [
+    Row(
+        "dropout",
+        dropout,
+        {
+            "plain": case(normal(3, 4), rng=0),
+            "plain, rarely": case(normal(2, 3, 4), 0.1, rng=1),
+            "plain, never": case(normal(3), 0.0, rng=0),
+            "plain, always": case(normal(3), 1.0, rng=0),
+            "empty": case(normal(0, 3), rng=0),
+            "0-d": case(normal(), rng=3),
+        },
+        (
+            bad(ValueError, "dropout: dropout_ratio must lie between 0 and 1, and 1.5", np.ones(3), 1.5),
+            bad(ValueError, "dropout: dropout_ratio .* and nan", np.ones(3), float("nan")),
+            bad(ValueError, "dropout: dropout_ratio .* and -0.1", np.ones(3), -0.1),
+            bad(TypeError, "dropout: list is not supported", [1.0]),
+        ),
+        {**NO_AXIS, **ONE_OPERAND},
+    )
+]
