@@ -99,6 +99,8 @@ class Function:
             self._pass_on_record()
         try:
             y = self.forward(*xs)
+        except PassusError:
+            raise
         except (ValueError, TypeError, IndexError, AttributeError, np.linalg.LinAlgError) as error:
             raise self._explained(error, xs) from error
         if type(y) is tuple:
@@ -327,7 +329,7 @@ class Binary(Function):
 
 def _spelled(function: Function) -> str:
     """The name of the public function: SoftmaxCrossEntropy is softmax_cross_entropy."""
-    name = type(function).__name__.replace("LU", "lu")  # ReLU is relu, not re_lu.
+    name = type(function).__name__.replace("LU", "lu").replace("MatMul", "Matmul")  # ReLU is relu, not re_lu.
     starts = [i for i, c in enumerate(name) if i and c.isupper() and (name[i - 1].islower() or name[i - 1].isdigit())]
     return "_".join(name[i:j].lower() for i, j in zip([0, *starts], [*starts, None]))
 

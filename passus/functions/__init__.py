@@ -18,6 +18,7 @@ from passus.functions import (
     regularization,
     selection,
     shapes,
+    statistics,
 )
 from passus.functions import binding as _binding
 from passus.functions.arithmetic import *
@@ -33,6 +34,7 @@ from passus.functions.reductions import *
 from passus.functions.regularization import *
 from passus.functions.selection import *
 from passus.functions.shapes import *
+from passus.functions.statistics import *
 
 __all__: list[str] = []
 __all__ += arithmetic.__all__
@@ -48,3 +50,4 @@ __all__ += reductions.__all__
 __all__ += regularization.__all__
 __all__ += selection.__all__
 __all__ += shapes.__all__
+__all__ += statistics.__all__

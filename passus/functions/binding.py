@@ -9,8 +9,9 @@ import numpy as np
 
 from passus.core import Variable
 from passus.core.protocol import differentiable
+from passus.errors import DTypeError
 from passus.functions import arithmetic as a
-from passus.functions import contractions, extremes, products, selection, shapes
+from passus.functions import contractions, extremes, products, selection, shapes, statistics
 from passus.functions import elementwise as e
 from passus.functions import reductions as r
 
@@ -28,6 +29,15 @@ def _comparison(ufunc: np.ufunc) -> Callable[[Variable, Any], Any]:
 def _reshape(x: Variable, *shape: Any) -> Variable:
     """The same elements in another shape: ``x.reshape(2, 3)`` or ``x.reshape((2, 3))``."""
     return shapes.reshape(x, shape[0] if len(shape) == 1 else shape)
+
+
+def _norm(x: Variable, ord: float | None = None, axis: Any = None, keepdims: bool = False) -> Variable:
+    """The norm of vectors; that of matrices by another ``ord`` than theirs by default has no rule."""
+    if ord is not None and (x.ndim > 1 if axis is None else isinstance(axis, tuple)):
+        raise DTypeError(
+            f"np.linalg.norm of a matrix with ord={ord!r} has no differentiable rule; F.norm takes its elements as a vector"
+        )
+    return statistics.norm(x, 2 if ord is None else ord, axis, keepdims)
 
 
 METHODS: dict[str, Any] = {
@@ -48,6 +58,8 @@ METHODS: dict[str, Any] = {
     "dot": products.dot,
     "sum": r.sum,
     "mean": r.mean,
+    "var": statistics.var,
+    "std": statistics.std,
     "prod": r.prod,
     "cumsum": r.cumsum,
     "max": extremes.max,
@@ -71,6 +83,8 @@ NUMPY: dict[Any, Callable[..., Any]] = {
     np.sum: r.sum,
     np.mean: r.mean,
     np.average: r.average,
+    np.var: statistics.var,
+    np.std: statistics.std,
     np.prod: r.prod,
     np.cumsum: r.cumsum,
     np.max: extremes.max,
@@ -79,6 +93,7 @@ NUMPY: dict[Any, Callable[..., Any]] = {
     np.amin: extremes.min,
     np.matmul: products.matmul,
     np.dot: products.dot,
+    np.linalg.norm: _norm,
     np.outer: products.outer,
     np.einsum: contractions.einsum,
     np.tensordot: contractions.tensordot,

@@ -10,7 +10,7 @@ from passus.backend import Array
 from passus.core import Operand, Result
 from passus.functions.reductions import Axis, Reduction
 
-__all__ = ["LogSumExp", "Max", "Min", "logsumexp", "max", "min"]
+__all__ = ["Logsumexp", "Max", "Min", "logsumexp", "max", "min"]
 
 
 class Extreme(Reduction):
@@ -55,7 +55,7 @@ def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
     return Min(axis, keepdims)(x)
 
 
-class LogSumExp(Reduction):
+class Logsumexp(Reduction):
     def forward(self, x: Array) -> Array:
         xp = self.xp
         x = x if x.dtype.kind == "f" else x.astype(np.float64)
@@ -81,4 +81,4 @@ def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
     >>> logsumexp(np.array([1000.0, 1000.0])) - 1000.0
     array(0.69314718)
     """
-    return LogSumExp(axis, keepdims)(x)
+    return Logsumexp(axis, keepdims)(x)

@@ -9,10 +9,10 @@ from passus.backend import Array
 from passus.core import Operand, Result, Unary
 from passus.core.basic import SumTo as SumTo
 from passus.core.basic import sum_to as sum_to
-from passus.errors import ArgumentError
+from passus.errors import ShapeError
 
 __all__ = [
-    "CumSum",
+    "Cumsum",
     "Mean",
     "Prod",
     "Reduction",
@@ -77,9 +77,7 @@ class Mean(Reduction):
         total = x.sum(axis=self.axis, keepdims=self.keepdims)
         n = self.count(x.shape)
         if not n:
-            raise ArgumentError(
-                f"the mean of no elements, along axis {self.axis}, is undefined; leave out what is empty"
-            )
+            raise ShapeError(f"the mean of no elements, along axis {self.axis}, is undefined; leave out what is empty")
         return total / n
 
     def backward(self, gy: Any) -> Any:
@@ -89,7 +87,7 @@ class Mean(Reduction):
 def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
     """The mean of the elements along axes.
 
-    Raises `ArgumentError` if there are none, `ShapeError` for an axis that ``x`` does not have, or that is named twice.
+    Raises `ShapeError` if there are none, or for an axis that ``x`` does not have, or that is named twice.
 
     >>> import numpy as np
     >>> mean(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
@@ -141,7 +139,7 @@ def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
     return Prod(axis, keepdims)(x)
 
 
-class CumSum(Unary):
+class Cumsum(Unary):
     def __init__(self, axis: int | None) -> None:
         self.axis = axis
 
@@ -163,7 +161,7 @@ def cumsum(x: Operand, axis: int | None = None) -> Result:
     >>> cumsum(np.array([1.0, 2.0, 3.0]))
     array([1., 3., 6.])
     """
-    return CumSum(axis)(x)
+    return Cumsum(axis)(x)
 
 
 def _as_tuple(axis: Axis, ndim: int) -> tuple[int, ...]:

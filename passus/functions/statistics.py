@@ -1,0 +1,122 @@
+"""How far elements spread, and how long vectors are: variance, standard deviation, norm."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from passus.backend import Array
+from passus.core import Operand, Result
+from passus.errors import ArgumentError, ShapeError
+from passus.functions.elementwise import abs
+from passus.functions.extremes import max
+from passus.functions.reductions import Axis, Reduction, sum
+
+__all__ = ["Norm", "Std", "Var", "norm", "std", "var"]
+
+
+class Spread(Reduction):
+    """The base of `Var` and `Std`."""
+
+    def __init__(self, axis: Axis, ddof: float, keepdims: bool) -> None:
+        super().__init__(axis, keepdims)
+        self.ddof = ddof
+
+    def forward(self, x: Array) -> Array:
+        n = self.count(x.shape)
+        if n <= self.ddof:
+            raise ShapeError(
+                f"{n} elements along axis {self.axis} are too few for ddof = {self.ddof}; there must be more than ddof"
+            )
+        return self.measured(x)
+
+    def measured(self, x: Array) -> Array:
+        """The spread of enough elements."""
+        raise NotImplementedError
+
+    def centred(self) -> Any:
+        """The input less its mean, over the number of elements less ``ddof``."""
+        x = self.x
+        return (x - self.xp.mean(x, axis=self.axis, keepdims=True)) / (self.count(x.shape) - self.ddof)
+
+
+class Var(Spread):
+    def measured(self, x: Array) -> Array:
+        return x.var(axis=self.axis, ddof=self.ddof, keepdims=self.keepdims)
+
+    def backward(self, gy: Any) -> Any:
+        return self.kept(2 * gy) * self.centred()
+
+
+def var(x: Operand, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Result:
+    """The variance along axes, ``sum((x - mean(x))**2) / (n - ddof)``; ``ddof=1`` estimates that of a population.
+
+    Raises `ShapeError` unless there are more than ``ddof`` elements, or for an axis that ``x`` does not have, or that is
+    named twice.
+
+    >>> import numpy as np
+    >>> var(np.array([1.0, 3.0]), ddof=1)
+    array(2.)
+    """
+    return Var(axis, ddof, keepdims)(x)
+
+
+class Std(Spread):
+    def measured(self, x: Array) -> Array:
+        return x.std(axis=self.axis, ddof=self.ddof, keepdims=self.keepdims)
+
+    def backward(self, gy: Any) -> Any:
+        return self.kept(gy / _or_one(self, self.y)) * self.centred()
+
+
+def std(x: Operand, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Result:
+    """The standard deviation along axes, ``sqrt(var(x))``; where it is 0, its gradient is taken to be 0.
+
+    Raises `ShapeError` unless there are more than ``ddof`` elements, or for an axis that ``x`` does not have, or that is
+    named twice.
+
+    >>> import numpy as np
+    >>> std(np.array([1.0, 3.0]))
+    array(1.)
+    """
+    return Std(axis, ddof, keepdims)(x)
+
+
+class Norm(Reduction):
+    def __init__(self, ord: float, axis: Axis, keepdims: bool) -> None:
+        super().__init__(axis, keepdims)
+        self.ord = ord
+
+    def forward(self, x: Array) -> Array:
+        powers = x * x if self.ord == 2 else self.xp.abs(x) ** self.ord
+        return powers.sum(axis=self.axis, keepdims=self.keepdims) ** (1 / self.ord)
+
+    def backward(self, gy: Any) -> Any:
+        x, p = self.x, self.ord
+        scale = self.kept(gy / _or_one(self, self.y) ** (p - 1))
+        return scale * (x if p == 2 else self.xp.sign(x) * self.xp.abs(x) ** (p - 1))
+
+
+def norm(x: Operand, ord: float = 2, axis: Axis = None, keepdims: bool = False) -> Result:
+    """The length of the vectors that lie along axes: ``sum(abs(x)**ord) ** (1 / ord)``, ``max(abs(x))`` for infinity.
+
+    ``ord``: at least 1. Several axes count as one (so 2 over both axes of a matrix is its Frobenius norm).
+    The gradient of a vector of zeros is taken to be 0. Raises `ArgumentError` for another ``ord``, `ShapeError` for an
+    axis that ``x`` does not have, or that is named twice, and for a maximum of no elements.
+
+    >>> import numpy as np
+    >>> norm(np.array([[3.0, 4.0], [6.0, 8.0]]), axis=1)
+    array([ 5., 10.])
+    """
+    if not ord >= 1:
+        raise ArgumentError(f"norm: ord must be at least 1, or infinity, not {ord!r}")
+    if ord == 1:
+        return sum(abs(x), axis, keepdims)
+    if ord == math.inf:
+        return max(abs(x), axis, keepdims)
+    return Norm(ord, axis, keepdims)(x)
+
+
+def _or_one(function: Reduction, y: Any) -> Any:
+    """A divisor without zeros: what is divided by it is 0 there."""
+    return function.xp.where(y == 0, 1, y)
