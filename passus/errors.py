@@ -53,6 +53,8 @@ class PassusError(Exception):
         super().__init__(message)
         self.message = message
         self.layers: tuple[str, ...] = ()
+        self.layer: object = None
+        """The layer that it came through last."""
 
     def within(self, name: str) -> Self:
         """Put the name of a layer in front and return the error itself."""

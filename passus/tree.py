@@ -9,15 +9,18 @@ A path joins the names on the way to a leaf with dots: ``encoder.l2.W``. Everyth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from passus.errors import ArgumentError, WeightsError
 
-__all__ = ["Stateful", "Tree", "compare", "flatten", "unflatten"]
+__all__ = ["Spec", "Stateful", "Tree", "compare", "flatten", "unflatten"]
 
 Tree: TypeAlias = dict[str, Any]
 """A nested dict with names as keys."""
+
+SHOWN = 12
+"""How many names of one fault a message lists; a file of another model may have thousands."""
 
 
 @runtime_checkable
@@ -31,29 +34,42 @@ class Stateful(Protocol):
         """Take back a state, all or nothing."""
 
 
+class Spec(NamedTuple):
+    """What is expected of an array that is not there yet; None stands for anything."""
+
+    shape: tuple[int | None, ...] | None
+    dtype: Any = None
+
+
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """The leaves of a tree by their paths, in order; an empty dict inside is a leaf, so that nothing is lost.
 
-    Raises `ArgumentError` for a name that is no string, or holds a dot where ``unflatten`` would then split it.
+    Raises `ArgumentError` for a name that is no string or empty, and for two leaves of one path.
+
+    >>> flatten({"W": 1, "slots": {}}, prefix="l1")
+    {'l1.W': 1, 'l1.slots': {}}
     """
     leaves: dict[str, Any] = {}
-    waiting: list[tuple[str, Any]] = [(prefix, tree)]
-    while waiting:
-        path, node = waiting.pop()
-        if isinstance(node, Mapping) and (node or not path):
-            for name in node:
-                if not isinstance(name, str) or not name:
-                    raise ArgumentError(
-                        f"flatten: the name {name!r} in {path or 'the tree'} is not a string with letters"
-                    )
-            waiting += [(f"{path}.{name}" if path else name, child) for name, child in reversed(list(node.items()))]
-        else:
-            leaves[path] = node
+    for path, leaf in _leaves(tree, prefix):
+        if path in leaves:
+            raise ArgumentError(f"flatten: two leaves are called {path}; a name with a dot in it meets a deeper one")
+        leaves[path] = leaf
     return leaves
 
 
+def _leaves(tree: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    for name, child in tree.items():
+        if not isinstance(name, str) or not name:
+            raise ArgumentError(f"flatten: the name {name!r} in {path or 'the tree'} is not a string with letters")
+        below = f"{path}.{name}" if path else name
+        if isinstance(child, Mapping) and child:
+            yield from _leaves(child, below)
+        else:
+            yield below, child
+
+
 def unflatten(leaves: Mapping[str, Any]) -> Tree:
-    """The tree of leaves named by paths; the inverse of `flatten`.
+    """The tree of leaves named by paths; the inverse of `flatten` for names without dots.
 
     Raises `ArgumentError` if a path goes on below a leaf.
 
@@ -61,36 +77,58 @@ def unflatten(leaves: Mapping[str, Any]) -> Tree:
     {'l1': {'W': 1, 'b': 2}}
     """
     tree: Tree = {}
+    branches = {id(tree)}  # A leaf may be a dict too, and must not grow.
     for path, leaf in leaves.items():
         *way, name = path.split(".")
         node = tree
         for step in way:
-            node = node.setdefault(step, {})
-            if not isinstance(node, dict):
+            if step not in node:
+                node[step] = {}
+                branches.add(id(node[step]))
+            node = node[step]
+            if id(node) not in branches:
                 raise ArgumentError(f"unflatten: {path} goes on below a leaf")
+        if name in node:
+            raise ArgumentError(f"unflatten: {path} is the name of a leaf and of a branch")
         node[name] = leaf
     return tree
 
 
-def compare(expected: Mapping[str, Any], given: Mapping[str, Any], what: str) -> None:
+def compare(expected: Mapping[str, Any], given: Mapping[str, Any], what: str, fix: str = "") -> None:
     """Check that two flat dicts of arrays have the same names, shapes and kinds of numbers.
 
-    Raises `WeightsError` with the whole list of what is missing, extra, or of another shape or dtype.
+    An expected array may be a `Spec`. ``what`` is who asks, and ``fix`` how to mend another dtype, for the message.
+    Raises `WeightsError` that lists what is missing, extra, or of another shape or dtype.
+
+    >>> import numpy as np
+    >>> compare({"W": Spec((None, 3))}, {"W": np.zeros((2, 3))}, "Linear")
     """
-    faults = [_listed("missing", [name for name in expected if name not in given])]
-    faults.append(_listed("extra", [name for name in given if name not in expected]))
-    both = [(name, expected[name], given[name]) for name in expected if name in given]
-    faults.append(
-        _listed("of another shape", [f"{n} {b.shape} instead of {a.shape}" for n, a, b in both if a.shape != b.shape])
-    )
-    faults.append(
-        _listed("of another dtype", [f"{n} {b.dtype} instead of {a.dtype}" for n, a, b in both if a.dtype != b.dtype])
-    )
-    found = [fault for fault in faults if fault]
-    if found:
-        raise WeightsError(f"{what}: does not fit: " + "; ".join(found) + ". Nothing was changed")
+    both = [(name, expected[name], given[name]) for name in expected if hasattr(given.get(name), "dtype")]
+    shapes = [f"{n} {b.shape} instead of {_shown(a.shape)}" for n, a, b in both if not _fits(a.shape, b.shape)]
+    dtypes = [f"{n} {b.dtype} instead of {a.dtype}" for n, a, b in both if a.dtype not in (None, b.dtype)]
+    faults = [
+        *_listed("missing", [name for name in expected if name not in given]),
+        *_listed("extra", [name for name in given if name not in expected]),
+        *_listed("no array", [n for n in expected if n in given and not hasattr(given[n], "dtype")]),
+        *_listed("of another shape", shapes),
+        *_listed("of another dtype", dtypes),
+    ]
+    if faults:
+        hint = f" {fix}." if fix and dtypes else ""
+        raise WeightsError(f"{what}: the state does not fit. {'; '.join(faults)}.{hint} Nothing was changed")
 
 
-def _listed(kind: str, names: Iterable[str]) -> str:
-    names = list(names)
-    return f"{kind}: {', '.join(names)}" if names else ""
+def _fits(expected: tuple[int | None, ...] | None, given: tuple[int, ...]) -> bool:
+    if expected is None:
+        return True
+    return len(expected) == len(given) and all(n in (None, m) for n, m in zip(expected, given))
+
+
+def _shown(shape: tuple[int | None, ...]) -> str:
+    """A shape with a question mark for each length that is not known."""
+    return str(shape).replace("None", "?")
+
+
+def _listed(kind: str, names: list[str]) -> list[str]:
+    more = [f"and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
+    return [f"{kind}: {', '.join(names[:SHOWN] + more)}"] if names else []

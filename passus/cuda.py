@@ -1,0 +1,50 @@
+"""Where an array lies: in main memory, or on a GPU. Names of DeZero, kept for those who come from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from passus.backend import Array, backend_of
+from passus.core import Variable, as_array
+from passus.errors import DependencyError
+
+__all__ = ["as_cupy", "as_numpy", "get_array_module", "gpu_enable"]
+
+gpu_enable = False
+"""Whether arrays on a GPU can be computed with; not in this version."""
+
+
+def get_array_module(x: Any) -> Any:
+    """The module with the functions for an array or Variable: `numpy`, for all that this version knows.
+
+    >>> import numpy as np
+    >>> get_array_module(np.zeros(3)).__name__
+    'numpy'
+    """
+    return backend_of(_array(x)).xp
+
+
+def as_numpy(x: Any) -> Array:
+    """The array of a Variable, an array or a number, in main memory.
+
+    >>> as_numpy(2.0)
+    array(2.)
+    """
+    array = as_array(_array(x))
+    return backend_of(array).to_numpy(array)
+
+
+def as_cupy(x: Any) -> Array:
+    """The array of a Variable, an array or a number, on the GPU.
+
+    Raises `DependencyError` if CuPy is not installed.
+    """
+    try:
+        import cupy
+    except ImportError as error:
+        raise DependencyError("CuPy cannot be loaded. Install CuPy!") from error
+    return cupy.asarray(_array(x))
+
+
+def _array(x: Any) -> Any:
+    return x.data if isinstance(x, Variable) else x

@@ -1,0 +1,261 @@
+"""The first values of parameters: functions of a shape that return an array.
+
+Each takes ``(shape, dtype, rng)``, and so may be given to a layer as its ``initializer``; options follow by keyword and
+are fixed with `functools.partial`. Those named after their authors keep the variance of the signal about the same from
+layer to layer. They count the ``fan_in`` inputs and ``fan_out`` outputs of one unit: in a matrix (I, O) they are I
+and O, in a kernel (O, C, KH, KW) they are C * KH * KW and O * KH * KW.
+
+>>> from functools import partial
+>>> small = partial(normal, std=0.02)
+>>> small((3, 4), rng=0).shape
+(3, 4)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from passus.backend import Array
+from passus.errors import ArgumentError, ShapeError
+from passus.random import RNG, get_rng
+
+__all__ = [
+    "Initializer",
+    "constant",
+    "fans",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "normal",
+    "ones",
+    "orthogonal",
+    "truncated_normal",
+    "uniform",
+    "zeros",
+]
+
+Initializer: TypeAlias = Callable[..., Array]
+"""A function ``(shape, dtype, rng)`` that returns an array."""
+
+Shape: TypeAlias = tuple[int, ...]
+
+
+def zeros(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
+    """Zeros everywhere.
+
+    >>> zeros((2,))
+    array([0., 0.], dtype=float32)
+    """
+    return np.zeros(shape, dtype)
+
+
+def ones(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
+    """Ones everywhere.
+
+    >>> ones((2,))
+    array([1., 1.], dtype=float32)
+    """
+    return np.ones(shape, dtype)
+
+
+def constant(value: float) -> Initializer:
+    """The initializer that puts one number everywhere.
+
+    >>> constant(0.5)((2,))
+    array([0.5, 0.5], dtype=float32)
+    """
+    return partial(_full, value=value)  # Unlike a function inside a function, it can be pickled.
+
+
+def normal(
+    shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None, *, mean: float = 0.0, std: float = 1.0
+) -> Array:
+    """Numbers from the normal distribution.
+
+    Raises `ArgumentError` for a negative ``std``.
+
+    >>> normal((2, 3), rng=0).shape
+    (2, 3)
+    """
+    _check_std("normal", std)
+    x = _standard_normal(shape, dtype, get_rng(rng))
+    x *= std
+    x += mean
+    return x
+
+
+def truncated_normal(
+    shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None, *, mean: float = 0.0, std: float = 1.0
+) -> Array:
+    """Numbers from the normal distribution without its tails: none is farther than ``2 * std`` from the mean.
+
+    Those that fall outside are drawn again; the standard deviation of the rest is ``0.88 * std``. Raises
+    `ArgumentError` for a negative ``std``.
+
+    >>> bool(abs(truncated_normal((1000,), rng=0)).max() <= 2)
+    True
+    """
+    _check_std("truncated_normal", std)
+    generator = get_rng(rng)
+    x = _standard_normal(shape, dtype, generator)
+    while (outside := abs(x) > 2).any():
+        x[outside] = _standard_normal((int(outside.sum()),), dtype, generator)
+    x *= std
+    x += mean
+    return x
+
+
+def uniform(
+    shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None, *, low: float = -1.0, high: float = 1.0
+) -> Array:
+    """Numbers that are equally likely anywhere from ``low`` to ``high``.
+
+    Raises `ArgumentError` if ``low`` is above ``high``.
+
+    >>> uniform((2, 3), rng=0).shape
+    (2, 3)
+    """
+    if not low <= high:
+        raise ArgumentError(f"uniform: low={low} must not be above high={high}")
+    x: Array = get_rng(rng).random(shape, np.float64 if np.dtype(dtype) == np.float64 else np.float32)
+    x = np.asarray(x).astype(dtype, copy=False)
+    x *= high - low
+    x += low
+    return x
+
+
+def lecun_normal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
+    """Normal numbers of variance ``1 / fan_in`` (LeCun et al., Efficient BackProp, 1998); for SELU, tanh and no activation.
+
+    Raises `ShapeError` for a shape of fewer than two axes.
+
+    >>> lecun_normal((784, 10), rng=0).shape
+    (784, 10)
+    """
+    return normal(shape, dtype, rng, std=_std("lecun_normal", shape, 1.0, 0.0))
+
+
+def lecun_uniform(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
+    """Uniform numbers of variance ``1 / fan_in`` (LeCun et al., Efficient BackProp, 1998).
+
+    Raises `ShapeError` for a shape of fewer than two axes.
+
+    >>> lecun_uniform((784, 10), rng=0).shape
+    (784, 10)
+    """
+    return _uniform_of(_std("lecun_uniform", shape, 1.0, 0.0), shape, dtype, rng)
+
+
+def glorot_normal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
+    """Normal numbers of variance ``2 / (fan_in + fan_out)`` (Glorot and Bengio, 2010); for tanh and sigmoid.
+
+    Raises `ShapeError` for a shape of fewer than two axes.
+
+    >>> glorot_normal((784, 10), rng=0).shape
+    (784, 10)
+    """
+    return normal(shape, dtype, rng, std=_std("glorot_normal", shape, 0.5, 0.5))
+
+
+def glorot_uniform(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
+    """Uniform numbers of variance ``2 / (fan_in + fan_out)`` (Glorot and Bengio, 2010); for tanh and sigmoid.
+
+    Raises `ShapeError` for a shape of fewer than two axes.
+
+    >>> glorot_uniform((784, 10), rng=0).shape
+    (784, 10)
+    """
+    return _uniform_of(_std("glorot_uniform", shape, 0.5, 0.5), shape, dtype, rng)
+
+
+def he_normal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
+    """Normal numbers of variance ``2 / fan_in`` (He et al., Delving Deep into Rectifiers, 2015); for ReLU and its kin.
+
+    Raises `ShapeError` for a shape of fewer than two axes.
+
+    >>> he_normal((784, 10), rng=0).shape
+    (784, 10)
+    """
+    return normal(shape, dtype, rng, std=_std("he_normal", shape, 0.5, 0.0))
+
+
+def he_uniform(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
+    """Uniform numbers of variance ``2 / fan_in`` (He et al., Delving Deep into Rectifiers, 2015); for ReLU and its kin.
+
+    Raises `ShapeError` for a shape of fewer than two axes.
+
+    >>> he_uniform((784, 10), rng=0).shape
+    (784, 10)
+    """
+    return _uniform_of(_std("he_uniform", shape, 0.5, 0.0), shape, dtype, rng)
+
+
+def orthogonal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None, *, gain: float = 1.0) -> Array:
+    """A random orthogonal matrix, times ``gain`` (Saxe et al., 2014): it keeps the length of every vector.
+
+    The axes after the first are taken as one; the shorter side of the matrix has orthonormal vectors. Raises
+    `ShapeError` for a shape of fewer than two axes.
+
+    >>> W = orthogonal((3, 3), np.float64, rng=0)
+    >>> bool(np.allclose(W @ W.T, np.eye(3)))
+    True
+    """
+    fans(shape, "orthogonal")
+    rows, columns = shape[0], math.prod(shape[1:])
+    Q, R = np.linalg.qr(get_rng(rng).standard_normal((max(rows, columns), min(rows, columns))))
+    Q *= np.where(np.diag(R) < 0, -gain, gain)  # A unique R makes Q uniform over all orthogonal matrices.
+    return np.ascontiguousarray(Q if rows >= columns else Q.T, dtype=dtype).reshape(shape)
+
+
+def fans(shape: Shape, name: str = "fans") -> tuple[int, int]:
+    """The numbers of inputs and outputs of one unit: ``fan_in, fan_out``; ``name`` is who asks, for the message.
+
+    Raises `ShapeError` for a shape of fewer than two axes.
+
+    >>> fans((784, 10)), fans((64, 3, 5, 5))
+    ((784, 10), (75, 1600))
+    """
+    if len(shape) < 2:
+        raise ShapeError(
+            f"{name}: the shape {shape} has no inputs and outputs to count; give a matrix (I, O) or a kernel "
+            "(O, C, KH, KW), or use normal or uniform"
+        )
+    if len(shape) == 2:
+        return shape[0], shape[1]
+    window = math.prod(shape[2:])
+    return shape[1] * window, shape[0] * window
+
+
+def _full(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None, *, value: float) -> Array:
+    return np.full(shape, value, dtype)
+
+
+def _std(name: str, shape: Shape, of_in: float, of_out: float) -> float:
+    """The standard deviation ``1 / sqrt(of_in * fan_in + of_out * fan_out)``."""
+    fan_in, fan_out = fans(shape, name)
+    return 1.0 / math.sqrt(of_in * fan_in + of_out * fan_out or 1.0)
+
+
+def _uniform_of(std: float, shape: Shape, dtype: DTypeLike, rng: RNG) -> Array:
+    bound = math.sqrt(3.0) * std
+    return uniform(shape, dtype, rng, low=-bound, high=bound)
+
+
+def _standard_normal(shape: Shape, dtype: DTypeLike, rng: np.random.Generator) -> Array:
+    # Generators draw in single or double precision; half precision is rounded from single.
+    drawn: Any = rng.standard_normal(shape, np.float64 if np.dtype(dtype) == np.float64 else np.float32)
+    return np.asarray(drawn).astype(dtype, copy=False)
+
+
+def _check_std(name: str, std: float) -> None:
+    if not std >= 0:
+        raise ArgumentError(f"{name}: std={std} must not be negative")

@@ -1,0 +1,63 @@
+"""Layers: ``import passus.layers as L``."""
+
+from passus.layers.activations import CELU as CELU
+from passus.layers.activations import ELU as ELU
+from passus.layers.activations import GELU as GELU
+from passus.layers.activations import GLU as GLU
+from passus.layers.activations import SELU as SELU
+from passus.layers.activations import Flatten as Flatten
+from passus.layers.activations import HardSigmoid as HardSigmoid
+from passus.layers.activations import HardSwish as HardSwish
+from passus.layers.activations import LeakyReLU as LeakyReLU
+from passus.layers.activations import LogSoftmax as LogSoftmax
+from passus.layers.activations import Mish as Mish
+from passus.layers.activations import PReLU as PReLU
+from passus.layers.activations import ReLU as ReLU
+from passus.layers.activations import ReLU6 as ReLU6
+from passus.layers.activations import Sigmoid as Sigmoid
+from passus.layers.activations import SiLU as SiLU
+from passus.layers.activations import Softmax as Softmax
+from passus.layers.activations import Softplus as Softplus
+from passus.layers.activations import Softsign as Softsign
+from passus.layers.activations import Tanh as Tanh
+from passus.layers.base import Layer as Layer
+from passus.layers.dropout import Dropout as Dropout
+from passus.layers.embedding import Embedding as Embedding
+from passus.layers.embedding import EmbedID as EmbedID
+from passus.layers.lazy import LazyParameter as LazyParameter
+from passus.layers.linear import Linear as Linear
+from passus.layers.normalization import BatchNorm as BatchNorm
+from passus.layers.normalization import LayerNorm as LayerNorm
+from passus.layers.sequential import Sequential as Sequential
+
+__all__ = [
+    "BatchNorm",
+    "CELU",
+    "Dropout",
+    "ELU",
+    "EmbedID",
+    "Embedding",
+    "Flatten",
+    "GELU",
+    "GLU",
+    "HardSigmoid",
+    "HardSwish",
+    "Layer",
+    "LayerNorm",
+    "LazyParameter",
+    "LeakyReLU",
+    "Linear",
+    "LogSoftmax",
+    "Mish",
+    "PReLU",
+    "ReLU",
+    "ReLU6",
+    "SELU",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "Tanh",
+]

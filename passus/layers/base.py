@@ -1,0 +1,144 @@
+"""The layer: a function together with the parameters that it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Self
+from weakref import ref
+
+from passus.backend import Array, is_array
+from passus.core import Parameter
+from passus.errors import DTypeError, PassusError, WeightsError
+from passus.layers.describe import described
+from passus.layers.state import State
+from passus.layers.walk import Slot, label, walk
+
+__all__ = ["Layer"]
+
+
+class Layer(State):
+    """The base of all layers and models: a function ``forward`` with parameters.
+
+    A subclass assigns its parameters and sub-layers to attributes, lists and dicts among them, and writes ``forward``.
+    An error that arises inside begins with the path of the layer, such as ``model.encoder.l2``.
+
+    >>> import numpy as np
+    >>> class Scale(Layer):
+    ...     def __init__(self):
+    ...         self.factor = Parameter(np.array(2.0))
+    ...     def forward(self, x):
+    ...         return self.factor * x
+    >>> layer = Scale()
+    >>> print(layer(np.array([1.0, 3.0])))
+    [2. 6.]
+    >>> [path for path, parameter in layer.named_params()]
+    ['factor']
+    """
+
+    inputs: list[Any]
+    """After a call: weak references to what it was called with, as in ``layer.inputs[0]()``."""
+    outputs: list[Any]
+    """After a call: weak references to what it returned."""
+
+    def forward(self, *inputs: Any) -> Any:
+        """Compute the outputs from the inputs."""
+        raise NotImplementedError(f"{type(self).__name__}.forward is not written yet")
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        try:
+            outputs = self.forward(*inputs, **options)
+        except PassusError as error:
+            self._locate(error)
+            raise
+        self.__dict__["inputs"] = [_reference(x) for x in inputs]
+        self.__dict__["outputs"] = [_reference(y) for y in (outputs if type(outputs) is tuple else (outputs,))]
+        return outputs
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(self.__dict__.get(name), Parameter) and is_array(value):
+            raise DTypeError(
+                f"{label(self)}.{name} is a parameter, and an array in its place would not be learnt; "
+                f"assign it to {name}.data"
+            )
+        super().__setattr__(name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles get: all but the weak references of the last call."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("inputs", "outputs")}
+
+    def __repr__(self) -> str:
+        return described(self)
+
+    # What it consists of.
+
+    def params(self) -> Iterator[Parameter]:
+        """All parameters, each once, in the order of assignment."""
+        return (node for _, node in walk(self) if isinstance(node, Parameter))
+
+    def named_params(self) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with their paths, such as ``encoder.l2.W``; a shared one has its first path."""
+        return ((path, node) for path, node in walk(self) if isinstance(node, Parameter))
+
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
+        """All buffers with their paths."""
+        return ((path, node.array) for path, node in walk(self) if isinstance(node, Slot))
+
+    def named_layers(self) -> Iterator[tuple[str, Layer]]:
+        """The layer itself (its path is empty) and all layers below it, each before those that it holds."""
+        return ((path, node) for path, node in walk(self) if isinstance(node, Layer))
+
+    def register_buffer(self, name: str, array: Array | None) -> None:
+        """Let the attribute ``name`` hold an array that is saved with the weights but not learnt.
+
+        None stands for one that the first call will make.
+        """
+        setattr(self, name, array)
+        if name not in self._buffers:
+            self._buffers = (*self._buffers, name)
+
+    def count_params(self) -> int:
+        """The number of learnt numbers. Raises `WeightsError` if only the first call will tell a shape."""
+        parameters = dict(self.named_params())
+        lazy = [path for path, parameter in parameters.items() if parameter._data is None]
+        if lazy:
+            raise WeightsError(f"{label(self)}: {', '.join(lazy)} will get a shape from the first call; call it once")
+        return sum(parameter.size for parameter in parameters.values())
+
+    # Training.
+
+    def cleargrads(self) -> None:
+        """Forget all gradients, before the next backward pass adds new ones."""
+        for parameter in self.params():
+            parameter.cleargrad()
+
+    def freeze(self) -> Self:
+        """Let no gradient flow to the parameters, so that they are not learnt; returns the layer itself."""
+        for parameter in self.params():
+            parameter.requires_grad = False
+        return self
+
+    def unfreeze(self) -> Self:
+        """Undo `freeze`."""
+        for parameter in self.params():
+            parameter.requires_grad = True
+        return self
+
+    def _locate(self, error: PassusError) -> None:
+        """Put the path of the layer where an error arose in front of its message."""
+        inner = error.layer
+        if inner is self:
+            return
+        if isinstance(inner, Layer):
+            # It was taken for the outermost layer and called by its class; its path in this one says more.
+            error.layers = error.layers[1:]
+            error.within(next((path for path, layer in self.named_layers() if layer is inner), label(inner)))
+        error.within(label(self))
+        error.layer = self
+
+
+def _reference(x: Any) -> Any:
+    """A weak reference, so that a layer keeps no graph alive; a function for what cannot be referred to so."""
+    try:
+        return ref(x)
+    except TypeError:
+        return [_reference(v) for v in x] if isinstance(x, (list, tuple)) else lambda: x

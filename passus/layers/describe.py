@@ -1,0 +1,55 @@
+"""A layer as a text: a line for each layer below it, indented, with its options, shapes and number of parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from passus.core import Parameter
+from passus.layers.lazy import LazyParameter
+
+if TYPE_CHECKING:
+    from passus.layers.base import Layer
+
+__all__ = ["described"]
+
+
+def described(root: Layer) -> str:
+    """The text of a layer and all layers below it."""
+    depths: dict[str, int] = {}
+    lines = []
+    for path, layer in root.named_layers():
+        above = _nearest(path, depths)
+        depths[path] = depths.get(above, -1) + 1 if path else 0
+        name = path.removeprefix(f"{above}.")
+        lines.append("  " * depths[path] + (f"{name}: " if name else "") + _line(layer))
+    return "\n".join(lines)
+
+
+def _nearest(path: str, known: dict[str, int]) -> str:
+    """The path of the layer that holds the layer at ``path``."""
+    while path:
+        path = path.rpartition(".")[0]
+        if path in known:
+            break
+    return path
+
+
+def _line(layer: Layer) -> str:
+    own = [f"{name} {_shape(p)}" for name, p in vars(layer).items() if isinstance(p, Parameter)]
+    parameters = list(layer.params())
+    line = f"{type(layer).__name__}({_options(layer)})" + (f"  {', '.join(own)}" if own else "")
+    if parameters and all(p._data is not None for p in parameters):
+        line += f"  {sum(p.size for p in parameters):,} parameters"
+    return line
+
+
+def _options(layer: Layer) -> str:
+    simple = {name: value for name, value in vars(layer).items() if isinstance(value, (bool, int, float, str))}
+    return ", ".join(f"{name}={value!r}" for name, value in simple.items())
+
+
+def _shape(parameter: Parameter) -> Any:
+    if parameter._data is not None:
+        return parameter.shape
+    shape = parameter.spec.shape if isinstance(parameter, LazyParameter) else None
+    return "?" if shape is None else str(shape).replace("None", "?")

@@ -1,0 +1,33 @@
+"""The layer that drops activations at random."""
+
+from __future__ import annotations
+
+import passus.functions as F
+from passus.arguments import checked_number
+from passus.core import Operand, Result
+from passus.layers.base import Layer
+from passus.random import RNG, get_rng
+
+__all__ = ["Dropout"]
+
+
+class Dropout(Layer):
+    """Each element is set to 0 with probability ``dropout_ratio``, the others grow; the identity under `test_mode`.
+
+    ``rng``: what is drawn with, instead of the current generator. Raises `ArgumentError` for a ratio outside of [0, 1).
+    Source: Srivastava et al., 2014, "Dropout".
+
+    >>> import numpy as np
+    >>> from passus.config import test_mode
+    >>> with test_mode():
+    ...     Dropout(0.5)(np.ones(3))
+    array([1., 1., 1.])
+    """
+
+    def __init__(self, dropout_ratio: float = 0.5, rng: RNG = None) -> None:
+        self.dropout_ratio = checked_number("Dropout", "dropout_ratio", dropout_ratio, 0.0, 1.0)
+        # A seed means one sequence of masks, and not the same mask at each call.
+        self.rng = None if rng is None else get_rng(rng)
+
+    def forward(self, x: Operand) -> Result:
+        return F.dropout(x, self.dropout_ratio, self.rng)

@@ -1,0 +1,70 @@
+"""Parameters whose shape is known only when the first input arrives."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from passus.core import Parameter
+from passus.errors import ShapeError
+from passus.functions.checks import array_of
+from passus.initializers import Initializer
+from passus.random import RNG, get_rng
+from passus.tree import Spec
+
+__all__ = ["LazyParameter", "length"]
+
+
+class LazyParameter(Parameter):
+    """A parameter that draws its first values when all its lengths are known.
+
+    ``shape``: None stands for a length that the first input will tell. ``initializer``: a function (shape, dtype, rng)
+    from `passus.initializers`. Without None in the shape, the values are drawn at once.
+
+    >>> from passus.initializers import zeros
+    >>> W = LazyParameter((None, 3), zeros)
+    >>> W.resolve(2)
+    >>> W.shape
+    (2, 3)
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int | None, ...],
+        initializer: Initializer,
+        dtype: DTypeLike = np.float32,
+        rng: RNG = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(None, name)
+        self.spec = Spec(shape, np.dtype(dtype))
+        self.initializer = initializer
+        # A seed gives one generator here, so that two parameters of one layer may share it.
+        self.rng = None if rng is None else get_rng(rng)
+        if None not in shape:
+            self.resolve()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LazyParameter:
+        new: LazyParameter = super().__deepcopy__(memo)  # type: ignore[assignment]
+        new.rng = copy.deepcopy(self.rng, memo)  # Else the copy's draws would change ours.
+        return new
+
+    def resolve(self, *lengths: int) -> None:
+        """Draw the values; ``lengths`` are those that were not known, in order."""
+        known = iter(lengths)
+        shape = tuple([next(known) if n is None else n for n in self.spec.shape or ()])
+        self.data = self.initializer(shape, self.spec.dtype, self.rng)
+
+
+def length(operation: str, x: Any, axis: int) -> int:
+    """The length of one axis of an input, which tells a layer the shape of its parameters.
+
+    Raises `DTypeError` if the input is no array, `ShapeError` if it has no such axis.
+    """
+    shape = array_of(operation, x).shape
+    if not -len(shape) <= axis < len(shape):
+        raise ShapeError(f"{operation}: x {shape} has no axis {axis} for the features; give a batch of shape (N, ...)")
+    return int(shape[axis])

@@ -1,0 +1,51 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+import passus.functions as F
+from passus.arguments import checked_count
+from passus.core import Operand, Parameter, Result
+from passus.initializers import Initializer, lecun_normal
+from passus.layers.base import Layer
+from passus.layers.lazy import LazyParameter, length
+from passus.random import RNG
+
+__all__ = ["Linear"]
+
+
+class Linear(Layer):
+    """The affine function ``x @ W + b`` of the last axis: (..., I) to (..., O).
+
+    ``out_size``: O. ``nobias``: leave out b. ``in_size``: I; left out, the first call tells it. ``initializer``: draws
+    W, LeCun's normal numbers by default; b starts at 0. ``rng``: what W is drawn with.
+
+    Raises `ShapeError` for an input of another size.
+
+    >>> layer = Linear(3, rng=0)
+    >>> layer(np.ones((2, 4), np.float32)).shape
+    (2, 3)
+    >>> layer
+    Linear(out_size=3)  W (4, 3), b (3,)  15 parameters
+    """
+
+    def __init__(
+        self,
+        out_size: int,
+        nobias: bool = False,
+        dtype: DTypeLike = np.float32,
+        in_size: int | None = None,
+        initializer: Initializer | None = None,
+        rng: RNG = None,
+    ) -> None:
+        self.out_size = checked_count("Linear", "out_size", out_size)
+        known = None if in_size is None else checked_count("Linear", "in_size", in_size)
+        self.W = LazyParameter((known, self.out_size), initializer or lecun_normal, dtype, rng, name="W")
+        self.b = None if nobias else Parameter(np.zeros(self.out_size, dtype), name="b")
+
+    def forward(self, x: Operand) -> Result:
+        if self.W._data is None:
+            self.W.resolve(length("linear", x, -1))
+        return F.linear(x, self.W, self.b)

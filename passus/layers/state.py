@@ -1,0 +1,91 @@
+"""The state of a layer: taken as a dict, given back, and kept in files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+from passus import cuda
+from passus.backend import Array
+from passus.errors import WeightsError
+from passus.layers.walk import Holder, Slot, label, slot_of, walk
+from passus.serializers.files import FilePath
+from passus.serializers.weights import read_weights, write_weights
+from passus.tree import Spec, Tree, compare
+
+__all__ = ["State"]
+
+
+class State(Holder):
+    """The part of `passus.layers.Layer` that deals with its arrays as a whole."""
+
+    def state_dict(self) -> Tree:
+        """Copies of the arrays of all parameters and buffers, by their paths; None for one that is not there yet."""
+        return {path: None if slot.array is None else slot.array.copy() for path, slot in self._slots().items()}
+
+    def load_state_dict(self, state: Mapping[str, Array | None], cast: bool = False) -> None:
+        """Take copies of the arrays of a state; parameters not there yet take their shapes from it.
+
+        ``cast``: accept floating-point numbers of another precision. All or nothing: raises `WeightsError` with a list
+        of what is missing, extra, or of another shape or dtype, and changes nothing then.
+        """
+        self._take(state, cast, f"{label(self)}.load_state_dict")
+
+    def save_weights(self, path: FilePath) -> None:
+        """Write all parameters and buffers to a file ``.npz`` or ``.safetensors``, which appears whole or not at all.
+
+        Raises `WeightsError` if the shapes are not known before the first call, `ArgumentError` for a file of another
+        kind.
+        """
+        write_weights(path, {name: slot.array for name, slot in self._slots().items()})
+
+    def load_weights(self, path: FilePath, cast: bool = False) -> None:
+        """Read all parameters and buffers from a file that `save_weights` wrote, here or in DeZero.
+
+        ``cast``: accept floating-point numbers of another precision. All or nothing: raises `WeightsError` for a file
+        that is broken or of another model, `FileNotFoundError` if there is none, and changes nothing then.
+        """
+        self._take(read_weights(path), cast, f"{path}")
+
+    def to_cpu(self) -> Self:
+        """Move all parameters and buffers to main memory; returns the layer itself."""
+        return self._move(cuda.as_numpy)
+
+    def to_gpu(self) -> Self:
+        """Move all parameters and buffers to the GPU; returns the layer itself. Raises `DependencyError` without CuPy."""
+        return self._move(cuda.as_cupy)
+
+    def _slots(self) -> dict[str, Slot]:
+        slots: dict[str, Slot] = {}
+        for path, node in walk(self):
+            if isinstance(node, Holder):
+                continue
+            if path in slots:
+                raise WeightsError(f"{label(self)}: two arrays are called {path}; rename one of the attributes")
+            slots[path] = slot_of(node)
+        return slots
+
+    def _take(self, state: Mapping[str, Array | None], cast: bool, what: str) -> None:
+        slots = self._slots()
+        expected = {path: slot.expected for path, slot in slots.items()}
+        given = {path: expected[path] if a is None and path in expected else a for path, a in state.items()}
+        if cast:
+            given = {path: _cast(a, expected.get(path)) for path, a in given.items()}
+        compare(expected, given, what, fix="Floating-point numbers of another precision are taken with cast=True")
+        new = {path: None if state[path] is None else slots[path].copied(a) for path, a in given.items()}
+        for path, array in new.items():
+            slots[path].put(array)
+
+    def _move(self, to: Callable[[Array], Array]) -> Self:
+        for slot in self._slots().values():
+            array = slot.array
+            moved = None if array is None else to(array)
+            if moved is not array:
+                slot.put(moved)
+        return self
+
+
+def _cast(array: Any, expected: Spec | None) -> Any:
+    """Floating-point numbers in the precision that is expected; all else as it is."""
+    kinds = [getattr(getattr(x, "dtype", None), "kind", "") for x in (array, expected)]
+    return array.astype(expected.dtype) if expected is not None and kinds == ["f", "f"] else array

@@ -1,0 +1,53 @@
+"""The multi-layer perceptron."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import passus.functions as F
+from passus.core import Operand, Result
+from passus.errors import ArgumentError
+from passus.layers import Linear
+from passus.models.model import Model
+
+__all__ = ["MLP"]
+
+
+class MLP(Model):
+    """Fully connected layers with an activation between them, and none after the last: (..., I) to (..., O).
+
+    ``fc_output_sizes``: the output size of each layer, O the last; ``in_size``: I; left out, the first call tells it.
+    The layers are the attributes ``l0``, ``l1`` and so on.
+
+    Raises `ArgumentError` if there are no sizes.
+
+    >>> import numpy as np
+    >>> model = MLP((10, 3), activation=F.relu)
+    >>> model(np.ones((2, 4), np.float32)).shape
+    (2, 3)
+    """
+
+    def __init__(
+        self,
+        fc_output_sizes: Sequence[int],
+        activation: Callable[[Any], Any] = F.sigmoid,
+        in_size: int | None = None,
+    ) -> None:
+        if not fc_output_sizes:
+            raise ArgumentError("MLP: give the output size of at least one layer, as in MLP((10, 3))")
+        self.activation = activation
+        self.names = tuple([f"l{i}" for i in range(len(fc_output_sizes))])
+        for name, out_size, size in zip(self.names, fc_output_sizes, [in_size, *fc_output_sizes]):
+            setattr(self, name, Linear(out_size, in_size=size if in_size is not None else None))
+
+    @property
+    def layers(self) -> list[Linear]:
+        """The fully connected layers, from the first to the last."""
+        return [getattr(self, name) for name in self.names]
+
+    def forward(self, x: Operand) -> Result:
+        *hidden, last = self.layers
+        for layer in hidden:
+            x = self.activation(layer(x))
+        return last(x)

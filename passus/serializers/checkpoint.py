@@ -1,0 +1,163 @@
+"""Checkpoints: everything that a training run needs to go on as if it had never stopped, in one file.
+
+The file has the format safetensors. The arrays of all parts lie in it by their paths; the rest (numbers, names, lists,
+and where each array belongs) is a text in JSON beside them.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from passus.backend import Array, backend_of, is_array
+from passus.errors import DTypeError, PassusError, WeightsError
+from passus.random import load_rng_state, rng_state
+from passus.serializers.files import FilePath
+from passus.serializers.safetensors import read_safetensors, write_safetensors
+from passus.tree import Stateful, Tree
+
+__all__ = ["load_checkpoint", "read_checkpoint", "save_checkpoint"]
+
+Part: TypeAlias = Stateful | np.random.Generator
+"""What a checkpoint holds: anything with a state, and generators of random numbers."""
+
+KEY = "passus.checkpoint"
+"""Under which name the text in JSON lies in the file."""
+
+ARRAY, TUPLE = "$array", "$tuple"
+"""In the text, {"$array": name} stands where an array was, and {"$tuple": [...]} where a tuple was."""
+
+
+def save_checkpoint(path: FilePath, *, metadata: Mapping[str, Any] | None = None, **parts: Part) -> None:
+    """Write the state of all parts, of the current random generator, and ``metadata``; whole or not at all.
+
+    Parts are models, optimizers, schedules, loaders, and other generators: ``save_checkpoint("run.safetensors",
+    model=model, optimizer=optimizer, metadata={"epoch": 3})``. Metadata are numbers, strings, lists and dicts of them.
+
+    Raises `DTypeError` for a part without state, or for a state of more than arrays, numbers, strings, lists and dicts.
+    """
+    arrays: dict[str, Array] = {}
+    content = {
+        "parts": {name: _packed(_state(name, part), name, arrays) for name, part in parts.items()},
+        "rng": _packed(rng_state(), "rng", arrays),
+        "metadata": _packed(dict(metadata or {}), "metadata", arrays),
+    }
+    write_safetensors(path, arrays, {KEY: json.dumps(content)})
+
+
+def read_checkpoint(path: FilePath) -> Tree:
+    """What a checkpoint holds: ``{"parts": {name: state}, "rng": state, "metadata": {...}}``; nothing is changed.
+
+    So a model alone is taken from one: ``model.load_state_dict(read_checkpoint(path)["parts"]["model"])``. Raises
+    `WeightsError` for a file that is broken or no checkpoint, `FileNotFoundError` if there is none.
+    """
+    arrays, texts = read_safetensors(path)
+    if KEY not in texts:
+        raise WeightsError(f"{path}: a file of weights, but no checkpoint; give it to load_weights")
+    try:
+        content = _unpacked(json.loads(texts[KEY]), arrays)
+        return {name: dict(content[name]) for name in ("parts", "rng", "metadata")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path}: a broken checkpoint: {error!r}") from error
+
+
+def load_checkpoint(path: FilePath, **parts: Part) -> Tree:
+    """Give all parts, and the current random generator, the state that a checkpoint holds; return its metadata.
+
+    The parts must be those that were saved. If one of them does not take its state, all are put back as they were,
+    and the error says which it was.
+
+    Raises `WeightsError` if the parts or their states do not fit, or for a file that is broken; `FileNotFoundError` if
+    there is none.
+    """
+    saved = read_checkpoint(path)
+    if set(parts) != set(saved["parts"]):
+        raise WeightsError(
+            f"{path}: the checkpoint holds {_listed(saved['parts'])}, and not {_listed(parts)}. Name the parts as when "
+            "it was saved, or take single ones from read_checkpoint(path). Nothing was changed"
+        )
+    with _all_or_nothing(parts):
+        for name, part in parts.items():
+            _take(name, part, saved["parts"][name])
+        load_rng_state(saved["rng"])
+    metadata: Tree = saved["metadata"]
+    return metadata
+
+
+@contextmanager
+def _all_or_nothing(parts: Mapping[str, Part]) -> Iterator[None]:
+    """Put all parts, and the current generator, back as they were if the block ends with an error."""
+    before = {name: copy.deepcopy(_state(name, part)) for name, part in parts.items()}
+    generator = rng_state()
+    try:
+        yield
+    except BaseException:
+        for name, part in parts.items():
+            _take(name, part, before[name])
+        load_rng_state(generator)
+        raise
+
+
+def _state(name: str, part: Part) -> Tree:
+    if isinstance(part, np.random.Generator):
+        return rng_state(part)
+    if not isinstance(part, Stateful):
+        raise DTypeError(f"checkpoint: {name}= is a {type(part).__name__}, which has no state_dict and load_state_dict")
+    return part.state_dict()
+
+
+def _take(name: str, part: Part, state: Tree) -> None:
+    try:
+        if isinstance(part, np.random.Generator):
+            load_rng_state(state, part)
+        else:
+            part.load_state_dict(state)
+    except PassusError as error:
+        error.within(name)
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(f"{name}: it does not take its state: {error!r}. Nothing was changed") from error
+
+
+def _packed(node: Any, path: str, arrays: dict[str, Array]) -> Any:
+    """A tree as JSON can hold it; its arrays are put into ``arrays``."""
+    if isinstance(node, np.generic):
+        node = node.item()
+    if node is None or isinstance(node, (bool, int, float, str)):
+        return node
+    if is_array(node):
+        while path in arrays:
+            path += "'"  # Names with dots can give two arrays one path.
+        arrays[path] = backend_of(node).to_numpy(node)
+        return {ARRAY: path}
+    if isinstance(node, (list, tuple)):
+        items = [_packed(child, f"{path}.{i}", arrays) for i, child in enumerate(node)]
+        return items if isinstance(node, list) else {TUPLE: items}
+    if isinstance(node, Mapping) and all(isinstance(name, str) and name not in (ARRAY, TUPLE) for name in node):
+        return {name: _packed(child, f"{path}.{name}", arrays) for name, child in node.items()}
+    raise DTypeError(
+        f"checkpoint: {path} is a {type(node).__name__}; only arrays, numbers, strings, lists, and dicts whose keys are "
+        "strings can be saved"
+    )
+
+
+def _unpacked(node: Any, arrays: Mapping[str, Array]) -> Any:
+    """The inverse of `_packed`."""
+    if isinstance(node, list):
+        return [_unpacked(child, arrays) for child in node]
+    if not isinstance(node, dict):
+        return node
+    if ARRAY in node:
+        return arrays[node[ARRAY]]
+    if TUPLE in node:
+        return tuple(_unpacked(node[TUPLE], arrays))
+    return {name: _unpacked(child, arrays) for name, child in node.items()}
+
+
+def _listed(names: Mapping[str, Any]) -> str:
+    return ", ".join(names) or "nothing"

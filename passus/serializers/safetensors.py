@@ -1,0 +1,55 @@
+"""Arrays in a file of the format safetensors: a header in JSON, then the bytes. It holds nothing that could be executed.
+
+The format: https://github.com/huggingface/safetensors
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array
+from passus.errors import DependencyError, WeightsError
+from passus.serializers.files import FilePath, check_readable, replacing
+
+__all__ = ["read_safetensors", "write_safetensors"]
+
+
+def write_safetensors(path: FilePath, arrays: Mapping[str, Array], metadata: dict[str, str] | None = None) -> None:
+    """Write NumPy arrays by their names, and texts beside them; the file appears whole or not at all.
+
+    Raises `WeightsError` for an array of a dtype that the format does not have.
+    """
+    library = _library()
+    # The library writes the memory of an array as it lies, whatever its strides.
+    whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    try:
+        content = library.numpy.save(whole, metadata)
+    except library.SafetensorError as error:
+        raise WeightsError(f"{path}: cannot be written as safetensors: {error}") from error
+    with replacing(path) as file:
+        file.write(content)
+
+
+def read_safetensors(path: FilePath) -> tuple[dict[str, Array], dict[str, str]]:
+    """Read all arrays by their names, and the texts beside them.
+
+    Raises `WeightsError` for a file that is broken or of another format, `FileNotFoundError` if there is none.
+    """
+    library = _library()
+    check_readable(path)
+    try:
+        with library.safe_open(path, framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (OSError, ValueError, TypeError, AttributeError, library.SafetensorError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file of numbers: {error}") from error
+
+
+def _library() -> Any:
+    try:
+        import safetensors.numpy
+    except ImportError as error:
+        raise DependencyError("safetensors files need the package safetensors: pip install safetensors") from error
+    return safetensors

@@ -1,0 +1,50 @@
+"""Weights: arrays by their paths, in a file whose format its name tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from passus.backend import Array, backend_of
+from passus.errors import ArgumentError, WeightsError
+from passus.serializers.files import FilePath
+from passus.serializers.npz import read_npz, write_npz
+from passus.serializers.safetensors import read_safetensors, write_safetensors
+
+__all__ = ["read_weights", "write_weights"]
+
+
+def write_weights(path: FilePath, arrays: Mapping[str, Array | None]) -> None:
+    """Write arrays by their paths to a file ``.safetensors`` or ``.npz``; it appears whole or not at all.
+
+    Arrays elsewhere than in main memory are copied, not moved. Raises `WeightsError` for an array that is not there
+    yet (None), `ArgumentError` for a file of another kind.
+    """
+    kind = _kind(path)
+    absent = [name for name, array in arrays.items() if array is None]
+    if absent:
+        raise WeightsError(
+            f"{path}: not written, for {', '.join(absent)} will only get a shape when the model is called for the first "
+            "time; call it once, or give the layers their in_size"
+        )
+    here = {name: backend_of(array).to_numpy(array) for name, array in arrays.items()}
+    if kind == ".npz":
+        write_npz(path, here)
+    else:
+        write_safetensors(path, here)
+
+
+def read_weights(path: FilePath) -> dict[str, Array]:
+    """Read the arrays of a file ``.safetensors`` or ``.npz`` by their paths.
+
+    Raises `WeightsError` for a file that is broken, `FileNotFoundError` if there is none, `ArgumentError` for a name
+    that ends otherwise.
+    """
+    return read_npz(path) if _kind(path) == ".npz" else read_safetensors(path)[0]
+
+
+def _kind(path: FilePath) -> str:
+    kind = Path(path).suffix.lower()
+    if kind not in (".npz", ".safetensors"):
+        raise ArgumentError(f"{path}: the name of a weights file ends in .safetensors or .npz")
+    return kind

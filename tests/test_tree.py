@@ -1,0 +1,98 @@
+"""Named trees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from passus.errors import ArgumentError, WeightsError
+from passus.tree import Spec, Stateful, compare, flatten, unflatten
+
+names = st.text(st.characters(exclude_characters=".", exclude_categories=["Cs"]), min_size=1, max_size=5)
+trees = st.dictionaries(names, st.recursive(st.integers(), lambda t: st.dictionaries(names, t, max_size=3)), max_size=4)
+
+
+@given(trees)
+def test_unflatten_undoes_flatten(tree: dict[str, Any]) -> None:
+    leaves = flatten(tree)
+    assert unflatten(leaves) == tree
+    assert not any(isinstance(leaf, dict) and leaf for leaf in leaves.values())
+
+
+def test_the_order_of_leaves_is_that_of_the_tree() -> None:
+    assert list(flatten({"b": {"z": 1, "a": 2}, "a": 3})) == ["b.z", "b.a", "a"]
+
+
+@pytest.mark.parametrize("tree", [{3: 1}, {"a": {"": 1}}, {"a.b": 1, "a": {"b": 2}}])
+def test_flatten_refuses_names_that_would_be_lost(tree: Any) -> None:
+    with pytest.raises(ArgumentError, match="flatten: "):
+        flatten(tree)
+
+
+@pytest.mark.parametrize("leaves", [{"a": 1, "a.b": 2}, {"a.b": 2, "a": 1}, {"a": {}, "a.b": 2}])
+def test_unflatten_refuses_a_leaf_that_is_a_branch_too(leaves: Any) -> None:
+    with pytest.raises(ArgumentError, match="unflatten: a"):
+        unflatten(leaves)
+    assert leaves.get("a", {}) in ({}, 1), "a leaf is never changed"
+
+
+def test_compare_lists_everything_that_does_not_fit() -> None:
+    expected = {"gone": np.zeros(1), "W": np.zeros((2, 3)), "b": np.zeros(3), "n": np.zeros(1), "fine": np.zeros(2)}
+    state = {
+        "new": np.zeros(1),
+        "W": np.zeros((3, 2)),
+        "b": np.zeros(3, np.float32),
+        "n": [1.0],
+        "fine": np.zeros(2),
+    }
+    with pytest.raises(WeightsError) as caught:
+        compare(expected, state, "mlp", fix="Use cast=True")
+    message = str(caught.value)
+    for part in (
+        "mlp: ",
+        "missing: gone;",
+        "extra: new;",
+        "no array: n;",
+        "of another shape: W (3, 2) instead of (2, 3)",
+        "of another dtype: b float32 instead of float64",
+        "Use cast=True.",
+        "Nothing was changed",
+    ):
+        assert part in message
+    assert "fine" not in message
+
+
+def test_compare_shortens_a_long_list() -> None:
+    with pytest.raises(WeightsError, match=r"missing: p0, .*p11, and 988 more\. Nothing"):
+        compare({f"p{i}": np.zeros(1) for i in range(1000)}, {}, "mlp")
+
+
+@pytest.mark.parametrize("spec", [Spec(None), Spec((None, 3)), Spec((2, 3)), Spec((None, None), np.dtype(np.float32))])
+def test_a_spec_may_leave_lengths_open(spec: Spec) -> None:
+    compare({"W": spec}, {"W": np.zeros((2, 3), np.float32)}, "layer")
+
+
+@pytest.mark.parametrize("spec", [Spec((None, 4)), Spec((None,)), Spec((2, 3), np.dtype(np.float64))])
+def test_a_spec_is_checked_as_far_as_it_says(spec: Spec) -> None:
+    with pytest.raises(WeightsError, match=r"of another .*: W"):
+        compare({"W": spec}, {"W": np.zeros((2, 3), np.float32)}, "layer")
+
+
+def test_an_open_length_is_shown_as_a_question_mark() -> None:
+    with pytest.raises(WeightsError, match=r"W \(2, 3\) instead of \(\?, 4\)"):
+        compare({"W": Spec((None, 4))}, {"W": np.zeros((2, 3))}, "layer")
+
+
+def test_stateful_is_recognised_by_its_methods() -> None:
+    class Counter:
+        def state_dict(self) -> dict[str, Any]:
+            return {}
+
+        def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+    assert isinstance(Counter(), Stateful)
+    assert not isinstance(object(), Stateful)
