@@ -29,7 +29,7 @@ import numpy as np
 from passus.backend import Array, backend_of, is_array
 from passus.config import debug, enable_backprop
 from passus.core.variable import Operand, Result, Variable, checked, clock
-from passus.errors import ArgumentError, DTypeError, GraphError, PassusError, ShapeError
+from passus.errors import ArgumentError, DTypeError, GraphError, LabelError, PassusError, ShapeError
 
 __all__ = ["Binary", "Function", "Unary"]
 
@@ -240,8 +240,10 @@ class Function:
             return DTypeError(f"{name}: input {[x is None for x in xs].index(True)} holds no data yet (it is None)")
         shapes = ", ".join(f"{x.dtype}{list(x.shape)}" if hasattr(x, "shape") else repr(x) for x in xs)
         kind: type[PassusError] = DTypeError if isinstance(error, (TypeError, AttributeError)) else ArgumentError
+        if isinstance(error, IndexError):
+            kind = LabelError
         if isinstance(error, ValueError) and not isinstance(error, np.linalg.LinAlgError):
-            kind = ShapeError
+            kind = ShapeError  # NumPy's AxisError is both, and about shapes.
         return kind(f"{name}({shapes}): {error}")
 
     def _keep_evidence(self) -> None:

@@ -1,29 +1,44 @@
-"""The one table that binds operators, methods and NumPy's functions of a Variable to the functions that do the work."""
+"""The one place that binds operators, methods and NumPy's functions of a Variable to the functions that do the work."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from passus.core import Variable
-from passus.core.protocol import differentiable
+from passus.core.protocol import differentiable, without_gradient
 from passus.errors import DTypeError
 from passus.functions import arithmetic as a
-from passus.functions import contractions, extremes, products, selection, shapes, statistics
-from passus.functions import elementwise as e
+from passus.functions import (
+    arrangement,
+    comparison,
+    contractions,
+    elementwise,
+    extremes,
+    indexing,
+    joining,
+    products,
+    rounding,
+    selection,
+    shapes,
+    sorting,
+    statistics,
+    trigonometry,
+)
 from passus.functions import reductions as r
 
 __all__ = ["setup_variable"]
 
 
-def _comparison(ufunc: np.ufunc) -> Callable[[Variable, Any], Any]:
-    def compare(x: Variable, other: Any) -> Any:
-        """Compare element by element; the result is a boolean array, which has no gradient."""
-        return np.asarray(ufunc(x._data, other._data if isinstance(other, Variable) else other))
+def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Variable, Any], Any]:
+    def compared(x: Variable, other: Any) -> Any:
+        """Compare element by element, as NumPy does; the result is a boolean array, which has no gradient."""
+        return np.asarray(compare(x._data, other._data if isinstance(other, Variable) else other))
 
-    return compare
+    return compared
 
 
 def _reshape(x: Variable, *shape: Any) -> Variable:
@@ -40,8 +55,20 @@ def _norm(x: Variable, ord: float | None = None, axis: Any = None, keepdims: boo
     return statistics.norm(x, 2 if ord is None else ord, axis, keepdims)
 
 
+def _transpose(x: Variable, *axes: Any) -> Variable:
+    """The axes in another order: ``x.transpose()``, ``x.transpose(1, 0)`` or ``x.transpose((1, 0))``."""
+    return shapes.transpose(x, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
+
+
+def _numpy_clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    """``np.clip``, which has two names for each bound."""
+    return comparison.clip(a, a_min if min is None else min, a_max if max is None else max)
+
+
 METHODS: dict[str, Any] = {
     "__neg__": a.neg,
+    "__pos__": lambda x: x,
+    "__abs__": elementwise.abs,
     "__add__": a.add,
     "__radd__": a.add,
     "__sub__": a.sub,
@@ -64,22 +91,33 @@ METHODS: dict[str, Any] = {
     "cumsum": r.cumsum,
     "max": extremes.max,
     "min": extremes.min,
+    "clip": comparison.clip,
+    "argmax": sorting.argmax,
+    "argmin": sorting.argmin,
+    "__getitem__": indexing.get_item,
+    "T": property(_transpose),
     "reshape": _reshape,
+    "transpose": _transpose,
+    "flatten": shapes.flatten,
+    "swapaxes": shapes.swapaxes,
+    "squeeze": shapes.squeeze,
     "astype": shapes.astype,
-    "__eq__": _comparison(np.equal),
-    "__ne__": _comparison(np.not_equal),
-    "__lt__": _comparison(np.less),
-    "__le__": _comparison(np.less_equal),
-    "__gt__": _comparison(np.greater),
-    "__ge__": _comparison(np.greater_equal),
+    "__eq__": _comparison(operator.eq),
+    "__ne__": _comparison(operator.ne),
+    "__lt__": _comparison(operator.lt),
+    "__le__": _comparison(operator.le),
+    "__gt__": _comparison(operator.gt),
+    "__ge__": _comparison(operator.ge),
 }
 
+LIKE_NUMPY = (arrangement, elementwise, indexing, joining, rounding, selection, shapes, sorting, trigonometry)
+"""Families whose functions answer for the functions of NumPy that have the same name."""
+
 NUMPY: dict[Any, Callable[..., Any]] = {
+    **{getattr(np, name): getattr(f, name) for f in LIKE_NUMPY for name in f.__all__ if hasattr(np, name)},
+    np.maximum: comparison.maximum,
+    np.minimum: comparison.minimum,
     np.add: a.add,
-    np.log: e.log,
-    np.where: selection.where,
-    np.reshape: shapes.reshape,
-    np.broadcast_to: shapes.broadcast_to,
     np.sum: r.sum,
     np.mean: r.mean,
     np.average: r.average,
@@ -102,15 +140,24 @@ NUMPY: dict[Any, Callable[..., Any]] = {
     np.divide: a.div,
     np.power: a.pow,
     np.negative: a.neg,
-    np.square: e.square,
-    np.exp: e.exp,
-    np.sin: e.sin,
-    np.cos: e.cos,
+    np.positive: lambda x: x,
+    np.clip: _numpy_clip,
 }
+
+WITHOUT_GRADIENT: set[Any] = {
+    *(np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal),
+    *(np.isnan, np.isfinite, np.isinf, np.signbit, np.logical_and, np.logical_or, np.logical_xor, np.logical_not),
+    *(np.allclose, np.isclose, np.array_equal, np.array_equiv, np.any, np.all),
+    *(np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.shares_memory, np.may_share_memory),
+    *(np.nonzero, np.count_nonzero, np.flatnonzero, np.argwhere, np.searchsorted),
+    *(np.zeros_like, np.ones_like, np.full_like, np.empty_like),
+    *(np.array_repr, np.array_str, np.array2string),
+}
+"""NumPy's functions whose answer has no gradient: they are given the arrays."""
 
 
 def setup_variable() -> None:
-    """Bind the two tables to `Variable`; done on import, and harmless when repeated.
+    """Bind the tables to `Variable`; done on import, and harmless when repeated.
 
     >>> setup_variable()
     """
@@ -118,6 +165,7 @@ def setup_variable() -> None:
         setattr(Variable, name, function)
     Variable.__hash__ = object.__hash__  # type: ignore[method-assign, assignment]
     differentiable.update(NUMPY)
+    without_gradient.update(WITHOUT_GRADIENT)
 
 
 setup_variable()

@@ -1,4 +1,4 @@
-"""Functions of each element by itself: powers, exponentials, trigonometry."""
+"""Functions of each element by itself: powers, exponentials, logarithms, absolute value."""
 
 from __future__ import annotations
 
@@ -7,7 +7,24 @@ from typing import Any
 from passus.backend import Array
 from passus.core import Operand, Result, Unary
 
-__all__ = ["Cos", "Exp", "Log", "Sin", "Square", "cos", "exp", "log", "sin", "square"]
+__all__ = [
+    "Abs",
+    "Exp",
+    "Expm1",
+    "Log",
+    "Log1p",
+    "RSqrt",
+    "Sqrt",
+    "Square",
+    "abs",
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "rsqrt",
+    "sqrt",
+    "square",
+]
 
 
 class Square(Unary):
@@ -28,6 +45,42 @@ def square(x: Operand) -> Result:
     return Square()(x)
 
 
+class Sqrt(Unary):
+    def forward(self, x: Array) -> Array:
+        return self.xp.sqrt(x)
+
+    def backward(self, gy: Any) -> Any:
+        return gy / (2 * self.y)
+
+
+def sqrt(x: Operand) -> Result:
+    """The square root of each element; NaN below 0. The gradient is infinite at 0.
+
+    >>> import numpy as np
+    >>> sqrt(np.array([1.0, 9.0]))
+    array([1., 3.])
+    """
+    return Sqrt()(x)
+
+
+class RSqrt(Unary):
+    def forward(self, x: Array) -> Array:
+        return 1 / self.xp.sqrt(x)
+
+    def backward(self, gy: Any) -> Any:
+        return -0.5 * gy * self.y / self.x
+
+
+def rsqrt(x: Operand) -> Result:
+    """One over the square root of each element, ``1 / sqrt(x)``; infinite at 0, NaN below.
+
+    >>> import numpy as np
+    >>> rsqrt(np.array([1.0, 4.0]))
+    array([1. , 0.5])
+    """
+    return RSqrt()(x)
+
+
 class Exp(Unary):
     def forward(self, x: Array) -> Array:
         return self.xp.exp(x)
@@ -46,6 +99,24 @@ def exp(x: Operand) -> Result:
     return Exp()(x)
 
 
+class Expm1(Unary):
+    def forward(self, x: Array) -> Array:
+        return self.xp.expm1(x)
+
+    def backward(self, gy: Any) -> Any:
+        return gy * (self.y + 1)
+
+
+def expm1(x: Operand) -> Result:
+    """The exponential of each element minus 1, ``e**x - 1``, exact for small ``x`` too.
+
+    >>> import numpy as np
+    >>> expm1(np.array([0.0, 1e-10]))
+    array([0.e+00, 1.e-10])
+    """
+    return Expm1()(x)
+
+
 class Log(Unary):
     def forward(self, x: Array) -> Array:
         return self.xp.log(x)
@@ -55,7 +126,7 @@ class Log(Unary):
 
 
 def log(x: Operand) -> Result:
-    """The natural logarithm of each element; NaN below 0.
+    """The natural logarithm of each element; -inf at 0, NaN below.
 
     >>> import numpy as np
     >>> log(np.array([1.0, np.e]))
@@ -64,37 +135,37 @@ def log(x: Operand) -> Result:
     return Log()(x)
 
 
-class Sin(Unary):
+class Log1p(Unary):
     def forward(self, x: Array) -> Array:
-        return self.xp.sin(x)
+        return self.xp.log1p(x)
 
     def backward(self, gy: Any) -> Any:
-        return gy * self.xp.cos(self.x)
+        return gy / (1 + self.x)
 
 
-def sin(x: Operand) -> Result:
-    """The sine of each element, in radians.
+def log1p(x: Operand) -> Result:
+    """The natural logarithm of each element plus 1, ``log(1 + x)``, exact for small ``x`` too.
 
     >>> import numpy as np
-    >>> sin(np.array([0.0, np.pi / 2]))
-    array([0., 1.])
+    >>> log1p(np.array([0.0, 1e-10]))
+    array([0.e+00, 1.e-10])
     """
-    return Sin()(x)
+    return Log1p()(x)
 
 
-class Cos(Unary):
+class Abs(Unary):
     def forward(self, x: Array) -> Array:
-        return self.xp.cos(x)
+        return self.xp.abs(x)
 
     def backward(self, gy: Any) -> Any:
-        return -gy * self.xp.sin(self.x)
+        return gy * self.xp.sign(self.x)
 
 
-def cos(x: Operand) -> Result:
-    """The cosine of each element, in radians.
+def abs(x: Operand) -> Result:
+    """The absolute value of each element; its gradient is the sign, 0 at 0.
 
     >>> import numpy as np
-    >>> cos(np.array([0.0, np.pi]))
-    array([ 1., -1.])
+    >>> abs(np.array([1.0, -3.0]))
+    array([1., 3.])
     """
-    return Cos()(x)
+    return Abs()(x)

@@ -1,9 +1,12 @@
-"""Functions that move elements without changing them: reshape, transpose, broadcast."""
+"""Functions that change the shape of an array: reshape, transpose, and their relatives."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from passus.backend import Array
 from passus.core import Operand, Result, Unary
@@ -12,18 +15,42 @@ from passus.core.basic import BroadcastTo as BroadcastTo
 from passus.core.basic import astype as astype
 from passus.core.basic import broadcast_to as broadcast_to
 
-__all__ = ["AsType", "BroadcastTo", "Reshape", "astype", "broadcast_to", "reshape"]
+__all__ = [
+    "AsType",
+    "BroadcastTo",
+    "ExpandDims",
+    "Flatten",
+    "MoveAxis",
+    "Reshape",
+    "Squeeze",
+    "SwapAxes",
+    "Transpose",
+    "astype",
+    "broadcast_to",
+    "expand_dims",
+    "flatten",
+    "moveaxis",
+    "ravel",
+    "reshape",
+    "squeeze",
+    "swapaxes",
+    "transpose",
+]
 
 
-class Reshape(Unary):
+class Regrouped(Unary):
+    """The base of functions that keep the order of the elements."""
+
+    def backward(self, gy: Any) -> Any:
+        return gy.reshape(self.inputs[0].shape)
+
+
+class Reshape(Regrouped):
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
 
     def forward(self, x: Array) -> Array:
         return x.reshape(self.shape)
-
-    def backward(self, gy: Any) -> Any:
-        return gy.reshape(self.inputs[0].shape)
 
 
 def reshape(x: Operand, shape: int | Sequence[int]) -> Result:
@@ -36,4 +63,144 @@ def reshape(x: Operand, shape: int | Sequence[int]) -> Result:
     array([[0., 1., 2.],
            [3., 4., 5.]])
     """
-    return Reshape((shape,) if isinstance(shape, int) else tuple(shape))(x)
+    return Reshape((shape,) if isinstance(shape, (int, np.integer)) else tuple(shape))(x)
+
+
+def ravel(x: Operand) -> Result:
+    """All elements in one row.
+
+    >>> import numpy as np
+    >>> ravel(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([1., 2., 3., 4.])
+    """
+    return Reshape((-1,))(x)
+
+
+class Flatten(Regrouped):
+    def forward(self, x: Array) -> Array:
+        # len() refuses what has no axes; -1 could not be computed for an empty batch.
+        return x.reshape(len(x), math.prod(x.shape[1:]))
+
+
+def flatten(x: Operand) -> Result:
+    """One row for each example of a batch: (N, ...) becomes (N, D). `ravel` gives a single row.
+
+    Raises `DTypeError` for an array without axes.
+
+    >>> import numpy as np
+    >>> flatten(np.ones((2, 3, 4))).shape
+    (2, 12)
+    """
+    return Flatten()(x)
+
+
+class ExpandDims(Regrouped):
+    def __init__(self, axis: int | tuple[int, ...]) -> None:
+        self.axis = axis
+
+    def forward(self, x: Array) -> Array:
+        return self.xp.expand_dims(x, self.axis)
+
+
+def expand_dims(x: Operand, axis: int | tuple[int, ...]) -> Result:
+    """Insert axes of length 1, at these places of the result; -1 is the last.
+
+    Raises `ShapeError` for a place that the result does not have, or that is named twice.
+
+    >>> import numpy as np
+    >>> expand_dims(np.ones((2, 3)), -1).shape
+    (2, 3, 1)
+    """
+    return ExpandDims(axis)(x)
+
+
+class Squeeze(Regrouped):
+    def __init__(self, axis: int | tuple[int, ...] | None) -> None:
+        self.axis = axis
+
+    def forward(self, x: Array) -> Array:
+        return self.xp.squeeze(x, axis=self.axis)
+
+
+def squeeze(x: Operand, axis: int | tuple[int, ...] | None = None) -> Result:
+    """Leave out axes of length 1: these, or all of them.
+
+    Raises `ShapeError` for an axis that ``x`` does not have, or whose length is not 1.
+
+    >>> import numpy as np
+    >>> squeeze(np.ones((1, 3, 1)), -1).shape
+    (1, 3)
+    """
+    return Squeeze(axis)(x)
+
+
+class Transpose(Unary):
+    def __init__(self, axes: tuple[int, ...] | None) -> None:
+        self.axes = axes
+
+    def forward(self, x: Array) -> Array:
+        return x.transpose(self.axes)
+
+    def backward(self, gy: Any) -> Any:
+        if self.axes is None:
+            return gy.transpose()
+        order = [axis % gy.ndim for axis in self.axes]
+        return gy.transpose(tuple([order.index(axis) for axis in range(gy.ndim)]))
+
+
+def transpose(x: Operand, axes: Sequence[int] | None = None) -> Result:
+    """Put the axes into this order; without one, into the reverse order.
+
+    Raises `ShapeError` if ``axes`` does not name each axis once.
+
+    >>> import numpy as np
+    >>> transpose(np.ones((2, 3, 4)), (0, -1, 1)).shape
+    (2, 4, 3)
+    """
+    return Transpose(None if axes is None else tuple(axes))(x)
+
+
+class SwapAxes(Unary):
+    def __init__(self, axis1: int, axis2: int) -> None:
+        self.axis1, self.axis2 = axis1, axis2
+
+    def forward(self, x: Array) -> Array:
+        return self.xp.swapaxes(x, self.axis1, self.axis2)
+
+    def backward(self, gy: Any) -> Any:
+        return self.xp.swapaxes(gy, self.axis1, self.axis2)
+
+
+def swapaxes(x: Operand, axis1: int, axis2: int) -> Result:
+    """Exchange two axes.
+
+    Raises `ShapeError` for an axis that ``x`` does not have.
+
+    >>> import numpy as np
+    >>> swapaxes(np.ones((2, 3, 4)), -1, 0).shape
+    (4, 3, 2)
+    """
+    return SwapAxes(axis1, axis2)(x)
+
+
+class MoveAxis(Unary):
+    def __init__(self, source: int | Sequence[int], destination: int | Sequence[int]) -> None:
+        self.source, self.destination = source, destination
+
+    def forward(self, x: Array) -> Array:
+        return self.xp.moveaxis(x, self.source, self.destination)
+
+    def backward(self, gy: Any) -> Any:
+        return self.xp.moveaxis(gy, self.destination, self.source)
+
+
+def moveaxis(x: Operand, source: int | Sequence[int], destination: int | Sequence[int]) -> Result:
+    """Move axes to other places; the rest keep their order.
+
+    Raises `ShapeError` for an axis that ``x`` does not have, or that is named twice.
+
+    >>> import numpy as np
+    >>> moveaxis(np.ones((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
+    """
+    return MoveAxis(source, destination)(x)

@@ -1,0 +1,250 @@
+"""Functions that move or repeat elements: flip, roll, tile, repeat, pad, and triangles of matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array
+from passus.core import Operand, Result, Unary
+from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.functions.checks import array_of
+from passus.functions.indexing import get_item
+from passus.functions.shapes import ravel
+
+__all__ = [
+    "Flip",
+    "Pad",
+    "Repeat",
+    "Roll",
+    "Tile",
+    "TriL",
+    "TriU",
+    "flip",
+    "pad",
+    "repeat",
+    "roll",
+    "tile",
+    "tril",
+    "triu",
+]
+
+
+class Flip(Unary):
+    def __init__(self, axis: int | tuple[int, ...] | None) -> None:
+        self.axis = axis
+
+    def forward(self, x: Array) -> Array:
+        return self.xp.flip(x, self.axis)
+
+    def backward(self, gy: Any) -> Any:
+        return self.xp.flip(gy, self.axis)
+
+
+def flip(x: Operand, axis: int | tuple[int, ...] | None = None) -> Result:
+    """Reverse the order of the elements along axes, or along all of them.
+
+    Raises `ShapeError` for an axis that ``x`` does not have, or that is named twice.
+
+    >>> import numpy as np
+    >>> flip(np.array([1.0, 2.0, 3.0]))
+    array([3., 2., 1.])
+    """
+    return Flip(axis)(x)
+
+
+class Roll(Unary):
+    def __init__(self, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | None) -> None:
+        self.shift, self.axis = shift, axis
+
+    def forward(self, x: Array) -> Array:
+        return self.xp.roll(x, self.shift, self.axis)
+
+    def backward(self, gy: Any) -> Any:
+        back = tuple([-s for s in self.shift]) if isinstance(self.shift, tuple) else -self.shift
+        return self.xp.roll(gy, back, self.axis)
+
+
+def roll(x: Operand, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | None = None) -> Result:
+    """Shift the elements along axes; what leaves at one end enters at the other. Without axes, as if in one row.
+
+    Raises `ShapeError` for an axis that ``x`` does not have, or for shifts that do not fit the axes.
+
+    >>> import numpy as np
+    >>> roll(np.array([1.0, 2.0, 3.0]), 1)
+    array([3., 1., 2.])
+    """
+    return Roll(shift, axis)(x)
+
+
+class Tile(Unary):
+    def __init__(self, reps: tuple[int, ...]) -> None:
+        self.reps = reps
+
+    def forward(self, x: Array) -> Array:
+        return self.xp.tile(x, self.reps)
+
+    def backward(self, gy: Any) -> Any:
+        shape = self.inputs[0].shape
+        reps = (1,) * (gy.ndim - len(self.reps)) + self.reps
+        lengths = (1,) * (gy.ndim - len(shape)) + shape
+        split = gy.reshape([n for pair in zip(reps, lengths) for n in pair])
+        return split.sum(axis=tuple(range(0, 2 * gy.ndim, 2))).reshape(shape)
+
+
+def tile(x: Operand, reps: int | Sequence[int]) -> Result:
+    """Put copies of an array side by side, ``reps`` of them along each axis; missing axes are put in front.
+
+    Raises `ShapeError` for a negative number of copies.
+
+    >>> import numpy as np
+    >>> tile(np.array([1.0, 2.0]), (2, 2))
+    array([[1., 2., 1., 2.],
+           [1., 2., 1., 2.]])
+    """
+    return Tile((reps,) if isinstance(reps, int) else tuple(reps))(x)
+
+
+class Repeat(Unary):
+    def __init__(self, repeats: int, axis: int) -> None:
+        self.repeats, self.axis = repeats, axis
+
+    def forward(self, x: Array) -> Array:
+        return self.xp.repeat(x, self.repeats, self.axis)
+
+    def backward(self, gy: Any) -> Any:
+        shape = self.inputs[0].shape
+        axis = self.axis % len(shape)
+        return gy.reshape(*shape[: axis + 1], self.repeats, *shape[axis + 1 :]).sum(axis=axis + 1)
+
+
+def repeat(x: Operand, repeats: int | Sequence[int], axis: int | None = None) -> Result:
+    """Repeat each element along an axis: all as often, or each as often as ``repeats`` says; in a row if no axis is given.
+
+    Raises `ShapeError` for an axis that ``x`` does not have, or a negative or missing number of repeats.
+
+    >>> import numpy as np
+    >>> repeat(np.array([1.0, 2.0]), 2)
+    array([1., 1., 2., 2.])
+    """
+    if axis is None:
+        return repeat(ravel(x), repeats, 0)
+    if isinstance(repeats, int):
+        return Repeat(repeats, axis)(x)
+    shape = array_of("repeat", x).shape
+    if not -len(shape) <= axis < len(shape) or len(repeats) != shape[axis] or any(n < 0 for n in repeats):
+        raise ShapeError(
+            f"repeat: {repeats} must be one number of repeats, not negative, for each element of x {shape} along axis {axis}"
+        )
+    before = (slice(None),) * (axis % len(shape))
+    return get_item(x, (*before, np.repeat(np.arange(shape[axis]), repeats)))
+
+
+class Pad(Unary):
+    def __init__(self, widths: tuple[tuple[int, int], ...], value: float) -> None:
+        self.widths, self.value = widths, value
+
+    def forward(self, x: Array) -> Array:
+        return self.xp.pad(x, self.widths, constant_values=self.value)
+
+    def backward(self, gy: Any) -> Any:
+        return gy[tuple([slice(before, n - after) for (before, after), n in zip(self.widths, gy.shape)])]
+
+
+def pad(x: Operand, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Result:
+    """Put elements around an array: ``constant_values``, or in another mode elements of its own.
+
+    ``pad_width``: how many, as ``((before, after), ...)`` for each axis, ``(before, after)`` for all, or one number.
+    ``mode``: ``"constant"``, ``"edge"`` (the outermost element again), ``"reflect"`` (mirrored at the outermost
+    element), ``"symmetric"`` (mirrored behind it), ``"wrap"`` (from the other end).
+
+    Raises `ArgumentError` for another mode or a negative width; `ShapeError` if the widths do not fit the axes, or to
+    pad what is empty with its own elements; `DTypeError` for widths that are no integers.
+
+    >>> import numpy as np
+    >>> pad(np.array([1.0, 2.0, 3.0]), (2, 1), mode="reflect")
+    array([3., 2., 1., 2., 3., 2.])
+    """
+    shape = array_of("pad", x).shape
+    widths = _widths(pad_width, shape)
+    if mode == "constant":
+        return Pad(widths, constant_values)(x)
+    if mode not in ("edge", "reflect", "symmetric", "wrap"):
+        raise ArgumentError(f"pad: mode must be constant, edge, reflect, symmetric or wrap, not {mode!r}")
+    for axis, (n, width) in enumerate(zip(shape, widths)):
+        if any(width):
+            if n == 0:
+                raise ShapeError(f"pad: axis {axis} of x {shape} is empty, it has no elements for mode {mode!r}")
+            x = get_item(x, (slice(None),) * axis + (np.pad(np.arange(n), width, mode=mode),))  # type: ignore[call-overload]
+    return x
+
+
+def _widths(pad_width: Any, shape: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """How many elements to put before and after, for each axis."""
+    given = np.asarray(pad_width)
+    if given.dtype.kind not in "iu":
+        raise DTypeError(f"pad: pad_width must be integers, not {pad_width!r}")
+    if (given < 0).any():
+        raise ArgumentError(f"pad: pad_width {pad_width} must not be negative; cut with x[1:-1] instead")
+    try:
+        pairs = np.broadcast_to(given, (len(shape), 2)).tolist()
+    except ValueError as error:
+        raise ShapeError(f"pad: pad_width {pad_width} does not fit the axes of x {shape}") from error
+    return tuple([(before, after) for before, after in pairs])
+
+
+class TriL(Unary):
+    def __init__(self, k: int) -> None:
+        self.k = k
+
+    def forward(self, x: Array) -> Array:
+        _check_matrix("tril", x)
+        return self.xp.tril(x, self.k)
+
+    def backward(self, gy: Any) -> Any:
+        return self.xp.tril(gy, self.k)
+
+
+def tril(x: Operand, k: int = 0) -> Result:
+    """The lower triangle of matrices (..., M, N), with zeros above the diagonal ``k`` (0 is the main one, 1 above it).
+
+    Raises `ShapeError` for less than two axes.
+
+    >>> import numpy as np
+    >>> tril(np.ones((2, 2)))
+    array([[1., 0.],
+           [1., 1.]])
+    """
+    return TriL(k)(x)
+
+
+class TriU(Unary):
+    def __init__(self, k: int) -> None:
+        self.k = k
+
+    def forward(self, x: Array) -> Array:
+        _check_matrix("triu", x)
+        return self.xp.triu(x, self.k)
+
+    def backward(self, gy: Any) -> Any:
+        return self.xp.triu(gy, self.k)
+
+
+def triu(x: Operand, k: int = 0) -> Result:
+    """The upper triangle of matrices (..., M, N), with zeros below the diagonal ``k`` (0 is the main one, 1 above it).
+
+    Raises `ShapeError` for less than two axes.
+
+    >>> import numpy as np
+    >>> triu(np.ones((2, 2)))
+    array([[1., 1.],
+           [0., 1.]])
+    """
+    return TriU(k)(x)
+
+
+def _check_matrix(name: str, x: Array) -> None:
+    if x.ndim < 2:
+        raise ShapeError(f"{name}: x {x.shape} must have two axes or more")

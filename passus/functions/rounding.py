@@ -1,0 +1,80 @@
+"""Functions that are constant between their jumps: rounding and sign. Their gradient is 0."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from passus.backend import Array
+from passus.core import Operand, Result, Unary
+
+__all__ = ["Ceil", "Floor", "Round", "Sign", "ceil", "floor", "round", "sign"]
+
+
+class Step(Unary):
+    """The base of functions whose derivative is 0 wherever they have one."""
+
+    def backward(self, gy: Any) -> Any:
+        return self.xp.where(False, gy, 0.0)  # Unlike gy * 0, it is 0 for an infinite gy too.
+
+
+class Floor(Step):
+    def forward(self, x: Array) -> Array:
+        return self.xp.floor(x)
+
+
+def floor(x: Operand) -> Result:
+    """The largest whole number that is not above each element; its gradient is 0.
+
+    >>> import numpy as np
+    >>> floor(np.array([1.7, -1.7]))
+    array([ 1., -2.])
+    """
+    return Floor()(x)
+
+
+class Ceil(Step):
+    def forward(self, x: Array) -> Array:
+        return self.xp.ceil(x)
+
+
+def ceil(x: Operand) -> Result:
+    """The smallest whole number that is not below each element; its gradient is 0.
+
+    >>> import numpy as np
+    >>> ceil(np.array([1.7, -1.7]))
+    array([ 2., -1.])
+    """
+    return Ceil()(x)
+
+
+class Round(Step):
+    def __init__(self, decimals: int) -> None:
+        self.decimals = decimals
+
+    def forward(self, x: Array) -> Array:
+        return self.xp.round(x, self.decimals)
+
+
+def round(x: Operand, decimals: int = 0) -> Result:
+    """Each element rounded to ``decimals`` places, halves to the even neighbour; its gradient is 0.
+
+    >>> import numpy as np
+    >>> round(np.array([1.7, 2.5]))
+    array([2., 2.])
+    """
+    return Round(decimals)(x)
+
+
+class Sign(Step):
+    def forward(self, x: Array) -> Array:
+        return self.xp.sign(x)
+
+
+def sign(x: Operand) -> Result:
+    """The sign of each element: -1, 0 or 1; its gradient is 0.
+
+    >>> import numpy as np
+    >>> sign(np.array([1.7, -1.7, 0.0]))
+    array([ 1., -1.,  0.])
+    """
+    return Sign()(x)
