@@ -105,7 +105,9 @@ def compare(expected: Mapping[str, Any], given: Mapping[str, Any], what: str, fi
     """
     both = [(name, expected[name], given[name]) for name in expected if hasattr(given.get(name), "dtype")]
     shapes = [f"{n} {b.shape} instead of {_shown(a.shape)}" for n, a, b in both if not _fits(a.shape, b.shape)]
-    dtypes = [f"{n} {b.dtype} instead of {a.dtype}" for n, a, b in both if a.dtype not in (None, b.dtype)]
+    # Not `in (None, b.dtype)`: to NumPy, None is the name of float64.
+    differing = [(n, a, b) for n, a, b in both if a.dtype is not None and a.dtype != b.dtype]
+    dtypes = [f"{n} {b.dtype} instead of {a.dtype}" for n, a, b in differing]
     faults = [
         *_listed("missing", [name for name in expected if name not in given]),
         *_listed("extra", [name for name in given if name not in expected]),

@@ -11,7 +11,7 @@ from passus.arguments import checked_number
 from passus.backend import Array
 from passus.core import Parameter
 from passus.errors import ArgumentError, DTypeError, ShapeError, WeightsError
-from passus.optimizers.blocks import Scratch, blocks
+from passus.optimizers.blocks import BLOCK, Scratch, blocks
 from passus.optimizers.options import Group, Options, Rate, Where, checked_option
 from passus.optimizers.state import Slots, as_arrays, load_all, slot_leaves
 from passus.tree import Stateful, Tree, compare, flatten, unflatten
@@ -169,7 +169,7 @@ class Optimizer:
         loaded: dict[str, Slots] = {}
         for path, p in self._named_params():
             if f"slots.{path}.step" in given:
-                loaded[path] = Slots(0, self._init(path, p))
+                loaded[path] = self._init(path, p)
                 expected |= slot_leaves(path, loaded[path])
         arrays = as_arrays(given)
         compare(as_arrays(expected), arrays, f"{self._name}.load_state_dict")
@@ -215,23 +215,22 @@ class Optimizer:
             raise ArgumentError(f"{self._name}: {path} is read-only; write p.data = p.data.copy() before training")
         slots = self._slots.get(path)
         if slots is None:
-            slots = self._slots[path] = Slots(0, self._init(path, p))
-        for name, x in slots.arrays.items():
-            if x.shape != data.shape or x.dtype != data.dtype:
-                raise ShapeError(
-                    f"{self._name}: {path} is {data.dtype} {data.shape}, but its {name} is {x.dtype} {x.shape}; a "
-                    "parameter must keep its shape and dtype, or be given to a new optimizer"
-                )
+            slots = self._slots[path] = self._init(path, p)
+        if data.shape != slots.shape or data.dtype != slots.dtype:
+            raise ShapeError(
+                f"{self._name}: {path} is {data.dtype} {data.shape} now, but was {slots.dtype} {slots.shape} before; "
+                "what was learnt about it does not fit any more. Make a new optimizer"
+            )
         return slots
 
-    def _init(self, path: str, p: Parameter) -> dict[str, Array]:
+    def _init(self, path: str, p: Parameter) -> Slots:
         if p._data is None:
             raise WeightsError(f"{self._name}: {path} has no shape yet; load its weights or call the model once, first")
-        return self.init(p.data)
+        return Slots(0, p.shape, p.dtype, self.init(p.data))
 
     def _update_param(self, p: Parameter, g: Array, slots: dict[str, Array], o: Options) -> None:
         data = p.data
-        if self.elementwise:
+        if self.elementwise and data.size > BLOCK:
             for part, gradient, *arrays in blocks(data, g, *slots.values()):
                 self.update_one(part, gradient, dict(zip(slots, arrays)), o)
         else:

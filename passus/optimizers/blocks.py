@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from passus.backend import Array
 
 __all__ = ["BLOCK", "Scratch", "blocks"]
 
-BLOCK = 1 << 14
+BLOCK = 1 << 15
 """Elements in a piece: half a dozen such pieces of float32 fit into the second-level cache together."""
 
 
@@ -23,22 +24,30 @@ class Scratch:
     """
 
     def __init__(self) -> None:
-        self._buffers: dict[tuple[np.dtype[np.generic], int], Array] = {}
+        self._buffers: dict[tuple[Any, int], Array] = {}
+        self._views: dict[tuple[Any, Any, int], Array] = {}
 
     def __call__(self, x: Array, index: int = 0) -> Array:
         """An array of the shape and dtype of ``x``; of those in use at the same time, each has an index of its own."""
-        size = x.size
+        key = (x.shape, x.dtype, index)
+        view = self._views.get(key)
+        if view is None:
+            view = self._views[key] = self._buffer(x, index)[: x.size].reshape(x.shape)
+        return view
+
+    def _buffer(self, x: Array, index: int) -> Array:
         buffer = self._buffers.get((x.dtype, index))
-        if buffer is None or buffer.size < size:
-            buffer = self._buffers[x.dtype, index] = np.empty_like(x, shape=size)
-        return buffer[:size].reshape(x.shape)
+        if buffer is None or buffer.size < x.size:
+            buffer = self._buffers[x.dtype, index] = np.empty_like(x, shape=max(x.size, BLOCK))
+            self._views.clear()  # They would keep the smaller buffer alive.
+        return buffer
 
 
 def blocks(*arrays: Array) -> Iterator[tuple[Array, ...]]:
     """The arrays, all of one shape, in flat pieces of `BLOCK` elements; whole if they are small or not contiguous.
 
     >>> [len(x) for x, in blocks(np.zeros(BLOCK + 1))]
-    [16384, 1]
+    [32768, 1]
     """
     size = arrays[0].size
     if size <= BLOCK or not all(x.flags.c_contiguous for x in arrays):

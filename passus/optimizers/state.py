@@ -16,17 +16,19 @@ __all__ = ["Slots", "as_arrays", "load_all", "slot_leaves"]
 
 @dataclass
 class Slots:
-    """What an optimizer remembers of one parameter: how often it was updated, and arrays."""
+    """What an optimizer remembers of one parameter: how often it was updated, what it looks like, and arrays."""
 
     step: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
     arrays: dict[str, Array]
 
 
 def slot_leaves(path: str, slots: Slots) -> dict[str, Any]:
     """The leaves that hold the slots of one parameter.
 
-    >>> slot_leaves("l1.W", Slots(3, {"v": 0.5}))
-    {'slots.l1.W.step': 3, 'slots.l1.W.v': 0.5}
+    >>> slot_leaves("l1.W", Slots(3, (), np.dtype(float), {"v": np.array(0.5)}))
+    {'slots.l1.W.step': 3, 'slots.l1.W.v': array(0.5)}
     """
     return {f"slots.{path}.step": slots.step} | {f"slots.{path}.{name}": x for name, x in slots.arrays.items()}
 
