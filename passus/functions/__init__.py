@@ -5,14 +5,19 @@ arrays.
 """
 
 from passus.functions import (
+    activations,
     arithmetic,
     arrangement,
+    classification,
     comparison,
     contractions,
     elementwise,
+    embedding,
     extremes,
     indexing,
     joining,
+    linalg,
+    losses,
     metrics,
     normalization,
     probabilities,
@@ -23,20 +28,27 @@ from passus.functions import (
     rounding,
     selection,
     shapes,
+    similarity,
+    simple,
     sorting,
     special,
     statistics,
     trigonometry,
 )
 from passus.functions import binding as _binding
+from passus.functions.activations import *
 from passus.functions.arithmetic import *
 from passus.functions.arrangement import *
+from passus.functions.classification import *
 from passus.functions.comparison import *
 from passus.functions.contractions import *
 from passus.functions.elementwise import *
+from passus.functions.embedding import *
 from passus.functions.extremes import *
 from passus.functions.indexing import *
 from passus.functions.joining import *
+from passus.functions.linalg import *
+from passus.functions.losses import *
 from passus.functions.metrics import *
 from passus.functions.normalization import *
 from passus.functions.probabilities import *
@@ -47,20 +59,27 @@ from passus.functions.regularization import *
 from passus.functions.rounding import *
 from passus.functions.selection import *
 from passus.functions.shapes import *
+from passus.functions.similarity import *
+from passus.functions.simple import *
 from passus.functions.sorting import *
 from passus.functions.special import *
 from passus.functions.statistics import *
 from passus.functions.trigonometry import *
 
 __all__: list[str] = []
+__all__ += activations.__all__
 __all__ += arithmetic.__all__
 __all__ += arrangement.__all__
+__all__ += classification.__all__
 __all__ += comparison.__all__
 __all__ += contractions.__all__
 __all__ += elementwise.__all__
+__all__ += embedding.__all__
 __all__ += extremes.__all__
 __all__ += indexing.__all__
 __all__ += joining.__all__
+__all__ += linalg.__all__
+__all__ += losses.__all__
 __all__ += metrics.__all__
 __all__ += normalization.__all__
 __all__ += probabilities.__all__
@@ -71,6 +90,8 @@ __all__ += regularization.__all__
 __all__ += rounding.__all__
 __all__ += selection.__all__
 __all__ += shapes.__all__
+__all__ += similarity.__all__
+__all__ += simple.__all__
 __all__ += sorting.__all__
 __all__ += special.__all__
 __all__ += statistics.__all__

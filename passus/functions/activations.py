@@ -8,8 +8,8 @@ from typing import Any
 from passus.backend import Array
 from passus.core import Operand, Result, Unary
 from passus.errors import ArgumentError, ShapeError
-from passus.functions.elementwise import erf
-from passus.functions.shapes import split
+from passus.functions.joining import split
+from passus.functions.special import erf
 
 __all__ = [
     "GELU",

@@ -19,11 +19,11 @@ from passus.functions.checks import (
     check_same_shape,
 )
 from passus.functions.elementwise import log
+from passus.functions.indexing import get_item
 from passus.functions.parts import below_zero, in_dtype_of, weighted
 from passus.functions.probabilities import log_softmax, softmax
 from passus.functions.reductions import sum
 from passus.functions.selection import where
-from passus.functions.shapes import get_item
 
 __all__ = ["SoftmaxCrossEntropy", "kl_divergence", "nll_loss", "softmax_cross_entropy"]
 

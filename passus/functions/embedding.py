@@ -10,7 +10,7 @@ from passus.backend import Array
 from passus.core import Operand, Result
 from passus.errors import ShapeError
 from passus.functions.checks import array_of, check_labels
-from passus.functions.shapes import get_item
+from passus.functions.indexing import get_item
 
 __all__ = ["embed_id", "one_hot"]
 

@@ -42,7 +42,7 @@ def dropout(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) -> Result:
 
     >>> import numpy as np
     >>> dropout(np.ones(6), 0.5, rng=0)
-    array([2., 0., 0., 0., 2., 2.])
+    array([2., 2., 2., 0., 0., 0.])
     """
     if not 0 <= dropout_ratio <= 1:
         raise ArgumentError(f"dropout: dropout_ratio must lie between 0 and 1, and {dropout_ratio} does not")

@@ -8,7 +8,8 @@ from passus.core import Operand, Result, broadcast_to
 from passus.errors import LabelError, ShapeError
 from passus.functions.arithmetic import add, div, mul, sub
 from passus.functions.checks import array_of, check_reduction, check_same_shape
-from passus.functions.elementwise import maximum, sqrt, square
+from passus.functions.comparison import maximum
+from passus.functions.elementwise import sqrt, square
 from passus.functions.parts import weighted
 from passus.functions.reductions import sum
 from passus.functions.selection import where

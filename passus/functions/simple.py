@@ -9,8 +9,8 @@ from passus.functions.arithmetic import add, div, neg, sub
 from passus.functions.checks import check_label_shape, check_labels
 from passus.functions.elementwise import exp, log, square
 from passus.functions.extremes import max
+from passus.functions.indexing import get_item
 from passus.functions.reductions import mean, sum
-from passus.functions.shapes import get_item
 
 __all__ = [
     "mean_squared_error_simple",

@@ -1,0 +1,49 @@
+import numpy as np
+from scipy import special
+
+from tests.table import NO_AXIS, ONE_OPERAND, Row, bad, case, normal, unary
+
+LABELS = np.array([2, 0, 1, 2])
+
+ROWS = [
+    Row(
+        "sigmoid_simple",
+        special.expit,
+        unary("sigmoid_simple", special.expit).cases,
+        (bad(TypeError, "not supported", [1.0]),),
+        {**NO_AXIS, **ONE_OPERAND},
+    ),
+    Row(
+        "softmax_simple",
+        lambda x, axis=1: special.softmax(x, axis),
+        {
+            "plain": case(normal(4, 3)),
+            "negative axis": case(normal(2, 3, 4), -2),
+        },
+        (bad(ValueError, "axis", normal(3), 1),),
+        {**ONE_OPERAND, "0-d": "it has no axis of classes", "empty": "softmax is the one for all cases"},
+    ),
+    Row(
+        "mean_squared_error_simple",
+        lambda x, t: ((x - t) ** 2).mean(),
+        {
+            "plain": case(normal(4, 3), normal(4, 3)),
+            "broadcast": case(normal(4, 3), normal(3)),
+            "0-d": case(normal(), normal()),
+        },
+        (bad(ValueError, "sub.*3.*4", normal(3), normal(4)),),
+        {**NO_AXIS, "empty": "mean_squared_error is the one for all cases"},
+    ),
+    Row(
+        "softmax_cross_entropy_simple",
+        lambda x, t: -special.log_softmax(x, axis=1)[np.arange(len(t)), t].mean(),
+        {"plain": case(normal(4, 3), LABELS)},
+        (bad(IndexError, "label 3 does not exist", normal(4, 3), LABELS + 1),),
+        {
+            **NO_AXIS,
+            "broadcast": "shapes that do not fit are refused",
+            "0-d": "it needs an axis of classes",
+            "empty": "softmax_cross_entropy is the one for all cases",
+        },
+    ),
+]

@@ -1,0 +1,264 @@
+"""Losses beside PyTorch's, far from 0, with labels of all kinds; the fused ones beside their plain formulas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import passus.functions as F
+from passus import Variable
+from passus.errors import LabelError
+from passus.testing import check_grads
+
+T = torch.nn.functional
+rng = np.random.default_rng(7)
+X = rng.standard_normal((6, 4)) * 3
+LABELS = np.array([0, 3, 1, 1, 2, 0])
+IMAGES, IMAGE_LABELS = rng.standard_normal((2, 3, 4, 5)), rng.integers(3, size=(2, 4, 5))
+WEIGHT = np.array([0.5, 1.0, 3.0, 0.1])
+SOFT = np.exp(X[::-1]) / np.exp(X[::-1]).sum(axis=1, keepdims=True)
+SIGNS = np.array([1, -1, 1, 1, -1, -1])
+Y, Z = rng.standard_normal((6, 4)), rng.standard_normal((6, 4))
+P = rng.uniform(0.0, 1.0, (6, 4))
+REDUCTIONS = ["mean", "sum", "none"]
+
+
+def tensor(x: Any) -> Any:
+    return torch.tensor(x.copy()) if isinstance(x, np.ndarray) else x
+
+
+# Ours, PyTorch's, the prediction, the other arguments, options. Those that hold arrays are given as tensors to PyTorch.
+PEERS: list[tuple[Any, Any, np.ndarray, tuple[Any, ...], dict[str, Any]]] = [
+    (F.mean_squared_error, T.mse_loss, X, (Y,), {}),
+    (F.l1_loss, T.l1_loss, X, (Y,), {}),
+    (F.huber, T.huber_loss, X, (Y,), {"delta": 0.7}),
+    (F.softmax_cross_entropy, T.cross_entropy, X, (LABELS,), {}),
+    (F.softmax_cross_entropy, T.cross_entropy, IMAGES, (IMAGE_LABELS,), {}),
+    (F.softmax_cross_entropy, T.cross_entropy, X, (LABELS,), {"weight": WEIGHT}),
+    (F.softmax_cross_entropy, T.cross_entropy, X, (LABELS,), {"ignore_index": 1}),
+    (F.softmax_cross_entropy, T.cross_entropy, IMAGES, (IMAGE_LABELS,), {"ignore_index": 2, "weight": WEIGHT[:3]}),
+    (F.softmax_cross_entropy, T.cross_entropy, X, (LABELS,), {"label_smoothing": 0.2}),
+    (
+        F.softmax_cross_entropy,
+        T.cross_entropy,
+        X,
+        (LABELS,),
+        {"label_smoothing": 0.2, "ignore_index": 1, "weight": WEIGHT},
+    ),
+    (F.softmax_cross_entropy, T.cross_entropy, X, (SOFT,), {}),
+    (F.softmax_cross_entropy, T.cross_entropy, X, (SOFT,), {"label_smoothing": 0.2, "weight": WEIGHT}),
+    (F.nll_loss, T.nll_loss, X, (LABELS,), {"weight": WEIGHT, "ignore_index": 3}),
+    (F.nll_loss, T.nll_loss, IMAGES, (IMAGE_LABELS,), {}),
+    (F.sigmoid_cross_entropy, T.binary_cross_entropy_with_logits, X, (P,), {}),
+    (F.sigmoid_cross_entropy, T.binary_cross_entropy_with_logits, X, (P,), {"weight": WEIGHT, "pos_weight": WEIGHT}),
+    (F.binary_cross_entropy, T.binary_cross_entropy, P, (SOFT,), {"weight": WEIGHT}),
+    (F.cosine_embedding_loss, T.cosine_embedding_loss, X, (Y, SIGNS), {"margin": 0.1}),
+    (F.triplet_loss, T.triplet_margin_loss, X, (Y, Z), {"margin": 2.0}),
+]
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize(
+    ("ours", "theirs", "x", "others", "options"), PEERS, ids=[f"{p[0].__name__}-{i}" for i, p in enumerate(PEERS)]
+)
+def test_values_and_gradients_are_those_of_pytorch(
+    ours: Any, theirs: Any, x: np.ndarray, others: Any, options: dict[str, Any], reduction: str
+) -> None:
+    v, w = Variable(x), torch.tensor(x, requires_grad=True)
+    y = ours(v, *others, **options, reduction=reduction)
+    their_options = {name: tensor(value) for name, value in options.items()}
+    their_y = theirs(w, *map(tensor, others), **their_options, reduction=reduction)
+    np.testing.assert_allclose(y.data, their_y.detach().numpy(), rtol=1e-9, atol=1e-10)
+    (y * y).sum().backward()
+    (their_y * their_y).sum().backward()
+    assert v.grad is not None
+    assert w.grad is not None
+    np.testing.assert_allclose(v.grad.data, w.grad.numpy(), rtol=1e-8, atol=1e-9)
+
+
+def test_the_divergence_of_pytorch_is_averaged_over_the_batch() -> None:
+    log_q = F.log_softmax(X)
+    theirs = T.kl_div(tensor(log_q), tensor(SOFT), reduction="batchmean")
+    np.testing.assert_allclose(F.kl_divergence(log_q, SOFT), theirs.numpy(), rtol=1e-10)
+
+
+def test_a_class_that_cannot_be_adds_nothing_to_a_divergence() -> None:
+    log_q, p = Variable(np.log([[0.5, 0.5]])), Variable(np.array([[1.0, 0.0]]))
+    loss = F.kl_divergence(log_q, p)
+    np.testing.assert_allclose(loss.data, np.log(2))
+    loss.backward()
+    assert p.grad is not None
+    assert np.isfinite(p.grad.data).all()
+
+
+# Large numbers.
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softmax_cross_entropy_far_from_zero(dtype: Any) -> None:
+    x = Variable(np.array([[1e4, -1e4], [-1e4, 1e4]], dtype))
+    losses = F.softmax_cross_entropy(x, np.array([0, 0]), reduction="none")
+    np.testing.assert_array_equal(losses.data, [0, 2e4])
+    loss = F.softmax_cross_entropy(x, np.array([0, 0]))
+    loss.backward()
+    assert x.grad is not None
+    assert loss == 1e4
+    np.testing.assert_array_equal(x.grad.data, [[0, 0], [-0.5, 0.5]])
+
+
+def test_sigmoid_cross_entropy_far_from_zero() -> None:
+    x, t = Variable(np.float32([-1e4, 1e4, -1e4, 1e4, 20.0])), np.array([0, 1, 1, 0, 1])
+    losses = F.sigmoid_cross_entropy(x, t, reduction="none")
+    assert losses.dtype == np.float32, "integer labels do not widen float32"
+    np.testing.assert_allclose(losses.data, [0, 0, 1e4, 1e4, np.exp(-20.0)], rtol=1e-6)
+    losses.backward()
+    assert x.grad is not None
+    np.testing.assert_allclose(x.grad.data, [0, 0, -1, 1, 0], atol=1e-8)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_binary_cross_entropy_at_its_ends(dtype: Any) -> None:
+    p, t = np.array([0.0, 1.0, 0.0, 1.0, 0.5], dtype), np.array([0, 1, 1, 0, 1])
+    x, peer = Variable(p), torch.tensor(p, requires_grad=True)
+    losses = F.binary_cross_entropy(x, t, reduction="none")
+    theirs = T.binary_cross_entropy(peer, torch.tensor(t, dtype=peer.dtype), reduction="none")
+    np.testing.assert_allclose(losses.data, theirs.detach().numpy(), rtol=1e-6)
+    losses.backward()
+    theirs.sum().backward()
+    assert x.grad is not None
+    assert peer.grad is not None
+    np.testing.assert_allclose(x.grad.data, peer.grad.numpy(), rtol=1e-5)
+    assert x.grad.data[2] < 0 < x.grad.data[3], "a confident mistake is corrected"
+
+
+def test_binary_cross_entropy_near_its_ends() -> None:
+    p = Variable(np.array([1e-4, 0.9999]))
+    F.binary_cross_entropy(p, np.array([1, 0]), reduction="sum").backward()
+    assert p.grad is not None
+    np.testing.assert_allclose(p.grad.data, [-1e4, 1e4], rtol=1e-9)
+
+
+# Labels and targets.
+
+
+@pytest.mark.parametrize("function", [F.softmax_cross_entropy, F.nll_loss, F.accuracy, F.one_hot, F.embed_id])
+def test_a_label_that_does_not_exist_is_named(function: Any) -> None:
+    labels = np.array([0, 7, 1])
+    args = {
+        F.one_hot: (labels, 3),
+        F.embed_id: (labels, np.ones((3, 2))),
+    }.get(function, (np.ones((3, 3)), labels))
+    with pytest.raises(LabelError, match="label 7 does not exist, for there are 3 classes: 0 to 2"):
+        function(*args)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32, np.int64, np.uint64])
+def test_labels_may_be_integers_of_any_kind(dtype: Any) -> None:
+    t = LABELS.astype(dtype)
+    expected = F.softmax_cross_entropy(X, LABELS)
+    np.testing.assert_array_equal(F.softmax_cross_entropy(X, t), expected)
+    np.testing.assert_array_equal(F.softmax_cross_entropy(X, Variable(t)), expected)
+    np.testing.assert_array_equal(F.one_hot(t, 4), F.one_hot(LABELS, 4))
+
+
+def test_a_label_to_ignore_need_not_exist() -> None:
+    t = np.where(LABELS == 1, 255, LABELS).astype(np.uint8)
+    kept = LABELS != 1
+    np.testing.assert_allclose(
+        F.softmax_cross_entropy(X, t, ignore_index=255), F.softmax_cross_entropy(X[kept], LABELS[kept]), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    "loss", [F.mean_squared_error, F.l1_loss, F.huber, F.hinge, F.sigmoid_cross_entropy, F.binary_cross_entropy]
+)
+def test_integer_targets_do_not_widen_single_precision(loss: Any) -> None:
+    p, t = Variable(np.float32([0.25, 0.75])), np.array([0, 1])
+    y = loss(p, t)
+    y.backward()
+    assert p.grad is not None
+    assert y.dtype == p.grad.dtype == np.float32
+    np.testing.assert_allclose(y.data, loss(np.array([0.25, 0.75]), np.array([0.0, 1.0])), rtol=1e-6)
+
+
+def test_weights_do_not_widen_single_precision() -> None:
+    x = Variable(np.float32(X))
+    for options in ({"weight": WEIGHT}, {"weight": WEIGHT, "label_smoothing": 0.1}, {"ignore_index": 1}):
+        assert F.softmax_cross_entropy(x, LABELS, **options).dtype == np.float32
+    assert F.sigmoid_cross_entropy(x, LABELS[:, None] * [1] > 1 * np.ones((6, 4)), weight=WEIGHT).dtype == np.float32
+
+
+def test_targets_take_gradients_too() -> None:
+    check_grads(lambda t: F.softmax_cross_entropy(X, t, weight=WEIGHT, label_smoothing=0.1), SOFT)
+
+
+# The fused rules beside their formulas.
+
+
+@pytest.mark.parametrize(
+    ("fused", "simple", "args"),
+    [
+        (F.sigmoid, F.sigmoid_simple, (X,)),
+        (F.softmax, F.softmax_simple, (X,)),
+        (F.mean_squared_error, F.mean_squared_error_simple, (X, Y)),
+        (F.softmax_cross_entropy, F.softmax_cross_entropy_simple, (X, LABELS)),
+    ],
+)
+def test_the_simple_functions_agree_with_the_fused_ones(fused: Any, simple: Any, args: Any) -> None:
+    def derivatives(f: Any) -> list[np.ndarray]:
+        x = Variable(args[0])
+        y = (f(x, *args[1:]) ** 2).sum()
+        y.backward(create_graph=True)
+        gx = x.grad
+        assert gx is not None
+        x.cleargrad()
+        (gx**3).sum().backward()
+        assert x.grad is not None
+        return [y.data, gx.data, x.grad.data]
+
+    for a, b in zip(derivatives(fused), derivatives(simple)):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
+
+
+def test_cross_entropy_is_softmax_logarithm_and_likelihood() -> None:
+    expected = F.nll_loss(F.log_softmax(X), LABELS)
+    np.testing.assert_allclose(F.softmax_cross_entropy(X, LABELS), expected, rtol=1e-12)
+    hot = F.one_hot(LABELS, 4, np.float64)
+    np.testing.assert_allclose(F.softmax_cross_entropy(X, hot), expected, rtol=1e-12)
+    np.testing.assert_allclose(F.kl_divergence(F.log_softmax(X), hot), expected, rtol=1e-12)
+
+
+def test_one_graph_serves_several_backward_passes() -> None:
+    x = Variable(X)
+    loss = F.softmax_cross_entropy(x, LABELS)
+    loss.backward()
+    assert x.grad is not None
+    first = x.grad.data.copy()
+    loss.backward()
+    np.testing.assert_allclose(x.grad.data, 2 * first, rtol=1e-12)
+
+
+def test_vectors_of_zeros_have_a_cosine_and_a_gradient() -> None:
+    x = Variable(np.zeros((1, 3)))
+    y = F.cosine_similarity(x, np.ones((1, 3)))
+    y.backward()
+    assert x.grad is not None
+    assert y == 0
+    assert np.isfinite(x.grad.data).all()
+
+
+def test_accuracy_has_no_gradient() -> None:
+    y = F.accuracy(Variable(X), LABELS)
+    assert isinstance(y, Variable)
+    assert not y.requires_grad
+    assert float(y.data) == np.mean(X.argmax(axis=1) == LABELS)
+
+
+def test_equal_rows_of_a_table_sum_their_gradients() -> None:
+    W = Variable(np.zeros((4, 2), np.float32))
+    F.embed_id(np.array([[1, 1], [3, 1]]), W).sum().backward()
+    assert W.grad is not None
+    np.testing.assert_array_equal(W.grad.data, [[0, 0], [3, 3], [0, 0], [1, 1]])
