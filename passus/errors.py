@@ -10,6 +10,7 @@ PassusError
 │   └── SecondOrderError                a rule that was written for first derivatives only
 ├── WeightsError        (ValueError)    a weights file that is broken or of another model
 ├── DataError           (ValueError)    a data file that is missing, truncated or not what its checksum says
+├── DivergenceError     (ArithmeticError)   a training whose loss is NaN or infinite
 └── DependencyError     (ImportError)   an optional package that is not installed
 ```
 
@@ -28,6 +29,7 @@ __all__ = [
     "DTypeError",
     "DataError",
     "DependencyError",
+    "DivergenceError",
     "GraphError",
     "LabelError",
     "PassusError",
@@ -96,6 +98,10 @@ class WeightsError(PassusError, ValueError):
 
 class DataError(PassusError, ValueError):
     """A data file that is missing, truncated or not the file it should be."""
+
+
+class DivergenceError(PassusError, ArithmeticError):
+    """A training whose loss is NaN or infinite."""
 
 
 class DependencyError(PassusError, ImportError):

@@ -1,0 +1,31 @@
+"""Training: a readable loop, its callbacks, and a progress bar for loops of one's own."""
+
+from passus.training.callbacks import Best as Best
+from passus.training.callbacks import Callback as Callback
+from passus.training.callbacks import Checkpoint as Checkpoint
+from passus.training.callbacks import CheckpointFolder as CheckpointFolder
+from passus.training.callbacks import CSVLog as CSVLog
+from passus.training.callbacks import EarlyStopping as EarlyStopping
+from passus.training.callbacks import JSONLinesLog as JSONLinesLog
+from passus.training.callbacks import PlotCurves as PlotCurves
+from passus.training.callbacks import ReportPlateau as ReportPlateau
+from passus.training.callbacks import TensorBoardLog as TensorBoardLog
+from passus.training.callbacks import plot_history as plot_history
+from passus.training.progress import progress_bar as progress_bar
+from passus.training.trainer import Trainer as Trainer
+
+__all__ = [
+    "Best",
+    "CSVLog",
+    "Callback",
+    "Checkpoint",
+    "CheckpointFolder",
+    "EarlyStopping",
+    "JSONLinesLog",
+    "PlotCurves",
+    "ReportPlateau",
+    "TensorBoardLog",
+    "Trainer",
+    "plot_history",
+    "progress_bar",
+]

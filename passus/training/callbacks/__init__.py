@@ -1,0 +1,31 @@
+"""Callbacks: what happens beside the training, each in a few lines."""
+
+from passus.training.callbacks.base import Callback as Callback
+from passus.training.callbacks.base import Row as Row
+from passus.training.callbacks.base import Run as Run
+from passus.training.callbacks.best import Best as Best
+from passus.training.callbacks.checkpoint import Checkpoint as Checkpoint
+from passus.training.callbacks.checkpoint import CheckpointFolder as CheckpointFolder
+from passus.training.callbacks.curves import PlotCurves as PlotCurves
+from passus.training.callbacks.curves import plot_history as plot_history
+from passus.training.callbacks.logs import CSVLog as CSVLog
+from passus.training.callbacks.logs import JSONLinesLog as JSONLinesLog
+from passus.training.callbacks.stopping import EarlyStopping as EarlyStopping
+from passus.training.callbacks.stopping import ReportPlateau as ReportPlateau
+from passus.training.callbacks.tensorboard import TensorBoardLog as TensorBoardLog
+
+__all__ = [
+    "Best",
+    "CSVLog",
+    "Callback",
+    "Checkpoint",
+    "CheckpointFolder",
+    "EarlyStopping",
+    "JSONLinesLog",
+    "PlotCurves",
+    "ReportPlateau",
+    "Row",
+    "Run",
+    "TensorBoardLog",
+    "plot_history",
+]

@@ -1,0 +1,68 @@
+"""The best value so far of one number in the rows of a history."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from passus.arguments import checked_number
+from passus.errors import ArgumentError
+from passus.training.callbacks.base import Row
+from passus.tree import Tree
+
+__all__ = ["Best", "Mode", "monitored"]
+
+Mode = Literal["min", "max"]
+"""Whether a number should fall, as a loss, or rise, as an accuracy."""
+
+
+class Best:
+    """The best value so far of the number called ``monitor``.
+
+    ``mode``: "min" if it should fall, "max" if it should rise. ``min_delta``: by how much it must be better to count.
+
+    >>> best = Best("test_accuracy", mode="max")
+    >>> [best.improves({"test_accuracy": value}) for value in (0.8, 0.7, 0.9)]
+    [True, False, True]
+    """
+
+    def __init__(self, monitor: str, mode: Mode = "min", min_delta: float = 0.0) -> None:
+        if mode not in ("min", "max"):
+            raise ArgumentError(f"Best: mode must be 'min' or 'max', not {mode!r}")
+        self.monitor = monitor
+        self.mode = mode
+        self.min_delta = checked_number("Best", "min_delta", min_delta)
+        self.value: float | None = None
+
+    def improves(self, row: Row) -> bool:
+        """Take note of a row, and say whether it is the best so far; a NaN never is."""
+        value = monitored(row, self.monitor)
+        if math.isnan(value) or not self._better(value):
+            return False
+        self.value = value
+        return True
+
+    def _better(self, value: float) -> bool:
+        if self.value is None:
+            return True
+        gain = self.value - value if self.mode == "min" else value - self.value
+        return gain > self.min_delta
+
+    def state_dict(self) -> Tree:
+        """The value."""
+        return {"value": self.value}
+
+    def load_state_dict(self, state: Tree) -> None:
+        """Take back a state."""
+        self.value = None if state["value"] is None else float(state["value"])
+
+
+def monitored(row: Row, monitor: str) -> float:
+    """The number called ``monitor``. Raises `ArgumentError` with those that there are, if it is none of them.
+
+    >>> monitored({"loss": 0.5}, "loss")
+    0.5
+    """
+    if monitor not in row:
+        raise ArgumentError(f"monitor is {monitor!r}, but an epoch ends with {', '.join(row)}; choose one of these")
+    return float(row[monitor])

@@ -1,0 +1,158 @@
+"""Checkpoints in a folder: the newest few, and the best."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from passus.arguments import checked_count
+from passus.errors import ArgumentError
+from passus.files import FilePath
+from passus.serializers import load_checkpoint, save_checkpoint
+from passus.training.callbacks.base import Callback, Row, Run
+from passus.training.callbacks.best import Best, Mode
+from passus.tree import Stateful, Tree
+
+__all__ = ["Checkpoint", "CheckpointFolder"]
+
+
+class CheckpointFolder:
+    """A folder with the newest ``keep`` checkpoints, for loops of one's own; `Checkpoint` uses it for a `Trainer`.
+
+    >>> import tempfile
+    >>> from passus.metrics import Mean
+    >>> mean = Mean()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     checkpoints = CheckpointFolder(folder, keep=2)
+    ...     for step in (10, 20, 30):
+    ...         mean.update(step)
+    ...         path = checkpoints.save(step, mean=mean)
+    ...     names = [path.name for path in checkpoints.paths()]
+    ...     mean.reset()
+    ...     checkpoints.resume(mean=mean)
+    True
+    >>> names, mean.compute()
+    (['step-00000020.safetensors', 'step-00000030.safetensors'], 20.0)
+    """
+
+    def __init__(self, folder: FilePath, keep: int = 3) -> None:
+        self.folder = Path(folder)
+        self.keep = checked_count("CheckpointFolder", "keep", keep)
+
+    def paths(self) -> list[Path]:
+        """The checkpoints that are there, oldest first."""
+        return sorted(self.folder.glob("step-*.safetensors"), key=_step_of)
+
+    def newest_step(self) -> int:
+        """The step of the newest checkpoint; 0 if there is none."""
+        return max((_step_of(path) for path in self.paths()), default=0)
+
+    @property
+    def best(self) -> Path:
+        """Where the best checkpoint is, once there is one."""
+        return self.folder / "best.safetensors"
+
+    def save(self, step: int, **parts: Stateful) -> Path:
+        """Write a checkpoint, whole or not at all, and then remove those that are too old; returns its path."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"step-{step:08d}.safetensors"
+        save_checkpoint(path, metadata=None, **parts)
+        for old in self.paths()[: -self.keep]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def save_best(self, **parts: Stateful) -> None:
+        """Write the best checkpoint in place of the one before."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        save_checkpoint(self.best, metadata=None, **parts)
+
+    def resume(self, **parts: Stateful) -> bool:
+        """Load the newest checkpoint into the parts and the random generator; False if there is none yet."""
+        paths = self.paths()
+        if paths:
+            load_checkpoint(paths[-1], **parts)
+        return bool(paths)
+
+
+class Resumable(Protocol):
+    """What can be saved as a whole: a `Trainer`."""
+
+    def parts(self) -> dict[str, Stateful]:
+        """All that a checkpoint needs, by name."""
+
+
+class Checkpoint(Callback):
+    """Save everything that is needed to go on, bit for bit, into a folder; also when Ctrl-C is pressed.
+
+    ``every_epochs``, ``every_steps``: how often; None for never. ``keep``: how many of the newest stay. ``monitor``:
+    also keep the best epoch by this number of the history, in ``best.safetensors``; ``mode``: see `Best`.
+
+    A script that begins with ``checkpoint.resume(trainer)`` goes on where it was interrupted, or begins.
+
+    Raises `ArgumentError` if the folder holds a checkpoint from later than the training: one of another run.
+    """
+
+    last: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        folder: FilePath,
+        every_epochs: int | None = 1,
+        every_steps: int | None = None,
+        keep: int = 3,
+        monitor: str | None = None,
+        mode: Mode = "min",
+    ) -> None:
+        self.folder = CheckpointFolder(folder, keep)
+        self.every_epochs = _every("every_epochs", every_epochs)
+        self.every_steps = _every("every_steps", every_steps)
+        self.best = None if monitor is None else Best(monitor, mode)
+
+    def resume(self, run: Resumable) -> bool:
+        """Load the newest checkpoint; False if there is none yet."""
+        return self.folder.resume(**run.parts())
+
+    def on_start(self, run: Run) -> None:
+        """Refuse a folder of another run, whose checkpoints would be mixed with the new ones."""
+        if self.folder.newest_step() > run.step:
+            raise ArgumentError(
+                f"Checkpoint: {self.folder.folder} holds a checkpoint of step {self.folder.newest_step()}, and the "
+                f"training is at step {run.step}; go on from it with checkpoint.resume(trainer), or choose another folder"
+            )
+
+    def on_step(self, run: Run) -> None:
+        """Save, if it is time to."""
+        if self.every_steps is not None and run.step % self.every_steps == 0:
+            self._save(run)
+
+    def on_epoch(self, run: Run, row: Row) -> None:
+        """Save, if it is time to, and the best."""
+        improved = self.best is not None and self.best.improves(row)
+        if self.every_epochs is not None and run.epoch % self.every_epochs == 0:
+            self._save(run)
+        if improved:
+            self.folder.save_best(**run.parts())
+
+    def on_interrupt(self, run: Run) -> None:
+        """Save what would be lost."""
+        self._save(run)
+
+    def state_dict(self) -> Tree:
+        """The best value so far."""
+        return {} if self.best is None else self.best.state_dict()
+
+    def load_state_dict(self, state: Tree) -> None:
+        """Take back a state."""
+        if self.best is not None:
+            self.best.load_state_dict(state)
+
+    def _save(self, run: Run) -> None:
+        self.folder.save(run.step, **run.parts())
+
+
+def _every(name: str, value: Any) -> int | None:
+    return None if value is None else checked_count("Checkpoint", name, value)
+
+
+def _step_of(path: Path) -> int:
+    return int(path.stem.removeprefix("step-"))

@@ -1,0 +1,83 @@
+"""Curves of a history as a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from passus.arguments import checked_count
+from passus.errors import ArgumentError
+from passus.files import FilePath, replacing
+from passus.optional import import_optional
+from passus.training.callbacks.base import Callback, Row, Run
+
+__all__ = ["PlotCurves", "plot_history"]
+
+AXES = ("epoch", "step", "lr")
+"""What is not drawn."""
+
+
+class PlotCurves(Callback):
+    """Draw the history into the picture ``path`` after every ``every``-th epoch and at the end; see `plot_history`.
+
+    Raises `DependencyError` if matplotlib is not installed.
+    """
+
+    def __init__(self, path: FilePath, every: int = 1) -> None:
+        import_optional("matplotlib", "matplotlib", "PlotCurves")
+        self.path = Path(path)
+        self.every = checked_count("PlotCurves", "every", every)
+
+    def on_epoch(self, run: Run, row: Row) -> None:
+        """Draw, if it is time to."""
+        if run.epoch % self.every == 0:
+            plot_history(run.history, self.path)
+
+    def on_end(self, run: Run) -> None:
+        """Draw the epochs since the last picture."""
+        if run.history and run.epoch % self.every:
+            plot_history(run.history, self.path)
+
+
+def plot_history(history: Sequence[Row], path: FilePath) -> None:
+    """Draw each number of a history over the epochs, training and test together, into a picture (png, svg, pdf).
+
+    The picture is replaced as a whole, so that a viewer never sees half of one; its folder is created.
+
+    Raises `ArgumentError` for an empty history, `DependencyError` if matplotlib is not installed.
+    """
+    names = _names(history)
+    if not names:
+        raise ArgumentError("plot_history: there is nothing to draw; train an epoch first")
+    figure = import_optional("matplotlib.figure", "matplotlib", "plot_history").Figure(
+        figsize=(5 * len(names), 3.8), dpi=120, layout="constrained"
+    )
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names):
+        _draw(axes, history, name)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        figure.savefig(file, format=path.suffix.removeprefix(".") or "png")
+
+
+def _names(history: Sequence[Row]) -> list[str]:
+    """What there is to draw; ``test_loss`` is drawn with ``loss``. A dict keeps the order."""
+    return list({name.removeprefix("test_"): None for row in history for name in row if name not in AXES})
+
+
+def _draw(axes: Any, history: Sequence[Row], name: str) -> None:
+    for key, label in ((name, "training"), (f"test_{name}", "test")):
+        points = [(row["epoch"], row[key]) for row in history if key in row and math.isfinite(row[key])]
+        if points:
+            axes.plot(
+                *zip(*points), label=f"{label}: {points[-1][1]:.4g}", marker="o" if len(points) < 40 else "", ms=3
+            )
+    axes.set_title(name)
+    axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    if axes.lines:
+        axes.legend(frameon=False)

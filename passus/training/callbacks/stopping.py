@@ -1,0 +1,82 @@
+"""Reacting to a number that no longer gets better: stop, or learn more slowly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from passus.arguments import checked_count
+from passus.schedules import OnPlateau
+from passus.training.callbacks.base import Callback, Row, Run
+from passus.training.callbacks.best import Best, Mode, monitored
+from passus.tree import Tree
+
+__all__ = ["EarlyStopping", "ReportPlateau"]
+
+
+class EarlyStopping(Callback):
+    """Stop when a number has not got better for ``patience`` epochs in a row, and put the best weights back.
+
+    ``monitor``, ``mode``, ``min_delta``: see `Best`. ``restore_best``: whether the model gets the weights (and buffers)
+    of its best epoch when the training is over; after an error or Ctrl-C it keeps its newest ones.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "test_loss",
+        patience: int = 5,
+        min_delta: float = 0.0,
+        mode: Mode = "min",
+        restore_best: bool = True,
+    ) -> None:
+        self.best = Best(monitor, mode, min_delta)
+        self.patience = checked_count("EarlyStopping", "patience", patience)
+        self.restore_best = restore_best
+        self.waited = 0
+        """For how many epochs it has not got better."""
+        self._weights: dict[str, Any] = {}
+
+    def on_epoch(self, run: Run, row: Row) -> None:
+        """Compare, and stop if it is time to."""
+        if self.best.improves(row):
+            self.waited = 0
+            self._weights = run.model.state_dict() if self.restore_best else {}
+        else:
+            self.waited += 1
+        if self.waited >= self.patience:
+            run.stop()
+
+    def on_finish(self, run: Run) -> None:
+        """Put the best weights back."""
+        if self._weights:
+            run.model.load_state_dict(self._weights)
+
+    def state_dict(self) -> Tree:
+        """The best value and weights, and how long ago that was."""
+        return {"best": self.best.state_dict(), "waited": self.waited, "weights": self._weights}
+
+    def load_state_dict(self, state: Tree) -> None:
+        """Take back a state."""
+        self.best.load_state_dict(state["best"])
+        self.waited, self._weights = int(state["waited"]), dict(state["weights"])
+
+
+class ReportPlateau(Callback):
+    """Report a number to an `OnPlateau` schedule after each epoch, so that the optimizer's rate follows it.
+
+    >>> from passus.optimizers import SGD
+    >>> schedule = OnPlateau(0.1, factor=0.5, patience=0)
+    >>> optimizer, callback = SGD(lr=schedule), ReportPlateau(schedule, monitor="loss")
+    >>> for loss in (1.0, 2.0):
+    ...     callback.on_epoch(None, {"loss": loss})
+    >>> optimizer.lr
+    0.05
+    """
+
+    def __init__(self, schedule: OnPlateau, monitor: str = "test_loss", mode: Mode = "min") -> None:
+        self.schedule = schedule
+        self.best = Best(monitor, mode)
+
+    def on_epoch(self, run: Run, row: Row) -> None:
+        """Report."""
+        value = monitored(row, self.best.monitor)
+        self.schedule.report(value if self.best.mode == "min" else -value)

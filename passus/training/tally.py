@@ -1,0 +1,82 @@
+"""What a trainer notes of the batches of an epoch: the mean loss, and metrics."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from passus.backend import is_array
+from passus.errors import ArgumentError, WeightsError
+from passus.metrics import Mean, Metric
+from passus.tree import Stateful, Tree
+
+__all__ = ["Tally"]
+
+
+class Tally:
+    """The mean loss and the metrics of the batches so far; a batch counts by its size.
+
+    >>> tally = Tally()
+    >>> tally.update(0.5, None, None, size=1)
+    >>> tally.update(2.0, None, None, size=2)
+    >>> tally.compute()
+    {'loss': 1.5}
+    """
+
+    def __init__(self, metrics: Mapping[str, Metric] | None = None) -> None:
+        self.loss = Mean()
+        self.metrics = copy.deepcopy(dict(metrics or {}))
+        for name in self.metrics:
+            if name in ("epoch", "step", "lr", "loss") or "." in name:
+                raise ArgumentError(f"Trainer: a metric cannot be called {name!r}; choose another name without a dot")
+
+    def update(self, loss: Any, y: Any, t: Any, size: int) -> None:
+        """Take note of a batch."""
+        self.loss.update(loss, weight=size)
+        for metric in self.metrics.values():
+            metric.update(y, t)
+
+    def compute(self) -> dict[str, Any]:
+        """The mean loss and what each metric says."""
+        return {"loss": self.loss.compute(), **{name: metric.compute() for name, metric in self.metrics.items()}}
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        for part in (self.loss, *self.metrics.values()):
+            part.reset()
+
+    def fresh(self) -> Tally:
+        """One for the same metrics that has seen nothing yet."""
+        new = Tally(self.metrics)
+        new.reset()
+        return new
+
+    def state_dict(self) -> Tree:
+        """What was noted."""
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state_dict(self, state: Tree) -> None:
+        """Take back a state. Raises `WeightsError` if it is of other metrics."""
+        parts = self._parts()
+        if state.keys() != parts.keys():
+            raise WeightsError(f"Trainer: the state has {', '.join(state)}, and the trainer {', '.join(parts)}")
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Stateful]:
+        return {"loss": self.loss, **self.metrics}
+
+
+def numbers(measures: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Those measures that are single numbers: what a history holds. A matrix stays with its metric."""
+    return {f"{prefix}{name}": float(value) for name, value in measures.items() if np.ndim(value) == 0}
+
+
+def size_of(batch: Any) -> int:
+    """How many examples are in a batch: the length of its first array."""
+    while not is_array(batch):
+        batch = next(iter(batch.values() if isinstance(batch, Mapping) else batch))
+    return len(batch)

@@ -1,0 +1,298 @@
+"""The loop over epochs and batches, with all that usually stands around it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any, Protocol, TypeAlias
+
+from passus.arguments import checked_count
+from passus.config import no_grad, test_mode
+from passus.core import Variable
+from passus.errors import ArgumentError, DivergenceError, DTypeError, ShapeError, WeightsError
+from passus.files import FilePath
+from passus.metrics import Metric
+from passus.serializers import load_checkpoint, save_checkpoint
+from passus.training.callbacks import Callback, Row
+from passus.training.interrupt import Interrupt
+from passus.training.progress import progress_bar
+from passus.training.tally import Tally, numbers, size_of
+from passus.tree import Stateful, Tree
+
+__all__ = ["Batches", "Trainable", "Trainer", "Updater"]
+
+Loss: TypeAlias = Callable[[Any, Any], Any]
+"""From a prediction y and a target t to a loss."""
+
+BatchLoss: TypeAlias = Callable[[Any, Any], Any]
+"""From a model and a batch of any kind to a loss."""
+
+
+class Trainable(Stateful, Protocol):
+    """What is trained: a layer or model."""
+
+    def __call__(self, *inputs: Any) -> Any:
+        """The prediction."""
+
+    def cleargrads(self) -> None:
+        """Forget all gradients."""
+
+
+class Updater(Stateful, Protocol):
+    """What moves the parameters: an optimizer."""
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next update."""
+
+    def update(self) -> None:
+        """Take one step."""
+
+
+class Batches(Protocol):
+    """What is gone through in an epoch: a DataLoader, or a list of batches."""
+
+    def __len__(self) -> int:
+        """How many batches there are."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """The batches."""
+
+
+class Trainer:
+    """A loop that trains a model step by step, and evaluates it after each epoch.
+
+    ``loss``: a function of prediction and target, for batches that are pairs (x, t); or ``batch_loss``: a function of
+    model and batch, for all others. ``metrics``: by the names they are to have in the history; collected in training
+    and in evaluation. ``skip_nan``: leave out the update for a batch whose loss is NaN or infinite, instead of raising.
+
+    Raises `ArgumentError` for a loader without batches, or if not exactly one of the two losses is given.
+
+    >>> import numpy as np
+    >>> from passus.functions import mean_squared_error
+    >>> from passus.layers import Linear
+    >>> from passus.optimizers import SGD
+    >>> model, batches = Linear(1), [(np.ones((4, 2), np.float32), np.ones((4, 1), np.float32))]
+    >>> trainer = Trainer(model, SGD(lr=0.1).setup(model), batches, mean_squared_error, progress=False)
+    >>> history = trainer.fit(epochs=3)
+    >>> history[2]["loss"] < history[0]["loss"]
+    True
+    """
+
+    def __init__(
+        self,
+        model: Trainable,
+        optimizer: Updater,
+        loader: Batches,
+        loss: Loss | None = None,
+        *,
+        batch_loss: BatchLoss | None = None,
+        test_loader: Batches | None = None,
+        metrics: Mapping[str, Metric] | None = None,
+        callbacks: Sequence[Callback] = (),
+        progress: bool = True,
+        skip_nan: bool = False,
+    ) -> None:
+        if (loss is None) == (batch_loss is None):
+            raise ArgumentError("Trainer: give either loss, a function of y and t, or batch_loss, of model and batch")
+        if metrics and loss is None:
+            raise ArgumentError("Trainer: metrics compare y with t, which batch_loss does not show; give loss instead")
+        self.model, self.optimizer = model, optimizer
+        self.loader = _checked_loader("loader", loader)
+        self.test_loader = None if test_loader is None else _checked_loader("test_loader", test_loader)
+        self.loss: Any = loss
+        self.batch_loss: Any = batch_loss
+        self.callbacks = sorted(callbacks, key=lambda callback: callback.last)
+        self.progress, self.skip_nan = progress, skip_nan
+        self.epoch = 0
+        """How many epochs are complete."""
+        self.batch = 0
+        """How many batches of the current epoch are done."""
+        self.step = 0
+        """How many batches are done in all."""
+        self.history: list[Row] = []
+        """One row for each complete epoch: ``epoch step lr loss``, metrics, and the same with ``test_`` in front."""
+        self._tally = Tally(metrics)
+        self._interrupt = Interrupt()
+        self._stopping = False
+
+    # The loop.
+
+    def fit(self, epochs: int | None = None, steps: int | None = None) -> list[Row]:
+        """Train until so many epochs, or steps, are done in all, those before a resume included; return the history.
+
+        Ctrl-C ends it after the step under way, with nothing half done; ``fit`` called again goes on from there.
+
+        Raises `DivergenceError` for a loss that is NaN or infinite; the parameters are then those before that step.
+        """
+        goals = _checked_goals(epochs, steps)
+        self._stopping = False
+        with ExitStack() as ends, self._interrupt:
+            for callback in self.callbacks:
+                ends.callback(callback.on_end, self)
+                callback.on_start(self)
+            while not self._over(*goals):
+                self._train_epoch(*goals)
+            if self._interrupt.requested:
+                self._notify("on_interrupt")
+                raise KeyboardInterrupt
+            self._notify("on_finish")
+        return self.history
+
+    def stop(self) -> None:
+        """Let the training end after the step under way."""
+        self._stopping = True
+
+    def _over(self, epochs: float, steps: float) -> bool:
+        return self._stopping or self._interrupt.requested or self.epoch >= epochs or self.step >= steps
+
+    def _train_epoch(self, epochs: float, steps: float) -> None:
+        self._continue_epoch()
+        total = f"/{epochs}" if epochs < math.inf else ""
+        with progress_bar(
+            desc=f"epoch {self.epoch + 1}{total}", total=len(self.loader), initial=self.batch, show=self.progress
+        ) as bar:
+            for batch in self.loader:
+                loss = self.train_step(batch)
+                bar.set_postfix(loss=loss, refresh=False)
+                bar.update()
+                self._notify("on_step")
+                if self._over(epochs, steps) and self.batch < len(self.loader):
+                    return
+            row = self._end_epoch()
+            bar.set_postfix({name: value for name, value in row.items() if name not in ("epoch", "step")})
+        self._notify("on_epoch", row)
+
+    def train_step(self, batch: Any) -> float:
+        """Learn from one batch, and return its loss."""
+        loss, y, t = self.forward(batch)
+        if math.isfinite(loss):
+            self.model.cleargrads()
+            loss.backward()
+            self.optimizer.update()
+            self._tally.update(loss, y, t, size_of(batch))
+        elif not self.skip_nan:
+            raise DivergenceError(
+                f"Trainer: the loss is {float(loss)} in epoch {self.epoch + 1}, step {self.step + 1}. Lower the learning "
+                "rate, clip the gradients (ClipGrad), look for NaN in the data, or leave such batches out (skip_nan=True)"
+            )
+        self.batch += 1
+        self.step += 1
+        return float(loss)
+
+    def forward(self, batch: Any) -> tuple[Variable, Any, Any]:
+        """The loss of a batch, the prediction y and the target t; a subclass may compute them in its own way."""
+        if self.batch_loss is not None:
+            return _checked_loss(self.batch_loss(self.model, batch)), None, None
+        x, t = batch
+        y = self.model(x)
+        return _checked_loss(self.loss(y, t)), y, t
+
+    def _end_epoch(self) -> Row:
+        if not self._tally.loss.weight:
+            raise DivergenceError(f"Trainer: no batch of epoch {self.epoch + 1} had a finite loss; see skip_nan")
+        self.epoch += 1
+        self.batch = 0
+        row: Row = {"epoch": self.epoch, "step": self.step, "lr": self.optimizer.lr, **numbers(self._tally.compute())}
+        self._tally.reset()
+        if self.test_loader is not None:
+            row |= numbers(self.evaluate(), prefix="test_")
+        self.history.append(row)
+        return row
+
+    def evaluate(self, loader: Batches | None = None) -> dict[str, Any]:
+        """The mean loss and all metrics over a loader, or the test loader; nothing is learnt.
+
+        Raises `ArgumentError` if there is none, or one without batches.
+        """
+        batches = _checked_loader("evaluate", self.test_loader if loader is None else loader)
+        tally = self._tally.fresh()
+        with test_mode(), no_grad():
+            for batch in batches:
+                loss, y, t = self.forward(batch)
+                tally.update(loss, y, t, size_of(batch))
+        return tally.compute()
+
+    # State.
+
+    def save(self, path: FilePath) -> None:
+        """Write a checkpoint of model, optimizer, loader, random generator, and of the trainer with its callbacks."""
+        save_checkpoint(path, metadata=None, **self.parts())
+
+    def resume(self, path: FilePath) -> None:
+        """Take back a checkpoint, all or nothing: ``fit`` goes on bit for bit, in the middle of an epoch too.
+
+        Raises `WeightsError` if it is of another model, optimizer, loader or trainer.
+        """
+        load_checkpoint(path, **self.parts())
+
+    def parts(self) -> dict[str, Stateful]:
+        """All that a checkpoint needs, by name; a list of batches has no state."""
+        parts: dict[str, Stateful] = {"model": self.model, "optimizer": self.optimizer, "trainer": self}
+        return parts | ({"loader": self.loader} if isinstance(self.loader, Stateful) else {})
+
+    def state_dict(self) -> Tree:
+        """How far the training is, the history, what was noted of the current epoch, and the states of callbacks."""
+        counts = {"epoch": self.epoch, "batch": self.batch, "step": self.step}
+        callbacks = {name: callback.state_dict() for name, callback in self._stateful_callbacks().items()}
+        return {**counts, "history": self.history, "tally": self._tally.state_dict(), "callbacks": callbacks}
+
+    def load_state_dict(self, state: Tree) -> None:
+        """Take back a state. Raises `WeightsError` if it is of other metrics or callbacks."""
+        callbacks = self._stateful_callbacks()
+        if state["callbacks"].keys() != callbacks.keys():
+            raise WeightsError(
+                f"Trainer: the state has the callbacks {', '.join(state['callbacks']) or 'none'}, and the trainer "
+                f"{', '.join(callbacks) or 'none'}; give it the same ones in the same order"
+            )
+        self._tally.load_state_dict(state["tally"])
+        for name, callback in callbacks.items():
+            callback.load_state_dict(state["callbacks"][name])
+        self.epoch, self.batch, self.step = (int(state[name]) for name in ("epoch", "batch", "step"))
+        self.history = [dict(row) for row in state["history"]]
+
+    def _stateful_callbacks(self) -> dict[str, Stateful]:
+        stateful = (callback for callback in self.callbacks if isinstance(callback, Stateful))
+        return {f"{i}_{type(callback).__name__}": callback for i, callback in enumerate(stateful)}
+
+    def _continue_epoch(self) -> None:
+        """Within an epoch, let the next ``for`` go on where the loader is, as it does after a resume."""
+        if self.batch and isinstance(self.loader, Stateful):
+            self.loader.load_state_dict(self.loader.state_dict())
+
+    def _notify(self, moment: str, *arguments: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, moment)(self, *arguments)
+
+
+def _checked_goals(epochs: int | None, steps: int | None) -> tuple[float, float]:
+    if epochs is None and steps is None:
+        raise ArgumentError("Trainer.fit: give epochs or steps, the number at which the training ends")
+    return _checked_goal("epochs", epochs), _checked_goal("steps", steps)
+
+
+def _checked_goal(name: str, value: int | None) -> float:
+    return math.inf if value is None else checked_count("Trainer.fit", name, value)
+
+
+def _checked_loader(name: str, loader: Any) -> Any:
+    if not hasattr(loader, "__len__"):
+        raise DTypeError(f"Trainer: {name} is a {type(loader).__name__}; give a DataLoader, or a list of batches")
+    if not len(loader):
+        raise ArgumentError(
+            f"Trainer: {name} has no batches; is the dataset empty, or smaller than a batch to be kept?"
+        )
+    return loader
+
+
+def _checked_loss(loss: Any) -> Variable:
+    if not isinstance(loss, Variable):
+        raise DTypeError(
+            f"Trainer: the loss is a {type(loss).__name__}; compute it from the model's output, a Variable"
+        )
+    if loss.ndim:
+        raise ShapeError(
+            f"Trainer: the loss has shape {loss.shape} and must be one number; take its mean, F.mean(loss)"
+        )
+    return loss
