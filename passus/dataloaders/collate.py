@@ -1,0 +1,65 @@
+"""Putting single examples together into a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from passus.errors import ArgumentError, ShapeError
+
+__all__ = ["collate"]
+
+
+def collate(examples: Sequence[Any]) -> Any:
+    """Stack examples along a new first axis.
+
+    Examples that are tuples (or lists: ``[x, t]``) or dicts give a tuple or a dict of batches. Arrays keep their
+    dtype; Python's integers become int64 and its floats float32; names stay a list; None, where there is no label,
+    stays None.
+
+    Raises `ShapeError` for examples that are not alike, `ArgumentError` if there is none.
+
+    >>> collate([(np.float32([1, 2]), 0), (np.float32([3, 4]), 1)])
+    (array([[1., 2.],
+           [3., 4.]], dtype=float32), array([0, 1]))
+    """
+    if not examples:
+        raise ArgumentError("collate: there is no example")
+    first = examples[0]
+    if isinstance(first, (tuple, list)):
+        _check_alike(examples, [len(e) for e in examples], "parts")
+        return tuple(_column([e[k] for e in examples]) for k in range(len(first)))
+    return _column(examples)
+
+
+def _column(values: Sequence[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, tuple):
+        return collate(values)
+    if isinstance(first, Mapping):
+        _check_alike(values, [sorted(v) for v in values], "names")
+        return {name: _column([v[name] for v in values]) for name in first}
+    if isinstance(first, str):
+        return list(values)
+    if all(v is None for v in values):
+        return None
+    return _stack(values)
+
+
+def _stack(values: Sequence[Any]) -> Any:
+    arrays = [np.asarray(v) for v in values]
+    _check_alike(values, [a.shape for a in arrays], "shape")
+    stacked = np.stack(arrays)
+    # A float of Python has no dtype of its own; an array of float64 was meant to be one.
+    return stacked.astype(np.float32) if all(type(v) is float for v in values) else stacked
+
+
+def _check_alike(examples: Sequence[Any], traits: list[Any], what: str) -> None:
+    for k, trait in enumerate(traits):
+        if trait != traits[0]:
+            raise ShapeError(
+                f"collate: example 0 of the batch has {what} {traits[0]}, and example {k} {trait}; "
+                "bring them to one form with a transform, or give the loader a collate function"
+            )

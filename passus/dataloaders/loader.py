@@ -1,0 +1,84 @@
+"""Batches in random order, or in that of the dataset; all of them, or one process's share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, final
+
+import numpy as np
+
+from passus.arguments import checked_count
+from passus.backend import Array
+from passus.dataloaders.base import Loader
+from passus.dataloaders.fetching import Examples
+from passus.errors import ArgumentError
+from passus.random import RNG, get_rng
+
+__all__ = ["DataLoader"]
+
+
+@final
+class DataLoader(Loader):
+    """The examples of ``dataset`` in batches of ``batch_size``, shuffled anew in each epoch.
+
+    ``dataset``: anything with a length and items, best a `Dataset` or `ArrayDataset` of arrays, whose batches are
+    taken as a whole. ``drop_last``: leave out the last batch if it is smaller. ``rng``: a seed or a generator for the
+    shuffling; without it, the current generator of `passus.random`. ``collate``: makes a batch of a list of examples.
+    ``workers``: how many threads prepare batches ahead of time (for datasets that read files or decode pictures).
+
+    ``shard``: ``(index, count)`` hands out one of ``count`` equal shares of each epoch, one a process. All have the
+    same number of examples: where they cannot be divided, the first ones of the epoch come twice, or with ``drop_last``
+    the last ones are left out.
+
+    Raises `ArgumentError` for an empty dataset, a batch size below 1, a shard that does not exist, shards that would
+    be shuffled differently for want of an ``rng``, and if ``drop_last`` leaves nothing; `DTypeError` for a batch size
+    that is no integer.
+
+    >>> loader = DataLoader(np.arange(5), batch_size=2, shuffle=False)
+    >>> [batch.tolist() for batch in loader], len(loader)
+    ([[0, 1], [2, 3], [4]], 3)
+    """
+
+    def __init__(
+        self,
+        dataset: Examples,
+        batch_size: int,
+        shuffle: bool = True,
+        gpu: bool = False,
+        *,
+        drop_last: bool = False,
+        rng: RNG = None,
+        collate: Callable[[Sequence[Any]], Any] | None = None,
+        shard: tuple[int, int] = (0, 1),
+        workers: int = 0,
+    ) -> None:
+        batch_size = checked_count("DataLoader", "batch_size", batch_size)
+        self.shuffle, self.drop_last, self.shard = shuffle, drop_last, _checked_shard(shard)
+        if shuffle and rng is None and self.shard[1] > 1:
+            raise ArgumentError("DataLoader: shards that are shuffled need rng=SEED, the same seed in each process")
+        size = checked_count("DataLoader", "len(dataset)", len(dataset))
+        whole, rest = divmod(size, self.shard[1])
+        length = whole if drop_last or not rest else whole + 1
+        max_iter = length // batch_size if drop_last else -(-length // batch_size)
+        if not max_iter:
+            raise ArgumentError(
+                f"DataLoader: {size} examples in {self.shard[1]} shards fill no batch of {batch_size}, and drop_last "
+                "leaves out the others; make batch_size smaller"
+            )
+        super().__init__(dataset, batch_size, max_iter, length, rng=rng, collate=collate, workers=workers, gpu=gpu)
+
+    def _new_order(self) -> Array:
+        size, (index, count) = len(self.dataset), self.shard
+        order = get_rng(self._rng).permutation(size) if self.shuffle else np.arange(size)
+        # resize begins again at the front where the order is too short.
+        return np.resize(order, self._order_length * count)[index::count]
+
+    def _indices(self, order: Array, i: int) -> Array:
+        return order[i * self.batch_size : (i + 1) * self.batch_size]
+
+
+def _checked_shard(shard: tuple[int, int]) -> tuple[int, int]:
+    index, count = (checked_count("DataLoader", "shard", part, 0) for part in shard)
+    if index >= count:
+        raise ArgumentError(f"DataLoader: shard {index} of {count} does not exist; they are counted from 0")
+    return index, count

@@ -1,0 +1,42 @@
+"""Batches for sequences: many places of one long sequence are read on in parallel."""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+
+from passus.arguments import checked_count
+from passus.backend import Array
+from passus.dataloaders.base import Loader
+from passus.dataloaders.fetching import Examples
+from passus.errors import ArgumentError
+
+__all__ = ["SeqDataLoader"]
+
+
+@final
+class SeqDataLoader(Loader):
+    """Row i of each batch follows row i of the batch before: ``batch_size`` streams that start evenly spaced.
+
+    Made for truncated backpropagation through time. Batch k holds the examples ``i * (N // batch_size) + k``, counted
+    round the end; where N cannot be divided, each stream reads into the next one.
+
+    Raises `ArgumentError` for an empty dataset, and for more streams than examples.
+
+    >>> [batch.tolist() for batch in SeqDataLoader(np.arange(6), batch_size=2)]
+    [[0, 3], [1, 4], [2, 5]]
+    """
+
+    def __init__(self, dataset: Examples, batch_size: int, gpu: bool = False) -> None:
+        batch_size = checked_count("SeqDataLoader", "batch_size", batch_size)
+        size = checked_count("SeqDataLoader", "len(dataset)", len(dataset))
+        if batch_size > size:
+            raise ArgumentError(f"SeqDataLoader: {batch_size} streams cannot start in {size} examples")
+        super().__init__(dataset, batch_size, -(-size // batch_size), batch_size, gpu=gpu)
+
+    def _new_order(self) -> Array:
+        return np.arange(self.batch_size) * (len(self.dataset) // self.batch_size)
+
+    def _indices(self, order: Array, i: int) -> Array:
+        return (order + i) % len(self.dataset)

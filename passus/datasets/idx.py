@@ -1,0 +1,51 @@
+"""IDX, the file format of MNIST: a magic number, the lengths of the axes, then the bytes of the array."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from passus.backend import Array
+from passus.errors import DataError
+
+__all__ = ["read_idx"]
+
+UNSIGNED_BYTES = 8
+"""The third byte of the magic number; the fourth is the number of axes."""
+
+
+def read_idx(path: Path, ndim: int) -> Array:
+    """The array of uint8 with ``ndim`` axes in a gzipped IDX file.
+
+    Raises `DataError` for a file that is truncated, longer than it says, or of another format.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "idx.gz"
+    >>> _ = path.write_bytes(gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 2, 5, 7])))
+    >>> read_idx(path, 1)
+    array([5, 7], dtype=uint8)
+    """
+    content = _unpacked(path)
+    start = 4 + 4 * ndim
+    if len(content) < start or content[:4] != bytes([0, 0, UNSIGNED_BYTES, ndim]):
+        raise _broken(path, f"it begins with {content[:4].hex(' ')} and is no IDX file of bytes with {ndim} axes")
+    shape = tuple(int(length) for length in np.frombuffer(content, ">u4", ndim, offset=4))
+    if len(content) - start != math.prod(shape):
+        raise _broken(path, f"it has {len(content) - start} bytes for an array of shape {shape}")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def _unpacked(path: Path) -> bytes:
+    try:
+        with gzip.open(path) as file:
+            return file.read()
+    except (OSError, EOFError, zlib.error) as error:
+        raise _broken(path, f"it cannot be unpacked ({error})") from error
+
+
+def _broken(path: Path, what: str) -> DataError:
+    return DataError(f"{path}: {what}; delete the file to download it again")

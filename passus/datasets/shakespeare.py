@@ -1,0 +1,62 @@
+"""A million letters of Shakespeare, to be continued."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from passus.datasets.base import Dataset
+from passus.datasets.download import get_file
+from passus.errors import ArgumentError, DataError
+from passus.transforms import Transform
+
+__all__ = ["Shakespear", "Shakespeare"]
+
+
+class Shakespeare(Dataset):
+    """The text "tiny Shakespeare" (Karpathy, 2015) as numbers of letters; each label is the letter that follows.
+
+    Letters are numbered as they first come: ``char_to_id`` and ``id_to_char``. ``url``: a mirror's address of the
+    file; ``folder``: where it is kept, instead of the cache folder.
+
+    Raises `DataError` if the file is missing and cannot be downloaded, or is not the one it should be;
+    `ArgumentError` for ``train=False``, for the text has no part for tests.
+    """
+
+    url: ClassVar[str] = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+    checksum: ClassVar[str] = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+
+    def __init__(
+        self,
+        train: bool = True,
+        transform: Transform | None = None,
+        target_transform: Transform | None = None,
+        *,
+        url: str | None = None,
+        folder: str | os.PathLike[str] | None = None,
+    ) -> None:
+        if not train:
+            raise ArgumentError(f"{type(self).__name__}: there is no text for tests; keep the end of .data for them")
+        self._path = get_file(url or self.url, "shakespeare.txt", checksum=self.checksum, folder=folder)
+        super().__init__(train, transform, target_transform)
+
+    def prepare(self) -> None:
+        text = _read(self._path)
+        self.char_to_id = {char: i for i, char in enumerate(dict.fromkeys(text))}
+        self.id_to_char = dict(enumerate(self.char_to_id))
+        ids = np.fromiter((self.char_to_id[char] for char in text), np.int64, len(text))
+        self.data, self.label = ids[:-1], ids[1:]
+
+
+Shakespear = Shakespeare
+"""DeZero's spelling."""
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: this is no text ({error}); delete the file to download it again") from error

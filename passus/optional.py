@@ -1,0 +1,24 @@
+"""Packages that not everyone has: imported on first use, with a word on how to get them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from passus.errors import DependencyError
+
+__all__ = ["import_optional"]
+
+
+def import_optional(module: str, package: str, wanted_by: str) -> Any:
+    """Import a module of a package that passus can do without.
+
+    Raises `DependencyError` with the command that installs the package.
+
+    >>> import_optional("math", "math", "an example").sqrt(4.0)
+    2.0
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise DependencyError(f"{wanted_by} needs {package}: pip install {package}") from error

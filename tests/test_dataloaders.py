@@ -1,0 +1,508 @@
+"""Loaders: every example once, the same order from the same seed, and an epoch that goes on where it was saved."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from passus.config import Config, no_grad
+from passus.dataloaders import DataLoader, SeqDataLoader, collate
+from passus.datasets import ArrayDataset, Dataset
+from passus.errors import ArgumentError, DependencyError, DTypeError, PassusError, ShapeError
+from passus.random import get_rng, load_rng_state, rng_state, seed, using_rng
+from passus.transforms import Compose, Flatten, Normalize, RandomHorizontalFlip
+
+WORKERS = pytest.mark.parametrize("workers", [0, 3])
+
+
+class Squares(Dataset):
+    def prepare(self) -> None:
+        self.data = np.arange(10, dtype=np.float32)
+        self.label = np.arange(10) ** 2
+
+
+class OneByOne:
+    """A dataset that can only be asked for one example, and takes its time."""
+
+    def __init__(self, size: int = 10) -> None:
+        self.size = size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, i: int) -> tuple[float, int]:
+        time.sleep(0.0005 * (i % 3))
+        return float(i), i
+
+
+class Noisy(OneByOne):
+    """Examples that hold a random number."""
+
+    def __getitem__(self, i: int) -> tuple[float, int]:
+        return get_rng().random(), i
+
+
+def loader_threads() -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if t.name.startswith("passus-loader")]
+
+
+def seen(batches: Any) -> list[list[float]]:
+    return [[float(v) for v in x] for x, _ in batches]
+
+
+# What is in a batch.
+
+
+def test_all_examples_come_once_with_their_labels() -> None:
+    batches = list(DataLoader(Squares(), 3))
+    assert [len(x) for x, _ in batches] == [3, 3, 3, 1]
+    x, t = (np.concatenate(part) for part in zip(*batches))
+    assert sorted(x) == list(range(10))
+    assert (x**2 == t).all()
+    assert x.dtype == np.float32
+    assert t.dtype.kind == "i"
+
+
+def test_shuffling_differs_between_epochs_and_can_be_switched_off() -> None:
+    shuffled = DataLoader(Squares(), 10)
+    assert seen(shuffled) != seen(shuffled)
+    assert seen(DataLoader(Squares(), 5, shuffle=False)) == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+
+
+def test_drop_last() -> None:
+    loader = DataLoader(Squares(), 3, drop_last=True)
+    assert len(loader) == loader.max_iter == 3
+    assert [len(x) for x, _ in loader] == [3, 3, 3]
+
+
+def test_whole_batches_equal_examples_one_by_one() -> None:
+    class Slow(Squares):
+        def __getitem__(self, index: int) -> Any:
+            return super().__getitem__(index)
+
+    assert Squares().batch is not None
+    assert Slow().batch is None
+    for whole, single in zip(DataLoader(Squares(), 4, shuffle=False), DataLoader(Slow(), 4, shuffle=False)):
+        for a, b in zip(whole, single):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+
+
+def test_transforms_that_know_batches_do_not_slow_down() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (6, 1, 4, 4), np.uint8)
+
+    class Images(Dataset):
+        def prepare(self) -> None:
+            self.data = images
+
+    fast = Images(transform=Compose([Flatten(), Normalize(0.0, 255.0)]))
+    slow = Images(transform=lambda x: fast.transform(x))
+    assert slow.batch is None
+    (x, t), (x1, t1) = (next(iter(DataLoader(d, 6, shuffle=False))) for d in (fast, slow))
+    np.testing.assert_array_equal(x, x1)
+    assert x.shape == (6, 16)
+    assert x.dtype == np.float32
+    assert t is None
+    assert t1 is None
+    assert Images(transform=RandomHorizontalFlip()).batch is None
+
+
+def test_lists_and_arrays_are_datasets_too() -> None:
+    pairs = [[np.float32([i, i]), i] for i in range(4)]
+    x, t = next(iter(DataLoader(pairs, 4, shuffle=False)))
+    np.testing.assert_array_equal(x, np.float32([[0, 0], [1, 1], [2, 2], [3, 3]]))
+    assert t.tolist() == [0, 1, 2, 3]
+    assert next(iter(DataLoader(np.arange(4), 2, shuffle=False))).tolist() == [0, 1]
+
+
+def test_a_batch_is_nobodys_memory() -> None:
+    data = ArrayDataset(np.zeros((4, 2), np.float32))
+    (x,) = next(iter(DataLoader(data, 4, shuffle=False)))
+    x += 1
+    assert (data.arrays[0] == 0).all()
+
+
+def test_read_only_and_strided_arrays() -> None:
+    x = np.arange(24.0).reshape(4, 6)[:, ::2]
+    x.flags.writeable = False
+    (got,) = next(iter(DataLoader(ArrayDataset(x), 4, shuffle=False)))
+    np.testing.assert_array_equal(got, x)
+
+
+@pytest.mark.parametrize(
+    ("examples", "expected"),
+    [
+        ([1, 2], np.array([1, 2])),
+        ([True, False], np.array([True, False])),
+        ([1.0, 2.0], np.float32([1, 2])),
+        ([np.float64(1.0), np.float64(2.0)], np.array([1.0, 2.0])),
+        ([np.uint8(1), np.uint8(2)], np.array([1, 2], np.uint8)),
+        ([np.zeros((0, 2), np.float32)] * 3, np.zeros((3, 0, 2), np.float32)),
+        ([np.ones((2, 2), np.float32)[:, ::-1]], np.ones((1, 2, 2), np.float32)),
+    ],
+)
+def test_collate_keeps_the_kind_of_numbers(examples: Any, expected: np.ndarray) -> None:
+    got = collate(examples)
+    assert got.dtype == expected.dtype
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_collate_keeps_the_structure() -> None:
+    x, more = collate([({"a": 1, "name": "p"}, (2, None)), ({"a": 3, "name": "q"}, (4, None))])
+    assert x["a"].tolist() == [1, 3]
+    assert x["name"] == ["p", "q"]
+    assert more[0].tolist() == [2, 4]
+    assert more[1] is None
+
+
+@pytest.mark.parametrize(
+    "examples",
+    [[np.zeros(2), np.zeros(3)], [(1, 2), (1,)], [({"a": 1},), ({"b": 1},)], [[1, 2], [1, 2, 3]]],
+)
+def test_collate_refuses_examples_that_are_not_alike(examples: Any) -> None:
+    with pytest.raises(ShapeError, match="example 1"):
+        collate(examples)
+
+
+def test_a_collate_function_of_ones_own() -> None:
+    assert list(DataLoader([3, 4, 5], 2, shuffle=False, collate=sum)) == [7, 5]
+    assert list(DataLoader(np.array([3, 4, 5]), 2, shuffle=False, collate=sum)) == [7, 5]
+
+
+# Epochs.
+
+
+def test_a_break_does_not_make_the_next_epoch_start_in_the_middle() -> None:
+    loader = DataLoader(Squares(), 4, shuffle=False)
+    for _ in loader:
+        break
+    assert seen(loader)[0] == [0, 1, 2, 3]
+
+
+def test_two_loops_over_one_loader_do_not_disturb_each_other() -> None:
+    loader = DataLoader(Squares(), 5, shuffle=False)
+    outer = []
+    for x, _ in loader:
+        assert seen(loader) == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+        outer.append(x.tolist())
+    assert outer == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+
+
+def test_next_and_reset_as_in_dezero() -> None:
+    loader = DataLoader(Squares(), 5, shuffle=False)
+    assert loader.next()[0].tolist() == [0, 1, 2, 3, 4]
+    assert loader.iteration == 1
+    assert next(loader)[0].tolist() == [5, 6, 7, 8, 9]
+    with pytest.raises(StopIteration):
+        next(loader)
+    assert loader.next()[0].tolist() == [0, 1, 2, 3, 4]
+    loader.reset()
+    assert loader.iteration == 0
+    assert loader.next()[0].tolist() == [0, 1, 2, 3, 4]
+
+
+@WORKERS
+def test_a_seed_gives_the_same_order(workers: int) -> None:
+    a, b = (DataLoader(OneByOne(), 3, rng=7, workers=workers) for _ in range(2))
+    assert [seen(a), seen(a)] == [seen(b), seen(b)]
+    assert seen(DataLoader(OneByOne(), 3, rng=8)) != seen(DataLoader(OneByOne(), 3, rng=7))
+
+
+def test_shuffling_draws_from_the_current_generator() -> None:
+    loader = DataLoader(Squares(), 10)
+    orders = []
+    for _ in range(2):
+        seed(3)
+        orders.append(seen(loader))
+    assert orders[0] == orders[1]
+    np.random.seed(0)  # noqa: NPY002 - the generator that must not be touched
+    before = np.random.get_state()[1].tolist()  # noqa: NPY002
+    seen(loader)
+    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+
+
+def test_an_evaluation_leaves_the_current_generator_alone() -> None:
+    before = rng_state()
+    seen(DataLoader(Squares(), 4, shuffle=False))
+    assert rng_state() == before
+
+
+def test_random_examples_do_not_depend_on_the_threads() -> None:
+    def numbers(workers: int) -> Any:
+        return seen(DataLoader(Noisy(), 3, rng=0, workers=workers))
+
+    assert numbers(0) == numbers(1) == numbers(4)
+    assert len({v for batch in numbers(0) for v in batch}) == 10
+
+
+# State.
+
+
+@WORKERS
+@pytest.mark.parametrize("dataset", [Squares(), OneByOne(), Noisy()], ids=lambda d: type(d).__name__)
+@pytest.mark.parametrize("stop", range(1, 5))
+def test_a_restored_loader_goes_on_with_the_same_batches(dataset: Any, stop: int, workers: int) -> None:
+    loader = DataLoader(dataset, 3, rng=0, workers=workers)
+    seen(loader)
+    rest = []
+    for i, (x, _) in enumerate(loader, start=1):
+        if i > stop:
+            rest.append(x.tolist())
+        elif i == stop:
+            state = loader.state_dict()
+    rest += seen(loader) + seen(loader)
+
+    other = DataLoader(dataset, 3, rng=99, workers=workers)
+    next(other)
+    other.load_state_dict(state)
+    assert other.iteration == stop
+    assert seen(other) + seen(other) + seen(other) == rest
+
+
+def test_a_restored_loader_goes_on_with_next_too() -> None:
+    loader = DataLoader(Squares(), 3, rng=0)
+    next(loader)
+    state = loader.state_dict()
+    rest = [next(loader)[0].tolist() for _ in range(3)]
+    other = DataLoader(Squares(), 3, rng=1)
+    other.load_state_dict(state)
+    assert [other.next()[0].tolist() for _ in range(3)] == rest
+
+
+def test_a_state_between_epochs_begins_a_new_one() -> None:
+    loader = DataLoader(Squares(), 3, rng=0)
+    seen(loader)
+    other = DataLoader(Squares(), 3, rng=5)
+    other.load_state_dict(loader.state_dict())
+    assert seen(other) == seen(loader)
+    assert len(seen(other)) == 4
+
+
+def test_without_an_rng_the_current_generator_is_saved_beside_the_loader() -> None:
+    loader = DataLoader(Squares(), 3)
+    next(loader)
+    state, random = loader.state_dict(), rng_state()
+    rest = [next(loader)[0].tolist() for _ in range(3)] + seen(loader)
+    with using_rng(123):
+        other = DataLoader(Squares(), 3)
+        other.load_state_dict(state)
+        load_rng_state(random)
+        assert seen(other) + seen(other) == rest
+
+
+def test_a_state_survives_json_and_stays_as_it_was() -> None:
+    loader = DataLoader(Squares(), 3, rng=0)
+    next(loader)
+    state = loader.state_dict()
+    text = json.dumps(state, default=np.ndarray.tolist)
+    rest = [next(loader)[0].tolist() for _ in range(3)]
+    assert json.dumps(state, default=np.ndarray.tolist) == text
+    other = DataLoader(Squares(), 3, rng=0)
+    other.load_state_dict(json.loads(text))
+    assert seen(other) == rest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"order": np.arange(9)},
+        {"order": np.arange(1, 11)},
+        {"order": np.arange(10.0)},
+        {"iteration": 5},
+        {"iteration": -1},
+        {"rng": {"bit_generator": "MT19937"}},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_a_state_that_does_not_fit_changes_nothing(change: dict[str, Any]) -> None:
+    loader = DataLoader(Squares(), 3, rng=0)
+    next(loader)
+    state = loader.state_dict()
+    with pytest.raises(ArgumentError):
+        loader.load_state_dict({**state, **change})
+    assert str(loader.state_dict()) == str(state)
+
+
+# Threads.
+
+
+@WORKERS
+def test_an_error_names_the_example(workers: int) -> None:
+    class Broken(OneByOne):
+        def __getitem__(self, i: int) -> Any:
+            if i == 7:
+                raise KeyError("no such file")
+            return super().__getitem__(i)
+
+    got = []
+    batches = iter(DataLoader(Broken(), 2, shuffle=False, workers=workers))
+    with pytest.raises(KeyError, match="no such file") as caught:
+        got.extend(x.tolist() for x, _ in batches)
+    assert caught.value.__notes__ == ["This was example 7: Broken[7]"]
+    assert got == [[0, 1], [2, 3], [4, 5]]
+    assert loader_threads() == []
+
+
+def test_no_thread_stays_behind() -> None:
+    loader = DataLoader(OneByOne(40), 2, workers=3)
+    for _ in loader:
+        assert loader_threads()
+        break
+    assert loader_threads() == []
+    next(loader)
+    loader.reset()
+    assert loader_threads() == []
+    assert len(list(loader)) == 20
+    assert loader_threads() == []
+
+
+def test_threads_prepare_no_more_than_they_should() -> None:
+    asked: list[int] = []
+
+    class Counting(OneByOne):
+        def __getitem__(self, i: int) -> Any:
+            asked.append(i)
+            return float(i), i
+
+    batches = iter(DataLoader(Counting(100), 1, shuffle=False, workers=2))
+    next(batches)
+    time.sleep(0.05)
+    batches.close()
+    assert len(asked) <= 1 + 2 * 2
+
+
+def test_threads_see_the_switches_of_the_caller() -> None:
+    class Switch(OneByOne):
+        def __getitem__(self, i: int) -> Any:
+            return Config.enable_backprop
+
+    with no_grad():
+        batches = list(DataLoader(Switch(), 5, workers=2))
+    assert not np.concatenate(batches).any()
+
+
+# Shards.
+
+
+@given(size=st.integers(1, 60), count=st.integers(1, 5), batch_size=st.integers(1, 7), drop_last=st.booleans())
+def test_shards_have_equally_many_batches_and_cover_everything(
+    size: int, count: int, batch_size: int, drop_last: bool
+) -> None:
+    def shard(index: int) -> DataLoader:
+        return DataLoader(np.arange(size), batch_size, rng=0, drop_last=drop_last, shard=(index, count))
+
+    if drop_last and size // count < batch_size:
+        with pytest.raises(ArgumentError, match="drop_last"):
+            shard(0)
+        return
+    shards = [[b.tolist() for b in shard(index)] for index in range(count)]
+    assert len({tuple(len(b) for b in batches) for batches in shards}) == 1
+    numbers = [i for batches in shards for b in batches for i in b]
+    if drop_last:
+        assert len(numbers) == len(set(numbers))
+    else:
+        assert set(numbers) == set(range(size))
+        assert len(numbers) < size + count
+
+
+# Sequences.
+
+
+def test_streams_run_on_from_batch_to_batch() -> None:
+    class Curve(Dataset):
+        def prepare(self) -> None:
+            self.data, self.label = np.arange(12.0), np.arange(1, 13)
+
+    loader = SeqDataLoader(Curve(), 3)
+    batches = [x for x, _ in loader]
+    assert batches[0].tolist() == [0, 4, 8]
+    assert all((b - a == 1).all() for a, b in pairwise(batches))
+    assert sorted(np.concatenate(batches)) == list(range(12))
+    assert isinstance(loader, type(DataLoader(Curve(), 3)).__base__)
+
+
+def test_streams_wrap_as_in_dezero_and_can_be_saved() -> None:
+    loader = SeqDataLoader(np.arange(7), 3)
+    expected = [[0, 2, 4], [1, 3, 5], [2, 4, 6]]
+    assert [b.tolist() for b in loader] == expected
+    next(loader)
+    other = SeqDataLoader(np.arange(7), 3)
+    other.load_state_dict(loader.state_dict())
+    assert [b.tolist() for b in other] == expected[1:]
+
+
+# Bad arguments.
+
+
+@pytest.mark.parametrize("make", [DataLoader, SeqDataLoader])
+@pytest.mark.parametrize(
+    ("size", "batch_size", "error"),
+    [(0, 1, ArgumentError), (3, 0, ArgumentError), (3, -1, ArgumentError), (3, 2.0, DTypeError), (3, True, DTypeError)],
+)
+def test_sizes_that_cannot_be(make: Any, size: int, batch_size: Any, error: type[PassusError]) -> None:
+    with pytest.raises(error, match=make.__name__):
+        make(np.arange(size), batch_size)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"shard": (2, 2), "rng": 0},
+        {"shard": (-1, 2), "rng": 0},
+        {"shard": (0, 0), "rng": 0},
+        {"shard": (0, 2)},
+        {"workers": -1},
+        {"drop_last": True, "batch_size": 11},
+        {"rng": -1},
+    ],
+    ids=str,
+)
+def test_options_that_cannot_be(options: dict[str, Any]) -> None:
+    with pytest.raises(ArgumentError):
+        DataLoader(Squares(), **{"batch_size": 2, **options})
+
+
+def test_more_streams_than_examples() -> None:
+    with pytest.raises(ArgumentError, match="4 streams"):
+        SeqDataLoader(np.arange(3), 4)
+
+
+# Devices.
+
+
+def test_without_cupy_the_gpu_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(DependencyError):
+        DataLoader(Squares(), 2, gpu=True)
+    loader = DataLoader(Squares(), 2)
+    with pytest.raises(DependencyError):
+        loader.to_gpu()
+    assert not loader.gpu
+
+
+def test_batches_are_moved_to_the_gpu_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Cupy:
+        class ndarray:
+            def __init__(self, x: Any) -> None:
+                self.x = x
+
+        asarray = ndarray
+
+    monkeypatch.setitem(sys.modules, "cupy", Cupy)
+    nested = [({"a": 1.0}, None, "name")] * 2
+    (parts, nothing, names) = next(iter(DataLoader(nested, 2, gpu=True)))
+    assert parts["a"].x.tolist() == [1, 1]
+    assert nothing is None
+    assert names == ["name", "name"]
+    loader = DataLoader(Squares(), 2, gpu=True).to_cpu()
+    assert isinstance(next(loader)[0], np.ndarray)
