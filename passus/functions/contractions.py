@@ -42,11 +42,16 @@ class Einsum(Function):
                 terms.append(letter + twin)
                 operands.append(xp.eye(n, dtype=x.dtype))
                 letter = twin
-            elif not any(letter in term for term in terms):  # Summed over by itself: the same gradient all along.
+            elif all(m == 1 for m in _lengths(letter, terms, operands)):
+                # Summed over by itself, or with what was stretched to it: the same gradient all along.
                 terms.append(letter)
                 operands.append(xp.ones(n, x.dtype))
             axes += letter
         return sum_to(Einsum(terms, axes)(*operands), x.shape)  # An axis of length 1 may have been stretched.
+
+
+def _lengths(letter: str, terms: list[str], operands: list[Any]) -> list[int]:
+    return [n for term, x in zip(terms, operands) for a, n in zip(term, x.shape) if a == letter]
 
 
 def einsum(subscripts: str, *operands: Operand) -> Result:

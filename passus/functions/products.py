@@ -8,7 +8,6 @@ from typing import Any
 from passus.backend import Array
 from passus.core import Function, Operand, Result
 from passus.core.basic import sum_to
-from passus.errors import ShapeError
 from passus.functions.arithmetic import add, mul
 from passus.functions.checks import array_of
 from passus.functions.contractions import tensordot
@@ -25,7 +24,7 @@ class MatMul(Function):
                 return (_rows(x0) @ x1).reshape(*x0.shape[:-1], x1.shape[1])
             return x0 @ x1
         except ValueError as error:
-            raise ShapeError(
+            raise ValueError(
                 "x0 (..., n, k) needs x1 (..., k, m), or a vector (k,) on either side, and batch axes that broadcast; "
                 "transpose an operand with swapaxes(-1, -2)"
             ) from error
@@ -77,7 +76,7 @@ def matmul(x0: Operand, x1: Operand) -> Result:
 class Linear(Function):
     def forward(self, x: Array, W: Array, b: Array | None = None) -> Array:
         if W.ndim != 2 or not x.ndim or x.shape[-1] != W.shape[0] or (b is not None and b.shape != W.shape[1:]):
-            raise ShapeError(
+            raise ValueError(
                 "x (..., I) needs W (I, O) and b (O,): the last axis of x must be as long as the first of W"
                 ", and b as long as its second; a W (O, I) is passed as W.T"
             )

@@ -9,7 +9,6 @@ from passus.backend import Array
 from passus.core import Operand, Result, Unary
 from passus.core.basic import SumTo as SumTo
 from passus.core.basic import sum_to as sum_to
-from passus.errors import ShapeError
 
 __all__ = [
     "Cumsum",
@@ -77,7 +76,7 @@ class Mean(Reduction):
         total = x.sum(axis=self.axis, keepdims=self.keepdims)
         n = self.count(x.shape)
         if not n:
-            raise ShapeError(f"the mean of no elements, along axis {self.axis}, is undefined; leave out what is empty")
+            raise ValueError(f"the mean of no elements, along axis {self.axis}, is undefined; leave out what is empty")
         return total / n
 
     def backward(self, gy: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from passus.backend import Array
 from passus.core import Operand, Result
-from passus.errors import ArgumentError, ShapeError
+from passus.errors import ArgumentError
 from passus.functions.elementwise import abs
 from passus.functions.extremes import max
 from passus.functions.reductions import Axis, Reduction, sum
@@ -25,7 +25,7 @@ class Spread(Reduction):
     def forward(self, x: Array) -> Array:
         n = self.count(x.shape)
         if n <= self.ddof:
-            raise ShapeError(
+            raise ValueError(
                 f"{n} elements along axis {self.axis} are too few for ddof = {self.ddof}; there must be more than ddof"
             )
         return self.measured(x)
