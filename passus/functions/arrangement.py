@@ -20,8 +20,8 @@ __all__ = [
     "Repeat",
     "Roll",
     "Tile",
-    "TriL",
-    "TriU",
+    "Tril",
+    "Triu",
     "flip",
     "pad",
     "repeat",
@@ -195,7 +195,7 @@ def _widths(pad_width: Any, shape: tuple[int, ...]) -> tuple[tuple[int, int], ..
     return tuple([(before, after) for before, after in pairs])
 
 
-class TriL(Unary):
+class Tril(Unary):
     def __init__(self, k: int) -> None:
         self.k = k
 
@@ -217,10 +217,10 @@ def tril(x: Operand, k: int = 0) -> Result:
     array([[1., 0.],
            [1., 1.]])
     """
-    return TriL(k)(x)
+    return Tril(k)(x)
 
 
-class TriU(Unary):
+class Triu(Unary):
     def __init__(self, k: int) -> None:
         self.k = k
 
@@ -242,7 +242,7 @@ def triu(x: Operand, k: int = 0) -> Result:
     array([[1., 1.],
            [0., 1.]])
     """
-    return TriU(k)(x)
+    return Triu(k)(x)
 
 
 def _check_matrix(name: str, x: Array) -> None:

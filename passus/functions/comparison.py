@@ -93,7 +93,7 @@ def clip(x: Operand, x_min: float | None = None, x_max: float | None = None) -> 
 
 
 def _bound(name: str, bound: Any) -> float | None:
-    if isinstance(bound, np.generic) or (isinstance(bound, np.ndarray) and bound.ndim == 0):
+    if isinstance(bound, np.generic):
         bound = bound.item()  # A Python number takes the dtype of x.
     if bound is not None and not isinstance(bound, (int, float)):
         raise DTypeError(

@@ -13,7 +13,7 @@ __all__ = [
     "Expm1",
     "Log",
     "Log1p",
-    "RSqrt",
+    "Rsqrt",
     "Sqrt",
     "Square",
     "abs",
@@ -63,7 +63,7 @@ def sqrt(x: Operand) -> Result:
     return Sqrt()(x)
 
 
-class RSqrt(Unary):
+class Rsqrt(Unary):
     def forward(self, x: Array) -> Array:
         return 1 / self.xp.sqrt(x)
 
@@ -78,7 +78,7 @@ def rsqrt(x: Operand) -> Result:
     >>> rsqrt(np.array([1.0, 4.0]))
     array([1. , 0.5])
     """
-    return RSqrt()(x)
+    return Rsqrt()(x)
 
 
 class Exp(Unary):

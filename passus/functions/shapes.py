@@ -20,10 +20,10 @@ __all__ = [
     "BroadcastTo",
     "ExpandDims",
     "Flatten",
-    "MoveAxis",
+    "Moveaxis",
     "Reshape",
     "Squeeze",
-    "SwapAxes",
+    "Swapaxes",
     "Transpose",
     "astype",
     "broadcast_to",
@@ -160,7 +160,7 @@ def transpose(x: Operand, axes: Sequence[int] | None = None) -> Result:
     return Transpose(None if axes is None else tuple(axes))(x)
 
 
-class SwapAxes(Unary):
+class Swapaxes(Unary):
     def __init__(self, axis1: int, axis2: int) -> None:
         self.axis1, self.axis2 = axis1, axis2
 
@@ -180,10 +180,10 @@ def swapaxes(x: Operand, axis1: int, axis2: int) -> Result:
     >>> swapaxes(np.ones((2, 3, 4)), -1, 0).shape
     (4, 3, 2)
     """
-    return SwapAxes(axis1, axis2)(x)
+    return Swapaxes(axis1, axis2)(x)
 
 
-class MoveAxis(Unary):
+class Moveaxis(Unary):
     def __init__(self, source: int | Sequence[int], destination: int | Sequence[int]) -> None:
         self.source, self.destination = source, destination
 
@@ -203,4 +203,4 @@ def moveaxis(x: Operand, source: int | Sequence[int], destination: int | Sequenc
     >>> moveaxis(np.ones((2, 3, 4)), 0, -1).shape
     (3, 4, 2)
     """
-    return MoveAxis(source, destination)(x)
+    return Moveaxis(source, destination)(x)

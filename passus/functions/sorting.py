@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from numpy.lib.array_utils import normalize_axis_index
+
 from passus.backend import Array
 from passus.core import Operand, Result, Unary
 from passus.errors import ArgumentError
 from passus.functions.checks import array_of
 from passus.functions.indexing import take_along_axis
 
-__all__ = ["ArgMax", "ArgMin", "ArgSort", "Sort", "TopKIndices", "argmax", "argmin", "argsort", "sort", "topk"]
+__all__ = ["Argmax", "Argmin", "Argsort", "Sort", "Topk", "argmax", "argmin", "argsort", "sort", "topk"]
 
 
 class Sort(Unary):
@@ -37,7 +39,7 @@ def sort(x: Operand, axis: int = -1) -> Result:
     return Sort(axis)(x)
 
 
-class ArgSort(Unary):
+class Argsort(Unary):
     def __init__(self, axis: int) -> None:
         self.axis = axis
 
@@ -54,10 +56,10 @@ def argsort(x: Operand, axis: int = -1) -> Array:
     >>> argsort(np.array([3.0, 1.0, 2.0]))
     array([1, 2, 0])
     """
-    return ArgSort(axis)(array_of("argsort", x))
+    return Argsort(axis)(array_of("argsort", x))
 
 
-class ArgMax(Unary):
+class Argmax(Unary):
     def __init__(self, axis: int | None) -> None:
         self.axis = axis
 
@@ -74,10 +76,10 @@ def argmax(x: Operand, axis: int | None = None) -> Array:
     >>> argmax(np.array([[1.0, 3.0], [4.0, 2.0]]), axis=-1)
     array([1, 0])
     """
-    return ArgMax(axis)(array_of("argmax", x))
+    return Argmax(axis)(array_of("argmax", x))
 
 
-class ArgMin(Unary):
+class Argmin(Unary):
     def __init__(self, axis: int | None) -> None:
         self.axis = axis
 
@@ -94,15 +96,17 @@ def argmin(x: Operand, axis: int | None = None) -> Array:
     >>> argmin(np.array([[1.0, 3.0], [4.0, 2.0]]), axis=-1)
     array([0, 1])
     """
-    return ArgMin(axis)(array_of("argmin", x))
+    return Argmin(axis)(array_of("argmin", x))
 
 
-class TopKIndices(Unary):
+class Topk(Unary):
+    """The indices of the largest elements, from the largest down."""
+
     def __init__(self, k: int, axis: int) -> None:
         self.k, self.axis = k, axis
 
     def forward(self, x: Array) -> Array:
-        xp, n = self.xp, x.shape[self.axis]
+        xp, n = self.xp, x.shape[normalize_axis_index(self.axis, x.ndim)]
         if not 1 <= self.k <= n:
             raise ArgumentError(
                 f"topk: k is {self.k}; it must be from 1 to {n}, the length of axis {self.axis} of x {x.shape}"
@@ -117,11 +121,11 @@ class TopKIndices(Unary):
 def topk(x: Operand, k: int, axis: int = -1) -> tuple[Result, Array]:
     """The ``k`` largest elements along an axis, from the largest down, and their indices; NaN counts as the largest.
 
-    Raises `ArgumentError` if ``k`` is less than 1 or more than there are, `LabelError` for an axis that ``x`` does not have.
+    Raises `ArgumentError` if ``k`` is less than 1 or more than there are, `ShapeError` for an axis that ``x`` does not have.
 
     >>> import numpy as np
     >>> topk(np.array([3.0, 1.0, 2.0]), 2)
     (array([3., 2.]), array([0, 2]))
     """
-    indices = TopKIndices(k, axis)(array_of("topk", x))
+    indices = Topk(k, axis)(array_of("topk", x))
     return take_along_axis(x, indices, axis), indices

@@ -8,9 +8,9 @@ from passus.backend import Array
 from passus.core import Operand, Result, Unary
 
 __all__ = [
-    "ArcCos",
-    "ArcSin",
-    "ArcTan",
+    "Arccos",
+    "Arcsin",
+    "Arctan",
     "Cos",
     "Cosh",
     "Sin",
@@ -83,7 +83,7 @@ def tan(x: Operand) -> Result:
     return Tan()(x)
 
 
-class ArcSin(Unary):
+class Arcsin(Unary):
     def forward(self, x: Array) -> Array:
         return self.xp.arcsin(x)
 
@@ -98,10 +98,10 @@ def arcsin(x: Operand) -> Result:
     >>> arcsin(np.array([0.0, 1.0]))
     array([0.        , 1.57079633])
     """
-    return ArcSin()(x)
+    return Arcsin()(x)
 
 
-class ArcCos(Unary):
+class Arccos(Unary):
     def forward(self, x: Array) -> Array:
         return self.xp.arccos(x)
 
@@ -116,10 +116,10 @@ def arccos(x: Operand) -> Result:
     >>> arccos(np.array([0.0, 1.0]))
     array([1.57079633, 0.        ])
     """
-    return ArcCos()(x)
+    return Arccos()(x)
 
 
-class ArcTan(Unary):
+class Arctan(Unary):
     def forward(self, x: Array) -> Array:
         return self.xp.arctan(x)
 
@@ -134,7 +134,7 @@ def arctan(x: Operand) -> Result:
     >>> arctan(np.array([0.0, 1.0]))
     array([0.        , 0.78539816])
     """
-    return ArcTan()(x)
+    return Arctan()(x)
 
 
 class Sinh(Unary):

@@ -39,7 +39,8 @@ class Row:
     """One function and how it is tested.
 
     ``cases``: the name of each begins with one of `KINDS` ("plain", "plain, both axes"). ``order``: up to which order
-    gradients are checked; 0 for functions without gradient. ``rtol32``: relative tolerance in float32.
+    gradients are checked; 0 for functions without gradient. ``rtol32``: relative tolerance in float32. ``sequence``:
+    the function takes the arrays of a case as one sequence.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Row:
     atol: float = 1e-12
     rtol32: float = 1e-5
     atol32: float = 1e-5
+    sequence: bool = False
 
     def __post_init__(self) -> None:
         kinds = {name.split(",")[0] for name in self.cases} | ({"raises"} if self.raises else set())

@@ -1,0 +1,44 @@
+import numpy as np
+
+from tests.table import NO_AXIS, ONE_OPERAND, Row, away_from, bad, binary, case
+
+
+def low(*shape: int) -> np.ndarray:
+    return away_from((-1.0, 1.0), *shape)
+
+
+def apart(*shape: int) -> np.ndarray:
+    """Numbers at least 0.05 away from those of `grid`."""
+    return away_from(GRID, *shape)
+
+
+def grid(*shape: int) -> np.ndarray:
+    return np.round(low(*shape) * 2) / 2
+
+
+GRID = tuple(np.arange(-10, 10.5, 0.5))
+
+ROWS = [
+    binary("maximum", np.maximum, apart, grid),
+    binary("minimum", np.minimum, apart, grid),
+    Row(
+        "clip",
+        np.clip,
+        {
+            "plain": case(low(3, 4), -1.0, 1.0),
+            "plain, from below only": case(low(3, 4), -1.0, None),
+            "plain, from above only": case(low(3, 4), None, 1),
+            "plain, bounds of NumPy": case(low(3), np.float64(-1.0), np.int64(1)),
+            "empty": case(low(0, 3), -1.0, 1.0),
+            "0-d": case(low(), -1.0, 1.0),
+        },
+        (
+            bad(ValueError, "clip: give x_min", np.ones(3)),
+            bad(ValueError, "clip: x_min 2.0 must not be above x_max 1.0", np.ones(3), 2.0, 1.0),
+            bad(ValueError, "clip: x_min nan", np.ones(3), np.nan, 1.0),
+            bad(TypeError, "clip: x_max must be a number.*F.minimum", np.ones(3), 0.0, np.ones(3)),
+            bad(TypeError, "clip: .*not supported", [1.0, 2.0], 0.0),
+        ),
+        {**NO_AXIS, **ONE_OPERAND},
+    ),
+]
