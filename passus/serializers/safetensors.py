@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
-from passus.errors import DependencyError, WeightsError
+from passus.errors import WeightsError
+from passus.optional import import_optional
 from passus.serializers.files import FilePath, check_readable, replacing
 
 __all__ = ["read_safetensors", "write_safetensors"]
@@ -48,8 +49,5 @@ def read_safetensors(path: FilePath) -> tuple[dict[str, Array], dict[str, str]]:
 
 
 def _library() -> Any:
-    try:
-        import safetensors.numpy
-    except ImportError as error:
-        raise DependencyError("safetensors files need the package safetensors: pip install safetensors") from error
-    return safetensors
+    import_optional("safetensors.numpy", "safetensors", "a file in this format")
+    return import_optional("safetensors", "safetensors", "a file in this format")
