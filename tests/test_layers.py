@@ -1,0 +1,624 @@
+"""Layers: what they hold, what they compute, and what they say when something does not fit."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import weakref
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+import passus.functions as F
+import passus.layers as L
+from passus import Variable, cuda
+from passus.config import no_grad, test_mode
+from passus.core import Parameter
+from passus.errors import ArgumentError, DependencyError, DTypeError, PassusError, ShapeError, WeightsError
+from passus.initializers import constant, orthogonal
+from passus.layers import Layer, LazyParameter, Linear, Sequential
+from passus.random import rng_state
+from passus.testing import check_grads
+
+X = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
+
+
+def parameter(*shape: int) -> Parameter:
+    return Parameter(np.zeros(shape))
+
+
+def paths(layer: Layer) -> list[str]:
+    return [path for path, _ in layer.named_params()]
+
+
+def loss(layer: Layer, x: Any = X) -> Variable:
+    return F.sum(F.square(layer(x)))
+
+
+# What a layer holds.
+
+
+class Block(Layer):
+    def __init__(self) -> None:
+        self.first = Linear(3, in_size=4)
+        self.scale = parameter(3)
+        self.many = [Linear(3, in_size=3), F.relu, {"gate": Linear(3, in_size=3), "bias": parameter(1)}]
+        self.pair = (parameter(1), 2.0)
+        self.last = Linear(2, nobias=True, in_size=3)
+
+    def forward(self, x: Any) -> Any:
+        return self.last(self.many[1](self.many[0](self.first(x) + self.scale)))
+
+
+def test_parameters_have_paths_in_the_order_of_assignment() -> None:
+    assert paths(Block()) == [
+        "first.W",
+        "first.b",
+        "scale",
+        "many.0.W",
+        "many.0.b",
+        "many.2.gate.W",
+        "many.2.gate.b",
+        "many.2.bias",
+        "pair.0",
+        "last.W",
+    ]
+
+
+def test_layers_have_paths_holders_first() -> None:
+    block = Block()
+    named = dict(block.named_layers())
+    assert list(named) == ["", "first", "many.0", "many.2.gate", "last"]
+    assert named[""] is block
+    assert named["many.2.gate"] is block.many[2]["gate"]
+
+
+def test_params_are_those_with_names() -> None:
+    block = Block()
+    assert [id(p) for p in block.params()] == [id(p) for _, p in block.named_params()]
+
+
+def test_reassigned_deleted_and_appended_parts_are_seen() -> None:
+    block = Block()
+    block.first = Linear(3, nobias=True, in_size=4)
+    del block.scale
+    block.many.append(parameter(1))
+    assert paths(block)[:2] == ["first.W", "many.0.W"], "a new layer takes the place of the old"
+    assert "many.3" in paths(block)
+    block.first = None
+    assert "first.W" not in paths(block)
+
+
+def test_a_shared_layer_is_visited_once_under_its_first_path() -> None:
+    root = Layer()
+    root.encoder = Linear(3, in_size=3)
+    root.tied = [root.encoder, Linear(3, in_size=3)]
+    root.weight = root.tied[1].W
+    root.self_again = root
+    assert paths(root) == ["encoder.W", "encoder.b", "tied.1.W", "tied.1.b"]
+
+
+def test_a_list_that_holds_itself_ends() -> None:
+    root = Layer()
+    root.parts = [parameter(1)]
+    root.parts.append(root.parts)
+    assert paths(root) == ["parts.0"]
+
+
+def test_a_subclass_may_forget_to_call_the_constructor_of_the_base() -> None:
+    class Plain(Layer):
+        def __init__(self) -> None:
+            self.W = parameter(2)
+            self.register_buffer("count", np.zeros(()))
+
+    assert paths(Plain()) == ["W"]
+    assert list(Plain().state_dict()) == ["W", "count"]
+
+
+def test_attributes_may_change_while_layers_are_listed() -> None:
+    block = Block()
+    for _, layer in block.named_layers():
+        layer.mark = 1
+    assert block.last.mark == 1
+
+
+def test_an_array_cannot_take_the_place_of_a_parameter() -> None:
+    layer = Linear(3, in_size=4)
+    with pytest.raises(DTypeError, match=r"linear\.W is a parameter, .* assign it to W\.data"):
+        layer.W = np.zeros((4, 3))
+    layer.W = Variable(np.ones((4, 3)))  # As in meta-learning: not a parameter any more, and the user knows.
+    layer.W = np.ones((4, 3))
+
+
+def test_buffers_are_saved_but_not_learnt() -> None:
+    layer = Layer()
+    layer.W = parameter(1)
+    layer.register_buffer("steps", np.array(3))
+    layer.steps = layer.steps + 1
+    layer.register_buffer("steps", layer.steps)
+    layer.inner = L.BatchNorm(in_size=2)
+    assert paths(layer) == ["W", "inner.gamma", "inner.beta"]
+    assert [(path, a.tolist()) for path, a in layer.named_buffers()] == [
+        ("steps", 4),
+        ("inner.avg_mean", [0, 0]),
+        ("inner.avg_var", [1, 1]),
+    ]
+    assert list(layer.state_dict()) == ["W", "steps", *[f"inner.{n}" for n in ("gamma", "beta", "avg_mean", "avg_var")]]
+
+
+def test_counting() -> None:
+    assert Linear(3, in_size=4).count_params() == 15
+    assert L.BatchNorm(in_size=4).count_params() == 8, "buffers are not learnt"
+    with pytest.raises(WeightsError, match=r"sequential: l0\.W will get a shape from the first call; call it once"):
+        Sequential(Linear(3)).count_params()
+
+
+def test_frozen_parameters_get_no_gradient() -> None:
+    block = Block()
+    assert block.first.freeze() is block.first
+    loss(block).backward()
+    assert all(p.grad is None for p in block.first.params())
+    assert block.scale.grad is not None
+    block.cleargrads()
+    assert all(p.grad is None for p in block.params())
+    assert block.unfreeze() is block
+    loss(block).backward()
+    assert block.first.W.grad is not None
+
+
+def test_a_lazy_layer_can_be_frozen() -> None:
+    layer = Linear(3).freeze()
+    layer(X)
+    assert not layer.W.requires_grad
+
+
+def test_a_tree_is_printed() -> None:
+    model = Layer()
+    model.encoder = Sequential(Linear(3, in_size=4), F.relu, L.Dropout(0.1))
+    model.heads = [Linear(2, nobias=True), L.BatchNorm()]
+    model.encoder.l0.extra = L.LayerNorm(in_size=1000)
+    assert repr(model).splitlines() == [
+        "Layer()",
+        "  encoder: Sequential()  2,015 parameters",
+        "    l0: Linear(out_size=3)  W (4, 3), b (3,)  2,015 parameters",
+        "      extra: LayerNorm(eps=1e-05)  gamma (1000,), beta (1000,)  2,000 parameters",
+        "    l2: Dropout(dropout_ratio=0.1)",
+        "  heads.0: Linear(out_size=2)  W (?, 2)",
+        "  heads.1: BatchNorm(decay=0.9, eps=2e-05)  gamma (?,), beta (?,)",
+    ]
+    plain = Layer()
+    plain.W = Parameter(None)
+    assert repr(plain) == "Layer()  W ?"
+
+
+# Calling.
+
+
+def test_a_call_is_remembered_weakly() -> None:
+    layer, x = Linear(3, in_size=4), Variable(X)
+    y = layer(x)
+    assert layer.inputs[0]() is x
+    assert layer.outputs[0]() is y
+    gone = weakref.ref(y)
+    del y
+    assert gone() is None, "the layer keeps no graph alive"
+    assert layer.outputs[0]() is None
+
+
+def test_inputs_and_outputs_may_be_anything() -> None:
+    class Anything(Layer):
+        def forward(self, x: Any, n: int, *, flag: bool = False) -> Any:
+            return [x[0], x[1]] if flag else (x[0], n, None)
+
+    layer, x = Anything(), [Variable(X), Variable(X)]
+    assert layer(x, 3)[1] == 3
+    assert layer.inputs[0][1]() is x[1]
+    assert layer.inputs[1]() == 3
+    assert layer.outputs[0]() is x[0]
+    assert layer(x, 3, flag=True)[0] is x[0]
+
+
+def test_a_layer_that_is_not_written_says_so() -> None:
+    with pytest.raises(NotImplementedError, match=r"Layer\.forward is not written yet"):
+        Layer()(X)
+
+
+class Encoder(Layer):
+    def __init__(self, last: Layer) -> None:
+        self.l1 = Linear(3, in_size=4)
+        self.l2 = last
+
+    def forward(self, x: Any) -> Any:
+        return self.l2(self.l1(x))
+
+
+class Net(Layer):
+    def __init__(self, last: Layer) -> None:
+        self.blocks = [Encoder(last)]
+
+    def forward(self, x: Any) -> Any:
+        return self.blocks[0](x)
+
+
+def test_an_error_begins_with_the_path_of_the_layer() -> None:
+    with pytest.raises(ShapeError, match=r"^net\.blocks\.0\.l2: linear.*5, 3.*7, 2"):
+        Net(Linear(2, in_size=7))(X)
+    with pytest.raises(ShapeError, match=r"^linear: linear"):
+        Linear(2, in_size=7)(X)
+
+
+def test_each_error_begins_with_one_path() -> None:
+    net = Net(Linear(2, in_size=7))
+    for _ in range(2):
+        with pytest.raises(ShapeError, match=r"^net\.blocks\.0\.l2: linear"):
+            net(X)
+    with pytest.raises(ShapeError, match=r"^encoder\.l2: linear"):
+        net.blocks[0](X)
+
+
+def test_an_error_from_a_layer_that_is_not_held_begins_with_its_class() -> None:
+    class Loose(Layer):
+        def forward(self, x: Any) -> Any:
+            return Linear(2, in_size=7)(x)
+
+    with pytest.raises(ShapeError, match=r"^loose\.linear: linear"):
+        Loose()(X)
+
+
+def test_a_layer_that_calls_itself_names_itself_once() -> None:
+    class Again(Layer):
+        def forward(self, x: Any, depth: int = 2) -> Any:
+            if depth:
+                return self(x, depth - 1)
+            raise ShapeError("too deep")
+
+    with pytest.raises(ShapeError, match=r"^again: too deep$"):
+        Again()(X)
+
+
+def test_other_errors_pass_as_they_are() -> None:
+    class Broken(Layer):
+        def forward(self, x: Any) -> Any:
+            return {}["gone"]
+
+    with pytest.raises(KeyError, match=r"^'gone'$"):
+        Broken()(X)
+
+
+# State.
+
+
+def test_state_goes_there_and_back() -> None:
+    block, other = Block(), Block()
+    state = block.state_dict()
+    other.load_state_dict(state)
+    np.testing.assert_equal(other.state_dict(), state)
+    state["scale"][...] = 5
+    assert not block.scale.data.any(), "the state is a copy"
+    assert not other.scale.data.any(), "and is copied again"
+
+
+def test_the_state_of_a_lazy_layer_is_lazy() -> None:
+    model = Sequential(Linear(3), L.BatchNorm())
+    state = model.state_dict()
+    assert state["l0.W"] is None
+    model(X)
+    model.load_state_dict(state)
+    assert model.l0.W.data is None
+    assert model.l1.avg_mean is None
+    assert model(X[:, :2]).shape == (5, 3)
+
+
+def test_a_state_that_does_not_fit_changes_nothing() -> None:
+    block = Block()
+    before = block.state_dict()
+    wrong = {**{name: a + 1 for name, a in before.items()}, "last.W": np.zeros((3, 3), np.float32), "more": None}
+    with pytest.raises(WeightsError, match=r"block\.load_state_dict: .*extra: more; .*last\.W \(3, 3\) instead of"):
+        block.load_state_dict(wrong)
+    np.testing.assert_equal(block.state_dict(), before)
+
+
+def test_a_graph_notices_that_weights_were_loaded() -> None:
+    layer = Linear(3, in_size=4)
+    y = F.sum(layer(Variable(X)))
+    layer.load_state_dict(layer.state_dict())
+    with pytest.raises(PassusError, match="edited after the forward pass"):
+        y.backward()
+
+
+def test_a_parameter_of_unknown_shape_takes_any() -> None:
+    layer = Layer()
+    layer.W = Parameter(None)
+    layer.load_state_dict({"W": np.ones((2, 5))})
+    assert layer.W.shape == (2, 5)
+
+
+# Copies and devices.
+
+
+def test_a_copy_shares_nothing() -> None:
+    model = Sequential(Linear(3, rng=np.random.default_rng(0)), L.BatchNorm(), L.Dropout(0.5, rng=1))
+    lazy = copy.deepcopy(model)
+    model(X)
+    assert lazy.l0.W.data is None
+    generator = rng_state(model.l2.rng)
+    lazy(X)
+    np.testing.assert_array_equal(lazy.l0.W.data, model.l0.W.data, err_msg="each has a generator of its own")
+    assert rng_state(model.l2.rng) == generator
+    twin = copy.deepcopy(model)
+    for (name, a), (_, b) in zip(model._slots().items(), twin._slots().items()):
+        assert not np.shares_memory(a.array, b.array), name
+    loss(twin).backward()
+    assert all(p.grad is None for p in model.params())
+
+
+def test_ties_survive_a_copy() -> None:
+    model = Sequential(Linear(3, in_size=3), Linear(3, in_size=3))
+    model.l1.W = model.l0.W
+    twin = copy.deepcopy(model)
+    assert twin.l1.W is twin.l0.W
+    assert twin.l1.W is not model.l0.W
+
+
+def test_a_layer_that_was_called_can_be_pickled() -> None:
+    model = Sequential(Linear(3, initializer=constant(0.5)), F.relu, L.BatchNorm())
+    with no_grad():
+        model(X)
+    twin = pickle.loads(pickle.dumps(model))
+    np.testing.assert_equal(twin.state_dict(), model.state_dict())
+
+
+def test_devices() -> None:
+    model = Sequential(Linear(3, in_size=4), Linear(2))
+    before = model.l0.W.data
+    assert model.to_cpu() is model
+    assert model.l0.W.data is before, "nothing to move"
+    with pytest.raises(DependencyError, match=r"CuPy cannot be loaded\. Install CuPy!"):
+        model.to_gpu()
+    assert not cuda.gpu_enable
+    assert cuda.get_array_module(model.l0.W) is np
+    assert cuda.as_numpy(model.l0.W) is before
+
+
+def test_arrays_are_moved_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "as_cupy", lambda x: x + 1)  # Another device, as far as can be told here.
+    model = Sequential(L.BatchNorm(in_size=2), Linear(3))
+    model.to_gpu()
+    assert model.l0.avg_mean.tolist() == [1, 1]
+    assert model.l0.gamma.data.tolist() == [2, 2]
+    assert model.l1.W.data is None
+
+
+# The layers themselves.
+
+
+def test_linear() -> None:
+    layer = Linear(3, rng=0)
+    y = layer(X)
+    assert (layer.W.shape, layer.W.dtype, layer.b.dtype, y.dtype) == ((4, 3), np.float32, np.float32, np.float32)
+    np.testing.assert_allclose(y.data, X @ layer.W.data + layer.b.data, rtol=1e-6)
+    y.backward()
+    assert layer.W.grad.dtype == np.float32
+    assert (layer.W.name, layer.b.name) == ("W", "b")
+    np.testing.assert_array_equal(Linear(3, in_size=4, rng=0).W.data, layer.W.data, err_msg="lazy or not")
+    assert Linear(3, nobias=True, in_size=4).b is None
+    assert Linear(3, dtype=np.float64, in_size=4).W.dtype == np.float64
+
+
+def test_linear_keeps_leading_axes_and_takes_empty_batches() -> None:
+    layer = Linear(3)
+    assert layer(np.zeros((2, 5, 4), np.float32)).shape == (2, 5, 3)
+    assert layer(np.zeros((0, 4), np.float32)).shape == (0, 3)
+    assert layer(X).shape == (5, 3), "a second call"
+
+
+def test_linear_draws_as_it_is_told() -> None:
+    W = Linear(4, in_size=4, dtype=np.float64, initializer=partial(orthogonal, gain=2.0), rng=0).W.data
+    np.testing.assert_allclose(W @ W.T, 4 * np.eye(4), atol=1e-12)
+
+
+def test_two_layers_of_one_generator_differ_and_of_one_seed_do_not() -> None:
+    generator = np.random.default_rng(0)
+    a, b, c, d = (Linear(3, in_size=4, rng=r).W.data for r in (generator, generator, 5, 5))
+    assert not np.array_equal(a, b)
+    np.testing.assert_array_equal(c, d)
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda: Linear(0), r"Linear: out_size is 0"),
+        (lambda: Linear(3, in_size=-1), r"Linear: in_size is -1"),
+        (lambda: L.Embedding(0, 3), r"Embedding: in_size is 0"),
+        (lambda: L.Dropout(1.0), r"Dropout: dropout_ratio is 1\.0"),
+        (lambda: L.BatchNorm(decay=2.0), r"BatchNorm: decay is 2\.0"),
+        (lambda: L.BatchNorm(in_size=0), r"BatchNorm: in_size is 0"),
+        (lambda: L.LayerNorm(eps=-1.0), r"LayerNorm: eps is -1\.0"),
+        (lambda: L.PReLU(0), r"PReLU: channels is 0"),
+    ],
+)
+def test_options_out_of_range_raise(make: Any, match: str) -> None:
+    with pytest.raises(ArgumentError, match=match):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("layer", "x", "error", "match"),
+    [
+        (Linear(3), np.array(1.0), ShapeError, r"linear: x \(\) has no axis -1"),
+        (Linear(3), [1.0, 2.0], DTypeError, r"linear: linear: list is not supported"),
+        (L.BatchNorm(), np.ones(3), ShapeError, r"batchnorm: batch_norm: x \(3,\) has no axis 1"),
+        (L.LayerNorm(), np.array(1.0), ShapeError, r"layernorm: layer_norm: x \(\) has no axis -1"),
+    ],
+)
+def test_a_first_input_that_tells_no_size_leaves_a_layer_lazy(layer: Layer, x: Any, error: Any, match: str) -> None:
+    with pytest.raises(error, match=match):
+        layer(x)
+    assert all(p.data is None or p.name == "b" for p in layer.params())
+
+
+def test_a_lazy_parameter_draws_once_its_lengths_are_known() -> None:
+    W = LazyParameter((None, 3, None), constant(2.0), np.float64)
+    assert W.data is None
+    W.resolve(4, 5)
+    np.testing.assert_array_equal(W.data, np.full((4, 3, 5), 2.0))
+
+
+def test_batch_norm_follows_the_batches_and_uses_the_averages_in_test_mode() -> None:
+    layer = L.BatchNorm(decay=0.5)
+    y = layer(X)
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y.data.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(y.data.var(axis=0), 1, rtol=1e-3)
+    np.testing.assert_allclose(layer.avg_mean, X.mean(axis=0) / 2, rtol=1e-5)
+    np.testing.assert_allclose(layer.avg_var, (1 + X.var(axis=0, ddof=1)) / 2, rtol=1e-5)
+    mean, var = layer.avg_mean.copy(), layer.avg_var.copy()
+    with test_mode():
+        y = layer(X)
+    np.testing.assert_allclose(y.data, (X - mean) / np.sqrt(var + layer.eps), rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(layer.avg_mean, mean)
+    assert layer.avg_mean.dtype == layer.avg_var.dtype == np.float32
+
+
+def test_batch_norm_of_pictures() -> None:
+    x = np.random.default_rng(0).standard_normal((4, 3, 5, 6))
+    layer = L.BatchNorm(dtype=np.float64)
+    np.testing.assert_allclose(layer(x).data.mean(axis=(0, 2, 3)), 0, atol=1e-12)
+    assert layer.gamma.shape == (3,)
+
+
+def test_layer_norm() -> None:
+    layer = L.LayerNorm()
+    np.testing.assert_allclose(layer(X).data.mean(axis=1), 0, atol=1e-6)
+    assert layer.gamma.shape == layer.beta.shape == (4,)
+
+
+def test_dropout() -> None:
+    x = np.ones(10_000, np.float32)
+    layer = L.Dropout(0.25, rng=0)
+    y = layer(x)
+    assert abs(float((y == 0).mean()) - 0.25) < 5 * np.sqrt(0.25 * 0.75 / x.size)
+    assert set(np.unique(y)) == {0, np.float32(1 / 0.75)}
+    assert not np.array_equal(y, layer(x)), "a seed means a sequence of masks"
+    with test_mode():
+        np.testing.assert_array_equal(layer(x), x)
+
+
+def test_embedding() -> None:
+    layer = L.EmbedID(10, 3, rng=0)
+    x = np.array([[1, 1], [7, 9]])
+    y = layer(x)
+    assert layer.W.dtype == np.float32
+    np.testing.assert_array_equal(y.data, layer.W.data[x])
+    y.backward()
+    assert layer.W.grad.data[1].tolist() == [2, 2, 2]
+    with pytest.raises(ValueError, match=r"^embedding: embed_id: .*10"):
+        layer(np.array([10]))
+
+
+def test_sequential_is_a_sequence() -> None:
+    layers = [Linear(3), F.relu, Linear(2)]
+    model = Sequential(*layers)
+    assert len(model) == 3
+    assert list(model) == model.layers == layers
+    assert model[0] is model.l0 is layers[0]
+    assert model[-1] is layers[2]
+    assert type(model[:2]) is Sequential
+    assert model[:2].layers == layers[:2]
+    model.append(np.negative)
+    assert model(X).shape == (5, 2)
+    assert paths(model) == ["l0.W", "l0.b", "l2.W", "l2.b"]
+    model.l1 = L.Tanh()
+    assert model[1] is model.l1, "one truth"
+    with pytest.raises(DTypeError, match="3 is neither a layer nor a function"):
+        model.append(3)  # type: ignore[arg-type]
+
+
+PLAIN = {
+    L.Sigmoid: F.sigmoid,
+    L.Tanh: F.tanh,
+    L.ReLU: F.relu,
+    L.ReLU6: F.relu6,
+    L.SELU: F.selu,
+    L.SiLU: F.silu,
+    L.Mish: F.mish,
+    L.Softplus: F.softplus,
+    L.Softsign: F.softsign,
+    L.HardSigmoid: F.hard_sigmoid,
+    L.HardSwish: F.hard_swish,
+    L.Flatten: F.flatten,
+    L.LeakyReLU: F.leaky_relu,
+    L.ELU: F.elu,
+    L.CELU: F.celu,
+    L.GELU: F.gelu,
+    L.Softmax: F.softmax,
+    L.LogSoftmax: F.log_softmax,
+    L.GLU: F.glu,
+}
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_activations_are_their_functions(kind: type[Layer]) -> None:
+    np.testing.assert_array_equal(kind()(X), PLAIN[kind](X))
+    assert not list(kind().params())
+    assert type(copy.deepcopy(kind())) is kind
+
+
+@pytest.mark.parametrize(
+    ("layer", "function"),
+    [
+        (L.LeakyReLU(0.5), partial(F.leaky_relu, slope=0.5)),
+        (L.ELU(2.0), partial(F.elu, alpha=2.0)),
+        (L.CELU(2.0), partial(F.celu, alpha=2.0)),
+        (L.GELU("tanh"), partial(F.gelu, approximate="tanh")),
+        (L.Softmax(0), partial(F.softmax, axis=0)),
+        (L.LogSoftmax(axis=0), partial(F.log_softmax, axis=0)),
+        (L.GLU(1), partial(F.glu, axis=1)),
+    ],
+)
+def test_options_of_activations_are_passed_on(layer: Layer, function: Any) -> None:
+    np.testing.assert_array_equal(layer(X), function(X))
+
+
+def test_prelu_learns_its_slope() -> None:
+    one, each = L.PReLU(), L.PReLU(4, slope=0.5)
+    np.testing.assert_array_equal(one(X).data, np.where(X > 0, X, X * np.float32(0.25)))
+    loss(each).backward()
+    assert each.slope.grad.shape == (4,)
+    assert each.slope.grad.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Linear(3, dtype=np.float64, in_size=4),
+        lambda: L.BatchNorm(dtype=np.float64, in_size=4),
+        lambda: L.LayerNorm(dtype=np.float64, in_size=4),
+        lambda: Sequential(Linear(3, dtype=np.float64, in_size=4), F.tanh, Linear(2, dtype=np.float64, in_size=3)),
+    ],
+)
+def test_gradients_flow_through_layers_to_the_second_order(make: Any) -> None:
+    layer = make()
+    parameters = dict(layer.named_params())
+
+    def f(x: Any, *values: Any) -> Any:
+        twin = copy.deepcopy(layer)
+        for path, value in zip(parameters, values):
+            *way, name = path.split(".")
+            holder = twin
+            for step in way:
+                holder = getattr(holder, step)
+            setattr(holder, name, value)
+        return twin(x)
+
+    check_grads(f, X.astype(np.float64), *[p.data for p in parameters.values()], order=2)
+
+
+def test_no_reference_cycles() -> None:
+    model = Sequential(Linear(3), L.BatchNorm(), L.ReLU(), L.Dropout(0.5), Linear(2))
+    loss(model).backward()
+    with np.testing.assert_no_gc_cycles():
+        model.cleargrads()
+        loss(model).backward()
