@@ -185,7 +185,8 @@ class OnPlateau:
     """Multiply by ``factor`` when a reported value, a loss, has not fallen for more than ``patience`` reports.
 
     A value counts as fallen if it is below ``best - threshold * abs(best)``. After a cut, ``cooldown`` reports are not
-    counted, and the rate never goes below ``lr_min``. For a value that should rise, report its negative.
+    counted, and the rate never goes below ``lr_min``. For a value that should rise, report its negative. Given to an
+    optimizer as it is, not inside another schedule, its state is saved with that of the optimizer.
 
     >>> lr = OnPlateau(1.0, factor=0.5, patience=1)
     >>> for loss in [3.0, 2.0, 2.0, 2.0]:

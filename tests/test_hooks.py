@@ -221,11 +221,13 @@ def test_the_state_of_an_ema() -> None:
     state = copy.deepcopy(ema.state_dict())
     other.load_state_dict(state)
     np.testing.assert_equal(other.averages, ema.averages)
-    assert other.averages["l1.b"] is not state["l1"]["b"]
-    state["l1"]["b"] = np.ones(7)
+    assert other.averages["l1.b"] is not state["averages"]["l1"]["b"]
+    spoilt = {"averages": {"l1": {"b": np.ones(7)}}, "decay": 0.25}
     with pytest.raises(WeightsError, match=r"l1\.b \(7,\) instead of \(3,\)"):
-        other.load_state_dict(state)
-    np.testing.assert_equal(other.averages, ema.averages)
+        other.load_state_dict(spoilt)
+    with pytest.raises(WeightsError, match="missing: decay"):
+        other.load_state_dict({"averages": {}})
+    np.testing.assert_equal(other.state_dict(), ema.state_dict())
 
 
 # Accumulation.
@@ -287,7 +289,7 @@ def test_accumulation_resumes_in_the_middle() -> None:
     np.testing.assert_array_equal(fresh["W"].data, whole["W"].data)
 
     before = copy.deepcopy(resumed.state_dict())
-    for spoilt, match in [({"calls": 1}, "missing: optimizer, sums"), (state | {"sums": {"W": np.ones(5)}}, "W")]:
+    for spoilt, match in [({"calls": 1}, "missing: optimizer"), (state | {"sums": {"W": np.ones(5)}}, "W")]:
         with pytest.raises(WeightsError, match=match):
             resumed.load_state_dict(spoilt)
         np.testing.assert_equal(resumed.state_dict(), before)

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 import torch
 
+import passus.functions as F
 import passus.optimizers.base as base
 from passus import Parameter, Variable
 from passus import optimizers as O
 from passus.errors import ArgumentError, DTypeError, PassusError, ShapeError, WeightsError
+from passus.models import MLP
 from passus.optimizers.blocks import BLOCK
 from passus.schedules import OnPlateau, exponential
+from passus.tree import flatten, unflatten
 
 ALL = [
     O.SGD, O.MomentumSGD, O.Nesterov, O.AdaGrad, O.AdaDelta, O.RMSprop, O.Adam, O.AMSGrad, O.AdamW, O.NAdam, O.RAdam,
@@ -428,7 +431,7 @@ def test_the_state_is_a_tree_by_path() -> None:
     assert state["options"] == {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01}
     assert state["groups"] == {"0": {"weight_decay": 0.5}}
     assert state["schedule0"]["lr"] == 0.5
-    assert state["hook0"]["l1"]["W"].shape == (2,)
+    assert state["hook0"]["averages"]["l1"]["W"].shape == (2,)
 
 
 def test_hooks_and_schedules_are_part_of_the_state() -> None:
@@ -452,7 +455,7 @@ def test_hooks_and_schedules_are_part_of_the_state() -> None:
         (lambda s: s["slots"].update(l7={"m": np.ones(2)}), r"extra: slots\.l7\.m"),
         (lambda s: s["options"].update(eps="small"), "of another dtype: options.eps"),
         (lambda s: s["options"].update(eps=np.nan), "eps is nan"),
-        (lambda s: s["hook0"]["l1"].update(W=np.ones(5)), r"l1\.W \(5,\) instead of \(2,\)"),
+        (lambda s: s["hook0"]["averages"]["l1"].update(W=np.ones(5)), r"l1\.W \(5,\) instead of \(2,\)"),
         (lambda s: s["schedule0"].pop("best"), "OnPlateau: a state has lr, best"),
     ],
 )
@@ -492,3 +495,30 @@ def test_a_gradient_with_a_graph_is_as_good_as_any() -> None:
     O.SGD(lr=0.25).setup(model).update()
     assert type(model["W"].grad) is Variable
     np.testing.assert_array_equal(model["W"].data, [0.5])
+
+
+# With real layers.
+
+
+def step(model: MLP, optimizer: Any, x: np.ndarray) -> float:
+    loss = F.mean((model(x) - np.sin(x)) ** 2)
+    model.cleargrads()
+    loss.backward()
+    optimizer.update()
+    return float(loss)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_a_network_learns_and_resumes_from_what_a_file_holds(make: Any) -> None:
+    x = np.linspace(-2, 2, 40, dtype=np.float32).reshape(-1, 1)
+    model = MLP((16, 1), activation=F.tanh)  # Lazy: it has no weights before the first call.
+    optimizer = make().setup(model)
+    losses = [step(model, optimizer, x) for _ in range(10)]
+    assert losses[-1] < losses[0]
+    assert {p.dtype for p in model.params()} == {np.dtype(np.float32)}
+
+    leaves = {path: np.array(leaf) for path, leaf in flatten(optimizer.state_dict()).items()}
+    twin = copy.deepcopy(model)
+    resumed = make().setup(twin)
+    resumed.load_state_dict(unflatten(leaves))
+    assert [step(twin, resumed, x) for _ in range(5)] == [step(model, optimizer, x) for _ in range(5)]

@@ -12,7 +12,8 @@ from passus.core import Parameter
 from passus.errors import ArgumentError, WeightsError
 from passus.optimizers.base import Optimizer, Target
 from passus.optimizers.options import Rate
-from passus.tree import Tree, compare, flatten, unflatten
+from passus.optimizers.state import read_arrays
+from passus.tree import Tree, unflatten
 
 __all__ = ["GradientAccumulation"]
 
@@ -77,14 +78,13 @@ class GradientAccumulation:
 
     def load_state_dict(self, state: Tree) -> None:
         """Take back a state, all or nothing. Raises `WeightsError` with the list of what does not fit."""
-        where = "GradientAccumulation.load_state_dict"
-        missing = [name for name in ("optimizer", "calls", "sums") if name not in state]
+        missing = [name for name in ("optimizer", "calls") if name not in state]
         if missing:
-            raise WeightsError(f"{where}: missing: {', '.join(missing)}. Nothing was changed")
-        sums = {path: np.asarray(x) for path, x in flatten(state["sums"]).items()} if state["sums"] else {}
-        compare({path: p.data for path, p in self._named_params() if path in sums}, sums, where)
+            raise WeightsError(f"GradientAccumulation: missing: {', '.join(missing)}. Nothing was changed")
+        params = {path: p.data for path, p in self._named_params() if p._data is not None}
+        sums = read_arrays(state, "sums", params, "GradientAccumulation")
         self.optimizer.load_state_dict(state["optimizer"])
-        self.calls, self._sums = int(state["calls"]), {path: x.copy() for path, x in sums.items()}
+        self.calls, self._sums = int(state["calls"]), sums
 
     def _named_params(self) -> list[tuple[str, Parameter]]:
         if self.optimizer.target is None:

@@ -105,12 +105,13 @@ class Optimizer:
         for hook in self.hooks:
             hook(params)
         options = [self._options_of(group) for group in (None, *self.groups)]
-        work = [(p, self._slots_for(path, p), options[self._place(path, p)]) for path, p in named]
+        left = [(path, p) for path, p in named if p._grad is not None]  # A hook may have cleared one.
+        # All checks of all parameters, before the first of them is changed.
+        work = [(p, self._slots_for(path, p), options[self._place(path, p)]) for path, p in left]
         for p, slots, o in work:
-            if p._grad is not None:  # A hook may have cleared it.
-                slots.step += 1
-                o.step = slots.step
-                self._update_param(p, p._grad.data, slots.arrays, o)
+            slots.step += 1
+            o.step = slots.step
+            self._update_param(p, slots.arrays, o)
         self.step += 1
         for hook in self.hooks:
             if isinstance(hook, Hook):
@@ -228,8 +229,8 @@ class Optimizer:
             raise WeightsError(f"{self._name}: {path} has no shape yet; load its weights or call the model once, first")
         return Slots(0, p.shape, p.dtype, self.init(p.data))
 
-    def _update_param(self, p: Parameter, g: Array, slots: dict[str, Array], o: Options) -> None:
-        data = p.data
+    def _update_param(self, p: Parameter, slots: dict[str, Array], o: Options) -> None:
+        data, g = p.data, p.grad.data  # type: ignore[union-attr]  # those without a gradient were left out
         if self.elementwise and data.size > BLOCK:
             for part, gradient, *arrays in blocks(data, g, *slots.values()):
                 self.update_one(part, gradient, dict(zip(slots, arrays)), o)

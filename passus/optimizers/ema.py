@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
-
 from passus.arguments import checked_number
 from passus.backend import Array
 from passus.core import Parameter
+from passus.errors import WeightsError
 from passus.optimizers.base import Hook, Target
 from passus.optimizers.blocks import Scratch, blocks
 from passus.optimizers.moments import average
-from passus.tree import Tree, compare, flatten, unflatten
+from passus.optimizers.state import read_arrays
+from passus.tree import Tree, unflatten
 
 __all__ = ["EMA"]
 
@@ -24,21 +24,17 @@ class EMA(Hook):
     Added to an optimizer it works after each update, beginning with a copy; `swap` puts the averages in place of the
     parameters for the length of a block.
 
-    >>> from passus.optimizers import SGD
     >>> import numpy as np
-    >>> from passus import Parameter
-    >>> class Model:
-    ...     W = Parameter(np.zeros(1))
-    ...     def named_params(self):
-    ...         yield "W", self.W
-    >>> model = Model()
-    >>> ema = EMA(model, decay=0.5)
-    >>> ema.updated([])
-    >>> model.W.data += 1.0
-    >>> ema.updated([])
+    >>> from passus.layers import Linear
+    >>> from passus.optimizers import SGD
+    >>> model = Linear(2, in_size=3)
+    >>> ema = EMA(model, decay=0.99)
+    >>> SGD().setup(model).add_hook(ema)
     >>> with ema.swap():
-    ...     print(model.W)
-    [0.5]
+    ...     y = model(np.ones((1, 3), np.float32))
+
+    Raises `ArgumentError` unless ``0 <= decay < 1``. Buffers, such as the statistics of batch normalisation, are not
+    averaged.
     """
 
     def __init__(self, model: Target, decay: float = 0.999) -> None:
@@ -69,14 +65,15 @@ class EMA(Hook):
                 p.data = data
 
     def state_dict(self) -> Tree:
-        """The averages, by path."""
-        return unflatten(self.averages)
+        """The decay, and the averages by path."""
+        return {"decay": self.decay, "averages": unflatten(self.averages)}
 
     def load_state_dict(self, state: Tree) -> None:
-        """Take back the averages, all or nothing. Raises `WeightsError` with the list of what does not fit."""
-        given = {path: np.asarray(x) for path, x in flatten(state).items()} if state else {}
-        compare({path: p.data for path, p in self._named_params() if path in given}, given, "EMA.load_state_dict")
-        self.averages = {path: x.copy() for path, x in given.items()}
+        """Take back a state, all or nothing. Raises `WeightsError` with the list of what does not fit."""
+        given = read_arrays(state, "averages", {path: p.data for path, p in self._named_params()}, "EMA")
+        if "decay" not in state:
+            raise WeightsError("EMA: missing: decay. Nothing was changed")
+        self.decay, self.averages = checked_number("EMA", "decay", float(state["decay"]), 0.0, 1.0), given
 
     def _named_params(self) -> list[tuple[str, Parameter]]:
         """The parameters that have data: those of a lazy layer have not, before its first call."""

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
-from passus.tree import Stateful, Tree
+from passus.tree import Stateful, Tree, compare, flatten
 
-__all__ = ["Slots", "as_arrays", "load_all", "slot_leaves"]
+__all__ = ["Slots", "as_arrays", "load_all", "read_arrays", "slot_leaves"]
 
 
 @dataclass
@@ -36,6 +36,19 @@ def slot_leaves(path: str, slots: Slots) -> dict[str, Any]:
 def as_arrays(leaves: Mapping[str, Any]) -> dict[str, Array]:
     """Numbers and pairs as arrays, which is how they come back from a file."""
     return {name: np.asarray(leaf) for name, leaf in leaves.items()}
+
+
+def read_arrays(state: Tree, name: str, params: Mapping[str, Array], what: str) -> dict[str, Array]:
+    """Copies of the arrays under ``name``, by path, each like the parameter of its path; an empty tree may be missing.
+
+    Raises `WeightsError` with the list of what does not fit.
+
+    >>> read_arrays({"sums": {"l1": {"b": np.zeros(1)}}}, "sums", {"l1.b": np.ones(1)}, "example")
+    {'l1.b': array([0.])}
+    """
+    given = as_arrays(flatten(state[name])) if state.get(name) else {}
+    compare({path: x for path, x in params.items() if path in given}, given, what)
+    return {path: x.copy() for path, x in given.items()}
 
 
 def load_all(pairs: Iterable[tuple[Stateful, Tree]]) -> None:
