@@ -14,3 +14,20 @@ from passus.core.variable import Result as Result
 from passus.core.variable import Variable as Variable
 from passus.core.variable import as_array as as_array
 from passus.core.variable import as_variable as as_variable
+
+__all__ = [
+    "Binary",
+    "Function",
+    "Operand",
+    "Parameter",
+    "Result",
+    "Unary",
+    "Variable",
+    "add",
+    "as_array",
+    "as_variable",
+    "astype",
+    "backward",
+    "broadcast_to",
+    "sum_to",
+]

@@ -221,6 +221,8 @@ class Function:
 
     def constant(self, x: Any, inputs: tuple[Any, ...]) -> Any:
         """What ``forward`` is given for an input that is no Variable: an array, of the dtype that NumPy would choose."""
+        if type(x) is np.ndarray and x.dtype.kind in "fiub":
+            return x
         if isinstance(x, (int, float, np.generic)):
             # A number takes the dtype of the arrays beside it: float32 stays float32.
             number = x.item() if isinstance(x, np.generic) and len(inputs) > 1 else x
@@ -324,6 +326,8 @@ class Binary(Function):
 
     def constant(self, x: Any, inputs: tuple[Any, ...]) -> Any:
         """A number stays a Python number, which NumPy lets take the dtype of the array beside it."""
+        if type(x) is np.ndarray and x.dtype.kind in "fiub":
+            return x
         if isinstance(x, (int, float, np.generic)):
             return x.item() if isinstance(x, np.generic) else x
         return checked(x, _spelled(self))

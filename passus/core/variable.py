@@ -315,6 +315,8 @@ def constant(data: Array) -> Variable:
 
 def checked(data: Any, where: str) -> Array:
     """``data`` itself if it is an array of numbers; else an error that says what to write."""
+    if type(data) is np.ndarray and data.dtype.kind in "fiub":
+        return data
     if not is_array(data):
         raise DTypeError(f"{where}: {type(data).__name__} is not supported{_instead(data)}")
     if data.dtype.kind not in "fiub":
