@@ -1,6 +1,33 @@
-"""passus: a deep learning framework that shows its steps."""
+"""passus: a deep learning framework that shows its steps.
 
+>>> import numpy as np
+>>> x = Variable(np.array(3.0))
+>>> y = x**2
+>>> y.backward()
+>>> print(x.grad)
+6.0
+"""
+
+from passus import cuda as cuda
+from passus import dataloaders as dataloaders
+from passus import datasets as datasets
+from passus import errors as errors
 from passus import functions as functions
+from passus import grad as grad
+from passus import initializers as initializers
+from passus import layers as layers
+from passus import metrics as metrics
+from passus import models as models
+from passus import optimizers as optimizers
+from passus import random as random
+from passus import schedules as schedules
+from passus import serializers as serializers
+from passus import summary as summary
+from passus import testing as testing
+from passus import training as training
+from passus import transforms as transforms
+from passus import utils as utils
+from passus import visualize as visualize
 from passus.config import Config as Config
 from passus.config import no_grad as no_grad
 from passus.config import test_mode as test_mode
@@ -10,5 +37,53 @@ from passus.core import Parameter as Parameter
 from passus.core import Variable as Variable
 from passus.core import as_array as as_array
 from passus.core import as_variable as as_variable
+from passus.dataloaders import DataLoader as DataLoader
+from passus.dataloaders import SeqDataLoader as SeqDataLoader
+from passus.datasets import Dataset as Dataset
+from passus.functions.binding import setup_variable as setup_variable
+from passus.layers import Layer as Layer
+from passus.models import Model as Model
+
+__all__ = [
+    "Config",
+    "DataLoader",
+    "Dataset",
+    "Function",
+    "Layer",
+    "Model",
+    "Parameter",
+    "SeqDataLoader",
+    "Variable",
+    "as_array",
+    "as_variable",
+    "cuda",
+    "dataloaders",
+    "datasets",
+    "errors",
+    "functions",
+    "grad",
+    "initializers",
+    "is_simple_core",
+    "layers",
+    "metrics",
+    "models",
+    "no_grad",
+    "optimizers",
+    "random",
+    "schedules",
+    "serializers",
+    "setup_variable",
+    "summary",
+    "test_mode",
+    "testing",
+    "training",
+    "transforms",
+    "using_config",
+    "utils",
+    "visualize",
+]
 
 __version__ = "0.1.0"
+
+is_simple_core = False
+"""DeZero's flag for a core without derivatives of higher order; passus has one core."""

@@ -13,7 +13,7 @@ from passus.random import using_rng
 __all__ = ["summary"]
 
 
-class Row(NamedTuple):
+class _Row(NamedTuple):
     """One call of one layer."""
 
     path: str
@@ -38,7 +38,7 @@ def summary(model: Layer, *inputs: Any) -> str:
            Sequential  (2, 3)          15
     """
     model = copy.deepcopy(model)
-    rows: list[Row] = []
+    rows: list[_Row] = []
     for path, layer in list(model.named_layers()):
         layer.__dict__["forward"] = _noting(path, layer, rows)
     with no_grad(), test_mode(), using_rng(0):
@@ -46,7 +46,7 @@ def summary(model: Layer, *inputs: Any) -> str:
     return _table(rows)
 
 
-def _noting(path: str, layer: Layer, rows: list[Row]) -> Callable[..., Any]:
+def _noting(path: str, layer: Layer, rows: list[_Row]) -> Callable[..., Any]:
     """The ``forward`` of a layer, which adds a row when it is done."""
     forward = layer.forward
 
@@ -54,7 +54,7 @@ def _noting(path: str, layer: Layer, rows: list[Row]) -> Callable[..., Any]:
         outputs = forward(*inputs, **options)
         # A part that was not called may not have its shapes yet.
         learnt = sum(parameter.size for parameter in layer.params() if parameter._data is not None)
-        rows.append(Row(path, type(layer).__name__, _shapes(outputs), learnt))
+        rows.append(_Row(path, type(layer).__name__, _shapes(outputs), learnt))
         return outputs
 
     return noting
@@ -66,7 +66,7 @@ def _shapes(outputs: Any) -> str:
     return str(getattr(outputs, "shape", type(outputs).__name__))
 
 
-def _table(rows: list[Row]) -> str:
+def _table(rows: list[_Row]) -> str:
     head = ("layer", "class", "output", "parameters")
     cells = [head, *[(row.path, row.kind, row.output, f"{row.parameters:,}") for row in rows]]
     widths = [max(len(line[i]) for line in cells) for i in range(len(head))]

@@ -28,7 +28,7 @@ def blocks(path: Path, language: str) -> list[tuple[int, str]]:
 def run_session(source: str, namespace: dict[str, Any], path: Path, line: int) -> None:
     """Run ``>>>`` lines, and fail with a report of all that printed something else."""
     report: list[str] = []
-    session = doctest.DocTestParser().get_doctest(source, namespace, path.name, str(path), line)
+    session = doctest.DocTestParser().get_doctest(source, namespace, f"{path.name}:{line}", str(path), line)
     results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(session, out=report.append, clear_globs=False)
     namespace.update(session.globs)
     assert results.failed == 0, "".join(report)

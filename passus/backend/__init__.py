@@ -11,10 +11,10 @@ from typing import Any
 
 from passus.backend.base import Array as Array
 from passus.backend.base import Backend as Backend
-from passus.backend.numpy import NumPy
+from passus.backend.numpy import NumPy as NumPy
 from passus.errors import DTypeError
 
-__all__ = ["Array", "Backend", "backend_of", "is_array"]
+__all__ = ["Array", "Backend", "NumPy", "backend_of", "is_array"]
 
 _numpy = NumPy()
 _loaded: tuple[Backend, ...] = (_numpy,)
