@@ -47,7 +47,7 @@ class MatMul(Function):
 
 def _rows(x: Any) -> Any:
     """All rows of a batch of matrices as one matrix."""
-    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def _gradient0(gy: Any, a: Any, b: Any) -> Any:
@@ -77,10 +77,10 @@ class Linear(Function):
     def forward(self, x: Array, W: Array, b: Array | None = None) -> Array:
         if W.ndim != 2 or not x.ndim or x.shape[-1] != W.shape[0] or (b is not None and b.shape != W.shape[1:]):
             raise ValueError(
-                "x (..., I) needs W (I, O) and b (O,): the last axis of x must be as long as the first of W"
-                ", and b as long as its second; a W (O, I) is passed as W.T"
+                "x (..., I) needs W (I, O) and b (O,): W has a row for each number of the last axis of x, and b one "
+                "number for each column of W; a weight (O, I) is passed as W.T"
             )
-        y = (x if x.ndim == 2 else _rows(x)) @ W
+        y = _rows(x) @ W
         if b is not None:
             y += b  # Nobody has seen this array yet.
         return y if x.ndim == 2 else y.reshape(*x.shape[:-1], W.shape[1])
@@ -88,11 +88,9 @@ class Linear(Function):
     def backward(self, gy: Any) -> Any:
         x, W = self.saved(self.inputs[0]), self.saved(self.inputs[1])
         needs_x, needs_W, *needs_b = self.needs
-        shape = x.shape
-        if x.ndim != 2:
-            x, gy = _rows(x), _rows(gy)
-        gx = (gy @ W.T).reshape(shape) if needs_x else None
-        gW = x.T @ gy if needs_W else None
+        gy = _rows(gy)
+        gx = (gy @ W.T).reshape(x.shape) if needs_x else None
+        gW = _rows(x).T @ gy if needs_W else None
         # Ones @ gy is the sum over all rows, at half the time of gy.sum(axis=0).
         gb = [self.xp.ones(len(gy), gy.dtype) @ gy if needs else None for needs in needs_b]
         return gx, gW, *gb

@@ -10,7 +10,7 @@ from passus.core import Operand, Result
 from passus.errors import ArgumentError
 from passus.functions.elementwise import abs
 from passus.functions.extremes import max
-from passus.functions.reductions import Axis, Reduction, sum
+from passus.functions.reductions import Axis, Reduction, reduced_to_one, sum
 
 __all__ = ["Norm", "Std", "Var", "norm", "std", "var"]
 
@@ -22,30 +22,29 @@ class Spread(Reduction):
         super().__init__(axis, keepdims)
         self.ddof = ddof
 
-    def forward(self, x: Array) -> Array:
-        n = self.count(x.shape)
-        if n <= self.ddof:
+    def mean_square(self, x: Array) -> Array:
+        """The variance."""
+        total = x.sum(axis=self.axis, keepdims=True)
+        self.n = reduced_to_one(x, total)
+        if self.n <= self.ddof:
             raise ValueError(
-                f"{n} elements along axis {self.axis} are too few for ddof = {self.ddof}; there must be more than ddof"
+                f"{self.n} elements along axis {self.axis} are too few for ddof = {self.ddof}; there must be more than ddof"
             )
-        return self.measured(x)
+        centred = x - total / self.n
+        return (centred * centred).sum(axis=self.axis, keepdims=self.keepdims) / (self.n - self.ddof)
 
-    def measured(self, x: Array) -> Array:
-        """The spread of enough elements."""
-        raise NotImplementedError
-
-    def centred(self) -> Any:
-        """The input less its mean, over the number of elements less ``ddof``."""
+    def slope(self) -> Any:
+        """Half the gradient of the variance."""
         x = self.x
-        return (x - self.xp.mean(x, axis=self.axis, keepdims=True)) / (self.count(x.shape) - self.ddof)
+        return (x - x.sum(axis=self.axis, keepdims=True) / self.n) / (self.n - self.ddof)
 
 
 class Var(Spread):
-    def measured(self, x: Array) -> Array:
-        return x.var(axis=self.axis, ddof=self.ddof, keepdims=self.keepdims)
+    def forward(self, x: Array) -> Array:
+        return self.mean_square(x)
 
     def backward(self, gy: Any) -> Any:
-        return self.kept(2 * gy) * self.centred()
+        return self.kept(2 * gy) * self.slope()
 
 
 def var(x: Operand, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Result:
@@ -62,11 +61,11 @@ def var(x: Operand, axis: Axis = None, ddof: float = 0, keepdims: bool = False) 
 
 
 class Std(Spread):
-    def measured(self, x: Array) -> Array:
-        return x.std(axis=self.axis, ddof=self.ddof, keepdims=self.keepdims)
+    def forward(self, x: Array) -> Array:
+        return self.xp.sqrt(self.mean_square(x))
 
     def backward(self, gy: Any) -> Any:
-        return self.kept(gy / _or_one(self, self.y)) * self.centred()
+        return self.kept(gy / _or_one(self, self.y)) * self.slope()
 
 
 def std(x: Operand, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Result:

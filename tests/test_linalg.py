@@ -1,0 +1,207 @@
+"""What the table cannot say about reductions, products and linear algebra: special values, layouts, NumPy's own names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import passus.functions as F
+from passus import Parameter, Variable
+from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.testing import check_grads
+
+rng = np.random.default_rng(3)
+
+
+def gradient(f, x):
+    x = Variable(np.asarray(x))
+    f(x).sum().backward()
+    return x.grad.data
+
+
+@pytest.mark.parametrize("f", [F.max, F.min])
+def test_ties_share_the_gradient_evenly(f):
+    x = np.array([[2.0, 2.0, 2.0], [1.0, 3.0, 1.0]])
+    x = x if f is F.max else -x
+    np.testing.assert_allclose(gradient(f, x), [[0, 0, 0], [0, 1, 0]])
+    np.testing.assert_allclose(gradient(lambda x: f(x, axis=-1), x), [[1 / 3, 1 / 3, 1 / 3], [0, 1, 0]])
+    np.testing.assert_allclose(gradient(lambda x: f(x, axis=0), x), [[1, 0, 1], [0, 1, 0]])
+
+
+def test_max_with_nan_is_nan():
+    assert np.isnan(F.max(np.array([1.0, np.nan])))
+
+
+def test_prod_with_several_zeros():
+    np.testing.assert_array_equal(gradient(F.prod, [0.0, 2.0, 3.0]), [6, 0, 0])
+    np.testing.assert_array_equal(gradient(F.prod, [0.0, 0.0, 3.0]), [0, 0, 0])
+    x = Variable(np.array([0.0, 0.0, 3.0]))
+    F.prod(x).backward(create_graph=True)
+    gx = x.grad
+    x.cleargrad()
+    gx[0].backward()
+    np.testing.assert_array_equal(x.grad.data, [0, 3, 0])  # d2/dx0 dx1 = x2
+
+
+def test_logsumexp_of_large_and_of_infinite_numbers():
+    inf = np.inf
+    assert F.logsumexp(np.array([-1000.0, -1000.0])) == -1000 + np.log(2)
+    assert F.logsumexp(np.array([-inf, -inf])) == -inf
+    assert F.logsumexp(np.array([inf, 1e300])) == inf
+    assert F.logsumexp(np.zeros((0,))) == -inf
+    np.testing.assert_array_equal(gradient(F.logsumexp, [-inf, -inf]), [0, 0])
+    np.testing.assert_array_equal(gradient(F.logsumexp, [-inf, 5.0]), [0, 1])
+    np.testing.assert_allclose(gradient(lambda x: F.logsumexp(x, 1), [[-inf, -inf], [1e4, 1e4]]), [[0, 0], [0.5, 0.5]])
+
+
+def test_logsumexp_of_integers():
+    assert F.logsumexp(np.array([0, 0])) == np.log(2)
+
+
+@pytest.mark.parametrize("ord", [1, 1.5, 2, 3, np.inf])
+def test_norm_of_zeros_has_gradient_zero(ord):
+    x = np.array([[0.0, 0.0], [0.0, 2.0]])
+    np.testing.assert_allclose(gradient(lambda x: F.norm(x, ord, axis=1), x), [[0, 0], [0, 1]])
+
+
+def test_std_of_equal_numbers_has_gradient_zero():
+    np.testing.assert_array_equal(gradient(lambda x: F.std(x, axis=1), np.ones((2, 3))), np.zeros((2, 3)))
+
+
+def test_an_empty_mean_says_so():
+    with pytest.raises(ShapeError, match=r"mean\(float32\[0, 10\]\): the mean of no elements"):
+        Variable(np.ones((0, 10), np.float32)).mean()
+
+
+def test_linear_computes_only_what_is_needed():
+    x, W, b = rng.standard_normal((4, 3)), Parameter(np.ones((3, 2))), Parameter(np.zeros(2))
+    y = F.linear(x, W, b)
+    gx, gW, gb = y.creator.backward(np.ones((4, 2)))
+    assert gx is None
+    assert gW.flags.c_contiguous
+    assert gW.base is None
+    assert gb.base is None
+    W.requires_grad = False
+    assert F.linear(x, W, b).creator.backward(np.ones((4, 2)))[1] is None
+
+
+def test_linear_does_not_write_into_its_inputs():
+    x, W, b = np.ones((1, 3)), np.ones((3, 2)), np.ones(2)
+    for array in (x, W, b):
+        array.flags.writeable = False
+    np.testing.assert_array_equal(F.linear(x, W, b), [[4.0, 4.0]])
+
+
+def test_linear_of_integers_gives_gradients_to_the_weights():
+    W, b = Parameter(np.ones((3, 2))), Parameter(np.zeros(2))
+    F.linear(np.arange(6).reshape(2, 3), W, b).sum().backward()
+    np.testing.assert_array_equal(W.grad.data, [[3, 3], [5, 5], [7, 7]])
+    np.testing.assert_array_equal(b.grad.data, [2, 2])
+
+
+def test_linear_says_what_does_not_fit():
+    with pytest.raises(ShapeError, match=r"linear\(float64\[8, 4\], float64\[5, 3\], float64\[3\]\): .*W\.T"):
+        F.linear(np.ones((8, 4)), np.ones((5, 3)), np.ones(3))
+
+
+def test_the_matrix_operator_on_either_side():
+    x, A = Variable(rng.standard_normal((3, 3))), rng.standard_normal((3, 3))
+    np.testing.assert_allclose((x @ A).data, x.data @ A)
+    np.testing.assert_allclose((A @ x).data, A @ x.data)
+    check_grads(lambda x: A @ x @ A, x.data)
+
+
+def test_einsum_sums_over_dots_that_the_result_lacks():
+    x = rng.standard_normal((2, 3, 4))
+    np.testing.assert_allclose(F.einsum("i...->i", x), x.sum(axis=(1, 2)))
+    check_grads(lambda x: F.einsum("i...->i", x), x)
+
+
+def test_the_inverse_is_differentiable_to_the_third_order():
+    check_grads(F.inv, 0.2 * rng.standard_normal((2, 2)) + np.eye(2), order=3)
+
+
+def test_cholesky_takes_the_symmetric_part_and_gives_a_symmetric_gradient():
+    A = np.array([[4.0, 3.0], [1.0, 2.0]])
+    np.testing.assert_allclose(F.cholesky(A), [[2, 0], [1, 1]])
+    g = gradient(F.cholesky, A)
+    np.testing.assert_allclose(g, g.T)
+
+
+def test_slogdet_does_not_overflow():
+    sign, logdet = F.slogdet(Variable(-1e200 * np.eye(3)))
+    assert sign.data == -1
+    np.testing.assert_allclose(logdet.data, 600 * np.log(10))
+    logdet.backward()
+
+
+@pytest.mark.parametrize("f", [F.det, lambda x: F.slogdet(x)[1]])
+def test_the_gradient_of_a_determinant_needs_a_regular_matrix(f):
+    with pytest.raises(ArgumentError, match="Singular matrix") as caught:
+        gradient(f, np.ones((2, 2)))
+    assert "det" in caught.value.__notes__[0]
+
+
+SQUARE = 0.1 * rng.standard_normal((3, 3)) + np.eye(3)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sum(x, axis=0),
+        lambda x: np.mean(x, axis=1, keepdims=True),
+        lambda x: np.average(x),
+        lambda x: np.var(x, axis=0, ddof=1),
+        lambda x: np.std(x),
+        lambda x: np.prod(x),
+        lambda x: np.cumsum(x, axis=1),
+        lambda x: np.max(x),
+        lambda x: np.amin(x, axis=1),
+        lambda x: np.matmul(x, x),
+        lambda x: np.dot(x, x[0]),
+        lambda x: np.outer(x[0], x[1]),
+        lambda x: np.einsum("ij,kj->ik", x, x),
+        lambda x: np.tensordot(x, x, axes=([1], [0])),
+        lambda x: np.trace(x),
+        lambda x: np.diagonal(x, offset=1),
+        lambda x: np.linalg.inv(x),
+        lambda x: np.linalg.solve(x, np.ones(3)),
+        lambda x: np.linalg.det(x),
+        lambda x: np.linalg.slogdet(x)[1],
+        lambda x: np.linalg.cholesky(x @ x.T),
+        lambda x: np.linalg.norm(x),
+        lambda x: np.linalg.norm(x, 1, axis=0),
+    ],
+)
+def test_functions_of_numpy_answer_for_variables(f):
+    y = f(Variable(SQUARE))
+    assert isinstance(y, Variable)
+    np.testing.assert_allclose(y.data, f(SQUARE), rtol=1e-12, atol=1e-12)
+    check_grads(f, SQUARE, order=1)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("sum", (0, True)),
+        ("mean", (1,)),
+        ("var", (0,)),
+        ("std", ()),
+        ("max", (1,)),
+        ("min", (0,)),
+        ("prod", (1,)),
+        ("cumsum", (0,)),
+        ("dot", (SQUARE,)),
+    ],
+)
+def test_methods_agree_with_those_of_arrays(method, arguments):
+    x = Variable(SQUARE)
+    expected = np.sum(SQUARE, 0, keepdims=True) if method == "sum" else getattr(SQUARE, method)(*arguments)
+    np.testing.assert_allclose(getattr(x, method)(*arguments).data, expected, rtol=1e-12)
+
+
+def test_norms_of_matrices_are_refused():
+    with pytest.raises(DTypeError, match="matrix with ord=2"):
+        np.linalg.norm(Variable(SQUARE), 2)
+    with pytest.raises(DTypeError, match="matrix with ord='nuc'"):
+        np.linalg.norm(Variable(SQUARE), "nuc", axis=(0, 1))
