@@ -130,13 +130,16 @@ def mish(x: Operand) -> Result:
 
 
 class GELU(Unary):
+    constants = ("cdf",)  # Read in an ordinary backward pass, for erf is expensive; a recorded one starts from x.
+
     def forward(self, x: Array) -> Array:
-        return x * _normal_cdf(x)
+        self.cdf = _normal_cdf(x)
+        return x * self.cdf
 
     def backward(self, gy: Any) -> Any:
         x = self.x
-        density = self.xp.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
-        return gy * (_normal_cdf(x) + x * density)
+        cdf = _normal_cdf(x) if self.twice else self.cdf
+        return gy * (cdf + x * self.xp.exp(-0.5 * x * x) / math.sqrt(2 * math.pi))
 
 
 class GELUTanh(Unary):

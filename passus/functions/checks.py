@@ -11,7 +11,7 @@ from passus.core import Variable
 from passus.core.variable import checked
 from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
 
-__all__ = ["array_of", "check_label_shape", "check_labels", "check_reduction", "check_same_shape"]
+__all__ = ["array_of", "check_label_shape", "check_labels", "check_reduction", "check_same_shape", "check_signs"]
 
 
 def array_of(name: str, x: Any) -> Array:
@@ -21,19 +21,21 @@ def array_of(name: str, x: Any) -> Array:
     array([1.])
     """
     data = x._data if isinstance(x, Variable) else x
+    if type(data) is np.ndarray and data.dtype.kind in "fiub":
+        return data  # What it nearly always is, found out quickly.
     return np.asarray(data) if isinstance(data, (int, float, np.generic)) else checked(data, name)
 
 
-def check_same_shape(name: str, x: Any, t: Any) -> None:
-    """Raise `ShapeError` unless a prediction and its target have the same shape.
+def check_same_shape(name: str, x: Any, t: Any, called: tuple[str, str] = ("x", "t")) -> None:
+    """Raise `ShapeError` unless two operands, such as a prediction and its target, have the same shape.
 
     >>> check_same_shape("l1_loss", np.ones(3), np.zeros(3))
     """
     shape, target_shape = array_of(name, x).shape, array_of(name, t).shape
     if shape != target_shape:
         raise ShapeError(
-            f"{name}: x {shape} and t {target_shape} must have the same shape, for broadcasting would compare numbers "
-            f"that do not belong together; reshape one of them, as in t.reshape({shape})"
+            f"{name}: {called[0]} {shape} and {called[1]} {target_shape} must have the same shape, for broadcasting "
+            f"would compare numbers that do not belong together; reshape one, as in {called[1]}.reshape({shape})"
         )
 
 
@@ -71,8 +73,8 @@ def check_label_shape(name: str, x: Any, t: Any) -> int:
     return classes
 
 
-def check_labels(name: str, t: Any, num_classes: int) -> Array:
-    """The array of class labels ``t``, integers from 0 to ``num_classes - 1``.
+def check_labels(name: str, t: Any, count: int, called: tuple[str, str] = ("label", "classes")) -> Array:
+    """The array of labels ``t``, integers from 0 to ``count - 1``.
 
     Raises `DTypeError` for other numbers, `LabelError` for a label out of range.
 
@@ -81,10 +83,23 @@ def check_labels(name: str, t: Any, num_classes: int) -> Array:
     """
     labels = array_of(name, t)
     if labels.dtype.kind not in "iu":
-        raise DTypeError(f"{name}: labels must be integers, not {labels.dtype}; convert them with t.astype(np.int64)")
-    if labels.size and (labels.min() < 0 or labels.max() >= num_classes):
-        wrong = labels[(labels < 0) | (labels >= num_classes)].flat[0]
+        fix = "convert them with astype(np.int64)"
+        raise DTypeError(f"{name}: {called[0]} values must be integers, not {labels.dtype}; {fix}")
+    if labels.size and (labels.min() < 0 or labels.max() >= count):
+        wrong = labels[(labels < 0) | (labels >= count)].flat[0]
         raise LabelError(
-            f"{name}: label {wrong} does not exist, for there are {num_classes} classes: 0 to {num_classes - 1}"
+            f"{name}: {called[0]} {wrong} does not exist, for there are {count} {called[1]}: 0 to {count - 1}"
         )
+    return labels
+
+
+def check_signs(name: str, t: Any) -> Array:
+    """The array of labels ``t``, each 1 or -1. Raises `LabelError` for any other.
+
+    >>> check_signs("hinge", np.array([1, -1]))
+    array([ 1, -1])
+    """
+    labels = array_of(name, t)
+    if (abs(labels) != 1).any():
+        raise LabelError(f"{name}: t must be 1 or -1 everywhere; for a boolean array write np.where(t, 1, -1)")
     return labels

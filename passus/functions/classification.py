@@ -179,7 +179,7 @@ def kl_divergence(log_q: Operand, p: Operand, *, reduction: str = "mean") -> Res
     >>> kl_divergence(np.log(np.array([[0.5, 0.5]])), np.array([[0.0, 1.0]]))
     array(0.69314718)
     """
-    check_same_shape("kl_divergence", log_q, p)
+    check_same_shape("kl_divergence", log_q, p, ("log_q", "p"))
     true = array_of("kl_divergence", p)
     if true.ndim < 2:
         raise ShapeError(f"kl_divergence: p {true.shape} needs the axes (N, C) or more; write p.reshape(1, -1) for one")

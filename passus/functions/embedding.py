@@ -30,7 +30,7 @@ def embed_id(x: Operand, W: Operand) -> Result:
     rows = array_of("embed_id", W)
     if rows.ndim != 2:
         raise ShapeError(f"embed_id: W {rows.shape} must have two axes, (V, D)")
-    return get_item(W, check_labels("embed_id", x, len(rows)))
+    return get_item(W, check_labels("embed_id", x, len(rows), ("index", "rows")))
 
 
 def one_hot(t: Operand, num_classes: int, dtype: Any = np.float32) -> Array:

@@ -13,7 +13,7 @@ from passus.core import Binary, Operand, Result
 from passus.errors import ArgumentError
 from passus.functions.activations import sigmoid, softplus
 from passus.functions.arithmetic import add
-from passus.functions.checks import array_of, check_reduction, check_same_shape
+from passus.functions.checks import array_of, check_reduction, check_same_shape, check_signs
 from passus.functions.parts import in_dtype_of, weighted
 
 __all__ = [
@@ -158,11 +158,14 @@ class Hinge(ElementwiseLoss):
 def hinge(x: Operand, t: Operand, reduction: str = "mean") -> Result:
     """The loss of a support vector machine for two classes, labelled -1 and 1: ``max(0, 1 - t * x)``.
 
+    Raises `LabelError` for other labels. Source: Cortes and Vapnik, 1995, "Support-vector networks".
+
     >>> import numpy as np
     >>> hinge(np.array([0.5, -2.0]), np.array([1, -1]), reduction="none")
     array([0.5, 0. ])
     """
     t = _checked_target("hinge", x, t, reduction)
+    check_signs("hinge", t)
     return Hinge(reduction)(x, t)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from passus.core import Operand, Result, broadcast_to
-from passus.errors import LabelError, ShapeError
+from passus.errors import ShapeError
 from passus.functions.arithmetic import add, div, mul, sub
-from passus.functions.checks import array_of, check_reduction, check_same_shape
+from passus.functions.checks import array_of, check_reduction, check_same_shape, check_signs
 from passus.functions.comparison import maximum
 from passus.functions.elementwise import sqrt, square
 from passus.functions.parts import weighted
@@ -64,12 +64,10 @@ def cosine_embedding_loss(
     array([0., 1.])
     """
     name = "cosine_embedding_loss"
-    check_same_shape(name, x0, x1)
-    shape, labels = array_of(name, x0).shape, array_of(name, t)
+    check_same_shape(name, x0, x1, ("x0", "x1"))
+    shape, labels = array_of(name, x0).shape, check_signs(name, t)
     if labels.shape != shape[:1] or len(shape) != 2:
         raise ShapeError(f"{name}: x0 {shape} and t {labels.shape} must be (N, D) and (N,)")
-    if (abs(labels) != 1).any():
-        raise LabelError(f"{name}: t must be 1 for like vectors and -1 for others; write np.where(same, 1, -1)")
     check_reduction(name, reduction, labels.size)
     cosine = cosine_similarity(x0, x1)
     losses = where(labels == 1, sub(1, cosine), maximum(sub(cosine, margin), 0))
@@ -93,8 +91,8 @@ def triplet_loss(
     np.float64(4.0)
     """
     name = "triplet_loss"
-    check_same_shape(name, anchor, positive)
-    check_same_shape(name, anchor, negative)
+    check_same_shape(name, anchor, positive, ("anchor", "positive"))
+    check_same_shape(name, anchor, negative, ("anchor", "negative"))
     if not array_of(name, anchor).shape:
         raise ShapeError(f"{name}: single numbers were given, but it compares vectors (..., D)")
     to_positive, to_negative = (_length(add(sub(anchor, x), 1e-6), -1) for x in (positive, negative))

@@ -111,7 +111,7 @@ ROWS = [
             "empty": case(np.zeros((0, 3)), np.zeros((0, 3)), reduction="none"),
         },
         (
-            bad(ValueError, r"kl_divergence: x \(5, 3\) and t \(3,\)", np.ones((5, 3)), np.ones(3)),
+            bad(ValueError, r"kl_divergence: log_q \(5, 3\) and p \(3,\)", np.ones((5, 3)), np.ones(3)),
             bad(ValueError, r"kl_divergence: p \(3,\) needs the axes \(N, C\)", np.ones(3), np.ones(3)),
             bad(ValueError, "kl_divergence: the mean over an empty batch", np.ones((0, 3)), np.ones((0, 3))),
         ),

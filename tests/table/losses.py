@@ -77,7 +77,13 @@ ROWS = [
         bad(ValueError, "huber: delta must be positive, and 0.0 is not", np.ones(1), np.ones(1), 0.0),
         linear={"delta": 0.25},
     ),
-    row("hinge", lambda x, t: np.maximum(0, 1 - x * t), lambda *shape: 0.9 * near(*shape) + signs(*shape), signs),
+    row(
+        "hinge",
+        lambda x, t: np.maximum(0, 1 - x * t),
+        lambda *shape: 0.9 * near(*shape) + signs(*shape),
+        signs,
+        bad(IndexError, "hinge: t must be 1 or -1", np.ones(2), np.array([0, 1])),
+    ),
     row(
         "sigmoid_cross_entropy",
         sigmoid_cross_entropy,

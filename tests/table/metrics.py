@@ -17,7 +17,7 @@ ROWS = [
             bad(IndexError, "accuracy: label 3 does not exist", np.ones((5, 3)), LABELS + 1),
             bad(ValueError, r"accuracy: labels \(5, 1\) do not fit x \(5, 3\)", np.ones((5, 3)), LABELS[:, None]),
             bad(ValueError, "accuracy: the mean over an empty batch", np.ones((0, 3)), LABELS[:0]),
-            bad(TypeError, "accuracy: labels must be integers", np.ones((5, 3)), 1.0 * LABELS),
+            bad(TypeError, "accuracy: label values must be integers", np.ones((5, 3)), 1.0 * LABELS),
         ),
         {
             "empty": "it has no mean, and is refused",

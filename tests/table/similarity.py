@@ -48,7 +48,7 @@ ROWS = [
         },
         (
             bad(ValueError, r"x0 \(4, 3\) and t \(3,\) must be", np.ones((4, 3)), np.ones((4, 3)), T[:3]),
-            bad(IndexError, "t must be 1 for like", np.ones((4, 3)), np.ones((4, 3)), 0 * T),
+            bad(IndexError, "cosine_embedding_loss: t must be 1 or -1", np.ones((4, 3)), np.ones((4, 3)), 0 * T),
             bad(ValueError, "the mean over an empty batch", np.ones((0, 3)), np.ones((0, 3)), T[:0]),
         ),
         {"0-d": "it compares vectors", "broadcast": "unequal shapes are refused", "negative axis": "it has no axis"},
