@@ -1,8 +1,11 @@
-"""Activations, and `Flatten`, as layers: each applies one function of `passus.functions`, where its formula is told."""
+"""Activations, and `Flatten`, as layers: each applies one function of `passus.functions`, where more is told about it.
+
+>>> LeakyReLU(0.5)(np.array([-2.0, 2.0]))
+array([-1.,  2.])
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +17,7 @@ from passus.core import Operand, Parameter, Result
 from passus.layers.base import Layer
 
 __all__ = [
+    "Activation",
     "CELU",
     "ELU",
     "GELU",
@@ -40,80 +44,80 @@ __all__ = [
 class Activation(Layer):
     """The base of layers that apply a function of one input, without options."""
 
-    function: ClassVar[Callable[[Any], Any]]
+    function: ClassVar[staticmethod[[Any], Any]]
 
     def forward(self, x: Operand) -> Result:
-        return type(self).function(x)
+        return self.function(x)
 
 
 class Sigmoid(Activation):
-    """`passus.functions.sigmoid`."""
+    """The layer of `passus.functions.sigmoid`: ``1 / (1 + exp(-x))``."""
 
     function = staticmethod(F.sigmoid)
 
 
 class Tanh(Activation):
-    """`passus.functions.tanh`."""
+    """The layer of `passus.functions.tanh`: ``tanh(x)``."""
 
     function = staticmethod(F.tanh)
 
 
 class ReLU(Activation):
-    """`passus.functions.relu`."""
+    """The layer of `passus.functions.relu`: ``max(x, 0)``."""
 
     function = staticmethod(F.relu)
 
 
 class ReLU6(Activation):
-    """`passus.functions.relu6`."""
+    """The layer of `passus.functions.relu6`: ``min(max(x, 0), 6)``."""
 
     function = staticmethod(F.relu6)
 
 
 class SELU(Activation):
-    """`passus.functions.selu`."""
+    """The layer of `passus.functions.selu`: ``scale * elu(x, alpha)``."""
 
     function = staticmethod(F.selu)
 
 
 class SiLU(Activation):
-    """`passus.functions.silu`."""
+    """The layer of `passus.functions.silu`: ``x * sigmoid(x)``."""
 
     function = staticmethod(F.silu)
 
 
 class Mish(Activation):
-    """`passus.functions.mish`."""
+    """The layer of `passus.functions.mish`: ``x * tanh(softplus(x))``."""
 
     function = staticmethod(F.mish)
 
 
 class Softplus(Activation):
-    """`passus.functions.softplus`."""
+    """The layer of `passus.functions.softplus`: ``log(1 + exp(x))``."""
 
     function = staticmethod(F.softplus)
 
 
 class Softsign(Activation):
-    """`passus.functions.softsign`."""
+    """The layer of `passus.functions.softsign`: ``x / (1 + |x|)``."""
 
     function = staticmethod(F.softsign)
 
 
 class HardSigmoid(Activation):
-    """`passus.functions.hard_sigmoid`."""
+    """The layer of `passus.functions.hard_sigmoid`: ``relu6(x + 3) / 6``."""
 
     function = staticmethod(F.hard_sigmoid)
 
 
 class HardSwish(Activation):
-    """`passus.functions.hard_swish`."""
+    """The layer of `passus.functions.hard_swish`: ``x * relu6(x + 3) / 6``."""
 
     function = staticmethod(F.hard_swish)
 
 
 class LeakyReLU(Layer):
-    """`passus.functions.leaky_relu`."""
+    """The layer of `passus.functions.leaky_relu`: ``x if x > 0 else slope * x``."""
 
     def __init__(self, slope: float = 0.2) -> None:
         self.slope = slope
@@ -123,7 +127,7 @@ class LeakyReLU(Layer):
 
 
 class ELU(Layer):
-    """`passus.functions.elu`."""
+    """The layer of `passus.functions.elu`: ``x if x > 0 else alpha * (exp(x) - 1)``."""
 
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
@@ -133,7 +137,7 @@ class ELU(Layer):
 
 
 class CELU(Layer):
-    """`passus.functions.celu`."""
+    """The layer of `passus.functions.celu`: ``x if x > 0 else alpha * (exp(x / alpha) - 1)``."""
 
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
@@ -143,7 +147,7 @@ class CELU(Layer):
 
 
 class GELU(Layer):
-    """`passus.functions.gelu`."""
+    """The layer of `passus.functions.gelu`: ``x * P(X <= x) for a normal X``."""
 
     def __init__(self, approximate: str = "none") -> None:
         self.approximate = approximate
@@ -153,7 +157,7 @@ class GELU(Layer):
 
 
 class Softmax(Layer):
-    """`passus.functions.softmax`."""
+    """The layer of `passus.functions.softmax`: ``exp(x) / sum(exp(x)) along an axis``."""
 
     def __init__(self, axis: int = 1) -> None:
         self.axis = axis
@@ -163,7 +167,7 @@ class Softmax(Layer):
 
 
 class LogSoftmax(Layer):
-    """`passus.functions.log_softmax`."""
+    """The layer of `passus.functions.log_softmax`: ``x - log(sum(exp(x))) along an axis``."""
 
     def __init__(self, axis: int = 1) -> None:
         self.axis = axis
@@ -173,7 +177,7 @@ class LogSoftmax(Layer):
 
 
 class GLU(Layer):
-    """`passus.functions.glu`."""
+    """The layer of `passus.functions.glu`: ``a * sigmoid(b) of the halves a and b of an axis``."""
 
     def __init__(self, axis: int = -1) -> None:
         self.axis = axis
@@ -183,7 +187,7 @@ class GLU(Layer):
 
 
 class PReLU(Layer):
-    """`passus.functions.prelu` with a learnt slope: one for all (``channels=1``), or one for each channel of axis 1.
+    """The layer of `passus.functions.prelu`, ``max(x, 0) + slope * min(x, 0)``, with a learnt slope: one for all (``channels=1``), or one for each channel of axis 1.
 
     >>> PReLU()(np.array([-4.0, 4.0], np.float32))
     variable([-1.  4.])
@@ -198,7 +202,7 @@ class PReLU(Layer):
 
 
 class Flatten(Activation):
-    """`passus.functions.flatten`: (N, ...) to (N, D), where D is the product of the other lengths.
+    """The layer of `passus.functions.flatten`: (N, ...) to (N, D), where D is the product of the other lengths.
 
     >>> Flatten()(np.ones((2, 3, 4))).shape
     (2, 12)

@@ -26,7 +26,7 @@ class BatchNorm(Layer):
     Source: Ioffe and Szegedy, 2015, "Batch normalization".
 
     >>> x = np.array([[1.0], [3.0]], np.float32)
-    >>> print(BatchNorm()(x).round(3).tolist())
+    >>> print(BatchNorm()(x).data.round(3).tolist())
     [[-1.0], [1.0]]
     """
 
@@ -61,7 +61,7 @@ class LayerNorm(Layer):
     Source: Ba, Kiros and Hinton, 2016, "Layer normalization".
 
     >>> x = np.array([[1.0, 3.0]], np.float32)
-    >>> print(LayerNorm()(x).round(3).tolist())
+    >>> print(LayerNorm()(x).data.round(3).tolist())
     [[-1.0, 1.0]]
     """
 

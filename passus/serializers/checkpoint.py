@@ -36,10 +36,14 @@ ARRAY, TUPLE = "$array", "$tuple"
 def save_checkpoint(path: FilePath, *, metadata: Mapping[str, Any] | None = None, **parts: Part) -> None:
     """Write the state of all parts, of the current random generator, and ``metadata``; whole or not at all.
 
-    Parts are models, optimizers, schedules, loaders, and other generators: ``save_checkpoint("run.safetensors",
-    model=model, optimizer=optimizer, metadata={"epoch": 3})``. Metadata are numbers, strings, lists and dicts of them.
+    Parts are models, optimizers, schedules, loaders, and other generators. Metadata are numbers, strings, lists and
+    dicts of them.
 
     Raises `DTypeError` for a part without state, or for a state of more than arrays, numbers, strings, lists and dicts.
+
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/run.safetensors"
+    >>> save_checkpoint(path, shuffle=np.random.default_rng(0), metadata={"epoch": 3})
     """
     arrays: dict[str, Array] = {}
     content = {
@@ -55,6 +59,12 @@ def read_checkpoint(path: FilePath) -> Tree:
 
     So a model alone is taken from one: ``model.load_state_dict(read_checkpoint(path)["parts"]["model"])``. Raises
     `WeightsError` for a file that is broken or no checkpoint, `FileNotFoundError` if there is none.
+
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/run.safetensors"
+    >>> save_checkpoint(path, metadata={"epoch": 3})
+    >>> read_checkpoint(path)["metadata"]
+    {'epoch': 3}
     """
     arrays, texts = read_safetensors(path)
     if KEY not in texts:
@@ -74,6 +84,15 @@ def load_checkpoint(path: FilePath, **parts: Part) -> Tree:
 
     Raises `WeightsError` if the parts or their states do not fit, or for a file that is broken; `FileNotFoundError` if
     there is none.
+
+    >>> import tempfile
+    >>> path, shuffle = tempfile.mkdtemp() + "/run.safetensors", np.random.default_rng(0)
+    >>> save_checkpoint(path, shuffle=shuffle, metadata={"epoch": 3})
+    >>> first = shuffle.random()
+    >>> load_checkpoint(path, shuffle=shuffle)
+    {'epoch': 3}
+    >>> shuffle.random() == first
+    True
     """
     saved = read_checkpoint(path)
     if set(parts) != set(saved["parts"]):

@@ -19,6 +19,13 @@ def write_weights(path: FilePath, arrays: Mapping[str, Array | None]) -> None:
 
     Arrays elsewhere than in main memory are copied, not moved. Raises `WeightsError` for an array that is not there
     yet (None), `ArgumentError` for a file of another kind.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> path = Path(tempfile.mkdtemp()) / "model.npz"
+    >>> write_weights(path, {"l1.W": np.ones((2, 3))})
+    >>> path.exists()
+    True
     """
     kind = _kind(path)
     absent = [name for name, array in arrays.items() if array is None]
@@ -39,6 +46,13 @@ def read_weights(path: FilePath) -> dict[str, Array]:
 
     Raises `WeightsError` for a file that is broken, `FileNotFoundError` if there is none, `ArgumentError` for a name
     that ends otherwise.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> path = Path(tempfile.mkdtemp()) / "model.safetensors"
+    >>> write_weights(path, {"l1.W": np.ones(3)})
+    >>> read_weights(path)
+    {'l1.W': array([1., 1., 1.])}
     """
     return read_npz(path) if _kind(path) == ".npz" else read_safetensors(path)[0]
 
