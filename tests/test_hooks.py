@@ -152,7 +152,7 @@ def test_frozen_parameters_stay() -> None:
     part = Model(l1_W=np.zeros(1))
     part.params["l1.W"] = model["l1.W"]
     before = {path: p.data.copy() for path, p in model.named_params()}
-    once(model, O.FreezeParam(part, model["scale"]))
+    once(model, O.FreezeParam(part, model["scale"]), O.WeightDecay(0.1))  # Which finds no gradient to add to.
     assert [np.array_equal(before[path], p.data) for path, p in model.named_params()] == [True, False, True]
 
 
@@ -269,6 +269,21 @@ def test_accumulation_does_not_edit_a_gradient_that_is_held() -> None:
         backward(model, 3.0)
         optimizer.update()
     np.testing.assert_array_equal(held.data, before)
+
+
+def test_a_batch_that_was_refused_leaves_nothing_behind() -> None:
+    model = Model(W=np.ones(2))
+    optimizer = O.GradientAccumulation(O.SGD(lr=1.0), every=2).setup(model)
+    optimizer.optimizer.add_hook(O.ClipGrad(1e9, error_if_nonfinite=True))
+    model["W"].grad = np.array([np.nan, 1.0])
+    optimizer.update()
+    model["W"].grad = np.array([1.0, 1.0])
+    with pytest.raises(ArgumentError, match="nan"):
+        optimizer.update()
+    for _ in range(2):
+        model["W"].grad = np.array([0.5, 0.25])
+        optimizer.update()
+    assert model["W"].data.tolist() == [0.5, 0.75]
 
 
 def test_accumulation_resumes_in_the_middle() -> None:

@@ -68,9 +68,11 @@ class GradientAccumulation:
             if path in self._sums:
                 p.grad = np.asarray(self._sums[path] / self.every)
         self._sums, self.calls = {}, 0
-        self.optimizer.update()
-        for _, p in named:
-            p.cleargrad()
+        try:
+            self.optimizer.update()
+        finally:  # After an error, too, the next batch begins from nothing.
+            for _, p in named:
+                p.cleargrad()
 
     def state_dict(self) -> Tree:
         """The state of the optimizer, and the sums so far."""
