@@ -1,0 +1,269 @@
+"""Operators, indexing and methods of Variables, with numbers and arrays on either side."""
+
+from __future__ import annotations
+
+import operator
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import special
+
+import passus
+import passus.functions as F
+from passus import Variable
+from passus.errors import DTypeError, LabelError, ShapeError
+
+BINARY = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]
+COMPARISONS = [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
+WEAK = [2, 2.0, np.float64(2.0), np.int64(2), True]
+
+
+def derivatives(f, x, order):
+    """The values of f and of its derivatives at x, by repeated backward passes; 0 where a derivative is constant."""
+    x = Variable(np.asarray(x))
+    y = f(x)
+    values = [y.data]
+    for _ in range(order):
+        x.cleargrad()
+        if y.requires_grad:
+            y.backward(create_graph=True)
+        y = Variable(np.array(0.0)) if x.grad is None else x.grad
+        values.append(y.data)
+    return values
+
+
+@pytest.mark.parametrize("op", BINARY)
+@pytest.mark.parametrize("other", [*WEAK, np.float32(2.0), np.array(2.0), np.array([2.0, 3.0]), np.array([2, 3])])
+def test_numbers_and_arrays_on_either_side(op, other):
+    array = np.array([1.0, 3.0])
+    for y, expected in [
+        (op(Variable(array), other), op(array, other)),
+        (op(other, Variable(array)), op(other, array)),
+        (op(Variable(array), Variable(np.asarray(other))), op(array, other)),
+    ]:
+        assert type(y) is Variable
+        assert y.creator is not None
+        np.testing.assert_allclose(y.data, expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize("op", BINARY)
+@pytest.mark.parametrize("other", [*WEAK, np.ones(2, np.float32), np.array(2.0, np.float32)])
+@pytest.mark.parametrize("shape", [(2,), (), (0, 2)])
+def test_float32_stays_float32(op, other, shape):
+    for swapped in (False, True):
+        x = Variable(np.ones(shape, np.float32))
+        y = op(other, x) if swapped else op(x, other)
+        y.backward()
+        assert (y.dtype, x.grad.dtype, x.grad.shape) == (np.float32, np.float32, shape)
+
+
+@pytest.mark.parametrize("op", BINARY)
+def test_float64_arrays_widen_float32_as_in_numpy(op):
+    x = Variable(np.ones(2, np.float32))
+    y = op(np.ones(2), x)
+    y.backward()
+    assert (y.dtype, x.grad.dtype) == (np.float64, np.float32)
+
+
+@pytest.mark.parametrize("shapes", [((3, 4), (4, 2)), ((4,), (4, 2)), ((3, 4), (4,)), ((5, 3, 4), (4, 2))])
+def test_matrix_products_on_either_side(shapes):
+    a, b = (np.arange(1.0, np.prod(shape) + 1).reshape(shape) for shape in shapes)
+    for y in (Variable(a) @ Variable(b), Variable(a) @ b, a @ Variable(b)):
+        assert type(y) is Variable
+        np.testing.assert_allclose(y.data, a @ b)
+
+
+def test_unary_operators():
+    x = Variable(np.array([-2.0, 0.0, 3.0]))
+    np.testing.assert_array_equal((-x).data, [2.0, 0.0, -3.0])
+    np.testing.assert_array_equal((+x).data, x.data)
+    y = abs(x)
+    y.backward()
+    np.testing.assert_array_equal(y.data, [2.0, 0.0, 3.0])
+    np.testing.assert_array_equal(x.grad.data, [-1.0, 0.0, 1.0])
+
+
+@pytest.mark.parametrize("op", COMPARISONS)
+def test_comparisons_give_boolean_arrays(op):
+    a, b = np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 2.0])
+    for given in (op(Variable(a), Variable(b)), op(Variable(a), b), op(a, Variable(b)), op(Variable(a), 2.0)):
+        assert type(given) is np.ndarray
+        np.testing.assert_array_equal(given, op(a, b))
+    np.testing.assert_array_equal(op(2.0, Variable(a)), op(2.0, a))
+    assert type(op(Variable(np.array(1.0)), 2.0)) is np.ndarray
+
+
+@pytest.mark.parametrize("other", [None, "a", object(), [1.0, 5.0]])
+def test_equality_with_what_is_unlike(other):
+    array = np.array([1.0, 2.0])
+    np.testing.assert_array_equal(Variable(array) == other, array == other)
+    np.testing.assert_array_equal(Variable(array) != other, array != other)
+
+
+def test_what_cannot_be_computed_raises():
+    x = Variable(np.ones(3))
+    for wrong in ("a", None, [1.0, 2.0, 3.0], 1j):
+        with pytest.raises(DTypeError, match=r"add: .*not supported"):
+            x + wrong
+    with pytest.raises(ShapeError, match=r"mul\(float64\[3\], float64\[4\]\)"):
+        x * np.ones(4)
+    with pytest.raises(TypeError):
+        x < None  # noqa: B015
+    with pytest.raises(DTypeError, match=r"F\.where"):
+        x[0] = 1.0
+
+
+def test_conversions_behave_as_those_of_arrays():
+    x = Variable(np.array(2.7))
+    assert (float(x), int(x), bool(x), bool(Variable(np.array(0.0)))) == (2.7, 2, True, False)
+    y = Variable(np.array([1.0, 2.0])).sum()
+    assert (float(y), int(y), bool(y)) == (3.0, 3, True)
+    with pytest.raises(ValueError, match="ambiguous"):
+        bool(Variable(np.ones(2)))
+
+
+# Indexing: every kind is in the table; here is what it means for the graph.
+
+
+def test_an_element_taken_twice_sums_its_gradients():
+    x = Variable(np.array([1.0, 2.0, 3.0]))
+    (x[[0, 0, 2]] * np.array([1.0, 10.0, 100.0])).sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [11.0, 0.0, 100.0])
+
+
+def test_an_index_may_be_a_variable_and_is_kept_as_it_was():
+    x, index = Variable(np.array([1.0, 2.0, 3.0])), [0, 0]
+    y = x[index]
+    index[0] = 2
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [2.0, 0.0, 0.0])
+    np.testing.assert_array_equal(x[Variable(np.array([2, 0]))].data, [3.0, 1.0])
+    np.testing.assert_array_equal(x[x > 1.5].data, [2.0, 3.0])
+
+
+def test_iteration_gives_rows_with_gradients():
+    x = Variable(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    first, second = x
+    (first * second).sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [[3.0, 4.0], [1.0, 2.0]])
+    assert [len(row) for row in x] == [2, 2]
+
+
+def test_gradients_of_slices_are_writable_and_apart():
+    x = Variable(np.ones((2, 3)))
+    a, b = F.split(x, 2)
+    (a + b).sum().backward()
+    x.grad.data[0] = 5.0
+    np.testing.assert_array_equal(x.grad.data[1], [1.0, 1.0, 1.0])
+
+
+def test_an_index_that_does_not_exist():
+    with pytest.raises(LabelError, match="out of bounds"):
+        Variable(np.ones(3))[3]
+
+
+# Methods.
+
+
+def test_methods_that_move_axes():
+    x = Variable(np.arange(24.0).reshape(2, 3, 4))
+    assert x.reshape(6, 4).shape == x.reshape((6, -1)).shape == (6, 4)
+    assert x.T.shape == x.transpose().shape == x.transpose(None).shape == (4, 3, 2)
+    assert x.transpose(1, 0, 2).shape == x.transpose((1, 0, -1)).shape == x.transpose([1, 0, 2]).shape == (3, 2, 4)
+    assert x.swapaxes(0, -1).shape == (4, 3, 2)
+    assert x.flatten().shape == (2, 12)
+    assert x[:, :1].squeeze(1).shape == (2, 4)
+    assert Variable(np.ones(3)).transpose(0).shape == (3,)
+    np.testing.assert_array_equal(x.clip(2, 5).data, np.clip(x.data, 2, 5))
+    assert (x.argmax(), x.argmin()) == (23, 0)
+    assert type(x.argmax(axis=-1)) is np.ndarray
+
+
+def test_every_method_that_readers_are_shown_is_bound():
+    source = (Path(passus.__file__).parent / "core" / "variable.py").read_text()
+    shown = re.findall(r"def (\w+)\(self.*\.\.\.\n", source.split("if TYPE_CHECKING:")[-1])
+    assert len(shown) > 40
+    missing = [name for name in shown if getattr(Variable, name) is getattr(object, name, None)]
+    assert not missing
+
+
+# Points where a formula as it stands in a book would fail.
+
+
+def test_square_differentiated_three_times_at_zero():
+    for f in (lambda x: x**2, lambda x: x**2.0, F.square, lambda x: x * x, lambda x: F.pow(x, np.array(2.0))):
+        assert derivatives(f, 0.0, 3) == [0.0, 0.0, 2.0, 0.0]
+    assert derivatives(lambda x: x**0, 0.0, 2) == [1.0, 0.0, 0.0]
+
+
+def test_a_power_with_exponents_of_its_own():
+    x, c = Variable(np.array([0.0, 2.0])), Variable(np.array([2.0, 3.0]))
+    (x**c).sum().backward()
+    np.testing.assert_allclose(x.grad.data, [0.0, 12.0])
+    np.testing.assert_allclose(c.grad.data, [0.0, 8.0 * np.log(2.0)])
+
+
+@pytest.mark.parametrize(("f", "value", "slope"), [(F.sqrt, 0.0, np.inf), (F.rsqrt, np.inf, -np.inf)])
+def test_roots_at_zero_are_as_steep_as_they_are(f, value, slope):
+    with np.errstate(divide="ignore"):
+        assert derivatives(f, 0.0, 1) == [value, slope]
+
+
+def test_operands_that_tie_share_the_gradient():
+    for f in (F.maximum, F.minimum):
+        x0, x1 = Variable(np.array([1.0, 2.0])), Variable(np.array([1.0, 2.0]))
+        f(x0, x1).backward()
+        np.testing.assert_array_equal(x0.grad.data, [0.5, 0.5])
+        np.testing.assert_array_equal(x1.grad.data, [0.5, 0.5])
+    x = Variable(np.array([-1.0, 0.0, 1.0]))
+    F.maximum(x, 0).backward()
+    np.testing.assert_array_equal(x.grad.data, [0.0, 0.5, 1.0])
+
+
+def test_the_gradient_passes_at_the_bounds_of_clip():
+    x = Variable(np.array([-2.0, -1.0, 0.0, 1.0, 2.0]))
+    F.clip(x, -1, 1).backward()
+    np.testing.assert_array_equal(x.grad.data, [0.0, 1.0, 1.0, 1.0, 0.0])
+
+
+@pytest.mark.parametrize("f", [F.floor, F.ceil, F.round, F.sign])
+def test_steps_have_a_gradient_of_zero(f):
+    x = Variable(np.array([0.3, 1.7]))
+    y = f(x)
+    y.grad = np.array([np.inf, 1.0])
+    y.backward()
+    np.testing.assert_array_equal(x.grad.data, [0.0, 0.0])
+
+
+@pytest.mark.parametrize(("dtype", "ulps"), [(np.float64, 5), (np.float32, 5)])
+def test_erf_over_its_whole_range(dtype, ulps):
+    x = np.concatenate([np.linspace(-8, 8, 40_001), np.logspace(-30, 0, 10_001)]).astype(dtype)
+    exact = special.erf(x.astype(np.float64))
+    y = F.erf(x)
+    np.testing.assert_allclose(y, exact, rtol=ulps * np.finfo(dtype).eps, atol=0)
+    assert np.all(np.abs(y) <= 1)
+    np.testing.assert_array_equal(F.erf(np.array([-np.inf, 0.0, np.inf, np.nan], dtype)), [-1.0, 0.0, 1.0, np.nan])
+
+
+def test_the_derivative_of_erf_is_its_formula():
+    x = Variable(np.linspace(-5, 5, 101))
+    F.erf(x).backward()
+    np.testing.assert_allclose(x.grad.data, 2 / np.sqrt(np.pi) * np.exp(-(x.data**2)), rtol=1e-15)
+
+
+def test_topk_gives_values_with_gradient_and_indices_without():
+    x = Variable(np.array([[3.0, 1.0, 2.0], [4.0, 6.0, 5.0]]))
+    values, indices = F.topk(x, 2)
+    assert type(indices) is np.ndarray
+    np.testing.assert_array_equal(indices, [[0, 2], [1, 2]])
+    (values * np.array([1.0, 10.0])).sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [[1.0, 0.0, 10.0], [0.0, 1.0, 10.0]])
+
+
+def test_split_whose_parts_are_not_all_used():
+    x = Variable(np.arange(6.0))
+    _, middle, _ = F.split(x, 3)
+    F.square(middle).sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [0.0, 0.0, 4.0, 6.0, 0.0, 0.0])
