@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import passus.functions as F
-from passus import Parameter, Variable, no_grad
+from passus import Function, Parameter, Variable, no_grad
+from passus.core.backward import gradients
 from passus.errors import ArgumentError, DTypeError, PassusError, ShapeError
 from passus.grad import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
@@ -142,6 +143,44 @@ def test_what_does_not_depend_on_x_has_zero_gradient():
     np.testing.assert_array_equal(jacobian(lambda x: A[0])(x3), np.zeros((3, 3)))
     _, along = jvp(lambda x: A[0], x3, v3)
     np.testing.assert_array_equal(along, np.zeros(3))
+
+
+class Untouchable(Function):
+    """An identity that gradients must not reach."""
+
+    def forward(self, x):
+        return x + 0.0
+
+    def backward(self, gy):
+        raise AssertionError("the walk went on behind x")
+
+
+def test_gradients_are_not_followed_behind_what_they_are_asked_for():
+    x = Untouchable()(Variable(x3))
+    creator = x.creator
+    (gx,) = gradients([x * x], [x])
+    np.testing.assert_allclose(gx.data, 2 * x3)
+    assert x.creator is creator
+
+
+def test_gradients_of_several_results_by_several_variables_between():
+    x = Variable(x3)
+    a, b = x * 2.0, x + 1.0
+    ga, gb, gx = gradients([(a * b).sum(), a.sum()], [a, b, x], [None, Variable(np.array(10.0))])
+    np.testing.assert_allclose(ga.data, b.data + 10)
+    np.testing.assert_allclose(gb.data, a.data)
+    np.testing.assert_array_equal(gx.data, np.zeros(3))  # All ways from x lead through a and b.
+    assert x.grad is a.grad is None
+
+
+def test_gradients_leave_the_graph_as_it_was_after_an_error():
+    x = Variable(x3)
+    y = x * 1.0
+    z = Untouchable()(y)
+    with pytest.raises(AssertionError, match="went on"):
+        gradients([z], [y])
+    assert y.creator is not None
+    assert y.creator.inputs[0] is x
 
 
 def test_vjp_pulls_more_than_once():
