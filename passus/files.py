@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import uuid
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +36,7 @@ def replacing(path: FilePath) -> Iterator[BinaryIO]:
         raise IsADirectoryError(errno.EISDIR, "This is a folder; name a file in it", str(target))
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "No such folder to write into; create it first", str(target.parent))
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+    part = target.with_name(f".{target.name}.{secrets.token_hex(16)}.part")
     try:
         with part.open("xb") as file:
             yield file

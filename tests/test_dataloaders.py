@@ -173,6 +173,11 @@ def test_collate_refuses_examples_that_are_not_alike(examples: Any) -> None:
         collate(examples)
 
 
+def test_collate_needs_an_example() -> None:
+    with pytest.raises(ArgumentError, match="no example"):
+        collate([])
+
+
 def test_a_collate_function_of_ones_own() -> None:
     assert list(DataLoader([3, 4, 5], 2, shuffle=False, collate=sum)) == [7, 5]
     assert list(DataLoader(np.array([3, 4, 5]), 2, shuffle=False, collate=sum)) == [7, 5]
@@ -319,6 +324,7 @@ def test_a_state_survives_json_and_stays_as_it_was() -> None:
         {"order": np.arange(10.0)},
         {"iteration": 5},
         {"iteration": -1},
+        {"iteration": "two"},
         {"rng": {"bit_generator": "MT19937"}},
         {"more": 1},
     ],

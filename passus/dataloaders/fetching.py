@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
 from passus.backend import Array
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["Examples", "ahead", "one_by_one", "whole_batches"]
 
@@ -68,6 +70,8 @@ def ahead(function: Callable[[T], Y], tasks: Iterable[T], workers: int) -> Gener
     if not workers:
         yield from map(function, tasks)
         return
+    from concurrent.futures import ThreadPoolExecutor  # Not at the top: slow to import, and for few to use.
+
     waiting: deque[Future[Y]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="passus-loader")
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 import zlib
 from pathlib import Path
 
@@ -40,11 +39,13 @@ def load_cache_npz(file_name: str | os.PathLike[str]) -> tuple[Array, Array] | t
     >>> load_cache_npz("never-saved.npz")
     (None, None)
     """
+    from zipfile import BadZipFile  # Not at the top: slow to import, and for few to use.
+
     path = cache_folder() / file_name
     if not path.exists():
         return None, None
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return arrays["data"], arrays["label"]
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: no data and label can be read ({error}); delete the file and save it anew") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import tarfile
 import zlib
 from pathlib import Path
 from typing import ClassVar, Literal, final
@@ -115,6 +114,8 @@ class CIFAR100(CifarDataset):
 
 def _records(path: Path, members: tuple[str, ...], label_bytes: int) -> Array:
     """The files of the archive one after the other, each record a row: its labels, then the bytes of its picture."""
+    import tarfile  # Not at the top: slow to import, and for few to use.
+
     found: dict[str, bytes] = {}
     try:
         with tarfile.open(path, "r:gz") as archive:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import zlib
 from pathlib import Path
@@ -23,7 +22,7 @@ def read_idx(path: Path, ndim: int) -> Array:
 
     Raises `DataError` for a file that is truncated, longer than it says, or of another format.
 
-    >>> import tempfile
+    >>> import gzip, tempfile
     >>> path = Path(tempfile.mkdtemp()) / "idx.gz"
     >>> _ = path.write_bytes(gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 2, 5, 7])))
     >>> read_idx(path, 1)
@@ -40,6 +39,8 @@ def read_idx(path: Path, ndim: int) -> Array:
 
 
 def _unpacked(path: Path) -> bytes:
+    import gzip  # Not at the top: slow to import, and for few to use.
+
     try:
         with gzip.open(path) as file:
             return file.read()

