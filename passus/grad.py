@@ -82,7 +82,7 @@ def vjp(f: Callable[..., Any], *xs: Operand) -> tuple[Any, Callable[..., Any]]:
             raise ArgumentError(
                 f"vjp: pull takes a gradient for each result, {call.described()}; {len(gys)} were given"
             )
-        return call.unpacked(call.derivatives(call.ys, call.xs, [_seed(gy) for gy in gys]))
+        return call.unpacked(call.derivatives(call.ys, call.xs, [_boxed(gy) for gy in gys]))
 
     return call.results(), pull
 
@@ -102,7 +102,7 @@ def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     call = _Call(f, xs, tuple(range(len(xs))), {})
     gys = [Variable(np.zeros(y.shape, y.dtype)) for y in call.ys]
     pulled = gradients(call.ys, call.xs, gys, create_graph=True)
-    along = call.derivatives(pulled, gys, [_seed(v) for v in vs])
+    along = call.derivatives(pulled, gys, [_boxed(v) for v in vs])
     return call.results(), along[0] if call.alone else tuple(along)
 
 
@@ -169,7 +169,7 @@ class _Call:
             ys = f(*[own.get(i, x) for i, x in enumerate(args)], **kwargs)
         self.xs = [own[i] for i in places]
         self.alone = not isinstance(ys, (tuple, list))
-        self.ys = [as_variable(y) for y in ([ys] if self.alone else ys)]
+        self.ys = [_boxed(y) for y in ([ys] if self.alone else ys)]
         self.recorded = outer and _has_leaf_beside(self.xs, self.ys)
         self.boxed = self.recorded or any(isinstance(args[i], Variable) for i in places)
 
@@ -223,14 +223,14 @@ def _has_leaf_beside(xs: Sequence[Variable], ys: Sequence[Variable]) -> bool:
 def _rows(call: _Call, y: Variable) -> list[Result]:
     """The derivatives of each element of a result, for each argument."""
     basis = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
-    rows = [call.derivatives([y], call.xs, [_seed(np.asarray(one))]) for one in basis]
+    rows = [call.derivatives([y], call.xs, [_boxed(np.asarray(one))]) for one in basis]
     by_argument = zip(*rows) if rows else [[np.zeros((0, *x.shape), x.dtype)] for x in call.xs]
     return [reshape(stack(row), (*y.shape, *x.shape)) for row, x in zip(by_argument, call.xs)]
 
 
-def _seed(gy: Operand) -> Variable:
-    """The gradient to start from, a constant if it is no Variable."""
-    return gy if isinstance(gy, Variable) else as_variable(gy).detach()
+def _boxed(y: Operand) -> Variable:
+    """The Variable itself, or a constant one."""
+    return y if isinstance(y, Variable) else as_variable(y).detach()
 
 
 def _shown(y: Variable, boxed: bool, recorded: bool) -> Result:

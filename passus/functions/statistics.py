@@ -22,8 +22,8 @@ class Spread(Reduction):
         super().__init__(axis, keepdims)
         self.ddof = ddof
 
-    def mean_square(self, x: Array) -> Array:
-        """The variance."""
+    def variance(self, x: Array) -> Array:
+        """The variance, in two passes: the mean of squares less the square of the mean would lose digits."""
         total = x.sum(axis=self.axis, keepdims=True)
         self.n = reduced_to_one(x, total)
         if self.n <= self.ddof:
@@ -41,7 +41,7 @@ class Spread(Reduction):
 
 class Var(Spread):
     def forward(self, x: Array) -> Array:
-        return self.mean_square(x)
+        return self.variance(x)
 
     def backward(self, gy: Any) -> Any:
         return self.kept(2 * gy) * self.slope()
@@ -62,7 +62,7 @@ def var(x: Operand, axis: Axis = None, ddof: float = 0, keepdims: bool = False) 
 
 class Std(Spread):
     def forward(self, x: Array) -> Array:
-        return self.xp.sqrt(self.mean_square(x))
+        return self.xp.sqrt(self.variance(x))
 
     def backward(self, gy: Any) -> Any:
         return self.kept(gy / _or_one(self, self.y)) * self.slope()
