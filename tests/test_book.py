@@ -136,7 +136,8 @@ def test_linear_regression():
         loss.backward()
         W.data -= 0.1 * W.grad.data
         b.data -= 0.1 * b.grad.data
-    np.testing.assert_allclose([W.item(), b.item()], [2.0, 5.5], atol=0.2)
+    # The line of least squares, which the noise has tilted; 200 steps come near it.
+    np.testing.assert_allclose([W.item(), b.item()], np.polyfit(x[:, 0], y[:, 0], 1), atol=0.05)
 
 
 def sine_data():

@@ -188,6 +188,14 @@ def test_weights_do_not_widen_single_precision() -> None:
     assert F.sigmoid_cross_entropy(x, LABELS[:, None] * [1] > 1 * np.ones((6, 4)), weight=WEIGHT).dtype == np.float32
 
 
+def test_the_labels_of_a_hinge_take_no_gradient() -> None:
+    x, t = Variable(np.array([0.5, -0.5])), Variable(np.array([-1.0, -1.0]))
+    F.hinge(x, t, reduction="sum").backward()
+    assert t.grad is None
+    assert x.grad is not None
+    np.testing.assert_array_equal(x.grad.data, [1.0, 1.0])
+
+
 def test_targets_take_gradients_too() -> None:
     check_grads(lambda t: F.softmax_cross_entropy(X, t, weight=WEIGHT, label_smoothing=0.1), SOFT)
 

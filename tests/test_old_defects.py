@@ -17,7 +17,7 @@ import passus
 import passus.functions as F
 import passus.layers as L
 from passus import DataLoader, Function, Parameter, Variable, optimizers
-from passus.errors import ArgumentError, DTypeError, WeightsError
+from passus.errors import ShapeError, WeightsError
 from passus.models import MLP
 from passus.optimizers import ClipGrad, FreezeParam, WeightDecay
 
@@ -37,7 +37,9 @@ def test_e3_building_does_not_import_the_package():
     assert project["project"]["version"] == passus.__version__
 
 
-@pytest.mark.parametrize("make", [lambda: L.Linear(3), lambda: L.EmbedID(5, 3), lambda: L.BatchNorm(), lambda: MLP((4, 3))])
+@pytest.mark.parametrize(
+    "make", [lambda: L.Linear(3), lambda: L.EmbedID(5, 3), lambda: L.BatchNorm(), lambda: MLP((4, 3))]
+)
 def test_e4_l9_parameters_are_float32(make):
     layer = make()
     x = np.array([1, 2]) if isinstance(layer, L.EmbedID) else np.ones((2, 4), np.float32)
@@ -110,7 +112,9 @@ def test_c6_negative_axes():
     assert F.expand_dims(x, -2).shape == (2, 1, 2)
 
 
-@pytest.mark.parametrize(("a", "b"), [((3,), (3, 2)), ((2, 3), (3,)), ((3,), (3,)), ((4, 2, 3), (4, 3, 5)), ((4, 2, 3), (3, 5))])
+@pytest.mark.parametrize(
+    ("a", "b"), [((3,), (3, 2)), ((2, 3), (3,)), ((3,), (3,)), ((4, 2, 3), (4, 3, 5)), ((4, 2, 3), (3, 5))]
+)
 def test_c7_products_of_all_shapes(a, b):
     rng = np.random.default_rng(0)
     x, W = Variable(rng.random(a)), Variable(rng.random(b))
@@ -157,7 +161,7 @@ def test_l2_batch_norm_has_gradients_in_test_mode():
 def test_l4_losses_of_confident_predictions():
     x = Variable(np.array([100.0, -100.0, 1000.0]))
     loss = F.sigmoid_cross_entropy(x, np.array([1, 0, 1]))
-    assert loss.data == 0.0
+    np.testing.assert_allclose(loss.data, np.exp(-100.0) * 2 / 3, rtol=1e-9)
     p = Variable(np.array([0.9999, 1e-6]))
     F.binary_cross_entropy(p, np.array([0, 1])).backward()
     assert (abs(p.grad.data) > 100).all()
@@ -181,7 +185,9 @@ print([n for n, _ in m.named_params()])
 """
     orders = set()
     for seed in "012":
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed})
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
+        )
         orders.add(done.stdout)
     assert orders == {str(list("qwertyuiop")) + "\n"}
 
@@ -232,7 +238,7 @@ def test_d1_an_epoch_that_was_left_does_not_shorten_the_next():
     loader = DataLoader([(np.ones(1), i) for i in range(10)], 2, shuffle=False)
     for _ in loader:
         break
-    assert [t.tolist() for _, t in loader][0] == [0, 1]
+    assert next(t.tolist() for _, t in loader) == [0, 1]
     state = np.random.get_state()[1].copy()
     passus.datasets.get_spiral(train=True)
     assert (np.random.get_state()[1] == state).all()
@@ -252,5 +258,5 @@ def test_d4_nothing_is_evaluated_unpickled_or_run_through_a_shell():
 
 
 def test_bad_arguments_of_the_old_names():
-    with pytest.raises((ArgumentError, DTypeError)):
+    with pytest.raises(ShapeError, match="same shape"):
         F.mean_squared_error(np.ones(3), np.ones((3, 1)))

@@ -1,7 +1,8 @@
 """Losses that compare two arrays of one shape, number by number.
 
 ``reduction`` is "mean" over all elements, "sum", or "none" for the loss of each element. All raise `ShapeError` for
-unequal shapes, and `ArgumentError` for the mean of an empty batch. The gradient for the target is there too.
+unequal shapes, and `ArgumentError` for the mean of an empty batch. The gradient for
+the target is there too, where the target is a number and not a label.
 """
 
 from __future__ import annotations
@@ -152,7 +153,7 @@ class Hinge(ElementwiseLoss):
         return -gy * self.x1 * (self.x0 * self.x1 < 1)
 
     def grad1(self, gy: Any) -> Any:
-        return -gy * self.x0 * (self.x0 * self.x1 < 1)
+        return None  # A label is 1 or -1, and nothing between.
 
 
 def hinge(x: Operand, t: Operand, reduction: str = "mean") -> Result:
