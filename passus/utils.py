@@ -78,4 +78,5 @@ def max_backward_shape(x: Any, axis: Axis) -> tuple[int, ...]:
 
 def _kept(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     nothing = np.broadcast_to(False, shape)  # An array of this shape that takes no memory.
-    return np.any(nothing, axis=axis, keepdims=True).shape
+    kept: tuple[int, ...] = np.any(nothing, axis=axis, keepdims=True).shape
+    return kept
