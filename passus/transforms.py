@@ -1,7 +1,8 @@
 """What happens to an example on its way out of a dataset: to pictures of Pillow first, then to arrays.
 
 A transform is a function of one example. Those for arrays also have ``batch``, the same function for many examples at
-once along a new first axis; a `DataLoader` then need not go through them one by one.
+once along a new first axis; a `DataLoader` then need not go through them one by one. Those that draw random numbers
+say so with ``is_random = True``.
 """
 
 from __future__ import annotations
@@ -60,6 +61,11 @@ class Compose:
         """The same for many examples at once; None if one of the transforms cannot do that."""
         many = [getattr(transform, "batch", None) for transform in self.transforms]
         return None if None in many else lambda x: _through(many, x)
+
+    @property
+    def is_random(self) -> bool:
+        """Whether one of the transforms draws random numbers."""
+        return any(getattr(transform, "is_random", False) for transform in self.transforms)
 
 
 def _through(transforms: Sequence[Any], x: Any) -> Any:
@@ -162,7 +168,13 @@ class ToPIL:
 
 @final
 class RandomHorizontalFlip:
-    """Mirror a picture, or an array of shape (..., W), left to right with probability ``p``."""
+    """Mirror a picture, or an array of shape (..., W), left to right with probability ``p``.
+
+    ``rng``: a seed or a generator. Without it, the current generator, which a `DataLoader` sets for each batch, so
+    that an epoch that was interrupted goes on with the same pictures; one of your own is not part of its state.
+    """
+
+    is_random = True
 
     def __init__(self, p: float = 0.5, rng: RNG = None) -> None:
         if not 0.0 <= p <= 1.0:
@@ -176,6 +188,11 @@ class RandomHorizontalFlip:
         if isinstance(x, np.ndarray):
             return x[..., ::-1]
         return x.transpose(_pillow("RandomHorizontalFlip").Transpose.FLIP_LEFT_RIGHT)
+
+    def batch(self, x: Array) -> Array:
+        """The same for many arrays at once, each with its own chance."""
+        flipped = get_rng(self.rng).random(len(x)) < self.p
+        return np.where(flipped.reshape(-1, *[1] * (x.ndim - 1)), x[..., ::-1], x)
 
 
 def _pillow(name: str) -> Any:

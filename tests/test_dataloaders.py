@@ -51,12 +51,23 @@ class Noisy(OneByOne):
         return get_rng().random(), i
 
 
+class Ramps(Dataset):
+    """Rows that tell whether they were flipped."""
+
+    def prepare(self) -> None:
+        self.data = np.tile(np.arange(2.0), (10, 1))
+
+
 def loader_threads() -> list[threading.Thread]:
     return [t for t in threading.enumerate() if t.name.startswith("passus-loader")]
 
 
-def seen(batches: Any) -> list[list[float]]:
-    return [[float(v) for v in x] for x, _ in batches]
+def seen(batches: Any) -> list[list[Any]]:
+    return [x.tolist() for x, _ in batches]
+
+
+def seen_rows(batches: Any) -> np.ndarray:
+    return np.concatenate([x for x, _ in batches])
 
 
 # What is in a batch.
@@ -113,7 +124,6 @@ def test_transforms_that_know_batches_do_not_slow_down() -> None:
     assert x.dtype == np.float32
     assert t is None
     assert t1 is None
-    assert Images(transform=RandomHorizontalFlip()).batch is None
 
 
 def test_lists_and_arrays_are_datasets_too() -> None:
@@ -241,6 +251,17 @@ def test_an_evaluation_leaves_the_current_generator_alone() -> None:
     assert rng_state() == before
 
 
+def test_random_transforms_of_whole_batches_draw_as_one_by_one() -> None:
+    flip = Compose([RandomHorizontalFlip()])
+    fast, slow = Ramps(transform=flip), Ramps(transform=lambda x: flip(x))
+    assert fast.is_random
+    assert slow.batch is None
+    a, b = (seen_rows(DataLoader(d, 9, rng=0, workers=w)) for d, w in ((fast, 2), (slow, 0)))
+    np.testing.assert_array_equal(a, b)
+    assert 0 < a[:, 0].sum() < 10
+    assert not Squares().is_random
+
+
 def test_random_examples_do_not_depend_on_the_threads() -> None:
     def numbers(workers: int) -> Any:
         return seen(DataLoader(Noisy(), 3, rng=0, workers=workers))
@@ -253,7 +274,9 @@ def test_random_examples_do_not_depend_on_the_threads() -> None:
 
 
 @WORKERS
-@pytest.mark.parametrize("dataset", [Squares(), OneByOne(), Noisy()], ids=lambda d: type(d).__name__)
+@pytest.mark.parametrize(
+    "dataset", [Squares(), OneByOne(), Noisy(), Ramps(transform=RandomHorizontalFlip())], ids=lambda d: type(d).__name__
+)
 @pytest.mark.parametrize("stop", range(1, 5))
 def test_a_restored_loader_goes_on_with_the_same_batches(dataset: Any, stop: int, workers: int) -> None:
     loader = DataLoader(dataset, 3, rng=0, workers=workers)

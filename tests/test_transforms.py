@@ -67,6 +67,15 @@ def test_horizontal_flip(x: Any) -> None:
     np.testing.assert_array_equal(T.ToArray()(T.RandomHorizontalFlip(0.0)(x)), plain)
 
 
+def test_horizontal_flip_of_a_batch_draws_for_each_example() -> None:
+    xs = np.random.default_rng(0).integers(0, 256, (20, 3, 2, 4), np.uint8)
+    one, many = T.RandomHorizontalFlip(0.5, rng=5), T.RandomHorizontalFlip(0.5, rng=5)
+    got = many.batch(xs)
+    assert got.dtype == np.uint8
+    np.testing.assert_array_equal(got, np.stack([one(x) for x in xs]))
+    assert 0 < (got != xs).any(axis=(1, 2, 3)).sum() < 20
+
+
 def test_horizontal_flip_is_random_and_seeded() -> None:
     def flips(rng: int) -> list[bool]:
         flip = T.RandomHorizontalFlip(0.5, rng=rng)
@@ -120,7 +129,9 @@ def test_kinds_of_numbers() -> None:
 
 def test_a_transform_without_a_batch_is_known_as_one() -> None:
     assert T.Compose([T.ToFloat(), lambda x: x]).batch is None
-    assert T.Compose([T.Compose([T.RandomHorizontalFlip()])]).batch is None
+    assert T.Compose([T.Compose([T.Resize(2)])]).batch is None
+    assert T.Compose([T.Compose([T.RandomHorizontalFlip()])]).is_random
+    assert not T.Compose([T.Flatten()]).is_random
 
 
 @pytest.mark.parametrize(

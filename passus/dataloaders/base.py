@@ -112,19 +112,18 @@ class Loader(ABC):
 
     def _new_epoch(self) -> Epoch:
         order = self._new_order()
-        # Whole batches of arrays have nothing random: an evaluation leaves the current generator alone.
-        seed = 0 if self._whole() else int(get_rng(self._rng).integers(2**63))
-        return Epoch(order, seed)
+        # Where nothing is random nothing is drawn: an evaluation leaves the current generator alone.
+        return Epoch(order, int(get_rng(self._rng).integers(2**63)) if self._is_random() else 0)
 
     def _batches(self, epoch: Epoch) -> Generator[Any, None, None]:
-        whole = self._whole()
+        take, random = self._whole() or self._one_by_one, self._is_random()
 
         def fetch(i: int) -> Any:
             index = self._indices(epoch.order, i)
-            if whole is not None:
-                return whole(index)
+            if not random:
+                return take(index)
             with using_rng(np.random.default_rng([epoch.seed, i])):
-                return (self._collate or collate)(one_by_one(self.dataset, index))
+                return take(index)
 
         with closing(ahead(fetch, range(epoch.iteration, self.max_iter), self.workers)) as batches:
             for batch in batches:
@@ -132,6 +131,13 @@ class Loader(ABC):
                 yield _on_gpu(batch) if self.gpu else batch
         if self._epoch is epoch:
             self._epoch = None
+
+    def _one_by_one(self, index: Array) -> Any:
+        return (self._collate or collate)(one_by_one(self.dataset, index))
+
+    def _is_random(self) -> bool:
+        """Whether examples may draw random numbers; a dataset of one's own always may."""
+        return self._whole() is None or getattr(self.dataset, "is_random", False)
 
     def _whole(self) -> Callable[[Array], Any] | None:
         return whole_batches(self.dataset) if self._collate is None else None

@@ -63,6 +63,11 @@ class Dataset:
         x, t = _column(self.data, self.transform), _column(self.label, self.target_transform)
         return None if x is None or t is None else lambda index: (x(index), t(index))
 
+    @property
+    def is_random(self) -> bool:
+        """Whether a transform draws random numbers, so that a loader gives it a generator for each batch."""
+        return any(getattr(transform, "is_random", False) for transform in (self.transform, self.target_transform))
+
 
 class ArrayDataset:
     """Arrays of one length as a dataset: ``dataset[i]`` is the tuple of their i-th rows.
