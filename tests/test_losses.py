@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import passus
 import passus.functions as F
 from passus import Variable
 from passus.errors import LabelError
@@ -234,6 +235,16 @@ def test_cross_entropy_is_softmax_logarithm_and_likelihood() -> None:
     hot = F.one_hot(LABELS, 4, np.float64)
     np.testing.assert_allclose(F.softmax_cross_entropy(X, hot), expected, rtol=1e-12)
     np.testing.assert_allclose(F.kl_divergence(F.log_softmax(X), hot), expected, rtol=1e-12)
+
+
+def test_a_step_leaves_nothing_to_the_garbage_collector() -> None:
+    def step() -> None:
+        x = Variable(X)
+        with passus.using_config("train", True):
+            y = F.batch_norm(F.gelu(x), np.ones(4), np.zeros(4), np.zeros(4), np.ones(4))
+        F.softmax_cross_entropy(y, LABELS).backward()
+
+    np.testing.assert_no_gc_cycles(step)
 
 
 def test_one_graph_serves_several_backward_passes() -> None:

@@ -78,7 +78,7 @@ def softmax_cross_entropy(
     """The cross entropy of ``softmax(x)`` with labels or probabilities: ``log(sum(exp(x))) - x[t]``.
 
     ``x``: (N, C, ...), as before a softmax; ``t``: integers (N, ...), or probabilities (N, C, ...). ``weight``: (C,),
-    one for each class; the mean is then divided by the sum of the weights of the labels. Labels equal to
+    one for each class; the mean over labels is then divided by the sum of their weights. Labels equal to
     ``ignore_index`` do not count. ``label_smoothing``: the share of the probability that is spread over all classes.
 
     Raises `LabelError` for a label out of range, `ShapeError` for shapes that do not fit, `ArgumentError` for the mean
@@ -93,6 +93,8 @@ def softmax_cross_entropy(
         raise ArgumentError(f"{name}: label_smoothing must lie between 0 and 1, and {label_smoothing} does not")
     if array_of(name, t).dtype.kind == "f":
         check_same_shape(name, x, t)
+        if ignore_index is not None:
+            raise ArgumentError(f"{name}: ignore_index={ignore_index} is for labels, but t holds probabilities")
         losses = _against_probabilities(name, x, t, weight, label_smoothing)
         check_reduction(name, reduction, losses.size)
         return weighted(losses, None, reduction)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from passus.arguments import checked_number
 from passus.backend import Array
 from passus.core import Binary, Operand, Result
 from passus.errors import ArgumentError
@@ -140,9 +141,7 @@ def huber(x: Operand, t: Operand, delta: float = 1.0, reduction: str = "mean") -
     array([0.5, 4.5])
     """
     t = _checked_target("huber", x, t, reduction)
-    if not delta > 0:
-        raise ArgumentError(f"huber: delta must be positive, and {delta} is not")
-    return Huber(delta, reduction)(x, t)
+    return Huber(checked_number("huber", "delta", delta, open_low=True), reduction)(x, t)
 
 
 class Hinge(ElementwiseLoss):

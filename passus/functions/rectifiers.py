@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from passus.arguments import checked_number
 from passus.backend import Array
 from passus.core import Binary, Operand, Result, Unary
-from passus.errors import ArgumentError, ShapeError
+from passus.errors import ShapeError
 from passus.functions.shapes import reshape
 
 __all__ = [
@@ -199,9 +200,7 @@ def celu(x: Operand, alpha: float = 1.0) -> Result:
     >>> celu(np.array([-1.0, 2.0]), alpha=2.0)
     array([-0.78693868,  2.        ])
     """
-    if not alpha > 0:
-        raise ArgumentError(f"celu: alpha must be positive, and {alpha} is not")
-    return CELU(alpha)(x)
+    return CELU(checked_number("celu", "alpha", alpha, open_low=True))(x)
 
 
 class HardSigmoid(Unary):

@@ -74,7 +74,7 @@ ROWS = [
         huber,
         near,
         lambda *shape: near(*shape) + 0.5 * signs(*shape),
-        bad(ValueError, "huber: delta must be positive, and 0.0 is not", np.ones(1), np.ones(1), 0.0),
+        bad(ValueError, "huber: delta is 0.0; it must be 0 < delta", np.ones(1), np.ones(1), 0.0),
         linear={"delta": 0.25},
     ),
     row(
