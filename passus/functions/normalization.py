@@ -126,10 +126,9 @@ def _check_channels(x: Array, **of_channels: Any) -> None:
             f"batch_norm: x {x.shape} needs the axes (N, C) or more; write x.reshape(1, -1) for one example"
         )
     for name, v in of_channels.items():
-        if v is not None and v.shape != x.shape[1:2]:
-            raise ShapeError(
-                f"batch_norm: {name} {v.shape} must hold one number for each channel, axis 1 of x {x.shape}"
-            )
+        shape = x.shape[1:2] if v is None else array_of("batch_norm", v).shape
+        if shape != x.shape[1:2]:
+            raise ShapeError(f"batch_norm: {name} {shape} must hold one number for each channel, axis 1 of x {x.shape}")
 
 
 class LayerNorm(Normalization):

@@ -35,6 +35,7 @@ ROWS = [
             bad(ValueError, r"batch_norm: gamma \(3,\).*\(4, 2\)", np.ones((4, 2)), ONE, np.ones(2), None, None),
             bad(ValueError, r"batch_norm: mean \(3,\).*\(4, 2\)", np.ones((4, 2)), *[np.ones(2)] * 2, ONE, None),
             bad(ValueError, r"batch_norm: x \(3,\) needs the axes", ONE, ONE, ONE, None, None),
+            bad(TypeError, "batch_norm: list is not supported", np.ones((4, 1)), [1.0], np.ones(1), None, None),
         ),
         {**FIXED, "empty": "it has no statistics, and is refused", "0-d": "it has no channels"},
         rtol=1e-10,
