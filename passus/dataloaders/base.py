@@ -19,7 +19,7 @@ from passus.errors import ArgumentError
 from passus.random import RNG, get_rng, load_rng_state, rng_state, using_rng
 from passus.tree import Tree
 
-__all__ = ["Loader"]
+__all__ = ["Epoch", "Loader"]
 
 
 @dataclass
