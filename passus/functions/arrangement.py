@@ -56,18 +56,17 @@ def flip(x: Operand, axis: int | tuple[int, ...] | None = None) -> Result:
 
 
 class Roll(Unary):
-    def __init__(self, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | None) -> None:
+    def __init__(self, shift: int | Sequence[int], axis: int | tuple[int, ...] | None) -> None:
         self.shift, self.axis = shift, axis
 
     def forward(self, x: Array) -> Array:
         return self.xp.roll(x, self.shift, self.axis)
 
     def backward(self, gy: Any) -> Any:
-        back = tuple([-s for s in self.shift]) if isinstance(self.shift, tuple) else -self.shift
-        return self.xp.roll(gy, back, self.axis)
+        return self.xp.roll(gy, np.negative(self.shift).tolist(), self.axis)
 
 
-def roll(x: Operand, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | None = None) -> Result:
+def roll(x: Operand, shift: int | Sequence[int], axis: int | tuple[int, ...] | None = None) -> Result:
     """Shift the elements along axes; what leaves at one end enters at the other. Without axes, as if in one row.
 
     Raises `ShapeError` for an axis that ``x`` does not have, or for shifts that do not fit the axes.
@@ -104,7 +103,7 @@ def tile(x: Operand, reps: int | Sequence[int]) -> Result:
     array([[1., 2., 1., 2.],
            [1., 2., 1., 2.]])
     """
-    return Tile((reps,) if isinstance(reps, int) else tuple(reps))(x)
+    return Tile(tuple(np.atleast_1d(reps).tolist()))(x)
 
 
 class Repeat(Unary):
@@ -131,15 +130,18 @@ def repeat(x: Operand, repeats: int | Sequence[int], axis: int | None = None) ->
     """
     if axis is None:
         return repeat(ravel(x), repeats, 0)
-    if isinstance(repeats, int):
-        return Repeat(repeats, axis)(x)
+    counts = np.asarray(repeats)
+    if counts.dtype.kind not in "iu":
+        raise DTypeError(f"repeat: repeats must be integers, not {repeats!r}")
+    if not counts.ndim:
+        return Repeat(int(counts), axis)(x)
     shape = array_of("repeat", x).shape
-    if not -len(shape) <= axis < len(shape) or len(repeats) != shape[axis] or any(n < 0 for n in repeats):
+    if not -len(shape) <= axis < len(shape) or counts.shape != (shape[axis],) or (counts < 0).any():
         raise ShapeError(
             f"repeat: {repeats} must be one number of repeats, not negative, for each element of x {shape} along axis {axis}"
         )
     before = (slice(None),) * (axis % len(shape))
-    return get_item(x, (*before, np.repeat(np.arange(shape[axis]), repeats)))
+    return get_item(x, (*before, np.repeat(np.arange(shape[axis]), counts)))
 
 
 class Pad(Unary):
@@ -183,6 +185,8 @@ def pad(x: Operand, pad_width: Any, mode: str = "constant", constant_values: flo
 
 def _widths(pad_width: Any, shape: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
     """How many elements to put before and after, for each axis."""
+    if not shape:
+        raise ShapeError("pad: x () has no axes to pad; use F.reshape(x, (1,)) first")
     given = np.asarray(pad_width)
     if given.dtype.kind not in "iu":
         raise DTypeError(f"pad: pad_width must be integers, not {pad_width!r}")

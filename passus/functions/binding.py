@@ -58,7 +58,7 @@ def _norm(x: Variable, ord: float | None = None, axis: Any = None, keepdims: boo
 
 def _transpose(x: Variable, *axes: Any) -> Variable:
     """The axes in another order: ``x.transpose()``, ``x.transpose(1, 0)`` or ``x.transpose((1, 0))``."""
-    return shapes.transpose(x, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
+    return shapes.transpose(x, axes[0] if len(axes) == 1 else axes or None)
 
 
 def _numpy_clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:

@@ -18,10 +18,10 @@ class Maximum(Binary):
         return self.xp.maximum(x0, x1)
 
     def grad0(self, gy: Any) -> Any:
-        return _where_greater(self.xp, self.x0, self.x1, gy)
+        return _where_greater(self.x0, self.x1, gy)
 
     def grad1(self, gy: Any) -> Any:
-        return _where_greater(self.xp, self.x1, self.x0, gy)
+        return _where_greater(self.x1, self.x0, gy)
 
 
 def maximum(x0: Operand, x1: Operand) -> Result:
@@ -39,10 +39,10 @@ class Minimum(Binary):
         return self.xp.minimum(x0, x1)
 
     def grad0(self, gy: Any) -> Any:
-        return _where_greater(self.xp, self.x1, self.x0, gy)
+        return _where_greater(self.x1, self.x0, gy)
 
     def grad1(self, gy: Any) -> Any:
-        return _where_greater(self.xp, self.x0, self.x1, gy)
+        return _where_greater(self.x0, self.x1, gy)
 
 
 def minimum(x0: Operand, x1: Operand) -> Result:
@@ -55,9 +55,9 @@ def minimum(x0: Operand, x1: Operand) -> Result:
     return Minimum()(x0, x1)
 
 
-def _where_greater(xp: Any, a: Any, b: Any, gy: Any) -> Any:
+def _where_greater(a: Any, b: Any, gy: Any) -> Any:
     """The gradient where ``a > b``, half of it where they are equal."""
-    return xp.where(a == b, 0.5 * gy, gy * (a > b))
+    return 0.5 * (gy * (a > b) + gy * (a >= b))
 
 
 class Clip(Unary):

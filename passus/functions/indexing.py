@@ -9,6 +9,7 @@ import numpy as np
 from passus.backend import Array, backend_of
 from passus.core import Operand, Result, Unary, Variable
 from passus.errors import DTypeError, ShapeError
+from passus.functions.shapes import ravel
 
 __all__ = ["GetItem", "GetItemGrad", "get_item", "take_along_axis"]
 
@@ -74,7 +75,7 @@ def take_along_axis(x: Operand, indices: Operand, axis: int | None = -1) -> Resu
            [3.]])
     """
     if axis is None:
-        return take_along_axis(x.reshape(-1), indices, 0)  # type: ignore[union-attr]
+        return take_along_axis(ravel(x), indices, 0)
     places: Any = indices.data if isinstance(indices, Variable) else np.asarray(indices)
     if places.dtype.kind not in "iu":
         raise DTypeError(f"take_along_axis: indices must be integers, not {places.dtype}")

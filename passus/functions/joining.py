@@ -11,6 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from passus.backend import Array
 from passus.core import Function, Operand, Result
 from passus.errors import ArgumentError
+from passus.functions.shapes import ravel
 
 __all__ = ["Concatenate", "Split", "Stack", "concatenate", "split", "stack"]
 
@@ -29,8 +30,8 @@ class Concatenate(Function):
         return tuple([gy[(*before, slice(start, end))] if needed else None for start, end, needed in parts])
 
 
-def concatenate(xs: Sequence[Operand], axis: int = 0) -> Result:
-    """Join arrays along an axis that they have; their other axes must be equal.
+def concatenate(xs: Sequence[Operand], axis: int | None = 0) -> Result:
+    """Join arrays along an axis that they have; their other axes must be equal. Without an axis, all in a row.
 
     Raises `ShapeError` if they are not, or for an axis that the arrays do not have, or without any array.
 
@@ -38,6 +39,8 @@ def concatenate(xs: Sequence[Operand], axis: int = 0) -> Result:
     >>> concatenate([np.ones((1, 2)), np.zeros((1, 2))], axis=-1)
     array([[1., 1., 0., 0.]])
     """
+    if axis is None:
+        return concatenate([ravel(x) for x in xs])
     return Concatenate(axis)(*xs)
 
 

@@ -14,6 +14,7 @@ from passus.core.basic import AsType as AsType
 from passus.core.basic import BroadcastTo as BroadcastTo
 from passus.core.basic import astype as astype
 from passus.core.basic import broadcast_to as broadcast_to
+from passus.errors import ShapeError
 
 __all__ = [
     "AsType",
@@ -63,7 +64,11 @@ def reshape(x: Operand, shape: int | Sequence[int]) -> Result:
     array([[0., 1., 2.],
            [3., 4., 5.]])
     """
-    return Reshape((shape,) if isinstance(shape, (int, np.integer)) else tuple(shape))(x)
+    return Reshape(_as_tuple(shape))(x)
+
+
+def _as_tuple(value: Any) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, (tuple, list, np.ndarray)) else (value,)
 
 
 def ravel(x: Operand) -> Result:
@@ -78,14 +83,15 @@ def ravel(x: Operand) -> Result:
 
 class Flatten(Regrouped):
     def forward(self, x: Array) -> Array:
-        # len() refuses what has no axes; -1 could not be computed for an empty batch.
-        return x.reshape(len(x), math.prod(x.shape[1:]))
+        if not x.ndim:
+            raise ShapeError("flatten: x () has no axes, so no batch; use F.ravel or F.reshape")
+        return x.reshape(x.shape[0], math.prod(x.shape[1:]))  # -1 could not be computed for an empty batch.
 
 
 def flatten(x: Operand) -> Result:
     """One row for each example of a batch: (N, ...) becomes (N, D). `ravel` gives a single row.
 
-    Raises `DTypeError` for an array without axes.
+    Raises `ShapeError` for an array without axes.
 
     >>> import numpy as np
     >>> flatten(np.ones((2, 3, 4))).shape
@@ -157,7 +163,7 @@ def transpose(x: Operand, axes: Sequence[int] | None = None) -> Result:
     >>> transpose(np.ones((2, 3, 4)), (0, -1, 1)).shape
     (2, 4, 3)
     """
-    return Transpose(None if axes is None else tuple(axes))(x)
+    return Transpose(axes if axes is None else _as_tuple(axes))(x)
 
 
 class Swapaxes(Unary):

@@ -11,6 +11,7 @@ from passus.core import Operand, Result, Unary
 from passus.errors import ArgumentError
 from passus.functions.checks import array_of
 from passus.functions.indexing import take_along_axis
+from passus.functions.shapes import ravel
 
 __all__ = ["Argmax", "Argmin", "Argsort", "Sort", "Topk", "argmax", "argmin", "argsort", "sort", "topk"]
 
@@ -20,15 +21,15 @@ class Sort(Unary):
         self.axis = axis
 
     def forward(self, x: Array) -> Array:
-        self.order = self.xp.argsort(x, axis=self.axis, stable=True)
+        self.order = self.xp.argsort(x, axis=self.axis)
         return self.xp.take_along_axis(x, self.order, axis=self.axis)
 
     def backward(self, gy: Any) -> Any:
         return self.xp.take_along_axis(gy, self.xp.argsort(self.order, axis=self.axis), axis=self.axis)
 
 
-def sort(x: Operand, axis: int = -1) -> Result:
-    """Sort the elements along an axis, from the smallest to the largest; NaN comes last.
+def sort(x: Operand, axis: int | None = -1) -> Result:
+    """Sort the elements along an axis, from the smallest to the largest; all in a row if ``axis`` is None. NaN comes last.
 
     Raises `ShapeError` for an axis that ``x`` does not have.
 
@@ -36,19 +37,19 @@ def sort(x: Operand, axis: int = -1) -> Result:
     >>> sort(np.array([3.0, 1.0, 2.0]))
     array([1., 2., 3.])
     """
-    return Sort(axis)(x)
+    return Sort(0)(ravel(x)) if axis is None else Sort(axis)(x)
 
 
 class Argsort(Unary):
-    def __init__(self, axis: int) -> None:
+    def __init__(self, axis: int | None) -> None:
         self.axis = axis
 
     def forward(self, x: Array) -> Array:
         return self.xp.argsort(x, axis=self.axis, stable=True)
 
 
-def argsort(x: Operand, axis: int = -1) -> Array:
-    """The indices that sort an array along an axis; equal elements keep their order.
+def argsort(x: Operand, axis: int | None = -1) -> Array:
+    """The indices that sort an array along an axis, or all in a row if it is None; equal elements keep their order.
 
     Raises `ShapeError` for an axis that ``x`` does not have.
 

@@ -42,7 +42,7 @@ ROWS = [
             "plain": case(normal(2, 3), 2),
             "plain, backwards along an axis": case(normal(2, 3), -1, 1),
             "negative axis": case(normal(2, 3), 1, -1),
-            "negative axis, and another": case(normal(2, 3), (1, -2), (0, -1)),
+            "negative axis, and another": case(normal(2, 3), [1, -2], (0, -1)),
             "empty": case(normal(0, 3), 1, 0),
             "0-d": case(normal(), 1),
         },
@@ -54,14 +54,17 @@ ROWS = [
         np.tile,
         {
             "plain": case(normal(2, 3), (2, 3)),
-            "plain, one number": case(normal(2, 3), 2),
+            "plain, one number": case(normal(2, 3), np.int64(2)),
             "plain, fewer than axes": case(normal(2, 3, 2), (3, 1)),
             "plain, more than axes": case(normal(2), (2, 3, 2)),
             "plain, no copies": case(normal(2, 3), (0, 2)),
             "empty": case(normal(0, 3), (2, 2)),
             "0-d": case(normal(), 3),
         },
-        (bad(ValueError, r"tile\(float64\[3\]\).*negative", np.ones(3), -1),),
+        (
+            bad(ValueError, r"tile\(float64\[3\]\).*negative", np.ones(3), -1),
+            bad(TypeError, r"tile\(float64\[3\]\)", np.ones(3), 1.5),
+        ),
         {**NO_AXIS, **ONE_OPERAND},
     ),
     Row(
@@ -69,7 +72,7 @@ ROWS = [
         np.repeat,
         {
             "plain": case(normal(2, 3), 2),
-            "plain, along an axis": case(normal(2, 3), 3, 0),
+            "plain, along an axis": case(normal(2, 3), np.int64(3), 0),
             "plain, not at all": case(normal(2, 3), 0, 1),
             "plain, each its own number": case(normal(2, 3), [2, 0, 1], 1),
             "negative axis": case(normal(2, 3, 2), 2, -2),
@@ -80,6 +83,7 @@ ROWS = [
         (
             bad(ValueError, r"repeat\(float64\[3\]\).*negative", np.ones(3), -1),
             bad(ValueError, r"repeat\(float64\[3\]\).*axis 1", np.ones(3), 2, 1),
+            bad(TypeError, r"repeat: repeats must be integers, not 1.5", np.ones(3), 1.5),
             bad(ValueError, r"repeat: \[1, 2\] must be one number.*\(3,\) along axis 0", np.ones(3), [1, 2], 0),
         ),
         ONE_OPERAND,
@@ -104,6 +108,7 @@ ROWS = [
             bad(ValueError, "pad: pad_width -1 must not be negative", np.ones(3), -1),
             bad(TypeError, "pad: pad_width must be integers, not 0.5", np.ones(3), 0.5),
             bad(ValueError, r"pad: pad_width \(1, 2, 3\) does not fit .*\(3,\)", np.ones(3), (1, 2, 3)),
+            bad(ValueError, r"pad: x \(\) has no axes", np.array(1.0), 1),
             bad(ValueError, r"pad: axis 0 of x \(0,\) is empty", np.ones(0), 1, mode="edge"),
         ),
         {**NO_AXIS, **ONE_OPERAND, "0-d": "it has no axes to pad"},

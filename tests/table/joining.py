@@ -1,4 +1,3 @@
-
 import numpy as np
 
 from tests.table import ONE_OPERAND, Row, bad, case, normal
@@ -28,6 +27,7 @@ ROWS = [
         {
             "plain": case(normal(2, 3), normal(1, 3)),
             "plain, one array": case(normal(2, 3)),
+            "plain, all in a row": case(normal(2, 3), normal(), axis=None),
             "negative axis": case(normal(2, 3), normal(2, 1), normal(2, 2), axis=-1),
             "empty": case(normal(0, 3), normal(2, 3)),
         },

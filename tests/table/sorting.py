@@ -40,6 +40,7 @@ ROWS = [
         {
             "plain": case(normal(3, 4)),
             "plain, ties": case(integers(3, 20)),
+            "plain, all in a row": case(normal(3, 4), None),
             "negative axis": case(normal(3, 4), -2),
             "empty": case(normal(0, 3), 0),
         },
@@ -53,6 +54,7 @@ ROWS = [
         {
             "plain": case(normal(3, 4)),
             "plain, first axis": case(normal(3, 4), 0),
+            "plain, all in a row": case(normal(3, 4), None),
             "negative axis": case(normal(2, 3, 4), -2),
             "empty": case(normal(0, 3), 0),
         },
