@@ -75,7 +75,7 @@ def batch_norm(
 
     ``x``: (N, C, ...); ``gamma``, ``beta``, ``mean``, ``var``: (C,). In training, mean and variance are those of the
     batch, and the arrays ``mean`` and ``var`` follow them in place: ``mean = decay * mean + (1 - decay) * batch mean``,
-    likewise for the unbiased variance; None keeps none. In test mode they are used, as constants, in its place.
+    likewise for the unbiased variance. In test mode they are used instead, as constants. None: always the batch's own.
 
     Raises `ShapeError` for shapes that do not fit, `ArgumentError` for a training batch with fewer than two numbers
     in a channel: their variance means nothing. Source: Ioffe and Szegedy, 2015, "Batch normalization".
