@@ -63,7 +63,7 @@ def _turn(step: Step, repeats: int) -> float:
 def machine() -> str:
     """The machine and the versions, for the head of a table."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "torch", "autograd"))
-    return f"{_cpu()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, {packages}"
+    return f"{_cpu()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}"
 
 
 def _cpu() -> str:

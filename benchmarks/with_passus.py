@@ -12,10 +12,10 @@ from benchmarks.problems import LARGE, SMALL, large_batch, small_batch, starting
 from passus.optimizers import SGD, Adam, Optimizer
 
 
-def chain() -> Callable[[], float]:
+def chain() -> Callable[[], passus.Variable]:
     x = passus.Variable(np.array(0.5))
 
-    def step() -> float:
+    def step() -> passus.Variable:
         x.cleargrad()
         y = F.square(F.exp(F.square(x)))
         y.backward()
@@ -24,24 +24,24 @@ def chain() -> Callable[[], float]:
     return step
 
 
-def small() -> Callable[[], float]:
+def small() -> Callable[[], passus.Variable]:
     return training(SMALL, F.tanh, F.mean_squared_error, Adam(lr=1e-3), *small_batch())
 
 
-def large() -> Callable[[], float]:
+def large() -> Callable[[], passus.Variable]:
     return training(LARGE, F.relu, F.softmax_cross_entropy, SGD(lr=0.01), *large_batch())
 
 
 def training(
     sizes: tuple[int, ...], activation: Callable, loss: Callable, optimizer: Optimizer, x: np.ndarray, t: np.ndarray
-) -> Callable[[], float]:
+) -> Callable[[], passus.Variable]:
     model = passus.models.MLP(sizes[1:], activation=activation)
     model(x)  # The first call makes the parameters.
     for parameter, value in zip(model.params(), starting_weights(sizes), strict=True):
         parameter.data = value
     optimizer.setup(model)
 
-    def step() -> float:
+    def step() -> passus.Variable:
         y = loss(model(x), t)
         model.cleargrads()
         y.backward()
