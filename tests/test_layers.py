@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 import weakref
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -380,6 +382,12 @@ def test_devices() -> None:
     assert not cuda.gpu_enable
     assert cuda.get_array_module(model.l0.W) is np
     assert cuda.as_numpy(model.l0.W) is before
+
+
+def test_arrays_go_to_the_gpu_through_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(asarray=lambda x: ("on the GPU", x)))
+    x = Variable(X)
+    assert cuda.as_cupy(x) == ("on the GPU", x.data)
 
 
 def test_arrays_are_moved_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from passus.core import Parameter
 from passus.errors import DTypeError, PassusError, WeightsError
 from passus.layers.describe import described
 from passus.layers.state import State
-from passus.layers.walk import Slot, label, walk
+from passus.layers.walk import REMEMBERED, Slot, label, walk
 
 __all__ = ["Layer"]
 
@@ -64,7 +64,7 @@ class Layer(State):
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles get: all but the weak references of the last call."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("inputs", "outputs")}
+        return {name: value for name, value in self.__dict__.items() if name not in REMEMBERED}
 
     def __repr__(self) -> str:
         return described(self)

@@ -6,15 +6,18 @@ these, in the order in which they were first assigned. There is no second book-k
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
+from types import FunctionType
 from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
 
 from passus.backend import Array, backend_of
 from passus.core import Parameter
 from passus.layers.lazy import LazyParameter
 from passus.tree import Spec
 
-__all__ = ["Holder", "Node", "Slot", "label", "slot_of", "walk"]
+__all__ = ["Holder", "REMEMBERED", "Node", "Slot", "label", "slot_of", "walk"]
 
 
 class Holder:
@@ -53,13 +56,18 @@ class Slot(NamedTuple):
 
 Node: TypeAlias = Holder | Parameter | Slot
 
-HOLDERS = (Holder, Parameter, list, tuple, dict)
-"""What may hold a part of a layer, or be one."""
+REMEMBERED = ("inputs", "outputs")
+"""The attributes in which a layer remembers its last call; they are no parts of it."""
+
+PLAIN = frozenset([int, float, bool, str, type(None), np.ndarray, np.random.Generator, FunctionType])
+"""Types of most other attributes: passed over at once, for the walk is part of every training step."""
 
 
-def walk(layer: Holder) -> Iterator[tuple[str, Node]]:
+def walk(layer: Holder) -> list[tuple[str, Node]]:
     """A layer and all that it consists of, by path: layers, parameters and buffers, each once, holders first."""
-    return _below(layer, "", set())
+    found: list[tuple[str, Node]] = []
+    _gather(layer, "", set(), found)
+    return found
 
 
 def label(layer: Holder) -> str:
@@ -72,22 +80,26 @@ def slot_of(node: Parameter | Slot) -> Slot:
     return Slot(node, "data") if isinstance(node, Parameter) else node
 
 
-def _below(node: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Node]]:
+def _gather(node: Any, path: str, seen: set[int], found: list[tuple[str, Node]]) -> None:
     seen.add(id(node))
-    if isinstance(node, (Holder, Parameter)):
-        yield path, node
-    buffers = node._buffers if isinstance(node, Holder) else ()
-    for name, member in _members(node):
-        if name in buffers:
-            yield f"{path}.{name}" if path else name, Slot(node, name)
-        elif isinstance(member, HOLDERS) and id(member) not in seen:
-            yield from _below(member, f"{path}.{name}" if path else str(name), seen)
-
-
-def _members(node: Any) -> list[tuple[Any, Any]]:
-    """What a layer or container holds directly; a list of its own, so that the holder may be changed meanwhile."""
-    if isinstance(node, Holder):
-        return list(node.__dict__.items())
+    members: Iterable[tuple[Any, Any]] = ()
+    buffers: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
     if isinstance(node, Parameter):
-        return []
-    return list(node.items()) if isinstance(node, dict) else list(enumerate(node))
+        found.append((path, node))
+    elif isinstance(node, Holder):
+        found.append((path, node))
+        members, buffers, passed_over = node.__dict__.items(), node._buffers, REMEMBERED
+    elif isinstance(node, dict):
+        members = node.items()
+    elif isinstance(node, (list, tuple)):
+        members = enumerate(node)
+    for name, member in members:
+        if name in buffers:
+            found.append((_below(path, name), Slot(node, name)))
+        elif type(member) not in PLAIN and name not in passed_over and id(member) not in seen:
+            _gather(member, _below(path, name), seen, found)
+
+
+def _below(path: str, name: Any) -> str:
+    return f"{path}.{name}" if path else str(name)

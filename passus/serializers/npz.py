@@ -40,7 +40,8 @@ def read_npz(path: FilePath) -> dict[str, Array]:
 
 def _array(archive: zipfile.ZipFile, name: str) -> Any:
     with archive.open(name) as entry:
-        return np.lib.format.read_array(entry, allow_pickle=False)
+        array = np.lib.format.read_array(entry, allow_pickle=False)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)  # Written where bytes have another order.
 
 
 def _path(name: str) -> str:
