@@ -57,7 +57,8 @@ class Function:
     """
 
     constants: ClassVar[tuple[str, ...]] = ()
-    """Attributes that hold arrays of floating-point numbers which do not depend on the inputs."""
+    """Attributes that hold arrays of floating-point numbers which do not depend on the inputs, or which the rule reads
+    only in an ordinary pass (where ``self.twice`` is False)."""
 
     inputs: tuple[Any, ...] = ()
     """What it was called with: Variables, and constants as they were given."""
