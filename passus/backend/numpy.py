@@ -30,6 +30,8 @@ class NumPy:
         total = np.zeros(shape, values.dtype)
         if _never_repeats(index):
             total[index] = values
+        elif isinstance(index, np.ndarray) and index.dtype.kind in "iu" and index.size:
+            _add_rows(total, index.ravel(), values.reshape(index.size, *shape[1:]))
         else:
             np.add.at(total, index, values)
         return total
@@ -37,6 +39,15 @@ class NumPy:
     def add_at(self, x: Array, index: Any, values: Any) -> Array:
         x[index] += values
         return x
+
+
+def _add_rows(total: Array, index: Array, values: Array) -> None:
+    """Add rows where an index may repeat: sorted, equal ones are neighbours and summed at once (np.add.at is slow)."""
+    index = np.where(index < 0, index + len(total), index)
+    order = np.argsort(index, kind="stable")
+    index = index[order]
+    starts = np.flatnonzero(np.diff(index, prepend=-1))
+    total[index[starts]] = np.add.reduceat(values[order], starts, axis=0)
 
 
 def _never_repeats(index: Any) -> bool:

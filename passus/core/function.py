@@ -21,6 +21,7 @@ from __future__ import annotations
 import copy
 import traceback
 import zlib
+from collections.abc import Sequence
 from typing import Any, ClassVar
 from weakref import ref
 
@@ -107,7 +108,7 @@ class Function:
         if type(y) is tuple:
             return self._several(inputs, y, boxed, recorded)
         if type(y) not in NUMPY:
-            self._check_output(y)
+            y = self._as_output(y, xs)
         if not boxed:
             return np.asarray(y) if isinstance(y, np.generic) else y
         output = new(Variable)
@@ -124,8 +125,7 @@ class Function:
         return output
 
     def _several(self, inputs: tuple[Any, ...], ys: tuple[Any, ...], boxed: bool, recorded: bool) -> Result:
-        for y in ys:
-            self._check_output(y)
+        ys = tuple([self._as_output(y, ()) for y in ys])
         if not boxed:
             return tuple([np.asarray(y) if isinstance(y, np.generic) else y for y in ys])
         recorded = recorded and enable_backprop.get()
@@ -231,9 +231,12 @@ class Function:
             return np.asarray(number, dtype=np.result_type(*dtypes, number) if dtypes else None)
         return checked(x, _spelled(self))
 
-    def _check_output(self, y: Any) -> None:
-        if type(y) not in NUMPY and (isinstance(y, Variable) or not is_array(y)):
-            raise DTypeError(f"{type(self).__name__}.forward returned a {type(y).__name__}; it must return an array")
+    def _as_output(self, y: Any, xs: Sequence[Any]) -> Array:
+        if type(y) in NUMPY or (not isinstance(y, Variable) and is_array(y)):
+            return y
+        if xs and all(isinstance(x, (int, float)) for x in xs):  # Python numbers, and what Python made of them.
+            return np.asarray(y)
+        raise DTypeError(f"{type(self).__name__}.forward returned a {type(y).__name__}; it must return an array")
 
     # Errors that teach.
 
