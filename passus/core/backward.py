@@ -84,22 +84,20 @@ def gradients(
     for y, gy in zip(ys, seeds):
         if gy.shape != y.shape:
             raise ShapeError(f"gradients: the seed {gy.shape} must have the shape of the result {y.shape}")
-    creators = [(x, x.creator) for x in xs]
     token = enable_backprop.set(True)
     try:
         end = Ends(seeds)(*ys)
         enable_backprop.set(create_graph)
-        for x in xs:
-            x.creator = None  # For the walk it is a leaf.
         seed = constant(_ones(end._data)) if create_graph else _ones(end._data)
-        found = {id(x): gx for x, gx, _ in _walk(end, seed, False, create_graph)} if end.requires_grad else {}
+        reached = _walk(end, seed, False, create_graph, frozenset(map(id, xs))) if end.requires_grad else []
     finally:
         enable_backprop.reset(token)
-        for x, creator in creators:
-            x.creator = creator
+    found = {id(x): gx for x, gx, _ in reached}
     given = {id(gy._data) for gy in seeds}
     gxs = [found.get(id(x), np.zeros(x.shape, x.dtype)) for x in xs]
-    return [gx if isinstance(gx, Variable) else constant(_owned(gx, given)) for gx in gxs]
+    return [
+        gx if isinstance(gx, Variable) else constant(_owned(gx, given) if type(gx) is np.ndarray else gx) for gx in gxs
+    ]
 
 
 class Ends(Function):
@@ -117,8 +115,13 @@ class Ends(Function):
         return tuple(self.gys)
 
 
-def _walk(end: Variable, seed: Any, retain_grad: bool, create_graph: bool) -> list[tuple[Variable, Any, bool]]:
-    """The gradients of all leaves, and of the Variables between if they are retained."""
+def _walk(
+    end: Variable, seed: Any, retain_grad: bool, create_graph: bool, goals: frozenset[int] = frozenset()
+) -> list[tuple[Variable, Any, bool]]:
+    """The gradients of all leaves, and of the Variables between if they are retained.
+
+    The Variables whose identities are in ``goals`` count as leaves: nothing behind them is visited.
+    """
     leaves: dict[int, tuple[Variable, Any, bool]] = {}
     between: list[tuple[Variable, Any, bool]] = []
     total = add if create_graph else operator.add
@@ -145,7 +148,7 @@ def _walk(end: Variable, seed: Any, retain_grad: bool, create_graph: bool) -> li
             if gx.shape != data.shape or gx.dtype != data.dtype:
                 gx = _fitted(gx, x, function, gys)
             creator = x.creator
-            if creator is None:
+            if creator is None or (goals and id(x) in goals):
                 if id(x) in leaves:
                     _, held, ours = leaves[id(x)]
                     if ours:  # The third gradient and those after it: nobody else sees the sum, so it grows in place.
@@ -214,12 +217,12 @@ def _hand_out(found: list[tuple[Variable, Any, bool]], seed: Any) -> None:
     for x, gx, _ in found:
         if x._grad is not None and x.creator is None:
             gx = x._grad._data + gx
-        x._grad = constant(_owned(gx, given))
+        x._grad = constant(_owned(gx, given) if type(gx) is np.ndarray else gx)
 
 
 def _owned(gx: Any, given: set[int]) -> Any:
     """A gradient array that nobody else can see: a copy of a view, and of what was given to someone before."""
-    if type(gx) is np.ndarray and (gx.base is not None or id(gx) in given):
+    if gx.base is not None or id(gx) in given:
         gx = gx.copy()
     given.add(id(gx))
     return gx

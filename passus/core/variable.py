@@ -86,7 +86,7 @@ class Variable:
     @data.setter
     def data(self, data: Array | None) -> None:
         if data is not None:
-            data = checked(data, "Variable.data")
+            data = checked(_array_of_scalar(data), "Variable.data")
             if data.dtype.kind != "f":
                 self.requires_grad = False
         self._data = data
@@ -101,7 +101,7 @@ class Variable:
     def grad(self, grad: Variable | Array | None) -> None:
         if grad is not None:
             if not isinstance(grad, Variable):
-                grad = constant(checked(grad, "Variable.grad"))
+                grad = constant(checked(_array_of_scalar(grad), "Variable.grad"))
             if self._data is not None and grad.shape != self._data.shape:
                 raise ShapeError(
                     f"{self._label()}.grad: a gradient of shape {grad.shape} does not fit data of shape "
@@ -328,6 +328,11 @@ def checked(data: Any, where: str) -> Array:
         raise DTypeError(f"{where}: a masked array is not supported, its mask would be lost; use array.filled(value)")
     # A memory map, or a matrix with its own idea of *, is seen as the plain array it is.
     return np.asarray(data) if isinstance(data, np.ndarray) else data
+
+
+def _array_of_scalar(x: Any) -> Any:
+    """NumPy gives scalars where arrays without axes are computed with, as in ``x.data = x.data - lr * x.grad.data``."""
+    return np.asarray(x) if isinstance(x, np.generic) else x
 
 
 def _instead(data: Any) -> str:

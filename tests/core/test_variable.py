@@ -90,6 +90,17 @@ def test_updates_in_the_ways_that_learners_write_them():
     assert array[0] == 0.0
 
 
+def test_updates_without_axes():
+    x = Variable(np.array(3.0))
+    square(x).backward()
+    x.data = x.data - 0.5 * x.grad.data
+    assert type(x.data) is np.ndarray
+    assert x.data == 0.0
+    x.grad = 2 * x.grad.data
+    assert type(x.grad.data) is np.ndarray
+    assert x.grad == 12.0
+
+
 def test_identity_is_the_key():
     x, y = Variable(np.ones(2)), Variable(np.ones(2))
     assert {x: 1, y: 2}[y] == 2
