@@ -92,6 +92,10 @@ class Variable:
         self._data = data
         self.edited = next(clock)
 
+    def mark_edited(self) -> None:
+        """Note that elements of ``data`` were changed just now, so that a graph built before says so."""
+        self.edited = next(clock)
+
     @property
     def grad(self) -> Variable | None:
         """The gradient, a Variable, or None. An array assigned to it is boxed; its shape must be that of ``data``."""

@@ -85,21 +85,21 @@ def _gather(node: Any, path: str, seen: set[int], found: list[tuple[str, Node]])
     members: Iterable[tuple[Any, Any]] = ()
     buffers: tuple[str, ...] = ()
     passed_over: tuple[str, ...] = ()
-    if isinstance(node, Parameter):
-        found.append((path, node))
-    elif isinstance(node, Holder):
+    if isinstance(node, Holder):
         found.append((path, node))
         members, buffers, passed_over = node.__dict__.items(), node._buffers, REMEMBERED
     elif isinstance(node, dict):
         members = node.items()
     elif isinstance(node, (list, tuple)):
         members = enumerate(node)
+    prefix = f"{path}." if path else ""
     for name, member in members:
         if name in buffers:
-            found.append((_below(path, name), Slot(node, name)))
-        elif type(member) not in PLAIN and name not in passed_over and id(member) not in seen:
-            _gather(member, _below(path, name), seen, found)
-
-
-def _below(path: str, name: Any) -> str:
-    return f"{path}.{name}" if path else str(name)
+            found.append((f"{prefix}{name}", Slot(node, name)))
+        elif type(member) in PLAIN or name in passed_over or id(member) in seen:
+            continue
+        elif isinstance(member, Parameter):
+            seen.add(id(member))
+            found.append((f"{prefix}{name}", member))
+        else:
+            _gather(member, f"{prefix}{name}", seen, found)

@@ -12,6 +12,7 @@ from passus.backend import Array
 from passus.core import Parameter
 from passus.errors import ArgumentError, DTypeError, ShapeError, WeightsError
 from passus.optimizers.blocks import BLOCK, Scratch, blocks
+from passus.optimizers.bundle import SMALL, Bundle, Member, in_bundles
 from passus.optimizers.options import Group, Options, Rate, Where, checked_option
 from passus.optimizers.state import Slots, as_arrays, load_all, slot_leaves
 from passus.tree import Stateful, Tree, compare, flatten, unflatten
@@ -70,6 +71,7 @@ class Optimizer:
         self.groups: list[Group] = []
         self.scratch = Scratch()
         self._slots: dict[str, Slots] = {}
+        self._bundles: list[Bundle] = []
         self._group_of: dict[str, int] = {}
 
     # What a subclass writes.
@@ -108,10 +110,7 @@ class Optimizer:
         left = [(path, p) for path, p in named if p._grad is not None]  # A hook may have cleared one.
         # All checks of all parameters, before the first of them is changed.
         work = [(p, self._slots_for(path, p), options[self._place(path, p)]) for path, p in left]
-        for p, slots, o in work:
-            slots.step += 1
-            o.step = slots.step
-            self._update_param(p, slots.arrays, o)
+        self._update_all(work)
         self.step += 1
         for hook in self.hooks:
             if isinstance(hook, Hook):
@@ -229,6 +228,25 @@ class Optimizer:
             raise WeightsError(f"{self._name}: {path} has no shape yet; load its weights or call the model once, first")
         return Slots(0, p.shape, p.dtype, self.init(p.data))
 
+    def _update_all(self, work: list[tuple[Parameter, Slots, Options]]) -> None:
+        """Update small parameters with slots together, all others one by one."""
+        small: dict[Any, tuple[Options, list[Member]]] = {}
+        for p, slots, o in work:
+            slots.step += 1
+            if self.slots and self.elementwise and p.size <= SMALL:
+                small.setdefault((id(o), slots.step, slots.dtype), (o, []))[1].append((p, slots))
+            else:
+                o.step = slots.step
+                self._update_param(p, slots.arrays, o)
+        self._bundles = [self._update_bundle(part, o) for o, members in small.values() for part in in_bundles(members)]
+
+    def _update_bundle(self, members: list[Member], o: Options) -> Bundle:
+        slots = [slots for _, slots in members]
+        bundle = next((bundle for bundle in self._bundles if bundle.holds(slots)), None) or Bundle(slots)
+        o.step = slots[0].step
+        bundle.update([p for p, _ in members], self.update_one, o)
+        return bundle
+
     def _update_param(self, p: Parameter, slots: dict[str, Array], o: Options) -> None:
         data, g = p.data, p.grad.data  # type: ignore[union-attr]  # those without a gradient were left out
         if self.elementwise and data.size > BLOCK:
@@ -236,7 +254,7 @@ class Optimizer:
                 self.update_one(part, gradient, dict(zip(slots, arrays)), o)
         else:
             self.update_one(data, g, slots, o)
-        p.data = data  # The same array; a graph that was built before notices that it was edited.
+        p.mark_edited()
 
     def _places(self) -> dict[str, dict[str, Any]]:
         """The options of the optimizer and of its groups, by their paths in the state."""

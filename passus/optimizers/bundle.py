@@ -1,0 +1,69 @@
+"""Small parameters updated together: a call on one flat array costs hardly more than a call on each part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate
+
+import numpy as np
+
+from passus.backend import Array
+from passus.core import Parameter
+from passus.optimizers.blocks import BLOCK
+from passus.optimizers.options import Options
+from passus.optimizers.state import Slots
+
+__all__ = ["SMALL", "Bundle", "Member", "in_bundles"]
+
+Member = tuple[Parameter, Slots]
+
+SMALL = BLOCK // 4
+"""Elements of the largest parameter that is worth copying into a bundle and out again."""
+
+
+class Bundle:
+    """Flat arrays for parameters of one dtype; the slots of its members become views of its own.
+
+    >>> slots = [Slots(0, (n,), np.dtype(float), {"v": np.full(n, n)}) for n in (1, 2)]
+    >>> Bundle(slots).slots["v"]
+    array([1, 2, 2])
+    """
+
+    def __init__(self, members: list[Slots]) -> None:
+        self.members = members
+        sizes = [int(np.prod(slots.shape)) for slots in members]
+        self._places = [slice(end - size, end) for size, end in zip(sizes, accumulate(sizes))]
+        self._p, self._g = np.empty((2, sum(sizes)), members[0].dtype)
+        self._parts = [self._p[place].reshape(slots.shape) for place, slots in zip(self._places, members)]
+        self.slots = {name: self._joined(name) for name in members[0].arrays}
+
+    def _joined(self, name: str) -> Array:
+        flat = np.concatenate([slots.arrays[name].ravel() for slots in self.members])
+        for place, slots in zip(self._places, self.members):
+            slots.arrays[name] = flat[place].reshape(slots.shape)
+        return flat
+
+    def holds(self, members: list[Slots]) -> bool:
+        """Whether these, and no others, are its members."""
+        return len(members) == len(self.members) and all(a is b for a, b in zip(members, self.members))
+
+    def update(self, params: list[Parameter], rule: Callable[..., None], o: Options) -> None:
+        """Update the parameters by one call of ``rule(p, g, slots, o)``."""
+        arrays = [p.data for p in params]
+        np.concatenate([x.ravel() for x in arrays], out=self._p)
+        np.concatenate([p._grad._data.ravel() for p in params if p._grad is not None], out=self._g)
+        rule(self._p, self._g, self.slots, o)
+        for p, x, part in zip(params, arrays, self._parts):
+            x[...] = part
+            p.mark_edited()
+
+
+def in_bundles(members: Iterable[Member]) -> Iterator[list[Member]]:
+    """The members in parts of at most `BLOCK` elements, which stay in cache."""
+    part: list[Member] = []
+    for p, slots in members:
+        if sum(p.size for p, _ in part) + p.size > BLOCK:
+            yield part
+            part = []
+        part.append((p, slots))
+    yield part
