@@ -9,7 +9,7 @@ import numpy as np
 from passus.arguments import checked_count
 from passus.backend import Array
 from passus.core import Parameter
-from passus.errors import ArgumentError, WeightsError
+from passus.errors import ArgumentError, DTypeError, WeightsError
 from passus.optimizers.base import Optimizer, Target
 from passus.optimizers.options import Rate
 from passus.optimizers.state import read_arrays
@@ -30,6 +30,8 @@ class GradientAccumulation:
     """
 
     def __init__(self, optimizer: Optimizer, every: int) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise DTypeError(f"GradientAccumulation: a {type(optimizer).__name__} is no optimizer; give one, as SGD()")
         self.optimizer = optimizer
         self.every = checked_count("GradientAccumulation", "every", every)
         self.calls = 0

@@ -15,9 +15,9 @@ from passus.optimizers.blocks import BLOCK, Scratch, blocks
 from passus.optimizers.bundle import SMALL, Bundle, Member, in_bundles
 from passus.optimizers.options import Group, Options, Rate, Where, checked_option
 from passus.optimizers.state import Slots, as_arrays, load_all, slot_leaves
-from passus.tree import Stateful, Tree, compare, flatten, unflatten
+from passus.tree import Stateful, Tree, check_tree, compare, flatten, unflatten
 
-__all__ = ["Hook", "Optimizer", "Target"]
+__all__ = ["Hook", "Optimizer", "Target", "check_target"]
 
 
 class Target(Protocol):
@@ -25,6 +25,16 @@ class Target(Protocol):
 
     def named_params(self) -> Iterable[tuple[str, Parameter]]:
         """The paths and the parameters, always in the same order."""
+
+
+def check_target(what: str, target: Any) -> None:
+    """Raise `DTypeError` for what is no layer or model; ``what`` is who asks, for the message.
+
+    >>> from passus.layers import Linear
+    >>> check_target("SGD.setup", Linear(3))
+    """
+    if not hasattr(target, "named_params"):
+        raise DTypeError(f"{what}: a {type(target).__name__} has no named_params(); give a layer")
 
 
 class Hook:
@@ -91,8 +101,7 @@ class Optimizer:
 
     def setup(self, target: Target) -> Self:
         """Name the layer or model whose parameters are to be updated."""
-        if not hasattr(target, "named_params"):
-            raise DTypeError(f"{self._name}.setup: a {type(target).__name__} has no named_params(); give a layer")
+        check_target(f"{self._name}.setup", target)
         self.target = target
         return self
 
@@ -163,6 +172,7 @@ class Optimizer:
 
         Raises `WeightsError` with the list of what does not fit, `ArgumentError` for an option out of range.
         """
+        check_tree(f"{self._name}.load_state_dict", state)
         parts = self._parts()
         given = flatten({name: node for name, node in state.items() if name not in parts})
         expected = self._numbers() | {name: 0 for name in parts if name not in state}
@@ -231,9 +241,10 @@ class Optimizer:
     def _update_all(self, work: list[tuple[Parameter, Slots, Options]]) -> None:
         """Update small parameters with slots together, all others one by one."""
         small: dict[Any, tuple[Options, list[Member]]] = {}
+        together = self.elementwise and bool(self.slots)
         for p, slots, o in work:
             slots.step += 1
-            if self.slots and self.elementwise and p.size <= SMALL:
+            if together and p._data.size <= SMALL:
                 small.setdefault((id(o), slots.step, slots.dtype), (o, []))[1].append((p, slots))
             else:
                 o.step = slots.step

@@ -49,21 +49,23 @@ class Bundle:
 
     def update(self, params: list[Parameter], rule: Callable[..., None], o: Options) -> None:
         """Update the parameters by one call of ``rule(p, g, slots, o)``."""
-        arrays = [p.data for p in params]
-        np.concatenate([x.ravel() for x in arrays], out=self._p)
+        np.concatenate([p._data.ravel() for p in params], out=self._p)
         np.concatenate([p._grad._data.ravel() for p in params if p._grad is not None], out=self._g)
         rule(self._p, self._g, self.slots, o)
-        for p, x, part in zip(params, arrays, self._parts):
-            x[...] = part
+        for p, part in zip(params, self._parts):
+            p._data[...] = part
             p.mark_edited()
 
 
 def in_bundles(members: Iterable[Member]) -> Iterator[list[Member]]:
     """The members in parts of at most `BLOCK` elements, which stay in cache."""
     part: list[Member] = []
-    for p, slots in members:
-        if sum(p.size for p, _ in part) + p.size > BLOCK:
+    room = BLOCK
+    for member in members:
+        size = member[0]._data.size
+        if size > room:
             yield part
-            part = []
-        part.append((p, slots))
+            part, room = [], BLOCK
+        part.append(member)
+        room -= size
     yield part

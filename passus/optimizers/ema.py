@@ -9,7 +9,7 @@ from passus.arguments import checked_number
 from passus.backend import Array
 from passus.core import Parameter
 from passus.errors import WeightsError
-from passus.optimizers.base import Hook, Target
+from passus.optimizers.base import Hook, Target, check_target
 from passus.optimizers.blocks import Scratch, blocks
 from passus.optimizers.moments import average
 from passus.optimizers.state import read_arrays
@@ -38,6 +38,7 @@ class EMA(Hook):
     """
 
     def __init__(self, model: Target, decay: float = 0.999) -> None:
+        check_target("EMA", model)
         self.model = model
         self.decay = checked_number("EMA", "decay", decay, 0.0, 1.0)
         self.averages: dict[str, Array] = {}

@@ -13,7 +13,7 @@ from passus.arguments import checked_number
 from passus.backend import Array
 from passus.core import Parameter
 from passus.errors import ArgumentError
-from passus.optimizers.base import Hook, Target
+from passus.optimizers.base import Hook, Target, check_target
 from passus.optimizers.blocks import Scratch, blocks
 
 __all__ = ["ClipGrad", "ClipValue", "FreezeParam", "WeightDecay"]
@@ -113,6 +113,9 @@ class FreezeParam(Hook):
     """
 
     def __init__(self, *layers: Target | Parameter) -> None:
+        for layer in layers:
+            if not isinstance(layer, Parameter):
+                check_target("FreezeParam", layer)
         self.layers = layers
 
     def __call__(self, params: list[Parameter]) -> None:
