@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
 from passus.errors import ArgumentError, DTypeError
 
-__all__ = ["checked_count", "checked_number"]
+__all__ = [
+    "checked_callable",
+    "checked_count",
+    "checked_dtype",
+    "checked_integer",
+    "checked_number",
+    "checked_real",
+    "checked_share",
+]
+
+Called = TypeVar("Called", bound=Callable[..., Any])
+
+
+def checked_real(where: str, name: str, value: Any) -> float:
+    """``value`` as a float, if it is a number, be it infinite or NaN. Raises `DTypeError` if it is none.
+
+    >>> checked_real("norm", "ord", math.inf)
+    inf
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({value!r}); give a number")
+    return float(value)
 
 
 def checked_number(
@@ -22,14 +44,37 @@ def checked_number(
     >>> checked_number("SGD", "lr", 1)
     1.0
     """
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({value!r}); give a number")
-    number = float(value)
+    number = checked_real(where, name, value)
     if not low <= number < high or (open_low and number == low):
         least = f"{low:g} < {name}" if open_low else f"{low:g} <= {name}"
         most = "and finite" if high == math.inf else f"and {name} < {high:g}"
         raise ArgumentError(f"{where}: {name} is {number!r}; it must be {least} {most}")
     return number
+
+
+def checked_share(where: str, name: str, value: Any) -> float:
+    """``value`` as a float, if it is a number from 0 to 1, both included: a probability, or a part of a whole.
+
+    Raises `DTypeError` for what is no number, `ArgumentError` for NaN and what is out of range.
+
+    >>> checked_share("dropout", "dropout_ratio", 1)
+    1.0
+    """
+    number = checked_real(where, name, value)
+    if not 0 <= number <= 1:
+        raise ArgumentError(f"{where}: {name} must lie between 0 and 1, and {number!r} does not")
+    return number
+
+
+def checked_integer(where: str, name: str, value: Any) -> int:
+    """``value`` as an int, if it is a whole number. Raises `DTypeError` if it is none.
+
+    >>> checked_integer("tril", "k", np.int8(-1))
+    -1
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({value!r}); give an integer")
+    return int(value)
 
 
 def checked_count(where: str, name: str, value: Any, low: int = 1) -> int:
@@ -40,8 +85,34 @@ def checked_count(where: str, name: str, value: Any, low: int = 1) -> int:
     >>> checked_count("cosine", "steps", 100)
     100
     """
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({value!r}); give an integer")
-    if value < low:
-        raise ArgumentError(f"{where}: {name} is {value}; it must be at least {low}")
-    return int(value)
+    count = checked_integer(where, name, value)
+    if count < low:
+        raise ArgumentError(f"{where}: {name} is {count}; it must be at least {low}")
+    return count
+
+
+def checked_callable(where: str, name: str, value: Called) -> Called:
+    """``value`` itself, if it can be called. Raises `DTypeError` if not.
+
+    >>> checked_callable("MLP", "activation", abs)
+    <built-in function abs>
+    """
+    if not callable(value):
+        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({value!r}); give a function")
+    return value
+
+
+def checked_dtype(where: str, dtype: Any, kinds: str = "fiub") -> np.dtype[Any]:
+    """``dtype`` as NumPy's object, if it holds real numbers of one of these kinds. Raises `DTypeError` if not.
+
+    >>> checked_dtype("Linear", "float32", kinds="f")
+    dtype('float32')
+    """
+    try:
+        known: np.dtype[Any] = np.dtype(dtype)
+    except TypeError:
+        raise DTypeError(f"{where}: there is no dtype {dtype!r}; give one of NumPy's, such as np.float32") from None
+    if known.kind not in kinds:
+        wanted = "floating-point numbers, such as np.float32" if kinds == "f" else "real numbers, such as np.float32"
+        raise DTypeError(f"{where}: {known} is not supported; give one of {wanted}")
+    return known

@@ -9,6 +9,7 @@ PassusError
 ├── GraphError          (RuntimeError)  backpropagation that cannot be done: no graph, no gradient, data edited since
 │   └── SecondOrderError                a rule that was written for first derivatives only
 ├── WeightsError        (ValueError)    a weights file that is broken or of another model
+│   └── MissingWeightsError (FileNotFoundError)    a weights file that is not there
 ├── DataError           (ValueError)    a data file that is missing, truncated or not what its checksum says
 ├── DivergenceError     (ArithmeticError)   a training whose loss is NaN or infinite
 └── DependencyError     (ImportError)   an optional package that is not installed
@@ -32,6 +33,7 @@ __all__ = [
     "DivergenceError",
     "GraphError",
     "LabelError",
+    "MissingWeightsError",
     "PassusError",
     "SecondOrderError",
     "ShapeError",
@@ -94,6 +96,10 @@ class SecondOrderError(GraphError):
 
 class WeightsError(PassusError, ValueError):
     """A weights file that is broken or belongs to another model."""
+
+
+class MissingWeightsError(WeightsError, FileNotFoundError):
+    """A weights file or checkpoint that is not there."""
 
 
 class DataError(PassusError, ValueError):

@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike
 
+from passus.arguments import checked_real
 from passus.backend import Array
 from passus.errors import ArgumentError, ShapeError
 from passus.random import RNG, get_rng
@@ -73,7 +74,8 @@ def constant(value: float) -> Initializer:
     >>> constant(0.5)((2,))
     array([0.5, 0.5], dtype=float32)
     """
-    return partial(_full, value=value)  # Unlike a function inside a function, it can be pickled.
+    # Unlike a function inside a function, it can be pickled.
+    return partial(_full, value=checked_real("constant", "value", value))
 
 
 def normal(
@@ -124,7 +126,7 @@ def uniform(
     >>> uniform((2, 3), rng=0).shape
     (2, 3)
     """
-    if not low <= high:
+    if not checked_real("uniform", "low", low) <= checked_real("uniform", "high", high):
         raise ArgumentError(f"uniform: low={low} must not be above high={high}")
     x: Array = get_rng(rng).random(shape, np.float64 if np.dtype(dtype) == np.float64 else np.float32)
     x = np.asarray(x).astype(dtype, copy=False)
@@ -210,6 +212,7 @@ def orthogonal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None, *, 
     True
     """
     fans(shape, "orthogonal")
+    gain = checked_real("orthogonal", "gain", gain)
     rows, columns = shape[0], math.prod(shape[1:])
     Q, R = np.linalg.qr(get_rng(rng).standard_normal((max(rows, columns), min(rows, columns))))
     Q *= np.where(np.diag(R) < 0, -gain, gain)  # A unique R makes Q uniform over all orthogonal matrices.
@@ -257,5 +260,5 @@ def _standard_normal(shape: Shape, dtype: DTypeLike, rng: np.random.Generator) -
 
 
 def _check_std(name: str, std: float) -> None:
-    if not std >= 0:
+    if not checked_real(name, "std", std) >= 0:
         raise ArgumentError(f"{name}: std={std} must not be negative")

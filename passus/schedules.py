@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from passus.arguments import checked_count, checked_number
-from passus.errors import ArgumentError
+from passus.errors import ArgumentError, DTypeError
 from passus.tree import Tree
 
 __all__ = [
@@ -222,7 +222,10 @@ class OnPlateau:
 
     def report(self, value: float) -> None:
         """Take note of the newest value; a NaN has not fallen."""
-        value = float(value)
+        try:
+            value = float(value)
+        except (TypeError, ValueError):
+            raise DTypeError(f"OnPlateau: the value {value!r} is no number; report a loss") from None
         if value < self.best - (self.threshold * abs(self.best) if math.isfinite(self.best) else 0.0):
             self.best, self.waited = value, 0
         else:
@@ -249,6 +252,8 @@ def _half_wave(start: float, end: float, way: float) -> float:
 
 
 def _rising(where: str, name: str, values: Sequence[int]) -> list[int]:
+    if not isinstance(values, Sequence):
+        raise DTypeError(f"{where}: {name} is a {type(values).__name__} ({values!r}); give a list of integers")
     steps = [checked_count(where, name, value) for value in values]
     if any(a >= b for a, b in pairwise(steps)):
         raise ArgumentError(f"{where}: {name} are {steps}; each must be greater than the one before")

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, final
 
 import numpy as np
 
-from passus.arguments import checked_count
+from passus.arguments import checked_callable, checked_count, checked_dtype, checked_share
 from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.optional import import_optional
@@ -51,7 +51,9 @@ class Compose:
     """
 
     def __init__(self, transforms: Sequence[Transform] = ()) -> None:
-        self.transforms = list(transforms)
+        if not np.iterable(transforms):
+            raise DTypeError(f"Compose: a {type(transforms).__name__} is no list of transforms; write Compose([f, g])")
+        self.transforms = [checked_callable("Compose", "a transform", f) for f in transforms]
 
     def __call__(self, x: Any) -> Any:
         return _through(self.transforms, x)
@@ -177,9 +179,7 @@ class RandomHorizontalFlip:
     is_random = True
 
     def __init__(self, p: float = 0.5, rng: RNG = None) -> None:
-        if not 0.0 <= p <= 1.0:
-            raise ArgumentError(f"RandomHorizontalFlip: p is {p!r}; a probability is between 0 and 1")
-        self.p = p
+        self.p = checked_share("RandomHorizontalFlip", "p", p)
         self.rng = None if rng is None else get_rng(rng)
 
     def __call__(self, x: Image | Array) -> Any:
@@ -193,6 +193,13 @@ class RandomHorizontalFlip:
         """The same for many arrays at once, each with its own chance."""
         flipped = get_rng(self.rng).random(len(x)) < self.p
         return np.where(flipped.reshape(-1, *[1] * (x.ndim - 1)), x[..., ::-1], x)
+
+
+def _numbers(name: str, values: Any) -> Array:
+    try:
+        return np.array(values, np.float64, ndmin=1)
+    except (TypeError, ValueError):
+        raise DTypeError(f"Normalize: {name} is {values!r}; give a number, or one for each channel") from None
 
 
 def _pillow(name: str) -> Any:
@@ -219,7 +226,7 @@ class Normalize:
     """
 
     def __init__(self, mean: float | Sequence[float] = 0.0, std: float | Sequence[float] = 1.0) -> None:
-        self.mean, self.std = np.array(mean, np.float64, ndmin=1), np.array(std, np.float64, ndmin=1)
+        self.mean, self.std = _numbers("mean", mean), _numbers("std", std)
         if not (self.std > 0).all():
             raise ArgumentError(f"Normalize: std is {std}; it must be greater than 0")
 
@@ -262,7 +269,7 @@ class AsType:
     """Turn an array, or a single number, into another dtype."""
 
     def __init__(self, dtype: Any = np.float32) -> None:
-        self.dtype = np.dtype(dtype)
+        self.dtype = checked_dtype("AsType", dtype)
 
     def __call__(self, x: Any) -> Any:
         return self.batch(np.asarray(x))[()]

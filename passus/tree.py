@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from passus.errors import ArgumentError, WeightsError
+from passus.errors import ArgumentError, DTypeError, WeightsError
 
-__all__ = ["Spec", "Stateful", "Tree", "compare", "flatten", "unflatten"]
+__all__ = ["Spec", "Stateful", "Tree", "check_tree", "compare", "flatten", "unflatten"]
 
 Tree: TypeAlias = dict[str, Any]
 """A nested dict with names as keys."""
@@ -92,6 +92,15 @@ def unflatten(leaves: Mapping[str, Any]) -> Tree:
             raise ArgumentError(f"unflatten: {path} is the name of a leaf and of a branch")
         node[name] = leaf
     return tree
+
+
+def check_tree(what: str, state: Any) -> None:
+    """Raise `DTypeError` unless a state is a dict; ``what`` is who asks, for the message.
+
+    >>> check_tree("SGD.load_state_dict", {"step": 3})
+    """
+    if not isinstance(state, Mapping):
+        raise DTypeError(f"{what}: a {type(state).__name__} is no state; give the dict that state_dict() returned")
 
 
 def compare(expected: Mapping[str, Any], given: Mapping[str, Any], what: str, fix: str = "") -> None:

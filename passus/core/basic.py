@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from passus.arguments import checked_dtype, checked_integer
 from passus.backend import Array
 from passus.core.function import Binary, Unary
 from passus.core.variable import Operand, Result
-from passus.errors import DTypeError, ShapeError
+from passus.errors import ShapeError
 
 __all__ = ["Add", "AsType", "BroadcastTo", "SumTo", "add", "astype", "broadcast_to", "sum_to"]
 
@@ -61,7 +62,7 @@ def sum_to(x: Operand, shape: tuple[int, ...]) -> Result:
     >>> sum_to(np.ones((2, 3)), (1, 3))
     array([[2., 2., 2.]])
     """
-    return SumTo(_as_shape(shape))(x)
+    return SumTo(_as_shape("sum_to", shape))(x)
 
 
 class BroadcastTo(Unary):
@@ -85,16 +86,14 @@ def broadcast_to(x: Operand, shape: tuple[int, ...]) -> Result:
     array([[1., 2.],
            [1., 2.]])
     """
-    return BroadcastTo(_as_shape(shape))(x)
+    return BroadcastTo(_as_shape("broadcast_to", shape))(x)
 
 
 class AsType(Unary):
-    def __init__(self, dtype: Any) -> None:
-        self.dtype = np.dtype(dtype)
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
 
     def forward(self, x: Array) -> Array:
-        if self.dtype.kind not in "fiub":
-            raise DTypeError(f"astype: {self.dtype} is not supported; passus computes with real numbers")
         return x.astype(self.dtype)
 
     def backward(self, gy: Any) -> Any:
@@ -110,8 +109,8 @@ def astype(x: Operand, dtype: Any) -> Result:
     >>> astype(np.array([1.7]), np.float32).dtype
     dtype('float32')
     """
-    return AsType(dtype)(x)
+    return AsType(checked_dtype("astype", dtype))(x)
 
 
-def _as_shape(shape: Any) -> tuple[int, ...]:
-    return tuple(shape) if isinstance(shape, (tuple, list)) else (int(shape),)
+def _as_shape(name: str, shape: Any) -> tuple[int, ...]:
+    return tuple(shape) if isinstance(shape, (tuple, list)) else (checked_integer(name, "shape", shape),)

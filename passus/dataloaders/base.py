@@ -10,14 +10,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from passus.arguments import checked_count
+from passus.arguments import checked_callable, checked_count
 from passus.backend import Array
 from passus.cuda import as_cupy
 from passus.dataloaders.collate import collate
 from passus.dataloaders.fetching import Examples, ahead, one_by_one, whole_batches
 from passus.errors import ArgumentError
 from passus.random import RNG, get_rng, load_rng_state, rng_state, using_rng
-from passus.tree import Tree
+from passus.tree import Tree, check_tree
 
 __all__ = ["Epoch", "Loader"]
 
@@ -57,7 +57,7 @@ class Loader(ABC):
         self.max_iter = max_iter
         self.workers = checked_count(type(self).__name__, "workers", workers, 0)
         self._order_length = order_length
-        self._collate = collate
+        self._collate = None if collate is None else checked_callable(type(self).__name__, "collate", collate)
         self._rng = None if rng is None else get_rng(rng)
         self._epoch: Epoch | None = None
         self._goes_on = False
@@ -179,6 +179,7 @@ class Loader(ABC):
         self._epoch, self._goes_on = epoch, epoch is not None
 
     def _checked_epoch(self, state: Tree) -> Epoch | None:
+        check_tree(f"{type(self).__name__}.load_state_dict", state)
         names = ["order", "seed", "iteration"] + ["rng"] * (self._rng is not None)
         if sorted(state) != sorted(names):
             raise self._misfit(f"the state has {', '.join(sorted(state))}, and this loader {', '.join(sorted(names))}")

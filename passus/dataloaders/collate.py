@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from passus.errors import ArgumentError, ShapeError
+from passus.errors import ArgumentError, DTypeError, ShapeError
 
 __all__ = ["collate"]
 
@@ -29,7 +29,7 @@ def collate(examples: Sequence[Any]) -> Any:
         raise ArgumentError("collate: there is no example")
     first = examples[0]
     if isinstance(first, (tuple, list)):
-        _check_alike(examples, [len(e) for e in examples], "parts")
+        _check_alike(examples, [_length(e) for e in examples], "parts")
         return tuple(_column([e[k] for e in examples]) for k in range(len(first)))
     return _column(examples)
 
@@ -39,7 +39,7 @@ def _column(values: Sequence[Any]) -> Any:
     if isinstance(first, tuple):
         return collate(values)
     if isinstance(first, Mapping):
-        _check_alike(values, [sorted(v) for v in values], "names")
+        _check_alike(values, [sorted(v) if isinstance(v, Mapping) else None for v in values], "names")
         return {name: _column([v[name] for v in values]) for name in first}
     if isinstance(first, str):
         return list(values)
@@ -51,9 +51,18 @@ def _column(values: Sequence[Any]) -> Any:
 def _stack(values: Sequence[Any]) -> Any:
     arrays = [np.asarray(v) for v in values]
     _check_alike(values, [a.shape for a in arrays], "shape")
+    _check_alike(values, [a.dtype.kind in "fiub" for a in arrays], "numbers:")
+    if arrays[0].dtype.kind == "O":
+        raise DTypeError(
+            f"collate: a {type(values[0]).__name__} is no array of numbers; give the loader a collate function"
+        )
     stacked = np.stack(arrays)
     # A float of Python has no dtype of its own; an array of float64 was meant to be one.
     return stacked.astype(np.float32) if all(type(v) is float for v in values) else stacked
+
+
+def _length(example: Any) -> int | None:
+    return len(example) if isinstance(example, (tuple, list)) else None
 
 
 def _check_alike(examples: Sequence[Any], traits: list[Any], what: str) -> None:

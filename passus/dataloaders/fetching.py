@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
+from passus.arguments import checked_count
 from passus.backend import Array
+from passus.errors import DTypeError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["Examples", "ahead", "one_by_one", "whole_batches"]
+__all__ = ["Examples", "ahead", "checked_length", "one_by_one", "whole_batches"]
 
 T = TypeVar("T")
 Y = TypeVar("Y")
@@ -28,6 +30,21 @@ class Examples(Protocol):
 
     def __getitem__(self, index: int, /) -> Any:
         """The example of a number."""
+
+
+def checked_length(name: str, dataset: Any) -> int:
+    """The number of examples. Raises `DTypeError` for what has no length, `ArgumentError` if there is no example.
+
+    >>> checked_length("DataLoader", "abc")
+    3
+    """
+    try:
+        size = len(dataset)
+    except TypeError:
+        raise DTypeError(
+            f"{name}: a {type(dataset).__name__} has no length; give a dataset, an array or a list of examples"
+        ) from None
+    return checked_count(name, "len(dataset)", size)
 
 
 def whole_batches(dataset: Any) -> Callable[[Array], Any] | None:

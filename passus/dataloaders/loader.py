@@ -10,7 +10,7 @@ import numpy as np
 from passus.arguments import checked_count
 from passus.backend import Array
 from passus.dataloaders.base import Loader
-from passus.dataloaders.fetching import Examples
+from passus.dataloaders.fetching import Examples, checked_length
 from passus.errors import ArgumentError
 from passus.random import RNG, get_rng
 
@@ -56,7 +56,7 @@ class DataLoader(Loader):
         self.shuffle, self.drop_last, self.shard = shuffle, drop_last, _checked_shard(shard)
         if shuffle and rng is None and self.shard[1] > 1:
             raise ArgumentError("DataLoader: shards that are shuffled need rng=SEED, the same seed in each process")
-        size = checked_count("DataLoader", "len(dataset)", len(dataset))
+        size = checked_length("DataLoader", dataset)
         whole, rest = divmod(size, self.shard[1])
         length = whole if drop_last or not rest else whole + 1
         max_iter = length // batch_size if drop_last else -(-length // batch_size)
@@ -78,6 +78,8 @@ class DataLoader(Loader):
 
 
 def _checked_shard(shard: tuple[int, int]) -> tuple[int, int]:
+    if not isinstance(shard, tuple) or len(shard) != 2:
+        raise ArgumentError(f"DataLoader: shard is {shard!r}; give a pair (index, count)")
     index, count = (checked_count("DataLoader", "shard", part, 0) for part in shard)
     if index >= count:
         raise ArgumentError(f"DataLoader: shard {index} of {count} does not exist; they are counted from 0")

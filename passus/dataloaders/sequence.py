@@ -9,7 +9,7 @@ import numpy as np
 from passus.arguments import checked_count
 from passus.backend import Array
 from passus.dataloaders.base import Loader
-from passus.dataloaders.fetching import Examples
+from passus.dataloaders.fetching import Examples, checked_length
 from passus.errors import ArgumentError
 
 __all__ = ["SeqDataLoader"]
@@ -30,7 +30,7 @@ class SeqDataLoader(Loader):
 
     def __init__(self, dataset: Examples, batch_size: int, gpu: bool = False) -> None:
         batch_size = checked_count("SeqDataLoader", "batch_size", batch_size)
-        size = checked_count("SeqDataLoader", "len(dataset)", len(dataset))
+        size = checked_length("SeqDataLoader", dataset)
         if batch_size > size:
             raise ArgumentError(f"SeqDataLoader: {batch_size} streams cannot start in {size} examples")
         super().__init__(dataset, batch_size, -(-size // batch_size), batch_size, gpu=gpu)

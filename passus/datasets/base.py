@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
-from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
 from passus.transforms import Compose, Transform
 
 __all__ = ["ArrayDataset", "Dataset", "every_fifth"]
@@ -94,6 +94,8 @@ class ArrayDataset:
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         i = _whole("ArrayDataset", index)
+        if not -len(self) <= i < len(self):
+            raise LabelError(f"ArrayDataset: there is no example {i}; there are {len(self)}")
         return tuple(array[i] for array in self.arrays)
 
     def batch(self, index: Array) -> tuple[Array, ...]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from passus.arguments import checked_integer
 from passus.backend import Array
 from passus.core import Operand, Result, Unary
 from passus.errors import ArgumentError, ShapeError
+from passus.functions.checks import array_of
 from passus.functions.joining import split
 from passus.functions.special import erf
 
@@ -189,8 +191,8 @@ def glu(x: Operand, axis: int = -1) -> Result:
     >>> glu(np.array([1.0, 2.0, 0.0, 0.0]))
     array([0.5, 1. ])
     """
-    shape = getattr(x, "shape", ())
-    if not -len(shape) <= axis < len(shape) or shape[axis] % 2:
+    shape = array_of("glu", x).shape
+    if not -len(shape) <= checked_integer("glu", "axis", axis) < len(shape) or shape[axis] % 2:
         raise ShapeError(f"glu: axis {axis} of x {shape} must exist and have an even length, to be cut in halves")
     value, gate = split(x, 2, axis=axis)
     return value * sigmoid(gate)

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from passus.arguments import checked_integer
 from passus.backend import Array
 from passus.core import Operand, Result, Unary
-from passus.errors import ArgumentError, DTypeError, ShapeError
-from passus.functions.checks import array_of
+from passus.errors import ArgumentError, ShapeError
+from passus.functions.checks import array_of, integers_of
 from passus.functions.indexing import get_item
 from passus.functions.shapes import ravel
 
@@ -69,13 +70,14 @@ class Roll(Unary):
 def roll(x: Operand, shift: int | Sequence[int], axis: int | tuple[int, ...] | None = None) -> Result:
     """Shift the elements along axes; what leaves at one end enters at the other. Without axes, as if in one row.
 
-    Raises `ShapeError` for an axis that ``x`` does not have, or for shifts that do not fit the axes.
+    Raises `ShapeError` for an axis that ``x`` does not have, or for shifts that do not fit the axes;
+    `DTypeError` for shifts that are no integers.
 
     >>> import numpy as np
     >>> roll(np.array([1.0, 2.0, 3.0]), 1)
     array([3., 1., 2.])
     """
-    return Roll(shift, axis)(x)
+    return Roll(integers_of("roll", "shift", shift).tolist(), axis)(x)
 
 
 class Tile(Unary):
@@ -103,7 +105,7 @@ def tile(x: Operand, reps: int | Sequence[int]) -> Result:
     array([[1., 2., 1., 2.],
            [1., 2., 1., 2.]])
     """
-    return Tile(tuple(np.atleast_1d(reps).tolist()))(x)
+    return Tile(tuple(np.atleast_1d(integers_of("tile", "reps", reps)).tolist()))(x)
 
 
 class Repeat(Unary):
@@ -130,9 +132,7 @@ def repeat(x: Operand, repeats: int | Sequence[int], axis: int | None = None) ->
     """
     if axis is None:
         return repeat(ravel(x), repeats, 0)
-    counts = np.asarray(repeats)
-    if counts.dtype.kind not in "iu":
-        raise DTypeError(f"repeat: repeats must be integers, not {repeats!r}")
+    counts = integers_of("repeat", "repeats", repeats)
     if not counts.ndim:
         return Repeat(int(counts), axis)(x)
     shape = array_of("repeat", x).shape
@@ -187,9 +187,7 @@ def _widths(pad_width: Any, shape: tuple[int, ...]) -> tuple[tuple[int, int], ..
     """How many elements to put before and after, for each axis."""
     if not shape:
         raise ShapeError("pad: x () has no axes to pad; use F.reshape(x, (1,)) first")
-    given = np.asarray(pad_width)
-    if given.dtype.kind not in "iu":
-        raise DTypeError(f"pad: pad_width must be integers, not {pad_width!r}")
+    given = integers_of("pad", "pad_width", pad_width)
     if (given < 0).any():
         raise ArgumentError(f"pad: pad_width {pad_width} must not be negative; cut with x[1:-1] instead")
     try:
@@ -221,7 +219,7 @@ def tril(x: Operand, k: int = 0) -> Result:
     array([[1., 0.],
            [1., 1.]])
     """
-    return Tril(k)(x)
+    return Tril(checked_integer("tril", "k", k))(x)
 
 
 class Triu(Unary):
@@ -246,7 +244,7 @@ def triu(x: Operand, k: int = 0) -> Result:
     array([[1., 1.],
            [0., 1.]])
     """
-    return Triu(k)(x)
+    return Triu(checked_integer("triu", "k", k))(x)
 
 
 def _check_matrix(name: str, x: Array) -> None:

@@ -11,7 +11,15 @@ from passus.core import Variable
 from passus.core.variable import checked
 from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
 
-__all__ = ["array_of", "check_label_shape", "check_labels", "check_reduction", "check_same_shape", "check_signs"]
+__all__ = [
+    "array_of",
+    "check_label_shape",
+    "check_labels",
+    "check_reduction",
+    "check_same_shape",
+    "check_signs",
+    "integers_of",
+]
 
 
 def array_of(name: str, x: Any) -> Array:
@@ -37,6 +45,21 @@ def check_same_shape(name: str, x: Any, t: Any, called: tuple[str, str] = ("x", 
             f"{name}: {called[0]} {shape} and {called[1]} {target_shape} must have the same shape, for broadcasting "
             f"would compare numbers that do not belong together; reshape one, as in {called[1]}.reshape({shape})"
         )
+
+
+def integers_of(name: str, called: str, values: Any) -> Array:
+    """The array of one integer or of several. Raises `DTypeError` for other numbers, and for rows of unequal lengths.
+
+    >>> integers_of("roll", "shift", (1, -1))
+    array([ 1, -1])
+    """
+    try:
+        array = np.asarray(values, dtype=np.intp if isinstance(values, (list, tuple)) and not values else None)
+    except ValueError:
+        array = np.empty(0, object)
+    if array.dtype.kind not in "iu":
+        raise DTypeError(f"{name}: {called} must be integers, not {values!r}")
+    return array
 
 
 def check_reduction(name: str, reduction: str, count: float) -> None:

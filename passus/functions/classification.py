@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from passus.arguments import checked_integer, checked_share
 from passus.backend import Array, backend_of
 from passus.core import Function, Operand, Result
 from passus.errors import ArgumentError, ShapeError
@@ -89,9 +90,9 @@ def softmax_cross_entropy(
     array(0.34657359)
     """
     name = "softmax_cross_entropy"
-    if not 0 <= label_smoothing <= 1:
-        raise ArgumentError(f"{name}: label_smoothing must lie between 0 and 1, and {label_smoothing} does not")
-    if array_of(name, t).dtype.kind == "f":
+    label_smoothing = checked_share(name, "label_smoothing", label_smoothing)
+    target = array_of(name, t)
+    if target.dtype.kind == "f" and target.ndim == array_of(name, x).ndim:
         check_same_shape(name, x, t)
         if ignore_index is not None:
             raise ArgumentError(f"{name}: ignore_index={ignore_index} is for labels, but t holds probabilities")
@@ -136,7 +137,7 @@ def _weighted_labels(
     classes = check_label_shape(name, x, t)
     labels, counted = array_of(name, t), None
     if ignore_index is not None:
-        counted = labels != ignore_index
+        counted = labels != checked_integer(name, "ignore_index", ignore_index)
         labels = labels * counted
     labels = check_labels(name, labels, classes)
     weights = None if weight is None else _class_weights(name, x, weight)[labels]

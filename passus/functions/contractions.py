@@ -11,6 +11,7 @@ import string
 from collections import Counter
 from typing import Any
 
+from passus.arguments import checked_count
 from passus.backend import Array
 from passus.core import Function, Operand, Result, Variable
 from passus.core.basic import sum_to
@@ -99,7 +100,7 @@ def tensordot(x0: Operand, x1: Operand, axes: int | tuple[Any, Any] = 2) -> Resu
 def _pairs(axes: Any, shape0: tuple[int, ...], shape1: tuple[int, ...]) -> list[tuple[int, int]]:
     """The axes of either operand that are summed over together, counted from the front."""
     try:
-        both = (range(-axes, 0), range(axes)) if isinstance(axes, int) else axes
+        both = (range(-checked_count("tensordot", "axes", axes, 0), 0), range(axes)) if isinstance(axes, int) else axes
         named0, named1 = [[a] if isinstance(a, int) else list(a) for a in both]
         pairs = [(range(len(shape0))[a0], range(len(shape1))[a1]) for a0, a1 in zip(named0, named1, strict=True)]
     except (TypeError, ValueError, IndexError):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from passus.arguments import checked_count, checked_dtype
 from passus.backend import Array
 from passus.core import Operand, Result
 from passus.errors import ShapeError
@@ -45,5 +46,5 @@ def one_hot(t: Operand, num_classes: int, dtype: Any = np.float32) -> Array:
     array([[0., 0., 1.],
            [1., 0., 0.]], dtype=float32)
     """
-    labels = check_labels("one_hot", t, num_classes)
-    return (labels[..., None] == np.arange(num_classes)).astype(dtype)
+    labels = check_labels("one_hot", t, checked_count("one_hot", "num_classes", num_classes))
+    return (labels[..., None] == np.arange(num_classes)).astype(checked_dtype("one_hot", dtype))

@@ -8,7 +8,7 @@ import numpy as np
 
 from passus.backend import Array, backend_of
 from passus.core import Operand, Result, Unary, Variable
-from passus.errors import DTypeError, ShapeError
+from passus.errors import DTypeError, LabelError, ShapeError
 from passus.functions.shapes import ravel
 
 __all__ = ["GetItem", "GetItemGrad", "get_item", "take_along_axis"]
@@ -58,7 +58,12 @@ def _index(index: Any) -> Any:
         return tuple([_index(part) for part in index])
     if isinstance(index, Variable):
         return index.data
-    return np.asarray(index, dtype=None if index else np.intp) if isinstance(index, list) else index
+    if not isinstance(index, list):
+        return index
+    try:
+        return np.asarray(index, dtype=None if index else np.intp)
+    except ValueError:
+        raise LabelError(f"get_item: the rows of the index {index} have unequal lengths") from None
 
 
 def take_along_axis(x: Operand, indices: Operand, axis: int | None = -1) -> Result:

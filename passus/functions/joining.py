@@ -10,7 +10,8 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from passus.backend import Array
 from passus.core import Function, Operand, Result
-from passus.errors import ArgumentError
+from passus.errors import ArgumentError, DTypeError
+from passus.functions.checks import integers_of
 from passus.functions.shapes import ravel
 
 __all__ = ["Concatenate", "Split", "Stack", "concatenate", "split", "stack"]
@@ -39,6 +40,7 @@ def concatenate(xs: Sequence[Operand], axis: int | None = 0) -> Result:
     >>> concatenate([np.ones((1, 2)), np.zeros((1, 2))], axis=-1)
     array([[1., 1., 0., 0.]])
     """
+    _check_several("concatenate", xs)
     if axis is None:
         return concatenate([ravel(x) for x in xs])
     return Concatenate(axis)(*xs)
@@ -65,6 +67,7 @@ def stack(xs: Sequence[Operand], axis: int = 0) -> Result:
     >>> stack([np.ones(3), np.zeros(3)], axis=-1).shape
     (3, 2)
     """
+    _check_several("stack", xs)
     return Stack(axis)(*xs)
 
 
@@ -84,12 +87,18 @@ def split(x: Operand, sections: int | Sequence[int], axis: int = 0) -> tuple[Res
     """Split an array along an axis: into equal sections, or before each of several indices.
 
     Raises `ShapeError` if there can be no equal sections, or for an axis that ``x`` does not have; `ArgumentError` for
-    less than one section.
+    less than one section, `DTypeError` for what is no integer.
 
     >>> import numpy as np
     >>> split(np.array([1.0, 2.0, 3.0]), [1])
     (array([1.]), array([2., 3.]))
     """
-    if isinstance(sections, (int, np.integer)) and sections < 1:
+    places = integers_of("split", "sections", sections)
+    if not places.ndim and places < 1:
         raise ArgumentError(f"split: {sections} sections; there must be at least 1")
-    return tuple(Split(sections, axis)(x))
+    return tuple(Split(places.tolist(), axis)(x))
+
+
+def _check_several(name: str, xs: Any) -> None:
+    if not np.iterable(xs):
+        raise DTypeError(f"{name}: a {type(xs).__name__} is no list of arrays; write {name}([a, b])")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from passus.arguments import checked_integer
 from passus.backend import Array
 from passus.core import Function, Operand, Result, Unary
 from passus.core.basic import sum_to
@@ -166,7 +167,8 @@ def diagonal(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Res
     """
     shape = array_of("diagonal", x).shape
     ndim = len(shape)
-    axes = [a % ndim for a in (axis1, axis2) if -ndim <= a < ndim]
+    named = (checked_integer("diagonal", "axis1", axis1), checked_integer("diagonal", "axis2", axis2))
+    axes = [a % ndim for a in named if -ndim <= a < ndim]
     if len(set(axes)) < 2:
         raise ShapeError(f"diagonal: x {shape} does not have two axes {axis1} and {axis2}")
     others = [a for a in range(ndim) if a not in axes]

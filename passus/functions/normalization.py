@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from passus.arguments import checked_number, checked_share
 from passus.backend import Array
 from passus.config import train
 from passus.core import Function, Operand, Result
@@ -86,6 +87,7 @@ def batch_norm(
     array([[-1.],
            [ 1.]])
     """
+    decay, eps = checked_share("batch_norm", "decay", decay), checked_number("batch_norm", "eps", eps)
     array = array_of("batch_norm", x)
     _check_channels(array, gamma=gamma, beta=beta, mean=mean, var=var)
     shape = array.shape[1:2] + (1,) * (array.ndim - 2)
@@ -157,4 +159,4 @@ def layer_norm(x: Operand, gamma: Operand, beta: Operand, eps: float = 1e-5) -> 
             f"layer_norm: gamma {features} and beta {beta_shape} must both have the shape of the last axes of x {shape}"
         )
     axes = tuple(range(-len(features), 0))
-    return LayerNorm(axes, math.prod(features), features, eps)(x, gamma, beta)
+    return LayerNorm(axes, math.prod(features), features, checked_number("layer_norm", "eps", eps))(x, gamma, beta)

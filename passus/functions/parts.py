@@ -31,7 +31,7 @@ def in_dtype_of(x: Any, constant: Any) -> Any:
     dtype('float32')
     """
     dtype = array_of("dtype", x).dtype
-    if isinstance(constant, (int, float)) or dtype.kind != "f" or constant.dtype == dtype:
+    if isinstance(constant, (int, float)) or dtype.kind != "f" or array_of("weight", constant).dtype == dtype:
         return constant
     return constant.astype(dtype)
 

@@ -5,6 +5,7 @@ Their rules multiply by masks; choosing with ``where`` is many times slower on n
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from passus.arguments import checked_number
@@ -131,7 +132,7 @@ def leaky_relu(x: Operand, slope: float = 0.2) -> Result:
     >>> leaky_relu(np.array([-1.0, 2.0]))
     array([-0.2,  2. ])
     """
-    return LeakyReLU(slope)(x)
+    return LeakyReLU(checked_number("leaky_relu", "slope", slope, -math.inf))(x)
 
 
 class _ExponentialUnit(Unary):
@@ -164,7 +165,7 @@ def elu(x: Operand, alpha: float = 1.0) -> Result:
     >>> elu(np.array([-1.0, 2.0]))
     array([-0.63212056,  2.        ])
     """
-    return ELU(alpha)(x)
+    return ELU(checked_number("elu", "alpha", alpha, -math.inf))(x)
 
 
 class SELU(_ExponentialUnit):

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from passus.arguments import checked_share
 from passus.backend import Array
 from passus.config import train
 from passus.core import Operand, Result, Unary
-from passus.errors import ArgumentError
 from passus.random import RNG, get_rng
 
 __all__ = ["Dropout", "dropout"]
@@ -37,13 +37,12 @@ def dropout(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) -> Result:
 
     So the expected value stays the same. In test mode ``x`` is returned as it is.
 
-    Raises `ArgumentError` for a ratio outside of 0 to 1.
+    Raises `ArgumentError` for a ratio outside of 0 to 1, `DTypeError` for one that is no number.
     Source: Srivastava et al., 2014, "Dropout: a simple way to prevent neural networks from overfitting".
 
     >>> import numpy as np
     >>> dropout(np.ones(6), 0.5, rng=0)
     array([2., 2., 2., 0., 0., 0.])
     """
-    if not 0 <= dropout_ratio <= 1:
-        raise ArgumentError(f"dropout: dropout_ratio must lie between 0 and 1, and {dropout_ratio} does not")
-    return Dropout(dropout_ratio, get_rng(rng))(x) if train.get() and dropout_ratio else x
+    ratio = checked_share("dropout", "dropout_ratio", dropout_ratio)
+    return Dropout(ratio, get_rng(rng))(x) if train.get() and ratio else x

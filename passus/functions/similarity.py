@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from passus.arguments import checked_integer
 from passus.core import Operand, Result, broadcast_to
 from passus.errors import ShapeError
 from passus.functions.arithmetic import add, div, mul, sub
@@ -44,7 +45,7 @@ def _broadcast(name: str, x0: Operand, x1: Operand, axis: int) -> tuple[Result, 
         shape = np.broadcast_shapes(*shapes)
     except ValueError:
         raise ShapeError(f"{name}: x0 {shapes[0]} and x1 {shapes[1]} do not broadcast to one shape") from None
-    if not -len(shape) <= axis < len(shape):
+    if not -len(shape) <= checked_integer(name, "axis", axis) < len(shape):
         raise ShapeError(f"{name}: x0 {shapes[0]} and x1 {shapes[1]} have no axis {axis}")
     return broadcast_to(x0, shape), broadcast_to(x1, shape)
 

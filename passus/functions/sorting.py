@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.lib.array_utils import normalize_axis_index
 
+from passus.arguments import checked_integer
 from passus.backend import Array
 from passus.core import Operand, Result, Unary
 from passus.errors import ArgumentError
@@ -128,5 +129,5 @@ def topk(x: Operand, k: int, axis: int = -1) -> tuple[Result, Array]:
     >>> topk(np.array([3.0, 1.0, 2.0]), 2)
     (array([3., 2.]), array([0, 2]))
     """
-    indices = Topk(k, axis)(array_of("topk", x))
+    indices = Topk(checked_integer("topk", "k", k), axis)(array_of("topk", x))
     return take_along_axis(x, indices, axis), indices

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from passus.arguments import checked_real
 from passus.backend import Array
 from passus.core import Operand, Result
 from passus.errors import ArgumentError
@@ -107,7 +108,7 @@ def norm(x: Operand, ord: float = 2, axis: Axis = None, keepdims: bool = False) 
     >>> norm(np.array([[3.0, 4.0], [6.0, 8.0]]), axis=1)
     array([ 5., 10.])
     """
-    if not ord >= 1:
+    if not checked_real("norm", "ord", ord) >= 1:
         raise ArgumentError(f"norm: ord must be at least 1, or infinity, not {ord!r}")
     if ord == 1:
         return sum(abs(x), axis, keepdims)

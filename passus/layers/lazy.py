@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from passus.arguments import checked_callable, checked_dtype
 from passus.core import Parameter
 from passus.errors import ShapeError
 from passus.functions.checks import array_of
@@ -40,8 +41,8 @@ class LazyParameter(Parameter):
         name: str | None = None,
     ) -> None:
         super().__init__(None, name)
-        self.spec = Spec(shape, np.dtype(dtype))
-        self.initializer = initializer
+        self.spec = Spec(shape, checked_dtype(name or "parameter", dtype, kinds="f"))
+        self.initializer = checked_callable(name or "parameter", "initializer", initializer)
         # A seed gives one generator here, so that two parameters of one layer may share it.
         self.rng = None if rng is None else get_rng(rng)
         if None not in shape:

@@ -11,7 +11,7 @@ from passus.errors import WeightsError
 from passus.layers.walk import Holder, Slot, label, slot_of, walk
 from passus.serializers.files import FilePath
 from passus.serializers.weights import read_weights, write_weights
-from passus.tree import Spec, Tree, compare
+from passus.tree import Spec, Tree, check_tree, compare
 
 __all__ = ["State"]
 
@@ -66,6 +66,7 @@ class State(Holder):
         return slots
 
     def _take(self, state: Mapping[str, Array | None], cast: bool, what: str) -> None:
+        check_tree(what, state)
         slots = self._slots()
         expected = {path: slot.expected for path, slot in slots.items()}
         given = {path: expected[path] if a is None and path in expected else a for path, a in state.items()}

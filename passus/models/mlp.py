@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import passus.functions as F
+from passus.arguments import checked_callable
 from passus.core import Operand, Result
-from passus.errors import ArgumentError
+from passus.errors import ArgumentError, DTypeError
 from passus.layers import Linear
 from passus.models.model import Model
 
@@ -34,9 +35,11 @@ class MLP(Model):
         activation: Callable[[Any], Any] = F.sigmoid,
         in_size: int | None = None,
     ) -> None:
+        if isinstance(fc_output_sizes, int):
+            raise DTypeError(f"MLP: give the sizes of all layers in a tuple, as in MLP(({fc_output_sizes},))")
         if not fc_output_sizes:
             raise ArgumentError("MLP: give the output size of at least one layer, as in MLP((10, 3))")
-        self.activation = activation
+        self.activation = checked_callable("MLP", "activation", activation)
         self.names = tuple([f"l{i}" for i in range(len(fc_output_sizes))])
         for name, out_size, size in zip(self.names, fc_output_sizes, [in_size, *fc_output_sizes]):
             setattr(self, name, Linear(out_size, in_size=size if in_size is not None else None))
