@@ -11,6 +11,7 @@ PassusError
 ├── WeightsError        (ValueError)    a weights file that is broken or of another model
 │   └── MissingWeightsError (FileNotFoundError)    a weights file that is not there
 ├── DataError           (ValueError)    a data file that is missing, truncated or not what its checksum says
+├── PathError           (FileNotFoundError, IsADirectoryError)    a place where no file can be written
 ├── DivergenceError     (ArithmeticError)   a training whose loss is NaN or infinite
 └── DependencyError     (ImportError)   an optional package that is not installed
 ```
@@ -35,6 +36,7 @@ __all__ = [
     "LabelError",
     "MissingWeightsError",
     "PassusError",
+    "PathError",
     "SecondOrderError",
     "ShapeError",
     "WeightsError",
@@ -104,6 +106,10 @@ class MissingWeightsError(WeightsError, FileNotFoundError):
 
 class DataError(PassusError, ValueError):
     """A data file that is missing, truncated or not the file it should be."""
+
+
+class PathError(PassusError, FileNotFoundError, IsADirectoryError):
+    """A place where no file can be written: it is a folder itself, or its folder is not there."""
 
 
 class DivergenceError(PassusError, ArithmeticError):

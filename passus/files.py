@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
+
+from passus.errors import PathError
 
 __all__ = ["FilePath", "replacing"]
 
@@ -22,7 +23,7 @@ def replacing(path: FilePath) -> Iterator[BinaryIO]:
     It is written under another name in the same folder, forced to the disk, and then renamed. After an error it is
     removed and the old file is as it was. A symbolic link stays one: the file that it points to is replaced.
 
-    Raises `FileNotFoundError` if there is no such folder, `IsADirectoryError` if ``path`` is itself one.
+    Raises `PathError` if there is no such folder, or if ``path`` is itself one.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "new.txt"
@@ -33,9 +34,9 @@ def replacing(path: FilePath) -> Iterator[BinaryIO]:
     """
     target = Path(os.path.realpath(path))
     if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "This is a folder; name a file in it", str(target))
+        raise PathError(f"{target}: this is a folder; name a file in it")
     if not target.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "No such folder to write into; create it first", str(target.parent))
+        raise PathError(f"{target}: there is no such folder to write into; create it first: {target.parent}")
     part = target.with_name(f".{target.name}.{secrets.token_hex(16)}.part")
     try:
         with part.open("xb") as file:

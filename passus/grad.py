@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from passus.arguments import checked_callable
 from passus.config import enable_backprop, using_config
 from passus.core import Operand, Result, Variable, as_array, as_variable, astype
 from passus.core.backward import gradients
@@ -156,10 +157,11 @@ class _Call:
     """A call of a function with Variables of its own in place of the arguments that are differentiated."""
 
     def __init__(self, f: Callable[..., Any], args: Sequence[Any], argnums: Argnums, kwargs: dict[str, Any]) -> None:
+        checked_callable("grad", "f", f)
         self.argnums = argnums
         try:
             places = [range(len(args))[i] for i in _as_tuple(argnums)]
-        except IndexError:
+        except (IndexError, TypeError):
             raise ArgumentError(
                 f"grad: argnums is {argnums!r}, and {len(args)} positional arguments were given"
             ) from None

@@ -52,7 +52,7 @@ class Training:
     def __init__(self) -> None:
         self.model = Sequential(L.Linear(3, in_size=4, rng=0), L.BatchNorm(in_size=3), L.Linear(2, in_size=3, rng=1))
         self.optimizer = optimizers.Adam(lr=0.01).setup(self.model)
-        self.loader = DataLoader(ArrayDataset(np.eye(4, dtype=np.float32), np.array([0, 1, 0, 1])), 2, rng=0)
+        self.loader = DataLoader(ArrayDataset(np.eye(8, 4, dtype=np.float32), np.arange(8) % 2), 2, rng=0)
         self.batches: Iterator[Any] = iter(self.loader)
         self.x = Variable(np.ones((2, 3)))
         self.labels = np.array([0, 2])
@@ -74,13 +74,13 @@ class Training:
 
 def check_harmless(training: Training, call: Callable[[], Any], builtin: type[Exception], match: str) -> PassusError:
     """Try a call that must raise, in the middle of a training; return the error."""
-    before = training.state()
+    steps, before = training.optimizer.step, training.state()
     with pytest.raises(builtin, match=match) as caught:
         call()
     assert isinstance(caught.value, PassusError)
     np.testing.assert_equal(training.state(), before)
     training.step()
-    assert training.optimizer.step == 2
+    assert training.optimizer.step == steps + 1
     return caught.value
 
 
@@ -286,6 +286,12 @@ def test_a_missing_file_a_folder_and_a_wrong_name_are_told_apart(kind: str, tmp_
     (tmp_path / f"folder.{kind}").mkdir()
     with pytest.raises(WeightsError, match="this is a folder; name a file in it"):
         load(tmp_path / f"folder.{kind}")
+    check_harmless(
+        training, lambda: training.model.save_weights(tmp_path / f"folder.{kind}"), OSError, "name a file in"
+    )
+    check_harmless(
+        training, lambda: training.model.save_weights(tmp_path / "a" / f"b.{kind}"), OSError, "create it first"
+    )
     with pytest.raises(PassusError, match=r"ends in \.safetensors or \.npz"):
         load(tmp_path / "weights.pkl")
 
