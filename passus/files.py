@@ -9,11 +9,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from passus.errors import PathError
+from passus.errors import DTypeError, PathError
 
-__all__ = ["FilePath", "replacing"]
+__all__ = ["FilePath", "checked_path", "replacing"]
 
 FilePath: TypeAlias = str | os.PathLike[str]
+
+
+def checked_path(path: FilePath) -> Path:
+    """``path`` as an object. Raises `DTypeError` for what is neither a string nor a path.
+
+    >>> checked_path("weights.npz").suffix
+    '.npz'
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise DTypeError(f"a {type(path).__name__} ({path!r}) is no path; give a string or a pathlib.Path")
+    return Path(path)
 
 
 @contextmanager
@@ -32,7 +43,7 @@ def replacing(path: FilePath) -> Iterator[BinaryIO]:
     >>> path.read_bytes()
     b'whole'
     """
-    target = Path(os.path.realpath(path))
+    target = Path(os.path.realpath(checked_path(path)))
     if target.is_dir():
         raise PathError(f"{target}: this is a folder; name a file in it")
     if not target.parent.is_dir():

@@ -20,10 +20,11 @@ import passus.functions as F
 import passus.layers as L
 from passus import Config, DataLoader, Function, SeqDataLoader, Variable, no_grad, optimizers
 from passus.datasets import ArrayDataset
-from passus.errors import PassusError, WeightsError
+from passus.errors import DTypeError, PassusError, WeightsError
 from passus.models import MLP, Model, Sequential
 from passus.random import rng_state
 from passus.serializers import load_checkpoint, save_checkpoint, write_weights
+from passus.training import Trainer
 
 NAN = float("nan")
 KINDS = ("npz", "safetensors")
@@ -64,6 +65,10 @@ class Training:
         self.model.cleargrads()
         loss.backward()
         self.optimizer.update()
+
+    def trainer(self, **options: Any) -> Trainer:
+        given = {"loader": self.loader, "loss": F.l1_loss, "progress": False} | options
+        return Trainer(self.model, self.optimizer, **given)
 
     def state(self) -> Any:
         parts = {"model": self.model, "optimizer": self.optimizer, "loader": self.loader}
@@ -212,6 +217,22 @@ OPTIMIZERS = [
     bad(ValueError, "no parameter is at 'l9'; there are l0.W", lambda s: s.optimizer.add_group("l9", lr=0.1)),
 ]
 
+TRAINERS = [
+    bad(TypeError, "Trainer: model is a int", lambda s: Trainer(3, s.optimizer, s.loader, F.l1_loss)),
+    bad(
+        TypeError,
+        r"Trainer: optimizer is a int, which has no update",
+        lambda s: Trainer(s.model, 3, s.loader, F.l1_loss),
+    ),
+    bad(TypeError, "Trainer: loader is a int", lambda s: Trainer(s.model, s.optimizer, 3, F.l1_loss)),
+    bad(TypeError, "Trainer: loss is a str", lambda s: Trainer(s.model, s.optimizer, s.loader, "l1_loss")),
+    bad(TypeError, "Trainer: a int is no callback", lambda s: s.trainer(callbacks=[3])),
+    bad(ValueError, "Trainer.fit: epochs is 0", lambda s: s.trainer().fit(0)),
+    bad(ValueError, "Trainer: loader has no batches", lambda s: s.trainer(loader=[]).fit(1)),
+    bad(ValueError, "Trainer: a batch must be a pair", lambda s: s.trainer(loader=[3]).fit(1)),
+    bad(ValueError, "load_state_dict: missing: epoch", lambda s: s.trainer().load_state_dict({})),
+]
+
 LOADERS = [
     bad(ValueError, "DataLoader: batch_size is 0", lambda s: DataLoader(np.ones(3), 0)),
     bad(ValueError, "DataLoader: batch_size is -1", lambda s: DataLoader(np.ones(3), -1)),
@@ -234,7 +255,7 @@ LOADERS = [
 
 
 @pytest.mark.parametrize(
-    ("call", "builtin", "match"), [*ARRAYS, *GRADIENTS, *INDICES, *LOSSES, *LAYERS, *OPTIMIZERS, *LOADERS]
+    ("call", "builtin", "match"), [*ARRAYS, *GRADIENTS, *INDICES, *LOSSES, *LAYERS, *OPTIMIZERS, *TRAINERS, *LOADERS]
 )
 def test_bad_input_is_refused_by_name(call: Callable[[Training], Any], builtin: type[Exception], match: str) -> None:
     training = Training()
@@ -310,6 +331,16 @@ def test_weights_of_another_model_are_listed(kind: str, arrays: Any, match: str,
     training, path = Training(), tmp_path / f"weights.{kind}"
     write_weights(path, arrays)
     check_harmless(training, lambda: training.model.load_weights(path), ValueError, f"{match}.*Nothing was changed")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_array_is_not_written(kind: str, tmp_path: Path) -> None:
+    for wrong in ([1.0], "a", np.array(["a"]), np.array([None])):
+        with pytest.raises(DTypeError, match="not written, for W is no array of numbers"):
+            write_weights(tmp_path / f"weights.{kind}", {"W": wrong})
+    with pytest.raises(DTypeError, match="is no path; give a string"):
+        L.Linear(2, in_size=3).save_weights(None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_objects_in_an_archive_are_not_unpickled(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from passus.errors import MissingWeightsError, WeightsError
 from passus.files import FilePath as FilePath
+from passus.files import checked_path
 from passus.files import replacing as replacing
 
 __all__ = ["FilePath", "check_readable", "replacing"]
@@ -14,7 +15,7 @@ __all__ = ["FilePath", "check_readable", "replacing"]
 
 def check_readable(path: FilePath) -> None:
     """Raise `MissingWeightsError` (a `FileNotFoundError`) or, for a folder, `WeightsError`, with the path."""
-    if Path(path).is_dir():
+    if checked_path(path).is_dir():
         raise WeightsError(f"{os.fspath(path)}: this is a folder; name a file in it")
     if not Path(path).exists():
         raise MissingWeightsError(

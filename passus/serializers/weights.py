@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from typing import Any
 
-from passus.backend import Array, backend_of
-from passus.errors import ArgumentError, WeightsError
+from passus.backend import Array, backend_of, is_array
+from passus.errors import ArgumentError, DTypeError, WeightsError
+from passus.files import checked_path
 from passus.serializers.files import FilePath
 from passus.serializers.npz import read_npz, write_npz
 from passus.serializers.safetensors import read_safetensors, write_safetensors
@@ -18,9 +19,10 @@ def write_weights(path: FilePath, arrays: Mapping[str, Array | None]) -> None:
     """Write arrays by their paths to a file ``.safetensors`` or ``.npz``; it appears whole or not at all.
 
     Arrays elsewhere than in main memory are copied, not moved. Raises `WeightsError` for an array that is not there
-    yet (None), `ArgumentError` for a file of another kind.
+    yet (None), `DTypeError` for what is no array of numbers, `ArgumentError` for a file of another kind.
 
     >>> import tempfile
+    >>> from pathlib import Path
     >>> import numpy as np
     >>> path = Path(tempfile.mkdtemp()) / "model.npz"
     >>> write_weights(path, {"l1.W": np.ones((2, 3))})
@@ -28,6 +30,8 @@ def write_weights(path: FilePath, arrays: Mapping[str, Array | None]) -> None:
     True
     """
     kind = _kind(path)
+    for name, array in arrays.items():
+        _check_numbers(path, name, array)
     absent = [name for name, array in arrays.items() if array is None]
     if absent:
         raise WeightsError(
@@ -48,6 +52,7 @@ def read_weights(path: FilePath) -> dict[str, Array]:
     that ends otherwise.
 
     >>> import tempfile
+    >>> from pathlib import Path
     >>> import numpy as np
     >>> path = Path(tempfile.mkdtemp()) / "model.safetensors"
     >>> write_weights(path, {"l1.W": np.ones(3)})
@@ -57,8 +62,15 @@ def read_weights(path: FilePath) -> dict[str, Array]:
     return read_npz(path) if _kind(path) == ".npz" else read_safetensors(path)[0]
 
 
+def _check_numbers(path: FilePath, name: str, array: Any) -> None:
+    if array is not None and (not is_array(array) or array.dtype.kind not in "fiub"):
+        raise DTypeError(
+            f"{path}: not written, for {name} is no array of numbers; write np.asarray({name}, np.float32)"
+        )
+
+
 def _kind(path: FilePath) -> str:
-    kind = Path(path).suffix.lower()
+    kind = checked_path(path).suffix.lower()
     if kind not in (".npz", ".safetensors"):
         raise ArgumentError(f"{path}: the name of a weights file ends in .safetensors or .npz")
     return kind

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Protocol, TypeAlias
 
-from passus.arguments import checked_count
+from passus.arguments import checked_callable, checked_count
 from passus.config import no_grad, test_mode
 from passus.core import Variable
 from passus.errors import ArgumentError, DivergenceError, DTypeError, ShapeError, WeightsError
@@ -18,7 +18,7 @@ from passus.training.callbacks import Callback, Row
 from passus.training.interrupt import Interrupt
 from passus.training.progress import progress_bar
 from passus.training.tally import Tally, numbers, size_of
-from passus.tree import Stateful, Tree
+from passus.tree import Stateful, Tree, check_tree
 
 __all__ = ["Batches", "Trainable", "Trainer", "Updater"]
 
@@ -96,13 +96,22 @@ class Trainer:
     ) -> None:
         if (loss is None) == (batch_loss is None):
             raise ArgumentError("Trainer: give either loss, a function of y and t, or batch_loss, of model and batch")
+        compute: Any = loss if batch_loss is None else batch_loss
+        checked_callable("Trainer", "loss", compute)
         if metrics and loss is None:
             raise ArgumentError("Trainer: metrics compare y with t, which batch_loss does not show; give loss instead")
-        self.model, self.optimizer = model, optimizer
+        if not hasattr(optimizer, "update"):
+            raise DTypeError(
+                f"Trainer: optimizer is a {type(optimizer).__name__}, which has no update(); give an optimizer"
+            )
+        self.model, self.optimizer = checked_callable("Trainer", "model", model), optimizer
         self.loader = _checked_loader("loader", loader)
         self.test_loader = None if test_loader is None else _checked_loader("test_loader", test_loader)
         self.loss: Any = loss
         self.batch_loss: Any = batch_loss
+        for callback in callbacks:
+            if not isinstance(callback, Callback):
+                raise DTypeError(f"Trainer: a {type(callback).__name__} is no callback; derive it from Callback")
         self.callbacks = sorted(callbacks, key=lambda callback: callback.last)
         self.progress, self.skip_nan = progress, skip_nan
         self.epoch = 0
@@ -185,6 +194,8 @@ class Trainer:
         """The loss of a batch, the prediction y and the target t; a subclass may compute them in its own way."""
         if self.batch_loss is not None:
             return _checked_loss(self.batch_loss(self.model, batch)), None, None
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+            raise ArgumentError("Trainer: a batch must be a pair (x, t); for another form give batch_loss, not loss")
         x, t = batch
         y = self.model(x)
         return _checked_loss(self.loss(y, t)), y, t
@@ -240,6 +251,10 @@ class Trainer:
 
     def load_state_dict(self, state: Tree) -> None:
         """Take back a state. Raises `WeightsError` if it is of other metrics or callbacks."""
+        check_tree("Trainer.load_state_dict", state)
+        missing = [name for name in self.state_dict() if name not in state]
+        if missing:
+            raise WeightsError(f"Trainer.load_state_dict: missing: {', '.join(missing)}. Nothing was changed")
         callbacks = self._stateful_callbacks()
         if state["callbacks"].keys() != callbacks.keys():
             raise WeightsError(
