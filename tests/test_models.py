@@ -13,6 +13,7 @@ from passus import layers as L
 from passus.errors import ArgumentError, ShapeError
 from passus.models import MLP, Model, Sequential
 from passus.models import model as model_module
+from passus.optimizers import Adam
 
 X = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
 
@@ -83,3 +84,21 @@ def test_a_model_is_drawn_from_its_result(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr(model_module, "plot_dot_graph", draw)
     assert MLP((3, 2)).plot(X, to_file="mlp.png") == "mlp.png"
     assert drawn == {"shape": (5, 2), "verbose": True}
+
+
+@pytest.mark.parametrize(
+    "loss", [F.softmax_cross_entropy, lambda y, t: F.mean_squared_error(y[:, 0], t.astype(y.dtype))]
+)
+def test_a_training_step_leaves_no_reference_cycle(loss):
+    model = Sequential(L.Linear(8), L.BatchNorm(), L.ReLU(), L.Dropout(), L.LayerNorm(), L.GELU(), L.Linear(3))
+    x, t = np.ones((4, 5), np.float32), np.array([0, 1, 2, 0])
+    model(x)
+    optimizer = Adam().setup(model)
+
+    def step():
+        model.cleargrads()
+        loss(model(x), t).backward()
+        optimizer.update()
+
+    step()
+    np.testing.assert_no_gc_cycles(step)

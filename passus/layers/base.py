@@ -11,6 +11,7 @@ from passus.core import Parameter
 from passus.errors import DTypeError, PassusError, WeightsError
 from passus.layers.describe import described
 from passus.layers.state import State
+from passus.layers.undo import Undo, changes
 from passus.layers.walk import REMEMBERED, Slot, label, walk
 
 __all__ = ["Layer"]
@@ -20,7 +21,8 @@ class Layer(State):
     """The base of all layers and models: a function ``forward`` with parameters.
 
     A subclass assigns its parameters and sub-layers to attributes, lists and dicts among them, and writes ``forward``.
-    An error that arises inside begins with the path of the layer, such as ``model.encoder.l2``.
+    An error that arises inside begins with the path of the layer, such as ``model.encoder.l2``; a call that fails
+    leaves parameters and buffers as they were.
 
     >>> import numpy as np
     >>> class Scale(Layer):
@@ -45,11 +47,21 @@ class Layer(State):
         raise NotImplementedError(f"{type(self).__name__}.forward is not written yet")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
+        noted: list[Undo] = []
+        outermost = changes.get() is None
+        if outermost:
+            token = changes.set(noted)
         try:
             outputs = self.forward(*inputs, **options)
-        except PassusError as error:
-            self._locate(error)
+        except BaseException as error:
+            for undo in reversed(noted):
+                undo()
+            if isinstance(error, PassusError):
+                self._locate(error)
             raise
+        finally:
+            if outermost:
+                changes.reset(token)
         self.__dict__["inputs"] = [_reference(x) for x in inputs]
         self.__dict__["outputs"] = [_reference(y) for y in (outputs if type(outputs) is tuple else (outputs,))]
         return outputs

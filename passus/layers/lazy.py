@@ -13,7 +13,8 @@ from passus.core import Parameter
 from passus.errors import ShapeError
 from passus.functions.checks import array_of
 from passus.initializers import Initializer
-from passus.random import RNG, get_rng
+from passus.layers.undo import if_this_call_fails
+from passus.random import RNG, get_rng, load_rng_state, rng_state
 from passus.tree import Spec
 
 __all__ = ["LazyParameter", "length"]
@@ -54,10 +55,19 @@ class LazyParameter(Parameter):
         return new
 
     def resolve(self, *lengths: int) -> None:
-        """Draw the values; ``lengths`` are those that were not known, in order."""
+        """Draw the values; ``lengths`` are those that were not known, in order.
+
+        If the call of a layer that this is part of fails, the values are given up and the generator is wound back.
+        """
+        before = rng_state(self.rng)
+        if_this_call_fails(lambda: self._unresolve(before))
         known = iter(lengths)
         shape = tuple([next(known) if n is None else n for n in self.spec.shape or ()])
         self.data = self.initializer(shape, self.spec.dtype, self.rng)
+
+    def _unresolve(self, rng_before: dict[str, Any]) -> None:
+        self.data = None
+        load_rng_state(rng_before, self.rng)
 
 
 def length(operation: str, x: Any, axis: int) -> int:

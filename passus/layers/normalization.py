@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import DTypeLike
 
 import passus.functions as F
 from passus.arguments import checked_count, checked_number
+from passus.backend import Array
+from passus.config import train
 from passus.core import Operand, Result
 from passus.initializers import ones, zeros
 from passus.layers.base import Layer
 from passus.layers.lazy import LazyParameter, length
+from passus.layers.undo import if_this_call_fails
 
 __all__ = ["BatchNorm", "LayerNorm"]
 
@@ -47,11 +52,17 @@ class BatchNorm(Layer):
             self.gamma.resolve(channels)
             self.beta.resolve(channels)
             self._start_averages()
+            if_this_call_fails(partial(self._set_averages, None, None))
+        elif train.get():
+            if_this_call_fails(partial(self._set_averages, self.avg_mean.copy(), self.avg_var.copy()))
         return F.batch_norm(x, self.gamma, self.beta, self.avg_mean, self.avg_var, self.decay, self.eps)
 
     def _start_averages(self) -> None:
         self.avg_mean = np.zeros_like(self.gamma._data)
         self.avg_var = np.ones_like(self.gamma._data)
+
+    def _set_averages(self, mean: Array | None, var: Array | None) -> None:
+        self.avg_mean, self.avg_var = mean, var
 
 
 class LayerNorm(Layer):
