@@ -20,6 +20,7 @@ from passus import metrics as metrics
 from passus import models as models
 from passus import optimizers as optimizers
 from passus import random as random
+from passus import recompute as recompute
 from passus import schedules as schedules
 from passus import serializers as serializers
 from passus import summary as summary
@@ -70,6 +71,7 @@ __all__ = [
     "no_grad",
     "optimizers",
     "random",
+    "recompute",
     "schedules",
     "serializers",
     "setup_variable",

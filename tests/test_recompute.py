@@ -1,0 +1,102 @@
+"""Checkpoints: what is computed again must be what was computed first."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import passus
+import passus.functions as F
+from passus import Parameter, Variable
+from passus.errors import DTypeError
+from passus.layers import Dropout, LayerNorm, Linear, Sequential
+from passus.recompute import checkpoint
+from passus.testing import check_grads
+
+X = np.random.default_rng(0).standard_normal((6, 4))
+
+
+def part() -> Sequential:
+    passus.random.seed(0)
+    model = Sequential(
+        Linear(5, dtype=np.float64), F.tanh, Dropout(0.5), LayerNorm(dtype=np.float64), Linear(3, dtype=np.float64)
+    )
+    model(X)
+    return model
+
+
+def gradients_of(model, call):
+    passus.random.seed(1)
+    x = Variable(X)
+    y = F.square(call(model, x))
+    y.sum().backward()
+    return [y.data, x.grad.data, *[p.grad.data for p in model.params()]]
+
+
+def test_the_same_numbers_bit_for_bit_with_random_ones_among_them():
+    plain = gradients_of(part(), lambda model, x: model(x))
+    again = gradients_of(part(), lambda model, x: checkpoint(model, x))
+    for a, b in zip(plain, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_gradients_of_every_order():
+    W = np.random.default_rng(1).standard_normal((4, 3))
+    check_grads(lambda x, W: checkpoint(lambda x, W: F.tanh(x @ W), x, W), X, W, order=3)
+    check_grads(lambda x, W: checkpoint(lambda x: F.tanh(x @ W), x), X, W, order=2)  # W is captured.
+    check_grads(lambda x: checkpoint(lambda x: checkpoint(F.sin, x * x), x), X, order=2)  # One inside another.
+    check_grads(lambda x: checkpoint(lambda x: (F.sin(x), F.exp(x)), x), X, order=2)
+    check_grads(lambda x: checkpoint(lambda x: (F.sin(x), F.exp(x)), x * 2.0)[1], X, order=2)
+
+
+def test_what_lies_between_is_not_kept():
+    def peak(call):
+        W = Parameter(np.eye(100))
+        h = Variable(np.ones((1000, 100)))
+
+        def block(h):
+            for _ in range(10):
+                h = F.tanh(h @ W)
+            return h
+
+        tracemalloc.start()
+        for _ in range(8):
+            h = call(block, h)
+        h.backward()
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert W.grad is not None
+        return size
+
+    assert peak(checkpoint) < 0.4 * peak(lambda f, h: f(h))
+
+
+def test_one_result_of_a_pair_alone_and_a_tuple_of_one():
+    x = Variable(X)
+    (y,) = checkpoint(lambda x: (x * 2.0,), x)
+    y.backward()
+    np.testing.assert_array_equal(x.grad, np.full(X.shape, 2.0))
+
+
+def test_constants_and_no_grad():
+    y = checkpoint(lambda x, c: x * c, Variable(X), 2.0)
+    np.testing.assert_array_equal(y.data, 2 * X)
+    with passus.no_grad():
+        assert checkpoint(F.sin, Variable(X)).creator is None
+    assert type(checkpoint(lambda x: Variable(x) * 1.0, X)) is Variable
+    x = Variable(X)
+    x.requires_grad = False
+    assert not checkpoint(F.sin, x).requires_grad
+    with passus.test_mode():
+        y = checkpoint(Dropout(0.5), Variable(X))
+    np.testing.assert_array_equal(y.data, X)
+    y.backward()
+
+
+def test_bad_input():
+    with pytest.raises(DTypeError, match="checkpoint"):
+        checkpoint(3, Variable(X))
+    with pytest.raises(DTypeError, match="returned a ndarray; it must return Variables"):
+        checkpoint(np.sin, X)
