@@ -15,7 +15,7 @@ from passus.core.variable import constant, rule_in_use
 from passus.errors import DTypeError
 from passus.random import get_rng, using_rng
 
-__all__ = ["checkpoint"]
+__all__ = ["Recomputed", "checkpoint"]
 
 
 def checkpoint(f: Callable[..., Any], *xs: Operand) -> Result:
