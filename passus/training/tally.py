@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from passus.backend import is_array
+from passus.core import Variable
 from passus.errors import ArgumentError, WeightsError
 from passus.metrics import Mean, Metric
+from passus.optimizers.state import load_all
 from passus.tree import Stateful, Tree
 
-__all__ = ["Tally"]
+__all__ = ["Tally", "numbers", "size_of"]
 
 
 class Tally:
@@ -59,12 +61,11 @@ class Tally:
         return {name: part.state_dict() for name, part in self._parts().items()}
 
     def load_state_dict(self, state: Tree) -> None:
-        """Take back a state. Raises `WeightsError` if it is of other metrics."""
+        """Take back a state, all or nothing. Raises `WeightsError` if it is of other metrics."""
         parts = self._parts()
         if state.keys() != parts.keys():
             raise WeightsError(f"Trainer: the state has {', '.join(state)}, and the trainer {', '.join(parts)}")
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
+        load_all((part, state[name]) for name, part in parts.items())
 
     def _parts(self) -> dict[str, Stateful]:
         return {"loss": self.loss, **self.metrics}
@@ -76,7 +77,17 @@ def numbers(measures: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
 
 
 def size_of(batch: Any) -> int:
-    """How many examples are in a batch: the length of its first array."""
-    while not is_array(batch):
-        batch = next(iter(batch.values() if isinstance(batch, Mapping) else batch))
-    return len(batch)
+    """How many examples are in a batch: the length of its first array; a batch without one counts as one example."""
+    first = next(_arrays(batch), None)
+    return len(first) if first is not None and first.ndim else 1
+
+
+def _arrays(batch: Any) -> Iterator[Any]:
+    """The arrays in a batch, however deep they lie."""
+    if isinstance(batch, Mapping):
+        batch = tuple(batch.values())
+    if isinstance(batch, (tuple, list)):
+        for part in batch:
+            yield from _arrays(part)
+    elif is_array(batch) or isinstance(batch, Variable):
+        yield batch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
 from passus.arguments import checked_callable, checked_count
@@ -13,6 +14,7 @@ from passus.core import Variable
 from passus.errors import ArgumentError, DivergenceError, DTypeError, ShapeError, WeightsError
 from passus.files import FilePath
 from passus.metrics import Metric
+from passus.optimizers.state import load_all
 from passus.serializers import load_checkpoint, save_checkpoint
 from passus.training.callbacks import Callback, Row
 from passus.training.interrupt import Interrupt
@@ -157,12 +159,11 @@ class Trainer:
         return self._stopping or self._interrupt.requested or self.epoch >= epochs or self.step >= steps
 
     def _train_epoch(self, epochs: float, steps: float) -> None:
-        self._continue_epoch()
         total = f"/{epochs}" if epochs < math.inf else ""
         with progress_bar(
             desc=f"epoch {self.epoch + 1}{total}", total=len(self.loader), initial=self.batch, show=self.progress
         ) as bar:
-            for batch in self.loader:
+            for batch in self._rest_of_epoch():
                 loss = self.train_step(batch)
                 bar.set_postfix(loss=loss, refresh=False)
                 bar.update()
@@ -250,7 +251,7 @@ class Trainer:
         return {**counts, "history": self.history, "tally": self._tally.state_dict(), "callbacks": callbacks}
 
     def load_state_dict(self, state: Tree) -> None:
-        """Take back a state. Raises `WeightsError` if it is of other metrics or callbacks."""
+        """Take back a state, all or nothing. Raises `WeightsError` if it is of other metrics or callbacks."""
         check_tree("Trainer.load_state_dict", state)
         missing = [name for name in self.state_dict() if name not in state]
         if missing:
@@ -261,20 +262,21 @@ class Trainer:
                 f"Trainer: the state has the callbacks {', '.join(state['callbacks']) or 'none'}, and the trainer "
                 f"{', '.join(callbacks) or 'none'}; give it the same ones in the same order"
             )
-        self._tally.load_state_dict(state["tally"])
-        for name, callback in callbacks.items():
-            callback.load_state_dict(state["callbacks"][name])
-        self.epoch, self.batch, self.step = (int(state[name]) for name in ("epoch", "batch", "step"))
-        self.history = [dict(row) for row in state["history"]]
+        counts, history = [int(state[name]) for name in ("epoch", "batch", "step")], [dict(r) for r in state["history"]]
+        states = [(callback, state["callbacks"][name]) for name, callback in callbacks.items()]
+        load_all([(self._tally, state["tally"]), *states])
+        (self.epoch, self.batch, self.step), self.history = counts, history
 
     def _stateful_callbacks(self) -> dict[str, Stateful]:
         stateful = (callback for callback in self.callbacks if isinstance(callback, Stateful))
         return {f"{i}_{type(callback).__name__}": callback for i, callback in enumerate(stateful)}
 
-    def _continue_epoch(self) -> None:
-        """Within an epoch, let the next ``for`` go on where the loader is, as it does after a resume."""
-        if self.batch and isinstance(self.loader, Stateful):
-            self.loader.load_state_dict(self.loader.state_dict())
+    def _rest_of_epoch(self) -> Iterator[Any]:
+        """The batches that are still to come: a loader knows where it is, of a list those done are left out."""
+        knows = isinstance(self.loader, Stateful)
+        if knows and self.batch:
+            self.loader.load_state_dict(self.loader.state_dict())  # The next `for` goes on, as after a resume.
+        return islice(self.loader, 0 if knows else self.batch, None)
 
     def _notify(self, moment: str, *arguments: Any) -> None:
         for callback in self.callbacks:
