@@ -34,11 +34,13 @@ from passus.errors import ArgumentError, DTypeError, GraphError, LabelError, Pas
 
 __all__ = ["Binary", "Function", "Unary"]
 
-
 new = object.__new__
 
 NUMPY = frozenset([np.ndarray, *(np.dtype(code).type for code in "?bhilqBHILQefdg")])
 """What NumPy computes with and returns: arrays, and scalars where a result has no axes."""
+
+PLAIN = NUMPY | {float, int, bool}
+"""What ``forward`` is given where NumPy is the library."""
 
 
 class Function:
@@ -95,7 +97,7 @@ class Function:
                 xs.append(x._data)
             else:
                 xs.append(self.constant(x, inputs))
-        if xs and type(xs[0]) not in NUMPY:
+        if xs and (type(xs[0]) not in PLAIN or type(xs[-1]) not in PLAIN):
             self.xp = backend_of(*xs).xp
         if self.serial:
             self._pass_on_record()
@@ -107,6 +109,7 @@ class Function:
             raise self._explained(error, xs) from error
         if type(y) is tuple:
             return self._several(inputs, y, boxed, recorded)
+        # From here on for one output, the usual case, without a loop or a call: small networks spend their time here.
         if type(y) not in NUMPY:
             y = self._as_output(y, xs)
         if not boxed:
@@ -125,6 +128,7 @@ class Function:
         return output
 
     def _several(self, inputs: tuple[Any, ...], ys: tuple[Any, ...], boxed: bool, recorded: bool) -> Result:
+        """Box and record several outputs, as ``__call__`` does one."""
         ys = tuple([self._as_output(y, ()) for y in ys])
         if not boxed:
             return tuple([np.asarray(y) if isinstance(y, np.generic) else y for y in ys])
