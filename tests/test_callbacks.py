@@ -123,12 +123,16 @@ def test_a_log_of_a_resumed_run_has_each_epoch_once(tmp_path, log, read):
 
 
 @pytest.mark.parametrize(("log", "read"), LOGS)
-def test_a_log_is_complete_after_each_epoch(tmp_path, log, read):
+def test_a_log_is_complete_at_every_moment(tmp_path, log, read):
     class Look(Callback):
+        def on_start(self, run: Any) -> None:
+            assert read(tmp_path / "log.txt") == run.history
+
         def on_epoch(self, run: Any, row: Any) -> None:
             assert read(tmp_path / "log.txt") == run.history
 
-    trained(log(tmp_path / "log.txt"), Look())
+    run = trained(log(tmp_path / "log.txt"), Look())
+    run.fit(epochs=4)
 
 
 def test_columns_that_change_are_refused_by_csv_alone(tmp_path):

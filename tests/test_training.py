@@ -115,6 +115,21 @@ def test_the_mean_loss_counts_examples_and_not_batches():
     assert run.evaluate(pairs(5, 3, 1))["loss"] == pytest.approx(whole, rel=1e-6)
 
 
+def test_the_loss_of_an_epoch_is_the_mean_of_its_own_examples():
+    losses: list[float] = []
+
+    class Noting(Trainer):
+        def train_step(self, batch: Any) -> float:
+            losses.append(super().train_step(batch))
+            return losses[-1]
+
+    model = Linear(1, in_size=2)
+    run = Noting(model, SGD(lr=0.1).setup(model), pairs(5, 3, 1), F.mean_squared_error, progress=False)
+    found = [row["loss"] for row in run.fit(epochs=2)]
+    expected = [np.average(losses[:3], weights=[5, 3, 1]), np.average(losses[3:], weights=[5, 3, 1])]
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
 def test_evaluation_is_in_test_mode_and_leaves_no_trace():
     run = trainer()
     run.fit(epochs=1)
