@@ -13,7 +13,7 @@ import passus.functions as F
 import passus.random
 from passus.dataloaders import DataLoader
 from passus.datasets import ArrayDataset
-from passus.errors import WeightsError
+from passus.errors import DivergenceError, ShapeError, WeightsError
 from passus.layers import BatchNorm, Dropout, Layer, Linear, ReLU, Sequential
 from passus.metrics import Accuracy
 from passus.optimizers import EMA, SGD, Adam
@@ -196,6 +196,39 @@ def test_a_batch_of_any_form_counts_by_its_first_array(batch: Any, size: int):
 
     run = Trainer(model, SGD(lr=0.0).setup(model), [batch, np.zeros((6, 2))], batch_loss=loss, progress=False)
     assert run.fit(epochs=1)[0]["loss"] == pytest.approx((size * 1.0 + 6 * 4.0) / (size + 6), rel=1e-6)
+
+
+def with_a_nan(**options: Any) -> Trainer:
+    """A run with batch normalisation whose second batch holds a NaN."""
+    good, bad = np.random.default_rng(0).standard_normal((2, 4, 2)).astype(np.float32)
+    bad[0, 0] = np.nan
+    t = np.ones((4, 1), np.float32)
+    model = Sequential(BatchNorm(), Linear(1))
+    batches = [(good, t), (bad, t)]
+    return Trainer(model, SGD(lr=0.1).setup(model), batches, F.mean_squared_error, progress=False, **options)
+
+
+@pytest.mark.parametrize("skip_nan", [False, True])
+def test_a_batch_with_a_nan_leaves_weights_and_statistics_alone(skip_nan: bool):
+    run = with_a_nan(skip_nan=skip_nan)
+    run.fit(steps=1)
+    before = state(run.model)
+    if skip_nan:
+        run.fit(steps=2)
+    else:
+        with pytest.raises(DivergenceError, match="epoch 1, step 2"):
+            run.fit(steps=2)
+    assert_same(before, state(run.model))
+
+
+def test_a_loss_that_raises_leaves_statistics_alone():
+    run = with_a_nan()
+    run.fit(steps=1)
+    before = state(run.model)
+    run.loss = lambda y, t: y - t
+    with pytest.raises(ShapeError):
+        run.fit(epochs=1)
+    assert_same(before, state(run.model))
 
 
 class Refusing(Callback):

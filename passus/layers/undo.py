@@ -6,10 +6,11 @@ further on then refuses its input, all of that is put back by the outermost laye
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["Undo", "changes", "if_this_call_fails"]
+__all__ = ["Undo", "changes", "if_this_call_fails", "undoable"]
 
 Undo = Callable[[], object]
 
@@ -22,3 +23,22 @@ def if_this_call_fails(undo: Undo) -> None:
     noted = changes.get()
     if noted is not None:
         noted.append(undo)
+
+
+@contextmanager
+def undoable() -> Iterator[Undo]:
+    """Inside the block and after it, undo all that calls of layers in it have changed; an error in it does so, too."""
+    noted: list[Undo] = []
+
+    def undo() -> None:
+        while noted:
+            noted.pop()()
+
+    token = changes.set(noted)
+    try:
+        yield undo
+    except BaseException:
+        undo()
+        raise
+    finally:
+        changes.reset(token)

@@ -13,6 +13,7 @@ from passus.config import no_grad, test_mode
 from passus.core import Variable
 from passus.errors import ArgumentError, DivergenceError, DTypeError, ShapeError, WeightsError
 from passus.files import FilePath
+from passus.layers.undo import undoable
 from passus.metrics import Metric
 from passus.optimizers.state import load_all
 from passus.serializers import load_checkpoint, save_checkpoint
@@ -135,7 +136,7 @@ class Trainer:
 
         Ctrl-C ends it after the step under way, with nothing half done; ``fit`` called again goes on from there.
 
-        Raises `DivergenceError` for a loss that is NaN or infinite; the parameters are then those before that step.
+        Raises `DivergenceError` for a loss that is NaN or infinite; the model is then as it was before that step.
         """
         goals = _checked_goals(epochs, steps)
         self._stopping = False
@@ -176,20 +177,26 @@ class Trainer:
 
     def train_step(self, batch: Any) -> float:
         """Learn from one batch, and return its loss."""
-        loss, y, t = self.forward(batch)
+        with undoable() as undo:
+            loss, y, t = self.forward(batch)
         if math.isfinite(loss):
             self.model.cleargrads()
             loss.backward()
             self.optimizer.update()
             self._tally.update(loss, y, t, size_of(batch))
-        elif not self.skip_nan:
-            raise DivergenceError(
-                f"Trainer: the loss is {float(loss)} in epoch {self.epoch + 1}, step {self.step + 1}. Lower the learning "
-                "rate, clip the gradients (ClipGrad), look for NaN in the data, or leave such batches out (skip_nan=True)"
-            )
+        else:
+            undo()  # The statistics of batch normalisation would stay NaN.
+            if not self.skip_nan:
+                raise self._diverged(float(loss))
         self.batch += 1
         self.step += 1
         return float(loss)
+
+    def _diverged(self, loss: float) -> DivergenceError:
+        return DivergenceError(
+            f"Trainer: the loss is {loss} in epoch {self.epoch + 1}, step {self.step + 1}. Lower the learning rate, clip "
+            "the gradients (ClipGrad), look for NaN in the data, or leave such batches out (skip_nan=True)"
+        )
 
     def forward(self, batch: Any) -> tuple[Variable, Any, Any]:
         """The loss of a batch, the prediction y and the target t; a subclass may compute them in its own way."""
@@ -216,7 +223,7 @@ class Trainer:
     def evaluate(self, loader: Batches | None = None) -> dict[str, Any]:
         """The mean loss and all metrics over a loader, or the test loader; nothing is learnt.
 
-        Raises `ArgumentError` if there is none, or one without batches.
+        Raises `DTypeError` if there is none, `ArgumentError` for one without batches.
         """
         batches = _checked_loader("evaluate", self.test_loader if loader is None else loader)
         tally = self._tally.fresh()
