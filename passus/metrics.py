@@ -115,8 +115,9 @@ class TopKAccuracy:
     def update(self, y: Any, t: Any) -> None:
         """Add a batch of scores and labels."""
         right = _ranks(type(self).__name__, y, t, self.k) < self.k
-        if right.size:
-            self._mean.update(right.mean(), weight=right.size)
+        # Whole numbers, so that the share does not depend on how examples were put into batches.
+        self._mean.total += int(right.sum())
+        self._mean.weight += right.size
 
     def compute(self) -> float:
         """The share of right examples, from 0 to 1."""
@@ -167,9 +168,8 @@ class ConfusionMatrix:
     """
 
     def __init__(self, classes: int | Sequence[str]) -> None:
-        if isinstance(classes, (int, np.integer)):
-            classes = [str(c) for c in range(checked_count("ConfusionMatrix", "classes", classes))]
-        self.classes = [str(name) for name in classes]
+        names: Any = classes if np.ndim(classes) else range(checked_count("ConfusionMatrix", "classes", classes))
+        self.classes = [str(name) for name in names]
         if not self.classes or len(set(self.classes)) < len(self.classes):
             raise ArgumentError(f"ConfusionMatrix: classes are {self.classes}; give each a name of its own")
         self.reset()

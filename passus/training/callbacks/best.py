@@ -10,7 +10,7 @@ from passus.errors import ArgumentError
 from passus.training.callbacks.base import Row
 from passus.tree import Tree
 
-__all__ = ["Best", "Mode", "monitored"]
+__all__ = ["Best", "Mode", "checked_mode", "monitored"]
 
 Mode = Literal["min", "max"]
 """Whether a number should fall, as a loss, or rise, as an accuracy."""
@@ -27,10 +27,8 @@ class Best:
     """
 
     def __init__(self, monitor: str, mode: Mode = "min", min_delta: float = 0.0) -> None:
-        if mode not in ("min", "max"):
-            raise ArgumentError(f"Best: mode must be 'min' or 'max', not {mode!r}")
         self.monitor = monitor
-        self.mode = mode
+        self.mode = checked_mode("Best", mode)
         self.min_delta = checked_number("Best", "min_delta", min_delta)
         self.value: float | None = None
 
@@ -55,6 +53,17 @@ class Best:
     def load_state_dict(self, state: Tree) -> None:
         """Take back a state."""
         self.value = None if state["value"] is None else float(state["value"])
+
+
+def checked_mode(name: str, mode: Mode) -> Mode:
+    """``mode``, if there is such a one. Raises `ArgumentError` if not; ``name`` is who asks.
+
+    >>> checked_mode("Best", "max")
+    'max'
+    """
+    if mode not in ("min", "max"):
+        raise ArgumentError(f"{name}: mode must be 'min' or 'max', not {mode!r}")
+    return mode
 
 
 def monitored(row: Row, monitor: str) -> float:

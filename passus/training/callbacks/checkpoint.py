@@ -43,9 +43,14 @@ class CheckpointFolder:
         """The checkpoints that are there, oldest first."""
         return sorted(self.folder.glob("step-*.safetensors"), key=_step_of)
 
-    def newest_step(self) -> int:
-        """The step of the newest checkpoint; 0 if there is none."""
-        return max((_step_of(path) for path in self.paths()), default=0)
+    def check_step(self, step: int) -> None:
+        """Raise `ArgumentError` if there is a checkpoint of a later step, with which new ones would be mixed."""
+        newest = max(map(_step_of, self.paths()), default=0)
+        if newest > step:
+            raise ArgumentError(
+                f"Checkpoint: {self.folder} holds a checkpoint of step {newest}, and the training is at step {step}; go "
+                "on from it with resume, or choose another folder"
+            )
 
     @property
     def best(self) -> Path:
@@ -53,7 +58,11 @@ class CheckpointFolder:
         return self.folder / "best.safetensors"
 
     def save(self, step: int, **parts: Stateful) -> Path:
-        """Write a checkpoint, whole or not at all, and then remove those that are too old; returns its path."""
+        """Write a checkpoint, whole or not at all, and then remove those that are too old; returns its path.
+
+        Raises `ArgumentError` if the folder holds one of a later step: one of another run.
+        """
+        self.check_step(step)
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"step-{step:08d}.safetensors"
         save_checkpoint(path, metadata=None, **parts)
@@ -114,11 +123,7 @@ class Checkpoint(Callback):
 
     def on_start(self, run: Run) -> None:
         """Refuse a folder of another run, whose checkpoints would be mixed with the new ones."""
-        if self.folder.newest_step() > run.step:
-            raise ArgumentError(
-                f"Checkpoint: {self.folder.folder} holds a checkpoint of step {self.folder.newest_step()}, and the "
-                f"training is at step {run.step}; go on from it with checkpoint.resume(trainer), or choose another folder"
-            )
+        self.folder.check_step(run.step)
 
     def on_step(self, run: Run) -> None:
         """Save, if it is time to."""

@@ -18,6 +18,9 @@ __all__ = ["PlotCurves", "plot_history"]
 AXES = ("epoch", "step", "lr")
 """What is not drawn."""
 
+COLUMNS = 3
+"""How many curves stand side by side."""
+
 
 class PlotCurves(Callback):
     """Draw the history into the picture ``path`` after every ``every``-th epoch and at the end; see `plot_history`.
@@ -51,11 +54,13 @@ def plot_history(history: Sequence[Row], path: FilePath) -> None:
     names = _names(history)
     if not names:
         raise ArgumentError("plot_history: there is nothing to draw; train an epoch first")
+    columns = min(len(names), COLUMNS)
+    rows = math.ceil(len(names) / columns)
     figure = import_optional("matplotlib.figure", "matplotlib", "plot_history").Figure(
-        figsize=(5 * len(names), 3.8), dpi=120, layout="constrained"
+        figsize=(5 * columns, 3.8 * rows), dpi=120, layout="constrained"
     )
-    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names):
-        _draw(axes, history, name)
+    for i, name in enumerate(names):
+        _draw(figure.add_subplot(rows, columns, i + 1), history, name)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
@@ -76,7 +81,7 @@ def _draw(axes: Any, history: Sequence[Row], name: str) -> None:
             )
     axes.set_title(name)
     axes.set_xlabel("epoch")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     if axes.lines:

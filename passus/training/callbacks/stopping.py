@@ -7,7 +7,7 @@ from typing import Any
 from passus.arguments import checked_count
 from passus.schedules import OnPlateau
 from passus.training.callbacks.base import Callback, Row, Run
-from passus.training.callbacks.best import Best, Mode, monitored
+from passus.training.callbacks.best import Best, Mode, checked_mode, monitored
 from passus.tree import Tree
 
 __all__ = ["EarlyStopping", "ReportPlateau"]
@@ -74,9 +74,10 @@ class ReportPlateau(Callback):
 
     def __init__(self, schedule: OnPlateau, monitor: str = "test_loss", mode: Mode = "min") -> None:
         self.schedule = schedule
-        self.best = Best(monitor, mode)
+        self.monitor = monitor
+        self.mode = checked_mode("ReportPlateau", mode)
 
     def on_epoch(self, run: Run, row: Row) -> None:
         """Report."""
-        value = monitored(row, self.best.monitor)
-        self.schedule.report(value if self.best.mode == "min" else -value)
+        value = monitored(row, self.monitor)
+        self.schedule.report(value if self.mode == "min" else -value)
