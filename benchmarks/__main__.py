@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import statistics
+from contextlib import ExitStack
 
 from benchmarks import agreement
 from benchmarks.problems import PROBLEMS
-from benchmarks.processes import import_times, peak_memory
+from benchmarks.processes import Worker, import_times, peak_memory
 from benchmarks.timing import Timing, in_turns, machine
 
 FRAMEWORKS = ("passus", "torch", "autograd")
@@ -38,7 +39,8 @@ def main() -> None:
 def time_problem(problem: str, rounds: int) -> list[Timing]:
     modules = {name: importlib.import_module(f"benchmarks.with_{name}") for name in FRAMEWORKS}
     agreement.check({name: getattr(module, problem)() for name, module in modules.items()})
-    return in_turns({name: getattr(module, problem)() for name, module in modules.items()}, rounds)
+    with ExitStack() as workers:
+        return in_turns({name: workers.enter_context(Worker(name, problem)) for name in FRAMEWORKS}, rounds)
 
 
 def print_times(what: str, timings: list[Timing]) -> None:

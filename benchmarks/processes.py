@@ -1,4 +1,4 @@
-"""What can only be measured in processes of their own: the time of an import, and the peak of memory."""
+"""Processes of their own: for programs whose threads would be in each other's way, for imports, and for peaks of memory."""
 
 from __future__ import annotations
 
@@ -19,6 +19,24 @@ for _ in range({steps}):
     step()
 print(int(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024)
 """
+
+
+class Worker:
+    """A program that waits in its process until its turn comes."""
+
+    def __init__(self, framework: str, problem: str) -> None:
+        command = [sys.executable, "-m", "benchmarks.worker", framework, problem]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __call__(self, repeats: int) -> float:
+        print(repeats, file=self.process.stdin, flush=True)
+        return float(self.process.stdout.readline())
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.communicate()
 
 
 def import_times(packages: list[str], rounds: int) -> list[Timing]:

@@ -13,6 +13,9 @@ from pathlib import Path
 
 Step = Callable[[], object]
 
+Program = Callable[[int], float]
+"""Runs a number of steps, and returns the seconds that one of them took."""
+
 TURN_SECONDS = 0.05
 """One turn of one program; short, so that all of them meet the same weather."""
 
@@ -33,27 +36,28 @@ class Timing:
         return [mine / theirs for mine, theirs in zip(self.turns, other.turns)]
 
 
-def in_turns(programs: dict[str, Step], rounds: int) -> list[Timing]:
+def in_turns(programs: dict[str, Program], rounds: int) -> list[Timing]:
     """Run each program for a moment, one after the other, again and again; the order is reversed in each round."""
-    repeats = {name: _repeats(step) for name, step in programs.items()}
+    repeats = {name: _repeats(program) for name, program in programs.items()}
     timings = {name: Timing(name, []) for name in programs}
     order = list(programs)
     for _ in range(rounds):
         for name in order:
-            timings[name].turns.append(_turn(programs[name], repeats[name]))
+            timings[name].turns.append(programs[name](repeats[name]))
         order.reverse()
     return list(timings.values())
 
 
-def _repeats(step: Step) -> int:
+def _repeats(program: Program) -> int:
     """How many steps fill a turn; finding out warms the program up."""
     repeats = 1
-    while (seconds := _turn(step, repeats) * repeats) < TURN_SECONDS:
+    while (seconds := program(repeats) * repeats) < TURN_SECONDS:
         repeats = max(2 * repeats, int(repeats * TURN_SECONDS / max(seconds, 1e-6)))
     return repeats
 
 
-def _turn(step: Step, repeats: int) -> float:
+def turn(step: Step, repeats: int) -> float:
+    """The seconds that one of ``repeats`` steps takes."""
     started = time.perf_counter()
     for _ in range(repeats):
         step()

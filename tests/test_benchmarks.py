@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from benchmarks import agreement, with_autograd, with_passus, with_torch
 from benchmarks.__main__ import print_times
 from benchmarks.problems import PROBLEMS
+from benchmarks.processes import Worker
 from benchmarks.timing import Timing, in_turns
 
 
@@ -23,9 +26,21 @@ def test_a_framework_that_computes_something_else_is_noticed() -> None:
 
 def test_each_program_has_its_turn_in_each_round() -> None:
     calls: list[str] = []
-    timings = in_turns({name: lambda name=name: calls.append(name) for name in "ab"}, rounds=3)
+
+    def program(name: str, repeats: int) -> float:
+        calls.append(name)
+        return 1.0
+
+    timings = in_turns({name: partial(program, name) for name in "ab"}, rounds=3)
     assert [(timing.name, len(timing.turns)) for timing in timings] == [("a", 3), ("b", 3)]
     assert {*calls} == {"a", "b"}
+
+
+def test_a_program_in_its_own_process() -> None:
+    with Worker("passus", "chain") as worker:
+        assert worker(1) > 0
+        assert worker(2) > 0
+    assert worker.process.returncode == 0
 
 
 def test_ratios_are_those_of_the_medians(capsys: pytest.CaptureFixture[str]) -> None:
