@@ -62,8 +62,8 @@ class Layer(State):
         finally:
             if outermost:
                 changes.reset(token)
-        self.__dict__["inputs"] = [_reference(x) for x in inputs]
-        self.__dict__["outputs"] = [_reference(y) for y in (outputs if type(outputs) is tuple else (outputs,))]
+        self.__dict__["inputs"] = list(map(_reference, inputs))
+        self.__dict__["outputs"] = list(map(_reference, outputs if type(outputs) is tuple else (outputs,)))
         return outputs
 
     def __setattr__(self, name: str, value: Any) -> None:
