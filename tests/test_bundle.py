@@ -1,0 +1,103 @@
+"""Small parameters are updated together, and no number shows it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import passus.optimizers.base as base
+from passus import Parameter
+from passus.optimizers import (
+    AdaDelta,
+    AdaGrad,
+    Adam,
+    AdamW,
+    AMSGrad,
+    Lion,
+    MomentumSGD,
+    NAdam,
+    Nesterov,
+    RAdam,
+    RMSprop,
+)
+from passus.optimizers.blocks import BLOCK
+from passus.optimizers.bundle import Bundle, in_bundles
+from passus.optimizers.state import Slots
+
+SHAPES = [(3, 4), (), (5,), (0, 2), (1, 1), (70, 70)]
+RULES = [AMSGrad, Adam, AdamW, AdaDelta, AdaGrad, Lion, MomentumSGD, NAdam, Nesterov, RAdam, RMSprop]
+
+
+class Target:
+    def __init__(self, dtype=np.float32):
+        rng = np.random.default_rng(0)
+        self.params = [Parameter(np.asarray(rng.standard_normal(s), dtype)) for s in SHAPES]
+        self.params[0].data = np.asfortranarray(self.params[0].data)
+        self.params += [Parameter(rng.standard_normal(3))]  # Of another dtype.
+
+    def named_params(self):
+        return [(f"p{i}", p) for i, p in enumerate(self.params)]
+
+
+def run(make, steps=6, restart_at=None):
+    """Some parameters have no gradient in some steps, and one is frozen for a while."""
+    target, rng = Target(), np.random.default_rng(1)
+    optimizer = make().setup(target)
+    for step in range(steps):
+        if step == restart_at:
+            state = optimizer.state_dict()
+            optimizer = make().setup(target)
+            optimizer.load_state_dict(state)
+        for i, p in enumerate(target.params):
+            g = np.asarray(rng.standard_normal(p.shape), p.dtype)
+            p.grad = None if (step, i) in ((1, 2), (3, 0), (3, 4)) else g
+            p.requires_grad = not (i == 1 and 2 <= step < 4)
+        optimizer.update()
+    return [p.data for p in target.params], optimizer
+
+
+@pytest.mark.parametrize("make", RULES)
+def test_together_and_one_by_one_are_the_same_bit_for_bit(make, monkeypatch):
+    together, optimizer = run(make)
+    assert optimizer._bundles
+    restarted, _ = run(make, restart_at=3)
+    monkeypatch.setattr(base, "SMALL", -1)
+    alone, optimizer = run(make)
+    assert not optimizer._bundles
+    for a, b, c in zip(together, alone, restarted, strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(a, c)
+
+
+def test_the_arrays_of_parameters_stay_their_own():
+    target = Target()
+    arrays = [p.data for p in target.params]
+    optimizer = Adam().setup(target)
+    for _ in range(2):
+        for p in target.params:
+            p.grad = np.ones_like(p.data)
+        optimizer.update()
+    assert all(p.data is x for p, x in zip(target.params, arrays))
+    assert all(p.data is x and x.flags.owndata for p, x in zip(target.params[1:], arrays[1:]))
+
+
+def test_a_bundle_is_used_again_as_long_as_its_members_are_the_same():
+    target = Target()
+    optimizer = Adam().setup(target)
+
+    def step(without=()):
+        for i, p in enumerate(target.params):
+            p.grad = None if i in without else np.ones_like(p.data)
+        optimizer.update()
+        return optimizer._bundles
+
+    first = step()
+    assert len(first) == 2  # One for each dtype.
+    assert all(a is b for a, b in zip(step(), first))
+    assert step(without=(2,))[0] is not first[0]
+
+
+def test_bundles_stay_in_cache():
+    members = [(Parameter(np.zeros(BLOCK // 4)), Slots(0, (BLOCK // 4,), np.dtype(float), {})) for _ in range(9)]
+    assert [len(part) for part in in_bundles(members)] == [4, 4, 1]
+    assert Bundle([slots for _, slots in members[:2]]).holds([slots for _, slots in members[:2]])
