@@ -222,3 +222,8 @@ def test_options_of_functions_with_a_rule():
     assert np.concatenate([x, M], axis=1).shape == (2, 6)
     assert np.pad(x, ((0, 0), (1, 2)), mode="reflect").shape == (2, 6)
     assert np.reshape(x, shape=(6,)).shape == (6,)
+
+
+def test_a_function_of_a_submodule_is_called_by_its_whole_name() -> None:
+    with pytest.raises(TypeError, match=r"^np\.linalg\.svd has no differentiable rule"):
+        np.linalg.svd(Variable(np.eye(2)))

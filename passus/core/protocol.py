@@ -49,8 +49,8 @@ def array_function(self: Variable, func: Any, types: Any, args: tuple[Any, ...],
         except TypeError as error:
             if "unexpected keyword" not in str(error) and "positional argument" not in str(error):
                 raise
-            raise _no_rule(f"np.{func.__name__}", sorted(kwargs)) from error
-    raise _no_rule(f"np.{func.__name__}", [])
+            raise _no_rule(_named(func), sorted(kwargs)) from error
+    raise _no_rule(_named(func), [])
 
 
 def _no_rule(name: str, options: list[str]) -> DTypeError:
@@ -59,6 +59,11 @@ def _no_rule(name: str, options: list[str]) -> DTypeError:
         f"{name}{given} has no differentiable rule for a Variable. Use the functions of passus.functions, or give it "
         "the array, x.data, if no gradient is needed"
     )
+
+
+def _named(func: Any) -> str:
+    """A function of NumPy as users write it: np.linalg.svd."""
+    return f"{func.__module__}.{func.__name__}".replace("numpy", "np", 1)
 
 
 def _unboxed(value: Any) -> Any:
