@@ -297,3 +297,30 @@ def test_bad_input_raises(call, error, match):
     with pytest.raises(error, match=match) as caught:
         call()
     assert isinstance(caught.value, PassusError)
+
+
+def test_gradients_where_one_end_lies_behind_another() -> None:
+    x = Variable(np.array([1.0, 2.0]))
+    y = x * x
+    z = (y * x).sum()
+    gx, gy = gradients([z, y, y], [x, y])  # d/dy = x + 2; d/dx = y + nothing through y, which is a goal
+    np.testing.assert_array_equal(gy.data, x.data + 2)
+    np.testing.assert_array_equal(gx.data, y.data)
+    (gx,) = gradients([z, y, y], [x])  # x**3 + 2 * x**2
+    np.testing.assert_array_equal(gx.data, 3 * x.data**2 + 4 * x.data)
+
+
+def test_gradients_of_one_output_among_several() -> None:
+    x = Variable(np.arange(6.0).reshape(2, 3))
+    a, b = F.split(x, 2)
+    y = (a * a * b).sum()
+    ga, gx = gradients([y], [a, x])  # b alone is followed behind
+    np.testing.assert_array_equal(ga.data, 2 * a.data * b.data)
+    np.testing.assert_array_equal(gx.data, np.concatenate([np.zeros((1, 3)), a.data**2]))
+
+
+def test_a_seed_takes_the_dtype_of_its_result() -> None:
+    x = Variable(np.ones(2, np.float32))
+    for create_graph in (False, True):
+        (gx,) = gradients([x * 3.0], [x], [Variable(np.ones(2))], create_graph)
+        assert gx.dtype == np.float32

@@ -14,10 +14,11 @@ from passus.backend.base import Backend as Backend
 from passus.backend.numpy import NumPy as NumPy
 from passus.errors import DTypeError
 
-__all__ = ["Array", "Backend", "NumPy", "backend_of", "is_array"]
+__all__ = ["Array", "Backend", "NumPy", "backend_of", "is_array", "others"]
 
 _numpy = NumPy()
-_loaded: tuple[Backend, ...] = (_numpy,)
+others: list[Backend] = []
+"""The libraries in use beside NumPy."""
 
 
 def is_array(x: object) -> bool:
@@ -26,7 +27,7 @@ def is_array(x: object) -> bool:
     >>> is_array([1.0, 2.0])
     False
     """
-    return any(backend.is_array(x) for backend in _loaded)
+    return any(backend.is_array(x) for backend in (_numpy, *others))
 
 
 def backend_of(*arrays: Any) -> Backend:
@@ -34,7 +35,7 @@ def backend_of(*arrays: Any) -> Backend:
 
     Raises `DTypeError` for arrays of two libraries.
     """
-    found = [backend for x in arrays for backend in _loaded if backend.is_array(x)]
+    found = [backend for x in arrays for backend in (_numpy, *others) if backend.is_array(x)]
     if any(backend is not found[0] for backend in found):
         names = " and ".join(dict.fromkeys(backend.name for backend in found))
         raise DTypeError(f"arrays of {names} in one operation: move them to one device first")

@@ -16,12 +16,17 @@ import numpy as np
 from passus.backend import Array, is_array
 from passus.config import enable_backprop
 from passus.core.basic import add, astype, sum_to
-from passus.core.function import NUMPY, Function
+from passus.core.function import KINDS, SCALARS, Function
 from passus.core.second_order import pull_recorded
 from passus.core.variable import Variable, constant
 from passus.errors import DTypeError, GraphError, ShapeError
 
 __all__ = ["backward", "gradients"]
+
+ndarray = np.ndarray
+
+ONES = {scalar: scalar(1) for scalar in SCALARS}
+"""The seeds of results without axes."""
 
 
 def backward(self: Variable, retain_grad: bool = False, create_graph: bool = False) -> None:
@@ -52,12 +57,12 @@ def backward(self: Variable, retain_grad: bool = False, create_graph: bool = Fal
         if self.creator is None:
             self._grad = constant(_ones(self._data)) if seed is None else seed
         elif create_graph:
-            found = _walk(self, constant(_ones(self._data)) if seed is None else seed, retain_grad, True)
-            for x, gx, _ in found:
+            seed = constant(_ones(self._data)) if seed is None else seed
+            for x, gx in _walk({self: seed}, retain_grad, True):
                 x._grad = gx if x._grad is None or x.creator is not None else add(x._grad, gx)
         else:
             array = _ones(self._data) if seed is None else seed._data
-            _hand_out(_walk(self, array, retain_grad, False), array)
+            _hand_out(_walk({self: array}, retain_grad, False), array)
     finally:
         enable_backprop.reset(token)
     if self.creator is not None and not retain_grad:
@@ -80,97 +85,110 @@ def gradients(
     >>> gradients([x * x], [x]), x.grad
     ([variable(6.0)], None)
     """
-    seeds = [constant(_ones(y._data)) if gy is None else gy for y, gy in zip(ys, gys or [None] * len(ys))]
-    for y, gy in zip(ys, seeds):
-        if gy.shape != y.shape:
-            raise ShapeError(f"gradients: the seed {gy.shape} must have the shape of the result {y.shape}")
-    token = enable_backprop.set(True)
+    seeds: dict[Variable, Any] = {}
+    token = enable_backprop.set(create_graph)
     try:
-        end = Ends(seeds)(*ys)
-        enable_backprop.set(create_graph)
-        seed = constant(_ones(end._data)) if create_graph else _ones(end._data)
-        reached = _walk(end, seed, False, create_graph, frozenset(map(id, xs))) if end.requires_grad else []
+        given = [_seed(y, gy) for y, gy in zip(ys, gys or [None] * len(ys))]
+        for y, gy in zip(ys, given):
+            if y.requires_grad:
+                gy = gy if create_graph else gy._data
+                seeds[y] = seeds[y] + gy if y in seeds else gy
+        found = dict(_walk(seeds, False, create_graph, frozenset(xs)))
     finally:
         enable_backprop.reset(token)
-    found = {id(x): gx for x, gx, _ in reached}
-    given = {id(gy._data) for gy in seeds}
-    gxs = [found.get(id(x), np.zeros(x.shape, x.dtype)) for x in xs]
+    shared = {id(gy._data) for gy in given}
+    gxs = [found[x] if x in found else np.zeros(x.shape, x.dtype) for x in xs]
     return [
-        gx if isinstance(gx, Variable) else constant(_owned(gx, given) if type(gx) is np.ndarray else gx) for gx in gxs
+        gx if isinstance(gx, Variable) else constant(_owned(gx, shared) if type(gx) is ndarray else gx) for gx in gxs
     ]
 
 
-class Ends(Function):
-    """Joins several results to one, so that there is one end to walk back from; its rule hands a seed to each."""
-
-    constants = ("gys",)
-
-    def __init__(self, gys: list[Variable]) -> None:
-        self.gys = gys
-
-    def forward(self, *ys: Array) -> Array:
-        return self.xp.zeros(())
-
-    def backward(self, gy: Any) -> Any:
-        return tuple(self.gys)
-
-
 def _walk(
-    end: Variable, seed: Any, retain_grad: bool, create_graph: bool, goals: frozenset[int] = frozenset()
-) -> list[tuple[Variable, Any, bool]]:
-    """The gradients of all leaves, and of the Variables between if they are retained.
+    grads: dict[Variable, Any], retain_grad: bool, create_graph: bool, goals: frozenset[Variable] = frozenset()
+) -> list[tuple[Variable, Any]]:
+    """From the gradients of some Variables, those of all leaves behind them, and of what lies between if retained.
 
-    The Variables whose identities are in ``goals`` count as leaves: nothing behind them is visited.
+    The ``goals`` count as leaves: nothing behind them is visited. ``grads`` is used up.
     """
-    leaves: dict[int, tuple[Variable, Any, bool]] = {}
-    between: list[tuple[Variable, Any, bool]] = []
+    between: list[tuple[Variable, Any]] = []
+    sums: set[Variable] = set()
     total = add if create_graph else operator.add
-    function: Any = end.creator
-    # Functions that wait for their turn, with the gradients of their outputs, by their negated serial numbers; and a
-    # heap of these numbers, from which the youngest function comes first.
-    waiting: dict[int, tuple[Function, list[Any]]] = {-function.serial: (function, _one_of_several(end, seed))}
-    turns = [-function.serial]
-    while turns:
-        function, gys = waiting.pop(heappop(turns))
-        if len(gys) > 1:
-            gys = _completed(function, gys)
+    # Which function is next, and a heap of all others that wait, the youngest first. Along a chain the heap stays empty.
+    function: Any = None
+    turns: list[tuple[int, Function]] = []
+    for y in grads:
+        if y.creator is not None and y not in goals:
+            heappush(turns, (-y.creator.serial, y.creator))
+    while function is not None or turns:
+        if turns:
+            if function is not None:
+                heappush(turns, (-function.serial, function))
+            function = heappop(turns)[1]
+            while turns and turns[0][1] is function:  # It waits once for each of its outputs.
+                heappop(turns)
+        outputs, inputs = function.outputs, function.inputs
+        gys = [grads.pop(outputs[0]())] if len(outputs) == 1 else _taken(function, grads, goals)
         if retain_grad:
-            between += [
-                (y, gy, False) for y, gy in zip([output() for output in function.outputs], gys) if y is not None
-            ]
-        gxs = pull_recorded(function, gys) if create_graph else function.pulled(gys)
-        for x, gx in zip(function.inputs, gxs):
+            between += [(y, gy) for y, gy in zip([output() for output in outputs], gys) if y is not None]
+        try:
+            if create_graph:
+                gxs = pull_recorded(function, gys)
+            else:
+                if function.evidence is not None:
+                    function.check_evidence()
+                gxs = function.backward(gys[0]) if len(gys) == 1 else function.backward(*gys)
+        except Exception as error:
+            error.add_note(function.place())
+            raise
+        if type(gxs) is not tuple:
+            gxs = tuple(gxs) if type(gxs) is list else (gxs,)
+        if len(gxs) != len(inputs):
+            raise GraphError(
+                f"{type(function).__name__}.backward returned {len(gxs)} gradients for {len(inputs)} inputs; "
+                "return one for each, None where there is none"
+            )
+        visited, function = function, None
+        for x, gx in zip(inputs, gxs):
             if gx is None or not isinstance(x, Variable) or not x.requires_grad:
                 continue
-            if type(gx) not in NUMPY and not create_graph:
-                gx = _unboxed(gx, function)
             data = x._data
-            if gx.shape != data.shape or gx.dtype != data.dtype:
-                gx = _fitted(gx, x, function, gys)
-            creator = x.creator
-            if creator is None or (goals and id(x) in goals):
-                if id(x) in leaves:
-                    _, held, ours = leaves[id(x)]
-                    if ours:  # The third gradient and those after it: nobody else sees the sum, so it grows in place.
-                        held += gx
-                    else:
-                        held = total(held, gx)
-                    leaves[id(x)] = (x, held, type(held) is np.ndarray)
+            if type(gx) is not type(data) or type(gx) is ndarray:  # Scalars of one type have one shape and dtype.
+                if type(gx) not in KINDS and not create_graph:
+                    gx = _unboxed(gx, visited)
+                if gx.shape != data.shape or gx.dtype != data.dtype:
+                    gx = _fitted(gx, x, visited, gys)
+            if x not in grads:
+                grads[x] = gx
+                creator = x.creator
+                if creator is None or (goals and x in goals) or creator is function:
+                    continue
+                if function is None and not turns:
+                    function = creator
                 else:
-                    leaves[id(x)] = (x, gx, False)
-                continue
-            turn = -creator.serial
-            if turn not in waiting:
-                waiting[turn] = (creator, [gx] if len(creator.outputs) == 1 else _one_of_several(x, gx))
-                heappush(turns, turn)
-                continue
-            arrived = waiting[turn][1]
-            arrived[x.index] = gx if arrived[x.index] is None else total(arrived[x.index], gx)
-    return [*between, *leaves.values()]
+                    heappush(turns, (-creator.serial, creator))
+            elif x in sums:  # The third gradient and those after it: nobody else sees the sum, so it grows in place.
+                grads[x] += gx
+            else:
+                grads[x] = total(grads[x], gx)
+                if type(gx) is ndarray:
+                    sums.add(x)
+    return [*between, *grads.items()]
+
+
+def _seed(y: Variable, gy: Variable | None) -> Variable:
+    """A gradient that fits its result; ones where none is given."""
+    if gy is None:
+        return constant(_ones(y._data))
+    if gy.shape != y.shape:
+        raise ShapeError(f"gradients: the seed {gy.shape} must have the shape of the result {y.shape}")
+    return gy if gy.dtype == y.dtype else astype(gy, y.dtype)
 
 
 def _ones(data: Array) -> Array:
-    return np.ones(data.shape, data.dtype) if data.shape else data.dtype.type(1)
+    one = ONES.get(type(data))
+    if one is None:
+        one = np.ones(data.shape, data.dtype) if data.shape else data.dtype.type(1)
+    return one
 
 
 def _unboxed(gx: Any, function: Function) -> Array:
@@ -184,19 +202,14 @@ def _unboxed(gx: Any, function: Function) -> Array:
     return gx
 
 
-def _one_of_several(x: Variable, gx: Any) -> list[Any]:
-    assert x.creator is not None
-    gys: list[Any] = [None] * len(x.creator.outputs)
-    gys[x.index] = gx
+def _taken(function: Function, grads: dict[Variable, Any], goals: frozenset[Variable]) -> list[Any]:
+    """The gradients of several outputs; zeros for those that nothing was computed from."""
+    gys: list[Any] = []
+    for output, (shape, dtype) in zip(function.outputs, function.output_types):
+        y = output()
+        gy = grads.pop(y) if y is not None and y in grads and y not in goals else None
+        gys.append(np.zeros(shape, dtype) if gy is None and dtype.kind == "f" else gy)
     return gys
-
-
-def _completed(function: Function, gys: list[Any]) -> list[Any]:
-    """Zeros for the outputs that nothing was computed from."""
-    return [
-        np.zeros(shape, dtype) if gy is None and dtype.kind == "f" else gy
-        for gy, (shape, dtype) in zip(gys, function.output_types)
-    ]
 
 
 def _fitted(gx: Any, x: Variable, function: Function, gys: list[Any]) -> Any:
@@ -211,13 +224,13 @@ def _fitted(gx: Any, x: Variable, function: Function, gys: list[Any]) -> Any:
     return gx if gx.dtype == x.dtype else astype(gx, x.dtype)
 
 
-def _hand_out(found: list[tuple[Variable, Any, bool]], seed: Any) -> None:
+def _hand_out(found: list[tuple[Variable, Any]], seed: Any) -> None:
     """Give each Variable a gradient array that is its own: not a view, nor one that another Variable holds."""
     given = {id(seed)}
-    for x, gx, _ in found:
+    for x, gx in found:
         if x._grad is not None and x.creator is None:
             gx = x._grad._data + gx
-        x._grad = constant(_owned(gx, given) if type(gx) is np.ndarray else gx)
+        x._grad = constant(_owned(gx, given) if type(gx) is ndarray else gx)
 
 
 def _owned(gx: Any, given: set[int]) -> Any:

@@ -27,7 +27,7 @@ from weakref import ref
 
 import numpy as np
 
-from passus.backend import Array, backend_of, is_array
+from passus.backend import Array, backend_of, is_array, others
 from passus.config import debug, enable_backprop
 from passus.core.variable import Operand, Result, Variable, checked, clock
 from passus.errors import ArgumentError, DTypeError, GraphError, LabelError, PassusError, ShapeError
@@ -36,11 +36,11 @@ __all__ = ["Binary", "Function", "Unary"]
 
 new = object.__new__
 
-NUMPY = frozenset([np.ndarray, *(np.dtype(code).type for code in "?bhilqBHILQefdg")])
-"""What NumPy computes with and returns: arrays, and scalars where a result has no axes."""
+SCALARS: dict[type, str] = {np.dtype(code).type: np.dtype(code).kind for code in "?bhilqBHILQefdg"}
+"""What NumPy returns where a result has no axes, and the kind of number that it is."""
 
-PLAIN = NUMPY | {float, int, bool}
-"""What ``forward`` is given where NumPy is the library."""
+KINDS: dict[type, str] = {np.ndarray: "", **SCALARS}
+"""What NumPy computes with and returns; the kind of number, where the type says it."""
 
 
 class Function:
@@ -87,36 +87,36 @@ class Function:
         raise NotImplementedError(f"{type(self).__name__}.backward is not written yet")
 
     def __call__(self, *inputs: Operand) -> Result:
-        boxed = recorded = False
+        recorded = False
         xs: list[Any] = []
         for x in inputs:
             if isinstance(x, Variable):
-                boxed = True
                 if x.requires_grad:
                     recorded = True
                 xs.append(x._data)
             else:
                 xs.append(self.constant(x, inputs))
-        if xs and (type(xs[0]) not in PLAIN or type(xs[-1]) not in PLAIN):
+        if others:
             self.xp = backend_of(*xs).xp
         if self.serial:
             self._pass_on_record()
         try:
-            y = self.forward(*xs)
+            y = self.forward(xs[0]) if len(xs) == 1 else self.forward(*xs)
         except PassusError:
             raise
         except (ValueError, TypeError, IndexError, AttributeError, np.linalg.LinAlgError) as error:
             raise self._explained(error, xs) from error
         if type(y) is tuple:
-            return self._several(inputs, y, boxed, recorded)
+            return self._several(inputs, y, recorded)
         # From here on for one output, the usual case, without a loop or a call: small networks spend their time here.
-        if type(y) not in NUMPY:
+        kind = KINDS.get(type(y))
+        if kind is None:
             y = self._as_output(y, xs)
-        if not boxed:
+        if not recorded and not _boxed(inputs):
             return np.asarray(y) if isinstance(y, np.generic) else y
         output = new(Variable)
         output._data = y
-        if recorded and enable_backprop.get() and y.dtype.kind == "f":
+        if recorded and enable_backprop.get() and (kind or y.dtype.kind) == "f":
             output.creator = self
             self.inputs = inputs
             self.outputs = (ref(output),)
@@ -127,15 +127,15 @@ class Function:
             output.requires_grad = False
         return output
 
-    def _several(self, inputs: tuple[Any, ...], ys: tuple[Any, ...], boxed: bool, recorded: bool) -> Result:
+    def _several(self, inputs: tuple[Any, ...], ys: tuple[Any, ...], recorded: bool) -> Result:
         """Box and record several outputs, as ``__call__`` does one."""
         ys = tuple([self._as_output(y, ()) for y in ys])
-        if not boxed:
+        if not recorded and not _boxed(inputs):
             return tuple([np.asarray(y) if isinstance(y, np.generic) else y for y in ys])
         recorded = recorded and enable_backprop.get()
         outputs = [new(Variable) for _ in ys]
-        for index, (output, y) in enumerate(zip(outputs, ys)):
-            output._data, output.index = y, index
+        for output, y in zip(outputs, ys):
+            output._data = y
             if recorded and y.dtype.kind == "f":
                 output.creator = self
             else:
@@ -148,24 +148,6 @@ class Function:
             if debug.get():
                 self._keep_evidence()
         return tuple(outputs)
-
-    def pulled(self, gys: list[Any]) -> tuple[Any, ...]:
-        """Call the rule; its results as a tuple, one for each input."""
-        if self.evidence is not None:
-            self._check_evidence()
-        try:
-            gxs = self.backward(*gys)
-        except Exception as error:
-            error.add_note(self._place())
-            raise
-        if type(gxs) is not tuple:
-            gxs = tuple(gxs) if isinstance(gxs, list) else (gxs,)
-        if len(gxs) != len(self.inputs):
-            raise GraphError(
-                f"{type(self).__name__}.backward returned {len(gxs)} gradients for {len(self.inputs)} inputs; "
-                "return one for each, None where there is none"
-            )
-        return gxs
 
     def _pass_on_record(self) -> None:
         """Called once more, an instance leaves its record to a copy, which takes its place in the older graph."""
@@ -236,7 +218,7 @@ class Function:
         return checked(x, _spelled(self))
 
     def _as_output(self, y: Any, xs: Sequence[Any]) -> Array:
-        if type(y) in NUMPY or (not isinstance(y, Variable) and is_array(y)):
+        if type(y) in KINDS or (not isinstance(y, Variable) and is_array(y)):
             return y
         if xs and all(isinstance(x, (int, float)) for x in xs):  # Python numbers, and what Python made of them.
             return np.asarray(y)
@@ -259,7 +241,8 @@ class Function:
     def _keep_evidence(self) -> None:
         self.evidence = self._checksums(), "".join(traceback.format_stack(limit=12)[:-2])
 
-    def _place(self) -> str:
+    def place(self) -> str:
+        """What a note on an error of the rule says."""
         called = f"; the forward pass was called here:\n{self.evidence[1]}" if self.evidence else ""
         return f"in the backward pass of {_spelled(self)}{called}"
 
@@ -267,7 +250,7 @@ class Function:
         boxes = [*self.inputs, *[output() for output in self.outputs]]
         return [zlib.crc32(x._data.tobytes()) if isinstance(x, Variable) else None for x in boxes]
 
-    def _check_evidence(self) -> None:
+    def check_evidence(self) -> None:
         """In debug mode: raise `GraphError` if an array was edited in place since the forward pass."""
         if self.evidence is not None and any(
             now is not None and now != then for now, then in zip(self._checksums(), self.evidence[0])
@@ -339,6 +322,10 @@ class Binary(Function):
         if isinstance(x, (int, float, np.generic)):
             return x.item() if isinstance(x, np.generic) else x
         return checked(x, _spelled(self))
+
+
+def _boxed(inputs: tuple[Any, ...]) -> bool:
+    return any(isinstance(x, Variable) for x in inputs)
 
 
 def _spelled(function: Function) -> str:

@@ -8,6 +8,7 @@ a missing term is never silently left out.
 from __future__ import annotations
 
 import dis
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -22,7 +23,7 @@ from passus.errors import SecondOrderError
 __all__ = ["pull_recorded"]
 
 
-def pull_recorded(function: Function, gys: list[Any]) -> tuple[Any, ...]:
+def pull_recorded(function: Function, gys: list[Any]) -> Sequence[Any]:
     """Call a rule with Variables; one that cannot be recorded is called with arrays, and will not be differentiated."""
     name = type(function).__name__
     gys = [gy if gy is None or isinstance(gy, Variable) else constant(gy) for gy in gys]
@@ -31,7 +32,7 @@ def pull_recorded(function: Function, gys: list[Any]) -> tuple[Any, ...]:
     try:
         function.twice = True
         function.__dict__.update(_boxed_attributes(function))
-        gxs = function.pulled(gys)
+        gxs = _as_sequence(function.backward(*gys))
         if not all(gx is None or isinstance(gx, Variable) for gx in gxs):
             raise SecondOrderError(f"{name}.backward returned an array where it was given a Variable")
         return gxs
@@ -42,12 +43,16 @@ def pull_recorded(function: Function, gys: list[Any]) -> tuple[Any, ...]:
         function.__dict__.clear()
         function.__dict__.update(kept)
     with no_grad():
-        gxs = function.pulled([gy if gy is None else gy._data for gy in gys])
+        gxs = _as_sequence(function.backward(*[gy if gy is None else gy._data for gy in gys]))
     known = [i for i, gx in enumerate(gxs) if gx is not None]
     arrays = [gxs[i]._data if isinstance(gxs[i], Variable) else np.asarray(gxs[i]) for i in known]
     ends = FirstOrderOnly(name, reason, arrays)(*function.inputs, *[gy for gy in gys if gy is not None])
     boxed = dict(zip(known, ends if isinstance(ends, tuple) else (ends,)))
     return tuple(boxed.get(i) for i in range(len(gxs)))
+
+
+def _as_sequence(gxs: Any) -> Sequence[Any]:
+    return gxs if isinstance(gxs, (tuple, list)) else (gxs,)
 
 
 class FirstOrderOnly(Function):

@@ -53,8 +53,6 @@ class Variable:
     """The function call that made this Variable; None for one that the user made (a leaf)."""
     requires_grad: bool = True
     """Whether gradients flow to it: not to integers, to frozen parameters, nor to what was computed under `no_grad`."""
-    index: int = 0
-    """Which of its creator's outputs it is."""
     edited: int = 0
     """When ``data`` was last assigned to, on the same clock as ``Function.serial``."""
     # NumPy gives a scalar where a result has no axes, and computes with it several times faster than with an array;
@@ -229,7 +227,7 @@ class Variable:
         """A leaf with its own copy of the array: models are copied, graphs are not."""
         new = type(self).__new__(type(self))
         memo[id(self)] = new
-        new.__dict__.update({k: v for k, v in self.__dict__.items() if k not in ("creator", "generation", "index")})
+        new.__dict__.update({k: v for k, v in self.__dict__.items() if k != "creator"})
         new._data = None if self._data is None else self._data.copy()
         new._grad = None if self._grad is None else constant(self._grad._data.copy())
         return new
