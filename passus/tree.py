@@ -9,12 +9,12 @@ A path joins the names on the way to a leaf with dots: ``encoder.l2.W``. Everyth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from passus.errors import ArgumentError, DTypeError, WeightsError
 
-__all__ = ["Spec", "Stateful", "Tree", "check_tree", "compare", "flatten", "unflatten"]
+__all__ = ["Spec", "Stateful", "Tree", "check_tree", "compare", "flatten", "load_all", "unflatten"]
 
 Tree: TypeAlias = dict[str, Any]
 """A nested dict with names as keys."""
@@ -92,6 +92,27 @@ def unflatten(leaves: Mapping[str, Any]) -> Tree:
             raise ArgumentError(f"unflatten: {path} is the name of a leaf and of a branch")
         node[name] = leaf
     return tree
+
+
+def load_all(pairs: Iterable[tuple[Stateful, Tree]]) -> None:
+    """Give each part its state; if one refuses, those before it get their old state back.
+
+    >>> from passus.schedules import OnPlateau
+    >>> lr = OnPlateau(0.1)
+    >>> load_all([(lr, OnPlateau(0.5).state_dict())])
+    >>> lr(0)
+    0.5
+    """
+    done: list[tuple[Stateful, Tree]] = []
+    try:
+        for part, state in pairs:
+            before = part.state_dict()
+            part.load_state_dict(state)
+            done.append((part, before))
+    except BaseException:
+        for part, before in done:
+            part.load_state_dict(before)
+        raise
 
 
 def check_tree(what: str, state: Any) -> None:

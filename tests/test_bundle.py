@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -23,6 +26,7 @@ from passus.optimizers import (
 from passus.optimizers.blocks import BLOCK
 from passus.optimizers.bundle import Bundle, in_bundles
 from passus.optimizers.state import Slots
+from passus.tree import flatten
 
 SHAPES = [(3, 4), (), (5,), (0, 2), (1, 1), (70, 70)]
 RULES = [AMSGrad, Adam, AdamW, AdaDelta, AdaGrad, Lion, MomentumSGD, NAdam, Nesterov, RAdam, RMSprop]
@@ -79,6 +83,25 @@ def test_the_arrays_of_parameters_stay_their_own():
         optimizer.update()
     assert all(p.data is x for p, x in zip(target.params, arrays))
     assert all(p.data is x and x.flags.owndata for p, x in zip(target.params[1:], arrays[1:]))
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
+def test_a_copied_optimizer_goes_on_like_the_first(duplicate):
+    target = Target()
+    optimizer = Adam().setup(target)
+
+    def step(target, optimizer):
+        for p in target.params:
+            p.grad = np.ones_like(p.data)
+        optimizer.update()
+        return flatten(optimizer.state_dict())
+
+    step(target, optimizer)
+    twin, copied = duplicate((target, optimizer))
+    for _ in range(2):
+        expected, found = step(target, optimizer), step(twin, copied)
+    for path, x in expected.items():
+        np.testing.assert_array_equal(x, found[path], err_msg=path)
 
 
 def test_a_bundle_is_used_again_as_long_as_its_members_are_the_same():

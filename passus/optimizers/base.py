@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Protocol, Self
 
@@ -14,8 +15,8 @@ from passus.errors import ArgumentError, DTypeError, ShapeError, WeightsError
 from passus.optimizers.blocks import BLOCK, Scratch, blocks
 from passus.optimizers.bundle import SMALL, Bundle, Member, in_bundles
 from passus.optimizers.options import Group, Options, Rate, Where, checked_option
-from passus.optimizers.state import Slots, as_arrays, load_all, slot_leaves
-from passus.tree import Stateful, Tree, check_tree, compare, flatten, unflatten
+from passus.optimizers.state import Slots, as_arrays, slot_leaves
+from passus.tree import Stateful, Tree, check_tree, compare, flatten, load_all, unflatten
 
 __all__ = ["Hook", "Optimizer", "Target", "check_target"]
 
@@ -84,6 +85,10 @@ class Optimizer:
         self._bundles: list[Bundle] = []
         self._group_of: dict[str, int] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles get: all but the bundles, for the slots of a copy are no views of them any more."""
+        return self.__dict__ | {"_bundles": []}
+
     # What a subclass writes.
 
     def init(self, p: Array) -> dict[str, Array]:
@@ -118,8 +123,8 @@ class Optimizer:
         options = [self._options_of(group) for group in (None, *self.groups)]
         left = [(path, p) for path, p in named if p._grad is not None]  # A hook may have cleared one.
         # All checks of all parameters, before the first of them is changed.
-        work = [(p, self._slots_for(path, p), options[self._place(path, p)]) for path, p in left]
-        self._update_all(work)
+        work = [(p, self._slots_for(path, p), self._place(path, p)) for path, p in left]
+        self._update_all(work, options)
         self.step += 1
         for hook in self.hooks:
             if isinstance(hook, Hook):
@@ -213,14 +218,15 @@ class Optimizer:
 
     def _place(self, path: str, p: Parameter) -> int:
         """The number of the group a parameter is in, counted from 1; 0 if it is in none."""
-        if path not in self._group_of:
+        place = self._group_of.get(path)
+        if place is None:
             holding = (i for i, group in enumerate(self.groups, 1) if group.holds(path, p))
-            self._group_of[path] = next(holding, 0)
-        return self._group_of[path]
+            place = self._group_of[path] = next(holding, 0)
+        return place
 
     def _slots_for(self, path: str, p: Parameter) -> Slots:
         """The slots of a parameter, made at its first update; checks that it can be updated."""
-        data = p.data
+        data = p._data
         if not data.flags.writeable:
             raise ArgumentError(f"{self._name}: {path} is read-only; write p.data = p.data.copy() before training")
         slots = self._slots.get(path)
@@ -238,24 +244,29 @@ class Optimizer:
             raise WeightsError(f"{self._name}: {path} has no shape yet; load its weights or call the model once, first")
         return Slots(0, p.shape, p.dtype, self.init(p.data))
 
-    def _update_all(self, work: list[tuple[Parameter, Slots, Options]]) -> None:
+    def _update_all(self, work: list[tuple[Parameter, Slots, int]], options: list[Options]) -> None:
         """Update small parameters with slots together, all others one by one."""
-        small: dict[Any, tuple[Options, list[Member]]] = {}
+        small: dict[tuple[int, int, Any], list[Member]] = defaultdict(list)
         together = self.elementwise and bool(self.slots)
-        for p, slots, o in work:
+        for p, slots, place in work:
             slots.step += 1
             if together and p._data.size <= SMALL:
-                small.setdefault((id(o), slots.step, slots.dtype), (o, []))[1].append((p, slots))
+                small[place, slots.step, slots.dtype].append((p, slots))
             else:
+                o = options[place]
                 o.step = slots.step
                 self._update_param(p, slots.arrays, o)
-        self._bundles = [self._update_bundle(part, o) for o, members in small.values() for part in in_bundles(members)]
+        bundles = []
+        for (place, step, _), members in small.items():
+            o = options[place]
+            o.step = step
+            bundles += [self._update_bundle(part, o) for part in in_bundles(members)]
+        self._bundles = bundles
 
     def _update_bundle(self, members: list[Member], o: Options) -> Bundle:
-        slots = [slots for _, slots in members]
+        params, slots = zip(*members)
         bundle = next((bundle for bundle in self._bundles if bundle.holds(slots)), None) or Bundle(slots)
-        o.step = slots[0].step
-        bundle.update([p for p, _ in members], self.update_one, o)
+        bundle.update(params, self.update_one, o)
         return bundle
 
     def _update_param(self, p: Parameter, slots: dict[str, Array], o: Options) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -29,7 +30,7 @@ class Bundle:
     array([1, 2, 2])
     """
 
-    def __init__(self, members: list[Slots]) -> None:
+    def __init__(self, members: Sequence[Slots]) -> None:
         self.members = members
         sizes = [int(np.prod(slots.shape)) for slots in members]
         self._places = [slice(end - size, end) for size, end in zip(sizes, accumulate(sizes))]
@@ -43,11 +44,11 @@ class Bundle:
             slots.arrays[name] = flat[place].reshape(slots.shape)
         return flat
 
-    def holds(self, members: list[Slots]) -> bool:
+    def holds(self, members: Sequence[Slots]) -> bool:
         """Whether these, and no others, are its members."""
-        return len(members) == len(self.members) and all(a is b for a, b in zip(members, self.members))
+        return len(members) == len(self.members) and all(map(operator.is_, members, self.members))
 
-    def update(self, params: list[Parameter], rule: Callable[..., None], o: Options) -> None:
+    def update(self, params: Sequence[Parameter], rule: Callable[..., None], o: Options) -> None:
         """Update the parameters by one call of ``rule(p, g, slots, o)``."""
         np.concatenate([p._data.ravel() for p in params], out=self._p)
         np.concatenate([p._grad._data.ravel() for p in params if p._grad is not None], out=self._g)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from passus.backend import Array
-from passus.tree import Stateful, Tree, compare, flatten
+from passus.tree import Tree, compare, flatten
 
-__all__ = ["Slots", "as_arrays", "load_all", "read_arrays", "slot_leaves"]
+__all__ = ["Slots", "as_arrays", "read_arrays", "slot_leaves"]
 
 
 @dataclass
@@ -49,17 +49,3 @@ def read_arrays(state: Tree, name: str, params: Mapping[str, Array], what: str) 
     given = as_arrays(flatten(state[name])) if state.get(name) else {}
     compare({path: x for path, x in params.items() if path in given}, given, what)
     return {path: x.copy() for path, x in given.items()}
-
-
-def load_all(pairs: Iterable[tuple[Stateful, Tree]]) -> None:
-    """Give each part its state; if one refuses, those before it get their old state back."""
-    done: list[tuple[Stateful, Tree]] = []
-    try:
-        for part, state in pairs:
-            before = part.state_dict()
-            part.load_state_dict(state)
-            done.append((part, before))
-    except Exception:
-        for part, before in done:
-            part.load_state_dict(before)
-        raise

@@ -12,8 +12,7 @@ from passus.backend import is_array
 from passus.core import Variable
 from passus.errors import ArgumentError, WeightsError
 from passus.metrics import Mean, Metric
-from passus.optimizers.state import load_all
-from passus.tree import Stateful, Tree
+from passus.tree import Stateful, Tree, load_all
 
 __all__ = ["Tally", "numbers", "size_of"]
 

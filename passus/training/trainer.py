@@ -15,13 +15,12 @@ from passus.errors import ArgumentError, DivergenceError, DTypeError, ShapeError
 from passus.files import FilePath
 from passus.layers.undo import undoable
 from passus.metrics import Metric
-from passus.optimizers.state import load_all
 from passus.serializers import load_checkpoint, save_checkpoint
 from passus.training.callbacks import Callback, Row
 from passus.training.interrupt import Interrupt
 from passus.training.progress import progress_bar
 from passus.training.tally import Tally, numbers, size_of
-from passus.tree import Stateful, Tree, check_tree
+from passus.tree import Stateful, Tree, check_tree, load_all
 
 __all__ = ["Batches", "Trainable", "Trainer", "Updater"]
 
