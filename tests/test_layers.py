@@ -93,6 +93,65 @@ def test_reassigned_deleted_and_appended_parts_are_seen() -> None:
     assert "first.W" not in paths(block)
 
 
+def append(block: Block) -> None:
+    block.many.append(parameter(1))
+
+
+def replace_in_dict(block: Block) -> None:
+    block.many[2]["gate"] = Linear(3, in_size=3)
+
+
+def rename_in_dict(block: Block) -> None:
+    block.many[2]["door"] = block.many[2].pop("gate")
+
+
+def assign_below(block: Block) -> None:
+    block.many[0].W = parameter(3, 3)
+
+
+def add_below(block: Block) -> None:
+    block.first.extra = [Linear(3, in_size=3)]
+
+
+def delete_below(block: Block) -> None:
+    del block.many[2]["gate"].b
+
+
+def hide(block: Block) -> None:
+    block.last = None
+
+
+@pytest.mark.parametrize(
+    "change", [append, replace_in_dict, rename_in_dict, assign_below, add_below, delete_below, hide]
+)
+def test_what_was_remembered_of_a_walk_is_forgotten_with_any_change(change: Any) -> None:
+    block, fresh = Block(), Block()
+    before = list(block.named_params())
+    assert all(p is q for (_, p), (_, q) in zip(block.named_params(), before, strict=True))
+    change(block)
+    change(fresh)
+    assert paths(block) == paths(fresh)
+    now = [(path, id(p)) for path, p in block.named_params()]
+    assert now == [(path, id(p)) for path, p in copy.copy(block).named_params()], "a copy has not walked yet"
+    assert now != [(path, id(p)) for path, p in before]
+
+
+def test_a_set_of_layers_is_refused() -> None:
+    root = Layer()
+    root.inner = Layer()
+    root.inner.parts = [{Linear(3)}]
+    with pytest.raises(DTypeError, match=r"layer\.inner\.parts\.0: a set has no order .*; use a list"):
+        list(root.params())
+    root.inner.parts = [{"names", "of", "things"}]
+    assert paths(root) == []
+
+
+@pytest.mark.parametrize("name", ["inputs", "outputs"])
+def test_where_a_call_is_remembered_nothing_else_can_be(name: str) -> None:
+    with pytest.raises(ArgumentError, match=rf"layer\.{name}: .*choose another name"):
+        setattr(Layer(), name, Linear(3))
+
+
 def test_a_shared_layer_is_visited_once_under_its_first_path() -> None:
     root = Layer()
     root.encoder = Linear(3, in_size=3)
@@ -148,6 +207,22 @@ def test_buffers_are_saved_but_not_learnt() -> None:
         ("inner.avg_var", [1, 1]),
     ]
     assert list(layer.state_dict()) == ["W", "steps", *[f"inner.{n}" for n in ("gamma", "beta", "avg_mean", "avg_var")]]
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "error", "match"),
+    [
+        ("steps", "many", DTypeError, r"layer\.register_buffer\('steps'\): str is not supported"),
+        ("steps", np.array(["a"]), DTypeError, "an array of <U1 is not supported"),
+        ("l1.steps", np.zeros(1), ArgumentError, r"'l1\.steps' is no name for an attribute"),
+        (3, np.zeros(1), ArgumentError, "3 is no name"),
+    ],
+)
+def test_a_buffer_is_an_array_with_a_name(name: Any, array: Any, error: Any, match: str) -> None:
+    layer = Layer()
+    with pytest.raises(error, match=match):
+        layer.register_buffer(name, array)
+    assert not layer.state_dict()
 
 
 def test_counting() -> None:
@@ -337,6 +412,43 @@ def test_a_parameter_of_unknown_shape_takes_any() -> None:
     assert layer.W.shape == (2, 5)
 
 
+def test_averages_not_there_yet_take_the_precision_of_the_layer() -> None:
+    given = L.BatchNorm(dtype=np.float64, in_size=3).state_dict()
+    layer = L.BatchNorm()
+    with pytest.raises(WeightsError, match="avg_mean float64 instead of float32"):
+        layer.load_state_dict(given)
+    layer.load_state_dict(given, cast=True)
+    assert layer.avg_mean.dtype == layer.avg_var.dtype == np.float32
+
+
+def test_generators_are_part_of_the_state() -> None:
+    x = np.ones(100)
+    layer, other = Sequential(L.Dropout(rng=0), L.Dropout()), Sequential(L.Dropout(rng=9), L.Dropout())
+    layer(x)
+    state = layer.state_dict()
+    assert list(state) == ["l0.rng"], "the current generator belongs to no layer"
+    other.load_state_dict(pickle.loads(pickle.dumps(state)))
+    np.testing.assert_array_equal(other.l0(x), layer.l0(x))
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "match"),
+    [({"l1.rng": {"bit_generator": "MT19937"}}, "not a state of PCG64"), ({"l2.W": np.ones(5)}, r"l2\.W \(5,\)")],
+)
+def test_a_state_with_one_fault_moves_no_generator(spoilt: Any, match: str) -> None:
+    model = Sequential(L.Dropout(rng=0), L.Dropout(rng=1), Linear(3, in_size=4))
+    before = model.state_dict()
+    model.l0(X)
+    after = model.state_dict()
+    with pytest.raises(PassusError, match=match):
+        model.load_state_dict(before | spoilt)
+    np.testing.assert_equal(model.state_dict(), after)
+    del before["l1.rng"]
+    with pytest.raises(WeightsError, match=r"sequential\.load_state_dict: .*missing: l1\.rng"):
+        model.load_state_dict(before)
+    np.testing.assert_equal(model.state_dict(), after)
+
+
 # Copies and devices.
 
 
@@ -445,10 +557,31 @@ def test_two_layers_of_one_generator_differ_and_of_one_seed_do_not() -> None:
         (lambda: L.BatchNorm(in_size=0), r"BatchNorm: in_size is 0"),
         (lambda: L.LayerNorm(eps=-1.0), r"LayerNorm: eps is -1\.0"),
         (lambda: L.PReLU(0), r"PReLU: channels is 0"),
+        (lambda: L.PReLU(slope=np.nan), r"PReLU: slope is nan"),
+        (lambda: L.LeakyReLU(np.nan), r"leaky_relu: slope is nan"),
+        (lambda: L.ELU(np.inf), r"elu: alpha is inf"),
+        (lambda: L.CELU(0.0), r"celu: alpha is 0"),
+        (lambda: L.GELU("erf"), r"gelu: approximate must be 'none' or 'tanh', not 'erf'"),
     ],
 )
 def test_options_out_of_range_raise(make: Any, match: str) -> None:
     with pytest.raises(ArgumentError, match=match):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda: L.PReLU(slope="a"), "PReLU: slope is a str"),
+        (lambda: L.PReLU(dtype=np.int64), "slope: int64 is not supported"),
+        (lambda: L.LeakyReLU("a"), "leaky_relu: slope is a str"),
+        (lambda: L.Softmax(1.5), "Softmax: axis is a float"),
+        (lambda: L.LogSoftmax(None), "LogSoftmax: axis is a NoneType"),
+        (lambda: L.GLU("a"), "GLU: axis is a str"),
+    ],
+)
+def test_options_of_another_kind_raise(make: Any, match: str) -> None:
+    with pytest.raises(DTypeError, match=match):
         make()
 
 
@@ -472,6 +605,32 @@ def test_a_lazy_parameter_draws_once_its_lengths_are_known() -> None:
     assert W.data is None
     W.resolve(4, 5)
     np.testing.assert_array_equal(W.data, np.full((4, 3, 5), 2.0))
+    for lengths in [(4,), (4, 5, 6)]:
+        with pytest.raises(ArgumentError, match=rf"lacks 2 lengths, and {len(lengths)} were given"):
+            LazyParameter((None, 3, None), constant(2.0)).resolve(*lengths)
+
+
+def test_an_initializer_may_return_an_array_that_is_kept_elsewhere() -> None:
+    kept = np.ones((4, 3))
+    layer = Linear(3, in_size=4, initializer=lambda shape, dtype, rng: kept)
+    assert layer.W.dtype == np.float32
+    layer = Linear(3, in_size=4, dtype=np.float64, initializer=lambda shape, dtype, rng: kept)
+    layer.W.data[...] = 5
+    assert kept.max() == 1
+
+
+@pytest.mark.parametrize(
+    ("returned", "error", "match"),
+    [
+        (np.ones((3, 4)), ShapeError, r"W: the initializer returned an array of \(3, 4\), not of \(4, 3\)"),
+        (None, DTypeError, "W, its initializer: NoneType is not supported"),
+    ],
+)
+def test_an_initializer_that_returns_something_else_is_refused(returned: Any, error: Any, match: str) -> None:
+    layer = Linear(3, initializer=lambda shape, dtype, rng: returned)
+    with pytest.raises(error, match=match):
+        layer(X)
+    assert layer.W.data is None
 
 
 def test_batch_norm_follows_the_batches_and_uses_the_averages_in_test_mode() -> None:

@@ -60,6 +60,11 @@ def test_mlp_without_layers_is_refused() -> None:
         MLP(())
 
 
+@pytest.mark.parametrize("sizes", [np.array([10, 3]), (size for size in (10, 3)), [np.int64(10), 3]])
+def test_the_sizes_of_an_mlp_may_be_any_integers_in_a_row(sizes: Any) -> None:
+    assert [layer.out_size for layer in MLP(sizes).layers] == [10, 3]
+
+
 def test_the_layer_that_does_not_fit_is_named() -> None:
     model = MLP((10, 3), in_size=4)
     model.l1 = L.Linear(3, in_size=11)

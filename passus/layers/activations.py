@@ -6,15 +6,18 @@ array([-1.,  2.])
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 import passus.functions as F
-from passus.arguments import checked_count
-from passus.core import Operand, Parameter, Result
+from passus.arguments import checked_count, checked_integer, checked_number
+from passus.core import Operand, Result
+from passus.initializers import constant
 from passus.layers.base import Layer
+from passus.layers.lazy import LazyParameter
 
 __all__ = [
     "Activation",
@@ -39,6 +42,9 @@ __all__ = [
     "Softsign",
     "Tanh",
 ]
+
+NOTHING = np.zeros(0, np.float32)
+"""Given to a function by a layer that is made: so the function checks the options, and there is one check only."""
 
 
 class Activation(Layer):
@@ -120,6 +126,7 @@ class LeakyReLU(Layer):
     """The layer of `passus.functions.leaky_relu`: ``x if x > 0 else slope * x``."""
 
     def __init__(self, slope: float = 0.2) -> None:
+        F.leaky_relu(NOTHING, slope)
         self.slope = slope
 
     def forward(self, x: Operand) -> Result:
@@ -130,6 +137,7 @@ class ELU(Layer):
     """The layer of `passus.functions.elu`: ``x if x > 0 else alpha * (exp(x) - 1)``."""
 
     def __init__(self, alpha: float = 1.0) -> None:
+        F.elu(NOTHING, alpha)
         self.alpha = alpha
 
     def forward(self, x: Operand) -> Result:
@@ -140,6 +148,7 @@ class CELU(Layer):
     """The layer of `passus.functions.celu`: ``x if x > 0 else alpha * (exp(x / alpha) - 1)``."""
 
     def __init__(self, alpha: float = 1.0) -> None:
+        F.celu(NOTHING, alpha)
         self.alpha = alpha
 
     def forward(self, x: Operand) -> Result:
@@ -150,6 +159,7 @@ class GELU(Layer):
     """The layer of `passus.functions.gelu`: ``x * P(X <= x) for a normal X``."""
 
     def __init__(self, approximate: str = "none") -> None:
+        F.gelu(NOTHING, approximate)
         self.approximate = approximate
 
     def forward(self, x: Operand) -> Result:
@@ -160,7 +170,7 @@ class Softmax(Layer):
     """The layer of `passus.functions.softmax`: ``exp(x) / sum(exp(x)) along an axis``."""
 
     def __init__(self, axis: int = 1) -> None:
-        self.axis = axis
+        self.axis = checked_integer("Softmax", "axis", axis)
 
     def forward(self, x: Operand) -> Result:
         return F.softmax(x, self.axis)
@@ -170,7 +180,7 @@ class LogSoftmax(Layer):
     """The layer of `passus.functions.log_softmax`: ``x - log(sum(exp(x))) along an axis``."""
 
     def __init__(self, axis: int = 1) -> None:
-        self.axis = axis
+        self.axis = checked_integer("LogSoftmax", "axis", axis)
 
     def forward(self, x: Operand) -> Result:
         return F.log_softmax(x, self.axis)
@@ -180,7 +190,7 @@ class GLU(Layer):
     """The layer of `passus.functions.glu`: ``a * sigmoid(b) of the halves a and b of an axis``."""
 
     def __init__(self, axis: int = -1) -> None:
-        self.axis = axis
+        self.axis = checked_integer("GLU", "axis", axis)
 
     def forward(self, x: Operand) -> Result:
         return F.glu(x, self.axis)
@@ -195,7 +205,8 @@ class PReLU(Layer):
 
     def __init__(self, channels: int = 1, slope: float = 0.25, dtype: DTypeLike = np.float32) -> None:
         shape = (checked_count("PReLU", "channels", channels),)
-        self.slope = Parameter(np.full(shape, slope, dtype), name="slope")
+        start = constant(checked_number("PReLU", "slope", slope, -math.inf))
+        self.slope = LazyParameter(shape, start, dtype, name="slope")
 
     def forward(self, x: Operand) -> Result:
         return F.prelu(x, self.slope)

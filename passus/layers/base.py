@@ -8,11 +8,13 @@ from weakref import ref
 
 from passus.backend import Array, is_array
 from passus.core import Parameter
-from passus.errors import DTypeError, PassusError, WeightsError
+from passus.errors import ArgumentError, DTypeError, PassusError, WeightsError
+from passus.functions.checks import array_of
 from passus.layers.describe import described
 from passus.layers.state import State
 from passus.layers.undo import Undo, changes
-from passus.layers.walk import REMEMBERED, Slot, label, walk
+from passus.layers.walk import PLAIN, REMEMBERED, Slot, changed, label, learnt, walk
+from passus.tree import Spec
 
 __all__ = ["Layer"]
 
@@ -67,15 +69,24 @@ class Layer(State):
         return outputs
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(self.__dict__.get(name), Parameter) and is_array(value):
+        if name in REMEMBERED:
+            raise ArgumentError(f"{label(self)}.{name}: there the layer remembers its last call; choose another name")
+        old = self.__dict__.get(name)
+        if isinstance(old, Parameter) and is_array(value):
             raise DTypeError(
                 f"{label(self)}.{name} is a parameter, and an array in its place would not be learnt; "
                 f"assign it to {name}.data"
             )
         super().__setattr__(name, value)
+        if type(value) not in PLAIN or type(old) not in PLAIN:
+            changed()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        changed()
 
     def __getstate__(self) -> dict[str, Any]:
-        """What copies and pickles get: all but the weak references of the last call."""
+        """What copies and pickles get: all but what is remembered."""
         return {name: value for name, value in self.__dict__.items() if name not in REMEMBERED}
 
     def __repr__(self) -> str:
@@ -85,11 +96,11 @@ class Layer(State):
 
     def params(self) -> Iterator[Parameter]:
         """All parameters, each once, in the order of assignment."""
-        return (node for _, node in walk(self) if isinstance(node, Parameter))
+        return iter([parameter for _, parameter in learnt(self)])
 
     def named_params(self) -> Iterator[tuple[str, Parameter]]:
         """All parameters with their paths, such as ``encoder.l2.W``; a shared one has its first path."""
-        return ((path, node) for path, node in walk(self) if isinstance(node, Parameter))
+        return iter(learnt(self))
 
     def named_buffers(self) -> Iterator[tuple[str, Array]]:
         """All buffers with their paths."""
@@ -99,14 +110,17 @@ class Layer(State):
         """The layer itself (its path is empty) and all layers below it, each before those that it holds."""
         return ((path, node) for path, node in walk(self) if isinstance(node, Layer))
 
-    def register_buffer(self, name: str, array: Array | None) -> None:
+    def register_buffer(self, name: str, array: Array | None, spec: Spec | None = None) -> None:
         """Let the attribute ``name`` hold an array that is saved with the weights but not learnt.
 
-        None stands for one that the first call will make.
+        None stands for one that the first call will make, and ``spec`` tells what it will be like. Raises
+        `ArgumentError` for a name that no attribute can have, `DTypeError` for what is no array.
         """
-        setattr(self, name, array)
-        if name not in self._buffers:
-            self._buffers = (*self._buffers, name)
+        where = f"{label(self)}.register_buffer"
+        if not (isinstance(name, str) and name.isidentifier()):
+            raise ArgumentError(f"{where}: {name!r} is no name for an attribute")
+        setattr(self, name, None if array is None else array_of(f"{where}({name!r})", array))
+        self._buffers = {**self._buffers, name: spec or Spec(None)}
 
     def count_params(self) -> int:
         """The number of learnt numbers. Raises `WeightsError` if only the first call will tell a shape."""

@@ -14,7 +14,9 @@ __all__ = ["Dropout"]
 class Dropout(Layer):
     """Each element is set to 0 with probability ``dropout_ratio``, the others grow; the identity under `test_mode`.
 
-    ``rng``: what is drawn with, instead of the current generator. Raises `ArgumentError` for a ratio outside of [0, 1).
+    ``rng``: what is drawn with, instead of the current generator; its state is part of the layer's.
+
+    Raises `ArgumentError` for a ratio outside of [0, 1).
     Source: Srivastava et al., 2014, "Dropout".
 
     >>> import numpy as np

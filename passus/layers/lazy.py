@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from passus.arguments import checked_callable, checked_dtype
 from passus.core import Parameter
-from passus.errors import ShapeError
+from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of
 from passus.initializers import Initializer
 from passus.layers.undo import if_this_call_fails
@@ -58,12 +58,25 @@ class LazyParameter(Parameter):
         """Draw the values; ``lengths`` are those that were not known, in order.
 
         If the call of a layer that this is part of fails, the values are given up and the generator is wound back.
+        Raises `ArgumentError` for too few or too many lengths, `DTypeError` or `ShapeError` for an initializer that
+        returns no array of this shape.
         """
+        shape = self._completed(lengths)
         before = rng_state(self.rng)
         if_this_call_fails(lambda: self._unresolve(before))
+        values = array_of(f"{self._label()}, its initializer", self.initializer(shape, self.spec.dtype, self.rng))
+        if values.shape != shape:
+            raise ShapeError(f"{self._label()}: the initializer returned an array of {values.shape}, not of {shape}")
+        self.data = values.astype(self.spec.dtype)  # A copy: the array may be one that somebody else holds.
+
+    def _completed(self, lengths: tuple[int, ...]) -> tuple[int, ...]:
+        shape = self.spec.shape or ()
+        if len(lengths) != shape.count(None):
+            raise ArgumentError(
+                f"{self._label()}: {shape} lacks {shape.count(None)} lengths, and {len(lengths)} were given"
+            )
         known = iter(lengths)
-        shape = tuple([next(known) if n is None else n for n in self.spec.shape or ()])
-        self.data = self.initializer(shape, self.spec.dtype, self.rng)
+        return tuple([next(known) if n is None else n for n in shape])
 
     def _unresolve(self, rng_before: dict[str, Any]) -> None:
         self.data = None

@@ -41,8 +41,8 @@ class BatchNorm(Layer):
         self.decay = checked_number("BatchNorm", "decay", decay, 0.0, 1.0)
         self.eps = checked_number("BatchNorm", "eps", eps)
         self.gamma, self.beta = _scale_and_shift("BatchNorm", in_size, dtype)
-        self.register_buffer("avg_mean", None)
-        self.register_buffer("avg_var", None)
+        self.register_buffer("avg_mean", None, self.gamma.spec)
+        self.register_buffer("avg_var", None, self.gamma.spec)
         if in_size is not None:
             self._start_averages()
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
+import numpy as np
+
 from passus import cuda
 from passus.backend import Array
+from passus.core import Parameter
 from passus.errors import WeightsError
 from passus.layers.walk import Holder, Slot, label, slot_of, walk
+from passus.random import load_rng_state, rng_state
 from passus.serializers.files import FilePath
 from passus.serializers.weights import read_weights, write_weights
 from passus.tree import Spec, Tree, check_tree, compare
@@ -20,16 +25,30 @@ class State(Holder):
     """The part of `passus.layers.Layer` that deals with its arrays as a whole."""
 
     def state_dict(self) -> Tree:
-        """Copies of the arrays of all parameters and buffers, by their paths; None for one that is not there yet."""
-        return {path: None if slot.array is None else slot.array.copy() for path, slot in self._slots().items()}
+        """Copies of all parameters and buffers (None for one that is not there yet) and the states of random generators.
 
-    def load_state_dict(self, state: Mapping[str, Array | None], cast: bool = False) -> None:
+        They are named by their paths. Generators are those of the layers themselves, as in ``Dropout(rng=0)``.
+        """
+        arrays = {path: None if slot.array is None else slot.array.copy() for path, slot in self._slots().items()}
+        return arrays | {path: rng_state(generator) for path, generator in self._generators().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any], cast: bool = False) -> None:
         """Take copies of the arrays of a state; parameters not there yet take their shapes from it.
 
         ``cast``: accept floating-point numbers of another precision. All or nothing: raises `WeightsError` with a list
-        of what is missing, extra, or of another shape or dtype, and changes nothing then.
+        of what is missing, extra, or of another shape or dtype, `ArgumentError` for the state of another kind of
+        generator, and changes nothing then.
         """
-        self._take(state, cast, f"{label(self)}.load_state_dict")
+        what = f"{label(self)}.load_state_dict"
+        check_tree(what, state)
+        generators = self._generators()
+        for path, generator in generators.items():
+            if path not in state:
+                raise WeightsError(f"{what}: the state does not fit. missing: {path}. Nothing was changed")
+            load_rng_state(state[path], copy.deepcopy(generator))  # Refused here, if at all.
+        self._take({path: array for path, array in state.items() if path not in generators}, cast, what)
+        for path, generator in generators.items():
+            load_rng_state(state[path], generator)
 
     def save_weights(self, path: FilePath) -> None:
         """Write all parameters and buffers to a file ``.npz`` or ``.safetensors``, which appears whole or not at all.
@@ -58,15 +77,17 @@ class State(Holder):
     def _slots(self) -> dict[str, Slot]:
         slots: dict[str, Slot] = {}
         for path, node in walk(self):
-            if isinstance(node, Holder):
+            if not isinstance(node, (Parameter, Slot)):
                 continue
             if path in slots:
                 raise WeightsError(f"{label(self)}: two arrays are called {path}; rename one of the attributes")
             slots[path] = slot_of(node)
         return slots
 
+    def _generators(self) -> dict[str, np.random.Generator]:
+        return {path: node for path, node in walk(self) if isinstance(node, np.random.Generator)}
+
     def _take(self, state: Mapping[str, Array | None], cast: bool, what: str) -> None:
-        check_tree(what, state)
         slots = self._slots()
         expected = {path: slot.expected for path, slot in slots.items()}
         given = {path: expected[path] if a is None and path in expected else a for path, a in state.items()}

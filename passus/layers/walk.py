@@ -1,30 +1,33 @@
 """The one walk through a layer, from which parameters are counted, frozen, saved and loaded.
 
-What a layer consists of is what its attributes hold: parameters, buffers, other layers, and lists, tuples and dicts of
-these, in the order in which they were first assigned. There is no second book-keeping that could disagree.
+What a layer consists of is what its attributes hold: parameters, buffers, random generators, other layers, and lists,
+tuples and dicts of these, in the order in which they were first assigned. There is no second book-keeping that could
+disagree: what `learnt` remembers of a walk, for each training step needs it twice, counts only until the next change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from types import FunctionType
+import operator
+from collections.abc import Iterable, Mapping
+from types import FunctionType, MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from passus.backend import Array, backend_of
-from passus.core import Parameter
+from passus.core import Parameter, Variable
+from passus.errors import DTypeError
 from passus.layers.lazy import LazyParameter
 from passus.tree import Spec
 
-__all__ = ["Holder", "REMEMBERED", "Node", "Slot", "label", "slot_of", "walk"]
+__all__ = ["Holder", "PLAIN", "REMEMBERED", "Node", "Slot", "changed", "label", "learnt", "slot_of", "walk"]
 
 
 class Holder:
     """What has parts: the root of `passus.layers.Layer`."""
 
-    _buffers: tuple[str, ...] = ()
-    """The attributes that hold arrays which are saved but not learnt."""
+    _buffers: Mapping[str, Spec] = MappingProxyType({})
+    """The attributes that hold arrays which are saved but not learnt, and what those not there yet will be like."""
 
 
 class Slot(NamedTuple):
@@ -43,6 +46,8 @@ class Slot(NamedTuple):
         """What an array must be to take its place."""
         if self.array is not None:
             return Spec(self.array.shape, self.array.dtype)
+        if isinstance(self.owner, Holder):
+            return self.owner._buffers[self.attribute]
         return self.owner.spec if isinstance(self.owner, LazyParameter) else Spec(None)
 
     def copied(self, array: Array) -> Array:
@@ -54,20 +59,39 @@ class Slot(NamedTuple):
         setattr(self.owner, self.attribute, array)
 
 
-Node: TypeAlias = Holder | Parameter | Slot
+Node: TypeAlias = Holder | Parameter | Slot | np.random.Generator
 
-REMEMBERED = ("inputs", "outputs")
-"""The attributes in which a layer remembers its last call; they are no parts of it."""
+REMEMBERED = ("inputs", "outputs", "_learnt")
+"""The attributes in which a layer remembers its last call and its last walk; they are no parts of it."""
 
-PLAIN = frozenset([int, float, bool, str, type(None), np.ndarray, np.random.Generator, FunctionType])
-"""Types of most other attributes: passed over at once, for the walk is part of every training step."""
+NO_PARTS = (*REMEMBERED, "_buffers")
+
+PLAIN = frozenset([int, float, bool, str, type(None), np.ndarray, Variable, FunctionType])
+"""Types of most other attributes, passed over at once: they are no parts, and hold none."""
 
 
 def walk(layer: Holder) -> list[tuple[str, Node]]:
-    """A layer and all that it consists of, by path: layers, parameters and buffers, each once, holders first."""
-    found: list[tuple[str, Node]] = []
-    _gather(layer, "", set(), found)
-    return found
+    """A layer and all that it consists of, by path, each once, holders first.
+
+    Raises `DTypeError` for a set with a part in it.
+    """
+    return _Walk(layer).found
+
+
+def learnt(layer: Holder) -> list[tuple[str, Parameter]]:
+    """The parameters by path, from a new walk only if something may have changed since the last one."""
+    known: _Learnt | None = layer.__dict__.get("_learnt")
+    if known is None or not known.holds():
+        structure = _structure[0]
+        new = _Walk(layer)
+        named = [(path, node) for path, node in new.found if isinstance(node, Parameter)]
+        known = layer.__dict__["_learnt"] = _Learnt(structure, new.containers, named)
+    return known.named
+
+
+def changed() -> None:
+    """Take note that an attribute of some layer got or lost a part, or may have."""
+    _structure[0] = object()
 
 
 def label(layer: Holder) -> str:
@@ -80,26 +104,70 @@ def slot_of(node: Parameter | Slot) -> Slot:
     return Slot(node, "data") if isinstance(node, Parameter) else node
 
 
-def _gather(node: Any, path: str, seen: set[int], found: list[tuple[str, Node]]) -> None:
-    seen.add(id(node))
-    members: Iterable[tuple[Any, Any]] = ()
-    buffers: tuple[str, ...] = ()
-    passed_over: tuple[str, ...] = ()
-    if isinstance(node, Holder):
-        found.append((path, node))
-        members, buffers, passed_over = node.__dict__.items(), node._buffers, REMEMBERED
-    elif isinstance(node, dict):
-        members = node.items()
-    elif isinstance(node, (list, tuple)):
-        members = enumerate(node)
-    prefix = f"{path}." if path else ""
-    for name, member in members:
-        if name in buffers:
-            found.append((f"{prefix}{name}", Slot(node, name)))
-        elif type(member) in PLAIN or name in passed_over or id(member) in seen:
-            continue
-        elif isinstance(member, Parameter):
-            seen.add(id(member))
-            found.append((f"{prefix}{name}", member))
-        else:
-            _gather(member, f"{prefix}{name}", seen, found)
+_structure = [object()]
+"""Stands for what the attributes of all layers hold: another object after each change."""
+
+
+class _Learnt(NamedTuple):
+    """The parameters that a walk found, and all on which that depended."""
+
+    structure: object
+    containers: list[tuple[Any, tuple[Any, ...]]]
+    named: list[tuple[str, Parameter]]
+
+    def holds(self) -> bool:
+        """Whether a walk would find the same again."""
+        return self.structure is _structure[0] and all(_holds(node, held) for node, held in self.containers)
+
+
+class _Walk:
+    """What is found on the way through a layer, and the lists and dicts that were met, with what they held."""
+
+    def __init__(self, layer: Holder) -> None:
+        self.layer = layer
+        self.found: list[tuple[str, Node]] = []
+        self.containers: list[tuple[Any, tuple[Any, ...]]] = []
+        self._seen: set[int] = set()
+        self._visit(layer, "")
+
+    def _visit(self, node: Any, path: str) -> None:
+        self._seen.add(id(node))
+        buffers: Mapping[str, Spec] = {}
+        passed_over: tuple[str, ...] = ()
+        if isinstance(node, Holder):
+            self.found.append((path, node))
+            buffers, passed_over = node._buffers, NO_PARTS
+        elif isinstance(node, (list, dict)):
+            self.containers.append((node, _members(node)))
+        prefix = f"{path}." if path else ""
+        for name, member in self._named_members(node, path):
+            if name in buffers:
+                self.found.append((f"{prefix}{name}", Slot(node, name)))
+            elif type(member) in PLAIN or name in passed_over or id(member) in self._seen:
+                continue
+            elif isinstance(member, (Parameter, np.random.Generator)):
+                self._seen.add(id(member))
+                self.found.append((f"{prefix}{name}", member))
+            else:
+                self._visit(member, f"{prefix}{name}")
+
+    def _named_members(self, node: Any, path: str) -> Iterable[tuple[Any, Any]]:
+        if isinstance(node, Holder):
+            return node.__dict__.items()
+        if isinstance(node, dict):
+            return node.items()
+        if isinstance(node, (list, tuple)):
+            return enumerate(node)
+        if isinstance(node, (set, frozenset)) and any(isinstance(part, (Holder, Parameter)) for part in node):
+            raise DTypeError(f"{label(self.layer)}.{path}: a set has no order by which to name its parts; use a list")
+        return ()
+
+
+def _members(node: Any) -> tuple[Any, ...]:
+    return (*node, *node.values()) if isinstance(node, dict) else tuple(node)
+
+
+def _holds(node: Any, members: tuple[Any, ...]) -> bool:
+    """Whether a list or dict still holds the very same members."""
+    now = _members(node)
+    return len(now) == len(members) and all(map(operator.is_, now, members))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import passus.functions as F
@@ -21,7 +21,7 @@ class MLP(Model):
     ``fc_output_sizes``: the output size of each layer, O the last; ``in_size``: I; left out, the first call tells it.
     The layers are the attributes ``l0``, ``l1`` and so on.
 
-    Raises `ArgumentError` if there are no sizes.
+    Raises `ArgumentError` if there are no sizes, `DTypeError` for what is no sequence of integers.
 
     >>> import numpy as np
     >>> model = MLP((10, 3), activation=F.relu)
@@ -31,17 +31,18 @@ class MLP(Model):
 
     def __init__(
         self,
-        fc_output_sizes: Sequence[int],
+        fc_output_sizes: Iterable[int],
         activation: Callable[[Any], Any] = F.sigmoid,
         in_size: int | None = None,
     ) -> None:
-        if isinstance(fc_output_sizes, int):
-            raise DTypeError(f"MLP: give the sizes of all layers in a tuple, as in MLP(({fc_output_sizes},))")
-        if not fc_output_sizes:
+        if not isinstance(fc_output_sizes, Iterable):
+            raise DTypeError(f"MLP: give the sizes of all layers in a tuple, as in MLP(({fc_output_sizes!r},))")
+        sizes = tuple(fc_output_sizes)
+        if not sizes:
             raise ArgumentError("MLP: give the output size of at least one layer, as in MLP((10, 3))")
         self.activation = checked_callable("MLP", "activation", activation)
-        self.names = tuple([f"l{i}" for i in range(len(fc_output_sizes))])
-        for name, out_size, size in zip(self.names, fc_output_sizes, [in_size, *fc_output_sizes]):
+        self.names = tuple([f"l{i}" for i in range(len(sizes))])
+        for name, out_size, size in zip(self.names, sizes, (in_size, *sizes)):
             setattr(self, name, Linear(out_size, in_size=size if in_size is not None else None))
 
     @property
