@@ -12,7 +12,7 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeAlias
@@ -21,13 +21,18 @@ import numpy as np
 
 from passus.errors import ArgumentError, DTypeError
 
-__all__ = ["RNG", "get_rng", "load_rng_state", "rng_state", "seed", "using_rng"]
+__all__ = ["RNG", "get_rng", "load_rng_state", "noted_generators", "rewound", "rng_state", "seed", "using_rng"]
 
 RNG: TypeAlias = np.random.Generator | int | None
 """A generator, a seed for a new one, or None for the current one."""
 
 # The fallback is shared by all threads that did not set a generator of their own.
 _current: ContextVar[np.random.Generator] = ContextVar("rng", default=np.random.default_rng())  # noqa: B039
+
+States: TypeAlias = dict[np.random.Generator, Mapping[str, Any]]
+"""Generators, each with a state that it had."""
+
+_noted: ContextVar[States | None] = ContextVar("generators noted", default=None)
 
 
 def get_rng(rng: RNG = None) -> np.random.Generator:
@@ -41,6 +46,9 @@ def get_rng(rng: RNG = None) -> np.random.Generator:
     if rng is None:
         return _current.get()
     if isinstance(rng, np.random.Generator):
+        noted = _noted.get()
+        if noted is not None and rng not in noted:
+            noted[rng] = rng.bit_generator.state
         return rng
     if isinstance(rng, bool) or not isinstance(rng, (int, np.integer)):
         raise DTypeError(f"rng: {type(rng).__name__} is neither a seed nor a np.random.Generator")
@@ -72,6 +80,53 @@ def using_rng(rng: RNG) -> Iterator[np.random.Generator]:
         yield _current.get()
     finally:
         _current.reset(token)
+
+
+@contextmanager
+def noted_generators() -> Iterator[States]:
+    """Note each generator that `get_rng` is given inside a block, with the state it has then, for `rewound`.
+
+    >>> generator = np.random.default_rng(0)
+    >>> with noted_generators() as noted:
+    ...     x = get_rng(generator).random()
+    >>> list(noted) == [generator]
+    True
+    """
+    outer = _noted.get()
+    noted: States = {}
+    token = _noted.set(noted)
+    try:
+        yield noted
+    finally:
+        _noted.reset(token)
+        if outer is not None:
+            outer.update(noted | outer)  # What was noted first counts.
+
+
+@contextmanager
+def rewound(states: States) -> Iterator[None]:
+    """Let generators draw once more from earlier states inside a block; after it they are where they were before.
+
+    >>> generator = np.random.default_rng(0)
+    >>> states = {generator: rng_state(generator)}
+    >>> first = generator.random()
+    >>> with rewound(states):
+    ...     generator.random() == first
+    True
+    >>> generator.random() == first
+    False
+    """
+    now: States = {generator: generator.bit_generator.state for generator in states}
+    try:
+        _put(states)
+        yield
+    finally:
+        _put(now)
+
+
+def _put(states: States) -> None:
+    for generator, state in states.items():
+        generator.bit_generator.state = state
 
 
 def rng_state(rng: RNG = None) -> dict[str, Any]:

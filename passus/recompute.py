@@ -11,9 +11,10 @@ from passus.backend import Array
 from passus.config import enable_backprop, train, using_config
 from passus.core import Function, Operand, Result, Variable
 from passus.core.backward import gradients
+from passus.core.basic import sum_to
 from passus.core.variable import constant, rule_in_use
 from passus.errors import DTypeError
-from passus.random import get_rng, using_rng
+from passus.random import States, get_rng, noted_generators, rewound, using_rng
 
 __all__ = ["Recomputed", "checkpoint"]
 
@@ -40,7 +41,7 @@ def checkpoint(f: Callable[..., Any], *xs: Operand) -> Result:
         return f(*xs)
     call = _Call(f)
     inside = [_leaf_like(x) for x in xs]
-    ys = call(inside)
+    ys = call.first(inside)
     captured = _leaves_behind(ys, inside)
     outputs = [y.data for y in ys]
     single, ys = call.single, ()  # The graph inside ends here.
@@ -54,10 +55,16 @@ class _Call:
     def __init__(self, f: Callable[..., Any]) -> None:
         self.f = f
         self.rng = copy.deepcopy(get_rng())
+        self.generators: States = {}
+        """Those of the layers themselves, as they were."""
         self.train = train.get()
         self.single = False
 
-    def __call__(self, xs: Any) -> tuple[Variable, ...]:
+    def first(self, xs: Any) -> tuple[Variable, ...]:
+        with noted_generators() as self.generators:
+            return self._results(xs)
+
+    def _results(self, xs: Any) -> tuple[Variable, ...]:
         ys = self.f(*xs)
         self.single = not isinstance(ys, tuple)
         ys = (ys,) if self.single else ys
@@ -70,8 +77,8 @@ class _Call:
         # The function may look at numbers, as in its first call; that is no fault of the rule which calls it here.
         token = rule_in_use.set(None)
         try:
-            with using_rng(copy.deepcopy(self.rng)), using_config("train", self.train):
-                return self(xs)
+            with using_rng(copy.deepcopy(self.rng)), rewound(self.generators), using_config("train", self.train):
+                return self._results(xs)
         finally:
             rule_in_use.reset(token)
 
@@ -90,9 +97,10 @@ class Recomputed(Function):
 
     def backward(self, *gys: Any) -> Any:
         captured = list(self.inputs[self.n :])
-        # Recorded, it goes on from the inputs themselves; else from copies, behind which nothing is walked.
-        xs = [x if self.twice else _leaf_like(x) for x in self.inputs[: self.n]]
+        # Recorded, it goes on from the inputs, else from copies, behind which nothing is walked. Each is a Variable of
+        # its own, even where one input was given twice, or is captured as well.
         with using_config("enable_backprop", True):
+            xs = [_alias(x) if self.twice else _leaf_like(x) for x in self.inputs[: self.n]]
             ys = self.call.again(xs)
         seeds = [gy if gy is None or isinstance(gy, Variable) else constant(gy) for gy in gys]
         wanted = [x for x in (*xs, *captured) if isinstance(x, Variable) and x.requires_grad]
@@ -107,6 +115,11 @@ def _leaf_like(x: Any) -> Any:
     leaf = Variable(x.data)
     leaf.requires_grad = x.requires_grad
     return leaf
+
+
+def _alias(x: Any) -> Any:
+    """Another Variable with the same value, whose gradient flows to the first."""
+    return sum_to(x, x.shape) if isinstance(x, Variable) else x
 
 
 def _leaves_behind(ys: tuple[Variable, ...], known: list[Any]) -> list[Variable]:

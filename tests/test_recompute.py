@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tracemalloc
 
 import numpy as np
@@ -49,6 +50,35 @@ def test_gradients_of_every_order():
     check_grads(lambda x: checkpoint(lambda x: checkpoint(F.sin, x * x), x), X, order=2)  # One inside another.
     check_grads(lambda x: checkpoint(lambda x: (F.sin(x), F.exp(x)), x), X, order=2)
     check_grads(lambda x: checkpoint(lambda x: (F.sin(x), F.exp(x)), x * 2.0)[1], X, order=2)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize(
+    ("call", "gradient"),
+    [
+        (lambda x: checkpoint(lambda a, b: a * b, x, x), 6.0),
+        (lambda x: checkpoint(lambda a: a * x, x), 6.0),
+        (lambda x: checkpoint(lambda a, y: a * y, x, x * x), 27.0),
+        (lambda x: checkpoint(lambda a: a, x), 1.0),
+    ],
+)
+def test_a_variable_that_comes_in_twice_counts_twice_and_not_more(call, gradient, create_graph):
+    x = Variable(np.array(3.0))
+    call(x).backward(create_graph=create_graph)
+    assert x.grad == gradient
+
+
+def test_generators_of_layers_draw_again_what_they_drew():
+    inner, outer = Dropout(0.5, rng=0), Dropout(0.5, rng=1)
+    plain_inner, plain_outer = copy.deepcopy((inner, outer))
+    x = Variable(np.ones(100))
+    y = checkpoint(lambda x: checkpoint(inner, outer(checkpoint(inner, x))), x)
+    np.testing.assert_array_equal(y.data, plain_inner(plain_outer(plain_inner(x.data))))
+    state = inner.state_dict(), outer.state_dict()
+    y.sum().backward()
+    assert np.count_nonzero(y.data)
+    np.testing.assert_array_equal(x.grad, y.data, err_msg="each element was multiplied by a number")
+    assert (inner.state_dict(), outer.state_dict()) == state, "a backward pass draws nothing"
 
 
 def test_what_lies_between_is_not_kept():
