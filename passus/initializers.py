@@ -5,6 +5,9 @@ are fixed with `functools.partial`. Those named after their authors keep the var
 layer to layer. They count the ``fan_in`` inputs and ``fan_out`` outputs of one unit: in a matrix (I, O) they are I
 and O, in a kernel (O, C, KH, KW) they are C * KH * KW and O * KH * KW.
 
+Raises, in all of them, `ArgumentError` or `DTypeError` for what is no shape, no dtype of floating-point numbers, or not
+a finite number.
+
 >>> from functools import partial
 >>> small = partial(normal, std=0.02)
 >>> small((3, 4), rng=0).shape
@@ -21,7 +24,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike
 
-from passus.arguments import checked_real
+from passus.arguments import checked_count, checked_dtype, checked_number, checked_real
 from passus.backend import Array
 from passus.errors import ArgumentError, ShapeError
 from passus.random import RNG, get_rng
@@ -56,7 +59,7 @@ def zeros(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array
     >>> zeros((2,))
     array([0., 0.], dtype=float32)
     """
-    return np.zeros(shape, dtype)
+    return np.zeros(*_request("zeros", shape, dtype))
 
 
 def ones(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
@@ -65,7 +68,7 @@ def ones(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
     >>> ones((2,))
     array([1., 1.], dtype=float32)
     """
-    return np.ones(shape, dtype)
+    return np.ones(*_request("ones", shape, dtype))
 
 
 def constant(value: float) -> Initializer:
@@ -81,15 +84,13 @@ def constant(value: float) -> Initializer:
 def normal(
     shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None, *, mean: float = 0.0, std: float = 1.0
 ) -> Array:
-    """Numbers from the normal distribution.
-
-    Raises `ArgumentError` for a negative ``std``.
+    """Numbers from the normal distribution. Raises `ArgumentError` for a negative ``std``.
 
     >>> normal((2, 3), rng=0).shape
     (2, 3)
     """
-    _check_std("normal", std)
-    x = _standard_normal(shape, dtype, get_rng(rng))
+    std, mean = checked_number("normal", "std", std), checked_number("normal", "mean", mean, -math.inf)
+    x = _standard_normal(*_request("normal", shape, dtype), get_rng(rng))
     x *= std
     x += mean
     return x
@@ -106,11 +107,11 @@ def truncated_normal(
     >>> bool(abs(truncated_normal((1000,), rng=0)).max() <= 2)
     True
     """
-    _check_std("truncated_normal", std)
-    generator = get_rng(rng)
-    x = _standard_normal(shape, dtype, generator)
+    name, generator = "truncated_normal", get_rng(rng)
+    std, mean = checked_number(name, "std", std), checked_number(name, "mean", mean, -math.inf)
+    x = _standard_normal(*_request(name, shape, dtype), generator)
     while (outside := abs(x) > 2).any():
-        x[outside] = _standard_normal((int(outside.sum()),), dtype, generator)
+        x[outside] = _standard_normal((int(outside.sum()),), x.dtype, generator)
     x *= std
     x += mean
     return x
@@ -126,10 +127,11 @@ def uniform(
     >>> uniform((2, 3), rng=0).shape
     (2, 3)
     """
-    if not checked_real("uniform", "low", low) <= checked_real("uniform", "high", high):
+    low, high = [checked_number("uniform", name, x, -math.inf) for name, x in (("low", low), ("high", high))]
+    if low > high:
         raise ArgumentError(f"uniform: low={low} must not be above high={high}")
-    x: Array = get_rng(rng).random(shape, np.float64 if np.dtype(dtype) == np.float64 else np.float32)
-    x = np.asarray(x).astype(dtype, copy=False)
+    lengths, kind = _request("uniform", shape, dtype)
+    x: Array = np.asarray(get_rng(rng).random(lengths, _precision(kind))).astype(kind, copy=False)
     x *= high - low
     x += low
     return x
@@ -143,7 +145,7 @@ def lecun_normal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -
     >>> lecun_normal((784, 10), rng=0).shape
     (784, 10)
     """
-    return normal(shape, dtype, rng, std=_std("lecun_normal", shape, 1.0, 0.0))
+    return _fan_normal("lecun_normal", 1.0, 0.0, shape, dtype, rng)
 
 
 def lecun_uniform(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
@@ -154,7 +156,7 @@ def lecun_uniform(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) 
     >>> lecun_uniform((784, 10), rng=0).shape
     (784, 10)
     """
-    return _uniform_of(_std("lecun_uniform", shape, 1.0, 0.0), shape, dtype, rng)
+    return _fan_uniform("lecun_uniform", 1.0, 0.0, shape, dtype, rng)
 
 
 def glorot_normal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
@@ -165,7 +167,7 @@ def glorot_normal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) 
     >>> glorot_normal((784, 10), rng=0).shape
     (784, 10)
     """
-    return normal(shape, dtype, rng, std=_std("glorot_normal", shape, 0.5, 0.5))
+    return _fan_normal("glorot_normal", 0.5, 0.5, shape, dtype, rng)
 
 
 def glorot_uniform(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
@@ -176,7 +178,7 @@ def glorot_uniform(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None)
     >>> glorot_uniform((784, 10), rng=0).shape
     (784, 10)
     """
-    return _uniform_of(_std("glorot_uniform", shape, 0.5, 0.5), shape, dtype, rng)
+    return _fan_uniform("glorot_uniform", 0.5, 0.5, shape, dtype, rng)
 
 
 def he_normal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
@@ -187,7 +189,7 @@ def he_normal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> A
     >>> he_normal((784, 10), rng=0).shape
     (784, 10)
     """
-    return normal(shape, dtype, rng, std=_std("he_normal", shape, 0.5, 0.0))
+    return _fan_normal("he_normal", 0.5, 0.0, shape, dtype, rng)
 
 
 def he_uniform(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
@@ -198,7 +200,7 @@ def he_uniform(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> 
     >>> he_uniform((784, 10), rng=0).shape
     (784, 10)
     """
-    return _uniform_of(_std("he_uniform", shape, 0.5, 0.0), shape, dtype, rng)
+    return _fan_uniform("he_uniform", 0.5, 0.0, shape, dtype, rng)
 
 
 def orthogonal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None, *, gain: float = 1.0) -> Array:
@@ -212,11 +214,12 @@ def orthogonal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None, *, 
     True
     """
     fans(shape, "orthogonal")
-    gain = checked_real("orthogonal", "gain", gain)
-    rows, columns = shape[0], math.prod(shape[1:])
+    lengths, kind = _request("orthogonal", shape, dtype)
+    gain = checked_number("orthogonal", "gain", gain, -math.inf)
+    rows, columns = lengths[0], math.prod(lengths[1:])
     Q, R = np.linalg.qr(get_rng(rng).standard_normal((max(rows, columns), min(rows, columns))))
     Q *= np.where(np.diag(R) < 0, -gain, gain)  # A unique R makes Q uniform over all orthogonal matrices.
-    return np.ascontiguousarray(Q if rows >= columns else Q.T, dtype=dtype).reshape(shape)
+    return np.ascontiguousarray(Q if rows >= columns else Q.T, dtype=kind).reshape(lengths)
 
 
 def fans(shape: Shape, name: str = "fans") -> tuple[int, int]:
@@ -227,6 +230,7 @@ def fans(shape: Shape, name: str = "fans") -> tuple[int, int]:
     >>> fans((784, 10)), fans((64, 3, 5, 5))
     ((784, 10), (75, 1600))
     """
+    shape = _lengths(name, shape)
     if len(shape) < 2:
         raise ShapeError(
             f"{name}: the shape {shape} has no inputs and outputs to count; give a matrix (I, O) or a kernel "
@@ -239,26 +243,42 @@ def fans(shape: Shape, name: str = "fans") -> tuple[int, int]:
 
 
 def _full(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None, *, value: float) -> Array:
-    return np.full(shape, value, dtype)
+    lengths, kind = _request("constant", shape, dtype)
+    return np.full(lengths, value, kind)
 
 
-def _std(name: str, shape: Shape, of_in: float, of_out: float) -> float:
+def _request(name: str, shape: Shape, dtype: DTypeLike) -> tuple[Shape, np.dtype[Any]]:
+    """The shape and the dtype that an array was asked for with, checked."""
+    return _lengths(name, shape), checked_dtype(name, dtype, kinds="f")
+
+
+def _lengths(name: str, shape: Shape) -> Shape:
+    lengths = shape if isinstance(shape, (tuple, list)) else (shape,)
+    return tuple([checked_count(name, "shape", n, low=0) for n in lengths])
+
+
+def _fan_normal(name: str, of_in: float, of_out: float, shape: Shape, dtype: DTypeLike, rng: RNG) -> Array:
+    lengths, kind = _request(name, shape, dtype)
+    return normal(lengths, kind, rng, std=_std(name, of_in, of_out, lengths))
+
+
+def _fan_uniform(name: str, of_in: float, of_out: float, shape: Shape, dtype: DTypeLike, rng: RNG) -> Array:
+    lengths, kind = _request(name, shape, dtype)
+    bound = math.sqrt(3.0) * _std(name, of_in, of_out, lengths)
+    return uniform(lengths, kind, rng, low=-bound, high=bound)
+
+
+def _std(name: str, of_in: float, of_out: float, shape: Shape) -> float:
     """The standard deviation ``1 / sqrt(of_in * fan_in + of_out * fan_out)``."""
     fan_in, fan_out = fans(shape, name)
     return 1.0 / math.sqrt(of_in * fan_in + of_out * fan_out or 1.0)
 
 
-def _uniform_of(std: float, shape: Shape, dtype: DTypeLike, rng: RNG) -> Array:
-    bound = math.sqrt(3.0) * std
-    return uniform(shape, dtype, rng, low=-bound, high=bound)
-
-
-def _standard_normal(shape: Shape, dtype: DTypeLike, rng: np.random.Generator) -> Array:
-    # Generators draw in single or double precision; half precision is rounded from single.
-    drawn: Any = rng.standard_normal(shape, np.float64 if np.dtype(dtype) == np.float64 else np.float32)
+def _standard_normal(shape: Shape, dtype: np.dtype[Any], rng: np.random.Generator) -> Array:
+    drawn: Any = rng.standard_normal(shape, _precision(dtype))
     return np.asarray(drawn).astype(dtype, copy=False)
 
 
-def _check_std(name: str, std: float) -> None:
-    if not checked_real(name, "std", std) >= 0:
-        raise ArgumentError(f"{name}: std={std} must not be negative")
+def _precision(dtype: np.dtype[Any]) -> Any:
+    """What generators can draw in: single or double precision; half precision is rounded from single."""
+    return np.float64 if dtype == np.float64 else np.float32

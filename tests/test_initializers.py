@@ -15,7 +15,7 @@ import scipy.stats
 
 import passus.initializers as init
 from passus import random
-from passus.errors import ArgumentError, ShapeError
+from passus.errors import ArgumentError, DTypeError, ShapeError
 
 DENSE = (400, 300)
 KERNEL = (60, 20, 5, 4)  # fan_in 400, fan_out 1200
@@ -133,12 +133,40 @@ def test_fans_need_two_axes(function: Callable[..., Any], shape: tuple[int, ...]
     [
         (init.normal, {"std": -1.0}),
         (init.truncated_normal, {"std": math.nan}),
+        (init.normal, {"std": math.inf}),
+        (init.normal, {"mean": math.nan}),
+        (init.truncated_normal, {"mean": math.inf}),
         (init.uniform, {"low": 1.0, "high": 0.0}),
+        (init.uniform, {"high": math.inf}),
+        (init.orthogonal, {"gain": math.nan}),
     ],
 )
 def test_impossible_options_raise(function: Callable[..., Any], options: dict[str, float]) -> None:
     with pytest.raises(ArgumentError, match=f"{function.__name__}: "):
         function((2, 3), **options)
+
+
+@pytest.mark.parametrize("function", ALL)
+@pytest.mark.parametrize(
+    ("shape", "dtype", "error"),
+    [
+        ((2, -1), np.float32, ArgumentError),
+        ((2.5, 2), np.float32, DTypeError),
+        ("ab", np.float32, DTypeError),
+        (None, np.float32, DTypeError),
+        ((2, 2), np.int64, DTypeError),
+        ((2, 2), "real", DTypeError),
+    ],
+)
+def test_a_shape_or_dtype_that_is_none_raises(function: Callable[..., Any], shape: Any, dtype: Any, error: Any) -> None:
+    name = getattr(function, "__name__", "constant")
+    with pytest.raises(error, match=f"^{name}: "):
+        function(shape, dtype, 0)
+
+
+def test_a_shape_may_be_a_list_or_one_length() -> None:
+    assert init.orthogonal([4, 3], rng=0).shape == (4, 3)
+    assert init.normal(3, rng=0).shape == init.zeros(3).shape == (3,)
 
 
 def test_a_constant_can_be_pickled() -> None:
