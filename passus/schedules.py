@@ -14,9 +14,11 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TypeAlias
 
-from passus.arguments import checked_count, checked_number
+import numpy as np
+
+from passus.arguments import checked_count, checked_number, checked_real
 from passus.errors import ArgumentError, DTypeError
-from passus.tree import Tree
+from passus.tree import Tree, check_tree
 
 __all__ = [
     "OnPlateau",
@@ -240,11 +242,15 @@ class OnPlateau:
         return {"lr": self.lr, "best": self.best, "waited": self.waited, "resting": self.resting}
 
     def load_state_dict(self, state: Tree) -> None:
-        """Take back a state. Raises `ArgumentError` if a part is missing or unknown."""
+        """Take back a state, all or nothing. Raises `ArgumentError` if a part is missing, unknown or out of range."""
+        where = f"{type(self).__name__}.load_state_dict"
+        check_tree(where, state)
         if state.keys() != self.state_dict().keys():
             raise ArgumentError(f"OnPlateau: a state has {', '.join(self.state_dict())}; given: {', '.join(state)}")
-        self.lr, self.best = float(state["lr"]), float(state["best"])
-        self.waited, self.resting = int(state["waited"]), int(state["resting"])
+        given = {name: np.asarray(value).tolist() for name, value in state.items()}  # From a file they come as arrays.
+        lr, best = checked_number(where, "lr", given["lr"]), checked_real(where, "best", given["best"])
+        waited, resting = [checked_count(where, name, given[name], low=0) for name in ("waited", "resting")]
+        self.lr, self.best, self.waited, self.resting = lr, best, waited, resting
 
 
 def _half_wave(start: float, end: float, way: float) -> float:

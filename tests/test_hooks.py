@@ -13,7 +13,7 @@ import torch
 
 from passus import Parameter
 from passus import optimizers as O
-from passus.errors import ArgumentError, DTypeError, WeightsError
+from passus.errors import ArgumentError, DTypeError, PassusError, WeightsError
 
 
 class Model:
@@ -228,6 +228,13 @@ def test_the_state_of_an_ema() -> None:
         other.load_state_dict(spoilt)
     with pytest.raises(WeightsError, match="missing: decay"):
         other.load_state_dict({"averages": {}})
+    for wrong, match in [
+        ([], "EMA.load_state_dict: a list is no state"),
+        ({"decay": 0.5, "averages": 3}, "EMA, averages: a int is no state"),
+        ({"decay": "half", "averages": {}}, "EMA: decay is a str"),
+    ]:
+        with pytest.raises(DTypeError, match=match):
+            other.load_state_dict(wrong)
     np.testing.assert_equal(other.state_dict(), ema.state_dict())
 
 
@@ -305,10 +312,28 @@ def test_accumulation_resumes_in_the_middle() -> None:
     np.testing.assert_array_equal(fresh["W"].data, whole["W"].data)
 
     before = copy.deepcopy(resumed.state_dict())
-    for spoilt, match in [({"calls": 1}, "missing: optimizer"), (state | {"sums": {"W": np.ones(5)}}, "W")]:
-        with pytest.raises(WeightsError, match=match):
+    for spoilt, match in [
+        ({"calls": 1}, "missing: optimizer"),
+        (state | {"sums": {"W": np.ones(5)}}, "W"),
+        (3, "GradientAccumulation.load_state_dict: a int is no state"),
+        (state | {"calls": -1}, "calls is -1"),
+    ]:
+        with pytest.raises(PassusError, match=match):
             resumed.load_state_dict(spoilt)
         np.testing.assert_equal(resumed.state_dict(), before)
+
+
+def test_accumulation_goes_on_with_a_smaller_number_of_parts() -> None:
+    model = Model(W=np.ones(2))
+    optimizer = O.GradientAccumulation(O.SGD(), every=8).setup(model)
+    for _ in range(5):
+        backward(model, 2.0)
+        optimizer.update()
+    resumed = O.GradientAccumulation(O.SGD(), every=2).setup(model)
+    resumed.load_state_dict(optimizer.state_dict())
+    backward(model, 2.0)
+    resumed.update()
+    assert (resumed.calls, resumed.optimizer.step) == (0, 1)
 
 
 def test_accumulation_passes_the_rate_on() -> None:

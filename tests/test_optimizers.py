@@ -313,6 +313,16 @@ def test_groups_have_options_of_their_own() -> None:
     assert [float(p.data[0]) for p in model.params.values()] == [0.0, 0.0, -0.125, 0.5]
 
 
+def test_groups_are_found_anew_in_another_model() -> None:
+    first, second = Model(W=np.ones(1)), Model(W=np.ones(1))
+    optimizer = O.SGD(lr=1.0).setup(first)
+    optimizer.add_group(lambda path, p: p is first["W"], lr=0.5)
+    for model in (first, second):
+        model["W"].grad = np.ones(1)
+        optimizer.setup(model).update()
+    assert [float(model["W"].data[0]) for model in (first, second)] == [0.5, 0.0]
+
+
 def test_a_parameter_is_in_one_group() -> None:
     optimizer = O.AdamW().setup(Model(a_W=np.ones(1), a_b=np.ones(1)))
     optimizer.add_group("a.W", weight_decay=0.0)

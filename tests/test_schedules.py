@@ -167,6 +167,25 @@ def test_on_plateau_resumes() -> None:
     assert resumed(0) == whole(0)
 
 
+@pytest.mark.parametrize(
+    ("state", "error", "match"),
+    [
+        ([0.1], DTypeError, "OnPlateau.load_state_dict: a list is no state"),
+        ({"lr": math.nan}, ArgumentError, "lr is nan"),
+        ({"lr": "fast"}, DTypeError, "lr is a str"),
+        ({"best": None}, DTypeError, "best is a NoneType"),
+        ({"waited": -1}, ArgumentError, "waited is -1"),
+        ({"resting": 0.5}, DTypeError, "resting is a float"),
+    ],
+)
+def test_on_plateau_takes_a_state_all_or_nothing(state: Any, error: Any, match: str) -> None:
+    lr = S.OnPlateau(0.3)
+    before = lr.state_dict()
+    with pytest.raises(error, match=match):
+        lr.load_state_dict({**before, "lr": 0.1, **state} if isinstance(state, dict) else state)
+    assert lr.state_dict() == before
+
+
 def test_an_optimizer_follows_its_schedule() -> None:
     optimizer = SGD(lr=S.warmup(1.0, steps=4))
     assert optimizer.lr == 0.0

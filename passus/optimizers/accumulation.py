@@ -13,7 +13,7 @@ from passus.errors import ArgumentError, DTypeError, WeightsError
 from passus.optimizers.base import Optimizer, Target
 from passus.optimizers.options import Rate
 from passus.optimizers.state import read_arrays
-from passus.tree import Tree, unflatten
+from passus.tree import Tree, check_tree, unflatten
 
 __all__ = ["GradientAccumulation"]
 
@@ -62,7 +62,7 @@ class GradientAccumulation:
                 self._sums[path] = self._sums[path] + g if path in self._sums else g
                 p.cleargrad()
         self.calls += 1
-        if self.calls == self.every:
+        if self.calls >= self.every:  # More, if it was saved with a greater ``every``.
             self._update_with_mean(named)
 
     def _update_with_mean(self, named: list[tuple[str, Parameter]]) -> None:
@@ -82,13 +82,15 @@ class GradientAccumulation:
 
     def load_state_dict(self, state: Tree) -> None:
         """Take back a state, all or nothing. Raises `WeightsError` with the list of what does not fit."""
+        check_tree("GradientAccumulation.load_state_dict", state)
         missing = [name for name in ("optimizer", "calls") if name not in state]
         if missing:
             raise WeightsError(f"GradientAccumulation: missing: {', '.join(missing)}. Nothing was changed")
         params = {path: p.data for path, p in self._named_params() if p._data is not None}
+        calls = checked_count("GradientAccumulation", "calls", np.asarray(state["calls"]).tolist(), low=0)
         sums = read_arrays(state, "sums", params, "GradientAccumulation")
         self.optimizer.load_state_dict(state["optimizer"])
-        self.calls, self._sums = int(state["calls"]), sums
+        self.calls, self._sums = calls, sums
 
     def _named_params(self) -> list[tuple[str, Parameter]]:
         if self.optimizer.target is None:

@@ -108,6 +108,7 @@ class Optimizer:
         """Name the layer or model whose parameters are to be updated."""
         check_target(f"{self._name}.setup", target)
         self.target = target
+        self._group_of.clear()
         return self
 
     def update(self) -> None:

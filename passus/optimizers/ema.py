@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from passus.arguments import checked_number
 from passus.backend import Array
 from passus.core import Parameter
@@ -13,7 +15,7 @@ from passus.optimizers.base import Hook, Target, check_target
 from passus.optimizers.blocks import Scratch, blocks
 from passus.optimizers.moments import average
 from passus.optimizers.state import read_arrays
-from passus.tree import Tree, unflatten
+from passus.tree import Tree, check_tree, unflatten
 
 __all__ = ["EMA"]
 
@@ -71,10 +73,12 @@ class EMA(Hook):
 
     def load_state_dict(self, state: Tree) -> None:
         """Take back a state, all or nothing. Raises `WeightsError` with the list of what does not fit."""
+        check_tree("EMA.load_state_dict", state)
         given = read_arrays(state, "averages", {path: p.data for path, p in self._named_params()}, "EMA")
         if "decay" not in state:
             raise WeightsError("EMA: missing: decay. Nothing was changed")
-        self.decay, self.averages = checked_number("EMA", "decay", float(state["decay"]), 0.0, 1.0), given
+        decay = np.asarray(state["decay"]).tolist()  # From a file it comes as an array.
+        self.decay, self.averages = checked_number("EMA", "decay", decay, 0.0, 1.0), given
 
     def _named_params(self) -> list[tuple[str, Parameter]]:
         """The parameters that have data: those of a lazy layer have not, before its first call."""

@@ -8,7 +8,7 @@ from passus.backend import Array
 from passus.optimizers.base import Optimizer
 from passus.optimizers.options import Options, Rate
 
-__all__ = ["SGD", "MomentumSGD", "Nesterov"]
+__all__ = ["SGD", "Momentum", "MomentumSGD", "Nesterov"]
 
 
 class SGD(Optimizer):
@@ -25,7 +25,23 @@ class SGD(Optimizer):
         p -= np.multiply(g, o.lr, out=self.scratch(p))
 
 
-class MomentumSGD(Optimizer):
+class Momentum(Optimizer):
+    """What rules with momentum share: the slot ``v``, which follows ``v <- momentum * v + g``."""
+
+    slots = ("v",)
+
+    def __init__(self, lr: Rate = 0.01, momentum: float = 0.9) -> None:
+        super().__init__(lr, momentum=momentum)
+
+    def velocity(self, g: Array, slots: dict[str, Array], o: Options) -> Array:
+        """Move ``v`` on by one step, and return it."""
+        v = slots["v"]
+        v *= o.momentum
+        v += g
+        return v
+
+
+class MomentumSGD(Momentum):
     """Gradient descent with momentum: ``v <- momentum * v + g``, ``p <- p - lr * v`` (Polyak, 1964).
 
     As in PyTorch, ``lr`` is not part of ``v``, so that a change of it is felt at once. (DeZero keeps it in ``v``; at a
@@ -35,19 +51,12 @@ class MomentumSGD(Optimizer):
     MomentumSGD(lr=0.01, momentum=0.8), step 0
     """
 
-    slots = ("v",)
-
-    def __init__(self, lr: Rate = 0.01, momentum: float = 0.9) -> None:
-        super().__init__(lr, momentum=momentum)
-
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        v = slots["v"]
-        v *= o.momentum
-        v += g
+        v = self.velocity(g, slots, o)
         p -= np.multiply(v, o.lr, out=self.scratch(p))
 
 
-class Nesterov(Optimizer):
+class Nesterov(Momentum):
     """Momentum that looks ahead: ``v <- momentum * v + g``, ``p <- p - lr * (g + momentum * v)``.
 
     PyTorch's ``SGD(nesterov=True)`` (Sutskever et al., 2013).
@@ -56,15 +65,8 @@ class Nesterov(Optimizer):
     Nesterov(lr=0.01, momentum=0.9), step 0
     """
 
-    slots = ("v",)
-
-    def __init__(self, lr: Rate = 0.01, momentum: float = 0.9) -> None:
-        super().__init__(lr, momentum=momentum)
-
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        v = slots["v"]
-        v *= o.momentum
-        v += g
+        v = self.velocity(g, slots, o)
         t = np.multiply(v, o.momentum, out=self.scratch(p))
         t += g
         t *= o.lr

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
-from passus.tree import Tree, compare, flatten
+from passus.tree import Tree, check_tree, compare, flatten
 
 __all__ = ["Slots", "as_arrays", "read_arrays", "slot_leaves"]
 
@@ -46,6 +46,8 @@ def read_arrays(state: Tree, name: str, params: Mapping[str, Array], what: str) 
     >>> read_arrays({"sums": {"l1": {"b": np.zeros(1)}}}, "sums", {"l1.b": np.ones(1)}, "example")
     {'l1.b': array([0.])}
     """
-    given = as_arrays(flatten(state[name])) if state.get(name) else {}
+    tree = state.get(name) or {}
+    check_tree(f"{what}, {name}", tree)
+    given = as_arrays(flatten(tree))
     compare({path: x for path, x in params.items() if path in given}, given, what)
     return {path: x.copy() for path, x in given.items()}
