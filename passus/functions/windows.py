@@ -1,10 +1,104 @@
-"""Sizes of windows that slide over an image: what convolution and pooling will need."""
+"""Windows that slide over images: how they move, and how many of them fit."""
 
 from __future__ import annotations
 
-from passus.errors import ArgumentError, DTypeError, ShapeError
+from typing import Any, NamedTuple
 
-__all__ = ["get_conv_outsize", "get_deconv_outsize", "pair"]
+from passus.arguments import checked_count
+from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.kernels.convolution import extents
+
+__all__ = ["Window", "check_fit", "get_conv_outsize", "get_deconv_outsize", "pair", "per_axis", "window_of"]
+
+
+class Window(NamedTuple):
+    """How a window moves over an image, for each axis of space: its step, the (before, after) padding, and how far
+    apart the pixels lie that it meets."""
+
+    stride: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    dilation: tuple[int, ...]
+
+
+def window_of(
+    name: str, size: tuple[int, ...], kernel: tuple[int, ...], stride: Any, pad: Any, dilation: Any = 1
+) -> Window:
+    """The window that the options of an operation on images of ``size`` describe.
+
+    ``stride`` and ``dilation``: one number, or one for each axis. ``pad``: the same, or (before, after) pairs for the
+    axes, or ``"valid"`` for none, or ``"same"`` for as much as gives ``ceil(size / stride)`` windows, where an odd
+    number has the greater part behind.
+
+    Raises `ArgumentError` for numbers out of range or too many or few of them, `DTypeError` for what is no integer.
+
+    >>> window_of("conv1d", (8,), (4,), stride=2, pad="same")
+    Window(stride=(2,), padding=((1, 1),), dilation=(1,))
+    """
+    axes = len(size)
+    stride, dilation = per_axis(name, "stride", stride, axes), per_axis(name, "dilation", dilation, axes)
+    if isinstance(pad, str):
+        return Window(stride, _named_padding(name, pad, size, extents(kernel, dilation), stride), dilation)
+    given = pad if isinstance(pad, (tuple, list)) else (pad,) * axes
+    if len(given) != axes:
+        raise ArgumentError(
+            f"{name}: pad {pad!r} must be one number, or one or a (before, after) pair for each axis of space, of which "
+            f"there are {axes}"
+        )
+    return Window(stride, tuple([_before_and_after(name, p) for p in given]), dilation)
+
+
+def _named_padding(
+    name: str, pad: str, size: tuple[int, ...], extent: tuple[int, ...], stride: tuple[int, ...]
+) -> tuple[tuple[int, int], ...]:
+    if pad not in ("same", "valid"):
+        raise ArgumentError(f"{name}: pad must be numbers, 'same' or 'valid', not {pad!r}")
+    if pad == "valid":
+        return ((0, 0),) * len(size)
+    missing = [max((-(-n // s) - 1) * s + e - n, 0) for n, e, s in zip(size, extent, stride)]
+    return tuple([(n // 2, n - n // 2) for n in missing])
+
+
+def _before_and_after(name: str, pad: Any) -> tuple[int, int]:
+    both = pad if isinstance(pad, (tuple, list)) else (pad, pad)
+    if len(both) != 2:
+        raise ArgumentError(f"{name}: pad {pad!r} of an axis must be a number or a pair (before, after)")
+    before, after = [checked_count(name, "pad", n, low=0) for n in both]
+    return before, after
+
+
+def per_axis(name: str, called: str, value: Any, axes: int) -> tuple[int, ...]:
+    """A count of 1 or more for each axis of space, given as one number for all, or as one for each.
+
+    Raises `ArgumentError` for too many or too few, or one below 1; `DTypeError` for what is no integer.
+
+    >>> per_axis("conv2d", "stride", 2, axes=2)
+    (2, 2)
+    """
+    given = value if isinstance(value, (tuple, list)) else (value,) * axes
+    if len(given) != axes:
+        raise ArgumentError(
+            f"{name}: {called} {value!r} must be one number, or one for each axis of space, of which there are {axes}"
+        )
+    return tuple([checked_count(name, called, n) for n in given])
+
+
+def check_fit(name: str, shape: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> tuple[int, ...]:
+    """How many windows fit along each axis of space of images of this shape (N, C, *size).
+
+    Raises `ShapeError` if along one of them there is no place for any.
+
+    >>> check_fit("conv1d", (1, 1, 8), (3,), Window((2,), ((1, 1),), (1,)))
+    (4,)
+    """
+    lengths = [n + before + after for n, (before, after) in zip(shape[2:], window.padding)]
+    out = [(n - e) // s + 1 for n, e, s in zip(lengths, extents(kernel, window.dilation), window.stride)]
+    if min(out) < 1:
+        spans = f", which spans {extents(kernel, window.dilation)}" if max(window.dilation) > 1 else ""
+        raise ShapeError(
+            f"{name}: a kernel of {kernel}{spans} does not fit into x {shape} with padding {window.padding}; use a "
+            "smaller kernel, larger images or more padding"
+        )
+    return tuple(out)
 
 
 def get_conv_outsize(input_size: int, kernel_size: int, stride: int, pad: int) -> int:

@@ -1,0 +1,113 @@
+"""Convolution in array code: the patches that the kernel meets are rows of a matrix, and one product does the rest.
+
+Images are (N, C, *size) with one to three axes of space; weights are (O, C / groups, *kernel). ``stride`` and ``dilation``
+hold a number for each axis of space, ``padding`` a pair (before, after). Results have their channels last in memory, which
+makes patches long runs of numbers; arguments may lie in memory in any way.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+from typing import TypeAlias
+
+from passus.backend import Array, backend_of
+
+__all__ = ["col2im", "convolve", "convolve_input_gradient", "convolve_weight_gradient", "extents", "im2col"]
+
+Sizes: TypeAlias = tuple[int, ...]
+"""A number for each axis of space."""
+Padding: TypeAlias = tuple[tuple[int, int], ...]
+"""How many zeros before and after, for each axis of space."""
+
+
+def convolve(
+    x: Array, W: Array, b: Array | None, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
+) -> Array:
+    """The images (N, O, *out) of ``x``, each channel with the number that ``b`` (O,) has for it added."""
+    columns = im2col(x, W.shape[2:], stride, padding, dilation)
+    out = columns.shape[-len(stride) :]
+    y = _rows(columns, len(stride), groups) @ _matrices(W, groups).swapaxes(1, 2)
+    y = y.swapaxes(0, 1).reshape(len(x), *out, len(W))
+    if b is not None:
+        y += b  # Nobody has seen this array yet.
+    return _channels_second(y)
+
+
+def convolve_input_gradient(
+    gy: Array, W: Array, size: Sizes, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
+) -> Array:
+    """The gradient (N, C, *size) for the images; as a function of ``gy`` (N, O, *out), the transposed convolution."""
+    axes = len(stride)
+    rows = _rows(gy, axes, groups) @ _matrices(W, groups)
+    columns = rows.reshape(groups, len(gy), *gy.shape[2:], *W.shape[2:], W.shape[1])
+    order = (1, 0, 2 + 2 * axes, *range(2 + axes, 2 + 2 * axes), *range(2, 2 + axes))
+    gx = col2im(columns.transpose(order), size, stride, padding, dilation)
+    return gx.reshape(len(gy), groups * W.shape[1], *size)
+
+
+def convolve_weight_gradient(
+    x: Array, gy: Array, kernel: Sizes, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
+) -> Array:
+    """The gradient (O, C / groups, *kernel) for the weights."""
+    columns = im2col(x, kernel, stride, padding, dilation)
+    gW = _rows(gy, len(stride), groups).swapaxes(1, 2) @ _rows(columns, len(stride), groups)
+    return _channels_second(gW.reshape(gy.shape[1], *kernel, x.shape[1] // groups))
+
+
+def im2col(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, dilation: Sizes) -> Array:
+    """The patches (N, C, *kernel, *out) of images: a read-only view of ``x``, or of a copy with zeros around it."""
+    xp = backend_of(x).xp
+    if any(map(any, padding)):
+        x = _channels_second(xp.pad(_channels_last(x), ((0, 0), *padding, (0, 0))))
+    axes = tuple(range(2, x.ndim))
+    windows = xp.lib.stride_tricks.sliding_window_view(x, extents(kernel, dilation), axes)
+    patches = windows[(..., *[slice(None, None, step) for step in (*stride, *dilation)])]
+    return patches.transpose(0, 1, *range(x.ndim, patches.ndim), *axes)
+
+
+def col2im(columns: Array, size: Sizes, stride: Sizes, padding: Padding, dilation: Sizes) -> Array:
+    """The images (N, ..., *size) in which each pixel is the sum of its copies in patches (N, ..., *kernel, *out)."""
+    backend, axes = backend_of(columns), len(stride)
+    channels, kernel, out = columns.shape[1 : -2 * axes], columns.shape[-2 * axes : -axes], columns.shape[-axes:]
+    wide = [before + n + after for n, (before, after) in zip(size, padding)]
+    images = backend.xp.zeros((len(columns), *wide, *channels), columns.dtype)
+    images = images.transpose(0, *range(1 + axes, images.ndim), *range(1, 1 + axes))
+    for place in product(*map(range, kernel)):
+        starts = [i * step for i, step in zip(place, dilation)]
+        pixels = [slice(at, at + step * (n - 1) + 1, step) for at, step, n in zip(starts, stride, out)]
+        patch = columns[(..., *place, *[slice(None)] * axes)]
+        images = backend.add_at(images, (..., *pixels), patch)
+    return images[(..., *[slice(before, before + n) for n, (before, _) in zip(size, padding)])]
+
+
+def extents(kernel: Sizes, dilation: Sizes) -> Sizes:
+    """How many pixels a kernel spans along each axis.
+
+    >>> extents((3, 1), dilation=(2, 2))
+    (5, 1)
+    """
+    return tuple([step * (n - 1) + 1 for n, step in zip(kernel, dilation)])
+
+
+def _rows(columns: Array, axes: int, groups: int) -> Array:
+    """(groups, N * out, kernel * C / groups) from (N, C, *kernel, *out), whose last ``axes`` axes are those of ``out``."""
+    n, c, *rest = columns.shape
+    kernel, out = rest[:-axes], rest[-axes:]
+    last = 3 + len(rest)
+    order = (1, 0, *range(last - axes, last), *range(3, last - axes), 2)
+    grouped = columns.reshape(n, groups, c // groups, *rest).transpose(order)
+    return grouped.reshape(groups, n * math.prod(out), math.prod(kernel) * (c // groups))
+
+
+def _matrices(W: Array, groups: int) -> Array:
+    """(groups, O / groups, kernel * C / groups), in the order of the rows."""
+    return _channels_last(W).reshape(groups, len(W) // groups, math.prod(W.shape[1:]))
+
+
+def _channels_last(x: Array) -> Array:
+    return x.transpose(0, *range(2, x.ndim), 1)
+
+
+def _channels_second(x: Array) -> Array:
+    return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
