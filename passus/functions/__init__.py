@@ -11,6 +11,7 @@ from passus.functions import (
     classification,
     comparison,
     contractions,
+    convolution,
     elementwise,
     embedding,
     extremes,
@@ -20,6 +21,7 @@ from passus.functions import (
     losses,
     metrics,
     normalization,
+    patches,
     probabilities,
     products,
     rectifiers,
@@ -42,6 +44,7 @@ from passus.functions.arrangement import *
 from passus.functions.classification import *
 from passus.functions.comparison import *
 from passus.functions.contractions import *
+from passus.functions.convolution import *
 from passus.functions.elementwise import *
 from passus.functions.embedding import *
 from passus.functions.extremes import *
@@ -51,6 +54,7 @@ from passus.functions.linalg import *
 from passus.functions.losses import *
 from passus.functions.metrics import *
 from passus.functions.normalization import *
+from passus.functions.patches import *
 from passus.functions.probabilities import *
 from passus.functions.products import *
 from passus.functions.rectifiers import *
@@ -73,6 +77,7 @@ __all__ += arrangement.__all__
 __all__ += classification.__all__
 __all__ += comparison.__all__
 __all__ += contractions.__all__
+__all__ += convolution.__all__
 __all__ += elementwise.__all__
 __all__ += embedding.__all__
 __all__ += extremes.__all__
@@ -82,6 +87,7 @@ __all__ += linalg.__all__
 __all__ += losses.__all__
 __all__ += metrics.__all__
 __all__ += normalization.__all__
+__all__ += patches.__all__
 __all__ += probabilities.__all__
 __all__ += products.__all__
 __all__ += rectifiers.__all__

@@ -10,9 +10,14 @@ from passus.functions.checks import check_label_shape, check_labels
 from passus.functions.elementwise import exp, log, square
 from passus.functions.extremes import max
 from passus.functions.indexing import get_item
+from passus.functions.patches import im2col
+from passus.functions.products import linear
 from passus.functions.reductions import mean, sum
+from passus.functions.shapes import reshape, transpose
+from passus.functions.windows import get_conv_outsize, image_and_kernel, pair
 
 __all__ = [
+    "conv2d_simple",
     "mean_squared_error_simple",
     "sigmoid_simple",
     "softmax_cross_entropy_simple",
@@ -61,3 +66,20 @@ def softmax_cross_entropy_simple(x: Operand, t: Operand) -> Result:
     classes = check_label_shape("softmax_cross_entropy_simple", x, t)
     labels = check_labels("softmax_cross_entropy_simple", t, classes)
     return neg(mean(log(get_item(softmax_simple(x), (np.arange(len(labels)), labels)))))
+
+
+def conv2d_simple(
+    x: Operand, W: Operand, b: Operand | None = None, stride: int | tuple[int, int] = 1, pad: int | tuple[int, int] = 0
+) -> Result:
+    """Convolution as a product of matrices: of the patches of ``x`` (N, C, H, W) and ``W`` (O, C, KH, KW), as `conv2d`.
+
+    >>> import numpy as np
+    >>> conv2d_simple(np.arange(9.0).reshape(1, 1, 3, 3), np.ones((1, 1, 2, 2)))
+    array([[[[ 8., 12.],
+             [20., 24.]]]])
+    """
+    (N, _, *size), (OC, C, KH, KW) = image_and_kernel("conv2d_simple", 2, x, W)
+    OH, OW = [get_conv_outsize(*option) for option in zip(size, (KH, KW), pair(stride), pair(pad))]
+    rows = im2col(x, (KH, KW), stride, pad)
+    y = linear(rows, transpose(reshape(W, (OC, C * KH * KW))), b)
+    return transpose(reshape(y, (N, OH, OW, OC)), (0, 3, 1, 2))

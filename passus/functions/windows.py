@@ -5,15 +5,28 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from passus.arguments import checked_count
+from passus.core import Operand
 from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.functions.checks import array_of
 from passus.kernels.convolution import extents
 
-__all__ = ["Window", "check_fit", "get_conv_outsize", "get_deconv_outsize", "pair", "per_axis", "window_of"]
+__all__ = [
+    "Window",
+    "check_fit",
+    "get_conv_outsize",
+    "get_deconv_outsize",
+    "image_and_kernel",
+    "out_size",
+    "pair",
+    "per_axis",
+    "window_of",
+]
 
 
 class Window(NamedTuple):
     """How a window moves over an image, for each axis of space: its step, the (before, after) padding, and how far
-    apart the pixels lie that it meets."""
+    apart the pixels lie that it meets.
+    """
 
     stride: tuple[int, ...]
     padding: tuple[tuple[int, int], ...]
@@ -82,23 +95,43 @@ def per_axis(name: str, called: str, value: Any, axes: int) -> tuple[int, ...]:
     return tuple([checked_count(name, called, n) for n in given])
 
 
-def check_fit(name: str, shape: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> tuple[int, ...]:
-    """How many windows fit along each axis of space of images of this shape (N, C, *size).
+def image_and_kernel(name: str, axes: int, x: Operand, W: Operand) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shapes of images and weights with this many axes of space. Raises `ShapeError` if they have others.
 
-    Raises `ShapeError` if along one of them there is no place for any.
+    >>> import numpy as np
+    >>> image_and_kernel("conv1d", 1, np.ones((2, 3, 8)), np.ones((4, 3, 5)))
+    ((2, 3, 8), (4, 3, 5))
+    """
+    shape, weights = array_of(name, x).shape, array_of(name, W).shape
+    if len(shape) != 2 + axes or len(weights) != 2 + axes or 0 in weights[2:]:
+        raise ShapeError(
+            f"{name}: x {shape} needs the axes (N, C, {', '.join('DHW'[-axes:])}), and W {weights} as many, of which those "
+            "of space are not empty; a single example is passed as x[None]"
+        )
+    return shape, weights
 
-    >>> check_fit("conv1d", (1, 1, 8), (3,), Window((2,), ((1, 1),), (1,)))
+
+def out_size(size: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> tuple[int, ...]:
+    """How many windows fit along each axis of images of ``size``; below 1 where there is no place for any.
+
+    >>> out_size((8,), (3,), Window((2,), ((1, 1),), (1,)))
     (4,)
     """
-    lengths = [n + before + after for n, (before, after) in zip(shape[2:], window.padding)]
-    out = [(n - e) // s + 1 for n, e, s in zip(lengths, extents(kernel, window.dilation), window.stride)]
-    if min(out) < 1:
-        spans = f", which spans {extents(kernel, window.dilation)}" if max(window.dilation) > 1 else ""
+    lengths = [n + before + after for n, (before, after) in zip(size, window.padding)]
+    return tuple([(n - e) // s + 1 for n, e, s in zip(lengths, extents(kernel, window.dilation), window.stride)])
+
+
+def check_fit(name: str, shape: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> None:
+    """Raise `ShapeError` if there is no place for the window in images of this shape (N, C, *size).
+
+    >>> check_fit("conv1d", (1, 1, 8), (3,), Window((2,), ((1, 1),), (1,)))
+    """
+    if min(out_size(shape[2:], kernel, window)) < 1:
+        spans = f", which spans {extents(kernel, window.dilation)}," if max(window.dilation) > 1 else ""
         raise ShapeError(
             f"{name}: a kernel of {kernel}{spans} does not fit into x {shape} with padding {window.padding}; use a "
             "smaller kernel, larger images or more padding"
         )
-    return tuple(out)
 
 
 def get_conv_outsize(input_size: int, kernel_size: int, stride: int, pad: int) -> int:

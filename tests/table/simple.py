@@ -2,6 +2,7 @@ import numpy as np
 from scipy import special
 
 from tests.table import NO_AXIS, ONE_OPERAND, Row, bad, case, normal, unary
+from tests.table.convolution import FIXED, convolution
 
 LABELS = np.array([2, 0, 1, 2])
 
@@ -45,5 +46,20 @@ ROWS = [
             "0-d": "it needs an axis of classes",
             "empty": "softmax_cross_entropy is the one for all cases",
         },
+    ),
+    Row(
+        "conv2d_simple",
+        convolution,
+        {
+            "plain": case(normal(2, 3, 5, 4), normal(2, 3, 3, 2), normal(2)),
+            "plain, stride and padding": case(normal(1, 2, 5, 6), normal(3, 2, 3, 3), None, (2, 1), (0, 1)),
+            "empty": case(normal(0, 3, 5, 4), normal(2, 3, 3, 2), normal(2), 2, 1),
+        },
+        (
+            bad(ValueError, r"conv2d_simple: x \(3, 5, 5\) needs the axes", np.ones((3, 5, 5)), np.ones((2, 3, 3, 3))),
+            bad(ValueError, "does not fit into 2", np.ones((1, 3, 2, 2)), np.ones((2, 3, 3, 3))),
+            bad(ValueError, r"linear\(.*27\].*\[18, 2\]", np.ones((1, 3, 5, 5)), np.ones((2, 2, 3, 3))),
+        ),
+        FIXED,
     ),
 ]
