@@ -11,10 +11,19 @@ from typing import Any
 from passus.arguments import checked_count
 from passus.backend import Array
 from passus.core import Function, Operand, Result
-from passus.errors import ArgumentError, ShapeError
+from passus.errors import ShapeError
 from passus.functions.arrangement import pad as padded
 from passus.functions.checks import array_of
-from passus.functions.windows import Window, check_fit, image_and_kernel, out_size, per_axis, window_of
+from passus.functions.windows import (
+    PAD_MODES,
+    Window,
+    check_fit,
+    check_pad_mode,
+    image_and_kernel,
+    out_size,
+    per_axis,
+    window_of,
+)
 from passus.kernels.convolution import (
     convolve,
     convolve_input_gradient,
@@ -23,9 +32,6 @@ from passus.kernels.convolution import (
 )
 
 __all__ = ["Conv", "ConvGradW", "Deconv", "conv1d", "conv2d", "conv3d", "deconv1d", "deconv2d", "deconv3d"]
-
-PAD_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge"}
-"""What is around the images, and how `passus.functions.pad` calls it."""
 
 
 class Conv(Function):
@@ -178,8 +184,7 @@ def _conv(
             "*kernel), with O a multiple of groups"
         )
     _check_bias(name, b, o)
-    if pad_mode not in PAD_MODES:
-        raise ArgumentError(f"{name}: pad_mode must be one of {', '.join(PAD_MODES)}, not {pad_mode!r}")
+    check_pad_mode(name, pad_mode)
     window = window_of(name, shape[2:], tuple(kernel), stride, pad, dilation)
     check_fit(name, shape, tuple(kernel), window)
     if pad_mode != "zeros":

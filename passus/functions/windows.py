@@ -11,8 +11,10 @@ from passus.functions.checks import array_of
 from passus.kernels.convolution import extents
 
 __all__ = [
+    "PAD_MODES",
     "Window",
     "check_fit",
+    "check_pad_mode",
     "get_conv_outsize",
     "get_deconv_outsize",
     "image_and_kernel",
@@ -21,6 +23,10 @@ __all__ = [
     "per_axis",
     "window_of",
 ]
+
+
+PAD_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge"}
+"""What is around the images, and how `passus.functions.pad` calls it."""
 
 
 class Window(NamedTuple):
@@ -93,6 +99,17 @@ def per_axis(name: str, called: str, value: Any, axes: int) -> tuple[int, ...]:
             f"{name}: {called} {value!r} must be one number, or one for each axis of space, of which there are {axes}"
         )
     return tuple([checked_count(name, called, n) for n in given])
+
+
+def check_pad_mode(name: str, pad_mode: str) -> str:
+    """The mode itself. Raises `ArgumentError` if there is none of this name.
+
+    >>> check_pad_mode("conv2d", "reflect")
+    'reflect'
+    """
+    if pad_mode not in PAD_MODES:
+        raise ArgumentError(f"{name}: pad_mode must be one of {', '.join(PAD_MODES)}, not {pad_mode!r}")
+    return pad_mode
 
 
 def image_and_kernel(name: str, axes: int, x: Operand, W: Operand) -> tuple[tuple[int, ...], tuple[int, ...]]:

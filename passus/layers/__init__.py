@@ -21,6 +21,12 @@ from passus.layers.activations import Softplus as Softplus
 from passus.layers.activations import Softsign as Softsign
 from passus.layers.activations import Tanh as Tanh
 from passus.layers.base import Layer as Layer
+from passus.layers.convolution import Conv1d as Conv1d
+from passus.layers.convolution import Conv2d as Conv2d
+from passus.layers.convolution import Conv3d as Conv3d
+from passus.layers.convolution import Deconv1d as Deconv1d
+from passus.layers.convolution import Deconv2d as Deconv2d
+from passus.layers.convolution import Deconv3d as Deconv3d
 from passus.layers.dropout import Dropout as Dropout
 from passus.layers.embedding import Embedding as Embedding
 from passus.layers.embedding import EmbedID as EmbedID
@@ -33,6 +39,12 @@ from passus.layers.sequential import Sequential as Sequential
 __all__ = [
     "BatchNorm",
     "CELU",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "Deconv1d",
+    "Deconv2d",
+    "Deconv3d",
     "Dropout",
     "ELU",
     "EmbedID",

@@ -1,0 +1,216 @@
+"""Layers that convolve signals, images and volumes with a kernel that is learnt, and their transposes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+import passus.functions as F
+from passus.arguments import checked_count
+from passus.backend import Array
+from passus.core import Operand, Parameter, Result
+from passus.errors import ShapeError
+from passus.functions.windows import check_pad_mode, per_axis, window_of
+from passus.initializers import Initializer, lecun_normal, normal
+from passus.layers.base import Layer
+from passus.layers.lazy import LazyParameter, length
+from passus.random import RNG
+
+__all__ = ["Conv1d", "Conv2d", "Conv3d", "Deconv1d", "Deconv2d", "Deconv3d"]
+
+
+class Kernel(Layer):
+    """The base: the options of a window, a kernel W that the first call may complete, and a bias b."""
+
+    axes: ClassVar[int]
+    """How many axes of space the images have."""
+    function: ClassVar[Callable[..., Result]]
+
+    def _set_options(
+        self, out_channels: int, kernel_size: Any, stride: Any, pad: Any, dilation: Any, groups: int
+    ) -> None:
+        name = type(self).__name__
+        self.out_channels = checked_count(name, "out_channels", out_channels)
+        self.kernel_size, self.stride, self.pad, self.dilation = kernel_size, stride, pad, dilation
+        self.groups = checked_count(name, "groups", groups)
+        self._in_each_group("out_channels", self.out_channels)
+        window_of(name, self._kernel, self._kernel, stride, pad, dilation)  # What is wrong with them is said now.
+
+    @property
+    def _kernel(self) -> tuple[int, ...]:
+        """The lengths of the kernel."""
+        return per_axis(type(self).__name__, "kernel_size", self.kernel_size, self.axes)
+
+    def _in_each_group(self, called: str, channels: int) -> int:
+        """How many of these channels each group has. Raises `ShapeError` if they cannot be shared out."""
+        if channels % self.groups:
+            raise ShapeError(f"{type(self).__name__}: {called}={channels} must be a multiple of groups={self.groups}")
+        return channels // self.groups
+
+    def _bias(self, dtype: DTypeLike) -> Parameter:
+        return Parameter(np.zeros(self.out_channels, dtype), name="b")
+
+
+class Convolution(Kernel):
+    def __init__(
+        self,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        pad: Any = 0,
+        nobias: bool = False,
+        dtype: DTypeLike = np.float32,
+        in_channels: int | None = None,
+        dilation: Any = 1,
+        groups: int = 1,
+        pad_mode: str = "zeros",
+        initializer: Initializer | None = None,
+        rng: RNG = None,
+    ) -> None:
+        name = type(self).__name__
+        self._set_options(out_channels, kernel_size, stride, pad, dilation, groups)
+        self.pad_mode = check_pad_mode(name, pad_mode)
+        known = in_channels
+        if in_channels is not None:
+            known = self._in_each_group("in_channels", checked_count(name, "in_channels", in_channels))
+        shape = (self.out_channels, known, *self._kernel)
+        self.W = LazyParameter(shape, initializer or lecun_normal, dtype, rng, name="W")
+        self.b = None if nobias else self._bias(dtype)
+
+    def forward(self, x: Operand) -> Result:
+        if self.W._data is None:
+            self.W.resolve(self._in_each_group("the channels of x", length(self.function.__name__, x, 1)))
+        options = (self.stride, self.pad, self.dilation, self.groups, self.pad_mode)
+        return self.function(x, self.W, self.b, *options)
+
+
+class Conv1d(Convolution):
+    """The convolution of signals, (N, C, L) to (N, O, OL); options as in `Conv2d`.
+
+    >>> layer = Conv1d(4, 3, pad=((2, 0),), rng=0)  # Causal: no output depends on what comes later.
+    >>> layer(np.ones((2, 3, 8), np.float32)).shape
+    (2, 4, 8)
+    """
+
+    axes = 1
+    function = staticmethod(F.conv1d)
+
+
+class Conv2d(Convolution):
+    """The convolution of images, (N, C, H, W) to (N, O, OH, OW), with a kernel W (O, C / groups, KH, KW) and a bias b (O,).
+
+    ``out_channels``: O. ``kernel_size``, ``stride``, ``pad``, ``dilation``, ``groups``, ``pad_mode``: as in
+    `passus.functions.conv2d`. ``nobias``: leave out b. ``in_channels``: C; left out, the first call tells it.
+    ``initializer``: draws W, LeCun's normal numbers by default; b starts at 0. ``rng``: what W is drawn with.
+
+    Raises `ShapeError` for images of other channels or too small, and for channels that are no multiple of groups.
+
+    >>> layer = Conv2d(8, 3, stride=2, pad=1, rng=0)
+    >>> layer(np.ones((2, 3, 32, 32), np.float32)).shape
+    (2, 8, 16, 16)
+    >>> layer.W.shape
+    (8, 3, 3, 3)
+    """
+
+    axes = 2
+    function = staticmethod(F.conv2d)
+
+
+class Conv3d(Convolution):
+    """The convolution of volumes or films, (N, C, D, H, W) to (N, O, OD, OH, OW); options as in `Conv2d`.
+
+    >>> layer = Conv3d(4, (1, 3, 3), pad="same", rng=0)
+    >>> layer(np.ones((2, 3, 4, 8, 8), np.float32)).shape
+    (2, 4, 4, 8, 8)
+    """
+
+    axes = 3
+    function = staticmethod(F.conv3d)
+
+
+class Deconvolution(Kernel):
+    def __init__(
+        self,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        pad: Any = 0,
+        nobias: bool = False,
+        dtype: DTypeLike = np.float32,
+        in_channels: int | None = None,
+        outsize: Any = None,
+        dilation: Any = 1,
+        groups: int = 1,
+        initializer: Initializer | None = None,
+        rng: RNG = None,
+    ) -> None:
+        name = type(self).__name__
+        self._set_options(out_channels, kernel_size, stride, pad, dilation, groups)
+        self.outsize = outsize if outsize is None else per_axis(name, "outsize", outsize, self.axes)
+        if in_channels is not None:
+            self._in_each_group("in_channels", checked_count(name, "in_channels", in_channels))
+        shape = (in_channels, self.out_channels // self.groups, *self._kernel)
+        self.W = LazyParameter(shape, initializer or partial(_lecun_normal, groups=self.groups), dtype, rng, name="W")
+        self.b = None if nobias else self._bias(dtype)
+
+    def forward(self, x: Operand) -> Result:
+        if self.W._data is None:
+            channels = length(self.function.__name__, x, 1)
+            self._in_each_group("the channels of x", channels)
+            self.W.resolve(channels)
+        options = (self.stride, self.pad, self.outsize, self.dilation, self.groups)
+        return self.function(x, self.W, self.b, *options)
+
+
+def _lecun_normal(shape: tuple[int, ...], dtype: DTypeLike, rng: RNG, *, groups: int) -> Array:
+    """`lecun_normal` for a kernel (C, O / groups, ...), whose first axis counts the inputs."""
+    fan_in = shape[0] // groups * math.prod(shape[2:])
+    return normal(shape, dtype, rng, std=1.0 / math.sqrt(fan_in or 1.0))
+
+
+class Deconv1d(Deconvolution):
+    """The transposed convolution of signals, (N, C, L) to (N, O, OL); options as in `Deconv2d`.
+
+    >>> layer = Deconv1d(4, 2, stride=2, rng=0)
+    >>> layer(np.ones((2, 3, 8), np.float32)).shape
+    (2, 4, 16)
+    """
+
+    axes = 1
+    function = staticmethod(F.deconv1d)
+
+
+class Deconv2d(Deconvolution):
+    """The transposed convolution of images, (N, C, H, W) to (N, O, OH, OW), with W (C, O / groups, KH, KW) and b (O,).
+
+    ``out_channels``: O. ``kernel_size``, ``stride``, ``pad``, ``outsize``, ``dilation``, ``groups``: as in
+    `passus.functions.deconv2d`. The others are as in `Conv2d`; an ``initializer`` is given the shape of W.
+
+    Raises `ShapeError` for images of other channels, or an ``outsize`` that their size cannot give.
+
+    >>> layer = Deconv2d(3, 4, stride=2, pad=1, rng=0)
+    >>> layer(np.ones((2, 8, 16, 16), np.float32)).shape
+    (2, 3, 32, 32)
+    >>> layer.W.shape
+    (8, 3, 4, 4)
+    """
+
+    axes = 2
+    function = staticmethod(F.deconv2d)
+
+
+class Deconv3d(Deconvolution):
+    """The transposed convolution of volumes, (N, C, D, H, W) to (N, O, OD, OH, OW); options as in `Deconv2d`.
+
+    >>> layer = Deconv3d(4, 2, stride=2, rng=0)
+    >>> layer(np.ones((1, 3, 4, 4, 4), np.float32)).shape
+    (1, 4, 8, 8, 8)
+    """
+
+    axes = 3
+    function = staticmethod(F.deconv3d)
