@@ -13,6 +13,7 @@ from passus import dataloaders as dataloaders
 from passus import datasets as datasets
 from passus import errors as errors
 from passus import functions as functions
+from passus import functions_conv as functions_conv
 from passus import grad as grad
 from passus import initializers as initializers
 from passus import layers as layers
@@ -62,6 +63,7 @@ __all__ = [
     "datasets",
     "errors",
     "functions",
+    "functions_conv",
     "grad",
     "initializers",
     "is_simple_core",

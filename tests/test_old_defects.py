@@ -1,6 +1,6 @@
 """Defects of DeZero, each of which must not come along; the names are those of the project's list.
 
-Those of convolution and pooling (L3), of recurrent layers (L1) and of the GPU (E7) come with their layers.
+Those of pooling (L3), of recurrent layers (L1) and of the GPU (E7) come with their layers.
 """
 
 from __future__ import annotations
@@ -73,6 +73,12 @@ def test_c2_an_output_may_be_dropped():
     np.testing.assert_array_equal(x.grad, [1.0, 1.0, 0.0, 0.0])
 
 
+def test_c3_second_order_for_the_weights_of_a_convolution():
+    rng = np.random.default_rng(0)
+    x, W = rng.standard_normal((2, 3, 5, 5)), rng.standard_normal((4, 3, 3, 3))
+    passus.testing.check_grads(lambda W: F.conv2d(x, W, stride=2, pad=1) ** 3, W, order=2)
+
+
 def test_c4_gradients_do_not_alias():
     a, b = Parameter(np.ones(2)), Parameter(np.ones(2))
 
@@ -139,6 +145,13 @@ def test_c8_constants_take_no_gradient():
 
     Watched()(np.ones((2, 3)), Parameter(np.ones((3, 1)))).backward()
     assert calls == [(False, True)]
+
+
+def test_c8_a_convolution_of_images_computes_no_gradient_for_them(monkeypatch):
+    monkeypatch.delattr("passus.functions.convolution.convolve_input_gradient")
+    layer = L.Conv2d(4, 3)
+    layer(np.ones((2, 3, 5, 5), np.float32)).sum().backward()
+    assert layer.W.grad.shape == (4, 3, 3, 3)
 
 
 def test_c10_numbers_and_lists():

@@ -46,6 +46,10 @@ DEZERO = (  # noqa: SIM905 - a long list of words
     "functions.mean_squared_error functions.mean_squared_error_simple functions.softmax_cross_entropy "
     "functions.softmax_cross_entropy_simple functions.sigmoid_cross_entropy functions.binary_cross_entropy "
     "functions.dropout functions.embed_id functions.accuracy functions.batch_norm "
+    "functions.conv2d functions.conv2d_simple functions.deconv2d functions.im2col functions.col2im "
+    "functions_conv.conv2d functions_conv.conv2d_simple functions_conv.deconv2d functions_conv.Conv2DGradW "
+    "functions_conv.im2col functions_conv.col2im functions_conv.im2col_array functions_conv.col2im_array "
+    "layers.Conv2d layers.Deconv2d "
     "functions.add functions.mul functions.neg functions.sub functions.rsub functions.div functions.rdiv functions.pow "
     "functions.Add functions.Mul functions.Neg functions.Sub functions.Div functions.Pow functions.GetItemGrad "
     "layers.Layer layers.Linear layers.EmbedID layers.BatchNorm models.Model models.Sequential models.MLP "
@@ -60,7 +64,7 @@ DEZERO = (  # noqa: SIM905 - a long list of words
     "utils.show_progress utils.get_file utils.cache_dir utils.get_deconv_outsize utils.get_conv_outsize utils.pair "
     "cuda.gpu_enable cuda.get_array_module cuda.as_numpy cuda.as_cupy"
 ).split()
-"""Where a DeZero user looks; convolution, recurrent layers and pretrained models are yet to come."""
+"""Where a DeZero user looks; pooling, recurrent layers and pretrained models are yet to come."""
 
 
 def is_callable(value: Any) -> bool:

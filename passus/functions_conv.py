@@ -1,0 +1,29 @@
+"""The names that DeZero keeps in ``functions_conv``, from where they live here."""
+
+from passus.functions.convolution import Conv as Conv2d
+from passus.functions.convolution import ConvGradW as Conv2DGradW
+from passus.functions.convolution import Deconv as Deconv2d
+from passus.functions.convolution import conv2d as conv2d
+from passus.functions.convolution import deconv2d as deconv2d
+from passus.functions.patches import Col2im as Col2im
+from passus.functions.patches import Im2col as Im2col
+from passus.functions.patches import col2im as col2im
+from passus.functions.patches import col2im as col2im_array
+from passus.functions.patches import im2col as im2col
+from passus.functions.patches import im2col as im2col_array
+from passus.functions.simple import conv2d_simple as conv2d_simple
+
+__all__ = [
+    "Col2im",
+    "Conv2DGradW",
+    "Conv2d",
+    "Deconv2d",
+    "Im2col",
+    "col2im",
+    "col2im_array",
+    "conv2d",
+    "conv2d_simple",
+    "deconv2d",
+    "im2col",
+    "im2col_array",
+]
