@@ -122,7 +122,7 @@ def conv2d(
     groups: int = 1,
     pad_mode: str = "zeros",
 ) -> Result:
-    """The convolution of images, ``y[n, o, p, q] = b[o] + sum of x[n, c, sp + di, sq + dj] * W[o, c, i, j]``.
+    """The convolution of images, ``y[n, o, p, q] = b[o] + sum of x[n, c, sp + di, sq + dj] * W[o, c, i, j]``, x padded.
 
     ``x`` (N, C, H, W), ``W`` (O, C / groups, KH, KW) and ``b`` (O,) give (N, O, OH, OW), with stride s, dilation d and
     ``OH = (H + padding - d (KH - 1) - 1) // s + 1``. The sum goes over the places (i, j) of the kernel and the channels c

@@ -107,7 +107,7 @@ def check_pad_mode(name: str, pad_mode: str) -> str:
     >>> check_pad_mode("conv2d", "reflect")
     'reflect'
     """
-    if pad_mode not in PAD_MODES:
+    if pad_mode not in tuple(PAD_MODES):
         raise ArgumentError(f"{name}: pad_mode must be one of {', '.join(PAD_MODES)}, not {pad_mode!r}")
     return pad_mode
 

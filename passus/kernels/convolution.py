@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from itertools import product
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from passus.backend import Array, backend_of
 
@@ -57,11 +57,10 @@ def convolve_weight_gradient(
 
 def im2col(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, dilation: Sizes) -> Array:
     """The patches (N, C, *kernel, *out) of images: a read-only view of ``x``, or of a copy with zeros around it."""
-    xp = backend_of(x).xp
     if any(map(any, padding)):
-        x = _channels_second(xp.pad(_channels_last(x), ((0, 0), *padding, (0, 0))))
+        x = _padded(x, padding)
     axes = tuple(range(2, x.ndim))
-    windows = xp.lib.stride_tricks.sliding_window_view(x, extents(kernel, dilation), axes)
+    windows = backend_of(x).xp.lib.stride_tricks.sliding_window_view(x, extents(kernel, dilation), axes)
     patches = windows[(..., *[slice(None, None, step) for step in (*stride, *dilation)])]
     return patches.transpose(0, 1, *range(x.ndim, patches.ndim), *axes)
 
@@ -70,15 +69,13 @@ def col2im(columns: Array, size: Sizes, stride: Sizes, padding: Padding, dilatio
     """The images (N, ..., *size) in which each pixel is the sum of its copies in patches (N, ..., *kernel, *out)."""
     backend, axes = backend_of(columns), len(stride)
     channels, kernel, out = columns.shape[1 : -2 * axes], columns.shape[-2 * axes : -axes], columns.shape[-axes:]
-    wide = [before + n + after for n, (before, after) in zip(size, padding)]
-    images = backend.xp.zeros((len(columns), *wide, *channels), columns.dtype)
-    images = images.transpose(0, *range(1 + axes, images.ndim), *range(1, 1 + axes))
+    images = _blank(columns, channels, size, padding)
     for place in product(*map(range, kernel)):
         starts = [i * step for i, step in zip(place, dilation)]
         pixels = [slice(at, at + step * (n - 1) + 1, step) for at, step, n in zip(starts, stride, out)]
         patch = columns[(..., *place, *[slice(None)] * axes)]
         images = backend.add_at(images, (..., *pixels), patch)
-    return images[(..., *[slice(before, before + n) for n, (before, _) in zip(size, padding)])]
+    return images[_inside(size, padding)]
 
 
 def extents(kernel: Sizes, dilation: Sizes) -> Sizes:
@@ -88,6 +85,24 @@ def extents(kernel: Sizes, dilation: Sizes) -> Sizes:
     (5, 1)
     """
     return tuple([step * (n - 1) + 1 for n, step in zip(kernel, dilation)])
+
+
+def _padded(x: Array, padding: Padding) -> Array:
+    """The images with zeros around them."""
+    size = x.shape[2:]
+    return backend_of(x).add_at(_blank(x, x.shape[1:2], size, padding), _inside(size, padding), x)
+
+
+def _blank(like: Array, channels: Sizes, size: Sizes, padding: Padding) -> Array:
+    """As many images of zeros as there are in ``like``, with room for padding."""
+    wide = [before + n + after for n, (before, after) in zip(size, padding)]
+    images = backend_of(like).xp.zeros((len(like), *wide, *channels), like.dtype)
+    return images.transpose(0, *range(1 + len(size), images.ndim), *range(1, 1 + len(size)))
+
+
+def _inside(size: Sizes, padding: Padding) -> tuple[Any, ...]:
+    """The index of what is not padding."""
+    return (..., *[slice(before, before + n) for n, (before, _) in zip(size, padding)])
 
 
 def _rows(columns: Array, axes: int, groups: int) -> Array:
