@@ -1,6 +1,6 @@
-"""The course of the book, from the second part of its first half to dropout: its programs in our words, its API.
+"""The course of the book, from the second part of its first half to convolution: its programs in our words, its API.
 
-Convolution (steps 55 to 58) and recurrent networks (59, 60) come with their own layers.
+The pretrained network (step 58) and recurrent networks (59, 60) come with their own layers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import passus.functions as F
 import passus.layers as L
 from passus import DataLoader, Function, Layer, Model, Parameter, Variable, as_variable, optimizers
 from passus.models import MLP
-from passus.utils import get_dot_graph, plot_dot_graph
+from passus.utils import get_conv_outsize, get_dot_graph, pair, plot_dot_graph
 
 # Steps 24 to 36: graphs and higher derivatives.
 
@@ -331,3 +331,56 @@ def test_dropout():
     assert set(np.unique(y.data)) == {np.float32(0.0), np.float32(1 / 0.6)}
     with passus.test_mode():
         np.testing.assert_array_equal(F.dropout(Variable(x), 0.4).data, x)
+
+
+# Steps 55 to 57: convolution.
+
+
+def test_sizes_of_what_a_convolution_makes():
+    (H, W), (KH, KW), (SH, SW), (PH, PW) = (4, 4), (3, 3), pair(1), pair(1)
+    assert (get_conv_outsize(H, KH, SH, PH), get_conv_outsize(W, KW, SW, PW)) == (4, 4)
+
+
+@pytest.mark.parametrize("batch", [1, 10])
+def test_patches_are_rows_of_a_matrix(batch):
+    x = np.random.default_rng(0).random((batch, 3, 7, 7))
+    rows = F.im2col(x, kernel_size=5, stride=1, pad=0, to_matrix=True)
+    assert rows.shape == (9 * batch, 75)
+    np.testing.assert_array_equal(rows[0], x[0, :, :5, :5].ravel())
+    assert F.im2col(Variable(x), 5, to_matrix=False).shape == (batch, 3, 5, 5, 3, 3)
+
+
+@pytest.mark.parametrize("conv2d", [F.conv2d_simple, F.conv2d])
+def test_convolution(conv2d):
+    rng = np.random.default_rng(0)
+    x, W = Variable(rng.standard_normal((1, 5, 15, 15))), Variable(rng.standard_normal((8, 5, 3, 3)))
+    y = conv2d(x, W, b=None, stride=1, pad=1)
+    y.backward()
+    assert y.shape == (1, 8, 15, 15)
+    assert x.grad.shape == x.shape
+    np.testing.assert_allclose(x.grad.data[0, :, 7, 7], W.data.sum(axis=(0, 2, 3)))
+
+
+def test_a_network_of_convolutions():
+    class Net(Model):
+        def __init__(self):
+            super().__init__()
+            self.conv1 = L.Conv2d(4, kernel_size=3, stride=2, pad=1)
+            self.conv2 = L.Conv2d(6, kernel_size=3, stride=2, pad=1)
+            self.fc = L.Linear(3)
+
+        def forward(self, x):
+            x = F.relu(self.conv2(F.relu(self.conv1(x))))
+            return self.fc(F.reshape(x, (x.shape[0], -1)))
+
+    passus.random.seed(0)
+    model, x, t = Net(), np.random.default_rng(0).random((8, 1, 8, 8), np.float32), np.arange(8) % 3
+    optimizer = optimizers.Adam(0.01).setup(model)
+    losses = []
+    for _ in range(60):
+        loss = F.softmax_cross_entropy(model(x), t)
+        model.cleargrads()
+        loss.backward()
+        optimizer.update()
+        losses.append(float(loss.data))
+    assert losses[-1] < 0.1 * losses[0]
