@@ -64,8 +64,9 @@ class Layer(State):
         finally:
             if outermost:
                 changes.reset(token)
-        self.__dict__["inputs"] = list(map(_reference, inputs))
-        self.__dict__["outputs"] = list(map(_reference, outputs if type(outputs) is tuple else (outputs,)))
+        remembered = self.__dict__
+        remembered["inputs"] = [_reference(x) for x in inputs]
+        remembered["outputs"] = [_reference(y) for y in outputs] if type(outputs) is tuple else [_reference(outputs)]
         return outputs
 
     def __setattr__(self, name: str, value: Any) -> None:
