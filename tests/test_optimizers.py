@@ -360,6 +360,8 @@ def test_bad_rates_are_refused(make: Any, lr: Any, error: Any) -> None:
         (lambda: O.Adam(betas=(0.9, 1.0)), "betas is 1.0"),
         (lambda: O.Adam(betas=(0.9,)), "betas are two numbers"),
         (lambda: O.Adam(betas=0.9), "betas is a float"),
+        (lambda: O.Adam(betas=0.9, beta1=0.5), "betas is a float"),
+        (lambda: O.Adam(betas=(0.1, 0.2, 0.3), beta2=0.5), "betas are two numbers"),
         (lambda: O.Adam(eps=-1.0), "eps is -1.0"),
         (lambda: O.AdamW(weight_decay=np.nan), "weight_decay is nan"),
     ],

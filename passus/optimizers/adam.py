@@ -13,7 +13,7 @@ import numpy as np
 from passus.backend import Array
 from passus.optimizers.base import Optimizer
 from passus.optimizers.moments import average, average_square
-from passus.optimizers.options import Options, Rate
+from passus.optimizers.options import Options, Rate, checked_option
 
 __all__ = ["AMSGrad", "Adam", "AdamW", "NAdam", "RAdam"]
 
@@ -51,7 +51,8 @@ class Adam(Optimizer):
         beta2: float | None = None,
     ) -> None:
         if beta1 is not None or beta2 is not None:
-            betas = (betas[0] if beta1 is None else beta1, betas[1] if beta2 is None else beta2)
+            first, second = checked_option("Adam", "betas", betas)
+            betas = (first if beta1 is None else beta1, second if beta2 is None else beta2)
         super().__init__(lr if alpha is None else alpha, betas=betas, eps=eps)
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:

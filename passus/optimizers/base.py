@@ -122,9 +122,8 @@ class Optimizer:
         for hook in self.hooks:
             hook(params)
         options = [self._options_of(group) for group in (None, *self.groups)]
-        left = [(path, p) for path, p in named if p._grad is not None]  # A hook may have cleared one.
-        # All checks of all parameters, before the first of them is changed.
-        work = [(p, self._slots_for(path, p), self._place(path, p)) for path, p in left]
+        # All checks of all parameters, before the first of them is changed. A hook may have cleared a gradient.
+        work = [(p, self._slots_for(path, p), self._place(path, p)) for path, p in named if p._grad is not None]
         self._update_all(work, options)
         self.step += 1
         for hook in self.hooks:
