@@ -19,24 +19,12 @@ from passus.models import MLP
 from passus.optimizers.blocks import BLOCK
 from passus.schedules import OnPlateau, exponential
 from passus.tree import flatten, unflatten
+from tests.bare import Model
 
 ALL = [
     O.SGD, O.MomentumSGD, O.Nesterov, O.AdaGrad, O.AdaDelta, O.RMSprop, O.Adam, O.AMSGrad, O.AdamW, O.NAdam, O.RAdam,
     O.Lion, O.LAMB,
 ]  # fmt: skip
-
-
-class Model:
-    """Parameters with paths, and nothing else."""
-
-    def __init__(self, **params: Any) -> None:
-        self.params = {name.replace("_", "."): Parameter(np.asarray(data)) for name, data in params.items()}
-
-    def __getitem__(self, path: str) -> Parameter:
-        return self.params[path]
-
-    def named_params(self) -> Any:
-        return iter(self.params.items())
 
 
 def example(dtype: Any = np.float64) -> Model:
