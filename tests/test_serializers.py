@@ -232,7 +232,7 @@ def test_a_dtype_that_the_format_does_not_have_is_refused(tmp_path: Path) -> Non
 def test_two_arrays_of_one_path_are_not_lost(path: Path) -> None:
     layer = Layer()
     layer.parts = {1: Parameter(np.zeros(1)), "1": Parameter(np.ones(1))}
-    with pytest.raises(WeightsError, match=r"two arrays are called parts\.1"):
+    with pytest.raises(WeightsError, match=r"two parts are called parts\.1"):
         layer.save_weights(path)
 
 

@@ -147,7 +147,7 @@ class Layer(State):
     def unfreeze(self) -> Self:
         """Undo `freeze`."""
         for parameter in self.params():
-            parameter.requires_grad = True
+            parameter.requires_grad = parameter._data is None or parameter.dtype.kind == "f"
         return self
 
     def _locate(self, error: PassusError) -> None:

@@ -75,14 +75,7 @@ class State(Holder):
         return self._move(cuda.as_cupy)
 
     def _slots(self) -> dict[str, Slot]:
-        slots: dict[str, Slot] = {}
-        for path, node in walk(self):
-            if not isinstance(node, (Parameter, Slot)):
-                continue
-            if path in slots:
-                raise WeightsError(f"{label(self)}: two arrays are called {path}; rename one of the attributes")
-            slots[path] = slot_of(node)
-        return slots
+        return {path: slot_of(node) for path, node in walk(self) if isinstance(node, (Parameter, Slot))}
 
     def _generators(self) -> dict[str, np.random.Generator]:
         return {path: node for path, node in walk(self) if isinstance(node, np.random.Generator)}

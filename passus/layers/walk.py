@@ -16,7 +16,7 @@ import numpy as np
 
 from passus.backend import Array, backend_of
 from passus.core import Parameter, Variable
-from passus.errors import DTypeError
+from passus.errors import DTypeError, WeightsError
 from passus.layers.lazy import LazyParameter
 from passus.tree import Spec
 
@@ -73,7 +73,7 @@ PLAIN = frozenset([int, float, bool, str, type(None), np.ndarray, Variable, Func
 def walk(layer: Holder) -> list[tuple[str, Node]]:
     """A layer and all that it consists of, by path, each once, holders first.
 
-    Raises `DTypeError` for a set with a part in it.
+    Raises `DTypeError` for a set with a part in it, `WeightsError` for two parts of one path.
     """
     return _Walk(layer).found
 
@@ -129,6 +129,7 @@ class _Walk:
         self.containers: list[tuple[Any, tuple[Any, ...]]] = []
         self._seen: set[int] = set()
         self._visit(layer, "")
+        self._check_names()
 
     def _visit(self, node: Any, path: str) -> None:
         self._seen.add(id(node))
@@ -150,6 +151,12 @@ class _Walk:
                 self.found.append((f"{prefix}{name}", member))
             else:
                 self._visit(member, f"{prefix}{name}")
+
+    def _check_names(self) -> None:
+        paths = [path for path, _ in self.found]
+        if len(set(paths)) < len(paths):
+            twice = next(path for path in paths if paths.count(path) > 1)
+            raise WeightsError(f"{label(self.layer)}: two parts are called {twice}; rename one of them")
 
     def _named_members(self, node: Any, path: str) -> Iterable[tuple[Any, Any]]:
         if isinstance(node, Holder):
