@@ -11,9 +11,10 @@ from passus.core import Parameter
 from passus.errors import ArgumentError, DTypeError, PassusError, WeightsError
 from passus.functions.checks import array_of
 from passus.layers.describe import described
+from passus.layers.parts import PLAIN, REMEMBERED, Slot, label
 from passus.layers.state import State
 from passus.layers.undo import Undo, changes
-from passus.layers.walk import PLAIN, REMEMBERED, Slot, changed, label, learnt, walk
+from passus.layers.walk import changed, learnt, walk
 from passus.tree import Spec
 
 __all__ = ["Layer"]

@@ -12,7 +12,8 @@ from passus import cuda
 from passus.backend import Array
 from passus.core import Parameter
 from passus.errors import WeightsError
-from passus.layers.walk import Holder, Slot, label, slot_of, walk
+from passus.layers.parts import Holder, Slot, label, slot_of
+from passus.layers.walk import walk
 from passus.random import load_rng_state, rng_state
 from passus.serializers.files import FilePath
 from passus.serializers.weights import read_weights, write_weights
