@@ -470,6 +470,14 @@ def test_a_state_that_does_not_fit_changes_nothing(spoil: Any, match: str) -> No
     np.testing.assert_equal(optimizer.state_dict(), before)
 
 
+def test_a_state_is_a_copy() -> None:
+    optimizer, model = trained()
+    state = optimizer.state_dict()
+    kept = copy.deepcopy(state)
+    train(optimizer, model, range(2))
+    np.testing.assert_equal(state, kept)
+
+
 def test_the_weights_of_a_lazy_layer_come_before_the_state() -> None:
     optimizer, _ = trained()
     lazy = Model(l1_W=np.ones(2), l1_b=np.ones(1))
