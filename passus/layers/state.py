@@ -23,7 +23,7 @@ __all__ = ["State"]
 
 
 class State(Holder):
-    """The part of `passus.layers.Layer` that deals with its arrays as a whole."""
+    """The part of `passus.layers.Layer` that takes, gives back and keeps all that it learnt."""
 
     def state_dict(self) -> Tree:
         """Copies of all parameters and buffers (None for one that is not there yet) and the states of random generators.
