@@ -12,10 +12,10 @@ from passus import cuda
 from passus.backend import Array
 from passus.core import Parameter
 from passus.errors import WeightsError
+from passus.files import FilePath
 from passus.layers.parts import Holder, Slot, label, slot_of
 from passus.layers.walk import walk
 from passus.random import load_rng_state, rng_state
-from passus.serializers.files import FilePath
 from passus.serializers.weights import read_weights, write_weights
 from passus.tree import Spec, Tree, check_tree, compare
 
