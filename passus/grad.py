@@ -54,7 +54,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[...,
     """
 
     def differentiated(*args: Any, **kwargs: Any) -> tuple[Result, Any]:
-        call = _Call(f, args, argnums, kwargs)
+        call = _Call("grad", f, args, argnums, kwargs)
         y = call.ys[0]
         if len(call.ys) > 1 or y.ndim:
             raise ArgumentError(
@@ -76,7 +76,7 @@ def vjp(f: Callable[..., Any], *xs: Operand) -> tuple[Any, Callable[..., Any]]:
     >>> pull(np.array([1.0, 10.0]))
     array([ 2., 40.])
     """
-    call = _Call(f, xs, 0 if len(xs) == 1 else tuple(range(len(xs))), {})
+    call = _Call("vjp", f, xs, 0 if len(xs) == 1 else tuple(range(len(xs))), {})
 
     def pull(*gys: Operand) -> Any:
         if len(gys) != len(call.ys):
@@ -100,7 +100,7 @@ def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     xs, vs = _as_tuple(xs), _as_tuple(vs)
     if len(xs) != len(vs):
         raise ArgumentError(f"jvp: there must be a direction for each argument, and there are {len(vs)} for {len(xs)}")
-    call = _Call(f, xs, tuple(range(len(xs))), {})
+    call = _Call("jvp", f, xs, tuple(range(len(xs))), {})
     gys = [Variable(np.zeros(y.shape, y.dtype)) for y in call.ys]
     pulled = gradients(call.ys, call.xs, gys, create_graph=True)
     along = call.derivatives(pulled, gys, [_boxed(v) for v in vs])
@@ -119,7 +119,7 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """
 
     def differentiated(*args: Any, **kwargs: Any) -> Any:
-        call = _Call(f, args, argnums, kwargs)
+        call = _Call("jacobian", f, args, argnums, kwargs)
         by_result = [call.unpacked(_rows(call, y)) for y in call.ys]
         return by_result[0] if call.alone else tuple(by_result)
 
@@ -156,17 +156,19 @@ def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> Any:
 class _Call:
     """A call of a function with Variables of its own in place of the arguments that are differentiated."""
 
-    def __init__(self, f: Callable[..., Any], args: Sequence[Any], argnums: Argnums, kwargs: dict[str, Any]) -> None:
-        checked_callable("grad", "f", f)
+    def __init__(
+        self, name: str, f: Callable[..., Any], args: Sequence[Any], argnums: Argnums, kwargs: dict[str, Any]
+    ) -> None:
+        checked_callable(name, "f", f)
         self.argnums = argnums
         try:
             places = [range(len(args))[i] for i in _as_tuple(argnums)]
         except (IndexError, TypeError):
             raise ArgumentError(
-                f"grad: argnums is {argnums!r}, and {len(args)} positional arguments were given"
+                f"{name}: argnums is {argnums!r}, and {len(args)} positional arguments were given"
             ) from None
         outer = enable_backprop.get()
-        own = {i: _own(args[i], outer) for i in places}
+        own = {i: _own(name, args[i], outer) for i in places}
         with using_config("enable_backprop", True):
             ys = f(*[own.get(i, x) for i, x in enumerate(args)], **kwargs)
         self.xs = [own[i] for i in places]
@@ -197,14 +199,14 @@ class _Call:
         return ("one of shape " if self.alone else "several of shapes ") + ", ".join([str(y.shape) for y in self.ys])
 
 
-def _own(x: Operand, linked: bool) -> Variable:
+def _own(name: str, x: Operand, linked: bool) -> Variable:
     """A Variable that is none of the user's: linked to the graph behind x, or the beginning of one."""
     if linked and isinstance(x, Variable) and x.requires_grad:
         own: Variable = astype(x, x.dtype)
         return own
     own = Variable(x.data if isinstance(x, Variable) else as_array(x))
     if not own.requires_grad:
-        raise DTypeError(f"grad: the derivative by {own.dtype} is undefined; use floating point, such as 2.0 for 2")
+        raise DTypeError(f"{name}: the derivative by {own.dtype} is undefined; use floating point, such as 2.0 for 2")
     return own
 
 

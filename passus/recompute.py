@@ -23,7 +23,8 @@ def checkpoint(f: Callable[..., Any], *xs: Operand) -> Result:
     """The value of ``f(*xs)``, without what it computed in between: that is computed again when gradients are.
 
     A network of n equal parts, each of them a checkpoint, needs the memory of n results and of one part. Parameters that
-    ``f`` uses get their gradients, random numbers are drawn again as they were, and gradients of every order are right.
+    ``f`` uses get their gradients, random numbers (from `passus.random.get_rng`) are drawn again as they were, and
+    gradients of every order are right.
     ``f`` is called twice, and so what it changes it changes twice, such as the averages of batch normalisation.
 
     Raises `DTypeError` if ``f`` is no function, or does not return Variables.

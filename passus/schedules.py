@@ -12,7 +12,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -171,7 +171,7 @@ def join(schedules: Sequence[Schedule | float], boundaries: Sequence[int]) -> Sc
     [0.1, 0.1, 1.0, 1.0, 0.1]
     """
     steps = _rising("join", "boundaries", boundaries)
-    parts = [part if callable(part) else constant(part) for part in schedules]
+    parts = [part if callable(part) else constant(part) for part in _row("join", "schedules", schedules)]
     if len(parts) != len(steps) + 1:
         raise ArgumentError(f"join: {len(parts)} schedules need {len(parts) - 1} boundaries, not {len(steps)}")
     starts = [0, *steps]
@@ -257,10 +257,14 @@ def _half_wave(start: float, end: float, way: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * way)) / 2
 
 
-def _rising(where: str, name: str, values: Sequence[int]) -> list[int]:
+def _row(where: str, name: str, values: Sequence[Any]) -> Sequence[Any]:
     if not isinstance(values, Sequence):
-        raise DTypeError(f"{where}: {name} is a {type(values).__name__} ({values!r}); give a list of integers")
-    steps = [checked_count(where, name, value) for value in values]
+        raise DTypeError(f"{where}: {name} is a {type(values).__name__} ({values!r}); give a list")
+    return values
+
+
+def _rising(where: str, name: str, values: Sequence[int]) -> list[int]:
+    steps = [checked_count(where, name, value) for value in _row(where, name, values)]
     if any(a >= b for a, b in pairwise(steps)):
         raise ArgumentError(f"{where}: {name} are {steps}; each must be greater than the one before")
     return steps

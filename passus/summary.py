@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from passus.config import no_grad, test_mode
+from passus.errors import DTypeError
 from passus.layers import Layer
 from passus.random import using_rng
 
@@ -27,6 +28,7 @@ def summary(model: Layer, *inputs: Any) -> str:
 
     A layer that is called twice has two lines; its parameters count once. The model stays as it is, for a copy is run,
     in test mode and with random numbers of its own. Shapes that do not fit raise the error of the layer, with its path.
+    Raises `DTypeError` for a model that is none.
 
     >>> import numpy as np
     >>> from passus.layers import Linear, ReLU, Sequential
@@ -37,6 +39,8 @@ def summary(model: Layer, *inputs: Any) -> str:
     l1     ReLU        (2, 3)           0
            Sequential  (2, 3)          15
     """
+    if not isinstance(model, Layer):
+        raise DTypeError(f"summary: a {type(model).__name__} is no layer; give the model first, then its inputs")
     model = copy.deepcopy(model)
     rows: list[_Row] = []
     for path, layer in list(model.named_layers()):

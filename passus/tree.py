@@ -44,11 +44,13 @@ class Spec(NamedTuple):
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """The leaves of a tree by their paths, in order; an empty dict inside is a leaf, so that nothing is lost.
 
-    Raises `ArgumentError` for a name that is no string or empty, and for two leaves of one path.
+    Raises `DTypeError` for what is no dict, `ArgumentError` for a name that is no string or empty, and for two leaves
+    of one path.
 
     >>> flatten({"W": 1, "slots": {}}, prefix="l1")
     {'l1.W': 1, 'l1.slots': {}}
     """
+    check_tree("flatten", tree)
     leaves: dict[str, Any] = {}
     for path, leaf in _leaves(tree, prefix):
         if path in leaves:

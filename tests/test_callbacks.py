@@ -14,7 +14,7 @@ import pytest
 
 import passus.functions as F
 import passus.random
-from passus.errors import ArgumentError, DependencyError
+from passus.errors import ArgumentError, DependencyError, DTypeError, PathError
 from passus.layers import Linear
 from passus.optimizers import SGD, Adam
 from passus.schedules import OnPlateau
@@ -266,11 +266,25 @@ def test_a_folder_for_a_loop_of_ones_own(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"every_epochs": 0}, {"every_steps": -1}, {"keep": 0}, {"monitor": "x", "mode": "up"}]
+    "wrong",
+    [{"every_epochs": 0}, {"every_steps": -1}, {"keep": 0}, {"monitor": "x", "mode": "up"}],
 )
 def test_a_checkpoint_that_makes_no_sense_is_refused(tmp_path, wrong):
     with pytest.raises(ArgumentError):
         Checkpoint(tmp_path, **wrong)
+
+
+@pytest.mark.parametrize("log", [CSVLog, JSONLinesLog])
+def test_a_log_is_no_folder(log, tmp_path):
+    with pytest.raises(PathError, match="is a folder"):
+        log(tmp_path).on_start(Run())
+    with pytest.raises(DTypeError, match="no path"):
+        log(3)
+
+
+def test_only_a_schedule_that_listens_is_reported_to():
+    with pytest.raises(DTypeError, match="OnPlateau"):
+        ReportPlateau(0.1)
 
 
 # Numbers that get no better.

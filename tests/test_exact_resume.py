@@ -58,7 +58,7 @@ class Noisy:
 def parts(seed: int, workers: int = 0) -> tuple[Layer, Adam, DataLoader]:
     """Wholly fresh objects: dropout, batch normalisation, shuffling, noise, Adam, a schedule, and an average."""
     passus.random.seed(seed)
-    model = Sequential(Linear(8), BatchNorm(), ReLU(), Dropout(0.5), Linear(3))
+    model = Sequential(Linear(8), BatchNorm(), ReLU(), Dropout(0.5), Dropout(0.1, rng=seed), Linear(3))
     optimizer = Adam(lr=cosine(0.05, steps=EPOCHS * BATCHES)).setup(model)
     optimizer.add_hook(EMA(model, decay=0.9))
     return model, optimizer, DataLoader(Noisy(), batch_size=8, workers=workers)

@@ -7,6 +7,7 @@ import pytest
 
 import passus
 from passus.layers import BatchNorm, Dropout, Linear, Sequential
+from passus.layers.undo import changes
 from passus.models import MLP
 
 X = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
@@ -103,8 +104,6 @@ def test_an_error_that_the_model_itself_catches_undoes_nothing():
 
 
 def test_a_call_that_succeeds_keeps_nothing():
-    from passus.layers.undo import changes
-
     model = Sequential(Linear(5), BatchNorm(), Linear(2))
     model(X)
     assert changes.get() is None

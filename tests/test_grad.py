@@ -324,3 +324,9 @@ def test_a_seed_takes_the_dtype_of_its_result() -> None:
     for create_graph in (False, True):
         (gx,) = gradients([x * 3.0], [x], [Variable(np.ones(2))], create_graph)
         assert gx.dtype == np.float32
+
+
+@pytest.mark.parametrize("transform", [jacobian, lambda f: lambda x: vjp(f, x), lambda f: lambda x: jvp(f, x, x)])
+def test_errors_name_the_transform_that_was_called(transform) -> None:
+    with pytest.raises(DTypeError, match=r"^(jacobian|vjp|jvp): the derivative by int64"):
+        transform(F.square)(np.array([1, 2]))

@@ -14,19 +14,7 @@ import torch
 from passus import Parameter
 from passus import optimizers as O
 from passus.errors import ArgumentError, DTypeError, PassusError, WeightsError
-
-
-class Model:
-    """Parameters with paths, and nothing else."""
-
-    def __init__(self, **params: Any) -> None:
-        self.params = {name.replace("_", "."): Parameter(np.asarray(data)) for name, data in params.items()}
-
-    def __getitem__(self, path: str) -> Parameter:
-        return self.params[path]
-
-    def named_params(self) -> Any:
-        return iter(self.params.items())
+from tests.bare import Model
 
 
 def example(seed: int = 0) -> Model:

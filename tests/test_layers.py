@@ -146,6 +146,13 @@ def test_a_set_of_layers_is_refused() -> None:
     assert paths(root) == []
 
 
+def test_two_parts_of_one_path_would_share_what_an_optimizer_remembers() -> None:
+    layer = Layer()
+    layer.parts = {1: parameter(1), "1": parameter(1)}
+    with pytest.raises(WeightsError, match=r"layer: two parts are called parts\.1; rename one of them"):
+        list(layer.params())
+
+
 @pytest.mark.parametrize("name", ["inputs", "outputs"])
 def test_where_a_call_is_remembered_nothing_else_can_be(name: str) -> None:
     with pytest.raises(ArgumentError, match=rf"layer\.{name}: .*choose another name"):
@@ -249,6 +256,12 @@ def test_a_lazy_layer_can_be_frozen() -> None:
     layer = Linear(3).freeze()
     layer(X)
     assert not layer.W.requires_grad
+
+
+def test_integers_stay_without_a_gradient() -> None:
+    layer = Layer()
+    layer.shift = Parameter(np.array([1, 2]))
+    assert not layer.freeze().unfreeze().shift.requires_grad
 
 
 def test_a_tree_is_printed() -> None:

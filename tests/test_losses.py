@@ -276,3 +276,29 @@ def test_equal_rows_of_a_table_sum_their_gradients() -> None:
     F.embed_id(np.array([[1, 1], [3, 1]]), W).sum().backward()
     assert W.grad is not None
     np.testing.assert_array_equal(W.grad.data, [[0, 0], [3, 3], [0, 0], [1, 1]])
+
+
+@pytest.mark.parametrize("loss", [F.mean_squared_error, F.l1_loss, F.huber, F.sigmoid_cross_entropy])
+def test_integers_are_compared_as_floating_point_numbers(loss: Any) -> None:
+    """Unsigned integers would wrap around: 1 - 2 is 255."""
+    x, t = np.array([0, 1, 200], np.uint8), np.array([1, 0, 1], np.uint8)
+    np.testing.assert_array_equal(
+        loss(x, t, reduction="none"), loss(x.astype(np.float64), t.astype(np.float64), reduction="none")
+    )
+    assert loss(x > 0, t.astype(np.float32), reduction="none").dtype == np.float32
+
+
+def test_binary_cross_entropy_in_float16_stays_finite() -> None:
+    p = Variable(np.array([0.0, 1.0], np.float16))
+    F.binary_cross_entropy(p, np.array([1, 0])).backward()
+    assert p.grad is not None
+    assert np.isfinite(p.grad.data).all()
+    assert (abs(p.grad.data) > 1000).all()
+
+
+@pytest.mark.parametrize(("f", "worst"), [(F.max, np.nan), (F.min, np.nan), (F.logsumexp, np.inf)])
+def test_gradients_that_do_not_exist_are_nan_without_a_warning(f: Any, worst: float) -> None:
+    x = Variable(np.array([worst, 1.0]))
+    f(x).backward()
+    assert x.grad is not None
+    assert np.isnan(x.grad.data[0])

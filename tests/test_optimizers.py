@@ -19,24 +19,12 @@ from passus.models import MLP
 from passus.optimizers.blocks import BLOCK
 from passus.schedules import OnPlateau, exponential
 from passus.tree import flatten, unflatten
+from tests.bare import Model
 
 ALL = [
     O.SGD, O.MomentumSGD, O.Nesterov, O.AdaGrad, O.AdaDelta, O.RMSprop, O.Adam, O.AMSGrad, O.AdamW, O.NAdam, O.RAdam,
     O.Lion, O.LAMB,
 ]  # fmt: skip
-
-
-class Model:
-    """Parameters with paths, and nothing else."""
-
-    def __init__(self, **params: Any) -> None:
-        self.params = {name.replace("_", "."): Parameter(np.asarray(data)) for name, data in params.items()}
-
-    def __getitem__(self, path: str) -> Parameter:
-        return self.params[path]
-
-    def named_params(self) -> Any:
-        return iter(self.params.items())
 
 
 def example(dtype: Any = np.float64) -> Model:
@@ -360,6 +348,8 @@ def test_bad_rates_are_refused(make: Any, lr: Any, error: Any) -> None:
         (lambda: O.Adam(betas=(0.9, 1.0)), "betas is 1.0"),
         (lambda: O.Adam(betas=(0.9,)), "betas are two numbers"),
         (lambda: O.Adam(betas=0.9), "betas is a float"),
+        (lambda: O.Adam(betas=0.9, beta1=0.5), "betas is a float"),
+        (lambda: O.Adam(betas=(0.1, 0.2, 0.3), beta2=0.5), "betas are two numbers"),
         (lambda: O.Adam(eps=-1.0), "eps is -1.0"),
         (lambda: O.AdamW(weight_decay=np.nan), "weight_decay is nan"),
     ],
@@ -478,6 +468,14 @@ def test_a_state_that_does_not_fit_changes_nothing(spoil: Any, match: str) -> No
     with pytest.raises(PassusError, match=match):
         optimizer.load_state_dict(state)
     np.testing.assert_equal(optimizer.state_dict(), before)
+
+
+def test_a_state_is_a_copy() -> None:
+    optimizer, model = trained()
+    state = optimizer.state_dict()
+    kept = copy.deepcopy(state)
+    train(optimizer, model, range(2))
+    np.testing.assert_equal(state, kept)
 
 
 def test_the_weights_of_a_lazy_layer_come_before_the_state() -> None:

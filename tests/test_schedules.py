@@ -114,6 +114,8 @@ def test_join_of_numbers_is_piecewise_constant() -> None:
         (lambda: S.one_cycle(0.1, 10, div=0.0), ArgumentError, "one_cycle: div is 0"),
         (lambda: S.join([0.1, 0.2], [1, 2]), ArgumentError, "join: 2 schedules need 1 boundaries, not 2"),
         (lambda: S.join([0.1, 0.2, 0.3], [2, 1]), ArgumentError, "join: boundaries are"),
+        (lambda: S.join(0.1, [1]), DTypeError, "join: schedules is a float"),
+        (lambda: S.multi_step(0.1, 5), DTypeError, "multi_step: milestones is a int"),
         (lambda: S.OnPlateau(0.1, factor=1.0), ArgumentError, "OnPlateau: factor is 1"),
         (lambda: S.OnPlateau(0.1, patience=-1), ArgumentError, "OnPlateau: patience is -1"),
     ],

@@ -166,14 +166,37 @@ def test_a_truncated_file_is_refused(path: Path, left: float) -> None:
     check_unchanged(model, before)
 
 
-def test_a_flipped_byte_in_an_npz_file_is_found(tmp_path: Path) -> None:
-    model, path = Linear(30, in_size=40), tmp_path / "weights.npz"
+@pytest.mark.parametrize(("kind", "words"), [("npz", "CRC"), ("safetensors", "some bytes")])
+def test_a_flipped_byte_is_found(tmp_path: Path, kind: str, words: str) -> None:
+    model, path = Linear(30, in_size=40), tmp_path / f"weights.{kind}"
     model.save_weights(path)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match="CRC"):
+    before = arrays(model)
+    with pytest.raises(WeightsError, match=words):
         model.load_weights(path)
+    check_unchanged(model, before)
+
+
+def test_safetensors_of_other_programs_have_no_checksum(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    path, values = (
+        tmp_path / "weights.safetensors",
+        {"a": np.arange(3.0), "b": np.zeros((0, 2)), "c": np.float16(1)[...]},
+    )
+    save_file(values, path, {"by": "another"})
+    assert_equal(read_weights(path), values)
+    write_weights(path, values)
+    assert_equal(load_file(path), values)
+    assert_equal(read_weights(path), values)
+
+
+def assert_equal(found: dict[str, np.ndarray], values: dict[str, np.ndarray]) -> None:
+    assert found.keys() == values.keys()
+    for name, array in values.items():
+        np.testing.assert_array_equal(found[name], array, strict=True)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +255,7 @@ def test_a_dtype_that_the_format_does_not_have_is_refused(tmp_path: Path) -> Non
 def test_two_arrays_of_one_path_are_not_lost(path: Path) -> None:
     layer = Layer()
     layer.parts = {1: Parameter(np.zeros(1)), "1": Parameter(np.ones(1))}
-    with pytest.raises(WeightsError, match=r"two arrays are called parts\.1"):
+    with pytest.raises(WeightsError, match=r"two parts are called parts\.1"):
         layer.save_weights(path)
 
 
@@ -422,6 +445,7 @@ def test_what_cannot_be_saved_is_named(tmp_path: Path) -> None:
         ({"model": 3}, "model= is a int, which has no state_dict"),
         ({"a": Counter({"f": {"g": len}})}, r"a\.f\.g is a builtin_function"),
         ({"a": Counter({"f": {1: 2}})}, r"a\.f is a dict; .*keys are strings"),
+        ({"metadata": 3}, "metadata is a int"),
         ({"metadata": {"x": Variable(np.zeros(1))}}, r"metadata\.x is a Variable"),
     ]:
         with pytest.raises(DTypeError, match=match):

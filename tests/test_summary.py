@@ -11,7 +11,7 @@ import pytest
 import passus.functions as F
 from passus import random
 from passus.config import Config
-from passus.errors import ShapeError
+from passus.errors import DTypeError, ShapeError
 from passus.layers import BatchNorm, Dropout, Layer, Linear, Sequential
 from passus.models import MLP
 from passus.summary import summary
@@ -76,3 +76,8 @@ def test_the_layer_that_does_not_fit_is_named() -> None:
     with pytest.raises(ShapeError, match=r"^sequential\.l1\.l0: linear.*5, 3.*7, 2"):
         summary(model, X)
     assert model.l0.W.data is None
+
+
+def test_what_is_no_layer_is_named() -> None:
+    with pytest.raises(DTypeError, match="a int is no layer"):
+        summary(3)

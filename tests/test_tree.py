@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passus.errors import ArgumentError, WeightsError
-from passus.tree import Spec, Stateful, compare, flatten, unflatten
+from passus.errors import ArgumentError, DTypeError, WeightsError
+from passus.tree import Spec, Stateful, compare, flatten, load_all, unflatten
 
 names = st.text(st.characters(exclude_characters=".", exclude_categories=["Cs"]), min_size=1, max_size=5)
 trees = st.dictionaries(names, st.recursive(st.integers(), lambda t: st.dictionaries(names, t, max_size=3)), max_size=4)
@@ -31,6 +31,11 @@ def test_the_order_of_leaves_is_that_of_the_tree() -> None:
 def test_flatten_refuses_names_that_would_be_lost(tree: Any) -> None:
     with pytest.raises(ArgumentError, match="flatten: "):
         flatten(tree)
+
+
+def test_flatten_refuses_what_is_no_tree() -> None:
+    with pytest.raises(DTypeError, match="flatten: a list is no state"):
+        flatten([1])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("leaves", [{"a": 1, "a.b": 2}, {"a.b": 2, "a": 1}, {"a": {}, "a.b": 2}])
@@ -96,3 +101,27 @@ def test_stateful_is_recognised_by_its_methods() -> None:
 
     assert isinstance(Counter(), Stateful)
     assert not isinstance(object(), Stateful)
+
+
+class Number:
+    """A part whose state is one number; while it loads None, someone interrupts."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"value": self.value}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if state["value"] is None:
+            raise KeyboardInterrupt
+        self.value = state["value"]
+
+
+def test_parts_are_loaded_all_or_none() -> None:
+    parts = [Number(1), Number(2), Number(3)]
+    load_all(zip(parts, [{"value": 4}, {"value": 5}, {"value": 6}], strict=True))
+    assert [part.value for part in parts] == [4, 5, 6]
+    with pytest.raises(KeyboardInterrupt):
+        load_all(zip(parts, [{"value": 7}, {"value": 8}, {"value": None}], strict=True))
+    assert [part.value for part in parts] == [4, 5, 6]

@@ -18,7 +18,8 @@ class Extreme(Reduction):
 
     def backward(self, gy: Any) -> Any:
         ties = self.x == self.kept(self.y)
-        return ties * (self.kept(gy) / ties.sum(axis=self.axis, keepdims=True, dtype=gy.dtype))
+        with np.errstate(divide="ignore", invalid="ignore"):  # NaN equals nothing, and makes the gradient NaN.
+            return ties * (self.kept(gy) / ties.sum(axis=self.axis, keepdims=True, dtype=gy.dtype))
 
 
 class Max(Extreme):
@@ -68,7 +69,8 @@ class Logsumexp(Reduction):
     def backward(self, gy: Any) -> Any:
         y = self.y
         y = self.xp.where(y == -np.inf, 0, y)  # All elements are -inf there: exp(x - 0) is 0, exp(x - y) would be NaN.
-        return self.kept(gy) * self.xp.exp(self.x - self.kept(y))
+        with np.errstate(invalid="ignore"):  # inf - inf, where the gradient is NaN.
+            return self.kept(gy) * self.xp.exp(self.x - self.kept(y))
 
 
 def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:

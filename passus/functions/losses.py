@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from passus.arguments import checked_number
 from passus.backend import Array
-from passus.core import Binary, Operand, Result
+from passus.core import Binary, Operand, Result, astype
 from passus.errors import ArgumentError
 from passus.functions.activations import sigmoid, softplus
 from passus.functions.arithmetic import add
@@ -20,6 +22,7 @@ from passus.functions.parts import in_dtype_of, weighted
 
 __all__ = [
     "BinaryCrossEntropy",
+    "DifferenceLoss",
     "ElementwiseLoss",
     "Hinge",
     "Huber",
@@ -61,23 +64,40 @@ def _reduced(losses: Any, reduction: str) -> Any:
     return losses.sum() / losses.size if reduction == "mean" else losses.sum()
 
 
-def _checked_target(name: str, x: Operand, t: Operand, reduction: str) -> Operand:
-    """The target, integers as numbers of the dtype of ``x``. Raises what the functions below promise to raise."""
+def _checked(name: str, x: Operand, t: Operand, reduction: str) -> tuple[Any, Any]:
+    """Prediction and target, integers as floating-point numbers: a difference of unsigned ones would wrap around.
+
+    Raises what the functions below promise to raise.
+    """
     check_same_shape(name, x, t)
     check_reduction(name, reduction, array_of(name, x).size)
-    return t if array_of(name, t).dtype.kind == "f" else in_dtype_of(x, t)
+    if array_of(name, x).dtype.kind != "f":
+        dtype = array_of(name, t).dtype
+        x = astype(x, dtype if dtype.kind == "f" else np.float64)
+    return x, t if array_of(name, t).dtype.kind == "f" else in_dtype_of(x, t)
 
 
-class MeanSquaredError(ElementwiseLoss):
+class DifferenceLoss(ElementwiseLoss):
+    """The base of losses of ``x - t``: a subclass writes the derivative, which must be an odd function."""
+
+    def grad(self, gy: Any, d: Any) -> Any:
+        """``gy`` times the derivative by the difference ``d``."""
+        raise NotImplementedError
+
+    def grad0(self, gy: Any) -> Any:
+        return self.grad(gy, self.x0 - self.x1)
+
+    def grad1(self, gy: Any) -> Any:
+        return self.grad(gy, self.x1 - self.x0)
+
+
+class MeanSquaredError(DifferenceLoss):
     def loss(self, x: Array, t: Array) -> Array:
         d = x - t
         return d * d
 
-    def grad0(self, gy: Any) -> Any:
-        return 2 * gy * (self.x0 - self.x1)
-
-    def grad1(self, gy: Any) -> Any:
-        return 2 * gy * (self.x1 - self.x0)
+    def grad(self, gy: Any, d: Any) -> Any:
+        return 2 * gy * d
 
 
 def mean_squared_error(x: Operand, t: Operand, reduction: str = "mean") -> Result:
@@ -87,19 +107,16 @@ def mean_squared_error(x: Operand, t: Operand, reduction: str = "mean") -> Resul
     >>> mean_squared_error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     array(2.)
     """
-    t = _checked_target("mean_squared_error", x, t, reduction)
+    x, t = _checked("mean_squared_error", x, t, reduction)
     return MeanSquaredError(reduction)(x, t)
 
 
-class L1Loss(ElementwiseLoss):
+class L1Loss(DifferenceLoss):
     def loss(self, x: Array, t: Array) -> Array:
         return abs(x - t)
 
-    def grad0(self, gy: Any) -> Any:
-        return gy * self.xp.sign(self.x0 - self.x1)
-
-    def grad1(self, gy: Any) -> Any:
-        return gy * self.xp.sign(self.x1 - self.x0)
+    def grad(self, gy: Any, d: Any) -> Any:
+        return gy * self.xp.sign(d)
 
 
 def l1_loss(x: Operand, t: Operand, reduction: str = "mean") -> Result:
@@ -109,11 +126,11 @@ def l1_loss(x: Operand, t: Operand, reduction: str = "mean") -> Result:
     >>> l1_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     array(1.)
     """
-    t = _checked_target("l1_loss", x, t, reduction)
+    x, t = _checked("l1_loss", x, t, reduction)
     return L1Loss(reduction)(x, t)
 
 
-class Huber(ElementwiseLoss):
+class Huber(DifferenceLoss):
     def __init__(self, delta: float, reduction: str) -> None:
         super().__init__(reduction)
         self.delta = delta
@@ -123,11 +140,8 @@ class Huber(ElementwiseLoss):
         near = self.xp.minimum(d, self.delta)
         return near * (d - 0.5 * near)  # d**2 / 2 up to delta, and delta * (d - delta / 2) beyond.
 
-    def grad0(self, gy: Any) -> Any:
-        return gy * (self.x0 - self.x1).clip(-self.delta, self.delta)
-
-    def grad1(self, gy: Any) -> Any:
-        return gy * (self.x1 - self.x0).clip(-self.delta, self.delta)
+    def grad(self, gy: Any, d: Any) -> Any:
+        return gy * d.clip(-self.delta, self.delta)
 
 
 def huber(x: Operand, t: Operand, delta: float = 1.0, reduction: str = "mean") -> Result:
@@ -140,7 +154,7 @@ def huber(x: Operand, t: Operand, delta: float = 1.0, reduction: str = "mean") -
     >>> huber(np.array([1.0, 5.0]), np.array([0.0, 0.0]), reduction="none")
     array([0.5, 4.5])
     """
-    t = _checked_target("huber", x, t, reduction)
+    x, t = _checked("huber", x, t, reduction)
     return Huber(checked_number("huber", "delta", delta, open_low=True), reduction)(x, t)
 
 
@@ -164,7 +178,7 @@ def hinge(x: Operand, t: Operand, reduction: str = "mean") -> Result:
     >>> hinge(np.array([0.5, -2.0]), np.array([1, -1]), reduction="none")
     array([0.5, 0. ])
     """
-    t = _checked_target("hinge", x, t, reduction)
+    x, t = _checked("hinge", x, t, reduction)
     check_signs("hinge", t)
     return Hinge(reduction)(x, t)
 
@@ -199,7 +213,7 @@ def sigmoid_cross_entropy(
     >>> sigmoid_cross_entropy(np.array([0.0, 1000.0]), np.array([1, 1]), reduction="none")
     array([0.69314718, 0.        ])
     """
-    t = _checked_target("sigmoid_cross_entropy", x, t, reduction)
+    x, t = _checked("sigmoid_cross_entropy", x, t, reduction)
     if weight is None and pos_weight is None:
         return SigmoidCrossEntropy(reduction)(x, t)
     losses = SigmoidCrossEntropy("none")(x, t)
@@ -210,9 +224,9 @@ def sigmoid_cross_entropy(
 
 class BinaryCrossEntropy(ElementwiseLoss):
     def _log(self, p: Any) -> Any:
-        # At p = 0 the logarithm is cut at -100; the inner bound, the least float32, only avoids taking log(0).
+        # At p = 0 the logarithm is cut at -100; the inner bound only avoids taking log(0).
         xp = self.xp
-        return xp.maximum(xp.log(xp.maximum(p, 1e-45)), -100)
+        return xp.maximum(xp.log(xp.maximum(p, float(np.finfo(p.dtype).smallest_subnormal))), -100)
 
     def loss(self, p: Array, t: Array) -> Array:
         return -(t * self._log(p) + (1 - t) * self._log(1 - p))
@@ -220,14 +234,15 @@ class BinaryCrossEntropy(ElementwiseLoss):
     def grad0(self, gy: Any) -> Any:
         p, t = self.x0, self.x1
         # The bound keeps the gradient finite at 0 and 1, and large: a wrong prediction is never left alone.
-        return gy * (p - t) / self.xp.maximum(p * (1 - p), 1e-12)
+        return gy * (p - t) / self.xp.maximum(p * (1 - p), max(1e-12, float(np.finfo(p.dtype).tiny)))
 
     def grad1(self, gy: Any) -> Any:
         return gy * (self._log(1 - self.x0) - self._log(self.x0))
 
 
 def binary_cross_entropy(p: Operand, t: Operand, *, weight: Operand | None = None, reduction: str = "mean") -> Result:
-    """The cross entropy of probabilities ``p`` with ``t``: ``-t * log(p) - (1 - t) * log(1 - p)``, at most 100.
+    """The cross entropy of probabilities ``p`` with ``t``: ``-t * log(p) - (1 - t) * log(1 - p)``, at most 100
+    (in float16, 16.6).
 
     ``weight`` multiplies the loss of each element. For ``p = sigmoid(x)``, `sigmoid_cross_entropy` of ``x`` is precise.
 
@@ -237,7 +252,7 @@ def binary_cross_entropy(p: Operand, t: Operand, *, weight: Operand | None = Non
     >>> binary_cross_entropy(np.array([0.5, 0.0]), np.array([1, 1]), reduction="none")
     array([  0.69314718, 100.        ])
     """
-    t = _checked_target("binary_cross_entropy", p, t, reduction)
+    p, t = _checked("binary_cross_entropy", p, t, reduction)
     probabilities = array_of("binary_cross_entropy", p)
     if probabilities.size and not (probabilities.min() >= 0 and probabilities.max() <= 1):
         raise ArgumentError(

@@ -11,9 +11,10 @@ from passus.core import Parameter
 from passus.errors import ArgumentError, DTypeError, PassusError, WeightsError
 from passus.functions.checks import array_of
 from passus.layers.describe import described
+from passus.layers.parts import PLAIN, REMEMBERED, Slot, label
 from passus.layers.state import State
 from passus.layers.undo import Undo, changes
-from passus.layers.walk import PLAIN, REMEMBERED, Slot, changed, label, learnt, walk
+from passus.layers.walk import changed, learnt, walk
 from passus.tree import Spec
 
 __all__ = ["Layer"]
@@ -64,8 +65,9 @@ class Layer(State):
         finally:
             if outermost:
                 changes.reset(token)
-        self.__dict__["inputs"] = list(map(_reference, inputs))
-        self.__dict__["outputs"] = list(map(_reference, outputs if type(outputs) is tuple else (outputs,)))
+        remembered = self.__dict__
+        remembered["inputs"] = [_reference(x) for x in inputs]
+        remembered["outputs"] = [_reference(y) for y in outputs] if type(outputs) is tuple else [_reference(outputs)]
         return outputs
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -146,7 +148,7 @@ class Layer(State):
     def unfreeze(self) -> Self:
         """Undo `freeze`."""
         for parameter in self.params():
-            parameter.requires_grad = True
+            parameter.requires_grad = parameter._data is None or parameter.dtype.kind == "f"
         return self
 
     def _locate(self, error: PassusError) -> None:

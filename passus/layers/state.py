@@ -12,9 +12,10 @@ from passus import cuda
 from passus.backend import Array
 from passus.core import Parameter
 from passus.errors import WeightsError
-from passus.layers.walk import Holder, Slot, label, slot_of, walk
+from passus.files import FilePath
+from passus.layers.parts import Holder, Slot, label, slot_of
+from passus.layers.walk import walk
 from passus.random import load_rng_state, rng_state
-from passus.serializers.files import FilePath
 from passus.serializers.weights import read_weights, write_weights
 from passus.tree import Spec, Tree, check_tree, compare
 
@@ -22,7 +23,7 @@ __all__ = ["State"]
 
 
 class State(Holder):
-    """The part of `passus.layers.Layer` that deals with its arrays as a whole."""
+    """The part of `passus.layers.Layer` that takes, gives back and keeps all that it learnt."""
 
     def state_dict(self) -> Tree:
         """Copies of all parameters and buffers (None for one that is not there yet) and the states of random generators.
@@ -75,14 +76,7 @@ class State(Holder):
         return self._move(cuda.as_cupy)
 
     def _slots(self) -> dict[str, Slot]:
-        slots: dict[str, Slot] = {}
-        for path, node in walk(self):
-            if not isinstance(node, (Parameter, Slot)):
-                continue
-            if path in slots:
-                raise WeightsError(f"{label(self)}: two arrays are called {path}; rename one of the attributes")
-            slots[path] = slot_of(node)
-        return slots
+        return {path: slot_of(node) for path, node in walk(self) if isinstance(node, (Parameter, Slot))}
 
     def _generators(self) -> dict[str, np.random.Generator]:
         return {path: node for path, node in walk(self) if isinstance(node, np.random.Generator)}

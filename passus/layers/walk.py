@@ -9,77 +9,31 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping
-from types import FunctionType, MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from passus.backend import Array, backend_of
-from passus.core import Parameter, Variable
-from passus.errors import DTypeError
-from passus.layers.lazy import LazyParameter
+from passus.core import Parameter
+from passus.errors import DTypeError, WeightsError
+from passus.layers.parts import NO_PARTS, PLAIN, Holder, Node, Slot, label
 from passus.tree import Spec
 
-__all__ = ["Holder", "PLAIN", "REMEMBERED", "Node", "Slot", "changed", "label", "learnt", "slot_of", "walk"]
-
-
-class Holder:
-    """What has parts: the root of `passus.layers.Layer`."""
-
-    _buffers: Mapping[str, Spec] = MappingProxyType({})
-    """The attributes that hold arrays which are saved but not learnt, and what those not there yet will be like."""
-
-
-class Slot(NamedTuple):
-    """Where an array of the state is kept: the attribute of a layer (a buffer) or of a parameter."""
-
-    owner: Any
-    attribute: str
-
-    @property
-    def array(self) -> Array | None:
-        """The array; None if it is not there yet."""
-        return getattr(self.owner, self.attribute)
-
-    @property
-    def expected(self) -> Spec:
-        """What an array must be to take its place."""
-        if self.array is not None:
-            return Spec(self.array.shape, self.array.dtype)
-        if isinstance(self.owner, Holder):
-            return self.owner._buffers[self.attribute]
-        return self.owner.spec if isinstance(self.owner, LazyParameter) else Spec(None)
-
-    def copied(self, array: Array) -> Array:
-        """A copy on the device where the array now there lies."""
-        return backend_of(*([] if self.array is None else [self.array])).asarray(array).copy()
-
-    def put(self, array: Array | None) -> None:
-        """Put an array in its place."""
-        setattr(self.owner, self.attribute, array)
-
-
-Node: TypeAlias = Holder | Parameter | Slot | np.random.Generator
-
-REMEMBERED = ("inputs", "outputs", "_learnt")
-"""The attributes in which a layer remembers its last call and its last walk; they are no parts of it."""
-
-NO_PARTS = (*REMEMBERED, "_buffers")
-
-PLAIN = frozenset([int, float, bool, str, type(None), np.ndarray, Variable, FunctionType])
-"""Types of most other attributes, passed over at once: they are no parts, and hold none."""
+__all__ = ["changed", "learnt", "walk"]
 
 
 def walk(layer: Holder) -> list[tuple[str, Node]]:
     """A layer and all that it consists of, by path, each once, holders first.
 
-    Raises `DTypeError` for a set with a part in it.
+    Raises `DTypeError` for a set with a part in it, `WeightsError` for two parts of one path.
     """
     return _Walk(layer).found
 
 
 def learnt(layer: Holder) -> list[tuple[str, Parameter]]:
-    """The parameters by path, from a new walk only if something may have changed since the last one."""
+    """The parameters by path, from a new walk only if something may have changed since the last one.
+
+    A part written past the layer, straight into its ``__dict__``, does not count as a change.
+    """
     known: _Learnt | None = layer.__dict__.get("_learnt")
     if known is None or not known.holds():
         structure = _structure[0]
@@ -92,16 +46,6 @@ def learnt(layer: Holder) -> list[tuple[str, Parameter]]:
 def changed() -> None:
     """Take note that an attribute of some layer got or lost a part, or may have."""
     _structure[0] = object()
-
-
-def label(layer: Holder) -> str:
-    """The name of the class in lower case: what messages call a layer that lies in no other."""
-    return type(layer).__name__.lower()
-
-
-def slot_of(node: Parameter | Slot) -> Slot:
-    """Where the array of a parameter or buffer is kept."""
-    return Slot(node, "data") if isinstance(node, Parameter) else node
 
 
 _structure = [object()]
@@ -129,6 +73,7 @@ class _Walk:
         self.containers: list[tuple[Any, tuple[Any, ...]]] = []
         self._seen: set[int] = set()
         self._visit(layer, "")
+        self._check_names()
 
     def _visit(self, node: Any, path: str) -> None:
         self._seen.add(id(node))
@@ -150,6 +95,12 @@ class _Walk:
                 self.found.append((f"{prefix}{name}", member))
             else:
                 self._visit(member, f"{prefix}{name}")
+
+    def _check_names(self) -> None:
+        paths = [path for path, _ in self.found]
+        if len(set(paths)) < len(paths):
+            twice = next(path for path in paths if paths.count(path) > 1)
+            raise WeightsError(f"{label(self.layer)}: two parts are called {twice}; rename one of them")
 
     def _named_members(self, node: Any, path: str) -> Iterable[tuple[Any, Any]]:
         if isinstance(node, Holder):

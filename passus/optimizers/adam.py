@@ -11,9 +11,8 @@ import math
 import numpy as np
 
 from passus.backend import Array
-from passus.optimizers.base import Optimizer
-from passus.optimizers.moments import average, average_square
-from passus.optimizers.options import Options, Rate
+from passus.optimizers.moments import Moments
+from passus.optimizers.options import Options, Rate, checked_option
 
 __all__ = ["AMSGrad", "Adam", "AdamW", "NAdam", "RAdam"]
 
@@ -31,14 +30,12 @@ def _descend(p: Array, m: Array, v: Array, t: Array, o: Options) -> None:
     p -= t
 
 
-class Adam(Optimizer):
+class Adam(Moments):
     """``p <- p - lr * mh / (sqrt(vh) + eps)`` (Kingma and Ba, 2015). DeZero's ``alpha, beta1, beta2`` are understood, too.
 
     >>> Adam(alpha=0.01, beta2=0.99)
     Adam(lr=0.01, betas=(0.9, 0.99), eps=1e-08), step 0
     """
-
-    slots = ("m", "v")
 
     def __init__(
         self,
@@ -51,17 +48,16 @@ class Adam(Optimizer):
         beta2: float | None = None,
     ) -> None:
         if beta1 is not None or beta2 is not None:
-            betas = (betas[0] if beta1 is None else beta1, betas[1] if beta2 is None else beta2)
+            first, second = checked_option("Adam", "betas", betas)
+            betas = (first if beta1 is None else beta1, second if beta2 is None else beta2)
         super().__init__(lr if alpha is None else alpha, betas=betas, eps=eps)
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        m, v, t = slots["m"], slots["v"], self.scratch(p)
-        average(m, g, o.betas[0], t)
-        average_square(v, g, o.betas[1], t)
+        m, v, t = self.averaged(p, g, slots, o)
         _descend(p, m, v, t, o)
 
 
-class AMSGrad(Optimizer):
+class AMSGrad(Moments):
     """`Adam` that divides by the largest ``v`` so far, so that no rate grows again (Reddi et al., 2018).
 
     >>> AMSGrad()
@@ -74,21 +70,17 @@ class AMSGrad(Optimizer):
         super().__init__(lr, betas=betas, eps=eps)
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        m, v, v_max, t = slots["m"], slots["v"], slots["v_max"], self.scratch(p)
-        average(m, g, o.betas[0], t)
-        average_square(v, g, o.betas[1], t)
-        np.maximum(v_max, v, out=v_max)
+        m, v, t = self.averaged(p, g, slots, o)
+        v_max = np.maximum(slots["v_max"], v, out=slots["v_max"])
         _descend(p, m, v_max, t, o)
 
 
-class AdamW(Optimizer):
+class AdamW(Moments):
     """`Adam` with weight decay beside the gradient: ``p <- p - lr * weight_decay * p`` (Loshchilov and Hutter, 2019).
 
     >>> AdamW(weight_decay=0.1)
     AdamW(lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.1), step 0
     """
-
-    slots = ("m", "v")
 
     def __init__(
         self, lr: Rate = 0.001, betas: Betas = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.01
@@ -96,30 +88,24 @@ class AdamW(Optimizer):
         super().__init__(lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        m, v, t = slots["m"], slots["v"], self.scratch(p)
-        average(m, g, o.betas[0], t)
-        average_square(v, g, o.betas[1], t)
+        m, v, t = self.averaged(p, g, slots, o)
         p *= 1 - o.lr * o.weight_decay
         _descend(p, m, v, t, o)
 
 
-class RAdam(Optimizer):
+class RAdam(Moments):
     """`Adam` without the division as long as ``v`` is uncertain, and with less of it later (Liu et al., 2020).
 
     >>> RAdam()
     RAdam(lr=0.001, betas=(0.9, 0.999), eps=1e-08), step 0
     """
 
-    slots = ("m", "v")
-
     def __init__(self, lr: Rate = 0.001, betas: Betas = (0.9, 0.999), eps: float = 1e-8) -> None:
         super().__init__(lr, betas=betas, eps=eps)
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        m, v, t = slots["m"], slots["v"], self.scratch(p)
+        m, v, t = self.averaged(p, g, slots, o)
         beta1, beta2 = o.betas
-        average(m, g, beta1, t)
-        average_square(v, g, beta2, t)
         rate = o.lr / (1 - beta1**o.step)
         certainty = _rectification(beta2, o.step)
         if certainty == 0.0:
@@ -141,7 +127,7 @@ def _rectification(beta2: float, step: int) -> float:
     return math.sqrt((now - 4) * (now - 2) * last / ((last - 4) * (last - 2) * now))
 
 
-class NAdam(Optimizer):
+class NAdam(Moments):
     """`Adam` with Nesterov's look ahead, its momentum rising from ``beta1 / 2`` to ``beta1`` (Dozat, 2016).
 
     The default values are PyTorch's.
@@ -150,8 +136,6 @@ class NAdam(Optimizer):
     NAdam(lr=0.002, betas=(0.9, 0.999), eps=1e-08, momentum_decay=0.004), step 0
     """
 
-    slots = ("m", "v")
-
     def __init__(
         self, lr: Rate = 0.002, betas: Betas = (0.9, 0.999), eps: float = 1e-8, momentum_decay: float = 0.004
     ) -> None:
@@ -159,9 +143,8 @@ class NAdam(Optimizer):
         self._products: dict[Betas, list[float]] = {}
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        m, v, t, u = slots["m"], slots["v"], self.scratch(p), self.scratch(p, 1)
-        average(m, g, o.betas[0], t)
-        average_square(v, g, o.betas[1], t)
+        m, v, t = self.averaged(p, g, slots, o)
+        u = self.scratch(p, 1)
         root = math.sqrt(1 - o.betas[1] ** o.step)
         here, ahead = self._rates(o)
         np.multiply(g, here * root, out=u)

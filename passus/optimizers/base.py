@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Protocol, Self
@@ -122,9 +123,8 @@ class Optimizer:
         for hook in self.hooks:
             hook(params)
         options = [self._options_of(group) for group in (None, *self.groups)]
-        left = [(path, p) for path, p in named if p._grad is not None]  # A hook may have cleared one.
-        # All checks of all parameters, before the first of them is changed.
-        work = [(p, self._slots_for(path, p), self._place(path, p)) for path, p in left]
+        # All checks of all parameters, before the first of them is changed. A hook may have cleared a gradient.
+        work = [(p, self._slots_for(path, p), self._place(path, p)) for path, p in named if p._grad is not None]
         self._update_all(work, options)
         self.step += 1
         for hook in self.hooks:
@@ -167,11 +167,11 @@ class Optimizer:
         self.options["lr"] = checked_option(self._name, "lr", lr)
 
     def state_dict(self) -> Tree:
-        """Counts, options and slots, and the states of hooks and of a schedule that have one."""
+        """Copies of counts, options and slots, and the states of hooks and of a schedule that have one."""
         leaves = self._numbers()
         for path, slots in self._slots.items():
             leaves |= slot_leaves(path, slots)
-        return unflatten(leaves) | {name: part.state_dict() for name, part in self._parts().items()}
+        return unflatten(copy.deepcopy(leaves)) | {name: part.state_dict() for name, part in self._parts().items()}
 
     def load_state_dict(self, state: Tree) -> None:
         """Take back a state, all or nothing; groups, hooks and schedules must have been set up as they were.

@@ -68,8 +68,8 @@ class EMA(Hook):
                 p.data = data
 
     def state_dict(self) -> Tree:
-        """The decay, and the averages by path."""
-        return {"decay": self.decay, "averages": unflatten(self.averages)}
+        """The decay, and copies of the averages by path."""
+        return {"decay": self.decay, "averages": unflatten({path: mean.copy() for path, mean in self.averages.items()})}
 
     def load_state_dict(self, state: Tree) -> None:
         """Take back a state, all or nothing. Raises `WeightsError` with the list of what does not fit."""

@@ -7,14 +7,13 @@ import math
 import numpy as np
 
 from passus.backend import Array
-from passus.optimizers.base import Optimizer
-from passus.optimizers.moments import average, average_square
+from passus.optimizers.moments import Moments
 from passus.optimizers.options import Options, Rate
 
 __all__ = ["LAMB"]
 
 
-class LAMB(Optimizer):
+class LAMB(Moments):
     """``p <- p - lr * |p| / |u| * u`` with ``u = mh / (sqrt(vh) + eps) + weight_decay * p`` (You et al., 2020).
 
     The norms are those of the whole parameter; where one of them is 0, their ratio is taken as 1.
@@ -23,7 +22,6 @@ class LAMB(Optimizer):
     LAMB(lr=0.001, betas=(0.9, 0.999), eps=1e-06, weight_decay=0.01), step 0
     """
 
-    slots = ("m", "v")
     elementwise = False
 
     def __init__(
@@ -36,10 +34,9 @@ class LAMB(Optimizer):
         super().__init__(lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        m, v, t, u = slots["m"], slots["v"], self.scratch(p), self.scratch(p, 1)
+        m, v, t = self.averaged(p, g, slots, o)
+        u = self.scratch(p, 1)
         beta1, beta2 = o.betas
-        average(m, g, beta1, t)
-        average_square(v, g, beta2, t)
         root = math.sqrt(1 - beta2**o.step)
         np.sqrt(v, out=t)
         t += o.eps * root

@@ -10,14 +10,15 @@ import copy
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import NoneType
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from passus.backend import Array, backend_of, is_array
 from passus.errors import DTypeError, PassusError, WeightsError
+from passus.files import FilePath
 from passus.random import load_rng_state, rng_state
-from passus.serializers.files import FilePath
 from passus.serializers.safetensors import read_safetensors, write_safetensors
 from passus.tree import Stateful, Tree
 
@@ -39,12 +40,15 @@ def save_checkpoint(path: FilePath, *, metadata: Mapping[str, Any] | None = None
     Parts are models, optimizers, schedules, loaders, and other generators. Metadata are numbers, strings, lists and
     dicts of them.
 
-    Raises `DTypeError` for a part without state, or for a state of more than arrays, numbers, strings, lists and dicts.
+    Raises `DTypeError` for a part without state, for a state of more than arrays, numbers, strings, lists and dicts, and
+    for metadata that are no dict.
 
     >>> import tempfile
     >>> path = tempfile.mkdtemp() + "/run.safetensors"
     >>> save_checkpoint(path, shuffle=np.random.default_rng(0), metadata={"epoch": 3})
     """
+    if not isinstance(metadata, (Mapping, NoneType)):
+        raise DTypeError(f"save_checkpoint: metadata is a {type(metadata).__name__}; give a dict, or parts by name")
     arrays: dict[str, Array] = {}
     content = {
         "parts": {name: _packed(_state(name, part), name, arrays) for name, part in parts.items()},

@@ -6,11 +6,9 @@ import os
 from pathlib import Path
 
 from passus.errors import MissingWeightsError, WeightsError
-from passus.files import FilePath as FilePath
-from passus.files import checked_path
-from passus.files import replacing as replacing
+from passus.files import FilePath, checked_path
 
-__all__ = ["FilePath", "check_readable", "replacing"]
+__all__ = ["check_readable"]
 
 
 def check_readable(path: FilePath) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 
 from passus.backend import Array
 from passus.errors import WeightsError
-from passus.serializers.files import FilePath, check_readable, replacing
+from passus.files import FilePath, replacing
+from passus.serializers.files import check_readable
 
 __all__ = ["read_npz", "write_npz"]
 

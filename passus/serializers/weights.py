@@ -7,8 +7,7 @@ from typing import Any
 
 from passus.backend import Array, backend_of, is_array
 from passus.errors import ArgumentError, DTypeError, WeightsError
-from passus.files import checked_path
-from passus.serializers.files import FilePath
+from passus.files import FilePath, checked_path
 from passus.serializers.npz import read_npz, write_npz
 from passus.serializers.safetensors import read_safetensors, write_safetensors
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
+from types import NoneType
 from typing import Any
 
 import numpy as np
 
 from passus.backend import is_array
 from passus.core import Variable
-from passus.errors import ArgumentError, WeightsError
+from passus.errors import ArgumentError, DTypeError, WeightsError
 from passus.metrics import Mean, Metric
 from passus.tree import Stateful, Tree, load_all
 
@@ -29,8 +30,14 @@ class Tally:
 
     def __init__(self, metrics: Mapping[str, Metric] | None = None) -> None:
         self.loss = Mean()
+        if not isinstance(metrics, (Mapping, NoneType)):
+            raise DTypeError(f"Trainer: metrics is a {type(metrics).__name__}; give a dict, {{'accuracy': Accuracy()}}")
         self.metrics = copy.deepcopy(dict(metrics or {}))
-        for name in self.metrics:
+        for name, metric in self.metrics.items():
+            if not isinstance(metric, Stateful) or not hasattr(metric, "compute"):
+                raise DTypeError(
+                    f"Trainer: the metric {name!r} is a {type(metric).__name__}; give a Metric of passus.metrics"
+                )
             if name in ("epoch", "step", "lr", "loss") or "." in name:
                 raise ArgumentError(f"Trainer: a metric cannot be called {name!r}; choose another name without a dot")
 

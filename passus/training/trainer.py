@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from typing import Any, Protocol, TypeAlias
@@ -111,6 +111,8 @@ class Trainer:
         self.test_loader = None if test_loader is None else _checked_loader("test_loader", test_loader)
         self.loss: Any = loss
         self.batch_loss: Any = batch_loss
+        if not isinstance(callbacks, Iterable):
+            raise DTypeError(f"Trainer: callbacks is a {type(callbacks).__name__}; give a list of callbacks")
         for callback in callbacks:
             if not isinstance(callback, Callback):
                 raise DTypeError(f"Trainer: a {type(callback).__name__} is no callback; derive it from Callback")

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 from passus.arguments import checked_count
 from passus.errors import ArgumentError
-from passus.files import FilePath
+from passus.files import FilePath, checked_path
 from passus.serializers import load_checkpoint, save_checkpoint
 from passus.training.callbacks.base import Callback, Row, Run
 from passus.training.callbacks.best import Best, Mode
@@ -36,7 +36,7 @@ class CheckpointFolder:
     """
 
     def __init__(self, folder: FilePath, keep: int = 3) -> None:
-        self.folder = Path(folder)
+        self.folder = checked_path(folder)
         self.keep = checked_count("CheckpointFolder", "keep", keep)
 
     def paths(self) -> list[Path]:
@@ -93,7 +93,7 @@ class Resumable(Protocol):
 class Checkpoint(Callback):
     """Save everything that is needed to go on, bit for bit, into a folder; also when Ctrl-C is pressed.
 
-    ``every_epochs``, ``every_steps``: how often; None for never. ``keep``: how many of the newest stay. ``monitor``:
+    ``every_epochs``, ``every_steps``: how often; both None for Ctrl-C alone. ``keep``: how many of the newest stay. ``monitor``:
     also keep the best epoch by this number of the history, in ``best.safetensors``; ``mode``: see `Best`.
 
     A script that begins with ``checkpoint.resume(trainer)`` goes on where it was interrupted, or begins.

@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import math
-from pathlib import Path
 from typing import TextIO
 
-from passus.errors import ArgumentError
-from passus.files import FilePath
+from passus.errors import ArgumentError, PathError
+from passus.files import FilePath, checked_path
 from passus.training.callbacks.base import Callback, Row, Run
 
 __all__ = ["CSVLog", "JSONLinesLog"]
@@ -19,10 +18,12 @@ class _Log(Callback):
     """A file that starts with the history so far, so that after a resume no epoch is missing or there twice."""
 
     def __init__(self, path: FilePath) -> None:
-        self.path = Path(path)
+        self.path = checked_path(path)
         self._file: TextIO | None = None
 
     def on_start(self, run: Run) -> None:
+        if self.path.is_dir():
+            raise PathError(f"{type(self).__name__}: {self.path} is a folder; name a file in it")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("w", encoding="utf-8", newline="")
         for row in run.history:
@@ -49,7 +50,7 @@ class CSVLog(_Log):
 
     A new run begins a new file, a resumed one goes on with it.
 
-    Raises `ArgumentError` if the columns change on the way.
+    Raises `ArgumentError` if the columns change on the way, `PathError` for a folder.
     """
 
     _columns: list[str] | None = None
@@ -75,7 +76,7 @@ class CSVLog(_Log):
 class JSONLinesLog(_Log):
     """A file ``path`` with a JSON object on each line, one for each epoch; a NaN or an infinity is null.
 
-    A new run begins a new file, a resumed one goes on with it.
+    A new run begins a new file, a resumed one goes on with it. Raises `PathError` for a folder.
     """
 
     def _write(self, file: TextIO, row: Row) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from passus.arguments import checked_count
+from passus.errors import DTypeError
 from passus.schedules import OnPlateau
 from passus.training.callbacks.base import Callback, Row, Run
 from passus.training.callbacks.best import Best, Mode, checked_mode, monitored
@@ -63,6 +64,8 @@ class EarlyStopping(Callback):
 class ReportPlateau(Callback):
     """Report a number to an `OnPlateau` schedule after each epoch, so that the optimizer's rate follows it.
 
+    Raises `DTypeError` for another schedule.
+
     >>> from passus.optimizers import SGD
     >>> schedule = OnPlateau(0.1, factor=0.5, patience=0)
     >>> optimizer, callback = SGD(lr=schedule), ReportPlateau(schedule, monitor="loss")
@@ -73,6 +76,10 @@ class ReportPlateau(Callback):
     """
 
     def __init__(self, schedule: OnPlateau, monitor: str = "test_loss", mode: Mode = "min") -> None:
+        if not isinstance(schedule, OnPlateau):
+            raise DTypeError(
+                f"ReportPlateau: a {type(schedule).__name__} is no OnPlateau schedule; other schedules need no report"
+            )
         self.schedule = schedule
         self.monitor = monitor
         self.mode = checked_mode("ReportPlateau", mode)
