@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,17 @@ import passus.layers as L
 from passus import Variable, initializers, no_grad
 from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.grad import hvp
-from passus.kernels.convolution import convolve
+from passus.kernels import convolution
 from passus.testing import check_grads
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Threads of torch that wait for work would slow down those of NumPy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def numbers(*shape: int) -> np.ndarray:
@@ -199,6 +209,27 @@ def test_channels_last_in_memory_stays_so() -> None:
         assert y.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
+@pytest.mark.parametrize("batch", [2, 5])
+def test_large_batches_are_computed_in_parts(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrays = numbers(batch, 4, 5, 6), numbers(6, 2, 3, 3), numbers(6)
+
+    def results() -> list[np.ndarray]:
+        boxes = [Variable(a) for a in arrays]
+        y = F.conv2d(*boxes, stride=2, pad=1, groups=2)
+        assert y.data.transpose(0, 2, 3, 1).flags.c_contiguous
+        (y * y).sum().backward()
+        return [y.data, *[v.grad.data for v in boxes]]
+
+    whole = results()
+    monkeypatch.setattr("passus.kernels.convolution.MOST", 1)
+    laid_out = []
+    rows = convolution._rows
+    monkeypatch.setattr("passus.kernels.convolution._rows", lambda *args: laid_out.append(len(args[0])) or rows(*args))
+    for part, expected in zip(results(), whole):
+        np.testing.assert_allclose(part, expected, rtol=1e-11, atol=1e-11)
+    assert set(laid_out) == {1}
+
+
 def test_images_of_integers() -> None:
     x = np.arange(32, dtype=np.uint8).reshape(1, 2, 4, 4) * 8
     W = numbers(3, 2, 3, 3).astype(np.float32)
@@ -210,7 +241,7 @@ def test_images_of_integers() -> None:
 def test_a_kernel_reads_nothing_outside_the_images() -> None:
     x = np.full((1, 1, 9, 9), np.nan)
     x[:, :, 2:-2, 2:-2] = 1.0
-    y = convolve(x[:, :, 2:-2, 2:-2], np.ones((1, 1, 3, 3)), None, (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+    y = convolution.convolve(x[:, :, 2:-2, 2:-2], np.ones((1, 1, 3, 3)), None, (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
     np.testing.assert_array_equal(y[0, 0, 0], [4.0, 6.0, 6.0, 6.0, 4.0])
 
 

@@ -20,12 +20,19 @@ Sizes: TypeAlias = tuple[int, ...]
 Padding: TypeAlias = tuple[tuple[int, int], ...]
 """How many zeros before and after, for each axis of space."""
 
+MOST = 1 << 26
+"""How many numbers of patches are laid out at once; a batch that has more is halved, for they take several times its
+own memory."""
+
 
 def convolve(
     x: Array, W: Array, b: Array | None, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
 ) -> Array:
     """The images (N, O, *out) of ``x``, each channel with the number that ``b`` (O,) has for it added."""
     columns = im2col(x, W.shape[2:], stride, padding, dilation)
+    if columns.size > MOST and len(x) > 1:
+        parts = [convolve(half, W, b, stride, padding, dilation, groups) for half in _halves(x)]
+        return backend_of(x).xp.concatenate(parts)
     out = columns.shape[-len(stride) :]
     y = _rows(columns, len(stride), groups) @ _matrices(W, groups).swapaxes(1, 2)
     y = y.swapaxes(0, 1).reshape(len(x), *out, len(W))
@@ -39,6 +46,10 @@ def convolve_input_gradient(
 ) -> Array:
     """The gradient (N, C, *size) for the images; as a function of ``gy`` (N, O, *out), the transposed convolution."""
     axes = len(stride)
+    places = len(gy) * math.prod(gy.shape[2:])
+    if places * groups * math.prod(W.shape[1:]) > MOST and len(gy) > 1:
+        parts = [convolve_input_gradient(half, W, size, stride, padding, dilation, groups) for half in _halves(gy)]
+        return backend_of(gy).xp.concatenate(parts)
     rows = _rows(gy, axes, groups) @ _matrices(W, groups)
     columns = rows.reshape(groups, len(gy), *gy.shape[2:], *W.shape[2:], W.shape[1])
     order = (1, 0, 2 + 2 * axes, *range(2 + axes, 2 + 2 * axes), *range(2, 2 + axes))
@@ -51,6 +62,9 @@ def convolve_weight_gradient(
 ) -> Array:
     """The gradient (O, C / groups, *kernel) for the weights."""
     columns = im2col(x, kernel, stride, padding, dilation)
+    if columns.size > MOST and len(x) > 1:
+        parts = zip(_halves(x), _halves(gy))
+        return sum(convolve_weight_gradient(*half, kernel, stride, padding, dilation, groups) for half in parts)
     gW = _rows(gy, len(stride), groups).swapaxes(1, 2) @ _rows(columns, len(stride), groups)
     return _channels_second(gW.reshape(gy.shape[1], *kernel, x.shape[1] // groups))
 
@@ -85,6 +99,10 @@ def extents(kernel: Sizes, dilation: Sizes) -> Sizes:
     (5, 1)
     """
     return tuple([step * (n - 1) + 1 for n, step in zip(kernel, dilation)])
+
+
+def _halves(batch: Array) -> tuple[Array, Array]:
+    return batch[: len(batch) // 2], batch[len(batch) // 2 :]
 
 
 def _padded(x: Array, padding: Padding) -> Array:

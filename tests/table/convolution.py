@@ -168,6 +168,7 @@ ROWS = [
             "empty": case(image(2, 4, 4, batch=0), normal(3, 2, 3, 3), normal(3), pad=1),
             "empty, groups": case(image(2, 4, 4, batch=0), normal(2, 1, 3, 3), pad=1, pad_mode="reflect", groups=2),
             "empty, no channels": case(image(0, 4, 4), normal(3, 0, 3, 3), normal(3)),
+            "empty, no channels of the result": case(image(3, 4, 4), normal(0, 3, 3, 3), normal(0)),
         },
         conv_refusals("conv2d", 2),
         FIXED,
