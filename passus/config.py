@@ -21,8 +21,9 @@ __all__ = ["Config", "no_grad", "test_mode", "using_config"]
 enable_backprop: ContextVar[bool] = ContextVar("enable_backprop", default=True)
 train: ContextVar[bool] = ContextVar("train", default=True)
 debug: ContextVar[bool] = ContextVar("debug", default=False)
+native: ContextVar[bool] = ContextVar("native", default=True)
 
-_switches: dict[str, ContextVar[bool]] = {switch.name: switch for switch in (enable_backprop, train, debug)}
+_switches: dict[str, ContextVar[bool]] = {switch.name: switch for switch in (enable_backprop, train, debug, native)}
 
 
 def _switch(name: str) -> ContextVar[bool]:
@@ -36,7 +37,7 @@ class using_config(ContextDecorator):  # noqa: N801 - used like a function, as c
 
     The switches: ``enable_backprop`` (record the graph), ``train`` (dropout and batch normalisation behave as in
     training), ``debug`` (notice arrays edited in place between forward and backward, and show in an error of the
-    backward pass where the forward pass was called; slower).
+    backward pass where the forward pass was called; slower), ``native`` (use compiled kernels where there are some).
 
     Raises `ArgumentError` for an unknown switch.
 

@@ -16,6 +16,8 @@ PassusError
 └── DependencyError     (ImportError)   an optional package that is not installed
 ```
 
+`PassusWarning` (a UserWarning) is the one warning: something works, but not as well as it could.
+
 Every message names the operation or the layer's path, the shapes or types it met, and a way to mend it.
 
 >>> issubclass(ShapeError, ValueError) and issubclass(ShapeError, PassusError)
@@ -36,6 +38,7 @@ __all__ = [
     "LabelError",
     "MissingWeightsError",
     "PassusError",
+    "PassusWarning",
     "PathError",
     "SecondOrderError",
     "ShapeError",
@@ -118,3 +121,7 @@ class DivergenceError(PassusError, ArithmeticError):
 
 class DependencyError(PassusError, ImportError):
     """An optional package that is not installed."""
+
+
+class PassusWarning(UserWarning):
+    """Something works, but not as well as it could."""

@@ -11,9 +11,24 @@ import math
 from itertools import product
 from typing import Any, TypeAlias
 
-from passus.backend import Array, backend_of
+import numpy as np
 
-__all__ = ["col2im", "convolve", "convolve_input_gradient", "convolve_weight_gradient", "extents", "im2col"]
+from passus.backend import Array, backend_of
+from passus.kernels.dispatch import kernel
+
+__all__ = [
+    "Padding",
+    "Sizes",
+    "col2im",
+    "convolve",
+    "convolve_input_gradient",
+    "convolve_weight_gradient",
+    "extents",
+    "im2col",
+]
+
+WORTHWHILE = 1 << 22
+"""From how many multiplications on the compiled kernels are used: about a millisecond of work here."""
 
 Sizes: TypeAlias = tuple[int, ...]
 """A number for each axis of space."""
@@ -25,6 +40,27 @@ MOST = 1 << 26
 own memory."""
 
 
+def _suits(first: Array, second: Array, outputs: int, kernel: Sizes) -> bool:
+    """Whether there is a compiled kernel for such arrays, and enough work for it."""
+    plain = type(first) is type(second) is np.ndarray and first.dtype == second.dtype == np.float32
+    return plain and len(kernel) <= 2 and outputs * math.prod(kernel) >= WORTHWHILE
+
+
+def _suits_convolve(x: Array, W: Array, b: Array | None, stride: Sizes, *_: Any) -> bool:
+    pixels = x.size // max(1, x.shape[1]) // math.prod(stride)
+    return _suits(x, W, pixels * W.shape[0] * W.shape[1], W.shape[2:])
+
+
+def _suits_input_gradient(gy: Array, W: Array, *_: Any) -> bool:
+    return _suits(gy, W, gy.size * W.shape[1], W.shape[2:])
+
+
+def _suits_weight_gradient(x: Array, gy: Array, kernel: Sizes, *rest: Any) -> bool:
+    *_, groups = rest
+    return _suits(x, gy, gy.size * x.shape[1] // groups, kernel)
+
+
+@kernel(_suits_convolve)
 def convolve(
     x: Array, W: Array, b: Array | None, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
 ) -> Array:
@@ -41,6 +77,7 @@ def convolve(
     return _channels_second(y)
 
 
+@kernel(_suits_input_gradient)
 def convolve_input_gradient(
     gy: Array, W: Array, size: Sizes, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
 ) -> Array:
@@ -57,6 +94,7 @@ def convolve_input_gradient(
     return gx.reshape(len(gy), groups * W.shape[1], *size)
 
 
+@kernel(_suits_weight_gradient)
 def convolve_weight_gradient(
     x: Array, gy: Array, kernel: Sizes, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
 ) -> Array:

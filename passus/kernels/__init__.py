@@ -1,0 +1,6 @@
+"""Computations on arrays that are worth a compiled kernel of their own; each has a reference in plain array code."""
+
+from passus.kernels.threads import get_num_threads as get_num_threads
+from passus.kernels.threads import set_num_threads as set_num_threads
+
+__all__ = ["get_num_threads", "set_num_threads"]

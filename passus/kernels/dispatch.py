@@ -1,0 +1,77 @@
+"""Which of two computes: a kernel compiled for this processor, or the reference in array code.
+
+A kernel and its reference have one name and one result. The kernel is used where Numba is installed, for float32 arrays of
+NumPy that are large enough to be worth it; the reference everywhere else. ``using_config("native", False)`` turns kernels off.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable
+from functools import cache, update_wrapper
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from passus import config
+from passus.errors import PassusWarning
+
+__all__ = ["Kernel", "kernel", "native_module"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Kernel(Generic[P, R]):
+    """A reference, and how to find the compiled kernel of its name when that suits the arguments."""
+
+    def __init__(self, reference: Callable[P, R], suits: Callable[..., bool]) -> None:
+        self.reference, self.suits = reference, suits
+        update_wrapper(self, reference)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if self.suits(*args, **kwargs) and config.native.get():
+            compiled = self.compiled()
+            if compiled is not None:
+                return compiled(*args, **kwargs)
+        return self.reference(*args, **kwargs)
+
+    def compiled(self) -> Callable[P, R] | None:
+        """The kernel; None where Numba does not work."""
+        module = native_module(self.reference.__module__.rpartition(".")[2])
+        return None if module is None else getattr(module, self.reference.__name__)
+
+
+def kernel(suits: Callable[..., bool]) -> Callable[[Callable[P, R]], Kernel[P, R]]:
+    """Name a function in ``passus/kernels`` as the reference of the compiled one in ``passus/kernels/native``.
+
+    ``suits``: given the same arguments, whether the compiled one can take them and is worth it.
+    """
+
+    def named(reference: Callable[P, R]) -> Kernel[P, R]:
+        return Kernel(reference, suits)
+
+    return named
+
+
+@cache
+def native_module(name: str) -> Any:
+    """A module of ``passus.kernels.native``; None, and one warning, where Numba is missing or does not work."""
+    if not _numba_works():
+        return None
+    return importlib.import_module(f"passus.kernels.native.{name}")
+
+
+@cache
+def _numba_works() -> bool:
+    try:
+        importlib.import_module("passus.kernels.native.processor").probe()
+    except Exception as error:  # A broken compiler must not break what works without it.
+        reason = "is not installed" if isinstance(error, ModuleNotFoundError) else f"does not work here ({error})"
+        warnings.warn(
+            f"passus computes with NumPy alone, several times slower on large arrays: Numba {reason}. "
+            'Install it with: pip install "passus[fast]"; or silence this with using_config("native", False)',
+            PassusWarning,
+            stacklevel=2,
+        )
+        return False
+    return True

@@ -1,0 +1,372 @@
+"""Direct convolution of images in two dimensions: float32, channels last.
+
+Rows of an image are copied, with the border of zeros around them, into a small array that stays in the processor's cache.
+There `multiply_tile` goes along the pixels of a row, with vectors of output channels. The gradient for the input is the
+same computation with the weights turned round; that for the weights is a sum over all pixels for each tile of weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+
+from passus.backend import Array
+from passus.kernels.convolution import Padding, Sizes, extents
+from passus.kernels.native.compiling import compiled
+from passus.kernels.native.processor import registers
+from passus.kernels.native.tile import LANES, multiply_tile
+from passus.kernels.threads import split
+
+__all__ = ["convolve", "convolve_input_gradient", "convolve_weight_gradient"]
+
+BAND = 32768
+"""How many numbers of an image are kept at hand: 128 KiB leave room for weights in the second-level cache."""
+
+WORTHWHILE = 1 << 20
+"""How many multiplications are worth a thread of their own, which takes some 20 microseconds to hand over."""
+
+
+class Window(NamedTuple):
+    """How output and input lie to each other: output ``(r, q)`` and place ``(i, j)`` of the kernel meet at pixel
+    ``(r * rise + i * down - top, q * run + j * across - left)`` of the input.
+    """
+
+    rise: int
+    run: int
+    down: int
+    across: int
+    top: int
+    left: int
+
+
+POINTWISE = Window(1, 1, 1, 1, 0, 0)
+
+FLAT = numba.float32[::1]
+READ = numba.types.Array(numba.float32, 1, "C", readonly=True)
+IMAGES = numba.types.Array(numba.float32, 4, "C", readonly=True)
+WEIGHTS = numba.types.Array(numba.float32, 5, "A", readonly=True)
+INTEGER = numba.types.intp
+INTEGERS = {n: numba.types.UniTuple(INTEGER, n) for n in (2, 4, 6)}
+
+
+def convolve(
+    x: Array, W: Array, b: Array | None, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
+) -> Array:
+    """The images (N, O, *out) from x (N, C, *size), W (O, C / groups, *kernel) and b (O,)."""
+    if len(stride) == 1:
+        return _of_one_row(convolve(_as_row(x), _as_row(W), b, *_in_the_plane(stride, padding, dilation), groups))
+    window = _window(stride, padding, dilation)
+    kernel = extents(W.shape[2:], dilation)
+    out = [(n + sum(pads) - k) // step + 1 for n, pads, k, step in zip(x.shape[2:], padding, kernel, stride)]
+    y = np.empty((len(x), *out, len(W)), np.float32)
+    _convolve_into(y, _channels_last(x), _grouped(W, groups), b, window)
+    return y.transpose(0, 3, 1, 2)
+
+
+def convolve_input_gradient(
+    gy: Array, W: Array, size: Sizes, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
+) -> Array:
+    """The gradient (N, C, *size) for the images.
+
+    Pixels of the input whose places differ by a multiple of the stride see the same part of the kernel: for each part
+    there is a convolution of stride 1. All other products would be with zeros.
+    """
+    if len(stride) == 1:
+        plane = _in_the_plane(stride, padding, dilation)
+        return _of_one_row(convolve_input_gradient(_as_row(gy), _as_row(W), (1, *size), *plane, groups))
+    rise, run, down, across, top, left = _window(stride, padding, dilation)
+    W, gy = _grouped(W, groups).swapaxes(1, 2), _channels_last(gy)
+    gx = np.zeros((len(gy), *size, groups * W.shape[1]), np.float32)
+    for i in range(min(rise, size[0])):
+        for j in range(min(run, size[1])):
+            rows, apart_down, before_top = _part(i + top, rise, down, W.shape[3])
+            columns, apart_across, before_left = _part(j + left, run, across, W.shape[4])
+            if rows and columns:
+                window = Window(1, 1, apart_down, apart_across, before_top, before_left)
+                _convolve_into(gx[:, i::rise, j::run], gy, W[:, :, :, rows][..., columns], None, window)
+    return gx.transpose(0, 3, 1, 2)
+
+
+def convolve_weight_gradient(
+    x: Array, gy: Array, kernel: Sizes, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
+) -> Array:
+    """The gradient (O, C / groups, *kernel) for the weights."""
+    if len(stride) == 1:
+        plane = _in_the_plane(stride, padding, dilation)
+        return _of_one_row(convolve_weight_gradient(_as_row(x), _as_row(gy), (1, *kernel), *plane, groups))
+    window = _window(stride, padding, dilation)
+    x, gy = _channels_last(x), _channels_last(gy)
+    n, c, o = len(x), x.shape[3] // groups, gy.shape[3] // groups
+    columns = _columns(o)
+    gy, width = _in_whole_vectors(gy, groups, columns)
+    run = c * (kernel[1] if groups == 1 and window.across == 1 else 1)
+    summed = _weight_gradient(_rows(run, columns // LANES), columns // LANES)
+    parts: dict[int, Array] = {}
+
+    def work(start: int, stop: int) -> None:
+        parts[start] = part = np.zeros(groups * math.prod(kernel) * c * width, np.float32)
+        summed(x, gy, part, (groups, c), kernel, tuple(window), start, stop)
+
+    split(work, n, WORTHWHILE // (1 + math.prod(gy.shape[1:]) * c * math.prod(kernel)))
+    total = parts.pop(0)
+    for start in sorted(parts):  # In this order always, so that the last digits do not depend on who was faster.
+        total += parts[start]
+    gW = total.reshape(groups, *kernel, c, width)[..., :o]
+    return gW.transpose(0, 4, 3, 1, 2).reshape(groups * o, c, *kernel)
+
+
+def _convolve_into(y: Array, x: Array, W: Array, b: Array | None, window: Window) -> None:
+    """Y (N, OH, OW, O) from x (N, H, W, C) and W (groups, O / groups, C / groups, KH, KW)."""
+    groups, o, c, *size = W.shape
+    if size == [1, 1] and window == POINTWISE and y.flags.c_contiguous and y.size:
+        x, y = _as_long_rows(x), _as_long_rows(y)
+    n, oh, ow = y.shape[:3]
+    columns = _columns(o)
+    width = -(-o // columns) * columns
+    w = np.zeros(groups * width * c * math.prod(size), np.float32)
+    _pack(W, w, columns)
+    bias = np.zeros((groups, width), np.float32)
+    if b is not None:
+        bias[:, :o] = b.reshape(groups, o)
+    convolution = _convolution(_rows(ow, columns // LANES), columns // LANES)
+    whole = y if y.base is None else y.base
+    first = (y.ctypes.data - whole.ctypes.data) // y.itemsize
+    steps = (first, *[step // y.itemsize for step in y.strides[:3]])
+    arguments = (x, w, bias.reshape(-1), whole.reshape(-1), steps, (oh, ow), (groups, o), tuple(size), tuple(window))
+
+    def work(start: int, stop: int) -> None:
+        convolution(*arguments, start, stop)
+
+    split(work, n * oh, WORTHWHILE // (1 + ow * o * groups * c * math.prod(size)))
+
+
+def _window(stride: Sizes, padding: Padding, dilation: Sizes) -> Window:
+    return Window(*stride, *dilation, *[before for before, _ in padding])
+
+
+def _in_the_plane(stride: Sizes, padding: Padding, dilation: Sizes) -> tuple[Sizes, Padding, Sizes]:
+    """What holds for signals, for images of one row."""
+    return (1, *stride), ((0, 0), *padding), (1, *dilation)
+
+
+def _as_row(x: Array) -> Array:
+    return x[:, :, None]
+
+
+def _of_one_row(x: Array) -> Array:
+    return x[:, :, 0]
+
+
+def _as_long_rows(x: Array) -> Array:
+    """Images of which each pixel is for itself, as one image with rows that fill whole tiles."""
+    pixels = x.size // x.shape[3]
+    length = max(n for n in range(1, 65) if pixels % n == 0)
+    return x.reshape(1, pixels // length, length, x.shape[3])
+
+
+def _in_whole_vectors(gy: Array, groups: int, columns: int) -> tuple[Array, int]:
+    """Gradients whose channels fill whole tiles in each group, with zeros where there are not enough; how many."""
+    o = gy.shape[3] // groups
+    width = -(-o // columns) * columns
+    if width == o:
+        return gy, o
+    wide = np.zeros((*gy.shape[:3], groups, width), np.float32)
+    wide[..., :o] = gy.reshape(*gy.shape[:3], groups, o)
+    return wide.reshape(*gy.shape[:3], groups * width), width
+
+
+def _part(place: int, stride: int, dilation: int, taps: int) -> tuple[list[int], int, int]:
+    """Of one axis: the places of the kernel, last first, that see inputs at ``place`` plus multiples of the stride; how
+    far apart the outputs are that they see, and how many of these outputs lie before the first.
+    """
+    seen = [i for i in range(taps) if (place - i * dilation) % stride == 0]
+    if not seen:
+        return [], 1, 0
+    apart = (seen[1] - seen[0]) * dilation // stride if len(seen) > 1 else 1
+    return seen[::-1], apart, (len(seen) - 1) * apart - (place - seen[0] * dilation) // stride
+
+
+def _channels_last(x: Array) -> Array:
+    """(N, C, H, W) as an array (N, H, W, C) without gaps."""
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+
+
+def _grouped(W: Array, groups: int) -> Array:
+    return W.reshape(groups, len(W) // groups, *W.shape[1:])
+
+
+def _columns(o: int) -> int:
+    """How many output channels a tile has."""
+    return LANES if o <= LANES else 2 * LANES
+
+
+def _rows(count: int, vectors: int) -> int:
+    """How many rows a tile has: as many as the registers hold, and such that ``count`` rows need few tiles."""
+    most = min(8, (registers().number - 1 - vectors) // vectors)
+    return min(range(1, most + 1), key=lambda rows: (-(-max(count, 1) // rows) * (rows + 1), -rows))
+
+
+@compiled(numba.void(WEIGHTS, FLAT, INTEGER))
+def _pack(W: Any, w: Any, columns: Any) -> None:
+    """Weights in the order in which tiles read them: (groups, tiles, KH, KW, C, columns)."""
+    groups, o, c, kh, kw = W.shape
+    place = 0
+    for g in range(groups):
+        for first in range(0, o, columns):
+            for i in range(kh):
+                for j in range(kw):
+                    for k in range(c):
+                        for lane in range(min(columns, o - first)):
+                            w[place + lane] = W[g, first + lane, k, i, j]
+                        place += columns
+
+
+@compiled(numba.void(FLAT, IMAGES, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER))
+def _copy_band(band: Any, x: Any, n: Any, row: Any, rows: Any, left: Any, width: Any) -> None:
+    """Rows of an image from ``row`` on, and columns from ``-left`` on; zeros where there is no image."""
+    _, h, w, c = x.shape
+    image = x[n].reshape(-1)
+    before = max(0, left)
+    inside = max(0, min(w, width - left) - max(0, -left))
+    for r in range(rows):
+        line = band[r * width * c : (r + 1) * width * c]
+        if not 0 <= row + r < h:
+            line[:] = 0
+            continue
+        first = ((row + r) * w + max(0, -left)) * c
+        line[: before * c] = 0
+        line[before * c : (before + inside) * c] = image[first : first + inside * c]
+        line[(before + inside) * c :] = 0
+
+
+@cache
+def _convolution(P: int, Q: int) -> Callable[..., None]:
+    """The convolution with tiles of P pixels and Q vectors of output channels."""
+    columns = Q * LANES
+    six, four, two = INTEGERS[6], INTEGERS[4], INTEGERS[2]
+
+    @compiled(numba.void(IMAGES, READ, READ, FLAT, four, two, two, two, six, INTEGER, INTEGER))
+    def convolution(
+        x: Any,
+        w: Any,
+        bias: Any,
+        y: Any,
+        steps: Any,
+        out: Any,
+        channels: Any,
+        size: Any,
+        window: Any,
+        start: Any,
+        stop: Any,
+    ) -> None:
+        _, H, W, C = x.shape
+        (first, image, row, pixel), (oh, ow), (groups, o), (kh, kw) = steps, out, channels, size
+        rise, run, down, across, top, left = window
+        c = C // groups
+        width = (ow - 1) * run + (kw - 1) * across + 1
+        fits = max(1, (BAND // (width * C) - (kh - 1) * down) // rise)
+        inside = top == 0 and left == 0 and width <= W and (oh - 1) * rise + (kh - 1) * down < H
+        band = np.empty(0 if inside else ((min(fits, oh) - 1) * rise + (kh - 1) * down + 1) * width * C, np.float32)
+        spill = np.empty(P * columns, np.float32)
+        whole = groups == 1 and across == 1  # A row of the kernel is one run through memory.
+        counts = (kh, 1, kw * c) if whole else (kh, kw, c)
+        at = start
+        while at < stop:
+            n, r0 = at // oh, at % oh
+            rows = min(fits, oh - r0, stop - at)
+            if inside:
+                source, begin, line = x.reshape(-1), (n * H + r0 * rise) * W * C, W * C
+            else:
+                _copy_band(band, x, n, r0 * rise - top, (rows - 1) * rise + (kh - 1) * down + 1, left, width)
+                source, begin, line = band, 0, width * C
+            block = 0
+            for g in range(groups):
+                for o0 in range(0, o, columns):
+                    full = o0 + columns <= o
+                    target, apart = (y, pixel) if full else (spill, columns)
+                    moves = (0, run * C, apart, down * line, across * C, 1, kw * c * columns, c * columns, columns)
+                    for r in range(rows):
+                        for q0 in range(0, ow, P):
+                            q = max(0, min(q0, ow - P))
+                            place = first + n * image + (r0 + r) * row + q * pixel + g * o + o0
+                            a = begin + r * rise * line + q * run * C + g * c
+                            multiply_tile(
+                                P,
+                                Q,
+                                bias,
+                                block * columns,
+                                source,
+                                a,
+                                w,
+                                block * columns * kh * kw * c,
+                                counts,
+                                moves,
+                                target,
+                                place if full else 0,
+                            )
+                            if not full:
+                                for p in range(P):
+                                    for lane in range(o - o0):
+                                        y[place + p * pixel + lane] = spill[p * columns + lane]
+                    block += 1
+            at += rows
+
+    return convolution
+
+
+@cache
+def _weight_gradient(P: int, Q: int) -> Callable[..., None]:
+    """The gradient of weights with tiles of P rows of the kernel and Q vectors of output channels."""
+    columns = Q * LANES
+    six, two = INTEGERS[6], INTEGERS[2]
+
+    @compiled(numba.void(IMAGES, IMAGES, FLAT, two, two, six, INTEGER, INTEGER))
+    def weight_gradient(
+        x: Any, gy: Any, total: Any, channels: Any, size: Any, window: Any, start: Any, stop: Any
+    ) -> None:
+        _, H, W, C = x.shape
+        _, oh, ow, channels_out = gy.shape
+        (groups, c), (kh, kw) = channels, size
+        rise, run, down, across, top, left = window
+        o = channels_out // groups
+        width = (ow - 1) * run + (kw - 1) * across + 1
+        fits = max(1, (BAND // (width * C) - (kh - 1) * down) // rise)
+        inside = top == 0 and left == 0 and width <= W and (oh - 1) * rise + (kh - 1) * down < H
+        band = np.empty(0 if inside else ((min(fits, oh) - 1) * rise + (kh - 1) * down + 1) * width * C, np.float32)
+        whole = groups == 1 and across == 1
+        runs, length = (1, kw * c) if whole else (kw, c)
+        source_of_gradients = gy.reshape(-1)
+        for n in range(start, stop):
+            for r0 in range(0, oh, fits):
+                rows = min(fits, oh - r0)
+                if inside:
+                    source, begin, line = x.reshape(-1), (n * H + r0 * rise) * W * C, W * C
+                else:
+                    _copy_band(band, x, n, r0 * rise - top, (rows - 1) * rise + (kh - 1) * down + 1, left, width)
+                    source, begin, line = band, 0, width * C
+                counts, moves = (1, rows, ow), (o, 1, o, 0, rise * line, run * C, 0, ow * channels_out, channels_out)
+                for g in range(groups):
+                    for i in range(kh):
+                        for j in range(runs):
+                            a = begin + i * down * line + j * across * C + g * c
+                            t = ((g * kh + i) * kw + j) * c * o
+                            for o0 in range(0, o, columns):
+                                b = (n * oh + r0) * ow * channels_out + g * o + o0
+                                whole_tiles = length // P * P
+                                for k in range(0, whole_tiles, P):
+                                    z = t + k * o + o0
+                                    multiply_tile(
+                                        P, Q, total, z, source, a + k, source_of_gradients, b, counts, moves, total, z
+                                    )
+                                for k in range(whole_tiles, length):
+                                    z = t + k * o + o0
+                                    multiply_tile(
+                                        1, Q, total, z, source, a + k, source_of_gradients, b, counts, moves, total, z
+                                    )
+
+    return weight_gradient

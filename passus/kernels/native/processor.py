@@ -1,0 +1,37 @@
+"""What the processor computes with: how many numbers a register holds, and how many registers there are."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+__all__ = ["Registers", "registers"]
+
+
+class Registers(NamedTuple):
+    """The vector registers of a processor."""
+
+    lanes: int
+    """How many float32 numbers one of them holds."""
+    number: int
+
+
+@cache
+def registers() -> Registers:
+    """Those of this machine: AVX-512, AVX2, or 128 bits (NEON, SSE), which every processor has."""
+    import llvmlite.binding as llvm
+
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f"):
+        return Registers(16, 32)
+    if features.get("avx2") and features.get("fma"):
+        return Registers(8, 16)
+    return Registers(4, 32 if features.get("neon") else 16)
+
+
+def probe() -> None:
+    """Compile one line and run it. Raises whatever is wrong with Numba or its compiler."""
+    import numba
+
+    if numba.njit(nogil=True, error_model="numpy")(lambda x: x + 1)(1) != 2:
+        raise RuntimeError("it computes 1 + 1 wrongly")

@@ -1,0 +1,86 @@
+"""The one inner loop of convolutions and matrix products, in vector instructions.
+
+A tile of the result stays in registers while the sum over all products is taken. Numba alone would not keep it there,
+so these few lines are written in LLVM's language, of which Numba's compiler makes instructions of the processor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from passus.kernels.native.processor import registers
+
+__all__ = ["LANES", "multiply_tile"]
+
+LANES = registers().lanes
+
+NUMBER = ir.FloatType()
+VECTOR = ir.VectorType(NUMBER, LANES)
+PLACES = ir.VectorType(ir.IntType(32), LANES)
+
+
+@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+def multiply_tile(
+    typing: Any, P: Any, Q: Any, D: Any, d: Any, A: Any, a: Any, B: Any, b: Any, counts: Any, steps: Any, C: Any, c: Any
+) -> tuple[Any, Callable[..., Any]]:
+    """A tile of P rows and Q vectors: ``C[p, q] = D[p, q] + sum over i, j, k of A[p; i, j, k] * B[i, j, k; q]``.
+
+    ``P`` and ``Q`` are constants; ``A``, ``B``, ``C`` and ``D`` flat arrays of float32, and ``a``, ``b``, ``c``, ``d`` where
+    the tile begins in them. ``counts``: over how many i, j and k the sum goes. ``steps``: how far apart in memory the
+    rows of D, A and C lie, then neighbouring i, j, k of A, then those of B.
+    """
+    rows, columns = P.literal_value, Q.literal_value
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        def start(position: int) -> Any:
+            array = context.make_array(signature.args[position])(context, builder, args[position])
+            return builder.gep(array.data, [args[position + 1]])
+
+        def vector(base: Any, lanes: int) -> Any:
+            return builder.bitcast(builder.gep(base, [ir.IntType(64)(lanes)]), VECTOR.as_pointer())
+
+        def moved(base: Any, index: Any, step: Any) -> Any:
+            return builder.gep(base, [builder.mul(index, step)])
+
+        def in_all_lanes(number: Any) -> Any:
+            none = ir.Constant(VECTOR, ir.Undefined)
+            first = builder.insert_element(none, number, ir.IntType(32)(0))
+            return builder.shuffle_vector(first, none, ir.Constant(PLACES, [0] * LANES))
+
+        D, A, B, C = (start(position) for position in (2, 4, 6, 10))
+        n = cgutils.unpack_tuple(builder, args[8])
+        dp, ap, cp, *steps = cgutils.unpack_tuple(builder, args[9])
+        multiply_add = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(VECTOR, [VECTOR] * 3), f"llvm.fma.v{LANES}f32"
+        )
+        tile = [[cgutils.alloca_once(builder, VECTOR) for _ in range(columns)] for _ in range(rows)]
+        places = [(p, q) for p in range(rows) for q in range(columns)]
+
+        for p, q in places:
+            start_of_sum = vector(moved(D, ir.IntType(64)(p), dp), q * LANES)
+            builder.store(builder.load(start_of_sum, align=4), tile[p][q])
+        with cgutils.for_range(builder, n[0]) as i:
+            Ai, Bi = moved(A, i.index, steps[0]), moved(B, i.index, steps[3])
+            with cgutils.for_range(builder, n[1]) as j:
+                Aj, Bj = moved(Ai, j.index, steps[1]), moved(Bi, j.index, steps[4])
+                with cgutils.for_range(builder, n[2]) as k:
+                    Ak, Bk = moved(Aj, k.index, steps[2]), moved(Bj, k.index, steps[5])
+                    w = [builder.load(vector(Bk, q * LANES), align=4) for q in range(columns)]
+                    for p in range(rows):
+                        x = in_all_lanes(builder.load(moved(Ak, ir.IntType(64)(p), ap)))
+                        for q in range(columns):
+                            total = builder.call(multiply_add, [x, w[q], builder.load(tile[p][q])])
+                            builder.store(total, tile[p][q])
+        for p, q in places:
+            builder.store(builder.load(tile[p][q]), vector(moved(C, ir.IntType(64)(p), cp), q * LANES), align=4)
+        return context.get_dummy_value()
+
+    place = types.intp
+    triple, nine = types.UniTuple(types.intp, 3), types.UniTuple(types.intp, 9)
+    return types.void(P, Q, D, place, A, place, B, place, triple, nine, C, place), generate

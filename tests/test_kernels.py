@@ -1,0 +1,262 @@
+"""Compiled kernels beside their references: over drawn shapes, layouts and numbers of threads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import passus.functions as F
+from passus import Variable, using_config
+from passus.errors import ArgumentError, DTypeError, PassusWarning
+from passus.kernels import dispatch, get_num_threads, set_num_threads, threads
+from passus.kernels.convolution import convolve, convolve_input_gradient, convolve_weight_gradient
+from passus.kernels.threads import split
+
+rng = np.random.default_rng(3)
+
+
+@pytest.fixture(params=[1, 2, 5])
+def count(request: pytest.FixtureRequest) -> Any:
+    before = get_num_threads()
+    set_num_threads(request.param)
+    yield request.param
+    set_num_threads(before)
+
+
+# Convolution.
+
+
+@st.composite
+def convolutions(draw: Any) -> dict[str, Any]:
+    axes = draw(st.sampled_from([1, 2, 2, 2]))
+    several = st.tuples(*[st.integers(1, 3)] * axes)
+    kernel = draw(st.tuples(*[st.integers(1, 5)] * axes))
+    stride, dilation = draw(several), draw(several)
+    padding = draw(st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * axes))
+    least = [max(1, d * (k - 1) + 1 - sum(p)) for k, d, p in zip(kernel, dilation, padding)]
+    size = [n + draw(st.integers(0, 18)) for n in least]
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    c, o = draw(st.integers(1, 20)), draw(st.integers(1, 70))
+    x = rng.standard_normal((draw(st.integers(0, 3)), groups * c, *size), np.float32)
+    W = rng.standard_normal((groups * o, c, *kernel), np.float32)
+    if draw(st.booleans()):  # As a convolution leaves it.
+        x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+    if draw(st.booleans()):
+        x.flags.writeable = W.flags.writeable = False
+    b = rng.standard_normal(groups * o, np.float32) if draw(st.booleans()) else None
+    return {"x": x, "W": W, "b": b, "window": (stride, padding, dilation), "groups": groups}
+
+
+@given(case=convolutions())
+@settings(max_examples=60, deadline=None)
+def test_convolution(case: dict[str, Any]) -> None:
+    x, W, b, window, groups = case.values()
+    y = convolve.reference(x, W, b, *window, groups)
+    check(convolve, y, x, W, b, *window, groups)
+    gy = rng.standard_normal(y.shape, np.float32)
+    check(convolve_input_gradient, None, gy, W, x.shape[2:], *window, groups)
+    check(convolve_weight_gradient, None, x, gy, W.shape[2:], *window, groups)
+
+
+def check(kernel: Any, expected: Any, *arguments: Any) -> None:
+    if expected is None:
+        expected = kernel.reference(*arguments)
+    compiled = kernel.compiled()
+    assert compiled is not None
+    found = compiled(*arguments)
+    assert found.dtype == expected.dtype
+    scale = np.sqrt(np.mean(expected**2)) if expected.size else 0.0
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_convolution_with_several_threads(count: int, stride: int) -> None:
+    x, W = rng.standard_normal((7, 3, 40, 37), np.float32), rng.standard_normal((33, 3, 3, 3), np.float32)
+    window = (stride, stride), ((1, 1), (1, 0)), (1, 1)
+    y = convolve.reference(x, W, None, *window, 1)
+    check(convolve, y, x, W, None, *window, 1)
+    check(convolve_input_gradient, None, y, W, x.shape[2:], *window, 1)
+    check(convolve_weight_gradient, None, x, y, W.shape[2:], *window, 1)
+
+
+def test_an_image_that_does_not_fit_into_the_cache() -> None:
+    x, W = rng.standard_normal((1, 48, 70, 300), np.float32), rng.standard_normal((5, 48, 3, 3), np.float32)
+    window = (1, 1), ((1, 1), (1, 1)), (1, 1)
+    y = convolve.reference(x, W, None, *window, 1)
+    check(convolve, y, x, W, None, *window, 1)
+    check(convolve_input_gradient, None, y, W, x.shape[2:], *window, 1)
+    check(convolve_weight_gradient, None, x, y, W.shape[2:], *window, 1)
+
+
+# Which of two.
+
+
+def test_large_arrays_take_the_kernel_and_its_gradients_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    found = dispatch.Kernel.compiled
+
+    def noted(kernel: dispatch.Kernel[..., Any]) -> Any:
+        taken.append(kernel.reference.__name__)
+        return found(kernel)
+
+    monkeypatch.setattr(dispatch.Kernel, "compiled", noted)
+    x, W = (
+        Variable(rng.standard_normal((16, 8, 32, 32), np.float32)),
+        Variable(rng.standard_normal((16, 8, 3, 3), np.float32)),
+    )
+    grads = []
+    for on in (True, False):
+        with using_config("native", on):
+            x.cleargrad()
+            W.cleargrad()
+            F.sum(F.conv2d(x, W, pad=1) ** 2).backward(create_graph=True)
+            first = x.grad
+            W.cleargrad()
+            F.sum(first**2).backward()
+            grads.append([first.data, W.grad.data])
+    assert set(taken) == {"convolve", "convolve_input_gradient", "convolve_weight_gradient"}
+    for fast, plain in zip(*grads):
+        np.testing.assert_allclose(fast, plain, rtol=1e-3, atol=1e-4 * abs(plain).max())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_small_arrays_and_other_dtypes_never_wait_for_a_compiler(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(name: str) -> None:
+        raise AssertionError(f"{name} was asked for")
+
+    monkeypatch.setattr(dispatch, "native_module", asked)
+    size = 8 if dtype == np.float32 else 64
+    F.conv2d(np.zeros((8, 3, size, size), dtype), np.zeros((8, 3, 3, 3), dtype))
+
+
+def test_without_numba_there_is_one_warning() -> None:
+    script = """
+        import sys, warnings
+        sys.modules["llvmlite"] = sys.modules["numba"] = None
+        import numpy as np, passus.functions as F
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            for _ in range(2):
+                F.conv2d(np.zeros((16, 8, 64, 64), np.float32), np.zeros((16, 8, 3, 3), np.float32))
+        (warning,) = seen
+        print(warning.category.__name__, warning.message)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
+    assert "PassusWarning" in done.stdout
+    assert "passus[fast]" in done.stdout
+
+
+def test_a_broken_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from passus.kernels.native import processor
+
+    def broken() -> None:
+        raise OSError("no LLVM")
+
+    monkeypatch.setattr(processor, "probe", broken)
+    dispatch._numba_works.cache_clear()
+    dispatch.native_module.cache_clear()
+    try:
+        with pytest.warns(PassusWarning, match="no LLVM"):
+            assert convolve.compiled() is None
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert convolve.compiled() is None
+    finally:
+        dispatch._numba_works.cache_clear()
+        dispatch.native_module.cache_clear()
+
+
+# Threads.
+
+
+def test_every_item_is_worked_on_once(count: int) -> None:
+    seen: list[int] = []
+    for n in (0, 1, 2, 3, 100):
+        seen.clear()
+        pieces = split(lambda start, stop: seen.extend(range(start, stop)), n)
+        assert sorted(seen) == list(range(n))
+        assert pieces == max(1, min(count, n))
+
+
+def test_small_work_is_not_split() -> None:
+    assert split(lambda start, stop: None, 100, smallest=60) == 1
+
+
+def test_an_error_in_one_piece_is_raised_and_the_threads_go_on(count: int) -> None:
+    def fail(start: int, stop: int) -> None:
+        if stop == 10:
+            raise ValueError("the last piece")
+
+    for _ in range(3):
+        with pytest.raises(ValueError, match="the last piece"):
+            split(fail, 10)
+    assert split(lambda start, stop: None, 10) == count
+
+
+def test_work_within_work_and_from_many_threads_at_once(count: int) -> None:
+    totals = np.zeros(8)
+
+    def one(row: int) -> None:
+        def outer(start: int, stop: int) -> None:
+            split(lambda a, b: cells.__setitem__((slice(start, stop), slice(a, b)), 1), 20)
+
+        cells = np.zeros((20, 20))
+        split(outer, 20)
+        totals[row] = cells.sum()
+
+    users = [threading.Thread(target=one, args=(row,)) for row in range(8)]
+    for user in users:
+        user.start()
+    for user in users:
+        user.join()
+    np.testing.assert_array_equal(totals, 400)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_process_has_threads_of_its_own() -> None:
+    script = """
+        import os, sys
+        from passus.kernels import set_num_threads
+        from passus.kernels.threads import split
+        set_num_threads(3)
+        assert split(lambda a, b: None, 9) == 3
+        child = os.fork()
+        if child == 0:
+            seen = []
+            split(lambda a, b: seen.append((a, b)), 9)
+            os._exit(0 if len(seen) == 3 else 1)
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(("given_", "error"), [(0, ArgumentError), (-1, ArgumentError), (1.5, DTypeError)])
+def test_a_number_of_threads_that_makes_no_sense(given_: Any, error: type[Exception]) -> None:
+    before = get_num_threads()
+    with pytest.raises(error, match="set_num_threads"):
+        set_num_threads(given_)
+    assert get_num_threads() == before
+
+
+def test_the_environment_sets_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = get_num_threads()
+    try:
+        monkeypatch.setenv("PASSUS_NUM_THREADS", "3")
+        monkeypatch.setattr(threads, "_count", None)
+        assert get_num_threads() == 3
+        monkeypatch.setenv("PASSUS_NUM_THREADS", "many")
+        monkeypatch.setattr(threads, "_count", None)
+        with pytest.raises(ArgumentError, match="PASSUS_NUM_THREADS='many'"):
+            get_num_threads()
+    finally:
+        set_num_threads(before)
