@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from passus.arguments import checked_number, checked_share
 from passus.backend import Array
@@ -14,6 +14,7 @@ from passus.functions.arithmetic import add, mul, sub
 from passus.functions.checks import array_of
 from passus.functions.parts import in_dtype_of
 from passus.functions.shapes import reshape
+from passus.kernels.channels import channel_moments, channel_products, scaled_channels, scaled_gradient
 
 __all__ = ["BatchNorm", "LayerNorm", "Normalization", "batch_norm", "layer_norm"]
 
@@ -22,7 +23,7 @@ class Normalization(Function):
     """The base: ``x_hat * gamma + beta`` with ``x_hat = (x - mean) / sqrt(var + eps)`` over ``axes``."""
 
     # The first two are read in an ordinary backward pass, to save computing them again; a recorded one starts from x.
-    constants = ("x_hat", "inv_std", "moments")
+    constants: ClassVar[tuple[str, ...]] = ("x_hat", "inv_std", "moments")
 
     moments: tuple[Array, Array]
     """Mean and variance of ``x``, with the axes kept."""
@@ -55,12 +56,33 @@ class Normalization(Function):
 
 
 class BatchNorm(Normalization):
+    constants: ClassVar[tuple[str, ...]] = ("inv_std", "moments")
+
+    def forward(self, x: Array, gamma: Array, beta: Array) -> Array:
+        self.moments = mean, var = channel_moments(x)
+        self.inv_std = (var + self.eps) ** -0.5
+        return scaled_channels(x, mean, gamma * self.inv_std, beta)
+
     def backward(self, gy: Any) -> Any:
-        x_hat, inv_std, gamma = self.saved_parts()
+        x, gamma, _ = (self.saved(v) for v in self.inputs)
+        return self.recorded_gradients(gy, x, gamma) if self.twice else self.gradients(gy, x, gamma)
+
+    def gradients(self, gy: Array, x: Array, gamma: Array) -> tuple[Any, Any, Any]:
+        """The gradients of x, gamma and beta as arrays, with two passes over gy and x."""
+        mean, inv_std = self.moments[0], self.inv_std
+        gbeta, product = channel_products(gy, x, mean)
+        gx = None
+        if self.needs[0]:
+            slope = product * inv_std**2 / self.count
+            gx = scaled_gradient(gy, x, mean, gbeta / self.count, slope, gamma * inv_std)
+        return gx, product * inv_std, gbeta
+
+    def recorded_gradients(self, gy: Any, x: Any, gamma: Any) -> tuple[Any, Any, Any]:
+        """The same as Variables, which can be differentiated again."""
+        x_hat, inv_std, _ = self.standardized(x)
         ggamma, gbeta = self.mean(gy * x_hat), self.mean(gy)
-        gx = (gy - (x_hat * ggamma + gbeta)) * (gamma * inv_std) if self.needs[0] else None
-        shape = self.inputs[1].shape
-        return gx, (ggamma * self.count).reshape(shape), (gbeta * self.count).reshape(shape)
+        gx = (gy - (x_hat * ggamma + gbeta)) * (gamma.reshape(self.shape) * inv_std) if self.needs[0] else None
+        return gx, (ggamma * self.count).reshape(gamma.shape), (gbeta * self.count).reshape(gamma.shape)
 
 
 def batch_norm(

@@ -14,6 +14,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from passus import config
 from passus.errors import PassusWarning
+from passus.kernels.memory import keep_memory
 
 __all__ = ["Kernel", "kernel", "native_module"]
 
@@ -63,6 +64,7 @@ def native_module(name: str) -> Any:
 
 @cache
 def _numba_works() -> bool:
+    keep_memory()
     try:
         importlib.import_module("passus.kernels.native.processor").probe()
     except Exception as error:  # A broken compiler must not break what works without it.

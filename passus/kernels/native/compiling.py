@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias
 
 import numba
 
-__all__ = ["compiled"]
+__all__ = ["FLAT", "INTEGER", "READ", "Compiled", "compiled"]
 
-F = TypeVar("F", bound=Callable[..., Any])
+FLAT = numba.float32[::1]
+"""A flat array of float32 that is written to."""
+
+READ = numba.types.Array(numba.float32, 1, "C", readonly=True)
+"""One that is only read, be it read-only or not."""
+
+INTEGER = numba.types.intp
+
+Compiled: TypeAlias = Callable[..., None]
 
 
-def compiled(signature: Any) -> Callable[[F], F]:
+def compiled(signature: Any) -> Callable[[Compiled], Compiled]:
     """Compile a function for arguments of these types, or take it from the disk if that was done before."""
 
-    def compile_(function: F) -> F:
+    def compile_(function: Compiled) -> Compiled:
         options = {"nogil": True, "error_model": "numpy", "boundscheck": False}
         try:
-            return cast("F", numba.njit(signature, cache=True, **options)(function))
+            kernel: Compiled = numba.njit(signature, cache=True, **options)(function)
         except RuntimeError:  # No folder may be written to.
-            return cast("F", numba.njit(signature, **options)(function))
+            kernel = numba.njit(signature, **options)(function)
+        return kernel
 
     return compile_

@@ -17,9 +17,10 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.convolution import Padding, Sizes, extents
-from passus.kernels.native.compiling import compiled
+from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.processor import registers
-from passus.kernels.native.tile import LANES, multiply_tile
+from passus.kernels.native.simd import LANES
+from passus.kernels.native.tile import multiply_tile
 from passus.kernels.threads import split
 
 __all__ = ["convolve", "convolve_input_gradient", "convolve_weight_gradient"]
@@ -46,11 +47,8 @@ class Window(NamedTuple):
 
 POINTWISE = Window(1, 1, 1, 1, 0, 0)
 
-FLAT = numba.float32[::1]
-READ = numba.types.Array(numba.float32, 1, "C", readonly=True)
 IMAGES = numba.types.Array(numba.float32, 4, "C", readonly=True)
 WEIGHTS = numba.types.Array(numba.float32, 5, "A", readonly=True)
-INTEGER = numba.types.intp
 INTEGERS = {n: numba.types.UniTuple(INTEGER, n) for n in (2, 4, 6)}
 
 

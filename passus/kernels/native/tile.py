@@ -14,15 +14,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from passus.kernels.native.processor import registers
+from passus.kernels.native.simd import LANES, VECTOR, in_all_lanes, multiply_add
 
-__all__ = ["LANES", "multiply_tile"]
-
-LANES = registers().lanes
-
-NUMBER = ir.FloatType()
-VECTOR = ir.VectorType(NUMBER, LANES)
-PLACES = ir.VectorType(ir.IntType(32), LANES)
+__all__ = ["multiply_tile"]
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
@@ -48,17 +42,9 @@ def multiply_tile(
         def moved(base: Any, index: Any, step: Any) -> Any:
             return builder.gep(base, [builder.mul(index, step)])
 
-        def in_all_lanes(number: Any) -> Any:
-            none = ir.Constant(VECTOR, ir.Undefined)
-            first = builder.insert_element(none, number, ir.IntType(32)(0))
-            return builder.shuffle_vector(first, none, ir.Constant(PLACES, [0] * LANES))
-
         D, A, B, C = (start(position) for position in (2, 4, 6, 10))
         n = cgutils.unpack_tuple(builder, args[8])
         dp, ap, cp, *steps = cgutils.unpack_tuple(builder, args[9])
-        multiply_add = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(VECTOR, [VECTOR] * 3), f"llvm.fma.v{LANES}f32"
-        )
         tile = [[cgutils.alloca_once(builder, VECTOR) for _ in range(columns)] for _ in range(rows)]
         places = [(p, q) for p in range(rows) for q in range(columns)]
 
@@ -73,9 +59,9 @@ def multiply_tile(
                     Ak, Bk = moved(Aj, k.index, steps[2]), moved(Bj, k.index, steps[5])
                     w = [builder.load(vector(Bk, q * LANES), align=4) for q in range(columns)]
                     for p in range(rows):
-                        x = in_all_lanes(builder.load(moved(Ak, ir.IntType(64)(p), ap)))
+                        x = in_all_lanes(builder, builder.load(moved(Ak, ir.IntType(64)(p), ap)))
                         for q in range(columns):
-                            total = builder.call(multiply_add, [x, w[q], builder.load(tile[p][q])])
+                            total = multiply_add(builder, x, w[q], builder.load(tile[p][q]))
                             builder.store(total, tile[p][q])
         for p, q in places:
             builder.store(builder.load(tile[p][q]), vector(moved(C, ir.IntType(64)(p), cp), q * LANES), align=4)

@@ -1,0 +1,84 @@
+"""Sums and scales of channels, of which batch normalisation is made.
+
+Arrays are (N, C, ...), in any order of memory; what belongs to channels is (C,). Results lie in memory as their arguments do.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array
+from passus.kernels.dispatch import kernel
+
+__all__ = ["channel_moments", "channel_products", "scaled_channels", "scaled_gradient"]
+
+WORTHWHILE = 1 << 14
+"""From how many numbers on the compiled kernels are used."""
+
+
+def _suits(x: Array, *_: Any) -> bool:
+    plain = type(x) is np.ndarray and x.dtype == np.float32 and x.size >= WORTHWHILE
+    return plain and x.transpose(0, *range(2, x.ndim), 1).flags.c_contiguous  # As convolutions leave their results.
+
+
+def _both_suit(gy: Array, x: Array, *_: Any) -> bool:
+    return type(gy) is np.ndarray and gy.dtype == np.float32 and _suits(x)
+
+
+@kernel(_suits)
+def channel_moments(x: Array) -> tuple[Array, Array]:
+    """The mean of each channel and its variance.
+
+    >>> channel_moments(np.array([[1.0, 5.0], [3.0, 5.0]]))
+    (array([2., 5.]), array([1., 0.]))
+    """
+    axes, count = _axes_but_channels(x)
+    mean = x.sum(axis=axes) / count
+    d = x - _along_channels(mean, x)
+    return mean, (d * d).sum(axis=axes) / count
+
+
+@kernel(_suits)
+def scaled_channels(x: Array, mean: Array, scale: Array, shift: Array) -> Array:
+    """``(x - mean) * scale + shift``.
+
+    >>> scaled_channels(np.array([[1.0, 5.0]]), np.array([1.0, 4.0]), np.array([1.0, 2.0]), np.array([0.5, 0.0]))
+    array([[0.5, 2. ]])
+    """
+    mean, scale, shift = (_along_channels(v, x) for v in (mean, scale, shift))
+    return (x - mean) * scale + shift
+
+
+@kernel(_both_suit)
+def channel_products(gy: Array, x: Array, mean: Array) -> tuple[Array, Array]:
+    """For each channel, the sum of ``gy`` and that of ``gy * (x - mean)``.
+
+    >>> channel_products(np.array([[1.0], [2.0]]), np.array([[1.0], [3.0]]), np.array([2.0]))
+    (array([3.]), array([1.]))
+    """
+    axes, _ = _axes_but_channels(x)
+    return gy.sum(axis=axes), (gy * (x - _along_channels(mean, x))).sum(axis=axes)
+
+
+@kernel(_both_suit)
+def scaled_gradient(gy: Array, x: Array, mean: Array, shift: Array, slope: Array, scale: Array) -> Array:
+    """``(gy - shift - (x - mean) * slope) * scale``.
+
+    >>> one = np.ones(1)
+    >>> scaled_gradient(np.array([[5.0]]), np.array([[3.0]]), one, one, one, 2 * one)
+    array([[4.]])
+    """
+    mean, shift, slope, scale = (_along_channels(v, x) for v in (mean, shift, slope, scale))
+    return (gy - (x - mean) * slope - shift) * scale
+
+
+def _axes_but_channels(x: Array) -> tuple[tuple[int, ...], int]:
+    axes = (0, *range(2, x.ndim))
+    return axes, math.prod(x.shape[axis] for axis in axes)
+
+
+def _along_channels(v: Array, x: Array) -> Array:
+    return v.reshape(-1, *[1] * (x.ndim - 2))
