@@ -8,17 +8,15 @@ makes patches long runs of numbers; arguments may lie in memory in any way.
 from __future__ import annotations
 
 import math
-from itertools import product
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from passus.backend import Array, backend_of
 from passus.kernels.dispatch import kernel
+from passus.kernels.layout import Padding, Sizes, blank, channels_last, channels_second, inside, meetings, padded
 
 __all__ = [
-    "Padding",
-    "Sizes",
     "col2im",
     "convolve",
     "convolve_input_gradient",
@@ -29,11 +27,6 @@ __all__ = [
 
 WORTHWHILE = 1 << 22
 """From how many multiplications on the compiled kernels are used: about a millisecond of work here."""
-
-Sizes: TypeAlias = tuple[int, ...]
-"""A number for each axis of space."""
-Padding: TypeAlias = tuple[tuple[int, int], ...]
-"""How many zeros before and after, for each axis of space."""
 
 MOST = 1 << 26
 """How many numbers of patches are laid out at once; a batch that has more is halved, for they take several times its
@@ -74,7 +67,7 @@ def convolve(
     y = y.swapaxes(0, 1).reshape(len(x), *out, len(W))
     if b is not None:
         y += b  # Nobody has seen this array yet.
-    return _channels_second(y)
+    return channels_second(y)
 
 
 @kernel(_suits_input_gradient)
@@ -104,13 +97,12 @@ def convolve_weight_gradient(
         parts = zip(_halves(x), _halves(gy))
         return sum(convolve_weight_gradient(*half, kernel, stride, padding, dilation, groups) for half in parts)
     gW = _rows(gy, len(stride), groups).swapaxes(1, 2) @ _rows(columns, len(stride), groups)
-    return _channels_second(gW.reshape(gy.shape[1], *kernel, x.shape[1] // groups))
+    return channels_second(gW.reshape(gy.shape[1], *kernel, x.shape[1] // groups))
 
 
 def im2col(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, dilation: Sizes) -> Array:
     """The patches (N, C, *kernel, *out) of images: a read-only view of ``x``, or of a copy with zeros around it."""
-    if any(map(any, padding)):
-        x = _padded(x, padding)
+    x = padded(x, padding)
     axes = tuple(range(2, x.ndim))
     windows = backend_of(x).xp.lib.stride_tricks.sliding_window_view(x, extents(kernel, dilation), axes)
     patches = windows[(..., *[slice(None, None, step) for step in (*stride, *dilation)])]
@@ -121,13 +113,11 @@ def col2im(columns: Array, size: Sizes, stride: Sizes, padding: Padding, dilatio
     """The images (N, ..., *size) in which each pixel is the sum of its copies in patches (N, ..., *kernel, *out)."""
     backend, axes = backend_of(columns), len(stride)
     channels, kernel, out = columns.shape[1 : -2 * axes], columns.shape[-2 * axes : -axes], columns.shape[-axes:]
-    images = _blank(columns, channels, size, padding)
-    for place in product(*map(range, kernel)):
-        starts = [i * step for i, step in zip(place, dilation)]
-        pixels = [slice(at, at + step * (n - 1) + 1, step) for at, step, n in zip(starts, stride, out)]
+    images = blank(columns, channels, size, padding)
+    for place, pixels in meetings(kernel, stride, dilation, out):
         patch = columns[(..., *place, *[slice(None)] * axes)]
-        images = backend.add_at(images, (..., *pixels), patch)
-    return images[_inside(size, padding)]
+        images = backend.add_at(images, pixels, patch)
+    return images[inside(size, padding)]
 
 
 def extents(kernel: Sizes, dilation: Sizes) -> Sizes:
@@ -143,24 +133,6 @@ def _halves(batch: Array) -> tuple[Array, Array]:
     return batch[: len(batch) // 2], batch[len(batch) // 2 :]
 
 
-def _padded(x: Array, padding: Padding) -> Array:
-    """The images with zeros around them."""
-    size = x.shape[2:]
-    return backend_of(x).add_at(_blank(x, x.shape[1:2], size, padding), _inside(size, padding), x)
-
-
-def _blank(like: Array, channels: Sizes, size: Sizes, padding: Padding) -> Array:
-    """As many images of zeros as there are in ``like``, with room for padding."""
-    wide = [before + n + after for n, (before, after) in zip(size, padding)]
-    images = backend_of(like).xp.zeros((len(like), *wide, *channels), like.dtype)
-    return images.transpose(0, *range(1 + len(size), images.ndim), *range(1, 1 + len(size)))
-
-
-def _inside(size: Sizes, padding: Padding) -> tuple[Any, ...]:
-    """The index of what is not padding."""
-    return (..., *[slice(before, before + n) for n, (before, _) in zip(size, padding)])
-
-
 def _rows(columns: Array, axes: int, groups: int) -> Array:
     """(groups, N * out, kernel * C / groups) from (N, C, *kernel, *out), whose last ``axes`` axes are those of ``out``."""
     n, c, *rest = columns.shape
@@ -173,12 +145,4 @@ def _rows(columns: Array, axes: int, groups: int) -> Array:
 
 def _matrices(W: Array, groups: int) -> Array:
     """(groups, O / groups, kernel * C / groups), in the order of the rows."""
-    return _channels_last(W).reshape(groups, len(W) // groups, math.prod(W.shape[1:]))
-
-
-def _channels_last(x: Array) -> Array:
-    return x.transpose(0, *range(2, x.ndim), 1)
-
-
-def _channels_second(x: Array) -> Array:
-    return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
+    return channels_last(W).reshape(groups, len(W) // groups, math.prod(W.shape[1:]))

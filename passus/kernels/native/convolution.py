@@ -16,7 +16,8 @@ import numba
 import numpy as np
 
 from passus.backend import Array
-from passus.kernels.convolution import Padding, Sizes, extents
+from passus.kernels.convolution import extents
+from passus.kernels.layout import Padding, Sizes
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.processor import registers
 from passus.kernels.native.simd import LANES

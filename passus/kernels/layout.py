@@ -1,0 +1,61 @@
+"""How images (N, C, *size) lie in memory, channels last, what is around them, and which pixels a window meets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any, TypeAlias
+
+from passus.backend import Array, backend_of
+
+__all__ = ["Padding", "Sizes", "blank", "channels_last", "channels_second", "inside", "meetings", "padded"]
+
+Sizes: TypeAlias = tuple[int, ...]
+"""A number for each axis of space."""
+Padding: TypeAlias = tuple[tuple[int, int], ...]
+"""How many pixels before and after, for each axis of space."""
+
+
+def channels_last(x: Array) -> Array:
+    """(N, *size, C), a view of (N, C, *size)."""
+    return x.transpose(0, *range(2, x.ndim), 1)
+
+
+def channels_second(x: Array) -> Array:
+    """(N, C, *size), a view of (N, *size, C)."""
+    return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
+
+
+def blank(like: Array, channels: Sizes, size: Sizes, padding: Padding) -> Array:
+    """As many images (N, *channels, *size) of zeros as there are in ``like``, with room for padding."""
+    wide = [before + n + after for n, (before, after) in zip(size, padding)]
+    images = backend_of(like).xp.zeros((len(like), *wide, *channels), like.dtype)
+    return images.transpose(0, *range(1 + len(size), images.ndim), *range(1, 1 + len(size)))
+
+
+def inside(size: Sizes, padding: Padding) -> tuple[Any, ...]:
+    """The index of what is not padding.
+
+    >>> inside((5,), ((2, 1),))
+    (Ellipsis, slice(2, 7, None))
+    """
+    return (..., *[slice(before, before + n) for n, (before, _) in zip(size, padding)])
+
+
+def padded(x: Array, padding: Padding) -> Array:
+    """The images with zeros around them; ``x`` itself if there is no padding."""
+    if not any(map(any, padding)):
+        return x
+    size = x.shape[2:]
+    return backend_of(x).add_at(blank(x, x.shape[1:2], size, padding), inside(size, padding), x)
+
+
+def meetings(kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes) -> Iterator[tuple[Sizes, tuple[Any, ...]]]:
+    """Each place in a window, and the index of the pixels that it meets on the way of the window.
+
+    >>> list(meetings((2,), stride=(2,), dilation=(1,), out=(3,)))
+    [((0,), (Ellipsis, slice(0, 5, 2))), ((1,), (Ellipsis, slice(1, 6, 2)))]
+    """
+    for place in product(*map(range, kernel)):
+        starts = [i * apart for i, apart in zip(place, dilation)]
+        yield place, (..., *[slice(at, at + step * (n - 1) + 1, step) for at, step, n in zip(starts, stride, out)])
