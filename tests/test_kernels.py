@@ -19,7 +19,9 @@ import passus.functions as F
 from passus import Variable, using_config
 from passus.errors import ArgumentError, DTypeError, PassusWarning
 from passus.kernels import dispatch, get_num_threads, set_num_threads, threads
+from passus.kernels.channels import channel_moments, channel_products, scaled_channels, scaled_gradient
 from passus.kernels.convolution import convolve, convolve_input_gradient, convolve_weight_gradient
+from passus.kernels.elementwise import limited, limited_gradient
 from passus.kernels.threads import split
 
 rng = np.random.default_rng(3)
@@ -96,6 +98,76 @@ def test_an_image_that_does_not_fit_into_the_cache() -> None:
     check(convolve, y, x, W, None, *window, 1)
     check(convolve_input_gradient, None, y, W, x.shape[2:], *window, 1)
     check(convolve_weight_gradient, None, x, y, W.shape[2:], *window, 1)
+
+
+# Channels and elements.
+
+
+@st.composite
+def images(draw: Any, count: int = 2) -> list[np.ndarray]:
+    shape = draw(st.lists(st.integers(1, 40), min_size=2, max_size=4))
+    arrays = [rng.standard_normal((shape[0], *shape[2:], shape[1]), np.float32) * 3 + 5 for _ in range(count)]
+    if draw(st.booleans()):
+        for array in arrays:
+            array.flags.writeable = False
+    return [np.moveaxis(array, -1, 1) for array in arrays]
+
+
+@given(arrays=images())
+@settings(max_examples=40, deadline=None)
+def test_sums_and_scales_of_channels(arrays: list[np.ndarray]) -> None:
+    x, gy = arrays
+    a, b, c, d = rng.standard_normal((4, x.shape[1]), np.float32)
+    for found, expected in [
+        *zip(channel_moments.compiled()(x), channel_moments.reference(x.astype(np.float64))),
+        *zip(channel_products.compiled()(gy, x, a), channel_products.reference(gy.astype(np.float64), x, a)),
+        (scaled_channels.compiled()(x, a, b, c), scaled_channels.reference(x, a, b, c)),
+        (scaled_gradient.compiled()(gy, x, a, b, c, d), scaled_gradient.reference(gy, x, a, b, c, d)),
+    ]:
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * max(1.0, abs(expected).max()))
+
+
+def test_the_variance_of_large_numbers_close_together() -> None:
+    x = (1e4 + rng.standard_normal((64, 20, 20, 16))).astype(np.float32).transpose(0, 3, 1, 2)
+    mean, var = channel_moments(x)
+    np.testing.assert_allclose(mean, x.mean(axis=(0, 2, 3), dtype=np.float64), rtol=1e-6)
+    np.testing.assert_allclose(var, x.var(axis=(0, 2, 3), dtype=np.float64), rtol=1e-3)
+
+
+@given(arrays=images(), bounds=st.sampled_from([(0.0, np.inf), (0.0, 6.0), (4.0, 5.0)]))
+@settings(max_examples=40, deadline=None)
+def test_limits(arrays: list[np.ndarray], bounds: tuple[float, float]) -> None:
+    x, gy = arrays
+    y = limited.compiled()(x, *bounds)
+    np.testing.assert_array_equal(y, limited.reference(x, *bounds))
+    assert y.strides == limited.reference(x, *bounds).strides
+    np.testing.assert_array_equal(
+        limited_gradient.compiled()(gy, y, *bounds), limited_gradient.reference(gy, y, *bounds)
+    )
+
+
+def test_nan_and_infinity_pass_limits_as_they_pass_numpy() -> None:
+    x = np.array([np.nan, np.inf, -np.inf, -0.0], np.float32)
+    np.testing.assert_array_equal(limited.compiled()(x, 0.0, np.inf), limited.reference(x, 0.0, np.inf))
+
+
+@pytest.mark.parametrize("layer", ["batch_norm", "relu", "relu6"])
+def test_large_layers_give_the_same_with_and_without_kernels(layer: str) -> None:
+    x = np.moveaxis(rng.standard_normal((16, 20, 20, 19), np.float32), -1, 1)
+    seed = rng.standard_normal(x.shape).astype(np.float32)
+    results = []
+    for on in (True, False):
+        with using_config("native", on):
+            v, gamma, beta = Variable(x), Variable(np.full(19, 1.5, np.float32)), Variable(np.ones(19, np.float32))
+            y = F.batch_norm(v, gamma, beta, None, None) if layer == "batch_norm" else getattr(F, layer)(v)
+            F.sum(y * y * seed).backward(create_graph=True)
+            first = v.grad
+            v.cleargrad()
+            F.sum(first**2).backward()
+            results.append([y.data, first.data, v.grad.data])
+    for fast, plain in zip(*results):
+        np.testing.assert_allclose(fast, plain, rtol=2e-3, atol=2e-4 * abs(plain).max())
 
 
 # Which of two.

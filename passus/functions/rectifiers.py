@@ -13,6 +13,7 @@ from passus.backend import Array
 from passus.core import Binary, Operand, Result, Unary
 from passus.errors import ShapeError
 from passus.functions.shapes import reshape
+from passus.kernels.elementwise import limited, limited_gradient
 
 __all__ = [
     "CELU",
@@ -38,10 +39,10 @@ __all__ = [
 
 class ReLU(Unary):
     def forward(self, x: Array) -> Array:
-        return self.xp.maximum(x, 0)
+        return limited(x, 0.0, math.inf)
 
     def backward(self, gy: Any) -> Any:
-        return gy * (self.y > 0)
+        return limited_gradient(gy, self.y, 0.0, math.inf)
 
 
 def relu(x: Operand) -> Result:
@@ -58,11 +59,10 @@ def relu(x: Operand) -> Result:
 
 class ReLU6(Unary):
     def forward(self, x: Array) -> Array:
-        return x.clip(0, 6)
+        return limited(x, 0.0, 6.0)
 
     def backward(self, gy: Any) -> Any:
-        y = self.y
-        return gy * ((y > 0) & (y < 6))
+        return limited_gradient(gy, self.y, 0.0, 6.0)
 
 
 def relu6(x: Operand) -> Result:

@@ -42,7 +42,7 @@ class Vector(types.Type):  # type: ignore[misc]
 vector = Vector()
 
 
-@register_model(Vector)  # type: ignore[untyped-decorator]
+@register_model(Vector)
 class VectorModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, type_: Any) -> None:
         super().__init__(manager, type_, VECTOR)

@@ -1,0 +1,50 @@
+"""Functions of each element by itself that are worth a pass of their own through large arrays."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from passus.backend import Array, backend_of
+from passus.kernels.dispatch import kernel
+
+__all__ = ["limited", "limited_gradient"]
+
+WORTHWHILE = 1 << 16
+"""From how many elements on the compiled kernels are used."""
+
+
+def _suits(x: Array, low: float, high: float) -> bool:
+    return type(x) is np.ndarray and x.dtype == np.float32 and x.size >= WORTHWHILE and _is_dense(x)
+
+
+def _both_suit(gy: Array, y: Array, low: float, high: float) -> bool:
+    return type(gy) is np.ndarray and gy.dtype == np.float32 and gy.strides == y.strides and _suits(y, low, high)
+
+
+@kernel(_suits)
+def limited(x: Array, low: float, high: float) -> Array:
+    """``min(max(x, low), high)``; a NaN stays one.
+
+    >>> limited(np.array([-1.0, 2.0, 9.0]), 0.0, 6.0)
+    array([0., 2., 6.])
+    """
+    return x.clip(low, high) if high < math.inf else backend_of(x).xp.maximum(x, low)
+
+
+@kernel(_both_suit)
+def limited_gradient(gy: Array, y: Array, low: float, high: float) -> Array:
+    """``gy`` where ``low < y < high``, and 0 elsewhere; given Variables, the result is one.
+
+    >>> limited_gradient(np.ones(3), np.array([0.0, 2.0, 6.0]), 0.0, 6.0)
+    array([0., 1., 0.])
+    """
+    return gy * ((y > low) & (y < high) if high < math.inf else y > low)
+
+
+def _is_dense(x: Array) -> bool:
+    """Whether the elements fill a piece of memory, in whatever order of the axes."""
+    axes = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
+    dense: bool = x.transpose(axes).flags.c_contiguous
+    return dense

@@ -1,0 +1,50 @@
+"""Functions of each element by itself, in float32, for arrays that fill a piece of memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from passus.backend import Array
+from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
+from passus.kernels.threads import split
+
+__all__ = ["limited", "limited_gradient"]
+
+PIECE = 1 << 16
+"""How many elements are worth a thread of their own."""
+
+
+def limited(x: Array, low: float, high: float) -> Array:
+    y = np.empty_like(x)
+    split(lambda start, stop: _limited(_flat(x), low, high, _flat(y), start, stop), x.size, PIECE)
+    return y
+
+
+def limited_gradient(gy: Array, y: Array, low: float, high: float) -> Array:
+    gx = np.empty_like(y)
+    split(lambda start, stop: _limited_gradient(_flat(gy), _flat(y), low, high, _flat(gx), start, stop), y.size, PIECE)
+    return gx
+
+
+def _flat(x: Array) -> Array:
+    """The elements as they lie in memory."""
+    return x.ravel(order="K")
+
+
+@compiled(numba.void(READ, numba.float32, numba.float32, FLAT, INTEGER, INTEGER))
+def _limited(x: Any, low: Any, high: Any, y: Any, start: Any, stop: Any) -> None:
+    x, y = x[start:stop], y[start:stop]
+    for i in range(len(x)):
+        limit = low if x[i] < low else x[i]
+        y[i] = high if limit > high else limit
+
+
+@compiled(numba.void(READ, READ, numba.float32, numba.float32, FLAT, INTEGER, INTEGER))
+def _limited_gradient(gy: Any, y: Any, low: Any, high: Any, gx: Any, start: Any, stop: Any) -> None:
+    gy, y, gx = gy[start:stop], y[start:stop], gx[start:stop]
+    for i in range(len(y)):
+        g = gy[i]  # Read in any case: with a branch around it there would be no vector instructions.
+        gx[i] = g if (low < y[i]) & (y[i] < high) else np.float32(0)
