@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import passus.functions as F
+import passus.random
 from passus import Variable, using_config
 from passus.errors import ArgumentError, DTypeError, PassusWarning
-from passus.kernels import dispatch, get_num_threads, set_num_threads, threads
+from passus.kernels import dispatch, get_num_threads, set_num_threads, threads, warm_up
 from passus.kernels.channels import channel_moments, channel_products, scaled_channels, scaled_gradient
 from passus.kernels.convolution import convolve, convolve_input_gradient, convolve_weight_gradient
 from passus.kernels.elementwise import limited, limited_gradient
 from passus.kernels.threads import split
+from passus.layers import BatchNorm, Conv2d, Flatten, Linear, ReLU, Sequential
+from passus.optimizers import SGD
 
 rng = np.random.default_rng(3)
 
@@ -300,6 +304,8 @@ def test_a_child_process_has_threads_of_its_own() -> None:
         import os, sys
         from passus.kernels import set_num_threads
         from passus.kernels.threads import split
+from passus.layers import BatchNorm, Conv2d, Flatten, Linear, ReLU, Sequential
+from passus.optimizers import SGD
         set_num_threads(3)
         assert split(lambda a, b: None, 9) == 3
         child = os.fork()
@@ -332,3 +338,34 @@ def test_the_environment_sets_the_number_of_threads(monkeypatch: pytest.MonkeyPa
             get_num_threads()
     finally:
         set_num_threads(before)
+
+
+def test_models_trained_in_eight_threads_at_once_are_those_trained_one_by_one() -> None:
+    def trained(seed: int) -> np.ndarray:
+        generator = np.random.default_rng(seed)
+        x = generator.standard_normal((32, 3, 24, 24)).astype(np.float32)
+        t = generator.integers(0, 5, 32)
+        with passus.random.using_rng(seed):
+            model = Sequential(Conv2d(16, 3, pad=1), BatchNorm(), ReLU(), Conv2d(16, 3, 2), Flatten(), Linear(5))
+            optimizer = SGD(lr=0.05).setup(model)
+            for _ in range(3):
+                loss = F.softmax_cross_entropy(model(x), t)
+                model.cleargrads()
+                loss.backward()
+                optimizer.update()
+        return np.concatenate([p.data.ravel() for p in model.params()])
+
+    alone = [trained(seed) for seed in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(trained, range(8)))
+    np.testing.assert_array_equal(together, alone)
+
+
+@pytest.mark.slow
+def test_warming_up_leaves_nothing_to_compile() -> None:
+    assert warm_up()
+    known = dispatch.native_module("convolution")._convolution
+    before = known.cache_info().currsize
+    x, W = np.zeros((1, 3, 9, 13), np.float32), np.zeros((40, 3, 3, 3), np.float32)
+    convolve.compiled()(x, W, None, (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+    assert known.cache_info().currsize == before

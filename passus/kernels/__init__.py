@@ -2,5 +2,6 @@
 
 from passus.kernels.threads import get_num_threads as get_num_threads
 from passus.kernels.threads import set_num_threads as set_num_threads
+from passus.kernels.warming import warm_up as warm_up
 
-__all__ = ["get_num_threads", "set_num_threads"]
+__all__ = ["get_num_threads", "set_num_threads", "warm_up"]

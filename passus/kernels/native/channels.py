@@ -16,7 +16,7 @@ from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.simd import LANES, add, fma, load, multiply, spread, store, subtract
 from passus.kernels.threads import split
 
-__all__ = ["channel_moments", "channel_products", "scaled_channels", "scaled_gradient"]
+__all__ = ["channel_moments", "channel_products", "prepare", "scaled_channels", "scaled_gradient"]
 
 BLOCK = 4096
 """How many numbers a block has: 16 KiB, half of the first-level cache."""
@@ -25,6 +25,10 @@ PIECE = 1 << 16
 """How many numbers are worth a thread of their own."""
 
 SUMS = numba.float64[:, ::1]
+
+
+def prepare() -> None:
+    """All kernels here are compiled when the module is imported."""
 
 
 def channel_moments(x: Array) -> tuple[Array, Array]:

@@ -24,7 +24,7 @@ from passus.kernels.native.simd import LANES
 from passus.kernels.native.tile import multiply_tile
 from passus.kernels.threads import split
 
-__all__ = ["convolve", "convolve_input_gradient", "convolve_weight_gradient"]
+__all__ = ["convolve", "convolve_input_gradient", "convolve_weight_gradient", "prepare"]
 
 BAND = 32768
 """How many numbers of an image are kept at hand: 128 KiB leave room for weights in the second-level cache."""
@@ -51,6 +51,14 @@ POINTWISE = Window(1, 1, 1, 1, 0, 0)
 IMAGES = numba.types.Array(numba.float32, 4, "C", readonly=True)
 WEIGHTS = numba.types.Array(numba.float32, 5, "A", readonly=True)
 INTEGERS = {n: numba.types.UniTuple(INTEGER, n) for n in (2, 4, 6)}
+
+
+def prepare() -> None:
+    """Compile the tiles of all sizes."""
+    for vectors in (1, 2):
+        for rows in sorted({_rows(count, vectors) for count in range(1, 65)}):
+            _convolution(rows, vectors)
+            _weight_gradient(rows, vectors)
 
 
 def convolve(

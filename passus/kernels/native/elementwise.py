@@ -11,10 +11,14 @@ from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.threads import split
 
-__all__ = ["limited", "limited_gradient"]
+__all__ = ["limited", "limited_gradient", "prepare"]
 
 PIECE = 1 << 16
 """How many elements are worth a thread of their own."""
+
+
+def prepare() -> None:
+    """All kernels here are compiled when the module is imported."""
 
 
 def limited(x: Array, low: float, high: float) -> Array:
