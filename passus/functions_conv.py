@@ -11,14 +11,28 @@ from passus.functions.patches import col2im as col2im
 from passus.functions.patches import col2im as col2im_array
 from passus.functions.patches import im2col as im2col
 from passus.functions.patches import im2col as im2col_array
+from passus.functions.pools import AveragePooling as AveragePooling
+from passus.functions.pools import AveragePoolingGrad as AveragePooling2DGrad
+from passus.functions.pools import PixelsAt as Pooling2DWithIndexes
+from passus.functions.pools import Pooling as Pooling
+from passus.functions.pools import PoolingGrad as Pooling2DGrad
+from passus.functions.pools import average_pooling as average_pooling
+from passus.functions.pools import pooling as pooling
 from passus.functions.simple import conv2d_simple as conv2d_simple
+from passus.functions.simple import pooling_simple as pooling_simple
 
 __all__ = [
+    "AveragePooling",
+    "AveragePooling2DGrad",
     "Col2im",
     "Conv2DGradW",
     "Conv2d",
     "Deconv2d",
     "Im2col",
+    "Pooling",
+    "Pooling2DGrad",
+    "Pooling2DWithIndexes",
+    "average_pooling",
     "col2im",
     "col2im_array",
     "conv2d",
@@ -26,4 +40,6 @@ __all__ = [
     "deconv2d",
     "im2col",
     "im2col_array",
+    "pooling",
+    "pooling_simple",
 ]

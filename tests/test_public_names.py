@@ -47,6 +47,10 @@ DEZERO = (  # noqa: SIM905 - a long list of words
     "functions.softmax_cross_entropy_simple functions.sigmoid_cross_entropy functions.binary_cross_entropy "
     "functions.dropout functions.embed_id functions.accuracy functions.batch_norm "
     "functions.conv2d functions.conv2d_simple functions.deconv2d functions.im2col functions.col2im "
+    "functions.pooling functions.pooling_simple functions.average_pooling "
+    "functions_conv.pooling functions_conv.pooling_simple functions_conv.average_pooling functions_conv.Pooling "
+    "functions_conv.Pooling2DGrad functions_conv.Pooling2DWithIndexes functions_conv.AveragePooling "
+    "functions_conv.AveragePooling2DGrad "
     "functions_conv.conv2d functions_conv.conv2d_simple functions_conv.deconv2d functions_conv.Conv2DGradW "
     "functions_conv.im2col functions_conv.col2im functions_conv.im2col_array functions_conv.col2im_array "
     "layers.Conv2d layers.Deconv2d "
@@ -64,7 +68,7 @@ DEZERO = (  # noqa: SIM905 - a long list of words
     "utils.show_progress utils.get_file utils.cache_dir utils.get_deconv_outsize utils.get_conv_outsize utils.pair "
     "cuda.gpu_enable cuda.get_array_module cuda.as_numpy cuda.as_cupy"
 ).split()
-"""Where a DeZero user looks; pooling, recurrent layers and pretrained models are yet to come."""
+"""Where a DeZero user looks; recurrent layers and pretrained models are yet to come."""
 
 
 def is_callable(value: Any) -> bool:

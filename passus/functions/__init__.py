@@ -22,6 +22,7 @@ from passus.functions import (
     metrics,
     normalization,
     patches,
+    pools,
     probabilities,
     products,
     rectifiers,
@@ -55,6 +56,7 @@ from passus.functions.losses import *
 from passus.functions.metrics import *
 from passus.functions.normalization import *
 from passus.functions.patches import *
+from passus.functions.pools import *
 from passus.functions.probabilities import *
 from passus.functions.products import *
 from passus.functions.rectifiers import *
@@ -88,6 +90,7 @@ __all__ += losses.__all__
 __all__ += metrics.__all__
 __all__ += normalization.__all__
 __all__ += patches.__all__
+__all__ += pools.__all__
 __all__ += probabilities.__all__
 __all__ += products.__all__
 __all__ += rectifiers.__all__

@@ -6,6 +6,7 @@ import numpy as np
 
 from passus.core import Operand, Result
 from passus.functions.arithmetic import add, div, neg, sub
+from passus.functions.arrangement import pad as padded
 from passus.functions.checks import check_label_shape, check_labels
 from passus.functions.elementwise import exp, log, square
 from passus.functions.extremes import max
@@ -14,11 +15,12 @@ from passus.functions.patches import im2col
 from passus.functions.products import linear
 from passus.functions.reductions import mean, sum
 from passus.functions.shapes import reshape, transpose
-from passus.functions.windows import get_conv_outsize, image_and_kernel, pair
+from passus.functions.windows import get_conv_outsize, image_and_kernel, image_shape, pair
 
 __all__ = [
     "conv2d_simple",
     "mean_squared_error_simple",
+    "pooling_simple",
     "sigmoid_simple",
     "softmax_cross_entropy_simple",
     "softmax_simple",
@@ -83,3 +85,21 @@ def conv2d_simple(
     rows = im2col(x, (KH, KW), stride, pad)
     y = linear(rows, transpose(reshape(W, (OC, C * KH * KW))), b)
     return transpose(reshape(y, (N, OH, OW, OC)), (0, 3, 1, 2))
+
+
+def pooling_simple(
+    x: Operand, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] = 1, pad: int | tuple[int, int] = 0
+) -> Result:
+    """Max pooling as the largest of each patch of ``x`` (N, C, H, W), as `pooling`; pixels that tie share the gradient.
+
+    >>> import numpy as np
+    >>> pooling_simple(np.arange(9.0).reshape(1, 1, 3, 3), 2)
+    array([[[[4., 5.],
+             [7., 8.]]]])
+    """
+    N, C, *size = image_shape("pooling_simple", x, axes=2)
+    (KH, KW), (PH, PW) = pair(kernel_size), pair(pad)
+    OH, OW = [get_conv_outsize(*option) for option in zip(size, (KH, KW), pair(stride), (PH, PW))]
+    rows = im2col(padded(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)), constant_values=-np.inf), (KH, KW), stride)
+    y = max(reshape(rows, (N * OH * OW, C, KH * KW)), axis=2)
+    return transpose(reshape(y, (N, OH, OW, C)), (0, 3, 1, 2))

@@ -18,6 +18,7 @@ __all__ = [
     "get_conv_outsize",
     "get_deconv_outsize",
     "image_and_kernel",
+    "image_shape",
     "out_size",
     "pair",
     "per_axis",
@@ -110,6 +111,23 @@ def check_pad_mode(name: str, pad_mode: str) -> str:
     if pad_mode not in tuple(PAD_MODES):
         raise ArgumentError(f"{name}: pad_mode must be one of {', '.join(PAD_MODES)}, not {pad_mode!r}")
     return pad_mode
+
+
+def image_shape(name: str, x: Operand, axes: int | None = None) -> tuple[int, ...]:
+    """The shape (N, C, *size) of images with this many axes of space, or one to three. Raises `ShapeError` for others.
+
+    >>> import numpy as np
+    >>> image_shape("pooling", np.ones((2, 3, 8, 8)))
+    (2, 3, 8, 8)
+    """
+    shape: tuple[int, ...] = array_of(name, x).shape
+    if len(shape) - 2 not in ((axes,) if axes else (1, 2, 3)):
+        others = "" if axes else ", or one or three of space"
+        raise ShapeError(
+            f"{name}: x {shape} needs the axes (N, C, {', '.join('DHW'[-(axes or 2) :])}){others}; a single example is "
+            "passed as x[None]"
+        )
+    return shape
 
 
 def image_and_kernel(name: str, axes: int, x: Operand, W: Operand) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -3,6 +3,7 @@ from scipy import special
 
 from tests.table import NO_AXIS, ONE_OPERAND, Row, bad, case, normal, unary
 from tests.table.convolution import FIXED, convolution
+from tests.table.pools import IMAGES, largest
 
 LABELS = np.array([2, 0, 1, 2])
 
@@ -61,5 +62,20 @@ ROWS = [
             bad(ValueError, r"linear\(.*27\].*\[18, 2\]", np.ones((1, 3, 5, 5)), np.ones((2, 2, 3, 3))),
         ),
         FIXED,
+    ),
+    Row(
+        "pooling_simple",
+        largest,
+        {
+            "plain": case(normal(2, 3, 5, 4), 2),
+            "plain, stride and padding": case(normal(1, 2, 5, 6), (3, 2), (2, 1), (1, 0)),
+            "empty": case(normal(0, 3, 5, 4), 2),
+        },
+        (
+            bad(ValueError, r"pooling_simple: x \(3, 5\) needs the axes \(N, C, H, W\);", np.ones((3, 5)), 2),
+            bad(ValueError, "does not fit into 2", np.ones((1, 3, 2, 2)), 3),
+            bad(TypeError, "pair: 2.0 is neither", np.ones((1, 3, 2, 2)), 2.0),
+        ),
+        IMAGES,
     ),
 ]
