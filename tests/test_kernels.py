@@ -24,6 +24,7 @@ from passus.kernels import dispatch, get_num_threads, set_num_threads, threads, 
 from passus.kernels.channels import channel_moments, channel_products, scaled_channels, scaled_gradient
 from passus.kernels.convolution import convolve, convolve_input_gradient, convolve_weight_gradient
 from passus.kernels.elementwise import limited, limited_gradient
+from passus.kernels.pooling import max_pooling, max_pooling_gradient
 from passus.kernels.threads import split
 from passus.layers import BatchNorm, Conv2d, Flatten, Linear, ReLU, Sequential
 from passus.optimizers import SGD
@@ -174,6 +175,28 @@ def test_large_layers_give_the_same_with_and_without_kernels(layer: str) -> None
         np.testing.assert_allclose(fast, plain, rtol=2e-3, atol=2e-4 * abs(plain).max())
 
 
+@st.composite
+def pools(draw: Any) -> tuple[np.ndarray, Any, Any, Any]:
+    kernel, stride = draw(st.tuples(*[st.integers(1, 4)] * 2)), draw(st.tuples(*[st.integers(1, 3)] * 2))
+    padding = tuple((draw(st.integers(0, k - 1)), draw(st.integers(0, k - 1))) for k in kernel)
+    size = [k + draw(st.integers(0, 8)) for k in kernel]
+    x = rng.integers(-3, 3, (draw(st.integers(0, 3)), *size, draw(st.integers(1, 40)))).astype(np.float32)
+    x[rng.random(x.shape) < draw(st.sampled_from([0.0, 0.1]))] = np.nan
+    return np.moveaxis(x, -1, 1), kernel, stride, padding
+
+
+@given(case=pools())
+@settings(max_examples=60, deadline=None)
+def test_max_pooling(case: tuple[np.ndarray, Any, Any, Any]) -> None:
+    x, *window = case
+    y, places = max_pooling.reference(x, *window)
+    for found, expected in zip(max_pooling.compiled()(x, *window), (y, places)):
+        np.testing.assert_array_equal(found, expected, strict=True)
+    gy = rng.standard_normal(y.shape, np.float32)
+    found = max_pooling_gradient.compiled()(gy, places, x.shape[2:], *window)
+    np.testing.assert_allclose(found, max_pooling_gradient.reference(gy, places, x.shape[2:], *window), atol=1e-5)
+
+
 # Which of two.
 
 
@@ -304,8 +327,6 @@ def test_a_child_process_has_threads_of_its_own() -> None:
         import os, sys
         from passus.kernels import set_num_threads
         from passus.kernels.threads import split
-from passus.layers import BatchNorm, Conv2d, Flatten, Linear, ReLU, Sequential
-from passus.optimizers import SGD
         set_num_threads(3)
         assert split(lambda a, b: None, 9) == 3
         child = os.fork()

@@ -16,16 +16,20 @@ __all__ = [
     "LANES",
     "VECTOR",
     "add",
-    "divide",
     "fma",
     "in_all_lanes",
     "load",
+    "load_bytes",
     "maximum",
     "multiply",
     "multiply_add",
+    "place_of_maximum",
     "spread",
+    "spread_byte",
     "store",
+    "store_bytes",
     "subtract",
+    "where_equal",
 ]
 
 LANES = registers().lanes
@@ -42,21 +46,38 @@ class Vector(types.Type):  # type: ignore[misc]
 vector = Vector()
 
 
+class Bytes(types.Type):  # type: ignore[misc]
+    """As many small whole numbers as a vector has lanes."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"uint8x{LANES}")
+
+
+small = Bytes()
+SMALL = ir.VectorType(ir.IntType(8), LANES)
+
+
+@register_model(Bytes)
+class BytesModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, type_: Any) -> None:
+        super().__init__(manager, type_, SMALL)
+
+
 @register_model(Vector)
 class VectorModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, type_: Any) -> None:
         super().__init__(manager, type_, VECTOR)
 
 
-def address(context: Any, builder: ir.IRBuilder, type_: Any, array: Any, index: Any) -> Any:
+def address(context: Any, builder: ir.IRBuilder, type_: Any, array: Any, index: Any, content: Any = VECTOR) -> Any:
     """Where in memory the vector begins whose first number is ``array[index]``."""
     data = context.make_array(type_)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index]), VECTOR.as_pointer())
+    return builder.bitcast(builder.gep(data, [index]), content.as_pointer())
 
 
-def in_all_lanes(builder: ir.IRBuilder, number: Any) -> Any:
+def in_all_lanes(builder: ir.IRBuilder, number: Any, content: Any = VECTOR) -> Any:
     """A vector of equal numbers."""
-    none = ir.Constant(VECTOR, ir.Undefined)
+    none = ir.Constant(content, ir.Undefined)
     first = builder.insert_element(none, number, ir.IntType(32)(0))
     return builder.shuffle_vector(first, none, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
 
@@ -120,13 +141,64 @@ def _of_two(name: str, instruction: Callable[[ir.IRBuilder, Any, Any], Any]) -> 
     return intrinsic(operation)
 
 
-def _larger(builder: ir.IRBuilder, a: Any, b: Any) -> Any:
-    # A NaN in a stays: every comparison with it is false.
-    return builder.select(builder.fcmp_ordered("<", a, b), b, a)
+def _wins(builder: ir.IRBuilder, new: Any, best: Any) -> Any:
+    """Where ``new`` is larger than ``best``, or NaN, which is larger than any number."""
+    return builder.or_(builder.fcmp_ordered(">", new, best), builder.fcmp_unordered("uno", new, new))
 
 
 add = _of_two("add", ir.IRBuilder.fadd)
 subtract = _of_two("subtract", ir.IRBuilder.fsub)
 multiply = _of_two("multiply", ir.IRBuilder.fmul)
-divide = _of_two("divide", ir.IRBuilder.fdiv)
-maximum = _of_two("maximum", _larger)
+maximum = _of_two("maximum", lambda builder, new, best: builder.select(_wins(builder, new, best), new, best))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def place_of_maximum(typing: Any, new: Any, best: Any, place: Any, places: Any) -> tuple[Any, Callable[..., Any]]:
+    """``place`` where ``maximum(new, best)`` is ``new``, else ``places``."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        return builder.select(_wins(builder, *args[:2]), in_all_lanes(builder, args[2], SMALL), args[3])
+
+    return small(vector, vector, types.uint8, small), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def where_equal(typing: Any, places: Any, place: Any, value: Any) -> tuple[Any, Callable[..., Any]]:
+    """``value`` where ``places`` is ``place``, else 0."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        equal = builder.icmp_unsigned("==", args[0], in_all_lanes(builder, args[1], SMALL))
+        return builder.select(equal, args[2], ir.Constant(VECTOR, [0.0] * LANES))
+
+    return vector(small, types.uint8, vector), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def spread_byte(typing: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
+    """Equal small numbers."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        return in_all_lanes(builder, args[0], SMALL)
+
+    return small(types.uint8), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def load_bytes(typing: Any, array: Any, index: Any) -> tuple[Any, Callable[..., Any]]:
+    """The small numbers ``array[index : index + LANES]`` of a flat array."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        return builder.load(address(context, builder, signature.args[0], args[0], args[1], SMALL), align=1)
+
+    return small(array, types.intp), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def store_bytes(typing: Any, array: Any, index: Any, value: Any) -> tuple[Any, Callable[..., Any]]:
+    """``array[index : index + LANES] = value`` in a flat array."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        builder.store(args[2], address(context, builder, signature.args[0], args[0], args[1], SMALL), align=1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, small), generate

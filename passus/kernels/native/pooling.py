@@ -1,0 +1,129 @@
+"""The largest pixel of each window, in float32: two axes of space, channels last, a vector of them at a time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+
+from passus.backend import Array
+from passus.kernels.layout import Padding, Sizes, channels_last, channels_second
+from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
+from passus.kernels.native.simd import (
+    LANES,
+    add,
+    load,
+    load_bytes,
+    maximum,
+    place_of_maximum,
+    spread_byte,
+    store,
+    store_bytes,
+    where_equal,
+)
+from passus.kernels.threads import split
+
+__all__ = ["max_pooling", "max_pooling_gradient", "prepare"]
+
+PIECE = 1 << 15
+"""How many pixels met by windows are worth a thread of their own."""
+
+PLACES = numba.uint8[::1]
+SHAPE = numba.types.UniTuple(INTEGER, 11)
+
+
+def prepare() -> None:
+    """All kernels here are compiled when the module is imported."""
+
+
+def max_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> tuple[Array, Array]:
+    images = np.ascontiguousarray(channels_last(x))
+    n, *size, c = images.shape
+    out = [(m + sum(pads) - k) // step + 1 for m, pads, k, step in zip(size, padding, kernel, stride)]
+    y, places = np.empty((n, *out, c), np.float32), np.empty((n, *out, c), np.uint8)
+    shape = _shape(size, out, c, kernel, stride, padding)
+
+    def work(start: int, stop: int) -> None:
+        _max_pooling(images.reshape(-1), y.reshape(-1), places.reshape(-1), shape, start, stop)
+
+    split(work, n * out[0], PIECE // (1 + out[1] * c * math.prod(kernel)))
+    return channels_second(y), channels_second(places)
+
+
+def max_pooling_gradient(
+    gy: Array, places: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding
+) -> Array:
+    g, p = np.ascontiguousarray(channels_last(gy)), np.ascontiguousarray(channels_last(places))
+    n, *out, c = g.shape
+    gx = np.zeros((n, *size, c), np.float32)
+    shape = _shape(size, out, c, kernel, stride, padding)
+
+    def work(start: int, stop: int) -> None:
+        _max_pooling_gradient(g.reshape(-1), p.reshape(-1), gx.reshape(-1), shape, start, stop)
+
+    split(work, n, PIECE // (1 + math.prod(out) * c * math.prod(kernel)))
+    return channels_second(gx)
+
+
+def _shape(
+    size: Sizes | list[int], out: Sizes | list[int], c: int, kernel: Sizes, stride: Sizes, padding: Padding
+) -> tuple[int, ...]:
+    return (*size, *out, c, *kernel, *stride, padding[0][0], padding[1][0])
+
+
+@compiled(numba.void(READ, FLAT, PLACES, SHAPE, INTEGER, INTEGER))
+def _max_pooling(x: Any, y: Any, places: Any, shape: Any, start: Any, stop: Any) -> None:
+    """Rows of windows from ``start`` to ``stop``, those of all images counted together."""
+    H, W, oh, ow, C, kh, kw, rise, run, top, left = shape
+    whole = C - C % LANES
+    for at in range(start, stop):
+        n, r = at // oh, at % oh
+        i0, i1 = max(0, top - r * rise), min(kh, H + top - r * rise)
+        for q in range(ow):
+            j0, j1 = max(0, left - q * run), min(kw, W + left - q * run)
+            pixel = ((n * H + r * rise - top) * W + q * run - left) * C
+            target = (at * ow + q) * C
+            first = np.uint8(i0 * kw + j0)
+            for c in range(0, whole, LANES):
+                best = load(x, pixel + (i0 * W + j0) * C + c)
+                place = spread_byte(first)
+                for i in range(i0, i1):
+                    for j in range(j0, j1):
+                        new = load(x, pixel + (i * W + j) * C + c)
+                        place = place_of_maximum(new, best, np.uint8(i * kw + j), place)
+                        best = maximum(new, best)
+                store(y, target + c, best)
+                store_bytes(places, target + c, place)
+            for c in range(whole, C):
+                largest, where = x[pixel + (i0 * W + j0) * C + c], first
+                for i in range(i0, i1):
+                    for j in range(j0, j1):
+                        value = x[pixel + (i * W + j) * C + c]
+                        if value > largest or value != value:
+                            largest, where = value, np.uint8(i * kw + j)
+                y[target + c], places[target + c] = largest, where
+
+
+@compiled(numba.void(READ, numba.types.Array(numba.uint8, 1, "C", readonly=True), FLAT, SHAPE, INTEGER, INTEGER))
+def _max_pooling_gradient(gy: Any, places: Any, gx: Any, shape: Any, start: Any, stop: Any) -> None:
+    """Images from ``start`` to ``stop``: windows of one image may meet, those of two do not."""
+    H, W, oh, ow, C, kh, kw, rise, run, top, left = shape
+    whole = C - C % LANES
+    for at in range(start * oh, stop * oh):
+        n, r = at // oh, at % oh
+        i0, i1 = max(0, top - r * rise), min(kh, H + top - r * rise)
+        for q in range(ow):
+            j0, j1 = max(0, left - q * run), min(kw, W + left - q * run)
+            pixel = ((n * H + r * rise - top) * W + q * run - left) * C
+            source = (at * ow + q) * C
+            for c in range(0, whole, LANES):
+                g, place = load(gy, source + c), load_bytes(places, source + c)
+                for i in range(i0, i1):
+                    for j in range(j0, j1):
+                        met = pixel + (i * W + j) * C + c
+                        store(gx, met, add(load(gx, met), where_equal(place, np.uint8(i * kw + j), g)))
+            for c in range(whole, C):
+                i, j = places[source + c] // kw, places[source + c] % kw
+                gx[pixel + (i * W + j) * C + c] += gy[source + c]
