@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import partial
 
 import pytest
 
-from benchmarks import agreement, with_autograd, with_passus, with_torch
-from benchmarks.__main__ import print_times
+from benchmarks import agreement
+from benchmarks.__main__ import frameworks_for, how_far, print_times
 from benchmarks.problems import PROBLEMS
 from benchmarks.processes import Worker
 from benchmarks.timing import Timing, in_turns
@@ -15,8 +16,10 @@ from benchmarks.timing import Timing, in_turns
 
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_all_frameworks_compute_the_same(problem: str) -> None:
-    modules = {"passus": with_passus, "torch": with_torch, "autograd": with_autograd}
-    agreement.check({name: getattr(module, problem)() for name, module in modules.items()}, count=5)
+    modules = {name: importlib.import_module(f"benchmarks.with_{name}") for name in frameworks_for(problem)}
+    agreement.check(
+        {name: getattr(module, problem)() for name, module in modules.items()}, **{"count": 5, **how_far(problem)}
+    )
 
 
 def test_a_framework_that_computes_something_else_is_noticed() -> None:
