@@ -28,6 +28,7 @@ from passus.functions import (
     rectifiers,
     reductions,
     regularization,
+    resizing,
     rounding,
     selection,
     shapes,
@@ -62,6 +63,7 @@ from passus.functions.products import *
 from passus.functions.rectifiers import *
 from passus.functions.reductions import *
 from passus.functions.regularization import *
+from passus.functions.resizing import *
 from passus.functions.rounding import *
 from passus.functions.selection import *
 from passus.functions.shapes import *
@@ -96,6 +98,7 @@ __all__ += products.__all__
 __all__ += rectifiers.__all__
 __all__ += reductions.__all__
 __all__ += regularization.__all__
+__all__ += resizing.__all__
 __all__ += rounding.__all__
 __all__ += selection.__all__
 __all__ += shapes.__all__

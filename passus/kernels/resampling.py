@@ -1,0 +1,60 @@
+"""Sums of a few pixels with weights, along one axis: what resizing and averages of unequal windows have in common."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from passus.backend import Array, backend_of
+from passus.kernels.layout import channels_last, channels_second
+
+__all__ = ["Taps", "resample", "shares", "transposed"]
+
+
+class Taps(NamedTuple):
+    """A sparse matrix of few numbers in each row: (out, taps) integers say which pixels, (out, taps) numbers how much."""
+
+    places: Any
+    weights: Any
+
+
+def resample(x: Array, axis: int, taps: Taps) -> Array:
+    """``y[..., o, ...] = sum over t of weights[o, t] * x[..., places[o, t], ...]``, for images (N, C, *size).
+
+    ``axis``: one of those of space, 2 or more. Results have their channels last in memory.
+    """
+    backend, x, axis = backend_of(x), channels_last(x), axis - 1
+    shape = (-1, *[1] * (x.ndim - 1 - axis))
+    terms = [
+        backend.xp.take(x, backend.asarray(places), axis) * backend.asarray(weights.astype(x.dtype).reshape(shape))
+        for places, weights in zip(taps.places.T, taps.weights.T)
+    ]
+    return channels_second(sum(terms[1:], terms[0]))
+
+
+def transposed(taps: Taps, count: int) -> Taps:
+    """The transposed matrix, for the gradient; ``count``: how many pixels there are to take from.
+
+    >>> back = transposed(Taps(np.array([[0], [0], [2]]), np.array([[1.0], [1.0], [1.0]])), count=3)
+    >>> back.places.tolist(), back.weights.tolist()
+    ([[0, 1], [2, 2], [2, 2]], [[1.0, 1.0], [0.0, 0.0], [0.5, 0.5]])
+    """
+    order = np.argsort(taps.places, axis=None, kind="stable")
+    counts = np.bincount(taps.places.ravel(), minlength=count)
+    entries, part = shares(np.cumsum(counts) - counts, counts)
+    entries = order[np.minimum(entries, len(order) - 1)]
+    return Taps(entries // taps.places.shape[1], taps.weights.ravel()[entries] * part)
+
+
+def shares(starts: Array, counts: Array) -> Taps:
+    """For each run of ``counts`` neighbours from ``starts`` on, its members, all with weight 1; an empty run has weight 0.
+
+    Shorter runs repeat their last member, which shares its weight, so that no number from outside of a run is met.
+
+    >>> shares(np.array([0, 1]), np.array([1, 3])).weights.round(2).tolist()
+    [[0.33, 0.33, 0.33], [1.0, 1.0, 1.0]]
+    """
+    steps, last = np.arange(max(1, counts.max())), np.maximum(counts, 1)[:, None] - 1
+    weights = np.where(steps < last, 1.0, 1.0 / (len(steps) - last))
+    return Taps(starts[:, None] + np.minimum(steps, last), weights * (counts > 0)[:, None])

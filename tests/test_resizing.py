@@ -1,0 +1,89 @@
+"""Resizing against PyTorch over drawn sizes, and what the table of functions cannot say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as T
+
+import passus.functions as F
+from passus import Variable
+from passus.testing import check_grads
+from tests.against_torch import compared, numbers
+from tests.against_torch import one_thread as one_thread
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
+
+def lengths(axes: int) -> Any:
+    return st.tuples(*[st.integers(1, 7)] * axes)
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@settings(max_examples=60)
+@given(data=st.data())
+def test_bilinear_is_that_of_torch(axes: int, data: Any) -> None:
+    size, out, align_corners = data.draw(st.tuples(lengths(axes), lengths(axes), st.booleans()))
+    compared(
+        lambda x: F.resize(x, out, "bilinear", align_corners),
+        lambda x: T.interpolate(x, out, mode=LINEAR[axes], align_corners=align_corners),
+        numbers(data.draw(st.integers(1, 2)), 2, *size),
+    )
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@settings(max_examples=60)
+@given(data=st.data())
+def test_nearest_is_that_of_torch(axes: int, data: Any) -> None:
+    size, out = data.draw(st.tuples(lengths(axes), lengths(axes)))
+    compared(
+        lambda x: F.resize(x, out),
+        lambda x: T.interpolate(x, out, mode="nearest"),
+        numbers(data.draw(st.integers(1, 2)), 2, *size),
+    )
+
+
+@settings(max_examples=30)
+@given(factor=st.integers(1, 3), channels=st.integers(1, 2), size=lengths(2))
+def test_pixel_shuffle_is_that_of_torch_and_has_an_inverse(factor: int, channels: int, size: tuple[int, int]) -> None:
+    x = numbers(2, channels * factor**2, *size)
+    compared(lambda x: F.pixel_shuffle(x, factor), lambda x: T.pixel_shuffle(x, factor), x)
+    np.testing.assert_array_equal(F.pixel_unshuffle(F.pixel_shuffle(x, factor), factor), x)
+    expected = T.pixel_unshuffle(torch.tensor(numbers(1, 2, 6, 6)), factor)
+    np.testing.assert_array_equal(F.pixel_unshuffle(numbers(1, 2, 6, 6), factor), expected)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_a_pixel_that_is_no_number_spreads_no_further_than_its_neighbours(mode: str) -> None:
+    x = np.ones((1, 1, 8))
+    x[0, 0, 0] = np.nan
+    y = F.resize(x, 16, mode)
+    assert np.isfinite(y[0, 0, 4:]).all()
+    assert np.isnan(y[0, 0, :2]).all()
+
+
+@pytest.mark.parametrize(("mode", "dtype"), [("nearest", np.uint8), ("bilinear", np.float64)])
+def test_integers(mode: str, dtype: Any) -> None:
+    y = F.resize(np.array([[[100, 200]]], np.uint8), 4, mode)
+    assert y.dtype == dtype
+    np.testing.assert_array_equal(y, [[[100, 100, 200, 200] if mode == "nearest" else [100, 125, 175, 200]]])
+
+
+def test_the_table_of_the_gradient_does_not_grow_with_the_order() -> None:
+    x = Variable(numbers(1, 1, 4))
+    check_grads(lambda x: F.resize(x**3, 7, "bilinear"), x.data, order=3)
+    step = F.resize(x, 7, "bilinear").creator
+    back = step.backward(Variable(np.ones((1, 1, 7)))).creator
+    assert back.backward(Variable(np.ones((1, 1, 4)))).creator.taps is step.taps
+
+
+def test_results_have_their_channels_last_in_memory() -> None:
+    y = F.resize(numbers(2, 3, 4, 4), 8, "bilinear")
+    assert y.transpose(0, 2, 3, 1).flags.c_contiguous
