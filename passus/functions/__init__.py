@@ -6,8 +6,10 @@ arrays.
 
 from passus.functions import (
     activations,
+    adaptive,
     arithmetic,
     arrangement,
+    batch_normalization,
     classification,
     comparison,
     contractions,
@@ -41,8 +43,10 @@ from passus.functions import (
 )
 from passus.functions import binding as _binding
 from passus.functions.activations import *
+from passus.functions.adaptive import *
 from passus.functions.arithmetic import *
 from passus.functions.arrangement import *
+from passus.functions.batch_normalization import *
 from passus.functions.classification import *
 from passus.functions.comparison import *
 from passus.functions.contractions import *
@@ -76,8 +80,10 @@ from passus.functions.trigonometry import *
 
 __all__: list[str] = []
 __all__ += activations.__all__
+__all__ += adaptive.__all__
 __all__ += arithmetic.__all__
 __all__ += arrangement.__all__
+__all__ += batch_normalization.__all__
 __all__ += classification.__all__
 __all__ += comparison.__all__
 __all__ += contractions.__all__

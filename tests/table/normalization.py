@@ -1,6 +1,6 @@
 import numpy as np
 
-from tests.table import Row, bad, case, normal
+from tests.table import Row, bad, case, normal, uniform
 
 FIXED = {"broadcast": "gamma and beta must fit", "negative axis": "the axes follow from the shapes"}
 
@@ -14,11 +14,17 @@ def batch_norm(x, gamma, beta, mean, var, decay=0.9, eps=2e-5):
     return standardized(x, (0, *range(2, x.ndim)), eps) * gamma.reshape(shape) + beta.reshape(shape)
 
 
+def fixed_batch_norm(x, gamma, beta, mean, var, eps=2e-5):
+    mean, var, gamma, beta = (v.reshape(-1, *[1] * (x.ndim - 2)) for v in (mean, var, gamma, beta))
+    return (x - mean) / np.sqrt(var + eps) * gamma + beta
+
+
 def layer_norm(x, gamma, beta, eps=1e-5):
     return standardized(x, tuple(range(-gamma.ndim, 0)), eps) * gamma + beta if x.size else x
 
 
 ONE = np.ones(3)
+STATISTICS = {"mean": normal(3), "var": uniform(0.5, 2.0, 3)}  # Constants, which are not differentiated.
 
 ROWS = [
     Row(
@@ -39,6 +45,23 @@ ROWS = [
         ),
         {**FIXED, "empty": "it has no statistics, and is refused", "0-d": "it has no channels"},
         rtol=1e-10,
+    ),
+    Row(
+        "fixed_batch_norm",
+        fixed_batch_norm,
+        {
+            "plain": case(normal(5, 3), normal(3), normal(3), **STATISTICS),
+            "plain, images": case(normal(2, 3, 2, 4), normal(3), normal(3), **STATISTICS),
+            "plain, one example": case(normal(1, 3), normal(3), normal(3), **STATISTICS, eps=0.1),
+            "empty": case(normal(0, 3, 2), normal(3), normal(3), **STATISTICS),
+        },
+        (
+            bad(ValueError, r"fixed_batch_norm: x \(3,\) needs the axes", ONE, ONE, ONE, ONE, ONE),
+            bad(ValueError, r"fixed_batch_norm: var \(2,\).*\(4, 3\)", np.ones((4, 3)), ONE, ONE, ONE, np.ones(2)),
+            bad(ValueError, "fixed_batch_norm: eps is -1", np.ones((4, 3)), ONE, ONE, ONE, ONE, eps=-1),
+            bad(TypeError, "fixed_batch_norm: NoneType is not", np.ones((4, 3)), ONE, ONE, np.ones(3), None),
+        ),
+        {**FIXED, "0-d": "it has no channels"},
     ),
     Row(
         "layer_norm",

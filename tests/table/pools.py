@@ -4,6 +4,7 @@ import numpy as np
 
 from tests.table import ONE_OPERAND, Row, bad, case, integers, normal
 from tests.table.convolution import FIXED, each, widths
+from tests.table.extremes import distinct
 
 IMAGES = {**FIXED, **ONE_OPERAND}
 
@@ -85,23 +86,23 @@ ROWS = [
         "pooling",
         largest,
         {
-            "plain": case(normal(2, 3, 4, 5), 2),
-            "plain, stride": case(normal(2, 3, 4, 6), 2, 2),
-            "plain, stride and padding": case(normal(2, 2, 5, 6), 3, 2, 1),
-            "plain, each axis its own": case(normal(2, 2, 6, 5), (3, 2), (1, 2), ((2, 1), (0, 1))),
-            "plain, all below zero": case(-1 - abs(normal(1, 2, 4, 4)), 3, 1, 1),
-            "plain, ceil mode": case(normal(1, 2, 5, 6), 2, 2, ceil_mode=True),
+            "plain": case(distinct(2, 3, 4, 5), 2),
+            "plain, stride": case(distinct(2, 3, 4, 6), 2, 2),
+            "plain, stride and padding": case(distinct(2, 2, 5, 6), 3, 2, 1),
+            "plain, each axis its own": case(distinct(2, 2, 6, 5), (3, 2), (1, 2), ((2, 1), (0, 1))),
+            "plain, all below zero": case(-1 - abs(distinct(1, 2, 4, 4)), 3, 1, 1),
+            "plain, ceil mode": case(distinct(1, 2, 5, 6), 2, 2, ceil_mode=True),
             "plain, ceil mode, with a window that would begin in the padding": case(
-                normal(1, 1, 5, 4), 2, 3, 1, ceil_mode=True
+                distinct(1, 1, 5, 4), 2, 3, 1, ceil_mode=True
             ),
-            "plain, same": case(normal(1, 2, 5, 4), 3, 2, "same"),
-            "plain, indices": case(normal(2, 2, 5, 6), (3, 2), 2, 1, return_indices=True),
-            "plain, one pixel each": case(normal(1, 2, 3, 3), 1),
-            "plain, the whole image": case(normal(2, 2, 3, 4), (3, 4)),
-            "plain, signals": case(normal(2, 3, 7), 3, 2, 1, return_indices=True),
-            "plain, volumes": case(normal(1, 2, 3, 4, 3), 2, (1, 2, 1), return_indices=True),
-            "empty": case(normal(0, 3, 4, 4), 2, return_indices=True),
-            "empty, no channels": case(normal(2, 0, 4, 4), 3, 2, 1),
+            "plain, same": case(distinct(1, 2, 5, 4), 3, 2, "same"),
+            "plain, indices": case(distinct(2, 2, 5, 6), (3, 2), 2, 1, return_indices=True),
+            "plain, one pixel each": case(distinct(1, 2, 3, 3), 1),
+            "plain, the whole image": case(distinct(2, 2, 3, 4), (3, 4)),
+            "plain, signals": case(distinct(2, 3, 7), 3, 2, 1, return_indices=True),
+            "plain, volumes": case(distinct(1, 2, 3, 4, 3), 2, (1, 2, 1), return_indices=True),
+            "empty": case(distinct(0, 3, 4, 4), 2, return_indices=True),
+            "empty, no channels": case(distinct(2, 0, 4, 4), 3, 2, 1),
         },
         refusals("pooling"),
         IMAGES,

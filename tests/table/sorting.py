@@ -3,6 +3,7 @@ from typing import Any
 import numpy as np
 
 from tests.table import ONE_OPERAND, Row, bad, case, integers, normal
+from tests.table.extremes import distinct
 
 
 def largest(x: np.ndarray, k: int, axis: int = -1) -> tuple[np.ndarray, np.ndarray]:
@@ -52,11 +53,11 @@ ROWS = [
         "sort",
         np.sort,
         {
-            "plain": case(normal(3, 4)),
-            "plain, first axis": case(normal(3, 4), 0),
-            "plain, all in a row": case(normal(3, 4), None),
-            "negative axis": case(normal(2, 3, 4), -2),
-            "empty": case(normal(0, 3), 0),
+            "plain": case(distinct(3, 4)),
+            "plain, first axis": case(distinct(3, 4), 0),
+            "plain, all in a row": case(distinct(3, 4), None),
+            "negative axis": case(distinct(2, 3, 4), -2),
+            "empty": case(distinct(0, 3), 0),
         },
         (bad(ValueError, r"sort\(float64\[3\]\).*axis 1", np.ones(3), 1),),
         {**ONE_OPERAND, "0-d": "it has no axis to sort along"},
@@ -65,11 +66,11 @@ ROWS = [
         "topk",
         largest,
         {
-            "plain": case(normal(3, 6), 2),
-            "plain, first axis": case(normal(6, 3), 3, 0),
-            "plain, all": case(normal(4), 4),
-            "negative axis": case(normal(2, 5, 3), 2, -2),
-            "empty": case(normal(0, 3), 2),
+            "plain": case(distinct(3, 6), 2),
+            "plain, first axis": case(distinct(6, 3), 3, 0),
+            "plain, all": case(distinct(4), 4),
+            "negative axis": case(distinct(2, 5, 3), 2, -2),
+            "empty": case(distinct(0, 3), 2),
         },
         (
             bad(ValueError, r"topk: k is 4; it must be from 1 to 3", np.ones(3), 4),

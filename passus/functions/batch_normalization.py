@@ -1,0 +1,148 @@
+"""Normalisation of each channel over the batch: with the statistics of the batch, or with known ones."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+from passus.arguments import checked_number, checked_share
+from passus.backend import Array
+from passus.config import train
+from passus.core import Function, Operand, Result
+from passus.errors import ArgumentError, ShapeError
+from passus.functions.checks import array_of
+from passus.functions.parts import in_dtype_of
+from passus.kernels.channels import channel_moments, channel_products, scaled_channels, scaled_gradient
+
+__all__ = ["BatchNorm", "FixedBatchNorm", "batch_norm", "fixed_batch_norm"]
+
+
+class BatchNorm(Function):
+    constants: ClassVar[tuple[str, ...]] = ("mean", "var", "inv_std")  # A recorded pass computes them anew, from x.
+
+    mean: Array
+    var: Array
+
+    def __init__(self, eps: float) -> None:
+        self.eps = eps
+
+    def forward(self, x: Array, gamma: Array, beta: Array) -> Array:
+        self.mean, self.var = channel_moments(x)
+        self.inv_std = (self.var + self.eps) ** -0.5
+        return scaled_channels(x, self.mean, gamma * self.inv_std, beta)
+
+    def backward(self, gy: Any) -> Any:
+        x, gamma, _ = (self.saved(v) for v in self.inputs)
+        mean, inv_std = self.mean, self.inv_std
+        if self.twice:
+            mean, var = channel_moments(x)
+            inv_std = (var + self.eps) ** -0.5
+        gbeta, product = channel_products(gy, x, mean)
+        gx = None
+        if self.needs[0]:
+            count = _numbers_in_a_channel(x)
+            gx = scaled_gradient(gy, x, mean, gbeta / count, product * inv_std**2 / count, gamma * inv_std)
+        return gx, product * inv_std, gbeta
+
+
+def batch_norm(
+    x: Operand,
+    gamma: Operand,
+    beta: Operand,
+    mean: Array | None,
+    var: Array | None,
+    decay: float = 0.9,
+    eps: float = 2e-5,
+) -> Result:
+    """Give each channel mean ``beta`` and standard deviation ``gamma``: ``gamma * (x - mean) / sqrt(var + eps) + beta``.
+
+    ``x``: (N, C, ...); ``gamma``, ``beta``, ``mean``, ``var``: (C,). In training, mean and variance are those of the
+    batch, and the arrays ``mean`` and ``var`` follow them in place: ``mean = decay * mean + (1 - decay) * batch mean``,
+    likewise for the unbiased variance. In test mode they are used instead, as constants. None: always the batch's own.
+
+    Raises `ShapeError` for shapes that do not fit, `ArgumentError` for a training batch with fewer than two numbers
+    in a channel: their variance means nothing. Source: Ioffe and Szegedy, 2015, "Batch normalization".
+
+    >>> import numpy as np
+    >>> x = np.array([[1.0], [3.0]])
+    >>> batch_norm(x, np.ones(1), np.zeros(1), None, None, eps=0.0)
+    array([[-1.],
+           [ 1.]])
+    """
+    decay, eps = checked_share("batch_norm", "decay", decay), checked_number("batch_norm", "eps", eps)
+    array = array_of("batch_norm", x)
+    _check_channels("batch_norm", array, gamma=gamma, beta=beta, mean=mean, var=var)
+    if not train.get() and mean is not None and var is not None:
+        return _with_statistics(x, gamma, beta, mean, var, eps)
+    count = _numbers_in_a_channel(array)
+    if count < 2:
+        raise ArgumentError(
+            f"batch_norm: x {array.shape} has {count} numbers in each channel, and a variance needs two or more; train "
+            "with larger batches, or call it in test_mode()"
+        )
+    function = BatchNorm(eps)
+    y = function(x, gamma, beta)
+    if mean is not None and var is not None:
+        _follow(array_of("batch_norm", mean), function.mean, decay)
+        _follow(array_of("batch_norm", var), function.var * (count / (count - 1)), decay)
+    return y
+
+
+class FixedBatchNorm(Function):
+    constants: ClassVar[tuple[str, ...]] = ("mean", "inv_std")
+
+    def __init__(self, mean: Array, inv_std: Array) -> None:
+        self.mean, self.inv_std = mean, inv_std
+
+    def forward(self, x: Array, gamma: Array, beta: Array) -> Array:
+        return scaled_channels(x, self.mean, gamma * self.inv_std, beta)
+
+    def backward(self, gy: Any) -> Any:
+        x, gamma, _ = (self.saved(v) for v in self.inputs)
+        gx = gy * (gamma * self.inv_std).reshape(-1, *[1] * (gy.ndim - 2)) if self.needs[0] else None
+        if not any(self.needs[1:]):
+            return gx, None, None
+        gbeta, product = channel_products(gy, x, self.mean)
+        return gx, product * self.inv_std, gbeta
+
+
+def fixed_batch_norm(x: Operand, gamma: Operand, beta: Operand, mean: Array, var: Array, eps: float = 2e-5) -> Result:
+    """`batch_norm` with known statistics, in training too: ``gamma * (x - mean) / sqrt(var + eps) + beta``.
+
+    ``x``: (N, C, ...); ``gamma``, ``beta``, ``mean``, ``var``: (C,). The statistics are constants: they do not follow
+    the batch, and no gradient flows to them. So a trained network is tuned with batches too small for statistics.
+
+    Raises `ShapeError` for shapes that do not fit. Source: Ioffe and Szegedy, 2015, "Batch normalization".
+
+    >>> import numpy as np
+    >>> fixed_batch_norm(np.array([[5.0]]), np.ones(1), np.zeros(1), np.array([1.0]), np.array([4.0]), eps=0.0)
+    array([[2.]])
+    """
+    eps = checked_number("fixed_batch_norm", "eps", eps)
+    statistics = {"mean": mean, "var": var}
+    _check_channels("fixed_batch_norm", array_of("fixed_batch_norm", x), gamma=gamma, beta=beta, **statistics)
+    return _with_statistics(x, gamma, beta, mean, var, eps)
+
+
+def _with_statistics(x: Operand, gamma: Operand, beta: Operand, mean: Array, var: Array, eps: float) -> Result:
+    mean, var = (in_dtype_of(x, array_of("fixed_batch_norm", v)) for v in (mean, var))
+    # A copy: batches in training go on to write into the array.
+    return FixedBatchNorm(mean.copy(), (var + eps) ** -0.5)(x, gamma, beta)
+
+
+def _follow(running: Array, batch: Array, decay: float) -> None:
+    running *= decay
+    running += (1 - decay) * batch
+
+
+def _numbers_in_a_channel(x: Any) -> int:
+    return math.prod([x.shape[0], *x.shape[2:]])
+
+
+def _check_channels(name: str, x: Array, **of_channels: Any) -> None:
+    if x.ndim < 2:
+        raise ShapeError(f"{name}: x {x.shape} needs the axes (N, C) or more; write x.reshape(1, -1) for one example")
+    for called, v in of_channels.items():
+        shape = x.shape[1:2] if v is None else array_of(name, v).shape
+        if shape != x.shape[1:2]:
+            raise ShapeError(f"{name}: {called} {shape} must hold one number for each channel, axis 1 of x {x.shape}")

@@ -1,0 +1,93 @@
+"""Normalisation of numbers that lie along some axes of an array, of which layer and group normalisation are made.
+
+``gamma`` and ``beta`` broadcast with ``x``. Results lie in memory as their arguments do. All of it is written with operators
+and methods that arrays and Variables share: given Variables, the results are Variables.
+"""
+
+from __future__ import annotations
+
+import math
+
+from passus.backend import Array
+
+__all__ = ["mean_and_inv_std", "normalized", "normalized_gradients", "rms_normalized", "rms_normalized_gradients"]
+
+
+def mean_and_inv_std(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:
+    """The mean along axes, which are kept, and ``1 / sqrt(variance + eps)``.
+
+    >>> import numpy as np
+    >>> mean_and_inv_std(np.array([[1.0, 5.0]]), (-1,), eps=0.0)
+    (array([[3.]]), array([[0.5]]))
+    """
+    mean = _mean(x, axes)
+    d = x - mean
+    return mean, (_mean(d * d, axes) + eps) ** -0.5
+
+
+def normalized(x: Array, gamma: Array, beta: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array, Array]:
+    """``(x - mean) * inv_std * gamma + beta``, and the two statistics.
+
+    >>> import numpy as np
+    >>> normalized(np.array([[1.0, 5.0]]), np.ones(2), np.zeros(2), (-1,), eps=0.0)
+    (array([[-1.,  1.]]), array([[3.]]), array([[0.5]]))
+    """
+    mean, inv_std = mean_and_inv_std(x, axes, eps)
+    return (x - mean) * inv_std * gamma + beta, mean, inv_std
+
+
+def normalized_gradients(
+    gy: Array, x: Array, gamma: Array, mean: Array, inv_std: Array, axes: tuple[int, ...], needs_x: bool = True
+) -> tuple[Array | None, Array, Array]:
+    """The gradients for ``x`` (None unless it is needed), ``gamma`` and ``beta``.
+
+    >>> import numpy as np
+    >>> normalized_gradients(np.array([3.0, 1.0]), np.array([1.0, 5.0]), np.ones(2), 3.0, 0.5, (-1,))
+    (array([0., 0.]), array([-3.,  1.]), array([3., 1.]))
+    """
+    x_hat = (x - mean) * inv_std
+    gx = None
+    if needs_x:
+        g = gy * gamma
+        gx = (g - (x_hat * _mean(g * x_hat, axes) + _mean(g, axes))) * inv_std
+    return gx, _summed_like(gamma, gy * x_hat), _summed_like(gamma, gy)
+
+
+def rms_normalized(x: Array, gamma: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:
+    """``x * inv_rms * gamma``, and ``inv_rms = 1 / sqrt(mean of x**2 + eps)``.
+
+    >>> import numpy as np
+    >>> rms_normalized(np.array([-2.0, 2.0]), np.ones(2), (-1,), eps=0.0)
+    (array([-1.,  1.]), array([0.5]))
+    """
+    inv_rms = (_mean(x * x, axes) + eps) ** -0.5
+    return x * inv_rms * gamma, inv_rms
+
+
+def rms_normalized_gradients(
+    gy: Array, x: Array, gamma: Array, inv_rms: Array, axes: tuple[int, ...], needs_x: bool = True
+) -> tuple[Array | None, Array]:
+    """The gradients for ``x`` (None unless it is needed) and ``gamma``.
+
+    >>> import numpy as np
+    >>> rms_normalized_gradients(np.array([3.0, 1.0]), np.array([-2.0, 2.0]), np.ones(2), 0.5, (-1,))
+    (array([1., 1.]), array([-3.,  1.]))
+    """
+    x_hat = x * inv_rms
+    gx = None
+    if needs_x:
+        g = gy * gamma
+        gx = (g - x_hat * _mean(g * x_hat, axes)) * inv_rms
+    return gx, _summed_like(gamma, gy * x_hat)
+
+
+def _mean(x: Array, axes: tuple[int, ...]) -> Array:
+    count = math.prod([x.shape[axis] for axis in axes])
+    return x.sum(axis=axes, keepdims=True) / (count or 1)  # Of nothing, the sum is 0, and so shall be the mean.
+
+
+def _summed_like(gamma: Array, g: Array) -> Array:
+    """The sum over the axes along which ``gamma`` was stretched to the shape of ``g``."""
+    lead = g.ndim - gamma.ndim
+    stretched = [lead + axis for axis, n in enumerate(gamma.shape) if n == 1 != g.shape[lead + axis]]
+    return g.sum(axis=(*range(lead), *stretched)).reshape(gamma.shape)
