@@ -82,6 +82,25 @@ def test_unpooling_is_that_of_torch(axes: int, data: Any) -> None:
     )
 
 
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@settings(max_examples=60)
+@given(data=st.data())
+def test_adaptive_pooling_is_that_of_torch(axes: int, data: Any) -> None:
+    size, out = data.draw(st.tuples(*[st.tuples(*[st.integers(1, 9 - 2 * axes)] * axes)] * 2))
+    x = numbers(2, data.draw(st.integers(1, 3)), *size)
+    average, largest = getattr(T, f"adaptive_avg_pool{axes}d"), getattr(T, f"adaptive_max_pool{axes}d")
+    compared(lambda x: F.adaptive_average_pooling(x, out), lambda x: average(x, out), x)
+    compared(lambda x: F.adaptive_max_pooling(x, out), lambda x: largest(x, out), x)
+    _, indices = F.adaptive_max_pooling(x, out, return_indices=True)
+    np.testing.assert_array_equal(indices, largest(torch.tensor(x), out, return_indices=True)[1])
+
+
+def test_averages_of_unequal_windows_meet_only_their_own_pixels() -> None:
+    x = np.ones((1, 1, 7))
+    x[0, 0, 0] = np.inf
+    np.testing.assert_array_equal(F.adaptive_average_pooling(x, 3), [[[np.inf, 1.0, 1.0]]])
+
+
 def test_pooled_and_unpooled_only_the_largest_are_left() -> None:
     x = numbers(2, 3, 6, 6)
     y, indices = F.pooling(x, 3, 3, return_indices=True)
