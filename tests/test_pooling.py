@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from torch.nn import functional as T
 
 import passus.functions as F
+import passus.layers as L
 from passus import Variable
+from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.kernels import pooling as kernels
 from passus.testing import check_grads
 from tests.against_torch import compared, numbers
@@ -169,3 +171,48 @@ def test_the_simple_form_gives_the_same_gradients() -> None:
         (function(x, (3, 2), 2, (1, 0)) ** 2).sum().backward()
         grads.append(x.grad.data)
     np.testing.assert_allclose(*grads, rtol=1e-12, atol=1e-12)
+
+
+LAYERS = [
+    (L.MaxPooling(3), lambda x: F.pooling(x, 3, 3)),
+    (L.MaxPooling((3, 2), 1, 1, True), lambda x: F.pooling(x, (3, 2), 1, 1, True)),
+    (L.AveragePooling(3, pad=1), lambda x: F.average_pooling(x, 3, 3, 1)),
+    (L.AveragePooling(3, (2, 1), 1, True, False), lambda x: F.average_pooling(x, 3, (2, 1), 1, True, False)),
+    (L.AdaptiveAveragePooling(3), lambda x: F.adaptive_average_pooling(x, 3)),
+    (L.AdaptiveMaxPooling((3, 2)), lambda x: F.adaptive_max_pooling(x, (3, 2))),
+    (L.GlobalAveragePooling(), lambda x: x.mean(axis=(2, 3))),
+    (L.GlobalMaxPooling(keepdims=True), lambda x: x.max(axis=(2, 3), keepdims=True)),
+]
+
+
+@pytest.mark.parametrize(("layer", "function"), LAYERS, ids=lambda v: repr(v) if isinstance(v, L.Layer) else "")
+def test_layers(layer: L.Layer, function: Any) -> None:
+    x = numbers(2, 3, 8, 7)
+    np.testing.assert_array_equal(layer(x), function(x))
+    assert not list(layer.params())
+
+
+def test_a_layer_takes_signals_and_volumes() -> None:
+    layer = L.MaxPooling(2)
+    assert layer(numbers(1, 2, 6)).shape == (1, 2, 3)
+    assert layer(numbers(1, 2, 6, 4, 2)).shape == (1, 2, 3, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "match"),
+    [
+        (lambda: L.MaxPooling(0), ArgumentError, "MaxPooling: kernel_size is 0"),
+        (lambda: L.MaxPooling(2.0), DTypeError, "MaxPooling: kernel_size is a float"),
+        (lambda: L.MaxPooling(2, 0), ArgumentError, "pooling: stride is 0"),
+        (lambda: L.MaxPooling((2, 2), (1, 1, 1)), ArgumentError, "pooling: stride .* of which there are 2"),
+        (lambda: L.MaxPooling(2, pad=2), ArgumentError, "pooling: padding .* must be less than the kernel"),
+        (lambda: L.MaxPooling(2, pad=((1, 0), (0, 2))), ArgumentError, "pooling: padding .* less than the kernel"),
+        (lambda: L.AveragePooling(3, pad="full"), ArgumentError, "average_pooling: pad must be"),
+        (lambda: L.AdaptiveAveragePooling(0), ArgumentError, "AdaptiveAveragePooling: outsize is 0"),
+        (lambda: L.AdaptiveMaxPooling((1, -1)), ArgumentError, "AdaptiveMaxPooling: outsize is -1"),
+        (lambda: L.MaxPooling(5)(numbers(1, 1, 4, 4)), ShapeError, "does not fit into x"),
+    ],
+)
+def test_options_of_layers_that_are_wrong(make: Any, error: Any, match: str) -> None:
+    with pytest.raises(error, match=match):
+        make()

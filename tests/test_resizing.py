@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from torch.nn import functional as T
 
 import passus.functions as F
+import passus.layers as L
 from passus import Variable
+from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.testing import check_grads
 from tests.against_torch import compared, numbers
 from tests.against_torch import one_thread as one_thread
@@ -87,3 +89,30 @@ def test_the_table_of_the_gradient_does_not_grow_with_the_order() -> None:
 def test_results_have_their_channels_last_in_memory() -> None:
     y = F.resize(numbers(2, 3, 4, 4), 8, "bilinear")
     assert y.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+def test_layers() -> None:
+    x = numbers(2, 4, 4, 6)
+    np.testing.assert_array_equal(L.Upsample(2)(x), F.resize(x, (8, 12)))
+    np.testing.assert_array_equal(L.Upsample((1, 3), "bilinear", True)(x), F.resize(x, (4, 18), "bilinear", True))
+    np.testing.assert_array_equal(L.PixelShuffle(2)(x), F.pixel_shuffle(x, 2))
+    np.testing.assert_array_equal(L.PixelUnshuffle(2)(x), F.pixel_unshuffle(x, 2))
+    assert L.Upsample(3)(numbers(1, 1, 2)).shape == (1, 1, 6)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "match"),
+    [
+        (lambda: L.Upsample(0), ArgumentError, "Upsample: scale is 0"),
+        (lambda: L.Upsample(1.5), DTypeError, "Upsample: scale is a float"),
+        (lambda: L.Upsample(2, "cubic"), ArgumentError, "resize: mode must be"),
+        (lambda: L.Upsample(2, align_corners=True), ArgumentError, "resize: align_corners is for"),
+        (lambda: L.Upsample((2, 2))(numbers(1, 1, 4)), ArgumentError, "Upsample: scale .* of which there are 1"),
+        (lambda: L.Upsample(2)(numbers(4, 4)), ShapeError, "Upsample: x .* needs the axes"),
+        (lambda: L.PixelShuffle(0), ArgumentError, "PixelShuffle: factor is 0"),
+        (lambda: L.PixelUnshuffle(2.0), DTypeError, "PixelUnshuffle: factor is a float"),
+    ],
+)
+def test_options_of_layers_that_are_wrong(make: Any, error: Any, match: str) -> None:
+    with pytest.raises(error, match=match):
+        make()

@@ -34,9 +34,21 @@ from passus.layers.lazy import LazyParameter as LazyParameter
 from passus.layers.linear import Linear as Linear
 from passus.layers.normalization import BatchNorm as BatchNorm
 from passus.layers.normalization import LayerNorm as LayerNorm
+from passus.layers.pooling import AdaptiveAveragePooling as AdaptiveAveragePooling
+from passus.layers.pooling import AdaptiveMaxPooling as AdaptiveMaxPooling
+from passus.layers.pooling import AveragePooling as AveragePooling
+from passus.layers.pooling import GlobalAveragePooling as GlobalAveragePooling
+from passus.layers.pooling import GlobalMaxPooling as GlobalMaxPooling
+from passus.layers.pooling import MaxPooling as MaxPooling
+from passus.layers.resizing import PixelShuffle as PixelShuffle
+from passus.layers.resizing import PixelUnshuffle as PixelUnshuffle
+from passus.layers.resizing import Upsample as Upsample
 from passus.layers.sequential import Sequential as Sequential
 
 __all__ = [
+    "AdaptiveAveragePooling",
+    "AdaptiveMaxPooling",
+    "AveragePooling",
     "BatchNorm",
     "CELU",
     "Conv1d",
@@ -52,6 +64,8 @@ __all__ = [
     "Flatten",
     "GELU",
     "GLU",
+    "GlobalAveragePooling",
+    "GlobalMaxPooling",
     "HardSigmoid",
     "HardSwish",
     "Layer",
@@ -60,8 +74,11 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
+    "MaxPooling",
     "Mish",
     "PReLU",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "ReLU",
     "ReLU6",
     "SELU",
@@ -72,4 +89,5 @@ __all__ = [
     "Softplus",
     "Softsign",
     "Tanh",
+    "Upsample",
 ]
