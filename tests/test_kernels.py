@@ -21,7 +21,7 @@ import passus.random
 from passus import Variable, using_config
 from passus.errors import ArgumentError, DTypeError, PassusWarning
 from passus.kernels import dispatch, get_num_threads, set_num_threads, threads, warm_up
-from passus.kernels.channels import channel_moments, channel_products, scaled_channels, scaled_gradient
+from passus.kernels.channels import channel_moments, channel_products, channel_sums, scaled_channels, scaled_gradient
 from passus.kernels.convolution import convolve, convolve_input_gradient, convolve_weight_gradient
 from passus.kernels.elementwise import limited, limited_gradient
 from passus.kernels.pooling import max_pooling, max_pooling_gradient
@@ -126,6 +126,7 @@ def test_sums_and_scales_of_channels(arrays: list[np.ndarray]) -> None:
     for found, expected in [
         *zip(channel_moments.compiled()(x), channel_moments.reference(x.astype(np.float64))),
         *zip(channel_products.compiled()(gy, x, a), channel_products.reference(gy.astype(np.float64), x, a)),
+        (channel_sums.compiled()(x), channel_sums.reference(x.astype(np.float64))),
         (scaled_channels.compiled()(x, a, b, c), scaled_channels.reference(x, a, b, c)),
         (scaled_gradient.compiled()(gy, x, a, b, c, d), scaled_gradient.reference(gy, x, a, b, c, d)),
     ]:

@@ -24,6 +24,7 @@ from passus.functions.windows import (
     per_axis,
     window_of,
 )
+from passus.kernels.channels import channel_sums
 from passus.kernels.convolution import (
     convolve,
     convolve_input_gradient,
@@ -47,7 +48,7 @@ class Conv(Function):
         return (
             Deconv(self.window, self.groups, x.shape[2:])(gy, W) if needs_x else None,
             ConvGradW(self.window, self.groups, W.shape[2:])(x, gy) if needs_W else None,
-            *[_sum_of_channels(gy) if needs else None for needs in needs_b],
+            *[channel_sums(gy) if needs else None for needs in needs_b],
         )
 
 
@@ -67,7 +68,7 @@ class Deconv(Function):
         return (
             Conv(self.window, self.groups)(gy, W) if needs_x else None,
             ConvGradW(self.window, self.groups, W.shape[2:])(gy, x) if needs_W else None,
-            *[_sum_of_channels(gy) if needs else None for needs in needs_b],
+            *[channel_sums(gy) if needs else None for needs in needs_b],
         )
 
 
@@ -85,10 +86,6 @@ class ConvGradW(Function):
             Deconv(self.window, self.groups, x.shape[2:])(gy, ggW) if needs_x else None,
             Conv(self.window, self.groups)(x, ggW) if needs_gy else None,
         )
-
-
-def _sum_of_channels(gy: Any) -> Any:
-    return gy.sum(axis=(0, *range(2, gy.ndim)))
 
 
 def conv1d(

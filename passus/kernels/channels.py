@@ -13,7 +13,7 @@ import numpy as np
 from passus.backend import Array
 from passus.kernels.dispatch import kernel
 
-__all__ = ["channel_moments", "channel_products", "scaled_channels", "scaled_gradient"]
+__all__ = ["channel_moments", "channel_products", "channel_sums", "scaled_channels", "scaled_gradient"]
 
 WORTHWHILE = 1 << 14
 """From how many numbers on the compiled kernels are used."""
@@ -39,6 +39,16 @@ def channel_moments(x: Array) -> tuple[Array, Array]:
     mean = x.sum(axis=axes) / count
     d = x - _along_channels(mean, x)
     return mean, (d * d).sum(axis=axes) / count
+
+
+@kernel(_suits)
+def channel_sums(x: Array) -> Array:
+    """The sum of each channel; given a Variable, the result is one.
+
+    >>> channel_sums(np.array([[1.0, 5.0], [3.0, 5.0]]))
+    array([ 4., 10.])
+    """
+    return x.sum(axis=(0, *range(2, x.ndim)))
 
 
 @kernel(_suits)

@@ -16,7 +16,7 @@ from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.simd import LANES, add, fma, load, multiply, spread, store, subtract
 from passus.kernels.threads import split
 
-__all__ = ["channel_moments", "channel_products", "prepare", "scaled_channels", "scaled_gradient"]
+__all__ = ["channel_moments", "channel_products", "channel_sums", "prepare", "scaled_channels", "scaled_gradient"]
 
 BLOCK = 4096
 """How many numbers a block has: 16 KiB, half of the first-level cache."""
@@ -32,6 +32,17 @@ def prepare() -> None:
 
 
 def channel_moments(x: Array) -> tuple[Array, Array]:
+    count, mean, squares = _counted(x)
+    return mean.astype(np.float32), (squares / count).astype(np.float32)
+
+
+def channel_sums(x: Array) -> Array:
+    count, mean, _ = _counted(x)
+    return (count * mean).astype(np.float32)
+
+
+def _counted(x: Array) -> tuple[Array, Array, Array]:
+    """Of each channel: how many numbers there are, their mean, and the sum of their squared deviations from it."""
     rows = _rows(x)
     pieces = _in_pieces(rows, lambda sums, start, stop: _moments(rows.reshape(-1), sums, start, stop), 3)
     count, mean, squares = pieces[0]
@@ -41,7 +52,7 @@ def channel_moments(x: Array) -> tuple[Array, Array]:
         mean = mean + d * (n / (count + n))
         squares = squares + s + d * d * (count * n / (count + n))
         count = count + n
-    return mean.astype(np.float32), (squares / count).astype(np.float32)
+    return count, mean, squares
 
 
 def scaled_channels(x: Array, mean: Array, scale: Array, shift: Array) -> Array:
