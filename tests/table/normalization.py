@@ -1,6 +1,7 @@
 import numpy as np
 
 from tests.table import Row, bad, case, normal, uniform
+from tests.table.extremes import distinct  # The derivative for a few numbers that are nearly equal is steep.
 
 FIXED = {"broadcast": "gamma and beta must fit", "negative axis": "the axes follow from the shapes"}
 
@@ -21,6 +22,19 @@ def fixed_batch_norm(x, gamma, beta, mean, var, eps=2e-5):
 
 def layer_norm(x, gamma, beta, eps=1e-5):
     return standardized(x, tuple(range(-gamma.ndim, 0)), eps) * gamma + beta if x.size else x
+
+
+def group_norm(x, gamma, beta, groups, eps=1e-5):
+    shape = (-1, *[1] * (x.ndim - 2))
+    y = np.zeros(x.shape)
+    for i in np.ndindex(len(x), groups):
+        group = i[0], slice(*[x.shape[1] // groups * k for k in (i[1], i[1] + 1)])
+        y[group] = standardized(x[group], None, eps)
+    return y * gamma.reshape(shape) + beta.reshape(shape)
+
+
+def instance_norm(x, gamma, beta, eps=1e-5):
+    return group_norm(x, gamma, beta, x.shape[1], eps)
 
 
 ONE = np.ones(3)
@@ -79,6 +93,50 @@ ROWS = [
             bad(TypeError, "layer_norm: list is not supported", [1.0, 2.0, 3.0], ONE, ONE),
         ),
         {**FIXED, "0-d": "it has no features"},
+        rtol=1e-10,
+    ),
+    Row(
+        "group_norm",
+        group_norm,
+        {
+            "plain": case(distinct(3, 4), normal(4), normal(4), 2),
+            "plain, images": case(normal(2, 6, 2, 3), normal(6), normal(6), 3),
+            "plain, one group": case(normal(2, 3, 4), normal(3), normal(3), 1, eps=0.1),
+            "plain, each channel": case(normal(2, 3, 4), normal(3), normal(3), 3),
+            "empty": case(normal(0, 4, 2), normal(4), normal(4), 2),
+        },
+        (
+            bad(ValueError, r"group_norm: x \(3,\) needs the axes", ONE, ONE, ONE, 1),
+            bad(ValueError, r"group_norm: gamma \(3,\).*\(2, 4\)", np.ones((2, 4)), ONE, np.ones(4), 2),
+            bad(ValueError, r"group_norm: beta \(3,\).*\(2, 4\)", np.ones((2, 4)), np.ones(4), ONE, 2),
+            bad(ValueError, r"group_norm: .* \(2, 3\), must be a multiple of groups=2", np.ones((2, 3)), ONE, ONE, 2),
+            bad(ValueError, r"group_norm: x \(2, 3\) has 1 numbers in each group", np.ones((2, 3)), ONE, ONE, 3),
+            bad(ValueError, r"group_norm: x \(2, 3, 0\) has 0 numbers", np.ones((2, 3, 0)), ONE, ONE, 1),
+            bad(ValueError, "group_norm: groups is 0", np.ones((2, 3)), ONE, ONE, 0),
+            bad(ValueError, "group_norm: eps is -1", np.ones((2, 3)), ONE, ONE, 1, eps=-1),
+            bad(TypeError, "group_norm: groups is a float", np.ones((2, 3)), ONE, ONE, 1.0),
+            bad(TypeError, "group_norm: list is not supported", np.ones((2, 3)), ONE, [0.0] * 3, 1),
+        ),
+        {**FIXED, "0-d": "it has no channels"},
+        rtol=1e-10,
+    ),
+    Row(
+        "instance_norm",
+        instance_norm,
+        {
+            "plain": case(normal(2, 3, 4), normal(3), normal(3)),
+            "plain, images": case(normal(2, 3, 2, 3), normal(3), normal(3), eps=0.1),
+            "empty": case(normal(0, 3, 2, 2), normal(3), normal(3)),
+        },
+        (
+            bad(ValueError, r"instance_norm: x \(3,\) needs the axes", ONE, ONE, ONE),
+            bad(ValueError, r"instance_norm: x \(2, 3\) has 1 numbers in each group", np.ones((2, 3)), ONE, ONE),
+            bad(ValueError, r"instance_norm: x \(2, 3, 1, 1\) has 1 numbers", np.ones((2, 3, 1, 1)), ONE, ONE),
+            bad(ValueError, r"instance_norm: x \(2, 0, 4\) has 0 numbers", np.ones((2, 0, 4)), ONE[:0], ONE[:0]),
+            bad(ValueError, r"instance_norm: beta \(2,\)", np.ones((2, 3, 4)), ONE, np.ones(2)),
+            bad(TypeError, "instance_norm: eps is a str", np.ones((2, 3, 4)), ONE, ONE, "small"),
+        ),
+        {**FIXED, "0-d": "it has no channels"},
         rtol=1e-10,
     ),
 ]

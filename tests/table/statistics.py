@@ -1,6 +1,7 @@
 import numpy as np
 
 from tests.table import ONE_OPERAND, Row, away_from, bad, case, normal
+from tests.table.extremes import distinct
 from tests.table.reductions import axes_cases, axes_raise
 
 
@@ -16,8 +17,8 @@ def norm_by_numpy(x, ord=2, axis=None, keepdims=False):
 
 
 def spread_cases(**options):
-    # A number by itself has no spread, and the derivative of the standard deviation jumps there.
-    cases = axes_cases(empty=((0, 3), 1), **options)
+    # A number by itself has no spread, and the derivative of the standard deviation jumps there (and is steep nearby).
+    cases = axes_cases(distinct, empty=((0, 3), 1), **options)
     return {name: c for name, c in cases.items() if name not in ("0-d", "plain, no axes")}
 
 
