@@ -1,6 +1,6 @@
 """Defects of DeZero, each of which must not come along; the names are those of the project's list.
 
-Those of pooling (L3), of recurrent layers (L1) and of the GPU (E7) come with their layers.
+Those of recurrent layers (L1) and of the GPU (E7) come with their layers.
 """
 
 from __future__ import annotations
@@ -77,6 +77,11 @@ def test_c3_second_order_for_the_weights_of_a_convolution():
     rng = np.random.default_rng(0)
     x, W = rng.standard_normal((2, 3, 5, 5)), rng.standard_normal((4, 3, 3, 3))
     passus.testing.check_grads(lambda W: F.conv2d(x, W, stride=2, pad=1) ** 3, W, order=2)
+
+
+def test_c3_second_order_for_max_pooling():
+    x = np.arange(16.0).reshape(1, 1, 4, 4)
+    passus.testing.check_grads(lambda x: F.pooling(x, 3, pad=1) ** 3, x, order=2)
 
 
 def test_c4_gradients_do_not_alias():
@@ -170,6 +175,13 @@ def test_l2_batch_norm_has_gradients_in_test_mode():
         (y * y).sum().backward()
     assert x.grad.shape == (8, 3)
     assert np.isfinite(x.grad.data).all()
+
+
+def test_l3_pooling_pads_with_what_never_wins_and_averages_have_right_gradients():
+    x = -np.ones((1, 1, 2, 2))
+    assert (F.pooling(x, 2, pad=1) == -1).all()
+    x = np.arange(12.0).reshape(1, 1, 3, 4)
+    passus.testing.check_grads(lambda x: F.average_pooling(x, (2, 3), pad=(0, 1)), x, order=1)
 
 
 def test_l4_losses_of_confident_predictions():

@@ -20,10 +20,10 @@ __all__ = ["adaptive_average_pooling", "adaptive_max_pooling", "global_average_p
 
 
 def adaptive_average_pooling(x: Operand, outsize: Any) -> Result:
-    """The averages of ``outsize`` windows of about the same size, that of i from ``i H // OH`` to before ``-(-(i + 1) H // OH)``.
+    """The averages of ``outsize`` windows of about the same size: i begins at ``floor(i H / OH)``, ends at ``ceil((i + 1) H / OH)``.
 
     ``x`` (N, C, H, W) gives (N, C, *outsize); likewise with one or three axes of space. ``outsize``: one number, or one
-    for each axis. Windows overlap, by one pixel at most if OH < H, where H is no multiple of OH.
+    for each axis. Where H is no multiple of OH, neighbours may have a pixel in common.
 
     Raises `ShapeError` for images without pixels, `ArgumentError` for sizes below 1.
     Source: He et al., 2014, "Spatial pyramid pooling in deep convolutional networks for visual recognition".
