@@ -11,9 +11,16 @@ from passus.core import Function, Operand, Result
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of
 from passus.functions.shapes import reshape
-from passus.kernels.normalization import mean_and_inv_std, normalized, normalized_gradients
+from passus.kernels.normalization import (
+    inv_root_mean_square,
+    mean_and_inv_std,
+    normalized,
+    normalized_gradients,
+    rms_normalized,
+    rms_normalized_gradients,
+)
 
-__all__ = ["LayerNorm", "group_norm", "instance_norm", "layer_norm"]
+__all__ = ["LayerNorm", "RMSNorm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
 
 
 class LayerNorm(Function):
@@ -50,6 +57,41 @@ def layer_norm(x: Operand, gamma: Operand, beta: Operand, eps: float = 1e-5) -> 
             f"layer_norm: gamma {features} and beta {beta_shape} must both have the shape of the last axes of x {shape}"
         )
     return LayerNorm(tuple(range(-len(features), 0)), checked_number("layer_norm", "eps", eps))(x, gamma, beta)
+
+
+class RMSNorm(Function):
+    constants: ClassVar[tuple[str, ...]] = ("inv_rms",)  # A recorded pass computes it anew, from x.
+
+    def __init__(self, axes: tuple[int, ...], eps: float) -> None:
+        self.axes, self.eps = axes, eps
+
+    def forward(self, x: Array, gamma: Array) -> Array:
+        y, self.inv_rms = rms_normalized(x, gamma, self.axes, self.eps)
+        return y
+
+    def backward(self, gy: Any) -> Any:
+        x, gamma = (self.saved(v) for v in self.inputs)
+        inv_rms = inv_root_mean_square(x, self.axes, self.eps) if self.twice else self.inv_rms
+        return rms_normalized_gradients(gy, x, gamma, inv_rms, self.axes, self.needs[0])
+
+
+def rms_norm(x: Operand, gamma: Operand, eps: float = 1e-6) -> Result:
+    """Give each example root mean square 1 over its last axes: ``gamma * x / sqrt(mean(x**2) + eps)``.
+
+    ``x``: (..., D); ``gamma``: (D,). With more axes, (D1, D2, ...), it is over as many last axes of ``x``. Nothing is
+    subtracted, unlike in `layer_norm`.
+
+    Raises `ShapeError` for shapes that do not fit. Source: Zhang and Sennrich, 2019, "Root mean square layer
+    normalization".
+
+    >>> import numpy as np
+    >>> rms_norm(np.array([1.0, 7.0]), np.ones(2), eps=0.0)
+    array([0.2, 1.4])
+    """
+    shape, features = array_of("rms_norm", x).shape, array_of("rms_norm", gamma).shape
+    if not features or shape[-len(features) :] != features:
+        raise ShapeError(f"rms_norm: gamma {features} must have the shape of the last axes of x {shape}")
+    return RMSNorm(tuple(range(-len(features), 0)), checked_number("rms_norm", "eps", eps))(x, gamma)
 
 
 def group_norm(x: Operand, gamma: Operand, beta: Operand, groups: int, eps: float = 1e-5) -> Result:

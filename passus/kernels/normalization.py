@@ -10,7 +10,14 @@ import math
 
 from passus.backend import Array
 
-__all__ = ["mean_and_inv_std", "normalized", "normalized_gradients", "rms_normalized", "rms_normalized_gradients"]
+__all__ = [
+    "inv_root_mean_square",
+    "mean_and_inv_std",
+    "normalized",
+    "normalized_gradients",
+    "rms_normalized",
+    "rms_normalized_gradients",
+]
 
 
 def mean_and_inv_std(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:
@@ -53,14 +60,24 @@ def normalized_gradients(
     return gx, _summed_like(gamma, gy * x_hat), _summed_like(gamma, gy)
 
 
+def inv_root_mean_square(x: Array, axes: tuple[int, ...], eps: float) -> Array:
+    """``1 / sqrt(mean of x**2 + eps)`` along axes, which are kept.
+
+    >>> import numpy as np
+    >>> inv_root_mean_square(np.array([-2.0, 2.0]), (-1,), eps=0.0)
+    array([0.5])
+    """
+    return (_mean(x * x, axes) + eps) ** -0.5
+
+
 def rms_normalized(x: Array, gamma: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:
-    """``x * inv_rms * gamma``, and ``inv_rms = 1 / sqrt(mean of x**2 + eps)``.
+    """``x * inv_rms * gamma``, and the statistic ``inv_rms``.
 
     >>> import numpy as np
     >>> rms_normalized(np.array([-2.0, 2.0]), np.ones(2), (-1,), eps=0.0)
     (array([-1.,  1.]), array([0.5]))
     """
-    inv_rms = (_mean(x * x, axes) + eps) ** -0.5
+    inv_rms = inv_root_mean_square(x, axes, eps)
     return x * inv_rms * gamma, inv_rms
 
 

@@ -24,6 +24,11 @@ def layer_norm(x, gamma, beta, eps=1e-5):
     return standardized(x, tuple(range(-gamma.ndim, 0)), eps) * gamma + beta if x.size else x
 
 
+def rms_norm(x, gamma, eps=1e-6):
+    axes = tuple(range(-gamma.ndim, 0))
+    return x / np.sqrt((x**2).mean(axes, keepdims=True) + eps) * gamma if x.size else x
+
+
 def group_norm(x, gamma, beta, groups, eps=1e-5):
     shape = (-1, *[1] * (x.ndim - 2))
     y = np.zeros(x.shape)
@@ -85,12 +90,34 @@ ROWS = [
             "plain, sequences": case(normal(2, 3, 4), normal(4), normal(4)),
             "plain, two axes": case(normal(2, 3, 4), normal(3, 4), normal(3, 4), eps=0.1),
             "plain, one example": case(normal(4), normal(4), normal(4)),
+            "plain, one number": case(normal(3, 1), normal(1), normal(1)),
             "empty": case(np.zeros((0, 4)), np.ones(4), np.ones(4)),
+            "empty, no features": case(normal(4, 0), normal(0), normal(0)),
         },
         (
             bad(ValueError, r"layer_norm: gamma \(3,\) and beta \(3,\).*\(5, 4\)", np.ones((5, 4)), ONE, ONE),
             bad(ValueError, r"layer_norm: gamma \(3,\) and beta \(2,\)", np.ones((5, 3)), ONE, np.ones(2)),
             bad(TypeError, "layer_norm: list is not supported", [1.0, 2.0, 3.0], ONE, ONE),
+        ),
+        {**FIXED, "0-d": "it has no features"},
+        rtol=1e-10,
+    ),
+    Row(
+        "rms_norm",
+        rms_norm,
+        {
+            "plain": case(normal(5, 4), normal(4)),
+            "plain, sequences": case(normal(2, 3, 4), normal(4)),
+            "plain, two axes": case(normal(2, 3, 4), normal(3, 4), eps=0.1),
+            "plain, one number": case(normal(3, 1), normal(1), eps=0.1),
+            "empty": case(normal(0, 4), normal(4)),
+            "empty, no features": case(normal(4, 0), normal(0)),
+        },
+        (
+            bad(ValueError, r"rms_norm: gamma \(3,\) .*\(5, 4\)", np.ones((5, 4)), ONE),
+            bad(ValueError, r"rms_norm: gamma \(\)", ONE, np.array(1.0)),
+            bad(ValueError, "rms_norm: eps is -1", ONE, ONE, eps=-1),
+            bad(TypeError, "rms_norm: list is not supported", [1.0, 2.0, 3.0], ONE),
         ),
         {**FIXED, "0-d": "it has no features"},
         rtol=1e-10,
