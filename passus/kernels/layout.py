@@ -8,7 +8,17 @@ from typing import Any, TypeAlias
 
 from passus.backend import Array, backend_of
 
-__all__ = ["Padding", "Sizes", "blank", "channels_last", "channels_second", "inside", "meetings", "padded"]
+__all__ = [
+    "Padding",
+    "Sizes",
+    "blank",
+    "channels_last",
+    "channels_last_in_memory",
+    "channels_second",
+    "inside",
+    "meetings",
+    "padded",
+]
 
 Sizes: TypeAlias = tuple[int, ...]
 """A number for each axis of space."""
@@ -24,6 +34,11 @@ def channels_last(x: Array) -> Array:
 def channels_second(x: Array) -> Array:
     """(N, C, *size), a view of (N, *size, C)."""
     return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
+
+
+def channels_last_in_memory(x: Array) -> Array:
+    """The images (N, C, *size) themselves if their channels are last in memory without gaps, or a copy."""
+    return channels_second(backend_of(x).xp.ascontiguousarray(channels_last(x)))
 
 
 def blank(like: Array, channels: Sizes, size: Sizes, padding: Padding) -> Array:

@@ -20,6 +20,7 @@ from passus.kernels.layout import (
     Sizes,
     blank,
     channels_last,
+    channels_last_in_memory,
     channels_second,
     inside,
     meetings,
@@ -49,7 +50,7 @@ def max_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> tup
     NaN is larger than any number. Around the images lies what is smaller than any pixel.
     """
     xp, out = backend_of(x).xp, _out(x.shape[2:], kernel, stride, padding)
-    x = _surrounded(_channels_last_in_memory(x), padding)
+    x = _surrounded(channels_last_in_memory(x), padding)
     windows = _passes(kernel, stride, out)
     _, pixels = next(windows)
     y = x[pixels]
@@ -75,7 +76,7 @@ def max_pooling_gradient(
 
 def pixels_at(places: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> Array:
     """The pixels of ``x`` at these places in the windows, (N, C, *out): the transpose of `max_pooling_gradient`."""
-    x = padded(_channels_last_in_memory(x), padding)
+    x = padded(channels_last_in_memory(x), padding)
     windows = _passes(kernel, stride, places.shape[2:])
     return sum(x[pixels] * (places == place) for place, pixels in windows)
 
@@ -83,7 +84,7 @@ def pixels_at(places: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Pa
 def average_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, divisor: Any) -> Array:
     """The sum of each window, with zeros around the images, divided by ``divisor``, a number or (*out)."""
     out = _out(x.shape[2:], kernel, stride, padding)
-    x = padded(_channels_last_in_memory(x), padding)
+    x = padded(channels_last_in_memory(x), padding)
     total = sum(x[pixels] for _, pixels in _passes(kernel, stride, out))
     return total / backend_of(x).xp.asarray(divisor, x.dtype)
 
@@ -138,7 +139,3 @@ def _smallest(dtype: np.dtype[Any]) -> Any:
     if dtype.kind == "f":
         return -np.inf
     return np.iinfo(dtype).min if dtype.kind in "iu" else False
-
-
-def _channels_last_in_memory(x: Array) -> Array:
-    return channels_second(backend_of(x).xp.ascontiguousarray(channels_last(x)))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from passus.backend import Array, backend_of
-from passus.kernels.layout import channels_last, channels_second
+from passus.kernels.layout import channels_last, channels_last_in_memory, channels_second
 
 __all__ = ["Taps", "resample", "shares", "transposed"]
 
@@ -24,13 +24,20 @@ def resample(x: Array, axis: int, taps: Taps) -> Array:
 
     ``axis``: one of those of space, 2 or more. Results have their channels last in memory.
     """
-    backend, x, axis = backend_of(x), channels_last(x), axis - 1
-    shape = (-1, *[1] * (x.ndim - 1 - axis))
-    terms = [
-        backend.xp.take(x, backend.asarray(places), axis) * backend.asarray(weights.astype(x.dtype).reshape(shape))
-        for places, weights in zip(taps.places.T, taps.weights.T)
-    ]
-    return channels_second(sum(terms[1:], terms[0]))
+    x, axis = channels_last(channels_last_in_memory(x)), axis - 1
+    y = _tap(x, axis, taps, 0)
+    for t in range(1, taps.places.shape[1]):
+        y += _tap(x, axis, taps, t)
+    return channels_second(y)
+
+
+def _tap(x: Array, axis: int, taps: Taps, t: int) -> Array:
+    """One pixel for each of the result, times its weight."""
+    backend = backend_of(x)
+    pixels = backend.xp.take(x, backend.asarray(taps.places[:, t]), axis)
+    weights = taps.weights[:, t].astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1 - axis))
+    pixels *= backend.asarray(weights)  # They are a copy.
+    return pixels
 
 
 def transposed(taps: Taps, count: int) -> Taps:
