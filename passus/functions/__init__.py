@@ -20,6 +20,7 @@ from passus.functions import (
     indexing,
     joining,
     linalg,
+    local_response,
     losses,
     metrics,
     normalization,
@@ -57,6 +58,7 @@ from passus.functions.extremes import *
 from passus.functions.indexing import *
 from passus.functions.joining import *
 from passus.functions.linalg import *
+from passus.functions.local_response import *
 from passus.functions.losses import *
 from passus.functions.metrics import *
 from passus.functions.normalization import *
@@ -94,6 +96,7 @@ __all__ += extremes.__all__
 __all__ += indexing.__all__
 __all__ += joining.__all__
 __all__ += linalg.__all__
+__all__ += local_response.__all__
 __all__ += losses.__all__
 __all__ += metrics.__all__
 __all__ += normalization.__all__

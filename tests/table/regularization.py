@@ -8,6 +8,11 @@ def dropout(x, dropout_ratio=0.5, rng=0):
     return np.asarray(np.where(kept, x, 0) / (1 - dropout_ratio)) if dropout_ratio < 1 else 0 * x
 
 
+def dropout2d(x, dropout_ratio=0.5, rng=0):
+    kept = np.random.default_rng(rng).random(x.shape[:2], dtype=np.float32) >= dropout_ratio
+    return (x.T * kept.T).T / (1 - dropout_ratio) if dropout_ratio < 1 else 0 * x
+
+
 ROWS = [
     Row(
         "dropout",
@@ -27,5 +32,23 @@ ROWS = [
             bad(TypeError, "dropout: list is not supported", [1.0]),
         ),
         {**NO_AXIS, **ONE_OPERAND},
-    )
+    ),
+    Row(
+        "dropout2d",
+        dropout2d,
+        {
+            "plain": case(normal(2, 3, 4, 2), rng=0),
+            "plain, signals": case(normal(3, 5, 4), 0.2, rng=1),
+            "plain, never": case(normal(2, 3, 1), 0.0, rng=0),
+            "plain, always": case(normal(2, 3, 1), 1.0, rng=0),
+            "empty": case(normal(0, 3, 2, 2), rng=0),
+        },
+        (
+            bad(ValueError, r"dropout2d: x \(2, 3\) needs .* use dropout", np.ones((2, 3))),
+            bad(ValueError, "dropout2d: dropout_ratio must lie between 0 and 1, and 1.5", np.ones((2, 3, 4)), 1.5),
+            bad(TypeError, "dropout2d: dropout_ratio is a str", np.ones((2, 3, 4)), "half"),
+            bad(TypeError, "dropout2d: list is not supported", [1.0]),
+        ),
+        {**NO_AXIS, **ONE_OPERAND, "0-d": "it has no channels"},
+    ),
 ]
