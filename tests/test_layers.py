@@ -276,7 +276,7 @@ def test_a_tree_is_printed() -> None:
         "      extra: LayerNorm(eps=1e-05)  gamma (1000,), beta (1000,)  2,000 parameters",
         "    l2: Dropout(dropout_ratio=0.1)",
         "  heads.0: Linear(out_size=2)  W (?, 2)",
-        "  heads.1: BatchNorm(decay=0.9, eps=2e-05)  gamma (?,), beta (?,)",
+        "  heads.1: BatchNorm(decay=0.9, eps=2e-05, frozen=False)  gamma (?,), beta (?,)",
     ]
     plain = Layer()
     plain.W = Parameter(None)

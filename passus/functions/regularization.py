@@ -14,26 +14,22 @@ from passus.errors import ShapeError
 from passus.functions.checks import array_of
 from passus.random import RNG, get_rng
 
-__all__ = ["Dropout", "Dropout2d", "dropout", "dropout2d"]
+__all__ = ["Dropout", "dropout", "dropout2d"]
 
 
 class Dropout(Unary):
     constants = ("mask",)
 
-    def __init__(self, ratio: float, rng: np.random.Generator) -> None:
+    def __init__(self, ratio: float, rng: np.random.Generator, choices: tuple[int, ...]) -> None:
         self.ratio, self.rng = ratio, rng
+        self.choices = choices  # The shape of the mask, which broadcasts to that of x.
 
     def forward(self, x: Array) -> Array:
         # Single precision is enough for a choice, and twice as fast to draw.
-        kept = self.rng.random(self.mask_shape(x), dtype=np.float32) >= self.ratio
+        kept = self.rng.random(self.choices, dtype=np.float32) >= self.ratio
         dtype = x.dtype if x.dtype.kind == "f" else np.float64
         self.mask = self.xp.asarray(kept).astype(dtype) * (1 / (1 - self.ratio) if self.ratio < 1 else 0)
         return x * self.mask
-
-    def mask_shape(self, x: Array) -> tuple[int, ...]:
-        """A choice for each element."""
-        shape: tuple[int, ...] = x.shape
-        return shape
 
     def backward(self, gy: Any) -> Any:
         return gy * self.mask
@@ -52,13 +48,8 @@ def dropout(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) -> Result:
     array([2., 2., 2., 0., 0., 0.])
     """
     ratio = checked_share("dropout", "dropout_ratio", dropout_ratio)
-    return Dropout(ratio, get_rng(rng))(x) if train.get() and ratio else x
-
-
-class Dropout2d(Dropout):
-    def mask_shape(self, x: Array) -> tuple[int, ...]:
-        """A choice for each channel of each example."""
-        return (*x.shape[:2], *[1] * (x.ndim - 2))
+    shape = array_of("dropout", x).shape
+    return Dropout(ratio, get_rng(rng), shape)(x) if train.get() and ratio else x
 
 
 def dropout2d(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) -> Result:
@@ -81,4 +72,5 @@ def dropout2d(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) -> Result
     shape = array_of("dropout2d", x).shape
     if len(shape) < 3:
         raise ShapeError(f"dropout2d: x {shape} needs the axes (N, C) and those of space; without these use dropout")
-    return Dropout2d(ratio, get_rng(rng))(x) if train.get() and ratio else x
+    choices = (*shape[:2], *[1] * (len(shape) - 2))
+    return Dropout(ratio, get_rng(rng), choices)(x) if train.get() and ratio else x

@@ -21,6 +21,7 @@ from passus.layers.activations import Softplus as Softplus
 from passus.layers.activations import Softsign as Softsign
 from passus.layers.activations import Tanh as Tanh
 from passus.layers.base import Layer as Layer
+from passus.layers.batch_normalization import BatchNorm as BatchNorm
 from passus.layers.convolution import Conv1d as Conv1d
 from passus.layers.convolution import Conv2d as Conv2d
 from passus.layers.convolution import Conv3d as Conv3d
@@ -28,12 +29,16 @@ from passus.layers.convolution import Deconv1d as Deconv1d
 from passus.layers.convolution import Deconv2d as Deconv2d
 from passus.layers.convolution import Deconv3d as Deconv3d
 from passus.layers.dropout import Dropout as Dropout
+from passus.layers.dropout import Dropout2d as Dropout2d
 from passus.layers.embedding import Embedding as Embedding
 from passus.layers.embedding import EmbedID as EmbedID
 from passus.layers.lazy import LazyParameter as LazyParameter
 from passus.layers.linear import Linear as Linear
-from passus.layers.normalization import BatchNorm as BatchNorm
+from passus.layers.normalization import GroupNorm as GroupNorm
+from passus.layers.normalization import InstanceNorm as InstanceNorm
 from passus.layers.normalization import LayerNorm as LayerNorm
+from passus.layers.normalization import LocalResponseNorm as LocalResponseNorm
+from passus.layers.normalization import RMSNorm as RMSNorm
 from passus.layers.pooling import AdaptiveAveragePooling as AdaptiveAveragePooling
 from passus.layers.pooling import AdaptiveMaxPooling as AdaptiveMaxPooling
 from passus.layers.pooling import AveragePooling as AveragePooling
@@ -58,6 +63,7 @@ __all__ = [
     "Deconv2d",
     "Deconv3d",
     "Dropout",
+    "Dropout2d",
     "ELU",
     "EmbedID",
     "Embedding",
@@ -66,19 +72,23 @@ __all__ = [
     "GLU",
     "GlobalAveragePooling",
     "GlobalMaxPooling",
+    "GroupNorm",
     "HardSigmoid",
     "HardSwish",
+    "InstanceNorm",
     "Layer",
     "LayerNorm",
     "LazyParameter",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LogSoftmax",
     "MaxPooling",
     "Mish",
     "PReLU",
     "PixelShuffle",
     "PixelUnshuffle",
+    "RMSNorm",
     "ReLU",
     "ReLU6",
     "SELU",

@@ -17,7 +17,7 @@ from passus.layers.undo import if_this_call_fails
 from passus.random import RNG, get_rng, load_rng_state, rng_state
 from passus.tree import Spec
 
-__all__ = ["LazyParameter", "length"]
+__all__ = ["LazyParameter", "length", "resolve_from"]
 
 
 class LazyParameter(Parameter):
@@ -92,3 +92,13 @@ def length(operation: str, x: Any, axis: int) -> int:
     if not -len(shape) <= axis < len(shape):
         raise ShapeError(f"{operation}: x {shape} has no axis {axis} for the features; give a batch of shape (N, ...)")
     return int(shape[axis])
+
+
+def resolve_from(operation: str, x: Any, axis: int, *parameters: LazyParameter) -> None:
+    """Let parameters that lack one length draw their values, now that an axis of an input tells it.
+
+    Raises `DTypeError` if the input is no array, `ShapeError` if it has no such axis.
+    """
+    size = length(operation, x, axis)
+    for parameter in parameters:
+        parameter.resolve(size)

@@ -1,68 +1,25 @@
-"""Layers that normalise to mean 0 and variance 1, with a learnt scale and shift."""
+"""Layers that normalise each example by itself; all but one then scale it by what is learnt."""
 
 from __future__ import annotations
-
-from functools import partial
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 import passus.functions as F
 from passus.arguments import checked_count, checked_number
-from passus.backend import Array
-from passus.config import train
 from passus.core import Operand, Result
+from passus.errors import ShapeError
 from passus.initializers import ones, zeros
 from passus.layers.base import Layer
-from passus.layers.lazy import LazyParameter, length
-from passus.layers.undo import if_this_call_fails
+from passus.layers.lazy import LazyParameter, resolve_from
 
-__all__ = ["BatchNorm", "LayerNorm"]
+__all__ = ["GroupNorm", "InstanceNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm", "scale_and_shift"]
 
 
-class BatchNorm(Layer):
-    """Normalisation of each channel over the batch: (N, C, ...) to the same shape.
-
-    In training the statistics are those of the batch, and ``avg_mean`` and ``avg_var`` follow them by
-    ``avg = decay * avg + (1 - decay) * batch``; under `test_mode` these averages are used. ``in_size``: C; left out,
-    the first call tells it.
-
-    Raises `ShapeError` for an input without channels, or of another number of them.
-    Source: Ioffe and Szegedy, 2015, "Batch normalization".
-
-    >>> x = np.array([[1.0], [3.0]], np.float32)
-    >>> print(BatchNorm()(x).data.round(3).tolist())
-    [[-1.0], [1.0]]
-    """
-
-    def __init__(
-        self, decay: float = 0.9, eps: float = 2e-5, dtype: DTypeLike = np.float32, in_size: int | None = None
-    ) -> None:
-        self.decay = checked_number("BatchNorm", "decay", decay, 0.0, 1.0)
-        self.eps = checked_number("BatchNorm", "eps", eps)
-        self.gamma, self.beta = _scale_and_shift("BatchNorm", in_size, dtype)
-        self.register_buffer("avg_mean", None, self.gamma.spec)
-        self.register_buffer("avg_var", None, self.gamma.spec)
-        if in_size is not None:
-            self._start_averages()
-
-    def forward(self, x: Operand) -> Result:
-        if self.gamma._data is None:
-            channels = length("batch_norm", x, 1)
-            self.gamma.resolve(channels)
-            self.beta.resolve(channels)
-            self._start_averages()
-            if_this_call_fails(partial(self._set_averages, None, None))
-        elif train.get():
-            if_this_call_fails(partial(self._set_averages, self.avg_mean.copy(), self.avg_var.copy()))
-        return F.batch_norm(x, self.gamma, self.beta, self.avg_mean, self.avg_var, self.decay, self.eps)
-
-    def _start_averages(self) -> None:
-        self.avg_mean = np.zeros_like(self.gamma._data)
-        self.avg_var = np.ones_like(self.gamma._data)
-
-    def _set_averages(self, mean: Array | None, var: Array | None) -> None:
-        self.avg_mean, self.avg_var = mean, var
+def scale_and_shift(layer: str, size: int | None, dtype: DTypeLike) -> tuple[LazyParameter, LazyParameter]:
+    """The parameters gamma and beta, which change nothing at first. Raises `ArgumentError` for a size below 1."""
+    shape = (None if size is None else checked_count(layer, "in_size", size),)
+    return LazyParameter(shape, ones, dtype, name="gamma"), LazyParameter(shape, zeros, dtype, name="beta")
 
 
 class LayerNorm(Layer):
@@ -78,16 +35,102 @@ class LayerNorm(Layer):
 
     def __init__(self, in_size: int | None = None, eps: float = 1e-5, dtype: DTypeLike = np.float32) -> None:
         self.eps = checked_number("LayerNorm", "eps", eps)
-        self.gamma, self.beta = _scale_and_shift("LayerNorm", in_size, dtype)
+        self.gamma, self.beta = scale_and_shift("LayerNorm", in_size, dtype)
 
     def forward(self, x: Operand) -> Result:
         if self.gamma._data is None:
-            size = length("layer_norm", x, -1)
-            self.gamma.resolve(size)
-            self.beta.resolve(size)
+            resolve_from("layer_norm", x, -1, self.gamma, self.beta)
         return F.layer_norm(x, self.gamma, self.beta, self.eps)
 
 
-def _scale_and_shift(layer: str, size: int | None, dtype: DTypeLike) -> tuple[LazyParameter, LazyParameter]:
-    shape = (None if size is None else checked_count(layer, "in_size", size),)
-    return LazyParameter(shape, ones, dtype, name="gamma"), LazyParameter(shape, zeros, dtype, name="beta")
+class RMSNorm(Layer):
+    """Scaling of each example to root mean square 1 over its last axis: (..., D) to the same shape.
+
+    ``in_size``: D; left out, the first call tells it. Raises `ShapeError` for an input of another size.
+    Source: Zhang and Sennrich, 2019, "Root mean square layer normalization".
+
+    >>> x = np.array([[1.0, 7.0]], np.float32)
+    >>> print(RMSNorm()(x).data.round(3))
+    [[0.2 1.4]]
+    """
+
+    def __init__(self, in_size: int | None = None, eps: float = 1e-6, dtype: DTypeLike = np.float32) -> None:
+        self.eps = checked_number("RMSNorm", "eps", eps)
+        self.gamma, _ = scale_and_shift("RMSNorm", in_size, dtype)
+
+    def forward(self, x: Operand) -> Result:
+        if self.gamma._data is None:
+            resolve_from("rms_norm", x, -1, self.gamma)
+        return F.rms_norm(x, self.gamma, self.eps)
+
+
+class GroupNorm(Layer):
+    """Normalisation of each group of channels of each example: (N, C, ...) to the same shape.
+
+    ``groups``: a divisor of C. ``in_size``: C; left out, the first call tells it.
+
+    Raises `ShapeError` for channels that cannot be shared out, or another number of them, `ArgumentError` for groups of
+    fewer than two numbers. Source: Wu and He, 2018, "Group normalization".
+
+    >>> x = np.array([[1.0, 3.0, 5.0, 9.0]], np.float32)
+    >>> print(GroupNorm(2)(x).data.round(3).tolist())
+    [[-1.0, 1.0, -1.0, 1.0]]
+    """
+
+    def __init__(
+        self, groups: int, in_size: int | None = None, eps: float = 1e-5, dtype: DTypeLike = np.float32
+    ) -> None:
+        self.groups = checked_count("GroupNorm", "groups", groups)
+        self.eps = checked_number("GroupNorm", "eps", eps)
+        self.gamma, self.beta = scale_and_shift("GroupNorm", in_size, dtype)
+        if in_size is not None and in_size % self.groups:
+            raise ShapeError(f"GroupNorm: in_size={in_size} must be a multiple of groups={groups}")
+
+    def forward(self, x: Operand) -> Result:
+        if self.gamma._data is None:
+            resolve_from("group_norm", x, 1, self.gamma, self.beta)
+        return F.group_norm(x, self.gamma, self.beta, self.groups, self.eps)
+
+
+class InstanceNorm(Layer):
+    """Normalisation of each channel of each example over its pixels: (N, C, ...) to the same shape.
+
+    ``in_size``: C; left out, the first call tells it.
+
+    Raises `ShapeError` for another number of channels, `ArgumentError` for fewer than two pixels.
+    Source: Ulyanov, Vedaldi and Lempitsky, 2016, "Instance normalization".
+
+    >>> x = np.array([[[1.0, 3.0], [5.0, 9.0]]], np.float32)
+    >>> print(InstanceNorm()(x).data.round(3).tolist())
+    [[[-1.0, 1.0], [-1.0, 1.0]]]
+    """
+
+    def __init__(self, in_size: int | None = None, eps: float = 1e-5, dtype: DTypeLike = np.float32) -> None:
+        self.eps = checked_number("InstanceNorm", "eps", eps)
+        self.gamma, self.beta = scale_and_shift("InstanceNorm", in_size, dtype)
+
+    def forward(self, x: Operand) -> Result:
+        if self.gamma._data is None:
+            resolve_from("instance_norm", x, 1, self.gamma, self.beta)
+        return F.instance_norm(x, self.gamma, self.beta, self.eps)
+
+
+class LocalResponseNorm(Layer):
+    """`passus.functions.local_response_norm`: ``x / (k + alpha * sum of squares of n channels) ** beta``; nothing is
+    learnt.
+
+    Raises `ArgumentError` for options out of range, `ShapeError` for an input without channels.
+    Source: Krizhevsky, Sutskever and Hinton, 2012, "ImageNet classification with deep convolutional neural networks".
+
+    >>> print(LocalResponseNorm(n=3, k=1.0, alpha=1.0, beta=0.5)(np.array([[3.0, 4.0, 0.0, 5.0]])).round(2))
+    [[0.59 0.78 0.   0.98]]
+    """
+
+    def __init__(self, n: int = 5, k: float = 2.0, alpha: float = 1e-4, beta: float = 0.75) -> None:
+        self.n = checked_count("LocalResponseNorm", "n", n)
+        self.k = checked_number("LocalResponseNorm", "k", k, open_low=True)
+        self.alpha = checked_number("LocalResponseNorm", "alpha", alpha)
+        self.beta = checked_number("LocalResponseNorm", "beta", beta)
+
+    def forward(self, x: Operand) -> Result:
+        return F.local_response_norm(x, self.n, self.k, self.alpha, self.beta)

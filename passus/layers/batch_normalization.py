@@ -1,0 +1,76 @@
+"""The layer that normalises each channel over the batch, and remembers what it has seen."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+import passus.functions as F
+from passus.arguments import checked_number
+from passus.backend import Array
+from passus.config import train
+from passus.core import Operand, Result
+from passus.layers.base import Layer
+from passus.layers.lazy import resolve_from
+from passus.layers.normalization import scale_and_shift
+from passus.layers.undo import if_this_call_fails
+
+__all__ = ["BatchNorm"]
+
+
+class BatchNorm(Layer):
+    """Normalisation of each channel over the batch: (N, C, ...) to the same shape.
+
+    In training the statistics are those of the batch, and ``avg_mean`` and ``avg_var`` follow them by
+    ``avg = decay * avg + (1 - decay) * batch``; under `test_mode` these averages are used. ``in_size``: C; left out,
+    the first call tells it. ``frozen``: the averages are used in training too, and stay as they are; a trained network is
+    tuned so with small batches. It may be changed at any time; gamma and beta learn all the same, unless `freeze` says no.
+
+    Raises `ShapeError` for an input without channels, or of another number of them.
+    Source: Ioffe and Szegedy, 2015, "Batch normalization".
+
+    >>> x = np.array([[1.0], [3.0]], np.float32)
+    >>> layer = BatchNorm()
+    >>> print(layer(x).data.round(3).tolist())
+    [[-1.0], [1.0]]
+    >>> layer.frozen = True
+    >>> print(layer.avg_mean, layer.avg_var, layer(x).data.round(3).T)
+    [0.2] [1.1] [[0.763 2.67 ]]
+    """
+
+    def __init__(
+        self,
+        decay: float = 0.9,
+        eps: float = 2e-5,
+        dtype: DTypeLike = np.float32,
+        in_size: int | None = None,
+        frozen: bool = False,
+    ) -> None:
+        self.decay = checked_number("BatchNorm", "decay", decay, 0.0, 1.0)
+        self.eps = checked_number("BatchNorm", "eps", eps)
+        self.frozen = frozen
+        self.gamma, self.beta = scale_and_shift("BatchNorm", in_size, dtype)
+        self.register_buffer("avg_mean", None, self.gamma.spec)
+        self.register_buffer("avg_var", None, self.gamma.spec)
+        if in_size is not None:
+            self._start_averages()
+
+    def forward(self, x: Operand) -> Result:
+        if self.gamma._data is None:
+            resolve_from("batch_norm", x, 1, self.gamma, self.beta)
+            self._start_averages()
+            if_this_call_fails(partial(self._set_averages, None, None))
+        elif train.get() and not self.frozen:
+            if_this_call_fails(partial(self._set_averages, self.avg_mean.copy(), self.avg_var.copy()))
+        if self.frozen:
+            return F.fixed_batch_norm(x, self.gamma, self.beta, self.avg_mean, self.avg_var, self.eps)
+        return F.batch_norm(x, self.gamma, self.beta, self.avg_mean, self.avg_var, self.decay, self.eps)
+
+    def _start_averages(self) -> None:
+        self.avg_mean = np.zeros_like(self.gamma._data)
+        self.avg_var = np.ones_like(self.gamma._data)
+
+    def _set_averages(self, mean: Array | None, var: Array | None) -> None:
+        self.avg_mean, self.avg_var = mean, var
