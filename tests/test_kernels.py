@@ -52,8 +52,9 @@ def convolutions(draw: Any) -> dict[str, Any]:
     padding = draw(st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * axes))
     least = [max(1, d * (k - 1) + 1 - sum(p)) for k, d, p in zip(kernel, dilation, padding)]
     size = [n + draw(st.integers(0, 18)) for n in least]
-    groups = draw(st.sampled_from([1, 1, 2, 3]))
-    c, o = draw(st.integers(1, 20)), draw(st.integers(1, 70))
+    groups, c, o = draw(st.sampled_from([1, 1, 2, 3])), draw(st.integers(1, 20)), draw(st.integers(1, 70))
+    if draw(st.sampled_from([True, False, False])):  # Each channel by itself.
+        groups, c, o = draw(st.integers(1, 70)), 1, 1
     x = rng.standard_normal((draw(st.integers(0, 3)), groups * c, *size), np.float32)
     W = rng.standard_normal((groups * o, c, *kernel), np.float32)
     if draw(st.booleans()):  # As a convolution leaves it.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
 import numpy as np
@@ -18,7 +18,9 @@ import numpy as np
 from passus.backend import Array
 from passus.kernels.convolution import extents
 from passus.kernels.layout import Padding, Sizes
+from passus.kernels.native.bands import IMAGES, INTEGERS, Window, copy_band, measured
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
+from passus.kernels.native.depthwise import depthwise, depthwise_gradient
 from passus.kernels.native.processor import registers
 from passus.kernels.native.simd import LANES
 from passus.kernels.native.tile import multiply_tile
@@ -26,31 +28,13 @@ from passus.kernels.threads import split
 
 __all__ = ["convolve", "convolve_input_gradient", "convolve_weight_gradient", "prepare"]
 
-BAND = 32768
-"""How many numbers of an image are kept at hand: 128 KiB leave room for weights in the second-level cache."""
-
 WORTHWHILE = 1 << 20
 """How many multiplications are worth a thread of their own, which takes some 20 microseconds to hand over."""
 
 
-class Window(NamedTuple):
-    """How output and input lie to each other: output ``(r, q)`` and place ``(i, j)`` of the kernel meet at pixel
-    ``(r * rise + i * down - top, q * run + j * across - left)`` of the input.
-    """
-
-    rise: int
-    run: int
-    down: int
-    across: int
-    top: int
-    left: int
-
-
 POINTWISE = Window(1, 1, 1, 1, 0, 0)
 
-IMAGES = numba.types.Array(numba.float32, 4, "C", readonly=True)
 WEIGHTS = numba.types.Array(numba.float32, 5, "A", readonly=True)
-INTEGERS = {n: numba.types.UniTuple(INTEGER, n) for n in (2, 4, 6)}
 
 
 def prepare() -> None:
@@ -109,6 +93,8 @@ def convolve_weight_gradient(
     window = _window(stride, padding, dilation)
     x, gy = _channels_last(x), _channels_last(gy)
     n, c, o = len(x), x.shape[3] // groups, gy.shape[3] // groups
+    if o == c == 1:
+        return depthwise_gradient(x, gy, kernel, window)[:, None]
     columns = _columns(o)
     gy, width = _in_whole_vectors(gy, groups, columns)
     run = c * (kernel[1] if groups == 1 and window.across == 1 else 1)
@@ -130,6 +116,8 @@ def convolve_weight_gradient(
 def _convolve_into(y: Array, x: Array, W: Array, b: Array | None, window: Window) -> None:
     """Y (N, OH, OW, O) from x (N, H, W, C) and W (groups, O / groups, C / groups, KH, KW)."""
     groups, o, c, *size = W.shape
+    if o == c == 1:
+        return depthwise(y, x, W[:, 0, 0], b, window)
     if size == [1, 1] and window == POINTWISE and y.flags.c_contiguous and y.size:
         x, y = _as_long_rows(x), _as_long_rows(y)
     n, oh, ow = y.shape[:3]
@@ -233,24 +221,6 @@ def _pack(W: Any, w: Any, columns: Any) -> None:
                         place += columns
 
 
-@compiled(numba.void(FLAT, IMAGES, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER))
-def _copy_band(band: Any, x: Any, n: Any, row: Any, rows: Any, left: Any, width: Any) -> None:
-    """Rows of an image from ``row`` on, and columns from ``-left`` on; zeros where there is no image."""
-    _, h, w, c = x.shape
-    image = x[n].reshape(-1)
-    before = max(0, left)
-    inside = max(0, min(w, width - left) - max(0, -left))
-    for r in range(rows):
-        line = band[r * width * c : (r + 1) * width * c]
-        if not 0 <= row + r < h:
-            line[:] = 0
-            continue
-        first = ((row + r) * w + max(0, -left)) * c
-        line[: before * c] = 0
-        line[before * c : (before + inside) * c] = image[first : first + inside * c]
-        line[(before + inside) * c :] = 0
-
-
 @cache
 def _convolution(P: int, Q: int) -> Callable[..., None]:
     """The convolution with tiles of P pixels and Q vectors of output channels."""
@@ -275,10 +245,8 @@ def _convolution(P: int, Q: int) -> Callable[..., None]:
         (first, image, row, pixel), (oh, ow), (groups, o), (kh, kw) = steps, out, channels, size
         rise, run, down, across, top, left = window
         c = C // groups
-        width = (ow - 1) * run + (kw - 1) * across + 1
-        fits = max(1, (BAND // (width * C) - (kh - 1) * down) // rise)
-        inside = top == 0 and left == 0 and width <= W and (oh - 1) * rise + (kh - 1) * down < H
-        band = np.empty(0 if inside else ((min(fits, oh) - 1) * rise + (kh - 1) * down + 1) * width * C, np.float32)
+        width, fits, numbers = measured(x.shape, out, size, window)
+        band = np.empty(numbers, np.float32)
         spill = np.empty(P * columns, np.float32)
         whole = groups == 1 and across == 1  # A row of the kernel is one run through memory.
         counts = (kh, 1, kw * c) if whole else (kh, kw, c)
@@ -286,10 +254,10 @@ def _convolution(P: int, Q: int) -> Callable[..., None]:
         while at < stop:
             n, r0 = at // oh, at % oh
             rows = min(fits, oh - r0, stop - at)
-            if inside:
+            if not numbers:
                 source, begin, line = x.reshape(-1), (n * H + r0 * rise) * W * C, W * C
             else:
-                _copy_band(band, x, n, r0 * rise - top, (rows - 1) * rise + (kh - 1) * down + 1, left, width)
+                copy_band(band, x, n, r0 * rise - top, (rows - 1) * rise + (kh - 1) * down + 1, left, width)
                 source, begin, line = band, 0, width * C
             block = 0
             for g in range(groups):
@@ -341,20 +309,18 @@ def _weight_gradient(P: int, Q: int) -> Callable[..., None]:
         (groups, c), (kh, kw) = channels, size
         rise, run, down, across, top, left = window
         o = channels_out // groups
-        width = (ow - 1) * run + (kw - 1) * across + 1
-        fits = max(1, (BAND // (width * C) - (kh - 1) * down) // rise)
-        inside = top == 0 and left == 0 and width <= W and (oh - 1) * rise + (kh - 1) * down < H
-        band = np.empty(0 if inside else ((min(fits, oh) - 1) * rise + (kh - 1) * down + 1) * width * C, np.float32)
+        width, fits, numbers = measured(x.shape, (oh, ow), size, window)
+        band = np.empty(numbers, np.float32)
         whole = groups == 1 and across == 1
         runs, length = (1, kw * c) if whole else (kw, c)
         source_of_gradients = gy.reshape(-1)
         for n in range(start, stop):
             for r0 in range(0, oh, fits):
                 rows = min(fits, oh - r0)
-                if inside:
+                if not numbers:
                     source, begin, line = x.reshape(-1), (n * H + r0 * rise) * W * C, W * C
                 else:
-                    _copy_band(band, x, n, r0 * rise - top, (rows - 1) * rise + (kh - 1) * down + 1, left, width)
+                    copy_band(band, x, n, r0 * rise - top, (rows - 1) * rise + (kh - 1) * down + 1, left, width)
                     source, begin, line = band, 0, width * C
                 counts, moves = (1, rows, ow), (o, 1, o, 0, rise * line, run * C, 0, ow * channels_out, channels_out)
                 for g in range(groups):
