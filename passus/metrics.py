@@ -9,17 +9,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-from passus.arguments import checked_count
+from passus.arguments import checked_count, checked_number
 from passus.backend import Array, backend_of
 from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.functions.checks import array_of, check_label_shape, check_labels
-from passus.tree import Stateful, Tree
+from passus.tree import Stateful, Tree, check_tree
 
 __all__ = [
     "Accuracy",
@@ -69,8 +68,7 @@ class Mean:
         number = array_of("Mean", value)
         if number.size != 1:
             raise ShapeError(f"Mean: {number.shape} is not one number; give its mean, and its size as weight")
-        if not 0 <= weight < math.inf:
-            raise ArgumentError(f"Mean: weight is {weight}; it must be at least 0, and finite")
+        weight = checked_number("Mean", "weight", weight)
         self.total += weight * number.item()
         self.weight += weight
 
@@ -90,7 +88,8 @@ class Mean:
         return {"total": self.total, "weight": self.weight}
 
     def load_state_dict(self, state: Tree) -> None:
-        """Take back a state."""
+        """Take back a state. Raises `WeightsError` if a sum is missing."""
+        check_tree("Mean.load_state_dict", state, ["total", "weight"])
         self.total, self.weight = float(state["total"]), float(state["weight"])
 
 
@@ -202,7 +201,8 @@ class ConfusionMatrix:
         return {"counts": self.counts.copy()}
 
     def load_state_dict(self, state: Tree) -> None:
-        """Take back a state. Raises `ShapeError` if it has another number of classes."""
+        """Take back a state. Raises `WeightsError` without counts, `ShapeError` for another number of classes."""
+        check_tree("ConfusionMatrix.load_state_dict", state, ["counts"])
         counts = np.array(state["counts"], np.int64)
         if counts.shape != self.counts.shape:
             raise ShapeError(f"ConfusionMatrix: a state {counts.shape} does not fit {len(self.classes)} classes")
@@ -236,7 +236,9 @@ def accuracy(y: Any, t: Any) -> float:
     >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 0]))
     1.0
     """
-    return top_k_accuracy(y, t, k=1)
+    metric = Accuracy()
+    metric.update(y, t)
+    return metric.compute()
 
 
 def top_k_accuracy(y: Any, t: Any, k: int) -> float:

@@ -183,6 +183,8 @@ class RandomHorizontalFlip:
         self.rng = None if rng is None else get_rng(rng)
 
     def __call__(self, x: Image | Array) -> Any:
+        if isinstance(x, np.ndarray):
+            _check_rows("RandomHorizontalFlip", x.shape)
         if get_rng(self.rng).random() >= self.p:
             return x
         if isinstance(x, np.ndarray):
@@ -191,15 +193,24 @@ class RandomHorizontalFlip:
 
     def batch(self, x: Array) -> Array:
         """The same for many arrays at once, each with its own chance."""
+        _check_rows("RandomHorizontalFlip", x.shape[1:])
         flipped = get_rng(self.rng).random(len(x)) < self.p
         return np.where(flipped.reshape(-1, *[1] * (x.ndim - 1)), x[..., ::-1], x)
 
 
+def _check_rows(name: str, shape: tuple[int, ...]) -> None:
+    if not shape:
+        raise ShapeError(f"{name}: an example that is one number has no row to turn round")
+
+
 def _numbers(name: str, values: Any) -> Array:
     try:
-        return np.array(values, np.float64, ndmin=1)
+        numbers = np.array(values, np.float64, ndmin=1)
     except (TypeError, ValueError):
-        raise DTypeError(f"Normalize: {name} is {values!r}; give a number, or one for each channel") from None
+        numbers = np.empty(0)
+    if numbers.ndim > 1 or not numbers.size:
+        raise DTypeError(f"Normalize: {name} is {values!r}; give a number, or one for each channel")
+    return numbers
 
 
 def _pillow(name: str) -> Any:
@@ -231,16 +242,19 @@ class Normalize:
             raise ArgumentError(f"Normalize: std is {std}; it must be greater than 0")
 
     def __call__(self, x: Array) -> Array:
-        return self._normalized(x, x.shape)
+        return self._normalized(x, np.shape(x))
 
     def batch(self, x: Array) -> Array:
         """The same for many examples at once."""
-        return self._normalized(x, x.shape[1:])
+        return self._normalized(x, np.shape(x)[1:])
 
     def _normalized(self, x: Array, shape: tuple[int, ...]) -> Array:
+        if not isinstance(x, (np.ndarray, np.generic)) or x.dtype.kind not in "fiub":
+            raise DTypeError(f"Normalize: a {type(x).__name__} is no array of numbers; put ToArray() first")
         dtype = x.dtype if x.dtype.kind == "f" else np.float32
         y = np.subtract(x, self._along_channels(self.mean, shape, dtype), dtype=dtype)
-        return np.divide(y, self._along_channels(self.std, shape, dtype), out=y)
+        y /= self._along_channels(self.std, shape, dtype)
+        return y
 
     @staticmethod
     def _along_channels(values: Array, shape: tuple[int, ...], dtype: Any) -> Array:

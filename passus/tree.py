@@ -117,13 +117,18 @@ def load_all(pairs: Iterable[tuple[Stateful, Tree]]) -> None:
         raise
 
 
-def check_tree(what: str, state: Any) -> None:
-    """Raise `DTypeError` unless a state is a dict; ``what`` is who asks, for the message.
+def check_tree(what: str, state: Any, names: Iterable[str] = ()) -> None:
+    """Raise `DTypeError` unless a state is a dict, `WeightsError` unless it has these names.
 
-    >>> check_tree("SGD.load_state_dict", {"step": 3})
+    ``what`` is who asks, for the message.
+
+    >>> check_tree("SGD.load_state_dict", {"step": 3}, ["step"])
     """
     if not isinstance(state, Mapping):
         raise DTypeError(f"{what}: a {type(state).__name__} is no state; give the dict that state_dict() returned")
+    missing = [name for name in names if name not in state]
+    if missing:
+        raise WeightsError(f"{what}: missing: {', '.join(missing)}. Nothing was changed")
 
 
 def compare(expected: Mapping[str, Any], given: Mapping[str, Any], what: str, fix: str = "") -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from passus.core import Function, Variable
 from passus.errors import ArgumentError, DependencyError, DTypeError
+from passus.files import FilePath, checked_path, replacing
 
 __all__ = ["get_dot_graph", "plot_dot_graph"]
 
@@ -67,26 +67,28 @@ def get_dot_graph(output: Variable, verbose: bool = True, constants: bool = Fals
 
 
 def plot_dot_graph(
-    output: Variable, verbose: bool = True, to_file: str | Path = "graph.png", constants: bool = False
+    output: Variable, verbose: bool = True, to_file: FilePath = "graph.png", constants: bool = False
 ) -> Any:
     """Draw the graph behind ``output`` into a file, whose ending chooses gif, jpg, pdf, png, ps or svg.
 
     Returns the path; in a notebook, the picture itself where one can be shown. ``verbose`` and ``constants`` are those
     of `get_dot_graph`.
 
-    Raises `ArgumentError` for another ending, `DependencyError` if Graphviz is not installed.
+    Raises `ArgumentError` for another ending, `PathError` for a folder that is not there, `DependencyError` if Graphviz
+    is not installed.
 
     >>> plot_dot_graph(Variable(np.array(1.0)), to_file="graph.txt")
     Traceback (most recent call last):
         ...
     passus.errors.ArgumentError: plot_dot_graph: cannot draw graph.txt; let its name end in gif, jpg, pdf, png, ps, svg
     """
-    path = Path(to_file)
+    path = checked_path(to_file)
     kind = path.suffix.lower().removeprefix(".")
     if kind not in PICTURES:
         raise ArgumentError(f"plot_dot_graph: cannot draw {path}; let its name end in {', '.join(PICTURES)}")
     picture = _drawn(get_dot_graph(output, verbose, constants), kind)
-    path.write_bytes(picture)
+    with replacing(path) as file:
+        file.write(picture)
     ipython = sys.modules.get("IPython")
     if kind in INLINE and ipython is not None and hasattr(ipython.get_ipython(), "kernel"):
         return ipython.display.Image(data=picture)

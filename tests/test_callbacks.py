@@ -6,6 +6,9 @@ import csv
 import importlib
 import json
 import math
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import pytest
 
 import passus.functions as F
 import passus.random
-from passus.errors import ArgumentError, DependencyError, DTypeError, PathError
+from passus.errors import ArgumentError, DependencyError, DTypeError, PathError, WeightsError
 from passus.layers import Linear
 from passus.optimizers import SGD, Adam
 from passus.schedules import OnPlateau
@@ -178,8 +181,13 @@ def test_tensorboard_shows_the_history_and_a_resumed_run_once(tmp_path):
 # Pictures.
 
 
-def test_curves_are_drawn_as_a_whole_picture(tmp_path):
+def test_curves_are_drawn_as_a_whole_picture(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
     from matplotlib.image import imread
+
+    def full(figure: Any, file: Any, **options: Any) -> None:
+        file.write(b"half")
+        raise OSError("no space left")
 
     path = tmp_path / "new" / "curves.png"
     trained(PlotCurves(path, every=2))
@@ -187,8 +195,9 @@ def test_curves_are_drawn_as_a_whole_picture(tmp_path):
     assert picture[..., :3].min() < 0.5, "something is drawn"
     assert [file.name for file in path.parent.iterdir()] == ["curves.png"], "no temporary file is left"
     old = path.read_bytes()
-    with pytest.raises(ValueError, match="xyz"):
-        plot_history([{"epoch": 1, "loss": 1.0}], tmp_path / "curves.xyz")
+    monkeypatch.setattr(Figure, "savefig", full)
+    with pytest.raises(OSError, match="no space"):
+        plot_history([{"epoch": 1, "loss": 1.0}], path)
     assert path.read_bytes() == old
 
 
@@ -204,6 +213,10 @@ def test_nothing_to_draw_is_refused(tmp_path):
         plot_history([], tmp_path / "curves.png")
     with pytest.raises(ArgumentError, match="every"):
         PlotCurves(tmp_path / "curves.png", every=0)
+    with pytest.raises(ArgumentError, match="end in png, svg, pdf"):
+        PlotCurves(tmp_path / "curves.xyz")
+    with pytest.raises(ArgumentError, match="no epoch"):
+        plot_history([{"loss": 1.0}], tmp_path / "curves.png")
 
 
 @pytest.mark.parametrize(("make", "package"), [(PlotCurves, "matplotlib"), (TensorBoardLog, "tensorboard")])
@@ -244,6 +257,26 @@ def test_the_best_of_before_an_interruption_counts(tmp_path):
     assert checkpoint.best is not None
     run = trained(checkpoint, epochs=2, resume=tmp_path / "step-00000004.safetensors")
     assert checkpoint.best.value == min(row["loss"] for row in run.history)
+
+
+def test_what_a_killed_process_left_behind_is_removed(tmp_path):
+    code = """
+import os, signal, sys
+import numpy as np
+from passus.layers import Linear
+from passus.training import CheckpointFolder
+folder, model = CheckpointFolder(sys.argv[1]), Linear(1, in_size=2)
+folder.save(1, model=model)
+os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
+folder.save(2, model=model)
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2, "the first, and half of the second"
+    folder, model = CheckpointFolder(tmp_path), Linear(1)
+    assert folder.resume(model=model)
+    folder.save(2, model=model)
+    assert names(tmp_path) == ["step-00000001", "step-00000002"]
 
 
 def test_a_folder_of_another_run_is_refused(tmp_path):
@@ -319,6 +352,14 @@ def test_early_stopping_remembers_across_a_resume():
     np.testing.assert_array_equal(run.model.b.data, [1.0])
 
 
+def test_early_stopping_takes_a_state_all_or_nothing():
+    callback = EarlyStopping()
+    before = callback.state_dict()
+    with pytest.raises(WeightsError, match="missing: waited, weights"):
+        callback.load_state_dict({"best": {"value": 1.0}})
+    assert callback.state_dict() == before
+
+
 def test_best():
     assert [Best("a").improves({"a": value}) for value in (math.nan, 1.0)] == [False, True]
     best = Best("a", "max", min_delta=1)
@@ -331,6 +372,8 @@ def test_best():
     ]
     with pytest.raises(ArgumentError, match="ends with loss, accuracy"):
         Best("test_loss").improves({"loss": 1.0, "accuracy": 0.5})
+    with pytest.raises(WeightsError, match="missing: value"):
+        best.load_state_dict({})
     with pytest.raises(ArgumentError, match="min_delta"):
         Best("a", min_delta=math.nan)
     with pytest.raises(ArgumentError, match="patience"):

@@ -13,7 +13,7 @@ import pytest
 
 from passus.datasets import cache_folder, get_file, load_cache_npz, save_cache_npz
 from passus.datasets.download import show_progress
-from passus.errors import ArgumentError, DataError
+from passus.errors import ArgumentError, DataError, DTypeError
 from passus.files import replacing
 from tests.served import Served, serving
 
@@ -199,3 +199,9 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path) -> No
         file.write(b"new")
     assert link.is_symlink()
     assert path.read_text() == "new"
+
+
+def test_objects_are_never_pickled_into_the_cache(tmp_path: Path) -> None:
+    with pytest.raises(DTypeError, match="objects"):
+        save_cache_npz(np.array([{}]), np.array([0]), tmp_path / "objects.npz")
+    assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics as reference
 
 from passus import Variable
-from passus.errors import ArgumentError, DTypeError, LabelError, PassusError, ShapeError
+from passus.errors import ArgumentError, DTypeError, LabelError, PassusError, ShapeError, WeightsError
 from passus.metrics import (
     Accuracy,
     ConfusionMatrix,
@@ -152,6 +152,10 @@ def test_inputs_may_be_read_only_and_stay_as_they_are():
         (lambda: Mean().update(np.ones(3)), ShapeError, r"\(3,\)"),
         (lambda: Mean().update(1.0, weight=-1), ArgumentError, "weight"),
         (lambda: Mean().update(1.0, weight=float("nan")), ArgumentError, "weight"),
+        (lambda: Mean().update(1.0, weight="a"), DTypeError, "weight is a str"),
+        (lambda: Accuracy().load_state_dict({"total": 1.0}), WeightsError, "missing: weight"),
+        (lambda: ConfusionMatrix(3).load_state_dict(3), DTypeError, "no state"),
+        (lambda: accuracy([[0.1, 0.9]], LABELS), DTypeError, "^Accuracy"),
     ],
 )
 def test_what_does_not_fit_is_named(call, error, words):

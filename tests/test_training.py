@@ -1,4 +1,4 @@
-"""The trainer: the loop itself, going on bit for bit after any interruption, and what it refuses."""
+"""The trainer: the loop itself, its interruptions, and what it refuses; going on from files is in test_exact_resume."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import passus.random
 from passus import Config, Variable
 from passus.dataloaders import DataLoader
 from passus.datasets import Spiral
-from passus.errors import ArgumentError, DivergenceError, DTypeError, ShapeError, WeightsError
+from passus.errors import ArgumentError, DivergenceError, DTypeError, ShapeError
 from passus.layers import BatchNorm, Dropout, Layer, Linear, ReLU, Sequential
 from passus.metrics import Accuracy, ConfusionMatrix
 from passus.optimizers import SGD, Adam
 from passus.schedules import cosine
-from passus.training import Callback, Checkpoint, EarlyStopping, Trainer, progress_bar
+from passus.training import Callback, Checkpoint, Trainer, progress_bar
 
 X, T = Spiral().data, Spiral().label
 BATCHES = 10
@@ -72,11 +72,16 @@ def pairs(*sizes: int) -> list[Any]:
     return [(rng.standard_normal((n, 2)).astype(np.float32), np.ones((n, 1), np.float32)) for n in sizes]
 
 
+def assert_same_state(a: dict[str, Any], b: dict[str, Any]) -> None:
+    assert a.keys() == b.keys()
+    for path, x in a.items():
+        np.testing.assert_array_equal(x, b[path], err_msg=path)
+
+
 def assert_same_run(a: Trainer, b: Trainer) -> None:
     assert a.history == b.history
     assert (a.epoch, a.batch, a.step) == (b.epoch, b.batch, b.step)
-    for path, x in a.model.state_dict().items():
-        np.testing.assert_array_equal(x, b.model.state_dict()[path], err_msg=path)
+    assert_same_state(a.model.state_dict(), b.model.state_dict())
 
 
 # The loop.
@@ -92,8 +97,7 @@ def test_the_loop_is_the_one_a_learner_would_write():
             theirs.model.cleargrads()
             loss.backward()
             theirs.optimizer.update()
-    for path, x in ours.model.state_dict().items():
-        np.testing.assert_array_equal(x, theirs.model.state_dict()[path])
+    assert_same_state(ours.model.state_dict(), theirs.model.state_dict())
 
 
 def test_history_has_a_row_for_each_epoch():
@@ -136,8 +140,7 @@ def test_evaluation_is_in_test_mode_and_leaves_no_trace():
     before, weights = passus.random.rng_state(), run.model.state_dict()
     assert run.evaluate() == run.evaluate(), "dropout is off"
     assert passus.random.rng_state() == before
-    for path, x in run.model.state_dict().items():
-        np.testing.assert_array_equal(x, weights[path])
+    assert_same_state(run.model.state_dict(), weights)
     assert Config.train
     assert Config.enable_backprop
 
@@ -159,6 +162,28 @@ def test_batches_of_another_form_have_a_loss_of_their_own():
     run = linear(batches, batch_loss=lambda model, b: F.mean_squared_error(model(b["x"]), b["t"]))
     history = run.fit(epochs=5)
     assert history[4]["loss"] < history[0]["loss"]
+
+
+@pytest.mark.parametrize(
+    ("batch", "size"),
+    [
+        (np.zeros((3, 2)), 3),
+        (("names", np.zeros((3, 2))), 3),
+        ({"ids": ["a", "b"], "x": (np.zeros((4, 2)), np.zeros(9))}, 4),
+        (["a", "b"], 1),
+        (np.float32(2), 1),
+        (None, 1),
+    ],
+)
+def test_a_batch_of_any_form_counts_by_its_first_array(batch, size):
+    model = Linear(1, in_size=2)
+    numbers = iter([1.0, 4.0])
+
+    def loss(model: Any, batch: Any) -> Any:
+        return 0.0 * F.mean(model(np.ones((1, 2), np.float32))) + next(numbers)
+
+    run = Trainer(model, SGD(lr=0.0).setup(model), [batch, np.zeros((6, 2))], batch_loss=loss, progress=False)
+    assert run.fit(epochs=1)[0]["loss"] == pytest.approx((size * 1.0 + 6 * 4.0) / (size + 6), rel=1e-6)
 
 
 def test_epochs_or_steps_whichever_is_first():
@@ -213,40 +238,7 @@ def test_progress_bar(capsys):
     assert "mine: 100%" in capsys.readouterr().err
 
 
-# Going on after an interruption.
-
-
-@pytest.mark.parametrize("killed_at", [4, 10, 11, 19, 20, 29])
-@pytest.mark.parametrize("every", [{"every_steps": 1}, {"every_steps": 5, "every_epochs": None}, {"every_epochs": 1}])
-def test_a_killed_run_goes_on_bit_for_bit(tmp_path, killed_at, every):
-    whole = trainer(EarlyStopping(patience=9))
-    whole.fit(epochs=3)
-
-    with pytest.raises(Killed):
-        trainer(Checkpoint(tmp_path, **every), EarlyStopping(patience=9), At(killed_at, kill)).fit(epochs=3)
-
-    checkpoint = Checkpoint(tmp_path, **every)
-    resumed = trainer(EarlyStopping(patience=9), checkpoint, seed=99)  # Other weights, until it is resumed.
-    assert checkpoint.resume(resumed) == (killed_at > min(every.get("every_steps") or 10, 10))
-    if resumed.step == 0:
-        resumed = trainer(EarlyStopping(patience=9), checkpoint)
-    resumed.fit(epochs=3)
-    assert_same_run(whole, resumed)
-
-
-def test_a_run_that_is_resumed_again_and_again(tmp_path):
-    whole = trainer()
-    whole.fit(epochs=3)
-    for n, steps in enumerate((3, 8, 10, 17, 25), 1):
-        run = trainer(seed=n - 1)
-        if n > 1:
-            run.resume(tmp_path / "run.safetensors")
-        run.fit(steps=steps)
-        run.save(tmp_path / "run.safetensors")
-    last = trainer(seed=99)
-    last.resume(tmp_path / "run.safetensors")
-    last.fit(epochs=3)
-    assert_same_run(whole, last)
+# Interruptions.
 
 
 @pytest.mark.parametrize("step", [3, 10, 17])
@@ -292,6 +284,17 @@ def test_a_second_ctrl_c_interrupts_at_once():
         trainer(At(3, impatient)).fit(epochs=1)
 
 
+def test_ctrl_c_while_a_callback_finishes_is_not_lost():
+    class Finish(Callback):
+        def on_finish(self, run: Any) -> None:
+            press_ctrl_c()
+
+    run = linear(pairs(2), loss=F.mean_squared_error, callbacks=[Finish()])
+    with pytest.raises(KeyboardInterrupt):
+        run.fit(epochs=1)
+    assert run.epoch == 1
+
+
 def test_every_callback_is_ended_whatever_happens():
     ended: list[int] = []
 
@@ -307,23 +310,6 @@ def test_every_callback_is_ended_whatever_happens():
     with pytest.raises(OSError, match="disk full"):
         trainer(End(1), At(3, kill), End(2), End(3)).fit(epochs=1)
     assert ended == [3, 2, 1]
-
-
-def test_a_state_of_another_run_changes_nothing(tmp_path):
-    path = tmp_path / "run.safetensors"
-    run = trainer(EarlyStopping())
-    run.fit(epochs=1)
-    run.save(path)
-    other = trainer(seed=3)
-    before = other.model.state_dict()
-    with pytest.raises(WeightsError, match="EarlyStopping"):
-        other.resume(path)
-    without = trainer(EarlyStopping(), seed=3, metrics=None)
-    with pytest.raises(WeightsError, match="accuracy"):
-        without.resume(path)
-    for path_of, x in other.model.state_dict().items():
-        np.testing.assert_array_equal(x, before[path_of])
-    assert (other.epoch, other.step, other.history) == (0, 0, [])
 
 
 # What cannot go on.
@@ -345,14 +331,37 @@ def sometimes(*bad: int, **options: Any) -> Trainer:
     return Trainer(model, SGD(lr=0.1).setup(model), pairs(4, 4), F.mean_squared_error, progress=False, **options)
 
 
-def test_a_nan_is_named_with_its_step_and_touches_nothing():
-    run = sometimes(4)
-    seen: list[Any] = []
-    run.callbacks = [At(3, lambda: seen.append(run.model.state_dict()))]
-    with pytest.raises(DivergenceError, match=r"nan in epoch 2, step 4.*skip_nan"):
-        run.fit(epochs=3)
-    for path, x in run.model.state_dict().items():
-        np.testing.assert_array_equal(x, seen[0][path])
+def with_a_nan(**options: Any) -> Trainer:
+    """A run with batch normalisation whose second batch holds a NaN."""
+    good, bad = np.random.default_rng(0).standard_normal((2, 4, 2)).astype(np.float32)
+    bad[0, 0] = np.nan
+    t = np.ones((4, 1), np.float32)
+    model = Sequential(BatchNorm(), Linear(1))
+    batches = [(good, t), (bad, t)]
+    return Trainer(model, SGD(lr=0.1).setup(model), batches, F.mean_squared_error, progress=False, **options)
+
+
+@pytest.mark.parametrize("skip_nan", [False, True])
+def test_a_batch_with_a_nan_leaves_weights_and_statistics_alone(skip_nan):
+    run = with_a_nan(skip_nan=skip_nan)
+    run.fit(steps=1)
+    before = run.model.state_dict()
+    if skip_nan:
+        run.fit(steps=2)
+    else:
+        with pytest.raises(DivergenceError, match=r"nan in epoch 1, step 2.*skip_nan"):
+            run.fit(steps=2)
+    assert_same_state(run.model.state_dict(), before)
+
+
+def test_a_loss_that_raises_leaves_statistics_alone():
+    run = with_a_nan()
+    run.fit(steps=1)
+    before = run.model.state_dict()
+    run.loss = lambda y, t: y - t
+    with pytest.raises(ShapeError):
+        run.fit(epochs=1)
+    assert_same_state(run.model.state_dict(), before)
 
 
 def test_a_nan_can_be_left_out():
@@ -377,6 +386,9 @@ def test_a_nan_can_be_left_out():
         (lambda: linear(pairs(2), loss=F.l1_loss, metrics={"loss": Accuracy()}), ArgumentError, "'loss'"),
         (lambda: linear(pairs(2), loss=F.l1_loss, metrics=[Accuracy()]), DTypeError, "metrics is a list"),
         (lambda: linear(pairs(2), loss=F.l1_loss, metrics={"a": 3}), DTypeError, "metric 'a' is a int"),
+        (lambda: linear(pairs(2), loss=F.l1_loss, metrics={"a": Accuracy}), DTypeError, "such as Accuracy()"),
+        (lambda: linear(pairs(2), loss=F.l1_loss, metrics={3: Accuracy()}), ArgumentError, "called 3"),
+        (lambda: Trainer(Linear(1), SGD, pairs(2), F.l1_loss), DTypeError, "give an optimizer"),
         (lambda: linear(pairs(2), loss=F.l1_loss, callbacks=3), DTypeError, "callbacks is a int"),
         (lambda: linear(pairs(2), loss=F.l1_loss, callbacks=[3]), DTypeError, "no callback"),
         (lambda: linear(pairs(2), loss=F.l1_loss).fit(), ArgumentError, "epochs or steps"),

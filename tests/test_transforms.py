@@ -149,6 +149,11 @@ def test_a_transform_without_a_batch_is_known_as_one() -> None:
         (lambda: T.ToArray()(COLOUR.convert("P")), DTypeError),
         (lambda: T.ToPIL()(PIXELS.astype(np.float32)), DTypeError),
         (lambda: T.ToPIL()(PIXELS.transpose(1, 2, 0)), ShapeError),
+        (lambda: T.Normalize([[1.0, 2.0]]), DTypeError),  # type: ignore[list-item]
+        (lambda: T.Normalize([]), DTypeError),
+        (lambda: T.Normalize()([1.0, 2.0]), DTypeError),  # type: ignore[arg-type]
+        (lambda: T.RandomHorizontalFlip(1.0)(np.array(1.0)), ShapeError),
+        (lambda: T.RandomHorizontalFlip(1.0).batch(np.arange(4)), ShapeError),
         (lambda: T.RandomHorizontalFlip(1.5), ArgumentError),
         (lambda: T.RandomHorizontalFlip(float("nan")), ArgumentError),
         (lambda: T.RandomHorizontalFlip(0.5, rng=-1), ArgumentError),

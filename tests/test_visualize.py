@@ -13,7 +13,7 @@ import pytest
 
 import passus.functions as F
 from passus import Variable
-from passus.errors import ArgumentError, DependencyError, DTypeError
+from passus.errors import ArgumentError, DependencyError, DTypeError, PathError
 from passus.visualize import get_dot_graph, plot_dot_graph
 
 needs_dot = pytest.mark.skipif(
@@ -163,6 +163,13 @@ def test_an_error_of_dot_is_passed_on(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(ArgumentError, match="no memory"):
         plot_dot_graph(squared_sum(), to_file=tmp_path / "z.png")
     assert not (tmp_path / "z.png").exists()
+
+
+def test_a_place_where_no_picture_can_be_written_is_named(tmp_path: Path, fake_dot: list[Any]) -> None:
+    with pytest.raises(PathError, match="no such folder"):
+        plot_dot_graph(squared_sum(), to_file=tmp_path / "new" / "z.png")
+    with pytest.raises(DTypeError, match="no path"):
+        plot_dot_graph(squared_sum(), to_file=3)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("ending", "shown"), [("png", True), ("pdf", False)])

@@ -10,8 +10,8 @@ import numpy as np
 
 from passus.backend import Array
 from passus.datasets.download import cache_folder
-from passus.errors import DataError
-from passus.files import replacing
+from passus.errors import DataError, DTypeError
+from passus.files import checked_path, replacing
 
 __all__ = ["load_cache_npz", "save_cache_npz"]
 
@@ -19,12 +19,16 @@ __all__ = ["load_cache_npz", "save_cache_npz"]
 def save_cache_npz(data: Array, label: Array, file_name: str | os.PathLike[str]) -> Path:
     """Keep data and labels in a file of the cache folder, or at a full path; whole or not at all.
 
+    Raises `DTypeError` for arrays of objects, which could only be pickled.
+
     >>> import tempfile
     >>> path = save_cache_npz(np.zeros((2, 3)), np.array([0, 1]), Path(tempfile.mkdtemp()) / "two.npz")
     >>> load_cache_npz(path)[1]
     array([0, 1])
     """
-    path = cache_folder() / file_name
+    if np.asarray(data).dtype.hasobject or np.asarray(label).dtype.hasobject:
+        raise DTypeError("save_cache_npz: arrays of objects cannot be kept; convert them to numbers")
+    path = cache_folder() / checked_path(file_name)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         np.savez_compressed(file, data=data, label=label)
@@ -41,7 +45,7 @@ def load_cache_npz(file_name: str | os.PathLike[str]) -> tuple[Array, Array] | t
     """
     from zipfile import BadZipFile  # Not at the top: slow to import, and for few to use.
 
-    path = cache_folder() / file_name
+    path = cache_folder() / checked_path(file_name)
     if not path.exists():
         return None, None
     try:

@@ -9,7 +9,7 @@ import numpy as np
 from passus.arguments import checked_count
 from passus.backend import Array
 from passus.core import Parameter
-from passus.errors import ArgumentError, DTypeError, WeightsError
+from passus.errors import ArgumentError, DTypeError
 from passus.optimizers.base import Optimizer, Target
 from passus.optimizers.options import Rate
 from passus.optimizers.state import read_arrays
@@ -82,10 +82,7 @@ class GradientAccumulation:
 
     def load_state_dict(self, state: Tree) -> None:
         """Take back a state, all or nothing. Raises `WeightsError` with the list of what does not fit."""
-        check_tree("GradientAccumulation.load_state_dict", state)
-        missing = [name for name in ("optimizer", "calls") if name not in state]
-        if missing:
-            raise WeightsError(f"GradientAccumulation: missing: {', '.join(missing)}. Nothing was changed")
+        check_tree("GradientAccumulation.load_state_dict", state, ["optimizer", "calls"])
         params = {path: p.data for path, p in self._named_params() if p._data is not None}
         calls = checked_count("GradientAccumulation", "calls", np.asarray(state["calls"]).tolist(), low=0)
         sums = read_arrays(state, "sums", params, "GradientAccumulation")

@@ -13,7 +13,7 @@ from passus.backend import is_array
 from passus.core import Variable
 from passus.errors import ArgumentError, DTypeError, WeightsError
 from passus.metrics import Mean, Metric
-from passus.tree import Stateful, Tree, load_all
+from passus.tree import Stateful, Tree, check_tree, load_all
 
 __all__ = ["Tally", "numbers", "size_of"]
 
@@ -34,12 +34,7 @@ class Tally:
             raise DTypeError(f"Trainer: metrics is a {type(metrics).__name__}; give a dict, {{'accuracy': Accuracy()}}")
         self.metrics = copy.deepcopy(dict(metrics or {}))
         for name, metric in self.metrics.items():
-            if not isinstance(metric, Stateful) or not hasattr(metric, "compute"):
-                raise DTypeError(
-                    f"Trainer: the metric {name!r} is a {type(metric).__name__}; give a Metric of passus.metrics"
-                )
-            if name in ("epoch", "step", "lr", "loss") or "." in name:
-                raise ArgumentError(f"Trainer: a metric cannot be called {name!r}; choose another name without a dot")
+            _check_metric(name, metric)
 
     def update(self, loss: Any, y: Any, t: Any, size: int) -> None:
         """Take note of a batch."""
@@ -69,12 +64,22 @@ class Tally:
     def load_state_dict(self, state: Tree) -> None:
         """Take back a state, all or nothing. Raises `WeightsError` if it is of other metrics."""
         parts = self._parts()
+        check_tree("Trainer", state)
         if state.keys() != parts.keys():
             raise WeightsError(f"Trainer: the state has {', '.join(state)}, and the trainer {', '.join(parts)}")
         load_all((part, state[name]) for name, part in parts.items())
 
     def _parts(self) -> dict[str, Stateful]:
         return {"loss": self.loss, **self.metrics}
+
+
+def _check_metric(name: Any, metric: Any) -> None:
+    if isinstance(metric, type) or not isinstance(metric, Stateful) or not hasattr(metric, "compute"):
+        raise DTypeError(
+            f"Trainer: the metric {name!r} is a {type(metric).__name__}; give a Metric, such as Accuracy()"
+        )
+    if not isinstance(name, str) or name in ("epoch", "step", "lr", "loss") or "." in name:
+        raise ArgumentError(f"Trainer: a metric cannot be called {name!r}; choose another name without a dot")
 
 
 def numbers(measures: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

@@ -102,7 +102,7 @@ class Trainer:
         checked_callable("Trainer", "loss", compute)
         if metrics and loss is None:
             raise ArgumentError("Trainer: metrics compare y with t, which batch_loss does not show; give loss instead")
-        if not hasattr(optimizer, "update"):
+        if isinstance(optimizer, type) or not hasattr(optimizer, "update"):
             raise DTypeError(
                 f"Trainer: optimizer is a {type(optimizer).__name__}, which has no update(); give an optimizer"
             )
@@ -147,10 +147,9 @@ class Trainer:
                 callback.on_start(self)
             while not self._over(*goals):
                 self._train_epoch(*goals)
-            if self._interrupt.requested:
-                self._notify("on_interrupt")
+            self._notify("on_interrupt" if self._interrupt.requested else "on_finish")
+            if self._interrupt.requested:  # Perhaps only now, while a callback finished.
                 raise KeyboardInterrupt
-            self._notify("on_finish")
         return self.history
 
     def stop(self) -> None:
@@ -260,17 +259,17 @@ class Trainer:
 
     def load_state_dict(self, state: Tree) -> None:
         """Take back a state, all or nothing. Raises `WeightsError` if it is of other metrics or callbacks."""
-        check_tree("Trainer.load_state_dict", state)
-        missing = [name for name in self.state_dict() if name not in state]
-        if missing:
-            raise WeightsError(f"Trainer.load_state_dict: missing: {', '.join(missing)}. Nothing was changed")
+        where = "Trainer.load_state_dict"
+        check_tree(where, state, self.state_dict())
+        check_tree(f"{where}: callbacks", state["callbacks"])
         callbacks = self._stateful_callbacks()
         if state["callbacks"].keys() != callbacks.keys():
             raise WeightsError(
                 f"Trainer: the state has the callbacks {', '.join(state['callbacks']) or 'none'}, and the trainer "
                 f"{', '.join(callbacks) or 'none'}; give it the same ones in the same order"
             )
-        counts, history = [int(state[name]) for name in ("epoch", "batch", "step")], [dict(r) for r in state["history"]]
+        counts = [checked_count(where, name, state[name], low=0) for name in ("epoch", "batch", "step")]
+        history = [dict(row) for row in state["history"]]
         states = [(callback, state["callbacks"][name]) for name, callback in callbacks.items()]
         load_all([(self._tally, state["tally"]), *states])
         (self.epoch, self.batch, self.step), self.history = counts, history

@@ -8,7 +8,7 @@ from typing import Literal
 from passus.arguments import checked_number
 from passus.errors import ArgumentError
 from passus.training.callbacks.base import Row
-from passus.tree import Tree
+from passus.tree import Tree, check_tree
 
 __all__ = ["Best", "Mode", "checked_mode", "monitored"]
 
@@ -51,7 +51,8 @@ class Best:
         return {"value": self.value}
 
     def load_state_dict(self, state: Tree) -> None:
-        """Take back a state."""
+        """Take back a state. Raises `WeightsError` if it has no value."""
+        check_tree("Best.load_state_dict", state, ["value"])
         self.value = None if state["value"] is None else float(state["value"])
 
 

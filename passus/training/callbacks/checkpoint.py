@@ -46,7 +46,7 @@ class CheckpointFolder:
     def check_step(self, step: int) -> None:
         """Raise `ArgumentError` if there is a checkpoint of a later step, with which new ones would be mixed."""
         newest = max(map(_step_of, self.paths()), default=0)
-        if newest > step:
+        if newest > checked_count("Checkpoint", "step", step, low=0):
             raise ArgumentError(
                 f"Checkpoint: {self.folder} holds a checkpoint of step {newest}, and the training is at step {step}; go "
                 "on from it with resume, or choose another folder"
@@ -60,13 +60,15 @@ class CheckpointFolder:
     def save(self, step: int, **parts: Stateful) -> Path:
         """Write a checkpoint, whole or not at all, and then remove those that are too old; returns its path.
 
+        What a process that was killed while it wrote has left behind is removed too.
+
         Raises `ArgumentError` if the folder holds one of a later step: one of another run.
         """
         self.check_step(step)
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"step-{step:08d}.safetensors"
         save_checkpoint(path, metadata=None, **parts)
-        for old in self.paths()[: -self.keep]:
+        for old in [*self.paths()[: -self.keep], *self.folder.glob(".*.safetensors.*.part")]:
             old.unlink(missing_ok=True)
         return path
 
@@ -93,8 +95,8 @@ class Resumable(Protocol):
 class Checkpoint(Callback):
     """Save everything that is needed to go on, bit for bit, into a folder; also when Ctrl-C is pressed.
 
-    ``every_epochs``, ``every_steps``: how often; both None for Ctrl-C alone. ``keep``: how many of the newest stay. ``monitor``:
-    also keep the best epoch by this number of the history, in ``best.safetensors``; ``mode``: see `Best`.
+    ``every_epochs``, ``every_steps``: how often; both None for Ctrl-C alone. ``keep``: how many of the newest stay.
+    ``monitor``: also keep the best epoch by this number of the history, in ``best.safetensors``; ``mode``: see `Best`.
 
     A script that begins with ``checkpoint.resume(trainer)`` goes on where it was interrupted, or begins.
 

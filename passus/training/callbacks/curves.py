@@ -9,7 +9,7 @@ from typing import Any
 
 from passus.arguments import checked_count
 from passus.errors import ArgumentError
-from passus.files import FilePath, replacing
+from passus.files import FilePath, checked_path, replacing
 from passus.optional import import_optional
 from passus.training.callbacks.base import Callback, Row, Run
 
@@ -18,6 +18,8 @@ __all__ = ["PlotCurves", "plot_history"]
 AXES = ("epoch", "step", "lr")
 """What is not drawn."""
 
+KINDS = ("png", "svg", "pdf")
+
 COLUMNS = 3
 """How many curves stand side by side."""
 
@@ -25,12 +27,13 @@ COLUMNS = 3
 class PlotCurves(Callback):
     """Draw the history into the picture ``path`` after every ``every``-th epoch and at the end; see `plot_history`.
 
-    Raises `DependencyError` if matplotlib is not installed.
+    Raises `ArgumentError` for another kind of picture, `DependencyError` if matplotlib is not installed.
     """
 
     def __init__(self, path: FilePath, every: int = 1) -> None:
         import_optional("matplotlib", "matplotlib", "PlotCurves")
-        self.path = Path(path)
+        self.path = checked_path(path)
+        _checked_kind(self.path)
         self.every = checked_count("PlotCurves", "every", every)
 
     def on_epoch(self, run: Run, row: Row) -> None:
@@ -49,11 +52,15 @@ def plot_history(history: Sequence[Row], path: FilePath) -> None:
 
     The picture is replaced as a whole, so that a viewer never sees half of one; its folder is created.
 
-    Raises `ArgumentError` for an empty history, `DependencyError` if matplotlib is not installed.
+    Raises `ArgumentError` for an empty history, a row without its epoch, or another kind of picture, and
+    `DependencyError` if matplotlib is not installed.
     """
-    names = _names(history)
+    path = checked_path(path)
+    kind, names = _checked_kind(path), _names(history)
     if not names:
         raise ArgumentError("plot_history: there is nothing to draw; train an epoch first")
+    if not all("epoch" in row for row in history):
+        raise ArgumentError("plot_history: a row has no epoch, over which to draw it; give each row its number")
     columns = min(len(names), COLUMNS)
     rows = math.ceil(len(names) / columns)
     figure = import_optional("matplotlib.figure", "matplotlib", "plot_history").Figure(
@@ -61,10 +68,16 @@ def plot_history(history: Sequence[Row], path: FilePath) -> None:
     )
     for i, name in enumerate(names):
         _draw(figure.add_subplot(rows, columns, i + 1), history, name)
-    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
-        figure.savefig(file, format=path.suffix.removeprefix(".") or "png")
+        figure.savefig(file, format=kind)
+
+
+def _checked_kind(path: Path) -> str:
+    kind = path.suffix.lower().removeprefix(".") or "png"
+    if kind not in KINDS:
+        raise ArgumentError(f"plot_history: cannot draw {path}; let its name end in {', '.join(KINDS)}")
+    return kind
 
 
 def _names(history: Sequence[Row]) -> list[str]:

@@ -9,7 +9,7 @@ from passus.errors import DTypeError
 from passus.schedules import OnPlateau
 from passus.training.callbacks.base import Callback, Row, Run
 from passus.training.callbacks.best import Best, Mode, checked_mode, monitored
-from passus.tree import Tree
+from passus.tree import Tree, check_tree
 
 __all__ = ["EarlyStopping", "ReportPlateau"]
 
@@ -56,9 +56,11 @@ class EarlyStopping(Callback):
         return {"best": self.best.state_dict(), "waited": self.waited, "weights": self._weights}
 
     def load_state_dict(self, state: Tree) -> None:
-        """Take back a state."""
+        """Take back a state, all or nothing. Raises `WeightsError` if a part is missing."""
+        check_tree("EarlyStopping.load_state_dict", state, ["best", "waited", "weights"])
+        waited, weights = int(state["waited"]), dict(state["weights"])
         self.best.load_state_dict(state["best"])
-        self.waited, self._weights = int(state["waited"]), dict(state["weights"])
+        self.waited, self._weights = waited, weights
 
 
 class ReportPlateau(Callback):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
 from passus.errors import ArgumentError
-from passus.files import FilePath
+from passus.files import FilePath, checked_path
 from passus.optional import import_optional
 from passus.training.callbacks.base import Callback, Row, Run
 
@@ -23,7 +22,7 @@ class TensorBoardLog(Callback):
     """
 
     def __init__(self, folder: FilePath) -> None:
-        self.folder = os.fspath(folder)
+        self.folder = str(checked_path(folder))
         self._event = _protocol("event_pb2")
         self._summary = _protocol("summary_pb2").Summary
         self._writer: Any = None
