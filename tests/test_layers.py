@@ -569,6 +569,11 @@ def test_two_layers_of_one_generator_differ_and_of_one_seed_do_not() -> None:
         (lambda: L.BatchNorm(decay=2.0), r"BatchNorm: decay is 2\.0"),
         (lambda: L.BatchNorm(in_size=0), r"BatchNorm: in_size is 0"),
         (lambda: L.LayerNorm(eps=-1.0), r"LayerNorm: eps is -1\.0"),
+        (lambda: L.RMSNorm(0), r"RMSNorm: in_size is 0"),
+        (lambda: L.GroupNorm(0), r"GroupNorm: groups is 0"),
+        (lambda: L.InstanceNorm(eps=np.nan), r"InstanceNorm: eps is nan"),
+        (lambda: L.LocalResponseNorm(k=0.0), r"LocalResponseNorm: k is 0\.0"),
+        (lambda: L.Dropout2d(-0.5), r"Dropout2d: dropout_ratio is -0\.5"),
         (lambda: L.PReLU(0), r"PReLU: channels is 0"),
         (lambda: L.PReLU(slope=np.nan), r"PReLU: slope is nan"),
         (lambda: L.LeakyReLU(np.nan), r"leaky_relu: slope is nan"),
@@ -605,6 +610,9 @@ def test_options_of_another_kind_raise(make: Any, match: str) -> None:
         (Linear(3), [1.0, 2.0], DTypeError, r"linear: linear: list is not supported"),
         (L.BatchNorm(), np.ones(3), ShapeError, r"batchnorm: batch_norm: x \(3,\) has no axis 1"),
         (L.LayerNorm(), np.array(1.0), ShapeError, r"layernorm: layer_norm: x \(\) has no axis -1"),
+        (L.RMSNorm(), np.array(1.0), ShapeError, r"rmsnorm: rms_norm: x \(\) has no axis -1"),
+        (L.GroupNorm(1), np.ones(3), ShapeError, r"groupnorm: group_norm: x \(3,\) has no axis 1"),
+        (L.InstanceNorm(), [1.0], DTypeError, r"instancenorm: instance_norm: list is not supported"),
     ],
 )
 def test_a_first_input_that_tells_no_size_leaves_a_layer_lazy(layer: Layer, x: Any, error: Any, match: str) -> None:
@@ -776,6 +784,10 @@ def test_prelu_learns_its_slope() -> None:
         lambda: Linear(3, dtype=np.float64, in_size=4),
         lambda: L.BatchNorm(dtype=np.float64, in_size=4),
         lambda: L.LayerNorm(dtype=np.float64, in_size=4),
+        lambda: L.BatchNorm(dtype=np.float64, in_size=4, frozen=True),
+        lambda: L.RMSNorm(dtype=np.float64, in_size=4),
+        lambda: L.GroupNorm(1, dtype=np.float64, in_size=4),
+        lambda: L.LocalResponseNorm(alpha=0.5),
         lambda: Sequential(Linear(3, dtype=np.float64, in_size=4), F.tanh, Linear(2, dtype=np.float64, in_size=3)),
     ],
 )
