@@ -18,7 +18,7 @@ from benchmarks.problems import (
     starting_weights,
     values,
 )
-from passus.layers import BatchNorm, Conv2d, Flatten, Layer, Linear, ReLU, Sequential
+from passus.layers import BatchNorm, Conv2d, Flatten, Layer, Linear, MaxPooling, ReLU, Sequential
 from passus.optimizers import SGD, Adam, MomentumSGD, Optimizer
 
 
@@ -42,13 +42,8 @@ def large() -> Callable[[], passus.Variable]:
     return training(LARGE, F.relu, F.softmax_cross_entropy, SGD(lr=0.01), *large_batch())
 
 
-class Pool(Layer):
-    def forward(self, x: passus.Variable) -> passus.Variable:
-        return F.pooling(x, 2, 2)
-
-
 def lenet() -> Callable[[], passus.Variable]:
-    convolutions = [Conv2d(6, 5, pad=2), ReLU(), Pool(), Conv2d(16, 5), ReLU(), Pool(), Flatten()]
+    convolutions = [Conv2d(6, 5, pad=2), ReLU(), MaxPooling(2), Conv2d(16, 5), ReLU(), MaxPooling(2), Flatten()]
     model = Sequential(*convolutions, Linear(120), ReLU(), Linear(84), ReLU(), Linear(10))
     return training_on_images(model, SGD(lr=0.01), *digits_batch())
 
@@ -56,7 +51,7 @@ def lenet() -> Callable[[], passus.Variable]:
 def cnn() -> Callable[[], passus.Variable]:
     layers: list[Layer] = []
     for channels in (32, 64, 64):
-        layers += [Conv2d(channels, 3, pad=1), ReLU(), Pool()]
+        layers += [Conv2d(channels, 3, pad=1), ReLU(), MaxPooling(2)]
     return training_on_images(Sequential(*layers, Flatten(), Linear(10)), SGD(lr=0.01), *photos_batch(32))
 
 
