@@ -31,6 +31,7 @@ every_module = pytest.mark.parametrize("module", [passus, *MODULES], ids=name_of
 NO_EXAMPLE = {
     "passus.backend.backend_of": "the module's docstring shows it",
     "passus.cuda.as_cupy": "needs CuPy and a GPU",
+    "passus.kernels.warm_up": "compiles for half a minute",
     "passus.training.plot_history": "writes a picture; examples/digits.py does",
 }
 """Public functions without an example in their docstrings, and why."""

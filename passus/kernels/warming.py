@@ -14,9 +14,6 @@ def warm_up() -> bool:
 
     For servers, and for measurements: otherwise each kernel is compiled when it is needed first, which takes a second
     or so. The results are kept on the disk, next to the package or in the user's cache folder.
-
-    >>> warm_up()  # doctest: +SKIP
-    True
     """
     modules = [native_module(name) for name in MODULES]
     for module in modules:
