@@ -27,9 +27,8 @@ def mean_and_inv_std(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array
     >>> mean_and_inv_std(np.array([[1.0, 5.0]]), (-1,), eps=0.0)
     (array([[3.]]), array([[0.5]]))
     """
-    mean = _mean(x, axes)
-    d = x - mean
-    return mean, (_mean(d * d, axes) + eps) ** -0.5
+    _, mean, inv_std = _centred(x, axes, eps)
+    return mean, inv_std
 
 
 def normalized(x: Array, gamma: Array, beta: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array, Array]:
@@ -39,8 +38,8 @@ def normalized(x: Array, gamma: Array, beta: Array, axes: tuple[int, ...], eps: 
     >>> normalized(np.array([[1.0, 5.0]]), np.ones(2), np.zeros(2), (-1,), eps=0.0)
     (array([[-1.,  1.]]), array([[3.]]), array([[0.5]]))
     """
-    mean, inv_std = mean_and_inv_std(x, axes, eps)
-    return (x - mean) * inv_std * gamma + beta, mean, inv_std
+    d, mean, inv_std = _centred(x, axes, eps)
+    return d * inv_std * gamma + beta, mean, inv_std
 
 
 def normalized_gradients(
@@ -98,8 +97,17 @@ def rms_normalized_gradients(
     return gx, _summed_like(gamma, gy * x_hat)
 
 
+def _centred(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array, Array]:
+    """``x - mean``, and the two statistics."""
+    mean = _mean(x, axes)
+    d = x - mean
+    return d, mean, (_mean(d * d, axes) + eps) ** -0.5
+
+
 def _mean(x: Array, axes: tuple[int, ...]) -> Array:
     count = math.prod([x.shape[axis] for axis in axes])
+    if len(axes) > 1:  # Pixels first: where channels are last in memory, whole rows of them are added up.
+        x, axes = x.sum(axis=axes[1:], keepdims=True), axes[:1]
     return x.sum(axis=axes, keepdims=True) / (count or 1)  # Of nothing, the sum is 0, and so shall be the mean.
 
 
