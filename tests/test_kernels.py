@@ -161,7 +161,7 @@ def test_nan_and_infinity_pass_limits_as_they_pass_numpy() -> None:
 
 @pytest.mark.parametrize("layer", ["batch_norm", "relu", "relu6"])
 def test_large_layers_give_the_same_with_and_without_kernels(layer: str) -> None:
-    x = np.moveaxis(rng.standard_normal((16, 20, 20, 19), np.float32), -1, 1)
+    x = np.moveaxis(rng.standard_normal((48, 20, 20, 19), np.float32), -1, 1)
     seed = rng.standard_normal(x.shape).astype(np.float32)
     results = []
     for on in (True, False):

@@ -11,8 +11,8 @@ from passus.kernels.dispatch import kernel
 
 __all__ = ["limited", "limited_gradient"]
 
-WORTHWHILE = 1 << 16
-"""From how many elements on the compiled kernels are used."""
+WORTHWHILE = 1 << 18
+"""From how many elements on the compiled kernels are used: a MiB, below which NumPy is quick enough."""
 
 
 def _suits(x: Array, low: float, high: float) -> bool:
