@@ -97,6 +97,15 @@ def test_batch_norm_with_running_statistics_that_are_kept_in_variables() -> None
     np.testing.assert_allclose(var.data, [1.5, 1.5])
 
 
+def test_averages_that_cannot_be_written_to_leave_the_others_as_they_were() -> None:
+    x, one, mean = rng.standard_normal((4, 3)), np.ones(3), np.zeros(3)
+    with pytest.raises(ArgumentError, match="var float64"):
+        F.batch_norm(x, one, one, mean, np.broadcast_to(1.0, 3))
+    np.testing.assert_array_equal(mean, 0)
+    with passus.test_mode():
+        assert F.batch_norm(x, one, one, mean, np.broadcast_to(1.0, 3)).shape == x.shape, "they are only read here"
+
+
 @pytest.mark.parametrize("axes", [1, 2])
 def test_layer_norm_is_that_of_pytorch(axes: int) -> None:
     x = rng.standard_normal((5, 3, 4)) * 2 + 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+import numpy as np
+
 from passus.arguments import checked_number, checked_share
 from passus.backend import Array
 from passus.config import train
@@ -61,7 +63,7 @@ def batch_norm(
     likewise for the unbiased variance. In test mode they are used instead, as constants. None: always the batch's own.
 
     Raises `ShapeError` for shapes that do not fit, `ArgumentError` for a training batch with fewer than two numbers
-    in a channel: their variance means nothing. Source: Ioffe and Szegedy, 2015, "Batch normalization".
+    in a channel, whose variance means nothing, and for averages that cannot follow. Source: Ioffe and Szegedy, 2015, "Batch normalization".
 
     >>> import numpy as np
     >>> x = np.array([[1.0], [3.0]])
@@ -81,10 +83,13 @@ def batch_norm(
             "with larger batches, or call it in test_mode()"
         )
     function = BatchNorm(eps)
+    if mean is None or var is None:
+        return function(x, gamma, beta)
+    averages = [_writable(called, array_of("batch_norm", v)) for called, v in (("mean", mean), ("var", var))]
     y = function(x, gamma, beta)
-    if mean is not None and var is not None:
-        _follow(array_of("batch_norm", mean), function.mean, decay)
-        _follow(array_of("batch_norm", var), function.var * (count / (count - 1)), decay)
+    for running, batch in zip(averages, (function.mean, function.var * (count / (count - 1)))):
+        running *= decay
+        running += (1 - decay) * batch
     return y
 
 
@@ -130,9 +135,13 @@ def _with_statistics(x: Operand, gamma: Operand, beta: Operand, mean: Array, var
     return FixedBatchNorm(mean.copy(), (var + eps) ** -0.5)(x, gamma, beta)
 
 
-def _follow(running: Array, batch: Array, decay: float) -> None:
-    running *= decay
-    running += (1 - decay) * batch
+def _writable(called: str, running: Array) -> Array:
+    if running.dtype.kind != "f" or (isinstance(running, np.ndarray) and not running.flags.writeable):
+        raise ArgumentError(
+            f"batch_norm: {called} {running.dtype}{list(running.shape)} must follow the batches in training, and holds no "
+            f"floating-point numbers that can be written to; give a copy, {called}.astype(np.float32)"
+        )
+    return running
 
 
 def _numbers_in_a_channel(x: Any) -> int:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from tests.table import Row, bad, case, normal, uniform
+from tests.table import Row, bad, case, integers, normal, uniform
 from tests.table.extremes import distinct  # The derivative for a few numbers that are nearly equal is steep.
 
 FIXED = {"broadcast": "gamma and beta must fit", "negative axis": "the axes follow from the shapes"}
@@ -60,6 +60,8 @@ ROWS = [
             bad(ValueError, r"batch_norm: gamma \(3,\).*\(4, 2\)", np.ones((4, 2)), ONE, np.ones(2), None, None),
             bad(ValueError, r"batch_norm: mean \(3,\).*\(4, 2\)", np.ones((4, 2)), *[np.ones(2)] * 2, ONE, None),
             bad(ValueError, r"batch_norm: x \(3,\) needs the axes", ONE, ONE, ONE, None, None),
+            bad(ValueError, r"batch_norm: mean int64\[3\] must follow", np.ones((4, 3)), ONE, ONE, integers(2, 3), ONE),
+            bad(ValueError, r"batch_norm: var .* written to", np.ones((4, 3)), ONE, ONE, ONE, np.broadcast_to(1.0, 3)),
             bad(TypeError, "batch_norm: list is not supported", np.ones((4, 1)), [1.0], np.ones(1), None, None),
         ),
         {**FIXED, "empty": "it has no statistics, and is refused", "0-d": "it has no channels"},
