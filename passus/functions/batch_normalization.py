@@ -63,7 +63,8 @@ def batch_norm(
     likewise for the unbiased variance. In test mode they are used instead, as constants. None: always the batch's own.
 
     Raises `ShapeError` for shapes that do not fit, `ArgumentError` for a training batch with fewer than two numbers
-    in a channel, whose variance means nothing, and for averages that cannot follow. Source: Ioffe and Szegedy, 2015, "Batch normalization".
+    in a channel, whose variance means nothing, and for averages that cannot follow.
+    Source: Ioffe and Szegedy, 2015, "Batch normalization".
 
     >>> import numpy as np
     >>> x = np.array([[1.0], [3.0]])
@@ -87,9 +88,8 @@ def batch_norm(
         return function(x, gamma, beta)
     averages = [_writable(called, array_of("batch_norm", v)) for called, v in (("mean", mean), ("var", var))]
     y = function(x, gamma, beta)
-    for running, batch in zip(averages, (function.mean, function.var * (count / (count - 1)))):
-        running *= decay
-        running += (1 - decay) * batch
+    _follow(averages[0], function.mean, decay)
+    _follow(averages[1], function.var * (count / (count - 1)), decay)
     return y
 
 
@@ -142,6 +142,11 @@ def _writable(called: str, running: Array) -> Array:
             f"floating-point numbers that can be written to; give a copy, {called}.astype(np.float32)"
         )
     return running
+
+
+def _follow(running: Array, batch: Array, decay: float) -> None:
+    running *= decay
+    running += (1 - decay) * batch
 
 
 def _numbers_in_a_channel(x: Any) -> int:
