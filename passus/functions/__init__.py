@@ -17,6 +17,7 @@ from passus.functions import (
     elementwise,
     embedding,
     extremes,
+    group_normalization,
     indexing,
     joining,
     linalg,
@@ -55,6 +56,7 @@ from passus.functions.convolution import *
 from passus.functions.elementwise import *
 from passus.functions.embedding import *
 from passus.functions.extremes import *
+from passus.functions.group_normalization import *
 from passus.functions.indexing import *
 from passus.functions.joining import *
 from passus.functions.linalg import *
@@ -93,6 +95,7 @@ __all__ += convolution.__all__
 __all__ += elementwise.__all__
 __all__ += embedding.__all__
 __all__ += extremes.__all__
+__all__ += group_normalization.__all__
 __all__ += indexing.__all__
 __all__ += joining.__all__
 __all__ += linalg.__all__

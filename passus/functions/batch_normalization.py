@@ -11,8 +11,8 @@ from passus.arguments import checked_number, checked_share
 from passus.backend import Array
 from passus.config import train
 from passus.core import Function, Operand, Result
-from passus.errors import ArgumentError, ShapeError
-from passus.functions.checks import array_of
+from passus.errors import ArgumentError
+from passus.functions.checks import array_of, check_channels
 from passus.functions.parts import in_dtype_of
 from passus.kernels.channels import channel_moments, channel_products, scaled_channels, scaled_gradient
 
@@ -74,7 +74,8 @@ def batch_norm(
     """
     decay, eps = checked_share("batch_norm", "decay", decay), checked_number("batch_norm", "eps", eps)
     array = array_of("batch_norm", x)
-    _check_channels("batch_norm", array, gamma=gamma, beta=beta, mean=mean, var=var)
+    statistics = {called: v for called, v in (("mean", mean), ("var", var)) if v is not None}
+    check_channels("batch_norm", x, gamma=gamma, beta=beta, **statistics)
     if not train.get() and mean is not None and var is not None:
         return _with_statistics(x, gamma, beta, mean, var, eps)
     count = _numbers_in_a_channel(array)
@@ -86,7 +87,7 @@ def batch_norm(
     function = BatchNorm(eps)
     if mean is None or var is None:
         return function(x, gamma, beta)
-    averages = [_writable(called, array_of("batch_norm", v)) for called, v in (("mean", mean), ("var", var))]
+    averages = [_writable(called, array_of("batch_norm", v)) for called, v in statistics.items()]
     y = function(x, gamma, beta)
     _follow(averages[0], function.mean, decay)
     _follow(averages[1], function.var * (count / (count - 1)), decay)
@@ -124,8 +125,7 @@ def fixed_batch_norm(x: Operand, gamma: Operand, beta: Operand, mean: Array, var
     array([[2.]])
     """
     eps = checked_number("fixed_batch_norm", "eps", eps)
-    statistics = {"mean": mean, "var": var}
-    _check_channels("fixed_batch_norm", array_of("fixed_batch_norm", x), gamma=gamma, beta=beta, **statistics)
+    check_channels("fixed_batch_norm", x, gamma=gamma, beta=beta, mean=mean, var=var)
     return _with_statistics(x, gamma, beta, mean, var, eps)
 
 
@@ -151,12 +151,3 @@ def _follow(running: Array, batch: Array, decay: float) -> None:
 
 def _numbers_in_a_channel(x: Any) -> int:
     return math.prod([x.shape[0], *x.shape[2:]])
-
-
-def _check_channels(name: str, x: Array, **of_channels: Any) -> None:
-    if x.ndim < 2:
-        raise ShapeError(f"{name}: x {x.shape} needs the axes (N, C) or more; write x.reshape(1, -1) for one example")
-    for called, v in of_channels.items():
-        shape = x.shape[1:2] if v is None else array_of(name, v).shape
-        if shape != x.shape[1:2]:
-            raise ShapeError(f"{name}: {called} {shape} must hold one number for each channel, axis 1 of x {x.shape}")

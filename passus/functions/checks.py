@@ -13,6 +13,7 @@ from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
 
 __all__ = [
     "array_of",
+    "check_channels",
     "check_label_shape",
     "check_labels",
     "check_reduction",
@@ -60,6 +61,21 @@ def integers_of(name: str, called: str, values: Any) -> Array:
     if array.dtype.kind not in "iu":
         raise DTypeError(f"{name}: {called} must be integers, not {values!r}")
     return array
+
+
+def check_channels(name: str, x: Any, **of_channels: Any) -> None:
+    """Raise `ShapeError` unless ``x`` is (N, C, ...) and what belongs to its channels (C,).
+
+    >>> check_channels("batch_norm", np.ones((2, 3, 5)), gamma=np.ones(3))
+    """
+    shape = array_of(name, x).shape
+    if len(shape) < 2:
+        raise ShapeError(f"{name}: x {shape} needs the axes (N, C) or more; write x[None] for one example")
+    for called, v in of_channels.items():
+        if array_of(name, v).shape != shape[1:2]:
+            raise ShapeError(
+                f"{name}: {called} {array_of(name, v).shape} must hold one number for each channel, axis 1 of x {shape}"
+            )
 
 
 def check_reduction(name: str, reduction: str, count: float) -> None:
