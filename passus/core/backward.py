@@ -236,7 +236,7 @@ def _hand_out(found: list[tuple[Variable, Any]], seed: Any) -> None:
 def _owned(gx: Any, given: set[int]) -> Any:
     """A gradient array that nobody else can see: a copy of a view, and of what was given to someone before."""
     if gx.base is not None or id(gx) in given:
-        gx = gx.copy()
+        gx = gx.copy(order="K")  # In the order of memory that it has, which may be channels last.
     given.add(id(gx))
     return gx
 
