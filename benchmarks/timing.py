@@ -16,8 +16,11 @@ Step = Callable[[], object]
 Program = Callable[[int], float]
 """Runs a number of steps, and returns the seconds that one of them took."""
 
-TURN_SECONDS = 0.05
-"""One turn of one program; short, so that all of them meet the same weather."""
+TURN_SECONDS = 0.15
+"""One turn of one program; short, so that all of them meet the same weather, but long enough to get up to speed again."""
+
+REST_SECONDS = 0.2
+"""Between two turns: for so long the threads of the program before may keep a processor busy with waiting."""
 
 
 @dataclass
@@ -43,6 +46,7 @@ def in_turns(programs: dict[str, Program], rounds: int) -> list[Timing]:
     order = list(programs)
     for _ in range(rounds):
         for name in order:
+            time.sleep(REST_SECONDS)
             timings[name].turns.append(programs[name](repeats[name]))
         order.reverse()
     return list(timings.values())

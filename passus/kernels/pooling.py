@@ -34,16 +34,16 @@ WORTHWHILE = 1 << 15
 """From how many pixels on the compiled kernels are used."""
 
 
-def _suits(x: Array, kernel: Sizes) -> bool:
-    plain = type(x) is np.ndarray and x.dtype == np.float32 and x.size >= WORTHWHILE
+def _suits(x: Array, kernel: Sizes, met: int) -> bool:
+    plain = type(x) is np.ndarray and x.dtype == np.float32 and met >= WORTHWHILE
     return plain and len(kernel) == 2 and math.prod(kernel) <= 256  # Places are bytes.
 
 
 def _suits_gradient(gy: Array, places: Array, size: Sizes, kernel: Sizes, *_: Any) -> bool:
-    return type(gy) is type(places) is np.ndarray and _suits(gy, kernel)
+    return type(places) is np.ndarray and _suits(gy, kernel, gy.size * math.prod(kernel))
 
 
-@with_kernel(lambda x, kernel, *_: _suits(x, kernel))
+@with_kernel(lambda x, kernel, *_: _suits(x, kernel, x.size))
 def max_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> tuple[Array, Array]:
     """The largest pixel of each window (N, C, *out), and its place: row-major in the window, the first of those that tie.
 
