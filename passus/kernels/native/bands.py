@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 import numba
 
+from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, compiled
 
-__all__ = ["IMAGES", "INTEGERS", "Window", "copy_band", "measured"]
+__all__ = ["IMAGES", "INTEGERS", "Window", "as_memory", "copy_band", "measured"]
 
 BAND = 32768
 """How many numbers of an image are kept at hand: 128 KiB leave room for weights in the second-level cache."""
@@ -31,6 +32,15 @@ class Window(NamedTuple):
     across: int
     top: int
     left: int
+
+
+def as_memory(y: Array) -> tuple[Array, tuple[int, ...]]:
+    """All the memory behind images (N, H, W, C), flat, and where they lie in it: the first number of the first, and how
+    far apart images, rows and pixels are.
+    """
+    whole = y if y.base is None else y.base
+    first = (y.ctypes.data - whole.ctypes.data) // y.itemsize
+    return whole.reshape(-1), (first, *[step // y.itemsize for step in y.strides[:3]])
 
 
 @numba.njit(nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]

@@ -14,7 +14,7 @@ import numpy as np
 from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.simd import LANES, add, fma, load, multiply, spread, store, subtract
-from passus.kernels.threads import split
+from passus.kernels.threads import collected, split
 
 __all__ = ["channel_moments", "channel_products", "channel_sums", "prepare", "scaled_channels", "scaled_gradient"]
 
@@ -104,14 +104,13 @@ def _wide(*of_channels: Array) -> tuple[Array, ...]:
 
 def _in_pieces(rows: Array, work: Callable[[Array, int, int], None], sums: int) -> list[Array]:
     """What ``work`` writes into ``sums`` rows of numbers for each channel, for each piece of the pixels, in their order."""
-    parts: dict[int, Array] = {}
 
-    def one(start: int, stop: int) -> None:
-        parts[start] = part = np.zeros((sums, rows.shape[1]))
+    def one(start: int, stop: int) -> Array:
+        part = np.zeros((sums, rows.shape[1]))
         work(part, start, stop)
+        return part
 
-    split(one, len(rows), -(-PIECE // rows.shape[1]))
-    return [parts[start] for start in sorted(parts)]
+    return collected(one, len(rows), -(-PIECE // rows.shape[1]))
 
 
 @compiled(numba.void(READ, SUMS, INTEGER, INTEGER))

@@ -17,14 +17,14 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.convolution import extents
-from passus.kernels.layout import Padding, Sizes
-from passus.kernels.native.bands import IMAGES, INTEGERS, Window, copy_band, measured
+from passus.kernels.layout import Padding, Sizes, channels_last, channels_second
+from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, copy_band, measured
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.depthwise import depthwise, depthwise_gradient
 from passus.kernels.native.processor import registers
 from passus.kernels.native.simd import LANES
 from passus.kernels.native.tile import multiply_tile
-from passus.kernels.threads import split
+from passus.kernels.threads import collected, split
 
 __all__ = ["convolve", "convolve_input_gradient", "convolve_weight_gradient", "prepare"]
 
@@ -55,8 +55,8 @@ def convolve(
     kernel = extents(W.shape[2:], dilation)
     out = [(n + sum(pads) - k) // step + 1 for n, pads, k, step in zip(x.shape[2:], padding, kernel, stride)]
     y = np.empty((len(x), *out, len(W)), np.float32)
-    _convolve_into(y, _channels_last(x), _grouped(W, groups), b, window)
-    return y.transpose(0, 3, 1, 2)
+    _convolve_into(y, np.ascontiguousarray(channels_last(x)), _grouped(W, groups), b, window)
+    return channels_second(y)
 
 
 def convolve_input_gradient(
@@ -71,7 +71,7 @@ def convolve_input_gradient(
         plane = _in_the_plane(stride, padding, dilation)
         return _of_one_row(convolve_input_gradient(_as_row(gy), _as_row(W), (1, *size), *plane, groups))
     rise, run, down, across, top, left = _window(stride, padding, dilation)
-    W, gy = _grouped(W, groups).swapaxes(1, 2), _channels_last(gy)
+    W, gy = _grouped(W, groups).swapaxes(1, 2), np.ascontiguousarray(channels_last(gy))
     gx = np.zeros((len(gy), *size, groups * W.shape[1]), np.float32)
     for i in range(min(rise, size[0])):
         for j in range(min(run, size[1])):
@@ -80,7 +80,7 @@ def convolve_input_gradient(
             if rows and columns:
                 window = Window(1, 1, apart_down, apart_across, before_top, before_left)
                 _convolve_into(gx[:, i::rise, j::run], gy, W[:, :, :, rows][..., columns], None, window)
-    return gx.transpose(0, 3, 1, 2)
+    return channels_second(gx)
 
 
 def convolve_weight_gradient(
@@ -91,7 +91,7 @@ def convolve_weight_gradient(
         plane = _in_the_plane(stride, padding, dilation)
         return _of_one_row(convolve_weight_gradient(_as_row(x), _as_row(gy), (1, *kernel), *plane, groups))
     window = _window(stride, padding, dilation)
-    x, gy = _channels_last(x), _channels_last(gy)
+    x, gy = np.ascontiguousarray(channels_last(x)), np.ascontiguousarray(channels_last(gy))
     n, c, o = len(x), x.shape[3] // groups, gy.shape[3] // groups
     if o == c == 1:
         return depthwise_gradient(x, gy, kernel, window)[:, None]
@@ -99,16 +99,14 @@ def convolve_weight_gradient(
     gy, width = _in_whole_vectors(gy, groups, columns)
     run = c * (kernel[1] if groups == 1 and window.across == 1 else 1)
     summed = _weight_gradient(_rows(run, columns // LANES), columns // LANES)
-    parts: dict[int, Array] = {}
 
-    def work(start: int, stop: int) -> None:
-        parts[start] = part = np.zeros(groups * math.prod(kernel) * c * width, np.float32)
+    def work(start: int, stop: int) -> Array:
+        part = np.zeros(groups * math.prod(kernel) * c * width, np.float32)
         summed(x, gy, part, (groups, c), kernel, tuple(window), start, stop)
+        return part
 
-    split(work, n, WORTHWHILE // (1 + math.prod(gy.shape[1:]) * c * math.prod(kernel)))
-    total = parts.pop(0)
-    for start in sorted(parts):  # In this order always, so that the last digits do not depend on who was faster.
-        total += parts[start]
+    # Added up in the same order always, so that the last digits do not depend on who was faster.
+    total = sum(collected(work, n, WORTHWHILE // (1 + math.prod(gy.shape[1:]) * c * math.prod(kernel))))
     gW = total.reshape(groups, *kernel, c, width)[..., :o]
     return gW.transpose(0, 4, 3, 1, 2).reshape(groups * o, c, *kernel)
 
@@ -129,10 +127,7 @@ def _convolve_into(y: Array, x: Array, W: Array, b: Array | None, window: Window
     if b is not None:
         bias[:, :o] = b.reshape(groups, o)
     convolution = _convolution(_rows(ow, columns // LANES), columns // LANES)
-    whole = y if y.base is None else y.base
-    first = (y.ctypes.data - whole.ctypes.data) // y.itemsize
-    steps = (first, *[step // y.itemsize for step in y.strides[:3]])
-    arguments = (x, w, bias.reshape(-1), whole.reshape(-1), steps, (oh, ow), (groups, o), tuple(size), tuple(window))
+    arguments = (x, w, bias.reshape(-1), *as_memory(y), (oh, ow), (groups, o), tuple(size), tuple(window))
 
     def work(start: int, stop: int) -> None:
         convolution(*arguments, start, stop)
@@ -184,11 +179,6 @@ def _part(place: int, stride: int, dilation: int, taps: int) -> tuple[list[int],
         return [], 1, 0
     apart = (seen[1] - seen[0]) * dilation // stride if len(seen) > 1 else 1
     return seen[::-1], apart, (len(seen) - 1) * apart - (place - seen[0] * dilation) // stride
-
-
-def _channels_last(x: Array) -> Array:
-    """(N, C, H, W) as an array (N, H, W, C) without gaps."""
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
 
 
 def _grouped(W: Array, groups: int) -> Array:

@@ -10,10 +10,10 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.layout import Sizes
-from passus.kernels.native.bands import IMAGES, INTEGERS, Window, copy_band, measured
+from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, copy_band, measured
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.simd import LANES, add, fma, load, spread, store
-from passus.kernels.threads import split
+from passus.kernels.threads import collected, split
 
 __all__ = ["depthwise", "depthwise_gradient"]
 
@@ -29,12 +29,10 @@ def depthwise(y: Array, x: Array, W: Array, b: Array | None, window: Window) -> 
     w[: w.size - LANES] = W.transpose(1, 2, 0).reshape(-1)
     if b is not None:
         bias[:c] = b
-    whole = y if y.base is None else y.base
-    first = (y.ctypes.data - whole.ctypes.data) // y.itemsize
-    steps = (first, *[step // y.itemsize for step in y.strides[:3]])
+    memory, steps = as_memory(y)
 
     def work(start: int, stop: int) -> None:
-        _depthwise(x, w, bias, whole.reshape(-1), steps, (oh, ow), kernel, tuple(window), start, stop)
+        _depthwise(x, w, bias, memory, steps, (oh, ow), kernel, tuple(window), start, stop)
 
     split(work, n * oh, WORTHWHILE // (1 + ow * c * math.prod(kernel)))
 
@@ -42,14 +40,13 @@ def depthwise(y: Array, x: Array, W: Array, b: Array | None, window: Window) -> 
 def depthwise_gradient(x: Array, gy: Array, kernel: Sizes, window: Window) -> Array:
     """The gradient (C, KH, KW) for the weights."""
     c = x.shape[3]
-    parts: dict[int, Array] = {0: np.zeros(math.prod(kernel) * c, np.float32)}
 
-    def work(start: int, stop: int) -> None:
-        parts[start] = part = np.zeros(math.prod(kernel) * c, np.float32)
+    def work(start: int, stop: int) -> Array:
+        part = np.zeros(math.prod(kernel) * c, np.float32)
         _depthwise_gradient(x, gy, part, kernel, tuple(window), start, stop)
+        return part
 
-    split(work, len(x), WORTHWHILE // (1 + math.prod(gy.shape[1:]) * math.prod(kernel)))
-    total = sum([parts[start] for start in sorted(parts)][1:], parts[0])
+    total: Array = sum(collected(work, len(x), WORTHWHILE // (1 + math.prod(gy.shape[1:]) * math.prod(kernel))))
     return total.reshape(*kernel, c).transpose(2, 0, 1)
 
 
