@@ -9,7 +9,7 @@ import numba
 from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, compiled
 
-__all__ = ["IMAGES", "INTEGERS", "Window", "as_memory", "at_hand", "measured"]
+__all__ = ["IMAGES", "INTEGERS", "Window", "as_memory", "copy_band", "measured"]
 
 BAND = 32768
 """How many numbers of an image are kept at hand: 128 KiB leave room for weights in the second-level cache."""
@@ -74,16 +74,3 @@ def copy_band(band: Any, x: Any, n: Any, row: Any, rows: Any, left: Any, width: 
         line[: before * c] = 0
         line[before * c : (before + inside) * c] = image[first : first + inside * c]
         line[(before + inside) * c :] = 0
-
-
-@numba.njit(nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def at_hand(band: Any, x: Any, n: Any, r0: Any, rows: Any, width: Any, size: Any, window: Any) -> Any:
-    """Where to read what ``rows`` rows of output from ``r0`` on see: an array, where it begins there, and the length of a
-    line. That is the band, filled, or the images themselves if the band holds no numbers.
-    """
-    _, H, W, C = x.shape
-    rise, _, down, _, top, left = window
-    if not len(band):
-        return x.reshape(-1), (n * H + r0 * rise) * W * C, W * C
-    copy_band(band, x, n, r0 * rise - top, (rows - 1) * rise + (size[0] - 1) * down + 1, left, width)
-    return band, 0, width * C

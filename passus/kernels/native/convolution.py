@@ -18,7 +18,7 @@ import numpy as np
 from passus.backend import Array
 from passus.kernels.convolution import extents
 from passus.kernels.layout import Padding, Sizes, channels_last, channels_second
-from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, at_hand, measured
+from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, copy_band, measured
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.depthwise import depthwise, depthwise_gradient
 from passus.kernels.native.processor import registers
@@ -231,9 +231,9 @@ def _convolution(P: int, Q: int) -> Callable[..., None]:
         start: Any,
         stop: Any,
     ) -> None:
-        C = x.shape[3]
+        _, H, W, C = x.shape
         (first, image, row, pixel), (oh, ow), (groups, o), (kh, kw) = steps, out, channels, size
-        rise, run, down, across, _, _ = window
+        rise, run, down, across, top, left = window
         c = C // groups
         width, fits, numbers = measured(x.shape, out, size, window)
         band = np.empty(numbers, np.float32)
@@ -244,7 +244,11 @@ def _convolution(P: int, Q: int) -> Callable[..., None]:
         while at < stop:
             n, r0 = at // oh, at % oh
             rows = min(fits, oh - r0, stop - at)
-            source, begin, line = at_hand(band, x, n, r0, rows, width, size, window)
+            if not numbers:
+                source, begin, line = x.reshape(-1), (n * H + r0 * rise) * W * C, W * C
+            else:
+                copy_band(band, x, n, r0 * rise - top, (rows - 1) * rise + (kh - 1) * down + 1, left, width)
+                source, begin, line = band, 0, width * C
             block = 0
             for g in range(groups):
                 for o0 in range(0, o, columns):
@@ -290,10 +294,10 @@ def _weight_gradient(P: int, Q: int) -> Callable[..., None]:
     def weight_gradient(
         x: Any, gy: Any, total: Any, channels: Any, size: Any, window: Any, start: Any, stop: Any
     ) -> None:
-        C = x.shape[3]
+        _, H, W, C = x.shape
         _, oh, ow, channels_out = gy.shape
         (groups, c), (kh, kw) = channels, size
-        rise, run, down, across, _, _ = window
+        rise, run, down, across, top, left = window
         o = channels_out // groups
         width, fits, numbers = measured(x.shape, (oh, ow), size, window)
         band = np.empty(numbers, np.float32)
@@ -303,7 +307,11 @@ def _weight_gradient(P: int, Q: int) -> Callable[..., None]:
         for n in range(start, stop):
             for r0 in range(0, oh, fits):
                 rows = min(fits, oh - r0)
-                source, begin, line = at_hand(band, x, n, r0, rows, width, size, window)
+                if not numbers:
+                    source, begin, line = x.reshape(-1), (n * H + r0 * rise) * W * C, W * C
+                else:
+                    copy_band(band, x, n, r0 * rise - top, (rows - 1) * rise + (kh - 1) * down + 1, left, width)
+                    source, begin, line = band, 0, width * C
                 counts, moves = (1, rows, ow), (o, 1, o, 0, rise * line, run * C, 0, ow * channels_out, channels_out)
                 for g in range(groups):
                     for i in range(kh):

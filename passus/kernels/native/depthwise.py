@@ -10,7 +10,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.layout import Sizes
-from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, at_hand, measured
+from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, copy_band, measured
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.simd import LANES, add, fma, load, spread, store
 from passus.kernels.threads import collected, split
@@ -55,9 +55,9 @@ def _depthwise(
     x: Any, w: Any, bias: Any, y: Any, steps: Any, out: Any, size: Any, window: Any, start: Any, stop: Any
 ) -> None:
     """Rows of output from ``start`` to ``stop``, those of all images counted together."""
-    C = x.shape[3]
+    _, H, W, C = x.shape
     (first, image, row, pixel), (oh, ow), (kh, kw) = steps, out, size
-    rise, run, down, across, _, _ = window
+    rise, run, down, across, top, left = window
     width, fits, numbers = measured(x.shape, out, size, window)
     band = np.empty(numbers, np.float32)
     step, aligned = run * C, C - C % LANES
@@ -65,7 +65,11 @@ def _depthwise(
     while at < stop:
         n, r0 = at // oh, at % oh
         rows = min(fits, oh - r0, stop - at)
-        source, begin, line = at_hand(band, x, n, r0, rows, width, size, window)
+        if not numbers:
+            source, begin, line = x.reshape(-1), (n * H + r0 * rise) * W * C, W * C
+        else:
+            copy_band(band, x, n, r0 * rise - top, (rows - 1) * rise + (kh - 1) * down + 1, left, width)
+            source, begin, line = band, 0, width * C
         for r in range(rows):
             a, target = begin + r * rise * line, first + n * image + (r0 + r) * row
             for c in range(0, aligned, LANES):
@@ -106,10 +110,10 @@ def _depthwise(
 @compiled(numba.void(IMAGES, IMAGES, FLAT, INTEGERS[2], INTEGERS[6], INTEGER, INTEGER))
 def _depthwise_gradient(x: Any, gy: Any, total: Any, size: Any, window: Any, start: Any, stop: Any) -> None:
     """The sum over the images from ``start`` to ``stop``, added to ``total``."""
-    C = x.shape[3]
+    _, H, W, C = x.shape
     _, oh, ow, _ = gy.shape
     kh, kw = size
-    rise, run, down, across, _, _ = window
+    rise, run, down, across, top, left = window
     width, fits, numbers = measured(x.shape, (oh, ow), size, window)
     band, gradients = np.empty(numbers, np.float32), gy.reshape(-1)
     step, aligned = run * C, C - C % LANES
@@ -117,7 +121,11 @@ def _depthwise_gradient(x: Any, gy: Any, total: Any, size: Any, window: Any, sta
     for n in range(start, stop):
         for r0 in range(0, oh, fits):
             rows = min(fits, oh - r0)
-            source, begin, line = at_hand(band, x, n, r0, rows, width, size, window)
+            if not numbers:
+                source, begin, line = x.reshape(-1), (n * H + r0 * rise) * W * C, W * C
+            else:
+                copy_band(band, x, n, r0 * rise - top, (rows - 1) * rise + (kh - 1) * down + 1, left, width)
+                source, begin, line = band, 0, width * C
             for i in range(kh):
                 for j in range(kw):
                     t = (i * kw + j) * C
