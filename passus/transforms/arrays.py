@@ -1,0 +1,111 @@
+"""Transforms of the numbers in an array, whatever they stand for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy as np
+
+from passus.arguments import checked_dtype
+from passus.backend import Array
+from passus.errors import ArgumentError, DTypeError, ShapeError
+
+__all__ = ["AsType", "Flatten", "Normalize", "ToFloat", "ToInt"]
+
+
+@final
+class Normalize:
+    """``(x - mean) / std``, for all numbers alike or for each channel (C, ...) its own.
+
+    One mean or one std fits any number of channels. Integers become float32.
+    Raises `ArgumentError` if an std is 0, `ShapeError` if there are as many means as there are not channels.
+
+    >>> Normalize([1.0, 2.0], 2.0)(np.ones((2, 1, 1), np.float32)).ravel()
+    array([ 0. , -0.5], dtype=float32)
+    """
+
+    def __init__(self, mean: float | Sequence[float] = 0.0, std: float | Sequence[float] = 1.0) -> None:
+        self.mean, self.std = _numbers("mean", mean), _numbers("std", std)
+        if not (self.std > 0).all():
+            raise ArgumentError(f"Normalize: std is {std}; it must be greater than 0")
+
+    def __call__(self, x: Array) -> Array:
+        return self._normalized(x, np.shape(x))
+
+    def batch(self, x: Array) -> Array:
+        """The same for many examples at once."""
+        return self._normalized(x, np.shape(x)[1:])
+
+    def _normalized(self, x: Array, shape: tuple[int, ...]) -> Array:
+        if not isinstance(x, (np.ndarray, np.generic)) or x.dtype.kind not in "fiub":
+            raise DTypeError(f"Normalize: a {type(x).__name__} is no array of numbers; put ToArray() first")
+        dtype = x.dtype if x.dtype.kind == "f" else np.float32
+        y = np.subtract(x, self._along_channels(self.mean, shape, dtype), dtype=dtype)
+        y /= self._along_channels(self.std, shape, dtype)
+        return y
+
+    @staticmethod
+    def _along_channels(values: Array, shape: tuple[int, ...], dtype: Any) -> Array:
+        values = values.astype(dtype)
+        if len(values) == 1:
+            return values[0]
+        if not shape or len(values) != shape[0]:
+            raise ShapeError(f"Normalize: {len(values)} values for an example of shape {shape}; give 1, or 1 a channel")
+        return values.reshape(-1, *[1] * (len(shape) - 1))
+
+
+@final
+class Flatten:
+    """Lay all numbers of an example in one row."""
+
+    def __call__(self, x: Array) -> Array:
+        return np.reshape(x, -1)
+
+    def batch(self, x: Array) -> Array:
+        """The same for many examples at once."""
+        return x.reshape(len(x), math.prod(x.shape[1:]))
+
+
+@final
+class AsType:
+    """Turn an array, or a single number, into another dtype."""
+
+    def __init__(self, dtype: Any = np.float32) -> None:
+        self.dtype = checked_dtype("AsType", dtype)
+
+    def __call__(self, x: Any) -> Any:
+        return self.batch(np.asarray(x))[()]
+
+    def batch(self, x: Array) -> Array:
+        """The same for many examples at once."""
+        return x.astype(self.dtype, copy=False)
+
+
+def ToFloat(dtype: Any = np.float32) -> AsType:
+    """Turn into float32.
+
+    >>> ToFloat()(np.array([1, 2]))
+    array([1., 2.], dtype=float32)
+    """
+    return AsType(dtype)
+
+
+def ToInt(dtype: Any = np.int64) -> AsType:
+    """Turn into integers, cutting off what is behind the point.
+
+    >>> ToInt()(np.array([1.9]))
+    array([1])
+    """
+    return AsType(dtype)
+
+
+def _numbers(name: str, values: Any) -> Array:
+    try:
+        numbers = np.array(values, np.float64, ndmin=1)
+    except (TypeError, ValueError):
+        numbers = np.empty(0)
+    if numbers.ndim > 1 or not numbers.size:
+        raise DTypeError(f"Normalize: {name} is {values!r}; give a number, or one for each channel")
+    return numbers
