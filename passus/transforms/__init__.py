@@ -1,0 +1,63 @@
+"""What happens to an example on its way out of a dataset: to pictures of Pillow first, then to arrays.
+
+A transform is a function of one example. Those for arrays also have ``batch``, the same function for many examples at
+once along a new first axis; a `DataLoader` then need not go through them one by one. An image is an array (..., H, W),
+as `ToArray` makes it; those that know colours want (C, H, W).
+
+Those that draw random numbers say so with ``is_random = True``. They take ``rng``, a seed or a generator; without it
+they draw from the current generator, which a `DataLoader` sets for each batch, so that an epoch that was interrupted goes
+on with the same images; one of your own is not part of its state.
+
+>>> import numpy as np
+>>> augmented = Compose([RandomHorizontalFlip(), RandomCrop(32, padding=4), ToFloat(), Normalize(0.0, 255.0)])
+>>> augmented(np.zeros((3, 32, 32), np.uint8)).shape
+(3, 32, 32)
+"""
+
+from passus.transforms.arrays import AsType as AsType
+from passus.transforms.arrays import Flatten as Flatten
+from passus.transforms.arrays import Normalize as Normalize
+from passus.transforms.arrays import ToFloat as ToFloat
+from passus.transforms.arrays import ToInt as ToInt
+from passus.transforms.base import Compose as Compose
+from passus.transforms.base import Transform as Transform
+from passus.transforms.colors import ColorJitter as ColorJitter
+from passus.transforms.crops import RandomCrop as RandomCrop
+from passus.transforms.crops import RandomResizedCrop as RandomResizedCrop
+from passus.transforms.erasing import Cutout as Cutout
+from passus.transforms.erasing import RandomErasing as RandomErasing
+from passus.transforms.flips import RandomHorizontalFlip as RandomHorizontalFlip
+from passus.transforms.flips import RandomVerticalFlip as RandomVerticalFlip
+from passus.transforms.mixing import CutMix as CutMix
+from passus.transforms.mixing import Mixup as Mixup
+from passus.transforms.pictures import CenterCrop as CenterCrop
+from passus.transforms.pictures import Convert as Convert
+from passus.transforms.pictures import Resize as Resize
+from passus.transforms.pictures import ToArray as ToArray
+from passus.transforms.pictures import ToPIL as ToPIL
+from passus.transforms.rotation import RandomRotation as RandomRotation
+
+__all__ = [
+    "AsType",
+    "CenterCrop",
+    "ColorJitter",
+    "Compose",
+    "Convert",
+    "CutMix",
+    "Cutout",
+    "Flatten",
+    "Mixup",
+    "Normalize",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomHorizontalFlip",
+    "RandomResizedCrop",
+    "RandomRotation",
+    "RandomVerticalFlip",
+    "Resize",
+    "ToArray",
+    "ToFloat",
+    "ToInt",
+    "ToPIL",
+    "Transform",
+]

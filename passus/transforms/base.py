@@ -1,0 +1,50 @@
+"""What a transform is, and several of them one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, final
+
+import numpy as np
+
+from passus.arguments import checked_callable
+from passus.errors import DTypeError
+
+__all__ = ["Compose", "Transform"]
+
+Transform: TypeAlias = Callable[[Any], Any]
+"""A function of one example."""
+
+
+@final
+class Compose:
+    """Several transforms, one after the other; without any, the example as it is.
+
+    >>> Compose([lambda x: x + 1, lambda x: x * 10])(1)
+    20
+    """
+
+    def __init__(self, transforms: Sequence[Transform] = ()) -> None:
+        if not np.iterable(transforms):
+            raise DTypeError(f"Compose: a {type(transforms).__name__} is no list of transforms; write Compose([f, g])")
+        self.transforms = [checked_callable("Compose", "a transform", f) for f in transforms]
+
+    def __call__(self, x: Any) -> Any:
+        return _through(self.transforms, x)
+
+    @property
+    def batch(self) -> Transform | None:
+        """The same for many examples at once; None if one of the transforms cannot do that."""
+        many = [getattr(transform, "batch", None) for transform in self.transforms]
+        return None if None in many else lambda x: _through(many, x)
+
+    @property
+    def is_random(self) -> bool:
+        """Whether one of the transforms draws random numbers."""
+        return any(getattr(transform, "is_random", False) for transform in self.transforms)
+
+
+def _through(transforms: Sequence[Any], x: Any) -> Any:
+    for transform in transforms:
+        x = transform(x)
+    return x

@@ -1,0 +1,92 @@
+"""Images in other colours."""
+
+from __future__ import annotations
+
+import math
+from typing import final
+
+import numpy as np
+
+from passus.arguments import checked_number, checked_share
+from passus.backend import Array
+from passus.errors import ArgumentError, ShapeError
+from passus.random import RNG
+from passus.transforms.randomness import RandomTransform, between, in_dtype, working_dtype
+
+__all__ = ["ColorJitter"]
+
+GREY = np.array([0.299, 0.587, 0.114])
+"""How bright red, green and blue are (ITU-R BT.601)."""
+
+TO_YUV = np.array([GREY, 0.492 * (np.eye(3)[2] - GREY), 0.877 * (np.eye(3)[0] - GREY)])
+"""To brightness, and two numbers whose length is how vivid a colour is, and whose angle is its hue."""
+
+
+@final
+class ColorJitter(RandomTransform):
+    """Change brightness, contrast, saturation and hue of an image (C, H, W), or (H, W) in grey, at random.
+
+    ``brightness``, ``contrast``, ``saturation``: numbers b for factors between max(0, 1 - b) and 1 + b; of the distance
+    from black, from the mean brightness, and from the grey that is as bright. ``hue``: the greatest part of the colour wheel
+    by which colours are turned, at most 1/2; their brightness stays. White is 1 for floating-point numbers, and the
+    greatest number for integers; results lie between black and white.
+
+    Raises `ArgumentError` for numbers out of range, `ShapeError` for other than 1 or 3 channels, and for the saturation
+    or hue of a grey image.
+
+    >>> x = np.full((3, 2, 2), 100, np.uint8)
+    >>> y = ColorJitter(brightness=0.5, rng=1)(x)
+    >>> y.dtype, bool((y >= 50).all() and (y <= 150).all())
+    (dtype('uint8'), True)
+    """
+
+    draws = 4
+
+    def __init__(
+        self,
+        brightness: float = 0.0,
+        contrast: float = 0.0,
+        saturation: float = 0.0,
+        hue: float = 0.0,
+        rng: RNG = None,
+    ) -> None:
+        super().__init__(rng)
+        self.brightness = checked_number("ColorJitter", "brightness", brightness)
+        self.contrast = checked_number("ColorJitter", "contrast", contrast)
+        self.saturation = checked_number("ColorJitter", "saturation", saturation)
+        self.hue = checked_share("ColorJitter", "hue", hue)
+        if self.hue > 0.5:
+            raise ArgumentError(f"ColorJitter: hue is {hue}; it must be at most 0.5, half of the colour wheel")
+
+    def change(self, x: Array, u: Array) -> Array:
+        N, C, H, W = x.shape
+        if C not in (1, 3) or (C == 1 and (self.saturation or self.hue)):
+            raise ShapeError(
+                f"ColorJitter: images of {H} x {W} with {C} channels; it takes 3, red, green and blue, or for brightness "
+                "and contrast alone 1"
+            )
+        brightness, contrast = _factor(u[0], self.brightness), _factor(u[1], self.contrast)
+        turned = self._turned(u[2], u[3]) if C == 3 else np.ones((N, 1, 1))
+        grey = GREY if C == 3 else np.ones(1)
+        pixels = x.reshape(N, C, H * W)
+        middle = (pixels.mean(axis=2, dtype=np.float64) @ grey)[:, None, None]
+        # All four are one product of colours with a matrix, and a shift, for none of them moves the mean brightness
+        # but the first, which moves it in proportion.
+        dtype = working_dtype(x)
+        matrix = (brightness * contrast * turned).astype(dtype)
+        y = matrix @ pixels.astype(dtype) + (brightness * (1 - contrast) * middle).astype(dtype)
+        white = 1 if x.dtype.kind == "f" else np.iinfo(x.dtype).max
+        return in_dtype(y.clip(0, white), x.dtype).reshape(x.shape)
+
+    def _turned(self, u0: Array, u1: Array) -> Array:
+        """Matrices (N, 3, 3) that change saturation and hue."""
+        saturation = _factor(u0, self.saturation)
+        angle = between(u1, -self.hue, self.hue)[:, None, None] * (2 * math.pi)
+        one, zero = np.ones_like(angle), np.zeros_like(angle)
+        cos, sin = saturation * np.cos(angle), saturation * np.sin(angle)
+        in_yuv = np.block([[one, zero, zero], [zero, cos, -sin], [zero, sin, cos]])
+        return np.linalg.inv(TO_YUV) @ in_yuv @ TO_YUV
+
+
+def _factor(u: Array, amount: float) -> Array:
+    return between(u, max(0.0, 1 - amount), 1 + amount)[:, None, None]

@@ -1,0 +1,82 @@
+"""Pictures and arrays that are mirrored, or not."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from passus.arguments import checked_share
+from passus.backend import Array
+from passus.errors import DTypeError, ShapeError
+from passus.random import RNG, get_rng
+from passus.transforms.pictures import Image, pillow
+
+__all__ = ["RandomHorizontalFlip", "RandomVerticalFlip"]
+
+
+class RandomFlip:
+    """The base: a subclass says which axis is turned round."""
+
+    is_random = True
+    axis: ClassVar[int]
+    method: ClassVar[str]
+    """What Pillow calls it."""
+
+    def __init__(self, p: float = 0.5, rng: RNG = None) -> None:
+        self.p = checked_share(type(self).__name__, "p", p)
+        self.rng = None if rng is None else get_rng(rng)
+
+    def __call__(self, x: Image | Array) -> Any:
+        is_array = isinstance(x, np.ndarray)
+        if is_array:
+            self._check_shape(x.shape)
+        elif not isinstance(x, self._pillow().Image):
+            raise DTypeError(f"{type(self).__name__}: a {type(x).__name__} is neither a picture nor an array")
+        if get_rng(self.rng).random() >= self.p:
+            return x
+        return np.flip(x, self.axis) if is_array else x.transpose(self._pillow().Transpose[self.method])
+
+    def batch(self, x: Array) -> Array:
+        """The same for many arrays at once, each with its own chance."""
+        self._check_shape(x.shape[1:])
+        flipped = get_rng(self.rng).random(len(x)) < self.p
+        return np.where(flipped.reshape(-1, *[1] * (x.ndim - 1)), np.flip(x, self.axis), x)
+
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        if len(shape) < -self.axis:
+            raise ShapeError(
+                f"{type(self).__name__}: an example of shape {shape} has no axis {self.axis} to turn round"
+            )
+
+    def _pillow(self) -> Any:
+        return pillow(type(self).__name__)
+
+
+@final
+class RandomHorizontalFlip(RandomFlip):
+    """Mirror a picture, or an array of shape (..., W), left to right with probability ``p``.
+
+    Raises `ShapeError` for an example that is one number.
+
+    >>> RandomHorizontalFlip(p=1.0)(np.array([1, 2, 3]))
+    array([3, 2, 1])
+    """
+
+    axis = -1
+    method = "FLIP_LEFT_RIGHT"
+
+
+@final
+class RandomVerticalFlip(RandomFlip):
+    """Turn a picture, or an array of shape (..., H, W), upside down with probability ``p``.
+
+    Raises `ShapeError` for an example of one row.
+
+    >>> RandomVerticalFlip(p=1.0)(np.array([[1, 2], [3, 4]]))
+    array([[3, 4],
+           [1, 2]])
+    """
+
+    axis = -2
+    method = "FLIP_TOP_BOTTOM"

@@ -1,0 +1,109 @@
+"""Examples mixed with others of their batch, and their labels likewise.
+
+They take a whole batch and return soft labels, probabilities (N, classes), which `softmax_cross_entropy` takes as it takes
+labels. A `DataLoader` mixes if its ``collate`` does so: ``DataLoader(data, 64, collate=lambda e: mixup(*collate(e)))``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, final
+
+import numpy as np
+
+from passus.arguments import checked_count, checked_number
+from passus.backend import Array
+from passus.errors import DTypeError, ShapeError
+from passus.functions.embedding import one_hot
+from passus.random import RNG, get_rng
+from passus.transforms.erasing import boxes
+from passus.transforms.randomness import checked_images, in_dtype, working_dtype
+
+__all__ = ["CutMix", "Mixup"]
+
+
+class Mixing(ABC):
+    """The base: a subclass says how two images are mixed, and how much of the first is left."""
+
+    def __init__(self, classes: int, alpha: float, rng: RNG = None) -> None:
+        name = type(self).__name__
+        self.classes = checked_count(name, "classes", classes)
+        self.alpha = checked_number(name, "alpha", alpha, open_low=True)
+        self.rng = None if rng is None else get_rng(rng)
+
+    @abstractmethod
+    def mix(self, x: Array, others: Array, share: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Images (N, ...) of which ``share`` (N,) is to come from ``x``, and what does come from it."""
+
+    def __call__(self, x: Array, t: Array) -> tuple[Array, Array]:
+        soft = self._soft(x, t)
+        rng = get_rng(self.rng)
+        order, share = rng.permutation(len(x)), rng.beta(self.alpha, self.alpha, len(x))
+        y, share = self.mix(x, x[order], share, rng)
+        share = share.astype(soft.dtype)[:, None]
+        return y, share * soft + (1 - share) * soft[order]
+
+    def _soft(self, x: Any, t: Any) -> Array:
+        """The labels of images as probabilities."""
+        name = type(self).__name__
+        checked_images(name, x, "(N, ..., H, W)", 3)
+        if not isinstance(t, np.ndarray):
+            raise DTypeError(f"{name}: t is a {type(t).__name__} and no array; use np.asarray")
+        soft = one_hot(t, self.classes) if t.dtype.kind != "f" else t
+        if soft.shape != (len(x), self.classes):
+            raise ShapeError(
+                f"{name}: t {t.shape} does not fit x {x.shape}; it must hold labels ({len(x)},), or probabilities "
+                f"({len(x)}, {self.classes})"
+            )
+        return soft
+
+
+@final
+class Mixup(Mixing):
+    """Lay images over each other: ``share * x + (1 - share) * x[order]``, and the labels likewise.
+
+    ``mixup(x, t)``: images (N, ..., H, W), and labels (N,) or probabilities (N, classes); returns images of the same kind
+    and probabilities. ``alpha``: each share is drawn from Beta(alpha, alpha); near 0, most images are left almost alone.
+
+    Raises `ArgumentError` unless ``alpha > 0``, `LabelError` for a label that is no class, `ShapeError` for labels
+    that do not fit the images. Source: Zhang et al., 2018, "mixup: Beyond empirical risk minimization".
+
+    >>> x, t = Mixup(classes=2, rng=0)(np.ones((2, 1, 4, 4), np.float32), np.array([0, 1]))
+    >>> x.shape, t.shape, t.sum(axis=1).round(6).tolist()
+    ((2, 1, 4, 4), (2, 2), [1.0, 1.0])
+    """
+
+    def __init__(self, classes: int, alpha: float = 0.2, rng: RNG = None) -> None:
+        super().__init__(classes, alpha, rng)
+
+    def mix(self, x: Array, others: Array, share: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+        dtype = working_dtype(x)
+        part = share.astype(dtype).reshape(-1, *[1] * (x.ndim - 1))
+        return in_dtype(part * x + (1 - part) * others, x.dtype), share
+
+
+@final
+class CutMix(Mixing):
+    """Put a rectangle of another image into each, at the same place, and mix the labels by the areas.
+
+    ``cutmix(x, t)``: as in `Mixup`. The rectangle has the proportions of the image, and the area 1 - share of it; its centre
+    is a random pixel, and what is outside of the image is lost. ``alpha``: shares are drawn from Beta(alpha, alpha).
+
+    Raises what `Mixup` raises. Source: Yun et al., 2019, "CutMix: Regularization strategy to train strong classifiers".
+
+    >>> x = np.stack([np.zeros((1, 4, 4)), np.ones((1, 4, 4))])
+    >>> y, t = CutMix(classes=2, rng=3)(x, np.array([0, 1]))
+    >>> bool((y.mean(axis=(1, 2, 3)) == t[:, 1]).all())
+    True
+    """
+
+    def __init__(self, classes: int, alpha: float = 1.0, rng: RNG = None) -> None:
+        super().__init__(classes, alpha, rng)
+
+    def mix(self, x: Array, others: Array, share: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+        *_, H, W = x.shape
+        h, w = np.rint(np.sqrt(1 - share) * [[H], [W]])
+        top, left = np.floor(rng.random((2, len(x))) * [[H], [W]]) - np.array([h, w]) // 2
+        box = boxes(H, W, top, left, h, w)
+        y = np.where(box.reshape(len(x), *[1] * (x.ndim - 3), H, W), others, x)
+        return y, 1 - box.mean(axis=(1, 2, 3))

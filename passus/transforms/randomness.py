@@ -1,0 +1,130 @@
+"""What the random transforms of images have in common."""
+
+from __future__ import annotations
+
+import math
+import sys
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from passus.arguments import checked_real
+from passus.backend import Array
+from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.random import RNG, get_rng
+
+__all__ = [
+    "RandomTransform",
+    "between",
+    "checked_images",
+    "checked_range",
+    "fill_value",
+    "in_dtype",
+    "working_dtype",
+]
+
+
+class RandomTransform(ABC):
+    """The base of random transforms of images: a subclass writes `change`, for many images at once.
+
+    An image alone is a batch of one. Each image takes the same count of numbers from the generator, so that many at once
+    are what they would have been one after the other.
+    """
+
+    is_random: ClassVar[bool] = True
+    draws: ClassVar[int]
+    """How many random numbers an image takes."""
+
+    def __init__(self, rng: RNG = None) -> None:
+        self.rng = None if rng is None else get_rng(rng)
+
+    @abstractmethod
+    def change(self, x: Array, u: Array) -> Array:
+        """New images (N, C, OH, OW) from images (N, C, H, W) and numbers ``u`` (draws, N), uniform from 0 to 1."""
+
+    def __call__(self, x: Array) -> Array:
+        name = type(self).__name__
+        return self.batch(checked_images(name, x, "(..., H, W)", 2)[None])[0]
+
+    def batch(self, x: Array) -> Array:
+        """The same for many images at once, each with random numbers of its own."""
+        *outer, H, W = checked_images(type(self).__name__, x, "(N, ..., H, W)", 3).shape
+        u = get_rng(self.rng).random((len(x), self.draws)).T
+        y = self.change(x.reshape(len(x), math.prod(outer[1:]), H, W), u)
+        return y.reshape(*outer, *y.shape[2:])
+
+
+def checked_images(name: str, x: Any, form: str, ndim: int) -> Array:
+    """``x`` itself, if it is an array of numbers with at least so many axes, and if images in it have pixels.
+
+    Raises `DTypeError` or `ShapeError` if not.
+
+    >>> checked_images("RandomCrop", np.zeros((28, 28)), "(..., H, W)", 2).shape
+    (28, 28)
+    """
+    if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiu":
+        kind = getattr(x, "dtype", type(x).__name__)
+        raise DTypeError(
+            f"{name}: {kind} is no array of numbers; put ToArray() before it, or np.asarray around the data"
+        )
+    if x.ndim < ndim or 0 in x.shape[-2:]:
+        raise ShapeError(f"{name}: an array of shape {x.shape} holds no image; it must be {form}, with H and W above 0")
+    return x
+
+
+def checked_range(name: str, called: str, value: Any, low: float = -math.inf, high: float = sys.float_info.max) -> Any:
+    """A pair (least, greatest) of numbers above ``low`` and up to ``high``.
+
+    Raises `ArgumentError` for another pair or none, `DTypeError` for what is no number.
+
+    >>> checked_range("RandomErasing", "scale", (0.1, 1), low=0.0, high=1.0)
+    (0.1, 1.0)
+    """
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise ArgumentError(f"{name}: {called} is {value!r}; give a pair (least, greatest)")
+    least, greatest = (checked_real(name, called, number) for number in value)
+    if not low < least <= greatest <= high:
+        raise ArgumentError(f"{name}: {called} is {value!r}; it must be {low:g} < least <= greatest <= {high:g}")
+    return least, greatest
+
+
+def between(u: Array, low: float, high: float) -> Array:
+    """Numbers from ``low`` to ``high`` made of numbers from 0 to 1.
+
+    >>> between(np.array([0.0, 0.5]), 10.0, 20.0)
+    array([10., 15.])
+    """
+    return low + (high - low) * u
+
+
+def working_dtype(x: Array) -> np.dtype[Any]:
+    """In which floating-point numbers images are computed with: float32 for bytes, and for what is not more precise.
+
+    >>> working_dtype(np.zeros(1, np.uint8))
+    dtype('float32')
+    """
+    return np.result_type(x.dtype, np.float32)
+
+
+def in_dtype(y: Array, dtype: np.dtype[Any]) -> Array:
+    """Numbers in another dtype; integers are rounded, and those they cannot hold become the nearest they can.
+
+    >>> in_dtype(np.array([-1.0, 1.6, 300.0]), np.dtype(np.uint8))
+    array([  0,   2, 255], dtype=uint8)
+    """
+    if dtype.kind == "f":
+        return y.astype(dtype, copy=False)
+    limits = np.iinfo(dtype)
+    return np.rint(y).clip(limits.min, limits.max).astype(dtype)
+
+
+def fill_value(name: str, fill: float, dtype: np.dtype[Any]) -> Array:
+    """What new pixels are filled with, in the dtype of the images. Raises `ArgumentError` if that cannot hold it.
+
+    >>> fill_value("RandomRotation", 255, np.dtype(np.uint8))
+    array(255, dtype=uint8)
+    """
+    if dtype.kind != "f" and in_dtype(np.float64(fill), dtype) != fill:
+        raise ArgumentError(f"{name}: pixels of {dtype} cannot be {fill!r}; give another fill")
+    return np.array(fill, dtype)
