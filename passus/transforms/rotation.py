@@ -59,16 +59,17 @@ class RandomRotation(RandomTransform):
 
 
 def _linear(x: Array, rows: Array, columns: Array, fill: Array) -> Array:
-    """The numbers of images (N, C, H, W) at places (N, OH, OW) between their pixels."""
+    """The numbers of images (N, C, H, W) at places (N, H, W) between their pixels."""
     N, C, H, W = x.shape
     # One pixel of fill all around is what a place outside, however far, is moved to.
-    flat = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=fill).reshape(N, C, -1)
+    flat = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=fill).reshape(N, C, (H + 2) * (W + 2))
     top, down = _split(rows, H)
     left, right = _split(columns, W)
     place = top * (W + 2) + left
 
     def pixels(offset: int) -> Array:
-        return np.take_along_axis(flat, (place + offset).reshape(N, 1, -1), axis=2).reshape(N, C, *place.shape[1:])
+        index = (place + offset).reshape(N, 1, H * W)
+        return np.take_along_axis(flat, index, axis=2).reshape(x.shape)
 
     upper = pixels(0) * (1 - right) + pixels(1) * right
     lower = pixels(W + 2) * (1 - right) + pixels(W + 3) * right
@@ -76,7 +77,7 @@ def _linear(x: Array, rows: Array, columns: Array, fill: Array) -> Array:
 
 
 def _split(places: Array, size: int) -> tuple[Array, Array]:
-    """The pixel before each place, counted with the border, and how far behind it the place is, (N, 1, OH, OW)."""
+    """The pixel before each place, counted with the border, and how far behind it the place is, (N, 1, H, W)."""
     places = (places + 1).clip(0, size + 1)
     pixel = np.minimum(places.astype(int), size)
     return pixel, (places - pixel).astype(places.dtype)[:, None]
