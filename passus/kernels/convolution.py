@@ -25,8 +25,8 @@ __all__ = [
     "im2col",
 ]
 
-WORTHWHILE = 1 << 22
-"""From how many multiplications on the compiled kernels are used: about a millisecond of work here."""
+WORTHWHILE = 1 << 19
+"""From how many multiplications on the compiled kernels are used: some tenths of a millisecond of work here."""
 
 MOST = 1 << 26
 """How many numbers of patches are laid out at once; a batch that has more is halved, for they take several times its

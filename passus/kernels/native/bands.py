@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numba
+import numpy as np
 
 from passus.backend import Array
-from passus.kernels.native.compiling import FLAT, INTEGER, compiled
+from passus.kernels.native.compiling import FLAT, INTEGER, compiled, inlined
+from passus.kernels.native.simd import LANES, all_lanes, first_lanes, load, spread, store
 
 __all__ = ["IMAGES", "INTEGERS", "Window", "as_memory", "copy_band", "measured"]
 
 BAND = 32768
 """How many numbers of an image are kept at hand: 128 KiB leave room for weights in the second-level cache."""
+
+BAND_OUT = 2 * BAND
+"""How many numbers of the output are at work at a time, for it is met once for each vector of channels."""
 
 IMAGES = numba.types.Array(numba.float32, 4, "C", readonly=True)
 """(N, H, W, C) without gaps."""
@@ -46,31 +51,42 @@ def as_memory(y: Array) -> tuple[Array, tuple[int, ...]]:
 @numba.njit(nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def measured(images: Any, out: Any, size: Any, window: Any) -> Any:
     """How wide a band is, for how many rows of output it serves, and how many numbers it holds; 0 if the window never
-    leaves the image, which then needs no copy.
+    leaves the image, which then needs no copy. ``out``: how many rows, columns and channels the output has.
     """
     _, H, W, C = images
-    (oh, ow), (kh, kw) = out, size
+    (oh, ow, o), (kh, kw) = out, size
     rise, run, down, across, top, left = window
     width = (ow - 1) * run + (kw - 1) * across + 1
-    fits = max(1, (BAND // (width * C) - (kh - 1) * down) // rise)
+    fits = max(1, min((BAND // (width * C) - (kh - 1) * down) // rise, BAND_OUT // max(1, ow * o)))
     if top == 0 and left == 0 and width <= W and (oh - 1) * rise + (kh - 1) * down < H:
         return width, fits, 0
     return width, fits, ((min(fits, oh) - 1) * rise + (kh - 1) * down + 1) * width * C
+
+
+@inlined
+def _fill(band: Any, start: Any, count: Any) -> None:
+    """Zeros: a border is short, often shorter than a vector."""
+    for i in range(start, start + count, LANES):
+        store(band, i, spread(np.float32(0)), first_lanes(start + count - i))
 
 
 @compiled(numba.void(FLAT, IMAGES, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER))
 def copy_band(band: Any, x: Any, n: Any, row: Any, rows: Any, left: Any, width: Any) -> None:
     """Rows of an image from ``row`` on, and columns from ``-left`` on; zeros where there is no image."""
     _, h, w, c = x.shape
-    image = x[n].reshape(-1)
-    before = max(0, left)
-    inside = max(0, min(w, width - left) - max(0, -left))
+    images = x.reshape(-1)
+    before, after = max(0, left) * c, max(0, width - left - w) * c
+    inside = width * c - before - after
+    whole = inside - inside % LANES
     for r in range(rows):
-        line = band[r * width * c : (r + 1) * width * c]
+        line = r * width * c
         if not 0 <= row + r < h:
-            line[:] = 0
+            _fill(band, line, width * c)
             continue
-        first = ((row + r) * w + max(0, -left)) * c
-        line[: before * c] = 0
-        line[before * c : (before + inside) * c] = image[first : first + inside * c]
-        line[(before + inside) * c :] = 0
+        _fill(band, line, before)
+        target, source = line + before, ((n * h + row + r) * w + max(0, -left)) * c
+        for i in range(0, whole, LANES):
+            store(band, target + i, load(images, source + i, all_lanes()), all_lanes())
+        rest = first_lanes(inside - whole)
+        store(band, target + whole, load(images, source + whole, rest), rest)
+        _fill(band, target + inside, after)

@@ -12,8 +12,8 @@ import numba
 import numpy as np
 
 from passus.backend import Array
-from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
-from passus.kernels.native.simd import LANES, add, fma, load, multiply, spread, store, subtract
+from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
+from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, fma, load, multiply, spread, store, subtract
 from passus.kernels.threads import collected, split
 
 __all__ = ["channel_moments", "channel_products", "channel_sums", "prepare", "scaled_channels", "scaled_gradient"]
@@ -58,7 +58,7 @@ def _counted(x: Array) -> tuple[Array, Array, Array]:
 def scaled_channels(x: Array, mean: Array, scale: Array, shift: Array) -> Array:
     rows = _rows(x)
     y = np.empty_like(rows)
-    flat, of_channels = rows.reshape(-1), _wide(mean, scale, shift)
+    flat, of_channels = rows.reshape(-1), _of_channels(mean, scale, shift)
 
     def work(start: int, stop: int) -> None:
         _scaled(flat, *of_channels, y.reshape(-1), y.shape[1], start, stop)
@@ -69,7 +69,7 @@ def scaled_channels(x: Array, mean: Array, scale: Array, shift: Array) -> Array:
 
 def channel_products(gy: Array, x: Array, mean: Array) -> tuple[Array, Array]:
     rows, g = _rows(x).reshape(-1), _rows(gy)
-    (m,) = _wide(mean)
+    (m,) = _of_channels(mean)
     pieces = _in_pieces(g, lambda sums, start, stop: _products(g.reshape(-1), rows, m, sums, start, stop), 2)
     total, product = np.sum(pieces, axis=0).astype(np.float32)
     return total, product
@@ -78,7 +78,7 @@ def channel_products(gy: Array, x: Array, mean: Array) -> tuple[Array, Array]:
 def scaled_gradient(gy: Array, x: Array, mean: Array, shift: Array, slope: Array, scale: Array) -> Array:
     rows, g = _rows(x), _rows(gy)
     gx = np.empty_like(rows)
-    of_channels = _wide(mean, shift, slope, scale)
+    of_channels = _of_channels(mean, shift, slope, scale)
 
     def work(start: int, stop: int) -> None:
         _scaled_gradient(g.reshape(-1), rows.reshape(-1), *of_channels, gx.reshape(-1), gx.shape[1], start, stop)
@@ -97,9 +97,8 @@ def _like(rows: Array, x: Array) -> Array:
     return np.moveaxis(rows.reshape(len(x), *x.shape[2:], x.shape[1]), -1, 1)
 
 
-def _wide(*of_channels: Array) -> tuple[Array, ...]:
-    """One number for each channel, and room behind them for a whole vector."""
-    return tuple([np.concatenate([v.astype(np.float32, copy=False), np.zeros(LANES, np.float32)]) for v in of_channels])
+def _of_channels(*vectors: Array) -> tuple[Array, ...]:
+    return tuple([np.ascontiguousarray(v, np.float32) for v in vectors])
 
 
 def _in_pieces(rows: Array, work: Callable[[Array, int, int], None], sums: int) -> list[Array]:
@@ -113,56 +112,73 @@ def _in_pieces(rows: Array, work: Callable[[Array, int, int], None], sums: int) 
     return collected(one, len(rows), -(-PIECE // rows.shape[1]))
 
 
+@inlined
+def _moments_of_block(x: Any, means: Any, squares: Any, C: Any, c: Any, first: Any, last: Any, lanes: Any) -> None:
+    zero = spread(np.float32(0))
+    a0, a1, a2, a3 = zero, zero, zero, zero  # Four sums, so that none waits for the one before.
+    p = first
+    while p + 4 <= last:
+        a0, a1 = add(a0, load(x, p * C + c, lanes)), add(a1, load(x, (p + 1) * C + c, lanes))
+        a2, a3 = add(a2, load(x, (p + 2) * C + c, lanes)), add(a3, load(x, (p + 3) * C + c, lanes))
+        p += 4
+    while p < last:
+        a0 = add(a0, load(x, p * C + c, lanes))
+        p += 1
+    mean = multiply(add(add(a0, a1), add(a2, a3)), spread(np.float32(1.0 / (last - first))))
+    store(means, c, mean, lanes)
+    a0, a1, a2, a3 = zero, zero, zero, zero
+    p = first
+    while p + 4 <= last:
+        d0, d1 = subtract(load(x, p * C + c, lanes), mean), subtract(load(x, (p + 1) * C + c, lanes), mean)
+        d2, d3 = subtract(load(x, (p + 2) * C + c, lanes), mean), subtract(load(x, (p + 3) * C + c, lanes), mean)
+        a0, a1, a2, a3 = fma(d0, d0, a0), fma(d1, d1, a1), fma(d2, d2, a2), fma(d3, d3, a3)
+        p += 4
+    while p < last:
+        d0 = subtract(load(x, p * C + c, lanes), mean)
+        a0 = fma(d0, d0, a0)
+        p += 1
+    store(squares, c, add(add(a0, a1), add(a2, a3)), lanes)
+
+
 @compiled(numba.void(READ, SUMS, INTEGER, INTEGER))
 def _moments(x: Any, sums: Any, start: Any, stop: Any) -> None:
     """Number, mean, and sum of the squared deviations of pixels from ``start`` to ``stop``."""
     C = sums.shape[1]
     block = max(1, BLOCK // C)
-    zero = spread(np.float32(0))
-    means, squares = np.empty(C + LANES, np.float32), np.empty(C + LANES, np.float32)
+    means, squares = np.empty(C, np.float32), np.empty(C, np.float32)
     for first in range(start, stop, block):
         last = min(first + block, stop)
         for c in range(0, C - C % LANES, LANES):
-            a0, a1, a2, a3 = zero, zero, zero, zero  # Four sums, so that none waits for the one before.
-            p = first
-            while p + 4 <= last:
-                a0, a1 = add(a0, load(x, p * C + c)), add(a1, load(x, (p + 1) * C + c))
-                a2, a3 = add(a2, load(x, (p + 2) * C + c)), add(a3, load(x, (p + 3) * C + c))
-                p += 4
-            while p < last:
-                a0 = add(a0, load(x, p * C + c))
-                p += 1
-            mean = multiply(add(add(a0, a1), add(a2, a3)), spread(np.float32(1.0 / (last - first))))
-            store(means, c, mean)
-            a0, a1, a2, a3 = zero, zero, zero, zero
-            p = first
-            while p + 4 <= last:
-                d0, d1 = subtract(load(x, p * C + c), mean), subtract(load(x, (p + 1) * C + c), mean)
-                d2, d3 = subtract(load(x, (p + 2) * C + c), mean), subtract(load(x, (p + 3) * C + c), mean)
-                a0, a1, a2, a3 = fma(d0, d0, a0), fma(d1, d1, a1), fma(d2, d2, a2), fma(d3, d3, a3)
-                p += 4
-            while p < last:
-                d0 = subtract(load(x, p * C + c), mean)
-                a0 = fma(d0, d0, a0)
-                p += 1
-            store(squares, c, add(add(a0, a1), add(a2, a3)))
-        for c in range(C - C % LANES, C):
-            total = np.float32(0)
-            for p in range(first, last):
-                total += x[p * C + c]
-            means[c] = total / np.float32(last - first)
-            total = np.float32(0)
-            for p in range(first, last):
-                d = x[p * C + c] - means[c]
-                total += d * d
-            squares[c] = total
-        n = last - first
+            _moments_of_block(x, means, squares, C, c, first, last, all_lanes())
+        if C % LANES:
+            _moments_of_block(x, means, squares, C, C - C % LANES, first, last, first_lanes(C % LANES))
+        count, n = sums[0, 0], last - first
         for c in range(C):
-            count = sums[0, c]
             d = means[c] - sums[1, c]
-            sums[1, c] += d * n / (count + n)
+            sums[1, c] += d * (n / (count + n))
             sums[2, c] += squares[c] + d * d * (count * n / (count + n))
-            sums[0, c] = count + n
+        sums[0] += n
+
+
+@inlined
+def _products_of_block(
+    gy: Any, x: Any, means: Any, totals: Any, products: Any, C: Any, c: Any, first: Any, last: Any, lanes: Any
+) -> None:
+    zero, mean = spread(np.float32(0)), load(means, c, lanes)
+    a0, a1, b0, b1 = zero, zero, zero, zero
+    p = first
+    while p + 2 <= last:
+        g0, g1 = load(gy, p * C + c, lanes), load(gy, (p + 1) * C + c, lanes)
+        a0, a1 = add(a0, g0), add(a1, g1)
+        b0 = fma(g0, subtract(load(x, p * C + c, lanes), mean), b0)
+        b1 = fma(g1, subtract(load(x, (p + 1) * C + c, lanes), mean), b1)
+        p += 2
+    while p < last:
+        g0 = load(gy, p * C + c, lanes)
+        a0, b0 = add(a0, g0), fma(g0, subtract(load(x, p * C + c, lanes), mean), b0)
+        p += 1
+    store(totals, c, add(a0, a1), lanes)
+    store(products, c, add(b0, b1), lanes)
 
 
 @compiled(numba.void(READ, READ, READ, SUMS, INTEGER, INTEGER))
@@ -170,35 +186,26 @@ def _products(gy: Any, x: Any, means: Any, sums: Any, start: Any, stop: Any) -> 
     """The sum of gy, and that of its products with the deviations of x."""
     C = sums.shape[1]
     block = max(1, BLOCK // C)
-    zero = spread(np.float32(0))
-    totals, products = np.empty(C + LANES, np.float32), np.empty(C + LANES, np.float32)
+    totals, products = np.empty(C, np.float32), np.empty(C, np.float32)
     for first in range(start, stop, block):
         last = min(first + block, stop)
         for c in range(0, C - C % LANES, LANES):
-            mean = load(means, c)
-            a0, a1, b0, b1 = zero, zero, zero, zero
-            p = first
-            while p + 2 <= last:
-                g0, g1 = load(gy, p * C + c), load(gy, (p + 1) * C + c)
-                a0, a1 = add(a0, g0), add(a1, g1)
-                b0 = fma(g0, subtract(load(x, p * C + c), mean), b0)
-                b1 = fma(g1, subtract(load(x, (p + 1) * C + c), mean), b1)
-                p += 2
-            while p < last:
-                g0 = load(gy, p * C + c)
-                a0, b0 = add(a0, g0), fma(g0, subtract(load(x, p * C + c), mean), b0)
-                p += 1
-            store(totals, c, add(a0, a1))
-            store(products, c, add(b0, b1))
-        for c in range(C - C % LANES, C):
-            total, product = np.float32(0), np.float32(0)
-            for p in range(first, last):
-                total += gy[p * C + c]
-                product += gy[p * C + c] * (x[p * C + c] - means[c])
-            totals[c], products[c] = total, product
+            _products_of_block(gy, x, means, totals, products, C, c, first, last, all_lanes())
+        if C % LANES:
+            rest = first_lanes(C % LANES)
+            _products_of_block(gy, x, means, totals, products, C, C - C % LANES, first, last, rest)
         for c in range(C):
             sums[0, c] += totals[c]
             sums[1, c] += products[c]
+
+
+@inlined
+def _scaled_block(
+    x: Any, means: Any, scales: Any, shifts: Any, y: Any, C: Any, c: Any, first: Any, last: Any, lanes: Any
+) -> None:
+    mean, scale, shift = load(means, c, lanes), load(scales, c, lanes), load(shifts, c, lanes)
+    for p in range(first, last):
+        store(y, p * C + c, fma(subtract(load(x, p * C + c, lanes), mean), scale, shift), lanes)
 
 
 @compiled(numba.void(READ, READ, READ, READ, FLAT, INTEGER, INTEGER, INTEGER))
@@ -207,12 +214,32 @@ def _scaled(x: Any, means: Any, scales: Any, shifts: Any, y: Any, C: Any, start:
     for first in range(start, stop, block):
         last = min(first + block, stop)
         for c in range(0, C - C % LANES, LANES):
-            mean, scale, shift = load(means, c), load(scales, c), load(shifts, c)
-            for p in range(first, last):
-                store(y, p * C + c, fma(subtract(load(x, p * C + c), mean), scale, shift))
-        for c in range(C - C % LANES, C):
-            for p in range(first, last):
-                y[p * C + c] = (x[p * C + c] - means[c]) * scales[c] + shifts[c]
+            _scaled_block(x, means, scales, shifts, y, C, c, first, last, all_lanes())
+        if C % LANES:
+            _scaled_block(x, means, scales, shifts, y, C, C - C % LANES, first, last, first_lanes(C % LANES))
+
+
+@inlined
+def _gradient_of_block(
+    gy: Any,
+    x: Any,
+    means: Any,
+    shifts: Any,
+    slopes: Any,
+    scales: Any,
+    gx: Any,
+    C: Any,
+    c: Any,
+    first: Any,
+    last: Any,
+    lanes: Any,
+) -> None:
+    mean, shift = load(means, c, lanes), load(shifts, c, lanes)
+    slope, scale = load(slopes, c, lanes), load(scales, c, lanes)
+    for p in range(first, last):
+        bent = subtract(load(gy, p * C + c, lanes), shift)
+        bent = fma(subtract(mean, load(x, p * C + c, lanes)), slope, bent)
+        store(gx, p * C + c, multiply(bent, scale), lanes)
 
 
 @compiled(numba.void(READ, READ, READ, READ, READ, READ, FLAT, INTEGER, INTEGER, INTEGER))
@@ -223,11 +250,7 @@ def _scaled_gradient(
     for first in range(start, stop, block):
         last = min(first + block, stop)
         for c in range(0, C - C % LANES, LANES):
-            mean, shift, slope, scale = load(means, c), load(shifts, c), load(slopes, c), load(scales, c)
-            for p in range(first, last):
-                bent = fma(subtract(mean, load(x, p * C + c)), slope, subtract(load(gy, p * C + c), shift))
-                store(gx, p * C + c, multiply(bent, scale))
-        for c in range(C - C % LANES, C):
-            for p in range(first, last):
-                bent = gy[p * C + c] - (x[p * C + c] - means[c]) * slopes[c] - shifts[c]
-                gx[p * C + c] = bent * scales[c]
+            _gradient_of_block(gy, x, means, shifts, slopes, scales, gx, C, c, first, last, all_lanes())
+        if C % LANES:
+            rest = first_lanes(C % LANES)
+            _gradient_of_block(gy, x, means, shifts, slopes, scales, gx, C, C - C % LANES, first, last, rest)

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numba
 
-__all__ = ["FLAT", "INTEGER", "READ", "Compiled", "compiled"]
+__all__ = ["FLAT", "INTEGER", "READ", "Compiled", "compiled", "inlined"]
 
 FLAT = numba.float32[::1]
 """A flat array of float32 that is written to."""
@@ -32,3 +32,9 @@ def compiled(signature: Any) -> Callable[[Compiled], Compiled]:
         return kernel
 
     return compile_
+
+
+def inlined(function: Compiled) -> Compiled:
+    """A piece of a kernel, written into it wherever it is called, so that what is constant there is known to the compiler."""
+    piece: Compiled = numba.njit(inline="always", error_model="numpy", boundscheck=False)(function)
+    return piece

@@ -21,7 +21,7 @@ from passus.kernels.layout import Padding, Sizes, channels_last, channels_second
 from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, copy_band, measured
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.depthwise import depthwise, depthwise_gradient
-from passus.kernels.native.processor import registers
+from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES
 from passus.kernels.native.tile import multiply_tile
 from passus.kernels.threads import collected, split
@@ -40,9 +40,10 @@ WEIGHTS = numba.types.Array(numba.float32, 5, "A", readonly=True)
 def prepare() -> None:
     """Compile the tiles of all sizes."""
     for vectors in (1, 2):
-        for rows in sorted({_rows(count, vectors) for count in range(1, 65)}):
-            _convolution(rows, vectors)
-            _weight_gradient(rows, vectors)
+        for rows in sorted({rows_of_tile(count, vectors) for count in range(1, 65)}):
+            for whole in (True, False):
+                _convolution(rows, vectors, whole)
+                _weight_gradient(rows, vectors, whole)
 
 
 def convolve(
@@ -72,14 +73,17 @@ def convolve_input_gradient(
         return _of_one_row(convolve_input_gradient(_as_row(gy), _as_row(W), (1, *size), *plane, groups))
     rise, run, down, across, top, left = _window(stride, padding, dilation)
     W, gy = _grouped(W, groups).swapaxes(1, 2), np.ascontiguousarray(channels_last(gy))
-    gx = np.zeros((len(gy), *size, groups * W.shape[1]), np.float32)
+    gx = np.empty((len(gy), *size, groups * W.shape[1]), np.float32)
     for i in range(min(rise, size[0])):
         for j in range(min(run, size[1])):
             rows, apart_down, before_top = _part(i + top, rise, down, W.shape[3])
             columns, apart_across, before_left = _part(j + left, run, across, W.shape[4])
+            pixels = gx[:, i::rise, j::run]
             if rows and columns:
                 window = Window(1, 1, apart_down, apart_across, before_top, before_left)
-                _convolve_into(gx[:, i::rise, j::run], gy, W[:, :, :, rows][..., columns], None, window)
+                _convolve_into(pixels, gy, W[:, :, :, rows][..., columns], None, window)
+            else:
+                pixels[...] = 0
     return channels_second(gx)
 
 
@@ -96,18 +100,17 @@ def convolve_weight_gradient(
     if o == c == 1:
         return depthwise_gradient(x, gy, kernel, window)[:, None]
     columns = _columns(o)
-    gy, width = _in_whole_vectors(gy, groups, columns)
     run = c * (kernel[1] if groups == 1 and window.across == 1 else 1)
-    summed = _weight_gradient(_rows(run, columns // LANES), columns // LANES)
+    summed = _weight_gradient(rows_of_tile(run, columns // LANES), columns // LANES, o % columns == 0)
 
     def work(start: int, stop: int) -> Array:
-        part = np.zeros(groups * math.prod(kernel) * c * width, np.float32)
+        part = np.zeros(groups * math.prod(kernel) * c * o, np.float32)
         summed(x, gy, part, (groups, c), kernel, tuple(window), start, stop)
         return part
 
     # Added up in the same order always, so that the last digits do not depend on who was faster.
     total = sum(collected(work, n, WORTHWHILE // (1 + math.prod(gy.shape[1:]) * c * math.prod(kernel))))
-    gW = total.reshape(groups, *kernel, c, width)[..., :o]
+    gW = total.reshape(groups, *kernel, c, o)
     return gW.transpose(0, 4, 3, 1, 2).reshape(groups * o, c, *kernel)
 
 
@@ -126,7 +129,7 @@ def _convolve_into(y: Array, x: Array, W: Array, b: Array | None, window: Window
     bias = np.zeros((groups, width), np.float32)
     if b is not None:
         bias[:, :o] = b.reshape(groups, o)
-    convolution = _convolution(_rows(ow, columns // LANES), columns // LANES)
+    convolution = _convolution(rows_of_tile(ow, columns // LANES), columns // LANES, o % columns == 0)
     arguments = (x, w, bias.reshape(-1), *as_memory(y), (oh, ow), (groups, o), tuple(size), tuple(window))
 
     def work(start: int, stop: int) -> None:
@@ -159,17 +162,6 @@ def _as_long_rows(x: Array) -> Array:
     return x.reshape(1, pixels // length, length, x.shape[3])
 
 
-def _in_whole_vectors(gy: Array, groups: int, columns: int) -> tuple[Array, int]:
-    """Gradients whose channels fill whole tiles in each group, with zeros where there are not enough; how many."""
-    o = gy.shape[3] // groups
-    width = -(-o // columns) * columns
-    if width == o:
-        return gy, o
-    wide = np.zeros((*gy.shape[:3], groups, width), np.float32)
-    wide[..., :o] = gy.reshape(*gy.shape[:3], groups, o)
-    return wide.reshape(*gy.shape[:3], groups * width), width
-
-
 def _part(place: int, stride: int, dilation: int, taps: int) -> tuple[list[int], int, int]:
     """Of one axis: the places of the kernel, last first, that see inputs at ``place`` plus multiples of the stride; how
     far apart the outputs are that they see, and how many of these outputs lie before the first.
@@ -190,12 +182,6 @@ def _columns(o: int) -> int:
     return LANES if o <= LANES else 2 * LANES
 
 
-def _rows(count: int, vectors: int) -> int:
-    """How many rows a tile has: as many as the registers hold, and such that ``count`` rows need few tiles."""
-    most = min(8, (registers().number - 1 - vectors) // vectors)
-    return min(range(1, most + 1), key=lambda rows: (-(-max(count, 1) // rows) * (rows + 1), -rows))
-
-
 @compiled(numba.void(WEIGHTS, FLAT, INTEGER))
 def _pack(W: Any, w: Any, columns: Any) -> None:
     """Weights in the order in which tiles read them: (groups, tiles, KH, KW, C, columns)."""
@@ -211,10 +197,22 @@ def _pack(W: Any, w: Any, columns: Any) -> None:
                         place += columns
 
 
+@numba.njit  # type: ignore[untyped-decorator]
+def _none(count: Any) -> Any:
+    """Nothing is left out of the vectors of a tile."""
+    return None
+
+
+@numba.njit  # type: ignore[untyped-decorator]
+def _some(count: Any) -> Any:
+    """So many numbers of the vectors of a tile are there."""
+    return count
+
+
 @cache
-def _convolution(P: int, Q: int) -> Callable[..., None]:
-    """The convolution with tiles of P pixels and Q vectors of output channels."""
-    columns = Q * LANES
+def _convolution(P: int, Q: int, whole: bool) -> Callable[..., None]:
+    """The convolution with tiles of P pixels and Q vectors of output channels, all of them full or not."""
+    columns, rest = Q * LANES, _none if whole else _some
     six, four, two = INTEGERS[6], INTEGERS[4], INTEGERS[2]
 
     @compiled(numba.void(IMAGES, READ, READ, FLAT, four, two, two, two, six, INTEGER, INTEGER))
@@ -235,11 +233,10 @@ def _convolution(P: int, Q: int) -> Callable[..., None]:
         (first, image, row, pixel), (oh, ow), (groups, o), (kh, kw) = steps, out, channels, size
         rise, run, down, across, top, left = window
         c = C // groups
-        width, fits, numbers = measured(x.shape, out, size, window)
+        width, fits, numbers = measured(x.shape, (oh, ow, groups * o), size, window)
         band = np.empty(numbers, np.float32)
-        spill = np.empty(P * columns, np.float32)
-        whole = groups == 1 and across == 1  # A row of the kernel is one run through memory.
-        counts = (kh, 1, kw * c) if whole else (kh, kw, c)
+        # With one group, a row of the kernel is one run through memory.
+        counts = (kh, 1, kw * c) if groups == 1 and across == 1 else (kh, kw, c)
         at = start
         while at < stop:
             n, r0 = at // oh, at % oh
@@ -249,35 +246,19 @@ def _convolution(P: int, Q: int) -> Callable[..., None]:
             else:
                 copy_band(band, x, n, r0 * rise - top, (rows - 1) * rise + (kh - 1) * down + 1, left, width)
                 source, begin, line = band, 0, width * C
+            moves = (0, run * C, pixel, down * line, across * C, 1, kw * c * columns, c * columns, columns)
             block = 0
             for g in range(groups):
                 for o0 in range(0, o, columns):
-                    full = o0 + columns <= o
-                    target, apart = (y, pixel) if full else (spill, columns)
-                    moves = (0, run * C, apart, down * line, across * C, 1, kw * c * columns, c * columns, columns)
+                    lanes, weights = rest(o - o0), block * columns * kh * kw * c
                     for r in range(rows):
                         for q0 in range(0, ow, P):
                             q = max(0, min(q0, ow - P))
                             place = first + n * image + (r0 + r) * row + q * pixel + g * o + o0
                             a = begin + r * rise * line + q * run * C + g * c
                             multiply_tile(
-                                P,
-                                Q,
-                                bias,
-                                block * columns,
-                                source,
-                                a,
-                                w,
-                                block * columns * kh * kw * c,
-                                counts,
-                                moves,
-                                target,
-                                place if full else 0,
+                                P, Q, lanes, bias, block * columns, source, a, w, weights, counts, moves, y, place
                             )
-                            if not full:
-                                for p in range(P):
-                                    for lane in range(o - o0):
-                                        y[place + p * pixel + lane] = spill[p * columns + lane]
                     block += 1
             at += rows
 
@@ -285,9 +266,9 @@ def _convolution(P: int, Q: int) -> Callable[..., None]:
 
 
 @cache
-def _weight_gradient(P: int, Q: int) -> Callable[..., None]:
-    """The gradient of weights with tiles of P rows of the kernel and Q vectors of output channels."""
-    columns = Q * LANES
+def _weight_gradient(P: int, Q: int, whole: bool) -> Callable[..., None]:
+    """The gradient of weights with tiles of P rows of the kernel and Q vectors of output channels, all full or not."""
+    columns, rest = Q * LANES, _none if whole else _some
     six, two = INTEGERS[6], INTEGERS[2]
 
     @compiled(numba.void(IMAGES, IMAGES, FLAT, two, two, six, INTEGER, INTEGER))
@@ -299,11 +280,10 @@ def _weight_gradient(P: int, Q: int) -> Callable[..., None]:
         (groups, c), (kh, kw) = channels, size
         rise, run, down, across, top, left = window
         o = channels_out // groups
-        width, fits, numbers = measured(x.shape, (oh, ow), size, window)
+        width, fits, numbers = measured(x.shape, (oh, ow, channels_out), size, window)
         band = np.empty(numbers, np.float32)
-        whole = groups == 1 and across == 1
-        runs, length = (1, kw * c) if whole else (kw, c)
-        source_of_gradients = gy.reshape(-1)
+        runs, length = (1, kw * c) if groups == 1 and across == 1 else (kw, c)
+        gradients = gy.reshape(-1)
         for n in range(start, stop):
             for r0 in range(0, oh, fits):
                 rows = min(fits, oh - r0)
@@ -319,17 +299,17 @@ def _weight_gradient(P: int, Q: int) -> Callable[..., None]:
                             a = begin + i * down * line + j * across * C + g * c
                             t = ((g * kh + i) * kw + j) * c * o
                             for o0 in range(0, o, columns):
-                                b = (n * oh + r0) * ow * channels_out + g * o + o0
-                                whole_tiles = length // P * P
-                                for k in range(0, whole_tiles, P):
+                                b, lanes = (n * oh + r0) * ow * channels_out + g * o + o0, rest(o - o0)
+                                tiled = length // P * P
+                                for k in range(0, tiled, P):
                                     z = t + k * o + o0
                                     multiply_tile(
-                                        P, Q, total, z, source, a + k, source_of_gradients, b, counts, moves, total, z
+                                        P, Q, lanes, total, z, source, a + k, gradients, b, counts, moves, total, z
                                     )
-                                for k in range(whole_tiles, length):
+                                for k in range(tiled, length):
                                     z = t + k * o + o0
                                     multiply_tile(
-                                        1, Q, total, z, source, a + k, source_of_gradients, b, counts, moves, total, z
+                                        1, Q, lanes, total, z, source, a + k, gradients, b, counts, moves, total, z
                                     )
 
     return weight_gradient

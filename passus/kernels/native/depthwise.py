@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numba
@@ -11,8 +13,10 @@ import numpy as np
 from passus.backend import Array
 from passus.kernels.layout import Sizes
 from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, copy_band, measured
-from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
-from passus.kernels.native.simd import LANES, add, fma, load, spread, store
+from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
+from passus.kernels.native.processor import rows_of_tile
+from passus.kernels.native.simd import LANES, all_lanes, first_lanes
+from passus.kernels.native.slide import slide_sum, slide_tile
 from passus.kernels.threads import collected, split
 
 __all__ = ["depthwise", "depthwise_gradient"]
@@ -25,14 +29,13 @@ def depthwise(y: Array, x: Array, W: Array, b: Array | None, window: Window) -> 
     """Y (N, OH, OW, C) from x (N, H, W, C) and W (C, KH, KW)."""
     n, oh, ow, c = y.shape
     kernel = W.shape[1:]
-    w, bias = np.zeros(math.prod(kernel) * c + LANES, np.float32), np.zeros(c + LANES, np.float32)
-    w[: w.size - LANES] = W.transpose(1, 2, 0).reshape(-1)
-    if b is not None:
-        bias[:c] = b
-    memory, steps = as_memory(y)
+    w = np.ascontiguousarray(W.transpose(1, 2, 0)).reshape(-1)
+    bias = np.zeros(c, np.float32) if b is None else np.ascontiguousarray(b)
+    convolution = _depthwise(rows_of_tile(ow, 1), kernel[1], window.run, window.across)
+    arguments = (x, w, bias, *as_memory(y), (oh, ow), kernel[0], tuple(window))
 
     def work(start: int, stop: int) -> None:
-        _depthwise(x, w, bias, memory, steps, (oh, ow), kernel, tuple(window), start, stop)
+        convolution(*arguments, start, stop)
 
     split(work, n * oh, WORTHWHILE // (1 + ow * c * math.prod(kernel)))
 
@@ -40,108 +43,91 @@ def depthwise(y: Array, x: Array, W: Array, b: Array | None, window: Window) -> 
 def depthwise_gradient(x: Array, gy: Array, kernel: Sizes, window: Window) -> Array:
     """The gradient (C, KH, KW) for the weights."""
     c = x.shape[3]
+    summed = _depthwise_gradient(kernel[1], window.run, window.across)
 
     def work(start: int, stop: int) -> Array:
         part = np.zeros(math.prod(kernel) * c, np.float32)
-        _depthwise_gradient(x, gy, part, kernel, tuple(window), start, stop)
+        summed(x, gy, part, kernel[0], tuple(window), start, stop)
         return part
 
     total: Array = sum(collected(work, len(x), WORTHWHILE // (1 + math.prod(gy.shape[1:]) * math.prod(kernel))))
     return total.reshape(*kernel, c).transpose(2, 0, 1)
 
 
-@compiled(numba.void(IMAGES, READ, READ, FLAT, INTEGERS[4], INTEGERS[2], INTEGERS[2], INTEGERS[6], INTEGER, INTEGER))
-def _depthwise(
-    x: Any, w: Any, bias: Any, y: Any, steps: Any, out: Any, size: Any, window: Any, start: Any, stop: Any
-) -> None:
-    """Rows of output from ``start`` to ``stop``, those of all images counted together."""
-    _, H, W, C = x.shape
-    (first, image, row, pixel), (oh, ow), (kh, kw) = steps, out, size
-    rise, run, down, across, top, left = window
-    width, fits, numbers = measured(x.shape, out, size, window)
-    band = np.empty(numbers, np.float32)
-    step, aligned = run * C, C - C % LANES
-    at = start
-    while at < stop:
-        n, r0 = at // oh, at % oh
-        rows = min(fits, oh - r0, stop - at)
-        if not numbers:
-            source, begin, line = x.reshape(-1), (n * H + r0 * rise) * W * C, W * C
-        else:
-            copy_band(band, x, n, r0 * rise - top, (rows - 1) * rise + (kh - 1) * down + 1, left, width)
-            source, begin, line = band, 0, width * C
-        for r in range(rows):
-            a, target = begin + r * rise * line, first + n * image + (r0 + r) * row
-            for c in range(0, aligned, LANES):
-                q = 0
-                while q + 4 <= ow:  # Four pixels at once use each weight four times, and none waits for the others.
-                    s0 = s1 = s2 = s3 = load(bias, c)
-                    for i in range(kh):
-                        for j in range(kw):
-                            weight = load(w, (i * kw + j) * C + c)
-                            place = a + i * down * line + (q * run + j * across) * C + c
-                            s0, s1 = fma(load(source, place), weight, s0), fma(load(source, place + step), weight, s1)
-                            s2 = fma(load(source, place + 2 * step), weight, s2)
-                            s3 = fma(load(source, place + 3 * step), weight, s3)
-                    store(y, target + q * pixel + c, s0)
-                    store(y, target + (q + 1) * pixel + c, s1)
-                    store(y, target + (q + 2) * pixel + c, s2)
-                    store(y, target + (q + 3) * pixel + c, s3)
-                    q += 4
-                while q < ow:
-                    s0 = load(bias, c)
-                    for i in range(kh):
-                        for j in range(kw):
-                            place = a + i * down * line + (q * run + j * across) * C + c
-                            s0 = fma(load(source, place), load(w, (i * kw + j) * C + c), s0)
-                    store(y, target + q * pixel + c, s0)
-                    q += 1
-            for c in range(aligned, C):
-                for q in range(ow):
-                    total = bias[c]
-                    for i in range(kh):
-                        for j in range(kw):
-                            place = a + i * down * line + (q * run + j * across) * C + c
-                            total += source[place] * w[(i * kw + j) * C + c]
-                    y[target + q * pixel + c] = total
-        at += rows
+@cache
+def _depthwise(P: int, kw: int, run: int, across: int) -> Callable[..., None]:
+    """The convolution of P pixels at a time, for kernels of this width, stride and dilation along a row."""
 
+    @inlined
+    def along_row(
+        lanes: Any, bias: Any, c: Any, x: Any, a: Any, w: Any, kh: Any, steps: Any, y: Any, t: Any, ow: Any
+    ) -> None:
+        for q0 in range(0, ow, P):
+            q = min(q0, ow - P)
+            start, target = a + q * run * steps[1], t + q * steps[3]
+            slide_tile(P, kw, run, across, lanes, bias, c, x, start, w, c, kh, steps, y, target)
 
-@compiled(numba.void(IMAGES, IMAGES, FLAT, INTEGERS[2], INTEGERS[6], INTEGER, INTEGER))
-def _depthwise_gradient(x: Any, gy: Any, total: Any, size: Any, window: Any, start: Any, stop: Any) -> None:
-    """The sum over the images from ``start`` to ``stop``, added to ``total``."""
-    _, H, W, C = x.shape
-    _, oh, ow, _ = gy.shape
-    kh, kw = size
-    rise, run, down, across, top, left = window
-    width, fits, numbers = measured(x.shape, (oh, ow), size, window)
-    band, gradients = np.empty(numbers, np.float32), gy.reshape(-1)
-    step, aligned = run * C, C - C % LANES
-    zero = spread(np.float32(0))
-    for n in range(start, stop):
-        for r0 in range(0, oh, fits):
-            rows = min(fits, oh - r0)
+    @compiled(numba.void(IMAGES, READ, READ, FLAT, INTEGERS[4], INTEGERS[2], INTEGER, INTEGERS[6], INTEGER, INTEGER))
+    def depthwise(
+        x: Any, w: Any, bias: Any, y: Any, steps: Any, out: Any, kh: Any, window: Any, start: Any, stop: Any
+    ) -> None:
+        """Rows of output from ``start`` to ``stop``, those of all images counted together."""
+        _, H, W, C = x.shape
+        (first, image, row, pixel), (oh, ow) = steps, out
+        rise, _, down, _, top, left = window
+        width, fits, numbers = measured(x.shape, (oh, ow, C), (kh, kw), window)
+        band = np.empty(numbers, np.float32)
+        at, whole = start, C - C % LANES
+        while at < stop:
+            n, r0 = at // oh, at % oh
+            rows = min(fits, oh - r0, stop - at)
             if not numbers:
                 source, begin, line = x.reshape(-1), (n * H + r0 * rise) * W * C, W * C
             else:
                 copy_band(band, x, n, r0 * rise - top, (rows - 1) * rise + (kh - 1) * down + 1, left, width)
                 source, begin, line = band, 0, width * C
-            for i in range(kh):
-                for j in range(kw):
-                    t = (i * kw + j) * C
-                    a, b = begin + i * down * line + j * across * C, (n * oh + r0) * ow * C
-                    for c in range(0, aligned, LANES):
-                        s0, s1 = load(total, t + c), zero
-                        for r in range(rows):
-                            p, g = a + r * rise * line + c, b + r * ow * C + c
-                            for q in range(0, ow - 1, 2):
-                                s0 = fma(load(source, p + q * step), load(gradients, g + q * C), s0)
-                                s1 = fma(load(source, p + (q + 1) * step), load(gradients, g + (q + 1) * C), s1)
-                            if ow % 2:
-                                s0 = fma(load(source, p + (ow - 1) * step), load(gradients, g + (ow - 1) * C), s0)
-                        store(total, t + c, add(s0, s1))
-                    for c in range(aligned, C):
-                        for r in range(rows):
-                            p, g = a + r * rise * line + c, b + r * ow * C + c
-                            for q in range(ow):
-                                total[t + c] += source[p + q * step] * gradients[g + q * C]
+            apart = (down * line, C, kw * C, pixel)
+            for r in range(rows):
+                a, t = begin + r * rise * line, first + n * image + (r0 + r) * row
+                for c in range(0, whole, LANES):
+                    along_row(all_lanes(), bias, c, source, a + c, w, kh, apart, y, t + c, ow)
+                if whole < C:
+                    rest = first_lanes(C - whole)
+                    along_row(rest, bias, whole, source, a + whole, w, kh, apart, y, t + whole, ow)
+            at += rows
+
+    return depthwise
+
+
+@cache
+def _depthwise_gradient(kw: int, run: int, across: int) -> Callable[..., None]:
+    """The gradient for the weights of kernels of this width, stride and dilation along a row."""
+
+    @compiled(numba.void(IMAGES, IMAGES, FLAT, INTEGER, INTEGERS[6], INTEGER, INTEGER))
+    def gradient(x: Any, gy: Any, total: Any, kh: Any, window: Any, start: Any, stop: Any) -> None:
+        """The sum over the images from ``start`` to ``stop``, added to ``total``."""
+        _, H, W, C = x.shape
+        _, oh, ow, _ = gy.shape
+        rise, _, down, _, top, left = window
+        width, fits, numbers = measured(x.shape, (oh, ow, C), (kh, kw), window)
+        band, gradients, whole = np.empty(numbers, np.float32), gy.reshape(-1), C - C % LANES
+        for n in range(start, stop):
+            for r0 in range(0, oh, fits):
+                rows = min(fits, oh - r0)
+                if not numbers:
+                    source, begin, line = x.reshape(-1), (n * H + r0 * rise) * W * C, W * C
+                else:
+                    copy_band(band, x, n, r0 * rise - top, (rows - 1) * rise + (kh - 1) * down + 1, left, width)
+                    source, begin, line = band, 0, width * C
+                b, counts, steps = (n * oh + r0) * ow * C, (rows, ow), (rise * line, ow * C, C)
+                for i in range(kh):
+                    a, t = begin + i * down * line, i * kw * C
+                    for c in range(0, whole, LANES):
+                        slide_sum(
+                            kw, run, across, all_lanes(), source, a + c, gradients, b + c, counts, steps, total, t + c
+                        )
+                    if whole < C:
+                        c, rest = whole, first_lanes(C - whole)
+                        slide_sum(kw, run, across, rest, source, a + c, gradients, b + c, counts, steps, total, t + c)
+
+    return gradient

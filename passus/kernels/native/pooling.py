@@ -10,10 +10,12 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.layout import Padding, Sizes, channels_last, channels_second
-from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
+from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.simd import (
     LANES,
     add,
+    all_lanes,
+    first_lanes,
     load,
     load_bytes,
     maximum,
@@ -73,57 +75,59 @@ def _shape(
     return (*size, *out, c, *kernel, *stride, padding[0][0], padding[1][0])
 
 
+@inlined
+def _max_of_windows(x: Any, y: Any, places: Any, shape: Any, n: Any, r: Any, c: Any, lanes: Any) -> None:
+    """A row of windows, in the vector of channels from ``c`` on."""
+    H, W, oh, ow, C, kh, kw, rise, run, top, left = shape
+    i0, i1 = max(0, top - r * rise), min(kh, H + top - r * rise)
+    for q in range(ow):
+        j0, j1 = max(0, left - q * run), min(kw, W + left - q * run)
+        pixel = ((n * H + r * rise - top) * W + q * run - left) * C + c
+        best = load(x, pixel + (i0 * W + j0) * C, lanes)
+        place = spread_byte(np.uint8(i0 * kw + j0))
+        for i in range(i0, i1):
+            for j in range(j0, j1):
+                new = load(x, pixel + (i * W + j) * C, lanes)
+                place = place_of_maximum(new, best, np.uint8(i * kw + j), place)
+                best = maximum(new, best)
+        target = ((n * oh + r) * ow + q) * C + c
+        store(y, target, best, lanes)
+        store_bytes(places, target, place, lanes)
+
+
 @compiled(numba.void(READ, FLAT, PLACES, SHAPE, INTEGER, INTEGER))
 def _max_pooling(x: Any, y: Any, places: Any, shape: Any, start: Any, stop: Any) -> None:
     """Rows of windows from ``start`` to ``stop``, those of all images counted together."""
-    H, W, oh, ow, C, kh, kw, rise, run, top, left = shape
-    whole = C - C % LANES
+    oh, C = shape[2], shape[4]
     for at in range(start, stop):
-        n, r = at // oh, at % oh
-        i0, i1 = max(0, top - r * rise), min(kh, H + top - r * rise)
-        for q in range(ow):
-            j0, j1 = max(0, left - q * run), min(kw, W + left - q * run)
-            pixel = ((n * H + r * rise - top) * W + q * run - left) * C
-            target = (at * ow + q) * C
-            first = np.uint8(i0 * kw + j0)
-            for c in range(0, whole, LANES):
-                best = load(x, pixel + (i0 * W + j0) * C + c)
-                place = spread_byte(first)
-                for i in range(i0, i1):
-                    for j in range(j0, j1):
-                        new = load(x, pixel + (i * W + j) * C + c)
-                        place = place_of_maximum(new, best, np.uint8(i * kw + j), place)
-                        best = maximum(new, best)
-                store(y, target + c, best)
-                store_bytes(places, target + c, place)
-            for c in range(whole, C):
-                largest, where = x[pixel + (i0 * W + j0) * C + c], first
-                for i in range(i0, i1):
-                    for j in range(j0, j1):
-                        value = x[pixel + (i * W + j) * C + c]
-                        if value > largest or value != value:
-                            largest, where = value, np.uint8(i * kw + j)
-                y[target + c], places[target + c] = largest, where
+        for c in range(0, C - C % LANES, LANES):
+            _max_of_windows(x, y, places, shape, at // oh, at % oh, c, all_lanes())
+        if C % LANES:
+            _max_of_windows(x, y, places, shape, at // oh, at % oh, C - C % LANES, first_lanes(C % LANES))
+
+
+@inlined
+def _gradient_of_windows(gy: Any, places: Any, gx: Any, shape: Any, n: Any, r: Any, c: Any, lanes: Any) -> None:
+    H, W, oh, ow, C, kh, kw, rise, run, top, left = shape
+    i0, i1 = max(0, top - r * rise), min(kh, H + top - r * rise)
+    for q in range(ow):
+        j0, j1 = max(0, left - q * run), min(kw, W + left - q * run)
+        pixel = ((n * H + r * rise - top) * W + q * run - left) * C + c
+        source = ((n * oh + r) * ow + q) * C + c
+        g, place = load(gy, source, lanes), load_bytes(places, source, lanes)
+        for i in range(i0, i1):
+            for j in range(j0, j1):
+                met = pixel + (i * W + j) * C
+                here = where_equal(place, np.uint8(i * kw + j), g)
+                store(gx, met, add(load(gx, met, lanes), here), lanes)
 
 
 @compiled(numba.void(READ, numba.types.Array(numba.uint8, 1, "C", readonly=True), FLAT, SHAPE, INTEGER, INTEGER))
 def _max_pooling_gradient(gy: Any, places: Any, gx: Any, shape: Any, start: Any, stop: Any) -> None:
     """Images from ``start`` to ``stop``: windows of one image may meet, those of two do not."""
-    H, W, oh, ow, C, kh, kw, rise, run, top, left = shape
-    whole = C - C % LANES
+    oh, C = shape[2], shape[4]
     for at in range(start * oh, stop * oh):
-        n, r = at // oh, at % oh
-        i0, i1 = max(0, top - r * rise), min(kh, H + top - r * rise)
-        for q in range(ow):
-            j0, j1 = max(0, left - q * run), min(kw, W + left - q * run)
-            pixel = ((n * H + r * rise - top) * W + q * run - left) * C
-            source = (at * ow + q) * C
-            for c in range(0, whole, LANES):
-                g, place = load(gy, source + c), load_bytes(places, source + c)
-                for i in range(i0, i1):
-                    for j in range(j0, j1):
-                        met = pixel + (i * W + j) * C + c
-                        store(gx, met, add(load(gx, met), where_equal(place, np.uint8(i * kw + j), g)))
-            for c in range(whole, C):
-                i, j = places[source + c] // kw, places[source + c] % kw
-                gx[pixel + (i * W + j) * C + c] += gy[source + c]
+        for c in range(0, C - C % LANES, LANES):
+            _gradient_of_windows(gy, places, gx, shape, at // oh, at % oh, c, all_lanes())
+        if C % LANES:
+            _gradient_of_windows(gy, places, gx, shape, at // oh, at % oh, C - C % LANES, first_lanes(C % LANES))

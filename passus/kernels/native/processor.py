@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-__all__ = ["Registers", "registers"]
+__all__ = ["Registers", "probe", "registers", "rows_of_tile"]
 
 
 class Registers(NamedTuple):
@@ -27,6 +27,12 @@ def registers() -> Registers:
     if features.get("avx2") and features.get("fma"):
         return Registers(8, 16)
     return Registers(4, 32 if features.get("neon") else 16)
+
+
+def rows_of_tile(count: int, vectors: int) -> int:
+    """How many rows a tile has: as many as the registers hold, and such that ``count`` rows need few tiles."""
+    most = min(8, (registers().number - 1 - vectors) // vectors)
+    return min(range(1, most + 1), key=lambda rows: (-(-max(count, 1) // rows) * (rows + 1), -rows))
 
 
 def probe() -> None:

@@ -16,10 +16,15 @@ __all__ = [
     "LANES",
     "VECTOR",
     "add",
+    "all_lanes",
+    "every_lane",
+    "first_lanes",
     "fma",
     "in_all_lanes",
     "load",
     "load_bytes",
+    "load_vector",
+    "mask_of",
     "maximum",
     "multiply",
     "multiply_add",
@@ -28,6 +33,7 @@ __all__ = [
     "spread_byte",
     "store",
     "store_bytes",
+    "store_vector",
     "subtract",
     "where_equal",
 ]
@@ -55,6 +61,23 @@ class Bytes(types.Type):  # type: ignore[misc]
 
 small = Bytes()
 SMALL = ir.VectorType(ir.IntType(8), LANES)
+
+
+class Mask(types.Type):  # type: ignore[misc]
+    """Which lanes of a vector take part: all, or the first few."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"bool x{LANES}")
+
+
+mask = Mask()
+MASK = ir.VectorType(ir.IntType(1), LANES)
+
+
+@register_model(Mask)
+class MaskModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, type_: Any) -> None:
+        super().__init__(manager, type_, MASK)
 
 
 @register_model(Bytes)
@@ -89,25 +112,76 @@ def multiply_add(builder: ir.IRBuilder, a: Any, b: Any, c: Any) -> Any:
     return builder.call(function, [a, b, c])
 
 
+def every_lane() -> Any:
+    """The mask of a whole vector, which makes masked instructions plain ones."""
+    return ir.Constant(MASK, [True] * LANES)
+
+
+def mask_of(builder: ir.IRBuilder, count: Any) -> Any:
+    """The mask of the first ``count`` lanes, a number of 64 bits that may be less than 0 or more than there are."""
+    wide = ir.VectorType(ir.IntType(64), LANES)
+    return builder.icmp_signed("<", ir.Constant(wide, list(range(LANES))), in_all_lanes(builder, count, wide))
+
+
+def load_vector(builder: ir.IRBuilder, place: Any, which: Any, align: int = 4) -> Any:
+    """The vector at this address, with 0 in the lanes that are masked: their memory is not touched."""
+    content = place.type.pointee
+    type_ = ir.FunctionType(content, [place.type, ir.IntType(32), MASK, content])
+    function = cgutils.get_or_insert_function(builder.module, type_, f"llvm.masked.load.{_suffix(content)}")
+    return builder.call(function, [place, ir.IntType(32)(align), which, ir.Constant(content, None)])
+
+
+def store_vector(builder: ir.IRBuilder, value: Any, place: Any, which: Any, align: int = 4) -> None:
+    """Write the lanes that are not masked to this address."""
+    type_ = ir.FunctionType(ir.VoidType(), [value.type, place.type, ir.IntType(32), MASK])
+    function = cgutils.get_or_insert_function(builder.module, type_, f"llvm.masked.store.{_suffix(value.type)}")
+    builder.call(function, [value, place, ir.IntType(32)(align), which])
+
+
+def _suffix(content: Any) -> str:
+    name = f"v{LANES}{'f32' if content is VECTOR else 'i8'}"
+    return f"{name}.p0{name}"
+
+
 @intrinsic  # type: ignore[untyped-decorator]
-def load(typing: Any, array: Any, index: Any) -> tuple[Any, Callable[..., Any]]:
-    """The vector ``array[index : index + LANES]`` of a flat array."""
+def all_lanes(typing: Any) -> tuple[Any, Callable[..., Any]]:
+    """The mask of a whole vector; it costs nothing."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        return builder.load(address(context, builder, signature.args[0], *args), align=4)
+        return every_lane()
 
-    return vector(array, types.intp), generate
+    return mask(), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def store(typing: Any, array: Any, index: Any, value: Any) -> tuple[Any, Callable[..., Any]]:
-    """``array[index : index + LANES] = value`` in a flat array."""
+def first_lanes(typing: Any, count: Any) -> tuple[Any, Callable[..., Any]]:
+    """The mask of the first ``count`` lanes."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        builder.store(args[2], address(context, builder, signature.args[0], *args[:2]), align=4)
+        return mask_of(builder, args[0])
+
+    return mask(types.intp), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def load(typing: Any, array: Any, index: Any, which: Any) -> tuple[Any, Callable[..., Any]]:
+    """The vector ``array[index : index + LANES]`` of a flat array; 0 where it is masked."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        return load_vector(builder, address(context, builder, signature.args[0], *args[:2]), args[2])
+
+    return vector(array, types.intp, mask), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def store(typing: Any, array: Any, index: Any, value: Any, which: Any) -> tuple[Any, Callable[..., Any]]:
+    """``array[index : index + LANES] = value`` in a flat array, but where it is masked."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        store_vector(builder, args[2], address(context, builder, signature.args[0], *args[:2]), args[3])
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, vector), generate
+    return types.void(array, types.intp, vector, mask), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -184,21 +258,24 @@ def spread_byte(typing: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def load_bytes(typing: Any, array: Any, index: Any) -> tuple[Any, Callable[..., Any]]:
-    """The small numbers ``array[index : index + LANES]`` of a flat array."""
+def load_bytes(typing: Any, array: Any, index: Any, which: Any) -> tuple[Any, Callable[..., Any]]:
+    """The small numbers ``array[index : index + LANES]`` of a flat array; 0 where they are masked."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        return builder.load(address(context, builder, signature.args[0], args[0], args[1], SMALL), align=1)
+        place = address(context, builder, signature.args[0], args[0], args[1], SMALL)
+        return load_vector(builder, place, args[2], align=1)
 
-    return small(array, types.intp), generate
+    return small(array, types.intp, mask), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def store_bytes(typing: Any, array: Any, index: Any, value: Any) -> tuple[Any, Callable[..., Any]]:
-    """``array[index : index + LANES] = value`` in a flat array."""
+def store_bytes(typing: Any, array: Any, index: Any, value: Any, which: Any) -> tuple[Any, Callable[..., Any]]:
+    """``array[index : index + LANES] = value`` in a flat array, but where it is masked."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        builder.store(args[2], address(context, builder, signature.args[0], args[0], args[1], SMALL), align=1)
+        store_vector(
+            builder, args[2], address(context, builder, signature.args[0], args[0], args[1], SMALL), args[3], align=1
+        )
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, small), generate
+    return types.void(array, types.intp, small, mask), generate
