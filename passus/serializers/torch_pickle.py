@@ -1,0 +1,141 @@
+"""The pickles in files of PyTorch, read without pickle: nothing is imported, no object is made, no method is called.
+
+A pickle is a program for a machine with a stack. The machine here knows the commands that build dicts, lists, tuples,
+strings and numbers; instead of importing what a name stands for, it looks it up in a table. All else is refused.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+from passus.errors import WeightsError
+
+__all__ = ["Global", "Machine"]
+
+T = TypeVar("T")
+
+
+class Global(NamedTuple):
+    """A name that stands for a class or function, as in ``"torch FloatStorage"``."""
+
+    name: str
+
+
+Names: TypeAlias = Mapping[str, Callable[..., Any] | None]
+"""What may stand in a pickle; what is called in its place, or None if it is not for calling."""
+
+
+class Machine:
+    """What executes pickles: ``names`` are known, and ``referred`` gives what a reference to outside stands for."""
+
+    def __init__(self, names: Names, referred: Callable[[tuple[Any, ...]], Any]) -> None:
+        self.names, self.referred = names, referred
+
+    def run(self, file: BytesIO) -> Any:
+        """What the next pickle of a file describes.
+
+        Raises `WeightsError`, `ValueError`, `TypeError` or `LookupError` for one that is broken or does more than that.
+        """
+        self.stack: list[Any] = []
+        self.marked: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
+        for command, argument, _ in pickletools.genops(file):
+            if command.name not in COMMANDS:
+                raise WeightsError(
+                    f"it holds more than tensors, dicts, lists and numbers (the command {command.name}); save "
+                    "model.state_dict() alone, with the pickle_protocol that torch.save chooses"
+                )
+            COMMANDS[command.name](self, argument)
+        return self.stack.pop()
+
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    def pop(self, kind: type[T]) -> T:
+        return _checked(kind, self.stack.pop())
+
+    def since_mark(self) -> list[Any]:
+        """All that was pushed after the last mark; what was there before is the stack again."""
+        values, self.stack = self.stack, self.marked.pop()
+        return values
+
+    def mark(self) -> None:
+        self.marked.append(self.stack)
+        self.stack = []
+
+    def last(self, count: int) -> tuple[Any, ...]:
+        return tuple([self.stack.pop() for _ in range(count)][::-1])
+
+    def remember(self, place: int) -> None:
+        self.memo[place] = self.stack[-1]
+
+    def extend(self, values: list[Any]) -> None:
+        _checked(list, self.stack[-1]).extend(values)
+
+    def fill(self, items: list[Any]) -> None:
+        """Put keys and values, which take turns, into the dict on the stack."""
+        target = _checked(dict, self.stack[-1])
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            # No tuples: those of tuples of tuples can take for ever to be hashed.
+            target[_checked(type(key) if type(key) in (str, int) else str, key)] = value
+
+    def name(self, name: str) -> None:
+        if name not in self.names:
+            raise WeightsError(
+                f"it names {name.replace(' ', '.')}, which is no part of a dict of tensors, and could do anything; it was "
+                "not called. Save model.state_dict() alone"
+            )
+        self.push(Global(name))
+
+    def call(self) -> None:
+        arguments, function = self.pop(tuple), self.pop(Global)
+        called = self.names[function.name]
+        if called is None:
+            raise WeightsError(f"it calls {function.name.replace(' ', '.')}, which is no function of tensors")
+        self.push(called(*arguments))
+
+    def refer(self) -> None:
+        self.push(self.referred(self.pop(tuple)))
+
+    def set_attributes(self) -> None:
+        """PyTorch hangs versions of modules to its dicts; the tensors do not need them."""
+        self.stack.pop()
+        _checked(dict, self.stack[-1])
+
+
+def _checked(kind: type[T], value: Any) -> T:
+    if type(value) is not kind:
+        raise WeightsError(f"a {type(value).__name__} stands where a {kind.__name__} belongs")
+    return value
+
+
+COMMANDS: dict[str, Callable[[Machine, Any], None]] = {
+    "PROTO": lambda machine, _: None,
+    "STOP": lambda machine, _: None,
+    **dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE"), Machine.push),
+    "NONE": lambda machine, _: machine.push(None),
+    "NEWTRUE": lambda machine, _: machine.push(True),
+    "NEWFALSE": lambda machine, _: machine.push(False),
+    "EMPTY_DICT": lambda machine, _: machine.push({}),
+    "EMPTY_LIST": lambda machine, _: machine.push([]),
+    "EMPTY_TUPLE": lambda machine, _: machine.push(()),
+    "TUPLE1": lambda machine, _: machine.push(machine.last(1)),
+    "TUPLE2": lambda machine, _: machine.push(machine.last(2)),
+    "TUPLE3": lambda machine, _: machine.push(machine.last(3)),
+    "TUPLE": lambda machine, _: machine.push(tuple(machine.since_mark())),
+    "MARK": lambda machine, _: machine.mark(),
+    "APPEND": lambda machine, _: machine.extend([machine.stack.pop()]),
+    "APPENDS": lambda machine, _: machine.extend(machine.since_mark()),
+    "SETITEM": lambda machine, _: machine.fill(list(machine.last(2))),
+    "SETITEMS": lambda machine, _: machine.fill(machine.since_mark()),
+    **dict.fromkeys(("BINPUT", "LONG_BINPUT"), Machine.remember),
+    **dict.fromkeys(("BINGET", "LONG_BINGET"), lambda machine, place: machine.push(machine.memo[place])),
+    "GLOBAL": Machine.name,
+    "REDUCE": lambda machine, _: machine.call(),
+    "BINPERSID": lambda machine, _: machine.refer(),
+    "BUILD": lambda machine, _: machine.set_attributes(),
+}
+"""The commands of pickle's protocol 2 that files of tensors are made of."""
