@@ -1,9 +1,41 @@
 """Models: layers that stand for themselves, and can be drawn and summarised."""
 
 from passus.models.efficientnet import EfficientNetLite0 as EfficientNetLite0
+from passus.models.lenet import LeNet as LeNet
 from passus.models.mlp import MLP as MLP
 from passus.models.mobilenet import MobileNetV2 as MobileNetV2
 from passus.models.model import Model as Model
+from passus.models.residual import BasicBlock as BasicBlock
+from passus.models.residual import BottleneckA as BottleneckA
+from passus.models.residual import BottleneckB as BottleneckB
+from passus.models.residual import BuildingBlock as BuildingBlock
+from passus.models.resnet import ResNet as ResNet
+from passus.models.resnet import ResNet18 as ResNet18
+from passus.models.resnet import ResNet34 as ResNet34
+from passus.models.resnet import ResNet50 as ResNet50
+from passus.models.resnet import ResNet101 as ResNet101
+from passus.models.resnet import ResNet152 as ResNet152
 from passus.models.sequential import Sequential as Sequential
+from passus.models.squeezenet import SqueezeNet as SqueezeNet
+from passus.models.vgg import VGG16 as VGG16
 
-__all__ = ["EfficientNetLite0", "MLP", "MobileNetV2", "Model", "Sequential"]
+__all__ = [
+    "BasicBlock",
+    "BottleneckA",
+    "BottleneckB",
+    "BuildingBlock",
+    "EfficientNetLite0",
+    "LeNet",
+    "MLP",
+    "MobileNetV2",
+    "Model",
+    "ResNet",
+    "ResNet18",
+    "ResNet34",
+    "ResNet50",
+    "ResNet101",
+    "ResNet152",
+    "Sequential",
+    "SqueezeNet",
+    "VGG16",
+]

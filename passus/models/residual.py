@@ -1,0 +1,138 @@
+"""The blocks of residual networks: what they compute is added to what they are given."""
+
+from __future__ import annotations
+
+import passus.functions as F
+from passus.core import Operand, Result
+from passus.initializers import he_normal
+from passus.layers import BatchNorm, Conv2d, Layer, Sequential
+from passus.random import RNG, get_rng
+
+__all__ = ["BasicBlock", "BottleneckA", "BottleneckB", "BuildingBlock", "Residual", "convolution", "norm"]
+
+
+class Residual(Layer):
+    """The base of blocks: ``relu(branch(x) + shortcut(x))``, where ``shortcut`` is None for x itself.
+
+    Source: He et al., 2016, "Deep residual learning for image recognition".
+    """
+
+    shortcut: Layer | None
+
+    def branch(self, x: Operand) -> Result:
+        """What is added to the shortcut."""
+        raise NotImplementedError(f"{type(self).__name__}.branch is not written yet")
+
+    def forward(self, x: Operand) -> Result:
+        return F.relu(self.branch(x) + (x if self.shortcut is None else self.shortcut(x)))
+
+
+class BasicBlock(Residual):
+    """Two convolutions of 3x3: (N, C, H, W) to (N, O, H / stride, W / stride), rounded up.
+
+    ``in_channels``: C; ``out_channels``: O. Where the shape changes, the shortcut is a convolution of 1x1.
+
+    >>> import numpy as np
+    >>> BasicBlock(8, 16, stride=2, rng=0)(np.ones((2, 8, 6, 6), np.float32)).shape
+    (2, 16, 3, 3)
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, rng: RNG = None) -> None:
+        rng = get_rng(rng)
+        self.conv1, self.bn1 = convolution(in_channels, out_channels, 3, stride, rng), norm(out_channels)
+        self.conv2, self.bn2 = convolution(out_channels, out_channels, 3, 1, rng), norm(out_channels)
+        same = stride == 1 and in_channels == out_channels
+        self.shortcut = None if same else projection(in_channels, out_channels, stride, rng)
+
+    def branch(self, x: Operand) -> Result:
+        return self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+
+
+class Bottleneck(Residual):
+    """The base: a convolution of 1x1 to fewer channels, one of 3x3 with the stride, and one of 1x1 to more channels."""
+
+    def __init__(self, in_channels: int, mid_channels: int, out_channels: int, stride: int, rng: RNG) -> None:
+        self.conv1, self.bn1 = convolution(in_channels, mid_channels, 1, 1, rng), norm(mid_channels)
+        self.conv2, self.bn2 = convolution(mid_channels, mid_channels, 3, stride, rng), norm(mid_channels)
+        self.conv3, self.bn3 = convolution(mid_channels, out_channels, 1, 1, rng), norm(out_channels)
+
+    def branch(self, x: Operand) -> Result:
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = F.relu(self.bn2(self.conv2(x)))
+        return self.bn3(self.conv3(x))
+
+
+class BottleneckA(Bottleneck):
+    """The first bottleneck of a stage: (N, C, H, W) to (N, O, H / stride, W / stride), rounded up.
+
+    Its shortcut is a convolution of 1x1. ``in_channels``: C; ``mid_channels``: those of the 3x3 convolution, which has the
+    ``stride``, as networks trained today have it (the paper and DeZero put it in the first 1x1); ``out_channels``: O.
+
+    >>> import numpy as np
+    >>> BottleneckA(8, 4, 16, rng=0)(np.ones((2, 8, 6, 6), np.float32)).shape
+    (2, 16, 3, 3)
+    """
+
+    def __init__(
+        self, in_channels: int, mid_channels: int, out_channels: int, stride: int = 2, rng: RNG = None
+    ) -> None:
+        rng = get_rng(rng)
+        super().__init__(in_channels, mid_channels, out_channels, stride, rng)
+        self.shortcut = projection(in_channels, out_channels, stride, rng)
+
+
+class BottleneckB(Bottleneck):
+    """A later bottleneck of a stage: (N, C, H, W) to the same shape; its shortcut is x itself.
+
+    ``in_channels``: C; ``mid_channels``: those of the 3x3 convolution.
+
+    >>> import numpy as np
+    >>> BottleneckB(8, 2, rng=0)(np.ones((2, 8, 6, 6), np.float32)).shape
+    (2, 8, 6, 6)
+    """
+
+    def __init__(self, in_channels: int, mid_channels: int, rng: RNG = None) -> None:
+        super().__init__(in_channels, mid_channels, in_channels, 1, get_rng(rng))
+        self.shortcut = None
+
+
+def BuildingBlock(
+    n_layers: int, in_channels: int, mid_channels: int, out_channels: int, stride: int, rng: RNG = None
+) -> Sequential:
+    """A stage of ``n_layers`` blocks: one `BottleneckA` with the stride, and then as many of `BottleneckB`.
+
+    If ``mid_channels`` is ``out_channels``, there is no bottleneck, and the blocks are of the kind of `BasicBlock`.
+
+    >>> [type(block).__name__ for block in BuildingBlock(3, 64, 64, 256, stride=1)]
+    ['BottleneckA', 'BottleneckB', 'BottleneckB']
+    """
+    rng, later = get_rng(rng), range(n_layers - 1)
+    if mid_channels == out_channels:
+        first = BasicBlock(in_channels, out_channels, stride, rng)
+        return Sequential(first, *[BasicBlock(out_channels, out_channels, rng=rng) for _ in later])
+    bottleneck = BottleneckA(in_channels, mid_channels, out_channels, stride, rng)
+    return Sequential(bottleneck, *[BottleneckB(out_channels, mid_channels, rng) for _ in later])
+
+
+def convolution(in_channels: int | None, out_channels: int, kernel_size: int, stride: int, rng: RNG) -> Conv2d:
+    """A convolution before a batch normalisation, which would take away its bias; it keeps the size if the stride is 1."""
+    return Conv2d(
+        out_channels,
+        kernel_size,
+        stride,
+        pad=kernel_size // 2,
+        nobias=True,
+        in_channels=in_channels,
+        initializer=he_normal,
+        rng=rng,
+    )
+
+
+def norm(channels: int) -> BatchNorm:
+    """The batch normalisation after a convolution, with the eps of the published networks."""
+    return BatchNorm(eps=1e-5, in_size=channels)
+
+
+def projection(in_channels: int, out_channels: int, stride: int, rng: RNG) -> Sequential:
+    """The shortcut where the shape changes."""
+    return Sequential(convolution(in_channels, out_channels, 1, stride, rng), norm(out_channels))

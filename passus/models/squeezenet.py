@@ -1,0 +1,105 @@
+"""SqueezeNet, as good as the networks of 2012 with a fiftieth of their parameters."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import passus.functions as F
+from passus.arguments import checked_count
+from passus.core import Operand, Result
+from passus.errors import ArgumentError
+from passus.files import FilePath
+from passus.initializers import he_normal, normal
+from passus.layers import Conv2d, Dropout, Layer
+from passus.models.model import Model
+from passus.models.pretrained import take_weights
+from passus.random import RNG, get_rng
+
+__all__ = ["Fire", "SqueezeNet"]
+
+
+class Version(NamedTuple):
+    """In what the versions differ: the first convolution, and the fire modules after which it pools."""
+
+    channels: int
+    kernel_size: int
+    pooled: tuple[str, ...]
+
+
+VERSIONS = {"1.0": Version(96, 7, ("fire4", "fire8")), "1.1": Version(64, 3, ("fire3", "fire5"))}
+
+SQUEEZED = {f"fire{i}": 16 * (i // 2) for i in range(2, 10)}
+"""The channels in the middle of the fire modules; their results have eight times as many."""
+
+
+class Fire(Layer):
+    """Few channels by a 1x1 convolution, then many by one of 1x1 and one of 3x3: (N, C, H, W) to (N, 2 O, H, W).
+
+    ``squeezed``: the few channels; ``expanded``: O, those of each convolution after it.
+    Source: Iandola et al., 2016, "SqueezeNet".
+
+    >>> import numpy as np
+    >>> Fire(2, 8, rng=0)(np.ones((1, 3, 4, 4), np.float32)).shape
+    (1, 16, 4, 4)
+    """
+
+    def __init__(self, squeezed: int, expanded: int, rng: RNG = None) -> None:
+        rng = get_rng(rng)
+        self.squeeze = Conv2d(squeezed, 1, initializer=he_normal, rng=rng)
+        self.expand1x1 = Conv2d(expanded, 1, initializer=he_normal, rng=rng)
+        self.expand3x3 = Conv2d(expanded, 3, pad=1, initializer=he_normal, rng=rng)
+
+    def forward(self, x: Operand) -> Result:
+        x = F.relu(self.squeeze(x))
+        return F.concatenate((F.relu(self.expand1x1(x)), F.relu(self.expand3x3(x))), axis=1)
+
+
+class SqueezeNet(Model):
+    """SqueezeNet: a convolution, eight fire modules, and a convolution to the classes; (N, C, H, W) to (N, num_classes).
+
+    ``version``: "1.0" (1,248,424 parameters) or "1.1" (1,235,496), which needs less than half of the operations. Made for
+    224 x 224 pixels; other sizes from 25 (version 1.0: 29) do. ``in_channels``: C; left out, the first call tells it.
+    ``weights``: a file of weights. ``rng``: what the weights are drawn with.
+
+    Raises `ArgumentError` for another version, `MissingWeightsError` if it shall be ``pretrained`` without a file,
+    `WeightsError` for a file that does not fit, `ShapeError` for images that are too small.
+    Source: Iandola et al., 2016, "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size".
+
+    >>> import numpy as np
+    >>> model = SqueezeNet(num_classes=10, version="1.1", rng=0)
+    >>> model(np.ones((2, 3, 32, 32), np.float32)).shape
+    (2, 10)
+    """
+
+    def __init__(
+        self,
+        pretrained: bool = False,
+        num_classes: int = 1000,
+        version: str = "1.0",
+        in_channels: int | None = None,
+        weights: FilePath | None = None,
+        rng: RNG = None,
+    ) -> None:
+        classes, rng = checked_count("SqueezeNet", "num_classes", num_classes), get_rng(rng)
+        if str(version) not in VERSIONS:
+            raise ArgumentError(f'SqueezeNet: there is no version {version!r}; there are "1.0" and "1.1"')
+        channels, kernel_size, self.pooled = VERSIONS[str(version)]
+        self.conv1 = Conv2d(channels, kernel_size, 2, in_channels=in_channels, initializer=he_normal, rng=rng)
+        for name, squeezed in SQUEEZED.items():
+            setattr(self, name, Fire(squeezed, 4 * squeezed, rng))
+        self.dropout = Dropout(0.5)
+        self.conv10 = Conv2d(classes, 1, initializer=partial(normal, std=0.01), rng=rng)
+        take_weights(self, weights, pretrained, "what save_weights wrote")
+
+    def features(self, x: Operand) -> Result:
+        """What the convolutions before the last make of images: (N, C, H, W) to (N, 512, H / 16 - 1, W / 16 - 1), about."""
+        x = F.pooling(F.relu(self.conv1(x)), 3, 2, ceil_mode=True)
+        for name in SQUEEZED:
+            x = getattr(self, name)(x)
+            if name in self.pooled:
+                x = F.pooling(x, 3, 2, ceil_mode=True)
+        return x
+
+    def forward(self, x: Operand) -> Result:
+        return F.global_average_pooling(F.relu(self.conv10(self.dropout(self.features(x)))))

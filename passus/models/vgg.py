@@ -1,0 +1,101 @@
+"""VGG16, the plain network of 3x3 convolutions."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+import passus.functions as F
+from passus.arguments import checked_count, checked_dtype
+from passus.backend import Array
+from passus.core import Operand, Result
+from passus.errors import DTypeError
+from passus.files import FilePath
+from passus.initializers import he_normal, normal
+from passus.layers import Conv2d, Dropout, Linear
+from passus.models.model import Model
+from passus.models.pretrained import take_weights
+from passus.random import RNG, get_rng
+from passus.transforms import Compose, Convert, Resize, ToArray
+from passus.transforms.pictures import Image
+
+__all__ = ["VGG16"]
+
+SIZES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+
+STAGES = [{f"conv{i}_{j}": channels for j in range(1, n + 1)} for i, (channels, n) in enumerate(SIZES, start=1)]
+"""The convolutions before each pooling, with their channels."""
+
+IMAGENET_BGR = np.array([103.939, 116.779, 123.68])
+"""The mean blue, green and red of the images that the network was first trained with, of 255."""
+
+
+class VGG16(Model):
+    """VGG with 16 layers: 13 convolutions of 3x3 in five stages, and three fully connected layers; (N, C, H, W) to (N, num_classes).
+
+    Made for 224 x 224 pixels, for which it has 138,357,544 parameters; the first call tells ``fc6`` the size of the images,
+    a multiple of 32. ``in_channels``: C; left out, the first call tells it too. ``weights``: a file of weights, such as
+    DeZero's ``vgg16.npz``; images are prepared for that one with `preprocess`. ``rng``: what the weights are drawn with.
+
+    Raises `ArgumentError` for numbers out of range, `MissingWeightsError` if it shall be ``pretrained`` without a file,
+    `WeightsError` for a file that does not fit, `ShapeError` for images below 32 x 32 pixels.
+    Source: Simonyan and Zisserman, 2015, "Very deep convolutional networks for large-scale image recognition".
+
+    >>> model = VGG16(rng=0)
+    >>> model.features(np.ones((1, 3, 64, 32), np.float32)).shape
+    (1, 512, 2, 1)
+    """
+
+    def __init__(
+        self,
+        pretrained: bool = False,
+        num_classes: int = 1000,
+        in_channels: int | None = None,
+        weights: FilePath | None = None,
+        rng: RNG = None,
+    ) -> None:
+        classes, rng = checked_count("VGG16", "num_classes", num_classes), get_rng(rng)
+        for stage in STAGES:
+            for name, channels in stage.items():
+                known = in_channels if name == "conv1_1" else None
+                setattr(self, name, Conv2d(channels, 3, pad=1, in_channels=known, initializer=he_normal, rng=rng))
+        self.fc6 = Linear(4096, initializer=he_normal, rng=rng)
+        self.fc7 = Linear(4096, initializer=he_normal, rng=rng)
+        self.fc8 = Linear(classes, initializer=partial(normal, std=0.01), rng=rng)
+        self.dropout = Dropout(0.5)
+        take_weights(self, weights, pretrained, "DeZero's vgg16.npz fits, and so does what save_weights wrote")
+
+    def features(self, x: Operand) -> Result:
+        """What the convolutions make of images: (N, C, H, W) to (N, 512, H // 32, W // 32)."""
+        for stage in STAGES:
+            for name in stage:
+                x = F.relu(getattr(self, name)(x))
+            x = F.pooling(x, 2, 2)
+        return x
+
+    def forward(self, x: Operand) -> Result:
+        y = F.flatten(self.features(x))
+        for layer in (self.fc6, self.fc7):
+            y = self.dropout(F.relu(layer(y)))
+        return self.fc8(y)
+
+    @staticmethod
+    def preprocess(image: Image, size: tuple[int, int] | None = (224, 224), dtype: DTypeLike = np.float32) -> Array:
+        """A picture of Pillow as the array (3, H, W) that DeZero's weights want: blue, green, red, minus their means.
+
+        ``size``: (width, height); None leaves the picture as large as it is. Raises `DependencyError` without Pillow,
+        `DTypeError` for what is no picture.
+
+        >>> from PIL import Image
+        >>> x = VGG16.preprocess(Image.new("RGB", (20, 10), (255, 0, 0)))
+        >>> x.shape, x.dtype, x[:, 0, 0].round().tolist()
+        ((3, 224, 224), dtype('float32'), [-104.0, -117.0, 131.0])
+        """
+        if not hasattr(image, "convert"):
+            raise DTypeError(f"VGG16.preprocess: a {type(image).__name__} is no picture; give one of Pillow's")
+        kind = checked_dtype("VGG16.preprocess", dtype, kinds="f")
+        resize = [] if size is None else [Resize(size)]
+        x = Compose([Convert("BGR"), *resize, ToArray(kind)])(image)
+        return x - IMAGENET_BGR.astype(kind)[:, None, None]
