@@ -16,6 +16,7 @@ from passus import functions as functions
 from passus import functions_conv as functions_conv
 from passus import grad as grad
 from passus import initializers as initializers
+from passus import kernels as kernels
 from passus import layers as layers
 from passus import metrics as metrics
 from passus import models as models
@@ -43,6 +44,8 @@ from passus.dataloaders import DataLoader as DataLoader
 from passus.dataloaders import SeqDataLoader as SeqDataLoader
 from passus.datasets import Dataset as Dataset
 from passus.functions.binding import setup_variable as setup_variable
+from passus.kernels import get_num_threads as get_num_threads
+from passus.kernels import set_num_threads as set_num_threads
 from passus.layers import Layer as Layer
 from passus.models import Model as Model
 
@@ -64,9 +67,11 @@ __all__ = [
     "errors",
     "functions",
     "functions_conv",
+    "get_num_threads",
     "grad",
     "initializers",
     "is_simple_core",
+    "kernels",
     "layers",
     "metrics",
     "models",
@@ -76,6 +81,7 @@ __all__ = [
     "recompute",
     "schedules",
     "serializers",
+    "set_num_threads",
     "setup_variable",
     "summary",
     "test_mode",

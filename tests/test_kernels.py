@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -119,17 +120,20 @@ def images(draw: Any, count: int = 2) -> list[np.ndarray]:
     return [np.moveaxis(array, -1, 1) for array in arrays]
 
 
-@given(arrays=images())
-@settings(max_examples=40, deadline=None)
-def test_sums_and_scales_of_channels(arrays: list[np.ndarray]) -> None:
-    x, gy = arrays
-    a, b, c, d = rng.standard_normal((4, x.shape[1]), np.float32)
+@given(arrays=images(), limits=st.sampled_from([None, (0.0, math.inf), (0.0, 6.0)]))
+@settings(max_examples=60, deadline=None)
+def test_sums_and_scales_of_channels(arrays: list[np.ndarray], limits: tuple[float, float] | None) -> None:
+    x, gy = (np.round(8 * array) / 8 for array in arrays)  # Both compute exactly, and agree about what is at a limit.
+    a, b, c, *_ = parts = np.round(8 * rng.standard_normal((5, x.shape[1]), np.float32)) / 8
     for found, expected in [
         *zip(channel_moments.compiled()(x), channel_moments.reference(x.astype(np.float64))),
-        *zip(channel_products.compiled()(gy, x, a), channel_products.reference(gy.astype(np.float64), x, a)),
+        *zip(
+            channel_products.compiled()(gy, x, a, b, c, limits),
+            channel_products.reference(gy.astype(np.float64), x, a, b, c, limits),
+        ),
         (channel_sums.compiled()(x), channel_sums.reference(x.astype(np.float64))),
-        (scaled_channels.compiled()(x, a, b, c), scaled_channels.reference(x, a, b, c)),
-        (scaled_gradient.compiled()(gy, x, a, b, c, d), scaled_gradient.reference(gy, x, a, b, c, d)),
+        (scaled_channels.compiled()(x, a, b, c, limits), scaled_channels.reference(x, a, b, c, limits)),
+        (scaled_gradient.compiled()(gy, x, *parts, limits), scaled_gradient.reference(gy, x, *parts, limits)),
     ]:
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * max(1.0, abs(expected).max()))

@@ -12,9 +12,10 @@ from passus.backend import Array
 from passus.config import train
 from passus.core import Function, Operand, Result
 from passus.errors import ArgumentError
-from passus.functions.checks import array_of, check_channels
+from passus.functions.checks import array_of, check_channels, limits_of
 from passus.functions.parts import in_dtype_of
-from passus.kernels.channels import channel_moments, channel_products, scaled_channels, scaled_gradient
+from passus.kernels.channels import Limits, channel_moments, channel_products, scaled_channels, scaled_gradient
+from passus.kernels.elementwise import limited_gradient
 
 __all__ = ["BatchNorm", "FixedBatchNorm", "batch_norm", "fixed_batch_norm"]
 
@@ -25,25 +26,26 @@ class BatchNorm(Function):
     mean: Array
     var: Array
 
-    def __init__(self, eps: float) -> None:
-        self.eps = eps
+    def __init__(self, eps: float, limits: Limits | None = None) -> None:
+        self.eps, self.limits = eps, limits
 
     def forward(self, x: Array, gamma: Array, beta: Array) -> Array:
         self.mean, self.var = channel_moments(x)
         self.inv_std = (self.var + self.eps) ** -0.5
-        return scaled_channels(x, self.mean, gamma * self.inv_std, beta)
+        return scaled_channels(x, self.mean, gamma * self.inv_std, beta, self.limits)
 
     def backward(self, gy: Any) -> Any:
-        x, gamma, _ = (self.saved(v) for v in self.inputs)
+        x, gamma, beta = (self.saved(v) for v in self.inputs)
         mean, inv_std = self.mean, self.inv_std
         if self.twice:
             mean, var = channel_moments(x)
             inv_std = (var + self.eps) ** -0.5
-        gbeta, product = channel_products(gy, x, mean)
+        scaled = (mean, gamma * inv_std, beta)
+        gbeta, product = channel_products(gy, x, *scaled, self.limits)
         gx = None
         if self.needs[0]:
             count = _numbers_in_a_channel(x)
-            gx = scaled_gradient(gy, x, mean, gbeta / count, product * inv_std**2 / count, gamma * inv_std)
+            gx = scaled_gradient(gy, x, *scaled, gbeta / count, product * inv_std**2 / count, self.limits)
         return gx, product * inv_std, gbeta
 
 
@@ -55,14 +57,16 @@ def batch_norm(
     var: Array | None,
     decay: float = 0.9,
     eps: float = 2e-5,
+    activation: str | None = None,
 ) -> Result:
     """Give each channel mean ``beta`` and standard deviation ``gamma``: ``gamma * (x - mean) / sqrt(var + eps) + beta``.
 
     ``x``: (N, C, ...); ``gamma``, ``beta``, ``mean``, ``var``: (C,). In training, mean and variance are those of the
     batch, and the arrays ``mean`` and ``var`` follow them in place: ``mean = decay * mean + (1 - decay) * batch mean``,
     likewise for the unbiased variance. In test mode they are used instead, as constants. None: always the batch's own.
+    ``activation``: "relu" or "relu6", applied in the same pass through memory.
 
-    Raises `ShapeError` for shapes that do not fit, `ArgumentError` for a training batch with fewer than two numbers
+    Raises `ShapeError` for shapes that do not fit, `ArgumentError` for another activation, a training batch with fewer than two numbers
     in a channel, whose variance means nothing, and for averages that cannot follow.
     Source: Ioffe and Szegedy, 2015, "Batch normalization".
 
@@ -73,18 +77,18 @@ def batch_norm(
            [ 1.]])
     """
     decay, eps = checked_share("batch_norm", "decay", decay), checked_number("batch_norm", "eps", eps)
-    array = array_of("batch_norm", x)
+    array, limits = array_of("batch_norm", x), limits_of("batch_norm", activation)
     statistics = {called: v for called, v in (("mean", mean), ("var", var)) if v is not None}
     check_channels("batch_norm", x, gamma=gamma, beta=beta, **statistics)
     if not train.get() and mean is not None and var is not None:
-        return _with_statistics(x, gamma, beta, mean, var, eps)
+        return _with_statistics(x, gamma, beta, mean, var, eps, limits)
     count = _numbers_in_a_channel(array)
     if count < 2:
         raise ArgumentError(
             f"batch_norm: x {array.shape} has {count} numbers in each channel, and a variance needs two or more; train "
             "with larger batches, or call it in test_mode()"
         )
-    function = BatchNorm(eps)
+    function = BatchNorm(eps, limits)
     if mean is None or var is None:
         return function(x, gamma, beta)
     averages = [_writable(called, array_of("batch_norm", v)) for called, v in statistics.items()]
@@ -97,42 +101,56 @@ def batch_norm(
 class FixedBatchNorm(Function):
     constants: ClassVar[tuple[str, ...]] = ("mean", "inv_std")
 
-    def __init__(self, mean: Array, inv_std: Array) -> None:
-        self.mean, self.inv_std = mean, inv_std
+    def __init__(self, mean: Array, inv_std: Array, limits: Limits | None = None) -> None:
+        self.mean, self.inv_std, self.limits = mean, inv_std, limits
 
     def forward(self, x: Array, gamma: Array, beta: Array) -> Array:
-        return scaled_channels(x, self.mean, gamma * self.inv_std, beta)
+        return scaled_channels(x, self.mean, gamma * self.inv_std, beta, self.limits)
 
     def backward(self, gy: Any) -> Any:
-        x, gamma, _ = (self.saved(v) for v in self.inputs)
-        gx = gy * (gamma * self.inv_std).reshape(-1, *[1] * (gy.ndim - 2)) if self.needs[0] else None
+        x, gamma, beta = (self.saved(v) for v in self.inputs)
+        if self.limits is not None:
+            gy = limited_gradient(gy, self.saved(self.output), *self.limits)
+        scale = gamma * self.inv_std
+        gx = gy * scale.reshape(-1, *[1] * (gy.ndim - 2)) if self.needs[0] else None
         if not any(self.needs[1:]):
             return gx, None, None
-        gbeta, product = channel_products(gy, x, self.mean)
+        gbeta, product = channel_products(gy, x, self.mean, scale, beta)
         return gx, product * self.inv_std, gbeta
 
 
-def fixed_batch_norm(x: Operand, gamma: Operand, beta: Operand, mean: Array, var: Array, eps: float = 2e-5) -> Result:
+def fixed_batch_norm(
+    x: Operand,
+    gamma: Operand,
+    beta: Operand,
+    mean: Array,
+    var: Array,
+    eps: float = 2e-5,
+    activation: str | None = None,
+) -> Result:
     """`batch_norm` with known statistics, in training too: ``gamma * (x - mean) / sqrt(var + eps) + beta``.
 
     ``x``: (N, C, ...); ``gamma``, ``beta``, ``mean``, ``var``: (C,). The statistics are constants: they do not follow
     the batch, and no gradient flows to them. So a trained network is tuned with batches too small for statistics.
+    ``activation``: as there.
 
-    Raises `ShapeError` for shapes that do not fit. Source: Ioffe and Szegedy, 2015, "Batch normalization".
+    Raises `ShapeError` for shapes that do not fit, `ArgumentError` for another activation. Source: Ioffe and Szegedy, 2015, "Batch normalization".
 
     >>> import numpy as np
     >>> fixed_batch_norm(np.array([[5.0]]), np.ones(1), np.zeros(1), np.array([1.0]), np.array([4.0]), eps=0.0)
     array([[2.]])
     """
-    eps = checked_number("fixed_batch_norm", "eps", eps)
+    eps, limits = checked_number("fixed_batch_norm", "eps", eps), limits_of("fixed_batch_norm", activation)
     check_channels("fixed_batch_norm", x, gamma=gamma, beta=beta, mean=mean, var=var)
-    return _with_statistics(x, gamma, beta, mean, var, eps)
+    return _with_statistics(x, gamma, beta, mean, var, eps, limits)
 
 
-def _with_statistics(x: Operand, gamma: Operand, beta: Operand, mean: Array, var: Array, eps: float) -> Result:
+def _with_statistics(
+    x: Operand, gamma: Operand, beta: Operand, mean: Array, var: Array, eps: float, limits: Limits | None
+) -> Result:
     mean, var = (in_dtype_of(x, array_of("fixed_batch_norm", v)) for v in (mean, var))
     # A copy: batches in training go on to write into the array.
-    return FixedBatchNorm(mean.copy(), (var + eps) ** -0.5)(x, gamma, beta)
+    return FixedBatchNorm(mean.copy(), (var + eps) ** -0.5, limits)(x, gamma, beta)
 
 
 def _writable(called: str, running: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,11 @@ __all__ = [
     "check_same_shape",
     "check_signs",
     "integers_of",
+    "limits_of",
 ]
+
+LIMITS = {"relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
+"""The activations that keep numbers between limits, by name."""
 
 
 def array_of(name: str, x: Any) -> Array:
@@ -142,3 +147,15 @@ def check_signs(name: str, t: Any) -> Array:
     if (abs(labels) != 1).any():
         raise LabelError(f"{name}: t must be 1 or -1 everywhere; for a boolean array write np.where(t, 1, -1)")
     return labels
+
+
+def limits_of(operation: str, activation: str | None) -> tuple[float, float] | None:
+    """Between which numbers an activation by this name keeps what it is given; None for None.
+
+    Raises `ArgumentError` for the name of anything else.
+    """
+    if activation is None:
+        return None
+    if activation not in LIMITS:
+        raise ArgumentError(f"{operation}: activation must be one of {', '.join(LIMITS)} or None, not {activation!r}")
+    return LIMITS[activation]

@@ -6,17 +6,21 @@ Arrays are (N, C, ...), in any order of memory; what belongs to channels is (C,)
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from passus.backend import Array
 from passus.kernels.dispatch import kernel
+from passus.kernels.elementwise import limited, limited_gradient
 
-__all__ = ["channel_moments", "channel_products", "channel_sums", "scaled_channels", "scaled_gradient"]
+__all__ = ["Limits", "channel_moments", "channel_products", "channel_sums", "scaled_channels", "scaled_gradient"]
 
 WORTHWHILE = 1 << 14
 """From how many numbers on the compiled kernels are used."""
+
+
+Limits: TypeAlias = tuple[float, float]
 
 
 def _suits(x: Array, *_: Any) -> bool:
@@ -52,37 +56,64 @@ def channel_sums(x: Array) -> Array:
 
 
 @kernel(_suits)
-def scaled_channels(x: Array, mean: Array, scale: Array, shift: Array) -> Array:
-    """``(x - mean) * scale + shift``.
+def scaled_channels(x: Array, mean: Array, scale: Array, shift: Array, limits: Limits | None = None) -> Array:
+    """``(x - mean) * scale + shift``, not below the first limit and not above the second.
 
-    >>> scaled_channels(np.array([[1.0, 5.0]]), np.array([1.0, 4.0]), np.array([1.0, 2.0]), np.array([0.5, 0.0]))
-    array([[0.5, 2. ]])
+    >>> scaled_channels(np.array([[1.0, 5.0]]), np.array([1.0, 4.0]), np.array([1.0, 2.0]), np.array([-0.5, 0.0]))
+    array([[-0.5,  2. ]])
     """
-    mean, scale, shift = (_along_channels(v, x) for v in (mean, scale, shift))
-    return (x - mean) * scale + shift
+    y = _scaled(x, mean, scale, shift)
+    return y if limits is None else limited(y, *limits)
 
 
 @kernel(_both_suit)
-def channel_products(gy: Array, x: Array, mean: Array) -> tuple[Array, Array]:
-    """For each channel, the sum of ``gy`` and that of ``gy * (x - mean)``.
+def channel_products(
+    gy: Array, x: Array, mean: Array, scale: Array, shift: Array, limits: Limits | None = None
+) -> tuple[Array, Array]:
+    """For each channel, the sum of ``gy`` and that of ``gy * (x - mean)``, where `scaled_channels` is between its limits.
 
-    >>> channel_products(np.array([[1.0], [2.0]]), np.array([[1.0], [3.0]]), np.array([2.0]))
+    Given Variables, the results are some; likewise in `scaled_gradient`.
+
+    >>> one = np.ones(1)
+    >>> channel_products(np.array([[1.0], [2.0]]), np.array([[1.0], [3.0]]), 2 * one, one, one)
     (array([3.]), array([1.]))
     """
     axes, _ = _axes_but_channels(x)
+    gy = _where_inside(gy, x, mean, scale, shift, limits)
     return gy.sum(axis=axes), (gy * (x - _along_channels(mean, x))).sum(axis=axes)
 
 
 @kernel(_both_suit)
-def scaled_gradient(gy: Array, x: Array, mean: Array, shift: Array, slope: Array, scale: Array) -> Array:
-    """``(gy - shift - (x - mean) * slope) * scale``.
+def scaled_gradient(
+    gy: Array,
+    x: Array,
+    mean: Array,
+    scale: Array,
+    shift: Array,
+    share: Array,
+    slope: Array,
+    limits: Limits | None = None,
+) -> Array:
+    """``(gy - share - (x - mean) * slope) * scale``, with ``gy`` taken as 0 where `scaled_channels` is at its limits.
 
     >>> one = np.ones(1)
-    >>> scaled_gradient(np.array([[5.0]]), np.array([[3.0]]), one, one, one, 2 * one)
+    >>> scaled_gradient(np.array([[5.0]]), np.array([[3.0]]), one, 2 * one, one, one, one)
     array([[4.]])
     """
-    mean, shift, slope, scale = (_along_channels(v, x) for v in (mean, shift, slope, scale))
-    return (gy - (x - mean) * slope - shift) * scale
+    gy = _where_inside(gy, x, mean, scale, shift, limits)
+    mean, scale, share, slope = (_along_channels(v, x) for v in (mean, scale, share, slope))
+    return (gy - (x - mean) * slope - share) * scale
+
+
+def _scaled(x: Any, mean: Any, scale: Any, shift: Any) -> Any:
+    mean, scale, shift = (_along_channels(v, x) for v in (mean, scale, shift))
+    return (x - mean) * scale + shift
+
+
+def _where_inside(gy: Any, x: Any, mean: Any, scale: Any, shift: Any, limits: Limits | None) -> Any:
+    if limits is None:
+        return gy
+    return limited_gradient(gy, _scaled(x, mean, scale, shift), *limits)
 
 
 def _axes_but_channels(x: Array) -> tuple[tuple[int, ...], int]:

@@ -12,6 +12,7 @@ from passus.arguments import checked_number
 from passus.backend import Array
 from passus.config import train
 from passus.core import Operand, Result
+from passus.functions.checks import limits_of
 from passus.layers.base import Layer
 from passus.layers.lazy import resolve_from
 from passus.layers.normalization import scale_and_shift
@@ -27,8 +28,9 @@ class BatchNorm(Layer):
     ``avg = decay * avg + (1 - decay) * batch``; under `test_mode` these averages are used. ``in_size``: C; left out,
     the first call tells it. ``frozen``: the averages are used in training too, and stay as they are; a trained network is
     tuned so with small batches. It may be changed at any time; gamma and beta learn all the same, unless `freeze` says no.
+    ``activation``: "relu" or "relu6", applied in the same pass, which saves two passes through memory.
 
-    Raises `ShapeError` for an input without channels, or of another number of them.
+    Raises `ShapeError` for an input without channels, or of another number of them; `ArgumentError` for another activation.
     Source: Ioffe and Szegedy, 2015, "Batch normalization".
 
     >>> x = np.array([[1.0], [3.0]], np.float32)
@@ -47,10 +49,12 @@ class BatchNorm(Layer):
         dtype: DTypeLike = np.float32,
         in_size: int | None = None,
         frozen: bool = False,
+        activation: str | None = None,
     ) -> None:
         self.decay = checked_number("BatchNorm", "decay", decay, 0.0, 1.0)
         self.eps = checked_number("BatchNorm", "eps", eps)
-        self.frozen = frozen
+        self.frozen, self.activation = frozen, activation
+        limits_of("BatchNorm", activation)
         self.gamma, self.beta = scale_and_shift("BatchNorm", in_size, dtype)
         self.register_buffer("avg_mean", None, self.gamma.spec)
         self.register_buffer("avg_var", None, self.gamma.spec)
@@ -64,9 +68,10 @@ class BatchNorm(Layer):
             if_this_call_fails(partial(self._set_averages, None, None))
         elif train.get() and not self.frozen:
             if_this_call_fails(partial(self._set_averages, self.avg_mean.copy(), self.avg_var.copy()))
+        parts = (x, self.gamma, self.beta, self.avg_mean, self.avg_var)
         if self.frozen:
-            return F.fixed_batch_norm(x, self.gamma, self.beta, self.avg_mean, self.avg_var, self.eps)
-        return F.batch_norm(x, self.gamma, self.beta, self.avg_mean, self.avg_var, self.decay, self.eps)
+            return F.fixed_batch_norm(*parts, self.eps, self.activation)
+        return F.batch_norm(*parts, self.decay, self.eps, self.activation)
 
     def _start_averages(self) -> None:
         self.avg_mean = np.zeros_like(self.gamma._data)

@@ -10,14 +10,19 @@ def standardized(x, axes, eps):
     return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)
 
 
-def batch_norm(x, gamma, beta, mean, var, decay=0.9, eps=2e-5):
+LARGEST = {"relu": np.inf, "relu6": 6}
+
+
+def batch_norm(x, gamma, beta, mean, var, decay=0.9, eps=2e-5, activation=None):
     shape = (-1, *[1] * (x.ndim - 2))
-    return standardized(x, (0, *range(2, x.ndim)), eps) * gamma.reshape(shape) + beta.reshape(shape)
+    y = standardized(x, (0, *range(2, x.ndim)), eps) * gamma.reshape(shape) + beta.reshape(shape)
+    return y if activation is None else np.clip(y, 0, LARGEST[activation])
 
 
-def fixed_batch_norm(x, gamma, beta, mean, var, eps=2e-5):
+def fixed_batch_norm(x, gamma, beta, mean, var, eps=2e-5, activation=None):
     mean, var, gamma, beta = (v.reshape(-1, *[1] * (x.ndim - 2)) for v in (mean, var, gamma, beta))
-    return (x - mean) / np.sqrt(var + eps) * gamma + beta
+    y = (x - mean) / np.sqrt(var + eps) * gamma + beta
+    return y if activation is None else np.clip(y, 0, LARGEST[activation])
 
 
 def layer_norm(x, gamma, beta, eps=1e-5):
@@ -53,6 +58,8 @@ ROWS = [
             "plain": case(normal(5, 3), normal(3), normal(3), None, None),
             "plain, images": case(normal(2, 3, 2, 4), normal(3), normal(3), None, None),
             "plain, another eps": case(normal(2, 3, 4), normal(3), normal(3), None, None, eps=0.1),
+            "plain, relu": case(normal(4, 3, 2), normal(3), normal(3), None, None, activation="relu"),
+            "plain, relu6": case(normal(4, 3, 2), normal(3), 3 + 3 * normal(3), None, None, activation="relu6"),
         },
         (
             bad(ValueError, r"batch_norm: x \(1, 3\) has 1 numbers", np.ones((1, 3)), ONE, ONE, None, None),
@@ -74,12 +81,20 @@ ROWS = [
             "plain": case(normal(5, 3), normal(3), normal(3), **STATISTICS),
             "plain, images": case(normal(2, 3, 2, 4), normal(3), normal(3), **STATISTICS),
             "plain, one example": case(normal(1, 3), normal(3), normal(3), **STATISTICS, eps=0.1),
+            "plain, relu": case(normal(4, 3, 2), normal(3), normal(3), **STATISTICS, activation="relu"),
             "empty": case(normal(0, 3, 2), normal(3), normal(3), **STATISTICS),
         },
         (
             bad(ValueError, r"fixed_batch_norm: x \(3,\) needs the axes", ONE, ONE, ONE, ONE, ONE),
             bad(ValueError, r"fixed_batch_norm: var \(2,\).*\(4, 3\)", np.ones((4, 3)), ONE, ONE, ONE, np.ones(2)),
             bad(ValueError, "fixed_batch_norm: eps is -1", np.ones((4, 3)), ONE, ONE, ONE, ONE, eps=-1),
+            bad(
+                ValueError,
+                "fixed_batch_norm: activation must be one of relu, relu6",
+                np.ones((4, 3)),
+                *[ONE] * 4,
+                activation="tanh",
+            ),
             bad(TypeError, "fixed_batch_norm: NoneType is not", np.ones((4, 3)), ONE, ONE, np.ones(3), None),
         ),
         {**FIXED, "0-d": "it has no channels"},

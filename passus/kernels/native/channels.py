@@ -5,6 +5,7 @@ Sums are taken over short blocks of pixels, which stay in the cache, and blocks 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,22 @@ import numba
 import numpy as np
 
 from passus.backend import Array
+from passus.kernels.channels import Limits
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
-from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, fma, load, multiply, spread, store, subtract
+from passus.kernels.native.simd import (
+    LANES,
+    add,
+    all_lanes,
+    first_lanes,
+    fma,
+    limited,
+    load,
+    multiply,
+    spread,
+    store,
+    subtract,
+    where_inside,
+)
 from passus.kernels.threads import collected, split
 
 __all__ = ["channel_moments", "channel_products", "channel_sums", "prepare", "scaled_channels", "scaled_gradient"]
@@ -23,6 +38,8 @@ BLOCK = 4096
 
 PIECE = 1 << 16
 """How many numbers are worth a thread of their own."""
+
+NUMBER = numba.float32
 
 SUMS = numba.float64[:, ::1]
 
@@ -55,33 +72,48 @@ def _counted(x: Array) -> tuple[Array, Array, Array]:
     return count, mean, squares
 
 
-def scaled_channels(x: Array, mean: Array, scale: Array, shift: Array) -> Array:
+def scaled_channels(x: Array, mean: Array, scale: Array, shift: Array, limits: Limits | None = None) -> Array:
     rows = _rows(x)
     y = np.empty_like(rows)
     flat, of_channels = rows.reshape(-1), _of_channels(mean, scale, shift)
 
     def work(start: int, stop: int) -> None:
-        _scaled(flat, *of_channels, y.reshape(-1), y.shape[1], start, stop)
+        _scaled(flat, *of_channels, *_numbers(limits), y.reshape(-1), y.shape[1], start, stop)
 
     split(work, len(rows), -(-PIECE // y.shape[1]))
     return _like(y, x)
 
 
-def channel_products(gy: Array, x: Array, mean: Array) -> tuple[Array, Array]:
+def channel_products(
+    gy: Array, x: Array, mean: Array, scale: Array, shift: Array, limits: Limits | None = None
+) -> tuple[Array, Array]:
     rows, g = _rows(x).reshape(-1), _rows(gy)
-    (m,) = _of_channels(mean)
-    pieces = _in_pieces(g, lambda sums, start, stop: _products(g.reshape(-1), rows, m, sums, start, stop), 2)
-    total, product = np.sum(pieces, axis=0).astype(np.float32)
+    of_channels = _of_channels(mean, scale, shift)
+
+    def work(sums: Array, start: int, stop: int) -> None:
+        _products(g.reshape(-1), rows, *of_channels, *_numbers(limits), sums, start, stop)
+
+    total, product = np.sum(_in_pieces(g, work, 2), axis=0).astype(np.float32)
     return total, product
 
 
-def scaled_gradient(gy: Array, x: Array, mean: Array, shift: Array, slope: Array, scale: Array) -> Array:
+def scaled_gradient(
+    gy: Array,
+    x: Array,
+    mean: Array,
+    scale: Array,
+    shift: Array,
+    share: Array,
+    slope: Array,
+    limits: Limits | None = None,
+) -> Array:
     rows, g = _rows(x), _rows(gy)
     gx = np.empty_like(rows)
-    of_channels = _of_channels(mean, shift, slope, scale)
+    of_channels = _of_channels(mean, scale, shift, share, slope)
 
     def work(start: int, stop: int) -> None:
-        _scaled_gradient(g.reshape(-1), rows.reshape(-1), *of_channels, gx.reshape(-1), gx.shape[1], start, stop)
+        arrays = (g.reshape(-1), rows.reshape(-1), *of_channels, *_numbers(limits), gx.reshape(-1))
+        _scaled_gradient(*arrays, gx.shape[1], start, stop)
 
     split(work, len(rows), -(-PIECE // gx.shape[1]))
     return _like(gx, x)
@@ -95,6 +127,12 @@ def _rows(x: Array) -> Array:
 def _like(rows: Array, x: Array) -> Array:
     """The inverse of `_rows`."""
     return np.moveaxis(rows.reshape(len(x), *x.shape[2:], x.shape[1]), -1, 1)
+
+
+def _numbers(limits: Limits | None) -> Limits:
+    """Limits as kernels take them: nothing is below or above a NaN."""
+    low, high = limits or (math.nan, math.nan)
+    return low, high if high < math.inf else math.nan
 
 
 def _of_channels(*vectors: Array) -> tuple[Array, ...]:
@@ -162,38 +200,64 @@ def _moments(x: Any, sums: Any, start: Any, stop: Any) -> None:
 
 @inlined
 def _products_of_block(
-    gy: Any, x: Any, means: Any, totals: Any, products: Any, C: Any, c: Any, first: Any, last: Any, lanes: Any
+    gy: Any,
+    x: Any,
+    means: Any,
+    scales: Any,
+    shifts: Any,
+    low: Any,
+    high: Any,
+    totals: Any,
+    products: Any,
+    C: Any,
+    c: Any,
+    first: Any,
+    last: Any,
+    lanes: Any,
 ) -> None:
-    zero, mean = spread(np.float32(0)), load(means, c, lanes)
+    mean, scale, shift = load(means, c, lanes), load(scales, c, lanes), load(shifts, c, lanes)
+    low, high, zero = spread(low), spread(high), spread(np.float32(0))
     a0, a1, b0, b1 = zero, zero, zero, zero
     p = first
     while p + 2 <= last:
-        g0, g1 = load(gy, p * C + c, lanes), load(gy, (p + 1) * C + c, lanes)
-        a0, a1 = add(a0, g0), add(a1, g1)
-        b0 = fma(g0, subtract(load(x, p * C + c, lanes), mean), b0)
-        b1 = fma(g1, subtract(load(x, (p + 1) * C + c, lanes), mean), b1)
+        d0, d1 = subtract(load(x, p * C + c, lanes), mean), subtract(load(x, (p + 1) * C + c, lanes), mean)
+        g0 = where_inside(fma(d0, scale, shift), low, high, load(gy, p * C + c, lanes))
+        g1 = where_inside(fma(d1, scale, shift), low, high, load(gy, (p + 1) * C + c, lanes))
+        a0, a1, b0, b1 = add(a0, g0), add(a1, g1), fma(g0, d0, b0), fma(g1, d1, b1)
         p += 2
     while p < last:
-        g0 = load(gy, p * C + c, lanes)
-        a0, b0 = add(a0, g0), fma(g0, subtract(load(x, p * C + c, lanes), mean), b0)
+        d0 = subtract(load(x, p * C + c, lanes), mean)
+        g0 = where_inside(fma(d0, scale, shift), low, high, load(gy, p * C + c, lanes))
+        a0, b0 = add(a0, g0), fma(g0, d0, b0)
         p += 1
     store(totals, c, add(a0, a1), lanes)
     store(products, c, add(b0, b1), lanes)
 
 
-@compiled(numba.void(READ, READ, READ, SUMS, INTEGER, INTEGER))
-def _products(gy: Any, x: Any, means: Any, sums: Any, start: Any, stop: Any) -> None:
-    """The sum of gy, and that of its products with the deviations of x."""
+@compiled(numba.void(READ, READ, READ, READ, READ, NUMBER, NUMBER, SUMS, INTEGER, INTEGER))
+def _products(
+    gy: Any,
+    x: Any,
+    means: Any,
+    scales: Any,
+    shifts: Any,
+    low: Any,
+    high: Any,
+    sums: Any,
+    start: Any,
+    stop: Any,
+) -> None:
+    """The sum of gy between the limits, and that of its products with the deviations of x."""
     C = sums.shape[1]
-    block = max(1, BLOCK // C)
+    block, whole = max(1, BLOCK // C), C - C % LANES
     totals, products = np.empty(C, np.float32), np.empty(C, np.float32)
-    for first in range(start, stop, block):
-        last = min(first + block, stop)
-        for c in range(0, C - C % LANES, LANES):
-            _products_of_block(gy, x, means, totals, products, C, c, first, last, all_lanes())
-        if C % LANES:
-            rest = first_lanes(C % LANES)
-            _products_of_block(gy, x, means, totals, products, C, C - C % LANES, first, last, rest)
+    for p in range(start, stop, block):
+        q = min(p + block, stop)
+        for c in range(0, whole, LANES):
+            _products_of_block(gy, x, means, scales, shifts, low, high, totals, products, C, c, p, q, all_lanes())
+        if whole < C:
+            c, rest = whole, first_lanes(C - whole)
+            _products_of_block(gy, x, means, scales, shifts, low, high, totals, products, C, c, p, q, rest)
         for c in range(C):
             sums[0, c] += totals[c]
             sums[1, c] += products[c]
@@ -201,22 +265,37 @@ def _products(gy: Any, x: Any, means: Any, sums: Any, start: Any, stop: Any) -> 
 
 @inlined
 def _scaled_block(
-    x: Any, means: Any, scales: Any, shifts: Any, y: Any, C: Any, c: Any, first: Any, last: Any, lanes: Any
+    x: Any,
+    means: Any,
+    scales: Any,
+    shifts: Any,
+    low: Any,
+    high: Any,
+    y: Any,
+    C: Any,
+    c: Any,
+    first: Any,
+    last: Any,
+    lanes: Any,
 ) -> None:
     mean, scale, shift = load(means, c, lanes), load(scales, c, lanes), load(shifts, c, lanes)
+    low, high = spread(low), spread(high)
     for p in range(first, last):
-        store(y, p * C + c, fma(subtract(load(x, p * C + c, lanes), mean), scale, shift), lanes)
+        value = fma(subtract(load(x, p * C + c, lanes), mean), scale, shift)
+        store(y, p * C + c, limited(value, low, high), lanes)
 
 
-@compiled(numba.void(READ, READ, READ, READ, FLAT, INTEGER, INTEGER, INTEGER))
-def _scaled(x: Any, means: Any, scales: Any, shifts: Any, y: Any, C: Any, start: Any, stop: Any) -> None:
-    block = max(1, BLOCK // C)
-    for first in range(start, stop, block):
-        last = min(first + block, stop)
-        for c in range(0, C - C % LANES, LANES):
-            _scaled_block(x, means, scales, shifts, y, C, c, first, last, all_lanes())
-        if C % LANES:
-            _scaled_block(x, means, scales, shifts, y, C, C - C % LANES, first, last, first_lanes(C % LANES))
+@compiled(numba.void(READ, READ, READ, READ, NUMBER, NUMBER, FLAT, INTEGER, INTEGER, INTEGER))
+def _scaled(
+    x: Any, means: Any, scales: Any, shifts: Any, low: Any, high: Any, y: Any, C: Any, start: Any, stop: Any
+) -> None:
+    block, whole = max(1, BLOCK // C), C - C % LANES
+    for p in range(start, stop, block):
+        q = min(p + block, stop)
+        for c in range(0, whole, LANES):
+            _scaled_block(x, means, scales, shifts, low, high, y, C, c, p, q, all_lanes())
+        if whole < C:
+            _scaled_block(x, means, scales, shifts, low, high, y, C, whole, p, q, first_lanes(C - whole))
 
 
 @inlined
@@ -224,9 +303,12 @@ def _gradient_of_block(
     gy: Any,
     x: Any,
     means: Any,
-    shifts: Any,
-    slopes: Any,
     scales: Any,
+    shifts: Any,
+    shares: Any,
+    slopes: Any,
+    low: Any,
+    high: Any,
     gx: Any,
     C: Any,
     c: Any,
@@ -234,23 +316,35 @@ def _gradient_of_block(
     last: Any,
     lanes: Any,
 ) -> None:
-    mean, shift = load(means, c, lanes), load(shifts, c, lanes)
-    slope, scale = load(slopes, c, lanes), load(scales, c, lanes)
+    mean, scale, shift = load(means, c, lanes), load(scales, c, lanes), load(shifts, c, lanes)
+    share, slope, low, high = load(shares, c, lanes), load(slopes, c, lanes), spread(low), spread(high)
     for p in range(first, last):
-        bent = subtract(load(gy, p * C + c, lanes), shift)
-        bent = fma(subtract(mean, load(x, p * C + c, lanes)), slope, bent)
-        store(gx, p * C + c, multiply(bent, scale), lanes)
+        d = subtract(load(x, p * C + c, lanes), mean)
+        g = where_inside(fma(d, scale, shift), low, high, load(gy, p * C + c, lanes))
+        store(gx, p * C + c, multiply(subtract(subtract(g, share), multiply(d, slope)), scale), lanes)
 
 
-@compiled(numba.void(READ, READ, READ, READ, READ, READ, FLAT, INTEGER, INTEGER, INTEGER))
+@compiled(numba.void(READ, READ, READ, READ, READ, READ, READ, NUMBER, NUMBER, FLAT, INTEGER, INTEGER, INTEGER))
 def _scaled_gradient(
-    gy: Any, x: Any, means: Any, shifts: Any, slopes: Any, scales: Any, gx: Any, C: Any, start: Any, stop: Any
+    gy: Any,
+    x: Any,
+    means: Any,
+    scales: Any,
+    shifts: Any,
+    shares: Any,
+    slopes: Any,
+    low: Any,
+    high: Any,
+    gx: Any,
+    C: Any,
+    start: Any,
+    stop: Any,
 ) -> None:
-    block = max(1, BLOCK // C)
-    for first in range(start, stop, block):
-        last = min(first + block, stop)
-        for c in range(0, C - C % LANES, LANES):
-            _gradient_of_block(gy, x, means, shifts, slopes, scales, gx, C, c, first, last, all_lanes())
-        if C % LANES:
-            rest = first_lanes(C % LANES)
-            _gradient_of_block(gy, x, means, shifts, slopes, scales, gx, C, C - C % LANES, first, last, rest)
+    block, whole = max(1, BLOCK // C), C - C % LANES
+    for p in range(start, stop, block):
+        q = min(p + block, stop)
+        for c in range(0, whole, LANES):
+            _gradient_of_block(gy, x, means, scales, shifts, shares, slopes, low, high, gx, C, c, p, q, all_lanes())
+        if whole < C:
+            c, rest = whole, first_lanes(C - whole)
+            _gradient_of_block(gy, x, means, scales, shifts, shares, slopes, low, high, gx, C, c, p, q, rest)

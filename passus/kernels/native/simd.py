@@ -21,6 +21,7 @@ __all__ = [
     "first_lanes",
     "fma",
     "in_all_lanes",
+    "limited",
     "load",
     "load_bytes",
     "load_vector",
@@ -36,6 +37,7 @@ __all__ = [
     "store_vector",
     "subtract",
     "where_equal",
+    "where_inside",
 ]
 
 LANES = registers().lanes
@@ -224,6 +226,30 @@ add = _of_two("add", ir.IRBuilder.fadd)
 subtract = _of_two("subtract", ir.IRBuilder.fsub)
 multiply = _of_two("multiply", ir.IRBuilder.fmul)
 maximum = _of_two("maximum", lambda builder, new, best: builder.select(_wins(builder, new, best), new, best))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def limited(typing: Any, x: Any, low: Any, high: Any) -> tuple[Any, Callable[..., Any]]:
+    """``min(max(x, low), high)``; a NaN stays one, and a limit that is NaN is none."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        value, low, high = args
+        value = builder.select(builder.fcmp_ordered("<", value, low), low, value)
+        return builder.select(builder.fcmp_ordered(">", value, high), high, value)
+
+    return vector(vector, vector, vector), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def where_inside(typing: Any, x: Any, low: Any, high: Any, value: Any) -> tuple[Any, Callable[..., Any]]:
+    """``value``, but 0 where x is at one of the limits or beyond; a limit that is NaN is none."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        x, low, high, value = args
+        outside = builder.or_(builder.fcmp_ordered("<=", x, low), builder.fcmp_ordered(">=", x, high))
+        return builder.select(outside, ir.Constant(VECTOR, None), value)
+
+    return vector(vector, vector, vector, vector), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
