@@ -54,7 +54,7 @@ def load_torch(path: FilePath) -> Tree:
             zipped = file.read(4) == b"PK\x03\x04"
             tree = _zipped(file) if zipped else _old(file)
     except BROKEN as error:
-        raise WeightsError(f"{path}: no file of PyTorch's that can be read: {error}") from error
+        raise WeightsError(f"{path}: it cannot be read as a file of PyTorch: {error}") from error
     if type(tree) is not dict:
         raise WeightsError(
             f"{path}: it holds a {type(tree).__name__}, and no dict of tensors; save a model.state_dict()"
@@ -67,19 +67,20 @@ def _zipped(file: BinaryIO) -> Any:
     storages = Storages(_size(file))
     with ZipFile(file) as archive:
         _check_members(archive.infolist(), storages.room)
-        names = archive.namelist()
-        folders = [
-            name.removesuffix("data.pkl") for name in names if name.endswith("/data.pkl") and name.count("/") == 1
-        ]
-        if len(folders) != 1:
-            raise WeightsError(f"an archive with {len(folders)} members called NAME/data.pkl, and not one")
-        folder = folders[0]
-        if f"{folder}byteorder" in names and archive.read(f"{folder}byteorder") != b"little":
+        folder = _folder(archive.namelist())
+        if f"{folder}/byteorder" in archive.namelist() and archive.read(f"{folder}/byteorder") != b"little":
             raise WeightsError("it was written by a machine with another order of bytes")
-        tree = Machine(NAMES, storages.referred).run(BytesIO(archive.read(f"{folder}data.pkl")))
+        tree = Machine(NAMES, storages.referred).run(BytesIO(archive.read(f"{folder}/data.pkl")))
         for key, storage in storages.items():
-            storage.put(archive.read(f"{folder}data/{key}"))
+            storage.put(archive.read(f"{folder}/data/{key}"))
     return tree
+
+
+def _folder(names: list[str]) -> str:
+    folders = [folder for folder, _, name in (n.partition("/") for n in names) if name == "data.pkl"]
+    if len(folders) != 1:
+        raise WeightsError(f"an archive with {len(folders)} members called NAME/data.pkl, and not one")
+    return folders[0]
 
 
 def _check_members(members: list[ZipInfo], room: int) -> None:
