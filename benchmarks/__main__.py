@@ -1,83 +1,39 @@
-"""``python -m benchmarks [problem ...]``: passus and its peers in turn, as tables of ratios in Markdown."""
+"""``python -m benchmarks [name ...]``: passus and its peers in turn, as tables of ratios in Markdown."""
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import statistics
-from contextlib import ExitStack
 
-from benchmarks import agreement
-from benchmarks.problems import IMAGES, PROBLEMS
-from benchmarks.processes import Worker, import_times, peak_memory
-from benchmarks.timing import Timing, in_turns, machine
+from benchmarks.comparison import compare
+from benchmarks.machine import machine
+from benchmarks.peers import frameworks_for
+from benchmarks.problems import FORWARD, IMAGES, ONE, TRAINING, VECTORS
+from benchmarks.processes import import_times
+from benchmarks.tables import imports_table, table_of
 
-FRAMEWORKS = ("passus", "torch", "autograd")
-FRAMEWORKS_FOR_IMAGES = ("passus", "passus_numpy", "torch")
-PACKAGES = ("numpy", "passus", "torch")
+GROUPS = {"vectors": (*VECTORS,), "training": (*TRAINING,), "forward": (*FORWARD,), "one": (*ONE,)}
+IMPORTS = ("numpy", "passus", "torch")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument(
-        "what", nargs="*", metavar="what", help=f"of {', '.join((*PROBLEMS, 'memory', 'import'))}; all if none"
-    )
-    parser.add_argument("--rounds", type=int, default=21, help="turns of each program (default: 21)")
+    known = (*GROUPS, *VECTORS, *IMAGES, "import")
+    parser.add_argument("what", nargs="*", metavar="name", help=f"of {', '.join(known)}; all groups if none")
+    parser.add_argument("--rounds", type=int, default=9, help="turns of each program (default: 9)")
     chosen = parser.parse_args()
-    unknown = set(chosen.what) - {*PROBLEMS, "memory", "import"}
+    unknown = set(chosen.what) - {*known}
     if unknown:
         parser.error(f"there is no {', '.join(sorted(unknown))}")
     print(f"{machine()}\n")
-    for problem, what in PROBLEMS.items():
-        if not chosen.what or problem in chosen.what:
-            print_times(what, time_problem(problem, chosen.rounds))
+    for problem in problems_of(chosen.what or [*GROUPS]):
+        print(table_of(compare(problem, frameworks_for(problem), chosen.rounds)), flush=True)
     if not chosen.what or "import" in chosen.what:
-        print_times("import in a fresh process", import_times(list(PACKAGES), chosen.rounds))
-    if not chosen.what or "memory" in chosen.what:
-        print_memory()
+        print(imports_table(import_times([*IMPORTS], chosen.rounds)))
 
 
-def time_problem(problem: str, rounds: int) -> list[Timing]:
-    frameworks = frameworks_for(problem)
-    modules = {name: importlib.import_module(f"benchmarks.with_{name}") for name in frameworks}
-    agreement.check({name: getattr(module, problem)() for name, module in modules.items()}, **how_far(problem))
-    with ExitStack() as workers:
-        return in_turns({name: workers.enter_context(Worker(name, problem)) for name in frameworks}, rounds)
-
-
-def how_far(problem: str) -> dict[str, float]:
-    """Of deep networks the losses part after a few steps, for rounding errors grow from step to step."""
-    return {"count": 4, "rtol": 1e-3} if problem in IMAGES else {}
-
-
-def frameworks_for(problem: str) -> tuple[str, ...]:
-    return FRAMEWORKS_FOR_IMAGES if problem in IMAGES else FRAMEWORKS
-
-
-def print_times(what: str, timings: list[Timing]) -> None:
-    """A row for each program; the ratio is that of the medians, and its spread the quartiles of the ratios turn by turn."""
-    ours = next(timing for timing in timings if timing.name == "passus")
-    print(f"### {what}\n\n| program | median | times passus | quartiles |\n|---|--:|--:|--:|")
-    for timing in timings:
-        low, _, high = statistics.quantiles(timing.times_slower_than(ours), n=4)
-        ratio = timing.median / ours.median
-        print(f"| {timing.name} | {_spelled(timing.median)} | {ratio:.2f} | {low:.2f} to {high:.2f} |")
-    print(flush=True)
-
-
-def print_memory() -> None:
-    print("### peak memory of a process that trains for 200 steps\n")
-    print(f"| program | {' | '.join(PROBLEMS)} |\n|---|{'--:|' * len(PROBLEMS)}")
-    for framework in dict.fromkeys((*FRAMEWORKS, *FRAMEWORKS_FOR_IMAGES)):
-        peaks = [
-            f"{peak_memory(framework, problem) / 2**20:.0f} MiB" if framework in frameworks_for(problem) else ""
-            for problem in PROBLEMS
-        ]
-        print(f"| {framework} | {' | '.join(peaks)} |", flush=True)
-
-
-def _spelled(seconds: float) -> str:
-    return f"{seconds * 1e6:.1f} µs" if seconds < 1e-3 else f"{seconds * 1e3:.2f} ms"
+def problems_of(names: list[str]) -> list[str]:
+    """The problems that are meant by names of problems and of groups, each once."""
+    return [*dict.fromkeys(problem for name in names if name != "import" for problem in GROUPS.get(name, (name,)))]
 
 
 if __name__ == "__main__":

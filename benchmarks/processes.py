@@ -1,36 +1,43 @@
-"""Processes of their own: for programs whose threads would be in each other's way, for imports, and for peaks of memory."""
+"""Processes of their own: for frameworks whose threads would be in each other's way, and for imports."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from typing import Any
 
+from benchmarks.peers import python_of
 from benchmarks.timing import Timing
 
 IMPORT = "import time; t = time.perf_counter(); import {package}; print(time.perf_counter() - t)"
 
-# VmHWM belongs to this process alone; getrusage would count what the parent used before it started the process.
-PEAK = """
-import re
-from pathlib import Path
-from benchmarks.with_{framework} import {problem}
-step = {problem}()
-for _ in range({steps}):
-    step()
-print(int(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024)
-"""
+
+class WorkerError(RuntimeError):
+    """A framework could not do what was asked of it."""
 
 
 class Worker:
-    """A program that waits in its process until its turn comes."""
+    """A framework that waits in its process until its turn comes."""
 
-    def __init__(self, framework: str, problem: str) -> None:
-        command = [sys.executable, "-m", "benchmarks.worker", framework, problem]
+    def __init__(self, framework: str) -> None:
+        command = [python_of(framework), "-m", "benchmarks.worker", framework]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def __call__(self, repeats: int) -> float:
-        print(repeats, file=self.process.stdin, flush=True)
-        return float(self.process.stdout.readline())
+    def ask(self, action: str, problem: str, number: int = 0) -> Any:
+        self.send(action, problem, number)
+        return self.answer()
+
+    def send(self, action: str, problem: str, number: int) -> None:
+        print(action, problem, number, file=self.process.stdin, flush=True)
+
+    def answer(self) -> Any:
+        """What was asked for last. Raises `WorkerError` with the reason if the framework cannot do it."""
+        line = self.process.stdout.readline()
+        answer = json.loads(line) if line else {"error": f"its process ended with {self.process.wait()}"}
+        if "error" in answer:
+            raise WorkerError(answer["error"])
+        return answer["answer"]
 
     def __enter__(self) -> Worker:
         return self
@@ -46,11 +53,6 @@ def import_times(packages: list[str], rounds: int) -> list[Timing]:
         for timing in timings:
             timing.turns.append(_number_printed_by(IMPORT.format(package=timing.name)))
     return [Timing(timing.name, timing.turns[1:]) for timing in timings]
-
-
-def peak_memory(framework: str, problem: str, steps: int = 200) -> float:
-    """The most bytes that a process had in memory, the imports included (Linux)."""
-    return _number_printed_by(PEAK.format(framework=framework, problem=problem, steps=steps))
 
 
 def _number_printed_by(code: str) -> float:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
 
 Step = Callable[[], object]
 
@@ -29,6 +25,8 @@ class Timing:
 
     name: str
     turns: list[float]
+    peak: int | None = None
+    """The most bytes that its process had in memory, the imports included."""
 
     @property
     def median(self) -> float:
@@ -66,18 +64,3 @@ def turn(step: Step, repeats: int) -> float:
     for _ in range(repeats):
         step()
     return (time.perf_counter() - started) / repeats
-
-
-def machine() -> str:
-    """The machine and the versions, for the head of a table."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "torch", "autograd"))
-    return f"{_cpu()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}"
-
-
-def _cpu() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -22,7 +22,7 @@ def small() -> Callable[[], float]:
     steps = 0
 
     def loss(weights: list) -> float:
-        return np.mean((network(x, weights, np.tanh) - t) ** 2)
+        return np.mean((perceptron(x, weights, np.tanh) - t) ** 2)
 
     gradient = value_and_grad(loss)
 
@@ -45,7 +45,7 @@ def large() -> Callable[[], float]:
     rows = np.arange(len(t))
 
     def loss(weights: list) -> float:
-        y = network(x, weights, lambda h: np.maximum(h, 0))
+        y = perceptron(x, weights, lambda h: np.maximum(h, 0))
         y = y - np.max(y, axis=1, keepdims=True)
         return np.mean(np.log(np.sum(np.exp(y), axis=1)) - y[rows, t])
 
@@ -60,7 +60,7 @@ def large() -> Callable[[], float]:
     return step
 
 
-def network(x: np.ndarray, weights: list, activation: Callable) -> np.ndarray:
+def perceptron(x: np.ndarray, weights: list, activation: Callable) -> np.ndarray:
     *hidden, W, b = weights
     for V, c in zip(hidden[::2], hidden[1::2]):
         x = activation(x @ V + c)

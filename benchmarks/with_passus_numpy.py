@@ -1,29 +1,22 @@
-"""The problems in passus as it is without Numba."""
+"""The networks on images in passus as it is without Numba."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 import passus
 from benchmarks import with_passus
+from benchmarks.problems import Images
 
-Step = Callable[[], passus.Variable]
-
-
-def lenet() -> Step:
-    return without_kernels(with_passus.lenet())
+Step = Callable[[], passus.Variable | np.ndarray]
 
 
-def cnn() -> Step:
-    return without_kernels(with_passus.cnn())
+def network(problem: Images) -> Step:
+    step = with_passus.network(problem)
 
-
-def resnet20() -> Step:
-    return without_kernels(with_passus.resnet20())
-
-
-def without_kernels(step: Step) -> Step:
-    def plain() -> passus.Variable:
+    def plain() -> passus.Variable | np.ndarray:
         with passus.using_config("native", False):
             return step()
 

@@ -2,29 +2,72 @@
 
 from __future__ import annotations
 
-import importlib
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
-from benchmarks import agreement, timing
-from benchmarks.__main__ import frameworks_for, how_far, print_times
-from benchmarks.problems import PROBLEMS
-from benchmarks.processes import Worker
+from benchmarks import agreement, timing, worker
+from benchmarks.comparison import FEW, Comparison, compare, first_results
+from benchmarks.peers import DEZERO, frameworks_for, missing
+from benchmarks.problems import FORWARD, IMAGES, ONE, TRAINING, VECTORS
+from benchmarks.processes import Worker, WorkerError
+from benchmarks.tables import table_of
 from benchmarks.timing import Timing, in_turns
+
+PROBLEMS = [*VECTORS, *TRAINING, *FORWARD, *ONE]
+SLOW_TO_START = ("jax", "torch_compiled")
+"""Each in a process of its own, too, for the threads of JAX forbid the other tests to fork."""
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
-def test_all_frameworks_compute_the_same(problem: str) -> None:
-    modules = {name: importlib.import_module(f"benchmarks.with_{name}") for name in frameworks_for(problem)}
-    agreement.check(
-        {name: getattr(module, problem)() for name, module in modules.items()}, **{"count": 5, **how_far(problem)}
-    )
+def test_all_frameworks_compute_the_same(problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if problem in IMAGES:
+        N, *image = IMAGES[problem].shape
+        monkeypatch.setitem(IMAGES, problem, replace(IMAGES[problem], shape=(min(N, 4), *image)))
+    worker.step_of.cache_clear()
+    frameworks = [name for name in frameworks_for(problem) if name not in (*SLOW_TO_START, "dezero")]
+    results = {name: worker.results(name, problem, FEW) for name in frameworks}
+    agreement.check(results, rtol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("framework", "problem"), [("torch_compiled", "small"), *[("jax", problem) for problem in PROBLEMS]]
+)
+def test_compiled_frameworks_compute_the_same(framework: str, problem: str) -> None:
+    if reason := missing(framework):
+        pytest.skip(reason)
+    with Worker(framework) as process:
+        theirs = process.ask("results", problem, FEW)
+    agreement.check({"passus": worker.results("passus", problem, FEW), framework: theirs}, rtol=1e-3)
 
 
 def test_a_framework_that_computes_something_else_is_noticed() -> None:
     with pytest.raises(AssertionError, match="peer computes something else"):
-        agreement.check({"passus": lambda: 1.0, "peer": lambda: 1.01})
+        agreement.check({"passus": [[1.0]], "peer": [[1.01]]})
+
+
+def test_a_framework_that_is_missing_is_skipped_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(DEZERO, raising=False)
+    monkeypatch.setattr(timing, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(timing, "TURN_SECONDS", 1e-6)
+    comparison = compare("chain", ("passus", "dezero"), rounds=2)
+    assert [timing.name for timing in comparison.timings] == ["passus"]
+    assert f"Without dezero: {DEZERO} names no interpreter" in table_of(comparison)
+
+
+def test_a_framework_that_fails_is_skipped_with_its_reason() -> None:
+    skipped: dict[str, str] = {}
+    with Worker("passus") as ours, Worker("autograd") as theirs:
+        results = first_results("lenet", {"passus": ours, "autograd": theirs}, skipped)
+    assert [*results] == ["passus"]
+    assert "has no attribute 'network'" in skipped["autograd"]
+
+
+def test_passus_may_not_fail() -> None:
+    with Worker("passus") as ours, pytest.raises(WorkerError, match="'nonsense'"):
+        first_results("nonsense", {"passus": ours}, {})
 
 
 def test_each_program_has_its_turn_in_each_round(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,12 +84,20 @@ def test_each_program_has_its_turn_in_each_round(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_program_in_its_own_process() -> None:
-    with Worker("passus", "chain") as worker:
-        assert worker(1) > 0
-        assert worker(2) > 0
-    assert worker.process.returncode == 0
+    with Worker("passus") as process:
+        assert process.ask("turn", "chain", 1) > 0
+        assert process.ask("turn", "chain", 2) > 0
+        assert process.ask("peak", "chain") > 2**20
+    assert process.process.returncode == 0
 
 
-def test_ratios_are_those_of_the_medians(capsys: pytest.CaptureFixture[str]) -> None:
-    print_times("a test", [Timing("passus", [1e-6, 2e-6, 3e-6]), Timing("torch", [4e-6, 6e-6, 9e-6])])
-    assert "| torch | 6.0 µs | 3.00 | 3.00 to 4.00 |" in capsys.readouterr().out
+def test_a_process_that_ended_is_noticed() -> None:
+    with Worker("passus") as process:
+        process.process.kill()
+        with pytest.raises(WorkerError, match="its process ended"):
+            process.answer()
+
+
+def test_ratios_are_those_of_the_medians() -> None:
+    timings = [Timing("passus", [1e-6, 2e-6, 3e-6]), Timing("torch", [4e-6, 6e-6, 9e-6], peak=3 * 2**20)]
+    assert "| torch | 6.0 µs | 3.00 | 3.00 to 4.00 | 3 MiB |" in table_of(Comparison("chain", timings, {}))

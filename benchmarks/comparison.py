@@ -1,0 +1,59 @@
+"""One problem, solved by all frameworks in turn: their processes are started, must agree, and are timed."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+
+from benchmarks import agreement
+from benchmarks.peers import missing
+from benchmarks.problems import IMAGES
+from benchmarks.processes import Worker, WorkerError
+from benchmarks.timing import Timing, in_turns
+
+FEW, MANY = 4, 20
+"""Steps in which the losses must agree; of deep networks they part after a few, for rounding errors grow from step to step."""
+
+
+@dataclass
+class Comparison:
+    """What each framework needed for a problem; ``skipped`` says why others could not take part."""
+
+    problem: str
+    timings: list[Timing]
+    skipped: dict[str, str]
+
+    @property
+    def ours(self) -> Timing:
+        return next(timing for timing in self.timings if timing.name == "passus")
+
+    def ratio(self, timing: Timing) -> float:
+        """How many times as long as passus it took."""
+        return timing.median / self.ours.median
+
+
+def compare(problem: str, frameworks: tuple[str, ...], rounds: int) -> Comparison:
+    skipped = {name: reason for name in frameworks if (reason := missing(name))}
+    with ExitStack() as stack:
+        workers = {name: stack.enter_context(Worker(name)) for name in frameworks if name not in skipped}
+        agreement.check(first_results(problem, workers, skipped), rtol=1e-3 if problem in IMAGES else 1e-4)
+        ready = {name: worker for name, worker in workers.items() if name not in skipped}
+        timings = in_turns({name: partial(worker.ask, "turn", problem) for name, worker in ready.items()}, rounds)
+        timings = [replace(timing, peak=ready[timing.name].ask("peak", problem)) for timing in timings]
+    return Comparison(problem, timings, skipped)
+
+
+def first_results(problem: str, workers: dict[str, Worker], skipped: dict[str, str]) -> dict[str, list[list[float]]]:
+    """What the first steps returned; all processes start at once, and those that fail are skipped with their reason."""
+    for worker in workers.values():
+        worker.send("results", problem, FEW if problem in IMAGES else MANY)
+    results = {}
+    for name, worker in workers.items():
+        try:
+            results[name] = worker.answer()
+        except WorkerError as error:
+            if name == "passus":
+                raise
+            skipped[name] = str(error)
+    return results

@@ -1,0 +1,1 @@
+"""The networks on images, in each framework as its users write them."""

@@ -1,0 +1,170 @@
+"""The networks on images in JAX: plain functions that ask a scope for their weights, with channels last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from benchmarks.problems import Images, next_value
+
+Array = jax.Array
+Network = Callable[["Scope", Array], Array]
+
+
+class Scope:
+    """Weights and averages in the order in which a network asks for them; ``left`` are the averages that follow the batch."""
+
+    def __init__(self, weights: list[Array], averages: list[Array], training: bool) -> None:
+        self.weights: Iterator[Array] = iter(weights)
+        self.averages: Iterator[Array] = iter(averages)
+        self.training = training
+        self.left: list[Array] = []
+
+    def weight(self, shape: tuple[int, ...]) -> Array:
+        return next(self.weights)
+
+    def vector(self, size: int, start: float = 0.0) -> Array:
+        return next(self.weights)
+
+    def average(self, size: int, start: float) -> Array:
+        return next(self.averages)
+
+
+class Beginning(Scope):
+    """Makes the weights and averages that a network asks for, and keeps them."""
+
+    def __init__(self, training: bool) -> None:
+        super().__init__([], [], training)
+        self.rng = np.random.default_rng(0)
+        self.made: list[np.ndarray] = []
+        self.made_averages: list[np.ndarray] = []
+
+    def weight(self, shape: tuple[int, ...]) -> Array:
+        """Of (KH, KW, C, O), with the values that the others have as (O, C, KH, KW), or of (I, O)."""
+        if len(shape) == 4:
+            W = next_value(self.rng, tuple(shape[i] for i in (3, 2, 0, 1)))
+            self.made.append(W.transpose(2, 3, 1, 0))
+        else:
+            self.made.append(next_value(self.rng, shape))
+        return jnp.asarray(self.made[-1])
+
+    def vector(self, size: int, start: float = 0.0) -> Array:
+        self.made.append(np.full(size, start, np.float32))
+        return jnp.asarray(self.made[-1])
+
+    def average(self, size: int, start: float) -> Array:
+        self.made_averages.append(np.full(size, start, np.float32))
+        return jnp.asarray(self.made_averages[-1])
+
+
+def network_of(problem: Images) -> Network:
+    makers = {"lenet": lenet, "cnn": cnn_of(problem.width), "resnet20": resnet20, "mobile": mobile, "wide": wide}
+    return makers[problem.network]
+
+
+def beginning_of(network: Network, x: Array, training: bool) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The weights and averages that a network starts with."""
+    scope = Beginning(training)
+    jax.eval_shape(lambda x: network(scope, x), x)
+    return scope.made, scope.made_averages
+
+
+def conv(
+    scope: Scope, x: Array, o: int, size: int, stride: int = 1, pad: int = 0, groups: int = 1, bias: bool = False
+) -> Array:
+    W = scope.weight((size, size, x.shape[-1] // groups, o))
+    y = lax.conv_general_dilated(
+        x,
+        W,
+        (stride, stride),
+        [(pad, pad)] * 2,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=groups,
+    )
+    return y + scope.vector(o) if bias else y
+
+
+def norm(scope: Scope, x: Array, eps: float = 1e-5, decay: float = 0.9) -> Array:
+    C = x.shape[-1]
+    gamma, beta = scope.vector(C, 1.0), scope.vector(C)
+    mean, var = scope.average(C, 0.0), scope.average(C, 1.0)
+    if scope.training:
+        batch_mean, batch_var = x.mean((0, 1, 2)), x.var((0, 1, 2))
+        scope.left += [decay * mean + (1 - decay) * batch_mean, decay * var + (1 - decay) * batch_var]
+        mean, var = batch_mean, batch_var
+    return (x - mean) * (gamma * lax.rsqrt(var + eps)) + beta
+
+
+def pool(x: Array) -> Array:
+    return lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+
+
+def linear(scope: Scope, x: Array, o: int) -> Array:
+    W = scope.weight((x.shape[1], o))
+    return x @ W + scope.vector(o)
+
+
+def flat(x: Array) -> Array:
+    """As (N, C * H * W), so that the weights that follow mean the same as in the other frameworks."""
+    return x.transpose(0, 3, 1, 2).reshape(len(x), -1)
+
+
+def lenet(scope: Scope, x: Array) -> Array:
+    x = pool(jax.nn.relu(conv(scope, x, 6, 5, pad=2, bias=True)))
+    x = flat(pool(jax.nn.relu(conv(scope, x, 16, 5, bias=True))))
+    for o in (120, 84):
+        x = jax.nn.relu(linear(scope, x, o))
+    return linear(scope, x, 10)
+
+
+def cnn_of(width: int) -> Network:
+    def cnn(scope: Scope, x: Array) -> Array:
+        for o in (width, 2 * width, 2 * width):
+            x = pool(jax.nn.relu(conv(scope, x, o, 3, pad=1, bias=True)))
+        return linear(scope, flat(x), 10)
+
+    return cnn
+
+
+def wide(scope: Scope, x: Array) -> Array:
+    for widths in ((128,), (128, 256), (256, 256)):
+        for o in widths:
+            x = jax.nn.relu(conv(scope, x, o, 3, pad=1, bias=True))
+        x = pool(x)
+    return linear(scope, flat(x), 10)
+
+
+def resnet20(scope: Scope, x: Array) -> Array:
+    x = jax.nn.relu(norm(scope, conv(scope, x, 16, 3, pad=1)))
+    for c, o in pairwise([16] * 4 + [32] * 3 + [64] * 3):
+        x = block(scope, x, o, 2 if c < o else 1)
+    return linear(scope, x.mean((1, 2)), 10)
+
+
+def block(scope: Scope, x: Array, o: int, stride: int) -> Array:
+    y = jax.nn.relu(norm(scope, conv(scope, x, o, 3, stride, 1)))
+    y = norm(scope, conv(scope, y, o, 3, 1, 1))
+    return jax.nn.relu(y + (conv(scope, x, o, 1, stride) if stride > 1 else x))
+
+
+def mobile(scope: Scope, x: Array) -> Array:
+    x = convolved(scope, x, 32, 3, 2)
+    for o, stride, expansion in [(16, 1, 1), (24, 2, 6), (24, 1, 6), (32, 2, 6), (32, 1, 6)]:
+        x = inverted_residual(scope, x, o, stride, expansion)
+    return linear(scope, x.mean((1, 2)), 10)
+
+
+def convolved(scope: Scope, x: Array, o: int, size: int, stride: int = 1, groups: int = 1) -> Array:
+    return jax.nn.relu6(norm(scope, conv(scope, x, o, size, stride, size // 2, groups)))
+
+
+def inverted_residual(scope: Scope, x: Array, o: int, stride: int, expansion: int) -> Array:
+    inner = x.shape[-1] * expansion
+    y = convolved(scope, convolved(scope, x, inner, 1), inner, 3, stride, inner)
+    y = norm(scope, conv(scope, y, o, 1))
+    return x + y if stride == 1 and x.shape == y.shape else y

@@ -1,0 +1,39 @@
+"""Which frameworks are compared with passus on what, and whether they can run here."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+
+from benchmarks.problems import IMAGES
+
+ON_VECTORS = ("passus", "torch", "torch_compiled", "jax", "autograd")
+ON_IMAGES = ("passus", "passus_numpy", "torch", "torch_channels_last", "torch_compiled", "jax")
+PACKAGES = ("torch", "jax", "autograd")
+
+DEZERO = "DEZERO_PYTHON"
+"""The variable that names the interpreter of an environment with DeZero, which needs a NumPy of its own."""
+BY_DEZERO = ("chain", "large", "lenet", "cnn", "resnet20")
+
+
+def frameworks_for(problem: str) -> tuple[str, ...]:
+    dezero = ("dezero",) if problem in BY_DEZERO else ()
+    return (ON_IMAGES if problem in IMAGES else ON_VECTORS) + dezero
+
+
+def python_of(framework: str) -> str:
+    return os.environ[DEZERO] if framework == "dezero" else sys.executable
+
+
+def missing(framework: str) -> str | None:
+    """Why a framework cannot run here; None if it seems it can."""
+    if framework == "dezero":
+        return None if os.environ.get(DEZERO) else f"{DEZERO} names no interpreter that has it"
+    package = framework.partition("_")[0]
+    if importlib.util.find_spec(package) is None:
+        return f"{package} is not installed"
+    if framework == "torch_compiled" and shutil.which(os.environ.get("CXX", "g++")) is None:
+        return "there is no g++, which torch.compile needs"
+    return None

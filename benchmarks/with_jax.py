@@ -1,0 +1,107 @@
+"""The problems in JAX: a training step is one compiled function, which is given the memory of its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.networks.in_jax import Array, Scope, beginning_of, network_of
+from benchmarks.problems import LARGE, SMALL, Images, large_batch, small_batch, starting_weights
+
+Step = Callable[[], Array]
+Update = Callable[[Any, Any, Any], tuple[Any, Any]]
+"""The weights and slots after an update, from those before and the gradients."""
+
+
+def chain() -> Step:
+    jax.config.update("jax_enable_x64", True)  # The process computes nothing else.
+    x = jnp.array(0.5, jnp.float64)
+    both = jax.jit(jax.value_and_grad(lambda x: jnp.square(jnp.exp(jnp.square(x)))))
+    return lambda: jax.block_until_ready(both(x))[0]
+
+
+def small() -> Step:
+    weights = starting_weights(SMALL)
+    zeros = [np.zeros_like(w) for w in weights]
+
+    def loss(weights: list[Array], averages: None, x: Array, t: Array) -> tuple[Array, None]:
+        return jnp.mean((perceptron(weights, x, jnp.tanh) - t) ** 2), None
+
+    return training(loss, adam, weights, (zeros, [*zeros], np.float32(0)), None, *small_batch())
+
+
+def large() -> Step:
+    def loss(weights: list[Array], averages: None, x: Array, t: Array) -> tuple[Array, None]:
+        return cross_entropy(perceptron(weights, x, jax.nn.relu), t), None
+
+    return training(loss, sgd, starting_weights(LARGE), None, None, *large_batch())
+
+
+def network(problem: Images) -> Step:
+    network = network_of(problem)
+    x, t = problem.batch()
+    x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    weights, averages = beginning_of(network, x, problem.training)
+
+    def loss(weights: list[Array], averages: list[Array], x: Array, t: Array) -> tuple[Array, list[Array]]:
+        scope = Scope(weights, averages, training=True)
+        return cross_entropy(network(scope, x), t), scope.left
+
+    if problem.training:
+        update, slots = (momentum, [np.zeros_like(w) for w in weights]) if problem.momentum else (sgd, None)
+        return training(loss, update, weights, slots, averages, x, t)
+    outputs = jax.jit(lambda weights, averages, x: network(Scope(weights, averages, training=False), x))
+    arguments = jax.device_put((weights, averages, x))
+    return lambda: outputs(*arguments).block_until_ready()
+
+
+def training(
+    loss: Callable, update: Update, weights: list, slots: object, averages: object, x: np.ndarray, t: np.ndarray
+) -> Step:
+    @partial(jax.jit, donate_argnums=(0, 1, 2))
+    def updated(weights: list, slots: object, averages: object, x: Array, t: Array) -> tuple:
+        (y, averages), gradients = jax.value_and_grad(loss, has_aux=True)(weights, averages, x, t)
+        return y, (*update(weights, slots, gradients), averages)
+
+    state, batch = jax.device_put((weights, slots, averages)), jax.device_put((x, t))
+
+    def step() -> Array:
+        nonlocal state
+        y, state = jax.block_until_ready(updated(*state, *batch))
+        return y
+
+    return step
+
+
+def sgd(weights: list[Array], slots: None, gradients: list[Array]) -> tuple[list[Array], None]:
+    return [w - 0.01 * g for w, g in zip(weights, gradients)], None
+
+
+def momentum(weights: list[Array], slots: list[Array], gradients: list[Array]) -> tuple[list[Array], list[Array]]:
+    slots = [0.9 * v + g for v, g in zip(slots, gradients)]
+    return [w - 0.01 * v for w, v in zip(weights, slots)], slots
+
+
+def adam(weights: list[Array], slots: tuple, gradients: list[Array]) -> tuple[list[Array], tuple]:
+    ms, vs, n = slots
+    n = n + 1
+    ms = [0.9 * m + 0.1 * g for m, g in zip(ms, gradients)]
+    vs = [0.999 * v + 0.001 * g * g for v, g in zip(vs, gradients)]
+    c, d = 1 - 0.9**n, 1 - 0.999**n
+    return [w - 1e-3 * (m / c) / (jnp.sqrt(v / d) + 1e-8) for w, m, v in zip(weights, ms, vs)], (ms, vs, n)
+
+
+def perceptron(weights: list[Array], x: Array, activation: Callable) -> Array:
+    *hidden, W, b = weights
+    for V, c in zip(hidden[::2], hidden[1::2]):
+        x = activation(x @ V + c)
+    return x @ W + b
+
+
+def cross_entropy(y: Array, t: Array) -> Array:
+    return -jnp.take_along_axis(jax.nn.log_softmax(y), t[:, None], 1).mean()

@@ -1,0 +1,15 @@
+"""The problems in PyTorch with `torch.compile`, which compiles the forward and the backward pass of each model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+
+from benchmarks import with_torch
+
+chain = partial(with_torch.chain, prepared=torch.compile)
+small = partial(with_torch.small, prepared=torch.compile)
+large = partial(with_torch.large, prepared=torch.compile)
+network: Callable = partial(with_torch.network, prepared=torch.compile, order=torch.channels_last)
