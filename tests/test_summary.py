@@ -3,37 +3,58 @@
 from __future__ import annotations
 
 import copy
+import sys
+import threading
 from typing import Any
 
 import numpy as np
 import pytest
 
 import passus.functions as F
-from passus import random
+from passus import Variable, random
 from passus.config import Config
-from passus.errors import DTypeError, ShapeError
+from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.layers import BatchNorm, Dropout, Layer, Linear, Sequential
-from passus.models import MLP
+from passus.models import MLP, VGG16, Model, ResNet18, ResNet34, ResNet50, ResNet101, ResNet152, SqueezeNet
 from passus.summary import summary
+from passus.summary.operations import watching
 
 X = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
 
 
-def cells(table: str) -> list[list[str]]:
+def rows(table: str) -> list[list[str]]:
+    """The cells of all rows but the last three, which are numbers, and these; without the head and the totals."""
     head, rule, *lines = table.splitlines()
     assert set(rule) == {"-"}
     assert len(rule) == len(head)
-    return [line.rsplit(maxsplit=1) for line in lines]
+    return [line.rsplit(maxsplit=3) for line in lines[:-2]]
 
 
-def test_a_table_lists_what_layers_give_and_learn() -> None:
+class Functional(Layer):
+    """A layer that computes what a function says."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+
+    def forward(self, *xs: Any) -> Any:
+        return self.function(*xs)
+
+
+def multiply_adds(function: Any, *xs: Any) -> int:
+    [[_, _, _, n]] = rows(summary(Functional(function), *xs))
+    return int(n.replace(",", ""))
+
+
+def test_a_table_lists_what_layers_give_learn_and_compute() -> None:
     table = MLP((1000, 3), activation=F.relu).summary(X)
     assert table.splitlines() == [
-        "layer  class   output     parameters",
-        "------------------------------------",
-        "l0     Linear  (5, 1000)       5,000",
-        "l1     Linear  (5, 3)          3,003",
-        "       MLP     (5, 3)          8,003",
+        "layer  class   output     parameters  frozen  multiply-adds",
+        "-----------------------------------------------------------",
+        "       MLP     (5, 3)          8,003       0         35,000",
+        "l0     Linear  (5, 1000)       5,000       0         20,000",
+        "l1     Linear  (5, 3)          3,003       0         15,000",
+        "8,003 parameters (32.0 kB), of which 0 are frozen",
+        "35,000 multiply-adds, 40.1 kB for the results of all operations",
     ]
 
 
@@ -56,7 +77,13 @@ def test_the_model_and_the_random_numbers_stay_as_they_are() -> None:
     assert "forward" not in vars(model)
 
 
-def test_a_layer_called_twice_has_two_lines_and_is_counted_once() -> None:
+def test_the_copy_that_was_run_is_gone_at_once() -> None:
+    model = MLP((3, 2))
+    summary(model, X)
+    np.testing.assert_no_gc_cycles(summary, model, X)
+
+
+def test_a_layer_called_twice_has_two_rows_and_is_counted_once() -> None:
     class Twice(Layer):
         def __init__(self) -> None:
             self.l1 = Linear(4, in_size=4)
@@ -65,19 +92,178 @@ def test_a_layer_called_twice_has_two_lines_and_is_counted_once() -> None:
         def forward(self, x: Any) -> Any:
             return self.l1(self.l1(x)), [x, 3]
 
-    rows = cells(summary(Twice(), X))
-    assert [row[0].split()[0] for row in rows] == ["l1", "l1", "Twice"]
-    assert [row[1] for row in rows] == ["20", "20", "27"]
-    assert "(5, 4), (5, 4), int" in rows[2][0]
+    table = summary(Twice(), X)
+    assert [row[0].split()[0] for row in rows(table)] == ["Twice", "l1", "l1"]
+    assert [row[1:] for row in rows(table)] == [["27", "0", "160"], ["20", "0", "80"], ["20", "0", "80"]]
+    assert "(5, 4), (5, 4), int" in rows(table)[0][0]
+    assert "27 parameters (108 bytes)" in table
 
 
-def test_the_layer_that_does_not_fit_is_named() -> None:
-    model = Sequential(Linear(3), Sequential(Linear(2, in_size=7)))
-    with pytest.raises(ShapeError, match=r"^sequential\.l1\.l0: linear.*5, 3.*7, 2"):
+def test_frozen_parameters_are_told_from_those_that_learn() -> None:
+    model = Sequential(Linear(3, in_size=4), Linear(2, in_size=3))
+    model.l0.freeze()
+    table = summary(model, X)
+    assert [row[1:3] for row in rows(table)] == [["23", "15"], ["15", "15"], ["8", "0"]]
+    assert "23 parameters (92 bytes), of which 15 are frozen" in table
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 9, None])
+def test_depth_tells_how_far_into_the_model_the_table_goes(depth: int | None) -> None:
+    model = Sequential(Linear(3), Sequential(Sequential(Linear(2)), F.relu))
+    levels = {"Sequential": 0, "l0": 1, "l1": 1, "l1.l0": 2, "l1.l0.l0": 3}
+    shown = [row[0].split()[0] for row in rows(summary(model, X, depth=depth))]
+    assert shown == [path for path, level in levels.items() if depth is None or level <= depth]
+
+
+@pytest.mark.parametrize(("depth", "error"), [(-1, ArgumentError), (1.5, DTypeError), ("all", DTypeError)])
+def test_a_depth_that_is_none_is_named(depth: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="summary: depth"):
+        MLP((3, 2)).summary(X, depth=depth)
+
+
+# What fails.
+
+
+def test_the_layer_that_does_not_fit_is_named_and_the_table_goes_as_far_as_it() -> None:
+    model = Sequential(Linear(3), Sequential(Linear(2, in_size=7), Linear(1)))
+    with pytest.raises(ShapeError, match=r"^sequential\.l1\.l0: linear.*5, 3.*7, 2") as caught:
         summary(model, X)
     assert model.l0.W.data is None
+    [note] = caught.value.__notes__
+    assert note.splitlines() == [
+        "layer  class       output           parameters  frozen  multiply-adds",
+        "---------------------------------------------------------------------",
+        "       Sequential  fails on (5, 4)",
+        "l0     Linear      (5, 3)                   15       0             60",
+        "l1     Sequential  fails on (5, 3)",
+        "l1.l0  Linear      fails on (5, 3)",
+    ]
+
+
+def test_a_layer_that_fails_is_shown_at_any_depth_and_with_any_error() -> None:
+    def fail(x: Any) -> None:
+        raise KeyError("no such thing")
+
+    model = Sequential(Linear(3), Sequential(Functional(fail)))
+    with pytest.raises(KeyError) as caught:
+        summary(model, X, depth=0)
+    assert [line.split()[0] for line in caught.value.__notes__[0].splitlines()[2:]] == ["Sequential", "l1", "l1.l0"]
+
+
+def test_a_layer_may_fail_and_its_model_go_on() -> None:
+    class Forgiving(Layer):
+        def __init__(self) -> None:
+            self.l1, self.l2 = Linear(3, in_size=7), Linear(2)
+
+        def forward(self, x: Any) -> Any:
+            try:
+                return self.l1(x)
+            except ShapeError:
+                return self.l2(x)
+
+    table = summary(Forgiving(), X, depth=1)
+    assert [line.split()[0] for line in table.splitlines()[2:-2]] == ["Forgiving", "l1", "l2"]
+    assert "fails on (5, 4)" in table
 
 
 def test_what_is_no_layer_is_named() -> None:
     with pytest.raises(DTypeError, match="a int is no layer"):
         summary(3)
+
+
+# Multiply-adds: each is one product of a loop that could be written, counted by hand here.
+
+
+def zeros(*shape: int) -> np.ndarray:
+    return np.zeros(shape, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("count", "function", "shapes"),
+    [
+        (2 * 6 * 8 * 9 * (4 * 3 * 3), lambda x, W: F.conv2d(x, W, pad=1), [(2, 4, 8, 9), (6, 4, 3, 3)]),
+        (6 * 4 * 4 * (2 * 3 * 3), lambda x, W: F.conv2d(x, W, stride=2, pad=1, groups=2), [(1, 4, 8, 8), (6, 2, 3, 3)]),
+        (2 * 3 * 8 * (5 * 3), lambda x, W: F.conv1d(x, W), [(2, 5, 10), (3, 5, 3)]),
+        (2 * 5 * 10 * (3 * 4), lambda x, W: F.deconv1d(x, W, stride=2), [(2, 5, 10), (5, 3, 4)]),
+        (3 * 3 * 3 * 8, lambda x, W: F.conv3d(x, W), [(1, 1, 4, 4, 4), (1, 1, 2, 2, 2)]),
+        (7 * 3 * 4, F.linear, [(7, 3), (3, 4)]),
+        (2 * 7 * 3 * 4, F.linear, [(2, 7, 3), (3, 4)]),
+        (2 * 5 * 3 * 4, F.matmul, [(2, 5, 3), (3, 4)]),
+        (6 * 2 * 5 * 3 * 4, F.matmul, [(6, 1, 5, 3), (2, 3, 4)]),
+        (3, F.dot, [(3,), (3,)]),
+        (2 * 5 * 3 * 4, lambda x0, x1: F.einsum("nij,njk->nik", x0, x1), [(2, 5, 3), (2, 3, 4)]),
+        (5 * 4 * 2 * 3, lambda x0, x1: F.tensordot(x0, x1, 2), [(5, 2, 3), (2, 3, 4)]),
+        (0, lambda x: F.einsum("ii->", x), [(3, 3)]),
+        (0, lambda x: F.relu(x) * 2.0 + x, [(3, 3)]),
+        (0, F.linear, [(0, 3), (3, 4)]),
+    ],
+)
+def test_multiply_adds_are_those_of_the_loops(count: int, function: Any, shapes: list[tuple[int, ...]]) -> None:
+    xs = [zeros(*shape) for shape in shapes]
+    assert multiply_adds(function, *xs) == count
+    assert multiply_adds(function, *map(Variable, xs)) == count
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("make", "billions", "parameters"),
+    [
+        (ResNet18, 1.81, 11_689_512),
+        (ResNet34, 3.66, 21_797_672),
+        (ResNet50, 4.09, 25_557_032),
+        (ResNet101, 7.80, 44_549_160),
+        (ResNet152, 11.51, 60_192_808),
+        (VGG16, 15.47, 138_357_544),
+        (SqueezeNet, 0.82, 1_248_424),
+        (lambda: SqueezeNet(version="1.1"), 0.35, 1_235_496),
+    ],
+)
+def test_networks_have_their_published_sizes(make: Any, billions: float, parameters: int) -> None:
+    model: Model = make()
+    [[_, count, frozen, operations]] = rows(model.summary(zeros(1, 3, 224, 224), depth=0))
+    assert (int(count.replace(",", "")), frozen) == (parameters, "0")
+    assert round(int(operations.replace(",", "")) / 1e9, 2) == billions
+
+
+# Watching.
+
+
+def test_results_in_the_memory_of_an_input_take_none() -> None:
+    x = zeros(6, 4)
+    with watching() as meter:
+        F.transpose(F.reshape(x, (8, 3)))
+    assert meter.activations == 0
+    with watching() as meter:
+        F.exp(F.reshape(x, (8, 3)))
+        F.split(x, 2)
+        F.sum(x)
+    assert meter.activations == x.nbytes + x.itemsize
+
+
+def test_an_operation_that_fails_costs_nothing() -> None:
+    with watching() as meter, pytest.raises(ShapeError):
+        F.matmul(zeros(2, 3), zeros(2, 3))
+    assert (meter.multiply_adds, meter.activations) == (0, 0)
+
+
+def test_other_threads_and_what_is_outside_are_not_watched() -> None:
+    x = zeros(2, 2)
+    with watching() as meter:
+        thread = threading.Thread(target=F.matmul, args=(x, x))
+        thread.start()
+        thread.join()
+    F.matmul(x, x)
+    assert meter.multiply_adds == 0
+
+
+def test_a_watch_inside_another_ends_where_it_began() -> None:
+    before, x = sys.getprofile(), zeros(2, 2)
+    with watching() as outer:
+        with watching() as inner:
+            F.matmul(x, x)
+        F.matmul(x, x)
+    assert sys.getprofile() is before
+    assert (outer.multiply_adds, inner.multiply_adds) == (8, 8)
+    with pytest.raises(ShapeError), watching():
+        F.reshape(x, (3,))
+    assert sys.getprofile() is before

@@ -32,6 +32,6 @@ class Model(Layer):
         """
         return plot_dot_graph(self(*inputs), verbose=True, to_file=to_file)
 
-    def summary(self, *inputs: Any) -> str:
-        """A table of the layers that ``model(*inputs)`` calls, their output shapes and parameters, to be printed."""
-        return summary(self, *inputs)
+    def summary(self, *inputs: Any, depth: int | None = None) -> str:
+        """A table of the layers that ``model(*inputs)`` calls, down to a depth; see `passus.summary.summary`."""
+        return summary(self, *inputs, depth=depth)

@@ -1,0 +1,100 @@
+"""What a computation costs, counted by watching the operations that it calls.
+
+So what a model computes outside of layers counts as well, and no layer needs a formula of its own.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array
+from passus.core import Function
+from passus.functions.checks import array_of
+from passus.functions.contractions import Einsum
+from passus.functions.convolution import Conv, Deconv
+from passus.functions.products import Linear, MatMul
+
+__all__ = ["Meter", "watching"]
+
+
+class Meter:
+    """Adds up what operations cost."""
+
+    def __init__(self) -> None:
+        self.multiply_adds = 0
+        """Multiplications, each with its addition, of convolutions, their transposes, and products of matrices."""
+        self.activations = 0
+        """Bytes of the results of all operations, except of results that lie in the memory of an input."""
+
+    def add(self, function: Function, inputs: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
+        """Count one call of an operation."""
+        xs, ys = [[array_of("summary", x) for x in operands] for operands in (inputs, outputs)]
+        if type(function) in RULES:
+            self.multiply_adds += RULES[type(function)](function, xs, ys[0])
+        self.activations += sum(y.nbytes for y in ys if not any(np.may_share_memory(x, y) for x in xs))
+
+
+def _conv(function: Conv, xs: list[Array], y: Array) -> int:
+    return int(y.size * math.prod(xs[1].shape[1:]))
+
+
+def _deconv(function: Deconv, xs: list[Array], y: Array) -> int:
+    return int(xs[0].size * math.prod(xs[1].shape[1:]))
+
+
+def _product(function: Linear | MatMul, xs: list[Array], y: Array) -> int:
+    return int(y.size * xs[0].shape[-1])
+
+
+def _einsum(function: Einsum, xs: list[Array], y: Array) -> int:
+    """As if the sum were taken as it is written, without results in between."""
+    lengths = {letter: n for term, x in zip(function.terms, xs) for letter, n in zip(term, x.shape) if n != 1}
+    return int(math.prod(lengths.values()) * (len(xs) - 1))
+
+
+RULES: dict[type[Function], Callable[[Any, list[Array], Array], int]] = {
+    Conv: _conv,
+    Deconv: _deconv,
+    Linear: _product,
+    MatMul: _product,
+    Einsum: _einsum,
+}
+"""How many multiply-adds an operation takes, by its inputs and its output."""
+
+CALL = Function.__call__.__code__
+
+
+@contextmanager
+def watching() -> Iterator[Meter]:
+    """Count what all operations of passus cost that are called inside a block, in this thread.
+
+    The interpreter itself tells of each call, by the hook that it has for profilers; so operations that no one watches take no
+    time for it, and a profiler at work sees nothing of the block.
+
+    >>> import passus.functions as F
+    >>> with watching() as meter:
+    ...     y = F.linear(np.ones((2, 3)), np.ones((3, 4)))
+    >>> meter.multiply_adds, meter.activations
+    (24, 64)
+    """
+    meter = Meter()
+
+    def note(frame: FrameType, event: str, result: Any) -> None:
+        # A call that raised an error returns None.
+        if event == "return" and frame.f_code is CALL and result is not None:
+            outputs = result if type(result) is tuple else (result,)
+            meter.add(frame.f_locals["self"], frame.f_locals["inputs"], outputs)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        yield meter
+    finally:
+        sys.setprofile(before if callable(before) else None)  # That of cProfile cannot be put back.

@@ -1,0 +1,124 @@
+"""The summary of a model: a copy of it is called, and each of its layers notes its calls."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from passus.arguments import checked_count
+from passus.config import no_grad, test_mode
+from passus.core import Parameter
+from passus.errors import DTypeError
+from passus.layers import Layer
+from passus.random import using_rng
+from passus.summary.operations import Meter, watching
+from passus.summary.table import Row, size, table
+
+__all__ = ["summary"]
+
+
+def summary(model: Layer, *inputs: Any, depth: int | None = None) -> str:
+    """A table of the layers that ``model(*inputs)`` calls, in the order in which the calls begin, to be printed.
+
+    A row tells the path of a layer, the shape of its output, how many parameters it has, how many of them are frozen, and
+    how many multiply-adds the call takes, with all that is called inside. Multiply-adds, each one multiplication and one
+    addition, are those of convolutions, transposed convolutions, linear layers and products of matrices. The lines below
+    are totals; the results of all operations are about what a training step keeps for its way back.
+
+    ``depth``: how deep calls of layers in layers are shown; 0 shows the model alone, None everything. A layer that is
+    called twice has two rows; its parameters count once. The model stays as it is, for a copy is run, in test mode and
+    with random numbers of its own.
+
+    If the model raises an error, such as `ShapeError`, its message begins with the path of the layer, and the table up to
+    there is a note on it, which tracebacks show. Raises `DTypeError` for a model that is none.
+
+    >>> import numpy as np
+    >>> from passus.layers import Linear, ReLU, Sequential
+    >>> print(summary(Sequential(Linear(3), ReLU()), np.ones((2, 4), np.float32)))
+    layer  class       output  parameters  frozen  multiply-adds
+    ------------------------------------------------------------
+           Sequential  (2, 3)          15       0             24
+    l0     Linear      (2, 3)          15       0             24
+    l1     ReLU        (2, 3)           0       0              0
+    15 parameters (60 bytes), of which 0 are frozen
+    24 multiply-adds, 48 bytes for the results of all operations
+    """
+    if not isinstance(model, Layer):
+        raise DTypeError(f"summary: a {type(model).__name__} is no layer; give the model first, then its inputs")
+    depth = None if depth is None else checked_count("summary", "depth", depth, 0)
+    model = copy.deepcopy(model)
+    with watching() as meter, noting(model, meter) as calls, no_grad(), test_mode(), using_rng(0):
+        try:
+            model(*inputs)
+        except Exception as error:
+            error.add_note(table(calls.to(depth)))
+            raise
+    return "\n".join([table(calls.to(depth)), *_totals(model, meter)])
+
+
+class Calls:
+    """The calls of layers, each a row."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.rows: list[Row] = []
+        self.level = 0
+        self.meter = meter
+
+    def to(self, depth: int | None) -> list[Row]:
+        """The rows down to a depth, and all of calls that failed."""
+        return [row for row in self.rows if depth is None or row.level <= depth or row.numbers is None]
+
+    def call(self, path: str, layer: Layer, forward: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
+        """Call the method ``forward`` of a layer, and note it."""
+        place, before = len(self.rows), self.meter.multiply_adds
+        row = Row(self.level, path, type(layer).__name__, f"fails on {_shapes(inputs)}")
+        self.rows.append(row)
+        self.level += 1
+        try:
+            outputs = forward(*inputs, **options)
+        finally:
+            self.level -= 1
+        numbers = (*_counts(layer), self.meter.multiply_adds - before)
+        self.rows[place] = row._replace(output=_shapes(outputs), numbers=numbers)
+        return outputs
+
+
+@contextmanager
+def noting(model: Layer, meter: Meter) -> Iterator[Calls]:
+    """Note all calls of the layers of a model inside a block."""
+    calls, layers = Calls(meter), list(model.named_layers())
+    for path, layer in layers:
+        layer.__dict__["forward"] = partial(calls.call, path, layer, layer.forward)
+    try:
+        yield calls
+    finally:
+        for _, layer in layers:
+            del layer.__dict__["forward"]  # A layer that refers to itself is not freed at once.
+
+
+def _known(layer: Layer) -> list[Parameter]:
+    """The parameters; one of a part that was not called may not have its shape yet."""
+    return [parameter for parameter in layer.params() if parameter._data is not None]
+
+
+def _counts(layer: Layer) -> tuple[int, int]:
+    """How many parameters a layer has, and how many of them are frozen."""
+    parameters = _known(layer)
+    return sum(p.size for p in parameters), sum(p.size for p in parameters if not p.requires_grad)
+
+
+def _shapes(values: Any) -> str:
+    if isinstance(values, (tuple, list)):
+        return ", ".join(_shapes(value) for value in values)
+    return str(getattr(values, "shape", type(values).__name__))
+
+
+def _totals(model: Layer, meter: Meter) -> list[str]:
+    (count, frozen), memory = _counts(model), sum(p.data.nbytes for p in _known(model))
+    return [
+        f"{count:,} parameters ({size(memory)}), of which {frozen:,} are frozen",
+        f"{meter.multiply_adds:,} multiply-adds, {size(meter.activations)} for the results of all operations",
+    ]

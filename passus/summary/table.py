@@ -1,0 +1,60 @@
+"""Rows of a summary as a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+__all__ = ["Row", "size", "table"]
+
+HEAD = ("layer", "class", "output", "parameters", "frozen", "multiply-adds")
+"""The columns; the last three are numbers."""
+
+
+class Row(NamedTuple):
+    """One call of one layer, with all that is called inside; a call that did not end has no numbers."""
+
+    level: int
+    """In how many layers the call was made."""
+    path: str
+    kind: str
+    output: str
+    numbers: tuple[int, int, int] | None = None
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows below the names of the columns.
+
+    >>> print(table([Row(0, "l1", "Linear", "(2, 3)", (1015, 0, 24))]))
+    layer  class   output  parameters  frozen  multiply-adds
+    --------------------------------------------------------
+    l1     Linear  (2, 3)       1,015       0             24
+    """
+    lines = [HEAD, *[(row.path, row.kind, row.output, *_numbers(row)) for row in rows]]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    head, *texts = ["  ".join(_justified(cells, widths)) for cells in lines]
+    return "\n".join([head, "-" * len(head), *[text.rstrip() for text in texts]])
+
+
+def _numbers(row: Row) -> tuple[str, ...]:
+    return ("", "", "") if row.numbers is None else tuple([f"{n:,}" for n in row.numbers])
+
+
+def _justified(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    words = [cell.ljust(width) for cell, width in zip(cells[:3], widths)]
+    return [*words, *[cell.rjust(width) for cell, width in zip(cells[3:], widths[3:])]]
+
+
+def size(n: int) -> str:
+    """A number of bytes in a unit that suits it; a MB are a million.
+
+    >>> size(12), size(1_234_567)
+    ('12 bytes', '1.2 MB')
+    """
+    if n < 1000:
+        return f"{n} bytes"
+    unit, factor = next((unit, factor) for unit, factor in UNITS.items() if n >= factor)
+    return f"{n / factor:,.1f} {unit}"
+
+
+UNITS = {"GB": 1e9, "MB": 1e6, "kB": 1e3}
