@@ -25,7 +25,12 @@ from passus.kernels import dispatch, get_num_threads, set_num_threads, threads, 
 from passus.kernels.channels import channel_moments, channel_products, channel_sums, scaled_channels, scaled_gradient
 from passus.kernels.convolution import convolve, convolve_input_gradient, convolve_weight_gradient
 from passus.kernels.elementwise import limited, limited_gradient
-from passus.kernels.pooling import max_pooling, max_pooling_gradient
+from passus.kernels.pooling import (
+    average_pooling,
+    average_pooling_gradient,
+    max_pooling,
+    max_pooling_gradient,
+)
 from passus.kernels.threads import split
 from passus.layers import BatchNorm, Conv2d, Flatten, Linear, ReLU, Sequential
 from passus.optimizers import SGD
@@ -201,6 +206,21 @@ def test_max_pooling(case: tuple[np.ndarray, Any, Any, Any]) -> None:
     gy = rng.standard_normal(y.shape, np.float32)
     found = max_pooling_gradient.compiled()(gy, places, x.shape[2:], *window)
     np.testing.assert_allclose(found, max_pooling_gradient.reference(gy, places, x.shape[2:], *window), atol=1e-5)
+
+
+@given(case=pools(), data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_average_pooling(case: tuple[np.ndarray, Any, Any, Any], data: st.DataObject) -> None:
+    x, *window = case
+    out = max_pooling.reference(x, *window)[0].shape[2:]
+    divisor = data.draw(st.sampled_from([np.asarray(6.0), rng.integers(1, 9, out)]))
+    expected = average_pooling.reference(x, *window, divisor)
+    np.testing.assert_allclose(average_pooling.compiled()(x, *window, divisor), expected, rtol=1e-5, atol=1e-6)
+    gy = rng.standard_normal(expected.shape, np.float32)
+    found = average_pooling_gradient.compiled()(gy, x.shape[2:], *window, divisor)
+    expected = average_pooling_gradient.reference(gy, x.shape[2:], *window, divisor)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    assert found.dtype == np.float32
 
 
 # Which of two.

@@ -35,15 +35,19 @@ WORTHWHILE = 1 << 15
 
 
 def _suits(x: Array, kernel: Sizes, met: int) -> bool:
-    plain = type(x) is np.ndarray and x.dtype == np.float32 and met >= WORTHWHILE
-    return plain and len(kernel) == 2 and math.prod(kernel) <= 256  # Places are bytes.
+    return type(x) is np.ndarray and x.dtype == np.float32 and met >= WORTHWHILE and len(kernel) == 2
+
+
+def _suits_places(kernel: Sizes) -> bool:
+    return math.prod(kernel) <= 256  # They are bytes.
 
 
 def _suits_gradient(gy: Array, places: Array, size: Sizes, kernel: Sizes, *_: Any) -> bool:
-    return type(places) is np.ndarray and _suits(gy, kernel, gy.size * math.prod(kernel))
+    suits = type(places) is np.ndarray and _suits_places(kernel)
+    return suits and _suits(gy, kernel, gy.size * math.prod(kernel))
 
 
-@with_kernel(lambda x, kernel, *_: _suits(x, kernel, x.size))
+@with_kernel(lambda x, kernel, *_: _suits_places(kernel) and _suits(x, kernel, x.size))
 def max_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> tuple[Array, Array]:
     """The largest pixel of each window (N, C, *out), and its place: row-major in the window, the first of those that tie.
 
@@ -81,6 +85,7 @@ def pixels_at(places: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Pa
     return sum(x[pixels] * (places == place) for place, pixels in windows)
 
 
+@with_kernel(lambda x, kernel, *_: _suits(x, kernel, x.size))
 def average_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, divisor: Any) -> Array:
     """The sum of each window, with zeros around the images, divided by ``divisor``, a number or (*out)."""
     out = _out(x.shape[2:], kernel, stride, padding)
@@ -89,6 +94,7 @@ def average_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, di
     return total / backend_of(x).xp.asarray(divisor, x.dtype)
 
 
+@with_kernel(lambda gy, size, kernel, *_: _suits(gy, kernel, gy.size * math.prod(kernel)))
 def average_pooling_gradient(
     gy: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, divisor: Any
 ) -> Array:

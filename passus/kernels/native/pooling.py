@@ -1,4 +1,4 @@
-"""The largest pixel of each window, in float32: two axes of space, channels last, a vector of them at a time."""
+"""The largest pixel of each window, or their mean, in float32: two axes of space, channels last, a vector of them at a time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from passus.kernels.native.simd import (
     load,
     load_bytes,
     maximum,
+    multiply,
     place_of_maximum,
+    spread,
     spread_byte,
     store,
     store_bytes,
@@ -27,7 +29,7 @@ from passus.kernels.native.simd import (
 )
 from passus.kernels.threads import split
 
-__all__ = ["max_pooling", "max_pooling_gradient", "prepare"]
+__all__ = ["average_pooling", "average_pooling_gradient", "max_pooling", "max_pooling_gradient", "prepare"]
 
 PIECE = 1 << 15
 """How many pixels met by windows are worth a thread of their own."""
@@ -67,6 +69,40 @@ def max_pooling_gradient(
 
     split(work, n, PIECE // (1 + math.prod(out) * c * math.prod(kernel)))
     return channels_second(gx)
+
+
+def average_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, divisor: Any) -> Array:
+    images = np.ascontiguousarray(channels_last(x))
+    n, *size, c = images.shape
+    out = [(m + sum(pads) - k) // step + 1 for m, pads, k, step in zip(size, padding, kernel, stride)]
+    y, shares = np.empty((n, *out, c), np.float32), _shares(divisor, out)
+    shape = _shape(size, out, c, kernel, stride, padding)
+
+    def work(start: int, stop: int) -> None:
+        _average_pooling(images.reshape(-1), shares, y.reshape(-1), shape, start, stop)
+
+    split(work, n * out[0], PIECE // (1 + out[1] * c * math.prod(kernel)))
+    return channels_second(y)
+
+
+def average_pooling_gradient(
+    gy: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, divisor: Any
+) -> Array:
+    g = np.ascontiguousarray(channels_last(gy))
+    n, *out, c = g.shape
+    gx, shares = np.zeros((n, *size, c), np.float32), _shares(divisor, out)
+    shape = _shape(size, out, c, kernel, stride, padding)
+
+    def work(start: int, stop: int) -> None:
+        _average_pooling_gradient(g.reshape(-1), shares, gx.reshape(-1), shape, start, stop)
+
+    split(work, n, PIECE // (1 + math.prod(out) * c * math.prod(kernel)))
+    return channels_second(gx)
+
+
+def _shares(divisor: Any, out: list[int]) -> Array:
+    """What part of its mean each pixel of a window is, for all windows of an image."""
+    return np.ascontiguousarray(np.broadcast_to(1 / np.asarray(divisor, np.float32), out)).reshape(-1)
 
 
 def _shape(
@@ -131,3 +167,54 @@ def _max_pooling_gradient(gy: Any, places: Any, gx: Any, shape: Any, start: Any,
             _gradient_of_windows(gy, places, gx, shape, at // oh, at % oh, c, all_lanes())
         if C % LANES:
             _gradient_of_windows(gy, places, gx, shape, at // oh, at % oh, C - C % LANES, first_lanes(C % LANES))
+
+
+@inlined
+def _sums_of_windows(x: Any, shares: Any, y: Any, shape: Any, n: Any, r: Any, c: Any, lanes: Any) -> None:
+    """A row of windows, in the vector of channels from ``c`` on."""
+    H, W, oh, ow, C, kh, kw, rise, run, top, left = shape
+    i0, i1 = max(0, top - r * rise), min(kh, H + top - r * rise)
+    for q in range(ow):
+        j0, j1 = max(0, left - q * run), min(kw, W + left - q * run)
+        pixel = ((n * H + r * rise - top) * W + q * run - left) * C + c
+        total = spread(np.float32(0))
+        for i in range(i0, i1):
+            for j in range(j0, j1):
+                total = add(total, load(x, pixel + (i * W + j) * C, lanes))
+        store(y, ((n * oh + r) * ow + q) * C + c, multiply(total, spread(shares[r * ow + q])), lanes)
+
+
+@compiled(numba.void(READ, READ, FLAT, SHAPE, INTEGER, INTEGER))
+def _average_pooling(x: Any, shares: Any, y: Any, shape: Any, start: Any, stop: Any) -> None:
+    """Rows of windows from ``start`` to ``stop``, those of all images counted together."""
+    oh, C = shape[2], shape[4]
+    for at in range(start, stop):
+        for c in range(0, C - C % LANES, LANES):
+            _sums_of_windows(x, shares, y, shape, at // oh, at % oh, c, all_lanes())
+        if C % LANES:
+            _sums_of_windows(x, shares, y, shape, at // oh, at % oh, C - C % LANES, first_lanes(C % LANES))
+
+
+@inlined
+def _shares_of_windows(gy: Any, shares: Any, gx: Any, shape: Any, n: Any, r: Any, c: Any, lanes: Any) -> None:
+    H, W, oh, ow, C, kh, kw, rise, run, top, left = shape
+    i0, i1 = max(0, top - r * rise), min(kh, H + top - r * rise)
+    for q in range(ow):
+        j0, j1 = max(0, left - q * run), min(kw, W + left - q * run)
+        pixel = ((n * H + r * rise - top) * W + q * run - left) * C + c
+        share = multiply(load(gy, ((n * oh + r) * ow + q) * C + c, lanes), spread(shares[r * ow + q]))
+        for i in range(i0, i1):
+            for j in range(j0, j1):
+                met = pixel + (i * W + j) * C
+                store(gx, met, add(load(gx, met, lanes), share), lanes)
+
+
+@compiled(numba.void(READ, READ, FLAT, SHAPE, INTEGER, INTEGER))
+def _average_pooling_gradient(gy: Any, shares: Any, gx: Any, shape: Any, start: Any, stop: Any) -> None:
+    """Images from ``start`` to ``stop``: windows of one image may meet, those of two do not."""
+    oh, C = shape[2], shape[4]
+    for at in range(start * oh, stop * oh):
+        for c in range(0, C - C % LANES, LANES):
+            _shares_of_windows(gy, shares, gx, shape, at // oh, at % oh, c, all_lanes())
+        if C % LANES:
+            _shares_of_windows(gy, shares, gx, shape, at // oh, at % oh, C - C % LANES, first_lanes(C % LANES))
