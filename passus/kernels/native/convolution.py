@@ -21,6 +21,7 @@ from passus.kernels.layout import Padding, Sizes, channels_last, channels_second
 from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, copy_band, measured
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.depthwise import depthwise, depthwise_gradient
+from passus.kernels.native.narrow import added_up, is_narrow, kernel_of_columns
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES
 from passus.kernels.native.tile import multiply_tile
@@ -119,12 +120,16 @@ def _convolve_into(y: Array, x: Array, W: Array, b: Array | None, window: Window
     groups, o, c, *size = W.shape
     if o == c == 1:
         return depthwise(y, x, W[:, 0, 0], b, window)
+    if groups == 1 and is_narrow(o, c, size, x.shape[2], y.shape[2]):
+        z = np.empty((*y.shape[:2], x.shape[2], size[1] * o), np.float32)
+        _convolve_into(z, x, kernel_of_columns(W), None, window._replace(run=1, across=1, left=0))
+        return added_up(y, z, b, size[1], window)
     if size == [1, 1] and window == POINTWISE and y.flags.c_contiguous and y.size:
         x, y = _as_long_rows(x), _as_long_rows(y)
     n, oh, ow = y.shape[:3]
     columns = _columns(o)
     width = -(-o // columns) * columns
-    w = np.zeros(groups * width * c * math.prod(size), np.float32)
+    w = _aligned_zeros(groups * width * c * math.prod(size))
     _pack(W, w, columns)
     bias = np.zeros((groups, width), np.float32)
     if b is not None:
@@ -171,6 +176,13 @@ def _part(place: int, stride: int, dilation: int, taps: int) -> tuple[list[int],
         return [], 1, 0
     apart = (seen[1] - seen[0]) * dilation // stride if len(seen) > 1 else 1
     return seen[::-1], apart, (len(seen) - 1) * apart - (place - seen[0] * dilation) // stride
+
+
+def _aligned_zeros(count: int) -> Array:
+    """Zeros of which no vector lies on two lines of the cache: each of them is loaded many times."""
+    numbers = np.zeros(count + LANES, np.float32)
+    first = -numbers.ctypes.data % (4 * LANES) // 4
+    return numbers[first : first + count]
 
 
 def _grouped(W: Array, groups: int) -> Array:
