@@ -19,9 +19,7 @@ from passus.errors import ArgumentError, DTypeError, MissingWeightsError, ShapeE
 from passus.models import VGG16, BottleneckA, LeNet, Model, ResNet, ResNet18, ResNet34, ResNet50, ResNet152, SqueezeNet
 from passus.optimizers import SGD
 from passus.serializers import write_weights
-from tests.against_torch import one_thread
-
-__all__ = ["one_thread"]
+from tests.against_torch import one_thread  # noqa: F401 - a fixture
 
 SMALL: dict[str, tuple[Callable[..., Model], int]] = {
     "LeNet": (LeNet, 28),

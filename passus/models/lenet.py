@@ -18,8 +18,8 @@ __all__ = ["LeNet"]
 class LeNet(Model):
     """LeNet-5: two convolutions, each pooled, and three fully connected layers; (N, C, H, W) to (N, num_classes).
 
-    Made for grey images of 28 x 28 pixels, for which it has 61,706 parameters; the first convolution adds the border of two
-    pixels that the 32 x 32 pixels of the paper have. ``activation``: tanh as in the paper; F.relu learns faster.
+    Made for grey images of 28 x 28 pixels, for which it has 61,706 parameters; the first convolution adds the border of
+    two pixels that the 32 x 32 pixels of the paper have. ``activation``: tanh as in the paper; F.relu learns faster.
     ``in_channels``: C; left out, the first call tells it. ``rng``: what the weights are drawn with.
 
     Raises `ArgumentError` for numbers out of range, `ShapeError` for images below 12 x 12 pixels.

@@ -12,13 +12,14 @@ __all__ = ["take_weights"]
 def take_weights(model: Model, weights: FilePath | None, pretrained: bool, known: str) -> None:
     """Load the file ``weights``, if there is one. ``known``: which file a user may have, for the message.
 
-    Raises `MissingWeightsError` if a pretrained model is asked for without a file, `WeightsError` for a file of another model.
+    Raises `MissingWeightsError` if a pretrained model is asked for without a file, `WeightsError` for a file of another
+    model.
     """
     if weights is not None:
         model.load_weights(weights)
     elif pretrained:
         name = type(model).__name__
         raise MissingWeightsError(
-            f"{name}: passus brings no trained weights, and downloads none of which it knows no checksum; give a file, as in "
-            f"{name}(weights=path): {known}"
+            f"{name}: passus brings no trained weights, and knows no checksum of any that it could download; give a file, "
+            f"as in {name}(weights=path): {known}"
         )

@@ -65,8 +65,8 @@ class Bottleneck(Residual):
 class BottleneckA(Bottleneck):
     """The first bottleneck of a stage: (N, C, H, W) to (N, O, H / stride, W / stride), rounded up.
 
-    Its shortcut is a convolution of 1x1. ``in_channels``: C; ``mid_channels``: those of the 3x3 convolution, which has the
-    ``stride``, as networks trained today have it (the paper and DeZero put it in the first 1x1); ``out_channels``: O.
+    Its shortcut is a convolution of 1x1. ``in_channels``: C; ``mid_channels``: those of the 3x3 convolution, which has
+    the ``stride``, as in networks trained today (the paper and DeZero put it in the first 1x1); ``out_channels``: O.
 
     >>> import numpy as np
     >>> BottleneckA(8, 4, 16, rng=0)(np.ones((2, 8, 6, 6), np.float32)).shape
@@ -115,7 +115,7 @@ def BuildingBlock(
 
 
 def convolution(in_channels: int | None, out_channels: int, kernel_size: int, stride: int, rng: RNG) -> Conv2d:
-    """A convolution before a batch normalisation, which would take away its bias; it keeps the size if the stride is 1."""
+    """A convolution before a batch normalisation, which would take away its bias; a stride of 1 keeps the size."""
     return Conv2d(
         out_channels,
         kernel_size,

@@ -29,12 +29,12 @@ STRIDES = (1, 2, 2, 2)
 
 
 class ResNet(Model):
-    """A residual network: a convolution of 7x7, four stages of blocks, and one fully connected layer; (N, C, H, W) to (N, num_classes).
+    """A residual network, (N, C, H, W) to (N, num_classes): a convolution, four stages of blocks, and one linear layer.
 
-    ``n_layers``: 18 or 34, of basic blocks; 50, 101 or 152, of bottlenecks with the stride in their 3x3 convolution (known
-    as version 1.5). Made for 224 x 224 pixels; any other size does. ``in_channels``: C; left out, the first call tells it.
-    ``weights``: a file of weights. DeZero's do not fit, for they are of a network with other strides. ``rng``: what the
-    weights are drawn with.
+    ``n_layers``: 18 or 34, of basic blocks; 50, 101 or 152, of bottlenecks with the stride in their 3x3 convolution
+    (known as version 1.5). Made for 224 x 224 pixels; any other size does. ``in_channels``: C; left out, the first call
+    tells it. ``weights``: a file of weights; DeZero's do not fit, for they are of a network with other strides.
+    ``rng``: what the weights are drawn with.
 
     Raises `ArgumentError` for another number of layers, `MissingWeightsError` if it shall be ``pretrained`` without a
     file, `WeightsError` for a file that does not fit.

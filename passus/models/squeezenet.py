@@ -56,10 +56,10 @@ class Fire(Layer):
 
 
 class SqueezeNet(Model):
-    """SqueezeNet: a convolution, eight fire modules, and a convolution to the classes; (N, C, H, W) to (N, num_classes).
+    """SqueezeNet, (N, C, H, W) to (N, num_classes): a convolution, eight fire modules, a convolution to the classes.
 
-    ``version``: "1.0" (1,248,424 parameters) or "1.1" (1,235,496), which needs less than half of the operations. Made for
-    224 x 224 pixels; other sizes from 25 (version 1.0: 29) do. ``in_channels``: C; left out, the first call tells it.
+    ``version``: "1.0" (1,248,424 parameters) or "1.1" (1,235,496), which takes less than half of the multiply-adds. Made
+    for 224 x 224 pixels; other sizes from 25 (version 1.0: 29) do. ``in_channels``: C; left out, the first call tells it.
     ``weights``: a file of weights. ``rng``: what the weights are drawn with.
 
     Raises `ArgumentError` for another version, `MissingWeightsError` if it shall be ``pretrained`` without a file,
@@ -93,7 +93,7 @@ class SqueezeNet(Model):
         take_weights(self, weights, pretrained, "what save_weights wrote")
 
     def features(self, x: Operand) -> Result:
-        """What the convolutions before the last make of images: (N, C, H, W) to (N, 512, H / 16 - 1, W / 16 - 1), about."""
+        """What the convolutions before the last make of images: (N, C, H, W) to (N, 512, h, w), h about H / 16 - 1."""
         x = F.pooling(F.relu(self.conv1(x)), 3, 2, ceil_mode=True)
         for name in SQUEEZED:
             x = getattr(self, name)(x)

@@ -33,11 +33,11 @@ IMAGENET_BGR = np.array([103.939, 116.779, 123.68])
 
 
 class VGG16(Model):
-    """VGG with 16 layers: 13 convolutions of 3x3 in five stages, and three fully connected layers; (N, C, H, W) to (N, num_classes).
+    """VGG, (N, C, H, W) to (N, num_classes): 13 convolutions of 3x3 in five stages, and three fully connected layers.
 
-    Made for 224 x 224 pixels, for which it has 138,357,544 parameters; the first call tells ``fc6`` the size of the images,
-    a multiple of 32. ``in_channels``: C; left out, the first call tells it too. ``weights``: a file of weights, such as
-    DeZero's ``vgg16.npz``; images are prepared for that one with `preprocess`. ``rng``: what the weights are drawn with.
+    Made for 224 x 224 pixels, for which it has 138,357,544 parameters; the first call tells ``fc6`` the size of the
+    images. ``in_channels``: C; left out, the first call tells it too. ``weights``: a file of weights, such as DeZero's
+    ``vgg16.npz``; images are prepared for that one with `preprocess`. ``rng``: what the weights are drawn with.
 
     Raises `ArgumentError` for numbers out of range, `MissingWeightsError` if it shall be ``pretrained`` without a file,
     `WeightsError` for a file that does not fit, `ShapeError` for images below 32 x 32 pixels.

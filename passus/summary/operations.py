@@ -75,8 +75,8 @@ CALL = Function.__call__.__code__
 def watching() -> Iterator[Meter]:
     """Count what all operations of passus cost that are called inside a block, in this thread.
 
-    The interpreter itself tells of each call, by the hook that it has for profilers; so operations that no one watches take no
-    time for it, and a profiler at work sees nothing of the block.
+    The interpreter itself tells of each call, by the hook that it has for profilers; so operations that no one watches
+    take no time for it, and a profiler at work sees nothing of the block.
 
     >>> import passus.functions as F
     >>> with watching() as meter:

@@ -23,17 +23,17 @@ __all__ = ["summary"]
 def summary(model: Layer, *inputs: Any, depth: int | None = None) -> str:
     """A table of the layers that ``model(*inputs)`` calls, in the order in which the calls begin, to be printed.
 
-    A row tells the path of a layer, the shape of its output, how many parameters it has, how many of them are frozen, and
-    how many multiply-adds the call takes, with all that is called inside. Multiply-adds, each one multiplication and one
-    addition, are those of convolutions, transposed convolutions, linear layers and products of matrices. The lines below
-    are totals; the results of all operations are about what a training step keeps for its way back.
+    A row tells the path of a layer, the shape of its output, how many parameters it has, how many of them are frozen,
+    and how many multiply-adds the call takes, with all that is called inside. Multiply-adds, each one multiplication and
+    one addition, are those of convolutions, transposed convolutions, linear layers and products of matrices. The lines
+    below are totals; the results of all operations are about what a training step keeps for its way back.
 
     ``depth``: how deep calls of layers in layers are shown; 0 shows the model alone, None everything. A layer that is
     called twice has two rows; its parameters count once. The model stays as it is, for a copy is run, in test mode and
     with random numbers of its own.
 
-    If the model raises an error, such as `ShapeError`, its message begins with the path of the layer, and the table up to
-    there is a note on it, which tracebacks show. Raises `DTypeError` for a model that is none.
+    If the model raises an error, such as `ShapeError`, its message begins with the path of the layer, and the table up
+    to there is a note on it, which tracebacks show. Raises `DTypeError` for a model that is none.
 
     >>> import numpy as np
     >>> from passus.layers import Linear, ReLU, Sequential
