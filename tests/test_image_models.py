@@ -17,7 +17,8 @@ from passus import layers as L
 from passus.config import no_grad, test_mode
 from passus.errors import ArgumentError, DTypeError, MissingWeightsError, ShapeError, WeightsError
 from passus.models import VGG16, BottleneckA, LeNet, Model, ResNet, ResNet18, ResNet34, ResNet50, ResNet152, SqueezeNet
-from passus.optimizers import SGD
+from passus.optimizers import SGD, Adam
+from passus.random import using_rng
 from passus.serializers import write_weights
 from tests.against_torch import one_thread  # noqa: F401 - a fixture
 
@@ -265,6 +266,17 @@ def test_a_seed_tells_all_weights(name: str) -> None:
     assert (predicted(make(num_classes=3, rng=6), x) != predicted(make(num_classes=3, rng=5), x)).any()
 
 
+@pytest.mark.parametrize("name", ["LeNet", "SqueezeNet1.1"])
+def test_without_a_seed_a_first_call_draws_from_the_generator_of_that_moment(name: str) -> None:
+    make, size = SMALL[name]
+    scores = []
+    for _ in range(2):
+        model = make(num_classes=3)
+        with using_rng(4):
+            scores.append(predicted(model, images(1, size)))
+    np.testing.assert_array_equal(*scores)
+
+
 @every_network
 def test_a_training_step_moves_all_parameters_and_a_prediction_none(name: str) -> None:
     make, size = SMALL[name]
@@ -280,6 +292,22 @@ def test_a_training_step_moves_all_parameters_and_a_prediction_none(name: str) -
     after = model.state_dict()
     assert [path for path in before if np.array_equal(before[path], after[path])] == []
     assert np.isfinite(loss.data)
+
+
+@pytest.mark.parametrize("name", ["LeNet", "ResNet18"])
+def test_networks_learn_a_few_images_by_heart(name: str) -> None:
+    make, size = SMALL[name]
+    model = make(num_classes=4, rng=0)
+    optimizer = Adam(lr=1e-3).setup(model)
+    x, t = images(8, size), np.arange(8) % 4
+    losses = []
+    for _ in range(12):
+        loss = F.softmax_cross_entropy(model(x), t)
+        model.cleargrads()
+        loss.backward()
+        optimizer.update()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
 
 
 @every_network
@@ -375,6 +403,10 @@ def test_the_layer_that_does_not_fit_is_named_with_its_path() -> None:
     model.res3.l1.conv2 = L.Conv2d(128, 3, pad=1, in_channels=64)
     with pytest.raises(ShapeError, match=r"^resnet18\.res3\.l1\.conv2: conv2d"):
         model(images(1, 32))
+
+
+def test_a_version_may_be_a_number() -> None:
+    assert SqueezeNet(version=1.1).conv1.kernel_size == SqueezeNet(version="1.1").conv1.kernel_size == 3
 
 
 def test_blocks_change_the_shape_only_where_they_say_so() -> None:

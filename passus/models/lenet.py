@@ -39,7 +39,8 @@ class LeNet(Model):
         activation: Callable[[Any], Any] = F.tanh,
         rng: RNG = None,
     ) -> None:
-        classes, rng = checked_count("LeNet", "num_classes", num_classes), get_rng(rng)
+        classes = checked_count("LeNet", "num_classes", num_classes)
+        rng = None if rng is None else get_rng(rng)  # A seed means one sequence of numbers for all layers.
         self.activation = checked_callable("LeNet", "activation", activation)
         self.conv1 = Conv2d(6, 5, pad=2, in_channels=in_channels, rng=rng)
         self.conv2 = Conv2d(16, 5, rng=rng)

@@ -55,7 +55,8 @@ class ResNet(Model):
         weights: FilePath | None = None,
         rng: RNG = None,
     ) -> None:
-        name, rng = type(self).__name__, get_rng(rng)
+        name = type(self).__name__
+        rng = None if rng is None else get_rng(rng)  # A seed means one sequence of numbers for all layers.
         classes = checked_count(name, "num_classes", num_classes)
         if checked_integer(name, "n_layers", n_layers) not in BLOCKS:
             raise ArgumentError(f"{name}: n_layers is {n_layers}; it must be one of {', '.join(map(str, BLOCKS))}")

@@ -45,7 +45,7 @@ class Fire(Layer):
     """
 
     def __init__(self, squeezed: int, expanded: int, rng: RNG = None) -> None:
-        rng = get_rng(rng)
+        rng = None if rng is None else get_rng(rng)
         self.squeeze = Conv2d(squeezed, 1, initializer=he_normal, rng=rng)
         self.expand1x1 = Conv2d(expanded, 1, initializer=he_normal, rng=rng)
         self.expand3x3 = Conv2d(expanded, 3, pad=1, initializer=he_normal, rng=rng)
@@ -81,7 +81,8 @@ class SqueezeNet(Model):
         weights: FilePath | None = None,
         rng: RNG = None,
     ) -> None:
-        classes, rng = checked_count("SqueezeNet", "num_classes", num_classes), get_rng(rng)
+        classes = checked_count("SqueezeNet", "num_classes", num_classes)
+        rng = None if rng is None else get_rng(rng)  # A seed means one sequence of numbers for all layers.
         if str(version) not in VERSIONS:
             raise ArgumentError(f'SqueezeNet: there is no version {version!r}; there are "1.0" and "1.1"')
         channels, kernel_size, self.pooled = VERSIONS[str(version)]

@@ -56,7 +56,8 @@ class VGG16(Model):
         weights: FilePath | None = None,
         rng: RNG = None,
     ) -> None:
-        classes, rng = checked_count("VGG16", "num_classes", num_classes), get_rng(rng)
+        classes = checked_count("VGG16", "num_classes", num_classes)
+        rng = None if rng is None else get_rng(rng)  # A seed means one sequence of numbers for all layers.
         for stage in STAGES:
             for name, channels in stage.items():
                 known = in_channels if name == "conv1_1" else None
