@@ -8,7 +8,7 @@ from functools import partial
 
 from benchmarks import agreement
 from benchmarks.peers import missing
-from benchmarks.problems import IMAGES
+from benchmarks.problems import VECTORS
 from benchmarks.processes import Worker, WorkerError
 from benchmarks.timing import Timing, in_turns
 
@@ -34,20 +34,32 @@ class Comparison:
 
 
 def compare(problem: str, frameworks: tuple[str, ...], rounds: int) -> Comparison:
-    skipped = {name: reason for name in frameworks if (reason := missing(name))}
+    """In fresh processes, so that the peaks of memory are those of this problem."""
     with ExitStack() as stack:
-        workers = {name: stack.enter_context(Worker(name)) for name in frameworks if name not in skipped}
-        agreement.check(first_results(problem, workers, skipped), rtol=1e-3 if problem in IMAGES else 1e-4)
-        ready = {name: worker for name, worker in workers.items() if name not in skipped}
-        timings = in_turns({name: partial(worker.ask, "turn", problem) for name, worker in ready.items()}, rounds)
-        timings = [replace(timing, peak=ready[timing.name].ask("peak", problem)) for timing in timings]
-    return Comparison(problem, timings, skipped)
+        workers, skipped = started(frameworks, stack)
+        return measured(problem, workers, skipped, rounds)
+
+
+def started(frameworks: tuple[str, ...], stack: ExitStack) -> tuple[dict[str, Worker], dict[str, str]]:
+    """The processes of those that can run here, and why others cannot."""
+    skipped = {name: reason for name in frameworks if (reason := missing(name))}
+    return {name: stack.enter_context(Worker(name)) for name in frameworks if name not in skipped}, skipped
+
+
+def measured(problem: str, workers: dict[str, Worker], skipped: dict[str, str], rounds: int) -> Comparison:
+    skipped = {**skipped}
+    agreement.check(first_results(problem, workers, skipped), rtol=1e-4 if problem in VECTORS else 1e-3)
+    ready = {name: worker for name, worker in workers.items() if name not in skipped}
+    timings = in_turns({name: partial(worker.ask, "turn", problem) for name, worker in ready.items()}, rounds)
+    return Comparison(
+        problem, [replace(timing, peak=ready[timing.name].ask("peak", problem)) for timing in timings], skipped
+    )
 
 
 def first_results(problem: str, workers: dict[str, Worker], skipped: dict[str, str]) -> dict[str, list[list[float]]]:
     """What the first steps returned; all processes start at once, and those that fail are skipped with their reason."""
     for worker in workers.values():
-        worker.send("results", problem, FEW if problem in IMAGES else MANY)
+        worker.send("results", problem, MANY if problem in VECTORS else FEW)
     results = {}
     for name, worker in workers.items():
         try:

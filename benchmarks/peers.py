@@ -7,10 +7,10 @@ import os
 import shutil
 import sys
 
-from benchmarks.problems import IMAGES
+from benchmarks.problems import IMAGES, TRAINING
 
 ON_VECTORS = ("passus", "torch", "torch_compiled", "jax", "autograd")
-ON_IMAGES = ("passus", "passus_numpy", "torch", "torch_channels_last", "torch_compiled", "jax")
+ON_IMAGES = ("passus", "torch", "torch_channels_last", "torch_compiled", "jax")
 PACKAGES = ("torch", "jax", "autograd")
 
 DEZERO = "DEZERO_PYTHON"
@@ -19,8 +19,12 @@ BY_DEZERO = ("chain", "large", "lenet", "cnn", "resnet20")
 
 
 def frameworks_for(problem: str) -> tuple[str, ...]:
+    """What passus is without Numba, and what DeZero takes, is told for the training steps."""
     dezero = ("dezero",) if problem in BY_DEZERO else ()
-    return (ON_IMAGES if problem in IMAGES else ON_VECTORS) + dezero
+    if problem not in IMAGES:
+        return ON_VECTORS + dezero
+    plain = ("passus_numpy",) if problem in TRAINING else ()
+    return ON_IMAGES + plain + dezero
 
 
 def python_of(framework: str) -> str:

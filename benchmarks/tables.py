@@ -5,6 +5,8 @@ from __future__ import annotations
 import statistics
 
 from benchmarks.comparison import Comparison
+from benchmarks.operations.costs import operation_of
+from benchmarks.operations.measuring import Operations
 from benchmarks.problems import IMAGES, VECTORS
 from benchmarks.timing import Timing
 
@@ -20,6 +22,29 @@ def table_of(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
+def operations_table(operations: Operations) -> str:
+    """A row for each operation and direction, with the share of the ceiling that passus reaches."""
+    ceilings = ", ".join(f"{speed:.0f} {unit}" for unit, speed in operations.ceilings.items())
+    lines = [f"### operations alone; the machine reaches {ceilings or 'no ceiling that could be measured'}", ""]
+    lines += ["| operation | shapes | passus | of the ceiling | torch | times passus | quartiles |"]
+    lines += ["|---|---|--:|--:|--:|--:|--:|"]
+    return "\n".join([*lines, *[operation_row(operations, comparison) for comparison in operations.comparisons], ""])
+
+
+def operation_row(operations: Operations, comparison: Comparison) -> str:
+    direction, operation = operation_of(comparison.problem)
+    name = comparison.problem.partition(":")[2]
+    ours = operations.speed(comparison, comparison.ours.median)
+    share = f"{ours / operations.ceilings[operation.unit]:.0%}" if operations.ceilings else ""
+    cells = [f"{name}, {direction}", operation.what, f"{ours:.1f} {operation.unit}", share]
+    for timing in comparison.timings:
+        if timing.name != "passus":
+            speed = operations.speed(comparison, timing.median)
+            low, _, high = quartiles(timing, comparison.ours)
+            cells += [f"{speed:.1f} {operation.unit}", f"{comparison.ratio(timing):.2f}", f"{low:.2f} to {high:.2f}"]
+    return f"| {' | '.join(cells)} |"
+
+
 def imports_table(timings: list[Timing]) -> str:
     """The time beyond NumPy's is what a package itself takes."""
     lines = ["### import in a fresh process", "", "| package | median | times numpy | quartiles |", "|---|--:|--:|--:|"]
@@ -27,9 +52,14 @@ def imports_table(timings: list[Timing]) -> str:
 
 
 def row(timing: Timing, ours: Timing) -> str:
-    low, _, high = statistics.quantiles(timing.times_slower_than(ours), n=4)
+    low, _, high = quartiles(timing, ours)
     ratio = timing.median / ours.median
     return f"| {timing.name} | {duration(timing.median)} | {ratio:.2f} | {low:.2f} to {high:.2f} |"
+
+
+def quartiles(timing: Timing, ours: Timing) -> list[float]:
+    """Of the ratios turn by turn."""
+    return statistics.quantiles(timing.times_slower_than(ours), n=4, method="inclusive")
 
 
 def duration(seconds: float) -> str:

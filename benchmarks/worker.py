@@ -4,7 +4,8 @@ Each line of its input is an action, a problem and a number; each line of its ou
 
 - ``results large 20``: take 20 steps, and tell what each of them returned;
 - ``turn large 100``: take 100 steps, and tell how many seconds one of them took;
-- ``peak large 0``: tell the most bytes that the process had in memory.
+- ``peak large 0``: tell the most bytes that the process had in memory;
+- ``work triad 0``: tell how many 10**9 operations or bytes a step of a ceiling is.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.operations.costs import DIRECTIONS, operation_of
 from benchmarks.problems import IMAGES
 from benchmarks.timing import turn
 
@@ -40,6 +42,9 @@ def main() -> None:
 @lru_cache(maxsize=1)
 def step_of(framework: str, problem: str) -> Callable[[], object]:
     """The step to repeat; only that of the latest problem is kept."""
+    if problem in DIRECTIONS:
+        direction, operation = operation_of(problem)
+        return getattr(importlib.import_module(f"benchmarks.operations.in_{framework}"), direction)(operation)
     module = importlib.import_module(f"benchmarks.with_{framework}")
     return module.network(IMAGES[problem]) if problem in IMAGES else getattr(module, problem)()
 
@@ -50,6 +55,9 @@ def results(framework: str, problem: str, count: int) -> list[list[float]]:
 
 
 def numbers(result: object) -> list[float]:
+    """Some of the numbers of a result, or of each of several."""
+    if isinstance(result, list | tuple):
+        return [number for part in result for number in numbers(part)]
     flat = np.asarray(result, np.float64).ravel()
     return flat[:: max(1, flat.size // SAMPLE)].tolist()
 
@@ -64,7 +72,11 @@ def peak(framework: str, problem: str, number: int) -> int:
     return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) * 1024
 
 
-ACTIONS: dict[str, Callable] = {"results": results, "turn": one_turn, "peak": peak}
+def work(framework: str, problem: str, number: int) -> float:
+    return importlib.import_module(f"benchmarks.with_{framework}").WORK[problem]
+
+
+ACTIONS: dict[str, Callable] = {"results": results, "turn": one_turn, "peak": peak, "work": work}
 
 if __name__ == "__main__":
     main()

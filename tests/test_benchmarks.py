@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 
-from benchmarks import agreement, timing, worker
+from benchmarks import agreement, timing, with_ceiling, worker
 from benchmarks.comparison import FEW, Comparison, compare, first_results
+from benchmarks.operations import in_passus, in_torch
+from benchmarks.operations.costs import BYTES, DIRECTIONS, OPERATIONS, operation_of
+from benchmarks.operations.measuring import Operations
 from benchmarks.peers import DEZERO, frameworks_for, missing
 from benchmarks.problems import FORWARD, IMAGES, ONE, TRAINING, VECTORS
 from benchmarks.processes import Worker, WorkerError
-from benchmarks.tables import table_of
+from benchmarks.tables import operations_table, table_of
 from benchmarks.timing import Timing, in_turns
 
 PROBLEMS = [*VECTORS, *TRAINING, *FORWARD, *ONE]
@@ -29,6 +33,35 @@ def test_all_frameworks_compute_the_same(problem: str, monkeypatch: pytest.Monke
     frameworks = [name for name in frameworks_for(problem) if name not in (*SLOW_TO_START, "dezero")]
     results = {name: worker.results(name, problem, FEW) for name in frameworks}
     agreement.check(results, rtol=1e-3)
+
+
+@pytest.mark.parametrize("problem", DIRECTIONS)
+def test_operations_are_the_same(problem: str) -> None:
+    direction, operation = operation_of(problem)
+    N, *others = operation.shapes[0]
+    smaller = replace(operation, shapes=((min(N, 2), *others), *operation.shapes[1:]))
+    steps = {name: getattr(module, direction)(smaller) for name, module in (("passus", in_passus), ("torch", in_torch))}
+    results = {name: [worker.numbers(step()) for _ in range(FEW)] for name, step in steps.items()}
+    agreement.check(results, rtol=1e-4)
+
+
+def test_the_work_of_an_operation_is_counted() -> None:
+    x, W = OPERATIONS["conv1x1-256"].shapes
+    assert OPERATIONS["conv1x1-256"].work["forward"] == pytest.approx(2e-9 * 16 * 16 * x[0] * 256 * 256)
+    assert W == (256, 256, 1, 1)
+    assert OPERATIONS["relu"].work["backward"] == pytest.approx(3e-9 * 4 * 64 * 64 * 32 * 32)
+
+
+@pytest.mark.parametrize("name", with_ceiling.WORK)
+def test_ceilings_run(name: str) -> None:
+    assert np.isfinite(getattr(with_ceiling, name)()()).all()
+
+
+def test_the_table_of_operations_tells_speeds_and_the_share_of_the_ceiling() -> None:
+    work = OPERATIONS["relu"].work["forward"]
+    timings = [Timing("passus", [1.0, 1.0]), Timing("torch", [2.0, 2.0])]
+    table = operations_table(Operations([Comparison("forward:relu", timings, {})], {BYTES: 2 * work}))
+    assert f"{work:.1f} GB/s | 50% | {work / 2:.1f} GB/s | 2.00 | 2.00 to 2.00 |" in table
 
 
 @pytest.mark.slow
@@ -100,4 +133,4 @@ def test_a_process_that_ended_is_noticed() -> None:
 
 def test_ratios_are_those_of_the_medians() -> None:
     timings = [Timing("passus", [1e-6, 2e-6, 3e-6]), Timing("torch", [4e-6, 6e-6, 9e-6], peak=3 * 2**20)]
-    assert "| torch | 6.0 µs | 3.00 | 3.00 to 4.00 | 3 MiB |" in table_of(Comparison("chain", timings, {}))
+    assert "| torch | 6.0 µs | 3.00 | 3.00 to 3.50 | 3 MiB |" in table_of(Comparison("chain", timings, {}))

@@ -1,0 +1,82 @@
+"""What the machine can do at most, with the threads of the kernels: multiply and add, and move memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+
+from passus.kernels.native.simd import LANES, all_lanes, fma, spread, store
+from passus.kernels.threads import get_num_threads, split
+
+Step = Callable[[], object]
+
+SIDE = 2048
+CHAINS, LINKS = 12, 1_000_000
+SIZE = 2**22
+"""Numbers in an array, as in those operations that are measured in bytes."""
+
+WORK = {
+    "product": 2e-9 * SIDE**3,
+    "multiplications": 2e-9 * CHAINS * LINKS * LANES * get_num_threads(),
+    "triad": 3e-9 * 4 * SIZE,
+}
+"""10**9 operations or bytes of each."""
+
+
+def product() -> Step:
+    """NumPy's product of large matrices."""
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, SIDE, SIDE), np.float32)
+    y = np.empty_like(a)
+    return lambda: np.matmul(a, b, out=y)
+
+
+def multiplications() -> Step:
+    """In each thread chains of vectors that do not wait for each other, and stay in registers."""
+    threads = get_num_threads()
+    x = np.random.default_rng(0).standard_normal((threads, CHAINS * LANES), np.float32)
+
+    def piece(start: int, stop: int) -> None:
+        for row in x[start:stop]:
+            chains(row, LINKS)
+
+    def step() -> np.ndarray:
+        split(piece, threads)
+        return x
+
+    return step
+
+
+def triad() -> Step:
+    """``a = b + c / 2``: two arrays are read, and one is written."""
+    a, b, c = np.ones((3, SIZE), np.float32)
+
+    def step() -> np.ndarray:
+        split(lambda start, stop: added(a[start:stop], b[start:stop], c[start:stop]), SIZE)
+        return a
+
+    return step
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def added(a: Any, b: Any, c: Any) -> None:
+    for i in range(len(a)):
+        a[i] = b[i] + np.float32(0.5) * c[i]
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def chains(x: Any, links: int) -> None:
+    """``y <- half * y + half`` in each of twelve vectors, which start differently, or the compiler would keep but one."""
+    half, every = spread(np.float32(0.5)), all_lanes()
+    a, b, c, d = spread(x[0]), spread(x[1]), spread(x[2]), spread(x[3])
+    e, f, g, h = spread(x[4]), spread(x[5]), spread(x[6]), spread(x[7])
+    i, j, k, m = spread(x[8]), spread(x[9]), spread(x[10]), spread(x[11])
+    for _ in range(links):
+        a, b, c, d = fma(a, half, half), fma(b, half, half), fma(c, half, half), fma(d, half, half)
+        e, f, g, h = fma(e, half, half), fma(f, half, half), fma(g, half, half), fma(h, half, half)
+        i, j, k, m = fma(i, half, half), fma(j, half, half), fma(k, half, half), fma(m, half, half)
+    for place, y in enumerate((a, b, c, d, e, f, g, h, i, j, k, m)):
+        store(x, place * LANES, y, every)
