@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import passus.functions as F
+from passus.arguments import checked_count
 from passus.core import Operand, Result
 from passus.initializers import he_normal
 from passus.layers import BatchNorm, Conv2d, Layer, Sequential
@@ -102,11 +103,12 @@ def BuildingBlock(
     """A stage of ``n_layers`` blocks: one `BottleneckA` with the stride, and then as many of `BottleneckB`.
 
     If ``mid_channels`` is ``out_channels``, there is no bottleneck, and the blocks are of the kind of `BasicBlock`.
+    Raises `ArgumentError` for numbers below 1.
 
     >>> [type(block).__name__ for block in BuildingBlock(3, 64, 64, 256, stride=1)]
     ['BottleneckA', 'BottleneckB', 'BottleneckB']
     """
-    rng, later = get_rng(rng), range(n_layers - 1)
+    rng, later = get_rng(rng), range(checked_count("BuildingBlock", "n_layers", n_layers) - 1)
     if mid_channels == out_channels:
         first = BasicBlock(in_channels, out_channels, stride, rng)
         return Sequential(first, *[BasicBlock(out_channels, out_channels, rng=rng) for _ in later])
