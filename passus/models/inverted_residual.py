@@ -48,12 +48,10 @@ class NormedConv(Layer):
             initializer=he_normal,
             rng=rng,
         )
-        self.norm = BatchNorm(decay, eps, in_size=out_channels)
-        self.linear = linear
+        self.norm = BatchNorm(decay, eps, in_size=out_channels, activation=None if linear else "relu6")
 
     def forward(self, x: Operand) -> Result:
-        y = self.norm(self.conv(x))
-        return y if self.linear else F.relu6(y)
+        return self.norm(self.conv(x))
 
 
 Unit: TypeAlias = Callable[..., NormedConv]
