@@ -16,7 +16,19 @@ import passus.functions as F
 from passus import layers as L
 from passus.config import no_grad, test_mode
 from passus.errors import ArgumentError, DTypeError, MissingWeightsError, ShapeError, WeightsError
-from passus.models import VGG16, BottleneckA, LeNet, Model, ResNet, ResNet18, ResNet34, ResNet50, ResNet152, SqueezeNet
+from passus.models import (
+    VGG16,
+    BottleneckA,
+    BuildingBlock,
+    LeNet,
+    Model,
+    ResNet,
+    ResNet18,
+    ResNet34,
+    ResNet50,
+    ResNet152,
+    SqueezeNet,
+)
 from passus.optimizers import SGD, Adam
 from passus.random import using_rng
 from passus.serializers import write_weights
@@ -380,11 +392,8 @@ def test_preprocess_makes_of_a_picture_what_caffe_did() -> None:
         (lambda: ResNet(20), ArgumentError, r"ResNet: n_layers is 20; .* 18, 34, 50, 101, 152"),
         (lambda: ResNet("50"), DTypeError, "ResNet: n_layers is a str"),
         (lambda: ResNet34(num_classes=0), ArgumentError, "ResNet34: num_classes is 0"),
-        (
-            lambda: SqueezeNet(version="1.2"),
-            ArgumentError,
-            'SqueezeNet: there is no version .1.2.; there are "1.0" and',
-        ),
+        (lambda: BuildingBlock(0, 8, 2, 8, 1), ArgumentError, "BuildingBlock: n_layers is 0"),
+        (lambda: SqueezeNet(version="1.2"), ArgumentError, "SqueezeNet: there is no version '1.2'"),
         (lambda: VGG16(num_classes=2.5), DTypeError, "VGG16: num_classes is a float"),
         (lambda: LeNet(activation="tanh"), DTypeError, "LeNet: activation is a str"),
         (lambda: LeNet()(images(1, 11)), ShapeError, "lenet"),
