@@ -23,7 +23,7 @@ from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.depthwise import depthwise, depthwise_gradient
 from passus.kernels.native.narrow import added_up, is_narrow, kernel_of_columns
 from passus.kernels.native.processor import rows_of_tile
-from passus.kernels.native.simd import LANES
+from passus.kernels.native.simd import LANES, number_at
 from passus.kernels.native.tile import multiply_tile
 from passus.kernels.threads import collected, split
 
@@ -32,6 +32,9 @@ __all__ = ["convolve", "convolve_input_gradient", "convolve_weight_gradient", "p
 WORTHWHILE = 1 << 20
 """How many multiplications are worth a thread of their own, which takes some 20 microseconds to hand over."""
 
+
+PACKED = 1 << 16
+"""How many weights are worth a thread of their own when they are laid out."""
 
 POINTWISE = Window(1, 1, 1, 1, 0, 0)
 
@@ -80,9 +83,10 @@ def convolve_input_gradient(
             rows, apart_down, before_top = _part(i + top, rise, down, W.shape[3])
             columns, apart_across, before_left = _part(j + left, run, across, W.shape[4])
             pixels = gx[:, i::rise, j::run]
-            if rows and columns:
+            part = W[..., rows, columns]
+            if part.size:
                 window = Window(1, 1, apart_down, apart_across, before_top, before_left)
-                _convolve_into(pixels, gy, W[:, :, :, rows][..., columns], None, window)
+                _convolve_into(pixels, gy, part, None, window)
             else:
                 pixels[...] = 0
     return channels_second(gx)
@@ -130,7 +134,8 @@ def _convolve_into(y: Array, x: Array, W: Array, b: Array | None, window: Window
     columns = _columns(o)
     width = -(-o // columns) * columns
     w = _aligned_zeros(groups * width * c * math.prod(size))
-    _pack(W, w, columns)
+    tiles, numbers = groups * (width // columns), columns * c * math.prod(size)
+    split(lambda start, stop: _pack(W, w, columns, start, stop), tiles, PACKED // (1 + numbers))
     bias = np.zeros((groups, width), np.float32)
     if b is not None:
         bias[:, :o] = b.reshape(groups, o)
@@ -167,15 +172,17 @@ def _as_long_rows(x: Array) -> Array:
     return x.reshape(1, pixels // length, length, x.shape[3])
 
 
-def _part(place: int, stride: int, dilation: int, taps: int) -> tuple[list[int], int, int]:
+def _part(place: int, stride: int, dilation: int, taps: int) -> tuple[slice, int, int]:
     """Of one axis: the places of the kernel, last first, that see inputs at ``place`` plus multiples of the stride; how
     far apart the outputs are that they see, and how many of these outputs lie before the first.
     """
     seen = [i for i in range(taps) if (place - i * dilation) % stride == 0]
     if not seen:
-        return [], 1, 0
-    apart = (seen[1] - seen[0]) * dilation // stride if len(seen) > 1 else 1
-    return seen[::-1], apart, (len(seen) - 1) * apart - (place - seen[0] * dilation) // stride
+        return slice(0, 0), 1, 0
+    first, step = seen[0], seen[1] - seen[0] if len(seen) > 1 else stride
+    apart = step * dilation // stride
+    places = slice(seen[-1], first - step if first >= step else None, -step)
+    return places, apart, (len(seen) - 1) * apart - (place - first * dilation) // stride
 
 
 def _aligned_zeros(count: int) -> Array:
@@ -194,19 +201,22 @@ def _columns(o: int) -> int:
     return LANES if o <= LANES else 2 * LANES
 
 
-@compiled(numba.void(WEIGHTS, FLAT, INTEGER))
-def _pack(W: Any, w: Any, columns: Any) -> None:
-    """Weights in the order in which tiles read them: (groups, tiles, KH, KW, C, columns)."""
-    groups, o, c, kh, kw = W.shape
-    place = 0
-    for g in range(groups):
-        for first in range(0, o, columns):
-            for i in range(kh):
-                for j in range(kw):
-                    for k in range(c):
-                        for lane in range(min(columns, o - first)):
-                            w[place + lane] = W[g, first + lane, k, i, j]
-                        place += columns
+@compiled(numba.void(WEIGHTS, FLAT, INTEGER, INTEGER, INTEGER))
+def _pack(W: Any, w: Any, columns: Any, start: Any, stop: Any) -> None:
+    """Weights in the order in which tiles read them, (groups * tiles, KH, KW, C, columns): tiles from ``start`` to ``stop``."""
+    _, o, c, kh, kw = W.shape
+    group, output, channel, row, column = W.strides
+    tiles = -(-o // columns)
+    for tile in range(start, stop):
+        first, place = tile % tiles * columns, tile * kh * kw * c * columns
+        source, lanes = tile // tiles * group + first * output, min(columns, o - first)
+        for i in range(kh):
+            for j in range(kw):
+                for k in range(c):
+                    at = source + k * channel + i * row + j * column
+                    for lane in range(lanes):
+                        w[np.uint64(place + lane)] = number_at(W, at + lane * output)
+                    place += columns
 
 
 @numba.njit  # type: ignore[untyped-decorator]

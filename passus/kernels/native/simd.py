@@ -29,6 +29,7 @@ __all__ = [
     "maximum",
     "multiply",
     "multiply_add",
+    "number_at",
     "place_of_maximum",
     "spread",
     "spread_byte",
@@ -184,6 +185,18 @@ def store(typing: Any, array: Any, index: Any, value: Any, which: Any) -> tuple[
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector, mask), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def number_at(typing: Any, array: Any, offset: Any) -> tuple[Any, Callable[..., Any]]:
+    """The number so many bytes behind the first one of an array, which may lie in memory in any way."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        place = builder.gep(builder.bitcast(data, ir.IntType(8).as_pointer()), [args[1]])
+        return builder.load(builder.bitcast(place, ir.FloatType().as_pointer()))
+
+    return types.float32(array, types.intp), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
