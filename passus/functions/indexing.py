@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from passus.backend import Array, backend_of
+from passus.backend import Array
 from passus.core import Operand, Result, Unary, Variable
 from passus.errors import DTypeError, LabelError, ShapeError
 from passus.functions.shapes import ravel
+from passus.kernels.scatter import scatter_add
 
 __all__ = ["GetItem", "GetItemGrad", "get_item", "take_along_axis"]
 
@@ -32,7 +33,7 @@ class GetItemGrad(Unary):
         self.index, self.shape = index, shape
 
     def forward(self, gy: Array) -> Array:
-        return backend_of(gy).scatter_add(self.shape, self.index, gy)
+        return scatter_add(self.shape, self.index, gy)
 
     def backward(self, ggx: Any) -> Any:
         return ggx[self.index]

@@ -6,7 +6,7 @@ from passus.kernels.dispatch import native_module
 
 __all__ = ["warm_up"]
 
-MODULES = ("channels", "convolution", "elementwise", "pooling")
+MODULES = ("channels", "convolution", "elementwise", "pooling", "scatter", "updates")
 
 
 def warm_up() -> bool:

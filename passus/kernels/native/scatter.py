@@ -1,0 +1,62 @@
+"""Rows that are added up where an index says.
+
+Threads share the columns, not the rows: each number is the sum of its values in their order, however many threads there are.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+
+from passus.backend import Array
+from passus.kernels.native.compiling import INTEGER, READ, compiled
+from passus.kernels.threads import split
+
+__all__ = ["prepare", "scatter_add"]
+
+PIECE = 1 << 16
+"""How many numbers, written or added, are worth a thread of their own."""
+LINE = 16
+"""How many numbers lie in a line of the cache, which no two threads should write to."""
+
+ROWS = numba.types.Array(numba.intp, 1, "C", readonly=True)
+
+
+def prepare() -> None:
+    """All kernels here are compiled when the module is imported."""
+
+
+def scatter_add(shape: tuple[int, ...], index: Array, values: Array) -> Array:
+    rows = _rows(index, shape[0])
+    total = np.empty((shape[0], math.prod(shape[1:])), np.float32)
+    added = np.ascontiguousarray(values).reshape(-1)
+
+    def work(start: int, stop: int) -> None:
+        _scatter(rows, added, total, start * LINE, min(stop * LINE, total.shape[1]))
+
+    numbers_in_a_line = LINE * max(1, len(total) + len(rows))
+    split(work, -(-total.shape[1] // LINE), -(-PIECE // numbers_in_a_line))
+    return total.reshape(shape)
+
+
+def _rows(index: Array, count: int) -> Array:
+    """The rows that an index names, from 0 on. Raises IndexError for one that does not exist, as NumPy does."""
+    rows = index.reshape(-1).astype(np.intp)
+    rows = np.where(rows < 0, rows + count, rows)
+    if rows.size and (rows.min() < 0 or rows.max() >= count):
+        raise IndexError(f"index {index.min()} or {index.max()} is out of bounds for axis 0 with size {count}")
+    return rows
+
+
+@compiled(numba.void(ROWS, READ, numba.float32[:, ::1], INTEGER, INTEGER))
+def _scatter(rows: Any, values: Any, total: Any, start: Any, stop: Any) -> None:
+    """Columns from ``start`` to ``stop`` of the sums."""
+    D = total.shape[1]
+    total[:, start:stop] = 0
+    for i in range(len(rows)):
+        row, value = total[rows[i], start:stop], values[i * D + start : i * D + stop]
+        for d in range(len(row)):
+            row[d] += value[d]
