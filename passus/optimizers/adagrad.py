@@ -5,20 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from passus.backend import Array
+from passus.kernels import updates
 from passus.optimizers.base import Optimizer
-from passus.optimizers.moments import average_square
 from passus.optimizers.options import Options, Rate
 
 __all__ = ["AdaDelta", "AdaGrad", "RMSprop"]
-
-
-def _descend(p: Array, g: Array, h: Array, t: Array, o: Options) -> None:
-    """``p <- p - lr * g / (sqrt(h) + eps)``."""
-    np.sqrt(h, out=t)
-    t += o.eps
-    np.divide(g, t, out=t)
-    t *= o.lr
-    p -= t
 
 
 class AdaGrad(Optimizer):
@@ -31,14 +22,13 @@ class AdaGrad(Optimizer):
     """
 
     slots = ("h",)
+    fused = True
 
     def __init__(self, lr: Rate = 0.001, eps: float = 1e-8) -> None:
         super().__init__(lr, eps=eps)
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        h, t = slots["h"], self.scratch(p)
-        h += np.multiply(g, g, out=t)
-        _descend(p, g, h, t, o)
+        updates.adagrad(p, g, slots["h"], o.lr, o.eps, self.scratch)
 
 
 class RMSprop(Optimizer):
@@ -51,14 +41,13 @@ class RMSprop(Optimizer):
     """
 
     slots = ("h",)
+    fused = True
 
     def __init__(self, lr: Rate = 0.01, rho: float = 0.99, eps: float = 1e-8) -> None:
         super().__init__(lr, rho=rho, eps=eps)
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        h, t = slots["h"], self.scratch(p)
-        average_square(h, g, o.rho, t)
-        _descend(p, g, h, t, o)
+        updates.rmsprop(p, g, slots["h"], o.lr, o.rho, o.eps, self.scratch)
 
 
 class AdaDelta(Optimizer):
@@ -78,12 +67,12 @@ class AdaDelta(Optimizer):
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
         h, u, d, t = slots["h"], slots["u"], self.scratch(p), self.scratch(p, 1)
-        average_square(h, g, o.rho, t)
+        updates.average_square(h, g, o.rho, t)
         np.add(u, o.eps, out=d)
         np.add(h, o.eps, out=t)
         d /= t
         np.sqrt(d, out=d)
         d *= g
-        average_square(u, d, o.rho, t)
+        updates.average_square(u, d, o.rho, t)
         d *= o.lr
         p -= d

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from passus.backend import Array
+from passus.kernels import updates
 from passus.optimizers.moments import Moments
 from passus.optimizers.options import Options, Rate, checked_option
 
@@ -19,15 +20,11 @@ __all__ = ["AMSGrad", "Adam", "AdamW", "NAdam", "RAdam"]
 Betas = tuple[float, float]
 
 
-def _descend(p: Array, m: Array, v: Array, t: Array, o: Options) -> None:
-    """``p <- p - lr * mh / (sqrt(vh) + eps)``, the corrections drawn out of the arrays."""
+def _corrected(o: Options) -> tuple[float, float]:
+    """``lr`` and ``eps`` with which ``lr * m / (sqrt(v) + eps)`` is ``lr * mh / (sqrt(vh) + eps)``."""
     beta1, beta2 = o.betas
     root = math.sqrt(1 - beta2**o.step)
-    np.sqrt(v, out=t)
-    t += o.eps * root
-    np.divide(m, t, out=t)
-    t *= o.lr * root / (1 - beta1**o.step)
-    p -= t
+    return o.lr * root / (1 - beta1**o.step), o.eps * root
 
 
 class Adam(Moments):
@@ -36,6 +33,8 @@ class Adam(Moments):
     >>> Adam(alpha=0.01, beta2=0.99)
     Adam(lr=0.01, betas=(0.9, 0.99), eps=1e-08), step 0
     """
+
+    fused = True
 
     def __init__(
         self,
@@ -53,8 +52,8 @@ class Adam(Moments):
         super().__init__(lr if alpha is None else alpha, betas=betas, eps=eps)
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        m, v, t = self.averaged(p, g, slots, o)
-        _descend(p, m, v, t, o)
+        lr, eps = _corrected(o)
+        updates.adam(p, g, slots["m"], slots["v"], lr, o.betas, eps, 1.0, self.scratch)
 
 
 class AMSGrad(Moments):
@@ -65,14 +64,14 @@ class AMSGrad(Moments):
     """
 
     slots = ("m", "v", "v_max")
+    fused = True
 
     def __init__(self, lr: Rate = 0.001, betas: Betas = (0.9, 0.999), eps: float = 1e-8) -> None:
         super().__init__(lr, betas=betas, eps=eps)
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        m, v, t = self.averaged(p, g, slots, o)
-        v_max = np.maximum(slots["v_max"], v, out=slots["v_max"])
-        _descend(p, m, v_max, t, o)
+        lr, eps = _corrected(o)
+        updates.amsgrad(p, g, slots["m"], slots["v"], slots["v_max"], lr, o.betas, eps, self.scratch)
 
 
 class AdamW(Moments):
@@ -82,15 +81,16 @@ class AdamW(Moments):
     AdamW(lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.1), step 0
     """
 
+    fused = True
+
     def __init__(
         self, lr: Rate = 0.001, betas: Betas = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.01
     ) -> None:
         super().__init__(lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        m, v, t = self.averaged(p, g, slots, o)
-        p *= 1 - o.lr * o.weight_decay
-        _descend(p, m, v, t, o)
+        lr, eps = _corrected(o)
+        updates.adam(p, g, slots["m"], slots["v"], lr, o.betas, eps, 1 - o.lr * o.weight_decay, self.scratch)
 
 
 class RAdam(Moments):

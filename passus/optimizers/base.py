@@ -13,6 +13,7 @@ from passus.arguments import checked_number
 from passus.backend import Array
 from passus.core import Parameter
 from passus.errors import ArgumentError, DTypeError, ShapeError, WeightsError
+from passus.kernels.updates import compiled_for
 from passus.optimizers.blocks import BLOCK, Scratch, blocks
 from passus.optimizers.bundle import SMALL, Bundle, Member, in_bundles
 from passus.optimizers.options import Group, Options, Rate, Where, checked_option
@@ -71,6 +72,8 @@ class Optimizer:
     """Names of the arrays that are kept for each parameter."""
     elementwise: ClassVar[bool] = True
     """Whether each element is updated by itself, so that a large parameter may come to `update_one` in pieces."""
+    fused: ClassVar[bool] = False
+    """Whether `update_one` is one kernel, which goes through a large parameter once, in several threads."""
 
     def __init__(self, lr: Rate, **options: Any) -> None:
         self._name = type(self).__name__
@@ -272,11 +275,14 @@ class Optimizer:
 
     def _update_param(self, p: Parameter, slots: dict[str, Array], o: Options) -> None:
         data, g = p.data, p.grad.data  # type: ignore[union-attr]  # those without a gradient were left out
-        if self.elementwise and data.size > BLOCK:
-            for part, gradient, *arrays in blocks(data, g, *slots.values()):
-                self.update_one(part, gradient, dict(zip(slots, arrays)), o)
-        else:
+        if data.flags.c_contiguous and not g.flags.c_contiguous:  # As a convolution leaves it: to jump through once.
+            g = np.ascontiguousarray(g)
+        arrays = (data, g, *slots.values())
+        if not self.elementwise or data.size <= BLOCK or (self.fused and compiled_for(*arrays)):
             self.update_one(data, g, slots, o)
+        else:
+            for part, gradient, *parts in blocks(*arrays):
+                self.update_one(part, gradient, dict(zip(slots, parts)), o)
         p.mark_edited()
 
     def _places(self) -> dict[str, dict[str, Any]]:

@@ -11,9 +11,9 @@ from passus.arguments import checked_number
 from passus.backend import Array
 from passus.core import Parameter
 from passus.errors import WeightsError
+from passus.kernels.updates import average
 from passus.optimizers.base import Hook, Target, check_target
 from passus.optimizers.blocks import Scratch, blocks
-from passus.optimizers.moments import average
 from passus.optimizers.state import read_arrays
 from passus.tree import Tree, check_tree, unflatten
 

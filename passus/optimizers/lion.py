@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from passus.backend import Array
+from passus.kernels import updates
 from passus.optimizers.base import Optimizer
-from passus.optimizers.moments import average
 from passus.optimizers.options import Options, Rate
 
 __all__ = ["Lion"]
@@ -22,17 +20,10 @@ class Lion(Optimizer):
     """
 
     slots = ("m",)
+    fused = True
 
     def __init__(self, lr: Rate = 1e-4, betas: tuple[float, float] = (0.9, 0.99), weight_decay: float = 0.0) -> None:
         super().__init__(lr, betas=betas, weight_decay=weight_decay)
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        m, t, u = slots["m"], self.scratch(p), self.scratch(p, 1)
-        beta1, beta2 = o.betas
-        np.multiply(m, beta1, out=u)
-        u += np.multiply(g, 1 - beta1, out=t)
-        np.sign(u, out=u)
-        u *= o.lr
-        p *= 1 - o.lr * o.weight_decay
-        p -= u
-        average(m, g, beta2, t)
+        updates.lion(p, g, slots["m"], o.lr, o.betas, 1 - o.lr * o.weight_decay, self.scratch)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from passus.backend import Array
+from passus.kernels import updates
 from passus.optimizers.base import Optimizer
 from passus.optimizers.options import Options, Rate
 
@@ -18,27 +17,23 @@ class SGD(Optimizer):
     SGD(lr=0.1), step 0
     """
 
+    fused = True
+
     def __init__(self, lr: Rate = 0.01) -> None:
         super().__init__(lr)
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        p -= np.multiply(g, o.lr, out=self.scratch(p))
+        updates.sgd(p, g, o.lr, self.scratch)
 
 
 class Momentum(Optimizer):
     """What rules with momentum share: the slot ``v``, which follows ``v <- momentum * v + g``."""
 
     slots = ("v",)
+    fused = True
 
     def __init__(self, lr: Rate = 0.01, momentum: float = 0.9) -> None:
         super().__init__(lr, momentum=momentum)
-
-    def velocity(self, g: Array, slots: dict[str, Array], o: Options) -> Array:
-        """Move ``v`` on by one step, and return it."""
-        v = slots["v"]
-        v *= o.momentum
-        v += g
-        return v
 
 
 class MomentumSGD(Momentum):
@@ -52,8 +47,7 @@ class MomentumSGD(Momentum):
     """
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        v = self.velocity(g, slots, o)
-        p -= np.multiply(v, o.lr, out=self.scratch(p))
+        updates.momentum_sgd(p, g, slots["v"], o.lr, o.momentum, self.scratch)
 
 
 class Nesterov(Momentum):
@@ -66,8 +60,4 @@ class Nesterov(Momentum):
     """
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        v = self.velocity(g, slots, o)
-        t = np.multiply(v, o.momentum, out=self.scratch(p))
-        t += g
-        t *= o.lr
-        p -= t
+        updates.nesterov(p, g, slots["v"], o.lr, o.momentum, self.scratch)

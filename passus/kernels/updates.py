@@ -1,0 +1,204 @@
+"""What optimizers do to a parameter and what they remember of it, in place.
+
+All numbers, in the order they are used in, are the same in kernel and reference: the two agree in every bit.
+``scratch(x, i)`` is an array like ``x`` for intermediate results; only the references need it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from passus import config
+from passus.backend import Array
+from passus.kernels.dispatch import kernel, native_module
+
+__all__ = [
+    "Buffers",
+    "adagrad",
+    "adam",
+    "amsgrad",
+    "average",
+    "average_square",
+    "compiled_for",
+    "lion",
+    "momentum_sgd",
+    "nesterov",
+    "rmsprop",
+    "sgd",
+]
+
+Buffers: TypeAlias = Callable[..., Array]
+"""Where intermediate results go: ``scratch(x)``, and ``scratch(x, 1)`` for a second one at the same time."""
+
+WORTHWHILE = 1 << 10
+"""From how many elements on a kernel is quicker than the calls of NumPy that it stands for."""
+WORTH_LOADING = 1 << 18
+"""From how many elements on it is worth loading Numba, if nothing has done so before."""
+
+
+def _suit(*arguments: Any) -> bool:
+    arrays = [x for x in arguments if isinstance(x, np.ndarray)]
+    p = arrays[0]
+    return (
+        p.size >= (WORTHWHILE if "numba" in sys.modules else WORTH_LOADING)
+        and all(type(x) is np.ndarray and x.dtype == np.float32 for x in arrays)
+        and _lie_alike(arrays)
+    )
+
+
+def _lie_alike(arrays: list[Array]) -> bool:
+    """Whether they fill pieces of memory, and have their elements in one order there."""
+    if all(x.flags.c_contiguous for x in arrays):
+        return True
+    p = arrays[0]
+    axes = sorted(range(p.ndim), key=lambda axis: -p.strides[axis])
+    return p.transpose(axes).flags.c_contiguous and all(x.strides == p.strides for x in arrays)
+
+
+def compiled_for(*arrays: Array) -> bool:
+    """Whether these arrays, a parameter and all that belongs to it, will be given to a compiled kernel.
+
+    >>> compiled_for(np.zeros(3))
+    False
+    """
+    return _suit(*arrays) and config.native.get() and native_module("updates") is not None
+
+
+@kernel(_suit)
+def sgd(p: Array, g: Array, lr: float, scratch: Buffers) -> None:
+    """``p <- p - lr * g``.
+
+    >>> p = np.ones(2)
+    >>> sgd(p, np.array([1.0, 2.0]), 0.5, np.empty_like)
+    >>> p
+    array([0.5, 0. ])
+    """
+    p -= np.multiply(g, lr, out=scratch(p))
+
+
+@kernel(_suit)
+def momentum_sgd(p: Array, g: Array, v: Array, lr: float, momentum: float, scratch: Buffers) -> None:
+    """``v <- momentum * v + g``, ``p <- p - lr * v``."""
+    v *= momentum
+    v += g
+    p -= np.multiply(v, lr, out=scratch(p))
+
+
+@kernel(_suit)
+def nesterov(p: Array, g: Array, v: Array, lr: float, momentum: float, scratch: Buffers) -> None:
+    """``v <- momentum * v + g``, ``p <- p - lr * (g + momentum * v)``."""
+    v *= momentum
+    v += g
+    t = np.multiply(v, momentum, out=scratch(p))
+    t += g
+    t *= lr
+    p -= t
+
+
+@kernel(_suit)
+def adam(
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    kept: float,
+    scratch: Buffers,
+) -> None:
+    """``m`` and ``v`` follow ``g`` and ``g**2``; ``p <- kept * p - lr * m / (sqrt(v) + eps)``."""
+    t = scratch(p)
+    average(m, g, betas[0], t)
+    average_square(v, g, betas[1], t)
+    if kept != 1:
+        p *= kept
+    _descend(p, m, v, lr, eps, t)
+
+
+@kernel(_suit)
+def amsgrad(
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    v_max: Array,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    scratch: Buffers,
+) -> None:
+    """`adam` with ``v_max <- max(v_max, v)`` in the place of ``v``."""
+    t = scratch(p)
+    average(m, g, betas[0], t)
+    average_square(v, g, betas[1], t)
+    np.maximum(v_max, v, out=v_max)
+    _descend(p, m, v_max, lr, eps, t)
+
+
+@kernel(_suit)
+def rmsprop(p: Array, g: Array, h: Array, lr: float, rho: float, eps: float, scratch: Buffers) -> None:
+    """``h <- rho * h + (1 - rho) * g**2``, ``p <- p - lr * g / (sqrt(h) + eps)``."""
+    t = scratch(p)
+    average_square(h, g, rho, t)
+    _descend(p, g, h, lr, eps, t)
+
+
+@kernel(_suit)
+def adagrad(p: Array, g: Array, h: Array, lr: float, eps: float, scratch: Buffers) -> None:
+    """``h <- h + g**2``, ``p <- p - lr * g / (sqrt(h) + eps)``."""
+    t = scratch(p)
+    h += np.multiply(g, g, out=t)
+    _descend(p, g, h, lr, eps, t)
+
+
+@kernel(_suit)
+def lion(p: Array, g: Array, m: Array, lr: float, betas: tuple[float, float], kept: float, scratch: Buffers) -> None:
+    """``p <- kept * p - lr * sign(beta1 * m + (1 - beta1) * g)``, then ``m <- beta2 * m + (1 - beta2) * g``."""
+    t, u = scratch(p), scratch(p, 1)
+    np.multiply(m, betas[0], out=u)
+    u += np.multiply(g, 1 - betas[0], out=t)
+    np.sign(u, out=u)
+    u *= lr
+    p *= kept
+    p -= u
+    average(m, g, betas[1], t)
+
+
+def average(m: Array, x: Array, beta: float, t: Array) -> None:
+    """``m <- beta * m + (1 - beta) * x``, with ``t`` as scratch.
+
+    >>> m = np.array([1.0])
+    >>> average(m, np.array([3.0]), 0.5, np.empty(1))
+    >>> m
+    array([2.])
+    """
+    m *= beta
+    m += np.multiply(x, 1 - beta, out=t)
+
+
+def average_square(v: Array, x: Array, beta: float, t: Array) -> None:
+    """``v <- beta * v + (1 - beta) * x**2``, with ``t`` as scratch.
+
+    >>> v = np.array([1.0])
+    >>> average_square(v, np.array([3.0]), 0.5, np.empty(1))
+    >>> v
+    array([5.])
+    """
+    v *= beta
+    np.multiply(x, x, out=t)
+    t *= 1 - beta
+    v += t
+
+
+def _descend(p: Array, x: Array, v: Array, lr: float, eps: float, t: Array) -> None:
+    """``p <- p - lr * x / (sqrt(v) + eps)``."""
+    np.sqrt(v, out=t)
+    t += eps
+    np.divide(x, t, out=t)
+    t *= lr
+    p -= t
