@@ -66,7 +66,7 @@ WIDTHS = {1.0: (16, 24, 32, 64, 96, 160, 320), 0.35: (8, 8, 16, 24, 32, 56, 112)
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(("width", "stem", "head"), [(1.0, 32, 1280), (0.35, 16, 1280), (1.4, 48, 1792)])
 def test_it_computes_what_pytorch_does(width, stem, head):
-    theirs, ours = reference(WIDTHS[width], 10, stem, head).eval(), MobileNetV2(10, width)
+    theirs, ours = reference(WIDTHS[width], 10, stem, head).eval(), MobileNetV2(width, 10)
     copied(theirs, ours)
     with passus.no_grad(), passus.test_mode(), torch.no_grad():
         y, expected = ours(X).data, theirs(torch.tensor(X)).numpy()
@@ -78,7 +78,7 @@ def test_it_computes_what_pytorch_does(width, stem, head):
 def test_its_gradients_are_those_of_pytorch():
     """In float64: thirty norms of small batches make much of rounding in float32."""
     theirs = reference(WIDTHS[0.35], 10, 16, 1280).double()
-    ours, t = MobileNetV2(10, 0.35, dropout_ratio=0.0), np.array([3, 7])
+    ours, t = MobileNetV2(0.35, 10, dropout_ratio=0.0), np.array([3, 7])
     copied(theirs, ours)
     for parameter in ours.params():
         parameter.data = parameter.data.astype(np.float64)
@@ -99,19 +99,20 @@ def test_what_it_cannot_do_is_said():
     with pytest.raises(ArgumentError, match="MobileNetV2: width is 0"):
         MobileNetV2(width=0)
     with pytest.raises(ArgumentError, match="MobileNetV2: num_classes is 0"):
-        MobileNetV2(0)
+        MobileNetV2(num_classes=0)
     with pytest.raises(ShapeError, match=r"^mobilenetv2\.stem\.conv: conv2d"):
-        MobileNetV2(10, 0.25)(np.ones((1, 4, 32, 32), np.float32))
+        MobileNetV2(0.25, 10)(np.ones((1, 4, 32, 32), np.float32))
 
 
 def test_seeds_give_the_same_network_and_layers_of_their_own():
-    first, second = (MobileNetV2(10, 0.25, rng=3) for _ in range(2))
+    first, second = (MobileNetV2(0.25, 10, rng=3) for _ in range(2))
     np.testing.assert_equal(first.state_dict(), second.state_dict())
     weights = [block.project.conv.W.data for block in first.blocks]
     assert not any((a == b).all() for a, b in pairwise(weights) if a.shape == b.shape)
 
 
-def test_no_images_have_no_scores():
-    model = MobileNetV2(10, 0.25)
+def test_grey_images_and_no_images():
+    model = MobileNetV2(0.25, 10, in_channels=1)
     with passus.test_mode():
-        assert model(np.ones((0, 3, 64, 64), np.float32)).shape == (0, 10)
+        assert model(np.ones((2, 1, 33, 65), np.float64)).shape == (2, 10)
+        assert model(np.ones((0, 1, 64, 64), np.float32)).shape == (0, 10)

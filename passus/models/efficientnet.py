@@ -52,10 +52,11 @@ ARRAYS = {
 
 
 class EfficientNetLite0(InvertedResiduals):
-    """EfficientNet-Lite0, images (N, 3, H, W) to scores (N, num_classes); made for 224 x 224 pixels, see `preprocess`.
+    """EfficientNet-Lite0, images (N, C, H, W) to scores (N, num_classes); made for 224 x 224 pixels, see `preprocess`.
 
-    It has 4,652,008 parameters with 1,000 classes. ``weights``: a file that `load_weights` reads. ``features(x)`` is what
-    the convolutions make of images, (N, 1280, H / 32, W / 32), and ``classify`` turns that into scores.
+    It has 4,652,008 parameters with 1,000 classes and C = 3, the ``in_channels``. ``weights``: a file that `load_weights`
+    reads. ``features(x)`` is what the convolutions make of images, (N, 1280, H / 32, W / 32), and ``classify`` turns that
+    into scores.
 
     Raises `ArgumentError` for numbers out of range, and what `load_weights` raises.
     Source: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks"; Lite: with relu6,
@@ -71,11 +72,13 @@ class EfficientNetLite0(InvertedResiduals):
         self,
         num_classes: int = 1000,
         weights: FilePath | None = None,
+        in_channels: int = 3,
         dropout_ratio: float = 0.2,
         rng: RNG = None,
     ) -> None:
         # It was trained in TensorFlow, whose padding at stride 2 has more behind than before.
-        super().__init__(ROWS, 32, 1280, num_classes, dropout_ratio, rng, pad="same", decay=0.99, eps=1e-3)
+        options = {"pad": "same", "decay": 0.99, "eps": 1e-3}
+        super().__init__(ROWS, 32, 1280, num_classes, in_channels, dropout_ratio, rng, **options)
         if weights is not None:
             self.load_weights(weights)
 

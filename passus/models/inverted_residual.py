@@ -107,6 +107,7 @@ class InvertedResiduals(Model):
         stem: int,
         head: int,
         num_classes: int,
+        in_channels: int,
         dropout_ratio: float,
         rng: RNG,
         **options: Any,
@@ -115,14 +116,14 @@ class InvertedResiduals(Model):
         classes = checked_count(type(self).__name__, "num_classes", num_classes)
         rng = get_rng(rng)  # A seed means one sequence of numbers, and not the same ones for each layer.
         unit: Unit = partial(NormedConv, rng=rng, **options)
-        self.stem = unit(3, stem, 3, 2)
+        self.stem = unit(in_channels, stem, 3, 2)
         self.blocks = _blocks(rows, stem, unit)
         self.head = unit(rows[-1].channels, head)
         self.dropout = Dropout(dropout_ratio)
         self.fc = Linear(classes, in_size=head, initializer=partial(normal, std=0.01), rng=rng)
 
     def features(self, x: Operand) -> Result:
-        """What the convolutions make of images: (N, 3, H, W) to (N, C, H / 32, W / 32), rounded up."""
+        """What the convolutions make of images (N, C, H, W): (N, F, H / 32, W / 32), rounded up."""
         y = self.stem(x)
         for block in self.blocks:
             y = block(y)

@@ -20,28 +20,33 @@ ROWS = (
 
 
 class MobileNetV2(InvertedResiduals):
-    """MobileNetV2, images (N, 3, H, W) to scores (N, num_classes); made for 224 x 224 pixels.
+    """MobileNetV2, images (N, C, H, W) to scores (N, num_classes); made for 224 x 224 pixels.
 
     ``width``: by what the numbers of channels are multiplied; they become multiples of 8. It has 3,504,872 parameters
-    with a width of 1 and 1,000 classes. ``features(x)`` is what the convolutions see, (N, 1280, H / 32, W / 32), and
-    ``classify`` the rest.
+    with a width of 1, 1,000 classes and C = 3, the ``in_channels``. ``features(x)`` is what the convolutions make of images,
+    (N, 1280, H / 32, W / 32), and ``classify`` turns that into scores.
 
     Raises `ArgumentError` for numbers out of range.
     Source: Sandler et al., 2018, "MobileNetV2: inverted residuals and linear bottlenecks".
 
     >>> import numpy as np
-    >>> model = MobileNetV2(num_classes=10, width=0.25, rng=0)
+    >>> model = MobileNetV2(0.25, num_classes=10, rng=0)
     >>> model(np.ones((2, 3, 64, 64), np.float32)).shape
     (2, 10)
     """
 
     def __init__(
-        self, num_classes: int = 1000, width: float = 1.0, dropout_ratio: float = 0.2, rng: RNG = None
+        self,
+        width: float = 1.0,
+        num_classes: int = 1000,
+        in_channels: int = 3,
+        dropout_ratio: float = 0.2,
+        rng: RNG = None,
     ) -> None:
         width = checked_number("MobileNetV2", "width", width, open_low=True)
         rows = [row._replace(channels=scaled(row.channels, width)) for row in ROWS]
         head = scaled(1280, max(1.0, width))
-        super().__init__(rows, scaled(32, width), head, num_classes, dropout_ratio, rng)
+        super().__init__(rows, scaled(32, width), head, num_classes, in_channels, dropout_ratio, rng)
 
 
 def scaled(channels: int, width: float) -> int:

@@ -79,8 +79,11 @@ class Machine:
         """Put keys and values, which take turns, into the dict on the stack."""
         target = _checked(dict, self.stack[-1])
         for key, value in zip(items[::2], items[1::2], strict=True):
-            # No tuples: those of tuples of tuples can take for ever to be hashed.
-            target[_checked(type(key) if type(key) in (str, int) else str, key)] = value
+            if type(key) not in (str, int):  # A tuple of tuples of tuples can take for ever to be hashed.
+                raise WeightsError(
+                    f"a {type(key).__name__} is the key of a dict; a file of tensors has strings and integers"
+                )
+            target[key] = value
 
     def name(self, name: str) -> None:
         if name not in self.names:
