@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from benchmarks.comparison import compare
+from benchmarks import growth
+from benchmarks.comparison import Comparison, compare
 from benchmarks.machine import machine
 from benchmarks.operations.costs import DIRECTIONS, OPERATIONS
 from benchmarks.operations.measuring import measure
 from benchmarks.peers import frameworks_for
 from benchmarks.problems import FORWARD, IMAGES, ONE, TRAINING, VECTORS
 from benchmarks.processes import import_times
-from benchmarks.tables import imports_table, operations_table, table_of
+from benchmarks.report import Report
 
 GROUPS = {"vectors": (*VECTORS,), "training": (*TRAINING,), "forward": (*FORWARD,), "one": (*ONE,)}
+EVERYTHING = [*GROUPS, "operations", "import"]
 IMPORTS = ("numpy", "passus", "torch")
 
 
@@ -21,18 +24,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     known = (*GROUPS, *VECTORS, *IMAGES, "operations", *OPERATIONS, "import")
     parser.add_argument("what", nargs="*", metavar="name", help=f"of {', '.join(known)}; all groups if none")
-    parser.add_argument("--rounds", type=int, default=9, help="turns of each program (default: 9)")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each program (default: 7)")
+    parser.add_argument("--growth", action="store_true", help="how the cost grows, instead of all groups")
+    parser.add_argument("--save", type=Path, metavar="FOLDER", help="keep the tables, the numbers, and charts")
     chosen = parser.parse_args()
     unknown = set(chosen.what) - {*known}
     if unknown:
         parser.error(f"there is no {', '.join(sorted(unknown))}")
-    print(f"{machine()}\n")
-    for problem in problems_of(chosen.what or [*GROUPS]):
-        print(table_of(compare(problem, frameworks_for(problem), chosen.rounds)), flush=True)
-    if operations := operations_of(chosen.what or ["operations"]):
-        print(operations_table(measure(operations, chosen.rounds)), flush=True)
-    if not chosen.what or "import" in chosen.what:
-        print(imports_table(import_times([*IMPORTS], chosen.rounds)))
+    report = Report(machine(), chosen.save)
+    run(chosen.what or ([] if chosen.growth else EVERYTHING), chosen.rounds, report)
+    if chosen.growth:
+        report.add_growth(growth.measure(chosen.rounds))
+
+
+def run(names: list[str], rounds: int, report: Report) -> None:
+    for problem in problems_of(names):
+        report.add_problem(compare(problem, frameworks_for(problem), rounds))
+    if operations := operations_of(names):
+        report.add_operations(measure(operations, rounds))
+    if "import" in names:
+        report.add_imports(Comparison("import", import_times([*IMPORTS], rounds), {}))
 
 
 def problems_of(names: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,6 +32,11 @@ class Comparison:
     def ratio(self, timing: Timing) -> float:
         """How many times as long as passus it took."""
         return timing.median / self.ours.median
+
+    def quartiles(self, timing: Timing) -> list[float]:
+        """Those of the ratio turn by turn, the median between them."""
+        ratios = [theirs / ours for theirs, ours in zip(timing.turns, self.ours.turns)]
+        return statistics.quantiles(ratios, n=4, method="inclusive")
 
 
 def compare(problem: str, frameworks: tuple[str, ...], rounds: int) -> Comparison:

@@ -68,11 +68,17 @@ GROWTH = {
 }
 """Along each line one property of the network "cnn" grows, and all others stay."""
 
+
+def name_in_growth(line: str, value: int) -> str:
+    """As "cnn-batch-4" or "cnn-size-64"."""
+    return f"cnn-{line.split()[-1]}-{value}"
+
+
 IMAGES = {
     **TRAINING,
     **FORWARD,
     **ONE,
-    **{f"cnn-{line.split()[-1]}-{n}": images for line, points in GROWTH.items() for n, images in points.items()},
+    **{name_in_growth(line, n): images for line, points in GROWTH.items() for n, images in points.items()},
 }
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
-
 from benchmarks.comparison import Comparison
+from benchmarks.growth import Line
 from benchmarks.operations.costs import operation_of
 from benchmarks.operations.measuring import Operations
 from benchmarks.problems import IMAGES, VECTORS
@@ -17,7 +16,7 @@ def table_of(comparison: Comparison) -> str:
     what = IMAGES[problem].what if problem in IMAGES else VECTORS[problem]
     lines = [f"### {problem}: {what}", ""]
     lines += ["| program | median | times passus | quartiles | peak memory |", "|---|--:|--:|--:|--:|"]
-    lines += [f"{row(timing, comparison.ours)} {mebibytes(timing.peak)} |" for timing in comparison.timings]
+    lines += [f"{row(comparison, timing)} {mebibytes(timing.peak)} |" for timing in comparison.timings]
     lines += [""] + [f"Without {name}: {reason}." for name, reason in comparison.skipped.items()]
     return "\n".join(lines)
 
@@ -40,26 +39,37 @@ def operation_row(operations: Operations, comparison: Comparison) -> str:
     for timing in comparison.timings:
         if timing.name != "passus":
             speed = operations.speed(comparison, timing.median)
-            low, _, high = quartiles(timing, comparison.ours)
+            low, _, high = comparison.quartiles(timing)
             cells += [f"{speed:.1f} {operation.unit}", f"{comparison.ratio(timing):.2f}", f"{low:.2f} to {high:.2f}"]
     return f"| {' | '.join(cells)} |"
 
 
-def imports_table(timings: list[Timing]) -> str:
-    """The time beyond NumPy's is what a package itself takes."""
-    lines = ["### import in a fresh process", "", "| package | median | times numpy | quartiles |", "|---|--:|--:|--:|"]
-    return "\n".join([*lines, *[row(timing, timings[0]) for timing in timings], ""])
+def growth_table(line: Line) -> str:
+    """A row for each value of what grows."""
+    seconds = line.seconds()
+    lines = [f"### growth with the {line.what}", "", f"| {line.what} | {' | '.join(seconds)} |"]
+    lines.append(f"|--:|{'--:|' * len(seconds)}")
+    for value in line.points:
+        cells = [duration(points[value]) if value in points else "" for points in seconds.values()]
+        lines.append(f"| {value} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
 
 
-def row(timing: Timing, ours: Timing) -> str:
-    low, _, high = quartiles(timing, ours)
-    ratio = timing.median / ours.median
+def imports_table(imports: Comparison) -> str:
+    """What a package takes beyond NumPy's time is its own."""
+    lines = [
+        "### import in a fresh process",
+        "",
+        "| package | median | times passus | quartiles |",
+        "|---|--:|--:|--:|",
+    ]
+    return "\n".join([*lines, *[row(imports, timing) for timing in imports.timings], ""])
+
+
+def row(comparison: Comparison, timing: Timing) -> str:
+    low, _, high = comparison.quartiles(timing)
+    ratio = comparison.ratio(timing)
     return f"| {timing.name} | {duration(timing.median)} | {ratio:.2f} | {low:.2f} to {high:.2f} |"
-
-
-def quartiles(timing: Timing, ours: Timing) -> list[float]:
-    """Of the ratios turn by turn."""
-    return statistics.quantiles(timing.times_slower_than(ours), n=4, method="inclusive")
 
 
 def duration(seconds: float) -> str:

@@ -32,10 +32,6 @@ class Timing:
     def median(self) -> float:
         return statistics.median(self.turns)
 
-    def times_slower_than(self, other: Timing) -> list[float]:
-        """The ratio to another program, turn by turn."""
-        return [mine / theirs for mine, theirs in zip(self.turns, other.turns)]
-
 
 def in_turns(programs: dict[str, Program], rounds: int) -> list[Timing]:
     """Run each program for a moment, one after the other, again and again; the order is reversed in each round."""

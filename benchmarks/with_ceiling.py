@@ -22,6 +22,7 @@ WORK = {
     "product": 2e-9 * SIDE**3,
     "multiplications": 2e-9 * CHAINS * LINKS * LANES * get_num_threads(),
     "triad": 3e-9 * 4 * SIZE,
+    "copy": 2e-9 * 4 * SIZE,
 }
 """10**9 operations or bytes of each."""
 
@@ -56,6 +57,17 @@ def triad() -> Step:
 
     def step() -> np.ndarray:
         split(lambda start, stop: added(a[start:stop], b[start:stop], c[start:stop]), SIZE)
+        return a
+
+    return step
+
+
+def copy() -> Step:
+    """``a = b``, which the cache may hold in part, as it may an operation with one input and one output."""
+    a, b = np.ones((2, SIZE), np.float32)
+
+    def step() -> np.ndarray:
+        split(lambda start, stop: np.copyto(a[start:stop], b[start:stop]), SIZE)
         return a
 
     return step

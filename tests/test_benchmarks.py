@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
 
-from benchmarks import agreement, timing, with_ceiling, worker
+from benchmarks import agreement, charts, timing, with_ceiling, worker
+from benchmarks.__main__ import EVERYTHING, operations_of, problems_of
 from benchmarks.comparison import FEW, Comparison, compare, first_results
+from benchmarks.growth import Line
 from benchmarks.operations import in_passus, in_torch
 from benchmarks.operations.costs import BYTES, DIRECTIONS, OPERATIONS, operation_of
 from benchmarks.operations.measuring import Operations
 from benchmarks.peers import DEZERO, frameworks_for, missing
-from benchmarks.problems import FORWARD, IMAGES, ONE, TRAINING, VECTORS
+from benchmarks.problems import FORWARD, GROWTH, IMAGES, ONE, TRAINING, VECTORS, name_in_growth
 from benchmarks.processes import Worker, WorkerError
+from benchmarks.report import Report
 from benchmarks.tables import operations_table, table_of
 from benchmarks.timing import Timing, in_turns
 
@@ -134,3 +141,51 @@ def test_a_process_that_ended_is_noticed() -> None:
 def test_ratios_are_those_of_the_medians() -> None:
     timings = [Timing("passus", [1e-6, 2e-6, 3e-6]), Timing("torch", [4e-6, 6e-6, 9e-6], peak=3 * 2**20)]
     assert "| torch | 6.0 µs | 3.00 | 3.00 to 3.50 | 3 MiB |" in table_of(Comparison("chain", timings, {}))
+
+
+def made_up(problem: str) -> Comparison:
+    return Comparison(problem, [Timing("passus", [1e-3, 2e-3], peak=1), Timing("torch", [2e-3, 4e-3], peak=2)], {})
+
+
+def test_a_run_is_saved_as_tables_numbers_and_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report("a machine", tmp_path / "new")
+    report.add_problem(made_up("lenet"))
+    report.add_problem(made_up("lenet-one"))
+    report.add_operations(Operations([made_up("forward:relu")], {BYTES: 50.0}))
+    report.add_imports(made_up("import"))
+    report.add_growth([Line("batch", {n: made_up(name_in_growth("batch", n)) for n in (1, 4)})])
+    assert (tmp_path / "new" / "results.md").read_text().splitlines() == capsys.readouterr().out.splitlines()
+    saved = json.loads((tmp_path / "new" / "results.json").read_text())
+    assert saved["machine"] == "a machine"
+    assert saved["problems"][0]["timings"][1] == {"name": "torch", "turns": [2e-3, 4e-3], "peak": 2}
+    assert saved["growth"] == {
+        "batch": {name: {"1": time, "4": time} for name, time in (("passus", 1.5e-3), ("torch", 3e-3))}
+    }
+    for name in ("ratios.png", "growth.png"):
+        height, width, _ = imread(tmp_path / "new" / name).shape
+        assert min(height, width) > 300
+
+
+def test_the_chart_has_a_bar_for_each_peer() -> None:
+    axes = Figure().add_subplot()
+    charts.draw_ratios(axes, [made_up("lenet"), made_up("cnn")])
+    assert [(bar.get_x(), bar.get_width()) for bar in axes.patches] == [(1, 1), (1, 1)]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["lenet", "cnn"]
+
+
+def test_names_of_groups_and_problems_are_understood() -> None:
+    assert problems_of(["vectors", "chain", "cnn", "relu", "import"]) == ["chain", "small", "large", "cnn"]
+    assert operations_of(["relu", "cnn"]) == ["forward:relu", "backward:relu"]
+    assert operations_of(["operations"]) == [*DIRECTIONS]
+    assert {*problems_of(EVERYTHING)} == {*PROBLEMS}
+
+
+@pytest.mark.parametrize("line", GROWTH)
+def test_one_property_grows_along_a_line(line: str) -> None:
+    points = [IMAGES[name_in_growth(line, n)] for n in GROWTH[line]]
+    values = [
+        [point.shape[0] for point in points],
+        [point.width for point in points],
+        [point.shape[2] for point in points],
+    ]
+    assert sorted(len({*value}) for value in values) == [1, 1, len(points)]

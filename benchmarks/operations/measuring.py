@@ -12,6 +12,8 @@ from benchmarks.processes import Worker, WorkerError
 from benchmarks.timing import in_turns
 
 FRAMEWORKS = ("passus", "torch")
+ARITHMETIC = ("product", "multiplications")
+TRAFFIC = ("triad", "copy")
 
 
 @dataclass
@@ -37,10 +39,10 @@ def measure(problems: list[str], rounds: int) -> Operations:
 def ceilings_of(worker: Worker, rounds: int) -> dict[str, float]:
     """Empty if there is no Numba to reach them with."""
     try:
-        work = {name: worker.ask("work", name) for name in ("product", "multiplications", "triad")}
+        work = {name: worker.ask("work", name) for name in (*ARITHMETIC, *TRAFFIC)}
     except WorkerError as error:
         print(f"Without ceilings: {error}.\n")
         return {}
     timings = in_turns({name: partial(worker.ask, "turn", name) for name in work}, rounds)
     speeds = {timing.name: work[timing.name] / timing.median for timing in timings}
-    return {FLOPS: max(speeds["product"], speeds["multiplications"]), BYTES: speeds["triad"]}
+    return {unit: max(speeds[name] for name in names) for unit, names in ((FLOPS, ARITHMETIC), (BYTES, TRAFFIC))}

@@ -1,0 +1,112 @@
+"""Results as pictures: how many times as long as passus the others took, and how the cost grows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+
+from benchmarks.comparison import Comparison
+from benchmarks.growth import Line
+from benchmarks.problems import IMAGES, VECTORS
+
+FLOOR = 1.2
+"""How many times as long as passus the fastest of the others should take."""
+
+BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+"""Numbers stay readable where they meet a line."""
+
+STYLES = {
+    "passus": ("#000000", "o"),
+    "torch": ("#E69F00", "s"),
+    "torch_channels_last": ("#D55E00", "D"),
+    "torch_compiled": ("#CC79A7", "^"),
+    "jax": ("#0072B2", "v"),
+    "autograd": ("#56B4E9", "P"),
+    "passus_numpy": ("#999999", "X"),
+    "dezero": ("#009E73", "*"),
+}
+"""Colours that the colour-blind can tell apart (Okabe and Ito, 2008), and markers for print without colour."""
+
+
+def ratios(comparisons: list[Comparison], machine: str, path: Path) -> None:
+    """A bar for each peer and problem: to the right of 1 passus is faster, to the left the peer is."""
+    panels = {"training steps": [], "forward passes": []}
+    for comparison in comparisons:
+        panels["training steps" if is_training(comparison.problem) else "forward passes"].append(comparison)
+    panels = {title: chosen for title, chosen in panels.items() if chosen}
+    rows = max(sum(len(comparison.timings) for comparison in chosen) for chosen in panels.values())
+    figure = Figure(figsize=(2 + 5 * len(panels), 2 + 0.19 * rows), layout="constrained")
+    for axes, (title, chosen) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items()):
+        draw_ratios(axes, chosen)
+        axes.set_title(title, fontsize=11)
+    finish(figure, "Time taken, as a multiple of that of passus", machine, path)
+
+
+def is_training(problem: str) -> bool:
+    return problem in VECTORS or IMAGES[problem].training
+
+
+def draw_ratios(axes: Axes, comparisons: list[Comparison]) -> None:
+    place, ticks = 0, []
+    for comparison in comparisons:
+        peers = [timing for timing in comparison.timings if timing.name != "passus"]
+        for y, timing in enumerate(peers, start=place):
+            draw_bar(axes, y, comparison.ratio(timing), timing.name)
+        ticks.append(place + (len(peers) - 1) / 2)
+        place += len(peers) + 1
+    axes.set_yticks(ticks, [comparison.problem for comparison in comparisons])
+    axes.tick_params(axis="y", length=0)
+    axes.set(ylim=(place - 1, -1), xscale="log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.margins(x=0.12)
+    axes.axvline(1, color="black", linewidth=1)
+    axes.axvline(FLOOR, color="black", linewidth=1, linestyle=":", label=f"{FLOOR} times")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+
+
+def draw_bar(axes: Axes, y: float, ratio: float, name: str) -> None:
+    axes.barh(y, ratio - 1, left=1, color=STYLES[name][0], label=name, height=0.85)
+    side, offset = ("left", 3) if ratio >= 1 else ("right", -3)
+    where = {"xytext": (offset, 0), "textcoords": "offset points", "ha": side, "va": "center"}
+    axes.annotate(f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}", (ratio, y), fontsize=7, bbox=BEHIND, **where)
+
+
+def growth(lines: list[Line], machine: str, path: Path) -> None:
+    """A panel for each property that grows, both axes logarithmic."""
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    for axes, line in zip(np.atleast_1d(figure.subplots(1, len(lines), sharey=True)), lines):
+        for name, points in line.seconds().items():
+            colour, marker = STYLES[name]
+            axes.plot([*points], [1e3 * s for s in points.values()], color=colour, marker=marker, label=name)
+        axes.set(xscale="log", yscale="log", xlabel=line.what, xticks=[*line.points])
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("milliseconds")
+    finish(figure, "Training step of three convolutions, where one property grows", machine, path)
+
+
+def finish(figure: Figure, title: str, machine: str, path: Path) -> None:
+    """One legend for all panels, the machine, and the file."""
+    labels = {label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels())}
+    order = [name for name in (*STYLES, *labels) if name in labels]
+    labels = {name: labels[name] for name in order}
+    legend = figure.legend(
+        labels.values(),
+        labels.keys(),
+        title=machine,
+        loc="outside lower center",
+        ncols=len(labels) if len(labels) < 6 else 4,
+        frameon=False,
+        fontsize=9,
+    )
+    legend.get_title().set(fontsize=8, color="#555555")
+    figure.suptitle(title, fontsize=13)
+    figure.savefig(path, dpi=150)
