@@ -1,9 +1,9 @@
-"""Teach a trained network something new: EfficientNet-Lite0, trained on ImageNet, learns from 100 pictures what a face is.
+"""Teach a trained network something new: EfficientNet-Lite0, trained on ImageNet, learns what a face is.
 
     python examples/finetune_faces.py
 
-`scripts/fetch-data` puts the weights and the pictures into the cache folder: 100 small grey faces from "Labeled faces in the
-wild" (Huang et al., 2007), and 100 pictures of what was around them.
+`scripts/fetch-data` puts the weights and the pictures into the cache folder: 100 small grey faces from "Labeled faces
+in the wild" (Huang et al., 2007), and 100 pictures of what was around them. Half of them are for training.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def middle(model, x):
 
 
 def last_layers(model, count):
-    """The end of a network, with a new last layer for two classes; of what was there, only one layer may learn, or none."""
+    """The end of a network, with a new last layer for two classes; with ``count`` 2, the layer before learns too."""
     model.head.norm.frozen = True  # 20 pictures say less about means and variances than the million that it has seen.
     model.head.freeze()
     if count == 2:

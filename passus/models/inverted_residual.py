@@ -61,8 +61,8 @@ Unit: TypeAlias = Callable[..., NormedConv]
 class InvertedResidual(Layer):
     """More channels by a 1x1 convolution, a depthwise one, and fewer channels again: (N, C, H, W) to (N, O, OH, OW).
 
-    ``x`` is added if the shape has stayed the same. ``expansion``: how many times C the channels in the middle are; there
-    is no first convolution if that is 1. ``unit``: what makes the convolutions.
+    ``x`` is added if the shape has stayed the same. ``expansion``: how many times C the channels in the middle are;
+    there is no first convolution if that is 1. ``unit``: what makes the convolutions.
 
     Source: Sandler et al., 2018, "MobileNetV2: inverted residuals and linear bottlenecks".
     """
@@ -99,7 +99,7 @@ class Blocks(NamedTuple):
 
 
 class InvertedResiduals(Model):
-    """The base: a convolution ``stem``, the ``blocks``, a 1x1 convolution ``head``, and ``fc`` on the means of its channels."""
+    """The base: a convolution ``stem``, the ``blocks``, a 1x1 convolution ``head``, and ``fc`` on means of channels."""
 
     def __init__(
         self,

@@ -23,8 +23,8 @@ class MobileNetV2(InvertedResiduals):
     """MobileNetV2, images (N, C, H, W) to scores (N, num_classes); made for 224 x 224 pixels.
 
     ``width``: by what the numbers of channels are multiplied; they become multiples of 8. It has 3,504,872 parameters
-    with a width of 1, 1,000 classes and C = 3, the ``in_channels``. ``features(x)`` is what the convolutions make of images,
-    (N, 1280, H / 32, W / 32), and ``classify`` turns that into scores.
+    with a width of 1, 1,000 classes and C = 3, the ``in_channels``. ``features(x)`` is what the convolutions make of
+    images, (N, 1280, H / 32, W / 32), and ``classify`` turns that into scores.
 
     Raises `ArgumentError` for numbers out of range.
     Source: Sandler et al., 2018, "MobileNetV2: inverted residuals and linear bottlenecks".

@@ -37,9 +37,9 @@ BROKEN = (
 def load_torch(path: FilePath) -> Tree:
     """What ``torch.save`` wrote to a file: dicts, lists, numbers and strings as they were, tensors as arrays.
 
-    So ``load_torch("model.pth")`` of a saved ``state_dict()`` is a dict of arrays by their names. Tensors of bfloat16 become
-    float32; those that shared their memory share it still. The pickle in the file is not executed but read by a machine
-    that knows no other objects than these; a file takes memory in proportion to its size, whatever it claims.
+    So ``load_torch("model.pth")`` of a saved ``state_dict()`` is a dict of arrays by their names. Tensors of bfloat16
+    become float32; those that shared their memory share it still. The pickle in the file is not executed but read by a
+    machine that knows no other objects than these; a file takes memory in proportion to its size, whatever it claims.
 
     Raises `WeightsError` for a file that is broken or holds anything else, `FileNotFoundError` if there is none.
 
@@ -63,7 +63,7 @@ def load_torch(path: FilePath) -> Tree:
 
 
 def _zipped(file: BinaryIO) -> Any:
-    """The format since version 1.6: an archive with a pickle, ``NAME/data.pkl``, and the storages, ``NAME/data/KEY``."""
+    """The format since version 1.6: an archive with a pickle, ``NAME/data.pkl``, and storages, ``NAME/data/KEY``."""
     storages = Storages(_size(file))
     with ZipFile(file) as archive:
         _check_members(archive.infolist(), storages.room)

@@ -88,8 +88,8 @@ class Machine:
     def name(self, name: str) -> None:
         if name not in self.names:
             raise WeightsError(
-                f"it names {name.replace(' ', '.')}, which is no part of a dict of tensors, and could do anything; it was "
-                "not called. Save model.state_dict() alone"
+                f"it names {name.replace(' ', '.')}, which is no part of a dict of tensors, and could do anything; it "
+                "was not called. Save model.state_dict() alone"
             )
         self.push(Global(name))
 

@@ -105,8 +105,8 @@ def tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Array:
     # More numbers than there are would be copies: a few bytes could stand for more than all memory.
     if numbers > array.size or last >= array.size:
         raise WeightsError(
-            f"a tensor of {numbers} numbers, the last of which is number {last} of a storage of {array.size}; tensors that "
-            "were expanded are saved after .contiguous()"
+            f"a tensor of {numbers} numbers, the last of which is number {last} of a storage of {array.size}; tensors "
+            "that were expanded are saved after .contiguous()"
         )
     width = array.itemsize
     steps = [0 if n == 1 else step * width for n, step in zip(size, stride)]
