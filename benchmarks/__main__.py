@@ -31,6 +31,8 @@ def main() -> None:
     unknown = set(chosen.what) - {*known}
     if unknown:
         parser.error(f"there is no {', '.join(sorted(unknown))}")
+    if chosen.rounds < 2:
+        parser.error("--rounds: 2 or more, for one turn has no quartiles")
     report = Report(machine(), chosen.save)
     run(chosen.what or ([] if chosen.growth else EVERYTHING), chosen.rounds, report)
     if chosen.growth:
@@ -40,6 +42,7 @@ def main() -> None:
 def run(names: list[str], rounds: int, report: Report) -> None:
     for problem in problems_of(names):
         report.add_problem(compare(problem, frameworks_for(problem), rounds))
+    report.add_floors()
     if operations := operations_of(names):
         report.add_operations(measure(operations, rounds))
     if "import" in names:

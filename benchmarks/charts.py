@@ -60,7 +60,12 @@ def draw_ratios(axes: Axes, comparisons: list[Comparison]) -> None:
         place += len(peers) + 1
     axes.set_yticks(ticks, [comparison.problem for comparison in comparisons])
     axes.tick_params(axis="y", length=0)
-    axes.set(ylim=(place - 1, -1), xscale="log")
+    axes.set_ylim(place - 1, -1)
+    scale_for_ratios(axes)
+
+
+def scale_for_ratios(axes: Axes) -> None:
+    axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_locator(NullLocator())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import attrgetter
 
 from benchmarks import agreement
 from benchmarks.peers import missing
@@ -28,6 +30,10 @@ class Comparison:
     @property
     def ours(self) -> Timing:
         return next(timing for timing in self.timings if timing.name == "passus")
+
+    def fastest_of(self, names: Collection[str]) -> Timing | None:
+        """The fastest of these that took part."""
+        return min((timing for timing in self.timings if timing.name in names), key=attrgetter("median"), default=None)
 
     def ratio(self, timing: Timing) -> float:
         """How many times as long as passus it took."""

@@ -11,7 +11,9 @@ from benchmarks.problems import IMAGES, TRAINING
 
 ON_VECTORS = ("passus", "torch", "torch_compiled", "jax", "autograd")
 ON_IMAGES = ("passus", "torch", "torch_channels_last", "torch_compiled", "jax")
-PACKAGES = ("torch", "jax", "autograd")
+
+RIVALS = ("torch", "torch_channels_last", "torch_compiled", "jax")
+"""Those that passus wants to be ahead of."""
 
 DEZERO = "DEZERO_PYTHON"
 """The variable that names the interpreter of an environment with DeZero, which needs a NumPy of its own."""

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks import charts, growth
 from benchmarks.comparison import Comparison
 from benchmarks.operations.measuring import Operations
-from benchmarks.tables import growth_table, imports_table, operations_table, table_of
+from benchmarks.tables import floors_table, growth_table, imports_table, operations_table, table_of
 
 
 class Report:
@@ -27,6 +27,10 @@ class Report:
         self._say(table_of(comparison))
         if self.folder:
             charts.ratios(self.problems, self.machine, self.folder / "ratios.png")
+
+    def add_floors(self) -> None:
+        if self.problems:
+            self._say(floors_table(self.problems))
 
     def add_operations(self, operations: Operations) -> None:
         self.numbers["operations"] = asdict(operations)

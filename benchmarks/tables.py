@@ -6,6 +6,7 @@ from benchmarks.comparison import Comparison
 from benchmarks.growth import Line
 from benchmarks.operations.costs import operation_of
 from benchmarks.operations.measuring import Operations
+from benchmarks.peers import RIVALS
 from benchmarks.problems import IMAGES, VECTORS
 from benchmarks.timing import Timing
 
@@ -19,6 +20,24 @@ def table_of(comparison: Comparison) -> str:
     lines += [f"{row(comparison, timing)} {mebibytes(timing.peak)} |" for timing in comparison.timings]
     lines += [""] + [f"Without {name}: {reason}." for name, reason in comparison.skipped.items()]
     return "\n".join(lines)
+
+
+def floors_table(comparisons: list[Comparison]) -> str:
+    """For each problem the fastest of the rivals, and the memory beside that of PyTorch."""
+    lines = [
+        "### the fastest rival",
+        "",
+        "| problem | passus | fastest rival | times passus | memory of torch, times passus |",
+    ]
+    return "\n".join([*lines, "|---|--:|---|--:|--:|", *[floors_row(comparison) for comparison in comparisons], ""])
+
+
+def floors_row(comparison: Comparison) -> str:
+    cells = [comparison.problem, duration(comparison.ours.median)]
+    rival, torch = comparison.fastest_of(RIVALS), comparison.fastest_of({"torch"})
+    cells += [rival.name, f"{comparison.ratio(rival):.2f}"] if rival else ["", ""]
+    cells.append(f"{torch.peak / comparison.ours.peak:.2f}" if torch else "")
+    return f"| {' | '.join(cells)} |"
 
 
 def operations_table(operations: Operations) -> str:

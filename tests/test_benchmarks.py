@@ -23,7 +23,7 @@ from benchmarks.peers import DEZERO, frameworks_for, missing
 from benchmarks.problems import FORWARD, GROWTH, IMAGES, ONE, TRAINING, VECTORS, name_in_growth
 from benchmarks.processes import Worker, WorkerError
 from benchmarks.report import Report
-from benchmarks.tables import operations_table, table_of
+from benchmarks.tables import floors_table, operations_table, table_of
 from benchmarks.timing import Timing, in_turns
 
 PROBLEMS = [*VECTORS, *TRAINING, *FORWARD, *ONE]
@@ -143,6 +143,14 @@ def test_ratios_are_those_of_the_medians() -> None:
     assert "| torch | 6.0 µs | 3.00 | 3.00 to 3.50 | 3 MiB |" in table_of(Comparison("chain", timings, {}))
 
 
+def test_the_fastest_rival_is_found() -> None:
+    timings = [
+        Timing(name, [time], peak=2 * time) for name, time in (("passus", 2), ("torch", 6), ("jax", 3), ("dezero", 1))
+    ]
+    assert "| lenet | 2000.00 ms | jax | 1.50 | 3.00 |" in floors_table([Comparison("lenet", timings, {})])
+    assert "| lenet | 2000.00 ms |  |  |  |" in floors_table([Comparison("lenet", timings[:1], {})])
+
+
 def made_up(problem: str) -> Comparison:
     return Comparison(problem, [Timing("passus", [1e-3, 2e-3], peak=1), Timing("torch", [2e-3, 4e-3], peak=2)], {})
 
@@ -151,6 +159,7 @@ def test_a_run_is_saved_as_tables_numbers_and_pictures(tmp_path: Path, capsys: p
     report = Report("a machine", tmp_path / "new")
     report.add_problem(made_up("lenet"))
     report.add_problem(made_up("lenet-one"))
+    report.add_floors()
     report.add_operations(Operations([made_up("forward:relu")], {BYTES: 50.0}))
     report.add_imports(made_up("import"))
     report.add_growth([Line("batch", {n: made_up(name_in_growth("batch", n)) for n in (1, 4)})])
