@@ -7,8 +7,12 @@ and methods that arrays and Variables share: given Variables, the results are Va
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import numpy as np
 
 from passus.backend import Array
+from passus.kernels.dispatch import kernel
 
 __all__ = [
     "inv_root_mean_square",
@@ -18,6 +22,24 @@ __all__ = [
     "rms_normalized",
     "rms_normalized_gradients",
 ]
+
+WORTHWHILE = 1 << 14
+"""From how many numbers on the compiled kernels are used."""
+
+
+def _suits(x: Array, gamma: Array, *_: Any, **__: Any) -> bool:
+    return (
+        type(x) is np.ndarray
+        and x.size >= WORTHWHILE
+        and x.flags.c_contiguous
+        and 0 < gamma.ndim <= x.ndim
+        and gamma.shape == x.shape[-gamma.ndim :]  # As in layer_norm; groups of channels share a gamma.
+        and x.dtype == gamma.dtype == np.float32
+    )
+
+
+def _gradients_suit(gy: Array, x: Array, gamma: Array, *_: Any, **__: Any) -> bool:
+    return type(gy) is np.ndarray and gy.dtype == np.float32 and _suits(x, gamma)
 
 
 def mean_and_inv_std(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:
@@ -31,6 +53,7 @@ def mean_and_inv_std(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array
     return mean, inv_std
 
 
+@kernel(_suits)
 def normalized(x: Array, gamma: Array, beta: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array, Array]:
     """``(x - mean) * inv_std * gamma + beta``, and the two statistics.
 
@@ -42,6 +65,7 @@ def normalized(x: Array, gamma: Array, beta: Array, axes: tuple[int, ...], eps: 
     return d * inv_std * gamma + beta, mean, inv_std
 
 
+@kernel(_gradients_suit)
 def normalized_gradients(
     gy: Array, x: Array, gamma: Array, mean: Array, inv_std: Array, axes: tuple[int, ...], needs_x: bool = True
 ) -> tuple[Array | None, Array, Array]:
@@ -69,6 +93,7 @@ def inv_root_mean_square(x: Array, axes: tuple[int, ...], eps: float) -> Array:
     return (_mean(x * x, axes) + eps) ** -0.5
 
 
+@kernel(_suits)
 def rms_normalized(x: Array, gamma: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:
     """``x * inv_rms * gamma``, and the statistic ``inv_rms``.
 
@@ -80,6 +105,7 @@ def rms_normalized(x: Array, gamma: Array, axes: tuple[int, ...], eps: float) ->
     return x * inv_rms * gamma, inv_rms
 
 
+@kernel(_gradients_suit)
 def rms_normalized_gradients(
     gy: Array, x: Array, gamma: Array, inv_rms: Array, axes: tuple[int, ...], needs_x: bool = True
 ) -> tuple[Array | None, Array]:

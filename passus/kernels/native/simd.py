@@ -27,6 +27,7 @@ __all__ = [
     "load_vector",
     "mask_of",
     "maximum",
+    "maximum_of_lanes",
     "multiply",
     "multiply_add",
     "number_at",
@@ -37,6 +38,7 @@ __all__ = [
     "store_bytes",
     "store_vector",
     "subtract",
+    "sum_of_lanes",
     "where_equal",
     "where_inside",
 ]
@@ -230,15 +232,38 @@ def _of_two(name: str, instruction: Callable[[ir.IRBuilder, Any, Any], Any]) -> 
     return intrinsic(operation)
 
 
+def _of_all_lanes(name: str, instruction: Callable[[ir.IRBuilder, Any, Any], Any]) -> Any:
+    def operation(typing: Any, value: Any) -> tuple[Any, Callable[..., Any]]:
+        def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+            (value,), count = args, LANES
+            while count > 1:  # The lower half of the lanes with the upper half, until one is left.
+                count //= 2
+                half = ir.VectorType(ir.IntType(32), count)
+                places = [ir.Constant(half, list(range(first, first + count))) for first in (0, count)]
+                value = instruction(builder, *[builder.shuffle_vector(value, value, place) for place in places])
+            return builder.extract_element(value, ir.IntType(32)(0))
+
+        return types.float32(vector), generate
+
+    operation.__name__ = operation.__qualname__ = name
+    return intrinsic(operation)
+
+
 def _wins(builder: ir.IRBuilder, new: Any, best: Any) -> Any:
     """Where ``new`` is larger than ``best``, or NaN, which is larger than any number."""
     return builder.or_(builder.fcmp_ordered(">", new, best), builder.fcmp_unordered("uno", new, new))
 
 
+def _larger(builder: ir.IRBuilder, new: Any, best: Any) -> Any:
+    return builder.select(_wins(builder, new, best), new, best)
+
+
 add = _of_two("add", ir.IRBuilder.fadd)
 subtract = _of_two("subtract", ir.IRBuilder.fsub)
 multiply = _of_two("multiply", ir.IRBuilder.fmul)
-maximum = _of_two("maximum", lambda builder, new, best: builder.select(_wins(builder, new, best), new, best))
+maximum = _of_two("maximum", _larger)
+sum_of_lanes = _of_all_lanes("sum_of_lanes", ir.IRBuilder.fadd)
+maximum_of_lanes = _of_all_lanes("maximum_of_lanes", _larger)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
