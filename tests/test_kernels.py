@@ -82,6 +82,26 @@ def test_convolution(case: dict[str, Any]) -> None:
     check(convolve_weight_gradient, None, x, gy, W.shape[2:], *window, groups)
 
 
+@st.composite
+def squares(draw: Any) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Images and kernels for Winograd's algorithm, at the edges of its squares and vectors."""
+    padding = tuple((draw(st.integers(0, 3)), draw(st.integers(0, 3))) for _ in range(2))
+    size = [max(1, 3 - sum(pads)) + draw(st.integers(0, 12)) for pads in padding]
+    x = rng.standard_normal((draw(st.integers(0, 5)), draw(st.integers(8, 40)), *size), np.float32)
+    return x, rng.standard_normal((draw(st.integers(16, 70)), x.shape[1], 3, 3), np.float32), padding
+
+
+@given(case=squares())
+@settings(max_examples=60, deadline=None)
+def test_winograd(case: tuple[np.ndarray, np.ndarray, Any]) -> None:
+    x, W, padding = case
+    b, window = rng.standard_normal(len(W), np.float32), ((1, 1), padding, (1, 1))
+    y = convolve.reference(x, W, b, *window, 1)
+    check(convolve, y, x, W, b, *window, 1)
+    check(convolve_weight_gradient, None, x, y, (3, 3), *window, 1)
+    check(convolve_input_gradient, None, y, W, x.shape[2:], *window, 1)
+
+
 def check(kernel: Any, expected: Any, *arguments: Any) -> None:
     if expected is None:
         expected = kernel.reference(*arguments)
@@ -93,9 +113,9 @@ def check(kernel: Any, expected: Any, *arguments: Any) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * scale)
 
 
-@pytest.mark.parametrize("stride", [1, 2])
-def test_convolution_with_several_threads(count: int, stride: int) -> None:
-    x, W = rng.standard_normal((7, 3, 40, 37), np.float32), rng.standard_normal((33, 3, 3, 3), np.float32)
+@pytest.mark.parametrize(("stride", "channels"), [(1, 3), (1, 9), (2, 3)])
+def test_convolution_with_several_threads(count: int, stride: int, channels: int) -> None:
+    x, W = rng.standard_normal((7, channels, 40, 37), np.float32), rng.standard_normal((33, channels, 3, 3), np.float32)
     window = (stride, stride), ((1, 1), (1, 0)), (1, 1)
     y = convolve.reference(x, W, None, *window, 1)
     check(convolve, y, x, W, None, *window, 1)

@@ -17,7 +17,7 @@ READ = numba.types.Array(numba.float32, 1, "C", readonly=True)
 
 INTEGER = numba.types.intp
 
-Compiled: TypeAlias = Callable[..., None]
+Compiled: TypeAlias = Callable[..., Any]
 
 
 def compiled(signature: Any) -> Callable[[Compiled], Compiled]:

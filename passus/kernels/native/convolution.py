@@ -19,12 +19,14 @@ from passus.backend import Array
 from passus.kernels.convolution import extents
 from passus.kernels.layout import Padding, Sizes, channels_last, channels_second
 from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, copy_band, measured
+from passus.kernels.native.buffers import aligned
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.depthwise import depthwise, depthwise_gradient
 from passus.kernels.native.narrow import added_up, is_narrow, kernel_of_columns
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, number_at
-from passus.kernels.native.tile import multiply_tile
+from passus.kernels.native.tile import multiply_tile, some_lanes, whole_vectors
+from passus.kernels.native.winograd import suits, winograd, winograd_gradient
 from passus.kernels.threads import collected, split
 
 __all__ = ["convolve", "convolve_input_gradient", "convolve_weight_gradient", "prepare"]
@@ -105,6 +107,9 @@ def convolve_weight_gradient(
     if o == c == 1:
         return depthwise_gradient(x, gy, kernel, window)[:, None]
     columns = _columns(o)
+    if suits(list(kernel), window, c, o, groups):
+        gW = winograd_gradient(x, gy, columns, window)
+        return gW.reshape(*kernel, c, o).transpose(3, 2, 0, 1)
     run = c * (kernel[1] if groups == 1 and window.across == 1 else 1)
     summed = _weight_gradient(rows_of_tile(run, columns // LANES), columns // LANES, o % columns == 0)
 
@@ -133,12 +138,14 @@ def _convolve_into(y: Array, x: Array, W: Array, b: Array | None, window: Window
     n, oh, ow = y.shape[:3]
     columns = _columns(o)
     width = -(-o // columns) * columns
-    w = _aligned_zeros(groups * width * c * math.prod(size))
+    w = aligned(groups * width * c * math.prod(size))
     tiles, numbers = groups * (width // columns), columns * c * math.prod(size)
     split(lambda start, stop: _pack(W, w, columns, start, stop), tiles, PACKED // (1 + numbers))
     bias = np.zeros((groups, width), np.float32)
     if b is not None:
         bias[:, :o] = b.reshape(groups, o)
+    if suits(size, window, c, o, groups):
+        return winograd(y, x, w.reshape(tiles, 9, -1), bias.reshape(-1), columns, window)
     convolution = _convolution(rows_of_tile(ow, columns // LANES), columns // LANES, o % columns == 0)
     arguments = (x, w, bias.reshape(-1), *as_memory(y), (oh, ow), (groups, o), tuple(size), tuple(window))
 
@@ -185,13 +192,6 @@ def _part(place: int, stride: int, dilation: int, taps: int) -> tuple[slice, int
     return places, apart, (len(seen) - 1) * apart - (place - first * dilation) // stride
 
 
-def _aligned_zeros(count: int) -> Array:
-    """Zeros of which no vector lies on two lines of the cache: each of them is loaded many times."""
-    numbers = np.zeros(count + LANES, np.float32)
-    first = -numbers.ctypes.data % (4 * LANES) // 4
-    return numbers[first : first + count]
-
-
 def _grouped(W: Array, groups: int) -> Array:
     return W.reshape(groups, len(W) // groups, *W.shape[1:])
 
@@ -219,22 +219,10 @@ def _pack(W: Any, w: Any, columns: Any, start: Any, stop: Any) -> None:
                     place += columns
 
 
-@numba.njit  # type: ignore[untyped-decorator]
-def _none(count: Any) -> Any:
-    """Nothing is left out of the vectors of a tile."""
-    return None
-
-
-@numba.njit  # type: ignore[untyped-decorator]
-def _some(count: Any) -> Any:
-    """So many numbers of the vectors of a tile are there."""
-    return count
-
-
 @cache
 def _convolution(P: int, Q: int, whole: bool) -> Callable[..., None]:
     """The convolution with tiles of P pixels and Q vectors of output channels, all of them full or not."""
-    columns, rest = Q * LANES, _none if whole else _some
+    columns, rest = Q * LANES, whole_vectors if whole else some_lanes
     six, four, two = INTEGERS[6], INTEGERS[4], INTEGERS[2]
 
     @compiled(numba.void(IMAGES, READ, READ, FLAT, four, two, two, two, six, INTEGER, INTEGER))
@@ -290,7 +278,7 @@ def _convolution(P: int, Q: int, whole: bool) -> Callable[..., None]:
 @cache
 def _weight_gradient(P: int, Q: int, whole: bool) -> Callable[..., None]:
     """The gradient of weights with tiles of P rows of the kernel and Q vectors of output channels, all full or not."""
-    columns, rest = Q * LANES, _none if whole else _some
+    columns, rest = Q * LANES, whole_vectors if whole else some_lanes
     six, two = INTEGERS[6], INTEGERS[2]
 
     @compiled(numba.void(IMAGES, IMAGES, FLAT, two, two, six, INTEGER, INTEGER))
