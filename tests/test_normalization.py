@@ -156,6 +156,24 @@ def test_dropout_draws_from_the_current_generator() -> None:
     assert (first != second).any()
 
 
+@pytest.mark.parametrize("function", [F.dropout, F.dropout2d])
+def test_dropout_keeps_the_order_of_memory(function: Any) -> None:
+    x = np.moveaxis(rng.standard_normal((2, 4, 5, 3), np.float32), -1, 1)
+    y = function(Variable(x), 0.5, rng=0)
+    assert y.data.strides == x.strides
+    assert 0 < np.count_nonzero(y.data) < x.size
+    y.backward()  # Random numbers are drawn in this order, too.
+    drawn = function(np.ones((2, 4, 5, 3) if function is F.dropout else (2, 3, 4, 5), np.float32), 0.5, rng=0)
+    np.testing.assert_array_equal(y.data, x * (np.moveaxis(drawn, -1, 1) if function is F.dropout else drawn))
+
+
+@pytest.mark.parametrize("x", [np.ones(()), np.ones((0, 2)), np.ones((3, 4), np.float32).T, np.arange(1, 9)[::2]])
+def test_dropout_of_all_kinds_of_arrays(x: np.ndarray) -> None:
+    y = F.dropout(x, 0.5, rng=1)
+    assert y.shape == x.shape
+    assert np.isin(y, [0, *(2 * x).ravel()]).all()
+
+
 @pytest.mark.parametrize("boxed", [True, False])
 def test_dropout_is_the_identity_in_test_mode(boxed: bool) -> None:
     x: Any = Variable(np.ones(3)) if boxed else np.ones(3)
