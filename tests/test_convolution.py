@@ -91,7 +91,7 @@ def test_transposed_convolution_is_that_of_torch(axes: int, data: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("mode", ["reflect", "replicate"])
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
 @settings(max_examples=30)
 @given(data=st.data())
 def test_padding_modes_are_those_of_torch(mode: str, data: Any) -> None:

@@ -14,7 +14,7 @@ from torch.nn import functional as T
 import passus.functions as F
 import passus.layers as L
 from passus import Variable
-from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
 from passus.kernels import pooling as kernels
 from passus.testing import check_grads
 from tests.against_torch import compared, numbers
@@ -198,9 +198,37 @@ def test_a_layer_takes_signals_and_volumes() -> None:
     assert layer(numbers(1, 2, 6, 4, 2)).shape == (1, 2, 3, 2, 1)
 
 
+@pytest.mark.parametrize("options", [(2,), ((3, 2), (3, 4), (1, 0)), (2, 3, ((1, 1), (0, 1)))])
+def test_the_layer_that_undoes_pooling(options: Any) -> None:
+    unpooled = L.MaxUnpooling(*options)
+    x = numbers(2, 3, 6, 8)
+    y, indices = L.MaxPooling(*options, return_indices=True)(x)
+    found = unpooled(y, indices, outsize=(6, 8))
+    won = np.zeros((2, 3, 48), bool)
+    np.put_along_axis(won, indices.reshape(2, 3, -1), True, axis=2)
+    np.testing.assert_array_equal(found != 0, won.reshape(x.shape))
+    np.testing.assert_array_equal(L.MaxPooling(*options)(np.where(found == 0, -9.0, found)), y)
+    smallest = unpooled(np.zeros_like(y), np.zeros_like(indices))
+    assert F.pooling(smallest, options[0], unpooled.stride, unpooled.pad).shape == y.shape
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_the_smallest_outsize_is_that_of_torch(axes: int) -> None:
+    x = numbers(2, 3, *(6, 3, 9)[:axes])
+    y, indices = L.MaxPooling(2, 3, 1, return_indices=True)(x)
+    expected = getattr(torch.nn, f"MaxUnpool{axes}d")(2, 3, 1)(torch.tensor(y), torch.tensor(indices))
+    np.testing.assert_array_equal(L.MaxUnpooling(2, 3, 1)(y, indices), expected)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "match"),
     [
+        (lambda: L.MaxUnpooling(2, pad="same"), ArgumentError, "MaxUnpooling: pad must be numbers, not 'same'"),
+        (lambda: L.MaxUnpooling(2, 0), ArgumentError, "stride is 0"),
+        (lambda: L.MaxUnpooling(0), ArgumentError, "MaxUnpooling: kernel_size is 0"),
+        (lambda: L.MaxUnpooling(2, 2, 1)(np.ones((1, 1, 1)), np.zeros((1, 1, 1), int)), ShapeError, "use less padding"),
+        (lambda: L.MaxUnpooling(2)(np.ones(3), np.arange(3)), ShapeError, "MaxUnpooling: x .* needs the axes"),
+        (lambda: L.MaxUnpooling(2)(np.ones((1, 1, 1)), np.full((1, 1, 1), 2)), LabelError, "index 2 does not exist"),
         (lambda: L.MaxPooling(0), ArgumentError, "MaxPooling: kernel_size is 0"),
         (lambda: L.MaxPooling(2.0), DTypeError, "MaxPooling: kernel_size is a float"),
         (lambda: L.MaxPooling(2, 0), ArgumentError, "pooling: stride is 0"),

@@ -14,6 +14,7 @@ from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of, integers_of
 from passus.functions.indexing import get_item
 from passus.functions.shapes import ravel
+from passus.functions.windows import PAD_MODES
 
 __all__ = [
     "Flip",
@@ -160,9 +161,10 @@ def pad(x: Operand, pad_width: Any, mode: str = "constant", constant_values: flo
 
     ``pad_width``: how many, as ``((before, after), ...)`` for each axis, ``(before, after)`` for all, or one number.
     ``mode``: ``"constant"``, ``"edge"`` (the outermost element again), ``"reflect"`` (mirrored at the outermost
-    element), ``"symmetric"`` (mirrored behind it), ``"wrap"`` (from the other end).
+    element), ``"symmetric"`` (mirrored behind it), ``"wrap"`` (from the other end); and as in `conv2d` ``"zeros"``,
+    ``"replicate"`` for ``"edge"``, ``"circular"`` for ``"wrap"``.
 
-    Raises `ArgumentError` for another mode or a negative width; `ShapeError` if the widths do not fit the axes, or to
+    Raises `ArgumentError` for another mode, a negative width or ``"zeros"`` of another value; `ShapeError` if the widths do not fit the axes, or to
     pad what is empty with its own elements; `DTypeError` for widths that are no integers.
 
     >>> import numpy as np
@@ -171,10 +173,16 @@ def pad(x: Operand, pad_width: Any, mode: str = "constant", constant_values: flo
     """
     shape = array_of("pad", x).shape
     widths = _widths(pad_width, shape)
+    if mode == "zeros" and constant_values != 0:
+        raise ArgumentError(f"pad: with mode 'zeros', constant_values is 0, not {constant_values}; use mode 'constant'")
+    mode = PAD_MODES[mode] if mode in tuple(PAD_MODES) else mode
     if mode == "constant":
         return Pad(widths, constant_values)(x)
     if mode not in ("edge", "reflect", "symmetric", "wrap"):
-        raise ArgumentError(f"pad: mode must be constant, edge, reflect, symmetric or wrap, not {mode!r}")
+        raise ArgumentError(
+            f"pad: mode must be constant, edge, reflect, symmetric or wrap, or one of conv2d: {', '.join(PAD_MODES)}; not "
+            f"{mode!r}"
+        )
     for axis, (n, width) in enumerate(zip(shape, widths)):
         if any(width):
             if n == 0:

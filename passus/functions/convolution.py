@@ -128,7 +128,8 @@ def conv2d(
 
     ``stride``, ``dilation``: 1 or more, for both axes or one for each. ``pad``: 0 or more, likewise; or a (before, after)
     pair for each axis; or ``"valid"`` (none) or ``"same"`` (OH = H / stride, rounded up). ``pad_mode``: ``"zeros"``,
-    ``"reflect"`` (mirrored at the outermost pixel) or ``"replicate"`` (the outermost pixel again).
+    ``"reflect"`` (mirrored at the outermost pixel), ``"replicate"`` (the outermost pixel again) or ``"circular"`` (from
+    the other end).
 
     Raises `ShapeError` for shapes that do not fit, among them a kernel that is larger than the padded images;
     `ArgumentError` for options out of range. Source: LeCun et al., 1989, "Handwritten digit recognition with a

@@ -26,8 +26,8 @@ __all__ = [
 ]
 
 
-PAD_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge"}
-"""What is around the images, and how `passus.functions.pad` calls it."""
+PAD_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+"""What is around the images, and how NumPy calls it."""
 
 
 class Window(NamedTuple):

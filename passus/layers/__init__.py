@@ -45,6 +45,7 @@ from passus.layers.pooling import AveragePooling as AveragePooling
 from passus.layers.pooling import GlobalAveragePooling as GlobalAveragePooling
 from passus.layers.pooling import GlobalMaxPooling as GlobalMaxPooling
 from passus.layers.pooling import MaxPooling as MaxPooling
+from passus.layers.pooling import MaxUnpooling as MaxUnpooling
 from passus.layers.resizing import PixelShuffle as PixelShuffle
 from passus.layers.resizing import PixelUnshuffle as PixelUnshuffle
 from passus.layers.resizing import Upsample as Upsample
@@ -84,6 +85,7 @@ __all__ = [
     "LocalResponseNorm",
     "LogSoftmax",
     "MaxPooling",
+    "MaxUnpooling",
     "Mish",
     "PReLU",
     "PixelShuffle",

@@ -12,7 +12,8 @@ import numpy as np
 import passus.functions as F
 from passus.backend import Array
 from passus.core import Operand, Result
-from passus.functions.windows import per_axis
+from passus.errors import ArgumentError, ShapeError
+from passus.functions.windows import image_shape, per_axis, window_of
 from passus.layers.base import Layer
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "GlobalAveragePooling",
     "GlobalMaxPooling",
     "MaxPooling",
+    "MaxUnpooling",
 ]
 
 
@@ -29,18 +31,62 @@ class MaxPooling(Layer):
     """The layer of `passus.functions.pooling`: the largest pixel of each window, (N, C, H, W) to (N, C, OH, OW).
 
     ``stride``: that of the function, but as large as the window by default, so that no two windows overlap.
+    ``return_indices``: return as well where the pixels were found, for `MaxUnpooling`.
 
     >>> MaxPooling(2)(np.ones((2, 3, 8, 8))).shape
     (2, 3, 4, 4)
     """
 
-    def __init__(self, kernel_size: Any, stride: Any = None, pad: Any = 0, ceil_mode: bool = False) -> None:
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        pad: Any = 0,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+    ) -> None:
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
-        self.pad, self.ceil_mode = pad, ceil_mode
+        self.pad, self.ceil_mode, self.return_indices = pad, ceil_mode, return_indices
         self.forward(_smallest(type(self).__name__, kernel_size, self.stride, pad))
 
     def forward(self, x: Operand) -> Result:
-        return F.pooling(x, self.kernel_size, self.stride, self.pad, self.ceil_mode)
+        return F.pooling(x, self.kernel_size, self.stride, self.pad, self.ceil_mode, self.return_indices)
+
+
+class MaxUnpooling(Layer):
+    """The way back from `MaxPooling` of these options, by `passus.functions.unpooling`: (N, C, OH, OW) to (N, C, H, W).
+
+    It is given the pixels and the indices that ``MaxPooling(..., return_indices=True)`` returns. Images of several sizes
+    may lead to OH x OW; the result has the smallest, ``H = (OH - 1) * stride + KH - padding``. Indices count the pixels of
+    images of one size: if these were not the smallest, give their size at the call, as ``outsize``.
+
+    Raises `ShapeError` if the padding takes all of the image; otherwise as the function.
+
+    >>> y, indices = MaxPooling(2, return_indices=True)(np.array([[[1.0, 5.0, 2.0, 0.0, 9.0]]]))
+    >>> MaxUnpooling(2)(y, indices)
+    array([[[0., 5., 2., 0.]]])
+    >>> MaxUnpooling(2)(y, indices, outsize=5).shape
+    (1, 1, 5)
+    """
+
+    def __init__(self, kernel_size: Any, stride: Any = None, pad: Any = 0) -> None:
+        if isinstance(pad, str):
+            raise ArgumentError(f"MaxUnpooling: pad must be numbers, not {pad!r}; give outsize at the call instead")
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.pad = pad
+        F.pooling(_smallest("MaxUnpooling", kernel_size, self.stride, pad), kernel_size, self.stride, pad)
+
+    def forward(self, x: Operand, indices: Operand, outsize: Any = None) -> Result:
+        return F.unpooling(x, indices, self._smallest_outsize(x) if outsize is None else outsize)
+
+    def _smallest_outsize(self, x: Operand) -> tuple[int, ...]:
+        size = image_shape("MaxUnpooling", x)[2:]
+        kernel = per_axis("MaxUnpooling", "kernel_size", self.kernel_size, len(size))
+        stride, padding, _ = window_of("MaxUnpooling", size, kernel, self.stride, self.pad)
+        outsize = tuple([(n - 1) * s + k - sum(p) for n, k, s, p in zip(size, kernel, stride, padding)])
+        if min(outsize) < 1:
+            raise ShapeError(f"MaxUnpooling: images of {size} with padding {padding} leave {outsize}; use less padding")
+        return outsize
 
 
 class AveragePooling(Layer):

@@ -18,6 +18,8 @@ def triangle(name: str) -> Row:
     )
 
 
+NUMPYS_NAMES = {"zeros": "constant", "replicate": "edge", "circular": "wrap"}
+
 ROWS = [
     triangle("tril"),
     triangle("triu"),
@@ -90,7 +92,7 @@ ROWS = [
     ),
     Row(
         "pad",
-        np.pad,
+        lambda x, widths, mode="constant", **o: np.pad(x, widths, NUMPYS_NAMES.get(mode, mode), **o),
         {
             "plain": case(normal(2, 3), ((1, 2), (0, 1))),
             "plain, one number": case(normal(2, 3), 1, constant_values=2.5),
@@ -100,11 +102,23 @@ ROWS = [
             "plain, reflect more than once": case(normal(3), 5, mode="reflect"),
             "plain, symmetric": case(normal(2, 3), ((1, 2), (3, 0)), mode="symmetric"),
             "plain, wrap": case(normal(2, 3), 2, mode="wrap"),
+            "plain, zeros": case(normal(2, 3), 2, mode="zeros"),
+            "plain, replicate": case(normal(2, 3), 2, mode="replicate"),
+            "plain, circular": case(normal(2, 3), ((1, 2), (7, 0)), mode="circular"),
             "empty": case(normal(0, 3), 1),
             "empty, other axes reflected": case(normal(0, 3), ((0, 0), (1, 1)), mode="reflect"),
         },
         (
             bad(ValueError, "pad: mode must be constant, edge.* not 'mean'", np.ones(3), 1, mode="mean"),
+            bad(ValueError, "pad: mode must be constant, edge.* not ", np.ones(3), 1, mode=["edge"]),
+            bad(
+                ValueError,
+                "pad: with mode 'zeros', constant_values is 0",
+                np.ones(3),
+                1,
+                mode="zeros",
+                constant_values=1,
+            ),
             bad(ValueError, "pad: pad_width -1 must not be negative", np.ones(3), -1),
             bad(TypeError, "pad: pad_width must be integers, not 0.5", np.ones(3), 0.5),
             bad(ValueError, r"pad: pad_width \(1, 2, 3\) does not fit .*\(3,\)", np.ones(3), (1, 2, 3)),

@@ -6,7 +6,7 @@ from tests.table import NO_AXIS, Row, bad, case, normal
 
 FIXED = {**NO_AXIS, "0-d": "it takes images", "broadcast": "shapes that do not fit are refused"}
 
-AROUND = {"zeros": "constant", "reflect": "reflect", "replicate": "edge"}
+AROUND = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
 def each(value, axes):
@@ -94,7 +94,7 @@ def conv_refusals(name, axes):
         bad(TypeError, f"{name}: list is not supported", x, W, [1.0]),
         bad(
             ValueError,
-            f"{name}: pad_mode must be one of zeros, reflect, replicate, not 'mirror'",
+            f"{name}: pad_mode must be one of zeros, reflect, replicate, circular, not 'mirror'",
             x,
             W,
             pad_mode="mirror",
@@ -137,6 +137,7 @@ ROWS = [
                 image(4, 9), normal(6, 2, 2), normal(6), stride=2, pad=1, dilation=2, groups=2
             ),
             "plain, reflect": case(image(2, 5), normal(3, 2, 4), pad="same", pad_mode="reflect"),
+            "plain, circular": case(image(2, 5), normal(3, 2, 4), pad=7, pad_mode="circular"),
             "empty": case(image(2, 5, batch=0), normal(3, 2, 3), normal(3)),
         },
         conv_refusals("conv1d", 1),
@@ -165,6 +166,7 @@ ROWS = [
             "plain, depthwise, two of each": case(image(2, 4, 3), normal(4, 1, 2, 2), groups=2),
             "plain, reflect": case(image(2, 4, 4), normal(2, 2, 3, 3), pad=2, pad_mode="reflect"),
             "plain, replicate": case(image(2, 4, 3), normal(2, 2, 3, 3), pad=((1, 2), (0, 1)), pad_mode="replicate"),
+            "plain, circular": case(image(2, 4, 3), normal(2, 2, 3, 3), pad=((1, 2), (0, 1)), pad_mode="circular"),
             "empty": case(image(2, 4, 4, batch=0), normal(3, 2, 3, 3), normal(3), pad=1),
             "empty, groups": case(image(2, 4, 4, batch=0), normal(2, 1, 3, 3), pad=1, pad_mode="reflect", groups=2),
             "empty, no channels": case(image(0, 4, 4), normal(3, 0, 3, 3), normal(3)),
@@ -182,6 +184,7 @@ ROWS = [
                 image(2, 4, 5, 3), normal(2, 1, 2, 2, 1), stride=(1, 2, 1), pad=(0, 1, 1), dilation=(2, 1, 1), groups=2
             ),
             "plain, replicate": case(image(1, 2, 3, 2), normal(1, 1, 2, 2, 3), pad="same", pad_mode="replicate"),
+            "plain, circular": case(image(1, 2, 3, 2), normal(1, 1, 2, 2, 3), pad="same", pad_mode="circular"),
             "empty": case(image(2, 2, 3, 2, batch=0), normal(3, 2, 2, 2, 2), normal(3)),
         },
         conv_refusals("conv3d", 3),
