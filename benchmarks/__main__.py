@@ -11,7 +11,7 @@ from benchmarks.machine import machine
 from benchmarks.operations.costs import DIRECTIONS, OPERATIONS
 from benchmarks.operations.measuring import measure
 from benchmarks.peers import frameworks_for
-from benchmarks.problems import FORWARD, IMAGES, ONE, TRAINING, VECTORS
+from benchmarks.problems import FORWARD, GROWTH, IMAGES, ONE, TRAINING, VECTORS
 from benchmarks.processes import import_times
 from benchmarks.report import Report
 
@@ -36,7 +36,8 @@ def main() -> None:
     report = Report(machine(), chosen.save)
     run(chosen.what or ([] if chosen.growth else EVERYTHING), chosen.rounds, report)
     if chosen.growth:
-        report.add_growth(growth.measure(chosen.rounds))
+        for line in GROWTH:
+            report.add_line(growth.measure(line, chosen.rounds))
 
 
 def run(names: list[str], rounds: int, report: Report) -> None:

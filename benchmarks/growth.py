@@ -26,8 +26,5 @@ class Line:
         return medians
 
 
-def measure(rounds: int) -> list[Line]:
-    return [
-        Line(what, {value: compare(name_in_growth(what, value), FRAMEWORKS, rounds) for value in points})
-        for what, points in GROWTH.items()
-    ]
+def measure(what: str, rounds: int) -> Line:
+    return Line(what, {value: compare(name_in_growth(what, value), FRAMEWORKS, rounds) for value in GROWTH[what]})

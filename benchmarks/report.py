@@ -7,8 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import charts, growth
+from benchmarks import charts
 from benchmarks.comparison import Comparison
+from benchmarks.growth import Line
 from benchmarks.operations.measuring import Operations
 from benchmarks.tables import floors_table, growth_table, imports_table, operations_table, table_of
 
@@ -17,6 +18,7 @@ class Report:
     def __init__(self, machine: str, folder: Path | None) -> None:
         self.machine, self.folder = machine, folder
         self.problems: list[Comparison] = []
+        self.lines: list[Line] = []
         self.numbers: dict[str, Any] = {"machine": machine, "problems": []}
         self.texts: list[str] = []
         self._say(f"{machine}\n")
@@ -40,12 +42,12 @@ class Report:
         self.numbers["imports"] = asdict(imports)
         self._say(imports_table(imports))
 
-    def add_growth(self, lines: list[growth.Line]) -> None:
-        self.numbers["growth"] = {line.what: line.seconds() for line in lines}
-        for line in lines:
-            self._say(growth_table(line))
+    def add_line(self, line: Line) -> None:
+        self.lines.append(line)
+        self.numbers["growth"] = {line.what: line.seconds() for line in self.lines}
+        self._say(growth_table(line))
         if self.folder:
-            charts.growth(lines, self.machine, self.folder / "growth.png")
+            charts.growth(self.lines, self.machine, self.folder / "growth.png")
 
     def _say(self, text: str) -> None:
         """What is found is saved at once, for a long run may be cut off."""

@@ -162,7 +162,7 @@ def test_a_run_is_saved_as_tables_numbers_and_pictures(tmp_path: Path, capsys: p
     report.add_floors()
     report.add_operations(Operations([made_up("forward:relu")], {BYTES: 50.0}))
     report.add_imports(made_up("import"))
-    report.add_growth([Line("batch", {n: made_up(name_in_growth("batch", n)) for n in (1, 4)})])
+    report.add_line(Line("batch", {n: made_up(name_in_growth("batch", n)) for n in (1, 4)}))
     assert (tmp_path / "new" / "results.md").read_text().splitlines() == capsys.readouterr().out.splitlines()
     saved = json.loads((tmp_path / "new" / "results.json").read_text())
     assert saved["machine"] == "a machine"
