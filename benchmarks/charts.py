@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
 from benchmarks.comparison import Comparison
 from benchmarks.growth import Line
+from benchmarks.operations.measuring import Operations
 from benchmarks.problems import IMAGES, VECTORS
 
 FLOOR = 1.2
@@ -80,6 +81,30 @@ def draw_bar(axes: Axes, y: float, ratio: float, name: str) -> None:
     side, offset = ("left", 3) if ratio >= 1 else ("right", -3)
     where = {"xytext": (offset, 0), "textcoords": "offset points", "ha": side, "va": "center"}
     axes.annotate(f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}", (ratio, y), fontsize=7, bbox=BEHIND, **where)
+
+
+def operations(operations: Operations, machine: str, path: Path) -> None:
+    """For each operation and direction a bar for each framework, as a share of what the machine can do."""
+    figure = Figure(figsize=(9, 2 + 0.36 * len(operations.comparisons)), layout="constrained")
+    axes = figure.add_subplot()
+    for place, comparison in enumerate(operations.comparisons):
+        draw_shares(axes, place, operations, comparison)
+    names = [operations.name(comparison) for comparison in operations.comparisons]
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set(ylim=(len(names) - 0.3, -0.7), xlabel="share of the ceiling; at the bars GFLOP/s or GB/s")
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.axvline(1, color="black", linewidth=1)
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    finish(figure, "Operations alone", machine, path)
+
+
+def draw_shares(axes: Axes, place: int, operations: Operations, comparison: Comparison) -> None:
+    count = len(comparison.timings)
+    for y, timing in zip(place + 0.85 * (np.arange(count) - (count - 1) / 2) / count, comparison.timings):
+        share, speed = operations.share(comparison, timing), operations.speed(comparison, timing)
+        axes.barh(y, share, color=STYLES[timing.name][0], label=timing.name, height=0.85 / count)
+        axes.annotate(f" {speed:.3g}", (share, y), fontsize=7, va="center")
 
 
 def growth(lines: list[Line], machine: str, path: Path) -> None:

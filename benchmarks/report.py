@@ -37,6 +37,8 @@ class Report:
     def add_operations(self, operations: Operations) -> None:
         self.numbers["operations"] = asdict(operations)
         self._say(operations_table(operations))
+        if self.folder and operations.ceilings:
+            charts.operations(operations, self.machine, self.folder / "operations.png")
 
     def add_imports(self, imports: Comparison) -> None:
         self.numbers["imports"] = asdict(imports)

@@ -50,17 +50,23 @@ def operations_table(operations: Operations) -> str:
 
 
 def operation_row(operations: Operations, comparison: Comparison) -> str:
-    direction, operation = operation_of(comparison.problem)
-    name = comparison.problem.partition(":")[2]
-    ours = operations.speed(comparison, comparison.ours.median)
-    share = f"{ours / operations.ceilings[operation.unit]:.0%}" if operations.ceilings else ""
-    cells = [f"{name}, {direction}", operation.what, f"{ours:.1f} {operation.unit}", share]
+    _, operation = operation_of(comparison.problem)
+    ours = comparison.ours
+    share = f"{operations.share(comparison, ours):.0%}" if operations.ceilings else ""
+    cells = [operations.name(comparison), operation.what, speed(operations, comparison, ours), share]
     for timing in comparison.timings:
-        if timing.name != "passus":
-            speed = operations.speed(comparison, timing.median)
+        if timing is not ours:
             low, _, high = comparison.quartiles(timing)
-            cells += [f"{speed:.1f} {operation.unit}", f"{comparison.ratio(timing):.2f}", f"{low:.2f} to {high:.2f}"]
+            cells += [
+                speed(operations, comparison, timing),
+                f"{comparison.ratio(timing):.2f}",
+                f"{low:.2f} to {high:.2f}",
+            ]
     return f"| {' | '.join(cells)} |"
+
+
+def speed(operations: Operations, comparison: Comparison, timing: Timing) -> str:
+    return f"{operations.speed(comparison, timing):.1f} {operation_of(comparison.problem)[1].unit}"
 
 
 def growth_table(line: Line) -> str:

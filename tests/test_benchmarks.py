@@ -170,7 +170,7 @@ def test_a_run_is_saved_as_tables_numbers_and_pictures(tmp_path: Path, capsys: p
     assert saved["growth"] == {
         "batch": {name: {"1": time, "4": time} for name, time in (("passus", 1.5e-3), ("torch", 3e-3))}
     }
-    for name in ("ratios.png", "growth.png"):
+    for name in ("ratios.png", "operations.png", "growth.png"):
         height, width, _ = imread(tmp_path / "new" / name).shape
         assert min(height, width) > 300
 

@@ -9,7 +9,7 @@ from functools import partial
 from benchmarks.comparison import Comparison, measured, started
 from benchmarks.operations.costs import BYTES, FLOPS, operation_of
 from benchmarks.processes import Worker, WorkerError
-from benchmarks.timing import in_turns
+from benchmarks.timing import Timing, in_turns
 
 FRAMEWORKS = ("passus", "torch")
 ARITHMETIC = ("product", "multiplications")
@@ -23,10 +23,18 @@ class Operations:
     comparisons: list[Comparison]
     ceilings: dict[str, float]
 
-    def speed(self, comparison: Comparison, seconds: float) -> float:
+    def speed(self, comparison: Comparison, timing: Timing) -> float:
         """In the unit of the operation."""
         direction, operation = operation_of(comparison.problem)
-        return operation.work[direction] / seconds
+        return operation.work[direction] / timing.median
+
+    def share(self, comparison: Comparison, timing: Timing) -> float:
+        """Of the ceiling."""
+        return self.speed(comparison, timing) / self.ceilings[operation_of(comparison.problem)[1].unit]
+
+    def name(self, comparison: Comparison) -> str:
+        direction, _, name = comparison.problem.partition(":")
+        return f"{name}, {direction}"
 
 
 def measure(problems: list[str], rounds: int) -> Operations:
