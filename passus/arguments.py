@@ -14,6 +14,7 @@ __all__ = [
     "checked_callable",
     "checked_count",
     "checked_dtype",
+    "checked_flag",
     "checked_integer",
     "checked_number",
     "checked_real",
@@ -100,6 +101,17 @@ def checked_callable(where: str, name: str, value: Called) -> Called:
     if not callable(value):
         raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({value!r}); give a function")
     return value
+
+
+def checked_flag(where: str, name: str, value: Any) -> bool:
+    """``value`` as a bool, if it is one. Raises `DTypeError` for all else: "no" would count as true.
+
+    >>> checked_flag("DataLoader", "shuffle", np.bool_(True))
+    True
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({value!r}); give True or False")
+    return bool(value)
 
 
 def checked_dtype(where: str, dtype: Any, kinds: str = "fiub") -> np.dtype[Any]:

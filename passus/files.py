@@ -11,7 +11,7 @@ from typing import BinaryIO, TypeAlias
 
 from passus.errors import DTypeError, PathError
 
-__all__ = ["FilePath", "checked_path", "replacing"]
+__all__ = ["FilePath", "checked_path", "made_folder", "replacing"]
 
 FilePath: TypeAlias = str | os.PathLike[str]
 
@@ -25,6 +25,19 @@ def checked_path(path: FilePath) -> Path:
     if not isinstance(path, (str, os.PathLike)):
         raise DTypeError(f"a {type(path).__name__} ({path!r}) is no path; give a string or a pathlib.Path")
     return Path(path)
+
+
+def made_folder(path: Path) -> Path:
+    """The folder itself, created with those above it. Raises `PathError` where a file is in its way.
+
+    >>> made_folder(Path()).is_dir()
+    True
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise PathError(f"{path}: this cannot be a folder, for there is a file in its place; choose another") from None
+    return path
 
 
 @contextmanager

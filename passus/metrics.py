@@ -154,7 +154,8 @@ class ConfusionMatrix:
     ``classes``: their number or their names. ``y``: scores (N, C, ...), of which the highest counts, or the classes
     (N, ...) that were predicted, as integers; ``t``: labels (N, ...).
 
-    Raises `ShapeError` and `LabelError` for scores or labels that do not fit.
+    Raises `ShapeError` and `LabelError` for scores or labels that do not fit, `DTypeError` for scores that are no numbers,
+    `ArgumentError` if one is NaN, which no class is the highest of.
 
     >>> matrix = ConfusionMatrix(["cat", "dog"])
     >>> matrix.update(np.array([0, 1, 1, 1]), np.array([0, 0, 1, 1]))
@@ -223,6 +224,11 @@ class ConfusionMatrix:
             raise ShapeError(
                 f"ConfusionMatrix: scores {scores.shape} are for {scores.shape[1]} classes, and not for {n}"
             )
+        scores = _numeric("ConfusionMatrix", scores)
+        if scores.dtype.kind == "f" and (scores != scores).any():
+            raise ArgumentError(
+                "ConfusionMatrix: a score is NaN, so no class has the highest; look for NaN in the data"
+            )
         return scores.argmax(axis=1)
 
     def _share(self, axis: int) -> Array:
@@ -267,9 +273,7 @@ def confusion_matrix(y: Any, t: Any, num_classes: int) -> Array:
 def _ranks(name: str, y: Any, t: Any, k: int) -> Array:
     """How many classes come before the right one, for each example."""
     check_label_shape(name, y, t)
-    scores = array_of(name, y)
-    if scores.dtype.kind not in "fiu":
-        raise DTypeError(f"{name}: scores must be numbers, not {scores.dtype}")
+    scores = _numeric(name, array_of(name, y))
     num_classes = scores.shape[1]
     if k > num_classes:
         raise ArgumentError(f"{name}: k is {k}, but there are only {num_classes} classes in y {scores.shape}")
@@ -279,6 +283,12 @@ def _ranks(name: str, y: Any, t: Any, k: int) -> Array:
     # Written so that a NaN, which compares as False, comes before the right class.
     before: Array = ~(scores <= own) | ((scores == own) & (classes < labels))
     return before.sum(axis=1)
+
+
+def _numeric(name: str, scores: Array) -> Array:
+    if scores.dtype.kind not in "fiu":
+        raise DTypeError(f"{name}: scores must be numbers, not {scores.dtype}")
+    return scores
 
 
 def _whole(labels: Array) -> Array:

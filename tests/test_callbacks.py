@@ -315,6 +315,20 @@ def test_a_log_is_no_folder(log, tmp_path):
         log(3)
 
 
+@pytest.mark.parametrize("below", ["log.txt", "deeper/log.txt"])
+@pytest.mark.parametrize("log", [CSVLog, JSONLinesLog])
+def test_a_file_in_the_place_of_the_folder_is_named(log, below, tmp_path):
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(PathError, match="there is a file in its place"):
+        log(tmp_path / "run" / below).on_start(Run())
+
+
+def test_a_file_in_the_place_of_checkpoints_is_named(tmp_path):
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(PathError, match="there is a file in its place"):
+        CheckpointFolder(tmp_path / "run").save(1, model=Linear(1, in_size=1))
+
+
 def test_only_a_schedule_that_listens_is_reported_to():
     with pytest.raises(DTypeError, match="OnPlateau"):
         ReportPlateau(0.1)

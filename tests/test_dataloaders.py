@@ -183,6 +183,24 @@ def test_collate_refuses_examples_that_are_not_alike(examples: Any) -> None:
         collate(examples)
 
 
+@pytest.mark.parametrize("examples", [["a", 1], ["a", None], [("a", 1), (2, 1)], [None, "a"]])
+def test_collate_refuses_names_among_other_things(examples: Any) -> None:
+    with pytest.raises(ShapeError, match="example 0 of the batch has type"):
+        collate(examples)
+
+
+def test_collate_takes_names_of_all_kinds() -> None:
+    batch = collate([{"x": 1, 2: 3.0}, {2: 4.0, "x": 5}])
+    np.testing.assert_array_equal(batch["x"], [1, 5])
+    np.testing.assert_array_equal(batch[2], np.float32([3, 4]))
+
+
+def test_collate_takes_arrays_of_examples_and_nothing_single() -> None:
+    np.testing.assert_array_equal(collate(np.arange(6).reshape(3, 2)), np.arange(6).reshape(3, 2))
+    with pytest.raises(DTypeError, match="a int is no list of examples"):
+        collate(5)
+
+
 def test_collate_needs_an_example() -> None:
     with pytest.raises(ArgumentError, match="no example"):
         collate([])
@@ -499,6 +517,12 @@ def test_sizes_that_cannot_be(make: Any, size: int, batch_size: Any, error: type
 def test_options_that_cannot_be(options: dict[str, Any]) -> None:
     with pytest.raises(ArgumentError):
         DataLoader(Squares(), **{"batch_size": 2, **options})
+
+
+@pytest.mark.parametrize("switch", ["shuffle", "drop_last", "gpu"])
+def test_a_switch_is_true_or_false(switch: str) -> None:
+    with pytest.raises(DTypeError, match=rf"DataLoader: {switch} is a str \('no'\); give True or False"):
+        DataLoader(Squares(), 2, **{switch: "no"})
 
 
 def test_more_streams_than_examples() -> None:

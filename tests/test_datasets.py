@@ -78,6 +78,21 @@ def test_a_dataset_can_be_gone_through_without_a_loader() -> None:
     assert Evens()[-1] == (8, 4)
 
 
+def test_a_dataset_has_as_many_labels_as_examples() -> None:
+    class Uneven(Dataset):
+        def prepare(self) -> None:
+            self.data, self.label = np.zeros((3, 2)), [0, 1]
+
+    with pytest.raises(ShapeError, match="Uneven: there are 3 examples in data, but 2 in label"):
+        Uneven()
+
+    class Windows(Uneven):
+        def __getitem__(self, index: int) -> Any:
+            return self.data[index : index + 2], self.label[index]
+
+    assert Windows()[1][1] == 1  # What belongs together is then its own affair.
+
+
 def test_a_dataset_without_arrays_writes_its_own_items() -> None:
     class Big(Dataset):
         def __getitem__(self, index: int) -> Any:

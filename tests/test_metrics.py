@@ -147,6 +147,8 @@ def test_inputs_may_be_read_only_and_stay_as_they_are():
         (lambda: ConfusionMatrix(["a", "a"]), ArgumentError, "name of its own"),
         (lambda: confusion_matrix(SCORES, LABELS, 4), PassusError, "4"),
         (lambda: confusion_matrix(SCORES, np.minimum(LABELS, 3), 4), ShapeError, "5 classes"),
+        (lambda: confusion_matrix(SCORES > 0, LABELS, C), DTypeError, "numbers, not bool"),
+        (lambda: confusion_matrix(np.where(SCORES > 0, SCORES, np.nan), LABELS, C), ArgumentError, "a score is NaN"),
         (lambda: confusion_matrix(PREDICTED + 1, LABELS, C), LabelError, "label 5"),
         (lambda: ConfusionMatrix(3).load_state_dict({"counts": np.zeros((2, 2))}), ShapeError, "3 classes"),
         (lambda: Mean().update(np.ones(3)), ShapeError, r"\(3,\)"),

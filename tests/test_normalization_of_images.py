@@ -14,7 +14,7 @@ from torch.nn import functional as T
 import passus.functions as F
 import passus.layers as L
 from passus import Function, Variable, test_mode
-from passus.errors import ArgumentError, ShapeError
+from passus.errors import ArgumentError, DTypeError, ShapeError
 from tests.against_torch import compared, numbers
 from tests.against_torch import one_thread as one_thread
 
@@ -191,6 +191,11 @@ def test_known_statistics_are_those_of_the_time_of_the_call() -> None:
     layer(10 * x.data + 5)
     (y**2).sum().backward()
     np.testing.assert_allclose(layer.gamma.grad.data, (2 * x.data**2 / (1 + layer.eps)).sum(axis=0), rtol=1e-4)
+
+
+def test_frozen_is_true_or_false() -> None:
+    with pytest.raises(DTypeError, match="BatchNorm: frozen is a str"):
+        L.BatchNorm(frozen="no")  # type: ignore[arg-type]
 
 
 def test_a_failed_first_call_gives_up_the_averages_of_a_frozen_layer() -> None:

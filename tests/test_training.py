@@ -18,7 +18,7 @@ from passus.layers import BatchNorm, Dropout, Layer, Linear, ReLU, Sequential
 from passus.metrics import Accuracy, ConfusionMatrix
 from passus.optimizers import SGD, Adam
 from passus.schedules import cosine
-from passus.training import Callback, Checkpoint, Trainer, progress_bar
+from passus.training import Callback, Checkpoint, CSVLog, Trainer, progress_bar
 
 X, T = Spiral().data, Spiral().label
 BATCHES = 10
@@ -143,6 +143,40 @@ def test_evaluation_is_in_test_mode_and_leaves_no_trace():
     assert_same_state(run.model.state_dict(), weights)
     assert Config.train
     assert Config.enable_backprop
+
+
+def test_an_evaluation_that_fails_leaves_the_epoch_in_the_history(tmp_path):
+    class Failing:
+        """Batches that cannot be read in the second epoch."""
+
+        times = 0
+
+        def __len__(self):
+            return 1
+
+        def __iter__(self):
+            self.times += 1
+            if self.times == 2:
+                raise Killed
+            return iter(pairs(4))
+
+    log = CSVLog(tmp_path / "log.csv")
+    run = linear(pairs(4, 4), loss=F.mean_squared_error, test_loader=Failing(), callbacks=[log])
+    with pytest.raises(Killed):
+        run.fit(epochs=3)
+    assert [row["epoch"] for row in run.history] == [1, 2]
+    assert np.isfinite(run.history[1]["loss"])
+    assert np.isnan(run.history[1]["test_loss"])
+    run.fit(epochs=3)
+    assert [row["epoch"] for row in run.history] == [1, 2, 3]
+    assert np.isfinite(run.history[2]["test_loss"])
+    assert len(log.path.read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize("switch", ["progress", "skip_nan"])
+def test_a_switch_is_true_or_false(switch):
+    with pytest.raises(DTypeError, match=f"Trainer: {switch} is a str"):
+        linear(pairs(1), loss=F.mean_squared_error, **{switch: "no"})
 
 
 def test_evaluation_in_the_middle_of_an_epoch_changes_nothing():

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from passus.arguments import checked_callable, checked_count
+from passus.arguments import checked_callable, checked_count, checked_flag
 from passus.backend import Array
 from passus.cuda import as_cupy
 from passus.dataloaders.collate import collate
@@ -63,7 +63,7 @@ class Loader(ABC):
         self._goes_on = False
         self._running: Generator[Any, None, None] | None = None
         self.gpu = False
-        if gpu:
+        if checked_flag(type(self).__name__, "gpu", gpu):
             self.to_gpu()
 
     @abstractmethod

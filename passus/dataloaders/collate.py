@@ -19,13 +19,16 @@ def collate(examples: Sequence[Any]) -> Any:
     dtype; Python's integers become int64 and its floats float32; names stay a list; None, where there is no label,
     stays None.
 
-    Raises `ShapeError` for examples that are not alike, `ArgumentError` if there is none.
+    Raises `ShapeError` for examples that are not alike, `ArgumentError` if there is none, `DTypeError` for what is neither
+    an array of numbers nor any of these.
 
     >>> collate([(np.float32([1, 2]), 0), (np.float32([3, 4]), 1)])
     (array([[1., 2.],
            [3., 4.]], dtype=float32), array([0, 1]))
     """
-    if not examples:
+    if not hasattr(examples, "__len__"):
+        raise DTypeError(f"collate: a {type(examples).__name__} is no list of examples; write collate([example])")
+    if not len(examples):
         raise ArgumentError("collate: there is no example")
     first = examples[0]
     if isinstance(first, (tuple, list)):
@@ -39,9 +42,10 @@ def _column(values: Sequence[Any]) -> Any:
     if isinstance(first, tuple):
         return collate(values)
     if isinstance(first, Mapping):
-        _check_alike(values, [sorted(v) if isinstance(v, Mapping) else None for v in values], "names")
+        _check_alike(values, [sorted(v, key=str) if isinstance(v, Mapping) else None for v in values], "names")
         return {name: _column([v[name] for v in values]) for name in first}
-    if isinstance(first, str):
+    if any(isinstance(v, str) for v in values):
+        _check_alike(values, ["str" if isinstance(v, str) else type(v).__name__ for v in values], "type")
         return list(values)
     if all(v is None for v in values):
         return None

@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
-from passus.arguments import checked_count
+from passus.arguments import checked_count, checked_flag
 from passus.backend import Array
 from passus.dataloaders.base import Loader
 from passus.dataloaders.fetching import Examples, checked_length
@@ -32,7 +32,7 @@ class DataLoader(Loader):
 
     Raises `ArgumentError` for an empty dataset, a batch size below 1, a shard that does not exist, shards that would
     be shuffled differently for want of an ``rng``, and if ``drop_last`` leaves nothing; `DTypeError` for a batch size
-    that is no integer.
+    that is no integer and for a switch that is neither True nor False.
 
     >>> loader = DataLoader(np.arange(5), batch_size=2, shuffle=False)
     >>> [batch.tolist() for batch in loader], len(loader)
@@ -53,7 +53,9 @@ class DataLoader(Loader):
         workers: int = 0,
     ) -> None:
         batch_size = checked_count("DataLoader", "batch_size", batch_size)
-        self.shuffle, self.drop_last, self.shard = shuffle, drop_last, _checked_shard(shard)
+        self.shuffle = checked_flag("DataLoader", "shuffle", shuffle)
+        self.drop_last = checked_flag("DataLoader", "drop_last", drop_last)
+        self.shard = _checked_shard(shard)
         if shuffle and rng is None and self.shard[1] > 1:
             raise ArgumentError("DataLoader: shards that are shuffled need rng=SEED, the same seed in each process")
         size = checked_length("DataLoader", dataset)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ class Dataset:
 
     A subclass writes `prepare`, which sets ``data`` and, where there are labels, ``label``. One whose examples do not
     fit into memory writes ``__getitem__`` and ``__len__`` instead. Without labels, the second of the pair is None.
+
+    Raises `ShapeError` if there are not as many labels as examples.
 
     >>> class Squares(Dataset):
     ...     def prepare(self):
@@ -39,6 +41,8 @@ class Dataset:
         self.transform: Transform = Compose() if transform is None else transform
         self.target_transform: Transform = Compose() if target_transform is None else target_transform
         self.prepare()
+        if type(self).__getitem__ is Dataset.__getitem__:
+            _check_lengths(type(self).__name__, self.data, self.label)
 
     def prepare(self) -> None:
         """Set ``data`` and ``label``; called once, when the dataset is made."""
@@ -131,6 +135,14 @@ def _present(dataset: Dataset) -> Any:
             f"{type(dataset).__name__}: there is no data; set self.data in prepare(), or write __getitem__ and __len__"
         )
     return dataset.data
+
+
+def _check_lengths(name: str, data: Any, label: Any) -> None:
+    lengths = [len(column) for column in (data, label) if isinstance(column, Sized) and np.iterable(column)]
+    if len(set(lengths)) > 1:
+        raise ShapeError(
+            f"{name}: there are {lengths[0]} examples in data, but {lengths[1]} in label; prepare() must set one for each"
+        )
 
 
 def _whole(name: str, index: Any) -> int:

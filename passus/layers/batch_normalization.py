@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 import passus.functions as F
-from passus.arguments import checked_number
+from passus.arguments import checked_flag, checked_number
 from passus.backend import Array
 from passus.config import train
 from passus.core import Operand, Result
@@ -53,7 +53,7 @@ class BatchNorm(Layer):
     ) -> None:
         self.decay = checked_number("BatchNorm", "decay", decay, 0.0, 1.0)
         self.eps = checked_number("BatchNorm", "eps", eps)
-        self.frozen, self.activation = frozen, activation
+        self.frozen, self.activation = checked_flag("BatchNorm", "frozen", frozen), activation
         limits_of("BatchNorm", activation)
         self.gamma, self.beta = scale_and_shift("BatchNorm", in_size, dtype)
         self.register_buffer("avg_mean", None, self.gamma.spec)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
-from passus.arguments import checked_callable, checked_count
+from passus.arguments import checked_callable, checked_count, checked_flag
 from passus.config import no_grad, test_mode
 from passus.core import Variable
 from passus.errors import ArgumentError, DivergenceError, DTypeError, ShapeError, WeightsError
@@ -117,7 +117,8 @@ class Trainer:
             if not isinstance(callback, Callback):
                 raise DTypeError(f"Trainer: a {type(callback).__name__} is no callback; derive it from Callback")
         self.callbacks = sorted(callbacks, key=lambda callback: callback.last)
-        self.progress, self.skip_nan = progress, skip_nan
+        self.progress = checked_flag("Trainer", "progress", progress)
+        self.skip_nan = checked_flag("Trainer", "skip_nan", skip_nan)
         self.epoch = 0
         """How many epochs are complete."""
         self.batch = 0
@@ -125,7 +126,8 @@ class Trainer:
         self.step = 0
         """How many batches are done in all."""
         self.history: list[Row] = []
-        """One row for each complete epoch: ``epoch step lr loss``, metrics, and the same with ``test_`` in front."""
+        """One row for each complete epoch: ``epoch step lr loss``, metrics, and the same with ``test_`` in front; these are NaN
+        for an epoch whose evaluation failed."""
         self._tally = Tally(metrics)
         self._interrupt = Interrupt()
         self._stopping = False
@@ -213,11 +215,13 @@ class Trainer:
             raise DivergenceError(f"Trainer: no batch of epoch {self.epoch + 1} had a finite loss; see skip_nan")
         self.epoch += 1
         self.batch = 0
-        row: Row = {"epoch": self.epoch, "step": self.step, "lr": self.optimizer.lr, **numbers(self._tally.compute())}
+        measures = numbers(self._tally.compute())
+        row: Row = {"epoch": self.epoch, "step": self.step, "lr": self.optimizer.lr, **measures}
         self._tally.reset()
-        if self.test_loader is not None:
-            row |= numbers(self.evaluate(), prefix="test_")
         self.history.append(row)
+        if self.test_loader is not None:
+            row |= {f"test_{name}": math.nan for name in measures}  # What stays in the history if the evaluation fails.
+            row |= numbers(self.evaluate(), prefix="test_")
         return row
 
     def evaluate(self, loader: Batches | None = None) -> dict[str, Any]:

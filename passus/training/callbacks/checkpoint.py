@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 from passus.arguments import checked_count
 from passus.errors import ArgumentError
-from passus.files import FilePath, checked_path
+from passus.files import FilePath, checked_path, made_folder
 from passus.serializers import load_checkpoint, save_checkpoint
 from passus.training.callbacks.base import Callback, Row, Run
 from passus.training.callbacks.best import Best, Mode
@@ -65,7 +65,7 @@ class CheckpointFolder:
         Raises `ArgumentError` if the folder holds one of a later step: one of another run.
         """
         self.check_step(step)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        made_folder(self.folder)
         path = self.folder / f"step-{step:08d}.safetensors"
         save_checkpoint(path, metadata=None, **parts)
         for old in [*self.paths()[: -self.keep], *self.folder.glob(".*.safetensors.*.part")]:
@@ -74,7 +74,7 @@ class CheckpointFolder:
 
     def save_best(self, **parts: Stateful) -> None:
         """Write the best checkpoint in place of the one before."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        made_folder(self.folder)
         save_checkpoint(self.best, metadata=None, **parts)
 
     def resume(self, **parts: Stateful) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from passus.arguments import checked_count
 from passus.errors import ArgumentError
-from passus.files import FilePath, checked_path, replacing
+from passus.files import FilePath, checked_path, made_folder, replacing
 from passus.optional import import_optional
 from passus.training.callbacks.base import Callback, Row, Run
 
@@ -68,7 +68,7 @@ def plot_history(history: Sequence[Row], path: FilePath) -> None:
     )
     for i, name in enumerate(names):
         _draw(figure.add_subplot(rows, columns, i + 1), history, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    made_folder(path.parent)
     with replacing(path) as file:
         figure.savefig(file, format=kind)
 

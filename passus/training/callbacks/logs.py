@@ -8,7 +8,7 @@ import math
 from typing import TextIO
 
 from passus.errors import ArgumentError, PathError
-from passus.files import FilePath, checked_path
+from passus.files import FilePath, checked_path, made_folder
 from passus.training.callbacks.base import Callback, Row, Run
 
 __all__ = ["CSVLog", "JSONLinesLog"]
@@ -24,7 +24,7 @@ class _Log(Callback):
     def on_start(self, run: Run) -> None:
         if self.path.is_dir():
             raise PathError(f"{type(self).__name__}: {self.path} is a folder; name a file in it")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        made_folder(self.path.parent)
         self._file = self.path.open("w", encoding="utf-8", newline="")
         for row in run.history:
             self._write(self._file, row)
@@ -50,7 +50,7 @@ class CSVLog(_Log):
 
     A new run begins a new file, a resumed one goes on with it.
 
-    Raises `ArgumentError` if the columns change on the way, `PathError` for a folder.
+    Raises `ArgumentError` if the columns change on the way, `PathError` for a folder, or a file in the place of one.
     """
 
     _columns: list[str] | None = None
@@ -76,7 +76,8 @@ class CSVLog(_Log):
 class JSONLinesLog(_Log):
     """A file ``path`` with a JSON object on each line, one for each epoch; a NaN or an infinity is null.
 
-    A new run begins a new file, a resumed one goes on with it. Raises `PathError` for a folder.
+    A new run begins a new file, a resumed one goes on with it. Raises `PathError` for a folder, or a file in the
+    place of one.
     """
 
     def _write(self, file: TextIO, row: Row) -> None:
