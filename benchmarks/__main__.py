@@ -24,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     known = (*GROUPS, *VECTORS, *IMAGES, "operations", *OPERATIONS, "import")
     parser.add_argument("what", nargs="*", metavar="name", help=f"of {', '.join(known)}; all groups if none")
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each program (default: 7)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each program (default: 5)")
     parser.add_argument("--growth", action="store_true", help="how the cost grows, instead of all groups")
     parser.add_argument("--save", type=Path, metavar="FOLDER", help="keep the tables, the numbers, and charts")
     chosen = parser.parse_args()
