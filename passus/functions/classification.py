@@ -21,50 +21,47 @@ from passus.functions.checks import (
 )
 from passus.functions.elementwise import log
 from passus.functions.indexing import get_item
-from passus.functions.parts import below_zero, in_dtype_of, weighted
+from passus.functions.parts import in_dtype_of, weighted
 from passus.functions.probabilities import log_softmax, softmax
 from passus.functions.reductions import sum
 from passus.functions.selection import where
+from passus.kernels.rows import cross_entropy, cross_entropy_gradient, label_index
 
 __all__ = ["SoftmaxCrossEntropy", "kl_divergence", "nll_loss", "softmax_cross_entropy"]
 
 
 class SoftmaxCrossEntropy(Function):
-    """Softmax, logarithm, the choice of the label, and the mean or sum in one step."""
+    """Softmax, logarithm and the choice of the label in one step, with the mean or sum of it, or none of the two."""
 
-    # Read in an ordinary backward pass, to save computing them again; a recorded one starts from x.
-    constants = ("e", "z")
+    # Read in an ordinary backward pass; a recorded one starts from x.
+    constants = ("top", "z", "e")
 
     def __init__(self, reduction: str) -> None:
         self.reduction = reduction
 
     def forward(self, x: Array, t: Array) -> Array:
-        below = below_zero(x, axis=1)
-        self.e = self.xp.exp(below)
-        self.z = self.e.sum(axis=1, keepdims=True)
-        self.index = _label_index(t)
-        total = self.xp.log(self.z).sum() - below[self.index].sum()
-        return total / t.size if self.reduction == "mean" else total
+        self.t = t
+        losses, self.top, self.z, self.e = cross_entropy(x, t)
+        if self.reduction == "none":
+            return losses
+        return losses.sum() / t.size if self.reduction == "mean" else losses.sum()
 
     def backward(self, gy: Any) -> Any:
         # The formula is (softmax(x) - onehot(t)) * gy / n.
         if self.reduction == "mean":
             gy = gy / self.z.size
-        if self.twice:
-            return gy * (softmax(self.saved(self.inputs[0]), axis=1) - _onehot(self.e, self.index)), None
-        return backend_of(self.e).add_at(self.e * (gy / self.z), self.index, -gy), None
+        x = self.saved(self.inputs[0])
+        if not self.twice:
+            return cross_entropy_gradient(gy, x, self.t, self.top, self.z, self.e), None
+        if self.reduction == "none":
+            gy = gy[:, None]
+        return gy * (softmax(x, axis=1) - _onehot(self.t, x.shape[1], self.z.dtype)), None
 
 
-def _label_index(t: Array) -> tuple[Array, ...]:
-    """The index that picks from an array (N, C, ...) the element of each label of ``t`` (N, ...)."""
-    n, *d = backend_of(t).xp.indices(t.shape, sparse=True)
-    return (n, t, *d)
-
-
-def _onehot(x: Array, index: tuple[Array, ...]) -> Array:
-    """An array like ``x`` (N, C, ...) with 1 at the labels, else 0."""
-    backend = backend_of(x)
-    return backend.add_at(backend.xp.zeros_like(x), index, 1)
+def _onehot(t: Array, classes: int, dtype: Any) -> Array:
+    """Labels (N, ...) as an array (N, C, ...) with 1 at the labels, else 0."""
+    backend = backend_of(t)
+    return backend.add_at(backend.xp.zeros((len(t), classes, *t.shape[1:]), dtype), label_index(t), 1)
 
 
 def softmax_cross_entropy(
@@ -101,13 +98,15 @@ def softmax_cross_entropy(
         return weighted(losses, None, reduction)
     labels, weights = _weighted_labels(name, x, t, weight, ignore_index, reduction)
     if label_smoothing:
-        hot = _onehot(array_of(name, x), _label_index(labels))
+        array = array_of(name, x)
+        hot = _onehot(labels, array.shape[1], array.dtype)
         losses = _against_probabilities(name, x, hot, weight, label_smoothing)
         counted = None if ignore_index is None else array_of(name, t) != ignore_index
         return weighted(losses, counted, reduction, None if weights is None else weights.sum())
     if weights is None and reduction != "none":
         return SoftmaxCrossEntropy(reduction)(x, labels)
-    return _against_labels(log_softmax(x, axis=1), labels, weights, reduction)
+    losses = SoftmaxCrossEntropy("none")(x, labels)
+    return weighted(losses, weights, reduction, None if weights is None else weights.sum())
 
 
 def nll_loss(
@@ -127,7 +126,8 @@ def nll_loss(
     array(2.07944154)
     """
     labels, weights = _weighted_labels("nll_loss", log_p, t, weight, ignore_index, reduction)
-    return _against_labels(log_p, labels, weights, reduction)
+    losses = neg(get_item(log_p, label_index(labels)))
+    return weighted(losses, weights, reduction, None if weights is None else weights.sum())
 
 
 def _weighted_labels(
@@ -154,11 +154,6 @@ def _class_weights(name: str, x: Operand, weight: Operand) -> Array:
     if weights.shape != shape[1:2]:
         raise ShapeError(f"{name}: weight {weights.shape} must hold one number for each class, axis 1 of x {shape}")
     return weights
-
-
-def _against_labels(log_p: Operand, labels: Array, weights: Array | None, reduction: str) -> Result:
-    losses = neg(get_item(log_p, _label_index(labels)))
-    return weighted(losses, weights, reduction, None if weights is None else weights.sum())
 
 
 def _against_probabilities(name: str, x: Operand, t: Operand, weight: Operand | None, smoothing: float) -> Result:

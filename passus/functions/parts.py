@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from passus.backend import Array
 from passus.core import Operand, Result
 from passus.functions.arithmetic import div, mul
 from passus.functions.checks import array_of
 from passus.functions.reductions import sum
 
-__all__ = ["below_zero", "in_dtype_of", "weighted"]
-
-
-def below_zero(x: Array, axis: int) -> Array:
-    """``x`` minus its maximum along an axis, so that exp cannot overflow; softmax does not change by that.
-
-    >>> import numpy as np
-    >>> below_zero(np.array([1.0, 3.0]), axis=0)
-    array([-2.,  0.])
-    """
-    return x - x.max(axis=axis, keepdims=True) if x.size else x
+__all__ = ["in_dtype_of", "weighted"]
 
 
 def in_dtype_of(x: Any, constant: Any) -> Any:

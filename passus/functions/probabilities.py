@@ -6,7 +6,7 @@ from typing import Any
 
 from passus.backend import Array
 from passus.core import Operand, Result, Unary
-from passus.functions.parts import below_zero
+from passus.kernels import rows
 
 __all__ = ["LogSoftmax", "Softmax", "log_softmax", "softmax"]
 
@@ -16,12 +16,10 @@ class Softmax(Unary):
         self.axis = axis
 
     def forward(self, x: Array) -> Array:
-        e = self.xp.exp(below_zero(x, self.axis))
-        return e / e.sum(axis=self.axis, keepdims=True)
+        return rows.softmax(x, self.axis)
 
     def backward(self, gy: Any) -> Any:
-        g = gy * self.y
-        return g - self.y * g.sum(axis=self.axis, keepdims=True)
+        return rows.softmax_gradient(gy, self.y, self.axis)
 
 
 def softmax(x: Operand, axis: int = 1) -> Result:
@@ -43,12 +41,10 @@ class LogSoftmax(Unary):
         self.axis = axis
 
     def forward(self, x: Array) -> Array:
-        below = below_zero(x, self.axis)
-        total = self.xp.exp(below).sum(axis=self.axis, keepdims=True)
-        return below - self.xp.log(total) if x.size else below
+        return rows.log_softmax(x, self.axis)
 
     def backward(self, gy: Any) -> Any:
-        return gy - self.xp.exp(self.y) * gy.sum(axis=self.axis, keepdims=True)
+        return rows.log_softmax_gradient(gy, self.y, self.axis)
 
 
 def log_softmax(x: Operand, axis: int = 1) -> Result:

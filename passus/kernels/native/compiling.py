@@ -34,7 +34,7 @@ def compiled(signature: Any) -> Callable[[Compiled], Compiled]:
     return compile_
 
 
-def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+def inlined(function: Compiled) -> Compiled:
     """A piece of a kernel, written into it wherever it is called, so that what is constant there is known to the compiler."""
-    piece: Callable[..., Any] = numba.njit(inline="always", error_model="numpy", boundscheck=False)(function)
+    piece: Compiled = numba.njit(inline="always", error_model="numpy", boundscheck=False)(function)
     return piece

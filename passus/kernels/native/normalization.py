@@ -26,6 +26,7 @@ from passus.kernels.native.simd import (
     subtract,
     sum_of_lanes,
 )
+from passus.kernels.native.sums import sum_of, sum_of_squares
 from passus.kernels.threads import collected, split
 
 __all__ = ["normalized", "normalized_gradients", "prepare", "rms_normalized", "rms_normalized_gradients"]
@@ -100,39 +101,6 @@ def _backward(
 
 
 @inlined
-def _sum(x: Any, first: Any, last: Any) -> Any:
-    zero = spread(np.float32(0))
-    a0, a1, a2, a3 = zero, zero, zero, zero  # Four sums, so that none waits for the one before.
-    i = first
-    while i + 4 * LANES <= last:
-        a0, a1 = add(a0, load(x, i, all_lanes())), add(a1, load(x, i + LANES, all_lanes()))
-        a2 = add(a2, load(x, i + 2 * LANES, all_lanes()))
-        a3 = add(a3, load(x, i + 3 * LANES, all_lanes()))
-        i += 4 * LANES
-    total = sum_of_lanes(add(add(a0, a1), add(a2, a3)))
-    for rest in range(i, last):
-        total += x[rest]
-    return total
-
-
-@inlined
-def _sum_of_squares(x: Any, first: Any, last: Any, mean: Any) -> Any:
-    zero, shift = spread(np.float32(0)), spread(mean)
-    a0, a1, a2, a3 = zero, zero, zero, zero
-    i = first
-    while i + 4 * LANES <= last:
-        d0, d1 = subtract(load(x, i, all_lanes()), shift), subtract(load(x, i + LANES, all_lanes()), shift)
-        d2 = subtract(load(x, i + 2 * LANES, all_lanes()), shift)
-        d3 = subtract(load(x, i + 3 * LANES, all_lanes()), shift)
-        a0, a1, a2, a3 = fma(d0, d0, a0), fma(d1, d1, a1), fma(d2, d2, a2), fma(d3, d3, a3)
-        i += 4 * LANES
-    total = sum_of_lanes(add(add(a0, a1), add(a2, a3)))
-    for rest in range(i, last):
-        total += (x[rest] - mean) * (x[rest] - mean)
-    return total
-
-
-@inlined
 def _scaled(x: Any, gamma: Any, beta: Any, mean: Any, inv_std: Any, y: Any, at: Any, i: Any, lanes: Any) -> None:
     x_hat = multiply(subtract(load(x, at + i, lanes), mean), inv_std)
     store(y, at + i, fma(x_hat, load(gamma, i, lanes), load(beta, i, lanes)), lanes)
@@ -146,8 +114,8 @@ def _normalized(
     count, whole = np.float32(D), D - D % LANES
     for row in range(start, stop):
         at = row * D
-        mean = _sum(x, at, at + D) / count if centred else np.float32(0)
-        inv_std = np.float32(1) / math.sqrt(_sum_of_squares(x, at, at + D, mean) / count + eps)
+        mean = sum_of(x, at, at + D) / count if centred else np.float32(0)
+        inv_std = np.float32(1) / math.sqrt(sum_of_squares(x, at, at + D, mean) / count + eps)
         means[row], inv_stds[row] = mean, inv_std
         shift, scale = spread(mean), spread(inv_std)
         for i in range(0, whole, LANES):

@@ -15,7 +15,7 @@ from passus.backend import Array
 from passus.kernels.native.compiling import INTEGER, READ, compiled
 from passus.kernels.threads import split
 
-__all__ = ["prepare", "scatter_add"]
+__all__ = ["ROWS", "existing_rows", "prepare", "scatter_add"]
 
 PIECE = 1 << 16
 """How many numbers, written or added, are worth a thread of their own."""
@@ -23,6 +23,7 @@ LINE = 16
 """How many numbers lie in a line of the cache, which no two threads should write to."""
 
 ROWS = numba.types.Array(numba.intp, 1, "C", readonly=True)
+"""Numbers of rows, which are only read."""
 
 
 def prepare() -> None:
@@ -30,7 +31,7 @@ def prepare() -> None:
 
 
 def scatter_add(shape: tuple[int, ...], index: Array, values: Array) -> Array:
-    rows = _rows(index, shape[0])
+    rows = existing_rows(index, shape[0])
     total = np.empty((shape[0], math.prod(shape[1:])), np.float32)
     added = np.ascontiguousarray(values).reshape(-1)
 
@@ -42,7 +43,7 @@ def scatter_add(shape: tuple[int, ...], index: Array, values: Array) -> Array:
     return total.reshape(shape)
 
 
-def _rows(index: Array, count: int) -> Array:
+def existing_rows(index: Array, count: int) -> Array:
     """The rows that an index names, from 0 on. Raises IndexError for one that does not exist, as NumPy does."""
     rows = index.reshape(-1).astype(np.intp)
     rows = np.where(rows < 0, rows + count, rows)

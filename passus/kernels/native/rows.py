@@ -1,0 +1,196 @@
+"""Softmax, its logarithm, and the cross entropy with labels, in float32: a row at a time, which stays in the cache."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+
+from passus.backend import Array
+from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
+from passus.kernels.native.scatter import ROWS, existing_rows
+from passus.kernels.native.sums import maximum_of, sum_of, sum_of_products
+from passus.kernels.threads import split
+
+__all__ = [
+    "cross_entropy",
+    "cross_entropy_gradient",
+    "log_softmax",
+    "log_softmax_gradient",
+    "prepare",
+    "softmax",
+    "softmax_gradient",
+]
+
+BLOCK = 1024
+"""How many exponentials are computed before they are summed: they are still in the first-level cache then."""
+
+PIECE = 1 << 16
+"""How many numbers are worth a thread of their own."""
+
+
+def prepare() -> None:
+    """All kernels here are compiled when the module is imported."""
+
+
+def softmax(x: Array, axis: int) -> Array:
+    return _of_rows(_softmax, axis, x)
+
+
+def log_softmax(x: Array, axis: int) -> Array:
+    return _of_rows(_log_softmax, axis, x)
+
+
+def softmax_gradient(gy: Array, y: Array, axis: int) -> Array:
+    return _of_rows(_softmax_gradient, axis, y, gy)
+
+
+def log_softmax_gradient(gy: Array, y: Array, axis: int) -> Array:
+    return _of_rows(_log_softmax_gradient, axis, y, gy)
+
+
+def cross_entropy(x: Array, t: Array) -> tuple[Array, Array, Array, None]:
+    rows, labels = _rows(x, 1), existing_rows(t, x.shape[1])
+    losses, top, z = [np.empty(t.shape, np.float32) for _ in range(3)]
+    arrays = (rows.reshape(-1), labels, losses.reshape(-1), top.reshape(-1), z.reshape(-1), x.shape[1])
+    _split(lambda start, stop: _cross_entropy(*arrays, start, stop), t.size, x.shape[1])
+    return losses, top, z, None
+
+
+def cross_entropy_gradient(gy: Array, x: Array, t: Array, top: Array, z: Array, e: Array | None = None) -> Array:
+    rows, labels = _rows(x, 1), existing_rows(t, x.shape[1])
+    gx = np.empty_like(rows)
+    of_rows = [np.ascontiguousarray(v).reshape(-1) for v in (np.broadcast_to(gy, t.shape), top, z)]
+    arrays = (*of_rows, rows.reshape(-1), labels, gx.reshape(-1), x.shape[1])
+    _split(lambda start, stop: _cross_entropy_gradient(*arrays, start, stop), t.size, x.shape[1])
+    return np.moveaxis(gx, -1, 1)
+
+
+def _of_rows(compute: Callable[..., None], axis: int, *arrays: Array) -> Array:
+    """What is computed of rows of the arrays, in an array that lies in memory as the first of them does."""
+    rows = [_rows(x, axis) for x in arrays]
+    y, D = np.empty_like(rows[0]), rows[0].shape[-1]
+    flat = [x.reshape(-1) for x in (*rows, y)]
+    _split(lambda start, stop: compute(*flat, D, start, stop), y.size // max(1, D), D)
+    return np.moveaxis(y, -1, axis)
+
+
+def _rows(x: Array, axis: int) -> Array:
+    return np.ascontiguousarray(np.moveaxis(x, axis, -1))
+
+
+def _split(work: Callable[[int, int], None], rows: int, D: int) -> None:
+    split(work, rows, -(-PIECE // max(1, D)))
+
+
+LOG2_E, LN2_HIGH, LN2_LOW = np.float32(1.4426950408889634), np.float32(0.693359375), np.float32(-2.12194440e-4)
+ROUNDING = np.float32(
+    3 << 22
+)  # Added to a small number, it leaves no digits behind the point, and those before it last.
+SMALLEST = np.float32(-87.33654)  # Where exp is 2**-126.
+
+
+@inlined
+def _exp(x: Any) -> Any:
+    """``exp(x)`` of a number that is not above 0; 0 below 2**-126."""
+    shifted = x * LOG2_E + ROUNDING
+    n = shifted - ROUNDING
+    r = x - n * LN2_HIGH - n * LN2_LOW
+    p = np.float32(1.9875691500e-4) * r + np.float32(1.3981999507e-3)
+    p = p * r + np.float32(8.3334519073e-3)
+    p = p * r + np.float32(4.1665795894e-2)
+    p = p * r + np.float32(1.6666665459e-1)
+    p = p * r + np.float32(5.0000001201e-1)
+    p = p * r * r + r + np.float32(1)
+    power = np.int32((np.float32(shifted).view(np.int32) + 127) << 23).view(np.float32)
+    return np.float32(0) if x < SMALLEST else p * power
+
+
+@compiled(numba.float32(READ, INTEGER, INTEGER, numba.float32, FLAT))
+def _exponentials(x: Any, first: Any, last: Any, top: Any, e: Any) -> Any:
+    """``e = exp(x[first:last] - top)``, and the sum of it."""
+    total = np.float32(0)
+    for start in range(first, last, BLOCK):
+        stop = min(start + BLOCK, last)
+        below, block = x[start:stop], e[start - first : stop - first]
+        for i in range(len(below)):
+            block[i] = _exp(below[i] - top)
+        total += sum_of(block, 0, len(block))
+    return total
+
+
+@compiled(numba.float32(READ, INTEGER, INTEGER, numba.float32, FLAT))
+def _sum_of_exponentials(x: Any, first: Any, last: Any, top: Any, scratch: Any) -> Any:
+    """The sum of ``exp(x[first:last] - top)``."""
+    total = np.float32(0)
+    for start in range(first, last, BLOCK):
+        total += _exponentials(x, start, min(start + BLOCK, last), top, scratch)
+    return total
+
+
+@compiled(numba.void(READ, FLAT, INTEGER, INTEGER, INTEGER))
+def _softmax(x: Any, y: Any, D: Any, start: Any, stop: Any) -> None:
+    for row in range(start, stop):
+        first, last = row * D, (row + 1) * D
+        result = y[first:last]
+        scale = np.float32(1) / _exponentials(x, first, last, maximum_of(x, first, last), result)
+        for i in range(D):
+            result[i] *= scale
+
+
+@compiled(numba.void(READ, FLAT, INTEGER, INTEGER, INTEGER))
+def _log_softmax(x: Any, y: Any, D: Any, start: Any, stop: Any) -> None:
+    scratch = np.empty(BLOCK, np.float32)
+    for row in range(start, stop):
+        first, last = row * D, (row + 1) * D
+        top = maximum_of(x, first, last)
+        log_z = np.float32(math.log(_sum_of_exponentials(x, first, last, top, scratch)))
+        given, result = x[first:last], y[first:last]
+        for i in range(D):
+            result[i] = given[i] - top - log_z
+
+
+@compiled(numba.void(READ, READ, FLAT, INTEGER, INTEGER, INTEGER))
+def _softmax_gradient(y: Any, gy: Any, gx: Any, D: Any, start: Any, stop: Any) -> None:
+    for row in range(start, stop):
+        first, last = row * D, (row + 1) * D
+        share = sum_of_products(gy, y, first, last)
+        p, g, result = y[first:last], gy[first:last], gx[first:last]
+        for i in range(D):
+            result[i] = p[i] * (g[i] - share)
+
+
+@compiled(numba.void(READ, READ, FLAT, INTEGER, INTEGER, INTEGER))
+def _log_softmax_gradient(y: Any, gy: Any, gx: Any, D: Any, start: Any, stop: Any) -> None:
+    for row in range(start, stop):
+        first, last = row * D, (row + 1) * D
+        total = sum_of(gy, first, last)
+        log_p, g, result = y[first:last], gy[first:last], gx[first:last]
+        for i in range(D):
+            result[i] = g[i] - _exp(log_p[i]) * total
+
+
+@compiled(numba.void(READ, ROWS, FLAT, FLAT, FLAT, INTEGER, INTEGER, INTEGER))
+def _cross_entropy(x: Any, labels: Any, losses: Any, tops: Any, zs: Any, D: Any, start: Any, stop: Any) -> None:
+    scratch = np.empty(BLOCK, np.float32)
+    for row in range(start, stop):
+        first, last = row * D, (row + 1) * D
+        top = maximum_of(x, first, last)
+        z = _sum_of_exponentials(x, first, last, top, scratch)
+        losses[row] = np.float32(math.log(z)) - (x[first + labels[row]] - top)
+        tops[row], zs[row] = top, z
+
+
+@compiled(numba.void(READ, READ, READ, READ, ROWS, FLAT, INTEGER, INTEGER, INTEGER))
+def _cross_entropy_gradient(
+    gy: Any, tops: Any, zs: Any, x: Any, labels: Any, gx: Any, D: Any, start: Any, stop: Any
+) -> None:
+    for row in range(start, stop):
+        given, result = x[row * D : (row + 1) * D], gx[row * D : (row + 1) * D]
+        top, scale = tops[row], gy[row] / zs[row]
+        for i in range(D):
+            result[i] = _exp(given[i] - top) * scale
+        result[labels[row]] -= gy[row]

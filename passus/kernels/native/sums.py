@@ -1,0 +1,90 @@
+"""Sums and maxima of numbers that lie side by side: several vectors at once, so that none waits for the one before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from passus.kernels.native.compiling import inlined
+from passus.kernels.native.simd import (
+    LANES,
+    add,
+    all_lanes,
+    fma,
+    load,
+    maximum,
+    maximum_of_lanes,
+    spread,
+    subtract,
+    sum_of_lanes,
+)
+
+__all__ = ["maximum_of", "sum_of", "sum_of_products", "sum_of_squares"]
+
+
+@inlined
+def sum_of(x: Any, first: Any, last: Any) -> Any:
+    """The sum of ``x[first:last]``."""
+    zero = spread(np.float32(0))
+    a0, a1, a2, a3 = zero, zero, zero, zero
+    i = first
+    while i + 4 * LANES <= last:
+        a0, a1 = add(a0, load(x, i, all_lanes())), add(a1, load(x, i + LANES, all_lanes()))
+        a2 = add(a2, load(x, i + 2 * LANES, all_lanes()))
+        a3 = add(a3, load(x, i + 3 * LANES, all_lanes()))
+        i += 4 * LANES
+    total = sum_of_lanes(add(add(a0, a1), add(a2, a3)))
+    for rest in range(i, last):
+        total += x[rest]
+    return total
+
+
+@inlined
+def sum_of_squares(x: Any, first: Any, last: Any, mean: Any) -> Any:
+    """The sum of ``(x[first:last] - mean) ** 2``."""
+    zero, shift = spread(np.float32(0)), spread(mean)
+    a0, a1, a2, a3 = zero, zero, zero, zero
+    i = first
+    while i + 4 * LANES <= last:
+        d0, d1 = subtract(load(x, i, all_lanes()), shift), subtract(load(x, i + LANES, all_lanes()), shift)
+        d2 = subtract(load(x, i + 2 * LANES, all_lanes()), shift)
+        d3 = subtract(load(x, i + 3 * LANES, all_lanes()), shift)
+        a0, a1, a2, a3 = fma(d0, d0, a0), fma(d1, d1, a1), fma(d2, d2, a2), fma(d3, d3, a3)
+        i += 4 * LANES
+    total = sum_of_lanes(add(add(a0, a1), add(a2, a3)))
+    for rest in range(i, last):
+        total += (x[rest] - mean) * (x[rest] - mean)
+    return total
+
+
+@inlined
+def sum_of_products(x: Any, y: Any, first: Any, last: Any) -> Any:
+    """The sum of ``x[first:last] * y[first:last]``."""
+    zero = spread(np.float32(0))
+    a0, a1 = zero, zero
+    i = first
+    while i + 2 * LANES <= last:
+        a0 = fma(load(x, i, all_lanes()), load(y, i, all_lanes()), a0)
+        a1 = fma(load(x, i + LANES, all_lanes()), load(y, i + LANES, all_lanes()), a1)
+        i += 2 * LANES
+    total = sum_of_lanes(add(a0, a1))
+    for rest in range(i, last):
+        total += x[rest] * y[rest]
+    return total
+
+
+@inlined
+def maximum_of(x: Any, first: Any, last: Any) -> Any:
+    """The largest of ``x[first:last]``, -inf of none; NaN if there is one."""
+    least = spread(np.float32(-np.inf))
+    a0, a1 = least, least
+    i = first
+    while i + 2 * LANES <= last:
+        a0, a1 = maximum(load(x, i, all_lanes()), a0), maximum(load(x, i + LANES, all_lanes()), a1)
+        i += 2 * LANES
+    top = maximum_of_lanes(maximum(a0, a1))
+    for rest in range(i, last):
+        if x[rest] > top or x[rest] != x[rest]:
+            top = x[rest]
+    return top

@@ -1,0 +1,141 @@
+"""Softmax along an axis, its logarithm, and the cross entropy with labels: functions of whole rows.
+
+The gradients of the softmax and of its logarithm are written with operators: given Variables, the results are Variables.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array, backend_of
+from passus.kernels.dispatch import kernel
+
+__all__ = [
+    "below_zero",
+    "cross_entropy",
+    "cross_entropy_gradient",
+    "label_index",
+    "log_softmax",
+    "log_softmax_gradient",
+    "softmax",
+    "softmax_gradient",
+]
+
+WORTHWHILE = 1 << 14
+"""From how many numbers on the compiled kernels are used."""
+
+
+def _suits(x: Array, axis: int) -> bool:
+    return (
+        x.size >= WORTHWHILE
+        and type(x) is np.ndarray
+        and x.dtype == np.float32
+        and -x.ndim <= axis < x.ndim
+        and np.moveaxis(x, axis, -1).flags.c_contiguous  # The axis is last in memory, wherever it is in the shape.
+    )
+
+
+def _gradient_suits(gy: Array, y: Array, axis: int) -> bool:
+    return _suits(y, axis) and type(gy) is np.ndarray and gy.dtype == np.float32
+
+
+def _labels_suit(x: Array, t: Array) -> bool:
+    return _suits(x, 1) and type(t) is np.ndarray
+
+
+def _label_gradient_suits(gy: Array, x: Array, t: Array, *_: Any) -> bool:
+    return _labels_suit(x, t) and isinstance(gy, (np.ndarray, np.float32)) and gy.dtype == np.float32
+
+
+@kernel(_suits)
+def softmax(x: Array, axis: int) -> Array:
+    """``exp(x) / sum(exp(x))`` along an axis.
+
+    >>> softmax(np.array([0.0, 0.0]), 0)
+    array([0.5, 0.5])
+    """
+    e = backend_of(x).xp.exp(below_zero(x, axis))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+@kernel(_gradient_suits)
+def softmax_gradient(gy: Array, y: Array, axis: int) -> Array:
+    """The gradient for the input of a softmax whose output was ``y``.
+
+    >>> softmax_gradient(np.array([1.0, 0.0]), np.array([0.5, 0.5]), 0)
+    array([ 0.25, -0.25])
+    """
+    g = gy * y
+    return g - y * g.sum(axis=axis, keepdims=True)
+
+
+@kernel(_suits)
+def log_softmax(x: Array, axis: int) -> Array:
+    """``x - log(sum(exp(x)))`` along an axis.
+
+    >>> log_softmax(np.array([0.0, 1000.0]), 0)
+    array([-1000.,     0.])
+    """
+    xp, below = backend_of(x).xp, below_zero(x, axis)
+    return below - xp.log(xp.exp(below).sum(axis=axis, keepdims=True)) if x.size else below
+
+
+@kernel(_gradient_suits)
+def log_softmax_gradient(gy: Array, y: Array, axis: int) -> Array:
+    """The gradient for the input of a log-softmax whose output was ``y``.
+
+    >>> log_softmax_gradient(np.array([1.0, 0.0]), np.array([0.0, -1000.0]), 0)
+    array([0., 0.])
+    """
+    return gy - backend_of(y).xp.exp(y) * gy.sum(axis=axis, keepdims=True)
+
+
+@kernel(_labels_suit)
+def cross_entropy(x: Array, t: Array) -> tuple[Array, Array, Array, Array | None]:
+    """``log(sum(e)) - (x[t] - top)`` along axis 1, ``top = max(x)`` there, ``sum(e)``, and ``e = exp(x - top)``.
+
+    ``x``, ``e``: (N, C, ...); labels ``t`` and the other results: (N, ...). The kernel keeps no ``e``, which is None then.
+
+    >>> cross_entropy(np.array([[3.0, 3.0]]), np.array([0]))
+    (array([0.69314718]), array([3.]), array([2.]), array([[1., 1.]]))
+    """
+    xp = backend_of(x).xp
+    top = x.max(axis=1) if x.size else x.sum(axis=1)
+    e = xp.exp(x - top[:, None])
+    z = e.sum(axis=1)
+    return xp.log(z) - (x[label_index(t)] - top), top, z, e
+
+
+@kernel(_label_gradient_suits)
+def cross_entropy_gradient(gy: Array, x: Array, t: Array, top: Array, z: Array, e: Array | None = None) -> Array:
+    """The gradient for ``x`` of the losses, all of which have the gradient ``gy``, or each its own if ``gy`` is (N, ...).
+
+    >>> cross_entropy_gradient(np.array(2.0), np.array([[3.0, 3.0]]), np.array([0]), np.array([3.0]), np.array([2.0]))
+    array([[-1.,  1.]])
+    """
+    backend = backend_of(x)
+    if e is None:
+        e = backend.xp.exp(x - top[:, None])
+    return backend.add_at(e * (gy / z)[:, None], label_index(t), -gy)
+
+
+def below_zero(x: Array, axis: int) -> Array:
+    """``x`` minus its maximum along an axis, so that exp cannot overflow; softmax does not change by that.
+
+    >>> below_zero(np.array([1.0, 3.0]), axis=0)
+    array([-2.,  0.])
+    """
+    return x - x.max(axis=axis, keepdims=True) if x.size else x
+
+
+def label_index(t: Array) -> tuple[Array, ...]:
+    """The index that picks from an array (N, C, ...) the element of each label of ``t`` (N, ...).
+
+    >>> np.array([[1.0, 2.0], [3.0, 4.0]])[label_index(np.array([1, 0]))]
+    array([2., 3.])
+    """
+    arange = backend_of(t).xp.arange
+    n, *d = [arange(count).reshape(-1, *[1] * (t.ndim - axis - 1)) for axis, count in enumerate(t.shape)]
+    return (n, t, *d)
