@@ -9,6 +9,7 @@ from passus.arguments import checked_integer
 from passus.backend import Array
 from passus.core import Operand, Result, Unary
 from passus.errors import ArgumentError, ShapeError
+from passus.functions.activation import Activation
 from passus.functions.checks import array_of
 from passus.functions.joining import split
 from passus.functions.special import erf
@@ -31,11 +32,13 @@ __all__ = [
 ]
 
 
-class Sigmoid(Unary):
-    def forward(self, x: Array) -> Array:
+class Sigmoid(Activation):
+    kernel = "sigmoid"
+
+    def formula(self, x: Array) -> Array:
         return self.xp.tanh(0.5 * x) * 0.5 + 0.5  # Equal to 1 / (1 + exp(-x)), and never overflows.
 
-    def backward(self, gy: Any) -> Any:
+    def rule(self, gy: Any) -> Any:
         y = self.y
         return gy * y * (1 - y)
 
@@ -50,12 +53,14 @@ def sigmoid(x: Operand) -> Result:
     return Sigmoid()(x)
 
 
-class Softplus(Unary):
-    def forward(self, x: Array) -> Array:
+class Softplus(Activation):
+    kernel = "softplus"
+
+    def formula(self, x: Array) -> Array:
         xp = self.xp
         return xp.maximum(x, 0) + xp.log1p(xp.exp(-abs(x)))  # Several times faster than xp.logaddexp(x, 0).
 
-    def backward(self, gy: Any) -> Any:
+    def rule(self, gy: Any) -> Any:
         return gy * sigmoid(self.x)
 
 
@@ -87,12 +92,14 @@ def softsign(x: Operand) -> Result:
     return Softsign()(x)
 
 
-class SiLU(Unary):
-    def forward(self, x: Array) -> Array:
+class SiLU(Activation):
+    kernel = "silu"
+
+    def formula(self, x: Array) -> Array:
         half = 0.5 * x
         return half * self.xp.tanh(half) + half  # x * sigmoid(x) in four passes.
 
-    def backward(self, gy: Any) -> Any:
+    def rule(self, gy: Any) -> Any:
         s = sigmoid(self.x)
         return gy * (s + self.y * (1 - s))
 
@@ -109,11 +116,13 @@ def silu(x: Operand) -> Result:
     return SiLU()(x)
 
 
-class Mish(Unary):
-    def forward(self, x: Array) -> Array:
+class Mish(Activation):
+    kernel = "mish"
+
+    def formula(self, x: Array) -> Array:
         return x * self.xp.tanh(softplus(x))
 
-    def backward(self, gy: Any) -> Any:
+    def rule(self, gy: Any) -> Any:
         x = self.x
         gate = self.xp.tanh(softplus(x))
         return gy * (gate + x * sigmoid(x) * (1 - gate * gate))
@@ -131,24 +140,28 @@ def mish(x: Operand) -> Result:
     return Mish()(x)
 
 
-class GELU(Unary):
+class GELU(Activation):
+    kernel = "gelu"
     constants = ("cdf",)  # Read in an ordinary backward pass, for erf is expensive; a recorded one starts from x.
+    cdf: Array | None = None
 
-    def forward(self, x: Array) -> Array:
+    def formula(self, x: Array) -> Array:
         self.cdf = _normal_cdf(x)
         return x * self.cdf
 
-    def backward(self, gy: Any) -> Any:
+    def rule(self, gy: Any) -> Any:
         x = self.x
-        cdf = _normal_cdf(x) if self.twice else self.cdf
+        cdf = _normal_cdf(x) if self.twice or self.cdf is None else self.cdf
         return gy * (cdf + x * self.xp.exp(-0.5 * x * x) / math.sqrt(2 * math.pi))
 
 
-class GELUTanh(Unary):
-    def forward(self, x: Array) -> Array:
+class GELUTanh(Activation):
+    kernel = "gelu_tanh"
+
+    def formula(self, x: Array) -> Array:
         return 0.5 * x * (1 + self.xp.tanh(_SLOPE * x * (1 + _CUBIC * x * x)))
 
-    def backward(self, gy: Any) -> Any:
+    def rule(self, gy: Any) -> Any:
         x = self.x
         xx = x * x
         t = self.xp.tanh(_SLOPE * x * (1 + _CUBIC * xx))

@@ -12,6 +12,7 @@ from passus.arguments import checked_number
 from passus.backend import Array
 from passus.core import Binary, Operand, Result, Unary
 from passus.errors import ShapeError
+from passus.functions.activation import Activation
 from passus.functions.shapes import reshape
 from passus.kernels.elementwise import limited, limited_gradient
 
@@ -109,16 +110,18 @@ def prelu(x: Operand, slope: Operand) -> Result:
     return PReLU()(x, slope)
 
 
-class LeakyReLU(Unary):
-    def __init__(self, slope: float) -> None:
-        self.slope = slope
+class LeakyReLU(Activation):
+    kernel = "leaky_relu"
 
-    def forward(self, x: Array) -> Array:
+    def __init__(self, slope: float) -> None:
+        self.slope = self.option = slope
+
+    def formula(self, x: Array) -> Array:
         # The larger of x and its share is x above 0 and the share below, and the other way round for slopes above 1.
         choose = self.xp.maximum if self.slope <= 1 else self.xp.minimum
         return choose(x, self.slope * x)
 
-    def backward(self, gy: Any) -> Any:
+    def rule(self, gy: Any) -> Any:
         positive = self.x > 0
         return gy * positive + self.slope * gy * ~positive
 
@@ -135,24 +138,27 @@ def leaky_relu(x: Operand, slope: float = 0.2) -> Result:
     return LeakyReLU(checked_number("leaky_relu", "slope", slope, -math.inf))(x)
 
 
-class _ExponentialUnit(Unary):
+class _ExponentialUnit(Activation):
     """``scale * x`` above 0, ``scale * alpha * (exp(x / width) - 1)`` below."""
 
     def __init__(self, scale: float, alpha: float, width: float) -> None:
         self.scale, self.depth, self.width = scale, scale * alpha, width
 
-    def forward(self, x: Array) -> Array:
+    def formula(self, x: Array) -> Array:
         xp = self.xp
         return self.scale * xp.maximum(x, 0) + self.depth * xp.expm1(xp.minimum(x, 0) / self.width)
 
-    def backward(self, gy: Any) -> Any:
+    def rule(self, gy: Any) -> Any:
         positive = self.x > 0
         return self.scale * gy * positive + gy * (self.y + self.depth) / self.width * ~positive
 
 
 class ELU(_ExponentialUnit):
+    kernel = "elu"
+
     def __init__(self, alpha: float) -> None:
         super().__init__(1.0, alpha, 1.0)
+        self.option = alpha
 
 
 def elu(x: Operand, alpha: float = 1.0) -> Result:
@@ -169,6 +175,8 @@ def elu(x: Operand, alpha: float = 1.0) -> Result:
 
 
 class SELU(_ExponentialUnit):
+    kernel = "selu"
+
     def __init__(self) -> None:
         # The fixed point of the paper: mean 0 and variance 1 are kept from layer to layer.
         super().__init__(1.0507009873554805, 1.6732632423543772, 1.0)
@@ -187,8 +195,11 @@ def selu(x: Operand) -> Result:
 
 
 class CELU(_ExponentialUnit):
+    kernel = "celu"
+
     def __init__(self, alpha: float) -> None:
         super().__init__(1.0, alpha, alpha)
+        self.option = alpha
 
 
 def celu(x: Operand, alpha: float = 1.0) -> Result:
@@ -204,11 +215,13 @@ def celu(x: Operand, alpha: float = 1.0) -> Result:
     return CELU(checked_number("celu", "alpha", alpha, open_low=True))(x)
 
 
-class HardSigmoid(Unary):
-    def forward(self, x: Array) -> Array:
+class HardSigmoid(Activation):
+    kernel = "hard_sigmoid"
+
+    def formula(self, x: Array) -> Array:
         return (x + 3).clip(0, 6) / 6
 
-    def backward(self, gy: Any) -> Any:
+    def rule(self, gy: Any) -> Any:
         y = self.y
         return gy / 6 * ((y > 0) & (y < 1))
 
@@ -225,11 +238,13 @@ def hard_sigmoid(x: Operand) -> Result:
     return HardSigmoid()(x)
 
 
-class HardSwish(Unary):
-    def forward(self, x: Array) -> Array:
+class HardSwish(Activation):
+    kernel = "hard_swish"
+
+    def formula(self, x: Array) -> Array:
         return x * (x + 3).clip(0, 6) / 6
 
-    def backward(self, gy: Any) -> Any:
+    def rule(self, gy: Any) -> Any:
         x = self.x
         return gy * ((x / 3 + 0.5) * ((x > -3) & (x < 3)) + (x >= 3))
 

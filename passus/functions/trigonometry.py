@@ -6,6 +6,7 @@ from typing import Any
 
 from passus.backend import Array
 from passus.core import Operand, Result, Unary
+from passus.functions.activation import Activation
 
 __all__ = [
     "Arccos",
@@ -173,11 +174,13 @@ def cosh(x: Operand) -> Result:
     return Cosh()(x)
 
 
-class Tanh(Unary):
-    def forward(self, x: Array) -> Array:
+class Tanh(Activation):
+    kernel = "tanh"
+
+    def formula(self, x: Array) -> Array:
         return self.xp.tanh(x)
 
-    def backward(self, gy: Any) -> Any:
+    def rule(self, gy: Any) -> Any:
         return gy * (1 - self.y * self.y)
 
 

@@ -9,14 +9,14 @@ import numpy as np
 from passus.backend import Array, backend_of
 from passus.kernels.dispatch import kernel
 
-__all__ = ["limited", "limited_gradient"]
+__all__ = ["is_dense", "limited", "limited_gradient"]
 
 WORTHWHILE = 1 << 18
 """From how many elements on the compiled kernels are used: a MiB, below which NumPy is quick enough."""
 
 
 def _suits(x: Array, low: float, high: float) -> bool:
-    return type(x) is np.ndarray and x.dtype == np.float32 and x.size >= WORTHWHILE and _is_dense(x)
+    return type(x) is np.ndarray and x.dtype == np.float32 and x.size >= WORTHWHILE and is_dense(x)
 
 
 def _both_suit(gy: Array, y: Array, low: float, high: float) -> bool:
@@ -43,7 +43,7 @@ def limited_gradient(gy: Array, y: Array, low: float, high: float) -> Array:
     return gy * ((y > low) & (y < high) if high < math.inf else y > low)
 
 
-def _is_dense(x: Array) -> bool:
+def is_dense(x: Array) -> bool:
     """Whether the elements fill a piece of memory, in whatever order of the axes."""
     axes = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
     dense: bool = x.transpose(axes).flags.c_contiguous

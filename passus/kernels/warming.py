@@ -6,7 +6,17 @@ from passus.kernels.dispatch import native_module
 
 __all__ = ["warm_up"]
 
-MODULES = ("channels", "convolution", "elementwise", "normalization", "pooling", "rows", "scatter", "updates")
+MODULES = (
+    "activations",
+    "channels",
+    "convolution",
+    "elementwise",
+    "normalization",
+    "pooling",
+    "rows",
+    "scatter",
+    "updates",
+)
 
 
 def warm_up() -> bool:

@@ -25,7 +25,7 @@ from passus.kernels.native.depthwise import depthwise, depthwise_gradient
 from passus.kernels.native.narrow import added_up, is_narrow, kernel_of_columns
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, number_at
-from passus.kernels.native.tile import multiply_tile, some_lanes, whole_vectors
+from passus.kernels.native.tile import multiply_tile
 from passus.kernels.native.winograd import suits, winograd, winograd_gradient
 from passus.kernels.threads import collected, split
 
@@ -222,7 +222,7 @@ def _pack(W: Any, w: Any, columns: Any, start: Any, stop: Any) -> None:
 @cache
 def _convolution(P: int, Q: int, whole: bool) -> Callable[..., None]:
     """The convolution with tiles of P pixels and Q vectors of output channels, all of them full or not."""
-    columns, rest = Q * LANES, whole_vectors if whole else some_lanes
+    columns = Q * LANES
     six, four, two = INTEGERS[6], INTEGERS[4], INTEGERS[2]
 
     @compiled(numba.void(IMAGES, READ, READ, FLAT, four, two, two, two, six, INTEGER, INTEGER))
@@ -260,7 +260,7 @@ def _convolution(P: int, Q: int, whole: bool) -> Callable[..., None]:
             block = 0
             for g in range(groups):
                 for o0 in range(0, o, columns):
-                    lanes, weights = rest(o - o0), block * columns * kh * kw * c
+                    lanes, weights = None if whole else o - o0, block * columns * kh * kw * c
                     for r in range(rows):
                         for q0 in range(0, ow, P):
                             q = max(0, min(q0, ow - P))
@@ -278,7 +278,7 @@ def _convolution(P: int, Q: int, whole: bool) -> Callable[..., None]:
 @cache
 def _weight_gradient(P: int, Q: int, whole: bool) -> Callable[..., None]:
     """The gradient of weights with tiles of P rows of the kernel and Q vectors of output channels, all full or not."""
-    columns, rest = Q * LANES, whole_vectors if whole else some_lanes
+    columns = Q * LANES
     six, two = INTEGERS[6], INTEGERS[2]
 
     @compiled(numba.void(IMAGES, IMAGES, FLAT, two, two, six, INTEGER, INTEGER))
@@ -309,7 +309,7 @@ def _weight_gradient(P: int, Q: int, whole: bool) -> Callable[..., None]:
                             a = begin + i * down * line + j * across * C + g * c
                             t = ((g * kh + i) * kw + j) * c * o
                             for o0 in range(0, o, columns):
-                                b, lanes = (n * oh + r0) * ow * channels_out + g * o + o0, rest(o - o0)
+                                b, lanes = (n * oh + r0) * ow * channels_out + g * o + o0, None if whole else o - o0
                                 tiled = length // P * P
                                 for k in range(0, tiled, P):
                                     z = t + k * o + o0

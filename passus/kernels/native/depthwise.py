@@ -54,18 +54,34 @@ def depthwise_gradient(x: Array, gy: Array, kernel: Sizes, window: Window) -> Ar
     return total.reshape(*kernel, c).transpose(2, 0, 1)
 
 
+@inlined
+def _along_row(
+    P: Any,
+    kw: Any,
+    run: Any,
+    across: Any,
+    lanes: Any,
+    bias: Any,
+    c: Any,
+    x: Any,
+    a: Any,
+    w: Any,
+    kh: Any,
+    steps: Any,
+    y: Any,
+    t: Any,
+    ow: Any,
+) -> None:
+    """A row of output, in a vector of channels."""
+    for q0 in range(0, ow, P):
+        q = min(q0, ow - P)
+        start, target = a + q * run * steps[1], t + q * steps[3]
+        slide_tile(P, kw, run, across, lanes, bias, c, x, start, w, c, kh, steps, y, target)
+
+
 @cache
 def _depthwise(P: int, kw: int, run: int, across: int) -> Callable[..., None]:
     """The convolution of P pixels at a time, for kernels of this width, stride and dilation along a row."""
-
-    @inlined
-    def along_row(
-        lanes: Any, bias: Any, c: Any, x: Any, a: Any, w: Any, kh: Any, steps: Any, y: Any, t: Any, ow: Any
-    ) -> None:
-        for q0 in range(0, ow, P):
-            q = min(q0, ow - P)
-            start, target = a + q * run * steps[1], t + q * steps[3]
-            slide_tile(P, kw, run, across, lanes, bias, c, x, start, w, c, kh, steps, y, target)
 
     @compiled(numba.void(IMAGES, READ, READ, FLAT, INTEGERS[4], INTEGERS[2], INTEGER, INTEGERS[6], INTEGER, INTEGER))
     def depthwise(
@@ -90,10 +106,10 @@ def _depthwise(P: int, kw: int, run: int, across: int) -> Callable[..., None]:
             for r in range(rows):
                 a, t = begin + r * rise * line, first + n * image + (r0 + r) * row
                 for c in range(0, whole, LANES):
-                    along_row(all_lanes(), bias, c, source, a + c, w, kh, apart, y, t + c, ow)
+                    _along_row(P, kw, run, across, all_lanes(), bias, c, source, a + c, w, kh, apart, y, t + c, ow)
                 if whole < C:
                     rest = first_lanes(C - whole)
-                    along_row(rest, bias, whole, source, a + whole, w, kh, apart, y, t + whole, ow)
+                    _along_row(P, kw, run, across, rest, bias, whole, source, a + whole, w, kh, apart, y, t + whole, ow)
             at += rows
 
     return depthwise

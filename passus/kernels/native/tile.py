@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -26,19 +25,7 @@ from passus.kernels.native.simd import (
     store_vector,
 )
 
-__all__ = ["multiply_tile", "some_lanes", "whole_vectors"]
-
-
-@numba.njit  # type: ignore[untyped-decorator]
-def whole_vectors(count: Any) -> Any:
-    """What `multiply_tile` is told where its vectors are full, however many numbers are left."""
-    return None
-
-
-@numba.njit  # type: ignore[untyped-decorator]
-def some_lanes(count: Any) -> Any:
-    """What it is told where only so many numbers are left."""
-    return count
+__all__ = ["multiply_tile"]
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]

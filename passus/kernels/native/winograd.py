@@ -23,7 +23,7 @@ from passus.kernels.native.buffers import aligned
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, load, multiply, spread, store, subtract
-from passus.kernels.native.tile import multiply_tile, some_lanes, whole_vectors
+from passus.kernels.native.tile import multiply_tile
 from passus.kernels.threads import collected, split
 
 __all__ = ["PLACES", "prepare", "suits", "winograd", "winograd_gradient"]
@@ -261,7 +261,7 @@ def _store_result(
 @cache
 def _winograd(P: int, Q: int, whole: bool) -> Callable[..., None]:
     """The convolution with tiles of P squares and Q vectors of output channels, all of them full or not."""
-    columns, rest = Q * LANES, whole_vectors if whole else some_lanes
+    columns = Q * LANES
     four, two = INTEGERS[4], INTEGERS[2]
 
     @compiled(numba.void(IMAGES, READ, READ, FLAT, four, two, INTEGER, two, INTEGER, INTEGER, INTEGER))
@@ -294,7 +294,7 @@ def _winograd(P: int, Q: int, whole: bool) -> Callable[..., None]:
             count = (end - begin) * across
             _squares_of_images(x, band, V, pads, (down, across), apart_in, begin, end)
             for o0 in range(0, o, columns):
-                lanes = rest(o - o0)
+                lanes = None if whole else o - o0
                 for place in range(PLACES):
                     weights = (o0 // columns * PLACES + place) * C * columns
                     for t0 in range(0, count, P):
@@ -354,7 +354,7 @@ def _squares_of_gradients(gy: Any, Z: Any, squares: Any, apart: Any, start: Any,
 @cache
 def _winograd_gradient(P: int, Q: int, whole: bool) -> Callable[..., None]:
     """The gradient of weights with tiles of P input channels and Q vectors of output channels, all full or not."""
-    columns, rest = Q * LANES, whole_vectors if whole else some_lanes
+    columns = Q * LANES
 
     @compiled(numba.void(IMAGES, IMAGES, FLAT, INTEGERS[2], INTEGER, INTEGER, INTEGER))
     def gradient(x: Any, gy: Any, total: Any, pads: Any, reach: Any, start: Any, stop: Any) -> None:
@@ -375,7 +375,7 @@ def _winograd_gradient(P: int, Q: int, whole: bool) -> Callable[..., None]:
             for place in range(PLACES):
                 a, b = place * apart_in, place * apart_out
                 for o0 in range(0, o, columns):
-                    lanes = rest(o - o0)
+                    lanes = None if whole else o - o0
                     for c in range(0, tiled, P):
                         z = (place * C + c) * o + o0
                         multiply_tile(P, Q, lanes, total, z, V, a + c, Z, b + o0, counts, moves, total, z)

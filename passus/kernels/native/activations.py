@@ -1,0 +1,189 @@
+"""Activations and their gradients in one pass, in float32, for arrays that fill a piece of memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.extending import intrinsic
+
+from passus.backend import Array
+from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
+from passus.kernels.native.expressions import Expression, erf, exp, expm1, limited, log1p, sigmoid, tanh, where
+from passus.kernels.native.simd import LANES, all_lanes, first_lanes, load, multiply, spread, store, vector
+from passus.kernels.threads import split
+
+__all__ = ["FORMULAS", "Formula", "activation", "activation_gradient", "prepare", "sloped", "valued"]
+
+PIECE = 1 << 14
+"""How many elements are worth a thread of their own."""
+
+
+class Formula(NamedTuple):
+    """An activation of x and its slope, with one number as an option."""
+
+    value: Callable[[Expression, Expression], Expression]
+    slope: Callable[[Expression, Expression], Expression]
+
+
+def _normal(x: Expression) -> tuple[Expression, Expression]:
+    """The probability of a standard normal number below x, and its density at x."""
+    density = exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
+    return erf(x * math.sqrt(0.5)) * 0.5 + 0.5, density
+
+
+def _gelu_slope(x: Expression, _: Expression) -> Expression:
+    probability, density = _normal(x)
+    return probability + limited(x, -20.0, 20.0) * density  # Infinity times 0 would be NaN.
+
+
+SLOPE, CUBIC = math.sqrt(2 / math.pi), 0.044715
+
+
+def _tanh_of_gelu(x: Expression) -> Expression:
+    return tanh(x * (x * x * CUBIC + 1) * SLOPE)
+
+
+def _gelu_tanh_slope(x: Expression, _: Expression) -> Expression:
+    x = limited(x, -20.0, 20.0)
+    t = _tanh_of_gelu(x)
+    return ((t + 1) + x * (1 - t * t) * (x * x * (3 * SLOPE * CUBIC) + SLOPE)) * 0.5
+
+
+def _softplus(x: Expression, _: Expression) -> Expression:
+    return where(x < 0, x.like(0.0), x) + log1p(exp(-abs(x)))
+
+
+def _silu_slope(x: Expression, _: Expression) -> Expression:
+    s = sigmoid(x)
+    return s + limited(x, -200.0, 200.0) * s * (1 - s)
+
+
+def _mish_slope(x: Expression, a: Expression) -> Expression:
+    gate, s = tanh(_softplus(x, a)), sigmoid(x)
+    return gate + limited(x, -200.0, 200.0) * s * (1 - gate * gate)
+
+
+def _tanh_slope(x: Expression, _: Expression) -> Expression:
+    t = tanh(x)
+    return 1 - t * t
+
+
+def _sigmoid_slope(x: Expression, _: Expression) -> Expression:
+    s = sigmoid(x)
+    return s * (1 - s)
+
+
+SCALE, DEPTH = 1.0507009873554805, 1.0507009873554805 * 1.6732632423543772
+"""Those of `passus.functions.selu`."""
+
+FORMULAS = {
+    "celu": Formula(
+        lambda x, a: where(x > 0, x, a * expm1(x / a)), lambda x, a: where(x > 0, x.like(1.0), expm1(x / a) + 1)
+    ),
+    "elu": Formula(
+        lambda x, a: where(x > 0, x, a * expm1(x)), lambda x, a: where(x > 0, x.like(1.0), a * (expm1(x) + 1))
+    ),
+    "gelu": Formula(lambda x, _: x * _normal(x)[0], _gelu_slope),
+    "gelu_tanh": Formula(lambda x, _: x * (_tanh_of_gelu(x) + 1) * 0.5, _gelu_tanh_slope),
+    "hard_sigmoid": Formula(
+        lambda x, _: limited(x + 3, 0.0, 6.0) / 6,
+        lambda x, _: where(x > -3, where(x < 3, x.like(1 / 6), 0.0), 0.0),
+    ),
+    "hard_swish": Formula(
+        lambda x, _: x * limited(x + 3, 0.0, 6.0) / 6,
+        lambda x, _: where(x > -3, where(x < 3, x / 3 + 0.5, 1.0), 0.0),
+    ),
+    "leaky_relu": Formula(lambda x, a: where(x > 0, x, a * x), lambda x, a: where(x > 0, x.like(1.0), a)),
+    "mish": Formula(lambda x, a: x * tanh(_softplus(x, a)), _mish_slope),
+    "relu": Formula(lambda x, _: where(x < 0, x.like(0.0), x), lambda x, _: where(x > 0, x.like(1.0), 0.0)),
+    "selu": Formula(
+        lambda x, _: where(x > 0, x * SCALE, expm1(x) * DEPTH),
+        lambda x, _: where(x > 0, x.like(SCALE), (expm1(x) + 1) * DEPTH),
+    ),
+    "sigmoid": Formula(lambda x, _: sigmoid(x), _sigmoid_slope),
+    "silu": Formula(lambda x, _: x * sigmoid(x), _silu_slope),
+    "softplus": Formula(_softplus, lambda x, _: sigmoid(x)),
+    "tanh": Formula(lambda x, _: tanh(x), _tanh_slope),
+}
+
+
+def prepare() -> None:
+    """Compile all of them."""
+    for name in FORMULAS:
+        _activation(name)
+        _activation_gradient(name)
+
+
+def activation(x: Array, name: str, option: float) -> Array:
+    y = np.empty_like(x)
+    kernel, flat = _activation(name), x.ravel(order="K")
+
+    def work(start: int, stop: int) -> None:
+        kernel(flat, option, y.ravel(order="K"), start, stop)
+
+    split(work, x.size, PIECE)
+    return y
+
+
+def activation_gradient(gy: Array, x: Array, name: str, option: float) -> Array:
+    gx = np.empty_like(x)
+    kernel, arrays = _activation_gradient(name), (gy.ravel(order="K"), x.ravel(order="K"))
+
+    def work(start: int, stop: int) -> None:
+        kernel(*arrays, option, gx.ravel(order="K"), start, stop)
+
+    split(work, x.size, PIECE)
+    return gx
+
+
+def _by_formula(name: str, which: int) -> Any:
+    """An intrinsic that takes the name of a formula, which must be a constant, a vector and the option."""
+
+    def applied(typing: Any, name: Any, x: Any, option: Any) -> tuple[Any, Callable[..., Any]]:
+        formula = FORMULAS[name.literal_value][which]
+
+        def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+            return formula(Expression(builder, args[1]), Expression(builder, args[2])).value
+
+        return vector(name, vector, vector), generate
+
+    applied.__name__ = applied.__qualname__ = name
+    return intrinsic(prefer_literal=True)(applied)
+
+
+valued, sloped = _by_formula("valued", 0), _by_formula("sloped", 1)
+
+
+@cache
+def _activation(name: str) -> Callable[..., None]:
+    @compiled(numba.void(READ, numba.float32, FLAT, INTEGER, INTEGER))
+    def kernel(x: Any, option: Any, y: Any, start: Any, stop: Any) -> None:
+        a, whole = spread(option), stop - (stop - start) % LANES
+        for i in range(start, whole, LANES):
+            store(y, i, valued(name, load(x, i, all_lanes()), a), all_lanes())
+        if whole < stop:
+            rest = first_lanes(stop - whole)
+            store(y, whole, valued(name, load(x, whole, rest), a), rest)
+
+    return kernel
+
+
+@cache
+def _activation_gradient(name: str) -> Callable[..., None]:
+    @compiled(numba.void(READ, READ, numba.float32, FLAT, INTEGER, INTEGER))
+    def kernel(gy: Any, x: Any, option: Any, gx: Any, start: Any, stop: Any) -> None:
+        a, whole = spread(option), stop - (stop - start) % LANES
+        for i in range(start, whole, LANES):
+            slope = sloped(name, load(x, i, all_lanes()), a)
+            store(gx, i, multiply(load(gy, i, all_lanes()), slope), all_lanes())
+        if whole < stop:
+            rest = first_lanes(stop - whole)
+            store(gx, whole, multiply(load(gy, whole, rest), sloped(name, load(x, whole, rest), a)), rest)
+
+    return kernel

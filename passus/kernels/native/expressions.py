@@ -1,0 +1,190 @@
+"""Formulas on vectors, written as on numbers: each operator adds an instruction to a kernel that is being compiled.
+
+Functions are approximated by polynomials on a short interval, fitted so that the largest relative error is smallest; what is
+outside is led back to it. Nothing branches. Results are within 2 units in the last place, where they are not below the smallest
+normal number. NaN stays NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from llvmlite import ir
+from numba.core import cgutils
+
+from passus.kernels.native.simd import LANES, VECTOR, multiply_add
+
+__all__ = ["Expression", "Operand", "erf", "exp", "expm1", "limited", "log1p", "sigmoid", "tanh", "where"]
+
+BITS = ir.VectorType(ir.IntType(32), LANES)
+
+
+class Expression:
+    """A vector of float32 in a kernel that is being compiled."""
+
+    def __init__(self, builder: ir.IRBuilder, value: Any) -> None:
+        self.builder, self.value = builder, value
+
+    def _with(self, instruction: Callable[..., Any], *others: Operand) -> Expression:
+        return Expression(self.builder, instruction(self.value, *[self.like(other).value for other in others]))
+
+    def like(self, number: Operand) -> Expression:
+        """An operand as an expression."""
+        if isinstance(number, Expression):
+            return number
+        return Expression(self.builder, ir.Constant(VECTOR, [number] * LANES))
+
+    def __add__(self, other: Operand) -> Expression:
+        return self._with(self.builder.fadd, other)
+
+    def __sub__(self, other: Operand) -> Expression:
+        return self._with(self.builder.fsub, other)
+
+    def __rsub__(self, other: Operand) -> Expression:
+        return self.like(other) - self
+
+    def __mul__(self, other: Operand) -> Expression:
+        return self._with(self.builder.fmul, other)
+
+    def __truediv__(self, other: Operand) -> Expression:
+        return self._with(self.builder.fdiv, other)
+
+    def __rtruediv__(self, other: Operand) -> Expression:
+        return self.like(other) / self
+
+    def __neg__(self) -> Expression:
+        return Expression(self.builder, self.builder.fneg(self.value))
+
+    def __abs__(self) -> Expression:
+        type_ = ir.FunctionType(VECTOR, [VECTOR])
+        function = cgutils.get_or_insert_function(self.builder.module, type_, f"llvm.fabs.v{LANES}f32")
+        return Expression(self.builder, self.builder.call(function, [self.value]))
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def with_sign_of(self, other: Expression) -> Expression:
+        """The same size with another sign, which 0 has, too."""
+        type_ = ir.FunctionType(VECTOR, [VECTOR] * 2)
+        function = cgutils.get_or_insert_function(self.builder.module, type_, f"llvm.copysign.v{LANES}f32")
+        return self._with(lambda *operands: self.builder.call(function, operands), other)
+
+    def __lt__(self, other: Operand) -> Any:
+        return self.builder.fcmp_ordered("<", self.value, self.like(other).value)
+
+    def __gt__(self, other: Operand) -> Any:
+        return self.builder.fcmp_ordered(">", self.value, self.like(other).value)
+
+    def times_plus(self, factor: Operand, term: Operand) -> Expression:
+        """``self * factor + term``, rounded once."""
+        return self._with(lambda *operands: multiply_add(self.builder, *operands), factor, term)
+
+
+Operand: TypeAlias = Expression | float
+
+
+def where(condition: Any, x: Expression, y: Operand) -> Expression:
+    """``x`` where a comparison holds, else ``y``."""
+    return Expression(x.builder, x.builder.select(condition, x.value, x.like(y).value))
+
+
+def limited(x: Expression, low: Operand, high: Operand) -> Expression:
+    """``min(max(x, low), high)``; NaN stays NaN."""
+    x = where(x < low, x.like(low), x)
+    return where(x > high, x.like(high), x)
+
+
+def polynomial(x: Expression, *coefficients: float) -> Expression:
+    """``c0 + c1 x + c2 x**2 + ...``"""
+    total = x.like(coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        total = total.times_plus(x, coefficient)
+    return total
+
+
+def _reduced(x: Expression) -> tuple[Any, Expression]:
+    """The whole number n next to ``x / log(2)``, as bits, and ``exp(r) - 1`` of the rest r."""
+    shift = 1.5 * 2.0**23  # Added to a number below 2**22, it leaves the number rounded in the last bits of the sum.
+    rounded = x.times_plus(1 / math.log(2), shift)
+    n = rounded - shift
+    r = n.times_plus(
+        -0.693359375, x
+    )  # log(2) in two parts, the first of them with few bits, so that n times it is exact.
+    r = n.times_plus(0.693359375 - math.log(2), r)
+    bits = x.builder.sub(x.builder.bitcast(rounded.value, BITS), x.builder.bitcast(x.like(shift).value, BITS))
+    p = polynomial(r, 0.5, 0.16666576266288757, 0.04166637361049652, 0.00836323481053114, 0.0013941217912361026)
+    return bits, (r * r).times_plus(p, r)
+
+
+def _power_of_two(x: Expression, n: Any) -> Expression:
+    """2**n for whole numbers from -126 to 127 as bits."""
+    exponent = x.builder.add(n, ir.Constant(BITS, [127] * LANES))
+    return Expression(x.builder, x.builder.bitcast(x.builder.shl(exponent, ir.Constant(BITS, [23] * LANES)), VECTOR))
+
+
+def exp(x: Expression) -> Expression:
+    """``e**x``; infinite above 88.7, and 0 below -104."""
+    x = limited(x, -105.0, 89.0)
+    n, rest = _reduced(x)
+    half = x.builder.ashr(n, ir.Constant(BITS, [1] * LANES))
+    # In two steps, for 2**128 and 2**-149 have no exponent of their own.
+    return (rest + 1) * _power_of_two(x, half) * _power_of_two(x, x.builder.sub(n, half))
+
+
+def expm1(x: Expression) -> Expression:
+    """``e**x - 1`` for numbers that are not above 0, exact near 0, too."""
+    x = limited(x, -60.0, 0.0)
+    n, rest = _reduced(x)
+    scale = _power_of_two(x, n)
+    return rest.times_plus(scale, scale - 1)
+
+
+def tanh(x: Expression) -> Expression:
+    """The hyperbolic tangent."""
+    e = expm1(abs(x) * -2)
+    return (e / (e + 2)).with_sign_of(x)
+
+
+def sigmoid(x: Expression) -> Expression:
+    """The logistic function."""
+    return 1 / (exp(-x) + 1)
+
+
+def log1p(x: Expression) -> Expression:
+    """``log(1 + x)`` for numbers from 0 to 1: twice the inverse hyperbolic tangent of ``x / (2 + x)``."""
+    s = x / (x + 2)
+    z = s * s
+    p = polynomial(
+        z, 0.6666667461395264, 0.39998874068260193, 0.2861703634262085, 0.21425852179527283, 0.24308320879936218
+    )
+    return (s * z).times_plus(p, s * 2)
+
+
+def erf(x: Expression) -> Expression:
+    """The error function: an odd polynomial near 0, and ``1 - exp(polynomial)`` elsewhere."""
+    a = abs(x)
+    near = x * polynomial(
+        x * x,
+        1.1283791065216064,
+        -0.3761262595653534,
+        0.1128358542919159,
+        -0.026853812858462334,
+        0.005188327748328447,
+        -0.0008010193705558777,
+        7.853861461626366e-05,
+    )
+    far = 1 - exp(
+        -polynomial(
+            limited(a, 1.0, 4.0),
+            -0.0001880367926787585,
+            1.1295783519744873,
+            0.6332198977470398,
+            0.1084185466170311,
+            -0.025208240374922752,
+            0.004204555880278349,
+            -0.00044133522897027433,
+            2.1686757463612594e-05,
+        )
+    )
+    return where(a > 1, far.with_sign_of(x), near)
