@@ -1,6 +1,6 @@
 """Softmax along an axis, its logarithm, and the cross entropy with labels: functions of whole rows.
 
-The gradients of the softmax and of its logarithm are written with operators: given Variables, the results are Variables.
+The gradients of the softmax and of its logarithm are written with operators: given Variables, they are Variables.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def log_softmax_gradient(gy: Array, y: Array, axis: int) -> Array:
 def cross_entropy(x: Array, t: Array) -> tuple[Array, Array, Array, Array | None]:
     """``log(sum(e)) - (x[t] - top)`` along axis 1, ``top = max(x)`` there, ``sum(e)``, and ``e = exp(x - top)``.
 
-    ``x``, ``e``: (N, C, ...); labels ``t`` and the other results: (N, ...). The kernel keeps no ``e``, which is None then.
+    ``x``, ``e``: (N, C, ...); labels ``t`` and the other results: (N, ...). The kernel does not keep ``e``, but None.
 
     >>> cross_entropy(np.array([[3.0, 3.0]]), np.array([0]))
     (array([0.69314718]), array([3.]), array([2.]), array([[1., 1.]]))
@@ -110,7 +110,7 @@ def cross_entropy(x: Array, t: Array) -> tuple[Array, Array, Array, Array | None
 
 @kernel(_label_gradient_suits)
 def cross_entropy_gradient(gy: Array, x: Array, t: Array, top: Array, z: Array, e: Array | None = None) -> Array:
-    """The gradient for ``x`` of the losses, all of which have the gradient ``gy``, or each its own if ``gy`` is (N, ...).
+    """The gradient for ``x``, if that for the losses is ``gy``: one number, or one for each, (N, ...).
 
     >>> cross_entropy_gradient(np.array(2.0), np.array([[3.0, 3.0]]), np.array([0]), np.array([3.0]), np.array([2.0]))
     array([[-1.,  1.]])

@@ -12,6 +12,22 @@ import numpy as np
 from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.scatter import ROWS, existing_rows
+from passus.kernels.native.simd import (
+    LANES,
+    add,
+    all_lanes,
+    first_lanes,
+    fma,
+    load,
+    load_or,
+    multiply,
+    spread,
+    store,
+    subtract,
+    sum_of_lanes,
+    times_power_of_two,
+    where_inside,
+)
 from passus.kernels.native.sums import maximum_of, sum_of, sum_of_products
 from passus.kernels.threads import split
 
@@ -24,9 +40,6 @@ __all__ = [
     "softmax",
     "softmax_gradient",
 ]
-
-BLOCK = 1024
-"""How many exponentials are computed before they are summed: they are still in the first-level cache then."""
 
 PIECE = 1 << 16
 """How many numbers are worth a thread of their own."""
@@ -91,63 +104,72 @@ ROUNDING = np.float32(
     3 << 22
 )  # Added to a small number, it leaves no digits behind the point, and those before it last.
 SMALLEST = np.float32(-87.33654)  # Where exp is 2**-126.
+NONE = np.float32(np.nan)
+LEAST = np.float32(-np.inf)
 
 
 @inlined
 def _exp(x: Any) -> Any:
-    """``exp(x)`` of a number that is not above 0; 0 below 2**-126."""
-    shifted = x * LOG2_E + ROUNDING
-    n = shifted - ROUNDING
-    r = x - n * LN2_HIGH - n * LN2_LOW
-    p = np.float32(1.9875691500e-4) * r + np.float32(1.3981999507e-3)
-    p = p * r + np.float32(8.3334519073e-3)
-    p = p * r + np.float32(4.1665795894e-2)
-    p = p * r + np.float32(1.6666665459e-1)
-    p = p * r + np.float32(5.0000001201e-1)
-    p = p * r * r + r + np.float32(1)
-    power = np.int32((np.float32(shifted).view(np.int32) + 127) << 23).view(np.float32)
-    return np.float32(0) if x < SMALLEST else p * power
+    """``exp(x)`` of numbers that are not above 0; 0 below 2**-126.
+
+    It is ``2**n * exp(r)`` with a whole number n and abs(r) <= log(2) / 2; the polynomial is that of Cephes, 1989.
+    """
+    shifted = fma(x, spread(LOG2_E), spread(ROUNDING))
+    n = subtract(shifted, spread(ROUNDING))
+    r = fma(n, spread(-LN2_LOW), fma(n, spread(-LN2_HIGH), x))
+    p = fma(spread(np.float32(1.9875691500e-4)), r, spread(np.float32(1.3981999507e-3)))
+    p = fma(p, r, spread(np.float32(8.3334519073e-3)))
+    p = fma(p, r, spread(np.float32(4.1665795894e-2)))
+    p = fma(p, r, spread(np.float32(1.6666665459e-1)))
+    p = fma(p, r, spread(np.float32(5.0000001201e-1)))
+    p = fma(multiply(p, r), r, add(r, spread(np.float32(1))))
+    return where_inside(x, spread(SMALLEST), spread(NONE), times_power_of_two(p, shifted))
 
 
-@compiled(numba.float32(READ, INTEGER, INTEGER, numba.float32, FLAT))
-def _exponentials(x: Any, first: Any, last: Any, top: Any, e: Any) -> Any:
-    """``e = exp(x[first:last] - top)``, and the sum of it."""
-    total = np.float32(0)
-    for start in range(first, last, BLOCK):
-        stop = min(start + BLOCK, last)
-        below, block = x[start:stop], e[start - first : stop - first]
-        for i in range(len(below)):
-            block[i] = _exp(below[i] - top)
-        total += sum_of(block, 0, len(block))
-    return total
+@inlined
+def _exp_below(x: Any, i: Any, top: Any, lanes: Any) -> Any:
+    """``exp(x - top)`` of a vector; 0 in the lanes that are masked."""
+    return _exp(subtract(load_or(x, i, lanes, spread(LEAST)), top))
 
 
-@compiled(numba.float32(READ, INTEGER, INTEGER, numba.float32, FLAT))
-def _sum_of_exponentials(x: Any, first: Any, last: Any, top: Any, scratch: Any) -> Any:
+@inlined
+def _sum_of_exponentials(x: Any, first: Any, last: Any, top: Any) -> Any:
     """The sum of ``exp(x[first:last] - top)``."""
-    total = np.float32(0)
-    for start in range(first, last, BLOCK):
-        total += _exponentials(x, start, min(start + BLOCK, last), top, scratch)
-    return total
+    total, shift, whole = spread(np.float32(0)), spread(top), last - (last - first) % LANES
+    for i in range(first, whole, LANES):
+        total = add(total, _exp_below(x, i, shift, all_lanes()))
+    if whole < last:
+        total = add(total, _exp_below(x, whole, shift, first_lanes(last - whole)))
+    return sum_of_lanes(total)
 
 
 @compiled(numba.void(READ, FLAT, INTEGER, INTEGER, INTEGER))
 def _softmax(x: Any, y: Any, D: Any, start: Any, stop: Any) -> None:
     for row in range(start, stop):
-        first, last = row * D, (row + 1) * D
-        result = y[first:last]
-        scale = np.float32(1) / _exponentials(x, first, last, maximum_of(x, first, last), result)
-        for i in range(D):
-            result[i] *= scale
+        first, last, whole = row * D, (row + 1) * D, (row + 1) * D - D % LANES
+        total, top = spread(np.float32(0)), spread(maximum_of(x, first, last))
+        for i in range(first, whole, LANES):
+            e = _exp_below(x, i, top, all_lanes())
+            store(y, i, e, all_lanes())
+            total = add(total, e)
+        if whole < last:
+            e = _exp_below(x, whole, top, first_lanes(last - whole))
+            store(y, whole, e, first_lanes(last - whole))
+            total = add(total, e)
+        scale = spread(np.float32(1) / sum_of_lanes(total))
+        for i in range(first, whole, LANES):
+            store(y, i, multiply(load(y, i, all_lanes()), scale), all_lanes())
+        if whole < last:
+            lanes = first_lanes(last - whole)
+            store(y, whole, multiply(load(y, whole, lanes), scale), lanes)
 
 
 @compiled(numba.void(READ, FLAT, INTEGER, INTEGER, INTEGER))
 def _log_softmax(x: Any, y: Any, D: Any, start: Any, stop: Any) -> None:
-    scratch = np.empty(BLOCK, np.float32)
     for row in range(start, stop):
         first, last = row * D, (row + 1) * D
         top = maximum_of(x, first, last)
-        log_z = np.float32(math.log(_sum_of_exponentials(x, first, last, top, scratch)))
+        log_z = np.float32(math.log(_sum_of_exponentials(x, first, last, top)))
         given, result = x[first:last], y[first:last]
         for i in range(D):
             result[i] = given[i] - top - log_z
@@ -163,23 +185,28 @@ def _softmax_gradient(y: Any, gy: Any, gx: Any, D: Any, start: Any, stop: Any) -
             result[i] = p[i] * (g[i] - share)
 
 
+@inlined
+def _less_share(gy: Any, log_p: Any, total: Any, gx: Any, i: Any, lanes: Any) -> None:
+    store(gx, i, subtract(load(gy, i, lanes), multiply(_exp(load(log_p, i, lanes)), total)), lanes)
+
+
 @compiled(numba.void(READ, READ, FLAT, INTEGER, INTEGER, INTEGER))
 def _log_softmax_gradient(y: Any, gy: Any, gx: Any, D: Any, start: Any, stop: Any) -> None:
     for row in range(start, stop):
-        first, last = row * D, (row + 1) * D
-        total = sum_of(gy, first, last)
-        log_p, g, result = y[first:last], gy[first:last], gx[first:last]
-        for i in range(D):
-            result[i] = g[i] - _exp(log_p[i]) * total
+        first, last, whole = row * D, (row + 1) * D, (row + 1) * D - D % LANES
+        total = spread(sum_of(gy, first, last))
+        for i in range(first, whole, LANES):
+            _less_share(gy, y, total, gx, i, all_lanes())
+        if whole < last:
+            _less_share(gy, y, total, gx, whole, first_lanes(last - whole))
 
 
 @compiled(numba.void(READ, ROWS, FLAT, FLAT, FLAT, INTEGER, INTEGER, INTEGER))
 def _cross_entropy(x: Any, labels: Any, losses: Any, tops: Any, zs: Any, D: Any, start: Any, stop: Any) -> None:
-    scratch = np.empty(BLOCK, np.float32)
     for row in range(start, stop):
         first, last = row * D, (row + 1) * D
         top = maximum_of(x, first, last)
-        z = _sum_of_exponentials(x, first, last, top, scratch)
+        z = _sum_of_exponentials(x, first, last, top)
         losses[row] = np.float32(math.log(z)) - (x[first + labels[row]] - top)
         tops[row], zs[row] = top, z
 
@@ -189,8 +216,11 @@ def _cross_entropy_gradient(
     gy: Any, tops: Any, zs: Any, x: Any, labels: Any, gx: Any, D: Any, start: Any, stop: Any
 ) -> None:
     for row in range(start, stop):
-        given, result = x[row * D : (row + 1) * D], gx[row * D : (row + 1) * D]
-        top, scale = tops[row], gy[row] / zs[row]
-        for i in range(D):
-            result[i] = _exp(given[i] - top) * scale
-        result[labels[row]] -= gy[row]
+        first, last, whole = row * D, (row + 1) * D, (row + 1) * D - D % LANES
+        top, scale = spread(tops[row]), spread(gy[row] / zs[row])
+        for i in range(first, whole, LANES):
+            store(gx, i, multiply(_exp_below(x, i, top, all_lanes()), scale), all_lanes())
+        if whole < last:
+            lanes = first_lanes(last - whole)
+            store(gx, whole, multiply(_exp_below(x, whole, top, lanes), scale), lanes)
+        gx[first + labels[row]] -= gy[row]

@@ -1,6 +1,6 @@
 """Rows that are added up where an index says.
 
-Threads share the columns, not the rows: each number is the sum of its values in their order, however many threads there are.
+Threads share the columns, not the rows: each number is the sum of its values in their order, for any number of threads.
 """
 
 from __future__ import annotations

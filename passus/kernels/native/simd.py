@@ -24,6 +24,7 @@ __all__ = [
     "limited",
     "load",
     "load_bytes",
+    "load_or",
     "load_vector",
     "mask_of",
     "maximum",
@@ -39,6 +40,7 @@ __all__ = [
     "store_vector",
     "subtract",
     "sum_of_lanes",
+    "times_power_of_two",
     "where_equal",
     "where_inside",
 ]
@@ -128,12 +130,13 @@ def mask_of(builder: ir.IRBuilder, count: Any) -> Any:
     return builder.icmp_signed("<", ir.Constant(wide, list(range(LANES))), in_all_lanes(builder, count, wide))
 
 
-def load_vector(builder: ir.IRBuilder, place: Any, which: Any, align: int = 4) -> Any:
-    """The vector at this address, with 0 in the lanes that are masked: their memory is not touched."""
+def load_vector(builder: ir.IRBuilder, place: Any, which: Any, align: int = 4, fill: Any = None) -> Any:
+    """The vector at this address, with ``fill``, or 0, in the lanes that are masked: their memory is not touched."""
     content = place.type.pointee
     type_ = ir.FunctionType(content, [place.type, ir.IntType(32), MASK, content])
     function = cgutils.get_or_insert_function(builder.module, type_, f"llvm.masked.load.{_suffix(content)}")
-    return builder.call(function, [place, ir.IntType(32)(align), which, ir.Constant(content, None)])
+    fill = ir.Constant(content, None) if fill is None else fill
+    return builder.call(function, [place, ir.IntType(32)(align), which, fill])
 
 
 def store_vector(builder: ir.IRBuilder, value: Any, place: Any, which: Any, align: int = 4) -> None:
@@ -176,6 +179,17 @@ def load(typing: Any, array: Any, index: Any, which: Any) -> tuple[Any, Callable
         return load_vector(builder, address(context, builder, signature.args[0], *args[:2]), args[2])
 
     return vector(array, types.intp, mask), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def load_or(typing: Any, array: Any, index: Any, which: Any, fill: Any) -> tuple[Any, Callable[..., Any]]:
+    """The vector ``array[index : index + LANES]`` of a flat array; that of ``fill`` where it is masked."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        place = address(context, builder, signature.args[0], *args[:2])
+        return load_vector(builder, place, args[2], fill=args[3])
+
+    return vector(array, types.intp, mask, vector), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -276,6 +290,19 @@ def limited(typing: Any, x: Any, low: Any, high: Any) -> tuple[Any, Callable[...
         return builder.select(builder.fcmp_ordered(">", value, high), high, value)
 
     return vector(vector, vector, vector), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def times_power_of_two(typing: Any, x: Any, shifted: Any) -> tuple[Any, Callable[..., Any]]:
+    """``x * 2**n``, n from -126 to 127, given as ``n + 1.5 * 2**23``: the last bits of that are those of n."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        wide = ir.VectorType(ir.IntType(32), LANES)
+        bias, place = (ir.Constant(wide, [number] * LANES) for number in (127, 23))
+        exponent = builder.shl(builder.add(builder.bitcast(args[1], wide), bias), place)
+        return builder.fmul(args[0], builder.bitcast(exponent, VECTOR))
+
+    return vector(vector, vector), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]

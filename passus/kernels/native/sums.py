@@ -11,8 +11,10 @@ from passus.kernels.native.simd import (
     LANES,
     add,
     all_lanes,
+    first_lanes,
     fma,
     load,
+    load_or,
     maximum,
     maximum_of_lanes,
     spread,
@@ -34,10 +36,10 @@ def sum_of(x: Any, first: Any, last: Any) -> Any:
         a2 = add(a2, load(x, i + 2 * LANES, all_lanes()))
         a3 = add(a3, load(x, i + 3 * LANES, all_lanes()))
         i += 4 * LANES
-    total = sum_of_lanes(add(add(a0, a1), add(a2, a3)))
-    for rest in range(i, last):
-        total += x[rest]
-    return total
+    while i < last:
+        a0 = add(a0, load(x, i, first_lanes(last - i)))
+        i += LANES
+    return sum_of_lanes(add(add(a0, a1), add(a2, a3)))
 
 
 @inlined
@@ -52,10 +54,11 @@ def sum_of_squares(x: Any, first: Any, last: Any, mean: Any) -> Any:
         d3 = subtract(load(x, i + 3 * LANES, all_lanes()), shift)
         a0, a1, a2, a3 = fma(d0, d0, a0), fma(d1, d1, a1), fma(d2, d2, a2), fma(d3, d3, a3)
         i += 4 * LANES
-    total = sum_of_lanes(add(add(a0, a1), add(a2, a3)))
-    for rest in range(i, last):
-        total += (x[rest] - mean) * (x[rest] - mean)
-    return total
+    while i < last:
+        d0 = subtract(load_or(x, i, first_lanes(last - i), shift), shift)
+        a0 = fma(d0, d0, a0)
+        i += LANES
+    return sum_of_lanes(add(add(a0, a1), add(a2, a3)))
 
 
 @inlined
@@ -68,10 +71,10 @@ def sum_of_products(x: Any, y: Any, first: Any, last: Any) -> Any:
         a0 = fma(load(x, i, all_lanes()), load(y, i, all_lanes()), a0)
         a1 = fma(load(x, i + LANES, all_lanes()), load(y, i + LANES, all_lanes()), a1)
         i += 2 * LANES
-    total = sum_of_lanes(add(a0, a1))
-    for rest in range(i, last):
-        total += x[rest] * y[rest]
-    return total
+    while i < last:
+        a0 = fma(load(x, i, first_lanes(last - i)), load(y, i, first_lanes(last - i)), a0)
+        i += LANES
+    return sum_of_lanes(add(a0, a1))
 
 
 @inlined
@@ -83,8 +86,7 @@ def maximum_of(x: Any, first: Any, last: Any) -> Any:
     while i + 2 * LANES <= last:
         a0, a1 = maximum(load(x, i, all_lanes()), a0), maximum(load(x, i + LANES, all_lanes()), a1)
         i += 2 * LANES
-    top = maximum_of_lanes(maximum(a0, a1))
-    for rest in range(i, last):
-        if x[rest] > top or x[rest] != x[rest]:
-            top = x[rest]
-    return top
+    while i < last:
+        a0 = maximum(load_or(x, i, first_lanes(last - i), least), a0)
+        i += LANES
+    return maximum_of_lanes(maximum(a0, a1))
