@@ -11,6 +11,7 @@ import pytest
 import passus.optimizers.base as base
 from passus import Parameter
 from passus.optimizers import (
+    SGD,
     AdaDelta,
     AdaGrad,
     Adam,
@@ -29,7 +30,7 @@ from passus.optimizers.state import Slots
 from passus.tree import flatten
 
 SHAPES = [(3, 4), (), (5,), (0, 2), (1, 1), (70, 70)]
-RULES = [AMSGrad, Adam, AdamW, AdaDelta, AdaGrad, Lion, MomentumSGD, NAdam, Nesterov, RAdam, RMSprop]
+RULES = [SGD, AMSGrad, Adam, AdamW, AdaDelta, AdaGrad, Lion, MomentumSGD, NAdam, Nesterov, RAdam, RMSprop]
 
 
 class Target:

@@ -40,14 +40,11 @@ WORTH_LOADING = 1 << 18
 """From how many elements on it is worth loading Numba, if nothing has done so before."""
 
 
-def _suit(*arguments: Any) -> bool:
-    arrays = [x for x in arguments if isinstance(x, np.ndarray)]
-    p = arrays[0]
-    return (
-        p.size >= (WORTHWHILE if "numba" in sys.modules else WORTH_LOADING)
-        and all(type(x) is np.ndarray and x.dtype == np.float32 for x in arrays)
-        and _lie_alike(arrays)
-    )
+def _suit(p: Array, *others: Any) -> bool:
+    if p.size < (WORTHWHILE if "numba" in sys.modules else WORTH_LOADING):
+        return False
+    arrays = [p, *[x for x in others if isinstance(x, np.ndarray)]]
+    return all(type(x) is np.ndarray and x.dtype == np.float32 for x in arrays) and _lie_alike(arrays)
 
 
 def _lie_alike(arrays: list[Array]) -> bool:

@@ -71,7 +71,8 @@ class Optimizer:
     slots: ClassVar[tuple[str, ...]] = ()
     """Names of the arrays that are kept for each parameter."""
     elementwise: ClassVar[bool] = True
-    """Whether each element is updated by itself, so that a large parameter may come to `update_one` in pieces."""
+    """Whether each element is updated by itself, so that `update_one` may be given a large parameter in pieces, and small
+    ones together."""
     fused: ClassVar[bool] = False
     """Whether `update_one` is one kernel, which goes through a large parameter once, in several threads."""
 
@@ -249,12 +250,11 @@ class Optimizer:
         return Slots(0, p.shape, p.dtype, self.init(p.data))
 
     def _update_all(self, work: list[tuple[Parameter, Slots, int]], options: list[Options]) -> None:
-        """Update small parameters with slots together, all others one by one."""
+        """Update small parameters together, all others one by one."""
         small: dict[tuple[int, int, Any], list[Member]] = defaultdict(list)
-        together = self.elementwise and bool(self.slots)
         for p, slots, place in work:
             slots.step += 1
-            if together and p._data.size <= SMALL:
+            if self.elementwise and p._data.size <= SMALL:
                 small[place, slots.step, slots.dtype].append((p, slots))
             else:
                 o = options[place]
