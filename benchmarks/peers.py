@@ -40,6 +40,7 @@ def missing(framework: str) -> str | None:
     package = framework.partition("_")[0]
     if importlib.util.find_spec(package) is None:
         return f"{package} is not installed"
-    if framework == "torch_compiled" and shutil.which(os.environ.get("CXX", "g++")) is None:
-        return "there is no g++, which torch.compile needs"
+    compiler = os.environ.get("CXX", "g++")
+    if framework == "torch_compiled" and shutil.which(compiler) is None:
+        return f"there is no {compiler}, which torch.compile needs"
     return None

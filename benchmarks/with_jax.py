@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.networks.in_jax import Array, Scope, beginning_of, network_of
+from benchmarks.networks.in_jax import network_of
+from benchmarks.networks.jax_scope import Array, Scope, beginning_of
 from benchmarks.problems import LARGE, SMALL, Images, large_batch, small_batch, starting_weights
 
 Step = Callable[[], Array]

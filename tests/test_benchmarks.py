@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import replace
 from functools import partial
@@ -95,6 +96,14 @@ def test_a_framework_that_is_missing_is_skipped_with_its_reason(monkeypatch: pyt
     comparison = compare("chain", ("passus", "dezero"), rounds=2)
     assert [timing.name for timing in comparison.timings] == ["passus"]
     assert f"Without dezero: {DEZERO} names no interpreter" in table_of(comparison)
+
+
+def test_what_a_framework_needs_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert missing("passus_numpy") is None
+    monkeypatch.setenv("CXX", "a-compiler-that-does-not-exist")
+    assert missing("torch_compiled") == "there is no a-compiler-that-does-not-exist, which torch.compile needs"
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert missing("jax") == "jax is not installed"
 
 
 def test_a_framework_that_fails_is_skipped_with_its_reason() -> None:
