@@ -194,6 +194,31 @@ def test_large_norms_give_the_same_with_and_without_kernels(norm: str) -> None:
         np.testing.assert_allclose(fast, plain, rtol=1e-3, atol=1e-4 * abs(plain).max())
 
 
+@pytest.mark.parametrize("size", [(), (9, 8)])
+@pytest.mark.parametrize("last", [True, False])
+def test_large_groups_give_the_same_with_and_without_kernels(size: tuple[int, ...], last: bool) -> None:
+    shape = (700, *size, 24) if last else (700, 24, *size)
+    x, seed = (np.moveaxis(v, -1, 1) if last else v for v in rng.standard_normal((2, *shape), np.float32) + 2)
+    gamma, beta = rng.standard_normal((2, 24), np.float32)
+
+    def compute() -> list[np.ndarray]:
+        inputs = [Variable(v) for v in (x, gamma, beta)]
+        y = F.group_norm(*inputs, groups=4)
+        F.sum(y * y * seed).backward(create_graph=True)
+        first = [v.grad for v in inputs]
+        for v in inputs:
+            v.cleargrad()
+        F.sum(F.group_norm(*inputs, groups=4) ** 2 * seed).backward()
+        plain = [v.grad.data for v in inputs]
+        for v in inputs:
+            v.cleargrad()
+        sum(F.sum(g**2) for g in first).backward()
+        return [y.data, *[g.data for g in first], *plain, *[v.grad.data for v in inputs]]
+
+    for fast, plain in zip(*with_and_without_kernels(compute), strict=True):
+        np.testing.assert_allclose(fast, plain, rtol=2e-3, atol=5e-4 * abs(plain).max())
+
+
 # Softmax and cross entropy.
 
 

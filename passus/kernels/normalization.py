@@ -7,7 +7,6 @@ and methods that arrays and Variables share: given Variables, the results are Va
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -27,19 +26,34 @@ WORTHWHILE = 1 << 14
 """From how many numbers on the compiled kernels are used."""
 
 
-def _suits(x: Array, gamma: Array, *_: Any, **__: Any) -> bool:
+def _rows_suit(x: Array, gamma: Array, axes: tuple[int, ...]) -> bool:
     return (
-        type(x) is np.ndarray
-        and x.size >= WORTHWHILE
+        x.size >= WORTHWHILE
+        and type(x) is np.ndarray
+        and len(axes) == gamma.ndim  # As in layer_norm, where all rows share gamma.
         and x.flags.c_contiguous
-        and 0 < gamma.ndim <= x.ndim
-        and gamma.shape == x.shape[-gamma.ndim :]  # As in layer_norm; groups of channels share a gamma.
         and x.dtype == gamma.dtype == np.float32
     )
 
 
-def _gradients_suit(gy: Array, x: Array, gamma: Array, *_: Any, **__: Any) -> bool:
-    return type(gy) is np.ndarray and gy.dtype == np.float32 and _suits(x, gamma)
+def _suits(x: Array, gamma: Array, beta: Array, axes: tuple[int, ...], eps: float) -> bool:
+    return _rows_suit(x, gamma, axes)
+
+
+def _gradients_suit(
+    gy: Array, x: Array, gamma: Array, mean: Array, inv_std: Array, axes: tuple[int, ...], needs_x: bool = True
+) -> bool:
+    return _rows_suit(x, gamma, axes) and type(gy) is np.ndarray and gy.dtype == np.float32
+
+
+def _rms_suits(x: Array, gamma: Array, axes: tuple[int, ...], eps: float) -> bool:
+    return _rows_suit(x, gamma, axes)
+
+
+def _rms_gradients_suit(
+    gy: Array, x: Array, gamma: Array, inv_rms: Array, axes: tuple[int, ...], needs_x: bool = True
+) -> bool:
+    return _rows_suit(x, gamma, axes) and type(gy) is np.ndarray and gy.dtype == np.float32
 
 
 def mean_and_inv_std(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:
@@ -93,7 +107,7 @@ def inv_root_mean_square(x: Array, axes: tuple[int, ...], eps: float) -> Array:
     return (_mean(x * x, axes) + eps) ** -0.5
 
 
-@kernel(_suits)
+@kernel(_rms_suits)
 def rms_normalized(x: Array, gamma: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:
     """``x * inv_rms * gamma``, and the statistic ``inv_rms``.
 
@@ -105,7 +119,7 @@ def rms_normalized(x: Array, gamma: Array, axes: tuple[int, ...], eps: float) ->
     return x * inv_rms * gamma, inv_rms
 
 
-@kernel(_gradients_suit)
+@kernel(_rms_gradients_suit)
 def rms_normalized_gradients(
     gy: Array, x: Array, gamma: Array, inv_rms: Array, axes: tuple[int, ...], needs_x: bool = True
 ) -> tuple[Array | None, Array]:
