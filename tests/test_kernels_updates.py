@@ -72,6 +72,35 @@ def test_the_kernel_follows_the_reference_in_every_bit(
         np.testing.assert_array_equal(np.signbit(x[x == 0]), np.signbit(y[y == 0]))
 
 
+@given(shape=st.lists(st.integers(1, 40), min_size=2, max_size=4), order=st.randoms(), count=st.sampled_from([1, 2, 5]))
+@settings(max_examples=40, deadline=None)
+def test_a_gradient_is_put_into_order(shape: list[int], order: Any, count: int) -> None:
+    axes = list(range(1, len(shape)))
+    order.shuffle(axes)
+    x = rng.standard_normal([*[shape[axis] for axis in axes], shape[0]], np.float32)  # The first axis last in memory.
+    g = x.transpose([len(axes), *np.argsort(axes)])
+    g.flags.writeable = False
+    before = get_num_threads()
+    set_num_threads(count)
+    found = updates.ordered.compiled()(g)
+    set_num_threads(before)
+    assert found.flags.c_contiguous
+    np.testing.assert_array_equal(found, g)
+
+
+@pytest.mark.parametrize(
+    ("axes", "suits"), [((3, 2, 0, 1), True), ((0, 1, 2, 3), False), ((2, 3, 0, 1), False), ((3, 0, 1, 2), True)]
+)
+def test_which_gradients_are_put_into_order_by_a_kernel(axes: Any, suits: bool) -> None:
+    g = rng.standard_normal((16, 16, 16, 16), np.float32).transpose(axes)
+    assert updates.ordered.suits(g) is suits
+    assert not updates.ordered.suits(g.astype(np.float64))
+    assert not updates.ordered.suits(g[:, :8])
+    assert not updates.ordered.suits(g[::-1])
+    np.testing.assert_array_equal(updates.ordered(g), g)
+    assert updates.ordered(g).flags.c_contiguous
+
+
 class Target:
     def __init__(self, *arrays: np.ndarray) -> None:
         self.params = [Parameter(x.copy("K")) for x in arrays]

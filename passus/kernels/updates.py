@@ -27,6 +27,7 @@ __all__ = [
     "lion",
     "momentum_sgd",
     "nesterov",
+    "ordered",
     "rmsprop",
     "sgd",
 ]
@@ -38,6 +39,8 @@ WORTHWHILE = 1 << 10
 """From how many elements on a kernel is quicker than the calls of NumPy that it stands for."""
 WORTH_LOADING = 1 << 18
 """From how many elements on it is worth loading Numba, if nothing has done so before."""
+WORTH_ORDERING = 1 << 16
+"""From how many elements on NumPy's copy into another order meets each line of the cache more than once."""
 
 
 def _suit(p: Array, *others: Any) -> bool:
@@ -63,6 +66,26 @@ def compiled_for(*arrays: Array) -> bool:
     False
     """
     return _suit(*arrays) and config.native.get() and native_module("updates") is not None
+
+
+def _is_turned(g: Array) -> bool:
+    """Whether the first axis is the last one in memory, as a convolution leaves the gradient of its weights."""
+    return (
+        g.size >= WORTH_ORDERING
+        and g.strides[0] == g.itemsize
+        and not g.flags.c_contiguous
+        and _suit(g)  # So it fills a piece of memory.
+    )
+
+
+@kernel(_is_turned)
+def ordered(g: Array) -> Array:
+    """The array with its elements side by side in memory in the order of its axes; the array itself if they are.
+
+    >>> ordered(np.ones((2, 3)).T).strides
+    (16, 8)
+    """
+    return g if g.flags.c_contiguous else np.ascontiguousarray(g)
 
 
 @kernel(_suit)

@@ -13,7 +13,7 @@ from passus.arguments import checked_number
 from passus.backend import Array
 from passus.core import Parameter
 from passus.errors import ArgumentError, DTypeError, ShapeError, WeightsError
-from passus.kernels.updates import compiled_for
+from passus.kernels.updates import compiled_for, ordered
 from passus.optimizers.blocks import BLOCK, Scratch, blocks
 from passus.optimizers.bundle import SMALL, Bundle, Member, in_bundles
 from passus.optimizers.options import Group, Options, Rate, Where, checked_option
@@ -275,8 +275,8 @@ class Optimizer:
 
     def _update_param(self, p: Parameter, slots: dict[str, Array], o: Options) -> None:
         data, g = p.data, p.grad.data  # type: ignore[union-attr]  # those without a gradient were left out
-        if data.flags.c_contiguous and not g.flags.c_contiguous:  # As a convolution leaves it: to jump through once.
-            g = np.ascontiguousarray(g)
+        if data.flags.c_contiguous:
+            g = ordered(g)  # That of a convolution is not.
         arrays = (data, g, *slots.values())
         if not self.elementwise or data.size <= BLOCK or (self.fused and compiled_for(*arrays)):
             self.update_one(data, g, slots, o)

@@ -7,15 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+import numpy as np
 
 from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.threads import split
 
-__all__ = ["adagrad", "adam", "amsgrad", "lion", "momentum_sgd", "nesterov", "prepare", "rmsprop", "sgd"]
+__all__ = ["adagrad", "adam", "amsgrad", "lion", "momentum_sgd", "nesterov", "ordered", "prepare", "rmsprop", "sgd"]
 
 PIECE = 1 << 16
 """How many elements are worth a thread of their own."""
+LINE = 16
+"""How many elements are in a line of the cache."""
+
+PLACES = numba.types.Array(numba.types.intp, 1, "C", readonly=True)
 
 
 def prepare() -> None:
@@ -31,6 +36,22 @@ def _run(kernel: Callable[..., None], arrays: tuple[Array, ...], *numbers: float
     """Update all elements, as they lie in memory."""
     flat = [x.ravel(order="K") for x in arrays]
     split(lambda start, stop: kernel(*flat, *numbers, start, stop), flat[0].size, PIECE)
+
+
+def ordered(g: Array) -> Array:
+    y = np.empty(g.shape, np.float32)
+    n, places = len(g), _places(g[0])
+    flat, out = g.ravel(order="K"), y.reshape(-1)
+    split(lambda start, stop: _ordered(flat, places, out, start, stop), n, max(LINE, PIECE // len(places)))
+    return y
+
+
+def _places(x: Array) -> Array:
+    """Where in memory each element is, in the order of the axes, counted from the first one."""
+    places = np.zeros((), np.intp)
+    for n, stride in zip(x.shape, x.strides):
+        places = np.add.outer(places, np.arange(n) * (stride // x.itemsize))
+    return places.reshape(-1)
 
 
 def sgd(p: Array, g: Array, lr: float, scratch: Any) -> None:
@@ -93,6 +114,18 @@ def _larger(x: Any, y: Any) -> Any:
 @inlined
 def _sign(x: Any) -> Any:
     return numba.float32(1) if x > 0 else numba.float32(-1) if x < 0 else x + numba.float32(0)  # Of 0 or NaN.
+
+
+@compiled(numba.void(READ, PLACES, FLAT, INTEGER, INTEGER))
+def _ordered(x: Any, places: Any, y: Any, start: Any, stop: Any) -> None:
+    n = len(places)
+    for first in range(start, stop, LINE):
+        last = min(first + LINE, stop)
+        for left in range(0, n, LINE):  # Tile by tile, so that lines of both are met whole.
+            right = min(left + LINE, n)
+            for k in range(first, last):
+                for i in range(left, right):
+                    y[k * n + i] = x[places[i] + k]
 
 
 @compiled(_signature(slots=0, numbers=1))
