@@ -10,9 +10,7 @@ from passus.arguments import checked_callable
 from passus.backend import Array
 from passus.config import enable_backprop, train, using_config
 from passus.core import Function, Operand, Result, Variable
-from passus.core.backward import gradients
-from passus.core.basic import sum_to
-from passus.core.variable import constant, rule_in_use
+from passus.core.replay import leaf_like, replayed
 from passus.errors import DTypeError
 from passus.random import States, get_rng, noted_generators, rewound, using_rng
 
@@ -41,7 +39,7 @@ def checkpoint(f: Callable[..., Any], *xs: Operand) -> Result:
     if not enable_backprop.get():
         return f(*xs)
     call = _Call(f)
-    inside = [_leaf_like(x) for x in xs]
+    inside = [leaf_like(x) for x in xs]
     ys = call.first(inside)
     captured = _leaves_behind(ys, inside)
     outputs = [y.data for y in ys]
@@ -74,14 +72,9 @@ class _Call:
                 raise DTypeError(f"checkpoint: the function returned a {type(y).__name__}; it must return Variables")
         return tuple(ys)
 
-    def again(self, xs: Any) -> tuple[Variable, ...]:
-        # The function may look at numbers, as in its first call; that is no fault of the rule which calls it here.
-        token = rule_in_use.set(None)
-        try:
-            with using_rng(copy.deepcopy(self.rng)), rewound(self.generators), using_config("train", self.train):
-                return self._results(xs)
-        finally:
-            rule_in_use.reset(token)
+    def again(self, *xs: Any) -> tuple[Variable, ...]:
+        with using_rng(copy.deepcopy(self.rng)), rewound(self.generators), using_config("train", self.train):
+            return self._results(xs)
 
 
 class Recomputed(Function):
@@ -97,30 +90,8 @@ class Recomputed(Function):
         return ys
 
     def backward(self, *gys: Any) -> Any:
-        captured = list(self.inputs[self.n :])
-        # Recorded, it goes on from the inputs, else from copies, behind which nothing is walked. Each is a Variable of
-        # its own, even where one input was given twice, or is captured as well.
-        with using_config("enable_backprop", True):
-            xs = [_alias(x) if self.twice else _leaf_like(x) for x in self.inputs[: self.n]]
-            ys = self.call.again(xs)
-        seeds = [gy if gy is None or isinstance(gy, Variable) else constant(gy) for gy in gys]
-        wanted = [x for x in (*xs, *captured) if isinstance(x, Variable) and x.requires_grad]
-        found = {id(x): gx for x, gx in zip(wanted, gradients(ys, wanted, seeds, create_graph=self.twice))}
-        return tuple([found.get(id(x)) for x in (*xs, *captured)])
-
-
-def _leaf_like(x: Any) -> Any:
-    """A leaf with the array of a Variable."""
-    if not isinstance(x, Variable):
-        return x
-    leaf = Variable(x.data)
-    leaf.requires_grad = x.requires_grad
-    return leaf
-
-
-def _alias(x: Any) -> Any:
-    """Another Variable with the same value, whose gradient flows to the first."""
-    return sum_to(x, x.shape) if isinstance(x, Variable) else x
+        inputs, captured = self.inputs[: self.n], self.inputs[self.n :]
+        return replayed(self.call.again, inputs, gys, self.twice, captured)
 
 
 def _leaves_behind(ys: tuple[Variable, ...], known: list[Any]) -> list[Variable]:

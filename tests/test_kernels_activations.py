@@ -1,56 +1,169 @@
-"""Compiled kernels of single elements: elementary functions beside float64, activations beside their references."""
+"""The compiled activations against their formulas and rules."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
-from scipy import special
 
-from passus.kernels.native import mathematics
-from passus.kernels.native.compiling import FLAT, READ
+import passus.functions as F
+from passus import Variable, using_config
+from passus.core.backward import gradients
+from passus.kernels import dispatch
+from passus.kernels.native.activations import FORMULAS
 
-# Elementary functions.
-
-EDGES = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, -1e-45, 1.1754942e-38, 1e-8, -1e-8, 1.0, -1.0, 3.4e38, -3.4e38]
-
-EXACT = {
-    "erf": (special.erf, (-4.5, 4.5), 1.5),
-    "exp": (np.exp, (-105, 90), 1.5),
-    "expm1": (np.expm1, (-30, 90), 2),
-    "log": (np.log, (0, 4), 1.5),
-    "log1p": (np.log1p, (-1, 4), 2),
-    "sigmoid": (special.expit, (-105, 30), 2.5),
-    "tanh": (np.tanh, (-10, 10), 1.5),
+ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    "celu": lambda x: F.celu(x, 0.7),
+    "elu": lambda x: F.elu(x, 1.3),
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, "tanh"),
+    "hard_sigmoid": F.hard_sigmoid,
+    "hard_swish": F.hard_swish,
+    "leaky_relu": lambda x: F.leaky_relu(x, 0.1),
+    "mish": F.mish,
+    "selu": F.selu,
+    "sigmoid": F.sigmoid,
+    "silu": F.silu,
+    "softplus": F.softplus,
+    "tanh": F.tanh,
 }
-"""The function, where it is neither flat nor straight, and how many units in the last place may be wrong."""
+
+FUSED = [
+    "elu",
+    "gelu",
+    "gelu_tanh",
+    "hard_sigmoid",
+    "hard_swish",
+    "leaky_relu",
+    "mish",
+    "relu",
+    "selu",
+    "sigmoid",
+    "silu",
+]
+
+GRID = np.concatenate(
+    [np.linspace(-120, 120, 40_001), np.linspace(-6, 6, 40_001), np.geomspace(1e-30, 1, 500), [0.0, -0.0, 1e30, -1e30]]
+).astype(np.float32)
+rng = np.random.default_rng(5)
 
 
-def in_a_loop(name: str) -> Any:
-    function = getattr(mathematics, name)
-
-    def loop(x: Any, y: Any) -> None:
-        for i in range(len(x)):
-            y[i] = function(x[i])
-
-    return numba.njit(numba.void(READ, FLAT), error_model="numpy")(loop)
+@pytest.fixture(autouse=True)
+def _kernels() -> None:
+    if dispatch.native_module("activations") is None:
+        pytest.skip("Numba is missing")
 
 
-@pytest.mark.parametrize("name", mathematics.__all__)
-def test_elementary_functions(name: str) -> None:
-    function, curved, ulps = EXACT[name]
-    every_magnitude = np.arange(0, 1 << 32, 10007, dtype=np.uint64).astype(np.uint32).view(np.float32)
-    x = np.concatenate([every_magnitude, np.linspace(*curved, 400_001, dtype=np.float32), np.float32(EDGES)])
-    y = np.empty_like(x)
-    in_a_loop(name)(x, y)
-    with np.errstate(all="ignore"):  # Of -1, the logarithm is NaN; of 1e5, the exponential overflows.
-        exact = function(x.astype(np.float64))
-        expected = exact.astype(np.float32)
-        off = abs(y - exact) / np.spacing(abs(expected))
-    finite = np.isfinite(expected)
-    np.testing.assert_array_equal(y[~finite], expected[~finite])
-    assert off[finite].max() <= ulps
-    zero = expected == 0
-    np.testing.assert_array_equal(np.signbit(y[zero]), np.signbit(expected[zero]))
+def test_every_formula_is_tested() -> None:
+    assert set(ACTIVATIONS) | {"relu"} == set(FORMULAS)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_values_and_slopes_over_the_whole_range(name: str) -> None:
+    f = ACTIVATIONS[name]
+    x, exact = Variable(GRID), Variable(GRID.astype(np.float64))
+    y, expected = f(x), f(exact)
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y.data, expected.data, rtol=1e-6, atol=4e-7)
+    for result in (y, expected):
+        result.backward()
+    near = abs(abs(GRID) - 3) > 1e-3 if name.startswith("hard") else np.ones(GRID.shape, bool)  # They have kinks there.
+    np.testing.assert_allclose(x.grad.data[near], exact.grad.data[near], rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_what_is_not_finite(name: str) -> None:
+    special = np.array([np.inf, -np.inf, np.nan], np.float32)
+    large = np.tile(special, 20_000)
+    with np.errstate(all="ignore"), using_config("native", False):
+        expected = ACTIVATIONS[name](special)
+    found = ACTIVATIONS[name](large)
+    np.testing.assert_array_equal(found.reshape(-1, 3), np.broadcast_to(expected, (20_000, 3)))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("shape", [(40_003,), (3, 7, 50, 51)])
+def test_gradients_of_first_and_second_order(name: str, shape: tuple[int, ...]) -> None:
+    values, seed = rng.standard_normal((2, *shape), np.float32)
+    if len(shape) == 4:  # Channels last in memory, as convolutions leave them.
+        values, seed = (np.moveaxis(np.ascontiguousarray(np.moveaxis(v, 1, -1)), -1, 1) for v in (values, seed))
+    values.flags.writeable = False
+    found, expected = derivatives(name, values, seed), derivatives(name, values.astype(np.float64), seed)
+    for tolerance, f, e in zip(
+        (1e-6, 1e-5, 1e-5, 2e-4), found, expected
+    ):  # The last: by the rule, which cancels digits.
+        np.testing.assert_allclose(f, e, rtol=1e-5, atol=tolerance)
+        assert f.dtype == np.float32
+        assert f.strides == tuple(step // 2 for step in e.strides)
+
+
+def derivatives(name: str, values: np.ndarray, seed: np.ndarray) -> list[np.ndarray]:
+    """The result, the gradient, the gradient that can be differentiated, and the derivative of its square."""
+    found = []
+    for create_graph in (False, True):
+        x = Variable(values)
+        y = ACTIVATIONS[name](x)
+        y.grad = Variable(seed.astype(values.dtype))
+        y.backward(create_graph=create_graph)
+        first = x.grad
+        found += [first.data]
+    x.cleargrad()
+    (first * first).sum().backward()
+    second = np.zeros_like(values) if x.grad is None else x.grad.data  # Straight lines have none.
+    return [y.data, *found, second]
+
+
+def test_a_gradient_that_lies_otherwise_in_memory() -> None:
+    x = Variable(rng.standard_normal((300, 200), np.float32))
+    y = F.gelu(x)
+    y.grad = Variable(np.asfortranarray(np.ones((300, 200), np.float32)))
+    y.backward()
+    with using_config("native", False):
+        other = Variable(x.data)
+        F.gelu(other).backward()
+    np.testing.assert_allclose(x.grad.data, other.grad.data, rtol=1e-5, atol=1e-6)
+
+
+# Fused with what comes before.
+
+
+@pytest.mark.parametrize("name", FUSED)
+@pytest.mark.parametrize(("shape", "axis"), [((900, 37), -1), ((50, 9, 75), 2), ((4, 35, 20, 21), 1)])
+def test_bias_and_activation(name: str, shape: tuple[int, ...], axis: int) -> None:
+    values, seed = rng.standard_normal((2, *shape), np.float32)
+    if axis == 1:
+        values, seed = (np.moveaxis(np.ascontiguousarray(np.moveaxis(v, 1, -1)), -1, 1) for v in (values, seed))
+    bias = rng.standard_normal(shape[axis], np.float32)
+    y, *found = in_one_pass(name, axis, values, bias, seed)
+    with using_config("native", False):
+        _, *expected = in_one_pass(name, axis, *(v.astype(np.float64) for v in (values, bias, seed)))
+    assert type(y.creator).__name__ == "BiasActivation"
+    kinks = abs(abs(values + bias.reshape(-1, *[1] * (values.ndim - 1 - axis % values.ndim))) - 3) < 1e-4
+    for f, e in zip(found, expected):
+        assert f.dtype == np.float32
+        scale = abs(e).max()
+        away = ~kinks if name.startswith("hard") and f.shape == kinks.shape else np.ones(f.shape, bool)
+        np.testing.assert_allclose(f[away], e[away], rtol=2e-5, atol=2e-4 * scale if f.ndim == 1 else 5e-5 * scale)
+
+
+def in_one_pass(name: str, axis: int, values: np.ndarray, bias: np.ndarray, seed: np.ndarray) -> tuple[Any, ...]:
+    """The result, both gradients, and the gradients of a function of them."""
+    x, b = Variable(values), Variable(bias)
+    y = F.bias_activation(x, b, name, axis)
+    gx, gb = gradients([y], [x, b], [Variable(seed)])
+    recorded = gradients([y], [x, b], [Variable(seed)], create_graph=True)
+    seconds = gradients([(recorded[0] ** 2).sum() + (recorded[1] ** 2).sum()], [x, b])
+    return y, y.data, gx.data, gb.data, *[v.data for v in recorded], *[v.data for v in seconds]
+
+
+def test_add_relu_of_large_arrays() -> None:
+    values = rng.standard_normal((2, 600, 500), np.float32)
+    x0, x1 = Variable(values[0]), Variable(values[1])
+    y = F.add_relu(x0, x1)
+    np.testing.assert_array_equal(y.data, np.maximum(values[0] + values[1], 0))
+    y.backward()
+    for x in (x0, x1):
+        np.testing.assert_array_equal(x.grad.data, y.data > 0)
+    assert not np.shares_memory(x0.grad.data, x1.grad.data)

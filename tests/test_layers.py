@@ -814,3 +814,16 @@ def test_no_reference_cycles() -> None:
     with np.testing.assert_no_gc_cycles():
         model.cleargrads()
         loss(model).backward()
+
+
+@pytest.mark.parametrize("nobias", [False, True])
+@pytest.mark.parametrize(
+    ("make", "x"),
+    [(partial(L.Linear, 5), np.ones((4, 3), np.float32)), (partial(L.Conv2d, 5, 3), np.ones((2, 3, 6, 6), np.float32))],
+)
+def test_a_layer_applies_its_activation(make, x, nobias):
+    plain, fused = make(nobias=nobias, rng=0), make(nobias=nobias, rng=0, activation="tanh")
+    np.testing.assert_allclose(fused(x).data, np.tanh(plain(x).data), rtol=1e-6)
+    assert fused.count_params() == plain.count_params()
+    with pytest.raises(ArgumentError, match=f"{type(fused).__name__}: activation must be one of elu.*not 'sine'"):
+        make(activation="sine")

@@ -17,6 +17,7 @@ from passus.functions import (
     elementwise,
     embedding,
     extremes,
+    fused,
     group_normalization,
     indexing,
     joining,
@@ -56,6 +57,7 @@ from passus.functions.convolution import *
 from passus.functions.elementwise import *
 from passus.functions.embedding import *
 from passus.functions.extremes import *
+from passus.functions.fused import *
 from passus.functions.group_normalization import *
 from passus.functions.indexing import *
 from passus.functions.joining import *

@@ -9,7 +9,7 @@ import numpy as np
 from passus.backend import Array, backend_of
 from passus.kernels.dispatch import kernel
 
-__all__ = ["is_dense", "limited", "limited_gradient"]
+__all__ = ["is_dense", "limited", "limited_gradient", "limited_sum"]
 
 WORTHWHILE = 1 << 18
 """From how many elements on the compiled kernels are used: a MiB, below which NumPy is quick enough."""
@@ -21,6 +21,22 @@ def _suits(x: Array, low: float, high: float) -> bool:
 
 def _both_suit(gy: Array, y: Array, low: float, high: float) -> bool:
     return type(gy) is np.ndarray and gy.dtype == np.float32 and gy.strides == y.strides and _suits(y, low, high)
+
+
+def _alike(x0: Array, x1: Array, low: float, high: float) -> bool:
+    if type(x0) is not np.ndarray or type(x1) is not np.ndarray or x1.dtype != x0.dtype:
+        return False
+    return x1.shape == x0.shape and x1.strides == x0.strides and _suits(x0, low, high)
+
+
+@kernel(_alike)
+def limited_sum(x0: Array, x1: Array, low: float, high: float) -> Array:
+    """``min(max(x0 + x1, low), high)``; the shapes broadcast.
+
+    >>> limited_sum(np.array([-1.0, 2.0, 9.0]), np.array([1.0, 1.0, 1.0]), 0.0, 6.0)
+    array([0., 3., 6.])
+    """
+    return limited.reference(x0 + x1, low, high)
 
 
 @kernel(_suits)

@@ -15,6 +15,7 @@ from passus.arguments import checked_count
 from passus.backend import Array
 from passus.core import Operand, Parameter, Result
 from passus.errors import ShapeError
+from passus.functions.fused import check_activation
 from passus.functions.windows import check_pad_mode, per_axis, window_of
 from passus.initializers import Initializer, lecun_normal, normal
 from passus.layers.base import Layer
@@ -71,9 +72,11 @@ class Convolution(Kernel):
         pad_mode: str = "zeros",
         initializer: Initializer | None = None,
         rng: RNG = None,
+        activation: str | None = None,
     ) -> None:
         name = type(self).__name__
         self._set_options(out_channels, kernel_size, stride, pad, dilation, groups)
+        self.activation = None if activation is None else check_activation(name, activation)
         self.pad_mode = check_pad_mode(name, pad_mode)
         known = in_channels
         if in_channels is not None:
@@ -86,7 +89,9 @@ class Convolution(Kernel):
         if self.W._data is None:
             self.W.resolve(self._in_each_group("the channels of x", length(self.function.__name__, x, 1)))
         options = (self.stride, self.pad, self.dilation, self.groups, self.pad_mode)
-        return self.function(x, self.W, self.b, *options)
+        if self.activation is None:
+            return self.function(x, self.W, self.b, *options)
+        return F.bias_activation(self.function(x, self.W, None, *options), self.b, self.activation, axis=1)
 
 
 class Conv1d(Convolution):
@@ -107,8 +112,10 @@ class Conv2d(Convolution):
     ``out_channels``: O. ``kernel_size``, ``stride``, ``pad``, ``dilation``, ``groups``, ``pad_mode``: as in
     `passus.functions.conv2d`. ``nobias``: leave out b. ``in_channels``: C; left out, the first call tells it.
     ``initializer``: draws W, LeCun's normal numbers by default; b starts at 0. ``rng``: what W is drawn with.
+    ``activation``: the name of one, as in `passus.functions.bias_activation`, which is applied in the pass that adds b.
 
-    Raises `ShapeError` for images of other channels or too small, and for channels that are no multiple of groups.
+    Raises `ShapeError` for images of other channels or too small, and for channels that are no multiple of groups;
+    `ArgumentError` for another activation.
 
     >>> layer = Conv2d(8, 3, stride=2, pad=1, rng=0)
     >>> layer(np.ones((2, 3, 32, 32), np.float32)).shape

@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike
 import passus.functions as F
 from passus.arguments import checked_count
 from passus.core import Operand, Parameter, Result
+from passus.functions.fused import check_activation
 from passus.initializers import Initializer, lecun_normal
 from passus.layers.base import Layer
 from passus.layers.lazy import LazyParameter, length
@@ -20,9 +21,10 @@ class Linear(Layer):
     """The affine function ``x @ W + b`` of the last axis: (..., I) to (..., O).
 
     ``out_size``: O. ``nobias``: leave out b. ``in_size``: I; left out, the first call tells it. ``initializer``: draws
-    W, LeCun's normal numbers by default; b starts at 0. ``rng``: what W is drawn with.
+    W, LeCun's normal numbers by default; b starts at 0. ``rng``: what W is drawn with. ``activation``: the name of one, as
+    in `passus.functions.bias_activation`, which is applied in the pass that adds b.
 
-    Raises `ShapeError` for an input of another size.
+    Raises `ShapeError` for an input of another size, `ArgumentError` for another activation.
 
     >>> layer = Linear(3, rng=0)
     >>> layer(np.ones((2, 4), np.float32)).shape
@@ -39,13 +41,17 @@ class Linear(Layer):
         in_size: int | None = None,
         initializer: Initializer | None = None,
         rng: RNG = None,
+        activation: str | None = None,
     ) -> None:
         self.out_size = checked_count("Linear", "out_size", out_size)
         known = None if in_size is None else checked_count("Linear", "in_size", in_size)
         self.W = LazyParameter((known, self.out_size), initializer or lecun_normal, dtype, rng, name="W")
         self.b = None if nobias else Parameter(np.zeros(self.out_size, dtype), name="b")
+        self.activation = None if activation is None else check_activation("Linear", activation)
 
     def forward(self, x: Operand) -> Result:
         if self.W._data is None:
             self.W.resolve(length("linear", x, -1))
-        return F.linear(x, self.W, self.b)
+        if self.activation is None:
+            return F.linear(x, self.W, self.b)
+        return F.bias_activation(F.linear(x, self.W), self.b, self.activation)

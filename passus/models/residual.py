@@ -25,7 +25,7 @@ class Residual(Layer):
         raise NotImplementedError(f"{type(self).__name__}.branch is not written yet")
 
     def forward(self, x: Operand) -> Result:
-        return F.relu(self.branch(x) + (x if self.shortcut is None else self.shortcut(x)))
+        return F.add_relu(self.branch(x), x if self.shortcut is None else self.shortcut(x))
 
 
 class BasicBlock(Residual):
@@ -40,26 +40,26 @@ class BasicBlock(Residual):
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1, rng: RNG = None) -> None:
         rng = get_rng(rng)
-        self.conv1, self.bn1 = convolution(in_channels, out_channels, 3, stride, rng), norm(out_channels)
+        self.conv1, self.bn1 = convolution(in_channels, out_channels, 3, stride, rng), norm(out_channels, "relu")
         self.conv2, self.bn2 = convolution(out_channels, out_channels, 3, 1, rng), norm(out_channels)
         same = stride == 1 and in_channels == out_channels
         self.shortcut = None if same else projection(in_channels, out_channels, stride, rng)
 
     def branch(self, x: Operand) -> Result:
-        return self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        return self.bn2(self.conv2(self.bn1(self.conv1(x))))
 
 
 class Bottleneck(Residual):
     """The base: a convolution of 1x1 to fewer channels, one of 3x3 with the stride, and one of 1x1 to more channels."""
 
     def __init__(self, in_channels: int, mid_channels: int, out_channels: int, stride: int, rng: RNG) -> None:
-        self.conv1, self.bn1 = convolution(in_channels, mid_channels, 1, 1, rng), norm(mid_channels)
-        self.conv2, self.bn2 = convolution(mid_channels, mid_channels, 3, stride, rng), norm(mid_channels)
+        self.conv1, self.bn1 = convolution(in_channels, mid_channels, 1, 1, rng), norm(mid_channels, "relu")
+        self.conv2, self.bn2 = convolution(mid_channels, mid_channels, 3, stride, rng), norm(mid_channels, "relu")
         self.conv3, self.bn3 = convolution(mid_channels, out_channels, 1, 1, rng), norm(out_channels)
 
     def branch(self, x: Operand) -> Result:
-        x = F.relu(self.bn1(self.conv1(x)))
-        x = F.relu(self.bn2(self.conv2(x)))
+        x = self.bn1(self.conv1(x))
+        x = self.bn2(self.conv2(x))
         return self.bn3(self.conv3(x))
 
 
@@ -130,9 +130,9 @@ def convolution(in_channels: int | None, out_channels: int, kernel_size: int, st
     )
 
 
-def norm(channels: int) -> BatchNorm:
+def norm(channels: int, activation: str | None = None) -> BatchNorm:
     """The batch normalisation after a convolution, with the eps of the published networks."""
-    return BatchNorm(eps=1e-5, in_size=channels)
+    return BatchNorm(eps=1e-5, in_size=channels, activation=activation)
 
 
 def projection(in_channels: int, out_channels: int, stride: int, rng: RNG) -> Sequential:

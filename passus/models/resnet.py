@@ -61,7 +61,7 @@ class ResNet(Model):
         if checked_integer(name, "n_layers", n_layers) not in BLOCKS:
             raise ArgumentError(f"{name}: n_layers is {n_layers}; it must be one of {', '.join(map(str, BLOCKS))}")
         expansion = 1 if n_layers < 50 else 4
-        self.conv1, self.bn1 = convolution(in_channels, 64, 7, 2, rng), norm(64)
+        self.conv1, self.bn1 = convolution(in_channels, 64, 7, 2, rng), norm(64, "relu")
         channels = 64
         for i, (n, width, stride) in enumerate(zip(BLOCKS[n_layers], WIDTHS, STRIDES), start=2):
             setattr(self, f"res{i}", BuildingBlock(n, channels, width, expansion * width, stride, rng))
@@ -76,7 +76,7 @@ class ResNet(Model):
 
     def features(self, x: Operand) -> Result:
         """What the convolutions make of images: (N, C, H, W) to (N, O, H / 32, W / 32), rounded up."""
-        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.bn1(self.conv1(x))
         x = F.pooling(x, 3, stride=2, pad=1)
         for stage in self.stages:
             x = stage(x)

@@ -46,13 +46,13 @@ class Fire(Layer):
 
     def __init__(self, squeezed: int, expanded: int, rng: RNG = None) -> None:
         rng = None if rng is None else get_rng(rng)
-        self.squeeze = Conv2d(squeezed, 1, initializer=he_normal, rng=rng)
-        self.expand1x1 = Conv2d(expanded, 1, initializer=he_normal, rng=rng)
-        self.expand3x3 = Conv2d(expanded, 3, pad=1, initializer=he_normal, rng=rng)
+        convolution = partial(Conv2d, initializer=he_normal, rng=rng, activation="relu")
+        self.squeeze, self.expand1x1 = convolution(squeezed, 1), convolution(expanded, 1)
+        self.expand3x3 = convolution(expanded, 3, pad=1)
 
     def forward(self, x: Operand) -> Result:
-        x = F.relu(self.squeeze(x))
-        return F.concatenate((F.relu(self.expand1x1(x)), F.relu(self.expand3x3(x))), axis=1)
+        x = self.squeeze(x)
+        return F.concatenate((self.expand1x1(x), self.expand3x3(x)), axis=1)
 
 
 class SqueezeNet(Model):

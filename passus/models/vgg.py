@@ -61,9 +61,10 @@ class VGG16(Model):
         for stage in STAGES:
             for name, channels in stage.items():
                 known = in_channels if name == "conv1_1" else None
-                setattr(self, name, Conv2d(channels, 3, pad=1, in_channels=known, initializer=he_normal, rng=rng))
-        self.fc6 = Linear(4096, initializer=he_normal, rng=rng)
-        self.fc7 = Linear(4096, initializer=he_normal, rng=rng)
+                options = {"in_channels": known, "initializer": he_normal, "rng": rng, "activation": "relu"}
+                setattr(self, name, Conv2d(channels, 3, pad=1, **options))
+        self.fc6 = Linear(4096, initializer=he_normal, rng=rng, activation="relu")
+        self.fc7 = Linear(4096, initializer=he_normal, rng=rng, activation="relu")
         self.fc8 = Linear(classes, initializer=partial(normal, std=0.01), rng=rng)
         self.dropout = Dropout(0.5)
         take_weights(self, weights, pretrained, "DeZero's vgg16.npz fits, and so does what save_weights wrote")
@@ -72,14 +73,14 @@ class VGG16(Model):
         """What the convolutions make of images: (N, C, H, W) to (N, 512, H // 32, W // 32)."""
         for stage in STAGES:
             for name in stage:
-                x = F.relu(getattr(self, name)(x))
+                x = getattr(self, name)(x)
             x = F.pooling(x, 2, 2)
         return x
 
     def forward(self, x: Operand) -> Result:
         y = F.flatten(self.features(x))
         for layer in (self.fc6, self.fc7):
-            y = self.dropout(F.relu(layer(y)))
+            y = self.dropout(layer(y))
         return self.fc8(y)
 
     @staticmethod

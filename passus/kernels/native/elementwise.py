@@ -11,7 +11,7 @@ from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.threads import split
 
-__all__ = ["limited", "limited_gradient", "prepare"]
+__all__ = ["limited", "limited_gradient", "limited_sum", "prepare"]
 
 PIECE = 1 << 16
 """How many elements are worth a thread of their own."""
@@ -24,6 +24,12 @@ def prepare() -> None:
 def limited(x: Array, low: float, high: float) -> Array:
     y = np.empty_like(x)
     split(lambda start, stop: _limited(_flat(x), low, high, _flat(y), start, stop), x.size, PIECE)
+    return y
+
+
+def limited_sum(x0: Array, x1: Array, low: float, high: float) -> Array:
+    y = np.empty_like(x0)
+    split(lambda start, stop: _limited_sum(_flat(x0), _flat(x1), low, high, _flat(y), start, stop), x0.size, PIECE)
     return y
 
 
@@ -43,6 +49,15 @@ def _limited(x: Any, low: Any, high: Any, y: Any, start: Any, stop: Any) -> None
     x, y = x[start:stop], y[start:stop]
     for i in range(len(x)):
         limit = low if x[i] < low else x[i]
+        y[i] = high if limit > high else limit
+
+
+@compiled(numba.void(READ, READ, numba.float32, numba.float32, FLAT, INTEGER, INTEGER))
+def _limited_sum(x0: Any, x1: Any, low: Any, high: Any, y: Any, start: Any, stop: Any) -> None:
+    x0, x1, y = x0[start:stop], x1[start:stop], y[start:stop]
+    for i in range(len(y)):
+        x = x0[i] + x1[i]
+        limit = low if x < low else x
         y[i] = high if limit > high else limit
 
 

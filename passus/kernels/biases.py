@@ -1,0 +1,24 @@
+"""When the activation of biased channels is computed in one pass; the reference are sum and activation one after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array
+from passus.kernels.activations import compiled_activations
+from passus.kernels.dispatch import native_module
+
+__all__ = ["compiled_biases", "rows_of"]
+
+
+def compiled_biases(x: Any, b: Any, axis: int, gy: Any = None) -> Any:
+    """The module of compiled functions, if it suits x with its channels last in memory, and b (C,); or None."""
+    suits = type(b) is np.ndarray and b.dtype == np.float32 and compiled_activations(x, gy) is not None
+    return native_module("biases") if suits and np.moveaxis(x, axis, -1).flags.c_contiguous else None
+
+
+def rows_of(x: Array, axis: int) -> Array:
+    """An array with its channels last in memory, as (R, C)."""
+    return np.moveaxis(x, axis, -1).reshape(-1, x.shape[axis])
