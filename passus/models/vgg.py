@@ -61,8 +61,8 @@ class VGG16(Model):
         for stage in STAGES:
             for name, channels in stage.items():
                 known = in_channels if name == "conv1_1" else None
-                options = {"in_channels": known, "initializer": he_normal, "rng": rng, "activation": "relu"}
-                setattr(self, name, Conv2d(channels, 3, pad=1, **options))
+                convolution = partial(Conv2d, channels, 3, pad=1, initializer=he_normal, rng=rng, activation="relu")
+                setattr(self, name, convolution(in_channels=known))
         self.fc6 = Linear(4096, initializer=he_normal, rng=rng, activation="relu")
         self.fc7 = Linear(4096, initializer=he_normal, rng=rng, activation="relu")
         self.fc8 = Linear(classes, initializer=partial(normal, std=0.01), rng=rng)
