@@ -14,6 +14,7 @@ from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
 
 __all__ = [
     "array_of",
+    "check_activation",
     "check_channels",
     "check_label_shape",
     "check_labels",
@@ -23,6 +24,23 @@ __all__ = [
     "integers_of",
     "limits_of",
 ]
+
+ACTIVATIONS = (
+    "elu",
+    "gelu",
+    "gelu_tanh",
+    "hard_sigmoid",
+    "hard_swish",
+    "leaky_relu",
+    "mish",
+    "relu",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "tanh",
+)
+"""The activations that go into one pass with a bias, by name."""
 
 LIMITS = {"relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
 """The activations that keep numbers between limits, by name."""
@@ -147,6 +165,18 @@ def check_signs(name: str, t: Any) -> Array:
     if (abs(labels) != 1).any():
         raise LabelError(f"{name}: t must be 1 or -1 everywhere; for a boolean array write np.where(t, 1, -1)")
     return labels
+
+
+def check_activation(operation: str, activation: Any) -> str:
+    """The name of an activation. Raises `ArgumentError` for any other.
+
+    >>> check_activation("bias_activation", "relu")
+    'relu'
+    """
+    if activation not in ACTIVATIONS:
+        raise ArgumentError(f"{operation}: activation must be one of {', '.join(ACTIVATIONS)}, not {activation!r}")
+    name: str = activation
+    return name
 
 
 def limits_of(operation: str, activation: str | None) -> tuple[float, float] | None:

@@ -12,18 +12,18 @@ from passus.arguments import checked_integer
 from passus.backend import Array
 from passus.core import Binary, Function, Operand, Result, add
 from passus.core.replay import replayed
-from passus.errors import ArgumentError, ShapeError
+from passus.errors import ShapeError
 from passus.functions.activations import gelu, mish, sigmoid, silu, softplus
-from passus.functions.checks import array_of
+from passus.functions.checks import array_of, check_activation
 from passus.functions.rectifiers import elu, hard_sigmoid, hard_swish, leaky_relu, relu, selu
 from passus.functions.shapes import reshape
 from passus.functions.trigonometry import tanh
 from passus.kernels.biases import compiled_biases, rows_of
 from passus.kernels.elementwise import limited_gradient, limited_sum
 
-__all__ = ["AddReLU", "BiasActivation", "add_relu", "bias_activation", "check_activation"]
+__all__ = ["AddReLU", "BiasActivation", "add_relu", "bias_activation"]
 
-ACTIVATIONS: dict[str, tuple[Callable[[Any], Any], float]] = {
+FUNCTIONS: dict[str, tuple[Callable[[Any], Any], float]] = {
     "elu": (elu, 1.0),
     "gelu": (gelu, 0.0),
     "gelu_tanh": (lambda x: gelu(x, "tanh"), 0.0),
@@ -84,10 +84,10 @@ class BiasActivation(Function):
         return self._like(gx, x), gb
 
     def _formula(self) -> tuple[str, float]:
-        return self.name, ACTIVATIONS[self.name][1]
+        return self.name, FUNCTIONS[self.name][1]
 
     def _plain(self, x: Any, b: Any) -> Any:
-        return ACTIVATIONS[self.name][0](add(x, _along(b, x.ndim, self.axis)))
+        return FUNCTIONS[self.name][0](add(x, _along(b, x.ndim, self.axis)))
 
     def _like(self, rows: Array, x: Array) -> Array:
         moved = x.shape[: self.axis] + x.shape[self.axis + 1 :]
@@ -107,7 +107,7 @@ def bias_activation(x: Operand, b: Operand | None, activation: str, axis: int = 
     >>> bias_activation(np.array([[1.0, 2.0]]), np.array([-3.0, 1.0]), "relu")
     array([[0., 3.]])
     """
-    function, _ = ACTIVATIONS[check_activation("bias_activation", activation)]
+    function, _ = FUNCTIONS[check_activation("bias_activation", activation)]
     if b is None:
         return function(x)
     x_, b_ = array_of("bias_activation", x), array_of("bias_activation", b)
@@ -120,14 +120,6 @@ def bias_activation(x: Operand, b: Operand | None, activation: str, axis: int = 
     if compiled_biases(x_, b_, axis) is None:
         return function(add(x, _along(b, x_.ndim, axis)))
     return BiasActivation(activation, axis)(x, b)
-
-
-def check_activation(operation: str, activation: Any) -> str:
-    """The name of an activation. Raises `ArgumentError` for any other."""
-    if activation not in ACTIVATIONS:
-        raise ArgumentError(f"{operation}: activation must be one of {', '.join(ACTIVATIONS)}, not {activation!r}")
-    name: str = activation
-    return name
 
 
 def _along(b: Any, ndim: int, axis: int) -> Any:

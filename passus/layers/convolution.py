@@ -15,7 +15,7 @@ from passus.arguments import checked_count
 from passus.backend import Array
 from passus.core import Operand, Parameter, Result
 from passus.errors import ShapeError
-from passus.functions.fused import check_activation
+from passus.functions.checks import check_activation
 from passus.functions.windows import check_pad_mode, per_axis, window_of
 from passus.initializers import Initializer, lecun_normal, normal
 from passus.layers.base import Layer

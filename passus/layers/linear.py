@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 import passus.functions as F
 from passus.arguments import checked_count
 from passus.core import Operand, Parameter, Result
-from passus.functions.fused import check_activation
+from passus.functions.checks import check_activation
 from passus.initializers import Initializer, lecun_normal
 from passus.layers.base import Layer
 from passus.layers.lazy import LazyParameter, length
