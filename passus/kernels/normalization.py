@@ -26,34 +26,38 @@ WORTHWHILE = 1 << 14
 """From how many numbers on the compiled kernels are used."""
 
 
-def _rows_suit(x: Array, gamma: Array, axes: tuple[int, ...]) -> bool:
+def _array_suits(x: Array, gamma: Array, axes: tuple[int, ...]) -> bool:
     return (
         x.size >= WORTHWHILE
         and type(x) is np.ndarray
-        and len(axes) == gamma.ndim  # As in layer_norm, where all rows share gamma.
-        and x.flags.c_contiguous
         and x.dtype == gamma.dtype == np.float32
+        and _normalized_together_in_memory(x, gamma, axes).flags.c_contiguous
     )
 
 
+def _normalized_together_in_memory(x: Array, gamma: Array, axes: tuple[int, ...]) -> Array:
+    """Rows that share gamma, as in layer_norm; or images (N, G, C / G, ...), with channels last."""
+    return x if len(axes) == gamma.ndim else np.moveaxis(x, (1, 2), (-2, -1))
+
+
 def _suits(x: Array, gamma: Array, beta: Array, axes: tuple[int, ...], eps: float) -> bool:
-    return _rows_suit(x, gamma, axes)
+    return _array_suits(x, gamma, axes)
 
 
 def _gradients_suit(
     gy: Array, x: Array, gamma: Array, mean: Array, inv_std: Array, axes: tuple[int, ...], needs_x: bool = True
 ) -> bool:
-    return _rows_suit(x, gamma, axes) and type(gy) is np.ndarray and gy.dtype == np.float32
+    return _array_suits(x, gamma, axes) and type(gy) is np.ndarray and gy.dtype == np.float32
 
 
 def _rms_suits(x: Array, gamma: Array, axes: tuple[int, ...], eps: float) -> bool:
-    return _rows_suit(x, gamma, axes)
+    return _array_suits(x, gamma, axes)
 
 
 def _rms_gradients_suit(
     gy: Array, x: Array, gamma: Array, inv_rms: Array, axes: tuple[int, ...], needs_x: bool = True
 ) -> bool:
-    return _rows_suit(x, gamma, axes) and type(gy) is np.ndarray and gy.dtype == np.float32
+    return _array_suits(x, gamma, axes) and type(gy) is np.ndarray and gy.dtype == np.float32
 
 
 def mean_and_inv_std(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
+from passus.kernels.native.groups import grouped, grouped_gradients
 from passus.kernels.native.simd import (
     LANES,
     add,
@@ -45,6 +46,8 @@ def prepare() -> None:
 
 
 def normalized(x: Array, gamma: Array, beta: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array, Array]:
+    if gamma.ndim > len(axes):
+        return grouped(x, gamma, beta, eps)
     return _forward(x, gamma, beta, axes, eps, centred=True)
 
 
@@ -56,7 +59,10 @@ def rms_normalized(x: Array, gamma: Array, axes: tuple[int, ...], eps: float) ->
 def normalized_gradients(
     gy: Array, x: Array, gamma: Array, mean: Array, inv_std: Array, axes: tuple[int, ...], needs_x: bool = True
 ) -> tuple[Array | None, Array, Array]:
-    gx, ggamma, gbeta = _backward(gy, x, gamma, mean, inv_std, centred=True)
+    if gamma.ndim > len(axes):
+        gx, ggamma, gbeta = grouped_gradients(gy, x, gamma, mean, inv_std)
+    else:
+        gx, ggamma, gbeta = _backward(gy, x, gamma, mean, inv_std, centred=True)
     return gx if needs_x else None, ggamma, gbeta
 
 

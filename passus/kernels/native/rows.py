@@ -11,6 +11,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
+from passus.kernels.native.mathematics import E2, E3, E4, E5, E6, LN2_HIGH, LN2_LOW, LOG2_E, ONE, ROUNDING
 from passus.kernels.native.scatter import ROWS, existing_rows
 from passus.kernels.native.simd import (
     LANES,
@@ -99,30 +100,19 @@ def _split(work: Callable[[int, int], None], rows: int, D: int) -> None:
     split(work, rows, -(-PIECE // max(1, D)))
 
 
-LOG2_E, LN2_HIGH, LN2_LOW = np.float32(1.4426950408889634), np.float32(0.693359375), np.float32(-2.12194440e-4)
-ROUNDING = np.float32(
-    3 << 22
-)  # Added to a small number, it leaves no digits behind the point, and those before it last.
 SMALLEST = np.float32(-87.33654)  # Where exp is 2**-126.
-NONE = np.float32(np.nan)
-LEAST = np.float32(-np.inf)
+NONE, LEAST = np.float32(np.nan), np.float32(-np.inf)
 
 
 @inlined
 def _exp(x: Any) -> Any:
-    """``exp(x)`` of numbers that are not above 0; 0 below 2**-126.
-
-    It is ``2**n * exp(r)`` with a whole number n and abs(r) <= log(2) / 2; the polynomial is that of Cephes, 1989.
-    """
+    """`mathematics.exp` of a vector of numbers that are not above 0; it is 0 below 2**-126."""
     shifted = fma(x, spread(LOG2_E), spread(ROUNDING))
     n = subtract(shifted, spread(ROUNDING))
     r = fma(n, spread(-LN2_LOW), fma(n, spread(-LN2_HIGH), x))
-    p = fma(spread(np.float32(1.9875691500e-4)), r, spread(np.float32(1.3981999507e-3)))
-    p = fma(p, r, spread(np.float32(8.3334519073e-3)))
-    p = fma(p, r, spread(np.float32(4.1665795894e-2)))
-    p = fma(p, r, spread(np.float32(1.6666665459e-1)))
-    p = fma(p, r, spread(np.float32(5.0000001201e-1)))
-    p = fma(multiply(p, r), r, add(r, spread(np.float32(1))))
+    p = fma(fma(spread(E6), r, spread(E5)), r, spread(E4))
+    p = fma(fma(p, r, spread(E3)), r, spread(E2))
+    p = fma(multiply(p, r), r, add(r, spread(ONE)))
     return where_inside(x, spread(SMALLEST), spread(NONE), times_power_of_two(p, shifted))
 
 
