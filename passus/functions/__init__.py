@@ -97,6 +97,7 @@ __all__ += convolution.__all__
 __all__ += elementwise.__all__
 __all__ += embedding.__all__
 __all__ += extremes.__all__
+__all__ += fused.__all__
 __all__ += group_normalization.__all__
 __all__ += indexing.__all__
 __all__ += joining.__all__
