@@ -8,17 +8,18 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba.extending import intrinsic
 
 from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
-from passus.kernels.native.mathematics import E2, E3, E4, E5, E6, LN2_HIGH, LN2_LOW, LOG2_E, ONE, ROUNDING
+from passus.kernels.native.expressions import Expression, exp, where
 from passus.kernels.native.scatter import ROWS, existing_rows
 from passus.kernels.native.simd import (
     LANES,
     add,
     all_lanes,
     first_lanes,
-    fma,
     load,
     load_or,
     multiply,
@@ -26,8 +27,7 @@ from passus.kernels.native.simd import (
     store,
     subtract,
     sum_of_lanes,
-    times_power_of_two,
-    where_inside,
+    vector,
 )
 from passus.kernels.native.sums import maximum_of, sum_of, sum_of_products
 from passus.kernels.threads import split
@@ -100,20 +100,18 @@ def _split(work: Callable[[int, int], None], rows: int, D: int) -> None:
     split(work, rows, -(-PIECE // max(1, D)))
 
 
-SMALLEST = np.float32(-87.33654)  # Where exp is 2**-126.
-NONE, LEAST = np.float32(np.nan), np.float32(-np.inf)
+LEAST = np.float32(-np.inf)
+SMALLEST = -87.0
+"""Below, exp is taken as 0: a little further on it would be a subnormal number, with which processors are slow."""
 
 
-@inlined
-def _exp(x: Any) -> Any:
-    """`mathematics.exp` of a vector of numbers that are not above 0; it is 0 below 2**-126."""
-    shifted = fma(x, spread(LOG2_E), spread(ROUNDING))
-    n = subtract(shifted, spread(ROUNDING))
-    r = fma(n, spread(-LN2_LOW), fma(n, spread(-LN2_HIGH), x))
-    p = fma(fma(spread(E6), r, spread(E5)), r, spread(E4))
-    p = fma(fma(p, r, spread(E3)), r, spread(E2))
-    p = fma(multiply(p, r), r, add(r, spread(ONE)))
-    return where_inside(x, spread(SMALLEST), spread(NONE), times_power_of_two(p, shifted))
+@intrinsic  # type: ignore[untyped-decorator]
+def _exp(typing: Any, x: Any) -> tuple[Any, Callable[..., Any]]:
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        x = Expression(builder, args[0])
+        return where(x < SMALLEST, x.like(0.0), exp(where(x < SMALLEST, x.like(SMALLEST), x))).value
+
+    return vector(vector), generate
 
 
 @inlined

@@ -40,7 +40,6 @@ __all__ = [
     "store_vector",
     "subtract",
     "sum_of_lanes",
-    "times_power_of_two",
     "where_equal",
     "where_inside",
 ]
@@ -290,19 +289,6 @@ def limited(typing: Any, x: Any, low: Any, high: Any) -> tuple[Any, Callable[...
         return builder.select(builder.fcmp_ordered(">", value, high), high, value)
 
     return vector(vector, vector, vector), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def times_power_of_two(typing: Any, x: Any, shifted: Any) -> tuple[Any, Callable[..., Any]]:
-    """``x * 2**n``, n from -126 to 127, given as ``n + 1.5 * 2**23``: the last bits of that are those of n."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        wide = ir.VectorType(ir.IntType(32), LANES)
-        bias, place = (ir.Constant(wide, [number] * LANES) for number in (127, 23))
-        exponent = builder.shl(builder.add(builder.bitcast(args[1], wide), bias), place)
-        return builder.fmul(args[0], builder.bitcast(exponent, VECTOR))
-
-    return vector(vector, vector), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
