@@ -18,8 +18,8 @@ def table_of(comparison: Comparison) -> str:
     lines = [f"### {problem}: {what}", ""]
     lines += ["| program | median | times passus | quartiles | peak memory |", "|---|--:|--:|--:|--:|"]
     lines += [f"{row(comparison, timing)} {mebibytes(timing.peak)} |" for timing in comparison.timings]
-    lines += [""] + [f"Without {name}: {reason}." for name, reason in comparison.skipped.items()]
-    return "\n".join(lines)
+    skipped = [f"Without {name}: {reason}.\n" for name, reason in comparison.skipped.items()]
+    return "\n".join([*lines, "", *skipped])
 
 
 def floors_table(comparisons: list[Comparison]) -> str:
