@@ -16,7 +16,19 @@ from numba.core import cgutils
 
 from passus.kernels.native.simd import LANES, VECTOR, multiply_add
 
-__all__ = ["Expression", "Operand", "erf", "exp", "expm1", "limited", "log1p", "sigmoid", "tanh", "where"]
+__all__ = [
+    "Expression",
+    "Operand",
+    "erf",
+    "exp",
+    "exp_below_zero",
+    "expm1",
+    "limited",
+    "log1p",
+    "sigmoid",
+    "tanh",
+    "where",
+]
 
 BITS = ir.VectorType(ir.IntType(32), LANES)
 
@@ -130,6 +142,12 @@ def exp(x: Expression) -> Expression:
     half = x.builder.ashr(n, ir.Constant(BITS, [1] * LANES))
     # In two steps, for 2**128 and 2**-149 have no exponent of their own.
     return (rest + 1) * _power_of_two(x, half) * _power_of_two(x, x.builder.sub(n, half))
+
+
+def exp_below_zero(x: Expression) -> Expression:
+    """``e**x`` for numbers that are not above 0; 0 below -87, where it would soon be subnormal: those are slow."""
+    n, rest = _reduced(where(x < -87, x.like(-87.0), x))
+    return where(x < -87, x.like(0.0), (rest + 1) * _power_of_two(x, n))
 
 
 def expm1(x: Expression) -> Expression:

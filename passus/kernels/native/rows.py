@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 
 from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
-from passus.kernels.native.expressions import Expression, exp, where
+from passus.kernels.native.expressions import Expression, exp_below_zero
 from passus.kernels.native.scatter import ROWS, existing_rows
 from passus.kernels.native.simd import (
     LANES,
@@ -101,15 +101,12 @@ def _split(work: Callable[[int, int], None], rows: int, D: int) -> None:
 
 
 LEAST = np.float32(-np.inf)
-SMALLEST = -87.0
-"""Below, exp is taken as 0: a little further on it would be a subnormal number, with which processors are slow."""
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _exp(typing: Any, x: Any) -> tuple[Any, Callable[..., Any]]:
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        x = Expression(builder, args[0])
-        return where(x < SMALLEST, x.like(0.0), exp(where(x < SMALLEST, x.like(SMALLEST), x))).value
+        return exp_below_zero(Expression(builder, args[0])).value
 
     return vector(vector), generate
 
