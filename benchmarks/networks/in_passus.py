@@ -5,7 +5,7 @@ from __future__ import annotations
 import passus
 import passus.functions as F
 from benchmarks.problems import Images
-from passus.layers import BatchNorm, Conv2d, Flatten, Layer, Linear, MaxPooling, ReLU, ReLU6, Sequential
+from passus.layers import BatchNorm, Conv2d, Flatten, Layer, Linear, MaxPooling, Sequential
 
 
 def model_of(problem: Images) -> Layer:
@@ -14,14 +14,15 @@ def model_of(problem: Images) -> Layer:
 
 
 def lenet() -> Layer:
-    convolutions = [Conv2d(6, 5, pad=2), ReLU(), MaxPooling(2), Conv2d(16, 5), ReLU(), MaxPooling(2), Flatten()]
-    return Sequential(*convolutions, Linear(120), ReLU(), Linear(84), ReLU(), Linear(10))
+    relu = {"activation": "relu"}
+    convolutions = [Conv2d(6, 5, pad=2, **relu), MaxPooling(2), Conv2d(16, 5, **relu), MaxPooling(2), Flatten()]
+    return Sequential(*convolutions, Linear(120, **relu), Linear(84, **relu), Linear(10))
 
 
 def cnn(width: int) -> Layer:
     layers: list[Layer] = []
     for channels in (width, 2 * width, 2 * width):
-        layers += [Conv2d(channels, 3, pad=1), ReLU(), MaxPooling(2)]
+        layers += [Conv2d(channels, 3, pad=1, activation="relu"), MaxPooling(2)]
     return Sequential(*layers, Flatten(), Linear(10))
 
 
@@ -29,25 +30,25 @@ def wide() -> Layer:
     layers: list[Layer] = []
     for widths in ((128,), (128, 256), (256, 256)):
         for channels in widths:
-            layers += [Conv2d(channels, 3, pad=1), ReLU()]
+            layers.append(Conv2d(channels, 3, pad=1, activation="relu"))
         layers.append(MaxPooling(2))
     return Sequential(*layers, Flatten(), Linear(10))
 
 
 class Block(Layer):
     def __init__(self, channels: int, stride: int, shortcut: bool) -> None:
-        self.conv1, self.norm1 = Conv2d(channels, 3, stride, 1, nobias=True), BatchNorm(eps=1e-5)
+        self.conv1, self.norm1 = Conv2d(channels, 3, stride, 1, nobias=True), BatchNorm(eps=1e-5, activation="relu")
         self.conv2, self.norm2 = Conv2d(channels, 3, 1, 1, nobias=True), BatchNorm(eps=1e-5)
         self.shortcut = Conv2d(channels, 1, stride, nobias=True) if shortcut else None
 
     def forward(self, x: passus.Variable) -> passus.Variable:
-        y = F.relu(self.norm1(self.conv1(x)))
-        return F.relu(self.norm2(self.conv2(y)) + (self.shortcut(x) if self.shortcut else x))
+        y = self.norm2(self.conv2(self.norm1(self.conv1(x))))
+        return F.add_relu(y, self.shortcut(x) if self.shortcut else x)
 
 
 class ResNet20(Layer):
     def __init__(self) -> None:
-        self.conv, self.norm = Conv2d(16, 3, 1, 1, nobias=True), BatchNorm(eps=1e-5)
+        self.conv, self.norm = Conv2d(16, 3, 1, 1, nobias=True), BatchNorm(eps=1e-5, activation="relu")
         self.blocks = [
             Block(width, *((2, True) if width > 16 and i == 0 else (1, False)))
             for width in (16, 32, 64)
@@ -56,16 +57,15 @@ class ResNet20(Layer):
         self.out = Linear(10)
 
     def forward(self, x: passus.Variable) -> passus.Variable:
-        x = F.relu(self.norm(self.conv(x)))
+        x = self.norm(self.conv(x))
         for block in self.blocks:
             x = block(x)
         return self.out(x.mean(axis=(2, 3)))
 
 
 def convolved(channels: int, size: int, stride: int = 1, groups: int = 1) -> Sequential:
-    return Sequential(
-        Conv2d(channels, size, stride, size // 2, nobias=True, groups=groups), BatchNorm(eps=1e-5), ReLU6()
-    )
+    convolution = Conv2d(channels, size, stride, size // 2, nobias=True, groups=groups)
+    return Sequential(convolution, BatchNorm(eps=1e-5, activation="relu6"))
 
 
 class InvertedResidual(Layer):
