@@ -27,6 +27,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "sigmoid": F.sigmoid,
     "silu": F.silu,
     "softplus": F.softplus,
+    "softsign": F.softsign,
     "tanh": F.tanh,
 }
 

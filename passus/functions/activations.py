@@ -7,7 +7,7 @@ from typing import Any
 
 from passus.arguments import checked_integer
 from passus.backend import Array
-from passus.core import Operand, Result, Unary
+from passus.core import Operand, Result
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.activation import Activation
 from passus.functions.checks import array_of
@@ -74,11 +74,13 @@ def softplus(x: Operand) -> Result:
     return Softplus()(x)
 
 
-class Softsign(Unary):
-    def forward(self, x: Array) -> Array:
+class Softsign(Activation):
+    kernel = "softsign"
+
+    def formula(self, x: Array) -> Array:
         return x / (1 + abs(x))
 
-    def backward(self, gy: Any) -> Any:
+    def rule(self, gy: Any) -> Any:
         return gy / (1 + abs(self.x)) ** 2
 
 

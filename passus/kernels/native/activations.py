@@ -20,7 +20,7 @@ from passus.kernels.threads import split
 
 __all__ = ["FORMULAS", "Formula", "activation", "activation_gradient", "prepare", "sloped", "valued"]
 
-PIECE = 1 << 14
+PIECE = 1 << 16
 """How many elements are worth a thread of their own."""
 
 
@@ -64,9 +64,16 @@ def _silu_slope(x: Expression, _: Expression) -> Expression:
     return s + limited(x, -200.0, 200.0) * s * (1 - s)
 
 
-def _mish_slope(x: Expression, a: Expression) -> Expression:
-    gate, s = tanh(_softplus(x, a)), sigmoid(x)
-    return gate + limited(x, -200.0, 200.0) * s * (1 - gate * gate)
+def _gate_of_mish(x: Expression) -> tuple[Expression, Expression]:
+    """tanh(log(1 + e)) for ``e = exp(x)``, which is ``(e**2 + 2 e) / (e**2 + 2 e + 2)``, and e; it is 1 long before 20."""
+    e = exp(limited(x, -200.0, 20.0))
+    n = e * (e + 2)
+    return n / (n + 2), e
+
+
+def _mish_slope(x: Expression, _: Expression) -> Expression:
+    gate, e = _gate_of_mish(x)
+    return gate + limited(x, -200.0, 200.0) * (e / (e + 1)) * (1 - gate * gate)
 
 
 def _tanh_slope(x: Expression, _: Expression) -> Expression:
@@ -97,10 +104,10 @@ FORMULAS = {
     ),
     "hard_swish": Formula(
         lambda x, _: x * limited(x + 3, 0.0, 6.0) / 6,
-        lambda x, _: where(x > -3, where(x < 3, x / 3 + 0.5, 1.0), 0.0),
+        lambda x, _: where(x > -3, where(x < 3, x / 3 + 0.5, 1.0), x * 0),  # NaN stays NaN.
     ),
     "leaky_relu": Formula(lambda x, a: where(x > 0, x, a * x), lambda x, a: where(x > 0, x.like(1.0), a)),
-    "mish": Formula(lambda x, a: x * tanh(_softplus(x, a)), _mish_slope),
+    "mish": Formula(lambda x, _: x * _gate_of_mish(x)[0], _mish_slope),
     "relu": Formula(lambda x, _: where(x < 0, x.like(0.0), x), lambda x, _: where(x > 0, x.like(1.0), 0.0)),
     "selu": Formula(
         lambda x, _: where(x > 0, x * SCALE, expm1(x) * DEPTH),
@@ -109,6 +116,7 @@ FORMULAS = {
     "sigmoid": Formula(lambda x, _: sigmoid(x), _sigmoid_slope),
     "silu": Formula(lambda x, _: x * sigmoid(x), _silu_slope),
     "softplus": Formula(_softplus, lambda x, _: sigmoid(x)),
+    "softsign": Formula(lambda x, _: x / (abs(x) + 1), lambda x, _: 1 / ((abs(x) + 1) * (abs(x) + 1))),
     "tanh": Formula(lambda x, _: tanh(x), _tanh_slope),
 }
 
