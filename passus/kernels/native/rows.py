@@ -44,6 +44,7 @@ __all__ = [
 
 PIECE = 1 << 16
 """How many numbers are worth a thread of their own."""
+LEAST = np.float32(-np.inf)
 
 
 def prepare() -> None:
@@ -100,11 +101,10 @@ def _split(work: Callable[[int, int], None], rows: int, D: int) -> None:
     split(work, rows, -(-PIECE // max(1, D)))
 
 
-LEAST = np.float32(-np.inf)
-
-
 @intrinsic  # type: ignore[untyped-decorator]
 def _exp(typing: Any, x: Any) -> tuple[Any, Callable[..., Any]]:
+    """``exp(x)`` of a vector of numbers that are not above 0."""
+
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         return exp_below_zero(Expression(builder, args[0])).value
 
