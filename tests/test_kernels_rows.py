@@ -176,6 +176,15 @@ def test_the_variance_of_rows_of_large_numbers_close_together() -> None:
     np.testing.assert_allclose(inv_std[:, 0], 1 / x.std(1, dtype=np.float64), rtol=1e-3)
 
 
+def test_wider_parameters_make_wider_results() -> None:
+    x, narrow, wide = rng.standard_normal((600, 40), np.float32), np.ones(40, np.float32), np.ones(40)
+    for gamma, beta in [(narrow, wide), (wide, narrow)]:
+        v = Variable(x)
+        y = F.layer_norm(v, gamma, beta)
+        F.sum(y * y).backward()
+        assert (y.dtype, v.grad.dtype) == (np.float64, np.float32)
+
+
 @pytest.mark.parametrize("norm", ["layer_norm", "rms_norm"])
 def test_large_norms_give_the_same_with_and_without_kernels(norm: str) -> None:
     shape = (200, 3, 33)

@@ -41,7 +41,7 @@ def _normalized_together_in_memory(x: Array, gamma: Array, axes: tuple[int, ...]
 
 
 def _suits(x: Array, gamma: Array, beta: Array, axes: tuple[int, ...], eps: float) -> bool:
-    return _array_suits(x, gamma, axes)
+    return _array_suits(x, gamma, axes) and beta.dtype == np.float32
 
 
 def _gradients_suit(
