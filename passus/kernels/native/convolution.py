@@ -19,7 +19,7 @@ from passus.backend import Array
 from passus.kernels.convolution import extents
 from passus.kernels.layout import Padding, Sizes, channels_last, channels_second
 from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, copy_band, measured
-from passus.kernels.native.buffers import aligned
+from passus.kernels.native.buffers import aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.depthwise import depthwise, depthwise_gradient
 from passus.kernels.native.narrow import added_up, is_narrow, kernel_of_columns
@@ -27,7 +27,7 @@ from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, number_at
 from passus.kernels.native.tile import multiply_tile
 from passus.kernels.native.winograd import suits, winograd, winograd_gradient
-from passus.kernels.threads import collected, split
+from passus.kernels.threads import added, collected, split
 
 __all__ = ["convolve", "convolve_input_gradient", "convolve_weight_gradient", "prepare"]
 
@@ -118,8 +118,7 @@ def convolve_weight_gradient(
         summed(x, gy, part, (groups, c), kernel, tuple(window), start, stop)
         return part
 
-    # Added up in the same order always, so that the last digits do not depend on who was faster.
-    total = sum(collected(work, n, WORTHWHILE // (1 + math.prod(gy.shape[1:]) * c * math.prod(kernel))))
+    total = added(collected(work, n, WORTHWHILE // (1 + math.prod(gy.shape[1:]) * c * math.prod(kernel))))
     gW = total.reshape(groups, *kernel, c, o)
     return gW.transpose(0, 4, 3, 1, 2).reshape(groups * o, c, *kernel)
 
@@ -138,7 +137,7 @@ def _convolve_into(y: Array, x: Array, W: Array, b: Array | None, window: Window
     n, oh, ow = y.shape[:3]
     columns = _columns(o)
     width = -(-o // columns) * columns
-    w = aligned(groups * width * c * math.prod(size))
+    w = aligned_zeros(groups * width * c * math.prod(size))
     tiles, numbers = groups * (width // columns), columns * c * math.prod(size)
     split(lambda start, stop: _pack(W, w, columns, start, stop), tiles, PACKED // (1 + numbers))
     bias = np.zeros((groups, width), np.float32)

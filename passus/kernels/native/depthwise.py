@@ -17,7 +17,7 @@ from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlin
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, all_lanes, first_lanes
 from passus.kernels.native.slide import slide_sum, slide_tile
-from passus.kernels.threads import collected, split
+from passus.kernels.threads import added, collected, split
 
 __all__ = ["depthwise", "depthwise_gradient"]
 
@@ -50,7 +50,7 @@ def depthwise_gradient(x: Array, gy: Array, kernel: Sizes, window: Window) -> Ar
         summed(x, gy, part, kernel[0], tuple(window), start, stop)
         return part
 
-    total: Array = sum(collected(work, len(x), WORTHWHILE // (1 + math.prod(gy.shape[1:]) * math.prod(kernel))))
+    total = added(collected(work, len(x), WORTHWHILE // (1 + math.prod(gy.shape[1:]) * math.prod(kernel))))
     return total.reshape(*kernel, c).transpose(2, 0, 1)
 
 

@@ -19,12 +19,12 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, copy_band
-from passus.kernels.native.buffers import aligned
+from passus.kernels.native.buffers import aligned, aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, load, multiply, spread, store, subtract
 from passus.kernels.native.tile import multiply_tile
-from passus.kernels.threads import collected, split
+from passus.kernels.threads import added, collected, split
 
 __all__ = ["PLACES", "prepare", "suits", "winograd", "winograd_gradient"]
 
@@ -33,6 +33,9 @@ PLACES = 16
 
 BUFFER = 1 << 19
 """How many numbers of transformed squares, of images and results together, are at work at a time: 2 MiB."""
+
+KERNELS = 1 << 14
+"""How many pairs of channels are worth a thread of their own when their kernels are transformed."""
 
 WORTHWHILE = 1 << 20
 """How many multiplications are worth a thread of their own."""
@@ -64,7 +67,8 @@ def winograd(y: Array, x: Array, w: Array, bias: Array, columns: int, window: Wi
     """Y (N, OH, OW, O) from x (N, H, W, C) and packed weights w (tiles, 9, C * columns)."""
     n, oh, ow, o = y.shape
     u = aligned(len(w) * PLACES * w.shape[2])
-    _kernels(w.reshape(-1), u, w.shape[2], len(w))
+    flat, numbers = w.reshape(-1), w.shape[2]
+    split(lambda start, stop: _kernels(flat, u, numbers, start, stop), len(w), KERNELS // numbers)
     reach = _reach(x.shape[3], o)
     vectors = columns // LANES
     kernel = _winograd(rows_of_tile(reach, vectors), vectors, o % columns == 0)
@@ -86,14 +90,13 @@ def winograd_gradient(x: Array, gy: Array, columns: int, window: Window) -> Arra
     rows = -(-oh // 2)
 
     def work(start: int, stop: int) -> Array:
-        total: Array = aligned(PLACES * c * o)
+        total: Array = aligned_zeros(PLACES * c * o)
         kernel(x, gy, total, (window.top, window.left), reach, start, stop)
         return total
 
-    # Added up in the same order always, so that the last digits do not depend on who was faster.
-    total = sum(collected(work, n * rows, WORTHWHILE // (1 + PLACES * -(-ow // 2) * c * o)))
+    total = added(collected(work, n * rows, WORTHWHILE // (1 + PLACES * -(-ow // 2) * c * o)))
     gW = np.empty((9, c * o), np.float32)
-    _kernel_gradients(total, gW.reshape(-1), c * o)
+    split(lambda start, stop: _kernel_gradients(total, gW.reshape(-1), c * o, start, stop), c * o, KERNELS)
     return gW
 
 
@@ -140,11 +143,11 @@ def _store_row(V: Any, place: Any, apart: Any, v: Any, lanes: Any) -> None:
     store(V, place + 3 * apart, v[3], lanes)
 
 
-@compiled(numba.void(READ, FLAT, INTEGER, INTEGER))
-def _kernels(w: Any, u: Any, numbers: Any, tiles: Any) -> None:
-    """Transform packed weights, whose 9 places lie ``numbers`` apart, to 16 places."""
+@compiled(numba.void(READ, FLAT, INTEGER, INTEGER, INTEGER))
+def _kernels(w: Any, u: Any, numbers: Any, start: Any, stop: Any) -> None:
+    """Transform tiles of packed weights, whose 9 places lie ``numbers`` apart, to 16 places."""
     lanes = all_lanes()
-    for tile in range(tiles):
+    for tile in range(start, stop):
         for k in range(0, numbers, LANES):
             a, place = tile * 9 * numbers + k, tile * PLACES * numbers + k
             b, c = a + 3 * numbers, a + 6 * numbers
@@ -177,14 +180,14 @@ def _gradient_of_kernel(u: Any, a: Any, gW: Any, place: Any, numbers: Any, lanes
         store(gW, place + (3 * i + 2) * numbers, g2, lanes)
 
 
-@compiled(numba.void(READ, FLAT, INTEGER))
-def _kernel_gradients(u: Any, gW: Any, numbers: Any) -> None:
+@compiled(numba.void(READ, FLAT, INTEGER, INTEGER, INTEGER))
+def _kernel_gradients(u: Any, gW: Any, numbers: Any, start: Any, stop: Any) -> None:
     """The gradient for the kernels, 9 places, from that for the transformed ones, 16; ``numbers`` lie between places."""
-    whole = numbers - numbers % LANES
-    for k in range(0, whole, LANES):
+    whole = stop - (stop - start) % LANES
+    for k in range(start, whole, LANES):
         _gradient_of_kernel(u, k, gW, k, numbers, all_lanes())
-    if whole < numbers:
-        _gradient_of_kernel(u, whole, gW, whole, numbers, first_lanes(numbers - whole))
+    if whole < stop:
+        _gradient_of_kernel(u, whole, gW, whole, numbers, first_lanes(stop - whole))
 
 
 @inlined
