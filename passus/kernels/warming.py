@@ -14,6 +14,7 @@ MODULES = (
     "elementwise",
     "normalization",
     "pooling",
+    "products",
     "rows",
     "scatter",
     "updates",

@@ -1,0 +1,145 @@
+"""Products of matrices in float32, with the tile of convolutions.
+
+The right matrix is laid out in vectors of columns; rows of the left one that are not runs of memory are copied to some
+that are. OpenBLAS computes with half of a vector of AVX-512 on some processors, and its threads wait in a loop for more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+
+from passus.backend import Array
+from passus.kernels.native.buffers import aligned
+from passus.kernels.native.compiling import FLAT, INTEGER, compiled
+from passus.kernels.native.processor import rows_of_tile
+from passus.kernels.native.simd import LANES, number_at
+from passus.kernels.native.tile import multiply_tile, some_lanes, whole_vectors
+from passus.kernels.threads import split
+
+__all__ = ["prepare", "product"]
+
+PIECE = 1 << 20
+"""How many multiplications are worth a thread of their own."""
+
+PACKED = 1 << 16
+"""How many numbers are worth a thread of their own when they are laid out."""
+
+DEPTH = 2048
+"""How many products a tile adds up at a time: so many rows of a vector of columns fit into the cache."""
+
+PANEL = 1 << 16
+"""How many numbers of the left matrix are at work at a time: 256 KiB."""
+
+LINE = 16
+"""How many numbers a line of the cache holds. Rows of the panel lie an odd number of lines apart, or they would compete
+for the same places in the cache where the depth is a power of two."""
+
+MATRIX = numba.types.Array(numba.float32, 2, "A", readonly=True)
+
+
+def prepare() -> None:
+    """Compile the tiles of all sizes."""
+    for vectors in (1, 2):
+        for rows in sorted({rows_of_tile(count, vectors) for count in range(1, 65)}):
+            for whole in (True, False):
+                _product(rows, vectors, whole)
+
+
+def product(a: Array, b: Array, bias: Array | None = None) -> Array:
+    (n, k), m = a.shape, b.shape[1]
+    vectors = 1 if m <= LANES else 2
+    columns = vectors * LANES
+    tiles = -(-m // columns)
+    packed, start = aligned(tiles * k * columns), aligned(tiles * columns)
+    split(lambda first, last: _pack(b, packed, columns, first, last), tiles, PACKED // (1 + k * columns))
+    if bias is not None:
+        start[:m] = bias
+    y = np.empty((n, m), np.float32)
+    kernel = _product(rows_of_tile(n, vectors), vectors, m % columns == 0)
+    if n > m:
+        split(lambda first, last: kernel(a, packed, start, y.reshape(-1), m, (first, last), (0, tiles)), n, PIECE // (k * m))
+    else:
+        work = n * k * columns
+        split(lambda first, last: kernel(a, packed, start, y.reshape(-1), m, (0, n), (first, last)), tiles, PIECE // work)
+    return y
+
+
+@compiled(numba.void(MATRIX, FLAT, INTEGER, INTEGER, INTEGER))
+def _pack(b: Any, packed: Any, columns: Any, start: Any, stop: Any) -> None:
+    """Tiles from ``start`` to ``stop`` of a matrix (K, M), as (tiles, K, columns)."""
+    (k, m), (down, across) = b.shape, b.strides
+    for tile in range(start, stop):
+        first, place = tile * columns, tile * k * columns
+        lanes = min(columns, m - first)
+        if across == 4:
+            for row in range(k):
+                at = row * down + first * 4
+                for lane in range(lanes):
+                    packed[np.uint64(place + row * columns + lane)] = number_at(b, at + lane * 4)
+            continue
+        for begin in range(0, k, LINE):
+            for lane in range(lanes):
+                at = (first + lane) * across
+                for row in range(begin, min(begin + LINE, k)):
+                    packed[np.uint64(place + row * columns + lane)] = number_at(b, at + row * down)
+
+
+@compiled(numba.void(MATRIX, FLAT, INTEGER, INTEGER, INTEGER, INTEGER))
+def _copy_panel(a: Any, panel: Any, first: Any, last: Any, begin: Any, depth: Any) -> None:
+    """Rows from ``first`` to ``last`` of ``a``, and columns from ``begin`` on, as runs of memory."""
+    (down, across), line = a.strides, depth + LINE
+    if across == 4:
+        for row in range(last - first):
+            at = (first + row) * down + begin * 4
+            for k in range(depth):
+                panel[np.uint64(row * line + k)] = number_at(a, at + 4 * k)
+        return
+    for k0 in range(0, depth, LINE):
+        for row in range(last - first):
+            at = (first + row) * down + begin * across
+            for k in range(k0, min(k0 + LINE, depth)):
+                panel[np.uint64(row * line + k)] = number_at(a, at + k * across)
+
+
+@cache
+def _product(P: int, Q: int, whole: bool) -> Callable[..., None]:
+    """The product with tiles of P rows and Q vectors of columns, all of them full or not."""
+    columns, rest = Q * LANES, whole_vectors if whole else some_lanes
+    pair = numba.types.UniTuple(INTEGER, 2)
+
+    @compiled(numba.void(MATRIX, FLAT, FLAT, FLAT, INTEGER, pair, pair))
+    def product(a: Any, packed: Any, bias: Any, y: Any, m: Any, rows: Any, tiles: Any) -> None:
+        K = a.shape[1]
+        panel = aligned(max(PANEL, P * (min(K, DEPTH) + LINE)))
+        for begin in range(0, K, DEPTH):
+            depth = min(DEPTH, K - begin)
+            line = depth + LINE
+            count = max(P, PANEL // line)
+            for first in range(rows[0], rows[1], count):
+                last = min(first + count, rows[1])
+                _copy_panel(a, panel, first, last, begin, depth)
+                for tile in range(tiles[0], tiles[1]):
+                    lanes, b = rest(m - tile * columns), (tile * K + begin) * columns
+                    row = first
+                    while row < last:
+                        # The last tile goes over some rows again, if that does not add anything to them twice.
+                        full, p = row + P <= last, row
+                        if not full and begin == 0 and last - first >= P:
+                            full, p = True, last - P
+                        z = p * m + tile * columns
+                        start, d, apart = (y, z, m) if begin else (bias, tile * columns, 0)
+                        moves, counts = (apart, line, m, 0, 0, 1, 0, 0, columns), (1, 1, depth)
+                        at = (p - first) * line
+                        if full:
+                            multiply_tile(P, Q, lanes, start, d, panel, at, packed, b, counts, moves, y, z)
+                            row += P
+                        else:
+                            multiply_tile(1, Q, lanes, start, d, panel, at, packed, b, counts, moves, y, z)
+                            row += 1
+
+    return product
