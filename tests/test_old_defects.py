@@ -279,7 +279,16 @@ def test_d3_normalize_and_to_array():
 
 def test_d4_nothing_is_evaluated_unpickled_or_run_through_a_shell():
     source = "\n".join(path.read_text() for path in (ROOT / "passus").rglob("*.py"))
-    for word in ("eval(", "exec(", "import pickle\n", "from pickle", "pickle.load", "shell=True", "os.system", "allow_pickle=True"):
+    for word in (
+        "eval(",
+        "exec(",
+        "import pickle\n",
+        "from pickle",
+        "pickle.load",
+        "shell=True",
+        "os.system",
+        "allow_pickle=True",
+    ):
         assert word not in source, word
 
 

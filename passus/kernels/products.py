@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -9,15 +10,21 @@ import numpy as np
 from passus.backend import Array
 from passus.kernels.dispatch import kernel
 
-__all__ = ["WORTHWHILE", "product"]
+__all__ = ["product"]
 
 WORTHWHILE = 1 << 18
-"""From how many multiplications on the compiled kernel is used."""
+"""From how many multiplications on OpenBLAS would take more than one thread."""
+WORTH_LOADING = 1 << 24
+"""From how many on it is worth loading Numba, if nothing has done so before."""
 
 
 def _suits(a: Any, b: Any, bias: Any = None) -> bool:
-    plain = type(a) is type(b) is np.ndarray and a.dtype == b.dtype == np.float32
-    return plain and a.size * b.shape[1] >= WORTHWHILE and (bias is None or bias.dtype == np.float32)
+    if type(a) is not np.ndarray or type(b) is not np.ndarray or a.dtype != np.float32 or b.dtype != np.float32:
+        return False
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or (bias is not None and bias.dtype != np.float32):
+        return False
+    enough: bool = a.size * b.shape[1] >= (WORTHWHILE if "numba" in sys.modules else WORTH_LOADING)
+    return enough
 
 
 @kernel(_suits)
@@ -27,7 +34,9 @@ def product(a: Array, b: Array, bias: Array | None = None) -> Array:
     >>> product(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([0.5]))
     array([[11.5]])
     """
-    y = a.dot(b) if type(b) is np.ndarray else a @ b  # For small ones, NumPy's method takes half the time of its operator.
+    y = (
+        a.dot(b) if type(b) is np.ndarray else a @ b
+    )  # For small ones, NumPy's method takes half the time of its operator.
     if bias is not None:
         y += bias  # Nobody has seen this array yet.
     return y

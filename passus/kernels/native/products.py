@@ -1,7 +1,7 @@
 """Products of matrices in float32, with the tile of convolutions.
 
-The right matrix is laid out in vectors of columns; rows of the left one that are not runs of memory are copied to some
-that are. OpenBLAS computes with half of a vector of AVX-512 on some processors, and its threads wait in a loop for more.
+The right matrix is laid out in vectors of columns, and some rows of the left one at a time as runs of memory. NumPy's OpenBLAS
+is not worse everywhere, but its threads wait in a loop for what comes next, on the processors that the other kernels need.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import numba
 import numpy as np
 
 from passus.backend import Array
-from passus.kernels.native.buffers import aligned
+from passus.kernels.native.buffers import aligned, aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, compiled
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, number_at
-from passus.kernels.native.tile import multiply_tile, some_lanes, whole_vectors
+from passus.kernels.native.tile import multiply_tile
 from passus.kernels.threads import split
 
 __all__ = ["prepare", "product"]
 
-PIECE = 1 << 20
+PIECE = 1 << 22
 """How many multiplications are worth a thread of their own."""
 
 PACKED = 1 << 16
@@ -55,17 +55,23 @@ def product(a: Array, b: Array, bias: Array | None = None) -> Array:
     vectors = 1 if m <= LANES else 2
     columns = vectors * LANES
     tiles = -(-m // columns)
-    packed, start = aligned(tiles * k * columns), aligned(tiles * columns)
+    packed, start = aligned(tiles * k * columns), aligned_zeros(tiles * columns)
     split(lambda first, last: _pack(b, packed, columns, first, last), tiles, PACKED // (1 + k * columns))
     if bias is not None:
         start[:m] = bias
     y = np.empty((n, m), np.float32)
     kernel = _product(rows_of_tile(n, vectors), vectors, m % columns == 0)
     if n > m:
-        split(lambda first, last: kernel(a, packed, start, y.reshape(-1), m, (first, last), (0, tiles)), n, PIECE // (k * m))
+        split(
+            lambda first, last: kernel(a, packed, start, y.reshape(-1), m, (first, last), (0, tiles)),
+            n,
+            PIECE // max(1, k * m),
+        )
     else:
         work = n * k * columns
-        split(lambda first, last: kernel(a, packed, start, y.reshape(-1), m, (0, n), (first, last)), tiles, PIECE // work)
+        split(
+            lambda first, last: kernel(a, packed, start, y.reshape(-1), m, (0, n), (first, last)), tiles, PIECE // work
+        )
     return y
 
 
@@ -109,7 +115,7 @@ def _copy_panel(a: Any, panel: Any, first: Any, last: Any, begin: Any, depth: An
 @cache
 def _product(P: int, Q: int, whole: bool) -> Callable[..., None]:
     """The product with tiles of P rows and Q vectors of columns, all of them full or not."""
-    columns, rest = Q * LANES, whole_vectors if whole else some_lanes
+    columns = Q * LANES
     pair = numba.types.UniTuple(INTEGER, 2)
 
     @compiled(numba.void(MATRIX, FLAT, FLAT, FLAT, INTEGER, pair, pair))
@@ -124,7 +130,7 @@ def _product(P: int, Q: int, whole: bool) -> Callable[..., None]:
                 last = min(first + count, rows[1])
                 _copy_panel(a, panel, first, last, begin, depth)
                 for tile in range(tiles[0], tiles[1]):
-                    lanes, b = rest(m - tile * columns), (tile * K + begin) * columns
+                    lanes, b = None if whole else m - tile * columns, (tile * K + begin) * columns
                     row = first
                     while row < last:
                         # The last tile goes over some rows again, if that does not add anything to them twice.

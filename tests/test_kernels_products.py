@@ -1,0 +1,96 @@
+"""The compiled product of matrices against NumPy's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import passus.functions as F
+from passus import Variable
+from passus.errors import ShapeError
+from passus.kernels import dispatch, get_num_threads, set_num_threads
+from passus.kernels.products import product
+
+rng = np.random.default_rng(8)
+
+
+@pytest.fixture(autouse=True)
+def _kernels() -> None:
+    if dispatch.native_module("products") is None:
+        pytest.skip("Numba is missing")
+
+
+def matrix(n: int, m: int, layout: str) -> np.ndarray:
+    """A matrix in C or Fortran order, turned round, or with gaps; read-only, as some are."""
+    if layout == "gaps":
+        x = rng.standard_normal((2 * n, 3 * m), np.float32)[::2, ::3]
+    elif layout == "reversed":
+        x = rng.standard_normal((n, m), np.float32)[::-1, ::-1]
+    else:
+        x = np.asarray(rng.standard_normal((n, m), np.float32), order=layout)
+    x.flags.writeable = False
+    return x
+
+
+def check(a: np.ndarray, b: np.ndarray, bias: Any = None) -> None:
+    found = product.compiled()(a, b, bias)
+    expected = a.astype(np.float64) @ b + (0 if bias is None else bias)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * max(1, a.shape[1]))
+
+
+LAYOUTS = st.sampled_from(["C", "F", "gaps", "reversed"])
+LENGTHS = st.integers(1, 80)
+
+
+@given(n=LENGTHS, k=st.integers(0, 80), m=LENGTHS, layouts=st.tuples(LAYOUTS, LAYOUTS), biased=st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_products(n: int, k: int, m: int, layouts: tuple[str, str], biased: bool) -> None:
+    bias = rng.standard_normal(m, np.float32) if biased else None
+    check(matrix(n, k, layouts[0]), matrix(k, m, layouts[1]), bias)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("shape", [(3, 5000, 40), (70, 4100, 33), (700, 300, 20), (20, 300, 700), (2, 9, 1), (1, 1, 1)])
+def test_long_sums_and_several_threads(shape: tuple[int, int, int], threads: int) -> None:
+    n, k, m = shape
+    before = get_num_threads()
+    set_num_threads(threads)
+    try:
+        check(matrix(n, k, "C"), matrix(k, m, "F"), rng.standard_normal(m, np.float32))
+        check(matrix(n, k, "F"), matrix(k, m, "C"))
+    finally:
+        set_num_threads(before)
+
+
+def test_a_number_that_is_not_finite_stays_in_its_row_and_column() -> None:
+    a, b = rng.standard_normal((40, 33), np.float32), rng.standard_normal((33, 50), np.float32)
+    a[3, 4], b[7, 5] = np.nan, np.inf
+    found = product.compiled()(a, b)
+    with np.errstate(invalid="ignore"):
+        expected = a @ b
+    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
+
+
+def test_large_matrices_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ShapeError, match="matmul"):
+        F.matmul(np.ones((300, 200), np.float32), np.ones((201, 300), np.float32))
+
+
+def test_gradients_of_large_layers() -> None:
+    x, W, b = (Variable(rng.standard_normal(shape, np.float32)) for shape in [(150, 130), (130, 170), (170,)])
+    gy = rng.standard_normal((150, 170), np.float32)
+    y = F.linear(x, W, b)
+    y.grad = Variable(gy)
+    y.backward()
+    for found, expected in [
+        (y, x.data @ W.data + b.data),
+        (x.grad, gy @ W.data.T),
+        (W.grad, x.data.T @ gy),
+        (b.grad, gy.sum(axis=0)),
+    ]:
+        np.testing.assert_allclose(found.data, expected, rtol=1e-4, atol=1e-4)
