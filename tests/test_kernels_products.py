@@ -47,7 +47,7 @@ LAYOUTS = st.sampled_from(["C", "F", "gaps", "reversed"])
 LENGTHS = st.integers(1, 80)
 
 
-@given(n=LENGTHS, k=st.integers(0, 80), m=LENGTHS, layouts=st.tuples(LAYOUTS, LAYOUTS), biased=st.booleans())
+@given(n=LENGTHS, k=LENGTHS, m=LENGTHS, layouts=st.tuples(LAYOUTS, LAYOUTS), biased=st.booleans())
 @settings(max_examples=100, deadline=None)
 def test_products(n: int, k: int, m: int, layouts: tuple[str, str], biased: bool) -> None:
     bias = rng.standard_normal(m, np.float32) if biased else None
