@@ -60,11 +60,7 @@ class ColorJitter(RandomTransform):
 
     def change(self, x: Array, u: Array) -> Array:
         N, C, H, W = x.shape
-        if C not in (1, 3) or (C == 1 and (self.saturation or self.hue)):
-            raise ShapeError(
-                f"ColorJitter: images of {H} x {W} with {C} channels; it takes 3, red, green and blue, or for brightness "
-                "and contrast alone 1"
-            )
+        self._check_channels(C)
         brightness, contrast = _factor(u[0], self.brightness), _factor(u[1], self.contrast)
         turned = self._turned(u[2], u[3]) if C == 3 else np.ones((N, 1, 1))
         grey = GREY if C == 3 else np.ones(1)
@@ -77,6 +73,13 @@ class ColorJitter(RandomTransform):
         y = matrix @ pixels.astype(dtype) + (brightness * (1 - contrast) * middle).astype(dtype)
         white = 1 if x.dtype.kind == "f" else np.iinfo(x.dtype).max
         return in_dtype(y.clip(0, white), x.dtype).reshape(x.shape)
+
+    def _check_channels(self, C: int) -> None:
+        if C not in (1, 3) or (C == 1 and (self.saturation or self.hue)):
+            raise ShapeError(
+                f"ColorJitter: an image of {C} channels; it takes (C, H, W) with 3, red, green and blue, or for brightness "
+                "and contrast alone with 1"
+            )
 
     def _turned(self, u0: Array, u1: Array) -> Array:
         """Matrices (N, 3, 3) that change saturation and hue."""
