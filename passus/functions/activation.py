@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from passus.backend import Array
 from passus.core import Unary
-from passus.kernels.activations import compiled_activations
+from passus.kernels.activations import WORTHWHILE, compiled_activations
 
 __all__ = ["Activation"]
 
@@ -29,9 +29,9 @@ class Activation(Unary):
         raise NotImplementedError
 
     def forward(self, x: Array) -> Array:
-        compiled = compiled_activations(x)
+        compiled = None if x.size < WORTHWHILE else compiled_activations(x)
         return self.formula(x) if compiled is None else compiled.activation(x, self.kernel, self.option)
 
     def backward(self, gy: Any) -> Any:
-        compiled = None if self.twice else compiled_activations(self.x, gy)
+        compiled = None if self.twice or gy.size < WORTHWHILE else compiled_activations(self.x, gy)
         return self.rule(gy) if compiled is None else compiled.activation_gradient(gy, self.x, self.kernel, self.option)

@@ -10,7 +10,7 @@ from passus import config
 from passus.kernels.dispatch import native_module
 from passus.kernels.elementwise import is_dense
 
-__all__ = ["compiled_activations"]
+__all__ = ["WORTHWHILE", "compiled_activations"]
 
 WORTHWHILE = 1 << 15
 """From how many elements on the compiled kernels are used."""

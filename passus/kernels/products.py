@@ -10,7 +10,7 @@ import numpy as np
 from passus.backend import Array
 from passus.kernels.dispatch import kernel
 
-__all__ = ["product"]
+__all__ = ["WORTHWHILE", "product"]
 
 WORTHWHILE = 1 << 18
 """From how many multiplications on OpenBLAS would take more than one thread."""
