@@ -66,8 +66,8 @@ def batch_norm(
     likewise for the unbiased variance. In test mode they are used instead, as constants. None: always the batch's own.
     ``activation``: "relu" or "relu6", applied in the same pass through memory.
 
-    Raises `ShapeError` for shapes that do not fit, `ArgumentError` for another activation, a training batch with fewer than two numbers
-    in a channel, whose variance means nothing, and for averages that cannot follow.
+    Raises `ShapeError` for shapes that do not fit, `ArgumentError` for another activation, for a training batch with
+    fewer than two numbers in a channel, whose variance means nothing, and for averages that cannot follow.
     Source: Ioffe and Szegedy, 2015, "Batch normalization".
 
     >>> import numpy as np
@@ -134,7 +134,8 @@ def fixed_batch_norm(
     the batch, and no gradient flows to them. So a trained network is tuned with batches too small for statistics.
     ``activation``: as there.
 
-    Raises `ShapeError` for shapes that do not fit, `ArgumentError` for another activation. Source: Ioffe and Szegedy, 2015, "Batch normalization".
+    Raises `ShapeError` for shapes that do not fit, `ArgumentError` for another activation.
+    Source: Ioffe and Szegedy, 2015, "Batch normalization".
 
     >>> import numpy as np
     >>> fixed_batch_norm(np.array([[5.0]]), np.ones(1), np.zeros(1), np.array([1.0]), np.array([4.0]), eps=0.0)
