@@ -1,11 +1,15 @@
-"""Convolution with kernels of 3 x 3 and stride 1 in four ninths of the multiplications, in float32.
+"""Convolution with kernels of 3 x 3 and stride 1 in a quarter of the multiplications, in float32.
 
-Winograd's F(2 x 2, 3 x 3): squares of 4 x 4 pixels of the image, two apart, and the kernels are transformed; then 16 products
+Winograd's F(4 x 4, 3 x 3): squares of 6 x 6 pixels of the image, four apart, and the kernels are transformed; then 36 products
 of matrices, one for each place in a square, take the place of the sum over the kernel; and what comes out is transformed back to
-squares of 2 x 2 pixels. With the matrices below, ``Y = At [(G g Gt) * (Bt d B)] A``, so the gradient for the kernel is
-``Gt [(A gY At) * (Bt d B)] G``. Transforms add and subtract only, but a number that is not finite reaches its whole square.
+squares of 4 x 4 pixels. With the matrices below, ``Y = At [(G g Gt) * (Bt d B)] A``, so the gradient for the kernel is
+``Gt [(A gY At) * (Bt d B)] G``. A number that is not finite reaches its whole square.
 
-Source: Lavin and Gray, 2016, "Fast algorithms for convolutional neural networks".
+The transforms are values of polynomials at six points. The usual ones, 0, 1, -1, 2, -2 and infinity, lose a digit; with those
+chosen here the error is twice that of the sum over the kernel, and every constant is exact.
+
+Sources: Lavin and Gray, 2016, "Fast algorithms for convolutional neural networks"; Barabasz et al., 2020, "Error analysis and
+improving the accuracy of Winograd convolution for deep neural networks", on the choice of points.
 """
 
 from __future__ import annotations
@@ -22,14 +26,25 @@ from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, cop
 from passus.kernels.native.buffers import aligned, aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.processor import rows_of_tile
-from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, load, multiply, spread, store, subtract
+from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, fma, load, multiply, spread, store, subtract
 from passus.kernels.native.tile import multiply_tile
 from passus.kernels.threads import added, collected, split
 
 __all__ = ["PLACES", "prepare", "suits", "winograd", "winograd_gradient"]
 
-PLACES = 16
+SIDE = 4
+"""How many pixels of the result a square gives, along each axis."""
+
+PLACES = (SIDE + 2) ** 2
 """How many places a square of the image has."""
+
+A, B = 5 / 8, 3 / 2
+"""The points are 0, A, -A, B, -B and infinity."""
+
+A2, B2 = A * A, B * B
+
+OF_0, OF_A, OF_B = 1 / (A2 * B2), 1 / (2 * A2 * (A2 - B2)), 1 / (2 * B2 * (B2 - A2))
+"""What values of the kernel at the points are multiplied by: one over the product of the distances to the other points."""
 
 BUFFER = 1 << 19
 """How many numbers of transformed squares, of images and results together, are at work at a time: 2 MiB."""
@@ -44,17 +59,26 @@ SHIFT = LANES
 """How many numbers lie between two matrices, so that one row of all of them does not compete for the same lines of the cache."""
 
 
-def suits(size: list[int], window: Window, c: int, o: int, groups: int) -> bool:
-    """Whether this is such a convolution, with channels enough to make up for the transforms."""
-    return size == [3, 3] and window[:4] == (1, 1, 1, 1) and groups == 1 and c >= LANES // 2 and o >= LANES
+def suits(size: list[int], window: Window, channels: tuple[int, int], groups: int, out: tuple[int, int]) -> bool:
+    """Whether this is such a convolution, with channels and pixels enough to make up for the transforms.
+
+    ``channels``: of input and output; ``out``: the rows and columns of the output, which squares should not stick out of too far.
+    """
+    plain = size == [3, 3] and window[:4] == (1, 1, 1, 1) and groups == 1
+    (c, o), (oh, ow) = channels, out
+    return plain and c >= LANES // 2 and o >= LANES and PLACES * _squares(oh) * _squares(ow) <= 6 * oh * ow
+
+
+def _squares(pixels: int) -> int:
+    return -(-pixels // SIDE)
 
 
 def prepare() -> None:
     """Compile the tiles of all sizes."""
     for vectors in (1, 2):
-        for whole in (True, False):
-            for rows in sorted({rows_of_tile(count, vectors) for count in range(1, 65)}):
-                _winograd(rows, vectors, whole)
+        for rows in sorted({rows_of_tile(count, vectors) for count in range(1, 65)}):
+            _winograd(rows, vectors)
+            for whole in (True, False):
                 _winograd_gradient(rows, vectors, whole)
 
 
@@ -69,16 +93,14 @@ def winograd(y: Array, x: Array, w: Array, bias: Array, columns: int, window: Wi
     u = aligned(len(w) * PLACES * w.shape[2])
     flat, numbers = w.reshape(-1), w.shape[2]
     split(lambda start, stop: _kernels(flat, u, numbers, start, stop), len(w), KERNELS // numbers)
-    reach = _reach(x.shape[3], o)
-    vectors = columns // LANES
-    kernel = _winograd(rows_of_tile(reach, vectors), vectors, o % columns == 0)
+    reach, vectors = _reach(x.shape[3], columns), columns // LANES
+    kernel = _winograd(rows_of_tile(reach, vectors), vectors)
     arguments = (x, u, bias, *as_memory(y), (oh, ow), o, (window.top, window.left), reach)
-    rows = -(-oh // 2)
 
     def work(start: int, stop: int) -> None:
         kernel(*arguments, start, stop)
 
-    split(work, n * rows, WORTHWHILE // (1 + PLACES * -(-ow // 2) * x.shape[3] * o))
+    split(work, n * _squares(oh), WORTHWHILE // (1 + PLACES * _squares(ow) * x.shape[3] * o))
 
 
 def winograd_gradient(x: Array, gy: Array, columns: int, window: Window) -> Array:
@@ -87,102 +109,124 @@ def winograd_gradient(x: Array, gy: Array, columns: int, window: Window) -> Arra
     c = x.shape[3]
     reach, vectors = _reach(c, o), columns // LANES
     kernel = _winograd_gradient(rows_of_tile(c, vectors), vectors, o % columns == 0)
-    rows = -(-oh // 2)
 
     def work(start: int, stop: int) -> Array:
         total: Array = aligned_zeros(PLACES * c * o)
         kernel(x, gy, total, (window.top, window.left), reach, start, stop)
         return total
 
-    total = added(collected(work, n * rows, WORTHWHILE // (1 + PLACES * -(-ow // 2) * c * o)))
+    total = added(collected(work, n * _squares(oh), WORTHWHILE // (1 + PLACES * _squares(ow) * c * o)))
     gW = np.empty((9, c * o), np.float32)
     split(lambda start, stop: _kernel_gradients(total, gW.reshape(-1), c * o, start, stop), c * o, KERNELS)
     return gW
 
 
 @inlined
-def _of_image(d0: Any, d1: Any, d2: Any, d3: Any) -> Any:
+def _times(number: Any, x: Any) -> Any:
+    return multiply(spread(np.float32(number)), x)
+
+
+@inlined
+def _plus(x: Any, number: Any, z: Any) -> Any:
+    """``x + number * z``."""
+    return fma(spread(np.float32(number)), z, x)
+
+
+@inlined
+def _of_image(d: Any) -> Any:
     """Bt, along one axis."""
-    return subtract(d0, d2), add(d1, d2), subtract(d2, d1), subtract(d1, d3)
+    even_a, odd_a = _plus(d[4], -B2, d[2]), _plus(d[3], -B2, d[1])
+    even_b, odd_b = _plus(d[4], -A2, d[2]), _plus(d[3], -A2, d[1])
+    first, last = _plus(even_b, -B2, _plus(d[2], -A2, d[0])), _plus(_plus(d[5], -A2, d[3]), -B2, odd_b)
+    return first, _plus(even_a, A, odd_a), _plus(even_a, -A, odd_a), _plus(even_b, B, odd_b), _plus(even_b, -B, odd_b), last
 
 
 @inlined
-def _to_result(m0: Any, m1: Any, m2: Any, m3: Any) -> Any:
+def _to_result(m: Any) -> Any:
     """At, along one axis."""
-    return add(add(m0, m1), m2), subtract(subtract(m1, m2), m3)
+    even_a, odd_a, even_b, odd_b = add(m[1], m[2]), subtract(m[1], m[2]), add(m[3], m[4]), subtract(m[3], m[4])
+    second, third = _plus(_times(A, odd_a), B, odd_b), _plus(_times(A2, even_a), B2, even_b)
+    return add(m[0], add(even_a, even_b)), second, third, _plus(_plus(m[5], A * A2, odd_a), B * B2, odd_b)
 
 
 @inlined
-def _of_result(g0: Any, g1: Any) -> Any:
+def _of_result(g: Any) -> Any:
     """A, along one axis."""
-    return g0, add(g0, g1), subtract(g0, g1), subtract(spread(np.float32(0)), g1)
+    even_a, odd_a = _plus(g[0], A2, g[2]), _plus(g[1], A2, g[3])
+    even_b, odd_b = _plus(g[0], B2, g[2]), _plus(g[1], B2, g[3])
+    return g[0], _plus(even_a, A, odd_a), _plus(even_a, -A, odd_a), _plus(even_b, B, odd_b), _plus(even_b, -B, odd_b), g[3]
 
 
 @inlined
-def _of_kernel(g0: Any, g1: Any, g2: Any) -> Any:
+def _of_kernel(g: Any) -> Any:
     """G, along one axis."""
-    half = spread(np.float32(0.5))
-    ends, middle = multiply(half, add(g0, g2)), multiply(half, g1)
-    return g0, add(ends, middle), subtract(ends, middle), g2
+    even_a, even_b = _times(OF_A, _plus(g[0], A2, g[2])), _times(OF_B, _plus(g[0], B2, g[2]))
+    of_a, of_b = A * OF_A, B * OF_B
+    ends = (_plus(even_a, of_a, g[1]), _plus(even_a, -of_a, g[1]), _plus(even_b, of_b, g[1]), _plus(even_b, -of_b, g[1]))
+    return _times(OF_0, g[0]), ends[0], ends[1], ends[2], ends[3], g[2]
 
 
 @inlined
-def _to_kernel(u0: Any, u1: Any, u2: Any, u3: Any) -> Any:
+def _to_kernel(u: Any) -> Any:
     """Gt, along one axis."""
-    half = spread(np.float32(0.5))
-    even, odd = multiply(half, add(u1, u2)), multiply(half, subtract(u1, u2))
-    return add(u0, even), odd, add(even, u3)
+    even_a, odd_a = _times(OF_A, add(u[1], u[2])), _times(A * OF_A, subtract(u[1], u[2]))
+    even_b, odd_b = _times(OF_B, add(u[3], u[4])), _times(B * OF_B, subtract(u[3], u[4]))
+    return _plus(add(even_a, even_b), OF_0, u[0]), add(odd_a, odd_b), _plus(_plus(u[5], A2, even_a), B2, even_b)
+
+
+@inlined
+def _three(x: Any, a: Any, step: Any, lanes: Any) -> Any:
+    return load(x, a, lanes), load(x, a + step, lanes), load(x, a + 2 * step, lanes)
+
+
+@inlined
+def _six(x: Any, a: Any, step: Any, lanes: Any) -> Any:
+    u, v = _three(x, a, step, lanes), _three(x, a + 3 * step, step, lanes)
+    return u[0], u[1], u[2], v[0], v[1], v[2]
 
 
 @inlined
 def _store_row(V: Any, place: Any, apart: Any, v: Any, lanes: Any) -> None:
-    """Four places of a square, each in a matrix of its own."""
+    """Six places of a square, each in a matrix of its own."""
     store(V, place, v[0], lanes)
     store(V, place + apart, v[1], lanes)
     store(V, place + 2 * apart, v[2], lanes)
     store(V, place + 3 * apart, v[3], lanes)
+    store(V, place + 4 * apart, v[4], lanes)
+    store(V, place + 5 * apart, v[5], lanes)
 
 
 @compiled(numba.void(READ, FLAT, INTEGER, INTEGER, INTEGER))
 def _kernels(w: Any, u: Any, numbers: Any, start: Any, stop: Any) -> None:
-    """Transform tiles of packed weights, whose 9 places lie ``numbers`` apart, to 16 places."""
-    lanes = all_lanes()
+    """Transform tiles of packed weights, whose 9 places lie ``numbers`` apart, to 36 places."""
+    lanes, row = all_lanes(), 6 * numbers
     for tile in range(start, stop):
         for k in range(0, numbers, LANES):
             a, place = tile * 9 * numbers + k, tile * PLACES * numbers + k
-            b, c = a + 3 * numbers, a + 6 * numbers
-            t0 = _of_kernel(load(w, a, lanes), load(w, b, lanes), load(w, c, lanes))
-            a, b, c = a + numbers, b + numbers, c + numbers
-            t1 = _of_kernel(load(w, a, lanes), load(w, b, lanes), load(w, c, lanes))
-            a, b, c = a + numbers, b + numbers, c + numbers
-            t2 = _of_kernel(load(w, a, lanes), load(w, b, lanes), load(w, c, lanes))
-            _store_row(u, place, numbers, _of_kernel(t0[0], t1[0], t2[0]), lanes)
-            _store_row(u, place + 4 * numbers, numbers, _of_kernel(t0[1], t1[1], t2[1]), lanes)
-            _store_row(u, place + 8 * numbers, numbers, _of_kernel(t0[2], t1[2], t2[2]), lanes)
-            _store_row(u, place + 12 * numbers, numbers, _of_kernel(t0[3], t1[3], t2[3]), lanes)
+            t0 = _of_kernel(_three(w, a, 3 * numbers, lanes))
+            t1 = _of_kernel(_three(w, a + numbers, 3 * numbers, lanes))
+            t2 = _of_kernel(_three(w, a + 2 * numbers, 3 * numbers, lanes))
+            for i in range(6):
+                _store_row(u, place + i * row, numbers, _of_kernel((t0[i], t1[i], t2[i])), lanes)
 
 
 @inlined
 def _gradient_of_kernel(u: Any, a: Any, gW: Any, place: Any, numbers: Any, lanes: Any) -> None:
-    """Transform 16 places back to 9, for one vector of pairs of channels."""
-    b, c, d = a + 4 * numbers, a + 8 * numbers, a + 12 * numbers
-    t0 = _to_kernel(load(u, a, lanes), load(u, b, lanes), load(u, c, lanes), load(u, d, lanes))
-    a, b, c, d = a + numbers, b + numbers, c + numbers, d + numbers
-    t1 = _to_kernel(load(u, a, lanes), load(u, b, lanes), load(u, c, lanes), load(u, d, lanes))
-    a, b, c, d = a + numbers, b + numbers, c + numbers, d + numbers
-    t2 = _to_kernel(load(u, a, lanes), load(u, b, lanes), load(u, c, lanes), load(u, d, lanes))
-    a, b, c, d = a + numbers, b + numbers, c + numbers, d + numbers
-    t3 = _to_kernel(load(u, a, lanes), load(u, b, lanes), load(u, c, lanes), load(u, d, lanes))
+    """Transform 36 places back to 9, for one vector of pairs of channels."""
+    row = 6 * numbers
+    t0, t1 = _to_kernel(_six(u, a, row, lanes)), _to_kernel(_six(u, a + numbers, row, lanes))
+    t2, t3 = _to_kernel(_six(u, a + 2 * numbers, row, lanes)), _to_kernel(_six(u, a + 3 * numbers, row, lanes))
+    t4, t5 = _to_kernel(_six(u, a + 4 * numbers, row, lanes)), _to_kernel(_six(u, a + 5 * numbers, row, lanes))
     for i in range(3):
-        g0, g1, g2 = _to_kernel(t0[i], t1[i], t2[i], t3[i])
-        store(gW, place + 3 * i * numbers, g0, lanes)
-        store(gW, place + (3 * i + 1) * numbers, g1, lanes)
-        store(gW, place + (3 * i + 2) * numbers, g2, lanes)
+        g = _to_kernel((t0[i], t1[i], t2[i], t3[i], t4[i], t5[i]))
+        store(gW, place + 3 * i * numbers, g[0], lanes)
+        store(gW, place + (3 * i + 1) * numbers, g[1], lanes)
+        store(gW, place + (3 * i + 2) * numbers, g[2], lanes)
 
 
 @compiled(numba.void(READ, FLAT, INTEGER, INTEGER, INTEGER))
 def _kernel_gradients(u: Any, gW: Any, numbers: Any, start: Any, stop: Any) -> None:
-    """The gradient for the kernels, 9 places, from that for the transformed ones, 16; ``numbers`` lie between places."""
+    """The gradient for the kernels, 9 places, from that for the transformed ones, 36; ``numbers`` lie between places."""
     whole = stop - (stop - start) % LANES
     for k in range(start, whole, LANES):
         _gradient_of_kernel(u, k, gW, k, numbers, all_lanes())
@@ -193,33 +237,31 @@ def _kernel_gradients(u: Any, gW: Any, numbers: Any, start: Any, stop: Any) -> N
 @inlined
 def _square_of_image(x: Any, a: Any, line: Any, C: Any, V: Any, place: Any, apart: Any, lanes: Any) -> None:
     """Transform one square, in a vector of channels."""
-    b, c, d = a + line, a + 2 * line, a + 3 * line
-    t0 = _of_image(load(x, a, lanes), load(x, b, lanes), load(x, c, lanes), load(x, d, lanes))
-    a, b, c, d = a + C, b + C, c + C, d + C
-    t1 = _of_image(load(x, a, lanes), load(x, b, lanes), load(x, c, lanes), load(x, d, lanes))
-    a, b, c, d = a + C, b + C, c + C, d + C
-    t2 = _of_image(load(x, a, lanes), load(x, b, lanes), load(x, c, lanes), load(x, d, lanes))
-    a, b, c, d = a + C, b + C, c + C, d + C
-    t3 = _of_image(load(x, a, lanes), load(x, b, lanes), load(x, c, lanes), load(x, d, lanes))
-    _store_row(V, place, apart, _of_image(t0[0], t1[0], t2[0], t3[0]), lanes)
-    _store_row(V, place + 4 * apart, apart, _of_image(t0[1], t1[1], t2[1], t3[1]), lanes)
-    _store_row(V, place + 8 * apart, apart, _of_image(t0[2], t1[2], t2[2], t3[2]), lanes)
-    _store_row(V, place + 12 * apart, apart, _of_image(t0[3], t1[3], t2[3], t3[3]), lanes)
+    t0, t1 = _of_image(_six(x, a, line, lanes)), _of_image(_six(x, a + C, line, lanes))
+    t2, t3 = _of_image(_six(x, a + 2 * C, line, lanes)), _of_image(_six(x, a + 3 * C, line, lanes))
+    t4, t5 = _of_image(_six(x, a + 4 * C, line, lanes)), _of_image(_six(x, a + 5 * C, line, lanes))
+    row = 6 * apart
+    _store_row(V, place, apart, _of_image((t0[0], t1[0], t2[0], t3[0], t4[0], t5[0])), lanes)
+    _store_row(V, place + row, apart, _of_image((t0[1], t1[1], t2[1], t3[1], t4[1], t5[1])), lanes)
+    _store_row(V, place + 2 * row, apart, _of_image((t0[2], t1[2], t2[2], t3[2], t4[2], t5[2])), lanes)
+    _store_row(V, place + 3 * row, apart, _of_image((t0[3], t1[3], t2[3], t3[3], t4[3], t5[3])), lanes)
+    _store_row(V, place + 4 * row, apart, _of_image((t0[4], t1[4], t2[4], t3[4], t4[4], t5[4])), lanes)
+    _store_row(V, place + 5 * row, apart, _of_image((t0[5], t1[5], t2[5], t3[5], t4[5], t5[5])), lanes)
 
 
 @compiled(numba.void(IMAGES, FLAT, FLAT, INTEGERS[2], INTEGERS[2], INTEGER, INTEGER, INTEGER))
 def _squares_of_images(x: Any, band: Any, V: Any, pads: Any, squares: Any, apart: Any, start: Any, stop: Any) -> None:
-    """Transform rows of squares, those of all images counted together, into 16 matrices of C columns."""
+    """Transform rows of squares, those of all images counted together, into 36 matrices of C columns."""
     C = x.shape[3]
     (top, left), (down, across) = pads, squares
-    width, whole, at = 2 * across + 2, C - C % LANES, start
+    width, whole, at = SIDE * across + 2, C - C % LANES, start
     while at < stop:
         n, r0 = at // down, at % down
         rows = min(down - r0, stop - at)
-        copy_band(band, x, n, 2 * r0 - top, 2 * rows + 2, left, width)
+        copy_band(band, x, n, SIDE * r0 - top, SIDE * rows + 2, left, width)
         for r in range(rows):
             for q in range(across):
-                a, place = (r * width + q) * 2 * C, ((at - start + r) * across + q) * C
+                a, place = (r * width + q) * SIDE * C, ((at - start + r) * across + q) * C
                 for c in range(0, whole, LANES):
                     _square_of_image(band, a + c, width * C, C, V, place + c, apart, all_lanes())
                 if whole < C:
@@ -229,41 +271,40 @@ def _squares_of_images(x: Any, band: Any, V: Any, pads: Any, squares: Any, apart
 
 
 @inlined
-def _square_of_result(M: Any, place: Any, apart: Any, bias: Any, o: Any, lanes: Any) -> Any:
-    """Transform one square of 16 matrices back to 2 x 2 pixels, in a vector of channels."""
-    row = 4 * apart
-    a, b, c, d = place, place + row, place + 2 * row, place + 3 * row
-    t0 = _to_result(load(M, a, lanes), load(M, b, lanes), load(M, c, lanes), load(M, d, lanes))
-    a, b, c, d = a + apart, b + apart, c + apart, d + apart
-    t1 = _to_result(load(M, a, lanes), load(M, b, lanes), load(M, c, lanes), load(M, d, lanes))
-    a, b, c, d = a + apart, b + apart, c + apart, d + apart
-    t2 = _to_result(load(M, a, lanes), load(M, b, lanes), load(M, c, lanes), load(M, d, lanes))
-    a, b, c, d = a + apart, b + apart, c + apart, d + apart
-    t3 = _to_result(load(M, a, lanes), load(M, b, lanes), load(M, c, lanes), load(M, d, lanes))
-    above, below = _to_result(t0[0], t1[0], t2[0], t3[0]), _to_result(t0[1], t1[1], t2[1], t3[1])
-    added = load(bias, o, lanes)
-    return add(above[0], added), add(above[1], added), add(below[0], added), add(below[1], added)
+def _store_pixels(m: Any, added: Any, y: Any, target: Any, pixel: Any, inside: Any, lanes: Any) -> None:
+    """One row of a square of the result: its first ``inside`` pixels."""
+    pixels = _to_result(m)
+    store(y, target, add(pixels[0], added), lanes)
+    if inside > 1:
+        store(y, target + pixel, add(pixels[1], added), lanes)
+    if inside > 2:
+        store(y, target + 2 * pixel, add(pixels[2], added), lanes)
+    if inside > 3:
+        store(y, target + 3 * pixel, add(pixels[3], added), lanes)
 
 
 @inlined
-def _store_result(
+def _store_square(
     M: Any, place: Any, apart: Any, bias: Any, o: Any, y: Any, target: Any, steps: Any, inside: Any, lanes: Any
 ) -> None:
-    """Store the pixels of a square that are in the image: all, or without the second row or column."""
-    y00, y01, y10, y11 = _square_of_result(M, place, apart, bias, o, lanes)
-    row, pixel = steps
-    store(y, target, y00, lanes)
-    if inside[1]:
-        store(y, target + pixel, y01, lanes)
-    if inside[0]:
-        store(y, target + row, y10, lanes)
-        if inside[1]:
-            store(y, target + row + pixel, y11, lanes)
+    """Transform one square of 36 matrices back, in a vector of channels, and store the pixels that are in the image."""
+    line, every = 6 * apart, all_lanes()  # Rows of the matrices are whole vectors, those of the result may end before.
+    t0, t1 = _to_result(_six(M, place, line, every)), _to_result(_six(M, place + apart, line, every))
+    t2, t3 = _to_result(_six(M, place + 2 * apart, line, every)), _to_result(_six(M, place + 3 * apart, line, every))
+    t4, t5 = _to_result(_six(M, place + 4 * apart, line, every)), _to_result(_six(M, place + 5 * apart, line, every))
+    (row, pixel), (rows, columns), added = steps, inside, load(bias, o, every)
+    _store_pixels((t0[0], t1[0], t2[0], t3[0], t4[0], t5[0]), added, y, target, pixel, columns, lanes)
+    if rows > 1:
+        _store_pixels((t0[1], t1[1], t2[1], t3[1], t4[1], t5[1]), added, y, target + row, pixel, columns, lanes)
+    if rows > 2:
+        _store_pixels((t0[2], t1[2], t2[2], t3[2], t4[2], t5[2]), added, y, target + 2 * row, pixel, columns, lanes)
+    if rows > 3:
+        _store_pixels((t0[3], t1[3], t2[3], t3[3], t4[3], t5[3]), added, y, target + 3 * row, pixel, columns, lanes)
 
 
 @cache
-def _winograd(P: int, Q: int, whole: bool) -> Callable[..., None]:
-    """The convolution with tiles of P squares and Q vectors of output channels, all of them full or not."""
+def _winograd(P: int, Q: int) -> Callable[..., None]:
+    """The convolution with tiles of P squares and Q vectors of output channels."""
     columns = Q * LANES
     four, two = INTEGERS[4], INTEGERS[2]
 
@@ -284,69 +325,89 @@ def _winograd(P: int, Q: int, whole: bool) -> Callable[..., None]:
         """Rows of squares from ``start`` to ``stop``, those of all images counted together."""
         C = x.shape[3]
         (first, image, row, pixel), (oh, ow) = steps, out
-        down, across = (oh + 1) // 2, (ow + 1) // 2
+        down, across = (oh + SIDE - 1) // SIDE, (ow + SIDE - 1) // SIDE
         lines = max(1, reach // across)
         room = max(P, min(lines, stop - start) * across)
-        band = np.empty((2 * min(lines, down) + 2) * (2 * across + 2) * C, np.float32)
-        apart_in, apart_out = room * C + SHIFT, room * o + SHIFT
+        band = np.empty((SIDE * min(lines, down) + 2) * (SIDE * across + 2) * C, np.float32)
+        apart_in, apart_out = room * C + SHIFT, room * columns + SHIFT
         V, M = aligned(PLACES * apart_in), aligned(PLACES * apart_out)
         nothing = np.zeros(columns, np.float32)
-        moves, vectors = (0, C, o, 0, 0, 1, 0, 0, columns), o - o % LANES
+        moves = (0, C, columns, 0, 0, 1, 0, 0, columns)
         for begin in range(start, stop, lines):
             end = min(begin + lines, stop)
             count = (end - begin) * across
             _squares_of_images(x, band, V, pads, (down, across), apart_in, begin, end)
             for o0 in range(0, o, columns):
-                lanes = None if whole else o - o0
                 for place in range(PLACES):
                     weights = (o0 // columns * PLACES + place) * C * columns
                     for t0 in range(0, count, P):
                         t = max(0, min(t0, count - P))
-                        a, m = place * apart_in + t * C, place * apart_out + t * o + o0
-                        multiply_tile(P, Q, lanes, nothing, 0, V, a, u, weights, (1, 1, C), moves, M, m)
-            for at in range(begin, end):
-                n, r = at // down, at % down
-                for q in range(across):
-                    t = ((at - begin) * across + q) * o
-                    target, inside = first + n * image + 2 * r * row + 2 * q * pixel, (2 * r + 1 < oh, 2 * q + 1 < ow)
-                    for c in range(0, vectors, LANES):
-                        _store_result(M, t + c, apart_out, bias, c, y, target + c, (row, pixel), inside, all_lanes())
-                    if vectors < o:
-                        c, some = vectors, first_lanes(o - vectors)
-                        _store_result(M, t + c, apart_out, bias, c, y, target + c, (row, pixel), inside, some)
+                        a, m = place * apart_in + t * C, place * apart_out + t * columns
+                        multiply_tile(P, Q, None, nothing, 0, V, a, u, weights, (1, 1, C), moves, M, m)
+                for at in range(begin, end):
+                    n, r = at // down, SIDE * (at % down)
+                    for q in range(across):
+                        t = ((at - begin) * across + q) * columns
+                        target = first + n * image + r * row + SIDE * q * pixel + o0
+                        inside = (oh - r, ow - SIDE * q)
+                        for c in range(0, min(columns, o - o0), LANES):
+                            lanes = first_lanes(o - o0 - c)
+                            _store_square(
+                                M, t + c, apart_out, bias, o0 + c, y, target + c, (row, pixel), inside, lanes
+                            )
 
     return convolution
+
+
+@inlined
+def _row_of_gradients(gy: Any, a: Any, step: Any, inside: Any, lanes: Any) -> Any:
+    """Four neighbouring gradients, with zeros for all but the first ``inside``."""
+    zero = spread(np.float32(0))
+    g0, g1, g2, g3 = zero, zero, zero, zero
+    if inside > 0:
+        g0 = load(gy, a, lanes)
+    if inside > 1:
+        g1 = load(gy, a + step, lanes)
+    if inside > 2:
+        g2 = load(gy, a + 2 * step, lanes)
+    if inside > 3:
+        g3 = load(gy, a + 3 * step, lanes)
+    return _of_result((g0, g1, g2, g3))
 
 
 @inlined
 def _square_of_gradient(
     gy: Any, a: Any, row: Any, o: Any, inside: Any, Z: Any, place: Any, apart: Any, lanes: Any
 ) -> None:
-    """Transform the 2 x 2 gradients of a square, in a vector of channels, with zeros outside the image."""
-    zero = spread(np.float32(0))
-    g00, g01, g10, g11 = load(gy, a, lanes), zero, zero, zero
-    if inside[1]:
-        g01 = load(gy, a + o, lanes)
-    if inside[0]:
-        g10 = load(gy, a + row, lanes)
-        if inside[1]:
-            g11 = load(gy, a + row + o, lanes)
-    t0, t1 = _of_result(g00, g10), _of_result(g01, g11)
-    for i in range(4):
-        _store_row(Z, place + 4 * i * apart, apart, _of_result(t0[i], t1[i]), lanes)
+    """Transform the 4 x 4 gradients of a square, in a vector of channels, with zeros outside the image."""
+    rows, columns = inside
+    t0 = _row_of_gradients(gy, a, o, columns, lanes)
+    t1 = _row_of_gradients(gy, a + row, o, columns if rows > 1 else 0, lanes)
+    t2 = _row_of_gradients(gy, a + 2 * row, o, columns if rows > 2 else 0, lanes)
+    t3 = _row_of_gradients(gy, a + 3 * row, o, columns if rows > 3 else 0, lanes)
+    line = 6 * apart
+    c0, c1 = _of_result((t0[0], t1[0], t2[0], t3[0])), _of_result((t0[1], t1[1], t2[1], t3[1]))
+    c2, c3 = _of_result((t0[2], t1[2], t2[2], t3[2])), _of_result((t0[3], t1[3], t2[3], t3[3]))
+    c4, c5 = _of_result((t0[4], t1[4], t2[4], t3[4])), _of_result((t0[5], t1[5], t2[5], t3[5]))
+    _store_row(Z, place, line, c0, lanes)
+    _store_row(Z, place + apart, line, c1, lanes)
+    _store_row(Z, place + 2 * apart, line, c2, lanes)
+    _store_row(Z, place + 3 * apart, line, c3, lanes)
+    _store_row(Z, place + 4 * apart, line, c4, lanes)
+    _store_row(Z, place + 5 * apart, line, c5, lanes)
 
 
 @compiled(numba.void(IMAGES, FLAT, INTEGERS[2], INTEGER, INTEGER, INTEGER))
 def _squares_of_gradients(gy: Any, Z: Any, squares: Any, apart: Any, start: Any, stop: Any) -> None:
-    """Transform rows of squares of gradients into 16 matrices of O columns."""
+    """Transform rows of squares of gradients into 36 matrices of O columns."""
     _, oh, ow, o = gy.shape
     down, across = squares
     whole, gradients = o - o % LANES, gy.reshape(-1)
     for at in range(start, stop):
-        n, r = at // down, at % down
+        n, r = at // down, SIDE * (at % down)
         for q in range(across):
-            a, place = ((n * oh + 2 * r) * ow + 2 * q) * o, ((at - start) * across + q) * o
-            inside = (2 * r + 1 < oh, 2 * q + 1 < ow)
+            a, place = ((n * oh + r) * ow + SIDE * q) * o, ((at - start) * across + q) * o
+            inside = (oh - r, ow - SIDE * q)
             for c in range(0, whole, LANES):
                 _square_of_gradient(gradients, a + c, ow * o, o, inside, Z, place + c, apart, all_lanes())
             if whole < o:
@@ -361,12 +422,12 @@ def _winograd_gradient(P: int, Q: int, whole: bool) -> Callable[..., None]:
 
     @compiled(numba.void(IMAGES, IMAGES, FLAT, INTEGERS[2], INTEGER, INTEGER, INTEGER))
     def gradient(x: Any, gy: Any, total: Any, pads: Any, reach: Any, start: Any, stop: Any) -> None:
-        """The sum over rows of squares from ``start`` to ``stop``, added to ``total``: 16 matrices (C, O)."""
+        """The sum over rows of squares from ``start`` to ``stop``, added to ``total``: 36 matrices (C, O)."""
         C, (_, oh, ow, o) = x.shape[3], gy.shape
-        down, across = (oh + 1) // 2, (ow + 1) // 2
+        down, across = (oh + SIDE - 1) // SIDE, (ow + SIDE - 1) // SIDE
         lines = max(1, reach // across)
         room = min(lines, stop - start) * across
-        band = np.empty((2 * min(lines, down) + 2) * (2 * across + 2) * C, np.float32)
+        band = np.empty((SIDE * min(lines, down) + 2) * (SIDE * across + 2) * C, np.float32)
         apart_in, apart_out = room * C + SHIFT, room * o + SHIFT
         V, Z = aligned(PLACES * apart_in), aligned(PLACES * apart_out)
         moves, tiled = (o, 1, o, 0, 0, C, 0, 0, o), C - C % P
