@@ -2,18 +2,22 @@
 
 Kernels release Python's lock while they compute, so plain threads are enough. A call hands the pieces of its work to
 whichever thread is free and takes the next one itself: when all others are busy it does everything alone, so calls from
-several threads, and calls inside calls, never wait for each other.
+several threads, and calls inside calls, never wait for each other. A thread without work looks out for some for a moment before it
+goes to sleep, for between two kernels there is less time than it takes to wake up.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
+
+import numpy as np
 
 from passus.arguments import checked_count
 from passus.backend import Array
@@ -25,6 +29,13 @@ T = TypeVar("T")
 
 VARIABLE = "PASSUS_NUM_THREADS"
 
+LOOKOUT = 2e-4
+"""For how many seconds a thread looks out for work, or for the end of it, before it goes to sleep: longer than Python takes
+from one kernel to the next, and so short that nobody misses the processor."""
+
+DELAY = 1e-6
+"""How many seconds after a call a thread asks for Python's lock: about then the kernel of the caller begins."""
+
 
 class _Job:
     """Pieces of one piece of work, taken by the threads one after the other."""
@@ -32,21 +43,30 @@ class _Job:
     def __init__(self, work: Callable[..., object], pieces: list[tuple[int, int]]) -> None:
         self.work, self.pieces = work, pieces
         self.processor = _processor()
-        self.outcomes: SimpleQueue[BaseException | None] = SimpleQueue()
+        self.errors: list[BaseException] = []
+        self.done = np.zeros(1, np.int64)  # How many pieces other threads have done, for a caller who looks;
+        self.parts: SimpleQueue[int] = SimpleQueue()  # and the same, in parts, for one who sleeps.
 
-    def take(self) -> None:
-        """Do pieces until none is left."""
+    def take(self) -> int:
+        """Do pieces until none is left; return how many."""
+        count = 0
         while self.pieces:
             try:
                 piece = self.pieces.pop()
             except IndexError:  # Another thread was faster.
-                return
+                break
+            count += 1
             try:
                 self.work(*piece)
             except BaseException as error:  # It is raised where the work was asked for.
-                self.outcomes.put(error)
-            else:
-                self.outcomes.put(None)
+                self.errors.append(error)
+        return count
+
+    def wait(self, count: int) -> None:
+        """Wait until other threads have done ``count`` pieces."""
+        if count and not _waiting().wait_for(self.done, count, _waiting().looks_in(LOOKOUT)):
+            while count:
+                count -= self.parts.get()
 
 
 class _Pool:
@@ -54,19 +74,39 @@ class _Pool:
 
     def __init__(self) -> None:
         self.jobs: SimpleQueue[_Job] = SimpleQueue()
-        self.started, self.lock = 0, Lock()
+        self.flags: list[Array] = []  # One for each thread.
+        self.lock = Lock()
 
-    def at_least(self, count: int) -> None:
+    def hand(self, job: _Job, count: int) -> None:
+        """Let ``count`` threads take part in a job, if they are free."""
         with self.lock:
-            while self.started < count:
-                self.started += 1
-                Thread(target=self._serve, name=f"passus-{self.started}", daemon=True).start()
+            while len(self.flags) < count:
+                self.flags.append(np.zeros(1, np.int64))
+                name = f"passus-{len(self.flags)}"
+                Thread(target=self._serve, args=(self.flags[-1],), name=name, daemon=True).start()
+        for _ in range(count):
+            self.jobs.put(job)
+        called, call = 0, _waiting().call
+        for flag in self.flags:
+            called += call(flag)
+            if called == count:
+                break
 
-    def _serve(self) -> None:
+    def _serve(self, flag: Array) -> None:
+        wait, looks, delay = _waiting().add_and_wait, _waiting().looks_in(LOOKOUT), _waiting().looks_in(DELAY)
         while True:
             job = self.jobs.get()
             _keep_off(job.processor)
-            job.take()
+            count = job.take()
+            job.parts.put(count)
+            # Jobs are left over where the caller was faster: they are cleared away before a rest.
+            wait(job.done, count, flag, looks if self.jobs.empty() else 0, delay)
+
+
+@cache
+def _waiting() -> Any:
+    """How to wait without sleep. Imported late, for it needs Numba; whoever has a kernel to split has that too."""
+    return importlib.import_module("passus.kernels.native.waiting")
 
 
 def _keep_off(processor: int) -> None:
@@ -156,13 +196,10 @@ def split(work: Callable[[int, int], object], count: int, smallest: int = 1) -> 
         work(*pieces[0])
         return 1
     job = _Job(work, pieces[::-1])
-    _pool.at_least(len(pieces) - 1)
-    for _ in pieces[1:]:
-        _pool.jobs.put(job)
-    job.take()
-    errors = [error for error in [job.outcomes.get() for _ in pieces] if error is not None]
-    if errors:
-        raise errors[0]
+    _pool.hand(job, len(pieces) - 1)
+    job.wait(len(pieces) - job.take())
+    if job.errors:
+        raise job.errors[0]
     return len(pieces)
 
 

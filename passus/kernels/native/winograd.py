@@ -138,7 +138,14 @@ def _of_image(d: Any) -> Any:
     even_a, odd_a = _plus(d[4], -B2, d[2]), _plus(d[3], -B2, d[1])
     even_b, odd_b = _plus(d[4], -A2, d[2]), _plus(d[3], -A2, d[1])
     first, last = _plus(even_b, -B2, _plus(d[2], -A2, d[0])), _plus(_plus(d[5], -A2, d[3]), -B2, odd_b)
-    return first, _plus(even_a, A, odd_a), _plus(even_a, -A, odd_a), _plus(even_b, B, odd_b), _plus(even_b, -B, odd_b), last
+    return (
+        first,
+        _plus(even_a, A, odd_a),
+        _plus(even_a, -A, odd_a),
+        _plus(even_b, B, odd_b),
+        _plus(even_b, -B, odd_b),
+        last,
+    )
 
 
 @inlined
@@ -154,7 +161,14 @@ def _of_result(g: Any) -> Any:
     """A, along one axis."""
     even_a, odd_a = _plus(g[0], A2, g[2]), _plus(g[1], A2, g[3])
     even_b, odd_b = _plus(g[0], B2, g[2]), _plus(g[1], B2, g[3])
-    return g[0], _plus(even_a, A, odd_a), _plus(even_a, -A, odd_a), _plus(even_b, B, odd_b), _plus(even_b, -B, odd_b), g[3]
+    return (
+        g[0],
+        _plus(even_a, A, odd_a),
+        _plus(even_a, -A, odd_a),
+        _plus(even_b, B, odd_b),
+        _plus(even_b, -B, odd_b),
+        g[3],
+    )
 
 
 @inlined
@@ -162,7 +176,12 @@ def _of_kernel(g: Any) -> Any:
     """G, along one axis."""
     even_a, even_b = _times(OF_A, _plus(g[0], A2, g[2])), _times(OF_B, _plus(g[0], B2, g[2]))
     of_a, of_b = A * OF_A, B * OF_B
-    ends = (_plus(even_a, of_a, g[1]), _plus(even_a, -of_a, g[1]), _plus(even_b, of_b, g[1]), _plus(even_b, -of_b, g[1]))
+    ends = (
+        _plus(even_a, of_a, g[1]),
+        _plus(even_a, -of_a, g[1]),
+        _plus(even_b, of_b, g[1]),
+        _plus(even_b, -of_b, g[1]),
+    )
     return _times(OF_0, g[0]), ends[0], ends[1], ends[2], ends[3], g[2]
 
 
@@ -352,9 +371,7 @@ def _winograd(P: int, Q: int) -> Callable[..., None]:
                         inside = (oh - r, ow - SIDE * q)
                         for c in range(0, min(columns, o - o0), LANES):
                             lanes = first_lanes(o - o0 - c)
-                            _store_square(
-                                M, t + c, apart_out, bias, o0 + c, y, target + c, (row, pixel), inside, lanes
-                            )
+                            _store_square(M, t + c, apart_out, bias, o0 + c, y, target + c, (row, pixel), inside, lanes)
 
     return convolution
 

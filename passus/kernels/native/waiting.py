@@ -1,0 +1,124 @@
+"""Waiting with open eyes: a thread that sleeps needs some 50 microseconds to wake up, longer than many kernels take.
+
+A flag is an array of one int64. These functions let go of Python's lock, so that others go on while a thread waits.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from passus.kernels.native.compiling import INTEGER, compiled
+
+__all__ = ["add_and_wait", "call", "looks_in", "wait_for"]
+
+FLAG = numba.int64[::1]
+
+ORDER = "seq_cst"
+
+AWAY, WAITING, CALLED = 0, 1, 2
+"""What a flag tells of its thread: it does not look at the flag; it does; and somebody has a job for it."""
+
+
+def _address(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+    return context.make_array(signature.args[0])(context, builder, args[0]).data
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _value(typing: Any, flag: Any) -> tuple[Any, Callable[..., Any]]:
+    """The number in a flag, as other threads have left it."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        return builder.load_atomic(_address(context, builder, signature, args), ORDER, 8)
+
+    return types.int64(flag), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _add(typing: Any, flag: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
+    """Add to a flag; what it was before."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        return builder.atomic_rmw("add", _address(context, builder, signature, args), args[1], ORDER)
+
+    return types.int64(flag, types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _replace(typing: Any, flag: Any, old: Any, new: Any) -> tuple[Any, Callable[..., Any]]:
+    """Put ``new`` into a flag that holds ``old``; whether it did."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        found = builder.cmpxchg(_address(context, builder, signature, args), args[1], args[2], ORDER, ORDER)
+        return builder.extract_value(found, 1)
+
+    return types.boolean(flag, types.int64, types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _rest(typing: Any) -> tuple[Any, Callable[..., Any]]:
+    """Leave the processor's units to others for a moment."""
+    pause = {"x86_64": "llvm.x86.sse2.pause", "AMD64": "llvm.x86.sse2.pause"}.get(platform.machine())
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        if pause is not None:
+            builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), []), pause), [])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@compiled(numba.boolean(FLAG))
+def call(flag: Any) -> Any:
+    """Call the thread that waits with this flag; whether there was one."""
+    return _replace(flag, WAITING, CALLED)
+
+
+@compiled(numba.void(FLAG, numba.int64, FLAG, INTEGER, INTEGER))
+def add_and_wait(done: Any, count: Any, flag: Any, looks: Any, delay: Any) -> None:
+    """Add ``count`` to ``done``; then wait for a call, but look at the ``flag`` so many times at most.
+
+    One function, because whoever waits for ``done`` needs Python's lock next, and this thread must not hold it then. After a call
+    the caller holds the lock until its own kernel begins; whoever asks for it sooner is sent to sleep. Therefore the ``delay``.
+    """
+    _replace(flag, AWAY, WAITING)
+    _add(done, count)
+    for _ in range(looks):
+        if _value(flag) == CALLED:
+            for _ in range(delay):
+                _rest()
+            break
+        _rest()
+    if not _replace(flag, WAITING, AWAY):
+        _replace(flag, CALLED, AWAY)
+
+
+@compiled(numba.boolean(FLAG, numba.int64, INTEGER))
+def wait_for(done: Any, count: Any, looks: Any) -> Any:
+    """Wait until ``done`` is ``count``, but look so many times at most; whether it is."""
+    for _ in range(looks):
+        if _value(done) == count:
+            return True
+        _rest()
+    return _value(done) == count
+
+
+@cache
+def looks_in(seconds: float) -> int:
+    """How often a thread looks at a flag in that time; it differs between processors by a factor of ten."""
+    times, flag = [], np.zeros(1, np.int64)
+    for _ in range(5):
+        start = time.perf_counter()
+        wait_for(flag, 1, 1000)
+        times.append(time.perf_counter() - start)
+    return 1 + int(1000 * seconds / min(times))
