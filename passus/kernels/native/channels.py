@@ -24,6 +24,7 @@ from passus.kernels.native.simd import (
     limited,
     load,
     multiply,
+    prefetch,
     spread,
     store,
     subtract,
@@ -35,6 +36,9 @@ __all__ = ["channel_moments", "channel_products", "channel_sums", "prepare", "sc
 
 BLOCK = 4096
 """How many numbers a block has: 16 KiB, half of the first-level cache."""
+
+LINE = 16
+"""How many numbers a line of the cache has."""
 
 PIECE = 1 << 16
 """How many numbers are worth a thread of their own."""
@@ -154,8 +158,13 @@ def _in_pieces(rows: Array, work: Callable[[Array, int, int], None], sums: int) 
 def _moments_of_block(x: Any, means: Any, squares: Any, C: Any, c: Any, first: Any, last: Any, lanes: Any) -> None:
     zero = spread(np.float32(0))
     a0, a1, a2, a3 = zero, zero, zero, zero  # Four sums, so that none waits for the one before.
-    p = first
+    p, ahead = first, last * C + (last - first) * c
     while p + 4 <= last:
+        prefetch(x, ahead)
+        prefetch(x, ahead + 16)
+        prefetch(x, ahead + 32)
+        prefetch(x, ahead + 48)
+        ahead += 64
         a0, a1 = add(a0, load(x, p * C + c, lanes)), add(a1, load(x, (p + 1) * C + c, lanes))
         a2, a3 = add(a2, load(x, (p + 2) * C + c, lanes)), add(a3, load(x, (p + 3) * C + c, lanes))
         p += 4
@@ -218,8 +227,13 @@ def _products_of_block(
     mean, scale, shift = load(means, c, lanes), load(scales, c, lanes), load(shifts, c, lanes)
     low, high, zero = spread(low), spread(high), spread(np.float32(0))
     a0, a1, b0, b1 = zero, zero, zero, zero
-    p = first
+    p, ahead = first, last * C + (last - first) * c
     while p + 2 <= last:
+        prefetch(x, ahead)
+        prefetch(x, ahead + 16)
+        prefetch(gy, ahead)
+        prefetch(gy, ahead + 16)
+        ahead += 32
         d0, d1 = subtract(load(x, p * C + c, lanes), mean), subtract(load(x, (p + 1) * C + c, lanes), mean)
         g0 = where_inside(fma(d0, scale, shift), low, high, load(gy, p * C + c, lanes))
         g1 = where_inside(fma(d1, scale, shift), low, high, load(gy, (p + 1) * C + c, lanes))
@@ -280,7 +294,10 @@ def _scaled_block(
 ) -> None:
     mean, scale, shift = load(means, c, lanes), load(scales, c, lanes), load(shifts, c, lanes)
     low, high = spread(low), spread(high)
+    ahead = last * C + (last - first) * c
     for p in range(first, last):
+        prefetch(x, ahead)
+        ahead += 16
         value = fma(subtract(load(x, p * C + c, lanes), mean), scale, shift)
         store(y, p * C + c, limited(value, low, high), lanes)
 
@@ -318,7 +335,11 @@ def _gradient_of_block(
 ) -> None:
     mean, scale, shift = load(means, c, lanes), load(scales, c, lanes), load(shifts, c, lanes)
     share, slope, low, high = load(shares, c, lanes), load(slopes, c, lanes), spread(low), spread(high)
+    ahead = last * C + (last - first) * c
     for p in range(first, last):
+        prefetch(x, ahead)
+        prefetch(gy, ahead)
+        ahead += 16
         d = subtract(load(x, p * C + c, lanes), mean)
         g = where_inside(fma(d, scale, shift), low, high, load(gy, p * C + c, lanes))
         store(gx, p * C + c, multiply(subtract(subtract(g, share), multiply(d, slope)), scale), lanes)

@@ -33,6 +33,7 @@ __all__ = [
     "multiply_add",
     "number_at",
     "place_of_maximum",
+    "prefetch",
     "spread",
     "spread_byte",
     "store",
@@ -200,6 +201,21 @@ def store(typing: Any, array: Any, index: Any, value: Any, which: Any) -> tuple[
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector, mask), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch(typing: Any, array: Any, index: Any) -> tuple[Any, Callable[..., Any]]:
+    """Ask for the line of the cache with ``array[index]``, of a flat array, which will be read soon; it may lie outside."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        place = builder.bitcast(address(context, builder, signature.args[0], *args), ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        type_ = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, type_, "llvm.prefetch.p0i8")
+        builder.call(function, [place, number(0), number(2), number(1)])  # To read, into the second level, data.
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
