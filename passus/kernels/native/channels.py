@@ -25,6 +25,7 @@ from passus.kernels.native.simd import (
     load,
     multiply,
     prefetch,
+    prefetch_to_write,
     spread,
     store,
     subtract,
@@ -36,9 +37,6 @@ __all__ = ["channel_moments", "channel_products", "channel_sums", "prepare", "sc
 
 BLOCK = 4096
 """How many numbers a block has: 16 KiB, half of the first-level cache."""
-
-LINE = 16
-"""How many numbers a line of the cache has."""
 
 PIECE = 1 << 16
 """How many numbers are worth a thread of their own."""
@@ -155,16 +153,24 @@ def _in_pieces(rows: Array, work: Callable[[Array, int, int], None], sums: int) 
 
 
 @inlined
+def _share(C: Any, c: Any, first: Any, last: Any) -> Any:
+    """Where the part of the next block begins that is asked for while the vector of channels from ``c`` goes through this one.
+
+    Blocks are gone through once for each vector, in steps too wide for the processor to foresee what comes next: for each
+    vector that is read, one of the next block is asked for.
+    """
+    return last * C + (last - first) * c
+
+
+@inlined
 def _moments_of_block(x: Any, means: Any, squares: Any, C: Any, c: Any, first: Any, last: Any, lanes: Any) -> None:
     zero = spread(np.float32(0))
     a0, a1, a2, a3 = zero, zero, zero, zero  # Four sums, so that none waits for the one before.
-    p, ahead = first, last * C + (last - first) * c
+    p, ahead = first, _share(C, c, first, last)
     while p + 4 <= last:
-        prefetch(x, ahead)
-        prefetch(x, ahead + 16)
-        prefetch(x, ahead + 32)
-        prefetch(x, ahead + 48)
-        ahead += 64
+        for i in range(4):
+            prefetch(x, ahead + i * LANES)
+        ahead += 4 * LANES
         a0, a1 = add(a0, load(x, p * C + c, lanes)), add(a1, load(x, (p + 1) * C + c, lanes))
         a2, a3 = add(a2, load(x, (p + 2) * C + c, lanes)), add(a3, load(x, (p + 3) * C + c, lanes))
         p += 4
@@ -227,13 +233,12 @@ def _products_of_block(
     mean, scale, shift = load(means, c, lanes), load(scales, c, lanes), load(shifts, c, lanes)
     low, high, zero = spread(low), spread(high), spread(np.float32(0))
     a0, a1, b0, b1 = zero, zero, zero, zero
-    p, ahead = first, last * C + (last - first) * c
+    p, ahead = first, _share(C, c, first, last)
     while p + 2 <= last:
-        prefetch(x, ahead)
-        prefetch(x, ahead + 16)
-        prefetch(gy, ahead)
-        prefetch(gy, ahead + 16)
-        ahead += 32
+        for i in range(2):
+            prefetch(x, ahead + i * LANES)
+            prefetch(gy, ahead + i * LANES)
+        ahead += 2 * LANES
         d0, d1 = subtract(load(x, p * C + c, lanes), mean), subtract(load(x, (p + 1) * C + c, lanes), mean)
         g0 = where_inside(fma(d0, scale, shift), low, high, load(gy, p * C + c, lanes))
         g1 = where_inside(fma(d1, scale, shift), low, high, load(gy, (p + 1) * C + c, lanes))
@@ -294,10 +299,11 @@ def _scaled_block(
 ) -> None:
     mean, scale, shift = load(means, c, lanes), load(scales, c, lanes), load(shifts, c, lanes)
     low, high = spread(low), spread(high)
-    ahead = last * C + (last - first) * c
+    ahead = _share(C, c, first, last)
     for p in range(first, last):
         prefetch(x, ahead)
-        ahead += 16
+        prefetch_to_write(y, ahead)
+        ahead += LANES
         value = fma(subtract(load(x, p * C + c, lanes), mean), scale, shift)
         store(y, p * C + c, limited(value, low, high), lanes)
 
@@ -335,11 +341,12 @@ def _gradient_of_block(
 ) -> None:
     mean, scale, shift = load(means, c, lanes), load(scales, c, lanes), load(shifts, c, lanes)
     share, slope, low, high = load(shares, c, lanes), load(slopes, c, lanes), spread(low), spread(high)
-    ahead = last * C + (last - first) * c
+    ahead = _share(C, c, first, last)
     for p in range(first, last):
         prefetch(x, ahead)
         prefetch(gy, ahead)
-        ahead += 16
+        prefetch_to_write(gx, ahead)
+        ahead += LANES
         d = subtract(load(x, p * C + c, lanes), mean)
         g = where_inside(fma(d, scale, shift), low, high, load(gy, p * C + c, lanes))
         store(gx, p * C + c, multiply(subtract(subtract(g, share), multiply(d, slope)), scale), lanes)

@@ -34,6 +34,7 @@ __all__ = [
     "number_at",
     "place_of_maximum",
     "prefetch",
+    "prefetch_to_write",
     "spread",
     "spread_byte",
     "store",
@@ -203,19 +204,28 @@ def store(typing: Any, array: Any, index: Any, value: Any, which: Any) -> tuple[
     return types.void(array, types.intp, vector, mask), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def prefetch(typing: Any, array: Any, index: Any) -> tuple[Any, Callable[..., Any]]:
-    """Ask for the line of the cache with ``array[index]``, of a flat array, which will be read soon; it may lie outside."""
-
+def _asked_for(to_write: bool) -> Callable[..., Any]:
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         place = builder.bitcast(address(context, builder, signature.args[0], *args), ir.IntType(8).as_pointer())
         number = ir.IntType(32)
         type_ = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
         function = cgutils.get_or_insert_function(builder.module, type_, "llvm.prefetch.p0i8")
-        builder.call(function, [place, number(0), number(2), number(1)])  # To read, into the second level, data.
+        builder.call(function, [place, number(int(to_write)), number(2), number(1)])  # Data, into the second level.
         return context.get_dummy_value()
 
-    return types.void(array, types.intp), generate
+    return generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch(typing: Any, array: Any, index: Any) -> tuple[Any, Callable[..., Any]]:
+    """Ask for the line of the cache that holds ``array[index]``, which will be read soon; it may lie outside the array."""
+    return types.void(array, types.intp), _asked_for(to_write=False)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch_to_write(typing: Any, array: Any, index: Any) -> tuple[Any, Callable[..., Any]]:
+    """Likewise for what will be written."""
+    return types.void(array, types.intp), _asked_for(to_write=True)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
