@@ -24,6 +24,9 @@ __all__ = ["depthwise", "depthwise_gradient"]
 WORTHWHILE = 1 << 18
 """How many multiplications are worth a thread of their own; there is a load from memory for each."""
 
+NEAR = 1 << 12
+"""How many gradients of one vector of channels are met by all rows of the kernel before the next: they stay in the first-level cache."""
+
 
 def depthwise(y: Array, x: Array, W: Array, b: Array | None, window: Window) -> None:
     """Y (N, OH, OW, C) from x (N, H, W, C) and W (C, KH, KW)."""
@@ -115,6 +118,28 @@ def _depthwise(P: int, kw: int, run: int, across: int) -> Callable[..., None]:
     return depthwise
 
 
+@inlined
+def _all_places(
+    kh: Any,
+    kw: Any,
+    run: Any,
+    across: Any,
+    lanes: Any,
+    x: Any,
+    a: Any,
+    gy: Any,
+    b: Any,
+    counts: Any,
+    moves: Any,
+    total: Any,
+    c: Any,
+) -> None:
+    """The sums over some rows of output for all places in the kernel, in a vector of channels."""
+    down, below, steps = moves[0], moves[1], moves[2:]
+    for i in range(kh):
+        slide_sum(kw, run, across, lanes, x, a + i * down, gy, b, counts, steps, total, i * below + c)
+
+
 @cache
 def _depthwise_gradient(kw: int, run: int, across: int) -> Callable[..., None]:
     """The gradient for the weights of kernels of this width, stride and dilation along a row."""
@@ -127,6 +152,7 @@ def _depthwise_gradient(kw: int, run: int, across: int) -> Callable[..., None]:
         rise, _, down, _, top, left = window
         width, fits, numbers = measured(x.shape, (oh, ow, C), (kh, kw), window)
         band, gradients, whole = np.empty(numbers, np.float32), gy.reshape(-1), C - C % LANES
+        at_once = max(1, NEAR // (ow * LANES))
         for n in range(start, stop):
             for r0 in range(0, oh, fits):
                 rows = min(fits, oh - r0)
@@ -135,15 +161,16 @@ def _depthwise_gradient(kw: int, run: int, across: int) -> Callable[..., None]:
                 else:
                     copy_band(band, x, n, r0 * rise - top, (rows - 1) * rise + (kh - 1) * down + 1, left, width)
                     source, begin, line = band, 0, width * C
-                b, counts, steps = (n * oh + r0) * ow * C, (rows, ow), (rise * line, ow * C, C)
-                for i in range(kh):
-                    a, t = begin + i * down * line, i * kw * C
+                moves = (down * line, kw * C, rise * line, ow * C, C)
+                for first in range(0, rows, at_once):
+                    counts = (min(at_once, rows - first), ow)
+                    a, b = begin + first * rise * line, (n * oh + r0 + first) * ow * C
                     for c in range(0, whole, LANES):
-                        slide_sum(
-                            kw, run, across, all_lanes(), source, a + c, gradients, b + c, counts, steps, total, t + c
+                        _all_places(
+                            kh, kw, run, across, all_lanes(), source, a + c, gradients, b + c, counts, moves, total, c
                         )
                     if whole < C:
                         c, rest = whole, first_lanes(C - whole)
-                        slide_sum(kw, run, across, rest, source, a + c, gradients, b + c, counts, steps, total, t + c)
+                        _all_places(kh, kw, run, across, rest, source, a + c, gradients, b + c, counts, moves, total, c)
 
     return gradient
