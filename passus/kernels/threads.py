@@ -33,7 +33,7 @@ LOOKOUT = 2e-4
 """For how many seconds a thread looks out for work, or for the end of it, before it goes to sleep: longer than Python takes
 from one kernel to the next, and so short that nobody misses the processor."""
 
-DELAY = 1e-6
+DELAY = 2e-6
 """How many seconds after a call a thread asks for Python's lock: about then the kernel of the caller begins."""
 
 

@@ -17,13 +17,13 @@ from passus.backend import Array
 from passus.kernels.native.buffers import aligned, aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, compiled
 from passus.kernels.native.processor import rows_of_tile
-from passus.kernels.native.simd import LANES, number_at
+from passus.kernels.native.simd import LANES, all_lanes, first_lanes, number_at, store, vector_at
 from passus.kernels.native.tile import multiply_tile
 from passus.kernels.threads import split
 
 __all__ = ["prepare", "product"]
 
-PIECE = 1 << 22
+PIECE = 1 << 21
 """How many multiplications are worth a thread of their own."""
 
 PACKED = 1 << 16
@@ -85,8 +85,9 @@ def _pack(b: Any, packed: Any, columns: Any, start: Any, stop: Any) -> None:
         if across == 4:
             for row in range(k):
                 at = row * down + first * 4
-                for lane in range(lanes):
-                    packed[np.uint64(place + row * columns + lane)] = number_at(b, at + lane * 4)
+                for lane in range(0, columns, LANES):
+                    numbers = vector_at(b, at + lane * 4, first_lanes(lanes - lane))
+                    store(packed, place + row * columns + lane, numbers, all_lanes())
             continue
         for begin in range(0, k, LINE):
             for lane in range(lanes):
@@ -102,8 +103,9 @@ def _copy_panel(a: Any, panel: Any, first: Any, last: Any, begin: Any, depth: An
     if across == 4:
         for row in range(last - first):
             at = (first + row) * down + begin * 4
-            for k in range(depth):
-                panel[np.uint64(row * line + k)] = number_at(a, at + 4 * k)
+            for k in range(0, depth, LANES):
+                some = first_lanes(depth - k)
+                store(panel, row * line + k, vector_at(a, at + 4 * k, some), some)
         return
     for k0 in range(0, depth, LINE):
         for row in range(last - first):

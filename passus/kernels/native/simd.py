@@ -42,6 +42,7 @@ __all__ = [
     "store_vector",
     "subtract",
     "sum_of_lanes",
+    "vector_at",
     "where_equal",
     "where_inside",
 ]
@@ -238,6 +239,18 @@ def number_at(typing: Any, array: Any, offset: Any) -> tuple[Any, Callable[..., 
         return builder.load(builder.bitcast(place, ir.FloatType().as_pointer()))
 
     return types.float32(array, types.intp), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def vector_at(typing: Any, array: Any, offset: Any, which: Any) -> tuple[Any, Callable[..., Any]]:
+    """The vector so many bytes behind the first number of an array, which may lie in memory in any way; 0 where it is masked."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        place = builder.gep(builder.bitcast(data, ir.IntType(8).as_pointer()), [args[1]])
+        return load_vector(builder, builder.bitcast(place, VECTOR.as_pointer()), args[2])
+
+    return vector(array, types.intp, mask), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
