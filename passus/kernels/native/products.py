@@ -15,7 +15,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.native.buffers import aligned, aligned_zeros
-from passus.kernels.native.compiling import FLAT, INTEGER, compiled
+from passus.kernels.native.compiling import FLAT, INTEGER, compiled, inlined
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, all_lanes, first_lanes, number_at, store, vector_at
 from passus.kernels.native.tile import multiply_tile
@@ -40,6 +40,8 @@ LINE = 16
 for the same places in the cache where the depth is a power of two."""
 
 MATRIX = numba.types.Array(numba.float32, 2, "A", readonly=True)
+
+PAIR = numba.types.UniTuple(INTEGER, 2)
 
 
 def prepare() -> None:
@@ -96,41 +98,49 @@ def _pack(b: Any, packed: Any, columns: Any, start: Any, stop: Any) -> None:
                     packed[np.uint64(place + row * columns + lane)] = number_at(b, at + row * down)
 
 
-@compiled(numba.void(MATRIX, FLAT, INTEGER, INTEGER, INTEGER, INTEGER))
-def _copy_panel(a: Any, panel: Any, first: Any, last: Any, begin: Any, depth: Any) -> None:
-    """Rows from ``first`` to ``last`` of ``a``, and columns from ``begin`` on, as runs of memory."""
-    (down, across), line = a.strides, depth + LINE
+@inlined
+def _copy_runs(a: Any, place: Any, step: Any, count: Any, length: Any, panel: Any, line: Any) -> None:
+    for i in range(count):
+        for k in range(0, length, LANES):
+            some = first_lanes(length - k)
+            store(panel, i * line + k, vector_at(a, place + i * step + 4 * k, some), some)
+
+
+@compiled(PAIR(MATRIX, FLAT, INTEGER, INTEGER, INTEGER, INTEGER))
+def _copy_panel(a: Any, panel: Any, first: Any, last: Any, begin: Any, depth: Any) -> Any:
+    """Rows from ``first`` to ``last`` of ``a``, and columns from ``begin`` on, as runs of memory: of rows, or of columns if ``a`` is
+    made of these. Returns how far apart rows and columns are there.
+    """
+    (down, across), rows = a.strides, last - first
+    place = first * down + begin * across
+    if down == 4 and across != 4:
+        _copy_runs(a, place, across, depth, rows, panel, rows + LINE)
+        return 1, rows + LINE
+    line = depth + LINE
     if across == 4:
-        for row in range(last - first):
-            at = (first + row) * down + begin * 4
-            for k in range(0, depth, LANES):
-                some = first_lanes(depth - k)
-                store(panel, row * line + k, vector_at(a, at + 4 * k, some), some)
-        return
-    for k0 in range(0, depth, LINE):
-        for row in range(last - first):
-            at = (first + row) * down + begin * across
-            for k in range(k0, min(k0 + LINE, depth)):
-                panel[np.uint64(row * line + k)] = number_at(a, at + k * across)
+        _copy_runs(a, place, down, rows, depth, panel, line)
+        return line, 1
+    for row in range(rows):
+        for k in range(depth):
+            panel[np.uint64(row * line + k)] = number_at(a, place + row * down + k * across)
+    return line, 1
 
 
 @cache
 def _product(P: int, Q: int, whole: bool) -> Callable[..., None]:
     """The product with tiles of P rows and Q vectors of columns, all of them full or not."""
     columns = Q * LANES
-    pair = numba.types.UniTuple(INTEGER, 2)
 
-    @compiled(numba.void(MATRIX, FLAT, FLAT, FLAT, INTEGER, pair, pair))
+    @compiled(numba.void(MATRIX, FLAT, FLAT, FLAT, INTEGER, PAIR, PAIR))
     def product(a: Any, packed: Any, bias: Any, y: Any, m: Any, rows: Any, tiles: Any) -> None:
         K = a.shape[1]
-        panel = aligned(max(PANEL, P * (min(K, DEPTH) + LINE)))
+        panel = aligned(PANEL + (P + LINE) * (min(K, DEPTH) + LINE))
         for begin in range(0, K, DEPTH):
             depth = min(DEPTH, K - begin)
-            line = depth + LINE
-            count = max(P, PANEL // line)
+            count = max(P, PANEL // (depth + LINE))
             for first in range(rows[0], rows[1], count):
                 last = min(first + count, rows[1])
-                _copy_panel(a, panel, first, last, begin, depth)
+                apart_down, apart_across = _copy_panel(a, panel, first, last, begin, depth)
                 for tile in range(tiles[0], tiles[1]):
                     lanes, b = None if whole else m - tile * columns, (tile * K + begin) * columns
                     row = first
@@ -141,8 +151,8 @@ def _product(P: int, Q: int, whole: bool) -> Callable[..., None]:
                             full, p = True, last - P
                         z = p * m + tile * columns
                         start, d, apart = (y, z, m) if begin else (bias, tile * columns, 0)
-                        moves, counts = (apart, line, m, 0, 0, 1, 0, 0, columns), (1, 1, depth)
-                        at = (p - first) * line
+                        moves = (apart, apart_down, m, 0, 0, apart_across, 0, 0, columns)
+                        at, counts = (p - first) * apart_down, (1, 1, depth)
                         if full:
                             multiply_tile(P, Q, lanes, start, d, panel, at, packed, b, counts, moves, y, z)
                             row += P
