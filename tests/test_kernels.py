@@ -10,6 +10,7 @@ import textwrap
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -280,8 +281,34 @@ def test_small_arrays_and_other_dtypes_never_wait_for_a_compiler(dtype: Any, mon
         raise AssertionError(f"{name} was asked for")
 
     monkeypatch.setattr(dispatch, "native_module", asked)
+    monkeypatch.setattr(dispatch, "_in_use", False)
     size = 8 if dtype == np.float32 else 64
     F.conv2d(np.zeros((8, 3, size, size), dtype), np.zeros((8, 3, 3, 3), dtype))
+
+
+def test_once_kernels_are_in_use_small_arrays_take_them_too_and_so_after_a_checkpoint(tmp_path: Path) -> None:
+    first = """
+        import sys, numpy as np, passus.functions as F
+        from passus.kernels.dispatch import in_use
+        from passus.serializers import load_checkpoint, save_checkpoint
+        small, large = np.zeros((1, 3, 8, 8), np.float32), np.zeros((16, 8, 64, 64), np.float32)
+        F.conv2d(small, np.zeros((4, 3, 3, 3), np.float32))
+        assert not in_use() and "numba" not in sys.modules
+        F.conv2d(large, np.zeros((16, 8, 3, 3), np.float32))
+        assert in_use()
+        save_checkpoint(sys.argv[1])
+    """
+    second = """
+        import sys, numpy as np
+        from passus.kernels.dispatch import in_use
+        from passus.serializers import load_checkpoint
+        assert not in_use()
+        load_checkpoint(sys.argv[1])
+        assert in_use()
+    """
+    for script in (first, second):
+        path = str(tmp_path / "run.safetensors")
+        subprocess.run([sys.executable, "-c", textwrap.dedent(script), path], check=True, timeout=60)
 
 
 def test_without_numba_there_is_one_warning() -> None:

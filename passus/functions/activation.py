@@ -29,9 +29,9 @@ class Activation(Unary):
         raise NotImplementedError
 
     def forward(self, x: Array) -> Array:
-        compiled = None if x.size < WORTHWHILE else compiled_activations(x)
+        compiled = None if x.size < WORTHWHILE[0] else compiled_activations(x)
         return self.formula(x) if compiled is None else compiled.activation(x, self.kernel, self.option)
 
     def backward(self, gy: Any) -> Any:
-        compiled = None if self.twice or gy.size < WORTHWHILE else compiled_activations(self.x, gy)
+        compiled = None if self.twice or gy.size < WORTHWHILE[0] else compiled_activations(self.x, gy)
         return self.rule(gy) if compiled is None else compiled.activation_gradient(gy, self.x, self.kernel, self.option)

@@ -55,7 +55,7 @@ class MatMul(Function):
 
 def _product(a: Any, b: Any, bias: Any = None) -> Any:
     """`product`, found without a look at the kernel where NumPy's is as fast."""
-    small = type(b) is np.ndarray and len(a) * b.size < WORTHWHILE
+    small = type(b) is np.ndarray and len(a) * b.size < WORTHWHILE[0]
     return (product.reference if small else product)(a, b, bias)
 
 

@@ -11,20 +11,20 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from passus.backend import Array
-from passus.kernels.dispatch import kernel
+from passus.kernels.dispatch import enough, kernel
 from passus.kernels.elementwise import limited, limited_gradient
 
 __all__ = ["Limits", "channel_moments", "channel_products", "channel_sums", "scaled_channels", "scaled_gradient"]
 
-WORTHWHILE = 1 << 14
-"""From how many numbers on the compiled kernels are used."""
+WORTHWHILE = 1 << 11, 1 << 14
+"""From how many numbers on a kernel is worth it, and from how many on the first one is."""
 
 
 Limits: TypeAlias = tuple[float, float]
 
 
 def _suits(x: Array, *_: Any) -> bool:
-    plain = type(x) is np.ndarray and x.dtype == np.float32 and x.size >= WORTHWHILE
+    plain = type(x) is np.ndarray and x.dtype == np.float32 and enough(x.size, *WORTHWHILE)
     return plain and x.transpose(0, *range(2, x.ndim), 1).flags.c_contiguous  # As convolutions leave their results.
 
 

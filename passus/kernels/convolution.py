@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array, backend_of
-from passus.kernels.dispatch import kernel
+from passus.kernels.dispatch import enough, kernel
 from passus.kernels.layout import Padding, Sizes, blank, channels_last, channels_second, inside, meetings, padded
 
 __all__ = [
@@ -25,8 +25,9 @@ __all__ = [
     "im2col",
 ]
 
-WORTHWHILE = 1 << 19
-"""From how many multiplications on the compiled kernels are used: some tenths of a millisecond of work here."""
+WORTHWHILE = 1 << 10, 1 << 19
+"""From how many multiplications on a kernel is worth it, and from how many on the first one is: some tenths
+of a millisecond of work here."""
 
 MOST = 1 << 26
 """How many numbers of patches are laid out at once; a batch that has more is halved, for they take several times its
@@ -36,7 +37,7 @@ own memory."""
 def _suits(first: Array, second: Array, outputs: int, kernel: Sizes) -> bool:
     """Whether there is a compiled kernel for such arrays, and enough work for it."""
     plain = type(first) is type(second) is np.ndarray and first.dtype == second.dtype == np.float32
-    return plain and len(kernel) <= 2 and outputs * math.prod(kernel) >= WORTHWHILE
+    return plain and len(kernel) <= 2 and enough(outputs * math.prod(kernel), *WORTHWHILE)
 
 
 def _suits_convolve(x: Array, W: Array, b: Array | None, stride: Sizes, *_: Any) -> bool:

@@ -2,6 +2,9 @@
 
 A kernel and its reference have one name and one result. The kernel is used where Numba is installed, for float32 arrays of
 NumPy that are large enough to be worth it; the reference everywhere else. ``using_config("native", False)`` turns kernels off.
+
+What is worth it depends on whether kernels are in use: loading Numba takes a second, and compiling some, for which a first
+script on small data should not wait. A checkpoint remembers it, so that a run that goes on computes what it would have computed.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from passus import config
 from passus.errors import PassusWarning
 from passus.kernels.memory import keep_memory
 
-__all__ = ["Kernel", "kernel", "native_module"]
+__all__ = ["Kernel", "enough", "in_use", "kernel", "native_module", "start_using"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,12 +57,30 @@ def kernel(suits: Callable[..., bool]) -> Callable[[Callable[P, R]], Kernel[P, R
     return named
 
 
+_in_use = False
+
+
+def in_use() -> bool:
+    """Whether a compiled kernel has been used in this process."""
+    return _in_use
+
+
+def start_using() -> None:
+    """From now on, use kernels for small arrays too."""
+    global _in_use
+    _in_use = _numba_works()
+
+
+def enough(work: int, least: int, first: int) -> bool:
+    """Whether so much work, in whatever unit, is worth a kernel: ``least`` if some are in use, ``first`` if this is the first."""
+    return work >= (least if _in_use else first)
+
+
 @cache
 def native_module(name: str) -> Any:
     """A module of ``passus.kernels.native``; None, and one warning, where Numba is missing or does not work."""
-    if not _numba_works():
-        return None
-    return importlib.import_module(f"passus.kernels.native.{name}")
+    start_using()
+    return importlib.import_module(f"passus.kernels.native.{name}") if _in_use else None
 
 
 @cache

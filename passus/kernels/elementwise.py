@@ -7,16 +7,17 @@ import math
 import numpy as np
 
 from passus.backend import Array, backend_of
-from passus.kernels.dispatch import kernel
+from passus.kernels.dispatch import enough, kernel
 
 __all__ = ["is_dense", "limited", "limited_gradient", "limited_sum"]
 
-WORTHWHILE = 1 << 18
-"""From how many elements on the compiled kernels are used: a MiB, below which NumPy is quick enough."""
+WORTHWHILE = 1 << 16, 1 << 18
+"""From how many elements on a kernel is worth it, and from how many on the first one is; below, NumPy is quick
+enough."""
 
 
 def _suits(x: Array, low: float, high: float) -> bool:
-    return type(x) is np.ndarray and x.dtype == np.float32 and x.size >= WORTHWHILE and is_dense(x)
+    return type(x) is np.ndarray and x.dtype == np.float32 and enough(x.size, *WORTHWHILE) and is_dense(x)
 
 
 def _both_suit(gy: Array, y: Array, low: float, high: float) -> bool:

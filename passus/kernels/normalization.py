@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from passus.backend import Array
-from passus.kernels.dispatch import kernel
+from passus.kernels.dispatch import enough, kernel
 
 __all__ = [
     "inv_root_mean_square",
@@ -22,13 +22,13 @@ __all__ = [
     "rms_normalized_gradients",
 ]
 
-WORTHWHILE = 1 << 14
-"""From how many numbers on the compiled kernels are used."""
+WORTHWHILE = 1 << 11, 1 << 14
+"""From how many numbers on a kernel is worth it, and from how many on the first one is."""
 
 
 def _array_suits(x: Array, gamma: Array, axes: tuple[int, ...]) -> bool:
     return (
-        x.size >= WORTHWHILE
+        enough(x.size, *WORTHWHILE)
         and type(x) is np.ndarray
         and x.dtype == gamma.dtype == np.float32
         and _normalized_together_in_memory(x, gamma, axes).flags.c_contiguous

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array, backend_of
+from passus.kernels.dispatch import enough
 from passus.kernels.dispatch import kernel as with_kernel
 from passus.kernels.layout import (
     Padding,
@@ -30,12 +31,12 @@ from passus.kernels.layout import (
 __all__ = ["average_pooling", "average_pooling_gradient", "max_pooling", "max_pooling_gradient", "pixels_at"]
 
 
-WORTHWHILE = 1 << 15
-"""From how many pixels on the compiled kernels are used."""
+WORTHWHILE = 1 << 9, 1 << 15
+"""From how many pixels on a kernel is worth it, and from how many on the first one is."""
 
 
 def _suits(x: Array, kernel: Sizes, met: int) -> bool:
-    return type(x) is np.ndarray and x.dtype == np.float32 and met >= WORTHWHILE and len(kernel) == 2
+    return type(x) is np.ndarray and x.dtype == np.float32 and enough(met, *WORTHWHILE) and len(kernel) == 2
 
 
 def _suits_places(kernel: Sizes) -> bool:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
 
 from passus.backend import Array
-from passus.kernels.dispatch import kernel
+from passus.kernels.dispatch import enough, kernel
 
 __all__ = ["WORTHWHILE", "product"]
 
-WORTHWHILE = 1 << 18
-"""From how many multiplications on OpenBLAS would take more than one thread."""
-WORTH_LOADING = 1 << 24
-"""From how many on it is worth loading Numba, if nothing has done so before."""
+WORTHWHILE = 1 << 18, 1 << 24
+"""From how many multiplications on a kernel is worth it, for OpenBLAS would take more than one thread, and from how many on the
+first one is."""
 
 
 def _suits(a: Any, b: Any, bias: Any = None) -> bool:
@@ -23,8 +21,7 @@ def _suits(a: Any, b: Any, bias: Any = None) -> bool:
         return False
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or (bias is not None and bias.dtype != np.float32):
         return False
-    enough: bool = a.size * b.shape[1] >= (WORTHWHILE if "numba" in sys.modules else WORTH_LOADING)
-    return enough
+    return enough(a.size * b.shape[1], *WORTHWHILE)
 
 
 @kernel(_suits)

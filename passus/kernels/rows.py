@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array, backend_of
-from passus.kernels.dispatch import kernel
+from passus.kernels.dispatch import enough, kernel
 
 __all__ = [
     "below_zero",
@@ -23,13 +23,13 @@ __all__ = [
     "softmax_gradient",
 ]
 
-WORTHWHILE = 1 << 14
-"""From how many numbers on the compiled kernels are used."""
+WORTHWHILE = 1 << 11, 1 << 14
+"""From how many numbers on a kernel is worth it, and from how many on the first one is."""
 
 
 def _suits(x: Array, axis: int) -> bool:
     return (
-        x.size >= WORTHWHILE
+        enough(x.size, *WORTHWHILE)
         and type(x) is np.ndarray
         and x.dtype == np.float32
         and -x.ndim <= axis < x.ndim

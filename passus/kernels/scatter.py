@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array, backend_of
-from passus.kernels.dispatch import kernel
+from passus.kernels.dispatch import enough, kernel
 
 __all__ = ["scatter_add"]
 
-WORTHWHILE = 1 << 14
-"""From how many numbers on the compiled kernel is used."""
+WORTHWHILE = 1 << 11, 1 << 14
+"""From how many numbers on a kernel is worth it, and from how many on the first one is."""
 
 
 def _suits(shape: tuple[int, ...], index: Any, values: Array) -> bool:
     return (
         type(values) is np.ndarray
         and values.dtype == np.float32
-        and values.size >= WORTHWHILE
+        and enough(values.size, *WORTHWHILE)
         and type(index) is np.ndarray
         and index.dtype.kind in "iu"
     )

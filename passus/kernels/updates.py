@@ -6,7 +6,6 @@ All numbers, in the order they are used in, are the same in kernel and reference
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from passus import config
 from passus.backend import Array
-from passus.kernels.dispatch import kernel, native_module
+from passus.kernels.dispatch import enough, kernel, native_module
 
 __all__ = [
     "Buffers",
@@ -35,16 +34,14 @@ __all__ = [
 Buffers: TypeAlias = Callable[..., Array]
 """Where intermediate results go: ``scratch(x)``, and ``scratch(x, 1)`` for a second one at the same time."""
 
-WORTHWHILE = 1 << 10
-"""From how many elements on a kernel is quicker than the calls of NumPy that it stands for."""
-WORTH_LOADING = 1 << 18
-"""From how many elements on it is worth loading Numba, if nothing has done so before."""
+WORTHWHILE = 1 << 10, 1 << 18
+"""From how many elements on a kernel is worth it, and from how many on the first one is."""
 WORTH_ORDERING = 1 << 16
 """From how many elements on NumPy's copy into another order meets each line of the cache more than once."""
 
 
 def _suit(p: Array, *others: Any) -> bool:
-    if p.size < (WORTHWHILE if "numba" in sys.modules else WORTH_LOADING):
+    if not enough(p.size, *WORTHWHILE):
         return False
     arrays = [p, *[x for x in others if isinstance(x, np.ndarray)]]
     return all(type(x) is np.ndarray and x.dtype == np.float32 for x in arrays) and _lie_alike(arrays)

@@ -18,6 +18,7 @@ import numpy as np
 from passus.backend import Array, backend_of, is_array
 from passus.errors import DTypeError, PassusError, WeightsError
 from passus.files import FilePath
+from passus.kernels.dispatch import in_use, start_using
 from passus.random import load_rng_state, rng_state
 from passus.serializers.safetensors import read_safetensors, write_safetensors
 from passus.tree import Stateful, Tree
@@ -53,13 +54,15 @@ def save_checkpoint(path: FilePath, *, metadata: Mapping[str, Any] | None = None
     content = {
         "parts": {name: _packed(_state(name, part), name, arrays) for name, part in parts.items()},
         "rng": _packed(rng_state(), "rng", arrays),
+        "kernels": {"in_use": in_use()},
         "metadata": _packed(dict(metadata or {}), "metadata", arrays),
     }
     write_safetensors(path, arrays, {KEY: json.dumps(content)})
 
 
 def read_checkpoint(path: FilePath) -> Tree:
-    """What a checkpoint holds: ``{"parts": {name: state}, "rng": state, "metadata": {...}}``; nothing is changed.
+    """What a checkpoint holds, ``{"parts": {name: state}, "rng": state, "metadata": {...}}``, and in ``"kernels"`` whether
+    compiled ones were in use; nothing is changed.
 
     So a model alone is taken from one: ``model.load_state_dict(read_checkpoint(path)["parts"]["model"])``. Raises
     `WeightsError` for a file that is broken or no checkpoint, `FileNotFoundError` if there is none.
@@ -75,7 +78,7 @@ def read_checkpoint(path: FilePath) -> Tree:
         raise WeightsError(f"{path}: a file of weights, but no checkpoint; give it to load_weights")
     try:
         content = _unpacked(json.loads(texts[KEY]), arrays)
-        return {name: dict(content[name]) for name in ("parts", "rng", "metadata")}
+        return {name: dict(content[name]) for name in ("parts", "rng", "kernels", "metadata")}
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path}: a broken checkpoint: {error!r}") from error
 
@@ -108,6 +111,8 @@ def load_checkpoint(path: FilePath, **parts: Part) -> Tree:
         for name, part in parts.items():
             _take(name, part, saved["parts"][name])
         load_rng_state(saved["rng"])
+    if saved["kernels"]["in_use"]:
+        start_using()
     metadata: Tree = saved["metadata"]
     return metadata
 
