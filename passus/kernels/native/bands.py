@@ -43,9 +43,10 @@ def as_memory(y: Array) -> tuple[Array, tuple[int, ...]]:
     """All the memory behind images (N, H, W, C), flat, and where they lie in it: the first number of the first, and how
     far apart images, rows and pixels are.
     """
-    whole = y if y.base is None else y.base
-    first = (y.ctypes.data - whole.ctypes.data) // y.itemsize
-    return whole.reshape(-1), (first, *[step // y.itemsize for step in y.strides[:3]])
+    steps = [step // y.itemsize for step in y.strides[:3]]
+    if y.base is None:
+        return y.reshape(-1), (0, *steps)
+    return y.base.reshape(-1), ((y.ctypes.data - y.base.ctypes.data) // y.itemsize, *steps)
 
 
 @numba.njit(nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]

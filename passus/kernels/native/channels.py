@@ -14,6 +14,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.channels import Limits
+from passus.kernels.layout import channels_last, channels_second
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.simd import (
     LANES,
@@ -123,12 +124,12 @@ def scaled_gradient(
 
 def _rows(x: Array) -> Array:
     """(N, C, ...) as an array (pixels, C) without gaps."""
-    return np.ascontiguousarray(np.moveaxis(x, 1, -1)).reshape(-1, x.shape[1])
+    return np.ascontiguousarray(channels_last(x)).reshape(-1, x.shape[1])
 
 
 def _like(rows: Array, x: Array) -> Array:
     """The inverse of `_rows`."""
-    return np.moveaxis(rows.reshape(len(x), *x.shape[2:], x.shape[1]), -1, 1)
+    return channels_second(rows.reshape(len(x), *x.shape[2:], x.shape[1]))
 
 
 def _numbers(limits: Limits | None) -> Limits:

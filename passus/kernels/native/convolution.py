@@ -107,7 +107,7 @@ def convolve_weight_gradient(
     if o == c == 1:
         return depthwise_gradient(x, gy, kernel, window)[:, None]
     columns = _columns(o)
-    if suits(list(kernel), window, (c, o), groups, gy.shape[1:3]):
+    if suits(list(kernel), window, (c, o), groups, gy.shape[:3]):
         gW = winograd_gradient(x, gy, columns, window)
         return gW.reshape(*kernel, c, o).transpose(3, 2, 0, 1)
     run = c * (kernel[1] if groups == 1 and window.across == 1 else 1)
@@ -143,7 +143,7 @@ def _convolve_into(y: Array, x: Array, W: Array, b: Array | None, window: Window
     bias = np.zeros((groups, width), np.float32)
     if b is not None:
         bias[:, :o] = b.reshape(groups, o)
-    if suits(size, window, (c, o), groups, (oh, ow)):
+    if suits(size, window, (c, o), groups, y.shape[:3]):
         return winograd(y, x, w.reshape(tiles, 9, -1), bias.reshape(-1), columns, window)
     convolution = _convolution(rows_of_tile(ow, columns // LANES), columns // LANES, o % columns == 0)
     arguments = (x, w, bias.reshape(-1), *as_memory(y), (oh, ow), (groups, o), tuple(size), tuple(window))

@@ -29,6 +29,7 @@ def registers() -> Registers:
     return Registers(4, 32 if features.get("neon") else 16)
 
 
+@cache
 def rows_of_tile(count: int, vectors: int) -> int:
     """How many rows a tile has: as many as the registers hold, and such that ``count`` rows need few tiles."""
     most = min(8, (registers().number - 1 - vectors) // vectors)

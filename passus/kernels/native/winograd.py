@@ -22,6 +22,7 @@ import numba
 import numpy as np
 
 from passus.backend import Array
+from passus.kernels.layout import Sizes
 from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, copy_band
 from passus.kernels.native.buffers import aligned, aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
@@ -49,6 +50,9 @@ OF_0, OF_A, OF_B = 1 / (A2 * B2), 1 / (2 * A2 * (A2 - B2)), 1 / (2 * B2 * (B2 - 
 BUFFER = 1 << 19
 """How many numbers of transformed squares, of images and results together, are at work at a time: 2 MiB."""
 
+FEWEST = 8
+"""How many squares there must be."""
+
 KERNELS = 1 << 14
 """How many pairs of channels are worth a thread of their own when their kernels are transformed."""
 
@@ -59,14 +63,16 @@ SHIFT = LANES
 """How many numbers lie between two matrices, so that one row of all of them does not compete for the same lines of the cache."""
 
 
-def suits(size: list[int], window: Window, channels: tuple[int, int], groups: int, out: tuple[int, int]) -> bool:
+def suits(size: list[int], window: Window, channels: tuple[int, int], groups: int, out: Sizes) -> bool:
     """Whether this is such a convolution, with channels and pixels enough to make up for the transforms.
 
-    ``channels``: of input and output; ``out``: the rows and columns of the output, which squares should not stick out of too far.
+    ``channels``: of input and output; ``out``: how many images, rows and columns the output has. Squares should not stick out
+    of them too far, and be enough to make up for the transform of the kernels.
     """
     plain = size == [3, 3] and window[:4] == (1, 1, 1, 1) and groups == 1
-    (c, o), (oh, ow) = channels, out
-    return plain and c >= LANES // 2 and o >= LANES and PLACES * _squares(oh) * _squares(ow) <= 6 * oh * ow
+    (c, o), (n, oh, ow) = channels, out
+    squares = _squares(oh) * _squares(ow)
+    return plain and c >= LANES // 2 and o >= LANES and PLACES * squares <= 6 * oh * ow and n * squares >= FEWEST
 
 
 def _squares(pixels: int) -> int:
