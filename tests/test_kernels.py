@@ -103,6 +103,16 @@ def test_winograd(case: tuple[np.ndarray, np.ndarray, Any]) -> None:
     check(convolve_input_gradient, None, y, W, x.shape[2:], *window, 1)
 
 
+def test_winograd_loses_no_more_than_a_bit() -> None:
+    x, W = rng.standard_normal((8, 64, 16, 16), np.float32), rng.standard_normal((32, 64, 3, 3), np.float32)
+    options = ((1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+    exact = convolve.reference(x.astype(np.float64), W.astype(np.float64), None, *options)
+    compiled = convolve.compiled()
+    assert compiled is not None
+    error = compiled(x, W, None, *options) - exact
+    assert np.sqrt(np.mean(error**2)) < 1.5e-6 * exact.std()  # With the points 0, 1, 2 and infinity it would be 1.8e-6.
+
+
 def check(kernel: Any, expected: Any, *arguments: Any) -> None:
     if expected is None:
         expected = kernel.reference(*arguments)

@@ -6,7 +6,7 @@ squares of 4 x 4 pixels. With the matrices below, ``Y = At [(G g Gt) * (Bt d B)]
 ``Gt [(A gY At) * (Bt d B)] G``. A number that is not finite reaches its whole square.
 
 The transforms are values of polynomials at six points. The usual ones, 0, 1, -1, 2, -2 and infinity, lose a digit; with those
-chosen here the error is twice that of the sum over the kernel, and every constant is exact.
+chosen here the error is twice that of the sum over the kernel. Their powers are exact in float32.
 
 Sources: Lavin and Gray, 2016, "Fast algorithms for convolutional neural networks"; Barabasz et al., 2020, "Error analysis and
 improving the accuracy of Winograd convolution for deep neural networks", on the choice of points.
