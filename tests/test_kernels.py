@@ -21,11 +21,12 @@ from hypothesis import strategies as st
 import passus.functions as F
 import passus.random
 from passus import Variable, using_config
+from passus.core.backward import gradients
 from passus.errors import ArgumentError, DTypeError, PassusWarning
 from passus.kernels import dispatch, get_num_threads, set_num_threads, threads, warm_up
 from passus.kernels.channels import channel_moments, channel_products, channel_sums, scaled_channels, scaled_gradient
 from passus.kernels.convolution import convolve, convolve_input_gradient, convolve_weight_gradient
-from passus.kernels.elementwise import limited, limited_gradient
+from passus.kernels.elementwise import kept, limited, limited_gradient
 from passus.kernels.pooling import (
     average_pooling,
     average_pooling_gradient,
@@ -197,6 +198,25 @@ def test_limits(arrays: list[np.ndarray], bounds: tuple[float, float]) -> None:
 def test_nan_and_infinity_pass_limits_as_they_pass_numpy() -> None:
     x = np.array([np.nan, np.inf, -np.inf, -0.0], np.float32)
     np.testing.assert_array_equal(limited.compiled()(x, 0.0, np.inf), limited.reference(x, 0.0, np.inf))
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 3, 1, 2)])
+@pytest.mark.parametrize("ratio", [0.1, 0.5, 1.0])
+def test_dropout_by_its_kernel_is_dropout_by_numpy(order: tuple[int, ...], ratio: float, count: int) -> None:
+    x = rng.standard_normal((9, 40, 33, 50), np.float32).transpose(order)
+    gy = rng.standard_normal((9, 40, 33, 50), np.float32).transpose(order)
+    results = []
+    for native in (True, False):
+        v = Variable(x)
+        with using_config("native", native):
+            y = F.dropout(v, ratio, rng=7)
+            (gx,) = gradients([y], [v], [Variable(gy)])
+        results.append((y.data, gx.data))
+    for fast, plain in zip(*results):
+        np.testing.assert_array_equal(fast, plain)
+        assert fast.strides == plain.strides == x.strides
+    assert abs((results[0][0] == 0).mean() - ratio) < 0.002
+    assert kept.suits(x, np.empty_like(x, np.uint32), 0, 1.0)
 
 
 @pytest.mark.parametrize("layer", ["batch_norm", "relu", "relu6"])

@@ -9,7 +9,7 @@ import numpy as np
 from passus.backend import Array, backend_of
 from passus.kernels.dispatch import enough, kernel
 
-__all__ = ["is_dense", "limited", "limited_gradient", "limited_sum"]
+__all__ = ["is_dense", "kept", "limited", "limited_gradient", "limited_sum"]
 
 WORTHWHILE = 1 << 16, 1 << 18
 """From how many elements on a kernel is worth it, and from how many on the first one is; below, NumPy is quick
@@ -28,6 +28,23 @@ def _alike(x0: Array, x1: Array, low: float, high: float) -> bool:
     if type(x0) is not np.ndarray or type(x1) is not np.ndarray or x1.dtype != x0.dtype:
         return False
     return x1.shape == x0.shape and x1.strides == x0.strides and _suits(x0, low, high)
+
+
+def _suits_drawn(x: Array, drawn: Array, least: int, scale: float) -> bool:
+    return _suits(x, 0.0, 0.0) and type(drawn) is np.ndarray and drawn.shape == x.shape and drawn.strides == x.strides
+
+
+@kernel(_suits_drawn)
+def kept(x: Array, drawn: Array, least: int, scale: float) -> Array:
+    """``x * scale`` where ``drawn``, integers of 32 bits, is not below ``least``, and ``x * 0`` elsewhere.
+
+    The shapes broadcast; given a Variable, the result is one.
+
+    >>> kept(np.array([1.0, 2.0, 3.0]), np.array([7, 1, 4], np.uint32), 4, 2.0)
+    array([2., 0., 6.])
+    """
+    dtype = x.dtype if x.dtype.kind == "f" else np.dtype(float)
+    return x * ((drawn >= least) * dtype.type(scale))
 
 
 @kernel(_alike)

@@ -11,14 +11,23 @@ from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.threads import split
 
-__all__ = ["limited", "limited_gradient", "limited_sum", "prepare"]
+__all__ = ["kept", "limited", "limited_gradient", "limited_sum", "prepare"]
 
 PIECE = 1 << 16
 """How many elements are worth a thread of their own."""
 
 
+INTEGERS = numba.types.Array(numba.uint32, 1, "C", readonly=True)
+
+
 def prepare() -> None:
     """All kernels here are compiled when the module is imported."""
+
+
+def kept(x: Array, drawn: Array, least: int, scale: float) -> Array:
+    y = np.empty_like(x)
+    split(lambda start, stop: _kept(_flat(x), _flat(drawn), least, scale, _flat(y), start, stop), x.size, PIECE)
+    return y
 
 
 def limited(x: Array, low: float, high: float) -> Array:
@@ -42,6 +51,13 @@ def limited_gradient(gy: Array, y: Array, low: float, high: float) -> Array:
 def _flat(x: Array) -> Array:
     """The elements as they lie in memory."""
     return x.ravel(order="K")
+
+
+@compiled(numba.void(READ, INTEGERS, numba.uint32, numba.float32, FLAT, INTEGER, INTEGER))
+def _kept(x: Any, drawn: Any, least: Any, scale: Any, y: Any, start: Any, stop: Any) -> None:
+    x, drawn, y = x[start:stop], drawn[start:stop], y[start:stop]
+    for i in range(len(y)):
+        y[i] = x[i] * (scale if drawn[i] >= least else np.float32(0))
 
 
 @compiled(numba.void(READ, numba.float32, numba.float32, FLAT, INTEGER, INTEGER))
