@@ -120,3 +120,15 @@ def test_pictures_keep_their_proportions():
     pixels = np.zeros((30, 90), np.uint8)
     pixels[:, 30:60] = 255  # The middle, and no more, is seen.
     np.testing.assert_array_equal(EfficientNetLite0.preprocess(Image.fromarray(pixels)), 1.0)
+
+
+def test_in_training_branches_are_left_out_the_more_often_the_deeper_they_are() -> None:
+    model = EfficientNetLite0(num_classes=3, rng=0)
+    ratios = [block.shortcut.dropout_ratio for block in model.blocks if block.shortcut is not None]
+    assert ratios == sorted(ratios)
+    assert 0 < ratios[0] < ratios[-1] < 0.2
+    x = np.random.default_rng(0).standard_normal((4, 3, 32, 32)).astype(np.float32)
+    with passus.test_mode():
+        np.testing.assert_array_equal(model(x).data, EfficientNetLite0(num_classes=3, rng=0, depth_ratio=0.0)(x).data)
+    with passus.random.using_rng(0):
+        assert not np.array_equal(model.features(x).data, model.features(x).data)

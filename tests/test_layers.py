@@ -574,6 +574,7 @@ def test_two_layers_of_one_generator_differ_and_of_one_seed_do_not() -> None:
         (lambda: L.InstanceNorm(eps=np.nan), r"InstanceNorm: eps is nan"),
         (lambda: L.LocalResponseNorm(k=0.0), r"LocalResponseNorm: k is 0\.0"),
         (lambda: L.Dropout2d(-0.5), r"Dropout2d: dropout_ratio is -0\.5"),
+        (lambda: L.StochasticDepth(1.0), r"StochasticDepth: dropout_ratio is 1\.0"),
         (lambda: L.PReLU(0), r"PReLU: channels is 0"),
         (lambda: L.PReLU(slope=np.nan), r"PReLU: slope is nan"),
         (lambda: L.LeakyReLU(np.nan), r"leaky_relu: slope is nan"),

@@ -145,6 +145,10 @@ def test_a_transform_without_a_batch_is_known_as_one() -> None:
         (lambda: T.Resize(2.5), DTypeError),  # type: ignore[arg-type]
         (lambda: T.Resize(2, "best")(COLOUR), ArgumentError),
         (lambda: T.CenterCrop(5)(COLOUR), ShapeError),
+        (lambda: T.CenterCrop(1)([[1, 2], [3, 4]]), DTypeError),
+        (lambda: T.Resize(2)(PIXELS), DTypeError),
+        (lambda: T.Convert()([1, 2]), DTypeError),
+        (lambda: T.Convert("BGR")("picture.png"), DTypeError),
         (lambda: T.ToArray()("picture.png"), DTypeError),
         (lambda: T.ToArray()(COLOUR.convert("P")), DTypeError),
         (lambda: T.ToPIL()(PIXELS.astype(np.float32)), DTypeError),

@@ -1,4 +1,4 @@
-"""Dropout: noise in training that keeps units from relying on each other."""
+"""Dropout of elements, channels and branches: noise in training that keeps units from relying on each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from passus.functions.checks import array_of
 from passus.kernels.elementwise import kept
 from passus.random import RNG, get_rng
 
-__all__ = ["Dropout", "dropout", "dropout2d"]
+__all__ = ["Dropout", "dropout", "dropout2d", "stochastic_depth"]
 
 
 BITS = 32
@@ -62,9 +62,7 @@ def dropout(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) -> Result:
     >>> dropout(np.ones(6), 0.5, rng=0)
     array([2., 2., 2., 0., 0., 0.])
     """
-    ratio = checked_share("dropout", "dropout_ratio", dropout_ratio)
-    shape = array_of("dropout", x).shape
-    return Dropout(ratio, get_rng(rng), shape)(x) if train.get() and ratio else x
+    return _dropped("dropout", x, dropout_ratio, rng, array_of("dropout", x).ndim)
 
 
 def dropout2d(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) -> Result:
@@ -83,9 +81,35 @@ def dropout2d(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) -> Result
             [0., 0.],
             [0., 0.]]])
     """
-    ratio = checked_share("dropout2d", "dropout_ratio", dropout_ratio)
     shape = array_of("dropout2d", x).shape
     if len(shape) < 3:
         raise ShapeError(f"dropout2d: x {shape} needs the axes (N, C) and those of space; without these use dropout")
-    choices = (*shape[:2], *[1] * (len(shape) - 2))
+    return _dropped("dropout2d", x, dropout_ratio, rng, 2)
+
+
+def stochastic_depth(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) -> Result:
+    """`dropout` of whole examples: each is 0 with probability ``dropout_ratio``, or is divided by ``1 - dropout_ratio``; in test
+    mode, ``x`` is returned as it is.
+
+    ``x``: (N, ...), what a residual branch adds to its shortcut; an example for which it is 0 goes through a network that is
+    less deep.
+
+    Raises `ShapeError` for an x without axes, `ArgumentError` for a ratio outside of 0 to 1, `DTypeError` for one that is
+    no number. Source: Huang et al., 2016, "Deep networks with stochastic depth".
+
+    >>> import numpy as np
+    >>> stochastic_depth(np.ones((3, 2)), 0.5, rng=3)
+    array([[2., 2.],
+           [0., 0.],
+           [0., 0.]])
+    """
+    if not array_of("stochastic_depth", x).shape:
+        raise ShapeError("stochastic_depth: x () needs an axis of examples, (N, ...); reshape it to (1,)")
+    return _dropped("stochastic_depth", x, dropout_ratio, rng, 1)
+
+
+def _dropped(name: str, x: Operand, dropout_ratio: float, rng: RNG, axes: int) -> Result:
+    """With one choice for all that have the same place along the first ``axes``."""
+    ratio, shape = checked_share(name, "dropout_ratio", dropout_ratio), array_of(name, x).shape
+    choices = shape[:axes] + (1,) * (len(shape) - axes)
     return Dropout(ratio, get_rng(rng), choices)(x) if train.get() and ratio else x

@@ -30,6 +30,7 @@ from passus.layers.convolution import Deconv2d as Deconv2d
 from passus.layers.convolution import Deconv3d as Deconv3d
 from passus.layers.dropout import Dropout as Dropout
 from passus.layers.dropout import Dropout2d as Dropout2d
+from passus.layers.dropout import StochasticDepth as StochasticDepth
 from passus.layers.embedding import Embedding as Embedding
 from passus.layers.embedding import EmbedID as EmbedID
 from passus.layers.lazy import LazyParameter as LazyParameter
@@ -100,6 +101,7 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Softsign",
+    "StochasticDepth",
     "Tanh",
     "Upsample",
 ]

@@ -1,4 +1,4 @@
-"""Layers that drop activations at random: each by itself, or whole channels."""
+"""Layers that drop activations at random: each by itself, whole channels, or whole branches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from passus.core import Operand, Result
 from passus.layers.base import Layer
 from passus.random import RNG, get_rng
 
-__all__ = ["Dropout", "Dropout2d"]
+__all__ = ["Dropout", "Dropout2d", "StochasticDepth"]
 
 
 class Dropout(Layer):
@@ -55,3 +55,19 @@ class Dropout2d(Dropout):
     """
 
     function = staticmethod(F.dropout2d)
+
+
+class StochasticDepth(Dropout):
+    """What a residual branch adds, (N, ...), is set to 0 for an example with probability ``dropout_ratio``, and grows for the
+    others; the identity under `test_mode`. Otherwise as `Dropout`.
+
+    Source: Huang et al., 2016, "Deep networks with stochastic depth".
+
+    >>> import numpy as np
+    >>> StochasticDepth(0.5, rng=3)(np.ones((3, 2)))
+    array([[2., 2.],
+           [0., 0.],
+           [0., 0.]])
+    """
+
+    function = staticmethod(F.stochastic_depth)

@@ -56,7 +56,8 @@ class EfficientNetLite0(InvertedResiduals):
 
     It has 4,652,008 parameters with 1,000 classes and C = 3, the ``in_channels``. ``weights``: a file that
     `load_weights` reads. ``features(x)`` is what the convolutions make of images, (N, 1280, H / 32, W / 32), and
-    ``classify`` turns that into scores.
+    ``classify`` turns that into scores. ``depth_ratio``: the chance, rising from 0 to this number along the blocks, that in
+    training an example leaves out what a block adds (`stochastic_depth`).
 
     Raises `ArgumentError` for numbers out of range, and what `load_weights` raises.
     Source: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks"; Lite: with
@@ -75,10 +76,11 @@ class EfficientNetLite0(InvertedResiduals):
         in_channels: int = 3,
         dropout_ratio: float = 0.2,
         rng: RNG = None,
+        depth_ratio: float = 0.2,
     ) -> None:
         # It was trained in TensorFlow, whose padding at stride 2 has more behind than before.
         options = {"pad": "same", "decay": 0.99, "eps": 1e-3}
-        super().__init__(ROWS, 32, 1280, num_classes, in_channels, dropout_ratio, rng, **options)
+        super().__init__(ROWS, 32, 1280, num_classes, in_channels, dropout_ratio, rng, depth_ratio, **options)
         if weights is not None:
             self.load_weights(weights)
 

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import passus.functions as F
-from passus.arguments import checked_count
+from passus.arguments import checked_count, checked_number
 from passus.core import Operand, Result
 from passus.initializers import he_normal, normal
-from passus.layers import BatchNorm, Conv2d, Dropout, Layer, Linear
+from passus.layers import BatchNorm, Conv2d, Dropout, Layer, Linear, StochasticDepth
 from passus.models.model import Model
 from passus.random import RNG, get_rng
 
@@ -62,7 +62,8 @@ class InvertedResidual(Layer):
     """More channels by a 1x1 convolution, a depthwise one, and fewer channels again: (N, C, H, W) to (N, O, OH, OW).
 
     ``x`` is added if the shape has stayed the same. ``expansion``: how many times C the channels in the middle are;
-    there is no first convolution if that is 1. ``unit``: what makes the convolutions.
+    there is no first convolution if that is 1. ``unit``: what makes the convolutions. ``depth_ratio``: with what probability
+    an example goes by on the shortcut alone, in training.
 
     Source: Sandler et al., 2018, "MobileNetV2: inverted residuals and linear bottlenecks".
     """
@@ -75,17 +76,18 @@ class InvertedResidual(Layer):
         stride: int = 1,
         expansion: int = 6,
         unit: Unit = NormedConv,
+        depth_ratio: float = 0.0,
     ) -> None:
         middle = in_channels * expansion
         self.expand = unit(in_channels, middle) if expansion != 1 else None
         self.depthwise = unit(middle, middle, kernel_size, stride, groups=middle)
         self.project = unit(middle, out_channels, linear=True)
-        self.is_residual = stride == 1 and in_channels == out_channels
+        self.shortcut = StochasticDepth(depth_ratio) if stride == 1 and in_channels == out_channels else None
 
     def forward(self, x: Operand) -> Result:
         y = x if self.expand is None else self.expand(x)
         y = self.project(self.depthwise(y))
-        return x + y if self.is_residual else y
+        return y if self.shortcut is None else x + self.shortcut(y)
 
 
 class Blocks(NamedTuple):
@@ -110,14 +112,17 @@ class InvertedResiduals(Model):
         in_channels: int,
         dropout_ratio: float,
         rng: RNG,
+        depth_ratio: float = 0.0,
         **options: Any,
     ) -> None:
-        """``stem``, ``head``: how many channels they have; ``options``: those that all `NormedConv` share."""
+        """``depth_ratio``: that of the last block, to which they rise. ``stem``, ``head``: how many channels they have; ``options``: those that all `NormedConv` share."""
         classes = checked_count(type(self).__name__, "num_classes", num_classes)
         rng = get_rng(rng)  # A seed means one sequence of numbers, and not the same ones for each layer.
         unit: Unit = partial(NormedConv, rng=rng, **options)
         self.stem = unit(in_channels, stem, 3, 2)
-        self.blocks = _blocks(rows, stem, unit)
+        self.blocks = _blocks(
+            rows, stem, unit, checked_number(type(self).__name__, "depth_ratio", depth_ratio, 0.0, 1.0)
+        )
         self.head = unit(rows[-1].channels, head)
         self.dropout = Dropout(dropout_ratio)
         self.fc = Linear(classes, in_size=head, initializer=partial(normal, std=0.01), rng=rng)
@@ -137,11 +142,13 @@ class InvertedResiduals(Model):
         return self.classify(self.features(x))
 
 
-def _blocks(rows: Sequence[Blocks], channels: int, unit: Unit) -> list[InvertedResidual]:
-    blocks = []
+def _blocks(rows: Sequence[Blocks], channels: int, unit: Unit, depth_ratio: float) -> list[InvertedResidual]:
+    blocks: list[InvertedResidual] = []
+    count = sum(row.repeats for row in rows)
     for row in rows:
         for i in range(row.repeats):
             stride = row.stride if i == 0 else 1
-            blocks.append(InvertedResidual(channels, row.channels, row.kernel_size, stride, row.expansion, unit))
+            options = (row.kernel_size, stride, row.expansion, unit, depth_ratio * len(blocks) / count)
+            blocks.append(InvertedResidual(channels, row.channels, *options))
             channels = row.channels
     return blocks

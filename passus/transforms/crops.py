@@ -20,7 +20,8 @@ __all__ = ["RandomCrop", "RandomResizedCrop"]
 class RandomCrop(RandomTransform):
     """Cut ``size``, an integer or (height, width), out of an image (..., H, W) at a random place.
 
-    ``padding``: how many pixels are put on each side before; ``pad_mode``: "zeros", "reflect" or "replicate".
+    ``padding``: how many pixels are put on each side before; ``pad_mode``: "zeros", "reflect",
+    "replicate" or "circular".
 
     Raises `ShapeError` for an image that is smaller, or too small to be reflected.
 

@@ -19,12 +19,16 @@ Image: TypeAlias = Any
 
 @final
 class Convert:
-    """Change the colours of a picture: ``mode`` is one of Pillow's ("RGB", "L") or "BGR"."""
+    """Change the colours of a picture: ``mode`` is one of Pillow's ("RGB", "L") or "BGR".
+
+    Raises `DTypeError` for what is no picture, as the other transforms of pictures do.
+    """
 
     def __init__(self, mode: str = "RGB") -> None:
         self.mode = mode
 
     def __call__(self, image: Image) -> Image:
+        image = _picture("Convert", image)
         if self.mode != "BGR":
             return image.convert(self.mode)
         r, g, b = image.convert("RGB").split()
@@ -49,7 +53,7 @@ class Resize:
         except (KeyError, ValueError) as error:
             names = ", ".join(way.name.lower() for way in ways)
             raise ArgumentError(f"Resize: there is no mode {self.mode!r}; there are {names}") from error
-        return image.resize(self.size, mode)
+        return _picture("Resize", image).resize(self.size, mode)
 
 
 @final
@@ -63,7 +67,7 @@ class CenterCrop:
         self.size = _pair("CenterCrop", size)
 
     def __call__(self, image: Image) -> Image:
-        (W, H), (OW, OH) = image.size, self.size
+        (W, H), (OW, OH) = _picture("CenterCrop", image).size, self.size
         if W < OW or H < OH:
             raise ShapeError(f"CenterCrop: a picture of {W} x {H} is smaller than {OW} x {OH}; put Resize first")
         left, up = (W - OW) // 2, (H - OH) // 2
@@ -116,6 +120,13 @@ def pillow(name: str) -> Any:
     'PIL.Image'
     """
     return import_optional("PIL.Image", "pillow", f"transforms.{name}")
+
+
+def _picture(name: str, image: Image) -> Image:
+    if not isinstance(image, pillow(name).Image):
+        kind = getattr(image, "dtype", type(image).__name__)
+        raise DTypeError(f"{name}: {kind} is no picture of Pillow; put ToPIL() before it for an array of uint8")
+    return image
 
 
 def _pair(name: str, size: int | tuple[int, int]) -> tuple[int, int]:

@@ -13,6 +13,11 @@ def dropout2d(x, dropout_ratio=0.5, rng=0):
     return (x.T * kept.T).T / (1 - dropout_ratio) if dropout_ratio < 1 else 0 * x
 
 
+def stochastic_depth(x, dropout_ratio=0.5, rng=0):
+    kept = np.random.default_rng(rng).random(len(x), dtype=np.float32) >= dropout_ratio
+    return (x.T * kept).T / (1 - dropout_ratio) if dropout_ratio < 1 else 0 * x
+
+
 ROWS = [
     Row(
         "dropout",
@@ -50,5 +55,24 @@ ROWS = [
             bad(TypeError, "dropout2d: list is not supported", [1.0]),
         ),
         {**NO_AXIS, **ONE_OPERAND, "0-d": "it has no channels"},
+    ),
+    Row(
+        "stochastic_depth",
+        stochastic_depth,
+        {
+            "plain": case(normal(5, 3, 2), rng=0),
+            "plain, rows": case(normal(6, 4), 0.2, rng=1),
+            "plain, vector": case(normal(4), rng=1),
+            "plain, never": case(normal(2, 3), 0.0, rng=0),
+            "plain, always": case(normal(2, 3), 1.0, rng=0),
+            "empty": case(normal(0, 3), rng=0),
+        },
+        (
+            bad(ValueError, r"stochastic_depth: x \(\) needs an axis of examples", np.array(1.0)),
+            bad(ValueError, "stochastic_depth: dropout_ratio must lie between 0 and 1, and 1.5", np.ones((2, 3)), 1.5),
+            bad(TypeError, "stochastic_depth: dropout_ratio is a str", np.ones((2, 3)), "half"),
+            bad(TypeError, "stochastic_depth: list is not supported", [1.0]),
+        ),
+        {**NO_AXIS, **ONE_OPERAND, "0-d": "it has no examples"},
     ),
 ]
