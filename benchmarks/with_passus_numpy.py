@@ -14,7 +14,8 @@ Step = Callable[[], passus.Variable | np.ndarray]
 
 
 def network(problem: Images) -> Step:
-    step = with_passus.network(problem)
+    with passus.using_config("native", False):
+        step = with_passus.network(problem)
 
     def plain() -> passus.Variable | np.ndarray:
         with passus.using_config("native", False):

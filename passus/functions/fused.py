@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from passus.arguments import checked_integer
 from passus.backend import Array
 from passus.core import Binary, Function, Operand, Result, add
@@ -20,6 +18,7 @@ from passus.functions.shapes import reshape
 from passus.functions.trigonometry import tanh
 from passus.kernels.biases import compiled_biases, rows_of
 from passus.kernels.elementwise import limited_gradient, limited_sum
+from passus.kernels.layout import last_axis_at
 
 __all__ = ["AddReLU", "BiasActivation", "add_relu", "bias_activation"]
 
@@ -91,7 +90,7 @@ class BiasActivation(Function):
 
     def _like(self, rows: Array, x: Array) -> Array:
         moved = x.shape[: self.axis] + x.shape[self.axis + 1 :]
-        return np.moveaxis(rows.reshape(*moved, -1), -1, self.axis)
+        return last_axis_at(rows.reshape(*moved, -1), self.axis)
 
 
 def bias_activation(x: Operand, b: Operand | None, activation: str, axis: int = -1) -> Result:

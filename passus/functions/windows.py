@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from passus.arguments import checked_count
@@ -54,6 +55,14 @@ def window_of(
     >>> window_of("conv1d", (8,), (4,), stride=2, pad="same")
     Window(stride=(2,), padding=((1, 1),), dilation=(1,))
     """
+    if type(stride) is type(dilation) is int and type(pad) in (int, str):
+        return _remembered(name, size, kernel, stride, pad, dilation)
+    return _window_of(name, size, kernel, stride, pad, dilation)
+
+
+def _window_of(
+    name: str, size: tuple[int, ...], kernel: tuple[int, ...], stride: Any, pad: Any, dilation: Any
+) -> Window:
     axes = len(size)
     stride, dilation = per_axis(name, "stride", stride, axes), per_axis(name, "dilation", dilation, axes)
     if isinstance(pad, str):
@@ -65,6 +74,10 @@ def window_of(
             f"there are {axes}"
         )
     return Window(stride, tuple([_before_and_after(name, p) for p in given]), dilation)
+
+
+# The same options come in each step. True and 1.0, which are equal to 1, are none of those that are remembered.
+_remembered = lru_cache(maxsize=1024)(_window_of)
 
 
 def _named_padding(

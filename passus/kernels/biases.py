@@ -9,6 +9,7 @@ import numpy as np
 from passus.backend import Array
 from passus.kernels.activations import compiled_activations
 from passus.kernels.dispatch import native_module
+from passus.kernels.layout import axis_last
 
 __all__ = ["compiled_biases", "rows_of"]
 
@@ -16,9 +17,9 @@ __all__ = ["compiled_biases", "rows_of"]
 def compiled_biases(x: Any, b: Any, axis: int, gy: Any = None) -> Any:
     """The module of compiled functions, if it suits x with its channels last in memory, and b (C,); or None."""
     suits = type(b) is np.ndarray and b.dtype == np.float32 and compiled_activations(x, gy) is not None
-    return native_module("biases") if suits and np.moveaxis(x, axis, -1).flags.c_contiguous else None
+    return native_module("biases") if suits and axis_last(x, axis).flags.c_contiguous else None
 
 
 def rows_of(x: Array, axis: int) -> Array:
     """An array with its channels last in memory, as (R, C)."""
-    return np.moveaxis(x, axis, -1).reshape(-1, x.shape[axis])
+    return axis_last(x, axis).reshape(-1, x.shape[axis])

@@ -66,9 +66,18 @@ def in_use() -> bool:
 
 
 def start_using() -> None:
-    """From now on, use kernels for small arrays too."""
+    """From now on, use kernels for small arrays too, as if a large one had come first; nothing is compiled that is not needed.
+
+    >>> start_using()
+    """
+    if config.native.get():
+        _start()
+
+
+def _start() -> bool:
     global _in_use
     _in_use = _numba_works()
+    return _in_use
 
 
 def enough(work: int, least: int, first: int) -> bool:
@@ -79,8 +88,7 @@ def enough(work: int, least: int, first: int) -> bool:
 @cache
 def native_module(name: str) -> Any:
     """A module of ``passus.kernels.native``; None, and one warning, where Numba is missing or does not work."""
-    start_using()
-    return importlib.import_module(f"passus.kernels.native.{name}") if _in_use else None
+    return importlib.import_module(f"passus.kernels.native.{name}") if _start() else None
 
 
 @cache
