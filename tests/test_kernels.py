@@ -8,7 +8,9 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 import warnings
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -392,6 +394,22 @@ def test_every_item_is_worked_on_once(count: int) -> None:
 
 def test_small_work_is_not_split() -> None:
     assert split(lambda start, stop: None, 100, smallest=60) == 1
+
+
+def test_threads_let_go_of_what_they_have_worked_on(count: int) -> None:
+    class Large:
+        pass
+
+    def work(thing: Large) -> weakref.ref[Large]:
+        split(lambda start, stop: time.sleep(0.001) if thing else None, 10)
+        return weakref.ref(thing)
+
+    known = work(Large())
+    for _ in range(200):
+        if known() is None:
+            break
+        time.sleep(0.01)
+    assert known() is None
 
 
 def test_an_error_in_one_piece_is_raised_and_the_threads_go_on(count: int) -> None:

@@ -101,6 +101,7 @@ class _Pool:
             job.parts.put(count)
             # Jobs are left over where the caller was faster: they are cleared away before a rest.
             wait(job.done, count, flag, looks if self.jobs.empty() else 0, delay)
+            del job  # Or the arrays that its work knows would stay until the next one comes.
 
 
 @cache
