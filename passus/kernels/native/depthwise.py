@@ -25,7 +25,8 @@ WORTHWHILE = 1 << 18
 """How many multiplications are worth a thread of their own; there is a load from memory for each."""
 
 NEAR = 1 << 12
-"""How many gradients of one vector of channels are met by all rows of the kernel before the next: they stay in the first-level cache."""
+"""How many numbers of the gradient, in one vector of channels, meet all rows of the kernel before the next ones do: these stay
+in the first-level cache."""
 
 
 def depthwise(y: Array, x: Array, W: Array, b: Array | None, window: Window) -> None:

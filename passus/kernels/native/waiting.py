@@ -68,7 +68,7 @@ def _replace(typing: Any, flag: Any, old: Any, new: Any) -> tuple[Any, Callable[
 @intrinsic  # type: ignore[untyped-decorator]
 def _rest(typing: Any) -> tuple[Any, Callable[..., Any]]:
     """Leave the processor's units to others for a moment."""
-    pause = {"x86_64": "llvm.x86.sse2.pause", "AMD64": "llvm.x86.sse2.pause"}.get(platform.machine())
+    pause = "llvm.x86.sse2.pause" if platform.machine() in ("x86_64", "AMD64") else None
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         if pause is not None:
