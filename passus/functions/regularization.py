@@ -88,11 +88,11 @@ def dropout2d(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) -> Result
 
 
 def stochastic_depth(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) -> Result:
-    """`dropout` of whole examples: each is 0 with probability ``dropout_ratio``, or is divided by ``1 - dropout_ratio``; in test
-    mode, ``x`` is returned as it is.
+    """`dropout` of whole examples: each is 0 with probability ``dropout_ratio``, or is divided by ``1 - dropout_ratio``;
+    in test mode, ``x`` is returned as it is.
 
-    ``x``: (N, ...), what a residual branch adds to its shortcut; an example for which it is 0 goes through a network that is
-    less deep.
+    ``x``: (N, ...), what a residual branch adds to its shortcut; an example for which it is 0 goes through a network
+    that is less deep.
 
     Raises `ShapeError` for an x without axes, `ArgumentError` for a ratio outside of 0 to 1, `DTypeError` for one that is
     no number. Source: Huang et al., 2016, "Deep networks with stochastic depth".

@@ -3,8 +3,9 @@
 A kernel and its reference have one name and one result. The kernel is used where Numba is installed, for float32 arrays of
 NumPy that are large enough to be worth it; the reference everywhere else. ``using_config("native", False)`` turns kernels off.
 
-What is worth it depends on whether kernels are in use: loading Numba takes a second, and compiling some, for which a first
-script on small data should not wait. A checkpoint remembers it, so that a run that goes on computes what it would have computed.
+What is worth it depends on whether kernels are in use: loading Numba takes a second, and compiling takes some, for which
+a first script on small data should not wait. A checkpoint remembers it, so that a run that goes on computes what it would
+have computed.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def _start() -> bool:
 
 
 def enough(work: int, least: int, first: int) -> bool:
-    """Whether so much work, in whatever unit, is worth a kernel: ``least`` if some are in use, ``first`` if this is the first."""
+    """Whether so much work, in whatever unit, is worth a kernel: ``least`` is if some are in use, else ``first`` is."""
     return work >= (least if _in_use else first)
 
 

@@ -2,8 +2,8 @@
 
 Kernels release Python's lock while they compute, so plain threads are enough. A call hands the pieces of its work to
 whichever thread is free and takes the next one itself: when all others are busy it does everything alone, so calls from
-several threads, and calls inside calls, never wait for each other. A thread without work looks out for some for a moment before it
-goes to sleep, for between two kernels there is less time than it takes to wake up.
+several threads, and calls inside calls, never wait for each other. A thread without work looks out for some for a moment
+before it goes to sleep, for between two kernels there is less time than it takes to wake up.
 """
 
 from __future__ import annotations

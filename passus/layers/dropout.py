@@ -58,8 +58,8 @@ class Dropout2d(Dropout):
 
 
 class StochasticDepth(Dropout):
-    """What a residual branch adds, (N, ...), is set to 0 for an example with probability ``dropout_ratio``, and grows for the
-    others; the identity under `test_mode`. Otherwise as `Dropout`.
+    """What a residual branch adds, (N, ...), is set to 0 for an example with probability ``dropout_ratio``, and grows
+    for the others; the identity under `test_mode`. Otherwise as `Dropout`.
 
     Source: Huang et al., 2016, "Deep networks with stochastic depth".
 

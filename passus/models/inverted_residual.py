@@ -115,7 +115,10 @@ class InvertedResiduals(Model):
         depth_ratio: float = 0.0,
         **options: Any,
     ) -> None:
-        """``depth_ratio``: that of the last block, to which they rise. ``stem``, ``head``: how many channels they have; ``options``: those that all `NormedConv` share."""
+        """``depth_ratio``: that to which those of the blocks rise from 0.
+
+        ``stem``, ``head``: how many channels they have; ``options``: those that all `NormedConv` share.
+        """
         classes = checked_count(type(self).__name__, "num_classes", num_classes)
         rng = get_rng(rng)  # A seed means one sequence of numbers, and not the same ones for each layer.
         unit: Unit = partial(NormedConv, rng=rng, **options)

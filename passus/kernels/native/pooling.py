@@ -61,7 +61,7 @@ def max_pooling_gradient(
 ) -> Array:
     g, p = np.ascontiguousarray(channels_last(gy)), np.ascontiguousarray(channels_last(places))
     n, *out, c = g.shape
-    gx = np.zeros((n, *size, c), np.float32)
+    gx = np.empty((n, *size, c), np.float32)
     shape = _shape(size, out, c, kernel, stride, padding)
 
     def work(start: int, stop: int) -> None:
@@ -90,7 +90,7 @@ def average_pooling_gradient(
 ) -> Array:
     g = np.ascontiguousarray(channels_last(gy))
     n, *out, c = g.shape
-    gx, shares = np.zeros((n, *size, c), np.float32), _shares(divisor, out)
+    gx, shares = np.empty((n, *size, c), np.float32), _shares(divisor, out)
     shape = _shape(size, out, c, kernel, stride, padding)
 
     def work(start: int, stop: int) -> None:
@@ -161,12 +161,14 @@ def _gradient_of_windows(gy: Any, places: Any, gx: Any, shape: Any, n: Any, r: A
 @compiled(numba.void(READ, numba.types.Array(numba.uint8, 1, "C", readonly=True), FLAT, SHAPE, INTEGER, INTEGER))
 def _max_pooling_gradient(gy: Any, places: Any, gx: Any, shape: Any, start: Any, stop: Any) -> None:
     """Images from ``start`` to ``stop``: windows of one image may meet, those of two do not."""
-    oh, C = shape[2], shape[4]
-    for at in range(start * oh, stop * oh):
-        for c in range(0, C - C % LANES, LANES):
-            _gradient_of_windows(gy, places, gx, shape, at // oh, at % oh, c, all_lanes())
-        if C % LANES:
-            _gradient_of_windows(gy, places, gx, shape, at // oh, at % oh, C - C % LANES, first_lanes(C % LANES))
+    (H, W, oh, _, C), whole = shape[:5], shape[4] - shape[4] % LANES
+    for n in range(start, stop):
+        gx[n * H * W * C : (n + 1) * H * W * C] = 0  # Here, where it stays in the cache.
+        for r in range(oh):
+            for c in range(0, whole, LANES):
+                _gradient_of_windows(gy, places, gx, shape, n, r, c, all_lanes())
+            if whole < C:
+                _gradient_of_windows(gy, places, gx, shape, n, r, whole, first_lanes(C - whole))
 
 
 @inlined
@@ -212,9 +214,11 @@ def _shares_of_windows(gy: Any, shares: Any, gx: Any, shape: Any, n: Any, r: Any
 @compiled(numba.void(READ, READ, FLAT, SHAPE, INTEGER, INTEGER))
 def _average_pooling_gradient(gy: Any, shares: Any, gx: Any, shape: Any, start: Any, stop: Any) -> None:
     """Images from ``start`` to ``stop``: windows of one image may meet, those of two do not."""
-    oh, C = shape[2], shape[4]
-    for at in range(start * oh, stop * oh):
-        for c in range(0, C - C % LANES, LANES):
-            _shares_of_windows(gy, shares, gx, shape, at // oh, at % oh, c, all_lanes())
-        if C % LANES:
-            _shares_of_windows(gy, shares, gx, shape, at // oh, at % oh, C - C % LANES, first_lanes(C % LANES))
+    (H, W, oh, _, C), whole = shape[:5], shape[4] - shape[4] % LANES
+    for n in range(start, stop):
+        gx[n * H * W * C : (n + 1) * H * W * C] = 0  # Here, where it stays in the cache.
+        for r in range(oh):
+            for c in range(0, whole, LANES):
+                _shares_of_windows(gy, shares, gx, shape, n, r, c, all_lanes())
+            if whole < C:
+                _shares_of_windows(gy, shares, gx, shape, n, r, whole, first_lanes(C - whole))

@@ -108,8 +108,9 @@ def _copy_runs(a: Any, place: Any, step: Any, count: Any, length: Any, panel: An
 
 @compiled(PAIR(MATRIX, FLAT, INTEGER, INTEGER, INTEGER, INTEGER))
 def _copy_panel(a: Any, panel: Any, first: Any, last: Any, begin: Any, depth: Any) -> Any:
-    """Rows from ``first`` to ``last`` of ``a``, and columns from ``begin`` on, as runs of memory: of rows, or of columns if ``a`` is
-    made of these. Returns how far apart rows and columns are there.
+    """Rows from ``first`` to ``last`` of ``a``, and columns from ``begin`` on, as runs of memory.
+
+    These are rows, or columns if ``a`` is made of them. Returns how far apart rows and columns are there.
     """
     (down, across), rows = a.strides, last - first
     place = first * down + begin * across

@@ -243,7 +243,7 @@ def number_at(typing: Any, array: Any, offset: Any) -> tuple[Any, Callable[..., 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def vector_at(typing: Any, array: Any, offset: Any, which: Any) -> tuple[Any, Callable[..., Any]]:
-    """The vector so many bytes behind the first number of an array, which may lie in memory in any way; 0 where it is masked."""
+    """The vector so many bytes behind the first number of an array of any strides; 0 where it is masked."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, args[0]).data

@@ -88,8 +88,9 @@ def call(flag: Any) -> Any:
 def add_and_wait(done: Any, count: Any, flag: Any, looks: Any, delay: Any) -> None:
     """Add ``count`` to ``done``; then wait for a call, but look at the ``flag`` so many times at most.
 
-    One function, because whoever waits for ``done`` needs Python's lock next, and this thread must not hold it then. After a call
-    the caller holds the lock until its own kernel begins; whoever asks for it sooner is sent to sleep. Therefore the ``delay``.
+    One function, because whoever waits for ``done`` needs Python's lock next, and this thread must not hold it then. After
+    a call the caller holds the lock until its own kernel begins, and whoever asks for it sooner is sent to sleep: so wait
+    for the ``delay``, a number of looks, too.
     """
     _replace(flag, AWAY, WAITING)
     _add(done, count)
