@@ -197,6 +197,21 @@ def test_limits(arrays: list[np.ndarray], bounds: tuple[float, float]) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "shape", [(3, 3, 8, 7), (2, 70, 5, 5), (1, 1, 4, 4), (2, 5, 1, 1), (0, 3, 2, 2), (2, 3, 90, 90), (2, 4, 6)]
+)
+def test_images_of_users_are_brought_into_the_order_of_kernels(shape: tuple[int, ...], count: int) -> None:
+    from passus.kernels.native.layouts import with_channels_last
+
+    x = rng.standard_normal(shape, np.float32)
+    for images in (x, x[:, ::-1], x.astype(np.uint8)):
+        last = with_channels_last(images)
+        assert last.flags.c_contiguous
+        assert last.dtype == images.dtype
+        np.testing.assert_array_equal(last, np.moveaxis(images, 1, -1))
+    assert np.shares_memory(with_channels_last(np.moveaxis(last, -1, 1)), last) or not last.size
+
+
 def test_nan_and_infinity_pass_limits_as_they_pass_numpy() -> None:
     x = np.array([np.nan, np.inf, -np.inf, -0.0], np.float32)
     np.testing.assert_array_equal(limited.compiled()(x, 0.0, np.inf), limited.reference(x, 0.0, np.inf))

@@ -14,8 +14,9 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.channels import Limits
-from passus.kernels.layout import channels_last, channels_second
+from passus.kernels.layout import channels_second
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
+from passus.kernels.native.layouts import with_channels_last
 from passus.kernels.native.simd import (
     LANES,
     add,
@@ -124,7 +125,7 @@ def scaled_gradient(
 
 def _rows(x: Array) -> Array:
     """(N, C, ...) as an array (pixels, C) without gaps."""
-    return np.ascontiguousarray(channels_last(x)).reshape(-1, x.shape[1])
+    return with_channels_last(x).reshape(-1, x.shape[1])
 
 
 def _like(rows: Array, x: Array) -> Array:

@@ -17,11 +17,12 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.convolution import extents
-from passus.kernels.layout import Padding, Sizes, channels_last, channels_second
+from passus.kernels.layout import Padding, Sizes, channels_second
 from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, copy_band, measured
 from passus.kernels.native.buffers import aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.depthwise import depthwise, depthwise_gradient
+from passus.kernels.native.layouts import with_channels_last
 from passus.kernels.native.narrow import added_up, is_narrow, kernel_of_columns
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, number_at
@@ -62,7 +63,7 @@ def convolve(
     kernel = extents(W.shape[2:], dilation)
     out = [(n + sum(pads) - k) // step + 1 for n, pads, k, step in zip(x.shape[2:], padding, kernel, stride)]
     y = np.empty((len(x), *out, len(W)), np.float32)
-    _convolve_into(y, np.ascontiguousarray(channels_last(x)), _grouped(W, groups), b, window)
+    _convolve_into(y, with_channels_last(x), _grouped(W, groups), b, window)
     return channels_second(y)
 
 
@@ -78,7 +79,7 @@ def convolve_input_gradient(
         plane = _in_the_plane(stride, padding, dilation)
         return _of_one_row(convolve_input_gradient(_as_row(gy), _as_row(W), (1, *size), *plane, groups))
     rise, run, down, across, top, left = _window(stride, padding, dilation)
-    W, gy = _grouped(W, groups).swapaxes(1, 2), np.ascontiguousarray(channels_last(gy))
+    W, gy = _grouped(W, groups).swapaxes(1, 2), with_channels_last(gy)
     gx = np.empty((len(gy), *size, groups * W.shape[1]), np.float32)
     for i in range(min(rise, size[0])):
         for j in range(min(run, size[1])):
@@ -102,7 +103,7 @@ def convolve_weight_gradient(
         plane = _in_the_plane(stride, padding, dilation)
         return _of_one_row(convolve_weight_gradient(_as_row(x), _as_row(gy), (1, *kernel), *plane, groups))
     window = _window(stride, padding, dilation)
-    x, gy = np.ascontiguousarray(channels_last(x)), np.ascontiguousarray(channels_last(gy))
+    x, gy = with_channels_last(x), with_channels_last(gy)
     n, c, o = len(x), x.shape[3] // groups, gy.shape[3] // groups
     if o == c == 1:
         return depthwise_gradient(x, gy, kernel, window)[:, None]

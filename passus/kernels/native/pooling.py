@@ -9,8 +9,9 @@ import numba
 import numpy as np
 
 from passus.backend import Array
-from passus.kernels.layout import Padding, Sizes, channels_last, channels_second
+from passus.kernels.layout import Padding, Sizes, channels_second
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
+from passus.kernels.native.layouts import with_channels_last
 from passus.kernels.native.simd import (
     LANES,
     add,
@@ -43,7 +44,7 @@ def prepare() -> None:
 
 
 def max_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> tuple[Array, Array]:
-    images = np.ascontiguousarray(channels_last(x))
+    images = with_channels_last(x)
     n, *size, c = images.shape
     out = [(m + sum(pads) - k) // step + 1 for m, pads, k, step in zip(size, padding, kernel, stride)]
     y, places = np.empty((n, *out, c), np.float32), np.empty((n, *out, c), np.uint8)
@@ -59,7 +60,7 @@ def max_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> tup
 def max_pooling_gradient(
     gy: Array, places: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding
 ) -> Array:
-    g, p = np.ascontiguousarray(channels_last(gy)), np.ascontiguousarray(channels_last(places))
+    g, p = with_channels_last(gy), with_channels_last(places)
     n, *out, c = g.shape
     gx = np.empty((n, *size, c), np.float32)
     shape = _shape(size, out, c, kernel, stride, padding)
@@ -72,7 +73,7 @@ def max_pooling_gradient(
 
 
 def average_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, divisor: Any) -> Array:
-    images = np.ascontiguousarray(channels_last(x))
+    images = with_channels_last(x)
     n, *size, c = images.shape
     out = [(m + sum(pads) - k) // step + 1 for m, pads, k, step in zip(size, padding, kernel, stride)]
     y, shares = np.empty((n, *out, c), np.float32), _shares(divisor, out)
@@ -88,7 +89,7 @@ def average_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, di
 def average_pooling_gradient(
     gy: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, divisor: Any
 ) -> Array:
-    g = np.ascontiguousarray(channels_last(gy))
+    g = with_channels_last(gy)
     n, *out, c = g.shape
     gx, shares = np.empty((n, *size, c), np.float32), _shares(divisor, out)
     shape = _shape(size, out, c, kernel, stride, padding)
