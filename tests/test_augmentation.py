@@ -196,7 +196,10 @@ def test_what_cannot_be_done_says_so(make: Any, error: type[PassusError]) -> Non
 # Crops.
 
 
-@pytest.mark.parametrize(("pad_mode", "numpys"), [("zeros", "constant"), ("reflect", "reflect"), ("replicate", "edge")])
+@pytest.mark.parametrize(
+    ("pad_mode", "numpys"),
+    [("zeros", "constant"), ("reflect", "reflect"), ("replicate", "edge"), ("circular", "wrap")],
+)
 def test_each_place_of_a_crop_is_as_likely(pad_mode: str, numpys: Any) -> None:
     x = images(shape=(2, 5, 6))
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1)), numpys)
