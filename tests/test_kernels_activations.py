@@ -12,6 +12,7 @@ import passus.functions as F
 from passus import Variable, using_config
 from passus.core.backward import gradients
 from passus.kernels import dispatch
+from passus.kernels.activations import sigmoid_gradient, tanh_gradient
 from passus.kernels.native.activations import FORMULAS
 
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
@@ -125,6 +126,35 @@ def test_a_gradient_that_lies_otherwise_in_memory() -> None:
         other = Variable(x.data)
         F.gelu(other).backward()
     np.testing.assert_allclose(x.grad.data, other.grad.data, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kernel", [sigmoid_gradient, tanh_gradient])
+@pytest.mark.parametrize("shape", [(40_003,), (300, 2, 7, 51)])
+def test_gradients_from_results_are_those_of_numpy(kernel: Any, shape: tuple[int, ...]) -> None:
+    gy, y = (np.moveaxis(v, -1, 0) for v in rng.standard_normal((2, *shape), np.float32))
+    y.flat[:3] = np.nan, np.inf, -np.inf
+    for v in (gy, y):
+        v.flags.writeable = False
+    assert kernel.suits(gy, y)
+    assert not kernel.suits(gy, y.astype(np.float64))
+    with np.errstate(invalid="ignore"):
+        expected = kernel.reference(gy, y)
+    found = kernel(gy, y)
+    np.testing.assert_array_equal(found, expected)
+    assert found.strides == expected.strides == y.strides
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+def test_slopes_from_results_do_not_read_x_again(name: str) -> None:
+    x = Variable(rng.standard_normal(40_003, np.float32))
+    y = ACTIVATIONS[name](x)
+    y.backward()
+    expected = x.grad
+    y = ACTIVATIONS[name](x)
+    x.cleargrad()
+    x.data = np.zeros_like(x.data)  # Data younger than the call, which must not be read.
+    y.backward()
+    np.testing.assert_array_equal(x.grad.data, expected.data)
 
 
 # Fused with what comes before.

@@ -1,4 +1,4 @@
-"""The base of activations that have a compiled kernel."""
+"""The bases of activations that have a compiled kernel."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from passus.backend import Array
 from passus.core import Unary
 from passus.kernels.activations import WORTHWHILE, compiled_activations
+from passus.kernels.dispatch import Kernel
 
-__all__ = ["Activation"]
+__all__ = ["Activation", "ActivationByResult"]
 
 
 class Activation(Unary):
@@ -35,3 +36,16 @@ class Activation(Unary):
     def backward(self, gy: Any) -> Any:
         compiled = None if self.twice or gy.size < WORTHWHILE[0] else compiled_activations(self.x, gy)
         return self.rule(gy) if compiled is None else compiled.activation_gradient(gy, self.x, self.kernel, self.option)
+
+
+class ActivationByResult(Activation):
+    """One whose slope follows from its result y with less work than from x.
+
+    ``gradient``: the kernel that computes it from gy and y; its reference is the rule.
+    """
+
+    gradient: ClassVar[Kernel[[Array, Array], Array]]
+
+    def backward(self, gy: Any) -> Any:
+        gradient = self.gradient.reference if gy.size < WORTHWHILE[0] else self.gradient
+        return gradient(gy, self.y)

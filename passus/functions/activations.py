@@ -9,10 +9,11 @@ from passus.arguments import checked_integer
 from passus.backend import Array
 from passus.core import Operand, Result
 from passus.errors import ArgumentError, ShapeError
-from passus.functions.activation import Activation
+from passus.functions.activation import Activation, ActivationByResult
 from passus.functions.checks import array_of
 from passus.functions.joining import split
 from passus.functions.special import erf
+from passus.kernels.activations import sigmoid_gradient
 
 __all__ = [
     "GELU",
@@ -32,15 +33,11 @@ __all__ = [
 ]
 
 
-class Sigmoid(Activation):
-    kernel = "sigmoid"
+class Sigmoid(ActivationByResult):
+    kernel, gradient = "sigmoid", sigmoid_gradient
 
     def formula(self, x: Array) -> Array:
         return self.xp.tanh(0.5 * x) * 0.5 + 0.5  # Equal to 1 / (1 + exp(-x)), and never overflows.
-
-    def rule(self, gy: Any) -> Any:
-        y = self.y
-        return gy * y * (1 - y)
 
 
 def sigmoid(x: Operand) -> Result:

@@ -6,7 +6,8 @@ from typing import Any
 
 from passus.backend import Array
 from passus.core import Operand, Result, Unary
-from passus.functions.activation import Activation
+from passus.functions.activation import ActivationByResult
+from passus.kernels.activations import tanh_gradient
 
 __all__ = [
     "Arccos",
@@ -174,14 +175,11 @@ def cosh(x: Operand) -> Result:
     return Cosh()(x)
 
 
-class Tanh(Activation):
-    kernel = "tanh"
+class Tanh(ActivationByResult):
+    kernel, gradient = "tanh", tanh_gradient
 
     def formula(self, x: Array) -> Array:
         return self.xp.tanh(x)
-
-    def rule(self, gy: Any) -> Any:
-        return gy * (1 - self.y * self.y)
 
 
 def tanh(x: Operand) -> Result:

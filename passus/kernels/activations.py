@@ -1,4 +1,7 @@
-"""Which activations are computed by a kernel; the reference of each are the formula and the rule of its class."""
+"""Which activations are computed by a kernel; the reference of each are the formula and the rule of its class.
+
+Slopes that follow from the result have kernels of their own, which compute no exponential a second time.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from passus import config
-from passus.kernels.dispatch import enough, native_module
+from passus.backend import Array
+from passus.kernels.dispatch import enough, kernel, native_module
 from passus.kernels.elementwise import is_dense
 
-__all__ = ["WORTHWHILE", "compiled_activations"]
+__all__ = ["WORTHWHILE", "compiled_activations", "sigmoid_gradient", "tanh_gradient"]
 
 WORTHWHILE = 1 << 12, 1 << 15
 """From how many elements on a kernel is worth it, and from how many on the first one is."""
@@ -23,3 +27,27 @@ def compiled_activations(x: Any, gy: Any = None) -> Any:
     if gy is not None and not (type(gy) is np.ndarray and gy.dtype == x.dtype and gy.strides == x.strides):
         return None
     return native_module("activations") if is_dense(x) else None
+
+
+def _both_suit(gy: Array, y: Array) -> bool:
+    return compiled_activations(y, gy) is not None
+
+
+@kernel(_both_suit)
+def sigmoid_gradient(gy: Array, y: Array) -> Array:
+    """``gy * y * (1 - y)``, from the result y; given Variables, the result is one.
+
+    >>> sigmoid_gradient(np.array([1.0, 2.0]), np.array([0.5, 1.0]))
+    array([0.25, 0.  ])
+    """
+    return gy * y * (1 - y)
+
+
+@kernel(_both_suit)
+def tanh_gradient(gy: Array, y: Array) -> Array:
+    """``gy * (1 - y * y)``, from the result y; given Variables, the result is one.
+
+    >>> tanh_gradient(np.array([1.0, 2.0]), np.array([0.5, 1.0]))
+    array([0.75, 0.  ])
+    """
+    return gy * (1 - y * y)

@@ -18,7 +18,17 @@ from passus.kernels.native.expressions import Expression, erf, exp, expm1, limit
 from passus.kernels.native.simd import LANES, all_lanes, first_lanes, load, multiply, spread, store, vector
 from passus.kernels.threads import split
 
-__all__ = ["FORMULAS", "Formula", "activation", "activation_gradient", "prepare", "sloped", "valued"]
+__all__ = [
+    "FORMULAS",
+    "Formula",
+    "activation",
+    "activation_gradient",
+    "prepare",
+    "sigmoid_gradient",
+    "sloped",
+    "tanh_gradient",
+    "valued",
+]
 
 PIECE = 1 << 16
 """How many elements are worth a thread of their own."""
@@ -122,7 +132,7 @@ FORMULAS = {
 
 
 def prepare() -> None:
-    """Compile all of them."""
+    """Compile all that are not compiled when the module is imported."""
     for name in FORMULAS:
         _activation(name)
         _activation_gradient(name)
@@ -148,6 +158,35 @@ def activation_gradient(gy: Array, x: Array, name: str, option: float) -> Array:
 
     split(work, x.size, PIECE)
     return gx
+
+
+def sigmoid_gradient(gy: Array, y: Array) -> Array:
+    return _from_result(_sigmoid_gradient, gy, y)
+
+
+def tanh_gradient(gy: Array, y: Array) -> Array:
+    return _from_result(_tanh_gradient, gy, y)
+
+
+def _from_result(kernel: Callable[..., None], gy: Array, y: Array) -> Array:
+    gx = np.empty_like(y)
+    arrays = gy.ravel(order="K"), y.ravel(order="K"), gx.ravel(order="K")
+    split(lambda start, stop: kernel(*arrays, start, stop), y.size, PIECE)
+    return gx
+
+
+@compiled(numba.void(READ, READ, FLAT, INTEGER, INTEGER))
+def _sigmoid_gradient(gy: Any, y: Any, gx: Any, start: Any, stop: Any) -> None:
+    gy, y, gx = gy[start:stop], y[start:stop], gx[start:stop]
+    for i in range(len(y)):
+        gx[i] = gy[i] * y[i] * (np.float32(1) - y[i])
+
+
+@compiled(numba.void(READ, READ, FLAT, INTEGER, INTEGER))
+def _tanh_gradient(gy: Any, y: Any, gx: Any, start: Any, stop: Any) -> None:
+    gy, y, gx = gy[start:stop], y[start:stop], gx[start:stop]
+    for i in range(len(y)):
+        gx[i] = gy[i] * (np.float32(1) - y[i] * y[i])
 
 
 def _by_formula(name: str, which: int) -> Any:
