@@ -24,9 +24,9 @@ from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.depthwise import depthwise, depthwise_gradient
 from passus.kernels.native.layouts import with_channels_last
 from passus.kernels.native.narrow import added_up, is_narrow, kernel_of_columns
-from passus.kernels.native.processor import rows_of_tile
+from passus.kernels.native.processor import rows_of_even_tiles, rows_of_tile
 from passus.kernels.native.simd import LANES, number_at
-from passus.kernels.native.tile import multiply_tile
+from passus.kernels.native.tile import in_larger_tiles, multiply_tile
 from passus.kernels.native.winograd import suits, winograd, winograd_gradient
 from passus.kernels.threads import added, collected, split
 
@@ -50,6 +50,8 @@ def prepare() -> None:
         for rows in sorted({rows_of_tile(count, vectors) for count in range(1, 65)}):
             for whole in (True, False):
                 _convolution(rows, vectors, whole)
+        for rows in sorted({rows_of_even_tiles(count, vectors) for count in range(1, 65)}):
+            for whole in (True, False):
                 _weight_gradient(rows, vectors, whole)
 
 
@@ -112,7 +114,7 @@ def convolve_weight_gradient(
         gW = winograd_gradient(x, gy, columns, window)
         return gW.reshape(*kernel, c, o).transpose(3, 2, 0, 1)
     run = c * (kernel[1] if groups == 1 and window.across == 1 else 1)
-    summed = _weight_gradient(rows_of_tile(run, columns // LANES), columns // LANES, o % columns == 0)
+    summed = _weight_gradient(rows_of_even_tiles(run, columns // LANES), columns // LANES, o % columns == 0)
 
     def work(start: int, stop: int) -> Array:
         part = np.zeros(groups * math.prod(kernel) * c * o, np.float32)
@@ -277,8 +279,10 @@ def _convolution(P: int, Q: int, whole: bool) -> Callable[..., None]:
 
 @cache
 def _weight_gradient(P: int, Q: int, whole: bool) -> Callable[..., None]:
-    """The gradient of weights with tiles of P rows of the kernel and Q vectors of output channels, all full or not."""
-    columns = Q * LANES
+    """The gradient of weights with tiles of P rows of the kernel, or one less, and Q vectors of output channels, all full
+    or not.
+    """
+    columns, less = Q * LANES, max(1, P - 1)
     six, two = INTEGERS[6], INTEGERS[2]
 
     @compiled(numba.void(IMAGES, IMAGES, FLAT, two, two, six, INTEGER, INTEGER))
@@ -293,6 +297,7 @@ def _weight_gradient(P: int, Q: int, whole: bool) -> Callable[..., None]:
         width, fits, numbers = measured(x.shape, (oh, ow, channels_out), size, window)
         band = np.empty(numbers, np.float32)
         runs, length = (1, kw * c) if groups == 1 and across == 1 else (kw, c)
+        larger = in_larger_tiles(length, P)
         gradients = gy.reshape(-1)
         for n in range(start, stop):
             for r0 in range(0, oh, fits):
@@ -310,16 +315,15 @@ def _weight_gradient(P: int, Q: int, whole: bool) -> Callable[..., None]:
                             t = ((g * kh + i) * kw + j) * c * o
                             for o0 in range(0, o, columns):
                                 b, lanes = (n * oh + r0) * ow * channels_out + g * o + o0, None if whole else o - o0
-                                tiled = length // P * P
-                                for k in range(0, tiled, P):
+                                for k in range(0, larger, P):
                                     z = t + k * o + o0
                                     multiply_tile(
                                         P, Q, lanes, total, z, source, a + k, gradients, b, counts, moves, total, z
                                     )
-                                for k in range(tiled, length):
+                                for k in range(larger, length, less):
                                     z = t + k * o + o0
                                     multiply_tile(
-                                        1, Q, lanes, total, z, source, a + k, gradients, b, counts, moves, total, z
+                                        less, Q, lanes, total, z, source, a + k, gradients, b, counts, moves, total, z
                                     )
 
     return weight_gradient

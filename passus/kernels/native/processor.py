@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-__all__ = ["Registers", "probe", "registers", "rows_of_tile"]
+__all__ = ["Registers", "probe", "registers", "rows_of_even_tiles", "rows_of_tile"]
 
 
 class Registers(NamedTuple):
@@ -32,8 +32,22 @@ def registers() -> Registers:
 @cache
 def rows_of_tile(count: int, vectors: int) -> int:
     """How many rows a tile has: as many as the registers hold, and such that ``count`` rows need few tiles."""
-    most = min(8, (registers().number - 1 - vectors) // vectors)
-    return min(range(1, most + 1), key=lambda rows: (-(-max(count, 1) // rows) * (rows + 1), -rows))
+    return min(range(1, _most_rows(vectors) + 1), key=lambda rows: (-(-max(count, 1) // rows) * (rows + 1), -rows))
+
+
+@cache
+def rows_of_even_tiles(count: int, vectors: int) -> int:
+    """How many rows the larger ones of as few tiles as possible have that share ``count`` rows: the others have one less.
+
+    >>> rows_of_even_tiles(9, 1), rows_of_even_tiles(5, 1)  # 5 and 4; all in one
+    (5, 5)
+    """
+    tiles = -(-max(count, 1) // _most_rows(vectors))
+    return -(-max(count, 1) // tiles)
+
+
+def _most_rows(vectors: int) -> int:
+    return min(8, (registers().number - 1 - vectors) // vectors)
 
 
 def probe() -> None:

@@ -14,6 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from passus.kernels.native.compiling import inlined
 from passus.kernels.native.simd import (
     LANES,
     VECTOR,
@@ -25,7 +26,13 @@ from passus.kernels.native.simd import (
     store_vector,
 )
 
-__all__ = ["multiply_tile"]
+__all__ = ["in_larger_tiles", "multiply_tile"]
+
+
+@inlined
+def in_larger_tiles(count: Any, P: Any) -> Any:
+    """How many of ``count`` rows are in tiles of P, if all others are in tiles of P - 1; P from `rows_of_even_tiles`."""
+    return (count - (count + P - 1) // P * (P - 1)) * P
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]

@@ -26,9 +26,9 @@ from passus.kernels.layout import Sizes
 from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, copy_band
 from passus.kernels.native.buffers import aligned, aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
-from passus.kernels.native.processor import rows_of_tile
+from passus.kernels.native.processor import rows_of_even_tiles, rows_of_tile
 from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, fma, load, multiply, spread, store, subtract
-from passus.kernels.native.tile import multiply_tile
+from passus.kernels.native.tile import in_larger_tiles, multiply_tile
 from passus.kernels.threads import added, collected, split
 
 __all__ = ["PLACES", "prepare", "suits", "winograd", "winograd_gradient"]
@@ -84,6 +84,7 @@ def prepare() -> None:
     for vectors in (1, 2):
         for rows in sorted({rows_of_tile(count, vectors) for count in range(1, 65)}):
             _winograd(rows, vectors)
+        for rows in sorted({rows_of_even_tiles(count, vectors) for count in range(1, 65)}):
             for whole in (True, False):
                 _winograd_gradient(rows, vectors, whole)
 
@@ -114,7 +115,7 @@ def winograd_gradient(x: Array, gy: Array, columns: int, window: Window) -> Arra
     n, oh, ow, o = gy.shape
     c = x.shape[3]
     reach, vectors = _reach(c, o), columns // LANES
-    kernel = _winograd_gradient(rows_of_tile(c, vectors), vectors, o % columns == 0)
+    kernel = _winograd_gradient(rows_of_even_tiles(c, vectors), vectors, o % columns == 0)
 
     def work(start: int, stop: int) -> Array:
         total: Array = aligned_zeros(PLACES * c * o)
@@ -440,8 +441,8 @@ def _squares_of_gradients(gy: Any, Z: Any, squares: Any, apart: Any, start: Any,
 
 @cache
 def _winograd_gradient(P: int, Q: int, whole: bool) -> Callable[..., None]:
-    """The gradient of weights with tiles of P input channels and Q vectors of output channels, all full or not."""
-    columns = Q * LANES
+    """The gradient of weights with tiles of P input channels, or one less, and Q vectors of output channels, all full or not."""
+    columns, less = Q * LANES, max(1, P - 1)
 
     @compiled(numba.void(IMAGES, IMAGES, FLAT, INTEGERS[2], INTEGER, INTEGER, INTEGER))
     def gradient(x: Any, gy: Any, total: Any, pads: Any, reach: Any, start: Any, stop: Any) -> None:
@@ -453,7 +454,7 @@ def _winograd_gradient(P: int, Q: int, whole: bool) -> Callable[..., None]:
         band = np.empty((SIDE * min(lines, down) + 2) * (SIDE * across + 2) * C, np.float32)
         apart_in, apart_out = room * C + SHIFT, room * o + SHIFT
         V, Z = aligned(PLACES * apart_in), aligned(PLACES * apart_out)
-        moves, tiled = (o, 1, o, 0, 0, C, 0, 0, o), C - C % P
+        moves, larger = (o, 1, o, 0, 0, C, 0, 0, o), in_larger_tiles(C, P)
         for begin in range(start, stop, lines):
             end = min(begin + lines, stop)
             counts = (1, 1, (end - begin) * across)
@@ -463,11 +464,11 @@ def _winograd_gradient(P: int, Q: int, whole: bool) -> Callable[..., None]:
                 a, b = place * apart_in, place * apart_out
                 for o0 in range(0, o, columns):
                     lanes = None if whole else o - o0
-                    for c in range(0, tiled, P):
+                    for c in range(0, larger, P):
                         z = (place * C + c) * o + o0
                         multiply_tile(P, Q, lanes, total, z, V, a + c, Z, b + o0, counts, moves, total, z)
-                    for c in range(tiled, C):
+                    for c in range(larger, C, less):
                         z = (place * C + c) * o + o0
-                        multiply_tile(1, Q, lanes, total, z, V, a + c, Z, b + o0, counts, moves, total, z)
+                        multiply_tile(less, Q, lanes, total, z, V, a + c, Z, b + o0, counts, moves, total, z)
 
     return gradient
