@@ -116,6 +116,33 @@ def test_winograd_loses_no_more_than_a_bit() -> None:
     assert np.sqrt(np.mean(error**2)) < 1.5e-6 * exact.std()  # With the points 0, 1, 2 and infinity it would be 1.8e-6.
 
 
+@st.composite
+def few_channels(draw: Any) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Images and kernels to few channels, with results whose rows consist of whole groups of neighbours more often than not."""
+    kernel, stride = (
+        (draw(st.integers(1, 6)), draw(st.integers(2, 7))),
+        (draw(st.integers(1, 3)), draw(st.integers(1, 3))),
+    )
+    padding = tuple((draw(st.integers(0, 3)), draw(st.integers(0, 3))) for _ in range(2))
+    columns = draw(st.sampled_from([1, 5, 6, 8, 12, 14, 20, 32]))
+    width = (columns - 1) * stride[1] + kernel[1] - sum(padding[1]) + draw(st.integers(0, stride[1] - 1))
+    height = max(1, kernel[0] - sum(padding[0])) + draw(st.integers(0, 9))
+    x = rng.standard_normal((draw(st.integers(0, 3)), draw(st.integers(1, 40)), height, max(1, width)), np.float32)
+    W = rng.standard_normal((draw(st.integers(1, 16)), x.shape[1], *kernel), np.float32)
+    return x, W, (stride, padding, (1, 1))
+
+
+@given(case=few_channels())
+@settings(max_examples=80, deadline=None)
+def test_convolution_to_few_channels(case: tuple[np.ndarray, np.ndarray, Any]) -> None:
+    x, W, window = case
+    b = rng.standard_normal(len(W), np.float32)
+    y = convolve.reference(x, W, b, *window, 1)
+    check(convolve, y, x, W, b, *window, 1)
+    check(convolve_weight_gradient, None, x, y, W.shape[2:], *window, 1)
+    check(convolve_input_gradient, None, y, W, x.shape[2:], *window, 1)
+
+
 def check(kernel: Any, expected: Any, *arguments: Any) -> None:
     if expected is None:
         expected = kernel.reference(*arguments)

@@ -23,7 +23,14 @@ from passus.kernels.native.buffers import aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.depthwise import depthwise, depthwise_gradient
 from passus.kernels.native.layouts import with_channels_last
-from passus.kernels.native.narrow import added_up, is_narrow, kernel_of_columns
+from passus.kernels.native.narrow import (
+    added_up,
+    joined_gradient,
+    joined_kernel,
+    kernel_of_columns,
+    neighbours,
+    takes_columns,
+)
 from passus.kernels.native.processor import rows_of_even_tiles, rows_of_tile
 from passus.kernels.native.simd import LANES, number_at
 from passus.kernels.native.tile import in_larger_tiles, multiply_tile
@@ -105,14 +112,23 @@ def convolve_weight_gradient(
         plane = _in_the_plane(stride, padding, dilation)
         return _of_one_row(convolve_weight_gradient(_as_row(x), _as_row(gy), (1, *kernel), *plane, groups))
     window = _window(stride, padding, dilation)
-    x, gy = with_channels_last(x), with_channels_last(gy)
+    return _gradient_for_weights(with_channels_last(x), with_channels_last(gy), kernel, window, groups)
+
+
+def _gradient_for_weights(x: Array, gy: Array, kernel: Sizes, window: Window, groups: int) -> Array:
+    """The gradient (O, C / groups, *kernel) for the weights, from x (N, H, W, C) and gy (N, OH, OW, O)."""
     n, c, o = len(x), x.shape[3] // groups, gy.shape[3] // groups
-    if o == c == 1:
+    if o == c == 1 < groups:
         return depthwise_gradient(x, gy, kernel, window)[:, None]
     columns = _columns(o)
-    if suits(list(kernel), window, (c, o), groups, gy.shape[:3]):
+    if suits(kernel, window, (c, o), groups, gy.shape[:3]):
         gW = winograd_gradient(x, gy, columns, window)
         return gW.reshape(*kernel, c, o).transpose(3, 2, 0, 1)
+    m, run = neighbours(o, c, kernel, window, gy.shape[2]) if groups == 1 else 1, window.run
+    if m > 1:
+        pixels, larger = gy.reshape(*gy.shape[:2], gy.shape[2] // m, m * o), (kernel[0], kernel[1] + (m - 1) * run)
+        gW = _gradient_for_weights(x, pixels, larger, window._replace(run=m * run), 1)
+        return joined_gradient(gW, m, run)
     run = c * (kernel[1] if groups == 1 and window.across == 1 else 1)
     summed = _weight_gradient(rows_of_even_tiles(run, columns // LANES), columns // LANES, o % columns == 0)
 
@@ -128,33 +144,54 @@ def convolve_weight_gradient(
 
 def _convolve_into(y: Array, x: Array, W: Array, b: Array | None, window: Window) -> None:
     """Y (N, OH, OW, O) from x (N, H, W, C) and W (groups, O / groups, C / groups, KH, KW)."""
-    groups, o, c, *size = W.shape
-    if o == c == 1:
+    groups, o, c = W.shape[:3]
+    size, (n, oh, ow) = W.shape[3:], y.shape[:3]
+    if o == c == 1 < groups:
         return depthwise(y, x, W[:, 0, 0], b, window)
-    if groups == 1 and is_narrow(o, c, size, x.shape[2], y.shape[2]):
-        z = np.empty((*y.shape[:2], x.shape[2], size[1] * o), np.float32)
-        _convolve_into(z, x, kernel_of_columns(W), None, window._replace(run=1, across=1, left=0))
-        return added_up(y, z, b, size[1], window)
-    if size == [1, 1] and window == POINTWISE and y.flags.c_contiguous and y.size:
+    if suits(size, window, (c, o), groups, (n, oh, ow)):
+        columns = _columns(o)
+        w, bias = _packed(W, b, columns)
+        return winograd(y, x, w.reshape(-1, 9, c * columns), bias, columns, window)
+    if groups == 1:
+        joins = y.flags.c_contiguous  # Neighbouring pixels lie side by side.
+        if takes_columns(o, c, size, window, x.shape[2], ow, joins):
+            z = np.empty((n, oh, x.shape[2], size[1] * o), np.float32)
+            _convolve_into(z, x, kernel_of_columns(W), None, window._replace(run=1, across=1, left=0))
+            return added_up(y, z, b, size[1], window)
+        m, run = neighbours(o, c, size, window, ow) if joins else 1, window.run
+        if m > 1:
+            pixels, bias = y.reshape(n, oh, ow // m, m * o), None if b is None else np.tile(b, m)
+            return _convolve_into(pixels, x, joined_kernel(W, m, run), bias, window._replace(run=m * run))
+    _convolve_by_tiles(y, x, W, b, window)
+
+
+def _convolve_by_tiles(y: Array, x: Array, W: Array, b: Array | None, window: Window) -> None:
+    groups, o, c = W.shape[:3]
+    size, columns = W.shape[3:], _columns(o)
+    if size == (1, 1) and window == POINTWISE and y.flags.c_contiguous and y.size:
         x, y = _as_long_rows(x), _as_long_rows(y)
     n, oh, ow = y.shape[:3]
-    columns = _columns(o)
-    width = -(-o // columns) * columns
-    w = aligned_zeros(groups * width * c * math.prod(size))
-    tiles, numbers = groups * (width // columns), columns * c * math.prod(size)
-    split(lambda start, stop: _pack(W, w, columns, start, stop), tiles, PACKED // (1 + numbers))
-    bias = np.zeros((groups, width), np.float32)
-    if b is not None:
-        bias[:, :o] = b.reshape(groups, o)
-    if suits(size, window, (c, o), groups, y.shape[:3]):
-        return winograd(y, x, w.reshape(tiles, 9, -1), bias.reshape(-1), columns, window)
+    w, bias = _packed(W, b, columns)
     convolution = _convolution(rows_of_tile(ow, columns // LANES), columns // LANES, o % columns == 0)
-    arguments = (x, w, bias.reshape(-1), *as_memory(y), (oh, ow), (groups, o), tuple(size), tuple(window))
+    arguments = (x, w, bias, *as_memory(y), (oh, ow), (groups, o), size, tuple(window))
 
     def work(start: int, stop: int) -> None:
         convolution(*arguments, start, stop)
 
     split(work, n * oh, WORTHWHILE // (1 + ow * o * groups * c * math.prod(size)))
+
+
+def _packed(W: Array, b: Array | None, columns: int) -> tuple[Array, Array]:
+    """Weights (groups, O / groups, C / groups, KH, KW) and bias as tiles read them, each tile filled up with zeros."""
+    groups, o = W.shape[:2]
+    width = -(-o // columns) * columns
+    tiles, numbers = groups * (width // columns), columns * math.prod(W.shape[2:])
+    w = aligned_zeros(tiles * numbers)
+    split(lambda start, stop: _pack(W, w, columns, start, stop), tiles, PACKED // (1 + numbers))
+    bias = np.zeros((groups, width), np.float32)
+    if b is not None:
+        bias[:, :o] = b.reshape(groups, o)
+    return w, bias.reshape(-1)
 
 
 def _window(stride: Sizes, padding: Padding, dilation: Sizes) -> Window:

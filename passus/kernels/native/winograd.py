@@ -63,13 +63,13 @@ SHIFT = LANES
 """How many numbers lie between two matrices, so that one row of all of them does not compete for the same lines of the cache."""
 
 
-def suits(size: list[int], window: Window, channels: tuple[int, int], groups: int, out: Sizes) -> bool:
+def suits(size: Sizes, window: Window, channels: tuple[int, int], groups: int, out: Sizes) -> bool:
     """Whether this is such a convolution, with channels and pixels enough to make up for the transforms.
 
     ``channels``: of input and output; ``out``: how many images, rows and columns the output has. Squares should not stick out
     of them too far, and be enough to make up for the transform of the kernels.
     """
-    plain = size == [3, 3] and window[:4] == (1, 1, 1, 1) and groups == 1
+    plain = size == (3, 3) and window[:4] == (1, 1, 1, 1) and groups == 1
     (c, o), (n, oh, ow) = channels, out
     squares = _squares(oh) * _squares(ow)
     return plain and c >= LANES // 2 and o >= LANES and PLACES * squares <= 6 * oh * ow and n * squares >= FEWEST
