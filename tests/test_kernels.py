@@ -143,6 +143,31 @@ def test_convolution_to_few_channels(case: tuple[np.ndarray, np.ndarray, Any]) -
     check(convolve_input_gradient, None, y, W, x.shape[2:], *window, 1)
 
 
+@st.composite
+def channels_by_themselves(draw: Any) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Images whose rows are whole strides, or one pixel more. Few different kernels along a row, for each is compiled."""
+    along_row = draw(st.sampled_from([(3, 2, 1), (4, 3, 1), (2, 2, 3), (3, 1, 2)]))
+    kernel, stride, dilation = [(draw(st.integers(1, 4)), number) for number in along_row]
+    padding = tuple((draw(st.integers(0, 3)), draw(st.integers(0, 3))) for _ in range(2))
+    size = [draw(st.integers(1, 9)) * s + draw(st.integers(0, 1)) for s in stride]
+    least = [max(1, d * (k - 1) + 1 - sum(pads)) for k, d, pads in zip(kernel, dilation, padding)]
+    size = [n + -(-max(0, least[i] - n) // stride[i]) * stride[i] for i, n in enumerate(size)]
+    channels = draw(st.integers(2, 70))
+    x = rng.standard_normal((draw(st.integers(0, 3)), channels, *size), np.float32)
+    return x, rng.standard_normal((channels, 1, *kernel), np.float32), (stride, padding, dilation)
+
+
+@given(case=channels_by_themselves())
+@settings(max_examples=40, deadline=None)
+def test_convolution_of_each_channel_by_itself(case: tuple[np.ndarray, np.ndarray, Any]) -> None:
+    x, W, window = case
+    b = rng.standard_normal(len(W), np.float32)
+    y = convolve.reference(x, W, b, *window, len(W))
+    check(convolve, y, x, W, b, *window, len(W))
+    check(convolve_weight_gradient, None, x, y, W.shape[2:], *window, len(W))
+    check(convolve_input_gradient, None, y, W, x.shape[2:], *window, len(W))
+
+
 def check(kernel: Any, expected: Any, *arguments: Any) -> None:
     if expected is None:
         expected = kernel.reference(*arguments)

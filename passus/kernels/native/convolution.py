@@ -21,7 +21,7 @@ from passus.kernels.layout import Padding, Sizes, channels_second
 from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, copy_band, measured
 from passus.kernels.native.buffers import aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
-from passus.kernels.native.depthwise import depthwise, depthwise_gradient
+from passus.kernels.native.depthwise import depthwise, depthwise_gradient, depthwise_input_gradient, goes_back
 from passus.kernels.native.layouts import with_channels_last
 from passus.kernels.native.narrow import (
     added_up,
@@ -87,9 +87,12 @@ def convolve_input_gradient(
     if len(stride) == 1:
         plane = _in_the_plane(stride, padding, dilation)
         return _of_one_row(convolve_input_gradient(_as_row(gy), _as_row(W), (1, *size), *plane, groups))
-    rise, run, down, across, top, left = _window(stride, padding, dilation)
+    window = rise, run, down, across, top, left = _window(stride, padding, dilation)
     W, gy = _grouped(W, groups).swapaxes(1, 2), with_channels_last(gy)
     gx = np.empty((len(gy), *size, groups * W.shape[1]), np.float32)
+    if W.shape[1] == W.shape[2] == 1 < groups and goes_back(window, size[1]):
+        depthwise_input_gradient(gx, gy, W[:, 0, 0], window)
+        return channels_second(gx)
     for i in range(min(rise, size[0])):
         for j in range(min(run, size[1])):
             rows, apart_down, before_top = _part(i + top, rise, down, W.shape[3])

@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 
 from passus.kernels.native.simd import VECTOR, load_vector, multiply_add, store_vector
 
-__all__ = ["slide_sum", "slide_tile"]
+__all__ = ["slide_back", "slide_sum", "slide_tile"]
 
 UNROLLED = 4
 """How many pixels are met in one turn of the loop of `slide_sum`."""
@@ -48,27 +48,63 @@ def slide_tile(
     in memory the rows of A are, neighbours in a row of A or B, the rows of B, and the results.
     """
     p_, taps_, run_, across_ = (constant.literal_value for constant in (P, taps, run, across))
+    place, four = types.intp, types.UniTuple(types.intp, 4)
+    arguments = (P, taps, run, across, lanes, D, place, A, place, B, place, place, four, C, place)
+    return types.void(*arguments), _tile(p_, taps_, list(_meetings(p_, taps_, run_, across_)))
+
+
+@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+def slide_back(
+    typing: Any,
+    P: Any,
+    taps: Any,
+    run: Any,
+    across: Any,
+    shift: Any,
+    lanes: Any,
+    D: Any,
+    d: Any,
+    A: Any,
+    a: Any,
+    B: Any,
+    b: Any,
+    count: Any,
+    steps: Any,
+    C: Any,
+    c: Any,
+) -> tuple[Any, Callable[..., Any]]:
+    """P results: ``C[p] = D + sum over i, j of A[i, (p + shift - j * across) / run] * B[i, j]``, with ``count`` i, and those of
+    ``taps`` j that give whole numbers; otherwise as `slide_tile`, whose gradient this is.
+    """
+    p_, taps_, run_, across_, shift_ = (constant.literal_value for constant in (P, taps, run, across, shift))
+    place, four = types.intp, types.UniTuple(types.intp, 4)
+    arguments = (P, taps, run, across, shift, lanes, D, place, A, place, B, place, place, four, C, place)
+    return types.void(*arguments), _tile(p_, taps_, list(_meetings_back(p_, taps_, run_, across_, shift_)))
+
+
+def _tile(P: int, taps: int, meetings: list[tuple[int, list[tuple[int, int]]]]) -> Callable[..., Any]:
+    """P sums in registers, over the pixels of each row and what they meet."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        vector, moved = _vectors(builder, args[4]), _moving(builder)
-        D, A, B, C = (_start(context, builder, signature, args, position) for position in (5, 7, 9, 13))
-        down, next_, below, apart = cgutils.unpack_tuple(builder, args[12])
-        sums = [cgutils.alloca_once_value(builder, vector(D)) for _ in range(p_)]
-        with cgutils.for_range(builder, args[11]) as i:
+        first = len(args) - 11
+        lanes, count, steps = args[first], args[-4], args[-3]
+        vector, moved = _vectors(builder, lanes), _moving(builder)
+        D, A, B, C = (_start(context, builder, signature, args, first + position) for position in (1, 3, 5, 9))
+        down, next_, below, apart = cgutils.unpack_tuple(builder, steps)
+        sums = [cgutils.alloca_once_value(builder, vector(D)) for _ in range(P)]
+        with cgutils.for_range(builder, count) as i:
             Ai, Bi = moved(A, i.index, down), moved(B, i.index, below)
-            weights = [vector(moved(Bi, ir.IntType(64)(j), next_)) for j in range(taps_)]
-            for column, met in _meetings(p_, taps_, run_, across_):
+            weights = [vector(moved(Bi, ir.IntType(64)(j), next_)) for j in range(taps)]
+            for column, met in meetings:
                 x = vector(moved(Ai, ir.IntType(64)(column), next_))
                 for p, j in met:
                     builder.store(multiply_add(builder, x, weights[j], builder.load(sums[p])), sums[p])
         for p, total in enumerate(sums):
             place = builder.bitcast(moved(C, ir.IntType(64)(p), apart), VECTOR.as_pointer())
-            store_vector(builder, builder.load(total), place, args[4])
+            store_vector(builder, builder.load(total), place, lanes)
         return context.get_dummy_value()
 
-    place, four = types.intp, types.UniTuple(types.intp, 4)
-    arguments = (P, taps, run, across, lanes, D, place, A, place, B, place, place, four, C, place)
-    return types.void(*arguments), generate
+    return generate
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
@@ -136,6 +172,13 @@ def _meetings(P: int, taps: int, run: int, across: int) -> Iterator[tuple[int, l
     seen = {p * run + j * across for p in range(P) for j in range(taps)}
     for column in sorted(seen):
         yield column, [(p, j) for p in range(P) for j in range(taps) if p * run + j * across == column]
+
+
+def _meetings_back(P: int, taps: int, run: int, across: int, shift: int) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Each pixel that P pixels of the image were seen from, and by which of them (p) it is met at which place (j)."""
+    places = [(p, j, *divmod(p + shift - j * across, run)) for p in range(P) for j in range(taps)]
+    for column in sorted({column for _, _, column, rest in places if not rest}):
+        yield column, [(p, j) for p, j, met, rest in places if met == column and not rest]
 
 
 def _start(context: Any, builder: ir.IRBuilder, signature: Any, args: Any, position: int) -> Any:
