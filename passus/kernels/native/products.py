@@ -138,7 +138,7 @@ def _product(P: int, Q: int, whole: bool) -> Callable[..., None]:
         panel = aligned(PANEL + (P + LINE) * (min(K, DEPTH) + LINE))
         for begin in range(0, K, DEPTH):
             depth = min(DEPTH, K - begin)
-            count = max(P, PANEL // (depth + LINE))
+            count = max(P, PANEL // (depth + LINE) // P * P)
             for first in range(rows[0], rows[1], count):
                 last = min(first + count, rows[1])
                 apart_down, apart_across = _copy_panel(a, panel, first, last, begin, depth)
