@@ -14,6 +14,7 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -25,9 +26,10 @@ import passus.random
 from passus import Variable, using_config
 from passus.core.backward import gradients
 from passus.errors import ArgumentError, DTypeError, PassusWarning
-from passus.kernels import dispatch, get_num_threads, set_num_threads, threads, warm_up
+from passus.kernels import channels, dispatch, get_num_threads, set_num_threads, threads, warm_up
 from passus.kernels.channels import channel_moments, channel_products, channel_sums, scaled_channels, scaled_gradient
 from passus.kernels.convolution import convolve, convolve_input_gradient, convolve_weight_gradient
+from passus.kernels.dispatch import native_module
 from passus.kernels.elementwise import kept, limited, limited_gradient
 from passus.kernels.pooling import (
     average_pooling,
@@ -228,6 +230,37 @@ def test_sums_and_scales_of_channels(arrays: list[np.ndarray], limits: tuple[flo
     ]:
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * max(1.0, abs(expected).max()))
+
+
+@given(arrays=images(), each=st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_slopes_of_channels(arrays: list[np.ndarray], each: bool) -> None:
+    x, gy = arrays[0] - 5, arrays[1]
+    slope = rng.standard_normal(x.shape[1] if each else 1, np.float32)
+    compiled = native_module("channels")
+    exact = Variable(x.astype(np.float64)), Variable(slope.astype(np.float64))
+    y = F.prelu(*exact)
+    gx, gslope = gradients([y], exact, [Variable(gy.astype(np.float64))])
+    shape = slope.reshape(-1, *[1] * (x.ndim - 2)) if each else slope
+    for found, expected in [
+        (compiled.sloped_channels(x, shape), y.data),
+        *zip(compiled.sloped_gradient(gy, x, shape), (gx.data, gslope.data.reshape(shape.shape))),
+    ]:
+        assert found.dtype == np.float32
+        assert found.shape == expected.shape
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * max(1.0, abs(expected).max()))
+
+
+def test_prelu_takes_a_kernel_for_large_arrays_and_none_for_second_derivatives() -> None:
+    x, slope = Variable(rng.standard_normal((8, 16, 20, 20), np.float32)), Variable(np.full(16, 0.25, np.float32))
+    x = F.relu6(F.conv2d(x, np.eye(16, dtype=np.float32)[:, :, None, None])) - 1.0  # Channels last in memory.
+    with patch.object(channels, "native_module", wraps=native_module) as loaded:
+        y = F.prelu(x, slope)
+        (gslope,) = gradients([y], [slope], create_graph=True)
+        assert loaded.call_count == 1
+        gradients([y], [x, slope])
+        assert loaded.call_count == 2
+    np.testing.assert_allclose(gslope.data, np.minimum(x.data, 0).sum(axis=(0, 2, 3)), rtol=1e-4)
 
 
 def test_the_variance_of_large_numbers_close_together() -> None:

@@ -14,6 +14,7 @@ from passus.core import Binary, Operand, Result, Unary
 from passus.errors import ShapeError
 from passus.functions.activation import Activation
 from passus.functions.shapes import reshape
+from passus.kernels.channels import compiled_slopes
 from passus.kernels.elementwise import limited, limited_gradient
 
 __all__ = [
@@ -80,7 +81,17 @@ def relu6(x: Operand) -> Result:
 
 class PReLU(Binary):
     def forward(self, x: Array, slope: Array) -> Array:
+        compiled = compiled_slopes(x, slope)
+        if compiled is not None:
+            return compiled.sloped_channels(x, slope)
         return self.xp.maximum(x, 0) + slope * self.xp.minimum(x, 0)
+
+    def backward(self, gy: Any) -> Any:
+        compiled = None if self.twice else compiled_slopes(self.x0, self.x1, gy)
+        if compiled is None:
+            return super().backward(gy)
+        gradients = compiled.sloped_gradient(gy, self.x0, self.x1)
+        return tuple([gradient if needed else None for gradient, needed in zip(gradients, self.needs)])
 
     def grad0(self, gy: Any) -> Any:
         positive = self.x0 > 0

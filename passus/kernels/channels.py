@@ -10,11 +10,20 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from passus import config
 from passus.backend import Array
-from passus.kernels.dispatch import enough, kernel
+from passus.kernels.dispatch import enough, kernel, native_module
 from passus.kernels.elementwise import limited, limited_gradient
 
-__all__ = ["Limits", "channel_moments", "channel_products", "channel_sums", "scaled_channels", "scaled_gradient"]
+__all__ = [
+    "Limits",
+    "channel_moments",
+    "channel_products",
+    "channel_sums",
+    "compiled_slopes",
+    "scaled_channels",
+    "scaled_gradient",
+]
 
 WORTHWHILE = 1 << 11, 1 << 14
 """From how many numbers on a kernel is worth it, and from how many on the first one is."""
@@ -103,6 +112,16 @@ def scaled_gradient(
     gy = _where_inside(gy, x, mean, scale, shift, limits)
     mean, scale, share, slope = (_along_channels(v, x) for v in (mean, scale, share, slope))
     return (gy - (x - mean) * slope - share) * scale
+
+
+def compiled_slopes(x: Any, slope: Any, gy: Any = None) -> Any:
+    """The module of `sloped_channels` and its gradient, if it suits x, a slope for all or each of its channels, and a gradient;
+    or None. The reference are the formula and the rules of `passus.functions.prelu`.
+    """
+    if type(x) is not np.ndarray or type(slope) is not np.ndarray or slope.dtype != np.float32 or x.ndim < 2:
+        return None
+    suits = slope.size in (1, x.shape[1]) and (_suits(x) if gy is None else _both_suit(gy, x)) and config.native.get()
+    return native_module("channels") if suits else None
 
 
 def _scaled(x: Any, mean: Any, scale: Any, shift: Any) -> Any:

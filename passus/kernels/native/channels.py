@@ -35,7 +35,16 @@ from passus.kernels.native.simd import (
 )
 from passus.kernels.threads import collected, split
 
-__all__ = ["channel_moments", "channel_products", "channel_sums", "prepare", "scaled_channels", "scaled_gradient"]
+__all__ = [
+    "channel_moments",
+    "channel_products",
+    "channel_sums",
+    "prepare",
+    "scaled_channels",
+    "scaled_gradient",
+    "sloped_channels",
+    "sloped_gradient",
+]
 
 BLOCK = 4096
 """How many numbers a block has: 16 KiB, half of the first-level cache."""
@@ -121,6 +130,37 @@ def scaled_gradient(
 
     split(work, len(rows), -(-PIECE // gx.shape[1]))
     return _like(gx, x)
+
+
+def sloped_channels(x: Array, slope: Array) -> Array:
+    """``max(x, 0) + slope * min(x, 0)``, with one slope or one for each channel."""
+    rows = _rows(x)
+    y = np.empty_like(rows)
+    flat, slopes = rows.reshape(-1), _of_each_channel(slope, rows)
+
+    def work(start: int, stop: int) -> None:
+        _sloped(flat, slopes, y.reshape(-1), y.shape[1], start, stop)
+
+    split(work, len(rows), -(-PIECE // y.shape[1]))
+    return _like(y, x)
+
+
+def sloped_gradient(gy: Array, x: Array, slope: Array) -> tuple[Array, Array]:
+    """The gradients for x and for the slope."""
+    rows, g = _rows(x), _rows(gy)
+    gx = np.empty_like(rows)
+    flat, slopes = rows.reshape(-1), _of_each_channel(slope, rows)
+
+    def work(sums: Array, start: int, stop: int) -> None:
+        _sloped_gradient(g.reshape(-1), flat, slopes, gx.reshape(-1), sums, start, stop)
+
+    sums = np.sum(_in_pieces(rows, work, 1), axis=(0, 1))
+    gslope = sums if slope.size == len(sums) else sums.sum()
+    return _like(gx, x), gslope.astype(np.float32).reshape(slope.shape)
+
+
+def _of_each_channel(slope: Array, rows: Array) -> Array:
+    return np.ascontiguousarray(np.broadcast_to(slope.reshape(-1), rows.shape[1]))
 
 
 def _rows(x: Array) -> Array:
@@ -378,3 +418,59 @@ def _scaled_gradient(
         if whole < C:
             c, rest = whole, first_lanes(C - whole)
             _gradient_of_block(gy, x, means, scales, shifts, shares, slopes, low, high, gx, C, c, p, q, rest)
+
+
+@inlined
+def _sloped_block(x: Any, slopes: Any, y: Any, C: Any, c: Any, first: Any, last: Any, lanes: Any) -> None:
+    slope, zero, none = load(slopes, c, lanes), spread(np.float32(0)), spread(np.float32(np.nan))
+    ahead = _share(C, c, first, last)
+    for p in range(first, last):
+        prefetch(x, ahead)
+        prefetch_to_write(y, ahead)
+        ahead += LANES
+        value = load(x, p * C + c, lanes)
+        store(y, p * C + c, fma(limited(value, none, zero), slope, limited(value, zero, none)), lanes)
+
+
+@compiled(numba.void(READ, READ, FLAT, INTEGER, INTEGER, INTEGER))
+def _sloped(x: Any, slopes: Any, y: Any, C: Any, start: Any, stop: Any) -> None:
+    block, whole = max(1, BLOCK // C), C - C % LANES
+    for p in range(start, stop, block):
+        q = min(p + block, stop)
+        for c in range(0, whole, LANES):
+            _sloped_block(x, slopes, y, C, c, p, q, all_lanes())
+        if whole < C:
+            _sloped_block(x, slopes, y, C, whole, p, q, first_lanes(C - whole))
+
+
+@inlined
+def _sloped_gradient_block(
+    gy: Any, x: Any, slopes: Any, gx: Any, totals: Any, C: Any, c: Any, first: Any, last: Any, lanes: Any
+) -> None:
+    slope, zero, none = load(slopes, c, lanes), spread(np.float32(0)), spread(np.float32(np.nan))
+    ahead, total = _share(C, c, first, last), zero
+    for p in range(first, last):
+        prefetch(x, ahead)
+        prefetch(gy, ahead)
+        prefetch_to_write(gx, ahead)
+        ahead += LANES
+        value, g = load(x, p * C + c, lanes), load(gy, p * C + c, lanes)
+        above = where_inside(value, zero, none, g)
+        store(gx, p * C + c, fma(subtract(g, above), slope, above), lanes)
+        total = fma(g, limited(value, none, zero), total)
+    store(totals, c, total, lanes)
+
+
+@compiled(numba.void(READ, READ, READ, FLAT, SUMS, INTEGER, INTEGER))
+def _sloped_gradient(gy: Any, x: Any, slopes: Any, gx: Any, sums: Any, start: Any, stop: Any) -> None:
+    """The gradient for x, and the sum of that for the slope of each channel."""
+    C = sums.shape[1]
+    block, whole, totals = max(1, BLOCK // C), C - C % LANES, np.empty(C, np.float32)
+    for p in range(start, stop, block):
+        q = min(p + block, stop)
+        for c in range(0, whole, LANES):
+            _sloped_gradient_block(gy, x, slopes, gx, totals, C, c, p, q, all_lanes())
+        if whole < C:
+            _sloped_gradient_block(gy, x, slopes, gx, totals, C, whole, p, q, first_lanes(C - whole))
+        for c in range(C):
+            sums[0, c] += totals[c]
