@@ -32,8 +32,9 @@ from passus.kernels.native.narrow import (
     takes_columns,
 )
 from passus.kernels.native.processor import rows_of_even_tiles, rows_of_tile
-from passus.kernels.native.simd import LANES, number_at
+from passus.kernels.native.simd import LANES, all_lanes, first_lanes, number_at, store, vector_at
 from passus.kernels.native.tile import in_larger_tiles, multiply_tile
+from passus.kernels.native.transposing import copy_transposed
 from passus.kernels.native.winograd import suits, winograd, winograd_gradient
 from passus.kernels.threads import added, collected, split
 
@@ -248,17 +249,37 @@ def _pack(W: Any, w: Any, columns: Any, start: Any, stop: Any) -> None:
     """Weights in the order in which tiles read them, (groups * tiles, KH, KW, C, columns): tiles from ``start`` to ``stop``."""
     _, o, c, kh, kw = W.shape
     group, output, channel, row, column = W.strides
-    tiles = -(-o // columns)
+    tiles, places, next_ = -(-o // columns), kh * kw, c * columns
+    # The places of the kernel, or the channels if there is one place, may be a run of memory, last place first or not.
+    pixel = column if kw > 1 else row
+    run = abs(pixel) == 4 and (kw == 1 or kh == 1 or row == kw * column)
     for tile in range(start, stop):
-        first, place = tile % tiles * columns, tile * kh * kw * c * columns
+        first, place = tile % tiles * columns, tile * places * next_
         source, lanes = tile // tiles * group + first * output, min(columns, o - first)
-        for i in range(kh):
-            for j in range(kw):
+        for lane in range(0, lanes, LANES):
+            at, to, some = source + lane * output, place + lane, min(LANES, lanes - lane)
+            if output == 4:
+                for i in range(places):
+                    for k in range(c):
+                        weights = vector_at(W, at + k * channel + i // kw * row + i % kw * column, first_lanes(some))
+                        store(w, to + i * next_ + k * columns, weights, all_lanes())
+            elif places == 1 and channel == 4:
+                for k in range(0, c, LANES):
+                    copy_transposed(W, at + 4 * k, output, some, min(LANES, c - k), w, to + k * columns, columns)
+            elif run:
+                lowest = 0 if pixel > 0 else places - 1
                 for k in range(c):
-                    at = source + k * channel + i * row + j * column
-                    for lane in range(lanes):
-                        w[np.uint64(place + lane)] = number_at(W, at + lane * output)
-                    place += columns
+                    for i in range(0, places, LANES):
+                        begin, target = at + k * channel + lowest * pixel + 4 * i, to + k * columns
+                        step = next_ if pixel > 0 else -next_
+                        target += lowest * next_ + i * step
+                        copy_transposed(W, begin, output, some, min(LANES, places - i), w, target, step)
+            else:
+                for i in range(places):
+                    for k in range(c):
+                        begin = at + k * channel + i // kw * row + i % kw * column
+                        for j in range(some):
+                            w[np.uint64(to + i * next_ + k * columns + j)] = number_at(W, begin + j * output)
 
 
 @cache

@@ -19,6 +19,7 @@ from passus.kernels.native.compiling import FLAT, INTEGER, compiled, inlined
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, all_lanes, first_lanes, number_at, store, vector_at
 from passus.kernels.native.tile import multiply_tile
+from passus.kernels.native.transposing import copy_transposed
 from passus.kernels.threads import split
 
 __all__ = ["prepare", "product"]
@@ -90,6 +91,14 @@ def _pack(b: Any, packed: Any, columns: Any, start: Any, stop: Any) -> None:
                 for lane in range(0, columns, LANES):
                     numbers = vector_at(b, at + lane * 4, first_lanes(lanes - lane))
                     store(packed, place + row * columns + lane, numbers, all_lanes())
+            continue
+        if down == 4:
+            for lane in range(0, lanes, LANES):
+                at, to, some = (first + lane) * across, place + lane, min(LANES, lanes - lane)
+                for row in range(0, k, LANES):
+                    copy_transposed(
+                        b, at + 4 * row, across, some, min(LANES, k - row), packed, to + row * columns, columns
+                    )
             continue
         for begin in range(0, k, LINE):
             for lane in range(lanes):
