@@ -191,6 +191,19 @@ def test_convolution_with_several_threads(count: int, stride: int, channels: int
     check(convolve_weight_gradient, None, x, y, W.shape[2:], *window, 1)
 
 
+@pytest.mark.parametrize(("kernel", "channels"), [(1, 600), (2, 600), (1, 33)])
+def test_convolution_to_many_channels(kernel: int, channels: int) -> None:
+    x, W = (
+        rng.standard_normal((2, 20, 6, 5), np.float32),
+        rng.standard_normal((channels, 20, kernel, kernel), np.float32),
+    )
+    window = (1, 1), ((0, 0), (0, 1)), (1, 1)
+    y = convolve.reference(x, W, None, *window, 1)
+    check(convolve, y, x, W, None, *window, 1)
+    check(convolve_input_gradient, None, y, W, x.shape[2:], *window, 1)
+    check(convolve_weight_gradient, None, x, y, W.shape[2:], *window, 1)
+
+
 def test_an_image_that_does_not_fit_into_the_cache() -> None:
     x, W = rng.standard_normal((1, 48, 70, 300), np.float32), rng.standard_normal((5, 48, 3, 3), np.float32)
     window = (1, 1), ((1, 1), (1, 1)), (1, 1)

@@ -43,7 +43,8 @@ ADDED = 12
 @cache
 def neighbours(o: int, c: int, kernel: Sizes, window: Window, out: int) -> int:
     """How many neighbouring pixels are computed together, in a row of ``out``; 1 if they do better alone."""
-    return min(_possible(o, kernel, window, out), key=lambda m: _cost(m, o, c, kernel, window, out))
+    possible = _possible(o, kernel, window, out)
+    return min(possible, key=lambda m: _cost(m, o, c, kernel, window, out)) if len(possible) > 1 else 1
 
 
 @cache
