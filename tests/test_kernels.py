@@ -191,13 +191,14 @@ def test_convolution_with_several_threads(count: int, stride: int, channels: int
     check(convolve_weight_gradient, None, x, y, W.shape[2:], *window, 1)
 
 
+@pytest.mark.parametrize("pads", [((0, 0), (0, 0)), ((0, 0), (0, 1)), ((1, 0), (0, 0))])
 @pytest.mark.parametrize(("kernel", "channels"), [(1, 600), (2, 600), (1, 33)])
-def test_convolution_to_many_channels(kernel: int, channels: int) -> None:
+def test_convolution_to_many_channels(kernel: int, channels: int, pads: Any) -> None:
     x, W = (
         rng.standard_normal((2, 20, 6, 5), np.float32),
         rng.standard_normal((channels, 20, kernel, kernel), np.float32),
     )
-    window = (1, 1), ((0, 0), (0, 1)), (1, 1)
+    window = (1, 1), pads, (1, 1)
     y = convolve.reference(x, W, None, *window, 1)
     check(convolve, y, x, W, None, *window, 1)
     check(convolve_input_gradient, None, y, W, x.shape[2:], *window, 1)

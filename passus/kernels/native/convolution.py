@@ -172,7 +172,8 @@ def _convolve_into(y: Array, x: Array, W: Array, b: Array | None, window: Window
 def _convolve_by_tiles(y: Array, x: Array, W: Array, b: Array | None, window: Window) -> None:
     groups, o, c = W.shape[:3]
     size, columns = W.shape[3:], _columns(o)
-    if size == (1, 1) and window == POINTWISE and y.flags.c_contiguous and y.size:
+    pointwise = size == (1, 1) and window == POINTWISE and x.shape[:3] == y.shape[:3]  # Not even padded at the end.
+    if pointwise and y.flags.c_contiguous and y.size:
         x, y = _as_long_rows(x), _as_long_rows(y)
     n, oh, ow = y.shape[:3]
     w, bias = _packed(W, b, columns)
