@@ -205,6 +205,19 @@ def test_convolution_to_many_channels(kernel: int, channels: int, pads: Any) -> 
     check(convolve_weight_gradient, None, x, y, W.shape[2:], *window, 1)
 
 
+@pytest.mark.parametrize("groups", [1, 24])
+@pytest.mark.parametrize("pads", [(2, 0), (9, 0), (0, 9), (5, 5)])
+@pytest.mark.parametrize("kernel", [(1, 1), (2, 1), (3, 3)])
+def test_windows_that_see_nothing_but_the_border(kernel: tuple[int, int], pads: tuple[int, int], groups: int) -> None:
+    x = rng.standard_normal((2, 24, 6, 1), np.float32)
+    W = rng.standard_normal((24, 24 // groups, *kernel), np.float32)
+    for window in ((1, 3), ((3, 3), pads), (2, 1)), ((1, 1), (pads, pads), (1, 1)):
+        y = convolve.reference(x, W, None, *window, groups)
+        check(convolve, y, x, W, None, *window, groups)
+        check(convolve_input_gradient, None, y, W, x.shape[2:], *window, groups)
+        check(convolve_weight_gradient, None, x, y, W.shape[2:], *window, groups)
+
+
 def test_an_image_that_does_not_fit_into_the_cache() -> None:
     x, W = rng.standard_normal((1, 48, 70, 300), np.float32), rng.standard_normal((5, 48, 3, 3), np.float32)
     window = (1, 1), ((1, 1), (1, 1)), (1, 1)

@@ -76,8 +76,10 @@ def copy_band(band: Any, x: Any, n: Any, row: Any, rows: Any, left: Any, width: 
     """Rows of an image from ``row`` on, and columns from ``-left`` on; zeros where there is no image."""
     _, h, w, c = x.shape
     images = x.reshape(-1)
-    before, after = max(0, left) * c, max(0, width - left - w) * c
-    inside = width * c - before - after
+    # A window may lie in the border altogether, on either side.
+    before = min(max(0, left), width) * c
+    inside = max(0, min(w, width - left) - max(0, -left)) * c
+    after = width * c - before - inside
     whole = inside - inside % LANES
     for r in range(rows):
         line = r * width * c
