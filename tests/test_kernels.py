@@ -301,9 +301,10 @@ def test_the_variance_of_large_numbers_close_together() -> None:
 @settings(max_examples=40, deadline=None)
 def test_limits(arrays: list[np.ndarray], bounds: tuple[float, float]) -> None:
     x, gy = arrays
-    y = limited.compiled()(x, *bounds)
-    np.testing.assert_array_equal(y, limited.reference(x, *bounds))
-    assert y.strides == limited.reference(x, *bounds).strides
+    y, expected = limited.compiled()(x, *bounds), limited.reference(x, *bounds)
+    np.testing.assert_array_equal(y, expected)
+    along = [axis for axis in range(x.ndim) if x.shape[axis] > 1]  # There are no steps along the others.
+    assert [y.strides[axis] for axis in along] == [expected.strides[axis] for axis in along]
     np.testing.assert_array_equal(
         limited_gradient.compiled()(gy, y, *bounds), limited_gradient.reference(gy, y, *bounds)
     )
