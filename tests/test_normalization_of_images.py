@@ -98,6 +98,7 @@ def test_instance_norm_is_that_of_torch(x: np.ndarray) -> None:
 @given(x=images(least_batch=0), data=st.data())
 def test_layer_norm_and_rms_norm_are_those_of_torch(x: np.ndarray, data: Any) -> None:
     features = x.shape[-data.draw(st.integers(1, x.ndim - 1)) :]
+    assume(np.prod(features) > 1)  # All gradients of one number are 0, and those of PyTorch rounding errors.
     gamma, beta = numbers(*features) + 2, numbers(*features)
     compared(
         lambda x, g, b: F.layer_norm(x, g, b, EPS), lambda x, g, b: T.layer_norm(x, features, g, b, EPS), x, gamma, beta
