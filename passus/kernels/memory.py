@@ -29,4 +29,6 @@ def keep_memory() -> bool:
         set_option = ctypes.CDLL(None).mallopt
     except (ImportError, OSError, AttributeError, TypeError):
         return False
-    return bool(set_option(MMAP_THRESHOLD, KEPT)) and bool(set_option(TRIM_THRESHOLD, KEPT))
+    # Older ones take no more than half of the memory that they get for a thread, 32 MiB.
+    mapped = set_option(MMAP_THRESHOLD, KEPT) or set_option(MMAP_THRESHOLD, KEPT >> 5)
+    return bool(mapped) and bool(set_option(TRIM_THRESHOLD, KEPT))

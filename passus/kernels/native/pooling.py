@@ -144,7 +144,16 @@ def _max_pooling(x: Any, y: Any, places: Any, shape: Any, start: Any, stop: Any)
 
 
 @inlined
-def _gradient_of_windows(gy: Any, places: Any, gx: Any, shape: Any, n: Any, r: Any, c: Any, lanes: Any) -> None:
+def _side_by_side(shape: Any) -> Any:
+    """Whether each pixel belongs to one window: then it is written once, and need not be cleared before."""
+    H, W, oh, ow, _, kh, kw, rise, run, top, left = shape
+    return kh == rise and kw == run and top == 0 and left == 0 and oh * kh == H and ow * kw == W
+
+
+@inlined
+def _gradient_of_windows(
+    gy: Any, places: Any, gx: Any, shape: Any, once: Any, n: Any, r: Any, c: Any, lanes: Any
+) -> None:
     H, W, oh, ow, C, kh, kw, rise, run, top, left = shape
     i0, i1 = max(0, top - r * rise), min(kh, H + top - r * rise)
     for q in range(ow):
@@ -156,20 +165,21 @@ def _gradient_of_windows(gy: Any, places: Any, gx: Any, shape: Any, n: Any, r: A
             for j in range(j0, j1):
                 met = pixel + (i * W + j) * C
                 here = where_equal(place, np.uint8(i * kw + j), g)
-                store(gx, met, add(load(gx, met, lanes), here), lanes)
+                store(gx, met, here if once else add(load(gx, met, lanes), here), lanes)
 
 
 @compiled(numba.void(READ, numba.types.Array(numba.uint8, 1, "C", readonly=True), FLAT, SHAPE, INTEGER, INTEGER))
 def _max_pooling_gradient(gy: Any, places: Any, gx: Any, shape: Any, start: Any, stop: Any) -> None:
     """Images from ``start`` to ``stop``: windows of one image may meet, those of two do not."""
-    (H, W, oh, _, C), whole = shape[:5], shape[4] - shape[4] % LANES
+    (H, W, oh, _, C), whole, once = shape[:5], shape[4] - shape[4] % LANES, _side_by_side(shape)
     for n in range(start, stop):
-        gx[n * H * W * C : (n + 1) * H * W * C] = 0  # Here, where it stays in the cache.
+        if not once:
+            gx[n * H * W * C : (n + 1) * H * W * C] = 0  # Here, where it stays in the cache.
         for r in range(oh):
             for c in range(0, whole, LANES):
-                _gradient_of_windows(gy, places, gx, shape, n, r, c, all_lanes())
+                _gradient_of_windows(gy, places, gx, shape, once, n, r, c, all_lanes())
             if whole < C:
-                _gradient_of_windows(gy, places, gx, shape, n, r, whole, first_lanes(C - whole))
+                _gradient_of_windows(gy, places, gx, shape, once, n, r, whole, first_lanes(C - whole))
 
 
 @inlined
@@ -199,7 +209,9 @@ def _average_pooling(x: Any, shares: Any, y: Any, shape: Any, start: Any, stop: 
 
 
 @inlined
-def _shares_of_windows(gy: Any, shares: Any, gx: Any, shape: Any, n: Any, r: Any, c: Any, lanes: Any) -> None:
+def _shares_of_windows(
+    gy: Any, shares: Any, gx: Any, shape: Any, once: Any, n: Any, r: Any, c: Any, lanes: Any
+) -> None:
     H, W, oh, ow, C, kh, kw, rise, run, top, left = shape
     i0, i1 = max(0, top - r * rise), min(kh, H + top - r * rise)
     for q in range(ow):
@@ -209,17 +221,18 @@ def _shares_of_windows(gy: Any, shares: Any, gx: Any, shape: Any, n: Any, r: Any
         for i in range(i0, i1):
             for j in range(j0, j1):
                 met = pixel + (i * W + j) * C
-                store(gx, met, add(load(gx, met, lanes), share), lanes)
+                store(gx, met, share if once else add(load(gx, met, lanes), share), lanes)
 
 
 @compiled(numba.void(READ, READ, FLAT, SHAPE, INTEGER, INTEGER))
 def _average_pooling_gradient(gy: Any, shares: Any, gx: Any, shape: Any, start: Any, stop: Any) -> None:
     """Images from ``start`` to ``stop``: windows of one image may meet, those of two do not."""
-    (H, W, oh, _, C), whole = shape[:5], shape[4] - shape[4] % LANES
+    (H, W, oh, _, C), whole, once = shape[:5], shape[4] - shape[4] % LANES, _side_by_side(shape)
     for n in range(start, stop):
-        gx[n * H * W * C : (n + 1) * H * W * C] = 0  # Here, where it stays in the cache.
+        if not once:
+            gx[n * H * W * C : (n + 1) * H * W * C] = 0  # Here, where it stays in the cache.
         for r in range(oh):
             for c in range(0, whole, LANES):
-                _shares_of_windows(gy, shares, gx, shape, n, r, c, all_lanes())
+                _shares_of_windows(gy, shares, gx, shape, once, n, r, c, all_lanes())
             if whole < C:
-                _shares_of_windows(gy, shares, gx, shape, n, r, whole, first_lanes(C - whole))
+                _shares_of_windows(gy, shares, gx, shape, once, n, r, whole, first_lanes(C - whole))
