@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from heapq import heappop, heappush
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -234,11 +235,27 @@ def _hand_out(found: list[tuple[Variable, Any]], seed: Any) -> None:
 
 
 def _owned(gx: Any, given: set[int]) -> Any:
-    """A gradient array that nobody else can see: a copy of a view, and of what was given to someone before."""
-    if gx.base is not None or id(gx) in given:
+    """A gradient array that nobody else can see: a copy of what others may see, and of what was given to someone before."""
+    if (gx.base is not None and not _is_all_of_its_own(gx)) or id(gx) in given:
         gx = gx.copy(order="K")  # In the order of memory that it has, which may be channels last.
     given.add(id(gx))
     return gx
+
+
+def _is_all_of_its_own(view: Array) -> bool:
+    """Whether a view shows the whole of an array that nobody else holds: one that a rule has made and turned round."""
+    if type(view.base) is not ndarray or view.base.size != view.size or not view.flags.writeable:
+        return False
+    return _holders(view) == ALONE
+
+
+def _holders(view: Array) -> int:
+    """A number that grows with those who hold the array behind a view."""
+    return getrefcount(view.base)
+
+
+ALONE = _holders(np.empty(1)[:])
+"""That number where nobody but the view does; it differs between versions of Python."""
 
 
 def _why_constant(y: Variable) -> str:

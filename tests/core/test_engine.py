@@ -14,6 +14,7 @@ import pytest
 
 from passus import Config, Function, Parameter, Variable, no_grad, using_config
 from passus.core import Unary, add, broadcast_to, sum_to
+from passus.core.backward import gradients
 from passus.errors import DTypeError, GraphError, ShapeError
 from passus.functions import exp, mul, square
 
@@ -171,6 +172,44 @@ def test_retained_gradients_do_not_pile_up():
     y.backward(retain_grad=True)
     assert a.grad == 2.0
     assert x.grad == 8.0  # The leaf's does.
+
+
+class Turned(Function):
+    """A rule that returns views: of an array of its own, of one that it keeps, or of a part of one."""
+
+    def __init__(self, way):
+        self.way, self.made = way, []
+
+    def forward(self, x):
+        return x.T.copy()
+
+    def backward(self, gy):
+        array = np.zeros((4, 3) if self.way == "part" else (2, 3))
+        array[:2] = 2 * gy
+        if self.way == "kept":
+            self.made.append(array)
+        if self.way == "another view kept":
+            self.made.append(array[:1])
+        self.address = array.ctypes.data
+        view = array[:2].T
+        if self.way == "read-only":
+            view.flags.writeable = False
+        return view
+
+
+@pytest.mark.parametrize("way", ["its own", "kept", "another view kept", "part", "read-only"])
+@pytest.mark.parametrize("returned", [True, False])
+def test_a_view_becomes_a_gradient_as_it_is_only_if_nobody_else_can_see_it(way, returned):
+    x, function = Variable(np.ones((3, 2))), Turned(way)
+    y = function(x)
+    if returned:
+        (gx,) = gradients([y], [x])
+    else:
+        y.backward()
+        gx = x.grad
+    np.testing.assert_array_equal(gx, np.full((3, 2), 2.0))
+    assert gx.data.flags.writeable
+    assert (gx.data.ctypes.data == function.address) == (way == "its own")
 
 
 def test_no_two_variables_share_a_gradient_and_none_is_read_only():
