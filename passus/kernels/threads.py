@@ -104,6 +104,10 @@ class _Pool:
             del job  # Or the arrays that its work knows would stay until the next one comes.
 
 
+def _nothing(start: int, stop: int) -> None:
+    """What is left of work that is done."""
+
+
 @cache
 def _waiting() -> Any:
     """How to wait without sleep. Imported late, for it needs Numba; whoever has a kernel to split has that too."""
@@ -199,6 +203,7 @@ def split(work: Callable[[int, int], object], count: int, smallest: int = 1) -> 
     job = _Job(work, pieces[::-1])
     _pool.hand(job, len(pieces) - 1)
     job.wait(len(pieces) - job.take())
+    job.work = _nothing  # Threads that look out for the next job still hold this one, and what its work knows.
     if job.errors:
         raise job.errors[0]
     return len(pieces)
