@@ -104,7 +104,7 @@ def draw_shares(axes: Axes, place: int, operations: Operations, comparison: Comp
     for y, timing in zip(place + 0.85 * (np.arange(count) - (count - 1) / 2) / count, comparison.timings):
         share, speed = operations.share(comparison, timing), operations.speed(comparison, timing)
         axes.barh(y, share, color=STYLES[timing.name][0], label=timing.name, height=0.85 / count)
-        axes.annotate(f" {speed:.3g}", (share, y), fontsize=7, va="center")
+        axes.annotate(f" {speed:.0f}" if speed >= 100 else f" {speed:.1f}", (share, y), fontsize=7, va="center")
 
 
 def growth(lines: list[Line], machine: str, path: Path) -> None:
