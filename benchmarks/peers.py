@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 
-from benchmarks.problems import IMAGES, TRAINING
+from benchmarks.problems import IMAGES
 
 ON_VECTORS = ("passus", "torch", "torch_compiled", "jax", "autograd")
 ON_IMAGES = ("passus", "torch", "torch_channels_last", "torch_compiled", "jax")
@@ -21,12 +21,11 @@ BY_DEZERO = ("chain", "large", "lenet", "cnn", "resnet20")
 
 
 def frameworks_for(problem: str) -> tuple[str, ...]:
-    """What passus is without Numba, and what DeZero takes, is told for the training steps."""
+    """What passus is without Numba is told for all networks on images, and what DeZero takes for training steps."""
     dezero = ("dezero",) if problem in BY_DEZERO else ()
     if problem not in IMAGES:
         return ON_VECTORS + dezero
-    plain = ("passus_numpy",) if problem in TRAINING else ()
-    return ON_IMAGES + plain + dezero
+    return (*ON_IMAGES, "passus_numpy", *dezero)
 
 
 def python_of(framework: str) -> str:
