@@ -89,10 +89,38 @@ def test_unary_operators():
 def test_comparisons_give_boolean_arrays(op):
     a, b = np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 2.0])
     for given in (op(Variable(a), Variable(b)), op(Variable(a), b), op(a, Variable(b)), op(Variable(a), 2.0)):
-        assert type(given) is np.ndarray
+        assert isinstance(given, np.ndarray)
+        assert given.dtype == bool
         np.testing.assert_array_equal(given, op(a, b))
     np.testing.assert_array_equal(op(2.0, Variable(a)), op(2.0, a))
     assert type(op(Variable(np.array(1.0)), 2.0)) is np.ndarray
+
+
+@pytest.mark.parametrize("equal", [True, False])
+@pytest.mark.parametrize("shape", [(), (1,), (3,)])
+def test_two_variables_compared_have_no_truth_value(shape, equal):
+    """A search in a list asks for it, and would find another Variable of the same value."""
+    a = Variable(np.ones(shape))
+    b, c = Variable(np.ones(shape)), Variable(np.full(shape, 1.0 if equal else 2.0))
+    searches = [
+        lambda: a in [b, c],
+        lambda: [b, c].index(a),
+        lambda: [b, a].remove(a),
+        lambda: bool(a == c),
+        lambda: (a, b) == (c, b),
+    ]
+    for search in searches:
+        with pytest.raises(DTypeError, match=r"a is b.*np\.array_equal"):
+            search()
+    assert a in [a, b]
+    assert any(v is a for v in [b, a])
+    assert {a: 1, b: 2}[b] == 2
+    assert type(a == a) is np.ndarray
+    mask = a == c
+    assert (mask.all(), (~mask).any(), np.array_equal(a, c)) == (equal, not equal, equal)
+    assert repr(mask) == repr(np.asarray(a.data == c.data))
+    assert type(np.logical_not(mask)) is type(np.logical_not(a.data == c.data))
+    np.testing.assert_array_equal(np.where(a == c, 1, 0), np.full(shape, int(equal)))
 
 
 @pytest.mark.parametrize("other", [None, "a", object(), [1.0, 5.0]])

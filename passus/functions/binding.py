@@ -10,6 +10,7 @@ import numpy as np
 
 from passus.core import Variable
 from passus.core.protocol import differentiable, without_gradient
+from passus.core.truth import ComparedVariables
 from passus.errors import DTypeError
 from passus.functions import arithmetic as a
 from passus.functions import (
@@ -40,6 +41,17 @@ def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Variable, Any],
         return np.asarray(compare(x._data, other._data if isinstance(other, Variable) else other))
 
     return compared
+
+
+def _equality(compare: Callable[[Any, Any], Any]) -> Callable[[Variable, Any], Any]:
+    compared = _comparison(compare)
+
+    def equal(x: Variable, other: Any) -> Any:
+        """Compare element by element; that of two Variables has no truth value, for it may be one of identity."""
+        mask = compared(x, other)
+        return mask.view(ComparedVariables) if isinstance(other, Variable) and other is not x else mask
+
+    return equal
 
 
 def _reshape(x: Variable, *shape: Any) -> Variable:
@@ -103,8 +115,8 @@ METHODS: dict[str, Any] = {
     "swapaxes": shapes.swapaxes,
     "squeeze": shapes.squeeze,
     "astype": shapes.astype,
-    "__eq__": _comparison(operator.eq),
-    "__ne__": _comparison(operator.ne),
+    "__eq__": _equality(operator.eq),
+    "__ne__": _equality(operator.ne),
     "__lt__": _comparison(operator.lt),
     "__le__": _comparison(operator.le),
     "__gt__": _comparison(operator.gt),

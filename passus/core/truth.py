@@ -1,0 +1,37 @@
+"""The comparison of two Variables, ``a == b``: element by element, and without a truth value.
+
+``v in [a, b]``, ``[a, b].index(v)`` and ``list.remove`` ask whether ``a == v`` is true, and mean whether the two are one Variable. Compared
+by value they would find another Variable that happens to hold an equal number. So ``==`` stays what it is for arrays, a mask,
+and a mask of two Variables refuses to be a truth value. A Variable beside an array or a number has one, as in NumPy.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+
+from passus.errors import DTypeError
+
+__all__ = ["ComparedVariables"]
+
+
+class ComparedVariables(np.ndarray[Any, Any]):
+    """A mask that knows that it comes from two Variables; whatever is computed from it is a plain array."""
+
+    def __bool__(self) -> NoReturn:
+        raise DTypeError(
+            "the comparison of two Variables, a == b, has no truth value: it compares their elements. Write a is b for the same "
+            "Variable (any(v is x for x in list) in place of v in list), np.array_equal(a, b) for equal values, or "
+            "a.item() == b.item()"
+        )
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        array = np.asarray(array)
+        return array[()] if return_scalar else array
+
+    def __repr__(self) -> str:
+        return repr(np.asarray(self))
+
+    def __reduce__(self) -> Any:
+        return np.asarray(self).__reduce__()
