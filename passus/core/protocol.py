@@ -7,11 +7,14 @@ others raise: a gradient is never lost silently.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from passus.config import enable_backprop
+from passus.core import callers
 from passus.core.variable import Variable
 from passus.errors import DTypeError
 
@@ -28,6 +31,7 @@ def array_ufunc(self: Variable, ufunc: np.ufunc, method: str, *inputs: Any, out:
     """Answer for a ufunc, such as ``np.add(array, x)``; with ``out=`` it is an edit of an array, as in ``x.data -= gx``."""
     if method == "__call__":
         if out is not None and not any(isinstance(target, Variable) for target in out):
+            _refuse_lost_gradient(ufunc, inputs)
             ufunc(*_unboxed(inputs), out=out, **options)
             return out[0] if len(out) == 1 else out
         if out is None and not options and ufunc in differentiable:
@@ -51,6 +55,16 @@ def array_function(self: Variable, func: Any, types: Any, args: tuple[Any, ...],
                 raise
             raise _no_rule(_named(func), sorted(kwargs)) from error
     raise _no_rule(_named(func), [])
+
+
+def _refuse_lost_gradient(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> None:
+    """While recording, a result that is written into an array would lose the gradient that flows through it."""
+    lost = enable_backprop.get() and any(isinstance(x, Variable) and x.requires_grad for x in inputs)
+    if lost and not callers.updates_data(sys._getframe(2)):
+        raise DTypeError(
+            f"np.{ufunc.__name__} into an array (s += x, or out=s): the gradient of x would be lost. Compute a new result "
+            "(s = s + x); where no gradient is needed, as in the update of a parameter, take x.data, or use no_grad()"
+        )
 
 
 def _no_rule(name: str, options: list[str]) -> DTypeError:

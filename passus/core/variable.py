@@ -8,13 +8,17 @@ table, `passus.functions.binding`; they are listed below for readers and type ch
 from __future__ import annotations
 
 import itertools
+import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from passus.backend import Array, is_array
-from passus.errors import DTypeError, GraphError, SecondOrderError, ShapeError
+from passus.config import enable_backprop
+from passus.core import callers
+from passus.core.watched import Watched
+from passus.errors import DTypeError, GraphError, ShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +37,9 @@ rule_in_use: ContextVar[str | None] = ContextVar("passus rule in use", default=N
 class Variable:
     """A box around an array, which remembers how the array was computed.
 
-    ``data``: an array of floating-point numbers (integers and booleans are welcome, but take no gradient), or None for
-    a parameter that is created later. ``name``: shown in drawings of the graph and in messages.
+    ``data``: an array of floating-point numbers or integers (the gradient of integers is of floating-point numbers), of
+    booleans, which take no gradient, or None for a parameter that is created later. ``name``: shown in drawings of the
+    graph and in messages.
 
     Raises `DTypeError` for anything else, with what to write instead.
 
@@ -52,18 +57,20 @@ class Variable:
     creator: Function | None = None
     """The function call that made this Variable; None for one that the user made (a leaf)."""
     requires_grad: bool = True
-    """Whether gradients flow to it: not to integers, to frozen parameters, nor to what was computed under `no_grad`."""
+    """Whether gradients flow to it: not to booleans, to frozen parameters, nor to what was computed under `no_grad`."""
     edited: int = 0
     """When ``data`` was last assigned to, on the same clock as ``Function.serial``."""
     # NumPy gives a scalar where a result has no axes, and computes with it several times faster than with an array;
     # it is made an array when someone looks at ``data``.
     _data: Array = None
     _grad: Variable | None = None
+    _generation: int | None = None
+    """A generation that a class of a user has assigned; the walk back does not read it."""
 
     def __init__(self, data: Array | None, name: str | None = None) -> None:
         if data is not None:
             self._data = data = checked(data, "Variable")
-            if data.dtype.kind != "f":
+            if data.dtype.kind == "b":
                 self.requires_grad = False
         if name is not None:
             self.name = name
@@ -73,22 +80,32 @@ class Variable:
     @property
     def data(self) -> Array:
         """The array itself. Assigning to it marks the Variable as edited, so that a graph built before says so."""
-        if rule_in_use.get() is not None:
-            raise SecondOrderError(_reads_data(rule_in_use.get()))
+        rule = rule_in_use.get()
+        if rule is not None and self._data is not None and self._data.dtype.kind == "f":
+            return Watched(self._data, rule)
+        return self.array()
+
+    @data.setter
+    def data(self, data: Array | None) -> None:
+        if isinstance(data, Variable):
+            raise DTypeError(
+                f"{self._label()}.data: an array is needed, and a Variable was given. Update it with "
+                "x.data -= lr * x.grad, or take the array of what was computed: x.data = (...).data"
+            )
+        if data is not None:
+            data = checked(_array_of_scalar(data), "Variable.data")
+            if data.dtype.kind == "b":
+                self.requires_grad = False
+        self._data = data
+        self.edited = next(clock)
+
+    def array(self) -> Array:
+        """The array itself, in a rule that is being recorded too."""
         if isinstance(self._data, np.generic):
             scalar, self._data = self._data, np.asarray(self._data)
             if self.creator is not None:
                 self.creator.exchange(scalar, self._data)
         return self._data
-
-    @data.setter
-    def data(self, data: Array | None) -> None:
-        if data is not None:
-            data = checked(_array_of_scalar(data), "Variable.data")
-            if data.dtype.kind != "f":
-                self.requires_grad = False
-        self._data = data
-        self.edited = next(clock)
 
     def mark_edited(self) -> None:
         """Note that elements of ``data`` were changed just now, so that a graph built before says so."""
@@ -144,7 +161,13 @@ class Variable:
     @property
     def generation(self) -> int:
         """How many function calls lie between this Variable and the farthest leaf behind it: 0 for a leaf."""
+        if self._generation is not None:
+            return self._generation
         return 0 if self.creator is None else self.creator.generation + 1
+
+    @generation.setter
+    def generation(self, generation: int) -> None:
+        self._generation = generation
 
     def cleargrad(self) -> None:
         """Forget the gradient, before the next backward pass adds a new one."""
@@ -184,9 +207,26 @@ class Variable:
         return self.data.tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if (
+            self.requires_grad
+            and enable_backprop.get()
+            and rule_in_use.get() is None
+            and not callers.compares(sys._getframe(1))
+        ):
+            raise DTypeError(
+                f"{self._label()} of shape {self.shape} would become an array, and its gradient would be lost. Join "
+                "Variables with F.stack or F.concatenate, and compute with operators, functions of passus, or of NumPy "
+                "called on the Variable itself; where no gradient is needed, take x.data, x.item(), or use no_grad()"
+            )
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
+        # ``o[0] = x`` with an array o asks for a number, as float(x) does for a log.
+        if self.requires_grad and enable_backprop.get() and callers.assigns_item(sys._getframe(1)):
+            raise DTypeError(
+                f"o[...] = {self._label()} with an array o: the gradient would be lost. Join Variables with F.stack or "
+                "F.concatenate; where no gradient is needed, assign x.data or x.item()"
+            )
         return float(self.data)
 
     def __int__(self) -> int:
@@ -319,8 +359,10 @@ def checked(data: Any, where: str) -> Array:
     """``data`` itself if it is an array of numbers; else an error that says what to write."""
     if type(data) is np.ndarray and data.dtype.kind in "fiub":
         return data
+    if isinstance(data, Watched):
+        raise data.misread()
     if not is_array(data):
-        raise DTypeError(f"{where}: {type(data).__name__} is not supported{_instead(data)}")
+        raise DTypeError(f"{where}: {type(data).__name__} is not supported{_instead(data, where)}")
     if data.dtype.kind not in "fiub":
         raise DTypeError(
             f"{where}: an array of {data.dtype} is not supported; passus computes with real numbers "
@@ -337,20 +379,22 @@ def _array_of_scalar(x: Any) -> Any:
     return np.asarray(x) if isinstance(x, np.generic) else x
 
 
-def _instead(data: Any) -> str:
+def _instead(data: Any, where: str) -> str:
     if isinstance(data, Variable):
         return "; it is a Variable already, pass it on as it is, or box its array: Variable(x.data)"
+    if isinstance(data, memoryview):
+        return (
+            "; it is the .data of an array. Functions of arrays return arrays, and only a Variable has its array in .data: "
+            "leave .data out"
+        )
+    if isinstance(data, (list, tuple)) and any(isinstance(x, Variable) for x in data):
+        if where.startswith("Variable"):
+            return "; it holds Variables: take one of them, as in gxs[0], or join them with F.stack"
+        return f" as an input; give the inputs one by one, {where}(a, b), or join Variables with F.stack([a, b])"
     if isinstance(data, (int, float, list, tuple, np.generic)):
         shown = repr(data) if len(repr(data)) <= 40 else "..."
         return f"; write np.array({shown}{'.0' if isinstance(data, int) and not isinstance(data, bool) else ''})"
     return "; pass a NumPy array"
-
-
-def _reads_data(rule: str | None) -> str:
-    return (
-        f"{rule}.backward reads the numbers of a Variable (.data, float(x), np.asarray(x)), so the second derivative "
-        "would miss what depends on them. Compute with the Variables themselves (self.input, gy)"
-    )
 
 
 def _indented(text: str, width: int) -> str:
