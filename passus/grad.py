@@ -205,7 +205,7 @@ def _own(name: str, x: Operand, linked: bool) -> Variable:
         own: Variable = astype(x, x.dtype)
         return own
     own = Variable(x.data if isinstance(x, Variable) else as_array(x))
-    if not own.requires_grad:
+    if own.dtype.kind != "f":
         raise DTypeError(f"{name}: the derivative by {own.dtype} is undefined; use floating point, such as 2.0 for 2")
     return own
 

@@ -6,6 +6,7 @@ inputs, so by the time it is visited, all gradients of its outputs have arrived.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from heapq import heappop, heappush
@@ -16,6 +17,7 @@ import numpy as np
 
 from passus.backend import Array, is_array
 from passus.config import enable_backprop
+from passus.core import custom
 from passus.core.basic import add, astype, sum_to
 from passus.core.function import KINDS, SCALARS, Function
 from passus.core.second_order import pull_recorded
@@ -26,7 +28,9 @@ __all__ = ["backward", "gradients"]
 
 ndarray = np.ndarray
 
-ONES = {scalar: scalar(1) for scalar in SCALARS}
+FLOAT64 = np.dtype(np.float64)
+
+ONES = {scalar: scalar(1) if kind == "f" else np.float64(1) for scalar, kind in SCALARS.items()}
 """The seeds of results without axes."""
 
 
@@ -98,7 +102,7 @@ def gradients(
     finally:
         enable_backprop.reset(token)
     shared = {id(gy._data) for gy in given}
-    gxs = [found[x] if x in found else np.zeros(x.shape, x.dtype) for x in xs]
+    gxs = [found[x] if x in found else np.zeros(x.shape, gradient_dtype(x._data)) for x in xs]
     return [
         gx if isinstance(gx, Variable) else constant(_owned(gx, shared) if type(gx) is ndarray else gx) for gx in gxs
     ]
@@ -137,17 +141,17 @@ def _walk(
             else:
                 if function.evidence is not None:
                     function.check_evidence()
-                gxs = function.backward(gys[0]) if len(gys) == 1 else function.backward(*gys)
+                if function.custom:
+                    gxs = custom.backward(function, gys)
+                else:
+                    gxs = function.backward(gys[0]) if len(gys) == 1 else function.backward(*gys)
         except Exception as error:
-            error.add_note(function.place())
+            error.add_note(function.place(error))
             raise
         if type(gxs) is not tuple:
             gxs = tuple(gxs) if type(gxs) is list else (gxs,)
         if len(gxs) != len(inputs):
-            raise GraphError(
-                f"{type(function).__name__}.backward returned {len(gxs)} gradients for {len(inputs)} inputs; "
-                "return one for each, None where there is none"
-            )
+            gxs = _one_for_each(gxs, function)
         visited, function = function, None
         for x, gx in zip(inputs, gxs):
             if gx is None or not isinstance(x, Variable) or not x.requires_grad:
@@ -176,6 +180,19 @@ def _walk(
     return [*between, *grads.items()]
 
 
+def _one_for_each(gxs: tuple[Any, ...], function: Function) -> tuple[Any, ...]:
+    """The gradients, with None for the last inputs where these take none, as the integer labels of a loss."""
+    missing = function.inputs[len(gxs) :]
+    if len(gxs) > len(function.inputs) or any(
+        isinstance(x, Variable) and x.requires_grad and x.dtype.kind == "f" for x in missing
+    ):
+        raise GraphError(
+            f"{type(function).__name__}.backward returned {len(gxs)} gradients for {len(function.inputs)} inputs; "
+            "return one for each, None where there is none"
+        )
+    return (*gxs, *[None for _ in missing])
+
+
 def _seed(y: Variable, gy: Variable | None) -> Variable:
     """A gradient that fits its result; ones where none is given."""
     if gy is None:
@@ -188,8 +205,15 @@ def _seed(y: Variable, gy: Variable | None) -> Variable:
 def _ones(data: Array) -> Array:
     one = ONES.get(type(data))
     if one is None:
-        one = np.ones(data.shape, data.dtype) if data.shape else data.dtype.type(1)
+        dtype = gradient_dtype(data)
+        one = np.ones(data.shape, dtype) if data.shape else dtype.type(1)
     return one
+
+
+def gradient_dtype(data: Array) -> np.dtype[Any]:
+    """That of the data, and float64 for integers."""
+    dtype: np.dtype[Any] = data.dtype
+    return dtype if dtype.kind == "f" else FLOAT64
 
 
 def _unboxed(gx: Any, function: Function) -> Array:
@@ -216,13 +240,33 @@ def _taken(function: Function, grads: dict[Variable, Any], goals: frozenset[Vari
 def _fitted(gx: Any, x: Variable, function: Function, gys: list[Any]) -> Any:
     """A gradient with the shape and dtype of its input: summed over the axes that broadcasting had stretched."""
     if gx.shape != x.shape:
-        if all(gy is None or gx.shape != gy.shape for gy in gys):
+        if all(gy is None or gx.shape != gy.shape for gy in gys) or not _broadcasts(x.shape, gx.shape):
             raise ShapeError(
                 f"{type(function).__name__}.backward returned a gradient of shape {gx.shape} for an input of shape "
-                f"{x.shape}; they must be equal"
+                f"{x.shape}; they must be equal{_repair(gx.shape, x.shape)}"
             )
         gx = sum_to(gx, x.shape)
-    return gx if gx.dtype == x.dtype else astype(gx, x.dtype)
+    if gx.dtype == x.dtype or (x.dtype.kind != "f" and gx.dtype.kind == "f"):
+        return gx
+    return astype(gx, gradient_dtype(x._data))
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    extra = len(to) - len(shape)
+    return extra >= 0 and all(n in (1, m) for n, m in zip(shape, to[extra:]))
+
+
+def _repair(given: tuple[int, ...], needed: tuple[int, ...]) -> str:
+    """What a rule may do about a gradient of another shape."""
+    if _broadcasts(given, needed):
+        return f". Return F.broadcast_to(gy, {needed}), as the rule of a sum does"
+    if _broadcasts(needed, given):
+        return f". Return F.sum_to(gx, {needed}), as the rule of a broadcast does"
+    if given == needed[::-1]:
+        return ". Return gx.T"
+    if math.prod(given) == math.prod(needed):
+        return f". Return gx.reshape({needed})"
+    return ""
 
 
 def _hand_out(found: list[tuple[Variable, Any]], seed: Any) -> None:
@@ -264,8 +308,8 @@ def _why_constant(y: Variable) -> str:
         return f"{label}.backward(): it holds no data"
     if y.dtype.kind != "f":
         return (
-            f"{label}.backward(): its data are {y.dtype}, and integers and booleans take no gradient; "
-            "start from floating-point numbers, such as np.array(3.0) or x.astype(np.float32)"
+            f"{label}.backward(): its data are {y.dtype}, through which no gradient flows; start from floating-point "
+            "numbers, such as np.array(3.0) or x.astype(np.float32)"
         )
     return (
         f"{label}.backward(): there is no graph behind it. It was computed under no_grad(), or from arrays, integers or "

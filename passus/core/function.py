@@ -23,12 +23,13 @@ import traceback
 import zlib
 from collections.abc import Sequence
 from typing import Any, ClassVar
-from weakref import ref
 
 import numpy as np
 
 from passus.backend import Array, backend_of, is_array, others
 from passus.config import debug, enable_backprop
+from passus.core import custom
+from passus.core.custom import NOT_CALLED, OutputReference, custom_inputs, custom_outputs
 from passus.core.variable import Operand, Result, Variable, checked, clock
 from passus.errors import ArgumentError, DTypeError, GraphError, LabelError, PassusError, ShapeError
 
@@ -47,7 +48,8 @@ class Function:
     """The base of every differentiable operation; calling it computes, and records it for the way back.
 
     Given a Variable it returns Variables; given only arrays it returns arrays and records nothing, for an array is a
-    constant. Several outputs are returned as a tuple.
+    constant. Several outputs are returned as a tuple, one by itself. In a class outside passus, ``forward`` sees read-only
+    views of its inputs, the arrays given to ``backward`` are its own, and all of ``inputs`` are Variables.
 
     The rule ``backward`` is written once. In an ordinary backward pass it is given arrays, and under
     ``create_graph=True`` Variables, so that it is recorded and can be differentiated again. `saved` reads inputs and
@@ -63,9 +65,11 @@ class Function:
     """Attributes that hold arrays of floating-point numbers which do not depend on the inputs, or which the rule reads
     only in an ordinary pass (where ``self.twice`` is False)."""
 
-    inputs: tuple[Any, ...] = ()
-    """What it was called with: Variables, and constants as they were given."""
-    outputs: tuple[ref[Variable], ...] = ()
+    custom: ClassVar[bool] = False
+    """Whether the class was written outside passus; `passus.core.custom` says what that changes."""
+    inputs: tuple[Any, ...] = NOT_CALLED
+    """What it was called with: Variables, and constants as they were given (Variables, too, in a class outside passus)."""
+    outputs: tuple[OutputReference, ...] = NOT_CALLED
     """Weak references to its results: a graph is kept alive by its end, not by its beginning."""
     serial: int = 0
     """When it was recorded; a function is always younger than those that made its inputs. 0 if it was not."""
@@ -77,6 +81,12 @@ class Function:
     """Of a function with several outputs: their shapes and dtypes, for those that are gone."""
     evidence: tuple[list[Any], str] | None = None
     """In debug mode: checksums of inputs and outputs, and where it was called."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not cls.__module__.startswith("passus."):
+            cls.custom = True
+            cls.inputs, cls.outputs = custom_inputs, custom_outputs  # type: ignore[assignment]
 
     def forward(self, *xs: Any) -> Any:
         """Compute the output array (or a tuple of them) from the input arrays."""
@@ -95,19 +105,22 @@ class Function:
                     recorded = True
                 xs.append(x._data)
             else:
-                xs.append(self.constant(x, inputs))
+                xs.append(None if x is None and self.custom else self.constant(x, inputs))
         if others:
             self.xp = backend_of(*xs).xp
         if self.serial:
             self._pass_on_record()
         try:
-            y = self.forward(xs[0]) if len(xs) == 1 else self.forward(*xs)
+            if self.custom:
+                y = custom.forward(self, inputs, xs)
+            else:
+                y = self.forward(xs[0]) if len(xs) == 1 else self.forward(*xs)
         except PassusError:
             raise
         except (ValueError, TypeError, IndexError, AttributeError, np.linalg.LinAlgError) as error:
             raise self._explained(error, xs) from error
         if type(y) is tuple:
-            return self._several(inputs, y, recorded)
+            return self._several(inputs, xs, y, recorded)
         # From here on for one output, the usual case, without a loop or a call: small networks spend their time here.
         kind = KINDS.get(type(y))
         if kind is None:
@@ -116,10 +129,10 @@ class Function:
             return np.asarray(y) if isinstance(y, np.generic) else y
         output = new(Variable)
         output._data = y
-        if recorded and enable_backprop.get() and (kind or y.dtype.kind) == "f":
+        if recorded and enable_backprop.get() and ((kind or y.dtype.kind) == "f" or _of_integers(y, inputs)):
             output.creator = self
-            self.inputs = inputs
-            self.outputs = (ref(output),)
+            self.inputs = custom.boxed_inputs(inputs, xs) if self.custom else inputs
+            self.outputs = (OutputReference(output),)
             self.serial = next(clock)
             if debug.get():
                 self._keep_evidence()
@@ -127,7 +140,7 @@ class Function:
             output.requires_grad = False
         return output
 
-    def _several(self, inputs: tuple[Any, ...], ys: tuple[Any, ...], recorded: bool) -> Result:
+    def _several(self, inputs: tuple[Any, ...], xs: list[Any], ys: tuple[Any, ...], recorded: bool) -> Result:
         """Box and record several outputs, as ``__call__`` does one."""
         ys = tuple([self._as_output(y, ()) for y in ys])
         if not recorded and not _boxed(inputs):
@@ -136,13 +149,13 @@ class Function:
         outputs = [new(Variable) for _ in ys]
         for output, y in zip(outputs, ys):
             output._data = y
-            if recorded and y.dtype.kind == "f":
+            if recorded and (y.dtype.kind == "f" or _of_integers(y, inputs)):
                 output.creator = self
             else:
                 output.requires_grad = False
         if recorded:
-            self.inputs = inputs
-            self.outputs = tuple([ref(output) for output in outputs])
+            self.inputs = custom.boxed_inputs(inputs, xs) if self.custom else inputs
+            self.outputs = tuple([OutputReference(output) for output in outputs])
             self.output_types = [(y.shape, y.dtype) for y in ys]
             self.serial = next(clock)
             if debug.get():
@@ -156,7 +169,7 @@ class Function:
             y = output()
             if y is not None:
                 y.creator = older
-        self.inputs, self.outputs, self.serial, self.evidence = (), (), 0, None
+        self.inputs, self.outputs, self.serial, self.evidence = NOT_CALLED, NOT_CALLED, 0, None
 
     def exchange(self, scalar: Any, array: Array) -> None:
         """Keep what ``forward`` left on self recognisable as the output, which is an array from now on."""
@@ -167,14 +180,23 @@ class Function:
     @property
     def generation(self) -> int:
         """The highest generation among the inputs."""
-        return generation_of(self)
+        assigned: int | None = self.__dict__.get("_generation")
+        return generation_of(self) if assigned is None else assigned
+
+    @generation.setter
+    def generation(self, generation: int) -> None:
+        self.__dict__["_generation"] = generation
 
     # What a rule may read.
 
     @property
     def input(self) -> Any:
-        """The input of a function that has one."""
+        """The input of a function that has one. Raises `GraphError` if it was not called yet."""
         return self.inputs[0]
+
+    @input.setter
+    def input(self, x: Variable) -> None:
+        self.inputs = (x,)
 
     @property
     def output(self) -> Variable:
@@ -183,6 +205,10 @@ class Function:
         if y is None:
             raise GraphError(f"{type(self).__name__}: its output is gone; keep a reference to what the call returned")
         return y
+
+    @output.setter
+    def output(self, y: Variable) -> None:
+        self.outputs = (OutputReference(y),)
 
     @property
     def needs(self) -> tuple[bool, ...]:
@@ -236,15 +262,15 @@ class Function:
             kind = LabelError
         if isinstance(error, ValueError) and not isinstance(error, np.linalg.LinAlgError):
             kind = ShapeError  # NumPy's AxisError is both, and about shapes.
-        return kind(f"{name}({shapes}): {error}")
+        return kind(f"{name}({shapes}): {error}{custom.advice(error) if self.custom else ''}")
 
     def _keep_evidence(self) -> None:
         self.evidence = self._checksums(), "".join(traceback.format_stack(limit=12)[:-2])
 
-    def place(self) -> str:
+    def place(self, error: Exception) -> str:
         """What a note on an error of the rule says."""
         called = f"; the forward pass was called here:\n{self.evidence[1]}" if self.evidence else ""
-        return f"in the backward pass of {_spelled(self)}{called}"
+        return f"in the backward pass of {_spelled(self)}{custom.advice(error) if self.custom else ''}{called}"
 
     def _checksums(self) -> list[Any]:
         boxes = [*self.inputs, *[output() for output in self.outputs]]
@@ -322,6 +348,13 @@ class Binary(Function):
         if isinstance(x, (int, float, np.generic)):
             return x.item() if isinstance(x, np.generic) else x
         return checked(x, _spelled(self))
+
+
+def _of_integers(y: Any, inputs: tuple[Any, ...]) -> bool:
+    """Whether integers were computed from integers, as in ``x * 2``: a gradient flows through them."""
+    return y.dtype.kind in "iu" and all(
+        x._data.dtype.kind in "iu" for x in inputs if isinstance(x, Variable) and x.requires_grad
+    )
 
 
 def _boxed(inputs: tuple[Any, ...]) -> bool:

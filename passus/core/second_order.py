@@ -16,6 +16,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.config import no_grad
+from passus.core import custom
 from passus.core.function import Function
 from passus.core.variable import Variable, constant, rule_in_use
 from passus.errors import SecondOrderError
@@ -32,7 +33,7 @@ def pull_recorded(function: Function, gys: list[Any]) -> Sequence[Any]:
     try:
         function.twice = True
         function.__dict__.update(_boxed_attributes(function))
-        gxs = _as_sequence(function.backward(*gys))
+        gxs = _as_sequence(function, function.backward(*gys))
         if not all(gx is None or isinstance(gx, Variable) for gx in gxs):
             raise SecondOrderError(f"{name}.backward returned an array where it was given a Variable")
         return gxs
@@ -43,15 +44,20 @@ def pull_recorded(function: Function, gys: list[Any]) -> Sequence[Any]:
         function.__dict__.clear()
         function.__dict__.update(kept)
     with no_grad():
-        gxs = _as_sequence(function.backward(*[gy if gy is None else gy._data for gy in gys]))
+        arrays = [gy if gy is None else gy._data for gy in gys]
+        gxs = (
+            custom.backward(function, arrays) if function.custom else _as_sequence(function, function.backward(*arrays))
+        )
     known = [i for i, gx in enumerate(gxs) if gx is not None]
-    arrays = [gxs[i]._data if isinstance(gxs[i], Variable) else np.asarray(gxs[i]) for i in known]
-    ends = FirstOrderOnly(name, reason, arrays)(*function.inputs, *[gy for gy in gys if gy is not None])
+    found = [gxs[i]._data if isinstance(gxs[i], Variable) else np.asarray(gxs[i]) for i in known]
+    ends = FirstOrderOnly(name, reason, found)(*function.inputs, *[gy for gy in gys if gy is not None])
     boxed = dict(zip(known, ends if isinstance(ends, tuple) else (ends,)))
     return tuple(boxed.get(i) for i in range(len(gxs)))
 
 
-def _as_sequence(gxs: Any) -> Sequence[Any]:
+def _as_sequence(function: Function, gxs: Any) -> Sequence[Any]:
+    if gxs is None and function.custom:
+        raise custom.no_gradient(function)
     return gxs if isinstance(gxs, (tuple, list)) else (gxs,)
 
 
@@ -76,15 +82,20 @@ class FirstOrderOnly(Function):
 def _boxed_attributes(function: Function) -> dict[str, Any]:
     """Attributes that hold the array of an input or output, as the Variable of that array."""
     boxes = [*function.inputs, *[output() for output in function.outputs]]
-    known: dict[int, Any] = {id(box._data): box for box in boxes if isinstance(box, Variable)}
-    known |= {id(box): box for box in boxes if isinstance(box, np.ndarray)}
+    known: dict[Any, Any] = {_memory(box): box for box in boxes if isinstance(box, np.ndarray)}
+    known |= {_memory(box._data): box for box in boxes if isinstance(box, Variable)}
+    suspects = (
+        "fiu" if any(isinstance(x, Variable) and x.dtype.kind in "iu" and x.requires_grad for x in boxes) else "f"
+    )
     boxed: dict[str, Any] = {}
     for name, value in function.__dict__.items():
         if name in ("inputs", "outputs", "evidence") or name in function.constants:
             continue
-        if id(value) in known:
-            boxed[name] = known[id(value)]
-        elif _holds_floats(value) or (isinstance(value, float) and name in _assigned_by(type(function).forward)):
+        if _memory(value) in known:
+            boxed[name] = known[_memory(value)]
+        elif _holds_numbers(value, suspects) or (
+            isinstance(value, float) and name in _assigned_by(type(function).forward)
+        ):
             raise SecondOrderError(
                 f"it keeps floating-point numbers in self.{name}, which may depend on its inputs; if they do not, say "
                 f"so with the class attribute constants = ({name!r},)"
@@ -92,10 +103,18 @@ def _boxed_attributes(function: Function) -> dict[str, Any]:
     return boxed
 
 
-def _holds_floats(value: Any) -> bool:
+def _memory(value: Any) -> Any:
+    """What two views of the same numbers have in common; other values are known by their identity."""
+    if not isinstance(value, np.ndarray):
+        return id(value)
+    return value.ctypes.data, value.shape, value.strides, value.dtype
+
+
+def _holds_numbers(value: Any, kinds: str) -> bool:
+    """Whether there is an array of one of these kinds in a value."""
     if isinstance(value, (list, tuple, dict)):
-        return any(_holds_floats(v) for v in (value.values() if isinstance(value, dict) else value))
-    return getattr(getattr(value, "dtype", None), "kind", "") == "f" and not isinstance(value, np.dtype)
+        return any(_holds_numbers(v, kinds) for v in (value.values() if isinstance(value, dict) else value))
+    return getattr(getattr(value, "dtype", None), "kind", " ") in kinds and not isinstance(value, np.dtype)
 
 
 @cache

@@ -346,14 +346,6 @@ def test_a_rule_need_not_undo_broadcasting_nor_dtypes():
     np.testing.assert_array_equal(b.grad, [2.0, 2.0, 2.0])
 
 
-def test_integers_are_constants():
-    x, n = leaf(2.0), Variable(np.array([3]))
-    assert not n.requires_grad
-    y = mul(x, n)
-    y.backward()
-    assert (x.grad, n.grad) == (3.0, None)
-
-
 def test_arrays_in_arrays_out():
     y = square(np.array([1.0, 2.0]))
     assert type(y) is np.ndarray
@@ -384,10 +376,10 @@ def test_backward_without_a_graph_says_why():
         y = square(x)
     with pytest.raises(GraphError, match="no_grad"):
         y.backward()
-    with pytest.raises(GraphError, match=r"int64, and integers and booleans take no gradient; .*np\.array"):
-        Variable(np.array(3)).backward()
-    with pytest.raises(GraphError, match="int64"):
-        square(Variable(np.array(3))).backward()
+    with pytest.raises(GraphError, match=r"bool, through which no gradient flows; .*np\.array"):
+        Variable(np.array(True)).backward()
+    with pytest.raises(GraphError, match="int64, through which no gradient flows"):
+        (x.astype(np.int64) * 2).backward()
     with pytest.raises(GraphError, match="holds no data"):
         Parameter(None).backward()
     square(x).backward()
@@ -444,29 +436,6 @@ def test_what_a_rule_may_return(returned: Any, error: type[Exception], match: st
     with pytest.raises(error, match=match):
         Odd()(x).backward()
     assert x.grad is None
-
-
-@pytest.mark.parametrize("result", [1.0, None, [np.ones(2)], "no"])
-def test_what_forward_may_return(result: Any):
-    class Odd(Function):
-        def forward(self, x):
-            return result
-
-    with pytest.raises(DTypeError, match=r"Odd.forward returned a .*; it must return an array"):
-        Odd()(leaf(1.0))
-
-
-def test_a_gradient_of_none_flows_nowhere():
-    class Stop(Function):
-        def forward(self, x):
-            return x * 1.0
-
-        def backward(self, gy):
-            return None
-
-    x, z = leaf(1.0), leaf(2.0)
-    add(Stop()(x), z).backward()
-    assert (x.grad, z.grad) == (None, 1.0)
 
 
 def test_shapes_and_dtypes_that_do_not_fit_are_named():

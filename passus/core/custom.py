@@ -1,0 +1,183 @@
+"""Functions that users write: what they are given, and what may become of it.
+
+The functions of passus never edit an array that they are given. A user's may (``gy *= 2``, ``x[x < 0] = 0``), and other branches
+of the graph would see it. So ``forward`` of a class outside passus reads its inputs through read-only views, and ``backward``
+is given arrays of its own. Such a class also finds what the book's functions find: all inputs are Variables, those that were
+given as arrays, numbers or None too, and ``outputs`` may be assigned and read like Variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import ref
+
+import numpy as np
+
+from passus.backend import Array
+from passus.core.variable import Variable, clock, constant
+from passus.errors import DTypeError, GraphError
+
+if TYPE_CHECKING:
+    from passus.core.function import Function
+
+__all__ = [
+    "NOT_CALLED",
+    "OutputReference",
+    "advice",
+    "backward",
+    "boxed_inputs",
+    "custom_inputs",
+    "custom_outputs",
+    "forward",
+    "no_gradient",
+]
+
+
+class NotCalled(tuple[Any, ...]):
+    """The inputs and outputs of a function that was not recorded: none, and an error where one is read."""
+
+    __slots__ = ()
+
+    def _refuse(self, *args: Any) -> NoReturn:
+        raise GraphError(
+            "this function has no inputs and outputs yet: call it first, y = f(x), with a Variable that takes a gradient, and not "
+            "under no_grad(); backward() comes after"
+        )
+
+    __getitem__ = __iter__ = _refuse
+
+
+NOT_CALLED = NotCalled()
+
+
+class OutputReference(ref[Variable]):
+    """A weak reference to a result that also answers for it: ``f.outputs[0]().grad`` and ``f.outputs[0].grad`` are one."""
+
+    __slots__ = ()
+
+    def _result(self) -> Variable:
+        y = self()
+        if y is None:
+            raise GraphError("this output is gone; keep a reference to what the call returned")
+        return y
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._result(), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._result(), name, value)
+
+
+# Attributes of a custom class.
+
+
+def _inputs(function: Function) -> tuple[Any, ...]:
+    inputs: tuple[Any, ...] = function.__dict__.get("inputs", NOT_CALLED)
+    return inputs
+
+
+def _set_inputs(function: Function, inputs: Iterable[Any]) -> None:
+    function.__dict__["inputs"] = inputs if isinstance(inputs, tuple) else tuple(inputs)
+
+
+def _outputs(function: Function) -> tuple[Any, ...]:
+    outputs: tuple[Any, ...] = function.__dict__.get("outputs", NOT_CALLED)
+    return outputs
+
+
+def _set_outputs(function: Function, outputs: Variable | Iterable[Any]) -> None:
+    if isinstance(outputs, NotCalled):
+        function.__dict__["outputs"] = outputs
+        return
+    outputs = [outputs] if isinstance(outputs, Variable) else list(outputs)
+    function.__dict__["outputs"] = tuple([y if isinstance(y, ref) else OutputReference(y) for y in outputs])
+    results: list[Any] = [y() if isinstance(y, ref) else y for y in outputs]
+    function.output_types = [(y.shape, y.dtype) for y in results if y is not None]
+    function.serial = next(clock)
+
+
+custom_inputs = property(_inputs, _set_inputs)
+custom_outputs = property(_outputs, _set_outputs)
+
+
+def boxed_inputs(inputs: Sequence[Any], xs: Sequence[Any]) -> tuple[Variable, ...]:
+    """The inputs as Variables: constants are boxed in the form that ``forward`` was given."""
+    return tuple([x if isinstance(x, Variable) else constant(_as_array(array)) for x, array in zip(inputs, xs)])
+
+
+# Arrays that nobody else sees.
+
+
+def forward(function: Function, inputs: Sequence[Any], xs: list[Any]) -> Any:
+    """Call ``forward`` with read-only views; an input that is returned as it came is that input's own array."""
+    arrays = [x.array() if isinstance(x, Variable) else _as_array(array) for x, array in zip(inputs, xs)]
+    views = [_read_only(array) for array in arrays]
+    ys = function.forward(*views)
+    if not isinstance(ys, (tuple, list)):
+        return _as_output(ys, arrays, views)
+    ys = tuple([_as_output(y, arrays, views) for y in ys])
+    return ys[0] if len(ys) == 1 else ys
+
+
+def backward(function: Function, gys: Sequence[Any]) -> Sequence[Any]:
+    """Call ``backward`` with arrays that it may edit; what it returns is seen by nobody else."""
+    gxs = function.backward(*own_gradients(gys))
+    if gxs is None:
+        raise no_gradient(function)
+    return unshared(function, gxs if isinstance(gxs, (tuple, list)) else (gxs,))
+
+
+def no_gradient(function: Function) -> GraphError:
+    """The error for a rule without ``return``."""
+    return GraphError(
+        f"{type(function).__name__}.backward returned None; return the gradient of its input, or (None,) where no "
+        "gradient flows"
+    )
+
+
+def advice(error: Exception) -> str:
+    """What to write instead, where an error comes from a habit of rules that are given Variables."""
+    if "memoryview" in str(error):
+        return ". forward and backward are given arrays, which need no .data"
+    if "read-only" in str(error):
+        return ". forward must not edit its inputs, which others see: compute a new array, as in x = x * 2 or np.where(...)"
+    return ""
+
+
+def own_gradients(gys: Iterable[Any]) -> list[Any]:
+    """Copies of the gradients of outputs, which a rule may edit."""
+    return [gy if gy is None else np.array(gy) if isinstance(gy, (np.ndarray, np.generic)) else gy.copy() for gy in gys]
+
+
+def unshared(function: Function, gxs: Sequence[Any]) -> Sequence[Any]:
+    """The gradients that a rule has returned, copied where the function or its inputs and outputs hold the same array."""
+    boxes = [*function.inputs, *[y() for y in function.outputs]]
+    held = {id(box._data) for box in boxes if box is not None} | {id(value) for value in function.__dict__.values()}
+    return [
+        gx.copy() if isinstance(gx, np.ndarray) and (id(gx) in held or not gx.flags.writeable) else gx for gx in gxs
+    ]
+
+
+def _as_output(y: Any, arrays: list[Any], views: list[Any]) -> Any:
+    for array, view in zip(arrays, views):
+        if y is view:
+            return array
+    if isinstance(y, (int, float)) and not isinstance(y, np.generic):
+        # Python's own functions, such as math.sin, make numbers of arrays without axes.
+        return np.asarray(y, np.result_type(*[a.dtype for a in arrays if a is not None], y))
+    if isinstance(y, Variable):
+        raise DTypeError("forward returned a Variable; it must return an array. Its inputs are arrays, too")
+    return y
+
+
+def _as_array(x: Any) -> Any:
+    return np.asarray(x) if isinstance(x, (int, float, np.generic)) else x
+
+
+def _read_only(x: Array) -> Any:
+    if not isinstance(x, np.ndarray):
+        return x
+    view = x.view()
+    view.flags.writeable = False
+    return view
