@@ -49,6 +49,7 @@ from passus.kernels import set_num_threads as set_num_threads
 from passus.layers import Layer as Layer
 from passus.models import Model as Model
 
+# All but `random`: after ``from passus import *`` that name is still Python's own module.
 __all__ = [
     "Config",
     "DataLoader",
@@ -77,7 +78,6 @@ __all__ = [
     "models",
     "no_grad",
     "optimizers",
-    "random",
     "recompute",
     "schedules",
     "serializers",
