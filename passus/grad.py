@@ -220,7 +220,7 @@ def _has_leaf_beside(xs: Sequence[Variable], ys: Sequence[Variable]) -> bool:
                 return True
         elif id(x.creator) not in seen:
             seen.add(id(x.creator))
-            waiting += [v for v in x.creator.inputs if isinstance(v, Variable)]
+            waiting += [v for v in x.creator.operands if isinstance(v, Variable)]
     return False
 
 

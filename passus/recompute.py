@@ -90,7 +90,7 @@ class Recomputed(Function):
         return ys
 
     def backward(self, *gys: Any) -> Any:
-        inputs, captured = self.inputs[: self.n], self.inputs[self.n :]
+        inputs, captured = self.operands[: self.n], self.operands[self.n :]
         return replayed(self.call.again, inputs, gys, self.twice, captured)
 
 
@@ -105,7 +105,7 @@ def _leaves_behind(ys: tuple[Variable, ...], known: list[Any]) -> list[Variable]
             continue
         seen.add(id(x))
         if x.creator is not None:
-            waiting += [v for v in x.creator.inputs if isinstance(v, Variable)]
+            waiting += [v for v in x.creator.operands if isinstance(v, Variable)]
         elif x.requires_grad:
             found[id(x)] = x
     return list(found.values())

@@ -116,7 +116,7 @@ def _sources(node: Any, constants: bool) -> list[Any]:
         return [] if node.creator is None else [node.creator]
     if isinstance(node, _Constant):
         return []
-    inputs = [x if isinstance(x, Variable) else _Constant(x) for x in node.inputs]
+    inputs = [x if isinstance(x, Variable) else _Constant(x) for x in node.operands]
     return [x for x in inputs if constants or isinstance(x, Variable)]
 
 

@@ -411,6 +411,37 @@ print(y.data, x.grad)
     assert run(program, capsys) == "32.0 64.0\n"
 
 
+def test_a_graph_with_constants_is_walked_by_hand(capsys):
+    program = """
+x = Variable(np.array(2.0))
+y = 3 * x ** 2 - 1 + np.array(4.0) / x
+def draw(output):
+    lines, funcs, seen = [], [], set()
+    def add_func(f):
+        if f not in seen:
+            funcs.append(f)
+            seen.add(f)
+    def dot_var(v):
+        return f"{id(v)} {'' if v.name is None else v.name} {v.shape} {v.dtype}"
+    add_func(output.creator)
+    lines.append(dot_var(output))
+    while funcs:
+        f = funcs.pop()
+        for v in f.inputs:
+            lines.append(f"{id(v)} -> {id(f)}")
+            lines.append(dot_var(v))
+            if v.creator is not None:
+                add_func(v.creator)
+        for out in f.outputs:
+            lines.append(f"{id(f)} -> {id(out())}")
+    return lines
+lines = draw(y)
+print(len(lines) == len(draw(y)) and lines == draw(y), sum("->" in line for line in lines))
+print([float(v.data) for f in [y.creator] for v in f.inputs])
+"""
+    assert run(program, capsys) == "True 15\n[11.0, 2.0]\n"
+
+
 def test_an_empty_box(capsys):
     program = """
 x = Variable(None)

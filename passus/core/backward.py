@@ -131,7 +131,7 @@ def _walk(
             function = heappop(turns)[1]
             while turns and turns[0][1] is function:  # It waits once for each of its outputs.
                 heappop(turns)
-        outputs, inputs = function.outputs, function.inputs
+        outputs, inputs = function.outputs, function.operands
         gys = [grads.pop(outputs[0]())] if len(outputs) == 1 else _taken(function, grads, goals)
         if retain_grad:
             between += [(y, gy) for y, gy in zip([output() for output in outputs], gys) if y is not None]
@@ -182,12 +182,12 @@ def _walk(
 
 def _one_for_each(gxs: tuple[Any, ...], function: Function) -> tuple[Any, ...]:
     """The gradients, with None for the last inputs where these take none, as the integer labels of a loss."""
-    missing = function.inputs[len(gxs) :]
-    if len(gxs) > len(function.inputs) or any(
+    missing = function.operands[len(gxs) :]
+    if len(gxs) > len(function.operands) or any(
         isinstance(x, Variable) and x.requires_grad and x.dtype.kind == "f" for x in missing
     ):
         raise GraphError(
-            f"{type(function).__name__}.backward returned {len(gxs)} gradients for {len(function.inputs)} inputs; "
+            f"{type(function).__name__}.backward returned {len(gxs)} gradients for {len(function.operands)} inputs; "
             "return one for each, None where there is none"
         )
     return (*gxs, *[None for _ in missing])

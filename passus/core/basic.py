@@ -50,7 +50,7 @@ class SumTo(Unary):
         return y.reshape(self.shape)
 
     def backward(self, gy: Any) -> Any:
-        return broadcast_to(gy, self.inputs[0].shape)
+        return broadcast_to(gy, self.operands[0].shape)
 
 
 def sum_to(x: Operand, shape: tuple[int, ...]) -> Result:
@@ -73,7 +73,7 @@ class BroadcastTo(Unary):
         return self.xp.broadcast_to(x, self.shape)
 
     def backward(self, gy: Any) -> Any:
-        return sum_to(gy, self.inputs[0].shape)
+        return sum_to(gy, self.operands[0].shape)
 
 
 def broadcast_to(x: Operand, shape: tuple[int, ...]) -> Result:

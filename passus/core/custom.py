@@ -2,8 +2,8 @@
 
 The functions of passus never edit an array that they are given. A user's may (``gy *= 2``, ``x[x < 0] = 0``), and other branches
 of the graph would see it. So ``forward`` of a class outside passus reads its inputs through read-only views, and ``backward``
-is given arrays of its own. Such a class also finds what the book's functions find: all inputs are Variables, those that were
-given as arrays, numbers or None too, and ``outputs`` may be assigned and read like Variables.
+is given arrays of its own. Such a class may also be called with None, and may assign ``outputs``, as classes do that write
+their own ``__call__``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from weakref import ref
 import numpy as np
 
 from passus.backend import Array
-from passus.core.variable import Variable, clock, constant
+from passus.core.variable import Variable, clock
 from passus.errors import DTypeError, GraphError
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ __all__ = [
     "OutputReference",
     "advice",
     "backward",
-    "boxed_inputs",
-    "custom_inputs",
     "custom_outputs",
     "forward",
     "no_gradient",
@@ -72,15 +70,6 @@ class OutputReference(ref[Variable]):
 # Attributes of a custom class.
 
 
-def _inputs(function: Function) -> tuple[Any, ...]:
-    inputs: tuple[Any, ...] = function.__dict__.get("inputs", NOT_CALLED)
-    return inputs
-
-
-def _set_inputs(function: Function, inputs: Iterable[Any]) -> None:
-    function.__dict__["inputs"] = inputs if isinstance(inputs, tuple) else tuple(inputs)
-
-
 def _outputs(function: Function) -> tuple[Any, ...]:
     outputs: tuple[Any, ...] = function.__dict__.get("outputs", NOT_CALLED)
     return outputs
@@ -97,13 +86,7 @@ def _set_outputs(function: Function, outputs: Variable | Iterable[Any]) -> None:
     function.serial = next(clock)
 
 
-custom_inputs = property(_inputs, _set_inputs)
 custom_outputs = property(_outputs, _set_outputs)
-
-
-def boxed_inputs(inputs: Sequence[Any], xs: Sequence[Any]) -> tuple[Variable, ...]:
-    """The inputs as Variables: constants are boxed in the form that ``forward`` was given."""
-    return tuple([x if isinstance(x, Variable) else constant(_as_array(array)) for x, array in zip(inputs, xs)])
 
 
 # Arrays that nobody else sees.
@@ -152,8 +135,12 @@ def own_gradients(gys: Iterable[Any]) -> list[Any]:
 
 def unshared(function: Function, gxs: Sequence[Any]) -> Sequence[Any]:
     """The gradients that a rule has returned, copied where the function or its inputs and outputs hold the same array."""
-    boxes = [*function.inputs, *[y() for y in function.outputs]]
-    held = {id(box._data) for box in boxes if box is not None} | {id(value) for value in function.__dict__.values()}
+    boxes = [*function.operands, *[y() for y in function.outputs]]
+    held = (
+        {id(box._data) for box in boxes if isinstance(box, Variable)}
+        | {id(box) for box in boxes}
+        | {id(value) for value in function.__dict__.values()}
+    )
     return [
         gx.copy() if isinstance(gx, np.ndarray) and (id(gx) in held or not gx.flags.writeable) else gx for gx in gxs
     ]

@@ -21,7 +21,7 @@ from __future__ import annotations
 import copy
 import traceback
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,8 +29,8 @@ import numpy as np
 from passus.backend import Array, backend_of, is_array, others
 from passus.config import debug, enable_backprop
 from passus.core import custom
-from passus.core.custom import NOT_CALLED, OutputReference, custom_inputs, custom_outputs
-from passus.core.variable import Operand, Result, Variable, checked, clock
+from passus.core.custom import NOT_CALLED, OutputReference, custom_outputs
+from passus.core.variable import Operand, Result, Variable, checked, clock, constant
 from passus.errors import ArgumentError, DTypeError, GraphError, LabelError, PassusError, ShapeError
 
 __all__ = ["Binary", "Function", "Unary"]
@@ -67,8 +67,8 @@ class Function:
 
     custom: ClassVar[bool] = False
     """Whether the class was written outside passus; `passus.core.custom` says what that changes."""
-    inputs: tuple[Any, ...] = NOT_CALLED
-    """What it was called with: Variables, and constants as they were given (Variables, too, in a class outside passus)."""
+    operands: tuple[Any, ...] = NOT_CALLED
+    """What it was called with: Variables, and constants as they were given."""
     outputs: tuple[OutputReference, ...] = NOT_CALLED
     """Weak references to its results: a graph is kept alive by its end, not by its beginning."""
     serial: int = 0
@@ -79,6 +79,7 @@ class Function:
     """The module with the functions for the arrays at hand."""
     output_types: list[tuple[tuple[int, ...], Any]]
     """Of a function with several outputs: their shapes and dtypes, for those that are gone."""
+    _inputs: tuple[Variable, ...] | None = None
     evidence: tuple[list[Any], str] | None = None
     """In debug mode: checksums of inputs and outputs, and where it was called."""
 
@@ -86,7 +87,7 @@ class Function:
         super().__init_subclass__(**options)
         if not cls.__module__.startswith("passus."):
             cls.custom = True
-            cls.inputs, cls.outputs = custom_inputs, custom_outputs  # type: ignore[assignment]
+            cls.outputs = custom_outputs  # type: ignore[assignment]
 
     def forward(self, *xs: Any) -> Any:
         """Compute the output array (or a tuple of them) from the input arrays."""
@@ -120,7 +121,7 @@ class Function:
         except (ValueError, TypeError, IndexError, AttributeError, np.linalg.LinAlgError) as error:
             raise self._explained(error, xs) from error
         if type(y) is tuple:
-            return self._several(inputs, xs, y, recorded)
+            return self._several(inputs, y, recorded)
         # From here on for one output, the usual case, without a loop or a call: small networks spend their time here.
         kind = KINDS.get(type(y))
         if kind is None:
@@ -131,7 +132,7 @@ class Function:
         output._data = y
         if recorded and enable_backprop.get() and ((kind or y.dtype.kind) == "f" or _of_integers(y, inputs)):
             output.creator = self
-            self.inputs = custom.boxed_inputs(inputs, xs) if self.custom else inputs
+            self.operands = inputs
             self.outputs = (OutputReference(output),)
             self.serial = next(clock)
             if debug.get():
@@ -140,7 +141,7 @@ class Function:
             output.requires_grad = False
         return output
 
-    def _several(self, inputs: tuple[Any, ...], xs: list[Any], ys: tuple[Any, ...], recorded: bool) -> Result:
+    def _several(self, inputs: tuple[Any, ...], ys: tuple[Any, ...], recorded: bool) -> Result:
         """Box and record several outputs, as ``__call__`` does one."""
         ys = tuple([self._as_output(y, ()) for y in ys])
         if not recorded and not _boxed(inputs):
@@ -154,7 +155,7 @@ class Function:
             else:
                 output.requires_grad = False
         if recorded:
-            self.inputs = custom.boxed_inputs(inputs, xs) if self.custom else inputs
+            self.operands = inputs
             self.outputs = tuple([OutputReference(output) for output in outputs])
             self.output_types = [(y.shape, y.dtype) for y in ys]
             self.serial = next(clock)
@@ -187,12 +188,30 @@ class Function:
     def generation(self, generation: int) -> None:
         self.__dict__["_generation"] = generation
 
-    # What a rule may read.
+    # What a rule, and who walks a graph by hand, may read.
+
+    @property
+    def inputs(self) -> tuple[Variable, ...]:
+        """What it was called with, as Variables: constants are boxed in the form that ``forward`` was given."""
+        if self._inputs is None:
+            self._inputs = tuple([self._boxed(x) for x in self.operands])
+        return self._inputs
+
+    @inputs.setter
+    def inputs(self, inputs: Iterable[Variable]) -> None:
+        self.operands, self._inputs = inputs if isinstance(inputs, tuple) else tuple(inputs), None
+
+    def _boxed(self, x: Any) -> Variable:
+        return (
+            x
+            if isinstance(x, Variable)
+            else constant(None if x is None else np.asarray(self.constant(x, self.operands)))
+        )
 
     @property
     def input(self) -> Any:
         """The input of a function that has one. Raises `GraphError` if it was not called yet."""
-        return self.inputs[0]
+        return self.operands[0]
 
     @input.setter
     def input(self, x: Variable) -> None:
@@ -213,7 +232,7 @@ class Function:
     @property
     def needs(self) -> tuple[bool, ...]:
         """For each input, whether anyone wants its gradient."""
-        return tuple([isinstance(x, Variable) and x.requires_grad for x in self.inputs])
+        return tuple([isinstance(x, Variable) and x.requires_grad for x in self.operands])
 
     def saved(self, x: Any) -> Any:
         """An input or output in the form in which gradients are given now: an array, or a Variable to be recorded.
@@ -273,7 +292,7 @@ class Function:
         return f"in the backward pass of {_spelled(self)}{custom.advice(error) if self.custom else ''}{called}"
 
     def _checksums(self) -> list[Any]:
-        boxes = [*self.inputs, *[output() for output in self.outputs]]
+        boxes = [*self.operands, *[output() for output in self.outputs]]
         return [zlib.crc32(x._data.tobytes()) if isinstance(x, Variable) else None for x in boxes]
 
     def check_evidence(self) -> None:
@@ -293,7 +312,7 @@ class Unary(Function):
     @property
     def x(self) -> Any:
         """The input, in the form in which gradients are given now."""
-        x = self.inputs[0]
+        x = self.operands[0]
         return self.saved(x) if self.twice or x.edited > self.serial else x._data
 
     @property
@@ -314,12 +333,12 @@ class Binary(Function):
     @property
     def x0(self) -> Any:
         """The first operand, in the form in which gradients are given now."""
-        return self.saved(self.inputs[0])
+        return self.saved(self.operands[0])
 
     @property
     def x1(self) -> Any:
         """The second operand, in the form in which gradients are given now."""
-        return self.saved(self.inputs[1])
+        return self.saved(self.operands[1])
 
     @property
     def y(self) -> Any:
@@ -335,7 +354,7 @@ class Binary(Function):
         raise NotImplementedError
 
     def backward(self, gy: Any) -> Any:
-        x0, x1 = self.inputs
+        x0, x1 = self.operands
         return (
             self.grad0(gy) if isinstance(x0, Variable) and x0.requires_grad else None,
             self.grad1(gy) if isinstance(x1, Variable) and x1.requires_grad else None,
@@ -377,7 +396,7 @@ def generation_of(function: Function) -> int:
     waiting = [function]
     while waiting:
         f = waiting[-1]
-        makers = {x.creator for x in f.inputs if isinstance(x, Variable) and x.creator is not None}
+        makers = {x.creator for x in f.operands if isinstance(x, Variable) and x.creator is not None}
         unknown = [maker for maker in makers if maker not in known]
         if unknown:
             waiting += unknown

@@ -50,7 +50,7 @@ def pull_recorded(function: Function, gys: list[Any]) -> Sequence[Any]:
         )
     known = [i for i, gx in enumerate(gxs) if gx is not None]
     found = [gxs[i]._data if isinstance(gxs[i], Variable) else np.asarray(gxs[i]) for i in known]
-    ends = FirstOrderOnly(name, reason, found)(*function.inputs, *[gy for gy in gys if gy is not None])
+    ends = FirstOrderOnly(name, reason, found)(*function.operands, *[gy for gy in gys if gy is not None])
     boxed = dict(zip(known, ends if isinstance(ends, tuple) else (ends,)))
     return tuple(boxed.get(i) for i in range(len(gxs)))
 
@@ -81,7 +81,7 @@ class FirstOrderOnly(Function):
 
 def _boxed_attributes(function: Function) -> dict[str, Any]:
     """Attributes that hold the array of an input or output, as the Variable of that array."""
-    boxes = [*function.inputs, *[output() for output in function.outputs]]
+    boxes = [*function.operands, *[output() for output in function.outputs]]
     known: dict[Any, Any] = {_memory(box): box for box in boxes if isinstance(box, np.ndarray)}
     known |= {_memory(box._data): box for box in boxes if isinstance(box, Variable)}
     suspects = (
@@ -89,7 +89,7 @@ def _boxed_attributes(function: Function) -> dict[str, Any]:
     )
     boxed: dict[str, Any] = {}
     for name, value in function.__dict__.items():
-        if name in ("inputs", "outputs", "evidence") or name in function.constants:
+        if name in ("operands", "_inputs", "outputs", "evidence") or name in function.constants:
             continue
         if _memory(value) in known:
             boxed[name] = known[_memory(value)]

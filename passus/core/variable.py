@@ -183,7 +183,7 @@ class Variable:
         while waiting:
             x = waiting.pop()
             if x.creator is not None:
-                waiting += [v for v in x.creator.inputs if isinstance(v, Variable)]
+                waiting += [v for v in x.creator.operands if isinstance(v, Variable)]
                 x.unchain()
 
     def detach(self) -> Variable:

@@ -89,7 +89,7 @@ class Tile(Unary):
         return self.xp.tile(x, self.reps)
 
     def backward(self, gy: Any) -> Any:
-        shape = self.inputs[0].shape
+        shape = self.operands[0].shape
         reps = (1,) * (gy.ndim - len(self.reps)) + self.reps
         lengths = (1,) * (gy.ndim - len(shape)) + shape
         split = gy.reshape([n for pair in zip(reps, lengths) for n in pair])
@@ -117,7 +117,7 @@ class Repeat(Unary):
         return self.xp.repeat(x, self.repeats, self.axis)
 
     def backward(self, gy: Any) -> Any:
-        shape = self.inputs[0].shape
+        shape = self.operands[0].shape
         axis = self.axis % len(shape)
         return gy.reshape(*shape[: axis + 1], self.repeats, *shape[axis + 1 :]).sum(axis=axis + 1)
 

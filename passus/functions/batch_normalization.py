@@ -35,7 +35,7 @@ class BatchNorm(Function):
         return scaled_channels(x, self.mean, gamma * self.inv_std, beta, self.limits)
 
     def backward(self, gy: Any) -> Any:
-        x, gamma, beta = (self.saved(v) for v in self.inputs)
+        x, gamma, beta = (self.saved(v) for v in self.operands)
         mean, inv_std = self.mean, self.inv_std
         if self.twice:
             mean, var = channel_moments(x)
@@ -108,7 +108,7 @@ class FixedBatchNorm(Function):
         return scaled_channels(x, self.mean, gamma * self.inv_std, beta, self.limits)
 
     def backward(self, gy: Any) -> Any:
-        x, gamma, beta = (self.saved(v) for v in self.inputs)
+        x, gamma, beta = (self.saved(v) for v in self.operands)
         if self.limits is not None:
             gy = limited_gradient(gy, self.saved(self.output), *self.limits)
         scale = gamma * self.inv_std

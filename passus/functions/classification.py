@@ -50,7 +50,7 @@ class SoftmaxCrossEntropy(Function):
         # The formula is (softmax(x) - onehot(t)) * gy / n.
         if self.reduction == "mean":
             gy = gy / self.z.size
-        x = self.saved(self.inputs[0])
+        x = self.saved(self.operands[0])
         if not self.twice:
             return cross_entropy_gradient(gy, x, self.t, self.top, self.z, self.e), None
         if self.reduction == "none":

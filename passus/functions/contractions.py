@@ -29,7 +29,7 @@ class Einsum(Function):
         return self.xp.einsum(f"{','.join(self.terms)}->{self.result}", *xs, optimize=True)
 
     def backward(self, gy: Any) -> Any:
-        xs = [self.saved(x) for x in self.inputs]
+        xs = [self.saved(x) for x in self.operands]
         return tuple([self._gradient(gy, xs, i) if needed else None for i, needed in enumerate(self.needs)])
 
     def _gradient(self, gy: Any, xs: list[Any], i: int) -> Any:

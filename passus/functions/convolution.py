@@ -43,7 +43,7 @@ class Conv(Function):
         return convolve(x, W, b, *self.window, self.groups)
 
     def backward(self, gy: Any) -> Any:
-        x, W = self.saved(self.inputs[0]), self.saved(self.inputs[1])
+        x, W = self.saved(self.operands[0]), self.saved(self.operands[1])
         needs_x, needs_W, *needs_b = self.needs
         return (
             Deconv(self.window, self.groups, x.shape[2:])(gy, W) if needs_x else None,
@@ -63,7 +63,7 @@ class Deconv(Function):
         return y
 
     def backward(self, gy: Any) -> Any:
-        x, W = self.saved(self.inputs[0]), self.saved(self.inputs[1])
+        x, W = self.saved(self.operands[0]), self.saved(self.operands[1])
         needs_x, needs_W, *needs_b = self.needs
         return (
             Conv(self.window, self.groups)(gy, W) if needs_x else None,
@@ -80,7 +80,7 @@ class ConvGradW(Function):
         return convolve_weight_gradient(x, gy, self.kernel, *self.window, self.groups)
 
     def backward(self, ggW: Any) -> Any:
-        x, gy = self.saved(self.inputs[0]), self.saved(self.inputs[1])
+        x, gy = self.saved(self.operands[0]), self.saved(self.operands[1])
         needs_x, needs_gy = self.needs
         return (
             Deconv(self.window, self.groups, x.shape[2:])(gy, ggW) if needs_x else None,

@@ -75,10 +75,10 @@ class BiasActivation(Function):
         return self._like(y, x)
 
     def backward(self, gy: Any) -> Any:
-        x, b = (self.saved(v) for v in self.inputs)
+        x, b = (self.saved(v) for v in self.operands)
         compiled = None if self.twice else compiled_biases(x, b, self.axis, gy)
         if compiled is None:
-            return replayed(lambda *xs: (self._plain(*xs),), self.inputs, [gy], self.twice)
+            return replayed(lambda *xs: (self._plain(*xs),), self.operands, [gy], self.twice)
         gx, gb = compiled.biased_gradient(rows_of(gy, self.axis), rows_of(x, self.axis), b, *self._formula())
         return self._like(gx, x), gb
 

@@ -23,7 +23,7 @@ class GetItem(Unary):
         return x[self.index]
 
     def backward(self, gy: Any) -> Any:
-        return GetItemGrad(self.index, self.inputs[0].shape)(gy)
+        return GetItemGrad(self.index, self.operands[0].shape)(gy)
 
 
 class GetItemGrad(Unary):

@@ -26,7 +26,7 @@ class Concatenate(Function):
 
     def backward(self, gy: Any) -> Any:
         before = (slice(None),) * (self.axis % gy.ndim)
-        ends = np.cumsum([x.shape[self.axis] for x in self.inputs]).tolist()
+        ends = np.cumsum([x.shape[self.axis] for x in self.operands]).tolist()
         parts = zip([0, *ends], ends, self.needs)
         return tuple([gy[(*before, slice(start, end))] if needed else None for start, end, needed in parts])
 

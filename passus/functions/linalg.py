@@ -64,7 +64,7 @@ class Solve(Function):
         return _of_regular(self.xp.linalg.solve, A, b)
 
     def backward(self, gy: Any) -> Any:
-        A, b = self.saved(self.inputs[0]), self.saved(self.inputs[1])
+        A, b = self.saved(self.operands[0]), self.saved(self.operands[1])
         y = self.saved(self.output)
         if b.ndim == 1:  # A vector is a matrix of one column.
             y, gy = y.reshape(*y.shape, 1), gy.reshape(*gy.shape, 1)

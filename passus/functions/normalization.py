@@ -32,7 +32,7 @@ class LayerNorm(Function):
         return y
 
     def backward(self, gy: Any) -> Any:
-        x, gamma, _ = (self.saved(v) for v in self.inputs)
+        x, gamma, _ = (self.saved(v) for v in self.operands)
         statistics = mean_and_inv_std(x, self.axes, self.eps) if self.twice else (self.mean, self.inv_std)
         return normalized_gradients(gy, x, gamma, *statistics, self.axes, self.needs[0])
 
@@ -68,7 +68,7 @@ class RMSNorm(Function):
         return y
 
     def backward(self, gy: Any) -> Any:
-        x, gamma = (self.saved(v) for v in self.inputs)
+        x, gamma = (self.saved(v) for v in self.operands)
         inv_rms = inv_root_mean_square(x, self.axes, self.eps) if self.twice else self.inv_rms
         return rms_normalized_gradients(gy, x, gamma, inv_rms, self.axes, self.needs[0])
 

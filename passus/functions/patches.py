@@ -24,7 +24,7 @@ class Im2col(Unary):
         return kernels.im2col(x, self.kernel, *self.window)
 
     def backward(self, gy: Any) -> Any:
-        return Col2im(self.inputs[0].shape[2:], self.kernel, self.window)(gy)
+        return Col2im(self.operands[0].shape[2:], self.kernel, self.window)(gy)
 
 
 class Col2im(Unary):

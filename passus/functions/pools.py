@@ -42,7 +42,7 @@ class Pooling(Unary):
         return y
 
     def backward(self, gy: Any) -> Any:
-        return PoolingGrad(self.places, self.inputs[0].shape[2:], self.kernel, self.window)(gy)
+        return PoolingGrad(self.places, self.operands[0].shape[2:], self.kernel, self.window)(gy)
 
 
 class PoolingGrad(Unary):
@@ -65,7 +65,7 @@ class PixelsAt(Unary):
         return kernels.pixels_at(self.places, x, self.kernel, self.window.stride, self.window.padding)
 
     def backward(self, gy: Any) -> Any:
-        return PoolingGrad(self.places, self.inputs[0].shape[2:], self.kernel, self.window)(gy)
+        return PoolingGrad(self.places, self.operands[0].shape[2:], self.kernel, self.window)(gy)
 
 
 class AveragePooling(Unary):
@@ -77,7 +77,7 @@ class AveragePooling(Unary):
         return kernels.average_pooling(x, self.kernel, self.window.stride, self.window.padding, self.divisor)
 
     def backward(self, gy: Any) -> Any:
-        return AveragePoolingGrad(self.inputs[0].shape[2:], self.kernel, self.window, self.divisor)(gy)
+        return AveragePoolingGrad(self.operands[0].shape[2:], self.kernel, self.window, self.divisor)(gy)
 
 
 class AveragePoolingGrad(Unary):

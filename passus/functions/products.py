@@ -38,7 +38,7 @@ class MatMul(Function):
             ) from error
 
     def backward(self, gy: Any) -> Any:
-        x0, x1 = self.saved(self.inputs[0]), self.saved(self.inputs[1])
+        x0, x1 = self.saved(self.operands[0]), self.saved(self.operands[1])
         needs0, needs1 = self.needs
         if x0.ndim == x1.ndim == 2:
             return _product(gy, x1.T) if needs0 else None, _product(x0.T, gy) if needs1 else None
@@ -98,7 +98,7 @@ class Linear(Function):
         return y if x.ndim == 2 else y.reshape(*x.shape[:-1], W.shape[1])
 
     def backward(self, gy: Any) -> Any:
-        x, W = self.saved(self.inputs[0]), self.saved(self.inputs[1])
+        x, W = self.saved(self.operands[0]), self.saved(self.operands[1])
         needs_x, needs_W, *needs_b = self.needs
         gy = _rows(gy)
         gx = _product(gy, W.T) if needs_x else None

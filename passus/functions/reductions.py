@@ -39,13 +39,13 @@ class Reduction(Unary):
         """An array of the shape of the output, with the reduced axes kept with length 1 (or all gone)."""
         if self.keepdims or self.axis is None:
             return reduced
-        shape = self.inputs[0].shape
+        shape = self.operands[0].shape
         axes = _as_tuple(self.axis, len(shape))
         return reduced.reshape([1 if i in axes else n for i, n in enumerate(shape)])
 
     def stretched(self, reduced: Any) -> Any:
         """An array of the shape of the output, broadcast to the shape of the input."""
-        return self.xp.broadcast_to(self.kept(reduced), self.inputs[0].shape)
+        return self.xp.broadcast_to(self.kept(reduced), self.operands[0].shape)
 
 
 class Sum(Reduction):
@@ -146,7 +146,7 @@ class Cumsum(Unary):
     def backward(self, gy: Any) -> Any:
         flip, cumsum = self.xp.flip, self.xp.cumsum
         axis = 0 if self.axis is None else self.axis  # Without an axis, the output has one.
-        return flip(cumsum(flip(gy, axis), axis=axis), axis).reshape(self.inputs[0].shape)
+        return flip(cumsum(flip(gy, axis), axis=axis), axis).reshape(self.operands[0].shape)
 
 
 def cumsum(x: Operand, axis: int | None = None) -> Result:

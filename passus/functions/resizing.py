@@ -31,7 +31,7 @@ class Resample(Unary):
         return resample(x, self.axis, self.taps)
 
     def backward(self, gy: Any) -> Any:
-        back = transposed(self.taps, self.inputs[0].shape[self.axis]) if self.back is None else self.back
+        back = transposed(self.taps, self.operands[0].shape[self.axis]) if self.back is None else self.back
         return Resample(self.axis, back, self.taps)(gy)
 
 

@@ -18,7 +18,7 @@ class Where(Function):
         return self.xp.where(condition, x0, x1)
 
     def backward(self, gy: Any) -> Any:
-        condition = self.saved(self.inputs[0])
+        condition = self.saved(self.operands[0])
         _, needs0, needs1 = self.needs
         return (
             None,

@@ -43,7 +43,7 @@ class Regrouped(Unary):
     """The base of functions that keep the order of the elements."""
 
     def backward(self, gy: Any) -> Any:
-        return gy.reshape(self.inputs[0].shape)
+        return gy.reshape(self.operands[0].shape)
 
 
 class Reshape(Regrouped):
