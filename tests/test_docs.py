@@ -5,7 +5,11 @@ from __future__ import annotations
 import doctest
 import pkgutil
 import re
+import runpy
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +72,23 @@ def headings(path: Path) -> set[str]:
     """The names that links can jump to."""
     titles = re.findall(r"^#+ (.*)$", path.read_text(), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-") for title in titles}
+
+
+def test_the_picture_of_the_readme_is_drawn(tmp_path: Path) -> None:
+    if shutil.which("dot") is None:
+        pytest.skip("graphviz is not installed: no program called dot")
+    picture = tmp_path / "front_page.png"
+    program = [sys.executable, str(ROOT / "docs" / "front_page.py"), "--epochs", "1", "--out", str(picture)]
+    subprocess.run(program, check=True, timeout=110)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_picture_shows_all_convolutional_networks_of_the_benchmarks() -> None:
+    ratios = runpy.run_path(str(ROOT / "docs" / "front_page.py"))["convolutional_networks"]()
+    assert list(ratios) == ["LeNet", "three convolutions", "ResNet-20", "blocks of MobileNetV2", "wide layers"]
+    claim = re.search(r"five CNNs train ([\d.]+) to ([\d.]+) times", (ROOT / "README.md").read_text())
+    assert claim is not None
+    assert float(claim[1]) <= round(min(ratios.values()), 1)
 
 
 def test_the_readme_has_the_two_commands() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from passus.arguments import checked_dtype, checked_integer
 from passus.backend import Array
-from passus.core.function import Binary, Unary
+from passus.core.arity import Binary, Unary
 from passus.core.variable import Operand, Result
 from passus.errors import ShapeError
 

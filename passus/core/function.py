@@ -33,7 +33,7 @@ from passus.core.custom import NOT_CALLED, OutputReference, custom_outputs
 from passus.core.variable import Operand, Result, Variable, checked, clock, constant
 from passus.errors import ArgumentError, DTypeError, GraphError, LabelError, PassusError, ShapeError
 
-__all__ = ["Binary", "Function", "Unary"]
+__all__ = ["Function"]
 
 new = object.__new__
 
@@ -260,7 +260,7 @@ class Function:
             number = x.item() if isinstance(x, np.generic) and len(inputs) > 1 else x
             dtypes = [a.dtype for a in inputs if hasattr(a, "dtype") and not isinstance(a, np.generic)]
             return np.asarray(number, dtype=np.result_type(*dtypes, number) if dtypes else None)
-        return checked(x, _spelled(self))
+        return checked(x, spelled(self))
 
     def _as_output(self, y: Any, xs: Sequence[Any]) -> Array:
         if type(y) in KINDS or (not isinstance(y, Variable) and is_array(y)):
@@ -272,7 +272,7 @@ class Function:
     # Errors that teach.
 
     def _explained(self, error: Exception, xs: list[Any]) -> PassusError:
-        name = _spelled(self)
+        name = spelled(self)
         if any(x is None for x in xs):
             return DTypeError(f"{name}: input {[x is None for x in xs].index(True)} holds no data yet (it is None)")
         shapes = ", ".join(f"{x.dtype}{list(x.shape)}" if hasattr(x, "shape") else repr(x) for x in xs)
@@ -289,7 +289,7 @@ class Function:
     def place(self, error: Exception) -> str:
         """What a note on an error of the rule says."""
         called = f"; the forward pass was called here:\n{self.evidence[1]}" if self.evidence else ""
-        return f"in the backward pass of {_spelled(self)}{custom.advice(error) if self.custom else ''}{called}"
+        return f"in the backward pass of {spelled(self)}{custom.advice(error) if self.custom else ''}{called}"
 
     def _checksums(self) -> list[Any]:
         boxes = [*self.operands, *[output() for output in self.outputs]]
@@ -306,69 +306,6 @@ class Function:
             )
 
 
-class Unary(Function):
-    """A function of one array; its rule reads ``self.x`` and ``self.y``."""
-
-    @property
-    def x(self) -> Any:
-        """The input, in the form in which gradients are given now."""
-        x = self.operands[0]
-        return self.saved(x) if self.twice or x.edited > self.serial else x._data
-
-    @property
-    def y(self) -> Any:
-        """The output, in the form in which gradients are given now."""
-        y = self.outputs[0]()
-        if y is None or self.twice or y.edited > self.serial:
-            return self.saved(self.output)
-        return y._data
-
-
-class Binary(Function):
-    """An elementwise function of two operands, with broadcasting; a rule for each operand.
-
-    ``grad0(gy)`` and ``grad1(gy)`` read ``self.x0``, ``self.x1`` and ``self.y``, and are called only if needed.
-    """
-
-    @property
-    def x0(self) -> Any:
-        """The first operand, in the form in which gradients are given now."""
-        return self.saved(self.operands[0])
-
-    @property
-    def x1(self) -> Any:
-        """The second operand, in the form in which gradients are given now."""
-        return self.saved(self.operands[1])
-
-    @property
-    def y(self) -> Any:
-        """The output, in the form in which gradients are given now."""
-        return self.saved(self.output)
-
-    def grad0(self, gy: Any) -> Any:
-        """The gradient for the first operand, of the shape of the output."""
-        raise NotImplementedError
-
-    def grad1(self, gy: Any) -> Any:
-        """The gradient for the second operand, of the shape of the output."""
-        raise NotImplementedError
-
-    def backward(self, gy: Any) -> Any:
-        x0, x1 = self.operands
-        return (
-            self.grad0(gy) if isinstance(x0, Variable) and x0.requires_grad else None,
-            self.grad1(gy) if isinstance(x1, Variable) and x1.requires_grad else None,
-        )
-
-    def constant(self, x: Any, inputs: tuple[Any, ...]) -> Any:
-        """A number stays a Python number, which NumPy lets take the dtype of the array beside it."""
-        if type(x) is np.ndarray and x.dtype.kind in "fiub":
-            return x
-        if isinstance(x, (int, float, np.generic)):
-            return x.item() if isinstance(x, np.generic) else x
-        return checked(x, _spelled(self))
-
-
 def _of_integers(y: Any, inputs: tuple[Any, ...]) -> bool:
     """Whether integers were computed from integers, as in ``x * 2``: a gradient flows through them."""
     return y.dtype.kind in "iu" and all(
@@ -380,7 +317,7 @@ def _boxed(inputs: tuple[Any, ...]) -> bool:
     return any(isinstance(x, Variable) for x in inputs)
 
 
-def _spelled(function: Function) -> str:
+def spelled(function: Function) -> str:
     """The name of the public function: SoftmaxCrossEntropy is softmax_cross_entropy."""
     name = type(function).__name__.replace("LU", "lu").replace("MatMul", "Matmul")  # ReLU is relu, not re_lu.
     starts = [i for i, c in enumerate(name) if i and c.isupper() and (name[i - 1].islower() or name[i - 1].isdigit())]

@@ -1,0 +1,75 @@
+"""Functions of one and of two operands: what their rules read, by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from passus.core.function import Function, spelled
+from passus.core.variable import Variable, checked
+
+__all__ = ["Binary", "Unary"]
+
+
+class Unary(Function):
+    """A function of one array; its rule reads ``self.x`` and ``self.y``."""
+
+    @property
+    def x(self) -> Any:
+        """The input, in the form in which gradients are given now."""
+        x = self.operands[0]
+        return self.saved(x) if self.twice or x.edited > self.serial else x._data
+
+    @property
+    def y(self) -> Any:
+        """The output, in the form in which gradients are given now."""
+        y = self.outputs[0]()
+        if y is None or self.twice or y.edited > self.serial:
+            return self.saved(self.output)
+        return y._data
+
+
+class Binary(Function):
+    """An elementwise function of two operands, with broadcasting; a rule for each operand.
+
+    ``grad0(gy)`` and ``grad1(gy)`` read ``self.x0``, ``self.x1`` and ``self.y``, and are called only if needed.
+    """
+
+    @property
+    def x0(self) -> Any:
+        """The first operand, in the form in which gradients are given now."""
+        return self.saved(self.operands[0])
+
+    @property
+    def x1(self) -> Any:
+        """The second operand, in the form in which gradients are given now."""
+        return self.saved(self.operands[1])
+
+    @property
+    def y(self) -> Any:
+        """The output, in the form in which gradients are given now."""
+        return self.saved(self.output)
+
+    def grad0(self, gy: Any) -> Any:
+        """The gradient for the first operand, of the shape of the output."""
+        raise NotImplementedError
+
+    def grad1(self, gy: Any) -> Any:
+        """The gradient for the second operand, of the shape of the output."""
+        raise NotImplementedError
+
+    def backward(self, gy: Any) -> Any:
+        x0, x1 = self.operands
+        return (
+            self.grad0(gy) if isinstance(x0, Variable) and x0.requires_grad else None,
+            self.grad1(gy) if isinstance(x1, Variable) and x1.requires_grad else None,
+        )
+
+    def constant(self, x: Any, inputs: tuple[Any, ...]) -> Any:
+        """A number stays a Python number, which NumPy lets take the dtype of the array beside it."""
+        if type(x) is np.ndarray and x.dtype.kind in "fiub":
+            return x
+        if isinstance(x, (int, float, np.generic)):
+            return x.item() if isinstance(x, np.generic) else x
+        return checked(x, spelled(self))
