@@ -1,8 +1,8 @@
 """Functions that users write: what they are given, and what may become of it.
 
 The functions of passus never edit an array that they are given. A user's may (``gy *= 2``, ``x[x < 0] = 0``), and other branches
-of the graph would see it. So ``forward`` of a class outside passus reads its inputs through read-only views, and ``backward``
-is given arrays of its own. Such a class may also be called with None, and may assign ``outputs``, as classes do that write
+of the graph would see it. So a class outside passus reads inputs and outputs through read-only views, in ``forward`` and in
+``backward``, and the gradients that ``backward`` is given are its own. Such a class may also be called with None, and may assign ``outputs``, as classes do that write
 their own ``__call__``.
 """
 
@@ -14,9 +14,8 @@ from weakref import ref
 
 import numpy as np
 
-from passus.backend import Array
-from passus.core.variable import Variable, clock
-from passus.errors import DTypeError, GraphError
+from passus.core.variable import Variable, clock, data_is_read_only, read_only
+from passus.errors import DTypeError, GraphError, PassusError
 
 if TYPE_CHECKING:
     from passus.core.function import Function
@@ -95,7 +94,7 @@ custom_outputs = property(_outputs, _set_outputs)
 def forward(function: Function, inputs: Sequence[Any], xs: list[Any]) -> Any:
     """Call ``forward`` with read-only views; an input that is returned as it came is that input's own array."""
     arrays = [x.array() if isinstance(x, Variable) else _as_array(array) for x, array in zip(inputs, xs)]
-    views = [_read_only(array) for array in arrays]
+    views = [read_only(array) for array in arrays]
     ys = function.forward(*views)
     if not isinstance(ys, (tuple, list)):
         return _as_output(ys, arrays, views)
@@ -105,7 +104,16 @@ def forward(function: Function, inputs: Sequence[Any], xs: list[Any]) -> Any:
 
 def backward(function: Function, gys: Sequence[Any]) -> Sequence[Any]:
     """Call ``backward`` with arrays that it may edit; what it returns is seen by nobody else."""
-    gxs = function.backward(*own_gradients(gys))
+    token = data_is_read_only.set(True)
+    try:
+        gxs = function.backward(*own_gradients(gys))
+    except (TypeError, ValueError) as error:
+        if isinstance(error, PassusError) or not advice(error):
+            raise
+        kind = DTypeError if isinstance(error, TypeError) else GraphError
+        raise kind(f"{type(function).__name__}.backward: {error}{advice(error)}") from error
+    finally:
+        data_is_read_only.reset(token)
     if gxs is None:
         raise no_gradient(function)
     return unshared(function, gxs if isinstance(gxs, (tuple, list)) else (gxs,))
@@ -124,7 +132,10 @@ def advice(error: Exception) -> str:
     if "memoryview" in str(error):
         return ". forward and backward are given arrays, which need no .data"
     if "read-only" in str(error):
-        return ". forward must not edit its inputs, which others see: compute a new array, as in x = x * 2 or np.where(...)"
+        return (
+            ". Inputs and outputs must not be edited in forward and backward, for others see them: compute a new array, as in "
+            "x = x * 2 or np.where(...)"
+        )
     return ""
 
 
@@ -160,11 +171,3 @@ def _as_output(y: Any, arrays: list[Any], views: list[Any]) -> Any:
 
 def _as_array(x: Any) -> Any:
     return np.asarray(x) if isinstance(x, (int, float, np.generic)) else x
-
-
-def _read_only(x: Array) -> Any:
-    if not isinstance(x, np.ndarray):
-        return x
-    view = x.view()
-    view.flags.writeable = False
-    return view

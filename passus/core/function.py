@@ -30,7 +30,7 @@ from passus.backend import Array, backend_of, is_array, others
 from passus.config import debug, enable_backprop
 from passus.core import custom
 from passus.core.custom import NOT_CALLED, OutputReference, custom_outputs
-from passus.core.variable import Operand, Result, Variable, checked, clock, constant
+from passus.core.variable import Operand, Result, Variable, checked, clock, constant, read_only
 from passus.errors import ArgumentError, DTypeError, GraphError, LabelError, PassusError, ShapeError
 
 __all__ = ["Function"]
@@ -48,8 +48,8 @@ class Function:
     """The base of every differentiable operation; calling it computes, and records it for the way back.
 
     Given a Variable it returns Variables; given only arrays it returns arrays and records nothing, for an array is a
-    constant. Several outputs are returned as a tuple, one by itself. In a class outside passus, ``forward`` sees read-only
-    views of its inputs, the arrays given to ``backward`` are its own, and all of ``inputs`` are Variables.
+    constant. Several outputs are returned as a tuple, one by itself. In a class outside passus, inputs and
+    outputs are read through read-only views, and the gradients given to ``backward`` are its own.
 
     The rule ``backward`` is written once. In an ordinary backward pass it is given arrays, and under
     ``create_graph=True`` Variables, so that it is recorded and can be differentiated again. `saved` reads inputs and
@@ -247,7 +247,9 @@ class Function:
                 "pass that used them, so the gradient would be wrong. Call backward() before editing, or run the "
                 "forward pass again"
             )
-        return x if self.twice else x._data
+        if self.twice:
+            return x
+        return read_only(x._data) if self.custom else x._data
 
     # What happens to input that is no Variable, and to output that is no array.
 

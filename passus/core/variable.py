@@ -33,6 +33,9 @@ clock = itertools.count(1)
 rule_in_use: ContextVar[str | None] = ContextVar("passus rule in use", default=None)
 """The name of the Function whose backward rule is being recorded for a second derivative, or None."""
 
+data_is_read_only: ContextVar[bool] = ContextVar("passus data is read-only", default=False)
+"""Whether ``data`` is read by a rule that a user has written, and which must not edit it."""
+
 
 class Variable:
     """A box around an array, which remembers how the array was computed.
@@ -83,7 +86,7 @@ class Variable:
         rule = rule_in_use.get()
         if rule is not None and self._data is not None and self._data.dtype.kind == "f":
             return Watched(self._data, rule)
-        return self.array()
+        return read_only(self.array()) if data_is_read_only.get() else self.array()
 
     @data.setter
     def data(self, data: Array | None) -> None:
@@ -353,6 +356,15 @@ def constant(data: Array) -> Variable:
     x._data = data
     x.requires_grad = False
     return x
+
+
+def read_only(x: Any) -> Any:
+    """A view of an array of NumPy that cannot be written to."""
+    if type(x) is not np.ndarray:
+        return x
+    view = x.view()
+    view.flags.writeable = False
+    return view
 
 
 def checked(data: Any, where: str) -> Array:

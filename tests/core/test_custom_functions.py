@@ -136,6 +136,38 @@ def test_forward_cannot_edit_what_others_see(edit):
     x.data *= 2  # It is the user's all the same.
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda f, gy: f.input.data.__imul__(gy),
+        lambda f, gy: f.output.data.__imul__(gy),
+        lambda f, gy: f.outputs[0]().data.__setitem__(0, 9.0),
+        lambda f, gy: f.x.__imul__(gy),
+        lambda f, gy: f.y.__imul__(gy),
+        lambda f, gy: f.saved(f.inputs[0]).__imul__(gy),
+        lambda f, gy: f.kept.__imul__(gy),
+    ],
+)
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_backward_cannot_edit_what_others_see(edit, create_graph):
+    class T(Unary):
+        def forward(self, x):
+            self.kept = x
+            return np.exp(x)
+
+        def backward(self, gy):
+            return edit(self, gy)
+
+    x = leaf(1.0, 2.0)
+    y = T()(x)
+    values = y.data.copy()
+    with pytest.raises(PassusError, match=r"read-only.*must not be edited in forward and backward"):
+        y.backward(create_graph=create_graph)
+    np.testing.assert_array_equal(x.data, [1.0, 2.0])
+    np.testing.assert_array_equal(y.data, values)
+    assert x.grad is None
+
+
 class Keeps(Function):
     """Rules that return an array that others hold."""
 
