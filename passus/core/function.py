@@ -262,6 +262,10 @@ class Function:
             number = x.item() if isinstance(x, np.generic) and len(inputs) > 1 else x
             dtypes = [a.dtype for a in inputs if hasattr(a, "dtype") and not isinstance(a, np.generic)]
             return np.asarray(number, dtype=np.result_type(*dtypes, number) if dtypes else None)
+        if self.custom and isinstance(x, (list, tuple)):
+            raise DTypeError(
+                f"{spelled(self)}: {type(x).__name__} is not supported; give the inputs one by one, {type(self).__name__}()(a, b)"
+            )
         return checked(x, spelled(self))
 
     def _as_output(self, y: Any, xs: Sequence[Any]) -> Array:

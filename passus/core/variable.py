@@ -374,7 +374,7 @@ def checked(data: Any, where: str) -> Array:
     if isinstance(data, Watched):
         raise data.misread()
     if not is_array(data):
-        raise DTypeError(f"{where}: {type(data).__name__} is not supported{_instead(data, where)}")
+        raise DTypeError(f"{where}: {type(data).__name__} is not supported{_instead(data)}")
     if data.dtype.kind not in "fiub":
         raise DTypeError(
             f"{where}: an array of {data.dtype} is not supported; passus computes with real numbers "
@@ -391,7 +391,7 @@ def _array_of_scalar(x: Any) -> Any:
     return np.asarray(x) if isinstance(x, np.generic) else x
 
 
-def _instead(data: Any, where: str) -> str:
+def _instead(data: Any) -> str:
     if isinstance(data, Variable):
         return "; it is a Variable already, pass it on as it is, or box its array: Variable(x.data)"
     if isinstance(data, memoryview):
@@ -400,9 +400,7 @@ def _instead(data: Any, where: str) -> str:
             "leave .data out"
         )
     if isinstance(data, (list, tuple)) and any(isinstance(x, Variable) for x in data):
-        if where.startswith("Variable"):
-            return "; it holds Variables: take one of them, as in gxs[0], or join them with F.stack"
-        return f" as an input; give the inputs one by one, {where}(a, b), or join Variables with F.stack([a, b])"
+        return "; it holds Variables: take one of them, as in xs[0], or join them with F.stack(xs)"
     if isinstance(data, (int, float, list, tuple, np.generic)):
         shown = repr(data) if len(repr(data)) <= 40 else "..."
         return f"; write np.array({shown}{'.0' if isinstance(data, int) and not isinstance(data, bool) else ''})"

@@ -88,7 +88,9 @@ class ArrayDataset:
             raise ArgumentError("ArrayDataset: no array was given; write ArrayDataset(x, t)")
         for array in arrays:
             if not isinstance(array, np.ndarray) or array.ndim == 0:
-                raise DTypeError(f"ArrayDataset: {type(array).__name__} is no array with rows; use np.asarray")
+                raise DTypeError(
+                    f"ArrayDataset: {type(array).__name__} is no array with rows; give arrays of NumPy (of a Variable, x.data)"
+                )
         if len({len(array) for array in arrays}) > 1:
             raise ShapeError(f"ArrayDataset: arrays of different lengths: {', '.join(str(a.shape) for a in arrays)}")
         self.arrays = arrays

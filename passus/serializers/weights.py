@@ -64,7 +64,7 @@ def read_weights(path: FilePath) -> dict[str, Array]:
 def _check_numbers(path: FilePath, name: str, array: Any) -> None:
     if array is not None and (not is_array(array) or array.dtype.kind not in "fiub"):
         raise DTypeError(
-            f"{path}: not written, for {name} is no array of numbers; write np.asarray({name}, np.float32)"
+            f"{path}: not written, for {name} is no array of numbers; give an array of NumPy (of a Variable, x.data)"
         )
 
 

@@ -66,7 +66,7 @@ def checked_images(name: str, x: Any, form: str, ndim: int) -> Array:
     if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiu":
         kind = getattr(x, "dtype", type(x).__name__)
         raise DTypeError(
-            f"{name}: {kind} is no array of numbers; put ToArray() before it, or np.asarray around the data"
+            f"{name}: {kind} is no array of numbers; put ToArray() before it, or give arrays of NumPy (of a Variable, x.data)"
         )
     if x.ndim < ndim or 0 in x.shape[-2:]:
         raise ShapeError(f"{name}: an array of shape {x.shape} holds no image; it must be {form}, with H and W above 0")
