@@ -9,11 +9,11 @@ True
 
 from __future__ import annotations
 
-from contextlib import ContextDecorator
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Any
 
 from passus.errors import ArgumentError
+from passus.scopes import Scope
 
 __all__ = ["Config", "no_grad", "test_mode", "using_config"]
 
@@ -32,14 +32,18 @@ def _switch(name: str) -> ContextVar[bool]:
     return _switches[name]
 
 
-class using_config(ContextDecorator):  # noqa: N801 - used like a function, as contextlib's own are
+class using_config(Scope):  # noqa: N801 - used like a function, as contextlib's own are
     """Set one switch inside a ``with`` block or a decorated function, and put it back after.
 
     The switches: ``enable_backprop`` (record the graph), ``train`` (dropout and batch normalisation behave as in
     training), ``debug`` (notice arrays edited in place between forward and backward, and show in an error of the
     backward pass where the forward pass was called; slower), ``native`` (use compiled kernels where there are some).
 
-    Raises `ArgumentError` for an unknown switch.
+    A block in a generator, and a decorated generator, holds while the generator runs; who takes its items sees nothing
+    of it. In a function with `contextlib.contextmanager` it holds for the block of that. Functions that are ``async``
+    can be decorated, too, and threads can share one instance.
+
+    Raises `ArgumentError` for an unknown switch, `DTypeError` for a class to decorate.
 
     >>> @using_config("train", False)
     ... def predict():
@@ -49,22 +53,13 @@ class using_config(ContextDecorator):  # noqa: N801 - used like a function, as c
     """
 
     def __init__(self, name: str, value: bool) -> None:
-        self._switch, self._value = _switch(name), bool(value)
-        self._tokens: list[Token[bool]] = []
-
-    def __enter__(self) -> None:
-        self._tokens.append(self._switch.set(self._value))
-
-    def __exit__(self, *error: object) -> None:
-        self._switch.reset(self._tokens.pop())
-
-    def _recreate_cm(self) -> using_config:
-        # A decorated function may run in several threads at once: a fresh block for each call.
-        return using_config(self._switch.name, self._value)
+        super().__init__(_switch(name), lambda: bool(value))
 
 
 def no_grad() -> using_config:
     """Record nothing inside: results have no graph behind them, and memory is freed at once.
+
+    Also a decorator, of generators and ``async`` functions too; see `using_config`.
 
     >>> with no_grad():
     ...     Config.enable_backprop
@@ -98,13 +93,13 @@ class _Config:
     def __getattr__(self, name: str) -> bool:
         if name not in _switches:
             raise AttributeError(f"Config has no switch {name!r}; there are {', '.join(_switches)}")
-        return _switches[name].get()
+        return bool(_switches[name].get())
 
     def __setattr__(self, name: str, value: Any) -> None:
         _switch(name).set(bool(value))
 
     def __repr__(self) -> str:
-        return f"Config({', '.join(f'{name}={switch.get()}' for name, switch in _switches.items())})"
+        return f"Config({', '.join(f'{name}={bool(switch.get())}' for name, switch in _switches.items())})"
 
 
 Config = _Config()

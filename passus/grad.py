@@ -167,7 +167,7 @@ class _Call:
             raise ArgumentError(
                 f"{name}: argnums is {argnums!r}, and {len(args)} positional arguments were given"
             ) from None
-        outer = enable_backprop.get()
+        outer = bool(enable_backprop.get())
         own = {i: _own(name, args[i], outer) for i in places}
         with using_config("enable_backprop", True):
             ys = f(*[own.get(i, x) for i, x in enumerate(args)], **kwargs)

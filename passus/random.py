@@ -1,7 +1,7 @@
 """Where random numbers come from: generators that are seeded, passed on and saved, never NumPy's global one.
 
-Everything random in passus takes ``rng``: a generator, a seed, or None for the current generator of the context. That
-one is seeded with `seed`, exchanged for the length of a block with `using_rng`, and part of every checkpoint.
+Everything random in passus takes ``rng``: a generator, a seed, or None for the current generator. That one is seeded
+with `seed`, exchanged for the length of a block with `using_rng`, and part of every checkpoint.
 
 >>> seed(0)
 >>> a = get_rng().random(2)
@@ -20,14 +20,17 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from passus.errors import ArgumentError, DTypeError
+from passus.scopes import Scope, current
 
 __all__ = ["RNG", "get_rng", "load_rng_state", "noted_generators", "rewound", "rng_state", "seed", "using_rng"]
 
 RNG: TypeAlias = np.random.Generator | int | None
 """A generator, a seed for a new one, or None for the current one."""
 
-# The fallback is shared by all threads that did not set a generator of their own.
-_current: ContextVar[np.random.Generator] = ContextVar("rng", default=np.random.default_rng())  # noqa: B039
+_shared = [np.random.default_rng()]
+"""The generator of all threads and contexts that are not inside a block of `using_rng`."""
+
+_current: ContextVar[np.random.Generator | None] = ContextVar("rng", default=None)
 
 States: TypeAlias = dict[np.random.Generator, Mapping[str, Any]]
 """Generators, each with a state that it had."""
@@ -44,7 +47,7 @@ def get_rng(rng: RNG = None) -> np.random.Generator:
     True
     """
     if rng is None:
-        return _current.get()
+        return current(_current.get()) or _shared[0]
     if isinstance(rng, np.random.Generator):
         noted = _noted.get()
         if noted is not None and rng not in noted:
@@ -58,28 +61,29 @@ def get_rng(rng: RNG = None) -> np.random.Generator:
 
 
 def seed(value: int) -> None:
-    """Seed the current generator anew, for everything random that follows in this context.
+    """Seed the current generator anew: inside `using_rng` that of the block, else the one that all of the process shares.
+
+    So it holds in other threads, and in the cells of a notebook that come later. Threads that share a generator draw in
+    the order in which they happen to come; one whose numbers are to be the same each time has ``using_rng(SEED)``.
 
     >>> seed(7)
     >>> bool(get_rng().random() == np.random.default_rng(7).random())
     True
     """
-    _current.set(get_rng(value))
+    if current(_current.get()) is None:
+        _shared[0] = get_rng(value)
+    else:
+        _current.set(get_rng(value))
 
 
-@contextmanager
-def using_rng(rng: RNG) -> Iterator[np.random.Generator]:
-    """Let ``rng`` be the current generator inside a block.
+def using_rng(rng: RNG) -> Scope:
+    """Let ``rng`` be the current generator inside a block or a decorated function; see `passus.config.using_config`.
 
     >>> with using_rng(0) as rng:
     ...     get_rng() is rng
     True
     """
-    token = _current.set(get_rng(rng))
-    try:
-        yield _current.get()
-    finally:
-        _current.reset(token)
+    return Scope(_current, lambda: get_rng(rng))
 
 
 @contextmanager

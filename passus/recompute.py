@@ -56,7 +56,7 @@ class _Call:
         self.rng = copy.deepcopy(get_rng())
         self.generators: States = {}
         """Those of the layers themselves, as they were."""
-        self.train = train.get()
+        self.train = bool(train.get())
         self.single = False
 
     def first(self, xs: Any) -> tuple[Variable, ...]:

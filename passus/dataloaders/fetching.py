@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from contextvars import copy_context
+from passus.scopes import copied_context
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -93,7 +93,7 @@ def ahead(function: Callable[[T], Y], tasks: Iterable[T], workers: int) -> Gener
     pool = ThreadPoolExecutor(workers, thread_name_prefix="passus-loader")
     try:
         for task in tasks:
-            waiting.append(pool.submit(copy_context().run, function, task))
+            waiting.append(pool.submit(copied_context().run, function, task))
             if len(waiting) > 2 * workers:
                 yield waiting.popleft().result()
         while waiting:

@@ -1,0 +1,287 @@
+"""Blocks that give a switch or the generator another value: in generators, threads, contexts, and as decorators."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
+from typing import Any
+
+import numpy as np
+import pytest
+
+import passus.random
+from passus import Config, Variable, no_grad, test_mode, using_config
+from passus.dataloaders import DataLoader
+from passus.errors import DTypeError
+from passus.random import get_rng, seed, using_rng
+
+
+def recording() -> bool:
+    """Whether a graph is recorded just now, from what a computation does."""
+    y = Variable(np.array(1.0)) * 2
+    assert y.requires_grad == Config.enable_backprop
+    return y.requires_grad
+
+
+def own_generator() -> bool:
+    return get_rng() is not passus.random._shared[0]
+
+
+SCOPES = pytest.mark.parametrize(
+    ("scope", "inside"),
+    [
+        (no_grad, lambda: not recording()),
+        (test_mode, lambda: not Config.train),
+        (lambda: using_config("debug", True), lambda: Config.debug),
+        (lambda: using_rng(0), own_generator),
+    ],
+    ids=["no_grad", "test_mode", "using_config", "using_rng"],
+)
+
+
+@SCOPES
+def test_a_suspended_generator_does_not_reach_its_consumer(scope: Any, inside: Any) -> None:
+    def items() -> Iterator[bool]:
+        with scope():
+            yield inside()
+            yield inside()
+
+    first = items()
+    assert next(first)
+    assert not inside()
+    assert next(first)
+    assert list(first) == []
+    assert not inside()
+
+
+@SCOPES
+@pytest.mark.parametrize("first_to_end", [0, 1])
+def test_generators_may_end_in_any_order(scope: Any, inside: Any, first_to_end: int) -> None:
+    def items() -> Iterator[bool]:
+        with scope():
+            yield inside()
+        yield not inside()
+
+    both = [items(), items()]
+    assert [next(generator) for generator in both] == [True, True]
+    both.insert(0, both.pop(first_to_end))
+    assert [next(generator) for generator in both] == [True, True]
+    assert not inside()
+    assert list(zip(items(), items())) == [(True, True), (True, True)]
+    assert not inside()
+
+
+@SCOPES
+def test_a_generator_may_be_closed_in_another_thread_or_context(scope: Any, inside: Any) -> None:
+    def items() -> Iterator[bool]:
+        with scope():
+            yield inside()
+
+    for run in (in_thread, lambda f: copy_context().run(f)):
+        generator = items()
+        assert next(generator)
+        run(generator.close)  # type: ignore[attr-defined]
+        assert not inside()
+        generator = items()
+        assert run(lambda generator=generator: next(generator))
+        del generator
+        assert not inside()
+
+
+@SCOPES
+def test_an_abandoned_generator_leaves_nothing(scope: Any, inside: Any) -> None:
+    def items() -> Iterator[None]:
+        with scope():
+            yield
+            yield
+
+    for _ in items():
+        break
+    assert not inside()
+    kept = items()
+    next(kept)
+    assert not inside()
+
+
+@SCOPES
+def test_a_context_manager_holds_for_its_block(scope: Any, inside: Any) -> None:
+    @contextmanager
+    def evaluating() -> Iterator[None]:
+        with scope():
+            yield
+
+    def items() -> Iterator[bool]:
+        with evaluating():
+            yield inside()
+
+    def stacked() -> Iterator[bool]:
+        with ExitStack() as stack:
+            stack.enter_context(scope())
+            yield inside()
+
+    with evaluating():
+        assert inside()
+        with evaluating():
+            assert inside()
+        assert inside()
+    assert not inside()
+    for generator in (items(), stacked()):
+        assert next(generator)
+        assert not inside()
+        assert list(generator) == []
+    assert not inside()
+
+
+@SCOPES
+def test_decorators(scope: Any, inside: Any) -> None:
+    @scope()
+    def plain(n: int) -> list[bool]:
+        return [inside()] + (plain(n - 1) if n else [])
+
+    @scope()
+    def items(n: int) -> Iterator[Any]:
+        """Items."""
+        sent = yield inside()
+        for _ in range(n):
+            yield inside(), sent
+
+    @scope()
+    async def waiting() -> bool:
+        await asyncio.sleep(0)
+        return inside()
+
+    @scope()
+    async def coming() -> AsyncIterator[bool]:
+        for _ in range(2):
+            await asyncio.sleep(0)
+            yield inside()
+
+    async def main() -> list[bool]:
+        seen = []
+        async for item in coming():
+            seen += [item, not inside()]
+        return seen + await asyncio.gather(waiting(), waiting())
+
+    assert plain(2) == [True] * 3
+    assert not inside()
+    generator = items(1)
+    assert items.__doc__ == "Items."
+    assert next(generator)
+    assert not inside()
+    assert generator.send(5) == (True, 5)  # type: ignore[attr-defined]
+    assert not inside()
+    with pytest.raises(KeyError):
+        generator.throw(KeyError)  # type: ignore[attr-defined]
+    assert list(items(2)) == [True, (True, None), (True, None)]
+    assert asyncio.run(main()) == [True] * 6
+    assert not inside()
+
+
+@SCOPES
+def test_a_class_is_not_decorated(scope: Any, inside: Any) -> None:
+    with pytest.raises(DTypeError, match="decorate a function"):
+
+        @scope()
+        class Predictor:
+            pass
+
+
+@SCOPES
+def test_one_instance_serves_several_threads_and_itself(scope: Any, inside: Any) -> None:
+    shared = scope()
+    wrong: list[str] = []
+
+    def work() -> None:
+        for _ in range(100):
+            with shared:
+                with shared:
+                    if not inside():
+                        wrong.append("inside")
+                if not inside():
+                    wrong.append("after the inner one")
+            if inside():
+                wrong.append("outside")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    with pytest.raises(KeyError), shared:
+        raise KeyError
+    assert not inside()
+
+
+@SCOPES
+def test_blocks_that_overlap(scope: Any, inside: Any) -> None:
+    first, second = scope(), scope()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert inside()
+    second.__exit__(None, None, None)
+    assert not inside()
+    second.__exit__(None, None, None)
+    assert not inside()
+
+
+def test_threads_of_a_loader_in_a_generator_see_its_switches() -> None:
+    class Switch(list[int]):
+        def __getitem__(self, i: Any) -> Any:
+            return Config.enable_backprop
+
+    def batches() -> Iterator[Any]:
+        with no_grad():
+            yield from DataLoader(Switch(range(8)), 2, workers=2)
+
+    assert not np.concatenate(list(batches())).any()
+
+
+def in_thread(function: Any) -> Any:
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(function()))
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+def draw() -> float:
+    return get_rng().random()
+
+
+def test_a_seed_holds_in_all_threads_and_contexts() -> None:
+    expected = np.random.default_rng(7).random(4).tolist()
+    for sow in (lambda: seed(7), lambda: in_thread(lambda: seed(7)), lambda: copy_context().run(seed, 7)):
+        sow()
+        assert [draw(), in_thread(draw), copy_context().run(draw), asyncio.run(drawing())] == expected
+
+
+async def drawing() -> float:
+    return draw()
+
+
+def test_a_thread_with_a_generator_of_its_own_is_left_alone() -> None:
+    def work() -> list[float]:
+        with using_rng(1):
+            a = draw()
+            copy_context().run(seed, 7)  # As a task that this one starts.
+            b = draw()
+            seed(3)
+            return [a, b, draw()]
+
+    seed(0)
+    expected = [*np.random.default_rng(1).random(2), np.random.default_rng(3).random()]
+    assert in_thread(work) == expected
+    assert draw() == np.random.default_rng(0).random()
+
+
+def test_a_seed_in_a_block_ends_with_it() -> None:
+    seed(0)
+    with using_rng(1):
+        seed(2)
+        assert draw() == np.random.default_rng(2).random()
+    assert draw() == np.random.default_rng(0).random()
