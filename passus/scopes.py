@@ -134,8 +134,8 @@ class Scope:
                 with Scope(variable, make):
                     return function(*args, **kwargs)
 
-        decorated: Called = functools.wraps(function)(call)
-        return decorated
+        decorated: Any = functools.wraps(function)(call)
+        return decorated  # type: ignore[no-any-return]
 
 
 def copied_context() -> Context:

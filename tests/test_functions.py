@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ import pytest
 
 import passus.functions as F
 import tests.table
-from passus import Variable
-from passus.errors import PassusError
+from passus import Variable, using_config
+from passus.errors import GraphError, PassusError
 from passus.testing import check_grads
 from tests.table import Row
 
@@ -122,6 +123,34 @@ def test_gradients_of_first_order(row: Row, case: Any) -> None:
 @pytest.mark.parametrize(("row", "case"), SMOOTH_TWICE)
 def test_gradients_of_second_order(row: Row, case: Any) -> None:
     check_grads(lambda *args: call(row, case, args), *case.args, order=2)
+
+
+@pytest.mark.parametrize(("row", "case"), DIFFERENTIABLE)
+def test_debug_mode_notices_every_edit_of_an_array(row: Row, case: Any) -> None:
+    """For each argument that is edited after the call: the gradients are as they were, or an error says why not."""
+    places = [i for i, x in enumerate(case.args) if isinstance(x, np.ndarray)]
+    for boxed in floats(case):
+        for edited in [None, *places]:
+            args = [x.copy() if isinstance(x, np.ndarray) else x for x in case.args]
+            x = args[boxed] = Variable(args[boxed])
+            with using_config("debug", True):
+                ys = [y for y in flat(call(row, case, args)) if isinstance(y, Variable) and y.requires_grad]
+                total = sum((y.sum() for y in ys), 0.0)
+            if not ys:
+                continue
+            total.backward(retain_grad=True)
+            expected = x.grad.data.copy()
+            x.cleargrad()
+            total.cleargrad()
+            if edited is not None:
+                array = x.data if edited == boxed else args[edited]
+                array[...] = ~array if array.dtype.kind == "b" else array[::-1] if array.ndim else array + 1
+                with suppress(GraphError):
+                    total.backward()
+                    np.testing.assert_array_equal(x.grad.data, expected)
+            else:
+                total.backward()
+                np.testing.assert_array_equal(x.grad.data, expected)
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,25 @@ def test_ema_follows_every_update() -> None:
     assert all(p._data is own[path] for path, p in model.named_params())
 
 
+def test_what_is_changed_in_a_swap_is_lost_and_the_averages_stay() -> None:
+    model = example()
+    ema = O.EMA(model, decay=0.5)
+    optimizer = O.SGD(lr=0.1).setup(model)
+    optimizer.add_hook(ema)
+    optimizer.update()
+    own = {path: p.data.copy() for path, p in model.named_params()}
+    averages = copy.deepcopy(ema.averages)
+    for _ in range(2):
+        with ema.swap():
+            optimizer.update()
+            model["l1.b"].data[...] = 7.0
+            with ema.swap():
+                np.testing.assert_array_equal(model["l1.b"].data, averages["l1.b"])
+            np.testing.assert_array_equal(model["l1.b"].data, 7.0)
+        np.testing.assert_equal(ema.averages, averages)
+        np.testing.assert_equal({path: p.data for path, p in model.named_params()}, own)
+
+
 def test_swap_before_the_first_update_changes_nothing() -> None:
     model = example()
     before = model["l1.b"].data.copy()

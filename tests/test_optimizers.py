@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import tracemalloc
 from typing import Any
 
@@ -530,3 +531,20 @@ def test_a_network_learns_and_resumes_from_what_a_file_holds(make: Any) -> None:
     resumed = make().setup(twin)
     resumed.load_state_dict(unflatten(leaves))
     assert [step(twin, resumed, x) for _ in range(5)] == [step(model, optimizer, x) for _ in range(5)]
+
+
+def test_nadam_remembers_no_number_for_every_step() -> None:
+    model = Model(a=np.ones(2), b=np.ones(2))
+    optimizer = O.NAdam().setup(model)
+    exact = O.NAdam()
+    for step in range(1, 300):
+        for p in [p for path, p in model.named_params() if path == "a" or step % 3]:
+            p.grad = np.ones(2)
+        optimizer.update()
+        model["a"].cleargrad(), model["b"].cleargrad()
+        product = 1.0
+        for t in range(1, step + 1):
+            product *= 0.9 * (1 - 0.5 * 0.96 ** (t * 0.004))
+        assert optimizer._product(0.9, 0.004, step) == exact._product(0.9, 0.004, step) == product
+    assert len(pickle.dumps(optimizer._products)) < 5000
+    assert exact._product(0.9, 0.004, 5) == O.NAdam()._product(0.9, 0.004, 5)

@@ -16,9 +16,10 @@ from passus.datasets import Spiral
 from passus.errors import ArgumentError, DivergenceError, DTypeError, ShapeError
 from passus.layers import BatchNorm, Dropout, Layer, Linear, ReLU, Sequential
 from passus.metrics import Accuracy, ConfusionMatrix
-from passus.optimizers import SGD, Adam
+from passus.optimizers import SGD, Adam, GradientAccumulation
 from passus.schedules import cosine
 from passus.training import Callback, Checkpoint, CSVLog, Trainer, progress_bar
+from passus.training.finite import nonfinite
 
 X, T = Spiral().data, Spiral().label
 BATCHES = 10
@@ -386,6 +387,75 @@ def test_a_batch_with_a_nan_leaves_weights_and_statistics_alone(skip_nan):
         with pytest.raises(DivergenceError, match=r"nan in epoch 1, step 2.*skip_nan"):
             run.fit(steps=2)
     assert_same_state(run.model.state_dict(), before)
+
+
+class SquareRoot(Layer):
+    """A layer whose gradient at 0 is infinite, or not a number, where the loss is finite."""
+
+    def __init__(self, dtype=np.float32):
+        self.norm, self.linear = BatchNorm(dtype=dtype), Linear(1, dtype=dtype)
+
+    def forward(self, x):
+        return F.sqrt(abs(self.linear(x * 0 + self.norm(x) * 0)))
+
+
+class Quiet(Trainer):
+    """NumPy warns of divisions by 0."""
+
+    def fit(self, *args, **options):
+        with np.errstate(all="ignore"):
+            return super().fit(*args, **options)
+
+
+@pytest.mark.parametrize("skip_nan", [False, True])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("accumulated", [False, True])
+def test_a_finite_loss_with_a_gradient_that_is_not_leaves_weights_and_statistics_alone(skip_nan, dtype, accumulated):
+    model = SquareRoot(dtype)
+    x, t = np.ones((4, 2), dtype), np.zeros((4, 1), dtype)
+    optimizer = GradientAccumulation(Adam(), every=2) if accumulated else Adam()
+    run = Quiet(model, optimizer.setup(model), [(x, t)] * 4, F.mean_squared_error, progress=False, skip_nan=skip_nan)
+    model(x)
+    before, slots = model.state_dict(), optimizer.state_dict()
+    if skip_nan:
+        run.fit(steps=3)
+        assert run.step == 3
+        with pytest.raises(DivergenceError, match="finite loss and gradients"):
+            run.fit(epochs=1)
+    else:
+        for _ in range(2):
+            with pytest.raises(DivergenceError, match=r"gradient of norm\.gamma .*epoch 1, step 1\..*of 0"):
+                run.fit(steps=3)
+        assert run.step == 0
+    assert_same_state(model.state_dict(), before)
+    np.testing.assert_equal(optimizer.state_dict(), slots)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_large_gradients_are_finite(dtype):
+    model = Linear(2, in_size=1000, dtype=dtype)
+    largest = np.finfo(dtype).max
+    model.W.grad = np.full((1000, 2), largest, dtype)
+    assert nonfinite(model) is None
+    model.W.grad.data[3, 1] = -np.inf
+    assert nonfinite(model) == "W"
+    model.W.grad = np.full((1000, 2), -largest, dtype)
+    model.b.grad = np.array([0, np.nan], dtype)
+    assert nonfinite(model) == "b"
+
+
+def test_the_learning_rate_in_the_history_is_that_of_the_last_step():
+    rates = []
+
+    class Noting(SGD):
+        def update(self):
+            rates.append(self.lr)
+            super().update()
+
+    model = Linear(1, in_size=2)
+    optimizer = Noting(lr=lambda t: 0.1 / (1 + t)).setup(model)
+    run = Trainer(model, optimizer, pairs(4, 4, 4), F.mean_squared_error, progress=False)
+    assert [row["lr"] for row in run.fit(epochs=3)] == rates[2::3]
 
 
 def test_a_loss_that_raises_leaves_statistics_alone():

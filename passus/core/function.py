@@ -80,8 +80,8 @@ class Function:
     output_types: list[tuple[tuple[int, ...], Any]]
     """Of a function with several outputs: their shapes and dtypes, for those that are gone."""
     _inputs: tuple[Variable, ...] | None = None
-    evidence: tuple[list[Any], str] | None = None
-    """In debug mode: checksums of inputs and outputs, and where it was called."""
+    evidence: tuple[dict[Any, int], str] | None = None
+    """In debug mode: checksums of what its rule may read, and where it was called."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -297,15 +297,17 @@ class Function:
         called = f"; the forward pass was called here:\n{self.evidence[1]}" if self.evidence else ""
         return f"in the backward pass of {spelled(self)}{custom.advice(error) if self.custom else ''}{called}"
 
-    def _checksums(self) -> list[Any]:
-        boxes = [*self.operands, *[output() for output in self.outputs]]
-        return [zlib.crc32(x._data.tobytes()) if isinstance(x, Variable) else None for x in boxes]
+    def _checksums(self) -> dict[Any, int]:
+        """Of outputs that are still there, and of what self holds: inputs, masks, labels, indices."""
+        places: dict[Any, Any] = vars(self) | {i: output() for i, output in enumerate(self.outputs)}
+        return {place: checksum for place, x in places.items() if (checksum := _checksum(x))}
 
     def check_evidence(self) -> None:
         """In debug mode: raise `GraphError` if an array was edited in place since the forward pass."""
-        if self.evidence is not None and any(
-            now is not None and now != then for now, then in zip(self._checksums(), self.evidence[0])
-        ):
+        if self.evidence is None:
+            return
+        then, now = self.evidence[0], self._checksums()
+        if any(now[place] != then[place] for place in then.keys() & now.keys()):
             raise GraphError(
                 f"{type(self).__name__}.backward: an array that its forward pass used was edited in place since, so "
                 f"the gradient would be wrong. The forward pass was called here:\n{self.evidence[1]}"
@@ -317,6 +319,14 @@ def _of_integers(y: Any, inputs: tuple[Any, ...]) -> bool:
     return y.dtype.kind in "iu" and all(
         x._data.dtype.kind in "iu" for x in inputs if isinstance(x, Variable) and x.requires_grad
     )
+
+
+def _checksum(x: Any) -> int:
+    """Of the bytes of an array, or of the arrays in a tuple or list; 0 for all else."""
+    if isinstance(x, (tuple, list)):
+        return sum(_checksum(part) for part in x)
+    data = x._data if isinstance(x, Variable) else x
+    return zlib.crc32(data.tobytes()) if hasattr(data, "tobytes") else 0
 
 
 def _boxed(inputs: tuple[Any, ...]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from passus.scopes import copied_context
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from passus.arguments import checked_count
 from passus.backend import Array
 from passus.errors import DTypeError
+from passus.scopes import copied_context
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

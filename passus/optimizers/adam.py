@@ -19,6 +19,9 @@ __all__ = ["AMSGrad", "Adam", "AdamW", "NAdam", "RAdam"]
 
 Betas = tuple[float, float]
 
+PRODUCTS = 64
+"""How many of its products `NAdam` remembers: parameters that were updated less often are at other steps."""
+
 
 def _corrected(o: Options) -> tuple[float, float]:
     """``lr`` and ``eps`` with which ``lr * m / (sqrt(v) + eps)`` is ``lr * mh / (sqrt(vh) + eps)``."""
@@ -140,7 +143,7 @@ class NAdam(Moments):
         self, lr: Rate = 0.002, betas: Betas = (0.9, 0.999), eps: float = 1e-8, momentum_decay: float = 0.004
     ) -> None:
         super().__init__(lr, betas=betas, eps=eps, momentum_decay=momentum_decay)
-        self._products: dict[Betas, list[float]] = {}
+        self._products: dict[tuple[float, float, int], float] = {}
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
         m, v, t = self.averaged(p, g, slots, o)
@@ -163,10 +166,16 @@ class NAdam(Moments):
 
     def _product(self, beta1: float, decay: float, step: int) -> float:
         """The product of all momenta up to a step: no state, for it follows from the step."""
-        products = self._products.setdefault((beta1, decay), [1.0])
-        while len(products) <= step:
-            products.append(products[-1] * _momentum(beta1, decay, len(products)))
-        return products[step]
+        known, key = self._products, (beta1, decay, step)
+        if key not in known:
+            before = known.get((beta1, decay, step - 1))
+            product, start = (1.0, 1) if before is None else (before, step)
+            for t in range(start, step + 1):
+                product *= _momentum(beta1, decay, t)
+            if len(known) >= PRODUCTS:
+                del known[next(iter(known))]  # The one that was asked for first.
+            known[key] = product
+        return known[key]
 
 
 def _momentum(beta1: float, decay: float, step: int) -> float:

@@ -24,7 +24,8 @@ class EMA(Hook):
     """Keep ``a <- decay * a + (1 - decay) * p`` for each parameter of a model (Polyak and Juditsky, 1992).
 
     Added to an optimizer it works after each update, beginning with a copy; `swap` puts the averages in place of the
-    parameters for the length of a block.
+    parameters for the length of a block. There they are copies: what is changed in the block, by training too, is lost
+    at its end.
 
     >>> import numpy as np
     >>> from passus.layers import Linear
@@ -46,8 +47,12 @@ class EMA(Hook):
         self.averages: dict[str, Array] = {}
         """The averages by the paths of the parameters."""
         self._scratch = Scratch()
+        self._swapped = 0
+        """How many blocks of `swap` are under way."""
 
     def updated(self, params: list[Parameter]) -> None:
+        if self._swapped:
+            return
         for path, p in self._named_params():
             if path not in self.averages:
                 self.averages[path] = p.data.copy()
@@ -58,13 +63,15 @@ class EMA(Hook):
     @contextmanager
     def swap(self) -> Iterator[None]:
         """Evaluate with the averages; the parameters come back at the end of the block, whatever happens in it."""
-        own = [(p, p.data) for path, p in self._named_params() if path in self.averages]
+        own = [(p, p.data, self.averages[path]) for path, p in self._named_params() if path in self.averages]
+        self._swapped += 1
         try:
-            for path, p in self._named_params():
-                p.data = self.averages.get(path, p.data)
+            for p, _, mean in own:
+                p.data = mean.copy()
             yield
         finally:
-            for p, data in own:
+            self._swapped -= 1
+            for p, data, _ in own:
                 p.data = data
 
     def state_dict(self) -> Tree:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
-from passus.arguments import checked_callable, checked_count, checked_flag
+from passus.arguments import checked_callable, checked_count, checked_flag, checked_number
 from passus.config import no_grad, test_mode
 from passus.core import Variable
 from passus.errors import ArgumentError, DivergenceError, DTypeError, ShapeError, WeightsError
@@ -17,6 +17,7 @@ from passus.layers.undo import undoable
 from passus.metrics import Metric
 from passus.serializers import load_checkpoint, save_checkpoint
 from passus.training.callbacks import Callback, Row
+from passus.training.finite import nonfinite
 from passus.training.interrupt import Interrupt
 from passus.training.progress import progress_bar
 from passus.training.tally import Tally, numbers, size_of
@@ -67,7 +68,7 @@ class Trainer:
 
     ``loss``: a function of prediction and target, for batches that are pairs (x, t); or ``batch_loss``: a function of
     model and batch, for all others. ``metrics``: by the names they are to have in the history; collected in training
-    and in evaluation. ``skip_nan``: leave out the update for a batch whose loss is NaN or infinite, instead of raising.
+    and in evaluation. ``skip_nan``: leave out the update for a batch whose loss, or a gradient, is NaN or infinite, instead of raising.
 
     Raises `ArgumentError` for a loader without batches, or if not exactly one of the two losses is given.
 
@@ -127,10 +128,12 @@ class Trainer:
         """How many batches are done in all."""
         self.history: list[Row] = []
         """One row for each complete epoch: ``epoch step lr loss``, metrics, and the same with ``test_`` in front; these are NaN
-        for an epoch whose evaluation failed."""
+        for an epoch whose evaluation failed. ``lr`` is that of the epoch's last step."""
         self._tally = Tally(metrics)
         self._interrupt = Interrupt()
         self._stopping = False
+        self._lr = 0.0
+        """The learning rate of the newest step."""
 
     # The loop.
 
@@ -139,7 +142,7 @@ class Trainer:
 
         Ctrl-C ends it after the step under way, with nothing half done; ``fit`` called again goes on from there.
 
-        Raises `DivergenceError` for a loss that is NaN or infinite; the model is then as it was before that step.
+        Raises `DivergenceError` for a loss or a gradient that is NaN or infinite; the model is then as it was before that step.
         """
         goals = _checked_goals(epochs, steps)
         self._stopping = False
@@ -179,25 +182,30 @@ class Trainer:
 
     def train_step(self, batch: Any) -> float:
         """Learn from one batch, and return its loss."""
+        self._lr = self.optimizer.lr
         with undoable() as undo:
             loss, y, t = self.forward(batch)
-        if math.isfinite(loss):
-            self.model.cleargrads()
-            loss.backward()
+            fault = None if math.isfinite(loss) else f"the loss is {float(loss)}"
+            if fault is None:
+                self.model.cleargrads()
+                loss.backward()
+                path = nonfinite(self.model)
+                fault = None if path is None else f"the gradient of {path} has NaN or infinity in it"
+        if fault is None:
             self.optimizer.update()
             self._tally.update(loss, y, t, size_of(batch))
         else:
             undo()  # The statistics of batch normalisation would stay NaN.
             if not self.skip_nan:
-                raise self._diverged(float(loss))
+                raise self._diverged(fault)
         self.batch += 1
         self.step += 1
         return float(loss)
 
-    def _diverged(self, loss: float) -> DivergenceError:
+    def _diverged(self, fault: str) -> DivergenceError:
         return DivergenceError(
-            f"Trainer: the loss is {loss} in epoch {self.epoch + 1}, step {self.step + 1}. Lower the learning rate, clip "
-            "the gradients (ClipGrad), look for NaN in the data, or leave such batches out (skip_nan=True)"
+            f"Trainer: {fault} in epoch {self.epoch + 1}, step {self.step + 1}. Lower the learning rate, look "
+            "for NaN in the data and for a root, a logarithm or a division of 0, or leave such batches out (skip_nan=True)"
         )
 
     def forward(self, batch: Any) -> tuple[Variable, Any, Any]:
@@ -212,11 +220,13 @@ class Trainer:
 
     def _end_epoch(self) -> Row:
         if not self._tally.loss.weight:
-            raise DivergenceError(f"Trainer: no batch of epoch {self.epoch + 1} had a finite loss; see skip_nan")
+            raise DivergenceError(
+                f"Trainer: no batch of epoch {self.epoch + 1} had a finite loss and gradients; see skip_nan"
+            )
         self.epoch += 1
         self.batch = 0
         measures = numbers(self._tally.compute())
-        row: Row = {"epoch": self.epoch, "step": self.step, "lr": self.optimizer.lr, **measures}
+        row: Row = {"epoch": self.epoch, "step": self.step, "lr": self._lr, **measures}
         self._tally.reset()
         self.history.append(row)
         if self.test_loader is not None:
@@ -257,7 +267,7 @@ class Trainer:
 
     def state_dict(self) -> Tree:
         """How far the training is, the history, what was noted of the current epoch, and the states of callbacks."""
-        counts = {"epoch": self.epoch, "batch": self.batch, "step": self.step}
+        counts = {"epoch": self.epoch, "batch": self.batch, "step": self.step, "lr": self._lr}
         callbacks = {name: callback.state_dict() for name, callback in self._stateful_callbacks().items()}
         return {**counts, "history": self.history, "tally": self._tally.state_dict(), "callbacks": callbacks}
 
@@ -273,10 +283,11 @@ class Trainer:
                 f"{', '.join(callbacks) or 'none'}; give it the same ones in the same order"
             )
         counts = [checked_count(where, name, state[name], low=0) for name in ("epoch", "batch", "step")]
+        lr = checked_number(where, "lr", state["lr"])
         history = [dict(row) for row in state["history"]]
         states = [(callback, state["callbacks"][name]) for name, callback in callbacks.items()]
         load_all([(self._tally, state["tally"]), *states])
-        (self.epoch, self.batch, self.step), self.history = counts, history
+        (self.epoch, self.batch, self.step), self.history, self._lr = counts, history, lr
 
     def _stateful_callbacks(self) -> dict[str, Stateful]:
         stateful = (callback for callback in self.callbacks if isinstance(callback, Stateful))

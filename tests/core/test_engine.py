@@ -493,6 +493,26 @@ def test_debug_mode_notices_edits_of_elements_and_shows_where_the_call_was():
     assert "test_debug_mode_notices_edits" in str(caught.value)
 
 
+def test_debug_mode_notices_edits_of_constants_and_of_what_a_rule_keeps():
+    class Masked(Function):
+        def __init__(self, mask, parts):
+            self.mask, self.parts = mask, parts
+
+        def forward(self, x):
+            return x * self.mask
+
+        def backward(self, gy):
+            return gy * self.mask
+
+    x, c, mask, part = leaf(1.0, 2.0), np.ones(2), np.array([True, False]), np.zeros(1)
+    for edited in (c, mask, part):
+        with using_config("debug", True):
+            y = Masked(mask, [part])(mul(x, c))
+        edited[0] = not edited[0]
+        with pytest.raises(GraphError, match="edited in place"):
+            y.backward()
+
+
 # Switches belong to one thread.
 
 
