@@ -11,6 +11,7 @@ PassusError
 ├── WeightsError        (ValueError)    a weights file that is broken or of another model
 │   └── MissingWeightsError (FileNotFoundError)    a weights file that is not there
 ├── DataError           (ValueError)    a data file that is missing, truncated or not what its checksum says
+├── LoaderTimeoutError  (TimeoutError)  a batch that does not come
 ├── PathError           (FileNotFoundError, IsADirectoryError)    a place where no file can be written
 ├── DivergenceError     (ArithmeticError)   a training whose loss is NaN or infinite
 └── DependencyError     (ImportError)   an optional package that is not installed
@@ -36,6 +37,7 @@ __all__ = [
     "DivergenceError",
     "GraphError",
     "LabelError",
+    "LoaderTimeoutError",
     "MissingWeightsError",
     "PassusError",
     "PassusWarning",
@@ -109,6 +111,10 @@ class MissingWeightsError(WeightsError, FileNotFoundError):
 
 class DataError(PassusError, ValueError):
     """A data file that is missing, truncated or not the file it should be."""
+
+
+class LoaderTimeoutError(PassusError, TimeoutError):
+    """A batch that a loader's threads have not prepared in time."""
 
 
 class PathError(PassusError, FileNotFoundError, IsADirectoryError):

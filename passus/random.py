@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,7 +23,17 @@ import numpy as np
 from passus.errors import ArgumentError, DTypeError
 from passus.scopes import Scope, current
 
-__all__ = ["RNG", "get_rng", "load_rng_state", "noted_generators", "rewound", "rng_state", "seed", "using_rng"]
+__all__ = [
+    "RNG",
+    "get_rng",
+    "load_rng_state",
+    "noted_generators",
+    "rewound",
+    "rng_state",
+    "seed",
+    "standing_in",
+    "using_rng",
+]
 
 RNG: TypeAlias = np.random.Generator | int | None
 """A generator, a seed for a new one, or None for the current one."""
@@ -37,6 +48,10 @@ States: TypeAlias = dict[np.random.Generator, Mapping[str, Any]]
 
 _noted: ContextVar[States | None] = ContextVar("generators noted", default=None)
 
+_stand_ins: ContextVar[Mapping[np.random.Generator, np.random.Generator]] = ContextVar(
+    "generators in place of others", default=MappingProxyType({})
+)
+
 
 def get_rng(rng: RNG = None) -> np.random.Generator:
     """The generator that ``rng`` means.
@@ -49,6 +64,7 @@ def get_rng(rng: RNG = None) -> np.random.Generator:
     if rng is None:
         return current(_current.get()) or _shared[0]
     if isinstance(rng, np.random.Generator):
+        rng = _stand_ins.get().get(rng, rng)
         noted = _noted.get()
         if noted is not None and rng not in noted:
             noted[rng] = rng.bit_generator.state
@@ -84,6 +100,17 @@ def using_rng(rng: RNG) -> Scope:
     True
     """
     return Scope(_current, lambda: get_rng(rng))
+
+
+def standing_in(stand_ins: Mapping[np.random.Generator, np.random.Generator]) -> Scope:
+    """Let `get_rng` return other generators in place of those that it is given, inside a block.
+
+    >>> a, b = np.random.default_rng(0), np.random.default_rng(0)
+    >>> with standing_in({a: b}):
+    ...     get_rng(a) is b
+    True
+    """
+    return Scope(_stand_ins, lambda: stand_ins)
 
 
 @contextmanager

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +20,15 @@ from hypothesis import strategies as st
 from passus.config import Config, no_grad
 from passus.dataloaders import DataLoader, SeqDataLoader, collate
 from passus.datasets import ArrayDataset, Dataset
-from passus.errors import ArgumentError, DependencyError, DTypeError, PassusError, ShapeError
+from passus.errors import (
+    ArgumentError,
+    DataError,
+    DependencyError,
+    DTypeError,
+    LoaderTimeoutError,
+    PassusError,
+    ShapeError,
+)
 from passus.random import get_rng, load_rng_state, rng_state, seed, using_rng
 from passus.transforms import Compose, Flatten, Normalize, RandomHorizontalFlip
 
@@ -288,6 +299,121 @@ def test_random_examples_do_not_depend_on_the_threads() -> None:
     assert len({v for batch in numbers(0) for v in batch}) == 10
 
 
+class Drawing(OneByOne):
+    """Examples from a generator of the dataset's own, asked directly."""
+
+    def __init__(self, size: int = 10) -> None:
+        super().__init__(size)
+        self.rng = np.random.default_rng(5)
+
+    def __getitem__(self, i: int) -> tuple[float, int]:
+        return self.rng.random() + super().__getitem__(i)[0] * 0, i
+
+
+def closing_over() -> Any:
+    rng, options = np.random.default_rng(5), {"draw": None}
+    options["draw"] = lambda: rng.random()
+    return Squares(transform=lambda x: options["draw"]() + 0 * x)
+
+
+SQUARES_RNG = np.random.default_rng(5)
+
+
+class WithBatches(OneByOne):
+    """Whole batches from the current generator, and no word about it."""
+
+    def batch(self, index: np.ndarray) -> Any:
+        time.sleep(0.0005 * (index[0] % 3))
+        return get_rng().random(len(index)), index
+
+
+HOLDERS = {
+    "transform": lambda: Ramps(transform=RandomHorizontalFlip(rng=3)),
+    "composed": lambda: Ramps(transform=Compose([lambda x: x, RandomHorizontalFlip(rng=3)])),
+    "shared": lambda: (lambda flip: Ramps(transform=Compose([flip, lambda x: flip(x)])))(RandomHorizontalFlip(rng=3)),
+    "its own": Drawing,
+    "closure": closing_over,
+    "global": lambda: Squares(transform=lambda x: SQUARES_RNG.random() + x * 0),
+    "partial": lambda: Squares(transform=partial(lambda rng, x: rng.random() + x * 0, np.random.default_rng(5))),
+    "mersenne": lambda: Ramps(transform=RandomHorizontalFlip(rng=np.random.Generator(np.random.MT19937(3)))),
+    "current": lambda: Ramps(transform=lambda x: x + get_rng().random()),
+    "batches": WithBatches,
+    "transform with batches": lambda: Ramps(transform=Shifting()),
+}
+
+
+class Shifting:
+    """A transform that knows batches and draws, and does not say so."""
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return self.batch(x[None])[0]
+
+    def batch(self, x: np.ndarray) -> np.ndarray:
+        return x + get_rng().random((len(x), 1))
+
+
+def reset_global() -> None:
+    SQUARES_RNG.bit_generator.state = np.random.default_rng(5).bit_generator.state
+
+
+@pytest.mark.parametrize("make", HOLDERS.values(), ids=HOLDERS)
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_random_numbers_do_not_depend_on_the_number_of_threads(make: Any, shuffle: bool) -> None:
+    def epochs(workers: int) -> list[Any]:
+        reset_global()
+        seed(0)
+        loader = DataLoader(make(), 2, shuffle=shuffle, workers=workers)
+        return [seen(loader), seen(loader)]
+
+    first, second = epochs(0)
+    assert first != second, "each epoch has numbers of its own"
+    assert len({str(batch) for batch in first + second}) > 2
+    for workers in (1, 2, 4):
+        assert epochs(workers) == [first, second]
+
+
+@pytest.mark.parametrize("make", [make for name, make in HOLDERS.items() if name not in ("batches", "current")])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_epoch_goes_on_with_the_generators_of_its_dataset(make: Any, workers: int) -> None:
+    seed(0)
+    reset_global()
+    loader = DataLoader(make(), 2, rng=0, workers=workers)
+    seen(loader)
+    batches = iter(loader)
+    next(batches)
+    next(batches)
+    state = json.loads(json.dumps(loader.state_dict(), default=np.ndarray.tolist))
+    after = rng_state()
+    rest = seen(batches) + seen(loader)
+
+    other = DataLoader(make(), 2, rng=99, workers=workers)
+    SQUARES_RNG.random(7)
+    other.load_state_dict(state)
+    load_rng_state(after)
+    assert seen(other) + seen(other) == rest
+
+
+def test_a_seeded_transform_is_the_same_whatever_else_is_drawn() -> None:
+    def numbers() -> Any:
+        return seen(DataLoader(Ramps(transform=RandomHorizontalFlip(rng=3)), 2, shuffle=False))
+
+    assert numbers() == numbers()
+
+
+def test_threads_with_seeded_transforms_work_side_by_side() -> None:
+    meeting = threading.Barrier(2)
+
+    class Meeting:
+        def __init__(self) -> None:
+            self.flip = RandomHorizontalFlip(rng=0)
+
+        def __call__(self, x: np.ndarray) -> np.ndarray:
+            meeting.wait(timeout=60)
+            return self.flip(x)
+
+    assert len(seen(DataLoader(Ramps(transform=Meeting()), 5, workers=2))) == 2
+
+
 # State.
 
 
@@ -384,6 +510,46 @@ def test_a_state_that_does_not_fit_changes_nothing(change: dict[str, Any]) -> No
 
 
 @WORKERS
+@pytest.mark.parametrize("where", ["dataset", "batch", "transform", "collate"])
+def test_a_stop_iteration_does_not_end_the_epoch(where: str, workers: int) -> None:
+    def exhausted(*_: Any) -> Any:
+        return next(iter(()))
+
+    class Ending(OneByOne):
+        def __getitem__(self, i: int) -> Any:
+            return exhausted() if i == 7 else super().__getitem__(i)
+
+    class EndingBatches(OneByOne):
+        def batch(self, index: np.ndarray) -> Any:
+            return exhausted() if 7 in index else (index, index)
+
+    loaders = {
+        "dataset": lambda: DataLoader(Ending(), 2, shuffle=False, workers=workers),
+        "batch": lambda: DataLoader(EndingBatches(), 2, shuffle=False, workers=workers),
+        "transform": lambda: DataLoader(
+            Squares(transform=lambda x: exhausted() if x == 7 else x), 2, shuffle=False, workers=workers
+        ),
+        "collate": lambda: DataLoader(
+            OneByOne(),
+            2,
+            shuffle=False,
+            workers=workers,
+            collate=lambda e: exhausted() if e[-1][1] == 7 else collate(e),
+        ),
+    }
+    loader, got = loaders[where](), []
+    for _ in range(2):
+        with pytest.raises(DataError, match="StopIteration for batch 3 of 5") as caught:
+            got.extend(iter(loader))
+    assert len(got) == 6
+    if where in ("dataset", "transform"):
+        assert "example 7" in caught.value.__notes__[0]
+    with pytest.raises(DataError):
+        list(iter(loader.next, None))
+    assert loader_threads() == []
+
+
+@WORKERS
 def test_an_error_names_the_example(workers: int) -> None:
     class Broken(OneByOne):
         def __getitem__(self, i: int) -> Any:
@@ -436,6 +602,162 @@ def test_threads_see_the_switches_of_the_caller() -> None:
     with no_grad():
         batches = list(DataLoader(Switch(), 5, workers=2))
     assert not np.concatenate(batches).any()
+
+
+class Hanging(OneByOne):
+    """An example that does not come until the test is over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over = threading.Event()
+
+    def __getitem__(self, i: int) -> Any:
+        if i == 4:
+            self.over.wait(timeout=60)
+        return float(i), i
+
+
+def test_a_batch_that_does_not_come_is_named_after_a_time() -> None:
+    dataset, got = Hanging(), []
+    loader = DataLoader(dataset, 2, shuffle=False, workers=2, timeout=0.2)
+    with pytest.raises(LoaderTimeoutError, match=r"batch 2 was not ready after 0\.2 s"):
+        got.extend(iter(loader))
+    assert len(got) == 2
+    assert issubclass(LoaderTimeoutError, TimeoutError)
+    dataset.over.set()
+    assert len(seen(loader)) == 5
+
+
+def test_a_timeout_of_the_dataset_is_its_own() -> None:
+    class Late(OneByOne):
+        def __getitem__(self, i: int) -> Any:
+            raise TimeoutError("no answer")
+
+    with pytest.raises(TimeoutError, match="no answer"):
+        next(DataLoader(Late(), 2, workers=2, timeout=5))
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"timeout": 1.0}, ArgumentError),
+        ({"timeout": 0, "workers": 1}, ArgumentError),
+        ({"timeout": float("nan"), "workers": 1}, ArgumentError),
+        ({"timeout": "1", "workers": 1}, DTypeError),
+    ],
+)
+def test_times_that_cannot_be(options: Any, error: Any) -> None:
+    with pytest.raises(error, match="timeout"):
+        DataLoader(Squares(), 2, **options)
+
+
+SCRIPT = """
+import time
+from passus import DataLoader
+
+class Hanging:
+    def __len__(self):
+        return 8
+    def __getitem__(self, i):
+        if i == 2:
+            time.sleep(600)
+        return float(i)
+
+batches = iter(DataLoader(Hanging(), 1, shuffle=False, workers=2))
+next(batches)
+print("started", flush=True)
+"""
+
+
+@pytest.mark.parametrize("ending", ["", "for batch in batches: pass", "next(batches); next(batches)"])
+def test_a_hanging_thread_stops_neither_the_end_of_a_program_nor_ctrl_c(ending: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT + ending], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == "started\n"
+        if ending:
+            time.sleep(0.5)
+            process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert ("KeyboardInterrupt" in errors) == bool(ending)
+    assert process.returncode == (-signal.SIGINT if ending else 0)
+
+
+def test_threads_that_cannot_start_cost_speed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert seen(DataLoader(OneByOne(), 3, rng=0, workers=2)) == seen(DataLoader(OneByOne(), 3, rng=0))
+
+
+# Datasets that grow or shrink.
+
+
+@pytest.mark.parametrize("kind", [list, OneByOne])
+def test_an_epoch_takes_the_dataset_as_it_is_when_it_begins(kind: Any) -> None:
+    def resize(n: int) -> None:
+        if kind is list:
+            dataset[:] = range(n)
+        else:
+            dataset.size = n
+
+    def count(batches: Any) -> int:
+        return sum(len(batch[1] if isinstance(batch, tuple) else batch) for batch in batches)
+
+    dataset: Any = kind(range(10)) if kind is list else kind()
+    loader, sequences = DataLoader(dataset, 3), SeqDataLoader(dataset, 2)
+    for n, batches in ((10, 4), (13, 5), (4, 2)):
+        resize(n)
+        assert len(loader) == loader.max_iter == batches
+        assert [count(loader), count(loader)] == [n, n]
+        assert len(sequences) == -(-n // 2)
+        assert count(sequences) == 2 * len(sequences)
+    epoch = iter(loader)
+    next(epoch)
+    resize(30)
+    assert len(loader) == 2, "the epoch under way is as long as it was"
+    assert count(epoch) == 1
+    state = next(loader) is not None and loader.state_dict()
+    resize(29)
+    with pytest.raises(ArgumentError, match="had 30 examples, and this one has 29"):
+        loader.load_state_dict(state)
+    resize(0)
+    with pytest.raises(ArgumentError, match="at least 1"):
+        list(loader)
+    resize(1)
+    with pytest.raises(ArgumentError, match="2 streams"):
+        list(sequences)
+
+
+@pytest.mark.parametrize(
+    ("made", "other", "words"),
+    [
+        ({"batch_size": 2}, {"batch_size": 5}, "batch_size is 2, and here it is 5"),
+        ({"shard": (0, 2)}, {"shard": (1, 2)}, r"shard is \[0, 2\], and here it is \[1, 2\]"),
+        ({"shard": (0, 2)}, {"batch_size": 1}, "batch_size is 2, and here it is 1"),
+        ({"drop_last": True}, {"drop_last": False}, "drop_last is True"),
+    ],
+)
+@pytest.mark.parametrize("between", [False, True])
+def test_the_state_of_a_loader_that_cuts_in_another_way_is_refused(
+    made: Any, other: Any, words: str, between: bool
+) -> None:
+    loader = DataLoader(Squares(), **{"batch_size": 2, "rng": 0} | made)
+    if not between:
+        next(loader)
+    resumed = DataLoader(Squares(), **{"batch_size": 2, "rng": 0} | other)
+    before = str(resumed.state_dict())
+    with pytest.raises(ArgumentError, match=words):
+        resumed.load_state_dict(loader.state_dict())
+    assert str(resumed.state_dict()) == before
+    sequences = SeqDataLoader(Squares(), 2)
+    next(sequences)
+    with pytest.raises(ArgumentError, match="batch_size is 2, and here it is 5"):
+        SeqDataLoader(Squares(), 5).load_state_dict(sequences.state_dict())
 
 
 # Shards.

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
 
-from passus.arguments import checked_callable, checked_count, checked_flag
+from passus.arguments import checked_callable, checked_count, checked_flag, checked_number
 from passus.backend import Array
 from passus.cuda import as_cupy
 from passus.dataloaders.collate import collate
-from passus.dataloaders.fetching import Examples, ahead, one_by_one, whole_batches
-from passus.errors import ArgumentError
+from passus.dataloaders.fetching import Examples, ahead, checked_length, one_by_one, whole_batches
+from passus.dataloaders.generators import Generators
+from passus.errors import ArgumentError, DataError
 from passus.random import RNG, get_rng, load_rng_state, rng_state, using_rng
 from passus.tree import Tree, check_tree
 
@@ -27,36 +29,43 @@ class Epoch:
     """One way through the dataset, and how far it has been gone."""
 
     order: Array
-    seed: int
+    size: int
+    """How many examples the dataset had when it began."""
+    seed: int = 0
     """For what is random in the examples: batch i draws from a generator of its own, made of this and i."""
+    seeds: dict[str, int] = field(default_factory=dict)
+    """The same in place of each generator that the dataset holds."""
     iteration: int = 0
 
 
 class Loader(ABC):
-    """A dataset, batch by batch. A subclass says in which order: `_new_order` and `_indices`.
+    """A dataset, batch by batch. A subclass says how many there are and in which order: `_counts`, `_new_order`, `_indices`.
 
     ``for x, t in loader`` always begins a new epoch, except once after `load_state_dict`, where it goes on with the
-    epoch that was saved. What is random in a transform depends on the epoch and on the number of the batch
-    alone, so that an epoch which goes on, or which threads prepare, is the same to the bit.
+    epoch that was saved. A dataset that has grown or shrunk is taken as it is when an epoch begins.
+
+    What is random in a transform depends on the epoch and on the number of the batch alone, so that an epoch which goes
+    on, or which threads prepare, is the same to the bit: `passus.random.get_rng` is another generator for each batch, and
+    so are generators that the dataset, its transforms and ``collate`` hold. Only ``np.random`` itself, and a generator that
+    is hidden from the loader (in a module that they import), depend on which thread comes first.
     """
 
     def __init__(
         self,
         dataset: Examples,
         batch_size: int,
-        max_iter: int,
-        order_length: int,
         *,
         rng: RNG = None,
         collate: Callable[[Sequence[Any]], Any] | None = None,
         workers: int = 0,
+        timeout: float | None = None,
         gpu: bool = False,
     ) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
-        self.max_iter = max_iter
+        self._counts(self._size())
         self.workers = checked_count(type(self).__name__, "workers", workers, 0)
-        self._order_length = order_length
+        self.timeout = _checked_timeout(type(self).__name__, timeout, self.workers)
         self._collate = None if collate is None else checked_callable(type(self).__name__, "collate", collate)
         self._rng = None if rng is None else get_rng(rng)
         self._epoch: Epoch | None = None
@@ -67,11 +76,18 @@ class Loader(ABC):
             self.to_gpu()
 
     @abstractmethod
-    def _new_order(self) -> Array:
+    def _counts(self, size: int) -> tuple[int, int]:
+        """How many numbers the order of an epoch has, and how many batches there are, for so many examples.
+
+        Raises `ArgumentError` if they fill no batch.
+        """
+
+    @abstractmethod
+    def _new_order(self, size: int) -> Array:
         """The numbers from which `_indices` makes the batches of one epoch."""
 
     @abstractmethod
-    def _indices(self, order: Array, i: int) -> Array:
+    def _indices(self, epoch: Epoch, i: int) -> Array:
         """Which examples are in batch ``i``."""
 
     # Going through.
@@ -80,6 +96,11 @@ class Loader(ABC):
     def iteration(self) -> int:
         """How many batches of the current epoch were handed out; 0 between two epochs."""
         return self._epoch.iteration if self._epoch else 0
+
+    @property
+    def max_iter(self) -> int:
+        """How many batches the current epoch has, or else the next one."""
+        return self._counts(self._epoch.size if self._epoch else self._size())[1]
 
     def __len__(self) -> int:
         return self.max_iter
@@ -110,34 +131,58 @@ class Loader(ABC):
             self._running.close()
             self._running = None
 
+    def _size(self) -> int:
+        return checked_length(type(self).__name__, self.dataset)
+
     def _new_epoch(self) -> Epoch:
-        order = self._new_order()
+        size = self._size()
+        order = self._new_order(size)
         # Where nothing is random nothing is drawn: an evaluation leaves the current generator alone.
-        return Epoch(order, int(get_rng(self._rng).integers(2**63)) if self._is_random() else 0)
+        if not self._is_random():
+            return Epoch(order, size)
+        return Epoch(order, size, int(get_rng(self._rng).integers(2**63)), self._generators().new_seeds())
+
+    def _generators(self) -> Generators:
+        """Those that are drawn from while a batch is prepared."""
+        return Generators({"dataset": self.dataset, "collate": self._collate}, but=self._rng)
 
     def _batches(self, epoch: Epoch) -> Generator[Any, None, None]:
-        take, random = self._whole() or self._one_by_one, self._is_random()
+        take, random, generators = self._whole() or self._one_by_one, self._is_random(), self._generators()
 
         def fetch(i: int) -> Any:
-            index = self._indices(epoch.order, i)
-            if not random:
-                return take(index)
-            with using_rng(np.random.default_rng([epoch.seed, i])):
-                return take(index)
+            index = self._indices(epoch, i)
+            try:
+                if not random:
+                    return take(index)
+                with using_rng(np.random.default_rng([epoch.seed, i])):
+                    return generators.run(epoch.seeds, i, lambda: take(index))
+            except StopIteration as error:
+                raise self._stopped(i, error) from error
 
-        with closing(ahead(fetch, range(epoch.iteration, self.max_iter), self.workers)) as batches:
+        tasks = range(epoch.iteration, self._counts(epoch.size)[1])
+        with closing(ahead(fetch, tasks, self.workers, self.timeout)) as batches:
             for batch in batches:
                 epoch.iteration += 1
                 yield _on_gpu(batch) if self.gpu else batch
         if self._epoch is epoch:
             self._epoch = None
 
+    def _stopped(self, i: int, error: StopIteration) -> DataError:
+        """What is raised instead of a StopIteration, which would end the epoch as if all were well."""
+        new = DataError(
+            f"{type(self).__name__}: the dataset, a transform or collate raised StopIteration for batch {i} of "
+            f"{len(self)}; see where it calls next() on something that has come to its end"
+        )
+        for note in getattr(error, "__notes__", ()):
+            new.add_note(note)
+        return new
+
     def _one_by_one(self, index: Array) -> Any:
         return (self._collate or collate)(one_by_one(self.dataset, index))
 
     def _is_random(self) -> bool:
-        """Whether examples may draw random numbers; a dataset of one's own always may."""
-        return self._whole() is None or getattr(self.dataset, "is_random", False)
+        """Whether examples may draw random numbers; those of a dataset of one's own always may, unless it says no."""
+        return self._whole() is None or getattr(self.dataset, "is_random", not isinstance(self.dataset, np.ndarray))
 
     def _whole(self) -> Callable[[Array], Any] | None:
         return whole_batches(self.dataset) if self._collate is None else None
@@ -158,50 +203,85 @@ class Loader(ABC):
     # Its state.
 
     def state_dict(self) -> Tree:
-        """Where the loader is: its epoch's order, how many batches it handed out, and its own generator if it has one.
+        """Where the loader is: its epoch's order, how many batches it handed out, the generators that it and its dataset
+        hold, and how the batches are cut.
 
         Batches that threads have prepared but not handed out count as not yet seen. A loader that was given no ``rng``
         draws from the current generator, whose state is saved with `passus.random.rng_state`.
         """
-        epoch = self._epoch or Epoch(np.empty(0, np.int64), 0)
-        state: Tree = {"order": epoch.order, "seed": epoch.seed, "iteration": epoch.iteration}
+        epoch = self._epoch or Epoch(np.empty(0, np.int64), self._size())
+        state: Tree = {**vars(epoch), **self._cut(), "generators": {}}
+        for path, generator in self._generators().all.items():
+            state["generators"][path] = rng_state(generator)
         return state if self._rng is None else {**state, "rng": rng_state(self._rng)}
+
+    def _cut(self) -> Tree:
+        """How the examples are divided into batches: what must be the same where a state is taken back."""
+        return {"batch_size": self.batch_size}
 
     def load_state_dict(self, state: Tree) -> None:
         """Take back a state: the next ``for`` goes on where it was saved.
 
         Raises `ArgumentError` for a state of another loader or dataset; nothing has changed then.
         """
-        epoch = self._checked_epoch(state)
+        epoch, generators = self._checked_epoch(state), self._generators().all
         if self._rng is not None:
-            load_rng_state(state["rng"], self._rng)
+            generators = {**generators, "rng": self._rng}
+        states = {path: state["rng"] if path == "rng" else state["generators"][path] for path in generators}
+        for path, generator in generators.items():
+            load_rng_state(states[path], copy.deepcopy(generator))  # Refused here, if at all.
+        for path, generator in generators.items():
+            load_rng_state(states[path], generator)
         self.reset()
         self._epoch, self._goes_on = epoch, epoch is not None
 
     def _checked_epoch(self, state: Tree) -> Epoch | None:
         check_tree(f"{type(self).__name__}.load_state_dict", state)
-        names = ["order", "seed", "iteration"] + ["rng"] * (self._rng is not None)
-        if sorted(state) != sorted(names):
-            raise self._misfit(f"the state has {', '.join(sorted(state))}, and this loader {', '.join(sorted(names))}")
-        order, seed, iteration = np.asarray(state["order"]), state["seed"], state["iteration"]
-        if not isinstance(seed, int) or not isinstance(iteration, int):
-            raise self._misfit(f"the seed {seed!r} and the iteration {iteration!r} are not both integers")
+        own = self.state_dict()
+        if sorted(state) != sorted(own):
+            raise self._misfit(f"the state has {', '.join(sorted(state))}, and this loader {', '.join(sorted(own))}")
+        for name, value in self._cut().items():
+            if state[name] != value:
+                raise self._misfit(f"its {name} is {state[name]!r}, and here it is {value!r}")
+        for name in ("generators", "seeds"):
+            check_tree(f"{type(self).__name__}.load_state_dict: {name}", state[name])
+        if sorted(state["generators"]) != sorted(own["generators"]):
+            raise self._misfit(
+                f"its dataset has the generators {', '.join(state['generators']) or 'none'}, and this one "
+                f"{', '.join(own['generators']) or 'none'}"
+            )
+        order, size, seeds = np.asarray(state["order"]), state["size"], dict(state["seeds"])
+        seed, iteration = state["seed"], state["iteration"]
+        if not all(type(number) is int and number >= 0 for number in (size, seed, iteration, *seeds.values())):
+            raise self._misfit(f"the size {size!r}, seed {seed!r}, seeds {seeds!r} and iteration {iteration!r}")
         if not order.size:
             return None
-        mine = self._order_length
-        if order.shape != (mine,) or order.dtype.kind not in "iu":
-            raise self._misfit(f"the order has shape {order.shape} and dtype {order.dtype}, not ({mine},) and integers")
-        if order.min() < 0 or order.max() >= len(self.dataset):
-            raise self._misfit(f"the order goes up to {order.max()}, and there are {len(self.dataset)} examples")
-        if not 0 <= iteration <= self.max_iter or seed < 0:
-            raise self._misfit(f"batch {iteration} of an epoch of {self.max_iter} batches, with the seed {seed}")
-        return Epoch(order, seed, iteration)
+        if size != len(self.dataset):
+            raise self._misfit(f"its dataset had {size} examples, and this one has {len(self.dataset)}")
+        length, max_iter = self._counts(size)
+        if order.shape != (length,) or order.dtype.kind not in "iu":
+            raise self._misfit(
+                f"the order has shape {order.shape} and dtype {order.dtype}, not ({length},) and integers"
+            )
+        if order.min() < 0 or order.max() >= size:
+            raise self._misfit(f"the order goes up to {order.max()}, and there are {size} examples")
+        if iteration > max_iter or (self._is_random() and sorted(seeds) != sorted(own["generators"])):
+            raise self._misfit(f"batch {iteration} of an epoch of {max_iter} batches, with the seeds {seeds}")
+        return Epoch(order, size, seed, seeds, iteration)
 
     def _misfit(self, what: str) -> ArgumentError:
         return ArgumentError(
             f"{type(self).__name__}: this is the state of another loader: {what}. Make the loader as it was made when "
             "the state was saved; nothing was changed"
         )
+
+
+def _checked_timeout(name: str, timeout: float | None, workers: int) -> float | None:
+    if timeout is None:
+        return None
+    if not workers:
+        raise ArgumentError(f"{name}: timeout is for batches that threads prepare; give workers=1 or more with it")
+    return checked_number(name, "timeout", timeout, open_low=True)
 
 
 def _on_gpu(batch: Any) -> Any:

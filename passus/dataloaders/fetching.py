@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
 from passus.arguments import checked_count
 from passus.backend import Array
-from passus.errors import DTypeError
+from passus.errors import DTypeError, LoaderTimeoutError
 from passus.scopes import copied_context
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["Examples", "ahead", "checked_length", "one_by_one", "whole_batches"]
+__all__ = ["Examples", "Pool", "ahead", "checked_length", "one_by_one", "whole_batches"]
+
+PATIENCE = 1.0
+"""For how many seconds a thread that is in the middle of a batch is waited for, when nobody wants it any more."""
 
 T = TypeVar("T")
 Y = TypeVar("Y")
@@ -75,28 +82,99 @@ def one_by_one(dataset: Examples, index: Array) -> list[Any]:
     return examples
 
 
-def ahead(function: Callable[[T], Y], tasks: Iterable[T], workers: int) -> Generator[Y, None, None]:
+def ahead(
+    function: Callable[[T], Y], tasks: Iterable[T], workers: int, timeout: float | None = None
+) -> Generator[Y, None, None]:
     """``map(function, tasks)``, in order, computed by threads that are up to ``2 * workers`` tasks ahead.
 
     Without workers, a plain map. Each task sees the caller's switches (`passus.config`) and generator. Closing the
-    iterator, or an error, ends the threads.
+    iterator, or an error, ends the threads. One that hangs is waited for no longer than `PATIENCE`, then left behind; it
+    keeps no program from ending. Raises `LoaderTimeoutError` for a result that does not come within ``timeout`` seconds.
 
     >>> list(ahead(abs, [-1, -2, -3], workers=2))
     [1, 2, 3]
     """
-    if not workers:
-        yield from map(function, tasks)
+    pool = Pool(workers) if workers else None
+    if pool is None or not pool.threads:
+        for task in tasks:
+            yield function(task)
         return
-    from concurrent.futures import ThreadPoolExecutor  # Not at the top: slow to import, and for few to use.
+    waiting: deque[tuple[T, Future[Y]]] = deque()
 
-    waiting: deque[Future[Y]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="passus-loader")
+    def first() -> Y:
+        task, future = waiting.popleft()
+        try:
+            return future.result(timeout)
+        except TimeoutError:
+            if future.done():  # The task raised it.
+                raise
+            raise LoaderTimeoutError(
+                f"DataLoader: batch {task} was not ready after {timeout:g} s; see what its examples wait for, or give the "
+                "loader a longer timeout"
+            ) from None
+
     try:
         for task in tasks:
-            waiting.append(pool.submit(copied_context().run, function, task))
+            waiting.append((task, pool.submit(copied_context().run, function, task)))
             if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
+                yield first()
         while waiting:
-            yield waiting.popleft().result()
+            yield first()
     finally:
-        pool.shutdown(cancel_futures=True)
+        for _, future in waiting:
+            future.cancel()
+        pool.close()
+
+
+class Pool:
+    """Threads that work off calls, in the order in which they come; unlike those of ``concurrent.futures``, no program
+    waits for one at its end.
+
+    >>> pool = Pool(1)
+    >>> pool.submit(abs, -1).result()
+    1
+    >>> pool.close()
+    """
+
+    def __init__(self, count: int) -> None:
+        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self.threads: list[Thread] = []
+        for i in range(count):
+            thread = Thread(target=self._work, name=f"passus-loader_{i}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # The system has no more. Those that there are do the work.
+                break
+            self.threads.append(thread)
+
+    def submit(self, function: Callable[..., Y], *args: Any) -> Future[Y]:
+        """What a thread will compute."""
+        from concurrent.futures import Future  # Not at the top: slow to import, and for few to use.
+
+        future: Future[Y] = Future()
+        self._calls.put((future, partial(function, *args)))
+        return future
+
+    def close(self) -> None:
+        """End the threads after the calls under way."""
+        for _ in self.threads:
+            self._calls.put(None)
+        end = monotonic() + PATIENCE
+        for thread in self.threads:
+            thread.join(max(0.0, end - monotonic()))
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            _carry_out(*call)
+            del call  # Else an idle thread keeps a batch alive.
+
+
+def _carry_out(future: Future[Any], call: Callable[[], Any]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = call()
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

@@ -9,10 +9,11 @@ import numpy as np
 
 from passus.arguments import checked_count, checked_flag
 from passus.backend import Array
-from passus.dataloaders.base import Loader
-from passus.dataloaders.fetching import Examples, checked_length
+from passus.dataloaders.base import Epoch, Loader
+from passus.dataloaders.fetching import Examples
 from passus.errors import ArgumentError
 from passus.random import RNG, get_rng
+from passus.tree import Tree
 
 __all__ = ["DataLoader"]
 
@@ -24,7 +25,8 @@ class DataLoader(Loader):
     ``dataset``: anything with a length and items, best a `Dataset` or `ArrayDataset` of arrays, whose batches are
     taken as a whole. ``drop_last``: leave out the last batch if it is smaller. ``rng``: a seed or a generator for the
     shuffling; without it, the current generator of `passus.random`. ``collate``: makes a batch of a list of examples.
-    ``workers``: how many threads prepare batches ahead of time (for datasets that read files or decode pictures).
+    ``workers``: how many threads prepare batches ahead of time (for datasets that read files or decode pictures); the
+    batches are the same without them. ``timeout``: for how many seconds a batch is waited for; without it, for ever.
 
     ``shard``: ``(index, count)`` hands out one of ``count`` equal shares of each epoch, one a process. All have the
     same number of examples: where they cannot be divided, the first ones of the epoch come twice, or with ``drop_last``
@@ -32,7 +34,8 @@ class DataLoader(Loader):
 
     Raises `ArgumentError` for an empty dataset, a batch size below 1, a shard that does not exist, shards that would
     be shuffled differently for want of an ``rng``, and if ``drop_last`` leaves nothing; `DTypeError` for a batch size
-    that is no integer and for a switch that is neither True nor False.
+    that is no integer and for a switch that is neither True nor False. On the way, `LoaderTimeoutError` for a batch that does
+    not come in time, and `DataError` for a StopIteration from the dataset, which would end the epoch in silence.
 
     >>> loader = DataLoader(np.arange(5), batch_size=2, shuffle=False)
     >>> [batch.tolist() for batch in loader], len(loader)
@@ -51,6 +54,7 @@ class DataLoader(Loader):
         collate: Callable[[Sequence[Any]], Any] | None = None,
         shard: tuple[int, int] = (0, 1),
         workers: int = 0,
+        timeout: float | None = None,
     ) -> None:
         batch_size = checked_count("DataLoader", "batch_size", batch_size)
         self.shuffle = checked_flag("DataLoader", "shuffle", shuffle)
@@ -58,25 +62,30 @@ class DataLoader(Loader):
         self.shard = _checked_shard(shard)
         if shuffle and rng is None and self.shard[1] > 1:
             raise ArgumentError("DataLoader: shards that are shuffled need rng=SEED, the same seed in each process")
-        size = checked_length("DataLoader", dataset)
+        super().__init__(dataset, batch_size, rng=rng, collate=collate, workers=workers, timeout=timeout, gpu=gpu)
+
+    def _counts(self, size: int) -> tuple[int, int]:
         whole, rest = divmod(size, self.shard[1])
-        length = whole if drop_last or not rest else whole + 1
-        max_iter = length // batch_size if drop_last else -(-length // batch_size)
+        length = whole if self.drop_last or not rest else whole + 1
+        max_iter = length // self.batch_size if self.drop_last else -(-length // self.batch_size)
         if not max_iter:
             raise ArgumentError(
-                f"DataLoader: {size} examples in {self.shard[1]} shards fill no batch of {batch_size}, and drop_last "
+                f"DataLoader: {size} examples in {self.shard[1]} shards fill no batch of {self.batch_size}, and drop_last "
                 "leaves out the others; make batch_size smaller"
             )
-        super().__init__(dataset, batch_size, max_iter, length, rng=rng, collate=collate, workers=workers, gpu=gpu)
+        return length, max_iter
 
-    def _new_order(self) -> Array:
-        size, (index, count) = len(self.dataset), self.shard
+    def _new_order(self, size: int) -> Array:
+        index, count = self.shard
         order = get_rng(self._rng).permutation(size) if self.shuffle else np.arange(size)
         # resize begins again at the front where the order is too short.
-        return np.resize(order, self._order_length * count)[index::count]
+        return np.resize(order, self._counts(size)[0] * count)[index::count]
 
-    def _indices(self, order: Array, i: int) -> Array:
-        return order[i * self.batch_size : (i + 1) * self.batch_size]
+    def _indices(self, epoch: Epoch, i: int) -> Array:
+        return epoch.order[i * self.batch_size : (i + 1) * self.batch_size]
+
+    def _cut(self) -> Tree:
+        return {**super()._cut(), "drop_last": self.drop_last, "shard": list(self.shard)}
 
 
 def _checked_shard(shard: tuple[int, int]) -> tuple[int, int]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from passus.arguments import checked_count
 from passus.backend import Array
-from passus.dataloaders.base import Loader
-from passus.dataloaders.fetching import Examples, checked_length
+from passus.dataloaders.base import Epoch, Loader
+from passus.dataloaders.fetching import Examples
 from passus.errors import ArgumentError
 
 __all__ = ["SeqDataLoader"]
@@ -30,13 +30,15 @@ class SeqDataLoader(Loader):
 
     def __init__(self, dataset: Examples, batch_size: int, gpu: bool = False) -> None:
         batch_size = checked_count("SeqDataLoader", "batch_size", batch_size)
-        size = checked_length("SeqDataLoader", dataset)
-        if batch_size > size:
-            raise ArgumentError(f"SeqDataLoader: {batch_size} streams cannot start in {size} examples")
-        super().__init__(dataset, batch_size, -(-size // batch_size), batch_size, gpu=gpu)
+        super().__init__(dataset, batch_size, gpu=gpu)
 
-    def _new_order(self) -> Array:
-        return np.arange(self.batch_size) * (len(self.dataset) // self.batch_size)
+    def _counts(self, size: int) -> tuple[int, int]:
+        if self.batch_size > size:
+            raise ArgumentError(f"SeqDataLoader: {self.batch_size} streams cannot start in {size} examples")
+        return self.batch_size, -(-size // self.batch_size)
 
-    def _indices(self, order: Array, i: int) -> Array:
-        return (order + i) % len(self.dataset)
+    def _new_order(self, size: int) -> Array:
+        return np.arange(self.batch_size) * (size // self.batch_size)
+
+    def _indices(self, epoch: Epoch, i: int) -> Array:
+        return (epoch.order + i) % epoch.size

@@ -69,8 +69,8 @@ class Dataset:
 
     @property
     def is_random(self) -> bool:
-        """Whether a transform draws random numbers, so that a loader gives it a generator for each batch."""
-        return any(getattr(transform, "is_random", False) for transform in (self.transform, self.target_transform))
+        """Whether a transform may draw random numbers, so that a loader gives it a generator for each batch."""
+        return any(getattr(transform, "is_random", True) for transform in (self.transform, self.target_transform))
 
 
 class ArrayDataset:
@@ -82,6 +82,8 @@ class ArrayDataset:
     >>> ArrayDataset(x, t)[1]
     (array([0., 0.], dtype=float32), np.int64(1))
     """
+
+    is_random = False
 
     def __init__(self, *arrays: Array) -> None:
         if not arrays:

@@ -31,6 +31,7 @@ class SinCurve(Dataset):
     ) -> None:
         self._rng = get_rng(rng)
         super().__init__(train, transform, target_transform)
+        del self._rng  # It is drawn from once.
 
     def prepare(self) -> None:
         x = np.linspace(0.0, 2 * np.pi, STEPS)

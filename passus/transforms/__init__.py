@@ -4,9 +4,9 @@ A transform is a function of one example. Those for arrays also have ``batch``, 
 once along a new first axis; a `DataLoader` then need not go through them one by one. An image is an array (..., H, W),
 as `ToArray` makes it; those that know colours want (C, H, W).
 
-Those that draw random numbers say so with ``is_random = True``. They take ``rng``, a seed or a generator; without it
-they draw from the current generator, which a `DataLoader` sets for each batch, so that an epoch that was interrupted goes
-on with the same images; one of your own is not part of its state.
+Those that draw random numbers take ``rng``, a seed or a generator, and draw from `passus.random.get_rng` of it; without
+one from the current generator. A `DataLoader` puts another one in the place of either for each batch, so that the
+images depend neither on threads nor on an interruption. Those that never draw may say ``is_random = False``.
 
 >>> import numpy as np
 >>> augmented = Compose([RandomHorizontalFlip(), RandomCrop(32, padding=4), ToFloat(), Normalize(0.0, 255.0)])

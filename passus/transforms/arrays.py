@@ -26,6 +26,8 @@ class Normalize:
     array([ 0. , -0.5], dtype=float32)
     """
 
+    is_random = False
+
     def __init__(self, mean: float | Sequence[float] = 0.0, std: float | Sequence[float] = 1.0) -> None:
         self.mean, self.std = _numbers("mean", mean), _numbers("std", std)
         if not (self.std > 0).all():
@@ -60,6 +62,8 @@ class Normalize:
 class Flatten:
     """Lay all numbers of an example in one row."""
 
+    is_random = False
+
     def __call__(self, x: Array) -> Array:
         return np.reshape(x, -1)
 
@@ -71,6 +75,8 @@ class Flatten:
 @final
 class AsType:
     """Turn an array, or a single number, into another dtype."""
+
+    is_random = False
 
     def __init__(self, dtype: Any = np.float32) -> None:
         self.dtype = checked_dtype("AsType", dtype)

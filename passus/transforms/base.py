@@ -40,8 +40,8 @@ class Compose:
 
     @property
     def is_random(self) -> bool:
-        """Whether one of the transforms draws random numbers."""
-        return any(getattr(transform, "is_random", False) for transform in self.transforms)
+        """Whether one of the transforms may draw random numbers, as one of your own that does not deny it."""
+        return any(getattr(transform, "is_random", True) for transform in self.transforms)
 
 
 def _through(transforms: Sequence[Any], x: Any) -> Any:
