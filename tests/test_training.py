@@ -486,7 +486,13 @@ def test_a_nan_can_be_left_out():
         (lambda: linear([], loss=F.l1_loss), ArgumentError, "no batches"),
         (lambda: linear(iter(pairs(2)), loss=F.l1_loss), DTypeError, "DataLoader"),
         (lambda: linear(pairs(2), loss=F.l1_loss, test_loader=[]), ArgumentError, "test_loader has no batches"),
-        (lambda: linear(pairs(2), batch_loss=F.l1_loss, metrics={"a": Accuracy()}), ArgumentError, "metrics"),
+        (
+            lambda: linear(pairs(2), batch_loss=lambda m, b: F.l1_loss(m(b[0]), b[1]), metrics={"a": Accuracy()}).fit(
+                1
+            ),
+            ArgumentError,
+            "return loss, y, t",
+        ),
         (lambda: linear(pairs(2), loss=F.l1_loss, metrics={"loss": Accuracy()}), ArgumentError, "'loss'"),
         (lambda: linear(pairs(2), loss=F.l1_loss, metrics=[Accuracy()]), DTypeError, "metrics is a list"),
         (lambda: linear(pairs(2), loss=F.l1_loss, metrics={"a": 3}), DTypeError, "metric 'a' is a int"),

@@ -12,6 +12,7 @@ from passus.errors import ArgumentError, DTypeError, PassusError, WeightsError
 from passus.functions.checks import array_of
 from passus.layers.describe import described
 from passus.layers.parts import PLAIN, REMEMBERED, Slot, label
+from passus.layers.predicting import predicted, rows
 from passus.layers.state import State
 from passus.layers.undo import Undo, changes
 from passus.layers.walk import changed, learnt, walk
@@ -94,6 +95,19 @@ class Layer(State):
     def __repr__(self) -> str:
         return described(self)
 
+    def predict(self, *inputs: Any, batch_size: int = 256) -> Any:
+        """The results for arrays (N, ...) of any length, in arrays: ``batch_size`` examples at a time, so that memory
+        does not grow with N, in `test_mode` and under `no_grad`.
+
+        Raises `DTypeError` for what is no array, `ShapeError` for inputs of different lengths.
+
+        >>> import numpy as np
+        >>> from passus.layers import Linear
+        >>> Linear(2).predict(np.ones((1000, 3), np.float32)).shape
+        (1000, 2)
+        """
+        return predicted(self, rows(inputs, batch_size))
+
     # What it consists of.
 
     def params(self) -> Iterator[Parameter]:
@@ -140,16 +154,27 @@ class Layer(State):
             parameter.cleargrad()
 
     def freeze(self) -> Self:
-        """Let no gradient flow to the parameters, so that they are not learnt; returns the layer itself."""
+        """Let no gradient flow to the parameters, so that they are not learnt, and let `BatchNorm` use its averages and
+        leave them as they are; returns the layer itself.
+        """
         for parameter in self.params():
             parameter.requires_grad = False
+        for _, layer in self.named_layers():
+            layer.freeze_statistics(True)
         return self
 
     def unfreeze(self) -> Self:
         """Undo `freeze`."""
         for parameter in self.params():
             parameter.requires_grad = parameter._data is None or parameter.dtype.kind == "f"
+        for _, layer in self.named_layers():
+            layer.freeze_statistics(False)
         return self
+
+    def freeze_statistics(self, frozen: bool) -> None:
+        """Called by `freeze` (True) and `unfreeze` (False) of this layer and those that hold it; a layer that follows
+        its inputs with averages writes here how it stops, and goes on.
+        """
 
     def _locate(self, error: PassusError) -> None:
         """Put the path of the layer where an error arose in front of its message."""

@@ -27,7 +27,8 @@ class BatchNorm(Layer):
     In training the statistics are those of the batch, and ``avg_mean`` and ``avg_var`` follow them by
     ``avg = decay * avg + (1 - decay) * batch``; under `test_mode` these averages are used. ``in_size``: C; left out,
     the first call tells it. ``frozen``: the averages are used in training too, and stay as they are; a trained network is
-    tuned so with small batches. It may be changed at any time; gamma and beta learn all the same, unless `freeze` says no.
+    tuned so with small batches. It may be changed at any time; gamma and beta learn all the same. `freeze` stops all of it,
+    and `unfreeze` lets ``frozen`` be what it was.
     ``activation``: "relu" or "relu6", applied in the same pass, which saves two passes through memory.
 
     Raises `ShapeError` for an input without channels, or of another number of them; `ArgumentError` for another activation.
@@ -54,6 +55,7 @@ class BatchNorm(Layer):
         self.decay = checked_number("BatchNorm", "decay", decay, 0.0, 1.0)
         self.eps = checked_number("BatchNorm", "eps", eps)
         self.frozen, self.activation = checked_flag("BatchNorm", "frozen", frozen), activation
+        self._frozen_before: bool | None = None
         limits_of("BatchNorm", activation)
         self.gamma, self.beta = scale_and_shift("BatchNorm", in_size, dtype)
         self.register_buffer("avg_mean", None, self.gamma.spec)
@@ -72,6 +74,14 @@ class BatchNorm(Layer):
         if self.frozen:
             return F.fixed_batch_norm(*parts, self.eps, self.activation)
         return F.batch_norm(*parts, self.decay, self.eps, self.activation)
+
+    def freeze_statistics(self, frozen: bool) -> None:
+        """Use the averages and leave them as they are, or do what was done before that."""
+        if self._frozen_before is None and frozen:
+            self._frozen_before, self.frozen = self.frozen, True
+        elif self._frozen_before is not None and not frozen:
+            self.frozen = self._frozen_before
+            self._frozen_before = None
 
     def _start_averages(self) -> None:
         self.avg_mean = np.zeros_like(self.gamma._data)

@@ -21,7 +21,8 @@ __all__ = ["GradientAccumulation"]
 class GradientAccumulation:
     """An optimizer that is updated at every ``every``-th call only, with the mean of the gradients until then.
 
-    Each call takes the gradients of the parameters away, so it does not matter whether the loop clears them.
+    Each call takes the gradients of the parameters away, so it does not matter whether the loop clears them. `flush`
+    updates with what is left; a `Trainer` calls it at the end of each epoch, and when its training is complete.
     Hooks and groups are those of ``optimizer``. Raises `ArgumentError` unless ``every`` is at least 1.
 
     >>> from passus.optimizers import SGD
@@ -65,10 +66,15 @@ class GradientAccumulation:
         if self.calls >= self.every:  # More, if it was saved with a greater ``every``.
             self._update_with_mean(named)
 
+    def flush(self) -> None:
+        """Update with the mean of the gradients since the last update, if there are any: what is left at the end."""
+        if self.calls:
+            self._update_with_mean(self._named_params())
+
     def _update_with_mean(self, named: list[tuple[str, Parameter]]) -> None:
         for path, p in named:
             if path in self._sums:
-                p.grad = np.asarray(self._sums[path] / self.every)
+                p.grad = np.asarray(self._sums[path] / self.calls)
         self._sums, self.calls = {}, 0
         try:
             self.optimizer.update()

@@ -9,10 +9,12 @@ from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
 from passus.arguments import checked_callable, checked_count, checked_flag, checked_number
+from passus.backend import is_array
 from passus.config import no_grad, test_mode
 from passus.core import Variable
 from passus.errors import ArgumentError, DivergenceError, DTypeError, ShapeError, WeightsError
 from passus.files import FilePath
+from passus.layers.predicting import predicted, rows
 from passus.layers.undo import undoable
 from passus.metrics import Metric
 from passus.serializers import load_checkpoint, save_checkpoint
@@ -66,9 +68,10 @@ class Batches(Protocol):
 class Trainer:
     """A loop that trains a model step by step, and evaluates it after each epoch.
 
-    ``loss``: a function of prediction and target, for batches that are pairs (x, t); or ``batch_loss``: a function of
-    model and batch, for all others. ``metrics``: by the names they are to have in the history; collected in training
-    and in evaluation. ``skip_nan``: leave out the update for a batch whose loss, or a gradient, is NaN or infinite, instead of raising.
+    ``loss``: a function of prediction and target, for batches (x, t), or (x1, x2, t) for a model of several inputs; or
+    ``batch_loss``: a function of model and batch, for all others, which returns the loss, or ``loss, y, t`` where there are
+    metrics. ``metrics``: by the names they are to have in the history, each a `Metric` or a function of prediction and
+    target that returns a number; collected in training and in evaluation. ``skip_nan``: leave out the update for a batch whose loss, or a gradient, is NaN or infinite, instead of raising.
 
     Raises `ArgumentError` for a loader without batches, or if not exactly one of the two losses is given.
 
@@ -101,8 +104,6 @@ class Trainer:
             raise ArgumentError("Trainer: give either loss, a function of y and t, or batch_loss, of model and batch")
         compute: Any = loss if batch_loss is None else batch_loss
         checked_callable("Trainer", "loss", compute)
-        if metrics and loss is None:
-            raise ArgumentError("Trainer: metrics compare y with t, which batch_loss does not show; give loss instead")
         if isinstance(optimizer, type) or not hasattr(optimizer, "update"):
             raise DTypeError(
                 f"Trainer: optimizer is a {type(optimizer).__name__}, which has no update(); give an optimizer"
@@ -152,6 +153,8 @@ class Trainer:
                 callback.on_start(self)
             while not self._over(*goals):
                 self._train_epoch(*goals)
+            if not self._interrupt.requested:
+                self._apply_what_is_left()
             self._notify("on_interrupt" if self._interrupt.requested else "on_finish")
             if self._interrupt.requested:  # Perhaps only now, while a callback finished.
                 raise KeyboardInterrupt
@@ -176,6 +179,7 @@ class Trainer:
                 self._notify("on_step")
                 if self._over(epochs, steps) and self.batch < len(self.loader):
                     return
+            self._apply_what_is_left()
             row = self._end_epoch()
             bar.set_postfix({name: value for name, value in row.items() if name not in ("epoch", "step")})
         self._notify("on_epoch", row)
@@ -211,14 +215,30 @@ class Trainer:
     def forward(self, batch: Any) -> tuple[Variable, Any, Any]:
         """The loss of a batch, the prediction y and the target t; a subclass may compute them in its own way."""
         if self.batch_loss is not None:
-            return _checked_loss(self.batch_loss(self.model, batch)), None, None
-        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-            raise ArgumentError("Trainer: a batch must be a pair (x, t); for another form give batch_loss, not loss")
-        x, t = batch
-        y = self.model(x)
+            result = self.batch_loss(self.model, batch)
+            loss, y, t = result if isinstance(result, tuple) and len(result) == 3 else (result, None, None)
+            if y is None and self._tally.metrics:
+                raise ArgumentError(
+                    "Trainer: metrics compare y with t, which batch_loss does not show; let it return loss, y, t"
+                )
+            return _checked_loss(loss), y, t
+        if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+            raise ArgumentError(
+                "Trainer: a batch must be inputs and a target, (x, t) or (x1, x2, t); for another form give batch_loss"
+            )
+        *xs, t = batch
+        y = self.model(*xs)
         return _checked_loss(self.loss(y, t)), y, t
 
+    def _apply_what_is_left(self) -> None:
+        """Update with the gradients that were added up and are too few for an update by themselves."""
+        flush = getattr(self.optimizer, "flush", None)
+        if flush is not None:
+            flush()
+
     def _end_epoch(self) -> Row:
+        if not self.batch:
+            raise ArgumentError("Trainer: the loader handed out no batch; give one that can be gone through again")
         if not self._tally.loss.weight:
             raise DivergenceError(
                 f"Trainer: no batch of epoch {self.epoch + 1} had a finite loss and gradients; see skip_nan"
@@ -246,6 +266,20 @@ class Trainer:
                 loss, y, t = self.forward(batch)
                 tally.update(loss, y, t, size_of(batch))
         return tally.compute()
+
+    def predict(self, data: Any, batch_size: int = 256) -> Any:
+        """The predictions for an array (N, ...), ``batch_size`` examples at a time, or for the batches of a loader.
+
+        Of batches (x, t) or (x1, x2, t), the target is left out. Nothing is learnt; see `Layer.predict`. Raises
+        `ArgumentError` for a loader that shuffles, for nobody could tell which prediction belongs to which example.
+        """
+        if is_array(data) or isinstance(data, Variable):
+            return predicted(self.model, rows([data], batch_size))
+        if getattr(data, "shuffle", False):
+            raise ArgumentError(
+                "Trainer.predict: the loader shuffles; give it shuffle=False, so that the order is known"
+            )
+        return predicted(self.model, map(_inputs_of, _checked_loader("predict", data)))
 
     # State.
 
@@ -303,6 +337,13 @@ class Trainer:
     def _notify(self, moment: str, *arguments: Any) -> None:
         for callback in self.callbacks:
             getattr(callback, moment)(self, *arguments)
+
+
+def _inputs_of(batch: Any) -> tuple[Any, ...]:
+    """What the model is called with: all but the target, or the batch itself where there is none."""
+    if not isinstance(batch, (tuple, list)):
+        return (batch,)
+    return tuple(batch[:-1] if len(batch) > 1 else batch)
 
 
 def _checked_goals(epochs: int | None, steps: int | None) -> tuple[float, float]:

@@ -19,6 +19,9 @@ class EarlyStopping(Callback):
 
     ``monitor``, ``mode``, ``min_delta``: see `Best`. ``restore_best``: whether the model gets the weights (and buffers)
     of its best epoch when the training is over; after an error or Ctrl-C it keeps its newest ones.
+
+    A training that was stopped stays so: ``fit`` called again, or after a resume, adds no epoch. To go on, give a greater
+    ``patience``, or set ``waited`` to 0.
     """
 
     def __init__(
@@ -35,6 +38,11 @@ class EarlyStopping(Callback):
         self.waited = 0
         """For how many epochs it has not got better."""
         self._weights: dict[str, Any] = {}
+
+    def on_start(self, run: Run) -> None:
+        """Stop at once what was stopped before."""
+        if self.waited >= self.patience:
+            run.stop()
 
     def on_epoch(self, run: Run, row: Row) -> None:
         """Compare, and stop if it is time to."""

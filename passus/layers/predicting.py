@@ -1,0 +1,74 @@
+"""Predictions for many examples, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from passus.arguments import checked_count
+from passus.backend import Array, backend_of
+from passus.config import no_grad, test_mode
+from passus.core import Variable
+from passus.errors import ArgumentError, ShapeError
+from passus.functions.checks import array_of
+
+__all__ = ["predicted", "rows"]
+
+
+def predicted(model: Callable[..., Any], batches: Iterable[tuple[Any, ...]]) -> Any:
+    """What a model returns for batches of inputs, one after the other: an array, or a tuple, list or dict of arrays.
+
+    Nothing is recorded or learnt. Raises `ArgumentError` if there is no batch, `ShapeError` for results without examples.
+
+    >>> predicted(lambda x: 2 * x, [(np.array([1.0, 2.0]),), (np.array([3.0]),)])
+    array([2., 4., 6.])
+    """
+    with no_grad(), test_mode():
+        results = [_arrays(model(*xs)) for xs in batches]
+    if not results:
+        raise ArgumentError("predict: there is no batch to predict for")
+    return _joined(results)
+
+
+def rows(inputs: Sequence[Any], batch_size: int) -> Iterable[tuple[Any, ...]]:
+    """Inputs that are arrays (N, ...) in batches; one batch of no examples where N is 0.
+
+    Raises `DTypeError` for what is no array, `ShapeError` for arrays of different lengths.
+
+    >>> [len(x) for (x,) in rows([np.zeros((5, 2))], batch_size=2)]
+    [2, 2, 1]
+    """
+    batch_size = checked_count("predict", "batch_size", batch_size)
+    arrays = [array_of("predict", x) for x in inputs]
+    shapes = ", ".join([str(x.shape) for x in arrays])
+    if not arrays or not all(x.ndim for x in arrays) or len({len(x) for x in arrays}) > 1:
+        raise ShapeError(f"predict: inputs of shapes {shapes or '(none)'}; give arrays (N, ...) of the same N examples")
+    starts = range(0, len(arrays[0]) or 1, batch_size)
+    return (tuple([x[i : i + batch_size] for x in arrays]) for i in starts)
+
+
+def _arrays(y: Any) -> Any:
+    """Results in main memory."""
+    if isinstance(y, Mapping):
+        return {name: _arrays(part) for name, part in y.items()}
+    if isinstance(y, (tuple, list)):
+        return type(y)([_arrays(part) for part in y])
+    array = y.data if isinstance(y, Variable) else array_of("predict", y)
+    return backend_of(array).to_numpy(array)
+
+
+def _joined(results: list[Any]) -> Any:
+    first = results[0]
+    if isinstance(first, Mapping):
+        return {name: _joined([y[name] for y in results]) for name in first}
+    if isinstance(first, (tuple, list)):
+        return type(first)([_joined([y[i] for y in results]) for i in range(len(first))])
+    return _concatenated(results)
+
+
+def _concatenated(arrays: list[Array]) -> Array:
+    if not all(y.ndim for y in arrays):
+        raise ShapeError("predict: the model returns one number for a whole batch; predictions are arrays (N, ...)")
+    return np.concatenate(arrays)
