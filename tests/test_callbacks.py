@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -199,6 +200,39 @@ def test_curves_are_drawn_as_a_whole_picture(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         plot_history([{"epoch": 1, "loss": 1.0}], path)
     assert path.read_bytes() == old
+
+
+def test_pictures_take_a_small_part_of_the_time(tmp_path, monkeypatch):
+    """Epochs of 1 s and pictures of 2 s: a picture when 40 s have passed for each one, and one at the end."""
+    now, drawn = [0.0], []
+
+    def draw(history: Any, path: Any) -> None:
+        drawn.append(len(history))
+        now[0] += 2.0
+
+    monkeypatch.setattr("passus.training.callbacks.curves.monotonic", lambda: now[0])
+    monkeypatch.setattr("passus.training.callbacks.curves.plot_history", draw)
+    callback, run = PlotCurves(tmp_path / "curves.png"), SimpleNamespace(epoch=0, history=[])
+
+    def train(epochs: int) -> None:
+        callback.on_start(run)
+        for _ in range(epochs):
+            now[0] += 1.0
+            run.epoch += 1
+            run.history.append({"epoch": run.epoch})
+            callback.on_epoch(run, run.history[-1])
+        callback.on_end(run)
+
+    train(100)
+    assert drawn == [10, 78, 100]
+    train(5)
+    assert drawn[3:] == [105], "a second training measures anew"
+    drawn.clear()
+    callback.share = 1.0
+    train(3)
+    assert drawn == [107, 108]
+    with pytest.raises(ArgumentError, match="share"):
+        PlotCurves(tmp_path / "curves.png", share=1.5)
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])

@@ -11,12 +11,21 @@ from sklearn import metrics as reference
 from passus import Variable
 from passus.errors import ArgumentError, DTypeError, LabelError, PassusError, ShapeError, WeightsError
 from passus.metrics import (
+    AUC,
+    F1,
+    MAE,
+    R2,
     Accuracy,
     ConfusionMatrix,
     Mean,
+    MeanOf,
     TopKAccuracy,
     accuracy,
+    auc,
     confusion_matrix,
+    f1,
+    mae,
+    r2,
     top_k_accuracy,
 )
 
@@ -170,3 +179,176 @@ def test_a_refused_batch_is_not_counted():
     with pytest.raises(LabelError):
         metric.update(SCORES, LABELS + 1)
     assert metric.compute().sum() == N
+
+
+# Binary classes, regression, and what does not count.
+
+BINARY = RNG.integers(2, size=N)
+CHANCES = np.round(np.clip(BINARY * 0.2 + RNG.uniform(0, 0.8, N), 0, 1), 2)  # With equal ones among them.
+TARGETS = RNG.standard_normal((N, 3)) * [1, 10, 1e-3] + [0, 1e6, 5]
+NEAR = TARGETS + RNG.standard_normal((N, 3)) * [0.5, 1, 1e-3]
+DTYPES = pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+
+
+@DTYPES
+def test_auc(dtype):
+    chances = CHANCES.astype(dtype)
+    expected = reference.roc_auc_score(BINARY, chances)
+    assert collected(AUC(), chances, BINARY).compute() == pytest.approx(expected, rel=1e-12)
+    assert auc(Variable(chances), BINARY == 1) == pytest.approx(expected, rel=1e-12)
+    both = np.stack([1 - chances, chances], axis=1)
+    assert collected(AUC(), both, BINARY).compute() == pytest.approx(
+        reference.roc_auc_score(BINARY, both[:, 1]), abs=1e-3
+    )
+    assert auc(chances[:, None], BINARY[:, None]) == pytest.approx(expected, rel=1e-12)
+    assert np.isnan(auc(chances, np.ones(N, int)))
+    assert auc(np.array([0, 255], np.uint8), np.array([0, 1])) == 1.0
+
+
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted", "none"])
+def test_f1_of_many_classes(average):
+    expected = reference.f1_score(LABELS, PREDICTED, average=None if average == "none" else average)
+    np.testing.assert_allclose(collected(F1(C, average)).compute(), expected, rtol=1e-12)
+    np.testing.assert_allclose(f1(SCORES, LABELS, C, average), expected, rtol=1e-12)
+    if average != "none":  # A class that never occurs has no part in a mean.
+        assert f1(PREDICTED, LABELS, C + 2, average) == pytest.approx(expected, rel=1e-12)
+
+
+@DTYPES
+def test_f1_of_two_classes(dtype):
+    expected = reference.f1_score(BINARY, CHANCES.astype(dtype) > 0.5)
+    assert collected(F1(), CHANCES.astype(dtype), BINARY).compute() == pytest.approx(expected, rel=1e-12)
+    logits = (CHANCES - 0.5).astype(dtype)
+    assert f1(logits, BINARY, threshold=0.0) == pytest.approx(reference.f1_score(BINARY, logits > 0), rel=1e-12)
+    assert f1((CHANCES > 0.5).astype(int), BINARY, average="macro") == pytest.approx(
+        reference.f1_score(BINARY, CHANCES > 0.5, average="macro"), rel=1e-12
+    )
+
+
+def test_regression():
+    assert collected(MAE(), NEAR, TARGETS).compute() == pytest.approx(
+        reference.mean_absolute_error(TARGETS, NEAR), rel=1e-12
+    )
+    assert collected(R2(), NEAR, TARGETS).compute() == pytest.approx(reference.r2_score(TARGETS, NEAR), rel=1e-9)
+    assert r2(NEAR[:, 0], TARGETS[:, 0]) == pytest.approx(reference.r2_score(TARGETS[:, 0], NEAR[:, 0]), rel=1e-12)
+    assert mae(np.array([3, 250], np.uint8), np.array([5, 4], np.uint8)) == 124.0
+    same = np.ones(4)
+    assert [r2(same, same), r2(same * 2, same)] == [1.0, 0.0] == [reference.r2_score(same, y) for y in (same, 2 * same)]
+
+
+def test_sums_of_small_floats_are_large_enough():
+    y = np.full(4096, 20, np.float16)
+    assert mae(y, np.zeros(4096, np.float16)) == 20.0
+    assert r2(y, y + 1) == 0.0
+    assert accuracy(np.zeros((1, 2, 300, 300), np.float16), np.zeros((1, 300, 300), int)) == 1.0
+
+
+IGNORED = np.where(RNG.random(N) < 0.3, -1, LABELS)
+KEPT = IGNORED >= 0
+
+
+@pytest.mark.parametrize(
+    ("make", "reached"),
+    [
+        (lambda **options: Accuracy(**options), SCORES),
+        (lambda **options: TopKAccuracy(2, **options), SCORES),
+        (lambda **options: ConfusionMatrix(C, **options), SCORES),
+        (lambda **options: ConfusionMatrix(C, **options), PREDICTED),
+        (lambda **options: F1(C, **options), SCORES),
+        (lambda **options: F1(C, **options), PREDICTED),
+    ],
+)
+@pytest.mark.parametrize("label", [-1, 255, 2])
+def test_ignored_labels_do_not_count(make, reached, label):
+    t = np.where(IGNORED < 0, label, IGNORED)
+    kept = t != label
+    expected = collected(make(), reached[kept], t[kept]).compute()
+    np.testing.assert_array_equal(collected(make(ignore_index=label), reached, t).compute(), expected)
+    maps = reached[:96].reshape(2, 48, *reached.shape[1:])  # The same as two rows of pixels.
+    maps = np.moveaxis(maps, -1, 1) if maps.ndim == 3 else maps
+    metric = make(ignore_index=label)
+    metric.update(maps, t[:96].reshape(2, 48))
+    metric.update(reached[96:], t[96:])
+    np.testing.assert_array_equal(metric.compute(), expected)
+    nothing = make(ignore_index=label)
+    nothing.update(reached, np.full(N, label))
+    if not isinstance(nothing, ConfusionMatrix):
+        with pytest.raises(ArgumentError, match="nothing"):
+            nothing.compute()
+    with pytest.raises(LabelError):
+        make().update(reached, np.where(IGNORED < 0, -1, IGNORED))
+
+
+def test_ignored_labels_of_the_functions_of_one_batch():
+    assert accuracy(SCORES, IGNORED, ignore_index=-1) == accuracy(SCORES[KEPT], IGNORED[KEPT])
+    assert top_k_accuracy(SCORES, IGNORED, 2, ignore_index=-1) == top_k_accuracy(SCORES[KEPT], IGNORED[KEPT], 2)
+    np.testing.assert_array_equal(
+        confusion_matrix(SCORES, IGNORED, C, ignore_index=-1), confusion_matrix(SCORES[KEPT], IGNORED[KEPT], C)
+    )
+    ones = np.where(RNG.random(N) < 0.3, -1, BINARY)
+    metric = AUC(ignore_index=-1)
+    metric.update(CHANCES, ones)
+    assert metric.compute() == auc(CHANCES[ones >= 0], ones[ones >= 0])
+
+
+@pytest.mark.parametrize(
+    ("make", "y", "t"),
+    [(AUC, CHANCES, BINARY), (F1, CHANCES, BINARY), (MAE, NEAR, TARGETS), (R2, NEAR, TARGETS)],
+)
+def test_a_state_goes_on_and_empty_batches_change_nothing(make, y, t):
+    whole = collected(make(), y, t).compute()
+    first, second = make(), make()
+    first.update(y[:0], t[:0])
+    first.update(y[:40], t[:40])
+    second.load_state_dict(json_like(first.state_dict()))
+    second.update(y[:0], t[:0])
+    second.update(y[40:], t[40:])
+    assert second.compute() == pytest.approx(whole, rel=1e-12)
+    second.reset()
+    with pytest.raises(ArgumentError, match="nothing"):
+        second.compute()
+    with pytest.raises(WeightsError, match="missing"):
+        second.load_state_dict({})
+
+
+def json_like(state: Any) -> Any:
+    """Numbers as they come back from a file."""
+    return {name: np.asarray(value) if np.ndim(value) else value for name, value in state.items()}
+
+
+def test_the_mean_of_a_function():
+    calls = []
+
+    def function(y, t):
+        calls.append(len(y))
+        return Variable(np.asarray(abs(y - t).mean()))
+
+    assert collected(MeanOf(function), NEAR, TARGETS).compute() == pytest.approx(mae(NEAR, TARGETS), rel=1e-12)
+    metric = MeanOf(function)
+    metric.update(NEAR[:0], TARGETS[:0])
+    assert calls == [10, 50, 36, 1], "it is not called for nothing"
+    with pytest.raises(ArgumentError):
+        metric.compute()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: auc(SCORES, LABELS), ShapeError, "one at a time"),
+        (lambda: auc(CHANCES, LABELS), LabelError, "0 to 1"),
+        (lambda: auc(np.array([np.nan, 1]), np.array([0, 1])), ArgumentError, "NaN"),
+        (lambda: auc(np.array([True]), np.array([1])), DTypeError, "bool"),
+        (lambda: mae(np.ones((3, 1)), np.ones(3)), ShapeError, "same shape"),
+        (lambda: r2(np.ones((3, 1)), np.ones(3)), ShapeError, "same shape"),
+        (lambda: r2(np.array(1.0), np.array(1.0)), ShapeError, "single numbers"),
+        (lambda: F1(3, "binary"), ArgumentError, "two classes"),
+        (lambda: F1(3, "mean"), ArgumentError, "macro"),
+        (lambda: F1(1), ArgumentError, "at least 2"),
+        (lambda: Accuracy(ignore_index="x"), DTypeError, "ignore_index"),
+        (lambda: MeanOf(3), DTypeError, "function"),
+        (lambda: MeanOf(lambda y, t: y).update(np.ones(2), np.ones(2)), ShapeError, "one number"),
+    ],
+)
+def test_what_the_measures_refuse(call, error, words):
+    with pytest.raises(error, match=words):
+        call()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import re
 import signal
+import sys
 from typing import Any
 
 import numpy as np
@@ -10,16 +13,17 @@ import pytest
 
 import passus.functions as F
 import passus.random
-from passus import Config, Variable
+from passus import Config, Variable, no_grad, test_mode
 from passus.dataloaders import DataLoader
-from passus.datasets import Spiral
+from passus.datasets import ArrayDataset, Spiral
 from passus.errors import ArgumentError, DivergenceError, DTypeError, ShapeError
 from passus.layers import BatchNorm, Dropout, Layer, Linear, ReLU, Sequential
-from passus.metrics import Accuracy, ConfusionMatrix
+from passus.metrics import MAE, Accuracy, ConfusionMatrix
 from passus.optimizers import SGD, Adam, GradientAccumulation
 from passus.schedules import cosine
-from passus.training import Callback, Checkpoint, CSVLog, Trainer, progress_bar
+from passus.training import Callback, Checkpoint, CSVLog, EarlyStopping, Trainer, progress_bar
 from passus.training.finite import nonfinite
+from passus.training.progress import Lines
 
 X, T = Spiral().data, Spiral().label
 BATCHES = 10
@@ -262,7 +266,8 @@ def test_callbacks_are_called_in_their_moments_and_savers_last():
     assert moments == [*pairs_of_moments, "b on_end", "a on_end"]
 
 
-def test_progress_bar(capsys):
+def test_progress_bar(capsys, monkeypatch):
+    monkeypatch.setattr("passus.training.progress._moves_cursor", lambda: True)
     trainer(progress=True).fit(epochs=2)
     shown = capsys.readouterr().err
     assert "epoch 2/2: 100%" in shown
@@ -271,6 +276,56 @@ def test_progress_bar(capsys):
     assert not capsys.readouterr().err
     assert list(progress_bar(range(3), "mine")) == [0, 1, 2]
     assert "mine: 100%" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_bar_is_for_terminals(monkeypatch, is_terminal):
+    class Stream(io.StringIO):
+        def isatty(self):
+            return is_terminal
+
+    monkeypatch.setattr(sys, "stderr", Stream())
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    with progress_bar(total=2) as bar:
+        assert isinstance(bar, Lines) is not is_terminal
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    with progress_bar(total=2) as bar:
+        assert not isinstance(bar, Lines)
+
+
+def test_plain_lines_where_there_is_no_terminal(capsys, monkeypatch):
+    run = trainer(progress=True)
+    run.fit(epochs=2)
+    run.fit(steps=2 * BATCHES + 3)
+    shown = capsys.readouterr()
+    assert not shown.out
+    lines = shown.err.splitlines()
+    assert all(
+        re.match(r"epoch \d(/2)?: \d+/10 in \d+\.\d s, (lr=.*test_accuracy=[\d.]+|loss=[\d.]+)$", line)
+        for line in lines
+    )
+    assert [line.split(" in ")[0] for line in lines] == ["epoch 1/2: 10/10", "epoch 2/2: 10/10", "epoch 3: 3/10"]
+    assert not set(shown.err) & set("\r\x1b")
+
+    now = [0.0]
+    monkeypatch.setattr("passus.training.progress.monotonic", lambda: now[0])
+    for _ in progress_bar(iter("abcde"), "mine"):
+        now[0] += 25
+    assert capsys.readouterr().err.splitlines() == ["mine: 3 in 75.0 s", "mine: 5 in 125.0 s"]
+    bar = progress_bar(total=4, initial=1)
+    bar.set_description("new")
+    bar.set_postfix(loss=0.123456, name="a", refresh=False)
+    bar.update(2)
+    now[0] += 2
+    bar.close()
+    bar.close()
+    assert capsys.readouterr().err == "new: 3/4 in 2.0 s, loss=0.1235, name=a\n"
+
+
+def test_a_program_without_standard_error_trains_all_the_same(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", None)
+    trainer(progress=True).fit(epochs=1)
+    assert not capsys.readouterr().out
 
 
 # Interruptions.
@@ -524,3 +579,267 @@ def test_a_subclass_may_compute_the_loss_in_its_own_way():
     run = Scaled(model, SGD(lr=0.0).setup(model), pairs(4), F.mean_squared_error, progress=False)
     x, t = pairs(4)[0]
     assert run.fit(1)[0]["loss"] == pytest.approx(2 * F.mean_squared_error(model(x), t).item(), rel=1e-6)
+
+
+# Predictions.
+
+
+class Two(Layer):
+    """A model of two inputs and of several kinds of results."""
+
+    def __init__(self, kind="array", dtype=np.float32):
+        self.kind, self.linear, self.dropout = kind, Linear(3, dtype=dtype), Dropout(0.5)
+        self.norm = BatchNorm(dtype=dtype)
+
+    def forward(self, x1, x2):
+        y = self.dropout(self.norm(self.linear(x1))) + F.sum(x2, axis=1, keepdims=True)
+        return {"array": y, "tuple": (y, y * 2), "dict": {"a": y, "b": [y]}, "constant": y.data}[self.kind]
+
+
+def two_inputs(n, dtype=np.float32):
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((n, 2)).astype(dtype), rng.standard_normal((n, 4)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("n", [0, 1, 7, 8, 9])
+def test_predictions_are_those_of_one_call_in_test_mode(dtype, n):
+    model = Two(dtype=dtype)
+    model(*two_inputs(5, dtype))
+    before = model.state_dict()
+    with test_mode(), no_grad():
+        expected = model(*two_inputs(n, dtype)).data
+    for _ in range(2):
+        y = model.predict(*two_inputs(n, dtype), batch_size=4)
+        assert type(y) is np.ndarray
+        assert y.dtype == dtype
+        assert y.shape == (n, 3)
+        np.testing.assert_allclose(y, expected, rtol=1e-2 if dtype == np.float16 else 1e-5, atol=1e-6)
+    assert (Config.train, Config.enable_backprop) == (True, True)
+    assert_same_state(model.state_dict(), before)
+
+
+@pytest.mark.parametrize("kind", ["array", "tuple", "dict", "constant"])
+def test_predictions_of_several_kinds(kind):
+    model = Two(kind)
+    y = model.predict(*two_inputs(9), batch_size=4)
+    if kind == "tuple":
+        assert [part.shape for part in y] == [(9, 3), (9, 3)]
+        np.testing.assert_array_equal(y[0] * 2, y[1])
+    elif kind == "dict":
+        np.testing.assert_array_equal(y["a"], y["b"][0])
+    else:
+        assert y.shape == (9, 3)
+
+
+def test_a_prediction_that_fails_leaves_all_as_it_was():
+    model = Two()
+    with pytest.raises(ShapeError):
+        model.predict(np.ones((4, 2), np.float32), np.ones(4, np.float32))
+    assert (Config.train, Config.enable_backprop) == (True, True)
+    assert model.linear.W._data is None
+
+
+def test_a_trainer_predicts_for_arrays_and_loaders():
+    run = trainer()
+    run.fit(epochs=1)
+    expected = run.model.predict(X)
+    np.testing.assert_array_equal(run.predict(X), expected)
+    loaders = [
+        DataLoader(Spiral(), 32, shuffle=False),
+        DataLoader(X, 32, shuffle=False),
+        [(X[:100], T[:100]), [X[100:], T[100:]]],
+        [(X,)],
+    ]
+    for loader in loaders:
+        np.testing.assert_allclose(run.predict(loader), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(run.predict(Variable(X), batch_size=7), expected, rtol=1e-5, atol=1e-6)
+    assert Config.train
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda run: run.predict(run.loader), ArgumentError, "shuffle=False"),
+        (lambda run: run.predict([]), ArgumentError, "no batches"),
+        (lambda run: run.predict(iter([X])), DTypeError, "DataLoader"),
+        (lambda run: run.predict(X, batch_size=0), ArgumentError, "batch_size"),
+        (lambda run: run.model.predict([[1.0, 2.0]]), DTypeError, "predict"),
+        (lambda run: run.model.predict(), ShapeError, "none"),
+        (lambda run: run.model.predict(np.float32(3)), ShapeError, "N examples"),
+        (lambda run: run.model.predict(X, X[1:]), ShapeError, "same N"),
+        (lambda run: Total().predict(X), ShapeError, "one number for a whole batch"),
+    ],
+)
+def test_what_cannot_be_predicted(call, error, words):
+    with pytest.raises(error, match=words):
+        call(trainer())
+
+
+class Total(Layer):
+    def forward(self, x):
+        return F.sum(x)
+
+
+# Metrics that are functions, models of several inputs.
+
+
+def test_a_function_is_a_metric():
+    def error(y, t):
+        assert not Config.enable_backprop
+        return F.l1_loss(y, t)
+
+    model = Linear(1, in_size=2)
+    batches = pairs(5, 3)
+    metrics = {"function": error, "number": lambda y, t: float(abs(y.data - t).mean()), "mae": MAE()}
+    run = Trainer(
+        model,
+        SGD(lr=0.0).setup(model),
+        batches,
+        F.mean_squared_error,
+        metrics=metrics,
+        test_loader=batches,
+        progress=False,
+    )
+    for row in run.fit(epochs=2):
+        values = [row[prefix + name] for prefix in ("", "test_") for name in metrics]
+        np.testing.assert_allclose(values, values[0], rtol=1e-6)
+    other = Trainer(model, SGD(lr=0.0).setup(model), batches, F.mean_squared_error, metrics=metrics, progress=False)
+    run.train_step(batches[0])
+    other.load_state_dict(run.state_dict())
+    assert other.state_dict()["tally"] == run.state_dict()["tally"]
+
+
+def test_a_model_of_several_inputs_has_metrics():
+    x1, x2 = two_inputs(12)
+    t = np.arange(12) % 3
+    model = Two()
+    batches = [(x1[:8], x2[:8], t[:8]), [x1[8:], x2[8:], t[8:]]]
+    run = Trainer(
+        model,
+        Adam().setup(model),
+        DataLoader(ArrayDataset(x1, x2, t), 4),
+        F.softmax_cross_entropy,
+        metrics={"accuracy": Accuracy()},
+        test_loader=batches,
+        progress=False,
+    )
+    row = run.fit(epochs=2)[-1]
+    assert row["test_accuracy"] == np.mean(run.predict(batches).argmax(axis=1) == t)
+
+
+def test_a_loss_of_the_whole_batch_may_return_what_metrics_need():
+    def loss(model, batch):
+        y = model(batch["a"], batch["b"])
+        return F.softmax_cross_entropy(y, batch["t"]), y, batch["t"]
+
+    x1, x2 = two_inputs(12)
+    model = Two()
+    batches = [{"a": x1, "b": x2, "t": np.arange(12) % 3}]
+    run = Trainer(
+        model,
+        Adam().setup(model),
+        batches,
+        batch_loss=loss,
+        metrics={"accuracy": Accuracy()},
+        test_loader=batches,
+        progress=False,
+    )
+    assert set(run.fit(epochs=1)[0]) >= {"accuracy", "test_accuracy"}
+
+
+def test_a_loader_that_is_used_up_is_named():
+    class Once:
+        def __init__(self, batches):
+            self.batches = iter(batches)
+
+        def __iter__(self):
+            return self.batches
+
+        def __len__(self):
+            return 2
+
+    run = linear(Once(pairs(2, 2)), loss=F.mean_squared_error)
+    with pytest.raises(ArgumentError, match="no batch"):
+        run.fit(epochs=3)
+
+
+# What is left of accumulated gradients.
+
+
+def accumulating(every, loader, **options):
+    passus.random.seed(0)
+    model = Linear(1, in_size=2)
+    optimizer = GradientAccumulation(SGD(lr=0.1), every).setup(model)
+    return Trainer(model, optimizer, loader, F.mean_squared_error, progress=False, **options)
+
+
+@pytest.mark.parametrize(("every", "updates"), [(1, 10), (2, 6), (3, 4), (4, 4), (7, 2)])
+def test_what_is_left_of_an_epoch_is_applied(every, updates):
+    run = accumulating(every, pairs(4, 4, 4, 4, 4))
+    run.fit(epochs=2)
+    assert run.optimizer.optimizer.step == updates
+    assert run.optimizer.calls == 0
+    by_hand = accumulating(every, pairs(4, 4, 4, 4, 4))
+    for _ in range(2):
+        for x, t in pairs(4, 4, 4, 4, 4):
+            by_hand.model.cleargrads()
+            F.mean_squared_error(by_hand.model(x), t).backward()
+            by_hand.optimizer.update()
+        by_hand.optimizer.flush()
+        by_hand.optimizer.flush()
+    assert_same_state(run.model.state_dict(), by_hand.model.state_dict())
+
+
+def test_what_is_left_is_the_mean_of_what_there_is():
+    (x, t), *_ = pairs(4)
+    a, b = accumulating(4, pairs(4)), accumulating(1, pairs(4))
+    for run, times in ((a, 3), (b, 1)):
+        for _ in range(times):
+            F.mean_squared_error(run.model(x), t).backward()
+            run.optimizer.update()
+        run.optimizer.flush()
+    np.testing.assert_allclose(a.model.W.data, b.model.W.data, rtol=1e-6)
+
+
+def test_steps_that_end_in_the_middle_are_applied_but_not_those_of_ctrl_c():
+    run = accumulating(4, pairs(4, 4, 4, 4, 4))
+    run.fit(steps=2)
+    assert (run.optimizer.calls, run.optimizer.optimizer.step) == (0, 1)
+    stopped = accumulating(4, pairs(4, 4, 4, 4, 4), callbacks=[At(2, press_ctrl_c)])
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit(epochs=2)
+    assert (stopped.optimizer.calls, stopped.optimizer.optimizer.step) == (2, 0)
+    stopped.fit(epochs=2)
+    whole = accumulating(4, pairs(4, 4, 4, 4, 4))
+    whole.fit(epochs=2)
+    assert_same_state(stopped.model.state_dict(), whole.model.state_dict())
+
+
+# A run that stopped early.
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_run_that_stopped_early_does_not_creep_on(tmp_path, resumed):
+    path = tmp_path / "run.safetensors"
+    stopping = EarlyStopping("loss", patience=2)
+    run = trainer(stopping)
+    stopping.min_delta = stopping.best.min_delta = 10.0
+    run.fit(epochs=100)
+    assert run.epoch == 3
+    best = run.model.state_dict()
+    run.save(path)
+    if resumed:
+        stopping = EarlyStopping("loss", patience=2, min_delta=10.0)
+        run = trainer(stopping, seed=5)
+        run.resume(path)
+    for _ in range(3):
+        run.fit(epochs=100)
+        assert run.epoch == 3
+        assert_same_state(run.model.state_dict(), best)
+    stopping.waited = 0
+    run.fit(epochs=100)
+    assert run.epoch == 5
+    stopping.patience = 4
+    run.fit(epochs=100)
+    assert run.epoch == 7

@@ -1,13 +1,19 @@
-"""A progress bar for terminals and notebooks, for the trainer and for loops of one's own."""
+"""A progress bar for terminals and notebooks, and plain lines elsewhere; for the trainer and for loops of one's own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from time import monotonic
+from types import TracebackType
 from typing import Any
 
 from passus.optional import import_optional
 
-__all__ = ["progress_bar"]
+__all__ = ["Lines", "progress_bar"]
+
+EVERY = 60.0
+"""After how many seconds of a long loop a line tells that it goes on."""
 
 
 def progress_bar(
@@ -20,7 +26,9 @@ def progress_bar(
 ) -> Any:
     """A bar (a tqdm) around ``iterable``, or one that is moved by hand with ``bar.update()``.
 
-    With ``show=False`` it behaves the same and prints nothing. ``initial`` of ``total`` items are done already.
+    Where standard error is neither a terminal nor a notebook, but a file or a pipe, there is a line of text at the end,
+    and one a minute, without the characters that move the cursor. With ``show=False`` it behaves the same and prints
+    nothing. ``initial`` of ``total`` items are done already.
 
     Raises `DependencyError` if tqdm is not installed.
 
@@ -29,5 +37,81 @@ def progress_bar(
     a
     b
     """
+    if show and not _moves_cursor():
+        return Lines(iterable, desc, total=total, initial=initial)
     tqdm = import_optional("tqdm.auto", "tqdm", "a progress bar").tqdm
     return tqdm(iterable, desc=desc, total=total, initial=initial, disable=not show, dynamic_ncols=True)
+
+
+def _moves_cursor() -> bool:
+    """Whether a line that was printed can be printed over."""
+    isatty = getattr(sys.stderr, "isatty", None)
+    return "ipykernel" in sys.modules or (isatty is not None and isatty())
+
+
+class Lines:
+    """What a tqdm does, as far as loops need it, in lines of text on standard error.
+
+    >>> with Lines(total=3) as bar:
+    ...     bar.update(3)
+    ...     bar.n
+    3
+    """
+
+    def __init__(
+        self, iterable: Iterable[Any] | None = None, desc: str = "", *, total: int | None = None, initial: int = 0
+    ) -> None:
+        self.iterable, self.desc, self.n, self.initial = iterable, desc, initial, initial
+        self.total = len(iterable) if total is None and isinstance(iterable, Sized) else total
+        self._postfix = ""
+        self._start = self._said = monotonic()
+        self._is_open = True
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            for item in self.iterable or ():
+                yield item
+                self.update()
+        finally:
+            self.close()
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def update(self, n: int = 1) -> None:
+        """Take note of ``n`` items more."""
+        self.n += n
+        if monotonic() - self._said >= EVERY:
+            self._say()
+
+    def set_description(self, desc: str = "", refresh: bool = True) -> None:
+        """What stands at the beginning of a line."""
+        self.desc = desc
+
+    def set_postfix(self, values: Mapping[str, Any] | None = None, refresh: bool = True, **more: Any) -> None:
+        """The numbers at its end."""
+        shown = {**(values or {}), **more}
+        self._postfix = "".join([f", {name}={_short(value)}" for name, value in shown.items()])
+
+    def close(self) -> None:
+        """Print the last line."""
+        if self._is_open:
+            self._is_open = False
+            self._say()
+
+    def _say(self) -> None:
+        self._said = monotonic()
+        seconds = f"{self._said - self._start:.1f} s"
+        count = str(self.n) if self.total is None else f"{self.n}/{self.total}"
+        line = f"{self.desc}: {count} in {seconds}{self._postfix}".removeprefix(": ")
+        if sys.stderr is not None:  # As in programs without a console.
+            print(line, file=sys.stderr, flush=True)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

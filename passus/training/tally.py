@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import NoneType
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from passus.backend import is_array
 from passus.core import Variable
 from passus.errors import ArgumentError, DTypeError, WeightsError
-from passus.metrics import Mean, Metric
+from passus.metrics import Mean, MeanOf, Metric
 from passus.tree import Stateful, Tree, check_tree, load_all
 
 __all__ = ["Tally", "numbers", "size_of"]
@@ -28,13 +28,11 @@ class Tally:
     {'loss': 1.5}
     """
 
-    def __init__(self, metrics: Mapping[str, Metric] | None = None) -> None:
+    def __init__(self, metrics: Mapping[str, Metric | Callable[[Any, Any], Any]] | None = None) -> None:
         self.loss = Mean()
         if not isinstance(metrics, (Mapping, NoneType)):
             raise DTypeError(f"Trainer: metrics is a {type(metrics).__name__}; give a dict, {{'accuracy': Accuracy()}}")
-        self.metrics = copy.deepcopy(dict(metrics or {}))
-        for name, metric in self.metrics.items():
-            _check_metric(name, metric)
+        self.metrics = {name: _checked_metric(name, metric) for name, metric in (metrics or {}).items()}
 
     def update(self, loss: Any, y: Any, t: Any, size: int) -> None:
         """Take note of a batch."""
@@ -73,13 +71,18 @@ class Tally:
         return {"loss": self.loss, **self.metrics}
 
 
-def _check_metric(name: Any, metric: Any) -> None:
-    if isinstance(metric, type) or not isinstance(metric, Stateful) or not hasattr(metric, "compute"):
-        raise DTypeError(
-            f"Trainer: the metric {name!r} is a {type(metric).__name__}; give a Metric, such as Accuracy()"
-        )
+def _checked_metric(name: Any, metric: Any) -> Metric:
+    """A copy of a metric, or one made of a function."""
     if not isinstance(name, str) or name in ("epoch", "step", "lr", "loss") or "." in name:
         raise ArgumentError(f"Trainer: a metric cannot be called {name!r}; choose another name without a dot")
+    if callable(metric) and not isinstance(metric, (type, Stateful)):
+        return MeanOf(metric)
+    if isinstance(metric, type) or not isinstance(metric, Stateful) or not hasattr(metric, "compute"):
+        raise DTypeError(
+            f"Trainer: the metric {name!r} is a {type(metric).__name__}; give a Metric, such as Accuracy(), or a function "
+            "of y and t"
+        )
+    return copy.deepcopy(metric)  # type: ignore[return-value]  # it has a state and compute
 
 
 def numbers(measures: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

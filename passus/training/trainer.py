@@ -95,7 +95,7 @@ class Trainer:
         *,
         batch_loss: BatchLoss | None = None,
         test_loader: Batches | None = None,
-        metrics: Mapping[str, Metric] | None = None,
+        metrics: Mapping[str, Metric | Callable[[Any, Any], Any]] | None = None,
         callbacks: Sequence[Callback] = (),
         progress: bool = True,
         skip_nan: bool = False,

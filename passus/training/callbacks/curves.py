@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
-from passus.arguments import checked_count
+from passus.arguments import checked_count, checked_share
 from passus.errors import ArgumentError
 from passus.files import FilePath, checked_path, made_folder, replacing
 from passus.optional import import_optional
@@ -20,6 +21,9 @@ AXES = ("epoch", "step", "lr")
 
 KINDS = ("png", "svg", "pdf")
 
+FIRST = 0.5
+"""How many seconds the first picture is expected to take."""
+
 COLUMNS = 3
 """How many curves stand side by side."""
 
@@ -27,24 +31,44 @@ COLUMNS = 3
 class PlotCurves(Callback):
     """Draw the history into the picture ``path`` after every ``every``-th epoch and at the end; see `plot_history`.
 
-    Raises `ArgumentError` for another kind of picture, `DependencyError` if matplotlib is not installed.
+    A picture takes as long as many a short epoch. It is left out where drawing would take more than ``share`` of the
+    time of the training; that at the end is always drawn.
+
+    Raises `ArgumentError` for another kind of picture or a share outside of 0 to 1, `DependencyError` if matplotlib is
+    not installed.
     """
 
-    def __init__(self, path: FilePath, every: int = 1) -> None:
+    def __init__(self, path: FilePath, every: int = 1, share: float = 0.05) -> None:
         import_optional("matplotlib", "matplotlib", "PlotCurves")
         self.path = checked_path(path)
         _checked_kind(self.path)
         self.every = checked_count("PlotCurves", "every", every)
+        self.share = checked_share("PlotCurves", "share", share)
+        self._start = 0.0
+        self._spent, self._last = 0.0, FIRST
+        """How many seconds all pictures took, and the last one."""
+        self._drawn = -1
+        """The last epoch in the picture."""
+
+    def on_start(self, run: Run) -> None:
+        """Begin to measure the time."""
+        self._start, self._spent, self._drawn = monotonic(), 0.0, -1
 
     def on_epoch(self, run: Run, row: Row) -> None:
-        """Draw, if it is time to."""
-        if run.epoch % self.every == 0:
-            plot_history(run.history, self.path)
+        """Draw, if it is time to and does not take too much of it."""
+        if run.epoch % self.every == 0 and self._spent + self._last <= self.share * (monotonic() - self._start):
+            self._draw(run)
 
     def on_end(self, run: Run) -> None:
         """Draw the epochs since the last picture."""
-        if run.history and run.epoch % self.every:
-            plot_history(run.history, self.path)
+        if run.history and run.epoch != self._drawn:
+            self._draw(run)
+
+    def _draw(self, run: Run) -> None:
+        start = monotonic()
+        plot_history(run.history, self.path)
+        self._last = monotonic() - start
+        self._spent, self._drawn = self._spent + self._last, run.epoch
 
 
 def plot_history(history: Sequence[Row], path: FilePath) -> None:

@@ -1,30 +1,22 @@
-"""Measures of predictions, collected over batches of any size, and the same measures of one batch as functions.
-
->>> metric = Accuracy()
->>> for y, t in [(np.array([[0.2, 0.8]]), np.array([1])), (np.array([[0.6, 0.4], [0.9, 0.1]]), np.array([1, 0]))]:
-...     metric.update(y, t)
->>> round(metric.compute(), 4)
-0.6667
-"""
+"""How often the right class is found."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from passus.arguments import checked_count, checked_number
-from passus.backend import Array, backend_of
+from passus.arguments import checked_count, checked_integer
+from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.functions.checks import array_of, check_label_shape, check_labels
-from passus.tree import Stateful, Tree, check_tree
+from passus.metrics.base import Mean, here
+from passus.tree import Tree, check_tree
 
 __all__ = [
     "Accuracy",
     "ConfusionMatrix",
-    "Mean",
-    "Metric",
     "TopKAccuracy",
     "accuracy",
     "confusion_matrix",
@@ -32,72 +24,11 @@ __all__ = [
 ]
 
 
-class Metric(Stateful, Protocol):
-    """Anything that measures predictions batch by batch, and can say what it noted."""
-
-    def update(self, y: Any, t: Any) -> None:
-        """Take note of the predictions ``y`` of a batch and of the truth ``t``."""
-
-    def compute(self) -> Any:
-        """The measure of all that was noted; raises `ArgumentError` if that is nothing."""
-
-    def reset(self) -> None:
-        """Forget all that was noted."""
-
-
-class Mean:
-    """The mean of numbers, each with its weight: ``sum(w * x) / sum(w)``.
-
-    The mean loss of batches of unequal size is right when each loss has the size of its batch as weight.
-
-    >>> loss = Mean()
-    >>> loss.update(1.0, weight=3)
-    >>> loss.update(2.0, weight=1)
-    >>> loss.compute()
-    1.25
-    """
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def update(self, value: Any, weight: float = 1.0) -> None:
-        """Add a number, or a Variable or array of one element.
-
-        Raises `ShapeError` for more elements, `ArgumentError` for a weight that is negative or not finite.
-        """
-        number = array_of("Mean", value)
-        if number.size != 1:
-            raise ShapeError(f"Mean: {number.shape} is not one number; give its mean, and its size as weight")
-        weight = checked_number("Mean", "weight", weight)
-        self.total += weight * number.item()
-        self.weight += weight
-
-    def compute(self) -> float:
-        """The mean. Raises `ArgumentError` if the weights add up to nothing."""
-        if not self.weight:
-            raise ArgumentError("Mean: there is nothing to take the mean of; call update first")
-        return self.total / self.weight
-
-    def reset(self) -> None:
-        """Forget all numbers."""
-        self.total = 0.0
-        self.weight = 0.0
-
-    def state_dict(self) -> Tree:
-        """The sums."""
-        return {"total": self.total, "weight": self.weight}
-
-    def load_state_dict(self, state: Tree) -> None:
-        """Take back a state. Raises `WeightsError` if a sum is missing."""
-        check_tree("Mean.load_state_dict", state, ["total", "weight"])
-        self.total, self.weight = float(state["total"]), float(state["weight"])
-
-
 class TopKAccuracy:
     """The share of examples whose class is among the ``k`` with the highest scores.
 
     ``y``: scores (N, C, ...), with C at least k; ``t``: labels (N, ...). Of equal scores the first class counts more,
-    and a NaN is never right.
+    and a NaN is never right. Examples with the label ``ignore_index`` do not count.
 
     Raises `ArgumentError` for k < 1 or k > C, `ShapeError` and `LabelError` for labels that do not fit.
 
@@ -107,13 +38,14 @@ class TopKAccuracy:
     0.5
     """
 
-    def __init__(self, k: int) -> None:
+    def __init__(self, k: int, ignore_index: int | None = None) -> None:
         self.k = checked_count(type(self).__name__, "k", k)
+        self.ignore_index = checked_ignored(type(self).__name__, ignore_index)
         self._mean = Mean()
 
     def update(self, y: Any, t: Any) -> None:
         """Add a batch of scores and labels."""
-        right = _ranks(type(self).__name__, y, t, self.k) < self.k
+        right = _ranks(type(self).__name__, y, t, self.k, self.ignore_index) < self.k
         # Whole numbers, so that the share does not depend on how examples were put into batches.
         self._mean.total += int(right.sum())
         self._mean.weight += right.size
@@ -136,23 +68,23 @@ class TopKAccuracy:
 
 
 class Accuracy(TopKAccuracy):
-    """The share of examples whose class has the highest score; ``y`` and ``t`` are those of `TopKAccuracy`.
+    """The share of examples whose class has the highest score; ``y``, ``t``, ``ignore_index`` are those of `TopKAccuracy`.
 
-    >>> metric = Accuracy()
-    >>> metric.update(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
+    >>> metric = Accuracy(ignore_index=-1)
+    >>> metric.update(np.array([[0.1, 0.9], [0.8, 0.2], [0.6, 0.4]]), np.array([1, 1, -1]))
     >>> metric.compute()
     0.5
     """
 
-    def __init__(self) -> None:
-        super().__init__(k=1)
+    def __init__(self, ignore_index: int | None = None) -> None:
+        super().__init__(1, ignore_index)
 
 
 class ConfusionMatrix:
     """How often class i (row) was taken for class j (column).
 
     ``classes``: their number or their names. ``y``: scores (N, C, ...), of which the highest counts, or the classes
-    (N, ...) that were predicted, as integers; ``t``: labels (N, ...).
+    (N, ...) that were predicted, as integers; ``t``: labels (N, ...). Those that are ``ignore_index`` do not count.
 
     Raises `ShapeError` and `LabelError` for scores or labels that do not fit, `DTypeError` for scores that are no numbers,
     `ArgumentError` if one is NaN, which no class is the highest of.
@@ -167,7 +99,8 @@ class ConfusionMatrix:
     array([0.5, 1. ])
     """
 
-    def __init__(self, classes: int | Sequence[str]) -> None:
+    def __init__(self, classes: int | Sequence[str], ignore_index: int | None = None) -> None:
+        self.ignore_index = checked_ignored("ConfusionMatrix", ignore_index)
         names: Any = classes if np.ndim(classes) else range(checked_count("ConfusionMatrix", "classes", classes))
         self.classes = [str(name) for name in names]
         if not self.classes or len(set(self.classes)) < len(self.classes):
@@ -177,7 +110,11 @@ class ConfusionMatrix:
     def update(self, y: Any, t: Any) -> None:
         """Add a batch of scores or predicted classes, and labels."""
         n = len(self.classes)
-        predicted, labels = self._predicted(y, t, n), check_labels("ConfusionMatrix", t, n)
+        scores, labels = array_of("ConfusionMatrix", y), array_of("ConfusionMatrix", t)
+        if scores.dtype.kind not in "iu" or scores.shape != labels.shape:
+            check_label_shape("ConfusionMatrix", y, t)
+        scores, labels = counted(scores, labels, self.ignore_index)
+        predicted, labels = self._predicted(scores, labels, n), check_labels("ConfusionMatrix", labels, n)
         cells = n * _whole(labels) + _whole(predicted)
         self.counts += np.bincount(cells, minlength=n * n).reshape(n, n)
 
@@ -215,11 +152,9 @@ class ConfusionMatrix:
         width = max(len(cell) for row in rows for cell in row[1:]) + 2
         return "\n".join(row[0].ljust(first) + "".join(cell.rjust(width) for cell in row[1:]) for row in rows)
 
-    def _predicted(self, y: Any, t: Any, n: int) -> Array:
-        scores = array_of("ConfusionMatrix", y)
-        if scores.dtype.kind in "iu" and scores.shape == array_of("ConfusionMatrix", t).shape:
-            return check_labels("ConfusionMatrix", y, n)
-        check_label_shape("ConfusionMatrix", y, t)
+    def _predicted(self, scores: Array, labels: Array, n: int) -> Array:
+        if scores.ndim == labels.ndim:
+            return check_labels("ConfusionMatrix", scores, n)
         if scores.shape[1] != n:
             raise ShapeError(
                 f"ConfusionMatrix: scores {scores.shape} are for {scores.shape[1]} classes, and not for {n}"
@@ -236,48 +171,72 @@ class ConfusionMatrix:
             return self.counts.diagonal() / self.counts.sum(axis=axis)
 
 
-def accuracy(y: Any, t: Any) -> float:
+def accuracy(y: Any, t: Any, ignore_index: int | None = None) -> float:
     """The accuracy of one batch, as a Python number; see `Accuracy`.
 
     >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 0]))
     1.0
     """
-    metric = Accuracy()
+    metric = Accuracy(ignore_index)
     metric.update(y, t)
     return metric.compute()
 
 
-def top_k_accuracy(y: Any, t: Any, k: int) -> float:
+def top_k_accuracy(y: Any, t: Any, k: int, ignore_index: int | None = None) -> float:
     """The top-k accuracy of one batch, as a Python number; see `TopKAccuracy`. Raises for an empty batch.
 
     >>> top_k_accuracy(np.array([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]]), np.array([1, 2]), k=2)
     0.5
     """
-    metric = TopKAccuracy(k)
+    metric = TopKAccuracy(k, ignore_index)
     metric.update(y, t)
     return metric.compute()
 
 
-def confusion_matrix(y: Any, t: Any, num_classes: int) -> Array:
+def confusion_matrix(y: Any, t: Any, num_classes: int, ignore_index: int | None = None) -> Array:
     """The confusion matrix (C, C) of one batch, rows by truth; see `ConfusionMatrix`.
 
     >>> confusion_matrix(np.array([0, 1, 1]), np.array([0, 0, 1]), num_classes=2)
     array([[1, 1],
            [0, 1]])
     """
-    metric = ConfusionMatrix(checked_count("confusion_matrix", "num_classes", num_classes))
+    metric = ConfusionMatrix(checked_count("confusion_matrix", "num_classes", num_classes), ignore_index)
     metric.update(y, t)
     return metric.compute()
 
 
-def _ranks(name: str, y: Any, t: Any, k: int) -> Array:
+def counted(scores: Array, labels: Array, ignore_index: int | None) -> tuple[Array, Array]:
+    """Scores (N, C, ...), or one for each label, and labels (N, ...), without those that are not to count.
+
+    >>> counted(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, -1]), ignore_index=-1)
+    (array([[0.1, 0.9]]), array([1]))
+    """
+    scores, labels = here(scores), here(labels)
+    if ignore_index is None:
+        return scores, labels
+    rows = scores if scores.ndim == labels.ndim else np.moveaxis(scores, 1, -1)
+    count = labels != ignore_index
+    return rows[count], labels[count]
+
+
+def checked_ignored(name: str, ignore_index: int | None) -> int | None:
+    """``ignore_index``, if it is an integer or None. Raises `DTypeError` if not.
+
+    >>> checked_ignored("Accuracy", -1)
+    -1
+    """
+    return None if ignore_index is None else checked_integer(name, "ignore_index", ignore_index)
+
+
+def _ranks(name: str, y: Any, t: Any, k: int, ignore_index: int | None) -> Array:
     """How many classes come before the right one, for each example."""
     check_label_shape(name, y, t)
     scores = _numeric(name, array_of(name, y))
     num_classes = scores.shape[1]
     if k > num_classes:
         raise ArgumentError(f"{name}: k is {k}, but there are only {num_classes} classes in y {scores.shape}")
-    scores, labels = _here(scores), np.expand_dims(_here(check_labels(name, t, num_classes)), 1)
+    scores, labels = counted(scores, array_of(name, t), ignore_index)
+    labels = np.expand_dims(check_labels(name, labels, num_classes), 1)
     own = np.take_along_axis(scores, labels, axis=1)
     classes = np.arange(num_classes).reshape(-1, *[1] * (scores.ndim - 2))
     # Written so that a NaN, which compares as False, comes before the right class.
@@ -293,9 +252,4 @@ def _numeric(name: str, scores: Array) -> Array:
 
 def _whole(labels: Array) -> Array:
     """Labels in a row, in a type with room for products."""
-    return _here(labels).ravel().astype(np.int64)
-
-
-def _here(array: Array) -> Array:
-    """The array in main memory."""
-    return backend_of(array).to_numpy(array)
+    return here(labels).ravel().astype(np.int64)

@@ -1,0 +1,108 @@
+"""How well scores put examples in order."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array
+from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.functions.checks import array_of, check_labels
+from passus.metrics.base import here
+from passus.metrics.classification import checked_ignored, counted
+from passus.tree import Tree, check_tree
+
+__all__ = ["AUC", "auc"]
+
+
+class AUC:
+    """The area under the ROC curve: how likely an example of class 1 has a higher score than one of class 0.
+
+    ``y``: scores of class 1, of the shape of ``t`` (probabilities or logits, it makes no difference), or those of both
+    classes (N, 2, ...); ``t``: labels 0 and 1, as integers or booleans; those that are ``ignore_index`` do not count.
+    Equal scores count half. All scores are kept, for the result depends on their order. NaN if there is one class only.
+
+    Raises `ShapeError` for other shapes (of several classes, take one at a time: ``auc(y[:, c], t == c)``), `LabelError`
+    for other labels, `ArgumentError` for a score that is NaN.
+
+    >>> metric = AUC()
+    >>> metric.update(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1]))
+    >>> metric.compute()
+    0.75
+    """
+
+    def __init__(self, ignore_index: int | None = None) -> None:
+        self.ignore_index = checked_ignored("AUC", ignore_index)
+        self.reset()
+
+    def update(self, y: Any, t: Any) -> None:
+        """Add a batch of scores and labels."""
+        scores, labels = here(array_of("AUC", y)), here(array_of("AUC", t))
+        labels = labels.astype(np.int64) if labels.dtype.kind == "b" else labels
+        if scores.dtype.kind not in "fiu":
+            raise DTypeError(f"AUC: scores must be numbers, not {scores.dtype}")
+        if (
+            scores.shape != labels.shape
+            and scores.shape[:1] + scores.shape[2:] == labels.shape
+            and scores.shape[1] == 2
+        ):
+            scores = np.subtract(scores[:, 1], scores[:, 0], dtype=np.float64)
+        if scores.shape != labels.shape:
+            raise ShapeError(
+                f"AUC: scores {scores.shape} do not fit labels {labels.shape}; give scores of class 1 in the shape of the "
+                "labels, or of both classes (N, 2); of several classes take one at a time, auc(y[:, c], t == c)"
+            )
+        scores, labels = counted(scores, labels, self.ignore_index)
+        check_labels("AUC", labels, 2)
+        if (scores != scores).any():
+            raise ArgumentError("AUC: a score is NaN, which has no place in an order; look for NaN in the data")
+        self._scores.append(scores.ravel())
+        self._labels.append(labels.ravel() == 1)
+
+    def compute(self) -> float:
+        """The area, from 0 to 1; 0.5 is chance. Raises `ArgumentError` if there was no example."""
+        scores, labels = self._all()
+        if not scores.size:
+            raise ArgumentError("AUC: there is nothing to measure; call update first")
+        _, place = np.unique(scores, return_inverse=True)
+        ones, all_ = np.bincount(place, weights=labels), np.bincount(place)
+        zeros = all_ - ones
+        pairs = ones.sum() * zeros.sum()
+        return float((ones * (zeros.cumsum() - zeros / 2)).sum() / pairs) if pairs else math.nan
+
+    def reset(self) -> None:
+        """Forget all examples."""
+        self._scores: list[Array] = []
+        self._labels: list[Array] = []
+
+    def state_dict(self) -> Tree:
+        """All scores and labels."""
+        scores, labels = self._all()
+        return {"scores": scores, "labels": labels}
+
+    def load_state_dict(self, state: Tree) -> None:
+        """Take back a state. Raises `WeightsError` if a part is missing, `ShapeError` if they are not equally long."""
+        check_tree("AUC.load_state_dict", state, ["scores", "labels"])
+        scores, labels = np.asarray(state["scores"]), np.asarray(state["labels"], bool)
+        if scores.ndim != 1 or scores.shape != labels.shape:
+            raise ShapeError(f"AUC: a state with scores {scores.shape} and labels {labels.shape}")
+        self._scores, self._labels = [scores], [labels]
+
+    def _all(self) -> tuple[Array, Array]:
+        """All scores and labels, in one array each."""
+        if not self._scores:
+            return np.zeros(0), np.zeros(0, bool)
+        return np.concatenate(self._scores), np.concatenate(self._labels)
+
+
+def auc(y: Any, t: Any) -> float:
+    """The area under the ROC curve of one batch; see `AUC`.
+
+    >>> auc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1]))
+    0.75
+    """
+    metric = AUC()
+    metric.update(y, t)
+    return metric.compute()

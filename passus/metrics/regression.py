@@ -1,0 +1,140 @@
+"""How far predicted numbers are from the true ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array
+from passus.errors import ArgumentError, ShapeError
+from passus.functions.checks import array_of, check_same_shape
+from passus.metrics.base import Mean, here
+from passus.tree import Tree, check_tree
+
+__all__ = ["MAE", "R2", "mae", "r2"]
+
+
+class MAE:
+    """The mean absolute error, ``mean(|y - t|)``, over all numbers of all examples; ``y`` and ``t`` have the same shape.
+
+    Raises `ShapeError` for different shapes, which broadcasting would compare crosswise.
+
+    >>> metric = MAE()
+    >>> metric.update(np.array([1.0, 2.0]), np.array([1.5, 4.0]))
+    >>> metric.compute()
+    1.25
+    """
+
+    def __init__(self) -> None:
+        self._mean = Mean()
+
+    def update(self, y: Any, t: Any) -> None:
+        """Add a batch of predictions and targets."""
+        y, t = _pair("MAE", y, t)
+        self._mean.total += float(abs(y - t).sum())
+        self._mean.weight += y.size
+
+    def compute(self) -> float:
+        """The mean."""
+        return self._mean.compute()
+
+    def reset(self) -> None:
+        """Forget all examples."""
+        self._mean.reset()
+
+    def state_dict(self) -> Tree:
+        """The sums."""
+        return self._mean.state_dict()
+
+    def load_state_dict(self, state: Tree) -> None:
+        """Take back a state."""
+        self._mean.load_state_dict(state)
+
+
+class R2:
+    """The coefficient of determination, ``1 - sum((y - t)**2) / sum((t - mean(t))**2)``: 1 is best, the mean gets 0.
+
+    ``y`` and ``t``: (N, ...), of the same shape; the mean over all columns. A column of equal targets counts as 1 if it is
+    predicted exactly, and as 0 if not. Raises `ShapeError` for different shapes.
+
+    >>> metric = R2()
+    >>> metric.update(np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0]))
+    >>> metric.compute()
+    0.5
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean: Array = np.zeros(0)
+        self.spread: Array = np.zeros(0)
+        self.error: Array = np.zeros(0)
+
+    def update(self, y: Any, t: Any) -> None:
+        """Add a batch of predictions and targets."""
+        y, t = _pair("R2", y, t)
+        if not y.ndim:
+            raise ShapeError("R2: y and t are single numbers; give arrays (N, ...) of examples")
+        if not len(y):
+            return
+        y, t = y.reshape(len(y), -1), t.reshape(len(t), -1)
+        if not self.count:
+            self.mean, self.spread, self.error = t.mean(axis=0), np.zeros(t.shape[1]), np.zeros(t.shape[1])
+        elif t.shape[1:] != self.mean.shape:
+            raise ShapeError(f"R2: {t.shape[1]} columns after batches of {self.mean.size}")
+        # Deviations from the mean are added up, for squares of large numbers would leave nothing of small differences.
+        count, step = self.count + len(t), t.mean(axis=0) - self.mean
+        self.spread = self.spread + ((t - t.mean(axis=0)) ** 2).sum(axis=0) + step**2 * self.count * len(t) / count
+        self.error = self.error + ((y - t) ** 2).sum(axis=0)
+        self.mean = self.mean + step * len(t) / count
+        self.count = count
+
+    def compute(self) -> float:
+        """The mean over the columns. Raises `ArgumentError` if there was no example."""
+        if not self.count:
+            raise ArgumentError("R2: there is nothing to measure; call update first")
+        exact = (self.error == 0).astype(float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(np.where(self.spread > 0, 1 - self.error / self.spread, exact).mean())
+
+    def reset(self) -> None:
+        """Forget all examples."""
+        self.count, self.mean, self.spread, self.error = 0, np.zeros(0), np.zeros(0), np.zeros(0)
+
+    def state_dict(self) -> Tree:
+        """The number of examples, and the sums of each column."""
+        return {"count": self.count, "mean": self.mean, "spread": self.spread, "error": self.error}
+
+    def load_state_dict(self, state: Tree) -> None:
+        """Take back a state. Raises `WeightsError` if a part is missing."""
+        check_tree("R2.load_state_dict", state, self.state_dict())
+        count, mean, spread, error = [np.asarray(state[name], float) for name in ("count", "mean", "spread", "error")]
+        self.count, self.mean, self.spread, self.error = int(count), mean, spread, error
+
+
+def mae(y: Any, t: Any) -> float:
+    """The mean absolute error of one batch; see `MAE`.
+
+    >>> mae(np.array([1.0, 2.0]), np.array([1.5, 4.0]))
+    1.25
+    """
+    metric = MAE()
+    metric.update(y, t)
+    return metric.compute()
+
+
+def r2(y: Any, t: Any) -> float:
+    """The coefficient of determination of one batch; see `R2`.
+
+    >>> r2(np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0]))
+    0.5
+    """
+    metric = R2()
+    metric.update(y, t)
+    return metric.compute()
+
+
+def _pair(name: str, y: Any, t: Any) -> tuple[Array, Array]:
+    """Predictions and targets in float64, in which small numbers are not lost beside large ones."""
+    check_same_shape(name, y, t, called=("y", "t"))
+    return here(array_of(name, y)).astype(np.float64), here(array_of(name, t)).astype(np.float64)
