@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -58,18 +59,22 @@ class BatchNorm(Layer):
         self._frozen_before: bool | None = None
         limits_of("BatchNorm", activation)
         self.gamma, self.beta = scale_and_shift("BatchNorm", in_size, dtype)
+        self.avg_mean: Any = None
+        self.avg_var: Any = None
         self.register_buffer("avg_mean", None, self.gamma.spec)
         self.register_buffer("avg_var", None, self.gamma.spec)
         if in_size is not None:
             self._start_averages()
 
     def forward(self, x: Operand) -> Result:
-        if self.gamma._data is None:
+        mean, var = self.avg_mean, self.avg_var
+        lazy = mean is None or var is None or self.gamma._data is None or self.beta._data is None
+        if lazy or (train.get() and not self.frozen):
+            before = [None if average is None else average.copy() for average in (mean, var)]
+            if_this_call_fails(partial(self._set_averages, *before))
+        if lazy:
             resolve_from("batch_norm", x, 1, self.gamma, self.beta)
             self._start_averages()
-            if_this_call_fails(partial(self._set_averages, None, None))
-        elif train.get() and not self.frozen:
-            if_this_call_fails(partial(self._set_averages, self.avg_mean.copy(), self.avg_var.copy()))
         parts = (x, self.gamma, self.beta, self.avg_mean, self.avg_var)
         if self.frozen:
             return F.fixed_batch_norm(*parts, self.eps, self.activation)
@@ -84,8 +89,10 @@ class BatchNorm(Layer):
             self._frozen_before = None
 
     def _start_averages(self) -> None:
-        self.avg_mean = np.zeros_like(self.gamma._data)
-        self.avg_var = np.ones_like(self.gamma._data)
+        if self.avg_mean is None:
+            self.avg_mean = np.zeros_like(self.gamma._data)
+        if self.avg_var is None:
+            self.avg_var = np.ones_like(self.gamma._data)
 
     def _set_averages(self, mean: Array | None, var: Array | None) -> None:
         self.avg_mean, self.avg_var = mean, var

@@ -101,4 +101,5 @@ def resolve_from(operation: str, x: Any, axis: int, *parameters: LazyParameter) 
     """
     size = length(operation, x, axis)
     for parameter in parameters:
-        parameter.resolve(size)
+        if parameter._data is None:  # Not one that was loaded.
+            parameter.resolve(size)

