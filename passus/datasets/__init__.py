@@ -23,6 +23,8 @@ from passus.datasets.shakespeare import Shakespear as Shakespear
 from passus.datasets.shakespeare import Shakespeare as Shakespeare
 from passus.datasets.spiral import Spiral as Spiral
 from passus.datasets.spiral import get_spiral as get_spiral
+from passus.datasets.subset import Subset as Subset
+from passus.datasets.subset import random_split as random_split
 
 __all__ = [
     "ArrayDataset",
@@ -38,9 +40,11 @@ __all__ = [
     "Shakespeare",
     "SinCurve",
     "Spiral",
+    "Subset",
     "cache_folder",
     "get_file",
     "get_spiral",
     "load_cache_npz",
+    "random_split",
     "save_cache_npz",
 ]

@@ -12,7 +12,7 @@ from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
 from passus.transforms import Compose, Transform
 
-__all__ = ["ArrayDataset", "Dataset", "every_fifth"]
+__all__ = ["ArrayDataset", "Dataset", "checked_index", "every_fifth"]
 
 
 class Dataset:
@@ -51,7 +51,7 @@ class Dataset:
         return len(_present(self))
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        i = _whole(type(self).__name__, index)
+        i = checked_index(type(self).__name__, index)
         x = self.transform(_present(self)[i])
         return x, None if self.label is None else self.target_transform(self.label[i])
 
@@ -101,7 +101,7 @@ class ArrayDataset:
         return len(self.arrays[0])
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
-        i = _whole("ArrayDataset", index)
+        i = checked_index("ArrayDataset", index)
         if not -len(self) <= i < len(self):
             raise LabelError(f"ArrayDataset: there is no example {i}; there are {len(self)}")
         return tuple(array[i] for array in self.arrays)
@@ -149,7 +149,12 @@ def _check_lengths(name: str, data: Any, label: Any) -> None:
         )
 
 
-def _whole(name: str, index: Any) -> int:
+def checked_index(name: str, index: Any) -> int:
+    """``index`` as an int. Raises `DTypeError` if it is no integer; ``name`` is who asks.
+
+    >>> checked_index("ArrayDataset", np.int64(3))
+    3
+    """
     try:
         return operator.index(index)
     except TypeError as error:
