@@ -40,6 +40,7 @@ from passus.core import Parameter as Parameter
 from passus.core import Variable as Variable
 from passus.core import as_array as as_array
 from passus.core import as_variable as as_variable
+from passus.core import gradients as gradients
 from passus.dataloaders import DataLoader as DataLoader
 from passus.dataloaders import SeqDataLoader as SeqDataLoader
 from passus.datasets import Dataset as Dataset
@@ -70,6 +71,7 @@ __all__ = [
     "functions_conv",
     "get_num_threads",
     "grad",
+    "gradients",
     "initializers",
     "is_simple_core",
     "kernels",

@@ -1,5 +1,15 @@
 """Functions that turn a function into one that computes its derivatives: `grad`, `jacobian`, `hessian` and their kin.
 
+What is differentiated, an argument or a result, is a number or an array, or a dict, list or tuple of them, to any depth:
+derivatives come in the same form. An argument that is a layer or model stands for its parameters, and its derivatives come
+in a dict by their paths.
+
+>>> from passus.layers import Linear
+>>> layer = Linear(1, in_size=2, rng=0)
+>>> gradients_by_path = grad(lambda layer, x: layer(x).sum())(layer, np.ones((4, 2), np.float32))
+>>> {path: gx.shape for path, gx in gradients_by_path.items()}
+{'W': (2, 1), 'b': (1,)}
+
 They leave no gradient in any Variable, and can be nested. As everywhere, an array is a constant and a Variable is
 differentiable: the derivatives are arrays, unless an argument, or something that the function uses beside its arguments,
 is a Variable to which gradients flow. Then they are Variables that can be differentiated again; call them under
@@ -17,8 +27,9 @@ from passus.arguments import checked_callable
 from passus.config import enable_backprop, using_config
 from passus.core import Operand, Result, Variable, as_array, as_variable, astype
 from passus.core.backward import gradients
-from passus.errors import ArgumentError, DTypeError
+from passus.errors import ArgumentError, DTypeError, PassusError
 from passus.functions import reshape, stack
+from passus.tree import leaves_like, tree_leaves, tree_map
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -35,6 +46,8 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     array(12.)
     >>> grad(grad(lambda x: x**3))(2.0)
     array(12.)
+    >>> grad(lambda p: p["a"] * p["b"][0])({"a": 2.0, "b": [3.0]})
+    {'a': array(3.), 'b': [array(2.)]}
     """
     differentiated = value_and_grad(f, argnums)
 
@@ -55,13 +68,12 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[...,
 
     def differentiated(*args: Any, **kwargs: Any) -> tuple[Result, Any]:
         call = _Call("grad", f, args, argnums, kwargs)
-        y = call.ys[0]
-        if len(call.ys) > 1 or y.ndim:
+        if not isinstance(call.result, Variable) or call.result.ndim:
             raise ArgumentError(
                 f"grad: the function must return one number, and returned {call.described()}; reduce it, as with "
                 "y.sum(), or use jacobian"
             )
-        return call.results(), call.unpacked(call.derivatives([y], call.xs, [None]))
+        return call.results(), call.unpacked(call.derivatives(call.ys, call.xs, [None]))
 
     return differentiated
 
@@ -69,21 +81,23 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[...,
 def vjp(f: Callable[..., Any], *xs: Operand) -> tuple[Any, Callable[..., Any]]:
     """The results of ``f(*xs)``, and a function that pulls their gradients back: ``pull(gy)`` is ``gy @ jacobian``.
 
-    ``pull`` takes a gradient for each result, and can be called more than once; it returns the gradient for each x,
-    alone if there is one. Raises `ShapeError` for a gradient of another shape than its result.
+    ``pull`` takes a gradient for each result, in the form of the results, and can be called more than once; it returns the
+    gradient for each x, alone if there is one. Raises `ShapeError` for a gradient of another shape than its result,
+    `ArgumentError` for gradients in another form.
 
     >>> y, pull = vjp(lambda x: x**2, np.array([1.0, 2.0]))
     >>> pull(np.array([1.0, 10.0]))
     array([ 2., 40.])
     """
-    call = _Call("vjp", f, xs, 0 if len(xs) == 1 else tuple(range(len(xs))), {})
+    call = _Call("vjp", f, xs, _all_of(xs), {})
 
-    def pull(*gys: Operand) -> Any:
-        if len(gys) != len(call.ys):
+    def pull(*gys: Any) -> Any:
+        given: Any = gys if isinstance(call.result, (tuple, list)) else gys[0] if len(gys) == 1 else None
+        if given is None or (isinstance(call.result, (tuple, list)) and len(gys) != len(call.result)):
             raise ArgumentError(
                 f"vjp: pull takes a gradient for each result, {call.described()}; {len(gys)} were given"
             )
-        return call.unpacked(call.derivatives(call.ys, call.xs, [_boxed(gy) for gy in gys]))
+        return call.pulled(leaves_like("vjp", call.result, given))
 
     return call.results(), pull
 
@@ -91,8 +105,9 @@ def vjp(f: Callable[..., Any], *xs: Operand) -> tuple[Any, Callable[..., Any]]:
 def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     """The results of ``f(*xs)`` and their derivatives along ``vs``: ``jacobian @ v``.
 
-    ``xs``, ``vs``: an operand, or a tuple with one for each argument, of equal shapes (`ShapeError`).
-    ``gy @ jacobian`` is linear in gy, so its derivative with respect to gy, along v, is ``jacobian @ v``.
+    ``xs``, ``vs``: an operand (or a dict, or a layer), or a tuple or list with one for each argument, of equal shapes
+    (`ShapeError`) and form (`ArgumentError`). ``gy @ jacobian`` is linear in gy, so its derivative with respect to gy,
+    along v, is ``jacobian @ v``.
 
     >>> jvp(lambda x: x**2, np.array([1.0, 2.0]), np.array([1.0, 10.0]))
     (array([1., 4.]), array([ 2., 40.]))
@@ -101,17 +116,18 @@ def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     if len(xs) != len(vs):
         raise ArgumentError(f"jvp: there must be a direction for each argument, and there are {len(vs)} for {len(xs)}")
     call = _Call("jvp", f, xs, tuple(range(len(xs))), {})
+    directions = [_boxed(v) for v in leaves_like("jvp", call.arguments, vs)]
     gys = [Variable(np.zeros(y.shape, y.dtype)) for y in call.ys]
     pulled = gradients(call.ys, call.xs, gys, create_graph=True)
-    along = call.derivatives(pulled, gys, [_boxed(v) for v in vs])
-    return call.results(), along[0] if call.alone else tuple(along)
+    along = iter(call.derivatives(pulled, gys, directions))
+    return call.results(), tree_map(lambda y: next(along), call.result)
 
 
 def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """The function that computes all derivatives of ``f``: for y and x, an array of shape ``(*y.shape, *x.shape)``.
 
-    Takes one backward pass for each element of y. If ``f`` returns several results, there is a tuple with one for each.
-    Raises `ArgumentError` for an argument that is not there, `DTypeError` for integers.
+    Takes one backward pass for each element of y. If ``f`` returns a tuple, list or dict of results, each has derivatives
+    in its place. Raises `ArgumentError` for an argument that is not there, `DTypeError` for integers.
 
     >>> jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
     array([[2., 0.],
@@ -120,8 +136,7 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         call = _Call("jacobian", f, args, argnums, kwargs)
-        by_result = [call.unpacked(_rows(call, y)) for y in call.ys]
-        return by_result[0] if call.alone else tuple(by_result)
+        return tree_map(lambda y: call.unpacked(_rows(call, y)), call.result)
 
     return differentiated
 
@@ -129,8 +144,8 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """The function that computes all second derivatives of ``f``, whose result must be one number.
 
-    For x, an array of shape ``(*x.shape, *x.shape)``; for a tuple of arguments, a tuple of tuples of such blocks.
-    Raises as `grad` does.
+    For x, an array of shape ``(*x.shape, *x.shape)``; for a tuple of arguments, a tuple of tuples of such blocks, and for
+    a dict, a dict of dicts. Raises as `grad` does.
 
     >>> hessian(lambda x: (x**3).sum())(np.array([1.0, 2.0]))
     array([[ 6.,  0.],
@@ -142,15 +157,17 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> Any:
     """The product of the Hessian of ``f`` with a vector, without the Hessian: ``hessian @ v``.
 
-    ``xs``, ``vs``: an operand, or a tuple with one for each argument, of equal shapes (`ShapeError`). The Hessian is
-    symmetric, so the product is ``v @ hessian``, the gradient of ``<grad f, v>`` (Pearlmutter, 1994).
+    ``xs``, ``vs``: as in `jvp`. The Hessian is symmetric, so the product is ``v @ hessian``, the gradient of
+    ``<grad f, v>`` (Pearlmutter, 1994).
 
     >>> hvp(lambda x: (x**3).sum(), np.array([1.0, 2.0]), np.array([1.0, 10.0]))
     array([  6., 120.])
     """
     xs, vs = _as_tuple(xs), _as_tuple(vs)
-    _, pull = vjp(grad(f, 0 if len(xs) == 1 else tuple(range(len(xs)))), *xs)
-    return pull(*vs)
+    if len(xs) != len(vs):
+        raise ArgumentError(f"hvp: there must be a direction for each argument, and there are {len(vs)} for {len(xs)}")
+    call = _Call("hvp", grad(f, _all_of(xs)), xs, _all_of(xs), {})
+    return call.pulled(leaves_like("hvp", call.arguments, vs))
 
 
 class _Call:
@@ -168,35 +185,74 @@ class _Call:
                 f"{name}: argnums is {argnums!r}, and {len(args)} positional arguments were given"
             ) from None
         outer = bool(enable_backprop.get())
-        own = {i: _own(name, args[i], outer) for i in places}
+        # A layer is called as it is: its parameters belong to nobody else, and its methods read them.
+        own = {i: args[i] if _is_layer(args[i]) else tree_map(lambda x: _own(name, x, outer), args[i]) for i in places}
+        given = [own.get(i, x) for i, x in enumerate(args)]
         with using_config("enable_backprop", True):
-            ys = f(*[own.get(i, x) for i, x in enumerate(args)], **kwargs)
-        self.xs = [own[i] for i in places]
-        self.alone = not isinstance(ys, (tuple, list))
-        self.ys = [_boxed(y) for y in ([ys] if self.alone else ys)]
-        self.recorded = outer and _has_leaf_beside(self.xs, self.ys)
-        self.boxed = self.recorded or any(isinstance(args[i], Variable) for i in places)
+            ys = _called(name, f, given, kwargs, [args[i] for i in places])
+        self.arguments = tuple([_parameters(own[i]) if _is_layer(own[i]) else own[i] for i in places])
+        """What is differentiated, in the form in which derivatives come."""
+        self.xs: list[Variable] = tree_leaves(self.arguments)
+        self.result = tree_map(_boxed, ys)
+        self.ys: list[Variable] = tree_leaves(self.result)
+        variables = any(isinstance(x, Variable) for i in places for x in tree_leaves(args[i]))
+        layers = any(_is_layer(args[i]) for i in places)
+        self.recorded = outer and (layers or _has_leaf_beside(self.xs, self.ys))
+        self.boxed = self.recorded or variables or layers
 
     def results(self) -> Any:
         """What the function returned."""
-        ys = tuple([_shown(y, self.boxed, self.recorded) for y in self.ys])
-        return ys[0] if self.alone else ys
+        return tree_map(lambda y: _shown(y, self.boxed, self.recorded), self.result)
 
     def derivatives(
         self, ys: Sequence[Variable], xs: Sequence[Variable], gys: Sequence[Variable | None]
     ) -> list[Result]:
         """The gradients of ys, seeded with gys, with respect to xs."""
-        seeded = enable_backprop.get() and any(gy is not None and gy.requires_grad for gy in gys)
+        seeded = bool(enable_backprop.get()) and any(gy is not None and gy.requires_grad for gy in gys)
         recorded = self.recorded or seeded
         return [_shown(gx, self.boxed or seeded, recorded) for gx in gradients(ys, xs, gys, recorded)]
 
+    def pulled(self, gys: Sequence[Operand]) -> Any:
+        """The gradients with respect to all arguments, from one for each result."""
+        return self.unpacked(self.derivatives(self.ys, self.xs, [_boxed(gy) for gy in gys]))
+
     def unpacked(self, gxs: Sequence[Any]) -> Any:
-        """One for each differentiated argument, alone if it was named by an int."""
-        return gxs[0] if isinstance(self.argnums, int) else tuple(gxs)
+        """One for each differentiated argument, in its form, alone if it was named by an int."""
+        values = iter(gxs)
+        by_argument = [tree_map(lambda x: next(values), argument) for argument in self.arguments]
+        return by_argument[0] if isinstance(self.argnums, int) else tuple(by_argument)
 
     def described(self) -> str:
         """The shapes of the results, for messages."""
-        return ("one of shape " if self.alone else "several of shapes ") + ", ".join([str(y.shape) for y in self.ys])
+        alone = isinstance(self.result, Variable)
+        return ("one of shape " if alone else "several of shapes ") + ", ".join([str(y.shape) for y in self.ys])
+
+
+def _called(
+    name: str, f: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], differentiated: list[Any]
+) -> Any:
+    """What ``f`` returns. Raises `DTypeError` where it meets a list of numbers that was meant to be an array."""
+    try:
+        return f(*args, **kwargs)
+    except (TypeError, AttributeError) as error:
+        rows = [
+            x for x in differentiated if isinstance(x, (list, tuple)) and all(isinstance(v, (int, float)) for v in x)
+        ]
+        if not rows or isinstance(error, PassusError):
+            raise
+        raise DTypeError(
+            f"{name}: {error}. The argument {rows[0]!r} is a {type(rows[0]).__name__} of numbers, each differentiated by "
+            f"itself; a {type(rows[0]).__name__} is not supported as an array, write np.array({rows[0]!r})"
+        ) from error
+
+
+def _is_layer(x: Any) -> bool:
+    return hasattr(x, "named_params")
+
+
+def _parameters(layer: Any) -> dict[str, Variable]:
+    """What a layer learns, by path. A lazy parameter is there after the call."""
+    return {path: p for path, p in layer.named_params() if p.requires_grad and p._data is not None}
 
 
 def _own(name: str, x: Operand, linked: bool) -> Variable:
@@ -242,6 +298,11 @@ def _shown(y: Variable, boxed: bool, recorded: bool) -> Result:
     if not boxed:
         return y.data
     return y if recorded else y.detach()
+
+
+def _all_of(xs: Sequence[Any]) -> Argnums:
+    """The numbers of all arguments; a single one is not in a tuple."""
+    return 0 if len(xs) == 1 else tuple(range(len(xs)))
 
 
 def _as_tuple(x: Any) -> tuple[Any, ...]:

@@ -9,12 +9,24 @@ A path joins the names on the way to a leaf with dots: ``encoder.l2.W``. Everyth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from passus.errors import ArgumentError, DTypeError, WeightsError
 
-__all__ = ["Spec", "Stateful", "Tree", "check_tree", "compare", "flatten", "load_all", "unflatten"]
+__all__ = [
+    "Spec",
+    "Stateful",
+    "Tree",
+    "check_tree",
+    "compare",
+    "flatten",
+    "leaves_like",
+    "load_all",
+    "tree_leaves",
+    "tree_map",
+    "unflatten",
+]
 
 Tree: TypeAlias = dict[str, Any]
 """A nested dict with names as keys."""
@@ -94,6 +106,60 @@ def unflatten(leaves: Mapping[str, Any]) -> Tree:
             raise ArgumentError(f"unflatten: {path} is the name of a leaf and of a branch")
         node[name] = leaf
     return tree
+
+
+def tree_map(function: Callable[[Any], Any], structure: Any) -> Any:
+    """The same dicts, lists and tuples with the results of a function in place of what they hold; None stays None.
+
+    >>> tree_map(abs, {"W": -1, "more": [-2, None]})
+    {'W': 1, 'more': [2, None]}
+    """
+    if structure is None:
+        return None
+    if isinstance(structure, Mapping):
+        return {name: tree_map(function, part) for name, part in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        parts = [tree_map(function, part) for part in structure]
+        return type(structure)(*parts) if hasattr(structure, "_fields") else type(structure)(parts)
+    return function(structure)
+
+
+def tree_leaves(structure: Any) -> list[Any]:
+    """What dicts, lists and tuples hold, however deep, in order.
+
+    >>> tree_leaves({"W": 1, "more": [2, None]})
+    [1, 2]
+    """
+    leaves: list[Any] = []
+    tree_map(leaves.append, structure)
+    return leaves
+
+
+def leaves_like(what: str, structure: Any, given: Any) -> list[Any]:
+    """The leaves of ``given``, in the order of those of ``structure``, which it must resemble.
+
+    Raises `ArgumentError` where it has other names, or another number of parts; ``what`` is who asks.
+
+    >>> leaves_like("jvp", {"W": 1, "b": 2}, {"b": 20, "W": 10})
+    [10, 20]
+    """
+    if structure is None:
+        return []
+    if isinstance(structure, Mapping):
+        if not isinstance(given, Mapping) or given.keys() != structure.keys():
+            names = ", ".join(map(str, given)) if isinstance(given, Mapping) else f"a {type(given).__name__}"
+            raise ArgumentError(
+                f"{what}: a dict with {', '.join(map(str, structure))} is needed, and {names} was given"
+            )
+        pairs = [(structure[name], given[name]) for name in structure]
+    elif isinstance(structure, (list, tuple)):
+        if not isinstance(given, (list, tuple)) or len(given) != len(structure):
+            count = str(len(given)) if isinstance(given, (list, tuple)) else f"a {type(given).__name__}"
+            raise ArgumentError(f"{what}: there must be {len(structure)} parts, and {count} were given")
+        pairs = list(zip(structure, given))
+    else:
+        return [given]
+    return [leaf for part, own in pairs for leaf in leaves_like(what, part, own)]
 
 
 def load_all(pairs: Iterable[tuple[Stateful, Tree]]) -> None:

@@ -3,6 +3,7 @@
 from passus.core.arity import Binary as Binary
 from passus.core.arity import Unary as Unary
 from passus.core.backward import backward as backward
+from passus.core.backward import gradients as gradients
 from passus.core.basic import add as add
 from passus.core.basic import astype as astype
 from passus.core.basic import broadcast_to as broadcast_to
@@ -29,5 +30,6 @@ __all__ = [
     "astype",
     "backward",
     "broadcast_to",
+    "gradients",
     "sum_to",
 ]

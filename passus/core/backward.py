@@ -11,7 +11,7 @@ import operator
 from collections.abc import Sequence
 from heapq import heappop, heappush
 from sys import getrefcount
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -21,8 +21,8 @@ from passus.core import custom
 from passus.core.basic import add, astype, sum_to
 from passus.core.function import KINDS, SCALARS, Function
 from passus.core.second_order import pull_recorded
-from passus.core.variable import Variable, constant
-from passus.errors import DTypeError, GraphError, ShapeError
+from passus.core.variable import Variable, as_variable, constant
+from passus.errors import ArgumentError, DTypeError, GraphError, ShapeError
 
 __all__ = ["backward", "gradients"]
 
@@ -74,22 +74,56 @@ def backward(self: Variable, retain_grad: bool = False, create_graph: bool = Fal
         self._grad = None
 
 
+@overload
 def gradients(
-    ys: Sequence[Variable],
-    xs: Sequence[Variable],
-    gys: Sequence[Variable | None] | None = None,
+    ys: Variable | Sequence[Variable], xs: Variable, gys: Any = None, create_graph: bool = False
+) -> Variable: ...
+
+
+@overload
+def gradients(
+    ys: Variable | Sequence[Variable], xs: Sequence[Variable], gys: Any = None, create_graph: bool = False
+) -> list[Variable]: ...
+
+
+def gradients(
+    ys: Variable | Sequence[Variable],
+    xs: Variable | Sequence[Variable],
+    gys: Any = None,
     create_graph: bool = False,
-) -> list[Variable]:
+) -> Variable | list[Variable]:
     """The gradients of ``sum(<gy, y>)`` with respect to ``xs``, returned: nobody's ``grad`` is read or written.
 
-    ``xs`` may lie anywhere in the graph, and it is not followed behind them. ``gys``: ones where None. The gradient of
-    what no ``y`` depends on is zero. Raises `ShapeError` for a ``gy`` of another shape than its ``y``.
+    ``ys``, ``xs``: a Variable, or a list of them; the result has the form of ``xs``. ``xs`` may lie anywhere in the
+    graph, and it is not followed behind them. ``gys``: one for each y, an array or a Variable, ones where None. The
+    gradient of what no ``y`` depends on is zero. With ``create_graph`` the results can be differentiated again.
+
+    Raises `ShapeError` for a ``gy`` of another shape than its ``y``, `ArgumentError` for another number of them,
+    `DTypeError` for what is no Variable, `GraphError` for an x to which no gradient flows.
 
     >>> import numpy as np
     >>> x = Variable(np.array(3.0))
     >>> gradients([x * x], [x]), x.grad
     ([variable(6.0)], None)
+    >>> gx = gradients(x**3, x, create_graph=True)
+    >>> gradients(gx, x)
+    variable(18.0)
     """
+    if isinstance(ys, Variable):
+        ys, gys = [ys], gys if gys is None or isinstance(gys, (list, tuple)) else [gys]
+    if isinstance(xs, Variable):
+        return gradients(ys, [xs], gys, create_graph)[0]
+    for x in (*ys, *xs):
+        if not isinstance(x, Variable):
+            raise DTypeError(f"gradients: a {type(x).__name__} has no graph; give Variables")
+    for x in xs:
+        if not x.requires_grad:
+            raise GraphError(
+                f"gradients: no gradient flows to {x._label()} {x.dtype} {x.shape}; it is of integers, frozen, or was "
+                "computed under no_grad()"
+            )
+    if gys is not None and len(gys) != len(ys):
+        raise ArgumentError(f"gradients: {len(gys)} seeds for {len(ys)} results; give one for each, None for ones")
     seeds: dict[Variable, Any] = {}
     token = enable_backprop.set(create_graph)
     try:
@@ -193,10 +227,12 @@ def _one_for_each(gxs: tuple[Any, ...], function: Function) -> tuple[Any, ...]:
     return (*gxs, *[None for _ in missing])
 
 
-def _seed(y: Variable, gy: Variable | None) -> Variable:
+def _seed(y: Variable, gy: Any) -> Variable:
     """A gradient that fits its result; ones where none is given."""
     if gy is None:
         return constant(_ones(y._data))
+    if not isinstance(gy, Variable):
+        gy = as_variable(gy).detach()
     if gy.shape != y.shape:
         raise ShapeError(f"gradients: the seed {gy.shape} must have the shape of the result {y.shape}")
     return gy if gy.dtype == y.dtype else astype(gy, y.dtype)
