@@ -40,8 +40,8 @@ class using_config(Scope):  # noqa: N801 - used like a function, as contextlib's
     backward pass where the forward pass was called; slower), ``native`` (use compiled kernels where there are some).
 
     A block in a generator, and a decorated generator, holds while the generator runs; who takes its items sees nothing
-    of it. In a function with `contextlib.contextmanager` it holds for the block of that. Functions that are ``async``
-    can be decorated, too, and threads can share one instance.
+    of it. In a function with `contextlib.contextmanager` it holds for the block of that, and in a fixture of pytest for the
+    test. Functions that are ``async`` can be decorated, too, and threads can share one instance.
 
     Raises `ArgumentError` for an unknown switch, `DTypeError` for a class to decorate.
 

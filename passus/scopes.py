@@ -24,7 +24,8 @@ Called = TypeVar("Called", bound=Callable[..., Any])
 
 GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
-CONTEXTLIB = contextlib.contextmanager.__code__.co_filename
+MANAGERS = ("contextlib", "_pytest.fixtures")
+"""Modules that make a block of a generator: what holds in that holds in the block."""
 
 
 class _Block:
@@ -64,7 +65,8 @@ class Scope:
 
     One instance may be used again, inside itself, and by several threads. Generators and functions that are ``async`` can
     be decorated like others. A block in a generator holds while the generator runs, and not for those who take its
-    items; but a function with `contextlib.contextmanager` is no such generator: what it does holds in its block.
+    items; but a function with `contextlib.contextmanager`, or a fixture of pytest, is no such generator: what it does
+    holds in its block.
 
     >>> depth = ContextVar("depth", default=0)
     >>> with Scope(depth, lambda: 1) as value:
@@ -156,10 +158,10 @@ def copied_context() -> Context:
 
 def _generator_of(frame: FrameType | None) -> FrameType | None:
     """The frame of the generator in which a block is entered or left; None where it is in a plain function."""
-    while frame is not None and (_is_of_contextlib(frame) or _is_of_contextlib(frame.f_back)):
+    while frame is not None and (_makes_blocks(frame) or _makes_blocks(frame.f_back)):
         frame = frame.f_back
     return frame if frame is not None and frame.f_code.co_flags & GENERATOR else None
 
 
-def _is_of_contextlib(frame: FrameType | None) -> bool:
-    return frame is not None and frame.f_code.co_filename == CONTEXTLIB
+def _makes_blocks(frame: FrameType | None) -> bool:
+    return frame is not None and frame.f_globals.get("__name__") in MANAGERS

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import Any
 
 import numpy as np
 import pytest
 
-import passus.random
 from passus import Config, Variable, no_grad, test_mode, using_config
 from passus.dataloaders import DataLoader
 from passus.errors import DTypeError
@@ -26,8 +26,27 @@ def recording() -> bool:
     return y.requires_grad
 
 
+AMBIENT: list[np.random.Generator] = []
+"""The generators that are current where no block is: that of the test, and that of threads."""
+
+
+@pytest.fixture(autouse=True)
+def _ambient() -> None:
+    AMBIENT[:] = [get_rng(), Context().run(get_rng)]
+
+
 def own_generator() -> bool:
-    return get_rng() is not passus.random._shared[0]
+    return get_rng() not in AMBIENT
+
+
+def outside(test: Any) -> Any:
+    """A test that runs in no block, not even in that which gives each test a generator of its own."""
+
+    @functools.wraps(test)
+    def run() -> None:
+        Context().run(test)
+
+    return run
 
 
 SCOPES = pytest.mark.parametrize(
@@ -133,6 +152,16 @@ def test_a_context_manager_holds_for_its_block(scope: Any, inside: Any) -> None:
         assert not inside()
         assert list(generator) == []
     assert not inside()
+
+
+@pytest.fixture
+def without_graph() -> Iterator[None]:
+    with no_grad():
+        yield
+
+
+def test_a_fixture_holds_for_its_test(without_graph: None) -> None:
+    assert not recording()
 
 
 @SCOPES
@@ -253,6 +282,7 @@ def draw() -> float:
     return get_rng().random()
 
 
+@outside
 def test_a_seed_holds_in_all_threads_and_contexts() -> None:
     expected = np.random.default_rng(7).random(4).tolist()
     for sow in (lambda: seed(7), lambda: in_thread(lambda: seed(7)), lambda: copy_context().run(seed, 7)):
@@ -264,6 +294,7 @@ async def drawing() -> float:
     return draw()
 
 
+@outside
 def test_a_thread_with_a_generator_of_its_own_is_left_alone() -> None:
     def work() -> list[float]:
         with using_rng(1):
@@ -279,6 +310,7 @@ def test_a_thread_with_a_generator_of_its_own_is_left_alone() -> None:
     assert draw() == np.random.default_rng(0).random()
 
 
+@outside
 def test_a_seed_in_a_block_ends_with_it() -> None:
     seed(0)
     with using_rng(1):
