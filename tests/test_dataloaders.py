@@ -400,6 +400,35 @@ def test_a_seeded_transform_is_the_same_whatever_else_is_drawn() -> None:
     assert numbers() == numbers()
 
 
+def test_a_dataset_of_any_kind_is_looked_through() -> None:
+    class Strange:
+        def __getattr__(self, name: str) -> Any:
+            raise KeyError(name)
+
+    class Odd(OneByOne):
+        __slots__ = ("_slot",)
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.me, self.strange = self, Strange()
+            self.many = list(range(100_000))
+            self.proxy = type("Proxy", (), {"__getattr__": lambda self, name: 3, "__slots__": ()})()
+            self.kind, self.module, self.text = Odd, np, "text"
+            self.empty = lambda: [cell for cell in ()]  # noqa: C416
+
+    def late() -> Any:
+        def f(x: Any) -> Any:
+            return x + (nothing if x is None else 0)
+
+        if f is None:
+            nothing = 1
+        return f
+
+    for workers in (0, 2):
+        assert len(seen(DataLoader(Odd(), 5, workers=workers))) == 2
+        assert len(seen(DataLoader(Squares(transform=late()), 5, workers=workers))) == 2
+
+
 def test_threads_with_seeded_transforms_work_side_by_side() -> None:
     meeting = threading.Barrier(2)
 

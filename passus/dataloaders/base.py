@@ -210,9 +210,7 @@ class Loader(ABC):
         draws from the current generator, whose state is saved with `passus.random.rng_state`.
         """
         epoch = self._epoch or Epoch(np.empty(0, np.int64), self._size())
-        state: Tree = {**vars(epoch), **self._cut(), "generators": {}}
-        for path, generator in self._generators().all.items():
-            state["generators"][path] = rng_state(generator)
+        state: Tree = {**vars(epoch), **self._cut(), "generators": self._generators().states()}
         return state if self._rng is None else {**state, "rng": rng_state(self._rng)}
 
     def _cut(self) -> Tree:
@@ -224,14 +222,12 @@ class Loader(ABC):
 
         Raises `ArgumentError` for a state of another loader or dataset; nothing has changed then.
         """
-        epoch, generators = self._checked_epoch(state), self._generators().all
+        epoch, generators = self._checked_epoch(state), self._generators()
+        for path, generator in generators.all.items():
+            load_rng_state(state["generators"][path], copy.deepcopy(generator))  # Refused here, if at all.
         if self._rng is not None:
-            generators = {**generators, "rng": self._rng}
-        states = {path: state["rng"] if path == "rng" else state["generators"][path] for path in generators}
-        for path, generator in generators.items():
-            load_rng_state(states[path], copy.deepcopy(generator))  # Refused here, if at all.
-        for path, generator in generators.items():
-            load_rng_state(states[path], generator)
+            load_rng_state(state["rng"], self._rng)
+        generators.load_states(state["generators"])
         self.reset()
         self._epoch, self._goes_on = epoch, epoch is not None
 
