@@ -57,7 +57,7 @@ def pixels(path):
 
     photo = Image.open(path)
     size = tuple(round(224 * side / min(photo.size)) for side in photo.size)
-    return Compose([Convert(), Resize(size, "bicubic"), ToArray(), Normalize(127.0, 128.0)])(photo)[None]
+    return Compose([Convert(), Resize(size, "bicubic"), ToArray(np.uint8), Normalize(127.0, 128.0)])(photo)[None]
 
 
 def name_of(c):

@@ -8,10 +8,12 @@
 6.0
 """
 
+from passus import answers as _answers
 from passus import cuda as cuda
 from passus import dataloaders as dataloaders
 from passus import datasets as datasets
 from passus import errors as errors
+from passus import foreign as _foreign
 from passus import functions as functions
 from passus import functions_conv as functions_conv
 from passus import grad as grad
@@ -99,3 +101,5 @@ __version__ = "0.1.0"
 
 is_simple_core = False
 """DeZero's flag for a core without derivatives of higher order; passus has one core."""
+
+_answers.answers_for(__name__, _foreign.PACKAGE)

@@ -103,14 +103,17 @@ def checked_callable(where: str, name: str, value: Called) -> Called:
     return value
 
 
-def checked_flag(where: str, name: str, value: Any) -> bool:
+def checked_flag(where: str, name: str, value: Any, hint: str = "") -> bool:
     """``value`` as a bool, if it is one. Raises `DTypeError` for all else: "no" would count as true.
+
+    ``hint``: what else the message says about a number, such as the order of the arguments.
 
     >>> checked_flag("DataLoader", "shuffle", np.bool_(True))
     True
     """
     if not isinstance(value, (bool, np.bool_)):
-        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({value!r}); give True or False")
+        about = hint if isinstance(value, (int, np.integer)) else ""
+        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({value!r}); give True or False{about}")
     return bool(value)
 
 

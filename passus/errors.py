@@ -13,6 +13,7 @@ PassusError
 ├── DataError           (ValueError)    a data file that is missing, truncated or not what its checksum says
 ├── LoaderTimeoutError  (TimeoutError)  a batch that does not come
 ├── PathError           (FileNotFoundError, IsADirectoryError)    a place where no file can be written
+├── MissingAttributeError   (AttributeError)   a name that other libraries have
 ├── DivergenceError     (ArithmeticError)   a training whose loss is NaN or infinite
 └── DependencyError     (ImportError)   an optional package that is not installed
 ```
@@ -38,6 +39,7 @@ __all__ = [
     "GraphError",
     "LabelError",
     "LoaderTimeoutError",
+    "MissingAttributeError",
     "MissingWeightsError",
     "PassusError",
     "PassusWarning",
@@ -119,6 +121,10 @@ class LoaderTimeoutError(PassusError, TimeoutError):
 
 class PathError(PassusError, FileNotFoundError, IsADirectoryError):
     """A place where no file can be written: it is a folder itself, or its folder is not there."""
+
+
+class MissingAttributeError(PassusError, AttributeError):
+    """A name that other libraries have, and that is another one here."""
 
 
 class DivergenceError(PassusError, ArithmeticError):

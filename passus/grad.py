@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from passus.answers import not_callable
 from passus.arguments import checked_callable
 from passus.config import enable_backprop, using_config
 from passus.core import Operand, Result, Variable, as_array, as_variable, astype
@@ -307,3 +308,6 @@ def _all_of(xs: Sequence[Any]) -> Argnums:
 
 def _as_tuple(x: Any) -> tuple[Any, ...]:
     return tuple(x) if isinstance(x, (tuple, list)) else (x,)
+
+
+not_callable(__name__)

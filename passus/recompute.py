@@ -80,6 +80,8 @@ class _Call:
 class Recomputed(Function):
     """Stands for a call whose graph was dropped; its rule makes the graph once more, and walks it back."""
 
+    public_name = "checkpoint"
+
     constants = ("ys",)
 
     def __init__(self, call: _Call, n: int, ys: list[Array]) -> None:

@@ -45,7 +45,7 @@ def loss(layer: Layer, x: Any = X) -> Variable:
 class Block(Layer):
     def __init__(self) -> None:
         self.first = Linear(3, in_size=4)
-        self.scale = parameter(3)
+        self.scale = Parameter(np.zeros(3, np.float32))
         self.many = [Linear(3, in_size=3), F.relu, {"gate": Linear(3, in_size=3), "bias": parameter(1)}]
         self.pair = (parameter(1), 2.0)
         self.last = Linear(2, nobias=True, in_size=3)
@@ -196,6 +196,11 @@ def test_an_array_cannot_take_the_place_of_a_parameter() -> None:
     layer = Linear(3, in_size=4)
     with pytest.raises(DTypeError, match=r"linear\.W is a parameter, .* assign it to W\.data"):
         layer.W = np.zeros((4, 3))
+    with pytest.raises(DTypeError, match=r"linear\.W is a parameter, .* to W\.data, or give Parameter"):
+        layer.W = Variable(np.zeros((4, 3)))
+    with pytest.raises(DTypeError, match="delete the attribute first"):
+        layer.W = layer.W - 0.1
+    del layer.W
     layer.W = Variable(np.ones((4, 3)))  # As in meta-learning: not a parameter any more, and the user knows.
     layer.W = np.ones((4, 3))
 
@@ -803,6 +808,7 @@ def test_gradients_flow_through_layers_to_the_second_order(make: Any) -> None:
             holder = twin
             for step in way:
                 holder = getattr(holder, step)
+            delattr(holder, name)
             setattr(holder, name, value)
         return twin(x)
 

@@ -114,5 +114,5 @@ def test_seeds_give_the_same_network_and_layers_of_their_own():
 def test_grey_images_and_no_images():
     model = MobileNetV2(0.25, 10, in_channels=1)
     with passus.test_mode():
-        assert model(np.ones((2, 1, 33, 65), np.float64)).shape == (2, 10)
+        assert model(np.ones((2, 1, 33, 65), np.float32)).shape == (2, 10)
         assert model(np.ones((0, 1, 64, 64), np.float32)).shape == (0, 10)

@@ -201,7 +201,7 @@ def test_methods_that_move_axes():
     assert x.T.shape == x.transpose().shape == x.transpose(None).shape == (4, 3, 2)
     assert x.transpose(1, 0, 2).shape == x.transpose((1, 0, -1)).shape == x.transpose([1, 0, 2]).shape == (3, 2, 4)
     assert x.swapaxes(0, -1).shape == (4, 3, 2)
-    assert x.flatten().shape == (2, 12)
+    assert x.flatten().shape == (24,)  # As NumPy's method; F.flatten keeps the batch.
     assert x[:, :1].squeeze(1).shape == (2, 4)
     assert Variable(np.ones(3)).transpose(0).shape == (3,)
     np.testing.assert_array_equal(x.clip(2, 5).data, np.clip(x.data, 2, 5))

@@ -90,6 +90,8 @@ def broadcast_to(x: Operand, shape: tuple[int, ...]) -> Result:
 
 
 class AsType(Unary):
+    public_name = "astype"
+
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
 

@@ -26,6 +26,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from passus.answers import checked_new
 from passus.backend import Array, backend_of, is_array, others
 from passus.config import debug, enable_backprop
 from passus.core import custom
@@ -65,6 +66,8 @@ class Function:
     """Attributes that hold arrays of floating-point numbers which do not depend on the inputs, or which the rule reads
     only in an ordinary pass (where ``self.twice`` is False)."""
 
+    public_name: ClassVar[str] = ""
+    """What messages call it, where the name of the class does not tell."""
     custom: ClassVar[bool] = False
     """Whether the class was written outside passus; `passus.core.custom` says what that changes."""
     operands: tuple[Any, ...] = NOT_CALLED
@@ -88,6 +91,9 @@ class Function:
         if not cls.__module__.startswith("passus."):
             cls.custom = True
             cls.outputs = custom_outputs  # type: ignore[assignment]
+            cls.__new__ = staticmethod(checked_new)  # type: ignore[method-assign]
+            for name in ("forward", "backward"):
+                _check_takes_self(cls.__name__, name, cls.__dict__.get(name))
 
     def forward(self, *xs: Any) -> Any:
         """Compute the output array (or a tuple of them) from the input arrays."""
@@ -329,12 +335,24 @@ def _checksum(x: Any) -> int:
     return zlib.crc32(data.tobytes()) if hasattr(data, "tobytes") else 0
 
 
+def _check_takes_self(name: str, method: str, function: Any) -> None:
+    """Raise `DTypeError` for a static method of (ctx, x), as PyTorch has them."""
+    code = getattr(function.__func__, "__code__", None) if isinstance(function, staticmethod) else None
+    if code is not None and code.co_varnames[:1] == ("ctx",):
+        raise DTypeError(
+            f"{name}.{method} is a static method with ctx, as in PyTorch; here it is def {method}(self, ...), and what backward "
+            "needs is kept on self"
+        )
+
+
 def _boxed(inputs: tuple[Any, ...]) -> bool:
     return any(isinstance(x, Variable) for x in inputs)
 
 
 def spelled(function: Function) -> str:
-    """The name of the public function: SoftmaxCrossEntropy is softmax_cross_entropy."""
+    """The name of the public function: SoftmaxCrossEntropy is softmax_cross_entropy, if the class gives no other."""
+    if function.public_name:
+        return function.public_name
     name = type(function).__name__.replace("LU", "lu").replace("MatMul", "Matmul")  # ReLU is relu, not re_lu.
     starts = [i for i, c in enumerate(name) if i and c.isupper() and (name[i - 1].islower() or name[i - 1].isdigit())]
     return "_".join(name[i:j].lower() for i, j in zip([0, *starts], [*starts, None]))

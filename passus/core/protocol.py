@@ -17,6 +17,7 @@ from passus.config import enable_backprop
 from passus.core import callers
 from passus.core.variable import Variable
 from passus.errors import DTypeError
+from passus.foreign import UFUNCS
 
 __all__ = ["differentiable", "without_gradient"]
 
@@ -38,6 +39,12 @@ def array_ufunc(self: Variable, ufunc: np.ufunc, method: str, *inputs: Any, out:
             return differentiable[ufunc](*inputs)
         if ufunc in without_gradient and out is None:
             return _as_arrays(ufunc(*_unboxed(inputs), **options))
+    if not hasattr(np, ufunc.__name__):
+        instead = UFUNCS.get(ufunc.__name__, "write it with functions of passus.functions")
+        raise DTypeError(
+            f"{ufunc.__name__} of another library has no differentiable rule for a Variable; {instead}, or give it the "
+            "array, x.data, if no gradient is needed"
+        )
     name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
     given = sorted(options) + (["out"] if out is not None else [])
     raise _no_rule(name, given if ufunc in differentiable and method == "__call__" else [])

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from passus.answers import CheckedOptions
 from passus.arguments import checked_callable, checked_count, checked_flag, checked_number
 from passus.backend import Array
 from passus.cuda import as_cupy
@@ -38,7 +39,7 @@ class Epoch:
     iteration: int = 0
 
 
-class Loader(ABC):
+class Loader(ABC, CheckedOptions):
     """A dataset, batch by batch. A subclass says how many there are and in which order: `_counts`, `_new_order`, `_indices`.
 
     ``for x, t in loader`` always begins a new epoch, except once after `load_state_dict`, where it goes on with the

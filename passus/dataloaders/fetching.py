@@ -51,6 +51,13 @@ def checked_length(name: str, dataset: Any) -> int:
         raise DTypeError(
             f"{name}: a {type(dataset).__name__} has no length; give a dataset, an array or a list of examples"
         ) from None
+    if isinstance(dataset, tuple) and size > 1 and all(isinstance(part, np.ndarray) and part.ndim for part in dataset):
+        lengths = {len(part) for part in dataset}
+        if len(lengths) == 1 and max(lengths) > size:
+            raise DTypeError(
+                f"{name}: a tuple of {size} arrays would be a dataset of {size} examples; for pairs of their rows write "
+                "ArrayDataset(x, t)"
+            )
     return checked_count(name, "len(dataset)", size)
 
 

@@ -5,6 +5,8 @@
 (2,)
 """
 
+from passus import answers as _answers
+from passus import foreign as _foreign
 from passus.datasets.base import ArrayDataset as ArrayDataset
 from passus.datasets.base import Dataset as Dataset
 from passus.datasets.cache import load_cache_npz as load_cache_npz
@@ -48,3 +50,5 @@ __all__ = [
     "random_split",
     "save_cache_npz",
 ]
+
+_answers.answers_for(__name__, _foreign.DATASETS)

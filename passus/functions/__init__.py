@@ -4,6 +4,8 @@ Given a Variable they return Variables, and gradients of every order flow throug
 arrays.
 """
 
+from passus import answers as _answers
+from passus import foreign as _foreign
 from passus.functions import (
     activations,
     adaptive,
@@ -15,7 +17,7 @@ from passus.functions import (
     contractions,
     convolution,
     elementwise,
-    embedding,
+    embeddings,
     extremes,
     fused,
     group_normalization,
@@ -55,7 +57,7 @@ from passus.functions.comparison import *
 from passus.functions.contractions import *
 from passus.functions.convolution import *
 from passus.functions.elementwise import *
-from passus.functions.embedding import *
+from passus.functions.embeddings import *
 from passus.functions.extremes import *
 from passus.functions.fused import *
 from passus.functions.group_normalization import *
@@ -95,7 +97,7 @@ __all__ += comparison.__all__
 __all__ += contractions.__all__
 __all__ += convolution.__all__
 __all__ += elementwise.__all__
-__all__ += embedding.__all__
+__all__ += embeddings.__all__
 __all__ += extremes.__all__
 __all__ += fused.__all__
 __all__ += group_normalization.__all__
@@ -123,3 +125,5 @@ __all__ += sorting.__all__
 __all__ += special.__all__
 __all__ += statistics.__all__
 __all__ += trigonometry.__all__
+
+_answers.answers_for(__name__, _foreign.FUNCTIONS)

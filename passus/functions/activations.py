@@ -155,6 +155,8 @@ class GELU(Activation):
 
 
 class GELUTanh(Activation):
+    public_name = "gelu"
+
     kernel = "gelu_tanh"
 
     def formula(self, x: Array) -> Array:

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from passus.core import Variable
+from passus.answers import answers
+from passus.core import Function, Variable
 from passus.core.protocol import differentiable, without_gradient
 from passus.core.truth import ComparedVariables
 from passus.errors import DTypeError
+from passus.foreign import FUNCTION, VARIABLE
 from passus.functions import arithmetic as a
 from passus.functions import (
     arrangement,
@@ -68,6 +70,11 @@ def _norm(x: Variable, ord: float | None = None, axis: Any = None, keepdims: boo
     return statistics.norm(x, 2 if ord is None else ord, axis, keepdims)
 
 
+def _flatten(x: Variable) -> Variable:
+    """All elements in one row, as NumPy's method gives them; `flatten` of `passus.functions` keeps the batch."""
+    return shapes.ravel(x)
+
+
 def _transpose(x: Variable, *axes: Any) -> Variable:
     """The axes in another order: ``x.transpose()``, ``x.transpose(1, 0)`` or ``x.transpose((1, 0))``."""
     return shapes.transpose(x, axes[0] if len(axes) == 1 else axes or None)
@@ -111,7 +118,7 @@ METHODS: dict[str, Any] = {
     "T": property(_transpose),
     "reshape": _reshape,
     "transpose": _transpose,
-    "flatten": shapes.flatten,
+    "flatten": _flatten,
     "swapaxes": shapes.swapaxes,
     "squeeze": shapes.squeeze,
     "astype": shapes.astype,
@@ -186,6 +193,8 @@ def setup_variable() -> None:
     Variable.__hash__ = object.__hash__  # type: ignore[method-assign, assignment]
     differentiable.update(NUMPY)
     without_gradient.update(WITHOUT_GRADIENT)
+    answers(Variable, VARIABLE)
+    answers(Function, FUNCTION)
 
 
 setup_variable()

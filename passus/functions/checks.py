@@ -14,6 +14,7 @@ from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
 
 __all__ = [
     "array_of",
+    "channels_last",
     "check_activation",
     "check_channels",
     "check_label_shape",
@@ -67,8 +68,21 @@ def check_same_shape(name: str, x: Any, t: Any, called: tuple[str, str] = ("x", 
     if shape != target_shape:
         raise ShapeError(
             f"{name}: {called[0]} {shape} and {called[1]} {target_shape} must have the same shape, for broadcasting "
-            f"would compare numbers that do not belong together; reshape one, as in {called[1]}.reshape({shape})"
+            f"would compare numbers that do not belong together; {_way_to_fit(shape, target_shape, called)}"
         )
+
+
+def _way_to_fit(shape: tuple[int, ...], target_shape: tuple[int, ...], called: tuple[str, str]) -> str:
+    """What may help two operands of unequal shapes."""
+    x, t = called
+    if math.prod(shape) == math.prod(target_shape):
+        return f"reshape one, as in {t}.reshape({shape})"
+    if len(shape) > max(len(target_shape), 2) and shape[:1] == target_shape[:1]:
+        return f"did {x} go through a linear layer without F.flatten before it?"
+    stretched = len(target_shape) <= len(shape) and all(n in (1, m) for n, m in zip(target_shape[::-1], shape[::-1]))
+    if stretched:
+        return f"if that is meant, write np.broadcast_to({t}, {shape})"
+    return f"compare the size of the last layer with that of {t}"
 
 
 def integers_of(name: str, called: str, values: Any) -> Array:
@@ -101,6 +115,18 @@ def check_channels(name: str, x: Any, **of_channels: Any) -> None:
             )
 
 
+def channels_last(shape: tuple[int, ...]) -> bool:
+    """Whether a batch of images of this shape has its channels last, as far as one can tell: (N, H, W, 3).
+
+    One channel, or three or four, behind lengths of at least 8 is no image of (N, C, H, W) that occurs.
+
+    >>> channels_last((32, 28, 28, 1)), channels_last((32, 64, 4, 4)), channels_last((32, 64, 28, 1))
+    (True, False, False)
+    """
+    *_, H, W, C = shape if len(shape) in (4, 5) else (0, 0, 0)
+    return C in (1, 3, 4) and min(shape[1:-1]) >= 8 and max(H, W) <= (4 if C > 1 else 1) * min(H, W)
+
+
 def check_reduction(name: str, reduction: str, count: float) -> None:
     """Raise `ArgumentError` for an unknown reduction, or for the mean of no losses.
 
@@ -124,15 +150,33 @@ def check_label_shape(name: str, x: Any, t: Any) -> int:
     """
     shape, label_shape = array_of(name, x).shape, array_of(name, t).shape
     if len(shape) < 2:
+        if len(label_shape) == 2 and label_shape[:1] == shape:
+            raise ShapeError(
+                f"{name}: x {shape} and t {label_shape} are exchanged; the scores come first, then the labels"
+            )
         raise ShapeError(f"{name}: x {shape} needs the axes (N, C) or more; write x.reshape(1, -1) for one example")
     expected = shape[:1] + shape[2:]
     if label_shape != expected:
         raise ShapeError(
-            f"{name}: labels {label_shape} do not fit x {shape}, whose classes are on axis 1; their shape must be "
-            f"{expected}, one label for each row of classes"
+            f"{name}: labels {label_shape} do not fit x {shape}, whose classes are on axis 1; "
+            + _way_to_label(shape, label_shape, expected)
         )
     classes: int = shape[1]
     return classes
+
+
+def _way_to_label(shape: tuple[int, ...], label_shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """What may help labels that do not fit."""
+    if len(shape) > 2 and label_shape == shape[:1]:
+        return (
+            "there is one label for each example, and x still has axes of space: flatten it before the last linear "
+            "layers, with F.flatten or L.Flatten()"
+        )
+    if label_shape == shape:
+        return "labels are numbers of classes: t.argmax(axis=1); probabilities must be floating-point numbers"
+    if label_shape == (*expected, 1):
+        return f"their shape must be {expected}, one label for each row of classes: write t[..., 0]"
+    return f"their shape must be {expected}, one label for each row of classes"
 
 
 def check_labels(name: str, t: Any, count: int, called: tuple[str, str] = ("label", "classes")) -> Array:

@@ -24,6 +24,7 @@ from passus.functions.indexing import get_item
 from passus.functions.parts import in_dtype_of, weighted
 from passus.functions.probabilities import log_softmax, softmax
 from passus.functions.reductions import sum
+from passus.functions.scores import expect_logarithms, expect_scores
 from passus.functions.selection import where
 from passus.kernels.rows import cross_entropy, cross_entropy_gradient, label_index
 
@@ -87,6 +88,7 @@ def softmax_cross_entropy(
     array(0.34657359)
     """
     name = "softmax_cross_entropy"
+    expect_scores(name, x)
     label_smoothing = checked_share(name, "label_smoothing", label_smoothing)
     target = array_of(name, t)
     if target.dtype.kind == "f" and target.ndim == array_of(name, x).ndim:
@@ -125,6 +127,7 @@ def nll_loss(
     >>> nll_loss(np.log(np.array([[0.5, 0.5], [0.25, 0.75]])), np.array([0, 0]), reduction="sum")
     array(2.07944154)
     """
+    expect_logarithms("nll_loss", "log_p", log_p)
     labels, weights = _weighted_labels("nll_loss", log_p, t, weight, ignore_index, reduction)
     losses = neg(get_item(log_p, label_index(labels)))
     return weighted(losses, weights, reduction, None if weights is None else weights.sum())
@@ -177,6 +180,7 @@ def kl_divergence(log_q: Operand, p: Operand, *, reduction: str = "mean") -> Res
     >>> kl_divergence(np.log(np.array([[0.5, 0.5]])), np.array([[0.0, 1.0]]))
     array(0.69314718)
     """
+    expect_logarithms("kl_divergence", "log_q", log_q)
     check_same_shape("kl_divergence", log_q, p, ("log_q", "p"))
     true = array_of("kl_divergence", p)
     if true.ndim < 2:

@@ -17,6 +17,7 @@ from passus.functions.checks import array_of
 from passus.functions.windows import (
     PAD_MODES,
     Window,
+    channels_are_last,
     check_fit,
     check_pad_mode,
     image_and_kernel,
@@ -36,6 +37,8 @@ __all__ = ["Conv", "ConvGradW", "Deconv", "conv1d", "conv2d", "conv3d", "deconv1
 
 
 class Conv(Function):
+    public_name = "convolution"
+
     def __init__(self, window: Window, groups: int) -> None:
         self.window, self.groups = window, groups
 
@@ -53,6 +56,8 @@ class Conv(Function):
 
 
 class Deconv(Function):
+    public_name = "transposed convolution"
+
     def __init__(self, window: Window, groups: int, size: tuple[int, ...]) -> None:
         self.window, self.groups, self.size = window, groups, size
 
@@ -73,6 +78,8 @@ class Deconv(Function):
 
 
 class ConvGradW(Function):
+    public_name = "convolution"
+
     def __init__(self, window: Window, groups: int, kernel: tuple[int, ...]) -> None:
         self.window, self.groups, self.kernel = window, groups, kernel
 
@@ -179,7 +186,7 @@ def _conv(
     if shape[1] != groups * c or o % groups:
         raise ShapeError(
             f"{name}: W {(o, c, *kernel)} does not fit x {shape} with groups={groups}; it must be (O, {shape[1]} / groups, "
-            "*kernel), with O a multiple of groups"
+            f"*kernel), with O a multiple of groups{channels_are_last(shape, groups * c)}"
         )
     _check_bias(name, b, o)
     check_pad_mode(name, pad_mode)
@@ -274,7 +281,7 @@ def _deconv(
     if shape[1] != c or c % groups:
         raise ShapeError(
             f"{name}: W {(c, o, *kernel)} does not fit x {shape} with groups={groups}; it must be ({shape[1]}, O / groups, "
-            "*kernel), and the channels of x a multiple of groups"
+            f"*kernel), and the channels of x a multiple of groups{channels_are_last(shape, c)}"
         )
     _check_bias(name, b, o * groups)
     size, window = _target(name, shape, tuple(kernel), stride, pad, outsize, dilation)

@@ -29,6 +29,8 @@ class GetItem(Unary):
 class GetItemGrad(Unary):
     """Zeros of ``shape`` to which the gradient is added at ``index``; elements taken twice get both gradients."""
 
+    public_name = "get_item"
+
     def __init__(self, index: Any, shape: tuple[int, ...]) -> None:
         self.index, self.shape = index, shape
 

@@ -40,7 +40,7 @@ def concatenate(xs: Sequence[Operand], axis: int | None = 0) -> Result:
     >>> concatenate([np.ones((1, 2)), np.zeros((1, 2))], axis=-1)
     array([[1., 1., 0., 0.]])
     """
-    _check_several("concatenate", xs)
+    _check_several("concatenate", xs, axis)
     if axis is None:
         return concatenate([ravel(x) for x in xs])
     return Concatenate(axis)(*xs)
@@ -67,7 +67,7 @@ def stack(xs: Sequence[Operand], axis: int = 0) -> Result:
     >>> stack([np.ones(3), np.zeros(3)], axis=-1).shape
     (3, 2)
     """
-    _check_several("stack", xs)
+    _check_several("stack", xs, axis)
     return Stack(axis)(*xs)
 
 
@@ -99,6 +99,8 @@ def split(x: Operand, sections: int | Sequence[int], axis: int = 0) -> tuple[Res
     return tuple(Split(places.tolist(), axis)(x))
 
 
-def _check_several(name: str, xs: Any) -> None:
+def _check_several(name: str, xs: Any, axis: Any) -> None:
+    if axis is not None and hasattr(axis, "shape") and axis.shape:
+        raise DTypeError(f"{name}: the arrays are given as one list: {name}([a, b])")
     if not np.iterable(xs):
         raise DTypeError(f"{name}: a {type(xs).__name__} is no list of arrays; write {name}([a, b])")

@@ -17,6 +17,8 @@ __all__ = ["NeighbourSum", "local_response_norm"]
 class NeighbourSum(Unary):
     """For each channel, the sum over those from ``before`` places before it to ``after`` places after it."""
 
+    public_name = "local_response_norm"
+
     def __init__(self, before: int, after: int) -> None:
         self.before, self.after = before, after
 

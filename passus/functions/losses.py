@@ -19,6 +19,7 @@ from passus.functions.activations import sigmoid, softplus
 from passus.functions.arithmetic import add
 from passus.functions.checks import array_of, check_reduction, check_same_shape, check_signs
 from passus.functions.parts import in_dtype_of, weighted
+from passus.functions.scores import expect_scores
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -213,6 +214,7 @@ def sigmoid_cross_entropy(
     >>> sigmoid_cross_entropy(np.array([0.0, 1000.0]), np.array([1, 1]), reduction="none")
     array([0.69314718, 0.        ])
     """
+    expect_scores("sigmoid_cross_entropy", x)
     x, t = _checked("sigmoid_cross_entropy", x, t, reduction)
     if weight is None and pos_weight is None:
         return SigmoidCrossEntropy(reduction)(x, t)

@@ -58,6 +58,8 @@ def layer_norm(x: Operand, gamma: Operand, beta: Operand, eps: float = 1e-5) -> 
 
 
 class RMSNorm(Function):
+    public_name = "rms_norm"
+
     constants: ClassVar[tuple[str, ...]] = ("inv_rms",)  # A recorded pass computes it anew, from x.
 
     def __init__(self, axes: tuple[int, ...], eps: float) -> None:

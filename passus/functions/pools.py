@@ -46,6 +46,8 @@ class Pooling(Unary):
 
 
 class PoolingGrad(Unary):
+    public_name = "pooling"
+
     def __init__(self, places: Array, size: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> None:
         self.places, self.size, self.kernel, self.window = places, size, kernel, window
 
@@ -58,6 +60,8 @@ class PoolingGrad(Unary):
 
 
 class PixelsAt(Unary):
+    public_name = "pooling"
+
     def __init__(self, places: Array, kernel: tuple[int, ...], window: Window) -> None:
         self.places, self.kernel, self.window = places, kernel, window
 
@@ -81,6 +85,8 @@ class AveragePooling(Unary):
 
 
 class AveragePoolingGrad(Unary):
+    public_name = "average_pooling"
+
     def __init__(self, size: tuple[int, ...], kernel: tuple[int, ...], window: Window, divisor: Array) -> None:
         self.size, self.kernel, self.window, self.divisor = size, kernel, window, divisor
 

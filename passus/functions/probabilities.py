@@ -6,6 +6,7 @@ from typing import Any
 
 from passus.backend import Array
 from passus.core import Operand, Result, Unary
+from passus.errors import ShapeError
 from passus.kernels import rows
 
 __all__ = ["LogSoftmax", "Softmax", "log_softmax", "softmax"]
@@ -16,10 +17,19 @@ class Softmax(Unary):
         self.axis = axis
 
     def forward(self, x: Array) -> Array:
+        _check_axis("softmax", x, self.axis)
         return rows.softmax(x, self.axis)
 
     def backward(self, gy: Any) -> Any:
         return rows.softmax_gradient(gy, self.y, self.axis)
+
+
+def _check_axis(name: str, x: Array, axis: int) -> None:
+    if not -x.ndim <= axis < x.ndim:
+        raise ShapeError(
+            f"{name}({x.dtype}{list(x.shape)}): axis {axis} is out of bounds; write {name}(x, axis=-1), or x[None] for one "
+            "example"
+        )
 
 
 def softmax(x: Operand, axis: int = 1) -> Result:
@@ -41,6 +51,7 @@ class LogSoftmax(Unary):
         self.axis = axis
 
     def forward(self, x: Array) -> Array:
+        _check_axis("log_softmax", x, self.axis)
         return rows.log_softmax(x, self.axis)
 
     def backward(self, gy: Any) -> Any:

@@ -20,6 +20,8 @@ __all__ = ["Resample", "pixel_shuffle", "pixel_unshuffle", "resize"]
 class Resample(Unary):
     """The product with a sparse matrix along an axis of space; ``back``: its transpose, if that is known already."""
 
+    public_name = "resize"
+
     constants = ("back", "taps")
 
     def __init__(self, axis: int, taps: Taps, back: Taps | None = None) -> None:

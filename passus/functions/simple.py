@@ -7,13 +7,14 @@ import numpy as np
 from passus.core import Operand, Result
 from passus.functions.arithmetic import add, div, neg, sub
 from passus.functions.arrangement import pad as padded
-from passus.functions.checks import check_label_shape, check_labels
+from passus.functions.checks import check_label_shape, check_labels, check_same_shape
 from passus.functions.elementwise import exp, log, square
 from passus.functions.extremes import max
 from passus.functions.indexing import get_item
 from passus.functions.patches import im2col
 from passus.functions.products import linear
 from passus.functions.reductions import mean, sum
+from passus.functions.scores import expect_scores
 from passus.functions.shapes import reshape, transpose
 from passus.functions.windows import get_conv_outsize, image_and_kernel, image_shape, pair
 
@@ -49,12 +50,13 @@ def softmax_simple(x: Operand, axis: int = 1) -> Result:
 
 
 def mean_squared_error_simple(x: Operand, t: Operand) -> Result:
-    """The mean of ``(x - t)**2``, as `mean_squared_error`.
+    """The mean of ``(x - t)**2``, as `mean_squared_error`. Raises `ShapeError` for unequal shapes.
 
     >>> import numpy as np
     >>> mean_squared_error_simple(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     array(2.)
     """
+    check_same_shape("mean_squared_error_simple", x, t)
     return mean(square(sub(x, t)))
 
 
@@ -65,6 +67,7 @@ def softmax_cross_entropy_simple(x: Operand, t: Operand) -> Result:
     >>> softmax_cross_entropy_simple(np.array([[0.0, 0.0]]), np.array([1]))
     array(0.69314718)
     """
+    expect_scores("softmax_cross_entropy_simple", x)
     classes = check_label_shape("softmax_cross_entropy_simple", x, t)
     labels = check_labels("softmax_cross_entropy_simple", t, classes)
     return neg(mean(log(get_item(softmax_simple(x), (np.arange(len(labels)), labels)))))

@@ -14,6 +14,7 @@ from passus.kernels.convolution import extents
 __all__ = [
     "PAD_MODES",
     "Window",
+    "channels_are_last",
     "check_fit",
     "check_pad_mode",
     "get_conv_outsize",
@@ -154,9 +155,28 @@ def image_and_kernel(name: str, axes: int, x: Operand, W: Operand) -> tuple[tupl
     if len(shape) != 2 + axes or len(weights) != 2 + axes or 0 in weights[2:]:
         raise ShapeError(
             f"{name}: x {shape} needs the axes (N, C, {', '.join('DHW'[-axes:])}), and W {weights} as many, of which those "
-            "of space are not empty; a single example is passed as x[None]"
+            f"of space are not empty; {_missing_axes(shape, axes)}"
         )
     return shape, weights
+
+
+def _missing_axes(shape: tuple[int, ...], axes: int) -> str:
+    """How an array gets the axes of images."""
+    if len(shape) == 1 + axes:
+        return "a single example is passed as x[None], examples without channels as x[:, None]"
+    return f"reshape x, as in x.reshape(N, C, {', '.join('DHW'[-axes:])})"
+
+
+def channels_are_last(shape: tuple[int, ...], channels: int) -> str:
+    """What is said of images whose last axis is as long as that of the channels should be.
+
+    >>> channels_are_last((2, 32, 32, 3), 3)
+    '. Are the channels last? Write x.transpose(0, 3, 1, 2)'
+    """
+    if shape[-1] != channels:
+        return ""
+    axes = (0, len(shape) - 1, *range(1, len(shape) - 1))
+    return f". Are the channels last? Write x.transpose{axes}"
 
 
 def out_size(size: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> tuple[int, ...]:

@@ -1,5 +1,11 @@
-"""Layers: ``import passus.layers as L``."""
+"""Layers: ``import passus.layers as L``.
 
+Sizes of inputs are inferred on the first call, so outputs come first: ``L.Linear(16)``, ``L.Conv2d(16, 3)``. Images are
+(N, C, H, W). Data are computed in the dtype of the parameters, float32 by default; a layer warns once of others.
+"""
+
+from passus import answers as _answers
+from passus import foreign as _foreign
 from passus.layers.activations import CELU as CELU
 from passus.layers.activations import ELU as ELU
 from passus.layers.activations import GELU as GELU
@@ -105,3 +111,5 @@ __all__ = [
     "Tanh",
     "Upsample",
 ]
+
+_answers.answers_for(__name__, _foreign.LAYERS)

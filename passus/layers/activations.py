@@ -17,6 +17,7 @@ from passus.arguments import checked_count, checked_integer, checked_number
 from passus.core import Operand, Result
 from passus.initializers import constant
 from passus.layers.base import Layer
+from passus.layers.inputs import in_dtype_of_parameter
 from passus.layers.lazy import LazyParameter
 
 __all__ = [
@@ -209,7 +210,7 @@ class PReLU(Layer):
         self.slope = LazyParameter(shape, start, dtype, name="slope")
 
     def forward(self, x: Operand) -> Result:
-        return F.prelu(x, self.slope)
+        return F.prelu(in_dtype_of_parameter(self, x, self.slope), self.slope)
 
 
 class Flatten(Activation):

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import Any, Self
 from weakref import ref
 
+from passus.answers import CheckedOptions, answers
 from passus.backend import Array, is_array
-from passus.core import Parameter
+from passus.core import Parameter, Variable
 from passus.errors import ArgumentError, DTypeError, PassusError, WeightsError
+from passus.foreign import LAYER
 from passus.functions.checks import array_of
 from passus.layers.describe import described
 from passus.layers.parts import PLAIN, REMEMBERED, Slot, label
@@ -21,7 +23,7 @@ from passus.tree import Spec
 __all__ = ["Layer"]
 
 
-class Layer(State):
+class Layer(State, CheckedOptions):
     """The base of all layers and models: a function ``forward`` with parameters.
 
     A subclass assigns its parameters and sub-layers to attributes, lists and dicts among them, and writes ``forward``.
@@ -48,7 +50,9 @@ class Layer(State):
 
     def forward(self, *inputs: Any) -> Any:
         """Compute the outputs from the inputs."""
-        raise NotImplementedError(f"{type(self).__name__}.forward is not written yet")
+        raise NotImplementedError(
+            f"{type(self).__name__}.forward is not written yet; a layer writes def forward(self, x), and nothing else is called"
+        )
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         noted: list[Undo] = []
@@ -79,6 +83,12 @@ class Layer(State):
             raise DTypeError(
                 f"{label(self)}.{name} is a parameter, and an array in its place would not be learnt; "
                 f"assign it to {name}.data"
+            )
+        if isinstance(old, Parameter) and isinstance(value, Variable) and not isinstance(value, Parameter):
+            raise DTypeError(
+                f"{label(self)}.{name} is a parameter, and a Variable in its place would not be learnt; assign its array to "
+                f"{name}.data, or give Parameter(array). For a weight that is computed, as in meta-learning, delete the "
+                "attribute first"
             )
         super().__setattr__(name, value)
         if type(value) not in PLAIN or type(old) not in PLAIN:
@@ -187,6 +197,9 @@ class Layer(State):
             error.within(next((path for path, layer in self.named_layers() if layer is inner), label(inner)))
         error.within(label(self))
         error.layer = self
+
+
+answers(Layer, LAYER)
 
 
 def _reference(x: Any) -> Any:

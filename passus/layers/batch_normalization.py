@@ -13,8 +13,10 @@ from passus.arguments import checked_flag, checked_number
 from passus.backend import Array
 from passus.config import train
 from passus.core import Operand, Result
+from passus.errors import ArgumentError
 from passus.functions.checks import limits_of
 from passus.layers.base import Layer
+from passus.layers.inputs import check_channels_second, in_dtype_of_parameter
 from passus.layers.lazy import resolve_from
 from passus.layers.normalization import scale_and_shift
 from passus.layers.undo import if_this_call_fails
@@ -53,6 +55,11 @@ class BatchNorm(Layer):
         frozen: bool = False,
         activation: str | None = None,
     ) -> None:
+        if isinstance(decay, (int, np.integer)) and decay > 0:
+            raise ArgumentError(
+                f"BatchNorm: decay is {decay!r}; it must be less than 1. For {decay} channels write BatchNorm(), for the "
+                f"first call tells their number, or BatchNorm(in_size={decay})"
+            )
         self.decay = checked_number("BatchNorm", "decay", decay, 0.0, 1.0)
         self.eps = checked_number("BatchNorm", "eps", eps)
         self.frozen, self.activation = checked_flag("BatchNorm", "frozen", frozen), activation
@@ -73,8 +80,10 @@ class BatchNorm(Layer):
             before = [None if average is None else average.copy() for average in (mean, var)]
             if_this_call_fails(partial(self._set_averages, *before))
         if lazy:
+            check_channels_second("BatchNorm", x)
             resolve_from("batch_norm", x, 1, self.gamma, self.beta)
             self._start_averages()
+        x = in_dtype_of_parameter(self, x, self.gamma)
         parts = (x, self.gamma, self.beta, self.avg_mean, self.avg_var)
         if self.frozen:
             return F.fixed_batch_norm(*parts, self.eps, self.activation)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 import passus.functions as F
-from passus.arguments import checked_count
+from passus.arguments import checked_count, checked_flag
 from passus.backend import Array
 from passus.core import Operand, Parameter, Result
-from passus.errors import ShapeError
+from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import check_activation
 from passus.functions.windows import check_pad_mode, per_axis, window_of
 from passus.initializers import Initializer, lecun_normal, normal
 from passus.layers.base import Layer
+from passus.layers.inputs import check_channels_second, in_dtype_of_parameter
 from passus.layers.lazy import LazyParameter, length
 from passus.random import RNG
 
@@ -31,6 +32,12 @@ class Kernel(Layer):
     axes: ClassVar[int]
     """How many axes of space the images have."""
     function: ClassVar[Callable[..., Result]]
+
+    def __new__(cls, *given: Any, **named: Any) -> Self:
+        init: Any = cls.__init__
+        if len(given) > 2 and init in (Convolution.__init__, Deconvolution.__init__):
+            _check_order(cls.__name__, *given[:3])
+        return super().__new__(cls, *given, **named)
 
     def _set_options(
         self, out_channels: int, kernel_size: Any, stride: Any, pad: Any, dilation: Any, groups: int
@@ -53,8 +60,34 @@ class Kernel(Layer):
             raise ShapeError(f"{type(self).__name__}: {called}={channels} must be a multiple of groups={self.groups}")
         return channels // self.groups
 
-    def _bias(self, dtype: DTypeLike) -> Parameter:
+    def _bias(self, nobias: bool, dtype: DTypeLike) -> Parameter | None:
+        order = "; output channels and kernel size come first, and the first call tells the input channels"
+        if checked_flag(type(self).__name__, "nobias", nobias, order):
+            return None
         return Parameter(np.zeros(self.out_channels, dtype), name="b")
+
+
+def _check_order(name: str, out_channels: Any, kernel: Any, stride: Any) -> None:
+    """Raise `ArgumentError` for three numbers that mean something in PyTorch's order, and hardly anything in ours."""
+    if all(isinstance(n, (int, np.integer)) for n in (out_channels, kernel, stride)) and not _usual(kernel, stride):
+        raise ArgumentError(
+            f"{name}({out_channels}, {kernel}, {stride}) means {out_channels} output channels, kernels of {kernel} and "
+            f"stride {stride}. The first call tells the input channels, so what PyTorch calls Conv({out_channels}, "
+            f"{kernel}, {stride}) is {name}({kernel}, {stride}) here; if you do mean the stride, write stride={stride}"
+        )
+
+
+def _usual(kernel: int, stride: int) -> bool:
+    """Whether networks have kernels of this length with this stride; in PyTorch's order, few pass for it.
+
+    >>> [_usual(*pair) for pair in ((3, 1), (1, 2), (4, 2), (11, 4), (16, 16), (16, 3), (32, 3), (64, 1))]
+    [True, True, True, True, True, False, False, False]
+    """
+    if stride in (kernel, kernel / 2):
+        return stride != 3 or kernel == 3
+    if stride == 1:
+        return kernel <= 4 or kernel % 2 == 1
+    return stride in (2, 4) and kernel <= 11 and (kernel % 2 == 1 or kernel <= 6)
 
 
 class Convolution(Kernel):
@@ -83,11 +116,13 @@ class Convolution(Kernel):
             known = self._in_each_group("in_channels", checked_count(name, "in_channels", in_channels))
         shape = (self.out_channels, known, *self._kernel)
         self.W = LazyParameter(shape, initializer or lecun_normal, dtype, rng, name="W")
-        self.b = None if nobias else self._bias(dtype)
+        self.b = self._bias(nobias, dtype)
 
     def forward(self, x: Operand) -> Result:
         if self.W._data is None:
+            check_channels_second(type(self).__name__, x)
             self.W.resolve(self._in_each_group("the channels of x", length(self.function.__name__, x, 1)))
+        x = in_dtype_of_parameter(self, x, self.W)
         options = (self.stride, self.pad, self.dilation, self.groups, self.pad_mode)
         if self.activation is None:
             return self.function(x, self.W, self.b, *options)
@@ -163,13 +198,15 @@ class Deconvolution(Kernel):
             self._in_each_group("in_channels", checked_count(name, "in_channels", in_channels))
         shape = (in_channels, self.out_channels // self.groups, *self._kernel)
         self.W = LazyParameter(shape, initializer or partial(_lecun_normal, groups=self.groups), dtype, rng, name="W")
-        self.b = None if nobias else self._bias(dtype)
+        self.b = self._bias(nobias, dtype)
 
     def forward(self, x: Operand) -> Result:
         if self.W._data is None:
+            check_channels_second(type(self).__name__, x)
             channels = length(self.function.__name__, x, 1)
             self._in_each_group("the channels of x", channels)
             self.W.resolve(channels)
+        x = in_dtype_of_parameter(self, x, self.W)
         options = (self.stride, self.pad, self.outsize, self.dilation, self.groups)
         return self.function(x, self.W, self.b, *options)
 

@@ -44,7 +44,11 @@ def _line(layer: Layer) -> str:
 
 
 def _options(layer: Layer) -> str:
-    simple = {name: value for name, value in vars(layer).items() if isinstance(value, (bool, int, float, str))}
+    simple = {
+        name: value
+        for name, value in vars(layer).items()
+        if isinstance(value, (bool, int, float, str)) and name[0] != "_"
+    }
     return ", ".join(f"{name}={value!r}" for name, value in simple.items())
 
 

@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 import passus.functions as F
-from passus.arguments import checked_count
+from passus.arguments import checked_count, checked_flag
 from passus.core import Operand, Parameter, Result
 from passus.functions.checks import check_activation
 from passus.initializers import Initializer, lecun_normal
 from passus.layers.base import Layer
+from passus.layers.inputs import in_dtype_of_parameter
 from passus.layers.lazy import LazyParameter, length
 from passus.random import RNG
 
@@ -23,6 +24,9 @@ class Linear(Layer):
     ``out_size``: O. ``nobias``: leave out b. ``in_size``: I; left out, the first call tells it. ``initializer``: draws
     W, LeCun's normal numbers by default; b starts at 0. ``rng``: what W is drawn with. ``activation``: the name of one, as
     in `passus.functions.bias_activation`, which is applied in the pass that adds b.
+
+    Data of another dtype than W's, in an array or a constant Variable, are converted to it, with one warning, as in all
+    layers with parameters. What gradients flow to is computed in the wider dtype.
 
     Raises `ShapeError` for an input of another size, `ArgumentError` for another activation.
 
@@ -44,6 +48,8 @@ class Linear(Layer):
         activation: str | None = None,
     ) -> None:
         self.out_size = checked_count("Linear", "out_size", out_size)
+        order = f"; the output size comes first, and the first call tells the input size: Linear({nobias})"
+        nobias = checked_flag("Linear", "nobias", nobias, order)
         known = None if in_size is None else checked_count("Linear", "in_size", in_size)
         self.W = LazyParameter((known, self.out_size), initializer or lecun_normal, dtype, rng, name="W")
         self.b = None if nobias else Parameter(np.zeros(self.out_size, dtype), name="b")
@@ -52,6 +58,7 @@ class Linear(Layer):
     def forward(self, x: Operand) -> Result:
         if self.W._data is None:
             self.W.resolve(length("linear", x, -1))
+        x = in_dtype_of_parameter(self, x, self.W)
         if self.activation is None:
             return F.linear(x, self.W, self.b)
         return F.bias_activation(F.linear(x, self.W), self.b, self.activation)

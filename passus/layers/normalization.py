@@ -8,9 +8,10 @@ from numpy.typing import DTypeLike
 import passus.functions as F
 from passus.arguments import checked_count, checked_number
 from passus.core import Operand, Result
-from passus.errors import ShapeError
+from passus.errors import DTypeError, ShapeError
 from passus.initializers import ones, zeros
 from passus.layers.base import Layer
+from passus.layers.inputs import check_channels_second, in_dtype_of_parameter
 from passus.layers.lazy import LazyParameter, resolve_from
 
 __all__ = ["GroupNorm", "InstanceNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm", "scale_and_shift"]
@@ -18,6 +19,10 @@ __all__ = ["GroupNorm", "InstanceNorm", "LayerNorm", "LocalResponseNorm", "RMSNo
 
 def scale_and_shift(layer: str, size: int | None, dtype: DTypeLike) -> tuple[LazyParameter, LazyParameter]:
     """The parameters gamma and beta, which change nothing at first. Raises `ArgumentError` for a size below 1."""
+    if isinstance(size, (tuple, list)):
+        raise DTypeError(
+            f"{layer}: in_size is {size!r}; give the length of the one axis that has it, such as {size[-1] if size else 16}"
+        )
     shape = (None if size is None else checked_count(layer, "in_size", size),)
     return LazyParameter(shape, ones, dtype, name="gamma"), LazyParameter(shape, zeros, dtype, name="beta")
 
@@ -40,6 +45,7 @@ class LayerNorm(Layer):
     def forward(self, x: Operand) -> Result:
         if self.gamma._data is None or self.beta._data is None:
             resolve_from("layer_norm", x, -1, self.gamma, self.beta)
+        x = in_dtype_of_parameter(self, x, self.gamma)
         return F.layer_norm(x, self.gamma, self.beta, self.eps)
 
 
@@ -61,6 +67,7 @@ class RMSNorm(Layer):
     def forward(self, x: Operand) -> Result:
         if self.gamma._data is None:
             resolve_from("rms_norm", x, -1, self.gamma)
+        x = in_dtype_of_parameter(self, x, self.gamma)
         return F.rms_norm(x, self.gamma, self.eps)
 
 
@@ -88,7 +95,9 @@ class GroupNorm(Layer):
 
     def forward(self, x: Operand) -> Result:
         if self.gamma._data is None or self.beta._data is None:
+            check_channels_second("GroupNorm", x)
             resolve_from("group_norm", x, 1, self.gamma, self.beta)
+        x = in_dtype_of_parameter(self, x, self.gamma)
         return F.group_norm(x, self.gamma, self.beta, self.groups, self.eps)
 
 
@@ -111,7 +120,9 @@ class InstanceNorm(Layer):
 
     def forward(self, x: Operand) -> Result:
         if self.gamma._data is None or self.beta._data is None:
+            check_channels_second("InstanceNorm", x)
             resolve_from("instance_norm", x, 1, self.gamma, self.beta)
+        x = in_dtype_of_parameter(self, x, self.gamma)
         return F.instance_norm(x, self.gamma, self.beta, self.eps)
 
 
@@ -126,7 +137,7 @@ class LocalResponseNorm(Layer):
     [[0.59 0.78 0.   0.98]]
     """
 
-    def __init__(self, n: int = 5, k: float = 2.0, alpha: float = 1e-4, beta: float = 0.75) -> None:
+    def __init__(self, n: int = 5, *, k: float = 2.0, alpha: float = 1e-4, beta: float = 0.75) -> None:
         self.n = checked_count("LocalResponseNorm", "n", n)
         self.k = checked_number("LocalResponseNorm", "k", k, open_low=True)
         self.alpha = checked_number("LocalResponseNorm", "alpha", alpha)

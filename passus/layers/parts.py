@@ -54,8 +54,8 @@ class Slot(NamedTuple):
 
 Node: TypeAlias = Holder | Parameter | Slot | np.random.Generator
 
-REMEMBERED = ("inputs", "outputs", "_learnt")
-"""The attributes in which a layer remembers its last call and its last walk; they are no parts of it."""
+REMEMBERED = ("inputs", "outputs", "_learnt", "_warned_of_dtype")
+"""The attributes in which a layer remembers its last call, its last walk and its warning; they are no parts of it."""
 
 NO_PARTS = (*REMEMBERED, "_buffers")
 """The attributes that a walk passes over by name."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import passus.functions as F
+from passus.arguments import checked_flag
 from passus.backend import Array
 from passus.core import Operand, Result
 from passus.errors import ArgumentError, ShapeError
@@ -46,7 +47,8 @@ class MaxPooling(Layer):
         return_indices: bool = False,
     ) -> None:
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
-        self.pad, self.ceil_mode, self.return_indices = pad, ceil_mode, return_indices
+        self.pad, self.ceil_mode = pad, checked_flag("MaxPooling", "ceil_mode", ceil_mode)
+        self.return_indices = checked_flag("MaxPooling", "return_indices", return_indices)
         self.forward(_smallest(type(self).__name__, kernel_size, self.stride, pad))
 
     def forward(self, x: Operand) -> Result:
@@ -107,7 +109,8 @@ class AveragePooling(Layer):
         count_include_pad: bool = True,
     ) -> None:
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
-        self.pad, self.ceil_mode, self.count_include_pad = pad, ceil_mode, count_include_pad
+        self.pad, self.ceil_mode = pad, checked_flag("AveragePooling", "ceil_mode", ceil_mode)
+        self.count_include_pad = checked_flag("AveragePooling", "count_include_pad", count_include_pad)
         self.forward(_smallest(type(self).__name__, kernel_size, self.stride, pad))
 
     def forward(self, x: Operand) -> Result:
@@ -152,7 +155,7 @@ class GlobalAveragePooling(Layer):
     """
 
     def __init__(self, keepdims: bool = False) -> None:
-        self.keepdims = keepdims
+        self.keepdims = checked_flag(type(self).__name__, "keepdims", keepdims)
 
     def forward(self, x: Operand) -> Result:
         return F.global_average_pooling(x, self.keepdims)
@@ -166,7 +169,7 @@ class GlobalMaxPooling(Layer):
     """
 
     def __init__(self, keepdims: bool = False) -> None:
-        self.keepdims = keepdims
+        self.keepdims = checked_flag(type(self).__name__, "keepdims", keepdims)
 
     def forward(self, x: Operand) -> Result:
         return F.global_max_pooling(x, self.keepdims)

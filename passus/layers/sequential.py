@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from passus.core import Function
 from passus.errors import DTypeError
 from passus.layers.base import Layer
 
@@ -33,6 +34,10 @@ class Sequential(Layer):
 
     def append(self, layer: Callable[..., Any]) -> None:
         """Add a layer or function at the end."""
+        if isinstance(layer, (list, tuple)):
+            raise DTypeError("Sequential: a list is no layer; write Sequential(*layers), with a star")
+        if isinstance(layer, type) and issubclass(layer, (Layer, Function)):
+            raise DTypeError(f"Sequential: {layer.__name__} is a class; make a layer of it: {layer.__name__}()")
         if not callable(layer):
             raise DTypeError(f"Sequential: {layer!r} is neither a layer nor a function")
         name = f"l{len(self.names)}"

@@ -1,5 +1,7 @@
 """Models: layers that stand for themselves, and can be drawn and summarised."""
 
+from passus import answers as _answers
+from passus import foreign as _foreign
 from passus.models.efficientnet import EfficientNetLite0 as EfficientNetLite0
 from passus.models.lenet import LeNet as LeNet
 from passus.models.mlp import MLP as MLP
@@ -39,3 +41,5 @@ __all__ = [
     "SqueezeNet",
     "VGG16",
 ]
+
+_answers.answers_for(__name__, _foreign.MODELS)

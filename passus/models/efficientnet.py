@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from passus.backend import Array
 from passus.files import FilePath, checked_path
 from passus.models.inverted_residual import Blocks, InvertedResiduals
@@ -97,7 +99,7 @@ class EfficientNetLite0(InvertedResiduals):
         Raises `DependencyError` if Pillow is not installed.
         """
         square = CenterCrop(min(image.size))
-        return Compose([Convert(), square, Resize(SIZE, "bicubic"), ToArray(), Normalize(127.0, 128.0)])(image)
+        return Compose([Convert(), square, Resize(SIZE, "bicubic"), ToArray(np.uint8), Normalize(127.0, 128.0)])(image)
 
 
 def _renamed(arrays: Mapping[str, Array], paths: Iterable[str]) -> dict[str, Array]:

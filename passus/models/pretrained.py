@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from passus.arguments import checked_flag
 from passus.errors import MissingWeightsError
 from passus.files import FilePath
 from passus.models.model import Model
@@ -17,7 +18,7 @@ def take_weights(model: Model, weights: FilePath | None, pretrained: bool, known
     """
     if weights is not None:
         model.load_weights(weights)
-    elif pretrained:
+    elif checked_flag(type(model).__name__, "pretrained", pretrained, f"; for classes write num_classes={pretrained}"):
         name = type(model).__name__
         raise MissingWeightsError(
             f"{name}: passus brings no trained weights, and knows no checksum of any that it could download; give a file, "

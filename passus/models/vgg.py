@@ -99,5 +99,5 @@ class VGG16(Model):
             raise DTypeError(f"VGG16.preprocess: a {type(image).__name__} is no picture; give one of Pillow's")
         kind = checked_dtype("VGG16.preprocess", dtype, kinds="f")
         resize = [] if size is None else [Resize(size)]
-        x = Compose([Convert("BGR"), *resize, ToArray(kind)])(image)
-        return x - IMAGENET_BGR.astype(kind)[:, None, None]
+        x = Compose([Convert("BGR"), *resize, ToArray(np.uint8)])(image)
+        return x.astype(kind) - IMAGENET_BGR.astype(kind)[:, None, None]

@@ -1,5 +1,7 @@
 """Optimizers: how parameters follow their gradients, and the hooks that work beside them."""
 
+from passus import answers as _answers
+from passus import foreign as _foreign
 from passus.optimizers.accumulation import GradientAccumulation as GradientAccumulation
 from passus.optimizers.adagrad import AdaDelta as AdaDelta
 from passus.optimizers.adagrad import AdaGrad as AdaGrad
@@ -49,3 +51,5 @@ __all__ = [
     "SGD",
     "WeightDecay",
 ]
+
+_answers.answers_for(__name__, _foreign.OPTIMIZERS)

@@ -9,11 +9,14 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
+from passus.answers import CheckedOptions, answers
 from passus.arguments import checked_number
 from passus.backend import Array
 from passus.core import Parameter
-from passus.errors import ArgumentError, DTypeError, ShapeError, WeightsError
+from passus.errors import ArgumentError, DTypeError, MissingAttributeError, ShapeError, WeightsError
+from passus.foreign import OPTIMIZER
 from passus.kernels.updates import compiled_for, ordered
+from passus.notices import notice
 from passus.optimizers.blocks import BLOCK, Scratch, blocks
 from passus.optimizers.bundle import SMALL, Bundle, Member, in_bundles
 from passus.optimizers.options import Group, Options, Rate, Where, checked_option
@@ -36,6 +39,8 @@ def check_target(what: str, target: Any) -> None:
     >>> from passus.layers import Linear
     >>> check_target("SGD.setup", Linear(3))
     """
+    if isinstance(target, type):
+        raise DTypeError(f"{what}: {target.__name__} is a class; make a layer of it first")
     if not hasattr(target, "named_params"):
         raise DTypeError(f"{what}: a {type(target).__name__} has no named_params(); give a layer")
 
@@ -53,7 +58,14 @@ class Hook:
         """After the update."""
 
 
-class Optimizer:
+class Steps(int):
+    """A number of updates, which says what to write instead of calling it."""
+
+    def __call__(self, *arguments: Any) -> None:
+        raise MissingAttributeError(f"step is the number of updates ({self:d}), and no method; write update()")
+
+
+class Optimizer(CheckedOptions):
     """The base of every optimizer: a subclass names its slots and writes `update_one`.
 
     ``options`` are its numbers: ``lr`` (a number or a schedule) and what else the rule needs, each at least 0.
@@ -81,7 +93,7 @@ class Optimizer:
         options = {"lr": lr} | options
         self.options = {name: checked_option(self._name, name, value) for name, value in options.items()}
         self.step = 0
-        """How many updates were done."""
+        self._warned = False
         self.target: Target | None = None
         self.hooks: list[Callable[[list[Parameter]], None]] = []
         self.groups: list[Group] = []
@@ -123,13 +135,18 @@ class Optimizer:
         `ShapeError` for a parameter whose shape or dtype is not what it was. Then no parameter was changed.
         """
         named = [(path, p) for path, p in self._named_params() if p._grad is not None and p.requires_grad]
+        if not named:
+            self._warn_of_nothing_to_do()
         params = [p for _, p in named]
         for hook in self.hooks:
             hook(params)
         options = [self._options_of(group) for group in (None, *self.groups)]
         # All checks of all parameters, before the first of them is changed. A hook may have cleared a gradient.
         work = [(p, self._slots_for(path, p), self._place(path, p)) for path, p in named if p._grad is not None]
-        self._update_all(work, options)
+        try:
+            self._update_all(work, options)
+        except KeyError as error:
+            raise self._explained(error) from error
         self.step += 1
         for hook in self.hooks:
             if isinstance(hook, Hook):
@@ -160,6 +177,15 @@ class Optimizer:
                 raise ArgumentError(f"{self._name}.add_group: {path} is in a group already, and it can be in one only")
         self.groups.append(group)
         self._group_of.clear()
+
+    @property
+    def step(self) -> int:
+        """How many updates were done."""
+        return self._step
+
+    @step.setter
+    def step(self, step: int) -> None:
+        self._step = Steps(step)
 
     @property
     def lr(self) -> float:
@@ -208,6 +234,34 @@ class Optimizer:
         return f"{self._name}({options}), step {self.step}"
 
     # How it is done.
+
+    def _warn_of_nothing_to_do(self) -> None:
+        """Warn once of an update without any gradient, which is likely to be a mistake of the loop."""
+        if self._warned:
+            return
+        self._warned = True
+        params = [p for _, p in self._named_params()]
+        if params and all(not p.requires_grad for p in params):
+            why = "all parameters are frozen; unfreeze() lets them learn"
+        elif not params:
+            why = (
+                f"a {type(self.target).__name__} has no parameters; are its layers held by attributes, lists or dicts?"
+            )
+        else:
+            why = (
+                f"no parameter of the {type(self.target).__name__} that setup() was given has a gradient. Call "
+                "loss.backward() before update(), and cleargrads() not between the two; or was the loss of another model?"
+            )
+        notice(f"{self._name}.update changes nothing: {why}")
+
+    def _explained(self, error: KeyError) -> Exception:
+        """The error for a slot that a subclass uses and did not declare."""
+        name = error.args[0] if error.args else None
+        if not isinstance(name, str) or name in self.slots:
+            return error
+        return ArgumentError(
+            f"{self._name}.update_one: there is no slot {name!r}; declare it in the class: slots = {(*self.slots, name)}"
+        )
 
     def _named_params(self) -> Iterable[tuple[str, Parameter]]:
         if self.target is None:
@@ -291,7 +345,7 @@ class Optimizer:
 
     def _numbers(self) -> dict[str, Any]:
         """The count and the options as leaves of the state; a schedule is a function, which cannot be saved."""
-        leaves: dict[str, Any] = {"step": self.step}
+        leaves: dict[str, Any] = {"step": int(self.step)}
         for place, options in self._places().items():
             leaves |= {f"{place}.{name}": value for name, value in options.items() if not callable(value)}
         return leaves
@@ -312,3 +366,6 @@ class Optimizer:
             }
             for place, options in self._places().items()
         ]
+
+
+answers(Optimizer, OPTIMIZER)

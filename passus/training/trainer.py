@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
+from passus.answers import CheckedOptions
 from passus.arguments import checked_callable, checked_count, checked_flag, checked_number
 from passus.backend import is_array
 from passus.config import no_grad, test_mode
@@ -65,7 +66,7 @@ class Batches(Protocol):
         """The batches."""
 
 
-class Trainer:
+class Trainer(CheckedOptions):
     """A loop that trains a model step by step, and evaluates it after each epoch.
 
     ``loss``: a function of prediction and target, for batches (x, t), or (x1, x2, t) for a model of several inputs; or

@@ -1,8 +1,11 @@
 """What happens to an example on its way out of a dataset: to pictures of Pillow first, then to arrays.
 
 A transform is a function of one example. Those for arrays also have ``batch``, the same function for many examples at
-once along a new first axis; a `DataLoader` then need not go through them one by one. An image is an array (..., H, W),
-as `ToArray` makes it; those that know colours want (C, H, W).
+once along a new first axis; a `DataLoader` then need not go through them one by one.
+
+An image is an array (C, H, W), or (H, W) in grey. Its pixels are 0 to 255 as bytes (uint8), and 0 to 1 as floating-point
+numbers; `ToArray` makes such numbers of a picture, and `Normalize` comes last. What has its channels last, or is out of
+range where that can be seen, raises.
 
 Those that draw random numbers take ``rng``, a seed or a generator, and draw from `passus.random.get_rng` of it; without
 one from the current generator. A `DataLoader` puts another one in the place of either for each batch, so that the
@@ -14,6 +17,8 @@ images depend neither on threads nor on an interruption. Those that never draw m
 (3, 32, 32)
 """
 
+from passus import answers as _answers
+from passus import foreign as _foreign
 from passus.transforms.arrays import AsType as AsType
 from passus.transforms.arrays import Flatten as Flatten
 from passus.transforms.arrays import Normalize as Normalize
@@ -61,3 +66,5 @@ __all__ = [
     "ToPIL",
     "Transform",
 ]
+
+_answers.answers_for(__name__, _foreign.TRANSFORMS)

@@ -19,8 +19,11 @@ __all__ = ["AsType", "Flatten", "Normalize", "ToFloat", "ToInt"]
 class Normalize:
     """``(x - mean) / std``, for all numbers alike or for each channel (C, ...) its own.
 
-    One mean or one std fits any number of channels. Integers become float32.
-    Raises `ArgumentError` if an std is 0, `ShapeError` if there are as many means as there are not channels.
+    One mean or one std fits any number of channels. Integers become float32. Pixels are 0 to 255 as bytes and 0 to 1 as
+    floating-point numbers, as `ToArray` gives them, and mean and std belong to the same range.
+
+    Raises `ArgumentError` if an std is 0, and for pixels in another range than mean and std; `ShapeError` for a number of
+    means that is not that of the channels.
 
     >>> Normalize([1.0, 2.0], 2.0)(np.ones((2, 1, 1), np.float32)).ravel()
     array([ 0. , -0.5], dtype=float32)
@@ -43,10 +46,27 @@ class Normalize:
     def _normalized(self, x: Array, shape: tuple[int, ...]) -> Array:
         if not isinstance(x, (np.ndarray, np.generic)) or x.dtype.kind not in "fiub":
             raise DTypeError(f"Normalize: a {type(x).__name__} is no array of numbers; put ToArray() first")
+        self._check_range(x, shape)
         dtype = x.dtype if x.dtype.kind == "f" else np.float32
         y = np.subtract(x, self._along_channels(self.mean, shape, dtype), dtype=dtype)
         y /= self._along_channels(self.std, shape, dtype)
         return y
+
+    def _check_range(self, x: Array, shape: tuple[int, ...]) -> None:
+        """Raise `ArgumentError` if mean and std are those of 0 to 1 and x holds bytes, or the other way round."""
+        mean, std = float(abs(self.mean).max()), float(self.std.max())
+        if len(shape) < 2 or not x.size:
+            return
+        if 0 < mean <= 1 and std <= 1 and (x.dtype == np.uint8 or (x.dtype.kind == "f" and x.max() > 16)):
+            raise ArgumentError(
+                f"Normalize: mean {self.mean} and std {self.std} are for pixels from 0 to 1, and these go up to "
+                f"{'255' if x.dtype == np.uint8 else float(x.max())}; put ToArray() first, or Normalize(0, 255)"
+            )
+        if max(mean, std) > 10 and x.dtype.kind == "f" and x.min() >= 0 and x.max() <= 1 and (x % 1).any():
+            raise ArgumentError(
+                f"Normalize: mean {self.mean} and std {self.std} are for pixels from 0 to 255, and these lie between 0 and 1, as "
+                "ToArray() gives them; leave out Normalize(0, 255), or divide mean and std by 255"
+            )
 
     @staticmethod
     def _along_channels(values: Array, shape: tuple[int, ...], dtype: Any) -> Array:

@@ -12,6 +12,7 @@ from passus.backend import Array
 from passus.errors import ArgumentError, ShapeError
 from passus.random import RNG
 from passus.transforms.randomness import RandomTransform, between, in_dtype, working_dtype
+from passus.transforms.ranges import check_shares
 
 __all__ = ["ColorJitter"]
 
@@ -31,7 +32,7 @@ class ColorJitter(RandomTransform):
     by which colours are turned, at most 1/2; their brightness stays. White is 1 for floating-point numbers, and the
     greatest number for integers; results lie between black and white.
 
-    Raises `ArgumentError` for numbers out of range, `ShapeError` for other than 1 or 3 channels, and for the saturation
+    Raises `ArgumentError` for options out of range and for floating-point pixels out of 0 to 1, `ShapeError` for other than 1 or 3 channels, and for the saturation
     or hue of a grey image.
 
     >>> x = np.full((3, 2, 2), 100, np.uint8)
@@ -61,6 +62,7 @@ class ColorJitter(RandomTransform):
     def change(self, x: Array, u: Array) -> Array:
         N, C, H, W = x.shape
         self._check_channels(C)
+        check_shares("ColorJitter", x)
         brightness, contrast = _factor(u[0], self.brightness), _factor(u[1], self.contrast)
         turned = self._turned(u[2], u[3]) if C == 3 else np.ones((N, 1, 1))
         grey = GREY if C == 3 else np.ones(1)

@@ -65,7 +65,7 @@ class RandomErasing(RandomTransform):
         h, w = np.rint(sides(between(u[1], *self.scale) * (H * W), u[2], self.ratio, H, W))
         top, left = np.floor(u[3] * (H - h + 1)), np.floor(u[4] * (W - w + 1))
         hole = boxes(H, W, top, left, h, w) & (u[0] < self.p)[:, None, None, None]
-        return np.where(hole, fill_value("RandomErasing", self.fill, x.dtype), x)
+        return np.where(hole, fill_value("RandomErasing", self.fill, x), x)
 
 
 @final
@@ -94,4 +94,4 @@ class Cutout(RandomTransform):
         *_, H, W = x.shape
         top, left = np.floor(u * [[H], [W]]) - self.size // 2
         side = np.full(len(x), self.size)
-        return np.where(boxes(H, W, top, left, side, side), fill_value("Cutout", self.fill, x.dtype), x)
+        return np.where(boxes(H, W, top, left, side, side), fill_value("Cutout", self.fill, x), x)

@@ -11,6 +11,7 @@ from passus.backend import Array
 from passus.errors import DTypeError, ShapeError
 from passus.random import RNG, get_rng
 from passus.transforms.pictures import Image, pillow
+from passus.transforms.ranges import check_channels_first
 
 __all__ = ["RandomHorizontalFlip", "RandomVerticalFlip"]
 
@@ -48,6 +49,7 @@ class RandomFlip:
             raise ShapeError(
                 f"{type(self).__name__}: an example of shape {shape} has no axis {self.axis} to turn round"
             )
+        check_channels_first(type(self).__name__, (1, *shape))
 
     def _pillow(self) -> Any:
         return pillow(type(self).__name__)
@@ -57,7 +59,7 @@ class RandomFlip:
 class RandomHorizontalFlip(RandomFlip):
     """Mirror a picture, or an array of shape (..., W), left to right with probability ``p``.
 
-    Raises `ShapeError` for an example that is one number.
+    Raises `ShapeError` for an example that is one number, and for an image with its channels last.
 
     >>> RandomHorizontalFlip(p=1.0)(np.array([1, 2, 3]))
     array([3, 2, 1])
@@ -71,7 +73,7 @@ class RandomHorizontalFlip(RandomFlip):
 class RandomVerticalFlip(RandomFlip):
     """Turn a picture, or an array of shape (..., H, W), upside down with probability ``p``.
 
-    Raises `ShapeError` for an example of one row.
+    Raises `ShapeError` for an example of one row, and for an image with its channels last.
 
     >>> RandomVerticalFlip(p=1.0)(np.array([[1, 2], [3, 4]]))
     array([[3, 4],

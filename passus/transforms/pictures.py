@@ -6,10 +6,11 @@ from typing import Any, TypeAlias, final
 
 import numpy as np
 
-from passus.arguments import checked_count
+from passus.arguments import checked_count, checked_dtype
 from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.optional import import_optional
+from passus.transforms.ranges import as_bytes, as_shares, check_channels_first, check_shares
 
 __all__ = ["CenterCrop", "Convert", "Image", "Resize", "ToArray", "ToPIL", "pillow"]
 
@@ -76,39 +77,66 @@ class CenterCrop:
 
 @final
 class ToArray:
-    """Turn a picture into an array of shape (C, H, W), a greyscale one into (1, H, W); an array stays as it is.
+    """Turn a picture into an array of shape (C, H, W), a greyscale one into (1, H, W), of numbers from 0 to 1.
 
-    Raises `DTypeError` for anything else, and for pictures with a palette, whose numbers are no colours.
+    ``dtype``: that of the result; integers keep the bytes, 0 to 255. An array of bytes, (C, H, W) or (H, W), is scaled as
+    well; one of floating-point numbers must lie between 0 and 1 and stays as it is. (DeZero's gives 0 to 255.)
+
+    Raises `DTypeError` for anything else, for pictures with a palette, whose numbers are no colours, and for those of which
+    one cannot tell what is white; `ArgumentError` for numbers out of range, `ShapeError` for an array with channels last.
+
+    >>> ToArray()(np.array([[0, 51, 255]], np.uint8))
+    array([[[0. , 0.2, 1. ]]], dtype=float32)
     """
 
     def __init__(self, dtype: Any = np.float32) -> None:
-        self.dtype = dtype
+        self.dtype = checked_dtype("ToArray", dtype)
 
     def __call__(self, image: Image | Array) -> Array:
-        if isinstance(image, np.ndarray):
-            return image
+        x = self._checked(image) if isinstance(image, np.ndarray) else self._pixels(image)
+        if self.dtype.kind == "f":
+            return x.astype(self.dtype, copy=False) if x.dtype.kind == "f" else as_shares(x, self.dtype)
+        if x.dtype.kind == "f":
+            raise DTypeError(
+                f"ToArray: an array of {x.dtype} is not turned into {self.dtype}; ToPIL() makes bytes of it"
+            )
+        return x.astype(self.dtype, copy=False)
+
+    def _pixels(self, image: Image) -> Array:
         if not isinstance(image, pillow("ToArray").Image) or image.mode in ("P", "PA"):
             kind = getattr(image, "mode", type(image).__name__)
             raise DTypeError(f"ToArray: {kind} is neither an array nor a picture in colours; put Convert('RGB') first")
         x = np.asarray(image)
-        return np.ascontiguousarray(x[None] if x.ndim == 2 else x.transpose(2, 0, 1), self.dtype)
+        x = np.ascontiguousarray(x[None] if x.ndim == 2 else x.transpose(2, 0, 1))
+        return self._checked(x, image.mode)
+
+    def _checked(self, x: Array, mode: str = "") -> Array:
+        if x.dtype.kind not in "fub":
+            kind = f"a picture of mode {mode}" if mode else f"an array of {x.dtype}"
+            raise DTypeError(f"ToArray: {kind} does not tell what is white; give bytes (uint8), or numbers from 0 to 1")
+        if x.dtype.kind == "f" and x.ndim < 2:
+            return x
+        if x.ndim not in (2, 3):
+            raise ShapeError(f"ToArray: an array of shape {x.shape} is no image; it must be (C, H, W) or (H, W)")
+        check_shares("ToArray", x)
+        check_channels_first("ToArray", (1, *x.shape))
+        return x[None] if x.ndim == 2 and x.dtype.kind != "f" else x
 
 
 @final
 class ToPIL:
-    """Turn an array of uint8 of shape (C, H, W) or (H, W) into a picture; C is 1, 3 or 4.
+    """Turn an array of shape (C, H, W) or (H, W) into a picture; C is 1, 3 or 4. Pixels are bytes, or lie between 0 and 1.
 
-    Raises `DTypeError` for other numbers, `ShapeError` for other shapes.
+    Raises `DTypeError` for other numbers, `ArgumentError` for those out of range, `ShapeError` for other shapes.
     """
 
     def __call__(self, x: Array) -> Image:
-        if not isinstance(x, np.ndarray) or x.dtype != np.uint8:
+        if not isinstance(x, np.ndarray) or (x.dtype != np.uint8 and x.dtype.kind != "f"):
             kind = getattr(x, "dtype", type(x).__name__)
-            raise DTypeError(
-                f"ToPIL: {kind} is no array of uint8; for numbers in [0, 1] write (x * 255).astype(np.uint8)"
-            )
+            raise DTypeError(f"ToPIL: {kind} is no array of uint8, nor of floating-point numbers from 0 to 1")
         if x.ndim not in (2, 3) or (x.ndim == 3 and len(x) not in (1, 3, 4)):
             raise ShapeError(f"ToPIL: an array of shape {x.shape} is no picture; use (C, H, W) with C = 1, 3 or 4")
+        x = as_bytes("ToPIL", x)
         image = x if x.ndim == 2 else x[0] if len(x) == 1 else x.transpose(1, 2, 0)
         return pillow("ToPIL").fromarray(np.ascontiguousarray(image))
 

@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from passus.answers import CheckedOptions
 from passus.arguments import checked_real
 from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.random import RNG, get_rng
+from passus.transforms.ranges import check_channels_first
 
 __all__ = [
     "RandomTransform",
@@ -25,7 +27,7 @@ __all__ = [
 ]
 
 
-class RandomTransform(ABC):
+class RandomTransform(CheckedOptions, ABC):
     """The base of random transforms of images: a subclass writes `change`, for many images at once.
 
     An image alone is a batch of one. Each image takes the same count of numbers from the generator, so that many at once
@@ -50,6 +52,7 @@ class RandomTransform(ABC):
     def batch(self, x: Array) -> Array:
         """The same for many images at once, each with random numbers of its own."""
         *outer, H, W = checked_images(type(self).__name__, x, "(N, ..., H, W)", 3).shape
+        check_channels_first(type(self).__name__, x.shape)
         u = get_rng(self.rng).random((len(x), self.draws)).T
         y = self.change(x.reshape(len(x), math.prod(outer[1:]), H, W), u)
         return y.reshape(*outer, *y.shape[2:])
@@ -119,12 +122,16 @@ def in_dtype(y: Array, dtype: np.dtype[Any]) -> Array:
     return np.rint(y).clip(limits.min, limits.max).astype(dtype)
 
 
-def fill_value(name: str, fill: float, dtype: np.dtype[Any]) -> Array:
-    """What new pixels are filled with, in the dtype of the images. Raises `ArgumentError` if that cannot hold it.
+def fill_value(name: str, fill: float, x: Array) -> Array:
+    """What new pixels of images are filled with, in their dtype.
 
-    >>> fill_value("RandomRotation", 255, np.dtype(np.uint8))
+    Raises `ArgumentError` if that cannot hold it, and for a fill of 0 to 255 where pixels lie between 0 and 1.
+
+    >>> fill_value("RandomRotation", 255, np.zeros(1, np.uint8))
     array(255, dtype=uint8)
     """
-    if dtype.kind != "f" and in_dtype(np.float64(fill), dtype) != fill:
-        raise ArgumentError(f"{name}: pixels of {dtype} cannot be {fill!r}; give another fill")
-    return np.array(fill, dtype)
+    if x.dtype.kind != "f" and in_dtype(np.float64(fill), x.dtype) != fill:
+        raise ArgumentError(f"{name}: pixels of {x.dtype} cannot be {fill!r}; give another fill")
+    if x.dtype.kind == "f" and fill > 10 and x.size and x.min() >= 0 and x.max() <= 1:
+        raise ArgumentError(f"{name}: pixels lie between 0 and 1, and fill is {fill!r}; give fill={fill:g}/255")
+    return np.array(fill, x.dtype)

@@ -54,7 +54,7 @@ class RandomRotation(RandomTransform):
         down, right = np.arange(H, dtype=dtype)[:, None] - (H - 1) / 2, np.arange(W, dtype=dtype) - (W - 1) / 2
         # Where each pixel comes from: its place turned back.
         rows, columns = right * sin + down * cos + (H - 1) / 2, right * cos - down * sin + (W - 1) / 2
-        fill = fill_value("RandomRotation", self.fill, x.dtype)
+        fill = fill_value("RandomRotation", self.fill, x)
         return in_dtype(_linear(x.astype(dtype), rows, columns, fill), x.dtype)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any, ClassVar, Protocol, TypeAlias
 
+from passus.foreign import MOMENTS
+from passus.notices import notice
 from passus.tree import Stateful
 
 __all__ = ["Callback", "Row", "Run"]
@@ -30,8 +33,14 @@ class Run(Protocol):
         """All that a checkpoint needs, by name."""
 
 
+def _moment(name: str) -> str:
+    moments = [own for own in vars(Callback) if own.startswith("on_")]
+    close = MOMENTS.get(name) or next(iter(get_close_matches(name, moments, n=1)), None)
+    return f"{f'write {close}, or another' if close else 'write one'} of the moments {', '.join(moments)}"
+
+
 class Callback:
-    """Something that happens during training; a subclass writes the moments it cares for.
+    """Something that happens during training; a subclass writes the moments it cares for, and is warned of others.
 
     One with ``state_dict`` and ``load_state_dict`` is part of every checkpoint.
 
@@ -41,6 +50,12 @@ class Callback:
     >>> Shout().on_epoch(None, {"epoch": 1, "loss": 0.5})
     epoch 1: loss 0.5!
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in vars(cls):
+            if name.startswith("on_") and not hasattr(super(cls, cls), name):
+                notice(f"{cls.__name__}.{name} is called by nobody; {_moment(name)}")
 
     last: ClassVar[bool] = False
     """Whether it is called after all others, because it saves what they remember."""

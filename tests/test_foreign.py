@@ -1,0 +1,202 @@
+"""Names from other libraries: each has an answer, the answer is true, and nothing else notices that it is there."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import pickle
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import passus
+import passus.functions as F
+import passus.layers as L
+from passus import Function, Variable, foreign, optimizers
+from passus.core.function import spelled
+from passus.errors import DTypeError, MissingAttributeError
+from passus.training import Trainer
+
+MODULES = {
+    "passus": foreign.PACKAGE,
+    "passus.functions": foreign.FUNCTIONS,
+    "passus.layers": foreign.LAYERS,
+    "passus.optimizers": foreign.OPTIMIZERS,
+    "passus.transforms": foreign.TRANSFORMS,
+    "passus.datasets": foreign.DATASETS,
+    "passus.models": foreign.MODELS,
+}
+OBJECTS = [
+    (Variable(np.ones((2, 3))), foreign.VARIABLE),
+    (F.Add(), foreign.FUNCTION),
+    (L.Layer(), foreign.LAYER),
+    (optimizers.Adam(), foreign.OPTIMIZER),
+]
+
+IN_MODULES = [(module, name, answer) for module, names in MODULES.items() for name, answer in names.items()]
+IN_OBJECTS = [
+    pytest.param(x, name, answer, id=f"{type(x).__name__}.{name}")
+    for x, names in OBJECTS
+    for name, answer in names.items()
+]
+
+
+def check_that_it_is_true(answer: str, module: str = "passus") -> None:
+    """Whatever the answer names is there."""
+    places = {"F": "passus.functions", "L": "passus.layers"}
+    for place, name in re.findall(r"\b([FL])\.(\w+)", answer):
+        assert hasattr(importlib.import_module(places[place]), name), f"{place}.{name}"
+    for path in re.findall(r"\bpassus((?:\.\w+)+)", answer):
+        value: Any = passus
+        for name in path.split(".")[1:]:
+            value = getattr(value, name)
+    subjects = {"x": Variable(np.ones(2)), "y": Variable(np.ones(2)), "model": passus.models.MLP((2,))}
+    for subject, name in re.findall(r"\b(x|y|model)\.(\w+)", answer):
+        assert hasattr(subjects[subject], name), f"{subject}.{name}"
+    for name in re.findall(r"write (?:.*\()?([A-Z][A-Za-z0-9]+)\b(?!\.)", answer):
+        if not hasattr(importlib.import_module(module), name):
+            assert name in ("Variable", "ArrayDataset", "AdamW"), name
+
+
+@pytest.mark.parametrize(("module", "name", "answer"), IN_MODULES)
+def test_modules_answer(module: str, name: str, answer: str) -> None:
+    place = importlib.import_module(module)
+    with pytest.raises(MissingAttributeError, match=re.escape(f"{module} has no {name}; {answer}")):
+        getattr(place, name)
+    assert not hasattr(place, name)
+    assert name not in dir(place)
+    check_that_it_is_true(answer, module)
+
+
+@pytest.mark.parametrize(("x", "name", "answer"), IN_OBJECTS)
+def test_objects_answer(x: Any, name: str, answer: str) -> None:
+    with pytest.raises(MissingAttributeError, match=re.escape(f"{type(x).__name__} has no {name}; {answer}")):
+        getattr(x, name)
+    assert not hasattr(x, name)
+    assert not hasattr(type(x), name)
+    assert name not in dir(x)
+    check_that_it_is_true(answer)
+
+
+def test_unknown_names_are_told_as_python_does() -> None:
+    for place in (passus, F, L, Variable(np.ones(1)), L.Linear(3), optimizers.SGD()):
+        with pytest.raises(AttributeError, match="has no attribute 'no_such_name'") as caught:
+            place.no_such_name  # noqa: B018
+        assert not isinstance(caught.value, MissingAttributeError)
+        assert caught.value.name == "no_such_name"
+
+
+def test_a_name_of_ones_own_comes_first() -> None:
+    class Net(L.Layer):
+        def __init__(self) -> None:
+            self.weight = passus.Parameter(np.ones(2))
+            self.to = "there"
+
+        def predict(self, x: Any) -> Any:
+            return x
+
+    class Traced(Variable):
+        def numpy(self) -> Any:
+            return self.data
+
+    net = Net()
+    assert net.predict(3) == 3
+    assert (net.to, [path for path, _ in net.named_params()]) == ("there", ["weight"])
+    assert {"weight", "predict", "to"} <= set(dir(net))
+    assert Traced(np.ones(1)).numpy() == 1
+
+
+@pytest.mark.parametrize(
+    "x", [Variable(np.ones(3)), L.Linear(3, in_size=2), optimizers.Adam()], ids=lambda x: type(x).__name__
+)
+def test_copies_and_pickles_work(x: Any) -> None:
+    for again in (copy.copy(x), copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        assert type(again) is type(x)
+        assert set(dir(again)) == set(dir(x))
+
+
+def test_numpy_and_others_that_look_for_attributes_find_none() -> None:
+    v = Variable(np.ones(3))
+    assert np.asarray(v.data).sum() == np.sum(v).data == 3
+    assert not any(hasattr(v, name) for name in ("numpy", "cpu", "__cuda_array_interface__", "__dlpack__"))
+
+
+CALLS = [
+    (lambda: L.Linear(3, bias=True), "Linear has no option bias; it is called nobias here"),
+    (lambda: L.Linear(3, nothing=True), "Linear has no option nothing; it has out_size, nobias, dtype"),
+    (lambda: L.Tanh(3), r"Tanh takes no arguments; make it first, .*Tanh\(\)\(x\)"),
+    (lambda: L.Dropout(0.5, dropout_ratio=0.3), "Dropout got dropout_ratio twice"),
+    (lambda: L.Flatten(start_dim=1), "Flatten has no option start_dim; it has none"),
+    (lambda: optimizers.SGD(0.1, 0.9), "SGD takes lr by place, and 2 values were given"),
+    (lambda: optimizers.SGD(L.Linear(3).params()), r"SGD\(lr=0.001\).setup\(model\)"),
+    (lambda: optimizers.AdaDelta(L.Linear(3)), r"AdaDelta\(lr=0.001\).setup\(model\)"),
+    (lambda: passus.DataLoader([1, 2], 1, num_workers=3), "DataLoader has no option num_workers; it is called workers"),
+    (lambda: passus.transforms.RandomCrop(3, fill=0), "RandomCrop has no option fill; it has size, padding"),
+    (lambda: Trainer(None, None, None, epochs=3), r"Trainer has no option epochs; write Trainer\(...\).fit"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), CALLS)
+def test_options_have_an_answer(call: Any, message: str) -> None:
+    with pytest.raises(DTypeError, match=message):
+        call()
+
+
+def test_classes_of_ones_own_have_options_of_their_own() -> None:
+    class Net(L.Layer):
+        def __init__(self, *sizes: int, padding: int = 0, **others: Any) -> None:
+            self.sizes, self.padding, self.others = sizes, padding, others
+
+    class Mine(optimizers.Optimizer):
+        def __init__(self, model: Any, learning_rate: float) -> None:
+            super().__init__(learning_rate)
+            self.setup(model)
+
+    net = Net(1, 2, padding=3, bias=False)
+    assert (net.sizes, net.padding, net.others) == ((1, 2), 3, {"bias": False})
+    assert Mine(net, learning_rate=0.5).lr == 0.5
+
+
+def test_functions_of_other_libraries() -> None:
+    import scipy.special
+
+    for name, answer in foreign.UFUNCS.items():
+        check_that_it_is_true(answer)
+        f = getattr(scipy.special, name, None)
+        if f is not None:
+            with pytest.raises(DTypeError, match=re.escape(answer)):
+                f(*[Variable(np.ones(2))] * f.nin)
+    with pytest.raises(DTypeError, match="gammaln of another library"):
+        scipy.special.gammaln(Variable(np.ones(2)))
+
+
+def test_the_class_of_functions_answers_too() -> None:
+    class Square(Function):
+        def forward(self, x: Any) -> Any:
+            return x * x
+
+    with pytest.raises(MissingAttributeError, match="make an instance"):
+        Square.apply(Variable(np.ones(1)))
+
+
+def test_messages_call_functions_by_the_names_that_users_know() -> None:
+    bases = {
+        "Activation",
+        "ActivationByResult",
+        "Binary",
+        "DifferenceLoss",
+        "ElementwiseLoss",
+        "Extreme",
+        "FirstOrderOnly",
+    }
+    bases |= {"Reduction", "Regrouped", "Spread", "Step", "Unary", "_ExponentialUnit"}
+    waiting, names = [Function], {}
+    while waiting:
+        cls = waiting.pop()
+        waiting += cls.__subclasses__()
+        if cls.__module__.startswith("passus.") and cls is not Function and cls.__name__ not in bases:
+            names[cls.__name__] = spelled(object.__new__(cls))
+    known = {*F.__all__, "convolution", "transposed convolution", "checkpoint"}
+    assert {cls: name for cls, name in names.items() if name not in known} == {}
