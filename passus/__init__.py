@@ -9,6 +9,8 @@
 """
 
 from passus import answers as _answers
+from passus import core as core
+from passus import core_simple as core_simple
 from passus import cuda as cuda
 from passus import dataloaders as dataloaders
 from passus import datasets as datasets
@@ -65,6 +67,8 @@ __all__ = [
     "Variable",
     "as_array",
     "as_variable",
+    "core",
+    "core_simple",
     "cuda",
     "dataloaders",
     "datasets",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from passus.backend import Array, backend_of
+from passus.backend.gpu import to_cupy
 from passus.core import Variable, as_array
-from passus.errors import DependencyError
 
 __all__ = ["as_cupy", "as_numpy", "get_array_module", "gpu_enable"]
 
@@ -39,11 +39,7 @@ def as_cupy(x: Any) -> Array:
 
     Raises `DependencyError` if CuPy is not installed.
     """
-    try:
-        import cupy
-    except ImportError as error:
-        raise DependencyError("CuPy cannot be loaded. Install CuPy!") from error
-    return cupy.asarray(_array(x))
+    return to_cupy(_array(x))
 
 
 def _array(x: Any) -> Any:

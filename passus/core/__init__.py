@@ -1,9 +1,20 @@
-"""The engine: `Variable`, `Function`, and the walk back through the graph that they form."""
+"""The engine: `Variable`, `Function`, and the walk back through the graph that they form.
 
+DeZero keeps its operators and switches in ``core``, too, and they are found here: the switches are those of
+`passus.config`, and the operators those of `passus.functions`, which stands above the engine and binds them.
+"""
+
+from collections.abc import Callable
+
+from passus.config import Config as Config
+from passus.config import no_grad as no_grad
+from passus.config import test_mode as test_mode
+from passus.config import using_config as using_config
 from passus.core.arity import Binary as Binary
 from passus.core.arity import Unary as Unary
 from passus.core.backward import backward as backward
 from passus.core.backward import gradients as gradients
+from passus.core.basic import Add as Add
 from passus.core.basic import add as add
 from passus.core.basic import astype as astype
 from passus.core.basic import broadcast_to as broadcast_to
@@ -16,12 +27,34 @@ from passus.core.variable import Variable as Variable
 from passus.core.variable import as_array as as_array
 from passus.core.variable import as_variable as as_variable
 
+Mul: type[Function]
+Neg: type[Function]
+Sub: type[Function]
+Div: type[Function]
+Pow: type[Function]
+mul: Callable[..., Result]
+neg: Callable[..., Result]
+sub: Callable[..., Result]
+rsub: Callable[..., Result]
+div: Callable[..., Result]
+rdiv: Callable[..., Result]
+pow: Callable[..., Result]
+setup_variable: Callable[[], None]
+"""Bound by `passus.functions.binding`."""
+
 __all__ = [
+    "Add",
     "Binary",
+    "Config",
+    "Div",
     "Function",
+    "Mul",
+    "Neg",
     "Operand",
     "Parameter",
+    "Pow",
     "Result",
+    "Sub",
     "Unary",
     "Variable",
     "add",
@@ -30,6 +63,17 @@ __all__ = [
     "astype",
     "backward",
     "broadcast_to",
+    "div",
     "gradients",
+    "mul",
+    "neg",
+    "no_grad",
+    "pow",
+    "rdiv",
+    "rsub",
+    "setup_variable",
+    "sub",
     "sum_to",
+    "test_mode",
+    "using_config",
 ]

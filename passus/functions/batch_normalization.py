@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,13 +12,19 @@ from passus.arguments import checked_number, checked_share
 from passus.backend import Array
 from passus.config import train
 from passus.core import Function, Operand, Result
-from passus.errors import ArgumentError
+from passus.errors import ArgumentError, PassusWarning
 from passus.functions.checks import array_of, check_channels, limits_of
 from passus.functions.parts import in_dtype_of
 from passus.kernels.channels import Limits, channel_moments, channel_products, scaled_channels, scaled_gradient
 from passus.kernels.elementwise import limited_gradient
 
-__all__ = ["BatchNorm", "FixedBatchNorm", "batch_norm", "fixed_batch_norm"]
+__all__ = ["BatchNorm", "FixedBatchNorm", "batch_norm", "batch_nrom", "fixed_batch_norm"]
+
+
+ONE_NUMBER = (
+    "batch_norm: a training batch has one number in each channel, which is its own mean: the result is beta, whatever x "
+    "is. Train with larger batches, or call the model in test_mode()"
+)
 
 
 class BatchNorm(Function):
@@ -64,10 +71,11 @@ def batch_norm(
     ``x``: (N, C, ...); ``gamma``, ``beta``, ``mean``, ``var``: (C,). In training, mean and variance are those of the
     batch, and the arrays ``mean`` and ``var`` follow them in place: ``mean = decay * mean + (1 - decay) * batch mean``,
     likewise for the unbiased variance. In test mode they are used instead, as constants. None: always the batch's own.
-    ``activation``: "relu" or "relu6", applied in the same pass through memory.
+    ``activation``: "relu" or "relu6", applied in the same pass through memory. A training batch with one number in a
+    channel gives ``beta`` and no gradient for ``x``; it warns (`PassusWarning`), and ``var`` does not follow it.
 
-    Raises `ShapeError` for shapes that do not fit, `ArgumentError` for another activation, for a training batch with
-    fewer than two numbers in a channel, whose variance means nothing, and for averages that cannot follow.
+    Raises `ShapeError` for shapes that do not fit, `ArgumentError` for another activation, for an empty training batch,
+    and for averages that cannot follow.
     Source: Ioffe and Szegedy, 2015, "Batch normalization".
 
     >>> import numpy as np
@@ -83,19 +91,24 @@ def batch_norm(
     if not train.get() and mean is not None and var is not None:
         return _with_statistics(x, gamma, beta, mean, var, eps, limits)
     count = _numbers_in_a_channel(array)
-    if count < 2:
+    if not count:
         raise ArgumentError(
-            f"batch_norm: x {array.shape} has {count} numbers in each channel, and a variance needs two or more; train "
-            "with larger batches, or call it in test_mode()"
+            f"batch_norm: x {array.shape} has no numbers to take the mean and variance of; leave it out"
         )
+    if count == 1:
+        warnings.warn(ONE_NUMBER, PassusWarning, stacklevel=2)
     function = BatchNorm(eps, limits)
     if mean is None or var is None:
         return function(x, gamma, beta)
     averages = [_writable(called, array_of("batch_norm", v)) for called, v in statistics.items()]
     y = function(x, gamma, beta)
     _follow(averages[0], function.mean, decay)
-    _follow(averages[1], function.var * (count / (count - 1)), decay)
+    if count > 1:  # The variance of one number is 0 and tells nothing.
+        _follow(averages[1], function.var * (count / (count - 1)), decay)
     return y
+
+
+batch_nrom = batch_norm  # As DeZero spells it.
 
 
 class FixedBatchNorm(Function):

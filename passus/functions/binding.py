@@ -1,4 +1,7 @@
-"""The one place that binds operators, methods and NumPy's functions of a Variable to the functions that do the work."""
+"""The one place that binds operators, methods and NumPy's functions of a Variable to the functions that do the work.
+
+It also puts the operators under the names that DeZero gives them in ``core``, which lies below and cannot import them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from passus import core
 from passus.answers import answers
+from passus.backend import backend_of
+from passus.backend.gpu import to_cupy
 from passus.core import Function, Variable
 from passus.core.protocol import differentiable, without_gradient
 from passus.core.truth import ComparedVariables
@@ -80,6 +86,22 @@ def _transpose(x: Variable, *axes: Any) -> Variable:
     return shapes.transpose(x, axes[0] if len(axes) == 1 else axes or None)
 
 
+def _to_cpu(x: Variable) -> None:
+    """Move the array to main memory, in place, as DeZero does."""
+    _move(x, backend_of(x._data).to_numpy)
+
+
+def _to_gpu(x: Variable) -> None:
+    """Move the array to the GPU, in place. Raises `DependencyError` if CuPy cannot be loaded."""
+    _move(x, to_cupy)
+
+
+def _move(x: Variable, to: Callable[[Any], Any]) -> None:
+    moved = None if x._data is None else to(x._data)
+    if moved is not x._data:
+        x.data = moved
+
+
 def _numpy_clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
     """``np.clip``, which has two names for each bound."""
     return comparison.clip(a, a_min if min is None else min, a_max if max is None else max)
@@ -122,6 +144,8 @@ METHODS: dict[str, Any] = {
     "swapaxes": shapes.swapaxes,
     "squeeze": shapes.squeeze,
     "astype": shapes.astype,
+    "to_cpu": _to_cpu,
+    "to_gpu": _to_gpu,
     "__eq__": _equality(operator.eq),
     "__ne__": _equality(operator.ne),
     "__lt__": _comparison(operator.lt),
@@ -183,8 +207,12 @@ WITHOUT_GRADIENT: set[Any] = {
 """NumPy's functions whose answer has no gradient: they are given the arrays."""
 
 
+IN_CORE = ("Div", "Mul", "Neg", "Pow", "Sub", "div", "mul", "neg", "pow", "rdiv", "rsub", "sub")
+"""The operators that DeZero keeps in ``core``, beside `Add` and `add`."""
+
+
 def setup_variable() -> None:
-    """Bind the tables to `Variable`; done on import, and harmless when repeated.
+    """Bind the tables to `Variable`, and the operators to ``core``; done on import, and harmless when repeated.
 
     >>> setup_variable()
     """
@@ -195,6 +223,9 @@ def setup_variable() -> None:
     without_gradient.update(WITHOUT_GRADIENT)
     answers(Variable, VARIABLE)
     answers(Function, FUNCTION)
+    for name in IN_CORE:
+        setattr(core, name, getattr(a, name))
+    core.setup_variable = setup_variable
 
 
 setup_variable()

@@ -1,8 +1,9 @@
 """Losses that compare two arrays of one shape, number by number.
 
 ``reduction`` is "mean" over all elements, "sum", or "none" for the loss of each element. All raise `ShapeError` for
-unequal shapes, and `ArgumentError` for the mean of an empty batch. The gradient for
-the target is there too, where the target is a number and not a label.
+unequal shapes, and `ArgumentError` for the mean of an empty batch. One number may be compared with one number whatever
+their axes, and in the binary cross entropies shapes may differ by axes of length 1, as (N,) and (N, 1). The gradient
+for the target is there too, where the target is a number and not a label.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import numpy as np
 from passus.arguments import checked_number
 from passus.backend import Array
 from passus.core import Binary, Operand, Result, astype
-from passus.errors import ArgumentError
+from passus.errors import ArgumentError, ShapeError
 from passus.functions.activations import sigmoid, softplus
 from passus.functions.arithmetic import add
 from passus.functions.checks import array_of, check_reduction, check_same_shape, check_signs
 from passus.functions.parts import in_dtype_of, weighted
 from passus.functions.scores import expect_scores
+from passus.functions.shapes import reshape
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -65,17 +67,38 @@ def _reduced(losses: Any, reduction: str) -> Any:
     return losses.sum() / losses.size if reduction == "mean" else losses.sum()
 
 
-def _checked(name: str, x: Operand, t: Operand, reduction: str) -> tuple[Any, Any]:
+def _checked(name: str, x: Operand, t: Operand, reduction: str, binary: bool = False) -> tuple[Any, Any]:
     """Prediction and target, integers as floating-point numbers: a difference of unsigned ones would wrap around.
 
-    Raises what the functions below promise to raise.
+    ``binary``: the target may differ from the prediction by axes of length 1. Raises what the functions below promise
+    to raise.
     """
+    if binary or array_of(name, x).size == 1:
+        t = _in_shape_of(name, x, t)
     check_same_shape(name, x, t)
     check_reduction(name, reduction, array_of(name, x).size)
     if array_of(name, x).dtype.kind != "f":
         dtype = array_of(name, t).dtype
         x = astype(x, dtype if dtype.kind == "f" else np.float64)
     return x, t if array_of(name, t).dtype.kind == "f" else in_dtype_of(x, t)
+
+
+def _in_shape_of(name: str, x: Operand, t: Any) -> Any:
+    """What belongs to the elements of ``x``, in its shape if the two shapes differ by axes of length 1 only."""
+    shape, given = array_of(name, x).shape, array_of(name, t).shape
+    differ_by_ones = shape != given and [n for n in shape if n != 1] == [n for n in given if n != 1]
+    return reshape(t, shape) if differ_by_ones else t
+
+
+def _weights(name: str, called: str, x: Operand, weight: Any) -> Any:
+    """Weights for the elements of ``x``. Raises `ShapeError` if broadcasting them would make more losses of it."""
+    if weight is None:
+        return None
+    weight = _in_shape_of(f"{name}, {called}", x, weight)
+    shape, given = array_of(name, x).shape, array_of(called, weight).shape
+    if len(given) > len(shape) or any(n not in (1, m) for n, m in zip(given[::-1], shape[::-1])):
+        raise ShapeError(f"{name}: {called} {given} does not broadcast to x {shape}; give one number for each element")
+    return weight
 
 
 class DifferenceLoss(ElementwiseLoss):
@@ -207,17 +230,19 @@ def sigmoid_cross_entropy(
 ) -> Result:
     """The cross entropy of ``sigmoid(x)`` with probabilities or labels 0 and 1: ``log(1 + exp(x)) - t * x``.
 
-    ``weight`` multiplies the loss of each element; ``pos_weight`` multiplies what the positive share ``t`` adds to
-    it. Both are broadcast. Precise for any ``x``.
+    ``t``: of the shape of ``x``, or of another that differs by axes of length 1. ``weight`` multiplies the loss of each
+    element; ``pos_weight`` multiplies what the positive share ``t`` adds to it. Both are broadcast. Precise for any ``x``.
 
     >>> import numpy as np
     >>> sigmoid_cross_entropy(np.array([0.0, 1000.0]), np.array([1, 1]), reduction="none")
     array([0.69314718, 0.        ])
     """
-    expect_scores("sigmoid_cross_entropy", x)
-    x, t = _checked("sigmoid_cross_entropy", x, t, reduction)
+    name = "sigmoid_cross_entropy"
+    expect_scores(name, x)
+    x, t = _checked(name, x, t, reduction, binary=True)
     if weight is None and pos_weight is None:
         return SigmoidCrossEntropy(reduction)(x, t)
+    weight, pos_weight = _weights(name, "weight", x, weight), _weights(name, "pos_weight", x, pos_weight)
     losses = SigmoidCrossEntropy("none")(x, t)
     if pos_weight is not None:
         losses = add(losses, (in_dtype_of(x, pos_weight) - 1) * t * softplus(-x))
@@ -246,7 +271,7 @@ def binary_cross_entropy(p: Operand, t: Operand, *, weight: Operand | None = Non
     """The cross entropy of probabilities ``p`` with ``t``: ``-t * log(p) - (1 - t) * log(1 - p)``, at most 100
     (in float16, 16.6).
 
-    ``weight`` multiplies the loss of each element. For ``p = sigmoid(x)``, `sigmoid_cross_entropy` of ``x`` is precise.
+    ``t`` and ``weight``: as in `sigmoid_cross_entropy`, which is precise for ``p = sigmoid(x)`` when given ``x``.
 
     Raises `ArgumentError` for a ``p`` below 0 or above 1.
 
@@ -254,12 +279,14 @@ def binary_cross_entropy(p: Operand, t: Operand, *, weight: Operand | None = Non
     >>> binary_cross_entropy(np.array([0.5, 0.0]), np.array([1, 1]), reduction="none")
     array([  0.69314718, 100.        ])
     """
-    p, t = _checked("binary_cross_entropy", p, t, reduction)
-    probabilities = array_of("binary_cross_entropy", p)
+    name = "binary_cross_entropy"
+    p, t = _checked(name, p, t, reduction, binary=True)
+    probabilities = array_of(name, p)
     if probabilities.size and not (probabilities.min() >= 0 and probabilities.max() <= 1):
         raise ArgumentError(
             "binary_cross_entropy: p must lie between 0 and 1; for other scores use sigmoid_cross_entropy"
         )
     if weight is None:
         return BinaryCrossEntropy(reduction)(p, t)
+    weight = _weights(name, "weight", p, weight)
     return weighted(BinaryCrossEntropy("none")(p, t), weight, reduction)

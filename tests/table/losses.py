@@ -14,24 +14,35 @@ def reduced(losses, reduction):
     return {"mean": np.mean, "sum": np.sum, "none": np.asarray}[reduction](losses)
 
 
-def row(name, loss, draw_x=normal, draw_t=normal, *extra, **more_cases):
-    """The row of a loss of two arrays of one shape; ``extra``: more input that must raise."""
+def row(name, loss, draw_x=normal, draw_t=normal, *extra, binary=False, **more_cases):
+    """The row of a loss of two arrays of one shape; ``extra``: more input that must raise.
+
+    ``binary``: shapes may differ by axes of length 1: the book's programs give (N,) for (N, 1).
+    """
     one = np.ones(3)
+    other = np.ones((3, 3)) if binary else one[:, None]
+    flat = {
+        "plain, a target without the axis": case(draw_x(3, 1), draw_t(3)),
+        "plain, a target with one more": case(draw_x(3), draw_t(3, 1), reduction="none"),
+        "plain, weights without the axis": case(draw_x(3, 1), draw_t(3, 1), weight=np.array([0.5, 1.0, 2.0])),
+    }
     return Row(
         name,
-        lambda x, t, reduction="mean", **options: reduced(loss(x, t, **options), reduction),
+        lambda x, t, reduction="mean", **options: reduced(loss(x, t.reshape(x.shape), **options), reduction),
         {
             "plain": case(draw_x(3, 4), draw_t(3, 4)),
             "plain, sum": case(draw_x(5), draw_t(5), reduction="sum"),
             "plain, of each element": case(draw_x(2, 1, 3), draw_t(2, 1, 3), reduction="none"),
             **{f"plain, {kind}": case(draw_x(3, 4), draw_t(3, 4), **options) for kind, options in more_cases.items()},
+            "plain, one number": case(draw_x(1, 1), draw_t(1)),
+            **(flat if binary else {}),
             "empty": case(draw_x(0, 3), draw_t(0, 3), reduction="sum"),
             "empty, of each element": case(draw_x(0, 3), draw_t(0, 3), reduction="none"),
             "0-d": case(np.asarray(draw_x()), np.asarray(draw_t())),
             "0-d, of each element": case(np.asarray(draw_x()), np.asarray(draw_t()), reduction="none"),
         },
         (
-            bad(ValueError, rf"{name}: x \(3,\) and t \(3, 1\).*reshape", one, one[:, None]),
+            bad(ValueError, rf"{name}: x \(3,\) and t \(3, [13]\).*reshape", one, other),
             bad(ValueError, f"{name}: reduction must be.*not 'average'", one, one, reduction="average"),
             bad(ValueError, f"{name}: the mean over an empty batch", one[:0], one[:0]),
             bad(TypeError, f"{name}: list is not supported", one, [1.0, 1.0, 1.0]),
@@ -58,11 +69,18 @@ def signs(*shape):
     return integers(2, *shape) * 2 - 1
 
 
+def in_shape(weight, x):
+    """Weights that have one number for each element of x, in its shape; others are broadcast."""
+    return np.reshape(weight, x.shape) if np.size(weight) == x.size else weight
+
+
 def sigmoid_cross_entropy(x, t, weight=1.0, pos_weight=1.0):
+    weight = in_shape(weight, x)
     return -weight * (pos_weight * t * special.log_expit(x) + (1 - t) * special.log_expit(-x))
 
 
 def binary_cross_entropy(p, t, weight=1.0):
+    weight = in_shape(weight, p)
     return -weight * (special.xlogy(t, p) + special.xlog1py(1 - t, -p))
 
 
@@ -89,6 +107,7 @@ ROWS = [
         sigmoid_cross_entropy,
         normal,
         probabilities,
+        binary=True,
         weights={"weight": np.array([0.5, 1.0, 2.0, 3.0])},
         positive={"pos_weight": np.array([0.5, 1.0, 2.0, 3.0])},
         both={"weight": 0.5, "pos_weight": 3.0, "reduction": "sum"},
@@ -99,6 +118,7 @@ ROWS = [
         probabilities,
         probabilities,
         bad(ValueError, "binary_cross_entropy: p must lie between 0 and 1", np.array([1.5]), np.ones(1)),
+        binary=True,
         weights={"weight": np.array([0.5, 1.0, 2.0, 3.0]), "reduction": "none"},
     ),
 ]

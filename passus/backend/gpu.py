@@ -1,0 +1,20 @@
+"""Arrays on a GPU, as far as this version knows them: what puts them there, if CuPy can be loaded."""
+
+from __future__ import annotations
+
+from passus.backend.base import Array
+from passus.errors import DependencyError
+
+__all__ = ["to_cupy"]
+
+
+def to_cupy(x: Array) -> Array:
+    """A copy of an array on the GPU. Raises `DependencyError` if CuPy cannot be loaded."""
+    try:
+        import cupy
+    except ImportError as error:
+        raise DependencyError(
+            "CuPy cannot be loaded, and this version computes with NumPy's arrays only. Leave models and data in main "
+            "memory, or write `if passus.cuda.gpu_enable:` before to_gpu() and as_cupy()"
+        ) from error
+    return cupy.asarray(x)
