@@ -201,6 +201,11 @@ class Loader(ABC, CheckedOptions):
         self.gpu = True
         return self
 
+    @property
+    def data_size(self) -> int:
+        """The number of examples in the dataset."""
+        return len(self.dataset)
+
     # Its state.
 
     def state_dict(self) -> Tree:

@@ -9,7 +9,26 @@ from passus.core import Binary, Operand, Result, Unary
 from passus.core.basic import Add as Add
 from passus.core.basic import add as add
 
-__all__ = ["Add", "Div", "Mul", "Neg", "Pow", "Sub", "add", "div", "mul", "neg", "pow", "rdiv", "rpow", "rsub", "sub"]
+new = object.__new__
+
+__all__ = [
+    "Add",
+    "Div",
+    "Mul",
+    "Neg",
+    "Pow",
+    "PowOf",
+    "Sub",
+    "add",
+    "div",
+    "mul",
+    "neg",
+    "pow",
+    "rdiv",
+    "rpow",
+    "rsub",
+    "sub",
+]
 
 
 class Neg(Unary):
@@ -114,6 +133,9 @@ def rdiv(x0: Operand, x1: Operand) -> Result:
 
 
 class Pow(Binary):
+    def __new__(cls, *c: Operand) -> Pow:
+        return new(PowOf if c else cls)  # DeZero's form is Pow(2)(x); here it is Pow()(x, 2).
+
     def forward(self, x0: Array, x1: Array) -> Array:
         return x0**x1
 
@@ -131,6 +153,14 @@ class Pow(Binary):
         return gy * self.y * self.xp.log(self.xp.where(x0 == 0, 1, x0))
 
 
+class PowOf(Pow):
+    def __init__(self, c: Operand) -> None:
+        self.c = c
+
+    def __call__(self, *xs: Operand) -> Result:
+        return super().__call__(*xs, self.c)
+
+
 def pow(x: Operand, c: Operand) -> Result:
     """The power of each element: ``x ** c``; the exponent may be a Variable too.
 
@@ -140,7 +170,7 @@ def pow(x: Operand, c: Operand) -> Result:
     >>> pow(np.array([1.0, 2.0, 3.0]), 2)
     array([1., 4., 9.])
     """
-    return Pow()(x, c)
+    return new(Pow)(x, c)
 
 
 def rpow(x: Operand, c: Operand) -> Result:
@@ -150,4 +180,4 @@ def rpow(x: Operand, c: Operand) -> Result:
     >>> rpow(np.array([1.0, 3.0]), 2)
     array([2., 8.])
     """
-    return Pow()(c, x)
+    return new(Pow)(c, x)

@@ -37,7 +37,7 @@ class SoftmaxCrossEntropy(Function):
     # Read in an ordinary backward pass; a recorded one starts from x.
     constants = ("top", "z", "e")
 
-    def __init__(self, reduction: str) -> None:
+    def __init__(self, reduction: str = "mean") -> None:
         self.reduction = reduction
 
     def forward(self, x: Array, t: Array) -> Array:

@@ -44,7 +44,7 @@ __all__ = [
 class ElementwiseLoss(Binary):
     """The base: a subclass writes the loss of each element and its slopes, ``grad0`` and ``grad1``."""
 
-    def __init__(self, reduction: str) -> None:
+    def __init__(self, reduction: str = "mean") -> None:
         self.reduction = reduction
 
     def loss(self, x: Array, t: Array) -> Array:

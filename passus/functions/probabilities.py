@@ -13,7 +13,7 @@ __all__ = ["LogSoftmax", "Softmax", "log_softmax", "softmax"]
 
 
 class Softmax(Unary):
-    def __init__(self, axis: int) -> None:
+    def __init__(self, axis: int = 1) -> None:
         self.axis = axis
 
     def forward(self, x: Array) -> Array:
@@ -47,7 +47,7 @@ def softmax(x: Operand, axis: int = 1) -> Result:
 
 
 class LogSoftmax(Unary):
-    def __init__(self, axis: int) -> None:
+    def __init__(self, axis: int = 1) -> None:
         self.axis = axis
 
     def forward(self, x: Array) -> Array:

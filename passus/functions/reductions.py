@@ -32,7 +32,7 @@ Axis: TypeAlias = int | tuple[int, ...] | None
 class Reduction(Unary):
     """The base of functions that reduce axes; ``kept`` and ``stretched`` undo the reduction of a shape."""
 
-    def __init__(self, axis: Axis, keepdims: bool) -> None:
+    def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
         self.axis, self.keepdims = axis, keepdims
 
     def kept(self, reduced: Any) -> Any:

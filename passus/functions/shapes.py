@@ -141,7 +141,7 @@ def squeeze(x: Operand, axis: int | tuple[int, ...] | None = None) -> Result:
 
 
 class Transpose(Unary):
-    def __init__(self, axes: tuple[int, ...] | None) -> None:
+    def __init__(self, axes: tuple[int, ...] | None = None) -> None:
         self.axes = axes
 
     def forward(self, x: Array) -> Array:

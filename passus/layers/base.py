@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, KeysView
 from typing import Any, Self
 from weakref import ref
 
@@ -155,6 +155,19 @@ class Layer(State, CheckedOptions):
         if lazy:
             raise WeightsError(f"{label(self)}: {', '.join(lazy)} will get a shape from the first call; call it once")
         return sum(parameter.size for parameter in parameters.values())
+
+    # How DeZero's layers keep and name what they consist of; here it is read from the attributes.
+
+    @property
+    def _params(self) -> KeysView[str]:
+        """The attributes that hold parameters and layers."""
+        found = [path.split(".")[0] for path, node in walk(self) if path and isinstance(node, (Parameter, Layer))]
+        return dict.fromkeys(found).keys()
+
+    def _flatten_params(self, params_dict: dict[str, Parameter], parent_key: str = "") -> None:
+        """Put all parameters into a dict, under paths such as ``encoder/l2/W``."""
+        for path, parameter in learnt(self):
+            params_dict["/".join(filter(None, [parent_key, *path.split(".")]))] = parameter
 
     # Training.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from inspect import getattr_static
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from passus.answers import CheckedOptions, answers
+from passus.answers import CheckedOptions, Foreign, answers
 from passus.arguments import checked_number
 from passus.backend import Array
 from passus.core import Parameter
@@ -20,10 +21,15 @@ from passus.notices import notice
 from passus.optimizers.blocks import BLOCK, Scratch, blocks
 from passus.optimizers.bundle import SMALL, Bundle, Member, in_bundles
 from passus.optimizers.options import Group, Options, Rate, Where, checked_option
-from passus.optimizers.state import Slots, as_arrays, slot_leaves
+from passus.optimizers.own import own_state, take_own_state, takes_parameter, update_by_parameter
+from passus.optimizers.state import SlotArrays, Slots, as_arrays, slot_leaves
 from passus.tree import Stateful, Tree, check_tree, compare, flatten, load_all, unflatten
 
 __all__ = ["Hook", "Optimizer", "Target", "check_target"]
+
+
+NO_RATE: Any = object()
+"""Of an optimizer that was given no learning rate."""
 
 
 class Target(Protocol):
@@ -78,6 +84,18 @@ class Optimizer(CheckedOptions):
     ...         p -= t
     >>> SignSGD(lr=0.1)
     SignSGD(lr=0.1), step 0
+
+    A rule may also be written as in the book, ``update_one(self, param)``, with numbers, and dicts of arrays by
+    ``id(param)``, as attributes; they are saved, too. Options are read and changed as attributes: ``optimizer.momentum``.
+
+    >>> class SGD(Optimizer):
+    ...     def __init__(self, lr=0.01):
+    ...         super().__init__()
+    ...         self.lr = lr
+    ...     def update_one(self, param):
+    ...         param.data -= self.lr * param.grad.data
+    >>> SGD(lr=0.1)
+    SGD(lr=0.1), step 0
     """
 
     slots: ClassVar[tuple[str, ...]] = ()
@@ -88,9 +106,16 @@ class Optimizer(CheckedOptions):
     fused: ClassVar[bool] = False
     """Whether `update_one` is one kernel, which goes through a large parameter once, in several threads."""
 
-    def __init__(self, lr: Rate, **options: Any) -> None:
+    by_parameter: ClassVar[bool] = False
+    """Whether `update_one` takes a parameter, as in the book; found out from its arguments."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.by_parameter = takes_parameter(cls.update_one)
+
+    def __init__(self, lr: Rate = NO_RATE, **options: Any) -> None:
         self._name = type(self).__name__
-        options = {"lr": lr} | options
+        options = options if lr is NO_RATE else {"lr": lr} | options
         self.options = {name: checked_option(self._name, name, value) for name, value in options.items()}
         self.step = 0
         self._warned = False
@@ -101,6 +126,26 @@ class Optimizer(CheckedOptions):
         self._slots: dict[str, Slots] = {}
         self._bundles: list[Bundle] = []
         self._group_of: dict[str, int] = {}
+        self._inherited = frozenset(self.__dict__)
+
+    def __getattr__(self, name: str) -> Any:
+        """An option that is no attribute, such as ``momentum``."""
+        foreign = getattr_static(type(self), name, None)
+        if isinstance(foreign, Foreign):  # Its error has brought Python here.
+            foreign.__get__(self, type(self))
+        options = self.__dict__.get("options")
+        if options is None and not name.startswith("__"):
+            raise AttributeError(f"{type(self).__name__}.{name}: call super().__init__() first in its __init__")
+        if name not in (options or ()):
+            known = ", ".join(options or ())
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}; its options are {known or 'none'}")
+        return self.options[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__dict__.get("options", ()) and name != "lr":
+            value = self.options[name] = checked_option(self._name, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles get: all but the bundles, for the slots of a copy are no views of them any more."""
@@ -143,10 +188,7 @@ class Optimizer(CheckedOptions):
         options = [self._options_of(group) for group in (None, *self.groups)]
         # All checks of all parameters, before the first of them is changed. A hook may have cleared a gradient.
         work = [(p, self._slots_for(path, p), self._place(path, p)) for path, p in named if p._grad is not None]
-        try:
-            self._update_all(work, options)
-        except KeyError as error:
-            raise self._explained(error) from error
+        self._update_all(work, options)
         self.step += 1
         for hook in self.hooks:
             if isinstance(hook, Hook):
@@ -164,6 +206,11 @@ class Optimizer(CheckedOptions):
         Raises `ArgumentError` for a path that does not exist, a parameter that is in another group already, and an
         option that this optimizer does not have.
         """
+        if self.by_parameter:
+            raise ArgumentError(
+                f"{self._name}.add_group: its rule takes its numbers from self; a rule with groups is written "
+                "update_one(self, p, g, slots, o), and reads them from o"
+            )
         unknown = [name for name in options if name not in self.options]
         if unknown:
             raise ArgumentError(f"{self._name} has no option {', '.join(unknown)}; it has {', '.join(self.options)}")
@@ -190,6 +237,8 @@ class Optimizer(CheckedOptions):
     @property
     def lr(self) -> float:
         """The learning rate of the next update; a number or a schedule may be assigned to it."""
+        if "lr" not in self.options:
+            raise AttributeError("lr")  # __getattr__ says more.
         return self._rate(self.options["lr"])
 
     @lr.setter
@@ -201,7 +250,9 @@ class Optimizer(CheckedOptions):
         leaves = self._numbers()
         for path, slots in self._slots.items():
             leaves |= slot_leaves(path, slots)
-        return unflatten(copy.deepcopy(leaves)) | {name: part.state_dict() for name, part in self._parts().items()}
+        state = unflatten(copy.deepcopy(leaves)) | {name: part.state_dict() for name, part in self._parts().items()}
+        own = own_state(f"{self._name}.state_dict", self._own(), self._named_params() if self._own() else ())
+        return state | ({"own": own} if own else {})
 
     def load_state_dict(self, state: Tree) -> None:
         """Take back a state, all or nothing; groups, hooks and schedules must have been set up as they were.
@@ -210,7 +261,9 @@ class Optimizer(CheckedOptions):
         """
         check_tree(f"{self._name}.load_state_dict", state)
         parts = self._parts()
-        given = flatten({name: node for name, node in state.items() if name not in parts})
+        own = self._own()
+        put_own = take_own_state(f"{self._name}.load_state_dict", own, state.get("own", {}), self._named_params())
+        given = flatten({name: node for name, node in state.items() if name not in parts and name != "own"})
         expected = self._numbers() | {name: 0 for name in parts if name not in state}
         loaded: dict[str, Slots] = {}
         for path, p in self._named_params():
@@ -226,6 +279,8 @@ class Optimizer(CheckedOptions):
             for name, x in slots.arrays.items():
                 x[...] = arrays[f"slots.{path}.{name}"]
         self.step, self._slots = int(arrays["step"]), loaded
+        put_own()
+        self.__dict__.update(own)
         for own, new in zip(self._places().values(), options):
             own |= new
 
@@ -254,26 +309,23 @@ class Optimizer(CheckedOptions):
             )
         notice(f"{self._name}.update changes nothing: {why}")
 
-    def _explained(self, error: KeyError) -> Exception:
-        """The error for a slot that a subclass uses and did not declare."""
-        name = error.args[0] if error.args else None
-        if not isinstance(name, str) or name in self.slots:
-            return error
-        return ArgumentError(
-            f"{self._name}.update_one: there is no slot {name!r}; declare it in the class: slots = {(*self.slots, name)}"
-        )
-
     def _named_params(self) -> Iterable[tuple[str, Parameter]]:
         if self.target is None:
             raise ArgumentError(f"{self._name}: there is nothing to update; call setup(model) first")
         return self.target.named_params()
+
+    def _own(self) -> dict[str, Any]:
+        """The attributes that a rule as in the book keeps its numbers and arrays in."""
+        if not self.by_parameter:
+            return {}
+        return {name: value for name, value in self.__dict__.items() if name not in self._inherited}
 
     def _rate(self, lr: Rate) -> float:
         return checked_number(self._name, "lr", lr(self.step) if callable(lr) else lr)
 
     def _options_of(self, group: Group | None) -> Options:
         options = self.options if group is None else self.options | group.options
-        return Options(**options | {"lr": self._rate(options["lr"])})
+        return Options(**options | ({"lr": self._rate(options["lr"])} if "lr" in options else {}))
 
     def _place(self, path: str, p: Parameter) -> int:
         """The number of the group a parameter is in, counted from 1; 0 if it is in none."""
@@ -301,14 +353,16 @@ class Optimizer(CheckedOptions):
     def _init(self, path: str, p: Parameter) -> Slots:
         if p._data is None:
             raise WeightsError(f"{self._name}: {path} has no shape yet; load its weights or call the model once, first")
-        return Slots(0, p.shape, p.dtype, self.init(p.data))
+        return Slots(0, p.shape, p.dtype, SlotArrays(self.init(p.data)))
 
     def _update_all(self, work: list[tuple[Parameter, Slots, int]], options: list[Options]) -> None:
         """Update small parameters together, all others one by one."""
         small: dict[tuple[int, int, Any], list[Member]] = defaultdict(list)
         for p, slots, place in work:
             slots.step += 1
-            if self.elementwise and p._data.size <= SMALL:
+            if self.by_parameter:
+                update_by_parameter(self._name, self.update_one, p._label(), p)  # type: ignore[arg-type]  # the book's
+            elif self.elementwise and p._data.size <= SMALL:
                 small[place, slots.step, slots.dtype].append((p, slots))
             else:
                 o = options[place]
@@ -336,7 +390,7 @@ class Optimizer(CheckedOptions):
             self.update_one(data, g, slots, o)
         else:
             for part, gradient, *parts in blocks(*arrays):
-                self.update_one(part, gradient, dict(zip(slots, parts)), o)
+                self.update_one(part, gradient, SlotArrays(zip(slots, parts)), o)
         p.mark_edited()
 
     def _places(self) -> dict[str, dict[str, Any]]:

@@ -12,7 +12,7 @@ from passus.backend import Array
 from passus.core import Parameter
 from passus.optimizers.blocks import BLOCK
 from passus.optimizers.options import Options
-from passus.optimizers.state import Slots
+from passus.optimizers.state import SlotArrays, Slots
 
 __all__ = ["SMALL", "Bundle", "Member", "in_bundles"]
 
@@ -36,12 +36,12 @@ class Bundle:
         self._places = [slice(end - size, end) for size, end in zip(sizes, accumulate(sizes))]
         self._p, self._g = np.empty((2, sum(sizes)), members[0].dtype)
         self._parts = [self._p[place].reshape(slots.shape) for place, slots in zip(self._places, members)]
-        self.slots = {name: self._joined(name) for name in members[0].arrays}
+        self.slots = SlotArrays({name: self._joined(name) for name in members[0].arrays})
 
     def _joined(self, name: str) -> Array:
         flat = np.concatenate([slots.arrays[name].ravel() for slots in self.members])
         for place, slots in zip(self._places, self.members):
-            slots.arrays[name] = flat[place].reshape(slots.shape)
+            slots.arrays.update({name: flat[place].reshape(slots.shape)})  # Another array, no other numbers.
         return flat
 
     def holds(self, members: Sequence[Slots]) -> bool:

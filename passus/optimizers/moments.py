@@ -7,7 +7,7 @@ from typing import ClassVar
 from passus.backend import Array
 from passus.kernels.updates import average, average_square
 from passus.optimizers.base import Optimizer
-from passus.optimizers.options import Options
+from passus.optimizers.options import Options, Rate
 
 __all__ = ["Moments"]
 
@@ -16,6 +16,40 @@ class Moments(Optimizer):
     """The base of Adam and its kin: the slots ``m`` and ``v`` are moving averages of ``g`` and ``g**2``."""
 
     slots: ClassVar[tuple[str, ...]] = ("m", "v")
+
+    # DeZero's names.
+
+    @property
+    def alpha(self) -> float:
+        """The learning rate, ``lr``."""
+        return self.lr
+
+    @alpha.setter
+    def alpha(self, alpha: Rate) -> None:
+        self.lr = alpha
+
+    @property
+    def beta1(self) -> float:
+        """The first of ``betas``."""
+        return float(self.options["betas"][0])
+
+    @beta1.setter
+    def beta1(self, beta1: float) -> None:
+        self.betas = (beta1, self.beta2)
+
+    @property
+    def beta2(self) -> float:
+        """The second of ``betas``."""
+        return float(self.options["betas"][1])
+
+    @beta2.setter
+    def beta2(self, beta2: float) -> None:
+        self.betas = (self.beta1, beta2)
+
+    @property
+    def t(self) -> int:
+        """How many updates were done, ``step``."""
+        return self.step
 
     def averaged(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> tuple[Array, Array, Array]:
         """Move ``m`` and ``v`` on by one step; they are returned with a scratch array that is free again."""

@@ -9,9 +9,39 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
+from passus.errors import ArgumentError
 from passus.tree import Tree, check_tree, compare, flatten
 
-__all__ = ["Slots", "as_arrays", "read_arrays", "slot_leaves"]
+__all__ = ["SlotArrays", "Slots", "as_arrays", "read_arrays", "slot_leaves"]
+
+
+class SlotArrays(dict[str, Array]):
+    """The slots of one parameter, or of several together, by name. Assigning to one writes into its array.
+
+    So ``slots["v"] = 0.9 * slots["v"] + g`` is kept, wherever the array is a part of another one. Raises `ArgumentError`
+    for a name that was not declared.
+
+    >>> v = np.zeros(2)
+    >>> SlotArrays(v=v)["v"] = np.ones(2)
+    >>> v
+    array([1., 1.])
+    """
+
+    def __missing__(self, name: str) -> Array:
+        declared = ", ".join(map(repr, self)) or "none"
+        raise ArgumentError(
+            f"slots[{name!r}]: no slot of this name is declared (there are: {declared}); write in the class of the "
+            f'optimizer: slots = ("{name}",)'
+        )
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self[name][...] = value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SlotArrays, (dict(self),)  # A copy is made with its names, for they cannot be added to an empty one.
+
+    def setdefault(self, name: str, default: Any = None) -> Array:
+        return self[name]
 
 
 @dataclass
