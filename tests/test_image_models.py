@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from torch import nn
 import passus.functions as F
 from passus import layers as L
 from passus.config import no_grad, test_mode
-from passus.errors import ArgumentError, DTypeError, MissingWeightsError, ShapeError, WeightsError
+from passus.errors import ArgumentError, DataError, DTypeError, MissingWeightsError, ShapeError, WeightsError
 from passus.models import (
     VGG16,
     BottleneckA,
@@ -26,19 +28,21 @@ from passus.models import (
     ResNet18,
     ResNet34,
     ResNet50,
-    ResNet152,
     SqueezeNet,
+    resnet,
 )
 from passus.optimizers import SGD, Adam
 from passus.random import using_rng
 from passus.serializers import write_weights
 from tests.against_torch import one_thread  # noqa: F401 - a fixture
+from tests.served import serving
 
 SMALL: dict[str, tuple[Callable[..., Model], int]] = {
     "LeNet": (LeNet, 28),
     "VGG16": (VGG16, 32),
     "ResNet18": (ResNet18, 33),
     "ResNet50": (ResNet50, 32),
+    "ResNet50 of DeZero": (lambda **options: ResNet50(downsample_fb=False, **options), 38),
     "SqueezeNet1.0": (SqueezeNet, 45),
     "SqueezeNet1.1": (lambda **options: SqueezeNet(version="1.1", **options), 40),
 }
@@ -65,23 +69,25 @@ def predicted(model: Model, x: np.ndarray) -> np.ndarray:
 class TorchBlock(nn.Module):
     """A residual block of convolutions (in, out, kernel, stride), each with its batch normalisation."""
 
-    def __init__(self, *convolutions: tuple[int, int, int, int], shortcut: tuple[int, int, int] | None) -> None:
+    def __init__(
+        self, *convolutions: tuple[int, int, int, int], shortcut: tuple[int, int, int] | None, eps: float = 1e-5
+    ) -> None:
         super().__init__()
         parts: list[nn.Module] = []
         for c, o, kernel, stride in convolutions:
-            parts += [nn.Conv2d(c, o, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(o), nn.ReLU()]
+            parts += [nn.Conv2d(c, o, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(o, eps), nn.ReLU()]
         self.branch = nn.Sequential(*parts[:-1])
         self.shortcut = nn.Identity()
         if shortcut is not None:
             c, o, stride = shortcut
-            self.shortcut = nn.Sequential(nn.Conv2d(c, o, 1, stride, bias=False), nn.BatchNorm2d(o))
+            self.shortcut = nn.Sequential(nn.Conv2d(c, o, 1, stride, bias=False), nn.BatchNorm2d(o, eps))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.relu(self.branch(x) + self.shortcut(x))
 
 
-def torch_resnet(blocks: list[TorchBlock], features: int) -> nn.Module:
-    stem = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+def torch_resnet(blocks: list[TorchBlock], features: int, eps: float = 1e-5, pad: int = 1) -> nn.Module:
+    stem = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64, eps), nn.ReLU(), nn.MaxPool2d(3, 2, pad)]
     return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(features, 1000))
 
 
@@ -102,6 +108,17 @@ def torch_resnet50() -> nn.Module:
         blocks += [TorchBlock((o, m, 1, 1), (m, m, 3, 1), (m, o, 1, 1), shortcut=None) for _ in range(n - 1)]
         c = o
     return torch_resnet(blocks, 2048)
+
+
+def torch_resnet50_of_dezero() -> nn.Module:
+    """With the stride in the first convolution, as in the paper; and with DeZero's pooling and eps."""
+    blocks, c, eps = [], 64, 2e-5
+    for n, m, stride in ((3, 64, 1), (4, 128, 2), (6, 256, 2), (3, 512, 2)):
+        o = 4 * m
+        blocks.append(TorchBlock((c, m, 1, stride), (m, m, 3, 1), (m, o, 1, 1), shortcut=(c, o, stride), eps=eps))
+        blocks += [TorchBlock((o, m, 1, 1), (m, m, 3, 1), (m, o, 1, 1), shortcut=None, eps=eps) for _ in range(n - 1)]
+        c = o
+    return torch_resnet(blocks, 2048, eps, pad=0)
 
 
 def torch_vgg16() -> nn.Module:
@@ -177,6 +194,7 @@ THEIRS = {
     "VGG16": torch_vgg16,
     "ResNet18": torch_resnet18,
     "ResNet50": torch_resnet50,
+    "ResNet50 of DeZero": torch_resnet50_of_dezero,
     "SqueezeNet1.0": torch_squeezenet10,
     "SqueezeNet1.1": torch_squeezenet11,
 }
@@ -349,12 +367,119 @@ def test_weights_come_back_from_a_file(name: str, tmp_path: Path) -> None:
 # Trained weights.
 
 
-@pytest.mark.parametrize("make", [VGG16, ResNet50, ResNet152, SqueezeNet])
-def test_pretrained_weights_need_a_file(make: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("make", "options"), [(VGG16, {}), (ResNet50, {"downsample_fb": False}), (SqueezeNet, {})], ids=str
+)
+def test_pretrained_weights_need_a_file(make: Any, options: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(MissingWeightsError, match=rf"{make.__name__}: .* give a file, as in {make.__name__}\(weights="):
-        make(pretrained=True)
+        make(pretrained=True, **options)
     with pytest.raises(FileNotFoundError):
-        make(weights=tmp_path / "none.npz")
+        make(weights=tmp_path / "none.npz", **options)
+
+
+def named_as_in_dezero(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The state of a residual network as DeZero saves it, with a bias in the first convolution."""
+    names = {}
+    for path in state:
+        layer, *rest = path.split(".")
+        if layer.startswith("res"):
+            rest[0] = "a" if rest[0] == "l0" else f"b{rest[0][1:]}"
+            if rest[1] == "shortcut":
+                rest[1:3] = [{"l0": "conv4", "l1": "bn4"}[rest[2]]]
+        names[path] = "/".join([layer, *rest])
+    dezeros = {names[path]: array for path, array in state.items()}
+    dezeros["conv1/b"] = np.random.default_rng(1).standard_normal(64).astype(np.float32)
+    dezeros["bn1/avg_mean"] = dezeros["bn1/avg_mean"] + dezeros["conv1/b"]
+    return dezeros
+
+
+def named_as_in_torch(state: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    names = {"W": "weight", "b": "bias", "gamma": "weight", "beta": "bias"}
+    names |= {"avg_mean": "running_mean", "avg_var": "running_var"}
+    theirs: dict[str, torch.Tensor] = {}
+    for path, array in state.items():
+        *layers, name = path.split(".")
+        if layers[0].startswith("res"):
+            layers = [f"layer{int(layers[0][3]) - 1}", *[part.removeprefix("l") for part in layers[1:]]]
+            layers = ["downsample" if part == "shortcut" else part for part in layers]
+        layers = ["fc" if part == "fc6" else part for part in layers]
+        theirs[".".join([*layers, names[name]])] = torch.tensor(array.T if path == "fc6.W" else array)
+        if name == "avg_var":
+            theirs[".".join([*layers, "num_batches_tracked"])] = torch.tensor(7)
+    return theirs
+
+
+def test_the_residual_network_of_dezero_takes_its_file(tmp_path: Path) -> None:
+    x, file = images(1, 38), tmp_path / "resnet50.npz"
+    model = ResNet50(downsample_fb=False, rng=0)
+    predicted(model, x)
+    stir(model)
+    dezeros = named_as_in_dezero(model.state_dict())
+    assert {"res2/a/conv4/W", "res5/b2/bn3/avg_var", "res3/b1/conv1/W", "fc6/b"} < dezeros.keys()
+    write_weights(file, dezeros)
+    again = ResNet50(downsample_fb=False, weights=file)
+    np.testing.assert_allclose(predicted(again, x), predicted(model, x), rtol=0, atol=1e-5)  # Of scores up to 3.
+    with pytest.raises(WeightsError, match=r"resnet50\.npz: .*ResNet50\(downsample_fb=False\)"):
+        ResNet50(weights=file)
+    dezeros.pop("res2/a/conv4/W")
+    write_weights(file, dezeros)
+    with pytest.raises(WeightsError, match=r"missing: res2\.l0\.shortcut\.l0\.W"):
+        ResNet50(downsample_fb=False, weights=file)
+
+
+@pytest.mark.parametrize("make", [ResNet18, ResNet50])
+def test_published_weights_are_fetched_and_compared(make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, model = images(1, 33), make(num_classes=4, in_channels=3, rng=0)
+    stir(model)
+    torch.save(named_as_in_torch(model.state_dict()), tmp_path / "weights.pth")
+    content = (tmp_path / "weights.pth").read_bytes()
+    monkeypatch.setenv("PASSUS_CACHE", str(tmp_path / "cache"))
+    name = f"net-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    with serving() as served:
+        served.files = {name: content, "net-00000000.pth": content}
+        monkeypatch.setattr(resnet, "PUBLISHED", dict.fromkeys(resnet.BLOCKS, f"{served.url}/{name}"))
+        again = make(pretrained=True, num_classes=4)
+        np.testing.assert_array_equal(predicted(again, x), predicted(model, x))
+        make(pretrained=True, num_classes=4)
+        assert served.requests[name] == 1
+        monkeypatch.setattr(resnet, "PUBLISHED", dict.fromkeys(resnet.BLOCKS, f"{served.url}/net-00000000.pth"))
+        with pytest.raises(DataError, match=r"net-00000000\.pth: its sha256 begins with"):
+            make(pretrained=True, num_classes=4)
+    with pytest.raises(WeightsError, match=r"downsample_fb=True"):
+        make(num_classes=4, downsample_fb=False, weights=tmp_path / "weights.pth")
+
+
+def test_the_published_files_name_their_checksums() -> None:
+    assert resnet.PUBLISHED.keys() == resnet.BLOCKS.keys()
+    for layers, url in resnet.PUBLISHED.items():
+        assert re.search(rf"/resnet{layers}-[0-9a-f]{{8}}\.pth$", url)
+
+
+def test_weights_put_into_the_cache_folder_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSUS_CACHE", str(tmp_path))
+    with pytest.raises(MissingWeightsError, match=r"download https://.*/vgg16\.npz to .*vgg16\.npz by hand"):
+        VGG16(pretrained=True)
+    (tmp_path / "vgg16.npz").write_bytes(b"nothing")
+    with pytest.raises(WeightsError, match=r"vgg16\.npz: not a readable npz"):
+        VGG16(pretrained=True)
+
+
+def test_preprocess_gives_what_weights_for_pytorch_want() -> None:
+    x = ResNet50.preprocess(Image.new("RGB", (300, 256), (255, 0, 128)))
+    expected = (np.array([255, 0, 128]) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    assert (x.shape, x.dtype) == ((3, 224, 224), np.float32)
+    np.testing.assert_allclose(x[:, 100, 100], expected, rtol=1e-5)
+    assert ResNet50.preprocess(Image.new("L", (40, 60))).shape == (3, 224, 224)
+
+
+def test_layers_of_vgg_remember_what_is_before_relu() -> None:
+    model = VGG16(num_classes=3, rng=0)
+    y = model(images(1, 32))
+    layers = [getattr(model, f"conv{i}_1") for i in range(1, 6)] + [model.conv5_3, model.fc6, model.fc7]
+    outputs = [layer.outputs[0]() for layer in layers]
+    assert all(output is not None and output.data.min() < 0 for output in outputs)
+    y[0, 1].backward(retain_grad=True)
+    assert all(output.grad.shape == output.shape for output in outputs)
 
 
 def test_a_file_that_dezero_wrote_is_taken(tmp_path: Path) -> None:

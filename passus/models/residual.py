@@ -9,7 +9,10 @@ from passus.initializers import he_normal
 from passus.layers import BatchNorm, Conv2d, Layer, Sequential
 from passus.random import RNG, get_rng
 
-__all__ = ["BasicBlock", "BottleneckA", "BottleneckB", "BuildingBlock", "Residual", "convolution", "norm"]
+EPS = {True: 1e-5, False: 2e-5}
+"""The eps of batch normalisation in published networks, by ``downsample_fb``; the second is DeZero's."""
+
+__all__ = ["BasicBlock", "BottleneckA", "BottleneckB", "BuildingBlock", "Residual", "convolution", "norm", "EPS"]
 
 
 class Residual(Layer):
@@ -50,12 +53,19 @@ class BasicBlock(Residual):
 
 
 class Bottleneck(Residual):
-    """The base: a convolution of 1x1 to fewer channels, one of 3x3 with the stride, and one of 1x1 to more channels."""
+    """The base: a convolution of 1x1 to fewer channels, one of 3x3 with the stride, and one of 1x1 to more channels.
 
-    def __init__(self, in_channels: int, mid_channels: int, out_channels: int, stride: int, rng: RNG) -> None:
-        self.conv1, self.bn1 = convolution(in_channels, mid_channels, 1, 1, rng), norm(mid_channels, "relu")
-        self.conv2, self.bn2 = convolution(mid_channels, mid_channels, 3, stride, rng), norm(mid_channels, "relu")
-        self.conv3, self.bn3 = convolution(mid_channels, out_channels, 1, 1, rng), norm(out_channels)
+    ``downsample_fb``: False puts the stride into the first convolution.
+    """
+
+    def __init__(
+        self, in_channels: int, mid_channels: int, out_channels: int, stride: int, downsample_fb: bool, rng: RNG
+    ) -> None:
+        first, second = (1, stride) if downsample_fb else (stride, 1)
+        eps = EPS[downsample_fb]
+        self.conv1, self.bn1 = convolution(in_channels, mid_channels, 1, first, rng), norm(mid_channels, "relu", eps)
+        self.conv2, self.bn2 = convolution(mid_channels, mid_channels, 3, second, rng), norm(mid_channels, "relu", eps)
+        self.conv3, self.bn3 = convolution(mid_channels, out_channels, 1, 1, rng), norm(out_channels, eps=eps)
 
     def branch(self, x: Operand) -> Result:
         x = self.bn1(self.conv1(x))
@@ -67,7 +77,8 @@ class BottleneckA(Bottleneck):
     """The first bottleneck of a stage: (N, C, H, W) to (N, O, H / stride, W / stride), rounded up.
 
     Its shortcut is a convolution of 1x1. ``in_channels``: C; ``mid_channels``: those of the 3x3 convolution, which has
-    the ``stride``, as in networks trained today (the paper and DeZero put it in the first 1x1); ``out_channels``: O.
+    the ``stride``, as in networks trained today; ``out_channels``: O. ``downsample_fb``: False puts the stride into the
+    first convolution, as in the paper and in DeZero.
 
     >>> import numpy as np
     >>> BottleneckA(8, 4, 16, rng=0)(np.ones((2, 8, 6, 6), np.float32)).shape
@@ -75,11 +86,17 @@ class BottleneckA(Bottleneck):
     """
 
     def __init__(
-        self, in_channels: int, mid_channels: int, out_channels: int, stride: int = 2, rng: RNG = None
+        self,
+        in_channels: int,
+        mid_channels: int,
+        out_channels: int,
+        stride: int = 2,
+        downsample_fb: bool = True,
+        rng: RNG = None,
     ) -> None:
         rng = get_rng(rng)
-        super().__init__(in_channels, mid_channels, out_channels, stride, rng)
-        self.shortcut = projection(in_channels, out_channels, stride, rng)
+        super().__init__(in_channels, mid_channels, out_channels, stride, downsample_fb, rng)
+        self.shortcut = projection(in_channels, out_channels, stride, rng, EPS[downsample_fb])
 
 
 class BottleneckB(Bottleneck):
@@ -92,17 +109,24 @@ class BottleneckB(Bottleneck):
     (2, 8, 6, 6)
     """
 
-    def __init__(self, in_channels: int, mid_channels: int, rng: RNG = None) -> None:
-        super().__init__(in_channels, mid_channels, in_channels, 1, get_rng(rng))
+    def __init__(self, in_channels: int, mid_channels: int, downsample_fb: bool = True, rng: RNG = None) -> None:
+        super().__init__(in_channels, mid_channels, in_channels, 1, downsample_fb, get_rng(rng))
         self.shortcut = None
 
 
 def BuildingBlock(
-    n_layers: int, in_channels: int, mid_channels: int, out_channels: int, stride: int, rng: RNG = None
+    n_layers: int,
+    in_channels: int,
+    mid_channels: int,
+    out_channels: int,
+    stride: int,
+    downsample_fb: bool = True,
+    rng: RNG = None,
 ) -> Sequential:
     """A stage of ``n_layers`` blocks: one `BottleneckA` with the stride, and then as many of `BottleneckB`.
 
     If ``mid_channels`` is ``out_channels``, there is no bottleneck, and the blocks are of the kind of `BasicBlock`.
+    ``downsample_fb``: as in `BottleneckA`.
     Raises `ArgumentError` for numbers below 1.
 
     >>> [type(block).__name__ for block in BuildingBlock(3, 64, 64, 256, stride=1)]
@@ -112,8 +136,8 @@ def BuildingBlock(
     if mid_channels == out_channels:
         first = BasicBlock(in_channels, out_channels, stride, rng)
         return Sequential(first, *[BasicBlock(out_channels, out_channels, rng=rng) for _ in later])
-    bottleneck = BottleneckA(in_channels, mid_channels, out_channels, stride, rng)
-    return Sequential(bottleneck, *[BottleneckB(out_channels, mid_channels, rng) for _ in later])
+    bottleneck = BottleneckA(in_channels, mid_channels, out_channels, stride, downsample_fb, rng)
+    return Sequential(bottleneck, *[BottleneckB(out_channels, mid_channels, downsample_fb, rng) for _ in later])
 
 
 def convolution(in_channels: int | None, out_channels: int, kernel_size: int, stride: int, rng: RNG) -> Conv2d:
@@ -130,11 +154,11 @@ def convolution(in_channels: int | None, out_channels: int, kernel_size: int, st
     )
 
 
-def norm(channels: int, activation: str | None = None) -> BatchNorm:
+def norm(channels: int, activation: str | None = None, eps: float = EPS[True]) -> BatchNorm:
     """The batch normalisation after a convolution, with the eps of the published networks."""
-    return BatchNorm(eps=1e-5, in_size=channels, activation=activation)
+    return BatchNorm(eps=eps, in_size=channels, activation=activation)
 
 
-def projection(in_channels: int, out_channels: int, stride: int, rng: RNG) -> Sequential:
+def projection(in_channels: int, out_channels: int, stride: int, rng: RNG, eps: float = EPS[True]) -> Sequential:
     """The shortcut where the shape changes."""
-    return Sequential(convolution(in_channels, out_channels, 1, stride, rng), norm(out_channels))
+    return Sequential(convolution(in_channels, out_channels, 1, stride, rng), norm(out_channels, eps=eps))

@@ -6,16 +6,21 @@ from functools import partial
 from typing import Any
 
 import passus.functions as F
-from passus.arguments import checked_count, checked_integer
+from passus.arguments import checked_count, checked_flag, checked_integer
+from passus.backend import Array
 from passus.core import Operand, Result
-from passus.errors import ArgumentError
-from passus.files import FilePath
+from passus.errors import ArgumentError, WeightsError
+from passus.files import FilePath, checked_path
 from passus.initializers import normal
 from passus.layers import Linear, Sequential
 from passus.models.model import Model
 from passus.models.pretrained import take_weights
-from passus.models.residual import BuildingBlock, convolution, norm
+from passus.models.residual import EPS, BuildingBlock, convolution, norm
+from passus.models.resnet_files import from_dezero, from_torch, is_dezeros
 from passus.random import RNG, get_rng
+from passus.serializers import load_torch
+from passus.serializers.weights import read_weights
+from passus.transforms import CenterCrop, Compose, Convert, Normalize, Resize, ToArray
 
 __all__ = ["ResNet", "ResNet18", "ResNet34", "ResNet50", "ResNet101", "ResNet152"]
 
@@ -27,17 +32,31 @@ WIDTHS = (64, 128, 256, 512)
 
 STRIDES = (1, 2, 2, 2)
 
+PUBLISHED = {
+    18: "https://download.pytorch.org/models/resnet18-f37072fd.pth",
+    34: "https://download.pytorch.org/models/resnet34-b627a593.pth",
+    50: "https://download.pytorch.org/models/resnet50-0676ba61.pth",
+    101: "https://download.pytorch.org/models/resnet101-63fe2227.pth",
+    152: "https://download.pytorch.org/models/resnet152-394f9c45.pth",
+}
+"""Weights for PyTorch, trained on ImageNet; the digits are the first ones of the sha256 of the file."""
+
+MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
+"""Of red, green and blue in ImageNet, of 255."""
+
 
 class ResNet(Model):
     """A residual network, (N, C, H, W) to (N, num_classes): a convolution, four stages of blocks, and one linear layer.
 
     ``n_layers``: 18 or 34, of basic blocks; 50, 101 or 152, of bottlenecks with the stride in their 3x3 convolution
-    (known as version 1.5). Made for 224 x 224 pixels; any other size does. ``in_channels``: C; left out, the first call
-    tells it. ``weights``: a file of weights; DeZero's do not fit, for they are of a network with other strides.
-    ``rng``: what the weights are drawn with.
+    (known as version 1.5). ``downsample_fb``: False makes the network of DeZero's weights instead, with the stride in the
+    first 1x1 convolution. Made for 224 x 224 pixels; any other size does. ``in_channels``: C; left out, the first call
+    tells it. ``weights``: a file that `load_weights` reads. ``pretrained``: the weights for PyTorch, trained on ImageNet,
+    which are downloaded; `preprocess` makes of a picture what they expect. ``rng``: what the weights are drawn with.
 
-    Raises `ArgumentError` for another number of layers, `MissingWeightsError` if it shall be ``pretrained`` without a
-    file, `WeightsError` for a file that does not fit.
+    Raises `ArgumentError` for another number of layers, `DataError` if the weights cannot be downloaded, `WeightsError`
+    for a file that does not fit, `MissingWeightsError` for ``pretrained`` with ``downsample_fb=False``: the file of
+    DeZero has no published checksum, and is given as ``weights``.
     Source: He et al., 2016, "Deep residual learning for image recognition".
 
     >>> import numpy as np
@@ -54,20 +73,23 @@ class ResNet(Model):
         in_channels: int | None = None,
         weights: FilePath | None = None,
         rng: RNG = None,
+        downsample_fb: bool = True,
     ) -> None:
         name = type(self).__name__
+        self.downsample_fb = checked_flag(name, "downsample_fb", downsample_fb)
         rng = None if rng is None else get_rng(rng)  # A seed means one sequence of numbers for all layers.
         classes = checked_count(name, "num_classes", num_classes)
         if checked_integer(name, "n_layers", n_layers) not in BLOCKS:
             raise ArgumentError(f"{name}: n_layers is {n_layers}; it must be one of {', '.join(map(str, BLOCKS))}")
         expansion = 1 if n_layers < 50 else 4
-        self.conv1, self.bn1 = convolution(in_channels, 64, 7, 2, rng), norm(64, "relu")
+        self.conv1, self.bn1 = convolution(in_channels, 64, 7, 2, rng), norm(64, "relu", EPS[downsample_fb])
         channels = 64
         for i, (n, width, stride) in enumerate(zip(BLOCKS[n_layers], WIDTHS, STRIDES), start=2):
-            setattr(self, f"res{i}", BuildingBlock(n, channels, width, expansion * width, stride, rng))
+            setattr(self, f"res{i}", BuildingBlock(n, channels, width, expansion * width, stride, downsample_fb, rng))
             channels = expansion * width
         self.fc6 = Linear(classes, in_size=channels, initializer=partial(normal, std=0.01), rng=rng)
-        take_weights(self, weights, pretrained, "what save_weights wrote")
+        known = f"what save_weights wrote, or DeZero's resnet{n_layers}.npz with downsample_fb=False"
+        take_weights(self, weights, pretrained, known, PUBLISHED[n_layers] if downsample_fb else None)
 
     @property
     def stages(self) -> list[Sequential]:
@@ -77,10 +99,45 @@ class ResNet(Model):
     def features(self, x: Operand) -> Result:
         """What the convolutions make of images: (N, C, H, W) to (N, O, H / 32, W / 32), rounded up."""
         x = self.bn1(self.conv1(x))
-        x = F.pooling(x, 3, stride=2, pad=1)
+        x = F.pooling(x, 3, stride=2, pad=1 if self.downsample_fb else 0)
         for stage in self.stages:
             x = stage(x)
         return x
+
+    def load_weights(self, path: FilePath, cast: bool = False) -> None:
+        """Read all parameters and buffers, from a file of passus' own, one of DeZero (``.npz``) or one for PyTorch (``.pth``).
+
+        DeZero's ``res2/a/conv1/W`` is ``res2.l0.conv1.W`` here, ``res2/b1`` is ``res2.l1``, and ``conv4`` with ``bn4`` is
+        the shortcut; its ``conv1/b`` goes into the mean of ``bn1``, where it has the same effect. Otherwise as in `Layer`.
+        Raises `WeightsError` for a file of a network with other strides, too.
+        """
+        if checked_path(path).suffix.lower() == ".pth":
+            arrays, downsample_fb = from_torch(load_torch(path)), True
+        else:
+            arrays = read_weights(path)
+            if not is_dezeros(arrays):
+                return super().load_weights(path, cast)
+            arrays, downsample_fb = from_dezero(arrays), False
+        if downsample_fb != self.downsample_fb:
+            raise WeightsError(
+                f"{path}: these are weights for strides in another place; make the network with "
+                f"{type(self).__name__}(downsample_fb={downsample_fb})"
+            )
+        return self._take(arrays, cast, f"{path}")
+
+    @staticmethod
+    def preprocess(image: Any) -> Array:
+        """The middle of a picture of Pillow as an array (3, 224, 224), as the weights for PyTorch want it.
+
+        Raises `DependencyError` if Pillow is not installed.
+
+        >>> from PIL import Image
+        >>> ResNet.preprocess(Image.new("RGB", (300, 256))).shape
+        (3, 224, 224)
+        """
+        side = min(image.size)
+        square = CenterCrop(224 * side // 256)
+        return Compose([Convert(), square, Resize(224), ToArray(), Normalize(MEAN, STD)])(image)
 
     def forward(self, x: Operand) -> Result:
         return self.fc6(F.global_average_pooling(self.features(x)))

@@ -28,6 +28,9 @@ SIZES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 STAGES = [{f"conv{i}_{j}": channels for j in range(1, n + 1)} for i, (channels, n) in enumerate(SIZES, start=1)]
 """The convolutions before each pooling, with their channels."""
 
+BY_HAND = "https://github.com/koki0702/dezero-models/releases/download/v0.1/vgg16.npz"
+"""Where DeZero's weights are; no checksum of the file was published."""
+
 IMAGENET_BGR = np.array([103.939, 116.779, 123.68])
 """The mean blue, green and red of the images that the network was first trained with, of 255."""
 
@@ -37,7 +40,10 @@ class VGG16(Model):
 
     Made for 224 x 224 pixels, for which it has 138,357,544 parameters; the first call tells ``fc6`` the size of the
     images. ``in_channels``: C; left out, the first call tells it too. ``weights``: a file of weights, such as DeZero's
-    ``vgg16.npz``; images are prepared for that one with `preprocess`. ``rng``: what the weights are drawn with.
+    ``vgg16.npz``; images are prepared for that one with `preprocess`. ``rng``: what the weights are drawn with. After a
+    call each layer remembers what it returned, before relu: ``model.conv5_3.outputs[0]()``.
+
+    ``pretrained``: DeZero's weights, from the cache folder, where they must have been put by hand.
 
     Raises `ArgumentError` for numbers out of range, `MissingWeightsError` if it shall be ``pretrained`` without a file,
     `WeightsError` for a file that does not fit, `ShapeError` for images below 32 x 32 pixels.
@@ -61,26 +67,28 @@ class VGG16(Model):
         for stage in STAGES:
             for name, channels in stage.items():
                 known = in_channels if name == "conv1_1" else None
-                convolution = partial(Conv2d, channels, 3, pad=1, initializer=he_normal, rng=rng, activation="relu")
+                convolution = partial(Conv2d, channels, 3, pad=1, initializer=he_normal, rng=rng)
                 setattr(self, name, convolution(in_channels=known))
-        self.fc6 = Linear(4096, initializer=he_normal, rng=rng, activation="relu")
-        self.fc7 = Linear(4096, initializer=he_normal, rng=rng, activation="relu")
+        self.fc6 = Linear(4096, initializer=he_normal, rng=rng)
+        self.fc7 = Linear(4096, initializer=he_normal, rng=rng)
         self.fc8 = Linear(classes, initializer=partial(normal, std=0.01), rng=rng)
         self.dropout = Dropout(0.5)
-        take_weights(self, weights, pretrained, "DeZero's vgg16.npz fits, and so does what save_weights wrote")
+        fitting = "DeZero's vgg16.npz fits, and so does what save_weights wrote"
+        take_weights(self, weights, pretrained, fitting, by_hand=BY_HAND)
 
     def features(self, x: Operand) -> Result:
         """What the convolutions make of images: (N, C, H, W) to (N, 512, H // 32, W // 32)."""
         for stage in STAGES:
-            for name in stage:
-                x = getattr(self, name)(x)
-            x = F.pooling(x, 2, 2)
+            *before, last = stage
+            for name in before:
+                x = F.relu(getattr(self, name)(x))
+            x = F.relu(F.pooling(getattr(self, last)(x), 2, 2))  # As pooling after relu, on a quarter of the numbers.
         return x
 
     def forward(self, x: Operand) -> Result:
         y = F.flatten(self.features(x))
         for layer in (self.fc6, self.fc7):
-            y = self.dropout(layer(y))
+            y = self.dropout(F.relu(layer(y)))
         return self.fc8(y)
 
     @staticmethod
