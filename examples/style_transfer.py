@@ -1,0 +1,137 @@
+"""Paint a photo in the style of another picture (Gatys, Ecker and Bethge, 2016), with the eyes of EfficientNet-Lite0.
+
+    python examples/style_transfer.py --out FOLDER
+
+What is learnt is the picture: the weights of the network stay as they are. The content of a picture is what a layer
+answers at each place; its style is which answers occur together anywhere (a Gram matrix). The photo and the weights are
+those that `scripts/fetch-data` puts into the cache folder. The style is drawn here, or that of any picture given.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import passus
+import passus.functions as F
+from passus import Parameter
+from passus.datasets import cache_folder
+from passus.errors import MissingWeightsError
+from passus.layers import Layer
+from passus.models import EfficientNetLite0
+from passus.optimizers import Adam
+from passus.schedules import cosine
+from passus.transforms import Compose, Convert, Normalize, Resize, ToArray
+
+STYLE_BLOCKS = (0, 1, 2, 3, 4)
+CONTENT_BLOCK = 4
+
+SMOOTH = 5.0
+"""How much it costs that neighbouring pixels differ."""
+
+
+class Painting(Layer):
+    """A picture that is learnt, in the range that the network knows: (1, 3, H, W) of -1 to 1."""
+
+    def __init__(self, start):
+        self.picture = Parameter(start.copy())
+
+    def forward(self):
+        return F.clip(self.picture, -1, 1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--weights", type=Path, default=cache_folder() / "efficientnet-lite0.pth")
+    parser.add_argument("--photo", type=Path, default=cache_folder() / "chelsea.png")
+    parser.add_argument("--style", type=Path, help="a picture with the style; left out, waves are drawn")
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--style-weight", type=float, default=4.0)
+    parser.add_argument("--out", type=Path, default=Path("runs/style_transfer"), help="a folder for the picture")
+    arguments = parser.parse_args()
+    try:
+        model, photo = EfficientNetLite0(weights=arguments.weights).freeze(), pixels(arguments.photo)
+        style = waves(photo.shape) if arguments.style is None else pixels(arguments.style)
+    except (MissingWeightsError, FileNotFoundError) as error:
+        print(f"{error}\nscripts/fetch-data fetches the photo and the weights", file=sys.stderr)
+        return 2
+
+    painting = Painting(photo)
+    optimizer = Adam(lr=cosine(0.05, steps=arguments.steps)).setup(painting)
+    with passus.test_mode():  # The averages of batch normalisation are used, and stay as they are.
+        with passus.no_grad():
+            content = features(model, photo)[CONTENT_BLOCK].data
+            grams = [gram(answers).data for answers in features(model, style)]
+        for step in range(arguments.steps):
+            answers = features(model, painting())
+            content_loss = F.mean_squared_error(answers[CONTENT_BLOCK], content)
+            style_loss = sum(F.mean_squared_error(gram(a), g) / (g**2).mean() for a, g in zip(answers, grams))
+            loss = content_loss / content.var() + arguments.style_weight * style_loss + SMOOTH * roughness(painting())
+            painting.cleargrads()
+            loss.backward()
+            optimizer.update()
+            if step % 25 == 0 or step == arguments.steps - 1:
+                print(f"step {step}: loss {loss.item():.3f}, of style {style_loss.item():.3f}")
+    draw({"the photo": photo, "the style": style, "the painting": painting().data}, arguments.out)
+    print(f"The picture is in {arguments.out}")
+    return 0
+
+
+def features(model, x):
+    """What the first blocks answer, each after its residual connection."""
+    x = model.stem(x)
+    answers = []
+    for block in model.blocks[: max(*STYLE_BLOCKS, CONTENT_BLOCK) + 1]:
+        x = block(x)
+        answers.append(x)
+    return answers
+
+
+def gram(x):
+    """Which channels answer together: (1, C, H, W) to (C, C), the means of their products."""
+    _, C, H, W = x.shape
+    rows = x.reshape(C, H * W)
+    return rows @ rows.T / (H * W)
+
+
+def roughness(x):
+    """The mean square of what neighbouring pixels differ by."""
+    return ((x[:, :, 1:] - x[:, :, :-1]) ** 2).mean() + ((x[:, :, :, 1:] - x[:, :, :, :-1]) ** 2).mean()
+
+
+def pixels(path):
+    """A picture as an array (1, 3, H, W) of -1 to 1, its shorter side of 192 pixels."""
+    from PIL import Image
+
+    picture = Image.open(path)
+    size = tuple(round(192 * side / min(picture.size)) for side in picture.size)
+    return Compose([Convert(), Resize(size, "bicubic"), ToArray(), Normalize(127.0, 128.0)])(picture)[None]
+
+
+def waves(shape):
+    """Bent stripes of blue, white and orange."""
+    _, _, H, W = shape
+    y, x = np.mgrid[:H, :W] / 12
+    height = np.sin(x + 2 * np.sin(y / 2)) + np.sin(y + np.sin(x / 3))
+    colours = np.array([[-0.8, -0.6, 0.4], [0.9, 0.9, 0.8], [0.9, 0.1, -0.7]])
+    share = ((height + 2) / 4)[None]
+    low, middle, high = colours[:, :, None, None]
+    picture = np.where(share < 0.5, low + (middle - low) * 2 * share, middle + (high - middle) * (2 * share - 1))
+    return picture[None].astype(np.float32)
+
+
+def draw(pictures, folder):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.2 * len(pictures), 3.2), dpi=110, layout="constrained")
+    for axes, (title, x) in zip(figure.subplots(1, len(pictures)), pictures.items()):
+        axes.imshow(((x[0].transpose(1, 2, 0) * 128 + 127).clip(0, 255)).astype(np.uint8))
+        axes.set_title(title)
+        axes.axis("off")
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / "style_transfer.png")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
