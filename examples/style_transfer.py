@@ -24,10 +24,12 @@ from passus.optimizers import Adam
 from passus.schedules import cosine
 from passus.transforms import Compose, Convert, Normalize, Resize, ToArray
 
-STYLE_BLOCKS = (0, 1, 2, 3, 4)
+BLOCKS = 7
+"""How many of them are asked for the style; what they see is 16 pixels apart at most."""
+
 CONTENT_BLOCK = 4
 
-SMOOTH = 5.0
+SMOOTH = 20.0
 """How much it costs that neighbouring pixels differ."""
 
 
@@ -46,7 +48,7 @@ def main():
     parser.add_argument("--weights", type=Path, default=cache_folder() / "efficientnet-lite0.pth")
     parser.add_argument("--photo", type=Path, default=cache_folder() / "chelsea.png")
     parser.add_argument("--style", type=Path, help="a picture with the style; left out, waves are drawn")
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--style-weight", type=float, default=4.0)
     parser.add_argument("--out", type=Path, default=Path("runs/style_transfer"), help="a folder for the picture")
     arguments = parser.parse_args()
@@ -82,7 +84,7 @@ def features(model, x):
     """What the first blocks answer, each after its residual connection."""
     x = model.stem(x)
     answers = []
-    for block in model.blocks[: max(*STYLE_BLOCKS, CONTENT_BLOCK) + 1]:
+    for block in model.blocks[:BLOCKS]:
         x = block(x)
         answers.append(x)
     return answers
@@ -112,7 +114,7 @@ def pixels(path):
 def waves(shape):
     """Bent stripes of blue, white and orange."""
     _, _, H, W = shape
-    y, x = np.mgrid[:H, :W] / 12
+    y, x = np.mgrid[:H, :W] / 5
     height = np.sin(x + 2 * np.sin(y / 2)) + np.sin(y + np.sin(x / 3))
     colours = np.array([[-0.8, -0.6, 0.4], [0.9, 0.9, 0.8], [0.9, 0.1, -0.7]])
     share = ((height + 2) / 4)[None]

@@ -192,7 +192,7 @@ def test_the_books_optimizers_do_what_ours_do(own: Any, ours: Any, hooks: Any) -
         results.append(trained(optimizer, model, 20))
         assert optimizer.step == 20
     for a, b in zip(*results):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-9)
+        np.testing.assert_allclose(a, b, rtol=1e-4)  # In ours, eps is added after the correction of Adam.
 
 
 @each_of_the_books

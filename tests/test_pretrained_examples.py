@@ -41,6 +41,15 @@ def test_gradcam_finds_the_cat(left, tmp_path):
     assert pictures(tmp_path / "out")["gradcam.png"] > 20_000
 
 
-@pytest.mark.parametrize("name", ["gradcam", "finetune_faces"])
+@pytest.mark.parametrize("name", ["gradcam", "finetune_faces", "style_transfer"])
 def test_they_say_how_to_get_the_weights(name, tmp_path):
     assert "scripts/fetch-data" in run(name, code=2, PASSUS_CACHE=str(tmp_path))
+
+
+@pytest.mark.slow
+def test_a_photo_is_painted_in_another_style(tmp_path):
+    weights, photo = real("efficientnet-lite0.pth"), real("chelsea.png")
+    text = run("style_transfer", "--weights", weights, "--photo", photo, "--steps", "30", "--out", tmp_path)
+    style = [float(number) for number in re.findall(r"of style ([\d.]+)$", text, re.MULTILINE)]
+    assert style[-1] < 0.5 * style[0]
+    assert pictures(tmp_path)["style_transfer.png"] > 100_000

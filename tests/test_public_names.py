@@ -46,7 +46,7 @@ DEZERO = (  # noqa: SIM905 - a long list of words
     "functions.leaky_relu functions.softmax functions.softmax_simple functions.log_softmax "
     "functions.mean_squared_error functions.mean_squared_error_simple functions.softmax_cross_entropy "
     "functions.softmax_cross_entropy_simple functions.sigmoid_cross_entropy functions.binary_cross_entropy "
-    "functions.dropout functions.embed_id functions.accuracy functions.batch_norm "
+    "functions.dropout functions.embed_id functions.accuracy functions.batch_norm functions.batch_nrom "
     "functions.conv2d functions.conv2d_simple functions.deconv2d functions.im2col functions.col2im "
     "functions.pooling functions.pooling_simple functions.average_pooling "
     "functions_conv.pooling functions_conv.pooling_simple functions_conv.average_pooling functions_conv.Pooling "

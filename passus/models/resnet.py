@@ -19,7 +19,6 @@ from passus.models.residual import EPS, BuildingBlock, convolution, norm
 from passus.models.resnet_files import from_dezero, from_torch, is_dezeros
 from passus.random import RNG, get_rng
 from passus.serializers import load_torch
-from passus.serializers.weights import read_weights
 from passus.transforms import CenterCrop, Compose, Convert, Normalize, Resize, ToArray
 
 __all__ = ["ResNet", "ResNet18", "ResNet34", "ResNet50", "ResNet101", "ResNet152"]
@@ -51,7 +50,7 @@ class ResNet(Model):
     ``n_layers``: 18 or 34, of basic blocks; 50, 101 or 152, of bottlenecks with the stride in their 3x3 convolution
     (known as version 1.5). ``downsample_fb``: False makes the network of DeZero's weights instead, with the stride in the
     first 1x1 convolution. Made for 224 x 224 pixels; any other size does. ``in_channels``: C; left out, the first call
-    tells it. ``weights``: a file that `load_weights` reads. ``pretrained``: the weights for PyTorch, trained on ImageNet,
+    tells it. ``weights``: a file of passus' own, of DeZero (``.npz``) or for PyTorch (``.pth``). ``pretrained``: the weights for PyTorch, trained on ImageNet,
     which are downloaded; `preprocess` makes of a picture what they expect. ``rng``: what the weights are drawn with.
 
     Raises `ArgumentError` for another number of layers, `DataError` if the weights cannot be downloaded, `WeightsError`
@@ -104,26 +103,26 @@ class ResNet(Model):
             x = stage(x)
         return x
 
-    def load_weights(self, path: FilePath, cast: bool = False) -> None:
-        """Read all parameters and buffers, from a file of passus' own, one of DeZero (``.npz``) or one for PyTorch (``.pth``).
+    def _read_weights(self, path: FilePath) -> dict[str, Array]:
+        """The arrays of a file of passus' own, of one of DeZero (``.npz``), or of one for PyTorch (``.pth``).
 
         DeZero's ``res2/a/conv1/W`` is ``res2.l0.conv1.W`` here, ``res2/b1`` is ``res2.l1``, and ``conv4`` with ``bn4`` is
-        the shortcut; its ``conv1/b`` goes into the mean of ``bn1``, where it has the same effect. Otherwise as in `Layer`.
-        Raises `WeightsError` for a file of a network with other strides, too.
+        the shortcut; its ``conv1/b`` goes into the mean of ``bn1``, where it has the same effect. Raises `WeightsError`
+        for a file of a network with other strides.
         """
         if checked_path(path).suffix.lower() == ".pth":
             arrays, downsample_fb = from_torch(load_torch(path)), True
         else:
-            arrays = read_weights(path)
+            arrays = super()._read_weights(path)
             if not is_dezeros(arrays):
-                return super().load_weights(path, cast)
+                return arrays
             arrays, downsample_fb = from_dezero(arrays), False
         if downsample_fb != self.downsample_fb:
             raise WeightsError(
                 f"{path}: these are weights for strides in another place; make the network with "
                 f"{type(self).__name__}(downsample_fb={downsample_fb})"
             )
-        return self._take(arrays, cast, f"{path}")
+        return arrays
 
     @staticmethod
     def preprocess(image: Any) -> Array:
