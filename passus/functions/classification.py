@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from passus.arguments import checked_integer, checked_share
 from passus.backend import Array, backend_of
 from passus.core import Function, Operand, Result
@@ -21,11 +23,12 @@ from passus.functions.checks import (
 )
 from passus.functions.elementwise import log
 from passus.functions.indexing import get_item
-from passus.functions.parts import in_dtype_of, weighted
+from passus.functions.parts import counted, in_dtype_of, product, weighted
 from passus.functions.probabilities import log_softmax, softmax
 from passus.functions.reductions import sum
 from passus.functions.scores import expect_logarithms, expect_scores
 from passus.functions.selection import where
+from passus.kernels.elementwise import masked
 from passus.kernels.rows import cross_entropy, cross_entropy_gradient, label_index
 
 __all__ = ["SoftmaxCrossEntropy", "kl_divergence", "nll_loss", "softmax_cross_entropy"]
@@ -35,28 +38,43 @@ class SoftmaxCrossEntropy(Function):
     """Softmax, logarithm and the choice of the label in one step, with the mean or sum of it, or none of the two."""
 
     # Read in an ordinary backward pass; a recorded one starts from x.
-    constants = ("top", "z", "e")
+    constants = ("top", "z", "e", "weights", "total")
 
-    def __init__(self, reduction: str = "mean") -> None:
-        self.reduction = reduction
+    def __init__(self, reduction: str = "mean", weights: Array | None = None) -> None:
+        self.reduction, self.weights = reduction, weights
 
     def forward(self, x: Array, t: Array) -> Array:
         self.t = t
-        losses, self.top, self.z, self.e = cross_entropy(x, t)
+        if self.weights is None:
+            losses, self.top, self.z, self.e = cross_entropy(x, t)
+            self.total = t.size
+        else:
+            with np.errstate(invalid="ignore"):  # Of what is ignored nothing is known.
+                losses, self.top, self.z, self.e = cross_entropy(x, t)
+            losses = masked(losses, self.weights != 0) * self.weights
+            self.total = float(self.weights.sum())
         if self.reduction == "none":
             return losses
-        return losses.sum() / t.size if self.reduction == "mean" else losses.sum()
+        return losses.sum() / self.total if self.reduction == "mean" else losses.sum()
 
     def backward(self, gy: Any) -> Any:
         # The formula is (softmax(x) - onehot(t)) * gy / n.
         if self.reduction == "mean":
-            gy = gy / self.z.size
+            gy = gy / self.total
         x = self.saved(self.operands[0])
+        if self.weights is not None:
+            gy = masked(gy, self.weights != 0) * self.weights
         if not self.twice:
             return cross_entropy_gradient(gy, x, self.t, self.top, self.z, self.e), None
-        if self.reduction == "none":
+        if gy.ndim:
             gy = gy[:, None]
-        return gy * (softmax(x, axis=1) - _onehot(self.t, x.shape[1], self.z.dtype)), None
+        if self.weights is None:
+            return gy * self._slope(x), None
+        weighs = (self.weights != 0)[:, None]
+        return masked(gy * self._slope(masked(x, weighs)), weighs), None
+
+    def _slope(self, x: Any) -> Any:
+        return softmax(x, axis=1) - _onehot(self.t, x.shape[1], self.z.dtype)
 
 
 def _onehot(t: Array, classes: int, dtype: Any) -> Array:
@@ -102,13 +120,12 @@ def softmax_cross_entropy(
     if label_smoothing:
         array = array_of(name, x)
         hot = _onehot(labels, array.shape[1], array.dtype)
+        known = None if ignore_index is None else target != ignore_index
+        if known is not None:
+            x = counted(x, known[:, None])
         losses = _against_probabilities(name, x, hot, weight, label_smoothing)
-        counted = None if ignore_index is None else array_of(name, t) != ignore_index
-        return weighted(losses, counted, reduction, None if weights is None else weights.sum())
-    if weights is None and reduction != "none":
-        return SoftmaxCrossEntropy(reduction)(x, labels)
-    losses = SoftmaxCrossEntropy("none")(x, labels)
-    return weighted(losses, weights, reduction, None if weights is None else weights.sum())
+        return weighted(losses, known, reduction, None if weights is None else weights.sum())
+    return SoftmaxCrossEntropy(reduction, weights)(x, labels)
 
 
 def nll_loss(
@@ -138,15 +155,15 @@ def _weighted_labels(
 ) -> tuple[Array, Array | None]:
     """The labels, checked, with 0 for those to ignore; and the weight of each, or None if all count the same."""
     classes = check_label_shape(name, x, t)
-    labels, counted = array_of(name, t), None
+    labels, known = array_of(name, t), None
     if ignore_index is not None:
-        counted = labels != checked_integer(name, "ignore_index", ignore_index)
-        labels = labels * counted
+        known = labels != checked_integer(name, "ignore_index", ignore_index)
+        labels = labels * known
     labels = check_labels(name, labels, classes)
     weights = None if weight is None else _class_weights(name, x, weight)[labels]
-    if counted is not None:
+    if known is not None:
         dtype = array_of(name, x).dtype
-        weights = counted.astype(dtype) if weights is None else weights * counted
+        weights = known.astype(dtype) if weights is None else weights * known
     check_reduction(name, reduction, labels.size if weights is None else weights.sum())
     return labels, weights
 
@@ -163,8 +180,8 @@ def _against_probabilities(name: str, x: Operand, t: Operand, weight: Operand | 
     """The loss of each example, without a division by weights."""
     terms = log_softmax(x, axis=1)
     if weight is not None:
-        terms = mul(terms, _class_weights(name, x, weight).reshape(-1, *[1] * (terms.ndim - 2)))
-    terms = mul(terms, t * (1 - smoothing) + smoothing / terms.shape[1])
+        terms = product(terms, _class_weights(name, x, weight).reshape(-1, *[1] * (terms.ndim - 2)))
+    terms = product(terms, t * (1 - smoothing) + smoothing / terms.shape[1])
     return neg(sum(terms, axis=1))
 
 
@@ -185,7 +202,7 @@ def kl_divergence(log_q: Operand, p: Operand, *, reduction: str = "mean") -> Res
     true = array_of("kl_divergence", p)
     if true.ndim < 2:
         raise ShapeError(f"kl_divergence: p {true.shape} needs the axes (N, C) or more; write p.reshape(1, -1) for one")
-    log_p = log(where(true > 0, p, 1.0))
-    losses = sum(mul(p, sub(log_p, log_q)), axis=1)
+    positive = true > 0
+    losses = sum(mul(p, sub(log(where(positive, p, 1.0)), where(positive, log_q, 0.0))), axis=1)
     check_reduction("kl_divergence", reduction, losses.size)
     return weighted(losses, None, reduction)

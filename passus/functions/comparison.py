@@ -9,6 +9,7 @@ import numpy as np
 from passus.backend import Array
 from passus.core import Binary, Operand, Result, Unary
 from passus.errors import ArgumentError, DTypeError
+from passus.kernels.elementwise import masked
 
 __all__ = ["Clip", "Maximum", "Minimum", "clip", "maximum", "minimum"]
 
@@ -57,7 +58,7 @@ def minimum(x0: Operand, x1: Operand) -> Result:
 
 def _where_greater(a: Any, b: Any, gy: Any) -> Any:
     """The gradient where ``a > b``, half of it where they are equal."""
-    return 0.5 * (gy * (a > b) + gy * (a >= b))
+    return masked(gy, a > b) + masked(0.5 * gy, a == b)
 
 
 class Clip(Unary):
@@ -70,7 +71,7 @@ class Clip(Unary):
     def backward(self, gy: Any) -> Any:
         # Where an element equals its clipped value it was let through, bounds included; and NaN, which is neither
         # above nor below a bound, gets no gradient.
-        return gy * (self.x == self.y)
+        return masked(gy, self.x == self.y)
 
 
 def clip(x: Operand, x_min: float | None = None, x_max: float | None = None) -> Result:

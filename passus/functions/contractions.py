@@ -17,6 +17,7 @@ from passus.core import Function, Operand, Result, Variable
 from passus.core.basic import sum_to
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of
+from passus.kernels.elementwise import masked
 
 __all__ = ["Einsum", "einsum", "tensordot"]
 
@@ -36,19 +37,35 @@ class Einsum(Function):
         x, xp = xs[i], self.xp
         terms = [self.result, *self.terms[:i], *self.terms[i + 1 :]]
         operands = [gy, *xs[:i], *xs[i + 1 :]]
-        axes = ""
+        lengths: dict[str, int] = {}
         for letter, n in zip(self.terms[i], x.shape):
-            if letter in axes:  # A diagonal: its gradient lies on the diagonal, which an identity matrix puts it on.
-                twin = next(a for a in string.ascii_letters if a not in "".join(self.terms) + axes)
-                terms.append(letter + twin)
-                operands.append(xp.eye(n, dtype=x.dtype))
-                letter = twin
-            elif all(m == 1 for m in _lengths(letter, terms, operands)):
+            if lengths.get(letter, 1) == 1:
+                lengths[letter] = n
+        for letter, n in lengths.items():
+            if all(m == 1 for m in _lengths(letter, terms, operands)):
                 # Summed over by itself, or with what was stretched to it: the same gradient all along.
                 terms.append(letter)
                 operands.append(xp.ones(n, x.dtype))
-            axes += letter
-        return sum_to(Einsum(terms, axes)(*operands), x.shape)  # An axis of length 1 may have been stretched.
+        gx = Einsum(terms, "".join(lengths))(*operands)
+        return sum_to(_on_diagonals(gx, self.terms[i], xp), x.shape)  # An axis of length 1 may have been stretched.
+
+
+def _on_diagonals(x: Any, term: str, xp: Any) -> Any:
+    """An array with one axis for each letter, with its elements on the diagonals that a letter names which repeats."""
+    if len(set(term)) == len(term):
+        return x
+    lengths = dict(zip(dict.fromkeys(term), x.shape))
+    firsts = [term.index(letter) for letter in term]
+    mask: Any = True
+    for axis, (letter, first) in enumerate(zip(term, firsts)):
+        if first < axis:
+            places = xp.arange(lengths[letter])
+            along = [places.reshape([-1 if a == b else 1 for b in range(len(term))]) for a in (first, axis)]
+            mask = (along[0] == along[1]) & mask
+    spread = x.reshape(
+        [lengths[letter] if first == axis else 1 for axis, (letter, first) in enumerate(zip(term, firsts))]
+    )
+    return masked(spread, mask)
 
 
 def _lengths(letter: str, terms: list[str], operands: list[Any]) -> list[int]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from passus.backend import Array
 from passus.core import Operand, Result, Unary
+from passus.kernels.elementwise import masked
 
 __all__ = [
     "Abs",
@@ -158,7 +159,7 @@ class Abs(Unary):
         return self.xp.abs(x)
 
     def backward(self, gy: Any) -> Any:
-        return gy * self.xp.sign(self.x)
+        return masked(gy, self.x != 0) * self.xp.sign(self.x)
 
 
 def abs(x: Operand) -> Result:

@@ -9,6 +9,7 @@ import numpy as np
 from passus.backend import Array
 from passus.core import Operand, Result
 from passus.functions.reductions import Axis, Reduction
+from passus.kernels.elementwise import masked
 
 __all__ = ["Logsumexp", "Max", "Min", "logsumexp", "max", "min"]
 
@@ -17,9 +18,11 @@ class Extreme(Reduction):
     """The base of `Max` and `Min`: elements that tie share the gradient evenly."""
 
     def backward(self, gy: Any) -> Any:
-        ties = self.x == self.kept(self.y)
-        with np.errstate(divide="ignore", invalid="ignore"):  # NaN equals nothing, and makes the gradient NaN.
-            return ties * (self.kept(gy) / ties.sum(axis=self.axis, keepdims=True, dtype=gy.dtype))
+        y = self.kept(self.y)
+        ties = self.x == y
+        count = ties.sum(axis=self.axis, keepdims=True, dtype=gy.dtype)
+        # NaN equals nothing, and makes the gradient NaN.
+        return masked(self.kept(gy) / self.xp.where(count == 0, np.nan, count), ties | (y != y))
 
 
 class Max(Extreme):

@@ -132,12 +132,11 @@ class Cholesky(Unary):
         return _of_regular(lambda x: self.xp.linalg.cholesky((x + _transposed(x)) / 2), x)
 
     def backward(self, gy: Any) -> Any:
-        y = self.y
+        y, gy = self.y, self.xp.tril(gy)
         yT = _transposed(y)
         # Murray, "Differentiation of the Cholesky decomposition" (2016): the lower triangle, its diagonal halved.
         n = y.shape[-1]
-        half = self.xp.tril(self.xp.ones((n, n), y.dtype)) - self.xp.eye(n, dtype=y.dtype) / 2
-        inner = (yT @ gy) * half
+        inner = self.xp.tril(yT @ gy) * (1 - self.xp.eye(n, dtype=y.dtype) / 2)
         gx = solve(yT, _transposed(solve(yT, _transposed(inner))))
         return (gx + _transposed(gx)) / 2
 

@@ -19,9 +19,10 @@ from passus.errors import ArgumentError, ShapeError
 from passus.functions.activations import sigmoid, softplus
 from passus.functions.arithmetic import add
 from passus.functions.checks import array_of, check_reduction, check_same_shape, check_signs
-from passus.functions.parts import in_dtype_of, weighted
+from passus.functions.parts import counted, in_dtype_of, product, weighted
 from passus.functions.scores import expect_scores
 from passus.functions.shapes import reshape
+from passus.kernels.elementwise import masked
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -140,7 +141,7 @@ class L1Loss(DifferenceLoss):
         return abs(x - t)
 
     def grad(self, gy: Any, d: Any) -> Any:
-        return gy * self.xp.sign(d)
+        return masked(gy, d != 0) * self.xp.sign(d)
 
 
 def l1_loss(x: Operand, t: Operand, reduction: str = "mean") -> Result:
@@ -187,7 +188,7 @@ class Hinge(ElementwiseLoss):
         return self.xp.maximum(1 - x * t, 0)
 
     def grad0(self, gy: Any) -> Any:
-        return -gy * self.x1 * (self.x0 * self.x1 < 1)
+        return masked(-gy, self.x0 * self.x1 < 1) * self.x1
 
     def grad1(self, gy: Any) -> Any:
         return None  # A label is 1 or -1, and nothing between.
@@ -209,9 +210,9 @@ def hinge(x: Operand, t: Operand, reduction: str = "mean") -> Result:
 
 class SigmoidCrossEntropy(ElementwiseLoss):
     def loss(self, x: Array, t: Array) -> Array:
-        # The first two terms cancel exactly for a confident and correct x; the third keeps what is left of the loss.
-        xp = self.xp
-        return xp.maximum(x, 0) - x * t + xp.log1p(xp.exp(-abs(x)))
+        # The first term is exactly 0 for a confident and correct x; the second keeps what is left of the loss.
+        xp, share = self.xp, (x > 0) - t
+        return masked(x, share != 0) * share + xp.log1p(xp.exp(-abs(x)))
 
     def grad0(self, gy: Any) -> Any:
         return gy * (sigmoid(self.x0) - self.x1)
@@ -243,9 +244,12 @@ def sigmoid_cross_entropy(
     if weight is None and pos_weight is None:
         return SigmoidCrossEntropy(reduction)(x, t)
     weight, pos_weight = _weights(name, "weight", x, weight), _weights(name, "pos_weight", x, pos_weight)
-    losses = SigmoidCrossEntropy("none")(x, t)
-    if pos_weight is not None:
-        losses = add(losses, (in_dtype_of(x, pos_weight) - 1) * t * softplus(-x))
+    if weight is not None:
+        x = counted(x, weight)
+    if pos_weight is None:
+        losses = SigmoidCrossEntropy("none")(x, t)
+    else:
+        losses = add(product(softplus(x), 1 - t), product(softplus(-x), in_dtype_of(x, pos_weight) * t))
     return weighted(losses, weight, reduction)
 
 
@@ -281,6 +285,9 @@ def binary_cross_entropy(p: Operand, t: Operand, *, weight: Operand | None = Non
     """
     name = "binary_cross_entropy"
     p, t = _checked(name, p, t, reduction, binary=True)
+    weight = _weights(name, "weight", p, weight)
+    if weight is not None:
+        p = counted(p, weight)
     probabilities = array_of(name, p)
     if probabilities.size and not (probabilities.min() >= 0 and probabilities.max() <= 1):
         raise ArgumentError(
@@ -288,5 +295,4 @@ def binary_cross_entropy(p: Operand, t: Operand, *, weight: Operand | None = Non
         )
     if weight is None:
         return BinaryCrossEntropy(reduction)(p, t)
-    weight = _weights(name, "weight", p, weight)
     return weighted(BinaryCrossEntropy("none")(p, t), weight, reduction)

@@ -9,6 +9,7 @@ import numpy as np
 from passus.backend import Array
 from passus.core import Function, Operand, Result
 from passus.errors import DTypeError
+from passus.kernels.elementwise import masked
 
 __all__ = ["Where", "where"]
 
@@ -22,8 +23,8 @@ class Where(Function):
         _, needs0, needs1 = self.needs
         return (
             None,
-            self.xp.where(condition, gy, 0) if needs0 else None,
-            self.xp.where(condition, 0, gy) if needs1 else None,
+            masked(gy, condition) if needs0 else None,
+            masked(gy, self.xp.logical_not(condition)) if needs1 else None,
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from passus.backend import Array, backend_of
 from passus.kernels.dispatch import enough, kernel
 
-__all__ = ["is_dense", "kept", "limited", "limited_gradient", "limited_sum"]
+__all__ = ["is_dense", "kept", "limited", "limited_gradient", "limited_sum", "masked"]
 
 WORTHWHILE = 1 << 16, 1 << 18
 """From how many elements on a kernel is worth it, and from how many on the first one is; below, NumPy is quick
@@ -36,7 +36,7 @@ def _suits_drawn(x: Array, drawn: Array, least: int, scale: float) -> bool:
 
 @kernel(_suits_drawn)
 def kept(x: Array, drawn: Array, least: int, scale: float) -> Array:
-    """``x * scale`` where ``drawn``, integers of 32 bits, is not below ``least``, and ``x * 0`` elsewhere.
+    """``x * scale`` where ``drawn``, integers of 32 bits, is not below ``least``, and 0 elsewhere.
 
     The shapes broadcast; given a Variable, the result is one.
 
@@ -44,7 +44,7 @@ def kept(x: Array, drawn: Array, least: int, scale: float) -> Array:
     array([2., 0., 6.])
     """
     dtype = x.dtype if x.dtype.kind == "f" else np.dtype(float)
-    return x * ((drawn >= least) * dtype.type(scale))
+    return masked(x, drawn >= least) * dtype.type(scale)
 
 
 @kernel(_alike)
@@ -74,7 +74,25 @@ def limited_gradient(gy: Array, y: Array, low: float, high: float) -> Array:
     >>> limited_gradient(np.ones(3), np.array([0.0, 2.0, 6.0]), 0.0, 6.0)
     array([0., 1., 0.])
     """
-    return gy * ((y > low) & (y < high) if high < math.inf else y > low)
+    return masked(gy, (y > low) & (y < high) if high < math.inf else y > low)
+
+
+BITS = {np.dtype(f"f{size}"): np.dtype(f"i{size}") for size in (2, 4, 8)}
+"""The integers that have as many bits as a floating-point number."""
+
+
+def masked(x: Array, mask: Array) -> Array:
+    """``x`` where the mask holds, and 0 elsewhere, be ``x`` infinite there or NaN; a product would be NaN.
+
+    The shapes broadcast; given a Variable, the result is one.
+
+    >>> masked(np.array([1.0, np.inf, np.nan]), np.array([True, False, False]))
+    array([1., 0., 0.])
+    """
+    bits = BITS.get(x.dtype) if isinstance(x, (np.ndarray, np.generic)) else None
+    if bits is None:
+        return backend_of(x).xp.where(mask, x, 0)
+    return (x.view(bits) * mask).view(x.dtype)  # Many times faster than np.where, which branches for each element.
 
 
 def is_dense(x: Array) -> bool:

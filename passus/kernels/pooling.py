@@ -16,6 +16,7 @@ import numpy as np
 from passus.backend import Array, backend_of
 from passus.kernels.dispatch import enough
 from passus.kernels.dispatch import kernel as with_kernel
+from passus.kernels.elementwise import masked
 from passus.kernels.layout import (
     Padding,
     Sizes,
@@ -75,7 +76,7 @@ def max_pooling_gradient(
     backend = backend_of(gy)
     images = blank(gy, gy.shape[1:2], size, padding)
     for place, pixels in _passes(kernel, stride, gy.shape[2:]):
-        images = backend.add_at(images, pixels, gy * (places == place))
+        images = backend.add_at(images, pixels, masked(gy, places == place))
     return images[inside(size, padding)]
 
 
@@ -83,7 +84,7 @@ def pixels_at(places: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Pa
     """The pixels of ``x`` at these places in the windows, (N, C, *out): the transpose of `max_pooling_gradient`."""
     x = padded(channels_last_in_memory(x), padding)
     windows = _passes(kernel, stride, places.shape[2:])
-    return sum(x[pixels] * (places == place) for place, pixels in windows)
+    return sum(masked(x[pixels], places == place) for place, pixels in windows)
 
 
 @with_kernel(lambda x, kernel, *_: _suits(x, kernel, x.size))

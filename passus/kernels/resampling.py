@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from passus.backend import Array, backend_of
+from passus.kernels.elementwise import masked
 from passus.kernels.layout import channels_last, channels_last_in_memory, channels_second
 
 __all__ = ["Taps", "resample", "shares", "transposed"]
@@ -36,6 +37,8 @@ def _tap(x: Array, axis: int, taps: Taps, t: int) -> Array:
     backend = backend_of(x)
     pixels = backend.xp.take(x, backend.asarray(taps.places[:, t]), axis)
     weights = taps.weights[:, t].astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1 - axis))
+    if not weights.all():
+        pixels = masked(pixels, backend.asarray(weights != 0))  # What is not taken may be infinite.
     pixels *= backend.asarray(weights)  # They are a copy.
     return pixels
 

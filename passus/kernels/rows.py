@@ -11,6 +11,7 @@ import numpy as np
 
 from passus.backend import Array, backend_of
 from passus.kernels.dispatch import enough, kernel
+from passus.kernels.elementwise import masked
 
 __all__ = [
     "below_zero",
@@ -112,13 +113,16 @@ def cross_entropy(x: Array, t: Array) -> tuple[Array, Array, Array, Array | None
 def cross_entropy_gradient(gy: Array, x: Array, t: Array, top: Array, z: Array, e: Array | None = None) -> Array:
     """The gradient for ``x``, if that for the losses is ``gy``: one number, or one for each, (N, ...).
 
+    A loss whose own is 0 has none, whatever its row of x holds.
+
     >>> cross_entropy_gradient(np.array(2.0), np.array([[3.0, 3.0]]), np.array([0]), np.array([3.0]), np.array([2.0]))
     array([[-1.,  1.]])
     """
     backend = backend_of(x)
     if e is None:
         e = backend.xp.exp(x - top[:, None])
-    return backend.add_at(e * (gy / z)[:, None], label_index(t), -gy)
+    gx = e * (gy / z)[:, None]
+    return backend.add_at(masked(gx, (gy != 0)[:, None]) if np.ndim(gy) else gx, label_index(t), -gy)
 
 
 def below_zero(x: Array, axis: int) -> Array:

@@ -42,7 +42,8 @@ class Row:
 
     ``cases``: the name of each begins with one of `KINDS` ("plain", "plain, both axes"). ``order``: up to which order
     gradients are checked; 0 for functions without gradient. ``rtol32``: relative tolerance in float32. ``sequence``:
-    the function takes the arrays of a case as one sequence.
+    the function takes the arrays of a case as one sequence. ``spreads``: for the name of a case, or for the number
+    of an argument, why a gradient that is not finite may reach in it what its output does not depend on.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Row:
     rtol32: float = 1e-5
     atol32: float = 1e-5
     sequence: bool = False
+    spreads: dict[str | int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         kinds = {name.split(",")[0] for name in self.cases} | ({"raises"} if self.raises else set())

@@ -4,6 +4,7 @@ import numpy as np
 
 from tests.table import NO_AXIS, Row, bad, case, normal
 
+BORDER = {1: "zeros around the images take part in the products of which the gradient for W is the sum"}
 FIXED = {**NO_AXIS, "0-d": "it takes images", "broadcast": "shapes that do not fit are refused"}
 
 AROUND = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
@@ -142,6 +143,7 @@ ROWS = [
         },
         conv_refusals("conv1d", 1),
         FIXED,
+        spreads=BORDER,
     ),
     Row(
         "conv2d",
@@ -174,6 +176,7 @@ ROWS = [
         },
         conv_refusals("conv2d", 2),
         FIXED,
+        spreads=BORDER,
     ),
     Row(
         "conv3d",
@@ -189,6 +192,7 @@ ROWS = [
         },
         conv_refusals("conv3d", 3),
         FIXED,
+        spreads=BORDER,
     ),
     Row(
         "deconv1d",

@@ -118,6 +118,7 @@ ROWS = [
             bad(TypeError, "layer_norm: list is not supported", [1.0, 2.0, 3.0], ONE, ONE),
         ),
         {**FIXED, "0-d": "it has no features"},
+        spreads={"plain, one number": "the deviation of a number from itself, which is 0, is multiplied"},
         rtol=1e-10,
     ),
     Row(

@@ -72,6 +72,9 @@ ROWS = [
         },
         axes_raise("prod"),
         ONE_OPERAND,
+        spreads=dict.fromkeys(
+            ("plain, with zeros", "plain, with zeros, two axes"), "the other factors, of which one is 0, are multiplied"
+        ),
     ),
     Row(
         "cumsum",

@@ -2,7 +2,7 @@ import numpy as np
 from scipy import special
 
 from tests.table import NO_AXIS, ONE_OPERAND, Row, bad, case, normal, unary
-from tests.table.convolution import FIXED, convolution
+from tests.table.convolution import BORDER, FIXED, convolution
 from tests.table.pools import IMAGES, largest
 
 LABELS = np.array([2, 0, 1, 2])
@@ -64,6 +64,7 @@ ROWS = [
             bad(ValueError, r"linear\(.*27\].*\[18, 2\]", np.ones((1, 3, 5, 5)), np.ones((2, 2, 3, 3))),
         ),
         FIXED,
+        spreads=BORDER,
     ),
     Row(
         "pooling_simple",

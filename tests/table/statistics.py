@@ -23,6 +23,7 @@ def spread_cases(**options):
 
 
 EXEMPT = {**ONE_OPERAND, "0-d": "one number has no spread"}
+ALONE = "the deviation of a number from itself, which is 0, is multiplied"
 TOO_FEW = bad(ValueError, r"\(float64\[1\]\): 1 elements .*ddof = 1", np.ones(1), ddof=1)
 
 
@@ -42,6 +43,7 @@ ROWS = [
         {**spread_cases(), "plain, ddof": case(normal(3, 4), axis=0, ddof=1), "0-d": case(normal())},
         (*axes_raise("var"), TOO_FEW),
         ONE_OPERAND,
+        spreads={"0-d": ALONE},
     ),
     Row(
         "std",
@@ -49,6 +51,7 @@ ROWS = [
         {**spread_cases(), "plain, ddof": case(normal(3, 4), axis=0, ddof=1)},
         (*axes_raise("std"), TOO_FEW),
         EXEMPT,
+        spreads={"plain, axes kept": ALONE},
     ),
     Row(
         "norm",

@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.expressions import Expression, erf, exp, expm1, limited, log1p, sigmoid, tanh, where
-from passus.kernels.native.simd import LANES, all_lanes, first_lanes, load, multiply, spread, store, vector
+from passus.kernels.native.simd import LANES, all_lanes, first_lanes, load, spread, store, vector
 from passus.kernels.threads import split
 
 __all__ = [
@@ -24,8 +24,8 @@ __all__ = [
     "activation",
     "activation_gradient",
     "prepare",
+    "pulled",
     "sigmoid_gradient",
-    "sloped",
     "tanh_gradient",
     "valued",
 ]
@@ -35,10 +35,17 @@ PIECE = 1 << 16
 
 
 class Formula(NamedTuple):
-    """An activation of x and its slope, with one number as an option."""
+    """An activation of x, and its gradient from the one that arrives, g, and x; with one number as an option."""
 
     value: Callable[[Expression, Expression], Expression]
-    slope: Callable[[Expression, Expression], Expression]
+    gradient: Callable[[Expression, Expression, Expression], Expression]
+
+
+def _smooth(
+    value: Callable[[Expression, Expression], Expression], slope: Callable[[Expression, Expression], Expression]
+) -> Formula:
+    """A formula without a flat part: the gradient is a product. Others choose, for infinity times 0 would be NaN."""
+    return Formula(value, lambda g, x, a: g * slope(x, a))
 
 
 def _normal(x: Expression) -> tuple[Expression, Expression]:
@@ -101,33 +108,33 @@ SCALE, DEPTH = 1.0507009873554805, 1.0507009873554805 * 1.6732632423543772
 
 FORMULAS = {
     "celu": Formula(
-        lambda x, a: where(x > 0, x, a * expm1(x / a)), lambda x, a: where(x > 0, x.like(1.0), expm1(x / a) + 1)
+        lambda x, a: where(x > 0, x, a * expm1(x / a)), lambda g, x, a: where(x > 0, g, g * (expm1(x / a) + 1))
     ),
     "elu": Formula(
-        lambda x, a: where(x > 0, x, a * expm1(x)), lambda x, a: where(x > 0, x.like(1.0), a * (expm1(x) + 1))
+        lambda x, a: where(x > 0, x, a * expm1(x)), lambda g, x, a: where(x > 0, g, g * (a * (expm1(x) + 1)))
     ),
-    "gelu": Formula(lambda x, _: x * _normal(x)[0], _gelu_slope),
-    "gelu_tanh": Formula(lambda x, _: x * (_tanh_of_gelu(x) + 1) * 0.5, _gelu_tanh_slope),
+    "gelu": _smooth(lambda x, _: x * _normal(x)[0], _gelu_slope),
+    "gelu_tanh": _smooth(lambda x, _: x * (_tanh_of_gelu(x) + 1) * 0.5, _gelu_tanh_slope),
     "hard_sigmoid": Formula(
         lambda x, _: limited(x + 3, 0.0, 6.0) / 6,
-        lambda x, _: where(x > -3, where(x < 3, x.like(1 / 6), 0.0), 0.0),
+        lambda g, x, _: where(x > -3, where(x < 3, g * (1 / 6), 0.0), 0.0),
     ),
     "hard_swish": Formula(
         lambda x, _: x * limited(x + 3, 0.0, 6.0) / 6,
-        lambda x, _: where(x > -3, where(x < 3, x / 3 + 0.5, 1.0), x * 0),  # NaN stays NaN.
+        lambda g, x, _: where(x < 3, where(x > -3, g * (x / 3 + 0.5), 0.0), where(x > 0, g, g * x)),  # NaN stays NaN.
     ),
-    "leaky_relu": Formula(lambda x, a: where(x > 0, x, a * x), lambda x, a: where(x > 0, x.like(1.0), a)),
-    "mish": Formula(lambda x, _: x * _gate_of_mish(x)[0], _mish_slope),
-    "relu": Formula(lambda x, _: where(x < 0, x.like(0.0), x), lambda x, _: where(x > 0, x.like(1.0), 0.0)),
+    "leaky_relu": Formula(lambda x, a: where(x > 0, x, a * x), lambda g, x, a: where(x > 0, g, g * a)),
+    "mish": _smooth(lambda x, _: x * _gate_of_mish(x)[0], _mish_slope),
+    "relu": Formula(lambda x, _: where(x < 0, x.like(0.0), x), lambda g, x, _: where(x > 0, g, 0.0)),
     "selu": Formula(
         lambda x, _: where(x > 0, x * SCALE, expm1(x) * DEPTH),
-        lambda x, _: where(x > 0, x.like(SCALE), (expm1(x) + 1) * DEPTH),
+        lambda g, x, _: where(x > 0, g * SCALE, g * ((expm1(x) + 1) * DEPTH)),
     ),
-    "sigmoid": Formula(lambda x, _: sigmoid(x), _sigmoid_slope),
-    "silu": Formula(lambda x, _: x * sigmoid(x), _silu_slope),
-    "softplus": Formula(_softplus, lambda x, _: sigmoid(x)),
-    "softsign": Formula(lambda x, _: x / (abs(x) + 1), lambda x, _: 1 / ((abs(x) + 1) * (abs(x) + 1))),
-    "tanh": Formula(lambda x, _: tanh(x), _tanh_slope),
+    "sigmoid": _smooth(lambda x, _: sigmoid(x), _sigmoid_slope),
+    "silu": _smooth(lambda x, _: x * sigmoid(x), _silu_slope),
+    "softplus": _smooth(_softplus, lambda x, _: sigmoid(x)),
+    "softsign": _smooth(lambda x, _: x / (abs(x) + 1), lambda x, _: 1 / ((abs(x) + 1) * (abs(x) + 1))),
+    "tanh": _smooth(lambda x, _: tanh(x), _tanh_slope),
 }
 
 
@@ -189,22 +196,26 @@ def _tanh_gradient(gy: Any, y: Any, gx: Any, start: Any, stop: Any) -> None:
         gx[i] = gy[i] * (np.float32(1) - y[i] * y[i])
 
 
-def _by_formula(name: str, which: int) -> Any:
-    """An intrinsic that takes the name of a formula, which must be a constant, a vector and the option."""
+@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+def valued(typing: Any, name: Any, x: Any, option: Any) -> tuple[Any, Callable[..., Any]]:
+    """The value of a formula, whose name must be a constant, at a vector; and the option."""
+    formula = FORMULAS[name.literal_value].value
 
-    def applied(typing: Any, name: Any, x: Any, option: Any) -> tuple[Any, Callable[..., Any]]:
-        formula = FORMULAS[name.literal_value][which]
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        return formula(*[Expression(builder, arg) for arg in args[1:]]).value
 
-        def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-            return formula(Expression(builder, args[1]), Expression(builder, args[2])).value
-
-        return vector(name, vector, vector), generate
-
-    applied.__name__ = applied.__qualname__ = name
-    return intrinsic(prefer_literal=True)(applied)
+    return vector(name, vector, vector), generate
 
 
-valued, sloped = _by_formula("valued", 0), _by_formula("sloped", 1)
+@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+def pulled(typing: Any, name: Any, g: Any, x: Any, option: Any) -> tuple[Any, Callable[..., Any]]:
+    """The gradient for x by a formula, from the one that arrives."""
+    formula = FORMULAS[name.literal_value].gradient
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        return formula(*[Expression(builder, arg) for arg in args[1:]]).value
+
+    return vector(name, vector, vector, vector), generate
 
 
 @cache
@@ -227,10 +238,9 @@ def _activation_gradient(name: str) -> Callable[..., None]:
     def kernel(gy: Any, x: Any, option: Any, gx: Any, start: Any, stop: Any) -> None:
         a, whole = spread(option), stop - (stop - start) % LANES
         for i in range(start, whole, LANES):
-            slope = sloped(name, load(x, i, all_lanes()), a)
-            store(gx, i, multiply(load(gy, i, all_lanes()), slope), all_lanes())
+            store(gx, i, pulled(name, load(gy, i, all_lanes()), load(x, i, all_lanes()), a), all_lanes())
         if whole < stop:
             rest = first_lanes(stop - whole)
-            store(gx, whole, multiply(load(gy, whole, rest), sloped(name, load(x, whole, rest), a)), rest)
+            store(gx, whole, pulled(name, load(gy, whole, rest), load(x, whole, rest), a), rest)
 
     return kernel

@@ -10,9 +10,9 @@ import numba
 import numpy as np
 
 from passus.backend import Array
-from passus.kernels.native.activations import FORMULAS, sloped, valued
+from passus.kernels.native.activations import FORMULAS, pulled, valued
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
-from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, load, multiply, spread, store
+from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, load, spread, store
 from passus.kernels.threads import collected, split
 
 __all__ = ["biased_activation", "biased_gradient", "prepare"]
@@ -36,7 +36,7 @@ def prepare() -> None:
 
 def biased_activation(rows: Array, b: Array, name: str, option: float) -> Array:
     """The activation of ``rows + b``, from rows (R, C) and b (C,)."""
-    y, kernel = np.empty_like(rows), _biased_activation(name)
+    y, kernel, b = np.empty_like(rows), _biased_activation(name), np.ascontiguousarray(b)
 
     def work(start: int, stop: int) -> None:
         kernel(rows.reshape(-1), b, option, y.reshape(-1), start, stop)
@@ -47,7 +47,7 @@ def biased_activation(rows: Array, b: Array, name: str, option: float) -> Array:
 
 def biased_gradient(gy: Array, rows: Array, b: Array, name: str, option: float) -> tuple[Array, Array]:
     """The gradients for the rows and for b."""
-    gx, kernel = np.empty_like(rows), _biased_gradient(name)
+    gx, kernel, b = np.empty_like(rows), _biased_gradient(name), np.ascontiguousarray(b)
 
     def work(start: int, stop: int) -> Array:
         sums = np.zeros(len(b))
@@ -98,8 +98,7 @@ def _gradient_of_block(
 ) -> None:
     bias, a, total = load(b, c, lanes), spread(option), spread(np.float32(0))
     for p in range(first, last):
-        slope = sloped(name, add(load(x, p * C + c, lanes), bias), a)
-        g = multiply(load(gy, p * C + c, lanes), slope)
+        g = pulled(name, load(gy, p * C + c, lanes), add(load(x, p * C + c, lanes), bias), a)
         store(gx, p * C + c, g, lanes)
         total = add(total, g)
     store(sums, c, total, lanes)

@@ -32,6 +32,7 @@ from passus.kernels.native.simd import (
     store,
     subtract,
     where_inside,
+    where_positive,
 )
 from passus.kernels.threads import collected, split
 
@@ -422,14 +423,13 @@ def _scaled_gradient(
 
 @inlined
 def _sloped_block(x: Any, slopes: Any, y: Any, C: Any, c: Any, first: Any, last: Any, lanes: Any) -> None:
-    slope, zero, none = load(slopes, c, lanes), spread(np.float32(0)), spread(np.float32(np.nan))
-    ahead = _share(C, c, first, last)
+    slope, ahead = load(slopes, c, lanes), _share(C, c, first, last)
     for p in range(first, last):
         prefetch(x, ahead)
         prefetch_to_write(y, ahead)
         ahead += LANES
         value = load(x, p * C + c, lanes)
-        store(y, p * C + c, fma(limited(value, none, zero), slope, limited(value, zero, none)), lanes)
+        store(y, p * C + c, where_positive(value, value, multiply(value, slope)), lanes)
 
 
 @compiled(numba.void(READ, READ, FLAT, INTEGER, INTEGER, INTEGER))
@@ -455,9 +455,8 @@ def _sloped_gradient_block(
         prefetch_to_write(gx, ahead)
         ahead += LANES
         value, g = load(x, p * C + c, lanes), load(gy, p * C + c, lanes)
-        above = where_inside(value, zero, none, g)
-        store(gx, p * C + c, fma(subtract(g, above), slope, above), lanes)
-        total = fma(g, limited(value, none, zero), total)
+        store(gx, p * C + c, where_positive(value, g, multiply(g, slope)), lanes)
+        total = fma(where_inside(value, none, zero, g), limited(value, none, zero), total)
     store(totals, c, total, lanes)
 
 

@@ -202,6 +202,9 @@ def _cross_entropy_gradient(
 ) -> None:
     for row in range(start, stop):
         first, last, whole = row * D, (row + 1) * D, (row + 1) * D - D % LANES
+        if gy[row] == 0:
+            gx[first:last] = 0
+            continue
         top, scale = spread(tops[row]), spread(gy[row] / zs[row])
         for i in range(first, whole, LANES):
             store(gx, i, multiply(_exp_below(x, i, top, all_lanes()), scale), all_lanes())

@@ -45,6 +45,7 @@ __all__ = [
     "vector_at",
     "where_equal",
     "where_inside",
+    "where_positive",
 ]
 
 LANES = registers().lanes
@@ -340,6 +341,17 @@ def where_inside(typing: Any, x: Any, low: Any, high: Any, value: Any) -> tuple[
         return builder.select(outside, ir.Constant(VECTOR, None), value)
 
     return vector(vector, vector, vector, vector), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def where_positive(typing: Any, x: Any, value: Any, other: Any) -> tuple[Any, Callable[..., Any]]:
+    """``value`` where x is above 0, else ``other``."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        x, value, other = args
+        return builder.select(builder.fcmp_ordered(">", x, ir.Constant(VECTOR, None)), value, other)
+
+    return vector(vector, vector, vector), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
