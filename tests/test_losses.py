@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import passus.functions as F
-from passus import Variable
+from passus import Variable, using_config
+from passus.core.backward import gradients
 from passus.errors import LabelError
 from passus.testing import check_grads
 
@@ -302,3 +303,79 @@ def test_gradients_that_do_not_exist_are_nan_without_a_warning(f: Any, worst: fl
     f(x).backward()
     assert x.grad is not None
     assert np.isnan(x.grad.data[0])
+
+
+INF = np.inf
+LOG_2, UNSEEN = np.log(2.0), np.array([[0.0, 0.0], [-INF, -INF], [np.nan, INF], [INF, 0.0]])
+ONE_COUNTS = np.array([1, -1, -1, -1])
+
+
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        (lambda x: F.softmax_cross_entropy(x, ONE_COUNTS, ignore_index=-1), LOG_2),
+        (lambda x: F.softmax_cross_entropy(x, ONE_COUNTS, ignore_index=-1, reduction="sum"), LOG_2),
+        (lambda x: F.softmax_cross_entropy(x, ONE_COUNTS, ignore_index=-1, weight=np.array([3.0, 2.0])), LOG_2),
+        (lambda x: F.softmax_cross_entropy(x, ONE_COUNTS, ignore_index=-1, label_smoothing=0.5), LOG_2),
+        (lambda x: F.softmax_cross_entropy(x, np.maximum(ONE_COUNTS, 0), weight=np.array([0.0, 2.0])), LOG_2),
+        (lambda x: F.nll_loss(-x - 1, ONE_COUNTS, ignore_index=-1), 1.0),
+        (lambda x: F.nll_loss(-x - 1, np.maximum(ONE_COUNTS, 0), weight=np.array([0.0, 2.0])), 1.0),
+        (
+            lambda x: F.sigmoid_cross_entropy(x, np.zeros((4, 2)), weight=1.0 * (UNSEEN == 0), reduction="sum"),
+            3 * LOG_2,
+        ),
+        (
+            lambda x: F.sigmoid_cross_entropy(
+                x, np.ones((4, 2)), weight=1.0 * (UNSEEN == 0), pos_weight=2.0, reduction="sum"
+            ),
+            6 * LOG_2,
+        ),
+        (lambda x: F.binary_cross_entropy(x, np.zeros((4, 2)), weight=1.0 * (UNSEEN == 0), reduction="sum"), 0.0),
+    ],
+)
+def test_what_has_no_weight_adds_nothing_whatever_it_is(loss: Any, expected: float, native: bool) -> None:
+    """Not to the loss and not to the gradient, to all orders; ``x[0]`` counts, and numbers that are 0."""
+    with np.errstate(invalid="ignore"), using_config("native", native):
+        for create_graph in (False, True):
+            x = Variable(UNSEEN)
+            y = loss(x)
+            np.testing.assert_allclose(y.data, expected, rtol=1e-12)
+            y.backward(create_graph=create_graph)
+            first = x.grad
+            assert np.isfinite(first.data).all()
+            np.testing.assert_array_equal(first.data[UNSEEN != 0], 0)
+        x.cleargrad()
+        if first.requires_grad:
+            (first * first).sum().backward()
+            assert x.grad is None or np.isfinite(x.grad.data).all()
+
+
+def test_infinite_terms_without_a_share_add_nothing() -> None:
+    """A probability of 0, predicted exactly, and the logarithms of it."""
+    log_p = np.array([[0.0, -INF], [np.log(0.25), np.log(0.75)]])
+    p = np.exp(log_p)
+    cases = [
+        (F.kl_divergence, (log_p, p), 0.0),
+        (F.softmax_cross_entropy, (log_p, p), -(0.25 * np.log(0.25) + 0.75 * np.log(0.75)) / 2),
+        (F.softmax_cross_entropy, (log_p, np.array([0, 0])), -np.log(0.25) / 2),
+        (F.nll_loss, (log_p, np.array([0, 0])), -np.log(0.25) / 2),
+        (F.binary_cross_entropy, (np.array([0.0, 1.0]), np.array([0.0, 1.0])), 0.0),
+        (F.sigmoid_cross_entropy, (np.array([-INF, INF]), np.array([0, 1])), 0.0),
+        (F.hinge, (np.array([INF, -INF]), np.array([1, -1])), 0.0),
+    ]
+    for f, (x, t), expected in cases:
+        boxed = Variable(x)
+        y = f(boxed, t)
+        np.testing.assert_allclose(y.data, expected, rtol=1e-12, atol=1e-15)
+        y.backward()
+        assert np.isfinite(boxed.grad.data).all(), f
+    (gt,) = gradients([F.softmax_cross_entropy(log_p[1:], t := Variable(p[1:] * [0, 1]))], [t])
+    np.testing.assert_allclose(gt.data, -log_p[1:])  # That of a probability of 0 is there.
+
+
+@pytest.mark.parametrize("kind", ["weight", "t"])
+def test_a_learnt_weight_of_0_has_a_gradient(kind: str) -> None:
+    x, w = Variable(np.array([2.0, -1.0])), Variable(np.array([0.0, 1.0]))
+    options = {"t": np.ones(2), "weight": w, "reduction": "sum"} if kind == "weight" else {"t": w, "reduction": "sum"}
+    check_grads(lambda x, w: F.sigmoid_cross_entropy(x, **{**options, kind: w}), x.data, w.data, order=2)

@@ -12,8 +12,10 @@ from passus.arguments import checked_count
 from passus.backend import Array
 from passus.core import Function, Operand, Result
 from passus.errors import ShapeError
+from passus.functions.arithmetic import add
 from passus.functions.arrangement import pad as padded
 from passus.functions.checks import array_of
+from passus.functions.shapes import reshape
 from passus.functions.windows import (
     PAD_MODES,
     Window,
@@ -21,7 +23,6 @@ from passus.functions.windows import (
     check_fit,
     check_pad_mode,
     image_and_kernel,
-    out_size,
     per_axis,
     window_of,
 )
@@ -231,10 +232,11 @@ def deconv2d(
 
     ``x`` (N, C, H, W), ``W`` (C, O / groups, KH, KW) and ``b`` (O,) give (N, O, *outsize). It leads from the shape of the
     result of `conv2d` with the same options to that of its input. With a stride several sizes do; ``outsize``: which,
-    the smallest by default, ``OH = s (H - 1) + d (KH - 1) + 1 - padding``, and H * stride for ``pad="same"``.
+    the smallest by default, ``OH = s (H - 1) + d (KH - 1) + 1 - padding``, and H * stride for ``pad="same"``. It may be
+    larger than the smallest by less than the stride or the dilation, whichever is larger; the rest lies behind.
 
-    Raises `ShapeError` for shapes that do not fit, among them an ``outsize`` from which the convolution would not lead to
-    the size of x; `ArgumentError` for options out of range. Source: Zeiler et al., 2010, "Deconvolutional networks".
+    Raises `ShapeError` for shapes that do not fit, among them another ``outsize``; `ArgumentError` for options out of
+    range. Source: Zeiler et al., 2010, "Deconvolutional networks".
 
     >>> import numpy as np
     >>> deconv2d(np.ones((1, 1, 2, 2)), np.ones((1, 1, 2, 2)))
@@ -285,12 +287,22 @@ def _deconv(
         )
     _check_bias(name, b, o * groups)
     size, window = _target(name, shape, tuple(kernel), stride, pad, outsize, dilation)
-    if min(*shape[2:], *size) < 1 or out_size(size, tuple(kernel), window) != shape[2:]:
+    met = [s * (n - 1) + e for n, s, e in zip(shape[2:], window.stride, extents(tuple(kernel), window.dilation))]
+    behind = [n + sum(around) - m for n, around, m in zip(size, window.padding, met)]
+    fits = all(0 <= n < max(s, d) for n, s, d in zip(behind, window.stride, window.dilation))
+    inner = tuple([min(n, m - before) for n, m, (before, _) in zip(size, met, window.padding)])
+    if not fits or min(*shape[2:], *inner) < 1:
         raise ShapeError(
             f"{name}: a convolution with a kernel of {tuple(kernel)} and {window} does not lead from images of {size} to "
             f"x {shape}; choose another outsize, or leave it out, or use less padding"
         )
-    return _applied(Deconv(window, groups, size), x, W, b)
+    if all(n < s for n, s in zip(behind, window.stride)):
+        return _applied(Deconv(window, groups, size), x, W, b)
+    # There is room behind for one more window: pixels that kernels meet come out of the padding, others are empty.
+    padding = tuple([(before, max(m - n - before, 0)) for n, m, (before, _) in zip(size, met, window.padding)])
+    y = Deconv(window._replace(padding=padding), groups, inner)(x, W)
+    y = padded(y, ((0, 0), (0, 0), *[(0, n - m) for n, m in zip(size, inner)]))
+    return y if b is None else add(y, reshape(b, (-1, *[1] * axes)))
 
 
 def _target(

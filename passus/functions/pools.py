@@ -17,6 +17,7 @@ from passus.core import Operand, Result, Unary
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of, check_labels
 from passus.functions.indexing import GetItemGrad
+from passus.functions.selection import where
 from passus.functions.shapes import ravel, reshape
 from passus.functions.windows import Window, check_fit, image_shape, per_axis, window_of
 from passus.kernels import pooling as kernels
@@ -161,7 +162,8 @@ def unpooling(x: Operand, indices: Operand, outsize: Any) -> Result:
     """Images of zeros with each number at its index: the way back from max pooling, without what was smaller.
 
     ``x`` (N, C, *size) and integers ``indices`` of its shape, such as `pooling` returns, give (N, C, *outsize). An index
-    counts pixels in row-major order; numbers with the same index add up. ``outsize``: one number, or one for each axis.
+    counts pixels in row-major order. Of numbers with the same index, as windows that overlap find, the last one stays, and
+    alone gets a gradient. ``outsize``: one number, or one for each axis.
 
     Raises `ShapeError` for other shapes, `DTypeError` if ``indices`` are no integers, `LabelError` for one that does not
     exist. Source: Zeiler and Fergus, 2014, "Visualizing and understanding convolutional networks".
@@ -177,8 +179,16 @@ def unpooling(x: Operand, indices: Operand, outsize: Any) -> Result:
         raise ShapeError(f"unpooling: indices {places.shape} must have the shape of x, {shape}: one for each number")
     n, c = shape[:2]
     starts = np.arange(n * c).reshape(n, c, *[1] * len(size)) * math.prod(size)
-    flat = GetItemGrad((starts + places).ravel(), (n * c * math.prod(size),))(ravel(x))
+    pixels, count = (starts + places).ravel(), n * c * math.prod(size)
+    flat = GetItemGrad(pixels, (count,))(where(_last_of_equals(pixels, count), ravel(x), 0))
     return reshape(flat, (n, c, *size))
+
+
+def _last_of_equals(pixels: Array, count: int) -> Array:
+    """Which of some indices below ``count`` come no second time."""
+    numbers, last = np.arange(pixels.size), np.zeros(count, np.intp)
+    last[pixels] = numbers
+    return last[pixels] == numbers
 
 
 def _windows(name: str, x: Operand, kernel_size: Any, stride: Any, pad: Any) -> tuple[tuple[int, ...], Window]:

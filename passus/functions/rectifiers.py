@@ -146,7 +146,8 @@ def leaky_relu(x: Operand, slope: float = 0.2) -> Result:
     >>> leaky_relu(np.array([-1.0, 2.0]))
     array([-0.2,  2. ])
     """
-    return LeakyReLU(checked_number("leaky_relu", "slope", slope, -math.inf))(x)
+    slope = checked_number("leaky_relu", "slope", slope, -math.inf)
+    return LeakyReLU(slope)(x) if slope else relu(x)
 
 
 class _ExponentialUnit(Activation):
@@ -184,7 +185,8 @@ def elu(x: Operand, alpha: float = 1.0) -> Result:
     >>> elu(np.array([-1.0, 2.0]))
     array([-0.63212056,  2.        ])
     """
-    return ELU(checked_number("elu", "alpha", alpha, -math.inf))(x)
+    alpha = checked_number("elu", "alpha", alpha, -math.inf)
+    return ELU(alpha)(x) if alpha else relu(x)
 
 
 class SELU(_ExponentialUnit):

@@ -54,6 +54,7 @@ def with_labels(draw):
         "plain, images": case(draw(2, 3, 2, 4), integers(3, 2, 2, 4)),
         "plain, weights": case(draw(5, 3), LABELS, weight=WEIGHT),
         "plain, weights, of each example": case(draw(5, 3), LABELS, weight=WEIGHT, reduction="none"),
+        "plain, a class without weight": case(draw(5, 3), LABELS, weight=WEIGHT * (0, 1, 1)),
         "plain, an ignored label": case(draw(5, 3), np.array([2, -100, 1, 2, 1]), ignore_index=-100),
         "plain, an ignored class, with weights": case(
             draw(2, 3, 2), integers(3, 2, 2), weight=WEIGHT, ignore_index=1, reduction="sum"
@@ -86,6 +87,7 @@ ROWS = [
             **with_labels(normal),
             "plain, smoothed": case(normal(5, 3), LABELS, label_smoothing=0.1),
             "plain, smoothed, of each example": case(normal(5, 3), LABELS, label_smoothing=0.1, reduction="none"),
+            "plain, smoothed, an ignored label": case(normal(5, 3), LABELS, label_smoothing=0.1, ignore_index=2),
             "plain, smoothed, with all options": case(
                 normal(5, 3), LABELS, label_smoothing=0.1, weight=WEIGHT, ignore_index=1
             ),

@@ -56,7 +56,7 @@ def transposed(x, W, b=None, stride=1, pad=0, outsize=None, dilation=1, groups=1
     around = widths(pad, size, kernel, stride, dilation)
     if outsize is None and pad != "same":
         size = [n - before - after for n, (before, after) in zip(full, around)]
-    wide = [before + n + after for n, (before, after) in zip(size, around)]
+    wide = [max(before + n + after, m) for n, (before, after), m in zip(size, around, full)]
     y = np.zeros((len(x), W.shape[1] * groups, *wide))
     for group in range(groups):
         inputs, outputs = (np.arange(n // groups) + group * (n // groups) for n in (x.shape[1], y.shape[1]))
@@ -201,6 +201,9 @@ ROWS = [
             "plain": case(image(3, 4), normal(3, 2, 3), normal(2), stride=2, pad=1),
             "plain, groups and dilation": case(image(4, 3), normal(4, 2, 3), pad=((2, 0),), dilation=2, groups=2),
             "plain, a larger outsize": case(image(2, 3), normal(2, 1, 3), normal(1), stride=3, outsize=10),
+            "plain, larger by less than the dilation": case(
+                image(2, 3), normal(2, 2, 2), normal(2), 2, 1, outsize=11, dilation=5
+            ),
             "empty": case(image(2, 4, batch=0), normal(2, 3, 3), normal(3), stride=2),
         },
         deconv_refusals("deconv1d", 1),
@@ -221,6 +224,9 @@ ROWS = [
             "plain, groups": case(image(4, 2, 3), normal(4, 3, 2, 2), normal(6), groups=2),
             "plain, depthwise": case(image(3, 2, 3), normal(3, 1, 3, 3), stride=(2, 1), dilation=(1, 2), groups=3),
             "plain, one pixel": case(image(3, 1, 1), normal(3, 2, 2, 3), normal(2)),
+            "plain, larger by less than the dilation": case(
+                image(2, 3, 3), normal(2, 2, 2, 1), normal(2), (1, 2), (1, 0), (6, 7), dilation=(4, 3)
+            ),
             "empty": case(image(2, 3, 3, batch=0), normal(2, 3, 3, 3), normal(3), pad=1),
         },
         deconv_refusals("deconv2d", 2),

@@ -109,6 +109,7 @@ ROWS = [
         probabilities,
         binary=True,
         weights={"weight": np.array([0.5, 1.0, 2.0, 3.0])},
+        no_weight={"weight": np.array([0.5, 0.0, 2.0, 3.0]), "pos_weight": 2.0},
         positive={"pos_weight": np.array([0.5, 1.0, 2.0, 3.0])},
         both={"weight": 0.5, "pos_weight": 3.0, "reduction": "sum"},
     ),
@@ -120,5 +121,6 @@ ROWS = [
         bad(ValueError, "binary_cross_entropy: p must lie between 0 and 1", np.array([1.5]), np.ones(1)),
         binary=True,
         weights={"weight": np.array([0.5, 1.0, 2.0, 3.0]), "reduction": "none"},
+        no_weight={"weight": np.array([0.5, 0.0, 2.0, 3.0])},
     ),
 ]

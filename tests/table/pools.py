@@ -58,7 +58,8 @@ def placed(x, indices, outsize):
     size = each(outsize, x.ndim - 2)
     y = np.zeros((*x.shape[:2], int(np.prod(size))))
     for n, c in np.ndindex(x.shape[:2]):
-        np.add.at(y[n, c], indices[n, c].ravel(), x[n, c].ravel())
+        for i, number in zip(indices[n, c].ravel(), x[n, c].ravel()):
+            y[n, c, i] = number
     return y.reshape(*x.shape[:2], *size)
 
 

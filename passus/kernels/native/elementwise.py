@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numba
@@ -43,7 +44,7 @@ def limited_sum(x0: Array, x1: Array, low: float, high: float) -> Array:
 
 
 def limited_gradient(gy: Array, y: Array, low: float, high: float) -> Array:
-    gx = np.empty_like(y)
+    gx, high = np.empty_like(y), math.nan if high == math.inf else high  # Infinity is below no limit, but NaN is none.
     split(lambda start, stop: _limited_gradient(_flat(gy), _flat(y), low, high, _flat(gx), start, stop), y.size, PIECE)
     return gx
 
@@ -83,4 +84,4 @@ def _limited_gradient(gy: Any, y: Any, low: Any, high: Any, gx: Any, start: Any,
     gy, y, gx = gy[start:stop], y[start:stop], gx[start:stop]
     for i in range(len(y)):
         g = gy[i]  # Read in any case: with a branch around it there would be no vector instructions.
-        gx[i] = g if (low < y[i]) & (y[i] < high) else np.float32(0)
+        gx[i] = g if (low < y[i]) & (not y[i] >= high) else np.float32(0)
