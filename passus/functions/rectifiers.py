@@ -161,10 +161,10 @@ class _ExponentialUnit(Activation):
         return self.scale * xp.maximum(x, 0) + self.depth * xp.expm1(xp.minimum(x, 0) / self.width)
 
     def rule(self, gy: Any) -> Any:
-        positive = self.x > 0
-        below = ~positive
-        slope = (masked(self.y, below) + self.depth) / self.width  # Of a large y, the product with gy could overflow.
-        return self.scale * masked(gy, positive) + masked(gy, below) * slope
+        x = self.x
+        slope = (self.y.clip(None, 0) + self.depth) / self.width  # First, for gy * y can overflow.
+        above = self.scale - self.depth / self.width
+        return gy * (slope + (x > 0) * x.dtype.type(above) if above else slope)
 
 
 class ELU(_ExponentialUnit):
@@ -261,8 +261,8 @@ class HardSwish(Activation):
 
     def rule(self, gy: Any) -> Any:
         x = self.x
-        left, right = x <= -3, x >= 3
-        return masked(gy, ~left) * (masked(x / 3 + 0.5, ~(left | right)) + right)  # NaN is neither: it stays NaN.
+        slope = x.clip(-3, 3) / 3 + 0.5 - (x >= 3) * x.dtype.type(0.5)
+        return masked(gy, ~(x <= -3)) * slope  # NaN is not below: it stays NaN.
 
 
 def hard_swish(x: Operand) -> Result:
