@@ -73,6 +73,7 @@ ROWS = [
             bad(TypeError, "batch_norm: list is not supported", np.ones((4, 1)), [1.0], np.ones(1), None, None),
         ),
         {**FIXED, "empty": "it has no statistics, and is refused", "0-d": "it has no channels"},
+        spreads={"plain, relu6": "any number leaves others at their limits, but NaN does not"},
         rtol=1e-10,
     ),
     Row(
