@@ -317,7 +317,7 @@ TRAINING = [
         "Slots of a new optimizer",
         "everyone",
         "class Mine(O.Optimizer):\n    def update_one(self, p, g, slots, o):\n        slots['v'] += g\nF.sum(model(x)).backward()\nMine(lr=0.1).setup(model).update()",
-        r"slots = \('v',\)",
+        r'slots = \("v",\)',
     ),
     error(
         "An optimizer in another manner",

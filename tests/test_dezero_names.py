@@ -192,7 +192,8 @@ def test_the_books_optimizers_do_what_ours_do(own: Any, ours: Any, hooks: Any) -
         results.append(trained(optimizer, model, 20))
         assert optimizer.step == 20
     for a, b in zip(*results):
-        np.testing.assert_allclose(a, b, rtol=1e-4)  # In ours, eps is added after the correction of Adam.
+        # In ours, eps is added after the correction of Adam, so steps differ for gradients that are as small as eps.
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
 @each_of_the_books
@@ -412,7 +413,7 @@ def test_params_by_name_are_those_of_the_attributes() -> None:
 
 @pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
 def test_recurrent_layers_say_that_they_are_coming(name: str) -> None:
-    with pytest.raises(AttributeError, match=rf"layers\.{name}: recurrent layers are coming.*write a Layer"):
+    with pytest.raises(AttributeError, match=rf"layers has no {name}; recurrent layers are coming.*write a Layer"):
         getattr(L, name)
     assert not hasattr(L, name)
     with pytest.raises(AttributeError, match=r"^module 'passus\.layers' has no attribute 'Recurrent'$"):

@@ -154,6 +154,8 @@ class Pow(Binary):
 
 
 class PowOf(Pow):
+    public_name = "pow"
+
     def __init__(self, c: Operand) -> None:
         self.c = c
 

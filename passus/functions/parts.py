@@ -29,6 +29,8 @@ def in_dtype_of(x: Any, constant: Any) -> Any:
 
 
 class Product(Binary):
+    public_name = "mul"
+
     def forward(self, x: Array, weight: Array) -> Array:
         return self._known(x, weight) * weight
 
