@@ -220,6 +220,18 @@ LOSSES = [
         r"t\.reshape\(\(8, 1\)\)",
     ),
     error(
+        "One score for two classes",
+        "Keras",
+        "F.softmax_cross_entropy(L.Linear(1)(x), t % 2)",
+        "for one score an example use sigmoid_cross_entropy",
+    ),
+    error(
+        "... in a row",
+        "Keras",
+        "F.softmax_cross_entropy(L.Linear(1)(x)[:, 0], t % 2)",
+        "use sigmoid_cross_entropy",
+    ),
+    error(
         "Sizes that cannot be made to fit",
         "everyone",
         "F.mean_squared_error(model(x), x[:, :2])",
@@ -381,6 +393,12 @@ NAMES = [
         "v.size()",
         "not callable",
         "size is a number, as NumPy's; one that can be called would cost every reader of it.",
+    ),
+    error(
+        "dim", "PyTorch", "v.sum(dim=1)", "unexpected keyword argument 'dim'", "Python says it; NumPy's word is axis."
+    ),
+    error(
+        "no_grad without brackets", "PyTorch", "with passus.no_grad:\n    pass", "context manager", "Python says it."
     ),
     error("grad.zero_()", "PyTorch", "F.sum(v * v).backward()\nv.grad.zero_()", r"x\.cleargrad\(\)"),
     error("weight", "PyTorch", "model.l0.weight", "weights are W"),

@@ -469,3 +469,18 @@ def test_flatten_of_a_variable_is_numpys_and_that_of_functions_keeps_the_batch()
     np.testing.assert_array_equal(y.data, x.data.flatten())
     F.sum(y * y).backward()
     np.testing.assert_allclose(x.grad.data, 2 * x.data)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "helps"),
+    [(((2, 3), (2, 3)), True), (((2, 3), (4, 3)), True), (((2, 3), (4, 5)), False), (((3,), (2, 4)), False)],
+)
+def test_transposing_is_advised_only_where_it_helps(shapes: Any, helps: bool) -> None:
+    x, W = (np.ones(shape) for shape in shapes)
+    with pytest.raises(ShapeError, match="x0") as caught:
+        F.matmul(x, W)
+    assert ("swapaxes" in str(caught.value)) == helps
+    if shapes != ((2, 3), (2, 3)):
+        with pytest.raises(ShapeError, match="needs W") as caught:
+            F.linear(x, W)
+        assert (".T" in str(caught.value)) == (x.shape[-1] == W.shape[1])

@@ -154,6 +154,11 @@ def check_label_shape(name: str, x: Any, t: Any) -> int:
             raise ShapeError(
                 f"{name}: x {shape} and t {label_shape} are exchanged; the scores come first, then the labels"
             )
+        if shape and label_shape == shape:
+            raise ShapeError(
+                f"{name}: x {shape} needs the axes (N, C), a number for each class, and has one for each example; for two "
+                "classes and one number use sigmoid_cross_entropy, or compare x > 0 with t"
+            )
         raise ShapeError(f"{name}: x {shape} needs the axes (N, C) or more; write x.reshape(1, -1) for one example")
     expected = shape[:1] + shape[2:]
     if label_shape != expected:
@@ -193,8 +198,9 @@ def check_labels(name: str, t: Any, count: int, called: tuple[str, str] = ("labe
         raise DTypeError(f"{name}: {called[0]} values must be integers, not {labels.dtype}; {fix}")
     if labels.size and (labels.min() < 0 or labels.max() >= count):
         wrong = labels[(labels < 0) | (labels >= count)].flat[0]
+        alone = "; for one score an example use sigmoid_cross_entropy" if count == 1 and called[1] == "classes" else ""
         raise LabelError(
-            f"{name}: {called[0]} {wrong} does not exist, for there are {count} {called[1]}: 0 to {count - 1}"
+            f"{name}: {called[0]} {wrong} does not exist, for there are {count} {called[1]}: 0 to {count - 1}{alone}"
         )
     return labels
 

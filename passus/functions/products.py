@@ -33,8 +33,8 @@ class MatMul(Function):
             return _product(x0, x1) if x0.ndim == x1.ndim == 2 else x0 @ x1
         except ValueError as error:
             raise ValueError(
-                "x0 (..., n, k) needs x1 (..., k, m), or a vector (k,) on either side, and batch axes that broadcast; "
-                "transpose an operand with swapaxes(-1, -2)"
+                "x0 (..., n, k) needs x1 (..., k, m), or a vector (k,) on either side, and batch axes that broadcast"
+                + _transposed_fits(x0, x1)
             ) from error
 
     def backward(self, gy: Any) -> Any:
@@ -51,6 +51,13 @@ class MatMul(Function):
             _gradient0(gy, a, b).reshape(x0.shape) if needs0 else None,
             _gradient1(gy, a, b).reshape(x1.shape) if needs1 else None,
         )
+
+
+def _transposed_fits(x0: Array, x1: Array) -> str:
+    """What is said of operands of which one is turned round."""
+    if x0.ndim > 1 and x1.ndim > 1 and (x0.shape[-1] == x1.shape[-1] or x0.shape[-2] == x1.shape[-2]):
+        return "; transpose an operand with swapaxes(-1, -2)"
+    return ""
 
 
 def _product(a: Any, b: Any, bias: Any = None) -> Any:
@@ -90,9 +97,10 @@ def matmul(x0: Operand, x1: Operand) -> Result:
 class Linear(Function):
     def forward(self, x: Array, W: Array, b: Array | None = None) -> Array:
         if W.ndim != 2 or not x.ndim or x.shape[-1] != W.shape[0] or (b is not None and b.shape != W.shape[1:]):
+            turned = W.ndim == 2 and x.ndim and x.shape[-1] == W.shape[1] != W.shape[0]
             raise ValueError(
                 "x (..., I) needs W (I, O) and b (O,): W has a row for each number of the last axis of x, and b one "
-                "number for each column of W; a weight (O, I) is passed as W.T"
+                f"number for each column of W{'; a weight (O, I) is passed as W.T' if turned else ''}"
             )
         y = _product(_rows(x), W, b)
         return y if x.ndim == 2 else y.reshape(*x.shape[:-1], W.shape[1])
