@@ -251,7 +251,8 @@ class Optimizer(CheckedOptions):
         for path, slots in self._slots.items():
             leaves |= slot_leaves(path, slots)
         state = unflatten(copy.deepcopy(leaves)) | {name: part.state_dict() for name, part in self._parts().items()}
-        own = own_state(f"{self._name}.state_dict", self._own(), self._named_params() if self._own() else ())
+        named = () if self.target is None else self._named_params()
+        own = own_state(f"{self._name}.state_dict", self._own(), named)
         return state | ({"own": own} if own else {})
 
     def load_state_dict(self, state: Tree) -> None:
