@@ -16,16 +16,28 @@ import numpy as np
 from passus.config import enable_backprop
 from passus.core import callers
 from passus.core.variable import Variable
-from passus.errors import DTypeError
+from passus.errors import DTypeError, LabelError, PassusError, ShapeError
 from passus.foreign import UFUNCS
 
-__all__ = ["differentiable", "without_gradient"]
+__all__ = ["alternatives", "differentiable", "no_rule", "ufunc_methods", "without_gradient"]
 
 differentiable: dict[Any, Callable[..., Any]] = {}
 """NumPy's function: ours."""
 
+ufunc_methods: dict[tuple[Any, str], Callable[..., Any]] = {}
+"""A ufunc and one of its methods, as in ``np.add.reduce``: ours."""
+
 without_gradient: set[Any] = set()
 """NumPy's functions that are given the arrays, and whose results are arrays."""
+
+alternatives: dict[str, str] = {}
+"""What to write for a function that has no rule itself, by its name."""
+
+IRRELEVANT = {"out": (None,), "where": (True,), "dtype": (None,), "like": (None,), "order": (None, "K", "C", "A")}
+"""Options with values that change nothing, and are left out."""
+
+MEMORY = {"casting", "subok", "copy"}
+"""Options that say where results lie in memory, or what may be rounded; the values are the same."""
 
 
 def array_ufunc(self: Variable, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
@@ -39,6 +51,13 @@ def array_ufunc(self: Variable, ufunc: np.ufunc, method: str, *inputs: Any, out:
             return differentiable[ufunc](*inputs)
         if ufunc in without_gradient and out is None:
             return _as_arrays(ufunc(*_unboxed(inputs), **options))
+    if out is None:
+        options = _relevant(options)
+        if ufunc in without_gradient:
+            return _as_arrays(getattr(ufunc, method)(*_unboxed(inputs), **_unboxed(options)))
+        answer = _of_method(ufunc, method, inputs, options)
+        if answer is not NotImplemented:
+            return answer
     if not hasattr(np, ufunc.__name__):
         instead = UFUNCS.get(ufunc.__name__, "write it with functions of passus.functions")
         raise DTypeError(
@@ -47,7 +66,32 @@ def array_ufunc(self: Variable, ufunc: np.ufunc, method: str, *inputs: Any, out:
         )
     name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
     given = sorted(options) + (["out"] if out is not None else [])
-    raise _no_rule(name, given if ufunc in differentiable and method == "__call__" else [])
+    raise no_rule(name, given if ufunc in differentiable and method == "__call__" else [])
+
+
+def _of_method(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """A call with options, or of a method such as ``np.add.reduce``; NotImplemented if there is no rule for it."""
+    if (ufunc, method) in ufunc_methods:
+        return _called(ufunc_methods[ufunc, method], f"np.{ufunc.__name__}.{method}", inputs, options)
+    if ufunc not in differentiable or method not in ("__call__", "outer"):
+        return NotImplemented
+    dtype = options.pop("dtype", None)
+    if dtype is not None:
+        inputs = tuple([_cast(x, dtype) for x in inputs])
+    if method == "outer" and len(inputs) == 2 and not options:
+        x0, x1 = [x if isinstance(x, Variable) else np.asarray(x) for x in inputs]
+        inputs = x0.reshape(x0.shape + (1,) * x1.ndim), x1
+    if not options:
+        return differentiable[ufunc](*inputs)
+    if "where" in options:
+        raise DTypeError(
+            f"np.{ufunc.__name__} with where and without out has no differentiable rule for a Variable: its result would be "
+            "undefined where the mask does not hold. Use F.where of passus.functions, F.where(mask, y, x), or x.data if no "
+            "gradient is needed"
+        )
+    if ufunc.signature is not None:  # vecdot has an axis.
+        return _called(differentiable[ufunc], f"np.{ufunc.__name__}", inputs, options)
+    return NotImplemented
 
 
 def array_function(self: Variable, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -55,13 +99,8 @@ def array_function(self: Variable, func: Any, types: Any, args: tuple[Any, ...],
     if func in without_gradient:
         return _as_arrays(func(*_unboxed(args), **{name: _unboxed(value) for name, value in kwargs.items()}))
     if func in differentiable:
-        try:
-            return differentiable[func](*args, **kwargs)
-        except TypeError as error:
-            if "unexpected keyword" not in str(error) and "positional argument" not in str(error):
-                raise
-            raise _no_rule(_named(func), sorted(kwargs)) from error
-    raise _no_rule(_named(func), [])
+        return _called(differentiable[func], _named(func), args, _relevant(kwargs))
+    raise no_rule(_named(func), [])
 
 
 def _refuse_lost_gradient(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> None:
@@ -74,10 +113,59 @@ def _refuse_lost_gradient(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> None:
         )
 
 
-def _no_rule(name: str, options: list[str]) -> DTypeError:
+def _relevant(options: dict[str, Any]) -> dict[str, Any]:
+    """Options without those that change no value."""
+    if not options:
+        return options
+    return {
+        name: value
+        for name, value in options.items()
+        if name not in MEMORY
+        and not (name in IRRELEVANT and (value is None or isinstance(value, (bool, str))) and value in IRRELEVANT[name])
+    }
+
+
+def _called(function: Callable[..., Any], name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Call our function; an argument that it does not have has no rule, and its errors are of our tree."""
+    try:
+        return function(*args, **options)
+    except PassusError:
+        raise
+    except TypeError as error:
+        if "unexpected keyword" in str(error) or "positional argument" in str(error):
+            raise no_rule(name, sorted(options)) from error
+        raise DTypeError(_described(error, name, args)) from error
+    except ValueError as error:  # An error about an axis is one of indices, too.
+        raise ShapeError(_described(error, name, args)) from error
+    except IndexError as error:
+        raise LabelError(_described(error, name, args)) from error
+    except AttributeError as error:
+        raise DTypeError(_described(error, name, args)) from error
+
+
+def _described(error: Exception, name: str, args: tuple[Any, ...]) -> str:
+    """What an error says, with what the function was given."""
+    given = ", ".join([f"{x.dtype}{list(x.shape)}" if hasattr(x, "shape") else _short(x) for x in args])
+    return f"{name}({given}): {error}"
+
+
+def _short(x: Any) -> str:
+    shown = repr(x)
+    return shown if len(shown) <= 40 else f"{type(x).__name__} ..."
+
+
+def _cast(x: Any, dtype: Any) -> Any:
+    """An operand with another dtype; a number takes it by itself."""
+    return x.astype(dtype) if isinstance(x, (Variable, np.ndarray)) and x.dtype != dtype else x
+
+
+def no_rule(name: str, options: list[str]) -> DTypeError:
+    """The error for a function of NumPy without a rule, or for options that it does not have."""
     given = f" with {', '.join(options)}" if options else ""
+    instead = alternatives.get(name.rpartition(".")[2])
+    advice = f"Use {instead}, with F for passus.functions," if instead else "Use the functions of passus.functions,"
     return DTypeError(
-        f"{name}{given} has no differentiable rule for a Variable. Use the functions of passus.functions, or give it "
+        f"{name}{given} has no differentiable rule for a Variable. {advice} or give it "
         "the array, x.data, if no gradient is needed"
     )
 
@@ -92,6 +180,8 @@ def _unboxed(value: Any) -> Any:
         return value._data
     if isinstance(value, (list, tuple)):
         return type(value)([_unboxed(v) for v in value])
+    if isinstance(value, dict):
+        return {name: _unboxed(v) for name, v in value.items()}
     return value
 
 

@@ -9,6 +9,7 @@ from passus import foreign as _foreign
 from passus.functions import (
     activations,
     adaptive,
+    angles,
     arithmetic,
     arrangement,
     batch_normalization,
@@ -16,15 +17,19 @@ from passus.functions import (
     comparison,
     contractions,
     convolution,
+    decompositions,
+    division,
     elementwise,
     embeddings,
     extremes,
+    fourier,
     fused,
     group_normalization,
     indexing,
     joining,
     linalg,
     local_response,
+    logarithms,
     losses,
     metrics,
     normalization,
@@ -32,11 +37,13 @@ from passus.functions import (
     pools,
     probabilities,
     products,
+    quantiles,
     rectifiers,
     reductions,
     regularization,
     resizing,
     rounding,
+    running,
     selection,
     shapes,
     similarity,
@@ -49,6 +56,7 @@ from passus.functions import (
 from passus.functions import binding as _binding
 from passus.functions.activations import *
 from passus.functions.adaptive import *
+from passus.functions.angles import *
 from passus.functions.arithmetic import *
 from passus.functions.arrangement import *
 from passus.functions.batch_normalization import *
@@ -56,15 +64,19 @@ from passus.functions.classification import *
 from passus.functions.comparison import *
 from passus.functions.contractions import *
 from passus.functions.convolution import *
+from passus.functions.decompositions import *
+from passus.functions.division import *
 from passus.functions.elementwise import *
 from passus.functions.embeddings import *
 from passus.functions.extremes import *
+from passus.functions.fourier import *
 from passus.functions.fused import *
 from passus.functions.group_normalization import *
 from passus.functions.indexing import *
 from passus.functions.joining import *
 from passus.functions.linalg import *
 from passus.functions.local_response import *
+from passus.functions.logarithms import *
 from passus.functions.losses import *
 from passus.functions.metrics import *
 from passus.functions.normalization import *
@@ -72,11 +84,13 @@ from passus.functions.patches import *
 from passus.functions.pools import *
 from passus.functions.probabilities import *
 from passus.functions.products import *
+from passus.functions.quantiles import *
 from passus.functions.rectifiers import *
 from passus.functions.reductions import *
 from passus.functions.regularization import *
 from passus.functions.resizing import *
 from passus.functions.rounding import *
+from passus.functions.running import *
 from passus.functions.selection import *
 from passus.functions.shapes import *
 from passus.functions.similarity import *
@@ -89,6 +103,7 @@ from passus.functions.trigonometry import *
 __all__: list[str] = []
 __all__ += activations.__all__
 __all__ += adaptive.__all__
+__all__ += angles.__all__
 __all__ += arithmetic.__all__
 __all__ += arrangement.__all__
 __all__ += batch_normalization.__all__
@@ -96,15 +111,19 @@ __all__ += classification.__all__
 __all__ += comparison.__all__
 __all__ += contractions.__all__
 __all__ += convolution.__all__
+__all__ += decompositions.__all__
+__all__ += division.__all__
 __all__ += elementwise.__all__
 __all__ += embeddings.__all__
 __all__ += extremes.__all__
+__all__ += fourier.__all__
 __all__ += fused.__all__
 __all__ += group_normalization.__all__
 __all__ += indexing.__all__
 __all__ += joining.__all__
 __all__ += linalg.__all__
 __all__ += local_response.__all__
+__all__ += logarithms.__all__
 __all__ += losses.__all__
 __all__ += metrics.__all__
 __all__ += normalization.__all__
@@ -112,11 +131,13 @@ __all__ += patches.__all__
 __all__ += pools.__all__
 __all__ += probabilities.__all__
 __all__ += products.__all__
+__all__ += quantiles.__all__
 __all__ += rectifiers.__all__
 __all__ += reductions.__all__
 __all__ += regularization.__all__
 __all__ += resizing.__all__
 __all__ += rounding.__all__
+__all__ += running.__all__
 __all__ += selection.__all__
 __all__ += shapes.__all__
 __all__ += similarity.__all__

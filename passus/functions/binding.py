@@ -16,29 +16,28 @@ from passus.answers import answers
 from passus.backend import backend_of
 from passus.backend.gpu import to_cupy
 from passus.core import Function, Variable
-from passus.core.protocol import differentiable, without_gradient
+from passus.core.protocol import alternatives, differentiable, ufunc_methods, without_gradient
 from passus.core.truth import ComparedVariables
-from passus.errors import DTypeError
 from passus.foreign import FUNCTION, VARIABLE
 from passus.functions import arithmetic as a
 from passus.functions import (
     arrangement,
     comparison,
-    contractions,
+    division,
     elementwise,
     extremes,
     indexing,
-    joining,
     linalg,
     products,
     rounding,
-    selection,
+    running,
     shapes,
     sorting,
     statistics,
-    trigonometry,
 )
 from passus.functions import reductions as r
+from passus.functions.like_numpy import choosing, elements, shaping
+from passus.functions.like_numpy.table import ALTERNATIVES, NUMPY, UFUNC_METHODS, WITHOUT_GRADIENT
 
 __all__ = ["setup_variable"]
 
@@ -62,18 +61,19 @@ def _equality(compare: Callable[[Any, Any], Any]) -> Callable[[Variable, Any], A
     return equal
 
 
-def _reshape(x: Variable, *shape: Any) -> Variable:
+def _test(test: Callable[..., Any]) -> Callable[..., Any]:
+    def tested(x: Variable, *args: Any, **options: Any) -> Any:
+        """Look at the elements, as NumPy does; the result is an array, which has no gradient."""
+        answer = test(x._data, *args, **options)
+        return np.asarray(answer) if isinstance(answer, np.generic) else answer
+
+    return tested
+
+
+def _reshape(x: Variable, *shape: Any, order: str = "C") -> Variable:
     """The same elements in another shape: ``x.reshape(2, 3)`` or ``x.reshape((2, 3))``."""
-    return shapes.reshape(x, shape[0] if len(shape) == 1 else shape)
-
-
-def _norm(x: Variable, ord: float | None = None, axis: Any = None, keepdims: bool = False) -> Variable:
-    """The norm of vectors; that of matrices by another ``ord`` than theirs by default has no rule."""
-    if ord is not None and (x.ndim > 1 if axis is None else isinstance(axis, tuple)):
-        raise DTypeError(
-            f"np.linalg.norm of a matrix with ord={ord!r} has no differentiable rule; F.norm takes its elements as a vector"
-        )
-    return statistics.norm(x, 2 if ord is None else ord, axis, keepdims)
+    lengths = shape[0] if len(shape) == 1 else shape
+    return shapes.reshape(x, lengths) if order == "C" else shaping.reshape(x, lengths, order)
 
 
 def _flatten(x: Variable) -> Variable:
@@ -102,11 +102,6 @@ def _move(x: Variable, to: Callable[[Any], Any]) -> None:
         x.data = moved
 
 
-def _numpy_clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
-    """``np.clip``, which has two names for each bound."""
-    return comparison.clip(a, a_min if min is None else min, a_max if max is None else max)
-
-
 METHODS: dict[str, Any] = {
     "__neg__": a.neg,
     "__pos__": lambda x: x,
@@ -121,6 +116,16 @@ METHODS: dict[str, Any] = {
     "__rtruediv__": a.rdiv,
     "__pow__": a.pow,
     "__rpow__": a.rpow,
+    "__floordiv__": division.floor_divide,
+    "__rfloordiv__": lambda x1, x0: division.floor_divide(x0, x1),
+    "__mod__": division.mod,
+    "__rmod__": lambda x1, x0: division.mod(x0, x1),
+    "__divmod__": elements.divmod,
+    "__rdivmod__": lambda x1, x0: elements.divmod(x0, x1),
+    "__round__": lambda x, decimals=0: rounding.round(x, decimals),
+    "__floor__": rounding.floor,
+    "__ceil__": rounding.ceil,
+    "__trunc__": rounding.trunc,
     "__matmul__": products.matmul,
     "__rmatmul__": lambda x1, x0: products.matmul(x0, x1),
     "matmul": products.matmul,
@@ -131,16 +136,33 @@ METHODS: dict[str, Any] = {
     "std": statistics.std,
     "prod": r.prod,
     "cumsum": r.cumsum,
+    "cumprod": running.cumprod,
     "max": extremes.max,
     "min": extremes.min,
     "clip": comparison.clip,
     "argmax": sorting.argmax,
     "argmin": sorting.argmin,
+    "argsort": sorting.argsort,
+    "any": _test(np.any),
+    "all": _test(np.all),
+    "nonzero": _test(np.nonzero),
+    "round": rounding.round,
+    "trace": linalg.trace,
+    "diagonal": linalg.diagonal,
+    "take": choosing.take,
+    "repeat": arrangement.repeat,
+    "copy": shaping.copy,
     "__getitem__": indexing.get_item,
     "T": property(_transpose),
+    "mT": property(shaping.matrix_transpose),
     "reshape": _reshape,
     "transpose": _transpose,
     "flatten": _flatten,
+    "ravel": shaping.ravel,
+    "real": property(lambda x: x),
+    "imag": property(elements.imag),
+    "conj": elements.same,
+    "conjugate": elements.same,
     "swapaxes": shapes.swapaxes,
     "squeeze": shapes.squeeze,
     "astype": shapes.astype,
@@ -153,58 +175,6 @@ METHODS: dict[str, Any] = {
     "__gt__": _comparison(operator.gt),
     "__ge__": _comparison(operator.ge),
 }
-
-LIKE_NUMPY = (arrangement, elementwise, indexing, joining, rounding, selection, shapes, sorting, trigonometry)
-"""Families whose functions answer for the functions of NumPy that have the same name."""
-
-NUMPY: dict[Any, Callable[..., Any]] = {
-    **{getattr(np, name): getattr(f, name) for f in LIKE_NUMPY for name in f.__all__ if hasattr(np, name)},
-    np.maximum: comparison.maximum,
-    np.minimum: comparison.minimum,
-    np.add: a.add,
-    np.sum: r.sum,
-    np.mean: r.mean,
-    np.average: r.average,
-    np.var: statistics.var,
-    np.std: statistics.std,
-    np.prod: r.prod,
-    np.cumsum: r.cumsum,
-    np.max: extremes.max,
-    np.amax: extremes.max,
-    np.min: extremes.min,
-    np.amin: extremes.min,
-    np.matmul: products.matmul,
-    np.dot: products.dot,
-    np.diagonal: linalg.diagonal,
-    np.trace: linalg.trace,
-    np.linalg.inv: linalg.inv,
-    np.linalg.solve: linalg.solve,
-    np.linalg.det: linalg.det,
-    np.linalg.slogdet: linalg.slogdet,
-    np.linalg.cholesky: linalg.cholesky,
-    np.linalg.norm: _norm,
-    np.outer: products.outer,
-    np.einsum: contractions.einsum,
-    np.tensordot: contractions.tensordot,
-    np.subtract: a.sub,
-    np.multiply: a.mul,
-    np.divide: a.div,
-    np.power: a.pow,
-    np.negative: a.neg,
-    np.positive: lambda x: x,
-    np.clip: _numpy_clip,
-}
-
-WITHOUT_GRADIENT: set[Any] = {
-    *(np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal),
-    *(np.isnan, np.isfinite, np.isinf, np.signbit, np.logical_and, np.logical_or, np.logical_xor, np.logical_not),
-    *(np.allclose, np.isclose, np.array_equal, np.array_equiv, np.any, np.all),
-    *(np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.shares_memory, np.may_share_memory),
-    *(np.nonzero, np.count_nonzero, np.flatnonzero, np.argwhere, np.searchsorted),
-    *(np.zeros_like, np.ones_like, np.full_like, np.empty_like),
-    *(np.array_repr, np.array_str, np.array2string),
-}
-"""NumPy's functions whose answer has no gradient: they are given the arrays."""
 
 
 IN_CORE = ("Div", "Mul", "Neg", "Pow", "Sub", "div", "mul", "neg", "pow", "rdiv", "rsub", "sub")
@@ -220,6 +190,8 @@ def setup_variable() -> None:
         setattr(Variable, name, function)
     Variable.__hash__ = object.__hash__  # type: ignore[method-assign, assignment]
     differentiable.update(NUMPY)
+    ufunc_methods.update(UFUNC_METHODS)
+    alternatives.update(ALTERNATIVES)
     without_gradient.update(WITHOUT_GRADIENT)
     answers(Variable, VARIABLE)
     answers(Function, FUNCTION)

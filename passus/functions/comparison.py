@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from passus.backend import Array
-from passus.core import Binary, Operand, Result, Unary
+from passus.backend import Array, is_array
+from passus.core import Binary, Operand, Result, Unary, Variable
 from passus.errors import ArgumentError, DTypeError
+from passus.functions.checks import array_of
+from passus.functions.selection import where
 from passus.kernels.elementwise import masked
 
-__all__ = ["Clip", "Maximum", "Minimum", "clip", "maximum", "minimum"]
+__all__ = ["Clip", "Maximum", "Minimum", "clip", "fmax", "fmin", "maximum", "minimum"]
 
 
 class Maximum(Binary):
@@ -61,6 +63,34 @@ def _where_greater(a: Any, b: Any, gy: Any) -> Any:
     return masked(gy, a > b) + masked(0.5 * gy, a == b)
 
 
+def fmax(x0: Operand, x1: Operand) -> Result:
+    """The larger of two operands, element by element; the other one if one is NaN. Equal ones share the gradient evenly.
+
+    >>> import numpy as np
+    >>> fmax(np.array([1.0, np.nan]), 0.5)
+    array([1. , 0.5])
+    """
+    return maximum(*_filled(x0, x1))
+
+
+def fmin(x0: Operand, x1: Operand) -> Result:
+    """The smaller of two operands, element by element; the other one if one is NaN. Equal ones share the gradient evenly.
+
+    >>> import numpy as np
+    >>> fmin(np.array([1.0, np.nan]), 0.5)
+    array([0.5, 0.5])
+    """
+    return minimum(*_filled(x0, x1))
+
+
+def _filled(x0: Operand, x1: Operand) -> tuple[Operand, Operand]:
+    """Both operands, each in place of the other where that is NaN: equal ones share a gradient, so it is whole again."""
+    missing = [np.isnan(array_of("fmax", x)) for x in (x0, x1)]
+    if not any(m.any() for m in missing):
+        return x0, x1
+    return where(missing[0], x1, x0), where(missing[1], x0, x1)
+
+
 class Clip(Unary):
     def __init__(self, x_min: float | None, x_max: float | None) -> None:
         self.x_min, self.x_max = x_min, x_max
@@ -74,18 +104,23 @@ class Clip(Unary):
         return masked(gy, self.x == self.y)
 
 
-def clip(x: Operand, x_min: float | None = None, x_max: float | None = None) -> Result:
+def clip(x: Operand, x_min: Operand | None = None, x_max: Operand | None = None) -> Result:
     """Each element, but at least ``x_min`` and at most ``x_max``; None leaves that side open.
 
-    The gradient is 0 for elements outside the bounds, and passes at the bounds themselves.
+    The bounds are numbers, or arrays that broadcast with ``x``. The gradient is 0 for elements outside the bounds, and
+    passes at the bounds themselves; bounds that are Variables get the gradients of the elements that they replaced.
 
-    Raises `ArgumentError` without any bound, or if ``x_min > x_max``; `DTypeError` for a bound that is no number.
+    Raises `ArgumentError` without any bound, or if ``x_min > x_max`` for numbers; `DTypeError` for a bound that is no
+    number or array.
 
     >>> import numpy as np
     >>> clip(np.array([-2.0, 0.5, 2.0]), -1, 1)
     array([-1. ,  0.5,  1. ])
     """
     low, high = _bound("x_min", x_min), _bound("x_max", x_max)
+    if not (isinstance(low, Number) and isinstance(high, Number)):
+        x = x if low is None else where(_less(x, low), low, x)
+        return x if high is None else where(_less(high, x), high, x)
     if low is None and high is None:
         raise ArgumentError("clip: give x_min, x_max or both")
     if low is not None and high is not None and not low <= high:
@@ -93,12 +128,18 @@ def clip(x: Operand, x_min: float | None = None, x_max: float | None = None) -> 
     return Clip(low, high)(x)
 
 
-def _bound(name: str, bound: Any) -> float | None:
+Number = (int, float, type(None))
+"""What bounds a whole array, or leaves it open."""
+
+
+def _bound(name: str, bound: Any) -> Any:
     if isinstance(bound, np.generic):
         bound = bound.item()  # A Python number takes the dtype of x.
-    if bound is not None and not isinstance(bound, (int, float)):
-        raise DTypeError(
-            f"clip: {name} must be a number or None, not a {type(bound).__name__}; use F.maximum and F.minimum for "
-            "bounds that differ from element to element"
-        )
+    if not isinstance(bound, (*Number, Variable)) and not is_array(bound):
+        raise DTypeError(f"clip: {name} must be a number, an array or None, not a {type(bound).__name__}")
     return bound
+
+
+def _less(a: Operand, b: Operand) -> Array:
+    """Where ``a < b``, as a boolean array."""
+    return array_of("clip", a) < array_of("clip", b)

@@ -10,6 +10,7 @@ from passus.kernels.elementwise import masked
 
 __all__ = [
     "Abs",
+    "Cbrt",
     "Exp",
     "Expm1",
     "Log",
@@ -18,6 +19,7 @@ __all__ = [
     "Sqrt",
     "Square",
     "abs",
+    "cbrt",
     "exp",
     "expm1",
     "log",
@@ -80,6 +82,24 @@ def rsqrt(x: Operand) -> Result:
     array([1. , 0.5])
     """
     return Rsqrt()(x)
+
+
+class Cbrt(Unary):
+    def forward(self, x: Array) -> Array:
+        return self.xp.cbrt(x)
+
+    def backward(self, gy: Any) -> Any:
+        return gy / (3 * (self.y * self.y))
+
+
+def cbrt(x: Operand) -> Result:
+    """The cube root of each element, negative for negative ones. The gradient is infinite at 0.
+
+    >>> import numpy as np
+    >>> cbrt(np.array([8.0, -27.0]))
+    array([ 2., -3.])
+    """
+    return Cbrt()(x)
 
 
 class Exp(Unary):

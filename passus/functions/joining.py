@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from passus.backend import Array
 from passus.core import Function, Operand, Result
 from passus.errors import ArgumentError, DTypeError
 from passus.functions.checks import integers_of
+from passus.functions.indexing import GetItemGrad
 from passus.functions.shapes import ravel
 
 __all__ = ["Concatenate", "Split", "Stack", "concatenate", "split", "stack"]
@@ -80,7 +82,24 @@ class Split(Function):
         return tuple(self.xp.split(x, self.sections, axis=self.axis))
 
     def backward(self, *gys: Any) -> Any:
-        return self.xp.concatenate(gys, axis=self.axis)
+        shape = self.inputs[0].shape
+        axis = self.axis % len(shape)
+        parts = self._parts(shape[axis])
+        if all(before.stop == part.start for before, part in pairwise(parts)) and parts[-1].stop == shape[axis]:
+            return self.xp.concatenate(gys, axis=axis)
+        # Indices that do not rise, or count from the end: parts overlap, or leave something out.
+        total: Any = 0
+        for part, gy in zip(parts, gys):
+            total = total + GetItemGrad((*(slice(None),) * axis, part), shape)(gy)
+        return total
+
+    def _parts(self, n: int) -> list[slice]:
+        """Where the parts begin and end."""
+        if isinstance(self.sections, int):
+            return [slice(i * n // self.sections, (i + 1) * n // self.sections) for i in range(self.sections)]
+        bounds = [0, *self.sections, n]
+        spans = [range(n)[start:stop] for start, stop in pairwise(bounds)]
+        return [slice(span.start, max(span.start, span.stop)) for span in spans]
 
 
 def split(x: Operand, sections: int | Sequence[int], axis: int = 0) -> tuple[Result, ...]:

@@ -162,8 +162,10 @@ def cumsum(x: Operand, axis: int | None = None) -> Result:
 
 
 def reduced_to_one(x: Array, y: Array) -> int:
-    """How many elements of ``x`` are reduced to one of ``y``."""
-    return x.size // y.size if y.size else 1
+    """How many elements of ``x`` are reduced to one of ``y``; where it has none, as its kept axes tell."""
+    if y.size:
+        return int(x.size // y.size)
+    return math.prod([n for n, m in zip(x.shape, y.shape) if n != m])
 
 
 def _as_tuple(axis: Axis, ndim: int) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 from passus.backend import Array
 from passus.core import Operand, Result, Unary
 
-__all__ = ["Ceil", "Floor", "Round", "Sign", "ceil", "floor", "round", "sign"]
+__all__ = ["Ceil", "Floor", "Round", "Sign", "Trunc", "ceil", "floor", "round", "sign", "trunc"]
 
 
 class Step(Unary):
@@ -45,6 +45,21 @@ def ceil(x: Operand) -> Result:
     array([ 2., -1.])
     """
     return Ceil()(x)
+
+
+class Trunc(Step):
+    def forward(self, x: Array) -> Array:
+        return self.xp.trunc(x)
+
+
+def trunc(x: Operand) -> Result:
+    """The whole part of each element, rounded towards 0; its gradient is 0.
+
+    >>> import numpy as np
+    >>> trunc(np.array([1.7, -1.7]))
+    array([ 1., -1.])
+    """
+    return Trunc()(x)
 
 
 class Round(Step):

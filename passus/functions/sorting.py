@@ -22,7 +22,7 @@ class Sort(Unary):
         self.axis = axis
 
     def forward(self, x: Array) -> Array:
-        self.order = self.xp.argsort(x, axis=self.axis)
+        self.order = self.xp.argsort(x, axis=self.axis, stable=True)
         return self.xp.take_along_axis(x, self.order, axis=self.axis)
 
     def backward(self, gy: Any) -> Any:
@@ -30,7 +30,8 @@ class Sort(Unary):
 
 
 def sort(x: Operand, axis: int | None = -1) -> Result:
-    """Sort the elements along an axis, from the smallest to the largest; all in a row if ``axis`` is None. NaN comes last.
+    """Sort the elements along an axis, from the smallest to the largest; all in a row if ``axis`` is None. NaN comes last;
+    equal elements keep their order.
 
     Raises `ShapeError` for an axis that ``x`` does not have.
 
@@ -62,14 +63,14 @@ def argsort(x: Operand, axis: int | None = -1) -> Array:
 
 
 class Argmax(Unary):
-    def __init__(self, axis: int | None) -> None:
-        self.axis = axis
+    def __init__(self, axis: int | None, keepdims: bool) -> None:
+        self.axis, self.keepdims = axis, keepdims
 
     def forward(self, x: Array) -> Array:
-        return self.xp.argmax(x, axis=self.axis)
+        return self.xp.argmax(x, axis=self.axis, keepdims=self.keepdims)
 
 
-def argmax(x: Operand, axis: int | None = None) -> Array:
+def argmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Array:
     """The index of the largest element along an axis, or among all in a row; of the first, if there are several.
 
     Raises `ShapeError` where there are no elements, or for an axis that ``x`` does not have.
@@ -78,18 +79,18 @@ def argmax(x: Operand, axis: int | None = None) -> Array:
     >>> argmax(np.array([[1.0, 3.0], [4.0, 2.0]]), axis=-1)
     array([1, 0])
     """
-    return Argmax(axis)(array_of("argmax", x))
+    return Argmax(axis, keepdims)(array_of("argmax", x))
 
 
 class Argmin(Unary):
-    def __init__(self, axis: int | None) -> None:
-        self.axis = axis
+    def __init__(self, axis: int | None, keepdims: bool) -> None:
+        self.axis, self.keepdims = axis, keepdims
 
     def forward(self, x: Array) -> Array:
-        return self.xp.argmin(x, axis=self.axis)
+        return self.xp.argmin(x, axis=self.axis, keepdims=self.keepdims)
 
 
-def argmin(x: Operand, axis: int | None = None) -> Array:
+def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Array:
     """The index of the smallest element along an axis, or among all in a row; of the first, if there are several.
 
     Raises `ShapeError` where there are no elements, or for an axis that ``x`` does not have.
@@ -98,7 +99,7 @@ def argmin(x: Operand, axis: int | None = None) -> Array:
     >>> argmin(np.array([[1.0, 3.0], [4.0, 2.0]]), axis=-1)
     array([0, 1])
     """
-    return Argmin(axis)(array_of("argmin", x))
+    return Argmin(axis, keepdims)(array_of("argmin", x))
 
 
 class Topk(Unary):

@@ -115,8 +115,14 @@ NO_AXIS = {"negative axis": "it has no axis"}
 ONE_OPERAND = {"broadcast": "it has one operand"}
 
 
-def unary(name: str, reference: Callable[..., Any], draw: Callable[..., np.ndarray] = normal, **row: Any) -> Row:
-    """The row of a function of each element by itself; ``draw(*shape)`` gives numbers of its domain."""
+def unary(
+    name: str,
+    reference: Callable[..., Any],
+    draw: Callable[..., np.ndarray] = normal,
+    called: str | None = None,
+    **row: Any,
+) -> Row:
+    """The row of a function of each element by itself; ``draw(*shape)``: numbers of its domain; ``called``: as in messages."""
     cases = {
         "plain": case(draw(3, 4)),
         "plain, three axes": case(draw(2, 1, 3)),
@@ -124,7 +130,7 @@ def unary(name: str, reference: Callable[..., Any], draw: Callable[..., np.ndarr
         "empty, with other axes": case(draw(2, 0, 3)),
         "0-d": case(draw()),
     }
-    wrong = bad(TypeError, f"{name}: .*not supported", np.array(["a"]))
+    wrong = bad(TypeError, f"{called or name}: .*not supported", np.array(["a"]))
     return Row(name, reference, cases, (wrong,), {**NO_AXIS, **ONE_OPERAND}, **row)
 
 

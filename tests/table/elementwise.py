@@ -15,6 +15,7 @@ ROWS = [
     unary("square", np.square),
     unary("sqrt", np.sqrt, positive),
     unary("rsqrt", lambda x: 1 / np.sqrt(x), positive),
+    unary("cbrt", np.cbrt, not_zero),
     unary("exp", np.exp),
     unary("expm1", np.expm1),
     unary("log", np.log, positive),

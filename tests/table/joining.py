@@ -9,6 +9,8 @@ ROWS = [
         {
             "plain": case(normal(6, 2), 3),
             "plain, at indices": case(normal(5, 2), [1, 1, 3]),
+            "plain, at indices that fall": case(normal(5), [2, 1]),
+            "plain, at indices from the end, and beyond it": case(normal(5, 2), [-2, 9]),
             "plain, one section": case(normal(3), 1),
             "negative axis": case(normal(2, 4), 2, axis=-1),
             "empty": case(normal(0, 3), 2),

@@ -12,6 +12,7 @@ def between_halves(*shape: int) -> np.ndarray:
 ROWS = [
     unary("floor", np.floor, between_halves),
     unary("ceil", np.ceil, between_halves),
+    unary("trunc", np.trunc, between_halves),
     unary("sign", np.sign, between_halves),
     Row(
         "round",

@@ -1,0 +1,14 @@
+import numpy as np
+
+from tests.table import away_from, binary, unary, uniform
+
+ROWS = [
+    unary("arcsinh", np.arcsinh),
+    unary("arccosh", np.arccosh, lambda *shape: uniform(1.2, 3.0, *shape)),
+    unary("arctanh", np.arctanh, lambda *shape: uniform(-0.8, 0.8, *shape)),
+    binary("arctan2", np.arctan2, lambda *shape: away_from((0.0,), *shape)),
+    binary("hypot", np.hypot, lambda *shape: away_from((0.0,), *shape)),
+    unary("sinc", np.sinc),
+    unary("deg2rad", np.deg2rad, called="mul"),
+    unary("rad2deg", np.rad2deg, called="mul"),
+]
