@@ -237,7 +237,7 @@ TRAINERS = [
     bad(TypeError, "Trainer: a int is no callback", lambda s: s.trainer(callbacks=[3])),
     bad(ValueError, "Trainer.fit: epochs is 0", lambda s: s.trainer().fit(0)),
     bad(ValueError, "Trainer: loader has no batches", lambda s: s.trainer(loader=[]).fit(1)),
-    bad(ValueError, "Trainer: a batch must be a pair", lambda s: s.trainer(loader=[3]).fit(1)),
+    bad(ValueError, "Trainer: a batch must be inputs and a target", lambda s: s.trainer(loader=[3]).fit(1)),
     bad(ValueError, "load_state_dict: missing: epoch", lambda s: s.trainer().load_state_dict({})),
 ]
 
