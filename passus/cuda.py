@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from passus.answers import answers_for
 from passus.backend import Array, backend_of
 from passus.backend.gpu import to_cupy
 from passus.core import Variable, as_array
+from passus.foreign import CUDA
 
 __all__ = ["as_cupy", "as_numpy", "get_array_module", "gpu_enable"]
 
@@ -44,3 +46,6 @@ def as_cupy(x: Any) -> Array:
 
 def _array(x: Any) -> Any:
     return x.data if isinstance(x, Variable) else x
+
+
+answers_for(__name__, CUDA)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "CUDA",
     "DATASETS",
     "FUNCTION",
     "FUNCTIONS",
@@ -38,6 +39,13 @@ PACKAGE = {
     "GradientTape": "operations are recorded at once; write y.backward()",
     "jit": "operations run as they are written",
     "numpy": "import numpy as np; its functions take Variables",
+}
+
+CUDA = {
+    "is_available": "read passus.cuda.gpu_enable",
+    **dict.fromkeys(("device", "set_device"), "CuPy chooses the device; models and loaders have to_gpu()"),
+    **dict.fromkeys(("to_cpu", "asnumpy"), "write passus.cuda.as_numpy(x)"),
+    **dict.fromkeys(("to_gpu",), "write passus.cuda.as_cupy(x)"),
 }
 
 FUNCTIONS = {

@@ -21,6 +21,7 @@ from passus.training import Trainer
 
 MODULES = {
     "passus": foreign.PACKAGE,
+    "passus.cuda": foreign.CUDA,
     "passus.functions": foreign.FUNCTIONS,
     "passus.layers": foreign.LAYERS,
     "passus.optimizers": foreign.OPTIMIZERS,
