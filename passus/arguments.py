@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -19,9 +20,26 @@ __all__ = [
     "checked_number",
     "checked_real",
     "checked_share",
+    "shown",
 ]
 
 Called = TypeVar("Called", bound=Callable[..., Any])
+
+LONGEST = sys.maxsize
+"""The greatest length that anything can have, and so the greatest count."""
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: in one line of moderate length, whatever it is.
+
+    >>> shown("a"), shown([0] * 1000)[:8], shown(10**5000)
+    ("'a'", '[0, 0, 0', 'a int that is too large to show')
+    """
+    try:
+        text = repr(value)
+    except Exception:  # Too many digits, too deep, or a method of somebody else's that fails.
+        return f"a {type(value).__name__} that is too large to show"
+    return text if len(text) <= 80 else f"{text[:76]} ..."
 
 
 def checked_real(where: str, name: str, value: Any) -> float:
@@ -31,8 +49,11 @@ def checked_real(where: str, name: str, value: Any) -> float:
     inf
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({value!r}); give a number")
-    return float(value)
+        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({shown(value)}); give a number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ArgumentError(f"{where}: {name} is {shown(value)}, more than any float; give a smaller one") from None
 
 
 def checked_number(
@@ -68,13 +89,16 @@ def checked_share(where: str, name: str, value: Any) -> float:
 
 
 def checked_integer(where: str, name: str, value: Any) -> int:
-    """``value`` as an int, if it is a whole number. Raises `DTypeError` if it is none.
+    """``value`` as an int, if it is a whole number. Raises `DTypeError` if it is none, `ArgumentError` for one of more
+    than 64 bits.
 
     >>> checked_integer("tril", "k", np.int8(-1))
     -1
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({value!r}); give an integer")
+        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({shown(value)}); give an integer")
+    if not -LONGEST <= value <= LONGEST:
+        raise ArgumentError(f"{where}: {name} is {shown(value)}; it must be at most {LONGEST}")
     return int(value)
 
 
@@ -99,7 +123,7 @@ def checked_callable(where: str, name: str, value: Called) -> Called:
     <built-in function abs>
     """
     if not callable(value):
-        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({value!r}); give a function")
+        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({shown(value)}); give a function")
     return value
 
 
@@ -112,8 +136,12 @@ def checked_flag(where: str, name: str, value: Any, hint: str = "") -> bool:
     True
     """
     if not isinstance(value, (bool, np.bool_)):
+<<<<<<< HEAD
         about = hint if isinstance(value, (int, np.integer)) else ""
         raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({value!r}); give True or False{about}")
+=======
+        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({shown(value)}); give True or False")
+>>>>>>> 40b5030 (Files are read within limits, and written beside those of other processes)
     return bool(value)
 
 
@@ -126,7 +154,9 @@ def checked_dtype(where: str, dtype: Any, kinds: str = "fiub") -> np.dtype[Any]:
     try:
         known: np.dtype[Any] = np.dtype(dtype)
     except TypeError:
-        raise DTypeError(f"{where}: there is no dtype {dtype!r}; give one of NumPy's, such as np.float32") from None
+        raise DTypeError(
+            f"{where}: there is no dtype {shown(dtype)}; give one of NumPy's, such as np.float32"
+        ) from None
     if known.kind not in kinds:
         wanted = "floating-point numbers, such as np.float32" if kinds == "f" else "real numbers, such as np.float32"
         raise DTypeError(f"{where}: {known} is not supported; give one of {wanted}")

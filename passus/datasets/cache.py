@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from passus.backend import Array
 from passus.datasets.download import cache_folder
-from passus.errors import DataError, DTypeError
-from passus.files import checked_path, replacing
+from passus.errors import DataError, DTypeError, PathError
+from passus.files import check_file_is_there, checked_path, made_folder, replacing
+from passus.unpacking import BROKEN, read_arrays, room
 
 __all__ = ["load_cache_npz", "save_cache_npz"]
 
@@ -29,27 +29,32 @@ def save_cache_npz(data: Array, label: Array, file_name: str | os.PathLike[str])
     if np.asarray(data).dtype.hasobject or np.asarray(label).dtype.hasobject:
         raise DTypeError("save_cache_npz: arrays of objects cannot be kept; convert them to numbers")
     path = cache_folder() / checked_path(file_name)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    made_folder(path.parent)
     with replacing(path) as file:
         np.savez_compressed(file, data=data, label=label)
+        if np.asarray(data).nbytes + np.asarray(label).nbytes > room(file.tell()):
+            # Almost nothing but zeros: as small as that, it would not be taken for a whole file.
+            file.seek(0)
+            file.truncate()
+            np.savez(file, data=data, label=label)
     return path
 
 
 def load_cache_npz(file_name: str | os.PathLike[str]) -> tuple[Array, Array] | tuple[None, None]:
     """What `save_cache_npz` kept, or (None, None) if there is no such file.
 
-    Raises `DataError` for a file that is broken or has other arrays.
+    Raises `DataError` for a file that is broken, has other arrays, or unfolds to more than 100 times its size.
 
     >>> load_cache_npz("never-saved.npz")
     (None, None)
     """
-    from zipfile import BadZipFile  # Not at the top: slow to import, and for few to use.
-
     path = cache_folder() / checked_path(file_name)
-    if not path.exists():
+    try:
+        check_file_is_there(path, PathError, DataError)
+    except PathError:
         return None, None
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return arrays["data"], arrays["label"]
-    except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile, zlib.error) as error:
+        arrays = read_arrays(path)
+        return arrays["data"], arrays["label"]
+    except BROKEN as error:
         raise DataError(f"{path}: no data and label can be read ({error}); delete the file and save it anew") from error

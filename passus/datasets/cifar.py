@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-import zlib
 from pathlib import Path
-from typing import ClassVar, Literal, final
+from typing import Any, ClassVar, Literal, cast, final
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from passus.datasets.download import get_file
 from passus.datasets.pictures import PIXELS, PictureDataset, check_classes
 from passus.errors import ArgumentError, DataError
 from passus.transforms import Transform
+from passus.unpacking import BROKEN, Unfolding
 
 __all__ = ["CIFAR10", "CIFAR100", "CifarDataset"]
 
@@ -114,15 +114,9 @@ class CIFAR100(CifarDataset):
 
 def _records(path: Path, members: tuple[str, ...], label_bytes: int) -> Array:
     """The files of the archive one after the other, each record a row: its labels, then the bytes of its picture."""
-    import tarfile  # Not at the top: slow to import, and for few to use.
-
-    found: dict[str, bytes] = {}
     try:
-        with tarfile.open(path, "r:gz") as archive:
-            for member in archive:
-                if member.name in members and member.isfile():
-                    found[member.name] = archive.extractfile(member).read()  # type: ignore[union-attr]  # a file has one
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        found = _members(path, members)
+    except BROKEN as error:
         raise _broken(path, f"it cannot be unpacked ({error})") from error
     length = label_bytes + math.prod(SHAPE)
     for name in members:
@@ -131,6 +125,26 @@ def _records(path: Path, members: tuple[str, ...], label_bytes: int) -> Array:
         if not found[name] or len(found[name]) % length:
             raise _broken(path, f"its file {name} has {len(found[name])} bytes, which are no records of {length}")
     return np.frombuffer(b"".join(found[name] for name in members), np.uint8).reshape(-1, length)
+
+
+def _members(path: Path, members: tuple[str, ...]) -> dict[str, bytes]:
+    """Those files of the archive, by their names. Raises one of `BROKEN`."""
+    import tarfile  # Not at the top: slow to import, and for few to use.
+
+    found: dict[str, bytes] = {}
+    try:
+        with Unfolding(path) as content, tarfile.open(fileobj=cast(Any, content), mode="r|") as archive:
+            for member in archive:
+                if member.issparse():
+                    raise ValueError(f"its member {member.name[:80]} is sparse: a few bytes that stand for many")
+                file = archive.extractfile(member) if member.isfile() else None
+                if file is not None and member.name in members:
+                    found[member.name] = file.read()
+            while content.read(1 << 20):  # The checksum stands at the very end.
+                pass
+    except tarfile.TarError as error:
+        raise ValueError(str(error)) from error
+    return found
 
 
 def _broken(path: Path, what: str) -> DataError:

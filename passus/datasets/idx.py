@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from passus.backend import Array
 from passus.errors import DataError
+from passus.files import check_file_is_there
+from passus.unpacking import BROKEN, gunzipped
 
 __all__ = ["read_idx"]
 
@@ -20,7 +21,8 @@ UNSIGNED_BYTES = 8
 def read_idx(path: Path, ndim: int) -> Array:
     """The array of uint8 with ``ndim`` axes in a gzipped IDX file.
 
-    Raises `DataError` for a file that is truncated, longer than it says, or of another format.
+    Raises `DataError` for a file that is truncated, longer than it says, of another format, or unfolds to more than 100
+    times its size.
 
     >>> import gzip, tempfile
     >>> path = Path(tempfile.mkdtemp()) / "idx.gz"
@@ -39,12 +41,10 @@ def read_idx(path: Path, ndim: int) -> Array:
 
 
 def _unpacked(path: Path) -> bytes:
-    import gzip  # Not at the top: slow to import, and for few to use.
-
+    check_file_is_there(path, DataError, DataError)
     try:
-        with gzip.open(path) as file:
-            return file.read()
-    except (OSError, EOFError, zlib.error) as error:
+        return gunzipped(path)
+    except BROKEN as error:
         raise _broken(path, f"it cannot be unpacked ({error})") from error
 
 

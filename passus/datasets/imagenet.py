@@ -9,10 +9,11 @@ from typing import ClassVar
 
 from passus.datasets.download import get_file
 from passus.errors import DataError
+from passus.unpacking import BROKEN
 
 __all__ = ["ImageNet"]
 
-LINE = re.compile(r"""^\{?\s*(\d+): (['"])(.+)\2[,}]?\s*$""", re.MULTILINE)
+LINE = re.compile(r"""\{?[ \t]{0,8}([0-9]{1,4}): (['"])(.{1,1000})\2[,}]?""")
 """One class: its number, and its names between quotation marks."""
 
 
@@ -32,11 +33,15 @@ class ImageNet:
         Raises `DataError` if the list cannot be downloaded, or is not one of 1,000 classes in order.
         """
         path = get_file(url or cls.url, "imagenet_labels.txt", folder=folder)
-        names = {int(number): name for number, _, name in LINE.findall(_text(path))}
+        lines = map(LINE.fullmatch, map(str.strip, _text(path).splitlines()))
+        names = {int(line[1]): line[3] for line in lines if line}
         if list(names) != list(range(1000)):
             raise DataError(f"{path}: {len(names)} classes instead of 1000 in order; delete the file and try again")
         return names
 
 
 def _text(path: Path) -> str:
-    return path.read_text("utf-8", "replace")
+    try:
+        return path.read_text("utf-8", "replace")
+    except BROKEN as error:
+        raise DataError(f"{path}: it cannot be read ({error}); delete the file and try again") from error

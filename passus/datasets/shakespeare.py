@@ -12,6 +12,7 @@ from passus.datasets.base import Dataset
 from passus.datasets.download import get_file
 from passus.errors import ArgumentError, DataError
 from passus.transforms import Transform
+from passus.unpacking import BROKEN
 
 __all__ = ["Shakespear", "Shakespeare"]
 
@@ -58,5 +59,5 @@ Shakespear = Shakespeare
 def _read(path: Path) -> str:
     try:
         return path.read_bytes().decode()
-    except UnicodeDecodeError as error:
+    except BROKEN as error:
         raise DataError(f"{path}: this is no text ({error}); delete the file to download it again") from error
