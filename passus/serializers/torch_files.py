@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import struct
 from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
-from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from passus.errors import WeightsError
 from passus.files import FilePath
@@ -14,32 +13,20 @@ from passus.serializers.files import check_readable
 from passus.serializers.torch_pickle import Machine
 from passus.serializers.torch_tensors import NAMES, Storages
 from passus.tree import Tree
+from passus.unpacking import BROKEN
 
 __all__ = ["load_torch"]
 
 MAGIC = 0x1950A86A20F9469CFC6C
 """The number that files begin with which PyTorch wrote before version 1.6, or writes when it is asked to."""
 
-BROKEN = (
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    EOFError,
-    RuntimeError,
-    BadZipFile,
-    struct.error,
-)
-"""What reading a broken file can end with."""
-
-
 def load_torch(path: FilePath) -> Tree:
     """What ``torch.save`` wrote to a file: dicts, lists, numbers and strings as they were, tensors as arrays.
 
     So ``load_torch("model.pth")`` of a saved ``state_dict()`` is a dict of arrays by their names. Tensors of bfloat16
     become float32; those that shared their memory share it still. The pickle in the file is not executed but read by a
-    machine that knows no other objects than these; a file takes memory in proportion to its size, whatever it claims.
+    machine that knows no other objects than these; a file takes memory in proportion to its size, whatever it claims, and
+    describes at most a million dicts, lists, tuples and tensors.
 
     Raises `WeightsError` for a file that is broken or holds anything else, `FileNotFoundError` if there is none.
 

@@ -17,6 +17,15 @@ __all__ = ["Global", "Machine"]
 
 T = TypeVar("T")
 
+MOST_OBJECTS = 1_000_000
+"""How many dicts, lists, tuples and tensors a pickle may describe: a single byte can make one of 60."""
+
+UNLIKE = range(-(1 << 60), 1 << 60)
+"""Integers that all have hashes of their own; of greater ones there are any number with the same hash."""
+
+MOST_LARGE_KEYS = 1000
+"""How many integers outside of that range may be keys of dicts: to find a place takes each as long as all before it."""
+
 
 class Global(NamedTuple):
     """A name that stands for a class or function, as in ``"torch FloatStorage"``."""
@@ -42,12 +51,16 @@ class Machine:
         self.stack: list[Any] = []
         self.marked: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
+        self.large_keys = objects = 0
         for command, argument, _ in pickletools.genops(file):
             if command.name not in COMMANDS:
                 raise WeightsError(
                     f"it holds more than tensors, dicts, lists and numbers (the command {command.name}); save "
                     "model.state_dict() alone, with the pickle_protocol that torch.save chooses"
                 )
+            objects += command.name in MAKING
+            if objects > MOST_OBJECTS:
+                raise WeightsError(f"it describes more than {MOST_OBJECTS} dicts, lists, tuples and tensors")
             COMMANDS[command.name](self, argument)
         return self.stack.pop()
 
@@ -83,6 +96,10 @@ class Machine:
                 raise WeightsError(
                     f"a {type(key).__name__} is the key of a dict; a file of tensors has strings and integers"
                 )
+            if type(key) is int and key not in UNLIKE:
+                self.large_keys += 1
+                if self.large_keys > MOST_LARGE_KEYS:
+                    raise WeightsError(f"more than {MOST_LARGE_KEYS} integers of more than 60 bits are keys of dicts")
             target[key] = value
 
     def name(self, name: str) -> None:
@@ -142,3 +159,8 @@ COMMANDS: dict[str, Callable[[Machine, Any], None]] = {
     "BUILD": lambda machine, _: machine.set_attributes(),
 }
 """The commands of pickle's protocol 2 that files of tensors are made of."""
+
+MAKING = frozenset(
+    ("EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "MARK", "REDUCE")
+)
+"""The commands that make an object, or the list in which the machine gathers one."""
