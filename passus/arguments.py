@@ -136,12 +136,8 @@ def checked_flag(where: str, name: str, value: Any, hint: str = "") -> bool:
     True
     """
     if not isinstance(value, (bool, np.bool_)):
-<<<<<<< HEAD
         about = hint if isinstance(value, (int, np.integer)) else ""
-        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({value!r}); give True or False{about}")
-=======
-        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({shown(value)}); give True or False")
->>>>>>> 40b5030 (Files are read within limits, and written beside those of other processes)
+        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({shown(value)}); give True or False{about}")
     return bool(value)
 
 

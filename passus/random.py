@@ -12,6 +12,7 @@ True
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,8 +21,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from passus.arguments import shown
 from passus.errors import ArgumentError, DTypeError
+from passus.loading import Loading
 from passus.scopes import Scope, current
+from passus.tree import check_tree
 
 __all__ = [
     "RNG",
@@ -33,6 +37,7 @@ __all__ = [
     "seed",
     "standing_in",
     "using_rng",
+    "verify_rng_state",
 ]
 
 RNG: TypeAlias = np.random.Generator | int | None
@@ -180,12 +185,54 @@ def load_rng_state(state: dict[str, Any], rng: RNG = None) -> None:
     >>> a == get_rng().random()
     True
     """
-    generator = get_rng(rng)
-    before = generator.bit_generator.state
+    loading = Loading()
+    verify_rng_state(state, get_rng(rng), loading)
+    loading.commit()
+
+
+def verify_rng_state(
+    state: Any, generator: np.random.Generator, loading: Loading, name: str = "load_rng_state"
+) -> None:
+    """Let a generator be put into a state, if it is one of this kind of generator. Raises `ArgumentError` if not.
+
+    ``name``: what it is called in the message.
+
+    >>> generator, loading = np.random.default_rng(0), Loading()
+    >>> verify_rng_state(rng_state(1), generator, loading)
+    >>> loading.commit()
+    >>> bool(generator.random() == np.random.default_rng(1).random())
+    True
+    """
+    kind = type(generator.bit_generator)
+    trial = copy.deepcopy(generator).bit_generator
     try:
-        generator.bit_generator.state = state
-    except (ValueError, TypeError, KeyError) as error:
-        generator.bit_generator.state = before
-        raise ArgumentError(
-            f"load_rng_state: not a state of {type(generator.bit_generator).__name__}: {error}"
-        ) from error
+        check_tree(f"a state of {kind.__name__}", state)
+        trial.state = state
+        taken = _same(trial.state, state) and _inside(state)
+        reason = "NumPy understands another state by it"
+    except Exception as error:  # NumPy raises whatever comes of what it finds.
+        taken, reason = False, shown(error)
+    if not taken:
+        raise ArgumentError(f"{name}: not a state of {kind.__name__}: {reason}")
+    loading.put(generator.bit_generator, "state", trial.state)
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two states are equal, to the types of their numbers."""
+    if isinstance(a, Mapping):
+        return isinstance(b, Mapping) and a.keys() == b.keys() and all(_same(a[name], b[name]) for name in a)
+    if isinstance(a, np.ndarray):
+        return isinstance(b, np.ndarray) and a.dtype == b.dtype and np.array_equal(a, b)
+    return type(a) is type(b) and bool(a == b)
+
+
+def _inside(state: Mapping[str, Any]) -> bool:
+    """Whether a state says to go on within its own numbers; NumPy would read what lies behind them in memory."""
+    inner = state.get("state", {})
+    numbers = inner if isinstance(inner, Mapping) else {}
+    places = [
+        (numbers.get("pos", 0), np.size(numbers.get("key", 0)) if "pos" in numbers else 0),
+        (state.get("buffer_pos", 0), np.size(state.get("buffer", 0))),
+        (state.get("has_uint32", 0), 1),
+    ]
+    return all(0 <= place <= end for place, end in places)

@@ -14,10 +14,9 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from passus.arguments import checked_count, checked_number, checked_real
 from passus.errors import ArgumentError, DTypeError
+from passus.loading import Loading, Verified, leaf
 from passus.tree import Tree, check_tree
 
 __all__ = [
@@ -183,7 +182,7 @@ def join(schedules: Sequence[Schedule | float], boundaries: Sequence[int]) -> Sc
     return schedule
 
 
-class OnPlateau:
+class OnPlateau(Verified):
     """Multiply by ``factor`` when a reported value, a loss, has not fallen for more than ``patience`` reports.
 
     A value counts as fallen if it is below ``best - threshold * abs(best)``. After a cut, ``cooldown`` reports are not
@@ -241,16 +240,21 @@ class OnPlateau:
         """The rate and what it remembers of the reports."""
         return {"lr": self.lr, "best": self.best, "waited": self.waited, "resting": self.resting}
 
-    def load_state_dict(self, state: Tree) -> None:
-        """Take back a state, all or nothing. Raises `ArgumentError` if a part is missing, unknown or out of range."""
+    def verify_state(self, state: Tree, loading: Loading) -> None:
+        """What `load_state_dict` does first. Raises `ArgumentError` if a part is missing, unknown or out of range."""
         where = f"{type(self).__name__}.load_state_dict"
         check_tree(where, state)
         if state.keys() != self.state_dict().keys():
-            raise ArgumentError(f"OnPlateau: a state has {', '.join(self.state_dict())}; given: {', '.join(state)}")
-        given = {name: np.asarray(value).tolist() for name, value in state.items()}  # From a file they come as arrays.
-        lr, best = checked_number(where, "lr", given["lr"]), checked_real(where, "best", given["best"])
-        waited, resting = [checked_count(where, name, given[name], low=0) for name in ("waited", "resting")]
-        self.lr, self.best, self.waited, self.resting = lr, best, waited, resting
+            raise ArgumentError(
+                f"OnPlateau: a state has {', '.join(self.state_dict())}; given: {', '.join(map(str, state))[:200]}"
+            )
+        loading.put(self, "lr", checked_number(where, "lr", leaf(state["lr"])))
+        best = checked_real(where, "best", leaf(state["best"]))
+        if math.isnan(best):
+            raise ArgumentError(f"{where}: best is nan, below which nothing can fall")
+        loading.put(self, "best", best)
+        for name in ("waited", "resting"):
+            loading.put(self, name, checked_count(where, name, leaf(state[name]), low=0))
 
 
 def _half_wave(start: float, end: float, way: float) -> float:

@@ -22,7 +22,6 @@ __all__ = [
     "compare",
     "flatten",
     "leaves_like",
-    "load_all",
     "tree_leaves",
     "tree_map",
     "unflatten",
@@ -30,6 +29,9 @@ __all__ = [
 
 Tree: TypeAlias = dict[str, Any]
 """A nested dict with names as keys."""
+
+DEEPEST = 100
+"""How deep a tree may be; what has no end, or would exhaust Python's stack, is none."""
 
 SHOWN = 12
 """How many names of one fault a message lists; a file of another model may have thousands."""
@@ -74,7 +76,9 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _leaves(tree: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
     for name, child in tree.items():
         if not isinstance(name, str) or not name:
-            raise ArgumentError(f"flatten: the name {name!r} in {path or 'the tree'} is not a string with letters")
+            raise ArgumentError(
+                f"flatten: a {type(name).__name__} in {path or 'the tree'} is no name, a string with letters"
+            )
         below = f"{path}.{name}" if path else name
         if isinstance(child, Mapping) and child:
             yield from _leaves(child, below)
@@ -162,29 +166,8 @@ def leaves_like(what: str, structure: Any, given: Any) -> list[Any]:
     return [leaf for part, own in pairs for leaf in leaves_like(what, part, own)]
 
 
-def load_all(pairs: Iterable[tuple[Stateful, Tree]]) -> None:
-    """Give each part its state; if one refuses, those before it get their old state back.
-
-    >>> from passus.schedules import OnPlateau
-    >>> lr = OnPlateau(0.1)
-    >>> load_all([(lr, OnPlateau(0.5).state_dict())])
-    >>> lr(0)
-    0.5
-    """
-    done: list[tuple[Stateful, Tree]] = []
-    try:
-        for part, state in pairs:
-            before = part.state_dict()
-            part.load_state_dict(state)
-            done.append((part, before))
-    except BaseException:
-        for part, before in done:
-            part.load_state_dict(before)
-        raise
-
-
 def check_tree(what: str, state: Any, names: Iterable[str] = ()) -> None:
-    """Raise `DTypeError` unless a state is a dict, `WeightsError` unless it has these names.
+    """Raise `DTypeError` unless a state is a dict, `WeightsError` unless it has these names and is not too deep.
 
     ``what`` is who asks, for the message.
 
@@ -195,6 +178,14 @@ def check_tree(what: str, state: Any, names: Iterable[str] = ()) -> None:
     missing = [name for name in names if name not in state]
     if missing:
         raise WeightsError(f"{what}: missing: {', '.join(missing)}. Nothing was changed")
+    level: list[Any] = [state]
+    for _ in range(DEEPEST):
+        below = (child for node in level for child in (node.values() if isinstance(node, Mapping) else node))
+        # Each once: the same list may be in many places.
+        level = list({id(node): node for node in below if isinstance(node, (Mapping, list, tuple))}.values())
+        if not level:
+            return
+    raise WeightsError(f"{what}: the state is more than {DEEPEST} levels deep, as no state is. Nothing was changed")
 
 
 def compare(expected: Mapping[str, Any], given: Mapping[str, Any], what: str, fix: str = "") -> None:
@@ -206,7 +197,7 @@ def compare(expected: Mapping[str, Any], given: Mapping[str, Any], what: str, fi
     >>> import numpy as np
     >>> compare({"W": Spec((None, 3))}, {"W": np.zeros((2, 3))}, "Linear")
     """
-    both = [(name, expected[name], given[name]) for name in expected if hasattr(given.get(name), "dtype")]
+    both = [(name, expected[name], given[name]) for name in expected if _is_array(given.get(name))]
     shapes = [f"{n} {b.shape} instead of {_shown(a.shape)}" for n, a, b in both if not _fits(a.shape, b.shape)]
     # Not `in (None, b.dtype)`: to NumPy, None is the name of float64.
     differing = [(n, a, b) for n, a, b in both if a.dtype is not None and a.dtype != b.dtype]
@@ -214,13 +205,17 @@ def compare(expected: Mapping[str, Any], given: Mapping[str, Any], what: str, fi
     faults = [
         *_listed("missing", [name for name in expected if name not in given]),
         *_listed("extra", [name for name in given if name not in expected]),
-        *_listed("no array", [n for n in expected if n in given and not hasattr(given[n], "dtype")]),
+        *_listed("no array", [n for n in expected if n in given and not _is_array(given[n])]),
         *_listed("of another shape", shapes),
         *_listed("of another dtype", dtypes),
     ]
     if faults:
         hint = f" {fix}." if fix and dtypes else ""
         raise WeightsError(f"{what}: the state does not fit. {'; '.join(faults)}.{hint} Nothing was changed")
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(getattr(x, "shape", None), tuple) and hasattr(x, "dtype")
 
 
 def _fits(expected: tuple[int | None, ...] | None, given: tuple[int, ...]) -> bool:
@@ -236,4 +231,4 @@ def _shown(shape: tuple[int | None, ...]) -> str:
 
 def _listed(kind: str, names: list[str]) -> list[str]:
     more = [f"and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
-    return [f"{kind}: {', '.join(names[:SHOWN] + more)}"] if names else []
+    return [f"{kind}: {', '.join([str(name)[:200] for name in names[:SHOWN]] + more)}"] if names else []

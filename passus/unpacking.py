@@ -147,7 +147,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Any:
         if count * dtype.itemsize != left or (count and not dtype.itemsize):
             raise ValueError(f"{info.filename[:80]} has {left} bytes for {count} numbers of {dtype}")
         array = np.empty(count, dtype)
-        content = memoryview(array.view(np.uint8))
+        content: Any = array.view(np.uint8)
         for start in range(0, left, CHUNK):  # The last one compares the checksum.
             if file.readinto(content[start : start + CHUNK]) != len(content[start : start + CHUNK]):
                 raise EOFError(f"{info.filename[:80]} ends early")

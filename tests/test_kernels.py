@@ -496,7 +496,7 @@ def test_a_broken_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(processor, "probe", broken)
     dispatch._numba_works.cache_clear()
-    dispatch.native_module.cache_clear()
+    dispatch._loaded.cache_clear()
     try:
         with pytest.warns(PassusWarning, match="no LLVM"):
             assert convolve.compiled() is None
@@ -505,7 +505,7 @@ def test_a_broken_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
             assert convolve.compiled() is None
     finally:
         dispatch._numba_works.cache_clear()
-        dispatch.native_module.cache_clear()
+        dispatch._loaded.cache_clear()
 
 
 # Threads.

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passus.errors import ArgumentError, DTypeError, WeightsError
-from passus.tree import Spec, Stateful, compare, flatten, load_all, unflatten
+from passus.loading import load_all
+from passus.tree import Spec, Stateful, compare, flatten, unflatten
 
 names = st.text(st.characters(exclude_characters=".", exclude_categories=["Cs"]), min_size=1, max_size=5)
 trees = st.dictionaries(names, st.recursive(st.integers(), lambda t: st.dictionaries(names, t, max_size=3)), max_size=4)

@@ -14,7 +14,7 @@ from passus.backend.base import Backend as Backend
 from passus.backend.numpy import NumPy as NumPy
 from passus.errors import DTypeError
 
-__all__ = ["Array", "Backend", "NumPy", "backend_of", "is_array", "others"]
+__all__ = ["Array", "Backend", "NumPy", "backend_of", "copied", "is_array", "others"]
 
 _numpy = NumPy()
 others: list[Backend] = []
@@ -40,3 +40,13 @@ def backend_of(*arrays: Any) -> Backend:
         names = " and ".join(dict.fromkeys(backend.name for backend in found))
         raise DTypeError(f"arrays of {names} in one operation: move them to one device first")
     return found[0] if found else _numpy
+
+
+def copied(array: Array) -> Array:
+    """A copy whose numbers lie in memory in the same order, on which the last digits of a product depend.
+
+    >>> import numpy as np
+    >>> copied(np.ones((2, 3)).T).flags.f_contiguous
+    True
+    """
+    return array.astype(array.dtype)  # Unlike copy(), it keeps the order by itself, in all libraries.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -12,14 +11,15 @@ from typing import Any, Self
 import numpy as np
 
 from passus.answers import CheckedOptions
-from passus.arguments import checked_callable, checked_count, checked_flag, checked_number
+from passus.arguments import checked_callable, checked_count, checked_flag, checked_number, shown
 from passus.backend import Array
 from passus.cuda import as_cupy
 from passus.dataloaders.collate import collate
 from passus.dataloaders.fetching import Examples, ahead, checked_length, one_by_one, whole_batches
 from passus.dataloaders.generators import Generators
 from passus.errors import ArgumentError, DataError
-from passus.random import RNG, get_rng, load_rng_state, rng_state, using_rng
+from passus.loading import Loading, Verified, leaf
+from passus.random import RNG, get_rng, rng_state, using_rng, verify_rng_state
 from passus.tree import Tree, check_tree
 
 __all__ = ["Epoch", "Loader"]
@@ -39,7 +39,7 @@ class Epoch:
     iteration: int = 0
 
 
-class Loader(ABC, CheckedOptions):
+class Loader(Verified, ABC, CheckedOptions):
     """A dataset, batch by batch. A subclass says how many there are and in which order: `_counts`, `_new_order`, `_indices`.
 
     ``for x, t in loader`` always begins a new epoch, except once after `load_state_dict`, where it goes on with the
@@ -223,39 +223,42 @@ class Loader(ABC, CheckedOptions):
         """How the examples are divided into batches: what must be the same where a state is taken back."""
         return {"batch_size": self.batch_size}
 
-    def load_state_dict(self, state: Tree) -> None:
-        """Take back a state: the next ``for`` goes on where it was saved.
+    def verify_state(self, state: Tree, loading: Loading) -> None:
+        """What `load_state_dict` does first; the next ``for`` goes on where the state was saved.
 
-        Raises `ArgumentError` for a state of another loader or dataset; nothing has changed then.
+        Raises `ArgumentError` for a state of another loader or dataset.
         """
         epoch, generators = self._checked_epoch(state), self._generators()
-        for path, generator in generators.all.items():
-            load_rng_state(state["generators"][path], copy.deepcopy(generator))  # Refused here, if at all.
+        generators.verify_states(state["generators"], loading)
         if self._rng is not None:
-            load_rng_state(state["rng"], self._rng)
-        generators.load_states(state["generators"])
-        self.reset()
-        self._epoch, self._goes_on = epoch, epoch is not None
+            verify_rng_state(state["rng"], self._rng, loading)
+        for attribute, value in (("_running", None), ("_epoch", epoch), ("_goes_on", epoch is not None)):
+            loading.put(self, attribute, value)
 
     def _checked_epoch(self, state: Tree) -> Epoch | None:
         check_tree(f"{type(self).__name__}.load_state_dict", state)
         own = self.state_dict()
-        if sorted(state) != sorted(own):
-            raise self._misfit(f"the state has {', '.join(sorted(state))}, and this loader {', '.join(sorted(own))}")
+        if set(state) != set(own):
+            raise self._misfit(f"the state has {_listed(state)}, and this loader {_listed(own)}")
         for name, value in self._cut().items():
-            if state[name] != value:
-                raise self._misfit(f"its {name} is {state[name]!r}, and here it is {value!r}")
+            given = leaf(state[name])
+            if type(given) is not type(value) or given != value:
+                raise self._misfit(f"its {name} is {shown(given)}, and here it is {value!r}")
         for name in ("generators", "seeds"):
             check_tree(f"{type(self).__name__}.load_state_dict: {name}", state[name])
-        if sorted(state["generators"]) != sorted(own["generators"]):
+        if set(state["generators"]) != set(own["generators"]):
             raise self._misfit(
-                f"its dataset has the generators {', '.join(state['generators']) or 'none'}, and this one "
-                f"{', '.join(own['generators']) or 'none'}"
+                f"its dataset has the generators {_listed(state['generators'])}, and this one {_listed(own['generators'])}"
             )
-        order, size, seeds = np.asarray(state["order"]), state["size"], dict(state["seeds"])
-        seed, iteration = state["seed"], state["iteration"]
-        if not all(type(number) is int and number >= 0 for number in (size, seed, iteration, *seeds.values())):
-            raise self._misfit(f"the size {size!r}, seed {seed!r}, seeds {seeds!r} and iteration {iteration!r}")
+        order, seeds = _as_order(state["order"]), {path: leaf(seed) for path, seed in state["seeds"].items()}
+        size, seed, iteration = (leaf(state[name]) for name in ("size", "seed", "iteration"))
+        numbers = (size, seed, iteration, *seeds.values())
+        if not all(type(number) is int and 0 <= number < 2**63 for number in numbers):
+            raise self._misfit(
+                f"the size {shown(size)}, seed {shown(seed)}, seeds {shown(seeds)} and iteration {shown(iteration)}"
+            )
+        if not isinstance(order, np.ndarray):
+            raise self._misfit(f"the order is a {type(order).__name__}, and no array")
         if not order.size:
             return None
         if size != len(self.dataset):
@@ -267,9 +270,9 @@ class Loader(ABC, CheckedOptions):
             )
         if order.min() < 0 or order.max() >= size:
             raise self._misfit(f"the order goes up to {order.max()}, and there are {size} examples")
-        if iteration > max_iter or (self._is_random() and sorted(seeds) != sorted(own["generators"])):
-            raise self._misfit(f"batch {iteration} of an epoch of {max_iter} batches, with the seeds {seeds}")
-        return Epoch(order, size, seed, seeds, iteration)
+        if iteration > max_iter or (self._is_random() and set(seeds) != set(own["generators"])):
+            raise self._misfit(f"batch {iteration} of an epoch of {max_iter} batches, with the seeds {shown(seeds)}")
+        return Epoch(order.copy(), size, seed, seeds, iteration)
 
     def _misfit(self, what: str) -> ArgumentError:
         return ArgumentError(
@@ -284,6 +287,15 @@ def _checked_timeout(name: str, timeout: float | None, workers: int) -> float | 
     if not workers:
         raise ArgumentError(f"{name}: timeout is for batches that threads prepare; give workers=1 or more with it")
     return checked_number(name, "timeout", timeout, open_low=True)
+
+
+def _as_order(order: Any) -> Any:
+    """A list of integers, as JSON gives one, as an array; all else as it is."""
+    return np.array(order) if isinstance(order, list) and all(type(i) is int for i in order) else order
+
+
+def _listed(names: Iterable[Any]) -> str:
+    return ", ".join(sorted(map(str, names)))[:200] or "none"
 
 
 def _on_gpu(batch: Any) -> Any:

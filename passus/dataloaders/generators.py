@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from passus.random import get_rng, load_rng_state, rewound, rng_state, standing_in
+from passus.loading import Loading
+from passus.random import get_rng, load_rng_state, rewound, rng_state, standing_in, verify_rng_state
 
 __all__ = ["Generators"]
 
@@ -83,6 +84,15 @@ class Generators:
         with self._in_turn():
             for path, rng in self.all.items():
                 load_rng_state(states[path], rng)
+
+    def verify_states(self, states: Mapping[str, Any], loading: Loading) -> None:
+        """Raise `ArgumentError` for a state that is not one of its generator; else all are to be put into theirs."""
+        for path, rng in self.all.items():
+            verify_rng_state(states[path], rng, Loading(), path)
+        loading.put(self, "_states", states)
+
+    # As an attribute, for what is loaded is assigned.
+    _states = property(lambda self: self.states(), load_states)
 
     def run(self, seeds: Mapping[str, int], i: int, function: Callable[[], Y]) -> Y:
         """``function()``, for which each generator has the numbers of batch ``i``."""

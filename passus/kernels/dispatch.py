@@ -20,7 +20,7 @@ from passus import config
 from passus.errors import PassusWarning
 from passus.kernels.memory import keep_memory
 
-__all__ = ["Kernel", "enough", "in_use", "kernel", "native_module", "start_using"]
+__all__ = ["Kernel", "enough", "go_on_using", "in_use", "kernel", "native_module", "start_using"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -71,14 +71,21 @@ def start_using() -> None:
 
     >>> start_using()
     """
-    if config.native.get():
-        _start()
-
-
-def _start() -> bool:
     global _in_use
-    _in_use = _numba_works()
-    return _in_use
+    if config.native.get():
+        _in_use = _numba_works()
+
+
+def go_on_using(in_use: bool) -> None:
+    """Use kernels as a run did that goes on here: for small arrays too, or not before the first large one.
+
+    >>> go_on_using(in_use())
+    """
+    global _in_use
+    if in_use:
+        start_using()
+    else:
+        _in_use = False
 
 
 def enough(work: int, least: int, first: int) -> bool:
@@ -86,10 +93,20 @@ def enough(work: int, least: int, first: int) -> bool:
     return work >= (least if _in_use else first)
 
 
-@cache
 def native_module(name: str) -> Any:
-    """A module of ``passus.kernels.native``; None, and one warning, where Numba is missing or does not work."""
-    return importlib.import_module(f"passus.kernels.native.{name}") if _start() else None
+    """A module of ``passus.kernels.native``; None, and one warning, where Numba is missing or does not work.
+
+    From now on, kernels are in use.
+    """
+    global _in_use
+    module = _loaded(name)
+    _in_use = module is not None
+    return module
+
+
+@cache
+def _loaded(name: str) -> Any:
+    return importlib.import_module(f"passus.kernels.native.{name}") if _numba_works() else None
 
 
 @cache

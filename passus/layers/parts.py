@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from passus.backend import Array, backend_of
+from passus.backend import Array, backend_of, copied
 from passus.core import Parameter, Variable
 from passus.layers.lazy import LazyParameter
 from passus.tree import Spec
@@ -44,8 +44,8 @@ class Slot(NamedTuple):
         return self.owner.spec if isinstance(self.owner, LazyParameter) else Spec(None)
 
     def copied(self, array: Array) -> Array:
-        """A copy on the device where the array now there lies."""
-        return backend_of(*([] if self.array is None else [self.array])).asarray(array).copy()
+        """A copy on the device where the array now there lies, with its numbers in the same order in memory."""
+        return copied(backend_of(*([] if self.array is None else [self.array])).asarray(array))
 
     def put(self, array: Array | None) -> None:
         """Put an array in its place."""

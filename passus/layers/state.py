@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Self, overload
 
 import numpy as np
 
 from passus import cuda
-from passus.backend import Array
+from passus.backend import Array, copied
 from passus.core import Parameter
 from passus.errors import WeightsError
 from passus.files import FilePath
 from passus.layers.partial import Loaded, Rename, fitting, renamed, untied
 from passus.layers.parts import Holder, Slot, label, slot_of
 from passus.layers.walk import aliases, walk
-from passus.random import load_rng_state, rng_state
+from passus.loading import Loading, load
+from passus.random import rng_state, verify_rng_state
 from passus.serializers.weights import read_weights, write_weights
 from passus.tree import Spec, Tree, check_tree, compare
 
@@ -31,7 +31,7 @@ class State(Holder):
 
         They are named by their paths. Generators are those of the layers themselves, as in ``Dropout(rng=0)``.
         """
-        arrays = {path: None if slot.array is None else slot.array.copy() for path, slot in self._slots().items()}
+        arrays = {path: None if slot.array is None else copied(slot.array) for path, slot in self._slots().items()}
         return arrays | {path: rng_state(generator) for path, generator in self._generators().items()}
 
     @overload
@@ -63,6 +63,19 @@ class State(Holder):
         of what is missing, extra, or of another shape or dtype, `ArgumentError` for the state of another kind of
         generator, and changes nothing then.
         """
+        loaded: Loaded | None = load(self, state, cast=cast, strict=strict, prefix=prefix, rename=rename)
+        return loaded
+
+    def verify_state(
+        self,
+        state: Mapping[str, Any],
+        loading: Loading,
+        cast: bool = False,
+        strict: bool = True,
+        prefix: str = "",
+        rename: Rename | None = None,
+    ) -> Loaded | None:
+        """Raise what `load_state_dict` raises, and let ``loading`` know what is to be assigned."""
         what = f"{label(self)}.load_state_dict"
         check_tree(what, state)
         given = renamed(state, prefix, rename, what)
@@ -70,12 +83,9 @@ class State(Holder):
         for path, generator in generators.items():
             if path not in given:
                 raise WeightsError(f"{what}: the state does not fit. missing: {path}. Nothing was changed")
-            load_rng_state(given[path], copy.deepcopy(generator))  # Refused here, if at all.
+            verify_rng_state(given[path], generator, loading)
         arrays = {path: array for path, array in given.items() if path not in generators}
-        loaded = self._take(arrays, cast, strict, what)
-        for path, generator in generators.items():
-            load_rng_state(given[path], generator)
-        return loaded
+        return self._verify(arrays, loading, cast, strict, what)
 
     def save_weights(self, path: FilePath) -> None:
         """Write all parameters and buffers to a file ``.npz`` or ``.safetensors``, which appears whole or not at all.
@@ -144,10 +154,19 @@ class State(Holder):
         return {path: node for path, node in walk(self) if isinstance(node, np.random.Generator)}
 
     def _take(self, state: Mapping[str, Array | None], cast: bool, strict: bool, what: str) -> Loaded | None:
+        loading = Loading()
+        loaded = self._verify(state, loading, cast, strict, what)
+        loading.commit()
+        return loaded
+
+    def _verify(
+        self, state: Mapping[str, Array | None], loading: Loading, cast: bool, strict: bool, what: str
+    ) -> Loaded | None:
         slots = self._slots()
         state = untied(state, {alias: path for alias, path in aliases(self).items() if alias not in slots}, what)
         expected = {path: slot.expected for path, slot in slots.items()}
-        given = {path: expected[path] if a is None and path in expected else a for path, a in state.items()}
+        absent = {path for path, slot in slots.items() if slot.array is None and path in state and state[path] is None}
+        given: dict[str, Any] = {path: expected[path] if path in absent else a for path, a in state.items()}
         if cast:
             given = {path: _cast(a, expected.get(path)) for path, a in given.items()}
         loaded = None
@@ -156,9 +175,11 @@ class State(Holder):
         else:
             loaded = fitting(expected, given, what)
             given = {path: given[path] for path in loaded.taken}
-        new = {path: None if state[path] is None else slots[path].copied(a) for path, a in given.items()}
-        for path, array in new.items():
-            slots[path].put(array)
+        wrong = [path for path in given if path not in absent and given[path].dtype.kind not in "fiub"]
+        if wrong:
+            raise WeightsError(f"{what}: the state does not fit. no numbers: {', '.join(wrong)}. Nothing was changed")
+        for path, array in given.items():
+            loading.put(slots[path].owner, slots[path].attribute, None if path in absent else slots[path].copied(array))
         return loaded
 
     def _move(self, to: Callable[[Array], Array]) -> Self:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from passus.arguments import checked_callable, checked_number
+from passus.arguments import checked_callable, checked_number, checked_real
 from passus.backend import Array, backend_of
 from passus.config import no_grad
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of
+from passus.loading import Loading, Verified, leaf
 from passus.tree import Stateful, Tree, check_tree
 
 __all__ = ["Mean", "MeanOf", "Metric", "here"]
@@ -28,7 +29,7 @@ class Metric(Stateful, Protocol):
         """Forget all that was noted."""
 
 
-class Mean:
+class Mean(Verified):
     """The mean of numbers, each with its weight: ``sum(w * x) / sum(w)``.
 
     The mean loss of batches of unequal size is right when each loss has the size of its batch as weight.
@@ -70,10 +71,12 @@ class Mean:
         """The sums."""
         return {"total": self.total, "weight": self.weight}
 
-    def load_state_dict(self, state: Tree) -> None:
-        """Take back a state. Raises `WeightsError` if a sum is missing."""
-        check_tree("Mean.load_state_dict", state, ["total", "weight"])
-        self.total, self.weight = float(state["total"]), float(state["weight"])
+    def verify_state(self, state: Tree, loading: Loading) -> None:
+        """What `load_state_dict` does first. Raises `WeightsError` if a sum is missing, `DTypeError` if it is no number."""
+        where = "Mean.load_state_dict"
+        check_tree(where, state, ["total", "weight"])
+        loading.put(self, "total", checked_real(where, "total", leaf(state["total"])))
+        loading.put(self, "weight", checked_number(where, "weight", leaf(state["weight"])))
 
 
 class MeanOf(Mean):

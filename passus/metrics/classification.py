@@ -11,6 +11,7 @@ from passus.arguments import checked_count, checked_integer
 from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.functions.checks import array_of, check_label_shape, check_labels
+from passus.loading import Loading, Verified
 from passus.metrics.base import Mean, here
 from passus.tree import Tree, check_tree
 
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 
-class TopKAccuracy:
+class TopKAccuracy(Verified):
     """The share of examples whose class is among the ``k`` with the highest scores.
 
     ``y``: scores (N, C, ...), with C at least k; ``t``: labels (N, ...). Of equal scores the first class counts more,
@@ -62,9 +63,9 @@ class TopKAccuracy:
         """The sums."""
         return self._mean.state_dict()
 
-    def load_state_dict(self, state: Tree) -> None:
-        """Take back a state."""
-        self._mean.load_state_dict(state)
+    def verify_state(self, state: Tree, loading: Loading) -> None:
+        """What `load_state_dict` does first."""
+        self._mean.verify_state(state, loading)
 
 
 class Accuracy(TopKAccuracy):
@@ -80,7 +81,7 @@ class Accuracy(TopKAccuracy):
         super().__init__(1, ignore_index)
 
 
-class ConfusionMatrix:
+class ConfusionMatrix(Verified):
     """How often class i (row) was taken for class j (column).
 
     ``classes``: their number or their names. ``y``: scores (N, C, ...), of which the highest counts, or the classes
@@ -138,13 +139,19 @@ class ConfusionMatrix:
         """The counts."""
         return {"counts": self.counts.copy()}
 
-    def load_state_dict(self, state: Tree) -> None:
-        """Take back a state. Raises `WeightsError` without counts, `ShapeError` for another number of classes."""
+    def verify_state(self, state: Tree, loading: Loading) -> None:
+        """What `load_state_dict` does first. Raises `WeightsError` without counts, `ShapeError` for another number of classes."""
         check_tree("ConfusionMatrix.load_state_dict", state, ["counts"])
-        counts = np.array(state["counts"], np.int64)
+        counts = state["counts"]
+        if not isinstance(counts, np.ndarray):
+            raise DTypeError(f"ConfusionMatrix: counts are a {type(counts).__name__}, and no array of integers")
         if counts.shape != self.counts.shape:
             raise ShapeError(f"ConfusionMatrix: a state {counts.shape} does not fit {len(self.classes)} classes")
-        self.counts = counts
+        if counts.dtype.kind not in "iu":
+            raise DTypeError(f"ConfusionMatrix: counts are an array of {counts.dtype}, and not of integers")
+        if counts.min() < 0 or counts.max() > np.iinfo(np.int64).max:
+            raise ArgumentError("ConfusionMatrix: a count is below 0, or has more than 63 bits")
+        loading.put(self, "counts", counts.astype(np.int64))
 
     def __str__(self) -> str:
         rows = [["", *self.classes]] + [[name, *map(str, row)] for name, row in zip(self.classes, self.counts.tolist())]

@@ -10,6 +10,7 @@ from passus.arguments import checked_count, checked_real
 from passus.backend import Array
 from passus.errors import ArgumentError
 from passus.functions.checks import array_of
+from passus.loading import Loading, Verified
 from passus.metrics.base import here
 from passus.metrics.classification import ConfusionMatrix
 from passus.tree import Tree
@@ -19,7 +20,7 @@ __all__ = ["F1", "Average", "f1"]
 Average = Literal["binary", "macro", "micro", "weighted", "none"]
 
 
-class F1:
+class F1(Verified):
     """``2 * precision * recall / (precision + recall)``, for one class or over all.
 
     ``y``: scores (N, C, ...), of which the highest counts, or classes (N, ...) as integers; for two classes also numbers
@@ -87,9 +88,9 @@ class F1:
         """The counts."""
         return self._matrix.state_dict()
 
-    def load_state_dict(self, state: Tree) -> None:
-        """Take back a state."""
-        self._matrix.load_state_dict(state)
+    def verify_state(self, state: Tree, loading: Loading) -> None:
+        """What `load_state_dict` does first."""
+        self._matrix.verify_state(state, loading)
 
 
 def f1(y: Any, t: Any, classes: int = 2, average: Average | None = None, threshold: float = 0.5) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.functions.checks import array_of, check_labels
+from passus.loading import Loading, Verified
 from passus.metrics.base import here
 from passus.metrics.classification import checked_ignored, counted
 from passus.tree import Tree, check_tree
@@ -17,7 +18,7 @@ from passus.tree import Tree, check_tree
 __all__ = ["AUC", "auc"]
 
 
-class AUC:
+class AUC(Verified):
     """The area under the ROC curve: how likely an example of class 1 has a higher score than one of class 0.
 
     ``y``: scores of class 1, of the shape of ``t`` (probabilities or logits, it makes no difference), or those of both
@@ -82,13 +83,24 @@ class AUC:
         scores, labels = self._all()
         return {"scores": scores, "labels": labels}
 
-    def load_state_dict(self, state: Tree) -> None:
-        """Take back a state. Raises `WeightsError` if a part is missing, `ShapeError` if they are not equally long."""
+    def verify_state(self, state: Tree, loading: Loading) -> None:
+        """What `load_state_dict` does first. Raises `WeightsError` if a part is missing, `ShapeError` if they are not equally
+        long, `DTypeError` for what are no scores and labels, `ArgumentError` for a score that is NaN.
+        """
         check_tree("AUC.load_state_dict", state, ["scores", "labels"])
-        scores, labels = np.asarray(state["scores"]), np.asarray(state["labels"], bool)
+        scores, labels = state["scores"], state["labels"]
+        if not isinstance(scores, np.ndarray) or not isinstance(labels, np.ndarray):
+            raise DTypeError(
+                f"AUC: a state with a {type(scores).__name__} and a {type(labels).__name__}, not two arrays"
+            )
+        if scores.dtype.kind not in "fiu" or labels.dtype.kind != "b":
+            raise DTypeError(f"AUC: a state with scores of {scores.dtype} and labels of {labels.dtype}")
         if scores.ndim != 1 or scores.shape != labels.shape:
             raise ShapeError(f"AUC: a state with scores {scores.shape} and labels {labels.shape}")
-        self._scores, self._labels = [scores], [labels]
+        if (scores != scores).any():
+            raise ArgumentError("AUC: a state with a score that is NaN, which has no place in an order")
+        loading.put(self, "_scores", [scores.copy()])
+        loading.put(self, "_labels", [labels.copy()])
 
     def _all(self) -> tuple[Array, Array]:
         """All scores and labels, in one array each."""

@@ -6,16 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from passus.arguments import checked_count
 from passus.backend import Array
-from passus.errors import ArgumentError, ShapeError
+from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.functions.checks import array_of, check_same_shape
+from passus.loading import Loading, Verified, leaf
 from passus.metrics.base import Mean, here
 from passus.tree import Tree, check_tree
 
 __all__ = ["MAE", "R2", "mae", "r2"]
 
 
-class MAE:
+class MAE(Verified):
     """The mean absolute error, ``mean(|y - t|)``, over all numbers of all examples; ``y`` and ``t`` have the same shape.
 
     Raises `ShapeError` for different shapes, which broadcasting would compare crosswise.
@@ -47,12 +49,12 @@ class MAE:
         """The sums."""
         return self._mean.state_dict()
 
-    def load_state_dict(self, state: Tree) -> None:
-        """Take back a state."""
-        self._mean.load_state_dict(state)
+    def verify_state(self, state: Tree, loading: Loading) -> None:
+        """What `load_state_dict` does first."""
+        self._mean.verify_state(state, loading)
 
 
-class R2:
+class R2(Verified):
     """The coefficient of determination, ``1 - sum((y - t)**2) / sum((t - mean(t))**2)``: 1 is best, the mean gets 0.
 
     ``y`` and ``t``: (N, ...), of the same shape; the mean over all columns. A column of equal targets counts as 1 if it is
@@ -105,11 +107,22 @@ class R2:
         """The number of examples, and the sums of each column."""
         return {"count": self.count, "mean": self.mean, "spread": self.spread, "error": self.error}
 
-    def load_state_dict(self, state: Tree) -> None:
-        """Take back a state. Raises `WeightsError` if a part is missing."""
-        check_tree("R2.load_state_dict", state, self.state_dict())
-        count, mean, spread, error = [np.asarray(state[name], float) for name in ("count", "mean", "spread", "error")]
-        self.count, self.mean, self.spread, self.error = int(count), mean, spread, error
+    def verify_state(self, state: Tree, loading: Loading) -> None:
+        """What `load_state_dict` does first. Raises `WeightsError` if a part is missing, `DTypeError` or `ShapeError` for sums
+        that are no numbers for each column.
+        """
+        where = "R2.load_state_dict"
+        check_tree(where, state, self.state_dict())
+        loading.put(self, "count", checked_count(where, "count", leaf(state["count"]), low=0))
+        shapes = set()
+        for name in ("mean", "spread", "error"):
+            sums = state[name]
+            if not isinstance(sums, np.ndarray) or sums.dtype.kind != "f":
+                raise DTypeError(f"{where}: {name} is a {type(sums).__name__}, and no array of floating-point numbers")
+            shapes.add(sums.shape)
+            loading.put(self, name, sums.copy())
+        if len(shapes) > 1 or sums.ndim != 1:
+            raise ShapeError(f"{where}: sums of {', '.join(map(str, sorted(shapes)))} are not one for each column")
 
 
 def mae(y: Any, t: Any) -> float:

@@ -105,8 +105,10 @@ class EfficientNetLite0(InvertedResiduals):
 def _renamed(arrays: Mapping[str, Array], paths: Iterable[str]) -> dict[str, Array]:
     """The arrays of a file for PyTorch under our names; there, the matrix of ``fc`` is (num_classes, 1280)."""
     ours = {_theirs(path): path for path in paths}
-    state = {ours.get(name, name): a for name, a in arrays.items() if not name.endswith(".num_batches_tracked")}
-    return {path: a.T if path == "fc.W" else a for path, a in state.items()}
+    state = {ours.get(name, name): a for name, a in arrays.items() if not str(name).endswith(".num_batches_tracked")}
+    if isinstance(state.get("fc.W"), np.ndarray):
+        state["fc.W"] = np.ascontiguousarray(state["fc.W"].T)
+    return state
 
 
 def _theirs(path: str) -> str:

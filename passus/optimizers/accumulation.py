@@ -10,6 +10,7 @@ from passus.arguments import checked_count
 from passus.backend import Array
 from passus.core import Parameter
 from passus.errors import ArgumentError, DTypeError
+from passus.loading import Loading, Verified, leaf
 from passus.optimizers.base import Optimizer, Target
 from passus.optimizers.options import Rate
 from passus.optimizers.state import read_arrays
@@ -18,7 +19,7 @@ from passus.tree import Tree, check_tree, unflatten
 __all__ = ["GradientAccumulation"]
 
 
-class GradientAccumulation:
+class GradientAccumulation(Verified):
     """An optimizer that is updated at every ``every``-th call only, with the mean of the gradients until then.
 
     Each call takes the gradients of the parameters away, so it does not matter whether the loop clears them. `flush`
@@ -86,14 +87,15 @@ class GradientAccumulation:
         """The state of the optimizer, and the sums so far."""
         return {"optimizer": self.optimizer.state_dict(), "calls": self.calls, "sums": unflatten(self._sums)}
 
-    def load_state_dict(self, state: Tree) -> None:
-        """Take back a state, all or nothing. Raises `WeightsError` with the list of what does not fit."""
-        check_tree("GradientAccumulation.load_state_dict", state, ["optimizer", "calls"])
-        params = {path: p.data for path, p in self._named_params() if p._data is not None}
-        calls = checked_count("GradientAccumulation", "calls", np.asarray(state["calls"]).tolist(), low=0)
-        sums = read_arrays(state, "sums", params, "GradientAccumulation")
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.calls, self._sums = calls, sums
+    def verify_state(self, state: Tree, loading: Loading) -> None:
+        """What `load_state_dict` does first. Raises `WeightsError` with the list of what does not fit."""
+        name = "GradientAccumulation"
+        check_tree(f"{name}.load_state_dict", state, ["optimizer", "calls"])
+        params = {path: loading.pending(p, "data") for path, p in self._named_params()}
+        known = {path: data for path, data in params.items() if data is not None}
+        loading.part(self.optimizer, state["optimizer"], "optimizer")
+        loading.put(self, "calls", checked_count(name, "calls", leaf(state["calls"]), low=0))
+        loading.put(self, "_sums", read_arrays(state, "sums", known, name))
 
     def _named_params(self) -> list[tuple[str, Parameter]]:
         if self.optimizer.target is None:

@@ -11,19 +11,20 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 
 from passus.answers import CheckedOptions, Foreign, answers
-from passus.arguments import checked_number
-from passus.backend import Array
+from passus.arguments import checked_count, checked_number
+from passus.backend import Array, copied
 from passus.core import Parameter
 from passus.errors import ArgumentError, DTypeError, MissingAttributeError, ShapeError, WeightsError
 from passus.foreign import OPTIMIZER
 from passus.kernels.updates import compiled_for, ordered
+from passus.loading import Loading, Verified, leaf
 from passus.notices import notice
 from passus.optimizers.blocks import BLOCK, Scratch, blocks
 from passus.optimizers.bundle import SMALL, Bundle, Member, in_bundles
 from passus.optimizers.options import Group, Options, Rate, Where, checked_option
 from passus.optimizers.own import own_state, take_own_state, takes_parameter, update_by_parameter
 from passus.optimizers.state import SlotArrays, Slots, as_arrays, slot_leaves
-from passus.tree import Stateful, Tree, check_tree, compare, flatten, load_all, unflatten
+from passus.tree import Stateful, Tree, check_tree, compare, flatten, unflatten
 
 __all__ = ["Hook", "Optimizer", "Target", "check_target"]
 
@@ -71,7 +72,7 @@ class Steps(int):
         raise MissingAttributeError(f"step is the number of updates ({self:d}), and no method; write update()")
 
 
-class Optimizer(CheckedOptions):
+class Optimizer(Verified, CheckedOptions):
     """The base of every optimizer: a subclass names its slots and writes `update_one`.
 
     ``options`` are its numbers: ``lr`` (a number or a schedule) and what else the rule needs, each at least 0.
@@ -255,12 +256,13 @@ class Optimizer(CheckedOptions):
         own = own_state(f"{self._name}.state_dict", self._own(), named)
         return state | ({"own": own} if own else {})
 
-    def load_state_dict(self, state: Tree) -> None:
-        """Take back a state, all or nothing; groups, hooks and schedules must have been set up as they were.
+    def verify_state(self, state: Tree, loading: Loading) -> None:
+        """What `load_state_dict` does first; groups, hooks and schedules must have been set up as they were.
 
         Raises `WeightsError` with the list of what does not fit, `ArgumentError` for an option out of range.
         """
-        check_tree(f"{self._name}.load_state_dict", state)
+        what = f"{self._name}.load_state_dict"
+        check_tree(what, state)
         parts = self._parts()
         own = self._own()
         put_own = take_own_state(f"{self._name}.load_state_dict", own, state.get("own", {}), self._named_params())
@@ -269,21 +271,24 @@ class Optimizer(CheckedOptions):
         loaded: dict[str, Slots] = {}
         for path, p in self._named_params():
             if f"slots.{path}.step" in given:
-                loaded[path] = self._init(path, p)
+                loaded[path] = self._init(path, loading.pending(p, "data"))
                 expected |= slot_leaves(path, loaded[path])
         arrays = as_arrays(given)
-        compare(as_arrays(expected), arrays, f"{self._name}.load_state_dict")
+        compare(as_arrays(expected), arrays, what)
         options = self._read_options(arrays)
-        load_all((part, state[name]) for name, part in parts.items())
+        for name, part in parts.items():
+            loading.part(part, state[name], name)
         for path, slots in loaded.items():
-            slots.step = int(arrays[f"slots.{path}.step"])
-            for name, x in slots.arrays.items():
-                x[...] = arrays[f"slots.{path}.{name}"]
-        self.step, self._slots = int(arrays["step"]), loaded
+            slots.step = checked_count(what, f"slots.{path}.step", leaf(arrays[f"slots.{path}.step"]), low=0)
+            slots.arrays = SlotArrays({name: copied(arrays[f"slots.{path}.{name}"]) for name in slots.arrays})
+        loading.put(self, "step", checked_count(what, "step", leaf(arrays["step"]), low=0))
+        loading.put(self, "_slots", loaded)
         put_own()
-        self.__dict__.update(own)
-        for own, new in zip(self._places().values(), options):
-            own |= new
+        for name, value in own.items():
+            loading.put(self, name, value)
+        owners: list[Any] = [self, *self.groups]
+        for owner, new in zip(owners, options):
+            loading.put(owner, "options", owner.options | new)
 
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value}" for name, value in vars(self._options_of(None)).items())
@@ -343,7 +348,7 @@ class Optimizer(CheckedOptions):
             raise ArgumentError(f"{self._name}: {path} is read-only; write p.data = p.data.copy() before training")
         slots = self._slots.get(path)
         if slots is None:
-            slots = self._slots[path] = self._init(path, p)
+            slots = self._slots[path] = self._init(path, data)
         if data.shape != slots.shape or data.dtype != slots.dtype:
             raise ShapeError(
                 f"{self._name}: {path} is {data.dtype} {data.shape} now, but was {slots.dtype} {slots.shape} before; "
@@ -351,10 +356,10 @@ class Optimizer(CheckedOptions):
             )
         return slots
 
-    def _init(self, path: str, p: Parameter) -> Slots:
-        if p._data is None:
+    def _init(self, path: str, data: Array | None) -> Slots:
+        if data is None:
             raise WeightsError(f"{self._name}: {path} has no shape yet; load its weights or call the model once, first")
-        return Slots(0, p.shape, p.dtype, SlotArrays(self.init(p.data)))
+        return Slots(0, data.shape, data.dtype, SlotArrays(self.init(data)))
 
     def _update_all(self, work: list[tuple[Parameter, Slots, int]], options: list[Options]) -> None:
         """Update small parameters together, all others one by one."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
-
 from passus.arguments import checked_number
-from passus.backend import Array
+from passus.backend import Array, copied
 from passus.core import Parameter
-from passus.errors import WeightsError
 from passus.kernels.updates import average
+from passus.loading import Loading, Verified, leaf
 from passus.optimizers.base import Hook, Target, check_target
 from passus.optimizers.blocks import Scratch, blocks
 from passus.optimizers.state import read_arrays
@@ -20,7 +18,7 @@ from passus.tree import Tree, check_tree, unflatten
 __all__ = ["EMA"]
 
 
-class EMA(Hook):
+class EMA(Verified, Hook):
     """Keep ``a <- decay * a + (1 - decay) * p`` for each parameter of a model (Polyak and Juditsky, 1992).
 
     Added to an optimizer it works after each update, beginning with a copy; `swap` puts the averages in place of the
@@ -55,7 +53,7 @@ class EMA(Hook):
             return
         for path, p in self._named_params():
             if path not in self.averages:
-                self.averages[path] = p.data.copy()
+                self.averages[path] = copied(p.data)
                 continue
             for mean, x in blocks(self.averages[path], p.data):
                 average(mean, x, self.decay, self._scratch(x))
@@ -76,16 +74,18 @@ class EMA(Hook):
 
     def state_dict(self) -> Tree:
         """The decay, and copies of the averages by path."""
-        return {"decay": self.decay, "averages": unflatten({path: mean.copy() for path, mean in self.averages.items()})}
+        return {
+            "decay": self.decay,
+            "averages": unflatten({path: copied(mean) for path, mean in self.averages.items()}),
+        }
 
-    def load_state_dict(self, state: Tree) -> None:
-        """Take back a state, all or nothing. Raises `WeightsError` with the list of what does not fit."""
-        check_tree("EMA.load_state_dict", state)
-        given = read_arrays(state, "averages", {path: p.data for path, p in self._named_params()}, "EMA")
-        if "decay" not in state:
-            raise WeightsError("EMA: missing: decay. Nothing was changed")
-        decay = np.asarray(state["decay"]).tolist()  # From a file it comes as an array.
-        self.decay, self.averages = checked_number("EMA", "decay", decay, 0.0, 1.0), given
+    def verify_state(self, state: Tree, loading: Loading) -> None:
+        """What `load_state_dict` does first. Raises `WeightsError` with the list of what does not fit."""
+        check_tree("EMA.load_state_dict", state, ["decay"])
+        params = {path: loading.pending(p, "data") for path, p in self.model.named_params()}
+        known = {path: data for path, data in params.items() if data is not None}
+        loading.put(self, "averages", read_arrays(state, "averages", known, "EMA"))
+        loading.put(self, "decay", checked_number("EMA", "decay", leaf(state["decay"]), 0.0, 1.0))
 
     def _named_params(self) -> list[tuple[str, Parameter]]:
         """The parameters that have data: those of a lazy layer have not, before its first call."""

@@ -87,7 +87,7 @@ def take_own_state(what: str, attributes: dict[str, Any], state: Tree, named: Na
             arrays = value if isinstance(value, Mapping) else {name: value}
             unfit += [f"{name}.{path}" for path, array in arrays.items() if path not in ids or not is_array(array)]
             new[name] = {ids.get(path): np.array(array) for path, array in arrays.items()}
-        elif is_array(mine):
+        elif is_array(mine) and is_array(value) and value.dtype.kind in "fiub":
             new[name] = np.array(value)
         elif np.ndim(value) == 0:
             new[name] = type(mine)(np.asarray(value).item())

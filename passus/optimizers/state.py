@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from passus.backend import Array
+from passus.backend import Array, copied
 from passus.errors import ArgumentError
 from passus.tree import Tree, check_tree, compare, flatten
 
@@ -64,8 +64,14 @@ def slot_leaves(path: str, slots: Slots) -> dict[str, Any]:
 
 
 def as_arrays(leaves: Mapping[str, Any]) -> dict[str, Array]:
-    """Numbers and pairs as arrays, which is how they come back from a file."""
-    return {name: np.asarray(leaf) for name, leaf in leaves.items()}
+    """Numbers and pairs as arrays, which is how they come back from a file; all else as it is."""
+    return {name: np.asarray(leaf) if _is_number(leaf) else leaf for name, leaf in leaves.items()}
+
+
+def _is_number(leaf: Any) -> bool:
+    """Whether it is a number, or a few of them."""
+    few = leaf if isinstance(leaf, (tuple, list)) and len(leaf) < 10 else (leaf,)
+    return all(isinstance(number, (bool, int, float, np.generic)) for number in few)
 
 
 def read_arrays(state: Tree, name: str, params: Mapping[str, Array], what: str) -> dict[str, Array]:
@@ -80,4 +86,4 @@ def read_arrays(state: Tree, name: str, params: Mapping[str, Array], what: str) 
     check_tree(f"{what}, {name}", tree)
     given = as_arrays(flatten(tree))
     compare({path: x for path, x in params.items() if path in given}, given, what)
-    return {path: x.copy() for path, x in given.items()}
+    return {path: copied(x) for path, x in given.items()}

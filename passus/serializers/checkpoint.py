@@ -6,30 +6,33 @@ and where each array belongs) is a text in JSON beside them.
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from types import NoneType
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from passus.arguments import shown
 from passus.backend import Array, backend_of, is_array
-from passus.errors import DTypeError, PassusError, WeightsError
+from passus.errors import DTypeError, WeightsError
 from passus.files import FilePath
-from passus.kernels.dispatch import in_use, start_using
-from passus.random import load_rng_state, rng_state
+from passus.kernels.dispatch import go_on_using, in_use
+from passus.loading import Loading
+from passus.random import get_rng, rng_state, verify_rng_state
 from passus.serializers.safetensors import read_safetensors, write_safetensors
-from passus.tree import Stateful, Tree
+from passus.tree import Stateful, Tree, check_tree
 
-__all__ = ["load_checkpoint", "read_checkpoint", "save_checkpoint"]
+__all__ = ["load_checkpoint", "read_checkpoint", "save_checkpoint", "take_checkpoint"]
 
 Part: TypeAlias = Stateful | np.random.Generator
 """What a checkpoint holds: anything with a state, and generators of random numbers."""
 
 KEY = "passus.checkpoint"
 """Under which name the text in JSON lies in the file."""
+
+SECTIONS = ("parts", "rng", "kernels", "metadata")
+"""What stands in it."""
 
 ARRAY, TUPLE = "$array", "$tuple"
 """In the text, {"$array": name} stands where an array was, and {"$tuple": [...]} where a tuple was."""
@@ -73,21 +76,26 @@ def read_checkpoint(path: FilePath) -> Tree:
     >>> read_checkpoint(path)["metadata"]
     {'epoch': 3}
     """
-    arrays, texts = read_safetensors(path)
+    arrays, texts = read_safetensors(path, must_be_checked=KEY)
     if KEY not in texts:
         raise WeightsError(f"{path}: a file of weights, but no checkpoint; give it to load_weights")
     try:
         content = _unpacked(json.loads(texts[KEY]), arrays)
-        return {name: dict(content[name]) for name in ("parts", "rng", "kernels", "metadata")}
-    except (ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{path}: a broken checkpoint: {error!r}") from error
+        check_tree("the text", content, SECTIONS)
+        for name in SECTIONS:
+            check_tree(name, content[name])
+        if type(content["kernels"].get("in_use")) is not bool:
+            raise ValueError("it does not say whether kernels were in use")
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise WeightsError(f"{path}: a broken checkpoint: {shown(error)}") from error
+    return {name: content[name] for name in SECTIONS}
 
 
 def load_checkpoint(path: FilePath, **parts: Part) -> Tree:
     """Give all parts, and the current random generator, the state that a checkpoint holds; return its metadata.
 
-    The parts must be those that were saved. If one of them does not take its state, all are put back as they were,
-    and the error says which it was.
+    The parts must be those that were saved. All states are verified before the first is taken: if one does not fit, nothing
+    has changed, and the error says which it was.
 
     Raises `WeightsError` if the parts or their states do not fit, or for a file that is broken; `FileNotFoundError` if
     there is none.
@@ -101,55 +109,42 @@ def load_checkpoint(path: FilePath, **parts: Part) -> Tree:
     >>> shuffle.random() == first
     True
     """
-    saved = read_checkpoint(path)
+    return take_checkpoint(path, read_checkpoint(path), parts)
+
+
+def take_checkpoint(path: FilePath, saved: Tree, parts: Mapping[str, Part]) -> Tree:
+    """Give parts what `read_checkpoint` found in a file, all or nothing; return its metadata.
+
+    Raises `WeightsError` if the parts or their states do not fit.
+    """
+    for name, part in parts.items():
+        _check_part(name, part)
     if set(parts) != set(saved["parts"]):
         raise WeightsError(
             f"{path}: the checkpoint holds {_listed(saved['parts'])}, and not {_listed(parts)}. Name the parts as when "
             "it was saved, or take single ones from read_checkpoint(path). Nothing was changed"
         )
-    with _all_or_nothing(parts):
-        for name, part in parts.items():
-            _take(name, part, saved["parts"][name])
-        load_rng_state(saved["rng"])
-    if saved["kernels"]["in_use"]:
-        start_using()
+    loading = Loading()
+    verify_rng_state(saved["rng"], get_rng(), loading)
+    for name, part in parts.items():
+        if isinstance(part, np.random.Generator):
+            verify_rng_state(saved["parts"][name], part, loading, name)
+        else:
+            loading.part(part, saved["parts"][name], name)
+    loading.commit()
+    go_on_using(saved["kernels"]["in_use"])
     metadata: Tree = saved["metadata"]
     return metadata
 
 
-@contextmanager
-def _all_or_nothing(parts: Mapping[str, Part]) -> Iterator[None]:
-    """Put all parts, and the current generator, back as they were if the block ends with an error."""
-    before = {name: copy.deepcopy(_state(name, part)) for name, part in parts.items()}
-    generator = rng_state()
-    try:
-        yield
-    except BaseException:
-        for name, part in parts.items():
-            _take(name, part, before[name])
-        load_rng_state(generator)
-        raise
+def _check_part(name: str, part: Any) -> None:
+    if not isinstance(part, (np.random.Generator, Stateful)):
+        raise DTypeError(f"checkpoint: {name}= is a {type(part).__name__}, which has no state_dict and load_state_dict")
 
 
 def _state(name: str, part: Part) -> Tree:
-    if isinstance(part, np.random.Generator):
-        return rng_state(part)
-    if not isinstance(part, Stateful):
-        raise DTypeError(f"checkpoint: {name}= is a {type(part).__name__}, which has no state_dict and load_state_dict")
-    return part.state_dict()
-
-
-def _take(name: str, part: Part, state: Tree) -> None:
-    try:
-        if isinstance(part, np.random.Generator):
-            load_rng_state(state, part)
-        else:
-            part.load_state_dict(state)
-    except PassusError as error:
-        error.within(name)
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(f"{name}: it does not take its state: {error!r}. Nothing was changed") from error
+    _check_part(name, part)
+    return rng_state(part) if isinstance(part, np.random.Generator) else part.state_dict()
 
 
 def _packed(node: Any, path: str, arrays: dict[str, Array]) -> Any:

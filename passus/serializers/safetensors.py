@@ -5,22 +5,31 @@ The format: https://github.com/huggingface/safetensors
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from passus.arguments import shown
 from passus.backend import Array
 from passus.errors import WeightsError
 from passus.files import FilePath, replacing
 from passus.optional import import_optional
 from passus.serializers.files import check_readable
+from passus.unpacking import BROKEN
 
 __all__ = ["read_safetensors", "write_safetensors"]
 
 CHECKSUM = "passus.crc32"
 """The text beside the arrays that holds their checksum, which the format itself has not."""
+
+
+ORDERS = "passus.orders"
+"""The text that tells in which order the axes of arrays lay in memory, where it was not the usual one: the format lays down
+that one, but the last digits of products depend on it.
+"""
 
 
 def write_safetensors(path: FilePath, arrays: Mapping[str, Array], metadata: dict[str, str] | None = None) -> None:
@@ -31,17 +40,20 @@ def write_safetensors(path: FilePath, arrays: Mapping[str, Array], metadata: dic
     library = _library()
     # The library writes the memory of an array as it lies, whatever its strides.
     whole = {name: np.asarray(array, array.dtype.newbyteorder("="), order="C") for name, array in arrays.items()}
+    orders = {name: order for name, array in arrays.items() if (order := _order(array)) is not None}
+    texts = (metadata or {}) | ({ORDERS: json.dumps(orders)} if orders else {})
     try:
-        content = library.numpy.save(whole, {**(metadata or {}), CHECKSUM: _checksum(whole, metadata or {})})
+        content = library.numpy.save(whole, {**texts, CHECKSUM: _checksum(whole, texts)})
     except library.SafetensorError as error:
         raise WeightsError(f"{path}: cannot be written as safetensors: {error}") from error
     with replacing(path) as file:
         file.write(content)
 
 
-def read_safetensors(path: FilePath) -> tuple[dict[str, Array], dict[str, str]]:
+def read_safetensors(path: FilePath, must_be_checked: str = "") -> tuple[dict[str, Array], dict[str, str]]:
     """Read all arrays by their names, and the texts beside them; a file of passus' own is checked to the bit.
 
+    A file of another program has no checksum, and needs none, unless there is a text called ``must_be_checked``.
     Raises `WeightsError` for a file that is broken or of another format, `FileNotFoundError` if there is none.
     """
     library = _library()
@@ -49,11 +61,33 @@ def read_safetensors(path: FilePath) -> tuple[dict[str, Array], dict[str, str]]:
     try:
         with library.safe_open(path, framework="numpy") as file:
             arrays, texts = {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (OSError, ValueError, TypeError, AttributeError, library.SafetensorError) as error:
+    except (*BROKEN, library.SafetensorError) as error:
         raise WeightsError(f"{path}: not a readable safetensors file of numbers: {error}") from error
-    if texts.pop(CHECKSUM, None) not in (None, _checksum(arrays, texts)):
+    checksum = texts.pop(CHECKSUM, None)
+    if checksum is None and must_be_checked in texts:
+        raise WeightsError(f"{path}: the checksum is missing, so it is not what was written; take a copy that is whole")
+    if checksum not in (None, _checksum(arrays, texts)):
         raise WeightsError(f"{path}: some bytes are not those that were written; take a copy that is whole")
+    try:
+        for name, order in json.loads(texts.pop(ORDERS, "{}")).items():
+            arrays[name] = _in_order(arrays[name], order)
+    except BROKEN as error:
+        raise WeightsError(f"{path}: it says in which order numbers lie, but not how: {shown(error)}") from error
     return arrays, texts
+
+
+def _order(array: Array) -> list[int] | None:
+    """The axes from the outermost in memory to the innermost; None if they are in order there, as most are."""
+    axes = [axis for axis in range(array.ndim) if array.shape[axis] != 1]
+    order = sorted(axes, key=lambda axis: -abs(array.strides[axis]))
+    return None if order == axes or not array.size else order
+
+
+def _in_order(array: Array, order: list[int]) -> Array:
+    """The same array with its numbers in memory as `_order` says."""
+    rest = [axis for axis in range(array.ndim) if axis not in order]
+    axes = [*rest, *order]
+    return np.ascontiguousarray(array.transpose(axes)).transpose(np.argsort(axes))
 
 
 def _checksum(arrays: Mapping[str, Array], texts: Mapping[str, str]) -> str:

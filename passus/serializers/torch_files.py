@@ -20,6 +20,7 @@ __all__ = ["load_torch"]
 MAGIC = 0x1950A86A20F9469CFC6C
 """The number that files begin with which PyTorch wrote before version 1.6, or writes when it is asked to."""
 
+
 def load_torch(path: FilePath) -> Tree:
     """What ``torch.save`` wrote to a file: dicts, lists, numbers and strings as they were, tensors as arrays.
 

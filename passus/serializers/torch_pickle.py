@@ -160,7 +160,5 @@ COMMANDS: dict[str, Callable[[Machine, Any], None]] = {
 }
 """The commands of pickle's protocol 2 that files of tensors are made of."""
 
-MAKING = frozenset(
-    ("EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "MARK", "REDUCE")
-)
+MAKING = frozenset(("EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "MARK", "REDUCE"))
 """The commands that make an object, or the list in which the machine gathers one."""

@@ -12,13 +12,14 @@ import numpy as np
 from passus.backend import is_array
 from passus.core import Variable
 from passus.errors import ArgumentError, DTypeError, WeightsError
+from passus.loading import Loading, Verified
 from passus.metrics import Mean, MeanOf, Metric
-from passus.tree import Stateful, Tree, check_tree, load_all
+from passus.tree import Stateful, Tree, check_tree
 
 __all__ = ["Tally", "numbers", "size_of"]
 
 
-class Tally:
+class Tally(Verified):
     """The mean loss and the metrics of the batches so far; a batch counts by its size.
 
     >>> tally = Tally()
@@ -59,13 +60,15 @@ class Tally:
         """What was noted."""
         return {name: part.state_dict() for name, part in self._parts().items()}
 
-    def load_state_dict(self, state: Tree) -> None:
-        """Take back a state, all or nothing. Raises `WeightsError` if it is of other metrics."""
+    def verify_state(self, state: Tree, loading: Loading) -> None:
+        """What `load_state_dict` does first. Raises `WeightsError` if it is of other metrics."""
         parts = self._parts()
         check_tree("Trainer", state)
         if state.keys() != parts.keys():
-            raise WeightsError(f"Trainer: the state has {', '.join(state)}, and the trainer {', '.join(parts)}")
-        load_all((part, state[name]) for name, part in parts.items())
+            named = ", ".join(map(str, state))[:200]
+            raise WeightsError(f"Trainer: the state has {named}, and the trainer {', '.join(parts)}")
+        for name, part in parts.items():
+            loading.part(part, state[name], name)
 
     def _parts(self) -> dict[str, Stateful]:
         return {"loss": self.loss, **self.metrics}

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
 from passus.answers import CheckedOptions
-from passus.arguments import checked_callable, checked_count, checked_flag, checked_number
+from passus.arguments import checked_callable, checked_count, checked_flag, checked_number, checked_real
 from passus.backend import is_array
 from passus.config import no_grad, test_mode
 from passus.core import Variable
@@ -17,6 +17,7 @@ from passus.errors import ArgumentError, DivergenceError, DTypeError, ShapeError
 from passus.files import FilePath
 from passus.layers.predicting import predicted, rows
 from passus.layers.undo import undoable
+from passus.loading import Loading, Verified, leaf
 from passus.metrics import Metric
 from passus.serializers import load_checkpoint, save_checkpoint
 from passus.training.callbacks import Callback, Row
@@ -24,7 +25,7 @@ from passus.training.finite import nonfinite
 from passus.training.interrupt import Interrupt
 from passus.training.progress import progress_bar
 from passus.training.tally import Tally, numbers, size_of
-from passus.tree import Stateful, Tree, check_tree, load_all
+from passus.tree import Stateful, Tree, check_tree
 
 __all__ = ["Batches", "Trainable", "Trainer", "Updater"]
 
@@ -66,7 +67,7 @@ class Batches(Protocol):
         """The batches."""
 
 
-class Trainer(CheckedOptions):
+class Trainer(Verified, CheckedOptions):
     """A loop that trains a model step by step, and evaluates it after each epoch.
 
     ``loss``: a function of prediction and target, for batches (x, t), or (x1, x2, t) for a model of several inputs; or
@@ -306,23 +307,27 @@ class Trainer(CheckedOptions):
         callbacks = {name: callback.state_dict() for name, callback in self._stateful_callbacks().items()}
         return {**counts, "history": self.history, "tally": self._tally.state_dict(), "callbacks": callbacks}
 
-    def load_state_dict(self, state: Tree) -> None:
-        """Take back a state, all or nothing. Raises `WeightsError` if it is of other metrics or callbacks."""
+    def verify_state(self, state: Tree, loading: Loading) -> None:
+        """What `load_state_dict` does first. Raises `WeightsError` if it is of other metrics or callbacks."""
         where = "Trainer.load_state_dict"
         check_tree(where, state, self.state_dict())
         check_tree(f"{where}: callbacks", state["callbacks"])
         callbacks = self._stateful_callbacks()
         if state["callbacks"].keys() != callbacks.keys():
             raise WeightsError(
-                f"Trainer: the state has the callbacks {', '.join(state['callbacks']) or 'none'}, and the trainer "
+                f"Trainer: the state has the callbacks {', '.join(map(str, state['callbacks'])) or 'none'}, and the trainer "
                 f"{', '.join(callbacks) or 'none'}; give it the same ones in the same order"
             )
-        counts = [checked_count(where, name, state[name], low=0) for name in ("epoch", "batch", "step")]
-        lr = checked_number(where, "lr", state["lr"])
-        history = [dict(row) for row in state["history"]]
-        states = [(callback, state["callbacks"][name]) for name, callback in callbacks.items()]
-        load_all([(self._tally, state["tally"]), *states])
-        (self.epoch, self.batch, self.step), self.history, self._lr = counts, history, lr
+        for name in ("epoch", "batch", "step"):
+            loading.put(self, name, checked_count(where, name, leaf(state[name]), low=0))
+        if loading.pending(self, "batch") > len(self.loader):
+            raise ArgumentError(f"{where}: batch is {state['batch']}, and the loader has {len(self.loader)} batches")
+        loading.put(self, "_lr", checked_number(where, "lr", leaf(state["lr"])))
+        loading.put(self, "history", _checked_history(where, state["history"]))
+        loading.model = self.model
+        loading.part(self._tally, state["tally"], "tally")
+        for name, callback in callbacks.items():
+            loading.part(callback, state["callbacks"][name], name)
 
     def _stateful_callbacks(self) -> dict[str, Stateful]:
         stateful = (callback for callback in self.callbacks if isinstance(callback, Stateful))
@@ -345,6 +350,24 @@ def _inputs_of(batch: Any) -> tuple[Any, ...]:
     if not isinstance(batch, (tuple, list)):
         return (batch,)
     return tuple(batch[:-1] if len(batch) > 1 else batch)
+
+
+def _checked_history(where: str, history: Any) -> list[Row]:
+    """Copies of the rows of a history. Raises `WeightsError` for a row without its numbers, `DTypeError` for what is none."""
+    if not isinstance(history, (list, tuple)):
+        raise DTypeError(f"{where}: the history is a {type(history).__name__}; give a list of rows")
+    for row in history:
+        check_tree(f"{where}, history", row, ["epoch", "step", "lr", "loss"])
+    return [
+        {str(name): _number(f"{where}, history", str(name), leaf(value)) for name, value in row.items()}
+        for row in history
+    ]
+
+
+def _number(where: str, name: str, value: Any) -> float:
+    """A number of a history, be it an integer or not, as it is."""
+    checked_real(where, name, value)
+    return float(value) if isinstance(value, float) else int(value)
 
 
 def _checked_goals(epochs: int | None, steps: int | None) -> tuple[float, float]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from passus.arguments import checked_number
+from passus.arguments import checked_number, checked_real
 from passus.errors import ArgumentError
+from passus.loading import Loading, Verified, leaf
 from passus.training.callbacks.base import Row
 from passus.tree import Tree, check_tree
 
@@ -16,7 +17,7 @@ Mode = Literal["min", "max"]
 """Whether a number should fall, as a loss, or rise, as an accuracy."""
 
 
-class Best:
+class Best(Verified):
     """The best value so far of the number called ``monitor``.
 
     ``mode``: "min" if it should fall, "max" if it should rise. ``min_delta``: by how much it must be better to count.
@@ -50,10 +51,14 @@ class Best:
         """The value."""
         return {"value": self.value}
 
-    def load_state_dict(self, state: Tree) -> None:
-        """Take back a state. Raises `WeightsError` if it has no value."""
-        check_tree("Best.load_state_dict", state, ["value"])
-        self.value = None if state["value"] is None else float(state["value"])
+    def verify_state(self, state: Tree, loading: Loading) -> None:
+        """What `load_state_dict` does first. Raises `WeightsError` if it has no value, `ArgumentError` if that is NaN."""
+        where = "Best.load_state_dict"
+        check_tree(where, state, ["value"])
+        value = None if state["value"] is None else checked_real(where, "value", leaf(state["value"]))
+        if value is not None and math.isnan(value):
+            raise ArgumentError(f"{where}: value is nan, which nothing is better than")
+        loading.put(self, "value", value)
 
 
 def checked_mode(name: str, mode: Mode) -> Mode:

@@ -8,10 +8,11 @@ from typing import Any, ClassVar, Protocol
 from passus.arguments import checked_count
 from passus.errors import ArgumentError
 from passus.files import FilePath, checked_path, made_folder
+from passus.loading import Loading, Verified
 from passus.serializers import load_checkpoint, save_checkpoint
 from passus.training.callbacks.base import Callback, Row, Run
 from passus.training.callbacks.best import Best, Mode
-from passus.tree import Stateful, Tree
+from passus.tree import Stateful, Tree, check_tree
 
 __all__ = ["Checkpoint", "CheckpointFolder"]
 
@@ -92,7 +93,7 @@ class Resumable(Protocol):
         """All that a checkpoint needs, by name."""
 
 
-class Checkpoint(Callback):
+class Checkpoint(Verified, Callback):
     """Save everything that is needed to go on, bit for bit, into a folder; also when Ctrl-C is pressed.
 
     ``every_epochs``, ``every_steps``: how often; both None for Ctrl-C alone. ``keep``: how many of the newest stay.
@@ -148,10 +149,11 @@ class Checkpoint(Callback):
         """The best value so far."""
         return {} if self.best is None else self.best.state_dict()
 
-    def load_state_dict(self, state: Tree) -> None:
-        """Take back a state."""
+    def verify_state(self, state: Tree, loading: Loading) -> None:
+        """What `load_state_dict` does first."""
+        check_tree("Checkpoint.load_state_dict", state)
         if self.best is not None:
-            self.best.load_state_dict(state)
+            self.best.verify_state(state, loading)
 
     def _save(self, run: Run) -> None:
         self.folder.save(run.step, **run.parts())

@@ -6,6 +6,7 @@ from typing import Any
 
 from passus.arguments import checked_count
 from passus.errors import DTypeError
+from passus.loading import Loading, Verified, leaf
 from passus.schedules import OnPlateau
 from passus.training.callbacks.base import Callback, Row, Run
 from passus.training.callbacks.best import Best, Mode, checked_mode, monitored
@@ -14,7 +15,7 @@ from passus.tree import Tree, check_tree
 __all__ = ["EarlyStopping", "ReportPlateau"]
 
 
-class EarlyStopping(Callback):
+class EarlyStopping(Verified, Callback):
     """Stop when a number has not got better for ``patience`` epochs in a row, and put the best weights back.
 
     ``monitor``, ``mode``, ``min_delta``: see `Best`. ``restore_best``: whether the model gets the weights (and buffers)
@@ -63,12 +64,16 @@ class EarlyStopping(Callback):
         """The best value and weights, and how long ago that was."""
         return {"best": self.best.state_dict(), "waited": self.waited, "weights": self._weights}
 
-    def load_state_dict(self, state: Tree) -> None:
-        """Take back a state, all or nothing. Raises `WeightsError` if a part is missing."""
-        check_tree("EarlyStopping.load_state_dict", state, ["best", "waited", "weights"])
-        waited, weights = int(state["waited"]), dict(state["weights"])
-        self.best.load_state_dict(state["best"])
-        self.waited, self._weights = waited, weights
+    def verify_state(self, state: Tree, loading: Loading) -> None:
+        """What `load_state_dict` does first. Raises `WeightsError` if a part is missing, or weights are of another model."""
+        where = "EarlyStopping.load_state_dict"
+        check_tree(where, state, ["best", "waited", "weights"])
+        check_tree(f"{where}, weights", state["weights"])
+        if state["weights"] and loading.model is not None:
+            Loading().part(loading.model, state["weights"], "weights")  # They are needed at the end only.
+        loading.part(self.best, state["best"], "best")
+        loading.put(self, "waited", checked_count(where, "waited", leaf(state["waited"]), low=0))
+        loading.put(self, "_weights", dict(state["weights"]))
 
 
 class ReportPlateau(Callback):
