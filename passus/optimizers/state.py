@@ -64,14 +64,14 @@ def slot_leaves(path: str, slots: Slots) -> dict[str, Any]:
 
 
 def as_arrays(leaves: Mapping[str, Any]) -> dict[str, Array]:
-    """Numbers and pairs as arrays, which is how they come back from a file; all else as it is."""
-    return {name: np.asarray(leaf) if _is_number(leaf) else leaf for name, leaf in leaves.items()}
+    """Numbers, pairs and names as arrays, which is how they come back from a file; all else as it is."""
+    return {name: np.asarray(leaf) if _is_plain(leaf) else leaf for name, leaf in leaves.items()}
 
 
-def _is_number(leaf: Any) -> bool:
-    """Whether it is a number, or a few of them."""
+def _is_plain(leaf: Any) -> bool:
+    """Whether it is a number or a name, or a few of them."""
     few = leaf if isinstance(leaf, (tuple, list)) and len(leaf) < 10 else (leaf,)
-    return all(isinstance(number, (bool, int, float, np.generic)) for number in few)
+    return all(isinstance(part, (bool, int, float, str, np.generic)) for part in few)
 
 
 def read_arrays(state: Tree, name: str, params: Mapping[str, Array], what: str) -> dict[str, Array]:
