@@ -185,6 +185,11 @@ class Loader(Verified, ABC, CheckedOptions):
         """Whether examples may draw random numbers; those of a dataset of one's own always may, unless it says no."""
         return self._whole() is None or getattr(self.dataset, "is_random", not isinstance(self.dataset, np.ndarray))
 
+    @property
+    def has_generators(self) -> bool:
+        """Whether it, or what it hands out, draws from other generators than the current one."""
+        return self._rng is not None or bool(self._generators().all)
+
     def _whole(self) -> Callable[[Array], Any] | None:
         return whole_batches(self.dataset) if self._collate is None else None
 

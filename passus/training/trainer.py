@@ -13,6 +13,7 @@ from passus.arguments import checked_callable, checked_count, checked_flag, chec
 from passus.backend import is_array
 from passus.config import no_grad, test_mode
 from passus.core import Variable
+from passus.dataloaders.base import Loader
 from passus.errors import ArgumentError, DivergenceError, DTypeError, ShapeError, WeightsError
 from passus.files import FilePath
 from passus.layers.predicting import predicted, rows
@@ -297,9 +298,13 @@ class Trainer(Verified, CheckedOptions):
         load_checkpoint(path, **self.parts())
 
     def parts(self) -> dict[str, Stateful]:
-        """All that a checkpoint needs, by name; a list of batches has no state."""
+        """All that a checkpoint needs, by name; a list of batches has no state, a test loader only if it draws by itself."""
         parts: dict[str, Stateful] = {"model": self.model, "optimizer": self.optimizer, "trainer": self}
-        return parts | ({"loader": self.loader} if isinstance(self.loader, Stateful) else {})
+        if isinstance(self.loader, Stateful):
+            parts["loader"] = self.loader
+        if isinstance(self.test_loader, Loader) and self.test_loader.has_generators:
+            parts["test_loader"] = self.test_loader
+        return parts
 
     def state_dict(self) -> Tree:
         """How far the training is, the history, what was noted of the current epoch, and the states of callbacks."""
