@@ -144,7 +144,8 @@ class Trainer(Verified, CheckedOptions):
     def fit(self, epochs: int | None = None, steps: int | None = None) -> list[Row]:
         """Train until so many epochs, or steps, are done in all, those before a resume included; return the history.
 
-        Ctrl-C ends it after the step under way, with nothing half done; ``fit`` called again goes on from there.
+        Ctrl-C ends it after the step under way, with nothing half done; ``fit`` called again goes on from there. So does
+        SIGTERM, with a KeyboardInterrupt that ends the process with status 143 if nobody catches it.
 
         Raises `DivergenceError` for a loss or a gradient that is NaN or infinite; the model is then as it was before that step.
         """
@@ -160,7 +161,7 @@ class Trainer(Verified, CheckedOptions):
                 self._apply_what_is_left()
             self._notify("on_interrupt" if self._interrupt.requested else "on_finish")
             if self._interrupt.requested:  # Perhaps only now, while a callback finished.
-                raise KeyboardInterrupt
+                raise self._interrupt.error()
         return self.history
 
     def stop(self) -> None:

@@ -70,10 +70,10 @@ class Callback:
         """After each epoch; ``row`` is the newest of ``run.history``."""
 
     def on_interrupt(self, run: Run) -> None:
-        """After the step in which Ctrl-C was pressed; nothing is half done."""
+        """After the step in which Ctrl-C was pressed, or SIGTERM arrived; nothing is half done."""
 
     def on_finish(self, run: Run) -> None:
-        """After the last step, if neither an error nor Ctrl-C ended the training."""
+        """After the last step, if neither an error nor a signal ended the training."""
 
     def on_end(self, run: Run) -> None:
         """At the very end, whatever ended the training: the place to close files."""

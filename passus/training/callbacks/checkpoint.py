@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from passus.arguments import checked_count
-from passus.errors import ArgumentError
-from passus.files import FilePath, checked_path, made_folder
+from passus.errors import ArgumentError, PassusWarning, WeightsError
+from passus.files import FilePath, checked_path, made_folder, remove_abandoned
 from passus.loading import Loading, Verified
-from passus.serializers import load_checkpoint, save_checkpoint
+from passus.serializers import read_checkpoint, save_checkpoint
+from passus.serializers.checkpoint import take_checkpoint
 from passus.training.callbacks.base import Callback, Row, Run
 from passus.training.callbacks.best import Best, Mode
 from passus.tree import Stateful, Tree, check_tree
 
 __all__ = ["Checkpoint", "CheckpointFolder"]
+
+NAME = re.compile(r"step-([0-9]{1,18})\.safetensors")
+"""The name of a checkpoint, with its step."""
 
 
 class CheckpointFolder:
@@ -41,8 +48,12 @@ class CheckpointFolder:
         self.keep = checked_count("CheckpointFolder", "keep", keep)
 
     def paths(self) -> list[Path]:
-        """The checkpoints that are there, oldest first."""
-        return sorted(self.folder.glob("step-*.safetensors"), key=_step_of)
+        """The checkpoints that are there, oldest first; files with other names do not count."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(
+            (path for path in self.folder.iterdir() if NAME.fullmatch(path.name) and path.is_file()), key=_step_of
+        )
 
     def check_step(self, step: int) -> None:
         """Raise `ArgumentError` if there is a checkpoint of a later step, with which new ones would be mixed."""
@@ -61,7 +72,7 @@ class CheckpointFolder:
     def save(self, step: int, **parts: Stateful) -> Path:
         """Write a checkpoint, whole or not at all, and then remove those that are too old; returns its path.
 
-        What a process that was killed while it wrote has left behind is removed too.
+        What a process that was killed while it wrote has left behind is removed too, but nothing that another writes just now.
 
         Raises `ArgumentError` if the folder holds one of a later step: one of another run.
         """
@@ -69,8 +80,9 @@ class CheckpointFolder:
         made_folder(self.folder)
         path = self.folder / f"step-{step:08d}.safetensors"
         save_checkpoint(path, metadata=None, **parts)
-        for old in [*self.paths()[: -self.keep], *self.folder.glob(".*.safetensors.*.part")]:
+        for old in self.paths()[: -self.keep]:
             old.unlink(missing_ok=True)
+        remove_abandoned(self.folder, NAME.pattern)
         return path
 
     def save_best(self, **parts: Stateful) -> None:
@@ -79,11 +91,26 @@ class CheckpointFolder:
         save_checkpoint(self.best, metadata=None, **parts)
 
     def resume(self, **parts: Stateful) -> bool:
-        """Load the newest checkpoint into the parts and the random generator; False if there is none yet."""
+        """Load the newest checkpoint into the parts and the random generator; False if there is none yet.
+
+        One that is damaged gets another name, with a `PassusWarning`, and the one before it is loaded. Raises `WeightsError`
+        if all are damaged, or if one that is whole does not fit the parts.
+        """
         paths = self.paths()
-        if paths:
-            load_checkpoint(paths[-1], **parts)
-        return bool(paths)
+        damaged: dict[Path, WeightsError] = {}
+        for path in reversed(paths):
+            try:
+                saved = read_checkpoint(path)
+            except WeightsError as error:
+                damaged[path] = error
+                continue
+            take_checkpoint(path, saved, parts)
+            for other, reason in damaged.items():
+                _put_aside(other, path, reason)
+            return True
+        if damaged:
+            raise next(iter(damaged.values()))
+        return False
 
 
 class Resumable(Protocol):
@@ -94,9 +121,9 @@ class Resumable(Protocol):
 
 
 class Checkpoint(Verified, Callback):
-    """Save everything that is needed to go on, bit for bit, into a folder; also when Ctrl-C is pressed.
+    """Save everything that is needed to go on, bit for bit, into a folder; also when Ctrl-C is pressed or SIGTERM arrives.
 
-    ``every_epochs``, ``every_steps``: how often; both None for Ctrl-C alone. ``keep``: how many of the newest stay.
+    ``every_epochs``, ``every_steps``: how often; both None for these two alone. ``keep``: how many of the newest stay.
     ``monitor``: also keep the best epoch by this number of the history, in ``best.safetensors``; ``mode``: see `Best`.
 
     A script that begins with ``checkpoint.resume(trainer)`` goes on where it was interrupted, or begins.
@@ -121,7 +148,7 @@ class Checkpoint(Verified, Callback):
         self.best = None if monitor is None else Best(monitor, mode)
 
     def resume(self, run: Resumable) -> bool:
-        """Load the newest checkpoint; False if there is none yet."""
+        """Load the newest checkpoint that is whole; False if there is none yet. See `CheckpointFolder.resume`."""
         return self.folder.resume(**run.parts())
 
     def on_start(self, run: Run) -> None:
@@ -161,6 +188,19 @@ class Checkpoint(Verified, Callback):
 
 def _every(name: str, value: Any) -> int | None:
     return None if value is None else checked_count("Checkpoint", name, value)
+
+
+def _put_aside(damaged: Path, loaded: Path, error: WeightsError) -> None:
+    """Rename a checkpoint, so that the training that goes on from an older one can save what comes after that."""
+    aside = damaged.with_name(f"{damaged.name}.damaged")
+    with suppress(FileNotFoundError):  # Another process was quicker, or has removed it.
+        damaged.replace(aside)
+    warnings.warn(
+        f"Checkpoint: the newest one is damaged, so the training goes on from {loaded.name}. The other is called {aside} "
+        f"now; remove it if you do not want to look into it ({error})",
+        PassusWarning,
+        stacklevel=4,
+    )
 
 
 def _step_of(path: Path) -> int:

@@ -5,43 +5,50 @@ from __future__ import annotations
 import csv
 import json
 import math
-from typing import TextIO
+from io import StringIO
 
 from passus.errors import ArgumentError, PathError
-from passus.files import FilePath, checked_path, made_folder
+from passus.files import FilePath, checked_path, made_folder, replacing
 from passus.training.callbacks.base import Callback, Row, Run
 
 __all__ = ["CSVLog", "JSONLinesLog"]
 
 
 class _Log(Callback):
-    """A file that starts with the history so far, so that after a resume no epoch is missing or there twice."""
+    """A file that starts with the history so far, so that after a resume no epoch is missing or there twice.
+
+    It is replaced as a whole after each epoch: whoever reads it, and whenever the process is killed, finds whole rows.
+    """
 
     def __init__(self, path: FilePath) -> None:
         self.path = checked_path(path)
-        self._file: TextIO | None = None
+        self._rows: list[Row] | None = None
 
     def on_start(self, run: Run) -> None:
+        """Write the epochs before."""
         if self.path.is_dir():
             raise PathError(f"{type(self).__name__}: {self.path} is a folder; name a file in it")
         made_folder(self.path.parent)
-        self._file = self.path.open("w", encoding="utf-8", newline="")
-        for row in run.history:
-            self._write(self._file, row)
-        self._file.flush()
+        self._write([*run.history])
 
     def on_epoch(self, run: Run, row: Row) -> None:
-        if self._file is None:
+        """Add a row."""
+        if self._rows is None:
             raise ArgumentError(f"{type(self).__name__}: {self.path} is not open; call on_start(run) first")
-        self._write(self._file, row)
-        self._file.flush()
+        self._write([*self._rows, row])
 
     def on_end(self, run: Run) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Forget the rows."""
+        self._rows = None
 
-    def _write(self, file: TextIO, row: Row) -> None:
+    def _write(self, rows: list[Row]) -> None:
+        text = self._text(rows)
+        with replacing(self.path) as file:
+            file.write(text.encode())
+        self._rows = rows
+
+    def _text(self, rows: list[Row]) -> str:
+        """The content of the file."""
         raise NotImplementedError
 
 
@@ -53,24 +60,20 @@ class CSVLog(_Log):
     Raises `ArgumentError` if the columns change on the way, `PathError` for a folder, or a file in the place of one.
     """
 
-    _columns: list[str] | None = None
-
-    def on_start(self, run: Run) -> None:
-        """Open the file, with the header and the epochs before."""
-        self._columns = None
-        super().on_start(run)
-
-    def _write(self, file: TextIO, row: Row) -> None:
-        writer = csv.writer(file, lineterminator="\n")
-        if self._columns is None:
-            self._columns = list(row)
-            writer.writerow(self._columns)
-        if list(row) != self._columns:
-            raise ArgumentError(
-                f"CSVLog: {self.path} has the columns {', '.join(self._columns)}, and the new row {', '.join(row)}; a "
-                "JSONLinesLog takes rows of any kind"
-            )
-        writer.writerow(row.values())
+    def _text(self, rows: list[Row]) -> str:
+        text = StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        columns = list(rows[0]) if rows else []
+        if rows:
+            writer.writerow(columns)
+        for row in rows:
+            if list(row) != columns:
+                raise ArgumentError(
+                    f"CSVLog: {self.path} has the columns {', '.join(columns)}, and the new row {', '.join(row)}; a "
+                    "JSONLinesLog takes rows of any kind"
+                )
+            writer.writerow(row.values())
+        return text.getvalue()
 
 
 class JSONLinesLog(_Log):
@@ -80,6 +83,6 @@ class JSONLinesLog(_Log):
     place of one.
     """
 
-    def _write(self, file: TextIO, row: Row) -> None:
-        finite = {name: value if math.isfinite(value) else None for name, value in row.items()}
-        file.write(json.dumps(finite) + "\n")
+    def _text(self, rows: list[Row]) -> str:
+        finite = ({name: value if math.isfinite(value) else None for name, value in row.items()} for row in rows)
+        return "".join(f"{json.dumps(row)}\n" for row in finite)
