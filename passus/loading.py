@@ -40,6 +40,7 @@ class Loading:
         """The model that is trained, if a trainer is among the parts."""
         self._steps: list[_Put | _Ask] = []
         self._pending: dict[tuple[int, str], Any] = {}
+        self._names: list[str | None] = []
 
     def put(self, owner: Any, attribute: str, value: Any) -> None:
         """Assign a value, which has been verified, when all else has been, too."""
@@ -57,10 +58,13 @@ class Loading:
         Raises a `PassusError` if the state does not fit.
         """
         if _verifies(part):
+            self._names.append(name)
             with _Named(name):
                 part.verify_state(state, self, **options)  # type: ignore[attr-defined]
+            self._names.pop()
             return
-        self._steps.append(_Ask(part, state, name))
+        path = ".".join(n for n in (*self._names, name) if n is not None)
+        self._steps.append(_Ask(part, state, path or None))
         if hasattr(part, "verify_state"):
             self._pending |= _foreseen(part, state)
 

@@ -151,7 +151,7 @@ def _packed(node: Any, path: str, arrays: dict[str, Array]) -> Any:
     """A tree as JSON can hold it; its arrays are put into ``arrays``."""
     if isinstance(node, np.generic):
         node = node.item()
-    if node is None or isinstance(node, (bool, int, float, str)):
+    if node is None or (isinstance(node, (bool, int, float, str)) and not _is_endless(node)):
         return node
     if is_array(node):
         while path in arrays:
@@ -167,6 +167,11 @@ def _packed(node: Any, path: str, arrays: dict[str, Array]) -> Any:
         f"checkpoint: {path} is a {type(node).__name__}; only arrays, numbers, strings, lists, and dicts whose keys are "
         "strings can be saved"
     )
+
+
+def _is_endless(node: Any) -> bool:
+    """Whether it is an integer with more digits than Python writes and reads."""
+    return isinstance(node, int) and node.bit_length() > 14_000
 
 
 def _unpacked(node: Any, arrays: Mapping[str, Array]) -> Any:
