@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +15,15 @@ import pytest
 
 import passus.functions as F
 import passus.random
-from passus.dataloaders import DataLoader
-from passus.datasets import ArrayDataset
+import passus.transforms as T
+from passus.dataloaders import DataLoader, collate
+from passus.datasets import ArrayDataset, Dataset
 from passus.errors import PassusError, WeightsError
-from passus.layers import BatchNorm, Dropout, Layer, Linear, ReLU, Sequential
+from passus.layers import BatchNorm, Conv2d, Dropout, Layer, Linear, ReLU, Sequential
 from passus.metrics import Accuracy
-from passus.optimizers import EMA, SGD, Adam
+from passus.optimizers import EMA, LAMB, SGD, Adam, ClipGrad
 from passus.schedules import cosine
-from passus.serializers import load_checkpoint, save_checkpoint
+from passus.serializers import load_checkpoint, read_weights, save_checkpoint, write_weights
 from passus.training import Callback, Checkpoint, EarlyStopping, Trainer
 from passus.tree import Tree, flatten
 
@@ -194,6 +199,214 @@ def test_a_list_of_batches_is_gone_on_with_where_it_was_left():
         assert run.step == steps
     assert seen == [0, 1, 2, 3, 0, 1]
     assert (run.epoch, run.batch, [row["step"] for row in run.history]) == (1, 2, [4])
+
+
+# Transforms with generators of their own.
+
+
+AUGMENTATIONS: dict[str, Callable[[], Any]] = {
+    "flip": lambda: T.RandomHorizontalFlip(rng=3),
+    "vertical flip": lambda: T.RandomVerticalFlip(rng=3),
+    "crop": lambda: T.RandomCrop(6, padding=1, rng=3),
+    "resized crop": lambda: T.RandomResizedCrop(6, rng=3),
+    "rotation": lambda: T.RandomRotation(30, rng=3),
+    "erasing": lambda: T.RandomErasing(0.5, rng=3),
+    "cutout": lambda: T.Cutout(2, rng=3),
+    "jitter": lambda: T.ColorJitter(0.5, rng=3),
+    "compose": lambda: T.Compose([T.RandomHorizontalFlip(rng=3), T.Compose([T.Cutout(2, rng=4)]), T.RandomRotation(9)]),
+    "shared": lambda: shared(np.random.default_rng(3)),
+    "function": lambda: (lambda flip: lambda x: flip(x) + 0)(T.RandomHorizontalFlip(rng=3)),
+    "own": lambda: Jittering(),
+}
+
+
+class Jittering:
+    """A transform of one's own, which draws from its generator directly."""
+
+    def __init__(self) -> None:
+        self.generator = np.random.default_rng(3)
+
+    def __call__(self, x: Any) -> Any:
+        return x + self.generator.random(dtype=np.float32)
+
+
+def shared(rng: np.random.Generator) -> Any:
+    return T.Compose([T.RandomHorizontalFlip(rng=rng), T.RandomVerticalFlip(rng=rng)])
+
+
+class Pictures(Dataset):
+    def prepare(self) -> None:
+        self.data = np.random.default_rng(0).random((20, 1, 6, 6), np.float32)
+        self.label = np.arange(20) % 3
+
+
+def augmented(seed: int, make: Callable[[], Any], mix: bool, workers: int) -> Trainer:
+    """A training on random pictures, and with random pictures to test; ``mix``: whole batches are mixed, too."""
+    passus.random.seed(seed)
+    model = Sequential(F.flatten, Linear(3, in_size=36))
+    mixup = T.Mixup(3, rng=5)
+    options: Any = {"collate": lambda examples: mixup(*collate(examples))} if mix else {}
+    loader = DataLoader(Pictures(transform=make()), 6, workers=workers, **options)
+    test_loader = DataLoader(Pictures(transform=make()), 8, shuffle=False)
+    optimizer = Adam().setup(model)
+    return Trainer(model, optimizer, loader, F.softmax_cross_entropy, test_loader=test_loader, progress=False)
+
+
+@pytest.mark.parametrize("mix", [False, True], ids=["", "mixed"])
+@pytest.mark.parametrize(
+    ("name", "workers"),
+    # Which of several threads draws first from a generator without get_rng is left to chance.
+    [(name, workers) for name in AUGMENTATIONS for workers in (0, 2) if name != "own" or not workers],
+)
+def test_generators_of_transforms_go_on_where_they_were(tmp_path: Path, name: str, mix: bool, workers: int):
+    make = AUGMENTATIONS[name]
+    whole = augmented(0, make, mix, workers)
+    whole.fit(epochs=3)
+    for steps in (2, 4, 6):  # In an epoch, at the end of one, and in the second.
+        run = augmented(0, make, mix, workers)
+        run.fit(steps=steps)
+        run.save(tmp_path / "run.safetensors")
+        resumed = augmented(9, make, mix, workers)
+        next(iter(resumed.loader))
+        resumed.resume(tmp_path / "run.safetensors")
+        resumed.fit(epochs=3)
+        assert resumed.history == whole.history
+        assert_same(state(whole.model, whole.loader), state(resumed.model, resumed.loader))
+
+
+@pytest.mark.parametrize("name", [name for name in AUGMENTATIONS if name != "own"])
+def test_generators_of_transforms_do_not_depend_on_workers(name: str):
+    a, b, c = (augmented(0, AUGMENTATIONS[name], False, workers).fit(epochs=2) for workers in (0, 1, 3))
+    assert a == b == c
+
+
+def test_a_seed_of_a_transform_counts():
+    a, b, c = (augmented(0, lambda seed=seed: T.Cutout(3, rng=seed), False, 0).fit(epochs=2) for seed in (3, 3, 4))
+    assert a == b != c
+
+
+# The memory order of parameters, and kernels.
+
+
+def turned(x: Any) -> Any:
+    """The same numbers with the first axis last in memory."""
+    return np.ascontiguousarray(np.moveaxis(x, 0, -1)).transpose(np.argsort([*range(1, x.ndim), 0]))
+
+
+ORDERS: dict[str, Callable[[Any], Any]] = {
+    "C": np.ascontiguousarray,
+    "Fortran": np.asfortranarray,
+    "turned": turned,
+    "strided": lambda x: np.repeat(x, 2, axis=-1)[..., ::2],
+}
+
+
+def in_order(lay: Callable[[Any], Any], optimizer: Any, seed: int = 0) -> Trainer:
+    passus.random.seed(seed)
+    model = Sequential(
+        Conv2d(12, 3, in_channels=3),
+        BatchNorm(in_size=12),
+        ReLU(),
+        F.flatten,
+        Linear(33, in_size=192),
+        Linear(3, in_size=33),
+    )
+    rng = np.random.default_rng(0)
+    data = ArrayDataset(rng.standard_normal((24, 3, 6, 6)).astype(np.float32), np.arange(24) % 3)
+    for p in model.params():
+        p.data = lay(p.data)
+    made = optimizer().setup(model)
+    made.add_hook(ClipGrad(0.5))
+    made.add_hook(EMA(model, 0.5))
+    return Trainer(model, made, DataLoader(data, 8), F.softmax_cross_entropy, progress=False)
+
+
+@pytest.mark.parametrize("optimizer", [Adam, SGD, LAMB])
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_order_in_memory_is_kept(tmp_path: Path, order: str, optimizer: Any):
+    whole, path = in_order(ORDERS[order], optimizer), tmp_path / "run.safetensors"
+    whole.fit(epochs=3)
+    run = in_order(ORDERS[order], optimizer)
+    run.fit(steps=4)
+    run.save(path)
+    resumed = in_order(np.ascontiguousarray, optimizer, seed=9)
+    resumed.resume(path)
+    resumed.fit(epochs=3)
+    assert resumed.history == whole.history
+    assert_same(state(whole.model, whole.optimizer), state(resumed.model, resumed.optimizer))
+    for a, b in zip(run.model.params(), in_order(ORDERS["C"], optimizer).model.params()):
+        if order in ("Fortran", "turned") and a.ndim > 1:
+            assert a.data.strides != b.data.strides
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_arrays_lie_as_they_lay(tmp_path: Path, order: str):
+    path = tmp_path / "weights.safetensors"
+    for shape in ((), (3,), (4, 5), (2, 3, 4), (1, 5, 1, 3), (0, 3), (2, 3, 1, 4, 5)):
+        x = ORDERS[order](np.random.default_rng(0).random(shape)) if shape else np.array(1.0)
+        write_weights(path, {"x": x})
+        y = read_weights(path)["x"]
+        np.testing.assert_array_equal(x, y, strict=True)
+        if order != "strided" and x.size:
+            kept = [(n, a == b) for n, a, b in zip(x.shape, x.strides, y.strides)]
+            assert all(same for n, same in kept if n != 1)
+
+
+KERNELS = """
+    import sys
+    import numpy as np
+    import passus, passus.functions as F, passus.layers as L
+    from passus.datasets import ArrayDataset
+    from passus.kernels.dispatch import in_use
+    from passus.optimizers import Adam
+    from passus.training import Trainer
+
+    def large():
+        F.conv2d(np.zeros((16, 8, 64, 64), np.float32), np.zeros((16, 8, 3, 3), np.float32))
+        assert in_use()
+
+    def training(seed):
+        passus.random.seed(seed)
+        model = L.Sequential(L.Conv2d(8, 3, in_channels=3), L.BatchNorm(in_size=8), F.relu, F.flatten, L.Linear(3, in_size=288))
+        x = np.random.default_rng(0).standard_normal((8, 3, 8, 8)).astype(np.float32)
+        loader = passus.DataLoader(ArrayDataset(x, np.arange(8) % 3), 8)
+        return Trainer(model, Adam().setup(model), loader, F.softmax_cross_entropy, progress=False)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("used", [False, True])
+def test_a_run_goes_on_with_kernels_if_it_had_begun_with_them(tmp_path: Path, used: bool):
+    pytest.importorskip("numba")
+    path = tmp_path / "run.safetensors"
+    first = f"""
+        if {used}:
+            large()
+        run = training(0)
+        run.fit(epochs=2)
+        run.save(sys.argv[1])
+        run.fit(epochs=4)
+        assert in_use() == {used}
+        print(run.history, np.abs(run.model.state_dict()["l0.W"]).sum(dtype=float))
+    """
+    second = f"""
+        if not {used}:
+            large()
+        run = training(5)
+        run.resume(sys.argv[1])
+        assert in_use() == {used}
+        run.fit(epochs=4)
+        print(run.history, np.abs(run.model.state_dict()["l0.W"]).sum(dtype=float))
+        large()
+        assert in_use()
+    """
+    printed = []
+    for script in (first, second):
+        code = textwrap.dedent(KERNELS) + textwrap.dedent(script)
+        done = subprocess.run([sys.executable, "-c", code, path], check=True, capture_output=True, text=True)
+        printed.append(done.stdout)
+    assert printed[0] == printed[1] != ""
 
 
 class Refusing(Callback):
