@@ -11,13 +11,15 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
 
-__all__ = ["BROKEN", "Unfolding", "gunzipped", "member", "members", "read_arrays", "room"]
+__all__ = ["BROKEN", "Unfolding", "gunzipped", "member", "members", "read_arrays", "room", "zip_archive"]
 
 BROKEN = (
     OSError,
@@ -74,11 +76,15 @@ class Unfolding:
 
     def read(self, size: int = -1) -> bytes:
         """So many bytes, or all that are left."""
-        content = self._file.read(self._left + 1 if size < 0 else min(size, self._left + 1))
-        self._left -= len(content)
-        if self._left < 0:
-            raise ValueError(f"it unfolds to more than {EXPANSION} times its size")
-        return content
+        pieces = []
+        # In pieces, for Python sets aside memory for all that is asked for.
+        while size and (piece := self._file.read(CHUNK if size < 0 else min(size, CHUNK))):
+            pieces.append(piece)
+            self._left -= len(piece)
+            size -= len(piece) if size > 0 else 0
+            if self._left < 0:
+                raise ValueError(f"it unfolds to more than {EXPANSION} times its size")
+        return b"".join(pieces)
 
     def __enter__(self) -> Self:
         return self
@@ -96,6 +102,35 @@ def gunzipped(source: Path | bytes) -> bytes:
     """
     with Unfolding(source) as content:
         return content.read()
+
+
+class _Within:
+    """A file of which nobody asks for more than there is: Python would set aside memory for it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(self._size - self._file.tell(), 0)
+        return self._file.read(left if size < 0 else min(size, left))
+
+
+@contextmanager
+def zip_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A zip archive, open for reading, which takes no more memory than its size, whatever it claims.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "arrays.npz"
+    >>> np.savez(path, x=np.arange(3))
+    >>> with zip_archive(path) as archive:
+    ...     archive.namelist()
+    ['x.npy']
+    """
+    with path.open("rb") as file, zipfile.ZipFile(cast(Any, _Within(file))) as archive:
+        yield archive
 
 
 def members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
@@ -121,8 +156,10 @@ def members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
 
 def member(path: Path, name: str) -> bytes:
     """One member of a zip archive. Raises one of `BROKEN`."""
-    with zipfile.ZipFile(path) as archive:
-        return archive.read(members(archive, path.stat().st_size)[name])
+    with zip_archive(path) as archive:
+        info = members(archive, path.stat().st_size)[name]
+        with archive.open(info) as file:  # In pieces: it may unfold to more than it claims.
+            return b"".join(iter(lambda: file.read(CHUNK), b""))
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -134,7 +171,7 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, Any]:
     >>> read_arrays(path)
     {'x': array([0, 1, 2])}
     """
-    with zipfile.ZipFile(path) as archive:
+    with zip_archive(Path(path)) as archive:
         found = members(archive, Path(path).stat().st_size)
         return {name.removesuffix(".npy"): _array(archive, info) for name, info in found.items()}
 

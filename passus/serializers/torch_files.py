@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from io import SEEK_END, BytesIO
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
-from zipfile import ZIP_STORED, ZipFile, ZipInfo
+from typing import Any
+from zipfile import ZIP_STORED, ZipInfo
 
 from passus.errors import WeightsError
 from passus.files import FilePath
@@ -13,7 +13,7 @@ from passus.serializers.files import check_readable
 from passus.serializers.torch_pickle import Machine
 from passus.serializers.torch_tensors import NAMES, Storages
 from passus.tree import Tree
-from passus.unpacking import BROKEN
+from passus.unpacking import BROKEN, zip_archive
 
 __all__ = ["load_torch"]
 
@@ -40,7 +40,7 @@ def load_torch(path: FilePath) -> Tree:
     try:
         with Path(path).open("rb") as file:
             zipped = file.read(4) == b"PK\x03\x04"
-            tree = _zipped(file) if zipped else _old(file)
+        tree = _zipped(Path(path)) if zipped else _old(Path(path).read_bytes())
     except BROKEN as error:
         raise WeightsError(f"{path}: it cannot be read as a file of PyTorch: {error}") from error
     if type(tree) is not dict:
@@ -50,10 +50,10 @@ def load_torch(path: FilePath) -> Tree:
     return tree
 
 
-def _zipped(file: BinaryIO) -> Any:
+def _zipped(path: Path) -> Any:
     """The format since version 1.6: an archive with a pickle, ``NAME/data.pkl``, and storages, ``NAME/data/KEY``."""
-    storages = Storages(_size(file))
-    with ZipFile(file) as archive:
+    storages = Storages(path.stat().st_size)
+    with zip_archive(path) as archive:
         _check_members(archive.infolist(), storages.room)
         folder = _folder(archive.namelist())
         if f"{folder}/byteorder" in archive.namelist() and archive.read(f"{folder}/byteorder") != b"little":
@@ -78,10 +78,10 @@ def _check_members(members: list[ZipInfo], room: int) -> None:
         raise WeightsError("an archive whose members are larger than the whole file")
 
 
-def _old(file: BinaryIO) -> Any:
+def _old(data: bytes) -> Any:
     """The format before: five pickles, of which the fourth is the tree and the fifth lists the storages that follow."""
-    storages = Storages(_size(file))
-    content = BytesIO(file.read())
+    storages = Storages(len(data))
+    content = BytesIO(data)
     machine = Machine(NAMES, storages.referred)
     if machine.run(content) != MAGIC:
         raise WeightsError("it has neither the format of PyTorch since version 1.6 nor the one before")
@@ -95,10 +95,3 @@ def _old(file: BinaryIO) -> Any:
             raise WeightsError("a storage has another length than the pickle says")
         storage.put(content.read(storage.nbytes))
     return tree
-
-
-def _size(file: BinaryIO) -> int:
-    """How many bytes a file has; it is read from its beginning afterwards."""
-    size = file.seek(0, SEEK_END)
-    file.seek(0)
-    return size
