@@ -18,7 +18,7 @@ import pytest
 
 import passus.functions as F
 import passus.random
-from passus.errors import ArgumentError, DependencyError, DTypeError, PathError, WeightsError
+from passus.errors import ArgumentError, DependencyError, DTypeError, PassusWarning, PathError, WeightsError
 from passus.layers import Linear
 from passus.optimizers import SGD, Adam
 from passus.schedules import OnPlateau
@@ -311,6 +311,120 @@ folder.save(2, model=model)
     assert folder.resume(model=model)
     folder.save(2, model=model)
     assert names(tmp_path) == ["step-00000001", "step-00000002"]
+
+
+STRAY = (
+    "step-abc.safetensors",
+    "step-.safetensors",
+    "step-00000004 (1).safetensors",
+    "step-00000004.safetensors.bak",
+    "step--1.safetensors",
+    "step-\u0663.safetensors",
+    f"step-{'9' * 100}.safetensors",
+    "old-step-00000009.safetensors",
+    "notes.txt",
+)
+
+
+def test_files_with_other_names_are_no_checkpoints_and_stay(tmp_path):
+    for name in STRAY:
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "step-00000099.safetensors").mkdir()
+    run = trained(Checkpoint(tmp_path, keep=2), epochs=4)
+    assert [path.name for path in CheckpointFolder(tmp_path).paths()] == [
+        "step-00000006.safetensors",
+        "step-00000008.safetensors",
+    ]
+    resumed = trained(Checkpoint(tmp_path), epochs=5, resume=tmp_path / "step-00000008.safetensors")
+    assert resumed.history[:4] == run.history
+    assert all((tmp_path / name).read_text() == "mine" for name in STRAY)
+    (tmp_path / "step-00000099.safetensors").rmdir()
+    assert CheckpointFolder(tmp_path / "nowhere").paths() == CheckpointFolder(tmp_path / "notes.txt").paths() == []
+
+
+def cut(content: bytes) -> bytes:
+    return content[:-20]
+
+
+def flipped(content: bytes) -> bytes:
+    return content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]
+
+
+DAMAGE = {"cut": cut, "flipped": flipped, "empty": lambda content: b"", "zeros": lambda content: bytes(len(content))}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_checkpoint_is_put_aside_and_the_one_before_it_gone_on_with(tmp_path, damage):
+    whole = trained(epochs=6)
+    trained(Checkpoint(tmp_path), epochs=4)
+    for step in (6, 8):
+        path = tmp_path / f"step-{step:08d}.safetensors"
+        path.write_bytes(DAMAGE[damage](path.read_bytes()))
+    checkpoint = Checkpoint(tmp_path)
+    run = unfinished(checkpoint)
+    with pytest.warns(PassusWarning, match=r"goes on from step-00000004\.safetensors.*\.damaged") as warned:
+        assert checkpoint.resume(run)
+    assert len(warned) == 2
+    assert run.step == 4
+    run.fit(6)
+    assert run.history == whole.history
+    assert [path.name for path in checkpoint.folder.paths()] == [f"step-{step:08d}.safetensors" for step in (8, 10, 12)]
+    assert sorted(path.name for path in tmp_path.glob("*.damaged")) == [
+        f"step-{step:08d}.safetensors.damaged" for step in (6, 8)
+    ]
+
+
+def unfinished(*callbacks: Callback) -> Trainer:
+    """A run of `trained` that is not where its checkpoints are."""
+    run = trained(epochs=1)
+    run.callbacks = [*callbacks]
+    return run
+
+
+def test_if_all_checkpoints_are_damaged_nothing_is_gone_on_with(tmp_path):
+    trained(Checkpoint(tmp_path), epochs=2)
+    for path in tmp_path.iterdir():
+        path.write_bytes(b"")
+    run = unfinished()
+    before = run.model.state_dict()
+    with pytest.raises(WeightsError, match="step-00000004"):
+        Checkpoint(tmp_path).resume(run)
+    np.testing.assert_equal(run.model.state_dict(), before)
+    assert len(list(tmp_path.glob("step-*.safetensors"))) == 2
+
+
+def test_a_checkpoint_of_another_model_is_not_damaged(tmp_path):
+    trained(Checkpoint(tmp_path), epochs=2)
+    with pytest.raises(WeightsError, match="holds model, optimizer, trainer, and not model"):
+        CheckpointFolder(tmp_path).resume(model=Linear(1, in_size=2))
+    assert len(CheckpointFolder(tmp_path).paths()) == 2
+
+
+@pytest.mark.parametrize(("log", "read"), LOGS)
+def test_a_log_is_whole_whatever_happens_while_it_is_written(tmp_path, monkeypatch, log, read):
+    path = tmp_path / "log.txt"
+    old = trained(log(path)).history
+
+    def killed(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    run = Run()
+    run.history = [{"epoch": 1, "loss": 1.0}]
+    callback = log(path)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", killed)
+        with pytest.raises(KeyboardInterrupt):
+            callback.on_start(run)
+        assert read(path) == old, "the log of the run before, whole"
+    callback.on_start(run)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", killed)
+        with pytest.raises(KeyboardInterrupt):
+            callback.on_epoch(run, {"epoch": 2, "loss": 0.5})
+    assert read(path) == run.history
+    callback.on_epoch(run, {"epoch": 2, "loss": 0.5})
+    assert read(path) == [*run.history, {"epoch": 2, "loss": 0.5}]
+    assert [file.name for file in tmp_path.iterdir()] == ["log.txt"]
 
 
 def test_a_folder_of_another_run_is_refused(tmp_path):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -205,3 +211,162 @@ def test_objects_are_never_pickled_into_the_cache(tmp_path: Path) -> None:
     with pytest.raises(DTypeError, match="objects"):
         save_cache_npz(np.array([{}]), np.array([0]), tmp_path / "objects.npz")
     assert not list(tmp_path.iterdir())
+
+
+# Servers that do other things than to send a file.
+
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+@contextmanager
+def answering(answer: Answer) -> Iterator[str]:
+    """The address of a server that answers every request in its own way, until it fails to send."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            with suppress(OSError):
+                answer(self)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.block_on_close = False
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/data.bin"
+        finally:
+            server.shutdown()
+
+
+def headed(status: int, headers: dict[str, str], body: bytes = b"") -> Answer:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
+def dripping(first: bytes, drop: bytes) -> Answer:
+    """A byte now and then, so that no time without a byte is long."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(first)
+        for _ in range(600):
+            handler.wfile.write(drop)
+            time.sleep(0.05)
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [201, 202, 203, 204, 205, 206, 304, 400, 500])
+def test_only_a_whole_file_is_one(tmp_path: Path, status: int) -> None:
+    body = b"" if status in (204, 304) else b"part"
+    answer = headed(status, {"Content-Length": str(len(body))}, body)
+    with answering(answer) as url, pytest.raises(DataError, match=str(status)):
+        get_file(url, folder=tmp_path)
+    assert nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    "target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "data:text/plain,x", "gopher://127.0.0.1/"]
+)
+def test_redirects_stay_in_http(tmp_path: Path, target: str, status: int) -> None:
+    with answering(headed(status, {"Location": target})) as url, pytest.raises(DataError, match="cannot be downloaded"):
+        get_file(url, folder=tmp_path)
+    assert nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_in_http_are_followed_but_not_for_ever(served: Served, tmp_path: Path, status: int) -> None:
+    with answering(headed(status, {"Location": f"{served.url}/data.bin"})) as url:
+        assert get_file(url, "x", folder=tmp_path / "new").read_bytes() == CONTENT
+    with answering(headed(status, {"Location": "/again"})) as url, pytest.raises(DataError, match="redirect"):
+        get_file(url, "y", folder=tmp_path / "new")
+
+
+@pytest.mark.parametrize(
+    ("first", "drop"),
+    [
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x"),
+        (b"HTTP/1.0 200 OK\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+        (b"HTTP/1.0 200 OK\r\nX: ", b"x"),
+        (b"", b"x"),
+    ],
+    ids=["body", "without length", "chunked", "length of a chunk", "header", "status"],
+)
+def test_a_download_that_drips_is_given_up_at_the_deadline(tmp_path: Path, first: bytes, drop: bytes) -> None:
+    with answering(dripping(first, drop)) as url, pytest.raises(DataError, match=r"longer than the deadline of 0\.5 s"):
+        get_file(url, folder=tmp_path, deadline=0.5)
+    assert nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_download_has_a_largest_size(served: Served, tmp_path: Path, announced: bool) -> None:
+    headers = {"Content-Length": str(len(CONTENT))} if announced else {}
+    with answering(headed(200, headers, CONTENT)) as url:
+        with pytest.raises(DataError, match=r"max_size"):
+            get_file(url, folder=tmp_path, max_size=len(CONTENT) - 1)
+        assert nothing_left(tmp_path)
+        assert get_file(url, folder=tmp_path, max_size=len(CONTENT)).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("length", ["abc", "-1", "1" * 5000, "\u00b2"])
+def test_a_length_that_is_none(tmp_path: Path, length: str) -> None:
+    with answering(headed(200, {"Content-Length": length}, b"whole")) as url:
+        try:
+            content = get_file(url, folder=tmp_path).read_bytes()
+        except DataError:
+            assert nothing_left(tmp_path)
+        else:
+            assert content == b"whole"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[", "http://127.0.0.1:x/y", "http://127.0.0.1/\u00fc", "http://127.0.0.1:1/a b", "http:///x"]
+)
+def test_addresses_that_are_none(tmp_path: Path, url: str) -> None:
+    with pytest.raises(DataError, match="cannot be downloaded"):
+        get_file(url, "x", folder=tmp_path)
+    assert nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [({"deadline": 0}, ArgumentError), ({"deadline": "a"}, DTypeError), ({"max_size": 0}, ArgumentError)],
+)
+def test_limits_that_are_none(tmp_path: Path, options: dict[str, Any], kind: type[Exception]) -> None:
+    with pytest.raises(kind, match="get_file"):
+        get_file("http://127.0.0.1:1/x", folder=tmp_path, **options)
+
+
+def test_what_is_no_file_in_the_cache_is_named(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    for name in ("folder", "dangling"):
+        for checksum in (None, MD5):
+            with pytest.raises(DataError, match=r"folder|no such file"):
+                get_file("http://127.0.0.1:1/x", name, folder=tmp_path, checksum=checksum)
+    for name in ("a\0", "a" * 300, 3):
+        with pytest.raises(ArgumentError):
+            get_file("http://127.0.0.1:1/x", name, folder=tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(DTypeError, match="no address"):
+        get_file(3, folder=tmp_path)  # type: ignore[arg-type]
+
+
+def test_a_full_disk_is_no_fault_of_the_server(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        get_file(f"{served.url}/data.bin")
+    assert nothing_left(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import signal
+import subprocess
 import sys
 from typing import Any
 
@@ -50,6 +51,10 @@ def kill() -> None:
 
 def press_ctrl_c() -> None:
     signal.raise_signal(signal.SIGINT)
+
+
+def terminate() -> None:
+    signal.raise_signal(signal.SIGTERM)
 
 
 def trainer(*callbacks: Callback, seed: int = 0, **options: Any) -> Trainer:
@@ -331,24 +336,77 @@ def test_a_program_without_standard_error_trains_all_the_same(monkeypatch, capsy
 # Interruptions.
 
 
+@pytest.mark.parametrize("end", [press_ctrl_c, terminate])
 @pytest.mark.parametrize("step", [3, 10, 17])
 @pytest.mark.parametrize("restarted", [True, False])
-def test_ctrl_c_leaves_nothing_half_done(tmp_path, step, restarted):
+def test_a_signal_leaves_nothing_half_done(tmp_path, step, restarted, end):
     whole = trainer()
     whole.fit(epochs=3)
 
     saver = Checkpoint(tmp_path, every_epochs=None)
-    run = trainer(At(step, press_ctrl_c), saver)
+    run = trainer(At(step, end), saver)
     with pytest.raises(KeyboardInterrupt):
         run.fit(epochs=3)
     assert run.step == step
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
     if restarted:  # Else simply once more, in the same notebook.
         run = trainer(saver, seed=99)
         assert saver.resume(run)
     run.fit(epochs=3)
     assert_same_run(whole, run)
+
+
+TERMINATED = """
+import sys, time
+import numpy as np
+import passus.functions as F
+from passus.layers import Linear
+from passus.optimizers import SGD
+from passus.training import Callback, Checkpoint, Trainer
+
+class Slow(Callback):
+    def on_step(self, run):
+        print(run.step, flush=True)
+        time.sleep(0.05)
+
+model = Linear(1, in_size=2)
+batches = [(np.ones((4, 2), np.float32), np.ones((4, 1), np.float32))] * 1000
+callbacks = [Slow(), Checkpoint(sys.argv[1], every_epochs=None)]
+try:
+    Trainer(model, SGD().setup(model), batches, F.mean_squared_error, callbacks=callbacks, progress=False).fit(1)
+finally:
+    print("the end", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_process_that_is_terminated_saves_and_says_so(tmp_path, times):
+    command = [sys.executable, "-c", TERMINATED, str(tmp_path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "1\n"
+        for _ in range(times):
+            process.terminate()
+        printed, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert printed.endswith("the end\n")
+    assert not errors
+    (path,) = tmp_path.iterdir()
+    assert 1 <= int(path.stem.removeprefix("step-")) < 1000
+
+
+def test_who_handles_a_signal_already_goes_on_handling_it():
+    handled: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: handled.append(number))
+    try:
+        trainer(At(3, terminate)).fit(epochs=1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert handled == [signal.SIGTERM]
 
 
 def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end():
