@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
 
-__all__ = ["BROKEN", "Unfolding", "gunzipped", "member", "members", "read_arrays", "room", "zip_archive"]
+__all__ = ["BROKEN", "Unfolding", "gunzipped", "member", "read_arrays", "room", "zip_archive"]
 
 BROKEN = (
     OSError,
@@ -133,7 +133,7 @@ def zip_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-def members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     """The members of a zip archive of ``size`` bytes by their names, all of which can be read within the limits.
 
     Raises `ValueError` for members that are encrypted, compressed in an unusual way, named twice, or too large together.
@@ -155,9 +155,16 @@ def members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
 
 
 def member(path: Path, name: str) -> bytes:
-    """One member of a zip archive. Raises one of `BROKEN`."""
+    """One member of a zip archive. Raises one of `BROKEN`.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "arrays.npz"
+    >>> np.savez(path, x=np.arange(3))
+    >>> member(path, "x.npy")[1:6]
+    b'NUMPY'
+    """
     with zip_archive(path) as archive:
-        info = members(archive, path.stat().st_size)[name]
+        info = _members(archive, path.stat().st_size)[name]
         with archive.open(info) as file:  # In pieces: it may unfold to more than it claims.
             return b"".join(iter(lambda: file.read(CHUNK), b""))
 
@@ -172,7 +179,7 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, Any]:
     {'x': array([0, 1, 2])}
     """
     with zip_archive(Path(path)) as archive:
-        found = members(archive, Path(path).stat().st_size)
+        found = _members(archive, Path(path).stat().st_size)
         return {name.removesuffix(".npy"): _array(archive, info) for name, info in found.items()}
 
 

@@ -358,6 +358,17 @@ def test_a_checkpoint_without_its_checksum_is_refused(tmp_path: Path) -> None:
     model.load_weights(path)
 
 
+def test_a_state_without_end_is_not_saved(tmp_path: Path) -> None:
+    ring: list[Any] = []
+    ring.append(ring)
+    for endless in (DEEP, {"a": ring}):
+        with pytest.raises(WeightsError, match="more than 100 levels deep"):
+            save_checkpoint(tmp_path / "run.safetensors", metadata=endless)
+    with pytest.raises(PassusError, match="x is a int"):
+        save_checkpoint(tmp_path / "run.safetensors", metadata={"x": 10**5000})
+    assert not list(tmp_path.iterdir())
+
+
 def test_none_is_taken_only_where_nothing_is_yet() -> None:
     for model in (L.Linear(2, in_size=3), L.BatchNorm(in_size=2)):
         for name in model.state_dict():

@@ -45,7 +45,7 @@ def save_checkpoint(path: FilePath, *, metadata: Mapping[str, Any] | None = None
     dicts of them.
 
     Raises `DTypeError` for a part without state, for a state of more than arrays, numbers, strings, lists and dicts, and
-    for metadata that are no dict.
+    for metadata that are no dict; `WeightsError` for a state without end.
 
     >>> import tempfile
     >>> path = tempfile.mkdtemp() + "/run.safetensors"
@@ -55,10 +55,10 @@ def save_checkpoint(path: FilePath, *, metadata: Mapping[str, Any] | None = None
         raise DTypeError(f"save_checkpoint: metadata is a {type(metadata).__name__}; give a dict, or parts by name")
     arrays: dict[str, Array] = {}
     content = {
-        "parts": {name: _packed(_state(name, part), name, arrays) for name, part in parts.items()},
-        "rng": _packed(rng_state(), "rng", arrays),
+        "parts": {name: _packed_tree(_state(name, part), name, arrays) for name, part in parts.items()},
+        "rng": _packed_tree(rng_state(), "rng", arrays),
         "kernels": {"in_use": in_use()},
-        "metadata": _packed(dict(metadata or {}), "metadata", arrays),
+        "metadata": _packed_tree(dict(metadata or {}), "metadata", arrays),
     }
     write_safetensors(path, arrays, {KEY: json.dumps(content)})
 
@@ -145,6 +145,11 @@ def _check_part(name: str, part: Any) -> None:
 def _state(name: str, part: Part) -> Tree:
     _check_part(name, part)
     return rng_state(part) if isinstance(part, np.random.Generator) else part.state_dict()
+
+
+def _packed_tree(tree: Any, path: str, arrays: dict[str, Array]) -> Any:
+    check_tree(f"save_checkpoint: {path}", tree)
+    return _packed(tree, path, arrays)
 
 
 def _packed(node: Any, path: str, arrays: dict[str, Array]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from contextlib import suppress
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from passus.arguments import checked_count
-from passus.errors import ArgumentError, PassusWarning, WeightsError
+from passus.errors import ArgumentError, MissingWeightsError, PassusWarning, WeightsError
 from passus.files import FilePath, checked_path, made_folder, remove_abandoned
 from passus.loading import Loading, Verified
 from passus.serializers import read_checkpoint, save_checkpoint
@@ -101,7 +102,11 @@ class CheckpointFolder:
         for path in reversed(paths):
             try:
                 saved = read_checkpoint(path)
+            except MissingWeightsError:
+                continue  # Another process has removed it just now.
             except WeightsError as error:
+                if not os.access(path, os.R_OK):
+                    raise
                 damaged[path] = error
                 continue
             take_checkpoint(path, saved, parts)
