@@ -222,6 +222,8 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, Mapping):
         return isinstance(b, Mapping) and a.keys() == b.keys() and all(_same(a[name], b[name]) for name in a)
     if isinstance(a, np.ndarray):
+        if isinstance(b, list):  # As JSON gives it.
+            return all(type(n) is int for n in b) and a.tolist() == b
         return isinstance(b, np.ndarray) and a.dtype == b.dtype and np.array_equal(a, b)
     return type(a) is type(b) and bool(a == b)
 
