@@ -305,7 +305,8 @@ class Function:
 
     def _checksums(self) -> dict[Any, int]:
         """Of outputs that are still there, and of what self holds: inputs, masks, labels, indices."""
-        places: dict[Any, Any] = vars(self) | {i: output() for i, output in enumerate(self.outputs)}
+        held = {name: value for name, value in vars(self).items() if name != "outputs"}  # Some may be gone.
+        places: dict[Any, Any] = held | {i: output() for i, output in enumerate(self.outputs)}
         return {place: checksum for place, x in places.items() if (checksum := _checksum(x))}
 
     def check_evidence(self) -> None:
