@@ -16,11 +16,21 @@ import tests.table
 from passus import Variable, using_config
 from passus.errors import GraphError, PassusError
 from passus.testing import check_grads
-from tests.table import Row
+from tests.long_sums import COUNT, LONG
+from tests.table import Case, Row
 
 FAMILIES = [importlib.import_module(f"tests.table.{m.name}") for m in pkgutil.iter_modules(tests.table.__path__)]
 ROWS: list[Row] = [row for family in FAMILIES for row in family.ROWS]
 CASES = [pytest.param(row, case, id=f"{row.name}-{name}") for row in ROWS for name, case in row.cases.items()]
+
+
+def _integers(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype.kind in "iu"
+
+
+WITH_INTEGERS = [
+    p for p in CASES if any(_integers(x) or (isinstance(x, tuple) and any(map(_integers, x))) for x in p.values[1].args)
+]
 DIFFERENTIABLE = [p for p in CASES if p.values[0].order]
 SMOOTH_TWICE = [p for p in CASES if p.values[0].order > 1]
 
@@ -42,13 +52,13 @@ def flat(result: Any) -> list[Any]:
     return list(result) if isinstance(result, (tuple, list)) else [result]
 
 
-def gradients(row: Row, case: Any, args: list[Any]) -> list[np.ndarray | None]:
+def gradients(row: Row, case: Any, args: list[Any], weight_dtype: Any = None) -> list[np.ndarray | None]:
     """The gradients of a weighted sum of all outputs."""
     boxed = [Variable(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in args]
     total: Any = 0.0
     for k, y in enumerate(flat(call(row, case, boxed))):
         if y.dtype.kind == "f":
-            weights = np.cos(np.arange(y.size) + k).reshape(y.shape).astype(y.dtype)
+            weights = np.cos(np.arange(y.size) + k).reshape(y.shape).astype(weight_dtype).astype(y.dtype)
             total = total + (y * weights).sum()
     total.backward()
     return [None if boxed[i].grad is None else boxed[i].grad.data for i in floats(case)]
@@ -84,6 +94,92 @@ def test_float32_stays_float32(row: Row, case: Any) -> None:
             if g is not None:
                 assert g.dtype == np.float32
                 np.testing.assert_allclose(g, exact, rtol=20 * row.rtol32, atol=20 * row.atol32)
+
+
+@pytest.mark.parametrize(("row", "case"), CASES)
+def test_float16_is_float32_rounded_once(row: Row, case: Any) -> None:
+    if not floats(case):
+        pytest.skip("no floating-point input")
+    case = Case(tuple([float(np.float16(x)) if isinstance(x, float) else x for x in case.args]), case.kwargs)
+    half = with_floats(case, lambda x: x.astype(np.float16))
+    single = [x.astype(np.float32) if i in floats(case) else x for i, x in enumerate(half)]
+    ys, exact = flat(call(row, case, half)), flat(call(row, case, single))
+    if row.order:
+        ys += gradients(row, case, half, np.float16)
+        exact += gradients(row, case, single, np.float16)
+    for y, expected in zip(ys, exact):
+        assert (y is None) == (expected is None)
+        if y is not None and y.dtype.kind == "f":
+            assert y.dtype == np.float16
+            np.testing.assert_allclose(y, expected.astype(np.float16), rtol=row.rtol16, atol=row.atol16)
+
+
+@pytest.mark.parametrize(("row", "case"), DIFFERENTIABLE)
+def test_integers_give_what_their_float64_copies_give(row: Row, case: Any) -> None:
+    places = [i for i in floats(case) if row.of_integers is None or i in row.of_integers]
+    if not places or isinstance(row.integers, str):
+        pytest.skip("no floating-point input, or none that may be integers")
+    for dtype in (np.int8, np.uint8, np.int64):
+        low, high = row.integers
+        low, high = (0, high - low) if dtype is np.uint8 and low < 0 else (low, high)
+        rng, small = np.random.default_rng(1), list(case.args)
+        for i in places:
+            small[i] = rng.integers(low, high, small[i].shape, endpoint=True).astype(dtype)
+        ys = flat(call(row, case, small))
+        exact = flat(call(row, case, [x.astype(float) if i in places else x for i, x in enumerate(small)]))
+        for y, expected in zip(ys, exact):
+            if y.dtype.kind == "f":
+                np.testing.assert_allclose(y, expected, rtol=row.rtol, atol=row.atol)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i4", "u4", "u8"])
+@pytest.mark.parametrize(("row", "case"), WITH_INTEGERS)
+def test_integers_may_be_of_any_dtype_that_holds_them(row: Row, case: Any, dtype: Any) -> None:
+    limits = np.iinfo(dtype)
+
+    def narrow(x: Any) -> Any:
+        if isinstance(x, tuple):
+            return tuple(map(narrow, x))
+        if not _integers(x):
+            return x
+        if x.size and not limits.min <= x.min() <= x.max() <= limits.max:
+            pytest.skip(f"{dtype} does not hold them")
+        return x.astype(dtype)
+
+    for y, expected in zip(_results(row, case, [narrow(x) for x in case.args]), _results(row, case, list(case.args))):
+        np.testing.assert_array_equal(y, expected)
+
+
+def _results(row: Row, case: Any, args: list[Any]) -> list[Any]:
+    return flat(call(row, case, args)) + (gradients(row, case, args) if row.order and floats(case) else [])
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_long_sums_are_those_of_float64(name: str) -> None:
+    row = next(row for row in ROWS if row.name == name)
+    for case in LONG[name](np.full((COUNT, 2), 0.1)):
+        single = with_floats(case, lambda x: x.astype(np.float32))
+        with using_config("native", False):
+            exact = _with_equal_gradients(
+                row, case, [x.astype(float) if x is not y else x for x, y in zip(single, case.args)]
+            )
+        for native in (False, True):
+            with using_config("native", native):
+                given = _with_equal_gradients(row, case, single)
+            for y, expected in zip(given, exact):
+                assert y.dtype == np.float32
+                # The library for matrices adds up some hundred numbers at a time, which costs 3e-5. The gradients of norms
+                # are differences of numbers around 1.
+                np.testing.assert_allclose(y, expected, rtol=5e-5, atol=5e-6)
+
+
+def _with_equal_gradients(row: Row, case: Any, args: list[Any]) -> list[np.ndarray]:
+    """The results, and the gradients where those of the results are 0.1 or 0.3."""
+    boxed = [Variable(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in args]
+    y = call(row, case, boxed)
+    y.grad = np.where(np.arange(y.size) % 4 < 2, 0.1, 0.3).astype(y.dtype).reshape(y.shape)
+    y.backward()
+    return [y.data, *[x.grad.data for x in boxed if isinstance(x, Variable)]]
 
 
 @pytest.mark.parametrize(("row", "case"), CASES)

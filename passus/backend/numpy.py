@@ -43,6 +43,7 @@ class NumPy:
 
 def _add_rows(total: Array, index: Array, values: Array) -> None:
     """Add rows where an index may repeat: sorted, equal ones are neighbours and summed at once (np.add.at is slow)."""
+    index = index.astype(np.intp, copy=False)
     index = np.where(index < 0, index + len(total), index)
     order = np.argsort(index, kind="stable")
     index = index[order]

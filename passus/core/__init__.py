@@ -19,7 +19,11 @@ from passus.core.basic import add as add
 from passus.core.basic import astype as astype
 from passus.core.basic import broadcast_to as broadcast_to
 from passus.core.basic import sum_to as sum_to
+from passus.core.function import HALF as HALF
+from passus.core.function import INTEGERS as INTEGERS
 from passus.core.function import Function as Function
+from passus.core.precision import wide as wide
+from passus.core.precision import widened as widened
 from passus.core.variable import Operand as Operand
 from passus.core.variable import Parameter as Parameter
 from passus.core.variable import Result as Result
@@ -44,6 +48,8 @@ setup_variable: Callable[[], None]
 
 __all__ = [
     "Add",
+    "HALF",
+    "INTEGERS",
     "Binary",
     "Config",
     "Div",
@@ -76,4 +82,6 @@ __all__ = [
     "sum_to",
     "test_mode",
     "using_config",
+    "wide",
+    "widened",
 ]

@@ -11,6 +11,7 @@ from passus.backend import Array
 from passus.core.arity import Binary, Unary
 from passus.core.variable import Operand, Result
 from passus.errors import ShapeError
+from passus.kernels.sums import total
 
 __all__ = ["Add", "AsType", "BroadcastTo", "SumTo", "add", "astype", "broadcast_to", "sum_to"]
 
@@ -46,7 +47,7 @@ class SumTo(Unary):
         fits = extra >= 0 and all(n in (1, m) for n, m in zip(self.shape, x.shape[extra:]))
         if not fits:
             raise ShapeError(f"sum_to: {x.shape} is not what broadcasting {self.shape} can give")
-        y = x.sum(axis=(*range(extra), *stretched), keepdims=True) if extra or stretched else x
+        y = total(x, (*range(extra), *stretched), True) if extra or stretched else x
         return y.reshape(self.shape)
 
     def backward(self, gy: Any) -> Any:

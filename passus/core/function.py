@@ -34,7 +34,7 @@ from passus.core.custom import NOT_CALLED, OutputReference, custom_outputs
 from passus.core.variable import Operand, Result, Variable, checked, clock, constant, read_only
 from passus.errors import ArgumentError, DTypeError, GraphError, LabelError, PassusError, ShapeError
 
-__all__ = ["Function"]
+__all__ = ["HALF", "INTEGERS", "Function"]
 
 new = object.__new__
 
@@ -43,6 +43,12 @@ SCALARS: dict[type, str] = {np.dtype(code).type: np.dtype(code).kind for code in
 
 KINDS: dict[type, str] = {np.ndarray: "", **SCALARS}
 """What NumPy computes with and returns; the kind of number, where the type says it."""
+
+HALF = "e"
+"""The code of float16."""
+INTEGERS = "?bhilqBHILQ"
+"""The codes of integers and booleans."""
+WIDE = np.dtype(float)
 
 
 class Function:
@@ -70,6 +76,10 @@ class Function:
     """What messages call it, where the name of the class does not tell."""
     custom: ClassVar[bool] = False
     """Whether the class was written outside passus; `passus.core.custom` says what that changes."""
+    widened: ClassVar[str] = ""
+    """Codes of the dtypes that are too narrow for it. `HALF`: float16 is computed in float32 and the result rounded once.
+    `INTEGERS`: they are computed as floating-point numbers, for their own sums and products wrap around."""
+
     operands: tuple[Any, ...] = NOT_CALLED
     """What it was called with: Variables, and constants as they were given."""
     outputs: tuple[OutputReference, ...] = NOT_CALLED
@@ -113,6 +123,10 @@ class Function:
                 xs.append(x._data)
             else:
                 xs.append(None if x is None and self.custom else self.constant(x, inputs))
+        if self.widened:
+            for x in xs:
+                if getattr(x, "dtype", WIDE).char in self.widened:
+                    return self.computed_wide(inputs)
         if others:
             self.xp = backend_of(*xs).xp
         if self.serial:
@@ -146,6 +160,10 @@ class Function:
         else:
             output.requires_grad = False
         return output
+
+    def computed_wide(self, inputs: tuple[Any, ...]) -> Result:
+        """The result for inputs that are too narrow; written in `passus.core.precision`, which can change a dtype."""
+        raise NotImplementedError
 
     def _several(self, inputs: tuple[Any, ...], ys: tuple[Any, ...], recorded: bool) -> Result:
         """Box and record several outputs, as ``__call__`` does one."""

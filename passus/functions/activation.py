@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from passus.backend import Array
-from passus.core import Unary
+from passus.core import HALF, INTEGERS, Unary
 from passus.kernels.activations import WORTHWHILE, compiled_activations
 from passus.kernels.dispatch import Kernel
 
@@ -17,6 +17,8 @@ class Activation(Unary):
 
     ``kernel``: the name. ``option``: the number that formula and rule depend on, if there is one.
     """
+
+    widened = HALF + INTEGERS
 
     kernel: ClassVar[str]
     option: float = 0.0

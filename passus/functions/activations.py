@@ -7,7 +7,7 @@ from typing import Any
 
 from passus.arguments import checked_integer
 from passus.backend import Array
-from passus.core import Operand, Result
+from passus.core import Operand, Result, widened
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.activation import Activation, ActivationByResult
 from passus.functions.checks import array_of
@@ -195,6 +195,7 @@ def gelu(x: Operand, approximate: str = "none") -> Result:
     return GELU()(x) if approximate == "none" else GELUTanh()(x)
 
 
+@widened(1)
 def glu(x: Operand, axis: int = -1) -> Result:
     """The gated linear unit: the first half along an axis times the sigmoid of the second half.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
-from passus.core import Operand, Result
+from passus.core import Operand, Result, widened
 from passus.errors import ShapeError
 from passus.functions.extremes import max
 from passus.functions.pools import pooling
@@ -19,6 +19,7 @@ from passus.kernels.resampling import Taps, shares
 __all__ = ["adaptive_average_pooling", "adaptive_max_pooling", "global_average_pooling", "global_max_pooling"]
 
 
+@widened(1)
 def adaptive_average_pooling(x: Operand, outsize: Any) -> Result:
     """The averages of ``outsize`` windows of about the same size: i begins at ``floor(i H / OH)``, ends at ``ceil((i + 1) H / OH)``.
 

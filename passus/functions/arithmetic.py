@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from passus.backend import Array
-from passus.core import Binary, Operand, Result, Unary
+from passus.core import HALF, Binary, Operand, Result, Unary
 from passus.core.basic import Add as Add
 from passus.core.basic import add as add
 
@@ -133,6 +135,8 @@ def rdiv(x0: Operand, x1: Operand) -> Result:
 
 
 class Pow(Binary):
+    widened = HALF
+
     def __new__(cls, *c: Operand) -> Pow:
         return new(PowOf if c else cls)  # DeZero's form is Pow(2)(x); here it is Pow()(x, 2).
 
@@ -146,11 +150,11 @@ class Pow(Binary):
         return gy * (c * self.x0**lowered)
 
     def grad1(self, gy: Any) -> Any:
-        # 0**c is 0 for every c > 0, so its derivative with respect to c is 0, where log(0) would give NaN.
-        x0 = self.x0
-        if isinstance(x0, (int, float)):
-            return gy * self.y * (self.xp.log(x0) if x0 else 0.0)
-        return gy * self.y * self.xp.log(self.xp.where(x0 == 0, 1, x0))
+        # 0**c is 0 for every c > 0, so its derivative with respect to c is 0, where log(0) would give NaN. For c < 0 both
+        # are infinite.
+        xp, x0 = self.xp, self.x0
+        with np.errstate(divide="ignore"):
+            return gy * self.y * xp.log(xp.where((x0 == 0) & (self.x1 >= 0), 1, x0))
 
 
 class PowOf(Pow):
@@ -166,7 +170,8 @@ class PowOf(Pow):
 def pow(x: Operand, c: Operand) -> Result:
     """The power of each element: ``x ** c``; the exponent may be a Variable too.
 
-    The gradient with respect to the exponent is ``x**c * log(x)``, and 0 where x is 0; it is NaN for negative x.
+    The gradient with respect to the exponent is ``x**c * log(x)``, and where x is 0, 0 for an exponent of at least 0;
+    it is NaN for negative x.
 
     >>> import numpy as np
     >>> pow(np.array([1.0, 2.0, 3.0]), 2)

@@ -9,12 +9,13 @@ import numpy as np
 
 from passus.arguments import checked_integer
 from passus.backend import Array
-from passus.core import Operand, Result, Unary
+from passus.core import HALF, Operand, Result, Unary, widened
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of, integers_of
 from passus.functions.indexing import get_item
 from passus.functions.shapes import ravel
 from passus.functions.windows import PAD_MODES
+from passus.kernels.sums import total
 
 __all__ = [
     "Flip",
@@ -93,7 +94,7 @@ class Tile(Unary):
         reps = (1,) * (gy.ndim - len(self.reps)) + self.reps
         lengths = (1,) * (gy.ndim - len(shape)) + shape
         split = gy.reshape([n for pair in zip(reps, lengths) for n in pair])
-        return split.sum(axis=tuple(range(0, 2 * gy.ndim, 2))).reshape(shape)
+        return total(split, tuple(range(0, 2 * gy.ndim, 2))).reshape(shape)
 
 
 def tile(x: Operand, reps: int | Sequence[int]) -> Result:
@@ -119,7 +120,7 @@ class Repeat(Unary):
     def backward(self, gy: Any) -> Any:
         shape = self.operands[0].shape
         axis = self.axis % len(shape)
-        return gy.reshape(*shape[: axis + 1], self.repeats, *shape[axis + 1 :]).sum(axis=axis + 1)
+        return total(gy.reshape(*shape[: axis + 1], self.repeats, *shape[axis + 1 :]), axis + 1)
 
 
 def repeat(x: Operand, repeats: int | Sequence[int], axis: int | None = None) -> Result:
@@ -156,6 +157,7 @@ class Pad(Unary):
         return gy[tuple([slice(before, n - after) for (before, after), n in zip(self.widths, gy.shape)])]
 
 
+@widened(1, HALF)
 def pad(x: Operand, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Result:
     """Put elements around an array: ``constant_values``, or in another mode elements of its own.
 

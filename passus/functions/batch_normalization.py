@@ -11,10 +11,9 @@ import numpy as np
 from passus.arguments import checked_number, checked_share
 from passus.backend import Array
 from passus.config import train
-from passus.core import Function, Operand, Result
+from passus.core import HALF, INTEGERS, Function, Operand, Result
 from passus.errors import ArgumentError, PassusWarning
 from passus.functions.checks import array_of, check_channels, limits_of
-from passus.functions.parts import in_dtype_of
 from passus.kernels.channels import Limits, channel_moments, channel_products, scaled_channels, scaled_gradient
 from passus.kernels.elementwise import limited_gradient
 
@@ -28,6 +27,8 @@ ONE_NUMBER = (
 
 
 class BatchNorm(Function):
+    widened = HALF + INTEGERS
+
     constants: ClassVar[tuple[str, ...]] = ("mean", "var", "inv_std")  # A recorded pass computes them anew, from x.
 
     mean: Array
@@ -112,6 +113,8 @@ batch_nrom = batch_norm  # As DeZero spells it.
 
 
 class FixedBatchNorm(Function):
+    widened = HALF + INTEGERS
+
     constants: ClassVar[tuple[str, ...]] = ("mean", "inv_std")
 
     def __init__(self, mean: Array, inv_std: Array, limits: Limits | None = None) -> None:
@@ -162,9 +165,11 @@ def fixed_batch_norm(
 def _with_statistics(
     x: Operand, gamma: Operand, beta: Operand, mean: Array, var: Array, eps: float, limits: Limits | None
 ) -> Result:
-    mean, var = (in_dtype_of(x, array_of("fixed_batch_norm", v)) for v in (mean, var))
+    dtype = array_of("fixed_batch_norm", x).dtype
+    wide = np.result_type(dtype, np.float32) if dtype.kind == "f" else np.dtype(float)
     # A copy: batches in training go on to write into the array.
-    return FixedBatchNorm(mean.copy(), (var + eps) ** -0.5, limits)(x, gamma, beta)
+    mean, var = (array_of("fixed_batch_norm", v).astype(wide) for v in (mean, var))
+    return FixedBatchNorm(mean, (var + eps) ** -0.5, limits)(x, gamma, beta)
 
 
 def _writable(called: str, running: Array) -> Array:
@@ -177,8 +182,7 @@ def _writable(called: str, running: Array) -> Array:
 
 
 def _follow(running: Array, batch: Array, decay: float) -> None:
-    running *= decay
-    running += (1 - decay) * batch
+    running[...] = decay * running.astype(batch.dtype) + (1 - decay) * batch
 
 
 def _numbers_in_a_channel(x: Any) -> int:

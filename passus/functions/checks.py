@@ -97,7 +97,7 @@ def integers_of(name: str, called: str, values: Any) -> Array:
         array = np.empty(0, object)
     if array.dtype.kind not in "iu":
         raise DTypeError(f"{name}: {called} must be integers, not {values!r}")
-    return array
+    return array.astype(np.intp, copy=False)
 
 
 def check_channels(name: str, x: Any, **of_channels: Any) -> None:
@@ -185,7 +185,7 @@ def _way_to_label(shape: tuple[int, ...], label_shape: tuple[int, ...], expected
 
 
 def check_labels(name: str, t: Any, count: int, called: tuple[str, str] = ("label", "classes")) -> Array:
-    """The array of labels ``t``, integers from 0 to ``count - 1``.
+    """The array of labels ``t``, integers from 0 to ``count - 1``, wide enough to compute with.
 
     Raises `DTypeError` for other numbers, `LabelError` for a label out of range.
 
@@ -202,7 +202,7 @@ def check_labels(name: str, t: Any, count: int, called: tuple[str, str] = ("labe
         raise LabelError(
             f"{name}: {called[0]} {wrong} does not exist, for there are {count} {called[1]}: 0 to {count - 1}{alone}"
         )
-    return labels
+    return labels.astype(np.intp, copy=False)
 
 
 def check_signs(name: str, t: Any) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 
 from passus.arguments import checked_integer, checked_share
 from passus.backend import Array, backend_of
-from passus.core import Function, Operand, Result
+from passus.core import HALF, Function, Operand, Result, widened
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.arithmetic import mul, neg, sub
 from passus.functions.checks import (
@@ -36,6 +36,8 @@ __all__ = ["SoftmaxCrossEntropy", "kl_divergence", "nll_loss", "softmax_cross_en
 
 class SoftmaxCrossEntropy(Function):
     """Softmax, logarithm and the choice of the label in one step, with the mean or sum of it, or none of the two."""
+
+    widened = HALF
 
     # Read in an ordinary backward pass; a recorded one starts from x.
     constants = ("top", "z", "e", "weights", "total")
@@ -83,6 +85,8 @@ def _onehot(t: Array, classes: int, dtype: Any) -> Array:
     return backend.add_at(backend.xp.zeros((len(t), classes, *t.shape[1:]), dtype), label_index(t), 1)
 
 
+@widened(1)
+@widened(2, HALF)  # Integers are labels there.
 def softmax_cross_entropy(
     x: Operand,
     t: Operand,
@@ -128,6 +132,7 @@ def softmax_cross_entropy(
     return SoftmaxCrossEntropy(reduction, weights)(x, labels)
 
 
+@widened(1)
 def nll_loss(
     log_p: Operand,
     t: Operand,
@@ -185,6 +190,7 @@ def _against_probabilities(name: str, x: Operand, t: Operand, weight: Operand | 
     return neg(sum(terms, axis=1))
 
 
+@widened(2)
 def kl_divergence(log_q: Operand, p: Operand, *, reduction: str = "mean") -> Result:
     """The Kullback-Leibler divergence of two distributions over classes: ``sum(p * (log(p) - log_q), axis=1)``.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from passus.arguments import checked_count
 from passus.backend import Array
-from passus.core import Function, Operand, Result, Variable
+from passus.core import HALF, Function, Operand, Result, Variable
 from passus.core.basic import sum_to
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of
@@ -23,6 +23,8 @@ __all__ = ["Einsum", "einsum", "tensordot"]
 
 
 class Einsum(Function):
+    widened = HALF
+
     def __init__(self, terms: list[str], result: str) -> None:
         self.terms, self.result = terms, result
 

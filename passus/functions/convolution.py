@@ -10,7 +10,7 @@ from typing import Any
 
 from passus.arguments import checked_count
 from passus.backend import Array
-from passus.core import Function, Operand, Result
+from passus.core import HALF, Function, Operand, Result, wide
 from passus.errors import ShapeError
 from passus.functions.arithmetic import add
 from passus.functions.arrangement import pad as padded
@@ -39,6 +39,7 @@ __all__ = ["Conv", "ConvGradW", "Deconv", "conv1d", "conv2d", "conv3d", "deconv1
 
 class Conv(Function):
     public_name = "convolution"
+    widened = HALF
 
     def __init__(self, window: Window, groups: int) -> None:
         self.window, self.groups = window, groups
@@ -58,6 +59,7 @@ class Conv(Function):
 
 class Deconv(Function):
     public_name = "transposed convolution"
+    widened = HALF
 
     def __init__(self, window: Window, groups: int, size: tuple[int, ...]) -> None:
         self.window, self.groups, self.size = window, groups, size
@@ -80,6 +82,7 @@ class Deconv(Function):
 
 class ConvGradW(Function):
     public_name = "convolution"
+    widened = HALF
 
     def __init__(self, window: Window, groups: int, kernel: tuple[int, ...]) -> None:
         self.window, self.groups, self.kernel = window, groups, kernel
@@ -193,10 +196,10 @@ def _conv(
     check_pad_mode(name, pad_mode)
     window = window_of(name, shape[2:], tuple(kernel), stride, pad, dilation)
     check_fit(name, shape, tuple(kernel), window)
-    if pad_mode != "zeros":
-        x = padded(x, ((0, 0), (0, 0), *window.padding), PAD_MODES[pad_mode])
-        window = window._replace(padding=((0, 0),) * axes)
-    return _applied(Conv(window, groups), x, W, b)
+    if pad_mode == "zeros":
+        return _applied(Conv(window, groups), x, W, b)
+    widths, bare = ((0, 0), (0, 0), *window.padding), Conv(window._replace(padding=((0, 0),) * axes), groups)
+    return wide(lambda x, W, b: _applied(bare, padded(x, widths, PAD_MODES[pad_mode]), W, b), x, W, b, narrow=HALF)
 
 
 def deconv1d(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from passus.backend import Array
-from passus.core import Operand, Result, Unary
+from passus.core import HALF, INTEGERS, Operand, Result, Unary
 from passus.kernels.elementwise import masked
 
 __all__ = [
@@ -67,6 +67,8 @@ def sqrt(x: Operand) -> Result:
 
 
 class Rsqrt(Unary):
+    widened = HALF + INTEGERS
+
     def forward(self, x: Array) -> Array:
         return 1 / self.xp.sqrt(x)
 

@@ -7,15 +7,18 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
-from passus.core import Operand, Result
+from passus.core import HALF, INTEGERS, Operand, Result
 from passus.functions.reductions import Axis, Reduction
 from passus.kernels.elementwise import masked
+from passus.kernels.sums import total
 
 __all__ = ["Logsumexp", "Max", "Min", "logsumexp", "max", "min"]
 
 
 class Extreme(Reduction):
     """The base of `Max` and `Min`: elements that tie share the gradient evenly."""
+
+    widened = HALF
 
     def backward(self, gy: Any) -> Any:
         y = self.kept(self.y)
@@ -60,13 +63,14 @@ def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
 
 
 class Logsumexp(Reduction):
+    widened = HALF + INTEGERS
+
     def forward(self, x: Array) -> Array:
         xp = self.xp
-        x = x if x.dtype.kind == "f" else x.astype(np.float64)
         largest = x.max(axis=self.axis, keepdims=True, initial=-np.inf)
         largest = xp.where(xp.isfinite(largest), largest, 0)
         with np.errstate(divide="ignore", over="ignore"):  # log(0) and exp of much: infinite, as they should be.
-            y = xp.log(xp.exp(x - largest).sum(axis=self.axis, keepdims=True)) + largest
+            y = xp.log(total(xp.exp(x - largest), self.axis, True)) + largest
         return y if self.keepdims else xp.squeeze(y, axis=self.axis)
 
     def backward(self, gy: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from passus.arguments import checked_integer
 from passus.backend import Array
-from passus.core import Binary, Function, Operand, Result, add
+from passus.core import Binary, Function, Operand, Result, add, widened
 from passus.core.replay import replayed
 from passus.errors import ShapeError
 from passus.functions.activations import gelu, mish, sigmoid, silu, softplus
@@ -93,6 +93,7 @@ class BiasActivation(Function):
         return last_axis_at(rows.reshape(*moved, -1), self.axis)
 
 
+@widened(2)
 def bias_activation(x: Operand, b: Operand | None, activation: str, axis: int = -1) -> Result:
     """``activation(x + b)``, with a number of b (C,) for each of the C channels along an axis of x; None: no b.
 

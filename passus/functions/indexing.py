@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
-from passus.core import Operand, Result, Unary, Variable
+from passus.core import HALF, Operand, Result, Unary, Variable
 from passus.errors import DTypeError, LabelError, ShapeError
 from passus.functions.shapes import ravel
 from passus.kernels.scatter import scatter_add
@@ -30,6 +30,7 @@ class GetItemGrad(Unary):
     """Zeros of ``shape`` to which the gradient is added at ``index``; elements taken twice get both gradients."""
 
     public_name = "get_item"
+    widened = HALF
 
     def __init__(self, index: Any, shape: tuple[int, ...]) -> None:
         self.index, self.shape = index, shape
@@ -60,7 +61,9 @@ def _index(index: Any) -> Any:
     if isinstance(index, tuple):
         return tuple([_index(part) for part in index])
     if isinstance(index, Variable):
-        return index.data
+        index = index.data
+    if isinstance(index, np.ndarray) and index.dtype.kind in "iu":
+        return index.astype(np.intp, copy=False)  # Wide enough for a negative one to be counted from the end.
     if not isinstance(index, list):
         return index
     try:

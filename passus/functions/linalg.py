@@ -12,7 +12,7 @@ import numpy as np
 
 from passus.arguments import checked_integer
 from passus.backend import Array
-from passus.core import Function, Operand, Result, Unary, Variable
+from passus.core import HALF, Function, Operand, Result, Unary, Variable
 from passus.core.basic import sum_to
 from passus.errors import ShapeError
 from passus.functions.checks import array_of
@@ -38,6 +38,8 @@ __all__ = [
 
 
 class Inv(Unary):
+    widened = HALF
+
     def forward(self, x: Array) -> Array:
         return of_regular(self.xp.linalg.inv, x)
 
@@ -61,6 +63,8 @@ def inv(x: Operand) -> Result:
 
 
 class Solve(Function):
+    widened = HALF
+
     def forward(self, A: Array, b: Array) -> Array:
         return of_regular(self.xp.linalg.solve, A, b)
 
@@ -87,6 +91,8 @@ def solve(A: Operand, b: Operand) -> Result:
 
 
 class Det(Unary):
+    widened = HALF
+
     def forward(self, x: Array) -> Array:
         return self.xp.linalg.det(as_square(x))
 
@@ -167,6 +173,8 @@ def det(x: Operand) -> Result:
 
 
 class Slogdet(Unary):
+    widened = HALF
+
     def forward(self, x: Array) -> tuple[Array, Array]:
         return tuple(self.xp.linalg.slogdet(as_square(x)))
 
@@ -197,6 +205,8 @@ def slogdet(x: Operand) -> tuple[Result, Result]:
 
 
 class Cholesky(Unary):
+    widened = HALF
+
     def forward(self, x: Array) -> Array:
         return of_regular(lambda x: self.xp.linalg.cholesky((x + transposed(x)) / 2), x)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from passus.arguments import checked_number
 from passus.backend import Array
-from passus.core import Binary, Operand, Result, astype
+from passus.core import HALF, INTEGERS, Binary, Operand, Result, wide, widened
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.activations import sigmoid, softplus
 from passus.functions.arithmetic import add
@@ -45,6 +45,8 @@ __all__ = [
 class ElementwiseLoss(Binary):
     """The base: a subclass writes the loss of each element and its slopes, ``grad0`` and ``grad1``."""
 
+    widened = HALF + INTEGERS
+
     def __init__(self, reduction: str = "mean") -> None:
         self.reduction = reduction
 
@@ -69,7 +71,7 @@ def _reduced(losses: Any, reduction: str) -> Any:
 
 
 def _checked(name: str, x: Operand, t: Operand, reduction: str, binary: bool = False) -> tuple[Any, Any]:
-    """Prediction and target, integers as floating-point numbers: a difference of unsigned ones would wrap around.
+    """Prediction and target.
 
     ``binary``: the target may differ from the prediction by axes of length 1. Raises what the functions below promise
     to raise.
@@ -78,10 +80,7 @@ def _checked(name: str, x: Operand, t: Operand, reduction: str, binary: bool = F
         t = _in_shape_of(name, x, t)
     check_same_shape(name, x, t)
     check_reduction(name, reduction, array_of(name, x).size)
-    if array_of(name, x).dtype.kind != "f":
-        dtype = array_of(name, t).dtype
-        x = astype(x, dtype if dtype.kind == "f" else np.float64)
-    return x, t if array_of(name, t).dtype.kind == "f" else in_dtype_of(x, t)
+    return x, t
 
 
 def _in_shape_of(name: str, x: Operand, t: Any) -> Any:
@@ -221,6 +220,7 @@ class SigmoidCrossEntropy(ElementwiseLoss):
         return -gy * self.x0
 
 
+@widened(2)
 def sigmoid_cross_entropy(
     x: Operand,
     t: Operand,
@@ -254,6 +254,10 @@ def sigmoid_cross_entropy(
 
 
 class BinaryCrossEntropy(ElementwiseLoss):
+    def __init__(self, reduction: str, least: float = 1e-12) -> None:
+        super().__init__(reduction)
+        self.least = least
+
     def _log(self, p: Any) -> Any:
         # At p = 0 the logarithm is cut at -100; the inner bound only avoids taking log(0).
         xp = self.xp
@@ -265,15 +269,14 @@ class BinaryCrossEntropy(ElementwiseLoss):
     def grad0(self, gy: Any) -> Any:
         p, t = self.x0, self.x1
         # The bound keeps the gradient finite at 0 and 1, and large: a wrong prediction is never left alone.
-        return gy * (p - t) / self.xp.maximum(p * (1 - p), max(1e-12, float(np.finfo(p.dtype).tiny)))
+        return gy * (p - t) / self.xp.maximum(p * (1 - p), self.least)
 
     def grad1(self, gy: Any) -> Any:
         return gy * (self._log(1 - self.x0) - self._log(self.x0))
 
 
 def binary_cross_entropy(p: Operand, t: Operand, *, weight: Operand | None = None, reduction: str = "mean") -> Result:
-    """The cross entropy of probabilities ``p`` with ``t``: ``-t * log(p) - (1 - t) * log(1 - p)``, at most 100
-    (in float16, 16.6).
+    """The cross entropy of probabilities ``p`` with ``t``: ``-t * log(p) - (1 - t) * log(1 - p)``, at most 100.
 
     ``t`` and ``weight``: as in `sigmoid_cross_entropy`, which is precise for ``p = sigmoid(x)`` when given ``x``.
 
@@ -293,6 +296,7 @@ def binary_cross_entropy(p: Operand, t: Operand, *, weight: Operand | None = Non
         raise ArgumentError(
             "binary_cross_entropy: p must lie between 0 and 1; for other scores use sigmoid_cross_entropy"
         )
+    least = 1e-12 if probabilities.dtype.kind != "f" else max(1e-12, float(np.finfo(probabilities.dtype).tiny))
     if weight is None:
-        return BinaryCrossEntropy(reduction)(p, t)
-    return weighted(BinaryCrossEntropy("none")(p, t), weight, reduction)
+        return BinaryCrossEntropy(reduction, least)(p, t)
+    return wide(lambda p, t: weighted(BinaryCrossEntropy("none", least)(p, t), weight, reduction), p, t)

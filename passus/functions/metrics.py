@@ -12,7 +12,7 @@ __all__ = ["Accuracy", "accuracy"]
 
 class Accuracy(Function):
     def forward(self, y: Array, t: Array) -> Array:
-        return (y.argmax(axis=1) == t).mean(dtype=y.dtype if y.dtype.kind == "f" else None)
+        return (y.argmax(axis=1) == t).mean().astype(y.dtype if y.dtype.kind == "f" else float)
 
 
 def accuracy(y: Operand, t: Operand) -> Result:

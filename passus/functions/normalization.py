@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from passus.arguments import checked_number
 from passus.backend import Array
-from passus.core import Function, Operand, Result
+from passus.core import HALF, INTEGERS, Function, Operand, Result
 from passus.errors import ShapeError
 from passus.functions.checks import array_of
 from passus.kernels.normalization import (
@@ -22,6 +22,8 @@ __all__ = ["LayerNorm", "RMSNorm", "layer_norm", "rms_norm"]
 
 
 class LayerNorm(Function):
+    widened = HALF + INTEGERS
+
     constants: ClassVar[tuple[str, ...]] = ("mean", "inv_std")  # A recorded pass computes them anew, from x.
 
     def __init__(self, axes: tuple[int, ...], eps: float) -> None:
@@ -59,6 +61,7 @@ def layer_norm(x: Operand, gamma: Operand, beta: Operand, eps: float = 1e-5) -> 
 
 class RMSNorm(Function):
     public_name = "rms_norm"
+    widened = HALF + INTEGERS
 
     constants: ClassVar[tuple[str, ...]] = ("inv_rms",)  # A recorded pass computes it anew, from x.
 

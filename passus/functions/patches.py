@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from passus.backend import Array
-from passus.core import Operand, Result, Unary
+from passus.core import HALF, Operand, Result, Unary
 from passus.errors import ShapeError
 from passus.functions.checks import array_of
 from passus.functions.shapes import reshape, transpose
@@ -28,6 +28,8 @@ class Im2col(Unary):
 
 
 class Col2im(Unary):
+    widened = HALF
+
     def __init__(self, size: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> None:
         self.size, self.kernel, self.window = size, kernel, window
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array, backend_of
-from passus.core import Operand, Result, Unary
+from passus.core import HALF, INTEGERS, Operand, Result, Unary
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of, check_labels
 from passus.functions.indexing import GetItemGrad
@@ -48,6 +48,7 @@ class Pooling(Unary):
 
 class PoolingGrad(Unary):
     public_name = "pooling"
+    widened = HALF
 
     def __init__(self, places: Array, size: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> None:
         self.places, self.size, self.kernel, self.window = places, size, kernel, window
@@ -74,11 +75,12 @@ class PixelsAt(Unary):
 
 
 class AveragePooling(Unary):
+    widened = HALF + INTEGERS
+
     def __init__(self, kernel: tuple[int, ...], window: Window, divisor: Array) -> None:
         self.kernel, self.window, self.divisor = kernel, window, divisor
 
     def forward(self, x: Array) -> Array:
-        x = x if x.dtype.kind == "f" else x.astype(np.float64)
         return kernels.average_pooling(x, self.kernel, self.window.stride, self.window.padding, self.divisor)
 
     def backward(self, gy: Any) -> Any:
@@ -87,6 +89,7 @@ class AveragePooling(Unary):
 
 class AveragePoolingGrad(Unary):
     public_name = "average_pooling"
+    widened = HALF
 
     def __init__(self, size: tuple[int, ...], kernel: tuple[int, ...], window: Window, divisor: Array) -> None:
         self.size, self.kernel, self.window, self.divisor = size, kernel, window, divisor

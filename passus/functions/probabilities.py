@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from passus.backend import Array
-from passus.core import Operand, Result, Unary
+from passus.core import HALF, INTEGERS, Operand, Result, Unary
 from passus.errors import ShapeError
 from passus.kernels import rows
 
@@ -13,6 +13,8 @@ __all__ = ["LogSoftmax", "Softmax", "log_softmax", "softmax"]
 
 
 class Softmax(Unary):
+    widened = HALF + INTEGERS
+
     def __init__(self, axis: int = 1) -> None:
         self.axis = axis
 
@@ -47,6 +49,8 @@ def softmax(x: Operand, axis: int = 1) -> Result:
 
 
 class LogSoftmax(Unary):
+    widened = HALF + INTEGERS
+
     def __init__(self, axis: int = 1) -> None:
         self.axis = axis
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
-from passus.core import Function, Operand, Result
+from passus.core import HALF, Function, Operand, Result
 from passus.core.basic import sum_to
 from passus.functions.arithmetic import add, mul
 from passus.functions.checks import array_of
 from passus.functions.contractions import tensordot
 from passus.functions.shapes import reshape
 from passus.kernels.channels import channel_sums
-from passus.kernels.products import WORTHWHILE, product
+from passus.kernels.products import WORTHWHILE, batched, product
 
 __all__ = ["Linear", "MatMul", "dot", "linear", "linear_simple", "matmul", "outer"]
 
@@ -25,12 +25,14 @@ MANY = 1 << 14
 
 
 class MatMul(Function):
+    widened = HALF
+
     def forward(self, x0: Array, x1: Array) -> Array:
         try:
             # Rows of all batches under each other are one product, where NumPy would make one of each batch.
             if x0.ndim > 2 and x1.ndim == 2:
                 return _product(_rows(x0), x1).reshape(*x0.shape[:-1], x1.shape[1])
-            return _product(x0, x1) if x0.ndim == x1.ndim == 2 else x0 @ x1
+            return _product(x0, x1) if x0.ndim == x1.ndim == 2 else batched(x0, x1)
         except ValueError as error:
             raise ValueError(
                 "x0 (..., n, k) needs x1 (..., k, m), or a vector (k,) on either side, and batch axes that broadcast"
@@ -95,6 +97,8 @@ def matmul(x0: Operand, x1: Operand) -> Result:
 
 
 class Linear(Function):
+    widened = HALF
+
     def forward(self, x: Array, W: Array, b: Array | None = None) -> Array:
         if W.ndim != 2 or not x.ndim or x.shape[-1] != W.shape[0] or (b is not None and b.shape != W.shape[1:]):
             turned = W.ndim == 2 and x.ndim and x.shape[-1] == W.shape[1] != W.shape[0]

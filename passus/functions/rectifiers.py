@@ -10,7 +10,7 @@ from typing import Any
 
 from passus.arguments import checked_number
 from passus.backend import Array
-from passus.core import Binary, Operand, Result, Unary
+from passus.core import HALF, INTEGERS, Binary, Operand, Result, Unary
 from passus.errors import ShapeError
 from passus.functions.activation import Activation
 from passus.functions.shapes import reshape
@@ -80,6 +80,8 @@ def relu6(x: Operand) -> Result:
 
 
 class PReLU(Binary):
+    widened = HALF + INTEGERS
+
     def forward(self, x: Array, slope: Array) -> Array:
         compiled = compiled_slopes(x, slope)
         if compiled is not None:
@@ -114,7 +116,9 @@ def prelu(x: Operand, slope: Operand) -> Result:
     array([[-0.25, -0.5 ]])
     """
     shape, channels = getattr(x, "shape", ()), getattr(slope, "shape", ())
-    if channels not in ((), (1,)):
+    if channels == (1,) and not shape:
+        slope = reshape(slope, ())
+    elif channels not in ((), (1,)):
         if len(shape) < 2 or channels != shape[1:2]:
             raise ShapeError(f"prelu: slope {channels} must hold one number for each channel, axis 1 of x {shape}")
         slope = reshape(slope, channels + (1,) * (len(shape) - 2))

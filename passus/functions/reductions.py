@@ -6,9 +6,10 @@ import math
 from typing import Any, TypeAlias
 
 from passus.backend import Array
-from passus.core import Operand, Result, Unary
+from passus.core import HALF, Operand, Result, Unary
 from passus.core.basic import SumTo as SumTo
 from passus.core.basic import sum_to as sum_to
+from passus.kernels.sums import running, total
 
 __all__ = [
     "Cumsum",
@@ -50,7 +51,7 @@ class Reduction(Unary):
 
 class Sum(Reduction):
     def forward(self, x: Array) -> Array:
-        return x.sum(axis=self.axis, keepdims=self.keepdims)
+        return total(x, self.axis, self.keepdims)
 
     def backward(self, gy: Any) -> Any:
         return self.stretched(gy)
@@ -69,12 +70,14 @@ def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
 
 
 class Mean(Reduction):
+    widened = HALF
+
     def forward(self, x: Array) -> Array:
-        total = x.sum(axis=self.axis, keepdims=self.keepdims)  # x.mean() takes twice the time for a small array.
-        self.n = reduced_to_one(x, total)
+        y = total(x, self.axis, self.keepdims)  # x.mean() takes twice the time for a small array.
+        self.n = reduced_to_one(x, y)
         if not self.n:
             raise ValueError(f"the mean of no elements, along axis {self.axis}, is undefined; leave out what is empty")
-        return total / self.n
+        return y / self.n
 
     def backward(self, gy: Any) -> Any:
         return self.stretched(gy / self.n)
@@ -97,6 +100,8 @@ average = mean
 
 
 class Prod(Reduction):
+    widened = HALF
+
     def forward(self, x: Array) -> Array:
         return x.prod(axis=self.axis, keepdims=self.keepdims)
 
@@ -137,16 +142,18 @@ def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
 
 
 class Cumsum(Unary):
+    widened = HALF
+
     def __init__(self, axis: int | None) -> None:
         self.axis = axis
 
     def forward(self, x: Array) -> Array:
-        return self.xp.cumsum(x, axis=self.axis)
+        return running(x, self.axis)
 
     def backward(self, gy: Any) -> Any:
-        flip, cumsum = self.xp.flip, self.xp.cumsum
+        flip = self.xp.flip
         axis = 0 if self.axis is None else self.axis  # Without an axis, the output has one.
-        return flip(cumsum(flip(gy, axis), axis=axis), axis).reshape(self.operands[0].shape)
+        return flip(running(flip(gy, axis), axis), axis).reshape(self.operands[0].shape)
 
 
 def cumsum(x: Operand, axis: int | None = None) -> Result:

@@ -10,7 +10,7 @@ import numpy as np
 from passus.arguments import checked_share
 from passus.backend import Array
 from passus.config import train
-from passus.core import Operand, Result, Unary
+from passus.core import HALF, Operand, Result, Unary
 from passus.errors import ShapeError
 from passus.functions.checks import array_of
 from passus.kernels.elementwise import kept
@@ -24,6 +24,8 @@ BITS = 32
 
 
 class Dropout(Unary):
+    widened = HALF
+
     constants = ("drawn",)
 
     def __init__(self, ratio: float, rng: np.random.Generator, choices: tuple[int, ...]) -> None:

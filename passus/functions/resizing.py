@@ -8,7 +8,7 @@ import numpy as np
 
 from passus.arguments import checked_count
 from passus.backend import Array
-from passus.core import Operand, Result, Unary
+from passus.core import HALF, Operand, Result, Unary, widened
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.shapes import reshape, transpose
 from passus.functions.windows import image_shape, per_axis
@@ -21,6 +21,7 @@ class Resample(Unary):
     """The product with a sparse matrix along an axis of space; ``back``: its transpose, if that is known already."""
 
     public_name = "resize"
+    widened = HALF
 
     constants = ("back", "taps")
 
@@ -37,6 +38,7 @@ class Resample(Unary):
         return Resample(self.axis, back, self.taps)(gy)
 
 
+@widened(1, HALF)
 def resize(x: Operand, outsize: Any, mode: str = "nearest", align_corners: bool = False) -> Result:
     """Images of another size, each pixel that of the old image at its place, or a mixture of its neighbours there.
 

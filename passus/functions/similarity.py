@@ -5,19 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from passus.arguments import checked_integer
-from passus.core import Operand, Result, broadcast_to
+from passus.core import Operand, Result, broadcast_to, widened
 from passus.errors import ShapeError
 from passus.functions.arithmetic import add, div, mul, sub
 from passus.functions.checks import array_of, check_reduction, check_same_shape, check_signs
 from passus.functions.comparison import maximum
-from passus.functions.elementwise import sqrt, square
 from passus.functions.parts import weighted
 from passus.functions.reductions import sum
 from passus.functions.selection import where
+from passus.functions.statistics import norm
 
 __all__ = ["cosine_embedding_loss", "cosine_similarity", "triplet_loss"]
 
 
+@widened(2)
 def cosine_similarity(x0: Operand, x1: Operand, axis: int = 1, eps: float = 1e-8) -> Result:
     """The cosine of the angle between vectors along an axis: ``x0 . x1 / (|x0| |x1|)``, between -1 and 1.
 
@@ -31,12 +32,9 @@ def cosine_similarity(x0: Operand, x1: Operand, axis: int = 1, eps: float = 1e-8
     array([0., 1.])
     """
     x0, x1 = _broadcast("cosine_similarity", x0, x1, axis)
-    lengths = mul(_length(x0, axis, eps), _length(x1, axis, eps))
-    return div(sum(mul(x0, x1), axis=axis), lengths)
-
-
-def _length(x: Operand, axis: int, least: float = 0.0) -> Result:
-    return sqrt(maximum(sum(square(x), axis=axis), least * least))
+    # Products of vectors of length 1 do not overflow.
+    x0, x1 = (div(x, maximum(norm(x, axis=axis, keepdims=True), eps)) for x in (x0, x1))
+    return sum(mul(x0, x1), axis=axis)
 
 
 def _broadcast(name: str, x0: Operand, x1: Operand, axis: int) -> tuple[Result, Result]:
@@ -50,6 +48,7 @@ def _broadcast(name: str, x0: Operand, x1: Operand, axis: int) -> tuple[Result, 
     return broadcast_to(x0, shape), broadcast_to(x1, shape)
 
 
+@widened(2)
 def cosine_embedding_loss(
     x0: Operand, x1: Operand, t: Operand, margin: float = 0.0, *, reduction: str = "mean"
 ) -> Result:
@@ -75,6 +74,7 @@ def cosine_embedding_loss(
     return weighted(losses, None, reduction)
 
 
+@widened(3)
 def triplet_loss(
     anchor: Operand, positive: Operand, negative: Operand, margin: float = 1.0, *, reduction: str = "mean"
 ) -> Result:
@@ -96,7 +96,7 @@ def triplet_loss(
     check_same_shape(name, anchor, negative, ("anchor", "negative"))
     if not array_of(name, anchor).shape:
         raise ShapeError(f"{name}: single numbers were given, but it compares vectors (..., D)")
-    to_positive, to_negative = (_length(add(sub(anchor, x), 1e-6), -1) for x in (positive, negative))
+    to_positive, to_negative = (norm(add(sub(anchor, x), 1e-6), axis=-1) for x in (positive, negative))
     losses = maximum(add(sub(to_positive, to_negative), margin), 0)
     check_reduction(name, reduction, losses.size)
     return weighted(losses, None, reduction)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from passus.core import Operand, Result
+from passus.core import Operand, Result, widened
 from passus.functions.arithmetic import add, div, neg, sub
 from passus.functions.arrangement import pad as padded
 from passus.functions.checks import check_label_shape, check_labels, check_same_shape
@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 
+@widened(1)
 def sigmoid_simple(x: Operand) -> Result:
     """The logistic function, ``1 / (1 + exp(-x))``, as `sigmoid`; it overflows far below 0.
 
@@ -38,6 +39,7 @@ def sigmoid_simple(x: Operand) -> Result:
     return div(1, add(1, exp(neg(x))))
 
 
+@widened(1)
 def softmax_simple(x: Operand, axis: int = 1) -> Result:
     """Numbers as probabilities, ``exp(x) / sum(exp(x))``, as `softmax`.
 
@@ -49,6 +51,7 @@ def softmax_simple(x: Operand, axis: int = 1) -> Result:
     return div(e, sum(e, axis=axis, keepdims=True))
 
 
+@widened(2)
 def mean_squared_error_simple(x: Operand, t: Operand) -> Result:
     """The mean of ``(x - t)**2``, as `mean_squared_error`. Raises `ShapeError` for unequal shapes.
 
@@ -60,6 +63,7 @@ def mean_squared_error_simple(x: Operand, t: Operand) -> Result:
     return mean(square(sub(x, t)))
 
 
+@widened(1)
 def softmax_cross_entropy_simple(x: Operand, t: Operand) -> Result:
     """The mean of ``-log(softmax(x))`` at the labels, as `softmax_cross_entropy`; ``x``: (N, C), ``t``: (N,).
 
@@ -90,6 +94,7 @@ def conv2d_simple(
     return transpose(reshape(y, (N, OH, OW, OC)), (0, 3, 1, 2))
 
 
+@widened(1)
 def pooling_simple(
     x: Operand, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] = 1, pad: int | tuple[int, int] = 0
 ) -> Result:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
-from passus.core import Operand, Result, Unary
+from passus.core import HALF, Operand, Result, Unary
 
 __all__ = ["Erf", "erf"]
 
@@ -46,6 +46,8 @@ SINGLE = (
 
 
 class Erf(Unary):
+    widened = HALF
+
     def forward(self, x: Array) -> Array:
         limit, p, q = SINGLE if x.dtype.kind == "f" and x.dtype.itemsize <= 4 else DOUBLE
         if x.dtype == np.float16:  # Its digits would not do for the polynomials.

@@ -7,11 +7,12 @@ from typing import Any
 
 from passus.arguments import checked_real
 from passus.backend import Array
-from passus.core import Operand, Result
+from passus.core import HALF, INTEGERS, Operand, Result, widened
 from passus.errors import ArgumentError
 from passus.functions.elementwise import abs
 from passus.functions.extremes import max
 from passus.functions.reductions import Axis, Reduction, reduced_to_one, sum
+from passus.kernels.sums import deviations, total
 
 __all__ = ["Norm", "Std", "Var", "norm", "std", "var"]
 
@@ -19,25 +20,31 @@ __all__ = ["Norm", "Std", "Var", "norm", "std", "var"]
 class Spread(Reduction):
     """The base of `Var` and `Std`."""
 
+    widened = HALF + INTEGERS
+
     def __init__(self, axis: Axis, ddof: float, keepdims: bool) -> None:
         super().__init__(axis, keepdims)
         self.ddof = ddof
 
     def variance(self, x: Array) -> Array:
         """The variance, in two passes: the mean of squares less the square of the mean would lose digits."""
-        total = x.sum(axis=self.axis, keepdims=True)
-        self.n = reduced_to_one(x, total)
+        centred = self.centred(x)
+        return total(centred * centred, self.axis, self.keepdims) / (self.n - self.ddof)
+
+    def centred(self, x: Array) -> Array:
+        """The deviations from the mean."""
+        mean, d = deviations(x, self.axis)
+        self.n = reduced_to_one(x, mean)
         if self.n <= self.ddof:
             raise ValueError(
                 f"{self.n} elements along axis {self.axis} are too few for ddof = {self.ddof}; there must be more than ddof"
             )
-        centred = x - total / self.n
-        return (centred * centred).sum(axis=self.axis, keepdims=self.keepdims) / (self.n - self.ddof)
+        return d
 
     def slope(self) -> Any:
         """Half the gradient of the variance."""
-        x = self.x
-        return (x - x.sum(axis=self.axis, keepdims=True) / self.n) / (self.n - self.ddof)
+        _, d = deviations(self.x, self.axis)
+        return d / (self.n - self.ddof)
 
 
 class Var(Spread):
@@ -63,10 +70,11 @@ def var(x: Operand, axis: Axis = None, ddof: float = 0, keepdims: bool = False) 
 
 class Std(Spread):
     def forward(self, x: Array) -> Array:
-        return self.xp.sqrt(self.variance(x))
+        length = _length(self.xp, self.centred(x), 2, self.axis, self.keepdims)
+        return length / math.sqrt(self.n - self.ddof)
 
     def backward(self, gy: Any) -> Any:
-        return self.kept(gy / _or_one(self, self.y)) * self.slope()
+        return self.kept(gy) * _over(self.xp, self.slope(), self.kept(self.y))
 
 
 def std(x: Operand, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Result:
@@ -88,15 +96,17 @@ class Norm(Reduction):
         self.ord = ord
 
     def forward(self, x: Array) -> Array:
-        powers = x * x if self.ord == 2 else self.xp.abs(x) ** self.ord
-        return powers.sum(axis=self.axis, keepdims=self.keepdims) ** (1 / self.ord)
+        return _length(self.xp, x, self.ord, self.axis, self.keepdims)
 
     def backward(self, gy: Any) -> Any:
-        x, p = self.x, self.ord
-        scale = self.kept(gy / _or_one(self, self.y) ** (p - 1))
-        return scale * (x if p == 2 else self.xp.sign(x) * self.xp.abs(x) ** (p - 1))
+        x, p, xp = self.x, self.ord, self.xp
+        part = _over(xp, x, self.kept(self.y))
+        if p != 2:  # The power of 0 is taken to be constant, where for p < 2 its slope would be infinite.
+            part = xp.sign(x) * xp.where(x == 0, 1, xp.abs(part)) ** (p - 1)
+        return self.kept(gy) * part
 
 
+@widened(1)
 def norm(x: Operand, ord: float = 2, axis: Axis = None, keepdims: bool = False) -> Result:
     """The length of the vectors that lie along axes: ``sum(abs(x)**ord) ** (1 / ord)``, ``max(abs(x))`` for infinity.
 
@@ -117,6 +127,18 @@ def norm(x: Operand, ord: float = 2, axis: Axis = None, keepdims: bool = False) 
     return Norm(ord, axis, keepdims)(x)
 
 
-def _or_one(function: Reduction, y: Any) -> Any:
-    """A divisor without zeros: what is divided by it is 0 there."""
-    return function.xp.where(y == 0, 1, y)
+def _length(xp: Any, x: Array, p: float, axis: Axis, keepdims: bool) -> Array:
+    """``sum(abs(x)**p) ** (1 / p)``, of numbers whose powers are too large or too small for the dtype as well."""
+    size = xp.abs(x)
+    largest = size.max(axis=axis, keepdims=True, initial=0)
+    # A power of two: the quotients are exact. What is 0 or not finite stays so.
+    unit = xp.where(xp.isfinite(largest), xp.ldexp(xp.ones_like(largest), xp.frexp(largest)[1] - 1), 1)
+    part = size / unit
+    y = total(part * part if p == 2 else part**p, axis, keepdims) ** (1 / p)
+    return y * (unit if keepdims else xp.squeeze(unit, axis=axis))
+
+
+def _over(xp: Any, x: Any, length: Any) -> Any:
+    """``x / length``, and constantly 0 where the length is 0, for derivatives of any order."""
+    zero = length == 0
+    return xp.where(zero, 0, x) / xp.where(zero, 1, length)

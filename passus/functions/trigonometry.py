@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from passus.backend import Array
-from passus.core import Operand, Result, Unary
+from passus.core import HALF, Operand, Result, Unary
 from passus.functions.activation import ActivationByResult
 from passus.kernels.activations import tanh_gradient
 
@@ -176,6 +176,8 @@ def cosh(x: Operand) -> Result:
 
 
 class Tanh(ActivationByResult):
+    widened = HALF
+
     kernel, gradient = "tanh", tanh_gradient
 
     def formula(self, x: Array) -> Array:

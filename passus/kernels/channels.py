@@ -14,6 +14,7 @@ from passus import config
 from passus.backend import Array
 from passus.kernels.dispatch import enough, kernel, native_module
 from passus.kernels.elementwise import limited, limited_gradient
+from passus.kernels.sums import deviations, total
 
 __all__ = [
     "Limits",
@@ -49,9 +50,8 @@ def channel_moments(x: Array) -> tuple[Array, Array]:
     (array([2., 5.]), array([1., 0.]))
     """
     axes, count = _axes_but_channels(x)
-    mean = x.sum(axis=axes) / count
-    d = x - _along_channels(mean, x)
-    return mean, (d * d).sum(axis=axes) / count
+    mean, d = deviations(x, axes)
+    return mean.reshape(-1), total(d * d, axes) / count
 
 
 @kernel(_suits)
@@ -61,7 +61,7 @@ def channel_sums(x: Array) -> Array:
     >>> channel_sums(np.array([[1.0, 5.0], [3.0, 5.0]]))
     array([ 4., 10.])
     """
-    return x.sum(axis=(0, *range(2, x.ndim)))
+    return total(x, (0, *range(2, x.ndim)))
 
 
 @kernel(_suits)
@@ -89,7 +89,7 @@ def channel_products(
     """
     axes, _ = _axes_but_channels(x)
     gy = _where_inside(gy, x, mean, scale, shift, limits)
-    return gy.sum(axis=axes), (gy * (x - _along_channels(mean, x))).sum(axis=axes)
+    return total(gy, axes), total(gy * (x - _along_channels(mean, x)), axes)
 
 
 @kernel(_both_suit)

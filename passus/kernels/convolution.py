@@ -15,6 +15,7 @@ import numpy as np
 from passus.backend import Array, backend_of
 from passus.kernels.dispatch import enough, kernel
 from passus.kernels.layout import Padding, Sizes, blank, channels_last, channels_second, inside, meetings, padded
+from passus.kernels.products import batched
 
 __all__ = [
     "col2im",
@@ -97,7 +98,7 @@ def convolve_weight_gradient(
     if columns.size > MOST and len(x) > 1:
         parts = zip(_halves(x), _halves(gy))
         return sum(convolve_weight_gradient(*half, kernel, stride, padding, dilation, groups) for half in parts)
-    gW = _rows(gy, len(stride), groups).swapaxes(1, 2) @ _rows(columns, len(stride), groups)
+    gW = batched(_rows(gy, len(stride), groups).swapaxes(1, 2), _rows(columns, len(stride), groups))
     return channels_second(gW.reshape(gy.shape[1], *kernel, x.shape[1] // groups))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.dispatch import enough, kernel
+from passus.kernels.sums import deviations, total
 
 __all__ = [
     "inv_root_mean_square",
@@ -143,20 +144,19 @@ def rms_normalized_gradients(
 
 def _centred(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array, Array]:
     """``x - mean``, and the two statistics."""
-    mean = _mean(x, axes)
-    d = x - mean
+    mean, d = deviations(x, axes)
     return d, mean, (_mean(d * d, axes) + eps) ** -0.5
 
 
 def _mean(x: Array, axes: tuple[int, ...]) -> Array:
     count = math.prod([x.shape[axis] for axis in axes])
     if len(axes) > 1:  # Pixels first: where channels are last in memory, whole rows of them are added up.
-        x, axes = x.sum(axis=axes[1:], keepdims=True), axes[:1]
-    return x.sum(axis=axes, keepdims=True) / (count or 1)  # Of nothing, the sum is 0, and so shall be the mean.
+        x, axes = total(x, axes[1:], True), axes[:1]
+    return total(x, axes, True) / (count or 1)  # Of nothing, the sum is 0, and so shall be the mean.
 
 
 def _summed_like(gamma: Array, g: Array) -> Array:
     """The sum over the axes along which ``gamma`` was stretched to the shape of ``g``."""
     lead = g.ndim - gamma.ndim
     stretched = [lead + axis for axis, n in enumerate(gamma.shape) if n == 1 != g.shape[lead + axis]]
-    return g.sum(axis=(*range(lead), *stretched)).reshape(gamma.shape)
+    return total(g, (*range(lead), *stretched)).reshape(gamma.shape)

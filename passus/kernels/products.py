@@ -9,7 +9,10 @@ import numpy as np
 from passus.backend import Array
 from passus.kernels.dispatch import enough, kernel
 
-__all__ = ["WORTHWHILE", "product"]
+__all__ = ["WORTHWHILE", "batched", "product"]
+
+IN_A_ROW = 1 << 13
+"""How many products NumPy may add one after the other, as it does where BLAS cannot read the operands."""
 
 WORTHWHILE = 1 << 18, 1 << 24
 """From how many multiplications on a kernel is worth it, for OpenBLAS would take more than one thread, and from how many on the
@@ -37,3 +40,16 @@ def product(a: Array, b: Array, bias: Array | None = None) -> Array:
     if bias is not None:
         y += bias  # Nobody has seen this array yet.
     return y
+
+
+def batched(a: Any, b: Any) -> Any:
+    """``a @ b``, right for long sums too; given Variables, the result is one.
+
+    >>> batched(np.full((2, 1, 1000000), 0.1, np.float32), np.ones((2, 1000000, 1), np.float32)).ravel()
+    array([100000., 100000.], dtype=float32)
+    """
+    if type(a) is not np.ndarray or a.dtype != np.float32 or a.shape[-1] <= IN_A_ROW or b.ndim < 2:
+        return a @ b
+    starts = range(0, a.shape[-1], IN_A_ROW)
+    parts = [a[..., i : i + IN_A_ROW] @ b[..., i : i + IN_A_ROW, :] for i in starts]
+    return np.sum(parts, axis=0, dtype=np.float64).astype(np.float32)

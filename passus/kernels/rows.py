@@ -12,6 +12,7 @@ import numpy as np
 from passus.backend import Array, backend_of
 from passus.kernels.dispatch import enough, kernel
 from passus.kernels.elementwise import masked
+from passus.kernels.sums import total
 
 __all__ = [
     "below_zero",
@@ -58,7 +59,7 @@ def softmax(x: Array, axis: int) -> Array:
     array([0.5, 0.5])
     """
     e = backend_of(x).xp.exp(below_zero(x, axis))
-    return e / e.sum(axis=axis, keepdims=True)
+    return e / total(e, axis, True)
 
 
 @kernel(_gradient_suits)
@@ -69,7 +70,7 @@ def softmax_gradient(gy: Array, y: Array, axis: int) -> Array:
     array([ 0.25, -0.25])
     """
     g = gy * y
-    return g - y * g.sum(axis=axis, keepdims=True)
+    return g - y * total(g, axis, True)
 
 
 @kernel(_suits)
@@ -80,7 +81,7 @@ def log_softmax(x: Array, axis: int) -> Array:
     array([-1000.,     0.])
     """
     xp, below = backend_of(x).xp, below_zero(x, axis)
-    return below - xp.log(xp.exp(below).sum(axis=axis, keepdims=True)) if x.size else below
+    return below - xp.log(total(xp.exp(below), axis, True)) if x.size else below
 
 
 @kernel(_gradient_suits)
@@ -90,7 +91,7 @@ def log_softmax_gradient(gy: Array, y: Array, axis: int) -> Array:
     >>> log_softmax_gradient(np.array([1.0, 0.0]), np.array([0.0, -1000.0]), 0)
     array([0., 0.])
     """
-    return gy - backend_of(y).xp.exp(y) * gy.sum(axis=axis, keepdims=True)
+    return gy - backend_of(y).xp.exp(y) * total(gy, axis, True)
 
 
 @kernel(_labels_suit)
@@ -105,7 +106,7 @@ def cross_entropy(x: Array, t: Array) -> tuple[Array, Array, Array, Array | None
     xp = backend_of(x).xp
     top = x.max(axis=1) if x.size else x.sum(axis=1)
     e = xp.exp(x - top[:, None])
-    z = e.sum(axis=1)
+    z = total(e, 1)
     return xp.log(z) - (x[label_index(t)] - top), top, z, e
 
 

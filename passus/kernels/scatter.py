@@ -8,8 +8,9 @@ import numpy as np
 
 from passus.backend import Array, backend_of
 from passus.kernels.dispatch import enough, kernel
+from passus.kernels.sums import LONG, total
 
-__all__ = ["scatter_add"]
+__all__ = ["add_frequent", "scatter_add"]
 
 WORTHWHILE = 1 << 11, 1 << 14
 """From how many numbers on a kernel is worth it, and from how many on the first one is."""
@@ -32,4 +33,24 @@ def scatter_add(shape: tuple[int, ...], index: Any, values: Array) -> Array:
     >>> scatter_add((3,), np.array([2, 0, -1]), np.array([1.0, 2.0, 4.0]))
     array([2., 0., 5.])
     """
-    return backend_of(values).scatter_add(shape, index, values)
+    y = backend_of(values).scatter_add(shape, index, values)
+    if type(values) is np.ndarray and type(index) is np.ndarray and index.dtype.kind in "iu":
+        rows = index.ravel().astype(np.intp, copy=False)
+        add_frequent(y, np.where(rows < 0, rows + len(y), rows), values)
+    return y
+
+
+def add_frequent(y: Array, rows: Array, values: Array) -> None:
+    """Compute those rows of ``y`` anew to which very many values are added, as `total` adds them.
+
+    >>> y = np.ones((2, 1), np.float32)
+    >>> add_frequent(y, np.zeros(1000000, int), np.full((1000000, 1), 0.1, np.float32))
+    >>> y
+    array([[1.e+05],
+           [1.e+00]], dtype=float32)
+    """
+    if len(rows) <= LONG or values.dtype != np.float32:
+        return
+    values = values.reshape(len(rows), *y.shape[1:])
+    for row in np.flatnonzero(np.bincount(rows, minlength=len(y)) > LONG):
+        y[row] = total(values[rows == row], 0)

@@ -23,7 +23,7 @@ from passus.arguments import checked_count
 from passus.backend import Array
 from passus.errors import ArgumentError
 
-__all__ = ["added", "collected", "get_num_threads", "pieces_of", "set_num_threads", "split"]
+__all__ = ["added", "collected", "get_num_threads", "pieces_of", "set_num_threads", "split", "summed"]
 
 T = TypeVar("T")
 
@@ -235,6 +235,34 @@ def added(parts: list[Array]) -> Array:
     for part in parts[1:]:
         total += part
     return total
+
+
+def summed(
+    add_to: Callable[[Array, int, int], None], zeros: Callable[[], Array], count: int, smallest: int, reach: int
+) -> Array:
+    """The sum of what ``add_to(total, start, stop)`` adds to ``zeros()`` for pieces of ``range(count)``.
+
+    Of at most ``reach`` items the sum is taken in float32, and in float64 over these sums.
+
+    >>> import numpy as np
+    >>> def add_to(total, start, stop):
+    ...     total += stop - start
+    >>> summed(add_to, lambda: np.zeros(2, np.float32), 10, 1, 2)
+    array([10., 10.], dtype=float32)
+    """
+
+    def work(start: int, stop: int) -> Array:
+        total = zeros()
+        add_to(total, start, min(start + reach, stop))
+        if stop - start > reach:
+            total = total.astype("d")
+        for first in range(start + reach, stop, reach):
+            part = zeros()
+            add_to(part, first, min(first + reach, stop))
+            total += part
+        return total
+
+    return added(collected(work, count, smallest)).astype("f", copy=False)
 
 
 def pieces_of(count: int, smallest: int = 1) -> list[tuple[int, int]]:

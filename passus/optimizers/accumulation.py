@@ -10,6 +10,7 @@ from passus.arguments import checked_count
 from passus.backend import Array
 from passus.core import Parameter
 from passus.errors import ArgumentError, DTypeError
+from passus.kernels.sums import at_least_float32
 from passus.loading import Loading, Verified, leaf
 from passus.optimizers.base import Optimizer, Target
 from passus.optimizers.options import Rate
@@ -61,7 +62,7 @@ class GradientAccumulation(Verified):
             if p.grad is not None and p.requires_grad:
                 g = p.grad.data
                 # A new array, never in place: somebody may still hold the gradient that is the sum so far.
-                self._sums[path] = self._sums[path] + g if path in self._sums else g
+                self._sums[path] = self._sums[path] + g if path in self._sums else at_least_float32(g)
                 p.cleargrad()
         self.calls += 1
         if self.calls >= self.every:  # More, if it was saved with a greater ``every``.
@@ -75,7 +76,7 @@ class GradientAccumulation(Verified):
     def _update_with_mean(self, named: list[tuple[str, Parameter]]) -> None:
         for path, p in named:
             if path in self._sums:
-                p.grad = np.asarray(self._sums[path] / self.calls)
+                p.grad = np.asarray(self._sums[path] / self.calls, p.dtype)
         self._sums, self.calls = {}, 0
         try:
             self.optimizer.update()
@@ -92,7 +93,7 @@ class GradientAccumulation(Verified):
         name = "GradientAccumulation"
         check_tree(f"{name}.load_state_dict", state, ["optimizer", "calls"])
         params = {path: loading.pending(p, "data") for path, p in self._named_params()}
-        known = {path: data for path, data in params.items() if data is not None}
+        known = {path: at_least_float32(data) for path, data in params.items() if data is not None}
         loading.part(self.optimizer, state["optimizer"], "optimizer")
         loading.put(self, "calls", checked_count(name, "calls", leaf(state["calls"]), low=0))
         loading.put(self, "_sums", read_arrays(state, "sums", known, name))

@@ -16,6 +16,7 @@ from passus.backend import Array, copied
 from passus.core import Parameter
 from passus.errors import ArgumentError, DTypeError, MissingAttributeError, ShapeError, WeightsError
 from passus.foreign import OPTIMIZER
+from passus.kernels.sums import at_least_float32
 from passus.kernels.updates import compiled_for, ordered
 from passus.loading import Loading, Verified, leaf
 from passus.notices import notice
@@ -155,7 +156,7 @@ class Optimizer(Verified, CheckedOptions):
     # What a subclass writes.
 
     def init(self, p: Array) -> dict[str, Array]:
-        """The slots of a parameter before its first update: zeros of its shape."""
+        """The slots of a parameter before its first update: zeros of its shape; those of float16 are float32."""
         return {name: np.zeros_like(p) for name in self.slots}
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
@@ -359,7 +360,7 @@ class Optimizer(Verified, CheckedOptions):
     def _init(self, path: str, data: Array | None) -> Slots:
         if data is None:
             raise WeightsError(f"{self._name}: {path} has no shape yet; load its weights or call the model once, first")
-        return Slots(0, data.shape, data.dtype, SlotArrays(self.init(data)))
+        return Slots(0, data.shape, data.dtype, SlotArrays(self.init(at_least_float32(data))))
 
     def _update_all(self, work: list[tuple[Parameter, Slots, int]], options: list[Options]) -> None:
         """Update small parameters together, all others one by one."""
@@ -389,6 +390,12 @@ class Optimizer(Verified, CheckedOptions):
 
     def _update_param(self, p: Parameter, slots: dict[str, Array], o: Options) -> None:
         data, g = p.data, p.grad.data  # type: ignore[union-attr]  # those without a gradient were left out
+        if data.dtype == np.float16:  # Computed in float32 and rounded once.
+            wide = data.astype(np.float32)
+            self.update_one(wide, at_least_float32(g), slots, o)
+            data[...] = wide
+            p.mark_edited()
+            return
         if data.flags.c_contiguous:
             g = ordered(g)  # That of a convolution is not.
         arrays = (data, g, *slots.values())

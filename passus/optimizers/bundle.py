@@ -10,6 +10,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.core import Parameter
+from passus.kernels.sums import at_least_float32
 from passus.optimizers.blocks import BLOCK
 from passus.optimizers.options import Options
 from passus.optimizers.state import SlotArrays, Slots
@@ -34,7 +35,7 @@ class Bundle:
         self.members = members
         sizes = [int(np.prod(slots.shape)) for slots in members]
         self._places = [slice(end - size, end) for size, end in zip(sizes, accumulate(sizes))]
-        self._p, self._g = np.empty((2, sum(sizes)), members[0].dtype)
+        self._p, self._g = at_least_float32(np.empty((2, sum(sizes)), members[0].dtype))
         self._parts = [self._p[place].reshape(slots.shape) for place, slots in zip(self._places, members)]
         self.slots = SlotArrays({name: self._joined(name) for name in members[0].arrays})
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from passus.arguments import checked_number
 from passus.backend import Array, copied
 from passus.core import Parameter
+from passus.kernels.sums import at_least_float32
 from passus.kernels.updates import average
 from passus.loading import Loading, Verified, leaf
 from passus.optimizers.base import Hook, Target, check_target
@@ -53,10 +54,10 @@ class EMA(Verified, Hook):
             return
         for path, p in self._named_params():
             if path not in self.averages:
-                self.averages[path] = copied(p.data)
+                self.averages[path] = at_least_float32(copied(p.data))
                 continue
             for mean, x in blocks(self.averages[path], p.data):
-                average(mean, x, self.decay, self._scratch(x))
+                average(mean, at_least_float32(x), self.decay, self._scratch(mean))
 
     @contextmanager
     def swap(self) -> Iterator[None]:
@@ -65,7 +66,7 @@ class EMA(Verified, Hook):
         self._swapped += 1
         try:
             for p, _, mean in own:
-                p.data = mean.copy()
+                p.data = mean.astype(p.dtype)
             yield
         finally:
             self._swapped -= 1
@@ -83,7 +84,7 @@ class EMA(Verified, Hook):
         """What `load_state_dict` does first. Raises `WeightsError` with the list of what does not fit."""
         check_tree("EMA.load_state_dict", state, ["decay"])
         params = {path: loading.pending(p, "data") for path, p in self.model.named_params()}
-        known = {path: data for path, data in params.items() if data is not None}
+        known = {path: at_least_float32(data) for path, data in params.items() if data is not None}
         loading.put(self, "averages", read_arrays(state, "averages", known, "EMA"))
         loading.put(self, "decay", checked_number("EMA", "decay", leaf(state["decay"]), 0.0, 1.0))
 

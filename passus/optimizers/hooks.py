@@ -13,6 +13,7 @@ from passus.arguments import checked_number
 from passus.backend import Array
 from passus.core import Parameter
 from passus.errors import ArgumentError
+from passus.kernels.sums import at_least_float32, length
 from passus.optimizers.base import Hook, Target, check_target
 from passus.optimizers.blocks import Scratch, blocks
 
@@ -54,6 +55,7 @@ class WeightDecay(Hook):
     def __call__(self, params: list[Parameter]) -> None:
         for p, g in own_gradients(params):
             for weights, gradient in blocks(p.data, g):
+                weights = at_least_float32(weights)
                 gradient += np.multiply(weights, self.rate, out=self._scratch(weights))
 
 
@@ -74,7 +76,7 @@ class ClipGrad(Hook):
 
     def __call__(self, params: list[Parameter]) -> None:
         pairs = own_gradients(params)
-        self.norm = math.sqrt(sum(float(np.linalg.norm(g)) ** 2 for _, g in pairs))
+        self.norm = length([g for _, g in pairs])
         if self.error_if_nonfinite and not math.isfinite(self.norm):
             raise ArgumentError(
                 f"ClipGrad: the norm of all gradients is {self.norm}. Lower the learning rate, or look for a division by "
@@ -83,7 +85,7 @@ class ClipGrad(Hook):
         if not self.norm <= self.max_norm:  # A NaN, too.
             rate = self.max_norm / (self.norm + 1e-6)
             for _, g in pairs:
-                g *= rate
+                np.multiply(g, np.float32(rate) if g.dtype == np.float16 else rate, out=g, casting="same_kind")
 
 
 class ClipValue(Hook):

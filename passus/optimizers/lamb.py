@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from passus.backend import Array
+from passus.kernels.sums import length
 from passus.optimizers.moments import Moments
 from passus.optimizers.options import Options, Rate
 
@@ -43,7 +44,7 @@ class LAMB(Moments):
         np.divide(m, t, out=u)
         u *= root / (1 - beta1**o.step)
         u += np.multiply(p, o.weight_decay, out=t)
-        u *= o.lr * _ratio(float(np.linalg.norm(p)), float(np.linalg.norm(u)))
+        u *= o.lr * _ratio(length([p]), length([u]))
         p -= u
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+BY_NUMPY = "as in NumPy, the result has a dtype that follows from that of the integers"
 KINDS = ("plain", "empty", "0-d", "broadcast", "negative axis", "raises")
 
 
@@ -41,7 +42,11 @@ class Row:
     """One function and how it is tested.
 
     ``cases``: the name of each begins with one of `KINDS` ("plain", "plain, both axes"). ``order``: up to which order
-    gradients are checked; 0 for functions without gradient. ``rtol32``: relative tolerance in float32. ``sequence``:
+    gradients are checked; 0 for functions without gradient. ``rtol32``: relative tolerance in float32. ``rtol16``,
+    ``atol16``: between float16 and float32 rounded once, by default one unit in the last place; a reason stands beside
+    another one.
+    ``integers``: between which it takes some whose result is a floating-point number, or why it gives
+    no exact one; ``of_integers``: which arguments they may be, if not all. ``sequence``:
     the function takes the arrays of a case as one sequence. ``spreads``: for the name of a case, or for the number
     of an argument, why a gradient that is not finite may reach in it what its output does not depend on.
     """
@@ -56,6 +61,10 @@ class Row:
     atol: float = 1e-12
     rtol32: float = 1e-5
     atol32: float = 1e-5
+    rtol16: float = 2**-10
+    atol16: float = 2**-23
+    integers: tuple[int, int] | str = (-120, 120)
+    of_integers: tuple[int, ...] | None = None
     sequence: bool = False
     spreads: dict[str | int, str] = field(default_factory=dict)
 
@@ -155,6 +164,7 @@ def binary(
         "plain, number on the right": case(draw0(3), float(draw1())),
         "plain, number on the left": case(float(draw0()), draw1(3)),
     }
+    row = {"atol16": 2**-8} | row  # Products are rounded before the sum over what broadcasting had stretched.
     raises = (
         bad(ValueError, f"{called or name}\\(.*3.*4", np.ones(3), np.ones(4)),
         bad(TypeError, "not supported", np.ones(3), [1.0, 2.0, 3.0]),

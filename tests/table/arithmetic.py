@@ -1,6 +1,6 @@
 import numpy as np
 
-from tests.table import binary, normal, unary, uniform
+from tests.table import BY_NUMPY, binary, normal, unary, uniform
 
 
 def positive(*shape: int) -> np.ndarray:
@@ -15,6 +15,6 @@ ROWS = [
     binary("mul", np.multiply),
     binary("div", np.divide, normal, positive),
     binary("rdiv", lambda x0, x1: x1 / x0, positive, normal, called="div"),
-    binary("pow", np.power, positive, normal),
-    binary("rpow", lambda x0, x1: np.power(x1, x0), normal, positive, called="pow"),
+    binary("pow", np.power, positive, normal, integers=BY_NUMPY),
+    binary("rpow", lambda x0, x1: np.power(x1, x0), normal, positive, called="pow", integers=BY_NUMPY),
 ]

@@ -104,6 +104,7 @@ ROWS = [
             bad(ValueError, "label_smoothing must lie between", np.ones((5, 3)), LABELS, label_smoothing=1.5),
         ),
         EXEMPT,
+        of_integers=(0,),
     ),
     Row(
         "kl_divergence",

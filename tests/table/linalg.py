@@ -90,6 +90,7 @@ ROWS = [
         (*square_raise("cholesky"), bad(ValueError, r"cholesky\(.*not positive definite.*eye", -np.eye(2))),
         EXEMPT,
         spreads={0: "its gradient is a product of whole matrices, of which half are 0"},
+        integers="a matrix of any integers is not positive definite",
     ),
     Row("diagonal", np.diagonal, AXES_CASES, axes_raise(), {**ONE_OPERAND, "0-d": "it takes matrices"}),
     Row("trace", np.trace, AXES_CASES, axes_raise(), {**ONE_OPERAND, "0-d": "it takes matrices"}),

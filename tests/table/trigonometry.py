@@ -1,6 +1,6 @@
 import numpy as np
 
-from tests.table import unary, uniform
+from tests.table import BY_NUMPY, unary, uniform
 
 
 def in_domain(*shape: int) -> np.ndarray:
@@ -8,13 +8,13 @@ def in_domain(*shape: int) -> np.ndarray:
 
 
 ROWS = [
-    unary("sin", np.sin),
-    unary("cos", np.cos),
-    unary("tan", np.tan, in_domain),
-    unary("arcsin", np.arcsin, in_domain),
-    unary("arccos", np.arccos, in_domain),
-    unary("arctan", np.arctan),
-    unary("sinh", np.sinh),
-    unary("cosh", np.cosh),
-    unary("tanh", np.tanh),
+    unary("sin", np.sin, integers=BY_NUMPY),
+    unary("cos", np.cos, integers=BY_NUMPY),
+    unary("tan", np.tan, in_domain, integers=BY_NUMPY),
+    unary("arcsin", np.arcsin, in_domain, integers=BY_NUMPY),
+    unary("arccos", np.arccos, in_domain, integers=BY_NUMPY),
+    unary("arctan", np.arctan, integers=BY_NUMPY),
+    unary("sinh", np.sinh, integers=BY_NUMPY),
+    unary("cosh", np.cosh, integers=BY_NUMPY),
+    unary("tanh", np.tanh, integers=BY_NUMPY),
 ]

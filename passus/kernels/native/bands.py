@@ -11,10 +11,22 @@ from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, compiled, inlined
 from passus.kernels.native.simd import LANES, all_lanes, first_lanes, load, spread, store
 
-__all__ = ["IMAGES", "INTEGERS", "Window", "as_memory", "copy_band", "measured"]
+__all__ = [
+    "IMAGES",
+    "INTEGERS",
+    "PIXELS_IN_A_ROW",
+    "Window",
+    "as_memory",
+    "copy_band",
+    "images_in_a_row",
+    "measured",
+]
 
 BAND = 32768
 """How many numbers of an image are kept at hand: 128 KiB leave room for weights in the second-level cache."""
+
+PIXELS_IN_A_ROW = 1 << 13
+"""Over how many pixels gradients for weights are summed in float32; sums of them are added up in float64."""
 
 BAND_OUT = 2 * BAND
 """How many numbers of the output are at work at a time, for it is met once for each vector of channels."""
@@ -37,6 +49,12 @@ class Window(NamedTuple):
     across: int
     top: int
     left: int
+
+
+def images_in_a_row(gy: Array) -> int:
+    """Over how many images (N, OH, OW, O) gradients for weights are summed in float32."""
+    pixels: int = gy.shape[1] * gy.shape[2]
+    return max(1, PIXELS_IN_A_ROW // max(1, pixels))
 
 
 def as_memory(y: Array) -> tuple[Array, tuple[int, ...]]:

@@ -221,19 +221,24 @@ def _moments_of_block(x: Any, means: Any, squares: Any, C: Any, c: Any, first: A
         a0 = add(a0, load(x, p * C + c, lanes))
         p += 1
     mean = multiply(add(add(a0, a1), add(a2, a3)), spread(np.float32(1.0 / (last - first))))
-    store(means, c, mean, lanes)
     a0, a1, a2, a3 = zero, zero, zero, zero
+    b0, b1, b2, b3 = zero, zero, zero, zero
     p = first
     while p + 4 <= last:
         d0, d1 = subtract(load(x, p * C + c, lanes), mean), subtract(load(x, (p + 1) * C + c, lanes), mean)
         d2, d3 = subtract(load(x, (p + 2) * C + c, lanes), mean), subtract(load(x, (p + 3) * C + c, lanes), mean)
         a0, a1, a2, a3 = fma(d0, d0, a0), fma(d1, d1, a1), fma(d2, d2, a2), fma(d3, d3, a3)
+        b0, b1, b2, b3 = add(d0, b0), add(d1, b1), add(d2, b2), add(d3, b3)
         p += 4
     while p < last:
         d0 = subtract(load(x, p * C + c, lanes), mean)
-        a0 = fma(d0, d0, a0)
+        a0, b0 = fma(d0, d0, a0), add(d0, b0)
         p += 1
-    store(squares, c, add(add(a0, a1), add(a2, a3)), lanes)
+    # The mean was rounded: what it is off is the mean of the deviations.
+    total = add(add(b0, b1), add(b2, b3))
+    shift = multiply(total, spread(np.float32(1.0 / (last - first))))
+    store(means, c, add(mean, shift), lanes)
+    store(squares, c, subtract(add(add(a0, a1), add(a2, a3)), multiply(total, shift)), lanes)
 
 
 @compiled(numba.void(READ, SUMS, INTEGER, INTEGER))

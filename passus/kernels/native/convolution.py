@@ -18,7 +18,7 @@ import numpy as np
 from passus.backend import Array
 from passus.kernels.convolution import extents
 from passus.kernels.layout import Padding, Sizes, channels_second
-from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, copy_band, measured
+from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, copy_band, images_in_a_row, measured
 from passus.kernels.native.buffers import aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.depthwise import depthwise, depthwise_gradient, depthwise_input_gradient, goes_back
@@ -36,7 +36,7 @@ from passus.kernels.native.simd import LANES, all_lanes, first_lanes, number_at,
 from passus.kernels.native.tile import in_larger_tiles, multiply_tile
 from passus.kernels.native.transposing import copy_transposed
 from passus.kernels.native.winograd import suits, winograd, winograd_gradient
-from passus.kernels.threads import added, collected, split
+from passus.kernels.threads import split, summed
 
 __all__ = ["convolve", "convolve_input_gradient", "convolve_weight_gradient", "prepare"]
 
@@ -134,14 +134,18 @@ def _gradient_for_weights(x: Array, gy: Array, kernel: Sizes, window: Window, gr
         gW = _gradient_for_weights(x, pixels, larger, window._replace(run=m * run), 1)
         return joined_gradient(gW, m, run)
     run = c * (kernel[1] if groups == 1 and window.across == 1 else 1)
-    summed = _weight_gradient(rows_of_even_tiles(run, columns // LANES), columns // LANES, o % columns == 0)
+    gradient = _weight_gradient(rows_of_even_tiles(run, columns // LANES), columns // LANES, o % columns == 0)
 
-    def work(start: int, stop: int) -> Array:
-        part = np.zeros(groups * math.prod(kernel) * c * o, np.float32)
-        summed(x, gy, part, (groups, c), kernel, tuple(window), start, stop)
-        return part
+    def add_to(total: Array, start: int, stop: int) -> None:
+        gradient(x, gy, total, (groups, c), kernel, tuple(window), start, stop)
 
-    total = added(collected(work, n, WORTHWHILE // (1 + math.prod(gy.shape[1:]) * c * math.prod(kernel))))
+    total = summed(
+        add_to,
+        lambda: np.zeros(groups * math.prod(kernel) * c * o, np.float32),
+        n,
+        WORTHWHILE // (1 + math.prod(gy.shape[1:]) * c * math.prod(kernel)),
+        images_in_a_row(gy),
+    )
     gW = total.reshape(groups, *kernel, c, o)
     return gW.transpose(0, 4, 3, 1, 2).reshape(groups * o, c, *kernel)
 

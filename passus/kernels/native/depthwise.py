@@ -12,12 +12,12 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.layout import Sizes
-from passus.kernels.native.bands import BAND, IMAGES, INTEGERS, Window, as_memory, copy_band, measured
+from passus.kernels.native.bands import BAND, IMAGES, INTEGERS, Window, as_memory, copy_band, images_in_a_row, measured
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, all_lanes, first_lanes, prefetch_to_write
 from passus.kernels.native.slide import slide_back, slide_sum, slide_tile
-from passus.kernels.threads import added, collected, split
+from passus.kernels.threads import split, summed
 
 __all__ = ["depthwise", "depthwise_gradient", "depthwise_input_gradient", "goes_back"]
 
@@ -72,14 +72,18 @@ def depthwise_input_gradient(gx: Array, gy: Array, W: Array, window: Window) -> 
 def depthwise_gradient(x: Array, gy: Array, kernel: Sizes, window: Window) -> Array:
     """The gradient (C, KH, KW) for the weights."""
     c = x.shape[3]
-    summed = _depthwise_gradient(kernel[1], window.run, window.across)
+    gradient = _depthwise_gradient(kernel[1], window.run, window.across)
 
-    def work(start: int, stop: int) -> Array:
-        part = np.zeros(math.prod(kernel) * c, np.float32)
-        summed(x, gy, part, kernel[0], tuple(window), start, stop)
-        return part
+    def add_to(total: Array, start: int, stop: int) -> None:
+        gradient(x, gy, total, kernel[0], tuple(window), start, stop)
 
-    total = added(collected(work, len(x), WORTHWHILE // (1 + math.prod(gy.shape[1:]) * math.prod(kernel))))
+    total = summed(
+        add_to,
+        lambda: np.zeros(math.prod(kernel) * c, np.float32),
+        len(x),
+        WORTHWHILE // (1 + math.prod(gy.shape[1:]) * math.prod(kernel)),
+        images_in_a_row(gy),
+    )
     return total.reshape(*kernel, c).transpose(2, 0, 1)
 
 

@@ -27,7 +27,8 @@ from passus.kernels.native.simd import (
     subtract,
     sum_of_lanes,
 )
-from passus.kernels.native.sums import sum_of, sum_of_squares
+from passus.kernels.native.sums import BLOCK as NUMBERS
+from passus.kernels.native.sums import sum_of, sums_of_deviations
 from passus.kernels.threads import collected, split
 
 __all__ = ["normalized", "normalized_gradients", "prepare", "rms_normalized", "rms_normalized_gradients"]
@@ -121,7 +122,12 @@ def _normalized(
     for row in range(start, stop):
         at = row * D
         mean = sum_of(x, at, at + D) / count if centred else np.float32(0)
-        inv_std = np.float32(1) / math.sqrt(sum_of_squares(x, at, at + D, mean) / count + eps)
+        total, squares = sums_of_deviations(x, at, at + D, mean)
+        variance = squares / D
+        if centred:  # The mean was rounded: what it is off is the mean of the deviations.
+            shift_of_mean = total / D
+            mean, variance = np.float32(mean + shift_of_mean), variance - shift_of_mean * shift_of_mean
+        inv_std = np.float32(1 / math.sqrt(variance + eps))
         means[row], inv_stds[row] = mean, inv_std
         shift, scale = spread(mean), spread(inv_std)
         for i in range(0, whole, LANES):
@@ -175,19 +181,24 @@ def _gradients(
     stop: Any,
 ) -> None:
     D = len(gamma)
-    count, whole, rest = np.float32(D), D - D % LANES, first_lanes(D % LANES)
+    whole, rest = D - D % LANES, first_lanes(D % LANES)
     ggamma, gbeta = np.zeros(D, np.float32), np.zeros(D, np.float32)
     for row in range(start, stop):
         at, mean, inv_std = row * D, spread(means[row]), spread(inv_stds[row])
-        a, b = spread(np.float32(0)), spread(np.float32(0))
-        for i in range(0, whole, LANES):
-            p, q = _products(gy, x, gamma, mean, inv_std, ggamma, gbeta, at, i, all_lanes())
-            a, b = add(a, p), add(b, q)
+        product, total = 0.0, 0.0
+        for begin in range(0, whole, NUMBERS):
+            a, b = spread(np.float32(0)), spread(np.float32(0))
+            for i in range(begin, min(begin + NUMBERS, whole), LANES):
+                p, q = _products(gy, x, gamma, mean, inv_std, ggamma, gbeta, at, i, all_lanes())
+                a, b = add(a, p), add(b, q)
+            product += sum_of_lanes(a)
+            total += sum_of_lanes(b)
         if whole < D:
             p, q = _products(gy, x, gamma, mean, inv_std, ggamma, gbeta, at, whole, rest)
-            a, b = add(a, p), add(b, q)
-        slope = spread(sum_of_lanes(a) / count)
-        share = spread(sum_of_lanes(b) / count if centred else np.float32(0))
+            product += sum_of_lanes(p)
+            total += sum_of_lanes(q)
+        slope = spread(np.float32(product / D))
+        share = spread(np.float32(total / D) if centred else np.float32(0))
         for i in range(0, whole, LANES):
             _gradient(gy, x, gamma, mean, inv_std, slope, share, gx, at, i, all_lanes())
         if whole < D:

@@ -33,6 +33,9 @@ PACKED = 1 << 16
 DEPTH = 2048
 """How many products a tile adds up at a time: so many rows of a vector of columns fit into the cache."""
 
+IN_A_ROW = 1 << 13
+"""How many products are added up in float32; sums of them are added up in float64."""
+
 PANEL = 1 << 16
 """How many numbers of the left matrix are at work at a time: 256 KiB."""
 
@@ -55,6 +58,11 @@ def prepare() -> None:
 
 def product(a: Array, b: Array, bias: Array | None = None) -> Array:
     (n, k), m = a.shape, b.shape[1]
+    if k > IN_A_ROW:
+        total = np.zeros((n, m)) if bias is None else np.tile(bias.astype(np.float64), (n, 1))
+        for first in range(0, k, IN_A_ROW):
+            total += product(a[:, first : first + IN_A_ROW], b[first : first + IN_A_ROW])
+        return total.astype(np.float32)
     vectors = 1 if m <= LANES else 2
     columns = vectors * LANES
     tiles = -(-m // columns)

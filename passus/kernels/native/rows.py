@@ -29,7 +29,7 @@ from passus.kernels.native.simd import (
     sum_of_lanes,
     vector,
 )
-from passus.kernels.native.sums import maximum_of, sum_of, sum_of_products
+from passus.kernels.native.sums import BLOCK, maximum_of, sum_of, sum_of_products
 from passus.kernels.threads import split
 
 __all__ = [
@@ -120,28 +120,35 @@ def _exp_below(x: Any, i: Any, top: Any, lanes: Any) -> Any:
 @inlined
 def _sum_of_exponentials(x: Any, first: Any, last: Any, top: Any) -> Any:
     """The sum of ``exp(x[first:last] - top)``."""
-    total, shift, whole = spread(np.float32(0)), spread(top), last - (last - first) % LANES
-    for i in range(first, whole, LANES):
-        total = add(total, _exp_below(x, i, shift, all_lanes()))
-    if whole < last:
-        total = add(total, _exp_below(x, whole, shift, first_lanes(last - whole)))
-    return sum_of_lanes(total)
+    total, shift = 0.0, spread(top)
+    for start in range(first, last, BLOCK):
+        stop = min(start + BLOCK, last)
+        part, whole = spread(np.float32(0)), stop - (stop - start) % LANES
+        for i in range(start, whole, LANES):
+            part = add(part, _exp_below(x, i, shift, all_lanes()))
+        if whole < stop:
+            part = add(part, _exp_below(x, whole, shift, first_lanes(stop - whole)))
+        total += sum_of_lanes(part)
+    return np.float32(total)
 
 
 @compiled(numba.void(READ, FLAT, INTEGER, INTEGER, INTEGER))
 def _softmax(x: Any, y: Any, D: Any, start: Any, stop: Any) -> None:
     for row in range(start, stop):
         first, last, whole = row * D, (row + 1) * D, (row + 1) * D - D % LANES
-        total, top = spread(np.float32(0)), spread(maximum_of(x, first, last))
-        for i in range(first, whole, LANES):
-            e = _exp_below(x, i, top, all_lanes())
-            store(y, i, e, all_lanes())
-            total = add(total, e)
+        total, top = 0.0, spread(maximum_of(x, first, last))
+        for begin in range(first, whole, BLOCK):
+            part = spread(np.float32(0))
+            for i in range(begin, min(begin + BLOCK, whole), LANES):
+                e = _exp_below(x, i, top, all_lanes())
+                store(y, i, e, all_lanes())
+                part = add(part, e)
+            total += sum_of_lanes(part)
         if whole < last:
             e = _exp_below(x, whole, top, first_lanes(last - whole))
             store(y, whole, e, first_lanes(last - whole))
-            total = add(total, e)
-        scale = spread(np.float32(1) / sum_of_lanes(total))
+            total += sum_of_lanes(e)
+        scale = spread(np.float32(1.0 / total))
         for i in range(first, whole, LANES):
             store(y, i, multiply(load(y, i, all_lanes()), scale), all_lanes())
         if whole < last:

@@ -13,6 +13,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.native.compiling import INTEGER, READ, compiled
+from passus.kernels.scatter import add_frequent
 from passus.kernels.threads import split
 
 __all__ = ["ROWS", "existing_rows", "prepare", "scatter_add"]
@@ -40,7 +41,9 @@ def scatter_add(shape: tuple[int, ...], index: Array, values: Array) -> Array:
 
     numbers_in_a_line = LINE * max(1, len(total) + len(rows))
     split(work, -(-total.shape[1] // LINE), -(-PIECE // numbers_in_a_line))
-    return total.reshape(shape)
+    total = total.reshape(shape)
+    add_frequent(total, rows, values)
+    return total
 
 
 def existing_rows(index: Array, count: int) -> Array:

@@ -1,4 +1,7 @@
-"""Sums and maxima of numbers that lie side by side: several vectors at once, so that none waits for the one before."""
+"""Sums and maxima of numbers that lie side by side: several vectors at once, so that none waits for the one before.
+
+Long sums are taken over blocks, and blocks are added up in float64.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,23 @@ from passus.kernels.native.simd import (
     sum_of_lanes,
 )
 
-__all__ = ["maximum_of", "sum_of", "sum_of_products", "sum_of_squares"]
+__all__ = ["BLOCK", "maximum_of", "sum_of", "sum_of_products", "sums_of_deviations"]
+
+BLOCK = 4096
+"""How many numbers are added up in float32."""
 
 
 @inlined
 def sum_of(x: Any, first: Any, last: Any) -> Any:
     """The sum of ``x[first:last]``."""
+    total = 0.0
+    for start in range(first, last, BLOCK):
+        total += _sum_of_block(x, start, min(start + BLOCK, last))
+    return np.float32(total)
+
+
+@inlined
+def _sum_of_block(x: Any, first: Any, last: Any) -> Any:
     zero = spread(np.float32(0))
     a0, a1, a2, a3 = zero, zero, zero, zero
     i = first
@@ -43,27 +57,47 @@ def sum_of(x: Any, first: Any, last: Any) -> Any:
 
 
 @inlined
-def sum_of_squares(x: Any, first: Any, last: Any, mean: Any) -> Any:
-    """The sum of ``(x[first:last] - mean) ** 2``."""
+def sums_of_deviations(x: Any, first: Any, last: Any, mean: Any) -> Any:
+    """The sum of ``x[first:last] - mean``, and that of its squares."""
+    total, squares = 0.0, 0.0
+    for start in range(first, last, BLOCK):
+        part, squared = _deviations_of_block(x, start, min(start + BLOCK, last), mean)
+        total += part
+        squares += squared
+    return total, squares
+
+
+@inlined
+def _deviations_of_block(x: Any, first: Any, last: Any, mean: Any) -> Any:
     zero, shift = spread(np.float32(0)), spread(mean)
     a0, a1, a2, a3 = zero, zero, zero, zero
+    b0, b1, b2, b3 = zero, zero, zero, zero
     i = first
     while i + 4 * LANES <= last:
         d0, d1 = subtract(load(x, i, all_lanes()), shift), subtract(load(x, i + LANES, all_lanes()), shift)
         d2 = subtract(load(x, i + 2 * LANES, all_lanes()), shift)
         d3 = subtract(load(x, i + 3 * LANES, all_lanes()), shift)
         a0, a1, a2, a3 = fma(d0, d0, a0), fma(d1, d1, a1), fma(d2, d2, a2), fma(d3, d3, a3)
+        b0, b1, b2, b3 = add(d0, b0), add(d1, b1), add(d2, b2), add(d3, b3)
         i += 4 * LANES
     while i < last:
         d0 = subtract(load_or(x, i, first_lanes(last - i), shift), shift)
-        a0 = fma(d0, d0, a0)
+        a0, b0 = fma(d0, d0, a0), add(d0, b0)
         i += LANES
-    return sum_of_lanes(add(add(a0, a1), add(a2, a3)))
+    return sum_of_lanes(add(add(b0, b1), add(b2, b3))), sum_of_lanes(add(add(a0, a1), add(a2, a3)))
 
 
 @inlined
 def sum_of_products(x: Any, y: Any, first: Any, last: Any) -> Any:
     """The sum of ``x[first:last] * y[first:last]``."""
+    total = 0.0
+    for start in range(first, last, BLOCK):
+        total += _products_of_block(x, y, start, min(start + BLOCK, last))
+    return np.float32(total)
+
+
+@inlined
+def _products_of_block(x: Any, y: Any, first: Any, last: Any) -> Any:
     zero = spread(np.float32(0))
     a0, a1 = zero, zero
     i = first

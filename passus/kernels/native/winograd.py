@@ -23,13 +23,13 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.layout import Sizes
-from passus.kernels.native.bands import IMAGES, INTEGERS, Window, as_memory, copy_band
+from passus.kernels.native.bands import IMAGES, INTEGERS, PIXELS_IN_A_ROW, Window, as_memory, copy_band
 from passus.kernels.native.buffers import aligned, aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.processor import rows_of_even_tiles, rows_of_tile
 from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, fma, load, multiply, spread, store, subtract
 from passus.kernels.native.tile import in_larger_tiles, multiply_tile
-from passus.kernels.threads import added, collected, split
+from passus.kernels.threads import split, summed
 
 __all__ = ["PLACES", "prepare", "suits", "winograd", "winograd_gradient"]
 
@@ -117,12 +117,16 @@ def winograd_gradient(x: Array, gy: Array, columns: int, window: Window) -> Arra
     reach, vectors = _reach(c, o), columns // LANES
     kernel = _winograd_gradient(rows_of_even_tiles(c, vectors), vectors, o % columns == 0)
 
-    def work(start: int, stop: int) -> Array:
-        total: Array = aligned_zeros(PLACES * c * o)
+    def add_to(total: Array, start: int, stop: int) -> None:
         kernel(x, gy, total, (window.top, window.left), reach, start, stop)
-        return total
 
-    total = added(collected(work, n * _squares(oh), WORTHWHILE // (1 + PLACES * _squares(ow) * c * o)))
+    total = summed(
+        add_to,
+        lambda: aligned_zeros(PLACES * c * o),
+        n * _squares(oh),
+        WORTHWHILE // (1 + PLACES * _squares(ow) * c * o),
+        max(1, PIXELS_IN_A_ROW // _squares(ow)),
+    )
     gW = np.empty((9, c * o), np.float32)
     split(lambda start, stop: _kernel_gradients(total, gW.reshape(-1), c * o, start, stop), c * o, KERNELS)
     return gW

@@ -1,0 +1,152 @@
+"""Sums along axes that stay exact over millions of numbers, and in float16.
+
+NumPy adds numbers that lie side by side in pairs; along every other axis it adds one after the other, and a sum of a million
+float32 numbers so loses its third digit. Here long sums are taken in float32 over a hundred numbers, and in float64 over what
+comes of that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from passus.backend import Array
+
+__all__ = ["LONG", "Axes", "at_least_float32", "deviations", "length", "running", "total"]
+
+Axes: TypeAlias = int | Sequence[int] | None
+"""The axes to add up: one, several, or all (None)."""
+
+LONG = 1 << 10
+"""How many float32 numbers are added one after the other at most: the error stays below 3e-5."""
+
+PIECE = 1 << 15
+"""Over how many numbers the library for matrices is trusted to add up squares."""
+
+BLOCK = 1 << 7
+"""How many are, where there would be more."""
+
+
+def total(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """``x.sum(axis, keepdims=keepdims)``, right for long sums too; given a Variable, the result is one.
+
+    float16 is added up in float32, and the sum is rounded once.
+
+    >>> total(np.full((1000000, 2), 0.1, np.float32), axis=0)
+    array([100000., 100000.], dtype=float32)
+    """
+    if type(x) is not np.ndarray:
+        return x.sum(axis=axis, keepdims=keepdims)
+    code = x.dtype.char
+    if code == "e":
+        return total(x.astype(np.float32), axis, keepdims).astype(np.float16)
+    if code != "f" or x.size <= LONG or _in_a_row(x, axis) <= LONG:
+        return x.sum(axis=axis, keepdims=keepdims)
+    axes = [a % x.ndim for a in (range(x.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,))]
+    y = _long(x, axes).astype(np.float32)
+    return y if keepdims else y.reshape([n for a, n in enumerate(x.shape) if a not in axes])[()]
+
+
+def deviations(x: Any, axis: Axes = None) -> tuple[Any, Any]:
+    """The mean along axes, which are kept, and what the numbers deviate from it; given a Variable, the results are some.
+
+    >>> deviations(np.array([1.0, 5.0]))
+    (array([3.]), array([-2.,  2.]))
+    """
+    y = total(x, axis, True)
+    count = x.size // y.size if y.size else 1
+    mean = y / (count or 1)  # Of nothing, the sum is 0, and so shall be the mean.
+    d = x - mean
+    if type(x) is np.ndarray and count > BLOCK and _in_a_row(x, axis) > BLOCK:
+        # The mean of many large numbers is a little off, and where they hardly differ this is much of what is left.
+        shift = total(d, axis, True) / count
+        mean, d = mean + shift, d - shift
+    return mean, d
+
+
+def length(arrays: Iterable[Array]) -> float:
+    """The length of some arrays as one vector, whose squares may be too large or too small for their dtypes.
+
+    >>> length([np.array([3e30, 0.0], np.float32), np.array(4e30, np.float32)]) / 1e30
+    5.0
+    """
+    flat = [x.ravel(order="K") for x in arrays]
+    squares = sum(map(_squares, flat))
+    if 1e-30 < squares < math.inf:
+        return math.sqrt(squares)
+    largest = float(np.max([np.abs(x).max(initial=0) for x in flat], initial=0))
+    if not 0 < largest < math.inf:
+        return largest
+    return largest * math.sqrt(sum(_squares(x.astype(np.float64) / largest) for x in flat))
+
+
+def _squares(x: Array) -> float:
+    """The sum of the squares of a flat array."""
+    pieces = [x[i : i + PIECE] for i in range(0, x.size, PIECE)]
+    with np.errstate(over="ignore", under="ignore"):
+        return math.fsum(float(np.dot(v, v)) for v in (at_least_float32(piece) for piece in pieces))
+
+
+def at_least_float32(x: Array) -> Array:
+    """The array itself; one of float16 in float32."""
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def running(x: Any, axis: int | None = None) -> Any:
+    """``x.cumsum(axis)``, right for long sums too; given a Variable, the result is one.
+
+    >>> running(np.full(1000000, 0.1, np.float32))[-1]
+    np.float32(100000.0)
+    """
+    if type(x) is np.ndarray and x.dtype == np.float32 and x.size > LONG:
+        return x.cumsum(axis=axis, dtype=np.float64).astype(np.float32)
+    return x.cumsum(axis=axis)
+
+
+def _in_a_row(x: Array, axis: Axes) -> int:
+    """How many numbers NumPy adds one after the other. What lies side by side is added in pairs."""
+    if axis is None and x.flags.c_contiguous:
+        return 1
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
+    if any(not -x.ndim <= a < x.ndim for a in axes) or len({a % x.ndim for a in axes}) < len(axes):
+        return 1  # NumPy says what is wrong with them.
+    count, side_by_side = 1, x.itemsize
+    for a in sorted(axes, key=lambda a: abs(x.strides[a])):
+        if x.strides[a] == side_by_side:
+            side_by_side *= x.shape[a]
+        else:
+            count *= x.shape[a]
+    return count
+
+
+def _long(x: Array, axes: Sequence[int]) -> Array:
+    """The sum in float64, with the axes kept."""
+    first: set[int] = set()
+    room = BLOCK
+    for axis in sorted(axes, key=lambda a: -abs(x.strides[a])):
+        n = x.shape[axis]
+        if n > room:
+            return _split(x, axes, axis, room, first) if room > 1 else _in_two_steps(x, axes, first)
+        first.add(axis)
+        room //= n
+    return _in_two_steps(x, axes, first)
+
+
+def _split(x: Array, axes: Sequence[int], axis: int, room: int, first: set[int]) -> Array:
+    """One axis is cut into as many pieces as there is room for. They lie far apart, so that long runs of memory are added."""
+    apart = x.shape[axis] // room
+    before = (slice(None),) * axis
+    whole, rest = x[(*before, slice(apart * room))], x[(*before, slice(apart * room, None))]
+    pieces = whole.reshape(*x.shape[:axis], room, apart, *x.shape[axis + 1 :])
+    added = pieces.sum(axis=(axis, *[a + (a > axis) for a in first]), keepdims=True).squeeze(axis)
+    y: Array = added.sum(axis=tuple(axes), keepdims=True, dtype=np.float64)
+    return y + _long(rest, axes) if rest.size else y
+
+
+def _in_two_steps(x: Array, axes: Sequence[int], first: set[int]) -> Array:
+    added = x.sum(axis=tuple(first), keepdims=True)
+    y: Array = added.sum(axis=tuple(axes), keepdims=True, dtype=np.float64)
+    return y
