@@ -261,6 +261,36 @@ def test_logsumexp_of_infinities() -> None:
     np.testing.assert_array_equal(v.grad.data, [[0, 0], [0, 1]])
 
 
+@pytest.mark.parametrize("unit", [1e25, 3e37, 1e-25])
+@pytest.mark.parametrize("size", [4, 40_000], ids=["small", "for a kernel"])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, g: F.layer_norm(x, g, 0 * g, eps=1e-30),
+        lambda x, g: F.rms_norm(x, g, eps=1e-30),
+        lambda x, g: F.group_norm(x, g, 0 * g, 1, eps=1e-30),
+        lambda x, g: F.instance_norm(x.reshape(1, 1, -1), g[:1], 0 * g[:1], eps=1e-30).reshape(1, -1),
+    ],
+    ids=["layer", "rms", "group", "instance"],
+)
+def test_normalisation_at_the_ends_of_the_range(f: Any, size: int, unit: float) -> None:
+    exact = np.tile([1.0, -1.0, 0.5, -0.5], size // 4)[None]
+    gamma, weights = np.ones(size, np.float32), np.cos(np.arange(size))
+    results = []
+    for scale, dtype in ((unit, np.float32), (1.0, np.float64)):
+        x = Variable((exact * scale).astype(dtype))
+        y = f(x, gamma.astype(dtype))
+        (y * weights.astype(dtype)).sum().backward()
+        assert x.grad is not None
+        assert y.dtype == x.grad.dtype == dtype
+        results.append((y.data, x.grad.data.astype(float) * scale))
+    if unit > 1:
+        np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5)
+        np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-3, atol=1e-3)
+    else:  # Far below eps, what is left is a factor.
+        np.testing.assert_allclose(results[0][0], exact * (unit / 1e-15), rtol=1e-5)
+
+
 # Sums themselves.
 
 

@@ -197,7 +197,7 @@ def kl_divergence(log_q: Operand, p: Operand, *, reduction: str = "mean") -> Res
     ``log_q``: (N, C, ...), logarithms of the predicted probabilities, as from `log_softmax`; ``p``: (N, C, ...), the
     true ones, of which a 0 adds nothing. The mean is over examples, not over classes as well.
 
-    Raises `ShapeError` for unequal shapes or a missing axis 1.
+    Raises `ShapeError` for unequal shapes or a missing axis 1, `ArgumentError` for a negative ``p``.
 
     >>> import numpy as np
     >>> kl_divergence(np.log(np.array([[0.5, 0.5]])), np.array([[0.0, 1.0]]))
@@ -208,6 +208,10 @@ def kl_divergence(log_q: Operand, p: Operand, *, reduction: str = "mean") -> Res
     true = array_of("kl_divergence", p)
     if true.ndim < 2:
         raise ShapeError(f"kl_divergence: p {true.shape} needs the axes (N, C) or more; write p.reshape(1, -1) for one")
+    if (true < 0).any():
+        raise ArgumentError(
+            f"kl_divergence: p holds {true.min()}, and a probability is never negative; for scores write p = F.softmax(p)"
+        )
     positive = true > 0
     losses = sum(mul(p, sub(log(where(positive, p, 1.0)), where(positive, log_q, 0.0))), axis=1)
     check_reduction("kl_divergence", reduction, losses.size)

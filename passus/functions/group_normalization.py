@@ -8,7 +8,7 @@ from passus.arguments import checked_count, checked_number
 from passus.core import Operand, Result
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of, check_channels
-from passus.functions.normalization import LayerNorm
+from passus.functions.normalization import layer_normalized
 from passus.functions.shapes import reshape
 
 __all__ = ["group_norm", "instance_norm"]
@@ -63,6 +63,7 @@ def _normalized_in_groups(name: str, x: Operand, gamma: Operand, beta: Operand, 
             "give larger images, or fewer groups"
         )
     of_channels = (groups, each, *[1] * len(size))
-    function = LayerNorm(tuple(range(2, 3 + len(size))), checked_number(name, "eps", eps))
-    y = function(reshape(x, (n, groups, each, *size)), reshape(gamma, of_channels), reshape(beta, of_channels))
+    axes, eps = tuple(range(2, 3 + len(size))), checked_number(name, "eps", eps)
+    in_groups = reshape(x, (n, groups, each, *size))
+    y = layer_normalized(axes, eps, in_groups, reshape(gamma, of_channels), reshape(beta, of_channels))
     return reshape(y, shape)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
+
 from passus.arguments import checked_number
 from passus.backend import Array
-from passus.core import HALF, INTEGERS, Function, Operand, Result
+from passus.core import HALF, INTEGERS, Function, Operand, Result, astype
 from passus.errors import ShapeError
 from passus.functions.checks import array_of
 from passus.kernels.normalization import (
@@ -24,13 +26,15 @@ __all__ = ["LayerNorm", "RMSNorm", "layer_norm", "rms_norm"]
 class LayerNorm(Function):
     widened = HALF + INTEGERS
 
+    inv_std: Array
     constants: ClassVar[tuple[str, ...]] = ("mean", "inv_std")  # A recorded pass computes them anew, from x.
 
     def __init__(self, axes: tuple[int, ...], eps: float) -> None:
         self.axes, self.eps = axes, eps
 
     def forward(self, x: Array, gamma: Array, beta: Array) -> Array:
-        y, self.mean, self.inv_std = normalized(x, gamma, beta, self.axes, self.eps)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            y, self.mean, self.inv_std = normalized(x, gamma, beta, self.axes, self.eps)
         return y
 
     def backward(self, gy: Any) -> Any:
@@ -56,7 +60,32 @@ def layer_norm(x: Operand, gamma: Operand, beta: Operand, eps: float = 1e-5) -> 
         raise ShapeError(
             f"layer_norm: gamma {features} and beta {beta_shape} must both have the shape of the last axes of x {shape}"
         )
-    return LayerNorm(tuple(range(-len(features), 0)), checked_number("layer_norm", "eps", eps))(x, gamma, beta)
+    axes, eps = tuple(range(-len(features), 0)), checked_number("layer_norm", "eps", eps)
+    return layer_normalized(axes, eps, x, gamma, beta)
+
+
+def layer_normalized(axes: tuple[int, ...], eps: float, x: Operand, gamma: Operand, beta: Operand) -> Result:
+    """The result of `LayerNorm`, for float32 numbers whose squares are not in its range, too.
+
+    >>> x = np.array([1e25, 3e25], np.float32)
+    >>> layer_normalized((-1,), 1e-5, x, np.ones_like(x), np.zeros_like(x))
+    array([-1.,  1.], dtype=float32)
+    """
+    function = LayerNorm(axes, eps)
+    y = function(x, gamma, beta)
+    return y if _in_range(function.inv_std, x) else _in_float64(LayerNorm(axes, eps), y, x, gamma, beta)
+
+
+def _in_range(factor: Array, x: Operand) -> bool:
+    """Whether the factor of a normalisation is a positive number, or would be none in float64 either."""
+    if bool(((factor > 0) & (factor < np.inf)).all()):
+        return True
+    array = array_of("normalisation", x)
+    return array.dtype != np.float32 or not np.isfinite(array).all()
+
+
+def _in_float64(function: Function, y: Result, x: Operand, *parameters: Operand) -> Result:
+    return astype(function(astype(x, np.float64), *parameters), y.dtype)
 
 
 class RMSNorm(Function):
@@ -69,7 +98,8 @@ class RMSNorm(Function):
         self.axes, self.eps = axes, eps
 
     def forward(self, x: Array, gamma: Array) -> Array:
-        y, self.inv_rms = rms_normalized(x, gamma, self.axes, self.eps)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            y, self.inv_rms = rms_normalized(x, gamma, self.axes, self.eps)
         return y
 
     def backward(self, gy: Any) -> Any:
@@ -94,4 +124,7 @@ def rms_norm(x: Operand, gamma: Operand, eps: float = 1e-6) -> Result:
     shape, features = array_of("rms_norm", x).shape, array_of("rms_norm", gamma).shape
     if not features or shape[-len(features) :] != features:
         raise ShapeError(f"rms_norm: gamma {features} must have the shape of the last axes of x {shape}")
-    return RMSNorm(tuple(range(-len(features), 0)), checked_number("rms_norm", "eps", eps))(x, gamma)
+    axes, eps = tuple(range(-len(features), 0)), checked_number("rms_norm", "eps", eps)
+    function = RMSNorm(axes, eps)
+    y = function(x, gamma)
+    return y if _in_range(function.inv_rms, x) else _in_float64(RMSNorm(axes, eps), y, x, gamma)

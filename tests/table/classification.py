@@ -119,7 +119,9 @@ ROWS = [
             bad(ValueError, r"kl_divergence: log_q \(5, 3\) and p \(3,\)", np.ones((5, 3)), np.ones(3)),
             bad(ValueError, r"kl_divergence: p \(3,\) needs the axes \(N, C\)", np.ones(3), np.ones(3)),
             bad(ValueError, "kl_divergence: the mean over an empty batch", np.ones((0, 3)), np.ones((0, 3))),
+            bad(ValueError, "kl_divergence: p holds -0.5.*never negative", np.ones((1, 2)), np.array([[-0.5, 1.5]])),
         ),
         EXEMPT,
+        integers=(0, 120),
     ),
 ]
