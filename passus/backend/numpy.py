@@ -43,12 +43,23 @@ class NumPy:
 
 def _add_rows(total: Array, index: Array, values: Array) -> None:
     """Add rows where an index may repeat: sorted, equal ones are neighbours and summed at once (np.add.at is slow)."""
-    index = index.astype(np.intp, copy=False)
-    index = np.where(index < 0, index + len(total), index)
+    index = existing_rows(index.astype(np.intp, copy=False), len(total))
     order = np.argsort(index, kind="stable")
     index = index[order]
     starts = np.flatnonzero(np.diff(index, prepend=-1))
     total[index[starts]] = np.add.reduceat(values[order], starts, axis=0)
+
+
+def existing_rows(index: Array, count: int) -> Array:
+    """The rows that an index of integers of any size names, flat, from 0 on.
+
+    Raises IndexError for one that does not exist, as NumPy does.
+    """
+    rows = index.ravel()
+    if rows.size and (rows.min() < -count or rows.max() >= count):
+        raise IndexError(f"index {rows.min()} or {rows.max()} is out of bounds for axis 0 with size {count}")
+    rows = rows.astype(np.intp)
+    return np.where(rows < 0, rows + count, rows)
 
 
 def _never_repeats(index: Any) -> bool:

@@ -21,7 +21,7 @@ from passus.core import custom
 from passus.core.basic import add, astype, sum_to
 from passus.core.function import KINDS, SCALARS, Function
 from passus.core.second_order import pull_recorded
-from passus.core.variable import Variable, as_variable, constant
+from passus.core.variable import Variable, as_variable, constant, last_resized
 from passus.errors import ArgumentError, DTypeError, GraphError, ShapeError
 
 __all__ = ["backward", "gradients"]
@@ -57,6 +57,10 @@ def backward(self: Variable, retain_grad: bool = False, create_graph: bool = Fal
     if not self.requires_grad or self._data is None:
         raise GraphError(_why_constant(self))
     seed = self._grad
+    if seed is not None and seed.shape != self._data.shape:
+        raise ShapeError(
+            f"{self._label()}.backward(): its gradient {seed.shape} must have the shape of its data {self.shape}"
+        )
     token = enable_backprop.set(create_graph)
     try:
         if self.creator is None:
@@ -170,6 +174,8 @@ def _walk(
         if retain_grad:
             between += [(y, gy) for y, gy in zip([output() for output in outputs], gys) if y is not None]
         try:
+            if function.serial < last_resized[0]:
+                function.check_shapes()
             if create_graph:
                 gxs = pull_recorded(function, gys)
             else:

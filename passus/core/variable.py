@@ -30,6 +30,9 @@ __all__ = ["Operand", "Parameter", "Result", "Variable", "as_array", "as_variabl
 clock = itertools.count(1)
 """Time in steps: each recorded function call and each edit of ``data`` takes the next number."""
 
+last_resized = [0]
+"""When the data of any Variable were last replaced by an array of another shape, on that clock."""
+
 rule_in_use: ContextVar[str | None] = ContextVar("passus rule in use", default=None)
 """The name of the Function whose backward rule is being recorded for a second derivative, or None."""
 
@@ -63,6 +66,8 @@ class Variable:
     """Whether gradients flow to it: not to booleans, to frozen parameters, nor to what was computed under `no_grad`."""
     edited: int = 0
     """When ``data`` was last assigned to, on the same clock as ``Function.serial``."""
+    resized: int = 0
+    """When an array of another shape was last assigned to it, likewise."""
     # NumPy gives a scalar where a result has no axes, and computes with it several times faster than with an array;
     # it is made an array when someone looks at ``data``.
     _data: Array = None
@@ -82,7 +87,10 @@ class Variable:
 
     @property
     def data(self) -> Array:
-        """The array itself. Assigning to it marks the Variable as edited, so that a graph built before says so."""
+        """The array itself. Assigning to it marks the Variable as edited, so that a graph built before says so.
+
+        A gradient that has not the shape of the new array is forgotten.
+        """
         rule = rule_in_use.get()
         if rule is not None and self._data is not None and self._data.dtype.kind == "f":
             return Watched(self._data, rule)
@@ -99,8 +107,11 @@ class Variable:
             data = checked(_array_of_scalar(data), "Variable.data")
             if data.dtype.kind == "b":
                 self.requires_grad = False
-        self._data = data
+        old, self._data = self._data, data
         self.edited = next(clock)
+        if old is not None and (data is None or data.shape != old.shape):
+            self.resized = last_resized[0] = self.edited
+            self._grad = None
 
     def array(self) -> Array:
         """The array itself, in a rule that is being recorded too."""

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from passus import config
 from passus.backend import Array
-from passus.kernels.dispatch import enough, kernel, native_module
+from passus.kernels.dispatch import enough, kernel, native_module, plain
 from passus.kernels.elementwise import is_dense
 
 __all__ = ["WORTHWHILE", "compiled_activations", "sigmoid_gradient", "tanh_gradient"]
@@ -22,9 +20,9 @@ WORTHWHILE = 1 << 12, 1 << 15
 
 def compiled_activations(x: Any, gy: Any = None) -> Any:
     """The module of compiled activations, if it suits an array and a gradient that lies in memory as the array does; or None."""
-    if type(x) is not np.ndarray or x.dtype != np.float32 or not enough(x.size, *WORTHWHILE) or not config.native.get():
+    if not plain(x) or not enough(x.size, *WORTHWHILE) or not config.native.get():
         return None
-    if gy is not None and not (type(gy) is np.ndarray and gy.dtype == x.dtype and gy.strides == x.strides):
+    if gy is not None and not (plain(gy) and gy.shape == x.shape and gy.strides == x.strides):
         return None
     return native_module("activations") if is_dense(x) else None
 

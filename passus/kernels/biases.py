@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from passus.backend import Array
 from passus.kernels.activations import compiled_activations
-from passus.kernels.dispatch import native_module
+from passus.kernels.dispatch import native_module, plain
 from passus.kernels.layout import axis_last
 
 __all__ = ["compiled_biases", "rows_of"]
 
 
 def compiled_biases(x: Any, b: Any, axis: int, gy: Any = None) -> Any:
-    """The module of compiled functions, if it suits x with its channels last in memory, and b (C,); or None."""
-    suits = type(b) is np.ndarray and b.dtype == np.float32 and compiled_activations(x, gy) is not None
-    return native_module("biases") if suits and axis_last(x, axis).flags.c_contiguous else None
+    """The module of compiled functions, if it suits x with its channels, ``axis`` from 0 on, last in memory, and b (C,); or None."""
+    if (
+        compiled_activations(x, gy) is None
+        or not plain(b)
+        or not b.flags.c_contiguous
+        or b.shape != x.shape[axis : axis + 1]
+    ):
+        return None
+    return native_module("biases") if axis_last(x, axis).flags.c_contiguous else None
 
 
 def rows_of(x: Array, axis: int) -> Array:

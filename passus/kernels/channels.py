@@ -8,12 +8,11 @@ from __future__ import annotations
 import math
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from passus import config
 from passus.backend import Array
-from passus.kernels.dispatch import enough, kernel, native_module
+from passus.kernels.dispatch import enough, kernel, native_module, plain
 from passus.kernels.elementwise import limited, limited_gradient
+from passus.kernels.layout import channels_last
 from passus.kernels.sums import deviations, total
 
 __all__ = [
@@ -33,13 +32,40 @@ WORTHWHILE = 1 << 11, 1 << 14
 Limits: TypeAlias = tuple[float, float]
 
 
-def _suits(x: Array, *_: Any) -> bool:
-    plain = type(x) is np.ndarray and x.dtype == np.float32 and enough(x.size, *WORTHWHILE)
-    return plain and x.transpose(0, *range(2, x.ndim), 1).flags.c_contiguous  # As convolutions leave their results.
+def _suits(x: Array, *vectors: Any) -> bool:
+    """For images and vectors with a number for each of their channels."""
+    if not plain(x, *vectors) or x.ndim < 2 or not enough(x.size, *WORTHWHILE):
+        return False
+    channels = x.shape[1:2]
+    for v in vectors:
+        if v.shape != channels:
+            return False
+    return bool(channels_last(x).flags.c_contiguous)  # As convolutions leave their results.
 
 
-def _both_suit(gy: Array, x: Array, *_: Any) -> bool:
-    return type(gy) is np.ndarray and gy.dtype == np.float32 and _suits(x)
+def _both_suit(gy: Array, x: Array, *vectors: Any) -> bool:
+    return bool(plain(gy) and _suits(x, *vectors) and gy.shape == x.shape)
+
+
+def _suits_scaled(x: Array, mean: Array, scale: Array, shift: Array, limits: Limits | None = None) -> bool:
+    return _suits(x, mean, scale, shift)
+
+
+def _products_suit(gy: Array, x: Array, mean: Array, scale: Array, shift: Array, limits: Limits | None = None) -> bool:
+    return _both_suit(gy, x, mean, scale, shift)
+
+
+def _gradient_suits(
+    gy: Array,
+    x: Array,
+    mean: Array,
+    scale: Array,
+    shift: Array,
+    share: Array,
+    slope: Array,
+    limits: Limits | None = None,
+) -> bool:
+    return _both_suit(gy, x, mean, scale, shift, share, slope)
 
 
 @kernel(_suits)
@@ -64,7 +90,7 @@ def channel_sums(x: Array) -> Array:
     return total(x, (0, *range(2, x.ndim)))
 
 
-@kernel(_suits)
+@kernel(_suits_scaled)
 def scaled_channels(x: Array, mean: Array, scale: Array, shift: Array, limits: Limits | None = None) -> Array:
     """``(x - mean) * scale + shift``, not below the first limit and not above the second.
 
@@ -75,7 +101,7 @@ def scaled_channels(x: Array, mean: Array, scale: Array, shift: Array, limits: L
     return y if limits is None else limited(y, *limits)
 
 
-@kernel(_both_suit)
+@kernel(_products_suit)
 def channel_products(
     gy: Array, x: Array, mean: Array, scale: Array, shift: Array, limits: Limits | None = None
 ) -> tuple[Array, Array]:
@@ -92,7 +118,7 @@ def channel_products(
     return total(gy, axes), total(gy * (x - _along_channels(mean, x)), axes)
 
 
-@kernel(_both_suit)
+@kernel(_gradient_suits)
 def scaled_gradient(
     gy: Array,
     x: Array,
@@ -118,7 +144,7 @@ def compiled_slopes(x: Any, slope: Any, gy: Any = None) -> Any:
     """The module of `sloped_channels` and its gradient, if it suits x, a slope for all or each of its channels, and a gradient;
     or None. The reference are the formula and the rules of `passus.functions.prelu`.
     """
-    if type(x) is not np.ndarray or type(slope) is not np.ndarray or slope.dtype != np.float32 or x.ndim < 2:
+    if not plain(x, slope) or x.ndim < 2:
         return None
     suits = slope.size in (1, x.shape[1]) and (_suits(x) if gy is None else _both_suit(gy, x)) and config.native.get()
     return native_module("channels") if suits else None

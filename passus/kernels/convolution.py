@@ -8,13 +8,22 @@ makes patches long runs of numbers; arguments may lie in memory in any way.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from passus.backend import Array, backend_of
-from passus.kernels.dispatch import enough, kernel
-from passus.kernels.layout import Padding, Sizes, blank, channels_last, channels_second, inside, meetings, padded
+from passus.kernels.dispatch import enough, kernel, plain
+from passus.kernels.layout import (
+    Padding,
+    Sizes,
+    blank,
+    channels_last,
+    channels_second,
+    inside,
+    meetings,
+    padded,
+    window_counts,
+)
 from passus.kernels.products import batched
 
 __all__ = [
@@ -35,24 +44,37 @@ MOST = 1 << 26
 own memory."""
 
 
-def _suits(first: Array, second: Array, outputs: int, kernel: Sizes) -> bool:
-    """Whether there is a compiled kernel for such arrays, and enough work for it."""
-    plain = type(first) is type(second) is np.ndarray and first.dtype == second.dtype == np.float32
-    return plain and len(kernel) <= 2 and enough(outputs * math.prod(kernel), *WORTHWHILE)
-
-
-def _suits_convolve(x: Array, W: Array, b: Array | None, stride: Sizes, *_: Any) -> bool:
+def _suits_convolve(x: Array, W: Array, b: Array | None, stride: Sizes, *window: Any) -> bool:
+    if not plain(x, W) or not (b is None or (plain(b) and b.shape == W.shape[:1])):
+        return False
     pixels = x.size // max(1, x.shape[1]) // math.prod(stride)
-    return _suits(x, W, pixels * W.shape[0] * W.shape[1], W.shape[2:])
+    return enough(pixels * W.size, *WORTHWHILE) and _results(x.shape, W.shape, stride, *window) != ()
 
 
-def _suits_input_gradient(gy: Array, W: Array, *_: Any) -> bool:
-    return _suits(gy, W, gy.size * W.shape[1], W.shape[2:])
+def _suits_input_gradient(gy: Array, W: Array, size: Sizes, *window: Any) -> bool:
+    if not plain(gy, W) or not enough(gy.size * math.prod(W.shape[1:]), *WORTHWHILE):
+        return False
+    *_, groups = window
+    return bool(_results((len(gy), groups * W.shape[1], *size), W.shape, *window) == gy.shape)
 
 
-def _suits_weight_gradient(x: Array, gy: Array, kernel: Sizes, *rest: Any) -> bool:
-    *_, groups = rest
-    return _suits(x, gy, gy.size * x.shape[1] // groups, kernel)
+def _suits_weight_gradient(x: Array, gy: Array, kernel: Sizes, *window: Any) -> bool:
+    *_, groups = window
+    if not plain(x, gy) or not enough(gy.size * x.shape[1] // groups * math.prod(kernel), *WORTHWHILE):
+        return False
+    return bool(_results(x.shape, (gy.shape[1], x.shape[1] // groups, *kernel), *window) == gy.shape)
+
+
+@lru_cache(maxsize=1 << 12)
+def _results(x: Sizes, W: Sizes, stride: Sizes, padding: Padding, dilation: Sizes, groups: int) -> Sizes:
+    """The shape of the images that a kernel makes of x and W; () if there is none for such shapes."""
+    axes = len(stride)
+    if not 1 <= axes <= 2 or not len(x) == len(W) == axes + 2 or len(dilation) != axes or len(padding) != axes:
+        return ()
+    if min(dilation) < 1 or min(map(min, padding)) < 0 or groups < 1 or x[1] != W[1] * groups or W[0] % groups:
+        return ()
+    out = window_counts(x[2:], extents(W[2:], dilation), stride, padding)
+    return (x[0], W[0], *out) if out else ()
 
 
 @kernel(_suits_convolve)

@@ -11,19 +11,26 @@ have computed.
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 import warnings
 from collections.abc import Callable
 from functools import cache, update_wrapper
+from threading import RLock
 from typing import Any, Generic, ParamSpec, TypeVar
+
+import numpy as np
 
 from passus import config
 from passus.errors import PassusWarning
 from passus.kernels.memory import keep_memory
 
-__all__ = ["Kernel", "enough", "go_on_using", "in_use", "kernel", "native_module", "start_using"]
+__all__ = ["Kernel", "enough", "go_on_using", "in_use", "kernel", "native_module", "plain", "start_using"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+FLOAT32 = np.dtype(np.float32)
 
 
 class Kernel(Generic[P, R]):
@@ -49,7 +56,10 @@ class Kernel(Generic[P, R]):
 def kernel(suits: Callable[..., bool]) -> Callable[[Callable[P, R]], Kernel[P, R]]:
     """Name a function in ``passus/kernels`` as the reference of the compiled one in ``passus/kernels/native``.
 
-    ``suits``: given the same arguments, whether the compiled one can take them and is worth it.
+    ``suits``: given the same arguments, whether the compiled one can take them and is worth it. It is the boundary: compiled
+    code reads and writes as far as sizes tell it, so all that it relies on is checked there, the types of arrays, their
+    shapes, and how they lie in memory. What does not suit is left to the reference, whose errors are those of NumPy. Only
+    the values of indices are checked by the compiled ones themselves.
     """
 
     def named(reference: Callable[P, R]) -> Kernel[P, R]:
@@ -58,7 +68,21 @@ def kernel(suits: Callable[..., bool]) -> Callable[[Callable[P, R]], Kernel[P, R
     return named
 
 
+def plain(*arrays: Any) -> bool:
+    """Whether all are arrays of NumPy's own class, of float32 in the byte order of the processor, at addresses that suit it.
+
+    >>> plain(np.zeros(2, np.float32)), plain(np.zeros(2, np.float32), np.zeros(2)), plain(np.float32(1))
+    (True, False, False)
+    """
+    for x in arrays:  # noqa: SIM110  # A generator would take as long as the tests.
+        if type(x) is not np.ndarray or x.dtype != FLOAT32 or not x.flags.aligned:
+            return False
+    return True
+
+
 _in_use = False
+_loading = RLock()
+"""Held while Numba and kernels are imported, and while the process is forked."""
 
 
 def in_use() -> bool:
@@ -73,7 +97,8 @@ def start_using() -> None:
     """
     global _in_use
     if config.native.get():
-        _in_use = _numba_works()
+        with _loading:
+            _in_use = _numba_works()
 
 
 def go_on_using(in_use: bool) -> None:
@@ -100,13 +125,26 @@ def native_module(name: str) -> Any:
     """
     global _in_use
     module = _loaded(name)
-    _in_use = module is not None
+    if module is not None:
+        _in_use = True
     return module
 
 
 @cache
 def _loaded(name: str) -> Any:
-    return importlib.import_module(f"passus.kernels.native.{name}") if _numba_works() else None
+    with _loading:
+        if not _numba_works():
+            return None
+        try:
+            return importlib.import_module(f"passus.kernels.native.{name}")
+        except Exception as error:
+            warnings.warn(
+                f"passus computes {name} with NumPy alone, several times slower on large arrays, for its kernels cannot be "
+                f'compiled here ({type(error).__name__}: {error}); silence this with using_config("native", False)',
+                PassusWarning,
+                stacklevel=3,
+            )
+            return None
 
 
 @cache
@@ -124,3 +162,29 @@ def _numba_works() -> bool:
         )
         return False
     return True
+
+
+# A child has only the thread that forked. What another one was compiling would never be done there, and its locks never be
+# released: so a fork waits until nothing is being compiled.
+
+_held: list[Any] = []
+
+
+def _before_fork() -> None:
+    _loading.acquire()
+    for module, name in (("numba.core.compiler_lock", "global_compiler_lock"), ("llvmlite.binding.ffi", "lib")):
+        lock: Any = getattr(sys.modules.get(module), name, None)
+        lock = getattr(lock, "_lock", None) if name == "lib" else lock
+        if hasattr(lock, "__enter__"):  # What is private there may be missing one day.
+            lock.__enter__()
+            _held.append(lock)
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop().__exit__(None, None, None)
+    _loading.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from passus.backend import Array, backend_of
-from passus.kernels.dispatch import enough, kernel
+from passus.kernels.dispatch import enough, kernel, plain
 
 __all__ = ["is_dense", "kept", "limited", "limited_gradient", "limited_sum", "masked"]
 
@@ -17,21 +17,17 @@ enough."""
 
 
 def _suits(x: Array, low: float, high: float) -> bool:
-    return type(x) is np.ndarray and x.dtype == np.float32 and enough(x.size, *WORTHWHILE) and is_dense(x)
+    return plain(x) and enough(x.size, *WORTHWHILE) and is_dense(x)
 
 
-def _both_suit(gy: Array, y: Array, low: float, high: float) -> bool:
-    return type(gy) is np.ndarray and gy.dtype == np.float32 and gy.strides == y.strides and _suits(y, low, high)
-
-
-def _alike(x0: Array, x1: Array, low: float, high: float) -> bool:
-    if type(x0) is not np.ndarray or type(x1) is not np.ndarray or x1.dtype != x0.dtype:
-        return False
-    return x1.shape == x0.shape and x1.strides == x0.strides and _suits(x0, low, high)
+def _both_suit(x0: Array, x1: Array, low: float, high: float) -> bool:
+    return bool(plain(x0) and _suits(x1, low, high) and x0.shape == x1.shape and x0.strides == x1.strides)
 
 
 def _suits_drawn(x: Array, drawn: Array, least: int, scale: float) -> bool:
-    return _suits(x, 0.0, 0.0) and type(drawn) is np.ndarray and drawn.shape == x.shape and drawn.strides == x.strides
+    if not _suits(x, 0.0, 0.0) or type(drawn) is not np.ndarray or drawn.dtype != np.uint32 or not drawn.flags.aligned:
+        return False
+    return bool(drawn.shape == x.shape and drawn.strides == x.strides and 0 <= least < 1 << 32)
 
 
 @kernel(_suits_drawn)
@@ -47,7 +43,7 @@ def kept(x: Array, drawn: Array, least: int, scale: float) -> Array:
     return masked(x, drawn >= least) * dtype.type(scale)
 
 
-@kernel(_alike)
+@kernel(_both_suit)
 def limited_sum(x0: Array, x1: Array, low: float, high: float) -> Array:
     """``min(max(x0 + x1, low), high)``; the shapes broadcast.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -20,6 +21,7 @@ __all__ = [
     "last_axis_at",
     "meetings",
     "padded",
+    "window_counts",
 ]
 
 Sizes: TypeAlias = tuple[int, ...]
@@ -75,6 +77,19 @@ def padded(x: Array, padding: Padding) -> Array:
         return x
     size = x.shape[2:]
     return backend_of(x).add_at(blank(x, x.shape[1:2], size, padding), inside(size, padding), x)
+
+
+@lru_cache(maxsize=1 << 12)
+def window_counts(size: Sizes, extents: Sizes, stride: Sizes, padding: Padding) -> Sizes:
+    """How many windows of such extents there are along each axis; () if the axes are not as many, or one has no window.
+
+    >>> window_counts((5, 4), extents=(3, 2), stride=(2, 1), padding=((1, 1), (0, 0))), window_counts((5,), (3, 2), (1,), ((0, 0),))
+    ((3, 3), ())
+    """
+    if not len(size) == len(extents) == len(stride) == len(padding) or min((*size, *extents, *stride), default=0) < 1:
+        return ()
+    spans = [n + before + after - k for n, (before, after), k in zip(size, padding, extents)]
+    return tuple([n // step + 1 for n, step in zip(spans, stride)]) if min(spans) >= 0 else ()
 
 
 def meetings(kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes) -> Iterator[tuple[Sizes, tuple[Any, ...]]]:

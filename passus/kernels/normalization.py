@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from passus.backend import Array
-from passus.kernels.dispatch import enough, kernel
+from passus.kernels.dispatch import enough, kernel, plain
 from passus.kernels.sums import deviations, total
 
 __all__ = [
@@ -27,38 +27,48 @@ WORTHWHILE = 1 << 11, 1 << 14
 """From how many numbers on a kernel is worth it, and from how many on the first one is."""
 
 
-def _array_suits(x: Array, gamma: Array, axes: tuple[int, ...]) -> bool:
-    return (
-        enough(x.size, *WORTHWHILE)
-        and type(x) is np.ndarray
-        and x.dtype == gamma.dtype == np.float32
-        and _normalized_together_in_memory(x, gamma, axes).flags.c_contiguous
-    )
+def _arrays_suit(x: Array, gamma: Array, axes: tuple[int, ...]) -> bool:
+    """Whether x has rows side by side in memory that share gamma, as in layer_norm; or is made of images (N, G, C / G, ...)
+    with channels last in memory and a gamma (G, C / G, 1, ...).
+    """
+    if not enough(x.size, *WORTHWHILE) or not plain(x, gamma):
+        return False
+    n, ndim = len(axes), x.ndim
+    if gamma.ndim == n:
+        return 0 < n <= ndim and gamma.shape == x.shape[ndim - n :] and _last(axes, ndim) and x.flags.c_contiguous
+    groups = axes == tuple(range(2, ndim)) and n > 0 and gamma.shape == x.shape[1:3] + (1,) * (n - 1)
+    return groups and np.moveaxis(x, (1, 2), (-2, -1)).flags.c_contiguous
 
 
-def _normalized_together_in_memory(x: Array, gamma: Array, axes: tuple[int, ...]) -> Array:
-    """Rows that share gamma, as in layer_norm; or images (N, G, C / G, ...), with channels last."""
-    return x if len(axes) == gamma.ndim else np.moveaxis(x, (1, 2), (-2, -1))
+def _last(axes: tuple[int, ...], ndim: int) -> bool:
+    return axes in (tuple(range(-len(axes), 0)), tuple(range(ndim - len(axes), ndim)))
 
 
 def _suits(x: Array, gamma: Array, beta: Array, axes: tuple[int, ...], eps: float) -> bool:
-    return _array_suits(x, gamma, axes) and beta.dtype == np.float32
+    return _arrays_suit(x, gamma, axes) and plain(beta) and beta.shape == gamma.shape
+
+
+def _rms_suits(x: Array, gamma: Array, axes: tuple[int, ...], eps: float) -> bool:
+    return _arrays_suit(x, gamma, axes) and gamma.ndim == len(axes)
+
+
+def _statistics_suit(gy: Array, x: Array, axes: tuple[int, ...], *statistics: Array) -> bool:
+    if not plain(gy, *statistics) or gy.shape != x.shape:
+        return False
+    shape = x.shape[: x.ndim - len(axes)] + (1,) * len(axes)
+    return all(v.shape == shape and v.flags.carray for v in statistics)
 
 
 def _gradients_suit(
     gy: Array, x: Array, gamma: Array, mean: Array, inv_std: Array, axes: tuple[int, ...], needs_x: bool = True
 ) -> bool:
-    return _array_suits(x, gamma, axes) and type(gy) is np.ndarray and gy.dtype == np.float32
-
-
-def _rms_suits(x: Array, gamma: Array, axes: tuple[int, ...], eps: float) -> bool:
-    return _array_suits(x, gamma, axes)
+    return _arrays_suit(x, gamma, axes) and _statistics_suit(gy, x, axes, mean, inv_std)
 
 
 def _rms_gradients_suit(
     gy: Array, x: Array, gamma: Array, inv_rms: Array, axes: tuple[int, ...], needs_x: bool = True
 ) -> bool:
-    return _array_suits(x, gamma, axes) and type(gy) is np.ndarray and gy.dtype == np.float32
+    return _rms_suits(x, gamma, axes, 0.0) and _statistics_suit(gy, x, axes, inv_rms)
 
 
 def mean_and_inv_std(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array, backend_of
-from passus.kernels.dispatch import enough
+from passus.kernels.dispatch import enough, plain
 from passus.kernels.dispatch import kernel as with_kernel
 from passus.kernels.elementwise import masked
 from passus.kernels.layout import (
@@ -27,6 +27,7 @@ from passus.kernels.layout import (
     inside,
     meetings,
     padded,
+    window_counts,
 )
 
 __all__ = ["average_pooling", "average_pooling_gradient", "max_pooling", "max_pooling_gradient", "pixels_at"]
@@ -36,26 +37,40 @@ WORTHWHILE = 1 << 9, 1 << 15
 """From how many pixels on a kernel is worth it, and from how many on the first one is."""
 
 
-def _suits(x: Array, kernel: Sizes, met: int) -> bool:
-    return type(x) is np.ndarray and x.dtype == np.float32 and enough(met, *WORTHWHILE) and len(kernel) == 2
+def _suits(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, *_: Any) -> bool:
+    if not plain(x) or not enough(x.size, *WORTHWHILE) or x.ndim != 4:
+        return False
+    return window_counts(x.shape[2:], kernel, stride, padding) != () and _meet_pixels(kernel, padding)
 
 
-def _suits_places(kernel: Sizes) -> bool:
-    return math.prod(kernel) <= 256  # They are bytes.
+def _gradient_suits(gy: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, *_: Any) -> bool:
+    if not plain(gy) or not enough(gy.size * math.prod(kernel), *WORTHWHILE) or gy.ndim != 4:
+        return False
+    return window_counts(size, kernel, stride, padding) == gy.shape[2:] and _meet_pixels(kernel, padding)
 
 
-def _suits_gradient(gy: Array, places: Array, size: Sizes, kernel: Sizes, *_: Any) -> bool:
-    suits = type(places) is np.ndarray and _suits_places(kernel)
-    return suits and _suits(gy, kernel, gy.size * math.prod(kernel))
+def _meet_pixels(kernel: Sizes, padding: Padding) -> bool:
+    """Whether each window meets a pixel of the image, as the kernels take for granted."""
+    return all(0 <= before < k and 0 <= after < k for k, (before, after) in zip(kernel, padding))
 
 
-@with_kernel(lambda x, kernel, *_: _suits_places(kernel) and _suits(x, kernel, x.size))
+def _suits_max(x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> bool:
+    return _suits(x, kernel, stride, padding) and math.prod(kernel) <= 256  # Places are bytes.
+
+
+def _max_gradient_suits(gy: Array, places: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding) -> bool:
+    if not _gradient_suits(gy, size, kernel, stride, padding) or type(places) is not np.ndarray:
+        return False
+    return bool(places.dtype == np.uint8 and places.shape == gy.shape)
+
+
+@with_kernel(_suits_max)
 def max_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> tuple[Array, Array]:
     """The largest pixel of each window (N, C, *out), and its place: row-major in the window, the first of those that tie.
 
     NaN is larger than any number. Around the images lies what is smaller than any pixel.
     """
-    xp, out = backend_of(x).xp, _out(x.shape[2:], kernel, stride, padding)
+    xp, out = backend_of(x).xp, window_counts(x.shape[2:], kernel, stride, padding)
     x = _surrounded(channels_last_in_memory(x), padding)
     windows = _passes(kernel, stride, out)
     _, pixels = next(windows)
@@ -68,7 +83,7 @@ def max_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> tup
     return y, places
 
 
-@with_kernel(_suits_gradient)
+@with_kernel(_max_gradient_suits)
 def max_pooling_gradient(
     gy: Array, places: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding
 ) -> Array:
@@ -87,16 +102,16 @@ def pixels_at(places: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Pa
     return sum(masked(x[pixels], places == place) for place, pixels in windows)
 
 
-@with_kernel(lambda x, kernel, *_: _suits(x, kernel, x.size))
+@with_kernel(_suits)
 def average_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, divisor: Any) -> Array:
     """The sum of each window, with zeros around the images, divided by ``divisor``, a number or (*out)."""
-    out = _out(x.shape[2:], kernel, stride, padding)
+    out = window_counts(x.shape[2:], kernel, stride, padding)
     x = padded(channels_last_in_memory(x), padding)
     total = sum(x[pixels] for _, pixels in _passes(kernel, stride, out))
     return total / backend_of(x).xp.asarray(divisor, x.dtype)
 
 
-@with_kernel(lambda gy, size, kernel, *_: _suits(gy, kernel, gy.size * math.prod(kernel)))
+@with_kernel(_gradient_suits)
 def average_pooling_gradient(
     gy: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, divisor: Any
 ) -> Array:
@@ -107,12 +122,6 @@ def average_pooling_gradient(
     for _, pixels in _passes(kernel, stride, gy.shape[2:]):
         images = backend.add_at(images, pixels, share)
     return images[inside(size, padding)]
-
-
-def _out(size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding) -> Sizes:
-    """How many windows there are along each axis."""
-    lengths = [n + before + after for n, (before, after) in zip(size, padding)]
-    return tuple([(n - k) // step + 1 for n, k, step in zip(lengths, kernel, stride)])
 
 
 def _passes(kernel: Sizes, stride: Sizes, out: Sizes) -> Iterator[tuple[Any, tuple[Any, ...]]]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
-from passus.kernels.dispatch import enough, kernel
+from passus.kernels.dispatch import enough, kernel, plain
 
 __all__ = ["WORTHWHILE", "batched", "product"]
 
@@ -20,9 +20,9 @@ first one is."""
 
 
 def _suits(a: Any, b: Any, bias: Any = None) -> bool:
-    if type(a) is not np.ndarray or type(b) is not np.ndarray or a.dtype != np.float32 or b.dtype != np.float32:
+    if not plain(a, b) or a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
         return False
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or (bias is not None and bias.dtype != np.float32):
+    if bias is not None and not (plain(bias) and bias.shape == b.shape[1:]):
         return False
     return enough(a.size * b.shape[1], *WORTHWHILE)
 

@@ -5,12 +5,10 @@ The gradients of the softmax and of its logarithm are written with operators: gi
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from passus.backend import Array, backend_of
-from passus.kernels.dispatch import enough, kernel
+from passus.kernels.dispatch import enough, kernel, plain
 from passus.kernels.elementwise import masked
 from passus.kernels.sums import total
 
@@ -32,23 +30,23 @@ WORTHWHILE = 1 << 11, 1 << 14
 def _suits(x: Array, axis: int) -> bool:
     return (
         enough(x.size, *WORTHWHILE)
-        and type(x) is np.ndarray
-        and x.dtype == np.float32
+        and plain(x)
         and -x.ndim <= axis < x.ndim
         and np.moveaxis(x, axis, -1).flags.c_contiguous  # The axis is last in memory, wherever it is in the shape.
     )
 
 
 def _gradient_suits(gy: Array, y: Array, axis: int) -> bool:
-    return _suits(y, axis) and type(gy) is np.ndarray and gy.dtype == np.float32
+    return _suits(y, axis) and plain(gy) and gy.shape == y.shape
 
 
 def _labels_suit(x: Array, t: Array) -> bool:
-    return _suits(x, 1) and type(t) is np.ndarray
+    return _suits(x, 1) and type(t) is np.ndarray and t.dtype.kind in "iu" and t.shape == x.shape[:1] + x.shape[2:]
 
 
-def _label_gradient_suits(gy: Array, x: Array, t: Array, *_: Any) -> bool:
-    return _labels_suit(x, t) and isinstance(gy, (np.ndarray, np.float32)) and gy.dtype == np.float32
+def _label_gradient_suits(gy: Array, x: Array, t: Array, top: Array, z: Array, e: Array | None = None) -> bool:
+    suits = _labels_suit(x, t) and plain(top, z) and top.shape == z.shape == t.shape
+    return suits and ((plain(gy) and gy.shape in ((), t.shape)) or type(gy) is np.float32)
 
 
 @kernel(_suits)

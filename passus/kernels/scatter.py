@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array, backend_of
-from passus.kernels.dispatch import enough, kernel
+from passus.kernels.dispatch import enough, kernel, plain
 from passus.kernels.sums import LONG, total
 
 __all__ = ["add_frequent", "scatter_add"]
@@ -18,11 +18,12 @@ WORTHWHILE = 1 << 11, 1 << 14
 
 def _suits(shape: tuple[int, ...], index: Any, values: Array) -> bool:
     return (
-        type(values) is np.ndarray
-        and values.dtype == np.float32
+        plain(values)
         and enough(values.size, *WORTHWHILE)
         and type(index) is np.ndarray
         and index.dtype.kind in "iu"
+        and len(shape) > 0
+        and values.shape == index.shape + shape[1:]
     )
 
 

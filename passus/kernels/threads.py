@@ -8,9 +8,10 @@ before it goes to sleep, for between two kernels there is less time than it take
 
 from __future__ import annotations
 
-import importlib
 import os
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from itertools import pairwise
 from queue import SimpleQueue
@@ -21,7 +22,8 @@ import numpy as np
 
 from passus.arguments import checked_count
 from passus.backend import Array
-from passus.errors import ArgumentError
+from passus.errors import ArgumentError, PassusWarning
+from passus.kernels.dispatch import native_module
 
 __all__ = ["added", "collected", "get_num_threads", "pieces_of", "set_num_threads", "split", "summed"]
 
@@ -76,14 +78,14 @@ class _Pool:
         self.jobs: SimpleQueue[_Job] = SimpleQueue()
         self.flags: list[Array] = []  # One for each thread.
         self.lock = Lock()
+        self.full = False  # Whether the system refused one more thread.
 
     def hand(self, job: _Job, count: int) -> None:
         """Let ``count`` threads take part in a job, if they are free."""
         with self.lock:
-            while len(self.flags) < count:
-                self.flags.append(np.zeros(1, np.int64))
-                name = f"passus-{len(self.flags)}"
-                Thread(target=self._serve, args=(self.flags[-1],), name=name, daemon=True).start()
+            while len(self.flags) < count and not self.full:
+                self._start()
+            count = min(count, len(self.flags))
         for _ in range(count):
             self.jobs.put(job)
         called, call = 0, _waiting().call
@@ -91,6 +93,21 @@ class _Pool:
             called += call(flag)
             if called == count:
                 break
+
+    def _start(self) -> None:
+        flag, name = np.zeros(1, np.int64), f"passus-{len(self.flags) + 1}"
+        try:
+            Thread(target=self._serve, args=(flag,), name=name, daemon=True).start()
+        except RuntimeError as error:
+            self.full = True
+            warnings.warn(
+                f"passus computes on {len(self.flags) + 1} threads instead of {get_num_threads()}: {error}. Raise the limit of "
+                "the system (ulimit -u), or ask for fewer with set_num_threads",
+                PassusWarning,
+                stacklevel=4,
+            )
+        else:
+            self.flags.append(flag)
 
     def _serve(self, flag: Array) -> None:
         wait, looks, delay = _waiting().add_and_wait, _waiting().looks_in(LOOKOUT), _waiting().looks_in(DELAY)
@@ -108,10 +125,9 @@ def _nothing(start: int, stop: int) -> None:
     """What is left of work that is done."""
 
 
-@cache
 def _waiting() -> Any:
     """How to wait without sleep. Imported late, for it needs Numba; whoever has a kernel to split has that too."""
-    return importlib.import_module("passus.kernels.native.waiting")
+    return native_module("waiting")
 
 
 def _keep_off(processor: int) -> None:
@@ -123,7 +139,8 @@ def _keep_off(processor: int) -> None:
     if processor >= 0 and processor == _processor():
         others = _allowed() - {processor}
         if others:
-            os.sched_setaffinity(0, others)
+            with suppress(OSError):  # Not every container lets threads choose.
+                os.sched_setaffinity(0, others)
 
 
 @cache
@@ -197,9 +214,10 @@ def split(work: Callable[[int, int], object], count: int, smallest: int = 1) -> 
     [0, 1, 4, 9, 16, 25]
     """
     pieces = pieces_of(count, smallest)
-    if len(pieces) == 1:
-        work(*pieces[0])
-        return 1
+    if len(pieces) == 1 or _waiting() is None:
+        for piece in pieces:
+            work(*piece)
+        return len(pieces)
     job = _Job(work, pieces[::-1])
     _pool.hand(job, len(pieces) - 1)
     job.wait(len(pieces) - job.take())

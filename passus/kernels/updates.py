@@ -6,14 +6,14 @@ All numbers, in the order they are used in, are the same in kernel and reference
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from passus import config
 from passus.backend import Array
-from passus.kernels.dispatch import enough, kernel, native_module
+from passus.kernels.dispatch import enough, kernel, native_module, plain
 
 __all__ = [
     "Buffers",
@@ -40,15 +40,23 @@ WORTH_ORDERING = 1 << 16
 """From how many elements on NumPy's copy into another order meets each line of the cache more than once."""
 
 
-def _suit(p: Array, *others: Any) -> bool:
-    if not enough(p.size, *WORTHWHILE):
+def _suit(*arrays: Any) -> bool:
+    """For a parameter, its gradient, and its slots."""
+    if not enough(arrays[0].size, *WORTHWHILE) or not plain(*arrays) or not _lie_alike(arrays):
         return False
-    arrays = [p, *[x for x in others if isinstance(x, np.ndarray)]]
-    return all(type(x) is np.ndarray and x.dtype == np.float32 for x in arrays) and _lie_alike(arrays)
+    return all(x.flags.writeable for i, x in enumerate(arrays) if i != 1)  # The gradient may be read-only.
 
 
-def _lie_alike(arrays: list[Array]) -> bool:
-    """Whether they fill pieces of memory, and have their elements in one order there."""
+def _with_slots(count: int) -> Callable[..., bool]:
+    """For arguments that begin with such arrays."""
+    return lambda *arguments: _suit(*arguments[: 2 + count])
+
+
+def _lie_alike(arrays: Sequence[Array]) -> bool:
+    """Whether they are of one shape, fill pieces of memory, and have their elements in one order there."""
+    shape = arrays[0].shape
+    if any(x.shape != shape for x in arrays):
+        return False
     if all(x.flags.c_contiguous for x in arrays):
         return True
     p = arrays[0]
@@ -71,7 +79,8 @@ def _is_turned(g: Array) -> bool:
         g.size >= WORTH_ORDERING
         and g.strides[0] == g.itemsize
         and not g.flags.c_contiguous
-        and _suit(g)  # So it fills a piece of memory.
+        and plain(g)
+        and _lie_alike([g])  # So it fills a piece of memory.
     )
 
 
@@ -85,7 +94,7 @@ def ordered(g: Array) -> Array:
     return g if g.flags.c_contiguous else np.ascontiguousarray(g)
 
 
-@kernel(_suit)
+@kernel(_with_slots(0))
 def sgd(p: Array, g: Array, lr: float, scratch: Buffers) -> None:
     """``p <- p - lr * g``.
 
@@ -97,7 +106,7 @@ def sgd(p: Array, g: Array, lr: float, scratch: Buffers) -> None:
     p -= np.multiply(g, lr, out=scratch(p))
 
 
-@kernel(_suit)
+@kernel(_with_slots(1))
 def momentum_sgd(p: Array, g: Array, v: Array, lr: float, momentum: float, scratch: Buffers) -> None:
     """``v <- momentum * v + g``, ``p <- p - lr * v``."""
     v *= momentum
@@ -105,7 +114,7 @@ def momentum_sgd(p: Array, g: Array, v: Array, lr: float, momentum: float, scrat
     p -= np.multiply(v, lr, out=scratch(p))
 
 
-@kernel(_suit)
+@kernel(_with_slots(1))
 def nesterov(p: Array, g: Array, v: Array, lr: float, momentum: float, scratch: Buffers) -> None:
     """``v <- momentum * v + g``, ``p <- p - lr * (g + momentum * v)``."""
     v *= momentum
@@ -116,7 +125,7 @@ def nesterov(p: Array, g: Array, v: Array, lr: float, momentum: float, scratch: 
     p -= t
 
 
-@kernel(_suit)
+@kernel(_with_slots(2))
 def adam(
     p: Array,
     g: Array,
@@ -137,7 +146,7 @@ def adam(
     _descend(p, m, v, lr, eps, t)
 
 
-@kernel(_suit)
+@kernel(_with_slots(3))
 def amsgrad(
     p: Array,
     g: Array,
@@ -157,7 +166,7 @@ def amsgrad(
     _descend(p, m, v_max, lr, eps, t)
 
 
-@kernel(_suit)
+@kernel(_with_slots(1))
 def rmsprop(p: Array, g: Array, h: Array, lr: float, rho: float, eps: float, scratch: Buffers) -> None:
     """``h <- rho * h + (1 - rho) * g**2``, ``p <- p - lr * g / (sqrt(h) + eps)``."""
     t = scratch(p)
@@ -165,7 +174,7 @@ def rmsprop(p: Array, g: Array, h: Array, lr: float, rho: float, eps: float, scr
     _descend(p, g, h, lr, eps, t)
 
 
-@kernel(_suit)
+@kernel(_with_slots(1))
 def adagrad(p: Array, g: Array, h: Array, lr: float, eps: float, scratch: Buffers) -> None:
     """``h <- h + g**2``, ``p <- p - lr * g / (sqrt(h) + eps)``."""
     t = scratch(p)
@@ -173,7 +182,7 @@ def adagrad(p: Array, g: Array, h: Array, lr: float, eps: float, scratch: Buffer
     _descend(p, g, h, lr, eps, t)
 
 
-@kernel(_suit)
+@kernel(_with_slots(1))
 def lion(p: Array, g: Array, m: Array, lr: float, betas: tuple[float, float], kept: float, scratch: Buffers) -> None:
     """``p <- kept * p - lr * sign(beta1 * m + (1 - beta1) * g)``, then ``m <- beta2 * m + (1 - beta2) * g``."""
     t, u = scratch(p), scratch(p, 1)

@@ -179,7 +179,8 @@ class Optimizer(Verified, CheckedOptions):
         """Take one step: change each parameter that has a gradient and is not frozen.
 
         Raises `ArgumentError` before `setup`, for a rate that has become NaN, and for a read-only parameter;
-        `ShapeError` for a parameter whose shape or dtype is not what it was. Then no parameter was changed.
+        `ShapeError` for a parameter whose shape or dtype is not what it was, and for a gradient of another shape. Then no
+        parameter was changed.
         """
         named = [(path, p) for path, p in self._named_params() if p._grad is not None and p.requires_grad]
         if not named:
@@ -355,6 +356,8 @@ class Optimizer(Verified, CheckedOptions):
                 f"{self._name}: {path} is {data.dtype} {data.shape} now, but was {slots.dtype} {slots.shape} before; "
                 "what was learnt about it does not fit any more. Make a new optimizer"
             )
+        if p._grad is not None and p._grad.shape != data.shape:
+            raise ShapeError(f"{self._name}: the gradient {p._grad.shape} of {path} must have its shape {data.shape}")
         return slots
 
     def _init(self, path: str, data: Array | None) -> Slots:

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numba
+from numba.core.typeinfer import register_dispatcher
+
+from passus.kernels.native.keeping import KernelCache, announce
 
 __all__ = ["FLAT", "INTEGER", "READ", "Compiled", "compiled", "inlined"]
 
@@ -24,12 +27,16 @@ def compiled(signature: Any) -> Callable[[Compiled], Compiled]:
     """Compile a function for arguments of these types, or take it from the disk if that was done before."""
 
     def compile_(function: Compiled) -> Compiled:
-        options = {"nogil": True, "error_model": "numpy", "boundscheck": False}
+        kernel: Any = numba.njit(nogil=True, error_model="numpy", boundscheck=False)(function)
         try:
-            kernel: Compiled = numba.njit(signature, cache=True, **options)(function)
-        except RuntimeError:  # No folder may be written to.
-            kernel = numba.njit(signature, **options)(function)
-        return kernel
+            kernel._cache = KernelCache(function)
+        except (RuntimeError, OSError):  # No folder may be written to, or there are no files of source code.
+            announce()
+        with register_dispatcher(kernel):
+            kernel.compile(signature)
+        kernel.disable_compile()
+        compiled_: Compiled = kernel
+        return compiled_
 
     return compile_
 

@@ -12,9 +12,10 @@ from llvmlite import ir
 from numba.extending import intrinsic
 
 from passus.backend import Array
+from passus.backend.numpy import existing_rows
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.expressions import Expression, exp_below_zero
-from passus.kernels.native.scatter import ROWS, existing_rows
+from passus.kernels.native.scatter import ROWS
 from passus.kernels.native.simd import (
     LANES,
     add,

@@ -12,11 +12,12 @@ import numba
 import numpy as np
 
 from passus.backend import Array
+from passus.backend.numpy import existing_rows
 from passus.kernels.native.compiling import INTEGER, READ, compiled
 from passus.kernels.scatter import add_frequent
 from passus.kernels.threads import split
 
-__all__ = ["ROWS", "existing_rows", "prepare", "scatter_add"]
+__all__ = ["ROWS", "prepare", "scatter_add"]
 
 PIECE = 1 << 16
 """How many numbers, written or added, are worth a thread of their own."""
@@ -44,15 +45,6 @@ def scatter_add(shape: tuple[int, ...], index: Array, values: Array) -> Array:
     total = total.reshape(shape)
     add_frequent(total, rows, values)
     return total
-
-
-def existing_rows(index: Array, count: int) -> Array:
-    """The rows that an index names, from 0 on. Raises IndexError for one that does not exist, as NumPy does."""
-    rows = index.reshape(-1).astype(np.intp)
-    rows = np.where(rows < 0, rows + count, rows)
-    if rows.size and (rows.min() < 0 or rows.max() >= count):
-        raise IndexError(f"index {index.min()} or {index.max()} is out of bounds for axis 0 with size {count}")
-    return rows
 
 
 @compiled(numba.void(ROWS, READ, numba.float32[:, ::1], INTEGER, INTEGER))
