@@ -277,8 +277,8 @@ class Function:
 
     def check_shapes(self) -> None:
         """Raise `ShapeError` if data were replaced by an array of another shape after the forward pass that used them."""
-        for x in (*self.inputs, *[output() for output in self.outputs]):
-            if isinstance(x, Variable) and x.requires_grad and x.resized > self.serial:
+        for x in (*self.operands, *[output() for output in self.outputs]):
+            if isinstance(x, Variable) and x.resized > self.serial:
                 raise ShapeError(
                     f"{type(self).__name__}.backward: the data of {x._label()} were replaced by an array of another shape, "
                     f"{'None' if x._data is None else x.shape}, after the forward pass that used them, so there is no gradient. "
