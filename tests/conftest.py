@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
 
 import passus.random
+from passus.kernels import notices
+
+COMPILING = 900
+"""Seconds that a test has which starts processes that compile kernels."""
 
 # The same examples in every run; a failure anywhere is a failure everywhere.
 settings.register_profile("passus", derandomize=True, deadline=None, database=None)
 settings.load_profile("passus")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked as ``compiles`` have more time."""
+    for item in items:
+        if item.get_closest_marker("compiles") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(COMPILING))
+
+
+@pytest.fixture(autouse=True)
+def _compiling_takes_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each kernel that is compiled gives the test that happens to need it its whole time once more."""
+    limit = signal.getitimer(signal.ITIMER_REAL)[0] if hasattr(signal, "getitimer") else 0
+
+    def compiling(said: Callable[[], None] = notices.compiling) -> None:
+        said()
+        if limit:
+            signal.setitimer(signal.ITIMER_REAL, limit)
+
+    monkeypatch.setattr(notices, "compiling", compiling)
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,8 @@ import pytest
 from passus.datasets import MNIST
 from tests.real_data import real
 
+pytestmark = pytest.mark.compiles
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -120,7 +122,6 @@ def test_a_vae_learns_to_draw_digits(mnist5k, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)  # Three runs.
 def test_a_dcgan_goes_on_from_its_checkpoint_with_the_same_pictures(mnist5k, tmp_path):
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     text = run("dcgan", "--data", mnist5k, "--epochs", 2, "--out", whole)

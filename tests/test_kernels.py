@@ -446,6 +446,7 @@ def test_small_arrays_and_other_dtypes_never_wait_for_a_compiler(dtype: Any, mon
     F.conv2d(np.zeros((8, 3, size, size), dtype), np.zeros((8, 3, 3, 3), dtype))
 
 
+@pytest.mark.compiles
 def test_once_kernels_are_in_use_small_arrays_take_them_too_and_so_after_a_checkpoint(tmp_path: Path) -> None:
     first = """
         import sys, numpy as np, passus.functions as F
@@ -468,7 +469,7 @@ def test_once_kernels_are_in_use_small_arrays_take_them_too_and_so_after_a_check
     """
     for script in (first, second):
         path = str(tmp_path / "run.safetensors")
-        subprocess.run([sys.executable, "-c", textwrap.dedent(script), path], check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", textwrap.dedent(script), path], check=True)
 
 
 def test_without_numba_there_is_one_warning() -> None:
@@ -567,6 +568,7 @@ def test_work_within_work_and_from_many_threads_at_once(count: int) -> None:
     np.testing.assert_array_equal(totals, 400)
 
 
+@pytest.mark.compiles
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_child_process_has_threads_of_its_own() -> None:
     script = """
@@ -582,7 +584,31 @@ def test_a_child_process_has_threads_of_its_own() -> None:
             os._exit(0 if len(seen) == 3 else 1)
         sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True)
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_threads_that_cannot_be_started_cost_speed_only(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, started = threading.Thread.start, []
+
+    def refused(thread: threading.Thread) -> None:
+        if len(started) >= most:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    before = get_num_threads()
+    set_num_threads(4)
+    monkeypatch.setattr(threads, "_pool", threads._Pool())
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    try:
+        done: list[tuple[int, int]] = []
+        with pytest.warns(PassusWarning, match=f"on {most + 1} threads instead of 4.*can't start new thread"):
+            split(lambda a, b: done.append((a, b)), 12)
+        split(lambda a, b: done.append((a, b)), 12)  # Without a warning.
+        assert sorted(done) == [(0, 3), (0, 3), (3, 6), (3, 6), (6, 9), (6, 9), (9, 12), (9, 12)]
+    finally:
+        set_num_threads(before)
 
 
 @pytest.mark.parametrize(("given_", "error"), [(0, ArgumentError), (-1, ArgumentError), (1.5, DTypeError)])

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import numba
 from numba.core.typeinfer import register_dispatcher
 
-from passus.kernels.native.keeping import KernelCache, announce
+from passus.kernels import notices
+from passus.kernels.native.keeping import KernelCache
 
 __all__ = ["FLAT", "INTEGER", "READ", "Compiled", "compiled", "inlined"]
 
@@ -31,7 +32,7 @@ def compiled(signature: Any) -> Callable[[Compiled], Compiled]:
         try:
             kernel._cache = KernelCache(function)
         except (RuntimeError, OSError):  # No folder may be written to, or there are no files of source code.
-            announce()
+            notices.compiling()
         with register_dispatcher(kernel):
             kernel.compile(signature)
         kernel.disable_compile()

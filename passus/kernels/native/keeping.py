@@ -9,7 +9,6 @@ checksum. What cannot be read is compiled anew; what cannot be written is compil
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import secrets
 import sys
@@ -23,10 +22,9 @@ import numba
 from numba.core.caching import FunctionCache
 from numba.core.serialize import dumps, loads
 
-__all__ = ["KernelCache", "KernelFiles", "announce"]
+from passus.kernels import notices
 
-QUIET = "PASSUS_QUIET"
-"""A variable of the environment that silences the line about compiling."""
+__all__ = ["KernelCache", "KernelFiles", "stamp"]
 
 IMPORTED = re.compile(r"^from passus\.kernels\.native\.(\w+) import", re.MULTILINE)
 
@@ -49,7 +47,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         with suppress(Exception):  # Whatever is wrong with a file, a new one takes its place.
             found = super().load_overload(signature, target)
         if found is None:
-            announce()
+            notices.compiling()
         return found
 
     def save_overload(self, signature: Any, result: Any) -> None:
@@ -57,7 +55,9 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         try:
             super().save_overload(signature, result)
         except Exception as error:
-            _say(f"compiled kernels cannot be kept in {self.cache_path} ({error}), so each run compiles them anew")
+            notices.say(
+                f"compiled kernels cannot be kept in {self.cache_path} ({error}), so each run compiles them anew"
+            )
 
 
 class KernelFiles:
@@ -91,20 +91,6 @@ class KernelFiles:
         versions = numba.__version__, sys.version_info, getattr(sys, "abiflags", "")
         name = hashlib.sha256(repr((self.place, versions, key)).encode()).hexdigest()[:32]
         return self.folder / f"{self.module}-{self.stamp}-{name}.kernel"
-
-
-def announce() -> None:
-    """Say, once in a process, why it takes so long."""
-    _say(
-        "compiling kernels for this processor. Each is compiled once and kept on the disk; the first convolution takes up to "
-        f"a minute (hide this line with {QUIET}=1)"
-    )
-
-
-@cache
-def _say(text: str) -> None:
-    if sys.stderr is not None and not os.environ.get(QUIET):
-        print(f"passus: {text}", file=sys.stderr, flush=True)
 
 
 @cache

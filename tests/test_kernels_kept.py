@@ -1,0 +1,310 @@
+"""Kernels on the disk: what is damaged, outdated or cannot be written costs a compilation and nothing else."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+
+from passus.kernels import notices
+from passus.kernels.native import keeping
+from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
+from passus.kernels.native.keeping import stamp
+
+pytestmark = pytest.mark.compiles
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(numba.core.config, "CACHE_DIR", str(tmp_path / "kernels"))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kernels"))
+    notices.say.cache_clear()
+    keeping._clear.cache_clear()
+    return tmp_path / "kernels"
+
+
+def doubled() -> Any:
+    """A kernel, compiled or from the disk."""
+
+    @compiled(numba.void(READ, FLAT, INTEGER))
+    def kernel(x: Any, y: Any, n: Any) -> None:
+        for i in range(n):
+            y[i] = x[i] + x[i]
+
+    y = np.zeros(3, np.float32)
+    kernel(np.arange(3, dtype=np.float32), y, 3)
+    assert y.tolist() == [0, 2, 4]
+    return kernel
+
+
+def was_kept(kernel: Any) -> bool:
+    return sum(kernel.stats.cache_hits.values()) == 1
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_kernel_is_compiled_once(folder: Path) -> None:
+    assert not was_kept(doubled())
+    assert was_kept(doubled())
+    assert len(files(folder)) == 1
+
+
+@pytest.mark.parametrize("length", [0, 1, 31, 32, 33, 1000, -1])
+def test_a_truncated_file(folder: Path, length: int) -> None:
+    doubled()
+    (file,) = files(folder)
+    file.write_bytes(file.read_bytes()[:length])
+    assert not was_kept(doubled())
+    assert was_kept(doubled())
+
+
+@pytest.mark.parametrize(
+    "damage", ["garbage", "one bit", "another format", "a folder", "a broken link", "unpickled error"]
+)
+def test_a_damaged_file(folder: Path, damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    doubled()
+    (file,) = files(folder)
+    content = file.read_bytes()
+    if damage == "garbage":
+        file.write_bytes(os.urandom(5000))
+    elif damage == "one bit":
+        file.write_bytes(content[:900] + bytes([content[900] ^ 4]) + content[901:])
+    elif damage == "another format":
+        file.write_bytes(keeping.hashlib.sha256(b"\x80\x04N.").digest() + b"\x80\x04N.")
+    elif damage == "a folder":
+        file.unlink()
+        file.mkdir()
+    elif damage == "a broken link":
+        file.unlink()
+        file.symlink_to("nowhere")
+    else:
+        monkeypatch.setattr(keeping, "loads", lambda content: {"no": "result"})
+    assert not was_kept(doubled())
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EIO])
+def test_a_disk_that_takes_nothing(
+    folder: Path, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write = Path.write_bytes
+
+    def partly(path: Path, content: bytes) -> int:
+        write(path, content[:100])
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", partly)
+        doubled()
+        doubled()
+    assert files(folder) == []
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert os.strerror(code) in said[1]
+    doubled()
+    assert was_kept(doubled())
+
+
+def test_no_folder_at_all(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    def refused(*args: Any) -> None:
+        raise OSError(errno.EACCES, "no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(numba.core.caching.os, "makedirs", refused)
+        assert not was_kept(doubled())
+    assert files(folder) == []
+
+
+@pytest.mark.parametrize("where", ["loads", "write_bytes", "compile"])
+def test_ctrl_c(where: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        raise KeyboardInterrupt
+
+    if where == "loads":
+        doubled()
+    with monkeypatch.context() as patch:
+        if where == "loads":
+            patch.setattr(keeping, "loads", interrupted)
+        elif where == "write_bytes":
+            patch.setattr(Path, "replace", interrupted)
+        else:
+            patch.setattr(numba.core.compiler, "compile_extra", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            doubled()
+    assert len(files(folder)) == (where == "loads")
+    doubled()
+    assert was_kept(doubled())
+
+
+def test_two_kernels_of_one_name_do_not_meet(folder: Path) -> None:
+    def times(number: int) -> Any:
+        @compiled(numba.void(FLAT))
+        def kernel(x: Any) -> None:
+            x[0] = number
+
+        return kernel
+
+    for _ in range(2):
+        for number in (3, 4):
+            x = np.zeros(1, np.float32)
+            kernel = times(number)
+            kernel(x)
+            assert x == number
+    assert was_kept(kernel)
+    assert len(files(folder)) == 2
+
+
+def test_the_stamp_follows_what_a_module_imports(tmp_path: Path) -> None:
+    def digest(**texts: str) -> str:
+        for name, text in texts.items():
+            (tmp_path / f"{name}.py").write_text(text)
+        stamp.cache_clear()
+        return stamp(tmp_path / "rows.py")
+
+    first = digest(
+        rows="from passus.kernels.native.sums import (\n    sum_of,\n)\n",
+        sums="from passus.kernels.native.simd import add\nfrom passus.kernels.native.rows import softmax\n",
+        simd="",
+        other="",
+    )
+    assert digest(other="x = 1") == first
+    changed = {digest(simd="x = 1"), digest(sums="from passus.kernels.native.simd import add"), digest(rows="")}
+    assert len({first, *changed}) == 4
+    assert digest(sums="x = 1") == digest(rows="")
+
+
+def test_all_native_sources_are_known_to_a_stamp() -> None:
+    """Whoever imports a piece of a kernel does so in the one form that the stamp reads."""
+    for file in Path(keeping.__file__).parent.glob("*.py"):
+        lines = [line for line in file.read_text().splitlines() if "import" in line and "kernels.native" in line]
+        assert all(keeping.IMPORTED.match(line) for line in lines if not line.lstrip().startswith(("#", '"'))), file
+
+
+def test_kernels_of_older_sources_are_cleared_away(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    doubled()
+    (old,) = files(folder)
+    neighbour = old.with_name(f"other_{old.name}")
+    neighbour.write_bytes(b"")
+    keeping._clear.cache_clear()
+    monkeypatch.setattr(keeping, "stamp", lambda source: "f" * 16)
+    assert not was_kept(doubled())
+    assert not old.exists()
+    assert neighbour.exists()
+    assert len(files(folder)) == 2
+
+
+def test_compiling_has_a_time_limit_of_its_own(request: pytest.FixtureRequest) -> None:
+    """A kernel that is compiled gives a test its time anew; one that starts processes has more of it."""
+    limit = request.node.get_closest_marker("timeout")
+    assert limit.args[0] > 120
+    time.sleep(0.05)
+    left = signal.getitimer(signal.ITIMER_REAL)[0]
+    notices.compiling()
+    assert signal.getitimer(signal.ITIMER_REAL)[0] > left
+
+
+# In processes of their own.
+
+FIRST = """
+import numpy as np
+from passus.kernels import start_using
+from passus.kernels.scatter import scatter_add
+start_using()
+def first_kernel():
+    y = scatter_add((3, 1000), np.array([0, 2, 2]), np.ones((3, 1000), np.float32))
+    assert y.sum(axis=1).tolist() == [1000, 0, 2000], y
+"""
+
+
+def run(text: str, limit: float = 600, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PASSUS_NUM_THREADS": "1"} | variables
+    command = [sys.executable, "-W", "error", "-c", FIRST + textwrap.dedent(text)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=limit)
+
+
+def test_one_line_says_that_kernels_are_compiled(folder: Path) -> None:
+    first, second = run("first_kernel(); first_kernel()"), run("first_kernel()")
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    (line,) = first.stderr.splitlines()
+    assert line.startswith("passus: compiling kernels")
+    assert second.stderr == ""
+    for file in files(folder):
+        file.unlink()
+    assert run("first_kernel()", PASSUS_QUIET="1").stderr == ""
+
+
+def test_two_processes_compile_at_once(folder: Path) -> None:
+    environment = os.environ | {"PASSUS_NUM_THREADS": "1", "PASSUS_QUIET": "1"}
+    command = [sys.executable, "-W", "error", "-c", FIRST + "first_kernel()"]
+    several = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate(timeout=600)[1] for process in several] == ["", ""]
+    assert run("first_kernel()").stderr == ""
+
+
+@pytest.mark.parametrize("delay", [0.02, 0.2, 0.5, 1.0, 2.0])
+def test_ctrl_c_while_numba_and_kernels_are_loaded(folder: Path, delay: float) -> None:
+    done = run(f"""
+        import signal, warnings
+        warnings.simplefilter("default")
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, {delay})
+        try:
+            first_kernel()
+            signal.pause()
+        except KeyboardInterrupt:
+            pass
+        first_kernel()  # By the kernel, or its reference.
+        first_kernel()
+    """)
+    assert done.returncode == 0, done.stderr
+    assert run("first_kernel()").returncode == 0
+
+
+def test_a_fork_while_another_thread_compiles(folder: Path) -> None:
+    done = run(
+        """
+        import os, threading, time, warnings
+        from passus.kernels.rows import softmax
+        def compile_softmax():
+            softmax(np.ones((100, 100), np.float32), 1)
+        thread = threading.Thread(target=compile_softmax)
+        thread.start()
+        time.sleep(1.5)  # Numba is loaded, and kernels are being compiled.
+        warnings.simplefilter("ignore", DeprecationWarning)  # That threads and forks do not go together.
+        child = os.fork()
+        if not child:
+            first_kernel()
+            compile_softmax()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        first_kernel()
+        thread.join()
+        """,
+        limit=300,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_kernels_that_cannot_be_loaded_are_done_without(folder: Path) -> None:
+    done = run("""
+        import sys, warnings
+        sys.modules["passus.kernels.native.scatter"] = None
+        with warnings.catch_warnings(record=True, action="always") as caught:
+            first_kernel()
+            first_kernel()
+        (warning,) = caught
+        assert "scatter with NumPy alone" in str(warning.message)
+    """)
+    assert done.returncode == 0, done.stderr
