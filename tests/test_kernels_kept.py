@@ -118,7 +118,7 @@ def test_a_disk_that_takes_nothing(
 
 
 def test_no_folder_at_all(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    def refused(*args: Any) -> None:
+    def refused(*args: Any, **kwargs: Any) -> None:
         raise OSError(errno.EACCES, "no")
 
     with monkeypatch.context() as patch:
@@ -166,7 +166,9 @@ def test_two_kernels_of_one_name_do_not_meet(folder: Path) -> None:
     assert len(files(folder)) == 2
 
 
-def test_the_stamp_follows_what_a_module_imports(tmp_path: Path) -> None:
+def test_the_stamp_follows_what_a_module_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "HERE", tmp_path)
+
     def digest(**texts: str) -> str:
         for name, text in texts.items():
             (tmp_path / f"{name}.py").write_text(text)

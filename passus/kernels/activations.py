@@ -35,6 +35,7 @@ def _both_suit(gy: Array, y: Array) -> bool:
 def sigmoid_gradient(gy: Array, y: Array) -> Array:
     """``gy * y * (1 - y)``, from the result y; given Variables, the result is one.
 
+    >>> import numpy as np
     >>> sigmoid_gradient(np.array([1.0, 2.0]), np.array([0.5, 1.0]))
     array([0.25, 0.  ])
     """
@@ -45,6 +46,7 @@ def sigmoid_gradient(gy: Array, y: Array) -> Array:
 def tanh_gradient(gy: Array, y: Array) -> Array:
     """``gy * (1 - y * y)``, from the result y; given Variables, the result is one.
 
+    >>> import numpy as np
     >>> tanh_gradient(np.array([1.0, 2.0]), np.array([0.5, 1.0]))
     array([0.75, 0.  ])
     """

@@ -72,6 +72,7 @@ def _gradient_suits(
 def channel_moments(x: Array) -> tuple[Array, Array]:
     """The mean of each channel and its variance.
 
+    >>> import numpy as np
     >>> channel_moments(np.array([[1.0, 5.0], [3.0, 5.0]]))
     (array([2., 5.]), array([1., 0.]))
     """
@@ -84,6 +85,7 @@ def channel_moments(x: Array) -> tuple[Array, Array]:
 def channel_sums(x: Array) -> Array:
     """The sum of each channel; given a Variable, the result is one.
 
+    >>> import numpy as np
     >>> channel_sums(np.array([[1.0, 5.0], [3.0, 5.0]]))
     array([ 4., 10.])
     """
@@ -94,6 +96,7 @@ def channel_sums(x: Array) -> Array:
 def scaled_channels(x: Array, mean: Array, scale: Array, shift: Array, limits: Limits | None = None) -> Array:
     """``(x - mean) * scale + shift``, not below the first limit and not above the second.
 
+    >>> import numpy as np
     >>> scaled_channels(np.array([[1.0, 5.0]]), np.array([1.0, 4.0]), np.array([1.0, 2.0]), np.array([-0.5, 0.0]))
     array([[-0.5,  2. ]])
     """
@@ -109,6 +112,7 @@ def channel_products(
 
     Given Variables, the results are some; likewise in `scaled_gradient`.
 
+    >>> import numpy as np
     >>> one = np.ones(1)
     >>> channel_products(np.array([[1.0], [2.0]]), np.array([[1.0], [3.0]]), 2 * one, one, one)
     (array([3.]), array([1.]))
@@ -131,6 +135,7 @@ def scaled_gradient(
 ) -> Array:
     """``(gy - share - (x - mean) * slope) * scale``, with ``gy`` taken as 0 where `scaled_channels` is at its limits.
 
+    >>> import numpy as np
     >>> one = np.ones(1)
     >>> scaled_gradient(np.array([[5.0]]), np.array([[3.0]]), one, 2 * one, one, one, one)
     array([[4.]])

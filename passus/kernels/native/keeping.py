@@ -26,6 +26,7 @@ from passus.kernels import notices
 
 __all__ = ["KernelCache", "KernelFiles", "stamp"]
 
+HERE = Path(__file__).parent
 IMPORTED = re.compile(r"^from passus\.kernels\.native\.(\w+) import", re.MULTILINE)
 
 
@@ -102,7 +103,7 @@ def stamp(source: Path) -> str:
         file = waiting.pop()
         if file.stem not in found:
             found[file.stem] = file.read_bytes()
-            waiting += [source.with_name(f"{name}.py") for name in IMPORTED.findall(found[file.stem].decode())]
+            waiting += [HERE / f"{name}.py" for name in IMPORTED.findall(found[file.stem].decode())]
     return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]
 
 
