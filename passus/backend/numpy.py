@@ -43,7 +43,7 @@ class NumPy:
 
 def _add_rows(total: Array, index: Array, values: Array) -> None:
     """Add rows where an index may repeat: sorted, equal ones are neighbours and summed at once (np.add.at is slow)."""
-    index = existing_rows(index.astype(np.intp, copy=False), len(total))
+    index = existing_rows(index, len(total))
     order = np.argsort(index, kind="stable")
     index = index[order]
     starts = np.flatnonzero(np.diff(index, prepend=-1))
