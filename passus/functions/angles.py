@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from passus.backend import Array
-from passus.core import Binary, Operand, Result, Unary
+from passus.core import HALF, INTEGERS, Binary, Operand, Result, Unary
 from passus.functions.arithmetic import mul
 
 __all__ = [
@@ -137,6 +137,8 @@ def _length(function: Binary) -> Any:
 
 
 class Sinc(Unary):
+    widened = HALF + INTEGERS
+
     def forward(self, x: Array) -> Array:
         return self.xp.sinc(x)
 

@@ -303,9 +303,16 @@ def _deconv(
         return _applied(Deconv(window, groups, size), x, W, b)
     # There is room behind for one more window: pixels that kernels meet come out of the padding, others are empty.
     padding = tuple([(before, max(m - n - before, 0)) for n, m, (before, _) in zip(size, met, window.padding)])
-    y = Deconv(window._replace(padding=padding), groups, inner)(x, W)
-    y = padded(y, ((0, 0), (0, 0), *[(0, n - m) for n, m in zip(size, inner)]))
-    return y if b is None else add(y, reshape(b, (-1, *[1] * axes)))
+    function, widths = (
+        Deconv(window._replace(padding=padding), groups, inner),
+        [(0, n - m) for n, m in zip(size, inner)],
+    )
+
+    def with_empty_pixels(x: Operand, W: Operand, b: Operand | None) -> Result:
+        y = padded(function(x, W), ((0, 0), (0, 0), *widths))
+        return y if b is None else add(y, reshape(b, (-1, *[1] * axes)))
+
+    return wide(with_empty_pixels, x, W, b, narrow=HALF)
 
 
 def _target(

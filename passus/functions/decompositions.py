@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from passus.backend import Array
-from passus.core import Operand, Result, Unary
+from passus.core import HALF, INTEGERS, Operand, Result, Unary
 from passus.errors import ShapeError
 from passus.functions.linalg import as_square, solve, transposed
 
@@ -40,6 +40,8 @@ class SVDResult(NamedTuple):
 
 
 class Eigh(Unary):
+    widened = HALF + INTEGERS
+
     constants = ("found",)
 
     def __init__(self, triangle: str) -> None:
@@ -86,6 +88,8 @@ def eigvalsh(x: Operand) -> Result:
 
 
 class SVD(Unary):
+    widened = HALF + INTEGERS
+
     constants = ("found",)
 
     def forward(self, x: Array) -> tuple[Array, Array, Array]:
@@ -140,6 +144,8 @@ def svdvals(x: Operand) -> Result:
 
 
 class QR(Unary):
+    widened = HALF + INTEGERS
+
     constants = ("found",)
 
     def forward(self, x: Array) -> tuple[Array, Array]:
@@ -179,6 +185,8 @@ def qr(x: Operand) -> tuple[Result, Result]:
 
 
 class Pinv(Unary):
+    widened = HALF + INTEGERS
+
     constants = ("rtol",)
 
     def __init__(self, rtol: float | None) -> None:

@@ -87,6 +87,8 @@ def rsqrt(x: Operand) -> Result:
 
 
 class Cbrt(Unary):
+    widened = HALF
+
     def forward(self, x: Array) -> Array:
         return self.xp.cbrt(x)
 
@@ -123,6 +125,8 @@ def exp(x: Operand) -> Result:
 
 
 class Expm1(Unary):
+    widened = HALF
+
     def forward(self, x: Array) -> Array:
         return self.xp.expm1(x)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from passus.backend import Array
-from passus.core import Function, Operand, Result
+from passus.core import HALF, INTEGERS, Function, Operand, Result, widened
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.arithmetic import neg
 from passus.functions.arrangement import flip, pad
@@ -20,6 +20,8 @@ OPPOSITE = {None: "forward", "backward": "forward", "ortho": "ortho", "forward":
 
 
 class Fft(Function):
+    widened = HALF + INTEGERS
+
     def __init__(self, n: int, axis: int, norm: str | None, inverse: bool) -> None:
         self.n, self.axis, self.norm, self.inverse = n, axis, norm, inverse
 
@@ -109,6 +111,7 @@ def rfft(x: Operand, n: int | None = None, axis: int = -1, norm: str | None = No
     return get_item(real, half), get_item(imag, half)
 
 
+@widened(2)
 def irfft(real: Operand, imag: Operand, n: int | None = None, axis: int = -1, norm: str | None = None) -> Result:
     """The inverse of `rfft`: the ``n`` real numbers (an even number, if it is not given) whose transform begins so.
 

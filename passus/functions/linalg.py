@@ -12,7 +12,7 @@ import numpy as np
 
 from passus.arguments import checked_integer
 from passus.backend import Array
-from passus.core import HALF, Function, Operand, Result, Unary, Variable
+from passus.core import HALF, INTEGERS, Function, Operand, Result, Unary, Variable
 from passus.core.basic import sum_to
 from passus.errors import ShapeError
 from passus.functions.checks import array_of
@@ -205,7 +205,7 @@ def slogdet(x: Operand) -> tuple[Result, Result]:
 
 
 class Cholesky(Unary):
-    widened = HALF
+    widened = HALF + INTEGERS
 
     def forward(self, x: Array) -> Array:
         return of_regular(lambda x: self.xp.linalg.cholesky((x + transposed(x)) / 2), x)

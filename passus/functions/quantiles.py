@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
-from passus.core import Operand, Result, Variable
+from passus.core import HALF, Operand, Result, Variable, widened
 from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.functions.arithmetic import add, mul, sub
 from passus.functions.checks import array_of
@@ -22,6 +22,7 @@ __all__ = ["median", "quantile"]
 METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
+@widened(1, HALF)
 def quantile(
     x: Operand, q: Any, axis: Axis = None, method: str = "linear", keepdims: bool = False, skip_nan: bool = False
 ) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from numpy.lib.array_utils import normalize_axis_index
 
 from passus.arguments import checked_count
-from passus.core import Operand, Result
+from passus.core import HALF, Operand, Result, widened
 from passus.errors import ShapeError
 from passus.functions.arithmetic import mul, sub
 from passus.functions.checks import array_of
@@ -16,6 +16,7 @@ from passus.functions.shapes import ravel
 __all__ = ["cumprod", "diff"]
 
 
+@widened(1, HALF)
 def cumprod(x: Operand, axis: int | None = None) -> Result:
     """The running product along an axis, ``y[i] = x[0] * ... * x[i]``; of all elements in a row if ``axis`` is None.
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from tests.table import binary, normal, unary, uniform
+from tests.table import BY_NUMPY, binary, normal, unary, uniform
 
 
 def positive(*shape: int) -> np.ndarray:
@@ -8,9 +8,9 @@ def positive(*shape: int) -> np.ndarray:
 
 
 ROWS = [
-    unary("exp2", np.exp2),
-    unary("log2", np.log2, positive),
-    unary("log10", np.log10, positive),
-    binary("logaddexp", np.logaddexp, normal),
-    binary("logaddexp2", np.logaddexp2, normal),
+    unary("exp2", np.exp2, integers=BY_NUMPY),
+    unary("log2", np.log2, positive, integers=BY_NUMPY),
+    unary("log10", np.log10, positive, integers=BY_NUMPY),
+    binary("logaddexp", np.logaddexp, normal, integers=BY_NUMPY),
+    binary("logaddexp2", np.logaddexp2, normal, integers=BY_NUMPY),
 ]
