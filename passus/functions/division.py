@@ -7,6 +7,7 @@ from typing import Any
 from passus.backend import Array
 from passus.core import Binary, Operand, Result
 from passus.functions.arithmetic import div
+from passus.kernels.elementwise import masked
 
 __all__ = ["FloorDivide", "Fmod", "Mod", "floor_divide", "fmod", "mod", "reciprocal"]
 
@@ -39,7 +40,7 @@ class Mod(Binary):
         return gy
 
     def grad1(self, gy: Any) -> Any:
-        return -gy * self.xp.floor_divide(self.x0, self.x1)
+        return _times(-gy, self.xp.floor_divide(self.x0, self.x1))
 
 
 def mod(x0: Operand, x1: Operand) -> Result:
@@ -60,7 +61,7 @@ class Fmod(Binary):
         return gy
 
     def grad1(self, gy: Any) -> Any:
-        return -gy * self.xp.trunc(self.x0 / self.x1)
+        return _times(-gy, self.xp.trunc(self.x0 / self.x1))
 
 
 def fmod(x0: Operand, x1: Operand) -> Result:
@@ -71,6 +72,11 @@ def fmod(x0: Operand, x1: Operand) -> Result:
     array([ 1., -1.])
     """
     return Fmod()(x0, x1)
+
+
+def _times(gy: Any, count: Any) -> Any:
+    """A gradient as often as ``x1`` goes into ``x0``: where that is not at all, 0 for an infinite one, too."""
+    return masked(gy, count != 0) * count
 
 
 def reciprocal(x: Operand) -> Result:

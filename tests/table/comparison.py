@@ -47,5 +47,6 @@ ROWS = [
         ),
         NO_AXIS,
         atol16=2**-8,  # As of `binary`.
+        spreads={"plain, bounds of its own for each element": "a bound that is infinite takes the place of an element"},
     ),
 ]

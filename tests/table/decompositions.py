@@ -55,11 +55,29 @@ def any_raise(name: str):
     )
 
 
+PRODUCTS: dict[str | int, str] = {0: "its gradient is a product of whole matrices, some of whose numbers are 0"}
+
 ROWS = [
-    Row("eigh", lambda x: np.linalg.eigh(symmetric(x)), square_cases(rotated), square_raise("eigh"), EXEMPT),
-    Row("eigvalsh", lambda x: np.linalg.eigvalsh(symmetric(x)), square_cases(rotated), square_raise("eigh"), EXEMPT),
-    Row("svd", lambda x: np.linalg.svd(x, full_matrices=False), any_cases(), any_raise("svd"), EXEMPT),
-    Row("svdvals", np.linalg.svdvals, any_cases(), any_raise("svd"), EXEMPT),
-    Row("qr", np.linalg.qr, any_cases(), any_raise("qr"), EXEMPT),
-    Row("pinv", np.linalg.pinv, any_cases(), any_raise("pinv"), EXEMPT),
+    Row(
+        "eigh",
+        lambda x: np.linalg.eigh(symmetric(x)),
+        square_cases(rotated),
+        square_raise("eigh"),
+        EXEMPT,
+        spreads=PRODUCTS,
+    ),
+    Row(
+        "eigvalsh",
+        lambda x: np.linalg.eigvalsh(symmetric(x)),
+        square_cases(rotated),
+        square_raise("eigh"),
+        EXEMPT,
+        spreads=PRODUCTS,
+    ),
+    Row(
+        "svd", lambda x: np.linalg.svd(x, full_matrices=False), any_cases(), any_raise("svd"), EXEMPT, spreads=PRODUCTS
+    ),
+    Row("svdvals", np.linalg.svdvals, any_cases(), any_raise("svd"), EXEMPT, spreads=PRODUCTS),
+    Row("qr", np.linalg.qr, any_cases(), any_raise("qr"), EXEMPT, spreads=PRODUCTS),
+    Row("pinv", np.linalg.pinv, any_cases(), any_raise("pinv"), EXEMPT, spreads=PRODUCTS),
 ]

@@ -15,6 +15,14 @@ def divisor(*shape: int) -> np.ndarray:
 ROWS = [
     binary("floor_divide", np.floor_divide, dividend, divisor),
     binary("mod", np.mod, dividend, divisor),
-    binary("fmod", np.fmod, dividend, divisor),
+    binary(
+        "fmod",
+        np.fmod,
+        dividend,
+        divisor,
+        spreads=dict.fromkeys(
+            ("plain", "0-d, with an array"), "a divisor that is NaN leaves NaN, even where a number is less than it"
+        ),
+    ),
     unary("reciprocal", lambda x: 1 / x, lambda *shape: away_from((0.0,), *shape, by=0.3), called="div"),
 ]

@@ -51,17 +51,19 @@ def raises(name, *more):
 
 
 UNEQUAL = bad(ValueError, r"fft: real \(3,\) and imag \(4,\) must have the same shape", np.ones(3), np.ones(4))
+SUMS: dict[str | int, str] = dict.fromkeys((0, 1), "each gradient is a sum of all others, with weights that may be 0")
 EXEMPT = {**ONE_OPERAND, "0-d": "it has no axis"}
 
 ROWS = [
-    Row("fft", transform(np.fft.fft), complex_cases(), (*raises("fft"), UNEQUAL), EXEMPT),
-    Row("ifft", transform(np.fft.ifft), complex_cases(), (*raises("ifft"), UNEQUAL), EXEMPT),
-    Row("rfft", lambda x, *a, **k: parts(np.fft.rfft(x, *a, **k)), cases(one), raises("rfft"), EXEMPT),
+    Row("fft", transform(np.fft.fft), complex_cases(), (*raises("fft"), UNEQUAL), EXEMPT, spreads=SUMS),
+    Row("ifft", transform(np.fft.ifft), complex_cases(), (*raises("ifft"), UNEQUAL), EXEMPT, spreads=SUMS),
+    Row("rfft", lambda x, *a, **k: parts(np.fft.rfft(x, *a, **k)), cases(one), raises("rfft"), EXEMPT, spreads=SUMS),
     Row(
         "irfft",
         lambda real, imag, *a, **k: np.fft.irfft(real + 1j * imag, *a, **k),
         cases(two),
         raises("irfft", np.ones(3))[:2],
         EXEMPT,
+        spreads=SUMS,
     ),
 ]
