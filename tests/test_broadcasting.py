@@ -39,15 +39,10 @@ def test_values_dtypes_and_gradient_shapes(function, reference, shapes, dtypes, 
     assert (y.shape, y.dtype) == (shapes.result_shape, expected.dtype)
     np.testing.assert_array_equal(y.data, expected)
     np.testing.assert_array_equal(function(*arrays), expected)
-    if not y.requires_grad:
-        assert all(x.dtype.kind == "i" for x in arrays)
-        return
     y.backward()
     for x in (x0, x1):
-        if x.dtype.kind == "f":
-            assert (x.grad.shape, x.grad.dtype) == (x.shape, x.dtype)
-        else:
-            assert x.grad is None
+        assert x.grad.shape == x.shape
+        assert x.grad.dtype == x.dtype if x.dtype.kind == "f" else x.grad.dtype.kind == "f"
 
 
 @pytest.mark.parametrize(("function", "reference"), FUNCTIONS, ids=[f.__name__ for f, _ in FUNCTIONS])
