@@ -246,6 +246,8 @@ def outcome(function: Callable[..., Any], arguments: tuple[Any, ...], native: bo
         with using_config("native", native):
             result: Any = function(*given)
         result = [x.copy() if isinstance(x, np.ndarray) else x for x in (*_all(result), *given)]
+        if any(isinstance(x, np.ndarray) and x.dtype.kind == "O" for x in result):  # NumPy takes None for an object.
+            result = TypeError("no array of numbers")
     except Exception as error:
         result = error
     for memory, inside in guards:

@@ -125,6 +125,7 @@ def _nothing(start: int, stop: int) -> None:
     """What is left of work that is done."""
 
 
+@cache
 def _waiting() -> Any:
     """How to wait without sleep. Imported late, for it needs Numba; whoever has a kernel to split has that too."""
     return native_module("waiting")
