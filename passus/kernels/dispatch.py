@@ -156,7 +156,7 @@ def _numba_works() -> bool:
         reason = "is not installed" if isinstance(error, ModuleNotFoundError) else f"does not work here ({error})"
         warnings.warn(
             f"passus computes with NumPy alone, several times slower on large arrays: Numba {reason}. "
-            'Install it with: pip install "passus[fast]"; or silence this with using_config("native", False)',
+            'Install it with: pip install numba; or silence this with using_config("native", False)',
             PassusWarning,
             stacklevel=2,
         )

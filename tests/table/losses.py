@@ -44,7 +44,12 @@ def row(name, loss, draw_x=normal, draw_t=normal, *extra, binary=False, **more_c
             "0-d, of each element": case(np.asarray(draw_x()), np.asarray(draw_t()), reduction="none"),
         },
         (
-            bad(ValueError, rf"{name}: x \(3,\) and t \(3, [13]\) must have the same shape, for broadcasting", one, other),
+            bad(
+                ValueError,
+                rf"{name}: x \(3,\) and t \(3, [13]\) must have the same shape, for broadcasting",
+                one,
+                other,
+            ),
             bad(ValueError, f"{name}: reduction must be.*not 'average'", one, one, reduction="average"),
             bad(ValueError, f"{name}: the mean over an empty batch", one[:0], one[:0]),
             bad(TypeError, f"{name}: list is not supported", one, [1.0, 1.0, 1.0]),
