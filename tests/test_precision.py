@@ -196,6 +196,18 @@ def test_standard_deviations_at_the_ends_of_the_range(unit: float) -> None:
     np.testing.assert_allclose(x.grad.data, [-0.5, 0.5], rtol=1e-5)
 
 
+@pytest.mark.parametrize("n", [2, 3, 1000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cosines_of_vectors_whose_length_does_not_fit_the_dtype(dtype: Any, n: int) -> None:
+    x0, x1 = np.full((2, n), np.finfo(dtype).max, dtype), np.ones((2, n), dtype)
+    x0[1], x1[1, 0] = 1, -1
+    expected = F.cosine_similarity(np.sign(x0), x1)
+    np.testing.assert_allclose(F.cosine_similarity(x0, x1), expected, rtol=1e-6)
+    x = Variable(x0)
+    F.cosine_similarity(x, x1).backward()
+    assert np.isfinite(x.grad.data).all()
+
+
 def test_cosines_at_the_ends_of_the_range() -> None:
     x0 = Variable(np.array([[2e38, 2e38], [1e-6, 0], [0, 0], [1e25, 0]], np.float32))
     x1 = Variable(np.array([[2e38, 0], [-2e-6, 0], [1, 0], [1e-7, 1e-7]], np.float32))

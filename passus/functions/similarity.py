@@ -31,10 +31,23 @@ def cosine_similarity(x0: Operand, x1: Operand, axis: int = 1, eps: float = 1e-8
     >>> cosine_similarity(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.0, 2.0], [0.0, 3.0]]))
     array([0., 1.])
     """
-    x0, x1 = _broadcast("cosine_similarity", x0, x1, axis)
+    x0, x1 = (_shortened(x, axis) for x in _broadcast("cosine_similarity", x0, x1, axis))
     # Products of vectors of length 1 do not overflow.
     x0, x1 = (div(x, maximum(norm(x, axis=axis, keepdims=True), eps)) for x in (x0, x1))
     return sum(mul(x0, x1), axis=axis)
+
+
+def _shortened(x: Result, axis: int) -> Result:
+    """The vectors, those divided by a power of two whose length might not fit the dtype: their angles stay."""
+    data = array_of("cosine_similarity", x)
+    if data.dtype.kind != "f" or not data.size:
+        return x
+    largest = abs(data).max(axis=axis, keepdims=True)
+    long = largest > float(np.finfo(data.dtype).max) ** 0.5
+    if not long.any():
+        return x
+    factor = 2.0 ** (np.finfo(data.dtype).minexp // 2)
+    return mul(x, (long * factor + ~long).astype(data.dtype))
 
 
 def _broadcast(name: str, x0: Operand, x1: Operand, axis: int) -> tuple[Result, Result]:
