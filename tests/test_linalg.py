@@ -100,7 +100,9 @@ def test_linear_of_integers_gives_gradients_to_the_weights():
 
 
 def test_linear_says_what_does_not_fit():
-    with pytest.raises(ShapeError, match=r"linear\(float64\[8, 4\], float64\[5, 3\], float64\[3\]\): .*W\.T"):
+    with pytest.raises(ShapeError, match=r"linear\(float64\[8, 4\], float64\[3, 4\], float64\[3\]\): .*W\.T"):
+        F.linear(np.ones((8, 4)), np.ones((3, 4)), np.ones(3))
+    with pytest.raises(ShapeError, match=r"linear\(float64\[8, 4\], float64\[5, 3\], float64\[3\]\): .*of W$"):
         F.linear(np.ones((8, 4)), np.ones((5, 3)), np.ones(3))
 
 

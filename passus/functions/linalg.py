@@ -103,6 +103,8 @@ class Det(Unary):
 class Cofactors(Unary):
     """The derivative of the determinant: the transposed adjugate, ``det(x) * inv(x).T`` where there is an inverse."""
 
+    public_name = "det"
+
     def forward(self, x: Array) -> Array:
         y = _regular_inverse(self.xp, x)
         if y is not None:
