@@ -58,6 +58,8 @@ def numbers(result: object) -> list[float]:
     """Some of the numbers of a result, or of each of several."""
     if isinstance(result, list | tuple):
         return [number for part in result for number in numbers(part)]
+    if hasattr(result, "detach"):  # PyTorch and passus refuse to make an array of what is differentiable.
+        result = result.detach()
     flat = np.asarray(result, np.float64).ravel()
     return flat[:: max(1, flat.size // SAMPLE)].tolist()
 
