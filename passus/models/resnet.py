@@ -41,7 +41,7 @@ PUBLISHED = {
 """Weights for PyTorch, trained on ImageNet; the digits are the first ones of the sha256 of the file."""
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-"""Of red, green and blue in ImageNet, of 255."""
+"""Of red, green and blue in ImageNet, from 0 to 1."""
 
 
 class ResNet(Model):
