@@ -108,7 +108,7 @@ def pixels(path):
 
     picture = Image.open(path)
     size = tuple(round(192 * side / min(picture.size)) for side in picture.size)
-    return Compose([Convert(), Resize(size, "bicubic"), ToArray(), Normalize(127.0, 128.0)])(picture)[None]
+    return Compose([Convert(), Resize(size, "bicubic"), ToArray(np.uint8), Normalize(127.0, 128.0)])(picture)[None]
 
 
 def waves(shape):
