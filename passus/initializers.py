@@ -90,10 +90,8 @@ def normal(
     (2, 3)
     """
     std, mean = checked_number("normal", "std", std), checked_number("normal", "mean", mean, -math.inf)
-    x = _standard_normal(*_request("normal", shape, dtype), get_rng(rng))
-    x *= std
-    x += mean
-    return x
+    lengths, kind = _request("normal", shape, dtype)
+    return _scaled(_standard_normal(lengths, kind, get_rng(rng)), std, mean, kind)
 
 
 def truncated_normal(
@@ -109,12 +107,11 @@ def truncated_normal(
     """
     name, generator = "truncated_normal", get_rng(rng)
     std, mean = checked_number(name, "std", std), checked_number(name, "mean", mean, -math.inf)
-    x = _standard_normal(*_request(name, shape, dtype), generator)
+    lengths, kind = _request(name, shape, dtype)
+    x = _standard_normal(lengths, kind, generator)
     while (outside := abs(x) > 2).any():
-        x[outside] = _standard_normal((int(outside.sum()),), x.dtype, generator)
-    x *= std
-    x += mean
-    return x
+        x[outside] = _standard_normal((int(outside.sum()),), kind, generator)
+    return _scaled(x, std, mean, kind)
 
 
 def uniform(
@@ -131,10 +128,7 @@ def uniform(
     if low > high:
         raise ArgumentError(f"uniform: low={low} must not be above high={high}")
     lengths, kind = _request("uniform", shape, dtype)
-    x: Array = np.asarray(get_rng(rng).random(lengths, _precision(kind))).astype(kind, copy=False)
-    x *= high - low
-    x += low
-    return x
+    return _scaled(np.asarray(get_rng(rng).random(lengths, _precision(kind))), high - low, low, kind)
 
 
 def lecun_normal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
@@ -275,8 +269,14 @@ def _std(name: str, of_in: float, of_out: float, shape: Shape) -> float:
 
 
 def _standard_normal(shape: Shape, dtype: np.dtype[Any], rng: np.random.Generator) -> Array:
-    drawn: Any = rng.standard_normal(shape, _precision(dtype))
-    return np.asarray(drawn).astype(dtype, copy=False)
+    return np.asarray(rng.standard_normal(shape, _precision(dtype)))
+
+
+def _scaled(x: Array, factor: float, shift: float, dtype: np.dtype[Any]) -> Array:
+    """``x * factor + shift``, rounded to half precision once."""
+    x *= factor
+    x += shift
+    return x.astype(dtype, copy=False)
 
 
 def _precision(dtype: np.dtype[Any]) -> Any:

@@ -91,7 +91,9 @@ LONG: dict[str, Callable[[np.ndarray], list[Case]]] = {
     "linear_simple": lambda x: [case(x, np.full((2, 3), 0.1), np.full(3, 0.1))],
     "matmul": lambda x: [case(x.T, x), case(x[:, 0], x[:, 1])],
     "dot": lambda x: [case(x[:, 0], x[:, 1])],
-    "einsum": lambda x: [],
+    "einsum": lambda x: [
+        case("ij->j", x), case("ij->i", x.T), case("ij->", x.T), case("ij,ij->j", x, x), case("ij,ij,ij->j", x, x, x), case("ij,ik->jk", x, x),
+    ],
     "bias_activation": lambda x: [case(x, np.full(2, 0.1), activation=name) for name in ("tanh", "relu")],
     "conv2d": lambda x: [
         case(images(x, 2), np.full((3, 2, k, k), 0.1), np.full(3, 0.1), groups=1) for k in (1, 3)
@@ -99,7 +101,13 @@ LONG: dict[str, Callable[[np.ndarray], list[Case]]] = {
     "deconv2d": lambda x: [case(images(x, 2), np.full((2, 3, 3, 3), 0.1), np.full(3, 0.1))],
     "prelu": lambda x: [case(-x, np.full(2, 0.1)), case(-images(x, 2), np.full(2, 0.1)), case(-x, np.array(0.1))],
     "embed_id": lambda x: [case(np.zeros(COUNT, int), x[:3]), case(np.arange(COUNT) % 3, x[:3])],
-    "get_item": lambda x: [case(x[:3], np.arange(COUNT) % 2), case(x, slice(None, None, 3))],
+    "get_item": lambda x: [
+        case(x[:3], np.arange(COUNT) % 2), case(x, slice(None, None, 3)), case(x[:3], (slice(None), np.arange(COUNT) % 2)),
+        case(x[:3], (np.arange(COUNT) % 3, np.arange(COUNT) % 2)),
+    ],
+    "take_along_axis": lambda x: [case(x[:3], np.zeros((COUNT, 2), int), axis=0)],
+    "pad": lambda x: [case(x[:2], ((COUNT, 0), (0, 0)), mode="edge")],
+    "average_pooling": lambda x: [case(x.T.reshape(1, 2, SIDE, SIDE), SIDE)],
     "add": lambda x: [case(x, x[0]), case(x.T, x.T[:, :1])],
     "mul": lambda x: [case(x, x[0]), case(x.T, x.T[:, :1])],
     "add_relu": lambda x: [case(x, x[0])],

@@ -352,3 +352,11 @@ def test_the_mean_of_a_function():
 def test_what_the_measures_refuse(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_has_no_weight_does_not_change_a_mean(value: float) -> None:
+    mean = Mean()
+    mean.update(2.0)
+    mean.update(value, weight=0)
+    assert mean.compute() == 2

@@ -548,3 +548,37 @@ def test_nadam_remembers_no_number_for_every_step() -> None:
         assert optimizer._product(0.9, 0.004, step) == exact._product(0.9, 0.004, step) == product
     assert len(pickle.dumps(optimizer._products)) < 5000
     assert exact._product(0.9, 0.004, 5) == O.NAdam()._product(0.9, 0.004, 5)
+
+
+@pytest.mark.parametrize("make", [*ALL, lambda: O.GradientAccumulation(O.SGD(), every=2)])
+@pytest.mark.parametrize("shape", [(), (1,), (2,), (4,), (3, 1), (0,)])
+@pytest.mark.parametrize("hook", [None, O.WeightDecay(0.1), O.ClipGrad(0.1), O.ClipValue(0.1)])
+def test_gradients_of_another_shape_meet_no_hook_and_no_sum(make: Any, shape: tuple[int, ...], hook: Any) -> None:
+    model, optimizer = Model(a=np.ones(2), b=np.ones(3)), make()
+    optimizer.setup(model)
+    if hook is not None:
+        getattr(optimizer, "optimizer", optimizer).add_hook(hook)
+    model["a"].grad, model["b"].grad = np.ones(2), np.ones(3)
+    if isinstance(optimizer, O.GradientAccumulation):
+        optimizer.update()
+        model["a"].grad, model["b"].grad = np.ones(2), np.ones(3)
+    model["b"].grad.data = np.ones(shape)
+    before = values(model)
+    with pytest.raises(ShapeError, match=r"gradient \(.*\) of b must have its shape \(3,\)"):
+        optimizer.update()
+    assert_equal(values(model), before)
+
+
+@pytest.mark.parametrize("shape", [(1,), (4,), (2, 3)])
+def test_averages_and_sums_of_a_parameter_that_changed_its_shape(shape: tuple[int, ...]) -> None:
+    model = Model(W=np.ones(3))
+    ema, optimizer = O.EMA(model), O.GradientAccumulation(O.SGD(), every=3).setup(model)
+    model["W"].grad = np.ones(3)
+    optimizer.update()
+    ema.updated([])
+    model["W"].data = np.ones(shape)
+    model["W"].grad = np.ones(shape)
+    with pytest.raises(ShapeError, match="GradientAccumulation: W is"):
+        optimizer.update()
+    with pytest.raises(ShapeError, match="EMA: W is"):
+        ema.updated([])

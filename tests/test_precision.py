@@ -9,6 +9,7 @@ import pytest
 
 import passus.functions as F
 from passus import Variable
+from passus import initializers as I
 from passus import optimizers as O
 from passus.kernels.sums import length, total
 from tests.bare import Model
@@ -165,6 +166,44 @@ def test_gradients_in_float16_are_float16(order: int) -> None:
     assert x.grad is not None
     assert x.grad.dtype == np.float16
     np.testing.assert_allclose(x.grad.data, [-0.5, 0.5], rtol=1e-2)
+
+
+@pytest.mark.parametrize("p", [1.5e-5, 1e-4, 0.5, 0.9995])
+def test_binary_cross_entropy_in_float16_has_its_slope(p: float) -> None:
+    x = Variable(np.array([p], np.float16))
+    F.binary_cross_entropy(x, np.array([1.0], np.float16)).backward()
+    assert x.grad is not None
+    np.testing.assert_allclose(x.grad.data, -1 / x.data.astype(float), rtol=2e-2)
+    certain = Variable(np.array([0.0, 1.0], np.float16))
+    F.binary_cross_entropy(certain, np.array([1.0, 0.0], np.float16), reduction="sum").backward()
+    assert certain.grad is not None
+    assert np.isfinite(certain.grad.data).all()
+
+
+@pytest.mark.parametrize("limit", [0.5, 1e5, 1e300])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_limits_of_gradients_may_be_greater_than_their_dtype_holds(limit: float, dtype: Any) -> None:
+    model = Model(W=np.ones(3, dtype))
+    model["W"].grad = np.array([-100, 0, 100], dtype)
+    O.ClipValue(limit)(list(model.params.values()))
+    np.testing.assert_array_equal(model["W"].grad.data, np.clip([-100.0, 0, 100], -limit, limit))
+
+
+@pytest.mark.parametrize(
+    ("draw", "low", "high"),
+    [
+        (lambda dtype: I.uniform((10_000,), dtype, 0, low=-5e4, high=6e4), -5e4, 6e4),
+        (lambda dtype: I.uniform((10_000,), dtype, 0, low=1e-7, high=3e-7), 1e-7, 3e-7),
+        (lambda dtype: I.truncated_normal((10_000,), dtype, 0, std=1e-7), -2e-7, 2e-7),
+        (lambda dtype: I.truncated_normal((10_000,), dtype, 0, mean=6e4, std=100), 6e4 - 200, 6e4 + 200),
+        (lambda dtype: I.normal((10_000,), dtype, 0, mean=6e4, std=1e-3), 6e4 - 1, 6e4 + 1),
+    ],
+)
+def test_first_values_in_float16_are_those_of_float32_rounded_once(draw: Any, low: float, high: float) -> None:
+    half = draw(np.float16)
+    assert half.dtype == np.float16
+    np.testing.assert_array_equal(half, draw(np.float32).astype(np.float16))
+    assert np.float16(low) <= half.min() <= half.max() <= np.float16(high)
 
 
 # The ends of the range, and 0.

@@ -10,6 +10,9 @@ from passus.backend.base import Array
 
 __all__ = ["NumPy"]
 
+LONG = 1 << 10
+"""How many float32 numbers are added one after the other at most, as in `passus.kernels.sums`."""
+
 
 class NumPy:
     """Arrays in main memory."""
@@ -32,6 +35,12 @@ class NumPy:
             total[index] = values
         elif isinstance(index, np.ndarray) and index.dtype.kind in "iu" and index.size:
             _add_rows(total, index.ravel(), values.reshape(index.size, *shape[1:]))
+        elif values.dtype == np.float32 and values.size > LONG:
+            wide = np.zeros(
+                shape, np.float64
+            )  # One after the other, many float32 numbers would lose their last digits.
+            np.add.at(wide, index, values.astype(np.float64))
+            total[...] = wide
         else:
             np.add.at(total, index, values)
         return total

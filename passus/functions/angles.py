@@ -64,6 +64,8 @@ def arccosh(x: Operand) -> Result:
 
 
 class Arctanh(Unary):
+    widened = HALF
+
     def forward(self, x: Array) -> Array:
         return self.xp.arctanh(x)
 
@@ -82,6 +84,8 @@ def arctanh(x: Operand) -> Result:
 
 
 class Arctan2(Binary):
+    widened = HALF
+
     def forward(self, x0: Array, x1: Array) -> Array:
         return self.xp.arctan2(x0, x1)
 
@@ -107,6 +111,8 @@ def arctan2(x0: Operand, x1: Operand) -> Result:
 
 
 class Hypot(Binary):
+    widened = HALF
+
     def forward(self, x0: Array, x1: Array) -> Array:
         return self.xp.hypot(x0, x1)
 

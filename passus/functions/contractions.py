@@ -6,10 +6,13 @@ of that operand.
 
 from __future__ import annotations
 
+import math
 import re
 import string
 from collections import Counter
 from typing import Any
+
+import numpy as np
 
 from passus.arguments import checked_count
 from passus.backend import Array
@@ -18,6 +21,7 @@ from passus.core.basic import sum_to
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of
 from passus.kernels.elementwise import masked
+from passus.kernels.sums import LONG
 
 __all__ = ["Einsum", "einsum", "tensordot"]
 
@@ -29,7 +33,22 @@ class Einsum(Function):
         self.terms, self.result = terms, result
 
     def forward(self, *xs: Array) -> Array:
-        return self.xp.einsum(f"{','.join(self.terms)}->{self.result}", *xs, optimize=True)
+        wide = [x.astype(np.float64) for x in xs] if self._is_long(xs) else xs
+        y: Array = self.xp.einsum(f"{','.join(self.terms)}->{self.result}", *wide, optimize=True)
+        return y if wide is xs else y.astype(np.float32)
+
+    def _is_long(self, xs: tuple[Array, ...]) -> bool:
+        """Whether NumPy would add many float32 numbers one after the other. A product of two matrices it leaves to a library."""
+        if self.xp is not np or all(x.size <= LONG for x in xs) or np.result_type(*xs) != np.float32:
+            return False
+        lengths: dict[str, int] = {}
+        for term, x in zip(self.terms, xs):
+            for letter, n in zip(term, x.shape):
+                lengths[letter] = max(n, lengths.get(letter, 1))
+        if math.prod([n for letter, n in lengths.items() if letter not in self.result]) <= LONG:
+            return False
+        times = Counter("".join(self.terms))
+        return len(xs) != 2 or any(times[letter] != (1 if letter in self.result else 2) for letter in lengths)
 
     def backward(self, gy: Any) -> Any:
         xs = [self.saved(x) for x in self.operands]

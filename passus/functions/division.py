@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from passus.backend import Array
-from passus.core import Binary, Operand, Result
+from passus.core import HALF, Binary, Operand, Result
 from passus.functions.arithmetic import div
 from passus.kernels.elementwise import masked
 
@@ -54,6 +54,8 @@ def mod(x0: Operand, x1: Operand) -> Result:
 
 
 class Fmod(Binary):
+    widened = HALF  # The quotient may be larger than float16 can hold.
+
     def forward(self, x0: Array, x1: Array) -> Array:
         return self.xp.fmod(x0, x1)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
-from passus.core import Binary, Operand, Result, Unary
+from passus.core import HALF, Binary, Operand, Result, Unary
 from passus.functions.activations import sigmoid
 
 __all__ = [
@@ -28,6 +28,8 @@ LN2, LN10 = math.log(2), math.log(10)
 
 
 class Exp2(Unary):
+    widened = HALF
+
     def forward(self, x: Array) -> Array:
         return self.xp.exp2(x)
 
@@ -46,6 +48,8 @@ def exp2(x: Operand) -> Result:
 
 
 class Log2(Unary):
+    widened = HALF
+
     def forward(self, x: Array) -> Array:
         return self.xp.log2(x)
 
@@ -64,6 +68,8 @@ def log2(x: Operand) -> Result:
 
 
 class Log10(Unary):
+    widened = HALF
+
     def forward(self, x: Array) -> Array:
         return self.xp.log10(x)
 
@@ -82,6 +88,8 @@ def log10(x: Operand) -> Result:
 
 
 class Logaddexp(Binary):
+    widened = HALF
+
     def forward(self, x0: Array, x1: Array) -> Array:
         return self.xp.logaddexp(x0, x1)
 

@@ -296,7 +296,7 @@ def binary_cross_entropy(p: Operand, t: Operand, *, weight: Operand | None = Non
         raise ArgumentError(
             "binary_cross_entropy: p must lie between 0 and 1; for other scores use sigmoid_cross_entropy"
         )
-    least = 1e-12 if probabilities.dtype.kind != "f" else max(1e-12, float(np.finfo(probabilities.dtype).tiny))
+    least = 1e-12 if probabilities.dtype.kind != "f" else max(1e-12, 1 / float(np.finfo(probabilities.dtype).max))
     if weight is None:
         return BinaryCrossEntropy(reduction, least)(p, t)
     return wide(lambda p, t: weighted(BinaryCrossEntropy("none", least)(p, t), weight, reduction), p, t)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from passus.backend import Array
-from passus.core import Operand, Result, Unary
+from passus.core import HALF, Operand, Result, Unary
 
 __all__ = ["Ceil", "Floor", "Round", "Sign", "Trunc", "ceil", "floor", "round", "sign", "trunc"]
 
@@ -63,6 +63,8 @@ def trunc(x: Operand) -> Result:
 
 
 class Round(Step):
+    widened = HALF  # NumPy multiplies by a power of ten, which float16 may not hold.
+
     def __init__(self, decimals: int) -> None:
         self.decimals = decimals
 

@@ -86,6 +86,8 @@ def tan(x: Operand) -> Result:
 
 
 class Arcsin(Unary):
+    widened = HALF
+
     def forward(self, x: Array) -> Array:
         return self.xp.arcsin(x)
 
@@ -104,6 +106,8 @@ def arcsin(x: Operand) -> Result:
 
 
 class Arccos(Unary):
+    widened = HALF
+
     def forward(self, x: Array) -> Array:
         return self.xp.arccos(x)
 
@@ -122,6 +126,8 @@ def arccos(x: Operand) -> Result:
 
 
 class Arctan(Unary):
+    widened = HALF
+
     def forward(self, x: Array) -> Array:
         return self.xp.arctan(x)
 

@@ -29,6 +29,7 @@ from passus.kernels.layout import (
     padded,
     window_counts,
 )
+from passus.kernels.sums import LONG
 
 __all__ = ["average_pooling", "average_pooling_gradient", "max_pooling", "max_pooling_gradient", "pixels_at"]
 
@@ -56,6 +57,17 @@ def _meet_pixels(kernel: Sizes, padding: Padding) -> bool:
 
 def _suits_max(x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> bool:
     return _suits(x, kernel, stride, padding) and math.prod(kernel) <= 256  # Places are bytes.
+
+
+def _suits_average(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, divisor: Any) -> bool:
+    return _suits(x, kernel, stride, padding) and max(kernel) <= LONG
+
+
+def _average_gradient_suits(
+    gy: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, divisor: Any
+) -> bool:
+    meet = math.prod([-(-k // step) for k, step in zip(kernel, stride)])
+    return meet <= LONG and _gradient_suits(gy, size, kernel, stride, padding)
 
 
 def _max_gradient_suits(gy: Array, places: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding) -> bool:
@@ -102,26 +114,27 @@ def pixels_at(places: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Pa
     return sum(masked(x[pixels], places == place) for place, pixels in windows)
 
 
-@with_kernel(_suits)
+@with_kernel(_suits_average)
 def average_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, divisor: Any) -> Array:
     """The sum of each window, with zeros around the images, divided by ``divisor``, a number or (*out)."""
     out = window_counts(x.shape[2:], kernel, stride, padding)
     x = padded(channels_last_in_memory(x), padding)
-    total = sum(x[pixels] for _, pixels in _passes(kernel, stride, out))
-    return total / backend_of(x).xp.asarray(divisor, x.dtype)
+    xp, dtype = backend_of(x).xp, _dtype_of_sums(x, kernel)
+    total = sum(x[pixels].astype(dtype, copy=False) for _, pixels in _passes(kernel, stride, out))
+    return (total / xp.asarray(divisor, dtype)).astype(x.dtype, copy=False)
 
 
-@with_kernel(_gradient_suits)
+@with_kernel(_average_gradient_suits)
 def average_pooling_gradient(
     gy: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, divisor: Any
 ) -> Array:
     """The gradient (N, C, *size) for the images: each pixel gets a share from every window that meets it."""
     backend = backend_of(gy)
     share = gy / backend.xp.asarray(divisor, gy.dtype)
-    images = blank(gy, gy.shape[1:2], size, padding)
+    images = blank(share.astype(_dtype_of_sums(gy, kernel), copy=False), gy.shape[1:2], size, padding)
     for _, pixels in _passes(kernel, stride, gy.shape[2:]):
         images = backend.add_at(images, pixels, share)
-    return images[inside(size, padding)]
+    return images[inside(size, padding)].astype(gy.dtype, copy=False)
 
 
 def _passes(kernel: Sizes, stride: Sizes, out: Sizes) -> Iterator[tuple[Any, tuple[Any, ...]]]:
@@ -129,6 +142,11 @@ def _passes(kernel: Sizes, stride: Sizes, out: Sizes) -> Iterator[tuple[Any, tup
     dtype = _dtype_of_places(kernel)
     for number, (_, pixels) in enumerate(meetings(kernel, stride, (1,) * len(kernel), out)):
         yield dtype.type(number), pixels
+
+
+def _dtype_of_sums(x: Array, kernel: Sizes) -> Any:
+    """In which numbers are added up that meet in a window, one after the other."""
+    return np.float64 if x.dtype == np.float32 and math.prod(kernel) > LONG else x.dtype
 
 
 def _dtype_of_places(kernel: Sizes) -> np.dtype[Any]:

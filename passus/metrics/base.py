@@ -53,8 +53,9 @@ class Mean(Verified):
         if number.size != 1:
             raise ShapeError(f"Mean: {number.shape} is not one number; give its mean, and its size as weight")
         weight = checked_number("Mean", "weight", weight)
-        self.total += weight * number.item()
-        self.weight += weight
+        if weight:  # What does not count may be NaN.
+            self.total += weight * number.item()
+            self.weight += weight
 
     def compute(self) -> float:
         """The mean. Raises `ArgumentError` if the weights add up to nothing."""

@@ -9,10 +9,10 @@ import numpy as np
 from passus.arguments import checked_count
 from passus.backend import Array
 from passus.core import Parameter
-from passus.errors import ArgumentError, DTypeError
+from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.kernels.sums import at_least_float32
 from passus.loading import Loading, Verified, leaf
-from passus.optimizers.base import Optimizer, Target
+from passus.optimizers.base import Optimizer, Target, check_gradient
 from passus.optimizers.options import Rate
 from passus.optimizers.state import read_arrays
 from passus.tree import Tree, check_tree, unflatten
@@ -60,7 +60,13 @@ class GradientAccumulation(Verified):
         named = self._named_params()
         for path, p in named:
             if p.grad is not None and p.requires_grad:
+                check_gradient("GradientAccumulation", path, p)
                 g = p.grad.data
+                if path in self._sums and self._sums[path].shape != g.shape:
+                    raise ShapeError(
+                        f"GradientAccumulation: {path} is {g.shape} now, and the gradients so far are {self._sums[path].shape}; "
+                        "call flush() before it changes its shape"
+                    )
                 # A new array, never in place: somebody may still hold the gradient that is the sum so far.
                 self._sums[path] = self._sums[path] + g if path in self._sums else at_least_float32(g)
                 p.cleargrad()

@@ -27,7 +27,7 @@ from passus.optimizers.own import own_state, take_own_state, takes_parameter, up
 from passus.optimizers.state import SlotArrays, Slots, as_arrays, slot_leaves
 from passus.tree import Stateful, Tree, check_tree, compare, flatten, unflatten
 
-__all__ = ["Hook", "Optimizer", "Target", "check_target"]
+__all__ = ["Hook", "Optimizer", "Target", "check_gradient", "check_target"]
 
 
 NO_RATE: Any = object()
@@ -51,6 +51,15 @@ def check_target(what: str, target: Any) -> None:
         raise DTypeError(f"{what}: {target.__name__} is a class; make a layer of it first")
     if not hasattr(target, "named_params"):
         raise DTypeError(f"{what}: a {type(target).__name__} has no named_params(); give a layer")
+
+
+def check_gradient(what: str, path: str, p: Parameter) -> None:
+    """Raise `ShapeError` unless the gradient of a parameter has its shape; ``what`` is who asks, for the message.
+
+    >>> check_gradient("SGD", "l1.b", Parameter(np.zeros(2)))
+    """
+    if p._grad is not None and p._grad.shape != p._data.shape:
+        raise ShapeError(f"{what}: the gradient {p._grad.shape} of {path} must have its shape {p._data.shape}")
 
 
 class Hook:
@@ -186,6 +195,9 @@ class Optimizer(Verified, CheckedOptions):
         if not named:
             self._warn_of_nothing_to_do()
         params = [p for _, p in named]
+        if self.hooks:
+            for path, p in named:
+                check_gradient(self._name, path, p)  # With which hooks compute.
         for hook in self.hooks:
             hook(params)
         options = [self._options_of(group) for group in (None, *self.groups)]
@@ -356,8 +368,7 @@ class Optimizer(Verified, CheckedOptions):
                 f"{self._name}: {path} is {data.dtype} {data.shape} now, but was {slots.dtype} {slots.shape} before; "
                 "what was learnt about it does not fit any more. Make a new optimizer"
             )
-        if p._grad is not None and p._grad.shape != data.shape:
-            raise ShapeError(f"{self._name}: the gradient {p._grad.shape} of {path} must have its shape {data.shape}")
+        check_gradient(self._name, path, p)
         return slots
 
     def _init(self, path: str, data: Array | None) -> Slots:

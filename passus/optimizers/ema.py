@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from passus.arguments import checked_number
 from passus.backend import Array, copied
 from passus.core import Parameter
+from passus.errors import ShapeError
 from passus.kernels.sums import at_least_float32
 from passus.kernels.updates import average
 from passus.loading import Loading, Verified, leaf
@@ -56,6 +57,11 @@ class EMA(Verified, Hook):
             if path not in self.averages:
                 self.averages[path] = at_least_float32(copied(p.data))
                 continue
+            if self.averages[path].shape != p.shape:
+                raise ShapeError(
+                    f"EMA: {path} is {p.shape} now, and its average {self.averages[path].shape}; make a new EMA after it changes "
+                    "its shape"
+                )
             for mean, x in blocks(self.averages[path], p.data):
                 average(mean, at_least_float32(x), self.decay, self._scratch(mean))
 

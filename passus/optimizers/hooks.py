@@ -100,7 +100,8 @@ class ClipValue(Hook):
 
     def __call__(self, params: list[Parameter]) -> None:
         for _, g in own_gradients(params):
-            np.clip(g, -self.max_value, self.max_value, out=g)
+            limit = min(self.max_value, float(np.finfo(g.dtype).max))  # In float16, a greater one would be infinite.
+            np.clip(g, -limit, limit, out=g)
 
 
 class FreezeParam(Hook):

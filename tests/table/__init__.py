@@ -47,7 +47,8 @@ class Row:
     another one.
     ``integers``: between which it takes some whose result is a floating-point number, or why it gives
     no exact one; ``of_integers``: which arguments they may be, if not all. ``sequence``:
-    the function takes the arrays of a case as one sequence. ``spreads``: for the name of a case, or for the number
+    the function takes the arrays of a case as one sequence. ``elementwise``: of how many arrays it is a function element by
+    element, so that it can be tried with any numbers. ``spreads``: for the name of a case, or for the number
     of an argument, why a gradient that is not finite may reach in it what its output does not depend on.
     """
 
@@ -66,6 +67,7 @@ class Row:
     integers: tuple[int, int] | str = (-120, 120)
     of_integers: tuple[int, ...] | None = None
     sequence: bool = False
+    elementwise: int = 0
     spreads: dict[str | int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -140,7 +142,7 @@ def unary(
         "0-d": case(draw()),
     }
     wrong = bad(TypeError, f"{called or name}: .*not supported", np.array(["a"]))
-    return Row(name, reference, cases, (wrong,), {**NO_AXIS, **ONE_OPERAND}, **row)
+    return Row(name, reference, cases, (wrong,), {**NO_AXIS, **ONE_OPERAND}, elementwise=1, **row)
 
 
 def binary(
@@ -169,4 +171,4 @@ def binary(
         bad(ValueError, f"{called or name}\\(.*3.*4", np.ones(3), np.ones(4)),
         bad(TypeError, "not supported", np.ones(3), [1.0, 2.0, 3.0]),
     )
-    return Row(name, reference, cases, raises, NO_AXIS, **row)
+    return Row(name, reference, cases, raises, NO_AXIS, elementwise=2, **row)

@@ -192,8 +192,10 @@ def _sums_of_windows(x: Any, shares: Any, y: Any, shape: Any, n: Any, r: Any, c:
         pixel = ((n * H + r * rise - top) * W + q * run - left) * C + c
         total = spread(np.float32(0))
         for i in range(i0, i1):
+            row = spread(np.float32(0))  # By itself: in one sum, many pixels would lose their last digits.
             for j in range(j0, j1):
-                total = add(total, load(x, pixel + (i * W + j) * C, lanes))
+                row = add(row, load(x, pixel + (i * W + j) * C, lanes))
+            total = add(total, row)
         store(y, ((n * oh + r) * ow + q) * C + c, multiply(total, spread(shares[r * ow + q])), lanes)
 
 
