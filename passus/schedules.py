@@ -56,7 +56,7 @@ def step(lr: float, every: int, gamma: float = 0.1) -> Schedule:
     """
     lr, gamma = checked_number("step", "lr", lr), checked_number("step", "gamma", gamma)
     every = checked_count("step", "every", every)
-    return lambda t: lr * gamma ** (t // every)
+    return lambda t: lr * _power(gamma, t // every)
 
 
 def multi_step(lr: float, milestones: Sequence[int], gamma: float = 0.1) -> Schedule:
@@ -67,7 +67,7 @@ def multi_step(lr: float, milestones: Sequence[int], gamma: float = 0.1) -> Sche
     """
     lr, gamma = checked_number("multi_step", "lr", lr), checked_number("multi_step", "gamma", gamma)
     steps = _rising("multi_step", "milestones", milestones)
-    return lambda t: lr * gamma ** bisect_right(steps, t)
+    return lambda t: lr * _power(gamma, bisect_right(steps, t))
 
 
 def exponential(lr: float, gamma: float) -> Schedule:
@@ -77,7 +77,7 @@ def exponential(lr: float, gamma: float) -> Schedule:
     0.125
     """
     lr, gamma = checked_number("exponential", "lr", lr), checked_number("exponential", "gamma", gamma)
-    return lambda t: lr * gamma**t
+    return lambda t: lr * _power(gamma, t)
 
 
 def polynomial(lr: float, steps: int, power: float = 1.0, lr_end: float = 0.0) -> Schedule:
@@ -255,6 +255,14 @@ class OnPlateau(Verified):
         loading.put(self, "best", best)
         for name in ("waited", "resting"):
             loading.put(self, name, checked_count(where, name, leaf(state[name]), low=0))
+
+
+def _power(gamma: float, count: int) -> float:
+    """``gamma**count``, infinite where Python would raise: an optimizer says that the rate is."""
+    try:
+        return gamma**count
+    except OverflowError:
+        return math.inf
 
 
 def _half_wave(start: float, end: float, way: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import itertools
 import pkgutil
 from contextlib import suppress
 from typing import Any
@@ -119,14 +120,17 @@ def test_integers_give_what_their_float64_copies_give(row: Row, case: Any) -> No
     places = [i for i in floats(case) if row.of_integers is None or i in row.of_integers]
     if not places or isinstance(row.integers, str):
         pytest.skip("no floating-point input, or none that may be integers")
-    for dtype in (np.int8, np.uint8, np.int64):
+    some = [places, *[[i] for i in places if len(places) > 1]]
+    for dtype, changed in itertools.product((np.int8, np.uint8, np.int64), some):
         low, high = row.integers
         low, high = (0, high - low) if dtype is np.uint8 and low < 0 else (low, high)
         rng, small = np.random.default_rng(1), list(case.args)
-        for i in places:
+        for i in changed:
             small[i] = rng.integers(low, high, small[i].shape, endpoint=True).astype(dtype)
+            ends = rng.random(small[i].shape) < 0.5  # Differences of these wrap around.
+            small[i] = np.where(ends, rng.choice(np.array([low, high], dtype), small[i].shape), small[i])
         ys = flat(call(row, case, small))
-        exact = flat(call(row, case, [x.astype(float) if i in places else x for i, x in enumerate(small)]))
+        exact = flat(call(row, case, [x.astype(float) if i in changed else x for i, x in enumerate(small)]))
         for y, expected in zip(ys, exact):
             if y.dtype.kind == "f":
                 np.testing.assert_allclose(y, expected, rtol=row.rtol, atol=row.atol)

@@ -6,6 +6,7 @@ import copy
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.optim import lr_scheduler as T
@@ -13,6 +14,7 @@ from torch.optim import lr_scheduler as T
 from passus import schedules as S
 from passus.errors import ArgumentError, DTypeError, PassusError
 from passus.optimizers import SGD
+from tests.bare import Model
 
 STEPS = 60
 
@@ -193,3 +195,15 @@ def test_an_optimizer_follows_its_schedule() -> None:
     assert optimizer.lr == 0.0
     optimizer.step = 3
     assert optimizer.lr == 0.75
+
+
+@pytest.mark.parametrize(
+    "schedule", [S.exponential(1.0, 2.0), S.step(1.0, 1, 2.0), S.multi_step(1.0, range(1, 3000), 2.0)]
+)
+def test_a_rate_that_grows_out_of_range_is_infinite_and_no_rate(schedule: Any) -> None:
+    assert schedule(5) == 32
+    assert schedule(3000) == np.inf
+    optimizer = SGD(lr=lambda t: schedule(3000)).setup(Model(W=np.ones(2)))
+    optimizer.target["W"].grad = np.ones(2)  # type: ignore[index]
+    with pytest.raises(ArgumentError, match="lr is inf"):
+        optimizer.update()

@@ -178,3 +178,17 @@ def test_without_pillow_the_error_says_what_to_install(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
     with pytest.raises(DependencyError, match="pip install pillow"):
         T.ToPIL()(PIXELS)
+
+
+@pytest.mark.parametrize(("mean", "std", "x"), [(1234.567, 3.3, 1240.0), (1e-3, 1e-8, 1e-3), (0.1, 0.3, 0.7)])
+def test_float16_is_normalised_in_float32_and_rounded_once(mean: float, std: float, x: float) -> None:
+    half = np.full((3, 2, 2), x, np.float16)
+    y = T.Normalize(mean, std)(half)
+    assert y.dtype == np.float16
+    np.testing.assert_array_equal(y, T.Normalize(mean, std)(half.astype(np.float32)).astype(np.float16))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.int64, np.float16, np.float32])
+def test_pixels_up_to_255_are_not_normalised_as_those_up_to_1(dtype: Any) -> None:
+    with pytest.raises(ArgumentError, match="for pixels from 0 to 1"):
+        T.Normalize(0.5, 0.2)(np.full((3, 4, 4), 200, dtype))

@@ -33,13 +33,16 @@ class Einsum(Function):
         self.terms, self.result = terms, result
 
     def forward(self, *xs: Array) -> Array:
+        dtype = self.xp.result_type(*xs)
+        if dtype.kind == "f":  # NumPy would add up some integers before it multiplies them.
+            xs = tuple([x.astype(dtype, copy=False) for x in xs])
         wide = [x.astype(np.float64) for x in xs] if self._is_long(xs) else xs
         y: Array = self.xp.einsum(f"{','.join(self.terms)}->{self.result}", *wide, optimize=True)
         return y if wide is xs else y.astype(np.float32)
 
     def _is_long(self, xs: tuple[Array, ...]) -> bool:
         """Whether NumPy would add many float32 numbers one after the other. A product of two matrices it leaves to a library."""
-        if self.xp is not np or all(x.size <= LONG for x in xs) or np.result_type(*xs) != np.float32:
+        if self.xp is not np or all(x.size <= LONG for x in xs) or xs[0].dtype != np.float32:
             return False
         lengths: dict[str, int] = {}
         for term, x in zip(self.terms, xs):

@@ -8,7 +8,7 @@ from typing import Any
 
 from passus.arguments import checked_integer
 from passus.backend import Array
-from passus.core import Binary, Function, Operand, Result, add, widened
+from passus.core import INTEGERS, Binary, Function, Operand, Result, add, widened
 from passus.core.replay import replayed
 from passus.errors import ShapeError
 from passus.functions.activations import gelu, mish, sigmoid, silu, softplus
@@ -41,6 +41,8 @@ FUNCTIONS: dict[str, tuple[Callable[[Any], Any], float]] = {
 
 
 class AddReLU(Binary):
+    widened = INTEGERS
+
     def forward(self, x0: Array, x1: Array) -> Array:
         return limited_sum(x0, x1, 0.0, math.inf)
 

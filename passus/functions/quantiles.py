@@ -8,6 +8,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.core import HALF, Operand, Result, Variable, widened
+from passus.core.basic import astype
 from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.functions.arithmetic import add, mul, sub
 from passus.functions.checks import array_of
@@ -55,6 +56,8 @@ def quantile(
     places = _places(shares.reshape(-1, *(1,) * (numbers.ndim - 1)), np.maximum(n, 1), method)
     low = np.floor(places).astype(np.intp)
     weight = (places - low).astype(numbers.dtype if numbers.dtype.kind == "f" else np.float64)
+    if weight.any() and numbers.dtype.kind != "f":
+        ordered = astype(ordered, weight.dtype)  # The difference of two small integers may be none.
     y = _taken(ordered, low)
     if weight.any():
         y = add(y, mul(weight, sub(_taken(ordered, np.minimum(low + 1, np.maximum(n, 1) - 1)), y)))

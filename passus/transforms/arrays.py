@@ -47,17 +47,17 @@ class Normalize:
         if not isinstance(x, (np.ndarray, np.generic)) or x.dtype.kind not in "fiub":
             raise DTypeError(f"Normalize: a {type(x).__name__} is no array of numbers; put ToArray() first")
         self._check_range(x, shape)
-        dtype = x.dtype if x.dtype.kind == "f" else np.float32
+        dtype = np.result_type(x.dtype if x.dtype.kind == "f" else np.float32, np.float32)
         y = np.subtract(x, self._along_channels(self.mean, shape, dtype), dtype=dtype)
         y /= self._along_channels(self.std, shape, dtype)
-        return y
+        return y.astype(x.dtype, copy=False) if x.dtype.kind == "f" else y
 
     def _check_range(self, x: Array, shape: tuple[int, ...]) -> None:
         """Raise `ArgumentError` if mean and std are those of 0 to 1 and x holds bytes, or the other way round."""
         mean, std = float(abs(self.mean).max()), float(self.std.max())
         if len(shape) < 2 or not x.size:
             return
-        if 0 < mean <= 1 and std <= 1 and (x.dtype == np.uint8 or (x.dtype.kind == "f" and x.max() > 16)):
+        if 0 < mean <= 1 and std <= 1 and (x.dtype == np.uint8 or x.max() > 16):
             raise ArgumentError(
                 f"Normalize: mean {self.mean} and std {self.std} are for pixels from 0 to 1, and these go up to "
                 f"{'255' if x.dtype == np.uint8 else float(x.max())}; put ToArray() first, or Normalize(0, 255)"

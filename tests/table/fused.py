@@ -1,6 +1,6 @@
 import numpy as np
 
-from tests.table import BY_NUMPY, Row, away_from, bad, binary, case, normal, uniform
+from tests.table import Row, away_from, bad, binary, case, normal, uniform
 
 SIGMOID = {"activation": "sigmoid"}
 
@@ -22,7 +22,6 @@ ROWS = [
         lambda x0, x1: np.maximum(x0 + x1, 0),
         far_from_zero,
         lambda *shape: uniform(-0.1, 0.1, *shape),
-        integers=BY_NUMPY,
     ),
     Row(
         "bias_activation",
