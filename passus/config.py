@@ -10,10 +10,10 @@ True
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, overload
 
 from passus.errors import ArgumentError
-from passus.scopes import Scope
+from passus.scopes import Called, Scope
 
 __all__ = ["Config", "no_grad", "test_mode", "using_config"]
 
@@ -56,26 +56,44 @@ class using_config(Scope):  # noqa: N801 - used like a function, as contextlib's
         super().__init__(_switch(name), lambda: bool(value))
 
 
-def no_grad() -> using_config:
+@overload
+def no_grad() -> using_config: ...
+
+
+@overload
+def no_grad(function: Called) -> Called: ...
+
+
+def no_grad(function: Any = None) -> Any:
     """Record nothing inside: results have no graph behind them, and memory is freed at once.
 
-    Also a decorator, of generators and ``async`` functions too; see `using_config`.
+    Also a decorator, ``@no_grad()`` or ``@no_grad``, of generators and ``async`` functions too; see `using_config`.
 
     >>> with no_grad():
     ...     Config.enable_backprop
     False
     """
-    return using_config("enable_backprop", False)
+    block = using_config("enable_backprop", False)
+    return block if function is None else block(function)
 
 
-def test_mode() -> using_config:
-    """Let dropout and batch normalisation behave as in inference.
+@overload
+def test_mode() -> using_config: ...
+
+
+@overload
+def test_mode(function: Called) -> Called: ...
+
+
+def test_mode(function: Any = None) -> Any:  # noqa: PT028 - no test
+    """Let dropout and batch normalisation behave as in inference. Also a decorator, as `no_grad` is.
 
     >>> with test_mode():
     ...     Config.train
     False
     """
-    return using_config("train", False)
+    block = using_config("train", False)
+    return block if function is None else block(function)
 
 
 test_mode.__test__ = False  # type: ignore[attr-defined]  # no test, whatever its name makes pytest think

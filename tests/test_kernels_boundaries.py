@@ -19,7 +19,7 @@ import passus.functions as F
 import passus.kernels
 from passus import Parameter, Variable, using_config
 from passus.core.backward import gradients
-from passus.errors import ShapeError
+from passus.errors import DTypeError, GraphError, ShapeError
 from passus.kernels.convolution import convolve
 from passus.kernels.dispatch import Kernel, start_using
 from passus.kernels.pooling import max_pooling
@@ -390,6 +390,9 @@ def test_a_function_is_given_any_arrays(name: str) -> None:
     compare_all(function, inputs)
 
 
+READ_THEIR_OUTPUTS = ("relu", "sigmoid", "tanh", "softmax", "log_softmax", "pooling")
+"""Functions whose rules need no input."""
+
 SHAPES = [lambda n: (n, 1), lambda n: (2, n), lambda n: (0,), lambda n: (), lambda n: (3, 20, 90, 80)]
 
 
@@ -417,13 +420,31 @@ def test_data_of_another_shape_after_the_forward_pass(name: str, which: str, sha
     assert all(leaf.grad is None for leaf in leaves)
 
 
-def test_data_given_up_after_the_forward_pass() -> None:
-    x = Variable(drawn(3))
-    y = x + 1.0
-    z = y + 1.0
-    y.data = None
-    with pytest.raises(ShapeError, match="None"):
-        z.backward()
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_data_released_after_the_forward_pass(name: str, create_graph: bool) -> None:
+    """The gradient is right where no rule reads them, and an error where one does."""
+    function, inputs = FUNCTIONS[name]
+    expected, leaves = [Variable(x) for x in inputs], [Variable(x) for x in inputs]
+    function(expected[0] * np.float32(1), *expected[1:]).backward()
+    middle = leaves[0] * np.float32(1)
+    y = function(middle, *leaves[1:])
+    middle.data = None
+    error = None
+    try:
+        y.backward(create_graph=create_graph)
+    except GraphError as raised:
+        error = raised
+    if error is None:
+        for leaf, other in zip(leaves, expected):
+            np.testing.assert_allclose(leaf.grad.data, other.grad.data, rtol=1e-5, atol=1e-6)
+    else:
+        assert name not in READ_THEIR_OUTPUTS
+        assert "edited after the forward pass" in str(error)
+        assert all(leaf.grad is None for leaf in leaves)
+    assert middle.data is None
+    with pytest.raises(DTypeError, match="holds no data"):
+        middle + 1.0
 
 
 def test_data_of_the_same_shape_are_no_matter_where_no_rule_reads_them() -> None:

@@ -526,3 +526,29 @@ def test_unit_tests_of_learners(arguments, tmp_path: Path):
     done = subprocess.run([sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr
     assert "Ran 4 tests" in done.stderr
+
+
+@pytest.mark.parametrize("own", ["F.matmul(x, W)", "MatMul()(x, W)"])
+def test_intermediate_results_are_released(own, capsys):
+    """Step 43: ``t.data = None`` between the product and the sum."""
+    program = f"""
+import passus.functions as F
+class MatMul(Function):
+    def forward(self, x, W):
+        return x.dot(W)
+    def backward(self, gy):
+        x, W = self.inputs
+        return F.matmul(gy, W.T), F.matmul(x.T, gy)
+def linear_simple(x, W, b=None):
+    t = {own}
+    if b is None:
+        return t
+    y = t + b
+    t.data = None
+    return y
+x, W, b = Variable(np.array([[1.0, 2.0]])), Variable(np.array([[1.0], [2.0]])), Variable(np.array([0.5]))
+y = F.sum(linear_simple(x, W, b) ** 2)
+y.backward()
+print(y, x.grad.data.tolist(), W.grad.data.tolist(), b.grad)
+"""
+    assert run(program, capsys) == "30.25 [[11.0, 22.0]] [[11.0], [22.0]] [11.]\n"

@@ -121,3 +121,51 @@ def test_sums_of_losses_that_start_with_a_number_are_differentiable():
     x.cleargrad()
     (sum([x, x]) + max([x, x])).backward()
     assert x.grad == 3.0
+
+
+def test_plots_draw_variables():
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("Agg")
+    x = Variable(np.array([1.0, 2.0]))
+    y, losses = F.sin(x), [F.sum(x), F.sum(x * x)]
+    pyplot.figure()
+    pyplot.scatter(x, y)
+    pyplot.bar([0, 1], losses)
+    pyplot.imshow(y.reshape(1, 2))
+    np.testing.assert_array_equal(pyplot.plot(x, y)[0].get_ydata(), y.data)
+    np.testing.assert_array_equal(pyplot.plot(losses)[0].get_ydata(), [3.0, 5.0])
+    pyplot.close()
+
+
+def test_helpers_of_tests_look_into_lists():
+    x = Variable(np.array([1.0, 2.0]))
+    a, b = F.sum(x), F.sum(x * x)
+    np.testing.assert_allclose([a, b], [3.0, 5.0])
+    np.testing.assert_array_equal((a, b), (3.0, 5.0))
+    assert [a, b] == pytest.approx([3.0, 5.0])
+
+
+def test_integers_are_indices_of_arrays():
+    i, j = Variable(np.array([2, 0])), Variable(np.array(1))
+    table = np.array([5.0, 6.0, 7.0])
+    np.testing.assert_array_equal(table[i], [7.0, 5.0])
+    np.testing.assert_array_equal(np.eye(3)[i, j], [0.0, 0.0])
+    assert (table[j], [5, 6, 7][j]) == (6.0, 6)
+    with pytest.raises(DTypeError, match="gradient would be lost"):
+        np.array([i, i])
+
+
+def test_a_log_of_losses_is_told_what_to_append():
+    losses = [F.sum(Variable(np.ones(2))) for _ in range(2)]
+    assert float(sum(losses) / len(losses)) == np.mean([loss.item() for loss in losses]) == 2.0
+    with pytest.raises(DTypeError, match=r"For a log of losses, append loss\.item\(\)"):
+        np.mean(losses)
+
+
+def test_variables_are_saved_to_files(tmp_path):
+    x = passus.Parameter(np.array([1.0, 2.0]))
+    np.save(tmp_path / "x.npy", x)
+    np.savez(tmp_path / "x.npz", W=x)
+    np.savetxt(tmp_path / "x.txt", x)
+    for loaded in (np.load(tmp_path / "x.npy"), np.load(tmp_path / "x.npz")["W"], np.loadtxt(tmp_path / "x.txt")):
+        np.testing.assert_array_equal(loaded, x.data)

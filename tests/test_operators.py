@@ -123,7 +123,16 @@ def test_two_variables_compared_have_no_truth_value(shape, equal):
     np.testing.assert_array_equal(np.where(a == c, 1, 0), np.full(shape, int(equal)))
 
 
-@pytest.mark.parametrize("other", [None, "a", object(), [1.0, 5.0]])
+@pytest.mark.parametrize("shape", [(), (1,), (3,)])
+def test_none_is_no_variable(shape):
+    """``if x.grad == None`` and ``!= None`` have a truth value, whatever the shape."""
+    x = Variable(np.ones(shape))
+    F.sum(x).backward()
+    assert [x.grad == None, x.grad != None, None == x, None != x] == [False, True, False, True]  # noqa: E711, SIM300
+    assert [None, x].index(x) == 1
+
+
+@pytest.mark.parametrize("other", ["a", object(), [1.0, 5.0]])
 def test_equality_with_what_is_unlike(other):
     array = np.array([1.0, 2.0])
     np.testing.assert_array_equal(Variable(array) == other, array == other)

@@ -12,7 +12,7 @@ import passus
 import passus.functions as F
 import passus.layers as L
 from passus import Parameter, cuda, optimizers
-from passus.errors import ArgumentError, ShapeError, WeightsError
+from passus.errors import ArgumentError, DTypeError, ShapeError, WeightsError
 from passus.models import MLP
 from passus.optimizers import ClipGrad, FreezeParam, Optimizer, WeightDecay
 from passus.serializers import load_checkpoint, save_checkpoint
@@ -379,3 +379,13 @@ def test_a_slot_may_be_assigned_to(size: int) -> None:
         results.append(trained(make().setup(model), model, 3))
     for a, b in zip(*results):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("optimizer", [PlainSGD, BooksMomentumSGD, optimizers.SGD, optimizers.Adam])
+def test_integers_are_not_learnt(optimizer):
+    layer = L.Layer()
+    layer.p = Parameter(np.array([1, 2]))
+    F.sum(layer.p * layer.p).backward()
+    with pytest.raises(DTypeError, match=r"p is int64.*Parameter\(array\.astype\(np\.float32\)\)"):
+        optimizer().setup(layer).update()
+    np.testing.assert_array_equal(layer.p.data, [1, 2])

@@ -317,3 +317,18 @@ def test_a_seed_in_a_block_ends_with_it() -> None:
         seed(2)
         assert draw() == np.random.default_rng(2).random()
     assert draw() == np.random.default_rng(0).random()
+
+
+@pytest.mark.parametrize(("block", "switch"), [(no_grad, "enable_backprop"), (test_mode, "train")])
+def test_decorators_need_no_parentheses(block: Any, switch: str) -> None:
+    @block
+    def inside() -> bool:
+        return getattr(Config, switch)
+
+    @block
+    def steps() -> Iterator[bool]:
+        yield getattr(Config, switch)
+
+    assert (inside(), list(steps()), getattr(Config, switch)) == (False, [False], True)
+    with pytest.raises(DTypeError, match="cannot be decorated"):
+        block(3)

@@ -42,7 +42,7 @@ def backward(self: Variable, retain_grad: bool = False, create_graph: bool = Fal
     are themselves results of recorded functions and can be differentiated again.
 
     Nothing is changed if an error is raised. Raises `GraphError` if there is nothing to differentiate, or if data
-    were edited since the forward pass; `SecondOrderError` for a second derivative through a rule that has none.
+    were edited since the forward pass; `DTypeError` for a gradient as argument; `SecondOrderError` for a second derivative through a rule that has none.
 
     >>> import numpy as np
     >>> x = Variable(np.array(2.0))
@@ -56,6 +56,11 @@ def backward(self: Variable, retain_grad: bool = False, create_graph: bool = Fal
     """
     if not self.requires_grad or self._data is None:
         raise GraphError(_why_constant(self))
+    if not isinstance(retain_grad, (bool, int)):
+        raise DTypeError(
+            f"{self._label()}.backward: retain_grad is True or False, and a {type(retain_grad).__name__} was given; the gradient "
+            "to start from is assigned before, y.grad = gy"
+        )
     seed = self._grad
     if seed is not None and seed.shape != self._data.shape:
         raise ShapeError(
@@ -153,6 +158,22 @@ def _walk(
 
     The ``goals`` count as leaves: nothing behind them is visited. ``grads`` is used up.
     """
+    stand_ins: list[Variable] = []
+    try:
+        return _visited(grads, retain_grad, create_graph, goals, stand_ins)
+    finally:
+        for x in stand_ins:
+            x._data = None
+
+
+def _visited(
+    grads: dict[Variable, Any],
+    retain_grad: bool,
+    create_graph: bool,
+    goals: frozenset[Variable],
+    stand_ins: list[Variable],
+) -> list[tuple[Variable, Any]]:
+    """The walk itself; Variables whose data were released stand with their shapes only, and are noted."""
     between: list[tuple[Variable, Any]] = []
     sums: set[Variable] = set()
     total = add if create_graph else operator.add
@@ -175,7 +196,7 @@ def _walk(
             between += [(y, gy) for y, gy in zip([output() for output in outputs], gys) if y is not None]
         try:
             if function.serial < last_resized[0]:
-                function.check_shapes()
+                function.check_shapes(stand_ins)
             if create_graph:
                 gxs = pull_recorded(function, gys)
             else:
@@ -350,8 +371,8 @@ def _why_constant(y: Variable) -> str:
         return f"{label}.backward(): it holds no data"
     if y.dtype.kind != "f":
         return (
-            f"{label}.backward(): its data are {y.dtype}, through which no gradient flows; start from floating-point "
-            "numbers, such as np.array(3.0) or x.astype(np.float32)"
+            f"{label}.backward(): its data are {y.dtype}{'' if y.dtype.kind == 'b' else ' that were computed from no integers'}, "
+            "through which no gradient flows; start from floating-point numbers, such as np.array(3.0) or x.astype(np.float32)"
         )
     return (
         f"{label}.backward(): there is no graph behind it. It was computed under no_grad(), or from arrays, integers or "

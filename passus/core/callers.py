@@ -9,17 +9,31 @@ from __future__ import annotations
 import dis
 from types import FrameType
 
-__all__ = ["assigns_item", "compares", "updates_data"]
+__all__ = ["assigns_item", "only_looks", "reads_item", "updates_data"]
 
 STORE_SUBSCR = dis.opmap["STORE_SUBSCR"]
 
-ASSERTIONS = ("numpy.testing", "pandas._testing", "_pytest")
-"""Modules that read numbers to compare them."""
+ONLOOKERS = ("numpy.testing", "pandas._testing", "_pytest", "matplotlib")
+"""Modules that read numbers to compare or to draw them."""
 
 
-def compares(frame: FrameType) -> bool:
-    """Whether the caller is a helper of tests."""
-    return str(frame.f_globals.get("__name__")).startswith(ASSERTIONS)
+def only_looks(frame: FrameType) -> bool:
+    """Whether the caller, behind functions of NumPy, is a helper of tests, or draws."""
+    caller: FrameType | None = frame
+    while caller is not None:
+        module = str(caller.f_globals.get("__name__"))
+        if module.startswith(ONLOOKERS):
+            return True
+        if not module.startswith("numpy"):
+            return False
+        caller = caller.f_back
+    return False
+
+
+def reads_item(frame: FrameType) -> bool:
+    """Whether the caller executes ``array[x]``, where x is an index."""
+    here = next((i for i in dis.get_instructions(frame.f_code) if i.offset == frame.f_lasti), None)
+    return here is not None and (here.opname == "BINARY_SUBSCR" or here.argrepr == "[]")
 
 
 def assigns_item(frame: FrameType) -> bool:

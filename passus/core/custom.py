@@ -66,6 +66,22 @@ class OutputReference(ref[Variable]):
         setattr(self._result(), name, value)
 
 
+class OwnGradient(np.ndarray[Any, Any]):
+    """A gradient as a rule of a user is given it: an array, or its own ``data``, for rules that expect a Variable."""
+
+    @property
+    def data(self) -> Any:
+        """The array itself."""
+        return self.view(np.ndarray)
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        self[...] = value
+
+    def __repr__(self) -> str:
+        return repr(self.view(np.ndarray))
+
+
 # Attributes of a custom class.
 
 
@@ -141,7 +157,10 @@ def advice(error: Exception) -> str:
 
 def own_gradients(gys: Iterable[Any]) -> list[Any]:
     """Copies of the gradients of outputs, which a rule may edit."""
-    return [gy if gy is None else np.array(gy) if isinstance(gy, (np.ndarray, np.generic)) else gy.copy() for gy in gys]
+    return [
+        gy if gy is None else np.array(gy).view(OwnGradient) if isinstance(gy, (np.ndarray, np.generic)) else gy.copy()
+        for gy in gys
+    ]
 
 
 def unshared(function: Function, gxs: Sequence[Any]) -> Sequence[Any]:
@@ -152,20 +171,42 @@ def unshared(function: Function, gxs: Sequence[Any]) -> Sequence[Any]:
         | {id(box) for box in boxes}
         | {id(value) for value in function.__dict__.values()}
     )
+    gxs = [_plain(gx) for gx in gxs]
     return [
         gx.copy() if isinstance(gx, np.ndarray) and (id(gx) in held or not gx.flags.writeable) else gx for gx in gxs
     ]
+
+
+def _plain(gx: Any) -> Any:
+    if isinstance(gx, OwnGradient):
+        return gx.view(np.ndarray)
+    return np.asarray(float(gx)) if isinstance(gx, (int, float)) and not isinstance(gx, np.generic) else gx
 
 
 def _as_output(y: Any, arrays: list[Any], views: list[Any]) -> Any:
     for array, view in zip(arrays, views):
         if y is view:
             return array
+    if type(y) is np.ndarray and not y.flags.writeable:
+        return _view_of_input(y, arrays)
+    if isinstance(y, bool):
+        return np.asarray(y)
     if isinstance(y, (int, float)) and not isinstance(y, np.generic):
         # Python's own functions, such as math.sin, make numbers of arrays without axes.
         return np.asarray(y, np.result_type(*[a.dtype for a in arrays if a is not None], y))
     if isinstance(y, Variable):
         raise DTypeError("forward returned a Variable; it must return an array. Its inputs are arrays, too")
+    return y
+
+
+def _view_of_input(y: Any, arrays: list[Any]) -> Any:
+    """A part of an input, or an input turned round, as writeable as that; a stretched one stays read-only."""
+    stretched = any(step == 0 and n > 1 for step, n in zip(y.strides, y.shape))
+    for array in arrays:
+        if not stretched and y.size <= array.size and array.flags.writeable and np.may_share_memory(y, array):
+            y = y.view()
+            y.flags.writeable = True
+            break
     return y
 
 

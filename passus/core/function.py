@@ -31,7 +31,7 @@ from passus.backend import Array, backend_of, is_array, others
 from passus.config import debug, enable_backprop
 from passus.core import custom
 from passus.core.custom import NOT_CALLED, OutputReference, custom_outputs
-from passus.core.variable import Operand, Result, Variable, checked, clock, constant, read_only
+from passus.core.variable import Operand, Released, Result, Variable, checked, clock, constant, read_only
 from passus.errors import ArgumentError, DTypeError, GraphError, LabelError, PassusError, ShapeError
 
 __all__ = ["HALF", "INTEGERS", "Function"]
@@ -49,6 +49,11 @@ HALF = "e"
 INTEGERS = "?bhilqBHILQ"
 """The codes of integers and booleans."""
 WIDE = np.dtype(float)
+
+RECORD = frozenset(
+    {"operands", "outputs", "serial", "output_types", "evidence", "twice", "xp", "_inputs", "_generation"}
+)
+"""Attributes that belong to a call, and not to what was called."""
 
 
 class Function:
@@ -102,6 +107,8 @@ class Function:
             cls.custom = True
             cls.outputs = custom_outputs  # type: ignore[assignment]
             cls.__new__ = staticmethod(checked_new)  # type: ignore[method-assign]
+            if cls.__hash__ in (None, object.__hash__):  # A dataclass, or a class with __eq__, would have none.
+                cls.__hash__ = object.__hash__  # type: ignore[method-assign]
             for name in ("forward", "backward"):
                 _check_takes_self(cls.__name__, name, cls.__dict__.get(name))
 
@@ -190,11 +197,19 @@ class Function:
     def _pass_on_record(self) -> None:
         """Called once more, an instance leaves its record to a copy, which takes its place in the older graph."""
         older = copy.copy(self)
+        older.__dict__.update(self.__dict__)
         for output in self.outputs:
             y = output()
             if y is not None:
                 y.creator = older
         self.inputs, self.outputs, self.serial, self.evidence = NOT_CALLED, NOT_CALLED, 0, None
+
+    def __getstate__(self) -> Any:
+        """What copies and pickles get: what the function is made of, but not the graph of its last call."""
+        state: Any = super().__getstate__()  # A pair, if a class of a user has slots.
+        attributes, *slots = state if isinstance(state, tuple) else (state,)
+        attributes = {name: value for name, value in (attributes or {}).items() if name not in RECORD}
+        return (attributes, *slots) if slots else attributes
 
     def exchange(self, scalar: Any, array: Array) -> None:
         """Keep what ``forward`` left on self recognisable as the output, which is an array from now on."""
@@ -275,10 +290,18 @@ class Function:
             return x
         return read_only(x._data) if self.custom else x._data
 
-    def check_shapes(self) -> None:
-        """Raise `ShapeError` if data were replaced by an array of another shape after the forward pass that used them."""
+    def check_shapes(self, stand_ins: list[Variable]) -> None:
+        """Raise `ShapeError` if data were replaced by an array of another shape after the forward pass that used them.
+
+        Data that were released are replaced by their shape, and these Variables are added to ``stand_ins``.
+        """
         for x in (*self.operands, *[output() for output in self.outputs]):
             if isinstance(x, Variable) and x.resized > self.serial:
+                if x._data is None and x.released is not None:
+                    x._data = x.released
+                    stand_ins.append(x)
+                if type(x._data) is Released:
+                    continue
                 raise ShapeError(
                     f"{type(self).__name__}.backward: the data of {x._label()} were replaced by an array of another shape, "
                     f"{'None' if x._data is None else x.shape}, after the forward pass that used them, so there is no gradient. "
@@ -361,6 +384,8 @@ def _checksum(x: Any) -> int:
     if isinstance(x, (tuple, list)):
         return sum(_checksum(part) for part in x)
     data = x._data if isinstance(x, Variable) else x
+    if isinstance(data, Released):
+        return 0
     return zlib.crc32(data.tobytes()) if hasattr(data, "tobytes") else 0
 
 

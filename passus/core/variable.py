@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import sys
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -68,6 +68,8 @@ class Variable:
     """When ``data`` was last assigned to, on the same clock as ``Function.serial``."""
     resized: int = 0
     """When an array of another shape was last assigned to it, likewise."""
+    released: Array = None
+    """Where its data were released by ``x.data = None``: an array of their shape and dtype, without memory."""
     # NumPy gives a scalar where a result has no axes, and computes with it several times faster than with an array;
     # it is made an array when someone looks at ``data``.
     _data: Array = None
@@ -89,8 +91,11 @@ class Variable:
     def data(self) -> Array:
         """The array itself. Assigning to it marks the Variable as edited, so that a graph built before says so.
 
-        A gradient that has not the shape of the new array is forgotten.
+        A gradient that has not the shape of the new array is forgotten. Assigning None releases the memory of an intermediate
+        result that no rule reads, such as the product in ``x @ W + b``; its gradient still flows.
         """
+        if type(self._data) is Released:  # In a backward pass.
+            return None
         rule = rule_in_use.get()
         if rule is not None and self._data is not None and self._data.dtype.kind == "f":
             return Watched(self._data, rule)
@@ -112,6 +117,7 @@ class Variable:
         if old is not None and (data is None or data.shape != old.shape):
             self.resized = last_resized[0] = self.edited
             self._grad = None
+            self.released = shape_of(old) if data is None else None
 
     def array(self) -> Array:
         """The array itself, in a rule that is being recorded too."""
@@ -225,12 +231,14 @@ class Variable:
             self.requires_grad
             and enable_backprop.get()
             and rule_in_use.get() is None
-            and not callers.compares(sys._getframe(1))
+            and not callers.only_looks(sys._getframe(1))
+            and not (self.dtype.kind in "iu" and callers.reads_item(sys._getframe(1)))
         ):
             raise DTypeError(
                 f"{self._label()} of shape {self.shape} would become an array, and its gradient would be lost. Join "
                 "Variables with F.stack or F.concatenate, and compute with operators, functions of passus, or of NumPy "
                 "called on the Variable itself; where no gradient is needed, take x.data, x.item(), or use no_grad()"
+                + ("" if self.ndim else ". For a log of losses, append loss.item(), which also lets go of the graph")
             )
         return np.array(self.data, dtype=dtype, copy=copy)
 
@@ -395,6 +403,20 @@ def constant(data: Array) -> Variable:
     return x
 
 
+class Released(np.ndarray[Any, Any]):
+    """The shape and dtype of data that were released; a rule that computes with them is told so."""
+
+    def __array_ufunc__(self, *args: Any, **options: Any) -> NoReturn:
+        raise GraphError("the data of this Variable were released (x.data = None), and the rule computes with them")
+
+    __array_function__ = __array_ufunc__
+
+
+def shape_of(data: Array) -> Released:
+    """An array of one number that is shown with the shape and dtype of the data."""
+    return np.broadcast_to(np.zeros((), data.dtype), data.shape).view(Released)
+
+
 def read_only(x: Any) -> Any:
     """A view of an array of NumPy that cannot be written to."""
     if type(x) is not np.ndarray:
@@ -438,7 +460,12 @@ def _instead(data: Any) -> str:
         )
     if isinstance(data, (list, tuple)) and any(isinstance(x, Variable) for x in data):
         return "; it holds Variables: take one of them, as in xs[0], or join them with F.stack(xs)"
-    if isinstance(data, (int, float, list, tuple, np.generic)):
+    if isinstance(data, np.generic):
+        return (
+            f"; write np.array({data}), or as_array(...) around what was computed: from arrays without axes NumPy computes "
+            "numbers, so it is Variable(as_array(x.data - eps))"
+        )
+    if isinstance(data, (int, float, list, tuple)):
         shown = repr(data) if len(repr(data)) <= 40 else "..."
         return f"; write np.array({shown}{'.0' if isinstance(data, int) and not isinstance(data, bool) else ''})"
     return "; pass a NumPy array"

@@ -54,7 +54,12 @@ def _equality(compare: Callable[[Any, Any], Any]) -> Callable[[Variable, Any], A
     compared = _comparison(compare)
 
     def equal(x: Variable, other: Any) -> Any:
-        """Compare element by element; that of two Variables has no truth value, for it may be one of identity."""
+        """Compare element by element; that of two Variables has no truth value, for it may be one of identity.
+
+        With None, as in ``x.grad != None``, it is one truth value.
+        """
+        if other is None:
+            return compare(0, None)
         mask = compared(x, other)
         return mask.view(ComparedVariables) if isinstance(other, Variable) and other is not x else mask
 

@@ -36,7 +36,9 @@ def _converted(layer: Holder, x: Any, data: Any, parameter: Parameter) -> Operan
     differentiable = isinstance(x, Variable) and x.requires_grad
     if "_warned_of_dtype" not in layer.__dict__:
         layer.__dict__["_warned_of_dtype"] = True
-        done = f"the layer computes in {data.dtype}" if differentiable else "x is converted at each call"
+        done = (
+            f"the layer computes in {np.result_type(data, dtype)}" if differentiable else "x is converted at each call"
+        )
         notice(
             f"{type(layer).__name__} with {parameter.name} {parameter.shape}: x is {data.dtype} and the parameters are {dtype}; "
             f"{done}. {_fix(x, data, dtype)}"

@@ -146,7 +146,7 @@ class Optimizer(Verified, CheckedOptions):
             foreign.__get__(self, type(self))
         options = self.__dict__.get("options")
         if options is None and not name.startswith("__"):
-            raise AttributeError(f"{type(self).__name__}.{name}: call super().__init__() first in its __init__")
+            raise AttributeError(f"{type(self).__name__}: call super().__init__() first in its __init__")
         if name not in (options or ()):
             known = ", ".join(options or ())
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}; its options are {known or 'none'}")
@@ -374,6 +374,11 @@ class Optimizer(Verified, CheckedOptions):
     def _init(self, path: str, data: Array | None) -> Slots:
         if data is None:
             raise WeightsError(f"{self._name}: {path} has no shape yet; load its weights or call the model once, first")
+        if data.dtype.kind != "f":
+            raise DTypeError(
+                f"{self._name}: {path} is {data.dtype}, and steps are no integers; make it of floating-point numbers, "
+                "Parameter(array.astype(np.float32))"
+            )
         return Slots(0, data.shape, data.dtype, SlotArrays(self.init(at_least_float32(data))))
 
     def _update_all(self, work: list[tuple[Parameter, Slots, int]], options: list[Options]) -> None:

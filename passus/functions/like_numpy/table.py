@@ -140,5 +140,6 @@ WITHOUT_GRADIENT: set[Any] = {
     np.histogram_bin_edges,
     *(np.zeros_like, np.ones_like, np.empty_like),
     *(np.array_repr, np.array_str, np.array2string),
+    *(np.save, np.savez, np.savez_compressed, np.savetxt),
 }
 """NumPy's functions whose answer has no gradient: they are given the arrays."""
