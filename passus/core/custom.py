@@ -9,6 +9,7 @@ their own ``__call__``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import ref
 
@@ -132,7 +133,8 @@ def backward(function: Function, gys: Sequence[Any]) -> Sequence[Any]:
         data_is_read_only.reset(token)
     if gxs is None:
         raise no_gradient(function)
-    return unshared(function, gxs if isinstance(gxs, (tuple, list)) else (gxs,))
+    gxs = list(gxs) if isinstance(gxs, (tuple, list)) else [gxs]  # The name of a single array counts as a holder.
+    return unshared(gxs)
 
 
 def no_gradient(function: Function) -> GraphError:
@@ -163,24 +165,30 @@ def own_gradients(gys: Iterable[Any]) -> list[Any]:
     ]
 
 
-def unshared(function: Function, gxs: Sequence[Any]) -> Sequence[Any]:
-    """The gradients that a rule has returned, copied where the function or its inputs and outputs hold the same array."""
-    boxes = [*function.operands, *[y() for y in function.outputs]]
-    held = (
-        {id(box._data) for box in boxes if isinstance(box, Variable)}
-        | {id(box) for box in boxes}
-        | {id(value) for value in function.__dict__.values()}
-    )
-    gxs = [_plain(gx) for gx in gxs]
+def unshared(gxs: list[Any]) -> list[Any]:
+    """The gradients that a rule has returned; arrays that anyone else holds are copied. The caller holds the list alone."""
+    gxs[:] = [_plain(gx) for gx in gxs]
+    shared = [_holders(gxs, i) > ALONE for i in range(len(gxs))]
     return [
-        gx.copy() if isinstance(gx, np.ndarray) and (id(gx) in held or not gx.flags.writeable) else gx for gx in gxs
+        gx.copy() if isinstance(gx, np.ndarray) and (held or not gx.flags.writeable) else gx
+        for gx, held in zip(gxs, shared)
     ]
 
 
 def _plain(gx: Any) -> Any:
+    if isinstance(gx, Variable):
+        return gx._data
     if isinstance(gx, OwnGradient):
         return gx.view(np.ndarray)
     return np.asarray(float(gx)) if isinstance(gx, (int, float)) and not isinstance(gx, np.generic) else gx
+
+
+def _holders(gxs: list[Any], i: int) -> int:
+    return getrefcount(gxs[i])
+
+
+ALONE = _holders([np.empty(1)], 0)
+"""What Python counts for an array that only the list holds; it differs between versions."""
 
 
 def _as_output(y: Any, arrays: list[Any], views: list[Any]) -> Any:

@@ -49,7 +49,7 @@ def pull_recorded(function: Function, gys: list[Any]) -> Sequence[Any]:
             custom.backward(function, arrays) if function.custom else _as_sequence(function, function.backward(*arrays))
         )
     known = [i for i, gx in enumerate(gxs) if gx is not None]
-    found = [gxs[i]._data if isinstance(gxs[i], Variable) else np.asarray(gxs[i]) for i in known]
+    found = [gxs[i]._data if isinstance(gxs[i], Variable) else np.array(gxs[i]) for i in known]
     ends = FirstOrderOnly(name, reason, found)(*function.operands, *[gy for gy in gys if gy is not None])
     boxed = dict(zip(known, ends if isinstance(ends, tuple) else (ends,)))
     return tuple(boxed.get(i) for i in range(len(gxs)))

@@ -247,6 +247,64 @@ def test_a_gradient_may_be_a_number(number, dtype, create_graph):
         Double()(leaf(1.0, 2.0)).backward(create_graph=create_graph)
 
 
+BUFFER = np.ones(2)
+
+
+class Holder(Function):
+    """Its rule returns what someone else holds, too."""
+
+    buffer = np.ones(2)
+
+    def __init__(self, which):
+        self.which = which
+        self.kept = [np.ones(2)]
+
+    def forward(self, x):
+        return x * 1.0
+
+    def backward(self, gy):
+        return {
+            "module": BUFFER,
+            "class": self.buffer,
+            "list": self.kept[0],
+            "view": self.buffer[:],
+            "turned": BUFFER.reshape(2),
+            "input": self.input,
+            "boxed": as_variable(BUFFER),
+            "twice": (gy, gy)[0],
+        }[self.which]
+
+
+@pytest.mark.parametrize("which", ["module", "class", "list", "view", "turned", "input", "boxed", "twice"])
+@pytest.mark.parametrize("way", [{}, {"retain_grad": True}, {"create_graph": True}])
+def test_a_gradient_is_no_buffer_that_others_hold(which, way):
+    if "create_graph" in way and which in ("input", "boxed"):
+        return  # What a rule gives is then a part of the graph, and stays the Variable that it is.
+    x = leaf(1.0, 1.0)
+    f = Holder(which)
+    f(x).backward(**way)
+    x.grad.data[...] = 5.0
+    for held in (BUFFER, f.buffer, f.kept[0], x.data):
+        np.testing.assert_array_equal(held, [1.0, 1.0])
+
+
+def test_an_array_that_the_rule_has_made_is_not_copied():
+    made = []
+
+    class Made(Function):
+        def forward(self, x):
+            return x * 1.0
+
+        def backward(self, gy):
+            gx = gy * 2.0
+            made.append(gx.ctypes.data)
+            return gx
+
+    x = leaf(1.0, 1.0)
+    Made()(x).backward()
+    assert x.grad.data.ctypes.data == made[0]
+
+
 # What forward may return.
 
 
