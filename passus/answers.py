@@ -10,13 +10,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from inspect import getattr_static
-from types import CodeType, ModuleType
+from types import CodeType, ModuleType, NoneType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from passus.errors import DTypeError, MissingAttributeError
-from passus.foreign import OPTIONS
+from passus.foreign import LAYER, OPTIMIZER, OPTIONS
 
-__all__ = ["CheckedOptions", "Foreign", "answers", "answers_for", "check_options", "checked_new", "not_callable"]
+__all__ = [
+    "ASSIGNED",
+    "CheckedOptions",
+    "Foreign",
+    "answers",
+    "answers_for",
+    "check_assigned",
+    "check_options",
+    "checked_new",
+    "not_callable",
+]
 
 Made = TypeVar("Made")
 
@@ -56,7 +66,7 @@ def _dir(self: Any) -> Iterable[str]:
 
 
 def answers_for(module: str, names: Mapping[str, str]) -> None:
-    """Let a module answer for the names that it does not have.
+    """Let a module answer for the names that it does not have, and its submodules say that they cannot be called.
 
     >>> import passus.functions as F
     >>> F.cross_entropy
@@ -76,14 +86,24 @@ def answers_for(module: str, names: Mapping[str, str]) -> None:
         raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name, obj=place)
 
     place.__dict__["__getattr__"] = missing
+    for name, part in list(sys.modules.items()):
+        if name.startswith(f"{module}.") and type(part) is ModuleType:
+            part.__class__ = _NotCallable
 
 
 class _NotCallable(ModuleType):
-    """A module that has the name of a function in it."""
+    """A module that has the name of a function or class in it."""
 
     def __call__(self, *given: Any, **named: Any) -> NoReturn:
-        name = self.__name__
-        raise DTypeError(f"{name} is a module; write {name}.{name.rpartition('.')[2]}(...)")
+        module, _, own = self.__name__.rpartition(".")
+        names = getattr(self, "__all__", [])
+        if own in names:
+            instead = f"write {self.__name__}.{own}(...)"
+        elif (same := [name for name in names if name.lower() == own.replace("_", "")]) or len(names) == 1:
+            instead = f"write {module}.{(same or names)[0]}(...)"
+        else:
+            instead = f"it has {', '.join(names)}"
+        raise DTypeError(f"{self.__name__} is a module; {instead}")
 
 
 def not_callable(module: str) -> None:
@@ -153,11 +173,36 @@ def check_options(cls: type, given: tuple[Any, ...], named: Mapping[str, Any]) -
         )
 
 
+ASSIGNED = frozenset([*OPTIONS, *LAYER, *OPTIMIZER])
+"""Names to which users of other libraries assign, and which nothing here reads."""
+
+
+def check_assigned(owner: Any, name: str) -> None:
+    """Raise `MissingAttributeError` if an object of a class of passus has no such attribute; a user's class may have any.
+
+    >>> class Mine: ...
+    >>> check_assigned(Mine(), "learning_rate")
+    """
+    cls = type(owner)
+    found = getattr_static(cls, name, None)
+    if not cls.__module__.startswith("passus.") or name in vars(owner) or not isinstance(found, (Foreign, NoneType)):
+        return
+    instead = OPTIONS.get(name) if found is None else found.instead
+    if found is not None or name not in _parameters_of(cls):
+        raise MissingAttributeError(f"{cls.__name__} has no {name}; {instead or 'nothing reads it'}")
+
+
+def _parameters_of(cls: type) -> tuple[str, ...]:
+    """The names that ``__init__`` takes, which it may keep."""
+    places, options, _ = _parameters(getattr(cls.__init__, "__code__", None))  # type: ignore[misc]
+    return (*places, *options)
+
+
 def _check_no_parameters(name: str, first: Any) -> None:
     """Raise `DTypeError` for what other libraries give an optimizer first: the parameters, or the model."""
     if hasattr(first, "named_params") or hasattr(first, "__next__") or isinstance(first, (list, tuple, dict)):
         raise DTypeError(
-            f"{name}: an optimizer is made of numbers, and a {type(first).__name__} is none; the model is named after: "
+            f"{name} takes hyperparameters, not {'a model' if hasattr(first, 'named_params') else 'parameters'}; write "
             f"{name}(lr=0.001).setup(model)"
         )
 

@@ -36,7 +36,7 @@ def shown(value: Any) -> str:
     ("'a'", '[0, 0, 0', 'a int that is too large to show')
     """
     try:
-        text = repr(value)
+        text = " ".join(repr(value).split())
     except Exception:  # Too many digits, too deep, or a method of somebody else's that fails.
         return f"a {type(value).__name__} that is too large to show"
     return text if len(text) <= 80 else f"{text[:76]} ..."

@@ -12,12 +12,16 @@ __all__ = [
     "FUNCTIONS",
     "LAYER",
     "LAYERS",
+    "METRIC",
+    "METRICS",
     "MODELS",
     "MOMENTS",
     "OPTIMIZER",
     "OPTIMIZERS",
     "OPTIONS",
     "PACKAGE",
+    "SCHEDULES",
+    "TRAINING",
     "TRANSFORMS",
     "UFUNCS",
     "VARIABLE",
@@ -35,6 +39,14 @@ PACKAGE = {
     "load": "write model.load_weights(path)",
     "device": "arrays decide where is computed; see model.to_gpu()",
     "inference_mode": "write passus.no_grad()",
+    **dict.fromkeys(
+        ("clip_grad_norm_", "clip_grad_norm"), "write optimizer.add_hook(passus.optimizers.ClipGrad(max_norm))"
+    ),
+    **dict.fromkeys(
+        ("zeros", "ones", "randn", "rand", "arange"), "make the array with NumPy: Variable(np.zeros(shape, np.float32))"
+    ),
+    "Trainer": "write passus.training.Trainer",
+    "EarlyStopping": "write passus.training.EarlyStopping",
     "keras": "layers are in passus.layers, models in passus.models",
     "GradientTape": "operations are recorded at once; write y.backward()",
     "jit": "operations run as they are written",
@@ -157,7 +169,11 @@ OPTIMIZERS = {
     "NadamW": "use AdamW",
     "Nadam": "write NAdam",
     "lr_scheduler": "schedules are in passus.schedules; give one as lr",
-    "GradientClipping": "write ClipGrad",
+    **dict.fromkeys(
+        ("GradientClipping", "clip_grad_norm_", "clip_grad_norm"), "write optimizer.add_hook(ClipGrad(max_norm))"
+    ),
+    **dict.fromkeys(("clip_grad_value_",), "write optimizer.add_hook(ClipValue(max_value))"),
+    **dict.fromkeys(("ExponentialMovingAverage", "AveragedModel"), "write EMA(model, decay)"),
 }
 
 TRANSFORMS = {
@@ -166,9 +182,83 @@ TRANSFORMS = {
     **dict.fromkeys(("ConvertImageDtype", "ToDtype"), "write AsType(dtype)"),
     "Grayscale": "write Convert('L')",
     "Lambda": "Compose takes plain functions",
+    **dict.fromkeys(
+        ("RandomAffine", "RandomPerspective", "GaussianBlur", "RandomGrayscale"),
+        "Compose takes plain functions; write one with Pillow",
+    ),
+    **dict.fromkeys(("RandomFlip",), "write RandomHorizontalFlip() or RandomVerticalFlip()"),
+    "Rescale": "write ToArray(), which brings pixels to 0..1",
+    "Pad": "RandomCrop has padding; for a fixed border write lambda x: np.pad(x, ...)",
+    "MixUp": "write Mixup",
+}
+
+METRICS = {
+    **dict.fromkeys(
+        ("accuracy_score", "SparseCategoricalAccuracy", "CategoricalAccuracy", "categorical_accuracy"),
+        "write Accuracy(), or accuracy(y, t)",
+    ),
+    **dict.fromkeys(
+        ("BinaryAccuracy", "binary_accuracy"),
+        "give a function: metrics={'accuracy': lambda y, t: ((y.data > 0) == t).mean()}",
+    ),
+    **dict.fromkeys(("f1_score", "F1Score"), "write F1(classes), or f1(y, t, classes)"),
+    **dict.fromkeys(("roc_auc_score", "AUROC"), "write AUC(), or auc(y, t)"),
+    **dict.fromkeys(("r2_score", "R2Score"), "write R2(), or r2(y, t)"),
+    **dict.fromkeys(("mean_absolute_error", "MeanAbsoluteError"), "write MAE(), or mae(y, t)"),
+    **dict.fromkeys(
+        ("MSE", "mse", "mean_squared_error", "MeanSquaredError"),
+        "give a function: metrics={'mse': F.mean_squared_error}",
+    ),
+    **dict.fromkeys(
+        ("RMSE", "rmse", "root_mean_squared_error", "RootMeanSquaredError"),
+        "give F.mean_squared_error as a metric and take the root of its mean",
+    ),
+    **dict.fromkeys(
+        ("precision", "Precision", "precision_score"), "write ConfusionMatrix(classes); its precision() has each class"
+    ),
+    **dict.fromkeys(
+        ("recall", "Recall", "recall_score"), "write ConfusionMatrix(classes); its recall() has each class"
+    ),
+    **dict.fromkeys(
+        ("top_k_accuracy_score", "TopKCategoricalAccuracy", "SparseTopKCategoricalAccuracy"), "write TopKAccuracy(k)"
+    ),
+}
+
+METRIC = {
+    "result": "write compute()",
+    "update_state": "write update(y, t): the prediction comes first",
+    **dict.fromkeys(("reset_state", "reset_states"), "write reset()"),
+}
+
+SCHEDULES = {
+    "StepLR": "write step(lr, every), and give it to the optimizer as lr",
+    "MultiStepLR": "write multi_step",
+    **dict.fromkeys(("ExponentialLR", "ExponentialDecay"), "write exponential"),
+    **dict.fromkeys(("CosineAnnealingLR", "CosineDecay"), "write cosine(lr, steps), counted in updates"),
+    **dict.fromkeys(("CosineAnnealingWarmRestarts", "CosineDecayRestarts"), "write cosine_restarts"),
+    "OneCycleLR": "write one_cycle",
+    **dict.fromkeys(("PolynomialLR", "PolynomialDecay", "LinearLR"), "write polynomial"),
+    "ConstantLR": "write constant",
+    "SequentialLR": "write join",
+    **dict.fromkeys(("LambdaLR", "LearningRateScheduler", "LearningRateSchedule"), "give a function of the step as lr"),
+    **dict.fromkeys(("ReduceLROnPlateau",), "write OnPlateau, and add ReportPlateau to the callbacks of a Trainer"),
+}
+
+TRAINING = {
+    "ModelCheckpoint": "write Checkpoint(folder, monitor=...)",
+    **dict.fromkeys(("CSVLogger",), "write CSVLog"),
+    **dict.fromkeys(("TensorBoard", "TensorBoardLogger", "SummaryWriter"), "write TensorBoardLog"),
+    "ReduceLROnPlateau": "write passus.schedules.OnPlateau for lr, and ReportPlateau among the callbacks",
+    **dict.fromkeys(("LearningRateScheduler", "LearningRateMonitor"), "give a schedule of passus.schedules as lr"),
+    "LambdaCallback": "derive from Callback",
+    "tqdm": "write progress_bar",
+    "fit": "write Trainer(model, optimizer, loader, loss).fit(epochs)",
 }
 
 DATASETS = {
+    **dict.fromkeys(("train_test_split", "split"), "write random_split(dataset, [0.8, 0.2], rng=0)"),
+    "ConcatDataset": "concatenate the arrays, or derive from Dataset",
+    "SubsetRandomSampler": "write Subset(dataset, indices)",
     **dict.fromkeys(("TensorDataset", "TupleDataset"), "write ArrayDataset(x, t)"),
     "DataLoader": "write passus.DataLoader",
     "ImageFolder": "derive from Dataset",
@@ -219,6 +309,12 @@ VARIABLE = {
     "gather": "write F.take_along_axis(x, indices, axis)",
     "masked_fill": "write F.where(mask, value, x)",
     "at": "make a new Variable with F.where",
+    **dict.fromkeys(("sort", "partition"), "write F.sort(x); x.data.sort() sorts the array in place"),
+    **dict.fromkeys(("fill", "put", "resize", "setflags"), "make a new Variable, or edit x.data"),
+    **{
+        name: f"read x.data.{name}"
+        for name in ("nbytes", "itemsize", "strides", "flags", "flat", "base", "tobytes", "byteswap", "dump", "tofile")
+    },
     **{
         name: f"write F.{name}(x)"
         for name in ("abs", "cos", "erf", "exp", "log", "log_softmax", "norm", "relu", "sigmoid", "sin", "softmax")
@@ -242,7 +338,7 @@ FUNCTION = {
 LAYER = {
     "eval": "evaluate in a block: with passus.test_mode():",
     "train": "training is how a model begins; evaluate in a block: with passus.test_mode():",
-    "training": "write passus.Config.train",
+    "training": "read passus.Config.train, and evaluate in a block: with passus.test_mode():",
     **dict.fromkeys(("to", "cuda"), "write model.to_gpu(), or give a layer its dtype when it is made"),
     "cpu": "write model.to_cpu()",
     **dict.fromkeys(("parameters", "trainable_variables", "trainable_weights"), "write model.params()"),
@@ -250,7 +346,10 @@ LAYER = {
     "zero_grad": "write model.cleargrads()",
     **dict.fromkeys(("modules", "named_modules", "children", "named_children"), "write model.named_layers()"),
     "buffers": "write model.named_buffers()",
-    "requires_grad_": "write model.freeze() or model.unfreeze()",
+    **dict.fromkeys(
+        ("requires_grad_", "requires_grad", "trainable"),
+        "write model.freeze() or model.unfreeze(); a Parameter has requires_grad",
+    ),
     "register_parameter": "assign a Parameter to an attribute",
     **dict.fromkeys(("add_module", "register_module", "add_link"), "assign the layer to an attribute"),
     **dict.fromkeys(
@@ -262,6 +361,9 @@ LAYER = {
     **dict.fromkeys(("running_var", "moving_variance"), "the average is avg_var"),
     "fit": "write passus.training.Trainer(model, optimizer, loader, loss).fit(epochs)",
     "compile": "give optimizer and loss to passus.training.Trainer",
+    **dict.fromkeys(("predict_proba", "predict_on_batch"), "write model.predict(x), and F.softmax of its scores"),
+    "predict_classes": "write model.predict(x).argmax(axis=1)",
+    "transform": "write model.predict(x)",
     "evaluate": "write passus.training.Trainer(...).evaluate(loader)",
     "get_weights": "write model.state_dict()",
     "set_weights": "write model.load_state_dict(state)",
@@ -347,6 +449,11 @@ OPTIONS = {
     "collate_fn": "it is called collate here",
     "epochs": "write Trainer(...).fit(epochs)",
     "val_loader": "it is called test_loader here",
+    "restore_best_weights": "it is called restore_best here",
+    "save_best_only": "a Checkpoint keeps the best beside the newest ones: give monitor",
+    **dict.fromkeys(("filepath", "dirpath"), "it is called folder here"),
+    **dict.fromkeys(("steps", "accumulation_steps", "accumulate_grad_batches"), "it is called every here"),
+    "verbose": "leave it out",
     "clipnorm": "write optimizer.add_hook(ClipGrad(max_norm))",
 }
 """Keyword arguments of layers and optimizers."""

@@ -14,8 +14,10 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
 
+from passus.answers import answers_for
 from passus.arguments import checked_count, checked_number, checked_real
 from passus.errors import ArgumentError, DTypeError
+from passus.foreign import SCHEDULES
 from passus.loading import Loading, Verified, leaf
 from passus.tree import Tree, check_tree
 
@@ -44,7 +46,7 @@ def constant(lr: float) -> Schedule:
     >>> constant(0.1)(1000)
     0.1
     """
-    lr = checked_number("constant", "lr", lr)
+    lr = _checked_lr("constant", "lr", lr)
     return lambda t: lr
 
 
@@ -54,7 +56,7 @@ def step(lr: float, every: int, gamma: float = 0.1) -> Schedule:
     >>> [step(1.0, every=2, gamma=0.5)(t) for t in range(5)]
     [1.0, 1.0, 0.5, 0.5, 0.25]
     """
-    lr, gamma = checked_number("step", "lr", lr), checked_number("step", "gamma", gamma)
+    lr, gamma = _checked_lr("step", "lr", lr), checked_number("step", "gamma", gamma)
     every = checked_count("step", "every", every)
     return lambda t: lr * _power(gamma, t // every)
 
@@ -65,7 +67,7 @@ def multi_step(lr: float, milestones: Sequence[int], gamma: float = 0.1) -> Sche
     >>> [multi_step(1.0, [1, 3], gamma=0.5)(t) for t in range(5)]
     [1.0, 0.5, 0.5, 0.25, 0.25]
     """
-    lr, gamma = checked_number("multi_step", "lr", lr), checked_number("multi_step", "gamma", gamma)
+    lr, gamma = _checked_lr("multi_step", "lr", lr), checked_number("multi_step", "gamma", gamma)
     steps = _rising("multi_step", "milestones", milestones)
     return lambda t: lr * _power(gamma, bisect_right(steps, t))
 
@@ -76,7 +78,7 @@ def exponential(lr: float, gamma: float) -> Schedule:
     >>> exponential(1.0, gamma=0.5)(3)
     0.125
     """
-    lr, gamma = checked_number("exponential", "lr", lr), checked_number("exponential", "gamma", gamma)
+    lr, gamma = _checked_lr("exponential", "lr", lr), checked_number("exponential", "gamma", gamma)
     return lambda t: lr * _power(gamma, t)
 
 
@@ -86,7 +88,7 @@ def polynomial(lr: float, steps: int, power: float = 1.0, lr_end: float = 0.0) -
     >>> [polynomial(1.0, steps=4)(t) for t in range(6)]
     [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
     """
-    lr, lr_end = checked_number("polynomial", "lr", lr), checked_number("polynomial", "lr_end", lr_end)
+    lr, lr_end = _checked_lr("polynomial", "lr", lr), checked_number("polynomial", "lr_end", lr_end)
     steps, power = checked_count("polynomial", "steps", steps), checked_number("polynomial", "power", power)
     return lambda t: lr_end + (lr - lr_end) * (1 - min(t, steps) / steps) ** power
 
@@ -97,7 +99,7 @@ def cosine(lr: float, steps: int, lr_end: float = 0.0) -> Schedule:
     >>> [round(cosine(1.0, steps=2)(t), 3) for t in range(4)]
     [1.0, 0.5, 0.0, 0.0]
     """
-    lr, lr_end = checked_number("cosine", "lr", lr), checked_number("cosine", "lr_end", lr_end)
+    lr, lr_end = _checked_lr("cosine", "lr", lr), checked_number("cosine", "lr_end", lr_end)
     steps = checked_count("cosine", "steps", steps)
     return lambda t: _half_wave(lr, lr_end, min(t / steps, 1.0))
 
@@ -109,7 +111,7 @@ def cosine_restarts(lr: float, period: int, stretch: int = 1, lr_end: float = 0.
     [1.0, 0.5, 1.0, 0.5, 1.0]
     """
     where = "cosine_restarts"
-    lr, lr_end = checked_number(where, "lr", lr), checked_number(where, "lr_end", lr_end)
+    lr, lr_end = _checked_lr(where, "lr", lr), checked_number(where, "lr_end", lr_end)
     period, stretch = checked_count(where, "period", period), checked_count(where, "stretch", stretch)
 
     def schedule(t: int) -> float:
@@ -147,7 +149,7 @@ def one_cycle(lr_max: float, steps: int, warm: float = 0.3, div: float = 25.0, f
     [0.04, 0.52, 1.0, 0.0]
     """
     where = "one_cycle"
-    lr_max, steps = checked_number(where, "lr_max", lr_max), checked_count(where, "steps", steps, low=2)
+    lr_max, steps = _checked_lr(where, "lr_max", lr_max), checked_count(where, "steps", steps, low=2)
     warm = checked_number(where, "warm", warm, 0.0, 1.0)
     first = lr_max / checked_number(where, "div", div, open_low=True)
     last = first / checked_number(where, "final_div", final_div, open_low=True)
@@ -206,7 +208,7 @@ class OnPlateau(Verified):
         lr_min: float = 0.0,
     ) -> None:
         where = type(self).__name__
-        self.lr = checked_number(where, "lr", lr)
+        self.lr = _checked_lr(where, "lr", lr)
         self.factor = checked_number(where, "factor", factor, 0.0, 1.0)
         self.patience = checked_count(where, "patience", patience, low=0)
         self.threshold = checked_number(where, "threshold", threshold)
@@ -265,6 +267,15 @@ def _power(gamma: float, count: int) -> float:
         return math.inf
 
 
+def _checked_lr(where: str, name: str, lr: Any) -> float:
+    """The learning rate, checked; other libraries give a schedule the optimizer."""
+    if hasattr(lr, "update"):
+        raise DTypeError(
+            f"{where}: {name} is an optimizer; give the schedule to it: {type(lr).__name__}(lr={where}(0.1, ...))"
+        )
+    return checked_number(where, name, lr)
+
+
 def _half_wave(start: float, end: float, way: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * way)) / 2
 
@@ -280,3 +291,6 @@ def _rising(where: str, name: str, values: Sequence[int]) -> list[int]:
     if any(a >= b for a, b in pairwise(steps)):
         raise ArgumentError(f"{where}: {name} are {steps}; each must be greater than the one before")
     return steps
+
+
+answers_for(__name__, SCHEDULES)

@@ -204,7 +204,12 @@ LOSSES = [
         "F.softmax_cross_entropy(model(x), t.astype(float))",
         r"astype\(np\.int64\)",
     ),
-    error("Labels from 1", "MATLAB", "F.softmax_cross_entropy(model(x), t + 1)", "label 3 does not exist.*0 to 2"),
+    error(
+        "Labels from 1",
+        "MATLAB",
+        "F.softmax_cross_entropy(model(x), t + 1)",
+        r"label 3 is out of range.*0 to 2; for labels counted from 1 write t - 1",
+    ),
     error("Target first", "Keras", "F.softmax_cross_entropy(t, model(x))", "exchanged"),
     error("Flatten forgotten", "everyone", "F.softmax_cross_entropy(L.Linear(3)(images), t)", "F.flatten"),
     error(
@@ -237,6 +242,37 @@ LOSSES = [
         "F.mean_squared_error(model(x), x[:, :2])",
         "compare the size of the last layer",
     ),
+    error(
+        "Labels of -1 without ignore_index",
+        "PyTorch",
+        "F.softmax_cross_entropy(model(x), np.where(t == 2, -1, t))",
+        "ignore_index=-1",
+    ),
+    error(
+        "Scores with classes last",
+        "Keras",
+        "F.softmax_cross_entropy(L.Linear(3)(images), np.zeros((8, 3, 32), int))",
+        r"F\.moveaxis\(x, 3, 1\)",
+    ),
+    error(
+        "Labels of -1 and 1 for a sigmoid",
+        "everyone",
+        "F.sigmoid_cross_entropy(model(x)[:, 0], np.where(t > 0, 1, -1))",
+        r"\(t \+ 1\) / 2",
+    ),
+    error(
+        "Three classes for a sigmoid", "everyone", "F.sigmoid_cross_entropy(model(x)[:, 0], t)", "softmax_cross_entropy"
+    ),
+    error("Pixels as targets", "Keras", "F.binary_cross_entropy(F.sigmoid(v), np.full((8, 4), 255))", "t / 255"),
+    error("Targets before scores", "Keras", "F.sigmoid_cross_entropy(t > 0, model(x)[:, 0])", "exchanged"),
+    warning(
+        "Scores for log-probabilities",
+        "PyTorch",
+        "for _ in range(3):\n    F.nll_loss(model(x), t)",
+        r"F\.log_softmax\(log_p\)",
+    ),
+    warning("... of a divergence", "PyTorch", "F.kl_divergence(model(x), np.full((8, 3), 1 / 3))", r"F\.log_softmax"),
+    error("A gradient for backward", "PyTorch", "(v * v).backward(np.ones((8, 4)))", r"y\.grad = gy"),
     silent(
         "... in one's own arithmetic",
         "everyone",
@@ -371,6 +407,74 @@ TRAINING = [
         r"fit\(epochs\)",
     ),
     error("Arrays for a dataset", "Keras", "passus.DataLoader((x, t), 2)", r"ArrayDataset\(x, t\)"),
+    error(
+        "A dataset for a loader",
+        "PyTorch",
+        "Trainer(model, optimizer, passus.datasets.ArrayDataset(x, t), F.softmax_cross_entropy)",
+        r"DataLoader\(dataset, batch_size\)",
+    ),
+    error(
+        "Arrays for a loader",
+        "Keras",
+        "Trainer(model, optimizer, (x, t), F.softmax_cross_entropy)",
+        r"DataLoader\(ArrayDataset\(x, t\), batch_size\)",
+    ),
+    error(
+        "Predictions for a dataset",
+        "PyTorch",
+        "Trainer(model, optimizer, [(x, t)], F.softmax_cross_entropy).predict(passus.datasets.ArrayDataset(x, t))",
+        "shuffle=False",
+    ),
+    error(
+        "Evaluation without data",
+        "Keras",
+        "Trainer(model, optimizer, [(x, t)], F.softmax_cross_entropy).evaluate()",
+        "test_loader",
+    ),
+    error(
+        "A metric of many numbers",
+        "everyone",
+        "Trainer(model, optimizer, [(x, t)], F.softmax_cross_entropy, metrics={'right': lambda y, t: y.argmax(1) == t}, progress=False).fit(1)",
+        r"metric 'right'.*one number",
+    ),
+    error(
+        "A metric that returns nothing",
+        "everyone",
+        "Trainer(model, optimizer, [(x, t)], F.softmax_cross_entropy, metrics={'right': lambda y, t: print(end='')}, progress=False).fit(1)",
+        "must return one number",
+    ),
+    error(
+        "The class of a callback",
+        "everyone",
+        "Trainer(model, optimizer, [(x, t)], F.softmax_cross_entropy, callbacks=[Callback])",
+        r"write Callback\(\.\.\.\)",
+    ),
+    error("Early stopping on accuracy", "Keras", "passus.training.EarlyStopping('test_accuracy')", "mode='max'"),
+    error(
+        "restore_best_weights", "Keras", "passus.training.EarlyStopping(restore_best_weights=True)", "restore_best here"
+    ),
+    error(
+        "A measure that is not in the history",
+        "Keras",
+        "Trainer(model, optimizer, [(x, t)], F.softmax_cross_entropy, callbacks=[passus.training.EarlyStopping('val_loss')], progress=False).fit(1)",
+        "test_loader",
+    ),
+    error("The class of a hook", "everyone", "optimizer.add_hook(O.ClipGrad)", r"ClipGrad\(\.\.\.\)"),
+    error("learning_rate assigned", "Keras", "optimizer.learning_rate = 0.01", "write lr"),
+    error("weight_decay assigned", "PyTorch", "optimizer.weight_decay = 1e-4", "AdamW"),
+    error("trainable assigned", "Keras", "model.l0.trainable = False", r"freeze\(\)"),
+    warning("trainable of one's own model", "Keras", "class Net(Model): ...\nNet().trainable = False", r"freeze\(\)"),
+    warning(
+        "training of one's own model", "PyTorch", "class Net(Model): ...\nNet().training = False", r"test_mode\(\)"
+    ),
+    error("p assigned", "PyTorch", "L.Dropout(0.5).p = 0.1", "dropout_ratio"),
+    error("weight assigned", "PyTorch", "L.Linear(3, in_size=4).weight = Parameter(np.zeros((4, 3)))", "weights are W"),
+    error("A list of parameters for setup", "PyTorch", "O.Adam().setup([Parameter(x)])", "give a layer or model"),
+    error("A schedule around an optimizer", "PyTorch", "passus.schedules.step(optimizer, 10)", r"SGD\(lr=step"),
+    error("Variables in a dataset", "everyone", "list(passus.DataLoader([(Variable(x[0]), 0)], 1))", r"x\.data"),
+    error("A slice of a dataset", "PyTorch", "passus.datasets.ArrayDataset(x, t)[:4]", "Subset"),
+    error("A slice as a subset", "everyone", "passus.datasets.Subset(x, slice(4))", r"np\.arange"),
+    error("A file of PyTorch as weights", "PyTorch", "model.load_weights('model.pth')", "load_torch"),
     error("A class for a model", "everyone", "O.SGD().setup(L.Linear)", "Linear is a class"),
     error("num_workers", "PyTorch", "passus.DataLoader(t, 2, num_workers=2)", "called workers here"),
     error("A file that is not there", "everyone", "model.load_weights('nothing.npz')", "no such file"),
@@ -430,6 +534,17 @@ NAMES = [
         r"def forward\(self",
     ),
     error("apply()", "PyTorch", "class Square(passus.Function): ...\nSquare.apply(v)", r"Square\(\)\(x\)"),
+    error("StepLR", "PyTorch", "passus.schedules.StepLR", r"step\(lr, every\)"),
+    error("ModelCheckpoint", "Keras", "passus.training.ModelCheckpoint", "Checkpoint"),
+    error("F1Score", "Keras", "passus.metrics.F1Score()", r"F1\(classes\)"),
+    error("result()", "Keras", "passus.metrics.Accuracy().result()", r"compute\(\)"),
+    error("train_test_split", "scikit-learn", "passus.datasets.train_test_split", "random_split"),
+    error("predict_proba", "scikit-learn", "model.predict_proba(x)", r"F\.softmax"),
+    error("clip_grad_norm_", "PyTorch", "O.clip_grad_norm_(model.params(), 1.0)", "ClipGrad"),
+    error("A module for a class", "Keras", "O.adam(0.1)", r"passus\.optimizers\.Adam\(\.\.\.\)"),
+    error("... of layers", "everyone", "L.linear(3)", r"passus\.layers\.Linear"),
+    error("sort()", "NumPy", "v.sort()", r"F\.sort\(x\)"),
+    error("fill()", "NumPy", "v.fill(0.0)", r"x\.data"),
     error("ToTensor", "PyTorch", "T.ToTensor()", r"write ToArray\(\)"),
 ]
 
@@ -457,6 +572,7 @@ PICTURES = [
     error("Channels last", "Keras", "T.RandomCrop(28)(photo)", r"x\.transpose\(2, 0, 1\)"),
     error("... mirrored", "Keras", "T.RandomHorizontalFlip(1.0)(photo)", r"x\.transpose\(2, 0, 1\)"),
     error("... into ToArray", "Keras", "T.ToArray()(photo)", r"x\.transpose\(2, 0, 1\)"),
+    error("A class in Compose", "everyone", "T.Compose([T.ToArray])", r"write ToArray\(\)"),
     error("An array for a picture", "everyone", "T.Resize(8)(photo)", r"put ToPIL\(\) before it"),
 ]
 

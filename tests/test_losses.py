@@ -149,7 +149,7 @@ def test_binary_cross_entropy_near_its_ends() -> None:
 def test_a_label_that_does_not_exist_is_named(function: Any) -> None:
     labels = np.array([0, 7, 1])
     args = (labels, 3) if function is F.one_hot else (np.ones((3, 3)), labels)
-    with pytest.raises(LabelError, match="label 7 does not exist, for there are 3 classes: 0 to 2"):
+    with pytest.raises(LabelError, match="label 7 is out of range: the 3 classes are 0 to 2"):
         function(*args)
 
 

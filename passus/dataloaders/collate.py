@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from passus.core import Variable
 from passus.errors import ArgumentError, DTypeError, ShapeError
 
 __all__ = ["collate"]
@@ -53,12 +54,14 @@ def _column(values: Sequence[Any]) -> Any:
 
 
 def _stack(values: Sequence[Any]) -> Any:
+    if any(isinstance(v, Variable) for v in values):
+        raise DTypeError("collate: an example holds a Variable; return its array, x.data")
     arrays = [np.asarray(v) for v in values]
     _check_alike(values, [a.shape for a in arrays], "shape")
     _check_alike(values, [a.dtype.kind in "fiub" for a in arrays], "numbers:")
     if arrays[0].dtype.kind == "O":
         raise DTypeError(
-            f"collate: a {type(values[0]).__name__} is no array of numbers; give the loader a collate function"
+            f"collate: cannot stack values of type {type(values[0]).__name__}; give the loader a collate function"
         )
     stacked = np.stack(arrays)
     # A float of Python has no dtype of its own; an array of float64 was meant to be one.

@@ -91,7 +91,8 @@ class ArrayDataset:
         for array in arrays:
             if not isinstance(array, np.ndarray) or array.ndim == 0:
                 raise DTypeError(
-                    f"ArrayDataset: {type(array).__name__} is no array with rows; give arrays of NumPy (of a Variable, x.data)"
+                    f"ArrayDataset: expected arrays (N, ...), not {type(array).__name__}; write np.array(x), or x.data for a "
+                    "Variable"
                 )
         if len({len(array) for array in arrays}) > 1:
             raise ShapeError(f"ArrayDataset: arrays of different lengths: {', '.join(str(a.shape) for a in arrays)}")
@@ -159,5 +160,5 @@ def checked_index(name: str, index: Any) -> int:
         return operator.index(index)
     except TypeError as error:
         raise DTypeError(
-            f"{name}: an index is one integer, not {index!r}; a DataLoader takes many items at once"
+            f"{name}: an index must be one integer, not {index!r}; use Subset for a part and DataLoader for batches"
         ) from error

@@ -100,7 +100,9 @@ def _checked_indices(indices: Any, size: int) -> Array:
             raise ShapeError(f"Subset: booleans of shape {array.shape} for {size} examples; give one for each")
         return np.flatnonzero(array)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-        raise DTypeError(f"Subset: indices must be a row of integers, and not {array.dtype} of shape {array.shape}")
+        if isinstance(indices, slice):
+            raise DTypeError("Subset: indices is a slice; write np.arange(len(dataset))[start:stop]")
+        raise DTypeError(f"Subset: indices must be integers (N,), not {array.dtype} {array.shape}")
     array = array.astype(np.int64)
     wrong = array[(array < -size) | (array >= size)]
     if wrong.size:

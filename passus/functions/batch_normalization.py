@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,10 +11,11 @@ from passus.arguments import checked_number, checked_share
 from passus.backend import Array
 from passus.config import train
 from passus.core import HALF, INTEGERS, Function, Operand, Result
-from passus.errors import ArgumentError, PassusWarning
+from passus.errors import ArgumentError
 from passus.functions.checks import array_of, check_channels, limits_of
 from passus.kernels.channels import Limits, channel_moments, channel_products, scaled_channels, scaled_gradient
 from passus.kernels.elementwise import limited_gradient
+from passus.notices import notice
 
 __all__ = ["BatchNorm", "FixedBatchNorm", "batch_norm", "batch_nrom", "fixed_batch_norm"]
 
@@ -97,7 +97,7 @@ def batch_norm(
             f"batch_norm: x {array.shape} has no numbers to take the mean and variance of; leave it out"
         )
     if count == 1:
-        warnings.warn(ONE_NUMBER, PassusWarning, stacklevel=2)
+        notice(ONE_NUMBER)
     function = BatchNorm(eps, limits)
     if mean is None or var is None:
         return function(x, gamma, beta)

@@ -22,21 +22,17 @@ from passus.foreign import FUNCTION, VARIABLE
 from passus.functions import arithmetic as a
 from passus.functions import (
     arrangement,
-    comparison,
     division,
     elementwise,
-    extremes,
     indexing,
     linalg,
     products,
     rounding,
-    running,
     shapes,
     sorting,
-    statistics,
 )
-from passus.functions import reductions as r
 from passus.functions.like_numpy import choosing, elements, shaping
+from passus.functions.like_numpy.methods import LIKE_NUMPY
 from passus.functions.like_numpy.table import ALTERNATIVES, NUMPY, UFUNC_METHODS, WITHOUT_GRADIENT
 
 __all__ = ["setup_variable"]
@@ -79,11 +75,6 @@ def _reshape(x: Variable, *shape: Any, order: str = "C") -> Variable:
     """The same elements in another shape: ``x.reshape(2, 3)`` or ``x.reshape((2, 3))``."""
     lengths = shape[0] if len(shape) == 1 else shape
     return shapes.reshape(x, lengths) if order == "C" else shaping.reshape(x, lengths, order)
-
-
-def _flatten(x: Variable) -> Variable:
-    """All elements in one row, as NumPy's method gives them; `flatten` of `passus.functions` keeps the batch."""
-    return shapes.ravel(x)
 
 
 def _transpose(x: Variable, *axes: Any) -> Variable:
@@ -135,22 +126,14 @@ METHODS: dict[str, Any] = {
     "__rmatmul__": lambda x1, x0: products.matmul(x0, x1),
     "matmul": products.matmul,
     "dot": products.dot,
-    "sum": r.sum,
-    "mean": r.mean,
-    "var": statistics.var,
-    "std": statistics.std,
-    "prod": r.prod,
-    "cumsum": r.cumsum,
-    "cumprod": running.cumprod,
-    "max": extremes.max,
-    "min": extremes.min,
-    "clip": comparison.clip,
+    **LIKE_NUMPY,
     "argmax": sorting.argmax,
     "argmin": sorting.argmin,
-    "argsort": sorting.argsort,
     "any": _test(np.any),
     "all": _test(np.all),
     "nonzero": _test(np.nonzero),
+    "searchsorted": _test(np.searchsorted),
+    "argpartition": _test(np.argpartition),
     "round": rounding.round,
     "trace": linalg.trace,
     "diagonal": linalg.diagonal,
@@ -162,7 +145,6 @@ METHODS: dict[str, Any] = {
     "mT": property(shaping.matrix_transpose),
     "reshape": _reshape,
     "transpose": _transpose,
-    "flatten": _flatten,
     "ravel": shaping.ravel,
     "real": property(lambda x: x),
     "imag": property(elements.imag),
@@ -170,7 +152,6 @@ METHODS: dict[str, Any] = {
     "conjugate": elements.same,
     "swapaxes": shapes.swapaxes,
     "squeeze": shapes.squeeze,
-    "astype": shapes.astype,
     "to_cpu": _to_cpu,
     "to_gpu": _to_gpu,
     "__eq__": _equality(operator.eq),

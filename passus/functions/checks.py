@@ -43,6 +43,9 @@ ACTIVATIONS = (
 )
 """The activations that go into one pass with a bias, by name."""
 
+WITHOUT_IGNORED = ("accuracy", "one_hot", "softmax_cross_entropy_simple")
+"""Functions of labels that have no ``ignore_index``."""
+
 LIMITS = {"relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
 """The activations that keep numbers between limits, by name."""
 
@@ -156,8 +159,12 @@ def check_label_shape(name: str, x: Any, t: Any) -> int:
             )
         if shape and label_shape == shape:
             raise ShapeError(
-                f"{name}: x {shape} needs the axes (N, C), a number for each class, and has one for each example; for two "
-                "classes and one number use sigmoid_cross_entropy, or compare x > 0 with t"
+                f"{name}: x {shape} must have shape (N, C), with a score for each class; "
+                + (
+                    "for one score per example use sigmoid_cross_entropy, or compare x > 0 with t"
+                    if array_of(name, x).dtype.kind == "f"
+                    else "for predicted classes write (x == t).mean()"
+                )
             )
         raise ShapeError(f"{name}: x {shape} needs the axes (N, C) or more; write x.reshape(1, -1) for one example")
     expected = shape[:1] + shape[2:]
@@ -173,15 +180,15 @@ def check_label_shape(name: str, x: Any, t: Any) -> int:
 def _way_to_label(shape: tuple[int, ...], label_shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
     """What may help labels that do not fit."""
     if len(shape) > 2 and label_shape == shape[:1]:
-        return (
-            "there is one label for each example, and x still has axes of space: flatten it before the last linear "
-            "layers, with F.flatten or L.Flatten()"
-        )
+        return "x still has spatial axes; flatten it before the last linear layers, with F.flatten or L.Flatten()"
     if label_shape == shape:
-        return "labels are numbers of classes: t.argmax(axis=1); probabilities must be floating-point numbers"
+        return "for one-hot labels write t.argmax(axis=1); probabilities must be floating-point numbers"
     if label_shape == (*expected, 1):
-        return f"their shape must be {expected}, one label for each row of classes: write t[..., 0]"
-    return f"their shape must be {expected}, one label for each row of classes"
+        return f"their shape must be {expected}; write t[..., 0]"
+    for axis in (len(shape) - 1, 0):
+        if label_shape == shape[:axis] + shape[axis + 1 :]:
+            return f"for classes on axis {axis} write F.moveaxis(x, {axis}, 1)"
+    return f"their shape must be {expected}"
 
 
 def check_labels(name: str, t: Any, count: int, called: tuple[str, str] = ("label", "classes")) -> Array:
@@ -198,9 +205,16 @@ def check_labels(name: str, t: Any, count: int, called: tuple[str, str] = ("labe
         raise DTypeError(f"{name}: {called[0]} values must be integers, not {labels.dtype}; {fix}")
     if labels.size and (labels.min() < 0 or labels.max() >= count):
         wrong = labels[(labels < 0) | (labels >= count)].flat[0]
-        alone = "; for one score an example use sigmoid_cross_entropy" if count == 1 and called[1] == "classes" else ""
+        fix = ""
+        if called[1] == "classes":
+            if count == 1:
+                fix = "; for one score per example use sigmoid_cross_entropy, or compare x > 0 with t"
+            elif (wrong < 0 or wrong == 255) and name not in WITHOUT_IGNORED:
+                fix = f"; to leave such labels out, pass ignore_index={wrong}"
+            elif labels.min() > 0 and wrong == count:
+                fix = "; for labels counted from 1 write t - 1"
         raise LabelError(
-            f"{name}: {called[0]} {wrong} does not exist, for there are {count} {called[1]}: 0 to {count - 1}{alone}"
+            f"{name}: {called[0]} {wrong} is out of range: the {count} {called[1]} are 0 to {count - 1}{fix}"
         )
     return labels.astype(np.intp, copy=False)
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from passus.arguments import checked_number
 from passus.backend import Array
-from passus.core import HALF, INTEGERS, Binary, Operand, Result, wide, widened
-from passus.errors import ArgumentError, ShapeError
+from passus.core import HALF, INTEGERS, Binary, Operand, Result, Variable, wide, widened
+from passus.errors import ArgumentError, LabelError, ShapeError
 from passus.functions.activations import sigmoid, softplus
 from passus.functions.arithmetic import add
 from passus.functions.checks import array_of, check_reduction, check_same_shape, check_signs
@@ -81,6 +81,24 @@ def _checked(name: str, x: Operand, t: Operand, reduction: str, binary: bool = F
     check_same_shape(name, x, t)
     check_reduction(name, reduction, array_of(name, x).size)
     return x, t
+
+
+def _check_targets(name: str, x: Operand, t: Operand, called: str = "x") -> None:
+    """Raise `LabelError` for targets below 0 or above 1, of which the loss has no minimum."""
+    targets = array_of(name, t)
+    if not targets.size or (targets.min() >= 0 and targets.max() <= 1) or not np.isfinite(targets).all():
+        return
+    if isinstance(t, Variable) and t.requires_grad and not isinstance(x, Variable):
+        fix = f"{called} and t are exchanged; the prediction comes first"
+    elif (abs(targets) == 1).all():
+        fix = "for labels -1 and 1 write (t + 1) / 2"
+    elif targets.max() == 255:
+        fix = "for pixels write t / 255"
+    elif (targets == np.round(targets)).all():
+        fix = "for more than two classes use softmax_cross_entropy, with a score for each class"
+    else:
+        fix = "for real numbers use mean_squared_error"
+    raise LabelError(f"{name}: t must lie between 0 and 1, not {targets.min():g} to {targets.max():g}; {fix}")
 
 
 def _in_shape_of(name: str, x: Operand, t: Any) -> Any:
@@ -241,6 +259,7 @@ def sigmoid_cross_entropy(
     name = "sigmoid_cross_entropy"
     expect_scores(name, x)
     x, t = _checked(name, x, t, reduction, binary=True)
+    _check_targets(name, x, t)
     if weight is None and pos_weight is None:
         return SigmoidCrossEntropy(reduction)(x, t)
     weight, pos_weight = _weights(name, "weight", x, weight), _weights(name, "pos_weight", x, pos_weight)
@@ -288,6 +307,7 @@ def binary_cross_entropy(p: Operand, t: Operand, *, weight: Operand | None = Non
     """
     name = "binary_cross_entropy"
     p, t = _checked(name, p, t, reduction, binary=True)
+    _check_targets(name, p, t, called="p")
     weight = _weights(name, "weight", p, weight)
     if weight is not None:
         p = counted(p, weight)

@@ -1,4 +1,4 @@
-"""Probabilities where a loss expects scores or logarithms: noticed by what made them, and said once."""
+"""Warnings for probabilities where a loss expects scores, and for scores where it expects log-probabilities."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ __all__ = ["expect_logarithms", "expect_scores"]
 PROBABILITIES = frozenset(["Softmax", "Sigmoid"])
 """Functions whose results are probabilities, be they ours or a reader's own."""
 
+SCORES = frozenset(["Linear", "MatMul", "Conv", "BiasActivation"])
+"""Functions whose results are no log-probabilities."""
+
 POSSIBLY = frozenset(["Div", "Exp"])
 """The last step of a softmax that is written out; whether it was one is seen in a row of the result."""
 
@@ -26,8 +29,8 @@ def expect_scores(name: str, x: Any) -> None:
     if isinstance(x, Variable) and x.creator is not None and _are_probabilities(x, type(x.creator).__name__):
         notice_once(
             name,
-            f"{name}: x are probabilities, from a softmax or sigmoid, and scores before it are expected; the loss computes it "
-            "once more, and gradients become small. Leave out the last activation of the model",
+            f"{name}: x contains probabilities, but the loss applies the softmax or sigmoid itself; applied twice, it "
+            "makes gradients small. Leave out the last activation of the model",
         )
 
 
@@ -36,11 +39,13 @@ def expect_logarithms(name: str, called: str, x: Any) -> None:
 
     >>> expect_logarithms("nll_loss", "log_p", np.log(np.array([[0.5, 0.5]])))
     """
-    if isinstance(x, Variable) and x.creator is not None and _are_probabilities(x, type(x.creator).__name__):
-        notice_once(
-            name,
-            f"{name}: {called} are probabilities, and their logarithms are expected; write F.log_softmax for F.softmax",
-        )
+    if not isinstance(x, Variable) or x.creator is None:
+        return
+    creator = type(x.creator).__name__
+    if _are_probabilities(x, creator):
+        notice_once(name, f"{name}: {called} contains probabilities; write F.log_softmax instead of F.softmax")
+    elif creator in SCORES:
+        notice_once(name, f"{name}: {called} contains scores, not log-probabilities; write F.log_softmax({called})")
 
 
 def _are_probabilities(x: Variable, creator: str) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, KeysView
+from inspect import getattr_static
 from typing import Any, Self
 from weakref import ref
 
-from passus.answers import CheckedOptions, answers
+from passus.answers import ASSIGNED, CheckedOptions, Foreign, answers, check_assigned
 from passus.backend import Array, is_array
 from passus.core import Parameter, Variable
 from passus.errors import ArgumentError, DTypeError, PassusError, WeightsError
@@ -18,9 +19,13 @@ from passus.layers.predicting import predicted, rows
 from passus.layers.state import State
 from passus.layers.undo import Undo, changes
 from passus.layers.walk import changed, learnt, walk
+from passus.notices import notice
 from passus.tree import Spec
 
 __all__ = ["Layer"]
+
+SWITCHES = ("trainable", "training", "requires_grad")
+"""What other libraries switch by an assignment."""
 
 
 class Layer(State, CheckedOptions):
@@ -78,6 +83,9 @@ class Layer(State, CheckedOptions):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in REMEMBERED:
             raise ArgumentError(f"{label(self)}.{name}: there the layer remembers its last call; choose another name")
+        if name in ASSIGNED:
+            check_assigned(self, name)
+            self._check_switch(name, value)
         old = self.__dict__.get(name)
         if isinstance(old, Parameter) and is_array(value):
             raise DTypeError(
@@ -93,6 +101,12 @@ class Layer(State, CheckedOptions):
         super().__setattr__(name, value)
         if type(value) not in PLAIN or type(old) not in PLAIN:
             changed()
+
+    def _check_switch(self, name: str, value: Any) -> None:
+        """Warn of a switch of other libraries that a model of one's own is given, and that nothing reads."""
+        found = getattr_static(type(self), name, None)
+        if name in SWITCHES and value is False and name not in self.__dict__ and isinstance(found, Foreign):
+            notice(f"{type(self).__name__}.{name} = False has no effect; {found.instead}")
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from passus.backend import is_array
 from passus.core import Operand, Parameter, Variable
 from passus.functions.checks import channels_last
 from passus.functions.windows import channels_are_last
@@ -28,8 +29,10 @@ def in_dtype_of_parameter(layer: Holder, x: Operand, parameter: Parameter) -> Op
 
 
 def _converted(layer: Holder, x: Any, data: Any, parameter: Parameter) -> Operand:
-    dtype, given = parameter.dtype, getattr(data, "dtype", None)
-    if given is None or given == dtype or given.kind not in "fiu":
+    if not is_array(data):
+        return x  # The function that is called next names what it was given.
+    dtype, given = parameter.dtype, data.dtype
+    if given == dtype or given.kind not in "fiu":
         return x
     if given.kind == "f" and given.itemsize < dtype.itemsize:
         return x  # float16 becomes float32 by itself.

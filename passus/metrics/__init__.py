@@ -8,6 +8,8 @@
 0.6667
 """
 
+from passus import answers as _answers
+from passus import foreign as _foreign
 from passus.metrics.base import Mean as Mean
 from passus.metrics.base import MeanOf as MeanOf
 from passus.metrics.base import Metric as Metric
@@ -45,3 +47,7 @@ __all__ = [
     "r2",
     "top_k_accuracy",
 ]
+
+_answers.answers_for(__name__, _foreign.METRICS)
+for _metric in (AUC, ConfusionMatrix, F1, MAE, Mean, R2, TopKAccuracy):
+    _answers.answers(_metric, _foreign.METRIC)

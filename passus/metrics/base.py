@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import numpy as np
+
 from passus.arguments import checked_callable, checked_number, checked_real
 from passus.backend import Array, backend_of
 from passus.config import no_grad
-from passus.errors import ArgumentError, ShapeError
+from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.functions.checks import array_of
 from passus.loading import Loading, Verified, leaf
 from passus.tree import Stateful, Tree, check_tree
@@ -109,7 +111,11 @@ class MeanOf(Mean):
         size = _length(t if hasattr(t, "shape") else y)
         if size:
             with no_grad():
-                super().update(self.function(y, t), weight=size)
+                value = self.function(y, t)
+            if np.size(value) != 1 or value is None:
+                kind = f"an array {np.shape(value)}" if np.ndim(value) else f"a {type(value).__name__}"
+                raise DTypeError(f"MeanOf: the function of y and t returned {kind}; it must return one number")
+            super().update(value, weight=size)
 
 
 def here(array: Array) -> Array:

@@ -51,10 +51,12 @@ class AUC(Verified):
         ):
             scores = np.subtract(scores[:, 1], scores[:, 0], dtype=np.float64)
         if scores.shape != labels.shape:
-            raise ShapeError(
-                f"AUC: scores {scores.shape} do not fit labels {labels.shape}; give scores of class 1 in the shape of the "
-                "labels, or of both classes (N, 2); of several classes take one at a time, auc(y[:, c], t == c)"
+            fix = (
+                f"write y.reshape({labels.shape})"
+                if scores.size == labels.size
+                else "give scores (N,) of class 1, or (N, 2) of both; for more classes write auc(y[:, c], t == c) for each class"
             )
+            raise ShapeError(f"AUC: scores {scores.shape} do not fit labels {labels.shape}; {fix}")
         scores, labels = counted(scores, labels, self.ignore_index)
         check_labels("AUC", labels, 2)
         if (scores != scores).any():

@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from passus.answers import CheckedOptions
 from passus.arguments import checked_count
 from passus.backend import Array
 from passus.core import Parameter
@@ -20,7 +21,7 @@ from passus.tree import Tree, check_tree, unflatten
 __all__ = ["GradientAccumulation"]
 
 
-class GradientAccumulation(Verified):
+class GradientAccumulation(Verified, CheckedOptions):
     """An optimizer that is updated at every ``every``-th call only, with the mean of the gradients until then.
 
     Each call takes the gradients of the parameters away, so it does not matter whether the loop clears them. `flush`

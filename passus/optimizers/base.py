@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from passus.answers import CheckedOptions, Foreign, answers
+from passus.answers import ASSIGNED, CheckedOptions, Foreign, answers, check_assigned
 from passus.arguments import checked_count, checked_number
 from passus.backend import Array, copied
 from passus.core import Parameter
@@ -48,9 +48,10 @@ def check_target(what: str, target: Any) -> None:
     >>> check_target("SGD.setup", Linear(3))
     """
     if isinstance(target, type):
-        raise DTypeError(f"{what}: {target.__name__} is a class; make a layer of it first")
+        raise DTypeError(f"{what}: {target.__name__} is a class; write {target.__name__}(...)")
     if not hasattr(target, "named_params"):
-        raise DTypeError(f"{what}: a {type(target).__name__} has no named_params(); give a layer")
+        several = ", with the parameters or models as its attributes" if np.iterable(target) else ""
+        raise DTypeError(f"{what}: the target is a {type(target).__name__}; give a layer or model{several}")
 
 
 def check_gradient(what: str, path: str, p: Parameter) -> None:
@@ -62,7 +63,7 @@ def check_gradient(what: str, path: str, p: Parameter) -> None:
         raise ShapeError(f"{what}: the gradient {p._grad.shape} of {path} must have its shape {p._data.shape}")
 
 
-class Hook:
+class Hook(CheckedOptions):
     """Something that happens at each update; it is given the parameters that have a gradient.
 
     Any function of a list of parameters is a hook, too: it is called before the update.
@@ -156,6 +157,8 @@ class Optimizer(Verified, CheckedOptions):
         if name in self.__dict__.get("options", ()) and name != "lr":
             value = self.options[name] = checked_option(self._name, name, value)
         else:
+            if name in ASSIGNED:
+                check_assigned(self, name)
             super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -211,8 +214,12 @@ class Optimizer(Verified, CheckedOptions):
 
     def add_hook(self, hook: Callable[[list[Parameter]], None]) -> None:
         """Let ``hook(params)`` be called before each update; hooks are called in the order they were added."""
+        if isinstance(hook, type):
+            raise DTypeError(f"{self._name}.add_hook: {hook.__name__} is a class; write add_hook({hook.__name__}(...))")
         if not callable(hook):
-            raise DTypeError(f"{self._name}.add_hook: a {type(hook).__name__} cannot be called")
+            raise DTypeError(
+                f"{self._name}.add_hook: hook is a {type(hook).__name__}; give a Hook, such as ClipGrad(1.0)"
+            )
         self.hooks.append(hook)
 
     def add_group(self, where: Where, **options: Any) -> None:
@@ -317,15 +324,13 @@ class Optimizer(Verified, CheckedOptions):
         self._warned = True
         params = [p for _, p in self._named_params()]
         if params and all(not p.requires_grad for p in params):
-            why = "all parameters are frozen; unfreeze() lets them learn"
+            why = "all parameters are frozen. Call unfreeze() to train them"
         elif not params:
-            why = (
-                f"a {type(self.target).__name__} has no parameters; are its layers held by attributes, lists or dicts?"
-            )
+            why = f"{type(self.target).__name__} has no parameters. Create its layers in __init__, as attributes or in lists or dicts"
         else:
             why = (
-                f"no parameter of the {type(self.target).__name__} that setup() was given has a gradient. Call "
-                "loss.backward() before update(), and cleargrads() not between the two; or was the loss of another model?"
+                f"no parameter of {type(self.target).__name__} has a gradient. Call loss.backward() before update(), do not "
+                "call cleargrads() between them, and compute the loss with the model given to setup()"
             )
         notice(f"{self._name}.update changes nothing: {why}")
 

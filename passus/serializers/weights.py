@@ -71,5 +71,6 @@ def _check_numbers(path: FilePath, name: str, array: Any) -> None:
 def _kind(path: FilePath) -> str:
     kind = checked_path(path).suffix.lower()
     if kind not in (".npz", ".safetensors"):
-        raise ArgumentError(f"{path}: the name of a weights file ends in .safetensors or .npz")
+        torch = "; read a PyTorch file with passus.serializers.load_torch" if kind in (".pt", ".pth", ".bin") else ""
+        raise ArgumentError(f"{path}: the name of a weights file ends in .safetensors or .npz{torch}")
     return kind

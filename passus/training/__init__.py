@@ -1,5 +1,7 @@
 """Training: a readable loop, its callbacks, and a progress bar for loops of one's own."""
 
+from passus import answers as _answers
+from passus import foreign as _foreign
 from passus.training.callbacks import Best as Best
 from passus.training.callbacks import Callback as Callback
 from passus.training.callbacks import Checkpoint as Checkpoint
@@ -29,3 +31,5 @@ __all__ = [
     "plot_history",
     "progress_bar",
 ]
+
+_answers.answers_for(__name__, _foreign.TRAINING)

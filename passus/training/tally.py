@@ -11,7 +11,7 @@ import numpy as np
 
 from passus.backend import is_array
 from passus.core import Variable
-from passus.errors import ArgumentError, DTypeError, WeightsError
+from passus.errors import ArgumentError, DTypeError, PassusError, WeightsError
 from passus.loading import Loading, Verified
 from passus.metrics import Mean, MeanOf, Metric
 from passus.tree import Stateful, Tree, check_tree
@@ -38,8 +38,12 @@ class Tally(Verified):
     def update(self, loss: Any, y: Any, t: Any, size: int) -> None:
         """Take note of a batch."""
         self.loss.update(loss, weight=size)
-        for metric in self.metrics.values():
-            metric.update(y, t)
+        for name, metric in self.metrics.items():
+            try:
+                metric.update(y, t)
+            except PassusError as error:
+                error.within(f"metric {name!r}")
+                raise
 
     def compute(self) -> dict[str, Any]:
         """The mean loss and what each metric says."""

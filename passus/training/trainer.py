@@ -14,6 +14,8 @@ from passus.backend import is_array
 from passus.config import no_grad, test_mode
 from passus.core import Variable
 from passus.dataloaders.base import Loader
+from passus.datasets.base import ArrayDataset, Dataset
+from passus.datasets.subset import Subset
 from passus.errors import ArgumentError, DivergenceError, DTypeError, ShapeError, WeightsError
 from passus.files import FilePath
 from passus.layers.predicting import predicted, rows
@@ -117,10 +119,11 @@ class Trainer(Verified, CheckedOptions):
         self.loss: Any = loss
         self.batch_loss: Any = batch_loss
         if not isinstance(callbacks, Iterable):
-            raise DTypeError(f"Trainer: callbacks is a {type(callbacks).__name__}; give a list of callbacks")
+            raise DTypeError(
+                f"Trainer: callbacks must be a list, not a {type(callbacks).__name__}; write callbacks=[...]"
+            )
         for callback in callbacks:
-            if not isinstance(callback, Callback):
-                raise DTypeError(f"Trainer: a {type(callback).__name__} is no callback; derive it from Callback")
+            _check_callback(callback)
         self.callbacks = sorted(callbacks, key=lambda callback: callback.last)
         self.progress = checked_flag("Trainer", "progress", progress)
         self.skip_nan = checked_flag("Trainer", "skip_nan", skip_nan)
@@ -263,7 +266,10 @@ class Trainer(Verified, CheckedOptions):
 
         Raises `DTypeError` if there is none, `ArgumentError` for one without batches.
         """
-        batches = _checked_loader("evaluate", self.test_loader if loader is None else loader)
+        batches = self.test_loader if loader is None else loader
+        if batches is None:
+            raise DTypeError("Trainer.evaluate: there is no loader; give one, or give the Trainer a test_loader")
+        batches = _checked_loader("loader", batches)
         tally = self._tally.fresh()
         with test_mode(), no_grad():
             for batch in batches:
@@ -283,7 +289,7 @@ class Trainer(Verified, CheckedOptions):
             raise ArgumentError(
                 "Trainer.predict: the loader shuffles; give it shuffle=False, so that the order is known"
             )
-        return predicted(self.model, map(_inputs_of, _checked_loader("predict", data)))
+        return predicted(self.model, map(_inputs_of, _checked_loader("data", data)))
 
     # State.
 
@@ -387,6 +393,13 @@ def _checked_goal(name: str, value: int | None) -> float:
 
 
 def _checked_loader(name: str, loader: Any) -> Any:
+    if isinstance(loader, (Dataset, ArrayDataset, Subset)):
+        raise DTypeError(
+            f"Trainer: {name} ({type(loader).__name__}) yields examples, not batches; write "
+            f"DataLoader(dataset, batch_size{', shuffle=False' if name != 'loader' else ''})"
+        )
+    if is_array(loader) or (isinstance(loader, (tuple, list)) and loader and all(map(is_array, loader))):
+        raise DTypeError(f"Trainer: {name} holds arrays, not batches; write DataLoader(ArrayDataset(x, t), batch_size)")
     if not hasattr(loader, "__len__"):
         raise DTypeError(f"Trainer: {name} is a {type(loader).__name__}; give a DataLoader, or a list of batches")
     if not len(loader):
@@ -394,6 +407,13 @@ def _checked_loader(name: str, loader: Any) -> Any:
             f"Trainer: {name} has no batches; is the dataset empty, or smaller than a batch to be kept?"
         )
     return loader
+
+
+def _check_callback(callback: Any) -> None:
+    if isinstance(callback, type):
+        raise DTypeError(f"Trainer: the callback {callback.__name__} is a class; write {callback.__name__}(...)")
+    if not isinstance(callback, Callback):
+        raise DTypeError(f"Trainer: a callback is a {type(callback).__name__}; derive it from Callback")
 
 
 def _checked_loss(loss: Any) -> Variable:

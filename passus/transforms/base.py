@@ -27,6 +27,9 @@ class Compose:
     def __init__(self, transforms: Sequence[Transform] = ()) -> None:
         if not np.iterable(transforms):
             raise DTypeError(f"Compose: a {type(transforms).__name__} is no list of transforms; write Compose([f, g])")
+        for f in transforms:
+            if isinstance(f, type) and f.__module__.startswith("passus."):
+                raise DTypeError(f"Compose: {f.__name__} is a class; write {f.__name__}()")
         self.transforms = [checked_callable("Compose", "a transform", f) for f in transforms]
 
     def __call__(self, x: Any) -> Any:

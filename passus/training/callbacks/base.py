@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any, ClassVar, Protocol, TypeAlias
 
+from passus.answers import CheckedOptions
 from passus.foreign import MOMENTS
 from passus.notices import notice
 from passus.tree import Stateful
@@ -39,7 +40,7 @@ def _moment(name: str) -> str:
     return f"{f'write {close}, or another' if close else 'write one'} of the moments {', '.join(moments)}"
 
 
-class Callback:
+class Callback(CheckedOptions):
     """Something that happens during training; a subclass writes the moments it cares for, and is warned of others.
 
     One with ``state_dict`` and ``load_state_dict`` is part of every checkpoint.

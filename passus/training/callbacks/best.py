@@ -16,20 +16,44 @@ __all__ = ["Best", "Mode", "checked_mode", "monitored"]
 Mode = Literal["min", "max"]
 """Whether a number should fall, as a loss, or rise, as an accuracy."""
 
+RISING = frozenset(
+    [
+        "acc",
+        "accuracy",
+        "auc",
+        "ap",
+        "bleu",
+        "dice",
+        "f1",
+        "iou",
+        "map",
+        "precision",
+        "psnr",
+        "r2",
+        "recall",
+        "score",
+        "ssim",
+    ]
+)
+"""Words in the names of measures that should rise."""
+
 
 class Best(Verified):
     """The best value so far of the number called ``monitor``.
 
-    ``mode``: "min" if it should fall, "max" if it should rise. ``min_delta``: by how much it must be better to count.
+    ``mode``: "min" if it should fall, "max" if it should rise; without it "min". ``min_delta``: by how much it must be
+    better to count.
+
+    Raises `ArgumentError` without ``mode`` for a name such as ``test_accuracy``, which should rise.
 
     >>> best = Best("test_accuracy", mode="max")
     >>> [best.improves({"test_accuracy": value}) for value in (0.8, 0.7, 0.9)]
     [True, False, True]
     """
 
-    def __init__(self, monitor: str, mode: Mode = "min", min_delta: float = 0.0) -> None:
+    def __init__(self, monitor: str, mode: Mode | None = None, min_delta: float = 0.0) -> None:
         self.monitor = monitor
-        self.mode = checked_mode("Best", mode)
+        self.mode = checked_mode("Best", monitor, mode)
         self.min_delta = checked_number("Best", "min_delta", min_delta)
         self.value: float | None = None
 
@@ -61,15 +85,19 @@ class Best(Verified):
         loading.put(self, "value", value)
 
 
-def checked_mode(name: str, mode: Mode) -> Mode:
-    """``mode``, if there is such a one. Raises `ArgumentError` if not; ``name`` is who asks.
+def checked_mode(name: str, monitor: str, mode: Mode | None) -> Mode:
+    """``mode``, or "min" for None; ``name`` is the class that asks.
 
-    >>> checked_mode("Best", "max")
-    'max'
+    Raises `ArgumentError` for another mode, and for None if ``monitor`` should rise.
+
+    >>> checked_mode("Best", "accuracy", "max"), checked_mode("Best", "loss", None)
+    ('max', 'min')
     """
-    if mode not in ("min", "max"):
+    if mode is None and RISING.intersection(str(monitor).lower().split("_")) and "loss" not in str(monitor).lower():
+        raise ArgumentError(f"{name}: {monitor} should rise; write mode='max', or mode='min' if it should fall")
+    if mode not in ("min", "max", None):
         raise ArgumentError(f"{name}: mode must be 'min' or 'max', not {mode!r}")
-    return mode
+    return mode or "min"
 
 
 def monitored(row: Row, monitor: str) -> float:
@@ -79,5 +107,6 @@ def monitored(row: Row, monitor: str) -> float:
     0.5
     """
     if monitor not in row:
-        raise ArgumentError(f"monitor is {monitor!r}, but an epoch ends with {', '.join(row)}; choose one of these")
+        missing = "; test_... needs a Trainer with test_loader" if str(monitor).startswith(("test_", "val_")) else ""
+        raise ArgumentError(f"monitor={monitor!r} is not in the history, which has {', '.join(row)}{missing}")
     return float(row[monitor])

@@ -145,7 +145,7 @@ class Checkpoint(Verified, Callback):
         every_steps: int | None = None,
         keep: int = 3,
         monitor: str | None = None,
-        mode: Mode = "min",
+        mode: Mode | None = None,
     ) -> None:
         self.folder = CheckpointFolder(folder, keep)
         self.every_epochs = _every("every_epochs", every_epochs)

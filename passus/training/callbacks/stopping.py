@@ -30,7 +30,7 @@ class EarlyStopping(Verified, Callback):
         monitor: str = "test_loss",
         patience: int = 5,
         min_delta: float = 0.0,
-        mode: Mode = "min",
+        mode: Mode | None = None,
         restore_best: bool = True,
     ) -> None:
         self.best = Best(monitor, mode, min_delta)
@@ -90,14 +90,14 @@ class ReportPlateau(Callback):
     0.05
     """
 
-    def __init__(self, schedule: OnPlateau, monitor: str = "test_loss", mode: Mode = "min") -> None:
+    def __init__(self, schedule: OnPlateau, monitor: str = "test_loss", mode: Mode | None = None) -> None:
         if not isinstance(schedule, OnPlateau):
             raise DTypeError(
                 f"ReportPlateau: a {type(schedule).__name__} is no OnPlateau schedule; other schedules need no report"
             )
         self.schedule = schedule
         self.monitor = monitor
-        self.mode = checked_mode("ReportPlateau", mode)
+        self.mode = checked_mode("ReportPlateau", monitor, mode)
 
     def on_epoch(self, run: Run, row: Row) -> None:
         """Report."""
