@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from passus.errors import ArgumentError, DTypeError
+from passus.errors import ArgumentError, DTypeError, kind_of
 
 __all__ = [
     "checked_callable",
@@ -33,12 +33,12 @@ def shown(value: Any) -> str:
     """A value as a message shows it: in one line of moderate length, whatever it is.
 
     >>> shown("a"), shown([0] * 1000)[:8], shown(10**5000)
-    ("'a'", '[0, 0, 0', 'a int that is too large to show')
+    ("'a'", '[0, 0, 0', 'an int that is too large to show')
     """
     try:
         text = " ".join(repr(value).split())
     except Exception:  # Too many digits, too deep, or a method of somebody else's that fails.
-        return f"a {type(value).__name__} that is too large to show"
+        return f"{kind_of(value)} that is too large to show"
     return text if len(text) <= 80 else f"{text[:76]} ..."
 
 
@@ -49,7 +49,7 @@ def checked_real(where: str, name: str, value: Any) -> float:
     inf
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({shown(value)}); give a number")
+        raise DTypeError(f"{where}: {name} is {kind_of(value)} ({shown(value)}); give a number")
     try:
         return float(value)
     except OverflowError:
@@ -96,7 +96,7 @@ def checked_integer(where: str, name: str, value: Any) -> int:
     -1
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({shown(value)}); give an integer")
+        raise DTypeError(f"{where}: {name} is {kind_of(value)} ({shown(value)}); give an integer")
     if not -LONGEST <= value <= LONGEST:
         raise ArgumentError(f"{where}: {name} is {shown(value)}; it must be at most {LONGEST}")
     return int(value)
@@ -123,7 +123,7 @@ def checked_callable(where: str, name: str, value: Called) -> Called:
     <built-in function abs>
     """
     if not callable(value):
-        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({shown(value)}); give a function")
+        raise DTypeError(f"{where}: {name} is {kind_of(value)} ({shown(value)}); give a function")
     return value
 
 
@@ -137,7 +137,7 @@ def checked_flag(where: str, name: str, value: Any, hint: str = "") -> bool:
     """
     if not isinstance(value, (bool, np.bool_)):
         about = hint if isinstance(value, (int, np.integer)) else ""
-        raise DTypeError(f"{where}: {name} is a {type(value).__name__} ({shown(value)}); give True or False{about}")
+        raise DTypeError(f"{where}: {name} is {kind_of(value)} ({shown(value)}); give True or False{about}")
     return bool(value)
 
 

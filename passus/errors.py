@@ -47,6 +47,7 @@ __all__ = [
     "SecondOrderError",
     "ShapeError",
     "WeightsError",
+    "kind_of",
 ]
 
 
@@ -137,3 +138,17 @@ class DependencyError(PassusError, ImportError):
 
 class PassusWarning(UserWarning):
     """Something works, but not as well as it could."""
+
+
+def kind_of(value: object) -> str:
+    """What a value is, as a message says it: its type with an article, or the class itself.
+
+    >>> kind_of(3), kind_of("a"), kind_of(None), kind_of(ShapeError)
+    ('an int', 'a str', 'None', 'the class ShapeError')
+    """
+    if value is None:
+        return "None"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'AEIOaeio' or name[:2] in ('SG', 'MS', 'ML') or name == 'ndarray' else 'a'} {name}"

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from passus.errors import ArgumentError, DTypeError, PassusError, PathError
+from passus.errors import ArgumentError, DTypeError, PassusError, PathError, kind_of
 
 if sys.platform != "win32":
     import fcntl
@@ -34,7 +34,7 @@ def checked_path(path: FilePath) -> Path:
     '.npz'
     """
     if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
-        raise DTypeError(f"a {type(path).__name__} ({path!r}) is no path; give a string or a pathlib.Path")
+        raise DTypeError(f"{kind_of(path)} ({path!r}) is no path; give a string or a pathlib.Path")
     name = os.fspath(path)
     try:
         possible = b"\0" not in os.fsencode(name)

@@ -11,7 +11,7 @@ from passus.backend import Array
 from passus.config import enable_backprop, train, using_config
 from passus.core import Function, Operand, Result, Variable
 from passus.core.replay import leaf_like, replayed
-from passus.errors import DTypeError
+from passus.errors import DTypeError, kind_of
 from passus.random import States, get_rng, noted_generators, rewound, using_rng
 
 __all__ = ["Recomputed", "checkpoint"]
@@ -69,7 +69,7 @@ class _Call:
         ys = (ys,) if self.single else ys
         for y in ys:
             if not isinstance(y, Variable):
-                raise DTypeError(f"checkpoint: the function returned a {type(y).__name__}; it must return Variables")
+                raise DTypeError(f"checkpoint: the function returned {kind_of(y)}; it must return Variables")
         return tuple(ys)
 
     def again(self, *xs: Any) -> tuple[Variable, ...]:

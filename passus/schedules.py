@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from passus.answers import answers_for
 from passus.arguments import checked_count, checked_number, checked_real
-from passus.errors import ArgumentError, DTypeError
+from passus.errors import ArgumentError, DTypeError, kind_of
 from passus.foreign import SCHEDULES
 from passus.loading import Loading, Verified, leaf
 from passus.tree import Tree, check_tree
@@ -282,7 +282,7 @@ def _half_wave(start: float, end: float, way: float) -> float:
 
 def _row(where: str, name: str, values: Sequence[Any]) -> Sequence[Any]:
     if not isinstance(values, Sequence):
-        raise DTypeError(f"{where}: {name} is a {type(values).__name__} ({values!r}); give a list")
+        raise DTypeError(f"{where}: {name} is {kind_of(values)} ({values!r}); give a list")
     return values
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from passus.errors import ArgumentError, DTypeError, WeightsError
+from passus.errors import ArgumentError, DTypeError, WeightsError, kind_of
 
 __all__ = [
     "Spec",
@@ -76,9 +76,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _leaves(tree: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
     for name, child in tree.items():
         if not isinstance(name, str) or not name:
-            raise ArgumentError(
-                f"flatten: a {type(name).__name__} in {path or 'the tree'} is no name, a string with letters"
-            )
+            raise ArgumentError(f"flatten: {kind_of(name)} in {path or 'the tree'} is no name, a string with letters")
         below = f"{path}.{name}" if path else name
         if isinstance(child, Mapping) and child:
             yield from _leaves(child, below)
@@ -151,14 +149,14 @@ def leaves_like(what: str, structure: Any, given: Any) -> list[Any]:
         return []
     if isinstance(structure, Mapping):
         if not isinstance(given, Mapping) or given.keys() != structure.keys():
-            names = ", ".join(map(str, given)) if isinstance(given, Mapping) else f"a {type(given).__name__}"
+            names = ", ".join(map(str, given)) if isinstance(given, Mapping) else f"{kind_of(given)}"
             raise ArgumentError(
                 f"{what}: a dict with {', '.join(map(str, structure))} is needed, and {names} was given"
             )
         pairs = [(structure[name], given[name]) for name in structure]
     elif isinstance(structure, (list, tuple)):
         if not isinstance(given, (list, tuple)) or len(given) != len(structure):
-            count = str(len(given)) if isinstance(given, (list, tuple)) else f"a {type(given).__name__}"
+            count = str(len(given)) if isinstance(given, (list, tuple)) else f"{kind_of(given)}"
             raise ArgumentError(f"{what}: there must be {len(structure)} parts, and {count} were given")
         pairs = list(zip(structure, given))
     else:
@@ -174,7 +172,7 @@ def check_tree(what: str, state: Any, names: Iterable[str] = ()) -> None:
     >>> check_tree("SGD.load_state_dict", {"step": 3}, ["step"])
     """
     if not isinstance(state, Mapping):
-        raise DTypeError(f"{what}: a {type(state).__name__} is no state; give the dict that state_dict() returned")
+        raise DTypeError(f"{what}: {kind_of(state)} is no state; give the dict that state_dict() returned")
     missing = [name for name in names if name not in state]
     if missing:
         raise WeightsError(f"{what}: missing: {', '.join(missing)}. Nothing was changed")

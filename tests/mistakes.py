@@ -64,7 +64,7 @@ def silent(title: str, habit: str, code: str, reason: str) -> Mistake:
 
 
 LAYERS = [
-    error("Input size first", "PyTorch", "L.Linear(5, 16)", r"nobias is a int \(16\).*Linear\(16\)"),
+    error("Input size first", "PyTorch", "L.Linear(5, 16)", r"nobias is an int \(16\).*Linear\(16\)"),
     error("Input channels first", "PyTorch", "L.Conv2d(3, 16, 3)", r"Conv2d\(16, 3\) here"),
     error("... with stride and padding", "PyTorch", "L.Conv2d(3, 64, 7, 2, 3)", r"Conv2d\(64, 7\) here"),
     error("... with a name", "PyTorch", "L.Conv2d(3, 16, kernel_size=3)", "kernel_size twice.*in_channels is found"),

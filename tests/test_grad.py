@@ -553,7 +553,7 @@ def test_frozen_parameters_are_left_out() -> None:
         (lambda: grad(lambda p: p.sum())([1.0, 2.0]), DTypeError, r"write np\.array\(\[1\.0, 2\.0\]\)"),
         (lambda: grad(lambda p: {"loss": p.sum()})(x3), ArgumentError, "one number.*several"),
         (lambda: jvp(lambda p: p["a"], {"a": x3}, {"b": x3}), ArgumentError, "a is needed, and b was given"),
-        (lambda: jvp(lambda p: p["a"], {"a": x3}, x3), ArgumentError, "a ndarray was given"),
+        (lambda: jvp(lambda p: p["a"], {"a": x3}, x3), ArgumentError, "an ndarray was given"),
         (lambda: hvp(lambda p: p["a"].sum(), {"a": x3}, {"a": np.ones(2)}), ShapeError, r"\(2,\)"),
         (lambda: hvp(cubes, (x3,), (v3, v3)), ArgumentError, "2 for 1"),
         (lambda: vjp(lambda x: {"a": x}, x3)[1]({"b": x3}), ArgumentError, "a is needed"),

@@ -603,7 +603,7 @@ def test_options_out_of_range_raise(make: Any, match: str) -> None:
         (lambda: L.PReLU(dtype=np.int64), "slope: int64 is not supported"),
         (lambda: L.LeakyReLU("a"), "leaky_relu: slope is a str"),
         (lambda: L.Softmax(1.5), "Softmax: axis is a float"),
-        (lambda: L.LogSoftmax(None), "LogSoftmax: axis is a NoneType"),
+        (lambda: L.LogSoftmax(None), "LogSoftmax: axis is None"),
         (lambda: L.GLU("a"), "GLU: axis is a str"),
     ],
 )

@@ -406,7 +406,7 @@ def test_a_state_without_end_is_not_saved(tmp_path: Path) -> None:
     for endless in (DEEP, {"a": ring}):
         with pytest.raises(WeightsError, match="more than 100 levels deep"):
             save_checkpoint(tmp_path / "run.safetensors", metadata=endless)
-    with pytest.raises(PassusError, match="x is a int"):
+    with pytest.raises(PassusError, match="x is an int"):
         save_checkpoint(tmp_path / "run.safetensors", metadata={"x": 10**5000})
     assert not list(tmp_path.iterdir())
 

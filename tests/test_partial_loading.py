@@ -107,7 +107,7 @@ def test_a_prefix_and_new_names(tmp_path, suffix):
         ({"prefix": "l"}, WeightsError, "nothing is called 'l'"),
         ({"strict": False, "rename": {"l0": "a", "l1": "b", "l2": "c"}}, WeightsError, r"nothing fits.*a\.W.*l0\.W"),
         ({"rename": {"l2": "l0"}}, WeightsError, r"l0\.W and l2\.W are both renamed to l0\.W"),
-        ({"rename": 3}, DTypeError, "rename is a int"),
+        ({"rename": 3}, DTypeError, "rename is an int"),
         ({"rename": {"l0": "a"}}, WeightsError, r"missing: l0\.W, l0\.b; extra: a\.W, a\.b"),
     ],
 )

@@ -128,5 +128,5 @@ def test_constants_and_no_grad():
 def test_bad_input():
     with pytest.raises(DTypeError, match="checkpoint"):
         checkpoint(3, Variable(X))
-    with pytest.raises(DTypeError, match="returned a ndarray; it must return Variables"):
+    with pytest.raises(DTypeError, match="returned an ndarray; it must return Variables"):
         checkpoint(np.sin, X)

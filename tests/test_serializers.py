@@ -442,10 +442,10 @@ def test_the_parts_must_be_those_that_were_saved(tmp_path: Path) -> None:
 def test_what_cannot_be_saved_is_named(tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     for parts, match in [
-        ({"model": 3}, "model= is a int, which has no state_dict"),
+        ({"model": 3}, "model= is an int, which has no state_dict"),
         ({"a": Counter({"f": {"g": len}})}, r"a\.f\.g is a builtin_function"),
         ({"a": Counter({"f": {1: 2}})}, r"a\.f is a dict; .*keys are strings"),
-        ({"metadata": 3}, "metadata is a int"),
+        ({"metadata": 3}, "metadata is an int"),
         ({"metadata": {"x": Variable(np.zeros(1))}}, r"metadata\.x is a Variable"),
     ]:
         with pytest.raises(DTypeError, match=match):

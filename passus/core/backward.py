@@ -22,7 +22,7 @@ from passus.core.basic import add, astype, sum_to
 from passus.core.function import KINDS, SCALARS, Function
 from passus.core.second_order import pull_recorded
 from passus.core.variable import Variable, as_variable, constant, last_resized
-from passus.errors import ArgumentError, DTypeError, GraphError, ShapeError
+from passus.errors import ArgumentError, DTypeError, GraphError, ShapeError, kind_of
 
 __all__ = ["backward", "gradients"]
 
@@ -56,10 +56,10 @@ def backward(self: Variable, retain_grad: bool = False, create_graph: bool = Fal
     """
     if not self.requires_grad or self._data is None:
         raise GraphError(_why_constant(self))
-    if not isinstance(retain_grad, (bool, int)):
+    if not isinstance(retain_grad, (bool, int, np.bool_)):
         raise DTypeError(
-            f"{self._label()}.backward: retain_grad is True or False, and a {type(retain_grad).__name__} was given; the gradient "
-            "to start from is assigned before, y.grad = gy"
+            f"{self._label()}.backward() takes no gradient, and {kind_of(retain_grad)} was given for retain_grad; write y.grad = gy, "
+            "then y.backward()"
         )
     seed = self._grad
     if seed is not None and seed.shape != self._data.shape:
@@ -124,7 +124,7 @@ def gradients(
         return gradients(ys, [xs], gys, create_graph)[0]
     for x in (*ys, *xs):
         if not isinstance(x, Variable):
-            raise DTypeError(f"gradients: a {type(x).__name__} has no graph; give Variables")
+            raise DTypeError(f"gradients: {kind_of(x)} has no graph; give Variables")
     for x in xs:
         if not x.requires_grad:
             raise GraphError(
@@ -284,7 +284,7 @@ def _unboxed(gx: Any, function: Function) -> Array:
     gx = gx._data if isinstance(gx, Variable) else gx
     if not (isinstance(gx, np.generic) or is_array(gx)):
         raise DTypeError(
-            f"{type(function).__name__}.backward returned a {type(gx).__name__}; return an array for each input, or None "
+            f"{type(function).__name__}.backward returned {kind_of(gx)}; return an array for each input, or None "
             "where there is no gradient"
         )
     return gx

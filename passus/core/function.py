@@ -32,7 +32,7 @@ from passus.config import debug, enable_backprop
 from passus.core import custom
 from passus.core.custom import NOT_CALLED, OutputReference, custom_outputs
 from passus.core.variable import Operand, Released, Result, Variable, checked, clock, constant, read_only
-from passus.errors import ArgumentError, DTypeError, GraphError, LabelError, PassusError, ShapeError
+from passus.errors import ArgumentError, DTypeError, GraphError, LabelError, PassusError, ShapeError, kind_of
 
 __all__ = ["HALF", "INTEGERS", "Function"]
 
@@ -330,7 +330,7 @@ class Function:
             return y
         if xs and all(isinstance(x, (int, float)) for x in xs):  # Python numbers, and what Python made of them.
             return np.asarray(y)
-        raise DTypeError(f"{type(self).__name__}.forward returned a {type(y).__name__}; it must return an array")
+        raise DTypeError(f"{type(self).__name__}.forward returned {kind_of(y)}; it must return an array")
 
     # Errors that teach.
 

@@ -440,7 +440,7 @@ def checked(data: Any, where: str) -> Array:
     if isinstance(data, Watched):
         raise data.misread()
     if not is_array(data):
-        raise DTypeError(f"{where}: {type(data).__name__} is not supported{_instead(data)}")
+        raise DTypeError(f"{where}: {'None' if data is None else type(data).__name__} is not supported{_instead(data)}")
     if data.dtype.kind not in "fiub":
         raise DTypeError(
             f"{where}: an array of {data.dtype} is not supported; passus computes with real numbers "

@@ -17,7 +17,7 @@ from passus.cuda import as_cupy
 from passus.dataloaders.collate import collate
 from passus.dataloaders.fetching import Examples, ahead, checked_length, one_by_one, whole_batches
 from passus.dataloaders.generators import Generators
-from passus.errors import ArgumentError, DataError
+from passus.errors import ArgumentError, DataError, kind_of
 from passus.loading import Loading, Verified, leaf
 from passus.random import RNG, get_rng, rng_state, using_rng, verify_rng_state
 from passus.tree import Tree, check_tree
@@ -263,7 +263,7 @@ class Loader(Verified, ABC, CheckedOptions):
                 f"the size {shown(size)}, seed {shown(seed)}, seeds {shown(seeds)} and iteration {shown(iteration)}"
             )
         if not isinstance(order, np.ndarray):
-            raise self._misfit(f"the order is a {type(order).__name__}, and no array")
+            raise self._misfit(f"the order is {kind_of(order)}, and no array")
         if not order.size:
             return None
         if size != len(self.dataset):

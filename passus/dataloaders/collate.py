@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from passus.core import Variable
-from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 
 __all__ = ["collate"]
 
@@ -28,7 +28,7 @@ def collate(examples: Sequence[Any]) -> Any:
            [3., 4.]], dtype=float32), array([0, 1]))
     """
     if not hasattr(examples, "__len__"):
-        raise DTypeError(f"collate: a {type(examples).__name__} is no list of examples; write collate([example])")
+        raise DTypeError(f"collate: {kind_of(examples)} is no list of examples; write collate([example])")
     if not len(examples):
         raise ArgumentError("collate: there is no example")
     first = examples[0]

@@ -14,7 +14,7 @@ import numpy as np
 
 from passus.arguments import checked_count
 from passus.backend import Array
-from passus.errors import DTypeError, LoaderTimeoutError
+from passus.errors import DTypeError, LoaderTimeoutError, kind_of
 from passus.scopes import copied_context
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def checked_length(name: str, dataset: Any) -> int:
         size = len(dataset)
     except TypeError:
         raise DTypeError(
-            f"{name}: a {type(dataset).__name__} has no length; give a dataset, an array or a list of examples"
+            f"{name}: {kind_of(dataset)} has no length; give a dataset, an array or a list of examples"
         ) from None
     if isinstance(dataset, tuple) and size > 1 and all(isinstance(part, np.ndarray) and part.ndim for part in dataset):
         lengths = {len(part) for part in dataset}

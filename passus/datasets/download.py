@@ -9,7 +9,7 @@ from typing import Any
 
 from passus.arguments import checked_count, checked_number
 from passus.datasets.transfer import TransferError, fetched
-from passus.errors import ArgumentError, DataError, DTypeError
+from passus.errors import ArgumentError, DataError, DTypeError, kind_of
 from passus.files import check_file_is_there, checked_path, made_folder, replacing
 from passus.optional import import_optional
 
@@ -61,7 +61,7 @@ def get_file(
     'kept'
     """
     if not isinstance(url, str):
-        raise DTypeError(f"get_file: a {type(url).__name__} is no address; give a string")
+        raise DTypeError(f"get_file: {kind_of(url)} is no address; give a string")
     if not url.startswith(SCHEMES):
         raise ArgumentError(f"get_file: {url!r} is no address that begins with http:// or https://")
     limits = (

@@ -11,7 +11,7 @@ import numpy as np
 from passus.arguments import checked_count
 from passus.backend import Array
 from passus.datasets.base import checked_index
-from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
+from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError, kind_of
 from passus.random import RNG, get_rng
 
 __all__ = ["Subset", "random_split"]
@@ -33,7 +33,7 @@ class Subset:
 
     def __init__(self, dataset: Any, indices: Sequence[int] | Array) -> None:
         if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
-            raise DTypeError(f"Subset: a {type(dataset).__name__} has no length or no items; give a dataset")
+            raise DTypeError(f"Subset: {kind_of(dataset)} has no length or no items; give a dataset")
         self.dataset = dataset
         self.indices = _checked_indices(indices, len(dataset))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from passus.backend import Array, is_array
 from passus.core import Binary, Operand, Result, Unary, Variable
-from passus.errors import ArgumentError, DTypeError
+from passus.errors import ArgumentError, DTypeError, kind_of
 from passus.functions.checks import array_of
 from passus.functions.selection import where
 from passus.kernels.elementwise import masked
@@ -136,7 +136,7 @@ def _bound(name: str, bound: Any) -> Any:
     if isinstance(bound, np.generic):
         bound = bound.item()  # A Python number takes the dtype of x.
     if not isinstance(bound, (*Number, Variable)) and not is_array(bound):
-        raise DTypeError(f"clip: {name} must be a number, an array or None, not a {type(bound).__name__}")
+        raise DTypeError(f"clip: {name} must be a number, an array or None, not {kind_of(bound)}")
     return bound
 
 

@@ -11,7 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from passus.backend import Array
 from passus.core import Function, Operand, Result
-from passus.errors import ArgumentError, DTypeError
+from passus.errors import ArgumentError, DTypeError, kind_of
 from passus.functions.checks import integers_of
 from passus.functions.indexing import GetItemGrad
 from passus.functions.shapes import ravel
@@ -122,4 +122,4 @@ def _check_several(name: str, xs: Any, axis: Any) -> None:
     if axis is not None and hasattr(axis, "shape") and axis.shape:
         raise DTypeError(f"{name}: the arrays are given as one list: {name}([a, b])")
     if not np.iterable(xs):
-        raise DTypeError(f"{name}: a {type(xs).__name__} is no list of arrays; write {name}([a, b])")
+        raise DTypeError(f"{name}: {kind_of(xs)} is no list of arrays; write {name}([a, b])")

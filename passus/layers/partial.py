@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from passus.errors import DTypeError, WeightsError
+from passus.errors import DTypeError, WeightsError, kind_of
 from passus.tree import SHOWN, compare
 
 __all__ = ["Loaded", "Rename", "fitting", "renamed", "untied"]
@@ -74,7 +74,7 @@ def _new_name(path: str, rename: Rename | None) -> str | None:
         old = max(fitting, key=len, default=None)
         return path if old is None else f"{rename[old]}{path[len(old) :]}".lstrip(".")
     if not callable(rename):
-        raise DTypeError(f"rename is a {type(rename).__name__}; give a dict of names, or a function of a name")
+        raise DTypeError(f"rename is {kind_of(rename)}; give a dict of names, or a function of a name")
     return rename(path)
 
 

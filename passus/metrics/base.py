@@ -10,7 +10,7 @@ import numpy as np
 from passus.arguments import checked_callable, checked_number, checked_real
 from passus.backend import Array, backend_of
 from passus.config import no_grad
-from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of
 from passus.loading import Loading, Verified, leaf
 from passus.tree import Stateful, Tree, check_tree
@@ -113,7 +113,7 @@ class MeanOf(Mean):
             with no_grad():
                 value = self.function(y, t)
             if np.size(value) != 1 or value is None:
-                kind = f"an array {np.shape(value)}" if np.ndim(value) else f"a {type(value).__name__}"
+                kind = f"an array {np.shape(value)}" if np.ndim(value) else f"{kind_of(value)}"
                 raise DTypeError(f"MeanOf: the function of y and t returned {kind}; it must return one number")
             super().update(value, weight=size)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from passus.arguments import checked_count, checked_integer
 from passus.backend import Array
-from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, check_label_shape, check_labels
 from passus.loading import Loading, Verified
 from passus.metrics.base import Mean, here
@@ -144,7 +144,7 @@ class ConfusionMatrix(Verified):
         check_tree("ConfusionMatrix.load_state_dict", state, ["counts"])
         counts = state["counts"]
         if not isinstance(counts, np.ndarray):
-            raise DTypeError(f"ConfusionMatrix: counts are a {type(counts).__name__}, and no array of integers")
+            raise DTypeError(f"ConfusionMatrix: counts are {kind_of(counts)}, and no array of integers")
         if counts.shape != self.counts.shape:
             raise ShapeError(f"ConfusionMatrix: a state {counts.shape} does not fit {len(self.classes)} classes")
         if counts.dtype.kind not in "iu":

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
-from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, check_labels
 from passus.loading import Loading, Verified
 from passus.metrics.base import here
@@ -92,9 +92,7 @@ class AUC(Verified):
         check_tree("AUC.load_state_dict", state, ["scores", "labels"])
         scores, labels = state["scores"], state["labels"]
         if not isinstance(scores, np.ndarray) or not isinstance(labels, np.ndarray):
-            raise DTypeError(
-                f"AUC: a state with a {type(scores).__name__} and a {type(labels).__name__}, not two arrays"
-            )
+            raise DTypeError(f"AUC: a state with {kind_of(scores)} and {kind_of(labels)}, not two arrays")
         if scores.dtype.kind not in "fiu" or labels.dtype.kind != "b":
             raise DTypeError(f"AUC: a state with scores of {scores.dtype} and labels of {labels.dtype}")
         if scores.ndim != 1 or scores.shape != labels.shape:

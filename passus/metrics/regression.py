@@ -8,7 +8,7 @@ import numpy as np
 
 from passus.arguments import checked_count
 from passus.backend import Array
-from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, check_same_shape
 from passus.loading import Loading, Verified, leaf
 from passus.metrics.base import Mean, here
@@ -118,7 +118,7 @@ class R2(Verified):
         for name in ("mean", "spread", "error"):
             sums = state[name]
             if not isinstance(sums, np.ndarray) or sums.dtype.kind != "f":
-                raise DTypeError(f"{where}: {name} is a {type(sums).__name__}, and no array of floating-point numbers")
+                raise DTypeError(f"{where}: {name} is {kind_of(sums)}, and no array of floating-point numbers")
             shapes.add(sums.shape)
             loading.put(self, name, sums.copy())
         if len(shapes) > 1 or sums.ndim != 1:

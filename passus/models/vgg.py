@@ -11,7 +11,7 @@ import passus.functions as F
 from passus.arguments import checked_count, checked_dtype
 from passus.backend import Array
 from passus.core import Operand, Result
-from passus.errors import DTypeError
+from passus.errors import DTypeError, kind_of
 from passus.files import FilePath
 from passus.initializers import he_normal, normal
 from passus.layers import Conv2d, Dropout, Linear
@@ -104,7 +104,7 @@ class VGG16(Model):
         ((3, 224, 224), dtype('float32'), [-104.0, -117.0, 131.0])
         """
         if not hasattr(image, "convert"):
-            raise DTypeError(f"VGG16.preprocess: a {type(image).__name__} is no picture; give one of Pillow's")
+            raise DTypeError(f"VGG16.preprocess: {kind_of(image)} is no picture; give one of Pillow's")
         kind = checked_dtype("VGG16.preprocess", dtype, kinds="f")
         resize = [] if size is None else [Resize(size)]
         x = Compose([Convert("BGR"), *resize, ToArray(np.uint8)])(image)

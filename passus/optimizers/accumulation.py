@@ -10,7 +10,7 @@ from passus.answers import CheckedOptions
 from passus.arguments import checked_count
 from passus.backend import Array
 from passus.core import Parameter
-from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.kernels.sums import at_least_float32
 from passus.loading import Loading, Verified, leaf
 from passus.optimizers.base import Optimizer, Target, check_gradient
@@ -35,7 +35,7 @@ class GradientAccumulation(Verified, CheckedOptions):
 
     def __init__(self, optimizer: Optimizer, every: int) -> None:
         if not isinstance(optimizer, Optimizer):
-            raise DTypeError(f"GradientAccumulation: a {type(optimizer).__name__} is no optimizer; give one, as SGD()")
+            raise DTypeError(f"GradientAccumulation: {kind_of(optimizer)} is no optimizer; give one, as SGD()")
         self.optimizer = optimizer
         self.every = checked_count("GradientAccumulation", "every", every)
         self.calls = 0

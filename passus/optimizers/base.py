@@ -14,7 +14,7 @@ from passus.answers import ASSIGNED, CheckedOptions, Foreign, answers, check_ass
 from passus.arguments import checked_count, checked_number
 from passus.backend import Array, copied
 from passus.core import Parameter
-from passus.errors import ArgumentError, DTypeError, MissingAttributeError, ShapeError, WeightsError
+from passus.errors import ArgumentError, DTypeError, MissingAttributeError, ShapeError, WeightsError, kind_of
 from passus.foreign import OPTIMIZER
 from passus.kernels.sums import at_least_float32
 from passus.kernels.updates import compiled_for, ordered
@@ -51,7 +51,7 @@ def check_target(what: str, target: Any) -> None:
         raise DTypeError(f"{what}: {target.__name__} is a class; write {target.__name__}(...)")
     if not hasattr(target, "named_params"):
         several = ", with the parameters or models as its attributes" if np.iterable(target) else ""
-        raise DTypeError(f"{what}: the target is a {type(target).__name__}; give a layer or model{several}")
+        raise DTypeError(f"{what}: the target is {kind_of(target)}; give a layer or model{several}")
 
 
 def check_gradient(what: str, path: str, p: Parameter) -> None:
@@ -217,9 +217,7 @@ class Optimizer(Verified, CheckedOptions):
         if isinstance(hook, type):
             raise DTypeError(f"{self._name}.add_hook: {hook.__name__} is a class; write add_hook({hook.__name__}(...))")
         if not callable(hook):
-            raise DTypeError(
-                f"{self._name}.add_hook: hook is a {type(hook).__name__}; give a Hook, such as ClipGrad(1.0)"
-            )
+            raise DTypeError(f"{self._name}.add_hook: hook is {kind_of(hook)}; give a Hook, such as ClipGrad(1.0)")
         self.hooks.append(hook)
 
     def add_group(self, where: Where, **options: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from passus.arguments import checked_number
 from passus.core import Parameter
-from passus.errors import ArgumentError, DTypeError
+from passus.errors import ArgumentError, DTypeError, kind_of
 
 __all__ = ["Group", "Options", "Rate", "Where", "checked_option"]
 
@@ -40,7 +40,7 @@ def checked_option(where: str, name: str, value: Any) -> Any:
     if name != "betas":
         return checked_number(where, name, value, 0.0, high)
     if not hasattr(value, "__len__") or isinstance(value, str):
-        raise DTypeError(f"{where}: betas is a {type(value).__name__} ({value!r}); give two numbers")
+        raise DTypeError(f"{where}: betas is {kind_of(value)} ({value!r}); give two numbers")
     if len(value) != 2:
         raise ArgumentError(f"{where}: betas are two numbers, not {value!r}")
     return tuple(checked_number(where, name, beta, 0.0, high) for beta in value)

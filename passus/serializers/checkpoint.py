@@ -15,7 +15,7 @@ import numpy as np
 
 from passus.arguments import shown
 from passus.backend import Array, backend_of, is_array
-from passus.errors import DTypeError, WeightsError
+from passus.errors import DTypeError, WeightsError, kind_of
 from passus.files import FilePath
 from passus.kernels.dispatch import go_on_using, in_use
 from passus.loading import Loading
@@ -52,7 +52,7 @@ def save_checkpoint(path: FilePath, *, metadata: Mapping[str, Any] | None = None
     >>> save_checkpoint(path, shuffle=np.random.default_rng(0), metadata={"epoch": 3})
     """
     if not isinstance(metadata, (Mapping, NoneType)):
-        raise DTypeError(f"save_checkpoint: metadata is a {type(metadata).__name__}; give a dict, or parts by name")
+        raise DTypeError(f"save_checkpoint: metadata is {kind_of(metadata)}; give a dict, or parts by name")
     arrays: dict[str, Array] = {}
     content = {
         "parts": {name: _packed_tree(_state(name, part), name, arrays) for name, part in parts.items()},
@@ -139,7 +139,7 @@ def take_checkpoint(path: FilePath, saved: Tree, parts: Mapping[str, Part]) -> T
 
 def _check_part(name: str, part: Any) -> None:
     if not isinstance(part, (np.random.Generator, Stateful)):
-        raise DTypeError(f"checkpoint: {name}= is a {type(part).__name__}, which has no state_dict and load_state_dict")
+        raise DTypeError(f"checkpoint: {name}= is {kind_of(part)}, which has no state_dict and load_state_dict")
 
 
 def _state(name: str, part: Part) -> Tree:
@@ -169,7 +169,7 @@ def _packed(node: Any, path: str, arrays: dict[str, Array]) -> Any:
     if isinstance(node, Mapping) and all(isinstance(name, str) and name not in (ARRAY, TUPLE) for name in node):
         return {name: _packed(child, f"{path}.{name}", arrays) for name, child in node.items()}
     raise DTypeError(
-        f"checkpoint: {path} is a {type(node).__name__}; only arrays, numbers, strings, lists, and dicts whose keys are "
+        f"checkpoint: {path} is {kind_of(node)}; only arrays, numbers, strings, lists, and dicts whose keys are "
         "strings can be saved"
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_STORED, ZipInfo
 
-from passus.errors import WeightsError
+from passus.errors import WeightsError, kind_of
 from passus.files import FilePath
 from passus.serializers.files import check_readable
 from passus.serializers.torch_pickle import Machine
@@ -44,9 +44,7 @@ def load_torch(path: FilePath) -> Tree:
     except BROKEN as error:
         raise WeightsError(f"{path}: it cannot be read as a file of PyTorch: {error}") from error
     if type(tree) is not dict:
-        raise WeightsError(
-            f"{path}: it holds a {type(tree).__name__}, and no dict of tensors; save a model.state_dict()"
-        )
+        raise WeightsError(f"{path}: it holds {kind_of(tree)}, and no dict of tensors; save a model.state_dict()")
     return tree
 
 

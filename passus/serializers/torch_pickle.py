@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from passus.errors import WeightsError
+from passus.errors import WeightsError, kind_of
 
 __all__ = ["Global", "Machine"]
 
@@ -93,9 +93,7 @@ class Machine:
         target = _checked(dict, self.stack[-1])
         for key, value in zip(items[::2], items[1::2], strict=True):
             if type(key) not in (str, int):  # A tuple of tuples of tuples can take for ever to be hashed.
-                raise WeightsError(
-                    f"a {type(key).__name__} is the key of a dict; a file of tensors has strings and integers"
-                )
+                raise WeightsError(f"{kind_of(key)} is the key of a dict; a file of tensors has strings and integers")
             if type(key) is int and key not in UNLIKE:
                 self.large_keys += 1
                 if self.large_keys > MOST_LARGE_KEYS:
@@ -128,7 +126,7 @@ class Machine:
 
 def _checked(kind: type[T], value: Any) -> T:
     if type(value) is not kind:
-        raise WeightsError(f"a {type(value).__name__} stands where a {kind.__name__} belongs")
+        raise WeightsError(f"{kind_of(value)} stands where a {kind.__name__} belongs")
     return value
 
 

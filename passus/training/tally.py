@@ -11,7 +11,7 @@ import numpy as np
 
 from passus.backend import is_array
 from passus.core import Variable
-from passus.errors import ArgumentError, DTypeError, PassusError, WeightsError
+from passus.errors import ArgumentError, DTypeError, PassusError, WeightsError, kind_of
 from passus.loading import Loading, Verified
 from passus.metrics import Mean, MeanOf, Metric
 from passus.tree import Stateful, Tree, check_tree
@@ -32,7 +32,7 @@ class Tally(Verified):
     def __init__(self, metrics: Mapping[str, Metric | Callable[[Any, Any], Any]] | None = None) -> None:
         self.loss = Mean()
         if not isinstance(metrics, (Mapping, NoneType)):
-            raise DTypeError(f"Trainer: metrics is a {type(metrics).__name__}; give a dict, {{'accuracy': Accuracy()}}")
+            raise DTypeError(f"Trainer: metrics is {kind_of(metrics)}; give a dict, {{'accuracy': Accuracy()}}")
         self.metrics = {name: _checked_metric(name, metric) for name, metric in (metrics or {}).items()}
 
     def update(self, loss: Any, y: Any, t: Any, size: int) -> None:
@@ -86,7 +86,7 @@ def _checked_metric(name: Any, metric: Any) -> Metric:
         return MeanOf(metric)
     if isinstance(metric, type) or not isinstance(metric, Stateful) or not hasattr(metric, "compute"):
         raise DTypeError(
-            f"Trainer: the metric {name!r} is a {type(metric).__name__}; give a Metric, such as Accuracy(), or a function "
+            f"Trainer: the metric {name!r} is {kind_of(metric)}; give a Metric, such as Accuracy(), or a function "
             "of y and t"
         )
     return copy.deepcopy(metric)  # type: ignore[return-value]  # it has a state and compute

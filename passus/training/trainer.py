@@ -16,7 +16,7 @@ from passus.core import Variable
 from passus.dataloaders.base import Loader
 from passus.datasets.base import ArrayDataset, Dataset
 from passus.datasets.subset import Subset
-from passus.errors import ArgumentError, DivergenceError, DTypeError, ShapeError, WeightsError
+from passus.errors import ArgumentError, DivergenceError, DTypeError, ShapeError, WeightsError, kind_of
 from passus.files import FilePath
 from passus.layers.predicting import predicted, rows
 from passus.layers.undo import undoable
@@ -110,18 +110,14 @@ class Trainer(Verified, CheckedOptions):
         compute: Any = loss if batch_loss is None else batch_loss
         checked_callable("Trainer", "loss", compute)
         if isinstance(optimizer, type) or not hasattr(optimizer, "update"):
-            raise DTypeError(
-                f"Trainer: optimizer is a {type(optimizer).__name__}, which has no update(); give an optimizer"
-            )
+            raise DTypeError(f"Trainer: optimizer is {kind_of(optimizer)}, which has no update(); give an optimizer")
         self.model, self.optimizer = checked_callable("Trainer", "model", model), optimizer
         self.loader = _checked_loader("loader", loader)
         self.test_loader = None if test_loader is None else _checked_loader("test_loader", test_loader)
         self.loss: Any = loss
         self.batch_loss: Any = batch_loss
         if not isinstance(callbacks, Iterable):
-            raise DTypeError(
-                f"Trainer: callbacks must be a list, not a {type(callbacks).__name__}; write callbacks=[...]"
-            )
+            raise DTypeError(f"Trainer: callbacks must be a list, not {kind_of(callbacks)}; write callbacks=[...]")
         for callback in callbacks:
             _check_callback(callback)
         self.callbacks = sorted(callbacks, key=lambda callback: callback.last)
@@ -367,7 +363,7 @@ def _inputs_of(batch: Any) -> tuple[Any, ...]:
 def _checked_history(where: str, history: Any) -> list[Row]:
     """Copies of the rows of a history. Raises `WeightsError` for a row without its numbers, `DTypeError` for what is none."""
     if not isinstance(history, (list, tuple)):
-        raise DTypeError(f"{where}: the history is a {type(history).__name__}; give a list of rows")
+        raise DTypeError(f"{where}: the history is {kind_of(history)}; give a list of rows")
     for row in history:
         check_tree(f"{where}, history", row, ["epoch", "step", "lr", "loss"])
     return [
@@ -401,7 +397,7 @@ def _checked_loader(name: str, loader: Any) -> Any:
     if is_array(loader) or (isinstance(loader, (tuple, list)) and loader and all(map(is_array, loader))):
         raise DTypeError(f"Trainer: {name} holds arrays, not batches; write DataLoader(ArrayDataset(x, t), batch_size)")
     if not hasattr(loader, "__len__"):
-        raise DTypeError(f"Trainer: {name} is a {type(loader).__name__}; give a DataLoader, or a list of batches")
+        raise DTypeError(f"Trainer: {name} is {kind_of(loader)}; give a DataLoader, or a list of batches")
     if not len(loader):
         raise ArgumentError(
             f"Trainer: {name} has no batches; is the dataset empty, or smaller than a batch to be kept?"
@@ -413,14 +409,12 @@ def _check_callback(callback: Any) -> None:
     if isinstance(callback, type):
         raise DTypeError(f"Trainer: the callback {callback.__name__} is a class; write {callback.__name__}(...)")
     if not isinstance(callback, Callback):
-        raise DTypeError(f"Trainer: a callback is a {type(callback).__name__}; derive it from Callback")
+        raise DTypeError(f"Trainer: a callback is {kind_of(callback)}; derive it from Callback")
 
 
 def _checked_loss(loss: Any) -> Variable:
     if not isinstance(loss, Variable):
-        raise DTypeError(
-            f"Trainer: the loss is a {type(loss).__name__}; compute it from the model's output, a Variable"
-        )
+        raise DTypeError(f"Trainer: the loss is {kind_of(loss)}; compute it from the model's output, a Variable")
     if loss.ndim:
         raise ShapeError(
             f"Trainer: the loss has shape {loss.shape} and must be one number; take its mean, F.mean(loss)"

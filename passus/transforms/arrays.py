@@ -10,7 +10,7 @@ import numpy as np
 
 from passus.arguments import checked_dtype
 from passus.backend import Array
-from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 
 __all__ = ["AsType", "Flatten", "Normalize", "ToFloat", "ToInt"]
 
@@ -45,7 +45,7 @@ class Normalize:
 
     def _normalized(self, x: Array, shape: tuple[int, ...]) -> Array:
         if not isinstance(x, (np.ndarray, np.generic)) or x.dtype.kind not in "fiub":
-            raise DTypeError(f"Normalize: a {type(x).__name__} is no array of numbers; put ToArray() first")
+            raise DTypeError(f"Normalize: {kind_of(x)} is no array of numbers; put ToArray() first")
         self._check_range(x, shape)
         dtype = np.result_type(x.dtype if x.dtype.kind == "f" else np.float32, np.float32)
         y = np.subtract(x, self._along_channels(self.mean, shape, dtype), dtype=dtype)

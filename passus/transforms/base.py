@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, final
 import numpy as np
 
 from passus.arguments import checked_callable
-from passus.errors import DTypeError
+from passus.errors import DTypeError, kind_of
 
 __all__ = ["Compose", "Transform"]
 
@@ -26,7 +26,7 @@ class Compose:
 
     def __init__(self, transforms: Sequence[Transform] = ()) -> None:
         if not np.iterable(transforms):
-            raise DTypeError(f"Compose: a {type(transforms).__name__} is no list of transforms; write Compose([f, g])")
+            raise DTypeError(f"Compose: {kind_of(transforms)} is no list of transforms; write Compose([f, g])")
         for f in transforms:
             if isinstance(f, type) and f.__module__.startswith("passus."):
                 raise DTypeError(f"Compose: {f.__name__} is a class; write {f.__name__}()")

@@ -8,7 +8,7 @@ import numpy as np
 
 from passus.arguments import checked_share
 from passus.backend import Array
-from passus.errors import DTypeError, ShapeError
+from passus.errors import DTypeError, ShapeError, kind_of
 from passus.random import RNG, get_rng
 from passus.transforms.pictures import Image, pillow
 from passus.transforms.ranges import check_channels_first
@@ -33,7 +33,7 @@ class RandomFlip:
         if is_array:
             self._check_shape(x.shape)
         elif not isinstance(x, self._pillow().Image):
-            raise DTypeError(f"{type(self).__name__}: a {type(x).__name__} is neither a picture nor an array")
+            raise DTypeError(f"{type(self).__name__}: {kind_of(x)} is neither a picture nor an array")
         if get_rng(self.rng).random() >= self.p:
             return x
         return np.flip(x, self.axis) if is_array else x.transpose(self._pillow().Transpose[self.method])

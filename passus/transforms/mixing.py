@@ -13,7 +13,7 @@ import numpy as np
 
 from passus.arguments import checked_count, checked_number
 from passus.backend import Array
-from passus.errors import DTypeError, ShapeError
+from passus.errors import DTypeError, ShapeError, kind_of
 from passus.functions.embeddings import one_hot
 from passus.random import RNG, get_rng
 from passus.transforms.erasing import boxes
@@ -48,7 +48,7 @@ class Mixing(ABC):
         name = type(self).__name__
         checked_images(name, x, "(N, ..., H, W)", 3)
         if not isinstance(t, np.ndarray):
-            raise DTypeError(f"{name}: t is a {type(t).__name__}; give an array of NumPy (of a Variable, x.data)")
+            raise DTypeError(f"{name}: t is {kind_of(t)}; give an array of NumPy (of a Variable, x.data)")
         soft = one_hot(t, self.classes) if t.dtype.kind != "f" else t
         if soft.shape != (len(x), self.classes):
             raise ShapeError(

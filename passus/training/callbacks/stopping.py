@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from passus.arguments import checked_count
-from passus.errors import DTypeError
+from passus.errors import DTypeError, kind_of
 from passus.loading import Loading, Verified, leaf
 from passus.schedules import OnPlateau
 from passus.training.callbacks.base import Callback, Row, Run
@@ -93,7 +93,7 @@ class ReportPlateau(Callback):
     def __init__(self, schedule: OnPlateau, monitor: str = "test_loss", mode: Mode | None = None) -> None:
         if not isinstance(schedule, OnPlateau):
             raise DTypeError(
-                f"ReportPlateau: a {type(schedule).__name__} is no OnPlateau schedule; other schedules need no report"
+                f"ReportPlateau: {kind_of(schedule)} is no OnPlateau schedule; other schedules need no report"
             )
         self.schedule = schedule
         self.monitor = monitor
