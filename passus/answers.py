@@ -159,17 +159,17 @@ def check_options(cls: type, given: tuple[Any, ...], named: Mapping[str, Any]) -
         if name in places[: len(given)]:
             order = f"{cls.__name__}({', '.join(places[: max(len(given), 1)])}, ...)"
             raise DTypeError(
-                f"{cls.__name__} got {name} twice, by its place and by its name; the order is {order}{_sizes(places)}"
+                f"{cls.__name__} got {name} twice, by position and by name; the order is {order}{_sizes(places)}"
             )
         if name not in places and name not in options and not takes_any:
             instead = OPTIONS.get(name) or f"it has {', '.join([*places, *options]) or 'none'}"
             raise DTypeError(f"{cls.__name__} has no option {name}; {instead}")
     if code is None and given:
-        raise DTypeError(f"{cls.__name__} takes no arguments; make it first, and then call it: {cls.__name__}()(x)")
+        raise DTypeError(f"{cls.__name__} takes no arguments when it is created; write {cls.__name__}()(x)")
     if code is not None and len(given) > len(places) and not code.co_flags & 0x04:
         raise DTypeError(
-            f"{cls.__name__} takes {', '.join(places) or 'nothing'} by place, and {len(given)} values were given; name the "
-            f"others{': ' if options else ''}{', '.join(options)}"
+            f"{cls.__name__} takes {', '.join(places) or 'nothing'} by position, but {len(given)} arguments were given"
+            + (f"; name the others: {', '.join(options)}" if options else "")
         )
 
 
@@ -217,4 +217,4 @@ def _parameters(code: CodeType | None) -> tuple[tuple[str, ...], tuple[str, ...]
 
 def _sizes(places: tuple[str, ...]) -> str:
     unknown = next((name for name in ("in_size", "in_channels") if name in places[1:]), None)
-    return f"; {unknown} is found at the first call, so leave it out or name it" if unknown else ""
+    return f"; {unknown} is inferred on the first call; leave it out or pass it by name" if unknown else ""

@@ -53,7 +53,7 @@ def checked_real(where: str, name: str, value: Any) -> float:
     try:
         return float(value)
     except OverflowError:
-        raise ArgumentError(f"{where}: {name} is {shown(value)}, more than any float; give a smaller one") from None
+        raise ArgumentError(f"{where}: {name} is {shown(value)}, too large for a float") from None
 
 
 def checked_number(

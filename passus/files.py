@@ -34,14 +34,14 @@ def checked_path(path: FilePath) -> Path:
     '.npz'
     """
     if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
-        raise DTypeError(f"{kind_of(path)} ({path!r}) is no path; give a string or a pathlib.Path")
+        raise DTypeError(f"{kind_of(path)} ({path!r}) is not a path; give a string or a pathlib.Path")
     name = os.fspath(path)
     try:
         possible = b"\0" not in os.fsencode(name)
     except UnicodeEncodeError:
         possible = False
     if not possible:
-        raise ArgumentError(f"{name[:80]!r} is no path: it holds a character that the name of a file cannot have")
+        raise ArgumentError(f"{name[:80]!r} is not a valid path: it contains a character that file names cannot have")
     return Path(path)
 
 
@@ -54,21 +54,19 @@ def check_file_is_there(path: FilePath, missing: type[PassusError], wrong: type[
     >>> check_file_is_there("never-saved.npz", MissingWeightsError, WeightsError)
     Traceback (most recent call last):
         ...
-    passus.errors.MissingWeightsError: never-saved.npz: there is no such file; look at the path, or write the file first
+    passus.errors.MissingWeightsError: never-saved.npz: no such file; check the path
     """
     known = checked_path(path)
     try:
         mode = known.stat().st_mode
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
-            raise wrong(f"{known}: it cannot be looked at ({error.strerror}); choose another file") from error
-        raise missing(
-            f"{_shortened(known)}: there is no such file; look at the path, or write the file first"
-        ) from None
+            raise wrong(f"{known}: cannot be accessed ({error.strerror})") from error
+        raise missing(f"{_shortened(known)}: no such file; check the path") from None
     if stat.S_ISDIR(mode):
-        raise wrong(f"{known}: this is a folder; name a file in it")
+        raise wrong(f"{known}: this is a folder; give the path of a file in it")
     if not stat.S_ISREG(mode):
-        raise wrong(f"{known}: this is a pipe or a device, and no file; copy its content into a file first")
+        raise wrong(f"{known}: this is a pipe or a device, not a file; copy its content into a file first")
     return known
 
 
@@ -150,17 +148,15 @@ def remove_abandoned(folder: Path, names: str) -> None:
 def _checked_target(target: Path) -> os.stat_result | None:
     """What is to be replaced, if there is something."""
     if not _exists(target.parent) or not target.parent.is_dir():
-        raise PathError(
-            f"{_shortened(target)}: there is no such folder to write into; create it first: {_shortened(target.parent)}"
-        )
+        raise PathError(f"{_shortened(target)}: no such folder; create it first: {_shortened(target.parent)}")
     try:
         old = target.stat()
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise PathError(f"{_shortened(target)}: no file can be written there: {error.strerror}") from error
+        raise PathError(f"{_shortened(target)}: cannot be written: {error.strerror}") from error
     if stat.S_ISDIR(old.st_mode):
-        raise PathError(f"{target}: this is a folder; name a file in it")
+        raise PathError(f"{target}: this is a folder; give the path of a file in it")
     if not stat.S_ISREG(old.st_mode):
         raise PathError(f"{target}: this is a pipe or a device, which cannot be replaced; name a file")
     return old

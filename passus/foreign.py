@@ -37,7 +37,7 @@ PACKAGE = {
     "manual_seed": "write passus.random.seed(0)",
     "save": "write model.save_weights(path)",
     "load": "write model.load_weights(path)",
-    "device": "arrays decide where is computed; see model.to_gpu()",
+    "device": "computation follows the arrays; see model.to_gpu()",
     "inference_mode": "write passus.no_grad()",
     **dict.fromkeys(
         ("clip_grad_norm_", "clip_grad_norm"), "write optimizer.add_hook(passus.optimizers.ClipGrad(max_norm))"
@@ -48,14 +48,14 @@ PACKAGE = {
     "Trainer": "write passus.training.Trainer",
     "EarlyStopping": "write passus.training.EarlyStopping",
     "keras": "layers are in passus.layers, models in passus.models",
-    "GradientTape": "operations are recorded at once; write y.backward()",
-    "jit": "operations run as they are written",
+    "GradientTape": "operations are recorded by default; write y.backward()",
+    "jit": "operations run eagerly",
     "numpy": "import numpy as np; its functions take Variables",
 }
 
 CUDA = {
     "is_available": "read passus.cuda.gpu_enable",
-    **dict.fromkeys(("device", "set_device"), "CuPy chooses the device; models and loaders have to_gpu()"),
+    **dict.fromkeys(("device", "set_device"), "CuPy selects the device; models and loaders have to_gpu()"),
     **dict.fromkeys(("to_cpu", "asnumpy"), "write passus.cuda.as_numpy(x)"),
     **dict.fromkeys(("to_gpu",), "write passus.cuda.as_cupy(x)"),
 }
@@ -63,7 +63,7 @@ CUDA = {
 FUNCTIONS = {
     **dict.fromkeys(
         ("cross_entropy", "sparse_categorical_crossentropy", "categorical_crossentropy"),
-        "write F.softmax_cross_entropy(x, t), where x are scores before a softmax",
+        "write F.softmax_cross_entropy(x, t), where x are logits",
     ),
     **dict.fromkeys(("mse_loss", "mse"), "write F.mean_squared_error(x, t)"),
     **dict.fromkeys(("smooth_l1_loss", "huber_loss"), "write F.huber(x, t)"),
@@ -150,11 +150,12 @@ LAYERS = {
     "KLDivLoss": "losses are functions: F.kl_divergence(log_q, p)",
     **dict.fromkeys(
         ("RNN", "LSTM", "GRU"),
-        "recurrent layers are coming, and are not in this version. Until then, write a Layer that keeps its last result: "
+        "recurrent layers are not available yet; write a Layer that keeps its state: "
         "h = F.tanh(self.x2h(x) + self.h2h(self.h)), with L.Linear for x2h and h2h",
     ),
     **dict.fromkeys(
-        ("MultiheadAttention", "MultiHeadAttention", "Transformer"), "attention is coming; F.softmax and @ make it"
+        ("MultiheadAttention", "MultiHeadAttention", "Transformer"),
+        "attention layers are not available yet; compose F.softmax and @",
     ),
     "functional": "functions are in passus.functions",
     "init": "initializers are in passus.initializers",
@@ -290,7 +291,7 @@ VARIABLE = {
     "unsqueeze": "write F.expand_dims(x, axis)",
     "permute": "write x.transpose(0, 2, 1)",
     "t": "write x.T",
-    "contiguous": "write x itself: every layout of memory is welcome",
+    "contiguous": "not needed; every memory layout works",
     "expand": "write F.broadcast_to(x, shape)",
     "expand_as": "write F.broadcast_to(x, y.shape)",
     "chunk": "write F.split(x, sections)",
@@ -337,7 +338,7 @@ FUNCTION = {
 
 LAYER = {
     "eval": "evaluate in a block: with passus.test_mode():",
-    "train": "training is how a model begins; evaluate in a block: with passus.test_mode():",
+    "train": "models are in training mode by default; evaluate in a block: with passus.test_mode():",
     "training": "read passus.Config.train, and evaluate in a block: with passus.test_mode():",
     **dict.fromkeys(("to", "cuda"), "write model.to_gpu(), or give a layer its dtype when it is made"),
     "cpu": "write model.to_cpu()",
@@ -382,7 +383,7 @@ LAYER = {
 
 OPTIMIZER = {
     "zero_grad": "write model.cleargrads()",
-    "param_groups": "options of their own are given by add_group(path, lr=...)",
+    "param_groups": "use add_group(path, lr=...)",
     "learning_rate": "write lr",
     **dict.fromkeys(("apply_gradients", "minimize"), "write loss.backward(), then optimizer.update()"),
     "add_param_group": "write add_group(path, lr=...)",
@@ -412,7 +413,7 @@ OPTIONS = {
     "in_features": "it is called in_size here",
     "input_dim": "it is called in_size here",
     "num_embeddings": "it is called in_size here",
-    "num_features": "it is called in_size here; without it, the first call tells",
+    "num_features": "it is called in_size here, and is inferred on the first call",
     "normalized_shape": "it is called in_size here, the length of the last axis",
     "input_shape": "sizes are inferred on the first call",
     "out_features": "it is called out_size here",
@@ -433,7 +434,7 @@ OPTIONS = {
     "size": "F.resize(x, size) brings images to a size",
     "pool_size": "it is called kernel_size here",
     "epsilon": "it is called eps here",
-    "device": "a model moves with to_gpu(); leave it out",
+    "device": "models move with to_gpu(); leave it out",
     "kernel_initializer": "it is called initializer here, a function of passus.initializers",
     "learning_rate": "it is called lr here",
     "momentum": "momentum belongs to MomentumSGD(lr, momentum) and Nesterov; for BatchNorm, decay=0.9 is momentum=0.1",
@@ -442,9 +443,9 @@ OPTIONS = {
     "amsgrad": "AMSGrad is an optimizer of its own",
     "beta_1": "it is called beta1 here, or betas=(beta1, beta2)",
     "beta_2": "it is called beta2 here, or betas=(beta1, beta2)",
-    "params": "an optimizer is given the model: Adam(lr=0.001).setup(model)",
+    "params": "pass the model to setup: Adam(lr=0.001).setup(model)",
     "num_workers": "it is called workers here",
-    "sampler": "give an rng for the shuffling, or a dataset in the order that is wanted",
+    "sampler": "use rng for the shuffling, or order the dataset, as with Subset",
     "pin_memory": "leave it out",
     "collate_fn": "it is called collate here",
     "epochs": "write Trainer(...).fit(epochs)",

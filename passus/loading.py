@@ -99,11 +99,11 @@ class Verified:
 
     def state_dict(self) -> Tree:
         """The whole state; the caller only reads it."""
-        raise NotImplementedError(f"{type(self).__name__}.state_dict is not written yet")
+        raise NotImplementedError(f"{type(self).__name__}.state_dict is not implemented")
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
         """Raise a `PassusError` for a state that does not fit, and let ``loading`` know what is to be assigned."""
-        raise NotImplementedError(f"{type(self).__name__}.verify_state is not written yet")
+        raise NotImplementedError(f"{type(self).__name__}.verify_state is not implemented")
 
     def load_state_dict(self, state: Tree) -> None:
         """Take back a state, all or nothing: raises a `PassusError` if it does not fit, and changes nothing then."""
@@ -199,7 +199,7 @@ class _Named:
                 error.within(self.name)
         elif isinstance(error, Exception):
             name = "" if self.name is None else f"{self.name}: "
-            raise WeightsError(f"{name}it does not take its state: {shown(error)}. Nothing was changed") from error
+            raise WeightsError(f"{name}cannot load its state: {shown(error)}. Nothing was changed") from error
 
 
 def _verifies(part: Any) -> bool:

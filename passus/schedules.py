@@ -253,7 +253,7 @@ class OnPlateau(Verified):
         loading.put(self, "lr", checked_number(where, "lr", leaf(state["lr"])))
         best = checked_real(where, "best", leaf(state["best"]))
         if math.isnan(best):
-            raise ArgumentError(f"{where}: best is nan, below which nothing can fall")
+            raise ArgumentError(f"{where}: best is NaN")
         loading.put(self, "best", best)
         for name in ("waited", "resting"):
             loading.put(self, name, checked_count(where, name, leaf(state[name]), low=0))

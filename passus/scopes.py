@@ -110,7 +110,7 @@ class Scope:
         Raises `DTypeError` for a class, which would be none any more.
         """
         if isinstance(function, type) or not callable(function):
-            raise DTypeError(f"{function!r} cannot be decorated with a block; decorate a function or method")
+            raise DTypeError(f"{function!r} cannot be decorated; decorate a function or method")
         variable, make = self._variable, self._make
         call: Any
         if inspect.isgeneratorfunction(function):

@@ -76,7 +76,9 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _leaves(tree: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
     for name, child in tree.items():
         if not isinstance(name, str) or not name:
-            raise ArgumentError(f"flatten: {kind_of(name)} in {path or 'the tree'} is no name, a string with letters")
+            raise ArgumentError(
+                f"flatten: {kind_of(name)} in {path or 'the tree'} cannot be a name; names are non-empty strings"
+            )
         below = f"{path}.{name}" if path else name
         if isinstance(child, Mapping) and child:
             yield from _leaves(child, below)
@@ -172,7 +174,7 @@ def check_tree(what: str, state: Any, names: Iterable[str] = ()) -> None:
     >>> check_tree("SGD.load_state_dict", {"step": 3}, ["step"])
     """
     if not isinstance(state, Mapping):
-        raise DTypeError(f"{what}: {kind_of(state)} is no state; give the dict that state_dict() returned")
+        raise DTypeError(f"{what}: {kind_of(state)} is not a state; give the dict that state_dict() returned")
     missing = [name for name in names if name not in state]
     if missing:
         raise WeightsError(f"{what}: missing: {', '.join(missing)}. Nothing was changed")

@@ -135,7 +135,7 @@ INDICES = [
     bad(TypeError, "diagonal: axis2 is a str", lambda s: F.diagonal(s.x, axis2="a")),
     bad(TypeError, "cosine_similarity: axis is a float", lambda s: F.cosine_similarity(s.x, s.x, axis=0.5)),
     bad(ValueError, "concatenate.*at least one array", lambda s: F.concatenate([])),
-    bad(TypeError, r"concatenate: a float is no list of arrays; write concatenate\(", lambda s: F.concatenate(3.0)),
+    bad(TypeError, r"concatenate: a float is not a list of arrays; write concatenate\(", lambda s: F.concatenate(3.0)),
     bad(TypeError, "stack: None is no list of arrays", lambda s: F.stack(None)),
     bad(TypeError, "split: sections must be integers, not 1.5", lambda s: F.split(s.x, 1.5)),
     bad(TypeError, "roll: shift must be integers, not 1.5", lambda s: F.roll(s.x, 1.5)),
@@ -205,7 +205,7 @@ LAYERS = [
     bad(
         TypeError, r"linear.W is a parameter.*assign it to W.data", lambda s: setattr(s.model[0], "W", np.ones((4, 3)))
     ),
-    bad(TypeError, "None is no state; give the dict", lambda s: s.model.load_state_dict(None)),
+    bad(TypeError, "None is not a state; give the dict", lambda s: s.model.load_state_dict(None)),
     bad(ValueError, "missing: l0.W.*Nothing was changed", lambda s: s.model.load_state_dict({})),
 ]
 
@@ -315,7 +315,7 @@ def test_a_missing_file_a_folder_and_a_wrong_name_are_told_apart(kind: str, tmp_
     error = check_harmless(training, lambda: load(tmp_path / f"no.{kind}"), FileNotFoundError, "there is no such file")
     assert isinstance(error, WeightsError)
     (tmp_path / f"folder.{kind}").mkdir()
-    with pytest.raises(WeightsError, match="this is a folder; name a file in it"):
+    with pytest.raises(WeightsError, match="this is a folder; give the path of a file in it"):
         load(tmp_path / f"folder.{kind}")
     check_harmless(
         training, lambda: training.model.save_weights(tmp_path / f"folder.{kind}"), OSError, "name a file in"

@@ -316,7 +316,7 @@ def test_inputs_and_outputs_may_be_anything() -> None:
 
 
 def test_a_layer_that_is_not_written_says_so() -> None:
-    with pytest.raises(NotImplementedError, match=r"Layer\.forward is not written yet"):
+    with pytest.raises(NotImplementedError, match=r"Layer\.forward is not implemented"):
         Layer()(X)
 
 

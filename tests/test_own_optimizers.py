@@ -232,7 +232,7 @@ def test_what_an_own_optimizer_may_forget() -> None:
     assert repr(NoRate()) == "NoRate(), step 0"
     with pytest.raises(AttributeError, match="NoRate has no attribute 'lr'; its options are none"):
         _ = NoRate().lr
-    with pytest.raises(NotImplementedError, match=r"NoRule\.update_one is not written yet"):
+    with pytest.raises(NotImplementedError, match=r"NoRule\.update_one is not implemented"):
         trained(NoRule().setup(model), model, 1)
     with pytest.raises(ArgumentError, match=r"PlainSGD\.add_group.*update_one\(self, p, g, slots, o\)"):
         PlainSGD().setup(model).add_group("l0", lr=0.1)

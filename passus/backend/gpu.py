@@ -14,7 +14,7 @@ def to_cupy(x: Array) -> Array:
         import cupy
     except ImportError as error:
         raise DependencyError(
-            "CuPy cannot be loaded, and this version computes with NumPy's arrays only. Leave models and data in main "
-            "memory, or write `if passus.cuda.gpu_enable:` before to_gpu() and as_cupy()"
+            "CuPy cannot be loaded, so arrays stay in main memory. "
+            "Write `if passus.cuda.gpu_enable:` before to_gpu() and as_cupy()"
         ) from error
     return cupy.asarray(x)

@@ -58,8 +58,8 @@ def backward(self: Variable, retain_grad: bool = False, create_graph: bool = Fal
         raise GraphError(_why_constant(self))
     if not isinstance(retain_grad, (bool, int, np.bool_)):
         raise DTypeError(
-            f"{self._label()}.backward() takes no gradient, and {kind_of(retain_grad)} was given for retain_grad; write y.grad = gy, "
-            "then y.backward()"
+            f"{self._label()}.backward() does not take a gradient, and {kind_of(retain_grad)} was given; write y.grad = gy, then "
+            "y.backward()"
         )
     seed = self._grad
     if seed is not None and seed.shape != self._data.shape:

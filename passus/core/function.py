@@ -114,11 +114,11 @@ class Function:
 
     def forward(self, *xs: Any) -> Any:
         """Compute the output array (or a tuple of them) from the input arrays."""
-        raise NotImplementedError(f"{type(self).__name__}.forward is not written yet")
+        raise NotImplementedError(f"{type(self).__name__}.forward is not implemented")
 
     def backward(self, *gys: Any) -> Any:
         """Compute the gradient for each input from the gradients of the outputs."""
-        raise NotImplementedError(f"{type(self).__name__}.backward is not written yet")
+        raise NotImplementedError(f"{type(self).__name__}.backward is not implemented")
 
     def __call__(self, *inputs: Operand) -> Result:
         recorded = False

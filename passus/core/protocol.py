@@ -61,7 +61,7 @@ def array_ufunc(self: Variable, ufunc: np.ufunc, method: str, *inputs: Any, out:
     if not hasattr(np, ufunc.__name__):
         instead = UFUNCS.get(ufunc.__name__, "write it with functions of passus.functions")
         raise DTypeError(
-            f"{ufunc.__name__} of another library has no differentiable rule for a Variable; {instead}, or give it the "
+            f"{ufunc.__name__} of another library is not differentiable; {instead}, or pass the "
             "array, x.data, if no gradient is needed"
         )
     name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
@@ -108,8 +108,8 @@ def _refuse_lost_gradient(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> None:
     lost = enable_backprop.get() and any(isinstance(x, Variable) and x.requires_grad for x in inputs)
     if lost and not callers.updates_data(sys._getframe(2)):
         raise DTypeError(
-            f"np.{ufunc.__name__} into an array (s += x, or out=s): the gradient of x would be lost. Compute a new result "
-            "(s = s + x); where no gradient is needed, as in the update of a parameter, take x.data, or use no_grad()"
+            f"np.{ufunc.__name__} into an array (s += x, or out=s) would lose the gradient of x. Compute a new result "
+            "(s = s + x); where no gradient is needed, as in a parameter update, use x.data or no_grad()"
         )
 
 

@@ -21,7 +21,7 @@ class ComparedVariables(np.ndarray[Any, Any]):
 
     def __bool__(self) -> NoReturn:
         raise DTypeError(
-            "the comparison of two Variables, a == b, has no truth value: it compares their elements. Write a is b for the same "
+            "a == b of two Variables has no truth value, because it compares elements. Write a is b for the same "
             "Variable (any(v is x for x in list) in place of v in list), np.array_equal(a, b) or a.item() == b.item() for equal "
             "values, np.equal(a, b) for a mask"
         )

@@ -105,8 +105,8 @@ class Variable:
     def data(self, data: Array | None) -> None:
         if isinstance(data, Variable):
             raise DTypeError(
-                f"{self._label()}.data: an array is needed, and a Variable was given. Update it with "
-                "x.data -= lr * x.grad, or take the array of what was computed: x.data = (...).data"
+                f"{self._label()}.data: expected an array, not a Variable. Update it with "
+                "x.data -= lr * x.grad, or assign the array of the result: x.data = (...).data"
             )
         if data is not None:
             data = checked(_array_of_scalar(data), "Variable.data")
@@ -235,10 +235,10 @@ class Variable:
             and not (self.dtype.kind in "iu" and callers.reads_item(sys._getframe(1)))
         ):
             raise DTypeError(
-                f"{self._label()} of shape {self.shape} would become an array, and its gradient would be lost. Join "
-                "Variables with F.stack or F.concatenate, and compute with operators, functions of passus, or of NumPy "
-                "called on the Variable itself; where no gradient is needed, take x.data, x.item(), or use no_grad()"
-                + ("" if self.ndim else ". For a log of losses, append loss.item(), which also lets go of the graph")
+                f"{self._label()} of shape {self.shape} would be converted to an array, which loses its gradient. Join "
+                "Variables with F.stack or F.concatenate, and compute with operators or with functions of passus or NumPy; "
+                "where no gradient is needed, use x.data, x.item() or no_grad()"
+                + ("" if self.ndim else ". For a log of losses, append loss.item(), which also frees the graph")
             )
         return np.array(self.data, dtype=dtype, copy=copy)
 
@@ -246,7 +246,7 @@ class Variable:
         # ``o[0] = x`` with an array o asks for a number, as float(x) does for a log.
         if self.requires_grad and enable_backprop.get() and callers.assigns_item(sys._getframe(1)):
             raise DTypeError(
-                f"o[...] = {self._label()} with an array o: the gradient would be lost. Join Variables with F.stack or "
+                f"o[...] = {self._label()} with an array o would lose the gradient. Join Variables with F.stack or "
                 "F.concatenate; where no gradient is needed, assign x.data or x.item()"
             )
         return float(self.data)
@@ -301,7 +301,7 @@ class Variable:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise DTypeError(
-            "x[...] = v: the elements of a Variable cannot be assigned, for its graph would not know. Make a new one "
+            "x[...] = v: the elements of a Variable cannot be assigned, because the graph would not see it. Make a new one "
             "(F.where(mask, v, x)), or edit x.data[...] before x is used"
         )
 

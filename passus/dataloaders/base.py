@@ -263,7 +263,7 @@ class Loader(Verified, ABC, CheckedOptions):
                 f"the size {shown(size)}, seed {shown(seed)}, seeds {shown(seeds)} and iteration {shown(iteration)}"
             )
         if not isinstance(order, np.ndarray):
-            raise self._misfit(f"the order is {kind_of(order)}, and no array")
+            raise self._misfit(f"the order is {kind_of(order)}, not an array")
         if not order.size:
             return None
         if size != len(self.dataset):
@@ -290,7 +290,7 @@ def _checked_timeout(name: str, timeout: float | None, workers: int) -> float | 
     if timeout is None:
         return None
     if not workers:
-        raise ArgumentError(f"{name}: timeout is for batches that threads prepare; give workers=1 or more with it")
+        raise ArgumentError(f"{name}: timeout needs threads; pass workers=1 or more")
     return checked_number(name, "timeout", timeout, open_low=True)
 
 

@@ -28,7 +28,7 @@ def collate(examples: Sequence[Any]) -> Any:
            [3., 4.]], dtype=float32), array([0, 1]))
     """
     if not hasattr(examples, "__len__"):
-        raise DTypeError(f"collate: {kind_of(examples)} is no list of examples; write collate([example])")
+        raise DTypeError(f"collate: {kind_of(examples)} is not a list of examples; write collate([example])")
     if not len(examples):
         raise ArgumentError("collate: there is no example")
     first = examples[0]
@@ -60,9 +60,7 @@ def _stack(values: Sequence[Any]) -> Any:
     _check_alike(values, [a.shape for a in arrays], "shape")
     _check_alike(values, [a.dtype.kind in "fiub" for a in arrays], "numbers:")
     if arrays[0].dtype.kind == "O":
-        raise DTypeError(
-            f"collate: cannot stack values of type {type(values[0]).__name__}; give the loader a collate function"
-        )
+        raise DTypeError(f"collate: cannot stack values of type {type(values[0]).__name__}; pass collate to the loader")
     stacked = np.stack(arrays)
     # A float of Python has no dtype of its own; an array of float64 was meant to be one.
     return stacked.astype(np.float32) if all(type(v) is float for v in values) else stacked
@@ -77,5 +75,5 @@ def _check_alike(examples: Sequence[Any], traits: list[Any], what: str) -> None:
         if trait != traits[0]:
             raise ShapeError(
                 f"collate: example 0 of the batch has {what} {traits[0]}, and example {k} {trait}; "
-                "bring them to one form with a transform, or give the loader a collate function"
+                "make them alike with a transform, or pass collate to the loader"
             )

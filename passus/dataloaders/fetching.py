@@ -55,7 +55,7 @@ def checked_length(name: str, dataset: Any) -> int:
         lengths = {len(part) for part in dataset}
         if len(lengths) == 1 and max(lengths) > size:
             raise DTypeError(
-                f"{name}: a tuple of {size} arrays would be a dataset of {size} examples; for pairs of their rows write "
+                f"{name}: a tuple of {size} arrays is a dataset of {size} examples; for pairs of rows write "
                 "ArrayDataset(x, t)"
             )
     return checked_count(name, "len(dataset)", size)
@@ -116,8 +116,8 @@ def ahead(
             if future.done():  # The task raised it.
                 raise
             raise LoaderTimeoutError(
-                f"DataLoader: batch {task} was not ready after {timeout:g} s; see what its examples wait for, or give the "
-                "loader a longer timeout"
+                f"DataLoader: batch {task} was not ready after {timeout:g} s; check what its examples wait for, or use "
+                "a longer timeout"
             ) from None
 
     try:

@@ -70,8 +70,8 @@ class DataLoader(Loader):
         max_iter = length // self.batch_size if self.drop_last else -(-length // self.batch_size)
         if not max_iter:
             raise ArgumentError(
-                f"DataLoader: {size} examples in {self.shard[1]} shards fill no batch of {self.batch_size}, and drop_last "
-                "leaves out the others; make batch_size smaller"
+                f"DataLoader: {size} examples in {self.shard[1]} shards do not fill a batch of {self.batch_size}, and drop_last "
+                "drops the rest; use a smaller batch_size"
             )
         return length, max_iter
 

@@ -34,7 +34,7 @@ class SeqDataLoader(Loader):
 
     def _counts(self, size: int) -> tuple[int, int]:
         if self.batch_size > size:
-            raise ArgumentError(f"SeqDataLoader: {self.batch_size} streams cannot start in {size} examples")
+            raise ArgumentError(f"SeqDataLoader: {self.batch_size} streams need at least as many examples, not {size}")
         return self.batch_size, -(-size // self.batch_size)
 
     def _new_order(self, size: int) -> Array:

@@ -137,7 +137,7 @@ def _column(array: Any, transform: Transform) -> Callable[[Array], Any] | None:
 def _present(dataset: Dataset) -> Any:
     if dataset.data is None:
         raise ArgumentError(
-            f"{type(dataset).__name__}: there is no data; set self.data in prepare(), or write __getitem__ and __len__"
+            f"{type(dataset).__name__}: no data; set self.data in prepare(), or define __getitem__ and __len__"
         )
     return dataset.data
 
@@ -146,7 +146,7 @@ def _check_lengths(name: str, data: Any, label: Any) -> None:
     lengths = [len(column) for column in (data, label) if isinstance(column, Sized) and np.iterable(column)]
     if len(set(lengths)) > 1:
         raise ShapeError(
-            f"{name}: there are {lengths[0]} examples in data, but {lengths[1]} in label; prepare() must set one for each"
+            f"{name}: data has {lengths[0]} examples, but label has {lengths[1]}; prepare() must set equally many"
         )
 
 

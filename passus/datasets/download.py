@@ -61,7 +61,7 @@ def get_file(
     'kept'
     """
     if not isinstance(url, str):
-        raise DTypeError(f"get_file: {kind_of(url)} is no address; give a string")
+        raise DTypeError(f"get_file: {kind_of(url)} is not a URL; give a string")
     if not url.startswith(SCHEMES):
         raise ArgumentError(f"get_file: {url!r} is no address that begins with http:// or https://")
     limits = (

@@ -33,7 +33,7 @@ class Subset:
 
     def __init__(self, dataset: Any, indices: Sequence[int] | Array) -> None:
         if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
-            raise DTypeError(f"Subset: {kind_of(dataset)} has no length or no items; give a dataset")
+            raise DTypeError(f"Subset: {kind_of(dataset)} has no __len__ or __getitem__; give a dataset")
         self.dataset = dataset
         self.indices = _checked_indices(indices, len(dataset))
 
@@ -80,12 +80,12 @@ def random_split(dataset: Any, lengths: Sequence[float], rng: RNG = None) -> lis
 
 def _counts(lengths: Sequence[float], size: int) -> list[int]:
     if not np.iterable(lengths) or not len(lengths):
-        raise ArgumentError(f"random_split: lengths is {lengths!r}; give a list, as [0.8, 0.2]")
+        raise ArgumentError(f"random_split: lengths is {lengths!r}; give a list, such as [0.8, 0.2]")
     if all(isinstance(n, (int, np.integer)) for n in lengths) and sum(lengths) == size:
         return [checked_count("random_split", "a length", n, low=0) for n in lengths]
     if not all(n >= 0 for n in lengths) or not math.isclose(sum(lengths), 1.0, rel_tol=1e-6):
         raise ArgumentError(
-            f"random_split: lengths are {list(lengths)}; they must add up to the {size} examples, or as shares to 1"
+            f"random_split: lengths are {list(lengths)}; they must sum to the {size} examples, or to 1 as fractions"
         )
     counts = [math.floor(n * size + 1e-6) for n in lengths]
     for i in range(size - sum(counts)):
@@ -97,7 +97,7 @@ def _checked_indices(indices: Any, size: int) -> Array:
     array = np.asarray(indices)
     if array.dtype.kind == "b":
         if array.shape != (size,):
-            raise ShapeError(f"Subset: booleans of shape {array.shape} for {size} examples; give one for each")
+            raise ShapeError(f"Subset: a mask of shape {array.shape} for {size} examples; give one boolean per example")
         return np.flatnonzero(array)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         if isinstance(indices, slice):

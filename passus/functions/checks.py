@@ -70,8 +70,8 @@ def check_same_shape(name: str, x: Any, t: Any, called: tuple[str, str] = ("x", 
     shape, target_shape = array_of(name, x).shape, array_of(name, t).shape
     if shape != target_shape:
         raise ShapeError(
-            f"{name}: {called[0]} {shape} and {called[1]} {target_shape} must have the same shape, for broadcasting "
-            f"would compare numbers that do not belong together; {_way_to_fit(shape, target_shape, called)}"
+            f"{name}: {called[0]} {shape} and {called[1]} {target_shape} must have the same shape, because broadcasting "
+            f"would compare every prediction with every target; {_way_to_fit(shape, target_shape, called)}"
         )
 
 
@@ -81,11 +81,11 @@ def _way_to_fit(shape: tuple[int, ...], target_shape: tuple[int, ...], called: t
     if math.prod(shape) == math.prod(target_shape):
         return f"reshape one, as in {t}.reshape({shape})"
     if len(shape) > max(len(target_shape), 2) and shape[:1] == target_shape[:1]:
-        return f"did {x} go through a linear layer without F.flatten before it?"
+        return f"{x} still has spatial axes; apply F.flatten before the linear layers"
     stretched = len(target_shape) <= len(shape) and all(n in (1, m) for n, m in zip(target_shape[::-1], shape[::-1]))
     if stretched:
-        return f"if that is meant, write np.broadcast_to({t}, {shape})"
-    return f"compare the size of the last layer with that of {t}"
+        return f"if this is intended, write np.broadcast_to({t}, {shape})"
+    return f"make the last layer's output size match {t}"
 
 
 def integers_of(name: str, called: str, values: Any) -> Array:
@@ -110,7 +110,7 @@ def check_channels(name: str, x: Any, **of_channels: Any) -> None:
     """
     shape = array_of(name, x).shape
     if len(shape) < 2:
-        raise ShapeError(f"{name}: x {shape} needs the axes (N, C) or more; write x[None] for one example")
+        raise ShapeError(f"{name}: x {shape} must have the axes (N, C, ...); for one example write x[None]")
     for called, v in of_channels.items():
         if array_of(name, v).shape != shape[1:2]:
             raise ShapeError(
@@ -139,7 +139,7 @@ def check_reduction(name: str, reduction: str, count: float) -> None:
         raise ArgumentError(f"{name}: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
     if reduction == "mean" and not count:
         raise ArgumentError(
-            f"{name}: the mean over an empty batch (or one of which all is ignored) is undefined; leave it out"
+            f"{name}: the mean over an empty batch, or over ignored labels only, is undefined; skip such batches"
         )
 
 
@@ -154,9 +154,7 @@ def check_label_shape(name: str, x: Any, t: Any) -> int:
     shape, label_shape = array_of(name, x).shape, array_of(name, t).shape
     if len(shape) < 2:
         if len(label_shape) == 2 and label_shape[:1] == shape:
-            raise ShapeError(
-                f"{name}: x {shape} and t {label_shape} are exchanged; the scores come first, then the labels"
-            )
+            raise ShapeError(f"{name}: x {shape} and t {label_shape} are swapped; scores come first, then labels")
         if shape and label_shape == shape:
             raise ShapeError(
                 f"{name}: x {shape} must have shape (N, C), with a score for each class; "
@@ -166,11 +164,11 @@ def check_label_shape(name: str, x: Any, t: Any) -> int:
                     else "for predicted classes write (x == t).mean()"
                 )
             )
-        raise ShapeError(f"{name}: x {shape} needs the axes (N, C) or more; write x.reshape(1, -1) for one example")
+        raise ShapeError(f"{name}: x {shape} must have the axes (N, C, ...); for one example write x.reshape(1, -1)")
     expected = shape[:1] + shape[2:]
     if label_shape != expected:
         raise ShapeError(
-            f"{name}: labels {label_shape} do not fit x {shape}, whose classes are on axis 1; "
+            f"{name}: labels {label_shape} do not match x {shape}, which has its classes on axis 1; "
             + _way_to_label(shape, label_shape, expected)
         )
     classes: int = shape[1]

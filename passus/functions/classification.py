@@ -210,7 +210,7 @@ def kl_divergence(log_q: Operand, p: Operand, *, reduction: str = "mean") -> Res
         raise ShapeError(f"kl_divergence: p {true.shape} needs the axes (N, C) or more; write p.reshape(1, -1) for one")
     if (true < 0).any():
         raise ArgumentError(
-            f"kl_divergence: p holds {true.min()}, and a probability is never negative; for scores write p = F.softmax(p)"
+            f"kl_divergence: p holds {true.min()}, but probabilities are not negative; for scores write p = F.softmax(p)"
         )
     positive = true > 0
     losses = sum(mul(p, sub(log(where(positive, p, 1.0)), where(positive, log_q, 0.0))), axis=1)

@@ -122,4 +122,4 @@ def _check_several(name: str, xs: Any, axis: Any) -> None:
     if axis is not None and hasattr(axis, "shape") and axis.shape:
         raise DTypeError(f"{name}: the arrays are given as one list: {name}([a, b])")
     if not np.iterable(xs):
-        raise DTypeError(f"{name}: {kind_of(xs)} is no list of arrays; write {name}([a, b])")
+        raise DTypeError(f"{name}: {kind_of(xs)} is not a list of arrays; write {name}([a, b])")

@@ -89,7 +89,7 @@ def _check_targets(name: str, x: Operand, t: Operand, called: str = "x") -> None
     if not targets.size or (targets.min() >= 0 and targets.max() <= 1) or not np.isfinite(targets).all():
         return
     if isinstance(t, Variable) and t.requires_grad and not isinstance(x, Variable):
-        fix = f"{called} and t are exchanged; the prediction comes first"
+        fix = f"{called} and t are swapped; predictions come first"
     elif (abs(targets) == 1).all():
         fix = "for labels -1 and 1 write (t + 1) / 2"
     elif targets.max() == 255:

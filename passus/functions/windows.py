@@ -71,8 +71,8 @@ def _window_of(
     given = pad if isinstance(pad, (tuple, list)) else (pad,) * axes
     if len(given) != axes:
         raise ArgumentError(
-            f"{name}: pad {pad!r} must be one number, or one or a (before, after) pair for each axis of space, of which "
-            f"there are {axes}"
+            f"{name}: pad {pad!r} must be one number, or a number or a (before, after) pair for each "
+            f"of the {axes} spatial axes"
         )
     return Window(stride, tuple([_before_and_after(name, p) for p in given]), dilation)
 
@@ -111,7 +111,7 @@ def per_axis(name: str, called: str, value: Any, axes: int) -> tuple[int, ...]:
     given = value if isinstance(value, (tuple, list)) else (value,) * axes
     if len(given) != axes:
         raise ArgumentError(
-            f"{name}: {called} {value!r} must be one number, or one for each axis of space, of which there are {axes}"
+            f"{name}: {called} {value!r} must be one number, or one for each of the {axes} spatial axes"
         )
     return tuple([checked_count(name, called, n) for n in given])
 
@@ -138,8 +138,8 @@ def image_shape(name: str, x: Operand, axes: int | None = None) -> tuple[int, ..
     if len(shape) - 2 not in ((axes,) if axes else (1, 2, 3)):
         others = "" if axes else ", or one or three of space"
         raise ShapeError(
-            f"{name}: x {shape} needs the axes (N, C, {', '.join('DHW'[-(axes or 2) :])}){others}; a single example is "
-            "passed as x[None]"
+            f"{name}: x {shape} must have the axes (N, C, {', '.join('DHW'[-(axes or 2) :])}){others}; for a single example "
+            "write x[None]"
         )
     return shape
 
@@ -154,8 +154,8 @@ def image_and_kernel(name: str, axes: int, x: Operand, W: Operand) -> tuple[tupl
     shape, weights = array_of(name, x).shape, array_of(name, W).shape
     if len(shape) != 2 + axes or len(weights) != 2 + axes or 0 in weights[2:]:
         raise ShapeError(
-            f"{name}: x {shape} needs the axes (N, C, {', '.join('DHW'[-axes:])}), and W {weights} as many, of which those "
-            f"of space are not empty; {_missing_axes(shape, axes)}"
+            f"{name}: x {shape} must have the axes (N, C, {', '.join('DHW'[-axes:])}), and W {weights} as many, none of them "
+            f"empty; {_missing_axes(shape, axes)}"
         )
     return shape, weights
 
@@ -163,7 +163,7 @@ def image_and_kernel(name: str, axes: int, x: Operand, W: Operand) -> tuple[tupl
 def _missing_axes(shape: tuple[int, ...], axes: int) -> str:
     """How an array gets the axes of images."""
     if len(shape) == 1 + axes:
-        return "a single example is passed as x[None], examples without channels as x[:, None]"
+        return "for a single example write x[None], for images without a channel axis x[:, None]"
     return f"reshape x, as in x.reshape(N, C, {', '.join('DHW'[-axes:])})"
 
 
@@ -197,7 +197,7 @@ def check_fit(name: str, shape: tuple[int, ...], kernel: tuple[int, ...], window
     if min(out_size(shape[2:], kernel, window)) < 1:
         spans = f", which spans {extents(kernel, window.dilation)}," if max(window.dilation) > 1 else ""
         raise ShapeError(
-            f"{name}: a kernel of {kernel}{spans} does not fit into x {shape} with padding {window.padding}; use a "
+            f"{name}: a kernel of {kernel}{spans} is larger than x {shape} with padding {window.padding}; use a "
             "smaller kernel, larger images or more padding"
         )
 

@@ -56,7 +56,7 @@ class Layer(State, CheckedOptions):
     def forward(self, *inputs: Any) -> Any:
         """Compute the outputs from the inputs."""
         raise NotImplementedError(
-            f"{type(self).__name__}.forward is not written yet; a layer writes def forward(self, x), and nothing else is called"
+            f"{type(self).__name__}.forward is not implemented; a layer defines def forward(self, x)"
         )
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
@@ -89,12 +89,12 @@ class Layer(State, CheckedOptions):
         old = self.__dict__.get(name)
         if isinstance(old, Parameter) and is_array(value):
             raise DTypeError(
-                f"{label(self)}.{name} is a parameter, and an array in its place would not be learnt; "
+                f"{label(self)}.{name} is a parameter, and an array in its place would not be trained; "
                 f"assign it to {name}.data"
             )
         if isinstance(old, Parameter) and isinstance(value, Variable) and not isinstance(value, Parameter):
             raise DTypeError(
-                f"{label(self)}.{name} is a parameter, and a Variable in its place would not be learnt; assign its array to "
+                f"{label(self)}.{name} is a parameter, and a Variable in its place would not be trained; assign its array to "
                 f"{name}.data, or give Parameter(array). For a weight that is computed, as in meta-learning, delete the "
                 "attribute first"
             )

@@ -29,7 +29,7 @@ class BatchNorm(Layer):
 
     In training the statistics are those of the batch, and ``avg_mean`` and ``avg_var`` follow them by
     ``avg = decay * avg + (1 - decay) * batch``; under `test_mode` these averages are used. ``in_size``: C; left out,
-    the first call tells it. ``frozen``: the averages are used in training too, and stay as they are; a trained network is
+    it is inferred on the first call. ``frozen``: the averages are used in training too, and stay as they are; a trained network is
     tuned so with small batches. It may be changed at any time; gamma and beta learn all the same. `freeze` stops all of it,
     and `unfreeze` lets ``frozen`` be what it was.
     ``activation``: "relu" or "relu6", applied in the same pass, which saves two passes through memory.
@@ -57,8 +57,8 @@ class BatchNorm(Layer):
     ) -> None:
         if isinstance(decay, (int, np.integer)) and decay > 0:
             raise ArgumentError(
-                f"BatchNorm: decay is {decay!r}; it must be less than 1. For {decay} channels write BatchNorm(), for the "
-                f"first call tells their number, or BatchNorm(in_size={decay})"
+                f"BatchNorm: decay is {decay!r}; it must be less than 1. For {decay} channels write BatchNorm(), "
+                f"which infers their number, or BatchNorm(in_size={decay})"
             )
         self.decay = checked_number("BatchNorm", "decay", decay, 0.0, 1.0)
         self.eps = checked_number("BatchNorm", "eps", eps)

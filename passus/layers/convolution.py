@@ -61,7 +61,7 @@ class Kernel(Layer):
         return channels // self.groups
 
     def _bias(self, nobias: bool, dtype: DTypeLike) -> Parameter | None:
-        order = "; output channels and kernel size come first, and the first call tells the input channels"
+        order = "; output channels and kernel size come first, and input channels are inferred on the first call"
         if checked_flag(type(self).__name__, "nobias", nobias, order):
             return None
         return Parameter(np.zeros(self.out_channels, dtype), name="b")
@@ -72,8 +72,8 @@ def _check_order(name: str, out_channels: Any, kernel: Any, stride: Any) -> None
     if all(isinstance(n, (int, np.integer)) for n in (out_channels, kernel, stride)) and not _usual(kernel, stride):
         raise ArgumentError(
             f"{name}({out_channels}, {kernel}, {stride}) means {out_channels} output channels, kernels of {kernel} and "
-            f"stride {stride}. The first call tells the input channels, so what PyTorch calls Conv({out_channels}, "
-            f"{kernel}, {stride}) is {name}({kernel}, {stride}) here; if you do mean the stride, write stride={stride}"
+            f"stride {stride}. Input channels are inferred on the first call, so PyTorch's Conv({out_channels}, "
+            f"{kernel}, {stride}) is {name}({kernel}, {stride}) here; to set the stride, write stride={stride}"
         )
 
 
@@ -145,7 +145,7 @@ class Conv2d(Convolution):
     """The convolution of images, (N, C, H, W) to (N, O, OH, OW), with a kernel W (O, C / groups, KH, KW) and a bias b (O,).
 
     ``out_channels``: O. ``kernel_size``, ``stride``, ``pad``, ``dilation``, ``groups``, ``pad_mode``: as in
-    `passus.functions.conv2d`. ``nobias``: leave out b. ``in_channels``: C; left out, the first call tells it.
+    `passus.functions.conv2d`. ``nobias``: leave out b. ``in_channels``: C; inferred on the first call if left out.
     ``initializer``: draws W, LeCun's normal numbers by default; b starts at 0. ``rng``: what W is drawn with.
     ``activation``: the name of one, as in `passus.functions.bias_activation`, which is applied in the pass that adds b.
 

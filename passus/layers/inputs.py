@@ -62,6 +62,6 @@ def check_channels_second(name: str, x: Any) -> None:
     from_outside = not isinstance(x, Variable) or (x.creator is None and x.requires_grad)
     if from_outside and channels_last(shape):
         notice(
-            f"{name}: channels are on axis 1, (N, C, H, W), and x {shape} has {shape[1]} of them"
+            f"{name}: channels are on axis 1, (N, C, H, W), so x {shape} has {shape[1]} of them"
             f"{channels_are_last(shape, shape[-1])}"
         )

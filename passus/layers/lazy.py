@@ -23,7 +23,7 @@ __all__ = ["LazyParameter", "length", "resolve_from"]
 class LazyParameter(Parameter):
     """A parameter that draws its first values when all its lengths are known.
 
-    ``shape``: None stands for a length that the first input will tell. ``initializer``: a function (shape, dtype, rng)
+    ``shape``: None stands for a length that is inferred from the first input. ``initializer``: a function (shape, dtype, rng)
     from `passus.initializers`. Without None in the shape, the values are drawn at once.
 
     >>> from passus.initializers import zeros

@@ -21,7 +21,7 @@ __all__ = ["Linear"]
 class Linear(Layer):
     """The affine function ``x @ W + b`` of the last axis: (..., I) to (..., O).
 
-    ``out_size``: O. ``nobias``: leave out b. ``in_size``: I; left out, the first call tells it. ``initializer``: draws
+    ``out_size``: O. ``nobias``: leave out b. ``in_size``: I; inferred on the first call if left out. ``initializer``: draws
     W, LeCun's normal numbers by default; b starts at 0. ``rng``: what W is drawn with. ``activation``: the name of one, as
     in `passus.functions.bias_activation`, which is applied in the pass that adds b.
 
@@ -48,7 +48,7 @@ class Linear(Layer):
         activation: str | None = None,
     ) -> None:
         self.out_size = checked_count("Linear", "out_size", out_size)
-        order = f"; the output size comes first, and the first call tells the input size: Linear({nobias})"
+        order = f"; the output size comes first, and the input size is inferred on the first call: Linear({nobias})"
         nobias = checked_flag("Linear", "nobias", nobias, order)
         known = None if in_size is None else checked_count("Linear", "in_size", in_size)
         self.W = LazyParameter((known, self.out_size), initializer or lecun_normal, dtype, rng, name="W")

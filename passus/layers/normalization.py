@@ -21,7 +21,7 @@ def scale_and_shift(layer: str, size: int | None, dtype: DTypeLike) -> tuple[Laz
     """The parameters gamma and beta, which change nothing at first. Raises `ArgumentError` for a size below 1."""
     if isinstance(size, (tuple, list)):
         raise DTypeError(
-            f"{layer}: in_size is {size!r}; give the length of the one axis that has it, such as {size[-1] if size else 16}"
+            f"{layer}: in_size is {size!r}; give the length of the last axis, such as {size[-1] if size else 16}"
         )
     shape = (None if size is None else checked_count(layer, "in_size", size),)
     return LazyParameter(shape, ones, dtype, name="gamma"), LazyParameter(shape, zeros, dtype, name="beta")
@@ -30,7 +30,7 @@ def scale_and_shift(layer: str, size: int | None, dtype: DTypeLike) -> tuple[Laz
 class LayerNorm(Layer):
     """Normalisation of each example over its last axis: (..., D) to the same shape.
 
-    ``in_size``: D; left out, the first call tells it. Raises `ShapeError` for an input of another size.
+    ``in_size``: D; inferred on the first call if left out. Raises `ShapeError` for an input of another size.
     Source: Ba, Kiros and Hinton, 2016, "Layer normalization".
 
     >>> x = np.array([[1.0, 3.0]], np.float32)
@@ -52,7 +52,7 @@ class LayerNorm(Layer):
 class RMSNorm(Layer):
     """Scaling of each example to root mean square 1 over its last axis: (..., D) to the same shape.
 
-    ``in_size``: D; left out, the first call tells it. Raises `ShapeError` for an input of another size.
+    ``in_size``: D; inferred on the first call if left out. Raises `ShapeError` for an input of another size.
     Source: Zhang and Sennrich, 2019, "Root mean square layer normalization".
 
     >>> x = np.array([[1.0, 7.0]], np.float32)
@@ -74,7 +74,7 @@ class RMSNorm(Layer):
 class GroupNorm(Layer):
     """Normalisation of each group of channels of each example: (N, C, ...) to the same shape.
 
-    ``groups``: a divisor of C. ``in_size``: C; left out, the first call tells it.
+    ``groups``: a divisor of C. ``in_size``: C; inferred on the first call if left out.
 
     Raises `ShapeError` for channels that cannot be shared out, or another number of them, `ArgumentError` for groups of
     fewer than two numbers. Source: Wu and He, 2018, "Group normalization".
@@ -104,7 +104,7 @@ class GroupNorm(Layer):
 class InstanceNorm(Layer):
     """Normalisation of each channel of each example over its pixels: (N, C, ...) to the same shape.
 
-    ``in_size``: C; left out, the first call tells it.
+    ``in_size``: C; inferred on the first call if left out.
 
     Raises `ShapeError` for another number of channels, `ArgumentError` for fewer than two pixels.
     Source: Ulyanov, Vedaldi and Lempitsky, 2016, "Instance normalization".

@@ -53,7 +53,7 @@ def renamed(state: Mapping[str, Any], prefix: str, rename: Rename | None, what: 
     start = f"{prefix}." if prefix else ""
     given = {path.removeprefix(start): x for path, x in state.items() if path.startswith(start)}
     if state and not given:
-        raise WeightsError(f"{what}: nothing is called {prefix!r}; there are {_beginnings(state)}")
+        raise WeightsError(f"{what}: nothing is named {prefix!r}; there are {_beginnings(state)}")
     names = {path: _new_name(path, rename) for path in given}
     result: dict[str, Any] = {}
     for path, name in names.items():
@@ -91,7 +91,7 @@ def untied(state: Mapping[str, Any], aliases: Mapping[str, str], what: str) -> d
         name = aliases.get(path, path)
         if name in result and not _equal(result[name], array):
             raise WeightsError(
-                f"{what}: {path} and {name} are one parameter of the model, and have different numbers in the state. "
+                f"{what}: {path} and {name} are one parameter of the model, but differ in the state. "
                 "Nothing was changed"
             )
         result.setdefault(name, array)

@@ -28,7 +28,7 @@ def predicted(model: Callable[..., Any], batches: Iterable[tuple[Any, ...]]) -> 
     with no_grad(), test_mode():
         results = [_arrays(model(*xs)) for xs in batches]
     if not results:
-        raise ArgumentError("predict: there is no batch to predict for")
+        raise ArgumentError("predict: there are no batches")
     return _joined(results)
 
 
@@ -70,5 +70,5 @@ def _joined(results: list[Any]) -> Any:
 
 def _concatenated(arrays: list[Array]) -> Array:
     if not all(y.ndim for y in arrays):
-        raise ShapeError("predict: the model returns one number for a whole batch; predictions are arrays (N, ...)")
+        raise ShapeError("predict: the model returns one number for a whole batch; it must return arrays (N, ...)")
     return np.concatenate(arrays)

@@ -35,9 +35,9 @@ class Sequential(Layer):
     def append(self, layer: Callable[..., Any]) -> None:
         """Add a layer or function at the end."""
         if isinstance(layer, (list, tuple)):
-            raise DTypeError("Sequential: a list is no layer; write Sequential(*layers), with a star")
+            raise DTypeError("Sequential takes layers, not a list; write Sequential(*layers)")
         if isinstance(layer, type) and issubclass(layer, (Layer, Function)):
-            raise DTypeError(f"Sequential: {layer.__name__} is a class; make a layer of it: {layer.__name__}()")
+            raise DTypeError(f"Sequential: {layer.__name__} is a class; write {layer.__name__}()")
         if not callable(layer):
             raise DTypeError(f"Sequential: {layer!r} is neither a layer nor a function")
         name = f"l{len(self.names)}"

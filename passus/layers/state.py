@@ -177,7 +177,7 @@ class State(Holder):
             given = {path: given[path] for path in loaded.taken}
         wrong = [path for path in given if path not in absent and given[path].dtype.kind not in "fiub"]
         if wrong:
-            raise WeightsError(f"{what}: the state does not fit. no numbers: {', '.join(wrong)}. Nothing was changed")
+            raise WeightsError(f"{what}: the state does not fit. not numeric: {', '.join(wrong)}. Nothing was changed")
         for path, array in given.items():
             loading.put(slots[path].owner, slots[path].attribute, None if path in absent else slots[path].copied(array))
         return loaded

@@ -53,7 +53,7 @@ class Mean(Verified):
         """
         number = array_of("Mean", value)
         if number.size != 1:
-            raise ShapeError(f"Mean: {number.shape} is not one number; give its mean, and its size as weight")
+            raise ShapeError(f"Mean: {number.shape} is not one number; pass the mean, and the batch size as weight")
         weight = checked_number("Mean", "weight", weight)
         if weight:  # What does not count may be NaN.
             self.total += weight * number.item()
@@ -62,7 +62,7 @@ class Mean(Verified):
     def compute(self) -> float:
         """The mean. Raises `ArgumentError` if the weights add up to nothing."""
         if not self.weight:
-            raise ArgumentError("Mean: there is nothing to take the mean of; call update first")
+            raise ArgumentError("Mean: no values yet; call update first")
         return self.total / self.weight
 
     def reset(self) -> None:

@@ -144,11 +144,11 @@ class ConfusionMatrix(Verified):
         check_tree("ConfusionMatrix.load_state_dict", state, ["counts"])
         counts = state["counts"]
         if not isinstance(counts, np.ndarray):
-            raise DTypeError(f"ConfusionMatrix: counts are {kind_of(counts)}, and no array of integers")
+            raise DTypeError(f"ConfusionMatrix: counts are {kind_of(counts)}, not an array of integers")
         if counts.shape != self.counts.shape:
             raise ShapeError(f"ConfusionMatrix: a state {counts.shape} does not fit {len(self.classes)} classes")
         if counts.dtype.kind not in "iu":
-            raise DTypeError(f"ConfusionMatrix: counts are an array of {counts.dtype}, and not of integers")
+            raise DTypeError(f"ConfusionMatrix: counts are an array of {counts.dtype}, not integers")
         if counts.min() < 0 or counts.max() > np.iinfo(np.int64).max:
             raise ArgumentError("ConfusionMatrix: a count is below 0, or has more than 63 bits")
         loading.put(self, "counts", counts.astype(np.int64))
@@ -164,12 +164,12 @@ class ConfusionMatrix(Verified):
             return check_labels("ConfusionMatrix", scores, n)
         if scores.shape[1] != n:
             raise ShapeError(
-                f"ConfusionMatrix: scores {scores.shape} are for {scores.shape[1]} classes, and not for {n}"
+                f"ConfusionMatrix: scores {scores.shape} are for {scores.shape[1]} classes, but the metric was created for {n}; pass classes={scores.shape[1]}"
             )
         scores = _numeric("ConfusionMatrix", scores)
         if scores.dtype.kind == "f" and (scores != scores).any():
             raise ArgumentError(
-                "ConfusionMatrix: a score is NaN, so no class has the highest; look for NaN in the data"
+                "ConfusionMatrix: a score is NaN, so the predicted class is undefined; look for NaN in the data"
             )
         return scores.argmax(axis=1)
 

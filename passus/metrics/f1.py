@@ -65,7 +65,7 @@ class F1(Verified):
         """The measure, from 0 to 1; NaN for a class, or a mean over classes, of which there is nothing."""
         counts = self._matrix.counts
         if not counts.sum():
-            raise ArgumentError("F1: there is nothing to measure; call update first")
+            raise ArgumentError("F1: no examples yet; call update first")
         right, truths = counts.diagonal(), counts.sum(axis=1)
         both = truths + counts.sum(axis=0)
         with np.errstate(invalid="ignore"):

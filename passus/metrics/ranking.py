@@ -60,7 +60,7 @@ class AUC(Verified):
         scores, labels = counted(scores, labels, self.ignore_index)
         check_labels("AUC", labels, 2)
         if (scores != scores).any():
-            raise ArgumentError("AUC: a score is NaN, which has no place in an order; look for NaN in the data")
+            raise ArgumentError("AUC: a score is NaN, which cannot be ranked; look for NaN in the data")
         self._scores.append(scores.ravel())
         self._labels.append(labels.ravel() == 1)
 
@@ -68,7 +68,7 @@ class AUC(Verified):
         """The area, from 0 to 1; 0.5 is chance. Raises `ArgumentError` if there was no example."""
         scores, labels = self._all()
         if not scores.size:
-            raise ArgumentError("AUC: there is nothing to measure; call update first")
+            raise ArgumentError("AUC: no examples yet; call update first")
         _, place = np.unique(scores, return_inverse=True)
         ones, all_ = np.bincount(place, weights=labels), np.bincount(place)
         zeros = all_ - ones
@@ -98,7 +98,7 @@ class AUC(Verified):
         if scores.ndim != 1 or scores.shape != labels.shape:
             raise ShapeError(f"AUC: a state with scores {scores.shape} and labels {labels.shape}")
         if (scores != scores).any():
-            raise ArgumentError("AUC: a state with a score that is NaN, which has no place in an order")
+            raise ArgumentError("AUC: a state with NaN scores, which cannot be ranked")
         loading.put(self, "_scores", [scores.copy()])
         loading.put(self, "_labels", [labels.copy()])
 

@@ -76,7 +76,7 @@ class R2(Verified):
         """Add a batch of predictions and targets."""
         y, t = _pair("R2", y, t)
         if not y.ndim:
-            raise ShapeError("R2: y and t are single numbers; give arrays (N, ...) of examples")
+            raise ShapeError("R2: y and t are scalars; give arrays (N, ...)")
         if not len(y):
             return
         y, t = y.reshape(len(y), -1), t.reshape(len(t), -1)
@@ -94,7 +94,7 @@ class R2(Verified):
     def compute(self) -> float:
         """The mean over the columns. Raises `ArgumentError` if there was no example."""
         if not self.count:
-            raise ArgumentError("R2: there is nothing to measure; call update first")
+            raise ArgumentError("R2: no examples yet; call update first")
         exact = (self.error == 0).astype(float)
         with np.errstate(divide="ignore", invalid="ignore"):
             return float(np.where(self.spread > 0, 1 - self.error / self.spread, exact).mean())
@@ -118,7 +118,7 @@ class R2(Verified):
         for name in ("mean", "spread", "error"):
             sums = state[name]
             if not isinstance(sums, np.ndarray) or sums.dtype.kind != "f":
-                raise DTypeError(f"{where}: {name} is {kind_of(sums)}, and no array of floating-point numbers")
+                raise DTypeError(f"{where}: {name} is {kind_of(sums)}, not an array of floating-point numbers")
             shapes.add(sums.shape)
             loading.put(self, name, sums.copy())
         if len(shapes) > 1 or sums.ndim != 1:

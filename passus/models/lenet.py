@@ -20,7 +20,7 @@ class LeNet(Model):
 
     Made for grey images of 28 x 28 pixels, for which it has 61,706 parameters; the first convolution adds the border of
     two pixels that the 32 x 32 pixels of the paper have. ``activation``: tanh as in the paper; F.relu learns faster.
-    ``in_channels``: C; left out, the first call tells it. ``rng``: what the weights are drawn with.
+    ``in_channels``: C; inferred on the first call if left out. ``rng``: what the weights are drawn with.
 
     Raises `ArgumentError` for numbers out of range, `ShapeError` for images below 12 x 12 pixels.
     Source: LeCun et al., 1998, "Gradient-based learning applied to document recognition"; without the weights of its

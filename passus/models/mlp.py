@@ -18,7 +18,7 @@ __all__ = ["MLP"]
 class MLP(Model):
     """Fully connected layers with an activation between them, and none after the last: (..., I) to (..., O).
 
-    ``fc_output_sizes``: the output size of each layer, O the last; ``in_size``: I; left out, the first call tells it.
+    ``fc_output_sizes``: the output size of each layer, O the last; ``in_size``: I; inferred on the first call if left out.
     The layers are the attributes ``l0``, ``l1`` and so on.
 
     Raises `ArgumentError` if there are no sizes, `DTypeError` for what is no sequence of integers.

@@ -42,7 +42,7 @@ def take_weights(
             return
         where = "" if by_hand is None else f". Or download {by_hand} to {path} by hand"
         raise MissingWeightsError(
-            f"{name}: passus brings no trained weights, and knows no checksum of any that it could download; give a file, "
+            f"{name}: no pretrained weights are included, and none can be downloaded; give a file, "
             f"as in {name}(weights=path): {known}{where}"
         )
 
@@ -58,6 +58,6 @@ def published(url: str) -> FilePath:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if not found.startswith(digits):
         raise DataError(
-            f"{path}: its sha256 begins with {found[:8]}, and should with {digits}; delete the file and try again"
+            f"{path}: its sha256 begins with {found[:8]} instead of {digits}; delete the file and try again"
         )
     return path

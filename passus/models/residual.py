@@ -25,7 +25,7 @@ class Residual(Layer):
 
     def branch(self, x: Operand) -> Result:
         """What is added to the shortcut."""
-        raise NotImplementedError(f"{type(self).__name__}.branch is not written yet")
+        raise NotImplementedError(f"{type(self).__name__}.branch is not implemented")
 
     def forward(self, x: Operand) -> Result:
         return F.add_relu(self.branch(x), x if self.shortcut is None else self.shortcut(x))

@@ -119,7 +119,7 @@ class ResNet(Model):
             arrays, downsample_fb = from_dezero(arrays), False
         if downsample_fb != self.downsample_fb:
             raise WeightsError(
-                f"{path}: these are weights for strides in another place; make the network with "
+                f"{path}: these are weights for another placement of strides; create the network with "
                 f"{type(self).__name__}(downsample_fb={downsample_fb})"
             )
         return arrays

@@ -59,7 +59,7 @@ class SqueezeNet(Model):
     """SqueezeNet, (N, C, H, W) to (N, num_classes): a convolution, eight fire modules, a convolution to the classes.
 
     ``version``: "1.0" (1,248,424 parameters) or "1.1" (1,235,496), which takes less than half of the multiply-adds. Made
-    for 224 x 224 pixels; other sizes from 25 (version 1.0: 29) do. ``in_channels``: C; left out, the first call tells it.
+    for 224 x 224 pixels; other sizes from 25 (version 1.0: 29) do. ``in_channels``: C; inferred on the first call if left out.
     ``weights``: a file of weights. ``rng``: what the weights are drawn with.
 
     Raises `ArgumentError` for another version, `MissingWeightsError` if it shall be ``pretrained`` without a file,

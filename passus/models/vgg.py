@@ -38,8 +38,8 @@ IMAGENET_BGR = np.array([103.939, 116.779, 123.68])
 class VGG16(Model):
     """VGG, (N, C, H, W) to (N, num_classes): 13 convolutions of 3x3 in five stages, and three fully connected layers.
 
-    Made for 224 x 224 pixels, for which it has 138,357,544 parameters; the first call tells ``fc6`` the size of the
-    images. ``in_channels``: C; left out, the first call tells it too. ``weights``: a file of weights, such as DeZero's
+    Made for 224 x 224 pixels, for which it has 138,357,544 parameters; the input size of ``fc6`` is inferred on the first call from the size of the
+    images. ``in_channels``: C; inferred on the first call, like the size of the images. ``weights``: a file of weights, such as DeZero's
     ``vgg16.npz``; images are prepared for that one with `preprocess`. ``rng``: what the weights are drawn with. After a
     call each layer remembers what it returned, before relu: ``model.conv5_3.outputs[0]()``.
 
@@ -104,7 +104,7 @@ class VGG16(Model):
         ((3, 224, 224), dtype('float32'), [-104.0, -117.0, 131.0])
         """
         if not hasattr(image, "convert"):
-            raise DTypeError(f"VGG16.preprocess: {kind_of(image)} is no picture; give one of Pillow's")
+            raise DTypeError(f"VGG16.preprocess: {kind_of(image)} is not a Pillow image")
         kind = checked_dtype("VGG16.preprocess", dtype, kinds="f")
         resize = [] if size is None else [Resize(size)]
         x = Compose([Convert("BGR"), *resize, ToArray(np.uint8)])(image)

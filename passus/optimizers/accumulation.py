@@ -35,7 +35,7 @@ class GradientAccumulation(Verified, CheckedOptions):
 
     def __init__(self, optimizer: Optimizer, every: int) -> None:
         if not isinstance(optimizer, Optimizer):
-            raise DTypeError(f"GradientAccumulation: {kind_of(optimizer)} is no optimizer; give one, as SGD()")
+            raise DTypeError(f"GradientAccumulation: {kind_of(optimizer)} is not an optimizer; give one, such as SGD()")
         self.optimizer = optimizer
         self.every = checked_count("GradientAccumulation", "every", every)
         self.calls = 0
@@ -107,7 +107,7 @@ class GradientAccumulation(Verified, CheckedOptions):
 
     def _named_params(self) -> list[tuple[str, Parameter]]:
         if self.optimizer.target is None:
-            raise ArgumentError("GradientAccumulation: there is nothing to update; call setup(model) first")
+            raise ArgumentError("GradientAccumulation: no model to update; call setup(model) first")
         return list(self.optimizer.target.named_params())
 
     def __repr__(self) -> str:

@@ -80,7 +80,7 @@ class Steps(int):
     """A number of updates, which says what to write instead of calling it."""
 
     def __call__(self, *arguments: Any) -> None:
-        raise MissingAttributeError(f"step is the number of updates ({self:d}), and no method; write update()")
+        raise MissingAttributeError(f"step is the number of updates ({self:d}), not a method; write update()")
 
 
 class Optimizer(Verified, CheckedOptions):
@@ -176,7 +176,7 @@ class Optimizer(Verified, CheckedOptions):
 
         Intermediate results go into ``self.scratch(p)``, so that nothing is allocated.
         """
-        raise NotImplementedError(f"{type(self).__name__}.update_one is not written yet")
+        raise NotImplementedError(f"{type(self).__name__}.update_one is not implemented")
 
     # What a user calls.
 
@@ -334,7 +334,7 @@ class Optimizer(Verified, CheckedOptions):
 
     def _named_params(self) -> Iterable[tuple[str, Parameter]]:
         if self.target is None:
-            raise ArgumentError(f"{self._name}: there is nothing to update; call setup(model) first")
+            raise ArgumentError(f"{self._name}: no model to update; call setup(model) first")
         return self.target.named_params()
 
     def _own(self) -> dict[str, Any]:
@@ -369,7 +369,7 @@ class Optimizer(Verified, CheckedOptions):
         if data.shape != slots.shape or data.dtype != slots.dtype:
             raise ShapeError(
                 f"{self._name}: {path} is {data.dtype} {data.shape} now, but was {slots.dtype} {slots.shape} before; "
-                "what was learnt about it does not fit any more. Make a new optimizer"
+                "its optimizer state no longer fits. Create a new optimizer"
             )
         check_gradient(self._name, path, p)
         return slots

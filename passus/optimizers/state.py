@@ -30,8 +30,8 @@ class SlotArrays(dict[str, Array]):
     def __missing__(self, name: str) -> Array:
         declared = ", ".join(map(repr, self)) or "none"
         raise ArgumentError(
-            f"slots[{name!r}]: no slot of this name is declared (there are: {declared}); write in the class of the "
-            f'optimizer: slots = ("{name}",)'
+            f"slots[{name!r}]: no such slot is declared (declared: {declared}); write in the optimizer "
+            f'class: slots = ("{name}",)'
         )
 
     def __setitem__(self, name: str, value: Any) -> None:

@@ -139,7 +139,7 @@ def take_checkpoint(path: FilePath, saved: Tree, parts: Mapping[str, Part]) -> T
 
 def _check_part(name: str, part: Any) -> None:
     if not isinstance(part, (np.random.Generator, Stateful)):
-        raise DTypeError(f"checkpoint: {name}= is {kind_of(part)}, which has no state_dict and load_state_dict")
+        raise DTypeError(f"checkpoint: {name}= is {kind_of(part)}, which has no state_dict() and load_state_dict()")
 
 
 def _state(name: str, part: Part) -> Tree:

@@ -65,14 +65,14 @@ def read_safetensors(path: FilePath, must_be_checked: str = "") -> tuple[dict[st
         raise WeightsError(f"{path}: not a readable safetensors file of numbers: {error}") from error
     checksum = texts.pop(CHECKSUM, None)
     if checksum is None and must_be_checked in texts:
-        raise WeightsError(f"{path}: the checksum is missing, so it is not what was written; take a copy that is whole")
+        raise WeightsError(f"{path}: the checksum is missing, so the file is incomplete; use an intact copy")
     if checksum not in (None, _checksum(arrays, texts)):
         raise WeightsError(f"{path}: some bytes are not those that were written; take a copy that is whole")
     try:
         for name, order in json.loads(texts.pop(ORDERS, "{}")).items():
             arrays[name] = _in_order(arrays[name], order)
     except BROKEN as error:
-        raise WeightsError(f"{path}: it says in which order numbers lie, but not how: {shown(error)}") from error
+        raise WeightsError(f"{path}: the order of axes in memory is invalid: {shown(error)}") from error
     return arrays, texts
 
 

@@ -34,7 +34,7 @@ def load_torch(path: FilePath) -> Tree:
     >>> load_torch("never-saved.pth")
     Traceback (most recent call last):
         ...
-    passus.errors.MissingWeightsError: never-saved.pth: there is no such file; look at the path, or write the file first
+    passus.errors.MissingWeightsError: never-saved.pth: no such file; check the path
     """
     check_readable(path)
     try:
@@ -44,7 +44,7 @@ def load_torch(path: FilePath) -> Tree:
     except BROKEN as error:
         raise WeightsError(f"{path}: it cannot be read as a file of PyTorch: {error}") from error
     if type(tree) is not dict:
-        raise WeightsError(f"{path}: it holds {kind_of(tree)}, and no dict of tensors; save a model.state_dict()")
+        raise WeightsError(f"{path}: it holds {kind_of(tree)}, not a dict of tensors; save model.state_dict()")
     return tree
 
 

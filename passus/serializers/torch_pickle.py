@@ -55,8 +55,8 @@ class Machine:
         for command, argument, _ in pickletools.genops(file):
             if command.name not in COMMANDS:
                 raise WeightsError(
-                    f"it holds more than tensors, dicts, lists and numbers (the command {command.name}); save "
-                    "model.state_dict() alone, with the pickle_protocol that torch.save chooses"
+                    f"it holds more than tensors, dicts, lists and numbers (opcode {command.name}); save "
+                    "only model.state_dict(), with the pickle_protocol that torch.save chooses"
                 )
             objects += command.name in MAKING
             if objects > MOST_OBJECTS:
@@ -103,8 +103,8 @@ class Machine:
     def name(self, name: str) -> None:
         if name not in self.names:
             raise WeightsError(
-                f"it names {name.replace(' ', '.')}, which is no part of a dict of tensors, and could do anything; it "
-                "was not called. Save model.state_dict() alone"
+                f"it names {name.replace(' ', '.')}, which is no part of a dict of tensors, and could run arbitrary code; it "
+                "was not called. Save only model.state_dict()"
             )
         self.push(Global(name))
 

@@ -34,8 +34,8 @@ def write_weights(path: FilePath, arrays: Mapping[str, Array | None]) -> None:
     absent = [name for name, array in arrays.items() if array is None]
     if absent:
         raise WeightsError(
-            f"{path}: not written, for {', '.join(absent)} will only get a shape when the model is called for the first "
-            "time; call it once, or give the layers their in_size"
+            f"{path}: not written, for {', '.join(absent)} has no shape before the first call of the model; "
+            "call it once, or pass in_size to the layers"
         )
     here = {name: backend_of(array).to_numpy(array) for name, array in arrays.items()}
     if kind == ".npz":
@@ -64,7 +64,7 @@ def read_weights(path: FilePath) -> dict[str, Array]:
 def _check_numbers(path: FilePath, name: str, array: Any) -> None:
     if array is not None and (not is_array(array) or array.dtype.kind not in "fiub"):
         raise DTypeError(
-            f"{path}: not written, for {name} is no array of numbers; give an array of NumPy (of a Variable, x.data)"
+            f"{path}: not written, for {name} is not a numeric array; give a NumPy array (x.data for a Variable)"
         )
 
 

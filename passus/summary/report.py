@@ -47,7 +47,7 @@ def summary(model: Layer, *inputs: Any, depth: int | None = None) -> str:
     24 multiply-adds, 48 bytes for the results of all operations
     """
     if not isinstance(model, Layer):
-        raise DTypeError(f"summary: {kind_of(model)} is no layer; give the model first, then its inputs")
+        raise DTypeError(f"summary: {kind_of(model)} is not a layer; give the model first, then its inputs")
     depth = None if depth is None else checked_count("summary", "depth", depth, 0)
     model = copy.deepcopy(model)
     with watching() as meter, noting(model, meter) as calls, no_grad(), test_mode(), using_rng(0):

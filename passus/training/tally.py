@@ -81,7 +81,7 @@ class Tally(Verified):
 def _checked_metric(name: Any, metric: Any) -> Metric:
     """A copy of a metric, or one made of a function."""
     if not isinstance(name, str) or name in ("epoch", "step", "lr", "loss") or "." in name:
-        raise ArgumentError(f"Trainer: a metric cannot be called {name!r}; choose another name without a dot")
+        raise ArgumentError(f"Trainer: a metric cannot be named {name!r}; choose another name, without a dot")
     if callable(metric) and not isinstance(metric, (type, Stateful)):
         return MeanOf(metric)
     if isinstance(metric, type) or not isinstance(metric, Stateful) or not hasattr(metric, "compute"):

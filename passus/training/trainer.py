@@ -106,11 +106,13 @@ class Trainer(Verified, CheckedOptions):
         skip_nan: bool = False,
     ) -> None:
         if (loss is None) == (batch_loss is None):
-            raise ArgumentError("Trainer: give either loss, a function of y and t, or batch_loss, of model and batch")
+            raise ArgumentError(
+                "Trainer: pass either loss, a function of y and t, or batch_loss, a function of model and batch"
+            )
         compute: Any = loss if batch_loss is None else batch_loss
         checked_callable("Trainer", "loss", compute)
         if isinstance(optimizer, type) or not hasattr(optimizer, "update"):
-            raise DTypeError(f"Trainer: optimizer is {kind_of(optimizer)}, which has no update(); give an optimizer")
+            raise DTypeError(f"Trainer: optimizer is {kind_of(optimizer)}, which has no update(); pass an optimizer")
         self.model, self.optimizer = checked_callable("Trainer", "model", model), optimizer
         self.loader = _checked_loader("loader", loader)
         self.test_loader = None if test_loader is None else _checked_loader("test_loader", test_loader)
@@ -222,12 +224,12 @@ class Trainer(Verified, CheckedOptions):
             loss, y, t = result if isinstance(result, tuple) and len(result) == 3 else (result, None, None)
             if y is None and self._tally.metrics:
                 raise ArgumentError(
-                    "Trainer: metrics compare y with t, which batch_loss does not show; let it return loss, y, t"
+                    "Trainer: metrics need the prediction and the target; let batch_loss return loss, y, t"
                 )
             return _checked_loss(loss), y, t
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
             raise ArgumentError(
-                "Trainer: a batch must be inputs and a target, (x, t) or (x1, x2, t); for another form give batch_loss"
+                "Trainer: a batch must be (x, t) or (x1, x2, t), inputs and a target; for other batches pass batch_loss"
             )
         *xs, t = batch
         y = self.model(*xs)
@@ -241,7 +243,7 @@ class Trainer(Verified, CheckedOptions):
 
     def _end_epoch(self) -> Row:
         if not self.batch:
-            raise ArgumentError("Trainer: the loader handed out no batch; give one that can be gone through again")
+            raise ArgumentError("Trainer: the loader yielded no batches; give one that can be iterated more than once")
         if not self._tally.loss.weight:
             raise DivergenceError(
                 f"Trainer: no batch of epoch {self.epoch + 1} had a finite loss and gradients; see skip_nan"
@@ -264,7 +266,9 @@ class Trainer(Verified, CheckedOptions):
         """
         batches = self.test_loader if loader is None else loader
         if batches is None:
-            raise DTypeError("Trainer.evaluate: there is no loader; give one, or give the Trainer a test_loader")
+            raise DTypeError(
+                "Trainer.evaluate: no loader was given; pass one, or create the Trainer with a test_loader"
+            )
         batches = _checked_loader("loader", batches)
         tally = self._tally.fresh()
         with test_mode(), no_grad():
@@ -283,7 +287,7 @@ class Trainer(Verified, CheckedOptions):
             return predicted(self.model, rows([data], batch_size))
         if getattr(data, "shuffle", False):
             raise ArgumentError(
-                "Trainer.predict: the loader shuffles; give it shuffle=False, so that the order is known"
+                "Trainer.predict: the loader shuffles, so predictions would be in unknown order; pass shuffle=False"
             )
         return predicted(self.model, map(_inputs_of, _checked_loader("data", data)))
 
@@ -400,7 +404,7 @@ def _checked_loader(name: str, loader: Any) -> Any:
         raise DTypeError(f"Trainer: {name} is {kind_of(loader)}; give a DataLoader, or a list of batches")
     if not len(loader):
         raise ArgumentError(
-            f"Trainer: {name} has no batches; is the dataset empty, or smaller than a batch to be kept?"
+            f"Trainer: {name} has no batches; check the size of the dataset, the batch size and drop_last"
         )
     return loader
 

@@ -45,7 +45,7 @@ class Normalize:
 
     def _normalized(self, x: Array, shape: tuple[int, ...]) -> Array:
         if not isinstance(x, (np.ndarray, np.generic)) or x.dtype.kind not in "fiub":
-            raise DTypeError(f"Normalize: {kind_of(x)} is no array of numbers; put ToArray() first")
+            raise DTypeError(f"Normalize: {kind_of(x)} is not an array; put ToArray() first")
         self._check_range(x, shape)
         dtype = np.result_type(x.dtype if x.dtype.kind == "f" else np.float32, np.float32)
         y = np.subtract(x, self._along_channels(self.mean, shape, dtype), dtype=dtype)
@@ -59,13 +59,13 @@ class Normalize:
             return
         if 0 < mean <= 1 and std <= 1 and (x.dtype == np.uint8 or x.max() > 16):
             raise ArgumentError(
-                f"Normalize: mean {self.mean} and std {self.std} are for pixels from 0 to 1, and these go up to "
+                f"Normalize: mean {self.mean} and std {self.std} are for pixels from 0 to 1, but the pixels go up to "
                 f"{'255' if x.dtype == np.uint8 else float(x.max())}; put ToArray() first, or Normalize(0, 255)"
             )
         if max(mean, std) > 10 and x.dtype.kind == "f" and x.min() >= 0 and x.max() <= 1 and (x % 1).any():
             raise ArgumentError(
-                f"Normalize: mean {self.mean} and std {self.std} are for pixels from 0 to 255, and these lie between 0 and 1, as "
-                "ToArray() gives them; leave out Normalize(0, 255), or divide mean and std by 255"
+                f"Normalize: mean {self.mean} and std {self.std} are for pixels from 0 to 255, but the pixels lie between 0 and 1, as "
+                "ToArray() returns them; leave out Normalize(0, 255), or divide mean and std by 255"
             )
 
     @staticmethod

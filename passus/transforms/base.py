@@ -26,7 +26,7 @@ class Compose:
 
     def __init__(self, transforms: Sequence[Transform] = ()) -> None:
         if not np.iterable(transforms):
-            raise DTypeError(f"Compose: {kind_of(transforms)} is no list of transforms; write Compose([f, g])")
+            raise DTypeError(f"Compose: {kind_of(transforms)} is not a list of transforms; write Compose([f, g])")
         for f in transforms:
             if isinstance(f, type) and f.__module__.startswith("passus."):
                 raise DTypeError(f"Compose: {f.__name__} is a class; write {f.__name__}()")

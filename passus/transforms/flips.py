@@ -46,9 +46,7 @@ class RandomFlip:
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
         if len(shape) < -self.axis:
-            raise ShapeError(
-                f"{type(self).__name__}: an example of shape {shape} has no axis {self.axis} to turn round"
-            )
+            raise ShapeError(f"{type(self).__name__}: an example of shape {shape} has no axis {self.axis} to flip")
         check_channels_first(type(self).__name__, (1, *shape))
 
     def _pillow(self) -> Any:

@@ -48,7 +48,7 @@ class Mixing(ABC):
         name = type(self).__name__
         checked_images(name, x, "(N, ..., H, W)", 3)
         if not isinstance(t, np.ndarray):
-            raise DTypeError(f"{name}: t is {kind_of(t)}; give an array of NumPy (of a Variable, x.data)")
+            raise DTypeError(f"{name}: t is {kind_of(t)}; give a NumPy array (x.data for a Variable)")
         soft = one_hot(t, self.classes) if t.dtype.kind != "f" else t
         if soft.shape != (len(x), self.classes):
             raise ShapeError(

@@ -97,9 +97,7 @@ class ToArray:
         if self.dtype.kind == "f":
             return x.astype(self.dtype, copy=False) if x.dtype.kind == "f" else as_shares(x, self.dtype)
         if x.dtype.kind == "f":
-            raise DTypeError(
-                f"ToArray: an array of {x.dtype} is not turned into {self.dtype}; ToPIL() makes bytes of it"
-            )
+            raise DTypeError(f"ToArray: an array of {x.dtype} cannot become {self.dtype}; use ToPIL() for uint8")
         return x.astype(self.dtype, copy=False)
 
     def _pixels(self, image: Image) -> Array:
@@ -113,11 +111,11 @@ class ToArray:
     def _checked(self, x: Array, mode: str = "") -> Array:
         if x.dtype.kind not in "fub":
             kind = f"a picture of mode {mode}" if mode else f"an array of {x.dtype}"
-            raise DTypeError(f"ToArray: {kind} does not tell what is white; give bytes (uint8), or numbers from 0 to 1")
+            raise DTypeError(f"ToArray: {kind} has no defined white; give uint8, or floating point between 0 and 1")
         if x.dtype.kind == "f" and x.ndim < 2:
             return x
         if x.ndim not in (2, 3):
-            raise ShapeError(f"ToArray: an array of shape {x.shape} is no image; it must be (C, H, W) or (H, W)")
+            raise ShapeError(f"ToArray: an array of shape {x.shape} is not an image; it must be (C, H, W) or (H, W)")
         check_shares("ToArray", x)
         check_channels_first("ToArray", (1, *x.shape))
         return x[None] if x.ndim == 2 and x.dtype.kind != "f" else x
@@ -133,7 +131,7 @@ class ToPIL:
     def __call__(self, x: Array) -> Image:
         if not isinstance(x, np.ndarray) or (x.dtype != np.uint8 and x.dtype.kind != "f"):
             kind = getattr(x, "dtype", type(x).__name__)
-            raise DTypeError(f"ToPIL: {kind} is no array of uint8, nor of floating-point numbers from 0 to 1")
+            raise DTypeError(f"ToPIL: {kind} is neither uint8 nor floating point between 0 and 1")
         if x.ndim not in (2, 3) or (x.ndim == 3 and len(x) not in (1, 3, 4)):
             raise ShapeError(f"ToPIL: an array of shape {x.shape} is no picture; use (C, H, W) with C = 1, 3 or 4")
         x = as_bytes("ToPIL", x)
@@ -153,7 +151,7 @@ def pillow(name: str) -> Any:
 def _picture(name: str, image: Image) -> Image:
     if not isinstance(image, pillow(name).Image):
         kind = getattr(image, "dtype", type(image).__name__)
-        raise DTypeError(f"{name}: {kind} is no picture of Pillow; put ToPIL() before it for an array of uint8")
+        raise DTypeError(f"{name}: {kind} is not a Pillow image; put ToPIL() before it for an array of uint8")
     return image
 
 

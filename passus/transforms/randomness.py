@@ -69,7 +69,7 @@ def checked_images(name: str, x: Any, form: str, ndim: int) -> Array:
     if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiu":
         kind = getattr(x, "dtype", type(x).__name__)
         raise DTypeError(
-            f"{name}: {kind} is no array of numbers; put ToArray() before it, or give arrays of NumPy (of a Variable, x.data)"
+            f"{name}: {kind} is not an array; put ToArray() before it, or give NumPy arrays (x.data for a Variable)"
         )
     if x.ndim < ndim or 0 in x.shape[-2:]:
         raise ShapeError(f"{name}: an array of shape {x.shape} holds no image; it must be {form}, with H and W above 0")
@@ -133,5 +133,5 @@ def fill_value(name: str, fill: float, x: Array) -> Array:
     if x.dtype.kind != "f" and in_dtype(np.float64(fill), x.dtype) != fill:
         raise ArgumentError(f"{name}: pixels of {x.dtype} cannot be {fill!r}; give another fill")
     if x.dtype.kind == "f" and fill > 10 and x.size and x.min() >= 0 and x.max() <= 1:
-        raise ArgumentError(f"{name}: pixels lie between 0 and 1, and fill is {fill!r}; give fill={fill:g}/255")
+        raise ArgumentError(f"{name}: pixels lie between 0 and 1, but fill is {fill!r}; write fill={fill:g}/255")
     return np.array(fill, x.dtype)

@@ -25,7 +25,7 @@ def check_shares(name: str, x: Array) -> None:
         low, high = float(x.min()), float(x.max())
         fix = "divide them by 255, or use ToArray()" if low >= 0 else "put Normalize() after it"
         raise ArgumentError(
-            f"{name}: floating-point pixels lie between 0 and 1, and these between {low:g} and {high:g}; {fix}"
+            f"{name}: floating-point pixels must lie between 0 and 1, but range from {low:g} to {high:g}; {fix}"
         )
 
 
@@ -61,6 +61,6 @@ def check_channels_first(name: str, shape: tuple[int, ...]) -> None:
     """
     if len(shape) == 4 and channels_last(shape):
         raise ShapeError(
-            f"{name}: an image of shape {shape[1:]} has its channels last, and (C, H, W) is expected; ToArray() makes that of "
-            "a picture, and x.transpose(2, 0, 1) of an array"
+            f"{name}: an image of shape {shape[1:]} has its channels last; expected (C, H, W). Use ToArray() for a "
+            "Pillow image, and x.transpose(2, 0, 1) for an array"
         )

@@ -132,7 +132,7 @@ class ComplexPair:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise DTypeError(
-            "a ComplexPair is no array, which would lose its gradients; compute with z.real and z.imag, or take z.data if "
+            "a ComplexPair cannot become an array without losing its gradients; compute with z.real and z.imag, or use z.data if "
             "no gradient is needed"
         )
 

@@ -37,7 +37,7 @@ class Run(Protocol):
 def _moment(name: str) -> str:
     moments = [own for own in vars(Callback) if own.startswith("on_")]
     close = MOMENTS.get(name) or next(iter(get_close_matches(name, moments, n=1)), None)
-    return f"{f'write {close}, or another' if close else 'write one'} of the moments {', '.join(moments)}"
+    return f"{f'write {close}, or another' if close else 'write one'} of {', '.join(moments)}"
 
 
 class Callback(CheckedOptions):
@@ -56,7 +56,7 @@ class Callback(CheckedOptions):
         super().__init_subclass__(**options)
         for name in vars(cls):
             if name.startswith("on_") and not hasattr(super(cls, cls), name):
-                notice(f"{cls.__name__}.{name} is called by nobody; {_moment(name)}")
+                notice(f"{cls.__name__}.{name} is never called; {_moment(name)}")
 
     last: ClassVar[bool] = False
     """Whether it is called after all others, because it saves what they remember."""

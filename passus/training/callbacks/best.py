@@ -81,7 +81,7 @@ class Best(Verified):
         check_tree(where, state, ["value"])
         value = None if state["value"] is None else checked_real(where, "value", leaf(state["value"]))
         if value is not None and math.isnan(value):
-            raise ArgumentError(f"{where}: value is nan, which nothing is better than")
+            raise ArgumentError(f"{where}: value is NaN")
         loading.put(self, "value", value)
 
 

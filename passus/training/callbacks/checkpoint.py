@@ -61,8 +61,8 @@ class CheckpointFolder:
         newest = max(map(_step_of, self.paths()), default=0)
         if newest > checked_count("Checkpoint", "step", step, low=0):
             raise ArgumentError(
-                f"Checkpoint: {self.folder} holds a checkpoint of step {newest}, and the training is at step {step}; go "
-                "on from it with resume, or choose another folder"
+                f"Checkpoint: {self.folder} holds a checkpoint of step {newest}, but training is at step {step}; continue "
+                "from it with resume, or choose another folder"
             )
 
     @property
@@ -201,8 +201,8 @@ def _put_aside(damaged: Path, loaded: Path, error: WeightsError) -> None:
     with suppress(FileNotFoundError):  # Another process was quicker, or has removed it.
         damaged.replace(aside)
     warnings.warn(
-        f"Checkpoint: the newest one is damaged, so the training goes on from {loaded.name}. The other is called {aside} "
-        f"now; remove it if you do not want to look into it ({error})",
+        f"Checkpoint: the newest checkpoint is damaged, so training resumes from {loaded.name}. The other was renamed to {aside}; "
+        f"delete it if you do not need it ({error})",
         PassusWarning,
         stacklevel=4,
     )

@@ -69,8 +69,8 @@ class CSVLog(_Log):
         for row in rows:
             if list(row) != columns:
                 raise ArgumentError(
-                    f"CSVLog: {self.path} has the columns {', '.join(columns)}, and the new row {', '.join(row)}; a "
-                    "JSONLinesLog takes rows of any kind"
+                    f"CSVLog: {self.path} has the columns {', '.join(columns)}, but the new row has {', '.join(row)}; use "
+                    "JSONLinesLog for rows of any kind"
                 )
             writer.writerow(row.values())
         return text.getvalue()

@@ -93,7 +93,7 @@ class ReportPlateau(Callback):
     def __init__(self, schedule: OnPlateau, monitor: str = "test_loss", mode: Mode | None = None) -> None:
         if not isinstance(schedule, OnPlateau):
             raise DTypeError(
-                f"ReportPlateau: {kind_of(schedule)} is no OnPlateau schedule; other schedules need no report"
+                f"ReportPlateau: {kind_of(schedule)} is not an OnPlateau schedule; only OnPlateau needs reports"
             )
         self.schedule = schedule
         self.monitor = monitor
