@@ -100,7 +100,7 @@ ARRAYS = [
     bad(TypeError, "Variable: an array of object is not", lambda s: Variable(np.array([None, 1], object))),
     bad(TypeError, "Variable: an array of complex128.*astype", lambda s: Variable(np.ones(2, complex))),
     bad(TypeError, r"Variable: a masked array.*filled\(", lambda s: Variable(np.ma.ones(2))),
-    bad(TypeError, "add: NoneType is not supported", lambda s: s.x + None),
+    bad(TypeError, "add: None is not supported", lambda s: s.x + None),
     bad(TypeError, r"add: list is not supported; write np.array", lambda s: [1, 2, 3] + s.x),
     bad(TypeError, "mul: an array of <U1", lambda s: np.array(["a"] * 3) * s.x),
     bad(TypeError, "add: input 0 holds no data yet", lambda s: Variable(None) + 1.0),
@@ -136,7 +136,7 @@ INDICES = [
     bad(TypeError, "cosine_similarity: axis is a float", lambda s: F.cosine_similarity(s.x, s.x, axis=0.5)),
     bad(ValueError, "concatenate.*at least one array", lambda s: F.concatenate([])),
     bad(TypeError, r"concatenate: a float is not a list of arrays; write concatenate\(", lambda s: F.concatenate(3.0)),
-    bad(TypeError, "stack: None is no list of arrays", lambda s: F.stack(None)),
+    bad(TypeError, "stack: None is not a list of arrays", lambda s: F.stack(None)),
     bad(TypeError, "split: sections must be integers, not 1.5", lambda s: F.split(s.x, 1.5)),
     bad(TypeError, "roll: shift must be integers, not 1.5", lambda s: F.roll(s.x, 1.5)),
     bad(TypeError, r"roll: shift must be integers, not \[1, 2.5\]", lambda s: F.roll(s.x, [1, 2.5], (0, 1))),
@@ -154,11 +154,13 @@ INDICES = [
 ]
 
 LOSSES = [
-    bad(IndexError, "label 3 does not exist.*3 classes: 0 to 2", lambda s: F.softmax_cross_entropy(s.x, s.labels + 1)),
-    bad(ValueError, "label -1 does not exist", lambda s: F.softmax_cross_entropy(s.x, s.labels - 1)),
+    bad(IndexError, "label 3 is out of range: the 3 classes are 0 to 2", lambda s: F.softmax_cross_entropy(s.x, s.labels + 1)),
+    bad(ValueError, "label -1 is out of range", lambda s: F.softmax_cross_entropy(s.x, s.labels - 1)),
     bad(TypeError, "label values must be integers.*astype", lambda s: F.softmax_cross_entropy(s.x, s.labels / 1)),
     bad(
-        ValueError, r"labels \(2, 1\) do not fit x \(2, 3\)", lambda s: F.softmax_cross_entropy(s.x, s.labels[:, None])
+        ValueError,
+        r"labels \(2, 1\) do not match x \(2, 3\)",
+        lambda s: F.softmax_cross_entropy(s.x, s.labels[:, None]),
     ),
     bad(TypeError, "softmax_cross_entropy: list is not", lambda s: F.softmax_cross_entropy(s.x, [0, 1])),
     bad(
@@ -166,7 +168,11 @@ LOSSES = [
         "softmax_cross_entropy: an array of <U1",
         lambda s: F.softmax_cross_entropy(s.x, np.array(["a", "b"])),
     ),
-    bad(ValueError, "mean over an empty batch.*leave it out", lambda s: F.softmax_cross_entropy(s.x[:0], s.labels[:0])),
+    bad(
+        ValueError,
+        "mean over an empty batch.*skip such batches",
+        lambda s: F.softmax_cross_entropy(s.x[:0], s.labels[:0]),
+    ),
     bad(TypeError, "label_smoothing is a str", lambda s: F.softmax_cross_entropy(s.x, s.labels, label_smoothing="a")),
     bad(ValueError, "label_smoothing must lie", lambda s: F.softmax_cross_entropy(s.x, s.labels, label_smoothing=NAN)),
     bad(TypeError, "ignore_index is a float", lambda s: F.softmax_cross_entropy(s.x, s.labels, ignore_index=0.5)),
@@ -183,7 +189,7 @@ LOSSES = [
     bad(ValueError, "dropout_ratio must lie between 0 and 1, and nan", lambda s: F.dropout(s.x, NAN)),
     bad(TypeError, "rng: str is neither a seed", lambda s: F.dropout(s.x, 0.5, rng="a")),
     bad(ValueError, "layer_norm: eps is -1", lambda s: F.layer_norm(s.x, np.ones(3), np.ones(3), eps=-1)),
-    bad(IndexError, "embed_id: index 2 does not exist.*2 rows", lambda s: F.embed_id(s.labels, s.x)),
+    bad(IndexError, "embed_id: index 2 is out of range.*2 rows", lambda s: F.embed_id(s.labels, s.x)),
 ]
 
 LAYERS = [
@@ -191,7 +197,7 @@ LAYERS = [
         ValueError, r"sequential.l0: linear\(float32\[2, 5\], float32\[4, 3\]", lambda s: s.model(np.ones((2, 5), "f4"))
     ),
     bad(ValueError, "nested.encoder.l2: linear", lambda s: Nested()(np.ones((2, 4), "f4"))),
-    bad(TypeError, "sequential.l0: linear: NoneType is not", lambda s: s.model(None)),
+    bad(TypeError, "sequential.l0: linear: None is not", lambda s: s.model(None)),
     bad(TypeError, "sequential.l0: linear: list is not", lambda s: s.model([[1.0] * 4])),
     bad(ValueError, r"sequential.l1: batch_norm: x \(0, 3\)", lambda s: s.model(np.ones((0, 4), "f4"))),
     bad(ValueError, "Linear: out_size is 0", lambda s: L.Linear(0)),
@@ -215,12 +221,12 @@ OPTIMIZERS = [
     bad(ValueError, "SGD: lr is -1", lambda s: optimizers.SGD(lr=-1)),
     bad(TypeError, r"SGD: lr is a str \('a'\); give a number", lambda s: optimizers.SGD(lr="a")),
     bad(TypeError, "SGD: lr is None", lambda s: optimizers.SGD(lr=None)),
-    bad(ValueError, r"SGD: there is nothing to update; call setup\(model\)", lambda s: optimizers.SGD().update()),
-    bad(TypeError, r"SGD.setup: an int has no named_params\(\); give a layer", lambda s: optimizers.SGD().setup(3)),
-    bad(TypeError, "FreezeParam: a str has no named_params", lambda s: optimizers.FreezeParam("l0")),
-    bad(TypeError, "EMA: an int has no named_params", lambda s: optimizers.EMA(3)),
-    bad(TypeError, "GradientAccumulation: an int is no optimizer", lambda s: optimizers.GradientAccumulation(3, 2)),
-    bad(TypeError, "Adam.load_state_dict: None is no state", lambda s: s.optimizer.load_state_dict(None)),
+    bad(ValueError, r"SGD: no model to update; call setup\(model\)", lambda s: optimizers.SGD().update()),
+    bad(TypeError, r"SGD.setup: the target is an int; give a layer", lambda s: optimizers.SGD().setup(3)),
+    bad(TypeError, "FreezeParam: the target is a str", lambda s: optimizers.FreezeParam("l0")),
+    bad(TypeError, "EMA: the target is an int", lambda s: optimizers.EMA(3)),
+    bad(TypeError, "GradientAccumulation: an int is not an optimizer", lambda s: optimizers.GradientAccumulation(3, 2)),
+    bad(TypeError, "Adam.load_state_dict: None is not a state", lambda s: s.optimizer.load_state_dict(None)),
     bad(ValueError, "missing: step.*Nothing was changed", lambda s: s.optimizer.load_state_dict({})),
     bad(ValueError, "no parameter is at 'l9'; there are l0.W", lambda s: s.optimizer.add_group("l9", lr=0.1)),
 ]
@@ -234,10 +240,10 @@ TRAINERS = [
     ),
     bad(TypeError, "Trainer: loader is an int", lambda s: Trainer(s.model, s.optimizer, 3, F.l1_loss)),
     bad(TypeError, "Trainer: loss is a str", lambda s: Trainer(s.model, s.optimizer, s.loader, "l1_loss")),
-    bad(TypeError, "Trainer: an int is no callback", lambda s: s.trainer(callbacks=[3])),
+    bad(TypeError, "Trainer: a callback is an int", lambda s: s.trainer(callbacks=[3])),
     bad(ValueError, "Trainer.fit: epochs is 0", lambda s: s.trainer().fit(0)),
     bad(ValueError, "Trainer: loader has no batches", lambda s: s.trainer(loader=[]).fit(1)),
-    bad(ValueError, "Trainer: a batch must be inputs and a target", lambda s: s.trainer(loader=[3]).fit(1)),
+    bad(ValueError, "Trainer: a batch must be \\(x, t\\)", lambda s: s.trainer(loader=[3]).fit(1)),
     bad(ValueError, "load_state_dict: missing: epoch", lambda s: s.trainer().load_state_dict({})),
 ]
 
@@ -252,13 +258,15 @@ LOADERS = [
     bad(TypeError, "DataLoader: an ndarray has no length", lambda s: DataLoader(np.array(3.0), 1)),
     bad(ValueError, r"DataLoader: shard is 3; give a pair", lambda s: DataLoader(np.ones(3), 2, rng=0, shard=3)),
     bad(TypeError, "DataLoader: collate is an int", lambda s: DataLoader(np.ones(3), 2, collate=3)),
-    bad(TypeError, "DataLoader.load_state_dict: None is no state", lambda s: s.loader.load_state_dict(None)),
+    bad(TypeError, "DataLoader.load_state_dict: None is not a state", lambda s: s.loader.load_state_dict(None)),
     bad(ValueError, "this is the state of another loader", lambda s: s.loader.load_state_dict({})),
     bad(ValueError, r"collate: .*shape \(2,\).*\(3,\)", lambda s: list(DataLoader([np.ones(2), np.ones(3)], 2, rng=0))),
     bad(ValueError, "collate: .*parts", lambda s: list(DataLoader([(1, 2), 3], 2, False, rng=0))),
     bad(ValueError, "collate: .*type int.*1 str", lambda s: list(DataLoader([1, "a"], 2, False, rng=0))),
     bad(
-        TypeError, "collate: an object is no array of numbers", lambda s: list(DataLoader([object()], 2, False, rng=0))
+        TypeError,
+        "collate: cannot stack values of type object",
+        lambda s: list(DataLoader([object()], 2, False, rng=0)),
     ),
     bad(IndexError, "ArrayDataset: there is no example 5", lambda s: ArrayDataset(np.ones(3))[5]),
 ]
@@ -312,13 +320,13 @@ def test_other_files_are_no_weights(kind: str, content: bytes, tmp_path: Path) -
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_missing_file_a_folder_and_a_wrong_name_are_told_apart(kind: str, tmp_path: Path) -> None:
     training, load = Training(), L.Linear(2).load_weights
-    error = check_harmless(training, lambda: load(tmp_path / f"no.{kind}"), FileNotFoundError, "there is no such file")
+    error = check_harmless(training, lambda: load(tmp_path / f"no.{kind}"), FileNotFoundError, "no such file")
     assert isinstance(error, WeightsError)
     (tmp_path / f"folder.{kind}").mkdir()
     with pytest.raises(WeightsError, match="this is a folder; give the path of a file in it"):
         load(tmp_path / f"folder.{kind}")
     check_harmless(
-        training, lambda: training.model.save_weights(tmp_path / f"folder.{kind}"), OSError, "name a file in"
+        training, lambda: training.model.save_weights(tmp_path / f"folder.{kind}"), OSError, "give the path of a file in"
     )
     check_harmless(
         training, lambda: training.model.save_weights(tmp_path / "a" / f"b.{kind}"), OSError, "create it first"
@@ -346,9 +354,9 @@ def test_weights_of_another_model_are_listed(kind: str, arrays: Any, match: str,
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_no_array_is_not_written(kind: str, tmp_path: Path) -> None:
     for wrong in ([1.0], "a", np.array(["a"]), np.array([None])):
-        with pytest.raises(DTypeError, match="not written, for W is no array of numbers"):
+        with pytest.raises(DTypeError, match="not written, for W is not a numeric array"):
             write_weights(tmp_path / f"weights.{kind}", {"W": wrong})
-    with pytest.raises(DTypeError, match="is no path; give a string"):
+    with pytest.raises(DTypeError, match="is not a path; give a string"):
         L.Linear(2, in_size=3).save_weights(None)
     assert not list(tmp_path.iterdir())
 
@@ -366,7 +374,7 @@ def test_a_checkpoint_with_a_part_too_few_or_too_many(tmp_path: Path) -> None:
     check_harmless(
         training, lambda: load_checkpoint(path, **parts), ValueError, "holds model, and not model, optimizer"
     )
-    with pytest.raises(FileNotFoundError, match="there is no such file"):
+    with pytest.raises(FileNotFoundError, match="no such file"):
         load_checkpoint(tmp_path / "none.safetensors", model=training.model)
     with pytest.raises(WeightsError, match=r"model: .*extra: l1\.gamma.*Nothing was changed"):
         load_checkpoint(path, model=MLP((2,), in_size=3))

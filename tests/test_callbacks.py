@@ -145,7 +145,7 @@ def test_columns_that_change_are_refused_by_csv_alone(tmp_path):
     table, lines = CSVLog(tmp_path / "log.csv"), JSONLinesLog(tmp_path / "log.jsonl")
     for log in (table, lines):
         log.on_start(run)
-    with pytest.raises(ArgumentError, match="columns loss, and the new row loss, accuracy"):
+    with pytest.raises(ArgumentError, match="columns loss, but the new row has loss, accuracy"):
         table.on_epoch(run, {"loss": 1.0, "accuracy": 0.5})
     lines.on_epoch(run, {"loss": math.nan, "accuracy": math.inf})
     for log in (table, lines):
@@ -362,7 +362,7 @@ def test_a_damaged_checkpoint_is_put_aside_and_the_one_before_it_gone_on_with(tm
         path.write_bytes(DAMAGE[damage](path.read_bytes()))
     checkpoint = Checkpoint(tmp_path)
     run = unfinished(checkpoint)
-    with pytest.warns(PassusWarning, match=r"goes on from step-00000004\.safetensors.*\.damaged") as warned:
+    with pytest.warns(PassusWarning, match=r"resumes from step-00000004\.safetensors.*\.damaged") as warned:
         assert checkpoint.resume(run)
     assert len(warned) == 2
     assert run.step == 4
@@ -429,7 +429,7 @@ def test_a_log_is_whole_whatever_happens_while_it_is_written(tmp_path, monkeypat
 
 def test_a_folder_of_another_run_is_refused(tmp_path):
     trained(Checkpoint(tmp_path), epochs=2)
-    with pytest.raises(ArgumentError, match=r"step 4, and the training is at step 0.*resume"):
+    with pytest.raises(ArgumentError, match=r"step 4, but training is at step 0.*resume"):
         trained(Checkpoint(tmp_path))
     assert names(tmp_path) == ["step-00000002", "step-00000004"]
 
@@ -459,7 +459,7 @@ def test_a_checkpoint_that_makes_no_sense_is_refused(tmp_path, wrong):
 def test_a_log_is_no_folder(log, tmp_path):
     with pytest.raises(PathError, match="is a folder"):
         log(tmp_path).on_start(Run())
-    with pytest.raises(DTypeError, match="no path"):
+    with pytest.raises(DTypeError, match="not a path"):
         log(3)
 
 
@@ -532,7 +532,7 @@ def test_best():
         True,
         False,
     ]
-    with pytest.raises(ArgumentError, match="ends with loss, accuracy"):
+    with pytest.raises(ArgumentError, match="has loss, accuracy"):
         Best("test_loss").improves({"loss": 1.0, "accuracy": 0.5})
     with pytest.raises(WeightsError, match="missing: value"):
         best.load_state_dict({})

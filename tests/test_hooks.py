@@ -236,8 +236,8 @@ def test_the_state_of_an_ema() -> None:
     with pytest.raises(WeightsError, match="missing: decay"):
         other.load_state_dict({"averages": {}})
     for wrong, match in [
-        ([], "EMA.load_state_dict: a list is no state"),
-        ({"decay": 0.5, "averages": 3}, "EMA, averages: an int is no state"),
+        ([], "EMA.load_state_dict: a list is not a state"),
+        ({"decay": 0.5, "averages": 3}, "EMA, averages: an int is not a state"),
         ({"decay": "half", "averages": {}}, "EMA: decay is a str"),
     ]:
         with pytest.raises(DTypeError, match=match):
@@ -322,7 +322,7 @@ def test_accumulation_resumes_in_the_middle() -> None:
     for spoilt, match in [
         ({"calls": 1}, "missing: optimizer"),
         (state | {"sums": {"W": np.ones(5)}}, "W"),
-        (3, "GradientAccumulation.load_state_dict: an int is no state"),
+        (3, "GradientAccumulation.load_state_dict: an int is not a state"),
         (state | {"calls": -1}, "calls is -1"),
     ]:
         with pytest.raises(PassusError, match=match):

@@ -653,7 +653,7 @@ def test_an_initializer_may_return_an_array_that_is_kept_elsewhere() -> None:
     ("returned", "error", "match"),
     [
         (np.ones((3, 4)), ShapeError, r"W: the initializer returned an array of \(3, 4\), not of \(4, 3\)"),
-        (None, DTypeError, "W, its initializer: NoneType is not supported"),
+        (None, DTypeError, "W, its initializer: None is not supported"),
     ],
 )
 def test_an_initializer_that_returns_something_else_is_refused(returned: Any, error: Any, match: str) -> None:

@@ -389,9 +389,9 @@ def test_parameters_that_cannot_be_updated() -> None:
 def test_misuse_is_explained() -> None:
     with pytest.raises(ArgumentError, match=r"call setup\(model\) first"):
         O.SGD().update()
-    with pytest.raises(DTypeError, match="a list has no named_params"):
+    with pytest.raises(DTypeError, match="the target is a list"):
         O.SGD().setup([Parameter(np.ones(1))])
-    with pytest.raises(DTypeError, match="a float cannot be called"):
+    with pytest.raises(DTypeError, match="hook is a float"):
         O.SGD().add_hook(0.1)
     model = Model(W=np.ones(1))
     model["W"].grad = np.ones(1)

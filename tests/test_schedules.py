@@ -174,7 +174,7 @@ def test_on_plateau_resumes() -> None:
 @pytest.mark.parametrize(
     ("state", "error", "match"),
     [
-        ([0.1], DTypeError, "OnPlateau.load_state_dict: a list is no state"),
+        ([0.1], DTypeError, "OnPlateau.load_state_dict: a list is not a state"),
         ({"lr": math.nan}, ArgumentError, "lr is nan"),
         ({"lr": "fast"}, DTypeError, "lr is a str"),
         ({"best": None}, DTypeError, "best is None"),

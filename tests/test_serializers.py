@@ -232,7 +232,7 @@ def test_missing_files_and_folders_are_named(path: Path) -> None:
     path.mkdir()
     with pytest.raises(WeightsError, match=rf"{path.name}: this is a folder"):
         net().load_weights(path)
-    with pytest.raises(IsADirectoryError, match=r"name a file in it"):
+    with pytest.raises(IsADirectoryError, match=r"give the path of a file in it"):
         net().save_weights(path)
     with pytest.raises(FileNotFoundError, match=r"create it first.*nowhere"):
         net().save_weights(path.parent / "nowhere" / path.name)

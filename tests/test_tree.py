@@ -35,7 +35,7 @@ def test_flatten_refuses_names_that_would_be_lost(tree: Any) -> None:
 
 
 def test_flatten_refuses_what_is_no_tree() -> None:
-    with pytest.raises(DTypeError, match="flatten: a list is no state"):
+    with pytest.raises(DTypeError, match="flatten: a list is not a state"):
         flatten([1])  # type: ignore[arg-type]
 
 

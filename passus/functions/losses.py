@@ -42,6 +42,10 @@ __all__ = [
 ]
 
 
+SLACK = 1e-2
+"""How far a target may lie outside 0 to 1: soft labels are rounded, in float16 too."""
+
+
 class ElementwiseLoss(Binary):
     """The base: a subclass writes the loss of each element and its slopes, ``grad0`` and ``grad1``."""
 
@@ -86,7 +90,7 @@ def _checked(name: str, x: Operand, t: Operand, reduction: str, binary: bool = F
 def _check_targets(name: str, x: Operand, t: Operand, called: str = "x") -> None:
     """Raise `LabelError` for targets below 0 or above 1, of which the loss has no minimum."""
     targets = array_of(name, t)
-    if not targets.size or (targets.min() >= 0 and targets.max() <= 1) or not np.isfinite(targets).all():
+    if not targets.size or (targets.min() >= -SLACK and targets.max() <= 1 + SLACK) or not np.isfinite(targets).all():
         return
     if isinstance(t, Variable) and t.requires_grad and not isinstance(x, Variable):
         fix = f"{called} and t are swapped; predictions come first"

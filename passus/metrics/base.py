@@ -113,8 +113,13 @@ class MeanOf(Mean):
             with no_grad():
                 value = self.function(y, t)
             if np.size(value) != 1 or value is None:
-                kind = f"an array {np.shape(value)}" if np.ndim(value) else f"{kind_of(value)}"
-                raise DTypeError(f"MeanOf: the function of y and t returned {kind}; it must return one number")
+                if np.ndim(value):
+                    raise ShapeError(
+                        f"MeanOf: the function of y and t returned an array {np.shape(value)}; take its mean"
+                    )
+                raise DTypeError(
+                    f"MeanOf: the function of y and t returned {kind_of(value)}; it must return one number"
+                )
             super().update(value, weight=size)
 
 

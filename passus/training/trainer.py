@@ -112,10 +112,13 @@ class Trainer(Verified, CheckedOptions):
         compute: Any = loss if batch_loss is None else batch_loss
         checked_callable("Trainer", "loss", compute)
         if isinstance(optimizer, type) or not hasattr(optimizer, "update"):
-            raise DTypeError(f"Trainer: optimizer is {kind_of(optimizer)}, which has no update(); pass an optimizer")
+            raise DTypeError(f"Trainer: optimizer is {kind_of(optimizer)}, which has no update(); give an optimizer")
         self.model, self.optimizer = checked_callable("Trainer", "model", model), optimizer
         self.loader = _checked_loader("loader", loader)
         self.test_loader = None if test_loader is None else _checked_loader("test_loader", test_loader)
+        if loss is not None:
+            _check_batches("loader", loader)
+            _check_batches("test_loader", test_loader)
         self.loss: Any = loss
         self.batch_loss: Any = batch_loss
         if not isinstance(callbacks, Iterable):
@@ -398,8 +401,6 @@ def _checked_loader(name: str, loader: Any) -> Any:
             f"Trainer: {name} ({type(loader).__name__}) yields examples, not batches; write "
             f"DataLoader(dataset, batch_size{', shuffle=False' if name != 'loader' else ''})"
         )
-    if is_array(loader) or (isinstance(loader, (tuple, list)) and loader and all(map(is_array, loader))):
-        raise DTypeError(f"Trainer: {name} holds arrays, not batches; write DataLoader(ArrayDataset(x, t), batch_size)")
     if not hasattr(loader, "__len__"):
         raise DTypeError(f"Trainer: {name} is {kind_of(loader)}; give a DataLoader, or a list of batches")
     if not len(loader):
@@ -407,6 +408,12 @@ def _checked_loader(name: str, loader: Any) -> Any:
             f"Trainer: {name} has no batches; check the size of the dataset, the batch size and drop_last"
         )
     return loader
+
+
+def _check_batches(name: str, loader: Any) -> None:
+    """Raise `DTypeError` for arrays where batches of inputs and targets are needed."""
+    if is_array(loader) or (isinstance(loader, (tuple, list)) and loader and all(map(is_array, loader))):
+        raise DTypeError(f"Trainer: {name} holds arrays, not batches; write DataLoader(ArrayDataset(x, t), batch_size)")
 
 
 def _check_callback(callback: Any) -> None:

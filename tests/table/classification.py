@@ -67,8 +67,8 @@ def with_labels(draw):
 def wrong_labels(name):
     x = np.ones((5, 3))
     return (
-        bad(IndexError, f"{name}: label 3 does not exist.*3 classes: 0 to 2", x, LABELS + 1),
-        bad(ValueError, f"{name}: label -1 does not exist", x, LABELS - 1),
+        bad(IndexError, f"{name}: label 3 is out of range: the 3 classes are 0 to 2", x, LABELS + 1),
+        bad(ValueError, f"{name}: label -1 is out of range", x, LABELS - 1),
         bad(ValueError, rf"{name}: labels \(5, 1\) do not fit x \(5, 3\)", x, LABELS[:, None]),
         bad(ValueError, rf"{name}: x \(3,\) needs the axes \(N, C\)", x[0], LABELS[:1]),
         bad(ValueError, f"{name}: the mean over an empty batch", x[:0], LABELS[:0]),

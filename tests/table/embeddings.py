@@ -16,7 +16,7 @@ ROWS = [
             "0-d": case(np.array(1), normal(3, 4)),
         },
         (
-            bad(IndexError, "embed_id: index 2 does not exist.*2 rows: 0 to 1", LABELS, np.ones((2, 4))),
+            bad(IndexError, "embed_id: index 2 is out of range.*2 rows: 0 to 1", LABELS, np.ones((2, 4))),
             bad(ValueError, "embed_id: index -1 does not exist", -LABELS // 2, np.ones((3, 4))),
             bad(TypeError, "embed_id: index values must be integers, not float64", 1.0 * LABELS, np.ones((3, 4))),
             bad(ValueError, r"embed_id: W \(3,\) must have two axes", LABELS, np.ones(3)),
