@@ -126,7 +126,7 @@ def checked_new(cls: type[Made], *given: Any, **named: Any) -> Made:
     >>> Line(3)
     Traceback (most recent call last):
         ...
-    passus.errors.DTypeError: Line takes no arguments; make it first, and then call it: Line()(x)
+    passus.errors.DTypeError: Line takes no arguments when it is created; write Line()(x)
     """
     if given or named:
         check_options(cls, given, named)
@@ -180,8 +180,11 @@ ASSIGNED = frozenset([*OPTIONS, *LAYER, *OPTIMIZER])
 def check_assigned(owner: Any, name: str) -> None:
     """Raise `MissingAttributeError` if an object of a class of passus has no such attribute; a user's class may have any.
 
-    >>> class Mine: ...
-    >>> check_assigned(Mine(), "learning_rate")
+    >>> from passus.optimizers import SGD
+    >>> check_assigned(SGD(), "learning_rate")
+    Traceback (most recent call last):
+        ...
+    passus.errors.MissingAttributeError: SGD has no learning_rate; write lr
     """
     cls = type(owner)
     found = getattr_static(cls, name, None)

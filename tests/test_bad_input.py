@@ -154,7 +154,11 @@ INDICES = [
 ]
 
 LOSSES = [
-    bad(IndexError, "label 3 is out of range: the 3 classes are 0 to 2", lambda s: F.softmax_cross_entropy(s.x, s.labels + 1)),
+    bad(
+        IndexError,
+        "label 3 is out of range: the 3 classes are 0 to 2",
+        lambda s: F.softmax_cross_entropy(s.x, s.labels + 1),
+    ),
     bad(ValueError, "label -1 is out of range", lambda s: F.softmax_cross_entropy(s.x, s.labels - 1)),
     bad(TypeError, "label values must be integers.*astype", lambda s: F.softmax_cross_entropy(s.x, s.labels / 1)),
     bad(
@@ -326,7 +330,10 @@ def test_a_missing_file_a_folder_and_a_wrong_name_are_told_apart(kind: str, tmp_
     with pytest.raises(WeightsError, match="this is a folder; give the path of a file in it"):
         load(tmp_path / f"folder.{kind}")
     check_harmless(
-        training, lambda: training.model.save_weights(tmp_path / f"folder.{kind}"), OSError, "give the path of a file in"
+        training,
+        lambda: training.model.save_weights(tmp_path / f"folder.{kind}"),
+        OSError,
+        "give the path of a file in",
     )
     check_harmless(
         training, lambda: training.model.save_weights(tmp_path / "a" / f"b.{kind}"), OSError, "create it first"

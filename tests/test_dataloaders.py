@@ -208,7 +208,7 @@ def test_collate_takes_names_of_all_kinds() -> None:
 
 def test_collate_takes_arrays_of_examples_and_nothing_single() -> None:
     np.testing.assert_array_equal(collate(np.arange(6).reshape(3, 2)), np.arange(6).reshape(3, 2))
-    with pytest.raises(DTypeError, match="an int is no list of examples"):
+    with pytest.raises(DTypeError, match="an int is not a list of examples"):
         collate(5)
 
 

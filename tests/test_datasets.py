@@ -86,7 +86,7 @@ def test_a_dataset_has_as_many_labels_as_examples() -> None:
         def prepare(self) -> None:
             self.data, self.label = np.zeros((3, 2)), [0, 1]
 
-    with pytest.raises(ShapeError, match="Uneven: there are 3 examples in data, but 2 in label"):
+    with pytest.raises(ShapeError, match="Uneven: data has 3 examples, but label has 2"):
         Uneven()
 
     class Windows(Uneven):
@@ -652,8 +652,8 @@ class RandomFlip:
     ("call", "error", "words"),
     [
         (lambda: random_split(range(5), [2, 2]), ArgumentError, "the 5 examples"),
-        (lambda: random_split(range(5), [0.5, 0.4]), ArgumentError, "shares to 1"),
-        (lambda: random_split(range(5), [1.5, -0.5]), ArgumentError, "add up"),
+        (lambda: random_split(range(5), [0.5, 0.4]), ArgumentError, "to 1 as fractions"),
+        (lambda: random_split(range(5), [1.5, -0.5]), ArgumentError, "must sum"),
         (lambda: random_split(range(5), [6, -1]), ArgumentError, "at least 0"),
         (lambda: random_split(range(5), []), ArgumentError, "give a list"),
         (lambda: random_split(range(5), 0.8), ArgumentError, "give a list"),
@@ -662,7 +662,7 @@ class RandomFlip:
         (lambda: Subset(range(5), [0.5]), DTypeError, "integers"),
         (lambda: Subset(range(5), 3), DTypeError, "integers"),
         (lambda: Subset(range(5), [True, False]), ShapeError, "5 examples"),
-        (lambda: Subset(iter([]), []), DTypeError, "no length"),
+        (lambda: Subset(iter([]), []), DTypeError, "__len__"),
         (lambda: Subset(range(5), [1])[1], LabelError, "no example 1"),
         (lambda: Subset(range(5), [1])[:1], DTypeError, "one integer"),
         (lambda: DataLoader(Subset(range(5), []), 1), ArgumentError, "at least 1"),

@@ -358,7 +358,7 @@ def test_what_is_no_file_in_the_cache_is_named(tmp_path: Path) -> None:
     for name in ("a\0", "a" * 300, 3):
         with pytest.raises(ArgumentError):
             get_file("http://127.0.0.1:1/x", name, folder=tmp_path)  # type: ignore[arg-type]
-    with pytest.raises(DTypeError, match="no address"):
+    with pytest.raises(DTypeError, match="not a URL"):
         get_file(3, folder=tmp_path)  # type: ignore[arg-type]
 
 

@@ -101,9 +101,9 @@ def test_names_that_leave_no_room_for_a_longer_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", [None, 3, b"bytes", ["a"]])
 def test_what_is_no_path(path: Any) -> None:
-    with pytest.raises(DTypeError, match="is no path"):
+    with pytest.raises(DTypeError, match="is not a path"):
         checked_path(path)
-    with pytest.raises(ArgumentError, match="a character that the name of a file cannot have"):
+    with pytest.raises(ArgumentError, match="a character that file names cannot have"):
         checked_path("a\0")
 
 

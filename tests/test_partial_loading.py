@@ -103,8 +103,8 @@ def test_a_prefix_and_new_names(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"prefix": "encoder"}, WeightsError, r"nothing is called 'encoder'; there are l0\.W, l0\.b"),
-        ({"prefix": "l"}, WeightsError, "nothing is called 'l'"),
+        ({"prefix": "encoder"}, WeightsError, r"nothing is named 'encoder'; there are l0\.W, l0\.b"),
+        ({"prefix": "l"}, WeightsError, "nothing is named 'l'"),
         ({"strict": False, "rename": {"l0": "a", "l1": "b", "l2": "c"}}, WeightsError, r"nothing fits.*a\.W.*l0\.W"),
         ({"rename": {"l2": "l0"}}, WeightsError, r"l0\.W and l2\.W are both renamed to l0\.W"),
         ({"rename": 3}, DTypeError, "rename is an int"),

@@ -167,7 +167,7 @@ def test_a_layer_may_fail_and_its_model_go_on() -> None:
 
 
 def test_what_is_no_layer_is_named() -> None:
-    with pytest.raises(DTypeError, match="an int is no layer"):
+    with pytest.raises(DTypeError, match="an int is not a layer"):
         summary(3)
 
 

@@ -83,8 +83,9 @@ class Layer(State, CheckedOptions):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in REMEMBERED:
             raise ArgumentError(f"{label(self)}.{name}: there the layer remembers its last call; choose another name")
-        if name in ASSIGNED:
-            check_assigned(self, name)
+        if name in ASSIGNED and (type(value) in PLAIN or isinstance(value, Variable)):
+            if type(self).forward is not Layer.forward:  # A bare Layer may hold anything.
+                check_assigned(self, name)
             self._check_switch(name, value)
         old = self.__dict__.get(name)
         if isinstance(old, Parameter) and is_array(value):
