@@ -38,9 +38,10 @@ def _spread(own: Callable[..., Result], numpys: Callable[..., Result]) -> Callab
     ) -> Result:
         if not more and not options and isinstance(ddof, (int, float, np.number)) and isinstance(keepdims, SWITCH):
             return own(x, axis, ddof, keepdims)
-        if more or not isinstance(ddof, (int, float, np.number)):
-            by_place = more or keepdims is not False
-            return numpys(x, axis, ddof, *((keepdims, *more) if by_place else ()), **options)
+        if more or not isinstance(keepdims, SWITCH):
+            return numpys(x, axis, ddof, keepdims, *more, **options)
+        if not isinstance(ddof, (int, float, np.number)):
+            return numpys(x, axis, ddof, keepdims=keepdims, **options)
         return numpys(x, axis, ddof=ddof, keepdims=keepdims, **options)
 
     return _named(spread, own)
