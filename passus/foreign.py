@@ -150,12 +150,12 @@ LAYERS = {
     "KLDivLoss": "losses are functions: F.kl_divergence(log_q, p)",
     **dict.fromkeys(
         ("RNN", "LSTM", "GRU"),
-        "recurrent layers are not available yet; write a Layer that keeps its state: "
+        "recurrent layers are coming in a later version. Until then, write a Layer that keeps its state: "
         "h = F.tanh(self.x2h(x) + self.h2h(self.h)), with L.Linear for x2h and h2h",
     ),
     **dict.fromkeys(
         ("MultiheadAttention", "MultiHeadAttention", "Transformer"),
-        "attention layers are not available yet; compose F.softmax and @",
+        "attention is coming in a later version; until then, compose F.softmax and @",
     ),
     "functional": "functions are in passus.functions",
     "init": "initializers are in passus.initializers",

@@ -266,7 +266,7 @@ def test_layers_take_their_options() -> None:
     [
         (lambda: L.Conv2d(0, 3), ArgumentError, "Conv2d: out_channels is 0"),
         (lambda: L.Conv2d(4, 0), ArgumentError, "Conv2d: kernel_size is 0"),
-        (lambda: L.Conv1d(4, (3, 3)), ArgumentError, "Conv1d: kernel_size .* of which there are 1"),
+        (lambda: L.Conv1d(4, (3, 3)), ArgumentError, "Conv1d: kernel_size .* each of the 1 spatial axes"),
         (lambda: L.Conv2d(4, 3.0), DTypeError, "Conv2d: kernel_size is a float"),
         (lambda: L.Conv2d(4, 3, stride=0), ArgumentError, "Conv2d: stride is 0"),
         (lambda: L.Conv2d(4, 3, pad="full"), ArgumentError, "Conv2d: pad must be"),
@@ -291,7 +291,7 @@ def test_options_of_layers_that_are_wrong(make: Any, error: Any, match: str) -> 
     [
         ((1, 3, 5, 5), "the channels of x=3 must be a multiple of groups=2"),
         ((3,), "has no axis 1"),
-        ((2, 4, 5), "needs the axes"),
+        ((2, 4, 5), "must have the axes"),
     ],
 )
 def test_a_first_input_that_does_not_fit_leaves_a_layer_lazy(kind: Any, shape: tuple[int, ...], match: str) -> None:

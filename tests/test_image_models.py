@@ -502,7 +502,7 @@ def test_preprocess_makes_of_a_picture_what_caffe_did() -> None:
     np.testing.assert_array_equal(
         x, colours.transpose(2, 0, 1)[::-1] - np.array([103.939, 116.779, 123.68])[:, None, None]
     )
-    with pytest.raises(DTypeError, match="an ndarray is no picture"):
+    with pytest.raises(DTypeError, match="an ndarray is not a Pillow image"):
         VGG16.preprocess(colours)
     with pytest.raises(DTypeError, match=r"VGG16\.preprocess: int64"):
         VGG16.preprocess(picture, dtype=np.int64)

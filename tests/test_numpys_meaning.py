@@ -142,7 +142,7 @@ def test_a_copy_is_a_variable_of_its_own():
 @pytest.mark.parametrize(
     ("call", "advice"),
     [
-        (lambda v: scipy.special.erf(v), r"^erf .*has no differentiable rule.*F\.erf"),
+        (lambda v: scipy.special.erf(v), r"^erf .*is not differentiable.*F\.erf"),
         (lambda v: scipy.special.expit(v), r"^expit .*F\.sigmoid"),
         (lambda v: scipy.special.log_expit(v), r"^log_expit .*-F\.softplus"),
         (lambda v: scipy.special.gammaln(v), r"^gammaln .*x\.data"),

@@ -168,7 +168,7 @@ def test_an_error_of_dot_is_passed_on(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_place_where_no_picture_can_be_written_is_named(tmp_path: Path, fake_dot: list[Any]) -> None:
     with pytest.raises(PathError, match="no such folder"):
         plot_dot_graph(squared_sum(), to_file=tmp_path / "new" / "z.png")
-    with pytest.raises(DTypeError, match="no path"):
+    with pytest.raises(DTypeError, match="not a path"):
         plot_dot_graph(squared_sum(), to_file=3)  # type: ignore[arg-type]
 
 

@@ -78,7 +78,7 @@ def conv_refusals(name, axes):
         bad(ValueError, rf"{name}: W .* does not fit x \(2, 4, .* groups=1", x, W[:, :3]),
         bad(ValueError, rf"{name}: W .* does not fit x \(2, 4, .* groups=4", x, W[:, :1], groups=4),
         bad(ValueError, rf"{name}: b \(5,\) .* \(6,\)", x, W, np.ones(5)),
-        bad(ValueError, rf"{name}: a kernel of \(3.* does not fit into x .*more padding", x[..., :2], W),
+        bad(ValueError, rf"{name}: a kernel of \(3.* is larger than x .*more padding", x[..., :2], W),
         bad(ValueError, rf"{name}: a kernel of .*, which spans \(7.* does not fit", x, W, dilation=3),
         bad(ValueError, f"{name}: stride is 0; it must be at least 1", x, W, stride=0),
         bad(

@@ -66,7 +66,7 @@ def placed(x, indices, outsize):
 def refusals(name):
     x = np.ones((2, 3, 4, 5))
     return (
-        bad(ValueError, rf"{name}: a kernel of \(5, 5\) does not fit into x \(2, 3, 4, 5\).*smaller kernel", x, 5),
+        bad(ValueError, rf"{name}: a kernel of \(5, 5\) is larger than x \(2, 3, 4, 5\).*smaller kernel", x, 5),
         bad(ValueError, rf"{name}: a kernel of \(5, 2\) does not fit", x, (5, 2), ceil_mode=True),
         bad(ValueError, rf"{name}: x \(4, 5\) needs the axes .*x\[None\]", x[0, 0], 2),
         bad(ValueError, rf"{name}: x .* needs the axes", x[None, None], 2),
