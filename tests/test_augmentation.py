@@ -125,7 +125,7 @@ def test_an_interrupted_epoch_goes_on_with_the_same_images(name: str, workers: i
     "wrong", [[[1.0, 2.0]], Image.new("RGB", (12, 10)), None, np.array(["a"]), np.ones((4, 4), bool)]
 )
 def test_what_is_no_array_of_numbers_is_refused(name: str, wrong: Any) -> None:
-    with pytest.raises(DTypeError, match=r"no array of numbers.*ToArray"):
+    with pytest.raises(DTypeError, match=r"not an array.*ToArray"):
         RANDOM[name]()(wrong)
 
 

@@ -291,7 +291,7 @@ def test_options_of_layers_that_are_wrong(make: Any, error: Any, match: str) -> 
     [
         ((1, 3, 5, 5), "the channels of x=3 must be a multiple of groups=2"),
         ((3,), "has no axis 1"),
-        ((2, 4, 5), "must have the axes"),
+        ((2, 4, 5), "needs the axes"),
     ],
 )
 def test_a_first_input_that_does_not_fit_leaves_a_layer_lazy(kind: Any, shape: tuple[int, ...], match: str) -> None:

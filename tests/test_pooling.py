@@ -227,7 +227,7 @@ def test_the_smallest_outsize_is_that_of_torch(axes: int) -> None:
         (lambda: L.MaxUnpooling(2, 0), ArgumentError, "stride is 0"),
         (lambda: L.MaxUnpooling(0), ArgumentError, "MaxUnpooling: kernel_size is 0"),
         (lambda: L.MaxUnpooling(2, 2, 1)(np.ones((1, 1, 1)), np.zeros((1, 1, 1), int)), ShapeError, "use less padding"),
-        (lambda: L.MaxUnpooling(2)(np.ones(3), np.arange(3)), ShapeError, "MaxUnpooling: x .* must have the axes"),
+        (lambda: L.MaxUnpooling(2)(np.ones(3), np.arange(3)), ShapeError, "MaxUnpooling: x .* needs the axes"),
         (lambda: L.MaxUnpooling(2)(np.ones((1, 1, 1)), np.full((1, 1, 1), 2)), LabelError, "index 2 is out of range"),
         (lambda: L.MaxPooling(0), ArgumentError, "MaxPooling: kernel_size is 0"),
         (lambda: L.MaxPooling(2.0), DTypeError, "MaxPooling: kernel_size is a float"),

@@ -107,7 +107,7 @@ def test_layers() -> None:
         (lambda: L.Upsample(1.5), DTypeError, "Upsample: scale is a float"),
         (lambda: L.Upsample(2, "cubic"), ArgumentError, "resize: mode must be"),
         (lambda: L.Upsample(2, align_corners=True), ArgumentError, "resize: align_corners is for"),
-        (lambda: L.Upsample((2, 2))(numbers(1, 1, 4)), ArgumentError, "Upsample: scale .* of which there are 1"),
+        (lambda: L.Upsample((2, 2))(numbers(1, 1, 4)), ArgumentError, "Upsample: scale .* each of the 1 spatial axes"),
         (lambda: L.Upsample(2)(numbers(4, 4)), ShapeError, "Upsample: x .* needs the axes"),
         (lambda: L.PixelShuffle(0), ArgumentError, "PixelShuffle: factor is 0"),
         (lambda: L.PixelUnshuffle(2.0), DTypeError, "PixelUnshuffle: factor is a float"),

@@ -110,7 +110,7 @@ def check_channels(name: str, x: Any, **of_channels: Any) -> None:
     """
     shape = array_of(name, x).shape
     if len(shape) < 2:
-        raise ShapeError(f"{name}: x {shape} must have the axes (N, C, ...); for one example write x[None]")
+        raise ShapeError(f"{name}: x {shape} needs the axes (N, C, ...); for one example write x[None]")
     for called, v in of_channels.items():
         if array_of(name, v).shape != shape[1:2]:
             raise ShapeError(
@@ -164,7 +164,7 @@ def check_label_shape(name: str, x: Any, t: Any) -> int:
                     else "for predicted classes write (x == t).mean()"
                 )
             )
-        raise ShapeError(f"{name}: x {shape} must have the axes (N, C, ...); for one example write x.reshape(1, -1)")
+        raise ShapeError(f"{name}: x {shape} needs the axes (N, C, ...); for one example write x.reshape(1, -1)")
     expected = shape[:1] + shape[2:]
     if label_shape != expected:
         raise ShapeError(

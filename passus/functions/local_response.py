@@ -51,7 +51,7 @@ def local_response_norm(x: Operand, n: int = 5, k: float = 2.0, alpha: float = 1
     name = "local_response_norm"
     shape = array_of(name, x).shape
     if len(shape) < 2:
-        raise ShapeError(f"{name}: x {shape} must have the axes (N, C, ...); for one example write x[None]")
+        raise ShapeError(f"{name}: x {shape} needs the axes (N, C, ...); for one example write x[None]")
     n, k = checked_count(name, "n", n), checked_number(name, "k", k, open_low=True)
     alpha, beta = checked_number(name, "alpha", alpha), checked_number(name, "beta", beta)
     loudness = NeighbourSum(n // 2, (n - 1) // 2)(mul(x, x))

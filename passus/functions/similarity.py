@@ -108,7 +108,7 @@ def triplet_loss(
     check_same_shape(name, anchor, positive, ("anchor", "positive"))
     check_same_shape(name, anchor, negative, ("anchor", "negative"))
     if not array_of(name, anchor).shape:
-        raise ShapeError(f"{name}: single numbers were given, but it compares vectors (..., D)")
+        raise ShapeError(f"{name}: expected vectors (..., D), not scalars")
     to_positive, to_negative = (norm(add(sub(anchor, x), 1e-6), axis=-1) for x in (positive, negative))
     losses = maximum(add(sub(to_positive, to_negative), margin), 0)
     check_reduction(name, reduction, losses.size)

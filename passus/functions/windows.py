@@ -138,7 +138,7 @@ def image_shape(name: str, x: Operand, axes: int | None = None) -> tuple[int, ..
     if len(shape) - 2 not in ((axes,) if axes else (1, 2, 3)):
         others = "" if axes else ", or one or three of space"
         raise ShapeError(
-            f"{name}: x {shape} must have the axes (N, C, {', '.join('DHW'[-(axes or 2) :])}){others}; for a single example "
+            f"{name}: x {shape} needs the axes (N, C, {', '.join('DHW'[-(axes or 2) :])}){others}; for a single example "
             "write x[None]"
         )
     return shape
@@ -154,7 +154,7 @@ def image_and_kernel(name: str, axes: int, x: Operand, W: Operand) -> tuple[tupl
     shape, weights = array_of(name, x).shape, array_of(name, W).shape
     if len(shape) != 2 + axes or len(weights) != 2 + axes or 0 in weights[2:]:
         raise ShapeError(
-            f"{name}: x {shape} must have the axes (N, C, {', '.join('DHW'[-axes:])}), and W {weights} as many, none of them "
+            f"{name}: x {shape} needs the axes (N, C, {', '.join('DHW'[-axes:])}), and W {weights} as many, none of them "
             f"empty; {_missing_axes(shape, axes)}"
         )
     return shape, weights

@@ -79,7 +79,7 @@ def conv_refusals(name, axes):
         bad(ValueError, rf"{name}: W .* does not fit x \(2, 4, .* groups=4", x, W[:, :1], groups=4),
         bad(ValueError, rf"{name}: b \(5,\) .* \(6,\)", x, W, np.ones(5)),
         bad(ValueError, rf"{name}: a kernel of \(3.* is larger than x .*more padding", x[..., :2], W),
-        bad(ValueError, rf"{name}: a kernel of .*, which spans \(7.* does not fit", x, W, dilation=3),
+        bad(ValueError, rf"{name}: a kernel of .*, which spans \(7.* is larger than", x, W, dilation=3),
         bad(ValueError, f"{name}: stride is 0; it must be at least 1", x, W, stride=0),
         bad(
             ValueError, rf"{name}: stride \(1, 1, 1, 1\) must be one number, or one for each", x, W, stride=(1, 1, 1, 1)
@@ -87,7 +87,7 @@ def conv_refusals(name, axes):
         bad(ValueError, f"{name}: dilation is 0", x, W, dilation=0),
         bad(ValueError, f"{name}: groups is 0", x, W, groups=0),
         bad(ValueError, f"{name}: pad is -1", x, W, pad=-1),
-        bad(ValueError, f"{name}: pad .* must be one number, or one or a .* for each", x, W, pad=(1, 1, 1, 1)),
+        bad(ValueError, f"{name}: pad .* must be one number, or a number or a .* for each", x, W, pad=(1, 1, 1, 1)),
         bad(ValueError, f"{name}: pad .* of an axis", x, W, pad=((1, 1, 1),) * axes),
         bad(ValueError, f"{name}: pad must be numbers, 'same' or 'valid', not 'full'", x, W, pad="full"),
         bad(TypeError, f"{name}: pad is a float", x, W, pad=0.5),

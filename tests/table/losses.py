@@ -46,7 +46,7 @@ def row(name, loss, draw_x=normal, draw_t=normal, *extra, binary=False, **more_c
         (
             bad(
                 ValueError,
-                rf"{name}: x \(3,\) and t \(3, [13]\) must have the same shape, for broadcasting",
+                rf"{name}: x \(3,\) and t \(3, [13]\) must have the same shape, because broadcasting",
                 one,
                 other,
             ),

@@ -14,8 +14,8 @@ ROWS = [
             "plain, ties": case(np.zeros((5, 3)), LABELS),
         },
         (
-            bad(IndexError, "accuracy: label 3 does not exist", np.ones((5, 3)), LABELS + 1),
-            bad(ValueError, r"accuracy: labels \(5, 1\) do not fit x \(5, 3\)", np.ones((5, 3)), LABELS[:, None]),
+            bad(IndexError, "accuracy: label 3 is out of range", np.ones((5, 3)), LABELS + 1),
+            bad(ValueError, r"accuracy: labels \(5, 1\) do not match x \(5, 3\)", np.ones((5, 3)), LABELS[:, None]),
             bad(ValueError, "accuracy: the mean over an empty batch", np.ones((0, 3)), LABELS[:0]),
             bad(TypeError, "accuracy: label values must be integers", np.ones((5, 3)), 1.0 * LABELS),
         ),

@@ -97,7 +97,7 @@ ROWS = [
                 *[ONE] * 4,
                 activation="tanh",
             ),
-            bad(TypeError, "fixed_batch_norm: NoneType is not", np.ones((4, 3)), ONE, ONE, np.ones(3), None),
+            bad(TypeError, "fixed_batch_norm: None is not", np.ones((4, 3)), ONE, ONE, np.ones(3), None),
         ),
         {**FIXED, "0-d": "it has no channels"},
     ),
