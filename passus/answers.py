@@ -181,7 +181,7 @@ def check_assigned(owner: Any, name: str) -> None:
     """Raise `MissingAttributeError` if an object of a class of passus has no such attribute; a user's class may have any.
 
     >>> from passus.optimizers import SGD
-    >>> check_assigned(SGD(), "learning_rate")
+    >>> SGD().learning_rate = 0.1
     Traceback (most recent call last):
         ...
     passus.errors.MissingAttributeError: SGD has no learning_rate; write lr
