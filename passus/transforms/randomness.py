@@ -12,7 +12,7 @@ import numpy as np
 from passus.answers import CheckedOptions
 from passus.arguments import checked_real
 from passus.backend import Array
-from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.random import RNG, get_rng
 from passus.transforms.ranges import check_channels_first
 
@@ -67,9 +67,9 @@ def checked_images(name: str, x: Any, form: str, ndim: int) -> Array:
     (28, 28)
     """
     if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiu":
-        kind = getattr(x, "dtype", type(x).__name__)
+        what = f"an array of {x.dtype}" if isinstance(x, np.ndarray) else kind_of(x)
         raise DTypeError(
-            f"{name}: {kind} is not an array; put ToArray() before it, or give NumPy arrays (x.data for a Variable)"
+            f"{name}: {what} is not an array of numbers; put ToArray() before it, or give NumPy arrays (x.data for a Variable)"
         )
     if x.ndim < ndim or 0 in x.shape[-2:]:
         raise ShapeError(f"{name}: an array of shape {x.shape} holds no image; it must be {form}, with H and W above 0")
