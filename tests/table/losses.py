@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -131,4 +132,8 @@ ROWS = [
         no_weight={"weight": np.array([0.5, 0.0, 2.0, 3.0])},
     ),
 ]
-ROWS = [replace(row, integers=(0, 1)) if row.name == "binary_cross_entropy" else row for row in ROWS]
+OF_INTEGERS: dict[str, dict[str, Any]] = {
+    "binary_cross_entropy": {"integers": (0, 1)},
+    "sigmoid_cross_entropy": {"of_integers": (0,)},  # Targets of integers are 0 or 1.
+}
+ROWS = [replace(row, **OF_INTEGERS.get(row.name, {})) for row in ROWS]
