@@ -11,6 +11,9 @@ from hypothesis import settings
 import passus.random
 from passus.kernels import notices
 
+# Where the tests run in the background of a shell, Ctrl-C is ignored, in all processes that they start, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 COMPILING = 900
 """Seconds that a test has which starts processes that compile kernels."""
 
