@@ -16,7 +16,7 @@ from passus.models import EfficientNetLite0
 from tests.against_torch import one_thread  # noqa: F401 - a fixture
 from tests.real_data import real
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.compiles]
 
 CATS = range(281, 288)
 """The classes of ImageNet from the tabby cat to the lynx; between them, Persian, Siamese and Egyptian cats, cougars."""
