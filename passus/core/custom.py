@@ -2,8 +2,8 @@
 
 The functions of passus never edit an array that they are given. A user's may (``gy *= 2``, ``x[x < 0] = 0``), and other branches
 of the graph would see it. So a class outside passus reads inputs and outputs through read-only views, in ``forward`` and in
-``backward``, and the gradients that ``backward`` is given are its own. Such a class may also be called with None, and may assign ``outputs``, as classes do that write
-their own ``__call__``.
+``backward``, and the gradients that ``backward`` is given are its own. Such a class may also be called with None, and may assign
+``outputs``, as classes do that write their own ``__call__``.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from passus.functions.checks import array_of
 from passus.loading import Loading, Verified, leaf
 from passus.tree import Stateful, Tree, check_tree
 
-__all__ = ["Mean", "MeanOf", "Metric", "here"]
+__all__ = ["Averaged", "Mean", "MeanOf", "Metric", "here"]
 
 
 class Metric(Stateful, Protocol):
@@ -121,6 +121,38 @@ class MeanOf(Mean):
                     f"MeanOf: the function of y and t returned {kind_of(value)}; it must return one number"
                 )
             super().update(value, weight=size)
+
+
+class Averaged(Verified):
+    """The base of metrics that are a mean over examples; a subclass writes ``update``, which adds to ``self._mean``.
+
+    >>> class Largest(Averaged):
+    ...     def update(self, y, t):
+    ...         self._mean.update(y.max())
+    >>> metric = Largest()
+    >>> metric.update(np.array([1.0, 3.0]), None)
+    >>> metric.compute()
+    3.0
+    """
+
+    def __init__(self) -> None:
+        self._mean = Mean()
+
+    def compute(self) -> float:
+        """The mean."""
+        return self._mean.compute()
+
+    def reset(self) -> None:
+        """Forget all examples."""
+        self._mean.reset()
+
+    def state_dict(self) -> Tree:
+        """The sums."""
+        return self._mean.state_dict()
+
+    def verify_state(self, state: Tree, loading: Loading) -> None:
+        """What `load_state_dict` does first."""
+        self._mean.verify_state(state, loading)
 
 
 def here(array: Array) -> Array:

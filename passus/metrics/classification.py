@@ -12,7 +12,7 @@ from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, check_label_shape, check_labels
 from passus.loading import Loading, Verified
-from passus.metrics.base import Mean, here
+from passus.metrics.base import Averaged, here
 from passus.tree import Tree, check_tree
 
 __all__ = [
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-class TopKAccuracy(Verified):
+class TopKAccuracy(Averaged):
     """The share of examples whose class is among the ``k`` with the highest scores.
 
     ``y``: scores (N, C, ...), with C at least k; ``t``: labels (N, ...). Of equal scores the first class counts more,
@@ -42,7 +42,7 @@ class TopKAccuracy(Verified):
     def __init__(self, k: int, ignore_index: int | None = None) -> None:
         self.k = checked_count(type(self).__name__, "k", k)
         self.ignore_index = checked_ignored(type(self).__name__, ignore_index)
-        self._mean = Mean()
+        super().__init__()
 
     def update(self, y: Any, t: Any) -> None:
         """Add a batch of scores and labels."""
@@ -50,22 +50,6 @@ class TopKAccuracy(Verified):
         # Whole numbers, so that the share does not depend on how examples were put into batches.
         self._mean.total += int(right.sum())
         self._mean.weight += right.size
-
-    def compute(self) -> float:
-        """The share of right examples, from 0 to 1."""
-        return self._mean.compute()
-
-    def reset(self) -> None:
-        """Forget all examples."""
-        self._mean.reset()
-
-    def state_dict(self) -> Tree:
-        """The sums."""
-        return self._mean.state_dict()
-
-    def verify_state(self, state: Tree, loading: Loading) -> None:
-        """What `load_state_dict` does first."""
-        self._mean.verify_state(state, loading)
 
 
 class Accuracy(TopKAccuracy):

@@ -11,13 +11,13 @@ from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, check_same_shape
 from passus.loading import Loading, Verified, leaf
-from passus.metrics.base import Mean, here
+from passus.metrics.base import Averaged, here
 from passus.tree import Tree, check_tree
 
 __all__ = ["MAE", "R2", "mae", "r2"]
 
 
-class MAE(Verified):
+class MAE(Averaged):
     """The mean absolute error, ``mean(|y - t|)``, over all numbers of all examples; ``y`` and ``t`` have the same shape.
 
     Raises `ShapeError` for different shapes, which broadcasting would compare crosswise.
@@ -28,30 +28,11 @@ class MAE(Verified):
     1.25
     """
 
-    def __init__(self) -> None:
-        self._mean = Mean()
-
     def update(self, y: Any, t: Any) -> None:
         """Add a batch of predictions and targets."""
         y, t = _pair("MAE", y, t)
         self._mean.total += float(abs(y - t).sum())
         self._mean.weight += y.size
-
-    def compute(self) -> float:
-        """The mean."""
-        return self._mean.compute()
-
-    def reset(self) -> None:
-        """Forget all examples."""
-        self._mean.reset()
-
-    def state_dict(self) -> Tree:
-        """The sums."""
-        return self._mean.state_dict()
-
-    def verify_state(self, state: Tree, loading: Loading) -> None:
-        """What `load_state_dict` does first."""
-        self._mean.verify_state(state, loading)
 
 
 class R2(Verified):
