@@ -1,7 +1,8 @@
 """Products of matrices in float32, with the tile of convolutions.
 
-The right matrix is laid out in vectors of columns, and some rows of the left one at a time as runs of memory. NumPy's OpenBLAS
-is not worse everywhere, but its threads wait in a loop for what comes next, on the processors that the other kernels need.
+The right matrix is packed in vectors of columns. The left one is read in place where its rows are contiguous, else some rows at a
+time are copied. OpenBLAS is as fast on processors without AVX-512, but its threads wait in a loop for the next product, on the
+processors that the other kernels need.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.native.buffers import aligned, aligned_zeros
-from passus.kernels.native.compiling import FLAT, INTEGER, compiled, inlined
+from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, all_lanes, first_lanes, number_at, store, vector_at
 from passus.kernels.native.tile import multiply_tile
@@ -24,8 +25,8 @@ from passus.kernels.threads import split
 
 __all__ = ["prepare", "product"]
 
-PIECE = 1 << 21
-"""How many multiplications are worth a thread of their own."""
+PIECE = LANES << 17
+"""How many multiplications are worth a thread of their own: some 15 µs of work."""
 
 PACKED = 1 << 16
 """How many numbers are worth a thread of their own when they are laid out."""
@@ -35,6 +36,9 @@ DEPTH = 2048
 
 IN_A_ROW = 1 << 13
 """How many products are added up in float32; sums of them are added up in float64."""
+
+FEW_TILES = 4
+"""For how many tiles of columns a left matrix of columns is read in place; for more, copying a panel of it is cheaper."""
 
 PANEL = 1 << 16
 """How many numbers of the left matrix are at work at a time: 256 KiB."""
@@ -52,8 +56,7 @@ def prepare() -> None:
     """Compile the tiles of all sizes."""
     for vectors in (1, 2):
         for rows in sorted({rows_of_tile(count, vectors) for count in range(1, 65)}):
-            for whole in (True, False):
-                _product(rows, vectors, whole)
+            _product(rows, vectors)
 
 
 def product(a: Array, b: Array, bias: Array | None = None) -> Array:
@@ -71,19 +74,31 @@ def product(a: Array, b: Array, bias: Array | None = None) -> Array:
     if bias is not None:
         start[:m] = bias
     y = np.empty((n, m), np.float32)
-    kernel = _product(rows_of_tile(n, vectors), vectors, m % columns == 0)
+    kernel = _product(rows_of_tile(n, vectors), vectors)
+    runs, steps = _in_place(a, tiles)
     if n > m:
         split(
-            lambda first, last: kernel(a, packed, start, y.reshape(-1), m, (first, last), (0, tiles)),
+            lambda first, last: kernel(a, runs, steps, packed, start, y.reshape(-1), m, (first, last), (0, tiles)),
             n,
             PIECE // max(1, k * m),
         )
     else:
         work = n * k * columns
         split(
-            lambda first, last: kernel(a, packed, start, y.reshape(-1), m, (0, n), (first, last)), tiles, PIECE // work
+            lambda first, last: kernel(a, runs, steps, packed, start, y.reshape(-1), m, (0, n), (first, last)),
+            tiles,
+            PIECE // work,
         )
     return y
+
+
+def _in_place(a: Array, tiles: int) -> tuple[Array, tuple[int, int]]:
+    """The left matrix as a flat array, and the distances of its rows and columns; distances of 0 where a panel is copied."""
+    if a.flags.c_contiguous:
+        return a.reshape(-1), (a.shape[1], 1)
+    if a.flags.f_contiguous and tiles <= FEW_TILES:
+        return a.T.reshape(-1), (1, a.shape[0])
+    return aligned(0), (0, 0)
 
 
 @compiled(numba.void(MATRIX, FLAT, INTEGER, INTEGER, INTEGER))
@@ -144,38 +159,59 @@ def _copy_panel(a: Any, panel: Any, first: Any, last: Any, begin: Any, depth: An
     return line, 1
 
 
+@inlined
+def _copy_rows(source: Any, place: Any, apart: Any, target: Any, to: Any, step: Any, rows: Any, lanes: Any) -> None:
+    for row in range(rows):
+        for lane in range(lanes):
+            target[np.uint64(to + row * step + lane)] = source[np.uint64(place + row * apart + lane)]
+
+
 @cache
-def _product(P: int, Q: int, whole: bool) -> Callable[..., None]:
-    """The product with tiles of P rows and Q vectors of columns, all of them full or not."""
+def _product(P: int, Q: int) -> Callable[..., None]:
+    """The product with tiles of P rows and Q vectors of columns.
+
+    Columns are packed in whole vectors. Where the last vectors have more lanes than the matrix has columns, the tile is computed
+    in a buffer: masked instructions are slow on processors without AVX-512.
+    """
     columns = Q * LANES
 
-    @compiled(numba.void(MATRIX, FLAT, FLAT, FLAT, INTEGER, PAIR, PAIR))
-    def product(a: Any, packed: Any, bias: Any, y: Any, m: Any, rows: Any, tiles: Any) -> None:
-        K = a.shape[1]
-        panel = aligned(PANEL + (P + LINE) * (min(K, DEPTH) + LINE))
+    @compiled(numba.void(MATRIX, READ, PAIR, FLAT, FLAT, FLAT, INTEGER, PAIR, PAIR))
+    def product(
+        a: Any, runs: Any, steps: Any, packed: Any, bias: Any, y: Any, m: Any, rows: Any, tiles: Any
+    ) -> None:
+        K, in_place = a.shape[1], steps[0] > 0
+        copy = aligned(0 if in_place else PANEL + (P + LINE) * (min(K, DEPTH) + LINE))
+        panel, buffer = runs if in_place else copy, aligned(P * columns)
         for begin in range(0, K, DEPTH):
             depth = min(DEPTH, K - begin)
             count = max(P, PANEL // (depth + LINE) // P * P)
             for first in range(rows[0], rows[1], count):
                 last = min(first + count, rows[1])
-                apart_down, apart_across = _copy_panel(a, panel, first, last, begin, depth)
+                if in_place:
+                    (apart_down, apart_across), origin = steps, first * steps[0] + begin * steps[1]
+                else:
+                    (apart_down, apart_across), origin = _copy_panel(a, copy, first, last, begin, depth), 0
                 for tile in range(tiles[0], tiles[1]):
-                    lanes, b = None if whole else m - tile * columns, (tile * K + begin) * columns
+                    b, lanes = (tile * K + begin) * columns, min(columns, m - tile * columns)
                     row = first
                     while row < last:
-                        # The last tile goes over some rows again, if that does not add anything to them twice.
+                        # The last tile computes some rows again, unless that would add to them twice.
                         full, p = row + P <= last, row
                         if not full and begin == 0 and last - first >= P:
                             full, p = True, last - P
-                        z = p * m + tile * columns
-                        start, d, apart = (y, z, m) if begin else (bias, tile * columns, 0)
-                        moves = (apart, apart_down, m, 0, 0, apart_across, 0, 0, columns)
-                        at, counts = (p - first) * apart_down, (1, 1, depth)
+                        z, some = p * m + tile * columns, P if full else 1
+                        C, c, step = (y, z, m) if lanes == columns else (buffer, 0, columns)
+                        D, d, apart = (C, c, step) if begin else (bias, tile * columns, 0)
+                        if begin and lanes < columns:
+                            _copy_rows(y, z, m, buffer, 0, columns, some, lanes)
+                        moves = (apart, apart_down, step, 0, 0, apart_across, 0, 0, columns)
+                        at, counts = origin + (p - first) * apart_down, (1, 1, depth)
                         if full:
-                            multiply_tile(P, Q, lanes, start, d, panel, at, packed, b, counts, moves, y, z)
-                            row += P
+                            multiply_tile(P, Q, None, D, d, panel, at, packed, b, counts, moves, C, c)
                         else:
-                            multiply_tile(1, Q, lanes, start, d, panel, at, packed, b, counts, moves, y, z)
-                            row += 1
+                            multiply_tile(1, Q, None, D, d, panel, at, packed, b, counts, moves, C, c)
+                        if lanes < columns:
+                            _copy_rows(buffer, 0, columns, y, z, m, some, lanes)
+                        row += some
 
     return product
