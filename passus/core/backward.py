@@ -56,7 +56,7 @@ def backward(self: Variable, retain_grad: bool = False, create_graph: bool = Fal
     """
     if not self.requires_grad or self._data is None:
         raise GraphError(_why_constant(self))
-    if not isinstance(retain_grad, (bool, int, np.bool_)):
+    if retain_grad is not False and not isinstance(retain_grad, (bool, int, np.bool_)):
         raise DTypeError(
             f"{self._label()}.backward() does not take a gradient, and {kind_of(retain_grad)} was given; write y.grad = gy, then "
             "y.backward()"

@@ -48,7 +48,7 @@ HALF = "e"
 """The code of float16."""
 INTEGERS = "?bhilqBHILQ"
 """The codes of integers and booleans."""
-WIDE = np.dtype(float)
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 RECORD = frozenset(
     {"operands", "outputs", "serial", "output_types", "evidence", "twice", "xp", "_inputs", "_generation"}
@@ -132,7 +132,8 @@ class Function:
                 xs.append(None if x is None and self.custom else self.constant(x, inputs))
         if self.widened:
             for x in xs:
-                if getattr(x, "dtype", WIDE).char in self.widened:
+                dtype = getattr(x, "dtype", FLOAT64)
+                if dtype is not FLOAT32 and dtype is not FLOAT64 and dtype.char in self.widened:
                     return self.computed_wide(inputs)
         if others:
             self.xp = backend_of(*xs).xp

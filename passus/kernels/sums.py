@@ -15,6 +15,8 @@ import numpy as np
 
 from passus.backend import Array
 
+FLOAT16, FLOAT32 = np.dtype(np.float16), np.dtype(np.float32)
+
 __all__ = ["LONG", "Axes", "at_least_float32", "deviations", "length", "running", "total"]
 
 Axes: TypeAlias = int | Sequence[int] | None
@@ -40,10 +42,10 @@ def total(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     """
     if type(x) is not np.ndarray:
         return x.sum(axis=axis, keepdims=keepdims)
-    code = x.dtype.char
-    if code == "e":
+    dtype = x.dtype
+    if dtype == FLOAT16:
         return total(x.astype(np.float32), axis, keepdims).astype(np.float16)
-    if code != "f" or x.size <= LONG or _in_a_row(x, axis) <= LONG:
+    if x.size <= LONG or dtype != FLOAT32 or _in_a_row(x, axis) <= LONG:
         return x.sum(axis=axis, keepdims=keepdims)
     axes = [a % x.ndim for a in (range(x.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,))]
     y = _long(x, axes).astype(np.float32)
