@@ -12,6 +12,7 @@ from passus.functions import (
     angles,
     arithmetic,
     arrangement,
+    attention,
     batch_normalization,
     classification,
     comparison,
@@ -59,6 +60,7 @@ from passus.functions.adaptive import *
 from passus.functions.angles import *
 from passus.functions.arithmetic import *
 from passus.functions.arrangement import *
+from passus.functions.attention import *
 from passus.functions.batch_normalization import *
 from passus.functions.classification import *
 from passus.functions.comparison import *
@@ -106,6 +108,7 @@ __all__ += adaptive.__all__
 __all__ += angles.__all__
 __all__ += arithmetic.__all__
 __all__ += arrangement.__all__
+__all__ += attention.__all__
 __all__ += batch_normalization.__all__
 __all__ += classification.__all__
 __all__ += comparison.__all__

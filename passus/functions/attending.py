@@ -1,0 +1,70 @@
+"""Attention composed of functions that are differentiable themselves: for derivatives of the second order and above."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array
+from passus.core import Function
+from passus.core.basic import sum_to
+from passus.functions.checks import array_of
+from passus.functions.probabilities import softmax
+from passus.functions.products import matmul
+from passus.functions.selection import where
+from passus.kernels.attention import Settings, causal_mask, chosen_product, kept_weights
+from passus.kernels.products import batched
+
+__all__ = ["composed_attention"]
+
+
+class WeightedSum(Function):
+    """``weights @ x``, to which a number with weight 0 adds nothing, be it infinite or NaN."""
+
+    def forward(self, weights: Array, x: Array) -> Array:
+        return chosen_product(weights, x)
+
+    def backward(self, gy: Any) -> Any:
+        weights, x = (self.saved(v) for v in self.operands)
+        gweights = matmul(gy, x.swapaxes(-1, -2)) if self.needs[0] else None
+        gx = WeightedSum()(weights.swapaxes(-1, -2), gy) if self.needs[1] else None
+        return (
+            None if gweights is None else sum_to(gweights, weights.shape),
+            None if gx is None else sum_to(gx, x.shape),
+        )
+
+
+class Scores(Function):
+    """``q @ k.T``; a score whose gradient is 0 adds nothing to those of q and k, whatever they hold."""
+
+    def forward(self, q: Array, k: Array) -> Array:
+        return batched(q, k.swapaxes(-1, -2))
+
+    def backward(self, gy: Any) -> Any:
+        q, k = (self.saved(v) for v in self.operands)
+        gq = WeightedSum()(gy, k) if self.needs[0] else None
+        gk = WeightedSum()(gy.swapaxes(-1, -2), q) if self.needs[1] else None
+        return None if gq is None else sum_to(gq, q.shape), None if gk is None else sum_to(gk, k.shape)
+
+
+def composed_attention(settings: Settings, q: Any, k: Any, v: Any, bias: Any = None) -> Any:
+    """Attention with all weights (..., T_q, T_k) in memory at once; ``bias`` is added to the scores."""
+    scores = Scores()(q * settings.scale, k)
+    hidden: Any = False
+    if bias is not None:
+        scores, hidden = scores + bias, array_of("attention", bias) == -np.inf
+    array = array_of("attention", scores)
+    there = (array != -np.inf) & ~np.asarray(hidden)
+    if settings.mask is not None:
+        there = there & settings.mask
+    if settings.is_causal:
+        queries, keys = array.shape[-2:]
+        there = there & causal_mask(queries, keys, 0, queries)
+    # A row in which nothing takes part has any weights, of which none is used.
+    nothing = np.where(there.any(axis=-1, keepdims=True), -np.inf, 0.0).astype(array.dtype)
+    zero = np.zeros((), array.dtype)
+    weights = where(there, softmax(where(there, scores, nothing), axis=-1), zero)
+    if settings.dropping is not None:
+        weights = where(kept_weights(settings.dropping), weights, zero) * settings.dropping.scale
+    return WeightedSum()(weights, v)
