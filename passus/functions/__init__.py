@@ -40,6 +40,7 @@ from passus.functions import (
     products,
     quantiles,
     rectifiers,
+    recurrent,
     reductions,
     regularization,
     resizing,
@@ -88,6 +89,7 @@ from passus.functions.probabilities import *
 from passus.functions.products import *
 from passus.functions.quantiles import *
 from passus.functions.rectifiers import *
+from passus.functions.recurrent import *
 from passus.functions.reductions import *
 from passus.functions.regularization import *
 from passus.functions.resizing import *
@@ -136,6 +138,7 @@ __all__ += probabilities.__all__
 __all__ += products.__all__
 __all__ += quantiles.__all__
 __all__ += rectifiers.__all__
+__all__ += recurrent.__all__
 __all__ += reductions.__all__
 __all__ += regularization.__all__
 __all__ += resizing.__all__

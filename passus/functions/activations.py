@@ -13,7 +13,7 @@ from passus.functions.activation import Activation, ActivationByResult
 from passus.functions.checks import array_of
 from passus.functions.joining import split
 from passus.functions.special import erf
-from passus.kernels.activations import sigmoid_gradient
+from passus.kernels.activations import logistic, sigmoid_gradient
 
 __all__ = [
     "GELU",
@@ -37,7 +37,7 @@ class Sigmoid(ActivationByResult):
     kernel, gradient = "sigmoid", sigmoid_gradient
 
     def formula(self, x: Array) -> Array:
-        return self.xp.tanh(0.5 * x) * 0.5 + 0.5  # Equal to 1 / (1 + exp(-x)), and never overflows.
+        return logistic(x, self.xp)
 
 
 def sigmoid(x: Operand) -> Result:

@@ -12,7 +12,7 @@ from passus.backend import Array
 from passus.kernels.dispatch import enough, kernel, native_module, plain
 from passus.kernels.elementwise import is_dense
 
-__all__ = ["WORTHWHILE", "compiled_activations", "sigmoid_gradient", "tanh_gradient"]
+__all__ = ["WORTHWHILE", "compiled_activations", "logistic", "sigmoid_gradient", "tanh_gradient"]
 
 WORTHWHILE = 1 << 12, 1 << 15
 """From how many elements on a kernel is worth it, and from how many on the first one is."""
@@ -25,6 +25,16 @@ def compiled_activations(x: Any, gy: Any = None) -> Any:
     if gy is not None and not (plain(gy) and gy.shape == x.shape and gy.strides == x.strides):
         return None
     return native_module("activations") if is_dense(x) else None
+
+
+def logistic(x: Array, xp: Any) -> Array:
+    """``1 / (1 + exp(-x))``, by a formula that never overflows; ``xp``: the array library. Given a Variable, the result is one.
+
+    >>> import numpy as np
+    >>> logistic(np.array([-1000.0, 0.0]), np)
+    array([0. , 0.5])
+    """
+    return xp.tanh(0.5 * x) * 0.5 + 0.5
 
 
 def _both_suit(gy: Array, y: Array) -> bool:

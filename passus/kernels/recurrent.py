@@ -1,0 +1,218 @@
+"""The steps of recurrent networks over whole sequences, and their gradients.
+
+The contribution of the input to the gates is computed before, and the gradients of the weights after, as one product over all
+steps each. Shapes: N examples, T steps, G gates, H units; P is the size of h, H without a projection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from passus.backend import Array, backend_of, is_array
+from passus.kernels.dispatch import kernel
+from passus.kernels.elementwise import masked
+from passus.kernels.gates import CELLS, maths_of
+from passus.kernels.products import product
+
+__all__ = ["Kept", "active_steps", "recurrence", "recurrence_gradient", "results_before"]
+
+
+class Kept(NamedTuple):
+    """What the gradient of a recurrence reads beside inputs and outputs."""
+
+    gates: Array | None
+    """(N, T, K * H): the K arrays that each step keeps, by `passus.kernels.gates.Cell`."""
+    cells: Array | None
+    """(N, T, H): c after each step, of cells that have it."""
+    hidden: Array | None
+    """(N, T, H): the results before the projection, if there is one."""
+
+
+def _suits(*arguments: Any) -> bool:
+    return False
+
+
+@kernel(_suits)
+def recurrence(
+    cell: str,
+    xs: Array,
+    h: Array,
+    c: Array | None,
+    W_h: Array,
+    b_h: Array | None,
+    W_p: Array | None,
+    lengths: Array | None,
+    reverse: bool,
+) -> tuple[Array, Array, Array | None, Kept | None]:
+    """All steps of a cell, from its initial state.
+
+    ``xs``: (N, T, G * H), the contribution of the input to the gates. ``h``: (N, P). ``c``: (N, H), of cells that have it.
+    ``W_h``: (P, G * H). ``b_h``: (H,), of cells that have it. ``W_p``: (H, P), a projection. ``lengths``: (N,) integers, the
+    number of steps of each example; None: T. ``reverse``: start at the last step.
+
+    Returns the results (N, T, P), which are 0 after the end of an example, the final h and c, and what the gradient needs. Given
+    Variables, the results are Variables, and nothing is kept.
+
+    >>> import numpy as np
+    >>> x, h = np.ones((1, 2, 1)), np.zeros((1, 1))
+    >>> recurrence("rnn_relu", x, h, None, np.ones((1, 1)), None, None, None, False)[0].ravel()
+    array([1., 2.])
+    """
+    formulas, xp, maths = CELLS[cell], backend_of(xs, h).xp, maths_of(xs)
+    N, T, H = *xs.shape[:2], xs.shape[2] // formulas.gates
+    active = None if lengths is None else active_steps(lengths, T)
+    ys: dict[int, Any] = {}
+    gates: dict[int, Any] = {}
+    cells: dict[int, Any] = {}
+    hidden: dict[int, Any] = {}
+    for t in _order(T, reverse):
+        hs = _parts(product(h, W_h), formulas.gates)
+        if b_h is not None:
+            hs[-1] = hs[-1] + b_h
+        new_h, new_c, gates[t] = formulas.step(maths, _parts(xs[:, t], formulas.gates), hs, h, c)
+        if W_p is not None:
+            hidden[t], new_h = new_h, product(new_h, W_p)
+        if active is None:
+            ys[t], h, c = new_h, new_h, new_c
+        else:
+            now = active[:, t, None]
+            ys[t], h = masked(new_h, now), xp.where(now, new_h, h)
+            c = None if c is None else xp.where(now, new_c, c)
+            gates[t] = [masked(gate, now) for gate in gates[t]]
+            hidden[t] = masked(hidden[t], now) if W_p is not None else None
+        cells[t] = c
+    y = _stacked(xp, ys, (N, T, W_h.shape[0]), h)
+    if not is_array(y):
+        return y, h, c, None
+    joined = {t: xp.concatenate(parts, axis=1) for t, parts in gates.items() if formulas.kept}
+    kept = Kept(
+        _stacked(xp, joined, (N, T, formulas.kept * H), h) if formulas.kept else None,
+        None if c is None else _stacked(xp, cells, (N, T, H), c),
+        None if W_p is None else _stacked(xp, hidden, (N, T, H), h),
+    )
+    return y, h, c, kept
+
+
+@kernel(_suits)
+def recurrence_gradient(
+    cell: str,
+    gy: Array,
+    gh: Array,
+    gc: Array | None,
+    y: Array,
+    before: Array,
+    c: Array | None,
+    gates: Array | None,
+    cells: Array | None,
+    W_h: Array,
+    W_p: Array | None,
+    lengths: Array | None,
+    reverse: bool,
+) -> tuple[Array, Array, Array | None, Array, Array | None]:
+    """The gradients of a `recurrence`, from those of its results (N, T, P) and of its final h and c.
+
+    ``y``: its results. ``before``: h before each step, by `results_before`. ``c``: the initial c. ``gates``, ``cells``: what it kept.
+
+    Returns the gradients for the contributions of the input and of h to the gates, (N, T, G * H), which are one array if they are
+    equal; for the results after the projection, (N, T, P), if there is one; for the initial h and c.
+
+    >>> import numpy as np
+    >>> y, h, W = np.array([[[1.0], [2.0]]]), np.zeros((1, 1)), np.ones((1, 1))
+    >>> before = results_before(y, h, None, False)
+    >>> g = recurrence_gradient("rnn_relu", np.ones_like(y), h, None, y, before, None, None, None, W, None, None, False)
+    >>> g[0].ravel(), g[3]
+    (array([2., 1.]), array([[2.]]))
+    """
+    formulas, xp, maths = CELLS[cell], backend_of(y, gy).xp, maths_of(y)
+    N, T, H = *y.shape[:2], W_h.shape[1] // formulas.gates
+    active = None if lengths is None else active_steps(lengths, T)
+    of_x: dict[int, Any] = {}
+    of_h: dict[int, Any] = {}
+    of_projection: dict[int, Any] = {}
+    shared = True
+    for t in _order(T, not reverse):
+        g = gh + gy[:, t]
+        c_before = None if cells is None else _at(cells, t + 1 if reverse else t - 1, c)
+        gates_of_x, gates_of_h, direct, new_gc = formulas.gradient(
+            maths,
+            g if W_p is None else product(g, W_p.T),
+            gc,
+            () if gates is None else _parts(gates[:, t], formulas.kept),
+            before[:, t],
+            y[:, t],
+            c_before,
+            None if cells is None else cells[:, t],
+        )
+        shared = gates_of_h is gates_of_x
+        of_x[t] = xp.concatenate(gates_of_x, axis=1)
+        of_h[t] = of_x[t] if shared else xp.concatenate(gates_of_h, axis=1)
+        of_projection[t] = g
+        if active is None:
+            gh = product(of_h[t], W_h.T)
+            gh, gc = gh if direct is None else gh + direct, new_gc
+        else:
+            now = active[:, t, None]
+            for parts in (of_x, of_h, of_projection):
+                parts[t] = masked(parts[t], now)
+            through = product(of_h[t], W_h.T)
+            gh = xp.where(now, through if direct is None else through + direct, gh)
+            gc = None if gc is None else xp.where(now, new_gc, gc)
+    size = (N, T, formulas.gates * H)
+    gxs = _stacked(xp, of_x, size, gh)
+    return (
+        gxs,
+        gxs if shared else _stacked(xp, of_h, size, gh),
+        None if W_p is None else _stacked(xp, of_projection, y.shape, gh),
+        gh,
+        gc,
+    )
+
+
+def results_before(y: Array, h: Array, lengths: Array | None, reverse: bool) -> Array:
+    """h before each step, (N, T, P), from the results and the initial h; 0 after the end of an example.
+
+    >>> import numpy as np
+    >>> results_before(np.array([[[1.0], [2.0]]]), np.array([[5.0]]), None, False).ravel()
+    array([5., 1.])
+    """
+    xp, T = backend_of(y).xp, y.shape[1]
+    first = h[:, None]
+    if not T:
+        return y
+    before = xp.concatenate([y[:, 1:], first] if reverse else [first, y[:, :-1]], axis=1)
+    if lengths is None:
+        return before
+    starts = lengths[:, None] == xp.arange(1, T + 1)
+    before = xp.where(starts[:, :, None], first, before) if reverse else before
+    return masked(before, active_steps(lengths, T)[:, :, None])
+
+
+def active_steps(lengths: Array, T: int) -> Array:
+    """Which of T steps are before the end of an example: (N, T).
+
+    >>> import numpy as np
+    >>> active_steps(np.array([1, 3]), 3).astype(int)
+    array([[1, 0, 0],
+           [1, 1, 1]])
+    """
+    return backend_of(lengths).xp.arange(T) < lengths[:, None]
+
+
+def _order(T: int, reverse: bool) -> Sequence[int]:
+    return range(T)[::-1] if reverse else range(T)
+
+
+def _parts(x: Any, count: int) -> list[Any]:
+    """Blocks of columns of equal widths."""
+    H = x.shape[1] // count if count else 0
+    return [x[:, i * H : (i + 1) * H] for i in range(count)]
+
+
+def _at(cells: Array, t: int, initial: Array | None) -> Any:
+    return cells[:, t] if 0 <= t < cells.shape[1] else initial
+
+
+def _stacked(xp: Any, steps: dict[int, Any], shape: tuple[int, ...], like: Array) -> Any:
+    """Arrays (N, ...) of all steps as one (N, T, ...)."""
+    return xp.stack([steps[t] for t in sorted(steps)], axis=1) if steps else xp.zeros(shape, like.dtype)
