@@ -149,11 +149,6 @@ LAYERS = {
     "BCEWithLogitsLoss": "losses are functions: F.sigmoid_cross_entropy(x, t)",
     "KLDivLoss": "losses are functions: F.kl_divergence(log_q, p)",
     **dict.fromkeys(
-        ("RNN", "LSTM", "GRU"),
-        "recurrent layers are coming in a later version. Until then, write a Layer that keeps its state: "
-        "h = F.tanh(self.x2h(x) + self.h2h(self.h)), with L.Linear for x2h and h2h",
-    ),
-    **dict.fromkeys(
         ("MultiheadAttention", "MultiHeadAttention", "Transformer"),
         "attention is coming in a later version; until then, compose F.softmax and @",
     ),

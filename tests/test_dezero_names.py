@@ -142,13 +142,14 @@ def test_params_by_name_are_those_of_the_attributes() -> None:
     assert "late" in model._params
 
 
-@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
-def test_recurrent_layers_say_that_they_are_coming(name: str) -> None:
-    with pytest.raises(AttributeError, match=rf"layers has no {name}; recurrent layers are coming.*write a Layer"):
-        getattr(L, name)
-    assert not hasattr(L, name)
-    with pytest.raises(AttributeError, match=r"^module 'passus\.layers' has no attribute 'Recurrent'$"):
-        _ = L.Recurrent
+@pytest.mark.parametrize("name", ["RNN", "LSTM"])
+def test_recurrent_layers_are_made_as_in_dezero(name: str) -> None:
+    layer = getattr(L, name)(5, in_size=3)
+    assert layer.h is None
+    h = layer(np.ones((2, 3), np.float32))
+    assert layer.h is h
+    layer.reset_state()
+    assert layer.h is None
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ DEZERO = (  # noqa: SIM905 - a long list of words
     "layers.Conv2d layers.Deconv2d "
     "functions.add functions.mul functions.neg functions.sub functions.rsub functions.div functions.rdiv functions.pow "
     "functions.Add functions.Mul functions.Neg functions.Sub functions.Div functions.Pow functions.GetItemGrad "
-    "layers.Layer layers.Linear layers.EmbedID layers.BatchNorm models.Model models.Sequential models.MLP "
+    "layers.Layer layers.Linear layers.EmbedID layers.BatchNorm layers.RNN layers.LSTM models.Model models.Sequential models.MLP "
     "models.VGG16 models.ResNet models.ResNet50 models.ResNet101 models.ResNet152 models.SqueezeNet models.BuildingBlock "
     "models.BottleneckA models.BottleneckB "
     "optimizers.Optimizer optimizers.WeightDecay optimizers.ClipGrad optimizers.FreezeParam optimizers.SGD "
@@ -71,7 +71,7 @@ DEZERO = (  # noqa: SIM905 - a long list of words
     "utils.show_progress utils.get_file utils.cache_dir utils.get_deconv_outsize utils.get_conv_outsize utils.pair "
     "cuda.gpu_enable cuda.get_array_module cuda.as_numpy cuda.as_cupy"
 ).split()
-"""Where a DeZero user looks; recurrent layers are yet to come."""
+"""Where a DeZero user looks."""
 
 
 def is_callable(value: Any) -> bool:

@@ -198,12 +198,20 @@ class Variable:
         self.creator = None
 
     def unchain_backward(self) -> None:
-        """Forget the whole graph behind this Variable (truncated backpropagation through time)."""
+        """Forget the whole graph behind this Variable (truncated backpropagation through time).
+
+        Other results of the functions in it are cut off as well: the state of a recurrent network, which the same function
+        returns, would else keep the graph.
+        """
         waiting: list[Variable] = [self]
         while waiting:
             x = waiting.pop()
             if x.creator is not None:
                 waiting += [v for v in x.creator.operands if isinstance(v, Variable)]
+                for output in x.creator.outputs:
+                    y = output()
+                    if y is not None:
+                        y.unchain()
                 x.unchain()
 
     def detach(self) -> Variable:

@@ -266,7 +266,9 @@ def _sequence(operation: str, cell: str, lengths: Any, reverse: bool, **inputs: 
 def _step(operation: str, cell: str, **inputs: Any) -> Any:
     x = array_of(operation, inputs["x"])
     if x.ndim != 2:
-        raise ShapeError(f"{operation}: x {x.shape} must be (N, I), one step; sequences (N, T, I) are for the function of all steps")
+        raise ShapeError(
+            f"{operation}: x {x.shape} must be (N, I), one step; sequences (N, T, I) are for the function of all steps"
+        )
     inputs["x"] = reshape(inputs["x"], (len(x), 1, x.shape[1]))
     return _called(operation, cell, None, False, inputs)[1:]
 

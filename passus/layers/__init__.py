@@ -28,6 +28,9 @@ from passus.layers.activations import Softsign as Softsign
 from passus.layers.activations import Tanh as Tanh
 from passus.layers.base import Layer as Layer
 from passus.layers.batch_normalization import BatchNorm as BatchNorm
+from passus.layers.cells import GRUCell as GRUCell
+from passus.layers.cells import LSTMCell as LSTMCell
+from passus.layers.cells import RNNCell as RNNCell
 from passus.layers.convolution import Conv1d as Conv1d
 from passus.layers.convolution import Conv2d as Conv2d
 from passus.layers.convolution import Conv3d as Conv3d
@@ -53,6 +56,9 @@ from passus.layers.pooling import GlobalAveragePooling as GlobalAveragePooling
 from passus.layers.pooling import GlobalMaxPooling as GlobalMaxPooling
 from passus.layers.pooling import MaxPooling as MaxPooling
 from passus.layers.pooling import MaxUnpooling as MaxUnpooling
+from passus.layers.recurrent import GRU as GRU
+from passus.layers.recurrent import LSTM as LSTM
+from passus.layers.recurrent import RNN as RNN
 from passus.layers.resizing import PixelShuffle as PixelShuffle
 from passus.layers.resizing import PixelUnshuffle as PixelUnshuffle
 from passus.layers.resizing import Upsample as Upsample
@@ -78,12 +84,16 @@ __all__ = [
     "Flatten",
     "GELU",
     "GLU",
+    "GRU",
+    "GRUCell",
     "GlobalAveragePooling",
     "GlobalMaxPooling",
     "GroupNorm",
     "HardSigmoid",
     "HardSwish",
     "InstanceNorm",
+    "LSTM",
+    "LSTMCell",
     "Layer",
     "LayerNorm",
     "LazyParameter",
@@ -98,6 +108,8 @@ __all__ = [
     "PixelShuffle",
     "PixelUnshuffle",
     "RMSNorm",
+    "RNN",
+    "RNNCell",
     "ReLU",
     "ReLU6",
     "SELU",

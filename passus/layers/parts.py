@@ -21,6 +21,9 @@ class Holder:
 
     _buffers: Mapping[str, Spec] = MappingProxyType({})
     """The attributes that hold arrays which are saved but not learnt, and what those not there yet will be like."""
+    _carried: tuple[str, ...] = ()
+    """The attributes that hold what one call leaves to the next, a Variable or None: part of the state of a run, but not of
+    weights."""
 
 
 class Slot(NamedTuple):
@@ -57,7 +60,7 @@ Node: TypeAlias = Holder | Parameter | Slot | np.random.Generator
 REMEMBERED = ("inputs", "outputs", "_learnt", "_warned_of_dtype")
 """The attributes in which a layer remembers its last call, its last walk and its warning; they are no parts of it."""
 
-NO_PARTS = (*REMEMBERED, "_buffers")
+NO_PARTS = (*REMEMBERED, "_buffers", "_carried")
 """The attributes that a walk passes over by name."""
 
 PLAIN = frozenset([int, float, bool, str, type(None), np.ndarray, Variable, FunctionType])

@@ -8,9 +8,10 @@ from typing import Any, Self, overload
 import numpy as np
 
 from passus import cuda
-from passus.backend import Array, copied
+from passus.backend import Array, copied, is_array
 from passus.core import Parameter
-from passus.errors import WeightsError
+from passus.core.variable import constant
+from passus.errors import WeightsError, kind_of
 from passus.files import FilePath
 from passus.layers.partial import Loaded, Rename, fitting, renamed, untied
 from passus.layers.parts import Holder, Slot, label, slot_of
@@ -27,12 +28,14 @@ class State(Holder):
     """The part of `passus.layers.Layer` that takes, gives back and keeps all that it learnt."""
 
     def state_dict(self) -> Tree:
-        """Copies of all parameters and buffers (None for one that is not there yet) and the states of random generators.
+        """Copies of all parameters and buffers (None for one that is not there yet), the states of random generators, and
+        what recurrent layers keep for their next step, if they do.
 
         They are named by their paths. Generators are those of the layers themselves, as in ``Dropout(rng=0)``.
         """
         arrays = {path: None if slot.array is None else copied(slot.array) for path, slot in self._slots().items()}
-        return arrays | {path: rng_state(generator) for path, generator in self._generators().items()}
+        kept = {path: copied(slot.array.data) for path, slot in self._carried_slots().items() if slot.array is not None}
+        return arrays | kept | {path: rng_state(generator) for path, generator in self._generators().items()}
 
     @overload
     def load_state_dict(self, state: Mapping[str, Any], cast: bool = False) -> None: ...
@@ -84,7 +87,15 @@ class State(Holder):
             if path not in given:
                 raise WeightsError(f"{what}: the state does not fit. missing: {path}. Nothing was changed")
             verify_rng_state(given[path], generator, loading)
-        arrays = {path: array for path, array in given.items() if path not in generators}
+        carried = self._carried_slots()
+        for path, slot in carried.items():
+            kept = given.get(path)
+            if kept is not None and not is_array(kept):
+                raise WeightsError(
+                    f"{what}: the state does not fit. {path} is {kind_of(kept)}, no array. Nothing was changed"
+                )
+            loading.put(slot.owner, slot.attribute, None if kept is None else constant(copied(kept)))
+        arrays = {path: array for path, array in given.items() if path not in generators and path not in carried}
         return self._verify(arrays, loading, cast, strict, what)
 
     def save_weights(self, path: FilePath) -> None:
@@ -149,6 +160,11 @@ class State(Holder):
 
     def _slots(self) -> dict[str, Slot]:
         return {path: slot_of(node) for path, node in walk(self) if isinstance(node, (Parameter, Slot))}
+
+    def _carried_slots(self) -> dict[str, Slot]:
+        """Where layers keep what one call leaves to the next."""
+        holders = [(path, node) for path, node in walk(self) if isinstance(node, Holder) and node._carried]
+        return {f"{path}.{name}".lstrip("."): Slot(node, name) for path, node in holders for name in node._carried}
 
     def _generators(self) -> dict[str, np.random.Generator]:
         return {path: node for path, node in walk(self) if isinstance(node, np.random.Generator)}
