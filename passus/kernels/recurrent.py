@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from passus.backend import Array, backend_of, is_array
-from passus.kernels.dispatch import kernel
+from passus.kernels.dispatch import enough, kernel, plain
 from passus.kernels.elementwise import masked
 from passus.kernels.gates import CELLS, maths_of
 from passus.kernels.products import product
@@ -29,8 +31,59 @@ class Kept(NamedTuple):
     """(N, T, H): the results before the projection, if there is one."""
 
 
-def _suits(*arguments: Any) -> bool:
-    return False
+WORTHWHILE = 1 << 13, 1 << 20
+"""From how many multiplications on a kernel is worth it, and from how many on the first one is."""
+
+
+def _fit(*arrays: tuple[Array | None, tuple[int, ...] | None]) -> bool:
+    """Whether arrays are plain and of these shapes; a shape of None stands for an array that must be None."""
+    for array, shape in arrays:
+        if shape is None:
+            if array is not None:
+                return False
+        elif not plain(array) or array.shape != shape:
+            return False
+    return True
+
+
+def _weights_suit(cell: str, N: int, T: int, W_h: Any, W_p: Any, lengths: Any) -> bool:
+    """Whether the weights are matrices that fit each other, and lengths are those of N examples."""
+    if cell not in CELLS or not plain(W_h) or W_h.ndim != 2 or not W_h.size or W_h.shape[1] % CELLS[cell].gates:
+        return False
+    H, P = W_h.shape[1] // CELLS[cell].gates, W_h.shape[0]
+    if W_p is None and P != H or W_p is not None and not (CELLS[cell].has_c and plain(W_p) and W_p.shape == (H, P)):
+        return False
+    if lengths is not None and not (
+        type(lengths) is np.ndarray and lengths.dtype == np.int64 and lengths.shape == (N,)
+    ):
+        return False
+    return (lengths is None or lengths.flags.aligned) and enough(N * T * W_h.size, *WORTHWHILE)
+
+
+def _suits(
+    cell: str, xs: Any, h: Any, c: Any, W_h: Any, b_h: Any, W_p: Any, lengths: Any, reverse: bool
+) -> bool:
+    if not plain(xs) or xs.ndim != 3 or not _weights_suit(cell, *xs.shape[:2], W_h, W_p, lengths):
+        return False
+    (N, T, size), (P, columns), formulas = xs.shape, W_h.shape, CELLS[cell]
+    H = columns // formulas.gates
+    return size == columns and _fit(
+        (xs, xs.shape), (h, (N, P)), (c, (N, H) if formulas.has_c else None), (b_h, (H,) if formulas.has_recurrent_bias else None)
+    )
+
+
+def _gradient_suits(
+    cell: str, gy: Any, gh: Any, gc: Any, y: Any, before: Any, c: Any, gates: Any, cells: Any, W_h: Any, W_p: Any, lengths: Any,
+    reverse: bool
+) -> bool:
+    if not plain(y) or y.ndim != 3 or not _weights_suit(cell, *y.shape[:2], W_h, W_p, lengths):
+        return False
+    (N, T, _), (P, columns), formulas = y.shape, W_h.shape, CELLS[cell]
+    H = columns // formulas.gates
+    of_c, all_c = ((N, H), (N, T, H)) if formulas.has_c else (None, None)
+    kept = (N, T, formulas.kept * H) if formulas.kept else None
+    results = [(array, (N, T, P)) for array in (gy, y, before)]
+    return _fit(*results, (gh, (N, P)), (gc, of_c), (c, of_c), (cells, all_c), (gates, kept))
 
 
 @kernel(_suits)
@@ -94,7 +147,7 @@ def recurrence(
     return y, h, c, kept
 
 
-@kernel(_suits)
+@kernel(_gradient_suits)
 def recurrence_gradient(
     cell: str,
     gy: Array,

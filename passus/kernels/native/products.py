@@ -23,7 +23,7 @@ from passus.kernels.native.tile import multiply_tile
 from passus.kernels.native.transposing import copy_transposed
 from passus.kernels.threads import split
 
-__all__ = ["prepare", "product"]
+__all__ = ["pack", "prepare", "product"]
 
 PIECE = LANES << 17
 """How many multiplications are worth a thread of their own: some 15 µs of work."""
@@ -70,7 +70,7 @@ def product(a: Array, b: Array, bias: Array | None = None) -> Array:
     columns = vectors * LANES
     tiles = -(-m // columns)
     packed, start = aligned(tiles * k * columns), aligned_zeros(tiles * columns)
-    split(lambda first, last: _pack(b, packed, columns, first, last), tiles, PACKED // (1 + k * columns))
+    split(lambda first, last: pack(b, packed, columns, first, last), tiles, PACKED // (1 + k * columns))
     if bias is not None:
         start[:m] = bias
     y = np.empty((n, m), np.float32)
@@ -102,7 +102,7 @@ def _in_place(a: Array, tiles: int) -> tuple[Array, tuple[int, int]]:
 
 
 @compiled(numba.void(MATRIX, FLAT, INTEGER, INTEGER, INTEGER))
-def _pack(b: Any, packed: Any, columns: Any, start: Any, stop: Any) -> None:
+def pack(b: Any, packed: Any, columns: Any, start: Any, stop: Any) -> None:
     """Tiles from ``start`` to ``stop`` of a matrix (K, M), as (tiles, K, columns)."""
     (k, m), (down, across) = b.shape, b.strides
     for tile in range(start, stop):
