@@ -26,6 +26,7 @@ from passus.functions import (
     fourier,
     fused,
     group_normalization,
+    heads,
     indexing,
     joining,
     linalg,
@@ -36,6 +37,7 @@ from passus.functions import (
     normalization,
     patches,
     pools,
+    positions,
     probabilities,
     products,
     quantiles,
@@ -75,6 +77,7 @@ from passus.functions.extremes import *
 from passus.functions.fourier import *
 from passus.functions.fused import *
 from passus.functions.group_normalization import *
+from passus.functions.heads import *
 from passus.functions.indexing import *
 from passus.functions.joining import *
 from passus.functions.linalg import *
@@ -85,6 +88,7 @@ from passus.functions.metrics import *
 from passus.functions.normalization import *
 from passus.functions.patches import *
 from passus.functions.pools import *
+from passus.functions.positions import *
 from passus.functions.probabilities import *
 from passus.functions.products import *
 from passus.functions.quantiles import *
@@ -124,6 +128,7 @@ __all__ += extremes.__all__
 __all__ += fourier.__all__
 __all__ += fused.__all__
 __all__ += group_normalization.__all__
+__all__ += heads.__all__
 __all__ += indexing.__all__
 __all__ += joining.__all__
 __all__ += linalg.__all__
@@ -134,6 +139,7 @@ __all__ += metrics.__all__
 __all__ += normalization.__all__
 __all__ += patches.__all__
 __all__ += pools.__all__
+__all__ += positions.__all__
 __all__ += probabilities.__all__
 __all__ += products.__all__
 __all__ += quantiles.__all__

@@ -30,6 +30,7 @@ __all__ = [
     "silu",
     "softplus",
     "softsign",
+    "swiglu",
 ]
 
 
@@ -206,8 +207,27 @@ def glu(x: Operand, axis: int = -1) -> Result:
     >>> glu(np.array([1.0, 2.0, 0.0, 0.0]))
     array([0.5, 1. ])
     """
-    shape = array_of("glu", x).shape
-    if not -len(shape) <= checked_integer("glu", "axis", axis) < len(shape) or shape[axis] % 2:
-        raise ShapeError(f"glu: axis {axis} of x {shape} must exist and have an even length, to be cut in halves")
-    value, gate = split(x, 2, axis=axis)
+    value, gate = _halves("glu", x, axis)
     return value * sigmoid(gate)
+
+
+def _halves(name: str, x: Operand, axis: int) -> tuple[Result, ...]:
+    """The two halves along an axis. Raises `ShapeError` if it has an odd length."""
+    shape = array_of(name, x).shape
+    if not -len(shape) <= checked_integer(name, "axis", axis) < len(shape) or shape[axis] % 2:
+        raise ShapeError(f"{name}: axis {axis} of x {shape} must exist and have an even length, to be cut in halves")
+    return split(x, 2, axis=axis)
+
+
+@widened(1)
+def swiglu(x: Operand, axis: int = -1) -> Result:
+    """The gated unit of SwiGLU blocks: the `silu` of the first half along an axis times the second half.
+
+    Raises `ShapeError` if the axis has an odd length. Source: Shazeer, 2020, "GLU variants improve transformer".
+
+    >>> import numpy as np
+    >>> swiglu(np.array([0.0, 1.0, 2.0, 3.0])).round(3)
+    array([0.   , 2.193])
+    """
+    gate, value = _halves("swiglu", x, axis)
+    return silu(gate) * value

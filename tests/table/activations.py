@@ -9,6 +9,11 @@ def glu(x, axis=-1):
     return value * special.expit(gate)
 
 
+def swiglu(x, axis=-1):
+    gate, value = np.split(x, 2, axis)
+    return gate * special.expit(gate) * value
+
+
 ROWS = [
     unary("sigmoid", special.expit),
     unary("softplus", lambda x: np.logaddexp(x, 0)),
@@ -29,6 +34,22 @@ ROWS = [
         (
             bad(ValueError, r"glu: axis -1 of x \(2, 3\).*even", np.ones((2, 3))),
             bad(ValueError, r"glu: axis 2 of x \(2, 4\).*exist", np.ones((2, 4)), 2),
+        ),
+        {**ONE_OPERAND, "0-d": "it has no axis to be cut"},
+    ),
+    Row(
+        "swiglu",
+        swiglu,
+        {
+            "plain": case(normal(3, 4)),
+            "plain, first axis": case(normal(2, 3), 0),
+            "negative axis": case(normal(2, 4, 3), -2),
+            "empty": case(normal(0, 4)),
+            "empty, no features": case(normal(3, 0)),
+        },
+        (
+            bad(ValueError, r"swiglu: axis -1 of x \(2, 3\).*even", np.ones((2, 3))),
+            bad(ValueError, r"swiglu: axis 2 of x \(2, 4\).*exist", np.ones((2, 4)), 2),
         ),
         {**ONE_OPERAND, "0-d": "it has no axis to be cut"},
     ),

@@ -1,0 +1,102 @@
+import math
+
+import numpy as np
+
+from tests.table import NO_AXIS, ONE_OPERAND, Row, bad, case, integers, normal
+
+
+def rotary(x, positions=0, base=10000.0, interleaved=False):
+    *_, T, D = x.shape
+    if isinstance(positions, int):
+        positions = np.arange(positions, positions + T)
+    positions, y = np.broadcast_to(positions, x.shape[:-1]), np.empty_like(x)
+    for place in np.ndindex(*x.shape[:-1]):
+        for i in range(D // 2):
+            angle = positions[place] * base ** (-2 * i / D)
+            j, k = (2 * i, 2 * i + 1) if interleaved else (i, i + D // 2)
+            a = complex(x[(*place, j)], x[(*place, k)]) * complex(math.cos(angle), math.sin(angle))
+            y[(*place, j)], y[(*place, k)] = a.real, a.imag
+    return y
+
+
+def sinusoidal_positions(length, size, start=0, base=10000.0, dtype=np.float32):
+    wave = [math.sin, math.cos]
+    rows = [[wave[j % 2](p / base ** (j // 2 * 2 / size)) for j in range(size)] for p in range(start, start + length)]
+    return np.array(rows, dtype).reshape(length, size)
+
+
+SLOPES = {1: [2**-8], 2: [2**-4, 2**-8], 3: [2**-4, 2**-8, 2**-2]}
+"""As the authors' program gives them."""
+
+
+def alibi_bias(n_heads, queries, keys=None, dtype=np.float32):
+    keys = queries if keys is None else keys
+    y = np.zeros((n_heads, queries, keys), dtype)
+    for h, i, j in np.ndindex(*y.shape):
+        y[h, i, j] = -SLOPES[n_heads][h] * abs(i + keys - queries - j)
+    return y
+
+
+ARRAYS = {**NO_AXIS, "broadcast": "it takes numbers", "0-d": "it takes lengths"}
+
+ROWS = [
+    Row(
+        "rotary",
+        rotary,
+        {
+            "plain": case(normal(3, 4)),
+            "plain, heads": case(normal(2, 2, 3, 6), 5),
+            "plain, interleaved": case(normal(2, 3, 4), 1, 100.0, interleaved=True),
+            "plain, positions": case(normal(2, 3, 4), np.array([7, 0, 2])),
+            "plain, positions of each example": case(normal(2, 2, 3, 4), integers(9, 2, 1, 3)),
+            "empty": case(normal(0, 3, 4)),
+            "empty, no sequence": case(normal(2, 0, 4)),
+            "empty, no features": case(normal(2, 3, 0)),
+        },
+        (
+            bad(ValueError, r"rotary: x \(2, 3\) .* even", np.ones((2, 3))),
+            bad(ValueError, r"rotary: x \(4,\) must be", np.ones(4)),
+            bad(ValueError, r"rotary: positions \(2,\) must broadcast to \(3,\)", np.ones((3, 4)), np.arange(2)),
+            bad(ValueError, "rotary: positions is -1", np.ones((3, 4)), -1),
+            bad(ValueError, "rotary: base is 0", np.ones((3, 4)), base=0),
+            bad(TypeError, "rotary: positions is a list", np.ones((3, 4)), [0, 1, 2]),
+            bad(TypeError, "rotary: interleaved is an int", np.ones((3, 4)), interleaved=1),
+        ),
+        {**NO_AXIS, **ONE_OPERAND, "0-d": "it has no sequence"},
+        spreads={0: "both features of a pair are multiplied by sine and cosine, and added"},
+    ),
+    Row(
+        "sinusoidal_positions",
+        sinusoidal_positions,
+        {
+            "plain": case(3, 4),
+            "plain, odd size": case(3, 5, 2, 100.0, np.float64),
+            "empty": case(0, 4),
+        },
+        (
+            bad(ValueError, "sinusoidal_positions: size is 0", 3, 0),
+            bad(ValueError, "sinusoidal_positions: start is -1", 3, 4, -1),
+            bad(TypeError, "sinusoidal_positions: int64 is not supported", 3, 4, dtype=np.int64),
+        ),
+        ARRAYS,
+        order=0,
+        rtol=1e-6,
+        atol=1e-7,
+    ),
+    Row(
+        "alibi_bias",
+        alibi_bias,
+        {
+            "plain": case(2, 3),
+            "plain, more keys": case(3, 2, 4, np.float64),
+            "plain, one head": case(1, 3),
+            "empty": case(2, 0),
+        },
+        (
+            bad(ValueError, "alibi_bias: n_heads is 0", 0, 2),
+            bad(ValueError, "alibi_bias: keys is 1; it must be at least 2", 2, 2, 1),
+        ),
+        ARRAYS,
+        order=0,
+    ),
+]
