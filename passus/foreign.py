@@ -148,10 +148,8 @@ LAYERS = {
     "BCELoss": "losses are functions: F.binary_cross_entropy(p, t)",
     "BCEWithLogitsLoss": "losses are functions: F.sigmoid_cross_entropy(x, t)",
     "KLDivLoss": "losses are functions: F.kl_divergence(log_q, p)",
-    **dict.fromkeys(
-        ("MultiheadAttention", "MultiHeadAttention", "Transformer"),
-        "attention is coming in a later version; until then, compose F.softmax and @",
-    ),
+    "MultiheadAttention": "write MultiHeadAttention",
+    "Transformer": "combine L.TransformerEncoder and L.TransformerDecoder",
     "functional": "functions are in passus.functions",
     "init": "initializers are in passus.initializers",
 }

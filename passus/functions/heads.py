@@ -65,7 +65,8 @@ def split_heads(x: Operand, n_heads: int | Sequence[int]) -> Any:
     [(2, 2, 5, 3), (2, 1, 5, 3), (2, 1, 5, 3)]
     """
     single = not isinstance(n_heads, (tuple, list))
-    counts = tuple([checked_count("split_heads", "n_heads", n) for n in ([n_heads] if single else n_heads)])
+    groups = list(n_heads) if isinstance(n_heads, (tuple, list)) else [n_heads]
+    counts = tuple([checked_count("split_heads", "n_heads", n) for n in groups])
     shape = array_of("split_heads", x).shape
     if len(shape) < 2 or not counts or shape[-1] % sum(counts):
         raise ShapeError(

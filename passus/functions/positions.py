@@ -96,24 +96,27 @@ def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
 
 
 def sinusoidal_positions(
-    length: int, size: int, start: int = 0, base: float = 10000.0, dtype: DTypeLike = np.float32
+    positions: int | Array, size: int, base: float = 10000.0, dtype: DTypeLike = np.float32
 ) -> Array:
-    """The fixed encoding (length, size) of positions: feature 2 i is ``sin(position / base ** (2 * i / size))``, and
-    feature 2 i + 1 its cosine.
+    """The fixed encoding (..., size) of positions: feature 2 i is ``sin(position / base ** (2 * i / size))``, and feature
+    2 i + 1 its cosine.
 
-    ``start``: the first position. Raises `ArgumentError` for a number out of range, `DTypeError` for what is none.
-    Source: Vaswani et al., 2017, "Attention is all you need".
+    ``positions``: an array (...) of them, or how many from 0 on. Raises `ArgumentError` for a number out of range,
+    `DTypeError` for what is none. Source: Vaswani et al., 2017, "Attention is all you need".
 
     >>> sinusoidal_positions(2, 4).round(2)
     array([[0.  , 1.  , 0.  , 1.  ],
            [0.84, 0.54, 0.01, 1.  ]], dtype=float32)
     """
     name = "sinusoidal_positions"
-    length, start = checked_count(name, "length", length, low=0), checked_count(name, "start", start, low=0)
     size, base = checked_count(name, "size", size), checked_number(name, "base", base, open_low=True)
-    angles = np.arange(start, start + length)[:, None] * _frequencies(size, base)
-    pairs = np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(length, size + size % 2)
-    return pairs[:, :size].astype(checked_dtype(name, dtype, kinds="f"))
+    if isinstance(positions, (np.ndarray, Variable)):
+        places = array_of(name, positions)
+    else:
+        places = np.arange(checked_count(name, "positions", positions, low=0))
+    angles = places[..., None] * _frequencies(size, base)
+    pairs = np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(*places.shape, size + size % 2)
+    return pairs[..., :size].astype(checked_dtype(name, dtype, kinds="f"))
 
 
 def alibi_bias(n_heads: int, queries: int, keys: int | None = None, dtype: DTypeLike = np.float32) -> Array:

@@ -26,8 +26,10 @@ from passus.layers.activations import Softmax as Softmax
 from passus.layers.activations import Softplus as Softplus
 from passus.layers.activations import Softsign as Softsign
 from passus.layers.activations import Tanh as Tanh
+from passus.layers.attention import MultiHeadAttention as MultiHeadAttention
 from passus.layers.base import Layer as Layer
 from passus.layers.batch_normalization import BatchNorm as BatchNorm
+from passus.layers.cache import KeyValueCache as KeyValueCache
 from passus.layers.cells import GRUCell as GRUCell
 from passus.layers.cells import LSTMCell as LSTMCell
 from passus.layers.cells import RNNCell as RNNCell
@@ -42,6 +44,8 @@ from passus.layers.dropout import Dropout2d as Dropout2d
 from passus.layers.dropout import StochasticDepth as StochasticDepth
 from passus.layers.embedding import Embedding as Embedding
 from passus.layers.embedding import EmbedID as EmbedID
+from passus.layers.feed_forward import FeedForward as FeedForward
+from passus.layers.feed_forward import SwiGLU as SwiGLU
 from passus.layers.lazy import LazyParameter as LazyParameter
 from passus.layers.linear import Linear as Linear
 from passus.layers.normalization import GroupNorm as GroupNorm
@@ -56,6 +60,8 @@ from passus.layers.pooling import GlobalAveragePooling as GlobalAveragePooling
 from passus.layers.pooling import GlobalMaxPooling as GlobalMaxPooling
 from passus.layers.pooling import MaxPooling as MaxPooling
 from passus.layers.pooling import MaxUnpooling as MaxUnpooling
+from passus.layers.positions import PositionEmbedding as PositionEmbedding
+from passus.layers.positions import SinusoidalPositions as SinusoidalPositions
 from passus.layers.recurrent import GRU as GRU
 from passus.layers.recurrent import LSTM as LSTM
 from passus.layers.recurrent import RNN as RNN
@@ -63,6 +69,11 @@ from passus.layers.resizing import PixelShuffle as PixelShuffle
 from passus.layers.resizing import PixelUnshuffle as PixelUnshuffle
 from passus.layers.resizing import Upsample as Upsample
 from passus.layers.sequential import Sequential as Sequential
+from passus.layers.transformer import DecoderCache as DecoderCache
+from passus.layers.transformer import TransformerDecoderLayer as TransformerDecoderLayer
+from passus.layers.transformer import TransformerEncoderLayer as TransformerEncoderLayer
+from passus.layers.transformer_stacks import TransformerDecoder as TransformerDecoder
+from passus.layers.transformer_stacks import TransformerEncoder as TransformerEncoder
 
 __all__ = [
     "AdaptiveAveragePooling",
@@ -73,6 +84,7 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "Conv3d",
+    "DecoderCache",
     "Deconv1d",
     "Deconv2d",
     "Deconv3d",
@@ -81,6 +93,7 @@ __all__ = [
     "ELU",
     "EmbedID",
     "Embedding",
+    "FeedForward",
     "Flatten",
     "GELU",
     "GLU",
@@ -94,6 +107,7 @@ __all__ = [
     "InstanceNorm",
     "LSTM",
     "LSTMCell",
+    "KeyValueCache",
     "Layer",
     "LayerNorm",
     "LazyParameter",
@@ -104,9 +118,11 @@ __all__ = [
     "MaxPooling",
     "MaxUnpooling",
     "Mish",
+    "MultiHeadAttention",
     "PReLU",
     "PixelShuffle",
     "PixelUnshuffle",
+    "PositionEmbedding",
     "RMSNorm",
     "RNN",
     "RNNCell",
@@ -116,11 +132,17 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositions",
     "Softmax",
     "Softplus",
     "Softsign",
     "StochasticDepth",
+    "SwiGLU",
     "Tanh",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "Upsample",
 ]
 

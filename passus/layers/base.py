@@ -53,7 +53,7 @@ class Layer(State, CheckedOptions):
     outputs: list[Any]
     """After a call: weak references to what it returned."""
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any, **options: Any) -> Any:
         """Compute the outputs from the inputs."""
         raise NotImplementedError(
             f"{type(self).__name__}.forward is not implemented; a layer defines def forward(self, x)"

@@ -3,6 +3,7 @@
 from passus import answers as _answers
 from passus import foreign as _foreign
 from passus.models.efficientnet import EfficientNetLite0 as EfficientNetLite0
+from passus.models.gpt import GPT as GPT
 from passus.models.lenet import LeNet as LeNet
 from passus.models.mlp import MLP as MLP
 from passus.models.mobilenet import MobileNetV2 as MobileNetV2
@@ -27,6 +28,7 @@ __all__ = [
     "BottleneckB",
     "BuildingBlock",
     "EfficientNetLite0",
+    "GPT",
     "LeNet",
     "MLP",
     "MobileNetV2",

@@ -19,10 +19,13 @@ def rotary(x, positions=0, base=10000.0, interleaved=False):
     return y
 
 
-def sinusoidal_positions(length, size, start=0, base=10000.0, dtype=np.float32):
-    wave = [math.sin, math.cos]
-    rows = [[wave[j % 2](p / base ** (j // 2 * 2 / size)) for j in range(size)] for p in range(start, start + length)]
-    return np.array(rows, dtype).reshape(length, size)
+def sinusoidal_positions(positions, size, base=10000.0, dtype=np.float32):
+    places = np.arange(positions) if isinstance(positions, int) else positions
+    y = np.empty((*places.shape, size), dtype)
+    for *place, j in np.ndindex(*y.shape):
+        wave = math.cos if j % 2 else math.sin
+        y[(*place, j)] = wave(places[tuple(place)] / base ** (j // 2 * 2 / size))
+    return y
 
 
 SLOPES = {1: [2**-8], 2: [2**-4, 2**-8], 3: [2**-4, 2**-8, 2**-2]}
@@ -70,15 +73,19 @@ ROWS = [
         sinusoidal_positions,
         {
             "plain": case(3, 4),
-            "plain, odd size": case(3, 5, 2, 100.0, np.float64),
+            "plain, odd size": case(3, 5, 100.0, np.float64),
+            "plain, positions": case(integers(9, 2, 3), 4),
             "empty": case(0, 4),
+            "empty, positions": case(integers(9, 2, 0), 4),
+            "0-d": case(np.array(3), 4),
         },
         (
             bad(ValueError, "sinusoidal_positions: size is 0", 3, 0),
-            bad(ValueError, "sinusoidal_positions: start is -1", 3, 4, -1),
+            bad(ValueError, "sinusoidal_positions: positions is -1", -1, 4),
+            bad(TypeError, "sinusoidal_positions: positions is a list", [0, 1], 4),
             bad(TypeError, "sinusoidal_positions: int64 is not supported", 3, 4, dtype=np.int64),
         ),
-        ARRAYS,
+        {**NO_AXIS, "broadcast": "it takes numbers"},
         order=0,
         rtol=1e-6,
         atol=1e-7,

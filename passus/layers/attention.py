@@ -1,0 +1,221 @@
+"""Attention of several heads."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+import passus.functions as F
+from passus.arguments import checked_count, checked_flag, checked_number
+from passus.backend import Array
+from passus.core import Operand, Result
+from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.functions.checks import array_of
+from passus.initializers import Initializer
+from passus.layers.base import Layer
+from passus.layers.cache import KeyValueCache
+from passus.layers.linear import Linear
+from passus.random import RNG, get_rng
+
+__all__ = ["MultiHeadAttention"]
+
+
+class MultiHeadAttention(Layer):
+    """Attention of ``n_heads`` heads: queries (N, T, I) and keys (N, S, J) give (N, T, ``d_model``).
+
+    Queries, keys and values are linear functions of the inputs; each head has ``d_model / n_heads`` features, and the
+    heads' results go through one more linear layer, ``out``. Called with one sequence, it attends to itself (``qkv``
+    is one product); called with ``key``, and perhaps ``value``, to another one. ``cross``: keys and values are always
+    those of another sequence, whose number J of features may differ: ``query`` and ``key_value`` are layers of their
+    own. I and J are inferred on the first call, or given as ``in_size`` and ``context_size``.
+
+    ``n_kv_heads``: fewer heads of keys and values, each shared by a group of queries. ``nobias``: leave out the biases.
+    ``dropout_ratio``: of the attention weights, in training. ``rotary``: the base of rotary positions, such as 10000.0,
+    by which queries and keys are rotated. ``initializer``, ``out_initializer``: draw the weights, and those of ``out``.
+
+    A call takes, besides the sequences:
+    ``mask``: boolean, True where a query may attend to a key, or numbers added to the scores; broadcasts to
+    (N, H, T, S). ``key_mask``: (N, S), True for keys that are no padding. A query whose keys are all masked gets zeros
+    (and the bias of ``out``). ``is_causal``: a query attends to keys of its position and before; the last query is at
+    the position of the last key. ``positions``: for rotary positions, that of the first element, or an array (N, T) of
+    all. ``cache``: a `KeyValueCache`; keys and values of a sequence are appended to those of earlier calls, and those of
+    another sequence are computed once. Masks then describe all keys.
+
+    Raises `ArgumentError` for a ``d_model`` that the heads cannot share, `ShapeError` for sequences that do not fit.
+    Source: Vaswani et al., 2017, "Attention is all you need"; grouped queries: Ainslie et al., 2023, "GQA".
+
+    >>> layer = MultiHeadAttention(8, 2, rng=0)
+    >>> layer(np.ones((1, 3, 8), np.float32), is_causal=True).shape
+    (1, 3, 8)
+    >>> layer.weights(np.ones((1, 2, 8), np.float32), is_causal=True).data[0, 0].tolist()
+    [[1.0, 0.0], [0.5, 0.5]]
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        *,
+        n_kv_heads: int | None = None,
+        cross: bool = False,
+        nobias: bool = False,
+        dropout_ratio: float = 0.0,
+        rotary: float | None = None,
+        in_size: int | None = None,
+        context_size: int | None = None,
+        initializer: Initializer | None = None,
+        out_initializer: Initializer | None = None,
+        dtype: DTypeLike = np.float32,
+        rng: RNG = None,
+    ) -> None:
+        name = "MultiHeadAttention"
+        self.n_heads = checked_count(name, "n_heads", n_heads)
+        self.n_kv_heads = self.n_heads if n_kv_heads is None else checked_count(name, "n_kv_heads", n_kv_heads)
+        if checked_count(name, "d_model", d_model) % self.n_heads:
+            raise ArgumentError(
+                f"{name}: d_model={d_model} must be a multiple of n_heads={n_heads}; d_model comes first"
+            )
+        if self.n_heads % self.n_kv_heads:
+            raise ArgumentError(f"{name}: n_heads={n_heads} must be a multiple of n_kv_heads={n_kv_heads}")
+        self.d_model, self.d_head = d_model, d_model // self.n_heads
+        self.dropout_ratio = checked_number(name, "dropout_ratio", dropout_ratio, 0.0, 1.0)
+        self.rotary = None if rotary is None else checked_number(name, "rotary", rotary, open_low=True)
+        if self.rotary is not None and self.d_head % 2:
+            raise ArgumentError(f"{name}: rotary positions need an even number of features per head, not {self.d_head}")
+        self.cross = checked_flag(name, "cross", cross)
+        rng = None if rng is None else get_rng(rng)
+        shared = self.n_kv_heads * self.d_head
+        if self.cross:
+            self.query = Linear(d_model, nobias, dtype, in_size, initializer, rng)
+            self.key_value = Linear(2 * shared, nobias, dtype, context_size, initializer, rng)
+        else:
+            self.qkv = Linear(d_model + 2 * shared, nobias, dtype, in_size, initializer, rng)
+        self.out = Linear(d_model, nobias, dtype, d_model, out_initializer or initializer, rng)
+
+    def forward(
+        self,
+        query: Operand,
+        key: Operand | None = None,
+        value: Operand | None = None,
+        *,
+        mask: Operand | None = None,
+        key_mask: Operand | None = None,
+        is_causal: bool = False,
+        positions: int | Array | None = None,
+        cache: KeyValueCache | None = None,
+    ) -> Result:
+        q, k, v = self._heads(query, key, value, positions, cache)
+        mask = with_key_mask(mask, key_mask)
+        y = F.scaled_dot_product_attention(q, k, v, mask, is_causal, dropout=self.dropout_ratio)
+        return self.out(F.merge_heads(y))
+
+    def weights(
+        self,
+        query: Operand,
+        key: Operand | None = None,
+        *,
+        mask: Operand | None = None,
+        key_mask: Operand | None = None,
+        is_causal: bool = False,
+        positions: int | Array | None = None,
+    ) -> Result:
+        """The weights (N, H, T, S) that `forward` gives to keys, without dropout; they sum to 1 over the keys, or are 0
+        where all are masked.
+        """
+        q, k, _ = self._heads(query, key, None, positions, None)
+        group = self.n_heads // self.n_kv_heads
+        k = F.repeat(k, group, axis=-3) if group > 1 else k
+        scores: Any = F.matmul(q, F.swapaxes(k, -1, -2)) * (1 / math.sqrt(self.d_head))
+        T, S = scores.shape[-2:]
+        mask = with_key_mask(mask, key_mask)
+        seen = np.tril(np.ones((T, S), bool), S - T) if is_causal else np.ones((T, S), bool)
+        if mask is not None and array_of("mask", mask).dtype.kind != "b":
+            scores = scores + mask
+            seen = seen & (array_of("mask", mask) > -np.inf)
+        elif mask is not None:
+            seen = seen & array_of("mask", mask)
+        seen = np.broadcast_to(seen, scores.shape)
+        return F.where(seen, F.softmax(F.where(seen, scores, np.finfo(scores.dtype).min), axis=-1), 0.0)
+
+    def _heads(
+        self,
+        query: Operand,
+        key: Operand | None,
+        value: Operand | None,
+        positions: int | Array | None,
+        cache: KeyValueCache | None,
+    ) -> tuple[Any, Any, Any]:
+        """Queries (N, H, T, D), and keys and values (N, H_kv, S, D) of all positions."""
+        for x in (query, key, value):
+            if x is not None and array_of("MultiHeadAttention", x).ndim < 2:
+                raise ShapeError(f"MultiHeadAttention: a sequence (N, T, I) is needed, not {array_of('', x).shape}")
+        if key is None and value is not None:
+            raise ArgumentError("MultiHeadAttention: value is given without key")
+        another = key is not None and key is not query
+        start = 0 if cache is None or another else cache.length
+        places: Any = start if positions is None else positions
+        if another and cache is not None and cache.length:
+            return self._rotated(self._query(query), places), cache.keys, cache.values
+        if another or self.cross or value is not None:
+            context = query if key is None else key
+            q, (k, v) = self._query(query), self._key_value(context, context if value is None else value)
+        else:
+            q, k, v = F.split_heads(self.qkv(query), (self.n_heads, self.n_kv_heads, self.n_kv_heads))
+        q, k = self._rotated(q, places), self._rotated(k, 0 if another else places)
+        if cache is not None:
+            k, v = cache.append(k, v)
+        return q, k, v
+
+    def _query(self, x: Operand) -> Any:
+        y = self.query(x) if self.cross else self._part(x, 0, self.d_model)
+        return F.split_heads(y, self.n_heads)
+
+    def _key_value(self, key: Operand, value: Operand) -> tuple[Any, Any]:
+        size = self.n_kv_heads * self.d_head
+        if key is value and self.cross:
+            k, v = F.split_heads(self.key_value(key), (self.n_kv_heads, self.n_kv_heads))
+            return k, v
+        first = 0 if self.cross else self.d_model
+        k, v = self._part(key, first, first + size), self._part(value, first + size, first + 2 * size)
+        return F.split_heads(k, self.n_kv_heads), F.split_heads(v, self.n_kv_heads)
+
+    def _part(self, x: Operand, start: int, stop: int) -> Any:
+        """Some columns of the product that gives queries, keys and values at once."""
+        whole = self.key_value if self.cross else self.qkv
+        if whole.W._data is None:
+            whole.W.resolve(array_of("MultiHeadAttention", x).shape[-1])
+        b = None if whole.b is None else F.get_item(whole.b, slice(start, stop))
+        return F.linear(x, F.get_item(whole.W, (slice(None), slice(start, stop))), b)
+
+    def _rotated(self, x: Any, positions: Any) -> Any:
+        if self.rotary is None:
+            return x
+        if isinstance(positions, np.ndarray) and positions.ndim > 1:
+            positions = positions[..., None, :]  # The heads share them.
+        return F.rotary(x, positions, self.rotary)
+
+
+def with_key_mask(mask: Operand | None, key_mask: Operand | None) -> Operand | None:
+    """One mask of a mask (..., T, S) and one of keys (N, S). Raises `DTypeError` if the latter is not boolean.
+
+    >>> with_key_mask(None, np.array([[True, False]])).shape
+    (1, 1, 1, 2)
+    >>> with_key_mask(np.array([[0.5, 0.5]]), np.array([[True, False]])).tolist()
+    [[[[0.5, -inf]]]]
+    """
+    if key_mask is None:
+        return mask
+    keys = array_of("key_mask", key_mask)
+    if keys.dtype.kind != "b":
+        raise DTypeError(
+            f"MultiHeadAttention: key_mask is {keys.dtype}; give booleans, True for keys that are no padding"
+        )
+    keys = keys[..., None, None, :]
+    if mask is None:
+        return keys
+    if array_of("mask", mask).dtype.kind == "b":
+        return np.logical_and(array_of("mask", mask), keys)
+    return F.where(keys, mask, -np.inf)

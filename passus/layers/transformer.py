@@ -1,0 +1,186 @@
+"""Layers of transformers: attention and feed-forward blocks, whose results are added to their inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+import passus.functions as F
+from passus.arguments import checked_count, checked_flag, checked_number
+from passus.backend import Array
+from passus.core import Operand, Result
+from passus.errors import ArgumentError
+from passus.initializers import Initializer
+from passus.layers.attention import MultiHeadAttention
+from passus.layers.base import Layer
+from passus.layers.cache import KeyValueCache
+from passus.layers.feed_forward import FeedForward, SwiGLU
+from passus.layers.normalization import LayerNorm, RMSNorm
+from passus.random import RNG, get_rng
+
+__all__ = ["DecoderCache", "TransformerDecoderLayer", "TransformerEncoderLayer", "norm_named"]
+
+NORMS: dict[str, Callable[..., Layer]] = {"layer": LayerNorm, "rms": RMSNorm}
+"""The kinds of normalisation, by name."""
+
+
+class DecoderCache(NamedTuple):
+    """What a `TransformerDecoderLayer` keeps while it decodes."""
+
+    own: KeyValueCache
+    """Keys and values of its own sequence."""
+    context: KeyValueCache
+    """Those of the context, which are computed once."""
+
+
+class ResidualLayer(Layer):
+    """The base of layers with sub-layers around a residual stream, and normalisation before or after each.
+
+    The options are those of `TransformerEncoderLayer`.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        d_hidden: int | None = None,
+        *,
+        activation: str = "gelu",
+        dropout_ratio: float = 0.0,
+        pre_norm: bool = True,
+        norm: str = "layer",
+        eps: float = 1e-5,
+        nobias: bool = False,
+        n_kv_heads: int | None = None,
+        rotary: float | None = None,
+        initializer: Initializer | None = None,
+        out_initializer: Initializer | None = None,
+        dtype: DTypeLike = np.float32,
+        rng: RNG = None,
+    ) -> None:
+        name = type(self).__name__
+        self.dropout_ratio = checked_number(name, "dropout_ratio", dropout_ratio, 0.0, 1.0)
+        self.pre_norm = checked_flag(name, "pre_norm", pre_norm)
+        rng = None if rng is None else get_rng(rng)
+        d_model = checked_count(name, "d_model", d_model)
+        d_hidden = 4 * d_model if d_hidden is None else d_hidden
+        options: dict[str, Any] = {"nobias": nobias, "dropout_ratio": dropout_ratio, "dtype": dtype, "rng": rng}
+        options |= {"initializer": initializer, "out_initializer": out_initializer}
+        heads: dict[str, Any] = {"n_kv_heads": n_kv_heads, "in_size": d_model, **options}
+        self.attention = MultiHeadAttention(d_model, n_heads, rotary=rotary, **heads)
+        self.norm1 = norm_named(name, norm, d_model, eps, dtype)
+        self._add_attention(d_model, n_heads, heads, lambda: norm_named(name, norm, d_model, eps, dtype))
+        if activation == "swiglu":
+            self.feed_forward: Layer = SwiGLU(d_model, d_hidden, **options)
+        else:
+            self.feed_forward = FeedForward(d_model, d_hidden, activation, **options)
+        self.norm2 = norm_named(name, norm, d_model, eps, dtype)
+
+    def _add_attention(self, d_model: int, n_heads: int, options: dict[str, Any], norm: Callable[[], Layer]) -> None:
+        """Where a decoder adds its second attention."""
+
+    def _added(self, sublayer: Callable[[Any], Any], norm: Layer, x: Any) -> Any:
+        """``x + sublayer(norm(x))``, or the norm of ``x + sublayer(x)``."""
+        y = sublayer(norm(x) if self.pre_norm else x)
+        y = F.add(x, F.dropout(y, self.dropout_ratio) if self.dropout_ratio else y)
+        return y if self.pre_norm else norm(y)
+
+
+class TransformerEncoderLayer(ResidualLayer):
+    """Self-attention and a feed-forward block, each added to its input: (N, T, ``d_model``) to the same shape.
+
+    ``d_hidden``: features inside the feed-forward block, ``4 * d_model`` if left out. ``activation``: its activation, as in
+    `passus.functions.bias_activation`; "swiglu" makes it a `SwiGLU` block. ``dropout_ratio``: of attention weights, of the
+    features inside the block, and of what is added. ``pre_norm``: normalise the input of each sub-layer; False: the sum
+    behind it, as in the original. ``norm``: "layer" or "rms", with ``eps``. ``nobias``: no biases in linear layers.
+    ``n_kv_heads``, ``rotary``, ``initializer``, ``out_initializer``: see `MultiHeadAttention`.
+
+    A call takes ``mask``, ``key_mask``, ``is_causal``, ``positions`` and ``cache`` of `MultiHeadAttention`; with
+    ``is_causal=True`` it is the layer of a decoder without context, such as GPT.
+
+    Raises `ArgumentError` for unknown names and numbers out of range, `ShapeError` for an input of another size.
+    Source: Vaswani et al., 2017, "Attention is all you need"; pre-norm: Xiong et al., 2020, "On layer normalization in
+    the transformer architecture".
+
+    >>> TransformerEncoderLayer(8, 2, rng=0)(np.ones((1, 3, 8), np.float32)).shape
+    (1, 3, 8)
+    """
+
+    def forward(
+        self,
+        x: Operand,
+        *,
+        mask: Operand | None = None,
+        key_mask: Operand | None = None,
+        is_causal: bool = False,
+        positions: int | Array | None = None,
+        cache: KeyValueCache | None = None,
+    ) -> Result:
+        def attend(h: Any) -> Any:
+            return self.attention(
+                h, mask=mask, key_mask=key_mask, is_causal=is_causal, positions=positions, cache=cache
+            )
+
+        x = self._added(attend, self.norm1, x)
+        return self._added(self.feed_forward, self.norm2, x)
+
+
+class TransformerDecoderLayer(ResidualLayer):
+    """Causal self-attention, attention to a context, and a feed-forward block, each added to its input:
+    (N, T, ``d_model``) and a context (N, S, J) give (N, T, ``d_model``).
+
+    The options are those of `TransformerEncoderLayer`; rotary positions are those of the sequence, not of the context.
+    ``norm3`` belongs to the attention to the context, ``cross_attention``. J is inferred on the first call.
+
+    A call takes, besides the sequence and the context: ``mask`` and ``key_mask`` of the sequence; ``context_mask``, which
+    broadcasts to (N, H, T, S), and ``context_key_mask`` (N, S); ``is_causal``; and ``cache``, a `DecoderCache`.
+
+    Raises `ArgumentError` for unknown names and numbers out of range, `ShapeError` for an input of another size.
+    Source: Vaswani et al., 2017, "Attention is all you need".
+
+    >>> layer = TransformerDecoderLayer(8, 2, rng=0)
+    >>> layer(np.ones((1, 3, 8), np.float32), np.ones((1, 5, 4), np.float32)).shape
+    (1, 3, 8)
+    """
+
+    def _add_attention(self, d_model: int, n_heads: int, options: dict[str, Any], norm: Callable[[], Layer]) -> None:
+        self.cross_attention = MultiHeadAttention(d_model, n_heads, cross=True, **options)
+        self.norm3 = norm()
+
+    def forward(
+        self,
+        x: Operand,
+        context: Operand,
+        *,
+        mask: Operand | None = None,
+        key_mask: Operand | None = None,
+        context_mask: Operand | None = None,
+        context_key_mask: Operand | None = None,
+        is_causal: bool = True,
+        cache: DecoderCache | None = None,
+    ) -> Result:
+        own, other = (None, None) if cache is None else cache
+
+        def attend(h: Any) -> Any:
+            return self.attention(h, mask=mask, key_mask=key_mask, is_causal=is_causal, cache=own)
+
+        def look(h: Any) -> Any:
+            return self.cross_attention(h, context, mask=context_mask, key_mask=context_key_mask, cache=other)
+
+        x = self._added(attend, self.norm1, x)
+        x = self._added(look, self.norm3, x)
+        return self._added(self.feed_forward, self.norm2, x)
+
+
+def norm_named(where: str, name: str, d_model: int, eps: float, dtype: DTypeLike) -> Layer:
+    """The normalisation of a name. Raises `ArgumentError` for another name.
+
+    >>> norm_named("example", "rms", 4, 1e-5, np.float32)
+    RMSNorm(eps=1e-05)  gamma (4,)  4 parameters
+    """
+    if name not in NORMS:
+        raise ArgumentError(f"{where}: norm must be one of {', '.join(NORMS)}, not {name!r}")
+    return NORMS[name](d_model, eps, dtype)

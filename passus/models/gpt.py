@@ -1,0 +1,209 @@
+"""Language models that are trained to tell the next token: GPT and its relatives."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+import passus.functions as F
+from passus.arguments import checked_count, checked_flag
+from passus.backend import Array
+from passus.core import Operand, Result
+from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.files import FilePath
+from passus.functions.checks import array_of
+from passus.initializers import normal
+from passus.layers import (
+    Embedding,
+    KeyValueCache,
+    Linear,
+    PositionEmbedding,
+    SinusoidalPositions,
+    TransformerEncoder,
+)
+from passus.layers.attention import with_key_mask
+from passus.models.generation import Generative
+from passus.models.gpt_files import from_gpt2, from_llama, is_gpt2s, is_llamas
+from passus.random import RNG, get_rng
+
+__all__ = ["GPT"]
+
+POSITIONS = ("learned", "sinusoidal", "rotary", "alibi")
+
+
+class GPT(Generative):
+    """A decoder-only transformer: tokens, integers (N, T), to the logits (N, T, ``vocab_size``) of each one's successor.
+
+    The defaults are GPT-2's, with its initial values; `llama` has those of Llama. ``max_len``: the longest sequence.
+    ``positions``: "learned", "sinusoidal", "rotary" (with ``rotary_base``) or "alibi". ``d_hidden``, ``activation`` ("swiglu"
+    among them), ``norm``, ``eps``, ``nobias``, ``n_kv_heads`` (grouped queries), ``dropout_ratio``: see
+    `passus.layers.TransformerEncoderLayer`. ``tied``: the matrix of the embedding, ``embed.W``, is that of the logits as well, and is
+    in files once. ``recompute``: layers are computed again on the way back instead of being kept. ``weights``: a
+    file, see `load_weights`. ``rng``: what the weights are drawn with.
+
+    A call takes ``key_mask`` (N, T), False for padding, and ``cache``, what `new_cache` returns, under `no_grad`: then ``ids`` come
+    after those of earlier calls, and ``key_mask`` describes all.
+
+    Files of GPT-2 and Llama under the names of Hugging Face are read by `load_weights`, too; `passus.models.gpt_files` has the
+    mapping of names.
+
+    Raises `ArgumentError` for options out of range, `ShapeError` for a sequence longer than ``max_len``, `LabelError` for a token
+    out of range.
+    Source: Radford et al., 2019, "Language models are unsupervised multitask learners".
+
+    >>> model = GPT(50, n_layers=2, n_heads=2, d_model=8, max_len=16, rng=0)
+    >>> logits = model(np.array([[1, 2, 3]]))
+    >>> logits.shape, model.count_params()
+    ((1, 3, 50), 2288)
+    >>> loss = F.softmax_cross_entropy(logits.reshape(-1, 50), np.array([2, 3, 4]))
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        n_layers: int,
+        n_heads: int,
+        d_model: int,
+        max_len: int,
+        *,
+        d_hidden: int | None = None,
+        positions: str = "learned",
+        rotary_base: float = 10000.0,
+        activation: str = "gelu_tanh",
+        norm: str = "layer",
+        eps: float = 1e-5,
+        nobias: bool = False,
+        n_kv_heads: int | None = None,
+        tied: bool = True,
+        dropout_ratio: float = 0.0,
+        recompute: bool = False,
+        weights: FilePath | None = None,
+        dtype: DTypeLike = np.float32,
+        rng: RNG = None,
+    ) -> None:
+        name = type(self).__name__
+        if positions not in POSITIONS:
+            raise ArgumentError(f"{name}: positions must be one of {', '.join(POSITIONS)}, not {positions!r}")
+        self.vocab_size = checked_count(name, "vocab_size", vocab_size)
+        self.max_len = checked_count(name, "max_len", max_len)
+        self.positions = positions
+        n_layers = checked_count(name, "n_layers", n_layers)
+        rng = None if rng is None else get_rng(rng)
+        draw = partial(normal, std=0.02)
+        self.embed = Embedding(vocab_size, d_model, dtype, draw, rng)
+        self.position: Any = None
+        if positions == "learned":
+            self.position = PositionEmbedding(max_len, d_model, draw, dtype, rng)
+        elif positions == "sinusoidal":
+            self.position = SinusoidalPositions()
+        self.transformer = TransformerEncoder(
+            n_layers,
+            d_model,
+            n_heads,
+            d_hidden=d_hidden,
+            activation=activation,
+            norm=norm,
+            eps=eps,
+            nobias=nobias,
+            n_kv_heads=n_kv_heads,
+            rotary=rotary_base if positions == "rotary" else None,
+            dropout_ratio=dropout_ratio,
+            recompute=recompute,
+            initializer=draw,
+            # The residual stream is a sum of two results of each layer, and keeps its variance so.
+            out_initializer=partial(normal, std=0.02 / math.sqrt(2 * n_layers)),
+            dtype=dtype,
+            rng=rng,
+        )
+        self.dropout_ratio = self.transformer.layers[0].dropout_ratio
+        self.tied = checked_flag(name, "tied", tied)
+        self.head = None if self.tied else Linear(vocab_size, True, dtype, d_model, draw, rng)
+        if weights is not None:
+            self.load_weights(weights)
+
+    @classmethod
+    def llama(cls, vocab_size: int, n_layers: int, n_heads: int, d_model: int, max_len: int, **options: Any) -> Self:
+        """A model as Llama is made: rotary positions, RMSNorm, SwiGLU, no biases, and a matrix of its own for the logits.
+
+        ``d_hidden``: 8/3 of ``d_model``, rounded up to a multiple of 16, if left out. Other options: as in the class.
+        Source: Touvron et al., 2023, "LLaMA: open and efficient foundation language models".
+
+        >>> model = GPT.llama(50, n_layers=2, n_heads=4, d_model=16, max_len=32, n_kv_heads=2, rng=0)
+        >>> model(np.array([[1, 2, 3]])).shape
+        (1, 3, 50)
+        """
+        as_llama: dict[str, Any] = {
+            "positions": "rotary",
+            "norm": "rms",
+            "activation": "swiglu",
+            "nobias": True,
+            "tied": False,
+            "d_hidden": -(-8 * checked_count(cls.__name__, "d_model", d_model) // 48) * 16,
+        }
+        return cls(vocab_size, n_layers, n_heads, d_model, max_len, **(as_llama | options))
+
+    def forward(
+        self, ids: Operand, *, key_mask: Operand | None = None, cache: list[KeyValueCache] | None = None
+    ) -> Result:
+        return self._logits(self.features(ids, key_mask=key_mask, cache=cache))
+
+    def features(
+        self, ids: Operand, *, key_mask: Operand | None = None, cache: list[KeyValueCache] | None = None
+    ) -> Any:
+        """What the logits are computed from, (N, T, ``d_model``); arguments as in a call."""
+        start = 0 if cache is None else cache[0].length
+        shape = self._checked(ids, start)
+        places: Any = start
+        if key_mask is not None:
+            mask = array_of("key_mask", key_mask)
+            if mask.shape != (shape[0], start + shape[1]) or mask.dtype.kind != "b":
+                raise ShapeError(
+                    f"{type(self).__name__}: key_mask {mask.dtype}{list(mask.shape)} must be booleans "
+                    f"{(shape[0], start + shape[1])}, True for all tokens so far that are no padding"
+                )
+            places = np.maximum(np.cumsum(mask, axis=1) - 1, 0)[:, start:]  # Padding has no position of its own.
+        x = self.embed(ids)
+        if self.position is not None:
+            x = self.position(x, places)
+        if self.dropout_ratio:
+            x = F.dropout(x, self.dropout_ratio)
+        mask = None
+        if self.positions == "alibi":
+            layer = self.transformer.layers[0].attention
+            mask = F.alibi_bias(layer.n_heads, shape[1], start + shape[1], dtype=x.dtype)
+        return self.transformer(x, mask=with_key_mask(mask, key_mask), is_causal=True, positions=places, cache=cache)
+
+    def new_cache(self, max_len: int | None = None) -> list[KeyValueCache]:
+        """Empty caches, one for each layer, for sequences up to ``max_len``; the model's own if left out."""
+        return self.transformer.new_cache(self.max_len if max_len is None else max_len)
+
+    def next_logits(self, ids: Array, key_mask: Array | None, cache: list[KeyValueCache]) -> Any:
+        """The logits (N, V) of the token after the last; tokens (N, T) come after those in the cache."""
+        return self._logits(self.features(ids, key_mask=key_mask, cache=cache)[:, -1])
+
+    def _logits(self, features: Any) -> Any:
+        return F.linear(features, F.transpose(self.embed.W)) if self.head is None else self.head(features)
+
+    def _checked(self, ids: Operand, start: int) -> tuple[int, int]:
+        """The shape of tokens. Raises `ShapeError` for a sequence that is too long, or that is no batch."""
+        name, x = type(self).__name__, array_of(type(self).__name__, ids)
+        if x.dtype.kind not in "iu":
+            raise DTypeError(f"{name}: ids are {x.dtype}; give integers (N, T), the numbers of tokens")
+        if x.ndim != 2:
+            raise ShapeError(f"{name}: ids {x.shape} must be (N, T); for one sequence write ids[None]")
+        N, T = x.shape
+        if start + T > self.max_len:
+            before = f" after {start} in the cache" if start else ""
+            raise ShapeError(f"{name}: {T} tokens{before} exceed max_len={self.max_len}; cut the sequence")
+        return N, T
+
+    def _read_weights(self, path: FilePath) -> dict[str, Array]:
+        """The arrays of a file of passus, or of a file with Hugging Face's names for GPT-2 or Llama."""
+        arrays = super()._read_weights(path)
+        if is_gpt2s(arrays):
+            return from_gpt2(arrays, self.tied)
+        return from_llama(arrays, self.tied) if is_llamas(arrays) else arrays

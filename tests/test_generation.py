@@ -1,0 +1,214 @@
+"""Sampling of tokens, and sequences that are continued."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import passus
+from passus import no_grad
+from passus.config import enable_backprop, train
+from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
+from passus.models import GPT
+from passus.models.sampling import Sampler
+
+P = np.array([0.1, 0.4, 0.2, 0.05, 0.25])
+LOGITS = np.log(P)[None] + 3.0
+
+
+def chosen(*tokens: int) -> list[float]:
+    kept = np.where(np.isin(np.arange(5), tokens), P, 0)
+    return (kept / kept.sum()).tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, P.tolist()),
+        ({"temperature": 2.0}, (P**0.5 / (P**0.5).sum()).tolist()),
+        ({"temperature": 0}, [0, 1, 0, 0, 0]),
+        ({"temperature": 1e-300}, [0, 1, 0, 0, 0]),
+        ({"top_k": 1}, [0, 1, 0, 0, 0]),
+        ({"top_k": 3}, chosen(1, 2, 4)),
+        ({"top_k": 99}, P.tolist()),
+        ({"top_p": 1e-9}, [0, 1, 0, 0, 0]),
+        ({"top_p": 0.39}, [0, 1, 0, 0, 0]),
+        ({"top_p": 0.41}, chosen(1, 4)),
+        ({"top_p": 0.66}, chosen(1, 4, 2)),
+        ({"top_p": 1.0}, P.tolist()),
+        ({"top_k": 3, "top_p": 0.7}, chosen(1, 4)),  # Of three, these two have 0.65 / 0.85.
+        ({"top_k": 3, "top_p": 0.8}, chosen(1, 4, 2)),
+    ],
+)
+def test_probabilities_are_exact(options: dict[str, Any], expected: list[float]) -> None:
+    p = Sampler(**options).probabilities(LOGITS)
+    np.testing.assert_allclose(p, [expected], rtol=1e-12, atol=1e-15)
+    many = np.repeat(LOGITS, 20000, axis=0)
+    counts = np.bincount(Sampler(**options, rng=0)(many), minlength=5) / 20000
+    np.testing.assert_allclose(counts, expected, atol=0.015)
+    assert set(np.flatnonzero(counts)) <= set(np.flatnonzero(expected))
+
+
+def test_of_equal_tokens_the_first_are_kept() -> None:
+    p = Sampler(top_k=2).probabilities(np.zeros((1, 4), np.float32))
+    np.testing.assert_array_equal(p, [[0.5, 0.5, 0, 0]])
+    assert Sampler(temperature=0)(np.zeros((3, 4))).tolist() == [0, 0, 0]
+
+
+def test_a_token_of_probability_0_is_never_drawn() -> None:
+    class Highest(np.random.Generator):
+        def random(self, size: Any = None) -> Any:  # type: ignore[override]
+            return np.full(size, np.nextafter(1.0, 0.0))
+
+    for end in ([-np.inf], [-np.inf, -1e30]):
+        logits = np.array([[0.1, 0.2, 0.3, *end]])
+        assert Sampler(rng=Highest(np.random.PCG64(0)))(logits).tolist() == [2]
+    assert Sampler(rng=0)(np.array([[-np.inf, 0.0, -np.inf]] * 50)).tolist() == [1] * 50
+
+
+def test_options_out_of_range_are_refused() -> None:
+    for options, match in (
+        ({"temperature": -1}, "temperature is -1"),
+        ({"temperature": np.nan}, "temperature is nan"),
+        ({"top_k": 0}, "top_k is 0"),
+        ({"top_p": 0}, "top_p is 0"),
+        ({"top_p": 1.5}, "top_p is 1.5; it must be at most 1"),
+    ):
+        with pytest.raises(ArgumentError, match=match):
+            Sampler(**options)
+    for worst in (np.nan, np.inf):
+        with pytest.raises(ArgumentError, match="logits hold NaN or infinity"):
+            Sampler()(np.array([[0.0, worst]]))
+    with pytest.raises(ArgumentError, match="minus infinity"):
+        Sampler(temperature=0)(np.full((1, 2), -np.inf))
+
+
+# Continued sequences.
+
+PROMPT = np.array([3, 1, 4])
+
+
+@pytest.fixture(scope="module")
+def model() -> GPT:
+    made = GPT(20, n_layers=2, n_heads=2, d_model=16, max_len=12, dropout_ratio=0.3, rng=0)
+    for parameter in made.params():
+        if parameter.ndim > 1:
+            parameter.data = parameter.data * 15
+    return made
+
+
+def by_hand(model: GPT, ids: np.ndarray, count: int) -> np.ndarray:
+    """The most likely tokens, without a cache."""
+    with no_grad(), passus.test_mode():
+        for _ in range(count):
+            ids = np.append(ids, model(ids[None]).data[0, -1].argmax())
+    return ids
+
+
+def test_it_goes_on_with_the_most_likely_token(model: GPT) -> None:
+    expected = by_hand(model, PROMPT, 10)
+    assert len(expected) == 13
+    np.testing.assert_array_equal(model.generate(PROMPT, 10, temperature=0), expected)
+    np.testing.assert_array_equal(model.generate(PROMPT, 10, top_k=1), expected)
+    np.testing.assert_array_equal(model.generate(PROMPT.tolist(), 10, temperature=0), expected)
+    assert list(model.stream(PROMPT, 10, temperature=0)) == expected[3:].tolist()
+    assert len(set(expected[3:].tolist())) > 2, "a model that always says the same would agree with anything"
+
+
+def test_seeds_are_reproducible(model: GPT) -> None:
+    first = model.generate(PROMPT, 10, rng=5, top_p=0.9)
+    np.testing.assert_array_equal(model.generate(PROMPT, 10, rng=5, top_p=0.9), first)
+    assert any((model.generate(PROMPT, 10, rng=seed, top_p=0.9) != first).any() for seed in range(3))
+    with passus.random.using_rng(7):
+        drawn = model.generate(PROMPT, 10)
+    np.testing.assert_array_equal(model.generate(PROMPT, 10, rng=7), drawn)
+    generator = np.random.default_rng(7)
+    np.testing.assert_array_equal(model.generate(PROMPT, 10, rng=generator), drawn)
+    assert (model.generate(PROMPT, 10, rng=generator) != drawn).any(), "a generator goes on"
+
+
+def test_a_batch_is_continued_row_by_row(model: GPT) -> None:
+    ids = np.random.default_rng(0).integers(20, size=(4, 5))
+    together = model.generate(ids, 6, temperature=0)
+    assert together.shape == (4, 11)
+    for row, alone in zip(together, ids):
+        np.testing.assert_array_equal(row, by_hand(model, alone, 6))
+    steps = list(model.stream(ids, 6, temperature=0))
+    np.testing.assert_array_equal(np.stack(steps, axis=1), together[:, 5:])
+
+
+@pytest.mark.parametrize("positions", ["learned", "rotary", "alibi", "sinusoidal"])
+def test_prompts_of_several_lengths(positions: str) -> None:
+    model = GPT(20, 2, 2, 16, 12, positions=positions, rng=0)
+    for parameter in model.params():
+        parameter.data = parameter.data * (15 if parameter.ndim > 1 else 1)
+    prompts = [[3, 1, 4, 1, 5], [9], [2, 6, 5]]
+    results = model.generate(prompts, 6, temperature=0)
+    assert [len(row) for row in results] == [11, 7, 9]
+    for row, prompt in zip(results, prompts):
+        np.testing.assert_array_equal(row, by_hand(model, np.array(prompt), 6))
+
+
+def test_stop_tokens_end_a_row(model: GPT) -> None:
+    ids = np.random.default_rng(0).integers(20, size=(3, 4))
+    whole = model.generate(ids, 8, temperature=0)
+    stop = int(whole[0, 6])
+    stopped = model.generate(ids, 8, temperature=0, stop=stop)
+    for row, all_of_it in zip(stopped, whole):
+        ends = np.flatnonzero(all_of_it[4:] == stop)
+        end = 4 + int(ends[0]) + 1 if len(ends) else 12
+        np.testing.assert_array_equal(row[: min(end, len(row))], all_of_it[: min(end, len(row))])
+        assert (row[end:] == stop).all(), "filled up with the stop token"
+    single = model.generate(ids[0], 8, temperature=0, stop=[stop, 99])
+    end = 4 + int(np.flatnonzero(whole[0, 4:] == stop)[0])
+    np.testing.assert_array_equal(single, whole[0, : end + 1])
+    ragged = model.generate([ids[0].tolist(), ids[1].tolist()], 8, temperature=0, stop=stop)
+    np.testing.assert_array_equal(ragged[0], single)
+
+
+def test_prompts_up_to_max_len_and_windows(model: GPT) -> None:
+    ids = np.arange(12)
+    assert model.generate(ids, 0).tolist() == ids.tolist()
+    np.testing.assert_array_equal(model.generate(ids, 1, temperature=0), by_hand(model, ids, 1))
+    with pytest.raises(ArgumentError, match=r"GPT\.generate: 12 tokens and 2 new ones exceed max_len=12.*window=True"):
+        model.generate(ids, 2)
+    with pytest.raises(ArgumentError, match="exceed max_len"):
+        model.stream(ids, 2)  # At once, not with the first token.
+    long = model.generate(np.arange(15), 30, temperature=0, window=True)
+    assert long.shape == (45,)
+    np.testing.assert_array_equal(long[:15], np.arange(15))
+    # Each token follows from the tokens of some window before it.
+    with no_grad(), passus.test_mode():
+        for i in range(15, 45):
+            starts = range(max(0, i - 12), i - 5)
+            assert any(model(long[None, s:i]).data[0, -1].argmax() == long[i] for s in starts)
+    np.testing.assert_array_equal(
+        model.generate([[1, 2], [3, 4, 5]], 9, temperature=0, window=True)[1],
+        model.generate(np.array([3, 4, 5]), 9, temperature=0),
+    )
+    assert [len(r) for r in model.generate([[1, 2], [3, 4, 5]], 40, window=True, rng=0)] == [42, 43]
+
+
+def test_switches_are_as_before_between_tokens(model: GPT) -> None:
+    for _ in model.stream(PROMPT, 3, rng=0):
+        assert enable_backprop.get()
+        assert train.get()
+
+
+def test_nothing_is_continued_that_is_no_sequence(model: GPT) -> None:
+    for ids, error, match in (
+        ([], ShapeError, "one token at least"),
+        (np.zeros((2, 0), int), ShapeError, r"ids \(2, 0\)"),
+        (np.zeros((1, 1, 1), int), ShapeError, r"ids \(1, 1, 1\)"),
+        ([[1], []], ShapeError, r"ids \(0,\)"),
+        (np.zeros(3), DTypeError, "ids are float64"),
+        (np.array([20]), LabelError, "out of range"),
+    ):
+        with pytest.raises(error, match=match):
+            model.generate(ids, 2)
+    with pytest.raises(DTypeError, match="stop is a str"):
+        model.generate(PROMPT, 2, stop="ab")
+    with pytest.raises(ArgumentError, match="max_new_tokens is -1"):
+        model.generate(PROMPT, -1)
