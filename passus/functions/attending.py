@@ -13,7 +13,7 @@ from passus.functions.checks import array_of
 from passus.functions.probabilities import softmax
 from passus.functions.products import matmul
 from passus.functions.selection import where
-from passus.kernels.attention import Settings, causal_mask, chosen_product, kept_weights
+from passus.kernels.attention import Settings, chosen_product, kept_weights, seen
 from passus.kernels.products import batched
 
 __all__ = ["composed_attention"]
@@ -48,23 +48,19 @@ class Scores(Function):
         return None if gq is None else sum_to(gq, q.shape), None if gk is None else sum_to(gk, k.shape)
 
 
-def composed_attention(settings: Settings, q: Any, k: Any, v: Any, bias: Any = None) -> Any:
-    """Attention with all weights (..., T_q, T_k) in memory at once; ``bias`` is added to the scores."""
+def composed_attention(settings: Settings, mask: Any, q: Any, k: Any, v: Any) -> Any:
+    """Attention with all weights (..., T_q, T_k) in memory at once; the arguments are those of `kernels.attention`."""
     scores = Scores()(q * settings.scale, k)
-    hidden: Any = False
-    if bias is not None:
-        scores, hidden = scores + bias, array_of("attention", bias) == -np.inf
+    of_mask = None if mask is None else array_of("attention", mask)
+    if of_mask is not None and of_mask.dtype != bool:
+        scores = scores + mask
     array = array_of("attention", scores)
-    there = (array != -np.inf) & ~np.asarray(hidden)
-    if settings.mask is not None:
-        there = there & settings.mask
-    if settings.is_causal:
-        queries, keys = array.shape[-2:]
-        there = there & causal_mask(queries, keys, 0, queries)
+    there = seen(array, of_mask, settings.is_causal, 0, array.shape[-2])
     # A row in which nothing takes part has any weights, of which none is used.
     nothing = np.where(there.any(axis=-1, keepdims=True), -np.inf, 0.0).astype(array.dtype)
+    weights = softmax(where(there, scores, nothing), axis=-1)
     zero = np.zeros((), array.dtype)
-    weights = where(there, softmax(where(there, scores, nothing), axis=-1), zero)
+    weights = where(there & (array_of("attention", weights) != 0), weights, zero)
     if settings.dropping is not None:
         weights = where(kept_weights(settings.dropping), weights, zero) * settings.dropping.scale
     return WeightedSum()(weights, v)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from passus.errors import DTypeError, ShapeError
 from passus.functions.attending import composed_attention
 from passus.functions.checks import array_of
 from passus.functions.shapes import reshape
-from passus.kernels.attention import Dropping, Settings
+from passus.kernels.attention import Dropping, Settings, attention, attention_gradients
 from passus.random import RNG, get_rng
 
 __all__ = ["ScaledDotProductAttention", "scaled_dot_product_attention"]
@@ -29,24 +29,35 @@ BITS = 32
 
 
 class ScaledDotProductAttention(Function):
-    """The inputs are q, k, v, and what is added to the scores, if anything; their leading axes broadcast."""
+    """The inputs are q, k, v, and a mask of floating-point numbers, if there is one; their leading axes broadcast."""
 
     widened = HALF + INTEGERS
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    constants: ClassVar[tuple[str, ...]] = ("lse",)  # Read in an ordinary pass only.
 
-    def forward(self, *xs: Array) -> Array:
+    lse: Array
+
+    def __init__(self, settings: Settings, mask: Array | None) -> None:
+        self.settings, self.mask = settings, mask  # A boolean mask.
+
+    def forward(self, q: Array, k: Array, v: Array, mask: Array | None = None) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):
-            y: Array = composed_attention(self.settings, *xs)
+            y, self.lse = attention(q, k, v, self.mask if mask is None else mask, self.settings)
         return y
 
     def backward(self, gy: Any) -> Any:
+        of_mask = self.needs[3:]
         with np.errstate(over="ignore", invalid="ignore"):
-            return replayed(self._composed, self.operands, [gy], self.twice)
+            if self.twice or any(of_mask):
+                return replayed(self._composed, self.operands, [gy], self.twice)
+            q, k, v, *added = (self.saved(v) for v in self.operands)
+            mask = added[0] if added else self.mask
+            y = self.saved(self.output)
+            gxs = attention_gradients(gy, q, k, v, mask, y, self.lse, self.settings)
+        return (*[gx if needs else None for gx, needs in zip(gxs, self.needs)], *[None for _ in added])
 
-    def _composed(self, *xs: Any) -> tuple[Any]:
-        return (composed_attention(self.settings, *xs),)
+    def _composed(self, q: Any, k: Any, v: Any, mask: Any = None) -> tuple[Any]:
+        return (composed_attention(self.settings, self.mask if mask is None else mask, q, k, v),)
 
 
 def scaled_dot_product_attention(
@@ -99,7 +110,7 @@ def scaled_dot_product_attention(
         mask, bias = [x if x is None else _grouped_mask(x, groups) for x in (mask, bias)]
         if dropping is not None:
             dropping = dropping._replace(rows=_grouped(dropping.rows, groups))
-    function = ScaledDotProductAttention(Settings(scale, is_causal, mask, dropping))
+    function = ScaledDotProductAttention(Settings(scale, is_causal, dropping), mask)
     y = function(q, k, v) if bias is None else function(q, k, v, bias)
     return y if groups == 1 else reshape(y, (*lead, *y.shape[-2:]))
 

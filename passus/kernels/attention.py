@@ -1,16 +1,44 @@
-"""Attention: weighted sums of values, with weights from the products of queries and keys."""
+"""Attention: weighted sums of values, with weights from the products of queries and keys.
+
+The weights (..., T_q, T_k) are never in memory all at once: they are computed for one block of queries after another, and
+again on the way back, from the logarithms of their sums. ``q``, ``k`` and ``v`` are (..., T_q, D), (..., T_k, D) and
+(..., T_k, Dv); k and v have the same leading axes, which broadcast against those of q. ``mask`` (..., T_q or 1, T_k) is
+boolean, True where a key takes part, or is added to the scores.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from passus.backend import Array, backend_of
+from passus.kernels.dispatch import enough, kernel, plain
 from passus.kernels.elementwise import masked
 from passus.kernels.products import batched
+from passus.kernels.sums import total
 
-__all__ = ["Dropping", "Settings", "causal_mask", "chosen_product", "kept_weights"]
+__all__ = [
+    "Dropping",
+    "Settings",
+    "attention",
+    "attention_gradients",
+    "chosen_product",
+    "kept_weights",
+    "seen",
+    "summed_to",
+]
+
+WORTHWHILE = 1 << 12, 1 << 24
+"""From how many multiplications on a kernel is worth it, and from how many on the first one is."""
+
+WEIGHTS = 1 << 20
+"""How many weights are in memory at a time."""
+
+ROWS = 16
+"""How many queries make a block at least: of fewer, products are slow."""
 
 
 class Dropping(NamedTuple):
@@ -26,23 +54,154 @@ class Dropping(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What attention is given besides the arrays that it is differentiated for."""
+    """How the scores become weights."""
 
     scale: float
-    is_causal: bool
-    mask: Array | None = None
-    """Boolean, broadcastable to (..., T_q, T_k)."""
+    is_causal: bool = False
     dropping: Dropping | None = None
 
 
-def causal_mask(count: int, keys: int, first: int, last: int) -> Array:
-    """Which keys the queries from ``first`` to ``last`` of ``count`` see; the last query sees all of them.
+def _suits(q: Array, k: Array, v: Array, mask: Array | None, settings: Settings) -> bool:
+    if not plain(q, k, v) or min(q.ndim, k.ndim) < 2 or q.shape[-1] != k.shape[-1] or k.shape[:-1] != v.shape[:-1]:
+        return False
+    lead, queries, keys = _leading_axes(q, k), q.shape[-2], k.shape[-2]
+    if lead is None or (mask is not None and not _mask_suits(mask, (*lead, queries, keys))):
+        return False
+    if settings.dropping is not None and not _dropping_suits(settings.dropping, (*lead, queries, 1), keys):
+        return False
+    return enough(math.prod(lead) * queries * keys * (min(q.shape[-1], 1) and v.shape[-1]), *WORTHWHILE)
 
-    >>> causal_mask(2, 3, 0, 2)
+
+def _leading_axes(q: Array, k: Array) -> tuple[int, ...] | None:
+    """The leading axes of the result; None if those of q and k do not broadcast."""
+    if q.shape[:-2] == k.shape[:-2]:
+        return q.shape[:-2]
+    try:
+        return np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
+    except ValueError:
+        return None
+
+
+def _mask_suits(mask: Array, shape: tuple[int, ...]) -> bool:
+    if type(mask) is not np.ndarray or not (mask.dtype == bool or plain(mask)) or not 2 <= mask.ndim <= len(shape):
+        return False
+    outer = zip(mask.shape[-2::-1], shape[-2::-1])
+    return mask.shape[-1] == shape[-1] and all(n in (1, m) for n, m in outer)
+
+
+def _dropping_suits(dropping: Dropping, rows: tuple[int, ...], keys: int) -> bool:
+    fit = dropping.rows.shape == rows and dropping.columns.shape == (keys,) and 0 <= dropping.least < 1 << 32
+    return fit and all(
+        type(x) is np.ndarray and x.dtype == np.uint32 and x.flags.c_contiguous and x.flags.aligned
+        for x in dropping[:2]
+    )
+
+
+def _gradients_suit(
+    gy: Array, q: Array, k: Array, v: Array, mask: Array | None, y: Array, lse: Array, settings: Settings
+) -> bool:
+    if not _suits(q, k, v, mask, settings) or not plain(gy, y, lse):
+        return False
+    lead = _leading_axes(q, k) or ()
+    return lse.shape == (*lead, q.shape[-2]) and gy.shape == y.shape == (*lse.shape, v.shape[-1])
+
+
+@kernel(_suits)
+def attention(q: Array, k: Array, v: Array, mask: Array | None, settings: Settings) -> tuple[Array, Array]:
+    """The weighted sums (..., T_q, Dv), and for each query the logarithm of the sum of exponentials of its scores.
+
+    Where nothing takes part, both are 0.
+
+    >>> q, k, v = np.ones((1, 1)), np.zeros((2, 1)), np.array([[1.0], [3.0]])
+    >>> y, lse = attention(q, k, v, None, Settings(1.0))
+    >>> y.tolist(), lse.round(4).tolist()
+    ([[2.0]], [0.6931])
+    """
+    xp, results = backend_of(q).xp, []
+    for first, last in _blocks(q, k):
+        scores = _scores(q, k, mask, settings, first, last)
+        top = scores.max(axis=-1, keepdims=True, initial=-np.inf)
+        shift = xp.where(top == -np.inf, 0.0, top)
+        weights = xp.exp(scores - shift)
+        z = total(weights, -1, True)
+        z = xp.where(z == 0, 1.0, z)
+        y = chosen_product(_dropped(weights / z, settings.dropping, first, last), v)
+        results.append((y, shift + xp.log(z)))
+    y, lse = [xp.concatenate(parts, axis=-2) for parts in zip(*results)]
+    return y, lse[..., 0]
+
+
+@kernel(_gradients_suit)
+def attention_gradients(
+    gy: Array, q: Array, k: Array, v: Array, mask: Array | None, y: Array, lse: Array, settings: Settings
+) -> tuple[Array, Array, Array]:
+    """The gradients for q, k and v, from the gradient ``gy`` of the result ``y``.
+
+    >>> q, k, v = np.ones((1, 1)), np.zeros((2, 1)), np.array([[1.0], [3.0]])
+    >>> y, lse = attention(q, k, v, None, Settings(1.0))
+    >>> [g.tolist() for g in attention_gradients(np.ones((1, 1)), q, k, v, None, y, lse, Settings(1.0))]
+    [[[0.0]], [[-0.5], [0.5]], [[0.5], [0.5]]]
+    """
+    xp, share = backend_of(q).xp, total(gy * y, -1, True)
+    gqs, gk, gv = [], xp.zeros(k.shape, k.dtype), xp.zeros(v.shape, v.dtype)
+    for first, last in _blocks(q, k):
+        rows = (..., slice(first, last), slice(None))
+        scores = _scores(q, k, mask, settings, first, last)
+        weights = masked(xp.exp(scores - lse[..., first:last, None]), scores != -np.inf)
+        gv = gv + summed_to(
+            chosen_product(_dropped(weights, settings.dropping, first, last).swapaxes(-1, -2), gy[rows]), v.shape
+        )
+        gweights = _dropped(batched(gy[rows], v.swapaxes(-1, -2)), settings.dropping, first, last)
+        gscores = masked(weights * (gweights - share[rows]), weights != 0) * settings.scale
+        gqs.append(summed_to(chosen_product(gscores, k), q[rows].shape))
+        gk = gk + summed_to(chosen_product(gscores.swapaxes(-1, -2), q[rows]), k.shape)
+    return xp.concatenate(gqs, axis=-2), gk, gv
+
+
+def _blocks(q: Array, k: Array) -> Iterator[tuple[int, int]]:
+    """The first and last query of each block; one block if there are none."""
+    queries, keys = q.shape[-2], k.shape[-2]
+    heads = math.prod(np.broadcast_shapes(q.shape[:-2], k.shape[:-2]))
+    rows = max(ROWS, WEIGHTS // max(1, heads * keys))
+    for first in range(0, max(queries, 1), rows):
+        yield first, min(first + rows, queries)
+
+
+def _scores(q: Array, k: Array, mask: Array | None, settings: Settings, first: int, last: int) -> Array:
+    """The scores of a block of queries; -inf where a key does not take part."""
+    scores = batched(q[..., first:last, :] * settings.scale, k.swapaxes(-1, -2))
+    if mask is not None and mask.shape[-2] != 1:
+        mask = mask[..., first:last, :]
+    if mask is not None and mask.dtype != bool:
+        scores = scores + mask
+    return backend_of(q).xp.where(seen(scores, mask, settings.is_causal, first, q.shape[-2]), scores, -np.inf)
+
+
+def seen(scores: Array, mask: Array | None, is_causal: bool, first: int, count: int) -> Array:
+    """Which keys take part, for a block of queries from the ``first`` on of ``count``.
+
+    Not those whose score, or what was added to it, is -inf. Causal: the last of all queries sees all keys, the one before all
+    but one.
+
+    >>> seen(np.zeros((2, 3)), None, True, 0, 2)
     array([[ True,  True, False],
            [ True,  True,  True]])
     """
-    return np.arange(keys) <= np.arange(first, last)[:, None] + (keys - count)
+    there = scores != -np.inf
+    if mask is not None:
+        there = there & (mask if mask.dtype == bool else mask != -np.inf)
+    if is_causal:
+        rows, keys = scores.shape[-2:]
+        arange = backend_of(scores).xp.arange
+        there = there & (arange(keys) <= arange(first, first + rows)[:, None] + (keys - count))
+    return there
+
+
+def _dropped(weights: Array, dropping: Dropping | None, first: int, last: int) -> Array:
+    if dropping is None:
+        return weights
+    rows = dropping._replace(rows=dropping.rows[..., first:last, :])
+    return masked(weights, kept_weights(rows)) * dropping.scale
 
 
 def kept_weights(dropping: Dropping) -> Array:
@@ -80,5 +239,11 @@ def chosen_product(weights: Array, x: Array) -> Array:
     above = met(positive, x == np.inf) | met(negative, x == -np.inf)
     below = met(positive, x == -np.inf) | met(negative, x == np.inf)
     unknown = met(weights != 0, xp.isnan(x)) | (above & below)
-    y = xp.where(above, y.dtype.type(np.inf), xp.where(below, y.dtype.type(-np.inf), y))
-    return xp.where(unknown, y.dtype.type(np.nan), y)
+    return xp.where(unknown, np.nan, xp.where(above, np.inf, xp.where(below, -np.inf, y)))
+
+
+def summed_to(x: Array, shape: tuple[int, ...]) -> Array:
+    """The sum over the axes that broadcasting had added to a shape, or stretched."""
+    axes = tuple(range(x.ndim - len(shape)))
+    axes += tuple(len(axes) + i for i, n in enumerate(shape) if n != x.shape[len(axes) + i])
+    return total(x, axes, True).reshape(shape) if axes else x

@@ -1,0 +1,208 @@
+"""Attention in float32, one block of queries after another, and of the keys for each, as in FlashAttention.
+
+The weights of a block are relative to the largest score of a row so far; where a later block of keys has a larger one, what
+was summed before is scaled down.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+
+from passus.backend import Array
+from passus.kernels import attention as references
+from passus.kernels.attention import Settings
+from passus.kernels.native.attention_gradients import attention_gradients as attention_gradients
+from passus.kernels.native.attention_gradients import prepare as prepare_gradients
+from passus.kernels.native.attention_layout import (
+    added_mask,
+    block_of_queries,
+    carved,
+    head,
+    like,
+    places,
+    sharing,
+    with_rows_of_numbers,
+)
+from passus.kernels.native.attention_parts import (
+    COLUMNS,
+    KEYS,
+    MATRIX,
+    NUMBER,
+    PIECE,
+    PLACES,
+    RESULT,
+    WORDS,
+    P,
+    add_mask,
+    drop,
+    exponentials,
+    is_finite,
+    load_rows,
+    pack_columns,
+    pack_transposed,
+    poisoned,
+    row_maximum,
+    scale_row,
+    words_of,
+    zeros_behind,
+)
+from passus.kernels.native.compiling import FLAT, INTEGER, compiled
+from passus.kernels.native.simd import LANES, all_lanes, first_lanes, load, multiply, spread, store
+from passus.kernels.native.tile import multiply_tile
+from passus.kernels.threads import split
+
+__all__ = ["attention", "attention_gradients", "prepare"]
+
+
+def prepare() -> None:
+    """Compile all kernels."""
+    _forward()
+    prepare_gradients()
+
+
+def attention(q: Array, k: Array, v: Array, mask: Array | None, settings: Settings) -> tuple[Array, Array]:
+    q, k, v, added = *[with_rows_of_numbers(x) for x in (q, k, v)], added_mask(mask)
+    (T, D), (S, V) = q.shape[-2:], v.shape[-2:]
+    lead = q.shape[:-2] if q.shape[:-2] == k.shape[:-2] else np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
+    y, lse = like(q, (*lead, T, V)), np.empty((*lead, T), np.float32)
+    rows, blocks = block_of_queries(T)
+    arrays = [head(x) for x in (q, k, v, added, y)]
+    of_heads = [*[places(x, lead) for x in (q, k, v, added, y)], sharing(k.shape[:-2], lead)]
+    steps = tuple([x.strides[0] for x in arrays[:3]]) + (arrays[3].strides[0] * (len(arrays[3]) > 1),)
+    sizes = (T, S, D, V, rows, blocks, arrays[4].strides[0] // 4)
+    flags = (int(settings.is_causal), int(mask is not None), int(settings.dropping is not None))
+    found, kernel = np.zeros(1, np.int64), _forward()
+
+    def work(start: int, stop: int) -> None:
+        columns, lines = -(-V // COLUMNS) * COLUMNS, -(-S // COLUMNS) * COLUMNS
+        scratch = carved(lines * D, columns * S, rows * KEYS, rows * columns, rows * D + LANES, 2 * rows, COLUMNS)
+        scale = np.float32(settings.scale)
+        kernel(
+            *arrays,
+            *words,
+            *of_heads,
+            lse.reshape(-1),
+            *scratch,
+            steps,
+            sizes,
+            flags,
+            scale,
+            *dropping,
+            start,
+            stop,
+            found,
+        )
+
+    words, dropping = words_of(settings.dropping)
+    heads = lse.size // T
+    split(work, heads * blocks, PIECE // (1 + rows * S * (D + V)))
+    if found[0]:  # Numbers that are not finite reach what they should not.
+        return references.attention.reference(q, k, v, mask, settings)
+    return y, lse
+
+
+@cache
+def _forward() -> Callable[..., None]:
+    @compiled(
+        numba.void(
+            *[MATRIX] * 4,
+            RESULT,
+            WORDS,
+            WORDS,
+            *[PLACES] * 6,
+            *[FLAT] * 8,
+            numba.types.UniTuple(INTEGER, 4),
+            numba.types.UniTuple(INTEGER, 7),
+            numba.types.UniTuple(INTEGER, 3),
+            NUMBER,
+            numba.uint32,
+            NUMBER,
+            INTEGER,
+            INTEGER,
+            numba.int64[::1],
+        )
+    )
+    def forward(
+        q: Any, k: Any, v: Any, mask: Any, y: Any,
+        row_words: Any, column_words: Any,
+        q_places: Any, k_places: Any, v_places: Any, mask_places: Any, y_places: Any, order: Any,
+        lse: Any, packed_k: Any, packed_v: Any, scores: Any, sums: Any, block: Any, state: Any, zeros: Any,
+        steps: Any, sizes: Any, flags: Any, scale: Any, least: Any, kept_scale: Any, start: Any, stop: Any, found: Any,
+    ) -> None:  # fmt: skip
+        q_step, k_step, v_step, mask_step = steps
+        T, S, D, V, block_rows, blocks, y_step = sizes
+        causal, masked, dropped = flags
+        line = (V + COLUMNS - 1) // COLUMNS * COLUMNS
+        tops, totals = state[:block_rows], state[block_rows:]
+        zeros[:] = 0
+        last_k, last_v = -1, -1
+        for unit in range(start, stop):
+            head, b = order[unit // blocks], unit % blocks
+            # From both ends in turn, for with a causal mask the last blocks take longest.
+            b = b // 2 if b % 2 == 0 else blocks - 1 - b // 2
+            first, rows = b * block_rows, min(block_rows, T - b * block_rows)
+            if k_places[head] != last_k or v_places[head] != last_v:
+                last_k, last_v = k_places[head], v_places[head]
+                pack_transposed(k, last_k, k_step, S, D, packed_k)
+                pack_columns(v, last_v, v_step, S, V, packed_v)
+                if not (is_finite(poisoned(k, last_k, k_step, S, D)) and is_finite(poisoned(v, last_v, v_step, S, V))):
+                    found[0] = 1
+            place = q_places[head] + first * q_step
+            if not is_finite(load_rows(q, place, q_step, rows, D, scale, block, D)):
+                found[0] = 1
+            for i in range(0, block_rows * line, LANES):
+                store(sums, i, spread(np.float32(0)), all_lanes())
+            tops[:], totals[:] = -np.inf, 0
+            # Query ``first + r`` sees the keys before ``reach + r``.
+            reach = S - T + first + 1 if causal else S
+            for key in range(0, min(S, reach + causal * (rows - 1)), KEYS):
+                count = min(KEYS, S - key)
+                for j in range(0, count, COLUMNS):
+                    for r in range(0, rows, P):
+                        if not causal or reach + min(r + P, rows) - 1 > key + j:
+                            moves = (0, D, KEYS, 0, 0, 1, 0, 0, COLUMNS)
+                            multiply_tile(
+                                P, 2, None, zeros, 0, block, r * D, packed_k, (key + j) * D, (1, 1, D), moves,
+                                scores, r * KEYS + j,
+                            )  # fmt: skip
+                for r in range(rows):
+                    at, some = r * KEYS, max(0, min(count, reach + causal * r - key))
+                    if masked:
+                        add_mask(scores, at, some, mask, mask_places[head] + (first + r) * mask_step + 4 * key)
+                    top = max(tops[r], row_maximum(scores, at, some))
+                    total = exponentials(scores, at, some, top if top > -np.inf else np.float32(0))
+                    zeros_behind(scores, at, some)
+                    if top > tops[r] and key > 0:
+                        factor = np.float32(math.exp(tops[r] - top))
+                        totals[r] *= factor
+                        scale_row(sums, r * line, line, factor)
+                    tops[r] = top
+                    totals[r] += total
+                    if dropped:
+                        drop(scores, at, some, row_words[head * T + first + r], column_words, key, least, kept_scale)
+                for j in range(0, V, COLUMNS):
+                    for r in range(0, rows, P):
+                        some = min(count, reach + causal * (min(r + P, rows) - 1) - key)
+                        if some > 0:
+                            moves = (line, KEYS, line, 0, 0, 1, 0, 0, COLUMNS)
+                            at = r * line + j
+                            multiply_tile(
+                                P, 2, None, sums, at, scores, r * KEYS, packed_v, j * S + key * COLUMNS, (1, 1, some),
+                                moves, sums, at,
+                            )  # fmt: skip
+            for r in range(rows):
+                total, i = totals[r], head * T + first + r
+                empty = total == 0
+                lse[i] = 0 if empty else tops[r] + np.float32(math.log(total))
+                factor = spread(np.float32(0) if empty else np.float32(1) / total)
+                at = y_places[head] // 4 + (first + r) * y_step
+                for j in range(0, V, LANES):
+                    store(y, at + j, multiply(load(sums, r * line + j, all_lanes()), factor), first_lanes(V - j))
+
+    return forward

@@ -1,0 +1,91 @@
+"""Where the heads of arrays (..., T, D) lie in memory, and the memory that kernels of attention work in."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array
+from passus.kernels.native.attention_parts import QUERIES, P
+
+__all__ = ["added_mask", "block_of_queries", "carved", "head", "like", "places", "sharing", "with_rows_of_numbers"]
+
+LINE = 16
+"""How many numbers a line of the cache holds."""
+
+
+def with_rows_of_numbers(x: Array) -> Array:
+    """An array whose rows are runs of memory, copied if need be."""
+    return x if x.strides[-1] == 4 or x.shape[-1] == 1 else np.ascontiguousarray(x)
+
+
+def head(x: Array) -> Array:
+    """The matrix of the first head."""
+    return x if x.ndim == 2 else x[(0,) * (x.ndim - 2)]
+
+
+@lru_cache(maxsize=1 << 8)
+def _places(shape: tuple[int, ...], strides: tuple[int, ...], lead: tuple[int, ...]) -> Array:
+    strides = (0,) * (len(lead) - len(shape)) + tuple(0 if n == 1 else step for n, step in zip(shape, strides))
+    found = np.zeros(lead, np.int64)
+    for axis, (n, step) in enumerate(zip(lead, strides)):
+        found += (np.arange(n) * step).reshape(-1, *[1] * (len(lead) - axis - 1))
+    return found.reshape(-1)
+
+
+def places(x: Array, lead: tuple[int, ...]) -> Array:
+    """How many bytes behind the first head each head lies, where the leading axes are stretched to ``lead``.
+
+    >>> places(np.zeros((2, 3, 4), np.float32), (3, 2))
+    array([ 0, 48,  0, 48,  0, 48])
+    """
+    return _places(x.shape[:-2], x.strides[:-2], lead)
+
+
+@lru_cache(maxsize=1 << 8)
+def sharing(of_keys: tuple[int, ...], lead: tuple[int, ...]) -> Array:
+    """The heads of ``lead``, for each head of the keys those that share it.
+
+    >>> sharing((2, 1), (2, 2)), sharing((2,), (2, 2))
+    (array([0, 1, 2, 3]), array([0, 2, 1, 3]))
+    """
+    count = math.prod(of_keys)
+    return np.argsort(np.broadcast_to(np.arange(count).reshape(of_keys), lead), axis=None, kind="stable")
+
+
+def like(x: Array, shape: tuple[int, ...]) -> Array:
+    """An array whose axes lie in memory in the order of those of ``x``, and whose rows are runs of memory."""
+    y = np.empty_like(x, shape=shape) if x.ndim == len(shape) else np.empty(shape, np.float32)
+    return y if y.strides[-1] == 4 else np.empty(shape, np.float32)
+
+
+def added_mask(mask: Array | None) -> Array:
+    """A mask as one that is added, whose rows are runs of memory; a single 0 if there is none."""
+    if mask is None:
+        return np.zeros((1, 1), np.float32)
+    if mask.dtype == bool:
+        return np.where(mask, np.float32(0), np.float32(-np.inf))
+    return with_rows_of_numbers(mask)
+
+
+def block_of_queries(count: int) -> tuple[int, int]:
+    """How many queries the blocks have that share ``count`` evenly, and how many blocks there are.
+
+    >>> blocks = [block_of_queries(n) for n in (1, QUERIES, QUERIES + 1)]
+    >>> [(rows % P, number) for rows, number in blocks]
+    [(0, 1), (0, 1), (0, 2)]
+    """
+    number = -(-count // QUERIES)
+    rows = -(-count // number)
+    return -(-rows // P) * P, number
+
+
+def carved(*counts: int) -> list[Array]:
+    """Arrays of so many numbers from one piece of memory, each at the beginning of a line of the cache."""
+    sizes = [-(-count // LINE) * LINE for count in counts]
+    memory: Any = np.empty(sum(sizes) + LINE, np.float32)
+    ends = np.cumsum([-memory.ctypes.data % (4 * LINE) // 4, *sizes]).tolist()
+    return [memory[first : first + count] for first, count in zip(ends, counts)]

@@ -1,0 +1,327 @@
+"""Pieces of the kernels of attention: how matrices are laid out for the tile, and what happens to rows of scores.
+
+Blocks are padded to whole tiles, so that no product has a remainder: P rows, `COLUMNS` columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from passus.backend import Array
+from passus.kernels.attention import Dropping
+from passus.kernels.native.compiling import inlined
+from passus.kernels.native.expressions import BITS, Expression, exp_below_zero, where
+from passus.kernels.native.processor import rows_of_tile
+from passus.kernels.native.simd import (
+    LANES,
+    VECTOR,
+    add,
+    all_lanes,
+    first_lanes,
+    fma,
+    load,
+    load_or,
+    maximum_of_lanes,
+    multiply,
+    spread,
+    store,
+    sum_of_lanes,
+    vector,
+    vector_at,
+)
+from passus.kernels.native.transposing import copy_transposed
+
+__all__ = [
+    "COLUMNS",
+    "KEYS",
+    "MATRIX",
+    "NUMBER",
+    "PIECE",
+    "PLACES",
+    "QUERIES",
+    "RESULT",
+    "WORDS",
+    "P",
+    "add_mask",
+    "differentiate_row",
+    "drop",
+    "exponentials",
+    "is_finite",
+    "load_rows",
+    "pack_columns",
+    "pack_transposed",
+    "poisoned",
+    "product_of_rows",
+    "row_maximum",
+    "scale_row",
+    "slope",
+    "store_rows",
+    "weight",
+    "words_of",
+    "zeros_behind",
+]
+
+P = rows_of_tile(840, 2)
+"""How many rows a tile has."""
+COLUMNS = 2 * LANES
+"""How many columns it has."""
+QUERIES = 48
+"""How many queries a block has at most: a multiple of P."""
+KEYS = 96
+"""How many keys: a multiple of P and of `COLUMNS`."""
+PIECE = 1 << 20
+"""How many multiplications are worth a thread of their own."""
+
+MATRIX = numba.types.Array(numba.float32, 2, "A", readonly=True)
+RESULT = numba.types.Array(numba.float32, 2, "A")
+PLACES = numba.types.Array(numba.int64, 1, "C", readonly=True)
+WORDS = numba.types.Array(numba.uint32, 1, "C", readonly=True)
+NUMBER = numba.float32
+
+LOWEST = float(np.finfo(np.float32).min)
+SMALLEST = float(np.finfo(np.float32).tiny)
+LEAST = np.float32(-np.inf)
+
+
+def words_of(dropping: Dropping | None) -> tuple[list[Array], tuple[np.uint32, np.float32]]:
+    """The keys of all queries, those of the keys and as many more as a vector has lanes, and what decides on a weight."""
+    if dropping is None:
+        return [np.zeros(1, np.uint32)] * 2, (np.uint32(0), np.float32(1))
+    columns = np.concatenate([dropping.columns, np.zeros(LANES, np.uint32)])
+    return [dropping.rows.reshape(-1), columns], (np.uint32(dropping.least), np.float32(dropping.scale))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def weight(typing: Any, score: Any, shift: Any) -> tuple[Any, Callable[..., Any]]:
+    """``exp(score - shift)`` of vectors, where the score is at most the shift; 0 for a score of -inf."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        score, shift = [Expression(builder, x) for x in args]
+        return where(score < LOWEST, score.like(0.0), exp_below_zero(score - shift)).value
+
+    return vector(vector, vector), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def slope(typing: Any, weight: Any, gradient: Any, share: Any) -> tuple[Any, Callable[..., Any]]:
+    """``weight * (gradient - share)`` of vectors; 0 where the weight is."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        weight, gradient, share = [Expression(builder, x) for x in args]
+        return where(weight < SMALLEST, weight.like(0.0), weight * (gradient - share)).value
+
+    return vector(vector, vector, vector), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _larger(typing: Any, a: Any, b: Any) -> tuple[Any, Callable[..., Any]]:
+    """The larger numbers of two vectors; a NaN is none."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(">", *args), *args)
+
+    return vector(vector, vector), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _masked_score(typing: Any, score: Any, mask: Any) -> tuple[Any, Callable[..., Any]]:
+    """``score + mask`` of vectors; -inf where the mask is, even if the score is infinite."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        score, mask = [Expression(builder, x) for x in args]
+        return where(mask < LOWEST, mask, score + mask).value
+
+    return vector(vector, vector), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _kept(
+    typing: Any, x: Any, key: Any, keys: Any, index: Any, least: Any, scale: Any
+) -> tuple[Any, Callable[..., Any]]:
+    """``x * scale`` of a vector where `kernels.attention.kept_weights` keeps it, and 0 elsewhere."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        def everywhere(number: Any) -> Any:
+            none = ir.Constant(BITS, ir.Undefined)
+            first = builder.insert_element(none, number, ir.IntType(32)(0))
+            return builder.shuffle_vector(first, none, ir.Constant(BITS, [0] * LANES))
+
+        def mixed(bits: Any, shift: int) -> Any:
+            return builder.xor(bits, builder.lshr(bits, ir.Constant(BITS, [shift] * LANES)))
+
+        x, key, _, index, least, scale = args
+        data = context.make_array(signature.args[2])(context, builder, args[2]).data
+        place = builder.bitcast(builder.gep(data, [index]), BITS.as_pointer())
+        bits = builder.xor(everywhere(key), builder.load(place, align=4))
+        bits = builder.mul(mixed(bits, 16), ir.Constant(BITS, [0x85EBCA6B] * LANES))
+        bits = mixed(builder.mul(mixed(bits, 13), ir.Constant(BITS, [0xC2B2AE35] * LANES)), 16)
+        kept = builder.icmp_unsigned(">=", bits, everywhere(least))
+        return builder.select(kept, builder.fmul(x, scale), ir.Constant(VECTOR, None))
+
+    return vector(vector, types.uint32, keys, types.intp, types.uint32, vector), generate
+
+
+@inlined
+def poisoned(x: Any, place: Any, step: Any, rows: Any, columns: Any) -> Any:
+    """A vector that holds NaN if a number of a matrix is not finite; its rows begin ``place + i * step`` bytes behind x."""
+    found, zero = spread(np.float32(0)), spread(np.float32(0))
+    for row in range(rows):
+        for j in range(0, columns, LANES):
+            found = fma(vector_at(x, place + row * step + 4 * j, first_lanes(columns - j)), zero, found)
+    return found
+
+
+@inlined
+def is_finite(found: Any) -> Any:
+    """Whether a vector of `poisoned` holds no NaN."""
+    total = sum_of_lanes(found)
+    return total == total
+
+
+@inlined
+def pack_transposed(x: Any, place: Any, step: Any, rows: Any, columns: Any, packed: Any) -> None:
+    """A matrix (rows, columns) as (tiles of rows, columns, `COLUMNS`), with zeros for rows that are not there."""
+    for first in range(0, rows, COLUMNS):
+        for lane in range(0, COLUMNS, LANES):
+            some, to = min(LANES, rows - first - lane), first * columns + lane
+            if some > 0:
+                at = place + (first + lane) * step
+                for j in range(0, columns, LANES):
+                    count = min(LANES, columns - j)
+                    copy_transposed(x, at + 4 * j, step, some, count, packed, to + j * COLUMNS, COLUMNS)
+            else:
+                for j in range(columns):
+                    store(packed, to + j * COLUMNS, spread(np.float32(0)), all_lanes())
+
+
+@inlined
+def pack_columns(x: Any, place: Any, step: Any, rows: Any, columns: Any, packed: Any) -> None:
+    """A matrix (rows, columns) as (tiles of columns, rows, `COLUMNS`), with zeros for columns that are not there."""
+    for first in range(0, columns, COLUMNS):
+        for row in range(rows):
+            at, to = place + row * step + 4 * first, (first * rows) + row * COLUMNS
+            for lane in range(0, COLUMNS, LANES):
+                numbers = vector_at(x, at + 4 * lane, first_lanes(columns - first - lane))
+                store(packed, to + lane, numbers, all_lanes())
+
+
+@inlined
+def load_rows(x: Any, place: Any, step: Any, rows: Any, columns: Any, scale: Any, block: Any, line: Any) -> Any:
+    """``scale * x`` as rows of ``line`` numbers, with zeros for columns that are not there, and for rows up to a whole tile.
+
+    Returns a vector that holds NaN if a number is not finite.
+    """
+    found, zero, factor = spread(np.float32(0)), spread(np.float32(0)), spread(scale)
+    for row in range(rows):
+        for j in range(0, line, LANES):
+            numbers = vector_at(x, place + row * step + 4 * j, first_lanes(columns - j))
+            found = fma(numbers, zero, found)
+            store(block, row * line + j, multiply(numbers, factor), all_lanes())
+    for i in range(rows * line, (rows + P - 1) // P * P * line, LANES):
+        store(block, i, zero, all_lanes())
+    return found
+
+
+@inlined
+def store_rows(block: Any, line: Any, scale: Any, x: Any, place: Any, step: Any, rows: Any, columns: Any) -> None:
+    """Rows of ``line`` numbers, multiplied by ``scale``, as rows of a matrix that begin ``place + i * step`` bytes behind x."""
+    factor = spread(scale)
+    for row in range(rows):
+        at = (place + row * step) // 4
+        for j in range(0, columns, LANES):
+            numbers = multiply(load(block, row * line + j, all_lanes()), factor)
+            store(x, at + j, numbers, first_lanes(columns - j))
+
+
+@inlined
+def product_of_rows(x: Any, place: Any, y: Any, place_y: Any, count: Any) -> Any:
+    """The sum of the products of the numbers of two rows."""
+    total = spread(np.float32(0))
+    for j in range(0, count, LANES):
+        lanes = first_lanes(count - j)
+        total = fma(vector_at(x, place + 4 * j, lanes), vector_at(y, place_y + 4 * j, lanes), total)
+    return sum_of_lanes(total)
+
+
+@inlined
+def add_mask(scores: Any, at: Any, count: Any, mask: Any, place: Any) -> None:
+    """Add a row of a mask to a row of scores."""
+    for j in range(0, count, LANES):
+        lanes = first_lanes(count - j)
+        numbers = vector_at(mask, place + 4 * j, lanes)
+        store(scores, at + j, _masked_score(load(scores, at + j, lanes), numbers), lanes)
+
+
+@inlined
+def row_maximum(scores: Any, at: Any, count: Any) -> Any:
+    """The largest of some numbers; a NaN is none."""
+    a0, a1 = spread(LEAST), spread(LEAST)
+    j, whole = 0, count - count % LANES
+    while j + 2 * LANES <= whole:
+        a0, a1 = _larger(load(scores, at + j, all_lanes()), a0), _larger(load(scores, at + j + LANES, all_lanes()), a1)
+        j += 2 * LANES
+    while j < count:
+        a0 = _larger(load_or(scores, at + j, first_lanes(count - j), spread(LEAST)), a0)
+        j += LANES
+    return maximum_of_lanes(_larger(a0, a1))
+
+
+@inlined
+def exponentials(scores: Any, at: Any, count: Any, shift: Any) -> Any:
+    """Put the weights of a row in place of its scores, zeros behind them up to a whole vector, and return their sum."""
+    total, below, whole = spread(np.float32(0)), spread(shift), count - count % LANES
+    for j in range(0, whole, LANES):
+        e = weight(load(scores, at + j, all_lanes()), below)
+        store(scores, at + j, e, all_lanes())
+        total = add(total, e)
+    if whole < count:
+        e = weight(load_or(scores, at + whole, first_lanes(count - whole), spread(LEAST)), below)
+        store(scores, at + whole, e, all_lanes())
+        total = add(total, e)
+    return sum_of_lanes(total)
+
+
+@inlined
+def zeros_behind(scores: Any, at: Any, count: Any) -> None:
+    """Zeros from the first whole vector behind some numbers on, as far as tiles look that reach beyond them."""
+    for j in range((count + LANES - 1) // LANES * LANES, min(count + P, KEYS), LANES):
+        store(scores, at + j, spread(np.float32(0)), all_lanes())
+
+
+@inlined
+def drop(scores: Any, at: Any, count: Any, key: Any, keys: Any, first: Any, least: Any, scale: Any) -> None:
+    """Dropout of a row of weights, whose keys begin at ``keys[first]``."""
+    for j in range(0, count, LANES):
+        kept = _kept(load(scores, at + j, all_lanes()), key, keys, first + j, least, spread(scale))
+        store(scores, at + j, kept, all_lanes())
+
+
+@inlined
+def differentiate_row(
+    scores: Any, gradients: Any, at: Any, count: Any, lse: Any, share: Any, dropped: Any,
+    key: Any, keys: Any, first: Any, least: Any, scale: Any,
+) -> None:  # fmt: skip
+    """Put the weights of a row in place of its scores, and the gradients of the scores in place of those of the weights."""
+    shift, less, factor = spread(lse), spread(share), spread(scale)
+    for j in range(0, count, LANES):
+        p = weight(load_or(scores, at + j, first_lanes(count - j), spread(LEAST)), shift)
+        g = load(gradients, at + j, all_lanes())
+        if dropped:
+            g = _kept(g, key, keys, first + j, least, factor)
+            store(scores, at + j, _kept(p, key, keys, first + j, least, factor), all_lanes())
+        else:
+            store(scores, at + j, p, all_lanes())
+        store(gradients, at + j, slope(p, g, less), all_lanes())
+
+
+@inlined
+def scale_row(block: Any, at: Any, line: Any, factor: Any) -> None:
+    for j in range(0, line, LANES):
+        store(block, at + j, multiply(load(block, at + j, all_lanes()), spread(factor)), all_lanes())
