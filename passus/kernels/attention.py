@@ -74,12 +74,14 @@ def _suits(q: Array, k: Array, v: Array, mask: Array | None, settings: Settings)
 
 def _leading_axes(q: Array, k: Array) -> tuple[int, ...] | None:
     """The leading axes of the result; None if those of q and k do not broadcast."""
-    if q.shape[:-2] == k.shape[:-2]:
-        return q.shape[:-2]
+    lead: tuple[int, ...] = q.shape[:-2]
+    if lead == k.shape[:-2]:
+        return lead
     try:
-        return np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
+        lead = np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
     except ValueError:
         return None
+    return lead
 
 
 def _mask_suits(mask: Array, shape: tuple[int, ...]) -> bool:
@@ -103,7 +105,7 @@ def _gradients_suit(
     if not _suits(q, k, v, mask, settings) or not plain(gy, y, lse):
         return False
     lead = _leading_axes(q, k) or ()
-    return lse.shape == (*lead, q.shape[-2]) and gy.shape == y.shape == (*lse.shape, v.shape[-1])
+    return bool(lse.shape == (*lead, q.shape[-2])) and gy.shape == y.shape == (*lse.shape, v.shape[-1])
 
 
 @kernel(_suits)

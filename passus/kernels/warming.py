@@ -8,6 +8,7 @@ __all__ = ["warm_up"]
 
 MODULES = (
     "activations",
+    "attention",
     "biases",
     "channels",
     "convolution",

@@ -17,6 +17,7 @@ import numpy as np
 from passus.backend import Array
 from passus.kernels import attention as references
 from passus.kernels.attention import Settings
+from passus.kernels.native.attention_few import FEW, few_queries
 from passus.kernels.native.attention_gradients import attention_gradients as attention_gradients
 from passus.kernels.native.attention_gradients import prepare as prepare_gradients
 from passus.kernels.native.attention_layout import (
@@ -46,14 +47,14 @@ from passus.kernels.native.attention_parts import (
     load_rows,
     pack_columns,
     pack_transposed,
-    poisoned,
     row_maximum,
     scale_row,
+    store_row,
     words_of,
     zeros_behind,
 )
 from passus.kernels.native.compiling import FLAT, INTEGER, compiled
-from passus.kernels.native.simd import LANES, all_lanes, first_lanes, load, multiply, spread, store
+from passus.kernels.native.simd import LANES, all_lanes, spread, store
 from passus.kernels.native.tile import multiply_tile
 from passus.kernels.threads import split
 
@@ -63,47 +64,40 @@ __all__ = ["attention", "attention_gradients", "prepare"]
 def prepare() -> None:
     """Compile all kernels."""
     _forward()
+    few_queries()
     prepare_gradients()
 
 
 def attention(q: Array, k: Array, v: Array, mask: Array | None, settings: Settings) -> tuple[Array, Array]:
+    given = q, k, v, mask, settings
     q, k, v, added = *[with_rows_of_numbers(x) for x in (q, k, v)], added_mask(mask)
     (T, D), (S, V) = q.shape[-2:], v.shape[-2:]
     lead = q.shape[:-2] if q.shape[:-2] == k.shape[:-2] else np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
     y, lse = like(q, (*lead, T, V)), np.empty((*lead, T), np.float32)
-    rows, blocks = block_of_queries(T)
     arrays = [head(x) for x in (q, k, v, added, y)]
     of_heads = [*[places(x, lead) for x in (q, k, v, added, y)], sharing(k.shape[:-2], lead)]
-    steps = tuple([x.strides[0] for x in arrays[:3]]) + (arrays[3].strides[0] * (len(arrays[3]) > 1),)
-    sizes = (T, S, D, V, rows, blocks, arrays[4].strides[0] // 4)
+    steps = tuple([x.strides[0] if i != 3 or len(x) > 1 else 0 for i, x in enumerate(arrays)])
     flags = (int(settings.is_causal), int(mask is not None), int(settings.dropping is not None))
-    found, kernel = np.zeros(1, np.int64), _forward()
+    words, dropping = words_of(settings.dropping)
+    found, scale = np.zeros(1, np.int64), np.float32(settings.scale)
+    kernel, (rows, blocks) = (few_queries(), (T, 1)) if T <= FEW else (_forward(), block_of_queries(T))
+    sizes = (T, S, D, V, rows, blocks)
 
     def work(start: int, stop: int) -> None:
-        columns, lines = -(-V // COLUMNS) * COLUMNS, -(-S // COLUMNS) * COLUMNS
-        scratch = carved(lines * D, columns * S, rows * KEYS, rows * columns, rows * D + LANES, 2 * rows, COLUMNS)
-        scale = np.float32(settings.scale)
+        wide = -(-V // COLUMNS) * COLUMNS
+        if T <= FEW:
+            scratch = carved(S + LANES, wide, P * D + LANES, 4 * LANES)
+        else:
+            scratch = carved(
+                -(-S // COLUMNS) * COLUMNS * D, wide * S, rows * KEYS, rows * wide, rows * D + LANES, 2 * rows, COLUMNS
+            )
         kernel(
-            *arrays,
-            *words,
-            *of_heads,
-            lse.reshape(-1),
-            *scratch,
-            steps,
-            sizes,
-            flags,
-            scale,
-            *dropping,
-            start,
-            stop,
-            found,
-        )
+            *arrays, *words, *of_heads, lse.reshape(-1), *scratch, steps, sizes, flags, scale, *dropping, start, stop, found
+        )  # fmt: skip
 
-    words, dropping = words_of(settings.dropping)
-    heads = lse.size // T
-    split(work, heads * blocks, PIECE // (1 + rows * S * (D + V)))
-    if found[0]:  # Numbers that are not finite reach what they should not.
-        return references.attention.reference(q, k, v, mask, settings)
+    split(work, lse.size // T * blocks, PIECE // (1 + rows * S * (D + V)))
+    if found[0]:  # What is not finite may have met a weight of 0.
+        return references.attention.reference(*given)
     return y, lse
 
 
@@ -117,8 +111,8 @@ def _forward() -> Callable[..., None]:
             WORDS,
             *[PLACES] * 6,
             *[FLAT] * 8,
-            numba.types.UniTuple(INTEGER, 4),
-            numba.types.UniTuple(INTEGER, 7),
+            numba.types.UniTuple(INTEGER, 5),
+            numba.types.UniTuple(INTEGER, 6),
             numba.types.UniTuple(INTEGER, 3),
             NUMBER,
             numba.uint32,
@@ -135,8 +129,8 @@ def _forward() -> Callable[..., None]:
         lse: Any, packed_k: Any, packed_v: Any, scores: Any, sums: Any, block: Any, state: Any, zeros: Any,
         steps: Any, sizes: Any, flags: Any, scale: Any, least: Any, kept_scale: Any, start: Any, stop: Any, found: Any,
     ) -> None:  # fmt: skip
-        q_step, k_step, v_step, mask_step = steps
-        T, S, D, V, block_rows, blocks, y_step = sizes
+        q_step, k_step, v_step, mask_step, y_step = steps
+        T, S, D, V, block_rows, blocks = sizes
         causal, masked, dropped = flags
         line = (V + COLUMNS - 1) // COLUMNS * COLUMNS
         tops, totals = state[:block_rows], state[block_rows:]
@@ -151,11 +145,8 @@ def _forward() -> Callable[..., None]:
                 last_k, last_v = k_places[head], v_places[head]
                 pack_transposed(k, last_k, k_step, S, D, packed_k)
                 pack_columns(v, last_v, v_step, S, V, packed_v)
-                if not (is_finite(poisoned(k, last_k, k_step, S, D)) and is_finite(poisoned(v, last_v, v_step, S, V))):
-                    found[0] = 1
             place = q_places[head] + first * q_step
-            if not is_finite(load_rows(q, place, q_step, rows, D, scale, block, D)):
-                found[0] = 1
+            load_rows(q, place, q_step, rows, D, scale, block, D)
             for i in range(0, block_rows * line, LANES):
                 store(sums, i, spread(np.float32(0)), all_lanes())
             tops[:], totals[:] = -np.inf, 0
@@ -200,9 +191,8 @@ def _forward() -> Callable[..., None]:
                 total, i = totals[r], head * T + first + r
                 empty = total == 0
                 lse[i] = 0 if empty else tops[r] + np.float32(math.log(total))
-                factor = spread(np.float32(0) if empty else np.float32(1) / total)
-                at = y_places[head] // 4 + (first + r) * y_step
-                for j in range(0, V, LANES):
-                    store(y, at + j, multiply(load(sums, r * line + j, all_lanes()), factor), first_lanes(V - j))
+                factor = np.float32(0) if empty else np.float32(1) / total
+                if not is_finite(store_row(sums, r * line, factor, y, (y_places[head] + (first + r) * y_step) // 4, V)):
+                    found[0] = 1
 
     return forward

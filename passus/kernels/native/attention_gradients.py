@@ -39,7 +39,6 @@ from passus.kernels.native.attention_parts import (
     load_rows,
     pack_columns,
     pack_transposed,
-    poisoned,
     product_of_rows,
     store_rows,
     words_of,
@@ -95,7 +94,7 @@ def attention_gradients(
         kernel(*arrays, *words, *of_heads, lse, *scratch, steps, sizes, flags, scale, *dropping, start, stop, found)
 
     split(work, key_heads * chunks, PIECE * chunks // (1 + group * work_of_head))
-    if found[0]:  # Numbers that are not finite reach what they should not.
+    if found[0]:  # What is not finite may have met a weight of 0.
         return references.attention_gradients.reference(*given)
     if chunks > 1:
         gk, gv = gk.sum(axis=0), gv.sum(axis=0)
@@ -145,8 +144,6 @@ def _backward() -> Callable[..., None]:
             pack_transposed(k, place, k_step, S, D, turned_k)
             pack_columns(k, place, k_step, S, D, packed_k)
             pack_transposed(v, place_v, v_step, S, V, turned_v)
-            if not (is_finite(poisoned(k, place, k_step, S, D)) and is_finite(poisoned(v, place_v, v_step, S, V))):
-                found[0] = 1
             gk_sums[:], gv_sums[:] = 0, 0
             for pair in range(group * blocks * chunk // chunks, group * blocks * (chunk + 1) // chunks):
                 head, b = order[key_head * group + pair // blocks], pair % blocks
@@ -154,10 +151,8 @@ def _backward() -> Callable[..., None]:
                 b = b // 2 if b % 2 == 0 else blocks - 1 - b // 2
                 first, rows = b * block_rows, min(block_rows, T - b * block_rows)
                 place, place_gy = q_places[head] + first * q_step, gy_places[head] + first * gy_step
-                if not is_finite(load_rows(q, place, q_step, rows, D, scale, block, line)):
-                    found[0] = 1
-                if not is_finite(load_rows(gy, place_gy, gy_step, rows, V, one, gblock, line_v)):
-                    found[0] = 1
+                load_rows(q, place, q_step, rows, D, scale, block, line)
+                load_rows(gy, place_gy, gy_step, rows, V, one, gblock, line_v)
                 gq_block[:] = 0
                 # Query ``first + r`` sees the keys before ``reach + r``.
                 reach = S - T + first + 1 if causal else S
@@ -224,9 +219,13 @@ def _backward() -> Callable[..., None]:
                                     P, 2, None, gq_block, at, gscores, r * KEYS, packed_k, j * S + key * COLUMNS,
                                     (1, 1, some), moves, gq_block, at,
                                 )  # fmt: skip
-                store_rows(gq_block, line, scale, gq, gq_places[head] + first * gq_step, gq_step, rows, D)
+                bad = store_rows(gq_block, line, scale, gq, gq_places[head] + first * gq_step, gq_step, rows, D)
+                if not is_finite(bad):
+                    found[0] = 1
             at_k, at_v = gk_places[key_head] + 4 * chunk * gk_apart, gv_places[key_head] + 4 * chunk * gv_apart
-            store_rows(gk_sums, line, one, gk, at_k, gk_step, S, D)
-            store_rows(gv_sums, line_v, one, gv, at_v, gv_step, S, V)
+            bad_k = store_rows(gk_sums, line, one, gk, at_k, gk_step, S, D)
+            bad_v = store_rows(gv_sums, line_v, one, gv, at_v, gv_step, S, V)
+            if not (is_finite(bad_k) and is_finite(bad_v)):
+                found[0] = 1
 
     return backward

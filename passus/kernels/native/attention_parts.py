@@ -51,17 +51,18 @@ __all__ = [
     "P",
     "add_mask",
     "differentiate_row",
+    "dot",
     "drop",
     "exponentials",
     "is_finite",
     "load_rows",
     "pack_columns",
     "pack_transposed",
-    "poisoned",
     "product_of_rows",
     "row_maximum",
     "scale_row",
     "slope",
+    "store_row",
     "store_rows",
     "weight",
     "words_of",
@@ -169,18 +170,8 @@ def _kept(
 
 
 @inlined
-def poisoned(x: Any, place: Any, step: Any, rows: Any, columns: Any) -> Any:
-    """A vector that holds NaN if a number of a matrix is not finite; its rows begin ``place + i * step`` bytes behind x."""
-    found, zero = spread(np.float32(0)), spread(np.float32(0))
-    for row in range(rows):
-        for j in range(0, columns, LANES):
-            found = fma(vector_at(x, place + row * step + 4 * j, first_lanes(columns - j)), zero, found)
-    return found
-
-
-@inlined
 def is_finite(found: Any) -> Any:
-    """Whether a vector of `poisoned` holds no NaN."""
+    """Whether a vector holds no NaN; `store_row` and `store_rows` return one that does if a number was not finite."""
     total = sum_of_lanes(found)
     return total == total
 
@@ -204,59 +195,102 @@ def pack_transposed(x: Any, place: Any, step: Any, rows: Any, columns: Any, pack
 @inlined
 def pack_columns(x: Any, place: Any, step: Any, rows: Any, columns: Any, packed: Any) -> None:
     """A matrix (rows, columns) as (tiles of columns, rows, `COLUMNS`), with zeros for columns that are not there."""
-    for first in range(0, columns, COLUMNS):
+    for first in range(0, columns, LANES):
+        at, to = place + 4 * first, first // COLUMNS * COLUMNS * rows + first % COLUMNS
+        if first + LANES <= columns:
+            for row in range(rows):
+                store(packed, to + row * COLUMNS, vector_at(x, at + row * step, all_lanes()), all_lanes())
+        else:
+            lanes = first_lanes(columns - first)
+            for row in range(rows):
+                store(packed, to + row * COLUMNS, vector_at(x, at + row * step, lanes), all_lanes())
+    if (columns + LANES - 1) // LANES % 2 == 1:
+        to = columns // COLUMNS * COLUMNS * rows + LANES
         for row in range(rows):
-            at, to = place + row * step + 4 * first, (first * rows) + row * COLUMNS
-            for lane in range(0, COLUMNS, LANES):
-                numbers = vector_at(x, at + 4 * lane, first_lanes(columns - first - lane))
-                store(packed, to + lane, numbers, all_lanes())
+            store(packed, to + row * COLUMNS, spread(np.float32(0)), all_lanes())
 
 
 @inlined
-def load_rows(x: Any, place: Any, step: Any, rows: Any, columns: Any, scale: Any, block: Any, line: Any) -> Any:
-    """``scale * x`` as rows of ``line`` numbers, with zeros for columns that are not there, and for rows up to a whole tile.
-
-    Returns a vector that holds NaN if a number is not finite.
-    """
-    found, zero, factor = spread(np.float32(0)), spread(np.float32(0)), spread(scale)
+def load_rows(x: Any, place: Any, step: Any, rows: Any, columns: Any, scale: Any, block: Any, line: Any) -> None:
+    """``scale * x`` as rows of ``line`` numbers, with zeros for columns that are not there, and for rows up to a whole tile."""
+    zero, factor = spread(np.float32(0)), spread(scale)
+    whole = columns - columns % LANES
     for row in range(rows):
-        for j in range(0, line, LANES):
-            numbers = vector_at(x, place + row * step + 4 * j, first_lanes(columns - j))
-            found = fma(numbers, zero, found)
-            store(block, row * line + j, multiply(numbers, factor), all_lanes())
+        at, to = place + row * step, row * line
+        for j in range(0, whole, LANES):
+            numbers = vector_at(x, at + 4 * j, all_lanes())
+            store(block, to + j, multiply(numbers, factor), all_lanes())
+        if whole < columns:
+            numbers = vector_at(x, at + 4 * whole, first_lanes(columns - whole))
+            store(block, to + whole, multiply(numbers, factor), all_lanes())
+        for j in range((columns + LANES - 1) // LANES * LANES, line, LANES):
+            store(block, to + j, zero, all_lanes())
     for i in range(rows * line, (rows + P - 1) // P * P * line, LANES):
         store(block, i, zero, all_lanes())
+
+
+@inlined
+def store_rows(block: Any, line: Any, scale: Any, x: Any, place: Any, step: Any, rows: Any, columns: Any) -> Any:
+    """Rows of ``line`` numbers, multiplied by ``scale``, as rows of a matrix that begin ``place + i * step`` bytes behind x."""
+    found = spread(np.float32(0))
+    for row in range(rows):
+        found = add(found, store_row(block, row * line, scale, x, (place + row * step) // 4, columns))
     return found
 
 
 @inlined
-def store_rows(block: Any, line: Any, scale: Any, x: Any, place: Any, step: Any, rows: Any, columns: Any) -> None:
-    """Rows of ``line`` numbers, multiplied by ``scale``, as rows of a matrix that begin ``place + i * step`` bytes behind x."""
-    factor = spread(scale)
-    for row in range(rows):
-        at = (place + row * step) // 4
-        for j in range(0, columns, LANES):
-            numbers = multiply(load(block, row * line + j, all_lanes()), factor)
-            store(x, at + j, numbers, first_lanes(columns - j))
+def store_row(block: Any, at: Any, scale: Any, x: Any, to: Any, columns: Any) -> Any:
+    found, zero, factor, whole = spread(np.float32(0)), spread(np.float32(0)), spread(scale), columns - columns % LANES
+    for j in range(0, whole, LANES):
+        numbers = multiply(load(block, at + j, all_lanes()), factor)
+        found = fma(numbers, zero, found)
+        store(x, to + j, numbers, all_lanes())
+    if whole < columns:
+        lanes = first_lanes(columns - whole)
+        numbers = multiply(load(block, at + whole, lanes), factor)
+        found = fma(numbers, zero, found)
+        store(x, to + whole, numbers, lanes)
+    return found
+
+
+@inlined
+def dot(row: Any, x: Any, place: Any, count: Any) -> Any:
+    """The sum of the products of a row and of numbers that begin ``place`` bytes behind x."""
+    a0, a1 = spread(np.float32(0)), spread(np.float32(0))
+    j, whole = 0, count - count % LANES
+    while j + 2 * LANES <= whole:
+        a0 = fma(load(row, j, all_lanes()), vector_at(x, place + 4 * j, all_lanes()), a0)
+        a1 = fma(load(row, j + LANES, all_lanes()), vector_at(x, place + 4 * (j + LANES), all_lanes()), a1)
+        j += 2 * LANES
+    while j < count:
+        lanes = first_lanes(count - j)
+        a0 = fma(load(row, j, lanes), vector_at(x, place + 4 * j, lanes), a0)
+        j += LANES
+    return sum_of_lanes(add(a0, a1))
 
 
 @inlined
 def product_of_rows(x: Any, place: Any, y: Any, place_y: Any, count: Any) -> Any:
     """The sum of the products of the numbers of two rows."""
-    total = spread(np.float32(0))
-    for j in range(0, count, LANES):
-        lanes = first_lanes(count - j)
-        total = fma(vector_at(x, place + 4 * j, lanes), vector_at(y, place_y + 4 * j, lanes), total)
+    total, whole = spread(np.float32(0)), count - count % LANES
+    for j in range(0, whole, LANES):
+        total = fma(vector_at(x, place + 4 * j, all_lanes()), vector_at(y, place_y + 4 * j, all_lanes()), total)
+    if whole < count:
+        lanes = first_lanes(count - whole)
+        total = fma(vector_at(x, place + 4 * whole, lanes), vector_at(y, place_y + 4 * whole, lanes), total)
     return sum_of_lanes(total)
 
 
 @inlined
 def add_mask(scores: Any, at: Any, count: Any, mask: Any, place: Any) -> None:
     """Add a row of a mask to a row of scores."""
-    for j in range(0, count, LANES):
-        lanes = first_lanes(count - j)
-        numbers = vector_at(mask, place + 4 * j, lanes)
-        store(scores, at + j, _masked_score(load(scores, at + j, lanes), numbers), lanes)
+    whole = count - count % LANES
+    for j in range(0, whole, LANES):
+        numbers = vector_at(mask, place + 4 * j, all_lanes())
+        store(scores, at + j, _masked_score(load(scores, at + j, all_lanes()), numbers), all_lanes())
+    if whole < count:
+        numbers = vector_at(mask, place + 4 * whole, first_lanes(count - whole))
+        store(scores, at + whole, _masked_score(load(scores, at + whole, all_lanes()), numbers), all_lanes())
 
 
 @inlined
@@ -309,16 +343,22 @@ def differentiate_row(
     key: Any, keys: Any, first: Any, least: Any, scale: Any,
 ) -> None:  # fmt: skip
     """Put the weights of a row in place of its scores, and the gradients of the scores in place of those of the weights."""
-    shift, less, factor = spread(lse), spread(share), spread(scale)
-    for j in range(0, count, LANES):
-        p = weight(load_or(scores, at + j, first_lanes(count - j), spread(LEAST)), shift)
-        g = load(gradients, at + j, all_lanes())
-        if dropped:
-            g = _kept(g, key, keys, first + j, least, factor)
+    shift, less, whole = spread(lse), spread(share), count - count % LANES
+    if whole < count:
+        lanes = first_lanes(count - whole)
+        store(scores, at + whole, load_or(scores, at + whole, lanes, spread(LEAST)), all_lanes())
+    if dropped:
+        factor = spread(scale)
+        for j in range(0, count, LANES):
+            p = weight(load(scores, at + j, all_lanes()), shift)
+            g = _kept(load(gradients, at + j, all_lanes()), key, keys, first + j, least, factor)
             store(scores, at + j, _kept(p, key, keys, first + j, least, factor), all_lanes())
-        else:
+            store(gradients, at + j, slope(p, g, less), all_lanes())
+    else:
+        for j in range(0, count, LANES):
+            p = weight(load(scores, at + j, all_lanes()), shift)
             store(scores, at + j, p, all_lanes())
-        store(gradients, at + j, slope(p, g, less), all_lanes())
+            store(gradients, at + j, slope(p, load(gradients, at + j, all_lanes()), less), all_lanes())
 
 
 @inlined

@@ -1,0 +1,98 @@
+"""Attention of few queries, as when a text is continued with a cache: keys and values are read where they lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+
+from passus.kernels.native.attention_parts import (
+    MATRIX,
+    NUMBER,
+    PLACES,
+    RESULT,
+    WORDS,
+    add_mask,
+    dot,
+    drop,
+    exponentials,
+    is_finite,
+    load_rows,
+    row_maximum,
+    store_row,
+)
+from passus.kernels.native.compiling import FLAT, INTEGER, compiled
+from passus.kernels.native.simd import LANES
+from passus.kernels.native.tile import multiply_tile
+
+__all__ = ["FEW", "few_queries"]
+
+FEW = 4
+"""Up to how many queries laying out keys and values for the tile takes longer than it saves."""
+
+
+@cache
+def few_queries() -> Callable[..., None]:
+    @compiled(
+        numba.void(
+            *[MATRIX] * 4,
+            RESULT,
+            WORDS,
+            WORDS,
+            *[PLACES] * 6,
+            *[FLAT] * 5,
+            numba.types.UniTuple(INTEGER, 5),
+            numba.types.UniTuple(INTEGER, 6),
+            numba.types.UniTuple(INTEGER, 3),
+            NUMBER,
+            numba.uint32,
+            NUMBER,
+            INTEGER,
+            INTEGER,
+            numba.int64[::1],
+        )
+    )
+    def few(
+        q: Any, k: Any, v: Any, mask: Any, y: Any,
+        row_words: Any, column_words: Any,
+        q_places: Any, k_places: Any, v_places: Any, mask_places: Any, y_places: Any, order: Any,
+        lse: Any, scores: Any, sums: Any, row: Any, zeros: Any,
+        steps: Any, sizes: Any, flags: Any, scale: Any, least: Any, kept_scale: Any, start: Any, stop: Any, found: Any,
+    ) -> None:  # fmt: skip
+        q_step, k_step, v_step, mask_step, y_step = steps
+        T, S, D, V, _, _ = sizes
+        causal, masked, dropped = flags
+        zeros[:] = 0
+        for unit in range(start, stop):
+            head = order[unit]
+            for r in range(T):
+                load_rows(q, q_places[head] + r * q_step, q_step, 1, D, scale, row, D)
+                count = max(0, S - T + r + 1) if causal else S
+                for j in range(count):
+                    scores[np.uint64(j)] = dot(row, k, k_places[head] + j * k_step, D)
+                if masked:
+                    add_mask(scores, 0, count, mask, mask_places[head] + r * mask_step)
+                top = row_maximum(scores, 0, count)
+                total = exponentials(scores, 0, count, top if top > -np.inf else np.float32(0))
+                if dropped:
+                    drop(scores, 0, count, row_words[head * T + r], column_words, 0, least, kept_scale)
+                j, at, apart = 0, v_places[head] // 4, v_step // 4
+                while j < V:
+                    moves = (0, 0, 0, 0, 0, 1, 0, 0, apart)
+                    if j + 4 * LANES <= V:
+                        multiply_tile(1, 4, None, zeros, 0, scores, 0, v, at + j, (1, 1, count), moves, sums, j)
+                        j += 4 * LANES
+                    else:
+                        multiply_tile(1, 1, V - j, zeros, 0, scores, 0, v, at + j, (1, 1, count), moves, sums, j)
+                        j += LANES
+                empty = total == 0
+                lse[head * T + r] = 0 if empty else top + np.float32(math.log(total))
+                factor = np.float32(0) if empty else np.float32(1) / total
+                if not is_finite(store_row(sums, 0, factor, y, (y_places[head] + r * y_step) // 4, V)):
+                    found[0] = 1
+
+    return few
