@@ -20,6 +20,7 @@ import passus.kernels
 from passus import Parameter, Variable, using_config
 from passus.core.backward import gradients
 from passus.errors import DTypeError, GraphError, ShapeError
+from passus.kernels.attention import Settings, attention
 from passus.kernels.convolution import convolve
 from passus.kernels.dispatch import Kernel, start_using
 from passus.kernels.pooling import max_pooling
@@ -73,6 +74,12 @@ def arguments() -> dict[str, tuple[Any, ...]]:
     long, labels = drawn(256, 256), rng.integers(0, 100, 30)
     p, slots = drawn(70, 30), [abs(drawn(70, 30)) for _ in range(3)]
     limits, betas = (0.0, 6.0), (0.9, 0.99)
+    qkv, mask, causal = (
+        (drawn(2, 6, 20, 7), drawn(2, 6, 50, 7), drawn(2, 6, 50, 9)),
+        drawn(2, 1, 20, 50),
+        Settings(0.3, True),
+    )
+    attended = attention.reference(*qkv, mask, causal)
 
     def scratch(x: np.ndarray, index: int = 0) -> np.ndarray:
         return np.empty_like(x)
@@ -102,6 +109,9 @@ def arguments() -> dict[str, tuple[Any, ...]]:
             *[drawn(3, 4, 1, 1, 1) for _ in range(2)],
             (2, 3, 4),
         ),
+        "attention": (*qkv, mask, causal),
+        "attention of few queries": (qkv[0][..., :2, :], *qkv[1:], mask[..., :2, :] > 0, Settings(0.3)),
+        "attention_gradients": (drawn(2, 6, 20, 9), *qkv, mask, *attended, causal),
         "softmax": (rows, 1),
         "softmax_gradient": (drawn(30, 100), rows, 1),
         "log_softmax": (rows, 1),
@@ -362,6 +372,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "deconv2d": (lambda x, W: F.deconv2d(x, W, stride=2), (ON_CHANNELS, drawn(20, 7, 3, 3))),
     "pooling": (lambda x: F.pooling(x, 2, stride=2), (ON_CHANNELS,)),
     "average_pooling": (lambda x: F.average_pooling(x, 2, stride=2), (ON_CHANNELS,)),
+    "attention": (F.scaled_dot_product_attention, (drawn(3, 20, 8), drawn(3, 30, 8), drawn(3, 30, 9))),
     "softmax": (F.softmax, (drawn(300, 20),)),
     "log_softmax": (F.log_softmax, (drawn(300, 20),)),
     "linear": (F.linear, (drawn(80, 70), drawn(70, 60), drawn(60))),

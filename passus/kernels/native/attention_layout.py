@@ -67,7 +67,7 @@ def added_mask(mask: Array | None) -> Array:
     if mask is None:
         return np.zeros((1, 1), np.float32)
     if mask.dtype == bool:
-        return np.where(mask, np.float32(0), np.float32(-np.inf))
+        mask = np.where(mask, np.float32(0), np.float32(-np.inf))
     return with_rows_of_numbers(mask)
 
 
