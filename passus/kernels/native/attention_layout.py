@@ -85,7 +85,9 @@ def block_of_queries(count: int) -> tuple[int, int]:
 
 def carved(*counts: int) -> list[Array]:
     """Arrays of so many numbers from one piece of memory, each at the beginning of a line of the cache."""
-    sizes = [-(-count // LINE) * LINE for count in counts]
-    memory: Any = np.empty(sum(sizes) + LINE, np.float32)
-    ends = np.cumsum([-memory.ctypes.data % (4 * LINE) // 4, *sizes]).tolist()
-    return [memory[first : first + count] for first, count in zip(ends, counts)]
+    memory: Any = np.empty(sum(counts) + LINE * (len(counts) + 1), np.float32)
+    place, arrays = -memory.ctypes.data % (4 * LINE) // 4, []
+    for count in counts:
+        arrays.append(memory[place : place + count])
+        place += -(-count // LINE) * LINE
+    return arrays
