@@ -85,6 +85,8 @@ def scaled_dot_product_attention(
     ``scale``: by default ``1 / sqrt(D)``. ``dropout``: with this probability, from 0 to 1, a weight is 0 in training, and the
     others are divided by ``1 - dropout``; drawn from ``rng``, see `passus.random.get_rng`.
 
+    Memory is linear in T_q and T_k; the gradient of a mask, and derivatives of second order, hold all weights at once.
+
     Raises `ShapeError` for shapes that do not fit, `DTypeError` for a mask of integers, `ArgumentError` for a probability
     outside of 0 to 1 and for a scale that is not finite.
     Sources: Vaswani et al., 2017, "Attention is all you need"; Dao et al., 2022, "FlashAttention: fast and
