@@ -9,13 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
+from benchmarks.catalogue import panel_of
 from benchmarks.comparison import Comparison
 from benchmarks.growth import Line
 from benchmarks.operations.measuring import Operations
-from benchmarks.problems import IMAGES, VECTORS
 
 FLOOR = 1.2
 """How many times as long as passus the fastest of the others should take."""
+FLOOR_OF_SEQUENCES = 1.3
 
 BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
 """Numbers stay readable where they meet a line."""
@@ -33,25 +34,20 @@ STYLES = {
 """Colours that the colour-blind can tell apart (Okabe and Ito, 2008), and markers for print without colour."""
 
 
-def ratios(comparisons: list[Comparison], machine: str, path: Path) -> None:
+def ratios(comparisons: list[Comparison], machine: str, path: Path, floor: float = FLOOR) -> None:
     """A bar for each peer and problem: to the right of 1 passus is faster, to the left the peer is."""
-    panels = {"training steps": [], "forward passes": []}
+    panels: dict[str, list[Comparison]] = {}
     for comparison in comparisons:
-        panels["training steps" if is_training(comparison.problem) else "forward passes"].append(comparison)
-    panels = {title: chosen for title, chosen in panels.items() if chosen}
+        panels.setdefault(panel_of(comparison.problem), []).append(comparison)
     rows = max(sum(len(comparison.timings) for comparison in chosen) for chosen in panels.values())
     figure = Figure(figsize=(2 + 5 * len(panels), 2 + 0.19 * rows), layout="constrained")
     for axes, (title, chosen) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items()):
-        draw_ratios(axes, chosen)
+        draw_ratios(axes, chosen, floor)
         axes.set_title(title, fontsize=11)
     finish(figure, "Time taken, as a multiple of that of passus", machine, path)
 
 
-def is_training(problem: str) -> bool:
-    return problem in VECTORS or IMAGES[problem].training
-
-
-def draw_ratios(axes: Axes, comparisons: list[Comparison]) -> None:
+def draw_ratios(axes: Axes, comparisons: list[Comparison], floor: float = FLOOR) -> None:
     place, ticks = 0, []
     for comparison in comparisons:
         peers = [timing for timing in comparison.timings if timing.name != "passus"]
@@ -62,17 +58,17 @@ def draw_ratios(axes: Axes, comparisons: list[Comparison]) -> None:
     axes.set_yticks(ticks, [comparison.problem for comparison in comparisons])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(place - 1, -1)
-    scale_for_ratios(axes)
+    scale_for_ratios(axes, floor)
 
 
-def scale_for_ratios(axes: Axes) -> None:
+def scale_for_ratios(axes: Axes, floor: float) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.margins(x=0.12)
     axes.axvline(1, color="black", linewidth=1)
-    axes.axvline(FLOOR, color="black", linewidth=1, linestyle=":", label=f"{FLOOR} times")
+    axes.axvline(floor, color="black", linewidth=1, linestyle=":", label=f"{floor} times")
     axes.spines[["top", "right", "left"]].set_visible(False)
 
 
@@ -111,16 +107,31 @@ def growth(lines: list[Line], machine: str, path: Path) -> None:
     """A panel for each property that grows, both axes logarithmic."""
     figure = Figure(figsize=(12, 5), layout="constrained")
     for axes, line in zip(np.atleast_1d(figure.subplots(1, len(lines), sharey=True)), lines):
-        for name, points in line.seconds().items():
-            colour, marker = STYLES[name]
-            axes.plot([*points], [1e3 * s for s in points.values()], color=colour, marker=marker, label=name)
-        axes.set(xscale="log", yscale="log", xlabel=line.what, xticks=[*line.points])
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.minorticks_off()
-        axes.grid(alpha=0.3)
+        draw_line(axes, line, line.seconds(), 1e3)
     figure.axes[0].set_ylabel("milliseconds")
     finish(figure, "Training step of three convolutions, where one property grows", machine, path)
+
+
+def attention(line: Line, machine: str, path: Path) -> None:
+    """Time and memory against the number of tokens, both axes logarithmic."""
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    time, memory = figure.subplots(1, 2)
+    draw_line(time, line, line.seconds(), 1e3)
+    time.set_ylabel("milliseconds")
+    draw_line(memory, line, line.peaks(), 2**-20)
+    memory.set_ylabel("peak memory of the process, MiB")
+    finish(figure, "Causal attention alone, forward and backward", machine, path)
+
+
+def draw_line(axes: Axes, line: Line, numbers: dict[str, dict[int, float]], scale: float) -> None:
+    for name, points in numbers.items():
+        colour, marker = STYLES[name]
+        axes.plot([*points], [scale * y for y in points.values()], color=colour, marker=marker, label=name)
+    axes.set(xscale="log", yscale="log", xlabel=line.what, xticks=[*line.points])
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
 
 
 def finish(figure: Figure, title: str, machine: str, path: Path) -> None:

@@ -1,11 +1,13 @@
-"""How the cost of a training step grows with the batch, the channels, and the size of the images."""
+"""How the cost grows: of a training step with the batch, the channels and the image size, of attention with the tokens."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.comparison import Comparison, compare
 from benchmarks.problems import GROWTH, name_in_growth
+from benchmarks.timing import Timing
 
 FRAMEWORKS = ("passus", "torch", "torch_channels_last", "torch_compiled", "jax")
 
@@ -19,11 +21,18 @@ class Line:
 
     def seconds(self) -> dict[str, dict[int, float]]:
         """For each framework the median at each value where it could run."""
-        medians: dict[str, dict[int, float]] = {}
+        return self._of_each(lambda timing: timing.median)
+
+    def peaks(self) -> dict[str, dict[int, float]]:
+        """For each framework the most bytes that its process had in memory, at each value where it could run."""
+        return self._of_each(lambda timing: timing.peak or 0)
+
+    def _of_each(self, number: Callable[[Timing], float]) -> dict[str, dict[int, float]]:
+        numbers: dict[str, dict[int, float]] = {}
         for value, comparison in self.points.items():
             for timing in comparison.timings:
-                medians.setdefault(timing.name, {})[value] = timing.median
-        return medians
+                numbers.setdefault(timing.name, {})[value] = number(timing)
+        return numbers
 
 
 def measure(what: str, rounds: int) -> Line:

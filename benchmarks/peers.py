@@ -8,9 +8,11 @@ import shutil
 import sys
 
 from benchmarks.problems import IMAGES
+from benchmarks.sequences.problems import SEQUENCES
 
 ON_VECTORS = ("passus", "torch", "torch_compiled", "jax", "autograd")
 ON_IMAGES = ("passus", "torch", "torch_channels_last", "torch_compiled", "jax")
+ON_SEQUENCES = ("passus", "torch", "torch_compiled", "jax")
 
 RIVALS = ("torch", "torch_channels_last", "torch_compiled", "jax")
 """Those that passus wants to be ahead of."""
@@ -22,6 +24,8 @@ BY_DEZERO = ("chain", "large", "lenet", "cnn", "resnet20")
 
 def frameworks_for(problem: str) -> tuple[str, ...]:
     """What passus is without Numba is told for all networks on images, and what DeZero takes for training steps."""
+    if problem in SEQUENCES:
+        return ON_SEQUENCES
     dezero = ("dezero",) if problem in BY_DEZERO else ()
     if problem not in IMAGES:
         return ON_VECTORS + dezero

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import charts
+from benchmarks.ceilings import Ceilings, highest
 from benchmarks.comparison import Comparison
 from benchmarks.growth import Line
 from benchmarks.operations.measuring import Operations
-from benchmarks.tables import floors_table, growth_table, imports_table, operations_table, table_of
+from benchmarks.sequences.problems import SEQUENCES
+from benchmarks.tables import attention_tables, floors_table, growth_table, imports_table, operations_table, table_of
 
 
 class Report:
@@ -19,16 +21,34 @@ class Report:
         self.machine, self.folder = machine, folder
         self.problems: list[Comparison] = []
         self.lines: list[Line] = []
-        self.numbers: dict[str, Any] = {"machine": machine, "problems": []}
+        self.ceilings: list[Ceilings] = []
+        self.numbers: dict[str, Any] = {"machine": machine, "ceilings": {}, "problems": []}
         self.texts: list[str] = []
         self._say(f"{machine}\n")
+
+    @property
+    def where(self) -> str:
+        """The machine and the highest speeds that it reached, for charts."""
+        return f"{self.machine}\nreached {highest(self.ceilings)}"
+
+    def begin_group(self, name: str, ceilings: Ceilings) -> None:
+        """Ratios depend on what the machine can do, which is told beside them."""
+        self.ceilings.append(ceilings)
+        self.numbers["ceilings"][name] = asdict(ceilings)
+        self._say(f"## {name}\n\nThe machine reaches {ceilings}.\n")
 
     def add_problem(self, comparison: Comparison) -> None:
         self.problems.append(comparison)
         self.numbers["problems"].append(asdict(comparison))
         self._say(table_of(comparison))
         if self.folder:
-            charts.ratios(self.problems, self.machine, self.folder / "ratios.png")
+            shown = [
+                other for other in self.problems if (other.problem in SEQUENCES) == (comparison.problem in SEQUENCES)
+            ]
+            if comparison.problem in SEQUENCES:
+                charts.ratios(shown, self.where, self.folder / "sequences.png", charts.FLOOR_OF_SEQUENCES)
+            else:
+                charts.ratios(shown, self.where, self.folder / "ratios.png")
 
     def add_floors(self) -> None:
         if self.problems:
@@ -37,8 +57,10 @@ class Report:
     def add_operations(self, operations: Operations) -> None:
         self.numbers["operations"] = asdict(operations)
         self._say(operations_table(operations))
-        if self.folder and operations.ceilings:
-            charts.operations(operations, self.machine, self.folder / "operations.png")
+        if self.folder and operations.ceilings.speeds:
+            charts.operations(
+                operations, f"{self.machine}\nreached {operations.ceilings}", self.folder / "operations.png"
+            )
 
     def add_imports(self, imports: Comparison) -> None:
         self.numbers["imports"] = asdict(imports)
@@ -49,7 +71,12 @@ class Report:
         self.numbers["growth"] = {line.what: line.seconds() for line in self.lines}
         self._say(growth_table(line))
         if self.folder:
-            charts.growth(self.lines, self.machine, self.folder / "growth.png")
+            charts.growth(self.lines, self.where, self.folder / "growth.png")
+
+    def add_attention(self, line: Line) -> None:
+        self._say(attention_tables(line))
+        if self.folder:
+            charts.attention(line, self.where, self.folder / "attention.png")
 
     def _say(self, text: str) -> None:
         """What is found is saved at once, for a long run may be cut off."""

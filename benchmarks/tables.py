@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from benchmarks.catalogue import rate_of, what_is
 from benchmarks.comparison import Comparison
 from benchmarks.growth import Line
 from benchmarks.operations.costs import operation_of
 from benchmarks.operations.measuring import Operations
 from benchmarks.peers import RIVALS
-from benchmarks.problems import IMAGES, VECTORS
 from benchmarks.timing import Timing
 
 
 def table_of(comparison: Comparison) -> str:
     """A row for each framework; the ratio is that of the medians, and its spread the quartiles of the ratios turn by turn."""
     problem = comparison.problem
-    what = IMAGES[problem].what if problem in IMAGES else VECTORS[problem]
-    lines = [f"### {problem}: {what}", ""]
-    lines += ["| program | median | times passus | quartiles | peak memory |", "|---|--:|--:|--:|--:|"]
-    lines += [f"{row(comparison, timing)} {mebibytes(timing.peak)} |" for timing in comparison.timings]
+    count, items = rate_of(problem) or (0, "")
+    lines = [f"### {problem}: {what_is(problem)}", ""]
+    lines += [f"| program | median | times passus | quartiles | peak memory |{f' {items} per second |' * bool(count)}"]
+    lines += [f"|---|--:|--:|--:|--:|{'--:|' * bool(count)}"]
+    for timing in comparison.timings:
+        rate = f" {count / timing.median:.0f} |" * bool(count)
+        lines.append(f"{row(comparison, timing)} {mebibytes(timing.peak)} |{rate}")
     skipped = [f"Without {name}: {reason}.\n" for name, reason in comparison.skipped.items()]
     return "\n".join([*lines, "", *skipped])
 
@@ -42,8 +47,7 @@ def floors_row(comparison: Comparison) -> str:
 
 def operations_table(operations: Operations) -> str:
     """A row for each operation and direction, with the share of the ceiling that passus reaches."""
-    ceilings = ", ".join(f"{speed:.0f} {unit}" for unit, speed in operations.ceilings.items())
-    lines = [f"### operations alone; the machine reaches {ceilings or 'no ceiling that could be measured'}", ""]
+    lines = [f"### operations alone; the machine reaches {operations.ceilings}", ""]
     lines += ["| operation | shapes | passus | of the ceiling | torch | times passus | quartiles |"]
     lines += ["|---|---|--:|--:|--:|--:|--:|"]
     return "\n".join([*lines, *[operation_row(operations, comparison) for comparison in operations.comparisons], ""])
@@ -52,7 +56,7 @@ def operations_table(operations: Operations) -> str:
 def operation_row(operations: Operations, comparison: Comparison) -> str:
     _, operation = operation_of(comparison.problem)
     ours = comparison.ours
-    share = f"{operations.share(comparison, ours):.0%}" if operations.ceilings else ""
+    share = f"{operations.share(comparison, ours):.0%}" if operations.ceilings.speeds else ""
     cells = [operations.name(comparison), operation.what, speed(operations, comparison, ours), share]
     for timing in comparison.timings:
         if timing is not ours:
@@ -70,12 +74,20 @@ def speed(operations: Operations, comparison: Comparison, timing: Timing) -> str
 
 
 def growth_table(line: Line) -> str:
-    """A row for each value of what grows."""
-    seconds = line.seconds()
-    lines = [f"### growth with the {line.what}", "", f"| {line.what} | {' | '.join(seconds)} |"]
-    lines.append(f"|--:|{'--:|' * len(seconds)}")
+    return line_table(line, f"growth with the {line.what}", line.seconds(), duration)
+
+
+def attention_tables(line: Line) -> str:
+    """Time and memory of attention alone."""
+    times = line_table(line, "attention alone: time", line.seconds(), duration)
+    return f"{times}\n{line_table(line, 'attention alone: peak memory', line.peaks(), mebibytes)}"
+
+
+def line_table(line: Line, title: str, numbers: dict[str, dict[int, float]], told: Callable[[float], str]) -> str:
+    """A row for each value of what grows, and a column for each framework."""
+    lines = [f"### {title}", "", f"| {line.what} | {' | '.join(numbers)} |", f"|--:|{'--:|' * len(numbers)}"]
     for value in line.points:
-        cells = [duration(points[value]) if value in points else "" for points in seconds.values()]
+        cells = [told(points[value]) if value in points else "" for points in numbers.values()]
         lines.append(f"| {value} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
@@ -101,5 +113,5 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1e6:.1f} µs" if seconds < 1e-3 else f"{seconds * 1e3:.2f} ms"
 
 
-def mebibytes(count: int | None) -> str:
+def mebibytes(count: float | None) -> str:
     return "" if count is None else f"{count / 2**20:.0f} MiB"

@@ -5,7 +5,8 @@ Each line of its input is an action, a problem and a number; each line of its ou
 - ``results large 20``: take 20 steps, and tell what each of them returned;
 - ``turn large 100``: take 100 steps, and tell how many seconds one of them took;
 - ``peak large 0``: tell the most bytes that the process had in memory;
-- ``work triad 0``: tell how many 10**9 operations or bytes a step of a ceiling is.
+- ``work triad 0``: tell how many 10**9 operations or bytes a step of a ceiling is;
+- ``lanes triad 0``: tell how many float32 numbers a vector of the kernels holds.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 
 from benchmarks.operations.costs import DIRECTIONS, operation_of
 from benchmarks.problems import IMAGES
+from benchmarks.sequences.problems import SEQUENCES
 from benchmarks.timing import turn
 
 SAMPLE = 100
@@ -45,6 +47,9 @@ def step_of(framework: str, problem: str) -> Callable[[], object]:
     if problem in DIRECTIONS:
         direction, operation = operation_of(problem)
         return getattr(importlib.import_module(f"benchmarks.operations.in_{framework}"), direction)(operation)
+    if problem in SEQUENCES:
+        described = SEQUENCES[problem]
+        return getattr(importlib.import_module(f"benchmarks.sequences.in_{framework}"), described.kind)(described)
     module = importlib.import_module(f"benchmarks.with_{framework}")
     return module.network(IMAGES[problem]) if problem in IMAGES else getattr(module, problem)()
 
@@ -78,7 +83,11 @@ def work(framework: str, problem: str, number: int) -> float:
     return importlib.import_module(f"benchmarks.with_{framework}").WORK[problem]
 
 
-ACTIONS: dict[str, Callable] = {"results": results, "turn": one_turn, "peak": peak, "work": work}
+def lanes(framework: str, problem: str, number: int) -> int:
+    return importlib.import_module(f"benchmarks.with_{framework}").LANES
+
+
+ACTIONS: dict[str, Callable] = {"results": results, "turn": one_turn, "peak": peak, "work": work, "lanes": lanes}
 
 if __name__ == "__main__":
     main()

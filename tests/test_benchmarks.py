@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,23 +14,38 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+import passus
 from benchmarks import agreement, charts, timing, with_ceiling, worker
-from benchmarks.__main__ import EVERYTHING, operations_of, problems_of
+from benchmarks.catalogue import EVERYTHING, by_group, operations_of, panel_of, problems_of, what_is
+from benchmarks.ceilings import Ceilings, highest, measured_ceilings
 from benchmarks.comparison import FEW, Comparison, compare, first_results
 from benchmarks.growth import Line
 from benchmarks.operations import in_passus, in_torch
-from benchmarks.operations.costs import BYTES, DIRECTIONS, OPERATIONS, operation_of
+from benchmarks.operations.costs import BYTES, DIRECTIONS, FLOPS, OPERATIONS, operation_of
 from benchmarks.operations.measuring import Operations
 from benchmarks.peers import DEZERO, frameworks_for, missing
 from benchmarks.problems import FORWARD, GROWTH, IMAGES, ONE, TRAINING, VECTORS, name_in_growth
 from benchmarks.processes import Worker, WorkerError
 from benchmarks.report import Report
-from benchmarks.tables import floors_table, operations_table, table_of
+from benchmarks.sequences.problems import ATTENTION, SEQUENCES
+from benchmarks.tables import attention_tables, floors_table, operations_table, table_of
 from benchmarks.timing import Timing, in_turns
 
-PROBLEMS = [*VECTORS, *TRAINING, *FORWARD, *ONE]
+PROBLEMS = [*VECTORS, *TRAINING, *FORWARD, *ONE, *SEQUENCES]
 SLOW_TO_START = ("jax", "torch_compiled")
 """Each in a process of its own, too, for the threads of JAX forbid the other tests to fork."""
+
+SMALLER: dict[str, Callable] = {
+    "recurrent": lambda problem: replace(problem, N=4, T=5),
+    "language": lambda problem: replace(problem, N=2, gpt=replace(problem.gpt, layers=2, T=19)),
+    "generation": lambda problem: replace(problem, gpt=replace(problem.gpt, layers=2), prompt=5, new=7),
+    "encoding": lambda problem: replace(problem, N=4, T=9, bert=replace(problem.bert, layers=2, vocabulary=100)),
+    "attention": lambda problem: replace(problem, T=problem.T // 16 + 1),
+}
+"""Sizes for tests, by the kind of a problem on sequences."""
+
+LONG = [problem for problem, described in ATTENTION.items() if described.T > 512]
+"""Programs without a fused attention need gigabytes for these."""
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
@@ -37,10 +53,26 @@ def test_all_frameworks_compute_the_same(problem: str, monkeypatch: pytest.Monke
     if problem in IMAGES:
         N, *image = IMAGES[problem].shape
         monkeypatch.setitem(IMAGES, problem, replace(IMAGES[problem], shape=(min(N, 4), *image)))
+    if problem in SEQUENCES:
+        skip_without_layers(problem)
+        monkeypatch.setitem(SEQUENCES, problem, SMALLER[SEQUENCES[problem].kind](SEQUENCES[problem]))
     worker.step_of.cache_clear()
     frameworks = [name for name in frameworks_for(problem) if name not in (*SLOW_TO_START, "dezero")]
     results = {name: worker.results(name, problem, FEW) for name in frameworks}
     agreement.check(results, rtol=1e-3)
+
+
+def skip_without_layers(problem: str) -> None:
+    needed = {
+        "recurrent": (passus.layers, "GRU"),
+        "language": (passus.models, "GPT"),
+        "generation": (passus.models, "GPT"),
+        "encoding": (passus.layers, "TransformerEncoder"),
+        "attention": (passus.functions, "scaled_dot_product_attention"),
+    }
+    module, name = needed[SEQUENCES[problem].kind]
+    if name not in module.__all__:
+        pytest.skip(f"{module.__name__} has no {name}")
 
 
 @pytest.mark.parametrize("problem", DIRECTIONS)
@@ -68,20 +100,51 @@ def test_ceilings_run(name: str) -> None:
 def test_the_table_of_operations_tells_speeds_and_the_share_of_the_ceiling() -> None:
     work = OPERATIONS["relu"].work["forward"]
     timings = [Timing("passus", [1.0, 1.0]), Timing("torch", [2.0, 2.0])]
-    table = operations_table(Operations([Comparison("forward:relu", timings, {})], {BYTES: 2 * work}))
+    ceilings = Ceilings({BYTES: 2 * work}, lanes=8)
+    table = operations_table(Operations([Comparison("forward:relu", timings, {})], ceilings))
     assert f"{work:.1f} GB/s | 50% | {work / 2:.1f} GB/s | 2.00 | 2.00 to 2.00 |" in table
 
 
+def test_the_ceiling_is_told_with_the_width_of_vectors() -> None:
+    ceilings = Ceilings({FLOPS: 123.4, BYTES: 5.6}, lanes=16)
+    assert str(ceilings) == "123 GFLOP/s and 6 GB/s, in vectors of 16 numbers (AVX-512)"
+    assert str(Ceilings({})) == "no ceiling that could be measured"
+    assert highest([ceilings, Ceilings({FLOPS: 100.0, BYTES: 7.0}, 16)]) == Ceilings({FLOPS: 123.4, BYTES: 7.0}, 16)
+    assert str(highest([])) == str(Ceilings({}))
+
+
+@pytest.mark.compiles
+def test_ceilings_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(timing, "TURN_SECONDS", 1e-6)
+    ceilings = measured_ceilings(rounds=1)
+    assert ceilings.lanes == with_ceiling.LANES
+    assert min(ceilings.speeds[FLOPS], ceilings.speeds[BYTES]) > 0
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("framework", "problem"), [("torch_compiled", "small"), *[("jax", problem) for problem in PROBLEMS]]
+    ("framework", "problem"),
+    [
+        *[("torch_compiled", problem) for problem in ("small", "lstm", "gpt", "generation", "minilm", "attention-128")],
+        *[("jax", problem) for problem in PROBLEMS if problem not in LONG],
+    ],
 )
 def test_compiled_frameworks_compute_the_same(framework: str, problem: str) -> None:
     if reason := missing(framework):
         pytest.skip(reason)
+    if problem in SEQUENCES:
+        skip_without_layers(problem)
     with Worker(framework) as process:
         theirs = process.ask("results", problem, FEW)
     agreement.check({"passus": worker.results("passus", problem, FEW), framework: theirs}, rtol=1e-3)
+
+
+def test_what_is_generated_tells_mistakes() -> None:
+    tokens = worker.results("torch", "generation", 1)[0]
+    assert len(tokens) == 64
+    assert len({*tokens}) > 10
 
 
 def test_a_framework_that_computes_something_else_is_noticed() -> None:
@@ -160,26 +223,51 @@ def test_the_fastest_rival_is_found() -> None:
     assert "| lenet | 2000.00 ms |  |  |  |" in floors_table([Comparison("lenet", timings[:1], {})])
 
 
+def test_a_rate_is_told_where_there_is_one() -> None:
+    timings = [Timing("passus", [0.5, 0.5], peak=2**20), Timing("torch", [1.0, 1.0], peak=2**20)]
+    table = table_of(Comparison("generation", timings, {})).splitlines()
+    assert table[2].endswith("| peak memory | tokens per second |")
+    assert table[4].endswith("| 1 MiB | 128 |")
+    assert table[5].endswith("| 1 MiB | 64 |")
+    assert "second" not in table_of(Comparison("gpt", timings, {}))
+
+
+def test_attention_is_told_by_time_and_memory() -> None:
+    table = attention_tables(Line("tokens", {128: made_up("attention-128"), 256: made_up("attention-256")}))
+    assert "| tokens | passus | torch |" in table
+    assert "| 128 | 1.50 ms | 3.00 ms |" in table
+    assert "| 256 | 1 MiB | 2 MiB |" in table
+
+
 def made_up(problem: str) -> Comparison:
-    return Comparison(problem, [Timing("passus", [1e-3, 2e-3], peak=1), Timing("torch", [2e-3, 4e-3], peak=2)], {})
+    timings = [Timing("passus", [1e-3, 2e-3], peak=2**20), Timing("torch", [2e-3, 4e-3], peak=2**21)]
+    return Comparison(problem, timings, {})
 
 
 def test_a_run_is_saved_as_tables_numbers_and_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = Report("a machine", tmp_path / "new")
+    report.begin_group("training", Ceilings({FLOPS: 200.0}, lanes=8))
     report.add_problem(made_up("lenet"))
     report.add_problem(made_up("lenet-one"))
+    report.begin_group("sequences", Ceilings({FLOPS: 300.0}, lanes=8))
+    report.add_problem(made_up("lstm"))
+    report.add_problem(made_up("generation"))
+    report.add_attention(Line("tokens", {n: made_up(f"attention-{n}") for n in (128, 256)}))
     report.add_floors()
-    report.add_operations(Operations([made_up("forward:relu")], {BYTES: 50.0}))
+    report.add_operations(Operations([made_up("forward:relu")], Ceilings({BYTES: 50.0}, lanes=8)))
     report.add_imports(made_up("import"))
     report.add_line(Line("batch", {n: made_up(name_in_growth("batch", n)) for n in (1, 4)}))
     assert (tmp_path / "new" / "results.md").read_text().splitlines() == capsys.readouterr().out.splitlines()
     saved = json.loads((tmp_path / "new" / "results.json").read_text())
     assert saved["machine"] == "a machine"
-    assert saved["problems"][0]["timings"][1] == {"name": "torch", "turns": [2e-3, 4e-3], "peak": 2}
+    assert saved["ceilings"]["sequences"] == {"speeds": {FLOPS: 300.0}, "lanes": 8}
+    assert "The machine reaches 200 GFLOP/s, in vectors of 8 numbers (AVX2)." in report.texts[1]
+    assert "reached 300 GFLOP/s" in report.where
+    assert saved["problems"][0]["timings"][1] == {"name": "torch", "turns": [2e-3, 4e-3], "peak": 2**21}
     assert saved["growth"] == {
         "batch": {name: {"1": time, "4": time} for name, time in (("passus", 1.5e-3), ("torch", 3e-3))}
     }
-    for name in ("ratios.png", "operations.png", "growth.png"):
+    for name in ("ratios.png", "sequences.png", "attention.png", "operations.png", "growth.png"):
         height, width, _ = imread(tmp_path / "new" / name).shape
         assert min(height, width) > 300
 
@@ -195,7 +283,19 @@ def test_names_of_groups_and_problems_are_understood() -> None:
     assert problems_of(["vectors", "chain", "cnn", "relu", "import"]) == ["chain", "small", "large", "cnn"]
     assert operations_of(["relu", "cnn"]) == ["forward:relu", "backward:relu"]
     assert operations_of(["operations"]) == [*DIRECTIONS]
-    assert {*problems_of(EVERYTHING)} == {*PROBLEMS}
+    assert {*problems_of([*EVERYTHING])} == {*PROBLEMS}
+    assert by_group(["chain", "gpt", "small", "cnn-batch-4"]) == {
+        "vectors": ["chain", "small"],
+        "sequences": ["gpt"],
+        "growth": ["cnn-batch-4"],
+    }
+
+
+@pytest.mark.parametrize("problem", SEQUENCES)
+def test_problems_on_sequences_say_what_they_are(problem: str) -> None:
+    assert what_is(problem).count(",") >= 2
+    assert panel_of(problem) in ("training steps", "attention alone", "inference")
+    assert frameworks_for(problem) == ("passus", "torch", "torch_compiled", "jax")
 
 
 @pytest.mark.parametrize("line", GROWTH)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 
+from benchmarks.ceilings import Ceilings, measured_ceilings
 from benchmarks.comparison import Comparison, measured, started
-from benchmarks.operations.costs import BYTES, FLOPS, operation_of
-from benchmarks.processes import Worker, WorkerError
-from benchmarks.timing import Timing, in_turns
+from benchmarks.operations.costs import operation_of
+from benchmarks.timing import Timing
 
 FRAMEWORKS = ("passus", "torch")
-ARITHMETIC = ("product", "multiplications")
-TRAFFIC = ("triad", "copy")
 
 
 @dataclass
@@ -21,7 +18,7 @@ class Operations:
     """The comparisons, and for each unit the highest speed that was reached here with anything."""
 
     comparisons: list[Comparison]
-    ceilings: dict[str, float]
+    ceilings: Ceilings
 
     def speed(self, comparison: Comparison, timing: Timing) -> float:
         """In the unit of the operation."""
@@ -30,7 +27,7 @@ class Operations:
 
     def share(self, comparison: Comparison, timing: Timing) -> float:
         """Of the ceiling."""
-        return self.speed(comparison, timing) / self.ceilings[operation_of(comparison.problem)[1].unit]
+        return self.speed(comparison, timing) / self.ceilings.speeds[operation_of(comparison.problem)[1].unit]
 
     def name(self, comparison: Comparison) -> str:
         direction, _, name = comparison.problem.partition(":")
@@ -38,19 +35,7 @@ class Operations:
 
 
 def measure(problems: list[str], rounds: int) -> Operations:
+    ceilings = measured_ceilings(rounds)
     with ExitStack() as stack:
-        ceilings = ceilings_of(stack.enter_context(Worker("ceiling")), rounds)
         workers, skipped = started(FRAMEWORKS, stack)
         return Operations([measured(problem, workers, skipped, rounds) for problem in problems], ceilings)
-
-
-def ceilings_of(worker: Worker, rounds: int) -> dict[str, float]:
-    """Empty if there is no Numba to reach them with."""
-    try:
-        work = {name: worker.ask("work", name) for name in (*ARITHMETIC, *TRAFFIC)}
-    except WorkerError as error:
-        print(f"Without ceilings: {error}.\n")
-        return {}
-    timings = in_turns({name: partial(worker.ask, "turn", name) for name in work}, rounds)
-    speeds = {timing.name: work[timing.name] / timing.median for timing in timings}
-    return {unit: max(speeds[name] for name in names) for unit, names in ((FLOPS, ARITHMETIC), (BYTES, TRAFFIC))}

@@ -1,0 +1,52 @@
+"""How fast anything has been on this machine in the same minutes: ratios depend on what it can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from benchmarks.operations.costs import BYTES, FLOPS
+from benchmarks.processes import Worker, WorkerError
+from benchmarks.timing import in_turns
+
+REACHED = {FLOPS: ("product", "multiplications"), BYTES: ("triad", "copy")}
+SETS = {16: "AVX-512", 8: "AVX2", 4: "128 bits"}
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """For each unit the highest speed reached; empty without Numba. ``lanes``: how many float32 a vector of the kernels has."""
+
+    speeds: dict[str, float]
+    lanes: int = 0
+
+    def __str__(self) -> str:
+        if not self.speeds:
+            return "no ceiling that could be measured"
+        speeds = " and ".join(f"{speed:.0f} {unit}" for unit, speed in self.speeds.items())
+        return f"{speeds}, in vectors of {self.lanes} numbers ({SETS[self.lanes]})"
+
+
+def highest(ceilings: list[Ceilings]) -> Ceilings:
+    """Of each unit the highest speed in any of them."""
+    speeds: dict[str, float] = {}
+    for one in ceilings:
+        speeds |= {unit: max(speed, speeds.get(unit, 0)) for unit, speed in one.speeds.items()}
+    return Ceilings(speeds, max((one.lanes for one in ceilings), default=0))
+
+
+def measured_ceilings(rounds: int) -> Ceilings:
+    with Worker("ceiling") as worker:
+        return ceilings_of(worker, rounds)
+
+
+def ceilings_of(worker: Worker, rounds: int) -> Ceilings:
+    try:
+        work = {name: worker.ask("work", name) for names in REACHED.values() for name in names}
+        lanes = worker.ask("lanes", "ceiling")
+    except WorkerError as error:
+        print(f"Without ceilings: {error}.\n")
+        return Ceilings({})
+    timings = in_turns({name: partial(worker.ask, "turn", name) for name in work}, rounds)
+    speeds = {timing.name: work[timing.name] / timing.median for timing in timings}
+    return Ceilings({unit: max(speeds[name] for name in names) for unit, names in REACHED.items()}, lanes)

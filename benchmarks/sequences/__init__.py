@@ -1,0 +1,1 @@
+"""Recurrent networks and transformers, in each framework as its users write them."""

@@ -1,0 +1,102 @@
+"""The problems on sequences in JAX: a training step is one compiled function, and so is a whole generation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from benchmarks.sequences import weights
+from benchmarks.sequences.models_in_jax import Array, Weights, bert, gpt, gru, lstm
+from benchmarks.sequences.problems import Attention, Encoding, Generation, Language, Recurrent
+from benchmarks.with_jax import adam, cross_entropy, training
+
+Step = Callable[[], object]
+
+
+def recurrent(problem: Recurrent) -> Step:
+    network = {"LSTM": lstm, "GRU": gru}[problem.cell]
+    return minimizing(lambda w, x, t: cross_entropy(network(w, x), t), weights.of_recurrent(problem), *problem.batch())
+
+
+def language(problem: Language) -> Step:
+    places = np.arange(problem.gpt.T)
+
+    def loss(w: Weights, x: Array, t: Array) -> Array:
+        return cross_entropy(gpt(w, problem.gpt, x, places).reshape(t.size, -1), t.ravel())
+
+    return minimizing(loss, weights.of_gpt(problem.gpt), *problem.batch())
+
+
+def minimizing(loss: Callable, start: weights.Weights, x: np.ndarray, t: np.ndarray) -> Step:
+    """With Adam, which takes the weights as a list."""
+
+    def loss_of_list(values: list[Array], averages: None, x: Array, t: Array) -> tuple[Array, None]:
+        return loss(dict(zip(start, values)), x, t), None
+
+    zeros = [np.zeros_like(w) for w in start.values()]
+    return training(loss_of_list, adam, [*start.values()], (zeros, [*zeros], np.float32(0)), None, x, t)
+
+
+def generation(problem: Generation) -> Step:
+    sizes, T = problem.gpt, problem.prompt + problem.new
+    w, prompt = jax.device_put((weights.of_gpt(sizes), problem.tokens()))
+
+    @jax.jit
+    def generate(w: Weights, prompt: Array) -> Array:
+        empty = jnp.zeros((1, T, sizes.heads, sizes.width // sizes.heads))
+        cache = [(empty, empty)] * sizes.layers
+
+        def next_token(cache: list, tokens: Array, place: Array) -> tuple[list, Array]:
+            """That after ``tokens`` (1, t), the first of which stands at ``place``."""
+            places, left = place + jnp.arange(tokens.shape[1]), [*cache]
+
+            def attend(i: int, q: Array, k: Array, v: Array) -> Array:
+                keys, values = (
+                    lax.dynamic_update_slice(old, new, (0, place, 0, 0)) for old, new in zip(cache[i], (k, v))
+                )
+                left[i] = keys, values
+                mask = (jnp.arange(T) <= places[:, None])[None, None]
+                return jax.nn.dot_product_attention(q, keys, values, mask=mask)
+
+            return left, gpt(w, sizes, tokens, places, attend)[:, -1].argmax(1)[:, None]
+
+        def step(state: tuple, place: Array) -> tuple[tuple, Array]:
+            cache, token = next_token(*state, place)
+            return (cache, token), token[0, 0]
+
+        state = next_token(cache, prompt, 0)
+        _, rest = lax.scan(step, state, jnp.arange(problem.prompt, T - 1))
+        return jnp.concatenate([state[1][0], rest])
+
+    return lambda: generate(w, prompt).block_until_ready()
+
+
+def encoding(problem: Encoding) -> Step:
+    @jax.jit
+    def encode(w: Weights, x: Array, mask: Array) -> Array:
+        h, chosen = bert(w, problem.bert, x, mask), mask[:, :, None]
+        mean = (h * chosen).sum(1) / chosen.sum(1)
+        return mean / jnp.linalg.norm(mean, axis=1, keepdims=True)
+
+    arguments = jax.device_put((weights.of_bert(problem.bert), *problem.batch()))
+    return lambda: encode(*arguments).block_until_ready()
+
+
+def attention(problem: Attention) -> Step:
+    """Heads are second in the shared arrays, and third for JAX."""
+
+    def causal(*qkv: Array) -> Array:
+        q, k, v = (x.swapaxes(1, 2) for x in qkv)
+        return jax.nn.dot_product_attention(q, k, v, is_causal=True).swapaxes(1, 2)
+
+    @jax.jit
+    def both(q: Array, k: Array, v: Array, gy: Array) -> tuple[Array, ...]:
+        y, back = jax.vjp(causal, q, k, v)
+        return y, *back(gy)
+
+    arguments = jax.device_put(tuple(problem.arrays()))
+    return lambda: jax.block_until_ready(both(*arguments))

@@ -1,0 +1,90 @@
+"""The problems on sequences in PyTorch, run eagerly; each function returns the step to repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.sequences import weights
+from benchmarks.sequences.models_in_torch import GPT, Cache, Classifier, SentenceEncoder, causal, load, load_recurrent
+from benchmarks.sequences.problems import Attention, Encoding, Generation, Language, Recurrent
+from benchmarks.with_torch import Compile, eagerly
+
+Step = Callable[[], object]
+
+
+def recurrent(problem: Recurrent, prepared: Compile = eagerly) -> Step:
+    model = Classifier(problem)
+    load_recurrent(model, weights.of_recurrent(problem))
+    return minimizing(prepared(lambda x, t: functional.cross_entropy(model(x), t)), model, problem.batch())
+
+
+def language(problem: Language, prepared: Compile = eagerly) -> Step:
+    model = GPT(problem.gpt)
+    load(model, weights.of_gpt(problem.gpt))
+    loss = prepared(lambda x, t: functional.cross_entropy(model(x).flatten(0, 1), t.flatten()))
+    return minimizing(loss, model, problem.batch())
+
+
+def minimizing(loss: Callable, model: nn.Module, batch: tuple[np.ndarray, np.ndarray]) -> Step:
+    """The fused Adam is a word for its user, and the fastest."""
+    x, t = map(torch.from_numpy, batch)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+
+    def step() -> Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        y = loss(x, t)
+        y.backward()
+        optimizer.step()
+        return y.detach()
+
+    return step
+
+
+def generation(problem: Generation, prepared: Compile = eagerly) -> Step:
+    model = GPT(problem.gpt)
+    load(model, weights.of_gpt(problem.gpt))
+    next_logits = prepared(model.cached)
+    prompt, T = torch.from_numpy(problem.tokens()), problem.prompt + problem.new
+
+    @torch.inference_mode()
+    def step() -> list[int]:
+        cache, tokens = Cache(problem.gpt, T), prompt
+        places, new = torch.arange(problem.prompt), []
+        while len(new) < problem.new:
+            tokens = next_logits(tokens, places, cache).argmax(1, keepdim=True)
+            new.append(tokens.item())
+            places = places[-1:] + 1
+        return new
+
+    return step
+
+
+def encoding(problem: Encoding, prepared: Compile = eagerly) -> Step:
+    model = SentenceEncoder(problem.bert).eval()
+    load(model, weights.of_bert(problem.bert))
+    function = prepared(model)
+    tokens, mask = map(torch.from_numpy, problem.batch())
+
+    @torch.inference_mode()
+    def step() -> Tensor:
+        return function(tokens, mask)
+
+    return step
+
+
+def attention(problem: Attention, prepared: Compile = eagerly) -> Step:
+    *qkv, gy = map(torch.from_numpy, problem.arrays())
+    for x in qkv:
+        x.requires_grad_()
+    function = prepared(causal)
+
+    def step() -> list[Tensor]:
+        y = function(*qkv)
+        return [y.detach(), *torch.autograd.grad(y, qkv, gy)]
+
+    return step
