@@ -128,6 +128,7 @@ def draw_line(axes: Axes, line: Line, numbers: dict[str, dict[int, float]], scal
         colour, marker = STYLES[name]
         axes.plot([*points], [scale * y for y in points.values()], color=colour, marker=marker, label=name)
     axes.set(xscale="log", yscale="log", xlabel=line.what, xticks=[*line.points])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
