@@ -14,7 +14,6 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-import passus
 from benchmarks import agreement, charts, timing, with_ceiling, worker
 from benchmarks.catalogue import EVERYTHING, by_group, operations_of, panel_of, problems_of, what_is
 from benchmarks.ceilings import Ceilings, highest, measured_ceilings
@@ -54,25 +53,11 @@ def test_all_frameworks_compute_the_same(problem: str, monkeypatch: pytest.Monke
         N, *image = IMAGES[problem].shape
         monkeypatch.setitem(IMAGES, problem, replace(IMAGES[problem], shape=(min(N, 4), *image)))
     if problem in SEQUENCES:
-        skip_without_layers(problem)
         monkeypatch.setitem(SEQUENCES, problem, SMALLER[SEQUENCES[problem].kind](SEQUENCES[problem]))
     worker.step_of.cache_clear()
     frameworks = [name for name in frameworks_for(problem) if name not in (*SLOW_TO_START, "dezero")]
     results = {name: worker.results(name, problem, FEW) for name in frameworks}
     agreement.check(results, rtol=1e-3)
-
-
-def skip_without_layers(problem: str) -> None:
-    needed = {
-        "recurrent": (passus.layers, "GRU"),
-        "language": (passus.models, "GPT"),
-        "generation": (passus.models, "GPT"),
-        "encoding": (passus.layers, "TransformerEncoder"),
-        "attention": (passus.functions, "scaled_dot_product_attention"),
-    }
-    module, name = needed[SEQUENCES[problem].kind]
-    if name not in module.__all__:
-        pytest.skip(f"{module.__name__} has no {name}")
 
 
 @pytest.mark.parametrize("problem", DIRECTIONS)
@@ -134,8 +119,6 @@ def test_ceilings_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_compiled_frameworks_compute_the_same(framework: str, problem: str) -> None:
     if reason := missing(framework):
         pytest.skip(reason)
-    if problem in SEQUENCES:
-        skip_without_layers(problem)
     with Worker(framework) as process:
         theirs = process.ask("results", problem, FEW)
     agreement.check({"passus": worker.results("passus", problem, FEW), framework: theirs}, rtol=1e-3)
