@@ -304,17 +304,18 @@ def test_cross_entropy(case: tuple[np.ndarray, np.ndarray, int], data: st.DataOb
     x = np.moveaxis(case[0], case[2], -1)
     x = np.moveaxis(x.reshape(1, *x.shape) if x.ndim == 1 else x, -1, 1)
     t = rng.integers(0, x.shape[1], (len(x), *x.shape[2:])).astype(data.draw(st.sampled_from([np.int16, np.int64])))
-    *expected, e = cross_entropy.reference(x.astype(np.float64), t)
-    *found, nothing = cross_entropy.compiled()(x, t)
+    smoothing = data.draw(st.sampled_from([0.0, 0.1, 1.0]))
+    *expected, e = cross_entropy.reference(x.astype(np.float64), t, smoothing)
+    *found, nothing = cross_entropy.compiled()(x, t, smoothing)
     assert nothing is None
     for f, right in zip(found, expected, strict=True):
         np.testing.assert_allclose(f, right.astype(np.float32), rtol=1e-5, atol=1e-6, strict=True)
     rounded = [v.astype(np.float32) for v in expected[1:]]
     for gy in (np.float32(2.0), rng.standard_normal(t.shape, np.float32)):
-        right = cross_entropy_gradient.reference(gy, x, t, *expected[1:], e)
-        gx = cross_entropy_gradient.compiled()(gy, x, t, *rounded)
+        right = cross_entropy_gradient.reference(gy, x, t, *expected[1:], e, smoothing)
+        gx = cross_entropy_gradient.compiled()(gy, x, t, *rounded, None, smoothing)
         np.testing.assert_allclose(gx, right.astype(np.float32), rtol=1e-4, atol=1e-6, strict=True)
-        right = cross_entropy_gradient.reference(gy, x.astype(np.float64), t, *expected[1:])
+        right = cross_entropy_gradient.reference(gy, x.astype(np.float64), t, *expected[1:], None, smoothing)
         np.testing.assert_allclose(gx, right.astype(np.float32), rtol=1e-4, atol=1e-6, strict=True)
 
 
@@ -325,18 +326,20 @@ def test_the_exponential_is_as_precise_as_float32_allows() -> None:
     assert abs(relative[x > -80]).max() < 1e-6
 
 
-def test_rows_with_nan_or_infinity_have_the_softmax_that_numpy_gives_them() -> None:
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_rows_with_nan_or_infinity_have_the_softmax_that_numpy_gives_them(smoothing: float) -> None:
     x = rng.standard_normal((6, 21)).astype(np.float32)
     x[0, 3], x[1, 20], x[2, 0], x[3], x[4, 1:] = np.nan, np.inf, -np.inf, -np.inf, -np.inf
     t = np.array([3, 0, 5, 1, 0, 2])
     with np.errstate(invalid="ignore", divide="ignore"):
         for forward in (softmax, log_softmax):
             np.testing.assert_allclose(forward.compiled()(x, 1), forward.reference(x, 1), rtol=1e-5, atol=1e-6)
-        losses, top, z, e = cross_entropy.reference(x, t)
-        expected = cross_entropy_gradient.reference(np.float32(1), x, t, top, z, e)
-    np.testing.assert_allclose(cross_entropy.compiled()(x, t)[0], losses, rtol=1e-5, atol=1e-6)
-    found = cross_entropy_gradient.compiled()(np.float32(1), x, t, top, z)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+        losses, top, z, e = cross_entropy.reference(x, t, smoothing)
+        np.testing.assert_allclose(cross_entropy.compiled()(x, t, smoothing)[0], losses, rtol=1e-5, atol=1e-6)
+        for gy in (np.float32(1), np.array([1, 0, np.inf, 2, np.nan, -1], np.float32)):
+            expected = cross_entropy_gradient.reference(gy, x, t, top, z, e, smoothing)
+            found = cross_entropy_gradient.compiled()(gy, x, t, top, z, None, smoothing)
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     assert softmax.compiled()(x, 1)[2, 0] == 0  # What is masked has no part at all.
 
 
@@ -353,6 +356,8 @@ OPTIONS = [
     {"ignore_index": 2},
     {"weight": np.linspace(0.5, 2, 40).astype(np.float32), "ignore_index": 2},
     {"label_smoothing": 0.1},
+    {"label_smoothing": 0.1, "ignore_index": 2},
+    {"label_smoothing": 0.1, "weight": np.linspace(0.5, 2, 40).astype(np.float32)},
 ]
 
 
@@ -379,6 +384,34 @@ def test_a_large_loss_is_the_same_with_and_without_kernels(
 
     for fast, plain in zip(*with_and_without_kernels(compute), strict=True):
         np.testing.assert_allclose(fast, plain, rtol=1e-4, atol=1e-5 * abs(plain).max())
+
+
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1, "ignore_index": 0}, {"reduction": "none"}], ids=str)
+def test_the_loss_of_a_language_model_runs_in_the_kernels(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Logits (N, T, V) are read where they lie; neither pass falls back to the reference."""
+    x, t = rng.standard_normal((4, 30, 200), np.float32), rng.integers(0, 200, (4, 30))
+    logits = Variable(x)
+
+    def refused(*args: Any) -> None:
+        pytest.fail("the reference was used")
+
+    with monkeypatch.context() as patch:
+        for kernel in (cross_entropy, cross_entropy_gradient):
+            compiled = kernel.compiled()
+            patch.setattr(kernel, "compiled", lambda compiled=compiled: compiled)
+            patch.setattr(kernel, "reference", refused)
+        loss = F.softmax_cross_entropy(logits, t, axis=-1, **options)
+        loss.backward()
+    assert logits.grad is not None
+    assert logits.grad.data.flags.c_contiguous
+    y = Variable(x.astype(np.float64).reshape(-1, 200))
+    expected = F.softmax_cross_entropy(y, t.reshape(-1), **options)
+    expected.backward()
+    np.testing.assert_allclose(loss.data.reshape(-1), expected.data.reshape(-1), rtol=1e-5)
+    assert y.grad is not None
+    np.testing.assert_allclose(logits.grad.data.reshape(-1, 200), y.grad.data, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("function", [F.softmax, F.log_softmax])

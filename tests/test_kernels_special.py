@@ -131,7 +131,12 @@ def test_a_gradient_of_one_window_reaches_its_own_pixels_only(pool: Any, special
 
 @pytest.mark.parametrize("reduction", ["mean", "none"])
 @pytest.mark.parametrize(
-    "options", [{"ignore_index": 3}, {"weight": np.array([1, 2, 3, 0, *[1] * (C - 4)], np.float32)}]
+    "options",
+    [
+        {"ignore_index": 3},
+        {"ignore_index": 3, "label_smoothing": 0.1},
+        {"weight": np.array([1, 2, 3, 0, *[1] * (C - 4)], np.float32)},
+    ],
 )
 def test_rows_that_are_ignored_may_hold_anything(options: Any, reduction: str) -> None:
     x, t = rng.standard_normal((900, C), np.float32), rng.integers(0, C, 900)

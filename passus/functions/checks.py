@@ -46,6 +46,9 @@ ACTIVATIONS = (
 WITHOUT_IGNORED = ("accuracy", "one_hot", "softmax_cross_entropy_simple")
 """Functions of labels that have no ``ignore_index``."""
 
+WITH_AXIS = ("Accuracy", "TopKAccuracy", "accuracy", "nll_loss", "softmax_cross_entropy")
+"""Functions of labels whose ``axis`` says where the classes are."""
+
 LIMITS = {"relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
 """The activations that keep numbers between limits, by name."""
 
@@ -143,10 +146,10 @@ def check_reduction(name: str, reduction: str, count: float) -> None:
         )
 
 
-def check_label_shape(name: str, x: Any, t: Any) -> int:
+def check_label_shape(name: str, x: Any, t: Any, axis: int = 1) -> int:
     """The number of classes, C, if ``t`` (N, ...) has one label for each row of classes in ``x`` (N, C, ...).
 
-    Raises `ShapeError` if not.
+    ``axis``: where the classes were before they came to axis 1. Raises `ShapeError` if the shapes do not fit.
 
     >>> check_label_shape("accuracy", np.ones((2, 3)), np.array([0, 2]))
     3
@@ -167,15 +170,22 @@ def check_label_shape(name: str, x: Any, t: Any) -> int:
         raise ShapeError(f"{name}: x {shape} needs the axes (N, C, ...); for one example write x.reshape(1, -1)")
     expected = shape[:1] + shape[2:]
     if label_shape != expected:
+        if axis % len(shape) != 1:
+            given = list(expected)
+            given.insert(axis % len(shape), shape[1])
+            raise ShapeError(
+                f"{name}: labels {label_shape} do not match x {tuple(given)}, which has its classes on axis {axis}; "
+                f"their shape must be {expected}"
+            )
         raise ShapeError(
             f"{name}: labels {label_shape} do not match x {shape}, which has its classes on axis 1; "
-            + _way_to_label(shape, label_shape, expected)
+            + _way_to_label(name, shape, label_shape, expected)
         )
     classes: int = shape[1]
     return classes
 
 
-def _way_to_label(shape: tuple[int, ...], label_shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
+def _way_to_label(name: str, shape: tuple[int, ...], label_shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
     """What may help labels that do not fit."""
     if len(shape) > 2 and label_shape == shape[:1]:
         return "x still has spatial axes; flatten it before the last linear layers, with F.flatten or L.Flatten()"
@@ -185,7 +195,8 @@ def _way_to_label(shape: tuple[int, ...], label_shape: tuple[int, ...], expected
         return f"their shape must be {expected}; write t[..., 0]"
     for axis in (len(shape) - 1, 0):
         if label_shape == shape[:axis] + shape[axis + 1 :]:
-            return f"for classes on axis {axis} write F.moveaxis(x, {axis}, 1)"
+            fix = f"pass axis={axis}" if axis and name in WITH_AXIS else f"write F.moveaxis(x, {axis}, 1)"
+            return f"for classes on axis {axis} {fix}"
     return f"their shape must be {expected}"
 
 

@@ -1,6 +1,7 @@
 """Losses for classes: cross entropy with labels or probabilities, and its relatives.
 
-Classes are on axis 1: ``x`` is (N, C) with labels (N,), or (N, C, d1, ...) with labels (N, d1, ...).
+Classes are on axis 1: ``x`` is (N, C) with labels (N,), or (N, C, d1, ...) with labels (N, d1, ...). The losses of a
+language model take logits (N, T, V) and labels (N, T) with ``axis=-1``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from passus.functions.checks import (
 )
 from passus.functions.elementwise import log
 from passus.functions.indexing import get_item
-from passus.functions.parts import counted, in_dtype_of, product, weighted
+from passus.functions.parts import classes_second, counted, in_dtype_of, product, weighted
 from passus.functions.probabilities import log_softmax, softmax
 from passus.functions.reductions import sum
 from passus.functions.scores import expect_logarithms, expect_scores
@@ -42,17 +43,17 @@ class SoftmaxCrossEntropy(Function):
     # Read in an ordinary backward pass; a recorded one starts from x.
     constants = ("top", "z", "e", "weights", "total")
 
-    def __init__(self, reduction: str = "mean", weights: Array | None = None) -> None:
-        self.reduction, self.weights = reduction, weights
+    def __init__(self, reduction: str = "mean", weights: Array | None = None, smoothing: float = 0.0) -> None:
+        self.reduction, self.weights, self.smoothing = reduction, weights, smoothing
 
     def forward(self, x: Array, t: Array) -> Array:
         self.t = t
         if self.weights is None:
-            losses, self.top, self.z, self.e = cross_entropy(x, t)
+            losses, self.top, self.z, self.e = cross_entropy(x, t, self.smoothing)
             self.total = t.size
         else:
             with np.errstate(invalid="ignore"):  # Of what is ignored nothing is known.
-                losses, self.top, self.z, self.e = cross_entropy(x, t)
+                losses, self.top, self.z, self.e = cross_entropy(x, t, self.smoothing)
             losses = masked(losses, self.weights != 0) * self.weights
             self.total = float(self.weights.sum())
         if self.reduction == "none":
@@ -60,14 +61,14 @@ class SoftmaxCrossEntropy(Function):
         return losses.sum() / self.total if self.reduction == "mean" else losses.sum()
 
     def backward(self, gy: Any) -> Any:
-        # The formula is (softmax(x) - onehot(t)) * gy / n.
+        # The formula is (softmax(x) - onehot(t)) * gy / n; a smoothed target takes the place of onehot(t).
         if self.reduction == "mean":
             gy = gy / self.total
         x = self.saved(self.operands[0])
         if self.weights is not None:
             gy = masked(gy, self.weights != 0) * self.weights
         if not self.twice:
-            return cross_entropy_gradient(gy, x, self.t, self.top, self.z, self.e), None
+            return cross_entropy_gradient(gy, x, self.t, self.top, self.z, self.e, self.smoothing), None
         if gy.ndim:
             gy = gy[:, None]
         if self.weights is None:
@@ -76,7 +77,10 @@ class SoftmaxCrossEntropy(Function):
         return masked(gy * self._slope(masked(x, weighs)), weighs), None
 
     def _slope(self, x: Any) -> Any:
-        return softmax(x, axis=1) - _onehot(self.t, x.shape[1], self.z.dtype)
+        hot = _onehot(self.t, x.shape[1], self.z.dtype)
+        return softmax(x, axis=1) - (
+            (1 - self.smoothing) * hot + self.smoothing / x.shape[1] if self.smoothing else hot
+        )
 
 
 def _onehot(t: Array, classes: int, dtype: Any) -> Array:
@@ -95,12 +99,15 @@ def softmax_cross_entropy(
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
     reduction: str = "mean",
+    axis: int = 1,
 ) -> Result:
     """The cross entropy of ``softmax(x)`` with labels or probabilities: ``log(sum(exp(x))) - x[t]``.
 
     ``x``: (N, C, ...), as before a softmax; ``t``: integers (N, ...), or probabilities (N, C, ...). ``weight``: (C,),
     one for each class; the mean over labels is then divided by the sum of their weights. Labels equal to
     ``ignore_index`` do not count. ``label_smoothing``: the share of the probability that is spread over all classes.
+    ``axis``: where the classes are; -1 for the logits (N, T, V) of a language model with labels (N, T). Nothing is
+    copied for it.
 
     Raises `LabelError` for a label out of range, `ShapeError` for shapes that do not fit, `ArgumentError` for the mean
     of nothing. Source of the smoothing: Szegedy et al., 2016, "Rethinking the Inception architecture".
@@ -108,20 +115,25 @@ def softmax_cross_entropy(
     >>> import numpy as np
     >>> softmax_cross_entropy(np.array([[0.0, 0.0], [0.0, 1000.0]]), np.array([0, 1]))
     array(0.34657359)
+    >>> softmax_cross_entropy(np.zeros((2, 3, 5)), np.ones((2, 3), int), axis=-1)
+    array(1.60943791)
     """
     name = "softmax_cross_entropy"
     expect_scores(name, x)
     label_smoothing = checked_share(name, "label_smoothing", label_smoothing)
     target = array_of(name, t)
-    if target.dtype.kind == "f" and target.ndim == array_of(name, x).ndim:
+    probabilities = target.dtype.kind == "f" and target.ndim == array_of(name, x).ndim
+    x = classes_second(name, x, axis)
+    if probabilities:
+        t = classes_second(name, t, axis)
         check_same_shape(name, x, t)
         if ignore_index is not None:
             raise ArgumentError(f"{name}: ignore_index={ignore_index} is for labels, but t holds probabilities")
         losses = _against_probabilities(name, x, t, weight, label_smoothing)
         check_reduction(name, reduction, losses.size)
         return weighted(losses, None, reduction)
-    labels, weights = _weighted_labels(name, x, t, weight, ignore_index, reduction)
-    if label_smoothing:
+    labels, weights = _weighted_labels(name, x, t, weight, ignore_index, reduction, axis)
+    if label_smoothing and weight is not None:
         array = array_of(name, x)
         hot = _onehot(labels, array.shape[1], array.dtype)
         known = None if ignore_index is None else target != ignore_index
@@ -129,7 +141,7 @@ def softmax_cross_entropy(
             x = counted(x, known[:, None])
         losses = _against_probabilities(name, x, hot, weight, label_smoothing)
         return weighted(losses, known, reduction, None if weights is None else weights.sum())
-    return SoftmaxCrossEntropy(reduction, weights)(x, labels)
+    return SoftmaxCrossEntropy(reduction, weights, label_smoothing)(x, labels)
 
 
 @widened(1)
@@ -140,6 +152,7 @@ def nll_loss(
     weight: Operand | None = None,
     ignore_index: int | None = None,
     reduction: str = "mean",
+    axis: int = 1,
 ) -> Result:
     """The negative log likelihood of labels, ``-log_p[t]``; of `log_softmax` it is `softmax_cross_entropy`.
 
@@ -150,16 +163,17 @@ def nll_loss(
     array(2.07944154)
     """
     expect_logarithms("nll_loss", "log_p", log_p)
-    labels, weights = _weighted_labels("nll_loss", log_p, t, weight, ignore_index, reduction)
+    log_p = classes_second("nll_loss", log_p, axis)
+    labels, weights = _weighted_labels("nll_loss", log_p, t, weight, ignore_index, reduction, axis)
     losses = neg(get_item(log_p, label_index(labels)))
     return weighted(losses, weights, reduction, None if weights is None else weights.sum())
 
 
 def _weighted_labels(
-    name: str, x: Operand, t: Operand, weight: Operand | None, ignore_index: int | None, reduction: str
+    name: str, x: Operand, t: Operand, weight: Operand | None, ignore_index: int | None, reduction: str, axis: int
 ) -> tuple[Array, Array | None]:
     """The labels, checked, with 0 for those to ignore; and the weight of each, or None if all count the same."""
-    classes = check_label_shape(name, x, t)
+    classes = check_label_shape(name, x, t, axis)
     labels, known = array_of(name, t), None
     if ignore_index is not None:
         known = labels != checked_integer(name, "ignore_index", ignore_index)

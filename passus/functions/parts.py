@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from passus.arguments import checked_integer
 from passus.backend import Array
 from passus.core import Binary, Operand, Result, Variable
+from passus.errors import ShapeError
 from passus.functions.arithmetic import div
 from passus.functions.checks import array_of
 from passus.functions.reductions import sum
 from passus.functions.selection import where
+from passus.functions.shapes import moveaxis
 from passus.kernels.elementwise import masked
 
-__all__ = ["counted", "in_dtype_of", "product", "weighted"]
+__all__ = ["classes_second", "counted", "in_dtype_of", "product", "weighted"]
 
 
 def in_dtype_of(x: Any, constant: Any) -> Any:
@@ -26,6 +29,23 @@ def in_dtype_of(x: Any, constant: Any) -> Any:
     if isinstance(constant, (int, float)) or dtype.kind != "f" or array_of("weight", constant).dtype == dtype:
         return constant
     return constant.astype(dtype)
+
+
+def classes_second(name: str, x: Operand, axis: int) -> Operand:
+    """A view of ``x`` whose classes are on axis 1. Raises `ShapeError` if ``axis`` does not exist or is axis 0 of several.
+
+    >>> import numpy as np
+    >>> classes_second("nll_loss", np.zeros((2, 3, 5)), -1).shape
+    (2, 5, 3)
+    """
+    ndim, axis = array_of(name, x).ndim, checked_integer(name, "axis", axis)
+    if axis == 1 or axis == 1 - ndim:
+        return x  # The usual case. That axis 1 is there is checked with the labels.
+    if not -ndim <= axis < ndim or not axis % ndim:
+        raise ShapeError(
+            f"{name}: axis {axis} of x {array_of(name, x).shape} holds no classes; axis 0 is that of examples"
+        )
+    return moveaxis(x, axis, 1)
 
 
 class Product(Binary):

@@ -40,11 +40,13 @@ def _gradient_suits(gy: Array, y: Array, axis: int) -> bool:
     return _suits(y, axis) and plain(gy) and gy.shape == y.shape
 
 
-def _labels_suit(x: Array, t: Array) -> bool:
+def _labels_suit(x: Array, t: Array, smoothing: float = 0.0) -> bool:
     return _suits(x, 1) and type(t) is np.ndarray and t.dtype.kind in "iu" and t.shape == x.shape[:1] + x.shape[2:]
 
 
-def _label_gradient_suits(gy: Array, x: Array, t: Array, top: Array, z: Array, e: Array | None = None) -> bool:
+def _label_gradient_suits(
+    gy: Array, x: Array, t: Array, top: Array, z: Array, e: Array | None = None, smoothing: float = 0.0
+) -> bool:
     suits = _labels_suit(x, t) and plain(top, z) and top.shape == z.shape == t.shape
     return suits and ((plain(gy) and gy.shape in ((), t.shape)) or type(gy) is np.float32)
 
@@ -93,23 +95,30 @@ def log_softmax_gradient(gy: Array, y: Array, axis: int) -> Array:
 
 
 @kernel(_labels_suit)
-def cross_entropy(x: Array, t: Array) -> tuple[Array, Array, Array, Array | None]:
+def cross_entropy(x: Array, t: Array, smoothing: float = 0.0) -> tuple[Array, Array, Array, Array | None]:
     """``log(sum(e)) - (x[t] - top)`` along axis 1, ``top = max(x)`` there, ``sum(e)``, and ``e = exp(x - top)``.
 
     ``x``, ``e``: (N, C, ...); labels ``t`` and the other results: (N, ...). The kernel does not keep ``e``, but None.
+    ``smoothing``: the share of ``x[t] - top`` that is replaced by the mean of ``x - top`` over the classes.
 
     >>> cross_entropy(np.array([[3.0, 3.0]]), np.array([0]))
     (array([0.69314718]), array([3.]), array([2.]), array([[1., 1.]]))
     """
     xp = backend_of(x).xp
     top = x.max(axis=1) if x.size else x.sum(axis=1)
-    e = xp.exp(x - top[:, None])
+    below = x - top[:, None]
+    e = xp.exp(below)
     z = total(e, 1)
-    return xp.log(z) - (x[label_index(t)] - top), top, z, e
+    score = x[label_index(t)] - top
+    if smoothing:
+        score = (1 - smoothing) * score + smoothing / x.shape[1] * total(below, 1)
+    return xp.log(z) - score, top, z, e
 
 
 @kernel(_label_gradient_suits)
-def cross_entropy_gradient(gy: Array, x: Array, t: Array, top: Array, z: Array, e: Array | None = None) -> Array:
+def cross_entropy_gradient(
+    gy: Array, x: Array, t: Array, top: Array, z: Array, e: Array | None = None, smoothing: float = 0.0
+) -> Array:
     """The gradient for ``x``, if that for the losses is ``gy``: one number, or one for each, (N, ...).
 
     A loss whose own is 0 has none, whatever its row of x holds.
@@ -121,7 +130,11 @@ def cross_entropy_gradient(gy: Array, x: Array, t: Array, top: Array, z: Array, 
     if e is None:
         e = backend.xp.exp(x - top[:, None])
     gx = e * (gy / z)[:, None]
-    return backend.add_at(masked(gx, (gy != 0)[:, None]) if np.ndim(gy) else gx, label_index(t), -gy)
+    if smoothing:
+        gx = gx - smoothing / x.shape[1] * (gy[:, None] if np.ndim(gy) else gy)
+    if np.ndim(gy):
+        gx = masked(gx, (gy != 0)[:, None])
+    return backend.add_at(gx, label_index(t), -(1 - smoothing) * gy if smoothing else -gy)
 
 
 def below_zero(x: Array, axis: int) -> Array:

@@ -11,6 +11,7 @@ from passus.arguments import checked_count, checked_integer
 from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, check_label_shape, check_labels
+from passus.functions.parts import classes_second
 from passus.loading import Loading, Verified
 from passus.metrics.base import Averaged, here
 from passus.tree import Tree, check_tree
@@ -29,7 +30,8 @@ class TopKAccuracy(Averaged):
     """The share of examples whose class is among the ``k`` with the highest scores.
 
     ``y``: scores (N, C, ...), with C at least k; ``t``: labels (N, ...). Of equal scores the first class counts more,
-    and a NaN is never right. Examples with the label ``ignore_index`` do not count.
+    and a NaN is never right. Examples with the label ``ignore_index`` do not count. ``axis``: where the classes are; -1 for
+    the logits (N, T, V) of a language model with labels (N, T).
 
     Raises `ArgumentError` for k < 1 or k > C, `ShapeError` and `LabelError` for labels that do not fit.
 
@@ -39,21 +41,24 @@ class TopKAccuracy(Averaged):
     0.5
     """
 
-    def __init__(self, k: int, ignore_index: int | None = None) -> None:
+    def __init__(self, k: int, ignore_index: int | None = None, axis: int = 1) -> None:
         self.k = checked_count(type(self).__name__, "k", k)
+        self.axis = checked_integer(type(self).__name__, "axis", axis)
         self.ignore_index = checked_ignored(type(self).__name__, ignore_index)
         super().__init__()
 
     def update(self, y: Any, t: Any) -> None:
         """Add a batch of scores and labels."""
-        right = _ranks(type(self).__name__, y, t, self.k, self.ignore_index) < self.k
+        right = _ranks(type(self).__name__, y, t, self.k, self.ignore_index, self.axis) < self.k
         # Whole numbers, so that the share does not depend on how examples were put into batches.
         self._mean.total += int(right.sum())
         self._mean.weight += right.size
 
 
 class Accuracy(TopKAccuracy):
-    """The share of examples whose class has the highest score; ``y``, ``t``, ``ignore_index`` are those of `TopKAccuracy`.
+    """The share of examples whose class has the highest score.
+
+    ``y``, ``t``, ``ignore_index`` and ``axis`` are those of `TopKAccuracy`.
 
     >>> metric = Accuracy(ignore_index=-1)
     >>> metric.update(np.array([[0.1, 0.9], [0.8, 0.2], [0.6, 0.4]]), np.array([1, 1, -1]))
@@ -61,8 +66,8 @@ class Accuracy(TopKAccuracy):
     0.5
     """
 
-    def __init__(self, ignore_index: int | None = None) -> None:
-        super().__init__(1, ignore_index)
+    def __init__(self, ignore_index: int | None = None, axis: int = 1) -> None:
+        super().__init__(1, ignore_index, axis)
 
 
 class ConfusionMatrix(Verified):
@@ -162,24 +167,24 @@ class ConfusionMatrix(Verified):
             return self.counts.diagonal() / self.counts.sum(axis=axis)
 
 
-def accuracy(y: Any, t: Any, ignore_index: int | None = None) -> float:
+def accuracy(y: Any, t: Any, ignore_index: int | None = None, axis: int = 1) -> float:
     """The accuracy of one batch, as a Python number; see `Accuracy`.
 
     >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 0]))
     1.0
     """
-    metric = Accuracy(ignore_index)
+    metric = Accuracy(ignore_index, axis)
     metric.update(y, t)
     return metric.compute()
 
 
-def top_k_accuracy(y: Any, t: Any, k: int, ignore_index: int | None = None) -> float:
+def top_k_accuracy(y: Any, t: Any, k: int, ignore_index: int | None = None, axis: int = 1) -> float:
     """The top-k accuracy of one batch, as a Python number; see `TopKAccuracy`. Raises for an empty batch.
 
     >>> top_k_accuracy(np.array([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]]), np.array([1, 2]), k=2)
     0.5
     """
-    metric = TopKAccuracy(k, ignore_index)
+    metric = TopKAccuracy(k, ignore_index, axis)
     metric.update(y, t)
     return metric.compute()
 
@@ -219,10 +224,11 @@ def checked_ignored(name: str, ignore_index: int | None) -> int | None:
     return None if ignore_index is None else checked_integer(name, "ignore_index", ignore_index)
 
 
-def _ranks(name: str, y: Any, t: Any, k: int, ignore_index: int | None) -> Array:
+def _ranks(name: str, y: Any, t: Any, k: int, ignore_index: int | None, axis: int) -> Array:
     """How many classes come before the right one, for each example."""
-    check_label_shape(name, y, t)
-    scores = _numeric(name, array_of(name, y))
+    scores = array_of(name, classes_second(name, array_of(name, y), axis))
+    check_label_shape(name, scores, t, axis)
+    scores = _numeric(name, scores)
     num_classes = scores.shape[1]
     if k > num_classes:
         raise ArgumentError(f"{name}: k is {k}, but there are only {num_classes} classes in y {scores.shape}")

@@ -6,9 +6,9 @@ from tests.table.losses import reduced
 
 EXEMPT = {
     "broadcast": "shapes that do not fit are refused",
-    "negative axis": "classes are on axis 1",
     "0-d": "it needs an axis of classes",
 }
+ON_AXIS_1 = {"negative axis": "classes are on axis 1"}
 LABELS = np.array([2, 0, 1, 2, 1])
 WEIGHT = np.array([0.5, 1.0, 3.0])
 
@@ -17,8 +17,9 @@ def distribution(*shape):
     return special.softmax(uniform(-1, 1, *shape), axis=1)
 
 
-def nll(log_p, t, weight=None, ignore_index=None, reduction="mean"):
+def nll(log_p, t, weight=None, ignore_index=None, reduction="mean", axis=1):
     """By a loop over all labels."""
+    log_p = np.moveaxis(log_p, axis, 1)
     weight = np.ones(log_p.shape[1]) if weight is None else weight
     losses, weights = np.zeros(t.shape), np.zeros(t.shape)
     for i in np.ndindex(t.shape):
@@ -28,7 +29,8 @@ def nll(log_p, t, weight=None, ignore_index=None, reduction="mean"):
     return losses.sum() / weights.sum() if reduction == "mean" else reduced(losses, reduction)
 
 
-def softmax_cross_entropy(x, t, label_smoothing=0.0, weight=None, reduction="mean", **options):
+def softmax_cross_entropy(x, t, label_smoothing=0.0, weight=None, reduction="mean", axis=1, **options):
+    x, t = np.moveaxis(x, axis, 1), np.moveaxis(t, axis, 1) if t.dtype.kind == "f" else t
     log_p = special.log_softmax(x, axis=1) if x.size else x
     if t.dtype.kind == "f":
         t = (1 - label_smoothing) * t + label_smoothing / x.shape[1]
@@ -59,6 +61,11 @@ def with_labels(draw):
         "plain, an ignored class, with weights": case(
             draw(2, 3, 2), integers(3, 2, 2), weight=WEIGHT, ignore_index=1, reduction="sum"
         ),
+        "negative axis": case(draw(2, 4, 3), integers(3, 2, 4), axis=-1),
+        "negative axis, with options": case(
+            draw(2, 4, 3), integers(3, 2, 4), axis=-1, weight=WEIGHT, ignore_index=1, reduction="none"
+        ),
+        "empty, classes last": case(np.zeros((2, 0, 3)), np.zeros((2, 0), int), reduction="sum", axis=2),
         "empty": case(np.zeros((0, 3)), np.zeros(0, int), reduction="sum"),
         "empty, of each example": case(np.zeros((0, 3)), np.zeros(0, int), reduction="none"),
     }
@@ -74,6 +81,16 @@ def wrong_labels(name):
         bad(ValueError, f"{name}: the mean over an empty batch", x[:0], LABELS[:0]),
         bad(ValueError, f"{name}: the mean over an empty batch", x, 0 * LABELS, ignore_index=0),
         bad(ValueError, f"{name}: reduction must be", x, LABELS, reduction="batchmean"),
+        bad(
+            ValueError,
+            rf"{name}: labels \(1,\) do not match x \(2, 4, 3\).*on axis -1; their shape must be \(2, 4\)",
+            np.ones((2, 4, 3)),
+            LABELS[:1],
+            axis=-1,
+        ),
+        bad(ValueError, rf"{name}: axis 3 of x \(5, 3\) holds no classes", x, LABELS, axis=3),
+        bad(ValueError, rf"{name}: axis 0 of x \(5, 3\) holds no classes", x, LABELS, axis=0),
+        bad(TypeError, rf"{name}: axis is a float", x, LABELS, axis=1.0),
         bad(ValueError, rf"{name}: weight \(2,\) must hold one number for each class", x, LABELS, weight=np.ones(2)),
     )
 
@@ -90,6 +107,13 @@ ROWS = [
             "plain, smoothed, an ignored label": case(normal(5, 3), LABELS, label_smoothing=0.1, ignore_index=2),
             "plain, smoothed, with all options": case(
                 normal(5, 3), LABELS, label_smoothing=0.1, weight=WEIGHT, ignore_index=1
+            ),
+            "negative axis, smoothed": case(normal(2, 4, 3), integers(3, 2, 4), axis=-1, label_smoothing=0.1),
+            "negative axis, smoothed, an ignored label": case(
+                normal(2, 4, 3), integers(3, 2, 4), axis=-1, label_smoothing=0.1, ignore_index=2
+            ),
+            "negative axis, probabilities": case(
+                normal(2, 4, 3), np.moveaxis(distribution(2, 3, 4), 1, -1), axis=-1, reduction="none"
             ),
             "plain, probabilities": case(normal(5, 3), distribution(5, 3)),
             "plain, probabilities, with all options": case(
@@ -121,7 +145,7 @@ ROWS = [
             bad(ValueError, "kl_divergence: the mean over an empty batch", np.ones((0, 3)), np.ones((0, 3))),
             bad(ValueError, "kl_divergence: p holds -0.5.*not negative", np.ones((1, 2)), np.array([[-0.5, 1.5]])),
         ),
-        EXEMPT,
+        EXEMPT | ON_AXIS_1,
         integers=(0, 120),
     ),
 ]

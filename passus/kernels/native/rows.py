@@ -68,20 +68,22 @@ def log_softmax_gradient(gy: Array, y: Array, axis: int) -> Array:
     return _of_rows(_log_softmax_gradient, axis, y, gy)
 
 
-def cross_entropy(x: Array, t: Array) -> tuple[Array, Array, Array, None]:
+def cross_entropy(x: Array, t: Array, smoothing: float = 0.0) -> tuple[Array, Array, Array, None]:
     rows, labels = _rows(x, 1), existing_rows(t, x.shape[1])
     losses, top, z = [np.empty(t.shape, np.float32) for _ in range(3)]
     arrays = (rows.reshape(-1), labels, losses.reshape(-1), top.reshape(-1), z.reshape(-1), x.shape[1])
-    _split(lambda start, stop: _cross_entropy(*arrays, start, stop), t.size, x.shape[1])
+    _split(lambda start, stop: _cross_entropy(*arrays, smoothing, start, stop), t.size, x.shape[1])
     return losses, top, z, None
 
 
-def cross_entropy_gradient(gy: Array, x: Array, t: Array, top: Array, z: Array, e: Array | None = None) -> Array:
+def cross_entropy_gradient(
+    gy: Array, x: Array, t: Array, top: Array, z: Array, e: Array | None = None, smoothing: float = 0.0
+) -> Array:
     rows, labels = _rows(x, 1), existing_rows(t, x.shape[1])
     gx = np.empty_like(rows)
     of_rows = [np.ascontiguousarray(v).reshape(-1) for v in (np.broadcast_to(gy, t.shape), top, z)]
     arrays = (*of_rows, rows.reshape(-1), labels, gx.reshape(-1), x.shape[1])
-    _split(lambda start, stop: _cross_entropy_gradient(*arrays, start, stop), t.size, x.shape[1])
+    _split(lambda start, stop: _cross_entropy_gradient(*arrays, smoothing, start, stop), t.size, x.shape[1])
     return np.moveaxis(gx, -1, 1)
 
 
@@ -194,19 +196,45 @@ def _log_softmax_gradient(y: Any, gy: Any, gx: Any, D: Any, start: Any, stop: An
             _less_share(gy, y, total, gx, whole, first_lanes(last - whole))
 
 
-@compiled(numba.void(READ, ROWS, FLAT, FLAT, FLAT, INTEGER, INTEGER, INTEGER))
-def _cross_entropy(x: Any, labels: Any, losses: Any, tops: Any, zs: Any, D: Any, start: Any, stop: Any) -> None:
+@inlined
+def _sum_of_differences(x: Any, first: Any, last: Any, top: Any) -> Any:
+    """The sum of ``x[first:last] - top``."""
+    total, shift = 0.0, spread(top)
+    for start in range(first, last, BLOCK):
+        stop = min(start + BLOCK, last)
+        part, whole = spread(np.float32(0)), stop - (stop - start) % LANES
+        for i in range(start, whole, LANES):
+            part = add(part, subtract(load(x, i, all_lanes()), shift))
+        if whole < stop:
+            part = add(part, subtract(load_or(x, whole, first_lanes(stop - whole), shift), shift))
+        total += sum_of_lanes(part)
+    return total
+
+
+@compiled(numba.void(READ, ROWS, FLAT, FLAT, FLAT, INTEGER, numba.float64, INTEGER, INTEGER))
+def _cross_entropy(
+    x: Any, labels: Any, losses: Any, tops: Any, zs: Any, D: Any, smoothing: Any, start: Any, stop: Any
+) -> None:
     for row in range(start, stop):
         first, last = row * D, (row + 1) * D
         top = maximum_of(x, first, last)
         z = _sum_of_exponentials(x, first, last, top)
-        losses[row] = np.float32(math.log(z)) - (x[first + labels[row]] - top)
+        score = x[first + labels[row]] - top
+        if smoothing:
+            rest = smoothing / D * _sum_of_differences(x, first, last, top)
+            score = np.float32((1 - smoothing) * score + rest)
+        losses[row] = np.float32(math.log(z)) - score
         tops[row], zs[row] = top, z
 
 
-@compiled(numba.void(READ, READ, READ, READ, ROWS, FLAT, INTEGER, INTEGER, INTEGER))
+@inlined
+def _less_target(x: Any, i: Any, top: Any, scale: Any, share: Any, gx: Any, lanes: Any) -> None:
+    store(gx, i, subtract(multiply(_exp_below(x, i, top, lanes), scale), share), lanes)
+
+
+@compiled(numba.void(READ, READ, READ, READ, ROWS, FLAT, INTEGER, numba.float64, INTEGER, INTEGER))
 def _cross_entropy_gradient(
-    gy: Any, tops: Any, zs: Any, x: Any, labels: Any, gx: Any, D: Any, start: Any, stop: Any
+    gy: Any, tops: Any, zs: Any, x: Any, labels: Any, gx: Any, D: Any, smoothing: Any, start: Any, stop: Any
 ) -> None:
     for row in range(start, stop):
         first, last, whole = row * D, (row + 1) * D, (row + 1) * D - D % LANES
@@ -214,9 +242,10 @@ def _cross_entropy_gradient(
             gx[first:last] = 0
             continue
         top, scale = spread(tops[row]), spread(gy[row] / zs[row])
+        # Without smoothing nothing is subtracted, even of a gradient that is not finite.
+        share = spread(np.float32(gy[row] * smoothing / D if smoothing else 0.0))
         for i in range(first, whole, LANES):
-            store(gx, i, multiply(_exp_below(x, i, top, all_lanes()), scale), all_lanes())
+            _less_target(x, i, top, scale, share, gx, all_lanes())
         if whole < last:
-            lanes = first_lanes(last - whole)
-            store(gx, whole, multiply(_exp_below(x, whole, top, lanes), scale), lanes)
-        gx[first + labels[row]] -= gy[row]
+            _less_target(x, whole, top, scale, share, gx, first_lanes(last - whole))
+        gx[first + labels[row]] -= np.float32((1 - smoothing) * gy[row])
