@@ -18,6 +18,7 @@ from passus.functions import (
     comparison,
     contractions,
     convolution,
+    ctc,
     decompositions,
     division,
     elementwise,
@@ -69,6 +70,7 @@ from passus.functions.classification import *
 from passus.functions.comparison import *
 from passus.functions.contractions import *
 from passus.functions.convolution import *
+from passus.functions.ctc import *
 from passus.functions.decompositions import *
 from passus.functions.division import *
 from passus.functions.elementwise import *
@@ -120,6 +122,7 @@ __all__ += classification.__all__
 __all__ += comparison.__all__
 __all__ += contractions.__all__
 __all__ += convolution.__all__
+__all__ += ctc.__all__
 __all__ += decompositions.__all__
 __all__ += division.__all__
 __all__ += elementwise.__all__
