@@ -31,6 +31,7 @@ from passus import schedules as schedules
 from passus import serializers as serializers
 from passus import summary as summary
 from passus import testing as testing
+from passus import text as text
 from passus import training as training
 from passus import transforms as transforms
 from passus import utils as utils
@@ -94,6 +95,7 @@ __all__ = [
     "summary",
     "test_mode",
     "testing",
+    "text",
     "training",
     "transforms",
     "using_config",

@@ -147,6 +147,7 @@ LAYERS = {
     "SmoothL1Loss": "losses are functions: F.huber(x, t)",
     "BCELoss": "losses are functions: F.binary_cross_entropy(p, t)",
     "BCEWithLogitsLoss": "losses are functions: F.sigmoid_cross_entropy(x, t)",
+    "CTCLoss": "losses are functions: F.ctc_loss(x, t)",
     "KLDivLoss": "losses are functions: F.kl_divergence(log_q, p)",
     "MultiheadAttention": "write MultiHeadAttention",
     "Transformer": "combine L.TransformerEncoder and L.TransformerDecoder",
@@ -213,6 +214,10 @@ METRICS = {
     **dict.fromkeys(
         ("recall", "Recall", "recall_score"), "write ConfusionMatrix(classes); its recall() has each class"
     ),
+    **dict.fromkeys(("WER", "wer"), "write WordErrorRate(), or word_error_rate(y, t)"),
+    **dict.fromkeys(("CER", "cer", "CharErrorRate"), "write CharacterErrorRate(), or character_error_rate(y, t)"),
+    **dict.fromkeys(("levenshtein", "levenshtein_distance", "EditDistance"), "write edit_distance(a, b)"),
+    **dict.fromkeys(("BPC", "bpc", "bits_per_byte"), "write BitsPerCharacter(), or bits_per_character(y, t)"),
     **dict.fromkeys(
         ("top_k_accuracy_score", "TopKCategoricalAccuracy", "SparseTopKCategoricalAccuracy"), "write TopKAccuracy(k)"
     ),
@@ -247,6 +252,13 @@ TRAINING = {
     "LambdaCallback": "derive from Callback",
     "tqdm": "write progress_bar",
     "fit": "write Trainer(model, optimizer, loader, loss).fit(epochs)",
+}
+
+TEXT = {
+    **dict.fromkeys(("AutoTokenizer", "PreTrainedTokenizerFast", "from_pretrained"), "write load_tokenizer(path)"),
+    **dict.fromkeys(("GPT2Tokenizer", "GPT2TokenizerFast"), "write BPETokenizer.from_files(vocabulary, merges)"),
+    **dict.fromkeys(("CharacterTokenizer", "CharLevelTokenizer"), "write CharTokenizer.from_text(text)"),
+    **dict.fromkeys(("pad_sequence", "pad_sequences"), "write passus.dataloaders.pad_sequences(sequences)"),
 }
 
 DATASETS = {

@@ -10,8 +10,19 @@
 """
 
 from passus.dataloaders.base import Loader as Loader
+from passus.dataloaders.buckets import BucketDataLoader as BucketDataLoader
 from passus.dataloaders.collate import collate as collate
 from passus.dataloaders.loader import DataLoader as DataLoader
+from passus.dataloaders.padding import PaddingCollate as PaddingCollate
+from passus.dataloaders.padding import pad_sequences as pad_sequences
 from passus.dataloaders.sequence import SeqDataLoader as SeqDataLoader
 
-__all__ = ["DataLoader", "Loader", "SeqDataLoader", "collate"]
+__all__ = [
+    "BucketDataLoader",
+    "DataLoader",
+    "Loader",
+    "PaddingCollate",
+    "SeqDataLoader",
+    "collate",
+    "pad_sequences",
+]

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from passus.core import Variable
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 
-__all__ = ["collate"]
+__all__ = ["Stack", "as_arrays", "collate"]
+
+Stack: TypeAlias = Callable[[Sequence[Any], int], Any]
+"""What stacks the values of one part of the examples, given its number among the parts; None where `collate` is to do it."""
 
 
-def collate(examples: Sequence[Any]) -> Any:
+def collate(examples: Sequence[Any], stack: Stack | None = None) -> Any:
     """Stack examples along a new first axis.
 
     Examples that are tuples (or lists: ``[x, t]``) or dicts give a tuple or a dict of batches. Arrays keep their
     dtype; Python's integers become int64 and its floats float32; names stay a list; None, where there is no label,
-    stays None.
+    stays None. ``stack``: another way to stack arrays, as `PaddingCollate` has one.
 
     Raises `ShapeError` for examples that are not alike, `ArgumentError` if there is none, `DTypeError` for what is neither
     an array of numbers nor any of these.
@@ -34,29 +37,39 @@ def collate(examples: Sequence[Any]) -> Any:
     first = examples[0]
     if isinstance(first, (tuple, list)):
         _check_alike(examples, [_length(e) for e in examples], "parts")
-        return tuple(_column([e[k] for e in examples]) for k in range(len(first)))
-    return _column(examples)
+        return tuple(_column([e[k] for e in examples], stack, k) for k in range(len(first)))
+    return _column(examples, stack, 0)
 
 
-def _column(values: Sequence[Any]) -> Any:
+def _column(values: Sequence[Any], stack: Stack | None, part: int) -> Any:
     first = values[0]
     if isinstance(first, tuple):
-        return collate(values)
+        return collate(values, stack)
     if isinstance(first, Mapping):
         _check_alike(values, [sorted(v, key=str) if isinstance(v, Mapping) else None for v in values], "names")
-        return {name: _column([v[name] for v in values]) for name in first}
+        return {name: _column([v[name] for v in values], stack, k) for k, name in enumerate(first)}
     if any(isinstance(v, str) for v in values):
         _check_alike(values, ["str" if isinstance(v, str) else type(v).__name__ for v in values], "type")
         return list(values)
     if all(v is None for v in values):
         return None
-    return _stack(values)
+    stacked = None if stack is None else stack(values, part)
+    return _stack(values) if stacked is None else stacked
+
+
+def as_arrays(values: Sequence[Any]) -> list[Any]:
+    """Values as arrays. Raises `DTypeError` for a Variable, which would lose its graph.
+
+    >>> as_arrays([1, [2, 3]])
+    [array(1), array([2, 3])]
+    """
+    if any(isinstance(v, Variable) for v in values):
+        raise DTypeError("collate: an example holds a Variable; return its array, x.data")
+    return [np.asarray(v) for v in values]
 
 
 def _stack(values: Sequence[Any]) -> Any:
-    if any(isinstance(v, Variable) for v in values):
-        raise DTypeError("collate: an example holds a Variable; return its array, x.data")
-    arrays = [np.asarray(v) for v in values]
+    arrays = as_arrays(values)
     _check_alike(values, [a.shape for a in arrays], "shape")
     _check_alike(values, [a.dtype.kind in "fiub" for a in arrays], "numbers:")
     if arrays[0].dtype.kind == "O":

@@ -46,7 +46,15 @@ ACTIVATIONS = (
 WITHOUT_IGNORED = ("accuracy", "one_hot", "softmax_cross_entropy_simple")
 """Functions of labels that have no ``ignore_index``."""
 
-WITH_AXIS = ("Accuracy", "TopKAccuracy", "accuracy", "nll_loss", "softmax_cross_entropy")
+WITH_AXIS = (
+    "Accuracy",
+    "BitsPerCharacter",
+    "Perplexity",
+    "TopKAccuracy",
+    "accuracy",
+    "nll_loss",
+    "softmax_cross_entropy",
+)
 """Functions of labels whose ``axis`` says where the classes are."""
 
 LIMITS = {"relu": (0.0, math.inf), "relu6": (0.0, 6.0)}

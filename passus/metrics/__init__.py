@@ -27,27 +27,56 @@ from passus.metrics.regression import MAE as MAE
 from passus.metrics.regression import R2 as R2
 from passus.metrics.regression import mae as mae
 from passus.metrics.regression import r2 as r2
+from passus.metrics.text import BitsPerCharacter as BitsPerCharacter
+from passus.metrics.text import CharacterErrorRate as CharacterErrorRate
+from passus.metrics.text import Perplexity as Perplexity
+from passus.metrics.text import WordErrorRate as WordErrorRate
+from passus.metrics.text import bits_per_character as bits_per_character
+from passus.metrics.text import character_error_rate as character_error_rate
+from passus.metrics.text import edit_distance as edit_distance
+from passus.metrics.text import perplexity as perplexity
+from passus.metrics.text import word_error_rate as word_error_rate
 
 __all__ = [
     "AUC",
     "Accuracy",
+    "BitsPerCharacter",
+    "CharacterErrorRate",
     "ConfusionMatrix",
     "F1",
     "MAE",
     "Mean",
     "MeanOf",
     "Metric",
+    "Perplexity",
     "R2",
     "TopKAccuracy",
+    "WordErrorRate",
     "accuracy",
     "auc",
+    "bits_per_character",
+    "character_error_rate",
     "confusion_matrix",
+    "edit_distance",
     "f1",
     "mae",
+    "perplexity",
     "r2",
     "top_k_accuracy",
+    "word_error_rate",
 ]
 
 _answers.answers_for(__name__, _foreign.METRICS)
-for _metric in (AUC, ConfusionMatrix, F1, MAE, Mean, R2, TopKAccuracy):
+for _metric in (
+    AUC,
+    CharacterErrorRate,
+    ConfusionMatrix,
+    F1,
+    MAE,
+    Mean,
+    Perplexity,
+    R2,
+    TopKAccuracy,
+    WordErrorRate,
+):
     _answers.answers(_metric, _foreign.METRIC)

@@ -1,0 +1,102 @@
+"""Sequences of unequal lengths as one array, filled up behind their ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from passus.arguments import checked_count, checked_flag
+from passus.backend import Array
+from passus.dataloaders.collate import as_arrays, collate
+from passus.errors import ArgumentError, DTypeError, ShapeError
+
+__all__ = ["PaddingCollate", "pad_sequences"]
+
+
+def pad_sequences(
+    sequences: Sequence[Any], value: float = 0, *, length: int | None = None, multiple_of: int = 1, left: bool = False
+) -> tuple[Array, Array]:
+    """Sequences (T_i, ...) as one array (N, T, ...), filled with ``value`` behind their ends, and their lengths (N,).
+
+    T is the greatest length, or ``length`` if given, rounded up to a multiple of ``multiple_of``. ``left``: fill in front, as
+    generation from beginnings of unequal lengths needs it.
+
+    Raises `ArgumentError` if there is no sequence, or one that is longer than ``length``, or if ``value`` is none of the
+    numbers that the sequences hold; `ShapeError` for those that differ in other axes.
+
+    >>> pad_sequences([[1, 2, 3], [4]], value=-1)
+    (array([[ 1,  2,  3],
+           [ 4, -1, -1]]), array([3, 1]))
+    """
+    name = "pad_sequences"
+    if isinstance(sequences, (str, bytes)) or not hasattr(sequences, "__len__") or not len(sequences):
+        raise ArgumentError(f"{name}: there is no sequence; give a list of arrays (T, ...)")
+    arrays = as_arrays(sequences)
+    shapes = {array.shape[1:] for array in arrays}
+    if not all(array.ndim for array in arrays) or len(shapes) > 1:
+        listed = ", ".join(str(array.shape) for array in arrays[:5])
+        raise ShapeError(f"{name}: sequences {listed} must be alike in all axes but the first")
+    # An empty list has no dtype of its own.
+    typed = [a.dtype for a, s in zip(arrays, sequences) if a.size or isinstance(s, np.ndarray)] or [np.dtype(np.int64)]
+    dtype = np.result_type(*typed)
+    if dtype.kind not in "fiub":
+        raise DTypeError(f"{name}: expected numbers, not {dtype}; encode text first")
+    if dtype.kind in "iu" and not (value == int(value) and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max):
+        raise ArgumentError(f"{name}: value {value} is no number of {dtype}; convert the sequences with astype first")
+    lengths = np.array([len(array) for array in arrays])
+    longest = int(lengths.max())
+    T = longest if length is None else checked_count(name, "length", length, 0)
+    if longest > T:
+        raise ArgumentError(
+            f"{name}: sequence {lengths.argmax()} has {longest} places, more than length={T}; cut it first"
+        )
+    T = -(-T // checked_count(name, "multiple_of", multiple_of)) * multiple_of
+    padded = np.full((len(arrays), T, *shapes.pop()), value, dtype)
+    for row, array in zip(padded, arrays):
+        start = T - len(array) if left else 0
+        row[start : start + len(array)] = array
+    return padded, lengths
+
+
+class PaddingCollate:
+    """A ``collate`` for a loader of sequences: each part with axes becomes the pair that `pad_sequences` makes of it.
+
+    ``value``: what to fill with, or a tuple with one for each part of an example; such as -1 for labels that a loss leaves
+    out by ``ignore_index``. ``lengths``: whether the lengths are returned, beside the array in a pair. Parts without axes are
+    stacked as `collate` does. ``multiple_of`` and ``left``: as in `pad_sequences`.
+
+    >>> batch = PaddingCollate(value=0)
+    >>> (x, lengths), t = batch([(np.array([5, 6]), 1), (np.array([7]), 0)])
+    >>> x, lengths, t
+    (array([[5, 6],
+           [7, 0]]), array([2, 1]), array([1, 0]))
+    """
+
+    def __init__(
+        self,
+        value: float | tuple[float, ...] = 0,
+        *,
+        lengths: bool = True,
+        multiple_of: int = 1,
+        left: bool = False,
+    ) -> None:
+        self.values = value if isinstance(value, tuple) else (value,)
+        self.each = isinstance(value, tuple)
+        self.lengths = checked_flag("PaddingCollate", "lengths", lengths)
+        self.left = checked_flag("PaddingCollate", "left", left)
+        self.multiple_of = checked_count("PaddingCollate", "multiple_of", multiple_of)
+
+    def __call__(self, examples: Sequence[Any]) -> Any:
+        """A batch of examples."""
+        return collate(examples, stack=self._padded)
+
+    def _padded(self, values: Sequence[Any], part: int) -> Any:
+        if not any(np.ndim(value) for value in values):
+            return None
+        if self.each and part >= len(self.values):
+            raise ArgumentError(f"PaddingCollate: there are {len(self.values)} values to fill with, but a part {part}")
+        value = self.values[part if self.each else 0]
+        padded, lengths = pad_sequences(values, value, multiple_of=self.multiple_of, left=self.left)
+        return (padded, lengths) if self.lengths else padded

@@ -1,0 +1,119 @@
+"""What all tokenizers share."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from passus.backend import Array
+from passus.core import Variable
+from passus.errors import ArgumentError, DTypeError, LabelError, kind_of
+from passus.files import FilePath, replacing
+
+__all__ = ["Tokenizer", "checked_ids", "checked_special", "checked_text", "with_special"]
+
+
+class Tokenizer(ABC):
+    """Text as integers and back: ``decode(encode(text)) == text``.
+
+    ``special``: tokens that no text contains, such as "<pad>" or "<end>", each with a number: `id_of` finds it, `encode`
+    never gives it, and `decode` leaves it out unless told otherwise.
+
+    >>> tokenizer = ByteTokenizer(special=["<end>"])
+    >>> ids = np.append(tokenizer.encode("é"), tokenizer.id_of("<end>"))
+    >>> ids, tokenizer.decode(ids)
+    (array([195, 169, 256]), 'é')
+    """
+
+    kind: ClassVar[str]
+    """What the file of a saved one says it is."""
+    special: tuple[str, ...]
+
+    @property
+    @abstractmethod
+    def vocab_size(self) -> int:
+        """How many tokens there are; they are numbered from 0."""
+
+    @abstractmethod
+    def encode(self, text: str) -> Array:
+        """The tokens of a text, an array (T,) of int64."""
+
+    @abstractmethod
+    def decode(self, ids: Array | Sequence[int], *, keep_special: bool = False) -> str:
+        """The text of tokens (T,); ``keep_special``: with the special ones in it."""
+
+    @abstractmethod
+    def id_of(self, token: str) -> int:
+        """The number of a token. Raises `LabelError` if there is none."""
+
+    @abstractmethod
+    def _as_json(self) -> Any:
+        """What `save` writes."""
+
+    def save(self, path: FilePath) -> None:
+        """Write a JSON file that `load_tokenizer` reads. Raises `PathError` where none can be written."""
+        with replacing(path) as file:
+            file.write(json.dumps(self._as_json(), ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass"))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(vocab_size={self.vocab_size})"
+
+
+def checked_text(name: str, text: Any) -> str:
+    """``text``. Raises `DTypeError` if it is no string.
+
+    >>> checked_text("CharTokenizer", "a")
+    'a'
+    """
+    if not isinstance(text, str):
+        fix = "; decode bytes first" if isinstance(text, (bytes, bytearray)) else ""
+        raise DTypeError(f"{name}: expected a str, not {kind_of(text)}{fix}")
+    return text
+
+
+def checked_special(name: str, special: Iterable[str]) -> tuple[str, ...]:
+    """Special tokens, each once. Raises `ArgumentError` for one that is empty or there twice.
+
+    >>> checked_special("CharTokenizer", ["<pad>"])
+    ('<pad>',)
+    """
+    if isinstance(special, str):
+        raise DTypeError(f"{name}: special is one str; give a list of tokens, [{special!r}]")
+    tokens = tuple(checked_text(f"{name}: special", token) for token in special)
+    if len(set(tokens)) < len(tokens) or "" in tokens:
+        raise ArgumentError(f"{name}: special tokens are {tokens}; give each a name of its own")
+    return tokens
+
+
+def checked_ids(name: str, ids: Any, vocab_size: int) -> Array:
+    """Tokens as an array (T,) of int64. Raises `DTypeError` for what are no integers, `LabelError` for one out of range.
+
+    >>> checked_ids("ByteTokenizer", [104, 105], 256)
+    array([104, 105])
+    """
+    array = np.asarray(ids.data if isinstance(ids, Variable) else ids)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        what = f"an array {array.shape} of {array.dtype}"
+        raise DTypeError(f"{name}: expected integers (T,), not {what}; decode the rows of a batch one by one")
+    if array.size and (array.min() < 0 or array.max() >= vocab_size):
+        wrong = array[(array < 0) | (array >= vocab_size)][0]
+        raise LabelError(f"{name}: token {wrong} is out of range: the {vocab_size} tokens are 0 to {vocab_size - 1}")
+    return array.astype(np.int64)
+
+
+def with_special(ids: Array, special: dict[int, str], plain: Any) -> str:
+    """The text of tokens of which some are special; ``plain``: gives the text of others.
+
+    >>> with_special(np.array([0, 5, 6]), {0: "<pad>"}, str)
+    '<pad>[5 6]'
+    """
+    at = np.flatnonzero(np.isin(ids, list(special)))
+    parts, start = [], 0
+    for i in at.tolist():
+        parts += [plain(ids[start:i]) if i > start else "", special[int(ids[i])]]
+        start = i + 1
+    return "".join([*parts, plain(ids[start:]) if start < len(ids) else ""])

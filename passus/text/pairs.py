@@ -1,0 +1,140 @@
+"""Byte-pair encoding, by the library ``tokenizers``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from passus.arguments import checked_count, checked_flag
+from passus.backend import Array
+from passus.errors import DataError, DTypeError, LabelError, kind_of
+from passus.files import FilePath, check_file_is_there
+from passus.optional import import_optional
+from passus.text.base import Tokenizer, checked_ids, checked_special, checked_text
+
+__all__ = ["BPETokenizer"]
+
+
+@final
+class BPETokenizer(Tokenizer):
+    """Frequent sequences of bytes as tokens: `train` finds them, `from_files` reads GPT-2's, `load_tokenizer` any other.
+
+    ``tokenizer``: a ``tokenizers.Tokenizer``, of whatever model, which this one wraps. Any text can be encoded by one that
+    `train` made, and decodes to itself. The library is installed with ``pip install passus[text]``; without it, the methods
+    raise `DependencyError`.
+
+    Source: Sennrich et al., 2016, "Neural machine translation of rare words with subword units"; over bytes: Radford et
+    al., 2019, "Language models are unsupervised multitask learners".
+    """
+
+    kind: ClassVar[str] = "tokenizers"
+
+    def __init__(self, tokenizer: Any) -> None:
+        library = _library()
+        if not isinstance(tokenizer, library.Tokenizer):
+            raise DTypeError(
+                f"BPETokenizer: expected a tokenizers.Tokenizer, not {kind_of(tokenizer)}; write BPETokenizer.train(texts, "
+                "vocab_size), or load_tokenizer(path)"
+            )
+        self.tokenizer = tokenizer
+        self.special = tuple(
+            [token.content for _, token in sorted(tokenizer.get_added_tokens_decoder().items()) if token.special]
+        )
+
+    @classmethod
+    def train(
+        cls, texts: str | Iterable[str], vocab_size: int, *, special: Iterable[str] = (), min_frequency: int = 2
+    ) -> BPETokenizer:
+        """One that is learnt from texts: beginning with 256 bytes, the most frequent pair becomes a token, again and again.
+
+        ``vocab_size``: how many tokens there are at most, special ones included; ``min_frequency``: how often a pair must
+        be found. Raises `ArgumentError` for less than 256 tokens and the special ones.
+        """
+        name = "BPETokenizer.train"
+        tokens = checked_special(name, special)
+        vocab_size = checked_count(name, "vocab_size", vocab_size, 256 + len(tokens))
+        min_frequency = checked_count(name, "min_frequency", min_frequency)
+        library = _library()
+        tokenizer = library.Tokenizer(library.models.BPE())
+        tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = library.decoders.ByteLevel()
+        trainer = library.trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            min_frequency=min_frequency,
+            special_tokens=list(tokens),
+            initial_alphabet=sorted(library.pre_tokenizers.ByteLevel.alphabet()),
+            show_progress=False,
+        )
+        given = [texts] if isinstance(texts, str) else texts
+        tokenizer.train_from_iterator((_known(name, text) for text in given), trainer)
+        return cls(tokenizer)
+
+    @classmethod
+    def from_files(cls, vocabulary: FilePath, merges: FilePath, *, special: Iterable[str] = ()) -> BPETokenizer:
+        """One in the form of GPT-2: ``vocab.json`` and ``merges.txt``.
+
+        Raises `DataError` for files that are missing or of another kind.
+        """
+        paths = [str(check_file_is_there(path, DataError, DataError)) for path in (vocabulary, merges)]
+        library = _library()
+        try:
+            model = library.models.BPE.from_file(*paths)
+        except Exception as error:  # The library raises no other class.
+            raise DataError(f"{paths[0]}, {paths[1]}: these are no vocabulary and merges of GPT-2 ({error})") from error
+        tokenizer = library.Tokenizer(model)
+        tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = library.decoders.ByteLevel()
+        tokenizer.add_special_tokens(list(checked_special("BPETokenizer.from_files", special)))
+        return cls(tokenizer)
+
+    @classmethod
+    def from_json(cls, text: str) -> BPETokenizer:
+        """One in the form that the library saves. Raises `DataError` for any other text."""
+        library = _library()
+        try:
+            return cls(library.Tokenizer.from_str(text))
+        except Exception as error:  # The library raises no other class.
+            raise DataError(f"BPETokenizer: this is no saved tokenizer ({error})") from error
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of tokens, special ones included."""
+        size: int = self.tokenizer.get_vocab_size()
+        return size
+
+    def encode(self, text: str, *, add_special: bool = False) -> Array:
+        """The tokens of a text; ``add_special``: with those that the model expects around it, such as "[CLS]"."""
+        add_special = checked_flag("BPETokenizer.encode", "add_special", add_special)
+        text = _known("BPETokenizer.encode", text)
+        return np.array(self.tokenizer.encode(text, add_special_tokens=add_special).ids, np.int64)
+
+    def decode(self, ids: Array | Sequence[int], *, keep_special: bool = False) -> str:
+        """The text of tokens."""
+        keep_special = checked_flag("BPETokenizer.decode", "keep_special", keep_special)
+        tokens = checked_ids("BPETokenizer.decode", ids, self.vocab_size)
+        text: str = self.tokenizer.decode(tokens.tolist(), skip_special_tokens=not keep_special)
+        return text
+
+    def id_of(self, token: str) -> int:
+        """The number of a token, in the library's spelling."""
+        found: int | None = self.tokenizer.token_to_id(checked_text("BPETokenizer.id_of", token))
+        if found is None:
+            raise LabelError(
+                f"BPETokenizer: {token!r} is none of the {self.vocab_size} tokens; special ones: {self.special}"
+            )
+        return found
+
+    def _as_json(self) -> Any:
+        return json.loads(self.tokenizer.to_str())
+
+
+def _known(name: str, text: Any) -> str:
+    """A text that can be written in UTF-8: half of a surrogate pair becomes U+FFFD."""
+    return checked_text(name, text).encode("utf-8", "replace").decode()
+
+
+def _library() -> Any:
+    return import_optional("tokenizers", "passus[text]", "BPETokenizer")
