@@ -23,6 +23,7 @@ from passus.errors import DataError, PassusError, WeightsError
 from passus.files import checked_path
 from passus.layers import Linear
 from passus.serializers import load_torch, read_checkpoint, read_weights, save_checkpoint, write_weights
+from passus.text import CharTokenizer, TokenFile, load_tokenizer, write_tokens
 from passus.unpacking import ALWAYS
 from tests.test_torch_files import by_name, pickled, storage, tensor
 
@@ -98,6 +99,8 @@ READERS: dict[str, tuple[str, Callable[[Path], Any], Callable[[Path], Any]]] = {
         lambda p: CIFAR10(train=False, folder=p.parent),
     ),
     "classes": ("imagenet_labels.txt", lambda p: p.write_text(CLASSES), lambda p: ImageNet.labels(folder=p.parent)),
+    "tokens": ("c.tokens", lambda p: write_tokens(p, np.arange(300) % 280, 280), TokenFile),
+    "tokenizer": ("t.json", CharTokenizer("abc", special=["<pad>"], unknown="<pad>").save, load_tokenizer),
     "text": ("shakespeare.txt", lambda p: p.write_text("To be"), lambda p: Shakespeare(folder=p.parent)),
 }
 

@@ -23,6 +23,7 @@ class Tokenizer(ABC):
     ``special``: tokens that no text contains, such as "<pad>" or "<end>", each with a number: `id_of` finds it, `encode`
     never gives it, and `decode` leaves it out unless told otherwise.
 
+    >>> from passus.text import ByteTokenizer
     >>> tokenizer = ByteTokenizer(special=["<end>"])
     >>> ids = np.append(tokenizer.encode("é"), tokenizer.id_of("<end>"))
     >>> ids, tokenizer.decode(ids)
