@@ -615,8 +615,8 @@ def test_labels_are_found_again_in_the_scores_of_a_sure_network() -> None:
     np.testing.assert_array_equal(best.tokens, labels)
     np.testing.assert_array_equal(ctc_greedy(x)[0], labels)
     exact = -float(F.ctc_loss(x, labels[None], reduction="sum"))
-    assert exact - 0.1 < best.log_prob < exact, "some alignments are cut off"
-    assert ctc_beam_search(x, width=300)[0][0].log_prob == pytest.approx(exact, abs=1e-2)
+    (wide,) = ctc_beam_search(x, width=300)[0]
+    assert exact - 0.2 < best.log_prob < wide.log_prob < exact, "a wider search cuts off fewer alignments"
 
 
 @pytest.mark.parametrize("search", [ctc_greedy, ctc_beam_search])
