@@ -67,6 +67,7 @@ def test_dtypes_of_sequences() -> None:
         (DTypeError, "expected numbers, not <U1; encode text first", [["a"], ["b"]], {}),
         (DTypeError, "an example holds a Variable", [Variable(np.ones(2))], {}),
         (ArgumentError, "sequence 1 has 2 places, more than length=1", [[1], [1, 2]], {"length": 1}),
+        (DTypeError, "value is a str; give a number", [[1]], {"value": "a"}),
         (ArgumentError, "multiple_of", [[1]], {"multiple_of": 0}),
     ],
 )

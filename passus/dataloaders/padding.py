@@ -10,7 +10,7 @@ import numpy as np
 from passus.arguments import checked_count, checked_flag
 from passus.backend import Array
 from passus.dataloaders.collate import as_arrays, collate
-from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 
 __all__ = ["PaddingCollate", "pad_sequences"]
 
@@ -43,7 +43,10 @@ def pad_sequences(
     dtype = np.result_type(*typed)
     if dtype.kind not in "fiub":
         raise DTypeError(f"{name}: expected numbers, not {dtype}; encode text first")
-    if dtype.kind in "iu" and not (value == int(value) and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max):
+    if not isinstance(value, (int, float, np.integer, np.floating)):
+        raise DTypeError(f"{name}: value is {kind_of(value)}; give a number")
+    limits = np.iinfo(dtype) if dtype.kind in "iu" else None
+    if limits and not (limits.min <= value <= limits.max and float(value).is_integer()):
         raise ArgumentError(f"{name}: value {value} is no number of {dtype}; convert the sequences with astype first")
     lengths = np.array([len(array) for array in arrays])
     longest = int(lengths.max())

@@ -11,7 +11,7 @@ import numpy as np
 from passus.arguments import checked_integer, checked_number
 from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
-from passus.functions.checks import array_of, check_label_shape
+from passus.functions.checks import array_of, check_label_shape, check_labels
 from passus.functions.classification import softmax_cross_entropy
 from passus.functions.parts import classes_second
 from passus.metrics.base import Averaged, here
@@ -53,8 +53,9 @@ class Perplexity(Averaged):
         """Add a batch of logits and tokens."""
         name = type(self).__name__
         scores, labels = array_of(name, y), array_of(name, t)
-        check_label_shape(name, classes_second(name, scores, self.axis), labels, self.axis)
-        count = labels.size if self.ignore_index is None else int((labels != self.ignore_index).sum())
+        classes = check_label_shape(name, classes_second(name, scores, self.axis), labels, self.axis)
+        counted = here(labels) if self.ignore_index is None else here(labels)[here(labels) != self.ignore_index]
+        count = check_labels(name, counted, classes).size
         if count:
             losses: Any = softmax_cross_entropy(
                 scores, labels, ignore_index=self.ignore_index, reduction="none", axis=self.axis
