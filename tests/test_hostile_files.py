@@ -22,9 +22,18 @@ from passus.datasets.idx import read_idx
 from passus.errors import DataError, PassusError, WeightsError
 from passus.files import checked_path
 from passus.layers import Linear
-from passus.serializers import load_torch, read_checkpoint, read_weights, save_checkpoint, write_weights
+from passus.serializers import (
+    load_onnx_weights,
+    load_torch,
+    read_checkpoint,
+    read_weights,
+    save_checkpoint,
+    write_weights,
+)
 from passus.text import CharTokenizer, TokenFile, load_tokenizer, write_tokens
 from passus.unpacking import ALWAYS
+from tests.test_onnx_weights import model as onnx_model
+from tests.test_onnx_weights import tensor as onnx_tensor
 from tests.test_torch_files import by_name, pickled, storage, tensor
 
 ARRAYS = {"W": np.arange(12, dtype=np.float32).reshape(3, 4), "b": np.arange(3.0).reshape(3, 1).T, "n": np.array(7)}
@@ -47,6 +56,10 @@ def npz(path: Path) -> None:
 
 def compressed_npz(path: Path) -> None:
     np.savez_compressed(path, **ARRAYS)
+
+
+def onnx(path: Path) -> None:
+    path.write_bytes(onnx_model(*[onnx_tensor(name, array) for name, array in ARRAYS.items()]))
 
 
 def torch_zip(path: Path) -> None:
@@ -85,6 +98,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any], Callable[[Path], Any]]] = {
     "checkpoint": ("c.safetensors", lambda p: save_checkpoint(p, model=Linear(2, in_size=3)), read_checkpoint),
     "torch": ("m.pth", torch_zip, load_torch),
     "old torch": ("m.pth", torch_old, load_torch),
+    "onnx": ("m.onnx", onnx, load_onnx_weights),
     "cache": ("a.npz", lambda p: save_cache_npz(np.eye(3), np.array(["a", "b", "c"]), p), load_cache_npz),
     "idx": ("i.gz", idx, lambda p: read_idx(p, 3)),
     "csv": ("mnist_5k.csv.gz", lambda p: p.write_bytes(gzip.compress(ROWS)), lambda p: MNIST5k(path=p)),
@@ -184,6 +198,7 @@ NAMES = ("a\0b{}", "a" * 300 + "{}", "d/" * 2100 + "{}", "\ud800{}", "w{}/w{}")
         (".safetensors", read_weights),
         (".safetensors", read_checkpoint),
         (".pth", load_torch),
+        (".onnx", load_onnx_weights),
         (".gz", lambda p: read_idx(checked_path(p), 1)),
         (".gz", lambda p: MNIST5k(path=p)),
         (".npz", lambda p: write_weights(p, ARRAYS)),
