@@ -19,6 +19,9 @@ from passus.models.resnet import ResNet50 as ResNet50
 from passus.models.resnet import ResNet101 as ResNet101
 from passus.models.resnet import ResNet152 as ResNet152
 from passus.models.sequential import Sequential as Sequential
+from passus.models.silero_vad import SileroVAD as SileroVAD
+from passus.models.speech import SpeechSegment as SpeechSegment
+from passus.models.speech import speech_segments as speech_segments
 from passus.models.squeezenet import SqueezeNet as SqueezeNet
 from passus.models.vgg import VGG16 as VGG16
 
@@ -40,8 +43,11 @@ __all__ = [
     "ResNet101",
     "ResNet152",
     "Sequential",
+    "SileroVAD",
+    "SpeechSegment",
     "SqueezeNet",
     "VGG16",
+    "speech_segments",
 ]
 
 _answers.answers_for(__name__, _foreign.MODELS)
