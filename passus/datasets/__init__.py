@@ -17,6 +17,7 @@ from passus.datasets.digits import Digits as Digits
 from passus.datasets.download import cache_folder as cache_folder
 from passus.datasets.download import get_file as get_file
 from passus.datasets.imagenet import ImageNet as ImageNet
+from passus.datasets.japanese_vowels import JapaneseVowels as JapaneseVowels
 from passus.datasets.mnist import MNIST as MNIST
 from passus.datasets.mnist import FashionMNIST as FashionMNIST
 from passus.datasets.mnist5k import MNIST5k as MNIST5k
@@ -27,6 +28,8 @@ from passus.datasets.spiral import Spiral as Spiral
 from passus.datasets.spiral import get_spiral as get_spiral
 from passus.datasets.subset import Subset as Subset
 from passus.datasets.subset import random_split as random_split
+from passus.datasets.ts_files import LabeledSeries as LabeledSeries
+from passus.datasets.ts_files import read_ts as read_ts
 
 __all__ = [
     "ArrayDataset",
@@ -36,6 +39,8 @@ __all__ = [
     "Digits",
     "FashionMNIST",
     "ImageNet",
+    "JapaneseVowels",
+    "LabeledSeries",
     "MNIST",
     "MNIST5k",
     "Shakespear",
@@ -48,6 +53,7 @@ __all__ = [
     "get_spiral",
     "load_cache_npz",
     "random_split",
+    "read_ts",
     "save_cache_npz",
 ]
 

@@ -1,0 +1,109 @@
+"""The file format ``.ts`` of time series with class labels: a header of lines ``@name value``, then one case a line.
+
+The format: https://www.aeon-toolkit.org/en/stable/api_reference/data_format.html
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from passus.arguments import shown
+from passus.backend import Array
+from passus.errors import DataError
+from passus.files import FilePath, check_file_is_there, checked_path
+from passus.unpacking import BROKEN
+
+__all__ = ["LabeledSeries", "parse_ts", "read_ts"]
+
+
+class LabeledSeries(NamedTuple):
+    """Time series with labels; ``data``: arrays (T, C) of float64, ``label``: int64 (N,), places in ``classes``."""
+
+    data: list[Array]
+    label: Array
+    classes: tuple[str, ...]
+
+
+def read_ts(path: FilePath) -> LabeledSeries:
+    r"""The cases of a file ``.ts``: series of C channels, of equal or different lengths, with class labels.
+
+    Missing values, ``?`` or ``NaN``, become NaN. Raises `DataError` for a file that is missing or broken, has time stamps or no
+    class labels.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "two.ts"
+    >>> _ = path.write_text("@classLabel true low high\n@data\n1,2,3:4,5,?:high\n0,1:2,3:low\n")
+    >>> data, label, classes = read_ts(path)
+    >>> [x.shape for x in data], label, classes
+    ([(3, 2), (2, 2)], array([1, 0]), ('low', 'high'))
+    """
+    check_file_is_there(path, DataError, DataError)
+    try:
+        content = checked_path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    return parse_ts(content, f"{path}")
+
+
+def parse_ts(content: bytes, where: str) -> LabeledSeries:
+    r"""The cases in the bytes of a file ``.ts``; ``where`` names it in messages.
+
+    Raises `DataError` as `read_ts` does.
+
+    >>> parse_ts(b"@classLabel true a b\n@data\n1,2:b", "text").label
+    array([1])
+    """
+    header: dict[str, list[str]] = {}
+    cases: list[tuple[Array, str]] = []
+    number = 1
+    try:
+        for text in content.decode().splitlines():
+            line = text.strip()
+            if not line or line.startswith("#"):
+                pass
+            elif "data" in header:
+                cases.append(_case(line, header))
+            elif line.startswith("@"):
+                name, *values = line[1:].split()
+                header[name.lower()] = values
+                if name.lower() == "data":
+                    _check_header(header)
+            else:
+                raise ValueError("there are numbers before @data")
+            number += 1
+        if not cases:
+            raise ValueError("there is no case after @data")
+    except BROKEN as error:
+        raise DataError(f"{where}: line {number}: {error}; this is no intact file .ts of labelled series") from error
+    classes = tuple(header["classlabel"][1:])
+    places = {name: i for i, name in enumerate(classes)}
+    return LabeledSeries([x for x, _ in cases], np.array([places[label] for _, label in cases]), classes)
+
+
+def _check_header(header: dict[str, list[str]]) -> None:
+    if [v.lower() for v in header.get("timestamps", [])] == ["true"]:
+        raise ValueError("series with time stamps are not supported")
+    labels = header.get("classlabel", [])
+    if len(labels) < 2 or labels[0].lower() != "true":
+        raise ValueError("there are no class labels; @classLabel true and their names belong into the header")
+
+
+def _case(line: str, header: dict[str, list[str]]) -> tuple[Array, str]:
+    """A series (T, C), and its label."""
+    *channels, label = line.split(":")
+    label = label.strip()
+    if label not in header["classlabel"][1:]:
+        raise ValueError(f"{shown(label)} is none of the class labels")
+    rows = [[np.nan if v.strip() == "?" else float(v) for v in channel.split(",")] for channel in channels]
+    expected = header.setdefault("dimensions", [str(len(rows))])
+    if expected != [str(len(rows))] or not rows:
+        raise ValueError(f"there are {len(rows)} channels, and {' '.join(expected)} are expected")
+    if len({len(row) for row in rows}) > 1:
+        raise ValueError(f"channels have different lengths: {shown([len(row) for row in rows])}")
+    x = np.array(rows)
+    if np.isinf(x).any():
+        raise ValueError("a number is infinite")
+    return np.ascontiguousarray(x.T), label
