@@ -44,7 +44,7 @@ def main():
     for segment in segments:
         print("speech from {:.2f} s to {:.2f} s".format(*segment.seconds))
     spoken, total = (n / model.sample_rate for n in (sum(s.end - s.start for s in segments), len(samples)))
-    print(f"{len(segments)} segments, {spoken:.1f} s of {total:.1f} s, found in {elapsed:.1f} s")
+    print(f"{len(segments)} segments, {spoken:.1f} s of {total:.1f} s, found in {elapsed:.2f} s")
     draw(samples, probabilities, segments, arguments.out)
     return 0
 

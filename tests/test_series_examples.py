@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.real_data import real
-from tests.test_examples import pictures, run
+from tests.test_examples import percent, pictures, run
 
 pytestmark = pytest.mark.compiles
 
@@ -78,3 +78,34 @@ def test_a_sound_file_without_weights_or_sound_is_reported(tmp_path):
     weights = real("silero_vad_16k_op15.onnx")
     assert "text.wav" in run("speech_segments", tmp_path / "text.wav", "--weights", weights, code=2)
     assert "none.wav" in run("speech_segments", tmp_path / "none.wav", "--weights", weights, code=2)
+
+
+@pytest.mark.slow
+def test_speakers_are_recognized_by_their_vowels():
+    assert (
+        percent(run("japanese_vowels", "--data", real("JapaneseVowels_TRAIN.ts").parent)) >= 96.5
+    )  # 97.6 to 98.6 here.
+
+
+def test_speakers_say_how_to_get_their_data(tmp_path):
+    assert "aeon==1.6.0" in run("japanese_vowels", code=2, PASSUS_CACHE=str(tmp_path))
+
+
+@pytest.mark.slow
+def test_series_are_forecast_better_than_by_their_last_values(tmp_path):
+    text = run("forecast", "--sunspots", real("sunspots.csv"), "--out", tmp_path)
+    found = re.findall(r"next value: LSTM ([\d.]+), the last value again ([\d.]+)", text)
+    (sine, same), (sunspots, last_year) = [tuple(map(float, pair)) for pair in found]
+    assert 0.08 < sine < 0.13 < same  # The noise alone is 0.1.
+    assert sunspots < 0.8 * last_year
+    assert last_year == pytest.approx(30.346)
+    ahead, repeated = map(float, re.findall(r"50 values: LSTM ([\d.]+), the last period again ([\d.]+)", text)[0])
+    assert ahead < repeated
+    assert list(pictures(tmp_path)) == ["sine.png", "sunspots.png"]
+    assert min(pictures(tmp_path).values()) > 20_000
+
+
+def test_forecasts_say_how_to_get_the_numbers(tmp_path):
+    assert "scripts/fetch-data" in run("forecast", code=2, PASSUS_CACHE=str(tmp_path))
+    (tmp_path / "other.csv").write_text("a,b\n1700\n")
+    assert "scripts/fetch-data" in run("forecast", "--sunspots", tmp_path / "other.csv", code=2)
