@@ -24,6 +24,7 @@ from passus.kernels.attention import Settings, attention
 from passus.kernels.convolution import convolve
 from passus.kernels.dispatch import Kernel, start_using
 from passus.kernels.pooling import max_pooling
+from passus.kernels.recurrent import recurrence, results_before
 
 GUARD = 1 << 12
 """Bytes on either side."""
@@ -81,6 +82,19 @@ def arguments() -> dict[str, tuple[Any, ...]]:
     )
     attended = attention.reference(*qkv, mask, causal)
 
+    steps = {
+        "lstm": (drawn(3, 9, 56), drawn(3, 9), drawn(3, 14), drawn(9, 56), None, drawn(14, 9)),
+        "gru": (drawn(3, 9, 42), drawn(3, 14), None, drawn(14, 42), drawn(14), None),
+    }
+    ends = np.array([9, 0, 2])
+
+    def of_gradient(cell: str, lengths: np.ndarray | None, reverse: bool) -> tuple[Any, ...]:
+        xs, h, c, W_h, b_h, W_p = steps[cell]
+        y, _, _, kept = recurrence.reference(cell, xs, h, c, W_h, b_h, W_p, lengths, reverse)
+        gc = None if c is None else drawn(*c.shape)
+        before = results_before(y, h, lengths, reverse)
+        return cell, drawn(*y.shape), drawn(*h.shape), gc, y, before, c, *kept[:2], W_h, W_p, lengths, reverse
+
     def scratch(x: np.ndarray, index: int = 0) -> np.ndarray:
         return np.empty_like(x)
 
@@ -118,6 +132,10 @@ def arguments() -> dict[str, tuple[Any, ...]]:
         "log_softmax_gradient": (drawn(30, 100), rows, -1),
         "cross_entropy": (rows, labels, 0.1),
         "cross_entropy_gradient": (drawn(30), rows, labels, rows.max(axis=1), 1 + abs(drawn(30)), None, 0.1),
+        "recurrence": ("lstm", *steps["lstm"], ends, True),
+        "recurrence of gru": ("gru", *steps["gru"], None, False),
+        "recurrence_gradient": of_gradient("lstm", ends, True),
+        "recurrence_gradient of gru": of_gradient("gru", None, False),
         "scatter_add": ((40, 25), rng.integers(-40, 40, 100), drawn(100, 25)),
         "product": (drawn(80, 70), drawn(70, 60), drawn(60)),
         "kept": (long, rng.integers(0, 9, long.shape, np.uint32), 4, 2.0),
@@ -267,7 +285,10 @@ def outcome(function: Callable[..., Any], arguments: tuple[Any, ...], native: bo
 
 
 def _all(result: Any) -> tuple[Any, ...]:
-    return result if isinstance(result, tuple) else (result,)
+    """The arrays of a result, those of a tuple in it among them."""
+    if not isinstance(result, tuple):
+        return (result,)
+    return tuple([part for parts in result for part in (_all(parts) if isinstance(parts, tuple) else (parts,))])
 
 
 def compare(function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

@@ -5,9 +5,8 @@ Shapes: N examples, T steps, I inputs, H units. Blocks of H columns of the weigh
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
-
-import numpy as np
 
 from passus.arguments import checked_flag
 from passus.backend import Array, backend_of
@@ -21,7 +20,7 @@ from passus.kernels.channels import channel_sums
 from passus.kernels.elementwise import masked
 from passus.kernels.gates import CELLS
 from passus.kernels.products import product
-from passus.kernels.recurrent import Kept, active_steps, recurrence, recurrence_gradient, results_before
+from passus.kernels.recurrent import active_steps, recurrence, recurrence_gradient, results_before
 
 __all__ = ["GRU", "LSTM", "RNN", "gru", "gru_cell", "lstm", "lstm_cell", "rnn", "rnn_cell"]
 
@@ -43,9 +42,9 @@ class Recurrent(Function):
 
     def forward(self, *inputs: Array) -> Any:
         given = dict(zip(self.names, inputs))
-        x = given["x"]
+        x = self._valid(given["x"])
         xs = product(_rows(x), given["W_x"], given["b"]).reshape(*x.shape[:2], given["W_x"].shape[1])
-        self.results, h, c, self.kept = recurrence(self.cell, xs, *self._of_steps(given))
+        self.results, h, c, self.kept = self._run(recurrence, xs, given)
         return (self.results, h) if c is None else (self.results, h, c)
 
     def backward(self, *gys: Any) -> Any:
@@ -57,7 +56,19 @@ class Recurrent(Function):
         gy, gh, gc = gys if len(gys) == 3 else (*gys, None)
         before = results_before(self.results, given["h"], self.lengths, self.reverse)
         gxs, ghs, gp, gh, gc = recurrence_gradient(
-            self.cell, gy, gh, gc, self.results, before, given.get("c"), *kept[:2], W_h, W_p, self.lengths, self.reverse
+            self.cell,
+            gy,
+            gh,
+            gc,
+            self.results,
+            before,
+            given.get("c"),
+            kept.gates,
+            kept.cells,
+            W_h,
+            W_p,
+            self.lengths,
+            self.reverse,
         )
         rows = _rows(gxs)
         found = {"h": gh, "c": gc}
@@ -78,15 +89,15 @@ class Recurrent(Function):
     def _recorded(self, *inputs: Any) -> Any:
         given = dict(zip(self.names, inputs))
         xs = linear(self._valid(given["x"]), given["W_x"], given["b"])
-        y, h, c, _ = recurrence.reference(self.cell, xs, *self._of_steps(given))
+        y, h, c, _ = self._run(recurrence.reference, xs, given)
         return (y, h) if c is None else (y, h, c)
 
-    def _of_steps(self, given: dict[str, Any]) -> list[Any]:
-        """What `recurrence` is given after ``xs``."""
-        return [*[given.get(name) for name in ("h", "c", "W_h", "b_h", "W_p")], self.lengths, self.reverse]
+    def _run(self, steps: Callable[..., Any], xs: Any, given: dict[str, Any]) -> Any:
+        states_and_weights = [given.get(name) for name in ("h", "c", "W_h", "b_h", "W_p")]
+        return steps(self.cell, xs, *states_and_weights, self.lengths, self.reverse)
 
     def _valid(self, x: Any) -> Any:
-        """x with 0 after the end of an example: what is there may be infinite or NaN, and times 0 it would be NaN."""
+        """X with 0 after the end of an example: what is there may be infinite or NaN, and times 0 it would be NaN."""
         return x if self.lengths is None else masked(x, active_steps(self.lengths, x.shape[1])[:, :, None])
 
 
@@ -130,7 +141,8 @@ def rnn(
     >>> y.ravel(), h
     (array([1., 2., 0.]), array([[2.]]))
     """
-    return _sequence("rnn", _rnn_cell("rnn", activation), lengths, reverse, x=x, h=h, W_x=W_x, W_h=W_h, b=b)
+    y, last = _sequence("rnn", _rnn_cell("rnn", activation), lengths, reverse, x=x, h=h, W_x=W_x, W_h=W_h, b=b)
+    return y, last
 
 
 def lstm(
@@ -161,7 +173,8 @@ def lstm(
     >>> y.shape, h.shape, c.shape
     ((2, 5, 4), (2, 4), (2, 4))
     """
-    return _sequence("lstm", "lstm", lengths, reverse, x=x, h=h, c=c, W_x=W_x, W_h=W_h, b=b, W_p=W_p)
+    y, last_h, last_c = _sequence("lstm", "lstm", lengths, reverse, x=x, h=h, c=c, W_x=W_x, W_h=W_h, b=b, W_p=W_p)
+    return y, last_h, last_c
 
 
 def gru(
@@ -190,7 +203,8 @@ def gru(
     >>> y.shape, h.shape
     ((2, 5, 4), (2, 4))
     """
-    return _sequence("gru", "gru", lengths, reverse, x=x, h=h, W_x=W_x, W_h=W_h, b=b, b_h=b_h)
+    y, last = _sequence("gru", "gru", lengths, reverse, x=x, h=h, W_x=W_x, W_h=W_h, b=b, b_h=b_h)
+    return y, last
 
 
 def rnn_cell(
@@ -281,15 +295,15 @@ def _called(operation: str, cell: str, lengths: Array | None, reverse: bool, inp
 
 def _filled(operation: str, cell: str, inputs: dict[str, Any]) -> dict[str, Any]:
     """The inputs, with zeros for states and biases that are None; raises `ShapeError` for shapes that do not fit."""
-    arrays = {name: array_of(operation, value) for name, value in inputs.items() if value is not None}
+    arrays = {name: array_of(operation, v) for name, v in inputs.items() if v is not None or name in ("W_x", "W_h")}
     gates, W_x, W_h = CELLS[cell].gates, arrays["W_x"], arrays["W_h"]
-    (N, _, I), columns = arrays["x"].shape, W_h.shape[-1] if W_h.ndim else 0
+    (N, _, inputs_of_x), columns = arrays["x"].shape, W_h.shape[-1] if W_h.ndim else 0
     H = columns // gates
     P = H if "W_p" not in arrays else W_h.shape[0]
     expected = {
         "h": (N, P),
         "c": (N, H),
-        "W_x": (I, gates * H),
+        "W_x": (inputs_of_x, gates * H),
         "W_h": (P, gates * H),
         "b": (gates * H,),
         "b_h": (H,),
@@ -301,7 +315,7 @@ def _filled(operation: str, cell: str, inputs: dict[str, Any]) -> dict[str, Any]
         blocks = f"{gates} gates of H={H} columns" if gates > 1 else f"H={H} columns"
         raise ShapeError(
             f"{operation}: {name} {arrays[name].shape} must be {expected[name]}, for W_h {W_h.shape} with {blocks} and "
-            f"x {arrays['x'].shape} with {N} examples of {I} inputs{_turned(arrays[name].shape, expected[name])}"
+            f"x {arrays['x'].shape} with {N} examples of {inputs_of_x} inputs{_turned(arrays[name].shape, expected[name])}"
         )
     zeros = backend_of(W_x).xp.zeros
     filled = {

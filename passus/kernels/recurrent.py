@@ -35,7 +35,7 @@ WORTHWHILE = 1 << 13, 1 << 20
 """From how many multiplications on a kernel is worth it, and from how many on the first one is."""
 
 
-def _fit(*arrays: tuple[Array | None, tuple[int, ...] | None]) -> bool:
+def _fit(*arrays: tuple[Any, tuple[int, ...] | None]) -> bool:
     """Whether arrays are plain and of these shapes; a shape of None stands for an array that must be None."""
     for array, shape in arrays:
         if shape is None:
@@ -46,37 +46,53 @@ def _fit(*arrays: tuple[Array | None, tuple[int, ...] | None]) -> bool:
     return True
 
 
-def _weights_suit(cell: str, N: int, T: int, W_h: Any, W_p: Any, lengths: Any) -> bool:
-    """Whether the weights are matrices that fit each other, and lengths are those of N examples."""
+def _weights_suit(cell: str, steps: Any, W_h: Any, W_p: Any, lengths: Any) -> bool:
+    """Whether the weights are matrices that fit each other, and lengths are those of the examples of ``steps`` (N, T, ...)."""
+    if not plain(steps) or steps.ndim != 3:
+        return False
     if cell not in CELLS or not plain(W_h) or W_h.ndim != 2 or not W_h.size or W_h.shape[1] % CELLS[cell].gates:
         return False
     H, P = W_h.shape[1] // CELLS[cell].gates, W_h.shape[0]
-    if W_p is None and P != H or W_p is not None and not (CELLS[cell].has_c and plain(W_p) and W_p.shape == (H, P)):
+    if (W_p is None and P != H) or (W_p is not None and not (CELLS[cell].has_c and plain(W_p) and W_p.shape == (H, P))):
         return False
     if lengths is not None and not (
-        type(lengths) is np.ndarray and lengths.dtype == np.int64 and lengths.shape == (N,)
+        type(lengths) is np.ndarray and lengths.dtype == np.int64 and lengths.shape == steps.shape[:1]
     ):
         return False
-    return (lengths is None or lengths.flags.aligned) and enough(N * T * W_h.size, *WORTHWHILE)
+    return (lengths is None or lengths.flags.aligned) and enough(
+        steps.shape[0] * steps.shape[1] * W_h.size, *WORTHWHILE
+    )
 
 
-def _suits(
-    cell: str, xs: Any, h: Any, c: Any, W_h: Any, b_h: Any, W_p: Any, lengths: Any, reverse: bool
-) -> bool:
-    if not plain(xs) or xs.ndim != 3 or not _weights_suit(cell, *xs.shape[:2], W_h, W_p, lengths):
+def _suits(cell: str, xs: Any, h: Any, c: Any, W_h: Any, b_h: Any, W_p: Any, lengths: Any, reverse: bool) -> bool:
+    if not _weights_suit(cell, xs, W_h, W_p, lengths):
         return False
-    (N, T, size), (P, columns), formulas = xs.shape, W_h.shape, CELLS[cell]
+    (N, _, size), (P, columns), formulas = xs.shape, W_h.shape, CELLS[cell]
     H = columns // formulas.gates
     return size == columns and _fit(
-        (xs, xs.shape), (h, (N, P)), (c, (N, H) if formulas.has_c else None), (b_h, (H,) if formulas.has_recurrent_bias else None)
+        (xs, xs.shape),
+        (h, (N, P)),
+        (c, (N, H) if formulas.has_c else None),
+        (b_h, (H,) if formulas.has_recurrent_bias else None),
     )
 
 
 def _gradient_suits(
-    cell: str, gy: Any, gh: Any, gc: Any, y: Any, before: Any, c: Any, gates: Any, cells: Any, W_h: Any, W_p: Any, lengths: Any,
-    reverse: bool
+    cell: str,
+    gy: Any,
+    gh: Any,
+    gc: Any,
+    y: Any,
+    before: Any,
+    c: Any,
+    gates: Any,
+    cells: Any,
+    W_h: Any,
+    W_p: Any,
+    lengths: Any,
+    reverse: bool,
 ) -> bool:
-    if not plain(y) or y.ndim != 3 or not _weights_suit(cell, *y.shape[:2], W_h, W_p, lengths):
+    if not _weights_suit(cell, y, W_h, W_p, lengths):
         return False
     (N, T, _), (P, columns), formulas = y.shape, W_h.shape, CELLS[cell]
     H = columns // formulas.gates
@@ -113,7 +129,8 @@ def recurrence(
     array([1., 2.])
     """
     formulas, xp, maths = CELLS[cell], backend_of(xs, h).xp, maths_of(xs)
-    N, T, H = *xs.shape[:2], xs.shape[2] // formulas.gates
+    (N, T, columns), P = xs.shape, W_h.shape[0]
+    H = columns // formulas.gates
     active = None if lengths is None else active_steps(lengths, T)
     ys: dict[int, Any] = {}
     gates: dict[int, Any] = {}
@@ -135,7 +152,7 @@ def recurrence(
             gates[t] = [masked(gate, now) for gate in gates[t]]
             hidden[t] = masked(hidden[t], now) if W_p is not None else None
         cells[t] = c
-    y = _stacked(xp, ys, (N, T, W_h.shape[0]), h)
+    y = _stacked(xp, ys, (N, T, P), h) if T else h[:, None][:, :0]
     if not is_array(y):
         return y, h, c, None
     joined = {t: xp.concatenate(parts, axis=1) for t, parts in gates.items() if formulas.kept}
@@ -178,7 +195,7 @@ def recurrence_gradient(
     (array([2., 1.]), array([[2.]]))
     """
     formulas, xp, maths = CELLS[cell], backend_of(y, gy).xp, maths_of(y)
-    N, T, H = *y.shape[:2], W_h.shape[1] // formulas.gates
+    (N, T, _), H = y.shape, W_h.shape[1] // formulas.gates
     active = None if lengths is None else active_steps(lengths, T)
     of_x: dict[int, Any] = {}
     of_h: dict[int, Any] = {}
@@ -223,7 +240,7 @@ def recurrence_gradient(
 
 
 def results_before(y: Array, h: Array, lengths: Array | None, reverse: bool) -> Array:
-    """h before each step, (N, T, P), from the results and the initial h; 0 after the end of an example.
+    """H before each step, (N, T, P), from the results and the initial h; 0 after the end of an example.
 
     >>> import numpy as np
     >>> results_before(np.array([[[1.0], [2.0]]]), np.array([[5.0]]), None, False).ravel()

@@ -16,6 +16,7 @@ MODULES = (
     "normalization",
     "pooling",
     "products",
+    "recurrent",
     "rows",
     "scatter",
     "updates",

@@ -108,11 +108,13 @@ class RNNCell(RecurrentCell):
 
     def step(self, x: Operand, states: States | None) -> States:
         x = self._ready(x)
-        return (F.rnn_cell(x, *(states or (None,)), self.W_x, self.W_h, self.b, self.activation),)
+        (h,) = states or (None,)
+        return (F.rnn_cell(x, h, self.W_x, self.W_h, self.b, self.activation),)
 
     def run(self, x: Operand, states: States | None, lengths: Any, reverse: bool) -> tuple[Result, States]:
         x = self._ready(x)
-        y, h = F.rnn(x, *(states or (None,)), self.W_x, self.W_h, self.b, self.activation, lengths, reverse)
+        (h,) = states or (None,)
+        y, h = F.rnn(x, h, self.W_x, self.W_h, self.b, self.activation, lengths, reverse)
         return y, (h,)
 
 
@@ -162,12 +164,14 @@ class LSTMCell(RecurrentCell):
 
     def step(self, x: Operand, states: States | None) -> States:
         x = self._ready(x)
-        return F.lstm_cell(x, *(states or (None, None)), self.W_x, self.W_h, self.b, self.W_p)
+        h, c = states or (None, None)
+        return F.lstm_cell(x, h, c, self.W_x, self.W_h, self.b, self.W_p)
 
     def run(self, x: Operand, states: States | None, lengths: Any, reverse: bool) -> tuple[Result, States]:
         x = self._ready(x)
-        y, *last = F.lstm(x, *(states or (None, None)), self.W_x, self.W_h, self.b, self.W_p, lengths, reverse)
-        return y, tuple(last)
+        h, c = states or (None, None)
+        y, h, c = F.lstm(x, h, c, self.W_x, self.W_h, self.b, self.W_p, lengths, reverse)
+        return y, (h, c)
 
 
 class GRUCell(RecurrentCell):
@@ -203,11 +207,13 @@ class GRUCell(RecurrentCell):
 
     def step(self, x: Operand, states: States | None) -> States:
         x = self._ready(x)
-        return (F.gru_cell(x, *(states or (None,)), self.W_x, self.W_h, self.b, self.b_h),)
+        (h,) = states or (None,)
+        return (F.gru_cell(x, h, self.W_x, self.W_h, self.b, self.b_h),)
 
     def run(self, x: Operand, states: States | None, lengths: Any, reverse: bool) -> tuple[Result, States]:
         x = self._ready(x)
-        y, h = F.gru(x, *(states or (None,)), self.W_x, self.W_h, self.b, self.b_h, lengths, reverse)
+        (h,) = states or (None,)
+        y, h = F.gru(x, h, self.W_x, self.W_h, self.b, self.b_h, lengths, reverse)
         return y, (h,)
 
 

@@ -10,8 +10,7 @@ from numpy.typing import DTypeLike
 
 import passus.functions as F
 from passus.arguments import checked_count, checked_flag, checked_number
-from passus.core import Operand, Result
-from passus.core.variable import constant
+from passus.core import Operand
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of
 from passus.initializers import Initializer

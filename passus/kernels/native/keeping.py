@@ -27,7 +27,8 @@ from passus.kernels import notices
 __all__ = ["KernelCache", "KernelFiles", "stamp"]
 
 HERE = Path(__file__).parent
-IMPORTED = re.compile(r"^from passus\.kernels\.native\.(\w+) import", re.MULTILINE)
+IMPORTED = re.compile(r"^from passus\.kernels\.(native\.|(?=gates ))(\w+) import", re.MULTILINE)
+"""What is written into kernels: pieces of them, and the formulas of cells."""
 
 
 class KernelCache(FunctionCache):  # type: ignore[misc]
@@ -103,7 +104,8 @@ def stamp(source: Path) -> str:
         file = waiting.pop()
         if file.stem not in found:
             found[file.stem] = file.read_bytes()
-            waiting += [HERE / f"{name}.py" for name in IMPORTED.findall(found[file.stem].decode())]
+            imported = IMPORTED.findall(found[file.stem].decode())
+            waiting += [(HERE if native else HERE.parent) / f"{name}.py" for native, name in imported]
     return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]
 
 
