@@ -275,6 +275,7 @@ MODELS = {
     **{f"resnet{n}": f"write ResNet{n}()" for n in (18, 34, 50, 101, 152)},
     "vgg16": "write VGG16()",
     "mobilenet_v2": "write MobileNetV2()",
+    "SentenceTransformer": "write SentenceEncoder(weights=path, vocabulary=path)",
     "Functional": "derive from Model and write forward",
 }
 

@@ -18,6 +18,7 @@ from passus.models.resnet import ResNet34 as ResNet34
 from passus.models.resnet import ResNet50 as ResNet50
 from passus.models.resnet import ResNet101 as ResNet101
 from passus.models.resnet import ResNet152 as ResNet152
+from passus.models.sentence_encoder import SentenceEncoder as SentenceEncoder
 from passus.models.sequential import Sequential as Sequential
 from passus.models.silero_vad import SileroVAD as SileroVAD
 from passus.models.speech import SpeechSegment as SpeechSegment
@@ -42,6 +43,7 @@ __all__ = [
     "ResNet50",
     "ResNet101",
     "ResNet152",
+    "SentenceEncoder",
     "Sequential",
     "SileroVAD",
     "SpeechSegment",
