@@ -337,14 +337,14 @@ LIKE = [
 
 @pytest.fixture(scope="module")
 def published() -> SentenceEncoder:
-    return SentenceEncoder(weights=real("all-minilm-l6-v2.safetensors"))
+    return SentenceEncoder(weights=real("all-minilm-l6-v2.safetensors", "large"))
 
 
 @pytest.fixture(scope="module")
 def reading() -> SentenceEncoder:
     """The same with its vocabulary."""
     pytest.importorskip("tokenizers")
-    weights, words = real("all-minilm-l6-v2.safetensors"), real("all-minilm-l6-v2-vocab.txt")
+    weights, words = real("all-minilm-l6-v2.safetensors", "large"), real("all-minilm-l6-v2-vocab.txt", "large")
     return SentenceEncoder(weights=weights, vocabulary=words)
 
 
@@ -354,7 +354,7 @@ def test_with_the_published_weights_random_tokens_give_what_pytorch_gives(publis
     arrays = batch(30522, lengths)
     with no_grad():
         y = published(*arrays).data
-    theirs = MeanBert(load_file(real("all-minilm-l6-v2.safetensors")), 12)
+    theirs = MeanBert(load_file(real("all-minilm-l6-v2.safetensors", "large")), 12)
     np.testing.assert_allclose(y, expected(theirs, *arrays), rtol=0, atol=1e-4)
 
 
@@ -362,7 +362,7 @@ def test_with_the_published_weights_random_tokens_give_what_pytorch_gives(publis
 def test_with_the_published_weights_sentences_give_what_pytorch_gives(reading):
     sentences = [*sum(LIKE, ()), passus.__doc__, SentenceEncoder.__doc__, "naïve Œuvre 東京 🙂", "", "x " * 400]
     y = reading.encode(sentences, batch_size=4)
-    theirs = MeanBert(load_file(real("all-minilm-l6-v2.safetensors")), 12)
+    theirs = MeanBert(load_file(real("all-minilm-l6-v2.safetensors", "large")), 12)
     for vector, sentence in zip(y, sentences):
         ids = np.array([reading.tokenizer.encode(sentence).ids])
         t = expected(theirs, ids, np.ones_like(ids, bool), np.zeros_like(ids))
