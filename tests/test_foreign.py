@@ -192,7 +192,7 @@ def test_messages_call_functions_by_the_names_that_users_know() -> None:
         "Extreme",
         "FirstOrderOnly",
     }
-    bases |= {"Reduction", "Regrouped", "Spread", "Step", "Unary", "_ExponentialUnit"}
+    bases |= {"Recurrent", "Reduction", "Regrouped", "Spread", "Step", "Unary", "_ExponentialUnit"}
     waiting, names = [Function], {}
     while waiting:
         cls = waiting.pop()

@@ -22,6 +22,8 @@ __all__ = ["composed_attention"]
 class WeightedSum(Function):
     """``weights @ x``, to which a number with weight 0 adds nothing, be it infinite or NaN."""
 
+    public_name = "scaled_dot_product_attention"
+
     def forward(self, weights: Array, x: Array) -> Array:
         return chosen_product(weights, x)
 
@@ -37,6 +39,8 @@ class WeightedSum(Function):
 
 class Scores(Function):
     """``q @ k.T``; a score whose gradient is 0 adds nothing to those of q and k, whatever they hold."""
+
+    public_name = "scaled_dot_product_attention"
 
     def forward(self, q: Array, k: Array) -> Array:
         return batched(q, k.swapaxes(-1, -2))
