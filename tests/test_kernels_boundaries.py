@@ -83,8 +83,8 @@ def arguments() -> dict[str, tuple[Any, ...]]:
     attended = attention.reference(*qkv, mask, causal)
 
     steps = {
-        "lstm": (drawn(3, 9, 56), drawn(3, 9), drawn(3, 14), drawn(9, 56), None, drawn(14, 9)),
-        "gru": (drawn(3, 9, 42), drawn(3, 14), None, drawn(14, 42), drawn(14), None),
+        "lstm": (drawn(3, 9, 56), drawn(3, 9), drawn(3, 14), drawn(9, 56) / 8, None, drawn(14, 9)),
+        "gru": (drawn(3, 9, 42), drawn(3, 14), None, drawn(14, 42) / 8, drawn(14), None),
     }
     ends = np.array([9, 0, 2])
 
