@@ -65,7 +65,7 @@ class RecurrentCell(Layer):
         raise NotImplementedError
 
     def _ready(self, x: Operand) -> Operand:
-        """X in the dtype of the parameters, which have their shapes now."""
+        """The input in the dtype of the parameters, which have their shapes now."""
         resolve_from(label(self), x, -1, self.W_x)
         return in_dtype_of_parameter(self, x, self.W_x)
 
