@@ -19,6 +19,7 @@ from passus.text.beams import Hypothesis as Hypothesis
 from passus.text.beams import beam_search as beam_search
 from passus.text.characters import ByteTokenizer as ByteTokenizer
 from passus.text.characters import CharTokenizer as CharTokenizer
+from passus.text.corpora import standard_library as standard_library
 from passus.text.pairs import BPETokenizer as BPETokenizer
 from passus.text.saved import load_tokenizer as load_tokenizer
 from passus.text.tokens import TokenFile as TokenFile
@@ -39,6 +40,7 @@ __all__ = [
     "ctc_beam_search",
     "ctc_greedy",
     "load_tokenizer",
+    "standard_library",
     "write_tokens",
 ]
 

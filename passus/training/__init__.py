@@ -12,6 +12,7 @@ from passus.training.callbacks import JSONLinesLog as JSONLinesLog
 from passus.training.callbacks import PlotCurves as PlotCurves
 from passus.training.callbacks import ReportPlateau as ReportPlateau
 from passus.training.callbacks import TensorBoardLog as TensorBoardLog
+from passus.training.callbacks import TimeLimit as TimeLimit
 from passus.training.callbacks import plot_history as plot_history
 from passus.training.progress import progress_bar as progress_bar
 from passus.training.trainer import Trainer as Trainer
@@ -27,6 +28,7 @@ __all__ = [
     "PlotCurves",
     "ReportPlateau",
     "TensorBoardLog",
+    "TimeLimit",
     "Trainer",
     "plot_history",
     "progress_bar",

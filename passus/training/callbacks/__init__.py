@@ -8,6 +8,7 @@ from passus.training.callbacks.checkpoint import Checkpoint as Checkpoint
 from passus.training.callbacks.checkpoint import CheckpointFolder as CheckpointFolder
 from passus.training.callbacks.curves import PlotCurves as PlotCurves
 from passus.training.callbacks.curves import plot_history as plot_history
+from passus.training.callbacks.limit import TimeLimit as TimeLimit
 from passus.training.callbacks.logs import CSVLog as CSVLog
 from passus.training.callbacks.logs import JSONLinesLog as JSONLinesLog
 from passus.training.callbacks.stopping import EarlyStopping as EarlyStopping
@@ -27,5 +28,6 @@ __all__ = [
     "Row",
     "Run",
     "TensorBoardLog",
+    "TimeLimit",
     "plot_history",
 ]

@@ -1,0 +1,85 @@
+"""Train an LSTM on the source code of Python's standard library, character by character, and let it write some.
+
+    python examples/char_lstm.py --minutes 5 --out runs/char_lstm
+
+32 streams read the text side by side, 64 characters a step. The state is carried from step to step, and gradients end where the
+step began: truncated backpropagation through time. All else is as in char_gpt.py.
+"""
+
+import sys
+
+import numpy as np
+from char_gpt import TOKENIZER, parsed, train
+
+import passus
+import passus.functions as F
+from passus.dataloaders import SeqDataLoader
+from passus.layers import LSTM, Embedding, Layer, Linear
+from passus.random import get_rng
+from passus.text import TokenWindows, standard_library
+
+STREAMS, LENGTH = 32, 64
+
+
+class CharLSTM(Layer):
+    def __init__(self, vocab_size, width):
+        self.embed, self.lstm, self.head = Embedding(vocab_size, 128), LSTM(width), Linear(vocab_size)
+
+    def forward(self, x):
+        """The logits (N, T, V) for tokens (N, T). In training, x continues the sequences of the call before."""
+        if not passus.Config.train:
+            return self.head(self.lstm(self.embed(x)))
+        lstm = self.lstm
+        y, state = lstm(self.embed(x), None if lstm.h is None else (lstm.h, lstm.c), return_state=True)
+        lstm.h, lstm.c = (passus.Variable(part.data) for part in state)  # Without the graph behind it.
+        return self.head(y)
+
+    @passus.no_grad()
+    def generate(self, ids, count, temperature, rng):
+        """The tokens ``ids`` (T,), continued by ``count`` that are drawn one after the other."""
+        rng, ids, state, new = get_rng(rng), list(ids), None, list(ids)
+        for _ in range(count):
+            y, state = self.lstm(self.embed(np.array([new])), state, return_state=True)
+            p = F.softmax(self.head(y[:, -1]) / temperature).data[0].astype(np.float64)
+            new = [rng.choice(len(p), p=p / p.sum())]
+            ids += new
+        return np.array(ids)
+
+
+class Stretches:
+    """An endless loader in stretches of ``steps`` batches; each begins where the one before ended."""
+
+    def __init__(self, loader, steps):
+        self.loader, self.steps, self.done = loader, steps, 0
+
+    def __len__(self):
+        return self.steps
+
+    def __iter__(self):
+        while self.done < self.steps:
+            self.loader.load_state_dict(self.loader.state_dict())  # The loop continues where the last one was left.
+            for batch in self.loader:
+                self.done += 1
+                yield batch
+                if self.done >= self.steps:
+                    break
+        self.done = 0
+
+    def state_dict(self):
+        return {"loader": self.loader.state_dict(), "done": self.done}
+
+    def load_state_dict(self, state):
+        self.loader.load_state_dict(state["loader"])
+        self.done = int(state["done"])
+
+
+def main():
+    options = parsed(__doc__, "runs/char_lstm")
+    passus.random.seed(options.seed)
+    tokens, test = (TOKENIZER.encode(standard_library(train)).astype(np.uint8) for train in (True, False))
+    loader = Stretches(SeqDataLoader(TokenWindows(tokens, LENGTH), STREAMS), options.every)
+    return train(CharLSTM(TOKENIZER.vocab_size, 512), loader, 3e-3, test, options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
