@@ -20,8 +20,8 @@ class WorkerError(RuntimeError):
 class Worker:
     """A framework that waits in its process until its turn comes."""
 
-    def __init__(self, framework: str) -> None:
-        command = [python_of(framework), "-m", "benchmarks.worker", framework]
+    def __init__(self, framework: str, module: str = "benchmarks.worker") -> None:
+        command = [python_of(framework), "-m", module, framework]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, action: str, problem: str, number: int = 0) -> Any:

@@ -1,0 +1,69 @@
+"""One framework in a process of its own: ``python -m benchmarks.char_gpt.worker torch``.
+
+Each line of its input is an action, a file with the text, and a number; each line of its output a JSON object with the answer, or
+the error.
+
+- ``losses FILE 20``: start, take 20 steps, and return their losses;
+- ``test FILE 512``: the loss on 512 windows of held-out files;
+- ``start FILE 300``: start again, for a budget of 300 seconds;
+- ``turn FILE 10``: train for 10 seconds of the budget, or what is left; return the steps and seconds so far.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from benchmarks.char_gpt.task import LR, Text, rate, starting_weights
+
+
+class Run:
+    """A training under way. Its clock runs in training steps only."""
+
+    def __init__(self, framework: str) -> None:
+        self.learner = importlib.import_module(f"benchmarks.char_gpt.in_{framework}").Learner()
+
+    def losses(self, text: Text, count: int) -> list[list[float]]:
+        self.learner.start(starting_weights())
+        batches = text.batches()
+        return [[self.learner.step(*next(batches), LR / 10)] for _ in range(count)]
+
+    def test(self, text: Text, count: int) -> float:
+        return float(np.mean([self.learner.loss(*batch) for batch in text.test_batches(count)]))
+
+    def start(self, text: Text, budget: int) -> None:
+        self.learner.start(starting_weights())
+        self.batches, self.budget, self.steps, self.seconds = text.batches(), budget, 0, 0.0
+
+    def turn(self, text: Text, seconds: int) -> tuple[int, float]:
+        end = min(self.seconds + seconds, self.budget)
+        while self.seconds < end:
+            started = perf_counter()
+            self.learner.step(*next(self.batches), rate(self.seconds / self.budget))
+            self.seconds += perf_counter() - started
+            self.steps += 1
+        return self.steps, self.seconds
+
+
+def main() -> None:
+    run = Run(sys.argv[1])
+    texts: dict[str, Text] = {}
+    for line in sys.stdin:
+        action, path, number = line.split()
+        try:
+            if path not in texts:
+                texts[path] = Text.read(Path(path))
+            answer: Any = {"answer": getattr(run, action)(texts[path], int(number))}
+        except Exception as error:  # The other frameworks continue without this one.
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
