@@ -20,7 +20,7 @@ HELD_OUT = 20
 
 
 def standard_library(train: bool = True) -> str:
-    """The source code of Python's standard library, about 12 million characters; ``train=False``: the held-out twentieth.
+    """The source code of Python's standard library, about 10 million characters; ``train=False``: the held-out twentieth.
 
     Whole files are held out, chosen by a checksum of their paths, so that a file is in the same part everywhere. Files follow
     each other in the order of their paths, without tests and tables of encodings. The text depends on the version of Python.
