@@ -1,7 +1,7 @@
 """Products of matrices in float32, with the tile of convolutions.
 
-The right matrix is packed in vectors of columns. The left one is read in place where its rows are contiguous, else some rows at a
-time are copied. OpenBLAS is as fast on processors without AVX-512, but its threads wait in a loop for the next product, on the
+The right matrix is packed in vectors of columns. The left one is read in place where its rows are contiguous; of a transposed one, some
+rows at a time are copied. OpenBLAS is as fast on processors without AVX-512, but its threads wait in a loop for the next product, on the
 processors that the other kernels need.
 """
 
@@ -130,33 +130,29 @@ def pack(b: Any, packed: Any, columns: Any, start: Any, stop: Any) -> None:
                     packed[np.uint64(place + row * columns + lane)] = number_at(b, at + row * down)
 
 
-@inlined
-def _copy_runs(a: Any, place: Any, step: Any, count: Any, length: Any, panel: Any, line: Any) -> None:
-    for i in range(count):
-        for k in range(0, length, LANES):
-            some = first_lanes(length - k)
-            store(panel, i * line + k, vector_at(a, place + i * step + 4 * k, some), some)
-
-
-@compiled(PAIR(MATRIX, FLAT, INTEGER, INTEGER, INTEGER, INTEGER))
+@compiled(INTEGER(MATRIX, FLAT, INTEGER, INTEGER, INTEGER, INTEGER))
 def _copy_panel(a: Any, panel: Any, first: Any, last: Any, begin: Any, depth: Any) -> Any:
-    """Rows from ``first`` to ``last`` of ``a``, and columns from ``begin`` on, as runs of memory.
+    """Rows from ``first`` to ``last`` of ``a``, and ``depth`` columns from ``begin`` on, with contiguous rows.
 
-    These are rows, or columns if ``a`` is made of them. Returns how far apart rows and columns are there.
+    Returns the distance of two rows.
     """
     (down, across), rows = a.strides, last - first
-    place = first * down + begin * across
-    if down == 4 and across != 4:
-        _copy_runs(a, place, across, depth, rows, panel, rows + LINE)
-        return 1, rows + LINE
-    line = depth + LINE
+    place, line = first * down + begin * across, depth + LINE
     if across == 4:
-        _copy_runs(a, place, down, rows, depth, panel, line)
-        return line, 1
-    for row in range(rows):
-        for k in range(depth):
-            panel[np.uint64(row * line + k)] = number_at(a, place + row * down + k * across)
-    return line, 1
+        for row in range(rows):
+            for k in range(0, depth, LANES):
+                some = first_lanes(depth - k)
+                store(panel, row * line + k, vector_at(a, place + row * down + 4 * k, some), some)
+    elif down == 4:
+        for row in range(0, rows, LANES):
+            for k in range(0, depth, LANES):
+                at, count = place + 4 * row + k * across, min(LANES, depth - k)
+                copy_transposed(a, at, across, count, min(LANES, rows - row), panel, row * line + k, line)
+    else:
+        for row in range(rows):
+            for k in range(depth):
+                panel[np.uint64(row * line + k)] = number_at(a, place + row * down + k * across)
+    return line
 
 
 @inlined
@@ -185,10 +181,9 @@ def _product(P: int, Q: int) -> Callable[..., None]:
             count = max(P, PANEL // (depth + LINE) // P * P)
             for first in range(rows[0], rows[1], count):
                 last = min(first + count, rows[1])
-                if in_place:
-                    (apart_down, apart_across), origin = steps, first * steps[0] + begin * steps[1]
-                else:
-                    (apart_down, apart_across), origin = _copy_panel(a, copy, first, last, begin, depth), 0
+                (apart_down, apart_across), origin = steps, first * steps[0] + begin * steps[1]
+                if not in_place:
+                    apart_down, apart_across, origin = _copy_panel(a, copy, first, last, begin, depth), 1, 0
                 for tile in range(tiles[0], tiles[1]):
                     b, lanes = (tile * K + begin) * columns, min(columns, m - tile * columns)
                     row = first
