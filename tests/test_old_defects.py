@@ -1,6 +1,6 @@
 """Defects of DeZero, each of which must not come along; the names are those of the project's list.
 
-Those of recurrent layers (L1) and of the GPU (E7) come with their layers.
+That of the GPU (E7) comes with its arrays.
 """
 
 from __future__ import annotations
@@ -290,6 +290,13 @@ def test_d4_nothing_is_evaluated_unpickled_or_run_through_a_shell():
         "allow_pickle=True",
     ):
         assert word not in source, word
+
+
+def test_l1_a_recurrent_layer_with_a_given_input_size_takes_a_second_step():
+    layer, x = L.RNN(10, in_size=1), np.ones((2, 1), np.float32)
+    first, second = layer(x), layer(x)
+    assert first.shape == second.shape == (2, 10)
+    assert not np.array_equal(first.data, second.data)  # It starts from the first one's result.
 
 
 def test_bad_arguments_of_the_old_names():
