@@ -19,6 +19,7 @@ class KeyValueCache:
     Memory is allocated once, and new positions are written into it; so a cache is used under `no_grad`, and the arrays
     that `append` returns are views which the next call leaves as they are.
 
+    >>> import numpy as np
     >>> cache = KeyValueCache(8)
     >>> keys, values = cache.append(np.ones((1, 2, 3, 4)), np.ones((1, 2, 3, 4)))
     >>> keys, values = cache.append(np.ones((1, 2, 1, 4)), np.ones((1, 2, 1, 4)))
