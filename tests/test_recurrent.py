@@ -344,7 +344,7 @@ def test_kernels_agree_with_their_references_at_special_values(cell: str, specia
     h, W_h = drawn(N, H), drawn(H, formulas.gates * H) / 5
     h[4, 2] = special
     c = drawn(N, H) if formulas.has_c else None
-    b_h = drawn(H) if formulas.has_recurrent_bias else None
+    b_h = drawn(H) if formulas.separate else None
     with np.errstate(all="ignore"):
         arguments = (cell, xs, h, c, W_h, b_h, None, None, False)
         y, _, _, kept = recurrence.reference(*arguments)

@@ -44,8 +44,9 @@ class Cell(NamedTuple):
     """How many arrays (N, H) a step keeps for its gradient."""
     has_c: bool
     """Whether it has a cell state c beside h."""
-    has_recurrent_bias: bool
-    """Whether the last gate of ``hs`` has a bias of its own."""
+    separate: bool
+    """Whether ``hs`` is more than an addend of ``xs``: its last gate has a bias of its own, its gradients are others than those of
+    ``xs``, and h is used outside of it."""
     step: Callable[..., Any]
     gradient: Callable[..., Any]
 

@@ -73,7 +73,7 @@ def _suits(cell: str, xs: Any, h: Any, c: Any, W_h: Any, b_h: Any, W_p: Any, len
         (xs, xs.shape),
         (h, (N, P)),
         (c, (N, H) if formulas.has_c else None),
-        (b_h, (H,) if formulas.has_recurrent_bias else None),
+        (b_h, (H,) if formulas.separate else None),
     )
 
 

@@ -10,11 +10,9 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.native.attention_parts import QUERIES, P
+from passus.kernels.native.buffers import LINE
 
 __all__ = ["added_mask", "block_of_queries", "carved", "head", "like", "places", "sharing", "with_rows_of_numbers"]
-
-LINE = 16
-"""How many numbers a line of the cache holds."""
 
 
 def with_rows_of_numbers(x: Array) -> Array:

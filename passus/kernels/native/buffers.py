@@ -9,7 +9,10 @@ import numpy as np
 from passus.kernels.native.compiling import FLAT, INTEGER, compiled
 from passus.kernels.native.simd import LANES
 
-__all__ = ["aligned", "aligned_zeros"]
+__all__ = ["LINE", "aligned", "aligned_zeros"]
+
+LINE = 16
+"""How many numbers a line of the cache holds."""
 
 
 @compiled(FLAT(INTEGER))

@@ -67,6 +67,28 @@ def multiply(A: Any, shape: Any, packed: Any, D: Any, lines: Any, C: Any) -> Non
                 _tile(1, None, D, d, A, a, packed, b, depth, lines, C, c)
 
 
+def _vectors(
+    context: Any, builder: ir.IRBuilder, signature: Any, args: Any
+) -> tuple[Callable[..., Any], Callable[..., None]]:
+    """Functions that load and store vectors: from the array at a position among ``args``, at the index behind it.
+
+    ``block``: so many times H further. H is the second argument, and the mask of lanes the last.
+    """
+    H, which = args[1], args[-1]
+
+    def place(position: int, block: int) -> Any:
+        index = builder.add(args[position + 1], builder.mul(H, ir.IntType(64)(block)))
+        return address(context, builder, signature.args[position], args[position], index)
+
+    def number(position: int, block: int = 0) -> Expression:
+        return Expression(builder, load_vector(builder, place(position, block), which))
+
+    def put(value: Expression, position: int, block: int = 0) -> None:
+        store_vector(builder, value.value, place(position, block), which)
+
+    return number, put
+
+
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def stepped(
     typing: Any,
@@ -94,18 +116,7 @@ def stepped(
     formulas = CELLS[cell.literal_value]
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        H, which = args[1], args[16]
-
-        def place(position: int, block: int = 0) -> Any:
-            index = builder.add(args[position + 1], builder.mul(H, ir.IntType(64)(block)))
-            return address(context, builder, signature.args[position], args[position], index)
-
-        def number(position: int, block: int = 0) -> Expression:
-            return Expression(builder, load_vector(builder, place(position, block), which))
-
-        def put(value: Expression, position: int, block: int = 0) -> None:
-            store_vector(builder, value.value, place(position, block), which)
-
+        number, put = _vectors(context, builder, signature, args)
         xs, hs = ([number(position, i) for i in range(formulas.gates)] for position in (2, 4))
         h, c, kept = formulas.step(MATHS, xs, hs, number(6), number(10) if formulas.has_c else None)
         put(h, 8)
@@ -155,18 +166,7 @@ def pulled_back(
     formulas = CELLS[cell.literal_value]
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        H, which = args[1], args[22]
-
-        def place(position: int, block: int = 0) -> Any:
-            index = builder.add(args[position + 1], builder.mul(H, ir.IntType(64)(block)))
-            return address(context, builder, signature.args[position], args[position], index)
-
-        def number(position: int, block: int = 0) -> Expression:
-            return Expression(builder, load_vector(builder, place(position, block), which))
-
-        def put(value: Expression, position: int, block: int = 0) -> None:
-            store_vector(builder, value.value, place(position, block), which)
-
+        number, put = _vectors(context, builder, signature, args)
         has_c = formulas.has_c
         kept = [number(6, i) for i in range(formulas.kept)]
         of_c = [number(position) if has_c else None for position in (4, 12, 14)]

@@ -1,7 +1,7 @@
 """Products of matrices in float32, with the tile of convolutions.
 
-The right matrix is packed in vectors of columns. The left one is read in place where its rows are contiguous; of a transposed one, some
-rows at a time are copied. OpenBLAS is as fast on processors without AVX-512, but its threads wait in a loop for the next product, on the
+The right matrix is packed in vectors of columns. The left one is read in place where its rows are contiguous. A transposed one is copied,
+some rows at a time. OpenBLAS is as fast on processors without AVX-512, but its threads wait in a loop for the next product, on the
 processors that the other kernels need.
 """
 
@@ -15,7 +15,7 @@ import numba
 import numpy as np
 
 from passus.backend import Array
-from passus.kernels.native.buffers import aligned, aligned_zeros
+from passus.kernels.native.buffers import LINE, aligned, aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, all_lanes, first_lanes, number_at, store, vector_at
@@ -38,14 +38,10 @@ IN_A_ROW = 1 << 13
 """How many products are added up in float32; sums of them are added up in float64."""
 
 FEW_TILES = 4
-"""For how many tiles of columns a left matrix of columns is read in place; for more, copying a panel of it is cheaper."""
+"""A transposed left matrix is read in place for up to this many tiles of columns. For more, copying a panel is cheaper."""
 
 PANEL = 1 << 16
 """How many numbers of the left matrix are at work at a time: 256 KiB."""
-
-LINE = 16
-"""How many numbers a line of the cache holds. Rows of the panel lie an odd number of lines apart, or they would compete
-for the same places in the cache where the depth is a power of two."""
 
 MATRIX = numba.types.Array(numba.float32, 2, "A", readonly=True)
 
@@ -137,6 +133,7 @@ def _copy_panel(a: Any, panel: Any, first: Any, last: Any, begin: Any, depth: An
     Returns the distance of two rows.
     """
     (down, across), rows = a.strides, last - first
+    # Where the depth is a power of two, rows that far apart would compete for the same places in the cache.
     place, line = first * down + begin * across, depth + LINE
     if across == 4:
         for row in range(rows):

@@ -16,7 +16,7 @@ from numba import types
 
 from passus.backend import Array
 from passus.kernels.gates import CELLS
-from passus.kernels.native.buffers import aligned, aligned_zeros
+from passus.kernels.native.buffers import LINE, aligned, aligned_zeros
 from passus.kernels.native.cells import COLUMNS, multiply, pulled_back, stepped
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.products import pack
@@ -28,9 +28,6 @@ __all__ = ["prepare", "recurrence", "recurrence_gradient"]
 
 PIECE = 1 << 21
 """How many multiplications are worth a thread of their own."""
-
-LINE = 16
-"""Rows of a buffer lie an odd number of lines of the cache apart where their width is a power of two."""
 
 SIZES = types.UniTuple(INTEGER, 5)
 
@@ -89,7 +86,7 @@ def recurrence_gradient(
     (N, T, P), size = y.shape, W_h.shape[1]
     H = size // CELLS[cell].gates
     gxs = np.empty((N, T, size), np.float32)
-    ghs = np.empty((N, T, size), np.float32) if cell == "gru" else gxs
+    ghs = np.empty((N, T, size), np.float32) if CELLS[cell].separate else gxs
     gp = None if W_p is None else np.empty((N, T, P), np.float32)
     gh, gc = gh.copy(), None if gc is None else gc.copy()
     inputs = [_flat(array) for array in (gy, y, before, c, gates, cells)]
@@ -138,6 +135,25 @@ def _fill(B: Any, b: Any, count: Any) -> None:
         store(B, b + j, spread(np.float32(0)), first_lanes(count - j))
 
 
+@inlined
+def _step(cell: Any, H: Any, arrays: Any, places: Any, j: Any, lanes: Any) -> None:
+    """One vector of units, from j on, of one example."""
+    xs, sums, hs, new, c, kept, cells = arrays
+    x, s, b, m, u, k, z = places
+    stepped(cell, H, xs, x + j, sums, s + j, hs, b + j, new, m + j, c, u + j, kept, k + j, cells, z + j, lanes)
+
+
+@inlined
+def _pull_back(cell: Any, H: Any, arrays: Any, places: Any, j: Any, lanes: Any) -> None:
+    """The gradient of one vector of units, from j on, of one example."""
+    of_units, gc, kept, before, y, c_before, cells, gxs, ghs, sums = arrays
+    g, u, k, b, a, p, z, x, r, s = places
+    pulled_back(
+        cell, H, of_units, g + j, gc, u + j, kept, k + j, before, b + j, y, a + j, c_before, p + j, cells, z + j,
+        gxs, x + j, ghs, r + j, sums, s + j, lanes,
+    )  # fmt: skip
+
+
 @cache
 def _forward(cell: str) -> Callable[..., None]:
     gates, K, has_c = CELLS[cell].gates, CELLS[cell].kept, CELLS[cell].has_c
@@ -161,10 +177,12 @@ def _forward(cell: str) -> Callable[..., None]:
     ) -> None:
         T, H, P, projected, reverse = sizes
         n, width = stop - first, gates * H
+        # Rows an even number of lines apart would compete for the same places in the cache.
         line_h, line_s, line_m = P + LINE, width + LINE, H + LINE
         hs, sums, new = aligned(n * line_h), aligned(n * line_s), aligned(n * line_m)
         out = aligned(n * line_h) if projected else new
         zeros = aligned_zeros(P + COLUMNS) if projected else start
+        arrays = xs, sums, hs, new, c, kept, cells
         for i in range(n):
             _copy(h, (first + i) * P, hs, i * line_h, P)
         for step in range(T):
@@ -174,47 +192,11 @@ def _forward(cell: str) -> Callable[..., None]:
                 row = first + i
                 at, unit = row * T + t, row * H
                 if t < ends[row]:
-                    for j in range(0, H - LANES + 1, LANES):
-                        stepped(
-                            cell,
-                            H,
-                            xs,
-                            at * width + j,
-                            sums,
-                            i * line_s + j,
-                            hs,
-                            i * line_h + j,
-                            new,
-                            i * line_m + j,
-                            c,
-                            unit + j,
-                            kept,
-                            at * K * H + j,
-                            cells,
-                            at * H + j,
-                            all_lanes(),
-                        )
+                    places = at * width, i * line_s, i * line_h, i * line_m, unit, at * K * H, at * H
+                    for j in range(0, H - H % LANES, LANES):
+                        _step(cell, H, arrays, places, j, all_lanes())
                     if H % LANES:
-                        j = H - H % LANES
-                        stepped(
-                            cell,
-                            H,
-                            xs,
-                            at * width + j,
-                            sums,
-                            i * line_s + j,
-                            hs,
-                            i * line_h + j,
-                            new,
-                            i * line_m + j,
-                            c,
-                            unit + j,
-                            kept,
-                            at * K * H + j,
-                            cells,
-                            at * H + j,
-                            first_lanes(H - j),
-                        )
+                        _step(cell, H, arrays, places, H - H % LANES, first_lanes(H % LANES))
                     if projected:
                         _copy(new, i * line_m, hidden, at * H, H)
                 else:
@@ -242,8 +224,7 @@ def _forward(cell: str) -> Callable[..., None]:
 
 @cache
 def _backward(cell: str) -> Callable[..., None]:
-    gates, K = CELLS[cell].gates, CELLS[cell].kept
-    direct, apart = cell == "gru", cell == "gru"
+    gates, K, separate = CELLS[cell].gates, CELLS[cell].kept, CELLS[cell].separate
 
     @compiled(numba.void(*[READ] * 6, FLAT, FLAT, ENDS, *[FLAT] * 5, SIZES, INTEGER, INTEGER))
     def backward(
@@ -292,67 +273,21 @@ def _backward(cell: str) -> Callable[..., None]:
                 row = first + i
                 at, unit = row * T + t, row * H
                 if t < ends[row]:
-                    source = c if initial else cells
                     p = unit if initial else (at + 1 if reverse else at - 1) * H
-                    for j in range(0, H - LANES + 1, LANES):
-                        pulled_back(
-                            cell,
-                            H,
-                            of_units,
-                            i * line_m + j,
-                            gc,
-                            unit + j,
-                            kept,
-                            at * K * H + j,
-                            before,
-                            at * P + j,
-                            y,
-                            at * P + j,
-                            source,
-                            p + j,
-                            cells,
-                            at * H + j,
-                            gxs,
-                            at * width + j,
-                            ghs,
-                            at * width + j,
-                            sums,
-                            i * line_s + j,
-                            all_lanes(),
-                        )
+                    arrays = of_units, gc, kept, before, y, c if initial else cells, cells, gxs, ghs, sums
+                    places = (
+                        i * line_m, unit, at * K * H, at * P, at * P, p, at * H, at * width, at * width, i * line_s
+                    )  # fmt: skip
+                    for j in range(0, H - H % LANES, LANES):
+                        _pull_back(cell, H, arrays, places, j, all_lanes())
                     if H % LANES:
-                        j = H - H % LANES
-                        pulled_back(
-                            cell,
-                            H,
-                            of_units,
-                            i * line_m + j,
-                            gc,
-                            unit + j,
-                            kept,
-                            at * K * H + j,
-                            before,
-                            at * P + j,
-                            y,
-                            at * P + j,
-                            source,
-                            p + j,
-                            cells,
-                            at * H + j,
-                            gxs,
-                            at * width + j,
-                            ghs,
-                            at * width + j,
-                            sums,
-                            i * line_s + j,
-                            first_lanes(H - j),
-                        )
-                    if not direct:
+                        _pull_back(cell, H, arrays, places, H - H % LANES, first_lanes(H % LANES))
+                    if not separate:
                         _fill(g, i * line_h, P)
                 else:
                     _fill(gxs, at * width, width)
                     _fill(sums, i * line_s, width)
-                    if apart:
+                    if separate:
                         _fill(ghs, at * width, width)
             multiply(sums, (n, width, P), W_h, g, (line_h, line_s, line_h), g)
         for i in range(n):

@@ -13,6 +13,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.backend.numpy import existing_rows
+from passus.kernels.native.buffers import LINE
 from passus.kernels.native.compiling import INTEGER, READ, compiled
 from passus.kernels.scatter import add_frequent
 from passus.kernels.threads import split
@@ -21,8 +22,6 @@ __all__ = ["ROWS", "prepare", "scatter_add"]
 
 PIECE = 1 << 16
 """How many numbers, written or added, are worth a thread of their own."""
-LINE = 16
-"""How many numbers lie in a line of the cache, which no two threads should write to."""
 
 ROWS = numba.types.Array(numba.intp, 1, "C", readonly=True)
 """Numbers of rows, which are only read."""

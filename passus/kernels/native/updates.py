@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from passus.backend import Array
+from passus.kernels.native.buffers import LINE
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.threads import split
 
@@ -17,8 +18,6 @@ __all__ = ["adagrad", "adam", "amsgrad", "lion", "momentum_sgd", "nesterov", "or
 
 PIECE = 1 << 16
 """How many elements are worth a thread of their own."""
-LINE = 16
-"""How many elements are in a line of the cache."""
 
 PLACES = numba.types.Array(numba.types.intp, 1, "C", readonly=True)
 
