@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 
 from passus.backend import Array
@@ -24,25 +23,23 @@ from passus.kernels.native.attention_layout import (
     added_mask,
     block_of_queries,
     carved,
+    flags,
     head,
     like,
     places,
     sharing,
+    steps,
     with_rows_of_numbers,
 )
 from passus.kernels.native.attention_parts import (
     COLUMNS,
     KEYS,
-    MATRIX,
-    NUMBER,
     PIECE,
-    PLACES,
-    RESULT,
-    WORDS,
     P,
     add_mask,
     drop,
     exponentials,
+    forward_signature,
     is_finite,
     load_rows,
     pack_columns,
@@ -53,7 +50,7 @@ from passus.kernels.native.attention_parts import (
     words_of,
     zeros_behind,
 )
-from passus.kernels.native.compiling import FLAT, INTEGER, compiled
+from passus.kernels.native.compiling import compiled
 from passus.kernels.native.simd import LANES, all_lanes, spread, store
 from passus.kernels.native.tile import multiply_tile
 from passus.kernels.threads import split
@@ -76,12 +73,10 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None, settings: Settin
     y, lse = like(q, (*lead, T, V)), np.empty((*lead, T), np.float32)
     arrays = [head(x) for x in (q, k, v, added, y)]
     of_heads = [*[places(x, lead) for x in (q, k, v, added, y)], sharing(k.shape[:-2], lead)]
-    steps = tuple([x.strides[0] if i != 3 or len(x) > 1 else 0 for i, x in enumerate(arrays)])
-    flags = (int(settings.is_causal), int(mask is not None), int(settings.dropping is not None))
     words, dropping = words_of(settings.dropping)
     found, scale = np.zeros(1, np.int64), np.float32(settings.scale)
     kernel, (rows, blocks) = (few_queries(), (T, 1)) if T <= FEW else (_forward(), block_of_queries(T))
-    sizes = (T, S, D, V, rows, blocks)
+    sizes, rows_apart, switches = (T, S, D, V, rows, blocks), steps(arrays), flags(mask, settings)
 
     def work(start: int, stop: int) -> None:
         wide = -(-V // COLUMNS) * COLUMNS
@@ -92,7 +87,8 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None, settings: Settin
                 -(-S // COLUMNS) * COLUMNS * D, wide * S, rows * KEYS, rows * wide, rows * D + LANES, 2 * rows, COLUMNS
             )
         kernel(
-            *arrays, *words, *of_heads, lse.reshape(-1), *scratch, steps, sizes, flags, scale, *dropping, start, stop, found
+            *arrays, *words, *of_heads, lse.reshape(-1), *scratch, rows_apart, sizes, switches, scale, *dropping,
+            start, stop, found,
         )  # fmt: skip
 
     split(work, lse.size // T * blocks, PIECE // (1 + rows * S * (D + V)))
@@ -103,25 +99,7 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None, settings: Settin
 
 @cache
 def _forward() -> Callable[..., None]:
-    @compiled(
-        numba.void(
-            *[MATRIX] * 4,
-            RESULT,
-            WORDS,
-            WORDS,
-            *[PLACES] * 6,
-            *[FLAT] * 8,
-            numba.types.UniTuple(INTEGER, 5),
-            numba.types.UniTuple(INTEGER, 6),
-            numba.types.UniTuple(INTEGER, 3),
-            NUMBER,
-            numba.uint32,
-            NUMBER,
-            INTEGER,
-            INTEGER,
-            numba.int64[::1],
-        )
-    )
+    @compiled(forward_signature(8))
     def forward(
         q: Any, k: Any, v: Any, mask: Any, y: Any,
         row_words: Any, column_words: Any,

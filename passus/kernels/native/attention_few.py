@@ -7,25 +7,20 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 
 from passus.kernels.native.attention_parts import (
-    MATRIX,
-    NUMBER,
-    PLACES,
-    RESULT,
-    WORDS,
     add_mask,
     dot,
     drop,
     exponentials,
+    forward_signature,
     is_finite,
     load_rows,
     row_maximum,
     store_row,
 )
-from passus.kernels.native.compiling import FLAT, INTEGER, compiled
+from passus.kernels.native.compiling import compiled
 from passus.kernels.native.simd import LANES
 from passus.kernels.native.tile import multiply_tile
 
@@ -37,25 +32,7 @@ FEW = 4
 
 @cache
 def few_queries() -> Callable[..., None]:
-    @compiled(
-        numba.void(
-            *[MATRIX] * 4,
-            RESULT,
-            WORDS,
-            WORDS,
-            *[PLACES] * 6,
-            *[FLAT] * 5,
-            numba.types.UniTuple(INTEGER, 5),
-            numba.types.UniTuple(INTEGER, 6),
-            numba.types.UniTuple(INTEGER, 3),
-            NUMBER,
-            numba.uint32,
-            NUMBER,
-            INTEGER,
-            INTEGER,
-            numba.int64[::1],
-        )
-    )
+    @compiled(forward_signature(5))
     def few(
         q: Any, k: Any, v: Any, mask: Any, y: Any,
         row_words: Any, column_words: Any,
@@ -73,7 +50,7 @@ def few_queries() -> Callable[..., None]:
                 load_rows(q, q_places[head] + r * q_step, q_step, 1, D, scale, row, D)
                 count = max(0, S - T + r + 1) if causal else S
                 for j in range(count):
-                    scores[np.uint64(j)] = dot(row, k, k_places[head] + j * k_step, D)
+                    scores[np.uint64(j)] = dot(row, 0, k, k_places[head] + j * k_step, D)
                 if masked:
                     add_mask(scores, 0, count, mask, mask_places[head] + r * mask_step)
                 top = row_maximum(scores, 0, count)

@@ -17,10 +17,12 @@ from passus.kernels.native.attention_layout import (
     added_mask,
     block_of_queries,
     carved,
+    flags,
     head,
     like,
     places,
     sharing,
+    steps,
     with_rows_of_numbers,
 )
 from passus.kernels.native.attention_parts import (
@@ -35,11 +37,11 @@ from passus.kernels.native.attention_parts import (
     P,
     add_mask,
     differentiate_row,
+    dot,
     is_finite,
     load_rows,
     pack_columns,
     pack_transposed,
-    product_of_rows,
     store_rows,
     words_of,
     zeros_behind,
@@ -79,9 +81,8 @@ def attention_gradients(
         *[places(x, of_keys) for x in (k, v, first_gk, first_gv)],
         sharing(of_keys, lead),
     ]
-    steps = tuple([x.strides[0] if i != 3 or len(x) > 1 else 0 for i, x in enumerate(arrays)])
     sizes = (T, S, D, V, rows, blocks, group, chunks, gk.strides[0] // 4, gv.strides[0] // 4)
-    flags = (int(settings.is_causal), int(mask is not None), int(settings.dropping is not None))
+    rows_apart, switches = steps(arrays), flags(mask, settings)
     words, dropping = words_of(settings.dropping)
     found, kernel, scale = np.zeros(1, np.int64), _backward(), np.float32(settings.scale)
 
@@ -91,7 +92,9 @@ def attention_gradients(
             long * D, S * wide, long * V, rows * KEYS, rows * KEYS, rows * wide, rows * wide_v, rows * wide,
             (S + P) * wide, (S + P) * wide_v, COLUMNS,
         )  # fmt: skip
-        kernel(*arrays, *words, *of_heads, lse, *scratch, steps, sizes, flags, scale, *dropping, start, stop, found)
+        kernel(
+            *arrays, *words, *of_heads, lse, *scratch, rows_apart, sizes, switches, scale, *dropping, start, stop, found
+        )
 
     split(work, key_heads * chunks, PIECE * chunks // (1 + group * work_of_head))
     if found[0]:  # What is not finite may have met a weight of 0.
@@ -175,7 +178,7 @@ def _backward() -> Callable[..., None]:
                         at, some, i = r * KEYS, max(0, min(count, reach + causal * r - key)), head * T + first + r
                         if masked:
                             add_mask(scores, at, some, mask, mask_places[head] + (first + r) * mask_step + 4 * key)
-                        share = product_of_rows(gy, place_gy + r * gy_step, y, y_places[head] + (first + r) * y_step, V)
+                        share = dot(gy, place_gy + r * gy_step, y, y_places[head] + (first + r) * y_step, V)
                         word = row_words[i] if dropped else np.uint32(0)
                         differentiate_row(
                             scores,

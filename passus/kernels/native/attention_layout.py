@@ -9,10 +9,22 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
+from passus.kernels.attention import Settings
 from passus.kernels.native.attention_parts import QUERIES, P
 from passus.kernels.native.buffers import LINE
 
-__all__ = ["added_mask", "block_of_queries", "carved", "head", "like", "places", "sharing", "with_rows_of_numbers"]
+__all__ = [
+    "added_mask",
+    "block_of_queries",
+    "carved",
+    "flags",
+    "head",
+    "like",
+    "places",
+    "sharing",
+    "steps",
+    "with_rows_of_numbers",
+]
 
 
 def with_rows_of_numbers(x: Array) -> Array:
@@ -23,6 +35,16 @@ def with_rows_of_numbers(x: Array) -> Array:
 def head(x: Array) -> Array:
     """The matrix of the first head."""
     return x if x.ndim == 2 else x[(0,) * (x.ndim - 2)]
+
+
+def steps(matrices: list[Array]) -> tuple[int, ...]:
+    """How many bytes the rows of each matrix lie apart: 0 for a single row, which a mask has for all queries."""
+    return tuple([x.strides[0] if len(x) > 1 else 0 for x in matrices])
+
+
+def flags(mask: Array | None, settings: Settings) -> tuple[int, int, int]:
+    """Whether the weights are causal, masked, and dropped."""
+    return int(settings.is_causal), int(mask is not None), int(settings.dropping is not None)
 
 
 @lru_cache(maxsize=1 << 8)

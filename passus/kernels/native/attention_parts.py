@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 
 from passus.backend import Array
 from passus.kernels.attention import Dropping
-from passus.kernels.native.compiling import inlined
+from passus.kernels.native.compiling import FLAT, INTEGER, inlined
 from passus.kernels.native.expressions import BITS, Expression, exp_below_zero, where
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import (
@@ -26,6 +26,7 @@ from passus.kernels.native.simd import (
     all_lanes,
     first_lanes,
     fma,
+    in_all_lanes,
     load,
     load_or,
     maximum_of_lanes,
@@ -54,11 +55,11 @@ __all__ = [
     "dot",
     "drop",
     "exponentials",
+    "forward_signature",
     "is_finite",
     "load_rows",
     "pack_columns",
     "pack_transposed",
-    "product_of_rows",
     "row_maximum",
     "scale_row",
     "slope",
@@ -89,6 +90,23 @@ NUMBER = numba.float32
 LOWEST = float(np.finfo(np.float32).min)
 SMALLEST = float(np.finfo(np.float32).tiny)
 LEAST = np.float32(-np.inf)
+
+
+def forward_signature(written: int) -> Any:
+    """The types of the arguments of a forward kernel; ``written``: how many flat arrays it writes to."""
+    return types.void(
+        *[MATRIX] * 4,
+        RESULT,
+        *[WORDS] * 2,
+        *[PLACES] * 6,
+        *[FLAT] * written,
+        *[types.UniTuple(INTEGER, count) for count in (5, 6, 3)],
+        NUMBER,
+        types.uint32,
+        NUMBER,
+        *[INTEGER] * 2,
+        types.int64[::1],
+    )
 
 
 def words_of(dropping: Dropping | None) -> tuple[list[Array], tuple[np.uint32, np.float32]]:
@@ -149,21 +167,16 @@ def _kept(
     """``x * scale`` of a vector where `kernels.attention.kept_weights` keeps it, and 0 elsewhere."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        def everywhere(number: Any) -> Any:
-            none = ir.Constant(BITS, ir.Undefined)
-            first = builder.insert_element(none, number, ir.IntType(32)(0))
-            return builder.shuffle_vector(first, none, ir.Constant(BITS, [0] * LANES))
-
         def mixed(bits: Any, shift: int) -> Any:
             return builder.xor(bits, builder.lshr(bits, ir.Constant(BITS, [shift] * LANES)))
 
         x, key, _, index, least, scale = args
         data = context.make_array(signature.args[2])(context, builder, args[2]).data
         place = builder.bitcast(builder.gep(data, [index]), BITS.as_pointer())
-        bits = builder.xor(everywhere(key), builder.load(place, align=4))
+        bits = builder.xor(in_all_lanes(builder, key, BITS), builder.load(place, align=4))
         bits = builder.mul(mixed(bits, 16), ir.Constant(BITS, [0x85EBCA6B] * LANES))
         bits = mixed(builder.mul(mixed(bits, 13), ir.Constant(BITS, [0xC2B2AE35] * LANES)), 16)
-        kept = builder.icmp_unsigned(">=", bits, everywhere(least))
+        kept = builder.icmp_unsigned(">=", bits, in_all_lanes(builder, least, BITS))
         return builder.select(kept, builder.fmul(x, scale), ir.Constant(VECTOR, None))
 
     return vector(vector, types.uint32, keys, types.intp, types.uint32, vector), generate
@@ -254,31 +267,20 @@ def store_row(block: Any, at: Any, scale: Any, x: Any, to: Any, columns: Any) ->
 
 
 @inlined
-def dot(row: Any, x: Any, place: Any, count: Any) -> Any:
-    """The sum of the products of a row and of numbers that begin ``place`` bytes behind x."""
+def dot(x: Any, at_x: Any, y: Any, at_y: Any, count: Any) -> Any:
+    """The sum of the products of numbers that begin so many bytes behind x and behind y."""
     a0, a1 = spread(np.float32(0)), spread(np.float32(0))
     j, whole = 0, count - count % LANES
     while j + 2 * LANES <= whole:
-        a0 = fma(load(row, j, all_lanes()), vector_at(x, place + 4 * j, all_lanes()), a0)
-        a1 = fma(load(row, j + LANES, all_lanes()), vector_at(x, place + 4 * (j + LANES), all_lanes()), a1)
+        k = j + LANES
+        a0 = fma(vector_at(x, at_x + 4 * j, all_lanes()), vector_at(y, at_y + 4 * j, all_lanes()), a0)
+        a1 = fma(vector_at(x, at_x + 4 * k, all_lanes()), vector_at(y, at_y + 4 * k, all_lanes()), a1)
         j += 2 * LANES
     while j < count:
         lanes = first_lanes(count - j)
-        a0 = fma(load(row, j, lanes), vector_at(x, place + 4 * j, lanes), a0)
+        a0 = fma(vector_at(x, at_x + 4 * j, lanes), vector_at(y, at_y + 4 * j, lanes), a0)
         j += LANES
     return sum_of_lanes(add(a0, a1))
-
-
-@inlined
-def product_of_rows(x: Any, place: Any, y: Any, place_y: Any, count: Any) -> Any:
-    """The sum of the products of the numbers of two rows."""
-    total, whole = spread(np.float32(0)), count - count % LANES
-    for j in range(0, whole, LANES):
-        total = fma(vector_at(x, place + 4 * j, all_lanes()), vector_at(y, place_y + 4 * j, all_lanes()), total)
-    if whole < count:
-        lanes = first_lanes(count - whole)
-        total = fma(vector_at(x, place + 4 * whole, lanes), vector_at(y, place_y + 4 * whole, lanes), total)
-    return sum_of_lanes(total)
 
 
 @inlined
