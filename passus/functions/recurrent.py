@@ -97,7 +97,7 @@ class Recurrent(Function):
         return steps(self.cell, xs, *states_and_weights, self.lengths, self.reverse)
 
     def _valid(self, x: Any) -> Any:
-        """X with 0 after the end of an example: what is there may be infinite or NaN, and times 0 it would be NaN."""
+        """The input with 0 after the end of an example: an infinity or NaN there would spread, because 0 times it is NaN."""
         return x if self.lengths is None else masked(x, active_steps(self.lengths, x.shape[1])[:, :, None])
 
 
@@ -141,7 +141,7 @@ def rnn(
     >>> y.ravel(), h
     (array([1., 2., 0.]), array([[2.]]))
     """
-    y, last = _sequence("rnn", _rnn_cell("rnn", activation), lengths, reverse, x=x, h=h, W_x=W_x, W_h=W_h, b=b)
+    y, last = _sequence("rnn", rnn_with("rnn", activation), lengths, reverse, x=x, h=h, W_x=W_x, W_h=W_h, b=b)
     return y, last
 
 
@@ -218,7 +218,7 @@ def rnn_cell(
     >>> rnn_cell(np.ones((1, 1)), np.ones((1, 1)), np.ones((1, 1)), np.ones((1, 1)), activation="relu")
     array([[2.]])
     """
-    return _step("rnn_cell", _rnn_cell("rnn_cell", activation), x=x, h=h, W_x=W_x, W_h=W_h, b=b)[0]
+    return _step("rnn_cell", rnn_with("rnn_cell", activation), x=x, h=h, W_x=W_x, W_h=W_h, b=b)[0]
 
 
 def lstm_cell(
@@ -262,7 +262,8 @@ def gru_cell(
     return _step("gru_cell", "gru", x=x, h=h, W_x=W_x, W_h=W_h, b=b, b_h=b_h)[0]
 
 
-def _rnn_cell(operation: str, activation: str) -> str:
+def rnn_with(operation: str, activation: str) -> str:
+    """The kind of cell with an activation. Raises `ArgumentError` for one that is neither "tanh" nor "relu"."""
     if activation not in RNN_CELLS:
         raise ArgumentError(f"{operation}: activation must be 'tanh' or 'relu', not {activation!r}")
     return RNN_CELLS[activation]
@@ -310,7 +311,7 @@ def _filled(operation: str, cell: str, inputs: dict[str, Any]) -> dict[str, Any]
         "W_p": (H, P),
     }
     wrong = [name for name, array in arrays.items() if name != "x" and array.shape != expected[name]]
-    if wrong or W_x.ndim != 2:
+    if wrong:
         name = wrong[0]
         blocks = f"{gates} gates of H={H} columns" if gates > 1 else f"H={H} columns"
         raise ShapeError(
@@ -341,5 +342,5 @@ def _checked_lengths(operation: str, lengths: Any, N: int, T: int) -> Array:
 
 
 def _rows(x: Any) -> Any:
-    """All steps of all examples under each other: (N, T, K) as (N * T, K)."""
+    """The steps of all examples as rows: (N, T, K) as (N * T, K)."""
     return x.reshape(x.shape[0] * x.shape[1], x.shape[2])

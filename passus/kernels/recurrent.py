@@ -240,7 +240,7 @@ def recurrence_gradient(
 
 
 def results_before(y: Array, h: Array, lengths: Array | None, reverse: bool) -> Array:
-    """H before each step, (N, T, P), from the results and the initial h; 0 after the end of an example.
+    """The state h before each step, (N, T, P), from the results and the initial h; 0 after the end of an example.
 
     >>> import numpy as np
     >>> results_before(np.array([[[1.0], [2.0]]]), np.array([[5.0]]), None, False).ravel()

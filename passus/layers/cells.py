@@ -10,7 +10,8 @@ from numpy.typing import DTypeLike
 import passus.functions as F
 from passus.arguments import checked_count, checked_flag
 from passus.core import Operand, Parameter, Result
-from passus.errors import ArgumentError, ShapeError
+from passus.errors import ShapeError
+from passus.functions.recurrent import rnn_with
 from passus.initializers import Initializer, lecun_normal, orthogonal
 from passus.kernels.gates import CELLS
 from passus.layers.base import Layer
@@ -96,8 +97,7 @@ class RNNCell(RecurrentCell):
         initializer: Initializer | None = None,
         recurrent_initializer: Initializer | None = None,
     ) -> None:
-        if activation not in ("tanh", "relu"):
-            raise ArgumentError(f"RNNCell: activation must be 'tanh' or 'relu', not {activation!r}")
+        rnn_with("RNNCell", activation)
         super().__init__(hidden_size, in_size, None, nobias, dtype, rng, initializer, recurrent_initializer)
         self.activation = activation
 

@@ -20,7 +20,16 @@ from passus.layers.inputs import in_dtype_of_parameter
 from passus.layers.lazy import LazyParameter
 from passus.random import RNG
 
-__all__ = ["PositionEmbedding", "SinusoidalPositions"]
+__all__ = ["PositionEmbedding", "SinusoidalPositions", "positions_of"]
+
+
+def positions_of(key_mask: Array) -> Array:
+    """The positions (N, T) of the elements that a mask keeps; padding has none of its own.
+
+    >>> positions_of(np.array([[False, True, True]]))
+    array([[0, 0, 1]])
+    """
+    return np.maximum(np.cumsum(key_mask, axis=1) - 1, 0)
 
 
 class PositionEmbedding(Layer):

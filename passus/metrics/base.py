@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,7 +15,10 @@ from passus.functions.checks import array_of
 from passus.loading import Loading, Verified, leaf
 from passus.tree import Stateful, Tree, check_tree
 
-__all__ = ["Averaged", "Mean", "MeanOf", "Metric", "here"]
+__all__ = ["Averaged", "Mean", "MeanOf", "Metric", "here", "measured"]
+
+
+R = TypeVar("R", covariant=True)
 
 
 class Metric(Stateful, Protocol):
@@ -29,6 +32,20 @@ class Metric(Stateful, Protocol):
 
     def reset(self) -> None:
         """Forget all that was noted."""
+
+
+class Measures(Protocol[R]):
+    """A metric, and what it computes."""
+
+    def update(self, y: Any, t: Any) -> None: ...
+
+    def compute(self) -> R: ...
+
+
+def measured(metric: Measures[R], y: Any, t: Any) -> R:
+    """The measure of one batch by a new metric."""
+    metric.update(y, t)
+    return metric.compute()
 
 
 class Mean(Verified):

@@ -13,7 +13,7 @@ from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, check_label_shape, check_labels
 from passus.functions.parts import classes_second
 from passus.loading import Loading, Verified
-from passus.metrics.base import Averaged, here
+from passus.metrics.base import Averaged, here, measured
 from passus.tree import Tree, check_tree
 
 __all__ = [
@@ -173,9 +173,7 @@ def accuracy(y: Any, t: Any, ignore_index: int | None = None, axis: int = 1) -> 
     >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 0]))
     1.0
     """
-    metric = Accuracy(ignore_index, axis)
-    metric.update(y, t)
-    return metric.compute()
+    return measured(Accuracy(ignore_index, axis), y, t)
 
 
 def top_k_accuracy(y: Any, t: Any, k: int, ignore_index: int | None = None, axis: int = 1) -> float:
@@ -184,9 +182,7 @@ def top_k_accuracy(y: Any, t: Any, k: int, ignore_index: int | None = None, axis
     >>> top_k_accuracy(np.array([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]]), np.array([1, 2]), k=2)
     0.5
     """
-    metric = TopKAccuracy(k, ignore_index, axis)
-    metric.update(y, t)
-    return metric.compute()
+    return measured(TopKAccuracy(k, ignore_index, axis), y, t)
 
 
 def confusion_matrix(y: Any, t: Any, num_classes: int, ignore_index: int | None = None) -> Array:
@@ -196,9 +192,7 @@ def confusion_matrix(y: Any, t: Any, num_classes: int, ignore_index: int | None 
     array([[1, 1],
            [0, 1]])
     """
-    metric = ConfusionMatrix(checked_count("confusion_matrix", "num_classes", num_classes), ignore_index)
-    metric.update(y, t)
-    return metric.compute()
+    return measured(ConfusionMatrix(checked_count("confusion_matrix", "num_classes", num_classes), ignore_index), y, t)
 
 
 def counted(scores: Array, labels: Array, ignore_index: int | None) -> tuple[Array, Array]:

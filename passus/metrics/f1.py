@@ -11,7 +11,7 @@ from passus.backend import Array
 from passus.errors import ArgumentError
 from passus.functions.checks import array_of
 from passus.loading import Loading, Verified
-from passus.metrics.base import here
+from passus.metrics.base import here, measured
 from passus.metrics.classification import ConfusionMatrix
 from passus.tree import Tree
 
@@ -99,6 +99,4 @@ def f1(y: Any, t: Any, classes: int = 2, average: Average | None = None, thresho
     >>> f1(np.array([0, 1, 2, 2]), np.array([0, 1, 1, 2]), classes=3, average="micro")
     0.75
     """
-    metric = F1(classes, average, threshold)
-    metric.update(y, t)
-    return metric.compute()
+    return measured(F1(classes, average, threshold), y, t)

@@ -11,7 +11,7 @@ from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, check_labels
 from passus.loading import Loading, Verified
-from passus.metrics.base import here
+from passus.metrics.base import here, measured
 from passus.metrics.classification import checked_ignored, counted
 from passus.tree import Tree, check_tree
 
@@ -115,6 +115,4 @@ def auc(y: Any, t: Any) -> float:
     >>> auc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1]))
     0.75
     """
-    metric = AUC()
-    metric.update(y, t)
-    return metric.compute()
+    return measured(AUC(), y, t)

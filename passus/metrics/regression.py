@@ -11,7 +11,7 @@ from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, check_same_shape
 from passus.loading import Loading, Verified, leaf
-from passus.metrics.base import Averaged, here
+from passus.metrics.base import Averaged, here, measured
 from passus.tree import Tree, check_tree
 
 __all__ = ["MAE", "R2", "mae", "r2"]
@@ -112,9 +112,7 @@ def mae(y: Any, t: Any) -> float:
     >>> mae(np.array([1.0, 2.0]), np.array([1.5, 4.0]))
     1.25
     """
-    metric = MAE()
-    metric.update(y, t)
-    return metric.compute()
+    return measured(MAE(), y, t)
 
 
 def r2(y: Any, t: Any) -> float:
@@ -123,9 +121,7 @@ def r2(y: Any, t: Any) -> float:
     >>> r2(np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0]))
     0.5
     """
-    metric = R2()
-    metric.update(y, t)
-    return metric.compute()
+    return measured(R2(), y, t)
 
 
 def _pair(name: str, y: Any, t: Any) -> tuple[Array, Array]:

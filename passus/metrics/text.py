@@ -14,7 +14,7 @@ from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, check_label_shape, check_labels
 from passus.functions.classification import softmax_cross_entropy
 from passus.functions.parts import classes_second
-from passus.metrics.base import Averaged, here
+from passus.metrics.base import Averaged, here, measured
 from passus.metrics.classification import checked_ignored
 
 __all__ = [
@@ -149,9 +149,7 @@ def perplexity(y: Any, t: Any, ignore_index: int | None = None, axis: int = -1) 
     >>> round(perplexity(np.zeros((2, 3, 4)), np.zeros((2, 3), int)), 6)
     4.0
     """
-    metric = Perplexity(ignore_index, axis)
-    metric.update(y, t)
-    return metric.compute()
+    return measured(Perplexity(ignore_index, axis), y, t)
 
 
 def bits_per_character(
@@ -162,9 +160,7 @@ def bits_per_character(
     >>> round(bits_per_character(np.zeros((2, 3, 4)), np.zeros((2, 3), int)), 6)
     2.0
     """
-    metric = BitsPerCharacter(ignore_index, axis, characters_per_token)
-    metric.update(y, t)
-    return metric.compute()
+    return measured(BitsPerCharacter(ignore_index, axis, characters_per_token), y, t)
 
 
 def character_error_rate(y: str | Sequence[str], t: str | Sequence[str]) -> float:
@@ -173,9 +169,7 @@ def character_error_rate(y: str | Sequence[str], t: str | Sequence[str]) -> floa
     >>> character_error_rate("helo", "hello")
     0.2
     """
-    metric = CharacterErrorRate()
-    metric.update(y, t)
-    return metric.compute()
+    return measured(CharacterErrorRate(), y, t)
 
 
 def word_error_rate(y: str | Sequence[str], t: str | Sequence[str]) -> float:
@@ -184,9 +178,7 @@ def word_error_rate(y: str | Sequence[str], t: str | Sequence[str]) -> float:
     >>> word_error_rate("the cat sat", "the cat sat down")
     0.25
     """
-    metric = WordErrorRate()
-    metric.update(y, t)
-    return metric.compute()
+    return measured(WordErrorRate(), y, t)
 
 
 def edit_distance(a: Sequence[Any] | Array, b: Sequence[Any] | Array) -> int:

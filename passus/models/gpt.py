@@ -26,6 +26,7 @@ from passus.layers import (
     TransformerEncoder,
 )
 from passus.layers.attention import with_key_mask
+from passus.layers.positions import positions_of
 from passus.models.generation import Generative
 from passus.models.gpt_files import from_gpt2, from_llama, is_gpt2s, is_llamas
 from passus.random import RNG, get_rng
@@ -165,7 +166,7 @@ class GPT(Generative):
                     f"{type(self).__name__}: key_mask {mask.dtype}{list(mask.shape)} must be booleans "
                     f"{(shape[0], start + shape[1])}, True for all tokens so far that are no padding"
                 )
-            places = np.maximum(np.cumsum(mask, axis=1) - 1, 0)[:, start:]  # Padding has no position of its own.
+            places = positions_of(mask)[:, start:]
         x = self.embed(ids)
         if self.position is not None:
             x = self.position(x, places)

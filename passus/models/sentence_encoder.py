@@ -19,10 +19,12 @@ from passus.files import FilePath
 from passus.functions.checks import array_of
 from passus.initializers import normal
 from passus.layers import Embedding, LayerNorm, PositionEmbedding, TransformerEncoder
+from passus.layers.positions import positions_of
 from passus.models.bert_files import from_bert, is_berts
 from passus.models.model import Model
 from passus.models.word_pieces import word_pieces
 from passus.random import RNG, get_rng
+from passus.text.base import in_utf8
 
 __all__ = ["SentenceEncoder"]
 
@@ -121,8 +123,7 @@ class SentenceEncoder(Model):
         positions: Any = 0
         self._check(ids, key_mask, segments)
         if key_mask is not None:
-            real = array_of("key_mask", key_mask)
-            positions = np.maximum(np.cumsum(real, axis=1) - 1, 0)  # Padding has no position of its own.
+            positions = positions_of(array_of("key_mask", key_mask))
         x = self.position(self.embed(ids), positions)
         x = self.norm(F.add(x, F.get_item(self.segment.W, 0) if segments is None else self.segment(segments)))
         if self.dropout_ratio:
@@ -176,14 +177,14 @@ class SentenceEncoder(Model):
 
 
 def _texts(name: str, sentences: Any) -> list[str]:
-    """Strings that can be written in UTF-8: half of a surrogate pair becomes a question mark."""
+    """The strings as they can be written in UTF-8. Raises `DTypeError` for anything else."""
     if not isinstance(sentences, Iterable):
         raise DTypeError(f"{name}: expected a str or several, not {kind_of(sentences)}")
     texts = list(sentences)
     wrong = [i for i, text in enumerate(texts) if not isinstance(text, str)]
     if wrong:
         raise DTypeError(f"{name}: sentence {wrong[0]} is {kind_of(texts[wrong[0]])}; give strings")
-    return [str(text).encode("utf-8", "replace").decode() for text in texts]
+    return [in_utf8(text) for text in texts]
 
 
 def _padded(tokens: list[list[int]]) -> tuple[Array, Array]:

@@ -14,7 +14,7 @@ from passus.core import Variable
 from passus.errors import ArgumentError, DTypeError, LabelError, kind_of
 from passus.files import FilePath, replacing
 
-__all__ = ["Tokenizer", "checked_ids", "checked_special", "checked_text", "with_special"]
+__all__ = ["Tokenizer", "checked_ids", "checked_special", "checked_text", "in_utf8", "with_special"]
 
 
 class Tokenizer(ABC):
@@ -62,6 +62,15 @@ class Tokenizer(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(vocab_size={self.vocab_size})"
+
+
+def in_utf8(text: str) -> str:
+    """A text that can be written in UTF-8: half of a surrogate pair becomes a question mark.
+
+    >>> in_utf8("a" + chr(0xD800))
+    'a?'
+    """
+    return text.encode("utf-8", "replace").decode()
 
 
 def checked_text(name: str, text: Any) -> str:

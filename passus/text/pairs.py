@@ -13,7 +13,7 @@ from passus.backend import Array
 from passus.errors import DataError, DTypeError, LabelError, kind_of
 from passus.files import FilePath, check_file_is_there
 from passus.optional import import_optional
-from passus.text.base import Tokenizer, checked_ids, checked_special, checked_text
+from passus.text.base import Tokenizer, checked_ids, checked_special, checked_text, in_utf8
 
 __all__ = ["BPETokenizer"]
 
@@ -69,7 +69,7 @@ class BPETokenizer(Tokenizer):
             show_progress=False,
         )
         given = [texts] if isinstance(texts, str) else texts
-        tokenizer.train_from_iterator((_known(name, text) for text in given), trainer)
+        tokenizer.train_from_iterator((in_utf8(checked_text(name, text)) for text in given), trainer)
         return cls(tokenizer)
 
     @classmethod
@@ -108,7 +108,7 @@ class BPETokenizer(Tokenizer):
     def encode(self, text: str, *, add_special: bool = False) -> Array:
         """The tokens of a text; ``add_special``: with those that the model expects around it, such as "[CLS]"."""
         add_special = checked_flag("BPETokenizer.encode", "add_special", add_special)
-        text = _known("BPETokenizer.encode", text)
+        text = in_utf8(checked_text("BPETokenizer.encode", text))
         return np.array(self.tokenizer.encode(text, add_special_tokens=add_special).ids, np.int64)
 
     def decode(self, ids: Array | Sequence[int], *, keep_special: bool = False) -> str:
@@ -129,11 +129,6 @@ class BPETokenizer(Tokenizer):
 
     def _as_json(self) -> Any:
         return json.loads(self.tokenizer.to_str())
-
-
-def _known(name: str, text: Any) -> str:
-    """A text that can be written in UTF-8: half of a surrogate pair becomes U+FFFD."""
-    return checked_text(name, text).encode("utf-8", "replace").decode()
 
 
 def _library() -> Any:
