@@ -16,7 +16,7 @@ from passus.functions.selection import where
 from passus.kernels.attention import Settings, chosen_product, kept_weights, seen
 from passus.kernels.products import batched
 
-__all__ = ["composed_attention"]
+__all__ = ["attention_weights", "composed_attention"]
 
 
 class WeightedSum(Function):
@@ -52,8 +52,8 @@ class Scores(Function):
         return None if gq is None else sum_to(gq, q.shape), None if gk is None else sum_to(gk, k.shape)
 
 
-def composed_attention(settings: Settings, mask: Any, q: Any, k: Any, v: Any) -> Any:
-    """Attention with all weights (..., T_q, T_k) in memory at once; the arguments are those of `kernels.attention`."""
+def attention_weights(settings: Settings, mask: Any, q: Any, k: Any) -> Any:
+    """All weights (..., T_q, T_k) before dropout: they sum to 1 over the keys, or are 0 where no key takes part."""
     scores = Scores()(q * settings.scale, k)
     of_mask = None if mask is None else array_of("attention", mask)
     if of_mask is not None and of_mask.dtype != bool:
@@ -63,8 +63,12 @@ def composed_attention(settings: Settings, mask: Any, q: Any, k: Any, v: Any) ->
     # A row in which nothing takes part has any weights, of which none is used.
     nothing = np.where(there.any(axis=-1, keepdims=True), -np.inf, 0.0).astype(array.dtype)
     weights = softmax(where(there, scores, nothing), axis=-1)
-    zero = np.zeros((), array.dtype)
-    weights = where(there & (array_of("attention", weights) != 0), weights, zero)
+    return where(there & (array_of("attention", weights) != 0), weights, np.zeros((), array.dtype))
+
+
+def composed_attention(settings: Settings, mask: Any, q: Any, k: Any, v: Any) -> Any:
+    """Attention with all weights in memory at once; the arguments are those of `kernels.attention`."""
+    weights = attention_weights(settings, mask, q, k)
     if settings.dropping is not None:
-        weights = where(kept_weights(settings.dropping), weights, zero) * settings.dropping.scale
+        weights = where(kept_weights(settings.dropping), weights, np.zeros((), weights.dtype)) * settings.dropping.scale
     return WeightedSum()(weights, v)

@@ -13,8 +13,10 @@ from passus.arguments import checked_count, checked_flag, checked_number
 from passus.backend import Array
 from passus.core import Operand, Result
 from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.functions.attending import attention_weights
 from passus.functions.checks import array_of
 from passus.initializers import Initializer
+from passus.kernels.attention import Settings
 from passus.layers.base import Layer
 from passus.layers.cache import KeyValueCache
 from passus.layers.linear import Linear
@@ -128,17 +130,9 @@ class MultiHeadAttention(Layer):
         q, k, _ = self._heads(query, key, None, positions, None)
         group = self.n_heads // self.n_kv_heads
         k = F.repeat(k, group, axis=-3) if group > 1 else k
-        scores: Any = F.matmul(q, F.swapaxes(k, -1, -2)) * (1 / math.sqrt(self.d_head))
-        T, S = scores.shape[-2:]
-        mask = with_key_mask(mask, key_mask)
-        seen = np.tril(np.ones((T, S), bool), S - T) if is_causal else np.ones((T, S), bool)
-        if mask is not None and array_of("mask", mask).dtype.kind != "b":
-            scores = scores + mask
-            seen = seen & (array_of("mask", mask) > -np.inf)
-        elif mask is not None:
-            seen = seen & array_of("mask", mask)
-        seen = np.broadcast_to(seen, scores.shape)
-        return F.where(seen, F.softmax(F.where(seen, scores, np.finfo(scores.dtype).min), axis=-1), 0.0)
+        settings = Settings(1 / math.sqrt(self.d_head), is_causal)
+        weights: Result = attention_weights(settings, with_key_mask(mask, key_mask), q, k)
+        return weights
 
     def _heads(
         self,
