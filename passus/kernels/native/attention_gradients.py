@@ -150,7 +150,7 @@ def _backward() -> Callable[..., None]:
             gk_sums[:], gv_sums[:] = 0, 0
             for pair in range(group * blocks * chunk // chunks, group * blocks * (chunk + 1) // chunks):
                 head, b = order[key_head * group + pair // blocks], pair % blocks
-                # From both ends in turn, for with a causal mask the last blocks take longest.
+                # Alternate between both ends: with a causal mask, the last blocks take longest.
                 b = b // 2 if b % 2 == 0 else blocks - 1 - b // 2
                 first, rows = b * block_rows, min(block_rows, T - b * block_rows)
                 place, place_gy = q_places[head] + first * q_step, gy_places[head] + first * gy_step
