@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -11,10 +13,10 @@ from numpy.typing import DTypeLike
 from passus.arguments import checked_count, checked_dtype, checked_flag, checked_number
 from passus.backend import Array
 from passus.core import HALF, INTEGERS, Operand, Result, Unary, Variable
-from passus.errors import DTypeError, ShapeError, kind_of
+from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of
 
-__all__ = ["Rotary", "alibi_bias", "rotary", "sinusoidal_positions"]
+__all__ = ["Rotary", "RotaryScaling", "alibi_bias", "rotary", "sinusoidal_positions"]
 
 
 class Rotary(Unary):
@@ -39,14 +41,70 @@ class Rotary(Unary):
         return Rotary(self.cos, -self.sin, self.interleaved)(gy)
 
 
-def rotary(x: Operand, positions: int | Array = 0, base: float = 10000.0, *, interleaved: bool = False) -> Result:
+@dataclass(frozen=True)
+class RotaryScaling:
+    """Lower frequencies for rotary positions, with which a model reads sequences longer than those of its training.
+
+    All frequencies f are divided by ``factor``. With the three other options, as in Llama 3, those are whose waves are longer
+    than ``original_max_len / low_freq_factor`` positions; waves shorter than ``original_max_len / high_freq_factor`` stay; and
+    in between, ``f * (s + (1 - s) / factor)`` where s grows linearly in f from 0 to 1. ``original_max_len``: the longest
+    sequence of the training.
+
+    Raises `ArgumentError` for numbers out of range, and if only some of the three options are given.
+    Sources: Chen et al., 2023, "Extending context window of large language models via positional interpolation"; Grattafiori
+    et al., 2024, "The Llama 3 herd of models", and the program published with it.
+
+    >>> import numpy as np
+    >>> RotaryScaling(4.0)(np.array([1.0, 0.1]))
+    array([0.25 , 0.025])
+    >>> RotaryScaling(8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_len=8192)(np.array([1.0, 1e-4]))
+    array([1.00e+00, 1.25e-05])
+    """
+
+    factor: float
+    low_freq_factor: float | None = None
+    high_freq_factor: float | None = None
+    original_max_len: int | None = None
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        checked_number(name, "factor", self.factor, open_low=True)
+        options = (self.low_freq_factor, self.high_freq_factor, self.original_max_len)
+        if all(option is None for option in options):
+            return
+        if any(option is None for option in options):
+            raise ArgumentError(
+                f"{name}: low_freq_factor, high_freq_factor and original_max_len are {options}; give all three, or none of them"
+            )
+        low = checked_number(name, "low_freq_factor", self.low_freq_factor, open_low=True)
+        checked_number(name, "high_freq_factor", self.high_freq_factor, low, open_low=True)
+        checked_count(name, "original_max_len", self.original_max_len)
+
+    def __call__(self, frequencies: Array) -> Array:
+        """The lower frequencies."""
+        if self.low_freq_factor is None or self.high_freq_factor is None or self.original_max_len is None:
+            return frequencies / self.factor
+        waves = self.original_max_len * frequencies / (2 * math.pi)
+        kept = np.clip((waves - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor), 0, 1)
+        return frequencies * (kept + (1 - kept) / self.factor)
+
+
+def rotary(
+    x: Operand,
+    positions: int | Array = 0,
+    base: float = 10000.0,
+    *,
+    scaling: RotaryScaling | None = None,
+    interleaved: bool = False,
+) -> Result:
     """Rotate each pair i of features by the angle ``position * base ** (-2 * i / D)``; x (..., T, D) to the same shape.
 
     The product of a rotated query and a rotated key depends on the distance of their positions only. Pair i is the
     features i and i + D / 2; with ``interleaved``, the features 2 i and 2 i + 1.
 
     ``positions``: the position of the first element, followed by consecutive ones; or an array of positions, which
-    broadcasts to (..., T), such as (T,), or (N, 1, T) for heads (N, H, T, D).
+    broadcasts to (..., T), such as (T,), or (N, 1, T) for heads (N, H, T, D). ``scaling``: a `RotaryScaling` that lowers the
+    frequencies ``base ** (-2 * i / D)``.
 
     Raises `ShapeError` for an odd D, or for positions of another shape; `ArgumentError` for a base that is not positive.
     Source: Su et al., 2021, "RoFormer: enhanced transformer with rotary position embedding".
@@ -58,13 +116,14 @@ def rotary(x: Operand, positions: int | Array = 0, base: float = 10000.0, *, int
     """
     shape = array_of("rotary", x).shape
     base = checked_number("rotary", "base", base, open_low=True)
+    scaling = checked_scaling("rotary", "scaling", scaling)
     interleaved = checked_flag("rotary", "interleaved", interleaved)
     if len(shape) < 2 or shape[-1] % 2:
         raise ShapeError(f"rotary: x {shape} must be (..., T, D) with an even number D of features")
     narrow = array_of("rotary", x).dtype == np.float32
     if isinstance(positions, (int, np.integer)) and not isinstance(positions, bool):
         start = checked_count("rotary", "positions", positions, low=0)
-        cos, sin = _tables(1 << max(start + shape[-2] - 1, 1).bit_length(), shape[-1], base, narrow)
+        cos, sin = _tables(1 << max(start + shape[-2] - 1, 1).bit_length(), shape[-1], base, scaling, narrow)
         return Rotary(cos[start : start + shape[-2]], sin[start : start + shape[-2]], interleaved)(x)
     if isinstance(positions, Variable):
         positions = positions.data
@@ -74,18 +133,31 @@ def rotary(x: Operand, positions: int | Array = 0, base: float = 10000.0, *, int
         raise ShapeError(
             f"rotary: positions {positions.shape} must broadcast to {shape[:-1]}, the shape of x {shape} without its features"
         )
-    angles = positions[..., None] * _frequencies(shape[-1], base)
+    angles = positions[..., None] * _frequencies(shape[-1], base, scaling)
     return Rotary(np.cos(angles), np.sin(angles), interleaved)(x)
 
 
-def _frequencies(size: int, base: float) -> Array:
-    return base ** (np.arange(0, size, 2) / -max(size, 1))
+def checked_scaling(where: str, name: str, value: Any) -> RotaryScaling | None:
+    """``value`` itself, if it is a `RotaryScaling` or None. Raises `DTypeError` if not.
+
+    >>> checked_scaling("GPT", "rotary_scaling", None)
+    """
+    if value is not None and not isinstance(value, RotaryScaling):
+        raise DTypeError(
+            f"{where}: {name} is {kind_of(value)}; give a passus.functions.RotaryScaling, such as RotaryScaling(2.0)"
+        )
+    return value
+
+
+def _frequencies(size: int, base: float, scaling: RotaryScaling | None = None) -> Array:
+    frequencies = base ** (np.arange(0, size, 2) / -max(size, 1))
+    return frequencies if scaling is None else scaling(frequencies)
 
 
 @lru_cache(maxsize=32)
-def _tables(length: int, size: int, base: float, narrow: bool) -> tuple[Array, Array]:
+def _tables(length: int, size: int, base: float, scaling: RotaryScaling | None, narrow: bool) -> tuple[Array, Array]:
     """Cosines and sines of the angles of the first positions."""
-    angles = np.arange(length)[:, None] * _frequencies(size, base)
+    angles = np.arange(length)[:, None] * _frequencies(size, base, scaling)
     cos, sin = (v.astype(np.float32) if narrow else v for v in (np.cos(angles), np.sin(angles)))
     cos.flags.writeable = sin.flags.writeable = False
     return cos, sin

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +19,19 @@ from passus.backend import Array
 from passus.errors import WeightsError
 from passus.files import FilePath, replacing
 from passus.optional import import_optional
+from passus.serializers.bfloat16 import from_bfloat16
 from passus.serializers.files import check_readable
 from passus.unpacking import BROKEN
 
-__all__ = ["read_safetensors", "write_safetensors"]
+__all__ = ["names_in_safetensors", "read_safetensors", "write_safetensors"]
+
+BFLOAT16 = "BF16"
+"""The type of the format that is read as float32."""
+
+READABLE = frozenset(
+    (BFLOAT16, "BOOL", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "F16", "F32", "F64", "C64")
+)
+"""The types of the format that NumPy has, and bfloat16."""
 
 CHECKSUM = "passus.crc32"
 """The text beside the arrays that holds their checksum, which the format itself has not."""
@@ -53,16 +64,18 @@ def write_safetensors(path: FilePath, arrays: Mapping[str, Array], metadata: dic
 def read_safetensors(path: FilePath, must_be_checked: str = "") -> tuple[dict[str, Array], dict[str, str]]:
     """Read all arrays by their names, and the texts beside them; a file of passus' own is checked to the bit.
 
-    A file of another program has no checksum, and needs none, unless there is a text called ``must_be_checked``.
-    Raises `WeightsError` for a file that is broken or of another format, `FileNotFoundError` if there is none.
+    A file of another program has no checksum, and needs none, unless there is a text called ``must_be_checked``. Numbers
+    in bfloat16 are read as float32. Raises `WeightsError` for a file that is broken, of another format, or with numbers
+    of a type that NumPy does not have, such as F8_E4M3; `FileNotFoundError` if there is none.
     """
-    library = _library()
-    check_readable(path)
-    try:
-        with library.safe_open(path, framework="numpy") as file:
-            arrays, texts = {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (*BROKEN, library.SafetensorError) as error:
-        raise WeightsError(f"{path}: not a readable safetensors file of numbers: {error}") from error
+    with _opened(path) as file:
+        types = _types(path, file)
+        content = _Content(path) if BFLOAT16 in types.values() else None
+        arrays = {
+            name: content.widened(name) if content and kind == BFLOAT16 else file.get_tensor(name)
+            for name, kind in types.items()
+        }
+        texts = file.metadata() or {}
     checksum = texts.pop(CHECKSUM, None)
     if checksum is None and must_be_checked in texts:
         raise WeightsError(f"{path}: the checksum is missing, so the file is incomplete; use an intact copy")
@@ -74,6 +87,58 @@ def read_safetensors(path: FilePath, must_be_checked: str = "") -> tuple[dict[st
     except BROKEN as error:
         raise WeightsError(f"{path}: the order of axes in memory is invalid: {shown(error)}") from error
     return arrays, texts
+
+
+def names_in_safetensors(path: FilePath) -> list[str]:
+    """The names of the arrays in a file whose header is valid and whose length is what the header says.
+
+    Raises what `read_safetensors` raises; the arrays themselves are not read.
+    """
+    with _opened(path) as file:
+        return list(_types(path, file))
+
+
+@contextmanager
+def _opened(path: FilePath) -> Iterator[Any]:
+    """A file, open in the library; errors name it."""
+    library = _library()
+    check_readable(path)
+    try:
+        with library.safe_open(path, framework="numpy") as file:
+            yield file
+    except WeightsError:
+        raise
+    except (*BROKEN, library.SafetensorError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file of numbers: {error}") from error
+
+
+class _Content:
+    """The bytes of a file, mapped into memory, for arrays in bfloat16."""
+
+    def __init__(self, path: FilePath) -> None:
+        self.bytes = np.asarray(np.memmap(Path(path), np.uint8, "r"))
+        self.start = 8 + int.from_bytes(self.bytes[:8].tobytes(), "little")
+        self.header: dict[str, Any] = json.loads(self.bytes[8 : self.start].tobytes())
+
+    def widened(self, name: str) -> Array:
+        """The array as float32; no other copy of it is made."""
+        entry = self.header[name]
+        first, last = entry["data_offsets"]
+        bits = self.bytes[self.start + first : self.start + last].view("<u2")
+        return from_bfloat16(bits).reshape(entry["shape"])
+
+
+def _types(path: FilePath, file: Any) -> dict[str, str]:
+    """The type of each array by its name. Raises `WeightsError` for one that cannot be read."""
+    types = {name: str(file.get_slice(name).get_dtype()) for name in file.keys()}  # noqa: SIM118
+    strange = {name: kind for name, kind in types.items() if kind not in READABLE}
+    if strange:
+        name, kind = next(iter(strange.items()))
+        more = f", and so do {len(strange) - 1} others" if len(strange) > 1 else ""
+        raise WeightsError(
+            f"{path}: {name[:200]} holds numbers of type {kind}{more}, which cannot be read; store them as F16, BF16 or F32"
+        )
+    return types
 
 
 def _order(array: Array) -> list[int] | None:

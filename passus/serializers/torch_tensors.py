@@ -10,12 +10,13 @@ import numpy as np
 
 from passus.backend import Array
 from passus.errors import WeightsError
+from passus.serializers.bfloat16 import from_bfloat16
 from passus.serializers.torch_pickle import Global
 
 __all__ = ["NAMES", "Storage", "Storages"]
 
 DTYPES = {
-    "torch BFloat16Storage": ("<u2", "float32"),  # The upper half of a float32.
+    "torch BFloat16Storage": ("<u2", "float32"),
     "torch BoolStorage": ("u1", "bool"),
     "torch ByteStorage": ("u1", "uint8"),
     "torch CharStorage": ("i1", "int8"),
@@ -53,7 +54,7 @@ class Storage:
             raise WeightsError(f"{len(content)} bytes are there for {self.array.size} numbers of {self.nbytes} bytes")
         numbers = np.frombuffer(content, DTYPES[self.kind][0])
         if self.kind == "torch BFloat16Storage":
-            numbers = (numbers.astype(np.uint32) << 16).view(np.float32)
+            numbers = from_bfloat16(numbers)
         self.array[:] = numbers
 
 

@@ -10,6 +10,7 @@ from passus.errors import ArgumentError, DTypeError, WeightsError
 from passus.files import FilePath, checked_path
 from passus.serializers.npz import read_npz, write_npz
 from passus.serializers.safetensors import read_safetensors, write_safetensors
+from passus.serializers.shards import INDEX, read_shards
 
 __all__ = ["read_weights", "write_weights"]
 
@@ -45,10 +46,14 @@ def write_weights(path: FilePath, arrays: Mapping[str, Array | None]) -> None:
 
 
 def read_weights(path: FilePath) -> dict[str, Array]:
-    """Read the arrays of a file ``.safetensors`` or ``.npz`` by their paths.
+    """Read the arrays of a file ``.safetensors`` or ``.npz`` by their paths, or of the shards ``.safetensors`` that an index
+    ``.safetensors.index.json`` beside them names.
 
-    Raises `WeightsError` for a file that is broken, `FileNotFoundError` if there is none, `ArgumentError` for a name
-    that ends otherwise.
+    Numbers in bfloat16 are read as float32, which holds each exactly.
+
+    Raises `WeightsError` for a file that is broken, or that holds numbers of a type that NumPy does not have, and for an index that
+    does not agree with its shards; `FileNotFoundError` if there is no such file, or a shard is missing; `ArgumentError` for a
+    name that ends otherwise.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -58,6 +63,8 @@ def read_weights(path: FilePath) -> dict[str, Array]:
     >>> read_weights(path)
     {'l1.W': array([1., 1., 1.])}
     """
+    if checked_path(path).name.lower().endswith(INDEX):
+        return read_shards(path)
     return read_npz(path) if _kind(path) == ".npz" else read_safetensors(path)[0]
 
 
