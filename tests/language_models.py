@@ -96,47 +96,93 @@ class Norm(nn.Module):
         return self.weight * (x * torch.rsqrt((x**2).mean(-1, keepdim=True) + self.eps))
 
 
-def turned(x: Any, base: float) -> Any:
+def frequencies(size: int, base: float, scaling: dict[str, Any] | None) -> Any:
+    """Those of rotary positions, scaled one by one as a ``rope_scaling`` of configurations says."""
+    inverse = base ** (-torch.arange(0, size, 2).double() / size)
+    if scaling is None:
+        return inverse
+    factor, kind = scaling["factor"], scaling.get("rope_type", scaling.get("type"))
+    if kind == "linear":
+        return inverse / factor
+    assert kind == "llama3"
+    low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
+    length = scaling["original_max_position_embeddings"]
+    scaled = []
+    for frequency in inverse.tolist():
+        wavelength = 2 * math.pi / frequency
+        if wavelength < length / high:
+            scaled.append(frequency)
+        elif wavelength > length / low:
+            scaled.append(frequency / factor)
+        else:
+            share = (length / wavelength - low) / (high - low)
+            scaled.append((1 - share) * frequency / factor + share * frequency)
+    return torch.tensor(scaled, dtype=torch.float64)
+
+
+def turned(x: Any, base: float, scaling: dict[str, Any] | None = None) -> Any:
     """Rotary positions on halves of each head (N, H, T, D)."""
     T, D = x.shape[-2:]
-    angles = torch.outer(torch.arange(T).float(), base ** (-torch.arange(0, D, 2).float() / D)).repeat(1, 2)
+    angles = torch.outer(torch.arange(T).double(), frequencies(D, base, scaling)).float().repeat(1, 2)
     other = torch.cat([-x[..., D // 2 :], x[..., : D // 2]], dim=-1)
     return x * angles.cos() + other * angles.sin()
 
 
 class AttentionL(nn.Module):
-    def __init__(self, width: int, heads: int, shared: int, base: float) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        shared: int,
+        base: float,
+        size: int | None = None,
+        qkv_bias: bool = False,
+        bias: bool = False,
+        scaling: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__()
-        self.heads, self.shared, self.base = heads, shared, base
-        size = width // heads
-        self.q_proj, self.o_proj = nn.Linear(width, width, bias=False), nn.Linear(width, width, bias=False)
-        self.k_proj, self.v_proj = (nn.Linear(width, shared * size, bias=False) for _ in range(2))
+        self.heads, self.shared, self.base, self.scaling = heads, shared, base, scaling
+        self.size = width // heads if size is None else size
+        self.q_proj = nn.Linear(width, heads * self.size, bias=qkv_bias or bias)
+        self.k_proj, self.v_proj = (nn.Linear(width, shared * self.size, bias=qkv_bias or bias) for _ in range(2))
+        self.o_proj = nn.Linear(heads * self.size, width, bias=bias)
 
     def forward(self, x: Any) -> Any:
-        N, T, C = x.shape
+        N, T, _ = x.shape
         q = self.q_proj(x).view(N, T, self.heads, -1).transpose(1, 2)
         k, v = (f(x).view(N, T, self.shared, -1).transpose(1, 2) for f in (self.k_proj, self.v_proj))
-        q, k = turned(q, self.base), turned(k, self.base)
+        q, k = turned(q, self.base, self.scaling), turned(k, self.base, self.scaling)
         k, v = (m.repeat_interleave(self.heads // self.shared, dim=1) for m in (k, v))
-        scores = q @ k.transpose(2, 3) / math.sqrt(C // self.heads)
+        scores = q @ k.transpose(2, 3) / math.sqrt(self.size)
         scores = scores + torch.full((T, T), -math.inf).triu(1)
-        return self.o_proj((scores.softmax(-1) @ v).transpose(1, 2).reshape(N, T, C))
+        return self.o_proj((scores.softmax(-1) @ v).transpose(1, 2).reshape(N, T, -1))
 
 
 class MLPL(nn.Module):
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, width: int, hidden: int, bias: bool) -> None:
         super().__init__()
-        self.gate_proj, self.up_proj = (nn.Linear(width, hidden, bias=False) for _ in range(2))
-        self.down_proj = nn.Linear(hidden, width, bias=False)
+        self.gate_proj, self.up_proj = (nn.Linear(width, hidden, bias=bias) for _ in range(2))
+        self.down_proj = nn.Linear(hidden, width, bias=bias)
 
     def forward(self, x: Any) -> Any:
         return self.down_proj(nn.functional.silu(self.gate_proj(x)) * self.up_proj(x))
 
 
 class BlockL(nn.Module):
-    def __init__(self, width: int, heads: int, shared: int, hidden: int, base: float, eps: float) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        shared: int,
+        hidden: int,
+        base: float,
+        eps: float,
+        bias: bool = False,
+        **options: Any,
+    ) -> None:
         super().__init__()
-        self.self_attn, self.mlp = AttentionL(width, heads, shared, base), MLPL(width, hidden)
+        self.self_attn = AttentionL(width, heads, shared, base, bias=bias, **options)
+        self.mlp = MLPL(width, hidden, bias)
         self.input_layernorm, self.post_attention_layernorm = Norm(width, eps), Norm(width, eps)
 
     def forward(self, x: Any) -> Any:
@@ -159,12 +205,27 @@ class TransformerL(nn.Module):
 
 
 class Llama(nn.Module):
+    """Llama, and its relatives by the options of `AttentionL`; ``tied``: with the matrix of the embedding for the logits."""
+
     def __init__(
-        self, vocab: int, blocks: int, heads: int, shared: int, width: int, hidden: int, base: float, eps: float
+        self,
+        vocab: int,
+        blocks: int,
+        heads: int,
+        shared: int,
+        width: int,
+        hidden: int,
+        base: float,
+        eps: float,
+        tied: bool = False,
+        **options: Any,
     ) -> None:
         super().__init__()
-        self.model = TransformerL(vocab, blocks, width, eps, heads=heads, shared=shared, hidden=hidden, base=base)
+        options |= {"heads": heads, "shared": shared, "hidden": hidden, "base": base}
+        self.model = TransformerL(vocab, blocks, width, eps, **options)
         self.lm_head = nn.Linear(width, vocab, bias=False)
+        if tied:
+            self.lm_head.weight = self.model.embed_tokens.weight
         for parameter in self.parameters():
             nn.init.normal_(parameter, 0.0, 0.3)
 

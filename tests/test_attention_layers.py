@@ -190,6 +190,41 @@ def test_grouped_queries_share_keys_and_values() -> None:
     np.testing.assert_allclose(grouped.weights(x).data, whole.weights(x).data, rtol=1e-12)
 
 
+@pytest.mark.parametrize("cross", [False, True])
+def test_heads_of_another_width_agree_with_plain_arrays(cross: bool) -> None:
+    rng = np.random.default_rng(3)
+    options = {"cross": True, "context_size": 7} if cross else {}
+    layer = L.MultiHeadAttention(10, 3, in_size=7, d_head=4, nobias=True, qkv_bias=True, dtype=np.float64, **options)
+    randomize(layer, rng)
+    assert layer.out.b is None
+    assert layer.out.W.shape == (12, 10)
+    x, context = normal(rng, 2, 5, 7), normal(rng, 2, 6, 7)
+    parts = (layer.query, layer.key_value) if cross else (layer.qkv,)
+    W, b = (np.concatenate([getattr(part, name).data for part in parts], axis=-1) for name in ("W", "b"))
+    q = x @ W[:, :12] + b[:12]
+    k, v = (context @ W[:, i : i + 12] + b[i : i + 12] for i in (12, 24))
+    heads = [
+        torch.nn.functional.scaled_dot_product_attention(
+            *[torch.tensor(part[..., 4 * h : 4 * h + 4]) for part in (q, k, v)]
+        ).numpy()
+        for h in range(3)
+    ]
+    expected = np.concatenate(heads, axis=-1) @ layer.out.W.data
+    np.testing.assert_allclose(layer(x, context).data, expected, rtol=1e-10)
+
+
+def test_biases_of_queries_keys_and_values_alone() -> None:
+    names = ["qkv.W", "qkv.b", "out.W", "out.b"]
+    for nobias, qkv_bias, absent in (
+        (False, None, ()),
+        (True, None, ("qkv.b", "out.b")),
+        (True, True, ("out.b",)),
+        (False, False, ("qkv.b",)),
+    ):
+        layer = L.MultiHeadAttention(8, 2, nobias=nobias, qkv_bias=qkv_bias, in_size=8)
+        assert [path for path, _ in layer.named_params()] == [name for name in names if name not in absent]
+
+
 def test_scores_with_rotary_positions_depend_on_distances_only() -> None:
     layer = L.MultiHeadAttention(8, 2, rotary=100.0, in_size=8, dtype=np.float64, rng=0)
     x = normal(np.random.default_rng(1), 2, 5, 8)
@@ -200,7 +235,10 @@ def test_scores_with_rotary_positions_depend_on_distances_only() -> None:
     assert abs(layer(x, is_causal=True, positions=np.array([0, 2, 3, 7, 9])).data - plain).max() > 1e-3
 
 
-@pytest.mark.parametrize("options", [{}, {"rotary": 100.0, "n_kv_heads": 1}, {"nobias": True}])
+WIDER = {"d_head": 6, "nobias": True, "qkv_bias": True, "n_kv_heads": 1}
+
+
+@pytest.mark.parametrize("options", [{}, {"rotary": 100.0, "n_kv_heads": 1}, {"nobias": True}, WIDER])
 def test_attention_is_differentiable_twice(options: dict[str, Any]) -> None:
     rng = np.random.default_rng(0)
     layer = L.MultiHeadAttention(4, 2, in_size=4, dtype=np.float64, **options)
@@ -265,6 +303,14 @@ def test_attention_explains_what_does_not_fit() -> None:
         L.MultiHeadAttention(8, 4, n_kv_heads=3)
     with pytest.raises(ArgumentError, match="even number of features per head, not 3"):
         L.MultiHeadAttention(6, 2, rotary=100.0)
+    with pytest.raises(ArgumentError, match="rotary_scaling needs rotary positions"):
+        L.MultiHeadAttention(4, 2, rotary_scaling=F.RotaryScaling(2.0))
+    with pytest.raises(DTypeError, match="rotary_scaling is a float"):
+        L.MultiHeadAttention(4, 2, rotary=100.0, rotary_scaling=2.0)
+    with pytest.raises(ArgumentError, match="d_head is 0"):
+        L.MultiHeadAttention(4, 2, d_head=0)
+    with pytest.raises(DTypeError, match="qkv_bias is an int"):
+        L.MultiHeadAttention(4, 2, qkv_bias=1)
     layer = L.MultiHeadAttention(4, 2, in_size=4)
     x = np.ones((1, 3, 4), np.float32)
     with pytest.raises(ShapeError, match=r"sequence \(N, T, I\) is needed"):
@@ -280,7 +326,14 @@ def test_attention_explains_what_does_not_fit() -> None:
 # Caches.
 
 
-@pytest.mark.parametrize("options", [{}, {"rotary": 50.0, "n_kv_heads": 1}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"rotary": 50.0, "n_kv_heads": 1},
+        {"rotary": 50.0, "rotary_scaling": F.RotaryScaling(8.0, 1.0, 4.0, 64), **WIDER},
+    ],
+)
 @pytest.mark.parametrize("steps", [[5], [1, 1, 1, 1, 1], [3, 1, 1], [2, 3]])
 def test_a_cache_changes_no_number(steps: list[int], options: dict[str, Any]) -> None:
     layer = L.MultiHeadAttention(8, 2, in_size=8, dtype=np.float64, rng=0, **options)

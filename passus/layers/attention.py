@@ -15,6 +15,7 @@ from passus.core import Operand, Result
 from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.functions.attending import attention_weights
 from passus.functions.checks import array_of
+from passus.functions.positions import checked_scaling
 from passus.initializers import Initializer
 from passus.kernels.attention import Settings
 from passus.layers.base import Layer
@@ -28,15 +29,16 @@ __all__ = ["MultiHeadAttention"]
 class MultiHeadAttention(Layer):
     """Attention of ``n_heads`` heads: queries (N, T, I) and keys (N, S, J) give (N, T, ``d_model``).
 
-    Queries, keys and values are linear functions of the inputs; each head has ``d_model / n_heads`` features, and the
-    heads' results go through one more linear layer, ``out``. Called with one sequence, it attends to itself (``qkv``
+    Queries, keys and values are linear functions of the inputs; each head has ``d_head`` features, ``d_model / n_heads`` if
+    left out, and the heads' results go through one more linear layer, ``out``. Called with one sequence, it attends to itself (``qkv``
     is one product); called with ``key``, and perhaps ``value``, to another one. ``cross``: keys and values are always
     those of another sequence, whose number J of features may differ: ``query`` and ``key_value`` are layers of their
     own. I and J are inferred on the first call, or given as ``in_size`` and ``context_size``.
 
     ``n_kv_heads``: fewer heads of keys and values, each shared by a group of queries. ``nobias``: leave out the biases.
+    ``qkv_bias``: whether queries, keys and values have biases; ``not nobias`` if left out.
     ``dropout_ratio``: of the attention weights, in training. ``rotary``: the base of rotary positions, such as 10000.0,
-    by which queries and keys are rotated. ``initializer``, ``out_initializer``: draw the weights, and those of ``out``.
+    by which queries and keys are rotated; ``rotary_scaling``: a `passus.functions.RotaryScaling` of their frequencies. ``initializer``, ``out_initializer``: draw the weights, and those of ``out``.
 
     A call takes, besides the sequences:
     ``mask``: boolean, True where a query may attend to a key, or numbers added to the scores; broadcasts to
@@ -63,9 +65,12 @@ class MultiHeadAttention(Layer):
         *,
         n_kv_heads: int | None = None,
         cross: bool = False,
+        d_head: int | None = None,
         nobias: bool = False,
+        qkv_bias: bool | None = None,
         dropout_ratio: float = 0.0,
         rotary: float | None = None,
+        rotary_scaling: F.RotaryScaling | None = None,
         in_size: int | None = None,
         context_size: int | None = None,
         initializer: Initializer | None = None,
@@ -76,26 +81,31 @@ class MultiHeadAttention(Layer):
         name = "MultiHeadAttention"
         self.n_heads = checked_count(name, "n_heads", n_heads)
         self.n_kv_heads = self.n_heads if n_kv_heads is None else checked_count(name, "n_kv_heads", n_kv_heads)
-        if checked_count(name, "d_model", d_model) % self.n_heads:
+        if checked_count(name, "d_model", d_model) % self.n_heads and d_head is None:
             raise ArgumentError(
                 f"{name}: d_model={d_model} must be a multiple of n_heads={n_heads}; d_model comes first"
             )
         if self.n_heads % self.n_kv_heads:
             raise ArgumentError(f"{name}: n_heads={n_heads} must be a multiple of n_kv_heads={n_kv_heads}")
-        self.d_model, self.d_head = d_model, d_model // self.n_heads
+        self.d_model = d_model
+        self.d_head = d_model // self.n_heads if d_head is None else checked_count(name, "d_head", d_head)
         self.dropout_ratio = checked_number(name, "dropout_ratio", dropout_ratio, 0.0, 1.0)
         self.rotary = None if rotary is None else checked_number(name, "rotary", rotary, open_low=True)
         if self.rotary is not None and self.d_head % 2:
             raise ArgumentError(f"{name}: rotary positions need an even number of features per head, not {self.d_head}")
+        self.rotary_scaling = checked_scaling(name, "rotary_scaling", rotary_scaling)
+        if self.rotary is None and self.rotary_scaling is not None:
+            raise ArgumentError(f"{name}: rotary_scaling needs rotary positions; give rotary, such as 10000.0, too")
         self.cross = checked_flag(name, "cross", cross)
         rng = None if rng is None else get_rng(rng)
-        shared = self.n_kv_heads * self.d_head
+        unbiased = nobias if qkv_bias is None else not checked_flag(name, "qkv_bias", qkv_bias)
+        own, shared = self.n_heads * self.d_head, self.n_kv_heads * self.d_head
         if self.cross:
-            self.query = Linear(d_model, nobias, dtype, in_size, initializer, rng)
-            self.key_value = Linear(2 * shared, nobias, dtype, context_size, initializer, rng)
+            self.query = Linear(own, unbiased, dtype, in_size, initializer, rng)
+            self.key_value = Linear(2 * shared, unbiased, dtype, context_size, initializer, rng)
         else:
-            self.qkv = Linear(d_model + 2 * shared, nobias, dtype, in_size, initializer, rng)
-        self.out = Linear(d_model, nobias, dtype, d_model, out_initializer or initializer, rng)
+            self.qkv = Linear(own + 2 * shared, unbiased, dtype, in_size, initializer, rng)
+        self.out = Linear(d_model, nobias, dtype, own, out_initializer or initializer, rng)
 
     def forward(
         self,
@@ -164,7 +174,7 @@ class MultiHeadAttention(Layer):
         return q, k, v
 
     def _query(self, x: Operand) -> Any:
-        y = self.query(x) if self.cross else self._part(x, 0, self.d_model)
+        y = self.query(x) if self.cross else self._part(x, 0, self.n_heads * self.d_head)
         return F.split_heads(y, self.n_heads)
 
     def _key_value(self, key: Operand, value: Operand) -> tuple[Any, Any]:
@@ -172,7 +182,7 @@ class MultiHeadAttention(Layer):
         if key is value and self.cross:
             k, v = F.split_heads(self.key_value(key), (self.n_kv_heads, self.n_kv_heads))
             return k, v
-        first = 0 if self.cross else self.d_model
+        first = 0 if self.cross else self.n_heads * self.d_head
         k, v = self._part(key, first, first + size), self._part(value, first + size, first + 2 * size)
         return F.split_heads(k, self.n_kv_heads), F.split_heads(v, self.n_kv_heads)
 
@@ -189,7 +199,7 @@ class MultiHeadAttention(Layer):
             return x
         if isinstance(positions, np.ndarray) and positions.ndim > 1:
             positions = positions[..., None, :]  # The heads share them.
-        return F.rotary(x, positions, self.rotary)
+        return F.rotary(x, positions, self.rotary, scaling=self.rotary_scaling)
 
 
 def with_key_mask(mask: Operand | None, key_mask: Operand | None) -> Operand | None:

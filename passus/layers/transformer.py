@@ -54,8 +54,11 @@ class ResidualLayer(Layer):
         norm: str = "layer",
         eps: float = 1e-5,
         nobias: bool = False,
+        qkv_bias: bool | None = None,
         n_kv_heads: int | None = None,
+        d_head: int | None = None,
         rotary: float | None = None,
+        rotary_scaling: F.RotaryScaling | None = None,
         initializer: Initializer | None = None,
         out_initializer: Initializer | None = None,
         dtype: DTypeLike = np.float32,
@@ -69,8 +72,9 @@ class ResidualLayer(Layer):
         d_hidden = 4 * d_model if d_hidden is None else d_hidden
         options: dict[str, Any] = {"nobias": nobias, "dropout_ratio": dropout_ratio, "dtype": dtype, "rng": rng}
         options |= {"initializer": initializer, "out_initializer": out_initializer}
-        heads: dict[str, Any] = {"n_kv_heads": n_kv_heads, "in_size": d_model, **options}
-        self.attention = MultiHeadAttention(d_model, n_heads, rotary=rotary, **heads)
+        heads: dict[str, Any] = {"n_kv_heads": n_kv_heads, "d_head": d_head, "qkv_bias": qkv_bias, "in_size": d_model}
+        heads |= options
+        self.attention = MultiHeadAttention(d_model, n_heads, rotary=rotary, rotary_scaling=rotary_scaling, **heads)
         self.norm1 = norm_named(name, norm, d_model, eps, dtype)
         self._add_attention(d_model, n_heads, heads, lambda: norm_named(name, norm, d_model, eps, dtype))
         if activation == "swiglu":
@@ -96,7 +100,8 @@ class TransformerEncoderLayer(ResidualLayer):
     `passus.functions.bias_activation`; "swiglu" makes it a `SwiGLU` block. ``dropout_ratio``: of attention weights, of the
     features inside the block, and of what is added. ``pre_norm``: normalise the input of each sub-layer; False: the sum
     behind it, as in the original. ``norm``: "layer" or "rms", with ``eps``. ``nobias``: no biases in linear layers.
-    ``n_kv_heads``, ``rotary``, ``initializer``, ``out_initializer``: see `MultiHeadAttention`.
+    ``qkv_bias``, ``n_kv_heads``, ``d_head``, ``rotary``, ``rotary_scaling``, ``initializer``, ``out_initializer``: see
+    `MultiHeadAttention`.
 
     A call takes ``mask``, ``key_mask``, ``is_causal``, ``positions`` and ``cache`` of `MultiHeadAttention`; with
     ``is_causal=True`` it is the layer of a decoder without context, such as GPT.

@@ -13,10 +13,10 @@ import passus.functions as F
 from passus.arguments import checked_count, checked_flag
 from passus.backend import Array
 from passus.core import Operand, Result
-from passus.errors import ArgumentError, DTypeError, ShapeError
-from passus.files import FilePath
+from passus.errors import ArgumentError, DTypeError, ShapeError, WeightsError
+from passus.files import FilePath, checked_path
 from passus.functions.checks import array_of
-from passus.initializers import normal
+from passus.initializers import Initializer, normal, zeros
 from passus.layers import (
     Embedding,
     KeyValueCache,
@@ -28,7 +28,8 @@ from passus.layers import (
 from passus.layers.attention import with_key_mask
 from passus.layers.positions import positions_of
 from passus.models.generation import Generative
-from passus.models.gpt_files import from_gpt2, from_llama, is_gpt2s, is_llamas
+from passus.models.gpt_config import AS_LLAMA, options_of, verify_sizes, weights_in
+from passus.models.gpt_files import in_our_form
 from passus.random import RNG, get_rng
 
 __all__ = ["GPT"]
@@ -40,17 +41,18 @@ class GPT(Generative):
     """A decoder-only transformer: tokens, integers (N, T), to the logits (N, T, ``vocab_size``) of each one's successor.
 
     The defaults are GPT-2's, with its initial values; `llama` has those of Llama. ``max_len``: the longest sequence.
-    ``positions``: "learned", "sinusoidal", "rotary" (with ``rotary_base``) or "alibi". ``d_hidden``, ``activation`` ("swiglu"
-    among them), ``norm``, ``eps``, ``nobias``, ``n_kv_heads`` (grouped queries), ``dropout_ratio``: see
-    `passus.layers.TransformerEncoderLayer`. ``tied``: the matrix of the embedding, ``embed.W``, is that of the logits as well, and is
+    ``positions``: "learned", "sinusoidal", "rotary" (with ``rotary_base``, and ``rotary_scaling``, a
+    `passus.functions.RotaryScaling`) or "alibi". ``d_hidden``, ``activation`` ("swiglu" among them), ``norm``, ``eps``, ``nobias``,
+    ``qkv_bias``, ``n_kv_heads`` (grouped queries), ``d_head``, ``dropout_ratio``: see `passus.layers.TransformerEncoderLayer`. ``tied``: the matrix of the embedding, ``embed.W``, is that of the logits as well, and is
     in files once. ``recompute``: layers are computed again on the way back instead of being kept. ``weights``: a
-    file, see `load_weights`. ``rng``: what the weights are drawn with.
+    file, see `load_weights`, whose numbers are converted to ``dtype``. ``rng``: what the weights are drawn with.
 
     A call takes ``key_mask`` (N, T), False for padding, and ``cache``, what `new_cache` returns, under `no_grad`: then ``ids`` come
     after those of earlier calls, and ``key_mask`` describes all.
 
-    Files of GPT-2 and Llama under the names of Hugging Face are read by `load_weights`, too; `passus.models.gpt_files` has the
-    mapping of names.
+    Files of GPT-2, Llama, Mistral and Qwen2 under the names of Hugging Face are read by `load_weights`, too, and the index of
+    several files, ``model.safetensors.index.json``; `passus.models.gpt_files` has the mapping of names. `from_folder` makes the
+    model that a folder of such files describes.
 
     Raises `ArgumentError` for options out of range, `ShapeError` for a sequence longer than ``max_len``, `LabelError` for a token
     out of range.
@@ -74,11 +76,14 @@ class GPT(Generative):
         d_hidden: int | None = None,
         positions: str = "learned",
         rotary_base: float = 10000.0,
+        rotary_scaling: F.RotaryScaling | None = None,
         activation: str = "gelu_tanh",
         norm: str = "layer",
         eps: float = 1e-5,
         nobias: bool = False,
+        qkv_bias: bool | None = None,
         n_kv_heads: int | None = None,
+        d_head: int | None = None,
         tied: bool = True,
         dropout_ratio: float = 0.0,
         recompute: bool = False,
@@ -94,7 +99,8 @@ class GPT(Generative):
         self.positions = positions
         n_layers = checked_count(name, "n_layers", n_layers)
         rng = None if rng is None else get_rng(rng)
-        draw = partial(normal, std=0.02)
+        # Numbers that come from a file are not drawn before.
+        draw: Initializer = partial(normal, std=0.02) if weights is None else zeros
         self.embed = Embedding(vocab_size, d_model, dtype, draw, rng)
         self.position: Any = None
         if positions == "learned":
@@ -110,13 +116,16 @@ class GPT(Generative):
             norm=norm,
             eps=eps,
             nobias=nobias,
+            qkv_bias=qkv_bias,
             n_kv_heads=n_kv_heads,
+            d_head=d_head,
             rotary=rotary_base if positions == "rotary" else None,
+            rotary_scaling=rotary_scaling,
             dropout_ratio=dropout_ratio,
             recompute=recompute,
             initializer=draw,
             # The residual stream is a sum of two results of each layer, and keeps its variance so.
-            out_initializer=partial(normal, std=0.02 / math.sqrt(2 * n_layers)),
+            out_initializer=partial(normal, std=0.02 / math.sqrt(2 * n_layers)) if weights is None else zeros,
             dtype=dtype,
             rng=rng,
         )
@@ -124,7 +133,7 @@ class GPT(Generative):
         self.tied = checked_flag(name, "tied", tied)
         self.head = None if self.tied else Linear(vocab_size, True, dtype, d_model, draw, rng)
         if weights is not None:
-            self.load_weights(weights)
+            self.load_weights(weights, cast=True)
 
     @classmethod
     def llama(cls, vocab_size: int, n_layers: int, n_heads: int, d_model: int, max_len: int, **options: Any) -> Self:
@@ -137,15 +146,47 @@ class GPT(Generative):
         >>> model(np.array([[1, 2, 3]])).shape
         (1, 3, 50)
         """
-        as_llama: dict[str, Any] = {
-            "positions": "rotary",
-            "norm": "rms",
-            "activation": "swiglu",
-            "nobias": True,
-            "tied": False,
-            "d_hidden": -(-8 * checked_count(cls.__name__, "d_model", d_model) // 48) * 16,
-        }
-        return cls(vocab_size, n_layers, n_heads, d_model, max_len, **(as_llama | options))
+        d_hidden = -(-8 * checked_count(cls.__name__, "d_model", d_model) // 48) * 16
+        return cls(vocab_size, n_layers, n_heads, d_model, max_len, **({**AS_LLAMA, "d_hidden": d_hidden} | options))
+
+    @classmethod
+    def from_folder(
+        cls,
+        folder: FilePath,
+        *,
+        max_len: int | None = None,
+        dropout_ratio: float = 0.0,
+        recompute: bool = False,
+        dtype: DTypeLike = np.float32,
+    ) -> Self:
+        """The published model in a folder with Hugging Face's names: ``config.json``, and ``model.safetensors`` or several files
+        with ``model.safetensors.index.json``.
+
+        GPT-2, Llama, Mistral and Qwen2 are supported; `passus.models.gpt_config` lists what is read of the configuration. Its
+        dropout is not: ``dropout_ratio`` is for training on. ``max_len``: shorter than that of the configuration, for models with
+        rotary positions. ``dtype``: of the parameters, whatever it is in the files. The tokenizer is
+        ``passus.text.load_tokenizer(folder / "tokenizer.json")``.
+
+        Raises `WeightsError` if something that the configuration asks for is not supported, and if the files are broken or do not
+        agree with each other; `MissingWeightsError` for a missing file; `ArgumentError` for a ``max_len`` that is too long.
+
+        >>> GPT.from_folder("not-here")
+        Traceback (most recent call last):
+            ...
+        passus.errors.MissingWeightsError: not-here/config.json: no such file; check the path
+        """
+        config = checked_path(folder) / "config.json"
+        options = options_of(config)
+        weights = weights_in(config.parent)
+        verify_sizes(weights, options)
+        if max_len is not None:
+            longest, learned = options["max_len"], options["positions"] == "learned"
+            if checked_count(cls.__name__, "max_len", max_len) > longest or (learned and max_len != longest):
+                raise ArgumentError(
+                    f"{cls.__name__}.from_folder: max_len={max_len} must be {'' if learned else 'at most '}{longest}, as in {config}"
+                )
+            options["max_len"] = max_len
+        return cls(**options, dropout_ratio=dropout_ratio, recompute=recompute, dtype=dtype, weights=weights)
 
     def forward(
         self, ids: Operand, *, key_mask: Operand | None = None, cache: list[KeyValueCache] | None = None
@@ -203,8 +244,9 @@ class GPT(Generative):
         return N, T
 
     def _read_weights(self, path: FilePath) -> dict[str, Array]:
-        """The arrays of a file of passus, or of a file with Hugging Face's names for GPT-2 or Llama."""
+        """The arrays of a file of passus, or of one with Hugging Face's names."""
         arrays = super()._read_weights(path)
-        if is_gpt2s(arrays):
-            return from_gpt2(arrays, self.tied)
-        return from_llama(arrays, self.tied) if is_llamas(arrays) else arrays
+        try:
+            return in_our_form(arrays, self.tied)
+        except WeightsError as error:
+            raise WeightsError(f"{path}: {error.message}") from error

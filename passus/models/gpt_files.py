@@ -15,8 +15,8 @@ GPT-2, with or without ``transformer.`` in front; its matrices are (inputs, outp
 | ``ln_f.weight``, ``.bias`` | ``transformer.norm.gamma``, ``.beta`` |
 | ``lm_head.weight`` (V, D) | ``head.W`` (D, V), or ``embed.W`` if they are tied |
 
-Llama; its matrices are (outputs, inputs), and are transposed. Pairs of rotary positions are features i and i + D / 2 of a
-head in both:
+Llama, Mistral and Qwen2; their matrices are (outputs, inputs), and are transposed. Pairs of rotary positions are features i
+and i + D / 2 of a head in both. The biases that Qwen2 has are beside the matrices, ``q_proj.bias`` beside ``q_proj.weight``:
 
 | there | here |
 |---|---|
@@ -43,7 +43,7 @@ import numpy as np
 from passus.backend import Array
 from passus.errors import WeightsError
 
-__all__ = ["from_gpt2", "from_llama", "is_gpt2s", "is_llamas"]
+__all__ = ["from_gpt2", "from_llama", "in_our_form", "is_gpt2s", "is_llamas"]
 
 GPT2 = {
     "ln_1": "norm1",
@@ -56,17 +56,17 @@ GPT2 = {
 """The layers of a block of GPT-2."""
 
 LLAMA = {
-    "input_layernorm": ("norm1", 0),
-    "post_attention_layernorm": ("norm2", 0),
-    "self_attn.q_proj": ("attention.qkv", 0),
-    "self_attn.k_proj": ("attention.qkv", 1),
-    "self_attn.v_proj": ("attention.qkv", 2),
-    "self_attn.o_proj": ("attention.out", 0),
-    "mlp.gate_proj": ("feed_forward.gate_up", 0),
-    "mlp.up_proj": ("feed_forward.gate_up", 1),
-    "mlp.down_proj": ("feed_forward.out", 0),
+    "input_layernorm": "norm1",
+    "post_attention_layernorm": "norm2",
+    "self_attn.q_proj": "attention.qkv",
+    "self_attn.k_proj": "attention.qkv",
+    "self_attn.v_proj": "attention.qkv",
+    "self_attn.o_proj": "attention.out",
+    "mlp.gate_proj": "feed_forward.gate_up",
+    "mlp.up_proj": "feed_forward.gate_up",
+    "mlp.down_proj": "feed_forward.out",
 }
-"""The layers of a block of Llama, and the place of each in a matrix of several."""
+"""The layers of a block of Llama; those of one name are side by side here, in this order."""
 
 GPT2_ENDS = {
     "wte.weight": "embed.W",
@@ -79,8 +79,24 @@ GPT2_ENDS = {
 LLAMA_ENDS = {"embed_tokens.weight": "embed.W", "norm.weight": "transformer.norm.gamma"}
 """What is around those of Llama."""
 
+NAME = re.compile(r"(layers\.\d+\.)(.+)(\.\w+)")
+"""The block, the layer and the kind of an array of Llama."""
+
 CONSTANT = re.compile(r"\.attn\.(masked_)?bias$|rotary_emb\.inv_freq$")
 """What is no weight."""
+
+
+def in_our_form(arrays: dict[str, Array], tied: bool) -> dict[str, Array]:
+    """The arrays of a file of GPT-2 or Llama under our names; those of any other file as they are.
+
+    ``tied``: whether the model has no matrix of its own for the logits. Raises what `from_gpt2` and `from_llama` raise.
+
+    >>> list(in_our_form({"h.1.attn.c_attn.weight": np.ones((2, 6))}, True))
+    ['transformer.layers.1.attention.qkv.W']
+    """
+    if is_gpt2s(arrays):
+        return from_gpt2(arrays, tied)
+    return from_llama(arrays, tied) if is_llamas(arrays) else arrays
 
 
 def is_gpt2s(arrays: Mapping[str, Array]) -> bool:
@@ -124,7 +140,8 @@ def from_gpt2(arrays: Mapping[str, Array], tied: bool = True) -> dict[str, Array
 def from_llama(arrays: Mapping[str, Array], tied: bool = False) -> dict[str, Array]:
     """The arrays of a file of Llama under our names; what has no counterpart keeps its name.
 
-    ``tied``: whether the model has no matrix of its own for the logits. Raises `WeightsError` if it is tied and the file is not.
+    ``tied``: whether the model has no matrix of its own for the logits. Raises `WeightsError` if it is tied and the file is not,
+    and if queries, keys and values, or gate and value, are not all there, or do not fit side by side.
 
     >>> q, k = np.ones((4, 4), np.float32), np.ones((2, 4), np.float32)
     >>> state = {f"model.layers.0.self_attn.{name}_proj.weight": W for name, W in zip("qkv", (q, k, k))}
@@ -132,24 +149,38 @@ def from_llama(arrays: Mapping[str, Array], tied: bool = False) -> dict[str, Arr
     {'transformer.layers.0.attention.qkv.W': (4, 8)}
     """
     state: dict[str, Array] = {}
-    parts: dict[str, dict[int, Array]] = {}
+    parts: dict[str, dict[str, Array]] = {}
     for name, array in _weights(arrays, "model."):
         layer, _, kind = name.rpartition(".")
         found = re.fullmatch(r"layers\.(\d+)\.(.+)", layer)
         if found and found[2] in LLAMA:
-            ours, place = LLAMA[found[2]]
-            parts.setdefault(_path(found[1], ours, kind), {})[place] = array.T
+            parts.setdefault(_path(found[1], LLAMA[found[2]], kind), {})[name] = array.T
         else:
             state[LLAMA_ENDS.get(name, name)] = array
-    for path, found_parts in parts.items():
-        side_by_side = [found_parts[place] for place in sorted(found_parts)]
-        state[path] = side_by_side[0] if len(side_by_side) == 1 else np.concatenate(side_by_side, axis=-1)
+    for path, by_name in parts.items():
+        state[path] = _side_by_side(by_name)
     return _with_head(state, tied)
 
 
 def _weights(arrays: Mapping[str, Array], prefix: str) -> list[tuple[str, Array]]:
     """What is learnt, by its name behind the prefix."""
     return [(name.removeprefix(prefix), array) for name, array in arrays.items() if not CONSTANT.search(name)]
+
+
+def _side_by_side(parts: dict[str, Array]) -> Array:
+    """One matrix of those of a block that are one here. Raises `WeightsError` if one is missing or does not fit."""
+    start, layer, kind = NAME.fullmatch(next(iter(parts))).groups()  # type: ignore[union-attr]
+    names = [f"{start}{name}{kind}" for name in LLAMA if LLAMA[name] == LLAMA[layer]]
+    missing = [name for name in names if name not in parts]
+    if missing:
+        raise WeightsError(f"{', '.join(missing)} missing beside {', '.join(parts)}; the file is incomplete")
+    arrays = [parts[name] for name in names]
+    if len(arrays) == 1:
+        return arrays[0]
+    if any(a.ndim not in (1, 2) or a.shape[:-1] != arrays[0].shape[:-1] for a in arrays):
+        shapes = ", ".join(f"{name} {parts[name].T.shape}" for name in names)
+        raise WeightsError(f"{shapes}: these matrices must have as many inputs, their last axis, each")
+    return np.concatenate(arrays, axis=-1)
 
 
 def _path(block: str, layer: str, kind: str) -> str:

@@ -23,7 +23,7 @@ from passus.serializers.bfloat16 import from_bfloat16
 from passus.serializers.files import check_readable
 from passus.unpacking import BROKEN
 
-__all__ = ["names_in_safetensors", "read_safetensors", "write_safetensors"]
+__all__ = ["read_safetensors", "shapes_in_safetensors", "write_safetensors"]
 
 BFLOAT16 = "BF16"
 """The type of the format that is read as float32."""
@@ -89,13 +89,13 @@ def read_safetensors(path: FilePath, must_be_checked: str = "") -> tuple[dict[st
     return arrays, texts
 
 
-def names_in_safetensors(path: FilePath) -> list[str]:
-    """The names of the arrays in a file whose header is valid and whose length is what the header says.
+def shapes_in_safetensors(path: FilePath) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays in a file whose header is valid and whose length is what the header says, by their names.
 
     Raises what `read_safetensors` raises; the arrays themselves are not read.
     """
     with _opened(path) as file:
-        return list(_types(path, file))
+        return {name: tuple(file.get_slice(name).get_shape()) for name in _types(path, file)}
 
 
 @contextmanager

@@ -12,10 +12,10 @@ from passus.backend import Array
 from passus.errors import MissingWeightsError, WeightsError
 from passus.files import FilePath
 from passus.serializers.json_files import json_object
-from passus.serializers.safetensors import names_in_safetensors, read_safetensors
+from passus.serializers.safetensors import read_safetensors, shapes_in_safetensors
 from passus.tree import SHOWN
 
-__all__ = ["INDEX", "read_shards"]
+__all__ = ["INDEX", "read_shards", "shapes_in_shards"]
 
 INDEX = ".safetensors.index.json"
 """What the name of an index ends in."""
@@ -27,13 +27,19 @@ def read_shards(path: FilePath) -> dict[str, Array]:
     Before an array is read, all files are verified: each is in the folder of the index, is whole, and holds exactly the arrays that
     the index says. Raises `WeightsError` if one is not, `MissingWeightsError` (a `FileNotFoundError`) if one is not there.
     """
-    index = _index(path)
-    for file, names in index.items():
-        _verify(path, file, names)
+    shapes_in_shards(path)
     arrays: dict[str, Array] = {}
-    for file in index:
+    for file in _index(path):
         arrays |= read_safetensors(file)[0]
     return arrays
+
+
+def shapes_in_shards(path: FilePath) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays that an index names. Verifies and raises what `read_shards` does; reads no array."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for file, names in _index(path).items():
+        shapes |= _verified(path, file, names)
+    return shapes
 
 
 def _index(path: FilePath) -> dict[Path, list[str]]:
@@ -53,16 +59,16 @@ def _index(path: FilePath) -> dict[Path, list[str]]:
     return index
 
 
-def _verify(path: FilePath, file: Path, expected: list[str]) -> None:
-    """Raise `WeightsError` if a file does not hold exactly the arrays that the index says."""
+def _verified(path: FilePath, file: Path, expected: list[str]) -> dict[str, tuple[int, ...]]:
+    """The shapes in a file. Raises `WeightsError` if it does not hold exactly the arrays that the index says."""
     try:
-        found = set(names_in_safetensors(file))
+        found = shapes_in_safetensors(file)
     except MissingWeightsError:
         raise MissingWeightsError(
             f"{file}: no such file, and {Path(path).name} says that {len(expected)} arrays are in it, {expected[0][:200]} "
             "among them; get this file, too"
         ) from None
-    absent, more = [name for name in expected if name not in found], sorted(found.difference(expected))
+    absent, more = [name for name in expected if name not in found], sorted(found.keys() - expected)
     if absent:
         raise WeightsError(f"{file}: {Path(path).name} says that {_listed(absent)} is in it, and it is not")
     if more:
@@ -70,6 +76,7 @@ def _verify(path: FilePath, file: Path, expected: list[str]) -> None:
             f"{file}: {_listed(more)} is in it, and {Path(path).name} does not say so; each array must be in one file, that of "
             "the index"
         )
+    return found
 
 
 def _listed(names: list[str]) -> str:

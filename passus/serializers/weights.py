@@ -9,10 +9,10 @@ from passus.backend import Array, backend_of, is_array
 from passus.errors import ArgumentError, DTypeError, WeightsError
 from passus.files import FilePath, checked_path
 from passus.serializers.npz import read_npz, write_npz
-from passus.serializers.safetensors import read_safetensors, write_safetensors
-from passus.serializers.shards import INDEX, read_shards
+from passus.serializers.safetensors import read_safetensors, shapes_in_safetensors, write_safetensors
+from passus.serializers.shards import INDEX, read_shards, shapes_in_shards
 
-__all__ = ["read_weights", "write_weights"]
+__all__ = ["read_weights", "shapes_in_weights", "write_weights"]
 
 
 def write_weights(path: FilePath, arrays: Mapping[str, Array | None]) -> None:
@@ -63,9 +63,21 @@ def read_weights(path: FilePath) -> dict[str, Array]:
     >>> read_weights(path)
     {'l1.W': array([1., 1., 1.])}
     """
-    if checked_path(path).name.lower().endswith(INDEX):
+    if _is_index(path):
         return read_shards(path)
     return read_npz(path) if _kind(path) == ".npz" else read_safetensors(path)[0]
+
+
+def shapes_in_weights(path: FilePath) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays in a file ``.safetensors``, or in the shards of an index, by their names; no array is read.
+
+    Raises what `read_weights` raises.
+    """
+    return shapes_in_shards(path) if _is_index(path) else shapes_in_safetensors(path)
+
+
+def _is_index(path: FilePath) -> bool:
+    return checked_path(path).name.lower().endswith(INDEX)
 
 
 def _check_numbers(path: FilePath, name: str, array: Any) -> None:

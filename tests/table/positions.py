@@ -2,17 +2,35 @@ import math
 
 import numpy as np
 
+from passus.functions import RotaryScaling
 from tests.table import NO_AXIS, ONE_OPERAND, Row, bad, case, integers, normal
 
 
-def rotary(x, positions=0, base=10000.0, interleaved=False):
+def lowered(frequency, scaling):
+    """A frequency of rotary positions, scaled."""
+    if scaling is None:
+        return frequency
+    if scaling.original_max_len is None:
+        return frequency / scaling.factor
+    wavelength = 2 * math.pi / frequency
+    longest, shortest = (scaling.original_max_len / f for f in (scaling.low_freq_factor, scaling.high_freq_factor))
+    if wavelength < shortest:
+        return frequency
+    if wavelength > longest:
+        return frequency / scaling.factor
+    low, high = scaling.low_freq_factor, scaling.high_freq_factor
+    share = (scaling.original_max_len / wavelength - low) / (high - low)
+    return (1 - share) * frequency / scaling.factor + share * frequency
+
+
+def rotary(x, positions=0, base=10000.0, scaling=None, interleaved=False):
     *_, T, D = x.shape
     if isinstance(positions, int):
         positions = np.arange(positions, positions + T)
     positions, y = np.broadcast_to(positions, x.shape[:-1]), np.empty_like(x)
     for place in np.ndindex(*x.shape[:-1]):
         for i in range(D // 2):
-            angle = positions[place] * base ** (-2 * i / D)
+            angle = positions[place] * lowered(base ** (-2 * i / D), scaling)
             j, k = (2 * i, 2 * i + 1) if interleaved else (i, i + D // 2)
             a = complex(x[(*place, j)], x[(*place, k)]) * complex(math.cos(angle), math.sin(angle))
             y[(*place, j)], y[(*place, k)] = a.real, a.imag
@@ -42,6 +60,8 @@ def alibi_bias(n_heads, queries, keys=None, dtype=np.float32):
 
 ARRAYS = {**NO_AXIS, "broadcast": "it takes numbers", "0-d": "it takes lengths"}
 
+LLAMA3 = RotaryScaling(8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_len=64)
+
 ROWS = [
     Row(
         "rotary",
@@ -51,6 +71,12 @@ ROWS = [
             "plain, heads": case(normal(2, 2, 3, 6), 5),
             "plain, interleaved": case(normal(2, 3, 4), 1, 100.0, interleaved=True),
             "plain, positions": case(normal(2, 3, 4), np.array([7, 0, 2])),
+            "plain, lower frequencies": case(normal(2, 3, 4), 5, scaling=RotaryScaling(4)),
+            # Waves of 6, 44, 308 and 2155 positions: one stays, one is in between, two are divided.
+            "plain, as in Llama 3": case(normal(3, 8), 20, 2401.0, scaling=LLAMA3),
+            "plain, as in Llama 3, positions": case(
+                normal(2, 3, 8), np.array([700, 0, 12]), scaling=LLAMA3, interleaved=True
+            ),
             "plain, positions of each example": case(normal(2, 2, 3, 4), integers(9, 2, 1, 3)),
             "empty": case(normal(0, 3, 4)),
             "empty, no sequence": case(normal(2, 0, 4)),
@@ -62,6 +88,12 @@ ROWS = [
             bad(ValueError, r"rotary: positions \(2,\) must broadcast to \(3,\)", np.ones((3, 4)), np.arange(2)),
             bad(ValueError, "rotary: positions is -1", np.ones((3, 4)), -1),
             bad(ValueError, "rotary: base is 0", np.ones((3, 4)), base=0),
+            bad(
+                TypeError,
+                "rotary: scaling is a float; give a passus.functions.RotaryScaling",
+                np.ones((3, 4)),
+                scaling=2.0,
+            ),
             bad(TypeError, "rotary: positions is a list", np.ones((3, 4)), [0, 1, 2]),
             bad(TypeError, "rotary: interleaved is an int", np.ones((3, 4)), interleaved=1),
         ),
