@@ -12,7 +12,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-import passus
 import passus.functions as F
 from passus import no_grad
 from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError, WeightsError
@@ -300,21 +299,12 @@ def _saved(theirs: torch.nn.Module, folder: Path) -> Path:
 @pytest.mark.parametrize(("shared", "bias"), [(4, False), (2, False), (1, True)])
 def test_a_file_of_llama_gives_the_same_logits(tmp_path: Path, shared: int, bias: bool) -> None:
     torch.manual_seed(0)
-    theirs = Llama(20, 2, 4, shared, 16, 24, 500.0, 1e-6)
-    if bias:
-        for layer in theirs.model.layers:
-            for name in ("q_proj", "k_proj", "v_proj"):
-                getattr(layer.self_attn, name).bias = torch.nn.Parameter(
-                    torch.randn(layer.self_attn.q_proj.in_features // 4)
-                )
-            layer.self_attn.q_proj.bias = torch.nn.Parameter(torch.randn(16))
+    theirs = Llama(20, 2, 4, shared, 16, 24, 500.0, 1e-6, qkv_bias=bias)
     state = theirs.state_dict() | {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(2)}
     path = tmp_path / "llama.safetensors"
     save_file({name: a.contiguous() for name, a in state.items()}, path)
-    model = GPT.llama(20, 2, 4, 16, 12, n_kv_heads=shared, d_hidden=24, rotary_base=500.0, eps=1e-6, rng=0)
-    if bias:
-        for block in model.transformer.layers:
-            block.attention.qkv.b = passus.Parameter(np.zeros(block.attention.qkv.W.shape[1], np.float32))
+    options = {"n_kv_heads": shared, "d_hidden": 24, "rotary_base": 500.0, "eps": 1e-6, "qkv_bias": bias}
+    model = GPT.llama(20, 2, 4, 16, 12, rng=0, **options)
     model.load_weights(path)
     np.testing.assert_allclose(model(IDS).data, their_logits(theirs), rtol=1e-4, atol=1e-4)
 

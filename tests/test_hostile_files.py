@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import random
 import struct
@@ -16,6 +17,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from passus.datasets import (
     CIFAR10,
@@ -31,6 +34,7 @@ from passus.datasets.idx import read_idx
 from passus.errors import DataError, PassusError, WeightsError
 from passus.files import checked_path
 from passus.layers import Linear
+from passus.models import GPT
 from passus.serializers import (
     load_onnx_weights,
     load_torch,
@@ -43,6 +47,7 @@ from passus.text import CharTokenizer, TokenFile, load_tokenizer, write_tokens
 from passus.unpacking import ALWAYS
 from tests.test_onnx_weights import model as onnx_model
 from tests.test_onnx_weights import tensor as onnx_tensor
+from tests.test_published_models import MODELS as LANGUAGE_MODELS
 from tests.test_torch_files import by_name, pickled, storage, tensor
 
 ARRAYS = {"W": np.arange(12, dtype=np.float32).reshape(3, 4), "b": np.arange(3.0).reshape(3, 1).T, "n": np.array(7)}
@@ -102,10 +107,28 @@ def tar(members: dict[str, bytes]) -> bytes:
     return packed.getvalue()
 
 
+def bfloat16(path: Path) -> None:
+    save_file({"W": torch.arange(12, dtype=torch.bfloat16).reshape(3, 4), "n": torch.tensor(7)}, path)
+
+
+def shards(path: Path) -> None:
+    places = {name: f"{name}.safetensors" for name in ARRAYS}
+    for name, file in places.items():
+        write_weights(path.parent / file, {name: ARRAYS[name]})
+    path.write_text(json.dumps({"metadata": {"total_size": 80}, "weight_map": places}))
+
+
+def configuration(path: Path) -> None:
+    LANGUAGE_MODELS["Llama 3"].write(path.parent)
+
+
 READERS: dict[str, tuple[str, Callable[[Path], Any], Callable[[Path], Any]]] = {
     "npz": ("w.npz", npz, read_weights),
     "compressed npz": ("w.npz", compressed_npz, read_weights),
     "safetensors": ("w.safetensors", npz, read_weights),
+    "bfloat16": ("w.safetensors", bfloat16, read_weights),
+    "shards": ("model.safetensors.index.json", shards, read_weights),
+    "configuration": ("config.json", configuration, lambda p: GPT.from_folder(p.parent)),
     "checkpoint": ("c.safetensors", lambda p: save_checkpoint(p, model=Linear(2, in_size=3)), read_checkpoint),
     "torch": ("m.pth", torch_zip, load_torch),
     "old torch": ("m.pth", torch_old, load_torch),

@@ -29,6 +29,7 @@ those of the sizes must be given.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -104,7 +105,7 @@ def verify_sizes(path: Path, options: dict[str, Any]) -> None:
         ends = {"embed_tokens.weight": (V, D)}
         block = {"layers.{}.self_attn.q_proj.weight": (features, D), "layers.{}.mlp.down_proj.weight": (D, hidden)}
     blocks = ((name.format(i), shape) for i in range(options["n_layers"]) for name, shape in block.items())
-    for name, shape in (*ends.items(), *blocks):
+    for name, shape in chain(ends.items(), blocks):
         if name not in shapes:
             raise WeightsError(
                 f"{path}: there is no {name}, and config.json describes one {shape}; get the files that belong together"

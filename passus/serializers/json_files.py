@@ -32,7 +32,7 @@ def json_object(path: FilePath, what: str) -> dict[str, Any]:
     except BROKEN as error:
         raise WeightsError(f"{path}: not a readable {what} in JSON: {str(error)[:200]}") from error
     if not isinstance(found, dict):
-        raise WeightsError(f"{path}: not a {what}, for it holds {shown(found)} and no object")
+        raise WeightsError(f"{path}: not a readable {what} in JSON: it holds {shown(found)} and no object")
     return found
 
 
