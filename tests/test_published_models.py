@@ -416,6 +416,21 @@ def test_the_biases_of_queries_keys_and_values_are_side_by_side() -> None:
     np.testing.assert_array_equal(ours["transformer.layers.1.attention.qkv.b"], np.concatenate(parts))
 
 
+def test_loading_takes_twice_the_memory_of_the_model(tmp_path: Path) -> None:
+    theirs = Llama(2000, 2, 4, 2, 128, 512, 500.0, 1e-6)
+    save_file({n: a.bfloat16().contiguous() for n, a in theirs.state_dict().items()}, tmp_path / "model.safetensors")
+    sizes = {"vocab_size": 2000, "hidden_size": 128, "intermediate_size": 512}
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA_CONFIG | sizes))
+    GPT.from_folder(tmp_path)
+    tracemalloc.start()
+    try:
+        model = GPT.from_folder(tmp_path)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 2.1 * 4 * model.count_params()
+
+
 def test_numbers_are_not_drawn_for_weights_that_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     MODELS["Llama"].write(tmp_path)
     monkeypatch.setattr("passus.models.gpt.normal", None)

@@ -210,4 +210,4 @@ class State(Holder):
 def _cast(array: Any, expected: Spec | None) -> Any:
     """Floating-point numbers in the precision that is expected; all else as it is."""
     kinds = [getattr(getattr(x, "dtype", None), "kind", "") for x in (array, expected)]
-    return array.astype(expected.dtype) if expected is not None and kinds == ["f", "f"] else array
+    return array.astype(expected.dtype, copy=False) if expected is not None and kinds == ["f", "f"] else array

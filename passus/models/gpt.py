@@ -133,6 +133,8 @@ class GPT(Generative):
         self.tied = checked_flag(name, "tied", tied)
         self.head = None if self.tied else Linear(vocab_size, True, dtype, d_model, draw, rng)
         if weights is not None:
+            for parameter in self.params():  # Until the file brings their numbers, they take no memory.
+                parameter.data = np.broadcast_to(np.zeros((), parameter.dtype), parameter.shape)
             self.load_weights(weights, cast=True)
 
     @classmethod
