@@ -275,6 +275,10 @@ MODELS = {
     **{f"resnet{n}": f"write ResNet{n}()" for n in (18, 34, 50, 101, 152)},
     "vgg16": "write VGG16()",
     "mobilenet_v2": "write MobileNetV2()",
+    **dict.fromkeys(
+        ("AutoModelForCausalLM", "GPT2LMHeadModel", "LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM"),
+        "write GPT.from_folder(folder)",
+    ),
     "SentenceTransformer": "write SentenceEncoder(weights=path, vocabulary=path)",
     "Functional": "derive from Model and write forward",
 }
@@ -376,6 +380,7 @@ LAYER = {
     "set_weights": "write model.load_state_dict(state)",
     "save": "write model.save_weights(path)",
     "load": "write model.load_weights(path)",
+    "from_pretrained": "write model.load_weights(path), or models.GPT.from_folder(folder)",
     "add": "write append(layer), or assign the layer to an attribute",
     "build": "sizes are inferred on the first call",
     "add_weight": "assign a Parameter to an attribute",
