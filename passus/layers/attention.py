@@ -30,15 +30,16 @@ class MultiHeadAttention(Layer):
     """Attention of ``n_heads`` heads: queries (N, T, I) and keys (N, S, J) give (N, T, ``d_model``).
 
     Queries, keys and values are linear functions of the inputs; each head has ``d_head`` features, ``d_model / n_heads`` if
-    left out, and the heads' results go through one more linear layer, ``out``. Called with one sequence, it attends to itself (``qkv``
-    is one product); called with ``key``, and perhaps ``value``, to another one. ``cross``: keys and values are always
-    those of another sequence, whose number J of features may differ: ``query`` and ``key_value`` are layers of their
-    own. I and J are inferred on the first call, or given as ``in_size`` and ``context_size``.
+    left out, and the heads' results go through one more linear layer, ``out``. Called with one sequence, it attends to
+    itself (``qkv`` is one product); called with ``key``, and perhaps ``value``, to another one. ``cross``: keys and values
+    are always those of another sequence, whose number J of features may differ: ``query`` and ``key_value`` are layers of
+    their own. I and J are inferred on the first call, or given as ``in_size`` and ``context_size``.
 
     ``n_kv_heads``: fewer heads of keys and values, each shared by a group of queries. ``nobias``: leave out the biases.
     ``qkv_bias``: whether queries, keys and values have biases; ``not nobias`` if left out.
     ``dropout_ratio``: of the attention weights, in training. ``rotary``: the base of rotary positions, such as 10000.0,
-    by which queries and keys are rotated; ``rotary_scaling``: a `passus.functions.RotaryScaling` of their frequencies. ``initializer``, ``out_initializer``: draw the weights, and those of ``out``.
+    by which queries and keys are rotated. ``rotary_scaling``: a `passus.functions.RotaryScaling` of their frequencies.
+    ``initializer``, ``out_initializer``: draw the weights, and those of ``out``.
 
     A call takes, besides the sequences:
     ``mask``: boolean, True where a query may attend to a key, or numbers added to the scores; broadcasts to
