@@ -74,10 +74,16 @@ class Recurrent(Function):
         found = {"h": gh, "c": gc}
         if needs["x"]:
             found["x"] = product(rows, given["W_x"].T).reshape(x.shape)
-        if needs["W_x"]:
-            found["W_x"] = product(_rows(self._valid(x)).T, rows)
-        if needs["W_h"]:
-            found["W_h"] = product(_rows(before).T, _rows(ghs))
+        if needs["W_x"] and needs["W_h"] and ghs is gxs:
+            # One product of both inputs reads the gradients of the gates once.
+            inputs = backend_of(x).xp.concatenate([self._valid(x), before], axis=2)
+            gW = product(_rows(inputs).T, rows)
+            found["W_x"], found["W_h"] = gW[: x.shape[2]], gW[x.shape[2] :]
+        else:
+            if needs["W_x"]:
+                found["W_x"] = product(_rows(self._valid(x)).T, rows)
+            if needs["W_h"]:
+                found["W_h"] = product(_rows(before).T, _rows(ghs))
         if needs["b"]:
             found["b"] = channel_sums(rows)
         if needs.get("b_h"):

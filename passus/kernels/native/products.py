@@ -21,9 +21,9 @@ from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, all_lanes, first_lanes, number_at, store, vector_at
 from passus.kernels.native.tile import multiply_tile
 from passus.kernels.native.transposing import copy_transposed
-from passus.kernels.threads import split
+from passus.kernels.threads import added, collected, get_num_threads, split
 
-__all__ = ["pack", "prepare", "product"]
+__all__ = ["PACKED", "pack", "prepare", "product"]
 
 PIECE = LANES << 17
 """How many multiplications are worth a thread of their own: some 15 µs of work."""
@@ -39,6 +39,15 @@ IN_A_ROW = 1 << 13
 
 FEW_TILES = 4
 """A transposed left matrix is read in place for up to this many tiles of columns. For more, copying a panel is cheaper."""
+
+AT_ONCE = 8
+"""How many rows of the right matrix are read at the same time."""
+
+EVEN = 8
+"""From how many tiles for each thread on it does not matter that some have one more."""
+
+READ_BY_ALL = 1 << 20
+"""A left matrix of up to so many numbers may be read by all threads: the caches hold it."""
 
 PANEL = 1 << 16
 """How many numbers of the left matrix are at work at a time: 256 KiB."""
@@ -62,30 +71,58 @@ def product(a: Array, b: Array, bias: Array | None = None) -> Array:
         for first in range(0, k, IN_A_ROW):
             total += product(a[:, first : first + IN_A_ROW], b[first : first + IN_A_ROW])
         return total.astype(np.float32)
-    vectors = 1 if m <= LANES else 2
-    columns = vectors * LANES
-    tiles = -(-m // columns)
-    packed, start = aligned(tiles * k * columns), aligned_zeros(tiles * columns)
-    split(lambda first, last: pack(b, packed, columns, first, last), tiles, PACKED // (1 + k * columns))
-    if bias is not None:
-        start[:m] = bias
-    y = np.empty((n, m), np.float32)
-    kernel = _product(rows_of_tile(n, vectors), vectors)
-    runs, steps = _in_place(a, tiles)
-    if n > m:
-        split(
-            lambda first, last: kernel(a, runs, steps, packed, start, y.reshape(-1), m, (first, last), (0, tiles)),
-            n,
-            PIECE // max(1, k * m),
+    if k >= 2 * max(n, m) and not a.flags.c_contiguous:
+        # Each thread then copies a part of both matrices, where others would copy the left one as often as there are threads.
+        parts = collected(
+            lambda first, last: _Product(a[:, first:last], b[first:last]).whole(), k, PIECE // max(1, n * m)
         )
-    else:
-        work = n * k * columns
-        split(
-            lambda first, last: kernel(a, runs, steps, packed, start, y.reshape(-1), m, (0, n), (first, last)),
-            tiles,
-            PIECE // work,
-        )
-    return y
+        y = added(parts)
+        return y if bias is None else np.add(y, bias, out=y)
+    return _Product(a, b, bias).shared()
+
+
+class _Product:
+    """One product: where its operands lie, and the kernel for them."""
+
+    def __init__(self, a: Array, b: Array, bias: Array | None = None) -> None:
+        self.a, self.b, (n, self.k), self.m = a, b, a.shape, b.shape[1]
+        vectors = 1 if self.m <= LANES else 2
+        self.columns = vectors * LANES
+        self.tiles = -(-self.m // self.columns)
+        self.packed, self.start = aligned(self.tiles * self.k * self.columns), aligned_zeros(self.tiles * self.columns)
+        if bias is not None:
+            self.start[: self.m] = bias
+        self.y = np.empty((n, self.m), np.float32)
+        self.kernel = _product(rows_of_tile(n, vectors), vectors)
+        self.runs, self.steps = _in_place(a, self.tiles)
+
+    def pack(self, first: int, last: int) -> None:
+        """Lay out the right matrix for some tiles of columns."""
+        pack(self.b, self.packed, self.columns, first, last)
+
+    def compute(self, rows: tuple[int, int], tiles: tuple[int, int]) -> None:
+        y = self.y.reshape(-1)
+        self.kernel(self.a, self.runs, self.steps, self.packed, self.start, y, self.m, rows, tiles)
+
+    def of_tiles(self, first: int, last: int) -> None:
+        self.pack(first, last)
+        self.compute((0, len(self.y)), (first, last))
+
+    def whole(self) -> Array:
+        """The result, computed by this thread."""
+        self.of_tiles(0, self.tiles)
+        return self.y
+
+    def shared(self) -> Array:
+        """The result, computed by all threads."""
+        n, threads = len(self.y), get_num_threads()
+        even = self.tiles % threads == 0 or self.tiles >= EVEN * threads
+        if n <= self.m or (even and self.steps[0] and self.a.size <= READ_BY_ALL):
+            split(self.of_tiles, self.tiles, PIECE // max(1, n * self.k * self.columns))
+            return self.y
+        split(self.pack, self.tiles, PACKED // (1 + self.k * self.columns))
+        split(lambda first, last: self.compute((first, last), (0, self.tiles)), n, PIECE // max(1, self.k * self.m))
+        return self.y
 
 
 def _in_place(a: Array, tiles: int) -> tuple[Array, tuple[int, int]]:
@@ -101,16 +138,21 @@ def _in_place(a: Array, tiles: int) -> tuple[Array, tuple[int, int]]:
 def pack(b: Any, packed: Any, columns: Any, start: Any, stop: Any) -> None:
     """Tiles from ``start`` to ``stop`` of a matrix (K, M), as (tiles, K, columns)."""
     (k, m), (down, across) = b.shape, b.strides
+    if across == 4:
+        # Some rows at a time: memory is read in runs, and a result is written in whole lines of the cache.
+        for begin in range(0, k, AT_ONCE):
+            end = min(begin + AT_ONCE, k)
+            for tile in range(start, stop):
+                place, lanes = tile * k * columns, min(columns, m - tile * columns)
+                for row in range(begin, end):
+                    at, to = row * down + tile * columns * 4, place + row * columns
+                    for lane in range(0, columns, LANES):
+                        some = all_lanes() if lanes == columns else first_lanes(lanes - lane)
+                        store(packed, to + lane, vector_at(b, at + lane * 4, some), all_lanes())
+        return
     for tile in range(start, stop):
         first, place = tile * columns, tile * k * columns
         lanes = min(columns, m - first)
-        if across == 4:
-            for row in range(k):
-                at = row * down + first * 4
-                for lane in range(0, columns, LANES):
-                    numbers = vector_at(b, at + lane * 4, first_lanes(lanes - lane))
-                    store(packed, place + row * columns + lane, numbers, all_lanes())
-            continue
         if down == 4:
             for lane in range(0, lanes, LANES):
                 at, to, some = (first + lane) * across, place + lane, min(LANES, lanes - lane)
