@@ -11,6 +11,7 @@ from passus.backend import Array
 from passus.core import Function, Operand, Result, Unary
 from passus.errors import ShapeError
 from passus.functions.checks import array_of
+from passus.kernels.neighbours import joined
 
 __all__ = ["MergeHeads", "SplitHeads", "merge_heads", "split_heads"]
 
@@ -31,7 +32,9 @@ class SplitHeads(Function):
     def backward(self, *gys: Any) -> Any:
         shape = self.operands[0].shape
         parts = [_heads_first(gy) for gy in gys]
-        heads = parts[0] if len(parts) == 1 else self.xp.concatenate(parts, axis=-2)
+        heads = joined(parts, -2)
+        if heads is None:
+            heads = self.xp.concatenate(parts, axis=-2)
         return heads.reshape(shape)
 
 

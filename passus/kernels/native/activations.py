@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
-from passus.kernels.native.expressions import Expression, erf, exp, expm1, limited, log1p, sigmoid, tanh, where
+from passus.kernels.native.expressions import Expression, exp, expm1, limited, log1p, normal, sigmoid, tanh, where
 from passus.kernels.native.simd import LANES, all_lanes, first_lanes, load, spread, store, vector
 from passus.kernels.threads import split
 
@@ -48,14 +48,8 @@ def _smooth(
     return Formula(value, lambda g, x, a: g * slope(x, a))
 
 
-def _normal(x: Expression) -> tuple[Expression, Expression]:
-    """The probability of a standard normal number below x, and its density at x."""
-    density = exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
-    return erf(x * math.sqrt(0.5)) * 0.5 + 0.5, density
-
-
 def _gelu_slope(x: Expression, _: Expression) -> Expression:
-    probability, density = _normal(x)
+    probability, density = normal(x)
     return probability + limited(x, -20.0, 20.0) * density  # Infinity times 0 would be NaN.
 
 
@@ -113,7 +107,7 @@ FORMULAS = {
     "elu": Formula(
         lambda x, a: where(x > 0, x, a * expm1(x)), lambda g, x, a: where(x > 0, g, g * (a * (expm1(x) + 1)))
     ),
-    "gelu": _smooth(lambda x, _: x * _normal(x)[0], _gelu_slope),
+    "gelu": _smooth(lambda x, _: x * normal(x)[0], _gelu_slope),
     "gelu_tanh": _smooth(lambda x, _: x * (_tanh_of_gelu(x) + 1) * 0.5, _gelu_tanh_slope),
     "hard_sigmoid": Formula(
         lambda x, _: limited(x + 3, 0.0, 6.0) / 6,

@@ -48,6 +48,7 @@ from passus.kernels.native.attention_parts import (
 )
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.tile import multiply_tile
+from passus.kernels.neighbours import alike
 from passus.kernels.threads import get_num_threads, split
 
 __all__ = ["attention_gradients", "prepare"]
@@ -72,8 +73,12 @@ def attention_gradients(
     # Each head of the keys for itself, but where there are few of them, or they cannot be shared out evenly.
     threads = min(get_num_threads(), max(1, heads * work_of_head // PIECE))
     chunks = 1 if key_heads % threads == 0 or key_heads >= 4 * threads else min(threads, group * blocks)
-    gq = like(q, (*lead, T, D))
-    gk, gv = [like(x, x.shape) if chunks == 1 else np.empty((chunks, *x.shape), np.float32) for x in (k, v)]
+    # The gradients of parts of one array are parts of one array.
+    parts = alike([q, k, v], -3) if chunks == 1 and q.ndim > 2 and q.shape == (*lead, T, D) else None
+    gq, gk, gv = parts or [
+        like(q, (*lead, T, D)),
+        *[like(x, x.shape) if chunks == 1 else np.empty((chunks, *x.shape), np.float32) for x in (k, v)],
+    ]
     first_gk, first_gv = (gk, gv) if chunks == 1 else (gk[0], gv[0])
     arrays = [head(x) for x in (q, k, v, added, gy, y, gq, first_gk, first_gv)]
     of_heads = [

@@ -34,7 +34,7 @@ from passus.kernels.native.simd import (
     where_inside,
     where_positive,
 )
-from passus.kernels.threads import collected, split
+from passus.kernels.threads import added, collected, split
 
 __all__ = [
     "channel_moments",
@@ -49,6 +49,12 @@ __all__ = [
 
 BLOCK = 4096
 """How many numbers a block has: 16 KiB, half of the first-level cache."""
+
+ADDED = 1 << 18
+"""How many numbers are worth a thread of their own where they are only added up."""
+
+IN_FLOAT32 = 128
+"""How many pixels are added up in float32: the longest sum is one of 32 such numbers."""
 
 PIECE = 1 << 16
 """How many numbers are worth a thread of their own."""
@@ -68,8 +74,15 @@ def channel_moments(x: Array) -> tuple[Array, Array]:
 
 
 def channel_sums(x: Array) -> Array:
-    count, mean, _ = _counted(x)
-    return (count * mean).astype(np.float32)
+    rows = _rows(x)
+    flat, C = rows.reshape(-1), rows.shape[1]
+
+    def work(start: int, stop: int) -> Array:
+        sums = np.zeros(C)
+        _totals(flat, sums, start, stop)
+        return sums
+
+    return added(collected(work, len(rows), -(-ADDED // C))).astype(np.float32)
 
 
 def _counted(x: Array) -> tuple[Array, Array, Array]:
@@ -239,6 +252,34 @@ def _moments_of_block(x: Any, means: Any, squares: Any, C: Any, c: Any, first: A
     shift = multiply(total, spread(np.float32(1.0 / (last - first))))
     store(means, c, add(mean, shift), lanes)
     store(squares, c, subtract(add(add(a0, a1), add(a2, a3)), multiply(total, shift)), lanes)
+
+
+@inlined
+def _add_rows(x: Any, part: Any, C: Any, c: Any, p: Any, lanes: Any) -> None:
+    a0, a1 = load(x, p * C + c, lanes), load(x, (p + 1) * C + c, lanes)
+    a2, a3 = load(x, (p + 2) * C + c, lanes), load(x, (p + 3) * C + c, lanes)
+    store(part, c, add(load(part, c, all_lanes()), add(add(a0, a1), add(a2, a3))), all_lanes())
+
+
+@compiled(numba.void(READ, numba.float64[::1], INTEGER, INTEGER))
+def _totals(x: Any, sums: Any, start: Any, stop: Any) -> None:
+    """Add pixels from ``start`` to ``stop``: ``IN_FLOAT32`` of them in float32, and what comes of that in float64."""
+    C = len(sums)
+    whole, part = C - C % LANES, np.empty(C + LANES, np.float32)
+    for first in range(start, stop, IN_FLOAT32):
+        part[:] = 0
+        p, last = first, min(first + IN_FLOAT32, stop)
+        while p + 4 <= last:
+            for c in range(0, whole, LANES):
+                _add_rows(x, part, C, c, p, all_lanes())
+            if whole < C:
+                _add_rows(x, part, C, whole, p, first_lanes(C - whole))
+            p += 4
+        for row in range(p, last):
+            for c in range(C):
+                part[c] += x[row * C + c]
+        for c in range(C):
+            sums[c] += part[c]
 
 
 @compiled(numba.void(READ, SUMS, INTEGER, INTEGER))

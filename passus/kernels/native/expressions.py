@@ -19,12 +19,12 @@ from passus.kernels.native.simd import LANES, VECTOR, multiply_add
 __all__ = [
     "Expression",
     "Operand",
-    "erf",
     "exp",
     "exp_below_zero",
     "expm1",
     "limited",
     "log1p",
+    "normal",
     "sigmoid",
     "tanh",
     "where",
@@ -180,30 +180,24 @@ def log1p(x: Expression) -> Expression:
     return (s * z).times_plus(p, s * 2)
 
 
-def erf(x: Expression) -> Expression:
-    """The error function: an odd polynomial near 0, and ``1 - exp(polynomial)`` elsewhere."""
-    a = abs(x)
-    near = x * polynomial(
-        x * x,
-        1.1283791065216064,
-        -0.3761262595653534,
-        0.1128358542919159,
-        -0.026853812858462334,
-        0.005188327748328447,
-        -0.0008010193705558777,
-        7.853861461626366e-05,
-    )
-    far = 1 - exp(
-        -polynomial(
-            limited(a, 1.0, 4.0),
-            -0.0001880367926787585,
-            1.1295783519744873,
-            0.6332198977470398,
-            0.1084185466170311,
-            -0.025208240374922752,
-            0.004204555880278349,
-            -0.00044133522897027433,
-            2.1686757463612594e-05,
-        )
-    )
-    return where(a > 1, far.with_sign_of(x), near)
+def normal(x: Expression) -> tuple[Expression, Expression]:
+    """The probability of a standard normal number below x, and its density at x.
+
+    The probability beyond |x| is ``exp(-x**2 / 2)`` times a function that hardly falls, a polynomial in ``1 / (1 + 0.35 |x|)``.
+    Its relative error is 3e-8, far from 0 too; both share the exponential.
+    """
+    e = exp_below_zero(x * x * -0.5)
+    t = 1 / abs(x).times_plus(0.35, 1.0)
+    beyond = e * t * polynomial(
+        t,
+        0.13962166011333466,
+        0.13985753059387207,
+        0.11986339092254639,
+        0.10539080202579498,
+        -0.0228398647159338,
+        0.15879079699516296,
+        -0.2553853988647461,
+        0.14381542801856995,
+        -0.029114339500665665,
+    )  # fmt: skip
+    return where(x > 0, 1 - beyond, beyond), e * (1 / math.sqrt(2 * math.pi))
