@@ -21,6 +21,7 @@ from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, all_lanes, first_lanes, number_at, store, vector_at
 from passus.kernels.native.tile import multiply_tile
 from passus.kernels.native.transposing import copy_transposed
+from passus.kernels.native.waiting import FLAGS, add_at
 from passus.kernels.threads import added, collected, get_num_threads, split
 
 __all__ = ["PACKED", "pack", "prepare", "product"]
@@ -49,12 +50,20 @@ EVEN = 8
 READ_BY_ALL = 1 << 20
 """A left matrix of up to so many numbers may be read by all threads: the caches hold it."""
 
+SHARES = 6
+"""Into how many parts the work of a thread is cut, so that others can take some of them."""
+
+APART = 8
+"""How many counters fill a line of the cache: each thread has one on a line of its own."""
+
 PANEL = 1 << 16
 """How many numbers of the left matrix are at work at a time: 256 KiB."""
 
 MATRIX = numba.types.Array(numba.float32, 2, "A", readonly=True)
 
 PAIR = numba.types.UniTuple(INTEGER, 2)
+
+SHARED = numba.types.UniTuple(INTEGER, 4)
 
 
 def prepare() -> None:
@@ -87,42 +96,43 @@ class _Product:
     def __init__(self, a: Array, b: Array, bias: Array | None = None) -> None:
         self.a, self.b, (n, self.k), self.m = a, b, a.shape, b.shape[1]
         vectors = 1 if self.m <= LANES else 2
-        self.columns = vectors * LANES
+        self.columns, self.height = vectors * LANES, rows_of_tile(n, vectors)
         self.tiles = -(-self.m // self.columns)
         self.packed, self.start = aligned(self.tiles * self.k * self.columns), aligned_zeros(self.tiles * self.columns)
         if bias is not None:
             self.start[: self.m] = bias
         self.y = np.empty((n, self.m), np.float32)
-        self.kernel = _product(rows_of_tile(n, vectors), vectors)
+        self.kernel = _product(self.height, vectors)
         self.runs, self.steps = _in_place(a, self.tiles)
-
-    def pack(self, first: int, last: int) -> None:
-        """Lay out the right matrix for some tiles of columns."""
-        pack(self.b, self.packed, self.columns, first, last)
-
-    def compute(self, rows: tuple[int, int], tiles: tuple[int, int]) -> None:
-        y = self.y.reshape(-1)
-        self.kernel(self.a, self.runs, self.steps, self.packed, self.start, y, self.m, rows, tiles)
-
-    def of_tiles(self, first: int, last: int) -> None:
-        self.pack(first, last)
-        self.compute((0, len(self.y)), (first, last))
 
     def whole(self) -> Array:
         """The result, computed by this thread."""
-        self.of_tiles(0, self.tiles)
+        self._compute(True, self.tiles, self.tiles, 1)
         return self.y
 
     def shared(self) -> Array:
-        """The result, computed by all threads."""
-        n, threads = len(self.y), get_num_threads()
+        """The result, computed by all threads: each begins with its own shares, and then takes those of slower ones."""
+        n, threads, columns = len(self.y), get_num_threads(), self.columns
+        in_place, few = self.steps[0] > 0, n < self.height * threads
         even = self.tiles % threads == 0 or self.tiles >= EVEN * threads
-        if n <= self.m or (even and self.steps[0] and self.a.size <= READ_BY_ALL):
-            split(self.of_tiles, self.tiles, PIECE // max(1, n * self.k * self.columns))
+        if few or (in_place and (n <= self.m or (even and self.a.size <= READ_BY_ALL))):
+            # A left matrix that is not read in place is copied for each share.
+            least = max(1, PIECE // max(1, n * self.k * columns))
+            share = max(least, -(-self.tiles // (threads * (SHARES if in_place else 1))))
+            self._compute(True, share, self.tiles, threads)
             return self.y
-        split(self.pack, self.tiles, PACKED // (1 + self.k * self.columns))
-        split(lambda first, last: self.compute((first, last), (0, self.tiles)), n, PIECE // max(1, self.k * self.m))
+        split(lambda first, last: pack(self.b, self.packed, columns, first, last), self.tiles, PACKED // (1 + self.k * columns))
+        least = PIECE // max(1, self.k * self.m)
+        share = -(-max(least, -(-n // (threads * SHARES))) // self.height) * self.height
+        self._compute(False, share, n, threads)
         return self.y
+
+    def _compute(self, by_tiles: bool, share: int, count: int, threads: int) -> None:
+        """Shares of ``count`` tiles of columns, which are packed first, or of so many rows."""
+        homes = max(1, min(threads, -(-count // share)))
+        arrays = self.a, self.runs, self.steps, self.b, self.packed, self.start, self.y.reshape(-1), self.m
+        shares, counters = (int(by_tiles), share, count, homes), np.zeros(homes * APART, np.int64)
+        split(lambda home, _: self.kernel(*arrays, shares, counters, home), homes)
 
 
 def _in_place(a: Array, tiles: int) -> tuple[Array, tuple[int, int]]:
@@ -210,11 +220,13 @@ def _product(P: int, Q: int) -> Callable[..., None]:
     """
     columns = Q * LANES
 
-    @compiled(numba.void(MATRIX, READ, PAIR, FLAT, FLAT, FLAT, INTEGER, PAIR, PAIR))
-    def product(a: Any, runs: Any, steps: Any, packed: Any, bias: Any, y: Any, m: Any, rows: Any, tiles: Any) -> None:
+    @inlined
+    def part(
+        a: Any, copy: Any, runs: Any, steps: Any, packed: Any, bias: Any, y: Any, m: Any, buffer: Any, rows: Any, tiles: Any
+    ) -> None:
+        """The rows and tiles of columns from the first to the last of the pairs."""
         K, in_place = a.shape[1], steps[0] > 0
-        copy = aligned(0 if in_place else PANEL + (P + LINE) * (min(K, DEPTH) + LINE))
-        panel, buffer = runs if in_place else copy, aligned(P * columns)
+        panel = runs if in_place else copy
         for begin in range(0, K, DEPTH):
             depth = min(DEPTH, K - begin)
             count = max(P, PANEL // (depth + LINE) // P * P)
@@ -245,5 +257,36 @@ def _product(P: int, Q: int) -> Callable[..., None]:
                         if lanes < columns:
                             _copy_rows(buffer, 0, columns, y, z, m, some, lanes)
                         row += some
+
+    @compiled(numba.void(MATRIX, READ, PAIR, MATRIX, FLAT, FLAT, FLAT, INTEGER, SHARED, FLAGS, INTEGER))
+    def product(
+        a: Any,
+        runs: Any,
+        steps: Any,
+        b: Any,
+        packed: Any,
+        bias: Any,
+        y: Any,
+        m: Any,
+        shares: Any,
+        counters: Any,
+        home: Any,
+    ) -> None:
+        (N, K), (by_tiles, share, count, homes) = a.shape, shares
+        copy = aligned(0 if steps[0] > 0 else PANEL + (P + LINE) * (min(K, DEPTH) + LINE))
+        buffer, number = aligned(P * columns), (count + share - 1) // share
+        for other in range(homes):
+            owner = (home + other) % homes
+            end = number * (owner + 1) // homes
+            while True:
+                at = number * owner // homes + add_at(counters, owner * APART, 1)
+                if at >= end:
+                    break
+                first, last = at * share, min((at + 1) * share, count)
+                rows, tiles = (first, last), (0, (m + columns - 1) // columns)
+                if by_tiles:
+                    pack(b, packed, columns, first, last)
+                    rows, tiles = (0, N), (first, last)
+                part(a, copy, runs, steps, packed, bias, y, m, buffer, rows, tiles)
 
     return product

@@ -20,9 +20,9 @@ from numba.extending import intrinsic
 
 from passus.kernels.native.compiling import INTEGER, compiled
 
-__all__ = ["add_and_wait", "call", "looks_in", "wait_for"]
+__all__ = ["FLAGS", "add_and_wait", "add_at", "call", "looks_in", "wait_for"]
 
-FLAG = numba.int64[::1]
+FLAGS = numba.int64[::1]
 
 ORDER = "seq_cst"
 
@@ -55,6 +55,17 @@ def _add(typing: Any, flag: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def add_at(typing: Any, flags: Any, index: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
+    """Add to the flag at an index; what it was before."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        place = builder.gep(_address(context, builder, signature, args), [args[1]])
+        return builder.atomic_rmw("add", place, args[2], ORDER)
+
+    return types.int64(flags, types.intp, types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def _replace(typing: Any, flag: Any, old: Any, new: Any) -> tuple[Any, Callable[..., Any]]:
     """Put ``new`` into a flag that holds ``old``; whether it did."""
 
@@ -78,13 +89,13 @@ def _rest(typing: Any) -> tuple[Any, Callable[..., Any]]:
     return types.void(), generate
 
 
-@compiled(numba.boolean(FLAG))
+@compiled(numba.boolean(FLAGS))
 def call(flag: Any) -> Any:
     """Call the thread that waits with this flag; whether there was one."""
     return _replace(flag, WAITING, CALLED)
 
 
-@compiled(numba.void(FLAG, numba.int64, FLAG, INTEGER, INTEGER))
+@compiled(numba.void(FLAGS, numba.int64, FLAGS, INTEGER, INTEGER))
 def add_and_wait(done: Any, count: Any, flag: Any, looks: Any, delay: Any) -> None:
     """Add ``count`` to ``done``; then wait for a call, but look at the ``flag`` so many times at most.
 
@@ -104,7 +115,7 @@ def add_and_wait(done: Any, count: Any, flag: Any, looks: Any, delay: Any) -> No
         _replace(flag, CALLED, AWAY)
 
 
-@compiled(numba.boolean(FLAG, numba.int64, INTEGER))
+@compiled(numba.boolean(FLAGS, numba.int64, INTEGER))
 def wait_for(done: Any, count: Any, looks: Any) -> Any:
     """Wait until ``done`` is ``count``, but look so many times at most; whether it is."""
     for _ in range(looks):
