@@ -12,7 +12,7 @@ import os
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -219,7 +219,7 @@ def split(work: Callable[[int, int], object], count: int, smallest: int = 1) -> 
         for piece in pieces:
             work(*piece)
         return len(pieces)
-    job = _Job(work, pieces[::-1])
+    job = _Job(work, [*pieces[::-1]])
     _pool.hand(job, len(pieces) - 1)
     job.wait(len(pieces) - job.take())
     job.work = _nothing  # Threads that look out for the next job still hold this one, and what its work knows.
@@ -284,11 +284,15 @@ def summed(
     return added(collected(work, count, smallest)).astype("f", copy=False)
 
 
-def pieces_of(count: int, smallest: int = 1) -> list[tuple[int, int]]:
+def pieces_of(count: int, smallest: int = 1) -> tuple[tuple[int, int], ...]:
     """Equal pieces of ``range(count)``, as many as there are threads, if that leaves them large enough."""
-    number = max(1, min(get_num_threads(), count // max(1, smallest)))
+    return _equal_pieces(count, max(1, min(get_num_threads(), count // max(1, smallest))))
+
+
+@lru_cache(maxsize=1 << 10)
+def _equal_pieces(count: int, number: int) -> tuple[tuple[int, int], ...]:
     edges = [count * i // number for i in range(number + 1)]
-    return list(pairwise(edges))
+    return tuple(pairwise(edges))
 
 
 def _from_environment() -> int:

@@ -8,14 +8,14 @@ processors that the other kernels need.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numba
 import numpy as np
 
 from passus.backend import Array
-from passus.kernels.native.buffers import LINE, aligned, aligned_zeros
+from passus.kernels.native.buffers import LINE, aligned
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, all_lanes, first_lanes, number_at, store, vector_at
@@ -98,8 +98,9 @@ class _Product:
         vectors = 1 if self.m <= LANES else 2
         self.columns, self.height = vectors * LANES, rows_of_tile(n, vectors)
         self.tiles = -(-self.m // self.columns)
-        self.packed, self.start = aligned(self.tiles * self.k * self.columns), aligned_zeros(self.tiles * self.columns)
+        self.packed, self.start = aligned(self.tiles * self.k * self.columns), _zeros(self.tiles * self.columns)
         if bias is not None:
+            self.start = self.start.copy()
             self.start[: self.m] = bias
         self.y = np.empty((n, self.m), np.float32)
         self.kernel = _product(self.height, vectors)
@@ -133,6 +134,13 @@ class _Product:
         arrays = self.a, self.runs, self.steps, self.b, self.packed, self.start, self.y.reshape(-1), self.m
         shares, counters = (int(by_tiles), share, count, homes), np.zeros(homes * APART, np.int64)
         split(lambda home, _: self.kernel(*arrays, shares, counters, home), homes)
+
+
+@lru_cache(maxsize=1 << 6)
+def _zeros(count: int) -> Array:
+    zeros = np.zeros(count, np.float32)
+    zeros.flags.writeable = False
+    return zeros
 
 
 def _in_place(a: Array, tiles: int) -> tuple[Array, tuple[int, int]]:
@@ -258,7 +266,7 @@ def _product(P: int, Q: int) -> Callable[..., None]:
                             _copy_rows(buffer, 0, columns, y, z, m, some, lanes)
                         row += some
 
-    @compiled(numba.void(MATRIX, READ, PAIR, MATRIX, FLAT, FLAT, FLAT, INTEGER, SHARED, FLAGS, INTEGER))
+    @compiled(numba.void(MATRIX, READ, PAIR, MATRIX, FLAT, READ, FLAT, INTEGER, SHARED, FLAGS, INTEGER))
     def product(
         a: Any,
         runs: Any,
