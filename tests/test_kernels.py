@@ -259,6 +259,17 @@ def test_sums_and_scales_of_channels(arrays: list[np.ndarray], limits: tuple[flo
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * max(1.0, abs(expected).max()))
 
 
+@pytest.mark.parametrize("shape", [(1000, 5), (7, 3), (129, 17), (3, 600), (0, 4)])
+def test_sums_of_channels_are_exact_and_keep_what_is_not_finite(shape: tuple[int, int]) -> None:
+    x = rng.standard_normal(shape, np.float32) + 100
+    np.testing.assert_allclose(channel_sums.compiled()(x), x.sum(axis=0, dtype=np.float64), rtol=2e-7)
+    if len(x):
+        x[-1, :3] = np.inf, np.nan, -np.inf
+        found = channel_sums.compiled()(x)
+        np.testing.assert_array_equal(found[:3], [np.inf, np.nan, -np.inf])
+        assert np.isfinite(found[3:]).all()
+
+
 @given(arrays=images(), each=st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_slopes_of_channels(arrays: list[np.ndarray], each: bool) -> None:

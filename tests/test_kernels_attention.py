@@ -15,6 +15,7 @@ from passus import Variable, using_config
 from passus.kernels import get_num_threads, set_num_threads
 from passus.kernels.attention import Dropping, Settings, attention, attention_gradients
 from passus.kernels.dispatch import native_module, start_using
+from passus.kernels.neighbours import alike, joined
 
 pytest.importorskip("numba")
 LENGTHS = st.sampled_from([1, 2, 4, 5, 31, 48, 49, 97, 130, 200])
@@ -214,3 +215,48 @@ def test_memory_is_linear_in_the_length(with_kernels: bool, causal: bool) -> Non
         finally:
             tracemalloc.stop()
     assert peak < 32 << 20
+
+
+def test_gradients_of_heads_of_one_product_are_joined_without_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x = Variable(rng.standard_normal((2, 60, 96), np.float32))
+    found: list[bool] = []
+
+    def noted(parts: Any, axis: int) -> Any:
+        whole = joined(parts, axis)
+        found.append(whole is not None)
+        return whole
+
+    def gradient() -> np.ndarray:
+        x.cleargrad()
+        q, k, v = F.split_heads(F.tanh(x), (4, 4, 4))
+        F.sum(F.scaled_dot_product_attention(q, k, v, is_causal=True) ** 2).backward()
+        return x.grad.data
+
+    monkeypatch.setattr("passus.functions.heads.joined", noted)
+    fast = gradient()
+    monkeypatch.setattr("passus.kernels.native.attention_gradients.alike", lambda parts, axis: None)
+    np.testing.assert_array_equal(fast, gradient())
+    assert found == [True, False]
+
+
+def test_parts_are_joined_only_if_they_are_neighbours() -> None:
+    x = np.arange(24.0).reshape(2, 3, 4)
+    whole = joined([x[:, :1], x[:, 1:]], -2)
+    np.testing.assert_array_equal(whole, x)
+    assert np.shares_memory(whole, x)
+    turned = joined([x.swapaxes(0, 1)[:2], x.swapaxes(0, 1)[2:]], 0)
+    np.testing.assert_array_equal(turned, x.swapaxes(0, 1))
+    y = x.copy()
+    for parts in [
+        [x[:, 1:], x[:, :1]],  # In another order.
+        [x[:, :1], x[:, 2:]],  # With a gap.
+        [x[:, :1], y[:, 1:]],  # Of two arrays.
+        [x[:1, :1], x[:, 1:]],  # Of other shapes.
+        [x[:, :1], x[:, 1:, ::-1]],  # The other way round.
+        [x[:, :1].astype("f"), x[:, 1:]],
+        [x.copy(), x.copy()],
+        [Variable(x[:, :1]), Variable(x[:, 1:])],
+    ]:
+        assert joined(parts, -2) is None
+        assert alike(parts, -2) is None

@@ -15,12 +15,14 @@ from passus.errors import ShapeError
 from passus.kernels import dispatch, get_num_threads, set_num_threads
 from passus.kernels.products import product
 
+native: Any = dispatch.native_module("products")
+
 rng = np.random.default_rng(8)
 
 
 @pytest.fixture(autouse=True)
 def _kernels() -> None:
-    if dispatch.native_module("products") is None:
+    if native is None:
         pytest.skip("Numba is missing")
 
 
@@ -94,3 +96,59 @@ def test_gradients_of_large_layers() -> None:
         (b.grad, gy.sum(axis=0)),
     ]:
         np.testing.assert_allclose(found.data, expected, rtol=1e-4, atol=1e-4)
+
+
+SHAPES = [(700, 60, 300), (300, 60, 700), (40, 900, 600)]
+"""By tiles of columns, read by all threads; by tiles; by rows, where the left matrix is copied."""
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_thread_takes_the_shares_of_those_that_do_not_come(
+    shape: tuple[int, int, int], order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n, k, m = shape
+    a, b = matrix(n, k, order), matrix(k, m, "C")
+    before = get_num_threads()
+    set_num_threads(4)
+    try:
+        expected, homes = product.compiled()(a, b), []
+
+        def only_the_third(work: Any, count: int, smallest: int = 1) -> None:
+            if count == 4:
+                homes.append(count)
+                work(2, 3)
+            else:  # The matrix is packed.
+                work(0, count)
+
+        monkeypatch.setattr(native, "split", only_the_third)
+        np.testing.assert_array_equal(product.compiled()(a, b), expected)
+        assert homes == [4]
+    finally:
+        set_num_threads(before)
+
+
+@pytest.mark.parametrize("bias", [None, np.arange(50, dtype=np.float32)])
+def test_a_transposed_deep_product_is_cut_along_its_depth(bias: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = rng.standard_normal((2000, 60), np.float32).T, rng.standard_normal((2000, 50), np.float32)
+    pieces, whole = [], native._Product.whole
+
+    def noted(self: Any) -> np.ndarray:
+        pieces.append(self.a.shape)
+        return whole(self)
+
+    monkeypatch.setattr(native._Product, "whole", noted)
+    before = get_num_threads()
+    set_num_threads(2)
+    try:
+        check(a, b, bias)
+    finally:
+        set_num_threads(before)
+    assert pieces == [(60, 1000)] * 2
+
+
+def test_the_zeros_of_products_without_a_bias_stay_zeros() -> None:
+    a, b = matrix(30, 20, "C"), matrix(20, 40, "C")
+    expected = product.compiled()(a, b)
+    product.compiled()(a, b, np.full(40, 7, np.float32))
+    np.testing.assert_array_equal(product.compiled()(a, b), expected)

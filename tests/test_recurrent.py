@@ -32,6 +32,26 @@ def drawn(*shape: int, seed: int = 0, dtype: Any = np.float32) -> np.ndarray:
     return np.random.default_rng((seed, *shape)).standard_normal(shape).astype(dtype)
 
 
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+@pytest.mark.parametrize("frozen", ["W_x", "W_h"])
+def test_a_frozen_weight_changes_no_other_gradient(kind: str, frozen: str) -> None:
+    layer = getattr(L, kind)(5, 3, dtype=np.float64)
+    x = drawn(4, 6, 3, dtype=np.float64)
+
+    def gradients() -> dict[str, Any]:
+        layer.cleargrads()
+        F.sum(layer(x) ** 2).backward()
+        return {path: p.grad for path, p in layer.named_params()}
+
+    expected = gradients()
+    [path] = [path for path in expected if path.endswith(frozen)]
+    dict(layer.named_params())[path].requires_grad = False
+    found = gradients()
+    assert found.pop(path) is None
+    for other, gradient in found.items():
+        np.testing.assert_allclose(gradient.data, expected[other].data, rtol=1e-13)
+
+
 # Beside PyTorch.
 
 

@@ -122,7 +122,11 @@ class _Product:
             share = max(least, -(-self.tiles // (threads * (SHARES if in_place else 1))))
             self._compute(True, share, self.tiles, threads)
             return self.y
-        split(lambda first, last: pack(self.b, self.packed, columns, first, last), self.tiles, PACKED // (1 + self.k * columns))
+        split(
+            lambda first, last: pack(self.b, self.packed, columns, first, last),
+            self.tiles,
+            PACKED // (1 + self.k * columns),
+        )
         least = PIECE // max(1, self.k * self.m)
         share = -(-max(least, -(-n // (threads * SHARES))) // self.height) * self.height
         self._compute(False, share, n, threads)
@@ -230,7 +234,17 @@ def _product(P: int, Q: int) -> Callable[..., None]:
 
     @inlined
     def part(
-        a: Any, copy: Any, runs: Any, steps: Any, packed: Any, bias: Any, y: Any, m: Any, buffer: Any, rows: Any, tiles: Any
+        a: Any,
+        copy: Any,
+        runs: Any,
+        steps: Any,
+        packed: Any,
+        bias: Any,
+        y: Any,
+        m: Any,
+        buffer: Any,
+        rows: Any,
+        tiles: Any,
     ) -> None:
         """The rows and tiles of columns from the first to the last of the pairs."""
         K, in_place = a.shape[1], steps[0] > 0
