@@ -18,7 +18,8 @@ def replayed(
 ) -> tuple[Any, ...]:
     """The gradients of ``call(*inputs)``, a tuple of Variables, for its inputs and for Variables that it takes elsewhere.
 
-    ``twice``: whether they are to be differentiated once more. None for what is no Variable or needs no gradient.
+    ``gys``: None for a result that counts as a constant. ``twice``: whether the gradients are to be differentiated once more.
+    None for what is no Variable or needs no gradient.
     """
     # The call may look at numbers, as in its first time; that is no fault of the rule which calls it here.
     tokens = rule_in_use.set(None), enable_backprop.set(True)
@@ -30,9 +31,10 @@ def replayed(
     finally:
         rule_in_use.reset(tokens[0])
         enable_backprop.reset(tokens[1])
-    seeds = [gy if gy is None or isinstance(gy, Variable) else constant(gy) for gy in gys]
+    counting = [(y, gy) for y, gy in zip(ys, gys) if gy is not None]
+    seeds = [gy if isinstance(gy, Variable) else constant(gy) for _, gy in counting]
     wanted = [x for x in (*xs, *captured) if isinstance(x, Variable) and x.requires_grad]
-    found = {id(x): gx for x, gx in zip(wanted, gradients(ys, wanted, seeds, create_graph=twice))}
+    found = {id(x): gx for x, gx in zip(wanted, gradients([y for y, _ in counting], wanted, seeds, create_graph=twice))}
     return tuple([found.get(id(x)) for x in (*xs, *captured)])
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from passus.arguments import checked_number, checked_share
+from passus.attributes import note
 from passus.backend import Array
 from passus.config import train
 from passus.core import HALF, INTEGERS, Function, Operand, Result
@@ -182,6 +183,7 @@ def _writable(called: str, running: Array) -> Array:
 
 
 def _follow(running: Array, batch: Array, decay: float) -> None:
+    note(running, None)
     running[...] = decay * running.astype(batch.dtype) + (1 - decay) * batch
 
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 from weakref import ref
 
 from passus.answers import ASSIGNED, CheckedOptions, Foreign, answers, check_assigned
+from passus.attributes import note
 from passus.backend import Array, is_array
 from passus.core import Parameter, Variable
 from passus.errors import ArgumentError, DTypeError, PassusError, WeightsError
@@ -99,6 +100,7 @@ class Layer(State, CheckedOptions):
                 f"{name}.data, or give Parameter(array). For a weight that is computed, as in meta-learning, delete the "
                 "attribute first"
             )
+        note(self, name)
         super().__setattr__(name, value)
         if type(value) not in PLAIN or type(old) not in PLAIN:
             changed()
@@ -110,6 +112,7 @@ class Layer(State, CheckedOptions):
             notice(f"{type(self).__name__}.{name} = False has no effect; {found.instead}")
 
     def __delattr__(self, name: str) -> None:
+        note(self, name)
         super().__delattr__(name)
         changed()
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from passus.arguments import checked_callable, checked_dtype
+from passus.attributes import ABSENT, note, repeated_value
 from passus.core import Parameter
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of
@@ -67,7 +68,12 @@ class LazyParameter(Parameter):
         values = array_of(f"{self._label()}, its initializer", self.initializer(shape, self.spec.dtype, self.rng))
         if values.shape != shape:
             raise ShapeError(f"{self._label()}: the initializer returned an array of {values.shape}, not of {shape}")
-        self.data = values.astype(self.spec.dtype)  # A copy: the array may be one that somebody else holds.
+        note(self, "_data")
+        known = repeated_value(self, "_data")
+        if known is ABSENT:
+            self.data = values.astype(self.spec.dtype)  # A copy: the array may be one that somebody else holds.
+        else:
+            self._data = known  # A checkpoint repeats the first call: only the random numbers had to be drawn again.
 
     def _completed(self, lengths: tuple[int, ...]) -> tuple[int, ...]:
         shape = self.spec.shape or ()

@@ -1,0 +1,293 @@
+"""Checkpoints of layers that keep something from call to call: it moves once for each step, and gradients flow through it."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+
+import passus
+import passus.functions as F
+import passus.layers as L
+from passus import Parameter, Variable
+from passus.attributes import note
+from passus.core.backward import gradients
+from passus.recompute import checkpoint
+from passus.testing import numerical_grad
+
+STEPS = [np.random.default_rng(i).standard_normal((5, 3)) for i in range(4)]
+
+
+def same(a: Any, b: Any) -> None:
+    assert len(a) == len(b)
+    for one, other in zip(a, b):
+        np.testing.assert_array_equal(one, other)
+
+
+def plain(layer: Any, x: Any) -> Any:
+    return layer(x)
+
+
+class Book(L.Layer):
+    """A recurrent layer as users write it; its state is nowhere declared, and a pair."""
+
+    def __init__(self) -> None:
+        self.x, self.h = L.Linear(6, in_size=3, dtype=np.float64, rng=0), L.Linear(6, True, dtype=np.float64, rng=1)
+        self.state: Any = None
+
+    def forward(self, x: Any) -> Any:
+        h = F.tanh(self.x(x) if self.state is None else self.x(x) + self.h(self.state[0]) * self.state[1])
+        self.state = (h, F.sigmoid(h))
+        return h
+
+
+def layers() -> dict[str, Any]:
+    options = {"in_size": 3, "dtype": np.float64, "rng": 0}
+    return {
+        "RNN": lambda: L.RNN(6, **options),
+        "GRU": lambda: L.GRU(6, **options),
+        "LSTM": lambda: L.LSTM(6, **options),
+        "projected": lambda: L.LSTM(6, proj_size=4, **options),
+        "two": lambda: L.LSTM(6, num_layers=2, dropout=0.3, **options),
+        "book": Book,
+    }
+
+
+def kept(layer: Any) -> list[np.ndarray]:
+    parts = layer.state if isinstance(layer, Book) else (layer.h, layer.c)
+    return [part.data for part in parts if part is not None]
+
+
+def trained(call: Any, layer: Any, backward_passes: int, truncated: bool) -> list[np.ndarray]:
+    """All numbers of two stretches of training."""
+    passus.random.seed(0)
+    numbers: list[np.ndarray] = []
+    xs = [Variable(x) for x in STEPS]
+    for stretch in range(2):
+        loss = 0
+        for x in xs[2 * stretch : 2 * stretch + 2]:
+            y = call(layer, x)
+            loss = loss + (y * y).sum()
+            numbers += [y.data, *kept(layer)]
+        layer.cleargrads()
+        for _ in range(backward_passes):
+            loss.backward()
+            numbers += kept(layer)
+        numbers += [p.grad.data for p in layer.params()] if backward_passes else []
+        numbers += [x.grad.data for x in xs if x.grad is not None]
+        if truncated:
+            loss.unchain_backward()
+    return numbers
+
+
+@pytest.mark.parametrize("truncated", [True, False])
+@pytest.mark.parametrize("backward_passes", [0, 1, 2])
+@pytest.mark.parametrize("name", layers())
+def test_a_kept_state_moves_once_and_no_number_differs(name: str, backward_passes: int, truncated: bool) -> None:
+    make = layers()[name]
+    same(
+        trained(checkpoint, make(), backward_passes, truncated),
+        trained(plain, make(), backward_passes, truncated),
+    )
+
+
+@pytest.mark.parametrize("name", ["GRU", "LSTM", "book"])
+def test_a_block_of_several_steps_and_one_inside_another(name: str) -> None:
+    def numbers(call: Any, inner: Any) -> list[np.ndarray]:
+        layer = layers()[name]()
+        xs = [Variable(x) for x in STEPS]
+
+        def block(a: Any, b: Any) -> Any:
+            return inner(layer, a) + inner(layer, b)
+
+        y = call(block, *xs[:2]) * call(block, *xs[2:])
+        before = kept(layer)
+        y.sum().backward()
+        same(kept(layer), before)
+        return [y.data, *before, *[x.grad.data for x in xs], *[p.grad.data for p in layer.params()]]
+
+    def direct(f: Any, *xs: Any) -> Any:
+        return f(*xs)
+
+    expected = numbers(direct, plain)
+    for found in (numbers(checkpoint, plain), numbers(checkpoint, checkpoint), numbers(direct, checkpoint)):
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["GRU", "LSTM", "book"])
+def test_gradients_of_second_order_flow_through_the_state(name: str) -> None:
+    def penalty(x: Any, call: Any) -> Any:
+        layer = layers()[name]()
+        x = x if isinstance(x, Variable) else Variable(x)
+        call(layer, x)
+        y = call(layer, x * 0.5).sum()
+        (gx,) = gradients([y], [x], create_graph=True)
+        return (gx * gx).sum()
+
+    x = Variable(STEPS[0])
+    penalty(x, checkpoint).backward()
+    other = Variable(STEPS[0])
+    penalty(other, plain).backward()
+    np.testing.assert_allclose(x.grad, other.grad, rtol=1e-10)
+    found = numerical_grad(lambda a: penalty(a, checkpoint), STEPS[0])
+    np.testing.assert_allclose(x.grad, found, rtol=1e-5, atol=1e-8)
+
+
+def test_averages_of_batch_normalisation_move_once() -> None:
+    def numbers(call: Any, passes: int) -> list[np.ndarray]:
+        model = L.Sequential(L.Linear(4, rng=0), L.BatchNorm(), F.tanh, L.BatchNorm())
+        result = []
+        for x in STEPS:
+            y = call(model, Variable(x.astype(np.float32)))
+            model.cleargrads()
+            for _ in range(passes):
+                F.sin(y).sum().backward()
+            result += [y.data, *[a.copy() for a in model.state_dict().values()]]
+        return [*result, *[p.grad.data for p in model.params() if passes]]
+
+    for passes in range(3):
+        same(numbers(checkpoint, passes), numbers(plain, passes))
+
+
+def test_averages_remain_the_same_arrays() -> None:
+    layer = L.BatchNorm(in_size=3, dtype=np.float64)
+    mean = layer.avg_mean
+    y = checkpoint(layer, Variable(STEPS[0]))
+    moved = mean.copy()
+    (y * y).sum().backward()
+    assert layer.avg_mean is mean
+    np.testing.assert_array_equal(mean, moved)
+    assert mean.any()
+
+
+def test_random_numbers_are_the_same_where_the_first_call_draws_weights() -> None:
+    def numbers(call: Any) -> list[np.ndarray]:
+        passus.random.seed(3)
+        model = L.Sequential(
+            L.Linear(20, dtype=np.float64), F.tanh, L.Dropout(0.5), L.Linear(20, dtype=np.float64), L.Dropout(0.5)
+        )
+        x = Variable(STEPS[0])
+        y = call(model, x)
+        (y * y).sum().backward()
+        return [y.data, x.grad.data, *[p.grad.data for p in model.params()], passus.random.get_rng().random(2)]
+
+    same(numbers(checkpoint), numbers(plain))
+
+
+def test_a_parameter_that_the_first_call_draws_is_not_drawn_anew() -> None:
+    draws = iter([1.0, 2.0, 3.0])
+    layer = L.Linear(2, nobias=True, initializer=lambda shape, dtype, rng: np.full(shape, next(draws), dtype))
+    x = Variable(STEPS[0].astype(np.float32))
+    y = checkpoint(lambda x: checkpoint(layer, x), x)
+    W = layer.W.data
+    outside = F.matmul(x, layer.W)  # Recorded before the repetition, which is no edit of W.
+    (y + outside).sum().backward()
+    assert layer.W.data is W
+    np.testing.assert_array_equal(W, np.ones((3, 2)))
+    np.testing.assert_allclose(x.grad, np.full((5, 3), 4.0))
+
+
+class Auxiliary(L.Layer):
+    """A layer that leaves a second result in an attribute."""
+
+    def __init__(self) -> None:
+        self.scale, self.log = Parameter(np.array(2.0)), None
+
+    def forward(self, x: Any) -> Any:
+        self.log = F.log(x * self.scale)
+        return x * self.scale
+
+
+def test_gradients_flow_to_what_is_left_in_an_attribute_and_to_nothing_unused() -> None:
+    layer, x = Auxiliary(), Variable(np.array([0.0, 2.0]))
+    with np.errstate(divide="ignore"):
+        checkpoint(layer, x).sum().backward()
+    np.testing.assert_array_equal(x.grad, [2.0, 2.0])  # Not NaN, 0 times the infinite slope of the logarithm.
+    layer.cleargrads()
+    x = Variable(np.array([1.0, 2.0]))
+    y = checkpoint(layer, x)
+    (y.sum() + layer.log.sum()).backward()
+    np.testing.assert_array_equal(x.grad, [3.0, 2.5])
+    np.testing.assert_array_equal(layer.scale.grad, 4.0)
+
+
+def test_the_graphs_of_earlier_steps_are_freed() -> None:
+    layer, x = Auxiliary(), Variable(np.array([1.0, 2.0]))
+    gc.collect()
+    gc.disable()
+    try:
+        first = checkpoint(layer, x)
+        graph = weakref.ref(first.creator)
+        first.sum().backward()
+        del first
+        assert graph() is not None  # The attribute has it.
+        checkpoint(layer, x)
+        assert graph() is None
+    finally:
+        gc.enable()
+
+
+def test_a_layer_that_each_call_makes() -> None:
+    def f(x: Any) -> Any:
+        layer = Auxiliary()
+        return layer(x) + layer.log
+
+    x = Variable(np.array([1.0, 2.0]))
+    checkpoint(f, x).sum().backward()
+    np.testing.assert_array_equal(x.grad, [3.0, 2.5])
+
+
+def test_an_input_that_a_layer_keeps_is_the_input() -> None:
+    class Last(L.Layer):
+        x: Any = None
+
+        def forward(self, x: Any) -> Any:
+            self.x = x
+            return x * 2.0
+
+    layer, x = Last(), Variable(STEPS[0])
+    y = checkpoint(layer, x)
+    assert layer.x is x
+    y.sum().backward()
+    assert layer.x is x
+
+
+def test_what_is_no_layer_notes_its_changes_itself() -> None:
+    class Cache:
+        length = 0
+
+        def append(self, x: Any) -> Any:
+            note(self, "length")
+            self.length += len(x)
+            return x * float(self.length)
+
+    cache, x = Cache(), Variable(np.ones(3))
+    y = checkpoint(cache.append, x) + checkpoint(cache.append, x)
+    for _ in range(2):
+        x.cleargrad()
+        y.sum().backward()
+        assert cache.length == 6
+        np.testing.assert_array_equal(x.grad, np.full(3, 9.0))
+
+
+def test_after_an_error_in_the_repetition_the_state_is_the_newest() -> None:
+    layer, calls = L.GRU(6, 3, rng=0), []
+
+    def f(x: Any) -> Any:
+        y = layer(x)
+        calls.append(1)
+        if len(calls) == 2:
+            raise RuntimeError("once")
+        return y
+
+    y = checkpoint(f, Variable(STEPS[0].astype(np.float32)))
+    h = layer.h
+    with pytest.raises(RuntimeError, match="once"):
+        y.sum().backward()
+    assert layer.h is h
+    y.sum().backward()
+    assert layer.h is h
