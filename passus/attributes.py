@@ -45,6 +45,13 @@ def note(owner: Any, *names: str | None) -> None:
 
     A value that is noted is kept as it is, not copied: a call assigns another object. Outside of `noted_attributes`, nothing
     is noted.
+
+    >>> class Counter:
+    ...     count = 0
+    >>> with noted_attributes() as notes:
+    ...     note(Counter, "count")
+    >>> list(notes.values())[0].value
+    0
     """
     notes = _notes.get()
     if notes is not None:
@@ -83,7 +90,19 @@ def noted_attributes() -> Iterator[Notes]:
 
 @contextmanager
 def rewound_attributes(notes: Notes) -> Iterator[None]:
-    """Let attributes be inside a block what was noted; after it they are what they were before, and so is all else noted in it."""
+    """Let attributes be inside a block what was noted; after it they are what they were before, and so is all else noted in it.
+
+    >>> class Counter:
+    ...     count = 0
+    >>> with noted_attributes() as notes:
+    ...     note(Counter, "count")
+    >>> Counter.count = 1
+    >>> with rewound_attributes(notes):
+    ...     Counter.count, repeated_value(Counter, "count")
+    (0, 1)
+    >>> Counter.count
+    1
+    """
     with noted_attributes() as now:
         for owner, name, _ in notes.values():
             note(owner, name)
@@ -98,12 +117,26 @@ def rewound_attributes(notes: Notes) -> Iterator[None]:
 
 
 def repeated_value(owner: Any, name: str) -> Any:
-    """What an attribute held before `rewound_attributes` put an earlier value there; `ABSENT` if it did not."""
+    """What an attribute held before `rewound_attributes` put an earlier value there; `ABSENT` if it did not.
+
+    >>> repeated_value(Noted, "value") is ABSENT
+    True
+    """
     return _before.get().get((id(owner), name), ABSENT)
 
 
 def put(notes: Notes) -> None:
-    """Give attributes and arrays the values that were noted."""
+    """Give attributes and arrays the values that were noted.
+
+    >>> import numpy as np
+    >>> a = np.zeros(2)
+    >>> with noted_attributes() as notes:
+    ...     note(a, None)
+    >>> a += 1
+    >>> put(notes)
+    >>> a
+    array([0., 0.])
+    """
     for owner, name, value in notes.values():
         if name is None:
             owner[...] = value

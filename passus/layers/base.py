@@ -125,7 +125,8 @@ class Layer(State, CheckedOptions):
 
     def predict(self, *inputs: Any, batch_size: int = 256) -> Any:
         """The results for arrays (N, ...) of any length, in arrays: ``batch_size`` examples at a time, so that memory
-        does not grow with N, in `test_mode` and under `no_grad`.
+        does not grow with N, in `test_mode` and under `no_grad`. The model stays as it is: what recurrent layers keep is for each of
+        these batches, and afterwards, what it was before.
 
         Raises `DTypeError` for what is no array, `ShapeError` for inputs of different lengths.
 
@@ -165,6 +166,30 @@ class Layer(State, CheckedOptions):
             raise ArgumentError(f"{where}: {name!r} is no name for an attribute")
         setattr(self, name, None if array is None else array_of(f"{where}({name!r})", array))
         self._buffers = {**self._buffers, name: spec or Spec(None)}
+
+    def register_state(self, *names: str) -> None:
+        """Let attributes hold what one call leaves to the next: Variables, or None at the beginning of a sequence.
+
+        They are part of `state_dict`, so that a run resumes in the middle of a sequence, but not of files of weights. `predict`,
+        and the evaluation of a trainer, leave them as they were. Raises `ArgumentError` for a name that no attribute can have.
+
+        >>> import numpy as np
+        >>> class Sum(Layer):
+        ...     def __init__(self):
+        ...         self.total = None
+        ...         self.register_state("total")
+        ...     def forward(self, x):
+        ...         self.total = x if self.total is None else self.total + x
+        ...         return self.total
+        >>> layer = Sum()
+        >>> y = layer(Variable(np.ones(1)))
+        >>> layer.predict(np.ones(1)), layer.total
+        (array([2.]), variable([1.]))
+        """
+        for name in names:
+            if not (isinstance(name, str) and name.isidentifier()):
+                raise ArgumentError(f"{label(self)}.register_state: {name!r} is no name for an attribute")
+        self._carried = (*self._carried, *[name for name in dict.fromkeys(names) if name not in self._carried])
 
     def count_params(self) -> int:
         """The number of learnt numbers. Raises `WeightsError` if only the first call will tell a shape."""

@@ -23,7 +23,11 @@ class Holder:
     """The attributes that hold arrays which are saved but not learnt, and what those not there yet will be like."""
     _carried: tuple[str, ...] = ()
     """The attributes that hold what one call leaves to the next, a Variable or None: part of the state of a run, but not of
-    weights."""
+    weights. See `passus.layers.Layer.register_state`."""
+
+    def _misfits(self, kept: Mapping[str, Array | None]) -> dict[str, str]:
+        """Why what is given for these attributes, all of them, cannot be kept, by attribute."""
+        return {}
 
 
 class Slot(NamedTuple):

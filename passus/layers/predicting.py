@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,20 +14,26 @@ from passus.config import no_grad, test_mode
 from passus.core import Variable
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of
+from passus.layers.carried import unmoved
 
 __all__ = ["predicted", "rows"]
 
 
-def predicted(model: Callable[..., Any], batches: Iterable[tuple[Any, ...]]) -> Any:
+def predicted(model: Callable[..., Any], batches: Iterable[tuple[Any, ...]], continued: bool = False) -> Any:
     """What a model returns for batches of inputs, one after the other: an array, or a tuple, list or dict of arrays.
 
-    Nothing is recorded or learnt. Raises `ArgumentError` if there is no batch, `ShapeError` for results without examples.
+    Nothing is recorded or learnt, and afterwards layers keep what they kept before. ``continued``: whether they go on from batch to
+    batch, or begin each as the first. Raises `ArgumentError` if there is no batch, `ShapeError` for results without examples.
 
     >>> predicted(lambda x: 2 * x, [(np.array([1.0, 2.0]),), (np.array([3.0]),)])
     array([2., 4., 6.])
     """
-    with no_grad(), test_mode():
-        results = [_arrays(model(*xs)) for xs in batches]
+    apart = nullcontext if continued else unmoved
+    results = []
+    with no_grad(), test_mode(), unmoved():
+        for xs in batches:
+            with apart():
+                results.append(_arrays(model(*xs)))
     if not results:
         raise ArgumentError("predict: there are no batches")
     return _joined(results)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -28,7 +29,7 @@ class Recurrent(Layer):
 
     cell: ClassVar[type[RecurrentCell]]
     has_c: ClassVar[bool] = False
-    _carried = ("h", "c")
+    _carried: tuple[str, ...] = ("h",)
 
     def __init__(
         self,
@@ -134,8 +135,7 @@ class Recurrent(Layer):
         if state is None:
             return [None] * count
         parts = pair(label(self), state) if self.has_c else (state,)
-        for called, size, part in zip("hc", (self._out_size(vars(self)), self.hidden_size), parts):
-            expected = (N, size) if count == 1 else (count, N, size)
+        for (called, expected), part in zip(self._state_shapes(N).items(), parts):
             if part is not None and array_of(label(self), part).shape != expected:
                 raise ShapeError(
                     f"{label(self)}: the initial {called} {array_of(label(self), part).shape} must be {expected}: "
@@ -144,6 +144,24 @@ class Recurrent(Layer):
         if count == 1:
             return [parts]
         return [tuple([None if part is None else part[i] for part in parts]) for i in range(count)]
+
+    def _state_shapes(self, N: int | str) -> dict[str, tuple[Any, ...]]:
+        """The shape of each part of a state."""
+        count = len(self._names)
+        sizes = {"h": self._out_size(vars(self)), "c": self.hidden_size}
+        return {called: (N, sizes[called]) if count == 1 else (count, N, sizes[called]) for called in self._carried}
+
+    def _misfits(self, kept: Mapping[str, Any]) -> dict[str, str]:
+        parts = {called: part for called, part in kept.items() if part is not None}
+        batches = {part.shape[-2] if part.ndim > 1 else None for part in parts.values()}
+        N = batches.pop() if len(batches) == 1 else "N"
+        faults = {
+            called: f"{part.shape} instead of ({', '.join(map(str, shape))})"
+            for called, shape in self._state_shapes(N or "N").items()
+            if (part := parts.get(called)) is not None and part.shape != shape
+        }
+        missing = [called for called in self._carried if parts and called not in parts]
+        return faults or {called: f"is missing beside {' and '.join(parts)}" for called in missing}
 
     def _packed(self, states: list[States]) -> Any:
         """A state in the form in which it is given: h, or (h, c)."""
@@ -241,6 +259,7 @@ class LSTM(Recurrent):
 
     cell = LSTMCell
     has_c = True
+    _carried = ("h", "c")
 
     def __init__(
         self,

@@ -8,11 +8,12 @@ from typing import Any, Self, overload
 import numpy as np
 
 from passus import cuda
-from passus.backend import Array, copied, is_array
+from passus.backend import Array, copied
 from passus.core import Parameter
-from passus.core.variable import constant
-from passus.errors import WeightsError, kind_of
+from passus.errors import WeightsError
 from passus.files import FilePath
+from passus.functions.checks import array_of
+from passus.layers.carried import carried_slots, verify_carried
 from passus.layers.partial import Loaded, Rename, fitting, renamed, untied
 from passus.layers.parts import Holder, Slot, label, slot_of
 from passus.layers.walk import aliases, walk
@@ -34,7 +35,11 @@ class State(Holder):
         They are named by their paths. Generators are those of the layers themselves, as in ``Dropout(rng=0)``.
         """
         arrays = {path: None if slot.array is None else copied(slot.array) for path, slot in self._slots().items()}
-        kept = {path: copied(slot.array.data) for path, slot in self._carried_slots().items() if slot.array is not None}
+        kept = {
+            path: copied(array_of(path, slot.array))
+            for path, slot in carried_slots(self).items()
+            if slot.array is not None
+        }
         return arrays | kept | {path: rng_state(generator) for path, generator in self._generators().items()}
 
     @overload
@@ -87,16 +92,11 @@ class State(Holder):
             if path not in given:
                 raise WeightsError(f"{what}: the state does not fit. missing: {path}. Nothing was changed")
             verify_rng_state(given[path], generator, loading)
-        carried = self._carried_slots()
-        for path, slot in carried.items():
-            kept = given.get(path)
-            if kept is not None and not is_array(kept):
-                raise WeightsError(
-                    f"{what}: the state does not fit. {path} is {kind_of(kept)}, no array. Nothing was changed"
-                )
-            loading.put(slot.owner, slot.attribute, None if kept is None else constant(copied(kept)))
+        carried = carried_slots(self)
         arrays = {path: array for path, array in given.items() if path not in generators and path not in carried}
-        return self._verify(arrays, loading, cast, strict, what)
+        loaded = self._verify(arrays, loading, cast, strict, what)
+        verify_carried(carried, given, loading, loaded, what)
+        return loaded
 
     def save_weights(self, path: FilePath) -> None:
         """Write all parameters and buffers to a file ``.npz`` or ``.safetensors``, which appears whole or not at all.
@@ -160,11 +160,6 @@ class State(Holder):
 
     def _slots(self) -> dict[str, Slot]:
         return {path: slot_of(node) for path, node in walk(self) if isinstance(node, (Parameter, Slot))}
-
-    def _carried_slots(self) -> dict[str, Slot]:
-        """Where layers keep what one call leaves to the next."""
-        holders = [(path, node) for path, node in walk(self) if isinstance(node, Holder) and node._carried]
-        return {f"{path}.{name}".lstrip("."): Slot(node, name) for path, node in holders for name in node._carried}
 
     def _generators(self) -> dict[str, np.random.Generator]:
         return {path: node for path, node in walk(self) if isinstance(node, np.random.Generator)}

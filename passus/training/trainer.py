@@ -18,6 +18,7 @@ from passus.datasets.base import ArrayDataset, Dataset
 from passus.datasets.subset import Subset
 from passus.errors import ArgumentError, DivergenceError, DTypeError, ShapeError, WeightsError, kind_of
 from passus.files import FilePath
+from passus.layers.carried import new_sequences
 from passus.layers.predicting import predicted, rows
 from passus.layers.undo import undoable
 from passus.loading import Loading, Verified, leaf
@@ -265,6 +266,9 @@ class Trainer(Verified, CheckedOptions):
     def evaluate(self, loader: Batches | None = None) -> dict[str, Any]:
         """The mean loss and all metrics over a loader, or the test loader; nothing is learnt.
 
+        Layers that keep a state, such as `RNN` called step by step, begin with new sequences and go on from batch to batch, as
+        in training, and have their state of before afterwards.
+
         Raises `DTypeError` if there is none, `ArgumentError` for one without batches.
         """
         batches = self.test_loader if loader is None else loader
@@ -274,7 +278,7 @@ class Trainer(Verified, CheckedOptions):
             )
         batches = _checked_loader("loader", batches)
         tally = self._tally.fresh()
-        with test_mode(), no_grad():
+        with test_mode(), no_grad(), new_sequences(self.model):
             for batch in batches:
                 loss, y, t = self.forward(batch)
                 tally.update(loss, y, t, size_of(batch))
@@ -283,7 +287,8 @@ class Trainer(Verified, CheckedOptions):
     def predict(self, data: Any, batch_size: int = 256) -> Any:
         """The predictions for an array (N, ...), ``batch_size`` examples at a time, or for the batches of a loader.
 
-        Of batches (x, t) or (x1, x2, t), the target is left out. Nothing is learnt; see `Layer.predict`. Raises
+        Of batches (x, t) or (x1, x2, t), the target is left out; layers with a state go on from batch to batch, as in `evaluate`.
+        Nothing is learnt; see `Layer.predict`. Raises
         `ArgumentError` for a loader that shuffles, for nobody could tell which prediction belongs to which example.
         """
         if is_array(data) or isinstance(data, Variable):
@@ -292,7 +297,8 @@ class Trainer(Verified, CheckedOptions):
             raise ArgumentError(
                 "Trainer.predict: the loader shuffles, so predictions would be in unknown order; pass shuffle=False"
             )
-        return predicted(self.model, map(_inputs_of, _checked_loader("data", data)))
+        with new_sequences(self.model):
+            return predicted(self.model, map(_inputs_of, _checked_loader("data", data)), continued=True)
 
     # State.
 
