@@ -63,13 +63,14 @@ def train(model, loader, lr, test, options):
         lambda y, t: F.softmax_cross_entropy(y, t, axis=-1),
         test_loader=windows(test, 128),
         callbacks=[PlotCurves(options.out / "curves.png"), Samples(), checkpoint] + [limit] * (not options.steps),
+        steps_per_epoch=options.every,
     )
     if options.resume and checkpoint.resume(trainer):
         print(f"Resumed after {trainer.step} steps")
     elif checkpoint.folder.paths():
         print(f"{options.out} holds another run; resume it with --resume, or choose another --out", file=sys.stderr)
         return 2
-    trainer.fit(steps=options.pause or options.steps or 10**9)
+    trainer.fit(steps=options.pause or options.steps)
     checkpoint.folder.save(trainer.step, **trainer.parts())
     if options.pause:
         print(f"Paused after {trainer.step} steps; continue with --resume")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
 from passus.answers import CheckedOptions
@@ -14,8 +13,6 @@ from passus.backend import is_array
 from passus.config import no_grad, test_mode
 from passus.core import Variable
 from passus.dataloaders.base import Loader
-from passus.datasets.base import ArrayDataset, Dataset
-from passus.datasets.subset import Subset
 from passus.errors import ArgumentError, DivergenceError, DTypeError, ShapeError, WeightsError, kind_of
 from passus.files import FilePath
 from passus.layers.carried import new_sequences
@@ -25,13 +22,14 @@ from passus.loading import Loading, Verified, leaf
 from passus.metrics import Metric
 from passus.serializers import load_checkpoint, save_checkpoint
 from passus.training.callbacks import Callback, Row
+from passus.training.epochs import Batches, Epochs, Stream, check_batches, checked_loader
 from passus.training.finite import nonfinite
 from passus.training.interrupt import Interrupt
 from passus.training.progress import progress_bar
 from passus.training.tally import Tally, numbers, size_of
 from passus.tree import Stateful, Tree, check_tree
 
-__all__ = ["Batches", "Trainable", "Trainer", "Updater"]
+__all__ = ["Trainable", "Trainer", "Updater"]
 
 Loss: TypeAlias = Callable[[Any, Any], Any]
 """From a prediction y and a target t to a loss."""
@@ -61,16 +59,6 @@ class Updater(Stateful, Protocol):
         """Take one step."""
 
 
-class Batches(Protocol):
-    """What is gone through in an epoch: a DataLoader, or a list of batches."""
-
-    def __len__(self) -> int:
-        """How many batches there are."""
-
-    def __iter__(self) -> Iterator[Any]:
-        """The batches."""
-
-
 class Trainer(Verified, CheckedOptions):
     """A loop that trains a model step by step, and evaluates it after each epoch.
 
@@ -79,7 +67,12 @@ class Trainer(Verified, CheckedOptions):
     metrics. ``metrics``: by the names they are to have in the history, each a `Metric` or a function of prediction and
     target that returns a number; collected in training and in evaluation. ``skip_nan``: leave out the update for a batch whose loss, or a gradient, is NaN or infinite, instead of raising.
 
-    Raises `ArgumentError` for a loader without batches, or if not exactly one of the two losses is given.
+    ``steps_per_epoch``: let an epoch have so many steps, however many batches the loader has, as for streams and very long data.
+    Epochs then continue each other, and at its end the loader is iterated again. The loader may have no length. One without
+    a state (`state_dict`) is iterated up to where it was by a resumed training; it must yield the same batches each time.
+
+    Raises `ArgumentError` for a loader without batches, for fewer than one step in an epoch, or if not exactly one of the two
+    losses is given.
 
     >>> import numpy as np
     >>> from passus.functions import mean_squared_error
@@ -96,7 +89,7 @@ class Trainer(Verified, CheckedOptions):
         self,
         model: Trainable,
         optimizer: Updater,
-        loader: Batches,
+        loader: Stream,
         loss: Loss | None = None,
         *,
         batch_loss: BatchLoss | None = None,
@@ -105,6 +98,7 @@ class Trainer(Verified, CheckedOptions):
         callbacks: Sequence[Callback] = (),
         progress: bool = True,
         skip_nan: bool = False,
+        steps_per_epoch: int | None = None,
     ) -> None:
         if (loss is None) == (batch_loss is None):
             raise ArgumentError(
@@ -115,11 +109,13 @@ class Trainer(Verified, CheckedOptions):
         if isinstance(optimizer, type) or not hasattr(optimizer, "update"):
             raise DTypeError(f"Trainer: optimizer is {kind_of(optimizer)}, which has no update(); give an optimizer")
         self.model, self.optimizer = checked_callable("Trainer", "model", model), optimizer
-        self.loader = _checked_loader("loader", loader)
-        self.test_loader = None if test_loader is None else _checked_loader("test_loader", test_loader)
+        if steps_per_epoch is not None:
+            steps_per_epoch = checked_count("Trainer", "steps_per_epoch", steps_per_epoch)
+        self.loader: Any = checked_loader("loader", loader, steps_per_epoch)
+        self.test_loader = None if test_loader is None else checked_loader("test_loader", test_loader)
         if loss is not None:
-            _check_batches("loader", loader)
-            _check_batches("test_loader", test_loader)
+            check_batches("loader", loader)
+            check_batches("test_loader", test_loader)
         self.loss: Any = loss
         self.batch_loss: Any = batch_loss
         if not isinstance(callbacks, Iterable):
@@ -138,6 +134,7 @@ class Trainer(Verified, CheckedOptions):
         self.history: list[Row] = []
         """One row for each complete epoch: ``epoch step lr loss``, metrics, and the same with ``test_`` in front; these are NaN
         for an epoch whose evaluation failed. ``lr`` is that of the epoch's last step."""
+        self._epochs = Epochs(self.loader, steps_per_epoch)
         self._tally = Tally(metrics)
         self._interrupt = Interrupt()
         self._stopping = False
@@ -149,12 +146,14 @@ class Trainer(Verified, CheckedOptions):
     def fit(self, epochs: int | None = None, steps: int | None = None) -> list[Row]:
         """Train until so many epochs, or steps, are done in all, those before a resume included; return the history.
 
+        Neither is needed if a callback sets an end, as `TimeLimit` does. Whichever end comes first counts.
+
         Ctrl-C ends it after the step under way, with nothing half done; ``fit`` called again goes on from there. So does
         SIGTERM, with a KeyboardInterrupt that ends the process with status 143 if nobody catches it.
 
-        Raises `DivergenceError` for a loss or a gradient that is NaN or infinite; the model is then as it was before that step.
+        Raises `ArgumentError` if nothing says when it ends, `DivergenceError` for a loss or a gradient that is NaN or infinite; the model is then as it was before that step.
         """
-        goals = _checked_goals(epochs, steps)
+        goals = _checked_goals(epochs, steps, any(callback.sets_end for callback in self.callbacks))
         self._stopping = False
         with ExitStack() as ends, self._interrupt:
             for callback in self.callbacks:
@@ -179,14 +178,14 @@ class Trainer(Verified, CheckedOptions):
     def _train_epoch(self, epochs: float, steps: float) -> None:
         total = f"/{epochs}" if epochs < math.inf else ""
         with progress_bar(
-            desc=f"epoch {self.epoch + 1}{total}", total=len(self.loader), initial=self.batch, show=self.progress
+            desc=f"epoch {self.epoch + 1}{total}", total=len(self._epochs), initial=self.batch, show=self.progress
         ) as bar:
-            for batch in self._rest_of_epoch():
+            for batch in self._epochs.rest(self.batch):
                 loss = self.train_step(batch)
                 bar.set_postfix(loss=loss, refresh=False)
                 bar.update()
                 self._notify("on_step")
-                if self._over(epochs, steps) and self.batch < len(self.loader):
+                if self._over(epochs, steps) and self.batch < len(self._epochs):
                     return
             self._apply_what_is_left()
             row = self._end_epoch()
@@ -276,9 +275,9 @@ class Trainer(Verified, CheckedOptions):
             raise DTypeError(
                 "Trainer.evaluate: no loader was given; pass one, or create the Trainer with a test_loader"
             )
-        batches = _checked_loader("loader", batches)
+        batches = checked_loader("loader", batches)
         tally = self._tally.fresh()
-        with test_mode(), no_grad(), new_sequences(self.model):
+        with test_mode(), no_grad(), new_sequences(self.model), self._epochs.kept_by(batches):
             for batch in batches:
                 loss, y, t = self.forward(batch)
                 tally.update(loss, y, t, size_of(batch))
@@ -298,7 +297,7 @@ class Trainer(Verified, CheckedOptions):
                 "Trainer.predict: the loader shuffles, so predictions would be in unknown order; pass shuffle=False"
             )
         with new_sequences(self.model):
-            return predicted(self.model, map(_inputs_of, _checked_loader("data", data)), continued=True)
+            return predicted(self.model, map(_inputs_of, checked_loader("data", data)), continued=True)
 
     # State.
 
@@ -326,12 +325,13 @@ class Trainer(Verified, CheckedOptions):
         """How far the training is, the history, what was noted of the current epoch, and the states of callbacks."""
         counts = {"epoch": self.epoch, "batch": self.batch, "step": self.step, "lr": self._lr}
         callbacks = {name: callback.state_dict() for name, callback in self._stateful_callbacks().items()}
-        return {**counts, "history": self.history, "tally": self._tally.state_dict(), "callbacks": callbacks}
+        epochs = {} if self._epochs.steps is None else {"epochs": self._epochs.state_dict()}
+        return {**counts, **epochs, "history": self.history, "tally": self._tally.state_dict(), "callbacks": callbacks}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
         """What `load_state_dict` does first. Raises `WeightsError` if it is of other metrics or callbacks."""
         where = "Trainer.load_state_dict"
-        check_tree(where, state, self.state_dict())
+        check_tree(where, state, [name for name in self.state_dict() if name != "epochs"])
         check_tree(f"{where}: callbacks", state["callbacks"])
         callbacks = self._stateful_callbacks()
         if state["callbacks"].keys() != callbacks.keys():
@@ -341,8 +341,9 @@ class Trainer(Verified, CheckedOptions):
             )
         for name in ("epoch", "batch", "step"):
             loading.put(self, name, checked_count(where, name, leaf(state[name]), low=0))
-        if loading.pending(self, "batch") > len(self.loader):
-            raise ArgumentError(f"{where}: batch is {state['batch']}, and the loader has {len(self.loader)} batches")
+        loading.part(self._epochs, state.get("epochs", {}))
+        if loading.pending(self, "batch") > len(self._epochs):
+            raise ArgumentError(f"{where}: batch is {state['batch']}, and an epoch has {len(self._epochs)} batches")
         loading.put(self, "_lr", checked_number(where, "lr", leaf(state["lr"])))
         loading.put(self, "history", _checked_history(where, state["history"]))
         loading.model = self.model
@@ -353,13 +354,6 @@ class Trainer(Verified, CheckedOptions):
     def _stateful_callbacks(self) -> dict[str, Stateful]:
         stateful = (callback for callback in self.callbacks if isinstance(callback, Stateful))
         return {f"{i}_{type(callback).__name__}": callback for i, callback in enumerate(stateful)}
-
-    def _rest_of_epoch(self) -> Iterator[Any]:
-        """The batches that are still to come: a loader knows where it is, of a list those done are left out."""
-        knows = isinstance(self.loader, Stateful)
-        if knows and self.batch:
-            self.loader.load_state_dict(self.loader.state_dict())  # The next `for` goes on, as after a resume.
-        return islice(self.loader, 0 if knows else self.batch, None)
 
     def _notify(self, moment: str, *arguments: Any) -> None:
         for callback in self.callbacks:
@@ -391,35 +385,16 @@ def _number(where: str, name: str, value: Any) -> float:
     return float(value) if isinstance(value, float) else int(value)
 
 
-def _checked_goals(epochs: int | None, steps: int | None) -> tuple[float, float]:
-    if epochs is None and steps is None:
-        raise ArgumentError("Trainer.fit: give epochs or steps, the number at which the training ends")
+def _checked_goals(epochs: int | None, steps: int | None, has_end: bool) -> tuple[float, float]:
+    if epochs is None and steps is None and not has_end:
+        raise ArgumentError(
+            "Trainer.fit: give epochs or steps, the number at which the training ends, or a TimeLimit among the callbacks"
+        )
     return _checked_goal("epochs", epochs), _checked_goal("steps", steps)
 
 
 def _checked_goal(name: str, value: int | None) -> float:
     return math.inf if value is None else checked_count("Trainer.fit", name, value)
-
-
-def _checked_loader(name: str, loader: Any) -> Any:
-    if isinstance(loader, (Dataset, ArrayDataset, Subset)):
-        raise DTypeError(
-            f"Trainer: {name} ({type(loader).__name__}) yields examples, not batches; write "
-            f"DataLoader(dataset, batch_size{', shuffle=False' if name != 'loader' else ''})"
-        )
-    if not hasattr(loader, "__len__"):
-        raise DTypeError(f"Trainer: {name} is {kind_of(loader)}; give a DataLoader, or a list of batches")
-    if not len(loader):
-        raise ArgumentError(
-            f"Trainer: {name} has no batches; check the size of the dataset, the batch size and drop_last"
-        )
-    return loader
-
-
-def _check_batches(name: str, loader: Any) -> None:
-    """Raise `DTypeError` for arrays where batches of inputs and targets are needed."""
-    if is_array(loader) or (isinstance(loader, (tuple, list)) and loader and all(map(is_array, loader))):
-        raise DTypeError(f"Trainer: {name} holds arrays, not batches; write DataLoader(ArrayDataset(x, t), batch_size)")
 
 
 def _check_callback(callback: Any) -> None:

@@ -61,6 +61,9 @@ class Callback(CheckedOptions):
     last: ClassVar[bool] = False
     """Whether it is called after all others, because it saves what they remember."""
 
+    sets_end: ClassVar[bool] = False
+    """Whether it is sure to end the training, so that `Trainer.fit` needs neither epochs nor steps."""
+
     def on_start(self, run: Run) -> None:
         """Before the first step, or the first after a resume; ``run.history`` holds the epochs before."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
+from typing import ClassVar
 
 from passus.arguments import checked_number
 from passus.loading import Loading, Verified, leaf
@@ -15,6 +16,8 @@ __all__ = ["TimeLimit"]
 class TimeLimit(Verified, Callback):
     """Stop after ``minutes`` of wall-clock time in all, that before a resume included; the step under way is completed.
 
+    With it, ``fit()`` needs neither epochs nor steps.
+
     ``share`` is the part of the budget that is used, from 0 to 1: a schedule of ``share`` reaches its end with the budget, however
     fast the machine is, as in ``AdamW(lr=lambda step: schedule(1000 * limit.share))``.
 
@@ -26,6 +29,8 @@ class TimeLimit(Verified, Callback):
     >>> limit.seconds, limit.share
     (0.0, 0.0)
     """
+
+    sets_end: ClassVar[bool] = True
 
     def __init__(self, minutes: float) -> None:
         self.minutes = checked_number("TimeLimit", "minutes", minutes, open_low=True)
