@@ -26,7 +26,10 @@ from passus.text import CharTokenizer, RandomWindows, TokenWindows, standard_lib
 from passus.training import Callback, Checkpoint, PlotCurves, TimeLimit, Trainer
 
 TOKENIZER = CharTokenizer(string.printable, special=["<other>"], unknown="<other>")
-LENGTH = 128
+LENGTH, BATCH = 128, 16
+LAYERS, HEADS, WIDTH = 4, 4, 128
+LR, BETAS, WEIGHT_DECAY, MAX_NORM = 2e-3, (0.9, 0.99), 0.1, 1.0
+TICKS = 1000  # The length of the schedule that follows the clock.
 PROMPT = "\ndef "
 
 
@@ -50,11 +53,11 @@ def train(model, loader, lr, test, options):
     ``loader``: batches (x, t) of tokens (N, T); ``test``: the tokens of held-out files.
     """
     limit = TimeLimit(options.minutes)
-    rate = schedule(lr, options.steps or 1000)
+    rate = schedule(lr, options.steps or TICKS)
     optimizer = AdamW(
-        lr=rate if options.steps else lambda step: rate(1000 * limit.share), betas=(0.9, 0.99), weight_decay=0.1
+        lr=rate if options.steps else lambda step: rate(TICKS * limit.share), betas=BETAS, weight_decay=WEIGHT_DECAY
     )
-    optimizer.setup(model).add_hook(ClipGrad(1.0))
+    optimizer.setup(model).add_hook(ClipGrad(MAX_NORM))
     checkpoint = Checkpoint(options.out / "checkpoints", keep=2)
     trainer = Trainer(
         model,
@@ -108,9 +111,9 @@ def main():
     options = parsed(__doc__, "runs/char_gpt")
     passus.random.seed(options.seed)
     tokens, test = (TOKENIZER.encode(standard_library(train)).astype(np.uint8) for train in (True, False))
-    model = GPT(TOKENIZER.vocab_size, n_layers=4, n_heads=4, d_model=128, max_len=LENGTH)
-    loader = DataLoader(RandomWindows(tokens, LENGTH, size=16 * options.every), 16, rng=options.seed)
-    return train(model, loader, 2e-3, test, options)
+    model = GPT(TOKENIZER.vocab_size, n_layers=LAYERS, n_heads=HEADS, d_model=WIDTH, max_len=LENGTH)
+    loader = DataLoader(RandomWindows(tokens, LENGTH), BATCH, rng=options.seed)
+    return train(model, loader, LR, test, options)
 
 
 if __name__ == "__main__":

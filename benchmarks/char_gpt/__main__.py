@@ -9,12 +9,9 @@ during tests.
 from __future__ import annotations
 
 import argparse
-import string
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-
-import numpy as np
 
 from benchmarks import agreement
 from benchmarks.char_gpt.task import Text
@@ -22,7 +19,6 @@ from benchmarks.comparison import MANY
 from benchmarks.machine import machine
 from benchmarks.peers import missing
 from benchmarks.processes import Worker
-from passus.text import CharTokenizer, standard_library
 
 PROGRAMS = ("passus", "torch", "torch_compiled")
 TURN = 10
@@ -43,15 +39,8 @@ def main() -> None:
         print(f"{name} is left out: {missing(name)}")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "text.npz"
-        text().save(path)
+        Text.of_example().save(path)
         compare(programs, str(path), round(chosen.minutes * 60))
-
-
-def text() -> Text:
-    """The text of the example, as its tokens."""
-    tokenizer = CharTokenizer(string.printable, special=["<other>"], unknown="<other>")
-    train, test = (tokenizer.encode(standard_library(part)).astype(np.uint8) for part in (True, False))
-    return Text(train, test)
 
 
 def compare(programs: list[str], path: str, budget: int) -> dict[str, float]:

@@ -8,4 +8,4 @@ import torch
 
 from benchmarks.char_gpt import in_torch
 
-Learner = partial(in_torch.Learner, torch.compile)
+Learner = partial(in_torch.Learner, prepared=torch.compile)

@@ -20,28 +20,30 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.char_gpt.task import LR, Text, rate, starting_weights
+from benchmarks.char_gpt.task import Text, rate, starting_weights
+from examples import char_gpt as example
 
 
 class Run:
     """A training under way. Its clock runs in training steps only."""
 
-    def __init__(self, framework: str) -> None:
-        self.learner = importlib.import_module(f"benchmarks.char_gpt.in_{framework}").Learner()
+    def __init__(self, framework: str, text: Text) -> None:
+        self.text = text
+        self.learner = importlib.import_module(f"benchmarks.char_gpt.in_{framework}").Learner(text.gpt)
 
-    def losses(self, text: Text, count: int) -> list[list[float]]:
-        self.learner.start(starting_weights())
-        batches = text.batches()
-        return [[self.learner.step(*next(batches), LR / 10)] for _ in range(count)]
+    def losses(self, count: int) -> list[list[float]]:
+        self.learner.start(starting_weights(self.text.gpt))
+        batches = self.text.batches()
+        return [[self.learner.step(*next(batches), example.LR / 10)] for _ in range(count)]
 
-    def test(self, text: Text, count: int) -> float:
-        return float(np.mean([self.learner.loss(*batch) for batch in text.test_batches(count)]))
+    def test(self, count: int) -> float:
+        return float(np.mean([self.learner.loss(*batch) for batch in self.text.test_batches(count)]))
 
-    def start(self, text: Text, budget: int) -> None:
-        self.learner.start(starting_weights())
-        self.batches, self.budget, self.steps, self.seconds = text.batches(), budget, 0, 0.0
+    def start(self, budget: int) -> None:
+        self.learner.start(starting_weights(self.text.gpt))
+        self.batches, self.budget, self.steps, self.seconds = self.text.batches(), budget, 0, 0.0
 
-    def turn(self, text: Text, seconds: int) -> tuple[int, float]:
+    def turn(self, seconds: int) -> tuple[int, float]:
         end = min(self.seconds + seconds, self.budget)
         while self.seconds < end:
             started = perf_counter()
@@ -52,14 +54,13 @@ class Run:
 
 
 def main() -> None:
-    run = Run(sys.argv[1])
-    texts: dict[str, Text] = {}
+    runs: dict[str, Run] = {}
     for line in sys.stdin:
         action, path, number = line.split()
         try:
-            if path not in texts:
-                texts[path] = Text.read(Path(path))
-            answer: Any = {"answer": getattr(run, action)(texts[path], int(number))}
+            if path not in runs:
+                runs[path] = Run(sys.argv[1], Text.read(Path(path)))
+            answer: Any = {"answer": getattr(runs[path], action)(int(number))}
         except Exception as error:  # The other frameworks continue without this one.
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)

@@ -1,0 +1,81 @@
+"""The comparison of programs that train the same language model: it runs, and the programs compute the same."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.char_gpt import __main__ as comparison
+from benchmarks.char_gpt.in_passus import Learner
+from benchmarks.char_gpt.task import GPT, Text, rate, starting_weights
+from benchmarks.peers import missing
+from benchmarks.processes import WorkerError
+from benchmarks.sequences.problems import Transformer
+from examples import char_gpt as example
+
+SMALL = Transformer(vocabulary=11, layers=2, heads=2, width=16, T=12)
+
+
+def small() -> Text:
+    """Tokens that count from 0 to 10 over and over."""
+    tokens = (np.arange(3000) % SMALL.vocabulary).astype(np.uint8)
+    return Text(tokens[:2000], tokens[2000:], SMALL, N=4)
+
+
+@pytest.mark.slow
+@pytest.mark.compiles
+def test_programs_train_in_turns(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    programs = [name for name in ("passus", "torch") if missing(name) is None]
+    monkeypatch.setattr(comparison.Text, "of_example", small)
+    monkeypatch.setattr(sys, "argv", ["char_gpt", "--minutes", "0.03", "--programs", *programs])
+    comparison.main()
+    text = capsys.readouterr().out
+    for name in programs:
+        rows = re.findall(rf"{name} ([\d.]+) \((\d+) steps\)", text)
+        assert len(rows) == 2, text  # After one second and after two.
+        assert int(rows[1][1]) > int(rows[0][1]) > 0
+        assert float(rows[1][0]) < math.log(SMALL.vocabulary) / 2  # It has learnt to count.
+    assert text.splitlines()[-1].startswith("Validation loss in nats per character: passus ")
+
+
+@pytest.mark.slow
+def test_an_error_of_a_program_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "text.npz"
+    Text(np.zeros(5, np.uint8), np.zeros(5, np.uint8), SMALL, N=4).save(path)
+    with pytest.raises(WorkerError, match="ValueError"):
+        comparison.compare(["passus"], str(path), 1)
+
+
+def test_a_program_that_is_missing_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    called = []
+    monkeypatch.setattr(comparison, "missing", lambda name: None if name == "passus" else "it is not installed")
+    monkeypatch.setattr(comparison, "compare", lambda programs, path, budget: called.append((programs, budget)))
+    monkeypatch.setattr(comparison.Text, "of_example", small)
+    monkeypatch.setattr(sys, "argv", ["char_gpt", "--minutes", "0.1"])
+    comparison.main()
+    assert called == [(["passus"], 6)]
+    assert "torch is left out: it is not installed" in capsys.readouterr().out
+
+
+def test_the_task_is_that_of_the_example(tmp_path: Path) -> None:
+    assert [rate(share) for share in (0.0, 0.05, 1.0)] == pytest.approx([0.0, example.LR, example.LR / 10])
+    learner = Learner(GPT)
+    learner.start(starting_weights(GPT))
+    assert learner.loss(*next(Text.of_example().batches())) == pytest.approx(
+        math.log(example.TOKENIZER.vocab_size), abs=0.1
+    )
+    text, path = small(), tmp_path / "text.npz"
+    text.save(path)
+    again = Text.read(path)
+    assert (again.gpt, again.N) == (text.gpt, text.N)
+    np.testing.assert_array_equal(again.train, text.train)
+    for x, t in (next(again.batches()), *again.test_batches(8)):
+        assert x.shape == t.shape == (4, 12)
+        np.testing.assert_array_equal(t, (x + 1) % 11)
