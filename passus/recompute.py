@@ -145,6 +145,8 @@ class Recomputed(Function):
         return ys
 
     def backward(self, *gys: Any) -> Any:
+        for x in self.operands:
+            self.saved(x)  # What was edited after the call would give another result, and raises.
         n, count = self.call.n + len(self.call.state), self.call.count
         # What was assigned to an attribute is often used no more, and must not cost time, nor make NaN of 0 times infinity.
         gys = (*gys[:count], *[gy if _counts(gy) else None for gy in gys[count:]])

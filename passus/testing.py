@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from passus.attributes import noted_attributes, put
 from passus.backend import Array
 from passus.core import Variable, as_array
 
@@ -26,7 +28,9 @@ def numerical_grad(f: Callable[..., Any], x: Any, *args: Any, eps: float = 1e-4,
     gradient = np.zeros_like(data)
 
     def total() -> float:
-        return float(np.sum(_numbers(f(Variable(data.copy()), *args, **kwargs)), dtype=np.float64))
+        with _no_trace():
+            y = f(Variable(data.copy()), *args, **kwargs)
+        return float(np.sum(_numbers(y), dtype=np.float64))
 
     for i in np.ndindex(data.shape):
         value = data[i]
@@ -49,7 +53,9 @@ def gradient_check(
     """
     leaf = Variable(np.array(x.data if isinstance(x, Variable) else as_array(x), dtype=np.float64))
     expected = numerical_grad(f, leaf, *args, **kwargs)
-    f(leaf, *args, **kwargs).backward()
+    with _no_trace():
+        y = f(leaf, *args, **kwargs)
+    y.backward()
     found = _gradient(leaf)
     if not array_allclose(found, expected, rtol=rtol, atol=atol):
         print(f"gradient_check: the gradients differ\nby differences:\n{expected}\nby backpropagation:\n{found}")
@@ -72,7 +78,8 @@ def check_grads(
     respect to t by differences of the fourth order, and compared with ``<gradient, d>``. Second order: the same for
     the gradient itself, as a function of x and of w. Arrays of floating-point numbers among ``args`` are
     differentiated, in float64; everything else is passed on as it is. ``f`` may return several Variables.
-    Points closer to a kink than ``2 * eps`` cannot be checked.
+    Points closer to a kink than ``2 * eps`` cannot be checked. Attributes of layers, such as the state that recurrent layers keep, are
+    the same for each call, and afterwards.
 
     >>> check_grads(lambda x, y: x * y, np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     """
@@ -84,7 +91,8 @@ def check_grads(
         given = list(args)
         for i, x in zip(places, xs):
             given[i] = x
-        ys = f(*given)
+        with _no_trace():
+            ys = f(*given)
         return [y for y in (ys if isinstance(ys, (tuple, list)) else (ys,)) if y.dtype.kind == "f"]
 
     cotangents = [np.asarray(rng.standard_normal(y.shape)) for y in outputs(*[Variable(x) for x in points])]
@@ -139,6 +147,16 @@ def _pulled(f: Callable[..., list[Variable]], points: Any, cotangents: Any, crea
     if total is not None and total.requires_grad:
         total.backward(retain_grad=True, create_graph=create_graph)
     return [x.grad if x.grad is not None else Variable(np.zeros(x.shape)) for x in xs]
+
+
+@contextmanager
+def _no_trace() -> Iterator[None]:
+    """Let all calls begin with the same attributes of layers, such as a kept state; only parameters that a call draws stay."""
+    with noted_attributes() as notes:
+        try:
+            yield
+        finally:
+            put({key: noted for key, noted in notes.items() if not isinstance(noted.owner, Variable)})
 
 
 def _gradient(x: Variable) -> Array:

@@ -15,6 +15,7 @@ from passus.errors import ArgumentError, DTypeError, ShapeError, WeightsError
 from passus.models import Model
 from passus.optimizers import SGD
 from passus.summary import summary
+from passus.testing import check_grads, gradient_check
 from passus.training import Trainer
 
 test_mode.__test__ = False  # type: ignore[attr-defined]
@@ -156,6 +157,20 @@ def test_a_summary_of_a_model_in_the_middle_of_a_sequence() -> None:
     h = model.rnn.h
     assert "(1, 4)" in summary(model, drawn(1, 3))
     assert model.rnn.h is h
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_check_of_gradients_begins_each_call_with_the_same_state(kind: str, capsys: Any) -> None:
+    layer = getattr(L, kind)(4, 3, dtype=np.float64, rng=0)
+    x = drawn(2, 3).astype(float)
+    layer(x)
+    h = layer.h
+    check_grads(layer, x)
+    assert gradient_check(lambda x: (layer(x) * layer(x)).sum(), x), capsys.readouterr()
+    assert layer.h is h
+    lazy = L.Linear(2, dtype=np.float64)
+    check_grads(lazy, x)
+    assert lazy.W.shape == (3, 2)
 
 
 # Loading.

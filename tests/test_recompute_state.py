@@ -15,6 +15,7 @@ import passus.layers as L
 from passus import Parameter, Variable
 from passus.attributes import note
 from passus.core.backward import gradients
+from passus.errors import GraphError
 from passus.recompute import checkpoint
 from passus.testing import numerical_grad
 
@@ -272,6 +273,15 @@ def test_what_is_no_layer_notes_its_changes_itself() -> None:
         y.sum().backward()
         assert cache.length == 6
         np.testing.assert_array_equal(x.grad, np.full(3, 9.0))
+
+
+def test_a_parameter_that_was_updated_before_the_repetition_is_named() -> None:
+    layer, x = L.Linear(2, in_size=3, dtype=np.float64), Variable(STEPS[0])
+    y = checkpoint(layer, x)
+    y.sum().backward()
+    layer.W.data = layer.W.data * 2.0
+    with pytest.raises(GraphError, match=r"W \(3, 2\) were edited after the forward pass"):
+        y.sum().backward()
 
 
 def test_after_an_error_in_the_repetition_the_state_is_the_newest() -> None:
