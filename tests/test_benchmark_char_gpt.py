@@ -69,7 +69,7 @@ def test_the_task_is_that_of_the_example(tmp_path: Path) -> None:
     learner = Learner(GPT)
     learner.start(starting_weights(GPT))
     assert learner.loss(*next(Text.of_example().batches())) == pytest.approx(
-        math.log(example.TOKENIZER.vocab_size), abs=0.1
+        math.log(example.TOKENIZER.vocab_size), abs=0.3
     )
     text, path = small(), tmp_path / "text.npz"
     text.save(path)
