@@ -41,8 +41,7 @@ class ScaledDotProductAttention(Function):
         self.settings, self.mask = settings, mask  # A boolean mask.
 
     def forward(self, q: Array, k: Array, v: Array, mask: Array | None = None) -> Array:
-        with np.errstate(over="ignore", invalid="ignore"):
-            y, self.lse = attention(q, k, v, self.mask if mask is None else mask, self.settings)
+        y, self.lse = attention(q, k, v, self.mask if mask is None else mask, self.settings)
         return y
 
     def backward(self, gy: Any) -> Any:
@@ -98,15 +97,19 @@ def scaled_dot_product_attention(
     array([[1.],
            [2.]])
     """
-    arrays = [array_of(NAME, x) for x in (q, k, v)]
-    lead, groups = _leading_axes(*[x.shape for x in arrays])
+    arrays = array_of(NAME, q), array_of(NAME, k), array_of(NAME, v)
+    shape, of_keys, of_values = [x.shape for x in arrays]
+    lead, groups = _leading_axes(shape, of_keys, of_values)
     is_causal, dropout = checked_flag(NAME, "is_causal", is_causal), checked_share(NAME, "dropout", dropout)
     if scale is None:
-        scale = 1 / math.sqrt(max(arrays[0].shape[-1], 1))
-    scale = checked_number(NAME, "scale", scale, low=-sys.float_info.max)
-    scores = (*lead, arrays[0].shape[-2], arrays[1].shape[-2])
-    bias, mask = _masks(mask, scores, np.result_type(*arrays))
-    dropping = _dropping(dropout, get_rng(rng), scores) if dropout and train.get() else None
+        scale = 1 / math.sqrt(max(shape[-1], 1))
+    else:
+        scale = checked_number(NAME, "scale", scale, low=-sys.float_info.max)
+    bias = dropping = None
+    if mask is not None:
+        bias, mask = _masks(mask, (*lead, shape[-2], of_keys[-2]), np.result_type(*arrays))
+    if dropout and train.get():
+        dropping = _dropping(dropout, get_rng(rng), (*lead, shape[-2], of_keys[-2]))
     if groups > 1:
         q, k, v = _grouped(q, groups), _expanded(k), _expanded(v)
         mask, bias = [x if x is None else _grouped_mask(x, groups) for x in (mask, bias)]
@@ -120,6 +123,8 @@ def scaled_dot_product_attention(
 def _leading_axes(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
     """The leading axes of the result, and how many heads of q share one of k and v."""
     problem = ""
+    if k[:-1] == v[:-1] and q[:-2] == k[:-2] and q[-1:] == k[-1:] and len(q) == len(k) > 1:
+        return q[:-2], 1  # What it nearly always is, found out quickly.
     if min(len(q), len(k), len(v)) < 2:
         problem = "each needs the axes (..., T, D); for one vector write x[None]"
     elif q[-1] != k[-1]:
@@ -143,8 +148,6 @@ def _leading_axes(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) ->
 
 def _masks(mask: Any, scores: tuple[int, ...], dtype: Any) -> tuple[Any, Array | None]:
     """What is added to the scores, and the boolean mask; one of them is None."""
-    if mask is None:
-        return None, None
     array = array_of(NAME, mask)
     try:
         fits = np.broadcast_shapes(array.shape, scores) == scores

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -21,13 +22,13 @@ class SplitHeads(Function):
 
     def __init__(self, counts: tuple[int, ...]) -> None:
         self.counts = counts
-        self.bounds = tuple(pairwise(accumulate(counts, initial=0)))
 
     def forward(self, x: Array) -> Any:
-        heads = _heads_first(x.reshape(*x.shape[:-1], sum(self.counts), x.shape[-1] // sum(self.counts)))
+        total = sum(self.counts)
+        heads = _heads_first(x.reshape(*x.shape[:-1], total, x.shape[-1] // total))
         if len(self.counts) == 1:
             return heads
-        return tuple([heads[..., start:stop, :, :] for start, stop in self.bounds])
+        return tuple([heads[part] for part in _parts(self.counts)])
 
     def backward(self, *gys: Any) -> Any:
         shape = self.operands[0].shape
@@ -45,6 +46,14 @@ class MergeHeads(Unary):
     def backward(self, gy: Any) -> Any:
         shape = self.operands[0].shape
         return _heads_first(gy.reshape(*shape[:-3], shape[-2], shape[-3], shape[-1]))
+
+
+@lru_cache(maxsize=32)
+def _parts(counts: tuple[int, ...]) -> list[Any]:
+    """Where each group of heads is."""
+    return [
+        (..., slice(start, stop), slice(None), slice(None)) for start, stop in pairwise(accumulate(counts, initial=0))
+    ]
 
 
 def _heads_first(x: Any) -> Any:

@@ -120,15 +120,16 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None, settings: Settin
     ([[2.0]], [0.6931])
     """
     xp, results = backend_of(q).xp, []
-    for first, last in _blocks(q, k):
-        scores = _scores(q, k, mask, settings, first, last)
-        top = scores.max(axis=-1, keepdims=True, initial=-np.inf)
-        shift = xp.where(top == -np.inf, 0.0, top)
-        weights = xp.exp(scores - shift)
-        z = total(weights, -1, True)
-        z = xp.where(z == 0, 1.0, z)
-        y = chosen_product(_dropped(weights / z, settings.dropping, first, last), v)
-        results.append((y, shift + xp.log(z)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for first, last in _blocks(q, k):
+            scores = _scores(q, k, mask, settings, first, last)
+            top = scores.max(axis=-1, keepdims=True, initial=-np.inf)
+            shift = xp.where(top == -np.inf, 0.0, top)
+            weights = xp.exp(scores - shift)
+            z = total(weights, -1, True)
+            z = xp.where(z == 0, 1.0, z)
+            y = chosen_product(_dropped(weights / z, settings.dropping, first, last), v)
+            results.append((y, shift + xp.log(z)))
     y, lse = [xp.concatenate(parts, axis=-2) for parts in zip(*results)]
     return y, lse[..., 0]
 

@@ -23,7 +23,7 @@ __all__ = [
     "rms_normalized_gradients",
 ]
 
-WORTHWHILE = 1 << 11, 1 << 14
+WORTHWHILE = 1 << 8, 1 << 14
 """From how many numbers on a kernel is worth it, and from how many on the first one is."""
 
 

@@ -16,19 +16,16 @@ import numpy as np
 from passus.backend import Array
 from passus.kernels import attention as references
 from passus.kernels.attention import Settings
-from passus.kernels.native.attention_few import FEW, few_queries
+from passus.kernels.native.attention_few import few_queries
 from passus.kernels.native.attention_gradients import attention_gradients as attention_gradients
 from passus.kernels.native.attention_gradients import prepare as prepare_gradients
 from passus.kernels.native.attention_layout import (
+    FEW,
     added_mask,
-    block_of_queries,
     carved,
     flags,
     head,
-    like,
-    places,
-    sharing,
-    steps,
+    layout,
     with_rows_of_numbers,
 )
 from passus.kernels.native.attention_parts import (
@@ -57,6 +54,9 @@ from passus.kernels.threads import split
 
 __all__ = ["attention", "attention_gradients", "prepare"]
 
+PIECE_OF_FEW = PIECE // 2
+"""How many are, where keys and values come from memory for each."""
+
 
 def prepare() -> None:
     """Compile all kernels."""
@@ -67,34 +67,31 @@ def prepare() -> None:
 
 def attention(q: Array, k: Array, v: Array, mask: Array | None, settings: Settings) -> tuple[Array, Array]:
     given = q, k, v, mask, settings
-    q, k, v, added = *[with_rows_of_numbers(x) for x in (q, k, v)], added_mask(mask)
+    q, k, v, added = with_rows_of_numbers(q), with_rows_of_numbers(k), with_rows_of_numbers(v), added_mask(mask)
     (T, D), (S, V) = q.shape[-2:], v.shape[-2:]
-    lead = q.shape[:-2] if q.shape[:-2] == k.shape[:-2] else np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
-    y, lse = like(q, (*lead, T, V)), np.empty((*lead, T), np.float32)
-    arrays = [head(x) for x in (q, k, v, added, y)]
-    of_heads = [*[places(x, lead) for x in (q, k, v, added, y)], sharing(k.shape[:-2], lead)]
+    shape, as_queries, of_heads, rows_apart, heads, rows, blocks = layout(
+        (q.shape, q.strides), (k.shape[:-2], k.strides), (V, v.strides), (added.shape[:-1], added.strides)
+    )
+    y = np.empty_like(q, shape=shape) if as_queries else np.empty(shape, np.float32)
+    lse, found = np.empty(heads * T, np.float32), np.zeros(1, np.int64)
     words, dropping = words_of(settings.dropping)
-    found, scale = np.zeros(1, np.int64), np.float32(settings.scale)
-    kernel, (rows, blocks) = (few_queries(), (T, 1)) if T <= FEW else (_forward(), block_of_queries(T))
-    sizes, rows_apart, switches = (T, S, D, V, rows, blocks), steps(arrays), flags(mask, settings)
+    first = head(q), head(k), head(v), head(added), head(y), *words, *of_heads, lse
+    rest = rows_apart, (T, S, D, V, rows, blocks), flags(mask, settings), np.float32(settings.scale), *dropping
 
     def work(start: int, stop: int) -> None:
-        wide = -(-V // COLUMNS) * COLUMNS
         if T <= FEW:
-            scratch = carved(S + LANES, wide, P * D + LANES, 4 * LANES)
-        else:
-            scratch = carved(
-                -(-S // COLUMNS) * COLUMNS * D, wide * S, rows * KEYS, rows * wide, rows * D + LANES, 2 * rows, COLUMNS
-            )
-        kernel(
-            *arrays, *words, *of_heads, lse.reshape(-1), *scratch, rows_apart, sizes, switches, scale, *dropping,
-            start, stop, found,
-        )  # fmt: skip
+            few_queries()(*first, *rest, start, stop, found)
+            return
+        wide = -(-V // COLUMNS) * COLUMNS
+        scratch = carved(
+            -(-S // COLUMNS) * COLUMNS * D, wide * S, rows * KEYS, rows * wide, rows * D + LANES, 2 * rows, COLUMNS
+        )
+        _forward()(*first, *scratch, *rest, start, stop, found)
 
-    split(work, lse.size // T * blocks, PIECE // (1 + rows * S * (D + V)))
+    split(work, heads * blocks, (PIECE_OF_FEW if T <= FEW else PIECE) // (1 + rows * S * (D + V)))
     if found[0]:  # What is not finite may have met a weight of 0.
         return references.attention.reference(*given)
-    return y, lse
+    return y, lse.reshape(shape[:-1])
 
 
 @cache

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from passus.kernels.native.attention_parts import (
+    COLUMNS,
+    P,
     add_mask,
     dot,
     drop,
@@ -20,30 +22,30 @@ from passus.kernels.native.attention_parts import (
     row_maximum,
     store_row,
 )
+from passus.kernels.native.buffers import aligned, aligned_zeros
 from passus.kernels.native.compiling import compiled
 from passus.kernels.native.simd import LANES
 from passus.kernels.native.tile import multiply_tile
 
-__all__ = ["FEW", "few_queries"]
-
-FEW = 4
-"""Up to how many queries laying out keys and values for the tile takes longer than it saves."""
+__all__ = ["few_queries"]
 
 
 @cache
 def few_queries() -> Callable[..., None]:
-    @compiled(forward_signature(5))
+    @compiled(forward_signature(1))
     def few(
         q: Any, k: Any, v: Any, mask: Any, y: Any,
         row_words: Any, column_words: Any,
         q_places: Any, k_places: Any, v_places: Any, mask_places: Any, y_places: Any, order: Any,
-        lse: Any, scores: Any, sums: Any, row: Any, zeros: Any,
+        lse: Any,
         steps: Any, sizes: Any, flags: Any, scale: Any, least: Any, kept_scale: Any, start: Any, stop: Any, found: Any,
     ) -> None:  # fmt: skip
         q_step, k_step, v_step, mask_step, y_step = steps
         T, S, D, V, _, _ = sizes
         causal, masked, dropped = flags
-        zeros[:] = 0
+        # Memory is allocated here, because a call from Python costs as much as the rest of a short one.
+        scores, row, zeros = aligned(S + LANES), aligned(P * D + LANES), aligned_zeros(4 * LANES)
+        sums = aligned((V + COLUMNS - 1) // COLUMNS * COLUMNS)
         for unit in range(start, stop):
             head = order[unit]
             for r in range(T):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,17 +14,25 @@ from passus.kernels.native.attention_parts import QUERIES, P
 from passus.kernels.native.buffers import LINE
 
 __all__ = [
+    "FEW",
+    "Layout",
     "added_mask",
     "block_of_queries",
     "carved",
     "flags",
     "head",
+    "layout",
     "like",
     "places",
     "sharing",
     "steps",
     "with_rows_of_numbers",
 ]
+
+FEW = 4
+"""Up to how many queries laying out keys and values for the tile takes longer than it saves."""
+
+NO_MASK = np.zeros((1, 1), np.float32)
 
 
 def with_rows_of_numbers(x: Array) -> Array:
@@ -82,10 +90,52 @@ def like(x: Array, shape: tuple[int, ...]) -> Array:
     return y if y.strides[-1] == 4 else np.empty(shape, np.float32)
 
 
+class Layout(NamedTuple):
+    """What a forward kernel needs to know of its arguments, but for the number of keys and the numbers themselves."""
+
+    shape: tuple[int, ...]
+    """That of the result, (..., T, Dv)."""
+    as_queries: bool
+    """Whether its axes lie in memory in the order of those of the queries."""
+    places: list[Array]
+    """Those of queries, keys, values, mask and result, and the heads in the order of the keys that they share."""
+    steps: tuple[int, ...]
+    """How many bytes the rows of these five lie apart."""
+    heads: int
+    rows: int
+    """How many queries a block has."""
+    blocks: int
+
+
+@lru_cache(maxsize=1 << 8)
+def layout(
+    of_q: tuple[tuple[int, ...], tuple[int, ...]],
+    of_k: tuple[tuple[int, ...], tuple[int, ...]],
+    of_v: tuple[int, tuple[int, ...]],
+    of_mask: tuple[tuple[int, ...], tuple[int, ...]],
+) -> Layout:
+    """The layout for the shape and strides of queries, the leading axes and strides of keys, the number of features and
+    strides of values, and the leading axes and strides of a mask: as long as a cache grows, it stays the same.
+    """
+    (*_, T, _), (V, _) = of_q[0], of_v
+    lead = np.broadcast_shapes(of_q[0][:-2], of_k[0])
+    q: Array = np.lib.stride_tricks.as_strided(NO_MASK, *of_q, writeable=False)  # Nobody reads its numbers.
+    y = like(q, (*lead, T, V))
+    leading_axes = of_q[0][:-2], of_k[0], of_k[0], of_mask[0][:-1], lead
+    strides = of_q[1], of_k[1], of_v[1], of_mask[1], y.strides
+    of_heads = [_places(axes, step[:-2], lead) for axes, step in zip(leading_axes, strides)]
+    of_rows = tuple([step[-2] for step in strides])
+    if of_mask[0][-1] == 1:
+        of_rows = (*of_rows[:3], 0, of_rows[4])
+    rows, blocks = (T, 1) if T <= FEW else block_of_queries(T)
+    as_queries = y.ndim == q.ndim and y.strides == np.empty_like(q, shape=y.shape).strides
+    return Layout(y.shape, as_queries, [*of_heads, sharing(of_k[0], lead)], of_rows, math.prod(lead), rows, blocks)
+
+
 def added_mask(mask: Array | None) -> Array:
     """A mask as one that is added, whose rows are runs of memory; a single 0 if there is none."""
     if mask is None:
-        return np.zeros((1, 1), np.float32)
+        return NO_MASK
     if mask.dtype == bool:
         mask = np.where(mask, np.float32(0), np.float32(-np.inf))
     return with_rows_of_numbers(mask)

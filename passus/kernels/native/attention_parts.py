@@ -91,6 +91,9 @@ LOWEST = float(np.finfo(np.float32).min)
 SMALLEST = float(np.finfo(np.float32).tiny)
 LEAST = np.float32(-np.inf)
 
+NO_WORDS = [np.zeros(1, np.uint32)] * 2, (np.uint32(0), np.float32(1))
+"""Dropout that keeps all weights."""
+
 
 def forward_signature(written: int) -> Any:
     """The types of the arguments of a forward kernel; ``written``: how many flat arrays it writes to."""
@@ -112,7 +115,7 @@ def forward_signature(written: int) -> Any:
 def words_of(dropping: Dropping | None) -> tuple[list[Array], tuple[np.uint32, np.float32]]:
     """The keys of all queries, those of the keys and as many more as a vector has lanes, and what decides on a weight."""
     if dropping is None:
-        return [np.zeros(1, np.uint32)] * 2, (np.uint32(0), np.float32(1))
+        return NO_WORDS
     columns = np.concatenate([dropping.columns, np.zeros(LANES, np.uint32)])
     return [dropping.rows.reshape(-1), columns], (np.uint32(dropping.least), np.float32(dropping.scale))
 
