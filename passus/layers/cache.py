@@ -49,22 +49,24 @@ class KeyValueCache:
 
         Raises `ShapeError` if they exceed ``max_len`` or do not fit those kept, `GraphError` if gradients flow to them.
         """
-        new = [_constant("k", k), _constant("v", v)]
-        end = self.length + new[0].shape[-2]
+        new = _constant("k", k), _constant("v", v)
+        count = new[0].shape[-2]
+        start, end = self.length, self.length + count
         if end > self.max_len:
             raise ShapeError(
-                f"KeyValueCache: {self.length} positions are kept and {end - self.length} are new, more than "
-                f"max_len={self.max_len}; make a longer cache, or start anew with the last positions"
+                f"KeyValueCache: {start} positions are kept and {count} are new, more than max_len={self.max_len}; make a "
+                "longer cache, or start anew with the last positions"
             )
-        if not self.length:
+        if not start:
             self._keys, self._values = [_room(x, self.max_len) for x in new]
         for kept, x in zip((self._keys, self._values), new):
-            if kept.shape[:-2] != x.shape[:-2] or kept.shape[-1] != x.shape[-1] or new[0].shape[-2] != x.shape[-2]:
+            *outer, _, features = kept.shape
+            if x.shape != (*outer, count, features):
                 raise ShapeError(
-                    f"KeyValueCache: {x.shape} does not continue {(*kept.shape[:-2], self.length, kept.shape[-1])}; "
-                    "all axes but the positions must be equal. Use a new cache for another batch"
+                    f"KeyValueCache: {x.shape} does not continue {(*outer, start, features)}; all axes but the positions "
+                    "must be equal. Use a new cache for another batch"
                 )
-            kept[..., self.length : end, :] = x
+            kept[..., start:end, :] = x
         self.length = end
         return self.keys, self.values
 

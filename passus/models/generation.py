@@ -115,11 +115,11 @@ class Generative(Model):
         cache = self.new_cache(min(self.max_len, ids.shape[1] + count))
         fed, ended = ids, np.zeros(len(ids), bool)
         for left in range(count, 0, -1):
-            with no_grad(), test_mode():
-                new = sampler(self.next_logits(fed, mask, cache))
-            new = np.where(ended, ids[:, -1], new)
+            new = self._next(fed, mask, cache, sampler)
+            if len(stops):
+                new = np.where(ended, ids[:, -1], new)
+                ended = ended | np.isin(new, stops)
             yield new
-            ended = ended | np.isin(new, stops)
             if ended.all():
                 return
             fed = new[:, None]
@@ -129,6 +129,11 @@ class Generative(Model):
                 ids = fed = ids[:, -(self.max_len // 2 + 1) :]
                 mask = None if mask is None else mask[:, -ids.shape[1] :]
                 cache = self.new_cache(min(self.max_len, ids.shape[1] + left))
+
+    def _next(self, ids: Array, key_mask: Array | None, cache: list[KeyValueCache], sampler: Sampler) -> Array:
+        # Not in the generator, where switches are looked up in a slower way.
+        with no_grad(), test_mode():
+            return sampler(self.next_logits(ids, key_mask, cache))
 
 
 class _Prompts:

@@ -13,7 +13,10 @@ from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of
 from passus.random import RNG, get_rng
 
-__all__ = ["Sampler"]
+__all__ = ["Sampler", "most_likely"]
+
+FIRST, MORE = 512, 8
+"""How many tokens ``top_p`` is looked for among, and how many times as many if these do not have it together."""
 
 
 class Sampler:
@@ -44,32 +47,79 @@ class Sampler:
 
     def __call__(self, logits: Operand) -> Array:
         """The tokens drawn (N,)."""
+        x = _checked(logits)
         if self.temperature == 0:
-            return np.asarray(_checked(logits).argmax(axis=-1))
-        p = self.probabilities(logits)
+            return np.asarray(x.argmax(axis=-1))
+        tokens, p = self._kept(x)
         bounds = np.cumsum(p, axis=-1)
         total = bounds[:, -1:]
         # A bound is passed only if the draw lies at it or above, so that a token of probability 0 is never drawn.
         draws = np.minimum(get_rng(self.rng).random((len(p), 1)) * total, np.nextafter(total, 0.0))
-        return np.asarray((bounds <= draws).sum(axis=-1))
+        places = (bounds <= draws).sum(axis=-1)
+        return np.asarray(places if tokens is None else tokens[np.arange(len(x)), places])
 
     def probabilities(self, logits: Operand) -> Array:
         """The probabilities (N, V) with which tokens are drawn, in float64."""
-        x = _checked(logits).astype(np.float64)
+        x = _checked(logits)
         if self.temperature == 0:
             return (np.arange(x.shape[1]) == x.argmax(axis=-1)[:, None]).astype(np.float64)
-        with np.errstate(over="ignore"):  # A low temperature makes minus infinity of what is far below the top.
-            p = np.exp((x - x.max(axis=-1, keepdims=True)) / self.temperature)
-        if self.top_k is None and self.top_p == 1:
-            return np.asarray(p / p.sum(axis=-1, keepdims=True))
-        order = np.argsort(-x, axis=-1, kind="stable")[:, : self.top_k]
-        kept = np.take_along_axis(p, order, axis=-1)
-        kept = kept / kept.sum(axis=-1, keepdims=True)
-        before = np.cumsum(kept, axis=-1) - kept  # Tokens are kept until those before them add up to top_p.
-        kept = np.where(before < self.top_p, kept, 0.0)
-        result = np.zeros(p.shape)
-        np.put_along_axis(result, order, kept / kept.sum(axis=-1, keepdims=True), axis=-1)
+        tokens, p = self._kept(x)
+        if tokens is None:
+            return p
+        result = np.zeros(x.shape)
+        result[_rows(x), tokens] = p
         return result
+
+    def _kept(self, x: Array) -> tuple[Array | None, Array]:
+        """Tokens that may be drawn (N, K), in the order of their numbers, and their probabilities; None for all of them."""
+        top = x.max(axis=-1, keepdims=True).astype(np.float64)
+
+        def likelihood(logits: Array) -> Array:
+            with np.errstate(over="ignore"):  # A low temperature makes minus infinity of what is far below the top.
+                return np.asarray(np.exp((logits - top) / self.temperature))
+
+        if self.top_k is None and self.top_p == 1:
+            p = likelihood(x)
+            return None, p / p.sum(axis=-1, keepdims=True)
+        rows = _rows(x)
+        count = FIRST if self.top_k is None else self.top_k
+        total = likelihood(x).sum(axis=-1, keepdims=True) if self.top_k is None else None
+        while True:
+            tokens = most_likely(x, count)
+            p = likelihood(x[rows, tokens])
+            p = p / (p.sum(axis=-1, keepdims=True) if total is None else total)
+            sums = np.cumsum(p, axis=-1)
+            if total is None or count >= x.shape[1] or (sums[:, -1] >= self.top_p).all():
+                break
+            count *= MORE
+        p = np.where(sums - p < self.top_p, p, 0.0)  # Tokens are kept until those before them add up to top_p.
+        order = np.argsort(tokens, axis=-1)
+        return tokens[rows, order], p[rows, order] / p.sum(axis=-1, keepdims=True)
+
+
+def most_likely(x: Array, count: int) -> Array:
+    """The numbers (N, K) of the largest logits of each row, the largest first; of equal ones, those with lower numbers.
+
+    >>> most_likely(np.array([[1.0, 3.0, 1.0, 2.0]]), 3)
+    array([[1, 3, 0]])
+    """
+    N, V = x.shape
+    if count >= V:
+        return np.asarray(np.argsort(-x, axis=-1, kind="stable"))
+    least = np.partition(x, V - count, axis=-1)[:, V - count, None]
+    kept = x >= least
+    if np.count_nonzero(kept) > N * count:  # Too many are equal to the last one.
+        equal = x == least
+        room = count - (kept & ~equal).sum(axis=-1, keepdims=True)
+        kept &= ~equal | (equal.cumsum(axis=-1) <= room)
+    tokens = np.nonzero(kept)[1].reshape(N, count)
+    rows = _rows(x)
+    return np.asarray(tokens[rows, np.argsort(-x[rows, tokens], axis=-1, kind="stable")])
+
+
+def _rows(x: Array) -> Array:
+    """The numbers of the rows (N, 1)."""
+    return np.arange(len(x))[:, None]
 
 
 def _checked(logits: Any) -> Array:
