@@ -12,7 +12,7 @@ from passus import no_grad
 from passus.config import enable_backprop, train
 from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
 from passus.models import GPT
-from passus.models.sampling import Sampler
+from passus.models.sampling import FIRST, MORE, Sampler, most_likely
 
 P = np.array([0.1, 0.4, 0.2, 0.05, 0.25])
 LOGITS = np.log(P)[None] + 3.0
@@ -55,6 +55,34 @@ def test_of_equal_tokens_the_first_are_kept() -> None:
     p = Sampler(top_k=2).probabilities(np.zeros((1, 4), np.float32))
     np.testing.assert_array_equal(p, [[0.5, 0.5, 0, 0]])
     assert Sampler(temperature=0)(np.zeros((3, 4))).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5, 5.0])
+@pytest.mark.parametrize(
+    "options", [{"top_k": 3}, {"top_k": 700}, {"top_p": 0.3}, {"top_p": 0.999}, {"top_k": 700, "top_p": 0.5}]
+)
+def test_tokens_of_large_vocabularies_are_those_of_a_whole_sort(spread: float, options: dict[str, Any]) -> None:
+    """Several turns are needed to find most of the probability where logits are alike."""
+    x = (np.random.default_rng(0).standard_normal((3, FIRST * MORE + 9)) * spread).round(1)
+    x[1, :200] = -np.inf
+    order = np.argsort(-x, axis=-1, kind="stable")[:, : options.get("top_k")]
+    kept = np.take_along_axis(np.exp(x - x.max(axis=-1, keepdims=True)), order, axis=-1)
+    kept /= kept.sum(axis=-1, keepdims=True)
+    kept[kept.cumsum(axis=-1) - kept >= options.get("top_p", 1.0)] = 0
+    expected = np.zeros_like(x)
+    np.put_along_axis(expected, order, kept / kept.sum(axis=-1, keepdims=True), axis=-1)
+    p = Sampler(**options).probabilities(x)
+    np.testing.assert_array_equal(p > 0, expected > 0)
+    np.testing.assert_allclose(p, expected, rtol=1e-12)
+    bounds, draws = expected.cumsum(axis=-1), np.random.default_rng(5).random((3, 1))
+    np.testing.assert_array_equal(Sampler(**options, rng=5)(x), (bounds <= draws * bounds[:, -1:]).sum(axis=-1))
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8, 9, 99])
+def test_the_most_likely_tokens_are_those_of_a_stable_sort(count: int) -> None:
+    rng = np.random.default_rng(count)
+    for x in (rng.integers(-2, 2, (4, 9)).astype(np.float16), rng.standard_normal((2, 9)), np.full((2, 9), -np.inf)):
+        np.testing.assert_array_equal(most_likely(x, count), np.argsort(-x, axis=-1, kind="stable")[:, :count])
 
 
 def test_a_token_of_probability_0_is_never_drawn() -> None:
@@ -195,6 +223,20 @@ def test_switches_are_as_before_between_tokens(model: GPT) -> None:
     for _ in model.stream(PROMPT, 3, rng=0):
         assert enable_backprop.get()
         assert train.get()
+
+
+def test_switches_are_plain_values_inside_of_a_step(model: GPT, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a generator they would be blocks, each of which asks for its frame whenever it is read."""
+    found, next_logits = [], model.next_logits
+
+    def spied(*args: Any) -> Any:
+        found.extend([enable_backprop.get(), train.get()])
+        return next_logits(*args)
+
+    monkeypatch.setitem(model.__dict__, "next_logits", spied)
+    model.generate(PROMPT, 2, rng=0)
+    assert found == [False] * 4
+    assert {type(value) for value in found} == {bool}
 
 
 def test_nothing_is_continued_that_is_no_sequence(model: GPT) -> None:

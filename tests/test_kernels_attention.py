@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import tracemalloc
 from typing import Any
 
@@ -187,6 +188,31 @@ def test_large_arrays_take_the_kernel_and_wide_ones_do_not(queries: int, monkeyp
     for x, y, z in zip(found, exact, plain):
         np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(z, y, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_layout_of_a_growing_cache_is_found_once(masked: bool) -> None:
+    found = importlib.import_module("passus.kernels.native.attention_layout").layout
+    rng = np.random.default_rng(6)
+    memory = rng.standard_normal((2, 1, 2, 64, 32), np.float32)
+    q, mask = rng.standard_normal((1, 4, 1, 32), np.float32), rng.random((1, 1, 1, 64)) < 0.7 if masked else None
+    found.cache_clear()
+    for length in range(33, 65):
+        k, v = memory[..., :length, :]
+        y = F.scaled_dot_product_attention(q, k, v, None if mask is None else mask[..., :length], is_causal=True)
+        arrays = [x.astype(np.float64) for x in (q, k, v)]
+        exact = F.scaled_dot_product_attention(*arrays, None if mask is None else mask[..., :length])
+        np.testing.assert_allclose(y, exact, rtol=1e-5, atol=1e-6)
+    assert masked or found.cache_info().misses == 1
+
+
+@pytest.mark.parametrize("queries", [1, 4, 5])
+def test_up_to_four_queries_read_keys_and_values_where_they_lie(queries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, few = [], native().few_queries()
+    monkeypatch.setattr(native(), "few_queries", lambda: lambda *args: calls.append(queries) or few(*args))
+    q, k, v = np.random.default_rng(7).standard_normal((3, 4, 64, 32), np.float32)
+    attention(q[:, :queries], k, v, None, Settings(0.2))
+    assert calls == [queries] * (queries <= 4)
 
 
 def test_dropout_is_the_same_with_and_without_kernels() -> None:
