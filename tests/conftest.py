@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 from hypothesis import settings
 
 import passus.random
 from passus.kernels import notices
+from tests.tracing import import_all, is_traced, untraced, untraced_compiler
 
 # Where the tests run in the background of a shell, Ctrl-C is ignored, in all processes that they start, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -20,6 +21,18 @@ COMPILING = 900
 # The same examples in every run; a failure anywhere is a failure everywhere.
 settings.register_profile("passus", derandomize=True, deadline=None, database=None)
 settings.load_profile("passus")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Under coverage, collect without its tracer, which takes as long as the collection itself."""
+    if not is_traced() or session.config.getoption("numprocesses", None):  # Which is None in workers.
+        return (yield)
+    untraced_compiler()
+    worker = getattr(session.config, "workerinput", {"workerid": "gw0", "workercount": 1})
+    import_all(int(worker["workerid"].removeprefix("gw")), worker["workercount"])
+    with untraced():
+        return (yield)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
