@@ -25,11 +25,14 @@ settings.load_profile("passus")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    """Under coverage, collect without its tracer, which takes as long as the collection itself."""
-    if not is_traced() or session.config.getoption("numprocesses", None):  # Which is None in workers.
+    """Under coverage, kernels are compiled, and all tests are collected, without its tracer."""
+    config = session.config
+    if not is_traced() or config.getoption("numprocesses", None):  # Which workers do not have.
         return (yield)
     untraced_compiler()
-    worker = getattr(session.config, "workerinput", {"workerid": "gw0", "workercount": 1})
+    if config.getoption("file_or_dir"):  # Some of the tests may need few kernels; collecting all of them imports all.
+        return (yield)
+    worker = getattr(config, "workerinput", {"workerid": "gw0", "workercount": 1})
     import_all(int(worker["workerid"].removeprefix("gw")), worker["workercount"])
     with untraced():
         return (yield)

@@ -34,7 +34,8 @@ def untraced() -> Iterator[None]:
 
 def untraced_compiler() -> None:
     """Let Numba compile without the tracer: it is written in Python, and calls millions of functions."""
-    from numba.core import compiler
+    with untraced():
+        from numba.core import compiler
 
     compile_extra = compiler.compile_extra
 
