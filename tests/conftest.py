@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
@@ -23,19 +23,18 @@ settings.register_profile("passus", derandomize=True, deadline=None, database=No
 settings.load_profile("passus")
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> bool | None:
     """Under coverage, kernels are compiled, and all tests are collected, without its tracer."""
     config = session.config
     if not is_traced() or config.getoption("numprocesses", None):  # Which workers do not have.
-        return (yield)
+        return None
     untraced_compiler()
     if config.getoption("file_or_dir"):  # Some of the tests may need few kernels; collecting all of them imports all.
-        return (yield)
+        return None
     worker = getattr(config, "workerinput", {"workerid": "gw0", "workercount": 1})
     import_all(int(worker["workerid"].removeprefix("gw")), worker["workercount"])
-    with untraced():
-        return (yield)
+    untraced(session.perform_collect)
+    return True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

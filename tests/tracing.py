@@ -5,16 +5,23 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
+from functools import partial, wraps
+from threading import local
+from typing import Any, ParamSpec, TypeVar
 
 import coverage
 
 import passus
 from passus.kernels import native
 
-__all__ = ["import_all", "is_traced", "untraced", "untraced_compiler"]
+__all__ = ["import_all", "is_traced", "traced", "untraced", "untraced_compiler"]
+
+_paused = local()
+"""Each thread has a tracer of its own."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def is_traced() -> bool:
@@ -22,28 +29,64 @@ def is_traced() -> bool:
     return coverage.Coverage.current() is not None and sys.gettrace() is not None
 
 
-@contextmanager
-def untraced() -> Iterator[None]:
+def untraced(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call a function without the tracer.
+
+    The tracer keeps a stack of calls, so it stops and starts in one frame; a context manager has other frames for that.
+    """
     tracer = sys.gettrace()
+    if tracer is None:
+        return function(*args, **kwargs)
+    _paused.tracer = tracer
     sys.settrace(None)
     try:
-        yield
+        return function(*args, **kwargs)
     finally:
         sys.settrace(tracer)
+        _called()  # Returns are seen after the first call only.
+
+
+def traced(function: Callable[P, R]) -> Callable[P, R]:
+    """A function that runs with the tracer within what runs without."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        tracer = getattr(_paused, "tracer", None)
+        if tracer is None or sys.gettrace() is not None:
+            return function(*args, **kwargs)
+        sys.settrace(tracer)
+        _called()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            sys.settrace(None)
+
+    return call
+
+
+def _called() -> None:
+    pass
 
 
 def untraced_compiler() -> None:
-    """Let Numba compile without the tracer: it is written in Python, and calls millions of functions."""
-    with untraced():
-        from numba.core import compiler
+    """Let Numba compile without the tracer, but for what passus itself writes into kernels.
 
-    compile_extra = compiler.compile_extra
+    Numba is written in Python, and calls millions of functions.
+    """
+    compiler = untraced(importlib.import_module, "numba.core.compiler")
+    extending = untraced(importlib.import_module, "numba.core.extending")
+    compiler.compile_extra = partial(untraced, compiler.compile_extra)
+    begin = extending._Intrinsic.__init__
 
-    def untraced_compile_extra(*args: Any, **kwargs: Any) -> Any:
-        with untraced():
-            return compile_extra(*args, **kwargs)
+    def begin_traced(intrinsic: Any, name: str, define: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        @wraps(define)
+        def traced_define(*types: Any) -> Any:
+            found = traced(define)(*types)
+            return found and (found[0], traced(found[1]))
 
-    compiler.compile_extra = untraced_compile_extra
+        begin(intrinsic, name, traced_define, *args, **kwargs)
+
+    extending._Intrinsic.__init__ = begin_traced
 
 
 def import_all(worker: int, workers: int) -> None:
