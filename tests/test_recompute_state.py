@@ -275,6 +275,26 @@ def test_what_is_no_layer_notes_its_changes_itself() -> None:
         np.testing.assert_array_equal(x.grad, np.full(3, 9.0))
 
 
+def test_a_cache_of_keys_and_values_is_appended_to_once() -> None:
+    rng = np.random.default_rng(0)
+    keys, queries = rng.standard_normal((2, 2, 3, 4), np.float32), rng.standard_normal((2, 2, 1, 4), np.float32)
+    cache = L.KeyValueCache(8)
+
+    def f(q: Any) -> Any:
+        return F.scaled_dot_product_attention(q, *cache.append(keys[cache.length // 3], keys[cache.length // 3]))
+
+    x = Variable(queries)
+    first = checkpoint(f, x)
+    second = checkpoint(f, x)
+    (first + second).sum().backward()
+    assert cache.length == 6
+    expected = Variable(queries)
+    for seen in (keys[:1].transpose(1, 0, 2, 3), keys.transpose(1, 0, 2, 3)):
+        joined = seen.reshape(2, -1, 4)
+        F.sum(F.scaled_dot_product_attention(expected, joined, joined)).backward()
+    np.testing.assert_allclose(x.grad.data, expected.grad.data, rtol=1e-5, atol=1e-6)
+
+
 def test_a_parameter_that_was_updated_before_the_repetition_is_named() -> None:
     layer, x = L.Linear(2, in_size=3, dtype=np.float64), Variable(STEPS[0])
     y = checkpoint(layer, x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from passus.arguments import checked_count
+from passus.attributes import note
 from passus.backend import Array, backend_of
 from passus.core import Operand, Variable
 from passus.errors import GraphError, ShapeError
@@ -49,6 +50,7 @@ class KeyValueCache:
 
         Raises `ShapeError` if they exceed ``max_len`` or do not fit those kept, `GraphError` if gradients flow to them.
         """
+        self._note()
         new = _constant("k", k), _constant("v", v)
         count = new[0].shape[-2]
         start, end = self.length, self.length + count
@@ -72,12 +74,18 @@ class KeyValueCache:
 
     def select(self, rows: Any) -> None:
         """Keep these examples of the batch only, in this order, each as often as it is named: beams that survive."""
+        self._note()
         if self.length:
             self._keys, self._values = self._keys[rows], self._values[rows]
 
     def clear(self) -> None:
         """Forget all positions."""
+        self._note()
         self.length, self._keys, self._values = 0, None, None
+
+    def _note(self) -> None:
+        """A checkpoint repeats its call from where it began. Kept positions stay in memory, so only the attributes are noted."""
+        note(self, "length", "_keys", "_values")
 
 
 def _constant(name: str, x: Operand) -> Array:
