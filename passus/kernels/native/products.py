@@ -57,7 +57,7 @@ APART = 8
 """How many counters fill a line of the cache: each thread has one on a line of its own."""
 
 PANEL = 1 << 16
-"""How many numbers of the left matrix are at work at a time: 256 KiB."""
+"""How many numbers of the left matrix are at work at a time, or up to half as many again: 256 KiB."""
 
 MATRIX = numba.types.Array(numba.float32, 2, "A", readonly=True)
 
@@ -251,7 +251,10 @@ def _product(P: int, Q: int) -> Callable[..., None]:
         panel = runs if in_place else copy
         for begin in range(0, K, DEPTH):
             depth = min(DEPTH, K - begin)
-            count = max(P, PANEL // (depth + LINE) // P * P)
+            # Panels of equal heights: a low one would read the whole right matrix for a few rows.
+            height = rows[1] - rows[0]
+            panels = max(1, (height * (depth + LINE) + PANEL // 2) // PANEL)
+            count = (height + panels * P - 1) // (panels * P) * P
             for first in range(rows[0], rows[1], count):
                 last = min(first + count, rows[1])
                 (apart_down, apart_across), origin = steps, first * steps[0] + begin * steps[1]
@@ -295,7 +298,7 @@ def _product(P: int, Q: int) -> Callable[..., None]:
         home: Any,
     ) -> None:
         (N, K), (by_tiles, share, count, homes) = a.shape, shares
-        copy = aligned(0 if steps[0] > 0 else PANEL + (P + LINE) * (min(K, DEPTH) + LINE))
+        copy = aligned(0 if steps[0] > 0 else 3 * PANEL // 2 + (P + LINE) * (min(K, DEPTH) + LINE))
         buffer, number = aligned(P * columns), (count + share - 1) // share
         for other in range(homes):
             owner = (home + other) % homes
