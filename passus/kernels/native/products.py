@@ -53,6 +53,9 @@ READ_BY_ALL = 1 << 20
 SHARES = 6
 """Into how many parts the work of a thread is cut, so that others can take some of them."""
 
+HIGH = 8
+"""How many tiles of rows a share has, where there are enough."""
+
 APART = 8
 """How many counters fill a line of the cache: each thread has one on a line of its own."""
 
@@ -127,8 +130,10 @@ class _Product:
             self.tiles,
             PACKED // (1 + self.k * columns),
         )
-        least = PIECE // max(1, self.k * self.m)
-        share = -(-max(least, -(-n // (threads * SHARES))) // self.height) * self.height
+        # Each share reads the whole right matrix, so it has some tiles of rows.
+        parts = threads * max(1, min(SHARES, n // (threads * HIGH * self.height)))
+        least = max(-(-n // parts), PIECE // max(1, self.k * self.m))
+        share = -(-least // self.height) * self.height
         self._compute(False, share, n, threads)
         return self.y
 
