@@ -6,7 +6,8 @@ Every 100 steps the loss on held-out files is measured, the curve is drawn, and 
 writes a few lines. An interrupted run resumes with `--resume`, bit for bit where the length is given in `--steps`. With
 `--minutes` the learning rate follows the clock.
 
-After five minutes on two cores (AVX2), 1,847 steps, the loss on held-out files is 1.46 nats per character.
+After five minutes on two cores (AVX2), 1,924 steps, the loss on held-out files is 1.44 nats per character; the same model in
+PyTorch, in turns with it, reaches 1.43 after 2,019 steps (`python -m benchmarks.char_gpt`).
 """
 
 import argparse

@@ -59,6 +59,7 @@ def encoding(problem: Encoding) -> Step:
 
 def attention(problem: Attention) -> Step:
     *qkv, gy = map(passus.Variable, problem.arrays())
+    passus.kernels.start_using()  # As any larger array would.
 
     def step() -> list[passus.Variable]:
         y = F.scaled_dot_product_attention(*qkv, is_causal=True)
