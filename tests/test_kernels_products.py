@@ -154,6 +154,6 @@ def test_the_zeros_of_products_without_a_bias_stay_zeros() -> None:
     np.testing.assert_array_equal(product.compiled()(a, b), expected)
 
 
-@pytest.mark.parametrize("rows", [1, 16, 17])
-def test_products_of_few_rows_are_left_to_numpy(rows: int) -> None:
-    assert product.suits(matrix(rows, 4096, "C"), matrix(4096, 4096, "C")) is (rows > 16)
+@pytest.mark.parametrize("rows", [1, 2])
+def test_products_of_a_single_row_are_left_to_numpy(rows: int) -> None:
+    assert product.suits(matrix(rows, 4096, "C"), matrix(4096, 4096, "C")) is (rows > 1)

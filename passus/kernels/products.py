@@ -18,14 +18,13 @@ WORTHWHILE = 1 << 18, 1 << 24
 """From how many multiplications on a kernel is worth it, for OpenBLAS would take more than one thread, and from how many on the
 first one is."""
 
-FEW = 16
-"""Of up to so many rows, a matrix is not worth being laid out anew: NumPy's library reads it where it lies, as fast as memory allows."""
-
 
 def _suits(a: Any, b: Any, bias: Any = None) -> bool:
     if not plain(a, b) or a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
         return False
-    if len(a) <= FEW or (bias is not None and not (plain(bias) and bias.shape == b.shape[1:])):
+    # For a single row the matrix is not worth being laid out anew: NumPy's library reads it where it lies. It would be faster for
+    # some 16 rows, but its threads then wait in a loop on the processors that the next kernels need.
+    if len(a) < 2 or (bias is not None and not (plain(bias) and bias.shape == b.shape[1:])):
         return False
     return enough(a.size * b.shape[1], *WORTHWHILE)
 
