@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 
@@ -14,6 +15,7 @@ from tests.tracing import import_all, is_traced, untraced, untraced_compiler
 
 # Where the tests run in the background of a shell, Ctrl-C is ignored, in all processes that they start, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+os.environ.pop("PASSUS_QUIET", None)  # Tests read what processes say that they start.
 
 COMPILING = 900
 """Seconds that a test has which starts processes that compile kernels."""
