@@ -1,6 +1,6 @@
 """What a call changes beside its results, noted so that the call can be repeated, or leave no trace.
 
-That are attributes, such as the state of a recurrent layer, and arrays written in place, such as running averages. Random
+These are attributes, such as the state of a recurrent layer, and arrays written in place, such as running averages. Random
 generators are noted in `passus.random`.
 """
 
@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
+
+from passus.scopes import collected_notes
 
 __all__ = ["ABSENT", "Key", "Noted", "Notes", "note", "noted_attributes", "put", "repeated_value", "rewound_attributes"]
 
@@ -78,14 +80,8 @@ def noted_attributes() -> Iterator[Notes]:
     >>> counter.count
     0
     """
-    outer, notes = _notes.get(), Notes()
-    token = _notes.set(notes)
-    try:
+    with collected_notes(_notes) as notes:
         yield notes
-    finally:
-        _notes.reset(token)
-        if outer is not None:
-            outer.update(notes | outer)  # What was noted first counts.
 
 
 @contextmanager

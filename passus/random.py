@@ -24,7 +24,7 @@ import numpy as np
 from passus.arguments import shown
 from passus.errors import ArgumentError, DTypeError
 from passus.loading import Loading
-from passus.scopes import Scope, current
+from passus.scopes import Scope, collected_notes, current
 from passus.tree import check_tree
 
 __all__ = [
@@ -128,15 +128,8 @@ def noted_generators() -> Iterator[States]:
     >>> list(noted) == [generator]
     True
     """
-    outer = _noted.get()
-    noted: States = {}
-    token = _noted.set(noted)
-    try:
+    with collected_notes(_noted) as noted:
         yield noted
-    finally:
-        _noted.reset(token)
-        if outer is not None:
-            outer.update(noted | outer)  # What was noted first counts.
 
 
 @contextmanager

@@ -11,14 +11,14 @@ import contextlib
 import functools
 import inspect
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextvars import Context, ContextVar, copy_context
 from types import FrameType
 from typing import Any, TypeVar
 
 from passus.errors import DTypeError
 
-__all__ = ["Scope", "copied_context", "current"]
+__all__ = ["Scope", "collected_notes", "copied_context", "current"]
 
 Called = TypeVar("Called", bound=Callable[..., Any])
 
@@ -165,3 +165,25 @@ def _generator_of(frame: FrameType | None) -> FrameType | None:
 
 def _makes_blocks(frame: FrameType | None) -> bool:
     return frame is not None and frame.f_globals.get("__name__") in MANAGERS
+
+
+@contextlib.contextmanager
+def collected_notes(variable: ContextVar[dict[Any, Any] | None]) -> Iterator[dict[Any, Any]]:
+    """Let a variable hold an empty dict inside a block; what is noted in it is then noted in that of the block around it, too.
+
+    >>> notes = ContextVar("notes", default=None)
+    >>> with collected_notes(notes) as outer:
+    ...     outer["a"] = 1
+    ...     with collected_notes(notes) as inner:
+    ...         inner["a"], inner["b"] = 2, 3
+    >>> inner, outer
+    ({'a': 2, 'b': 3}, {'a': 1, 'b': 3})
+    """
+    outer, notes = variable.get(), dict[Any, Any]()
+    token = variable.set(notes)
+    try:
+        yield notes
+    finally:
+        variable.reset(token)
+        if outer is not None:
+            outer.update(notes | outer)  # What was noted first counts.
