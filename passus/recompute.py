@@ -150,7 +150,7 @@ class Recomputed(Function):
         n, count = self.call.n + len(self.call.state), self.call.count
         # What was assigned to an attribute is often used no more, and must not cost time, nor make NaN of 0 times infinity.
         gys = (*gys[:count], *[gy if _counts(gy) else None for gy in gys[count:]])
-        return replayed(self.call.again, self.operands[:n], gys, self.twice, self.operands[n:])
+        return replayed(self.call.again, self.operands[:n], gys, self.recording, self.operands[n:])
 
 
 def _counts(gy: Any) -> bool:

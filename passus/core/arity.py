@@ -19,13 +19,13 @@ class Unary(Function):
     def x(self) -> Any:
         """The input, in the form in which gradients are given now."""
         x = self.operands[0]
-        return self.saved(x) if self.twice or self.custom or x.edited > self.serial else x._data
+        return self.saved(x) if self.recording or self.custom or x.edited > self.serial else x._data
 
     @property
     def y(self) -> Any:
         """The output, in the form in which gradients are given now."""
         y = self.outputs[0]()
-        if y is None or self.twice or self.custom or y.edited > self.serial:
+        if y is None or self.recording or self.custom or y.edited > self.serial:
             return self.saved(self.output)
         return y._data
 

@@ -51,7 +51,7 @@ INTEGERS = "?bhilqBHILQ"
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 RECORD = frozenset(
-    {"operands", "outputs", "serial", "output_types", "evidence", "twice", "xp", "_inputs", "_generation"}
+    {"operands", "outputs", "serial", "output_types", "evidence", "recording", "xp", "_inputs", "_generation"}
 )
 """Attributes that belong to a call, and not to what was called."""
 
@@ -75,7 +75,7 @@ class Function:
 
     constants: ClassVar[tuple[str, ...]] = ()
     """Attributes that hold arrays of floating-point numbers which do not depend on the inputs, or which the rule reads
-    only in an ordinary pass (where ``self.twice`` is False)."""
+    only in an ordinary pass (where ``self.recording`` is False)."""
 
     public_name: ClassVar[str] = ""
     """What messages call it, where the name of the class does not tell."""
@@ -91,7 +91,7 @@ class Function:
     """Weak references to its results: a graph is kept alive by its end, not by its beginning."""
     serial: int = 0
     """When it was recorded; a function is always younger than those that made its inputs. 0 if it was not."""
-    twice: bool = False
+    recording: bool = False
     """Whether the backward pass under way is itself being recorded."""
     xp: Any = np
     """The module with the functions for the arrays at hand."""
@@ -287,7 +287,7 @@ class Function:
                 "pass that used them, so the gradient would be wrong. Call backward() before editing, or run the "
                 "forward pass again"
             )
-        if self.twice:
+        if self.recording:
             return x
         return read_only(x._data) if self.custom else x._data
 

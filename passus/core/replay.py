@@ -14,11 +14,11 @@ __all__ = ["leaf_like", "replayed"]
 
 
 def replayed(
-    call: Callable[..., Any], inputs: Sequence[Any], gys: Sequence[Any], twice: bool, captured: Sequence[Any] = ()
+    call: Callable[..., Any], inputs: Sequence[Any], gys: Sequence[Any], recording: bool, captured: Sequence[Any] = ()
 ) -> tuple[Any, ...]:
     """The gradients of ``call(*inputs)``, a tuple of Variables, for its inputs and for Variables that it takes elsewhere.
 
-    ``gys``: None for a result that counts as a constant. ``twice``: whether the gradients are to be differentiated once more.
+    ``gys``: None for a result that counts as a constant. ``recording``: whether the gradients are to be differentiated once more.
     None for what is no Variable or needs no gradient.
     """
     # The call may look at numbers, as in its first time; that is no fault of the rule which calls it here.
@@ -26,7 +26,7 @@ def replayed(
     try:
         # Recorded, it goes on from the inputs, else from copies, behind which nothing is walked. Each is a Variable of
         # its own, even where one input was given twice, or is captured as well.
-        xs = [_alias(x) if twice else leaf_like(x) for x in inputs]
+        xs = [_alias(x) if recording else leaf_like(x) for x in inputs]
         ys = call(*xs)
     finally:
         rule_in_use.reset(tokens[0])
@@ -34,7 +34,9 @@ def replayed(
     counting = [(y, gy) for y, gy in zip(ys, gys) if gy is not None]
     seeds = [gy if isinstance(gy, Variable) else constant(gy) for _, gy in counting]
     wanted = [x for x in (*xs, *captured) if isinstance(x, Variable) and x.requires_grad]
-    found = {id(x): gx for x, gx in zip(wanted, gradients([y for y, _ in counting], wanted, seeds, create_graph=twice))}
+    found = {
+        id(x): gx for x, gx in zip(wanted, gradients([y for y, _ in counting], wanted, seeds, create_graph=recording))
+    }
     return tuple([found.get(id(x)) for x in (*xs, *captured)])
 
 

@@ -31,7 +31,7 @@ def pull_recorded(function: Function, gys: list[Any]) -> Sequence[Any]:
     kept = dict(function.__dict__)
     token = rule_in_use.set(name)
     try:
-        function.twice = True
+        function.recording = True
         function.__dict__.update(_boxed_attributes(function))
         gxs = _as_sequence(function, function.backward(*gys))
         if not all(gx is None or isinstance(gx, Variable) for gx in gxs):

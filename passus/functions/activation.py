@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from passus.backend import Array
 from passus.core import HALF, INTEGERS, Unary
-from passus.kernels.activations import WORTHWHILE, compiled_activations
+from passus.kernels.activations import THRESHOLDS, compiled_activations
 from passus.kernels.dispatch import Kernel
 
 __all__ = ["Activation", "ActivationByResult"]
@@ -32,11 +32,11 @@ class Activation(Unary):
         raise NotImplementedError
 
     def forward(self, x: Array) -> Array:
-        compiled = None if x.size < WORTHWHILE[0] else compiled_activations(x)
+        compiled = None if x.size < THRESHOLDS[0] else compiled_activations(x)
         return self.formula(x) if compiled is None else compiled.activation(x, self.kernel, self.option)
 
     def backward(self, gy: Any) -> Any:
-        compiled = None if self.twice or gy.size < WORTHWHILE[0] else compiled_activations(self.x, gy)
+        compiled = None if self.recording or gy.size < THRESHOLDS[0] else compiled_activations(self.x, gy)
         return self.rule(gy) if compiled is None else compiled.activation_gradient(gy, self.x, self.kernel, self.option)
 
 
@@ -49,5 +49,5 @@ class ActivationByResult(Activation):
     gradient: ClassVar[Kernel[[Array, Array], Array]]
 
     def backward(self, gy: Any) -> Any:
-        gradient = self.gradient.reference if gy.size < WORTHWHILE[0] else self.gradient
+        gradient = self.gradient.reference if gy.size < THRESHOLDS[0] else self.gradient
         return gradient(gy, self.y)

@@ -151,7 +151,7 @@ class GELU(Activation):
 
     def rule(self, gy: Any) -> Any:
         x = self.x
-        cdf = _normal_cdf(x) if self.twice or self.cdf is None else self.cdf
+        cdf = _normal_cdf(x) if self.recording or self.cdf is None else self.cdf
         return gy * (cdf + x * self.xp.exp(-0.5 * x * x) / math.sqrt(2 * math.pi))
 
 

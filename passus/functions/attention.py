@@ -47,8 +47,8 @@ class ScaledDotProductAttention(Function):
     def backward(self, gy: Any) -> Any:
         of_mask = self.needs[3:]
         with np.errstate(over="ignore", invalid="ignore"):
-            if self.twice or any(of_mask):
-                return replayed(self._composed, self.operands, [gy], self.twice)
+            if self.recording or any(of_mask):
+                return replayed(self._composed, self.operands, [gy], self.recording)
             q, k, v, *added = (self.saved(v) for v in self.operands)
             mask = added[0] if added else self.mask
             y = self.saved(self.output)

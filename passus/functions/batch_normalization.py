@@ -46,7 +46,7 @@ class BatchNorm(Function):
     def backward(self, gy: Any) -> Any:
         x, gamma, beta = (self.saved(v) for v in self.operands)
         mean, inv_std = self.mean, self.inv_std
-        if self.twice:
+        if self.recording:
             mean, var = channel_moments(x)
             inv_std = (var + self.eps) ** -0.5
         scaled = (mean, gamma * inv_std, beta)

@@ -67,7 +67,7 @@ class SoftmaxCrossEntropy(Function):
         x = self.saved(self.operands[0])
         if self.weights is not None:
             gy = masked(gy, self.weights != 0) * self.weights
-        if not self.twice:
+        if not self.recording:
             return cross_entropy_gradient(gy, x, self.t, self.top, self.z, self.e, self.smoothing), None
         if gy.ndim:
             gy = gy[:, None]

@@ -98,7 +98,7 @@ class CTCLoss(Function):
     def backward(self, gy: Any) -> Any:
         counts = self.factor != 0
         gy = masked(gy, counts) * self.factor
-        if self.twice:
+        if self.recording:
             return replayed(lambda x: self._losses(x)[:1], self.operands, [gy], True)[0]
         (N, T, C), S = self.log_p.shape, self.emitted.shape[-1]
         if not T:

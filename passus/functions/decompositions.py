@@ -53,7 +53,7 @@ class Eigh(Unary):
         return self.found
 
     def backward(self, gw: Any, gv: Any) -> Any:
-        w, v = eigh(self.x, self.triangle) if self.twice else self.found
+        w, v = eigh(self.x, self.triangle) if self.recording else self.found
         vT = transposed(v)
         inner = _over_gaps(self.xp, w) * (vT @ gv) + _diagonal(self.xp, gw)
         gx = v @ inner @ vT
@@ -98,7 +98,7 @@ class SVD(Unary):
 
     def backward(self, gU: Any, gS: Any, gVh: Any) -> Any:
         # Townsend, "Differentiating the singular value decomposition" (2016).
-        U, S, Vh = svd(self.x) if self.twice else self.found
+        U, S, Vh = svd(self.x) if self.recording else self.found
         xp, UT, V = self.xp, transposed(U), transposed(Vh)
         gV = transposed(gVh)
         row = S.reshape(*S.shape[:-1], 1, S.shape[-1])
@@ -154,7 +154,7 @@ class QR(Unary):
 
     def backward(self, gQ: Any, gR: Any) -> Any:
         x = self.x
-        Q, R = qr(x) if self.twice else self.found
+        Q, R = qr(x) if self.recording else self.found
         m, n = x.shape[-2:]
         if m >= n:
             return _of_tall(self.xp, Q, R, gQ, gR)

@@ -78,9 +78,9 @@ class BiasActivation(Function):
 
     def backward(self, gy: Any) -> Any:
         x, b = (self.saved(v) for v in self.operands)
-        compiled = None if self.twice else compiled_biases(x, b, self.axis, gy)
+        compiled = None if self.recording else compiled_biases(x, b, self.axis, gy)
         if compiled is None:
-            return replayed(lambda *xs: (self._plain(*xs),), self.operands, [gy], self.twice)
+            return replayed(lambda *xs: (self._plain(*xs),), self.operands, [gy], self.recording)
         gx, gb = compiled.biased_gradient(rows_of(gy, self.axis), rows_of(x, self.axis), b, *self._formula())
         return self._like(gx, x), gb
 

@@ -116,7 +116,7 @@ class Cofactors(Unary):
 
     def backward(self, gy: Any) -> Any:
         x, xp = self.x, self.xp
-        if self.twice or _regular_inverse(xp, x) is not None:
+        if self.recording or _regular_inverse(xp, x) is not None:
             y = transposed(inv(x))
             inner = (gy * y).sum(axis=(-2, -1), keepdims=True)
             return _as_matrices(det(x)) * (inner * y - y @ transposed(gy) @ y)

@@ -39,7 +39,7 @@ class LayerNorm(Function):
 
     def backward(self, gy: Any) -> Any:
         x, gamma, _ = (self.saved(v) for v in self.operands)
-        statistics = mean_and_inv_std(x, self.axes, self.eps) if self.twice else (self.mean, self.inv_std)
+        statistics = mean_and_inv_std(x, self.axes, self.eps) if self.recording else (self.mean, self.inv_std)
         return normalized_gradients(gy, x, gamma, *statistics, self.axes, self.needs[0])
 
 
@@ -104,7 +104,7 @@ class RMSNorm(Function):
 
     def backward(self, gy: Any) -> Any:
         x, gamma = (self.saved(v) for v in self.operands)
-        inv_rms = inv_root_mean_square(x, self.axes, self.eps) if self.twice else self.inv_rms
+        inv_rms = inv_root_mean_square(x, self.axes, self.eps) if self.recording else self.inv_rms
         return rms_normalized_gradients(gy, x, gamma, inv_rms, self.axes, self.needs[0])
 
 

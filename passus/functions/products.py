@@ -16,7 +16,7 @@ from passus.functions.checks import array_of
 from passus.functions.contractions import tensordot
 from passus.functions.shapes import reshape
 from passus.kernels.channels import channel_sums
-from passus.kernels.products import WORTHWHILE, batched, product
+from passus.kernels.products import THRESHOLDS, batched, product
 
 __all__ = ["Linear", "MatMul", "dot", "linear", "linear_simple", "matmul", "outer"]
 
@@ -64,7 +64,7 @@ def _transposed_fits(x0: Array, x1: Array) -> str:
 
 def _product(a: Any, b: Any, bias: Any = None) -> Any:
     """`product`, found without a look at the kernel where NumPy's is as fast."""
-    small = type(b) is np.ndarray and len(a) * b.size < WORTHWHILE[0]
+    small = type(b) is np.ndarray and len(a) * b.size < THRESHOLDS[0]
     return (product.reference if small else product)(a, b, bias)
 
 

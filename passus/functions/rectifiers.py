@@ -89,7 +89,7 @@ class PReLU(Binary):
         return self.xp.maximum(x, 0) + masked(slope * x, x < 0)
 
     def backward(self, gy: Any) -> Any:
-        compiled = None if self.twice else compiled_slopes(self.x0, self.x1, gy)
+        compiled = None if self.recording else compiled_slopes(self.x0, self.x1, gy)
         if compiled is None:
             return super().backward(gy)
         gradients = compiled.sloped_gradient(gy, self.x0, self.x1)

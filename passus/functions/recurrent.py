@@ -48,7 +48,7 @@ class Recurrent(Function):
         return (self.results, h) if c is None else (self.results, h, c)
 
     def backward(self, *gys: Any) -> Any:
-        if self.twice:
+        if self.recording:
             return replayed(self._recorded, self.operands, gys, True)
         given = dict(zip(self.names, [self.saved(v) for v in self.operands]))
         needs = dict(zip(self.names, self.needs))

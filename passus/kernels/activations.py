@@ -12,15 +12,15 @@ from passus.backend import Array
 from passus.kernels.dispatch import enough, kernel, native_module, plain
 from passus.kernels.elementwise import is_dense
 
-__all__ = ["WORTHWHILE", "compiled_activations", "logistic", "sigmoid_gradient", "tanh_gradient"]
+__all__ = ["THRESHOLDS", "compiled_activations", "logistic", "sigmoid_gradient", "tanh_gradient"]
 
-WORTHWHILE = 1 << 12, 1 << 15
+THRESHOLDS = 1 << 12, 1 << 15
 """From how many elements on a kernel is worth it, and from how many on the first one is."""
 
 
 def compiled_activations(x: Any, gy: Any = None) -> Any:
     """The module of compiled activations, if it suits an array and a gradient that lies in memory as the array does; or None."""
-    if not plain(x) or not enough(x.size, *WORTHWHILE) or not config.native.get():
+    if not plain(x) or not enough(x.size, *THRESHOLDS) or not config.native.get():
         return None
     if gy is not None and not (plain(gy) and gy.shape == x.shape and gy.strides == x.strides):
         return None

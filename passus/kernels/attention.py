@@ -31,7 +31,7 @@ __all__ = [
     "summed_to",
 ]
 
-WORTHWHILE = 1 << 12, 1 << 24
+THRESHOLDS = 1 << 12, 1 << 24
 """From how many multiplications on a kernel is worth it, and from how many on the first one is."""
 
 WEIGHTS = 1 << 20
@@ -69,7 +69,7 @@ def _suits(q: Array, k: Array, v: Array, mask: Array | None, settings: Settings)
         return False
     if settings.dropping is not None and not _dropping_suits(settings.dropping, (*lead, queries, 1), keys):
         return False
-    return enough(math.prod(lead) * queries * keys * (min(q.shape[-1], 1) and v.shape[-1]), *WORTHWHILE)
+    return enough(math.prod(lead) * queries * keys * (min(q.shape[-1], 1) and v.shape[-1]), *THRESHOLDS)
 
 
 def _leading_axes(q: Array, k: Array) -> tuple[int, ...] | None:

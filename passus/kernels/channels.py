@@ -25,7 +25,7 @@ __all__ = [
     "scaled_gradient",
 ]
 
-WORTHWHILE = 1 << 11, 1 << 14
+THRESHOLDS = 1 << 11, 1 << 14
 """From how many numbers on a kernel is worth it, and from how many on the first one is."""
 
 
@@ -34,7 +34,7 @@ Limits: TypeAlias = tuple[float, float]
 
 def _suits(x: Array, *vectors: Any) -> bool:
     """For images and vectors with a number for each of their channels."""
-    if not plain(x, *vectors) or x.ndim < 2 or not enough(x.size, *WORTHWHILE):
+    if not plain(x, *vectors) or x.ndim < 2 or not enough(x.size, *THRESHOLDS):
         return False
     channels = x.shape[1:2]
     for v in vectors:

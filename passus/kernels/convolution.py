@@ -35,7 +35,7 @@ __all__ = [
     "im2col",
 ]
 
-WORTHWHILE = 1 << 10, 1 << 19
+THRESHOLDS = 1 << 10, 1 << 19
 """From how many multiplications on a kernel is worth it, and from how many on the first one is: some tenths
 of a millisecond of work here."""
 
@@ -48,11 +48,11 @@ def _suits_convolve(x: Array, W: Array, b: Array | None, stride: Sizes, *window:
     if not plain(x, W) or not (b is None or (plain(b) and b.shape == W.shape[:1])):
         return False
     pixels = x.size // max(1, x.shape[1]) // math.prod(stride)
-    return enough(pixels * W.size, *WORTHWHILE) and _results(x.shape, W.shape, stride, *window) != ()
+    return enough(pixels * W.size, *THRESHOLDS) and _results(x.shape, W.shape, stride, *window) != ()
 
 
 def _suits_input_gradient(gy: Array, W: Array, size: Sizes, *window: Any) -> bool:
-    if not plain(gy, W) or not enough(gy.size * math.prod(W.shape[1:]), *WORTHWHILE):
+    if not plain(gy, W) or not enough(gy.size * math.prod(W.shape[1:]), *THRESHOLDS):
         return False
     *_, groups = window
     return bool(_results((len(gy), groups * W.shape[1], *size), W.shape, *window) == gy.shape)
@@ -60,7 +60,7 @@ def _suits_input_gradient(gy: Array, W: Array, size: Sizes, *window: Any) -> boo
 
 def _suits_weight_gradient(x: Array, gy: Array, kernel: Sizes, *window: Any) -> bool:
     *_, groups = window
-    if not plain(x, gy) or not enough(gy.size * x.shape[1] // groups * math.prod(kernel), *WORTHWHILE):
+    if not plain(x, gy) or not enough(gy.size * x.shape[1] // groups * math.prod(kernel), *THRESHOLDS):
         return False
     return bool(_results(x.shape, (gy.shape[1], x.shape[1] // groups, *kernel), *window) == gy.shape)
 

@@ -11,13 +11,13 @@ from passus.kernels.dispatch import enough, kernel, plain
 
 __all__ = ["is_dense", "kept", "limited", "limited_gradient", "limited_sum", "masked"]
 
-WORTHWHILE = 1 << 16, 1 << 18
+THRESHOLDS = 1 << 16, 1 << 18
 """From how many elements on a kernel is worth it, and from how many on the first one is; below, NumPy is quick
 enough."""
 
 
 def _suits(x: Array, low: float, high: float) -> bool:
-    return plain(x) and enough(x.size, *WORTHWHILE) and is_dense(x)
+    return plain(x) and enough(x.size, *THRESHOLDS) and is_dense(x)
 
 
 def _both_suit(x0: Array, x1: Array, low: float, high: float) -> bool:

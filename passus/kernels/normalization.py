@@ -23,7 +23,7 @@ __all__ = [
     "rms_normalized_gradients",
 ]
 
-WORTHWHILE = 1 << 8, 1 << 14
+THRESHOLDS = 1 << 8, 1 << 14
 """From how many numbers on a kernel is worth it, and from how many on the first one is."""
 
 
@@ -31,7 +31,7 @@ def _arrays_suit(x: Array, gamma: Array, axes: tuple[int, ...]) -> bool:
     """Whether x has rows side by side in memory that share gamma, as in layer_norm; or is made of images (N, G, C / G, ...)
     with channels last in memory and a gamma (G, C / G, 1, ...).
     """
-    if not enough(x.size, *WORTHWHILE) or not plain(x, gamma):
+    if not enough(x.size, *THRESHOLDS) or not plain(x, gamma):
         return False
     n, ndim = len(axes), x.ndim
     if gamma.ndim == n:

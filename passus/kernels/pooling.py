@@ -34,18 +34,18 @@ from passus.kernels.sums import LONG
 __all__ = ["average_pooling", "average_pooling_gradient", "max_pooling", "max_pooling_gradient", "pixels_at"]
 
 
-WORTHWHILE = 1 << 9, 1 << 15
+THRESHOLDS = 1 << 9, 1 << 15
 """From how many pixels on a kernel is worth it, and from how many on the first one is."""
 
 
 def _suits(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, *_: Any) -> bool:
-    if not plain(x) or not enough(x.size, *WORTHWHILE) or x.ndim != 4:
+    if not plain(x) or not enough(x.size, *THRESHOLDS) or x.ndim != 4:
         return False
     return window_counts(x.shape[2:], kernel, stride, padding) != () and _meet_pixels(kernel, padding)
 
 
 def _gradient_suits(gy: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, *_: Any) -> bool:
-    if not plain(gy) or not enough(gy.size * math.prod(kernel), *WORTHWHILE) or gy.ndim != 4:
+    if not plain(gy) or not enough(gy.size * math.prod(kernel), *THRESHOLDS) or gy.ndim != 4:
         return False
     return window_counts(size, kernel, stride, padding) == gy.shape[2:] and _meet_pixels(kernel, padding)
 

@@ -9,12 +9,12 @@ import numpy as np
 from passus.backend import Array
 from passus.kernels.dispatch import enough, kernel, plain
 
-__all__ = ["WORTHWHILE", "batched", "product"]
+__all__ = ["THRESHOLDS", "batched", "product"]
 
 IN_A_ROW = 1 << 13
 """How many products NumPy may add one after the other, as it does where BLAS cannot read the operands."""
 
-WORTHWHILE = 1 << 18, 1 << 24
+THRESHOLDS = 1 << 18, 1 << 24
 """From how many multiplications on a kernel is worth it, for OpenBLAS would take more than one thread, and from how many on the
 first one is."""
 
@@ -26,7 +26,7 @@ def _suits(a: Any, b: Any, bias: Any = None) -> bool:
     # some 16 rows, but its threads then wait in a loop on the processors that the next kernels need.
     if len(a) < 2 or (bias is not None and not (plain(bias) and bias.shape == b.shape[1:])):
         return False
-    return enough(a.size * b.shape[1], *WORTHWHILE)
+    return enough(a.size * b.shape[1], *THRESHOLDS)
 
 
 @kernel(_suits)

@@ -31,7 +31,7 @@ class Kept(NamedTuple):
     """(N, T, H): the results before the projection, if there is one."""
 
 
-WORTHWHILE = 1 << 13, 1 << 20
+THRESHOLDS = 1 << 13, 1 << 20
 """From how many multiplications on a kernel is worth it, and from how many on the first one is."""
 
 
@@ -60,7 +60,7 @@ def _weights_suit(cell: str, steps: Any, W_h: Any, W_p: Any, lengths: Any) -> bo
     ):
         return False
     return (lengths is None or lengths.flags.aligned) and enough(
-        steps.shape[0] * steps.shape[1] * W_h.size, *WORTHWHILE
+        steps.shape[0] * steps.shape[1] * W_h.size, *THRESHOLDS
     )
 
 

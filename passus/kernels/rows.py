@@ -23,13 +23,13 @@ __all__ = [
     "softmax_gradient",
 ]
 
-WORTHWHILE = 1 << 11, 1 << 14
+THRESHOLDS = 1 << 11, 1 << 14
 """From how many numbers on a kernel is worth it, and from how many on the first one is."""
 
 
 def _suits(x: Array, axis: int) -> bool:
     return (
-        enough(x.size, *WORTHWHILE)
+        enough(x.size, *THRESHOLDS)
         and plain(x)
         and -x.ndim <= axis < x.ndim
         and np.moveaxis(x, axis, -1).flags.c_contiguous  # The axis is last in memory, wherever it is in the shape.

@@ -12,14 +12,14 @@ from passus.kernels.sums import LONG, total
 
 __all__ = ["add_frequent", "scatter_add"]
 
-WORTHWHILE = 1 << 11, 1 << 14
+THRESHOLDS = 1 << 11, 1 << 14
 """From how many numbers on a kernel is worth it, and from how many on the first one is."""
 
 
 def _suits(shape: tuple[int, ...], index: Any, values: Array) -> bool:
     return (
         plain(values)
-        and enough(values.size, *WORTHWHILE)
+        and enough(values.size, *THRESHOLDS)
         and type(index) is np.ndarray
         and index.dtype.kind in "iu"
         and len(shape) > 0

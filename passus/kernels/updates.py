@@ -34,7 +34,7 @@ __all__ = [
 Buffers: TypeAlias = Callable[..., Array]
 """Where intermediate results go: ``scratch(x)``, and ``scratch(x, 1)`` for a second one at the same time."""
 
-WORTHWHILE = 1 << 10, 1 << 18
+THRESHOLDS = 1 << 10, 1 << 18
 """From how many elements on a kernel is worth it, and from how many on the first one is."""
 WORTH_ORDERING = 1 << 16
 """From how many elements on NumPy's copy into another order meets each line of the cache more than once."""
@@ -42,7 +42,7 @@ WORTH_ORDERING = 1 << 16
 
 def _suit(*arrays: Any) -> bool:
     """For a parameter, its gradient, and its slots."""
-    if not enough(arrays[0].size, *WORTHWHILE) or not plain(*arrays) or not _lie_alike(arrays):
+    if not enough(arrays[0].size, *THRESHOLDS) or not plain(*arrays) or not _lie_alike(arrays):
         return False
     return all(x.flags.writeable for i, x in enumerate(arrays) if i != 1)  # The gradient may be read-only.
 

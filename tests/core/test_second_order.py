@@ -330,7 +330,7 @@ def test_attributes_are_as_they_were_after_a_recorded_rule():
     y = f(x)
     y.backward(create_graph=True)
     assert np.shares_memory(f.x, x.data)
-    assert not f.twice
+    assert not f.recording
     x.cleargrad()
     y.backward()
     assert x.grad == 6.0

@@ -40,7 +40,7 @@ from passus.kernels.threads import split, summed
 
 __all__ = ["convolve", "convolve_input_gradient", "convolve_weight_gradient", "prepare"]
 
-WORTHWHILE = 1 << 20
+THRESHOLDS = 1 << 20
 """How many multiplications are worth a thread of their own: it takes some 5 microseconds to hand them over."""
 
 
@@ -143,7 +143,7 @@ def _gradient_for_weights(x: Array, gy: Array, kernel: Sizes, window: Window, gr
         add_to,
         lambda: np.zeros(groups * math.prod(kernel) * c * o, np.float32),
         n,
-        WORTHWHILE // (1 + math.prod(gy.shape[1:]) * c * math.prod(kernel)),
+        THRESHOLDS // (1 + math.prod(gy.shape[1:]) * c * math.prod(kernel)),
         images_in_a_row(gy),
     )
     gW = total.reshape(groups, *kernel, c, o)
@@ -187,7 +187,7 @@ def _convolve_by_tiles(y: Array, x: Array, W: Array, b: Array | None, window: Wi
     def work(start: int, stop: int) -> None:
         convolution(*arguments, start, stop)
 
-    split(work, n * oh, WORTHWHILE // (1 + ow * o * groups * c * math.prod(size)))
+    split(work, n * oh, THRESHOLDS // (1 + ow * o * groups * c * math.prod(size)))
 
 
 def _packed(W: Array, b: Array | None, columns: int) -> tuple[Array, Array]:

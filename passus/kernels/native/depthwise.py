@@ -21,7 +21,7 @@ from passus.kernels.threads import split, summed
 
 __all__ = ["depthwise", "depthwise_gradient", "depthwise_input_gradient", "goes_back"]
 
-WORTHWHILE = 1 << 18
+THRESHOLDS = 1 << 18
 """How many multiplications are worth a thread of their own; there is a load from memory for each."""
 
 TILE = 8
@@ -44,7 +44,7 @@ def depthwise(y: Array, x: Array, W: Array, b: Array | None, window: Window) -> 
     def work(start: int, stop: int) -> None:
         convolution(*arguments, start, stop)
 
-    split(work, n * oh, WORTHWHILE // (1 + ow * c * math.prod(kernel)))
+    split(work, n * oh, THRESHOLDS // (1 + ow * c * math.prod(kernel)))
 
 
 def goes_back(window: Window, width: int) -> bool:
@@ -66,7 +66,7 @@ def depthwise_input_gradient(gx: Array, gy: Array, W: Array, window: Window) -> 
     def work(start: int, stop: int) -> None:
         gradient(*arguments, start, stop)
 
-    split(work, n * height, WORTHWHILE // (1 + gy.shape[2] * c * math.prod(kernel) // window.rise))
+    split(work, n * height, THRESHOLDS // (1 + gy.shape[2] * c * math.prod(kernel) // window.rise))
 
 
 def depthwise_gradient(x: Array, gy: Array, kernel: Sizes, window: Window) -> Array:
@@ -81,7 +81,7 @@ def depthwise_gradient(x: Array, gy: Array, kernel: Sizes, window: Window) -> Ar
         add_to,
         lambda: np.zeros(math.prod(kernel) * c, np.float32),
         len(x),
-        WORTHWHILE // (1 + math.prod(gy.shape[1:]) * math.prod(kernel)),
+        THRESHOLDS // (1 + math.prod(gy.shape[1:]) * math.prod(kernel)),
         images_in_a_row(gy),
     )
     return total.reshape(*kernel, c).transpose(2, 0, 1)

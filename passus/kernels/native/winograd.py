@@ -56,7 +56,7 @@ FEWEST = 8
 KERNELS = 1 << 14
 """How many pairs of channels are worth a thread of their own when their kernels are transformed."""
 
-WORTHWHILE = 1 << 20
+THRESHOLDS = 1 << 20
 """How many multiplications are worth a thread of their own."""
 
 SHIFT = LANES
@@ -107,7 +107,7 @@ def winograd(y: Array, x: Array, w: Array, bias: Array, columns: int, window: Wi
     def work(start: int, stop: int) -> None:
         kernel(*arguments, start, stop)
 
-    split(work, n * _squares(oh), WORTHWHILE // (1 + PLACES * _squares(ow) * x.shape[3] * o))
+    split(work, n * _squares(oh), THRESHOLDS // (1 + PLACES * _squares(ow) * x.shape[3] * o))
 
 
 def winograd_gradient(x: Array, gy: Array, columns: int, window: Window) -> Array:
@@ -124,7 +124,7 @@ def winograd_gradient(x: Array, gy: Array, columns: int, window: Window) -> Arra
         add_to,
         lambda: aligned_zeros(PLACES * c * o),
         n * _squares(oh),
-        WORTHWHILE // (1 + PLACES * _squares(ow) * c * o),
+        THRESHOLDS // (1 + PLACES * _squares(ow) * c * o),
         max(1, PIXELS_IN_A_ROW // _squares(ow)),
     )
     gW = np.empty((9, c * o), np.float32)
