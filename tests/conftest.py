@@ -11,7 +11,7 @@ from hypothesis import settings
 
 import passus.random
 from passus.kernels import notices
-from tests.tracing import import_all, is_traced, untraced, untraced_compiler
+from tests.helpers.tracing import import_all, is_traced, untraced, untraced_compiler
 
 # Where the tests run in the background of a shell, Ctrl-C is ignored, in all processes that they start, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -14,7 +14,7 @@ from torch.optim import lr_scheduler as T
 from passus import schedules as S
 from passus.errors import ArgumentError, DTypeError, PassusError
 from passus.optimizers import SGD
-from tests.bare import Model
+from tests.helpers.bare import Model
 
 STEPS = 60
 

@@ -1,4 +1,4 @@
-"""The one table of all functions: a row for each, from which `tests/test_functions.py` makes all its tests.
+"""The one table of all functions: a row for each, from which `tests/functions/test_table.py` makes all its tests.
 
 A row names the function in `passus.functions`, a reference with the same arguments (NumPy or SciPy), and cases. The
 arrays of floating-point numbers in a case are differentiated. Every row has a case for each of `KINDS`, or says in

@@ -1,0 +1,440 @@
+"""Folders of published language models, written by plain PyTorch code: configuration, weights, and what does not fit."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import passus.functions as F
+from passus import no_grad
+from passus.errors import ArgumentError, MissingWeightsError, PassusError, WeightsError
+from passus.models import GPT
+from passus.models.gpt_files import from_llama
+from tests.models.language_models import GPT2, Llama
+
+IDS = np.random.default_rng(0).integers(20, size=(2, 11))
+
+LLAMA3 = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 16,
+}
+GPT2_CONFIG = {
+    "model_type": "gpt2",
+    "vocab_size": 20,
+    "n_layer": 2,
+    "n_head": 4,
+    "n_embd": 16,
+    "n_positions": 12,
+    "activation_function": "gelu_new",
+    "layer_norm_epsilon": 1e-5,
+    "attn_pdrop": 0.1,
+    "torch_dtype": "float32",
+}
+LLAMA_CONFIG = {
+    "model_type": "llama",
+    "vocab_size": 20,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "max_position_embeddings": 64,
+    "rms_norm_eps": 1e-6,
+    "rope_theta": 500.0,
+    "hidden_act": "silu",
+    "tie_word_embeddings": False,
+}
+
+
+class Published(NamedTuple):
+    """A model as it is published: the configuration, and what plain PyTorch makes of it."""
+
+    config: dict[str, Any]
+    options: dict[str, Any] = {}  # noqa: RUF012 - it is only read
+    dtype: torch.dtype = torch.float32
+    shards: int = 1
+    without: tuple[str, ...] = ()
+
+    def model(self) -> torch.nn.Module:
+        torch.manual_seed(0)
+        if self.config["model_type"] == "gpt2":
+            theirs: torch.nn.Module = GPT2(20, 2, 4, 16, 12)
+        else:
+            base = self.options.get("base", 500.0)
+            options = {"shared": 2, **{name: o for name, o in self.options.items() if name != "base"}}
+            theirs = Llama(20, 2, 4, width=16, hidden=24, base=base, eps=1e-6, **options)
+        return theirs.to(self.dtype).float()
+
+    def write(self, folder: Path) -> torch.nn.Module:
+        theirs = self.model()
+        config = {name: value for name, value in self.config.items() if name not in self.without}
+        (folder / "config.json").write_text(json.dumps(config))
+        state = {name: a.to(self.dtype).contiguous().clone() for name, a in theirs.state_dict().items()}
+        if config.get("tie_word_embeddings", config["model_type"] == "gpt2"):
+            del state["lm_head.weight"]
+        if self.shards == 1:
+            save_file(state, folder / "model.safetensors")
+            return theirs
+        files = [f"model-{i + 1:05}-of-{self.shards:05}.safetensors" for i in range(self.shards)]
+        places = {name: files[i % self.shards] for i, name in enumerate(state)}
+        for file in files:
+            save_file({name: a for name, a in state.items() if places[name] == file}, folder / file)
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+        return theirs
+
+
+MODELS = {
+    "GPT-2": Published(GPT2_CONFIG),
+    "Llama": Published(LLAMA_CONFIG),
+    "Llama without what it has by default": Published(
+        LLAMA_CONFIG,
+        {"shared": 4, "base": 10000.0},
+        without=("num_key_value_heads", "rope_theta", "hidden_act", "rms_norm_eps"),
+    ),
+    "Llama 3": Published(
+        LLAMA_CONFIG | {"rope_scaling": LLAMA3, "head_dim": 8, "tie_word_embeddings": True},
+        {"scaling": LLAMA3, "size": 8, "tied": True},
+        torch.bfloat16,
+        shards=3,
+    ),
+    "Llama with its rotary positions in one place": Published(
+        LLAMA_CONFIG | {"rope_parameters": LLAMA3 | {"rope_theta": 700.0}, "rope_scaling": None},
+        {"scaling": LLAMA3, "base": 700.0},
+        without=("rope_theta",),
+    ),
+    "Llama with linear scaling": Published(
+        LLAMA_CONFIG | {"rope_scaling": {"type": "linear", "factor": 2}},
+        {"scaling": {"type": "linear", "factor": 2.0}},
+        torch.float16,
+    ),
+    "Llama with biases": Published(LLAMA_CONFIG | {"attention_bias": True, "mlp_bias": True}, {"bias": True}),
+    "Mistral": Published(LLAMA_CONFIG | {"model_type": "mistral", "sliding_window": 32}, dtype=torch.bfloat16),
+    "Qwen2": Published(
+        LLAMA_CONFIG
+        | {"model_type": "qwen2", "tie_word_embeddings": True, "use_sliding_window": False, "sliding_window": 4},
+        {"qkv_bias": True, "tied": True},
+        torch.bfloat16,
+        shards=2,
+    ),
+}
+every_model = pytest.mark.parametrize("name", MODELS)
+
+
+@every_model
+def test_a_folder_gives_the_logits_of_its_model(tmp_path: Path, name: str) -> None:
+    theirs = MODELS[name].write(tmp_path)
+    with torch.no_grad():
+        expected = theirs(torch.tensor(IDS)).numpy()
+    model = GPT.from_folder(tmp_path)
+    assert all(parameter.dtype == np.float32 for parameter in model.params())
+    with no_grad():
+        found = model(IDS).data
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+        for steps in ([1] * 11, [4, 1, 6]):
+            cache, parts, start = model.new_cache(), [], 0
+            for n in steps:
+                parts.append(model(IDS[:, start : start + n], cache=cache).data)
+                start += n
+            np.testing.assert_allclose(np.concatenate(parts, axis=1), found, rtol=1e-4, atol=1e-4)
+    assert abs(expected).max() > 0.5
+    np.testing.assert_array_equal(
+        model.generate(IDS[0, :3], 4, temperature=0), GPT.from_folder(tmp_path).generate(IDS[0, :3], 4, temperature=0)
+    )
+
+
+@pytest.mark.parametrize("scaling", [LLAMA3, {"type": "linear", "factor": 4.0}], ids=["llama3", "linear"])
+def test_scaled_frequencies_are_those_of_the_definition_at_far_positions(scaling: dict[str, Any]) -> None:
+    theirs = Llama(20, 1, 2, 1, 16, 24, 10000.0, 1e-6, scaling=scaling)
+    torch.manual_seed(1)
+    for parameter in theirs.parameters():
+        torch.nn.init.normal_(parameter, 0.0, 0.3)
+    ids = np.random.default_rng(1).integers(20, size=(1, 300))
+    options = [scaling.get(n) for n in ("low_freq_factor", "high_freq_factor", "original_max_position_embeddings")]
+    model = GPT.llama(
+        20,
+        1,
+        2,
+        16,
+        300,
+        n_kv_heads=1,
+        d_hidden=24,
+        eps=1e-6,
+        rotary_scaling=F.RotaryScaling(scaling["factor"], *options),
+    )
+    unscaled = GPT.llama(20, 1, 2, 16, 300, n_kv_heads=1, d_hidden=24, eps=1e-6)
+    for m in (model, unscaled):
+        m.load_state_dict(from_llama({n: a.numpy() for n, a in theirs.state_dict().items()}))
+    with torch.no_grad():
+        expected = theirs(torch.tensor(ids)).numpy()
+    np.testing.assert_allclose(model(ids).data, expected, rtol=1e-4, atol=1e-4)
+    assert abs(unscaled(ids).data - expected).max() > 1e-2
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ((0.0,), "factor is 0"),
+        ((float("nan"),), "factor is nan"),
+        ((8.0, 1.0), "give all three, or none"),
+        ((8.0, None, 4.0, 8192), "give all three, or none"),
+        ((8.0, 4.0, 1.0, 8192), "high_freq_factor is 1.0; it must be 4 < high_freq_factor"),
+        ((8.0, 1.0, 1.0, 8192), "high_freq_factor is 1.0"),
+        ((8.0, 0.0, 4.0, 8192), "low_freq_factor is 0"),
+        ((8.0, 1.0, 4.0, 0), "original_max_len is 0"),
+    ],
+)
+def test_a_scaling_out_of_range_is_explained(options: tuple[Any, ...], match: str) -> None:
+    with pytest.raises(ArgumentError, match=f"RotaryScaling: .*{match}"):
+        F.RotaryScaling(*options)
+
+
+def test_the_options_of_a_folder(tmp_path: Path) -> None:
+    MODELS["Mistral"].write(tmp_path)
+    model = GPT.from_folder(str(tmp_path), dtype=np.float64, dropout_ratio=0.25, recompute=True, max_len=16)
+    assert {parameter.dtype for parameter in model.params()} == {np.dtype(np.float64)}
+    assert (model.max_len, model.dropout_ratio, model.transformer.recompute) == (16, 0.25, True)
+    assert GPT.from_folder(tmp_path).max_len == 32, "the window is shorter than the longest sequence"
+    with pytest.raises(ArgumentError, match="max_len=33 must be at most 32"):
+        GPT.from_folder(tmp_path, max_len=33)
+    with pytest.raises(ArgumentError, match="max_len is 0"):
+        GPT.from_folder(tmp_path, max_len=0)
+    MODELS["GPT-2"].write(tmp_path)
+    with pytest.raises(ArgumentError, match="max_len=8 must be 12"):
+        GPT.from_folder(tmp_path, max_len=8)
+
+
+@pytest.mark.parametrize(
+    ("config", "longest"),
+    [
+        ({"model_type": "mistral", "max_position_embeddings": 9000}, 4096),
+        ({"model_type": "mistral", "max_position_embeddings": 9000, "sliding_window": None}, 9000),
+        ({"model_type": "llama", "sliding_window": 7}, 64),
+        ({"model_type": "qwen2", "sliding_window": 7, "use_sliding_window": True}, 7),
+        ({"model_type": "qwen2", "use_sliding_window": True}, 64),
+    ],
+)
+def test_sequences_are_no_longer_than_the_window(tmp_path: Path, config: dict[str, Any], longest: int) -> None:
+    options = {"qkv_bias": config["model_type"] == "qwen2"}
+    Published(LLAMA_CONFIG | config, options).write(tmp_path)
+    assert GPT.from_folder(tmp_path).max_len == longest
+
+
+def test_a_single_file_is_preferred_to_an_index(tmp_path: Path) -> None:
+    MODELS["Llama"].write(tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text("{}")
+    GPT.from_folder(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(WeightsError, match=r"index\.json: .* has no weight_map"):
+        GPT.from_folder(tmp_path)
+    (tmp_path / "model.safetensors.index.json").unlink()
+    with pytest.raises(MissingWeightsError, match=r"no model\.safetensors and no model\.safetensors\.index\.json"):
+        GPT.from_folder(tmp_path)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(MissingWeightsError, match=r"config\.json: no such file"):
+        GPT.from_folder(tmp_path)
+
+
+CONFIGS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "another model": (
+        "Llama",
+        {"model_type": "bert"},
+        "model_type is 'bert', .* supported: 'gpt2', 'llama', 'mistral', 'qwen2'",
+    ),
+    "no model": ("Llama", {"model_type": None}, "model_type is None"),
+    "a list": ("Llama", {"model_type": []}, r"model_type is \[\]"),
+    "quantized": (
+        "Llama",
+        {"quantization_config": {"bits": 4}},
+        r"quantization_config is \{'bits': 4\}, which is not supported",
+    ),
+    "another activation": ("Llama", {"hidden_act": "gelu"}, "hidden_act is 'gelu', .* supported: 'silu'"),
+    "another activation of GPT-2": ("GPT-2", {"activation_function": "tanh"}, "activation_function is 'tanh'"),
+    "scaled by layer": ("GPT-2", {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx is True"),
+    "half rotated": ("Llama", {"partial_rotary_factor": 0.5}, "partial_rotary_factor is 0.5"),
+    "some biases": ("Llama", {"attention_bias": True}, "attention_bias is True and mlp_bias is False"),
+    "YaRN": (
+        "Llama",
+        {"rope_scaling": {"rope_type": "yarn", "factor": 2.0}},
+        r"rope_scaling\.rope_type is 'yarn', .* 'llama3'",
+    ),
+    "old YaRN": ("Llama", {"rope_scaling": {"type": "yarn", "factor": 2.0}}, r"rope_scaling\.type is 'yarn'"),
+    "by layer": ("Llama", {"rope_parameters": {"full": {"rope_theta": 1.0}}}, r"rope_parameters\.rope_type is None"),
+    "scaling of no kind": ("Llama", {"rope_scaling": 2.0}, r"rope_scaling is 2\.0, and should be an object"),
+    "no factor": ("Llama", {"rope_scaling": {"type": "linear"}}, r"rope_scaling\.factor is missing"),
+    "a factor of 0": (
+        "Llama",
+        {"rope_scaling": {"type": "linear", "factor": 0}},
+        r"config\.json: rope_scaling\.factor is 0",
+    ),
+    "half of Llama 3": (
+        "Llama",
+        {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}},
+        r"low_freq_factor is missing",
+    ),
+    "factors the wrong way": (
+        "Llama",
+        {"rope_scaling": LLAMA3 | {"low_freq_factor": 5.0}},
+        r"config\.json: RotaryScaling: high_freq_factor is 4\.0",
+    ),
+    "no size": ("Llama", {"hidden_size": None}, r"config\.json: hidden_size is missing"),
+    "no heads": ("Qwen2", {"num_key_value_heads": 0}, "num_key_value_heads is 0; it must be at least 1"),
+    "a word": ("Llama", {"vocab_size": "20"}, r"vocab_size is a str \('20'\); give an integer"),
+    "infinite": ("Llama", {"rope_theta": 1e999}, r"config\.json: rope_theta is inf"),
+    "no flag": ("Llama", {"tie_word_embeddings": "yes"}, "tie_word_embeddings is a str"),
+    "more words": (
+        "Llama",
+        {"vocab_size": 10**12},
+        r"embed_tokens\.weight is \(20, 16\), and .* \(1000000000000, 16\)",
+    ),
+    "more layers": (
+        "Llama",
+        {"num_hidden_layers": 10**12},
+        r"no layers\.2\.self_attn\.q_proj\.weight, and .* \(16, 16\)",
+    ),
+    "wider": ("Llama", {"hidden_size": 10**9}, r"embed_tokens\.weight is \(20, 16\)"),
+    "wider inside": (
+        "Llama",
+        {"intermediate_size": 10**12},
+        r"down_proj\.weight is \(16, 24\), and .* \(16, 1000000000000\)",
+    ),
+    "wider heads": ("Llama", {"head_dim": 10**12}, r"q_proj\.weight is \(16, 16\)"),
+    "longer": ("GPT-2", {"n_positions": 10**12}, r"wpe\.weight is \(12, 16\)"),
+    "fewer layers": ("Llama", {"num_hidden_layers": 1}, r"model\.safetensors: .* extra: transformer\.layers\.1"),
+    "other groups": (
+        "Llama",
+        {"num_key_value_heads": 1},
+        r"model\.safetensors: .*attention\.qkv\.W \(16, 32\) instead of",
+    ),
+    "heads that are not shared evenly": (
+        "Llama",
+        {"num_key_value_heads": 3},
+        "n_heads=4 must be a multiple of n_kv_heads=3",
+    ),
+    "weights that should be tied": ("Llama", {"tie_word_embeddings": True}, "another matrix for the logits"),
+    "weights that should not be tied": ("Qwen2", {"tie_word_embeddings": False}, r"missing: head\.W"),
+    "biases that are not there": (
+        "Llama",
+        {"model_type": "qwen2"},
+        r"missing: transformer\.layers\.0\.attention\.qkv\.b",
+    ),
+    "biases that should not be there": (
+        "Qwen2",
+        {"model_type": "llama"},
+        r"extra: transformer\.layers\.0\.attention\.qkv\.b",
+    ),
+    "GPT-2 with weights of Llama": ("Llama", GPT2_CONFIG, r"no wte\.weight"),
+}
+
+
+@pytest.mark.parametrize("fault", CONFIGS)
+def test_a_configuration_that_does_not_fit_is_explained_and_takes_no_memory(tmp_path: Path, fault: str) -> None:
+    name, change, message = CONFIGS[fault]
+    published = MODELS[name]
+    published.write(tmp_path)
+    GPT.from_folder(tmp_path)
+    config = published.config | change
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    tracemalloc.start()
+    try:
+        with pytest.raises(PassusError, match=message) as caught:
+            GPT.from_folder(tmp_path)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert isinstance(caught.value, WeightsError) or fault == "heads that are not shared evenly"
+    assert most < 1 << 22
+
+
+def test_a_configuration_that_is_no_json_is_named(tmp_path: Path) -> None:
+    MODELS["Llama"].write(tmp_path)
+    for content in ("", "{", "[1]", '{"model_type": "llama", "model_type": "gpt2"}'):
+        (tmp_path / "config.json").write_text(content)
+        with pytest.raises(WeightsError, match=r"config\.json: not a readable configuration in JSON"):
+            GPT.from_folder(tmp_path)
+
+
+# The names of Llama.
+
+
+def without(*names: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda state: {name: a for name, a in state.items() if not any(part in name for part in names)}
+
+
+def changed(part: str, shape: tuple[int, ...]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda state: {name: torch.zeros(shape) if part in name else a for name, a in state.items()}
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (
+            without("layers.1.self_attn.k_proj"),
+            r"l\.safetensors: layers\.1\.self_attn\.k_proj\.weight missing beside .*q_proj",
+        ),
+        (
+            without("0.mlp.gate_proj"),
+            r"layers\.0\.mlp\.gate_proj\.weight missing beside layers\.0\.mlp\.up_proj\.weight",
+        ),
+        (without("q_proj", "k_proj", "v_proj"), r"missing: embed\.W"),
+        (without("0.input_layernorm"), r"missing: transformer\.layers\.0\.norm1\.gamma"),
+        (without("lm_head"), r"missing: head\.W"),
+        (changed("layers.0.self_attn.k_proj", (8, 15)), r"k_proj\.weight \(8, 15\).* as many inputs"),
+        (changed("layers.0.self_attn.k_proj", (8,)), r"k_proj\.weight \(8,\).* as many inputs"),
+        (changed("layers.0.self_attn.v_proj", ()), r"v_proj\.weight \(\).* as many inputs"),
+        (changed("layers.0.self_attn.k_proj", (9, 16)), r"attention\.qkv\.W \(16, 33\) instead of \(16, 32\)"),
+        (changed("model.norm", (17,)), r"norm\.gamma \(17,\) instead of \(16,\)"),
+    ],
+)
+def test_a_file_of_llama_that_lacks_something_changes_nothing(
+    tmp_path: Path, change: Callable[[dict[str, Any]], dict[str, Any]], match: str
+) -> None:
+    state = {name: a.contiguous() for name, a in MODELS["Llama"].model().state_dict().items()}
+    save_file(change(state), tmp_path / "l.safetensors")
+    model = GPT.llama(20, 2, 4, 16, 12, n_kv_heads=2, d_hidden=24, rng=0)
+    before = model.state_dict()
+    with pytest.raises(WeightsError, match=match):
+        model.load_weights(tmp_path / "l.safetensors")
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_the_biases_of_queries_keys_and_values_are_side_by_side() -> None:
+    state = Published(LLAMA_CONFIG, {"qkv_bias": True}).model().state_dict()
+    ours = from_llama({name: a.numpy() for name, a in state.items()})
+    parts = [state[f"model.layers.1.self_attn.{name}_proj.bias"].numpy() for name in "qkv"]
+    np.testing.assert_array_equal(ours["transformer.layers.1.attention.qkv.b"], np.concatenate(parts))
+
+
+def test_loading_takes_twice_the_memory_of_the_model(tmp_path: Path) -> None:
+    theirs = Llama(2000, 2, 4, 2, 128, 512, 500.0, 1e-6)
+    save_file({n: a.bfloat16().contiguous() for n, a in theirs.state_dict().items()}, tmp_path / "model.safetensors")
+    sizes = {"vocab_size": 2000, "hidden_size": 128, "intermediate_size": 512}
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA_CONFIG | sizes))
+    GPT.from_folder(tmp_path)
+    tracemalloc.start()
+    try:
+        model = GPT.from_folder(tmp_path)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 2.1 * 4 * model.count_params()
+
+
+def test_numbers_are_not_drawn_for_weights_that_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    MODELS["Llama"].write(tmp_path)
+    monkeypatch.setattr("passus.models.gpt.normal", None)
+    rng = np.random.default_rng(0)
+    options = {"n_kv_heads": 2, "d_hidden": 24, "rng": rng, "weights": tmp_path / "model.safetensors"}
+    GPT.llama(20, 2, 4, 16, 12, **options)
+    assert rng.random() == np.random.default_rng(0).random()

@@ -1,0 +1,107 @@
+"""The documents are true: their snippets run, their links lead somewhere, their maps show what is there."""
+
+from __future__ import annotations
+
+import doctest
+import pkgutil
+import re
+import runpy
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import passus
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
+each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def blocks(path: Path, language: str) -> list[tuple[int, str]]:
+    """The fenced blocks in a language, each with the number of its first line."""
+    text = path.read_text()
+    found = re.finditer(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return [(text.count("\n", 0, block.start(1)), block[1]) for block in found]
+
+
+def run_session(source: str, namespace: dict[str, Any], path: Path, line: int) -> None:
+    """Run ``>>>`` lines, and fail with a report of all that printed something else."""
+    report: list[str] = []
+    session = doctest.DocTestParser().get_doctest(source, namespace, f"{path.name}:{line}", str(path), line)
+    results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(session, out=report.append, clear_globs=False)
+    namespace.update(session.globs)
+    assert results.failed == 0, "".join(report)
+
+
+def run_program(source: str, namespace: dict[str, Any], path: Path, line: int) -> None:
+    """Run a program so that a traceback shows the lines of the document."""
+    exec(compile("\n" * line + source, str(path), "exec"), namespace)
+
+
+@each_document
+def test_snippets_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for line, source in blocks(path, "python"):
+        run = run_session if source.startswith(">>>") else run_program
+        run(source, namespace, path, line)
+
+
+def test_a_wrong_snippet_is_noticed() -> None:
+    with pytest.raises(AssertionError, match="Expected:"):
+        run_session(">>> 1 + 1\n3\n", {}, ROOT / "README.md", 0)
+
+
+@each_document
+def test_links_lead_to_files_and_headings(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        if target.startswith("https://"):
+            continue
+        file, _, heading = target.partition("#")
+        linked = path.parent / file if file else path
+        assert linked.exists(), target
+        assert not heading or heading in headings(linked), target
+
+
+def headings(path: Path) -> set[str]:
+    """The names that links can jump to."""
+    titles = re.findall(r"^#+ (.*)$", path.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.compiles
+def test_the_picture_of_the_readme_is_drawn(tmp_path: Path) -> None:
+    if shutil.which("dot") is None:
+        pytest.skip("graphviz is not installed: no program called dot")
+    picture = tmp_path / "front_page.png"
+    program = [sys.executable, str(ROOT / "docs" / "front_page.py"), "--epochs", "1", "--out", str(picture)]
+    subprocess.run(program, check=True)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_picture_shows_all_convolutional_networks_of_the_benchmarks() -> None:
+    ratios = runpy.run_path(str(ROOT / "docs" / "front_page.py"))["convolutional_networks"]()
+    assert list(ratios) == ["LeNet", "three convolutions", "ResNet-20", "blocks of MobileNetV2", "wide layers"]
+    claim = re.search(r"five CNNs train ([\d.]+) to ([\d.]+) times", (ROOT / "README.md").read_text())
+    assert claim is not None
+    assert float(claim[1]) <= round(min(ratios.values()), 1)
+
+
+def test_the_readme_has_the_two_commands() -> None:
+    job, tests = [command for _, command in blocks(ROOT / "README.md", "sh")]
+    assert shlex.split(job)[-1] == "examples/digits.py"
+    assert shlex.split(tests)[-1] == "scripts/test"
+    for command in (job, tests):
+        assert (ROOT / shlex.split(command)[-1]).exists()
+
+
+def test_the_map_shows_every_module() -> None:
+    shown = set(
+        re.findall(r"^\| `([\w/.]+?)(?:\.py|/)`", (ROOT / "docs/architecture.md").read_text(), flags=re.MULTILINE)
+    )
+    assert shown == {module.name for module in pkgutil.iter_modules(passus.__path__)}

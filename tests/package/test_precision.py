@@ -1,0 +1,418 @@
+"""float16 parameters, numbers at the ends of the range, and what is undefined at 0."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import passus.functions as F
+from passus import Variable
+from passus import initializers as I
+from passus import optimizers as O
+from passus.kernels.sums import length, total
+from tests.helpers.bare import Model
+from tests.optimizers.test_optimizers import ALL, example, train
+
+# Optimizers.
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_updates_of_float16_are_those_of_float32_rounded_once(make: Any) -> None:
+    half, single = example(np.float16), example(np.float16)
+    for p in single.params.values():
+        p.data = p.data.astype(np.float32)
+    train(make().setup(half), half, range(1))
+    for p in single.params.values():  # The same gradient, which float16 rounds.
+        p.grad = np.asarray(0.5 * p.data.astype(np.float16) + np.cos(3 * p.data.astype(np.float16)), np.float32)
+    make().setup(single).update()
+    for path, p in half.params.items():
+        assert p.dtype == np.float16
+        np.testing.assert_array_equal(p.data, single[path].data.astype(np.float16), err_msg=path)
+
+
+@pytest.mark.parametrize("make", ALL)
+@pytest.mark.parametrize("shape", [(3,), (200, 300)])
+@pytest.mark.parametrize("g", [0.0, 1e-7, 1e-4, 6e4])
+def test_no_float16_gradient_makes_a_parameter_nan(make: Any, shape: tuple[int, ...], g: float) -> None:
+    model = Model(W=np.ones(shape, np.float16))
+    optimizer = make().setup(model)
+    for _ in range(3):
+        model["W"].grad = np.full(shape, g, np.float16)
+        optimizer.update()
+    assert np.isfinite(model["W"].data).all()
+
+
+@pytest.mark.parametrize("make", [O.Adam, O.AdamW, O.RMSprop, O.AdaGrad])
+def test_small_float16_gradients_count(make: Any) -> None:
+    model = Model(W=np.ones(3, np.float16))
+    model["W"].grad = np.full(3, 1e-6, np.float16)
+    make(lr=0.1).setup(model).update()
+    assert (model["W"].data < 0.95).all()
+
+
+def test_a_run_in_float16_is_resumed_bit_for_bit() -> None:
+    whole, half, resumed = (example(np.float16) for _ in range(3))
+    train(O.Adam().setup(whole), whole, range(6))
+    first = O.Adam().setup(half)
+    train(first, half, range(3))
+    for path, p in half.params.items():
+        resumed[path].data = p.data.copy(order="K")
+    second = O.Adam().setup(resumed)
+    second.load_state_dict(first.state_dict())
+    train(second, resumed, range(3, 6))
+    for path, p in whole.params.items():
+        np.testing.assert_array_equal(p.data, resumed[path].data)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"), [(np.float16, 200.0), (np.float16, 6e4), (np.float32, 1e25), (np.float32, 3e38), (float, 1e200)]
+)
+def test_clipping_shortens_long_gradients_and_keeps_their_direction(dtype: Any, value: float) -> None:
+    model = Model(W=np.ones(100_000, dtype), b=np.ones(3, dtype))
+    model["W"].grad, model["b"].grad = np.full(100_000, value, dtype), np.zeros(3, dtype)
+    hook = O.ClipGrad(5.0)
+    hook(list(model.params.values()))
+    exact = float(dtype(value)) * 100_000**0.5
+    np.testing.assert_allclose(hook.norm, exact, rtol=1e-5)
+    np.testing.assert_allclose(model["W"].grad.data, 5.0 / 100_000**0.5, rtol=2e-3)
+
+
+def test_length_of_nothing_of_zeros_and_of_what_is_not_finite() -> None:
+    assert length([]) == length([np.zeros(0)]) == length([np.zeros(3, np.float16)]) == 0
+    assert length([np.array([1.0, np.inf]), np.ones(2)]) == np.inf
+    assert np.isnan(length([np.array([np.nan]), np.array([np.inf])]))
+    np.testing.assert_allclose(length([np.array([3e-30, 4e-30], np.float32)]), 5e-30, rtol=1e-6)
+    np.testing.assert_allclose(length([np.array([3e-200, 4e-200])]), 5e-200, rtol=1e-12)
+
+
+def test_accumulated_float16_gradients_do_not_overflow() -> None:
+    model = Model(W=np.zeros(2, np.float16))
+    optimizer = O.GradientAccumulation(O.SGD(lr=1.0), every=4).setup(model)
+    for _ in range(4):
+        model["W"].grad = np.full(2, 4e4, np.float16)
+        optimizer.update()
+    np.testing.assert_allclose(model["W"].data, -4e4, rtol=1e-3)
+
+
+def test_averages_of_float16_parameters_move() -> None:
+    model = Model(W=np.full(2, 1.0, np.float16))
+    ema = O.EMA(model, decay=0.9999)
+    ema.updated([])
+    model["W"].data = np.full(2, 2.0, np.float16)
+    for _ in range(1000):
+        ema.updated([])
+    np.testing.assert_allclose(ema.averages["W"], 2 - 0.9999**1000, rtol=1e-4)
+    with ema.swap():
+        assert model["W"].dtype == np.float16
+
+
+def test_averages_of_batch_statistics_in_float16_follow() -> None:
+    mean, var = np.zeros(2, np.float16), np.ones(2, np.float16)
+    x = np.random.default_rng(0).standard_normal((4096, 2)).astype(np.float16) * 100 + 20
+    for _ in range(5):
+        y = F.batch_norm(x, np.ones(2, np.float16), np.zeros(2, np.float16), mean, var, decay=0.5)
+    assert y.dtype == np.float16
+    np.testing.assert_allclose(y.astype(float).std(axis=0), 1, rtol=1e-2)
+    np.testing.assert_allclose(var, 0.5**5 + (1 - 0.5**5) * x.astype(float).var(axis=0, ddof=1), rtol=2e-3)
+
+
+# Sums in float16, as users meet them.
+
+
+def test_sums_that_float16_cannot_hold() -> None:
+    half = np.float16
+    x = np.full(4096, 20, half)
+    assert F.mean(x) == 20
+    assert F.mean(np.full((4096, 3), 20, half), axis=0)[0] == 20
+    assert F.sum(np.ones((4096, 1), half), axis=0)[0] == 4096
+    assert F.accuracy(np.zeros((1, 2, 256, 256), half), np.zeros((1, 256, 256), int)) == 1
+    features = 100 * np.cos(np.arange(768)).astype(half)
+    y = F.layer_norm(features[None], np.ones(768, half), np.zeros(768, half))
+    np.testing.assert_allclose(y.astype(float).std(), 1, rtol=1e-3)
+    assert F.l1_loss(np.full(100_000, 300, half), np.zeros(100_000, half)) == 300
+    assert F.norm(np.full(10_000, 200, half)) == 20_000
+    assert F.var(np.tile(np.array([-200, 200], half), 5000)) == 40_000
+    assert F.cosine_similarity(np.full((1, 768), 100, half), np.full((1, 768), 50, half)) == 1
+
+
+def test_shares_of_a_mean_of_more_than_float16_can_count() -> None:
+    x = Variable(np.ones(100_000, np.float16))
+    F.mean(x).backward()
+    assert x.grad is not None
+    np.testing.assert_array_equal(x.grad.data, np.float16(1e-5))
+
+
+def test_a_bias_in_float16_gets_the_whole_sum() -> None:
+    b = Variable(np.zeros(3, np.float16))
+    (np.ones((5000, 3), np.float16) + b).sum().backward()
+    assert b.grad is not None
+    np.testing.assert_array_equal(b.grad.data, np.float16(5000))
+
+
+def test_float16_results_of_mixed_inputs_are_float32() -> None:
+    x, gamma = np.ones((2, 8), np.float16), np.ones(8, np.float32)
+    assert F.layer_norm(x, gamma, gamma).dtype == np.float32
+    assert F.mean_squared_error(x, x.astype(np.float32)).dtype == np.float32
+    assert F.layer_norm(x, gamma.astype(np.float16), gamma.astype(np.float16)).dtype == np.float16
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_gradients_in_float16_are_float16(order: int) -> None:
+    x = Variable(np.array([1.0, 2.0], np.float16))
+    y = F.var(x) * F.softmax(x, axis=0).sum()
+    y.backward(create_graph=order == 2)
+    assert x.grad is not None
+    assert x.grad.dtype == np.float16
+    np.testing.assert_allclose(x.grad.data, [-0.5, 0.5], rtol=1e-2)
+
+
+@pytest.mark.parametrize("p", [1.5e-5, 1e-4, 0.5, 0.9995])
+def test_binary_cross_entropy_in_float16_has_its_slope(p: float) -> None:
+    x = Variable(np.array([p], np.float16))
+    F.binary_cross_entropy(x, np.array([1.0], np.float16)).backward()
+    assert x.grad is not None
+    np.testing.assert_allclose(x.grad.data, -1 / x.data.astype(float), rtol=2e-2)
+    certain = Variable(np.array([0.0, 1.0], np.float16))
+    F.binary_cross_entropy(certain, np.array([1.0, 0.0], np.float16), reduction="sum").backward()
+    assert certain.grad is not None
+    assert np.isfinite(certain.grad.data).all()
+
+
+@pytest.mark.parametrize("limit", [0.5, 1e5, 1e300])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_limits_of_gradients_may_be_greater_than_their_dtype_holds(limit: float, dtype: Any) -> None:
+    model = Model(W=np.ones(3, dtype))
+    model["W"].grad = np.array([-100, 0, 100], dtype)
+    O.ClipValue(limit)(list(model.params.values()))
+    np.testing.assert_array_equal(model["W"].grad.data, np.clip([-100.0, 0, 100], -limit, limit))
+
+
+@pytest.mark.parametrize(
+    ("draw", "low", "high"),
+    [
+        (lambda dtype: I.uniform((10_000,), dtype, 0, low=-5e4, high=6e4), -5e4, 6e4),
+        (lambda dtype: I.uniform((10_000,), dtype, 0, low=1e-7, high=3e-7), 1e-7, 3e-7),
+        (lambda dtype: I.truncated_normal((10_000,), dtype, 0, std=1e-7), -2e-7, 2e-7),
+        (lambda dtype: I.truncated_normal((10_000,), dtype, 0, mean=6e4, std=100), 6e4 - 200, 6e4 + 200),
+        (lambda dtype: I.normal((10_000,), dtype, 0, mean=6e4, std=1e-3), 6e4 - 1, 6e4 + 1),
+    ],
+)
+def test_first_values_in_float16_are_those_of_float32_rounded_once(draw: Any, low: float, high: float) -> None:
+    half = draw(np.float16)
+    assert half.dtype == np.float16
+    np.testing.assert_array_equal(half, draw(np.float32).astype(np.float16))
+    assert np.float16(low) <= half.min() <= half.max() <= np.float16(high)
+
+
+# The ends of the range, and 0.
+
+
+@pytest.mark.parametrize("p", [1.5, 2, 3, 7.0])
+@pytest.mark.parametrize(
+    ("dtype", "unit"), [("f", 1e25), ("f", 1e-25), ("f", 3e37), ("f", 1e-38), ("d", 1e200), ("d", 1e-200), ("e", 1e4)]
+)
+def test_norms_at_the_ends_of_the_range(p: float, dtype: str, unit: float) -> None:
+    exact = np.array([3.0, -4.0, 0.0])
+    x = Variable((exact * unit).astype(dtype))
+    y = F.norm(x, p)
+    y.backward()
+    rtol = 2e-3 if dtype == "e" else 1e-5
+    size = np.linalg.norm(exact, p)
+    np.testing.assert_allclose(float(y.data) / unit, size, rtol=rtol)
+    assert x.grad is not None
+    np.testing.assert_allclose(x.grad.data, np.sign(exact) * (abs(exact) / size) ** (p - 1), rtol=rtol, atol=1e-7)
+
+
+@pytest.mark.parametrize("unit", [1e25, 1e-25, 5e37])
+def test_standard_deviations_at_the_ends_of_the_range(unit: float) -> None:
+    x = Variable(np.array([1.0, 3.0], np.float32) * np.float32(unit))
+    y = F.std(x)
+    y.backward()
+    np.testing.assert_allclose(float(y.data) / unit, 1, rtol=1e-5)
+    assert x.grad is not None
+    np.testing.assert_allclose(x.grad.data, [-0.5, 0.5], rtol=1e-5)
+
+
+@pytest.mark.parametrize("n", [2, 3, 1000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cosines_of_vectors_whose_length_does_not_fit_the_dtype(dtype: Any, n: int) -> None:
+    x0, x1 = np.full((2, n), np.finfo(dtype).max, dtype), np.ones((2, n), dtype)
+    x0[1], x1[1, 0] = 1, -1
+    expected = F.cosine_similarity(np.sign(x0), x1)
+    np.testing.assert_allclose(F.cosine_similarity(x0, x1), expected, rtol=1e-6)
+    x = Variable(x0)
+    F.cosine_similarity(x, x1).backward()
+    assert np.isfinite(x.grad.data).all()
+
+
+def test_cosines_at_the_ends_of_the_range() -> None:
+    x0 = Variable(np.array([[2e38, 2e38], [1e-6, 0], [0, 0], [1e25, 0]], np.float32))
+    x1 = Variable(np.array([[2e38, 0], [-2e-6, 0], [1, 0], [1e-7, 1e-7]], np.float32))
+    y = F.cosine_similarity(x0, x1)
+    np.testing.assert_allclose(y.data, [0.5**0.5, -1, 0, 0.5**0.5], rtol=1e-5)
+    y.sum().backward()
+    for x in (x0, x1):
+        assert x.grad is not None
+        assert np.isfinite(x.grad.data).all()
+
+
+@pytest.mark.parametrize(
+    "f",
+    [F.std, F.norm, lambda x: F.norm(x, 3), lambda x: F.norm(x, 1.5), lambda x: F.norm(x, axis=0), F.var],
+    ids=["std", "norm", "norm 3", "norm 1.5", "norm, axis", "var"],
+)
+@pytest.mark.parametrize("x", [np.zeros(3), np.array([1.0, 0.0, 0.0]), np.ones(3), np.zeros(1)])
+def test_derivatives_of_spreads_and_lengths_are_finite_at_zero(f: Any, x: np.ndarray) -> None:
+    x = Variable(x)
+    f(x).backward(create_graph=True)
+    first = x.grad
+    assert first is not None
+    assert np.isfinite(first.data).all()
+    x.cleargrad()
+    (first * np.cos(np.arange(x.size))).sum().backward()
+    assert x.grad is not None
+    assert np.isfinite(x.grad.data).all()
+    if not first.data.any() and f is not F.var:
+        np.testing.assert_array_equal(x.grad.data, 0)  # Constant: as the first derivative is taken to be.
+
+
+@pytest.mark.parametrize(("c", "slope"), [(-1.0, -np.inf), (0.0, 0.0), (0.5, 0.0), (2.0, 0.0)])
+@pytest.mark.parametrize("base", [0.0, np.zeros(()), np.zeros(2)])
+def test_powers_of_zero_by_the_exponent(c: float, slope: float, base: Any) -> None:
+    exponent = Variable(np.full(np.shape(base), c))
+    with np.errstate(divide="ignore"):  # NumPy warns of 0**-1.
+        y = F.pow(base, exponent)
+    y.backward()
+    assert exponent.grad is not None
+    np.testing.assert_array_equal(exponent.grad.data, np.full(np.shape(base), slope))
+
+
+@pytest.mark.parametrize("slope", [np.array(0.5), np.array([0.5])])
+@pytest.mark.parametrize(("x", "y", "by_x", "by_slope"), [(-2.0, -1.0, 0.5, -2.0), (2.0, 2.0, 1.0, 0.0)])
+def test_prelu_of_one_number(x: float, y: float, by_x: float, by_slope: float, slope: np.ndarray) -> None:
+    number, share = Variable(np.array(x)), Variable(slope)
+    result = F.prelu(number, share)
+    assert result.shape == ()
+    assert result.data == y
+    result.backward()
+    assert number.grad is not None
+    assert share.grad is not None
+    assert (number.grad.data, share.grad.data) == (by_x, by_slope)
+
+
+def test_logsumexp_of_infinities() -> None:
+    inf = np.inf
+    x = np.array([[-inf, -inf], [inf, 1.0], [-inf, 2.0], [inf, inf]])
+    np.testing.assert_array_equal(F.logsumexp(x, axis=1), [-inf, inf, 2.0, inf])
+    v = Variable(x[[0, 2]])
+    F.logsumexp(v, axis=1).sum().backward()
+    assert v.grad is not None
+    np.testing.assert_array_equal(v.grad.data, [[0, 0], [0, 1]])
+
+
+@pytest.mark.parametrize("unit", [1e25, 3e37, 1e-25])
+@pytest.mark.parametrize("size", [4, 40_000], ids=["small", "for a kernel"])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, g: F.layer_norm(x, g, 0 * g, eps=1e-30),
+        lambda x, g: F.rms_norm(x, g, eps=1e-30),
+        lambda x, g: F.group_norm(x, g, 0 * g, 1, eps=1e-30),
+        lambda x, g: F.instance_norm(x.reshape(1, 1, -1), g[:1], 0 * g[:1], eps=1e-30).reshape(1, -1),
+    ],
+    ids=["layer", "rms", "group", "instance"],
+)
+def test_normalisation_at_the_ends_of_the_range(f: Any, size: int, unit: float) -> None:
+    exact = np.tile([1.0, -1.0, 0.5, -0.5], size // 4)[None]
+    gamma, weights = np.ones(size, np.float32), np.cos(np.arange(size))
+    results = []
+    for scale, dtype in ((unit, np.float32), (1.0, np.float64)):
+        x = Variable((exact * scale).astype(dtype))
+        y = f(x, gamma.astype(dtype))
+        (y * weights.astype(dtype)).sum().backward()
+        assert x.grad is not None
+        assert y.dtype == x.grad.dtype == dtype
+        results.append((y.data, x.grad.data.astype(float) * scale))
+    if unit > 1:
+        np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5)
+        np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-3, atol=1e-3)
+    else:  # Far below eps, what is left is a factor.
+        np.testing.assert_allclose(results[0][0], exact * (unit / 1e-15), rtol=1e-5)
+
+
+# Sums themselves.
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [
+        ((5000, 3), 0),
+        ((3, 5000), 1),
+        ((2, 3000, 3), 1),
+        ((30, 40, 50, 2), (0, 1, 2)),
+        ((1031, 7), None),
+        ((7, 11, 13), ()),
+    ],
+)
+@pytest.mark.parametrize("order", ["C", "F", "strided"])
+def test_totals_have_the_shape_and_the_value_of_sums(shape: Any, axis: Any, order: str) -> None:
+    x = np.random.default_rng(0).random(shape, dtype=np.float32)
+    x = np.repeat(x, 2, axis=-1)[..., ::2] if order == "strided" else np.asarray(x, order=order)  # type: ignore[call-overload]
+    for keepdims in (False, True):
+        y, exact = total(x, axis, keepdims), x.sum(axis=axis, keepdims=keepdims, dtype=float)
+        assert y.dtype == np.float32
+        assert type(y) is type(x.sum(axis=axis, keepdims=keepdims))
+        assert np.shape(y) == np.shape(exact)
+        np.testing.assert_allclose(y, exact, rtol=1e-6)
+
+
+def test_totals_of_infinities_are_infinite() -> None:
+    x = np.ones((5000, 2), np.float32)
+    x[[7, 2000], 0] = np.inf
+    np.testing.assert_array_equal(total(x, 0), [np.inf, 5000])
+    x[9, 1] = np.nan
+    assert np.isnan(total(x, 0)[1])
+
+
+# Indices of narrow integers.
+
+
+@pytest.mark.parametrize(("dtype", "rows"), [("u1", 256), ("i1", 128), ("i2", 40_000), ("u2", 65_536), ("u8", 300)])
+def test_rows_are_counted_in_a_dtype_of_room(dtype: str, rows: int) -> None:
+    index = np.array([0, 1, min(rows, np.iinfo(dtype).max) - 1], dtype)
+    W = Variable(np.ones((rows, 2), np.float32))
+    for take in (
+        F.embed_id(index, W),
+        F.get_item(W, index),
+        F.take_along_axis(W, index[:, None] * np.ones((1, 2), dtype), 0),
+    ):
+        W.cleargrad()
+        take.sum().backward()
+        assert W.grad is not None
+        np.testing.assert_array_equal(np.flatnonzero(W.grad.data[:, 0]), np.sort(index.astype(int)))
+    assert F.one_hot(index, rows).argmax(axis=1).tolist() == index.tolist()
+    x = Variable(np.zeros((3, rows), np.float32))
+    F.softmax_cross_entropy(x, index).backward()
+    assert x.grad is not None
+    np.testing.assert_array_equal(x.grad.data.argmin(axis=1), index)
+
+
+def test_ignored_labels_of_unsigned_integers() -> None:
+    x = np.array([[0.0, 1.0], [2.0, 0.0]])
+    signed = F.softmax_cross_entropy(x, np.array([0, -1]), ignore_index=-1)
+    np.testing.assert_allclose(F.softmax_cross_entropy(x, np.array([0, 255], "u1"), ignore_index=255), signed)
+    np.testing.assert_allclose(
+        F.softmax_cross_entropy(x, np.array([0, 1], "u1"), ignore_index=-1),
+        F.softmax_cross_entropy(x, np.array([0, 1])),
+    )
+
+
+def test_negative_places_of_narrow_integers_count_from_the_end() -> None:
+    x = Variable(np.arange(200.0))
+    y = x[np.array([-1, -1, 5], np.int8)]
+    np.testing.assert_array_equal(y.data, [199, 199, 5])
+    y.sum().backward()
+    assert x.grad is not None
+    assert (x.grad.data[199], x.grad.data[5], x.grad.data.sum()) == (2, 1, 3)
