@@ -18,7 +18,7 @@ import pytest
 
 from passus.kernels import notices
 from passus.kernels.native import keeping
-from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
+from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.keeping import stamp
 
 pytestmark = pytest.mark.compiles
@@ -164,6 +164,17 @@ def test_two_kernels_of_one_name_do_not_meet(folder: Path) -> None:
             assert x == number
     assert was_kept(kernel)
     assert len(files(folder)) == 2
+
+
+def test_a_kernel_that_no_other_process_would_find_is_refused(folder: Path) -> None:
+    piece = inlined(lambda x: x + x)
+    with pytest.raises(TypeError, match="closes over piece, which is neither a number nor a name"):
+
+        @compiled(numba.float64(numba.float64))
+        def kernel(x: Any) -> Any:
+            return piece(x)
+
+    assert not files(folder)
 
 
 def test_the_stamp_follows_what_a_module_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

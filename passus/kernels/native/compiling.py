@@ -25,9 +25,13 @@ Compiled: TypeAlias = Callable[..., Any]
 
 
 def compiled(signature: Any) -> Callable[[Compiled], Compiled]:
-    """Compile a function for arguments of these types, or take it from the disk if that was done before."""
+    """Compile a function for arguments of these types, or take it from the disk if that was done before.
+
+    Raises TypeError for a function that closes over another one: Numba would not find it on the disk again.
+    """
 
     def compile_(function: Compiled) -> Compiled:
+        _check_closure(function)
         kernel: Any = numba.njit(nogil=True, error_model="numpy", boundscheck=False)(function)
         try:
             kernel._cache = KernelCache(function)
@@ -40,6 +44,15 @@ def compiled(signature: Any) -> Callable[[Compiled], Compiled]:
         return compiled_
 
     return compile_
+
+
+def _check_closure(function: Compiled) -> None:
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+        if not isinstance(cell.cell_contents, (int, float, str)):
+            raise TypeError(
+                f"kernel {function.__qualname__} closes over {name}, which is neither a number nor a name, "
+                "so each process would compile it anew; move it to the module"
+            )
 
 
 def inlined(function: Compiled) -> Compiled:

@@ -228,6 +228,60 @@ def _copy_rows(source: Any, place: Any, apart: Any, target: Any, to: Any, step: 
             target[np.uint64(to + row * step + lane)] = source[np.uint64(place + row * apart + lane)]
 
 
+@inlined
+def _multiply(
+    P: Any,
+    Q: Any,
+    a: Any,
+    copy: Any,
+    runs: Any,
+    steps: Any,
+    packed: Any,
+    bias: Any,
+    y: Any,
+    m: Any,
+    buffer: Any,
+    rows: Any,
+    tiles: Any,
+) -> None:
+    """Compute the rows and the tiles of columns between the ends of the two pairs, in tiles of P rows and Q vectors."""
+    K, columns, in_place = a.shape[1], Q * LANES, steps[0] > 0
+    panel = runs if in_place else copy
+    for begin in range(0, K, DEPTH):
+        depth = min(DEPTH, K - begin)
+        # Panels of equal heights: a low one would read the whole right matrix for a few rows.
+        height = rows[1] - rows[0]
+        panels = max(1, (height * (depth + LINE) + PANEL // 2) // PANEL)
+        count = (height + panels * P - 1) // (panels * P) * P
+        for first in range(rows[0], rows[1], count):
+            last = min(first + count, rows[1])
+            (apart_down, apart_across), origin = steps, first * steps[0] + begin * steps[1]
+            if not in_place:
+                apart_down, apart_across, origin = _copy_panel(a, copy, first, last, begin, depth), 1, 0
+            for tile in range(tiles[0], tiles[1]):
+                b, lanes = (tile * K + begin) * columns, min(columns, m - tile * columns)
+                row = first
+                while row < last:
+                    # The last tile computes some rows again, unless that would add to them twice.
+                    full, p = row + P <= last, row
+                    if not full and begin == 0 and last - first >= P:
+                        full, p = True, last - P
+                    z, some = p * m + tile * columns, P if full else 1
+                    C, c, step = (y, z, m) if lanes == columns else (buffer, 0, columns)
+                    D, d, apart = (C, c, step) if begin else (bias, tile * columns, 0)
+                    if begin and lanes < columns:
+                        _copy_rows(y, z, m, buffer, 0, columns, some, lanes)
+                    moves = (apart, apart_down, step, 0, 0, apart_across, 0, 0, columns)
+                    at, counts = origin + (p - first) * apart_down, (1, 1, depth)
+                    if full:
+                        multiply_tile(P, Q, None, D, d, panel, at, packed, b, counts, moves, C, c)
+                    else:
+                        multiply_tile(1, Q, None, D, d, panel, at, packed, b, counts, moves, C, c)
+                    if lanes < columns:
+                        _copy_rows(buffer, 0, columns, y, z, m, some, lanes)
+                    row += some
+
+
 @cache
 def _product(P: int, Q: int) -> Callable[..., None]:
     """The product with tiles of P rows and Q vectors of columns.
@@ -236,57 +290,6 @@ def _product(P: int, Q: int) -> Callable[..., None]:
     in a buffer: masked instructions are slow on processors without AVX-512.
     """
     columns = Q * LANES
-
-    @inlined
-    def part(
-        a: Any,
-        copy: Any,
-        runs: Any,
-        steps: Any,
-        packed: Any,
-        bias: Any,
-        y: Any,
-        m: Any,
-        buffer: Any,
-        rows: Any,
-        tiles: Any,
-    ) -> None:
-        """The rows and tiles of columns from the first to the last of the pairs."""
-        K, in_place = a.shape[1], steps[0] > 0
-        panel = runs if in_place else copy
-        for begin in range(0, K, DEPTH):
-            depth = min(DEPTH, K - begin)
-            # Panels of equal heights: a low one would read the whole right matrix for a few rows.
-            height = rows[1] - rows[0]
-            panels = max(1, (height * (depth + LINE) + PANEL // 2) // PANEL)
-            count = (height + panels * P - 1) // (panels * P) * P
-            for first in range(rows[0], rows[1], count):
-                last = min(first + count, rows[1])
-                (apart_down, apart_across), origin = steps, first * steps[0] + begin * steps[1]
-                if not in_place:
-                    apart_down, apart_across, origin = _copy_panel(a, copy, first, last, begin, depth), 1, 0
-                for tile in range(tiles[0], tiles[1]):
-                    b, lanes = (tile * K + begin) * columns, min(columns, m - tile * columns)
-                    row = first
-                    while row < last:
-                        # The last tile computes some rows again, unless that would add to them twice.
-                        full, p = row + P <= last, row
-                        if not full and begin == 0 and last - first >= P:
-                            full, p = True, last - P
-                        z, some = p * m + tile * columns, P if full else 1
-                        C, c, step = (y, z, m) if lanes == columns else (buffer, 0, columns)
-                        D, d, apart = (C, c, step) if begin else (bias, tile * columns, 0)
-                        if begin and lanes < columns:
-                            _copy_rows(y, z, m, buffer, 0, columns, some, lanes)
-                        moves = (apart, apart_down, step, 0, 0, apart_across, 0, 0, columns)
-                        at, counts = origin + (p - first) * apart_down, (1, 1, depth)
-                        if full:
-                            multiply_tile(P, Q, None, D, d, panel, at, packed, b, counts, moves, C, c)
-                        else:
-                            multiply_tile(1, Q, None, D, d, panel, at, packed, b, counts, moves, C, c)
-                        if lanes < columns:
-                            _copy_rows(buffer, 0, columns, y, z, m, some, lanes)
-                        row += some
 
     @compiled(numba.void(MATRIX, READ, PAIR, MATRIX, FLAT, READ, FLAT, INTEGER, SHARED, FLAGS, INTEGER))
     def product(
@@ -317,6 +320,6 @@ def _product(P: int, Q: int) -> Callable[..., None]:
                 if by_tiles:
                     pack(b, packed, columns, first, last)
                     rows, tiles = (0, N), (first, last)
-                part(a, copy, runs, steps, packed, bias, y, m, buffer, rows, tiles)
+                _multiply(P, Q, a, copy, runs, steps, packed, bias, y, m, buffer, rows, tiles)
 
     return product
