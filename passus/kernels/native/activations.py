@@ -15,7 +15,8 @@ from numba.extending import intrinsic
 from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.expressions import Expression, exp, expm1, limited, log1p, normal, sigmoid, tanh, where
-from passus.kernels.native.simd import LANES, all_lanes, first_lanes, load, spread, store, vector
+from passus.kernels.native.simd import LANES, all_lanes, first_lanes, load, splat, store
+from passus.kernels.native.vectors import vector
 from passus.kernels.threads import split
 
 __all__ = [
@@ -216,7 +217,7 @@ def pulled(typing: Any, name: Any, g: Any, x: Any, option: Any) -> tuple[Any, Ca
 def _activation(name: str) -> Callable[..., None]:
     @compiled(numba.void(READ, numba.float32, FLAT, INTEGER, INTEGER))
     def kernel(x: Any, option: Any, y: Any, start: Any, stop: Any) -> None:
-        a, whole = spread(option), stop - (stop - start) % LANES
+        a, whole = splat(option), stop - (stop - start) % LANES
         for i in range(start, whole, LANES):
             store(y, i, valued(name, load(x, i, all_lanes()), a), all_lanes())
         if whole < stop:
@@ -230,7 +231,7 @@ def _activation(name: str) -> Callable[..., None]:
 def _activation_gradient(name: str) -> Callable[..., None]:
     @compiled(numba.void(READ, READ, numba.float32, FLAT, INTEGER, INTEGER))
     def kernel(gy: Any, x: Any, option: Any, gx: Any, start: Any, stop: Any) -> None:
-        a, whole = spread(option), stop - (stop - start) % LANES
+        a, whole = splat(option), stop - (stop - start) % LANES
         for i in range(start, whole, LANES):
             store(gx, i, pulled(name, load(gy, i, all_lanes()), load(x, i, all_lanes()), a), all_lanes())
         if whole < stop:

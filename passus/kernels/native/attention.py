@@ -48,7 +48,7 @@ from passus.kernels.native.attention_parts import (
     zeros_behind,
 )
 from passus.kernels.native.compiling import compiled
-from passus.kernels.native.simd import LANES, all_lanes, spread, store
+from passus.kernels.native.simd import LANES, all_lanes, splat, store
 from passus.kernels.native.tile import multiply_tile
 from passus.kernels.threads import split
 
@@ -123,7 +123,7 @@ def _forward() -> Callable[..., None]:
             place = q_places[head] + first * q_step
             load_rows(q, place, q_step, rows, D, scale, block, D)
             for i in range(0, block_rows * line, LANES):
-                store(sums, i, spread(np.float32(0)), all_lanes())
+                store(sums, i, splat(np.float32(0)), all_lanes())
             tops[:], totals[:] = -np.inf, 0
             # Query ``first + r`` sees the keys before ``reach + r``.
             reach = S - T + first + 1 if causal else S

@@ -16,28 +16,27 @@ from numba.extending import intrinsic
 
 from passus.backend import Array
 from passus.kernels.attention import Dropping
+from passus.kernels.native import instructions
 from passus.kernels.native.compiling import FLAT, INTEGER, inlined
 from passus.kernels.native.expressions import BITS, Expression, exp_below_zero, where
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import (
     LANES,
-    VECTOR,
     add,
     all_lanes,
     first_lanes,
     fma,
-    in_all_lanes,
     load,
     load_or,
     maximum_of_lanes,
     multiply,
-    spread,
+    splat,
     store,
     sum_of_lanes,
-    vector,
     vector_at,
 )
 from passus.kernels.native.transposing import copy_transposed
+from passus.kernels.native.vectors import VECTOR, vector
 
 __all__ = [
     "COLUMNS",
@@ -176,10 +175,10 @@ def _kept(
         x, key, _, index, least, scale = args
         data = context.make_array(signature.args[2])(context, builder, args[2]).data
         place = builder.bitcast(builder.gep(data, [index]), BITS.as_pointer())
-        bits = builder.xor(in_all_lanes(builder, key, BITS), builder.load(place, align=4))
+        bits = builder.xor(instructions.splat(builder, key, BITS), builder.load(place, align=4))
         bits = builder.mul(mixed(bits, 16), ir.Constant(BITS, [0x85EBCA6B] * LANES))
         bits = mixed(builder.mul(mixed(bits, 13), ir.Constant(BITS, [0xC2B2AE35] * LANES)), 16)
-        kept = builder.icmp_unsigned(">=", bits, in_all_lanes(builder, least, BITS))
+        kept = builder.icmp_unsigned(">=", bits, instructions.splat(builder, least, BITS))
         return builder.select(kept, builder.fmul(x, scale), ir.Constant(VECTOR, None))
 
     return vector(vector, types.uint32, keys, types.intp, types.uint32, vector), generate
@@ -205,7 +204,7 @@ def pack_transposed(x: Any, place: Any, step: Any, rows: Any, columns: Any, pack
                     copy_transposed(x, at + 4 * j, step, some, count, packed, to + j * COLUMNS, COLUMNS)
             else:
                 for j in range(columns):
-                    store(packed, to + j * COLUMNS, spread(np.float32(0)), all_lanes())
+                    store(packed, to + j * COLUMNS, splat(np.float32(0)), all_lanes())
 
 
 @inlined
@@ -223,13 +222,13 @@ def pack_columns(x: Any, place: Any, step: Any, rows: Any, columns: Any, packed:
     if (columns + LANES - 1) // LANES % 2 == 1:
         to = columns // COLUMNS * COLUMNS * rows + LANES
         for row in range(rows):
-            store(packed, to + row * COLUMNS, spread(np.float32(0)), all_lanes())
+            store(packed, to + row * COLUMNS, splat(np.float32(0)), all_lanes())
 
 
 @inlined
 def load_rows(x: Any, place: Any, step: Any, rows: Any, columns: Any, scale: Any, block: Any, line: Any) -> None:
     """``scale * x`` as rows of ``line`` numbers, with zeros for columns that are not there, and for rows up to a whole tile."""
-    zero, factor = spread(np.float32(0)), spread(scale)
+    zero, factor = splat(np.float32(0)), splat(scale)
     whole = columns - columns % LANES
     for row in range(rows):
         at, to = place + row * step, row * line
@@ -248,7 +247,7 @@ def load_rows(x: Any, place: Any, step: Any, rows: Any, columns: Any, scale: Any
 @inlined
 def store_rows(block: Any, line: Any, scale: Any, x: Any, place: Any, step: Any, rows: Any, columns: Any) -> Any:
     """Rows of ``line`` numbers, multiplied by ``scale``, as rows of a matrix that begin ``place + i * step`` bytes behind x."""
-    found = spread(np.float32(0))
+    found = splat(np.float32(0))
     for row in range(rows):
         found = add(found, store_row(block, row * line, scale, x, (place + row * step) // 4, columns))
     return found
@@ -256,7 +255,7 @@ def store_rows(block: Any, line: Any, scale: Any, x: Any, place: Any, step: Any,
 
 @inlined
 def store_row(block: Any, at: Any, scale: Any, x: Any, to: Any, columns: Any) -> Any:
-    found, zero, factor, whole = spread(np.float32(0)), spread(np.float32(0)), spread(scale), columns - columns % LANES
+    found, zero, factor, whole = splat(np.float32(0)), splat(np.float32(0)), splat(scale), columns - columns % LANES
     for j in range(0, whole, LANES):
         numbers = multiply(load(block, at + j, all_lanes()), factor)
         found = fma(numbers, zero, found)
@@ -272,7 +271,7 @@ def store_row(block: Any, at: Any, scale: Any, x: Any, to: Any, columns: Any) ->
 @inlined
 def dot(x: Any, at_x: Any, y: Any, at_y: Any, count: Any) -> Any:
     """The sum of the products of numbers that begin so many bytes behind x and behind y."""
-    a0, a1 = spread(np.float32(0)), spread(np.float32(0))
+    a0, a1 = splat(np.float32(0)), splat(np.float32(0))
     j, whole = 0, count - count % LANES
     while j + 2 * LANES <= whole:
         k = j + LANES
@@ -301,13 +300,13 @@ def add_mask(scores: Any, at: Any, count: Any, mask: Any, place: Any) -> None:
 @inlined
 def row_maximum(scores: Any, at: Any, count: Any) -> Any:
     """The largest of some numbers; a NaN is none."""
-    a0, a1 = spread(LEAST), spread(LEAST)
+    a0, a1 = splat(LEAST), splat(LEAST)
     j, whole = 0, count - count % LANES
     while j + 2 * LANES <= whole:
         a0, a1 = _larger(load(scores, at + j, all_lanes()), a0), _larger(load(scores, at + j + LANES, all_lanes()), a1)
         j += 2 * LANES
     while j < count:
-        a0 = _larger(load_or(scores, at + j, first_lanes(count - j), spread(LEAST)), a0)
+        a0 = _larger(load_or(scores, at + j, first_lanes(count - j), splat(LEAST)), a0)
         j += LANES
     return maximum_of_lanes(_larger(a0, a1))
 
@@ -315,13 +314,13 @@ def row_maximum(scores: Any, at: Any, count: Any) -> Any:
 @inlined
 def exponentials(scores: Any, at: Any, count: Any, shift: Any) -> Any:
     """Put the weights of a row in place of its scores, zeros behind them up to a whole vector, and return their sum."""
-    total, below, whole = spread(np.float32(0)), spread(shift), count - count % LANES
+    total, below, whole = splat(np.float32(0)), splat(shift), count - count % LANES
     for j in range(0, whole, LANES):
         e = weight(load(scores, at + j, all_lanes()), below)
         store(scores, at + j, e, all_lanes())
         total = add(total, e)
     if whole < count:
-        e = weight(load_or(scores, at + whole, first_lanes(count - whole), spread(LEAST)), below)
+        e = weight(load_or(scores, at + whole, first_lanes(count - whole), splat(LEAST)), below)
         store(scores, at + whole, e, all_lanes())
         total = add(total, e)
     return sum_of_lanes(total)
@@ -331,14 +330,14 @@ def exponentials(scores: Any, at: Any, count: Any, shift: Any) -> Any:
 def zeros_behind(scores: Any, at: Any, count: Any) -> None:
     """Zeros from the first whole vector behind some numbers on, as far as tiles look that reach beyond them."""
     for j in range((count + LANES - 1) // LANES * LANES, min(count + P, KEYS), LANES):
-        store(scores, at + j, spread(np.float32(0)), all_lanes())
+        store(scores, at + j, splat(np.float32(0)), all_lanes())
 
 
 @inlined
 def drop(scores: Any, at: Any, count: Any, key: Any, keys: Any, first: Any, least: Any, scale: Any) -> None:
     """Dropout of a row of weights, whose keys begin at ``keys[first]``."""
     for j in range(0, count, LANES):
-        kept = _kept(load(scores, at + j, all_lanes()), key, keys, first + j, least, spread(scale))
+        kept = _kept(load(scores, at + j, all_lanes()), key, keys, first + j, least, splat(scale))
         store(scores, at + j, kept, all_lanes())
 
 
@@ -348,12 +347,12 @@ def differentiate_row(
     key: Any, keys: Any, first: Any, least: Any, scale: Any,
 ) -> None:  # fmt: skip
     """Put the weights of a row in place of its scores, and the gradients of the scores in place of those of the weights."""
-    shift, less, whole = spread(lse), spread(share), count - count % LANES
+    shift, less, whole = splat(lse), splat(share), count - count % LANES
     if whole < count:
         lanes = first_lanes(count - whole)
-        store(scores, at + whole, load_or(scores, at + whole, lanes, spread(LEAST)), all_lanes())
+        store(scores, at + whole, load_or(scores, at + whole, lanes, splat(LEAST)), all_lanes())
     if dropped:
-        factor = spread(scale)
+        factor = splat(scale)
         for j in range(0, count, LANES):
             p = weight(load(scores, at + j, all_lanes()), shift)
             g = _kept(load(gradients, at + j, all_lanes()), key, keys, first + j, least, factor)
@@ -369,4 +368,4 @@ def differentiate_row(
 @inlined
 def scale_row(block: Any, at: Any, line: Any, factor: Any) -> None:
     for j in range(0, line, LANES):
-        store(block, at + j, multiply(load(block, at + j, all_lanes()), spread(factor)), all_lanes())
+        store(block, at + j, multiply(load(block, at + j, all_lanes()), splat(factor)), all_lanes())

@@ -9,7 +9,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, compiled, inlined
-from passus.kernels.native.simd import LANES, all_lanes, first_lanes, load, spread, store
+from passus.kernels.native.simd import LANES, all_lanes, first_lanes, load, splat, store
 
 __all__ = [
     "IMAGES",
@@ -86,7 +86,7 @@ def measured(images: Any, out: Any, size: Any, window: Any) -> Any:
 def _fill(band: Any, start: Any, count: Any) -> None:
     """Zeros: a border is short, often shorter than a vector."""
     for i in range(start, start + count, LANES):
-        store(band, i, spread(np.float32(0)), first_lanes(start + count - i))
+        store(band, i, splat(np.float32(0)), first_lanes(start + count - i))
 
 
 @compiled(numba.void(FLAT, IMAGES, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER))

@@ -12,7 +12,7 @@ import numpy as np
 from passus.backend import Array
 from passus.kernels.native.activations import FORMULAS, pulled, valued
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
-from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, load, spread, store
+from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, load, splat, store
 from passus.kernels.threads import collected, split
 
 __all__ = ["biased_activation", "biased_gradient", "prepare"]
@@ -60,7 +60,7 @@ def biased_gradient(gy: Array, rows: Array, b: Array, name: str, option: float) 
 
 @inlined
 def _block(name: Any, x: Any, b: Any, option: Any, y: Any, C: Any, c: Any, first: Any, last: Any, lanes: Any) -> None:
-    bias, a = load(b, c, lanes), spread(option)
+    bias, a = load(b, c, lanes), splat(option)
     for p in range(first, last):
         store(y, p * C + c, valued(name, add(load(x, p * C + c, lanes), bias), a), lanes)
 
@@ -96,7 +96,7 @@ def _gradient_of_block(
     last: Any,
     lanes: Any,
 ) -> None:
-    bias, a, total = load(b, c, lanes), spread(option), spread(np.float32(0))
+    bias, a, total = load(b, c, lanes), splat(option), splat(np.float32(0))
     for p in range(first, last):
         g = pulled(name, load(gy, p * C + c, lanes), add(load(x, p * C + c, lanes), bias), a)
         store(gx, p * C + c, g, lanes)

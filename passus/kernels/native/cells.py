@@ -11,10 +11,11 @@ from numba import types
 from numba.extending import intrinsic
 
 from passus.kernels.gates import CELLS, Maths
+from passus.kernels.native import instructions
 from passus.kernels.native.compiling import FLAT, INTEGER, compiled, inlined
 from passus.kernels.native.expressions import Expression, sigmoid, tanh, where
-from passus.kernels.native.simd import LANES, address, load_vector, mask, store_vector
 from passus.kernels.native.tile import multiply_tile
+from passus.kernels.native.vectors import LANES, mask
 
 __all__ = ["COLUMNS", "multiply", "pulled_back", "stepped"]
 
@@ -78,13 +79,13 @@ def _vectors(
 
     def place(position: int, block: int) -> Any:
         index = builder.add(args[position + 1], builder.mul(H, ir.IntType(64)(block)))
-        return address(context, builder, signature.args[position], args[position], index)
+        return instructions.address(context, builder, signature.args[position], args[position], index)
 
     def number(position: int, block: int = 0) -> Expression:
-        return Expression(builder, load_vector(builder, place(position, block), which))
+        return Expression(builder, instructions.load(builder, place(position, block), which))
 
     def put(value: Expression, position: int, block: int = 0) -> None:
-        store_vector(builder, value.value, place(position, block), which)
+        instructions.store(builder, value.value, place(position, block), which)
 
     return number, put
 

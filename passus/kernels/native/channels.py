@@ -28,7 +28,7 @@ from passus.kernels.native.simd import (
     multiply,
     prefetch,
     prefetch_to_write,
-    spread,
+    splat,
     store,
     subtract,
     where_inside,
@@ -220,7 +220,7 @@ def _share(C: Any, c: Any, first: Any, last: Any) -> Any:
 
 @inlined
 def _moments_of_block(x: Any, means: Any, squares: Any, C: Any, c: Any, first: Any, last: Any, lanes: Any) -> None:
-    zero = spread(np.float32(0))
+    zero = splat(np.float32(0))
     a0, a1, a2, a3 = zero, zero, zero, zero  # Four sums, so that none waits for the one before.
     p, ahead = first, _share(C, c, first, last)
     while p + 4 <= last:
@@ -233,7 +233,7 @@ def _moments_of_block(x: Any, means: Any, squares: Any, C: Any, c: Any, first: A
     while p < last:
         a0 = add(a0, load(x, p * C + c, lanes))
         p += 1
-    mean = multiply(add(add(a0, a1), add(a2, a3)), spread(np.float32(1.0 / (last - first))))
+    mean = multiply(add(add(a0, a1), add(a2, a3)), splat(np.float32(1.0 / (last - first))))
     a0, a1, a2, a3 = zero, zero, zero, zero
     b0, b1, b2, b3 = zero, zero, zero, zero
     p = first
@@ -249,7 +249,7 @@ def _moments_of_block(x: Any, means: Any, squares: Any, C: Any, c: Any, first: A
         p += 1
     # The mean was rounded: what it is off is the mean of the deviations.
     total = add(add(b0, b1), add(b2, b3))
-    shift = multiply(total, spread(np.float32(1.0 / (last - first))))
+    shift = multiply(total, splat(np.float32(1.0 / (last - first))))
     store(means, c, add(mean, shift), lanes)
     store(squares, c, subtract(add(add(a0, a1), add(a2, a3)), multiply(total, shift)), lanes)
 
@@ -320,7 +320,7 @@ def _products_of_block(
     lanes: Any,
 ) -> None:
     mean, scale, shift = load(means, c, lanes), load(scales, c, lanes), load(shifts, c, lanes)
-    low, high, zero = spread(low), spread(high), spread(np.float32(0))
+    low, high, zero = splat(low), splat(high), splat(np.float32(0))
     a0, a1, b0, b1 = zero, zero, zero, zero
     p, ahead = first, _share(C, c, first, last)
     while p + 2 <= last:
@@ -387,7 +387,7 @@ def _scaled_block(
     lanes: Any,
 ) -> None:
     mean, scale, shift = load(means, c, lanes), load(scales, c, lanes), load(shifts, c, lanes)
-    low, high = spread(low), spread(high)
+    low, high = splat(low), splat(high)
     ahead = _share(C, c, first, last)
     for p in range(first, last):
         prefetch(x, ahead)
@@ -429,7 +429,7 @@ def _gradient_of_block(
     lanes: Any,
 ) -> None:
     mean, scale, shift = load(means, c, lanes), load(scales, c, lanes), load(shifts, c, lanes)
-    share, slope, low, high = load(shares, c, lanes), load(slopes, c, lanes), spread(low), spread(high)
+    share, slope, low, high = load(shares, c, lanes), load(slopes, c, lanes), splat(low), splat(high)
     ahead = _share(C, c, first, last)
     for p in range(first, last):
         prefetch(x, ahead)
@@ -493,7 +493,7 @@ def _sloped(x: Any, slopes: Any, y: Any, C: Any, start: Any, stop: Any) -> None:
 def _sloped_gradient_block(
     gy: Any, x: Any, slopes: Any, gx: Any, totals: Any, C: Any, c: Any, first: Any, last: Any, lanes: Any
 ) -> None:
-    slope, zero, none = load(slopes, c, lanes), spread(np.float32(0)), spread(np.float32(np.nan))
+    slope, zero, none = load(slopes, c, lanes), splat(np.float32(0)), splat(np.float32(np.nan))
     ahead, total = _share(C, c, first, last), zero
     for p in range(first, last):
         prefetch(x, ahead)

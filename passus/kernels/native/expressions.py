@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 from llvmlite import ir
 from numba.core import cgutils
 
-from passus.kernels.native.simd import LANES, VECTOR, multiply_add
+from passus.kernels.native import instructions
+from passus.kernels.native.vectors import LANES, VECTOR
 
 __all__ = [
     "Expression",
@@ -90,7 +91,7 @@ class Expression:
 
     def times_plus(self, factor: Operand, term: Operand) -> Expression:
         """``self * factor + term``, rounded once."""
-        return self._with(lambda *operands: multiply_add(self.builder, *operands), factor, term)
+        return self._with(lambda *operands: instructions.fma(self.builder, *operands), factor, term)
 
 
 Operand: TypeAlias = Expression | float

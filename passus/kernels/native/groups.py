@@ -13,7 +13,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
-from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, fma, load, multiply, spread, store, subtract
+from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, fma, load, multiply, splat, store, subtract
 from passus.kernels.threads import collected, split
 
 __all__ = ["grouped", "grouped_gradients"]
@@ -78,7 +78,7 @@ def _images_of_a_piece(x: Array) -> int:
 
 @inlined
 def _sum_of_block(x: Any, c: Any, C: Any, first: Any, last: Any, lanes: Any) -> Any:
-    a0, a1 = spread(np.float32(0)), spread(np.float32(0))  # Two sums, so that none waits for the one before.
+    a0, a1 = splat(np.float32(0)), splat(np.float32(0))  # Two sums, so that none waits for the one before.
     i = first + c
     while i + C < last:
         a0, a1 = add(a0, load(x, i, lanes)), add(a1, load(x, i + C, lanes))
@@ -92,7 +92,7 @@ def _sum_of_block(x: Any, c: Any, C: Any, first: Any, last: Any, lanes: Any) -> 
 def _product_of_block(
     x: Any, y: Any, x_shift: Any, y_shift: Any, c: Any, C: Any, first: Any, last: Any, lanes: Any
 ) -> Any:
-    a0, a1 = spread(np.float32(0)), spread(np.float32(0))
+    a0, a1 = splat(np.float32(0)), splat(np.float32(0))
     s, t = load(x_shift, c, lanes), load(y_shift, c, lanes)
     i = first + c
     while i + C < last:

@@ -27,7 +27,7 @@ from passus.kernels import notices
 __all__ = ["KernelCache", "KernelFiles", "stamp"]
 
 HERE = Path(__file__).parent
-IMPORTED = re.compile(r"^from passus\.kernels\.(native\.|(?=gates ))(\w+) import", re.MULTILINE)
+IMPORTED = re.compile(r"^from passus\.kernels\.(?:(gates) import|native(?:\.| import )(\w+))", re.MULTILINE)
 """What is written into kernels: pieces of them, and the formulas of cells."""
 
 
@@ -105,7 +105,7 @@ def stamp(source: Path) -> str:
         if file.stem not in found:
             found[file.stem] = file.read_bytes()
             imported = IMPORTED.findall(found[file.stem].decode())
-            waiting += [(HERE if native else HERE.parent) / f"{name}.py" for native, name in imported]
+            waiting += [HERE.parent / f"{outer}.py" if outer else HERE / f"{inner}.py" for outer, inner in imported]
     return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]
 
 

@@ -22,7 +22,7 @@ from passus.kernels.native.simd import (
     fma,
     load,
     multiply,
-    spread,
+    splat,
     store,
     subtract,
     sum_of_lanes,
@@ -129,7 +129,7 @@ def _normalized(
             mean, variance = np.float32(mean + shift_of_mean), variance - shift_of_mean * shift_of_mean
         inv_std = np.float32(1 / math.sqrt(variance + eps))
         means[row], inv_stds[row] = mean, inv_std
-        shift, scale = spread(mean), spread(inv_std)
+        shift, scale = splat(mean), splat(inv_std)
         for i in range(0, whole, LANES):
             _scaled(x, gamma, beta, shift, scale, y, at, i, all_lanes())
         if whole < D:
@@ -184,10 +184,10 @@ def _gradients(
     whole, rest = D - D % LANES, first_lanes(D % LANES)
     ggamma, gbeta = np.zeros(D, np.float32), np.zeros(D, np.float32)
     for row in range(start, stop):
-        at, mean, inv_std = row * D, spread(means[row]), spread(inv_stds[row])
+        at, mean, inv_std = row * D, splat(means[row]), splat(inv_stds[row])
         product, total = 0.0, 0.0
         for begin in range(0, whole, NUMBERS):
-            a, b = spread(np.float32(0)), spread(np.float32(0))
+            a, b = splat(np.float32(0)), splat(np.float32(0))
             for i in range(begin, min(begin + NUMBERS, whole), LANES):
                 p, q = _products(gy, x, gamma, mean, inv_std, ggamma, gbeta, at, i, all_lanes())
                 a, b = add(a, p), add(b, q)
@@ -197,8 +197,8 @@ def _gradients(
             p, q = _products(gy, x, gamma, mean, inv_std, ggamma, gbeta, at, whole, rest)
             product += sum_of_lanes(p)
             total += sum_of_lanes(q)
-        slope = spread(np.float32(product / D))
-        share = spread(np.float32(total / D) if centred else np.float32(0))
+        slope = splat(np.float32(product / D))
+        share = splat(np.float32(total / D) if centred else np.float32(0))
         for i in range(0, whole, LANES):
             _gradient(gy, x, gamma, mean, inv_std, slope, share, gx, at, i, all_lanes())
         if whole < D:

@@ -22,8 +22,8 @@ from passus.kernels.native.simd import (
     maximum,
     multiply,
     place_of_maximum,
-    spread,
-    spread_byte,
+    splat,
+    splat_byte,
     store,
     store_bytes,
     where_equal,
@@ -121,7 +121,7 @@ def _max_of_windows(x: Any, y: Any, places: Any, shape: Any, n: Any, r: Any, c: 
         j0, j1 = max(0, left - q * run), min(kw, W + left - q * run)
         pixel = ((n * H + r * rise - top) * W + q * run - left) * C + c
         best = load(x, pixel + (i0 * W + j0) * C, lanes)
-        place = spread_byte(np.uint8(i0 * kw + j0))
+        place = splat_byte(np.uint8(i0 * kw + j0))
         for i in range(i0, i1):
             for j in range(j0, j1):
                 new = load(x, pixel + (i * W + j) * C, lanes)
@@ -190,13 +190,13 @@ def _sums_of_windows(x: Any, shares: Any, y: Any, shape: Any, n: Any, r: Any, c:
     for q in range(ow):
         j0, j1 = max(0, left - q * run), min(kw, W + left - q * run)
         pixel = ((n * H + r * rise - top) * W + q * run - left) * C + c
-        total = spread(np.float32(0))
+        total = splat(np.float32(0))
         for i in range(i0, i1):
-            row = spread(np.float32(0))  # By itself: in one sum, many pixels would lose their last digits.
+            row = splat(np.float32(0))  # By itself: in one sum, many pixels would lose their last digits.
             for j in range(j0, j1):
                 row = add(row, load(x, pixel + (i * W + j) * C, lanes))
             total = add(total, row)
-        store(y, ((n * oh + r) * ow + q) * C + c, multiply(total, spread(shares[r * ow + q])), lanes)
+        store(y, ((n * oh + r) * ow + q) * C + c, multiply(total, splat(shares[r * ow + q])), lanes)
 
 
 @compiled(numba.void(READ, READ, FLAT, SHAPE, INTEGER, INTEGER))
@@ -219,7 +219,7 @@ def _shares_of_windows(
     for q in range(ow):
         j0, j1 = max(0, left - q * run), min(kw, W + left - q * run)
         pixel = ((n * H + r * rise - top) * W + q * run - left) * C + c
-        share = multiply(load(gy, ((n * oh + r) * ow + q) * C + c, lanes), spread(shares[r * ow + q]))
+        share = multiply(load(gy, ((n * oh + r) * ow + q) * C + c, lanes), splat(shares[r * ow + q]))
         for i in range(i0, i1):
             for j in range(j0, j1):
                 met = pixel + (i * W + j) * C

@@ -20,7 +20,7 @@ from passus.kernels.native.buffers import LINE, aligned, aligned_zeros
 from passus.kernels.native.cells import COLUMNS, multiply, pulled_back, stepped
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.products import PACKED, pack
-from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, load, spread, store
+from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, load, splat, store
 from passus.kernels.recurrent import Kept
 from passus.kernels.threads import split
 
@@ -132,7 +132,7 @@ def _copy(A: Any, a: Any, B: Any, b: Any, count: Any) -> None:
 @inlined
 def _fill(B: Any, b: Any, count: Any) -> None:
     for j in range(0, count, LANES):
-        store(B, b + j, spread(np.float32(0)), first_lanes(count - j))
+        store(B, b + j, splat(np.float32(0)), first_lanes(count - j))
 
 
 @inlined

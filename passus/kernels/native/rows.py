@@ -24,13 +24,13 @@ from passus.kernels.native.simd import (
     load,
     load_or,
     multiply,
-    spread,
+    splat,
     store,
     subtract,
     sum_of_lanes,
-    vector,
 )
 from passus.kernels.native.sums import BLOCK, maximum_of, sum_of, sum_of_products
+from passus.kernels.native.vectors import vector
 from passus.kernels.threads import split
 
 __all__ = [
@@ -117,16 +117,16 @@ def _exp(typing: Any, x: Any) -> tuple[Any, Callable[..., Any]]:
 @inlined
 def _exp_below(x: Any, i: Any, top: Any, lanes: Any) -> Any:
     """``exp(x - top)`` of a vector; 0 in the lanes that are masked."""
-    return _exp(subtract(load_or(x, i, lanes, spread(LEAST)), top))
+    return _exp(subtract(load_or(x, i, lanes, splat(LEAST)), top))
 
 
 @inlined
 def _sum_of_exponentials(x: Any, first: Any, last: Any, top: Any) -> Any:
     """The sum of ``exp(x[first:last] - top)``."""
-    total, shift = 0.0, spread(top)
+    total, shift = 0.0, splat(top)
     for start in range(first, last, BLOCK):
         stop = min(start + BLOCK, last)
-        part, whole = spread(np.float32(0)), stop - (stop - start) % LANES
+        part, whole = splat(np.float32(0)), stop - (stop - start) % LANES
         for i in range(start, whole, LANES):
             part = add(part, _exp_below(x, i, shift, all_lanes()))
         if whole < stop:
@@ -139,9 +139,9 @@ def _sum_of_exponentials(x: Any, first: Any, last: Any, top: Any) -> Any:
 def _softmax(x: Any, y: Any, D: Any, start: Any, stop: Any) -> None:
     for row in range(start, stop):
         first, last, whole = row * D, (row + 1) * D, (row + 1) * D - D % LANES
-        total, top = 0.0, spread(maximum_of(x, first, last))
+        total, top = 0.0, splat(maximum_of(x, first, last))
         for begin in range(first, whole, BLOCK):
-            part = spread(np.float32(0))
+            part = splat(np.float32(0))
             for i in range(begin, min(begin + BLOCK, whole), LANES):
                 e = _exp_below(x, i, top, all_lanes())
                 store(y, i, e, all_lanes())
@@ -151,7 +151,7 @@ def _softmax(x: Any, y: Any, D: Any, start: Any, stop: Any) -> None:
             e = _exp_below(x, whole, top, first_lanes(last - whole))
             store(y, whole, e, first_lanes(last - whole))
             total += sum_of_lanes(e)
-        scale = spread(np.float32(1.0 / total))
+        scale = splat(np.float32(1.0 / total))
         for i in range(first, whole, LANES):
             store(y, i, multiply(load(y, i, all_lanes()), scale), all_lanes())
         if whole < last:
@@ -189,7 +189,7 @@ def _less_share(gy: Any, log_p: Any, total: Any, gx: Any, i: Any, lanes: Any) ->
 def _log_softmax_gradient(y: Any, gy: Any, gx: Any, D: Any, start: Any, stop: Any) -> None:
     for row in range(start, stop):
         first, last, whole = row * D, (row + 1) * D, (row + 1) * D - D % LANES
-        total = spread(sum_of(gy, first, last))
+        total = splat(sum_of(gy, first, last))
         for i in range(first, whole, LANES):
             _less_share(gy, y, total, gx, i, all_lanes())
         if whole < last:
@@ -199,10 +199,10 @@ def _log_softmax_gradient(y: Any, gy: Any, gx: Any, D: Any, start: Any, stop: An
 @inlined
 def _sum_of_differences(x: Any, first: Any, last: Any, top: Any) -> Any:
     """The sum of ``x[first:last] - top``."""
-    total, shift = 0.0, spread(top)
+    total, shift = 0.0, splat(top)
     for start in range(first, last, BLOCK):
         stop = min(start + BLOCK, last)
-        part, whole = spread(np.float32(0)), stop - (stop - start) % LANES
+        part, whole = splat(np.float32(0)), stop - (stop - start) % LANES
         for i in range(start, whole, LANES):
             part = add(part, subtract(load(x, i, all_lanes()), shift))
         if whole < stop:
@@ -241,9 +241,9 @@ def _cross_entropy_gradient(
         if gy[row] == 0:
             gx[first:last] = 0
             continue
-        top, scale = spread(tops[row]), spread(gy[row] / zs[row])
+        top, scale = splat(tops[row]), splat(gy[row] / zs[row])
         # Without smoothing nothing is subtracted, even of a gradient that is not finite.
-        share = spread(np.float32(gy[row] * smoothing / D if smoothing else 0.0))
+        share = splat(np.float32(gy[row] * smoothing / D if smoothing else 0.0))
         for i in range(first, whole, LANES):
             _less_target(x, i, top, scale, share, gx, all_lanes())
         if whole < last:

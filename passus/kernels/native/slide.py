@@ -14,7 +14,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from passus.kernels.native.simd import VECTOR, load_vector, multiply_add, store_vector
+from passus.kernels.native import instructions
+from passus.kernels.native.vectors import VECTOR
 
 __all__ = ["slide_back", "slide_sum", "slide_tile"]
 
@@ -98,10 +99,10 @@ def _tile(P: int, taps: int, meetings: list[tuple[int, list[tuple[int, int]]]]) 
             for column, met in meetings:
                 x = vector(moved(Ai, ir.IntType(64)(column), next_))
                 for p, j in met:
-                    builder.store(multiply_add(builder, x, weights[j], builder.load(sums[p])), sums[p])
+                    builder.store(instructions.fma(builder, x, weights[j], builder.load(sums[p])), sums[p])
         for p, total in enumerate(sums):
             place = builder.bitcast(moved(C, ir.IntType(64)(p), apart), VECTOR.as_pointer())
-            store_vector(builder, builder.load(total), place, lanes)
+            instructions.store(builder, builder.load(total), place, lanes)
         return context.get_dummy_value()
 
     return generate
@@ -146,7 +147,7 @@ def slide_sum(
                 x = vector(moved(Aq, ir.IntType(64)(column), next_))
                 for p, j in met:
                     total = sums[j][p % 2]
-                    builder.store(multiply_add(builder, x, gradients[p], builder.load(total)), total)
+                    builder.store(instructions.fma(builder, x, gradients[p], builder.load(total)), total)
 
         turns = builder.udiv(columns, ir.IntType(64)(UNROLLED))
         done = builder.mul(turns, ir.IntType(64)(UNROLLED))
@@ -160,7 +161,7 @@ def slide_sum(
         for j, (even, odd) in enumerate(sums):
             place = builder.bitcast(moved(C, ir.IntType(64)(j), next_), VECTOR.as_pointer())
             total = builder.fadd(builder.load(even), builder.load(odd))
-            store_vector(builder, builder.fadd(load_vector(builder, place, args[3]), total), place, args[3])
+            instructions.store(builder, builder.fadd(instructions.load(builder, place, args[3]), total), place, args[3])
         return context.get_dummy_value()
 
     place, two, three = types.intp, types.UniTuple(types.intp, 2), types.UniTuple(types.intp, 3)
@@ -188,7 +189,7 @@ def _start(context: Any, builder: ir.IRBuilder, signature: Any, args: Any, posit
 
 
 def _vectors(builder: ir.IRBuilder, lanes: Any) -> Callable[[Any], Any]:
-    return lambda place: load_vector(builder, builder.bitcast(place, VECTOR.as_pointer()), lanes)
+    return lambda place: instructions.load(builder, builder.bitcast(place, VECTOR.as_pointer()), lanes)
 
 
 def _moving(builder: ir.IRBuilder) -> Callable[[Any, Any, Any], Any]:

@@ -20,7 +20,7 @@ from passus.kernels.native.simd import (
     load_or,
     maximum,
     maximum_of_lanes,
-    spread,
+    splat,
     subtract,
     sum_of_lanes,
 )
@@ -42,7 +42,7 @@ def sum_of(x: Any, first: Any, last: Any) -> Any:
 
 @inlined
 def _sum_of_block(x: Any, first: Any, last: Any) -> Any:
-    zero = spread(np.float32(0))
+    zero = splat(np.float32(0))
     a0, a1, a2, a3 = zero, zero, zero, zero
     i = first
     while i + 4 * LANES <= last:
@@ -69,7 +69,7 @@ def sums_of_deviations(x: Any, first: Any, last: Any, mean: Any) -> Any:
 
 @inlined
 def _deviations_of_block(x: Any, first: Any, last: Any, mean: Any) -> Any:
-    zero, shift = spread(np.float32(0)), spread(mean)
+    zero, shift = splat(np.float32(0)), splat(mean)
     a0, a1, a2, a3 = zero, zero, zero, zero
     b0, b1, b2, b3 = zero, zero, zero, zero
     i = first
@@ -98,7 +98,7 @@ def sum_of_products(x: Any, y: Any, first: Any, last: Any) -> Any:
 
 @inlined
 def _products_of_block(x: Any, y: Any, first: Any, last: Any) -> Any:
-    zero = spread(np.float32(0))
+    zero = splat(np.float32(0))
     a0, a1 = zero, zero
     i = first
     while i + 2 * LANES <= last:
@@ -114,7 +114,7 @@ def _products_of_block(x: Any, y: Any, first: Any, last: Any) -> Any:
 @inlined
 def maximum_of(x: Any, first: Any, last: Any) -> Any:
     """The largest of ``x[first:last]``, -inf of none; NaN if there is one."""
-    least = spread(np.float32(-np.inf))
+    least = splat(np.float32(-np.inf))
     a0, a1 = least, least
     i = first
     while i + 2 * LANES <= last:

@@ -14,17 +14,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from passus.kernels.native import instructions
 from passus.kernels.native.compiling import inlined
-from passus.kernels.native.simd import (
-    LANES,
-    VECTOR,
-    every_lane,
-    in_all_lanes,
-    load_vector,
-    mask_of,
-    multiply_add,
-    store_vector,
-)
+from passus.kernels.native.vectors import LANES, VECTOR
 
 __all__ = ["in_larger_tiles", "multiply_tile"]
 
@@ -74,7 +66,11 @@ def multiply_tile(
             return builder.gep(base, [builder.mul(index, step)])
 
         def mask(q: int) -> Any:
-            return every_lane() if whole else mask_of(builder, builder.sub(args[2], ir.IntType(64)(q * LANES)))
+            return (
+                instructions.all_lanes()
+                if whole
+                else instructions.first_lanes(builder, builder.sub(args[2], ir.IntType(64)(q * LANES)))
+            )
 
         D, A, B, C = (start(position) for position in (3, 5, 7, 11))
         n = cgutils.unpack_tuple(builder, args[9])
@@ -85,22 +81,22 @@ def multiply_tile(
 
         for p, q in places:
             row = moved(D, ir.IntType(64)(p), dp)
-            builder.store(load_vector(builder, vector(row, q), masks[q]), tile[p][q])
+            builder.store(instructions.load(builder, vector(row, q), masks[q]), tile[p][q])
         with cgutils.for_range(builder, n[0]) as i:
             Ai, Bi = moved(A, i.index, steps[0]), moved(B, i.index, steps[3])
             with cgutils.for_range(builder, n[1]) as j:
                 Aj, Bj = moved(Ai, j.index, steps[1]), moved(Bi, j.index, steps[4])
                 with cgutils.for_range(builder, n[2]) as k:
                     Ak, Bk = moved(Aj, k.index, steps[2]), moved(Bj, k.index, steps[5])
-                    w = [load_vector(builder, vector(Bk, q), masks[q]) for q in range(columns)]
+                    w = [instructions.load(builder, vector(Bk, q), masks[q]) for q in range(columns)]
                     for p in range(rows):
-                        x = in_all_lanes(builder, builder.load(moved(Ak, ir.IntType(64)(p), ap)))
+                        x = instructions.splat(builder, builder.load(moved(Ak, ir.IntType(64)(p), ap)))
                         for q in range(columns):
-                            total = multiply_add(builder, x, w[q], builder.load(tile[p][q]))
+                            total = instructions.fma(builder, x, w[q], builder.load(tile[p][q]))
                             builder.store(total, tile[p][q])
         for p, q in places:
             row = moved(C, ir.IntType(64)(p), cp)
-            store_vector(builder, builder.load(tile[p][q]), vector(row, q), masks[q])
+            instructions.store(builder, builder.load(tile[p][q]), vector(row, q), masks[q])
         return context.get_dummy_value()
 
     place = types.intp

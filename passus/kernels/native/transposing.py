@@ -10,7 +10,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from passus.kernels.native.simd import LANES, VECTOR, every_lane, load_vector, mask_of, store_vector
+from passus.kernels.native import instructions
+from passus.kernels.native.vectors import LANES, VECTOR
 
 __all__ = ["copy_transposed"]
 
@@ -37,19 +38,19 @@ def copy_transposed(
             there = builder.icmp_signed("<", number(i), rows)
             # The first row stands in for those that are not there, so that no other memory is touched.
             place = builder.add(a, builder.select(there, builder.mul(number(i), step), number(0)))
-            loaded = load_vector(builder, builder.bitcast(builder.gep(data, [place]), VECTOR.as_pointer()), which)
+            loaded = instructions.load(builder, builder.bitcast(builder.gep(data, [place]), VECTOR.as_pointer()), which)
             return builder.select(there, loaded, zero)
 
         def put(j: int, value: Any) -> None:
             place = builder.gep(target, [builder.add(b, builder.mul(number(j), apart))])
-            store_vector(builder, value, builder.bitcast(place, VECTOR.as_pointer()), every_lane())
+            instructions.store(builder, value, builder.bitcast(place, VECTOR.as_pointer()), instructions.all_lanes())
 
         with builder.if_else(builder.icmp_signed(">=", columns, number(LANES))) as (whole, part):
             with whole:
-                for j, value in enumerate(_turned(builder, [row(i, every_lane()) for i in range(LANES)])):
+                for j, value in enumerate(_turned(builder, [row(i, instructions.all_lanes()) for i in range(LANES)])):
                     put(j, value)
             with part:
-                which = mask_of(builder, columns)
+                which = instructions.first_lanes(builder, columns)
                 for j, value in enumerate(_turned(builder, [row(i, which) for i in range(LANES)])):
                     with cgutils.if_likely(builder, builder.icmp_signed("<", number(j), columns)):
                         put(j, value)

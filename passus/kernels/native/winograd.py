@@ -27,7 +27,7 @@ from passus.kernels.native.bands import IMAGES, INTEGERS, PIXELS_IN_A_ROW, Windo
 from passus.kernels.native.buffers import aligned, aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.processor import rows_of_even_tiles, rows_of_tile
-from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, fma, load, multiply, spread, store, subtract
+from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, fma, load, multiply, splat, store, subtract
 from passus.kernels.native.tile import in_larger_tiles, multiply_tile
 from passus.kernels.threads import split, summed
 
@@ -134,13 +134,13 @@ def winograd_gradient(x: Array, gy: Array, columns: int, window: Window) -> Arra
 
 @inlined
 def _times(number: Any, x: Any) -> Any:
-    return multiply(spread(np.float32(number)), x)
+    return multiply(splat(np.float32(number)), x)
 
 
 @inlined
 def _plus(x: Any, number: Any, z: Any) -> Any:
     """``x + number * z``."""
-    return fma(spread(np.float32(number)), z, x)
+    return fma(splat(np.float32(number)), z, x)
 
 
 @inlined
@@ -390,7 +390,7 @@ def _winograd(P: int, Q: int) -> Callable[..., None]:
 @inlined
 def _row_of_gradients(gy: Any, a: Any, step: Any, inside: Any, lanes: Any) -> Any:
     """Four neighbouring gradients, with zeros for all but the first ``inside``."""
-    zero = spread(np.float32(0))
+    zero = splat(np.float32(0))
     g0, g1, g2, g3 = zero, zero, zero, zero
     if inside > 0:
         g0 = load(gy, a, lanes)
