@@ -20,18 +20,18 @@ from passus.core import as_array as as_array
 from passus.core import as_variable as as_variable
 from passus.core import no_grad as no_grad
 from passus.core import using_config as using_config
-from passus.functions.arithmetic import Div as Div
-from passus.functions.arithmetic import Mul as Mul
-from passus.functions.arithmetic import Neg as Neg
-from passus.functions.arithmetic import Pow as Pow
-from passus.functions.arithmetic import Sub as Sub
-from passus.functions.arithmetic import div as div
-from passus.functions.arithmetic import mul as mul
-from passus.functions.arithmetic import neg as neg
-from passus.functions.arithmetic import pow as pow
-from passus.functions.arithmetic import rdiv as rdiv
-from passus.functions.arithmetic import rsub as rsub
-from passus.functions.arithmetic import sub as sub
+from passus.functions.arrays.arithmetic import Div as Div
+from passus.functions.arrays.arithmetic import Mul as Mul
+from passus.functions.arrays.arithmetic import Neg as Neg
+from passus.functions.arrays.arithmetic import Pow as Pow
+from passus.functions.arrays.arithmetic import Sub as Sub
+from passus.functions.arrays.arithmetic import div as div
+from passus.functions.arrays.arithmetic import mul as mul
+from passus.functions.arrays.arithmetic import neg as neg
+from passus.functions.arrays.arithmetic import pow as pow
+from passus.functions.arrays.arithmetic import rdiv as rdiv
+from passus.functions.arrays.arithmetic import rsub as rsub
+from passus.functions.arrays.arithmetic import sub as sub
 from passus.functions.binding import setup_variable as setup_variable
 
 __all__ = [

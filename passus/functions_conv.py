@@ -1,25 +1,25 @@
 """The names that DeZero keeps in ``functions_conv``, from where they live here."""
 
-from passus.functions.convolution import Conv as Conv2d
-from passus.functions.convolution import ConvGradW as Conv2DGradW
-from passus.functions.convolution import Deconv as Deconv2d
-from passus.functions.convolution import conv2d as conv2d
-from passus.functions.convolution import deconv2d as deconv2d
-from passus.functions.patches import Col2im as Col2im
-from passus.functions.patches import Im2col as Im2col
-from passus.functions.patches import col2im as col2im
-from passus.functions.patches import col2im as col2im_array
-from passus.functions.patches import im2col as im2col
-from passus.functions.patches import im2col as im2col_array
-from passus.functions.pools import AveragePooling as AveragePooling
-from passus.functions.pools import AveragePoolingGrad as AveragePooling2DGrad
-from passus.functions.pools import PixelsAt as Pooling2DWithIndexes
-from passus.functions.pools import Pooling as Pooling
-from passus.functions.pools import PoolingGrad as Pooling2DGrad
-from passus.functions.pools import average_pooling as average_pooling
-from passus.functions.pools import pooling as pooling
-from passus.functions.simple import conv2d_simple as conv2d_simple
-from passus.functions.simple import pooling_simple as pooling_simple
+from passus.functions.nn.convolution import Conv as Conv2d
+from passus.functions.nn.convolution import ConvGradW as Conv2DGradW
+from passus.functions.nn.convolution import Deconv as Deconv2d
+from passus.functions.nn.convolution import conv2d as conv2d
+from passus.functions.nn.convolution import deconv2d as deconv2d
+from passus.functions.nn.patches import Col2im as Col2im
+from passus.functions.nn.patches import Im2col as Im2col
+from passus.functions.nn.patches import col2im as col2im
+from passus.functions.nn.patches import col2im as col2im_array
+from passus.functions.nn.patches import im2col as im2col
+from passus.functions.nn.patches import im2col as im2col_array
+from passus.functions.nn.pools import AveragePooling as AveragePooling
+from passus.functions.nn.pools import AveragePoolingGrad as AveragePooling2DGrad
+from passus.functions.nn.pools import PixelsAt as Pooling2DWithIndexes
+from passus.functions.nn.pools import Pooling as Pooling
+from passus.functions.nn.pools import PoolingGrad as Pooling2DGrad
+from passus.functions.nn.pools import average_pooling as average_pooling
+from passus.functions.nn.pools import pooling as pooling
+from passus.functions.nn.simple import conv2d_simple as conv2d_simple
+from passus.functions.nn.simple import pooling_simple as pooling_simple
 
 __all__ = [
     "AveragePooling",

@@ -11,11 +11,11 @@ from passus.core import sum_to as sum_to
 from passus.datasets.download import cache_folder
 from passus.datasets.download import get_file as get_file
 from passus.datasets.download import show_progress as show_progress
-from passus.functions import extremes
-from passus.functions.reductions import Axis
-from passus.functions.windows import get_conv_outsize as get_conv_outsize
-from passus.functions.windows import get_deconv_outsize as get_deconv_outsize
-from passus.functions.windows import pair as pair
+from passus.functions.arrays import extremes
+from passus.functions.arrays.reductions import Axis
+from passus.functions.nn.windows import get_conv_outsize as get_conv_outsize
+from passus.functions.nn.windows import get_deconv_outsize as get_deconv_outsize
+from passus.functions.nn.windows import pair as pair
 from passus.testing import array_allclose as array_allclose
 from passus.testing import array_equal as array_equal
 from passus.testing import gradient_check as gradient_check

@@ -19,8 +19,8 @@ from passus.core import Function, Variable
 from passus.core.protocol import alternatives, differentiable, ufunc_methods, without_gradient
 from passus.core.truth import ComparedVariables
 from passus.foreign import FUNCTION, VARIABLE
-from passus.functions import arithmetic as a
-from passus.functions import (
+from passus.functions.arrays import arithmetic as a
+from passus.functions.arrays import (
     arrangement,
     division,
     elementwise,
@@ -31,9 +31,9 @@ from passus.functions import (
     shapes,
     sorting,
 )
-from passus.functions.like_numpy import choosing, elements, shaping
-from passus.functions.like_numpy.methods import LIKE_NUMPY
-from passus.functions.like_numpy.table import ALTERNATIVES, NUMPY, UFUNC_METHODS, WITHOUT_GRADIENT
+from passus.functions.numpy_api import choosing, elements, shaping
+from passus.functions.numpy_api.methods import LIKE_NUMPY
+from passus.functions.numpy_api.table import ALTERNATIVES, NUMPY, UFUNC_METHODS, WITHOUT_GRADIENT
 
 __all__ = ["setup_variable"]
 

@@ -13,6 +13,7 @@ from passus.core.variable import checked
 from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
 
 __all__ = [
+    "PAD_MODES",
     "array_of",
     "channels_last",
     "check_activation",
@@ -42,6 +43,9 @@ ACTIVATIONS = (
     "tanh",
 )
 """The activations that go into one pass with a bias, by name."""
+
+PAD_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+"""The padding modes of convolutions, and NumPy's names for them."""
 
 WITHOUT_IGNORED = ("accuracy", "one_hot", "softmax_cross_entropy_simple")
 """Functions of labels that have no ``ignore_index``."""

@@ -13,9 +13,9 @@ from passus.arguments import checked_count, checked_flag, checked_number
 from passus.backend import Array
 from passus.core import Operand, Result
 from passus.errors import ArgumentError, DTypeError, ShapeError
-from passus.functions.attending import attention_weights
 from passus.functions.checks import array_of
-from passus.functions.positions import checked_scaling
+from passus.functions.nn.attending import attention_weights
+from passus.functions.nn.positions import checked_scaling
 from passus.initializers import Initializer
 from passus.kernels.attention import Settings
 from passus.layers.base import Layer

@@ -11,7 +11,7 @@ import passus.functions as F
 from passus.arguments import checked_count, checked_flag
 from passus.core import Operand, Parameter, Result
 from passus.errors import ShapeError
-from passus.functions.recurrent import rnn_with
+from passus.functions.nn.recurrent import rnn_with
 from passus.initializers import Initializer, lecun_normal, orthogonal
 from passus.kernels.gates import CELLS
 from passus.layers.base import Layer

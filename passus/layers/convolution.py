@@ -16,7 +16,7 @@ from passus.backend import Array
 from passus.core import Operand, Parameter, Result
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import check_activation
-from passus.functions.windows import check_pad_mode, per_axis, window_of
+from passus.functions.nn.windows import check_pad_mode, per_axis, window_of
 from passus.initializers import Initializer, lecun_normal, normal
 from passus.layers.base import Layer
 from passus.layers.inputs import check_channels_second, in_dtype_of_parameter

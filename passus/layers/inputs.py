@@ -9,7 +9,7 @@ import numpy as np
 from passus.backend import is_array
 from passus.core import Operand, Parameter, Variable
 from passus.functions.checks import channels_last
-from passus.functions.windows import channels_are_last
+from passus.functions.nn.windows import channels_are_last
 from passus.layers.parts import Holder
 from passus.notices import notice
 

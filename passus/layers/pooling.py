@@ -14,7 +14,7 @@ from passus.arguments import checked_flag
 from passus.backend import Array
 from passus.core import Operand, Result
 from passus.errors import ArgumentError, ShapeError
-from passus.functions.windows import image_shape, per_axis, window_of
+from passus.functions.nn.windows import image_shape, per_axis, window_of
 from passus.layers.base import Layer
 
 __all__ = [

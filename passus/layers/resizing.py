@@ -9,7 +9,7 @@ import numpy as np
 import passus.functions as F
 from passus.arguments import checked_count
 from passus.core import Operand, Result
-from passus.functions.windows import image_shape, per_axis
+from passus.functions.nn.windows import image_shape, per_axis
 from passus.layers.base import Layer
 
 __all__ = ["PixelShuffle", "PixelUnshuffle", "Upsample"]

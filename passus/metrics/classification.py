@@ -11,7 +11,7 @@ from passus.arguments import checked_count, checked_integer
 from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, check_label_shape, check_labels
-from passus.functions.parts import classes_second
+from passus.functions.nn.class_axis import classes_second
 from passus.loading import Loading, Verified
 from passus.metrics.base import Averaged, here, measured
 from passus.tree import Tree, check_tree

@@ -12,8 +12,8 @@ from passus.arguments import checked_integer, checked_number
 from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, check_label_shape, check_labels
-from passus.functions.classification import softmax_cross_entropy
-from passus.functions.parts import classes_second
+from passus.functions.nn.class_axis import classes_second
+from passus.functions.nn.classification import softmax_cross_entropy
 from passus.metrics.base import Averaged, here, measured
 from passus.metrics.classification import checked_ignored
 

@@ -16,10 +16,10 @@ import numpy as np
 
 from passus.backend import Array
 from passus.core import Function
+from passus.functions.arrays.contractions import Einsum
+from passus.functions.arrays.products import Linear, MatMul
 from passus.functions.checks import array_of
-from passus.functions.contractions import Einsum
-from passus.functions.convolution import Conv, Deconv
-from passus.functions.products import Linear, MatMul
+from passus.functions.nn.convolution import Conv, Deconv
 
 __all__ = ["Meter", "watching"]
 

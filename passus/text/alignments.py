@@ -10,7 +10,7 @@ from passus.arguments import checked_count, checked_integer
 from passus.backend import Array, backend_of
 from passus.errors import ArgumentError, LabelError, ShapeError
 from passus.functions.checks import array_of, integers_of
-from passus.functions.probabilities import log_softmax
+from passus.functions.nn.softmax import log_softmax
 from passus.text.beams import Hypothesis
 
 __all__ = ["ctc_beam_search", "ctc_greedy"]

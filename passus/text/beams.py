@@ -14,7 +14,7 @@ from passus.config import no_grad
 from passus.core import Variable
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, integers_of
-from passus.functions.probabilities import log_softmax
+from passus.functions.nn.softmax import log_softmax
 
 __all__ = ["Hypothesis", "beam_search"]
 

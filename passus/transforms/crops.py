@@ -9,7 +9,8 @@ import numpy as np
 from passus.arguments import checked_count
 from passus.backend import Array
 from passus.errors import ShapeError
-from passus.functions.windows import PAD_MODES, check_pad_mode, per_axis
+from passus.functions.checks import PAD_MODES
+from passus.functions.nn.windows import check_pad_mode, per_axis
 from passus.random import RNG
 from passus.transforms.randomness import RandomTransform, between, checked_range, in_dtype, working_dtype
 

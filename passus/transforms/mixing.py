@@ -14,7 +14,7 @@ import numpy as np
 from passus.arguments import checked_count, checked_number
 from passus.backend import Array
 from passus.errors import DTypeError, ShapeError, kind_of
-from passus.functions.embeddings import one_hot
+from passus.functions.nn.embeddings import one_hot
 from passus.random import RNG, get_rng
 from passus.transforms.erasing import boxes
 from passus.transforms.randomness import checked_images, in_dtype, working_dtype

@@ -153,7 +153,7 @@ def test_c8_constants_take_no_gradient():
 
 
 def test_c8_a_convolution_of_images_computes_no_gradient_for_them(monkeypatch):
-    monkeypatch.delattr("passus.functions.convolution.convolve_input_gradient")
+    monkeypatch.delattr("passus.functions.nn.convolution.convolve_input_gradient")
     layer = L.Conv2d(4, 3)
     layer(np.ones((2, 3, 5, 5), np.float32)).sum().backward()
     assert layer.W.grad.shape == (4, 3, 3, 3)

@@ -162,7 +162,7 @@ def test_the_hessian_of_a_penalty_on_weights() -> None:
 
 def test_only_what_is_needed_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     x, W = Variable(numbers(1, 2, 4, 4)), numbers(3, 2, 3, 3)
-    monkeypatch.delattr("passus.functions.convolution.convolve_weight_gradient")
+    monkeypatch.delattr("passus.functions.nn.convolution.convolve_weight_gradient")
     for function, weights in ((F.conv2d, W), (F.deconv2d, W[:2])):
         x.cleargrad()
         function(x, weights).sum().backward()

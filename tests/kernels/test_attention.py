@@ -259,7 +259,7 @@ def test_gradients_of_heads_of_one_product_are_joined_without_a_copy(monkeypatch
         F.sum(F.scaled_dot_product_attention(q, k, v, is_causal=True) ** 2).backward()
         return x.grad.data
 
-    monkeypatch.setattr("passus.functions.heads.joined", noted)
+    monkeypatch.setattr("passus.functions.nn.heads.joined", noted)
     fast = gradient()
     monkeypatch.setattr("passus.kernels.native.attention_gradients.alike", lambda parts, axis: None)
     np.testing.assert_array_equal(fast, gradient())

@@ -81,11 +81,14 @@ _generators: dict[str, np.random.Generator] = {}
 
 
 def _rng() -> np.random.Generator:
-    """The generator of the family that draws: a new row changes the numbers of no other family."""
+    """The generator of the module that draws, so that a new row changes no other module's numbers.
+
+    Its seed is a digest of the module's name without the folders.
+    """
     frame: Any = sys._getframe()
     while frame.f_globals["__name__"] == __name__:
         frame = frame.f_back
-    family = frame.f_globals["__name__"]
+    family = f"tests.table.{frame.f_globals['__name__'].rpartition('.')[2]}"
     return _generators.setdefault(family, np.random.default_rng(zlib.crc32(family.encode())))
 
 

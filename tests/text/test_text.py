@@ -34,7 +34,7 @@ from passus.text import (
     load_tokenizer,
     write_tokens,
 )
-from tests.table.ctc import ctc_loss as loss_by_all_alignments
+from tests.table.nn.ctc import ctc_loss as loss_by_all_alignments
 
 STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
 rng = np.random.default_rng(4)

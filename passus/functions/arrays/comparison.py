@@ -1,0 +1,145 @@
+"""Functions that compare elements and keep one: maximum, minimum, clip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array, is_array
+from passus.core import Binary, Operand, Result, Unary, Variable
+from passus.errors import ArgumentError, DTypeError, kind_of
+from passus.functions.arrays.selection import where
+from passus.functions.checks import array_of
+from passus.kernels.elementwise import masked
+
+__all__ = ["Clip", "Maximum", "Minimum", "clip", "fmax", "fmin", "maximum", "minimum"]
+
+
+class Maximum(Binary):
+    def forward(self, x0: Array, x1: Array) -> Array:
+        return self.xp.maximum(x0, x1)
+
+    def grad0(self, gy: Any) -> Any:
+        return _where_greater(self.x0, self.x1, gy)
+
+    def grad1(self, gy: Any) -> Any:
+        return _where_greater(self.x1, self.x0, gy)
+
+
+def maximum(x0: Operand, x1: Operand) -> Result:
+    """The larger of two operands, element by element; NaN if one is. Where they are equal they share the gradient evenly.
+
+    >>> import numpy as np
+    >>> maximum(np.array([1.0, -2.0]), 0)
+    array([1., 0.])
+    """
+    return Maximum()(x0, x1)
+
+
+class Minimum(Binary):
+    def forward(self, x0: Array, x1: Array) -> Array:
+        return self.xp.minimum(x0, x1)
+
+    def grad0(self, gy: Any) -> Any:
+        return _where_greater(self.x1, self.x0, gy)
+
+    def grad1(self, gy: Any) -> Any:
+        return _where_greater(self.x0, self.x1, gy)
+
+
+def minimum(x0: Operand, x1: Operand) -> Result:
+    """The smaller of two operands, element by element; NaN if one is. Where they are equal they share the gradient evenly.
+
+    >>> import numpy as np
+    >>> minimum(np.array([1.0, -2.0]), 0)
+    array([ 0., -2.])
+    """
+    return Minimum()(x0, x1)
+
+
+def _where_greater(a: Any, b: Any, gy: Any) -> Any:
+    """The gradient where ``a > b``, half of it where they are equal."""
+    return masked(gy, a > b) + masked(0.5 * gy, a == b)
+
+
+def fmax(x0: Operand, x1: Operand) -> Result:
+    """The larger of two operands, element by element; the other one if one is NaN. Equal ones share the gradient evenly.
+
+    >>> import numpy as np
+    >>> fmax(np.array([1.0, np.nan]), 0.5)
+    array([1. , 0.5])
+    """
+    return maximum(*_filled(x0, x1))
+
+
+def fmin(x0: Operand, x1: Operand) -> Result:
+    """The smaller of two operands, element by element; the other one if one is NaN. Equal ones share the gradient evenly.
+
+    >>> import numpy as np
+    >>> fmin(np.array([1.0, np.nan]), 0.5)
+    array([0.5, 0.5])
+    """
+    return minimum(*_filled(x0, x1))
+
+
+def _filled(x0: Operand, x1: Operand) -> tuple[Operand, Operand]:
+    """Both operands, each in place of the other where that is NaN: equal ones share a gradient, so it is whole again."""
+    missing = [np.isnan(array_of("fmax", x)) for x in (x0, x1)]
+    if not any(m.any() for m in missing):
+        return x0, x1
+    return where(missing[0], x1, x0), where(missing[1], x0, x1)
+
+
+class Clip(Unary):
+    def __init__(self, x_min: float | None, x_max: float | None) -> None:
+        self.x_min, self.x_max = x_min, x_max
+
+    def forward(self, x: Array) -> Array:
+        return self.xp.clip(x, self.x_min, self.x_max)
+
+    def backward(self, gy: Any) -> Any:
+        # Where an element equals its clipped value it was let through, bounds included; and NaN, which is neither
+        # above nor below a bound, gets no gradient.
+        return masked(gy, self.x == self.y)
+
+
+def clip(x: Operand, x_min: Operand | None = None, x_max: Operand | None = None) -> Result:
+    """Each element, but at least ``x_min`` and at most ``x_max``; None leaves that side open.
+
+    The bounds are numbers, or arrays that broadcast with ``x``. The gradient is 0 for elements outside the bounds, and
+    passes at the bounds themselves; bounds that are Variables get the gradients of the elements that they replaced.
+
+    Raises `ArgumentError` without any bound, or if ``x_min > x_max`` for numbers; `DTypeError` for a bound that is no
+    number or array.
+
+    >>> import numpy as np
+    >>> clip(np.array([-2.0, 0.5, 2.0]), -1, 1)
+    array([-1. ,  0.5,  1. ])
+    """
+    low, high = _bound("x_min", x_min), _bound("x_max", x_max)
+    if not (isinstance(low, Number) and isinstance(high, Number)):
+        x = x if low is None else where(_less(x, low), low, x)
+        return x if high is None else where(_less(high, x), high, x)
+    if low is None and high is None:
+        raise ArgumentError("clip: give x_min, x_max or both")
+    if low is not None and high is not None and not low <= high:
+        raise ArgumentError(f"clip: x_min {low} must not be above x_max {high}")
+    return Clip(low, high)(x)
+
+
+Number = (int, float, type(None))
+"""What bounds a whole array, or leaves it open."""
+
+
+def _bound(name: str, bound: Any) -> Any:
+    if isinstance(bound, np.generic):
+        bound = bound.item()  # A Python number takes the dtype of x.
+    if not isinstance(bound, (*Number, Variable)) and not is_array(bound):
+        raise DTypeError(f"clip: {name} must be a number, an array or None, not {kind_of(bound)}")
+    return bound
+
+
+def _less(a: Operand, b: Operand) -> Array:
+    """Where ``a < b``, as a boolean array."""
+    return array_of("clip", a) < array_of("clip", b)

@@ -1,0 +1,91 @@
+"""Division of numbers into whole parts and what is left over, and one over a number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from passus.backend import Array
+from passus.core import HALF, Binary, Operand, Result
+from passus.functions.arrays.arithmetic import div
+from passus.kernels.elementwise import masked
+
+__all__ = ["FloorDivide", "Fmod", "Mod", "floor_divide", "fmod", "mod", "reciprocal"]
+
+
+class FloorDivide(Binary):
+    def forward(self, x0: Array, x1: Array) -> Array:
+        return self.xp.floor_divide(x0, x1)
+
+    def grad0(self, gy: Any) -> Any:
+        return self.xp.where(False, gy, 0.0)  # Unlike gy * 0, it is 0 for an infinite gy too.
+
+    grad1 = grad0
+
+
+def floor_divide(x0: Operand, x1: Operand) -> Result:
+    """How often ``x1`` goes into ``x0``, rounded down: ``x0 // x1``; its gradient is 0.
+
+    >>> import numpy as np
+    >>> floor_divide(np.array([7.0, -7.0]), 2)
+    array([ 3., -4.])
+    """
+    return FloorDivide()(x0, x1)
+
+
+class Mod(Binary):
+    def forward(self, x0: Array, x1: Array) -> Array:
+        return self.xp.remainder(x0, x1)
+
+    def grad0(self, gy: Any) -> Any:
+        return gy
+
+    def grad1(self, gy: Any) -> Any:
+        return _times(-gy, self.xp.floor_divide(self.x0, self.x1))
+
+
+def mod(x0: Operand, x1: Operand) -> Result:
+    """What is left over by `floor_divide`, ``x0 - x0 // x1 * x1 = x0 % x1``; it has the sign of ``x1``. NaN if that is 0.
+
+    >>> import numpy as np
+    >>> mod(np.array([7.0, -7.0]), 3)
+    array([1., 2.])
+    """
+    return Mod()(x0, x1)
+
+
+class Fmod(Binary):
+    widened = HALF  # The quotient may be larger than float16 can hold.
+
+    def forward(self, x0: Array, x1: Array) -> Array:
+        return self.xp.fmod(x0, x1)
+
+    def grad0(self, gy: Any) -> Any:
+        return gy
+
+    def grad1(self, gy: Any) -> Any:
+        return _times(-gy, self.xp.trunc(self.x0 / self.x1))
+
+
+def fmod(x0: Operand, x1: Operand) -> Result:
+    """What is left over by a division that rounds towards 0; it has the sign of ``x0``. NaN where ``x1`` is 0.
+
+    >>> import numpy as np
+    >>> fmod(np.array([7.0, -7.0]), 3)
+    array([ 1., -1.])
+    """
+    return Fmod()(x0, x1)
+
+
+def _times(gy: Any, count: Any) -> Any:
+    """A gradient as often as ``x1`` goes into ``x0``: where that is not at all, 0 for an infinite one, too."""
+    return masked(gy, count != 0) * count
+
+
+def reciprocal(x: Operand) -> Result:
+    """One over each element, ``1 / x``; infinite at 0.
+
+    >>> import numpy as np
+    >>> reciprocal(np.array([2.0, 4.0]))
+    array([0.5 , 0.25])
+    """
+    return div(1.0, x)

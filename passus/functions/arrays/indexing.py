@@ -1,0 +1,101 @@
+"""Functions that take elements by their place: indexing, taking along an axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array
+from passus.core import HALF, Operand, Result, Unary, Variable
+from passus.errors import DTypeError, LabelError, ShapeError
+from passus.functions.arrays.shapes import ravel
+from passus.kernels.scatter import scatter_add
+
+__all__ = ["GetItem", "GetItemGrad", "get_item", "take_along_axis"]
+
+
+class GetItem(Unary):
+    def __init__(self, index: Any) -> None:
+        self.index = index
+
+    def forward(self, x: Array) -> Array:
+        return x[self.index]
+
+    def backward(self, gy: Any) -> Any:
+        return GetItemGrad(self.index, self.operands[0].shape)(gy)
+
+
+class GetItemGrad(Unary):
+    """Zeros of ``shape`` to which the gradient is added at ``index``; elements taken twice get both gradients."""
+
+    public_name = "get_item"
+    widened = HALF
+
+    def __init__(self, index: Any, shape: tuple[int, ...]) -> None:
+        self.index, self.shape = index, shape
+
+    def forward(self, gy: Array) -> Array:
+        return scatter_add(self.shape, self.index, gy)
+
+    def backward(self, ggx: Any) -> Any:
+        return ggx[self.index]
+
+
+def get_item(x: Operand, index: Any) -> Result:
+    """The elements at an index, ``x[index]``: integers, slices, None, ..., arrays of integers or booleans.
+
+    An element that is taken several times gets the sum of the gradients.
+
+    Raises `LabelError` (an IndexError) for an index that does not exist, or that is no index.
+
+    >>> import numpy as np
+    >>> get_item(np.array([1.0, 2.0, 3.0]), [0, 0, -1])
+    array([1., 1., 3.])
+    """
+    return GetItem(_index(index))(x)
+
+
+def _index(index: Any) -> Any:
+    """An index without Variables and lists: what is in it does not change any more, and stays what it is."""
+    if isinstance(index, tuple):
+        return tuple([_index(part) for part in index])
+    if isinstance(index, Variable):
+        index = index.data
+    if isinstance(index, np.ndarray) and index.dtype.kind in "iu":
+        return index.astype(np.intp, copy=False)  # Wide enough for a negative one to be counted from the end.
+    if not isinstance(index, list):
+        return index
+    try:
+        return np.asarray(index, dtype=None if index else np.intp)
+    except ValueError:
+        raise LabelError(f"get_item: the rows of the index {index} have unequal lengths") from None
+
+
+def take_along_axis(x: Operand, indices: Operand, axis: int | None = -1) -> Result:
+    """The elements at ``indices`` along an axis, such as `argsort` gives; of all elements in a row if ``axis`` is None.
+
+    ``x`` (..., M, ...) and integers ``indices`` (..., J, ...) give (..., J, ...); their other axes broadcast.
+
+    Raises `ShapeError` if the two have not the same number of axes, `DTypeError` if ``indices`` are no integers,
+    `LabelError` for an index that does not exist.
+
+    >>> import numpy as np
+    >>> take_along_axis(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1], [0]]))
+    array([[2.],
+           [3.]])
+    """
+    if axis is None:
+        return take_along_axis(ravel(x), indices, 0)
+    places: Any = indices.data if isinstance(indices, Variable) else np.asarray(indices)
+    if places.dtype.kind not in "iu":
+        raise DTypeError(f"take_along_axis: indices must be integers, not {places.dtype}")
+    shape: tuple[int, ...] = np.shape(x)
+    if not -len(shape) <= axis < len(shape) == places.ndim:
+        raise ShapeError(
+            f"take_along_axis: x {shape} and indices {places.shape} must have the same number of axes, and axis {axis} "
+            "must be one of them"
+        )
+    mesh = [np.arange(n).reshape(-1, *(1,) * (len(shape) - i - 1)) for i, n in enumerate(shape)]
+    mesh[axis] = places
+    return get_item(x, tuple(mesh))

@@ -1,0 +1,294 @@
+"""Equations and decompositions of square matrices: inverse, solution, determinant, Cholesky factor, trace.
+
+Matrices lie along the last two axes; axes in front are batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from passus.arguments import checked_integer
+from passus.backend import Array
+from passus.core import HALF, INTEGERS, Function, Operand, Result, Unary, Variable
+from passus.core.basic import sum_to
+from passus.errors import ShapeError
+from passus.functions.arrays.indexing import get_item
+from passus.functions.arrays.reductions import sum
+from passus.functions.arrays.shapes import transpose
+from passus.functions.checks import array_of
+
+__all__ = [
+    "Cholesky",
+    "Cofactors",
+    "Det",
+    "Inv",
+    "Slogdet",
+    "Solve",
+    "cholesky",
+    "det",
+    "diagonal",
+    "inv",
+    "slogdet",
+    "solve",
+    "trace",
+]
+
+
+class Inv(Unary):
+    widened = HALF
+
+    def forward(self, x: Array) -> Array:
+        return of_regular(self.xp.linalg.inv, x)
+
+    def backward(self, gy: Any) -> Any:
+        y = transposed(self.y)
+        return -(y @ gy @ y)
+
+
+def inv(x: Operand) -> Result:
+    """The inverse of each matrix, (..., N, N).
+
+    Prefer `solve` for a system of equations. Raises `ArgumentError` for a singular matrix, `ShapeError` for one that
+    is not square.
+
+    >>> import numpy as np
+    >>> inv(np.array([[2.0, 0.0], [0.0, 4.0]]))
+    array([[0.5 , 0.  ],
+           [0.  , 0.25]])
+    """
+    return Inv()(x)
+
+
+class Solve(Function):
+    widened = HALF
+
+    def forward(self, A: Array, b: Array) -> Array:
+        return of_regular(self.xp.linalg.solve, A, b)
+
+    def backward(self, gy: Any) -> Any:
+        A, b = self.saved(self.operands[0]), self.saved(self.operands[1])
+        y = self.saved(self.output)
+        if b.ndim == 1:  # A vector is a matrix of one column.
+            y, gy = y.reshape(*y.shape, 1), gy.reshape(*gy.shape, 1)
+        gb = solve(transposed(A), gy)
+        gA = sum_to(-(gb @ transposed(y)), A.shape) if self.needs[0] else None
+        return gA, sum_to(gb.reshape(gb.shape[:-1]) if b.ndim == 1 else gb, b.shape)
+
+
+def solve(A: Operand, b: Operand) -> Result:
+    """The solution y of ``A @ y = b``: A (..., N, N), b (N,) or (..., N, M).
+
+    Raises `ArgumentError` for a singular matrix, `ShapeError` for shapes that do not fit.
+
+    >>> import numpy as np
+    >>> solve(np.array([[2.0, 0.0], [0.0, 4.0]]), np.array([1.0, 1.0]))
+    array([0.5 , 0.25])
+    """
+    return Solve()(A, b)
+
+
+class Det(Unary):
+    widened = HALF
+
+    def forward(self, x: Array) -> Array:
+        return self.xp.linalg.det(as_square(x))
+
+    def backward(self, gy: Any) -> Any:
+        return _as_matrices(gy) * Cofactors()(self.x)
+
+
+class Cofactors(Unary):
+    """The derivative of the determinant: the transposed adjugate, ``det(x) * inv(x).T`` where there is an inverse."""
+
+    public_name = "det"
+
+    def forward(self, x: Array) -> Array:
+        y = _regular_inverse(self.xp, x)
+        if y is not None:
+            return _as_matrices(self.xp.linalg.det(x)) * transposed(y)
+        U, values, Vh, sign = _with_signs(self.xp, x)
+        n = values.shape[-1]
+        others = self.xp.stack([values[..., np.arange(n) != i].prod(axis=-1) for i in range(n)], axis=-1)
+        return (U * (sign * others)[..., None, :]) @ Vh
+
+    def backward(self, gy: Any) -> Any:
+        x, xp = self.x, self.xp
+        if self.recording or _regular_inverse(xp, x) is not None:
+            y = transposed(inv(x))
+            inner = (gy * y).sum(axis=(-2, -1), keepdims=True)
+            return _as_matrices(det(x)) * (inner * y - y @ transposed(gy) @ y)
+        # In the coordinates of singular vectors a matrix is diagonal; its second derivatives are products of all values
+        # but two.
+        U, values, Vh, sign = _with_signs(xp, x)
+        n = values.shape[-1]
+        g = transposed(U) @ gy @ transposed(Vh)
+        gx = xp.zeros(x.shape, x.dtype)
+        for i in range(n):
+            for j in range(n):
+                if i != j:
+                    but_two = (sign[..., 0] * values[..., [k for k in range(n) if k not in (i, j)]].prod(axis=-1))[
+                        ..., None, None
+                    ]
+                    gx = gx + but_two * (
+                        g[..., j, j, None, None] * _unit(xp, n, i, i) - g[..., i, j, None, None] * _unit(xp, n, j, i)
+                    )
+        return U @ gx @ Vh
+
+
+def _regular_inverse(xp: Any, x: Array) -> Array | None:
+    """The inverse of matrices, or None if one of them is so near a singular one that half its digits would be lost."""
+    try:
+        y = xp.linalg.inv(x._data if isinstance(x, Variable) else x)
+    except np.linalg.LinAlgError:
+        return None
+    sizes = abs(y).max(initial=0) * abs(array_of("det", x)).max(initial=0)
+    return y if sizes < np.finfo(y.dtype).eps ** -0.5 else None
+
+
+def _with_signs(xp: Any, x: Array) -> tuple[Array, Array, Array, Array]:
+    """The singular value decomposition of matrices, and the product of the determinants of the vectors."""
+    U, values, Vh = xp.linalg.svd(x)
+    return U, values, Vh, xp.round(xp.linalg.det(U) * xp.linalg.det(Vh))[..., None]
+
+
+def _unit(xp: Any, n: int, i: int, j: int) -> Array:
+    """A matrix of zeros with a single one."""
+    unit = np.zeros((n, n))
+    unit[i, j] = 1
+    return xp.asarray(unit)
+
+
+def det(x: Operand) -> Result:
+    """The determinant of each matrix, (..., N, N) to (...).
+
+    Its gradient, the transposed adjugate, exists for singular matrices, too; so does the second derivative, the third
+    does not (`ArgumentError`). Raises `ShapeError` if a matrix is not square.
+
+    >>> import numpy as np
+    >>> det(np.array([[2.0, 0.0], [0.0, 4.0]]))
+    array(8.)
+    """
+    return Det()(x)
+
+
+class Slogdet(Unary):
+    widened = HALF
+
+    def forward(self, x: Array) -> tuple[Array, Array]:
+        return tuple(self.xp.linalg.slogdet(as_square(x)))
+
+    def backward(self, gsign: Any, glogdet: Any) -> Any:
+        return _as_matrices(glogdet) * transposed(inv(self.x))
+
+
+class SlogdetResult(NamedTuple):
+    """What `slogdet` returns."""
+
+    sign: Any
+    logabsdet: Any
+
+
+def slogdet(x: Operand) -> tuple[Result, Result]:
+    """The sign of the determinant of each matrix and the logarithm of its size: (..., N, N) to (...) and (...).
+
+    It does not overflow where `det` does. The sign has no gradient; that of the logarithm is ``inv(x).T``, and raises
+    `ArgumentError` for a singular matrix. Returns a named tuple, ``sign`` and ``logabsdet``.
+    Raises `ShapeError` for a matrix that is not square.
+
+    >>> import numpy as np
+    >>> sign, logdet = slogdet(-1000.0 * np.eye(3))
+    >>> print(sign, logdet.round(3))
+    -1.0 20.723
+    """
+    return SlogdetResult(*Slogdet()(x))
+
+
+class Cholesky(Unary):
+    widened = HALF + INTEGERS
+
+    def forward(self, x: Array) -> Array:
+        return of_regular(lambda x: self.xp.linalg.cholesky((x + transposed(x)) / 2), x)
+
+    def backward(self, gy: Any) -> Any:
+        y, gy = self.y, self.xp.tril(gy)
+        yT = transposed(y)
+        # Murray, "Differentiation of the Cholesky decomposition" (2016): the lower triangle, its diagonal halved.
+        n = y.shape[-1]
+        inner = self.xp.tril(yT @ gy) * (1 - self.xp.eye(n, dtype=y.dtype) / 2)
+        gx = solve(yT, transposed(solve(yT, transposed(inner))))
+        return (gx + transposed(gx)) / 2
+
+
+def cholesky(x: Operand) -> Result:
+    """The lower triangular L with positive diagonal and ``L @ L.T = x``, for symmetric positive definite x (..., N, N).
+
+    Only the symmetric part of ``x`` counts, ``(x + x.T) / 2``, so that the gradient is symmetric.
+    Raises `ArgumentError` for a matrix that is not positive definite, `ShapeError` for one that is not square.
+
+    >>> import numpy as np
+    >>> cholesky(np.array([[4.0, 2.0], [2.0, 2.0]]))
+    array([[2., 0.],
+           [1., 1.]])
+    """
+    return Cholesky()(x)
+
+
+def diagonal(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Result:
+    """The elements of two axes whose indices are ``i`` and ``i + offset``, along a new last axis.
+
+    Raises `ShapeError` for axes that ``x`` does not have.
+
+    >>> import numpy as np
+    >>> diagonal(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([1., 4.])
+    """
+    shape = array_of("diagonal", x).shape
+    ndim = len(shape)
+    named = (checked_integer("diagonal", "axis1", axis1), checked_integer("diagonal", "axis2", axis2))
+    axes = [a % ndim for a in named if -ndim <= a < ndim]
+    if len(set(axes)) < 2:
+        raise ShapeError(f"diagonal: x {shape} does not have two axes {axis1} and {axis2}")
+    others = [a for a in range(ndim) if a not in axes]
+    n = max(0, min(shape[axes[0]] + min(offset, 0), shape[axes[1]] - max(offset, 0)))
+    rows = np.arange(n) - min(offset, 0)
+    return get_item(transpose(x, (*others, *axes)), (..., rows, rows + offset))
+
+
+def trace(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Result:
+    """The sum of a `diagonal`.
+
+    Raises `ShapeError` for axes that ``x`` does not have.
+
+    >>> import numpy as np
+    >>> trace(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array(5.)
+    """
+    return sum(diagonal(x, offset, axis1, axis2), -1)
+
+
+def transposed(x: Any) -> Any:
+    """Matrices with rows and columns exchanged."""
+    return x.swapaxes(-1, -2)
+
+
+def _as_matrices(x: Any) -> Any:
+    """A number for each matrix, with the axes of the matrix."""
+    return x.reshape(*x.shape, 1, 1)
+
+
+def as_square(x: Array) -> Array:
+    """The matrices themselves. Raises ValueError unless they are square."""
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        raise ValueError("the last two axes must be those of square matrices, (..., N, N)")
+    return x
+
+
+def of_regular(compute: Callable[..., Array], A: Array, *others: Array) -> Array:
+    """Compute with square matrices; an error says what to do about those for which it cannot be done."""
+    try:
+        return compute(as_square(A), *others)
+    except np.linalg.LinAlgError as error:
+        raise np.linalg.LinAlgError(f"{error}. A multiple of np.eye({A.shape[-1]}) added to it may help") from error

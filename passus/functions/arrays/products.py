@@ -1,0 +1,185 @@
+"""Products of matrices and vectors: matmul, linear, dot, outer."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array
+from passus.core import HALF, Function, Operand, Result
+from passus.core.basic import sum_to
+from passus.functions.arrays.arithmetic import add, mul
+from passus.functions.arrays.contractions import tensordot
+from passus.functions.arrays.shapes import reshape
+from passus.functions.checks import array_of
+from passus.kernels.channels import channel_sums
+from passus.kernels.products import THRESHOLDS, batched, product
+
+__all__ = ["Linear", "MatMul", "dot", "linear", "linear_simple", "matmul", "outer"]
+
+MANY = 1 << 14
+"""From how many numbers on their sums are taken by a kernel."""
+
+
+class MatMul(Function):
+    widened = HALF
+
+    def forward(self, x0: Array, x1: Array) -> Array:
+        try:
+            # Rows of all batches under each other are one product, where NumPy would make one of each batch.
+            if x0.ndim > 2 and x1.ndim == 2:
+                return _product(_rows(x0), x1).reshape(*x0.shape[:-1], x1.shape[1])
+            return _product(x0, x1) if x0.ndim == x1.ndim == 2 else batched(x0, x1)
+        except ValueError as error:
+            raise ValueError(
+                "x0 (..., n, k) needs x1 (..., k, m), or a vector (k,) on either side, and batch axes that broadcast"
+                + _transposed_fits(x0, x1)
+            ) from error
+
+    def backward(self, gy: Any) -> Any:
+        x0, x1 = self.saved(self.operands[0]), self.saved(self.operands[1])
+        needs0, needs1 = self.needs
+        if x0.ndim == x1.ndim == 2:
+            return _product(gy, x1.T) if needs0 else None, _product(x0.T, gy) if needs1 else None
+        # Vectors are matrices of one row or one column.
+        a = x0.reshape(1, -1) if x0.ndim == 1 else x0
+        b = x1.reshape(-1, 1) if x1.ndim == 1 else x1
+        batch = gy.shape[: gy.ndim - (x0.ndim > 1) - (x1.ndim > 1)]
+        gy = gy.reshape(*batch, a.shape[-2], b.shape[-1])
+        return (
+            _gradient0(gy, a, b).reshape(x0.shape) if needs0 else None,
+            _gradient1(gy, a, b).reshape(x1.shape) if needs1 else None,
+        )
+
+
+def _transposed_fits(x0: Array, x1: Array) -> str:
+    """What is said of operands of which one is turned round."""
+    if x0.ndim > 1 and x1.ndim > 1 and (x0.shape[-1] == x1.shape[-1] or x0.shape[-2] == x1.shape[-2]):
+        return "; transpose an operand with swapaxes(-1, -2)"
+    return ""
+
+
+def _product(a: Any, b: Any, bias: Any = None) -> Any:
+    """`product`, found without a look at the kernel where NumPy's is as fast."""
+    small = type(b) is np.ndarray and len(a) * b.size < THRESHOLDS[0]
+    return (product.reference if small else product)(a, b, bias)
+
+
+def _rows(x: Any) -> Any:
+    """All rows of a batch of matrices as one matrix."""
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
+def _gradient0(gy: Any, a: Any, b: Any) -> Any:
+    return sum_to(matmul(gy, b.swapaxes(-1, -2)), a.shape)
+
+
+def _gradient1(gy: Any, a: Any, b: Any) -> Any:
+    if b.ndim == 2 and a.ndim > 2:  # One product sums over the batches, too.
+        return _product(_rows(a).T, _rows(gy))
+    return sum_to(matmul(a.swapaxes(-1, -2), gy), b.shape)
+
+
+def matmul(x0: Operand, x1: Operand) -> Result:
+    """The product of matrices, ``x0 @ x1``: (..., n, k) and (..., k, m) give (..., n, m).
+
+    Axes in front are batches and broadcast; a vector (k,) is a row on the left, a column on the right.
+    Raises `ShapeError` for shapes that do not fit, and for a number.
+
+    >>> import numpy as np
+    >>> matmul(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
+    array([[11.]])
+    """
+    return MatMul()(x0, x1)
+
+
+class Linear(Function):
+    widened = HALF
+
+    def forward(self, x: Array, W: Array, b: Array | None = None) -> Array:
+        if W.ndim != 2 or not x.ndim or x.shape[-1] != W.shape[0] or (b is not None and b.shape != W.shape[1:]):
+            turned = W.ndim == 2 and x.ndim and x.shape[-1] == W.shape[1] != W.shape[0]
+            raise ValueError(
+                "x (..., I) needs W (I, O) and b (O,): W has a row for each number of the last axis of x, and b one "
+                f"number for each column of W{'; a weight (O, I) is passed as W.T' if turned else ''}"
+            )
+        y = _product(_rows(x), W, b)
+        return y if x.ndim == 2 else y.reshape(*x.shape[:-1], W.shape[1])
+
+    def backward(self, gy: Any) -> Any:
+        x, W = self.saved(self.operands[0]), self.saved(self.operands[1])
+        needs_x, needs_W, *needs_b = self.needs
+        gy = _rows(gy)
+        gx = _product(gy, W.T) if needs_x else None
+        if gx is not None and x.ndim != 2:
+            gx = gx.reshape(x.shape)
+        gW = _product(_rows(x).T, gy) if needs_W else None
+        gb = [_sum_of_rows(gy, self.xp) if needs else None for needs in needs_b]
+        return gx, gW, *gb
+
+
+def _sum_of_rows(gy: Any, xp: Any) -> Any:
+    if gy.size >= MANY:
+        return channel_sums(gy)
+    ones = _ones(xp, len(gy), gy.dtype)  # Ones @ gy takes half the time of gy.sum(axis=0).
+    return ones.dot(gy) if type(gy) is np.ndarray else ones @ gy
+
+
+@lru_cache(maxsize=32)
+def _ones(xp: Any, n: int, dtype: Any) -> Array:
+    return xp.ones(n, dtype)
+
+
+def linear(x: Operand, W: Operand, b: Operand | None = None) -> Result:
+    """The fully connected layer, ``x @ W + b``: x (..., I), W (I, O) and b (O,) give (..., O).
+
+    Raises `ShapeError` for shapes that do not fit.
+
+    >>> import numpy as np
+    >>> linear(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([0.5]))
+    array([[11.5]])
+    """
+    return Linear()(x, W) if b is None else Linear()(x, W, b)
+
+
+def linear_simple(x: Operand, W: Operand, b: Operand | None = None) -> Result:
+    """The same as `linear`, composed of `matmul` and `add`.
+
+    Raises `ShapeError` for shapes that do not fit.
+
+    >>> import numpy as np
+    >>> linear_simple(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([0.5]))
+    array([[11.5]])
+    """
+    y = matmul(x, W)
+    return y if b is None else add(y, b)
+
+
+def dot(x0: Operand, x1: Operand) -> Result:
+    """The product over the last axis of ``x0`` and the last but one (or only) of ``x1``; with a number, `mul`.
+
+    For vectors and matrices it is `matmul`; beyond them (..., k) and (*, k, m) give (..., *, m), without broadcasting.
+    Raises `ShapeError` for shapes that do not fit.
+
+    >>> import numpy as np
+    >>> dot(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    array(11.)
+    """
+    n0, n1 = array_of("dot", x0).ndim, array_of("dot", x1).ndim
+    if not (n0 and n1):
+        return mul(x0, x1)
+    return matmul(x0, x1) if n1 <= 2 else tensordot(x0, x1, (-1, -2))
+
+
+def outer(x0: Operand, x1: Operand) -> Result:
+    """All products of an element of ``x0`` and one of ``x1``: (N,) and (M,) give (N, M); other axes are flattened.
+
+    >>> import numpy as np
+    >>> outer(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    array([[3., 4.],
+           [6., 8.]])
+    """
+    return mul(reshape(x0, (-1, 1)), reshape(x1, (1, -1)))

@@ -1,0 +1,144 @@
+"""How far elements spread, and how long vectors are: variance, standard deviation, norm."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from passus.arguments import checked_real
+from passus.backend import Array
+from passus.core import HALF, INTEGERS, Operand, Result, widened
+from passus.errors import ArgumentError
+from passus.functions.arrays.elementwise import abs
+from passus.functions.arrays.extremes import max
+from passus.functions.arrays.reductions import Axis, Reduction, reduced_to_one, sum
+from passus.kernels.sums import deviations, total
+
+__all__ = ["Norm", "Std", "Var", "norm", "std", "var"]
+
+
+class Spread(Reduction):
+    """The base of `Var` and `Std`."""
+
+    widened = HALF + INTEGERS
+
+    def __init__(self, axis: Axis, ddof: float, keepdims: bool) -> None:
+        super().__init__(axis, keepdims)
+        self.ddof = ddof
+
+    def variance(self, x: Array) -> Array:
+        """The variance, in two passes: the mean of squares less the square of the mean would lose digits."""
+        centred = self.centred(x)
+        return total(centred * centred, self.axis, self.keepdims) / (self.n - self.ddof)
+
+    def centred(self, x: Array) -> Array:
+        """The deviations from the mean."""
+        mean, d = deviations(x, self.axis)
+        self.n = reduced_to_one(x, mean)
+        if self.n <= self.ddof:
+            raise ValueError(
+                f"{self.n} elements along axis {self.axis} are too few for ddof = {self.ddof}; there must be more than ddof"
+            )
+        return d
+
+    def slope(self) -> Any:
+        """Half the gradient of the variance."""
+        _, d = deviations(self.x, self.axis)
+        return d / (self.n - self.ddof)
+
+
+class Var(Spread):
+    def forward(self, x: Array) -> Array:
+        return self.variance(x)
+
+    def backward(self, gy: Any) -> Any:
+        return self.kept(2 * gy) * self.slope()
+
+
+def var(x: Operand, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Result:
+    """The variance along axes, ``sum((x - mean(x))**2) / (n - ddof)``; ``ddof=1`` estimates that of a population.
+
+    Raises `ShapeError` unless there are more than ``ddof`` elements, or for an axis that ``x`` does not have, or that is
+    named twice.
+
+    >>> import numpy as np
+    >>> var(np.array([1.0, 3.0]), ddof=1)
+    array(2.)
+    """
+    return Var(axis, ddof, keepdims)(x)
+
+
+class Std(Spread):
+    def forward(self, x: Array) -> Array:
+        length = _length(self.xp, self.centred(x), 2, self.axis, self.keepdims)
+        return length / math.sqrt(self.n - self.ddof)
+
+    def backward(self, gy: Any) -> Any:
+        return self.kept(gy) * _over(self.xp, self.slope(), self.kept(self.y))
+
+
+def std(x: Operand, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Result:
+    """The standard deviation along axes, ``sqrt(var(x))``; where it is 0, its gradient is taken to be 0.
+
+    Raises `ShapeError` unless there are more than ``ddof`` elements, or for an axis that ``x`` does not have, or that is
+    named twice.
+
+    >>> import numpy as np
+    >>> std(np.array([1.0, 3.0]))
+    array(1.)
+    """
+    return Std(axis, ddof, keepdims)(x)
+
+
+class Norm(Reduction):
+    def __init__(self, ord: float, axis: Axis, keepdims: bool) -> None:
+        super().__init__(axis, keepdims)
+        self.ord = ord
+
+    def forward(self, x: Array) -> Array:
+        return _length(self.xp, x, self.ord, self.axis, self.keepdims)
+
+    def backward(self, gy: Any) -> Any:
+        x, p, xp = self.x, self.ord, self.xp
+        part = _over(xp, x, self.kept(self.y))
+        if p != 2:  # The power of 0 is taken to be constant, where for p < 2 its slope would be infinite.
+            part = xp.sign(x) * xp.where(x == 0, 1, xp.abs(part)) ** (p - 1)
+        return self.kept(gy) * part
+
+
+@widened(1)
+def norm(x: Operand, ord: float = 2, axis: Axis = None, keepdims: bool = False) -> Result:
+    """The length of the vectors that lie along axes: ``sum(abs(x)**ord) ** (1 / ord)``, ``max(abs(x))`` for infinity.
+
+    ``ord``: at least 1. Several axes count as one (so 2 over both axes of a matrix is its Frobenius norm).
+    The gradient of a vector of zeros is taken to be 0. Raises `ArgumentError` for another ``ord``, `ShapeError` for an
+    axis that ``x`` does not have, or that is named twice, and for a maximum of no elements.
+
+    >>> import numpy as np
+    >>> norm(np.array([[3.0, 4.0], [6.0, 8.0]]), axis=1)
+    array([ 5., 10.])
+    """
+    if not checked_real("norm", "ord", ord) >= 1:
+        raise ArgumentError(f"norm: ord must be at least 1, or infinity, not {ord!r}")
+    if ord == 1:
+        return sum(abs(x), axis, keepdims)
+    if ord == math.inf:
+        return max(abs(x), axis, keepdims)
+    return Norm(ord, axis, keepdims)(x)
+
+
+def _length(xp: Any, x: Array, p: float, axis: Axis, keepdims: bool) -> Array:
+    """``sum(abs(x)**p) ** (1 / p)``, of numbers whose powers are too large or too small for the dtype as well."""
+    size = xp.abs(x)
+    largest = size.max(axis=axis, keepdims=True, initial=0)
+    # A power of two: the quotients are exact. What is 0 or not finite stays so.
+    unit = xp.where(xp.isfinite(largest), xp.ldexp(xp.ones_like(largest), xp.frexp(largest)[1] - 1), 1)
+    part = size / unit
+    y = total(part * part if p == 2 else part**p, axis, keepdims) ** (1 / p)
+    return y * (unit if keepdims else xp.squeeze(unit, axis=axis))
+
+
+def _over(xp: Any, x: Any, length: Any) -> Any:
+    """``x / length``, and constantly 0 where the length is 0, for derivatives of any order."""
+    zero = length == 0
+    return xp.where(zero, 0, x) / xp.where(zero, 1, length)

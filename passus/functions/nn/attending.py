@@ -1,0 +1,74 @@
+"""Attention composed of functions that are differentiable themselves: for derivatives of the second order and above."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array
+from passus.core import Function
+from passus.core.basic import sum_to
+from passus.functions.arrays.products import matmul
+from passus.functions.arrays.selection import where
+from passus.functions.checks import array_of
+from passus.functions.nn.softmax import softmax
+from passus.kernels.attention import Settings, chosen_product, kept_weights, seen
+from passus.kernels.products import batched
+
+__all__ = ["attention_weights", "composed_attention"]
+
+
+class WeightedSum(Function):
+    """``weights @ x``, to which a number with weight 0 adds nothing, be it infinite or NaN."""
+
+    public_name = "scaled_dot_product_attention"
+
+    def forward(self, weights: Array, x: Array) -> Array:
+        return chosen_product(weights, x)
+
+    def backward(self, gy: Any) -> Any:
+        weights, x = (self.saved(v) for v in self.operands)
+        gweights = matmul(gy, x.swapaxes(-1, -2)) if self.needs[0] else None
+        gx = WeightedSum()(weights.swapaxes(-1, -2), gy) if self.needs[1] else None
+        return (
+            None if gweights is None else sum_to(gweights, weights.shape),
+            None if gx is None else sum_to(gx, x.shape),
+        )
+
+
+class Scores(Function):
+    """``q @ k.T``; a score whose gradient is 0 adds nothing to those of q and k, whatever they hold."""
+
+    public_name = "scaled_dot_product_attention"
+
+    def forward(self, q: Array, k: Array) -> Array:
+        return batched(q, k.swapaxes(-1, -2))
+
+    def backward(self, gy: Any) -> Any:
+        q, k = (self.saved(v) for v in self.operands)
+        gq = WeightedSum()(gy, k) if self.needs[0] else None
+        gk = WeightedSum()(gy.swapaxes(-1, -2), q) if self.needs[1] else None
+        return None if gq is None else sum_to(gq, q.shape), None if gk is None else sum_to(gk, k.shape)
+
+
+def attention_weights(settings: Settings, mask: Any, q: Any, k: Any) -> Any:
+    """All weights (..., T_q, T_k) before dropout: they sum to 1 over the keys, or are 0 where no key takes part."""
+    scores = Scores()(q * settings.scale, k)
+    of_mask = None if mask is None else array_of("attention", mask)
+    if of_mask is not None and of_mask.dtype != bool:
+        scores = scores + mask
+    array = array_of("attention", scores)
+    there = seen(array, of_mask, settings.is_causal, 0, array.shape[-2])
+    # A row in which nothing takes part has any weights, of which none is used.
+    nothing = np.where(there.any(axis=-1, keepdims=True), -np.inf, 0.0).astype(array.dtype)
+    weights = softmax(where(there, scores, nothing), axis=-1)
+    return where(there & (array_of("attention", weights) != 0), weights, np.zeros((), array.dtype))
+
+
+def composed_attention(settings: Settings, mask: Any, q: Any, k: Any, v: Any) -> Any:
+    """Attention with all weights in memory at once; the arguments are those of `kernels.attention`."""
+    weights = attention_weights(settings, mask, q, k)
+    if settings.dropping is not None:
+        weights = where(kept_weights(settings.dropping), weights, np.zeros((), weights.dtype)) * settings.dropping.scale
+    return WeightedSum()(weights, v)

@@ -1,0 +1,196 @@
+"""Scaled dot-product attention: what each query finds at the keys that are like it."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any, ClassVar
+
+import numpy as np
+
+from passus.arguments import checked_flag, checked_number, checked_share
+from passus.backend import Array
+from passus.config import train
+from passus.core import HALF, INTEGERS, Function, Operand, Result, Variable, astype
+from passus.core.replay import replayed
+from passus.errors import DTypeError, ShapeError
+from passus.functions.arrays.shapes import reshape
+from passus.functions.checks import array_of
+from passus.functions.nn.attending import composed_attention
+from passus.kernels.attention import Dropping, Settings, attention, attention_gradients
+from passus.random import RNG, get_rng
+
+__all__ = ["ScaledDotProductAttention", "scaled_dot_product_attention"]
+
+NAME = "scaled_dot_product_attention"
+
+BITS = 32
+"""How many bits decide whether dropout keeps a weight."""
+
+
+class ScaledDotProductAttention(Function):
+    """The inputs are q, k, v, and a mask of floating-point numbers, if there is one; their leading axes broadcast."""
+
+    widened = HALF + INTEGERS
+
+    constants: ClassVar[tuple[str, ...]] = ("lse",)  # Read in an ordinary pass only.
+
+    lse: Array
+
+    def __init__(self, settings: Settings, mask: Array | None) -> None:
+        self.settings, self.mask = settings, mask  # A boolean mask.
+
+    def forward(self, q: Array, k: Array, v: Array, mask: Array | None = None) -> Array:
+        y, self.lse = attention(q, k, v, self.mask if mask is None else mask, self.settings)
+        return y
+
+    def backward(self, gy: Any) -> Any:
+        of_mask = self.needs[3:]
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.recording or any(of_mask):
+                return replayed(self._composed, self.operands, [gy], self.recording)
+            q, k, v, *added = (self.saved(v) for v in self.operands)
+            mask = added[0] if added else self.mask
+            y = self.saved(self.output)
+            gxs = attention_gradients(gy, q, k, v, mask, y, self.lse, self.settings)
+        return (*[gx if needs else None for gx, needs in zip(gxs, self.needs)], *[None for _ in added])
+
+    def _composed(self, q: Any, k: Any, v: Any, mask: Any = None) -> tuple[Any]:
+        return (composed_attention(self.settings, self.mask if mask is None else mask, q, k, v),)
+
+
+def scaled_dot_product_attention(
+    q: Operand,
+    k: Operand,
+    v: Operand,
+    mask: Operand | None = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+    dropout: float = 0.0,
+    rng: RNG = None,
+) -> Result:
+    """For each query, the mean of the values weighted by ``softmax(scale * q @ k.T + mask)``.
+
+    ``q``: (..., H, T_q, D), ``k``: (..., H, T_k, D), ``v``: (..., H, T_k, Dv); the result is (..., H, T_q, Dv). ``k`` and
+    ``v`` have the same leading axes, which broadcast against those of ``q``; there may be none. Grouped queries: ``k``
+    and ``v`` may have fewer heads than ``q``, on axis -3, of which each serves as many neighbouring heads of ``q``.
+
+    ``mask``: broadcastable to (..., H, T_q, T_k). A boolean one is True where a key takes part; one of floating-point
+    numbers is added to the scores, and gets its gradient if it is a Variable. ``is_causal``: query i sees the keys up to
+    ``i + T_k - T_q``, so that the last query sees all of them, as with a cache of earlier keys; both masks may be given.
+    A query that sees no key, because of masks or because all its scores are -inf, gives 0, and so do its gradients. Keys
+    and values that a query does not see do not reach it, even if they are infinite or NaN.
+
+    ``scale``: by default ``1 / sqrt(D)``. ``dropout``: with this probability, from 0 to 1, a weight is 0 in training, and the
+    others are divided by ``1 - dropout``; drawn from ``rng``, see `passus.random.get_rng`.
+
+    Memory is linear in T_q and T_k; the gradient of a mask, and derivatives of second order, hold all weights at once.
+
+    Raises `ShapeError` for shapes that do not fit, `DTypeError` for a mask of integers, `ArgumentError` for a probability
+    outside of 0 to 1 and for a scale that is not finite.
+    Sources: Vaswani et al., 2017, "Attention is all you need"; Dao et al., 2022, "FlashAttention: fast and
+    memory-efficient exact attention with IO-awareness".
+
+    >>> import numpy as np
+    >>> q, k, v = np.zeros((2, 1)), np.zeros((2, 1)), np.array([[1.0], [3.0]])
+    >>> scaled_dot_product_attention(q, k, v, is_causal=True)
+    array([[1.],
+           [2.]])
+    """
+    arrays = array_of(NAME, q), array_of(NAME, k), array_of(NAME, v)
+    shape, of_keys, of_values = [x.shape for x in arrays]
+    lead, groups = _leading_axes(shape, of_keys, of_values)
+    is_causal, dropout = checked_flag(NAME, "is_causal", is_causal), checked_share(NAME, "dropout", dropout)
+    if scale is None:
+        scale = 1 / math.sqrt(max(shape[-1], 1))
+    else:
+        scale = checked_number(NAME, "scale", scale, low=-sys.float_info.max)
+    bias = dropping = None
+    if mask is not None:
+        bias, mask = _masks(mask, (*lead, shape[-2], of_keys[-2]), np.result_type(*arrays))
+    if dropout and train.get():
+        dropping = _dropping(dropout, get_rng(rng), (*lead, shape[-2], of_keys[-2]))
+    if groups > 1:
+        q, k, v = _grouped(q, groups), _expanded(k), _expanded(v)
+        mask, bias = [x if x is None else _grouped_mask(x, groups) for x in (mask, bias)]
+        if dropping is not None:
+            dropping = dropping._replace(rows=_grouped(dropping.rows, groups))
+    function = ScaledDotProductAttention(Settings(scale, is_causal, dropping), mask)
+    y = function(q, k, v) if bias is None else function(q, k, v, bias)
+    return y if groups == 1 else reshape(y, (*lead, *y.shape[-2:]))
+
+
+def _leading_axes(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+    """The leading axes of the result, and how many heads of q share one of k and v."""
+    problem = ""
+    if k[:-1] == v[:-1] and q[:-2] == k[:-2] and q[-1:] == k[-1:] and len(q) == len(k) > 1:
+        return q[:-2], 1  # What it nearly always is, found out quickly.
+    if min(len(q), len(k), len(v)) < 2:
+        problem = "each needs the axes (..., T, D); for one vector write x[None]"
+    elif q[-1] != k[-1]:
+        problem = "q and k must have the same number of features, their last axis"
+    elif k[:-1] != v[:-1]:
+        problem = "k and v must be alike but for their last axis; broadcast the leading axes of one with F.broadcast_to"
+    else:
+        groups = 1
+        outer, heads = k[:-2], k[-3] if len(k) > 2 else 1
+        if len(q) > 2 and heads > 1 and q[-3] > heads and q[-3] % heads == 0:
+            groups, outer = q[-3] // heads, (*k[:-3], q[-3])
+        try:
+            return np.broadcast_shapes(q[:-2], outer), groups
+        except ValueError:
+            problem = (
+                "the leading axes do not broadcast; heads, axis -3, of q must be a multiple of those of k and v, and all "
+                "others equal, or 1"
+            )
+    raise ShapeError(f"{NAME}: q {q}, k {k} and v {v} do not fit: {problem}")
+
+
+def _masks(mask: Any, scores: tuple[int, ...], dtype: Any) -> tuple[Any, Array | None]:
+    """What is added to the scores, and the boolean mask; one of them is None."""
+    array = array_of(NAME, mask)
+    try:
+        fits = np.broadcast_shapes(array.shape, scores) == scores
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ShapeError(f"{NAME}: mask {array.shape} does not broadcast to the shape of the scores, {scores}")
+    if array.ndim < 2:
+        mask, array = reshape(mask, (1,) * (2 - array.ndim) + array.shape), None
+    if mask.dtype.kind == "b":
+        return None, mask.data if isinstance(mask, Variable) else mask
+    if mask.dtype.kind != "f":
+        raise DTypeError(
+            f"{NAME}: a mask of {mask.dtype} is ambiguous; give booleans, True where a key takes part (mask != 0), or "
+            "floating-point numbers, which are added to the scores"
+        )
+    if dtype.kind != "f" or mask.dtype == dtype:
+        return mask, None
+    with np.errstate(over="ignore"):  # The lowest number of a wider dtype becomes -inf.
+        return astype(mask, dtype), None
+
+
+def _dropping(ratio: float, rng: np.random.Generator, scores: tuple[int, ...]) -> Dropping:
+    rows = rng.integers(0, 2**BITS, (*scores[:-1], 1), np.uint32)
+    columns = rng.integers(0, 2**BITS, scores[-1:], np.uint32)
+    least = min(round(ratio * 2**BITS), 2**BITS - 1)
+    return Dropping(rows, columns, least, 1 / (1 - ratio) if ratio < 1 else 0.0)
+
+
+def _grouped(x: Any, groups: int) -> Any:
+    """(..., H, T, D) as (..., H / groups, groups, T, D)."""
+    *outer, heads, rows, columns = x.shape
+    return x.reshape(*outer, heads // groups, groups, rows, columns)
+
+
+def _expanded(x: Any) -> Any:
+    """(..., H, T, D) as (..., H, 1, T, D)."""
+    if type(x) is np.ndarray:
+        return x[..., None, :, :]  # With a stride of 0, whatever T is: kernels know the layout of a cache that grows.
+    return x.reshape(*x.shape[:-2], 1, *x.shape[-2:])
+
+
+def _grouped_mask(mask: Any, groups: int) -> Any:
+    if mask.ndim < 3:
+        return mask
+    return _expanded(mask) if mask.shape[-3] == 1 else _grouped(mask, groups)

@@ -1,0 +1,260 @@
+"""Connectionist temporal classification: the loss of a sequence whose labels are not aligned with its frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from passus.arguments import checked_flag, checked_integer
+from passus.backend import Array
+from passus.core import HALF, INTEGERS, Function, Operand, Result
+from passus.core.replay import replayed
+from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
+from passus.functions.checks import array_of, check_labels, check_reduction, integers_of
+from passus.functions.nn.softmax import log_softmax
+from passus.functions.nn.weighting import weighted
+from passus.kernels.elementwise import masked
+from passus.kernels.scatter import scatter_add
+
+__all__ = ["CTCLoss", "ctc_loss"]
+
+IMPOSSIBLE = -1e30
+"""The logarithm of no probability. It is finite, because the difference of two infinities is NaN."""
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The states of each target, ``blank, t[0], blank, t[1], ..., blank``, and the steps between them.
+
+    N examples, T frames, S states; what is added to a logarithm is 0 or `IMPOSSIBLE`.
+    """
+
+    classes: Array
+    """The class that each state emits, (N, S)."""
+    live: Array
+    """Which frames belong to their example, (N, T)."""
+    exists: Array
+    """Which states do, (N, S)."""
+    jumps: Array
+    """Added for the step from two states before, over a blank, (N, S)."""
+    starts: Array
+    """Added in the first frame, (N, S)."""
+    ends: Array
+    """Added in the last frame, (N, S)."""
+    last: Array
+    """The last frame of each example, (N,); -1 where there is none."""
+    fits: Array
+    """Whether an input has frames enough for its target, (N,)."""
+
+
+def paths_of(t: Array, input_lengths: Array, target_lengths: Array, fits: Array, frames: int, blank: int) -> Paths:
+    """The states of targets ``t`` (N, L).
+
+    >>> paths_of(np.array([[1, 1]]), np.array([4]), np.array([2]), np.array([True]), 4, 0).classes
+    array([[0, 1, 0, 1, 0]])
+    """
+    N, L = t.shape
+    state = np.arange(2 * L + 1)
+    exists = state < 2 * target_lengths[:, None] + 1
+    classes = np.full((N, len(state)), blank)
+    classes[:, 1::2] = np.where(np.arange(L) < target_lengths[:, None], t, blank)
+    differs = np.zeros(exists.shape, bool)
+    differs[:, 2:] = classes[:, 2:] != classes[:, :-2]  # Two blanks are equal, too.
+
+    def cost(allowed: Array) -> Array:
+        return np.where(allowed, 0.0, IMPOSSIBLE).astype(np.float32)  # Which no sum with float64 narrows.
+
+    return Paths(
+        classes,
+        np.arange(frames) < input_lengths[:, None],
+        exists,
+        cost(differs),
+        cost(np.broadcast_to(state < 2, exists.shape)),
+        cost(exists & (state >= 2 * target_lengths[:, None] - 1)),
+        input_lengths - 1,
+        fits,
+    )
+
+
+class CTCLoss(Function):
+    """The loss of each example. The gradient follows from the probability of each state in each frame."""
+
+    public_name = "ctc_loss"
+    widened = HALF + INTEGERS
+    # Read in an ordinary backward pass; a recorded one starts from x.
+    constants = ("log_p", "emitted", "ahead", "factor")
+
+    def __init__(self, paths: Paths, zero_infinity: bool) -> None:
+        self.paths, self.zero_infinity = paths, zero_infinity
+
+    def forward(self, x: Array) -> Array:
+        losses, self.log_p, self.emitted, self.ahead = self._losses(x)
+        possible = self.paths.fits & ~(losses > -IMPOSSIBLE / 10)
+        self.factor = np.where(possible, 1.0, 0.0 if self.zero_infinity else np.nan).astype(x.dtype)
+        return self.xp.where(possible, losses, 0.0 if self.zero_infinity else np.inf).astype(x.dtype)
+
+    def backward(self, gy: Any) -> Any:
+        counts = self.factor != 0
+        gy = masked(gy, counts) * self.factor
+        if self.recording:
+            return replayed(lambda x: self._losses(x)[:1], self.operands, [gy], True)[0]
+        (N, T, C), S = self.log_p.shape, self.emitted.shape[-1]
+        if not T:
+            return self.log_p.copy()
+        xp = self.xp
+        # Up to a factor for each frame, the probability of all paths that are in a state there.
+        joint = xp.stack(self.ahead) + self._behind() - self.emitted
+        joint = xp.exp(joint - joint.max(axis=2, keepdims=True))
+        share = joint / joint.sum(axis=2, keepdims=True)
+        of_state = xp.moveaxis(share, 0, 2).reshape(N * S, T)
+        rows = (self.paths.classes + C * np.arange(N)[:, None]).reshape(-1)
+        of_class = xp.moveaxis(scatter_add((N * C, T), rows, of_state).reshape(N, C, T), 1, 2)
+        live = self.paths.live & counts[:, None]
+        return masked((xp.exp(self.log_p) - of_class) * gy[:, None, None], live[:, :, None])
+
+    def _losses(self, x: Any) -> tuple[Any, Any, Any, list[Any]]:
+        """The losses (N,), ``log_softmax(x)``, that of each state (T, N, S), and the paths that end there.
+
+        Given a Variable, the losses are one.
+        """
+        xp, paths = self.xp, self.paths
+        if not paths.live.all():
+            x = masked(x, paths.live[:, :, None])  # The padding may hold anything.
+        log_p = log_softmax(x, axis=2)
+        if not x.shape[1]:
+            return log_p.sum(axis=(1, 2)), log_p, np.empty((0, *paths.classes.shape)), []
+        picked = xp.take_along_axis(
+            log_p, np.broadcast_to(paths.classes[:, None], (*x.shape[:2], paths.classes.shape[1])), 2
+        )
+        emitted = xp.where(paths.live[:, :, None] & paths.exists[:, None], xp.maximum(picked, IMPOSSIBLE), IMPOSSIBLE)
+        emitted = xp.moveaxis(emitted.astype(log_p.dtype), 1, 0)
+        ahead, tops = self._ahead(emitted)
+        in_last = [ahead[k][n] for n, k in enumerate(paths.last)]
+        ends = xp.stack(in_last) + paths.ends if in_last else paths.ends
+        top = ends.max(axis=1, keepdims=True)
+        score = (
+            xp.log(xp.exp(ends - top).sum(axis=1)) + top[:, 0] + masked(xp.stack(tops, axis=1), paths.live).sum(axis=1)
+        )
+        return masked(-score, paths.fits & (paths.last >= 0)), log_p, emitted, ahead
+
+    def _ahead(self, emitted: Any) -> tuple[list[Any], list[Any]]:
+        """For each frame the logarithms of the sums over all paths that end in a state (N, S), less the largest; and that."""
+        xp, edge = self.xp, np.full((emitted.shape[1], 2), IMPOSSIBLE, emitted.dtype)
+        ahead: list[Any] = []
+        tops: list[Any] = []
+        for t in range(len(emitted)):
+            if t:
+                before = xp.concatenate([edge, ahead[-1]], axis=1)
+                arrived = merged(xp, before[:, 2:], before[:, 1:-1], before[:, :-2] + self.paths.jumps)
+            else:
+                arrived = self.paths.starts
+            score = arrived + emitted[t]
+            tops.append(score.max(axis=1))
+            ahead.append(score - tops[-1][:, None])
+        return ahead, tops
+
+    def _behind(self) -> Array:
+        """The same for the paths that begin in a state, (T, N, S)."""
+        xp, paths = self.xp, self.paths
+        edge = np.full((len(paths.last), 2), IMPOSSIBLE, self.emitted.dtype)
+        jumps = xp.concatenate([paths.jumps, edge], axis=1)[:, 2:]
+        behind, after = [], xp.full_like(paths.ends, IMPOSSIBLE)
+        for t in range(len(self.emitted))[::-1]:
+            padded = xp.concatenate([after, edge], axis=1)
+            arrived = merged(xp, after, padded[:, 1:-1], padded[:, 2:] + jumps)
+            score = xp.where((paths.last == t)[:, None], paths.ends, arrived) + self.emitted[t]
+            after = score - score.max(axis=1)[:, None]
+            behind.append(after)
+        return xp.stack(behind[::-1])
+
+
+def merged(xp: Any, a: Any, b: Any, c: Any) -> Any:
+    """``log(exp(a) + exp(b) + exp(c))``; given Variables, one.
+
+    >>> merged(np, np.array(0.0), np.array(1000.0), np.array(1000.0))
+    np.float64(1000.6931471805599)
+    """
+    top = xp.maximum(xp.maximum(a, b), c)
+    return top + xp.log(xp.exp(a - top) + xp.exp(b - top) + xp.exp(c - top))
+
+
+def ctc_loss(
+    x: Operand,
+    t: Operand,
+    input_lengths: Any = None,
+    target_lengths: Any = None,
+    *,
+    blank: int = 0,
+    reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> Result:
+    """Minus the logarithm of the probability of labels, over all their alignments with the frames of a sequence.
+
+    An alignment names a class for each frame; where equal neighbours are merged and blanks then left out, the labels
+    remain. ``x``: scores (N, T, C), of which a softmax is taken (log-probabilities are left as they are by it); ``t``:
+    integers (N, L), padded with anything; ``input_lengths``, ``target_lengths``: (N,), how many frames and labels each
+    example has, if not T and L; ``blank``: the class of no label. The mean divides each loss by the number of its labels
+    first, as PyTorch does.
+
+    A target needs a frame for each label, and one more between equal neighbours. Raises `ArgumentError` that names the
+    examples whose input is shorter; with ``zero_infinity`` they have loss and gradient 0, and so have targets whose
+    probability is 0. Raises `LabelError` for a label that does not exist or is the blank, `ShapeError` for shapes that
+    do not fit. Source: Graves et al., 2006, "Connectionist temporal classification".
+
+    >>> ctc_loss(np.zeros((1, 2, 3)), np.array([[1]]), reduction="sum")  # 11, 01 and 10, of 9
+    array(1.09861229)
+    """
+    name = "ctc_loss"
+    scores, labels = array_of(name, x), array_of(name, t)
+    if scores.ndim != 3 or labels.ndim != 2 or len(labels) != len(scores):
+        raise ShapeError(f"{name}: x {scores.shape} and t {labels.shape} must have the shapes (N, T, C) and (N, L)")
+    N, T, C = scores.shape
+    blank, zero_infinity = checked_integer(name, "blank", blank), checked_flag(name, "zero_infinity", zero_infinity)
+    if not 0 <= blank < C:
+        raise LabelError(f"{name}: blank {blank} is out of range: the {C} classes are 0 to {C - 1}")
+    frames = _lengths(name, "input_lengths", input_lengths, N, T)
+    counts = _lengths(name, "target_lengths", target_lengths, N, labels.shape[1])
+    if labels.dtype.kind not in "iu":
+        raise DTypeError(
+            f"{name}: label values must be integers, not {labels.dtype}; convert them with astype(np.int64)"
+        )
+    labels = check_labels(name, np.where(np.arange(labels.shape[1]) < counts[:, None], labels, 0), C)
+    fits = _fitting(name, labels, frames, counts, blank, zero_infinity)
+    check_reduction(name, reduction, N)
+    losses = CTCLoss(paths_of(labels, frames, counts, fits, T, blank), zero_infinity)(x)
+    share = (1 / np.maximum(counts, 1)).astype(losses.dtype) if reduction == "mean" else None
+    return weighted(losses, share, reduction, N)
+
+
+def _lengths(name: str, called: str, lengths: Any, count: int, longest: int) -> Array:
+    if lengths is None:
+        return np.full(count, longest)
+    values = integers_of(name, called, lengths)
+    if values.shape != (count,):
+        raise ShapeError(f"{name}: {called} {values.shape} must hold one number for each of the {count} examples")
+    if values.size and not 0 <= values.min() <= values.max() <= longest:
+        raise ArgumentError(f"{name}: {called} must lie between 0 and {longest}, not {values.min()} to {values.max()}")
+    return values
+
+
+def _fitting(name: str, t: Array, frames: Array, counts: Array, blank: int, zero_infinity: bool) -> Array:
+    """Whether each input has frames enough for its target."""
+    exists = np.arange(t.shape[1]) < counts[:, None]
+    if (exists & (t == blank)).any():
+        n = int((exists & (t == blank)).any(axis=1).argmax())
+        raise LabelError(
+            f"{name}: the target of example {n} has the label {blank}, which is the blank; pass another blank"
+        )
+    repeats = (exists[:, 1:] & (t[:, 1:] == t[:, :-1])).sum(axis=1)
+    (wrong,) = np.nonzero(frames < counts + repeats)
+    if wrong.size and not zero_infinity:
+        n = wrong[0]
+        names = ", ".join(map(str, wrong[:10])) + (", ..." if wrong.size > 10 else "")
+        raise ArgumentError(
+            f"{name}: targets are too long for their inputs in the examples {names}: example {n} has {counts[n]} labels and "
+            f"{repeats[n]} repetitions, so it needs {counts[n] + repeats[n]} frames, not {frames[n]}. Leave such examples "
+            "out, or pass zero_infinity=True to give them the loss 0"
+        )
+    return frames >= counts + repeats

@@ -1,0 +1,128 @@
+"""Pairs of operations in one pass through memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from passus.arguments import checked_integer
+from passus.backend import Array
+from passus.core import INTEGERS, Binary, Function, Operand, Result, add, widened
+from passus.core.replay import replayed
+from passus.errors import ShapeError
+from passus.functions.arrays.shapes import reshape
+from passus.functions.arrays.trigonometry import tanh
+from passus.functions.checks import array_of, check_activation
+from passus.functions.nn.activations import gelu, mish, sigmoid, silu, softplus
+from passus.functions.nn.rectifiers import elu, hard_sigmoid, hard_swish, leaky_relu, relu, selu
+from passus.kernels.biases import compiled_biases, rows_of
+from passus.kernels.elementwise import limited_gradient, limited_sum
+from passus.kernels.layout import last_axis_at
+
+__all__ = ["AddReLU", "BiasActivation", "add_relu", "bias_activation"]
+
+FUNCTIONS: dict[str, tuple[Callable[[Any], Any], float]] = {
+    "elu": (elu, 1.0),
+    "gelu": (gelu, 0.0),
+    "gelu_tanh": (lambda x: gelu(x, "tanh"), 0.0),
+    "hard_sigmoid": (hard_sigmoid, 0.0),
+    "hard_swish": (hard_swish, 0.0),
+    "leaky_relu": (leaky_relu, 0.2),
+    "mish": (mish, 0.0),
+    "relu": (relu, 0.0),
+    "selu": (selu, 0.0),
+    "sigmoid": (sigmoid, 0.0),
+    "silu": (silu, 0.0),
+    "softplus": (softplus, 0.0),
+    "tanh": (tanh, 0.0),
+}
+"""The function of each name, and the option that it has by default."""
+
+
+class AddReLU(Binary):
+    widened = INTEGERS
+
+    def forward(self, x0: Array, x1: Array) -> Array:
+        return limited_sum(x0, x1, 0.0, math.inf)
+
+    def backward(self, gy: Any) -> Any:
+        gx = limited_gradient(gy, self.y, 0.0, math.inf)
+        return tuple([gx if needs else None for needs in self.needs])
+
+
+def add_relu(x0: Operand, x1: Operand) -> Result:
+    """``relu(x0 + x1)``, as at the end of a residual block, in one pass.
+
+    The shapes broadcast. Raises `ShapeError` if they do not.
+
+    >>> import numpy as np
+    >>> add_relu(np.array([1.0, 2.0]), np.array([-3.0, 1.0]))
+    array([0., 3.])
+    """
+    return AddReLU()(x0, x1)
+
+
+class BiasActivation(Function):
+    """In one pass with its kernel; without it, and where it is differentiated again, in two."""
+
+    def __init__(self, name: str, axis: int) -> None:
+        self.name, self.axis = name, axis
+
+    def forward(self, x: Array, b: Array) -> Array:
+        compiled = compiled_biases(x, b, self.axis)
+        if compiled is None:
+            return self._plain(x, b)
+        y = compiled.biased_activation(rows_of(x, self.axis), b, *self._formula())
+        return self._like(y, x)
+
+    def backward(self, gy: Any) -> Any:
+        x, b = (self.saved(v) for v in self.operands)
+        compiled = None if self.recording else compiled_biases(x, b, self.axis, gy)
+        if compiled is None:
+            return replayed(lambda *xs: (self._plain(*xs),), self.operands, [gy], self.recording)
+        gx, gb = compiled.biased_gradient(rows_of(gy, self.axis), rows_of(x, self.axis), b, *self._formula())
+        return self._like(gx, x), gb
+
+    def _formula(self) -> tuple[str, float]:
+        return self.name, FUNCTIONS[self.name][1]
+
+    def _plain(self, x: Any, b: Any) -> Any:
+        return FUNCTIONS[self.name][0](add(x, _along(b, x.ndim, self.axis)))
+
+    def _like(self, rows: Array, x: Array) -> Array:
+        moved = x.shape[: self.axis] + x.shape[self.axis + 1 :]
+        return last_axis_at(rows.reshape(*moved, -1), self.axis)
+
+
+@widened(2)
+def bias_activation(x: Operand, b: Operand | None, activation: str, axis: int = -1) -> Result:
+    """``activation(x + b)``, with a number of b (C,) for each of the C channels along an axis of x; None: no b.
+
+    ``activation``: the name of a function, with the options that it has by default: "elu", "gelu", "gelu_tanh",
+    "hard_sigmoid", "hard_swish", "leaky_relu", "mish", "relu", "selu", "sigmoid", "silu", "softplus" or "tanh". One pass
+    forward and one backward, where the channels lie side by side in memory; the gradient of b is summed on the way.
+
+    Raises `ArgumentError` for another name, `ShapeError` if b does not have one number for each channel.
+
+    >>> import numpy as np
+    >>> bias_activation(np.array([[1.0, 2.0]]), np.array([-3.0, 1.0]), "relu")
+    array([[0., 3.]])
+    """
+    function, _ = FUNCTIONS[check_activation("bias_activation", activation)]
+    if b is None:
+        return function(x)
+    x_, b_ = array_of("bias_activation", x), array_of("bias_activation", b)
+    axis = checked_integer("bias_activation", "axis", axis)
+    if not -x_.ndim <= axis < x_.ndim or b_.shape != (x_.shape[axis],):
+        raise ShapeError(
+            f"bias_activation: b {b_.shape} must hold one number for each channel, axis {axis} of x {x_.shape}"
+        )
+    axis %= x_.ndim
+    if compiled_biases(x_, b_, axis) is None:
+        return function(add(x, _along(b, x_.ndim, axis)))
+    return BiasActivation(activation, axis)(x, b)
+
+
+def _along(b: Any, ndim: int, axis: int) -> Any:
+    return reshape(b, (-1,) + (1,) * (ndim - 1 - axis))

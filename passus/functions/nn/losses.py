@@ -1,0 +1,326 @@
+"""Losses that compare two arrays of one shape, number by number.
+
+``reduction`` is "mean" over all elements, "sum", or "none" for the loss of each element. All raise `ShapeError` for
+unequal shapes, and `ArgumentError` for the mean of an empty batch. One number may be compared with one number whatever
+their axes, and in the binary cross entropies shapes may differ by axes of length 1, as (N,) and (N, 1). The gradient
+for the target is there too, where the target is a number and not a label.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from passus.arguments import checked_number
+from passus.backend import Array
+from passus.core import HALF, INTEGERS, Binary, Operand, Result, Variable, wide, widened
+from passus.errors import ArgumentError, LabelError, ShapeError
+from passus.functions.arrays.arithmetic import add
+from passus.functions.arrays.shapes import reshape
+from passus.functions.checks import array_of, check_reduction, check_same_shape, check_signs
+from passus.functions.nn.activations import sigmoid, softplus
+from passus.functions.nn.scores import expect_scores
+from passus.functions.nn.weighting import counted, in_dtype_of, product, weighted
+from passus.kernels.elementwise import masked
+
+__all__ = [
+    "BinaryCrossEntropy",
+    "DifferenceLoss",
+    "ElementwiseLoss",
+    "Hinge",
+    "Huber",
+    "L1Loss",
+    "MeanSquaredError",
+    "SigmoidCrossEntropy",
+    "binary_cross_entropy",
+    "hinge",
+    "huber",
+    "l1_loss",
+    "mean_squared_error",
+    "sigmoid_cross_entropy",
+]
+
+
+SLACK = 1e-2
+"""How far a target may lie outside 0 to 1: soft labels are rounded, in float16 too."""
+
+
+class ElementwiseLoss(Binary):
+    """The base: a subclass writes the loss of each element and its slopes, ``grad0`` and ``grad1``."""
+
+    widened = HALF + INTEGERS
+
+    def __init__(self, reduction: str = "mean") -> None:
+        self.reduction = reduction
+
+    def loss(self, x: Array, t: Array) -> Array:
+        """The loss of each element."""
+        raise NotImplementedError
+
+    def forward(self, x: Array, t: Array) -> Array:
+        losses = self.loss(x, t)
+        self.count = losses.size
+        return _reduced(losses, self.reduction)
+
+    def backward(self, gy: Any) -> Any:
+        return super().backward(gy / self.count if self.reduction == "mean" else gy)
+
+
+def _reduced(losses: Any, reduction: str) -> Any:
+    """The mean or the sum of losses, or the losses as they are."""
+    if reduction == "none":
+        return losses
+    return losses.sum() / losses.size if reduction == "mean" else losses.sum()
+
+
+def _checked(name: str, x: Operand, t: Operand, reduction: str, binary: bool = False) -> tuple[Any, Any]:
+    """Prediction and target.
+
+    ``binary``: the target may differ from the prediction by axes of length 1. Raises what the functions below promise
+    to raise.
+    """
+    if binary or array_of(name, x).size == 1:
+        t = _in_shape_of(name, x, t)
+    check_same_shape(name, x, t)
+    check_reduction(name, reduction, array_of(name, x).size)
+    return x, t
+
+
+def _check_targets(name: str, x: Operand, t: Operand, called: str = "x") -> None:
+    """Raise `LabelError` for targets below 0 or above 1, of which the loss has no minimum."""
+    targets = array_of(name, t)
+    if not targets.size or (targets.min() >= -SLACK and targets.max() <= 1 + SLACK) or not np.isfinite(targets).all():
+        return
+    if isinstance(t, Variable) and t.requires_grad and not isinstance(x, Variable):
+        fix = f"{called} and t are swapped; predictions come first"
+    elif (abs(targets) == 1).all():
+        fix = "for labels -1 and 1 write (t + 1) / 2"
+    elif targets.max() == 255:
+        fix = "for pixels write t / 255"
+    elif (targets == np.round(targets)).all():
+        fix = "for more than two classes use softmax_cross_entropy, with a score for each class"
+    else:
+        fix = "for real numbers use mean_squared_error"
+    raise LabelError(f"{name}: t must lie between 0 and 1, not {targets.min():g} to {targets.max():g}; {fix}")
+
+
+def _in_shape_of(name: str, x: Operand, t: Any) -> Any:
+    """What belongs to the elements of ``x``, in its shape if the two shapes differ by axes of length 1 only."""
+    shape, given = array_of(name, x).shape, array_of(name, t).shape
+    differ_by_ones = shape != given and [n for n in shape if n != 1] == [n for n in given if n != 1]
+    return reshape(t, shape) if differ_by_ones else t
+
+
+def _weights(name: str, called: str, x: Operand, weight: Any) -> Any:
+    """Weights for the elements of ``x``. Raises `ShapeError` if broadcasting them would make more losses of it."""
+    if weight is None:
+        return None
+    weight = _in_shape_of(f"{name}, {called}", x, weight)
+    shape, given = array_of(name, x).shape, array_of(called, weight).shape
+    if len(given) > len(shape) or any(n not in (1, m) for n, m in zip(given[::-1], shape[::-1])):
+        raise ShapeError(f"{name}: {called} {given} does not broadcast to x {shape}; give one number for each element")
+    return weight
+
+
+class DifferenceLoss(ElementwiseLoss):
+    """The base of losses of ``x - t``: a subclass writes the derivative, which must be an odd function."""
+
+    def grad(self, gy: Any, d: Any) -> Any:
+        """``gy`` times the derivative by the difference ``d``."""
+        raise NotImplementedError
+
+    def grad0(self, gy: Any) -> Any:
+        return self.grad(gy, self.x0 - self.x1)
+
+    def grad1(self, gy: Any) -> Any:
+        return self.grad(gy, self.x1 - self.x0)
+
+
+class MeanSquaredError(DifferenceLoss):
+    def loss(self, x: Array, t: Array) -> Array:
+        d = x - t
+        return d * d
+
+    def grad(self, gy: Any, d: Any) -> Any:
+        return 2 * gy * d
+
+
+def mean_squared_error(x: Operand, t: Operand, reduction: str = "mean") -> Result:
+    """The square of the difference, ``(x - t)**2``, averaged over all elements.
+
+    >>> import numpy as np
+    >>> mean_squared_error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    array(2.)
+    """
+    x, t = _checked("mean_squared_error", x, t, reduction)
+    return MeanSquaredError(reduction)(x, t)
+
+
+class L1Loss(DifferenceLoss):
+    def loss(self, x: Array, t: Array) -> Array:
+        return abs(x - t)
+
+    def grad(self, gy: Any, d: Any) -> Any:
+        return masked(gy, d != 0) * self.xp.sign(d)
+
+
+def l1_loss(x: Operand, t: Operand, reduction: str = "mean") -> Result:
+    """The mean absolute error: ``|x - t|``, averaged over all elements; the gradient is 0 where they are equal.
+
+    >>> import numpy as np
+    >>> l1_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    array(1.)
+    """
+    x, t = _checked("l1_loss", x, t, reduction)
+    return L1Loss(reduction)(x, t)
+
+
+class Huber(DifferenceLoss):
+    def __init__(self, delta: float, reduction: str) -> None:
+        super().__init__(reduction)
+        self.delta = delta
+
+    def loss(self, x: Array, t: Array) -> Array:
+        d = abs(x - t)
+        near = self.xp.minimum(d, self.delta)
+        return near * (d - 0.5 * near)  # d**2 / 2 up to delta, and delta * (d - delta / 2) beyond.
+
+    def grad(self, gy: Any, d: Any) -> Any:
+        return gy * d.clip(-self.delta, self.delta)
+
+
+def huber(x: Operand, t: Operand, delta: float = 1.0, reduction: str = "mean") -> Result:
+    """A squared error that outliers do not dominate: ``d**2 / 2`` for ``d = |x - t| <= delta``, then a straight line.
+
+    Raises `ArgumentError` unless ``delta > 0``.
+    Source: Huber, 1964, "Robust estimation of a location parameter".
+
+    >>> import numpy as np
+    >>> huber(np.array([1.0, 5.0]), np.array([0.0, 0.0]), reduction="none")
+    array([0.5, 4.5])
+    """
+    x, t = _checked("huber", x, t, reduction)
+    return Huber(checked_number("huber", "delta", delta, open_low=True), reduction)(x, t)
+
+
+class Hinge(ElementwiseLoss):
+    def loss(self, x: Array, t: Array) -> Array:
+        return self.xp.maximum(1 - x * t, 0)
+
+    def grad0(self, gy: Any) -> Any:
+        return masked(-gy, self.x0 * self.x1 < 1) * self.x1
+
+    def grad1(self, gy: Any) -> Any:
+        return None  # A label is 1 or -1, and nothing between.
+
+
+def hinge(x: Operand, t: Operand, reduction: str = "mean") -> Result:
+    """The loss of a support vector machine for two classes, labelled -1 and 1: ``max(0, 1 - t * x)``.
+
+    Raises `LabelError` for other labels. Source: Cortes and Vapnik, 1995, "Support-vector networks".
+
+    >>> import numpy as np
+    >>> hinge(np.array([0.5, -2.0]), np.array([1, -1]), reduction="none")
+    array([0.5, 0. ])
+    """
+    x, t = _checked("hinge", x, t, reduction)
+    check_signs("hinge", t)
+    return Hinge(reduction)(x, t)
+
+
+class SigmoidCrossEntropy(ElementwiseLoss):
+    def loss(self, x: Array, t: Array) -> Array:
+        # The first term is exactly 0 for a confident and correct x; the second keeps what is left of the loss.
+        xp, share = self.xp, (x > 0) - t
+        return masked(x, share != 0) * share + xp.log1p(xp.exp(-abs(x)))
+
+    def grad0(self, gy: Any) -> Any:
+        return gy * (sigmoid(self.x0) - self.x1)
+
+    def grad1(self, gy: Any) -> Any:
+        return -gy * self.x0
+
+
+@widened(2)
+def sigmoid_cross_entropy(
+    x: Operand,
+    t: Operand,
+    *,
+    weight: Operand | None = None,
+    pos_weight: Operand | None = None,
+    reduction: str = "mean",
+) -> Result:
+    """The cross entropy of ``sigmoid(x)`` with probabilities or labels 0 and 1: ``log(1 + exp(x)) - t * x``.
+
+    ``t``: of the shape of ``x``, or of another that differs by axes of length 1. ``weight`` multiplies the loss of each
+    element; ``pos_weight`` multiplies what the positive share ``t`` adds to it. Both are broadcast. Precise for any ``x``.
+
+    >>> import numpy as np
+    >>> sigmoid_cross_entropy(np.array([0.0, 1000.0]), np.array([1, 1]), reduction="none")
+    array([0.69314718, 0.        ])
+    """
+    name = "sigmoid_cross_entropy"
+    expect_scores(name, x)
+    x, t = _checked(name, x, t, reduction, binary=True)
+    _check_targets(name, x, t)
+    if weight is None and pos_weight is None:
+        return SigmoidCrossEntropy(reduction)(x, t)
+    weight, pos_weight = _weights(name, "weight", x, weight), _weights(name, "pos_weight", x, pos_weight)
+    if weight is not None:
+        x = counted(x, weight)
+    if pos_weight is None:
+        losses = SigmoidCrossEntropy("none")(x, t)
+    else:
+        losses = add(product(softplus(x), 1 - t), product(softplus(-x), in_dtype_of(x, pos_weight) * t))
+    return weighted(losses, weight, reduction)
+
+
+class BinaryCrossEntropy(ElementwiseLoss):
+    def __init__(self, reduction: str, least: float = 1e-12) -> None:
+        super().__init__(reduction)
+        self.least = least
+
+    def _log(self, p: Any) -> Any:
+        # At p = 0 the logarithm is cut at -100; the inner bound only avoids taking log(0).
+        xp = self.xp
+        return xp.maximum(xp.log(xp.maximum(p, float(np.finfo(p.dtype).smallest_subnormal))), -100)
+
+    def loss(self, p: Array, t: Array) -> Array:
+        return -(t * self._log(p) + (1 - t) * self._log(1 - p))
+
+    def grad0(self, gy: Any) -> Any:
+        p, t = self.x0, self.x1
+        # The bound keeps the gradient finite at 0 and 1, and large: a wrong prediction is never left alone.
+        return gy * (p - t) / self.xp.maximum(p * (1 - p), self.least)
+
+    def grad1(self, gy: Any) -> Any:
+        return gy * (self._log(1 - self.x0) - self._log(self.x0))
+
+
+def binary_cross_entropy(p: Operand, t: Operand, *, weight: Operand | None = None, reduction: str = "mean") -> Result:
+    """The cross entropy of probabilities ``p`` with ``t``: ``-t * log(p) - (1 - t) * log(1 - p)``, at most 100.
+
+    ``t`` and ``weight``: as in `sigmoid_cross_entropy`, which is precise for ``p = sigmoid(x)`` when given ``x``.
+
+    Raises `ArgumentError` for a ``p`` below 0 or above 1.
+
+    >>> import numpy as np
+    >>> binary_cross_entropy(np.array([0.5, 0.0]), np.array([1, 1]), reduction="none")
+    array([  0.69314718, 100.        ])
+    """
+    name = "binary_cross_entropy"
+    p, t = _checked(name, p, t, reduction, binary=True)
+    _check_targets(name, p, t, called="p")
+    weight = _weights(name, "weight", p, weight)
+    if weight is not None:
+        p = counted(p, weight)
+    probabilities = array_of(name, p)
+    if probabilities.size and not (probabilities.min() >= 0 and probabilities.max() <= 1):
+        raise ArgumentError(
+            "binary_cross_entropy: p must lie between 0 and 1; for other scores use sigmoid_cross_entropy"
+        )
+    least = 1e-12 if probabilities.dtype.kind != "f" else max(1e-12, 1 / float(np.finfo(probabilities.dtype).max))
+    if weight is None:
+        return BinaryCrossEntropy(reduction, least)(p, t)
+    return wide(lambda p, t: weighted(BinaryCrossEntropy("none", least)(p, t), weight, reduction), p, t)

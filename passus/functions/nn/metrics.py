@@ -1,0 +1,36 @@
+"""Measures of a prediction that have no gradient."""
+
+from __future__ import annotations
+
+from passus.backend import Array
+from passus.config import no_grad
+from passus.core import Function, Operand, Result
+from passus.functions.checks import check_label_shape, check_labels, check_reduction
+from passus.functions.nn.class_axis import classes_second
+
+__all__ = ["Accuracy", "accuracy"]
+
+
+class Accuracy(Function):
+    def forward(self, y: Array, t: Array) -> Array:
+        return (y.argmax(axis=1) == t).mean().astype(y.dtype if y.dtype.kind == "f" else float)
+
+
+def accuracy(y: Operand, t: Operand, axis: int = 1) -> Result:
+    """The share of examples whose largest number is that of the right class; of equal ones the first counts.
+
+    ``y``: (N, C, ...), probabilities or any other scores; ``t``: integers (N, ...). ``axis``: where the classes are; -1 for
+    the logits (N, T, V) of a language model. It has no gradient.
+
+    Raises `LabelError` for a label out of range, `ShapeError` for shapes that do not fit, `ArgumentError` for an
+    empty batch.
+
+    >>> import numpy as np
+    >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
+    array(0.5)
+    """
+    with no_grad():
+        y = classes_second("accuracy", y, axis)
+        labels = check_labels("accuracy", t, check_label_shape("accuracy", y, t, axis))
+        check_reduction("accuracy", "mean", labels.size)
+        return Accuracy()(y, labels)

@@ -1,0 +1,281 @@
+"""Activations with a kink: linear on one side or in the middle, bent or constant elsewhere.
+
+Their rules choose by masks: on a flat part the gradient is 0, even if the one that arrives is infinite.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from passus.arguments import checked_number
+from passus.backend import Array
+from passus.core import HALF, INTEGERS, Binary, Operand, Result, Unary
+from passus.errors import ShapeError
+from passus.functions.activation import Activation
+from passus.functions.arrays.shapes import reshape
+from passus.kernels.channels import compiled_slopes
+from passus.kernels.elementwise import limited, limited_gradient, masked
+
+__all__ = [
+    "CELU",
+    "ELU",
+    "SELU",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyReLU",
+    "PReLU",
+    "ReLU",
+    "ReLU6",
+    "celu",
+    "elu",
+    "hard_sigmoid",
+    "hard_swish",
+    "leaky_relu",
+    "prelu",
+    "relu",
+    "relu6",
+    "selu",
+]
+
+
+class ReLU(Unary):
+    def forward(self, x: Array) -> Array:
+        return limited(x, 0.0, math.inf)
+
+    def backward(self, gy: Any) -> Any:
+        return limited_gradient(gy, self.y, 0.0, math.inf)
+
+
+def relu(x: Operand) -> Result:
+    """The rectified linear unit: ``max(x, 0)``; its gradient at 0 is 0.
+
+    Source: Nair and Hinton, 2010, "Rectified linear units improve restricted Boltzmann machines".
+
+    >>> import numpy as np
+    >>> relu(np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """
+    return ReLU()(x)
+
+
+class ReLU6(Unary):
+    def forward(self, x: Array) -> Array:
+        return limited(x, 0.0, 6.0)
+
+    def backward(self, gy: Any) -> Any:
+        return limited_gradient(gy, self.y, 0.0, 6.0)
+
+
+def relu6(x: Operand) -> Result:
+    """The rectified linear unit with a ceiling: ``min(max(x, 0), 6)``.
+
+    Source: Howard et al., 2017, "MobileNets".
+
+    >>> import numpy as np
+    >>> relu6(np.array([-1.0, 2.0, 9.0]))
+    array([0., 2., 6.])
+    """
+    return ReLU6()(x)
+
+
+class PReLU(Binary):
+    widened = HALF + INTEGERS
+
+    def forward(self, x: Array, slope: Array) -> Array:
+        compiled = compiled_slopes(x, slope)
+        if compiled is not None:
+            return compiled.sloped_channels(x, slope)
+        return self.xp.maximum(x, 0) + masked(slope * x, x < 0)
+
+    def backward(self, gy: Any) -> Any:
+        compiled = None if self.recording else compiled_slopes(self.x0, self.x1, gy)
+        if compiled is None:
+            return super().backward(gy)
+        gradients = compiled.sloped_gradient(gy, self.x0, self.x1)
+        return tuple([gradient if needed else None for gradient, needed in zip(gradients, self.needs)])
+
+    def grad0(self, gy: Any) -> Any:
+        positive = self.x0 > 0
+        return masked(gy, positive) + masked(self.x1 * gy, ~positive)
+
+    def grad1(self, gy: Any) -> Any:
+        return masked(gy, ~(self.x0 >= 0)) * self.xp.minimum(self.x0, 0)
+
+
+def prelu(x: Operand, slope: Operand) -> Result:
+    """The rectified linear unit with a learnt slope: ``max(x, 0) + slope * min(x, 0)``.
+
+    ``x``: (N, C, ...); ``slope``: (C,), one for each channel, or one number for all.
+
+    Raises `ShapeError` if ``slope`` has another number of channels.
+    Source: He et al., 2015, "Delving deep into rectifiers".
+
+    >>> import numpy as np
+    >>> prelu(np.array([[-1.0, -1.0]]), np.array([0.25, 0.5]))
+    array([[-0.25, -0.5 ]])
+    """
+    shape, channels = getattr(x, "shape", ()), getattr(slope, "shape", ())
+    if channels == (1,) and not shape:
+        slope = reshape(slope, ())
+    elif channels not in ((), (1,)):
+        if len(shape) < 2 or channels != shape[1:2]:
+            raise ShapeError(f"prelu: slope {channels} must hold one number for each channel, axis 1 of x {shape}")
+        slope = reshape(slope, channels + (1,) * (len(shape) - 2))
+    return PReLU()(x, slope)
+
+
+class LeakyReLU(Activation):
+    kernel = "leaky_relu"
+
+    def __init__(self, slope: float) -> None:
+        self.slope = self.option = slope
+
+    def formula(self, x: Array) -> Array:
+        # The larger of x and its share is x above 0 and the share below, and the other way round for slopes above 1.
+        choose = self.xp.maximum if self.slope <= 1 else self.xp.minimum
+        return choose(x, self.slope * x)
+
+    def rule(self, gy: Any) -> Any:
+        positive = self.x > 0
+        return masked(gy, positive) + self.slope * masked(gy, ~positive)
+
+
+def leaky_relu(x: Operand, slope: float = 0.2) -> Result:
+    """The rectified linear unit with a slope below 0: ``x`` if positive, else ``slope * x``.
+
+    Source: Maas, Hannun and Ng, 2013, "Rectifier nonlinearities improve neural network acoustic models".
+
+    >>> import numpy as np
+    >>> leaky_relu(np.array([-1.0, 2.0]))
+    array([-0.2,  2. ])
+    """
+    slope = checked_number("leaky_relu", "slope", slope, -math.inf)
+    return LeakyReLU(slope)(x) if slope else relu(x)
+
+
+class _ExponentialUnit(Activation):
+    """``scale * x`` above 0, ``scale * alpha * (exp(x / width) - 1)`` below."""
+
+    def __init__(self, scale: float, alpha: float, width: float) -> None:
+        self.scale, self.depth, self.width = scale, scale * alpha, width
+
+    def formula(self, x: Array) -> Array:
+        xp = self.xp
+        return self.scale * xp.maximum(x, 0) + self.depth * xp.expm1(xp.minimum(x, 0) / self.width)
+
+    def rule(self, gy: Any) -> Any:
+        x = self.x
+        slope = (self.y.clip(None, 0) + self.depth) / self.width  # First, for gy * y can overflow.
+        above = self.scale - self.depth / self.width
+        return gy * (slope + (x > 0) * x.dtype.type(above) if above else slope)
+
+
+class ELU(_ExponentialUnit):
+    kernel = "elu"
+
+    def __init__(self, alpha: float) -> None:
+        super().__init__(1.0, alpha, 1.0)
+        self.option = alpha
+
+
+def elu(x: Operand, alpha: float = 1.0) -> Result:
+    """The exponential linear unit: ``x`` if positive, else ``alpha * (exp(x) - 1)``.
+
+    Source: Clevert, Unterthiner and Hochreiter, 2016, "Fast and accurate deep network learning by exponential linear
+    units".
+
+    >>> import numpy as np
+    >>> elu(np.array([-1.0, 2.0]))
+    array([-0.63212056,  2.        ])
+    """
+    alpha = checked_number("elu", "alpha", alpha, -math.inf)
+    return ELU(alpha)(x) if alpha else relu(x)
+
+
+class SELU(_ExponentialUnit):
+    kernel = "selu"
+
+    def __init__(self) -> None:
+        # The fixed point of the paper: mean 0 and variance 1 are kept from layer to layer.
+        super().__init__(1.0507009873554805, 1.6732632423543772, 1.0)
+
+
+def selu(x: Operand) -> Result:
+    """The self-normalising unit: ``1.0507 * elu(x, 1.6733)``.
+
+    Source: Klambauer et al., 2017, "Self-normalizing neural networks".
+
+    >>> import numpy as np
+    >>> selu(np.array([-1.0, 2.0]))
+    array([-1.11133074,  2.10140197])
+    """
+    return SELU()(x)
+
+
+class CELU(_ExponentialUnit):
+    kernel = "celu"
+
+    def __init__(self, alpha: float) -> None:
+        super().__init__(1.0, alpha, alpha)
+        self.option = alpha
+
+
+def celu(x: Operand, alpha: float = 1.0) -> Result:
+    """The exponential linear unit with a smooth joint: ``x`` if positive, else ``alpha * (exp(x / alpha) - 1)``.
+
+    Raises `ArgumentError` unless ``alpha > 0``.
+    Source: Barron, 2017, "Continuously differentiable exponential linear units".
+
+    >>> import numpy as np
+    >>> celu(np.array([-1.0, 2.0]), alpha=2.0)
+    array([-0.78693868,  2.        ])
+    """
+    return CELU(checked_number("celu", "alpha", alpha, open_low=True))(x)
+
+
+class HardSigmoid(Activation):
+    kernel = "hard_sigmoid"
+
+    def formula(self, x: Array) -> Array:
+        return (x + 3).clip(0, 6) / 6
+
+    def rule(self, gy: Any) -> Any:
+        y = self.y
+        return masked(gy, (y > 0) & (y < 1)) / 6
+
+
+def hard_sigmoid(x: Operand) -> Result:
+    """A sigmoid of three straight lines: ``min(max(x + 3, 0), 6) / 6``.
+
+    Source: Howard et al., 2019, "Searching for MobileNetV3".
+
+    >>> import numpy as np
+    >>> hard_sigmoid(np.array([-4.0, 0.0, 4.0]))
+    array([0. , 0.5, 1. ])
+    """
+    return HardSigmoid()(x)
+
+
+class HardSwish(Activation):
+    kernel = "hard_swish"
+
+    def formula(self, x: Array) -> Array:
+        return x * (x + 3).clip(0, 6) / 6
+
+    def rule(self, gy: Any) -> Any:
+        x = self.x
+        slope = x.clip(-3, 3) / 3 + 0.5 - (x >= 3) * x.dtype.type(0.5)
+        return masked(gy, ~(x <= -3)) * slope  # NaN is not below: it stays NaN.
+
+
+def hard_swish(x: Operand) -> Result:
+    """A SiLU of straight lines and a parabola: ``x * hard_sigmoid(x)``.
+
+    Source: Howard et al., 2019, "Searching for MobileNetV3".
+
+    >>> import numpy as np
+    >>> hard_swish(np.array([-4.0, 1.5, 4.0]))
+    array([-0.   ,  1.125,  4.   ])
+    """
+    return HardSwish()(x)

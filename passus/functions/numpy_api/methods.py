@@ -1,0 +1,105 @@
+"""Methods of arrays on Variables: the arguments of passus, and NumPy's besides.
+
+The usual call goes straight to the function of passus; NumPy's other options (``dtype``, ``where``, ``initial``,
+``order``), and its order of arguments, are those of NumPy's functions in the modules beside this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from passus.core import Result, Variable
+from passus.functions.arrays import comparison, extremes, reductions, running, shapes, sorting, statistics
+from passus.functions.numpy_api import choosing, reducing, shaping
+
+__all__ = ["LIKE_NUMPY"]
+
+SWITCH = (bool, int, np.bool_)
+"""The types of ``keepdims``; anything else in its place is an argument of NumPy's, such as a dtype."""
+
+
+def _reduction(own: Callable[..., Result], numpys: Callable[..., Result]) -> Callable[..., Result]:
+    def reduced(x: Variable, axis: Any = None, keepdims: Any = False, *more: Any, **options: Any) -> Result:
+        if not more and not options and isinstance(keepdims, SWITCH):
+            return own(x, axis, keepdims)
+        if more or not isinstance(keepdims, SWITCH):
+            return numpys(x, axis, keepdims, *more, **options)
+        return numpys(x, axis, keepdims=keepdims, **options)
+
+    return _named(reduced, own)
+
+
+def _spread(own: Callable[..., Result], numpys: Callable[..., Result]) -> Callable[..., Result]:
+    def spread(
+        x: Variable, axis: Any = None, ddof: Any = 0, keepdims: Any = False, *more: Any, **options: Any
+    ) -> Result:
+        if not more and not options and isinstance(ddof, (int, float, np.number)) and isinstance(keepdims, SWITCH):
+            return own(x, axis, ddof, keepdims)
+        if more or not isinstance(keepdims, SWITCH):
+            return numpys(x, axis, ddof, keepdims, *more, **options)
+        if not isinstance(ddof, (int, float, np.number)):
+            return numpys(x, axis, ddof, keepdims=keepdims, **options)
+        return numpys(x, axis, ddof=ddof, keepdims=keepdims, **options)
+
+    return _named(spread, own)
+
+
+def _or_numpys(own: Callable[..., Result], numpys: Callable[..., Result], ours: int) -> Callable[..., Result]:
+    """``own`` for up to ``ours`` arguments by place or by ``axis``, and ``numpys`` for all else."""
+
+    def method(x: Variable, *given: Any, **options: Any) -> Result:
+        if len(given) <= ours and (not options or options.keys() == {"axis"}):
+            return own(x, *given, **options)
+        return numpys(x, *given, **options)
+
+    return _named(method, own)
+
+
+def _named(method: Callable[..., Result], own: Callable[..., Result]) -> Callable[..., Result]:
+    method.__name__, method.__doc__ = own.__name__, own.__doc__
+    return method
+
+
+def clip(x: Variable, x_min: Any = None, x_max: Any = None, **options: Any) -> Result:
+    """Each element, but at least ``x_min`` (or ``min``) and at most ``x_max`` (or ``max``)."""
+    if options:
+        return choosing.clip(x, x_min, x_max, **options)
+    return comparison.clip(x, x_min, x_max)
+
+
+def flatten(x: Variable, order: str = "C") -> Result:
+    """All elements in one row, as NumPy's method gives them; `flatten` of `passus.functions` keeps the batch."""
+    return shaping.ravel(x, order)
+
+
+def astype(
+    x: Variable, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+) -> Result:
+    """The elements in another dtype; the other arguments are NumPy's and change nothing that can be seen."""
+    return shapes.astype(x, dtype)
+
+
+def compress(x: Variable, condition: Any, axis: int | None = None, out: Any = None) -> Result:
+    """The elements, or the parts along an axis, where ``condition`` is true."""
+    return choosing.compress(condition, x, axis, out)
+
+
+LIKE_NUMPY: dict[str, Callable[..., Any]] = {
+    "sum": _reduction(reductions.sum, reducing.sum),
+    "mean": _reduction(reductions.mean, reducing.mean),
+    "prod": _reduction(reductions.prod, reducing.prod),
+    "max": _reduction(extremes.max, reducing.max),
+    "min": _reduction(extremes.min, reducing.min),
+    "var": _spread(statistics.var, reducing.var),
+    "std": _spread(statistics.std, reducing.std),
+    "cumsum": _or_numpys(reductions.cumsum, reducing.cumsum, 1),
+    "cumprod": _or_numpys(running.cumprod, reducing.cumprod, 1),
+    "argsort": _or_numpys(sorting.argsort, choosing.argsort, 1),
+    "clip": clip,
+    "flatten": flatten,
+    "astype": astype,
+    "compress": compress,
+}
