@@ -1,4 +1,4 @@
-"""Data to learn from: small sets that are always there, and well-known ones that are downloaded once.
+"""Datasets: small ones that need no network, and standard ones that are downloaded once.
 
 >>> x, t = Spiral()[0]
 >>> x.shape

@@ -1,4 +1,4 @@
-"""What a dataset is: something with a length whose items are found by number."""
+"""The base classes of datasets: objects with a length whose examples are read by index."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ __all__ = ["ArrayDataset", "Dataset", "checked_index", "every_fifth"]
 class Dataset:
     """Examples with labels: ``dataset[i]`` is ``(transform(data[i]), target_transform(label[i]))``.
 
-    A subclass writes `prepare`, which sets ``data`` and, where there are labels, ``label``. One whose examples do not
-    fit into memory writes ``__getitem__`` and ``__len__`` instead. Without labels, the second of the pair is None.
+    A subclass defines `prepare`, which sets ``data`` and, if the examples are labelled, ``label``. A subclass whose
+    examples do not fit in memory defines ``__getitem__`` and ``__len__`` instead. Without labels, the second element of
+    each pair is None.
 
-    Raises `ShapeError` if there are not as many labels as examples.
+    Raises `ShapeError` if the numbers of labels and examples differ.
 
     >>> class Squares(Dataset):
     ...     def prepare(self):
@@ -45,22 +46,22 @@ class Dataset:
             _check_lengths(type(self).__name__, self.data, self.label)
 
     def prepare(self) -> None:
-        """Set ``data`` and ``label``; called once, when the dataset is made."""
+        """Set ``data`` and ``label``; called once, by the constructor."""
 
     def __len__(self) -> int:
-        return len(_present(self))
+        return len(_checked_data(self))
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         i = checked_index(type(self).__name__, index)
-        x = self.transform(_present(self)[i])
+        x = self.transform(_checked_data(self)[i])
         return x, None if self.label is None else self.target_transform(self.label[i])
 
     @property
     def batch(self) -> Callable[[Array], tuple[Any, Any]] | None:
-        """The function that takes many examples at once, by an array of their numbers, much faster than one by one.
+        """A function from an array of indices to a batch of examples, much faster than reading them one by one.
 
-        None where that is impossible: ``data`` or ``label`` is no array, a transform has no ``batch`` of its own, or a
-        subclass has its own ``__getitem__``.
+        None if batches cannot be read as a whole: ``data`` or ``label`` is not an array, a transform has no ``batch``
+        method, or a subclass overrides ``__getitem__``.
         """
         if type(self).__getitem__ is not Dataset.__getitem__:
             return None
@@ -69,14 +70,14 @@ class Dataset:
 
     @property
     def is_random(self) -> bool:
-        """Whether a transform may draw random numbers, so that a loader gives it a generator for each batch."""
+        """Whether a transform may draw random numbers; if so, a loader seeds a generator for each batch."""
         return any(getattr(transform, "is_random", True) for transform in (self.transform, self.target_transform))
 
 
 class ArrayDataset:
-    """Arrays of one length as a dataset: ``dataset[i]`` is the tuple of their i-th rows.
+    """Arrays of equal length as a dataset: ``dataset[i]`` is the tuple of their i-th rows.
 
-    Raises `ShapeError` for arrays of different lengths, `DTypeError` for what is no array.
+    Raises `ShapeError` for arrays of different lengths, `DTypeError` for arguments that are not arrays.
 
     >>> x, t = np.zeros((3, 2), np.float32), np.array([0, 1, 2])
     >>> ArrayDataset(x, t)[1]
@@ -87,7 +88,7 @@ class ArrayDataset:
 
     def __init__(self, *arrays: Array) -> None:
         if not arrays:
-            raise ArgumentError("ArrayDataset: no array was given; write ArrayDataset(x, t)")
+            raise ArgumentError("ArrayDataset: expected at least one array; write ArrayDataset(x, t)")
         for array in arrays:
             if not isinstance(array, np.ndarray) or array.ndim == 0:
                 raise DTypeError(
@@ -95,7 +96,8 @@ class ArrayDataset:
                     "Variable"
                 )
         if len({len(array) for array in arrays}) > 1:
-            raise ShapeError(f"ArrayDataset: arrays of different lengths: {', '.join(str(a.shape) for a in arrays)}")
+            shapes = ", ".join(str(a.shape) for a in arrays)
+            raise ShapeError(f"ArrayDataset: arrays have different lengths: {shapes}; their first axes must be equal")
         self.arrays = arrays
 
     def __len__(self) -> int:
@@ -104,16 +106,16 @@ class ArrayDataset:
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         i = checked_index("ArrayDataset", index)
         if not -len(self) <= i < len(self):
-            raise LabelError(f"ArrayDataset: there is no example {i}; there are {len(self)}")
+            raise LabelError(f"ArrayDataset: index {i} is out of range for {len(self)} examples")
         return tuple(array[i] for array in self.arrays)
 
     def batch(self, index: Array) -> tuple[Array, ...]:
-        """The rows at many places at once."""
+        """The rows of all arrays at these indices."""
         return tuple(array.take(index, axis=0) for array in self.arrays)
 
 
 def every_fifth(label: Array) -> Array:
-    """Where the test samples are in data without a split of its own: every fifth sample of each class, by its place.
+    """A boolean mask of the test samples, for data without a predefined split: every fifth sample of each class.
 
     >>> every_fifth(np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1])).nonzero()
     (array([4, 9]),)
@@ -125,16 +127,16 @@ def every_fifth(label: Array) -> Array:
 
 
 def _column(array: Any, transform: Transform) -> Callable[[Array], Any] | None:
-    """The function that takes many rows of ``array`` and transforms them at once, or None."""
+    """A function that reads and transforms many rows of ``array`` at once, or None if that is impossible."""
     if array is None:
         return lambda index: None
-    many = getattr(transform, "batch", None)
-    if many is None or not isinstance(array, np.ndarray):
+    transform_batch = getattr(transform, "batch", None)
+    if transform_batch is None or not isinstance(array, np.ndarray):
         return None
-    return lambda index: many(array.take(index, axis=0))
+    return lambda index: transform_batch(array.take(index, axis=0))
 
 
-def _present(dataset: Dataset) -> Any:
+def _checked_data(dataset: Dataset) -> Any:
     if dataset.data is None:
         raise ArgumentError(
             f"{type(dataset).__name__}: no data; set self.data in prepare(), or define __getitem__ and __len__"
@@ -146,12 +148,12 @@ def _check_lengths(name: str, data: Any, label: Any) -> None:
     lengths = [len(column) for column in (data, label) if isinstance(column, Sized) and np.iterable(column)]
     if len(set(lengths)) > 1:
         raise ShapeError(
-            f"{name}: data has {lengths[0]} examples, but label has {lengths[1]}; prepare() must set equally many"
+            f"{name}: data has {lengths[0]} examples, but label has {lengths[1]}; prepare() must set the same number"
         )
 
 
 def checked_index(name: str, index: Any) -> int:
-    """``index`` as an int. Raises `DTypeError` if it is no integer; ``name`` is who asks.
+    """``index`` as an int; ``name``: the dataset, for the message. Raises `DTypeError` if it is not an integer.
 
     >>> checked_index("ArrayDataset", np.int64(3))
     3
@@ -160,5 +162,5 @@ def checked_index(name: str, index: Any) -> int:
         return operator.index(index)
     except TypeError as error:
         raise DTypeError(
-            f"{name}: an index must be one integer, not {index!r}; use Subset for a part and DataLoader for batches"
+            f"{name}: an index must be one integer, not {index!r}; use Subset to select examples, DataLoader for batches"
         ) from error

@@ -1,4 +1,4 @@
-"""Arrays kept in one npz file of the cache folder."""
+"""Data and labels in one npz file of the cache folder."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["load_cache_npz", "save_cache_npz"]
 
 
 def save_cache_npz(data: Array, label: Array, file_name: str | os.PathLike[str]) -> Path:
-    """Keep data and labels in a file of the cache folder, or at a full path; whole or not at all.
+    """Write data and labels to a file in the cache folder, or at an absolute path, and return the path.
 
-    Raises `DTypeError` for arrays of objects, which could only be pickled.
+    The file is replaced atomically. Raises `DTypeError` for arrays of objects, which could only be pickled.
 
     >>> import tempfile
     >>> path = save_cache_npz(np.zeros((2, 3)), np.array([0, 1]), Path(tempfile.mkdtemp()) / "two.npz")
@@ -27,13 +27,13 @@ def save_cache_npz(data: Array, label: Array, file_name: str | os.PathLike[str])
     array([0, 1])
     """
     if np.asarray(data).dtype.hasobject or np.asarray(label).dtype.hasobject:
-        raise DTypeError("save_cache_npz: arrays of objects cannot be kept; convert them to numbers")
+        raise DTypeError("save_cache_npz: arrays of objects cannot be saved; convert them to numbers")
     path = cache_folder() / checked_path(file_name)
     made_folder(path.parent)
     with replacing(path) as file:
         np.savez_compressed(file, data=data, label=label)
         if np.asarray(data).nbytes + np.asarray(label).nbytes > room(file.tell()):
-            # Almost nothing but zeros: as small as that, it would not be taken for a whole file.
+            # Mostly zeros: load_cache_npz would reject the compression ratio, so the arrays are stored uncompressed.
             file.seek(0)
             file.truncate()
             np.savez(file, data=data, label=label)
@@ -41,9 +41,9 @@ def save_cache_npz(data: Array, label: Array, file_name: str | os.PathLike[str])
 
 
 def load_cache_npz(file_name: str | os.PathLike[str]) -> tuple[Array, Array] | tuple[None, None]:
-    """What `save_cache_npz` kept, or (None, None) if there is no such file.
+    """The data and labels that `save_cache_npz` wrote, or (None, None) if there is no such file.
 
-    Raises `DataError` for a file that is broken, has other arrays, or unfolds to more than 100 times its size.
+    Raises `DataError` for a file that is damaged, lacks one of the arrays, or unpacks to more than 100 times its size.
 
     >>> load_cache_npz("never-saved.npz")
     (None, None)
@@ -57,4 +57,4 @@ def load_cache_npz(file_name: str | os.PathLike[str]) -> tuple[Array, Array] | t
         arrays = read_arrays(path)
         return arrays["data"], arrays["label"]
     except BROKEN as error:
-        raise DataError(f"{path}: no data and label can be read ({error}); delete the file and save it anew") from error
+        raise DataError(f"{path}: cannot read data and label ({error}); delete the file and save it again") from error

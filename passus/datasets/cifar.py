@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100: colour photographs of 32 x 32 pixels, in their binary version, which needs no pickle."""
+"""CIFAR-10 and CIFAR-100: colour photographs of 32 x 32 pixels, read from the binary version, which needs no pickle."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Literal, cast, final
 import numpy as np
 
 from passus.backend import Array
-from passus.datasets.cifar_names import COARSE, FINE, TEN
-from passus.datasets.download import get_file
+from passus.datasets.cifar_names import CIFAR10_CLASSES, CIFAR100_COARSE_CLASSES, CIFAR100_FINE_CLASSES
+from passus.datasets.download import damaged, get_file
 from passus.datasets.pictures import PIXELS, PictureDataset, check_classes
-from passus.errors import ArgumentError, DataError
+from passus.errors import ArgumentError
 from passus.transforms import Transform
 from passus.unpacking import BROKEN, Unfolding
 
@@ -23,23 +23,23 @@ SHAPE = (3, 32, 32)
 
 
 class CifarDataset(PictureDataset):
-    """50,000 photographs to train with and 10,000 to test, from one archive.
+    """50,000 photographs for training and 10,000 for testing, from one archive.
 
-    ``data``: bytes (N, 3, 32, 32); ``label``: integers (N,). Without a transform of yours, examples are float32 in
-    [0, 1] of shape (3, 32, 32). ``url``: the address of a mirror's archive; ``folder``: where the archive is, instead
-    of the cache folder. Nothing is downloaded if it is there, and nothing is unpacked to disk.
+    ``data``: bytes (N, 3, 32, 32); ``label``: integers (N,). By default, examples are float32 in [0, 1] of shape
+    (3, 32, 32). ``url``: the address of the archive on a mirror; ``folder``: the folder of the archive, by default the
+    cache folder. An existing archive is not downloaded again, and nothing is unpacked to disk.
 
-    Raises `DataError` for an archive that cannot be downloaded or is broken.
+    Raises `DataError` for an archive that cannot be downloaded or is damaged.
     """
 
     url: ClassVar[str]
     checksum: ClassVar[str]
     members: ClassVar[tuple[tuple[str, ...], tuple[str, ...]]]
-    """The files in the archive for training, then those for tests."""
+    """The training files in the archive, then the test files."""
     label_bytes: ClassVar[int] = 1
-    """How many bytes stand in front of each picture."""
+    """Number of label bytes before each picture."""
     label_byte = 0
-    """Which of them is the label."""
+    """Index of the byte that holds the label."""
 
     def __init__(
         self,
@@ -70,12 +70,7 @@ class CIFAR10(CifarDataset):
         tuple(f"cifar-10-batches-bin/data_batch_{i}.bin" for i in range(1, 6)),
         ("cifar-10-batches-bin/test_batch.bin",),
     )
-    classes = TEN
-
-    @classmethod
-    def labels(cls) -> dict[int, str]:
-        """The name of each class."""
-        return dict(enumerate(cls.classes))
+    classes = CIFAR10_CLASSES
 
 
 @final
@@ -109,43 +104,39 @@ class CIFAR100(CifarDataset):
         """The name of each class."""
         if label_type not in ("fine", "coarse"):
             raise ArgumentError(f"CIFAR100: label_type is {label_type!r}; it must be 'fine' or 'coarse'")
-        return dict(enumerate(FINE if label_type == "fine" else COARSE))
+        return dict(enumerate(CIFAR100_FINE_CLASSES if label_type == "fine" else CIFAR100_COARSE_CLASSES))
 
 
 def _records(path: Path, members: tuple[str, ...], label_bytes: int) -> Array:
-    """The files of the archive one after the other, each record a row: its labels, then the bytes of its picture."""
+    """The concatenated records of the archive, one a row: the label bytes, then the bytes of the picture."""
     try:
-        found = _members(path, members)
+        contents = _members(path, members)
     except BROKEN as error:
-        raise _broken(path, f"it cannot be unpacked ({error})") from error
+        raise damaged(path, f"cannot be unpacked ({error})") from error
     length = label_bytes + math.prod(SHAPE)
     for name in members:
-        if name not in found:
-            raise _broken(path, f"it has no file {name}")
-        if not found[name] or len(found[name]) % length:
-            raise _broken(path, f"its file {name} has {len(found[name])} bytes, which are no records of {length}")
-    return np.frombuffer(b"".join(found[name] for name in members), np.uint8).reshape(-1, length)
+        if name not in contents:
+            raise damaged(path, f"has no member {name}")
+        if not contents[name] or len(contents[name]) % length:
+            raise damaged(path, f"member {name} has {len(contents[name])} bytes, not a multiple of {length}")
+    return np.frombuffer(b"".join(contents[name] for name in members), np.uint8).reshape(-1, length)
 
 
 def _members(path: Path, members: tuple[str, ...]) -> dict[str, bytes]:
-    """Those files of the archive, by their names. Raises one of `BROKEN`."""
-    import tarfile  # Not at the top: slow to import, and for few to use.
+    """The content of these members of the archive, by name. Raises one of `BROKEN`."""
+    import tarfile  # Imported here because it is slow to import and rarely needed.
 
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     try:
         with Unfolding(path) as content, tarfile.open(fileobj=cast(Any, content), mode="r|") as archive:
             for member in archive:
                 if member.issparse():
-                    raise ValueError(f"its member {member.name[:80]} is sparse: a few bytes that stand for many")
+                    raise ValueError(f"member {member.name[:80]} is sparse and could expand without limit")
                 file = archive.extractfile(member) if member.isfile() else None
                 if file is not None and member.name in members:
-                    found[member.name] = file.read()
-            while content.read(1 << 20):  # The checksum stands at the very end.
+                    contents[member.name] = file.read()
+            while content.read(1 << 20):  # Read to the end, where the checksum is.
                 pass
     except tarfile.TarError as error:
         raise ValueError(str(error)) from error
-    return found
-
-
-def _broken(path: Path, what: str) -> DataError:
-    return DataError(f"{path}: {what}; delete the file to download it again")
+    return contents

@@ -1,17 +1,17 @@
-"""The names of the classes of CIFAR-10 and CIFAR-100, in the order of their numbers."""
+"""The class names of CIFAR-10 and CIFAR-100, in label order."""
 
 # ruff: noqa: SIM905 - lists of words are easier to read without quotation marks
 
 from __future__ import annotations
 
-__all__ = ["COARSE", "FINE", "TEN"]
+__all__ = ["CIFAR10_CLASSES", "CIFAR100_COARSE_CLASSES", "CIFAR100_FINE_CLASSES"]
 
-TEN = tuple(
+CIFAR10_CLASSES = tuple(
     """
     airplane automobile bird cat deer dog frog horse ship truck
     """.split()
 )
-FINE = tuple(
+CIFAR100_FINE_CLASSES = tuple(
     """
     apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
     castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin
@@ -22,7 +22,7 @@ FINE = tuple(
     tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
     """.split()
 )
-COARSE = tuple(
+CIFAR100_COARSE_CLASSES = tuple(
     """
     aquatic_mammals fish flowers food_containers fruit_and_vegetables household_electrical_devices
     household_furniture insects large_carnivores large_man-made_outdoor_things large_natural_outdoor_scenes

@@ -1,4 +1,4 @@
-"""Handwritten digits that come with scikit-learn: no network needed."""
+"""Handwritten digits from scikit-learn; no download is needed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Digits"]
 class Digits(Dataset):
     """1,797 real digits (UCI, 1998) in [0, 1], of shape (64,), or (1, 8, 8) with ``flat=False``.
 
-    Every fifth sample of each digit is a test sample: 1,442 to train with, 355 to test.
+    Every fifth sample of each digit is a test sample: 1,442 for training, 355 for testing.
 
     Raises `DependencyError` if scikit-learn is not installed.
 
@@ -38,12 +38,12 @@ class Digits(Dataset):
 
     def prepare(self) -> None:
         digits = import_optional("sklearn.datasets", "scikit-learn", "datasets.Digits").load_digits()
-        mine = every_fifth(digits.target) != self.train
-        x = (digits.data[mine] / 16.0).astype(np.float32)
+        selected = every_fifth(digits.target) != self.train
+        x = (digits.data[selected] / 16.0).astype(np.float32)
         self.data = x if self.flat else x.reshape(-1, 1, 8, 8)
-        self.label = digits.target[mine].astype(np.int64)
+        self.label = digits.target[selected].astype(np.int64)
 
     @staticmethod
     def labels() -> dict[int, str]:
-        """The name of each class."""
+        """The class names by label."""
         return dict(enumerate("0123456789"))

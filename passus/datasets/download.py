@@ -1,4 +1,4 @@
-"""Files from the network, kept in a cache folder: whole, with the right checksum, or not at all."""
+"""Downloads into a cache folder: a file appears there complete and with a verified checksum, or not at all."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from passus.errors import ArgumentError, DataError, DTypeError, kind_of
 from passus.files import check_file_is_there, checked_path, made_folder, replacing
 from passus.optional import import_optional
 
-__all__ = ["cache_folder", "check_file", "get_file", "show_progress"]
+__all__ = ["cache_folder", "check_file", "damaged", "get_file", "show_progress"]
 
 SCHEMES = ("http://", "https://")
-LONGEST_NAME = 255
-"""How many bytes the name of a file can have."""
+MAX_NAME_BYTES = 255
+"""The longest file name that common file systems allow, in bytes."""
 TIMEOUT = 30.0
-"""Seconds without a byte after which a download is given up."""
+"""Seconds without data after which a download is aborted."""
 DEADLINE = 3600.0
-"""Seconds after which a download is given up in any case."""
-LARGEST = 4 << 30
-"""How many bytes a download may have."""
+"""Seconds after which a download is aborted."""
+MAX_SIZE = 4 << 30
+"""The default limit of a download, in bytes."""
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: the environment variable ``PASSUS_CACHE``, or ``~/.cache/passus``.
+    """The folder of downloads: the environment variable ``PASSUS_CACHE``, or ``~/.cache/passus``.
 
     >>> cache_folder().is_absolute()
     True
@@ -42,28 +42,27 @@ def get_file(
     checksum: str | None = None,
     folder: str | os.PathLike[str] | None = None,
     deadline: float = DEADLINE,
-    max_size: int = LARGEST,
+    max_size: int = MAX_SIZE,
 ) -> Path:
-    """The path of a file in the cache folder, which is downloaded if it is not there yet.
+    """The path of a file in the cache folder; a missing file is downloaded first.
 
-    ``checksum``: md5 (32 hexadecimal digits) or sha256 (64) of the file; it is compared each time. The file appears
-    under its name once it is complete, so that an interrupted download leaves nothing, and several programs may ask
-    for the same file at once. ``deadline``: seconds that a download may take, from the first to the last byte;
-    ``max_size``: bytes that it may have.
+    ``checksum``: md5 (32 hexadecimal digits) or sha256 (64) of the file, verified on every call. The file is renamed into
+    place once it is complete, so an interrupted download leaves nothing behind, and several processes may download the
+    same file at once. ``deadline``: maximum duration of the download in seconds; ``max_size``: maximum size in bytes.
 
-    Raises `DataError` if the download fails, takes too long, is too large, leads elsewhere than to ``http(s)://``, or the
-    file is not what its checksum says; `ArgumentError` for a name with a folder in it, and for anything but ``http(s)://``.
+    Raises `DataError` if the download fails, takes too long, is too large, is redirected to anything but ``http(s)://``,
+    or if the checksum differs; `ArgumentError` for a name that contains a folder, and for any scheme but ``http(s)://``.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
-    >>> _ = (folder / "here.txt").write_text("kept")
+    >>> _ = (folder / "here.txt").write_text("cached")
     >>> get_file("https://example.org/here.txt", folder=folder).read_text()
-    'kept'
+    'cached'
     """
     if not isinstance(url, str):
         raise DTypeError(f"get_file: {kind_of(url)} is not a URL; give a string")
     if not url.startswith(SCHEMES):
-        raise ArgumentError(f"get_file: {url!r} is no address that begins with http:// or https://")
+        raise ArgumentError(f"get_file: {url!r} is not supported; give a URL that starts with http:// or https://")
     limits = (
         checked_number("get_file", "deadline", deadline, open_low=True),
         checked_count("get_file", "max_size", max_size),
@@ -73,9 +72,9 @@ def get_file(
         not isinstance(name, str)
         or name in ("", "..")
         or Path(name).name != name
-        or len(os.fsencode(name)) > LONGEST_NAME
+        or len(os.fsencode(name)) > MAX_NAME_BYTES
     ):
-        raise ArgumentError(f"get_file: {name!r} is no name of a file; give file_name, without a folder")
+        raise ArgumentError(f"get_file: {name!r} is not a valid file name; pass file_name, without a folder")
     path = checked_path((cache_folder() if folder is None else Path(folder)) / name)
     if os.path.lexists(path):
         check_file(path, checksum)
@@ -85,7 +84,7 @@ def get_file(
 
 
 def check_file(path: Path, checksum: str | None) -> None:
-    """Raise `DataError` for what is no file, or if it is not what its checksum says.
+    """Raise `DataError` if the path is not a file, or if its checksum differs.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "empty"
@@ -95,12 +94,21 @@ def check_file(path: Path, checksum: str | None) -> None:
     check_file_is_there(path, DataError, DataError)
     if checksum is not None:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, lambda: _digest(checksum)).hexdigest()
-        _compare(path, found, checksum, "delete the file to download it again")
+            actual = hashlib.file_digest(file, lambda: _digest(checksum)).hexdigest()
+        _compare(path, actual, checksum, "delete the file to download it again")
+
+
+def damaged(path: Path, what: str) -> DataError:
+    """The error for a downloaded file that cannot be used.
+
+    >>> str(damaged(Path("train.gz"), "is empty"))
+    'train.gz: is empty; delete the file to download it again'
+    """
+    return DataError(f"{path}: {what}; delete the file to download it again")
 
 
 def show_progress(block_num: int, block_size: int, total_size: int) -> None:
-    r"""Draw how far a download is, on one line; a hook for `urllib.request.urlretrieve`.
+    r"""Draw the progress of a download on one line; a report hook for `urllib.request.urlretrieve`.
 
     >>> import contextlib, io
     >>> with contextlib.redirect_stdout(io.StringIO()) as screen:
@@ -124,10 +132,10 @@ def _download(url: str, path: Path, checksum: str | None, deadline: float, max_s
                     file.write(chunk)
                     bar.update(len(chunk))
             if checksum is not None:
-                _compare(url, digest.hexdigest(), checksum, "the source has changed; give the address of a mirror")
+                _compare(url, digest.hexdigest(), checksum, "the source has changed; pass the URL of a mirror")
     except TransferError as error:
         raise DataError(
-            f"{path.name}: {url} {error}; try again, give the address of a mirror, or put the file into {path.parent} by hand"
+            f"{path.name}: {url} {error}; try again, pass the URL of a mirror, or put the file into {path.parent} by hand"
         ) from error
 
 
@@ -138,7 +146,7 @@ def _digest(checksum: str | None) -> Any:
     return hashlib.new(kinds[len(checksum)] if checksum else "sha256", usedforsecurity=False)
 
 
-def _compare(what: str | Path, found: str, checksum: str, way_out: str) -> None:
-    if found != checksum.lower():
+def _compare(source: str | Path, actual: str, checksum: str, fix: str) -> None:
+    if actual != checksum.lower():
         kind = "md5" if len(checksum) == 32 else "sha256"
-        raise DataError(f"{what}: its {kind} is {found}, and should be {checksum}; {way_out}")
+        raise DataError(f"{source}: {kind} is {actual}, expected {checksum}; {fix}")

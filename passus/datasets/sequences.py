@@ -1,4 +1,4 @@
-"""Sequences to be continued: each label is the example that follows."""
+"""Sequences for next-step prediction: each label is the next example."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STEPS = 1000
 
 
 class SinCurve(Dataset):
-    """One period of a sine with uniform noise in [-0.05, 0.05), or for the test of a cosine without; (999, 1) each.
+    """One period of a sine with uniform noise in [-0.05, 0.05); for testing, of a cosine without noise; (999, 1) each.
 
     >>> x, t = SinCurve(train=False)[0]
     >>> x, t.dtype
@@ -31,7 +31,7 @@ class SinCurve(Dataset):
     ) -> None:
         self._rng = get_rng(rng)
         super().__init__(train, transform, target_transform)
-        del self._rng  # It is drawn from once.
+        del self._rng  # Used once; a loader must not treat it as a source of randomness.
 
     def prepare(self) -> None:
         x = np.linspace(0.0, 2 * np.pi, STEPS)

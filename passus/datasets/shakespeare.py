@@ -1,4 +1,4 @@
-"""A million letters of Shakespeare, to be continued."""
+"""A million characters of Shakespeare, for language models."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from passus.datasets.base import Dataset
-from passus.datasets.download import get_file
-from passus.errors import ArgumentError, DataError
+from passus.datasets.download import damaged, get_file
+from passus.errors import ArgumentError
 from passus.transforms import Transform
 from passus.unpacking import BROKEN
 
@@ -18,13 +18,13 @@ __all__ = ["Shakespear", "Shakespeare"]
 
 
 class Shakespeare(Dataset):
-    """The text "tiny Shakespeare" (Karpathy, 2015) as numbers of letters; each label is the letter that follows.
+    """The text "tiny Shakespeare" (Karpathy, 2015) as character ids; each label is the next character.
 
-    Letters are numbered as they first come: ``char_to_id`` and ``id_to_char``. ``url``: a mirror's address of the
-    file; ``folder``: where it is kept, instead of the cache folder.
+    Ids are assigned in order of first occurrence: ``char_to_id`` and ``id_to_char``. ``url``: the address of the file on
+    a mirror; ``folder``: the folder of the file, by default the cache folder.
 
-    Raises `DataError` if the file is missing and cannot be downloaded, or is not the one it should be;
-    `ArgumentError` for ``train=False``, for the text has no part for tests.
+    Raises `DataError` if the file cannot be downloaded or has another checksum; `ArgumentError` for ``train=False``,
+    because the text has no test split.
     """
 
     url: ClassVar[str] = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
@@ -40,7 +40,7 @@ class Shakespeare(Dataset):
         folder: str | os.PathLike[str] | None = None,
     ) -> None:
         if not train:
-            raise ArgumentError(f"{type(self).__name__}: there is no text for tests; keep the end of .data for them")
+            raise ArgumentError(f"{type(self).__name__}: no test split exists; hold out the end of .data instead")
         self._path = get_file(url or self.url, "shakespeare.txt", checksum=self.checksum, folder=folder)
         super().__init__(train, transform, target_transform)
 
@@ -60,4 +60,4 @@ def _read(path: Path) -> str:
     try:
         return path.read_bytes().decode()
     except BROKEN as error:
-        raise DataError(f"{path}: this is no text ({error}); delete the file to download it again") from error
+        raise damaged(path, f"is not UTF-8 text ({error})") from error

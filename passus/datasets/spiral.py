@@ -1,4 +1,4 @@
-"""Three arms of a spiral in the plane: the smallest data that a linear model cannot separate."""
+"""Three spiral arms in the plane: a small dataset that is not linearly separable."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ CLASSES, POINTS = 3, 100
 
 
 def get_spiral(train: bool = True) -> tuple[Array, Array]:
-    """Points x of shape (300, 2) in [-1, 1] and their arms t of shape (300,) in {0, 1, 2}, in a fixed random order.
+    """Points x of shape (300, 2) in [-1, 1] and their classes t of shape (300,) in {0, 1, 2}, shuffled.
 
-    The same points in each call, and those that DeZero draws: ``r = i / 100``, ``angle = 4 c + 4 r + 0.2 n``.
+    Each call returns the points that DeZero draws: ``r = i / 100``, ``angle = 4 c + 4 r + 0.2 n``.
 
     >>> x, t = get_spiral()
     >>> x.shape, x.dtype, np.bincount(t)
     ((300, 2), dtype('float32'), array([100, 100, 100]))
     """
-    # NumPy's old generator, for it made the points; one of our own, so that nobody else's random numbers change.
+    # NumPy's legacy generator reproduces DeZero's points; a separate instance leaves the global state unchanged.
     rng = np.random.RandomState(1984 if train else 2020)
     r = np.tile(np.arange(POINTS) / POINTS, CLASSES)
     t = np.repeat(np.arange(CLASSES), POINTS)

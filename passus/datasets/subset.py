@@ -1,4 +1,4 @@
-"""Parts of a dataset: some of its examples, and all of them divided at random."""
+"""Subsets of a dataset, and random splits."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["Subset", "random_split"]
 class Subset:
     """The examples of ``dataset`` at ``indices``, in their order: ``subset[i]`` is ``dataset[indices[i]]``.
 
-    ``dataset``: a dataset, an array or a list of examples. ``indices``: integers, or a boolean for each example. Batches
-    are taken as a whole where the dataset can do that.
+    ``dataset``: a dataset, an array or a list of examples. ``indices``: integers, or one boolean per example. Batches are
+    read as a whole if the dataset supports it.
 
-    Raises `LabelError` for an index that does not exist, `ShapeError` for booleans of another number, `DTypeError` for
-    indices that are no integers.
+    Raises `LabelError` for an index out of range, `ShapeError` for a mask of the wrong length, `DTypeError` for indices
+    that are not integers.
 
     >>> subset = Subset(["a", "b", "c", "d"], [3, 1])
     >>> subset[0], len(subset)
@@ -43,30 +43,30 @@ class Subset:
     def __getitem__(self, index: int) -> Any:
         i = checked_index("Subset", index)
         if not -len(self) <= i < len(self):
-            raise LabelError(f"Subset: there is no example {i}; there are {len(self)}")
+            raise LabelError(f"Subset: index {i} is out of range for {len(self)} examples")
         return self.dataset[int(self.indices[i])]
 
     @property
     def batch(self) -> Callable[[Array], Any] | None:
-        """The function that takes many examples at once; None if the dataset has none."""
+        """A function from an array of indices to a batch of examples; None if the dataset has none."""
         if isinstance(self.dataset, np.ndarray):
             return lambda index: self.dataset.take(self.indices[index], axis=0)
-        many = getattr(self.dataset, "batch", None)
-        return (lambda index: many(self.indices[index])) if callable(many) else None
+        batch = getattr(self.dataset, "batch", None)
+        return (lambda index: batch(self.indices[index])) if callable(batch) else None
 
     @property
     def is_random(self) -> bool:
-        """Whether examples may draw random numbers."""
+        """Whether reading an example may draw random numbers."""
         return bool(getattr(self.dataset, "is_random", not isinstance(self.dataset, np.ndarray)))
 
 
 def random_split(dataset: Any, lengths: Sequence[float], rng: RNG = None) -> list[Subset]:
-    """Divide a dataset at random into parts that have no example in common.
+    """Split a dataset at random into disjoint subsets.
 
-    ``lengths``: how many examples each part has, all of them together; or shares that add up to 1, where those left over
-    by rounding go to the first parts. ``rng``: a seed gives the same parts each time.
+    ``lengths``: sizes that sum to the number of examples; or fractions that sum to 1, where the examples left over by
+    rounding go to the first subsets. ``rng``: a seed makes the split reproducible.
 
-    Raises `ArgumentError` for lengths or shares that do not add up, or are negative.
+    Raises `ArgumentError` for lengths that have another sum or are negative.
 
     >>> train, test = random_split(np.arange(10), [0.8, 0.2], rng=0)
     >>> len(train), len(test)
@@ -75,7 +75,7 @@ def random_split(dataset: Any, lengths: Sequence[float], rng: RNG = None) -> lis
     size = len(dataset)
     counts = _counts(lengths, size)
     order = get_rng(rng).permutation(size)
-    return [Subset(dataset, part) for part in np.split(order, np.cumsum(counts)[:-1])]
+    return [Subset(dataset, indices) for indices in np.split(order, np.cumsum(counts)[:-1])]
 
 
 def _counts(lengths: Sequence[float], size: int) -> list[int]:
@@ -97,14 +97,14 @@ def _checked_indices(indices: Any, size: int) -> Array:
     array = np.asarray(indices)
     if array.dtype.kind == "b":
         if array.shape != (size,):
-            raise ShapeError(f"Subset: a mask of shape {array.shape} for {size} examples; give one boolean per example")
+            raise ShapeError(f"Subset: mask of shape {array.shape} for {size} examples; give one boolean per example")
         return np.flatnonzero(array)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         if isinstance(indices, slice):
             raise DTypeError("Subset: indices is a slice; write np.arange(len(dataset))[start:stop]")
         raise DTypeError(f"Subset: indices must be integers (N,), not {array.dtype} {array.shape}")
     array = array.astype(np.int64)
-    wrong = array[(array < -size) | (array >= size)]
-    if wrong.size:
-        raise LabelError(f"Subset: there is no example {wrong[0]}; the dataset has {size}")
+    out_of_range = array[(array < -size) | (array >= size)]
+    if out_of_range.size:
+        raise LabelError(f"Subset: index {out_of_range[0]} is out of range for {size} examples")
     return np.where(array < 0, array + size, array)

@@ -1,4 +1,4 @@
-"""One answer of a server, from the first to the last byte: within a deadline and a size, and over HTTP alone."""
+"""One HTTP response, read to the end within a deadline and a size limit."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ __all__ = ["TransferError", "fetched"]
 
 CHUNK = 1 << 16
 COMPLETE = 200
-"""The status of an answer that holds the whole file; 204 has none, and 206 a part of one."""
+"""The status of a response that holds the whole file; 204 has no content, and 206 is partial."""
 
 
 class TransferError(Exception):
-    """What went wrong, to be said after the address."""
+    """A failed transfer; the message continues a sentence that begins with the URL."""
 
 
 @contextmanager
 def fetched(url: str, timeout: float, deadline: float, max_size: int) -> Iterator[tuple[int | None, Iterator[bytes]]]:
-    """The size of what is behind an address, if the server says it, and its bytes in pieces.
+    """Open a URL: the size of the content, or None if the server does not send it, and an iterator over chunks.
 
-    ``timeout``: seconds without a byte, ``deadline``: seconds in all. Raises `TransferError`.
+    ``timeout``: seconds without data, ``deadline``: seconds in all. Raises `TransferError`.
     """
-    with _Watch(deadline) as watch:
-        with watch.explained():
-            response = _opener(watch).open(url, timeout=min(timeout, deadline))
+    with _Deadline(deadline) as limit:
+        with limit.translated_errors():
+            response = _opener(limit).open(url, timeout=min(timeout, deadline))
         with response:
             if response.status != COMPLETE:
-                raise TransferError(f"answered {response.status} {response.reason}, which is no whole file")
-            size = _announced(response, max_size)
-            yield size, _chunks(response, size, max_size, watch)
+                raise TransferError(f"answered {response.status} {response.reason}, not {COMPLETE}")
+            size = _content_length(response, max_size)
+            yield size, _chunks(response, size, max_size, limit)
 
 
-class _Watch:
-    """Cuts the connections when the time is over, even while nothing but the header drips in."""
+class _Deadline:
+    """Closes the connections at the deadline, even while only headers arrive."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.end = time.monotonic() + seconds
         self.sockets: list[socket.socket] = []
-        self._timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._cut)
+        self._timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._shut_down)
         self._timer.daemon = True
 
-    def __enter__(self) -> _Watch:
+    def __enter__(self) -> _Deadline:
         self._timer.start()
         return self
 
@@ -57,12 +57,12 @@ class _Watch:
     def add(self, connection: socket.socket) -> None:
         self.sockets.append(connection)
         if time.monotonic() >= self.end:
-            self._cut()
+            self._shut_down()
 
     @contextmanager
-    def explained(self) -> Iterator[None]:
-        """Raise `TransferError` for what the network or the server did wrong inside."""
-        # Not at the top: HTTP and TLS take longer to import than passus does.
+    def translated_errors(self) -> Iterator[None]:
+        """Translate errors of the network or the server into `TransferError`."""
+        # Imported here because HTTP and TLS take longer to import than passus.
         import http.client
 
         try:
@@ -72,38 +72,38 @@ class _Watch:
             raise TransferError(f"cannot be downloaded ({error})") from error
 
     def check(self) -> None:
-        """Raise `TransferError` if the time is over."""
+        """Raise `TransferError` if the deadline has passed."""
         if time.monotonic() >= self.end:
             raise TransferError(f"took longer than the deadline of {self.seconds:g} s")
 
-    def _cut(self) -> None:
+    def _shut_down(self) -> None:
         for connection in self.sockets:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-def _opener(watch: _Watch) -> Any:
-    """What opens addresses of HTTP and TLS, and follows redirects to no others."""
+def _opener(limit: _Deadline) -> Any:
+    """An opener for HTTP and HTTPS that follows redirects to these schemes only."""
     import http.client
     import urllib.request as request
 
-    class Watched(http.client.HTTPConnection):
+    class LimitedHTTP(http.client.HTTPConnection):
         def connect(self) -> None:
             super().connect()
-            watch.add(self.sock)
+            limit.add(self.sock)
 
-    class WatchedTLS(http.client.HTTPSConnection):
+    class LimitedHTTPS(http.client.HTTPSConnection):
         def connect(self) -> None:
             super().connect()
-            watch.add(self.sock)
+            limit.add(self.sock)
 
     class Plain(request.HTTPHandler):
         def http_open(self, req: request.Request) -> Any:
-            return self.do_open(Watched, req)
+            return self.do_open(LimitedHTTP, req)
 
     class TLS(request.HTTPSHandler):
         def https_open(self, req: request.Request) -> Any:
-            return self.do_open(partial(WatchedTLS, context=self._context), req)  # type: ignore[attr-defined]
+            return self.do_open(partial(LimitedHTTPS, context=self._context), req)  # type: ignore[attr-defined]
 
     opener = request.OpenerDirector()
     kinds = (
@@ -112,35 +112,35 @@ def _opener(watch: _Watch) -> Any:
         request.HTTPRedirectHandler,
         request.HTTPErrorProcessor,
     )
-    # None for files, FTP or data: an address that leads there has no handler.
+    # No handlers for files, FTP or data: such URLs are refused.
     for handler in (*(kind() for kind in kinds), Plain(), TLS(), request.UnknownHandler()):
         opener.add_handler(handler)
     return opener
 
 
-def _announced(response: Any, max_size: int) -> int | None:
-    announced = response.headers.get("Content-Length")
-    if announced is None or not (announced.isascii() and announced.isdigit() and len(announced) < 20):
+def _content_length(response: Any, max_size: int) -> int | None:
+    header = response.headers.get("Content-Length")
+    if header is None or not (header.isascii() and header.isdigit() and len(header) < 20):
         return None
-    size = int(announced)
+    size = int(header)
     if size > max_size:
-        raise TransferError(f"has {size} bytes, and {max_size} are the limit (max_size)")
+        raise TransferError(f"has {size} bytes, more than max_size={max_size}")
     return size
 
 
-def _chunks(response: Any, size: int | None, max_size: int, watch: _Watch) -> Iterator[bytes]:
-    done = 0
-    while chunk := _next(response, watch):
-        done += len(chunk)
-        if done > max_size:
-            raise TransferError(f"has more than {max_size} bytes, which are the limit (max_size)")
+def _chunks(response: Any, size: int | None, max_size: int, limit: _Deadline) -> Iterator[bytes]:
+    received = 0
+    while chunk := _next(response, limit):
+        received += len(chunk)
+        if received > max_size:
+            raise TransferError(f"has more than max_size={max_size} bytes")
         yield chunk
-    if size is not None and done < size:
-        raise TransferError(f"ended after {done} of {size} bytes")
+    if size is not None and received < size:
+        raise TransferError(f"ended after {received} of {size} bytes")
 
 
-def _next(response: Any, watch: _Watch) -> bytes:
-    with watch.explained():
+def _next(response: Any, limit: _Deadline) -> bytes:
+    with limit.translated_errors():
         chunk: bytes = response.read1(CHUNK)
-    watch.check()
+    limit.check()
     return chunk

@@ -1,4 +1,4 @@
-"""The file format ``.ts`` of time series with class labels: a header of lines ``@name value``, then one case a line.
+"""The file format ``.ts`` for labelled time series: header lines ``@name value``, then one case per line.
 
 The format: https://www.aeon-toolkit.org/en/stable/api_reference/data_format.html
 """
@@ -19,7 +19,7 @@ __all__ = ["LabeledSeries", "parse_ts", "read_ts"]
 
 
 class LabeledSeries(NamedTuple):
-    """Time series with labels; ``data``: arrays (T, C) of float64, ``label``: int64 (N,), places in ``classes``."""
+    """Time series with labels; ``data``: arrays (T, C) of float64, ``label``: int64 (N,), indices into ``classes``."""
 
     data: list[Array]
     label: Array
@@ -27,10 +27,10 @@ class LabeledSeries(NamedTuple):
 
 
 def read_ts(path: FilePath) -> LabeledSeries:
-    r"""The cases of a file ``.ts``: series of C channels, of equal or different lengths, with class labels.
+    r"""Read a ``.ts`` file: series of C channels, of equal or different lengths, with class labels.
 
-    Missing values, ``?`` or ``NaN``, become NaN. Raises `DataError` for a file that is missing or broken, has time stamps or no
-    class labels.
+    Missing values, ``?`` or ``NaN``, become NaN. Raises `DataError` for a file that is missing or damaged, has time stamps
+    or lacks class labels.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -49,7 +49,7 @@ def read_ts(path: FilePath) -> LabeledSeries:
 
 
 def parse_ts(content: bytes, where: str) -> LabeledSeries:
-    r"""The cases in the bytes of a file ``.ts``; ``where`` names it in messages.
+    r"""Parse the bytes of a ``.ts`` file; ``where``: the name of the file in messages.
 
     Raises `DataError` as `read_ts` does.
 
@@ -72,15 +72,15 @@ def parse_ts(content: bytes, where: str) -> LabeledSeries:
                 if name.lower() == "data":
                     _check_header(header)
             else:
-                raise ValueError("there are numbers before @data")
+                raise ValueError("values before @data")
             number += 1
         if not cases:
-            raise ValueError("there is no case after @data")
+            raise ValueError("no case after @data")
     except BROKEN as error:
-        raise DataError(f"{where}: line {number}: {error}; this is no intact file .ts of labelled series") from error
+        raise DataError(f"{where}: line {number}: {error}; expected a .ts file of labelled series") from error
     classes = tuple(header["classlabel"][1:])
-    places = {name: i for i, name in enumerate(classes)}
-    return LabeledSeries([x for x, _ in cases], np.array([places[label] for _, label in cases]), classes)
+    index = {name: i for i, name in enumerate(classes)}
+    return LabeledSeries([x for x, _ in cases], np.array([index[label] for _, label in cases]), classes)
 
 
 def _check_header(header: dict[str, list[str]]) -> None:
@@ -88,7 +88,7 @@ def _check_header(header: dict[str, list[str]]) -> None:
         raise ValueError("series with time stamps are not supported")
     labels = header.get("classlabel", [])
     if len(labels) < 2 or labels[0].lower() != "true":
-        raise ValueError("there are no class labels; @classLabel true and their names belong into the header")
+        raise ValueError("the header has no class labels, such as: @classLabel true low high")
 
 
 def _case(line: str, header: dict[str, list[str]]) -> tuple[Array, str]:
@@ -96,11 +96,11 @@ def _case(line: str, header: dict[str, list[str]]) -> tuple[Array, str]:
     *channels, label = line.split(":")
     label = label.strip()
     if label not in header["classlabel"][1:]:
-        raise ValueError(f"{shown(label)} is none of the class labels")
+        raise ValueError(f"unknown class label {shown(label)}")
     rows = [[np.nan if v.strip() == "?" else float(v) for v in channel.split(",")] for channel in channels]
     expected = header.setdefault("dimensions", [str(len(rows))])
     if expected != [str(len(rows))] or not rows:
-        raise ValueError(f"there are {len(rows)} channels, and {' '.join(expected)} are expected")
+        raise ValueError(f"{len(rows)} channels, expected {' '.join(expected)}")
     if len({len(row) for row in rows}) > 1:
         raise ValueError(f"channels have different lengths: {shown([len(row) for row in rows])}")
     x = np.array(rows)

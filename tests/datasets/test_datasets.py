@@ -286,12 +286,12 @@ SEVEN = np.zeros((7, 28, 28), np.uint8)
         (IMAGES, lambda c: c[:-20], "cannot be unpacked"),
         (IMAGES, lambda c: c[:100] + b"passus" + c[106:], "cannot be unpacked"),
         (IMAGES, lambda c: b"<html>not found</html>", "cannot be unpacked"),
-        (IMAGES, lambda c: b"", "no IDX file"),
+        (IMAGES, lambda c: b"", "not with the header of an IDX file"),
         (IMAGES, lambda c: gzip.compress(idx(SEVEN)[:-1]), "bytes for an array"),
         (IMAGES, lambda c: gzip.compress(idx(SEVEN) + b"x"), "bytes for an array"),
-        (IMAGES, lambda c: gzip.compress(idx(SEVEN)[:10]), "no IDX file"),
-        (IMAGES, lambda c: gzip.compress(b"\x00\x00\x0d\x03" + idx(SEVEN)[4:]), "no IDX file"),
-        (IMAGES, lambda c: gzip.compress(idx(SEVEN[0])), "no IDX file"),
+        (IMAGES, lambda c: gzip.compress(idx(SEVEN)[:10]), "not with the header of an IDX file"),
+        (IMAGES, lambda c: gzip.compress(b"\x00\x00\x0d\x03" + idx(SEVEN)[4:]), "not with the header of an IDX file"),
+        (IMAGES, lambda c: gzip.compress(idx(SEVEN[0])), "not with the header of an IDX file"),
         (IMAGES, lambda c: gzip.compress(idx(SEVEN[:6])), "6 pictures.*7 labels"),
         (LABELS, lambda c: gzip.compress(idx(np.full(7, 10, np.uint8))), "label 10"),
     ],
@@ -439,8 +439,8 @@ FIRST = "cifar-10-batches-bin/data_batch_1.bin"
         (archive(TEN)[:-3000], "cannot be unpacked"),
         (b"no archive", "cannot be unpacked"),
         (b"", "cannot be unpacked"),
-        (archive({k: v for k, v in TEN.items() if k != FIRST}), f"no file {FIRST}"),
-        (archive({k: v for k, v in TEN.items() if k != FIRST}, link=FIRST), f"no file {FIRST}"),
+        (archive({k: v for k, v in TEN.items() if k != FIRST}), f"has no member {FIRST}"),
+        (archive({k: v for k, v in TEN.items() if k != FIRST}, link=FIRST), f"has no member {FIRST}"),
         (archive({**TEN, FIRST: TEN[FIRST][:-1]}), "6145 bytes"),
         (archive({**TEN, FIRST: b""}), "0 bytes"),
         (archive({**TEN, FIRST: b"\x0a" * 3073}), "label 10"),
@@ -474,7 +474,7 @@ def test_shakespeare(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_shakespeare_must_be_text(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     served.files["input.txt"] = b"\xff\xfe"
     monkeypatch.setattr(Shakespeare, "checksum", hashlib.sha256(b"\xff\xfe").hexdigest())
-    with pytest.raises(DataError, match="no text"):
+    with pytest.raises(DataError, match="not UTF-8 text"):
         Shakespeare(url=f"{served.url}/input.txt")
 
 
@@ -493,7 +493,7 @@ def test_imagenets_labels_are_read_and_not_evaluated(served: Served) -> None:
 @pytest.mark.parametrize("content", [imagenet_list(999), "__import__('os').abort()", ""])
 def test_another_list_is_refused(served: Served, content: str) -> None:
     served.files["labels.txt"] = content.encode()
-    with pytest.raises(DataError, match="instead of 1000"):
+    with pytest.raises(DataError, match="not 1000 in order"):
         ImageNet.labels(url=f"{served.url}/labels.txt")
 
 
@@ -658,13 +658,13 @@ class RandomFlip:
         (lambda: random_split(range(5), [6, -1]), ArgumentError, "at least 0"),
         (lambda: random_split(range(5), []), ArgumentError, "give a list"),
         (lambda: random_split(range(5), 0.8), ArgumentError, "give a list"),
-        (lambda: Subset(range(5), [5]), LabelError, "no example 5"),
-        (lambda: Subset(range(5), [-6]), LabelError, "no example -6"),
+        (lambda: Subset(range(5), [5]), LabelError, "index 5 is out of range"),
+        (lambda: Subset(range(5), [-6]), LabelError, "index -6 is out of range"),
         (lambda: Subset(range(5), [0.5]), DTypeError, "integers"),
         (lambda: Subset(range(5), 3), DTypeError, "integers"),
         (lambda: Subset(range(5), [True, False]), ShapeError, "5 examples"),
         (lambda: Subset(iter([]), []), DTypeError, "__len__"),
-        (lambda: Subset(range(5), [1])[1], LabelError, "no example 1"),
+        (lambda: Subset(range(5), [1])[1], LabelError, "index 1 is out of range"),
         (lambda: Subset(range(5), [1])[:1], DTypeError, "one integer"),
         (lambda: DataLoader(Subset(range(5), []), 1), ArgumentError, "at least 1"),
     ],

@@ -272,7 +272,7 @@ LOADERS = [
         "collate: cannot stack values of type object",
         lambda s: list(DataLoader([object()], 2, False, rng=0)),
     ),
-    bad(IndexError, "ArrayDataset: there is no example 5", lambda s: ArrayDataset(np.ones(3))[5]),
+    bad(IndexError, "ArrayDataset: index 5 is out of range", lambda s: ArrayDataset(np.ones(3))[5]),
 ]
 
 
