@@ -33,8 +33,8 @@ Tree: TypeAlias = dict[str, Any]
 DEEPEST = 100
 """How deep a tree may be; what has no end, or would exhaust Python's stack, is none."""
 
-SHOWN = 12
-"""How many names of one fault a message lists; a file of another model may have thousands."""
+MAX_LISTED = 12
+"""Maximum number of names that a message lists per kind of mismatch; a file of another model may have thousands."""
 
 
 @runtime_checkable
@@ -230,5 +230,5 @@ def _shown(shape: tuple[int | None, ...]) -> str:
 
 
 def _listed(kind: str, names: list[str]) -> list[str]:
-    more = [f"and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
-    return [f"{kind}: {', '.join([str(name)[:200] for name in names[:SHOWN]] + more)}"] if names else []
+    more = [f"and {len(names) - MAX_LISTED} more"] if len(names) > MAX_LISTED else []
+    return [f"{kind}: {', '.join([str(name)[:200] for name in names[:MAX_LISTED]] + more)}"] if names else []

@@ -49,8 +49,8 @@ HEADER = re.compile(
 
 CHUNK = 1 << 20
 LONGEST_HEADER = 1 << 16
-MOST_AXES = 64
-"""How many axes an array of NumPy can have."""
+MAX_AXES = 64
+"""Maximum number of axes of a NumPy array."""
 
 
 def room(size: int) -> int:
@@ -213,6 +213,6 @@ def _header(file: zipfile.ZipExtFile) -> tuple[np.dtype[Any], Any, tuple[int, ..
         raise ValueError(f"an array is described by {header[:80]!r}, which is not one of numbers")
     dtype: np.dtype[Any] = np.dtype(match[1])
     shape = tuple(int(n.strip().removesuffix("L")) for n in match[3].split(",") if n.strip())
-    if dtype.hasobject or len(shape) > MOST_AXES:
+    if dtype.hasobject or len(shape) > MAX_AXES:
         raise ValueError(f"an array is described by {header[:80]!r}; it would have to be unpickled, or cannot be")
     return dtype, "F" if match[2] == "True" else "C", shape

@@ -1,4 +1,4 @@
-"""Datasets, batch by batch.
+"""Data loaders: iterate over a dataset in batches.
 
 >>> import numpy as np
 >>> from passus.datasets import ArrayDataset

@@ -1,4 +1,4 @@
-"""What all loaders do: go through a dataset batch by batch, and remember where they are."""
+"""The base class of loaders: iteration in batches, with a position that can be saved."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ __all__ = ["Epoch", "Loader"]
 
 @dataclass
 class Epoch:
-    """One way through the dataset, and how far it has been gone."""
+    """One pass over the dataset, and the position in it."""
 
     order: Array
     size: int
-    """How many examples the dataset had when it began."""
+    """Number of examples at the start of the epoch."""
     seed: int = 0
-    """For what is random in the examples: batch i draws from a generator of its own, made of this and i."""
+    """Seed of the current generator: batch i draws from a separate generator, seeded with this and i."""
     seeds: dict[str, int] = field(default_factory=dict)
-    """The same in place of each generator that the dataset holds."""
+    """Likewise for each generator that the dataset refers to, by its path."""
     iteration: int = 0
 
 
 class Loader(Verified, ABC, CheckedOptions):
-    """A dataset, batch by batch. A subclass says how many there are and in which order: `_counts`, `_new_order`, `_indices`.
+    """Iterates over a dataset in batches. Subclasses define their number and order: `_counts`, `_new_order`, `_indices`.
 
-    ``for x, t in loader`` always begins a new epoch, except once after `load_state_dict`, where it goes on with the
-    epoch that was saved. A dataset that has grown or shrunk is taken as it is when an epoch begins.
+    ``for x, t in loader`` starts a new epoch, except once after `load_state_dict`, when it resumes the saved epoch. The
+    length of the dataset is read at the start of each epoch.
 
-    What is random in a transform depends on the epoch and on the number of the batch alone, so that an epoch which goes
-    on, or which threads prepare, is the same to the bit: `passus.random.get_rng` is another generator for each batch, and
-    so are generators that the dataset, its transforms and ``collate`` hold. Only ``np.random`` itself, and a generator that
-    is hidden from the loader (in a module that they import), depend on which thread comes first.
+    Random numbers depend only on the epoch and the index of the batch, so a resumed epoch and one prepared by threads are
+    identical bit for bit: each batch has separate generators in place of `passus.random.get_rng` and of those that the
+    dataset, its transforms and ``collate`` refer to. The exceptions are ``np.random`` itself and generators that the loader
+    cannot find (in an imported module); with several workers, these depend on thread timing.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Loader(Verified, ABC, CheckedOptions):
         self._collate = None if collate is None else checked_callable(type(self).__name__, "collate", collate)
         self._rng = None if rng is None else get_rng(rng)
         self._epoch: Epoch | None = None
-        self._goes_on = False
+        self._resumes = False
         self._running: Generator[Any, None, None] | None = None
         self.gpu = False
         if checked_flag(type(self).__name__, "gpu", gpu):
@@ -78,36 +78,36 @@ class Loader(Verified, ABC, CheckedOptions):
 
     @abstractmethod
     def _counts(self, size: int) -> tuple[int, int]:
-        """How many numbers the order of an epoch has, and how many batches there are, for so many examples.
+        """The length of an epoch's order, and the number of batches, for ``size`` examples.
 
-        Raises `ArgumentError` if they fill no batch.
+        Raises `ArgumentError` if there is no batch.
         """
 
     @abstractmethod
     def _new_order(self, size: int) -> Array:
-        """The numbers from which `_indices` makes the batches of one epoch."""
+        """The order of one epoch, an array that `_indices` divides into batches."""
 
     @abstractmethod
     def _indices(self, epoch: Epoch, i: int) -> Array:
-        """Which examples are in batch ``i``."""
+        """The indices of the examples in batch ``i``."""
 
-    # Going through.
+    # Iteration.
 
     @property
     def iteration(self) -> int:
-        """How many batches of the current epoch were handed out; 0 between two epochs."""
+        """Number of batches of the current epoch returned so far; 0 between epochs."""
         return self._epoch.iteration if self._epoch else 0
 
     @property
     def max_iter(self) -> int:
-        """How many batches the current epoch has, or else the next one."""
+        """Number of batches in the current epoch, or in the next one between epochs."""
         return self._counts(self._epoch.size if self._epoch else self._size())[1]
 
     def __len__(self) -> int:
         return self.max_iter
 
     def __iter__(self) -> Generator[Any, None, None]:
-        epoch = self._epoch if self._goes_on else None
+        epoch = self._epoch if self._resumes else None
         self.reset()
         self._epoch = epoch or self._new_epoch()
         return self._batches(self._epoch)
@@ -122,12 +122,12 @@ class Loader(Verified, ABC, CheckedOptions):
             raise
 
     def next(self) -> Any:
-        """The next batch, of a new epoch if none is under way; `StopIteration` at the end of one."""
+        """The next batch; starts an epoch if necessary. Raises `StopIteration` at the end of an epoch."""
         return next(self)
 
     def reset(self) -> None:
-        """Leave the current epoch; what comes next is the first batch of a new one."""
-        self._epoch, self._goes_on = None, False
+        """Abandon the current epoch; the next batch is the first of a new one."""
+        self._epoch, self._resumes = None, False
         if self._running is not None:
             self._running.close()
             self._running = None
@@ -138,27 +138,27 @@ class Loader(Verified, ABC, CheckedOptions):
     def _new_epoch(self) -> Epoch:
         size = self._size()
         order = self._new_order(size)
-        # Where nothing is random nothing is drawn: an evaluation leaves the current generator alone.
+        # Draw no seed if nothing is random: an evaluation leaves the current generator unchanged.
         if not self._is_random():
             return Epoch(order, size)
         return Epoch(order, size, int(get_rng(self._rng).integers(2**63)), self._generators().new_seeds())
 
     def _generators(self) -> Generators:
-        """Those that are drawn from while a batch is prepared."""
-        return Generators({"dataset": self.dataset, "collate": self._collate}, but=self._rng)
+        """The generators that preparing a batch may draw from."""
+        return Generators({"dataset": self.dataset, "collate": self._collate}, exclude=self._rng)
 
     def _batches(self, epoch: Epoch) -> Generator[Any, None, None]:
-        take, random, generators = self._whole() or self._one_by_one, self._is_random(), self._generators()
+        read, random, generators = self._whole() or self._one_by_one, self._is_random(), self._generators()
 
         def fetch(i: int) -> Any:
             index = self._indices(epoch, i)
             try:
                 if not random:
-                    return take(index)
+                    return read(index)
                 with using_rng(np.random.default_rng([epoch.seed, i])):
-                    return generators.run(epoch.seeds, i, lambda: take(index))
+                    return generators.run(epoch.seeds, i, lambda: read(index))
             except StopIteration as error:
-                raise self._stopped(i, error) from error
+                raise self._unexpected_stop(i, error) from error
 
         tasks = range(epoch.iteration, self._counts(epoch.size)[1])
         with closing(ahead(fetch, tasks, self.workers, self.timeout)) as batches:
@@ -168,11 +168,11 @@ class Loader(Verified, ABC, CheckedOptions):
         if self._epoch is epoch:
             self._epoch = None
 
-    def _stopped(self, i: int, error: StopIteration) -> DataError:
-        """What is raised instead of a StopIteration, which would end the epoch as if all were well."""
+    def _unexpected_stop(self, i: int, error: StopIteration) -> DataError:
+        """The error that replaces a StopIteration, which would end the epoch silently."""
         new = DataError(
             f"{type(self).__name__}: the dataset, a transform or collate raised StopIteration for batch {i} of "
-            f"{len(self)}; see where it calls next() on something that has come to its end"
+            f"{len(self)}; check its calls of next() for an exhausted iterator"
         )
         for note in getattr(error, "__notes__", ()):
             new.add_note(note)
@@ -182,26 +182,26 @@ class Loader(Verified, ABC, CheckedOptions):
         return (self._collate or collate)(one_by_one(self.dataset, index))
 
     def _is_random(self) -> bool:
-        """Whether examples may draw random numbers; those of a dataset of one's own always may, unless it says no."""
+        """Whether examples may draw random numbers; assumed for user-defined datasets unless ``is_random`` is False."""
         return self._whole() is None or getattr(self.dataset, "is_random", not isinstance(self.dataset, np.ndarray))
 
     @property
     def has_generators(self) -> bool:
-        """Whether it, or what it hands out, draws from other generators than the current one."""
+        """Whether the loader or its dataset draws from generators other than the current one."""
         return self._rng is not None or bool(self._generators().all)
 
     def _whole(self) -> Callable[[Array], Any] | None:
         return whole_batches(self.dataset) if self._collate is None else None
 
-    # Where the arrays are.
+    # Devices.
 
     def to_cpu(self) -> Self:
-        """Hand out NumPy's arrays."""
+        """Return batches of NumPy arrays."""
         self.gpu = False
         return self
 
     def to_gpu(self) -> Self:
-        """Hand out CuPy's arrays. Raises `DependencyError` if CuPy is not installed."""
+        """Return batches of CuPy arrays. Raises `DependencyError` if CuPy is not installed."""
         as_cupy(np.empty(0))
         self.gpu = True
         return self
@@ -211,78 +211,78 @@ class Loader(Verified, ABC, CheckedOptions):
         """The number of examples in the dataset."""
         return len(self.dataset)
 
-    # Its state.
+    # State.
 
     def state_dict(self) -> Tree:
-        """Where the loader is: its epoch's order, how many batches it handed out, the generators that it and its dataset
-        hold, and how the batches are cut.
+        """The state: the order and position of the epoch, the batching options, and the states of all generators.
 
-        Batches that threads have prepared but not handed out count as not yet seen. A loader that was given no ``rng``
-        draws from the current generator, whose state is saved with `passus.random.rng_state`.
+        Batches that threads have prepared but that were not returned yet count as unseen. A loader without ``rng`` draws
+        from the current generator, whose state is saved with `passus.random.rng_state`.
         """
         epoch = self._epoch or Epoch(np.empty(0, np.int64), self._size())
-        state: Tree = {**vars(epoch), **self._cut(), "generators": self._generators().states()}
+        state: Tree = {**vars(epoch), **self._batching(), "generators": self._generators().states()}
         return state if self._rng is None else {**state, "rng": rng_state(self._rng)}
 
-    def _cut(self) -> Tree:
-        """How the examples are divided into batches: what must be the same where a state is taken back."""
+    def _batching(self) -> Tree:
+        """The options that divide examples into batches; they must agree with those of a loaded state."""
         return {"batch_size": self.batch_size}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """What `load_state_dict` does first; the next ``for`` goes on where the state was saved.
+        """Verify a state; once it is loaded, the next ``for`` loop resumes the saved epoch.
 
-        Raises `ArgumentError` for a state of another loader or dataset.
+        Raises `ArgumentError` for the state of a different loader or dataset.
         """
         epoch, generators = self._checked_epoch(state), self._generators()
         generators.verify_states(state["generators"], loading)
         if self._rng is not None:
             verify_rng_state(state["rng"], self._rng, loading)
-        for attribute, value in (("_running", None), ("_epoch", epoch), ("_goes_on", epoch is not None)):
+        for attribute, value in (("_running", None), ("_epoch", epoch), ("_resumes", epoch is not None)):
             loading.put(self, attribute, value)
 
     def _checked_epoch(self, state: Tree) -> Epoch | None:
         check_tree(f"{type(self).__name__}.load_state_dict", state)
         own = self.state_dict()
         if set(state) != set(own):
-            raise self._misfit(f"the state has {_listed(state)}, and this loader {_listed(own)}")
-        for name, value in self._cut().items():
-            given = leaf(state[name])
-            if type(given) is not type(value) or given != value:
-                raise self._misfit(f"its {name} is {shown(given)}, and here it is {value!r}")
+            raise self._mismatch(f"the state has {_listed(state)}, this loader {_listed(own)}")
+        for name, value in self._batching().items():
+            saved = leaf(state[name])
+            if type(saved) is not type(value) or saved != value:
+                raise self._mismatch(f"{name} is {shown(saved)} in the state and {value!r} here")
         for name in ("generators", "seeds"):
             check_tree(f"{type(self).__name__}.load_state_dict: {name}", state[name])
         if set(state["generators"]) != set(own["generators"]):
-            raise self._misfit(
-                f"its dataset has the generators {_listed(state['generators'])}, and this one {_listed(own['generators'])}"
+            raise self._mismatch(
+                f"its dataset has the generators {_listed(state['generators'])}, this one {_listed(own['generators'])}"
             )
         order, seeds = _as_order(state["order"]), {path: leaf(seed) for path, seed in state["seeds"].items()}
         size, seed, iteration = (leaf(state[name]) for name in ("size", "seed", "iteration"))
         numbers = (size, seed, iteration, *seeds.values())
         if not all(type(number) is int and 0 <= number < 2**63 for number in numbers):
-            raise self._misfit(
-                f"the size {shown(size)}, seed {shown(seed)}, seeds {shown(seeds)} and iteration {shown(iteration)}"
+            raise self._mismatch(
+                f"the size {shown(size)}, seed {shown(seed)}, seeds {shown(seeds)} and iteration {shown(iteration)} must be "
+                "integers of 0 or more"
             )
         if not isinstance(order, np.ndarray):
-            raise self._misfit(f"the order is {kind_of(order)}, not an array")
+            raise self._mismatch(f"the order is {kind_of(order)}, not an array")
         if not order.size:
             return None
         if size != len(self.dataset):
-            raise self._misfit(f"its dataset had {size} examples, and this one has {len(self.dataset)}")
+            raise self._mismatch(f"its dataset had {size} examples, this one has {len(self.dataset)}")
         length, max_iter = self._counts(size)
         if order.shape != (length,) or order.dtype.kind not in "iu":
-            raise self._misfit(
+            raise self._mismatch(
                 f"the order has shape {order.shape} and dtype {order.dtype}, not ({length},) and integers"
             )
         if order.min() < 0 or order.max() >= size:
-            raise self._misfit(f"the order goes up to {order.max()}, and there are {size} examples")
+            raise self._mismatch(f"the order has indices {order.min()} to {order.max()} for {size} examples")
         if iteration > max_iter or (self._is_random() and set(seeds) != set(own["generators"])):
-            raise self._misfit(f"batch {iteration} of an epoch of {max_iter} batches, with the seeds {shown(seeds)}")
+            raise self._mismatch(f"batch {iteration} of an epoch of {max_iter} batches, with the seeds {shown(seeds)}")
         return Epoch(order.copy(), size, seed, seeds, iteration)
 
-    def _misfit(self, what: str) -> ArgumentError:
+    def _mismatch(self, what: str) -> ArgumentError:
         return ArgumentError(
-            f"{type(self).__name__}: this is the state of another loader: {what}. Make the loader as it was made when "
-            "the state was saved; nothing was changed"
+            f"{type(self).__name__}: this is the state of a different loader: {what}. Construct the loader with the same "
+            "arguments as when the state was saved; nothing was changed"
         )
 
 
@@ -295,7 +295,7 @@ def _checked_timeout(name: str, timeout: float | None, workers: int) -> float | 
 
 
 def _as_order(order: Any) -> Any:
-    """A list of integers, as JSON gives one, as an array; all else as it is."""
+    """Convert a list of integers, as JSON returns it, to an array; other values are returned unchanged."""
     return np.array(order) if isinstance(order, list) and all(type(i) is int for i in order) else order
 
 
@@ -305,7 +305,7 @@ def _listed(names: Iterable[Any]) -> str:
 
 def _on_gpu(batch: Any) -> Any:
     if isinstance(batch, tuple):
-        return tuple(_on_gpu(part) for part in batch)
+        return tuple(_on_gpu(item) for item in batch)
     if isinstance(batch, dict):
-        return {name: _on_gpu(part) for name, part in batch.items()}
+        return {name: _on_gpu(item) for name, item in batch.items()}
     return as_cupy(batch) if isinstance(batch, np.ndarray) else batch

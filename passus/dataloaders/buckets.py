@@ -1,4 +1,4 @@
-"""Batches of sequences of similar lengths, so that little of them is padding."""
+"""Batches of sequences of similar lengths, which need little padding."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = ["BucketDataLoader"]
 
 @final
 class BucketDataLoader(Loader):
-    """Batches of examples whose lengths are similar, by default padded as `PaddingCollate` does it.
+    """Batches of examples of similar lengths, by default padded by `PaddingCollate`.
 
-    In each epoch the examples are shuffled, ``pool`` batches at a time are sorted by length, and the batches come in random
-    order. ``shuffle=False``: all are sorted, the shortest first. ``lengths``: (N,), one for each example; without it, that of
-    the first part of each is looked up when an epoch begins. ``drop_last``: leave out so many examples, chosen at
-    random, that all batches have the same size. The rest is as in `DataLoader`.
+    In each epoch the examples are shuffled, every ``pool`` batches are sorted by length, and the batches are shuffled.
+    ``shuffle=False``: all examples are sorted, the shortest first. ``lengths``: (N,), the length of each example; by
+    default, the length of its first element, read at the start of an epoch. ``drop_last``: drop random examples until all
+    batches have the same size. The other arguments are those of `DataLoader`.
 
-    Raises `ArgumentError` for lengths of another number than that of the examples, and as `DataLoader` does.
+    Raises `ArgumentError` if the numbers of lengths and examples differ, and the errors of `DataLoader`.
 
     >>> data = [np.arange(n) for n in (5, 1, 4, 2)]
     >>> loader = BucketDataLoader(data, batch_size=2, shuffle=False)
@@ -66,7 +66,7 @@ class BucketDataLoader(Loader):
     def _counts(self, size: int) -> tuple[int, int]:
         if self.lengths is not None and self.lengths.shape != (size,):
             raise ArgumentError(
-                f"BucketDataLoader: lengths {self.lengths.shape} must hold one number for each of the {size} examples"
+                f"BucketDataLoader: lengths has shape {self.lengths.shape}; give one length for each of the {size} examples"
             )
         length = size - size % self.batch_size if self.drop_last else size
         if not length:
@@ -82,25 +82,25 @@ class BucketDataLoader(Loader):
         if not self.shuffle:
             return np.argsort(lengths, kind="stable")[:length]
         rng = get_rng(self._rng)
-        order, room = rng.permutation(size)[:length], self.pool * self.batch_size
-        parts = [order[start : start + room] for start in range(0, length, room)]
-        order = np.concatenate([part[np.argsort(lengths[part], kind="stable")] for part in parts])
-        whole = length // self.batch_size * self.batch_size  # The last batch, if it is smaller, stays the last.
-        batches = order[:whole].reshape(-1, self.batch_size)
-        return np.concatenate([batches[rng.permutation(len(batches))].ravel(), order[whole:]])
+        order, pool_size = rng.permutation(size)[:length], self.pool * self.batch_size
+        pools = [order[start : start + pool_size] for start in range(0, length, pool_size)]
+        order = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
+        end = length // self.batch_size * self.batch_size  # A smaller last batch stays the last.
+        batches = order[:end].reshape(-1, self.batch_size)
+        return np.concatenate([batches[rng.permutation(len(batches))].ravel(), order[end:]])
 
     def _indices(self, epoch: Epoch, i: int) -> Array:
         return epoch.order[i * self.batch_size : (i + 1) * self.batch_size]
 
-    def _cut(self) -> Tree:
-        return {**super()._cut(), "drop_last": self.drop_last}
+    def _batching(self) -> Tree:
+        return {**super()._batching(), "drop_last": self.drop_last}
 
 
 def _length(example: Any) -> int:
-    """The length of an example, or of the first of its parts."""
+    """The length of an example, or of its first element."""
     first = next(iter(example.values())) if isinstance(example, Mapping) else example
     first = first[0] if isinstance(first, (tuple, list)) and len(first) and np.ndim(first[0]) else first
     try:
         return len(first)
     except TypeError:
-        raise DTypeError("BucketDataLoader: an example has no length; pass lengths=, one for each example") from None
+        raise DTypeError("BucketDataLoader: an example has no length; pass lengths=, one per example") from None

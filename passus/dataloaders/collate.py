@@ -1,4 +1,4 @@
-"""Putting single examples together into a batch."""
+"""Collating examples into a batch."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 __all__ = ["Stack", "as_arrays", "collate"]
 
 Stack: TypeAlias = Callable[[Sequence[Any], int], Any]
-"""What stacks the values of one part of the examples, given its number among the parts; None where `collate` is to do it."""
+"""A function from the values of one field and the index of the field to a batch, or to None for the default."""
 
 
 def collate(examples: Sequence[Any], stack: Stack | None = None) -> Any:
     """Stack examples along a new first axis.
 
-    Examples that are tuples (or lists: ``[x, t]``) or dicts give a tuple or a dict of batches. Arrays keep their
-    dtype; Python's integers become int64 and its floats float32; names stay a list; None, where there is no label,
-    stays None. ``stack``: another way to stack arrays, as `PaddingCollate` has one.
+    Examples that are tuples (or lists: ``[x, t]``) or dicts give a tuple or a dict of batches. Arrays keep their dtype;
+    Python integers become int64 and floats float32; strings are returned as a list; None, for a missing label, stays
+    None. ``stack``: a custom function that stacks arrays, such as that of `PaddingCollate`.
 
-    Raises `ShapeError` for examples that are not alike, `ArgumentError` if there is none, `DTypeError` for what is neither
-    an array of numbers nor any of these.
+    Raises `ShapeError` for examples of different structures or shapes, `ArgumentError` for an empty list, `DTypeError` for
+    values of other types.
 
     >>> collate([(np.float32([1, 2]), 0), (np.float32([3, 4]), 1)])
     (array([[1., 2.],
@@ -33,32 +33,32 @@ def collate(examples: Sequence[Any], stack: Stack | None = None) -> Any:
     if not hasattr(examples, "__len__"):
         raise DTypeError(f"collate: {kind_of(examples)} is not a list of examples; write collate([example])")
     if not len(examples):
-        raise ArgumentError("collate: there is no example")
+        raise ArgumentError("collate: the list of examples is empty")
     first = examples[0]
     if isinstance(first, (tuple, list)):
-        _check_alike(examples, [_length(e) for e in examples], "parts")
+        _check_alike(examples, [_length(e) for e in examples], "length ")
         return tuple(_column([e[k] for e in examples], stack, k) for k in range(len(first)))
     return _column(examples, stack, 0)
 
 
-def _column(values: Sequence[Any], stack: Stack | None, part: int) -> Any:
+def _column(values: Sequence[Any], stack: Stack | None, field: int) -> Any:
     first = values[0]
     if isinstance(first, tuple):
         return collate(values, stack)
     if isinstance(first, Mapping):
-        _check_alike(values, [sorted(v, key=str) if isinstance(v, Mapping) else None for v in values], "names")
+        _check_alike(values, [sorted(v, key=str) if isinstance(v, Mapping) else None for v in values], "names ")
         return {name: _column([v[name] for v in values], stack, k) for k, name in enumerate(first)}
     if any(isinstance(v, str) for v in values):
-        _check_alike(values, ["str" if isinstance(v, str) else type(v).__name__ for v in values], "type")
+        _check_alike(values, ["str" if isinstance(v, str) else type(v).__name__ for v in values], "type ")
         return list(values)
     if all(v is None for v in values):
         return None
-    stacked = None if stack is None else stack(values, part)
+    stacked = None if stack is None else stack(values, field)
     return _stack(values) if stacked is None else stacked
 
 
 def as_arrays(values: Sequence[Any]) -> list[Any]:
-    """Values as arrays. Raises `DTypeError` for a Variable, which would lose its graph.
+    """Convert values to arrays. Raises `DTypeError` for a Variable, which would lose its graph.
 
     >>> as_arrays([1, [2, 3]])
     [array(1), array([2, 3])]
@@ -70,12 +70,12 @@ def as_arrays(values: Sequence[Any]) -> list[Any]:
 
 def _stack(values: Sequence[Any]) -> Any:
     arrays = as_arrays(values)
-    _check_alike(values, [a.shape for a in arrays], "shape")
-    _check_alike(values, [a.dtype.kind in "fiub" for a in arrays], "numbers:")
+    _check_alike(values, [a.shape for a in arrays], "shape ")
+    _check_alike(values, ["numbers" if a.dtype.kind in "fiub" else "other values" for a in arrays], "")
     if arrays[0].dtype.kind == "O":
         raise DTypeError(f"collate: cannot stack values of type {type(values[0]).__name__}; pass collate to the loader")
     stacked = np.stack(arrays)
-    # A float of Python has no dtype of its own; an array of float64 was meant to be one.
+    # Python floats become float32, passus' default; arrays of float64 keep their dtype.
     return stacked.astype(np.float32) if all(type(v) is float for v in values) else stacked
 
 
@@ -87,6 +87,6 @@ def _check_alike(examples: Sequence[Any], traits: list[Any], what: str) -> None:
     for k, trait in enumerate(traits):
         if trait != traits[0]:
             raise ShapeError(
-                f"collate: example 0 of the batch has {what} {traits[0]}, and example {k} {trait}; "
-                "make them alike with a transform, or pass collate to the loader"
+                f"collate: example 0 of the batch has {what}{traits[0]}, example {k} {trait}; "
+                "make them equal with a transform, or pass collate to the loader"
             )

@@ -1,4 +1,4 @@
-"""Fetching batches: as a whole where a dataset can, else example by example, ahead of time in threads if wished."""
+"""Fetching batches: as a whole or example by example, optionally ahead of time in threads."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 
 __all__ = ["Examples", "Pool", "ahead", "checked_length", "one_by_one", "whole_batches"]
 
-PATIENCE = 1.0
-"""For how many seconds a thread that is in the middle of a batch is waited for, when nobody wants it any more."""
+JOIN_TIMEOUT = 1.0
+"""Maximum seconds to wait for threads that are still preparing a batch after their pool was closed."""
 
 T = TypeVar("T")
 Y = TypeVar("Y")
 
 
 class Examples(Protocol):
-    """What a loader needs of a dataset."""
+    """The interface of datasets that a loader needs."""
 
     def __len__(self) -> int:
-        """How many examples there are."""
+        """The number of examples."""
 
     def __getitem__(self, index: int, /) -> Any:
-        """The example of a number."""
+        """The example at an index."""
 
 
 def checked_length(name: str, dataset: Any) -> int:
-    """The number of examples. Raises `DTypeError` for what has no length, `ArgumentError` if there is no example.
+    """The number of examples. Raises `DTypeError` for objects without length, `ArgumentError` for an empty dataset.
 
     >>> checked_length("DataLoader", "abc")
     3
@@ -51,8 +51,8 @@ def checked_length(name: str, dataset: Any) -> int:
         raise DTypeError(
             f"{name}: {kind_of(dataset)} has no length; give a dataset, an array or a list of examples"
         ) from None
-    if isinstance(dataset, tuple) and size > 1 and all(isinstance(part, np.ndarray) and part.ndim for part in dataset):
-        lengths = {len(part) for part in dataset}
+    if isinstance(dataset, tuple) and size > 1 and all(isinstance(x, np.ndarray) and x.ndim for x in dataset):
+        lengths = {len(x) for x in dataset}
         if len(lengths) == 1 and max(lengths) > size:
             raise DTypeError(
                 f"{name}: a tuple of {size} arrays is a dataset of {size} examples; for pairs of rows write "
@@ -62,7 +62,7 @@ def checked_length(name: str, dataset: Any) -> int:
 
 
 def whole_batches(dataset: Any) -> Callable[[Array], Any] | None:
-    """The function that takes many examples of a dataset at once, or None if it has none.
+    """A function from an array of indices to a batch of examples, or None if the dataset has none.
 
     >>> whole_batches(np.arange(5) * 10)(np.array([3, 1]))
     array([30, 10])
@@ -74,7 +74,7 @@ def whole_batches(dataset: Any) -> Callable[[Array], Any] | None:
 
 
 def one_by_one(dataset: Examples, index: Array) -> list[Any]:
-    """The examples of a batch. An error on the way has a note that says which example it was.
+    """The examples of a batch. Errors carry a note with the index of the example.
 
     >>> one_by_one(["a", "b", "c"], np.array([2, 0]))
     ['c', 'a']
@@ -84,7 +84,7 @@ def one_by_one(dataset: Examples, index: Array) -> list[Any]:
         try:
             examples.append(dataset[i])
         except Exception as error:
-            error.add_note(f"This was example {i}: {type(dataset).__name__}[{i}]")
+            error.add_note(f"Raised by example {i}: {type(dataset).__name__}[{i}]")
             raise
     return examples
 
@@ -92,11 +92,11 @@ def one_by_one(dataset: Examples, index: Array) -> list[Any]:
 def ahead(
     function: Callable[[T], Y], tasks: Iterable[T], workers: int, timeout: float | None = None
 ) -> Generator[Y, None, None]:
-    """``map(function, tasks)``, in order, computed by threads that are up to ``2 * workers`` tasks ahead.
+    """``map(function, tasks)``, in order, computed by threads up to ``2 * workers`` tasks ahead; a plain map without workers.
 
-    Without workers, a plain map. Each task sees the caller's switches (`passus.config`) and generator. Closing the
-    iterator, or an error, ends the threads. One that hangs is waited for no longer than `PATIENCE`, then left behind; it
-    keeps no program from ending. Raises `LoaderTimeoutError` for a result that does not come within ``timeout`` seconds.
+    Each task runs in a copy of the caller's context, with its switches (`passus.config`) and generator. Closing the
+    iterator, or an error, stops the threads; one that does not finish within `JOIN_TIMEOUT` is abandoned and does not keep
+    the interpreter alive. Raises `LoaderTimeoutError` for a result that is not ready within ``timeout`` seconds.
 
     >>> list(ahead(abs, [-1, -2, -3], workers=2))
     [1, 2, 3]
@@ -116,8 +116,8 @@ def ahead(
             if future.done():  # The task raised it.
                 raise
             raise LoaderTimeoutError(
-                f"DataLoader: batch {task} was not ready after {timeout:g} s; check what its examples wait for, or use "
-                "a longer timeout"
+                f"DataLoader: batch {task} was not ready after {timeout:g} s; check what its examples wait for, or increase "
+                "timeout"
             ) from None
 
     try:
@@ -134,8 +134,8 @@ def ahead(
 
 
 class Pool:
-    """Threads that work off calls, in the order in which they come; unlike those of ``concurrent.futures``, no program
-    waits for one at its end.
+    """A pool of daemon threads that run calls in order; unlike ``concurrent.futures``, the interpreter exits without
+    waiting for them.
 
     >>> pool = Pool(1)
     >>> pool.submit(abs, -1).result()
@@ -150,33 +150,33 @@ class Pool:
             thread = Thread(target=self._work, name=f"passus-loader_{i}", daemon=True)
             try:
                 thread.start()
-            except RuntimeError:  # The system has no more. Those that there are do the work.
+            except RuntimeError:  # The system allows no more threads; continue with those that started.
                 break
             self.threads.append(thread)
 
     def submit(self, function: Callable[..., Y], *args: Any) -> Future[Y]:
-        """What a thread will compute."""
-        from concurrent.futures import Future  # Not at the top: slow to import, and for few to use.
+        """Queue a call and return its future."""
+        from concurrent.futures import Future  # Imported here because it is slow to import and rarely needed.
 
         future: Future[Y] = Future()
         self._calls.put((future, partial(function, *args)))
         return future
 
     def close(self) -> None:
-        """End the threads after the calls under way."""
+        """Stop the threads after the running calls."""
         for _ in self.threads:
             self._calls.put(None)
-        end = monotonic() + PATIENCE
+        end = monotonic() + JOIN_TIMEOUT
         for thread in self.threads:
             thread.join(max(0.0, end - monotonic()))
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
-            _carry_out(*call)
-            del call  # Else an idle thread keeps a batch alive.
+            _run(*call)
+            del call  # Otherwise an idle thread would keep a batch alive.
 
 
-def _carry_out(future: Future[Any], call: Callable[[], Any]) -> None:
+def _run(future: Future[Any], call: Callable[[], Any]) -> None:
     if not future.set_running_or_notify_cancel():
         return
     try:

@@ -1,7 +1,7 @@
-"""The random generators that a dataset, its transforms and a collate function hold, and their numbers for one batch.
+"""The random generators that a dataset, its transforms and a collate function refer to, reseeded for each batch.
 
-Threads take turns by chance. So no batch draws from a generator that others draw from, too: it is given numbers that
-depend on the generator, the epoch and the number of the batch alone.
+Thread timing is random, so batches must not share a generator: the random numbers of a batch depend only on the
+generator, the epoch and the index of the batch.
 """
 
 from __future__ import annotations
@@ -23,100 +23,98 @@ __all__ = ["Generators"]
 
 Y = TypeVar("Y")
 
-MANY = 64
-"""Longer lists and dicts are data, and not looked through."""
+MAX_ITEMS = 64
+"""Longer lists and dicts are treated as data and not searched."""
 
-FAR = 10_000
-"""How many objects are looked at, at most."""
-
-
-PLAIN = frozenset([bool, int, float, str, bytes, type(None), np.ndarray, type, ModuleType])
-"""Types of what holds no generator."""
+MAX_OBJECTS = 10_000
+"""Maximum number of objects searched."""
+LEAF_TYPES = frozenset([bool, int, float, str, bytes, type(None), np.ndarray, type, ModuleType])
+"""Types whose instances refer to no generator."""
 
 
 @dataclass
-class _Found:
-    """A generator that was found."""
+class _Reference:
+    """A generator and how its owners use it."""
 
     rng: np.random.Generator
-    is_asked_for: bool
-    """Whether all that hold it ask `passus.random.get_rng` before they draw, as the transforms of passus do."""
+    is_replaceable: bool
+    """Whether all owners draw through `passus.random.get_rng`, as the transforms of passus do."""
 
 
 class Generators:
-    """The generators that some objects hold, by the way that leads to each.
+    """The generators that some objects refer to, by the path of attributes to each.
 
-    Those of passus' own transforms are replaced for each batch, and threads work side by side. What else holds one may
-    draw from it directly; then one batch is prepared at a time. Left out are the current generator, from which the whole
-    program draws, and ``but``.
+    Generators of passus' transforms are replaced in each batch, so threads run in parallel. Other owners may draw directly;
+    then their generators are rewound for each batch and batches are prepared one at a time. The current generator, which
+    the whole program shares, and ``exclude`` are left out.
 
     >>> from passus.transforms import RandomHorizontalFlip
     >>> list(Generators({"transform": RandomHorizontalFlip(rng=3)}).all)
     ['transform.rng']
     """
 
-    def __init__(self, holders: Mapping[str, Any], but: np.random.Generator | None = None) -> None:
+    def __init__(self, owners: Mapping[str, Any], exclude: np.random.Generator | None = None) -> None:
         self.all: dict[str, np.random.Generator] = {}
-        found: dict[int, _Found] = {}
-        for path, rng, is_asked_for in _walk(holders):
-            if rng is get_rng() or rng is but:
+        references: dict[int, _Reference] = {}
+        for path, rng, is_replaceable in _walk(owners):
+            if rng is get_rng() or rng is exclude:
                 continue
-            if id(rng) in found:
-                found[id(rng)].is_asked_for &= is_asked_for
+            if id(rng) in references:
+                references[id(rng)].is_replaceable &= is_replaceable
             else:
-                found[id(rng)] = _Found(rng, is_asked_for)
+                references[id(rng)] = _Reference(rng, is_replaceable)
                 self.all[path] = rng
-        self._asked_for = [path for path, rng in self.all.items() if found[id(rng)].is_asked_for]
-        self._others = [path for path in self.all if path not in self._asked_for]
+        self._replaceable = [path for path, rng in self.all.items() if references[id(rng)].is_replaceable]
+        self._direct = [path for path in self.all if path not in self._replaceable]
 
     def new_seeds(self) -> dict[str, int]:
-        """A number from each generator, from which it is seeded for the batches of one epoch."""
-        with self._in_turn():
+        """Draw a seed from each generator for the batches of one epoch."""
+        with self._locked():
             return {path: int(rng.integers(2**63)) for path, rng in self.all.items()}
 
     def states(self) -> dict[str, Any]:
-        """The state of each."""
-        with self._in_turn():
+        """The state of each generator."""
+        with self._locked():
             return {path: rng_state(rng) for path, rng in self.all.items()}
 
     def load_states(self, states: Mapping[str, Any]) -> None:
-        """Put each back into a state."""
-        with self._in_turn():
+        """Restore the state of each generator."""
+        with self._locked():
             for path, rng in self.all.items():
                 load_rng_state(states[path], rng)
 
     def verify_states(self, states: Mapping[str, Any], loading: Loading) -> None:
-        """Raise `ArgumentError` for a state that is not one of its generator; else all are to be put into theirs."""
+        """Raise `ArgumentError` for a state of another kind of generator; otherwise schedule loading all of them."""
         for path, rng in self.all.items():
             verify_rng_state(states[path], rng, Loading(), path)
         loading.put(self, "_states", states)
 
-    # As an attribute, for what is loaded is assigned.
+    # A property, because `Loading` assigns attributes.
     _states = property(lambda self: self.states(), load_states)
 
     def run(self, seeds: Mapping[str, int], i: int, function: Callable[[], Y]) -> Y:
-        """``function()``, for which each generator has the numbers of batch ``i``."""
+        """Call ``function()`` with each generator seeded for batch ``i``."""
         if not self.all:
             return function()
         batch = {path: _seeded_like(rng, [seeds[path], i]) for path, rng in self.all.items()}
         with (
-            self._in_turn(),
-            rewound({self.all[path]: batch[path].bit_generator.state for path in self._others}),
-            standing_in({self.all[path]: batch[path] for path in self._asked_for}),
+            self._locked(),
+            rewound({self.all[path]: batch[path].bit_generator.state for path in self._direct}),
+            standing_in({self.all[path]: batch[path] for path in self._replaceable}),
         ):
             return function()
 
     @contextmanager
-    def _in_turn(self) -> Iterator[None]:
-        """Wait until no batch is prepared with the generators that are drawn from directly, and let none begin."""
+    def _locked(self) -> Iterator[None]:
+        """Hold the locks of the generators that are drawn from directly."""
         with ExitStack() as stack:
-            for key in sorted(id(self.all[path]) for path in self._others):
+            for key in sorted(id(self.all[path]) for path in self._direct):
                 stack.enter_context(_locks.setdefault(key, RLock()))
             yield
 
 
 _locks: dict[int, RLock] = {}
-"""One for each generator that was drawn from directly, whatever loaders have it."""
+"""One lock for each generator that is drawn from directly, shared by all loaders."""
 
 
 def _seeded_like(rng: np.random.Generator, seed: list[int]) -> np.random.Generator:
@@ -124,25 +122,29 @@ def _seeded_like(rng: np.random.Generator, seed: list[int]) -> np.random.Generat
     return np.random.Generator(type(rng.bit_generator)(seed))
 
 
-def _walk(holders: Mapping[str, Any]) -> Iterator[tuple[str, np.random.Generator, bool]]:
-    """Every generator, the way to it, and whether its holder asks for it."""
-    waiting = [(path, holder, False) for path, holder in reversed(list(holders.items()))]
+def _walk(owners: Mapping[str, Any]) -> Iterator[tuple[str, np.random.Generator, bool]]:
+    """Every generator with its path, and whether its owner draws through `get_rng`; depth first."""
+    stack = [(path, owner, False) for path, owner in reversed(list(owners.items()))]
     seen: set[int] = set()
-    while waiting and len(seen) < FAR:
-        path, node, is_asked_for = waiting.pop()
+    while stack and len(seen) < MAX_OBJECTS:
+        path, node, is_replaceable = stack.pop()
         if isinstance(node, np.random.Generator):
-            yield path, node, is_asked_for
+            yield path, node, is_replaceable
         elif id(node) not in seen:
             seen.add(id(node))
-            asks = is_asked_for if isinstance(node, (tuple, list, dict)) else _is_known(type(node))
-            parts = [(f"{path}.{name}", part, asks) for name, part in _parts(node) if type(part) not in PLAIN]
-            waiting += reversed(parts)
+            replaceable = is_replaceable if isinstance(node, (tuple, list, dict)) else _is_own(type(node))
+            children = [
+                (f"{path}.{name}", child, replaceable)
+                for name, child in _children(node)
+                if type(child) not in LEAF_TYPES
+            ]
+            stack += reversed(children)
 
 
-def _parts(node: Any) -> Iterator[tuple[Any, Any]]:
-    """What an object refers to, as far as a generator may hide there."""
+def _children(node: Any) -> Iterator[tuple[Any, Any]]:
+    """The objects that a node refers to and that may lead to a generator, by name."""
     if isinstance(node, FunctionType):
-        if _is_known(node):
+        if _is_own(node):
             return
         names, cells = node.__code__.co_freevars, node.__closure__ or ()
         yield from ((name, cell.cell_contents) for name, cell in zip(names, cells) if _is_filled(cell))
@@ -153,20 +155,20 @@ def _parts(node: Any) -> Iterator[tuple[Any, Any]]:
     elif isinstance(node, functools.partial):
         yield from (("function", node.func), ("args", node.args), ("keywords", node.keywords))
     elif isinstance(node, (tuple, list)):
-        yield from enumerate(node if len(node) <= MANY else ())
+        yield from enumerate(node if len(node) <= MAX_ITEMS else ())
     elif isinstance(node, dict):
-        yield from node.items() if len(node) <= MANY else ()
+        yield from node.items() if len(node) <= MAX_ITEMS else ()
     elif not isinstance(node, (type, ModuleType)):
         yield from _attributes(node)
         for cls in type(node).__mro__:
-            if cls is not object and not _is_known(cls):
+            if cls is not object and not _is_own(cls):
                 yield from (
                     (name, f) for name, f in vars(cls).items() if isinstance(f, (FunctionType, np.random.Generator))
                 )
 
 
 def _attributes(node: Any) -> list[tuple[str, Any]]:
-    """What an object holds by itself, past a ``__getattr__`` that stands for another object."""
+    """The instance attributes of an object; a ``__getattr__`` that proxies another object is bypassed."""
     try:
         return list(object.__getattribute__(node, "__dict__").items())
     except AttributeError:
@@ -180,5 +182,6 @@ def _is_filled(cell: Any) -> bool:
         return False
 
 
-def _is_known(what: Any) -> bool:
-    return str(getattr(what, "__module__", "")).split(".")[0] in ("passus", "numpy")
+def _is_own(value: Any) -> bool:
+    """Whether a class or function is defined by passus or NumPy."""
+    return str(getattr(value, "__module__", "")).split(".")[0] in ("passus", "numpy")

@@ -1,4 +1,4 @@
-"""Batches in random order, or in that of the dataset; all of them, or one process's share."""
+"""Batches in random order or in the order of the dataset; all of them, or the shard of one process."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ __all__ = ["DataLoader"]
 
 @final
 class DataLoader(Loader):
-    """The examples of ``dataset`` in batches of ``batch_size``, shuffled anew in each epoch.
+    """The examples of ``dataset`` in batches of ``batch_size``, reshuffled in each epoch.
 
-    ``dataset``: anything with a length and items, best a `Dataset` or `ArrayDataset` of arrays, whose batches are
-    taken as a whole. ``drop_last``: leave out the last batch if it is smaller. ``rng``: a seed or a generator for the
-    shuffling; without it, the current generator of `passus.random`. ``collate``: makes a batch of a list of examples.
-    ``workers``: how many threads prepare batches ahead of time (for datasets that read files or decode pictures); the
-    batches are the same without them. ``timeout``: for how many seconds a batch is waited for; without it, for ever.
+    ``dataset``: any object with a length and items; a `Dataset` or `ArrayDataset` of arrays is fastest, because whole
+    batches are read at once. ``drop_last``: drop the last batch if it is smaller. ``rng``: a seed or a generator for
+    shuffling; by default the current generator of `passus.random`. ``collate``: a function from a list of examples to a
+    batch. ``workers``: number of threads that prepare batches ahead of time (for datasets that read files or decode
+    pictures); it does not change the batches. ``timeout``: maximum seconds to wait for a batch; by default no limit.
 
-    ``shard``: ``(index, count)`` hands out one of ``count`` equal shares of each epoch, one a process. All have the
-    same number of examples: where they cannot be divided, the first ones of the epoch come twice, or with ``drop_last``
-    the last ones are left out.
+    ``shard``: ``(index, count)`` selects one of ``count`` shards of each epoch, one per process. All shards have the same
+    number of examples: if the examples cannot be divided evenly, the first ones of the epoch are repeated, or with
+    ``drop_last`` the last ones are dropped.
 
-    Raises `ArgumentError` for an empty dataset, a batch size below 1, a shard that does not exist, shards that would
-    be shuffled differently for want of an ``rng``, and if ``drop_last`` leaves nothing; `DTypeError` for a batch size
-    that is no integer and for a switch that is neither True nor False. On the way, `LoaderTimeoutError` for a batch that does
-    not come in time, and `DataError` for a StopIteration from the dataset, which would end the epoch in silence.
+    Raises `ArgumentError` for an empty dataset, a batch size below 1, a shard index out of range, shuffled shards without
+    ``rng``, and if ``drop_last`` leaves no batch; `DTypeError` for a batch size that is not an integer and a flag that is
+    not a bool. Iteration raises `LoaderTimeoutError` for a batch that exceeds ``timeout``, and `DataError` if the dataset
+    raises StopIteration.
 
     >>> loader = DataLoader(np.arange(5), batch_size=2, shuffle=False)
     >>> [batch.tolist() for batch in loader], len(loader)
@@ -71,27 +71,27 @@ class DataLoader(Loader):
         if not max_iter:
             raise ArgumentError(
                 f"DataLoader: {size} examples in {self.shard[1]} shards do not fill a batch of {self.batch_size}, and drop_last "
-                "drops the rest; use a smaller batch_size"
+                "drops smaller ones; use a smaller batch_size"
             )
         return length, max_iter
 
     def _new_order(self, size: int) -> Array:
         index, count = self.shard
         order = get_rng(self._rng).permutation(size) if self.shuffle else np.arange(size)
-        # resize begins again at the front where the order is too short.
+        # np.resize repeats the first examples if the order is too short.
         return np.resize(order, self._counts(size)[0] * count)[index::count]
 
     def _indices(self, epoch: Epoch, i: int) -> Array:
         return epoch.order[i * self.batch_size : (i + 1) * self.batch_size]
 
-    def _cut(self) -> Tree:
-        return {**super()._cut(), "drop_last": self.drop_last, "shard": list(self.shard)}
+    def _batching(self) -> Tree:
+        return {**super()._batching(), "drop_last": self.drop_last, "shard": list(self.shard)}
 
 
 def _checked_shard(shard: tuple[int, int]) -> tuple[int, int]:
     if not isinstance(shard, tuple) or len(shard) != 2:
         raise ArgumentError(f"DataLoader: shard is {shard!r}; give a pair (index, count)")
-    index, count = (checked_count("DataLoader", "shard", part, 0) for part in shard)
+    index, count = (checked_count("DataLoader", "shard", number, 0) for number in shard)
     if index >= count:
-        raise ArgumentError(f"DataLoader: shard {index} of {count} does not exist; they are counted from 0")
+        raise ArgumentError(f"DataLoader: shard {index} of {count} does not exist; indices start at 0")
     return index, count

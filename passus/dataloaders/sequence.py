@@ -1,4 +1,4 @@
-"""Batches for sequences: many places of one long sequence are read on in parallel."""
+"""Batches for truncated backpropagation through time: several positions of one long sequence advance in parallel."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["SeqDataLoader"]
 
 @final
 class SeqDataLoader(Loader):
-    """Row i of each batch follows row i of the batch before: ``batch_size`` streams that start evenly spaced.
+    """Row i of each batch continues row i of the previous batch: ``batch_size`` streams with evenly spaced starts.
 
-    Made for truncated backpropagation through time. Batch k holds the examples ``i * (N // batch_size) + k``, counted
-    round the end; where N cannot be divided, each stream reads into the next one.
+    Used for truncated backpropagation through time. Batch k holds the examples ``(i * (N // batch_size) + k) % N``; if N
+    is not a multiple of ``batch_size``, the streams overlap.
 
     Raises `ArgumentError` for an empty dataset, and for more streams than examples.
 
@@ -34,7 +34,9 @@ class SeqDataLoader(Loader):
 
     def _counts(self, size: int) -> tuple[int, int]:
         if self.batch_size > size:
-            raise ArgumentError(f"SeqDataLoader: {self.batch_size} streams need at least as many examples, not {size}")
+            raise ArgumentError(
+                f"SeqDataLoader: batch_size={self.batch_size} exceeds the {size} examples; use a smaller batch_size"
+            )
         return self.batch_size, -(-size // self.batch_size)
 
     def _new_order(self, size: int) -> Array:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from passus.errors import DTypeError, WeightsError, kind_of
-from passus.tree import SHOWN, compare
+from passus.tree import MAX_LISTED, compare
 
 __all__ = ["Loaded", "Rename", "fitting", "renamed", "untied"]
 
@@ -37,8 +37,8 @@ class Loaded(NamedTuple):
         parts = [f"{len(self.taken)} taken"]
         for name, paths in zip(self._fields[1:], self[1:]):
             if paths:
-                more = [f"and {len(paths) - SHOWN} more"] if len(paths) > SHOWN else []
-                parts.append(f"{name}: {', '.join(paths[:SHOWN] + more)}")
+                more = [f"and {len(paths) - MAX_LISTED} more"] if len(paths) > MAX_LISTED else []
+                parts.append(f"{name}: {', '.join(paths[:MAX_LISTED] + more)}")
         return f"Loaded({'; '.join(parts)})"
 
 

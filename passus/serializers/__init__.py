@@ -1,4 +1,4 @@
-"""Weights and checkpoints in files: written whole or not at all, checked before anything is changed, never unpickled."""
+"""Weights and checkpoints in files: written atomically, verified before anything is changed, never unpickled."""
 
 from passus.serializers.checkpoint import load_checkpoint as load_checkpoint
 from passus.serializers.checkpoint import read_checkpoint as read_checkpoint

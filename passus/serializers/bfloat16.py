@@ -1,4 +1,4 @@
-"""Numbers of 16 bits in the format bfloat16, which NumPy does not have."""
+"""Conversion from bfloat16, a 16-bit format that NumPy does not support."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["from_bfloat16"]
 
 
 def from_bfloat16(bits: Array) -> Array:
-    """The float32 numbers whose upper halves are ``bits``, unsigned integers of 16 bits; every value is exact.
+    """The float32 values whose upper 16 bits are ``bits``, an array of uint16; the conversion is exact.
 
     >>> from_bfloat16(np.array([0x3F80, 0xC020, 0xFF80], np.uint16))
     array([ 1. , -2.5, -inf], dtype=float32)

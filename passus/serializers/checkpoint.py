@@ -1,7 +1,7 @@
-"""Checkpoints: everything that a training run needs to go on as if it had never stopped, in one file.
+"""Checkpoints: the complete state of a training run in one file, for resuming bit for bit.
 
-The file has the format safetensors. The arrays of all parts lie in it by their paths; the rest (numbers, names, lists,
-and where each array belongs) is a text in JSON beside them.
+The file has the safetensors format. Arrays are stored by path; everything else (numbers, strings, lists, and the position
+of each array in the state) is JSON in the metadata of the file.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from passus.tree import Stateful, Tree, check_tree
 __all__ = ["load_checkpoint", "read_checkpoint", "save_checkpoint", "take_checkpoint"]
 
 Part: TypeAlias = Stateful | np.random.Generator
-"""What a checkpoint holds: anything with a state, and generators of random numbers."""
+"""A member of a checkpoint: any object with a state, or a random generator."""
 
 KEY = "passus.checkpoint"
-"""Under which name the text in JSON lies in the file."""
+"""The metadata key of the JSON text."""
 
 SECTIONS = ("parts", "rng", "kernels", "metadata")
-"""What stands in it."""
+"""The sections of the JSON text."""
 
 ARRAY, TUPLE = "$array", "$tuple"
-"""In the text, {"$array": name} stands where an array was, and {"$tuple": [...]} where a tuple was."""
+"""In the JSON text, {"$array": name} replaces an array, and {"$tuple": [...]} a tuple."""
 
 
 def save_checkpoint(path: FilePath, *, metadata: Mapping[str, Any] | None = None, **parts: Part) -> None:
-    """Write the state of all parts, of the current random generator, and ``metadata``; whole or not at all.
+    """Write the states of all parts and of the current random generator, and ``metadata``, to a file, atomically.
 
-    Parts are models, optimizers, schedules, loaders, and other generators. Metadata are numbers, strings, lists and
-    dicts of them.
+    ``parts``: models, optimizers, schedules, loaders and random generators, by name. ``metadata``: a dict of numbers,
+    strings, lists and dicts.
 
-    Raises `DTypeError` for a part without state, for a state of more than arrays, numbers, strings, lists and dicts, and
-    for metadata that are no dict; `WeightsError` for a state without end.
+    Raises `DTypeError` for a part without state, for values other than arrays, numbers, strings, lists and dicts, and for
+    metadata that are not a dict; `WeightsError` for a state that contains itself.
 
     >>> import tempfile
     >>> path = tempfile.mkdtemp() + "/run.safetensors"
     >>> save_checkpoint(path, shuffle=np.random.default_rng(0), metadata={"epoch": 3})
     """
     if not isinstance(metadata, (Mapping, NoneType)):
-        raise DTypeError(f"save_checkpoint: metadata is {kind_of(metadata)}; give a dict, or parts by name")
+        raise DTypeError(f"save_checkpoint: metadata is {kind_of(metadata)}; give a dict, and parts by name")
     arrays: dict[str, Array] = {}
     content = {
         "parts": {name: _packed_tree(_state(name, part), name, arrays) for name, part in parts.items()},
@@ -64,11 +64,11 @@ def save_checkpoint(path: FilePath, *, metadata: Mapping[str, Any] | None = None
 
 
 def read_checkpoint(path: FilePath) -> Tree:
-    """What a checkpoint holds, ``{"parts": {name: state}, "rng": state, "metadata": {...}}``, and in ``"kernels"`` whether
-    compiled ones were in use; nothing is changed.
+    """Read a checkpoint without loading it: ``{"parts": {name: state}, "rng": state, "kernels": ..., "metadata": {...}}``.
 
-    So a model alone is taken from one: ``model.load_state_dict(read_checkpoint(path)["parts"]["model"])``. Raises
-    `WeightsError` for a file that is broken or no checkpoint, `FileNotFoundError` if there is none.
+    ``"kernels"`` tells whether compiled kernels were in use. To load a single part, write
+    ``model.load_state_dict(read_checkpoint(path)["parts"]["model"])``. Raises `WeightsError` for a file that is damaged or
+    not a checkpoint, `FileNotFoundError` for a missing file.
 
     >>> import tempfile
     >>> path = tempfile.mkdtemp() + "/run.safetensors"
@@ -78,27 +78,27 @@ def read_checkpoint(path: FilePath) -> Tree:
     """
     arrays, texts = read_safetensors(path, must_be_checked=KEY)
     if KEY not in texts:
-        raise WeightsError(f"{path}: a file of weights, but no checkpoint; give it to load_weights")
+        raise WeightsError(f"{path}: a file of weights, not a checkpoint; use model.load_weights(path)")
     try:
         content = _unpacked(json.loads(texts[KEY]), arrays)
         check_tree("the text", content, SECTIONS)
         for name in SECTIONS:
             check_tree(name, content[name])
         if type(content["kernels"].get("in_use")) is not bool:
-            raise ValueError("it does not say whether kernels were in use")
+            raise ValueError('"kernels" has no boolean "in_use"')
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise WeightsError(f"{path}: a broken checkpoint: {shown(error)}") from error
+        raise WeightsError(f"{path}: damaged checkpoint: {shown(error)}") from error
     return {name: content[name] for name in SECTIONS}
 
 
 def load_checkpoint(path: FilePath, **parts: Part) -> Tree:
-    """Give all parts, and the current random generator, the state that a checkpoint holds; return its metadata.
+    """Load the states of all parts and of the current random generator from a checkpoint; return its metadata.
 
-    The parts must be those that were saved. All states are verified before the first is taken: if one does not fit, nothing
-    has changed, and the error says which it was.
+    The names of the parts must be those that were saved. All states are verified before any is loaded: if one does not fit,
+    nothing is changed, and the error names it.
 
-    Raises `WeightsError` if the parts or their states do not fit, or for a file that is broken; `FileNotFoundError` if
-    there is none.
+    Raises `WeightsError` for parts or states that do not fit and for a damaged file; `FileNotFoundError` for a missing
+    file.
 
     >>> import tempfile
     >>> path, shuffle = tempfile.mkdtemp() + "/run.safetensors", np.random.default_rng(0)
@@ -113,7 +113,7 @@ def load_checkpoint(path: FilePath, **parts: Part) -> Tree:
 
 
 def take_checkpoint(path: FilePath, saved: Tree, parts: Mapping[str, Part]) -> Tree:
-    """Give parts what `read_checkpoint` found in a file, all or nothing; return its metadata.
+    """Load parts from the result of `read_checkpoint`, all or none; return the metadata.
 
     Raises `WeightsError` if the parts or their states do not fit.
     """
@@ -121,8 +121,8 @@ def take_checkpoint(path: FilePath, saved: Tree, parts: Mapping[str, Part]) -> T
         _check_part(name, part)
     if set(parts) != set(saved["parts"]):
         raise WeightsError(
-            f"{path}: the checkpoint holds {_listed(saved['parts'])}, and not {_listed(parts)}. Name the parts as when "
-            "it was saved, or take single ones from read_checkpoint(path). Nothing was changed"
+            f"{path}: the checkpoint holds {_listed(saved['parts'])}, not {_listed(parts)}. Use the names of the saved "
+            "parts, or load single ones from read_checkpoint(path). Nothing was changed"
         )
     loading = Loading()
     verify_rng_state(saved["rng"], get_rng(), loading)
@@ -153,14 +153,14 @@ def _packed_tree(tree: Any, path: str, arrays: dict[str, Array]) -> Any:
 
 
 def _packed(node: Any, path: str, arrays: dict[str, Array]) -> Any:
-    """A tree as JSON can hold it; its arrays are put into ``arrays``."""
+    """Convert a tree to JSON values; its arrays are moved to ``arrays``."""
     if isinstance(node, np.generic):
         node = node.item()
-    if node is None or (isinstance(node, (bool, int, float, str)) and not _is_endless(node)):
+    if node is None or (isinstance(node, (bool, int, float, str)) and not _is_huge(node)):
         return node
     if is_array(node):
         while path in arrays:
-            path += "'"  # Names with dots can give two arrays one path.
+            path += "'"  # Two arrays can have the same path if names contain dots.
         arrays[path] = backend_of(node).to_numpy(node)
         return {ARRAY: path}
     if isinstance(node, (list, tuple)):
@@ -174,8 +174,8 @@ def _packed(node: Any, path: str, arrays: dict[str, Array]) -> Any:
     )
 
 
-def _is_endless(node: Any) -> bool:
-    """Whether it is an integer with more digits than Python writes and reads."""
+def _is_huge(node: Any) -> bool:
+    """Whether the value is an integer with more digits than Python converts to and from text."""
     return isinstance(node, int) and node.bit_length() > 14_000
 
 

@@ -1,4 +1,4 @@
-"""What holds for every file of weights, whatever its format."""
+"""Checks of weight files of all formats."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ __all__ = ["check_readable"]
 
 
 def check_readable(path: FilePath) -> None:
-    """Raise `MissingWeightsError` (a `FileNotFoundError`) or, for what is no file, `WeightsError`, with the path."""
+    """Raise `MissingWeightsError` (a `FileNotFoundError`) for a missing file, `WeightsError` for a folder or device."""
     check_file_is_there(path, MissingWeightsError, WeightsError)

@@ -1,4 +1,4 @@
-"""The JSON files that lie beside weights."""
+"""JSON files that accompany weights."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["json_object"]
 
 
 def json_object(path: FilePath, what: str) -> dict[str, Any]:
-    """The object in a JSON file; ``what``: what such a file is called in messages.
+    """Read the object in a JSON file; ``what``: a description of the file for messages.
 
-    Raises `WeightsError` for a file that holds none, or two values of one name; `MissingWeightsError` if there is none.
+    Raises `WeightsError` for a file that is not an object or repeats a key; `MissingWeightsError` for a missing file.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "config.json"
@@ -28,18 +28,18 @@ def json_object(path: FilePath, what: str) -> dict[str, Any]:
     """
     check_readable(path)
     try:
-        found = json.loads(Path(path).read_bytes(), object_pairs_hook=_once)
+        value = json.loads(Path(path).read_bytes(), object_pairs_hook=_without_duplicates)
     except BROKEN as error:
         raise WeightsError(f"{path}: not a readable {what} in JSON: {str(error)[:200]}") from error
-    if not isinstance(found, dict):
-        raise WeightsError(f"{path}: not a readable {what} in JSON: it holds {shown(found)} and no object")
-    return found
+    if not isinstance(value, dict):
+        raise WeightsError(f"{path}: not a readable {what} in JSON: expected an object, not {shown(value)}")
+    return value
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:
-            raise ValueError(f"{name[:100]} is in it twice")
-        found[name] = value
-    return found
+        if name in result:
+            raise ValueError(f"duplicate key {name[:100]}")
+        result[name] = value
+    return result

@@ -1,4 +1,4 @@
-"""Arrays in a file of NumPy's own: a zip archive with an entry in the format ``npy`` for each array."""
+"""Arrays in NumPy's npz format: a zip archive with an ``npy`` entry for each array."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = ["read_npz", "write_npz"]
 
 
 def write_npz(path: FilePath, arrays: Mapping[str, Array]) -> None:
-    """Write NumPy arrays by their names; the file appears whole or not at all."""
-    # Not np.savez, whose own parameters (file, allow_pickle) would be lost as names.
+    """Write NumPy arrays by name; the file is replaced atomically."""
+    # Not np.savez, which does not accept its parameter names (file, allow_pickle) as array names.
     with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
@@ -26,17 +26,17 @@ def write_npz(path: FilePath, arrays: Mapping[str, Array]) -> None:
 
 
 def read_npz(path: FilePath) -> dict[str, Array]:
-    """Read all arrays by their names; DeZero's ``l1/W`` is called ``l1.W`` here. Nothing is unpickled.
+    """Read all arrays by name; DeZero's ``l1/W`` becomes ``l1.W``. Nothing is unpickled.
 
-    An archive may unfold to 100 times its size, or to 16 MiB if it is small. Raises `WeightsError` for a file that claims
-    more, is broken, or no such archive; `FileNotFoundError` if there is none.
+    An archive may unpack to 100 times its size, or to 16 MiB if it is small. Raises `WeightsError` for a file that exceeds
+    this limit, is damaged or has another format; `FileNotFoundError` for a missing file.
     """
     check_readable(path)
     try:
-        found = read_arrays(path)
-        arrays = {name.replace("/", "."): array for name, array in found.items()}
-        if len(arrays) < len(found):
-            raise ValueError("two arrays have one name, once with a dot and once with a slash")
+        entries = read_arrays(path)
+        arrays = {name.replace("/", "."): array for name, array in entries.items()}
+        if len(arrays) < len(entries):
+            raise ValueError("two names differ only in dots and slashes")
         for name, array in arrays.items():
             if array.dtype.kind not in "fiub":
                 raise ValueError(f"{name[:80]} is an array of {array.dtype}")

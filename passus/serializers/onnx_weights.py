@@ -1,4 +1,4 @@
-"""The weights in an ONNX file, read without the package onnx.
+"""Reading the weights in an ONNX file without the package onnx.
 
 The format is a message of Protocol Buffers: https://onnx.ai/onnx/repo-docs/IR.html
 """
@@ -14,14 +14,14 @@ from passus.backend import Array
 from passus.errors import WeightsError
 from passus.files import FilePath, checked_path
 from passus.serializers.files import check_readable
-from passus.unpacking import BROKEN
+from passus.unpacking import BROKEN, MAX_AXES
 
 __all__ = ["load_onnx_weights"]
 
 GRAPH, INITIALIZER = 7, 5
-"""Fields of a model, and of a graph."""
+"""Field numbers in a model and in a graph."""
 DIMS, DTYPE, FLOATS, NAME, RAW, LOCATION = 1, 2, 4, 8, 9, 14
-"""Fields of a tensor."""
+"""Field numbers in a tensor."""
 DTYPES = {
     1: "<f4",
     2: "<u1",
@@ -37,16 +37,14 @@ DTYPES = {
     13: "<u8",
 }
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-"""How the value of a field is encoded."""
-MOST_AXES = 64
-"""How many axes an array of NumPy can have."""
+"""Wire types of Protocol Buffers."""
 
 
 def load_onnx_weights(path: FilePath) -> dict[str, Array]:
-    """The initializers of an ONNX file by their names: the weights of its graph, without those of branches and loops.
+    """The initializers in the main graph of an ONNX file, by name; those of subgraphs (branches and loops) are skipped.
 
-    Raises `WeightsError` for a file that is broken, or stores a tensor in another file or as other than numbers;
-    `FileNotFoundError` if there is none.
+    Raises `WeightsError` for a damaged file, and for tensors stored in another file or with a non-numeric type;
+    `FileNotFoundError` for a missing file.
 
     >>> load_onnx_weights("never-saved.onnx")
     Traceback (most recent call last):
@@ -60,12 +58,12 @@ def load_onnx_weights(path: FilePath) -> dict[str, Array]:
         if len(graphs) != 1:
             raise ValueError(f"it has {len(graphs)} graphs")
         tensors = [value for field, value in _fields(_message(graphs[0])) if field == INITIALIZER]
-        found = dict([_tensor(_message(tensor)) for tensor in tensors])
-        if len(found) < len(tensors):
-            raise ValueError("two of its tensors have one name")
+        arrays = dict([_tensor(_message(tensor)) for tensor in tensors])
+        if len(arrays) < len(tensors):
+            raise ValueError("two tensors have the same name")
     except BROKEN as error:
         raise WeightsError(f"{path}: not a readable ONNX file: {error}") from error
-    return found
+    return arrays
 
 
 def _tensor(message: memoryview) -> tuple[str, Array]:
@@ -82,12 +80,12 @@ def _tensor(message: memoryview) -> tuple[str, Array]:
         elif field == RAW:
             raw = _message(value)
         elif field == FLOATS:
-            floats = _message(value)  # Packed, as in all files of the third version of the format.
+            floats = _message(value)  # Packed, as in all files of proto3.
         elif field == LOCATION and value != 0:
-            raise ValueError(f"the numbers of {name or 'a tensor'} are in another file")
+            raise ValueError(f"the data of {name or 'a tensor'} are in another file")
     if kind not in DTYPES:
-        raise ValueError(f"{name} is of type {kind}, which holds no numbers of NumPy")
-    if len(shape) > MOST_AXES:
+        raise ValueError(f"{name} has type {kind}, which NumPy does not support")
+    if len(shape) > MAX_AXES:
         raise ValueError(f"{name} has {len(shape)} axes")
     dtype = np.dtype(DTYPES[kind])
     data = floats if raw is None and DTYPES[kind] == "<f4" else raw
@@ -99,7 +97,7 @@ def _tensor(message: memoryview) -> tuple[str, Array]:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """The fields of a message, each with an integer or its bytes."""
+    """The fields of a message: field numbers with integers or bytes."""
     position = 0
     while position < len(message):
         key, position = _varint(message, position)
@@ -113,19 +111,19 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         elif kind in (FIXED32, FIXED64):
             size = 4 if kind == FIXED32 else 8
         else:
-            raise ValueError(f"there is a field of the unknown kind {kind}")
+            raise ValueError(f"unknown wire type {kind}")
         if size > len(message) - position:
-            raise EOFError("it ends early")
+            raise EOFError("unexpected end of file")
         yield key >> 3, message[position : position + size]
         position += size
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    """An integer in groups of 7 bits, the lowest first, and the place after it."""
+    """Decode an integer in groups of 7 bits, the lowest first; returns it with the position after it."""
     value = 0
     for shift in range(0, 70, 7):
         if position >= len(message):
-            raise EOFError("it ends early")
+            raise EOFError("unexpected end of file")
         byte = message[position]
         position += 1
         value |= (byte & 127) << shift
@@ -135,14 +133,14 @@ def _varint(message: memoryview, position: int) -> tuple[int, int]:
 
 
 def _varints(message: memoryview) -> list[int]:
-    found, position = [], 0
+    values, position = [], 0
     while position < len(message):
         value, position = _varint(message, position)
-        found.append(value)
-    return found
+        values.append(value)
+    return values
 
 
 def _message(value: int | memoryview) -> memoryview:
     if isinstance(value, int):
-        raise TypeError("a number stands where a message should")
+        raise TypeError("expected a message, found an integer")
     return value

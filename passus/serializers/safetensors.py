@@ -1,4 +1,4 @@
-"""Arrays in a file of the format safetensors: a header in JSON, then the bytes. It holds nothing that could be executed.
+"""Arrays in the safetensors format: a header in JSON, then the bytes. The format contains no executable code.
 
 The format: https://github.com/huggingface/safetensors
 """
@@ -26,35 +26,34 @@ from passus.unpacking import BROKEN
 __all__ = ["read_safetensors", "shapes_in_safetensors", "write_safetensors"]
 
 BFLOAT16 = "BF16"
-"""The type of the format that is read as float32."""
+"""The type that is read as float32."""
 
 READABLE = frozenset(
     (BFLOAT16, "BOOL", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "F16", "F32", "F64", "C64")
 )
-"""The types of the format that NumPy has, and bfloat16."""
+"""The types of the format that NumPy supports, and bfloat16."""
 
 CHECKSUM = "passus.crc32"
-"""The text beside the arrays that holds their checksum, which the format itself has not."""
-
+"""The metadata key of the checksum, which the format itself does not have."""
 
 ORDERS = "passus.orders"
-"""The text that tells in which order the axes of arrays lay in memory, where it was not the usual one: the format lays down
-that one, but the last digits of products depend on it.
+"""The metadata key of the memory order of arrays that were not C-contiguous. The format stores arrays in C order, but the
+last digits of matrix products depend on the order in memory.
 """
 
 
 def write_safetensors(path: FilePath, arrays: Mapping[str, Array], metadata: dict[str, str] | None = None) -> None:
-    """Write NumPy arrays by their names, and texts beside them; the file appears whole or not at all.
+    """Write NumPy arrays and metadata by name; the file is replaced atomically.
 
-    Raises `WeightsError` for an array of a dtype that the format does not have.
+    Raises `WeightsError` for a dtype that the format does not support.
     """
     library = _library()
-    # The library writes the memory of an array as it lies, whatever its strides.
-    whole = {name: np.asarray(array, array.dtype.newbyteorder("="), order="C") for name, array in arrays.items()}
+    # The library writes the memory of an array and ignores its strides.
+    contiguous = {name: np.asarray(array, array.dtype.newbyteorder("="), order="C") for name, array in arrays.items()}
     orders = {name: order for name, array in arrays.items() if (order := _order(array)) is not None}
     texts = (metadata or {}) | ({ORDERS: json.dumps(orders)} if orders else {})
     try:
-        content = library.numpy.save(whole, {**texts, CHECKSUM: _checksum(whole, texts)})
+        content = library.numpy.save(contiguous, {**texts, CHECKSUM: _checksum(contiguous, texts)})
     except library.SafetensorError as error:
         raise WeightsError(f"{path}: cannot be written as safetensors: {error}") from error
     with replacing(path) as file:
@@ -62,37 +61,37 @@ def write_safetensors(path: FilePath, arrays: Mapping[str, Array], metadata: dic
 
 
 def read_safetensors(path: FilePath, must_be_checked: str = "") -> tuple[dict[str, Array], dict[str, str]]:
-    """Read all arrays by their names, and the texts beside them; a file of passus' own is checked to the bit.
+    """Read all arrays and the metadata by name; the checksum of files written by passus is verified.
 
-    A file of another program has no checksum, and needs none, unless there is a text called ``must_be_checked``. Numbers
-    in bfloat16 are read as float32. Raises `WeightsError` for a file that is broken, of another format, or with numbers
-    of a type that NumPy does not have, such as F8_E4M3; `FileNotFoundError` if there is none.
+    Files of other programs have no checksum; it is required only if the metadata contain the key ``must_be_checked``.
+    bfloat16 is read as float32. Raises `WeightsError` for a file that is damaged, has another format, or contains types that
+    NumPy does not support, such as F8_E4M3; `FileNotFoundError` for a missing file.
     """
     with _opened(path) as file:
         types = _types(path, file)
         content = _Content(path) if BFLOAT16 in types.values() else None
         arrays = {
-            name: content.widened(name) if content and kind == BFLOAT16 else file.get_tensor(name)
+            name: content.as_float32(name) if content and kind == BFLOAT16 else file.get_tensor(name)
             for name, kind in types.items()
         }
         texts = file.metadata() or {}
     checksum = texts.pop(CHECKSUM, None)
     if checksum is None and must_be_checked in texts:
-        raise WeightsError(f"{path}: the checksum is missing, so the file is incomplete; use an intact copy")
+        raise WeightsError(f"{path}: the checksum is missing; use an undamaged copy of the file")
     if checksum not in (None, _checksum(arrays, texts)):
-        raise WeightsError(f"{path}: some bytes are not those that were written; take a copy that is whole")
+        raise WeightsError(f"{path}: the checksum differs; use an undamaged copy of the file")
     try:
         for name, order in json.loads(texts.pop(ORDERS, "{}")).items():
             arrays[name] = _in_order(arrays[name], order)
     except BROKEN as error:
-        raise WeightsError(f"{path}: the order of axes in memory is invalid: {shown(error)}") from error
+        raise WeightsError(f"{path}: invalid memory order: {shown(error)}") from error
     return arrays, texts
 
 
 def shapes_in_safetensors(path: FilePath) -> dict[str, tuple[int, ...]]:
-    """The shapes of the arrays in a file whose header is valid and whose length is what the header says, by their names.
+    """The shapes of the arrays in a file by name, from its header; no array is read.
 
-    Raises what `read_safetensors` raises; the arrays themselves are not read.
+    Raises the errors of `read_safetensors`, also if the length of the file does not match the header.
     """
     with _opened(path) as file:
         return {name: tuple(file.get_slice(name).get_shape()) for name in _types(path, file)}
@@ -100,7 +99,7 @@ def shapes_in_safetensors(path: FilePath) -> dict[str, tuple[int, ...]]:
 
 @contextmanager
 def _opened(path: FilePath) -> Iterator[Any]:
-    """A file, open in the library; errors name it."""
+    """A file opened by the library; errors name the file."""
     library = _library()
     check_readable(path)
     try:
@@ -113,15 +112,15 @@ def _opened(path: FilePath) -> Iterator[Any]:
 
 
 class _Content:
-    """The bytes of a file, mapped into memory, for arrays in bfloat16."""
+    """The memory-mapped bytes of a file, for arrays in bfloat16."""
 
     def __init__(self, path: FilePath) -> None:
         self.bytes = np.asarray(np.memmap(Path(path), np.uint8, "r"))
         self.start = 8 + int.from_bytes(self.bytes[:8].tobytes(), "little")
         self.header: dict[str, Any] = json.loads(self.bytes[8 : self.start].tobytes())
 
-    def widened(self, name: str) -> Array:
-        """The array as float32; no other copy of it is made."""
+    def as_float32(self, name: str) -> Array:
+        """A bfloat16 array as float32, converted from the mapped file without another copy."""
         entry = self.header[name]
         first, last = entry["data_offsets"]
         bits = self.bytes[self.start + first : self.start + last].view("<u2")
@@ -129,27 +128,27 @@ class _Content:
 
 
 def _types(path: FilePath, file: Any) -> dict[str, str]:
-    """The type of each array by its name. Raises `WeightsError` for one that cannot be read."""
+    """The types of the arrays by name. Raises `WeightsError` for an unsupported type."""
     types = {name: str(file.get_slice(name).get_dtype()) for name in file.keys()}  # noqa: SIM118
-    strange = {name: kind for name, kind in types.items() if kind not in READABLE}
-    if strange:
-        name, kind = next(iter(strange.items()))
-        more = f", and so do {len(strange) - 1} others" if len(strange) > 1 else ""
+    unsupported = {name: kind for name, kind in types.items() if kind not in READABLE}
+    if unsupported:
+        name, kind = next(iter(unsupported.items()))
+        more = f" (and {len(unsupported) - 1} other arrays)" if len(unsupported) > 1 else ""
         raise WeightsError(
-            f"{path}: {name[:200]} holds numbers of type {kind}{more}, which cannot be read; store them as F16, BF16 or F32"
+            f"{path}: {name[:200]}{more} has type {kind}, which is not supported; store it as F16, BF16 or F32"
         )
     return types
 
 
 def _order(array: Array) -> list[int] | None:
-    """The axes from the outermost in memory to the innermost; None if they are in order there, as most are."""
+    """The axes from the outermost to the innermost in memory; None for C order."""
     axes = [axis for axis in range(array.ndim) if array.shape[axis] != 1]
     order = sorted(axes, key=lambda axis: -abs(array.strides[axis]))
     return None if order == axes or not array.size else order
 
 
 def _in_order(array: Array, order: list[int]) -> Array:
-    """The same array with its numbers in memory as `_order` says."""
+    """The same array with its axes in memory in the order that `_order` returned."""
     rest = [axis for axis in range(array.ndim) if axis not in order]
     axes = [*rest, *order]
     return np.ascontiguousarray(array.transpose(axes)).transpose(np.argsort(axes))

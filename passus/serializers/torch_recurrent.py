@@ -1,4 +1,4 @@
-"""The weights of recurrent layers under the names of PyTorch and in its form, both ways."""
+"""Conversion of recurrent layers' weights between PyTorch's names and layout and ours."""
 
 from __future__ import annotations
 
@@ -12,100 +12,98 @@ from passus.errors import WeightsError
 
 __all__ = ["recurrent_from_torch", "recurrent_to_torch"]
 
-THEIRS = re.compile(r"(.*?)(weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)(?:_(l\d+(?:_reverse)?))?")
-OURS = re.compile(r"(.*?)(?:(l\d+(?:_reverse)?)\.)?(W_x|W_h|W_p|b|b_h)")
-GRU = 3
-"""How many gates have a bias of their own for h."""
+TORCH_NAME = re.compile(r"(.*?)(weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)(?:_(l\d+(?:_reverse)?))?")
+PASSUS_NAME = re.compile(r"(.*?)(?:(l\d+(?:_reverse)?)\.)?(W_x|W_h|W_p|b|b_h)")
+GRU_GATES = 3
+"""Number of gates of a GRU, whose candidate has a separate bias for h."""
 
 
 def recurrent_from_torch(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The state of our `RNN`, `LSTM` or `GRU` layers, or of their cells, from that of PyTorch's.
+    """Convert the state of PyTorch's `RNN`, `LSTM` or `GRU` layers, or of their cells, to that of ours.
 
     ``weight_ih_l0_reverse``, (G H, I), becomes ``l0_reverse.W_x``, (I, G H), and ``weight_ih`` of a cell ``W_x``; likewise
-    ``weight_hh`` becomes ``W_h``, and the projection ``weight_hr`` ``W_p``. ``bias_ih`` and ``bias_hh`` become ``b``, their sum;
-    that of a GRU for h inside the reset gate becomes ``b_h``. What stands in front of these names, such as ``encoder.``,
-    stays.
+    ``weight_hh`` becomes ``W_h``, and the projection ``weight_hr`` ``W_p``. ``b`` is the sum of ``bias_ih`` and ``bias_hh``;
+    the bias of a GRU inside the reset gate becomes ``b_h``. Prefixes such as ``encoder.`` are preserved.
 
-    Raises `WeightsError` for other names, or if a part is missing.
+    Raises `WeightsError` for other names and for missing arrays.
 
     >>> import numpy as np
     >>> theirs = {"weight_ih_l0": np.ones((4, 3)), "weight_hh_l0": np.ones((4, 4))}
     >>> {name: array.shape for name, array in recurrent_from_torch(theirs).items()}
     {'l0.W_x': (3, 4), 'l0.W_h': (4, 4)}
     """
-    found: dict[str, Array] = {}
-    for (prefix, cell), parts in _grouped("recurrent_from_torch", arrays, THEIRS).items():
-        _check("recurrent_from_torch", arrays, parts, ("weight_ih", "weight_hh"))
+    state: dict[str, Array] = {}
+    for (prefix, cell), weights in _grouped("recurrent_from_torch", arrays, TORCH_NAME).items():
+        _check("recurrent_from_torch", arrays, weights, ("weight_ih", "weight_hh"))
         start = prefix + (f"{cell}." if cell else "")
-        W_x, W_h = parts["weight_ih"].T, parts["weight_hh"].T
-        found |= {f"{start}W_x": W_x, f"{start}W_h": W_h}
-        if "bias_ih" in parts or "bias_hh" in parts:
-            _check("recurrent_from_torch", arrays, parts, ("bias_ih", "bias_hh"))
-            bias, own = parts["bias_ih"], parts["bias_hh"]
+        W_x, W_h = weights["weight_ih"].T, weights["weight_hh"].T
+        state |= {f"{start}W_x": W_x, f"{start}W_h": W_h}
+        if "bias_ih" in weights or "bias_hh" in weights:
+            _check("recurrent_from_torch", arrays, weights, ("bias_ih", "bias_hh"))
+            b_x, b_h = weights["bias_ih"], weights["bias_hh"]
             H = W_h.shape[0]
-            if "weight_hr" not in parts and W_h.shape[1] == GRU * H:
-                first = bias[: 2 * H] + own[: 2 * H]
-                found |= {f"{start}b": np.concatenate([first, bias[2 * H :]]), f"{start}b_h": own[2 * H :]}
+            if "weight_hr" not in weights and W_h.shape[1] == GRU_GATES * H:
+                gates = b_x[: 2 * H] + b_h[: 2 * H]
+                state |= {f"{start}b": np.concatenate([gates, b_x[2 * H :]]), f"{start}b_h": b_h[2 * H :]}
             else:
-                found[f"{start}b"] = bias + own
-        if "weight_hr" in parts:
-            found[f"{start}W_p"] = parts["weight_hr"].T
-    return found
+                state[f"{start}b"] = b_x + b_h
+        if "weight_hr" in weights:
+            state[f"{start}W_p"] = weights["weight_hr"].T
+    return state
 
 
 def recurrent_to_torch(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The state of PyTorch's layers from that of ours, or of our cells: the inverse of `recurrent_from_torch`.
+    """Convert the state of our recurrent layers or cells to that of PyTorch's; the inverse of `recurrent_from_torch`.
 
-    Of the two biases that PyTorch adds up, ``bias_hh`` is 0, but for the part that ``b_h`` is. What a layer keeps for its next
-    step is left out.
+    PyTorch adds two biases; ``bias_hh`` is 0 except for the elements of ``b_h``. The hidden state of a layer is omitted.
 
-    Raises `WeightsError` for other names, or if a part is missing.
+    Raises `WeightsError` for other names and for missing arrays.
 
     >>> from passus.layers import LSTM
     >>> ours = LSTM(4, in_size=3, rng=0).state_dict()
     >>> {name: array.shape for name, array in recurrent_to_torch(ours).items()}
     {'weight_ih_l0': (16, 3), 'weight_hh_l0': (16, 4), 'bias_ih_l0': (16,), 'bias_hh_l0': (16,)}
     """
-    weights = {name: array for name, array in arrays.items() if name.rpartition(".")[2] not in ("h", "c")}
-    found: dict[str, Array] = {}
-    for (prefix, cell), parts in _grouped("recurrent_to_torch", weights, OURS).items():
-        _check("recurrent_to_torch", weights, parts, ("W_x", "W_h"))
+    parameters = {name: array for name, array in arrays.items() if name.rpartition(".")[2] not in ("h", "c")}
+    state: dict[str, Array] = {}
+    for (prefix, cell), weights in _grouped("recurrent_to_torch", parameters, PASSUS_NAME).items():
+        _check("recurrent_to_torch", parameters, weights, ("W_x", "W_h"))
         end = f"_{cell}" if cell else ""
-        named = {"weight_ih": parts["W_x"].T, "weight_hh": parts["W_h"].T}
-        if "b" in parts:
-            named["bias_ih"], named["bias_hh"] = parts["b"], np.zeros_like(parts["b"])
-            if "b_h" in parts:
-                named["bias_hh"] = np.concatenate([named["bias_hh"][: -len(parts["b_h"])], parts["b_h"]])
-        if "W_p" in parts:
-            named["weight_hr"] = parts["W_p"].T
-        found |= {f"{prefix}{name}{end}": array for name, array in named.items()}
-    return found
+        named = {"weight_ih": weights["W_x"].T, "weight_hh": weights["W_h"].T}
+        if "b" in weights:
+            named["bias_ih"], named["bias_hh"] = weights["b"], np.zeros_like(weights["b"])
+            if "b_h" in weights:
+                named["bias_hh"] = np.concatenate([named["bias_hh"][: -len(weights["b_h"])], weights["b_h"]])
+        if "W_p" in weights:
+            named["weight_hr"] = weights["W_p"].T
+        state |= {f"{prefix}{name}{end}": array for name, array in named.items()}
+    return state
 
 
 def _grouped(
     where: str, arrays: Mapping[str, Array], pattern: re.Pattern[str]
 ) -> dict[tuple[str, str], dict[str, Array]]:
-    """The arrays of each cell, by their names in it; a cell is known by what stands in front, and its name."""
+    """The arrays of each cell by name; the cells are keyed by prefix and cell name."""
     groups: dict[tuple[str, str], dict[str, Array]] = {}
     for name, array in arrays.items():
         match = pattern.fullmatch(name)
         if match is None:
             raise WeightsError(
-                f"{where}: {name} is no array of a recurrent layer; give those of recurrent layers only, and convert others apart"
+                f"{where}: {name} is not an array of a recurrent layer; pass recurrent layers only and convert others separately"
             )
         if array is None:
             raise WeightsError(
                 f"{where}: {name} has no shape before the first call; call the layer once, or pass in_size"
             )
-        parts = match.groups("")
-        prefix, part, cell = parts if pattern is THEIRS else (parts[0], parts[2], parts[1])
-        groups.setdefault((prefix, cell), {})[part] = backend_of(array).to_numpy(array)
+        fields = match.groups("")
+        prefix, weight, cell = fields if pattern is TORCH_NAME else (fields[0], fields[2], fields[1])
+        groups.setdefault((prefix, cell), {})[weight] = backend_of(array).to_numpy(array)
     return groups
 
 
-def _check(where: str, arrays: Mapping[str, Array], parts: Mapping[str, Array], needed: tuple[str, ...]) -> None:
-    missing = [name for name in needed if name not in parts]
+def _check(where: str, arrays: Mapping[str, Array], weights: Mapping[str, Array], required: tuple[str, ...]) -> None:
+    missing = [name for name in required if name not in weights]
     if missing:
         raise WeightsError(
-            f"{where}: {', '.join(missing)} missing beside {', '.join(parts)}; given: {', '.join(arrays)}"
+            f"{where}: {', '.join(missing)} missing beside {', '.join(weights)}; given: {', '.join(arrays)}"
         )

@@ -1,4 +1,4 @@
-"""Tensors as PyTorch describes them in its files: numbers in a storage, and how the tensor lies in it."""
+"""Tensors in PyTorch files: views of storages, given by an offset, a shape and strides."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from passus.backend import Array
 from passus.errors import WeightsError
 from passus.serializers.bfloat16 import from_bfloat16
 from passus.serializers.torch_pickle import Global
+from passus.unpacking import MAX_AXES
 
-__all__ = ["NAMES", "Storage", "Storages"]
+__all__ = ["CALLABLES", "Storage", "Storages"]
 
 DTYPES = {
     "torch BFloat16Storage": ("<u2", "float32"),
@@ -27,31 +28,30 @@ DTYPES = {
     "torch LongStorage": ("<i8", "int64"),
     "torch ShortStorage": ("<i2", "int16"),
 }
-"""For each kind of storage, how a number lies in the file and what it becomes."""
+"""For each kind of storage, the dtype in the file and the dtype of the array."""
 
-AXES = 64
-"""How many axes an array of NumPy can have."""
-
-ADDRESSES = range(1 << 63)
-"""All numbers that can be a length or a place in memory."""
+INT64_RANGE = range(1 << 63)
+"""The range of lengths, offsets and strides."""
 
 
 @dataclass(frozen=True)
 class Storage:
-    """Numbers of one kind, (count,); they are there once the bytes have been put in."""
+    """A flat array of one dtype, (count,); uninitialized until `fill` is called."""
 
     kind: str
     array: Array
 
     @property
     def nbytes(self) -> int:
-        """How many bytes they take in the file."""
+        """Size in the file, in bytes."""
         return int(self.array.size * np.dtype(DTYPES[self.kind][0]).itemsize)
 
-    def put(self, content: bytes) -> None:
-        """Take the numbers from the bytes of the file. Raises `WeightsError` if there are more or fewer of them."""
+    def fill(self, content: bytes) -> None:
+        """Set the array from bytes of the file. Raises `WeightsError` if their number is wrong."""
         if len(content) != self.nbytes:
-            raise WeightsError(f"{len(content)} bytes are there for {self.array.size} numbers of {self.nbytes} bytes")
+            raise WeightsError(
+                f"a storage of {self.array.size} numbers has {len(content)} bytes instead of {self.nbytes}"
+            )
         numbers = np.frombuffer(content, DTYPES[self.kind][0])
         if self.kind == "torch BFloat16Storage":
             numbers = from_bfloat16(numbers)
@@ -59,69 +59,72 @@ class Storage:
 
 
 class Storages(dict[str, Storage]):
-    """The storages of a file by their keys; in the file, they take at most ``room`` bytes together."""
+    """The storages of a file by key; ``room``: limit of their total size in bytes."""
 
     def __init__(self, room: int) -> None:
         super().__init__()
         self.room = room
 
-    def referred(self, reference: tuple[Any, ...]) -> Storage:
-        """The storage that a pickle refers to: ("storage", kind, key, device, count), in old files with None behind."""
-        what, kind, key, _, count, *part = reference
+    def resolve(self, persistent_id: tuple[Any, ...]) -> Storage:
+        """The storage of a persistent id ("storage", kind, key, device, count); the legacy format appends a view, None."""
+        tag, kind, key, _, count, *view = persistent_id
         if type(kind) is not Global or kind.name not in DTYPES or type(key) is not str or type(count) is not int:
-            raise WeightsError("a reference leads to no storage of numbers")
-        if what != "storage" or count < 0 or any(p is not None for p in part):
-            raise WeightsError(f"a reference to {count} numbers leads to no storage, or to a part of one")
+            raise WeightsError("a persistent id does not name a storage of numbers")
+        if tag != "storage" or count < 0 or any(v is not None for v in view):
+            raise WeightsError(f"a persistent id of {count} numbers does not name a whole storage")
         if key not in self:
             self._add(key, kind.name, count)
         if (self[key].kind, self[key].array.size) != (kind.name, count):
-            raise WeightsError(f"storage {key} is described in two ways")
+            raise WeightsError(f"storage {key} is described inconsistently")
         return self[key]
 
     def _add(self, key: str, kind: str, count: int) -> None:
-        stored, becomes = map(np.dtype, DTYPES[kind])
+        stored, converted = map(np.dtype, DTYPES[kind])
         self.room -= count * stored.itemsize
         if self.room < 0:
-            raise WeightsError(f"its storages are larger than the file: storage {key} is to hold {count} numbers")
-        self[key] = Storage(kind, np.empty(count, becomes))
+            raise WeightsError(f"the storages are larger than the file: storage {key} has {count} numbers")
+        self[key] = Storage(kind, np.empty(count, converted))
 
 
 def tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Array:
-    """The array of shape ``size`` that lies in a storage from ``offset`` on, with a step of ``stride`` along each axis.
+    """The array of shape ``size`` that views a storage at ``offset`` with the strides ``stride``, in elements.
 
-    Whether it wanted a gradient, and what hung on it, stands behind and is not needed.
-    Raises `WeightsError` if it does not lie in the storage.
+    The remaining arguments, ``requires_grad`` and hooks, are ignored. Raises `WeightsError` if the view exceeds the storage.
     """
     if type(storage) is not Storage or type(size) is not tuple or type(stride) is not tuple:
-        raise WeightsError("a tensor is described by something else than a storage and numbers")
-    numerals = (offset, *size, *stride)
-    if len(size) != len(stride) or len(size) > AXES or any(type(n) is not int or n not in ADDRESSES for n in numerals):
+        raise WeightsError("a tensor is not described by a storage, a size and a stride")
+    integers = (offset, *size, *stride)
+    if (
+        len(size) != len(stride)
+        or len(size) > MAX_AXES
+        or any(type(n) is not int or n not in INT64_RANGE for n in integers)
+    ):
         raise WeightsError(
-            f"the lengths and steps of a tensor are not as many numbers of 0 or more, up to {AXES} of each"
+            f"size and stride of a tensor must be equally many integers of 0 or more, at most {MAX_AXES} each"
         )
-    numbers, array = math.prod(size), storage.array
+    count, array = math.prod(size), storage.array
     last = offset + sum((n - 1) * step for n, step in zip(size, stride))
-    if numbers == 0:
+    if count == 0:
         return np.empty(size, array.dtype)
-    # More numbers than there are would be copies: a few bytes could stand for more than all memory.
-    if numbers > array.size or last >= array.size:
+    # An expanded tensor could have far more elements than the file has bytes.
+    if count > array.size or last >= array.size:
         raise WeightsError(
-            f"a tensor of {numbers} numbers, the last of which is number {last} of a storage of {array.size}; tensors "
-            "that were expanded are saved after .contiguous()"
+            f"a tensor of {count} numbers ends at index {last} of a storage of {array.size}; call .contiguous() on expanded "
+            "tensors before saving"
         )
-    width = array.itemsize
-    steps = [0 if n == 1 else step * width for n, step in zip(size, stride)]
-    return np.ndarray(size, array.dtype, array, offset * width, steps)
+    itemsize = array.itemsize
+    strides = [0 if n == 1 else step * itemsize for n, step in zip(size, stride)]
+    return np.ndarray(size, array.dtype, array, offset * itemsize, strides)
 
 
-def ordered_dict() -> dict[str, Any]:
-    """An empty dict; its contents come after it."""
+def new_dict() -> dict[str, Any]:
+    """An empty dict; the pickle sets its items later."""
     return {}
 
 
-NAMES = {
+CALLABLES = {
     **dict.fromkeys(DTYPES),
-    "collections OrderedDict": ordered_dict,
+    "collections OrderedDict": new_dict,
     "torch._utils _rebuild_tensor_v2": tensor,
 }
-"""The names that stand in files of tensors, and what is called in their place."""
+"""The supported global names, with the functions to call instead of them."""

@@ -1,4 +1,4 @@
-"""Weights: arrays by their paths, in a file whose format its name tells."""
+"""Files of weights: arrays by path, in the format of the file name's suffix."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["read_weights", "shapes_in_weights", "write_weights"]
 
 
 def write_weights(path: FilePath, arrays: Mapping[str, Array | None]) -> None:
-    """Write arrays by their paths to a file ``.safetensors`` or ``.npz``; it appears whole or not at all.
+    """Write arrays by path to a ``.safetensors`` or ``.npz`` file, which is replaced atomically.
 
-    Arrays elsewhere than in main memory are copied, not moved. Raises `WeightsError` for an array that is not there
-    yet (None), `DTypeError` for what is no array of numbers, `ArgumentError` for a file of another kind.
+    Arrays on a device are copied to main memory. Raises `WeightsError` for None, an array without a shape yet, `DTypeError`
+    for other values than numeric arrays, `ArgumentError` for another suffix.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -32,28 +32,27 @@ def write_weights(path: FilePath, arrays: Mapping[str, Array | None]) -> None:
     kind = _kind(path)
     for name, array in arrays.items():
         _check_numbers(path, name, array)
-    absent = [name for name, array in arrays.items() if array is None]
-    if absent:
+    missing = [name for name, array in arrays.items() if array is None]
+    if missing:
         raise WeightsError(
-            f"{path}: not written, for {', '.join(absent)} has no shape before the first call of the model; "
+            f"{path}: not written: no shape before the first call of the model: {', '.join(missing)}; "
             "call it once, or pass in_size to the layers"
         )
-    here = {name: backend_of(array).to_numpy(array) for name, array in arrays.items()}
+    on_host = {name: backend_of(array).to_numpy(array) for name, array in arrays.items()}
     if kind == ".npz":
-        write_npz(path, here)
+        write_npz(path, on_host)
     else:
-        write_safetensors(path, here)
+        write_safetensors(path, on_host)
 
 
 def read_weights(path: FilePath) -> dict[str, Array]:
-    """Read the arrays of a file ``.safetensors`` or ``.npz`` by their paths, or of the shards ``.safetensors`` that an index
-    ``.safetensors.index.json`` beside them names.
+    """Read the arrays of a ``.safetensors`` or ``.npz`` file by path, or those of the shards that an index
+    ``.safetensors.index.json`` lists.
 
-    Numbers in bfloat16 are read as float32, which holds each exactly.
+    bfloat16 is read as float32, which is exact.
 
-    Raises `WeightsError` for a file that is broken, or that holds numbers of a type that NumPy does not have, and for an index that
-    does not agree with its shards; `FileNotFoundError` if there is no such file, or a shard is missing; `ArgumentError` for a
-    name that ends otherwise.
+    Raises `WeightsError` for a file that is damaged or has types that NumPy does not support, and for an index that does not
+    match its shards; `FileNotFoundError` for a missing file or shard; `ArgumentError` for another suffix.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -69,9 +68,9 @@ def read_weights(path: FilePath) -> dict[str, Array]:
 
 
 def shapes_in_weights(path: FilePath) -> dict[str, tuple[int, ...]]:
-    """The shapes of the arrays in a file ``.safetensors``, or in the shards of an index, by their names; no array is read.
+    """The shapes of the arrays in a ``.safetensors`` file, or in the shards of an index, by name; no array is read.
 
-    Raises what `read_weights` raises.
+    Raises the errors of `read_weights`.
     """
     return shapes_in_shards(path) if _is_index(path) else shapes_in_safetensors(path)
 
@@ -83,7 +82,7 @@ def _is_index(path: FilePath) -> bool:
 def _check_numbers(path: FilePath, name: str, array: Any) -> None:
     if array is not None and (not is_array(array) or array.dtype.kind not in "fiub"):
         raise DTypeError(
-            f"{path}: not written, for {name} is not a numeric array; give a NumPy array (x.data for a Variable)"
+            f"{path}: not written: {name} is not a numeric array; give a NumPy array (x.data for a Variable)"
         )
 
 
@@ -91,5 +90,5 @@ def _kind(path: FilePath) -> str:
     kind = checked_path(path).suffix.lower()
     if kind not in (".npz", ".safetensors"):
         torch = "; read a PyTorch file with passus.serializers.load_torch" if kind in (".pt", ".pth", ".bin") else ""
-        raise ArgumentError(f"{path}: the name of a weights file ends in .safetensors or .npz{torch}")
+        raise ArgumentError(f"{path}: the name of a weights file must end in .safetensors or .npz{torch}")
     return kind

@@ -1,4 +1,4 @@
-"""Text as numbers and back: tokenizers, corpora larger than memory, windows of tokens, and the search for good sequences.
+"""Text processing: tokenizers, corpora larger than memory, windows of tokens, and sequence search.
 
 >>> import numpy as np
 >>> tokenizer = CharTokenizer.from_text("to be or not to be")

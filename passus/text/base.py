@@ -1,4 +1,4 @@
-"""What all tokenizers share."""
+"""The base class of tokenizers, and checks that they share."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ __all__ = ["Tokenizer", "checked_ids", "checked_special", "checked_text", "in_ut
 class Tokenizer(ABC):
     """Text as integers and back: ``decode(encode(text)) == text``.
 
-    ``special``: tokens that no text contains, such as "<pad>" or "<end>", each with a number: `id_of` finds it, `encode`
-    never gives it, and `decode` leaves it out unless told otherwise.
+    ``special``: tokens that no text contains, such as "<pad>" or "<end>". `id_of` returns their ids, `encode` never
+    produces them, and `decode` omits them unless ``keep_special`` is set.
 
     >>> from passus.text import ByteTokenizer
     >>> tokenizer = ByteTokenizer(special=["<end>"])
@@ -31,13 +31,13 @@ class Tokenizer(ABC):
     """
 
     kind: ClassVar[str]
-    """What the file of a saved one says it is."""
+    """The value of the field "tokenizer" in saved files."""
     special: tuple[str, ...]
 
     @property
     @abstractmethod
     def vocab_size(self) -> int:
-        """How many tokens there are; they are numbered from 0."""
+        """Number of tokens; ids start at 0."""
 
     @abstractmethod
     def encode(self, text: str) -> Array:
@@ -45,18 +45,18 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def decode(self, ids: Array | Sequence[int], *, keep_special: bool = False) -> str:
-        """The text of tokens (T,); ``keep_special``: with the special ones in it."""
+        """The text of tokens (T,); ``keep_special``: include special tokens."""
 
     @abstractmethod
     def id_of(self, token: str) -> int:
-        """The number of a token. Raises `LabelError` if there is none."""
+        """The id of a token. Raises `LabelError` for an unknown token."""
 
     @abstractmethod
     def _as_json(self) -> Any:
-        """What `save` writes."""
+        """The content of the file that `save` writes."""
 
     def save(self, path: FilePath) -> None:
-        """Write a JSON file that `load_tokenizer` reads. Raises `PathError` where none can be written."""
+        """Write a JSON file that `load_tokenizer` reads. Raises `PathError` if it cannot be written."""
         with replacing(path) as file:
             file.write(json.dumps(self._as_json(), ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass"))
 
@@ -65,7 +65,7 @@ class Tokenizer(ABC):
 
 
 def in_utf8(text: str) -> str:
-    """A text that can be written in UTF-8: half of a surrogate pair becomes a question mark.
+    """The text with lone surrogates, which UTF-8 cannot encode, replaced by question marks.
 
     >>> in_utf8("a" + chr(0xD800))
     'a?'
@@ -74,7 +74,7 @@ def in_utf8(text: str) -> str:
 
 
 def checked_text(name: str, text: Any) -> str:
-    """``text``. Raises `DTypeError` if it is no string.
+    """Return ``text``. Raises `DTypeError` if it is not a string.
 
     >>> checked_text("CharTokenizer", "a")
     'a'
@@ -86,7 +86,7 @@ def checked_text(name: str, text: Any) -> str:
 
 
 def checked_special(name: str, special: Iterable[str]) -> tuple[str, ...]:
-    """Special tokens, each once. Raises `ArgumentError` for one that is empty or there twice.
+    """Special tokens as a tuple. Raises `ArgumentError` for an empty or repeated token.
 
     >>> checked_special("CharTokenizer", ["<pad>"])
     ('<pad>',)
@@ -95,12 +95,12 @@ def checked_special(name: str, special: Iterable[str]) -> tuple[str, ...]:
         raise DTypeError(f"{name}: special is one str; give a list of tokens, [{special!r}]")
     tokens = tuple(checked_text(f"{name}: special", token) for token in special)
     if len(set(tokens)) < len(tokens) or "" in tokens:
-        raise ArgumentError(f"{name}: special tokens are {tokens}; give each a name of its own")
+        raise ArgumentError(f"{name}: special tokens are {tokens}; they must be distinct and not empty")
     return tokens
 
 
 def checked_ids(name: str, ids: Any, vocab_size: int) -> Array:
-    """Tokens as an array (T,) of int64. Raises `DTypeError` for what are no integers, `LabelError` for one out of range.
+    """Token ids as an array (T,) of int64. Raises `DTypeError` for other types, `LabelError` for an id out of range.
 
     >>> checked_ids("ByteTokenizer", [104, 105], 256)
     array([104, 105])
@@ -110,20 +110,20 @@ def checked_ids(name: str, ids: Any, vocab_size: int) -> Array:
         what = f"an array {array.shape} of {array.dtype}"
         raise DTypeError(f"{name}: expected integers (T,), not {what}; decode the rows of a batch one by one")
     if array.size and (array.min() < 0 or array.max() >= vocab_size):
-        wrong = array[(array < 0) | (array >= vocab_size)][0]
-        raise LabelError(f"{name}: token {wrong} is out of range: the {vocab_size} tokens are 0 to {vocab_size - 1}")
+        bad = array[(array < 0) | (array >= vocab_size)][0]
+        raise LabelError(f"{name}: token {bad} is out of range: the {vocab_size} tokens are 0 to {vocab_size - 1}")
     return array.astype(np.int64)
 
 
 def with_special(ids: Array, special: dict[int, str], plain: Any) -> str:
-    """The text of tokens of which some are special; ``plain``: gives the text of others.
+    """The text of token ids, some of them special; ``plain``: a function from other ids to text.
 
     >>> with_special(np.array([0, 5, 6]), {0: "<pad>"}, str)
     '<pad>[5 6]'
     """
-    at = np.flatnonzero(np.isin(ids, list(special)))
-    parts, start = [], 0
-    for i in at.tolist():
-        parts += [plain(ids[start:i]) if i > start else "", special[int(ids[i])]]
+    positions = np.flatnonzero(np.isin(ids, list(special)))
+    pieces, start = [], 0
+    for i in positions.tolist():
+        pieces += [plain(ids[start:i]) if i > start else "", special[int(ids[i])]]
         start = i + 1
-    return "".join([*parts, plain(ids[start:]) if start < len(ids) else ""])
+    return "".join([*pieces, plain(ids[start:]) if start < len(ids) else ""])

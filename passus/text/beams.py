@@ -1,4 +1,4 @@
-"""Beam search: sequences of high probability, token by token."""
+"""Beam search: the most probable continuations of sequences, token by token."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ __all__ = ["Hypothesis", "beam_search"]
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A sequence that a search has found.
+    """A sequence found by a search.
 
     >>> Hypothesis(np.array([3, 1]), score=-0.5, log_prob=-1.0, finished=True).tokens
     array([3, 1])
     """
 
     tokens: Array
-    """What was generated, without the beginning that was given and without the token that ends it."""
+    """The generated tokens, without the prompt and the end token."""
     score: float
-    """What hypotheses are ranked by: the logarithm of the probability over the penalty for the length."""
+    """The ranking criterion: ``log_prob`` divided by the length penalty."""
     log_prob: float
-    """The logarithm of the probability of the tokens and of the end."""
+    """The log-probability of the tokens, including the end token."""
     finished: bool
-    """Whether it came to an end, and was not cut off."""
+    """Whether the sequence ended with the end token; otherwise it reached the maximum length."""
 
 
 def beam_search(
@@ -49,19 +49,18 @@ def beam_search(
     state: Any = None,
     reorder: Callable[[Any, Array], Any] | None = None,
 ) -> list[list[Hypothesis]]:
-    """The ``count`` best continuations of each beginning, best first, by a search that keeps the ``width`` best of each length.
+    """The ``count`` best continuations of each prompt, best first; the ``width`` best candidates of each length are retained.
 
-    ``step(ids, state)`` is given all tokens of some rows, integers (R, t), and returns scores (R, V) of the next token, as
-    before a softmax, and the new state. ``start``: integers (N, t). ``state``: what the first call is given, for N rows; later
-    ones are given rows of what the last one returned. They are picked by ``reorder(state, rows)``; without it, along the
-    first axis of all arrays in tuples, lists and dicts. ``end``: the token behind which nothing comes; ``max_length``: how
-    many tokens are generated at most.
+    ``step(ids, state)`` takes all tokens of R rows, integers (R, t), and returns the logits (R, V) of the next token with
+    the new state. ``start``: the prompts, integers (N, t). ``state``: the state of the first call, for N rows; later calls
+    get rows of the last returned state, selected by ``reorder(state, rows)``, by default along the first axis of all arrays
+    in tuples, lists and dicts. ``end``: the token that ends a sequence; ``max_length``: maximum number of generated tokens.
 
-    A score is ``log_prob / ((5 + length) / 6) ** length_penalty``, length counting the end. With a ``width`` that cuts off
-    nothing the search is exact. It stops early when no sequence under way can get among the best.
+    A score is ``log_prob / ((5 + length) / 6) ** length_penalty``, where length includes the end token. The search is exact
+    if ``width`` drops no candidate. It stops once no open sequence can enter the ``count`` best.
 
-    Raises `ShapeError` and `DTypeError` for scores that do not fit, `ArgumentError` for NaN among them. Source of the penalty:
-    Wu et al., 2016, "Google's neural machine translation system".
+    Raises `ShapeError` and `DTypeError` for invalid scores, `ArgumentError` for NaN. Source of the penalty: Wu et al.,
+    2016, "Google's neural machine translation system".
 
     >>> table = np.log([[0.1, 0.5, 0.4], [0.3, 0.3, 0.4], [0.9, 0.05, 0.05]])  # from a token to the next; 0 ends
     >>> (best,) = beam_search(lambda ids, state: (table[ids[:, -1]], state), [[0]], end=0, max_length=5)[0]
@@ -79,84 +78,84 @@ def beam_search(
     alpha = checked_number(name, "length_penalty", length_penalty)
     end = -1 if end is None else checked_integer(name, "end", end)
     if count > width:
-        raise ArgumentError(f"{name}: count is {count}, but only {width} hypotheses are kept; use a larger width")
+        raise ArgumentError(f"{name}: count={count} exceeds width={width}; use a larger width")
 
-    N, first = ids.shape
-    found: list[list[Hypothesis]] = [[] for _ in range(N)]
-    owners, log_probs = np.arange(N), np.zeros(N)  # Of each row: whose beginning it continues, and how probable it is.
+    N, start_length = ids.shape
+    finished: list[list[Hypothesis]] = [[] for _ in range(N)]
+    prompts, log_probs = np.arange(N), np.zeros(N)  # Of each row: the index of its prompt, and its log-probability.
     with no_grad():
         for length in range(1, max_length + 1):
             if not len(ids):
                 break
             scores, state = _checked_step(step(ids, state), len(ids))
             penalty = ((5 + length) / 6) ** alpha
-            rows, tokens, log_probs = _best(owners, log_probs[:, None] + log_softmax(scores, axis=1), width, end)
-            owners = owners[rows]
+            rows, tokens, log_probs = _best(prompts, log_probs[:, None] + log_softmax(scores, axis=1), width, end)
+            prompts = prompts[rows]
             ids = np.concatenate([ids[rows], tokens[:, None]], axis=1)
-            over = (tokens == end) | (length == max_length)
-            for i in np.flatnonzero(over):
-                finished = bool(tokens[i] == end)
-                generated = ids[i, first : first + length - finished].copy()
-                found[owners[i]].append(Hypothesis(generated, log_probs[i] / penalty, float(log_probs[i]), finished))
-            # The probability only falls, and the penalty only grows.
+            closed = (tokens == end) | (length == max_length)
+            for i in np.flatnonzero(closed):
+                ended = bool(tokens[i] == end)
+                generated = ids[i, start_length : start_length + length - ended].copy()
+                hypothesis = Hypothesis(generated, log_probs[i] / penalty, float(log_probs[i]), ended)
+                finished[prompts[i]].append(hypothesis)
+            # An upper bound of the final score: the log-probability only decreases, and the penalty only increases.
             bound = log_probs / ((5 + max_length) / 6) ** alpha
-            worth = np.array([_could_enter(found[owner], count, b) for owner, b in zip(owners, bound)], bool)
-            on = np.flatnonzero(~over & worth)
-            state, ids, owners, log_probs = reorder(state, rows[on]), ids[on], owners[on], log_probs[on]
-    return [sorted(hypotheses, key=lambda h: -h.score)[:count] for hypotheses in found]
+            viable = np.array([_could_enter(finished[i], count, b) for i, b in zip(prompts, bound)], bool)
+            active = np.flatnonzero(~closed & viable)
+            state, ids = reorder(state, rows[active]), ids[active]
+            prompts, log_probs = prompts[active], log_probs[active]
+    return [sorted(hypotheses, key=lambda h: -h.score)[:count] for hypotheses in finished]
 
 
-def _best(owners: Array, candidates: Array, width: int, end: int) -> tuple[Array, Array, Array]:
-    """The best candidates (R, V) of each owner: the ``width`` best, and as many that do not end as go on."""
+def _best(prompts: Array, candidates: Array, width: int, end: int) -> tuple[Array, Array, Array]:
+    """The best of the candidates (R, V) of each prompt: ends among the ``width`` best, and ``width`` that continue."""
     V = candidates.shape[1]
     rows, tokens = [np.empty(0, np.intp)], [np.empty(0, np.intp)]
-    for owner in np.unique(owners):
-        own = np.flatnonzero(owners == owner)
+    for prompt in np.unique(prompts):
+        own = np.flatnonzero(prompts == prompt)
         flat = candidates[own].ravel()
-        # Of 2 * width candidates at least width do not end, for each row ends in one way only.
-        some = np.argpartition(-flat, min(2 * width, flat.size) - 1)[: 2 * width]
-        order = some[np.lexsort((some, -flat[some]))]
+        # At least width of the 2 * width best continue, because each row has only one end token.
+        top = np.argpartition(-flat, min(2 * width, flat.size) - 1)[: 2 * width]
+        order = top[np.lexsort((top, -flat[top]))]
         order = order[flat[order] > -np.inf]
         ends = order % V == end
-        kept = np.where(ends, np.arange(len(order)) < width, np.cumsum(~ends) <= width)
-        rows.append(own[order[kept] // V])
-        tokens.append(order[kept] % V)
+        selected = np.where(ends, np.arange(len(order)) < width, np.cumsum(~ends) <= width)
+        rows.append(own[order[selected] // V])
+        tokens.append(order[selected] % V)
     row, token = np.concatenate(rows), np.concatenate(tokens)
     return row, token, candidates[row, token]
 
 
-def _could_enter(found: list[Hypothesis], count: int, bound: float) -> bool:
-    """Whether a sequence whose score stays below a bound may still be among the best."""
-    return len(found) < count or bound > sorted([h.score for h in found], reverse=True)[count - 1]
+def _could_enter(finished: list[Hypothesis], count: int, bound: float) -> bool:
+    """Whether a sequence whose final score is at most ``bound`` can still be among the ``count`` best."""
+    return len(finished) < count or bound > sorted([h.score for h in finished], reverse=True)[count - 1]
 
 
 def _checked_step(returned: Any, rows: int) -> tuple[Array, Any]:
     if not isinstance(returned, tuple) or len(returned) != 2:
         raise DTypeError(f"beam_search: step returned {kind_of(returned)}; it must return a pair, (scores, state)")
-    given = array_of("beam_search", returned[0])
-    scores = backend_of(given).to_numpy(given)
+    array = array_of("beam_search", returned[0])
+    scores = backend_of(array).to_numpy(array)
     if scores.ndim != 2 or len(scores) != rows or not scores.shape[1]:
         raise ShapeError(
-            f"beam_search: step returned scores {scores.shape} for {rows} rows; it must return ({rows}, V), those of the next "
-            "token alone, as in logits[:, -1]"
+            f"beam_search: step returned scores {scores.shape} for {rows} rows; it must return ({rows}, V), the scores of the "
+            "next token, as in logits[:, -1]"
         )
     scores = scores.astype(np.float64)
     if np.isnan(scores).any():
-        raise ArgumentError("beam_search: step returned NaN, so no token is the best; look for NaN in the model")
+        raise ArgumentError("beam_search: step returned NaN; check the outputs of the model")
     return scores, returned[1]
 
 
 def _rows_of(state: Any, rows: Array) -> Any:
-    """Rows of all arrays in a state."""
+    """Select rows of all arrays in a state."""
     if isinstance(state, dict):
-        return {name: _rows_of(part, rows) for name, part in state.items()}
+        return {name: _rows_of(child, rows) for name, child in state.items()}
     if isinstance(state, (tuple, list)):
-        parts = [_rows_of(part, rows) for part in state]
-        return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
+        children = [_rows_of(child, rows) for child in state]
+        return type(state)(*children) if hasattr(state, "_fields") else type(state)(children)
     if isinstance(state, Variable) or hasattr(state, "__array__"):
         return state[rows]
     if state is None or isinstance(state, (bool, int, float, str)):
         return state
-    raise DTypeError(
-        f"beam_search: rows of {kind_of(state)} cannot be picked; pass reorder=, which is given state and rows"
-    )
+    raise DTypeError(f"beam_search: cannot select rows of {kind_of(state)}; pass reorder=, a function of (state, rows)")

@@ -1,4 +1,4 @@
-"""Tokenizers without a vocabulary that must be learnt: characters and bytes."""
+"""Tokenizers without a trained vocabulary: characters and bytes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["ByteTokenizer", "CharTokenizer"]
 
 @final
 class CharTokenizer(Tokenizer):
-    """A number for each character: first the special tokens, then ``characters`` in their order.
+    """One token per character, a Unicode code point; ids are assigned to special tokens first, then to ``characters``.
 
-    ``unknown``: a special token, or a character, that stands for each character without a number; without it, `encode`
-    raises `LabelError` for such a one. A character is a code point of Unicode.
+    ``unknown``: a special token or character that replaces characters outside the vocabulary; without it, `encode` raises
+    `LabelError` for them.
 
-    Raises `ArgumentError` for a character that is there twice, and for an ``unknown`` that is neither.
+    Raises `ArgumentError` for a repeated character, and for an ``unknown`` that is not a token.
 
     >>> tokenizer = CharTokenizer("abc", special=["<unk>"], unknown="<unk>")
     >>> tokenizer.encode("cab!")
@@ -39,11 +39,11 @@ class CharTokenizer(Tokenizer):
         self.special = checked_special(name, special)
         codes = _codes(self.characters)
         if len(np.unique(codes)) < len(codes):
-            twice = next(c for c in self.characters if self.characters.count(c) > 1)
-            raise ArgumentError(f"{name}: the character {twice!r} is there twice; write CharTokenizer.from_text(text)")
+            repeated = next(c for c in self.characters if self.characters.count(c) > 1)
+            raise ArgumentError(f"{name}: the character {repeated!r} is repeated; write CharTokenizer.from_text(text)")
         self._codes = codes
         first = len(self.special)
-        self._ids = np.full(int(codes.max(initial=0)) + 2, -1, np.int64)  # The last place is that of all higher codes.
+        self._ids = np.full(int(codes.max(initial=0)) + 2, -1, np.int64)  # The last entry stands for all higher codes.
         self._ids[codes] = np.arange(first, first + len(codes))
         self.unknown = unknown
         if unknown is not None:
@@ -55,7 +55,7 @@ class CharTokenizer(Tokenizer):
 
     @classmethod
     def from_text(cls, *texts: str, special: Iterable[str] = (), unknown: str | None = None) -> CharTokenizer:
-        """One for all characters in some texts, sorted.
+        """A tokenizer for all characters of some texts, in sorted order.
 
         >>> CharTokenizer.from_text("hello").characters
         'ehlo'
@@ -71,33 +71,33 @@ class CharTokenizer(Tokenizer):
         return len(self.special) + len(self.characters)
 
     def encode(self, text: str) -> Array:
-        """The number of each character."""
+        """The id of each character."""
         codes = _codes(checked_text("CharTokenizer.encode", text))
         ids = self._ids[np.minimum(codes, len(self._ids) - 1)]
         if ids.size and ids.min() < 0:
-            at = int((ids < 0).argmax())
+            i = int((ids < 0).argmax())
             raise LabelError(
-                f"CharTokenizer: the character {text[at]!r} (U+{ord(text[at]):04X}) at {at} is none of the "
+                f"CharTokenizer: the character {text[i]!r} (U+{ord(text[i]):04X}) at {i} is not among the "
                 f"{len(self.characters)} known ones; build the tokenizer from all texts, or pass unknown="
             )
         return ids
 
     def decode(self, ids: Array | Sequence[int], *, keep_special: bool = False) -> str:
-        """The characters of numbers."""
+        """The characters of token ids."""
         tokens = checked_ids("CharTokenizer.decode", ids, self.vocab_size)
         first = len(self.special)
         if checked_flag("CharTokenizer.decode", "keep_special", keep_special) and first:
-            return with_special(tokens, dict(enumerate(self.special)), lambda part: _text(self._codes[part - first]))
+            return with_special(tokens, dict(enumerate(self.special)), lambda plain: _text(self._codes[plain - first]))
         return _text(self._codes[tokens[tokens >= first] - first])
 
     def id_of(self, token: str) -> int:
-        """The number of a character or special token."""
+        """The id of a character or special token."""
         if token in self.special:
             return self.special.index(token)
-        at = self.characters.find(checked_text("CharTokenizer.id_of", token)) if len(token) == 1 else -1
-        if at < 0:
+        i = self.characters.find(checked_text("CharTokenizer.id_of", token)) if len(token) == 1 else -1
+        if i < 0:
             raise LabelError(f"CharTokenizer: {token!r} is neither a known character nor one of {self.special}")
-        return len(self.special) + at
+        return len(self.special) + i
 
     def _as_json(self) -> Any:
         return {
@@ -110,9 +110,9 @@ class CharTokenizer(Tokenizer):
 
 @final
 class ByteTokenizer(Tokenizer):
-    """The bytes of a text in UTF-8, numbers 0 to 255; special tokens are numbered from 256 on.
+    """The UTF-8 bytes of a text, ids 0 to 255; ids of special tokens start at 256.
 
-    Any text can be encoded. Bytes that are no UTF-8, as a model may sample them, decode to U+FFFD.
+    Any text can be encoded. Bytes that are not valid UTF-8, as a model may sample them, decode to U+FFFD.
 
     >>> ByteTokenizer().encode("né")
     array([110, 195, 169])
@@ -125,7 +125,7 @@ class ByteTokenizer(Tokenizer):
 
     @property
     def vocab_size(self) -> int:
-        """256, and the number of special tokens."""
+        """256 plus the number of special tokens."""
         return 256 + len(self.special)
 
     def encode(self, text: str) -> Array:
@@ -141,7 +141,7 @@ class ByteTokenizer(Tokenizer):
         return _from_bytes(tokens[tokens < 256])
 
     def id_of(self, token: str) -> int:
-        """The number of a special token, or of a character of one byte."""
+        """The id of a special token, or of a character of one byte."""
         if token in self.special:
             return 256 + self.special.index(token)
         ids = self.encode(token)

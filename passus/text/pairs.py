@@ -1,4 +1,4 @@
-"""Byte-pair encoding, by the library ``tokenizers``."""
+"""Byte-pair encoding, implemented by the library ``tokenizers``."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ __all__ = ["BPETokenizer"]
 
 @final
 class BPETokenizer(Tokenizer):
-    """Frequent sequences of bytes as tokens: `train` finds them, `from_files` reads GPT-2's, `load_tokenizer` any other.
+    """Frequent byte sequences as tokens: `train` learns them, `from_files` reads those of GPT-2, `load_tokenizer` any others.
 
-    ``tokenizer``: a ``tokenizers.Tokenizer``, of whatever model, which this one wraps. Any text can be encoded by one that
-    `train` made, and decodes to itself. The library is installed with ``pip install passus[text]``; without it, the methods
-    raise `DependencyError`.
+    ``tokenizer``: the ``tokenizers.Tokenizer`` to wrap. A tokenizer from `train` encodes any text, and decoding restores it.
+    The library is installed with ``pip install passus[text]``; without it, the methods raise `DependencyError`.
 
     Source: Sennrich et al., 2016, "Neural machine translation of rare words with subword units"; over bytes: Radford et
     al., 2019, "Language models are unsupervised multitask learners".
@@ -48,10 +47,10 @@ class BPETokenizer(Tokenizer):
     def train(
         cls, texts: str | Iterable[str], vocab_size: int, *, special: Iterable[str] = (), min_frequency: int = 2
     ) -> BPETokenizer:
-        """One that is learnt from texts: beginning with 256 bytes, the most frequent pair becomes a token, again and again.
+        """Train a tokenizer: starting from 256 bytes, the most frequent pair of tokens is repeatedly merged.
 
-        ``vocab_size``: how many tokens there are at most, special ones included; ``min_frequency``: how often a pair must
-        be found. Raises `ArgumentError` for less than 256 tokens and the special ones.
+        ``vocab_size``: maximum number of tokens, including special ones; ``min_frequency``: minimum number of occurrences of
+        a merged pair. Raises `ArgumentError` if ``vocab_size`` is below 256 plus the number of special tokens.
         """
         name = "BPETokenizer.train"
         tokens = checked_special(name, special)
@@ -68,22 +67,22 @@ class BPETokenizer(Tokenizer):
             initial_alphabet=sorted(library.pre_tokenizers.ByteLevel.alphabet()),
             show_progress=False,
         )
-        given = [texts] if isinstance(texts, str) else texts
-        tokenizer.train_from_iterator((in_utf8(checked_text(name, text)) for text in given), trainer)
+        corpus = [texts] if isinstance(texts, str) else texts
+        tokenizer.train_from_iterator((in_utf8(checked_text(name, text)) for text in corpus), trainer)
         return cls(tokenizer)
 
     @classmethod
     def from_files(cls, vocabulary: FilePath, merges: FilePath, *, special: Iterable[str] = ()) -> BPETokenizer:
-        """One in the form of GPT-2: ``vocab.json`` and ``merges.txt``.
+        """Read a tokenizer in the format of GPT-2: ``vocab.json`` and ``merges.txt``.
 
-        Raises `DataError` for files that are missing or of another kind.
+        Raises `DataError` for files that are missing or have another format.
         """
         paths = [str(check_file_is_there(path, DataError, DataError)) for path in (vocabulary, merges)]
         library = _library()
         try:
             model = library.models.BPE.from_file(*paths)
-        except Exception as error:  # The library raises no other class.
-            raise DataError(f"{paths[0]}, {paths[1]}: these are no vocabulary and merges of GPT-2 ({error})") from error
+        except Exception as error:  # The library raises only Exception itself.
+            raise DataError(f"{paths[0]}, {paths[1]}: not the vocabulary and merges of GPT-2 ({error})") from error
         tokenizer = library.Tokenizer(model)
         tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = library.decoders.ByteLevel()
@@ -92,21 +91,21 @@ class BPETokenizer(Tokenizer):
 
     @classmethod
     def from_json(cls, text: str) -> BPETokenizer:
-        """One in the form that the library saves. Raises `DataError` for any other text."""
+        """Read a tokenizer in the JSON format of the library. Raises `DataError` for any other text."""
         library = _library()
         try:
             return cls(library.Tokenizer.from_str(text))
-        except Exception as error:  # The library raises no other class.
-            raise DataError(f"BPETokenizer: this is no saved tokenizer ({error})") from error
+        except Exception as error:  # The library raises only Exception itself.
+            raise DataError(f"BPETokenizer: not a saved tokenizer ({error})") from error
 
     @property
     def vocab_size(self) -> int:
-        """The number of tokens, special ones included."""
+        """The number of tokens, including special ones."""
         size: int = self.tokenizer.get_vocab_size()
         return size
 
     def encode(self, text: str, *, add_special: bool = False) -> Array:
-        """The tokens of a text; ``add_special``: with those that the model expects around it, such as "[CLS]"."""
+        """The tokens of a text; ``add_special``: add the special tokens that the model expects, such as "[CLS]"."""
         add_special = checked_flag("BPETokenizer.encode", "add_special", add_special)
         text = in_utf8(checked_text("BPETokenizer.encode", text))
         return np.array(self.tokenizer.encode(text, add_special_tokens=add_special).ids, np.int64)
@@ -119,13 +118,13 @@ class BPETokenizer(Tokenizer):
         return text
 
     def id_of(self, token: str) -> int:
-        """The number of a token, in the library's spelling."""
-        found: int | None = self.tokenizer.token_to_id(checked_text("BPETokenizer.id_of", token))
-        if found is None:
+        """The id of a token, in the library's spelling."""
+        id_: int | None = self.tokenizer.token_to_id(checked_text("BPETokenizer.id_of", token))
+        if id_ is None:
             raise LabelError(
-                f"BPETokenizer: {token!r} is none of the {self.vocab_size} tokens; special ones: {self.special}"
+                f"BPETokenizer: {token!r} is not among the {self.vocab_size} tokens; special tokens: {self.special}"
             )
-        return found
+        return id_
 
     def _as_json(self) -> Any:
         return json.loads(self.tokenizer.to_str())

@@ -1,4 +1,4 @@
-"""Tokenizers from files."""
+"""Loading tokenizers from files."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ __all__ = ["load_tokenizer"]
 
 
 def load_tokenizer(path: FilePath) -> Tokenizer:
-    """The tokenizer of a file that `Tokenizer.save` wrote, or of a ``tokenizer.json`` of the library ``tokenizers``.
+    """Load a tokenizer from a file of `Tokenizer.save`, or from a ``tokenizer.json`` of the library ``tokenizers``.
 
-    Raises `DataError` for a file that is missing or holds none, `DependencyError` if the library is needed and missing.
+    Raises `DataError` for a file that is missing or has another format, `DependencyError` if the library is needed but not
+    installed.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -32,18 +33,18 @@ def load_tokenizer(path: FilePath) -> Tokenizer:
         text = known.read_bytes().decode("utf-8", "surrogatepass")
         tree = json.loads(text)
     except (*BROKEN, RecursionError) as error:
-        raise DataError(f"{known}: this is no tokenizer, for it is no JSON ({error})") from error
+        raise DataError(f"{known}: not a saved tokenizer; it is not valid JSON ({error})") from error
     if isinstance(tree, dict) and isinstance(tree.get("model"), dict):
         return BPETokenizer.from_json(text)
     try:
-        return _rebuilt(tree)
+        return _from_tree(tree)
     except (KeyError, TypeError, PassusError) as error:
-        raise DataError(f"{known}: this is no tokenizer ({type(error).__name__}: {error})") from error
+        raise DataError(f"{known}: not a saved tokenizer ({type(error).__name__}: {error})") from error
 
 
-def _rebuilt(tree: Any) -> Tokenizer:
+def _from_tree(tree: Any) -> Tokenizer:
     if tree["tokenizer"] == CharTokenizer.kind:
         return CharTokenizer(tree["characters"], special=tree["special"], unknown=tree["unknown"])
     if tree["tokenizer"] == ByteTokenizer.kind:
         return ByteTokenizer(special=tree["special"])
-    raise DataError(f"it is of an unknown kind, {tree['tokenizer']!r}")
+    raise DataError(f"unknown kind {tree['tokenizer']!r}")

@@ -1,4 +1,4 @@
-"""Files of tokens, which are read from the disk where they are needed: a corpus may be larger than memory."""
+"""Memory-mapped files of tokens, for corpora larger than memory."""
 
 from __future__ import annotations
 
@@ -20,21 +20,20 @@ __all__ = ["TokenFile", "write_tokens"]
 
 FORMAT = "passus tokens 1"
 HEADER = 512
-"""The length of the header, a line of JSON that is filled up with spaces: tokens begin at a place that suits any dtype."""
+"""Length of the header in bytes, a line of JSON padded with spaces; a multiple of the alignment of every dtype."""
 DTYPES = ("<u1", "<u2", "<u4", "<u8")
 PIECE = 1 << 20
-"""How many tokens are converted at once."""
+"""Number of tokens converted at once."""
 
 
 def write_tokens(path: FilePath, tokens: Array | Iterable[Array], vocab_size: int) -> int:
-    """Write a file of tokens that `TokenFile` reads, and return how many there are.
+    """Write a file of tokens that `TokenFile` reads, and return the number of tokens.
 
-    ``tokens``: an array of integers (T,), or any number of them, one after the other: a generator needs the memory of one
-    at a time. They are stored in the narrowest unsigned integers that hold ``vocab_size`` numbers. The file is there when it
-    is whole, and the one before it until then.
+    ``tokens``: an array of integers (T,), or an iterable of such arrays; a generator needs memory for only one at a time.
+    Tokens are stored in the narrowest unsigned integers that can hold ``vocab_size - 1``. The file is replaced atomically.
 
-    Raises `LabelError` for a token that is not among 0 to ``vocab_size - 1``, `DTypeError` for what is no such array,
-    `PathError` where no file can be written.
+    Raises `LabelError` for a token outside 0 to ``vocab_size - 1``, `DTypeError` for other types, `PathError` if the file
+    cannot be written.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "corpus.tokens"
@@ -46,7 +45,7 @@ def write_tokens(path: FilePath, tokens: Array | Iterable[Array], vocab_size: in
     vocab_size = checked_count("write_tokens", "vocab_size", vocab_size)
     code = next((code for code in DTYPES if vocab_size - 1 <= _largest(code)), None)
     if code is None:
-        raise ArgumentError(f"write_tokens: vocab_size is {vocab_size}, and tokens have up to 64 bits")
+        raise ArgumentError(f"write_tokens: vocab_size is {vocab_size}; tokens are limited to 64 bits")
     count, digest = 0, hashlib.sha256()
     with replacing(path) as file:
         file.write(b" " * HEADER)
@@ -69,12 +68,12 @@ def write_tokens(path: FilePath, tokens: Array | Iterable[Array], vocab_size: in
 
 @final
 class TokenFile:
-    """The tokens of a file, an array (T,) that stays on the disk: ``file[i]``, ``file[i:j]`` and ``file[array]`` read.
+    """The tokens of a file as an array (T,) on disk, read by ``file[i]``, ``file[i:j]`` and ``file[array]``.
 
-    ``verify``: read all of it once, to compare its checksum. ``tokens`` is the array itself, a read-only ``np.memmap``;
-    ``vocab_size`` is that of the tokenizer. A copy, and a pickled one, opens the file again.
+    ``verify``: read the whole file once and compare its checksum. ``tokens`` is the array itself, a read-only
+    ``np.memmap``; ``vocab_size`` is that of the tokenizer. Copies and unpickled objects open the file again.
 
-    Raises `DataError` for a file that is missing, cut off or of another kind.
+    Raises `DataError` for a file that is missing, truncated or has another format.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "corpus.tokens"
@@ -87,18 +86,18 @@ class TokenFile:
     def __init__(self, path: FilePath, *, verify: bool = False) -> None:
         self.path = check_file_is_there(path, DataError, DataError)
         dtype, count, self.vocab_size, self._checksum = _read_header(self.path)
-        # Nothing can be mapped of an empty file.
+        # An empty file cannot be memory-mapped.
         self.tokens: Array = np.memmap(self.path, dtype, "r", HEADER, (count,)) if count else np.empty(0, dtype)
         if checked_flag("TokenFile", "verify", verify):
             self.verify()
 
     def verify(self) -> None:
-        """Read the whole file. Raises `DataError` if it is not what was written."""
+        """Read the whole file. Raises `DataError` if its checksum differs."""
         digest = hashlib.sha256()
         for start in range(0, len(self.tokens), PIECE):
             digest.update(self.tokens[start : start + PIECE].tobytes())
         if digest.hexdigest() != self._checksum:
-            raise DataError(f"{self.path}: the checksum of its tokens is another one; write the file again")
+            raise DataError(f"{self.path}: the checksum of the tokens differs; write the file again")
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -117,14 +116,14 @@ class TokenFile:
 
 
 def _largest(code: str) -> int:
-    """The largest number of unsigned integers."""
+    """The largest value of an unsigned integer dtype."""
     return (1 << 8 * np.dtype(code).itemsize) - 1
 
 
 def _pieces(tokens: Any, vocab_size: int) -> Iterator[Array]:
-    """The tokens, some at a time, checked."""
+    """The tokens in checked pieces of at most ``PIECE``."""
     if isinstance(tokens, (str, bytes)) or not isinstance(tokens, Iterable):
-        raise DTypeError(f"write_tokens: tokens is {kind_of(tokens)}; give an array of integers, or several")
+        raise DTypeError(f"write_tokens: tokens is {kind_of(tokens)}; give one or several arrays of integers")
     for number, array in enumerate([tokens] if isinstance(tokens, (np.ndarray, TokenFile)) else tokens):
         whole = array.tokens if isinstance(array, TokenFile) else array
         if not isinstance(whole, np.ndarray) or whole.ndim != 1 or whole.dtype.kind not in "iu":
@@ -137,7 +136,7 @@ def _pieces(tokens: Any, vocab_size: int) -> Iterator[Array]:
             low, high = int(piece.min()), int(piece.max())
             if low < 0 or high >= vocab_size:
                 raise LabelError(
-                    f"write_tokens: array {number} has the token {low if low < 0 else high}, which is out of range: the "
+                    f"write_tokens: token {low if low < 0 else high} of array {number} is out of range: the "
                     f"{vocab_size} tokens are 0 to {vocab_size - 1}; pass the vocab_size of the tokenizer"
                 )
             yield piece
@@ -149,9 +148,9 @@ def _read_header(path: Path) -> tuple[np.dtype[Any], int, int, str]:
             header = json.loads(file.read(HEADER))
         size = path.stat().st_size
     except (*BROKEN, RecursionError) as error:
-        raise DataError(f"{path}: this is no file of tokens; write one with write_tokens") from error
+        raise DataError(f"{path}: not a file of tokens; write one with write_tokens") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise DataError(f"{path}: this is no file of tokens; write one with write_tokens")
+        raise DataError(f"{path}: not a file of tokens; write one with write_tokens")
     code, count, vocab_size, checksum = (header.get(name) for name in ("dtype", "count", "vocab_size", "sha256"))
     if code not in DTYPES or type(count) is not int or type(vocab_size) is not int or not isinstance(checksum, str):
         raise DataError(f"{path}: its header is damaged; write the file again")
@@ -160,7 +159,7 @@ def _read_header(path: Path) -> tuple[np.dtype[Any], int, int, str]:
         raise DataError(f"{path}: its header is damaged; write the file again")
     if size != HEADER + count * dtype.itemsize:
         raise DataError(
-            f"{path}: it has {size} bytes, and {count} tokens of {dtype.itemsize} take {HEADER + count * dtype.itemsize}; it was "
-            "cut off, or something was appended. Write it again"
+            f"{path}: has {size} bytes, but {count} tokens of {dtype.itemsize} bytes need {HEADER + count * dtype.itemsize}; "
+            "the file is truncated or was appended to. Write it again"
         )
     return dtype, count, vocab_size, checksum

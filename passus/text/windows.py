@@ -1,4 +1,4 @@
-"""Windows of a long sequence of tokens, with the tokens that follow as targets."""
+"""Windows of a long sequence of tokens, with the next tokens as targets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["RandomWindows", "TokenWindows"]
 
 
 class _Windows:
-    """Pairs ``(tokens[i : i + T], tokens[i + 1 : i + T + 1])``; a subclass says where they start."""
+    """Pairs ``(tokens[i : i + T], tokens[i + 1 : i + T + 1])``; subclasses choose the start indices ``i``."""
 
     def __init__(self, tokens: Array | TokenFile, length: int) -> None:
         name = type(self).__name__
@@ -28,26 +28,26 @@ class _Windows:
         self.tokens, self.length = tokens, checked_count(name, "length", length)
         if len(array) <= self.length:
             raise ArgumentError(
-                f"{name}: {len(array)} tokens do not fill one window of {self.length} and the token behind it; use a smaller "
-                "length"
+                f"{name}: {len(array)} tokens are fewer than the {self.length + 1} of one window and its last target; use a "
+                "smaller length"
             )
 
     def _at(self, starts: Array) -> tuple[Array, Array]:
-        """The windows (N, T) that start at some places, and their targets; each an array of its own."""
-        # What lies side by side on the disk is read at once.
+        """The windows (N, T) with these start indices, and their targets, in separate arrays."""
+        # Slices, so that the contiguous tokens of a window are read from disk at once.
         windows = np.stack([self.tokens[start : start + self.length + 1] for start in starts.tolist()]).astype(np.int64)
         return windows[:, :-1].copy(), windows[:, 1:].copy()
 
 
 @final
 class TokenWindows(_Windows):
-    """Windows of ``length`` tokens, one every ``stride`` tokens; without it, one behind the other.
+    """Windows of ``length`` tokens, one every ``stride`` tokens, by default without overlap.
 
-    ``dataset[i]`` is a pair of int64 arrays (T,), the window and the tokens that follow each of its own. What is left at the
-    end is left out. In the order of a `SeqDataLoader` row i of each batch continues row i of the batch before, as truncated
-    backpropagation through time needs it.
+    ``dataset[i]`` is a pair of int64 arrays (T,), the window and the next token of each of its tokens. An incomplete window
+    at the end is dropped. With a `SeqDataLoader`, row i of each batch continues row i of the previous batch, as truncated
+    backpropagation through time requires.
 
-    Raises `ArgumentError` for fewer than ``length + 1`` tokens, `DTypeError` for what are no integers (T,).
+    Raises `ArgumentError` for fewer than ``length + 1`` tokens, `DTypeError` for tokens that are not integers (T,).
 
     >>> x, t = TokenWindows(np.arange(10), length=4)[1]
     >>> x, t
@@ -66,22 +66,22 @@ class TokenWindows(_Windows):
     def __getitem__(self, index: int) -> tuple[Array, Array]:
         i = checked_index("TokenWindows", index)
         if not -len(self) <= i < len(self):
-            raise LabelError(f"TokenWindows: there is no window {i}; there are {len(self)}")
+            raise LabelError(f"TokenWindows: index {i} is out of range for {len(self)} windows")
         x, t = self._at(np.array([i % len(self) * self.stride]))
         return x[0], t[0]
 
     def batch(self, index: Array) -> tuple[Array, Array]:
-        """Many windows at once, (N, T) each."""
+        """The windows at these indices and their targets, (N, T) each."""
         return self._at(index * self.stride)
 
 
 @final
 class RandomWindows(_Windows):
-    """``size`` windows at random places, others in each epoch; without it, as many as fit beside each other.
+    """``size`` windows at random positions, redrawn in each epoch; by default, the number of windows without overlap.
 
-    Where they start is drawn from `passus.random.get_rng` when they are asked for. A `DataLoader` has a generator for each
-    batch, so that with ``rng=SEED`` epochs are the same in each run, and go on exactly where they were interrupted. The rest
-    is as in `TokenWindows`.
+    Start indices are drawn from `passus.random.get_rng` when a window is read. A `DataLoader` seeds a generator for each
+    batch, so with ``rng=SEED`` the epochs are reproducible and resume exactly. The other arguments are those of
+    `TokenWindows`.
 
     >>> from passus.random import using_rng
     >>> data = RandomWindows(np.arange(100), length=3, size=2)
@@ -105,10 +105,10 @@ class RandomWindows(_Windows):
     def __getitem__(self, index: int) -> tuple[Array, Array]:
         i = checked_index("RandomWindows", index)
         if not -len(self) <= i < len(self):
-            raise LabelError(f"RandomWindows: there is no window {i}; there are {len(self)}")
+            raise LabelError(f"RandomWindows: index {i} is out of range for {len(self)} windows")
         x, t = self.batch(np.array([i]))
         return x[0], t[0]
 
     def batch(self, index: Array) -> tuple[Any, Any]:
-        """As many windows as there are numbers, (N, T) each."""
+        """One random window per index, and their targets, (N, T) each."""
         return self._at(get_rng().integers(len(self.tokens) - self.length, size=len(index)))

@@ -193,7 +193,7 @@ def test_a_projection_and_a_cell_go_to_torch() -> None:
 
 
 def test_what_is_no_recurrent_weight_is_refused() -> None:
-    with pytest.raises(WeightsError, match=r"recurrent_from_torch: fc\.weight is no array of a recurrent layer"):
+    with pytest.raises(WeightsError, match=r"recurrent_from_torch: fc\.weight is not an array of a recurrent layer"):
         recurrent_from_torch({"fc.weight": np.ones((2, 2))})
     with pytest.raises(WeightsError, match=r"weight_hh missing beside weight_ih"):
         recurrent_from_torch({"weight_ih_l0": np.ones((2, 2))})

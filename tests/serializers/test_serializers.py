@@ -95,7 +95,7 @@ def test_a_lazy_model_refuses_a_file_whose_known_lengths_differ(path: Path) -> N
 
 
 def test_a_model_without_shapes_is_not_saved(path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"not written, for l0\.W, .*call it once"):
+    with pytest.raises(WeightsError, match=r"not written: .*l0\.W, .*call it once"):
         net(in_size=None).save_weights(path)
     assert not path.exists()
 
@@ -166,7 +166,7 @@ def test_a_truncated_file_is_refused(path: Path, left: float) -> None:
     check_unchanged(model, before)
 
 
-@pytest.mark.parametrize(("kind", "words"), [("npz", "CRC"), ("safetensors", "some bytes")])
+@pytest.mark.parametrize(("kind", "words"), [("npz", "CRC"), ("safetensors", "checksum differs")])
 def test_a_flipped_byte_is_found(tmp_path: Path, kind: str, words: str) -> None:
     model, path = Linear(30, in_size=40), tmp_path / f"weights.{kind}"
     model.save_weights(path)
@@ -241,7 +241,7 @@ def test_missing_files_and_folders_are_named(path: Path) -> None:
 @pytest.mark.parametrize("name", ["weights", "weights.pkl", "weights.npz.txt"])
 def test_the_name_tells_the_format(tmp_path: Path, name: str) -> None:
     for act in (net().save_weights, net().load_weights):
-        with pytest.raises(ArgumentError, match=r"ends in \.safetensors or \.npz"):
+        with pytest.raises(ArgumentError, match=r"must end in \.safetensors or \.npz"):
             act(tmp_path / name)
     assert not list(tmp_path.iterdir())
 
@@ -432,9 +432,9 @@ def test_if_one_part_refuses_all_are_put_back(tmp_path: Path, refusal: str) -> N
 def test_the_parts_must_be_those_that_were_saved(tmp_path: Path) -> None:
     path, model = tmp_path / "run.safetensors", net()
     save_checkpoint(path, model=model, counter=Counter({"step": 1}))
-    with pytest.raises(WeightsError, match=r"holds model, counter, and not model\..*read_checkpoint"):
+    with pytest.raises(WeightsError, match=r"holds model, counter, not model\..*read_checkpoint"):
         load_checkpoint(path, model=model)
-    with pytest.raises(WeightsError, match="and not model, counter, loader"):
+    with pytest.raises(WeightsError, match="not model, counter, loader"):
         load_checkpoint(path, model=model, counter=Counter({}), loader=Counter({}))
     net(rng=1).load_state_dict(read_checkpoint(path)["parts"]["model"])
 
@@ -458,11 +458,11 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="run"):
         load_checkpoint(path)
     net().save_weights(path)
-    with pytest.raises(WeightsError, match="no checkpoint; give it to load_weights"):
+    with pytest.raises(WeightsError, match=r"not a checkpoint; use model\.load_weights"):
         load_checkpoint(path, model=net())
     for text in ("{", "[]", "{}", '{"parts": {"m": {"$array": "gone"}}, "rng": {}, "metadata": {}}', '{"parts": 3}'):
         write_safetensors(path, {}, {"passus.checkpoint": text})
-        with pytest.raises(WeightsError, match="a broken checkpoint"):
+        with pytest.raises(WeightsError, match="damaged checkpoint"):
             load_checkpoint(path, m=net())
     save_checkpoint(path, model=net())
     path.write_bytes(path.read_bytes()[:-10])

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from passus.errors import MissingWeightsError, WeightsError
 from passus.serializers import load_torch
-from passus.serializers.torch_pickle import Machine
+from passus.serializers.torch_pickle import Unpickler
 
 FORMATS = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "old format"])
 
@@ -140,7 +140,7 @@ TREES = st.recursive(
 @given(tree=TREES)
 def test_the_machine_agrees_with_pickle(tree):
     def read(value: Any) -> Any:
-        return Machine({"collections OrderedDict": dict}, lambda _: None).run(BytesIO(pickle.dumps(value, 2)))
+        return Unpickler({"collections OrderedDict": dict}, lambda _: None).run(BytesIO(pickle.dumps(value, 2)))
 
     assert read(tree) == tree
     assert repr(read([tree, tree])) == repr([plain(tree), plain(tree)])
@@ -180,7 +180,7 @@ def test_nothing_is_called(tmp_path, function, name, zipped):
     mark = tmp_path / "called"
     arguments = {os.system: f"touch {mark}", eval: f"open({str(mark)!r}, 'w')"}
     with pytest.raises(
-        WeightsError, match=rf"model\.pth: .*it names {name}, .*not called\. Save only model\.state_dict\(\)"
+        WeightsError, match=rf"model\.pth: .*unsupported name {name}, .*not called\. Save only model\.state_dict\(\)"
     ):
         back(tmp_path, {"w": Trap(function, arguments.get(function, ""))}, zipped)
     assert not mark.exists()
@@ -200,7 +200,7 @@ def test_nothing_is_called(tmp_path, function, name, zipped):
     ],
 )
 def test_what_is_no_tensor_is_named(tmp_path, value, name, zipped):
-    with pytest.raises(WeightsError, match=f"it names {name}"):
+    with pytest.raises(WeightsError, match=f"unsupported name {name}"):
         back(tmp_path, {"w": value}, zipped)
 
 
@@ -220,11 +220,11 @@ def test_files_that_torch_did_not_write(tmp_path):
         b"cos\nsystem\n.",
     ):
         path.write_bytes(content)
-        with pytest.raises(WeightsError, match=r"model\.pth: it cannot be read as a file of PyTorch"):
+        with pytest.raises(WeightsError, match=r"model\.pth: not a readable PyTorch file"):
             load_torch(path)
     with path.open("wb") as file:
         np.savez(file, w=np.zeros(3))
-    with pytest.raises(WeightsError, match="0 members called NAME/data"):
+    with pytest.raises(WeightsError, match="0 members NAME/data"):
         load_torch(path)
 
 
@@ -313,53 +313,53 @@ DEEP = b"(t" + b"q\x00h\x00\x86" * 60
 @pytest.mark.parametrize(
     ("tree", "match"),
     [
-        (by_name(tensor(storage(count=2**40))), "storage 0 is to hold 1099511627776 numbers"),
-        (by_name(tensor(storage(count=-1))), "leads to no storage"),
-        (by_name(tensor(storage(count=3), size=(3,))), "16 bytes are there for 3 numbers"),
-        (by_name(tensor(storage(count=True))), "leads to no storage of numbers"),
+        (by_name(tensor(storage(count=2**40))), "storage 0 has 1099511627776 numbers"),
+        (by_name(tensor(storage(count=-1))), "does not name a"),
+        (by_name(tensor(storage(count=3), size=(3,))), "a storage of 3 numbers has 16 bytes instead of 12"),
+        (by_name(tensor(storage(count=True))), "does not name a storage of numbers"),
         (by_name(tensor(storage(key="1"))), "model/data/1"),
-        (by_name(tensor(storage(key=0))), "leads to no storage of numbers"),
-        (by_name(tensor(storage(what="module"))), "leads to no storage"),
-        (by_name(tensor(storage(rest=pickled(("0", 0, 2))))), "part of one"),
-        (by_name(tensor(storage("collections OrderedDict"))), "leads to no storage of numbers"),
-        (by_name(storage() + storage("torch IntStorage") + b"\x86"), "storage 0 is described in two ways"),
+        (by_name(tensor(storage(key=0))), "does not name a storage of numbers"),
+        (by_name(tensor(storage(what="module"))), "does not name a"),
+        (by_name(tensor(storage(rest=pickled(("0", 0, 2))))), "whole storage"),
+        (by_name(tensor(storage("collections OrderedDict"))), "does not name a storage of numbers"),
+        (by_name(storage() + storage("torch IntStorage") + b"\x86"), "storage 0 is described inconsistently"),
         (by_name(pickled(("storage",)) + b"Q"), "not enough values"),
-        (by_name(tensor(storage(), 1)), r"tensor of 4 numbers, the last of which is number 4 of a storage of 4"),
+        (by_name(tensor(storage(), 1)), r"tensor of 4 numbers ends at index 4 of a storage of 4"),
         (by_name(tensor(storage(), -1)), "0 or more"),
-        (by_name(tensor(storage(), size=(2, 2), stride=(4, 1))), "number 5"),
-        (by_name(tensor(storage(), size=(2, 2), stride=(2**62, 1))), "number 4611686018427387905"),
+        (by_name(tensor(storage(), size=(2, 2), stride=(4, 1))), "index 5 of"),
+        (by_name(tensor(storage(), size=(2, 2), stride=(2**62, 1))), "index 4611686018427387905"),
         (by_name(tensor(storage(), size=(2,), stride=(-1,))), "0 or more"),
-        (by_name(tensor(storage(), size=(2,), stride=())), "not as many"),
+        (by_name(tensor(storage(), size=(2,), stride=())), "equally many"),
         (by_name(tensor(storage(), size=(2.0,))), "0 or more"),
         (by_name(tensor(storage(), size=(2**63,))), "0 or more"),
-        (by_name(tensor(storage(), size=(2**40,), stride=(0,))), r"expanded are saved after \.contiguous\(\)"),
-        (by_name(tensor(storage(), size=(1,) * 65, stride=(1,) * 65)), "up to 64"),
-        (by_name(tensor(storage(), size=(0, 2**62), stride=(1, 1))), "cannot be read as a file of PyTorch"),
-        (by_name(tensor(pickled(3))), "something else than a storage"),
-        (by_name(tensor(tensor(storage()))), "something else than a storage"),
-        (by_name(tensor(storage(), size=4)), "something else than a storage"),
+        (by_name(tensor(storage(), size=(2**40,), stride=(0,))), r"call \.contiguous\(\) on expanded"),
+        (by_name(tensor(storage(), size=(1,) * 65, stride=(1,) * 65)), "at most 64"),
+        (by_name(tensor(storage(), size=(0, 2**62), stride=(1, 1))), "not a readable PyTorch file"),
+        (by_name(tensor(pickled(3))), "not described by a storage"),
+        (by_name(tensor(tensor(storage()))), "not described by a storage"),
+        (by_name(tensor(storage(), size=4)), "not described by a storage"),
         (by_name(named("torch._utils _rebuild_tensor_v2") + b")R"), "missing 4 required"),
-        (by_name(named("torch FloatStorage") + b")R"), r"calls torch\.FloatStorage, which is no function"),
-        (by_name(pickled("os system") + b")R"), "a str stands where a Global belongs"),
-        (by_name(pickled(("os system",)) + b")R"), "a tuple stands where a Global belongs"),
+        (by_name(named("torch FloatStorage") + b")R"), r"unsupported call of torch\.FloatStorage"),
+        (by_name(pickled("os system") + b")R"), "expected a Global, found a str"),
+        (by_name(pickled(("os system",)) + b")R"), "expected a Global, found a tuple"),
         (by_name(named("collections OrderedDict") + b"(" + DEEP + b"tR"), "takes 0 positional arguments"),
-        (by_name(tensor(storage()) + pickled("0") + pickled(5) + b"s"), "an ndarray stands where a dict belongs"),
-        (by_name(tensor(storage()) + pickled(5) + b"a"), "an ndarray stands where a list belongs"),
-        (by_name(tensor(storage()) + b"}b"), "an ndarray stands where a dict belongs"),
-        (b"}" + DEEP + b"Ns", "a tuple is the key of a dict"),
-        (b"}G" + bytes(8) + b"Ns", "a float is the key of a dict"),
-        (b"}(NNNu", "cannot be read as a file of PyTorch"),
-        (b"}(Nu", "cannot be read as a file of PyTorch"),
-        (b"", "cannot be read as a file of PyTorch"),
-        (b"h\x07", "cannot be read as a file of PyTorch"),
+        (by_name(tensor(storage()) + pickled("0") + pickled(5) + b"s"), "expected a dict, found an ndarray"),
+        (by_name(tensor(storage()) + pickled(5) + b"a"), "expected a list, found an ndarray"),
+        (by_name(tensor(storage()) + b"}b"), "expected a dict, found an ndarray"),
+        (b"}" + DEEP + b"Ns", "a tuple as the key of a dict"),
+        (b"}G" + bytes(8) + b"Ns", "a float as the key of a dict"),
+        (b"}(NNNu", "not a readable PyTorch file"),
+        (b"}(Nu", "not a readable PyTorch file"),
+        (b"", "not a readable PyTorch file"),
+        (b"h\x07", "not a readable PyTorch file"),
         (b"0", "opcode POP"),
         (b"(ios\nsystem\n", "opcode INST"),
         (b"(t\x81", "opcode NEWOBJ"),
         (b"\x8c\x02os\x8c\x06system\x93", "opcode SHORT_BINUNICODE"),
         (b"\x82\x01", "opcode EXT1"),
         (b"P0\n", "opcode PERSID"),
-        (b"X\xff\xff\xff\xffa", "cannot be read as a file of PyTorch"),
-        (b"I" + b"9" * 10_000 + b"\n", "cannot be read as a file of PyTorch"),
+        (b"X\xff\xff\xff\xffa", "not a readable PyTorch file"),
+        (b"I" + b"9" * 10_000 + b"\n", "not a readable PyTorch file"),
     ],
 )
 def test_pickles_that_ask_for_what_is_not_there(tmp_path, tree, match):
@@ -379,7 +379,7 @@ def test_members_that_claim_more_than_the_file_has_are_refused(tmp_path):
     entry = content.rindex(b"PK\x01\x02")
     content[entry + 20 : entry + 28] = 2 * (2**30).to_bytes(4, "little")  # Its size as stored, and as it is.
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match="larger than the whole file"):
+    with pytest.raises(WeightsError, match="larger than the file"):
         load_torch(path)
 
 
@@ -397,12 +397,12 @@ def test_files_of_machines_with_another_order_of_bytes_are_refused(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("model/data.pkl", pickle.dumps({}, 2))
         archive.writestr("model/byteorder", b"big")
-    with pytest.raises(WeightsError, match="order of bytes"):
+    with pytest.raises(WeightsError, match="big-endian"):
         load_torch(path)
     magic = 0x1950A86A20F9469CFC6C
     for system in ({"little_endian": False}, [], {}):
         path.write_bytes(b"".join(pickle.dumps(v, 2) for v in (magic, 1001, system, {}, [])))
-        with pytest.raises(WeightsError, match=r"order of bytes|little_endian"):
+        with pytest.raises(WeightsError, match=r"big-endian|little_endian"):
             load_torch(path)
 
 
@@ -418,7 +418,7 @@ def test_the_list_of_storages_must_be_theirs(tmp_path, keys):
         return load_torch(path)
 
     assert with_keys(pickled(["0"]))["w"].tolist() == [0, 0, 0, 0]
-    with pytest.raises(WeightsError, match="the list of storages is not that"):
+    with pytest.raises(WeightsError, match="the list of storages does not match"):
         with_keys(keys)
-    with pytest.raises(WeightsError, match="another length than the pickle says"):
+    with pytest.raises(WeightsError, match="length of a storage differs"):
         with_keys(pickled(["0"]), count=3)

@@ -114,7 +114,7 @@ def test_special_tokens_have_numbers_and_are_left_out() -> None:
 
 def test_an_unknown_character_is_named_or_replaced() -> None:
     tokenizer = CharTokenizer("abc")
-    with pytest.raises(LabelError, match=r"the character 'é' \(U\+00E9\) at 2 is none of the 3 known.*unknown="):
+    with pytest.raises(LabelError, match=r"the character 'é' \(U\+00E9\) at 2 is not among the 3 known.*unknown="):
         tokenizer.encode("abéa")
     np.testing.assert_array_equal(CharTokenizer("abc", unknown="b").encode("a🙂!"), [0, 1, 1])
     special = CharTokenizer("abc", special=["<unk>"], unknown="<unk>")
@@ -126,7 +126,7 @@ def test_an_unknown_character_is_named_or_replaced() -> None:
     [
         (DTypeError, "expected a str, not a bytes; decode bytes first", lambda: ByteTokenizer().encode(b"a")),  # type: ignore[arg-type]
         (DTypeError, "expected a str, not None", lambda: CharTokenizer("a").encode(None)),  # type: ignore[arg-type]
-        (ArgumentError, "the character 'a' is there twice", lambda: CharTokenizer("aba")),
+        (ArgumentError, "the character 'a' is repeated", lambda: CharTokenizer("aba")),
         (ArgumentError, "unknown is '!'; give one of", lambda: CharTokenizer("ab", unknown="!")),
         (ArgumentError, "special tokens are", lambda: ByteTokenizer(special=["a", "a"])),
         (DTypeError, "special is one str", lambda: ByteTokenizer(special="<pad>")),
@@ -194,7 +194,7 @@ def test_a_tokenizer_of_any_model_is_wrapped(tmp_path: Path) -> None:
     assert tokenizer.encode("hellos !").tolist() == [3, 4, 0]
     assert tokenizer.encode("hellos", add_special=True).tolist() == [1, 3, 4, 2]
     assert tokenizer.decode([1, 3, 4, 2]) == "hellos"
-    with pytest.raises(LabelError, match="'bye' is none of the 5 tokens"):
+    with pytest.raises(LabelError, match="'bye' is not among the 5 tokens"):
         tokenizer.id_of("bye")
 
 
@@ -224,11 +224,11 @@ def test_what_pairs_cannot_be_learnt_of() -> None:
     [
         ("{", "no JSON"),
         ("[" * 100_000, "no JSON"),
-        ("[]", "this is no tokenizer"),
-        ("{}", "this is no tokenizer"),
+        ("[]", "not a saved tokenizer"),
+        ("{}", "not a saved tokenizer"),
         ('{"tokenizer": "words"}', "unknown kind, 'words'"),
-        ('{"tokenizer": "bytes", "special": 3}', "this is no tokenizer"),
-        ('{"tokenizer": "characters", "characters": "aa", "special": [], "unknown": null}', "is there twice"),
+        ('{"tokenizer": "bytes", "special": 3}', "not a saved tokenizer"),
+        ('{"tokenizer": "characters", "characters": "aa", "special": [], "unknown": null}', "is repeated"),
     ],
 )
 def test_a_file_without_tokenizer_is_refused(content: str, match: str, tmp_path: Path) -> None:
@@ -342,8 +342,8 @@ def test_a_damaged_file_of_tokens_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         TokenFile(tmp_path / "b")
     for content, match in (
-        (whole[:-1], "it was cut off, or something was appended"),
-        (whole + b"\0\0", "it was cut off, or something was appended"),
+        (whole[:-1], "is truncated or was appended to"),
+        (whole + b"\0\0", "is truncated or was appended to"),
         (whole[:100], "no file of tokens"),
         (b"", "no file of tokens"),
         (SOURCE.encode(), "no file of tokens"),
@@ -357,7 +357,7 @@ def test_a_damaged_file_of_tokens_is_refused(tmp_path: Path) -> None:
             TokenFile(path)
     path.write_bytes(whole[:-1] + b"\x01")
     assert len(TokenFile(path)) == 100
-    with pytest.raises(DataError, match="the checksum of its tokens is another one"):
+    with pytest.raises(DataError, match="the checksum of the tokens differs"):
         TokenFile(path, verify=True)
 
 
@@ -383,7 +383,7 @@ def test_windows_and_what_follows(count: int, length: int, stride: int | None) -
     np.testing.assert_array_equal(t, x + 1)
     assert not np.shares_memory(x, t)
     np.testing.assert_array_equal(windows[-1][0], x[-1])
-    with pytest.raises(LabelError, match=f"there is no window {len(windows)}"):
+    with pytest.raises(LabelError, match=f"index {len(windows)} is out of range"):
         windows[len(windows)]
 
 
@@ -435,7 +435,7 @@ def test_random_windows_are_everywhere() -> None:
     assert set(x[:, 0].tolist()) == {0, 1}
     assert t.max() == 5
     assert len(RandomWindows(np.arange(41), 4)) == 10
-    with pytest.raises(LabelError, match="there is no window 200"):
+    with pytest.raises(LabelError, match="index 200 is out of range"):
         windows[200]
 
 
@@ -558,7 +558,7 @@ def test_tokens_that_are_forbidden_are_not_found() -> None:
         (DTypeError, r"step returned an ndarray; it must return a pair", lambda n: np.zeros((n, 3)), {}),
         (ShapeError, r"scores \(1, 2, 3\) for 1 rows.*logits\[:, -1\]", lambda n: (np.zeros((n, 2, 3)), None), {}),
         (ArgumentError, "step returned NaN", lambda n: (np.full((n, 3), np.nan), None), {}),
-        (DTypeError, "rows of an object cannot be picked; pass reorder=", lambda n: (np.zeros((n, 3)), object()), {}),
+        (DTypeError, "cannot select rows of an object; pass reorder=", lambda n: (np.zeros((n, 3)), object()), {}),
         (ArgumentError, "count is 5, but only 4", lambda n: (np.zeros((n, 3)), None), {"count": 5}),
         (ShapeError, r"start \(1,\) must have the axes", lambda n: (np.zeros((n, 3)), None), {"start": [0]}),
         (DTypeError, "start must be integers", lambda n: (np.zeros((n, 3)), None), {"start": [[0.5]]}),

@@ -395,7 +395,7 @@ def test_if_all_checkpoints_are_damaged_nothing_is_gone_on_with(tmp_path):
 
 def test_a_checkpoint_of_another_model_is_not_damaged(tmp_path):
     trained(Checkpoint(tmp_path), epochs=2)
-    with pytest.raises(WeightsError, match="holds model, optimizer, trainer, and not model"):
+    with pytest.raises(WeightsError, match="holds model, optimizer, trainer, not model"):
         CheckpointFolder(tmp_path).resume(model=Linear(1, in_size=2))
     assert len(CheckpointFolder(tmp_path).paths()) == 2
 
