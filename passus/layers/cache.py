@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from passus.arguments import checked_count
@@ -10,6 +11,7 @@ from passus.backend import Array, backend_of
 from passus.core import Operand, Variable
 from passus.errors import GraphError, ShapeError
 from passus.functions.checks import array_of
+from passus.layers.undo import if_this_call_fails
 
 __all__ = ["KeyValueCache"]
 
@@ -18,7 +20,8 @@ class KeyValueCache:
     """The keys and values (N, H, S, D) of the first S positions, for up to ``max_len`` of them.
 
     Memory is allocated once, and new positions are written into it; so a cache is used under `no_grad`, and the arrays
-    that `append` returns are views which the next call leaves as they are.
+    that `append` returns are views which the next call leaves as they are. If a call of a layer or model fails, the caches
+    that it changed are restored, so the call can be repeated.
 
     >>> import numpy as np
     >>> cache = KeyValueCache(8)
@@ -84,8 +87,15 @@ class KeyValueCache:
         self.length, self._keys, self._values = 0, None, None
 
     def _note(self) -> None:
-        """A checkpoint repeats its call from where it began. Kept positions stay in memory, so only the attributes are noted."""
+        """Note the attributes: a checkpoint repeats its call with their old values, and a call that fails restores them.
+
+        The memory of the kept positions is not written again, so the attributes are enough.
+        """
         note(self, "length", "_keys", "_values")
+        if_this_call_fails(partial(self._restore, self.length, self._keys, self._values))
+
+    def _restore(self, length: int, keys: Array, values: Array) -> None:
+        self.length, self._keys, self._values = length, keys, values
 
 
 def _constant(name: str, x: Operand) -> Array:

@@ -46,15 +46,26 @@ class Stack(Layer):
 
     def _run(self, xs: tuple[Any, ...], caches: list[Any] | None, options: dict[str, Any]) -> Any:
         """The result for the sequence ``xs[0]``; the other inputs are the same for all layers."""
-        if caches is not None and len(caches) != len(self.layers):
-            raise ShapeError(
-                f"{type(self).__name__}: {len(caches)} caches for {len(self.layers)} layers; see new_cache"
-            )
+        if caches is not None:
+            self._check_caches(caches)
         x, *rest = xs
         for i, layer in enumerate(self.layers):
             call = partial(layer, cache=None if caches is None else caches[i], **options)
             x = checkpoint(call, x, *rest) if self.recompute else call(x, *rest)
         return x if self.norm is None else self.norm(x)
+
+    def _check_caches(self, caches: list[Any]) -> None:
+        """Raise `ShapeError` unless there is one cache for each layer, and all hold the same number of positions."""
+        if len(caches) != len(self.layers):
+            raise ShapeError(
+                f"{type(self).__name__}: {len(caches)} caches for {len(self.layers)} layers; see new_cache"
+            )
+        lengths = [_length(cache) for cache in caches]
+        if lengths.count(lengths[0]) != len(lengths):
+            raise ShapeError(
+                f"{type(self).__name__}: the caches of the layers hold different numbers of positions, {lengths}; one of them "
+                "was changed without the others. Start with a new cache"
+            )
 
 
 class TransformerEncoder(Stack):
@@ -130,3 +141,8 @@ class TransformerDecoder(Stack):
     def new_cache(self, max_len: int, context_len: int) -> list[DecoderCache]:
         """Empty caches for up to ``max_len`` positions and a context of up to ``context_len``, one for each layer."""
         return [DecoderCache(KeyValueCache(max_len), KeyValueCache(context_len)) for _ in self.layers]
+
+
+def _length(cache: KeyValueCache | DecoderCache) -> int | tuple[int, int]:
+    """The number of positions in the cache of a layer; for a decoder, in both of its caches."""
+    return (cache.own.length, cache.context.length) if isinstance(cache, DecoderCache) else cache.length

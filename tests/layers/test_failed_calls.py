@@ -6,9 +6,20 @@ import numpy as np
 import pytest
 
 import passus
-from passus.layers import BatchNorm, Dropout, Linear, Sequential
+from passus import no_grad
+from passus.errors import ShapeError
+from passus.layers import (
+    BatchNorm,
+    DecoderCache,
+    Dropout,
+    KeyValueCache,
+    Linear,
+    Sequential,
+    TransformerDecoder,
+    TransformerEncoder,
+)
 from passus.layers.undo import changes
-from passus.models import MLP
+from passus.models import GPT, MLP
 
 X = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
 
@@ -108,3 +119,87 @@ def test_a_call_that_succeeds_keeps_nothing():
     model(X)
     assert changes.get() is None
     np.testing.assert_no_gc_cycles(lambda: model(X))
+
+
+def stacks():
+    """Stacks of layers, each with the arguments of a call for the positions ``part`` and a new cache."""
+    encoder, decoder = TransformerEncoder(2, 8, 2, rng=0), TransformerDecoder(2, 8, 2, rng=0)
+    gpt = GPT(30, 2, 2, 8, 16, rng=0)
+    x, context = (np.random.default_rng(1).standard_normal((1, n, 8)).astype(np.float32) for n in (5, 3))
+    ids = np.arange(5)[None]
+    return {
+        "encoder": (
+            encoder,
+            lambda part, cache: encoder(x[:, part], is_causal=True, cache=cache),
+            encoder.new_cache(8),
+        ),
+        "decoder": (decoder, lambda part, cache: decoder(x[:, part], context, cache=cache), decoder.new_cache(8, 3)),
+        "gpt": (gpt.transformer, lambda part, cache: gpt(ids[:, part], cache=cache), gpt.new_cache()),
+    }
+
+
+def lengths(cache):
+    return [c.length for layer in cache for c in (layer if isinstance(layer, DecoderCache) else [layer])]
+
+
+@pytest.mark.parametrize("earlier", [0, 3])
+@pytest.mark.parametrize("kind", stacks())
+def test_caches_are_restored_and_the_repeated_call_is_right(kind, earlier, monkeypatch):
+    def interrupted(x):
+        raise KeyboardInterrupt
+
+    stack, call, cache = stacks()[kind]
+    whole = slice(0, 5)
+    with no_grad():
+        expected = call(whole, None).data[:, earlier:]
+        if earlier:
+            call(slice(0, earlier), cache)
+        before = lengths(cache)
+        for layer in stack.layers:
+            with monkeypatch.context() as patch:
+                patch.setattr(layer.feed_forward, "forward", interrupted)
+                with pytest.raises(KeyboardInterrupt):
+                    call(slice(earlier, 5), cache)
+            assert lengths(cache) == before
+        np.testing.assert_allclose(call(slice(earlier, 5), cache).data, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_wrong_mask_leaves_the_caches():
+    decoder = TransformerDecoder(1, 8, 2, rng=0)
+    x, context = (np.random.default_rng(0).standard_normal((1, n, 8)).astype(np.float32) for n in (4, 3))
+    with no_grad():
+        expected = decoder(x, context).data[:, 2:3]
+        cache = decoder.new_cache(8, 3)
+        decoder(x[:, :2], context, cache=cache)
+        with pytest.raises(ShapeError, match="mask"):
+            decoder(x[:, 2:3], context, context_key_mask=np.ones((1, 4), bool), cache=cache)
+        assert lengths(cache) == [2, 3]
+        np.testing.assert_allclose(decoder(x[:, 2:3], context, cache=cache).data, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_selected_and_cleared_caches_are_restored():
+    class Search(passus.Layer):
+        def forward(self, x, cache):
+            cache.append(x, x)
+            cache.select([1, 1])
+            cache.clear()
+            cache.append(2 * x[:1], 2 * x[:1])
+            raise ShapeError("no further")
+
+    cache, x = KeyValueCache(4), np.arange(4.0).reshape(2, 1, 1, 2)
+    cache.append(x, -x)
+    with pytest.raises(ShapeError, match="no further"):
+        Search()(x, cache)
+    np.testing.assert_array_equal(cache.keys, x)
+    np.testing.assert_array_equal(cache.values, -x)
+
+
+@pytest.mark.parametrize("kind", stacks())
+def test_caches_of_different_lengths_are_refused(kind):
+    _, call, cache = stacks()[kind]
+    with no_grad():
+        call(slice(0, 3), cache)
+        last = cache[-1].context if kind == "decoder" else cache[-1]
+        last.clear()
+        with pytest.raises(ShapeError, match=r"hold different numbers of positions, .*Start with a new cache"):
+            call(slice(3, 5), cache)
