@@ -1,4 +1,4 @@
-"""Where an array lies: in main memory, or on a GPU. Names of DeZero, kept for those who come from it."""
+"""Arrays moved between main memory and a GPU, under the names of DeZero's module ``cuda``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from passus.foreign import CUDA
 __all__ = ["as_cupy", "as_numpy", "get_array_module", "gpu_enable"]
 
 gpu_enable = False
-"""Whether arrays on a GPU can be computed with; not in this version."""
+"""Whether a GPU can be used; False in this version."""
 
 
 def get_array_module(x: Any) -> Any:
-    """The module with the functions for an array or Variable: `numpy`, for all that this version knows.
+    """The module with the functions for an array or Variable: `numpy`, the only library of this version.
 
     >>> import numpy as np
     >>> get_array_module(np.zeros(3)).__name__

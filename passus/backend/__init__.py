@@ -5,48 +5,13 @@
 'numpy'
 """
 
-from __future__ import annotations
-
-from typing import Any
-
+from passus import exports as _exports
 from passus.backend.base import Array as Array
 from passus.backend.base import Backend as Backend
+from passus.backend.lookup import backend_of as backend_of
+from passus.backend.lookup import copied as copied
+from passus.backend.lookup import is_array as is_array
+from passus.backend.lookup import others as others
 from passus.backend.numpy import NumPy as NumPy
-from passus.errors import DTypeError
 
-__all__ = ["Array", "Backend", "NumPy", "backend_of", "copied", "is_array", "others"]
-
-_numpy = NumPy()
-others: list[Backend] = []
-"""The libraries in use beside NumPy."""
-
-
-def is_array(x: object) -> bool:
-    """Whether ``x`` is an array of a known library.
-
-    >>> is_array([1.0, 2.0])
-    False
-    """
-    return any(backend.is_array(x) for backend in (_numpy, *others))
-
-
-def backend_of(*arrays: Any) -> Backend:
-    """The library of the first array among the arguments; NumPy where there is none.
-
-    Raises `DTypeError` for arrays of two libraries.
-    """
-    found = [backend for x in arrays for backend in (_numpy, *others) if backend.is_array(x)]
-    if any(backend is not found[0] for backend in found):
-        names = " and ".join(dict.fromkeys(backend.name for backend in found))
-        raise DTypeError(f"arrays of {names} in one operation: move them to one device first")
-    return found[0] if found else _numpy
-
-
-def copied(array: Array) -> Array:
-    """A copy whose numbers lie in memory in the same order, on which the last digits of a product depend.
-
-    >>> import numpy as np
-    >>> copied(np.ones((2, 3)).T).flags.f_contiguous
-    True
-    """
-    return array.astype(array.dtype)  # Unlike copy(), it keeps the order by itself, in all libraries.
+_exports.export_names(__name__)

@@ -9,6 +9,7 @@
 (50, 2) (50,)
 """
 
+from passus import exports as _exports
 from passus.dataloaders.base import Loader as Loader
 from passus.dataloaders.buckets import BucketDataLoader as BucketDataLoader
 from passus.dataloaders.collate import collate as collate
@@ -17,12 +18,4 @@ from passus.dataloaders.padding import PaddingCollate as PaddingCollate
 from passus.dataloaders.padding import pad_sequences as pad_sequences
 from passus.dataloaders.sequence import SeqDataLoader as SeqDataLoader
 
-__all__ = [
-    "BucketDataLoader",
-    "DataLoader",
-    "Loader",
-    "PaddingCollate",
-    "SeqDataLoader",
-    "collate",
-    "pad_sequences",
-]
+_exports.export_names(__name__)

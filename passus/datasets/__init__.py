@@ -6,6 +6,7 @@
 """
 
 from passus import answers as _answers
+from passus import exports as _exports
 from passus import foreign as _foreign
 from passus.datasets.base import ArrayDataset as ArrayDataset
 from passus.datasets.base import Dataset as Dataset
@@ -31,30 +32,5 @@ from passus.datasets.subset import random_split as random_split
 from passus.datasets.ts_files import LabeledSeries as LabeledSeries
 from passus.datasets.ts_files import read_ts as read_ts
 
-__all__ = [
-    "ArrayDataset",
-    "CIFAR10",
-    "CIFAR100",
-    "Dataset",
-    "Digits",
-    "FashionMNIST",
-    "ImageNet",
-    "JapaneseVowels",
-    "LabeledSeries",
-    "MNIST",
-    "MNIST5k",
-    "Shakespear",
-    "Shakespeare",
-    "SinCurve",
-    "Spiral",
-    "Subset",
-    "cache_folder",
-    "get_file",
-    "get_spiral",
-    "load_cache_npz",
-    "random_split",
-    "read_ts",
-    "save_cache_npz",
-]
-
+_exports.export_names(__name__)
 _answers.answers_for(__name__, _foreign.DATASETS)

@@ -5,6 +5,7 @@ Sizes of inputs are inferred on the first call, so outputs come first: ``L.Linea
 """
 
 from passus import answers as _answers
+from passus import exports as _exports
 from passus import foreign as _foreign
 from passus.layers.activations import CELU as CELU
 from passus.layers.activations import ELU as ELU
@@ -75,75 +76,5 @@ from passus.layers.transformer import TransformerEncoderLayer as TransformerEnco
 from passus.layers.transformer_stacks import TransformerDecoder as TransformerDecoder
 from passus.layers.transformer_stacks import TransformerEncoder as TransformerEncoder
 
-__all__ = [
-    "AdaptiveAveragePooling",
-    "AdaptiveMaxPooling",
-    "AveragePooling",
-    "BatchNorm",
-    "CELU",
-    "Conv1d",
-    "Conv2d",
-    "Conv3d",
-    "DecoderCache",
-    "Deconv1d",
-    "Deconv2d",
-    "Deconv3d",
-    "Dropout",
-    "Dropout2d",
-    "ELU",
-    "EmbedID",
-    "Embedding",
-    "FeedForward",
-    "Flatten",
-    "GELU",
-    "GLU",
-    "GRU",
-    "GRUCell",
-    "GlobalAveragePooling",
-    "GlobalMaxPooling",
-    "GroupNorm",
-    "HardSigmoid",
-    "HardSwish",
-    "InstanceNorm",
-    "LSTM",
-    "LSTMCell",
-    "KeyValueCache",
-    "Layer",
-    "LayerNorm",
-    "LazyParameter",
-    "LeakyReLU",
-    "Linear",
-    "LocalResponseNorm",
-    "LogSoftmax",
-    "MaxPooling",
-    "MaxUnpooling",
-    "Mish",
-    "MultiHeadAttention",
-    "PReLU",
-    "PixelShuffle",
-    "PixelUnshuffle",
-    "PositionEmbedding",
-    "RMSNorm",
-    "RNN",
-    "RNNCell",
-    "ReLU",
-    "ReLU6",
-    "SELU",
-    "Sequential",
-    "SiLU",
-    "Sigmoid",
-    "SinusoidalPositions",
-    "Softmax",
-    "Softplus",
-    "Softsign",
-    "StochasticDepth",
-    "SwiGLU",
-    "Tanh",
-    "TransformerDecoder",
-    "TransformerDecoderLayer",
-    "TransformerEncoder",
-    "TransformerEncoderLayer",
-    "Upsample",
-]
-
+_exports.export_names(__name__)
 _answers.answers_for(__name__, _foreign.LAYERS)

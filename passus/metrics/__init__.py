@@ -9,7 +9,9 @@
 """
 
 from passus import answers as _answers
+from passus import exports as _exports
 from passus import foreign as _foreign
+from passus.loading import Verified as _Verified
 from passus.metrics.base import Mean as Mean
 from passus.metrics.base import MeanOf as MeanOf
 from passus.metrics.base import Metric as Metric
@@ -37,46 +39,8 @@ from passus.metrics.text import edit_distance as edit_distance
 from passus.metrics.text import perplexity as perplexity
 from passus.metrics.text import word_error_rate as word_error_rate
 
-__all__ = [
-    "AUC",
-    "Accuracy",
-    "BitsPerCharacter",
-    "CharacterErrorRate",
-    "ConfusionMatrix",
-    "F1",
-    "MAE",
-    "Mean",
-    "MeanOf",
-    "Metric",
-    "Perplexity",
-    "R2",
-    "TopKAccuracy",
-    "WordErrorRate",
-    "accuracy",
-    "auc",
-    "bits_per_character",
-    "character_error_rate",
-    "confusion_matrix",
-    "edit_distance",
-    "f1",
-    "mae",
-    "perplexity",
-    "r2",
-    "top_k_accuracy",
-    "word_error_rate",
-]
-
+_exports.export_names(__name__)
 _answers.answers_for(__name__, _foreign.METRICS)
-for _metric in (
-    AUC,
-    CharacterErrorRate,
-    ConfusionMatrix,
-    F1,
-    MAE,
-    Mean,
-    Perplexity,
-    R2,
-    TopKAccuracy,
-    WordErrorRate,
-):
-    _answers.answers(_metric, _foreign.METRIC)
+for _metric in list(vars().values()):
+    if isinstance(_metric, type) and issubclass(_metric, _Verified):
+        _answers.answers(_metric, _foreign.METRIC)

@@ -1,6 +1,7 @@
 """Models: layers that stand for themselves, and can be drawn and summarised."""
 
 from passus import answers as _answers
+from passus import exports as _exports
 from passus import foreign as _foreign
 from passus.models.efficientnet import EfficientNetLite0 as EfficientNetLite0
 from passus.models.gpt import GPT as GPT
@@ -26,30 +27,5 @@ from passus.models.speech import speech_segments as speech_segments
 from passus.models.squeezenet import SqueezeNet as SqueezeNet
 from passus.models.vgg import VGG16 as VGG16
 
-__all__ = [
-    "BasicBlock",
-    "BottleneckA",
-    "BottleneckB",
-    "BuildingBlock",
-    "EfficientNetLite0",
-    "GPT",
-    "LeNet",
-    "MLP",
-    "MobileNetV2",
-    "Model",
-    "ResNet",
-    "ResNet18",
-    "ResNet34",
-    "ResNet50",
-    "ResNet101",
-    "ResNet152",
-    "SentenceEncoder",
-    "Sequential",
-    "SileroVAD",
-    "SpeechSegment",
-    "SqueezeNet",
-    "VGG16",
-    "speech_segments",
-]
-
+_exports.export_names(__name__)
 _answers.answers_for(__name__, _foreign.MODELS)

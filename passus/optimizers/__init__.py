@@ -1,6 +1,7 @@
 """Optimizers: how parameters follow their gradients, and the hooks that work beside them."""
 
 from passus import answers as _answers
+from passus import exports as _exports
 from passus import foreign as _foreign
 from passus.optimizers.accumulation import GradientAccumulation as GradientAccumulation
 from passus.optimizers.adagrad import AdaDelta as AdaDelta
@@ -26,30 +27,5 @@ from passus.optimizers.sgd import SGD as SGD
 from passus.optimizers.sgd import MomentumSGD as MomentumSGD
 from passus.optimizers.sgd import Nesterov as Nesterov
 
-__all__ = [
-    "AMSGrad",
-    "AdaDelta",
-    "AdaGrad",
-    "Adam",
-    "AdamW",
-    "ClipGrad",
-    "ClipValue",
-    "EMA",
-    "FreezeParam",
-    "GradientAccumulation",
-    "Hook",
-    "LAMB",
-    "Lion",
-    "MomentumSGD",
-    "NAdam",
-    "Nesterov",
-    "Optimizer",
-    "Options",
-    "RAdam",
-    "RMSprop",
-    "Rate",
-    "SGD",
-    "WeightDecay",
-]
-
+_exports.export_names(__name__)
 _answers.answers_for(__name__, _foreign.OPTIMIZERS)

@@ -1,5 +1,6 @@
 """Weights and checkpoints in files: written atomically, verified before anything is changed, never unpickled."""
 
+from passus import exports as _exports
 from passus.serializers.checkpoint import load_checkpoint as load_checkpoint
 from passus.serializers.checkpoint import read_checkpoint as read_checkpoint
 from passus.serializers.checkpoint import save_checkpoint as save_checkpoint
@@ -10,14 +11,4 @@ from passus.serializers.torch_recurrent import recurrent_to_torch as recurrent_t
 from passus.serializers.weights import read_weights as read_weights
 from passus.serializers.weights import write_weights as write_weights
 
-__all__ = [
-    "load_checkpoint",
-    "load_onnx_weights",
-    "load_torch",
-    "read_checkpoint",
-    "read_weights",
-    "recurrent_from_torch",
-    "recurrent_to_torch",
-    "save_checkpoint",
-    "write_weights",
-]
+_exports.export_names(__name__)

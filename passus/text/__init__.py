@@ -11,6 +11,7 @@
 """
 
 from passus import answers as _answers
+from passus import exports as _exports
 from passus import foreign as _foreign
 from passus.text.alignments import ctc_beam_search as ctc_beam_search
 from passus.text.alignments import ctc_greedy as ctc_greedy
@@ -27,21 +28,5 @@ from passus.text.tokens import write_tokens as write_tokens
 from passus.text.windows import RandomWindows as RandomWindows
 from passus.text.windows import TokenWindows as TokenWindows
 
-__all__ = [
-    "BPETokenizer",
-    "ByteTokenizer",
-    "CharTokenizer",
-    "Hypothesis",
-    "RandomWindows",
-    "TokenFile",
-    "TokenWindows",
-    "Tokenizer",
-    "beam_search",
-    "ctc_beam_search",
-    "ctc_greedy",
-    "load_tokenizer",
-    "standard_library",
-    "write_tokens",
-]
-
+_exports.export_names(__name__)
 _answers.answers_for(__name__, _foreign.TEXT)

@@ -1,6 +1,7 @@
 """Training: a readable loop, its callbacks, and a progress bar for loops of one's own."""
 
 from passus import answers as _answers
+from passus import exports as _exports
 from passus import foreign as _foreign
 from passus.training.callbacks import Best as Best
 from passus.training.callbacks import Callback as Callback
@@ -17,21 +18,5 @@ from passus.training.callbacks import plot_history as plot_history
 from passus.training.progress import progress_bar as progress_bar
 from passus.training.trainer import Trainer as Trainer
 
-__all__ = [
-    "Best",
-    "CSVLog",
-    "Callback",
-    "Checkpoint",
-    "CheckpointFolder",
-    "EarlyStopping",
-    "JSONLinesLog",
-    "PlotCurves",
-    "ReportPlateau",
-    "TensorBoardLog",
-    "TimeLimit",
-    "Trainer",
-    "plot_history",
-    "progress_bar",
-]
-
+_exports.export_names(__name__)
 _answers.answers_for(__name__, _foreign.TRAINING)

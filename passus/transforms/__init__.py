@@ -18,6 +18,7 @@ images depend neither on threads nor on an interruption. Those that never draw m
 """
 
 from passus import answers as _answers
+from passus import exports as _exports
 from passus import foreign as _foreign
 from passus.transforms.arrays import AsType as AsType
 from passus.transforms.arrays import Flatten as Flatten
@@ -42,29 +43,5 @@ from passus.transforms.pictures import ToArray as ToArray
 from passus.transforms.pictures import ToPIL as ToPIL
 from passus.transforms.rotation import RandomRotation as RandomRotation
 
-__all__ = [
-    "AsType",
-    "CenterCrop",
-    "ColorJitter",
-    "Compose",
-    "Convert",
-    "CutMix",
-    "Cutout",
-    "Flatten",
-    "Mixup",
-    "Normalize",
-    "RandomCrop",
-    "RandomErasing",
-    "RandomHorizontalFlip",
-    "RandomResizedCrop",
-    "RandomRotation",
-    "RandomVerticalFlip",
-    "Resize",
-    "ToArray",
-    "ToFloat",
-    "ToInt",
-    "ToPIL",
-    "Transform",
-]
-
+_exports.export_names(__name__)
 _answers.answers_for(__name__, _foreign.TRANSFORMS)

@@ -1,5 +1,6 @@
 """Callbacks: what happens beside the training, each in a few lines."""
 
+from passus import exports as _exports
 from passus.training.callbacks.base import Callback as Callback
 from passus.training.callbacks.base import Row as Row
 from passus.training.callbacks.base import Run as Run
@@ -15,19 +16,4 @@ from passus.training.callbacks.stopping import EarlyStopping as EarlyStopping
 from passus.training.callbacks.stopping import ReportPlateau as ReportPlateau
 from passus.training.callbacks.tensorboard import TensorBoardLog as TensorBoardLog
 
-__all__ = [
-    "Best",
-    "CSVLog",
-    "Callback",
-    "Checkpoint",
-    "CheckpointFolder",
-    "EarlyStopping",
-    "JSONLinesLog",
-    "PlotCurves",
-    "ReportPlateau",
-    "Row",
-    "Run",
-    "TensorBoardLog",
-    "TimeLimit",
-    "plot_history",
-]
+_exports.export_names(__name__)
