@@ -1,19 +1,20 @@
-"""What optimizers do to a parameter and what they remember of it, in place.
+"""Update rules of optimizers, in place.
 
-All numbers, in the order they are used in, are the same in kernel and reference: the two agree in every bit.
-``scratch(x, i)`` is an array like ``x`` for intermediate results; only the references need it.
+A reference and its compiled kernel compute in the same order, so they agree in every bit. ``scratch(x, i)`` returns an array
+like ``x`` for intermediate results; only the references use it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from functools import partial, wraps
+from typing import Any, ParamSpec, TypeAlias
 
 import numpy as np
 
-from passus import config
 from passus.backend import Array
-from passus.kernels.dispatch import enough, kernel, native_module, plain
+from passus.kernels.blocks import BLOCK, blocks
+from passus.kernels.dispatch import Kernel, enough, kernel, plain
 
 __all__ = [
     "Buffers",
@@ -22,7 +23,6 @@ __all__ = [
     "amsgrad",
     "average",
     "average_square",
-    "compiled_for",
     "lion",
     "momentum_sgd",
     "nesterov",
@@ -31,29 +31,52 @@ __all__ = [
     "sgd",
 ]
 
+P = ParamSpec("P")
+
 Buffers: TypeAlias = Callable[..., Array]
-"""Where intermediate results go: ``scratch(x)``, and ``scratch(x, 1)`` for a second one at the same time."""
+"""Provides scratch arrays: ``scratch(x)``, and ``scratch(x, 1)`` for a second one at the same time."""
 
 THRESHOLDS = 1 << 10, 1 << 18
-"""From how many elements on a kernel is worth it, and from how many on the first one is."""
-WORTH_ORDERING = 1 << 16
-"""From how many elements on NumPy's copy into another order meets each line of the cache more than once."""
+"""Least number of elements worth a kernel: if kernels are in use already, and for the first one."""
+WORTH_REORDERING = 1 << 16
+"""Least number of elements for which NumPy's copy into another order reads each cache line more than once."""
 
 
-def _suit(*arrays: Any) -> bool:
-    """For a parameter, its gradient, and its slots."""
-    if not enough(arrays[0].size, *THRESHOLDS) or not plain(*arrays) or not _lie_alike(arrays):
+def update_rule(slots: int) -> Callable[[Callable[P, None]], Kernel[P, None]]:
+    """Declare the reference of a kernel whose first arguments are a parameter, its gradient and ``slots`` arrays of state.
+
+    The reference computes large arrays block by block.
+    """
+    count = 2 + slots
+
+    def declared(rule: Callable[P, None]) -> Kernel[P, None]:
+        step: Callable[..., None] = rule
+
+        @wraps(rule)
+        def by_blocks(*args: Any) -> None:
+            if args[0].size <= BLOCK:
+                return step(*args)
+            for arrays in blocks(*args[:count]):
+                step(*arrays, *args[count:])
+
+        reference: Any = by_blocks
+        return kernel(partial(_suits, count))(reference)
+
+    return declared
+
+
+def _suits(count: int, *args: Any) -> bool:
+    """Whether the compiled kernel takes the first ``count`` arguments: a parameter, its gradient, and its slots."""
+    if not enough(args[0].size, *THRESHOLDS):
+        return False
+    arrays = args[:count]
+    if not plain(*arrays) or not _same_layout(arrays):
         return False
     return all(x.flags.writeable for i, x in enumerate(arrays) if i != 1)  # The gradient may be read-only.
 
 
-def _with_slots(count: int) -> Callable[..., bool]:
-    """For arguments that begin with such arrays."""
-    return lambda *arguments: _suit(*arguments[: 2 + count])
-
-
-def _lie_alike(arrays: Sequence[Array]) -> bool:
-    """Whether they are of one shape, fill pieces of memory, and have their elements in one order there."""
+def _same_layout(arrays: Sequence[Array]) -> bool:
+    """Whether arrays have one shape, no gaps in memory, and their elements in the same order there."""
     shape = arrays[0].shape
     if any(x.shape != shape for x in arrays):
         return False
@@ -64,29 +87,20 @@ def _lie_alike(arrays: Sequence[Array]) -> bool:
     return p.transpose(axes).flags.c_contiguous and all(x.strides == p.strides for x in arrays)
 
 
-def compiled_for(*arrays: Array) -> bool:
-    """Whether these arrays, a parameter and all that belongs to it, will be given to a compiled kernel.
-
-    >>> compiled_for(np.zeros(3))
-    False
-    """
-    return _suit(*arrays) and config.native.get() and native_module("updates") is not None
-
-
-def _is_turned(g: Array) -> bool:
-    """Whether the first axis is the last one in memory, as a convolution leaves the gradient of its weights."""
+def _first_axis_is_innermost(g: Array) -> bool:
+    """Whether the first axis is the last one in memory, as in the gradient of the weights of a convolution."""
     return (
-        g.size >= WORTH_ORDERING
+        g.size >= WORTH_REORDERING
         and g.strides[0] == g.itemsize
         and not g.flags.c_contiguous
         and plain(g)
-        and _lie_alike([g])  # So it fills a piece of memory.
+        and _same_layout([g])  # No gaps in memory.
     )
 
 
-@kernel(_is_turned)
+@kernel(_first_axis_is_innermost)
 def ordered(g: Array) -> Array:
-    """The array with its elements side by side in memory in the order of its axes; the array itself if they are.
+    """Return a C-contiguous array of the same elements: the array itself if it is one.
 
     >>> ordered(np.ones((2, 3)).T).strides
     (16, 8)
@@ -94,7 +108,7 @@ def ordered(g: Array) -> Array:
     return g if g.flags.c_contiguous else np.ascontiguousarray(g)
 
 
-@kernel(_with_slots(0))
+@update_rule(slots=0)
 def sgd(p: Array, g: Array, lr: float, scratch: Buffers) -> None:
     """``p <- p - lr * g``.
 
@@ -106,7 +120,7 @@ def sgd(p: Array, g: Array, lr: float, scratch: Buffers) -> None:
     p -= np.multiply(g, lr, out=scratch(p))
 
 
-@kernel(_with_slots(1))
+@update_rule(slots=1)
 def momentum_sgd(p: Array, g: Array, v: Array, lr: float, momentum: float, scratch: Buffers) -> None:
     """``v <- momentum * v + g``, ``p <- p - lr * v``."""
     v *= momentum
@@ -114,7 +128,7 @@ def momentum_sgd(p: Array, g: Array, v: Array, lr: float, momentum: float, scrat
     p -= np.multiply(v, lr, out=scratch(p))
 
 
-@kernel(_with_slots(1))
+@update_rule(slots=1)
 def nesterov(p: Array, g: Array, v: Array, lr: float, momentum: float, scratch: Buffers) -> None:
     """``v <- momentum * v + g``, ``p <- p - lr * (g + momentum * v)``."""
     v *= momentum
@@ -125,7 +139,7 @@ def nesterov(p: Array, g: Array, v: Array, lr: float, momentum: float, scratch: 
     p -= t
 
 
-@kernel(_with_slots(2))
+@update_rule(slots=2)
 def adam(
     p: Array,
     g: Array,
@@ -134,19 +148,19 @@ def adam(
     lr: float,
     betas: tuple[float, float],
     eps: float,
-    kept: float,
+    decay: float,
     scratch: Buffers,
 ) -> None:
-    """``m`` and ``v`` follow ``g`` and ``g**2``; ``p <- kept * p - lr * m / (sqrt(v) + eps)``."""
+    """``m`` and ``v`` follow ``g`` and ``g**2``; ``p <- decay * p - lr * m / (sqrt(v) + eps)``."""
     t = scratch(p)
     average(m, g, betas[0], t)
     average_square(v, g, betas[1], t)
-    if kept != 1:
-        p *= kept
+    if decay != 1:
+        p *= decay
     _descend(p, m, v, lr, eps, t)
 
 
-@kernel(_with_slots(3))
+@update_rule(slots=3)
 def amsgrad(
     p: Array,
     g: Array,
@@ -158,7 +172,7 @@ def amsgrad(
     eps: float,
     scratch: Buffers,
 ) -> None:
-    """`adam` with ``v_max <- max(v_max, v)`` in the place of ``v``."""
+    """`adam` with ``v_max <- max(v_max, v)`` instead of ``v`` in the denominator."""
     t = scratch(p)
     average(m, g, betas[0], t)
     average_square(v, g, betas[1], t)
@@ -166,7 +180,7 @@ def amsgrad(
     _descend(p, m, v_max, lr, eps, t)
 
 
-@kernel(_with_slots(1))
+@update_rule(slots=1)
 def rmsprop(p: Array, g: Array, h: Array, lr: float, rho: float, eps: float, scratch: Buffers) -> None:
     """``h <- rho * h + (1 - rho) * g**2``, ``p <- p - lr * g / (sqrt(h) + eps)``."""
     t = scratch(p)
@@ -174,7 +188,7 @@ def rmsprop(p: Array, g: Array, h: Array, lr: float, rho: float, eps: float, scr
     _descend(p, g, h, lr, eps, t)
 
 
-@kernel(_with_slots(1))
+@update_rule(slots=1)
 def adagrad(p: Array, g: Array, h: Array, lr: float, eps: float, scratch: Buffers) -> None:
     """``h <- h + g**2``, ``p <- p - lr * g / (sqrt(h) + eps)``."""
     t = scratch(p)
@@ -182,15 +196,15 @@ def adagrad(p: Array, g: Array, h: Array, lr: float, eps: float, scratch: Buffer
     _descend(p, g, h, lr, eps, t)
 
 
-@kernel(_with_slots(1))
-def lion(p: Array, g: Array, m: Array, lr: float, betas: tuple[float, float], kept: float, scratch: Buffers) -> None:
-    """``p <- kept * p - lr * sign(beta1 * m + (1 - beta1) * g)``, then ``m <- beta2 * m + (1 - beta2) * g``."""
+@update_rule(slots=1)
+def lion(p: Array, g: Array, m: Array, lr: float, betas: tuple[float, float], decay: float, scratch: Buffers) -> None:
+    """``p <- decay * p - lr * sign(beta1 * m + (1 - beta1) * g)``, then ``m <- beta2 * m + (1 - beta2) * g``."""
     t, u = scratch(p), scratch(p, 1)
     np.multiply(m, betas[0], out=u)
     u += np.multiply(g, 1 - betas[0], out=t)
     np.sign(u, out=u)
     u *= lr
-    p *= kept
+    p *= decay
     p -= u
     average(m, g, betas[1], t)
 

@@ -1,4 +1,4 @@
-"""Optimizers: how parameters follow their gradients, and the hooks that work beside them."""
+"""Optimizers: update rules for parameters, and hooks that run before and after an update."""
 
 from passus import answers as _answers
 from passus import exports as _exports
@@ -12,12 +12,12 @@ from passus.optimizers.adam import AdamW as AdamW
 from passus.optimizers.adam import AMSGrad as AMSGrad
 from passus.optimizers.adam import NAdam as NAdam
 from passus.optimizers.adam import RAdam as RAdam
-from passus.optimizers.base import Hook as Hook
 from passus.optimizers.base import Optimizer as Optimizer
 from passus.optimizers.ema import EMA as EMA
 from passus.optimizers.hooks import ClipGrad as ClipGrad
 from passus.optimizers.hooks import ClipValue as ClipValue
 from passus.optimizers.hooks import FreezeParam as FreezeParam
+from passus.optimizers.hooks import Hook as Hook
 from passus.optimizers.hooks import WeightDecay as WeightDecay
 from passus.optimizers.lamb import LAMB as LAMB
 from passus.optimizers.lion import Lion as Lion

@@ -1,4 +1,4 @@
-"""Large batches in small parts: an update after several backward passes."""
+"""Gradient accumulation: one update after several backward passes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from passus.core import Parameter
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.kernels.sums import at_least_float32
 from passus.loading import Loading, Verified, leaf
-from passus.optimizers.base import Optimizer, Target, check_gradient
+from passus.optimizers.base import Optimizer
 from passus.optimizers.options import Rate
+from passus.optimizers.parameters import Target, check_gradient
 from passus.optimizers.state import read_arrays
 from passus.tree import Tree, check_tree, unflatten
 
@@ -22,11 +23,11 @@ __all__ = ["GradientAccumulation"]
 
 
 class GradientAccumulation(Verified, CheckedOptions):
-    """An optimizer that is updated at every ``every``-th call only, with the mean of the gradients until then.
+    """An optimizer that updates at every ``every``-th call only, with the mean of the gradients since the last update.
 
-    Each call takes the gradients of the parameters away, so it does not matter whether the loop clears them. `flush`
-    updates with what is left; a `Trainer` calls it at the end of each epoch, and when its training is complete.
-    Hooks and groups are those of ``optimizer``. Raises `ArgumentError` unless ``every`` is at least 1.
+    Each call clears the gradients of the parameters, so the training loop need not. `flush` updates with the gradients of an
+    incomplete group of calls; a `Trainer` calls it at the end of each epoch and of the training. Hooks and groups are those
+    of ``optimizer``. Raises `ArgumentError` unless ``every`` is at least 1.
 
     >>> from passus.optimizers import SGD
     >>> GradientAccumulation(SGD(lr=0.1), every=4)
@@ -39,7 +40,7 @@ class GradientAccumulation(Verified, CheckedOptions):
         self.optimizer = optimizer
         self.every = checked_count("GradientAccumulation", "every", every)
         self.calls = 0
-        """How many backward passes were added up since the last update."""
+        """Number of backward passes since the last update."""
         self._sums: dict[str, Array] = {}
 
     @property
@@ -52,12 +53,12 @@ class GradientAccumulation(Verified, CheckedOptions):
         self.optimizer.lr = lr
 
     def setup(self, target: Target) -> Self:
-        """Name the layer or model whose parameters are to be updated."""
+        """Set the layer or model whose parameters are updated."""
         self.optimizer.setup(target)
         return self
 
     def update(self) -> None:
-        """Add the gradients to those before; at every ``every``-th call, update with their mean."""
+        """Add the gradients to the sums; at every ``every``-th call, update with their mean."""
         named = self._named_params()
         for path, p in named:
             if p.grad is not None and p.requires_grad:
@@ -68,15 +69,15 @@ class GradientAccumulation(Verified, CheckedOptions):
                         f"GradientAccumulation: {path} is {g.shape} now, and the gradients so far are {self._sums[path].shape}; "
                         "call flush() before it changes its shape"
                     )
-                # A new array, never in place: somebody may still hold the gradient that is the sum so far.
+                # Not in place: the sum may be a gradient array that has other references.
                 self._sums[path] = self._sums[path] + g if path in self._sums else at_least_float32(g)
                 p.cleargrad()
         self.calls += 1
-        if self.calls >= self.every:  # More, if it was saved with a greater ``every``.
+        if self.calls >= self.every:  # It is greater after loading the state of a greater ``every``.
             self._update_with_mean(named)
 
     def flush(self) -> None:
-        """Update with the mean of the gradients since the last update, if there are any: what is left at the end."""
+        """Update with the mean of the gradients since the last update, if there are any."""
         if self.calls:
             self._update_with_mean(self._named_params())
 
@@ -87,16 +88,16 @@ class GradientAccumulation(Verified, CheckedOptions):
         self._sums, self.calls = {}, 0
         try:
             self.optimizer.update()
-        finally:  # After an error, too, the next batch begins from nothing.
+        finally:  # After an error, too, the next batch starts without gradients.
             for _, p in named:
                 p.cleargrad()
 
     def state_dict(self) -> Tree:
-        """The state of the optimizer, and the sums so far."""
+        """The state of the optimizer, the number of calls and the sums of gradients."""
         return {"optimizer": self.optimizer.state_dict(), "calls": self.calls, "sums": unflatten(self._sums)}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """What `load_state_dict` does first. Raises `WeightsError` with the list of what does not fit."""
+        """Verify a state before `load_state_dict` assigns it. Raises `WeightsError` with the list of what does not fit."""
         name = "GradientAccumulation"
         check_tree(f"{name}.load_state_dict", state, ["optimizer", "calls"])
         params = {path: loading.pending(p, "data") for path, p in self._named_params()}

@@ -1,4 +1,4 @@
-"""A moving average of the parameters, which often predicts better than the parameters themselves."""
+"""Exponential moving average of parameters, which often predicts better than the parameters themselves."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from passus.arguments import checked_number
 from passus.backend import Array, copied
 from passus.core import Parameter
 from passus.errors import ShapeError
+from passus.kernels.blocks import Scratch, blocks
 from passus.kernels.sums import at_least_float32
 from passus.kernels.updates import average
 from passus.loading import Loading, Verified, leaf
-from passus.optimizers.base import Hook, Target, check_target
-from passus.optimizers.blocks import Scratch, blocks
+from passus.optimizers.hooks import Hook
+from passus.optimizers.parameters import Target, check_target
 from passus.optimizers.state import read_arrays
 from passus.tree import Tree, check_tree, unflatten
 
@@ -23,9 +24,8 @@ __all__ = ["EMA"]
 class EMA(Verified, Hook):
     """Keep ``a <- decay * a + (1 - decay) * p`` for each parameter of a model (Polyak and Juditsky, 1992).
 
-    Added to an optimizer it works after each update, beginning with a copy; `swap` puts the averages in place of the
-    parameters for the length of a block. There they are copies: what is changed in the block, by training too, is lost
-    at its end.
+    As a hook of an optimizer it runs after each update; the averages start as copies. `swap` replaces the parameters by copies
+    of the averages inside a block; changes made to them in the block are lost at its end.
 
     >>> import numpy as np
     >>> from passus.layers import Linear
@@ -45,10 +45,10 @@ class EMA(Verified, Hook):
         self.model = model
         self.decay = checked_number("EMA", "decay", decay, 0.0, 1.0)
         self.averages: dict[str, Array] = {}
-        """The averages by the paths of the parameters."""
+        """The averages, by path of the parameter."""
         self._scratch = Scratch()
         self._swapped = 0
-        """How many blocks of `swap` are under way."""
+        """Number of active `swap` blocks."""
 
     def updated(self, params: list[Parameter]) -> None:
         if self._swapped:
@@ -59,24 +59,24 @@ class EMA(Verified, Hook):
                 continue
             if self.averages[path].shape != p.shape:
                 raise ShapeError(
-                    f"EMA: {path} is {p.shape} now, and its average {self.averages[path].shape}; make a new EMA after it changes "
-                    "its shape"
+                    f"EMA: {path} is {p.shape} now, and its average {self.averages[path].shape}; create a new EMA after "
+                    "its shape changes"
                 )
             for mean, x in blocks(self.averages[path], p.data):
                 average(mean, at_least_float32(x), self.decay, self._scratch(mean))
 
     @contextmanager
     def swap(self) -> Iterator[None]:
-        """Evaluate with the averages; the parameters come back at the end of the block, whatever happens in it."""
-        own = [(p, p.data, self.averages[path]) for path, p in self._named_params() if path in self.averages]
+        """Use the averages as parameters inside a block; the parameters are restored at its end, also after an error."""
+        swapped = [(p, p.data, self.averages[path]) for path, p in self._named_params() if path in self.averages]
         self._swapped += 1
         try:
-            for p, _, mean in own:
+            for p, _, mean in swapped:
                 p.data = mean.astype(p.dtype)
             yield
         finally:
             self._swapped -= 1
-            for p, data, _ in own:
+            for p, data, _ in swapped:
                 p.data = data
 
     def state_dict(self) -> Tree:
@@ -87,7 +87,7 @@ class EMA(Verified, Hook):
         }
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """What `load_state_dict` does first. Raises `WeightsError` with the list of what does not fit."""
+        """Verify a state before `load_state_dict` assigns it. Raises `WeightsError` with the list of what does not fit."""
         check_tree("EMA.load_state_dict", state, ["decay"])
         params = {path: loading.pending(p, "data") for path, p in self.model.named_params()}
         known = {path: at_least_float32(data) for path, data in params.items() if data is not None}
@@ -95,5 +95,5 @@ class EMA(Verified, Hook):
         loading.put(self, "decay", checked_number("EMA", "decay", leaf(state["decay"]), 0.0, 1.0))
 
     def _named_params(self) -> list[tuple[str, Parameter]]:
-        """The parameters that have data: those of a lazy layer have not, before its first call."""
+        """The parameters that have data, unlike those of a lazy layer before its first call."""
         return [(path, p) for path, p in self.model.named_params() if p._data is not None]

@@ -1,6 +1,6 @@
-"""Links between the gradients and the update: decay, clipping, freezing.
+"""Hooks of an optimizer: weight decay, gradient clipping, freezing.
 
-``optimizer.add_hook(link)`` adds one; they work in the order in which they were added.
+``optimizer.add_hook(hook)`` adds one; they are called in the order in which they were added.
 """
 
 from __future__ import annotations
@@ -9,21 +9,35 @@ import math
 
 import numpy as np
 
+from passus.answers import CheckedOptions
 from passus.arguments import checked_number
 from passus.backend import Array
 from passus.core import Parameter
 from passus.errors import ArgumentError
+from passus.kernels.blocks import Scratch, blocks
 from passus.kernels.sums import at_least_float32, length
-from passus.optimizers.base import Hook, Target, check_target
-from passus.optimizers.blocks import Scratch, blocks
+from passus.optimizers.parameters import Target, check_target
 
-__all__ = ["ClipGrad", "ClipValue", "FreezeParam", "WeightDecay"]
+__all__ = ["ClipGrad", "ClipValue", "FreezeParam", "Hook", "WeightDecay"]
 
 
-def own_gradients(params: list[Parameter]) -> list[tuple[Parameter, Array]]:
-    """The parameters that have a gradient, with an array that may be edited.
+class Hook(CheckedOptions):
+    """A callback at each update, called with the parameters that have a gradient.
 
-    A gradient that somebody else may see (that has a graph, is read-only, a view, or shared) is replaced by a copy.
+    Any function of a list of parameters is a hook as well: it is called before the update.
+    """
+
+    def __call__(self, params: list[Parameter]) -> None:
+        """Called before the update: may change gradients, or clear them so that a parameter is not updated."""
+
+    def updated(self, params: list[Parameter]) -> None:
+        """Called after the update."""
+
+
+def editable_gradients(params: list[Parameter]) -> list[tuple[Parameter, Array]]:
+    """The parameters with a gradient, and the arrays of their gradients, which may be edited.
+
+    A gradient with a graph, or one that is read-only, a view, or shared by two parameters, is replaced by a copy.
     """
     seen: set[int] = set()
     pairs: list[tuple[Parameter, Array]] = []
@@ -40,9 +54,9 @@ def own_gradients(params: list[Parameter]) -> list[tuple[Parameter, Array]]:
 
 
 class WeightDecay(Hook):
-    """Pull each parameter towards 0: ``g <- g + rate * p``, the gradient of ``rate / 2 * sum(p**2)``.
+    """L2 penalty: ``g <- g + rate * p``, the gradient of ``rate / 2 * sum(p**2)``.
 
-    With the adaptive optimizers, `AdamW` is the better way. Raises `ArgumentError` unless ``0 <= rate``.
+    With adaptive optimizers, `AdamW` is preferable. Raises `ArgumentError` unless ``0 <= rate``.
 
     >>> from passus.optimizers import SGD
     >>> SGD().add_hook(WeightDecay(1e-4))
@@ -53,16 +67,16 @@ class WeightDecay(Hook):
         self._scratch = Scratch()
 
     def __call__(self, params: list[Parameter]) -> None:
-        for p, g in own_gradients(params):
+        for p, g in editable_gradients(params):
             for weights, gradient in blocks(p.data, g):
                 weights = at_least_float32(weights)
                 gradient += np.multiply(weights, self.rate, out=self._scratch(weights))
 
 
 class ClipGrad(Hook):
-    """Shorten all gradients together if their norm, as one vector, is above ``max_norm`` (Pascanu et al., 2013).
+    """Scale all gradients so that their global norm is at most ``max_norm`` (Pascanu et al., 2013).
 
-    ``norm`` is the norm before the last update. A NaN or infinite gradient spreads to all parameters, as elsewhere;
+    ``norm`` is the global norm at the last update, before scaling. If it is NaN or infinite, all gradients become NaN or 0;
     with ``error_if_nonfinite`` it raises `ArgumentError` instead, and nothing is updated.
 
     >>> ClipGrad(1.0).max_norm
@@ -75,21 +89,21 @@ class ClipGrad(Hook):
         self.norm = 0.0
 
     def __call__(self, params: list[Parameter]) -> None:
-        pairs = own_gradients(params)
+        pairs = editable_gradients(params)
         self.norm = length([g for _, g in pairs])
         if self.error_if_nonfinite and not math.isfinite(self.norm):
             raise ArgumentError(
                 f"ClipGrad: the norm of all gradients is {self.norm}. Lower the learning rate, or look for a division by "
                 "0 or a logarithm of 0 in the loss"
             )
-        if not self.norm <= self.max_norm:  # A NaN, too.
+        if not self.norm <= self.max_norm:  # Also if the norm is NaN.
             rate = self.max_norm / (self.norm + 1e-6)
             for _, g in pairs:
                 np.multiply(g, np.float32(rate) if g.dtype == np.float16 else rate, out=g, casting="same_kind")
 
 
 class ClipValue(Hook):
-    """Move each element of the gradients into ``-max_value`` to ``max_value``; NaN stays NaN.
+    """Clip each element of the gradients to ``-max_value`` to ``max_value``; NaN stays NaN.
 
     >>> ClipValue(0.5).max_value
     0.5
@@ -99,15 +113,15 @@ class ClipValue(Hook):
         self.max_value = checked_number("ClipValue", "max_value", max_value, open_low=True)
 
     def __call__(self, params: list[Parameter]) -> None:
-        for _, g in own_gradients(params):
-            limit = min(self.max_value, float(np.finfo(g.dtype).max))  # In float16, a greater one would be infinite.
+        for _, g in editable_gradients(params):
+            limit = min(self.max_value, float(np.finfo(g.dtype).max))  # A larger limit is infinite in float16.
             np.clip(g, -limit, limit, out=g)
 
 
 class FreezeParam(Hook):
-    """Leave the parameters of some layers, or single parameters, as they are.
+    """Exclude the parameters of some layers, or single parameters, from the update.
 
-    Their gradients are cleared before the update, also for the hooks that come after this one.
+    Their gradients are cleared before the update, so that later hooks do not see them.
 
     >>> import numpy as np
     >>> from passus import Parameter

@@ -1,81 +1,158 @@
-"""The state of an optimizer as a tree: how it is named, checked and taken back."""
+"""The state of an optimizer: what it remembers of each parameter, and how all of it is saved and loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
+from passus.arguments import checked_count
 from passus.backend import Array, copied
+from passus.core import Parameter
 from passus.errors import ArgumentError
-from passus.tree import Tree, check_tree, compare, flatten
+from passus.kernels.sums import at_least_float32
+from passus.loading import Loading, Verified, leaf
+from passus.optimizers.by_parameter import attributes_state, checked_attributes
+from passus.optimizers.groups import GroupedOptions
+from passus.optimizers.options import Rate, checked_option
+from passus.optimizers.parameters import Target, check_float, check_update
+from passus.optimizers.slots import ParamState, SlotArrays
+from passus.tree import Stateful, Tree, check_tree, compare, flatten, unflatten
 
-__all__ = ["SlotArrays", "Slots", "as_arrays", "read_arrays", "slot_leaves"]
-
-
-class SlotArrays(dict[str, Array]):
-    """The slots of one parameter, or of several together, by name. Assigning to one writes into its array.
-
-    So ``slots["v"] = 0.9 * slots["v"] + g`` is kept, wherever the array is a part of another one. Raises `ArgumentError`
-    for a name that was not declared.
-
-    >>> v = np.zeros(2)
-    >>> SlotArrays(v=v)["v"] = np.ones(2)
-    >>> v
-    array([1., 1.])
-    """
-
-    def __missing__(self, name: str) -> Array:
-        declared = ", ".join(map(repr, self)) or "none"
-        raise ArgumentError(
-            f"slots[{name!r}]: no such slot is declared (declared: {declared}); write in the optimizer "
-            f'class: slots = ("{name}",)'
-        )
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        self[name][...] = value
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return SlotArrays, (dict(self),)  # A copy is made with its names, for they cannot be added to an empty one.
-
-    def setdefault(self, name: str, default: Any = None) -> Array:
-        return self[name]
+__all__ = ["OptimizerState", "read_arrays"]
 
 
-@dataclass
-class Slots:
-    """What an optimizer remembers of one parameter: how often it was updated, what it looks like, and arrays."""
+class OptimizerState(GroupedOptions, Verified):
+    """The part of an optimizer that is saved: its step, options, slots, and the states of hooks and schedules."""
 
-    step: int
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    arrays: dict[str, Array]
+    slots: ClassVar[tuple[str, ...]] = ()
+    """Names of the arrays that the optimizer keeps for each parameter."""
+    by_parameter: ClassVar[bool] = False
+    """Whether `update_one` takes a parameter, as in the book; read from its signature."""
 
+    target: Target | None
+    hooks: list[Callable[[list[Parameter]], None]]
 
-def slot_leaves(path: str, slots: Slots) -> dict[str, Any]:
-    """The leaves that hold the slots of one parameter.
+    def __init__(self, lr: Rate, options: dict[str, Any]) -> None:
+        super().__init__(lr, options)
+        self._states: dict[str, ParamState] = {}
+        self._base_attributes: frozenset[str] = frozenset()
 
-    >>> slot_leaves("l1.W", Slots(3, (), np.dtype(float), {"v": np.array(0.5)}))
-    {'slots.l1.W.step': 3, 'slots.l1.W.v': array(0.5)}
-    """
-    return {f"slots.{path}.step": slots.step} | {f"slots.{path}.{name}": x for name, x in slots.arrays.items()}
+    def init(self, p: Array) -> dict[str, Array]:
+        """The slots of a parameter before its first update: zeros of its shape; those of float16 are float32."""
+        return {name: np.zeros_like(p) for name in self.slots}
+
+    def state_dict(self) -> Tree:
+        """Copies of the step, options and slots, and the states of hooks and schedules that have one."""
+        leaves = self._numbers()
+        for path, state in self._states.items():
+            leaves |= state.leaves(path)
+        children = {name: child.state_dict() for name, child in self._children().items()}
+        named = () if self.target is None else self._named_params()
+        own = attributes_state(f"{self._name}.state_dict", self._own_attributes(), named)
+        return unflatten(copy.deepcopy(leaves)) | children | ({"own": own} if own else {})
+
+    def verify_state(self, state: Tree, loading: Loading) -> None:
+        """Verify a state before `load_state_dict` assigns it; groups, hooks and schedules must be those of the saved run.
+
+        Raises `WeightsError` with the list of what does not fit, `ArgumentError` for an option out of range.
+        """
+        what = f"{self._name}.load_state_dict"
+        check_tree(what, state)
+        own = checked_attributes(what, self._own_attributes(), state.get("own", {}), self._named_params())
+        children = self._children()
+        given = flatten({name: node for name, node in state.items() if name not in children and name != "own"})
+        states = self._empty_states(given, loading)
+        expected = self._numbers() | {name: 0 for name in children if name not in state}
+        for path, new in states.items():
+            expected |= new.leaves(path)
+        arrays = as_arrays(given)
+        compare(as_arrays(expected), arrays, what)
+        options = [self._saved_options(path, known, arrays) for path, known in self._option_sets().items()]
+        for name, child in children.items():
+            loading.part(child, state[name], name)
+        for path, new in states.items():
+            new.step = checked_count(what, f"slots.{path}.step", leaf(arrays[f"slots.{path}.step"]), low=0)
+            new.slots = SlotArrays({name: copied(arrays[f"slots.{path}.{name}"]) for name in new.slots})
+        loading.put(self, "step", checked_count(what, "step", leaf(arrays["step"]), low=0))
+        loading.put(self, "_states", states)
+        for name, value in own.items():
+            loading.put(self, name, value)
+        owners: list[Any] = [self, *self.groups]
+        for owner, saved in zip(owners, options):
+            loading.put(owner, "options", owner.options | saved)
+
+    # States of parameters.
+
+    def _checked_state(self, path: str, p: Parameter) -> ParamState:
+        """The state of a parameter, created at its first update. Raises if the parameter cannot be updated."""
+        state = self._states.get(path) or self._new_state(path, p._data)
+        if state.group is None:
+            state.group = self._group_index(path, p)
+        check_update(self._name, path, p, state.shape, state.dtype)
+        self._states[path] = state
+        return state
+
+    def _new_state(self, path: str, data: Array) -> ParamState:
+        check_float(self._name, path, data)
+        return ParamState(0, data.shape, data.dtype, SlotArrays(self.init(at_least_float32(data))))
+
+    def _empty_states(self, leaves: Mapping[str, Any], loading: Loading) -> dict[str, ParamState]:
+        """New states for the parameters whose states were saved."""
+        saved = [(path, p) for path, p in self._named_params() if f"slots.{path}.step" in leaves]
+        return {path: self._new_state(path, loading.pending(p, "data")) for path, p in saved}
+
+    # What else is saved.
+
+    def _named_params(self) -> Iterable[tuple[str, Parameter]]:
+        if self.target is None:
+            raise ArgumentError(f"{self._name}: no model to update; call setup(model) first")
+        return self.target.named_params()
+
+    def _option_sets(self) -> dict[str, dict[str, Any]]:
+        """The options of the optimizer and of its groups, by their paths in the state."""
+        return {"options": self.options} | {f"groups.{i}": group.options for i, group in enumerate(self.groups)}
+
+    def _numbers(self) -> dict[str, Any]:
+        """The step and the options as leaves of the state; a schedule is a function, which cannot be saved."""
+        leaves: dict[str, Any] = {"step": self._step}
+        for path, options in self._option_sets().items():
+            leaves |= {f"{path}.{name}": value for name, value in options.items() if not callable(value)}
+        return leaves
+
+    def _saved_options(self, path: str, options: Mapping[str, Any], arrays: Mapping[str, Array]) -> dict[str, Any]:
+        """The saved options at a path of the state, checked."""
+        names = [name for name, value in options.items() if not callable(value)]
+        return {name: checked_option(self._name, name, arrays[f"{path}.{name}"].tolist()) for name in names}
+
+    def _children(self) -> dict[str, Stateful]:
+        """The schedules and hooks that have a state."""
+        children: dict[str, Any] = {f"schedule{i}": o.get("lr") for i, o in enumerate(self._option_sets().values())}
+        children |= {f"hook{i}": hook for i, hook in enumerate(self.hooks)}
+        return {name: child for name, child in children.items() if isinstance(child, Stateful)}
+
+    def _own_attributes(self) -> dict[str, Any]:
+        """The attributes in which a rule as in the book keeps its numbers and arrays."""
+        if not self.by_parameter:
+            return {}
+        return {name: value for name, value in self.__dict__.items() if name not in self._base_attributes}
 
 
 def as_arrays(leaves: Mapping[str, Any]) -> dict[str, Array]:
-    """Numbers, pairs and names as arrays, which is how they come back from a file; all else as it is."""
-    return {name: np.asarray(leaf) if _is_plain(leaf) else leaf for name, leaf in leaves.items()}
+    """Convert numbers, pairs and names to arrays, as they are read from a file; other leaves are returned unchanged."""
+    return {name: np.asarray(value) if _is_plain(value) else value for name, value in leaves.items()}
 
 
-def _is_plain(leaf: Any) -> bool:
-    """Whether it is a number or a name, or a few of them."""
-    few = leaf if isinstance(leaf, (tuple, list)) and len(leaf) < 10 else (leaf,)
-    return all(isinstance(part, (bool, int, float, str, np.generic)) for part in few)
+def _is_plain(value: Any) -> bool:
+    """Whether a leaf is a number or a name, or a short sequence of them."""
+    items: Sequence[Any] = value if isinstance(value, (tuple, list)) and len(value) < 10 else (value,)
+    return all(isinstance(item, (bool, int, float, str, np.generic)) for item in items)
 
 
 def read_arrays(state: Tree, name: str, params: Mapping[str, Array], what: str) -> dict[str, Array]:
-    """Copies of the arrays under ``name``, by path, each like the parameter of its path; an empty tree may be missing.
+    """Copy the arrays under ``name`` by path; each must fit the parameter at its path. An empty tree may be missing.
 
     Raises `WeightsError` with the list of what does not fit.
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from passus import Parameter, set_num_threads, using_config
 from passus.kernels import get_num_threads, updates
+from passus.kernels.blocks import BLOCK
 from passus.kernels.dispatch import native_module
 from passus.optimizers import SGD, AdaGrad, Adam, AdamW, AMSGrad, Lion, MomentumSGD, Nesterov, RMSprop
-from passus.optimizers.blocks import BLOCK
 from passus.tree import flatten
 
 RULES = {
@@ -136,24 +136,31 @@ def test_training_gives_the_same_numbers_with_and_without_kernels(make: Any, cou
         np.testing.assert_array_equal(x, y)
 
 
-def test_a_large_parameter_comes_to_the_kernel_whole_and_to_numpy_in_pieces(monkeypatch: Any) -> None:
-    sizes = []
-    monkeypatch.setattr(SGD, "update_one", lambda self, p, g, slots, o: sizes.append(p.size))
-    p = np.zeros(BLOCK * 2, np.float32)
-    train(SGD, [p], [p], steps=1)
+@pytest.mark.parametrize("name", RULES)
+def test_a_large_parameter_is_given_to_the_kernel_whole_and_to_numpy_in_blocks(name: str) -> None:
+    slots, numbers = RULES[name]
+    arrays = [np.ones(2 * BLOCK + 1, np.float32) for _ in range(2 + slots)]
+    sizes = set()
+
+    def scratch(x: np.ndarray, index: int = 0) -> np.ndarray:
+        sizes.add(x.size)
+        return np.empty_like(x)
+
+    getattr(updates, name)(*arrays, *numbers, scratch)
+    assert sizes == set()  # Kernels need none.
     with using_config("native", False):
-        train(SGD, [p], [p], steps=1)
-    assert sizes == [2 * BLOCK, BLOCK, BLOCK]
+        getattr(updates, name)(*arrays, *numbers, scratch)
+    assert sizes == {BLOCK, 1}
 
 
-@pytest.mark.parametrize("kind", ["float64", "gaps", "turned", "other order"])
+@pytest.mark.parametrize("kind", ["float64", "gaps", "reversed", "other order"])
 def test_what_the_kernel_does_not_take(kind: str) -> None:
     p, g = rng.standard_normal((2, 300, 200), np.float32)
     if kind == "float64":
         p, g = p.astype(np.float64), g.astype(np.float64)
     elif kind == "gaps":
         p = np.repeat(p, 2, axis=1)[:, ::2]
-    elif kind == "turned":
+    elif kind == "reversed":
         p = p[::-1]
     elif kind == "other order":
         g = np.asfortranarray(g)

@@ -8,8 +8,8 @@ import pickle
 import numpy as np
 import pytest
 
-import passus.optimizers.base as base
 from passus import Parameter
+from passus.kernels.blocks import BLOCK
 from passus.optimizers import (
     SGD,
     AdaDelta,
@@ -23,10 +23,10 @@ from passus.optimizers import (
     Nesterov,
     RAdam,
     RMSprop,
+    stepping,
 )
-from passus.optimizers.blocks import BLOCK
-from passus.optimizers.bundle import Bundle, in_bundles
-from passus.optimizers.state import Slots
+from passus.optimizers.slots import ParamState
+from passus.optimizers.stepping import bundled
 from passus.tree import flatten
 
 SHAPES = [(3, 4), (), (5,), (0, 2), (1, 1), (70, 70)]
@@ -64,11 +64,11 @@ def run(make, steps=6, restart_at=None):
 @pytest.mark.parametrize("make", RULES)
 def test_together_and_one_by_one_are_the_same_bit_for_bit(make, monkeypatch):
     together, optimizer = run(make)
-    assert optimizer._bundles
+    assert optimizer._stepper.bundles
     restarted, _ = run(make, restart_at=3)
-    monkeypatch.setattr(base, "SMALL", -1)
+    monkeypatch.setattr(stepping, "SMALL", -1)
     alone, optimizer = run(make)
-    assert not optimizer._bundles
+    assert not optimizer._stepper.bundles
     for a, b, c in zip(together, alone, restarted, strict=True):
         np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(a, c)
@@ -113,7 +113,7 @@ def test_a_bundle_is_used_again_as_long_as_its_members_are_the_same():
         for i, p in enumerate(target.params):
             p.grad = None if i in without else np.ones_like(p.data)
         optimizer.update()
-        return optimizer._bundles
+        return optimizer._stepper.bundles
 
     first = step()
     assert len(first) == 2  # One for each dtype.
@@ -122,6 +122,5 @@ def test_a_bundle_is_used_again_as_long_as_its_members_are_the_same():
 
 
 def test_bundles_stay_in_cache():
-    members = [(Parameter(np.zeros(BLOCK // 4)), Slots(0, (BLOCK // 4,), np.dtype(float), {})) for _ in range(9)]
-    assert [len(part) for part in in_bundles(members)] == [4, 4, 1]
-    assert Bundle([slots for _, slots in members[:2]]).holds([slots for _, slots in members[:2]])
+    states = [ParamState(0, (BLOCK // 4,), np.dtype(float)) for _ in range(9)]
+    assert [len(members) for members in bundled(states)] == [4, 4, 1]

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 import passus.functions as F
-import passus.optimizers.base as base
 from passus import Parameter, Variable
 from passus import optimizers as O
 from passus.errors import ArgumentError, DTypeError, PassusError, ShapeError, WeightsError
+from passus.kernels import blocks
+from passus.kernels.blocks import BLOCK
 from passus.models import MLP
-from passus.optimizers.blocks import BLOCK
 from passus.schedules import OnPlateau, exponential
 from passus.tree import flatten, unflatten
 from tests.helpers.bare import Model
@@ -180,7 +180,7 @@ def test_a_run_that_is_resumed_is_bit_for_bit_the_whole_run(make: Any, dtype: An
 def test_blocks_change_nothing(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     in_blocks, at_once = example(), example()
     train(make().setup(in_blocks), in_blocks, range(3))
-    monkeypatch.setattr(base, "BLOCK", 10**9)
+    monkeypatch.setattr(blocks, "BLOCK", 10**9)
     train(make().setup(at_once), at_once, range(3))
     assert_equal(values(in_blocks), values(at_once))
 
@@ -206,11 +206,11 @@ def test_a_step_allocates_nothing_of_the_size_of_the_parameter(make: Any, order:
 def test_the_gradient_is_left_as_it_is(make: Any) -> None:
     model = Model(W=np.ones((300, 200)))
     g = np.random.default_rng(0).standard_normal((300, 200))
-    kept = g.copy()
+    before = g.copy()
     g.flags.writeable = False
     model["W"].grad = g
     make().setup(model).update()
-    np.testing.assert_array_equal(g, kept)
+    np.testing.assert_array_equal(g, before)
 
 
 @pytest.mark.parametrize("make", ALL)
@@ -474,9 +474,9 @@ def test_a_state_that_does_not_fit_changes_nothing(spoil: Any, match: str) -> No
 def test_a_state_is_a_copy() -> None:
     optimizer, model = trained()
     state = optimizer.state_dict()
-    kept = copy.deepcopy(state)
+    before = copy.deepcopy(state)
     train(optimizer, model, range(2))
-    np.testing.assert_equal(state, kept)
+    np.testing.assert_equal(state, before)
 
 
 def test_the_weights_of_a_lazy_layer_come_before_the_state() -> None:
@@ -491,10 +491,10 @@ def test_the_weights_of_a_lazy_layer_come_before_the_state() -> None:
 def test_the_state_that_was_given_is_not_kept() -> None:
     optimizer, model = trained()
     state = copy.deepcopy(optimizer.state_dict())
-    kept = copy.deepcopy(state)
+    before = copy.deepcopy(state)
     optimizer.load_state_dict(state)
     train(optimizer, model, range(2))
-    np.testing.assert_equal(state, kept)
+    np.testing.assert_equal(state, before)
 
 
 def test_a_gradient_with_a_graph_is_as_good_as_any() -> None:

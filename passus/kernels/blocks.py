@@ -1,4 +1,4 @@
-"""How large arrays are updated without large temporaries: piece by piece, with scratch arrays that stay in cache."""
+"""Updates of large arrays without large temporaries: block by block, with scratch arrays that stay in cache."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from passus.backend import Array
 __all__ = ["BLOCK", "Scratch", "blocks"]
 
 BLOCK = 1 << 15
-"""Elements in a piece: half a dozen such pieces of float32 fit into the second-level cache together."""
+"""Number of elements in a block: six such blocks of float32 fit into the second-level cache together."""
 
 
 class Scratch:
-    """Arrays for intermediate results, used again at every call; what they hold at first is arbitrary.
+    """Arrays for intermediate results, reused by every call; their contents are arbitrary at first.
 
     >>> scratch = Scratch()
     >>> scratch(np.zeros((2, 3))).shape
@@ -28,7 +28,7 @@ class Scratch:
         self._views: dict[tuple[Any, Any, int], Array] = {}
 
     def __call__(self, x: Array, index: int = 0) -> Array:
-        """An array of the shape and dtype of ``x``; of those in use at the same time, each has an index of its own."""
+        """Return an array of the shape and dtype of ``x``; arrays in use at the same time have different indices."""
         key = (x.shape, x.dtype, index)
         view = self._views.get(key)
         if view is None:
@@ -39,12 +39,12 @@ class Scratch:
         buffer = self._buffers.get((x.dtype, index))
         if buffer is None or buffer.size < x.size:
             buffer = self._buffers[x.dtype, index] = np.empty_like(x, shape=max(x.size, BLOCK))
-            self._views.clear()  # They would keep the smaller buffer alive.
+            self._views.clear()  # The views would keep the smaller buffer alive.
         return buffer
 
 
 def blocks(*arrays: Array) -> Iterator[tuple[Array, ...]]:
-    """The arrays, all of one shape, in flat pieces of `BLOCK` elements; whole if they are small or not contiguous.
+    """Yield flat blocks of `BLOCK` elements of arrays of one shape; whole arrays if they are small or not contiguous.
 
     >>> [len(x) for x, in blocks(np.zeros(BLOCK + 1))]
     [32768, 1]
