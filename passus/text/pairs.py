@@ -10,7 +10,7 @@ import numpy as np
 
 from passus.arguments import checked_count, checked_flag
 from passus.backend import Array
-from passus.errors import DataError, DTypeError, LabelError, kind_of
+from passus.errors import ArgumentError, DataError, DTypeError, LabelError, kind_of
 from passus.files import FilePath, check_file_is_there
 from passus.optional import import_optional
 from passus.text.base import Tokenizer, checked_ids, checked_special, checked_text, in_utf8
@@ -23,6 +23,8 @@ class BPETokenizer(Tokenizer):
     """Frequent byte sequences as tokens: `train` learns them, `from_files` reads those of GPT-2, `load_tokenizer` any others.
 
     ``tokenizer``: the ``tokenizers.Tokenizer`` to wrap. A tokenizer from `train` encodes any text, and decoding restores it.
+    The name of a special token inside a text, such as "<end>", is encoded as plain text: ``encode_special_tokens`` of the
+    wrapped tokenizer is set.
     The library is installed with ``pip install passus[text]``; without it, the methods raise `DependencyError`.
 
     Source: Sennrich et al., 2016, "Neural machine translation of rare words with subword units"; over bytes: Radford et
@@ -39,6 +41,7 @@ class BPETokenizer(Tokenizer):
                 "vocab_size), or load_tokenizer(path)"
             )
         self.tokenizer = tokenizer
+        self.tokenizer.encode_special_tokens = True  # The library does not save this switch.
         self.special = tuple(
             [token.content for _, token in sorted(tokenizer.get_added_tokens_decoder().items()) if token.special]
         )
@@ -50,7 +53,8 @@ class BPETokenizer(Tokenizer):
         """Train a tokenizer: starting from 256 bytes, the most frequent pair of tokens is repeatedly merged.
 
         ``vocab_size``: maximum number of tokens, including special ones; ``min_frequency``: minimum number of occurrences of
-        a merged pair. Raises `ArgumentError` if ``vocab_size`` is below 256 plus the number of special tokens.
+        a merged pair. Raises `ArgumentError` if ``vocab_size`` is below 256 plus the number of special tokens, and for a
+        special token that is an ordinary token, too.
         """
         name = "BPETokenizer.train"
         tokens = checked_special(name, special)
@@ -69,14 +73,17 @@ class BPETokenizer(Tokenizer):
         )
         corpus = [texts] if isinstance(texts, str) else texts
         tokenizer.train_from_iterator((in_utf8(checked_text(name, text)) for text in corpus), trainer)
+        _check_distinct(name, tokens, tokenizer)
         return cls(tokenizer)
 
     @classmethod
     def from_files(cls, vocabulary: FilePath, merges: FilePath, *, special: Iterable[str] = ()) -> BPETokenizer:
         """Read a tokenizer in the format of GPT-2: ``vocab.json`` and ``merges.txt``.
 
-        Raises `DataError` for files that are missing or have another format.
+        Raises `DataError` for files that are missing or have another format, `ArgumentError` for a special token that is
+        an ordinary token, too.
         """
+        name = "BPETokenizer.from_files"
         paths = [str(check_file_is_there(path, DataError, DataError)) for path in (vocabulary, merges)]
         library = _library()
         try:
@@ -86,7 +93,9 @@ class BPETokenizer(Tokenizer):
         tokenizer = library.Tokenizer(model)
         tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = library.decoders.ByteLevel()
-        tokenizer.add_special_tokens(list(checked_special("BPETokenizer.from_files", special)))
+        tokens = checked_special(name, special)
+        _check_distinct(name, tokens, tokenizer)
+        tokenizer.add_special_tokens(list(tokens))
         return cls(tokenizer)
 
     @classmethod
@@ -126,9 +135,24 @@ class BPETokenizer(Tokenizer):
             )
         return id_
 
+    def __reduce__(self) -> Any:
+        return type(self), (self.tokenizer,)
+
     def _as_json(self) -> Any:
         return json.loads(self.tokenizer.to_str())
 
 
 def _library() -> Any:
     return import_optional("tokenizers", "passus[text]", "BPETokenizer")
+
+
+def _check_distinct(name: str, special: tuple[str, ...], tokenizer: Any) -> None:
+    """Raise `ArgumentError` for a special token that `BPETokenizer.encode` produces, because it is a byte or a merged pair."""
+    merges = json.loads(tokenizer.to_str())["model"]["merges"] if special else ()
+    ordinary = {*_library().pre_tokenizers.ByteLevel.alphabet(), *["".join(pair) for pair in merges]}
+    for token in special:
+        if token in ordinary:
+            raise ArgumentError(
+                f"{name}: the special token {token!r} is also an ordinary token, so text would produce it; choose a name that no "
+                'text contains, such as "<end>"'
+            )

@@ -100,6 +100,27 @@ def test_pairs_of_bytes_encode_any_text_and_make_source_code_short() -> None:
     assert tokenizer.decode(tokenizer.encode("\ud800")) == "?", "half of a pair cannot be written"
 
 
+@pytest.mark.parametrize("tokenizer", [*PLAIN, None], ids=repr)
+def test_the_name_of_a_special_token_in_a_text_is_plain_text(tokenizer: Tokenizer | None, tmp_path: Path) -> None:
+    tokenizer = tokenizer or bpe(special=["<end>", "<pad>"])
+    tokenizer.save(tmp_path / "t.json")
+    for one in (tokenizer, load_tokenizer(tmp_path / "t.json"), pickle.loads(pickle.dumps(tokenizer))):
+        text = "print('<end>')<pad>\n"
+        check(one, text)
+        assert not set(one.encode(text).tolist()) & {one.id_of(token) for token in one.special}
+
+
+@pytest.mark.parametrize("token", ["a", "abc", "Ġabc", "Ġ"])
+def test_a_special_token_that_text_produces_is_refused(token: str, tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers")
+    text = 20 * "abc abc "
+    with pytest.raises(ArgumentError, match=f"'{token}' is also an ordinary token"):
+        BPETokenizer.train([text], 300, special=[token])
+    BPETokenizer.train([text], 300).tokenizer.model.save(str(tmp_path))
+    with pytest.raises(ArgumentError, match=f"from_files: .* '{token}' is also an ordinary token"):
+        BPETokenizer.from_files(tmp_path / "vocab.json", tmp_path / "merges.txt", special=[token])
+
+
 def test_special_tokens_have_numbers_and_are_left_out() -> None:
     characters, of_bytes = PLAIN[1], PLAIN[3]
     assert [characters.id_of(token) for token in ("<pad>", "<end>")] == [0, 1]
