@@ -1,4 +1,4 @@
-"""Measures of predictions, collected over batches of any size, and the same measures of one batch as functions.
+"""Metrics: classes that accumulate over batches of any size, and functions for a single batch.
 
 >>> import numpy as np
 >>> metric = Accuracy()

@@ -1,4 +1,4 @@
-"""What a metric is, and means."""
+"""The interface of metrics, and means."""
 
 from __future__ import annotations
 
@@ -15,43 +15,41 @@ from passus.functions.checks import array_of
 from passus.loading import Loading, Verified, leaf
 from passus.tree import Stateful, Tree, check_tree
 
-__all__ = ["Averaged", "Mean", "MeanOf", "Metric", "here", "measured"]
-
-
+__all__ = ["Averaged", "Mean", "MeanOf", "Metric", "measured", "on_host"]
 R = TypeVar("R", covariant=True)
 
 
 class Metric(Stateful, Protocol):
-    """Anything that measures predictions batch by batch, and can say what it noted."""
+    """A measure of predictions that is accumulated batch by batch and has a state that can be saved."""
 
     def update(self, y: Any, t: Any) -> None:
-        """Take note of the predictions ``y`` of a batch and of the truth ``t``."""
+        """Add a batch of predictions ``y`` and targets ``t``."""
 
     def compute(self) -> Any:
-        """The measure of all that was noted; raises `ArgumentError` if that is nothing."""
+        """The value over all batches. Raises `ArgumentError` if there were no examples."""
 
     def reset(self) -> None:
-        """Forget all that was noted."""
+        """Discard all batches."""
 
 
-class Measures(Protocol[R]):
-    """A metric, and what it computes."""
+class Computes(Protocol[R]):
+    """A metric whose `compute` returns ``R``."""
 
     def update(self, y: Any, t: Any) -> None: ...
 
     def compute(self) -> R: ...
 
 
-def measured(metric: Measures[R], y: Any, t: Any) -> R:
-    """The measure of one batch by a new metric."""
+def measured(metric: Computes[R], y: Any, t: Any) -> R:
+    """The value of a new metric for one batch."""
     metric.update(y, t)
     return metric.compute()
 
 
 class Mean(Verified):
-    """The mean of numbers, each with its weight: ``sum(w * x) / sum(w)``.
+    """The weighted mean of numbers, ``sum(w * x) / sum(w)``.
 
-    The mean loss of batches of unequal size is right when each loss has the size of its batch as weight.
+    To average losses over batches of unequal sizes, pass the batch size as weight.
 
     >>> loss = Mean()
     >>> loss.update(1.0, weight=3)
@@ -70,20 +68,22 @@ class Mean(Verified):
         """
         number = array_of("Mean", value)
         if number.size != 1:
-            raise ShapeError(f"Mean: {number.shape} is not one number; pass the mean, and the batch size as weight")
+            raise ShapeError(
+                f"Mean: shape {number.shape} is not one number; pass the mean, and the batch size as weight"
+            )
         weight = checked_number("Mean", "weight", weight)
-        if weight:  # What does not count may be NaN.
+        if weight:  # A value with weight 0 may be NaN.
             self.total += weight * number.item()
             self.weight += weight
 
     def compute(self) -> float:
-        """The mean. Raises `ArgumentError` if the weights add up to nothing."""
+        """The mean. Raises `ArgumentError` if the weights sum to 0."""
         if not self.weight:
             raise ArgumentError("Mean: no values yet; call update first")
         return self.total / self.weight
 
     def reset(self) -> None:
-        """Forget all numbers."""
+        """Discard all numbers."""
         self.total = 0.0
         self.weight = 0.0
 
@@ -92,7 +92,7 @@ class Mean(Verified):
         return {"total": self.total, "weight": self.weight}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """What `load_state_dict` does first. Raises `WeightsError` if a sum is missing, `DTypeError` if it is no number."""
+        """Verify a state. Raises `WeightsError` for a missing sum, `DTypeError` for one that is not a number."""
         where = "Mean.load_state_dict"
         check_tree(where, state, ["total", "weight"])
         loading.put(self, "total", checked_real(where, "total", leaf(state["total"])))
@@ -100,10 +100,10 @@ class Mean(Verified):
 
 
 class MeanOf(Mean):
-    """The mean of what a function of prediction and target returns for each batch, weighted by the size of the batch.
+    """The mean of a function of predictions and targets over batches, weighted by batch size.
 
-    ``function(y, t)``: one number for a batch (N, ...), which is a mean over its examples. A `Trainer` makes one of each
-    function among its metrics.
+    ``function(y, t)``: returns one number, a mean over the examples of a batch (N, ...). A `Trainer` wraps functions among
+    its metrics in this class.
 
     >>> import numpy as np
     >>> metric = MeanOf(lambda y, t: abs(y - t).mean())
@@ -118,13 +118,13 @@ class MeanOf(Mean):
         super().__init__()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> MeanOf:
-        """A copy has sums of its own; the function may be that of an object of any size."""
+        """Copy the sums, but not the function, which may be bound to a large object."""
         new = MeanOf(self.function)
         new.load_state_dict(self.state_dict())
         return new
 
     def update(self, y: Any, t: Any) -> None:  # type: ignore[override]  # a metric of a batch, not of a number
-        """Call the function for a batch, unless that is empty."""
+        """Add the value of the function for a batch; an empty batch is skipped."""
         size = _length(t if hasattr(t, "shape") else y)
         if size:
             with no_grad():
@@ -132,7 +132,7 @@ class MeanOf(Mean):
             if np.size(value) != 1 or value is None:
                 if np.ndim(value):
                     raise ShapeError(
-                        f"MeanOf: the function of y and t returned an array {np.shape(value)}; take its mean"
+                        f"MeanOf: the function of y and t returned an array {np.shape(value)}; return its mean"
                     )
                 raise DTypeError(
                     f"MeanOf: the function of y and t returned {kind_of(value)}; it must return one number"
@@ -141,7 +141,7 @@ class MeanOf(Mean):
 
 
 class Averaged(Verified):
-    """The base of metrics that are a mean over examples; a subclass writes ``update``, which adds to ``self._mean``.
+    """The base of metrics that are means over examples; subclasses define ``update``, which adds to ``self._mean``.
 
     >>> class Largest(Averaged):
     ...     def update(self, y, t):
@@ -160,7 +160,7 @@ class Averaged(Verified):
         return self._mean.compute()
 
     def reset(self) -> None:
-        """Forget all examples."""
+        """Discard all examples."""
         self._mean.reset()
 
     def state_dict(self) -> Tree:
@@ -168,15 +168,15 @@ class Averaged(Verified):
         return self._mean.state_dict()
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """What `load_state_dict` does first."""
+        """Verify a state; see `Mean.verify_state`."""
         self._mean.verify_state(state, loading)
 
 
-def here(array: Array) -> Array:
+def on_host(array: Array) -> Array:
     """The array in main memory.
 
     >>> import numpy as np
-    >>> here(np.zeros(2))
+    >>> on_host(np.zeros(2))
     array([0., 0.])
     """
     return backend_of(array).to_numpy(array)

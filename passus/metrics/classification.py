@@ -1,4 +1,4 @@
-"""How often the right class is found."""
+"""Metrics of classification: accuracy and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, check_label_shape, check_labels
 from passus.functions.nn.class_axis import classes_second
 from passus.loading import Loading, Verified
-from passus.metrics.base import Averaged, here, measured
+from passus.metrics.base import Averaged, measured, on_host
 from passus.tree import Tree, check_tree
 
 __all__ = [
@@ -27,13 +27,13 @@ __all__ = [
 
 
 class TopKAccuracy(Averaged):
-    """The share of examples whose class is among the ``k`` with the highest scores.
+    """The fraction of examples whose class is among the ``k`` with the highest scores.
 
-    ``y``: scores (N, C, ...), with C at least k; ``t``: labels (N, ...). Of equal scores the first class counts more,
-    and a NaN is never right. Examples with the label ``ignore_index`` do not count. ``axis``: where the classes are; -1 for
-    the logits (N, T, V) of a language model with labels (N, T).
+    ``y``: scores (N, C, ...), with C at least k; ``t``: labels (N, ...). Ties are broken in favour of the first class, and a
+    NaN score is never correct. Examples with the label ``ignore_index`` are skipped. ``axis``: the axis of the classes; -1
+    for the logits (N, T, V) of a language model with labels (N, T).
 
-    Raises `ArgumentError` for k < 1 or k > C, `ShapeError` and `LabelError` for labels that do not fit.
+    Raises `ArgumentError` for k < 1 or k > C, `ShapeError` and `LabelError` for invalid labels.
 
     >>> metric = TopKAccuracy(k=2)
     >>> metric.update(np.array([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]]), np.array([1, 2]))
@@ -44,19 +44,19 @@ class TopKAccuracy(Averaged):
     def __init__(self, k: int, ignore_index: int | None = None, axis: int = 1) -> None:
         self.k = checked_count(type(self).__name__, "k", k)
         self.axis = checked_integer(type(self).__name__, "axis", axis)
-        self.ignore_index = checked_ignored(type(self).__name__, ignore_index)
+        self.ignore_index = checked_ignore_index(type(self).__name__, ignore_index)
         super().__init__()
 
     def update(self, y: Any, t: Any) -> None:
         """Add a batch of scores and labels."""
-        right = _ranks(type(self).__name__, y, t, self.k, self.ignore_index, self.axis) < self.k
-        # Whole numbers, so that the share does not depend on how examples were put into batches.
-        self._mean.total += int(right.sum())
-        self._mean.weight += right.size
+        correct = _ranks(type(self).__name__, y, t, self.k, self.ignore_index, self.axis) < self.k
+        # Integers, so that the result does not depend on the division into batches.
+        self._mean.total += int(correct.sum())
+        self._mean.weight += correct.size
 
 
 class Accuracy(TopKAccuracy):
-    """The share of examples whose class has the highest score.
+    """The fraction of examples whose class has the highest score.
 
     ``y``, ``t``, ``ignore_index`` and ``axis`` are those of `TopKAccuracy`.
 
@@ -71,13 +71,13 @@ class Accuracy(TopKAccuracy):
 
 
 class ConfusionMatrix(Verified):
-    """How often class i (row) was taken for class j (column).
+    """Counts of examples of class i (row) that were predicted as class j (column).
 
-    ``classes``: their number or their names. ``y``: scores (N, C, ...), of which the highest counts, or the classes
-    (N, ...) that were predicted, as integers; ``t``: labels (N, ...). Those that are ``ignore_index`` do not count.
+    ``classes``: their number or their names. ``y``: scores (N, C, ...), of which the highest is the prediction, or predicted
+    classes (N, ...) as integers; ``t``: labels (N, ...). Labels equal to ``ignore_index`` are skipped.
 
-    Raises `ShapeError` and `LabelError` for scores or labels that do not fit, `DTypeError` for scores that are no numbers,
-    `ArgumentError` if one is NaN, which no class is the highest of.
+    Raises `ShapeError` and `LabelError` for invalid scores or labels, `DTypeError` for scores that are not numbers,
+    `ArgumentError` for a NaN score.
 
     >>> matrix = ConfusionMatrix(["cat", "dog"])
     >>> matrix.update(np.array([0, 1, 1, 1]), np.array([0, 0, 1, 1]))
@@ -90,11 +90,11 @@ class ConfusionMatrix(Verified):
     """
 
     def __init__(self, classes: int | Sequence[str], ignore_index: int | None = None) -> None:
-        self.ignore_index = checked_ignored("ConfusionMatrix", ignore_index)
+        self.ignore_index = checked_ignore_index("ConfusionMatrix", ignore_index)
         names: Any = classes if np.ndim(classes) else range(checked_count("ConfusionMatrix", "classes", classes))
         self.classes = [str(name) for name in names]
         if not self.classes or len(set(self.classes)) < len(self.classes):
-            raise ArgumentError(f"ConfusionMatrix: classes are {self.classes}; give each a name of its own")
+            raise ArgumentError(f"ConfusionMatrix: classes are {self.classes}; give each a distinct name")
         self.reset()
 
     def update(self, y: Any, t: Any) -> None:
@@ -103,25 +103,25 @@ class ConfusionMatrix(Verified):
         scores, labels = array_of("ConfusionMatrix", y), array_of("ConfusionMatrix", t)
         if scores.dtype.kind not in "iu" or scores.shape != labels.shape:
             check_label_shape("ConfusionMatrix", y, t)
-        scores, labels = counted(scores, labels, self.ignore_index)
+        scores, labels = without_ignored(scores, labels, self.ignore_index)
         predicted, labels = self._predicted(scores, labels, n), check_labels("ConfusionMatrix", labels, n)
-        cells = n * _whole(labels) + _whole(predicted)
+        cells = n * _flat(labels) + _flat(predicted)
         self.counts += np.bincount(cells, minlength=n * n).reshape(n, n)
 
     def compute(self) -> Array:
-        """The matrix of counts (C, C), rows by truth, columns by prediction; a copy."""
+        """A copy of the counts (C, C), rows by label, columns by prediction."""
         return self.counts.copy()
 
     def precision(self) -> Array:
-        """Of those taken for a class, the share that belongs to it (C,); NaN for a class that was never predicted."""
-        return self._share(axis=0)
+        """The precision of each class (C,); NaN for a class that was never predicted."""
+        return self._fractions(axis=0)
 
     def recall(self) -> Array:
-        """Of those that belong to a class, the share taken for it (C,); NaN for a class without examples."""
-        return self._share(axis=1)
+        """The recall of each class (C,); NaN for a class without examples."""
+        return self._fractions(axis=1)
 
     def reset(self) -> None:
-        """Forget all examples."""
+        """Discard all examples."""
         self.counts = np.zeros((len(self.classes), len(self.classes)), np.int64)
 
     def state_dict(self) -> Tree:
@@ -129,17 +129,17 @@ class ConfusionMatrix(Verified):
         return {"counts": self.counts.copy()}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """What `load_state_dict` does first. Raises `WeightsError` without counts, `ShapeError` for another number of classes."""
+        """Verify a state. Raises `WeightsError` for missing counts, `ShapeError` for another number of classes."""
         check_tree("ConfusionMatrix.load_state_dict", state, ["counts"])
         counts = state["counts"]
         if not isinstance(counts, np.ndarray):
             raise DTypeError(f"ConfusionMatrix: counts are {kind_of(counts)}, not an array of integers")
         if counts.shape != self.counts.shape:
-            raise ShapeError(f"ConfusionMatrix: a state {counts.shape} does not fit {len(self.classes)} classes")
+            raise ShapeError(f"ConfusionMatrix: counts {counts.shape} do not fit {len(self.classes)} classes")
         if counts.dtype.kind not in "iu":
             raise DTypeError(f"ConfusionMatrix: counts are an array of {counts.dtype}, not integers")
         if counts.min() < 0 or counts.max() > np.iinfo(np.int64).max:
-            raise ArgumentError("ConfusionMatrix: a count is below 0, or has more than 63 bits")
+            raise ArgumentError("ConfusionMatrix: a count is negative or exceeds 63 bits")
         loading.put(self, "counts", counts.astype(np.int64))
 
     def __str__(self) -> str:
@@ -158,11 +158,11 @@ class ConfusionMatrix(Verified):
         scores = _numeric("ConfusionMatrix", scores)
         if scores.dtype.kind == "f" and (scores != scores).any():
             raise ArgumentError(
-                "ConfusionMatrix: a score is NaN, so the predicted class is undefined; look for NaN in the data"
+                "ConfusionMatrix: a score is NaN, so the predicted class is undefined; check the data for NaN"
             )
         return scores.argmax(axis=1)
 
-    def _share(self, axis: int) -> Array:
+    def _fractions(self, axis: int) -> Array:
         with np.errstate(invalid="ignore"):
             return self.counts.diagonal() / self.counts.sum(axis=axis)
 
@@ -186,7 +186,7 @@ def top_k_accuracy(y: Any, t: Any, k: int, ignore_index: int | None = None, axis
 
 
 def confusion_matrix(y: Any, t: Any, num_classes: int, ignore_index: int | None = None) -> Array:
-    """The confusion matrix (C, C) of one batch, rows by truth; see `ConfusionMatrix`.
+    """The confusion matrix (C, C) of one batch, rows by label; see `ConfusionMatrix`.
 
     >>> confusion_matrix(np.array([0, 1, 1]), np.array([0, 0, 1]), num_classes=2)
     array([[1, 1],
@@ -195,42 +195,42 @@ def confusion_matrix(y: Any, t: Any, num_classes: int, ignore_index: int | None 
     return measured(ConfusionMatrix(checked_count("confusion_matrix", "num_classes", num_classes), ignore_index), y, t)
 
 
-def counted(scores: Array, labels: Array, ignore_index: int | None) -> tuple[Array, Array]:
-    """Scores (N, C, ...), or one for each label, and labels (N, ...), without those that are not to count.
+def without_ignored(scores: Array, labels: Array, ignore_index: int | None) -> tuple[Array, Array]:
+    """Scores (N, C, ...), or one for each label, and labels (N, ...), without the labels ``ignore_index``.
 
-    >>> counted(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, -1]), ignore_index=-1)
+    >>> without_ignored(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, -1]), ignore_index=-1)
     (array([[0.1, 0.9]]), array([1]))
     """
-    scores, labels = here(scores), here(labels)
+    scores, labels = on_host(scores), on_host(labels)
     if ignore_index is None:
         return scores, labels
     rows = scores if scores.ndim == labels.ndim else np.moveaxis(scores, 1, -1)
-    count = labels != ignore_index
-    return rows[count], labels[count]
+    valid = labels != ignore_index
+    return rows[valid], labels[valid]
 
 
-def checked_ignored(name: str, ignore_index: int | None) -> int | None:
-    """``ignore_index``, if it is an integer or None. Raises `DTypeError` if not.
+def checked_ignore_index(name: str, ignore_index: int | None) -> int | None:
+    """Return ``ignore_index``. Raises `DTypeError` unless it is an integer or None.
 
-    >>> checked_ignored("Accuracy", -1)
+    >>> checked_ignore_index("Accuracy", -1)
     -1
     """
     return None if ignore_index is None else checked_integer(name, "ignore_index", ignore_index)
 
 
 def _ranks(name: str, y: Any, t: Any, k: int, ignore_index: int | None, axis: int) -> Array:
-    """How many classes come before the right one, for each example."""
+    """The rank of the correct class of each example, from 0."""
     scores = array_of(name, classes_second(name, array_of(name, y), axis))
     check_label_shape(name, scores, t, axis)
     scores = _numeric(name, scores)
     num_classes = scores.shape[1]
     if k > num_classes:
-        raise ArgumentError(f"{name}: k is {k}, but there are only {num_classes} classes in y {scores.shape}")
-    scores, labels = counted(scores, array_of(name, t), ignore_index)
+        raise ArgumentError(f"{name}: k is {k}, but y {scores.shape} has only {num_classes} classes")
+    scores, labels = without_ignored(scores, array_of(name, t), ignore_index)
     labels = np.expand_dims(check_labels(name, labels, num_classes), 1)
     own = np.take_along_axis(scores, labels, axis=1)
     classes = np.arange(num_classes).reshape(-1, *[1] * (scores.ndim - 2))
-    # Written so that a NaN, which compares as False, comes before the right class.
+    # Negated, so that a NaN, for which every comparison is False, ranks before the correct class.
     before: Array = ~(scores <= own) | ((scores == own) & (classes < labels))
     return before.sum(axis=1)
 
@@ -241,6 +241,6 @@ def _numeric(name: str, scores: Array) -> Array:
     return scores
 
 
-def _whole(labels: Array) -> Array:
-    """Labels in a row, in a type with room for products."""
-    return here(labels).ravel().astype(np.int64)
+def _flat(labels: Array) -> Array:
+    """Flat labels as int64, in which products do not overflow."""
+    return on_host(labels).ravel().astype(np.int64)

@@ -1,4 +1,4 @@
-"""How far predicted numbers are from the true ones."""
+"""Metrics of regression: mean absolute error and R2."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, check_same_shape
 from passus.loading import Loading, Verified, leaf
-from passus.metrics.base import Averaged, here, measured
+from passus.metrics.base import Averaged, measured, on_host
 from passus.tree import Tree, check_tree
 
 __all__ = ["MAE", "R2", "mae", "r2"]
 
 
 class MAE(Averaged):
-    """The mean absolute error, ``mean(|y - t|)``, over all numbers of all examples; ``y`` and ``t`` have the same shape.
+    """The mean absolute error, ``mean(|y - t|)``, over all elements; ``y`` and ``t`` have the same shape.
 
-    Raises `ShapeError` for different shapes, which broadcasting would compare crosswise.
+    Raises `ShapeError` for different shapes, which are not broadcast.
 
     >>> metric = MAE()
     >>> metric.update(np.array([1.0, 2.0]), np.array([1.5, 4.0]))
@@ -36,10 +36,11 @@ class MAE(Averaged):
 
 
 class R2(Verified):
-    """The coefficient of determination, ``1 - sum((y - t)**2) / sum((t - mean(t))**2)``: 1 is best, the mean gets 0.
+    """The coefficient of determination, ``1 - sum((y - t)**2) / sum((t - mean(t))**2)``: 1 is best; predicting the mean
+    scores 0.
 
-    ``y`` and ``t``: (N, ...), of the same shape; the mean over all columns. A column of equal targets counts as 1 if it is
-    predicted exactly, and as 0 if not. Raises `ShapeError` for different shapes.
+    ``y`` and ``t``: (N, ...), of the same shape; the result is averaged over columns. A column of constant targets scores 1
+    if it is predicted exactly, otherwise 0. Raises `ShapeError` for different shapes.
 
     >>> metric = R2()
     >>> metric.update(np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0]))
@@ -64,16 +65,18 @@ class R2(Verified):
         if not self.count:
             self.mean, self.spread, self.error = t.mean(axis=0), np.zeros(t.shape[1]), np.zeros(t.shape[1])
         elif t.shape[1:] != self.mean.shape:
-            raise ShapeError(f"R2: {t.shape[1]} columns after batches of {self.mean.size}")
-        # Deviations from the mean are added up, for squares of large numbers would leave nothing of small differences.
-        count, step = self.count + len(t), t.mean(axis=0) - self.mean
-        self.spread = self.spread + ((t - t.mean(axis=0)) ** 2).sum(axis=0) + step**2 * self.count * len(t) / count
+            raise ShapeError(
+                f"R2: a batch of {t.shape[1]} columns after batches of {self.mean.size}; use the same number"
+            )
+        # Squared deviations are merged by Chan's formula; sums of squares would cancel for large means.
+        count, delta = self.count + len(t), t.mean(axis=0) - self.mean
+        self.spread = self.spread + ((t - t.mean(axis=0)) ** 2).sum(axis=0) + delta**2 * self.count * len(t) / count
         self.error = self.error + ((y - t) ** 2).sum(axis=0)
-        self.mean = self.mean + step * len(t) / count
+        self.mean = self.mean + delta * len(t) / count
         self.count = count
 
     def compute(self) -> float:
-        """The mean over the columns. Raises `ArgumentError` if there was no example."""
+        """The mean over the columns. Raises `ArgumentError` if there were no examples."""
         if not self.count:
             raise ArgumentError("R2: no examples yet; call update first")
         exact = (self.error == 0).astype(float)
@@ -81,7 +84,7 @@ class R2(Verified):
             return float(np.where(self.spread > 0, 1 - self.error / self.spread, exact).mean())
 
     def reset(self) -> None:
-        """Forget all examples."""
+        """Discard all examples."""
         self.count, self.mean, self.spread, self.error = 0, np.zeros(0), np.zeros(0), np.zeros(0)
 
     def state_dict(self) -> Tree:
@@ -89,8 +92,8 @@ class R2(Verified):
         return {"count": self.count, "mean": self.mean, "spread": self.spread, "error": self.error}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """What `load_state_dict` does first. Raises `WeightsError` if a part is missing, `DTypeError` or `ShapeError` for sums
-        that are no numbers for each column.
+        """Verify a state. Raises `WeightsError` for a missing entry, `DTypeError` and `ShapeError` unless the sums are
+        floating-point arrays of one shape (columns,).
         """
         where = "R2.load_state_dict"
         check_tree(where, state, self.state_dict())
@@ -103,7 +106,9 @@ class R2(Verified):
             shapes.add(sums.shape)
             loading.put(self, name, sums.copy())
         if len(shapes) > 1 or sums.ndim != 1:
-            raise ShapeError(f"{where}: sums of {', '.join(map(str, sorted(shapes)))} are not one for each column")
+            raise ShapeError(
+                f"{where}: sums have shapes {', '.join(map(str, sorted(shapes)))}; expected one number per column"
+            )
 
 
 def mae(y: Any, t: Any) -> float:
@@ -125,6 +130,6 @@ def r2(y: Any, t: Any) -> float:
 
 
 def _pair(name: str, y: Any, t: Any) -> tuple[Array, Array]:
-    """Predictions and targets in float64, in which small numbers are not lost beside large ones."""
+    """Predictions and targets as float64, for accurate sums."""
     check_same_shape(name, y, t, called=("y", "t"))
-    return here(array_of(name, y)).astype(np.float64), here(array_of(name, t)).astype(np.float64)
+    return on_host(array_of(name, y)).astype(np.float64), on_host(array_of(name, t)).astype(np.float64)

@@ -1,4 +1,4 @@
-"""How well text is predicted: perplexity, bits for each character, and how many edits lead from one sequence to another."""
+"""Metrics of text: perplexity, bits per character, error rates, and edit distance."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, check_label_shape, check_labels
 from passus.functions.nn.class_axis import classes_second
 from passus.functions.nn.classification import softmax_cross_entropy
-from passus.metrics.base import Averaged, here, measured
-from passus.metrics.classification import checked_ignored
+from passus.metrics.base import Averaged, measured, on_host
+from passus.metrics.classification import checked_ignore_index
 
 __all__ = [
     "BitsPerCharacter",
@@ -31,12 +31,12 @@ __all__ = [
 
 
 class Perplexity(Averaged):
-    """``exp`` of the mean cross entropy of all tokens: among how many equally likely ones a model seems to choose.
+    """``exp`` of the mean cross entropy of all tokens: the effective number of equally likely choices per token.
 
-    ``y``: logits (N, ..., V), with the tokens on ``axis``; ``t``: integers (N, ...). Labels that are ``ignore_index`` do not
-    count. The losses are added up over all batches before ``exp`` is taken.
+    ``y``: logits (N, ..., V), with the vocabulary on ``axis``; ``t``: integers (N, ...). Labels equal to ``ignore_index`` are
+    skipped. Losses are averaged over all batches before ``exp`` is applied.
 
-    Raises `ShapeError` and `LabelError` for labels that do not fit.
+    Raises `ShapeError` and `LabelError` for invalid labels.
 
     >>> metric = Perplexity()
     >>> metric.update(np.zeros((2, 3, 4)), np.array([[0, 1, 2], [3, 0, 1]]))
@@ -45,7 +45,7 @@ class Perplexity(Averaged):
     """
 
     def __init__(self, ignore_index: int | None = None, axis: int = -1) -> None:
-        self.ignore_index = checked_ignored(type(self).__name__, ignore_index)
+        self.ignore_index = checked_ignore_index(type(self).__name__, ignore_index)
         self.axis = checked_integer(type(self).__name__, "axis", axis)
         super().__init__()
 
@@ -54,17 +54,19 @@ class Perplexity(Averaged):
         name = type(self).__name__
         scores, labels = array_of(name, y), array_of(name, t)
         classes = check_label_shape(name, classes_second(name, scores, self.axis), labels, self.axis)
-        counted = here(labels) if self.ignore_index is None else here(labels)[here(labels) != self.ignore_index]
+        counted = (
+            on_host(labels) if self.ignore_index is None else on_host(labels)[on_host(labels) != self.ignore_index]
+        )
         count = check_labels(name, counted, classes).size
         if count:
             losses: Any = softmax_cross_entropy(
                 scores, labels, ignore_index=self.ignore_index, reduction="none", axis=self.axis
             )
-            self._mean.total += float(here(losses).sum(dtype=np.float64))
+            self._mean.total += float(on_host(losses).sum(dtype=np.float64))
             self._mean.weight += count
 
     def compute(self) -> float:
-        """The perplexity; infinite where it has no number. Raises `ArgumentError` if there was no token."""
+        """The perplexity; infinite on overflow. Raises `ArgumentError` if there were no tokens."""
         try:
             return math.exp(self._mean.compute())
         except OverflowError:
@@ -72,10 +74,10 @@ class Perplexity(Averaged):
 
 
 class BitsPerCharacter(Perplexity):
-    """The mean cross entropy in bits: what an arithmetic coder with this model would write for each character.
+    """The mean cross entropy in bits per character: the length of the text as compressed by an arithmetic coder.
 
-    ``characters_per_token``: how many characters, or bytes, a token stands for on the average; 1 for a tokenizer of
-    characters. The rest is as in `Perplexity`.
+    ``characters_per_token``: the average number of characters, or bytes, per token; 1 for a character tokenizer. The other
+    arguments are those of `Perplexity`.
 
     >>> metric = BitsPerCharacter()
     >>> metric.update(np.zeros((2, 3, 4)), np.array([[0, 1, 2], [3, 0, 1]]))
@@ -90,35 +92,35 @@ class BitsPerCharacter(Perplexity):
         )
 
     def compute(self) -> float:
-        """The bits. Raises `ArgumentError` if there was no token."""
+        """Bits per character. Raises `ArgumentError` if there were no tokens."""
         return self._mean.compute() / math.log(2) / self.characters_per_token
 
 
 class _ErrorRate(Averaged):
-    """The number of edits that lead from predictions to the truth, over the length of the truth."""
+    """The edit distance between predictions and references, divided by the length of the references."""
 
     units: ClassVar[Callable[[str], Sequence[str]]]
-    """What is inserted, left out and exchanged."""
+    """Splits a text into the units that edits insert, delete and substitute."""
 
     def update(self, y: str | Sequence[str], t: str | Sequence[str]) -> None:
-        """Add a text and what it should be, or as many of one as of the other."""
-        predictions, truths = _texts(type(self).__name__, y), _texts(type(self).__name__, t)
-        if len(predictions) != len(truths):
-            raise ShapeError(f"{type(self).__name__}: there are {len(predictions)} predictions for {len(truths)} texts")
-        for prediction, truth in zip(predictions, truths):
-            a, b = type(self).units(prediction), type(self).units(truth)
+        """Add a prediction and its reference, or equally many of both."""
+        predictions, references = _texts(type(self).__name__, y), _texts(type(self).__name__, t)
+        if len(predictions) != len(references):
+            raise ShapeError(f"{type(self).__name__}: {len(predictions)} predictions for {len(references)} references")
+        for prediction, reference in zip(predictions, references):
+            a, b = type(self).units(prediction), type(self).units(reference)
             self._mean.total += edit_distance(a, b)
             self._mean.weight += len(b)
 
     def compute(self) -> float:
-        """The rate; it may be above 1. Raises `ArgumentError` if all texts were empty."""
+        """The rate; it can exceed 1. Raises `ArgumentError` if all references were empty."""
         return self._mean.compute()
 
 
 class CharacterErrorRate(_ErrorRate):
-    """The number of characters to insert, leave out or exchange, divided by the number of characters of the right texts.
+    """The number of inserted, deleted and substituted characters, divided by the number of characters of the references.
 
-    ``y``, ``t``: a str each, or equally many. Raises `ShapeError` for unequally many.
+    ``y``, ``t``: one str each, or lists of equal length. Raises `ShapeError` for different lengths.
 
     >>> metric = CharacterErrorRate()
     >>> metric.update(["helo", "world"], ["hello", "word"])
@@ -130,9 +132,9 @@ class CharacterErrorRate(_ErrorRate):
 
 
 class WordErrorRate(_ErrorRate):
-    """The number of words to insert, leave out or exchange, divided by the number of words of the right texts.
+    """The number of inserted, deleted and substituted words, divided by the number of words of the references.
 
-    Words are what white space divides. The rest is as in `CharacterErrorRate`.
+    Words are separated by white space. The arguments are those of `CharacterErrorRate`.
 
     >>> metric = WordErrorRate()
     >>> metric.update("the cat sat", "the cat sat down")
@@ -182,40 +184,40 @@ def word_error_rate(y: str | Sequence[str], t: str | Sequence[str]) -> float:
 
 
 def edit_distance(a: Sequence[Any] | Array, b: Sequence[Any] | Array) -> int:
-    """How many elements must be inserted, left out or exchanged to make one sequence of another (Levenshtein, 1966).
+    """The least number of insertions, deletions and substitutions that transform one sequence into another (Levenshtein, 1966).
 
-    ``a``, ``b``: strings, lists or arrays (T,), such as tokens or the labels of a decoder. It takes time in proportion to the
+    ``a``, ``b``: strings, lists or arrays (T,), such as tokens or decoded labels. The running time is proportional to the
     product of the lengths.
 
-    Raises `DTypeError` for what is no sequence.
+    Raises `DTypeError` for arguments that are not sequences.
 
     >>> edit_distance("kitten", "sitting"), edit_distance([1, 2, 3], np.array([1, 3]))
     (3, 1)
     """
-    numbers: dict[Any, int] = {}
-    first, second = (np.array([numbers.setdefault(e, len(numbers)) for e in _elements(s)], np.int64) for s in (a, b))
-    place = np.arange(len(second) + 1)
-    row = place  # From nothing to each beginning of b.
+    ids: dict[Any, int] = {}
+    first, second = (np.array([ids.setdefault(e, len(ids)) for e in _elements(s)], np.int64) for s in (a, b))
+    index = np.arange(len(second) + 1)
+    row = index  # The distances from the empty sequence to each prefix of b.
     for i, element in enumerate(first, 1):
         new = np.minimum(row + 1, np.concatenate([[i], row[:-1] + (second != element)]))
-        # Insertions: each place is at most as far away as one before it, and the places between.
-        row = np.minimum.accumulate(new - place) + place
+        # Insertions: row[k] is at most row[j] + (k - j) for every j < k.
+        row = np.minimum.accumulate(new - index) + index
     return int(row[-1])
 
 
 def _elements(sequence: Any) -> list[Any]:
     if isinstance(sequence, np.ndarray) and sequence.ndim != 1:
-        raise ShapeError(f"edit_distance: an array {sequence.shape} is no sequence (T,); compare the rows one by one")
-    elements = here(sequence).tolist() if hasattr(sequence, "dtype") else sequence
+        raise ShapeError(f"edit_distance: expected a sequence (T,), not an array {sequence.shape}; compare row by row")
+    elements = on_host(sequence).tolist() if hasattr(sequence, "dtype") else sequence
     if not isinstance(elements, Sequence):
-        raise DTypeError(f"edit_distance: {kind_of(sequence)} is no sequence; give a str, a list or an array (T,)")
+        raise DTypeError(f"edit_distance: {kind_of(sequence)} is not a sequence; give a str, a list or an array (T,)")
     return list(elements)
 
 
 def _texts(name: str, texts: Any) -> list[str]:
-    given = [texts] if isinstance(texts, str) else texts
-    if not isinstance(given, (list, tuple)) or not all(isinstance(text, str) for text in given):
-        raise DTypeError(f"{name}: expected a str or a list of them, not {kind_of(texts)}; decode tokens first")
-    if not given:
-        raise ArgumentError(f"{name}: there is no text")
-    return list(given)
+    items = [texts] if isinstance(texts, str) else texts
+    if not isinstance(items, (list, tuple)) or not all(isinstance(text, str) for text in items):
+        raise DTypeError(f"{name}: expected a str or a list of str, not {kind_of(texts)}; decode tokens first")
+    if not items:
+        raise ArgumentError(f"{name}: the list of texts is empty")
+    return list(items)

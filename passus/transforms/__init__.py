@@ -1,15 +1,15 @@
-"""What happens to an example on its way out of a dataset: to pictures of Pillow first, then to arrays.
+"""Transforms of examples: of Pillow pictures first, then of arrays.
 
-A transform is a function of one example. Those for arrays also have ``batch``, the same function for many examples at
-once along a new first axis; a `DataLoader` then need not go through them one by one.
+A transform is a function of one example. Transforms of arrays also have ``batch``, the same function for many examples
+along a new first axis, so a `DataLoader` can transform whole batches.
 
-An image is an array (C, H, W), or (H, W) in grey. Its pixels are 0 to 255 as bytes (uint8), and 0 to 1 as floating-point
-numbers; `ToArray` makes such numbers of a picture, and `Normalize` comes last. What has its channels last, or is out of
-range where that can be seen, raises.
+An image is an array (C, H, W), or (H, W) in greyscale. Its pixels are 0 to 255 as bytes (uint8), and 0 to 1 as
+floating-point numbers; `ToArray` converts a picture to such numbers, and `Normalize` comes last. Arrays with channels last
+raise, and so do values that are out of range, as far as that can be detected.
 
-Those that draw random numbers take ``rng``, a seed or a generator, and draw from `passus.random.get_rng` of it; without
-one from the current generator. A `DataLoader` puts another one in the place of either for each batch, so that the
-images depend neither on threads nor on an interruption. Those that never draw may say ``is_random = False``.
+Random transforms take ``rng``, a seed or a generator, and draw from ``passus.random.get_rng(rng)``; by default from the
+current generator. A `DataLoader` replaces both for each batch, so the images depend neither on threads nor on
+interruptions. Transforms that never draw random numbers may set ``is_random = False``.
 
 >>> import numpy as np
 >>> augmented = Compose([RandomHorizontalFlip(), RandomCrop(32, padding=4), ToFloat(), Normalize(0.0, 255.0)])

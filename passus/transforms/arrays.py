@@ -1,4 +1,4 @@
-"""Transforms of the numbers in an array, whatever they stand for."""
+"""Transforms of arrays that do not depend on their meaning."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["AsType", "Flatten", "Normalize", "ToFloat", "ToInt"]
 
 @final
 class Normalize:
-    """``(x - mean) / std``, for all numbers alike or for each channel (C, ...) its own.
+    """``(x - mean) / std``, with one mean and std for all elements or one per channel (C, ...).
 
-    One mean or one std fits any number of channels. Integers become float32. Pixels are 0 to 255 as bytes and 0 to 1 as
-    floating-point numbers, as `ToArray` gives them, and mean and std belong to the same range.
+    Integers become float32. Pixels are 0 to 255 as bytes and 0 to 1 as floating-point numbers, as `ToArray` returns them;
+    mean and std must refer to the same range.
 
-    Raises `ArgumentError` if an std is 0, and for pixels in another range than mean and std; `ShapeError` for a number of
-    means that is not that of the channels.
+    Raises `ArgumentError` if an std is 0, and if the range of the pixels is not that of mean and std; `ShapeError` if the
+    numbers of means and channels differ.
 
     >>> Normalize([1.0, 2.0], 2.0)(np.ones((2, 1, 1), np.float32)).ravel()
     array([ 0. , -0.5], dtype=float32)
@@ -40,7 +40,7 @@ class Normalize:
         return self._normalized(x, np.shape(x))
 
     def batch(self, x: Array) -> Array:
-        """The same for many examples at once."""
+        """Transform many examples at once."""
         return self._normalized(x, np.shape(x)[1:])
 
     def _normalized(self, x: Array, shape: tuple[int, ...]) -> Array:
@@ -53,7 +53,7 @@ class Normalize:
         return y.astype(x.dtype, copy=False) if x.dtype.kind == "f" else y
 
     def _check_range(self, x: Array, shape: tuple[int, ...]) -> None:
-        """Raise `ArgumentError` if mean and std are those of 0 to 1 and x holds bytes, or the other way round."""
+        """Raise `ArgumentError` if mean and std refer to 0 to 1 and x holds bytes, or vice versa."""
         mean, std = float(abs(self.mean).max()), float(self.std.max())
         if len(shape) < 2 or not x.size:
             return
@@ -65,7 +65,7 @@ class Normalize:
         if max(mean, std) > 10 and x.dtype.kind == "f" and x.min() >= 0 and x.max() <= 1 and (x % 1).any():
             raise ArgumentError(
                 f"Normalize: mean {self.mean} and std {self.std} are for pixels from 0 to 255, but the pixels lie between 0 and 1, as "
-                "ToArray() returns them; leave out Normalize(0, 255), or divide mean and std by 255"
+                "ToArray() returns them; remove Normalize(0, 255), or divide mean and std by 255"
             )
 
     @staticmethod
@@ -74,13 +74,15 @@ class Normalize:
         if len(values) == 1:
             return values[0]
         if not shape or len(values) != shape[0]:
-            raise ShapeError(f"Normalize: {len(values)} values for an example of shape {shape}; give 1, or 1 a channel")
+            raise ShapeError(
+                f"Normalize: {len(values)} values for an example of shape {shape}; give 1, or 1 per channel"
+            )
         return values.reshape(-1, *[1] * (len(shape) - 1))
 
 
 @final
 class Flatten:
-    """Lay all numbers of an example in one row."""
+    """Flatten an example to one axis."""
 
     is_random = False
 
@@ -88,13 +90,13 @@ class Flatten:
         return np.reshape(x, -1)
 
     def batch(self, x: Array) -> Array:
-        """The same for many examples at once."""
+        """Transform many examples at once."""
         return x.reshape(len(x), math.prod(x.shape[1:]))
 
 
 @final
 class AsType:
-    """Turn an array, or a single number, into another dtype."""
+    """Convert an array or a single number to a dtype."""
 
     is_random = False
 
@@ -105,12 +107,12 @@ class AsType:
         return self.batch(np.asarray(x))[()]
 
     def batch(self, x: Array) -> Array:
-        """The same for many examples at once."""
+        """Transform many examples at once."""
         return x.astype(self.dtype, copy=False)
 
 
 def ToFloat(dtype: Any = np.float32) -> AsType:
-    """Turn into float32.
+    """Convert to float32.
 
     >>> ToFloat()(np.array([1, 2]))
     array([1., 2.], dtype=float32)
@@ -119,7 +121,7 @@ def ToFloat(dtype: Any = np.float32) -> AsType:
 
 
 def ToInt(dtype: Any = np.int64) -> AsType:
-    """Turn into integers, cutting off what is behind the point.
+    """Convert to integers, truncating towards zero.
 
     >>> ToInt()(np.array([1.9]))
     array([1])
@@ -133,5 +135,5 @@ def _numbers(name: str, values: Any) -> Array:
     except (TypeError, ValueError):
         numbers = np.empty(0)
     if numbers.ndim > 1 or not numbers.size:
-        raise DTypeError(f"Normalize: {name} is {values!r}; give a number, or one for each channel")
+        raise DTypeError(f"Normalize: {name} is {values!r}; give a number, or one per channel")
     return numbers

@@ -1,4 +1,4 @@
-"""What a transform is, and several of them one after the other."""
+"""The type of transforms, and their composition."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Transform: TypeAlias = Callable[[Any], Any]
 
 @final
 class Compose:
-    """Several transforms, one after the other; without any, the example as it is.
+    """Apply several transforms in order; an empty list is the identity.
 
     >>> Compose([lambda x: x + 1, lambda x: x * 10])(1)
     20
@@ -33,21 +33,21 @@ class Compose:
         self.transforms = [checked_callable("Compose", "a transform", f) for f in transforms]
 
     def __call__(self, x: Any) -> Any:
-        return _through(self.transforms, x)
+        return _apply(self.transforms, x)
 
     @property
     def batch(self) -> Transform | None:
-        """The same for many examples at once; None if one of the transforms cannot do that."""
-        many = [getattr(transform, "batch", None) for transform in self.transforms]
-        return None if None in many else lambda x: _through(many, x)
+        """The composition for many examples at once; None if a transform has no ``batch``."""
+        batched = [getattr(transform, "batch", None) for transform in self.transforms]
+        return None if None in batched else lambda x: _apply(batched, x)
 
     @property
     def is_random(self) -> bool:
-        """Whether one of the transforms may draw random numbers, as one of your own that does not deny it."""
+        """Whether a transform may draw random numbers; assumed for transforms without ``is_random``."""
         return any(getattr(transform, "is_random", True) for transform in self.transforms)
 
 
-def _through(transforms: Sequence[Any], x: Any) -> Any:
+def _apply(transforms: Sequence[Any], x: Any) -> Any:
     for transform in transforms:
         x = transform(x)
     return x

@@ -1,4 +1,4 @@
-"""Images in other colours."""
+"""Random changes of colours."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from passus.backend import Array
 from passus.errors import ArgumentError, ShapeError
 from passus.random import RNG
 from passus.transforms.randomness import RandomTransform, between, in_dtype, working_dtype
-from passus.transforms.ranges import check_shares
+from passus.transforms.ranges import check_unit_range
 
 __all__ = ["ColorJitter"]
 
 GREY = np.array([0.299, 0.587, 0.114])
-"""How bright red, green and blue are (ITU-R BT.601)."""
+"""The luminance of red, green and blue (ITU-R BT.601)."""
 
 TO_YUV = np.array([GREY, 0.492 * (np.eye(3)[2] - GREY), 0.877 * (np.eye(3)[0] - GREY)])
-"""To brightness, and two numbers whose length is how vivid a colour is, and whose angle is its hue."""
+"""From RGB to YUV: luminance Y, and (U, V), whose length is the saturation and whose angle is the hue."""
 
 
 @final
 class ColorJitter(RandomTransform):
-    """Change brightness, contrast, saturation and hue of an image (C, H, W), or (H, W) in grey, at random.
+    """Change brightness, contrast, saturation and hue of an image (C, H, W), or (H, W) in greyscale, at random.
 
-    ``brightness``, ``contrast``, ``saturation``: numbers b for factors between max(0, 1 - b) and 1 + b; of the distance
-    from black, from the mean brightness, and from the grey that is as bright. ``hue``: the greatest part of the colour wheel
-    by which colours are turned, at most 1/2; their brightness stays. White is 1 for floating-point numbers, and the
-    greatest number for integers; results lie between black and white.
+    ``brightness``, ``contrast``, ``saturation``: numbers b; a factor between max(0, 1 - b) and 1 + b scales the distance of
+    the colours from black, from the mean luminance, and from the grey of equal luminance. ``hue``: the greatest rotation of
+    colours as a fraction of the colour wheel, at most 1/2; the luminance is preserved. White is 1 for floating-point numbers
+    and the greatest value for integers; results are clipped to between black and white.
 
-    Raises `ArgumentError` for options out of range and for floating-point pixels out of 0 to 1, `ShapeError` for other than 1 or 3 channels, and for the saturation
-    or hue of a grey image.
+    Raises `ArgumentError` for options out of range and for floating-point pixels outside 0 to 1, `ShapeError` for other than
+    1 or 3 channels, and for saturation or hue of a greyscale image.
 
     >>> x = np.full((3, 2, 2), 100, np.uint8)
     >>> y = ColorJitter(brightness=0.5, rng=1)(x)
@@ -62,28 +62,28 @@ class ColorJitter(RandomTransform):
     def change(self, x: Array, u: Array) -> Array:
         N, C, H, W = x.shape
         self._check_channels(C)
-        check_shares("ColorJitter", x)
+        check_unit_range("ColorJitter", x)
         brightness, contrast = _factor(u[0], self.brightness), _factor(u[1], self.contrast)
-        turned = self._turned(u[2], u[3]) if C == 3 else np.ones((N, 1, 1))
+        chroma = self._chroma_matrices(u[2], u[3]) if C == 3 else np.ones((N, 1, 1))
         grey = GREY if C == 3 else np.ones(1)
         pixels = x.reshape(N, C, H * W)
-        middle = (pixels.mean(axis=2, dtype=np.float64) @ grey)[:, None, None]
-        # All four are one product of colours with a matrix, and a shift, for none of them moves the mean brightness
-        # but the first, which moves it in proportion.
+        mean = (pixels.mean(axis=2, dtype=np.float64) @ grey)[:, None, None]
+        # All four changes are one matrix product and a shift, because only brightness changes the mean luminance, and
+        # proportionally.
         dtype = working_dtype(x)
-        matrix = (brightness * contrast * turned).astype(dtype)
-        y = matrix @ pixels.astype(dtype) + (brightness * (1 - contrast) * middle).astype(dtype)
+        matrix = (brightness * contrast * chroma).astype(dtype)
+        y = matrix @ pixels.astype(dtype) + (brightness * (1 - contrast) * mean).astype(dtype)
         white = 1 if x.dtype.kind == "f" else np.iinfo(x.dtype).max
         return in_dtype(y.clip(0, white), x.dtype).reshape(x.shape)
 
     def _check_channels(self, C: int) -> None:
         if C not in (1, 3) or (C == 1 and (self.saturation or self.hue)):
             raise ShapeError(
-                f"ColorJitter: an image of {C} channels; it takes (C, H, W) with 3, red, green and blue, or for brightness "
-                "and contrast alone with 1"
+                f"ColorJitter: an image of {C} channels; give (C, H, W) with 3 channels, red, green and blue, or with 1 for "
+                "brightness and contrast only"
             )
 
-    def _turned(self, u0: Array, u1: Array) -> Array:
+    def _chroma_matrices(self, u0: Array, u1: Array) -> Array:
         """Matrices (N, 3, 3) that change saturation and hue."""
         saturation = _factor(u0, self.saturation)
         angle = between(u1, -self.hue, self.hue)[:, None, None] * (2 * math.pi)

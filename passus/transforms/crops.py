@@ -1,4 +1,4 @@
-"""Parts of images."""
+"""Random crops of images."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ __all__ = ["RandomCrop", "RandomResizedCrop"]
 
 @final
 class RandomCrop(RandomTransform):
-    """Cut ``size``, an integer or (height, width), out of an image (..., H, W) at a random place.
+    """Crop an image (..., H, W) to ``size``, an integer or (height, width), at a random position.
 
-    ``padding``: how many pixels are put on each side before; ``pad_mode``: "zeros", "reflect",
-    "replicate" or "circular".
+    ``padding``: number of pixels added on each side first; ``pad_mode``: "zeros", "reflect", "replicate" or "circular".
 
-    Raises `ShapeError` for an image that is smaller, or too small to be reflected.
+    Raises `ShapeError` for an image smaller than the crop, or too small for the padding "reflect".
 
     >>> RandomCrop(2, rng=0)(np.arange(16).reshape(4, 4))
     array([[4, 5],
@@ -58,13 +57,13 @@ class RandomCrop(RandomTransform):
 
 @final
 class RandomResizedCrop(RandomTransform):
-    """Cut a random part out of an image (..., H, W), and bring it to ``size``, an integer or (height, width).
+    """Crop a random rectangle of an image (..., H, W), and resize it to ``size``, an integer or (height, width).
 
-    ``scale``: the share of the area that is cut out, from least to greatest; ``ratio``: its width divided by its height,
-    in logarithmic measure. A part that would be wider or higher than the image is cut to fit. Sizes are changed linearly,
-    and what becomes smaller is smoothed before, as Pillow does it.
+    ``scale``: the range of the fraction of the area, drawn uniformly; ``ratio``: the range of width / height, drawn
+    uniformly on a logarithmic scale. Sides longer than the image are clipped. Resizing is bilinear with antialiasing, as in
+    Pillow.
 
-    Raises `ArgumentError` unless both are pairs of positive numbers, and shares at most 1.
+    Raises `ArgumentError` unless both are pairs of positive numbers, and scales at most 1.
     Source: Szegedy et al., 2015, "Going deeper with convolutions".
 
     >>> RandomResizedCrop(24, rng=0)(np.zeros((3, 40, 60), np.float32)).shape
@@ -89,13 +88,13 @@ class RandomResizedCrop(RandomTransform):
         *_, H, W = x.shape
         h, w = sides(between(u[0], *self.scale) * (H * W), u[1], self.ratio, H, W)
         dtype = working_dtype(x)
-        rows = _triangles(u[2] * (H - h), h, H, self.size[0]).astype(dtype)[:, None]
-        columns = _triangles(u[3] * (W - w), w, W, self.size[1]).astype(dtype)[:, None]
+        rows = _resizing_matrices(u[2] * (H - h), h, H, self.size[0]).astype(dtype)[:, None]
+        columns = _resizing_matrices(u[3] * (W - w), w, W, self.size[1]).astype(dtype)[:, None]
         return in_dtype(rows @ x.astype(dtype) @ columns.swapaxes(2, 3), x.dtype)
 
 
 def sides(area: Array, u: Array, ratio: tuple[float, float], H: int, W: int) -> tuple[Array, Array]:
-    """Heights and widths of rectangles with these areas, and widths divided by heights drawn with ``u``; no more than H, W.
+    """Heights and widths of rectangles with these areas and with ratios width / height drawn by ``u``, clipped to H and W.
 
     >>> sides(np.array([8.0]), np.array([0.5]), (2.0, 2.0), 8, 8)
     (array([2.]), array([4.]))
@@ -104,10 +103,10 @@ def sides(area: Array, u: Array, ratio: tuple[float, float], H: int, W: int) -> 
     return np.minimum(np.sqrt(area) / root, H), np.minimum(np.sqrt(area) * root, W)
 
 
-def _triangles(start: Array, length: Array, size: int, out: int) -> Array:
-    """Matrices (N, out, size) that bring the part of ``length`` from ``start`` on to ``out`` pixels.
+def _resizing_matrices(start: Array, length: Array, size: int, out: int) -> Array:
+    """Matrices (N, out, size) that resize the interval of ``length`` from ``start`` to ``out`` pixels.
 
-    Each pixel is a mean with weights that fall linearly, to 0 at the next pixel of the wider of the two grids.
+    The weights of each pixel are a triangle that reaches 0 at the distance of one pixel of the coarser grid.
     """
     step = (length / out)[:, None]
     centre = start[:, None] + (np.arange(out) + 0.5) * step

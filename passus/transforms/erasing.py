@@ -1,4 +1,4 @@
-"""Images with a hole."""
+"""Random erasing of rectangles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Cutout", "RandomErasing", "boxes"]
 
 
 def boxes(H: int, W: int, top: Array, left: Array, h: Array, w: Array) -> Array:
-    """Where rectangles lie in images: booleans (N, 1, H, W) for N of them, of which what is outside does not count.
+    """Masks (N, 1, H, W) of one rectangle per image, clipped to the image.
 
     >>> boxes(2, 3, *np.array([[0], [1], [1], [9]])).astype(int)
     array([[[[0, 1, 1],
@@ -34,10 +34,10 @@ def _inside(size: int, start: Array, length: Array) -> Array:
 class RandomErasing(RandomTransform):
     """Fill a random rectangle of an image (..., H, W) with probability ``p``.
 
-    ``scale``: its share of the area, from least to greatest; ``ratio``: its width divided by its height, in logarithmic
-    measure; sides longer than the image are cut to fit. ``fill``: the number for its pixels.
+    ``scale``: the range of the fraction of the area, drawn uniformly; ``ratio``: the range of width / height, drawn
+    uniformly on a logarithmic scale; sides longer than the image are clipped. ``fill``: the value of the filled pixels.
 
-    Raises `ArgumentError` unless scale and ratio are pairs of positive numbers, and shares at most 1.
+    Raises `ArgumentError` unless scale and ratio are pairs of positive numbers, and scales at most 1.
     Source: Zhong et al., 2020, "Random erasing data augmentation".
 
     >>> int(RandomErasing(p=1.0, scale=(0.25, 0.25), ratio=(1, 1), rng=0)(np.ones((8, 8))).sum())
@@ -70,9 +70,9 @@ class RandomErasing(RandomTransform):
 
 @final
 class Cutout(RandomTransform):
-    """Fill a square of an image (..., H, W), whose centre is a random pixel; part of it may lie outside.
+    """Fill a square of an image (..., H, W) around a random pixel; the square may extend beyond the image.
 
-    ``size``: the length of its sides. ``fill``: the number for its pixels.
+    ``size``: its side length. ``fill``: the value of the filled pixels.
 
     Source: DeVries and Taylor, 2017, "Improved regularization of convolutional neural networks with cutout".
 

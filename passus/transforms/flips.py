@@ -1,4 +1,4 @@
-"""Pictures and arrays that are mirrored, or not."""
+"""Random flips of pictures and arrays."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["RandomHorizontalFlip", "RandomVerticalFlip"]
 
 
 class RandomFlip:
-    """The base: a subclass says which axis is turned round."""
+    """The base of random flips; subclasses define the flipped axis."""
 
     is_random = True
     axis: ClassVar[int]
     method: ClassVar[str]
-    """What Pillow calls it."""
+    """The name of Pillow's transposition."""
 
     def __init__(self, p: float = 0.5, rng: RNG = None) -> None:
         self.p = checked_share(type(self).__name__, "p", p)
@@ -39,7 +39,7 @@ class RandomFlip:
         return np.flip(x, self.axis) if is_array else x.transpose(self._pillow().Transpose[self.method])
 
     def batch(self, x: Array) -> Array:
-        """The same for many arrays at once, each with its own chance."""
+        """Transform many arrays at once, each flipped independently."""
         self._check_shape(x.shape[1:])
         flipped = get_rng(self.rng).random(len(x)) < self.p
         return np.where(flipped.reshape(-1, *[1] * (x.ndim - 1)), np.flip(x, self.axis), x)
@@ -55,9 +55,9 @@ class RandomFlip:
 
 @final
 class RandomHorizontalFlip(RandomFlip):
-    """Mirror a picture, or an array of shape (..., W), left to right with probability ``p``.
+    """Flip a picture, or an array (..., W), horizontally with probability ``p``.
 
-    Raises `ShapeError` for an example that is one number, and for an image with its channels last.
+    Raises `ShapeError` for an array without axes, and for an image with channels last.
 
     >>> RandomHorizontalFlip(p=1.0)(np.array([1, 2, 3]))
     array([3, 2, 1])
@@ -69,9 +69,9 @@ class RandomHorizontalFlip(RandomFlip):
 
 @final
 class RandomVerticalFlip(RandomFlip):
-    """Turn a picture, or an array of shape (..., H, W), upside down with probability ``p``.
+    """Flip a picture, or an array (..., H, W), vertically with probability ``p``.
 
-    Raises `ShapeError` for an example of one row, and for an image with its channels last.
+    Raises `ShapeError` for an array of fewer than two axes, and for an image with channels last.
 
     >>> RandomVerticalFlip(p=1.0)(np.array([[1, 2], [3, 4]]))
     array([[3, 4],

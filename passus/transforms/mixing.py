@@ -1,7 +1,7 @@
-"""Examples mixed with others of their batch, and their labels likewise.
+"""Mixing the examples of a batch, and their labels accordingly.
 
-They take a whole batch and return soft labels, probabilities (N, classes), which `softmax_cross_entropy` takes as it takes
-labels. A `DataLoader` mixes if its ``collate`` does so: ``DataLoader(data, 64, collate=lambda e: mixup(*collate(e)))``.
+These transforms take a whole batch and return soft labels, probabilities (N, classes), which `softmax_cross_entropy` accepts.
+Use them in the ``collate`` of a `DataLoader`: ``DataLoader(data, 64, collate=lambda e: mixup(*collate(e)))``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["CutMix", "Mixup"]
 
 
 class Mixing(ABC):
-    """The base: a subclass says how two images are mixed, and how much of the first is left."""
+    """The base of mixing transforms; subclasses define `mix`."""
 
     def __init__(self, classes: int, alpha: float, rng: RNG = None) -> None:
         name = type(self).__name__
@@ -32,19 +32,19 @@ class Mixing(ABC):
         self.rng = None if rng is None else get_rng(rng)
 
     @abstractmethod
-    def mix(self, x: Array, others: Array, share: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Images (N, ...) of which ``share`` (N,) is to come from ``x``, and what does come from it."""
+    def mix(self, x: Array, others: Array, weight: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Mix images (N, ...) with ``weight`` (N,) on ``x``; returns the images and the actual weights."""
 
     def __call__(self, x: Array, t: Array) -> tuple[Array, Array]:
         soft = self._soft(x, t)
         rng = get_rng(self.rng)
-        order, share = rng.permutation(len(x)), rng.beta(self.alpha, self.alpha, len(x))
-        y, share = self.mix(x, x[order], share, rng)
-        share = share.astype(soft.dtype)[:, None]
-        return y, share * soft + (1 - share) * soft[order]
+        order, weight = rng.permutation(len(x)), rng.beta(self.alpha, self.alpha, len(x))
+        y, weight = self.mix(x, x[order], weight, rng)
+        weight = weight.astype(soft.dtype)[:, None]
+        return y, weight * soft + (1 - weight) * soft[order]
 
     def _soft(self, x: Any, t: Any) -> Array:
-        """The labels of images as probabilities."""
+        """The labels as probabilities (N, classes)."""
         name = type(self).__name__
         checked_images(name, x, "(N, ..., H, W)", 3)
         if not isinstance(t, np.ndarray):
@@ -60,13 +60,13 @@ class Mixing(ABC):
 
 @final
 class Mixup(Mixing):
-    """Lay images over each other: ``share * x + (1 - share) * x[order]``, and the labels likewise.
+    """Interpolate between images, ``w * x + (1 - w) * x[order]``, and between their labels likewise.
 
-    ``mixup(x, t)``: images (N, ..., H, W), and labels (N,) or probabilities (N, classes); returns images of the same kind
-    and probabilities. ``alpha``: each share is drawn from Beta(alpha, alpha); near 0, most images are left almost alone.
+    ``mixup(x, t)``: images (N, ..., H, W), and labels (N,) or probabilities (N, classes); returns images of the same dtype
+    and probabilities. ``alpha``: each w is drawn from Beta(alpha, alpha); near 0, most images hardly change.
 
-    Raises `ArgumentError` unless ``alpha > 0``, `LabelError` for a label that is no class, `ShapeError` for labels
-    that do not fit the images. Source: Zhang et al., 2018, "mixup: Beyond empirical risk minimization".
+    Raises `ArgumentError` unless ``alpha > 0``, `LabelError` for a label out of range, `ShapeError` if labels and images do
+    not match. Source: Zhang et al., 2018, "mixup: Beyond empirical risk minimization".
 
     >>> x, t = Mixup(classes=2, rng=0)(np.ones((2, 1, 4, 4), np.float32), np.array([0, 1]))
     >>> x.shape, t.shape, t.sum(axis=1).round(6).tolist()
@@ -76,20 +76,20 @@ class Mixup(Mixing):
     def __init__(self, classes: int, alpha: float = 0.2, rng: RNG = None) -> None:
         super().__init__(classes, alpha, rng)
 
-    def mix(self, x: Array, others: Array, share: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    def mix(self, x: Array, others: Array, weight: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         dtype = working_dtype(x)
-        part = share.astype(dtype).reshape(-1, *[1] * (x.ndim - 1))
-        return in_dtype(part * x + (1 - part) * others, x.dtype), share
+        w = weight.astype(dtype).reshape(-1, *[1] * (x.ndim - 1))
+        return in_dtype(w * x + (1 - w) * others, x.dtype), weight
 
 
 @final
 class CutMix(Mixing):
-    """Put a rectangle of another image into each, at the same place, and mix the labels by the areas.
+    """Replace a rectangle of each image by that of another image, and mix the labels in proportion to the areas.
 
-    ``cutmix(x, t)``: as in `Mixup`. The rectangle has the proportions of the image, and the area 1 - share of it; its centre
-    is a random pixel, and what is outside of the image is lost. ``alpha``: shares are drawn from Beta(alpha, alpha).
+    ``cutmix(x, t)``: as in `Mixup`. The rectangle has the aspect ratio of the image and the fraction 1 - w of its area; it is
+    centred at a random pixel and clipped to the image. ``alpha``: each w is drawn from Beta(alpha, alpha).
 
-    Raises what `Mixup` raises. Source: Yun et al., 2019, "CutMix: Regularization strategy to train strong classifiers".
+    Raises the errors of `Mixup`. Source: Yun et al., 2019, "CutMix: Regularization strategy to train strong classifiers".
 
     >>> x = np.stack([np.zeros((1, 4, 4)), np.ones((1, 4, 4))])
     >>> y, t = CutMix(classes=2, rng=3)(x, np.array([0, 1]))
@@ -100,9 +100,9 @@ class CutMix(Mixing):
     def __init__(self, classes: int, alpha: float = 1.0, rng: RNG = None) -> None:
         super().__init__(classes, alpha, rng)
 
-    def mix(self, x: Array, others: Array, share: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    def mix(self, x: Array, others: Array, weight: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         *_, H, W = x.shape
-        h, w = np.rint(np.sqrt(1 - share) * [[H], [W]])
+        h, w = np.rint(np.sqrt(1 - weight) * [[H], [W]])
         top, left = np.floor(rng.random((2, len(x))) * [[H], [W]]) - np.array([h, w]) // 2
         box = boxes(H, W, top, left, h, w)
         y = np.where(box.reshape(len(x), *[1] * (x.ndim - 3), H, W), others, x)

@@ -1,4 +1,4 @@
-"""Transforms of Pillow's pictures, and the ways from a picture to an array and back."""
+"""Transforms of Pillow pictures, and conversions between pictures and arrays."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from passus.arguments import checked_count, checked_dtype
 from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.optional import import_optional
-from passus.transforms.ranges import as_bytes, as_shares, check_channels_first, check_shares
+from passus.transforms.ranges import as_bytes, as_unit_range, check_channels_first, check_unit_range
 
 __all__ = ["CenterCrop", "Convert", "Image", "Resize", "ToArray", "ToPIL", "pillow"]
 
 Image: TypeAlias = Any
-"""A picture of Pillow, which is imported only by those who have one."""
+"""A Pillow picture; Pillow is imported on first use."""
 
 
 @final
 class Convert:
-    """Change the colours of a picture: ``mode`` is one of Pillow's ("RGB", "L") or "BGR".
+    """Convert a picture to a colour mode of Pillow ("RGB", "L") or to "BGR".
 
-    Raises `DTypeError` for what is no picture, as the other transforms of pictures do.
+    Raises `DTypeError` for other types than pictures, as do all transforms of pictures.
     """
 
     def __init__(self, mode: str = "RGB") -> None:
@@ -38,9 +38,9 @@ class Convert:
 
 @final
 class Resize:
-    """Bring a picture to ``size``, an integer or (width, height).
+    """Resize a picture to ``size``, an integer or (width, height).
 
-    ``mode``: a way to interpolate, by its name in Pillow ("nearest", "bilinear", "bicubic", "lanczos") or its number.
+    ``mode``: the interpolation, one of Pillow's names ("nearest", "bilinear", "bicubic", "lanczos") or numbers.
     """
 
     def __init__(self, size: int | tuple[int, int], mode: str | int = "bilinear") -> None:
@@ -48,20 +48,20 @@ class Resize:
         self.mode = mode
 
     def __call__(self, image: Image) -> Image:
-        ways = pillow("Resize").Resampling
+        modes = pillow("Resize").Resampling
         try:
-            mode = ways[self.mode.upper()] if isinstance(self.mode, str) else ways(self.mode)
+            mode = modes[self.mode.upper()] if isinstance(self.mode, str) else modes(self.mode)
         except (KeyError, ValueError) as error:
-            names = ", ".join(way.name.lower() for way in ways)
-            raise ArgumentError(f"Resize: there is no mode {self.mode!r}; there are {names}") from error
+            names = ", ".join(known.name.lower() for known in modes)
+            raise ArgumentError(f"Resize: unknown mode {self.mode!r}; use one of {names}") from error
         return _picture("Resize", image).resize(self.size, mode)
 
 
 @final
 class CenterCrop:
-    """Cut ``size``, an integer or (width, height), out of the middle of a picture.
+    """Crop the centre of a picture to ``size``, an integer or (width, height).
 
-    Raises `ShapeError` for a picture that is smaller.
+    Raises `ShapeError` for a smaller picture.
     """
 
     def __init__(self, size: int | tuple[int, int]) -> None:
@@ -71,19 +71,19 @@ class CenterCrop:
         (W, H), (OW, OH) = _picture("CenterCrop", image).size, self.size
         if W < OW or H < OH:
             raise ShapeError(f"CenterCrop: a picture of {W} x {H} is smaller than {OW} x {OH}; put Resize first")
-        left, up = (W - OW) // 2, (H - OH) // 2
-        return image.crop((left, up, left + OW, up + OH))
+        left, top = (W - OW) // 2, (H - OH) // 2
+        return image.crop((left, top, left + OW, top + OH))
 
 
 @final
 class ToArray:
-    """Turn a picture into an array of shape (C, H, W), a greyscale one into (1, H, W), of numbers from 0 to 1.
+    """Convert a picture to an array (C, H, W), a greyscale one to (1, H, W), of numbers from 0 to 1.
 
-    ``dtype``: that of the result; integers keep the bytes, 0 to 255. An array of bytes, (C, H, W) or (H, W), is scaled as
-    well; one of floating-point numbers must lie between 0 and 1 and stays as it is. (DeZero's gives 0 to 255.)
+    ``dtype``: the dtype of the result; an integer dtype preserves the bytes, 0 to 255. Arrays of bytes, (C, H, W) or (H, W),
+    are scaled likewise; floating-point arrays must lie between 0 and 1 and are returned unchanged. (DeZero returns 0 to 255.)
 
-    Raises `DTypeError` for anything else, for pictures with a palette, whose numbers are no colours, and for those of which
-    one cannot tell what is white; `ArgumentError` for numbers out of range, `ShapeError` for an array with channels last.
+    Raises `DTypeError` for other types, for pictures with a palette, whose values are not colours, and for modes without a
+    defined white; `ArgumentError` for values out of range, `ShapeError` for an array with channels last.
 
     >>> ToArray()(np.array([[0, 51, 255]], np.uint8))
     array([[[0. , 0.2, 1. ]]], dtype=float32)
@@ -95,7 +95,7 @@ class ToArray:
     def __call__(self, image: Image | Array) -> Array:
         x = self._checked(image) if isinstance(image, np.ndarray) else self._pixels(image)
         if self.dtype.kind == "f":
-            return x.astype(self.dtype, copy=False) if x.dtype.kind == "f" else as_shares(x, self.dtype)
+            return x.astype(self.dtype, copy=False) if x.dtype.kind == "f" else as_unit_range(x, self.dtype)
         if x.dtype.kind == "f":
             raise DTypeError(f"ToArray: an array of {x.dtype} cannot become {self.dtype}; use ToPIL() for uint8")
         return x.astype(self.dtype, copy=False)
@@ -103,7 +103,7 @@ class ToArray:
     def _pixels(self, image: Image) -> Array:
         if not isinstance(image, pillow("ToArray").Image) or image.mode in ("P", "PA"):
             kind = getattr(image, "mode", type(image).__name__)
-            raise DTypeError(f"ToArray: {kind} is neither an array nor a picture in colours; put Convert('RGB') first")
+            raise DTypeError(f"ToArray: {kind} is neither an array nor a colour picture; put Convert('RGB') first")
         x = np.asarray(image)
         x = np.ascontiguousarray(x[None] if x.ndim == 2 else x.transpose(2, 0, 1))
         return self._checked(x, image.mode)
@@ -116,16 +116,16 @@ class ToArray:
             return x
         if x.ndim not in (2, 3):
             raise ShapeError(f"ToArray: an array of shape {x.shape} is not an image; it must be (C, H, W) or (H, W)")
-        check_shares("ToArray", x)
+        check_unit_range("ToArray", x)
         check_channels_first("ToArray", (1, *x.shape))
         return x[None] if x.ndim == 2 and x.dtype.kind != "f" else x
 
 
 @final
 class ToPIL:
-    """Turn an array of shape (C, H, W) or (H, W) into a picture; C is 1, 3 or 4. Pixels are bytes, or lie between 0 and 1.
+    """Convert an array (C, H, W) or (H, W) to a picture; C is 1, 3 or 4. Pixels are bytes, or floats between 0 and 1.
 
-    Raises `DTypeError` for other numbers, `ArgumentError` for those out of range, `ShapeError` for other shapes.
+    Raises `DTypeError` for other dtypes, `ArgumentError` for values out of range, `ShapeError` for other shapes.
     """
 
     def __call__(self, x: Array) -> Image:
@@ -133,7 +133,7 @@ class ToPIL:
             kind = getattr(x, "dtype", type(x).__name__)
             raise DTypeError(f"ToPIL: {kind} is neither uint8 nor floating point between 0 and 1")
         if x.ndim not in (2, 3) or (x.ndim == 3 and len(x) not in (1, 3, 4)):
-            raise ShapeError(f"ToPIL: an array of shape {x.shape} is no picture; use (C, H, W) with C = 1, 3 or 4")
+            raise ShapeError(f"ToPIL: cannot convert an array of shape {x.shape}; use (C, H, W) with C = 1, 3 or 4")
         x = as_bytes("ToPIL", x)
         image = x if x.ndim == 2 else x[0] if len(x) == 1 else x.transpose(1, 2, 0)
         return pillow("ToPIL").fromarray(np.ascontiguousarray(image))

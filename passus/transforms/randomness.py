@@ -1,4 +1,4 @@
-"""What the random transforms of images have in common."""
+"""The base class of random image transforms, and helpers that they share."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ __all__ = [
 
 
 class RandomTransform(CheckedOptions, ABC):
-    """The base of random transforms of images: a subclass writes `change`, for many images at once.
+    """The base of random image transforms; subclasses define `change`, for a batch of images.
 
-    An image alone is a batch of one. Each image takes the same count of numbers from the generator, so that many at once
-    are what they would have been one after the other.
+    A single image is a batch of one. Each image draws the same number of random numbers, so a batch gives the same results
+    as its images one by one.
     """
 
     is_random: ClassVar[bool] = True
     draws: ClassVar[int]
-    """How many random numbers an image takes."""
+    """Number of random numbers per image."""
 
     def __init__(self, rng: RNG = None) -> None:
         self.rng = None if rng is None else get_rng(rng)
 
     @abstractmethod
     def change(self, x: Array, u: Array) -> Array:
-        """New images (N, C, OH, OW) from images (N, C, H, W) and numbers ``u`` (draws, N), uniform from 0 to 1."""
+        """Transform images (N, C, H, W) to (N, C, OH, OW), given random numbers ``u`` (draws, N), uniform in [0, 1)."""
 
     def __call__(self, x: Array) -> Array:
         name = type(self).__name__
         return self.batch(checked_images(name, x, "(..., H, W)", 2)[None])[0]
 
     def batch(self, x: Array) -> Array:
-        """The same for many images at once, each with random numbers of its own."""
+        """Transform many images at once, each with separate random numbers."""
         *outer, H, W = checked_images(type(self).__name__, x, "(N, ..., H, W)", 3).shape
         check_channels_first(type(self).__name__, x.shape)
         u = get_rng(self.rng).random((len(x), self.draws)).T
@@ -59,9 +59,9 @@ class RandomTransform(CheckedOptions, ABC):
 
 
 def checked_images(name: str, x: Any, form: str, ndim: int) -> Array:
-    """``x`` itself, if it is an array of numbers with at least so many axes, and if images in it have pixels.
+    """Return ``x``, a numeric array with at least ``ndim`` axes and non-empty images.
 
-    Raises `DTypeError` or `ShapeError` if not.
+    Raises `DTypeError` or `ShapeError` otherwise.
 
     >>> checked_images("RandomCrop", np.zeros((28, 28)), "(..., H, W)", 2).shape
     (28, 28)
@@ -72,14 +72,14 @@ def checked_images(name: str, x: Any, form: str, ndim: int) -> Array:
             f"{name}: {what} is not an array of numbers; put ToArray() before it, or give NumPy arrays (x.data for a Variable)"
         )
     if x.ndim < ndim or 0 in x.shape[-2:]:
-        raise ShapeError(f"{name}: an array of shape {x.shape} holds no image; it must be {form}, with H and W above 0")
+        raise ShapeError(f"{name}: expected images {form} with H and W above 0, not an array of shape {x.shape}")
     return x
 
 
 def checked_range(name: str, called: str, value: Any, low: float = -math.inf, high: float = sys.float_info.max) -> Any:
     """A pair (least, greatest) of numbers above ``low`` and up to ``high``.
 
-    Raises `ArgumentError` for another pair or none, `DTypeError` for what is no number.
+    Raises `ArgumentError` for other values, `DTypeError` for elements that are not numbers.
 
     >>> checked_range("RandomErasing", "scale", (0.1, 1), low=0.0, high=1.0)
     (0.1, 1.0)
@@ -93,7 +93,7 @@ def checked_range(name: str, called: str, value: Any, low: float = -math.inf, hi
 
 
 def between(u: Array, low: float, high: float) -> Array:
-    """Numbers from ``low`` to ``high`` made of numbers from 0 to 1.
+    """Scale numbers from [0, 1) to [low, high).
 
     >>> between(np.array([0.0, 0.5]), 10.0, 20.0)
     array([10., 15.])
@@ -102,7 +102,7 @@ def between(u: Array, low: float, high: float) -> Array:
 
 
 def working_dtype(x: Array) -> np.dtype[Any]:
-    """In which floating-point numbers images are computed with: float32 for bytes, and for what is not more precise.
+    """The floating-point dtype of computations on ``x``: float32, or the dtype of ``x`` if it is more precise.
 
     >>> working_dtype(np.zeros(1, np.uint8))
     dtype('float32')
@@ -111,7 +111,7 @@ def working_dtype(x: Array) -> np.dtype[Any]:
 
 
 def in_dtype(y: Array, dtype: np.dtype[Any]) -> Array:
-    """Numbers in another dtype; integers are rounded, and those they cannot hold become the nearest they can.
+    """Convert to a dtype; for integers, values are rounded and clipped to the range of the dtype.
 
     >>> in_dtype(np.array([-1.0, 1.6, 300.0]), np.dtype(np.uint8))
     array([  0,   2, 255], dtype=uint8)
@@ -123,9 +123,9 @@ def in_dtype(y: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def fill_value(name: str, fill: float, x: Array) -> Array:
-    """What new pixels of images are filled with, in their dtype.
+    """The fill value in the dtype of the images.
 
-    Raises `ArgumentError` if that cannot hold it, and for a fill of 0 to 255 where pixels lie between 0 and 1.
+    Raises `ArgumentError` if the dtype cannot represent it, and for a value above 10 if the pixels lie between 0 and 1.
 
     >>> fill_value("RandomRotation", 255, np.zeros(1, np.uint8))
     array(255, dtype=uint8)

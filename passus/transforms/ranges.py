@@ -1,4 +1,4 @@
-"""The range of pixels: 0 to 255 as bytes, 0 to 1 as floating-point numbers."""
+"""Ranges of pixels: 0 to 255 as bytes, 0 to 1 as floating-point numbers."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from passus.backend import Array
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import channels_last
 
-__all__ = ["as_bytes", "as_shares", "check_channels_first", "check_shares"]
+__all__ = ["as_bytes", "as_unit_range", "check_channels_first", "check_unit_range"]
 
-ROUNDING = 1e-3
-"""By how much a computed pixel may leave 0 to 1."""
+TOLERANCE = 1e-3
+"""Tolerance of the range 0 to 1, for rounding errors of computed pixels."""
 
 
-def check_shares(name: str, x: Array) -> None:
-    """Raise `ArgumentError` for floating-point pixels out of 0 to 1.
+def check_unit_range(name: str, x: Array) -> None:
+    """Raise `ArgumentError` for floating-point pixels outside 0 to 1.
 
-    >>> check_shares("ColorJitter", np.array([0.0, 1.0]))
+    >>> check_unit_range("ColorJitter", np.array([0.0, 1.0]))
     """
-    if x.dtype.kind == "f" and x.size and not (x.min() >= -ROUNDING and x.max() <= 1 + ROUNDING):
+    if x.dtype.kind == "f" and x.size and not (x.min() >= -TOLERANCE and x.max() <= 1 + TOLERANCE):
         low, high = float(x.min()), float(x.max())
         fix = "divide them by 255, or use ToArray()" if low >= 0 else "put Normalize() after it"
         raise ArgumentError(
@@ -29,10 +29,10 @@ def check_shares(name: str, x: Array) -> None:
         )
 
 
-def as_shares(x: Array, dtype: Any) -> Array:
-    """Pixels as floating-point numbers: bytes and other unsigned integers divided by their greatest number.
+def as_unit_range(x: Array, dtype: Any) -> Array:
+    """Pixels as floating-point numbers: bytes and other unsigned integers are divided by their greatest value.
 
-    >>> as_shares(np.array([0, 51, 255], np.uint8), np.float32)
+    >>> as_unit_range(np.array([0, 51, 255], np.uint8), np.float32)
     array([0. , 0.2, 1. ], dtype=float32)
     """
     if x.dtype.kind != "u":
@@ -43,14 +43,14 @@ def as_shares(x: Array, dtype: Any) -> Array:
 
 
 def as_bytes(name: str, x: Array) -> Array:
-    """Pixels as bytes. Raises `ArgumentError` for floating-point numbers out of 0 to 1.
+    """Pixels as bytes. Raises `ArgumentError` for floating-point numbers outside 0 to 1.
 
     >>> as_bytes("ToPIL", np.array([0.0, 0.2, 1.0]))
     array([  0,  51, 255], dtype=uint8)
     """
     if x.dtype == np.uint8:
         return x
-    check_shares(name, x)
+    check_unit_range(name, x)
     return np.rint(x.clip(0, 1) * 255).astype(np.uint8)
 
 

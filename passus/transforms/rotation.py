@@ -1,4 +1,4 @@
-"""Images turned about their centres."""
+"""Random rotations of images."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = ["RandomRotation"]
 
 @final
 class RandomRotation(RandomTransform):
-    """Turn an image (..., H, W) about its centre, against the clock, by a random angle.
+    """Rotate an image (..., H, W) about its centre, counterclockwise, by a random angle.
 
-    ``degrees``: the greatest angle to both sides, or a pair (least, greatest). The size stays; pixels are mixed linearly
-    from the four that are next to them, and what comes from outside is ``fill``.
+    ``degrees``: the greatest angle in both directions, or a pair (least, greatest). The size is preserved; pixels are
+    interpolated bilinearly, and pixels outside the image are ``fill``.
 
-    Raises `ArgumentError` for angles that are negative, infinite or no pair.
+    Raises `ArgumentError` for a single angle that is negative, for an infinite one, and for other than a pair.
 
     >>> RandomRotation((90, 90))(np.array([[1.0, 2.0], [3.0, 4.0]])).round(6)
     array([[2., 4.],
@@ -51,24 +51,24 @@ class RandomRotation(RandomTransform):
         dtype = working_dtype(x)
         angle = between(u[0], *self.degrees)[:, None, None] * (math.pi / 180)
         cos, sin = np.cos(angle).astype(dtype), np.sin(angle).astype(dtype)
-        down, right = np.arange(H, dtype=dtype)[:, None] - (H - 1) / 2, np.arange(W, dtype=dtype) - (W - 1) / 2
-        # Where each pixel comes from: its place turned back.
-        rows, columns = right * sin + down * cos + (H - 1) / 2, right * cos - down * sin + (W - 1) / 2
+        dy, dx = np.arange(H, dtype=dtype)[:, None] - (H - 1) / 2, np.arange(W, dtype=dtype) - (W - 1) / 2
+        # The source of each pixel: its position rotated back.
+        rows, columns = dx * sin + dy * cos + (H - 1) / 2, dx * cos - dy * sin + (W - 1) / 2
         fill = fill_value("RandomRotation", self.fill, x)
         return in_dtype(_linear(x.astype(dtype), rows, columns, fill), x.dtype)
 
 
 def _linear(x: Array, rows: Array, columns: Array, fill: Array) -> Array:
-    """The numbers of images (N, C, H, W) at places (N, H, W) between their pixels."""
+    """Bilinear interpolation of images (N, C, H, W) at positions (N, H, W)."""
     N, C, H, W = x.shape
-    # One pixel of fill all around is what a place outside, however far, is moved to.
+    # A border of one pixel of fill; positions outside the image are clipped to it.
     flat = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=fill).reshape(N, C, (H + 2) * (W + 2))
     top, down = _split(rows, H)
     left, right = _split(columns, W)
-    place = top * (W + 2) + left
+    corner = top * (W + 2) + left
 
     def pixels(offset: int) -> Array:
-        index = (place + offset).reshape(N, 1, H * W)
+        index = (corner + offset).reshape(N, 1, H * W)
         return np.take_along_axis(flat, index, axis=2).reshape(x.shape)
 
     upper = pixels(0) * (1 - right) + pixels(1) * right
@@ -76,8 +76,8 @@ def _linear(x: Array, rows: Array, columns: Array, fill: Array) -> Array:
     return upper * (1 - down) + lower * down
 
 
-def _split(places: Array, size: int) -> tuple[Array, Array]:
-    """The pixel before each place, counted with the border, and how far behind it the place is, (N, 1, H, W)."""
-    places = (places + 1).clip(0, size + 1)
-    pixel = np.minimum(places.astype(int), size)
-    return pixel, (places - pixel).astype(places.dtype)[:, None]
+def _split(positions: Array, size: int) -> tuple[Array, Array]:
+    """The integer parts of positions, in padded coordinates, and their fractional parts (N, 1, H, W)."""
+    positions = (positions + 1).clip(0, size + 1)
+    pixel = np.minimum(positions.astype(int), size)
+    return pixel, (positions - pixel).astype(positions.dtype)[:, None]

@@ -153,7 +153,7 @@ def test_inputs_may_be_read_only_and_stay_as_they_are():
         (lambda: TopKAccuracy(1.5), DTypeError, "integer"),
         (lambda: top_k_accuracy(SCORES, LABELS, 6), ArgumentError, "only 5 classes"),
         (lambda: ConfusionMatrix(0), ArgumentError, "classes"),
-        (lambda: ConfusionMatrix(["a", "a"]), ArgumentError, "name of its own"),
+        (lambda: ConfusionMatrix(["a", "a"]), ArgumentError, "a distinct name"),
         (lambda: confusion_matrix(SCORES, LABELS, 4), PassusError, "4"),
         (lambda: confusion_matrix(SCORES, np.minimum(LABELS, 3), 4), ShapeError, "5 classes"),
         (lambda: confusion_matrix(SCORES > 0, LABELS, C), DTypeError, "numbers, not bool"),
@@ -346,7 +346,7 @@ def test_the_mean_of_a_function():
         (lambda: F1(1), ArgumentError, "at least 2"),
         (lambda: Accuracy(ignore_index="x"), DTypeError, "ignore_index"),
         (lambda: MeanOf(3), DTypeError, "function"),
-        (lambda: MeanOf(lambda y, t: y).update(np.ones(2), np.ones(2)), ShapeError, "take its mean"),
+        (lambda: MeanOf(lambda y, t: y).update(np.ones(2), np.ones(2)), ShapeError, "return its mean"),
     ],
 )
 def test_what_the_measures_refuse(call, error, words):

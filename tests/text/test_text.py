@@ -197,7 +197,7 @@ def test_saved_pairs_are_the_same(tmp_path: Path) -> None:
     gpt = BPETokenizer.from_files(tmp_path / "vocab.json", tmp_path / "merges.txt", special=["<end>"])
     np.testing.assert_array_equal(gpt.encode(SOURCE[:5000]), tokenizer.encode(SOURCE[:5000]))
     assert gpt.special == ("<end>",)
-    with pytest.raises(DataError, match=r"merges\.txt.*no vocabulary and merges"):
+    with pytest.raises(DataError, match=r"merges\.txt.*not the vocabulary and merges"):
         BPETokenizer.from_files(tmp_path / "merges.txt", tmp_path / "merges.txt")
     with pytest.raises(DataError, match="no such file"):
         BPETokenizer.from_files(tmp_path / "none.json", tmp_path / "merges.txt")
@@ -243,11 +243,11 @@ def test_what_pairs_cannot_be_learnt_of() -> None:
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        ("{", "no JSON"),
-        ("[" * 100_000, "no JSON"),
+        ("{", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
         ("[]", "not a saved tokenizer"),
         ("{}", "not a saved tokenizer"),
-        ('{"tokenizer": "words"}', "unknown kind, 'words'"),
+        ('{"tokenizer": "words"}', "unknown kind 'words'"),
         ('{"tokenizer": "bytes", "special": 3}', "not a saved tokenizer"),
         ('{"tokenizer": "characters", "characters": "aa", "special": [], "unknown": null}', "is repeated"),
     ],
@@ -261,7 +261,7 @@ def test_a_file_without_tokenizer_is_refused(content: str, match: str, tmp_path:
 def test_a_damaged_file_of_the_library_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("tokenizers")
     (tmp_path / "t.json").write_text('{"model": {"type": "none"}}')
-    with pytest.raises(DataError, match="no saved tokenizer"):
+    with pytest.raises(DataError, match="not a saved tokenizer"):
         load_tokenizer(tmp_path / "t.json")
 
 
@@ -325,8 +325,8 @@ def test_no_tokens_are_a_file_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "match", "tokens"),
     [
-        (LabelError, "array 1 has the token 5, which is out of range", [np.array([1]), np.array([0, 5])]),
-        (LabelError, "array 0 has the token -1", np.array([0, -1])),
+        (LabelError, "token 5 of array 1 is out of range", [np.array([1]), np.array([0, 5])]),
+        (LabelError, "token -1 of array 0 is out of range", np.array([0, -1])),
         (DTypeError, r"array 0 is \(1,\) of float64", np.zeros(1)),
         (DTypeError, r"array 0 is \(1, 1\) of int64", np.zeros((1, 1), int)),
         (DTypeError, "array 0 is an int", [1, 2]),
@@ -365,11 +365,11 @@ def test_a_damaged_file_of_tokens_is_refused(tmp_path: Path) -> None:
     for content, match in (
         (whole[:-1], "is truncated or was appended to"),
         (whole + b"\0\0", "is truncated or was appended to"),
-        (whole[:100], "no file of tokens"),
-        (b"", "no file of tokens"),
-        (SOURCE.encode(), "no file of tokens"),
+        (whole[:100], "not a file of tokens"),
+        (b"", "not a file of tokens"),
+        (SOURCE.encode(), "not a file of tokens"),
         (whole.replace(b'"<u2"', b'"<f2"'), "its header is damaged"),
-        (whole.replace(b"300", b"0x1"), "no file of tokens"),
+        (whole.replace(b"300", b"0x1"), "not a file of tokens"),
         (whole.replace(b" 100", b"-100"), "its header is damaged"),
         (whole.replace(b'"vocab_size": 300', b'"vocab_size":  -3'), "its header is damaged"),
     ):
@@ -388,7 +388,7 @@ def test_a_damaged_file_of_tokens_is_refused(tmp_path: Path) -> None:
 @given(count=st.integers(2, 60), length=st.integers(1, 10), stride=st.integers(1, 12) | st.none())
 def test_windows_and_what_follows(count: int, length: int, stride: int | None) -> None:
     if count <= length:
-        with pytest.raises(ArgumentError, match=f"{count} tokens do not fill one window of {length}"):
+        with pytest.raises(ArgumentError, match=f"{count} tokens are fewer than the {length + 1} of one window"):
             TokenWindows(np.arange(count), length, stride)
         return
     windows = TokenWindows(np.arange(count).astype(np.uint8), length, stride)
@@ -580,7 +580,7 @@ def test_tokens_that_are_forbidden_are_not_found() -> None:
         (ShapeError, r"scores \(1, 2, 3\) for 1 rows.*logits\[:, -1\]", lambda n: (np.zeros((n, 2, 3)), None), {}),
         (ArgumentError, "step returned NaN", lambda n: (np.full((n, 3), np.nan), None), {}),
         (DTypeError, "cannot select rows of an object; pass reorder=", lambda n: (np.zeros((n, 3)), object()), {}),
-        (ArgumentError, "count is 5, but only 4", lambda n: (np.zeros((n, 3)), None), {"count": 5}),
+        (ArgumentError, "count=5 exceeds width=4", lambda n: (np.zeros((n, 3)), None), {"count": 5}),
         (ShapeError, r"start \(1,\) must have the axes", lambda n: (np.zeros((n, 3)), None), {"start": [0]}),
         (DTypeError, "start must be integers", lambda n: (np.zeros((n, 3)), None), {"start": [[0.5]]}),
         (ArgumentError, "max_length", lambda n: (np.zeros((n, 3)), None), {"max_length": 0}),
@@ -646,11 +646,11 @@ def test_scores_that_have_no_labels(search: Any) -> None:
     for error, match, args, options in (
         (ShapeError, r"x \(4, 3\) must have the axes \(N, T, C\)", (x[0],), {}),
         (LabelError, "blank 3 is out of range", (x,), {"blank": 3}),
-        (ArgumentError, "a score is NaN", (x + np.nan,), {}),
-        (ShapeError, r"lengths \(1,\) must hold", (x, [1]), {}),
+        (ArgumentError, "x contains NaN", (x + np.nan,), {}),
+        (ShapeError, r"lengths has shape \(1,\)", (x, [1]), {}),
         (ArgumentError, "lengths must lie between 0 and 4", (x, [1, 5]), {}),
     ):
         with pytest.raises(error, match=match):
             search(*args, **options)
-    with pytest.raises(ArgumentError, match="count is 3, but only 2"):
+    with pytest.raises(ArgumentError, match="count=3 exceeds width=2"):
         ctc_beam_search(x, width=2, count=3)
