@@ -1,8 +1,7 @@
-"""Modules and classes that answer for names of other libraries, which they do not have.
+"""Errors for names and arguments of other libraries, which say what to write instead.
 
-Looking one up raises `MissingAttributeError`, which says what to write instead. A class is given descriptors, and no
-``__getattr__``: with that, Python would look up every other attribute more slowly. Arguments that a class does not have
-are answered for as well.
+A name is a descriptor on the class: ``__getattr__`` would slow down the lookup of every other attribute. Arguments are checked
+in ``__new__``, before ``__init__`` runs.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ Made = TypeVar("Made")
 
 
 class Foreign:
-    """A name that a class does not have; looking it up says what to write instead."""
+    """A descriptor for a name of another library: looking it up raises an error that says what to write instead."""
 
     def __init__(self, name: str, instead: str) -> None:
         self.name, self.instead = name, instead
@@ -42,7 +41,7 @@ class Foreign:
 
 
 def answers(cls: type, names: Mapping[str, str]) -> None:
-    """Let a class answer for the names that it does not have; they are no attributes, for `dir` and `hasattr` neither.
+    """Let lookups of foreign names on a class raise `MissingAttributeError`; `dir` and `hasattr` do not show the names.
 
     >>> class Tensor: ...
     >>> answers(Tensor, {"numpy": "the array is x.data"})
@@ -66,7 +65,7 @@ def _dir(self: Any) -> Iterable[str]:
 
 
 def answers_for(module: str, names: Mapping[str, str]) -> None:
-    """Let a module answer for the names that it does not have, and its submodules say that they cannot be called.
+    """Let lookups of foreign names in a module, and calls of its submodules, raise errors that say what to write instead.
 
     >>> import passus.functions as F
     >>> F.cross_entropy
@@ -74,25 +73,24 @@ def answers_for(module: str, names: Mapping[str, str]) -> None:
         ...
     passus.errors.MissingAttributeError: passus.functions has no cross_entropy; write F.softmax_cross_entropy(x, t), ...
     """
-    place = sys.modules[module]
-
-    own = place.__dict__.get("__getattr__")
+    namespace = sys.modules[module]
+    getattr_before = namespace.__dict__.get("__getattr__")
 
     def missing(name: str) -> Any:
         if name in names:
             raise MissingAttributeError(f"{module} has no {name}; {names[name]}")
-        if own is not None:
-            return own(name)
-        raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name, obj=place)
+        if getattr_before is not None:
+            return getattr_before(name)
+        raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name, obj=namespace)
 
-    place.__dict__["__getattr__"] = missing
-    for name, part in list(sys.modules.items()):
-        if name.startswith(f"{module}.") and type(part) is ModuleType:
-            part.__class__ = _NotCallable
+    namespace.__dict__["__getattr__"] = missing
+    for name, submodule in list(sys.modules.items()):
+        if name.startswith(f"{module}.") and type(submodule) is ModuleType:
+            submodule.__class__ = _NotCallable
 
 
 class _NotCallable(ModuleType):
-    """A module that has the name of a function or class in it."""
+    """A module with the name of a function or class in it; calling it raises an error that names the function."""
 
     def __call__(self, *given: Any, **named: Any) -> NoReturn:
         module, _, own = self.__name__.rpartition(".")
@@ -107,7 +105,7 @@ class _NotCallable(ModuleType):
 
 
 def not_callable(module: str) -> None:
-    """Let a module say, where it is called, that the function of its name is in it.
+    """Let a call of a module raise an error that names the function of the same name in it.
 
     >>> import passus
     >>> passus.grad(lambda x: x**2)
@@ -119,7 +117,7 @@ def not_callable(module: str) -> None:
 
 
 def checked_new(cls: type[Made], *given: Any, **named: Any) -> Made:
-    """A ``__new__`` that looks at the arguments of ``__init__``; see `check_options`.
+    """A ``__new__`` that checks the arguments of ``__init__``; see `check_options`.
 
     >>> class Line:
     ...     __new__ = checked_new
@@ -134,14 +132,14 @@ def checked_new(cls: type[Made], *given: Any, **named: Any) -> Made:
 
 
 class CheckedOptions:
-    """The base of classes whose arguments are looked at before they are made."""
+    """The base of classes whose constructor arguments are checked first; see `check_options`."""
 
-    if not TYPE_CHECKING:  # Type checkers read __init__.
+    if not TYPE_CHECKING:  # Type checkers must read the signature of __init__.
         __new__ = checked_new
 
 
 def check_options(cls: type, given: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-    """Raise `DTypeError` if a class has no such keyword argument, or was given one by place as well.
+    """Raise `DTypeError` for unknown keyword arguments, and for arguments given by position and by name.
 
     >>> check_options(type("Line", (), {}), (), {"padding": 1})
     Traceback (most recent call last):
@@ -152,33 +150,33 @@ def check_options(cls: type, given: tuple[Any, ...], named: Mapping[str, Any]) -
     code = getattr(init, "__code__", None)
     if code is None and init is not object.__init__:
         return
-    places, options, takes_any = _parameters(code)
-    if given and places[:1] in (("lr",), ("rho",)) and not isinstance(given[0], (int, float, str)):
+    positional, keywords, takes_any = _parameters(code)
+    if given and positional[:1] in (("lr",), ("rho",)) and not isinstance(given[0], (int, float, str)):
         _check_no_parameters(cls.__name__, given[0])
     for name in named:
-        if name in places[: len(given)]:
-            order = f"{cls.__name__}({', '.join(places[: max(len(given), 1)])}, ...)"
+        if name in positional[: len(given)]:
+            order = f"{cls.__name__}({', '.join(positional[: max(len(given), 1)])}, ...)"
             raise DTypeError(
-                f"{cls.__name__} got {name} twice, by position and by name; the order is {order}{_sizes(places)}"
+                f"{cls.__name__} got {name} twice, by position and by name; the order is {order}{_sizes(positional)}"
             )
-        if name not in places and name not in options and not takes_any:
-            instead = OPTIONS.get(name) or f"it has {', '.join([*places, *options]) or 'none'}"
+        if name not in positional and name not in keywords and not takes_any:
+            instead = OPTIONS.get(name) or f"it has {', '.join([*positional, *keywords]) or 'none'}"
             raise DTypeError(f"{cls.__name__} has no option {name}; {instead}")
     if code is None and given:
         raise DTypeError(f"{cls.__name__} takes no arguments when it is created; write {cls.__name__}()(x)")
-    if code is not None and len(given) > len(places) and not code.co_flags & 0x04:
+    if code is not None and len(given) > len(positional) and not code.co_flags & 0x04:
         raise DTypeError(
-            f"{cls.__name__} takes {', '.join(places) or 'nothing'} by position, but {len(given)} arguments were given"
-            + (f"; name the others: {', '.join(options)}" if options else "")
+            f"{cls.__name__} takes {', '.join(positional) or 'nothing'} by position, but {len(given)} arguments were given"
+            + (f"; name the others: {', '.join(keywords)}" if keywords else "")
         )
 
 
 ASSIGNED = frozenset([*OPTIONS, *LAYER, *OPTIMIZER])
-"""Names to which users of other libraries assign, and which nothing here reads."""
+"""Names that users of other libraries assign to, and that passus does not read."""
 
 
 def check_assigned(owner: Any, name: str) -> None:
-    """Raise `MissingAttributeError` if an object of a class of passus has no such attribute; a user's class may have any.
+    """Raise `MissingAttributeError` for an assignment to a foreign name; subclasses outside passus may assign to any name.
 
     >>> from passus.optimizers import SGD
     >>> SGD().learning_rate = 0.1
@@ -196,13 +194,13 @@ def check_assigned(owner: Any, name: str) -> None:
 
 
 def _parameters_of(cls: type) -> tuple[str, ...]:
-    """The names that ``__init__`` takes, which it may keep."""
-    places, options, _ = _parameters(getattr(cls.__init__, "__code__", None))  # type: ignore[misc]
-    return (*places, *options)
+    """The parameters of ``__init__``, whose names it may assign to."""
+    positional, keywords, _ = _parameters(getattr(cls.__init__, "__code__", None))  # type: ignore[misc]
+    return (*positional, *keywords)
 
 
 def _check_no_parameters(name: str, first: Any) -> None:
-    """Raise `DTypeError` for what other libraries give an optimizer first: the parameters, or the model."""
+    """Raise `DTypeError` if the first argument of an optimizer is the parameters or the model, as in other libraries."""
     if hasattr(first, "named_params") or hasattr(first, "__next__") or isinstance(first, (list, tuple, dict)):
         raise DTypeError(
             f"{name} takes hyperparameters, not {'a model' if hasattr(first, 'named_params') else 'parameters'}; write "
@@ -211,13 +209,13 @@ def _check_no_parameters(name: str, first: Any) -> None:
 
 
 def _parameters(code: CodeType | None) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
-    """The parameters of ``__init__`` but self: those with a place, those with a name only, and whether it takes any."""
+    """The parameters of ``__init__`` without self: positional, keyword-only, and whether it takes any keyword."""
     if code is None:
         return (), (), False
     n, m = code.co_argcount, code.co_kwonlyargcount
     return code.co_varnames[1:n], code.co_varnames[n : n + m], bool(code.co_flags & 0x08)
 
 
-def _sizes(places: tuple[str, ...]) -> str:
-    unknown = next((name for name in ("in_size", "in_channels") if name in places[1:]), None)
+def _sizes(positional: tuple[str, ...]) -> str:
+    unknown = next((name for name in ("in_size", "in_channels") if name in positional[1:]), None)
     return f"; {unknown} is inferred on the first call; leave it out or pass it by name" if unknown else ""

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from passus.answers import CheckedOptions
-from passus.foreign import MOMENTS
+from passus.foreign import CALLBACK_METHODS
 from passus.notices import notice
 from passus.tree import Stateful
 
@@ -36,7 +36,7 @@ class Run(Protocol):
 
 def _moment(name: str) -> str:
     moments = [own for own in vars(Callback) if own.startswith("on_")]
-    close = MOMENTS.get(name) or next(iter(get_close_matches(name, moments, n=1)), None)
+    close = CALLBACK_METHODS.get(name) or next(iter(get_close_matches(name, moments, n=1)), None)
     return f"{f'write {close}, or another' if close else 'write one'} of {', '.join(moments)}"
 
 
