@@ -1,6 +1,6 @@
-"""Learning rates that change: functions from the number of updates done so far to the rate of the next one.
+"""Learning rate schedules: functions from the number of updates so far to the rate of the next one.
 
-A schedule is any function of the step. It goes where a learning rate goes, and the optimizer calls it:
+Any function of the step is a schedule. It is passed to an optimizer as its learning rate:
 
 >>> from passus.optimizers import SGD
 >>> optimizer = SGD(lr=warmup(cosine(0.1, steps=1000), steps=10))
@@ -37,11 +37,11 @@ __all__ = [
 ]
 
 Schedule: TypeAlias = Callable[[int], float]
-"""From the number of updates done so far, 0 at first, to the learning rate of the next one."""
+"""A function from the number of updates so far, 0 at first, to the learning rate of the next one."""
 
 
 def constant(lr: float) -> Schedule:
-    """The same rate at every step.
+    """A constant rate.
 
     >>> constant(0.1)(1000)
     0.1
@@ -62,13 +62,13 @@ def step(lr: float, every: int, gamma: float = 0.1) -> Schedule:
 
 
 def multi_step(lr: float, milestones: Sequence[int], gamma: float = 0.1) -> Schedule:
-    """Multiply by ``gamma`` at each milestone, a step of a rising sequence.
+    """Multiply by ``gamma`` at each milestone; the milestones are increasing steps.
 
     >>> [multi_step(1.0, [1, 3], gamma=0.5)(t) for t in range(5)]
     [1.0, 0.5, 0.5, 0.25, 0.25]
     """
     lr, gamma = _checked_lr("multi_step", "lr", lr), checked_number("multi_step", "gamma", gamma)
-    steps = _rising("multi_step", "milestones", milestones)
+    steps = _increasing("multi_step", "milestones", milestones)
     return lambda t: lr * _power(gamma, bisect_right(steps, t))
 
 
@@ -83,7 +83,7 @@ def exponential(lr: float, gamma: float) -> Schedule:
 
 
 def polynomial(lr: float, steps: int, power: float = 1.0, lr_end: float = 0.0) -> Schedule:
-    """From ``lr`` to ``lr_end`` along ``(1 - t / steps)**power``, and on at ``lr_end``; ``power=1`` is a straight line.
+    """From ``lr`` to ``lr_end`` along ``(1 - t / steps)**power``, then constant; ``power=1`` is linear.
 
     >>> [polynomial(1.0, steps=4)(t) for t in range(6)]
     [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
@@ -94,7 +94,7 @@ def polynomial(lr: float, steps: int, power: float = 1.0, lr_end: float = 0.0) -
 
 
 def cosine(lr: float, steps: int, lr_end: float = 0.0) -> Schedule:
-    """From ``lr`` down half a cosine wave to ``lr_end``, and on at ``lr_end`` (Loshchilov and Hutter, 2017).
+    """From ``lr`` to ``lr_end`` along half a cosine wave, then constant (Loshchilov and Hutter, 2017).
 
     >>> [round(cosine(1.0, steps=2)(t), 3) for t in range(4)]
     [1.0, 0.5, 0.0, 0.0]
@@ -105,7 +105,7 @@ def cosine(lr: float, steps: int, lr_end: float = 0.0) -> Schedule:
 
 
 def cosine_restarts(lr: float, period: int, stretch: int = 1, lr_end: float = 0.0) -> Schedule:
-    """`cosine` again and again, each time ``stretch`` times as long (SGDR; Loshchilov and Hutter, 2017).
+    """`cosine` with restarts, each period ``stretch`` times as long as the last (SGDR; Loshchilov and Hutter, 2017).
 
     >>> [round(cosine_restarts(1.0, period=2)(t), 3) for t in range(5)]
     [1.0, 0.5, 1.0, 0.5, 1.0]
@@ -126,9 +126,9 @@ def cosine_restarts(lr: float, period: int, stretch: int = 1, lr_end: float = 0.
 
 
 def warmup(schedule: Schedule | float, steps: int, start: float = 0.0) -> Schedule:
-    """A schedule (or a rate) times a factor that grows linearly from ``start`` to 1 within ``steps``.
+    """A schedule, or a rate, times a factor that grows linearly from ``start`` to 1 within ``steps``.
 
-    The schedule is not delayed: it runs from the first step. To warm up first, see `join`.
+    The schedule itself starts at the first step; to delay it until after the warmup, use `join`.
 
     >>> [warmup(0.5, steps=2)(t) for t in range(4)]
     [0.0, 0.25, 0.5, 0.5]
@@ -140,9 +140,9 @@ def warmup(schedule: Schedule | float, steps: int, start: float = 0.0) -> Schedu
 
 
 def one_cycle(lr_max: float, steps: int, warm: float = 0.3, div: float = 25.0, final_div: float = 1e4) -> Schedule:
-    """Up from ``lr_max / div`` for the share ``warm`` of the steps, then down to ``lr_max / div / final_div``.
+    """From ``lr_max / div`` up to ``lr_max`` for a fraction ``warm`` of the steps, then down to ``lr_max / div / final_div``.
 
-    Both ways are half cosine waves (Smith and Topin, 2018).
+    Both parts are half cosine waves (Smith and Topin, 2018).
 
     >>> cycle = one_cycle(1.0, steps=10, warm=0.5)
     >>> [round(cycle(t), 3) for t in (0, 2, 4, 9)]
@@ -164,32 +164,32 @@ def one_cycle(lr_max: float, steps: int, warm: float = 0.3, div: float = 25.0, f
 
 
 def join(schedules: Sequence[Schedule | float], boundaries: Sequence[int]) -> Schedule:
-    """One schedule (or rate) after the other: the next begins, with its own step 0, at each boundary.
+    """Concatenate schedules or rates: at each boundary the next one starts, from its step 0.
 
-    Raises `ArgumentError` unless there is one boundary less than schedules.
+    Raises `ArgumentError` unless there is one boundary fewer than schedules.
 
     >>> [join([0.1, step(1.0, every=2)], boundaries=[2])(t) for t in range(5)]
     [0.1, 0.1, 1.0, 1.0, 0.1]
     """
-    steps = _rising("join", "boundaries", boundaries)
-    parts = [part if callable(part) else constant(part) for part in _row("join", "schedules", schedules)]
-    if len(parts) != len(steps) + 1:
-        raise ArgumentError(f"join: {len(parts)} schedules need {len(parts) - 1} boundaries, not {len(steps)}")
+    steps = _increasing("join", "boundaries", boundaries)
+    stages = [stage if callable(stage) else constant(stage) for stage in _checked_list("join", "schedules", schedules)]
+    if len(stages) != len(steps) + 1:
+        raise ArgumentError(f"join: {len(stages)} schedules need {len(stages) - 1} boundaries, not {len(steps)}")
     starts = [0, *steps]
 
     def schedule(t: int) -> float:
         i = bisect_right(steps, t)
-        return parts[i](t - starts[i])
+        return stages[i](t - starts[i])
 
     return schedule
 
 
 class OnPlateau(Verified):
-    """Multiply by ``factor`` when a reported value, a loss, has not fallen for more than ``patience`` reports.
+    """Multiply by ``factor`` when a reported loss has not improved for more than ``patience`` reports.
 
-    A value counts as fallen if it is below ``best - threshold * abs(best)``. After a cut, ``cooldown`` reports are not
-    counted, and the rate never goes below ``lr_min``. For a value that should rise, report its negative. Given to an
-    optimizer as it is, not inside another schedule, its state is saved with that of the optimizer.
+    A value is an improvement if it is below ``best - threshold * abs(best)``. After a reduction, ``cooldown`` reports are
+    ignored; the rate is never reduced below ``lr_min``. For a value that should increase, report its negative. The state is
+    saved with the optimizer if this is its schedule, but not if it is wrapped in another schedule.
 
     >>> lr = OnPlateau(1.0, factor=0.5, patience=1)
     >>> for loss in [3.0, 2.0, 2.0, 2.0]:
@@ -216,19 +216,19 @@ class OnPlateau(Verified):
         self.lr_min = checked_number(where, "lr_min", lr_min)
         self.best = math.inf
         self.waited = 0
-        """How many reports in a row have not fallen."""
+        """Number of consecutive reports without improvement."""
         self.resting = 0
-        """How many reports are still not counted."""
+        """Number of reports still to be ignored."""
 
     def __call__(self, t: int) -> float:
         return self.lr
 
     def report(self, value: float) -> None:
-        """Take note of the newest value; a NaN has not fallen."""
+        """Report the latest value; NaN is not an improvement."""
         try:
             value = float(value)
         except (TypeError, ValueError):
-            raise DTypeError(f"OnPlateau: the value {value!r} is no number; report a loss") from None
+            raise DTypeError(f"OnPlateau: the value {value!r} is not a number; report a loss") from None
         if value < self.best - (self.threshold * abs(self.best) if math.isfinite(self.best) else 0.0):
             self.best, self.waited = value, 0
         else:
@@ -239,11 +239,11 @@ class OnPlateau(Verified):
             self.lr, self.waited, self.resting = max(self.lr * self.factor, self.lr_min), 0, self.cooldown
 
     def state_dict(self) -> Tree:
-        """The rate and what it remembers of the reports."""
+        """The rate, the best value and the counters of reports."""
         return {"lr": self.lr, "best": self.best, "waited": self.waited, "resting": self.resting}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """What `load_state_dict` does first. Raises `ArgumentError` if a part is missing, unknown or out of range."""
+        """Verify a state before `load_state_dict` assigns it. Raises `ArgumentError` for missing, unknown and invalid entries."""
         where = f"{type(self).__name__}.load_state_dict"
         check_tree(where, state)
         if state.keys() != self.state_dict().keys():
@@ -260,7 +260,7 @@ class OnPlateau(Verified):
 
 
 def _power(gamma: float, count: int) -> float:
-    """``gamma**count``, infinite where Python would raise: an optimizer says that the rate is."""
+    """``gamma**count``, or infinity where Python raises OverflowError; the optimizer then refuses the rate."""
     try:
         return gamma**count
     except OverflowError:
@@ -268,7 +268,7 @@ def _power(gamma: float, count: int) -> float:
 
 
 def _checked_lr(where: str, name: str, lr: Any) -> float:
-    """The learning rate, checked; other libraries give a schedule the optimizer."""
+    """Return a learning rate. Raises `DTypeError` for an optimizer, which schedules of other libraries take."""
     if hasattr(lr, "update"):
         raise DTypeError(
             f"{where}: {name} is an optimizer; give the schedule to it: {type(lr).__name__}(lr={where}(0.1, ...))"
@@ -276,18 +276,18 @@ def _checked_lr(where: str, name: str, lr: Any) -> float:
     return checked_number(where, name, lr)
 
 
-def _half_wave(start: float, end: float, way: float) -> float:
-    return end + (start - end) * (1 + math.cos(math.pi * way)) / 2
+def _half_wave(start: float, end: float, progress: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def _row(where: str, name: str, values: Sequence[Any]) -> Sequence[Any]:
+def _checked_list(where: str, name: str, values: Sequence[Any]) -> Sequence[Any]:
     if not isinstance(values, Sequence):
         raise DTypeError(f"{where}: {name} is {kind_of(values)} ({values!r}); give a list")
     return values
 
 
-def _rising(where: str, name: str, values: Sequence[int]) -> list[int]:
-    steps = [checked_count(where, name, value) for value in _row(where, name, values)]
+def _increasing(where: str, name: str, values: Sequence[int]) -> list[int]:
+    steps = [checked_count(where, name, value) for value in _checked_list(where, name, values)]
     if any(a >= b for a, b in pairwise(steps)):
         raise ArgumentError(f"{where}: {name} are {steps}; each must be greater than the one before")
     return steps
