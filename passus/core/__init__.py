@@ -1,5 +1,22 @@
 """The engine: `Variable`, `Function`, and the walk back through the graph that they form.
 
+To read it, in this order:
+
+1. ``variable.py``: the box around an array, and its link to the function call that made it.
+2. ``function.py``: the call, which computes, boxes the results, and records itself.
+3. ``backward.py``: the walk back from a result, function by function, to the gradients of all leaves.
+4. ``basic.py`` and ``arity.py``: the four operations that the walk itself needs, and the two bases that most operations have.
+
+The other modules hold what these four do not dwell on:
+
+- what is accepted: ``data.py`` (arrays), ``messages.py`` (errors), ``custom.py`` (classes that users write), ``precision.py`` (dtypes
+  that are too narrow to compute with)
+- what could make a gradient wrong: ``edits.py`` (data that were replaced), ``checksums.py`` (elements that were edited),
+  ``ownership.py`` (arrays that are shared), ``rules.py`` (what a rule returned), ``views.py`` (what a rule may read)
+- how a Variable behaves as an array: ``array_like.py``, ``protocol.py`` (NumPy's functions), ``truth.py`` (``a == b``), ``callers.py``
+- what the graph refers to: ``references.py`` (outputs), ``generation.py`` (the book's order)
+- what comes last, if at all: ``second_order.py`` and ``watched.py`` (derivatives of derivatives), ``replay.py`` (calls that are repeated)
+
 DeZero keeps its operators and switches in ``core``, too, and they are found here: the switches are those of
 `passus.config`, and the operators those of `passus.functions`, which stands above the engine and binds them.
 """
@@ -19,8 +36,8 @@ from passus.core.basic import add as add
 from passus.core.basic import astype as astype
 from passus.core.basic import broadcast_to as broadcast_to
 from passus.core.basic import sum_to as sum_to
-from passus.core.function import HALF as HALF
-from passus.core.function import INTEGERS as INTEGERS
+from passus.core.data import HALF as HALF
+from passus.core.data import INTEGERS as INTEGERS
 from passus.core.function import Function as Function
 from passus.core.precision import wide as wide
 from passus.core.precision import widened as widened

@@ -1,4 +1,4 @@
-"""Functions of one and of two operands: what their rules read, by name."""
+"""Functions of one and of two operands, whose rules read inputs and output by name."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from passus.core.function import Function, spelled
-from passus.core.variable import Variable, checked
+from passus.core.data import checked
+from passus.core.function import Function
+from passus.core.variable import Variable
 
 __all__ = ["Binary", "Unary"]
 
@@ -17,13 +18,13 @@ class Unary(Function):
 
     @property
     def x(self) -> Any:
-        """The input, in the form in which gradients are given now."""
+        """The input: an array, or a Variable if the backward pass is recorded."""
         x = self.operands[0]
         return self.saved(x) if self.recording or self.custom or x.edited > self.serial else x._data
 
     @property
     def y(self) -> Any:
-        """The output, in the form in which gradients are given now."""
+        """The output: an array, or a Variable if the backward pass is recorded."""
         y = self.outputs[0]()
         if y is None or self.recording or self.custom or y.edited > self.serial:
             return self.saved(self.output)
@@ -38,17 +39,17 @@ class Binary(Function):
 
     @property
     def x0(self) -> Any:
-        """The first operand, in the form in which gradients are given now."""
+        """The first operand: an array, or a Variable if the backward pass is recorded."""
         return self.saved(self.operands[0])
 
     @property
     def x1(self) -> Any:
-        """The second operand, in the form in which gradients are given now."""
+        """The second operand: an array, or a Variable if the backward pass is recorded."""
         return self.saved(self.operands[1])
 
     @property
     def y(self) -> Any:
-        """The output, in the form in which gradients are given now."""
+        """The output: an array, or a Variable if the backward pass is recorded."""
         return self.saved(self.output)
 
     def grad0(self, gy: Any) -> Any:
@@ -66,10 +67,10 @@ class Binary(Function):
             self.grad1(gy) if isinstance(x1, Variable) and x1.requires_grad else None,
         )
 
-    def constant(self, x: Any, inputs: tuple[Any, ...]) -> Any:
-        """A number stays a Python number, which NumPy lets take the dtype of the array beside it."""
+    def as_input(self, x: Any, inputs: tuple[Any, ...]) -> Any:
+        """An array, or a Python number as it is: NumPy gives it the dtype of the array beside it."""
         if type(x) is np.ndarray and x.dtype.kind in "fiub":
             return x
         if isinstance(x, (int, float, np.generic)):
             return x.item() if isinstance(x, np.generic) else x
-        return checked(x, spelled(self))
+        return checked(x, self.public_name)

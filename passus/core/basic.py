@@ -1,4 +1,4 @@
-"""The four operations that backpropagation itself needs: add, sum to a shape, broadcast to a shape, change the dtype."""
+"""The four operations that the backward pass itself needs: add, sum to a shape, broadcast to a shape, change the dtype."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class SumTo(Unary):
 
     def forward(self, x: Array) -> Array:
         extra = x.ndim - len(self.shape)
-        stretched = tuple(i for i, n in enumerate(self.shape, extra) if n == 1 and x.shape[i] != 1)
+        broadcast = tuple(i for i, n in enumerate(self.shape, extra) if n == 1 and x.shape[i] != 1)
         fits = extra >= 0 and all(n in (1, m) for n, m in zip(self.shape, x.shape[extra:]))
         if not fits:
             raise ShapeError(f"sum_to: {x.shape} is not what broadcasting {self.shape} can give")
-        y = total(x, (*range(extra), *stretched), True) if extra or stretched else x
+        y = total(x, (*range(extra), *broadcast), True) if extra or broadcast else x
         return y.reshape(self.shape)
 
     def backward(self, gy: Any) -> Any:
@@ -55,7 +55,7 @@ class SumTo(Unary):
 
 
 def sum_to(x: Operand, shape: tuple[int, ...]) -> Result:
-    """Sum an array over the axes along which broadcasting had stretched it from ``shape``.
+    """Sum an array over the axes along which it was broadcast from ``shape``: the gradient of `broadcast_to`.
 
     Raises `ShapeError` if ``shape`` does not broadcast to the shape of ``x``.
 
@@ -78,9 +78,9 @@ class BroadcastTo(Unary):
 
 
 def broadcast_to(x: Operand, shape: tuple[int, ...]) -> Result:
-    """Stretch an array to a shape, by NumPy's rules of broadcasting; the result is a read-only view.
+    """Broadcast an array to a shape by NumPy's rules; the result is a read-only view.
 
-    Raises `ShapeError` if it cannot be stretched so.
+    Raises `ShapeError` if the shapes do not allow it.
 
     >>> import numpy as np
     >>> broadcast_to(np.array([1.0, 2.0]), (2, 2))
@@ -104,7 +104,7 @@ class AsType(Unary):
 
 
 def astype(x: Operand, dtype: Any) -> Result:
-    """Change the dtype of the elements; the gradient comes back in the dtype of ``x``.
+    """Change the dtype of the elements; the gradient has the dtype of ``x``.
 
     Raises `DTypeError` for a dtype that holds no real numbers.
 

@@ -1,39 +1,28 @@
-"""What the code that asks for the numbers of a Variable is about to do with them.
+"""What the calling code does with the numbers of a Variable.
 
-NumPy asks in the same way for a log (``float(loss)``), where no gradient is missed, and for an array that is to hold the number
-(``o[0] = loss``), where one is. The frame of the caller tells them apart. It is looked at only where an error would be raised.
+NumPy calls ``__float__`` for a log (``float(loss)``), where no gradient is lost, and for an assignment to an element of an array
+(``o[0] = loss``), where one is. The frame of the caller shows which it is. It is read only where an error would be raised.
 """
 
 from __future__ import annotations
 
 import dis
 from types import FrameType
+from typing import Any
 
-__all__ = ["assigns_item", "only_looks", "reads_item", "updates_data"]
+import numpy as np
+
+__all__ = ["assigns_item", "computes_with_array", "updates_data"]
 
 STORE_SUBSCR = dis.opmap["STORE_SUBSCR"]
 
-ONLOOKERS = ("numpy.testing", "pandas._testing", "_pytest", "matplotlib")
+READERS = ("numpy.testing", "pandas._testing", "_pytest", "matplotlib")
 """Modules that read numbers to compare or to draw them."""
 
 
-def only_looks(frame: FrameType) -> bool:
-    """Whether the caller, behind functions of NumPy, is a helper of tests, or draws."""
-    caller: FrameType | None = frame
-    while caller is not None:
-        module = str(caller.f_globals.get("__name__"))
-        if module.startswith(ONLOOKERS):
-            return True
-        if not module.startswith("numpy"):
-            return False
-        caller = caller.f_back
-    return False
-
-
-def reads_item(frame: FrameType) -> bool:
-    """Whether the caller executes ``array[x]``, where x is an index."""
-    here = next((i for i in dis.get_instructions(frame.f_code) if i.offset == frame.f_lasti), None)
-    return here is not None and (here.opname == "BINARY_SUBSCR" or here.argrepr == "[]")
+def computes_with_array(frame: FrameType, dtype: np.dtype[Any]) -> bool:
+    """Whether code that converts a Variable of a dtype to an array may compute with it: it is neither a reader, nor indexing."""
+    return not _only_reads(frame) and not (dtype.kind in "iu" and _reads_item(frame))
 
 
 def assigns_item(frame: FrameType) -> bool:
@@ -48,3 +37,22 @@ def updates_data(frame: FrameType) -> bool:
     )
     store = next(stores, None)
     return store is not None and store.opname == "STORE_ATTR" and store.argval == "data"
+
+
+def _only_reads(frame: FrameType) -> bool:
+    """Whether the caller, behind functions of NumPy, is one of `READERS`."""
+    caller: FrameType | None = frame
+    while caller is not None:
+        module = str(caller.f_globals.get("__name__"))
+        if module.startswith(READERS):
+            return True
+        if not module.startswith("numpy"):
+            return False
+        caller = caller.f_back
+    return False
+
+
+def _reads_item(frame: FrameType) -> bool:
+    """Whether the caller executes ``array[x]``, where x is an index."""
+    here = next((i for i in dis.get_instructions(frame.f_code) if i.offset == frame.f_lasti), None)
+    return here is not None and (here.opname == "BINARY_SUBSCR" or here.argrepr == "[]")

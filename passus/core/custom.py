@@ -1,89 +1,48 @@
-"""Functions that users write: what they are given, and what may become of it.
+"""Functions that users write: what their methods are given, and what they may return.
 
 The functions of passus never edit an array that they are given. A user's may (``gy *= 2``, ``x[x < 0] = 0``), and other branches
-of the graph would see it. So a class outside passus reads inputs and outputs through read-only views, in ``forward`` and in
-``backward``, and the gradients that ``backward`` is given are its own. Such a class may also be called with None, and may assign
+of the graph read the same array. A class outside passus therefore reads inputs and outputs through read-only views, in ``forward``
+and in ``backward``, and ``backward`` is given copies of the gradients. Such a class may also be called with None, and may assign
 ``outputs``, as classes do that write their own ``__call__``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from sys import getrefcount
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 import numpy as np
 
-from passus.core.variable import Variable, clock, data_is_read_only, read_only
+from passus.answers import checked_new
+from passus.core.edits import clock
+from passus.core.ownership import EditableGradient, editable_copies, unshared
+from passus.core.references import NOT_CALLED, NotCalled, OutputReference
+from passus.core.variable import Variable
+from passus.core.views import data_view, read_only
 from passus.errors import DTypeError, GraphError, PassusError
 
 if TYPE_CHECKING:
     from passus.core.function import Function
 
-__all__ = [
-    "NOT_CALLED",
-    "OutputReference",
-    "advice",
-    "backward",
-    "custom_outputs",
-    "forward",
-    "no_gradient",
-]
+__all__ = ["advice", "backward", "forward", "no_gradient", "prepare"]
 
 
-class NotCalled(tuple[Any, ...]):
-    """The inputs and outputs of a function that was not recorded: none, and an error where one is read."""
-
-    __slots__ = ()
-
-    def _refuse(self, *args: Any) -> NoReturn:
-        raise GraphError(
-            "this function has no inputs and outputs yet: call it first, y = f(x), with a Variable that takes a gradient, and not "
-            "under no_grad(); backward() comes after"
-        )
-
-    __getitem__ = __iter__ = _refuse
-
-
-NOT_CALLED = NotCalled()
-
-
-class OutputReference(ref[Variable]):
-    """A weak reference to a result that also answers for it: ``f.outputs[0]().grad`` and ``f.outputs[0].grad`` are one."""
-
-    __slots__ = ()
-
-    def _result(self) -> Variable:
-        y = self()
-        if y is None:
-            raise GraphError("this output is gone; keep a reference to what the call returned")
-        return y
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._result(), name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._result(), name, value)
-
-
-class OwnGradient(np.ndarray[Any, Any]):
-    """A gradient as a rule of a user is given it: an array, or its own ``data``, for rules that expect a Variable."""
-
-    @property
-    def data(self) -> Any:
-        """The array itself."""
-        return self.view(np.ndarray)
-
-    @data.setter
-    def data(self, value: Any) -> None:
-        self[...] = value
-
-    def __repr__(self) -> str:
-        return repr(self.view(np.ndarray))
-
-
-# Attributes of a custom class.
+def prepare(cls: type[Function]) -> None:
+    """Set a class outside passus up. Raises `DTypeError` if its methods are static methods of (ctx, x), as in PyTorch."""
+    cls.custom = True
+    cls.outputs = property(_outputs, _set_outputs)  # type: ignore[assignment]
+    cls.__new__ = staticmethod(checked_new)  # type: ignore[method-assign]
+    if cls.__hash__ in (None, object.__hash__):  # A dataclass, or a class with __eq__, would have none.
+        cls.__hash__ = object.__hash__  # type: ignore[method-assign]
+    for name in ("forward", "backward"):
+        method = cls.__dict__.get(name)
+        code = getattr(method.__func__, "__code__", None) if isinstance(method, staticmethod) else None
+        if code is not None and code.co_varnames[:1] == ("ctx",):
+            raise DTypeError(
+                f"{cls.__name__}.{name} is a static method with ctx, as in PyTorch; here it is def {name}(self, ...), and what "
+                "backward needs is kept on self"
+            )
 
 
 def _outputs(function: Function) -> tuple[Any, ...]:
@@ -102,14 +61,8 @@ def _set_outputs(function: Function, outputs: Variable | Iterable[Any]) -> None:
     function.serial = next(clock)
 
 
-custom_outputs = property(_outputs, _set_outputs)
-
-
-# Arrays that nobody else sees.
-
-
 def forward(function: Function, inputs: Sequence[Any], xs: list[Any]) -> Any:
-    """Call ``forward`` with read-only views; an input that is returned as it came is that input's own array."""
+    """Call ``forward`` with read-only views. If it returns one of them, the result is the array of that input."""
     arrays = [x.array() if isinstance(x, Variable) else _as_array(array) for x, array in zip(inputs, xs)]
     views = [read_only(array) for array in arrays]
     ys = function.forward(*views)
@@ -119,29 +72,29 @@ def forward(function: Function, inputs: Sequence[Any], xs: list[Any]) -> Any:
     return ys[0] if len(ys) == 1 else ys
 
 
-def backward(function: Function, gys: Sequence[Any]) -> Sequence[Any]:
-    """Call ``backward`` with arrays that it may edit; what it returns is seen by nobody else."""
-    token = data_is_read_only.set(True)
+def backward(function: Function, gys: Sequence[Any]) -> list[Any]:
+    """Call ``backward`` with arrays that it may edit. It returns arrays that are referenced nowhere else."""
+    token = data_view.set(_read_only_data)
     try:
-        gxs = function.backward(*own_gradients(gys))
+        gxs = function.backward(*editable_copies(gys))
     except (TypeError, ValueError) as error:
         if isinstance(error, PassusError) or not advice(error):
             raise
         kind = DTypeError if isinstance(error, TypeError) else GraphError
         raise kind(f"{type(function).__name__}.backward: {error}{advice(error)}") from error
     finally:
-        data_is_read_only.reset(token)
+        data_view.reset(token)
     if gxs is None:
-        raise no_gradient(function)
-    gxs = list(gxs) if isinstance(gxs, (tuple, list)) else [gxs]  # The name of a single array counts as a holder.
+        raise no_gradient(type(function).__name__)
+    # Rebinding drops the references to the arrays that the names and the tuple hold: `unshared` counts what is left.
+    gxs = [_plain(gx) for gx in gxs] if isinstance(gxs, (tuple, list)) else [_plain(gxs)]
     return unshared(gxs)
 
 
-def no_gradient(function: Function) -> GraphError:
+def no_gradient(name: str) -> GraphError:
     """The error for a rule without ``return``."""
     return GraphError(
-        f"{type(function).__name__}.backward returned None; return the gradient of its input, or (None,) where no "
-        "gradient flows"
+        f"{name}.backward returned None; return the gradient of its input, or (None,) where no gradient flows"
     )
 
 
@@ -157,38 +110,17 @@ def advice(error: Exception) -> str:
     return ""
 
 
-def own_gradients(gys: Iterable[Any]) -> list[Any]:
-    """Copies of the gradients of outputs, which a rule may edit."""
-    return [
-        gy if gy is None else np.array(gy).view(OwnGradient) if isinstance(gy, (np.ndarray, np.generic)) else gy.copy()
-        for gy in gys
-    ]
-
-
-def unshared(gxs: list[Any]) -> list[Any]:
-    """The gradients that a rule has returned; arrays that anyone else holds are copied. The caller holds the list alone."""
-    gxs[:] = [_plain(gx) for gx in gxs]
-    shared = [_holders(gxs, i) > ALONE for i in range(len(gxs))]
-    return [
-        gx.copy() if isinstance(gx, np.ndarray) and (held or not gx.flags.writeable) else gx
-        for gx, held in zip(gxs, shared)
-    ]
+def _read_only_data(x: Variable) -> Any:
+    return read_only(x.array())
 
 
 def _plain(gx: Any) -> Any:
+    """The array of a gradient that a rule returned: a Variable, an array, or a Python number."""
     if isinstance(gx, Variable):
         return gx._data
-    if isinstance(gx, OwnGradient):
+    if isinstance(gx, EditableGradient):
         return gx.view(np.ndarray)
     return np.asarray(float(gx)) if isinstance(gx, (int, float)) and not isinstance(gx, np.generic) else gx
-
-
-def _holders(gxs: list[Any], i: int) -> int:
-    return getrefcount(gxs[i])
-
-
-ALONE = _holders([np.empty(1)], 0)
-"""What Python counts for an array that only the list holds; it differs between versions."""
 
 
 def _as_output(y: Any, arrays: list[Any], views: list[Any]) -> Any:
@@ -208,10 +140,10 @@ def _as_output(y: Any, arrays: list[Any], views: list[Any]) -> Any:
 
 
 def _view_of_input(y: Any, arrays: list[Any]) -> Any:
-    """A part of an input, or an input turned round, as writeable as that; a stretched one stays read-only."""
-    stretched = any(step == 0 and n > 1 for step, n in zip(y.strides, y.shape))
+    """A slice, transpose or reshape of an input, as writeable as the input. A broadcast input stays read-only."""
+    broadcast = any(stride == 0 and n > 1 for stride, n in zip(y.strides, y.shape))
     for array in arrays:
-        if not stretched and y.size <= array.size and array.flags.writeable and np.may_share_memory(y, array):
+        if not broadcast and y.size <= array.size and array.flags.writeable and np.may_share_memory(y, array):
             y = y.view()
             y.flags.writeable = True
             break

@@ -1,7 +1,7 @@
-"""Dtypes that are too narrow to compute with: float16 in sums of many numbers, integers where the result is none.
+"""Upcasting: float16 is too narrow for sums of many numbers, and integers for results that are fractions.
 
-A function is called with wider arrays, and its result is rounded once. Both conversions are recorded, so that gradients
-go the same way: they are computed in the wider dtype and rounded once.
+A function is called with arrays of a wider dtype, and its result is rounded once. Both conversions are recorded, so gradients
+are also computed in the wider dtype and rounded once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from passus.core.basic import astype
-from passus.core.function import HALF, INTEGERS, Function
+from passus.core.data import HALF, INTEGERS
+from passus.core.function import Function
 from passus.core.variable import Result
 
 __all__ = ["wide", "widened"]
@@ -26,7 +27,7 @@ FLOAT16, FLOAT32 = np.dtype(np.float16), np.dtype(np.float32)
 
 
 def wide(function: Callable[..., Any], *inputs: Any, narrow: str = HALF + INTEGERS) -> Any:
-    """``function(*inputs)``, with float16 as float32, and integers in the dtype of the other inputs, or float64 beside none.
+    """``function(*inputs)``, computed with float16 as float32, and with integers in the dtype of the other inputs, or float64.
 
     The results are float16 again if all floating-point inputs were. ``narrow``: the codes of the dtypes to convert.
 
@@ -43,11 +44,11 @@ def wide(function: Callable[..., Any], *inputs: Any, narrow: str = HALF + INTEGE
     y = function(*[_converted(x, dtype, widest, narrow) for x, dtype in zip(inputs, dtypes)])
     if not floats or any(dtype != FLOAT16 for dtype in floats):
         return y
-    return tuple([_rounded(part) for part in y]) if isinstance(y, tuple) else _rounded(y)
+    return tuple([_rounded(value) for value in y]) if isinstance(y, tuple) else _rounded(y)
 
 
 def widened(operands: int, narrow: str = HALF + INTEGERS) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A decorator for functions that are composed of others: their first ``operands`` arguments are made `wide`.
+    """A decorator for functions that are composed of others: their first ``operands`` arguments are upcast as in `wide`.
 
     >>> @widened(1)
     ... def squares(x):
@@ -94,12 +95,11 @@ def _rounded(y: Any) -> Any:
     return astype(y, FLOAT16) if y.dtype.kind == "f" else y
 
 
-def _computed_wide(self: Function, inputs: tuple[Any, ...]) -> Result:
-    if all(
-        isinstance(x, (int, float, np.generic)) for x in inputs
-    ):  # Numbers take the dtype of arrays, if there are any.
+def _upcast(self: Function, inputs: tuple[Any, ...]) -> Result:
+    # Numbers take the dtype of arrays, if there are any.
+    if all(isinstance(x, (int, float, np.generic)) for x in inputs):
         inputs = tuple([np.asarray(x) for x in inputs])
     return wide(partial(Function.__call__, self), *inputs, narrow=self.widened)
 
 
-Function.computed_wide = _computed_wide  # type: ignore[method-assign]
+Function.upcast = _upcast  # type: ignore[method-assign]

@@ -1,8 +1,8 @@
 """NumPy's own functions on a Variable: ``np.exp(x)``, ``np.sum(x, axis=0)``, ``array @ x``.
 
-NumPy asks the Variable what to do (NEP 13 and NEP 18). Two tables answer: functions that have a differentiable
-counterpart, and functions whose answer has no gradient (comparisons, shapes, tests), which are given the arrays. All
-others raise: a gradient is never lost silently.
+NumPy calls a method of the Variable instead of its own code (NEP 13 and NEP 18). Two tables say what happens: functions that have
+a differentiable counterpart, and functions whose result has no gradient (comparisons, shapes, tests), which are given the
+arrays. All others raise, so that a gradient is never lost silently.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from passus.foreign import UFUNCS
 __all__ = ["alternatives", "differentiable", "no_rule", "ufunc_methods", "without_gradient"]
 
 differentiable: dict[Any, Callable[..., Any]] = {}
-"""NumPy's function: ours."""
+"""NumPy's functions, with the functions of passus that replace them."""
 
 ufunc_methods: dict[tuple[Any, str], Callable[..., Any]] = {}
-"""A ufunc and one of its methods, as in ``np.add.reduce``: ours."""
+"""Methods of ufuncs, such as ``np.add.reduce``, with the functions of passus that replace them."""
 
 without_gradient: set[Any] = set()
-"""NumPy's functions that are given the arrays, and whose results are arrays."""
+"""NumPy's functions that are given the arrays, and return arrays."""
 
 alternatives: dict[str, str] = {}
 """What to write for a function that has no rule itself, by its name."""
 
 IRRELEVANT = {"out": (None,), "where": (True,), "dtype": (None,), "like": (None,), "order": (None, "K", "C", "A")}
-"""Options with values that change nothing, and are left out."""
+"""Options with the values that do not change the result; they are dropped."""
 
 MEMORY = {"casting", "subok", "copy"}
-"""Options that say where results lie in memory, or what may be rounded; the values are the same."""
+"""Options for the memory of results, or for what may be rounded; they do not change the values."""
 
 
 def array_ufunc(self: Variable, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
-    """Answer for a ufunc, such as ``np.add(array, x)``; with ``out=`` it is an edit of an array, as in ``x.data -= gx``."""
+    """Call a ufunc, such as ``np.add(array, x)``. With ``out=`` it edits an array, as in ``x.data -= gx``."""
     if method == "__call__":
         if out is not None and not any(isinstance(target, Variable) for target in out):
             _refuse_lost_gradient(ufunc, inputs)
@@ -95,7 +95,7 @@ def _of_method(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: d
 
 
 def array_function(self: Variable, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Answer for any other function of NumPy, such as ``np.concatenate([x, array])``."""
+    """Call any other function of NumPy, such as ``np.concatenate([x, array])``."""
     if func in without_gradient:
         return _as_arrays(func(*_unboxed(args), **{name: _unboxed(value) for name, value in kwargs.items()}))
     if func in differentiable:
@@ -104,7 +104,7 @@ def array_function(self: Variable, func: Any, types: Any, args: tuple[Any, ...],
 
 
 def _refuse_lost_gradient(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> None:
-    """While recording, a result that is written into an array would lose the gradient that flows through it."""
+    """Raise `DTypeError` if a graph is recorded: a result that is written into an array has no gradient."""
     lost = enable_backprop.get() and any(isinstance(x, Variable) and x.requires_grad for x in inputs)
     if lost and not callers.updates_data(sys._getframe(2)):
         raise DTypeError(
@@ -114,7 +114,7 @@ def _refuse_lost_gradient(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> None:
 
 
 def _relevant(options: dict[str, Any]) -> dict[str, Any]:
-    """Options without those that change no value."""
+    """The options that may change a value."""
     if not options:
         return options
     return {
@@ -126,7 +126,7 @@ def _relevant(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _called(function: Callable[..., Any], name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Call our function; an argument that it does not have has no rule, and its errors are of our tree."""
+    """Call a function of passus. Its errors become those of `passus.errors`; an unknown argument is one without a rule."""
     try:
         return function(*args, **options)
     except PassusError:
@@ -144,7 +144,7 @@ def _called(function: Callable[..., Any], name: str, args: tuple[Any, ...], opti
 
 
 def _described(error: Exception, name: str, args: tuple[Any, ...]) -> str:
-    """What an error says, with what the function was given."""
+    """The message of an error, with the arguments of the function."""
     given = ", ".join([f"{x.dtype}{list(x.shape)}" if hasattr(x, "shape") else _short(x) for x in args])
     return f"{name}({given}): {error}"
 
@@ -155,7 +155,7 @@ def _short(x: Any) -> str:
 
 
 def _cast(x: Any, dtype: Any) -> Any:
-    """An operand with another dtype; a number takes it by itself."""
+    """An operand with another dtype. NumPy casts numbers itself."""
     return x.astype(dtype) if isinstance(x, (Variable, np.ndarray)) and x.dtype != dtype else x
 
 
@@ -189,5 +189,5 @@ def _as_arrays(result: Any) -> Any:
     return np.asarray(result) if isinstance(result, np.generic) else result
 
 
-Variable.__array_ufunc__ = array_ufunc  # type: ignore[method-assign]
-Variable.__array_function__ = array_function  # type: ignore[method-assign]
+Variable.__array_ufunc__ = array_ufunc  # type: ignore[assignment, method-assign]
+Variable.__array_function__ = array_function  # type: ignore[assignment, method-assign]

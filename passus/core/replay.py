@@ -1,4 +1,4 @@
-"""The gradients of a call that left no graph: it is made once more, recorded, and walked back."""
+"""Gradients of a call that left no graph: it is called again, this time recorded, and its graph is walked back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 from passus.config import enable_backprop
 from passus.core.backward import gradients
 from passus.core.basic import sum_to
-from passus.core.variable import Variable, constant, rule_in_use
+from passus.core.variable import Variable, constant_variable
+from passus.core.views import data_view
 
 __all__ = ["leaf_like", "replayed"]
 
@@ -16,28 +17,28 @@ __all__ = ["leaf_like", "replayed"]
 def replayed(
     call: Callable[..., Any], inputs: Sequence[Any], gys: Sequence[Any], recording: bool, captured: Sequence[Any] = ()
 ) -> tuple[Any, ...]:
-    """The gradients of ``call(*inputs)``, a tuple of Variables, for its inputs and for Variables that it takes elsewhere.
+    """The gradients of ``call(*inputs)``, a tuple of Variables, for its inputs and then for the ``captured`` Variables.
 
-    ``gys``: None for a result that counts as a constant. ``recording``: whether the gradients are to be differentiated once more.
-    None for what is no Variable or needs no gradient.
+    ``captured``: other Variables that the call uses, such as parameters. ``gys``: the gradients of the results, None for a
+    result that is treated as a constant. ``recording``: whether the gradients can be differentiated again. The gradient
+    is None for what is no Variable or needs none.
     """
-    # The call may look at numbers, as in its first time; that is no fault of the rule which calls it here.
-    tokens = rule_in_use.set(None), enable_backprop.set(True)
+    # The call may read numbers, as it did the first time, although the rule that repeats it here may not.
+    tokens = data_view.set(None), enable_backprop.set(True)
     try:
-        # Recorded, it goes on from the inputs, else from copies, behind which nothing is walked. Each is a Variable of
-        # its own, even where one input was given twice, or is captured as well.
+        # The graph ends at copies of the inputs, or continues behind them if it is recorded. Each input becomes a separate
+        # Variable, even if it was given twice, or is captured as well.
         xs = [_alias(x) if recording else leaf_like(x) for x in inputs]
         ys = call(*xs)
     finally:
-        rule_in_use.reset(tokens[0])
+        data_view.reset(tokens[0])
         enable_backprop.reset(tokens[1])
-    counting = [(y, gy) for y, gy in zip(ys, gys) if gy is not None]
-    seeds = [gy if isinstance(gy, Variable) else constant(gy) for _, gy in counting]
-    wanted = [x for x in (*xs, *captured) if isinstance(x, Variable) and x.requires_grad]
-    found = {
-        id(x): gx for x, gx in zip(wanted, gradients([y for y, _ in counting], wanted, seeds, create_graph=recording))
-    }
-    return tuple([found.get(id(x)) for x in (*xs, *captured)])
+    seeded = [(y, gy) for y, gy in zip(ys, gys) if gy is not None]
+    seeds = [gy if isinstance(gy, Variable) else constant_variable(gy) for _, gy in seeded]
+    needed = [x for x in (*xs, *captured) if isinstance(x, Variable) and x.requires_grad]
+    gxs = gradients([y for y, _ in seeded], needed, seeds, create_graph=recording)
+    by_identity = {id(x): gx for x, gx in zip(needed, gxs)}
+    return tuple([by_identity.get(id(x)) for x in (*xs, *captured)])
 
 
 def leaf_like(x: Any) -> Any:

@@ -1,14 +1,14 @@
-"""Calling a rule so that what it computes is recorded, for derivatives of the second order and above.
+"""The optional last chapter of the engine: calling a rule so that its computation is recorded, for higher derivatives.
 
-A rule is trusted to be differentiable again only if all that it computes from is a Variable. Whatever it may have read
-as a plain array is found out, and then the first derivative is right and a second one raises `SecondOrderError`:
-a missing term is never silently left out.
+A rule can be differentiated again only if everything that it computes from is a Variable. What it read as a plain array is
+detected. The first derivative is then right all the same, and a second one raises `SecondOrderError`: a term is never
+silently left out.
 """
 
 from __future__ import annotations
 
 import dis
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -18,18 +18,20 @@ from passus.backend import Array
 from passus.config import no_grad
 from passus.core import custom
 from passus.core.function import Function
-from passus.core.variable import Variable, constant, rule_in_use
+from passus.core.variable import Variable, constant_variable
+from passus.core.views import data_view
+from passus.core.watched import Watched
 from passus.errors import SecondOrderError
 
-__all__ = ["pull_recorded"]
+__all__ = ["recorded_backward"]
 
 
-def pull_recorded(function: Function, gys: list[Any]) -> Sequence[Any]:
-    """Call a rule with Variables; one that cannot be recorded is called with arrays, and will not be differentiated."""
+def recorded_backward(function: Function, gys: list[Any]) -> Sequence[Any]:
+    """Call a rule with Variables. If it cannot be recorded, call it with arrays, and let a second derivative raise."""
     name = type(function).__name__
-    gys = [gy if gy is None or isinstance(gy, Variable) else constant(gy) for gy in gys]
-    kept = dict(function.__dict__)
-    token = rule_in_use.set(name)
+    gys = [gy if gy is None or isinstance(gy, Variable) else constant_variable(gy) for gy in gys]
+    attributes = dict(function.__dict__)
+    token = data_view.set(_watched_by(name))
     try:
         function.recording = True
         function.__dict__.update(_boxed_attributes(function))
@@ -40,29 +42,44 @@ def pull_recorded(function: Function, gys: list[Any]) -> Sequence[Any]:
     except Exception as error:
         reason = error
     finally:
-        rule_in_use.reset(token)
+        data_view.reset(token)
         function.__dict__.clear()
-        function.__dict__.update(kept)
+        function.__dict__.update(attributes)
+    return _first_order_only(function, gys, reason)
+
+
+def _first_order_only(function: Function, gys: list[Any], reason: Exception) -> Sequence[Any]:
+    """The gradients of a rule that could not be recorded, as Variables that cannot be differentiated."""
     with no_grad():
         arrays = [gy if gy is None else gy._data for gy in gys]
         gxs = (
             custom.backward(function, arrays) if function.custom else _as_sequence(function, function.backward(*arrays))
         )
-    known = [i for i, gx in enumerate(gxs) if gx is not None]
-    found = [gxs[i]._data if isinstance(gxs[i], Variable) else np.array(gxs[i]) for i in known]
-    ends = FirstOrderOnly(name, reason, found)(*function.operands, *[gy for gy in gys if gy is not None])
-    boxed = dict(zip(known, ends if isinstance(ends, tuple) else (ends,)))
+    present = [i for i, gx in enumerate(gxs) if gx is not None]
+    data = [gxs[i]._data if isinstance(gxs[i], Variable) else np.array(gxs[i]) for i in present]
+    end = FirstOrderOnly(type(function).__name__, reason, data)
+    results = end(*function.operands, *[gy for gy in gys if gy is not None])
+    boxed = dict(zip(present, results if isinstance(results, tuple) else (results,)))
     return tuple(boxed.get(i) for i in range(len(gxs)))
+
+
+def _watched_by(rule: str) -> Callable[[Variable], Any]:
+    """How a rule that is being recorded sees the data of a Variable: numbers that it may compare, but not compute with."""
+
+    def view(x: Variable) -> Any:
+        return Watched(x._data, rule) if x._data is not None and x._data.dtype.kind == "f" else x.array()
+
+    return view
 
 
 def _as_sequence(function: Function, gxs: Any) -> Sequence[Any]:
     if gxs is None and function.custom:
-        raise custom.no_gradient(function)
+        raise custom.no_gradient(type(function).__name__)
     return gxs if isinstance(gxs, (tuple, list)) else (gxs,)
 
 
 class FirstOrderOnly(Function):
-    """Stands behind gradients whose rule could not be recorded; differentiating them says why."""
+    """The creator of gradients whose rule could not be recorded. Differentiating them raises the reason."""
 
     constants = ("gxs",)
 
@@ -80,7 +97,10 @@ class FirstOrderOnly(Function):
 
 
 def _boxed_attributes(function: Function) -> dict[str, Any]:
-    """Attributes that hold the array of an input or output, as the Variable of that array."""
+    """The Variables of inputs and outputs whose arrays are saved in attributes, by the names of these attributes.
+
+    Raises `SecondOrderError` for other floating-point numbers in an attribute.
+    """
     boxes = [*function.operands, *[output() for output in function.outputs]]
     known: dict[Any, Any] = {_memory(box): box for box in boxes if isinstance(box, np.ndarray)}
     known |= {_memory(box._data): box for box in boxes if isinstance(box, Variable)}
@@ -89,7 +109,7 @@ def _boxed_attributes(function: Function) -> dict[str, Any]:
     )
     boxed: dict[str, Any] = {}
     for name, value in function.__dict__.items():
-        if name in ("operands", "_inputs", "outputs", "evidence") or name in function.constants:
+        if name in ("operands", "_inputs", "outputs", "checksums") or name in function.constants:
             continue
         if _memory(value) in known:
             boxed[name] = known[_memory(value)]
@@ -104,14 +124,14 @@ def _boxed_attributes(function: Function) -> dict[str, Any]:
 
 
 def _memory(value: Any) -> Any:
-    """What two views of the same numbers have in common; other values are known by their identity."""
+    """A key that two views of the same numbers share; for other values, their identity."""
     if not isinstance(value, np.ndarray):
         return id(value)
     return value.ctypes.data, value.shape, value.strides, value.dtype
 
 
 def _holds_numbers(value: Any, kinds: str) -> bool:
-    """Whether there is an array of one of these kinds in a value."""
+    """Whether a value is an array of one of these kinds, or contains one."""
     if isinstance(value, (list, tuple, dict)):
         return any(_holds_numbers(v, kinds) for v in (value.values() if isinstance(value, dict) else value))
     return getattr(getattr(value, "dtype", None), "kind", " ") in kinds and not isinstance(value, np.dtype)
@@ -119,7 +139,7 @@ def _holds_numbers(value: Any, kinds: str) -> bool:
 
 @cache
 def _assigned_by(method: Any) -> frozenset[str]:
-    """The attributes that a method assigns to: a Python number among them may have been computed from the input."""
+    """The attributes that a method assigns to. A Python number among them may depend on the input."""
     code = getattr(method, "__code__", None)
     names = (i.argval for i in dis.get_instructions(code) if i.opname == "STORE_ATTR") if code else ()
     return frozenset(names)

@@ -1,8 +1,9 @@
-"""The comparison of two Variables, ``a == b``: element by element, and without a truth value.
+"""The comparison of two Variables, ``a == b``: elementwise, and without a truth value.
 
-``v in [a, b]``, ``[a, b].index(v)`` and ``list.remove`` ask whether ``a == v`` is true, and mean whether the two are one Variable. Compared
-by value they would find another Variable that happens to hold an equal number. So ``==`` stays what it is for arrays, a mask,
-and a mask of two Variables refuses to be a truth value. A Variable beside an array or a number has one, as in NumPy.
+``v in [a, b]``, ``[a, b].index(v)`` and ``list.remove`` use the truth value of ``a == v``, and mean whether the two are one
+Variable. Compared by value, they would find another Variable with equal elements. So ``==`` gives a mask, as it does for
+arrays, and a mask of two Variables raises where its truth value is used. That of a Variable and an array or a number has one,
+as in NumPy.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ __all__ = ["ComparedVariables"]
 
 
 class ComparedVariables(np.ndarray[Any, Any]):
-    """A mask that knows that it comes from two Variables; whatever is computed from it is a plain array."""
+    """The mask that a comparison of two Variables returns. Whatever is computed from it is a plain array."""
 
     def __bool__(self) -> NoReturn:
         raise DTypeError(

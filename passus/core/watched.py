@@ -1,8 +1,8 @@
 """What a rule reads as ``x.data`` while it is recorded for a second derivative.
 
-A mask (``x.data > 0``), an index (``x.data.argmax()``) or a shape does not change when x does by a little, so a rule may use them.
-Numbers do: a rule that computes with them would leave a term out of the second derivative. `Watched` answers for the
-first, and raises `SecondOrderError` for the second.
+A mask (``x.data > 0``), an index (``x.data.argmax()``) or a shape is constant for small changes of x, so a rule may use it. A rule
+that computes with the numbers themselves would leave a term out of the second derivative. `Watched` returns the first kind,
+and raises `SecondOrderError` for the second.
 """
 
 from __future__ import annotations
@@ -23,17 +23,8 @@ CONSTANT_ALMOST_EVERYWHERE: frozenset[Any] = frozenset(
         *(np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal),
         *(np.isnan, np.isfinite, np.isinf, np.signbit, np.logical_and, np.logical_or, np.logical_xor, np.logical_not),
         *(np.sign, np.floor, np.ceil, np.trunc, np.rint, np.heaviside),
-        *(
-            np.any,
-            np.all,
-            np.nonzero,
-            np.flatnonzero,
-            np.argwhere,
-            np.count_nonzero,
-            np.isclose,
-            np.searchsorted,
-            np.round,
-        ),
+        *(np.any, np.all, np.nonzero, np.flatnonzero, np.argwhere, np.count_nonzero, np.isclose),
+        *(np.searchsorted, np.round),
         *(np.argmax, np.argmin, np.argsort, np.argpartition),
         *(np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.full_like, np.empty_like, np.result_type),
     }
@@ -41,14 +32,14 @@ CONSTANT_ALMOST_EVERYWHERE: frozenset[Any] = frozenset(
 """NumPy's functions whose derivative is zero wherever it exists."""
 
 ARRANGING = ("copy", "reshape", "ravel", "flatten", "transpose", "swapaxes", "squeeze", "repeat", "take")
-"""Methods whose result holds the same numbers, and is watched as well."""
+"""Methods whose result contains the same numbers, and is watched, too."""
 
 COUNTING = ("argmax", "argmin", "argsort", "argpartition", "nonzero", "any", "all")
-"""Methods whose result is indices or truth values."""
+"""Methods that return indices or truth values."""
 
 
 class Watched:
-    """The array of a Variable as a rule sees it; only what is constant almost everywhere can be computed from it."""
+    """The array of a Variable, from which only what is constant almost everywhere can be computed."""
 
     __slots__ = ("_array", "_rule")
 

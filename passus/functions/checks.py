@@ -9,7 +9,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.core import Variable
-from passus.core.variable import checked
+from passus.core.data import checked
 from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
 
 __all__ = [

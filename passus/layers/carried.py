@@ -8,7 +8,7 @@ from typing import Any
 
 from passus.attributes import noted_attributes, put
 from passus.backend import copied, is_array
-from passus.core.variable import constant
+from passus.core.variable import constant_variable
 from passus.errors import WeightsError, kind_of
 from passus.layers.partial import Loaded
 from passus.layers.parts import Holder, Slot
@@ -77,7 +77,7 @@ def verify_carried(
         if loaded is not None and path in given:
             (loaded.misfits if path in faults else loaded.taken).append(path)
         if loaded is None or (path in given and path not in faults):
-            loading.put(slot.owner, slot.attribute, None if kept is None else constant(copied(kept)))
+            loading.put(slot.owner, slot.attribute, None if kept is None else constant_variable(copied(kept)))
 
 
 def _faults(slots: Mapping[str, Slot], given: Mapping[str, Any]) -> dict[str, str]:

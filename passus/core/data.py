@@ -1,0 +1,103 @@
+"""What is accepted as data: arrays of real numbers. All else raises an error that says what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array, is_array
+from passus.core.array_like import ArrayLike
+from passus.core.watched import Watched
+from passus.errors import DTypeError, kind_of
+
+__all__ = [
+    "HALF",
+    "INTEGERS",
+    "KINDS",
+    "SCALARS",
+    "array_from_scalar",
+    "array_of_number",
+    "checked",
+    "output_array",
+]
+
+SCALARS: dict[type, str] = {np.dtype(code).type: np.dtype(code).kind for code in "?bhilqBHILQefdg"}
+"""The types that NumPy returns where a result has no axes, with the kind of their numbers."""
+
+KINDS: dict[type, str] = {np.ndarray: "", **SCALARS}
+"""The types that NumPy computes with and returns, with the kind of their numbers where the type determines it."""
+
+
+HALF = "e"
+"""The code of float16."""
+
+INTEGERS = "?bhilqBHILQ"
+"""The codes of booleans and integers."""
+
+
+def checked(data: Any, where: str) -> Array:
+    """``data`` itself if it is an array of real numbers. Raises `DTypeError` for all else; ``where`` begins the message."""
+    if type(data) is np.ndarray and data.dtype.kind in "fiub":
+        return data
+    if isinstance(data, Watched):
+        raise data.misread()
+    if not is_array(data):
+        raise DTypeError(f"{where}: {'None' if data is None else type(data).__name__} is not supported{_instead(data)}")
+    if data.dtype.kind not in "fiub":
+        raise DTypeError(
+            f"{where}: an array of {data.dtype} is not supported; passus computes with real numbers "
+            "(floating point, integers, booleans). Convert it first, for example with array.astype(np.float32)"
+        )
+    if hasattr(data, "mask"):
+        raise DTypeError(f"{where}: a masked array is not supported, its mask would be lost; use array.filled(value)")
+    # A memory map is seen as the plain array that it is, and so is np.matrix, whose * is a matrix product.
+    return np.asarray(data) if isinstance(data, np.ndarray) else data
+
+
+def array_from_scalar(x: Any) -> Any:
+    """An array without axes in place of a NumPy scalar, which NumPy computes from such arrays; all else as it is."""
+    return np.asarray(x) if isinstance(x, np.generic) else x
+
+
+def array_of_number(x: Any, inputs: Sequence[Any]) -> Array:
+    """A number among the inputs of a function, as an array of the dtype that NumPy would choose: float32 stays float32."""
+    number = x.item() if isinstance(x, np.generic) and len(inputs) > 1 else x
+    dtypes = [a.dtype for a in inputs if hasattr(a, "dtype") and not isinstance(a, np.generic)]
+    return np.asarray(number, dtype=np.result_type(*dtypes, number) if dtypes else None)
+
+
+def output_array(y: Any, xs: Sequence[Any], name: str) -> Array:
+    """What the ``forward`` of the class ``name`` returned for the inputs xs: an array, or a number if all inputs are numbers.
+
+    Raises `DTypeError` for anything else.
+    """
+    if type(y) in KINDS or (not isinstance(y, ArrayLike) and is_array(y)):
+        return y
+    if xs and all(isinstance(x, (int, float)) for x in xs):
+        return np.asarray(y)
+    raise DTypeError(f"{name}.forward returned {kind_of(y)}; it must return an array")
+
+
+def _instead(data: Any) -> str:
+    if isinstance(data, ArrayLike):
+        return "; it is a Variable already, pass it on as it is, or box its array: Variable(x.data)"
+    if isinstance(data, memoryview):
+        return (
+            "; it is the .data of an array. Functions of arrays return arrays, and only a Variable has its array in .data: "
+            "leave .data out"
+        )
+    if isinstance(data, (list, tuple)) and any(isinstance(x, ArrayLike) for x in data):
+        return "; it holds Variables: take one of them, as in xs[0], or join them with F.stack(xs)"
+    if isinstance(data, np.generic):
+        return (
+            f"; write np.array({data}), or as_array(...) around what was computed: from arrays without axes NumPy computes "
+            "numbers, so it is Variable(as_array(x.data - eps))"
+        )
+    if isinstance(data, (int, float, list, tuple)):
+        shown = repr(data) if len(repr(data)) <= 40 else "..."
+        return f"; write np.array({shown}{'.0' if isinstance(data, int) and not isinstance(data, bool) else ''})"
+    if hasattr(data, "to_numpy"):  # A table of pandas, polars or Arrow.
+        return "; pass its array, x.to_numpy()"
+    return "; pass a NumPy array"

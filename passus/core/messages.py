@@ -1,0 +1,122 @@
+"""The errors of the engine whose messages say what to write instead. Each is made from names, shapes and dtypes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from passus.errors import ArgumentError, DTypeError, GraphError, LabelError, PassusError, ShapeError
+
+__all__ = [
+    "array_loses_gradient",
+    "edited_since",
+    "element_loses_gradient",
+    "elements_are_fixed",
+    "failed_forward",
+    "no_graph",
+    "shape_of_gradient",
+    "variable_as_data",
+]
+
+Shape = tuple[int, ...]
+
+
+def variable_as_data(label: str) -> DTypeError:
+    """For ``x.data = y`` with a Variable y."""
+    return DTypeError(
+        f"{label}.data: expected an array, not a Variable. Update it with "
+        "x.data -= lr * x.grad, or assign the array of the result: x.data = (...).data"
+    )
+
+
+def array_loses_gradient(label: str, shape: Shape) -> DTypeError:
+    """For ``np.array([x, x])`` and the like, while a graph is recorded."""
+    return DTypeError(
+        f"{label} of shape {shape} would be converted to an array, which loses its gradient. Join "
+        "Variables with F.stack or F.concatenate, and compute with operators or with functions of passus or NumPy; "
+        "where no gradient is needed, use x.data, x.item() or no_grad()"
+        + ("" if shape else ". For a log of losses, append loss.item(), which also frees the graph")
+    )
+
+
+def element_loses_gradient(label: str) -> DTypeError:
+    """For ``o[0] = x`` with an array o, while a graph is recorded."""
+    return DTypeError(
+        f"o[...] = {label} with an array o would lose the gradient. Join Variables with F.stack or "
+        "F.concatenate; where no gradient is needed, assign x.data or x.item()"
+    )
+
+
+def elements_are_fixed() -> DTypeError:
+    """For ``x[0] = v``."""
+    return DTypeError(
+        "x[...] = v: the elements of a Variable cannot be assigned, because the graph would not see it. Make a new one "
+        "(F.where(mask, v, x)), or edit x.data[...] before x is used"
+    )
+
+
+def edited_since(function: str, label: str, shape: Shape) -> GraphError:
+    """For a rule that reads data which were assigned to after the forward pass."""
+    return GraphError(
+        f"{function}.backward: the data of {label} {shape} were edited after the forward "
+        "pass that used them, so the gradient would be wrong. Call backward() before editing, or run the "
+        "forward pass again"
+    )
+
+
+def no_graph(label: str, dtype: np.dtype[Any] | None) -> GraphError:
+    """For ``y.backward()`` on a Variable to which no gradient flows; ``dtype``: of its data, None if it holds none."""
+    if dtype is None:
+        return GraphError(f"{label}.backward(): it holds no data")
+    if dtype.kind != "f":
+        return GraphError(
+            f"{label}.backward(): its data are {dtype}{'' if dtype.kind == 'b' else ' that were computed from no integers'}, "
+            "through which no gradient flows; start from floating-point numbers, such as np.array(3.0) or x.astype(np.float32)"
+        )
+    return GraphError(
+        f"{label}.backward(): there is no graph behind it. It was computed under no_grad(), or from arrays, integers or "
+        "frozen parameters only; or it is a gradient, and the pass that made it needed backward(create_graph=True)"
+    )
+
+
+def shape_of_gradient(function: str, given: Shape, needed: Shape) -> ShapeError:
+    """For a rule that returns a gradient of another shape than its input."""
+    return ShapeError(
+        f"{function}.backward returned a gradient of shape {given} for an input of shape "
+        f"{needed}; they must be equal{_advice(given, needed)}"
+    )
+
+
+def failed_forward(name: str, error: Exception, xs: Sequence[Any], advice: str) -> PassusError:
+    """For an error of NumPy in ``forward``: it is given the name of the operation, and its inputs."""
+    if any(x is None for x in xs):
+        return DTypeError(f"{name}: input {[x is None for x in xs].index(True)} holds no data yet (it is None)")
+    given = ", ".join(f"{x.dtype}{list(x.shape)}" if hasattr(x, "shape") else repr(x) for x in xs)
+    kind: type[PassusError] = DTypeError if isinstance(error, (TypeError, AttributeError)) else ArgumentError
+    if isinstance(error, IndexError):
+        kind = LabelError
+    if isinstance(error, ValueError) and not isinstance(error, np.linalg.LinAlgError):
+        kind = ShapeError  # AxisError is an IndexError, too, and about shapes.
+    return kind(f"{name}({given}): {error}{advice}")
+
+
+def broadcasts(shape: Shape, to: Shape) -> bool:
+    """Whether an array of one shape can be broadcast to another."""
+    extra = len(to) - len(shape)
+    return extra >= 0 and all(n in (1, m) for n, m in zip(shape, to[extra:]))
+
+
+def _advice(given: Shape, needed: Shape) -> str:
+    """What a rule may do about a gradient of another shape."""
+    if broadcasts(given, needed):
+        return f". Return F.broadcast_to(gy, {needed}), as the rule of a sum does"
+    if broadcasts(needed, given):
+        return f". Return F.sum_to(gx, {needed}), as the rule of a broadcast does"
+    if given == needed[::-1]:
+        return ". Return gx.T"
+    if math.prod(given) == math.prod(needed):
+        return f". Return gx.reshape({needed})"
+    return ""
