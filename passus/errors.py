@@ -3,24 +3,25 @@
 ```
 PassusError
 ├── ShapeError          (ValueError)    shapes that do not fit together
-├── DTypeError          (TypeError)     something that is no array of numbers, or of the wrong kind of numbers
+├── DTypeError          (TypeError)     not an array of numbers, or numbers of the wrong kind
 ├── ArgumentError       (ValueError)    a value out of range: a NaN learning rate, a batch of size 0, an unknown option
 ├── LabelError          (IndexError, ValueError)   a class label or an index that does not exist
-├── GraphError          (RuntimeError)  backpropagation that cannot be done: no graph, no gradient, data edited since
-│   └── SecondOrderError                a rule that was written for first derivatives only
-├── WeightsError        (ValueError)    a weights file that is broken or of another model
-│   └── MissingWeightsError (FileNotFoundError)    a weights file that is not there
-├── DataError           (ValueError)    a data file that is missing, truncated or not what its checksum says
-├── LoaderTimeoutError  (TimeoutError)  a batch that does not come
-├── PathError           (FileNotFoundError, IsADirectoryError)    a place where no file can be written
+├── GraphError          (RuntimeError)  an impossible backward pass: no graph, no gradient, edited data
+│   └── SecondOrderError                a second derivative through a rule for first derivatives only
+├── WeightsError        (ValueError)    a weights file that is damaged or belongs to another model
+│   └── MissingWeightsError (FileNotFoundError)    a missing weights file
+├── DataError           (ValueError)    a data file that is missing, truncated or does not match its checksum
+├── LoaderTimeoutError  (TimeoutError)  a batch that is not ready in time
+├── PathError           (FileNotFoundError, IsADirectoryError)    a path where no file can be written
 ├── MissingAttributeError   (AttributeError)   a name that other libraries have
-├── DivergenceError     (ArithmeticError)   a training whose loss is NaN or infinite
+├── DivergenceError     (ArithmeticError)   a training run whose loss is NaN or infinite
 └── DependencyError     (ImportError)   an optional package that is not installed
 ```
 
-`PassusWarning` (a UserWarning) is the one warning: something works, but not as well as it could.
+`PassusWarning` (a UserWarning) is the only warning: something works, but not as well as it could.
 
-Every message names the operation or the layer's path, the shapes or types it met, and a way to mend it.
+Every message begins with the public name of the function, or with the path of the layer. It states the shapes or types that
+were given, and how to fix the call.
 
 >>> issubclass(ShapeError, ValueError) and issubclass(ShapeError, PassusError)
 True
@@ -28,7 +29,10 @@ True
 
 from __future__ import annotations
 
-from typing import Self
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, Self, TypeVar
 
 __all__ = [
     "ArgumentError",
@@ -48,19 +52,28 @@ __all__ = [
     "ShapeError",
     "WeightsError",
     "kind_of",
+    "named_in_errors",
 ]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+NAME = re.compile(r"[a-z_]\w*(?=[(:,])")
+"""The name of a function at the beginning of a message."""
 
 
 class PassusError(Exception):
-    """Any error that passus raises by itself; ``layers`` are the names of the layers it came
-    through, outermost first.
+    """Any error that passus raises itself; ``layers`` are the names of the layers that it passed through, outermost first.
 
-    A layer that sees an error pass adds its own name in front, so that the message of an error deep in a
-    model begins with ``model.encoder.l2: ...``.
+    Each layer adds its own name in front, so that the message of an error deep in a model begins with
+    ``model.encoder.l2: ...``. The name of a layer that is called by itself is left out if the message begins with the same
+    name, as that of a function (``conv2d: ...``, not ``conv2d: conv2d: ...``).
 
     >>> error = ShapeError("linear: x (2, 3) does not fit W (4, 5)")
-    >>> error.within("l2").within("encoder")
-    ShapeError('encoder.l2: linear: x (2, 3) does not fit W (4, 5)')
+    >>> error.within("linear")
+    ShapeError('linear: x (2, 3) does not fit W (4, 5)')
+    >>> error.within("encoder")
+    ShapeError('encoder.linear: linear: x (2, 3) does not fit W (4, 5)')
     """
 
     def __init__(self, message: str) -> None:
@@ -68,7 +81,7 @@ class PassusError(Exception):
         self.message = message
         self.layers: tuple[str, ...] = ()
         self.layer: object = None
-        """The layer that it came through last."""
+        """The layer that it passed through last."""
 
     def within(self, name: str) -> Self:
         """Put the name of a layer in front and return the error itself."""
@@ -76,8 +89,17 @@ class PassusError(Exception):
         self.args = (str(self),)
         return self
 
+    def renamed(self, name: str) -> Self:
+        """Replace the name of the function at the beginning of the message and return the error itself."""
+        self.message = NAME.sub(name, self.message, count=1) if NAME.match(self.message) else f"{name}: {self.message}"
+        self.args = (str(self),)
+        return self
+
     def __str__(self) -> str:
-        return f"{'.'.join(self.layers)}: {self.message}" if self.layers else self.message
+        function = NAME.match(self.message)
+        if not self.layers or (function and self.layers == (function[0].replace("_", ""),)):
+            return self.message
+        return f"{'.'.join(self.layers)}: {self.message}"
 
 
 class ShapeError(PassusError, ValueError):
@@ -85,7 +107,7 @@ class ShapeError(PassusError, ValueError):
 
 
 class DTypeError(PassusError, TypeError):
-    """Something that is no array of numbers, or an array of the wrong kind of numbers."""
+    """Not an array of numbers, or an array of numbers of the wrong kind."""
 
 
 class ArgumentError(PassusError, ValueError):
@@ -97,39 +119,39 @@ class LabelError(PassusError, IndexError, ValueError):
 
 
 class GraphError(PassusError, RuntimeError):
-    """Backpropagation that cannot be done."""
+    """A backward pass that is impossible."""
 
 
 class SecondOrderError(GraphError):
-    """A second derivative through a rule that was written for first derivatives only."""
+    """A second derivative through a rule that is written for first derivatives only."""
 
 
 class WeightsError(PassusError, ValueError):
-    """A weights file that is broken or belongs to another model."""
+    """A weights file that is damaged or belongs to another model."""
 
 
 class MissingWeightsError(WeightsError, FileNotFoundError):
-    """A weights file or checkpoint that is not there."""
+    """A missing weights file or checkpoint."""
 
 
 class DataError(PassusError, ValueError):
-    """A data file that is missing, truncated or not the file it should be."""
+    """A data file that is missing, truncated or does not match its checksum."""
 
 
 class LoaderTimeoutError(PassusError, TimeoutError):
-    """A batch that a loader's threads have not prepared in time."""
+    """A batch that the threads of a loader have not prepared in time."""
 
 
 class PathError(PassusError, FileNotFoundError, IsADirectoryError):
-    """A place where no file can be written: it is a folder itself, or its folder is not there."""
+    """A path where no file can be written: it is a folder, or its folder does not exist."""
 
 
 class MissingAttributeError(PassusError, AttributeError):
-    """A name that other libraries have, and that is another one here."""
+    """A name that other libraries have, and that is different here."""
 
 
 class DivergenceError(PassusError, ArithmeticError):
-    """A training whose loss is NaN or infinite."""
+    """A training run whose loss is NaN or infinite."""
 
 
 class DependencyError(PassusError, ImportError):
@@ -141,7 +163,7 @@ class PassusWarning(UserWarning):
 
 
 def kind_of(value: object) -> str:
-    """What a value is, as a message says it: its type with an article, or the class itself.
+    """A value as described in a message: its type with an article, or the class itself.
 
     >>> kind_of(3), kind_of("a"), kind_of(None), kind_of(ShapeError)
     ('an int', 'a str', 'None', 'the class ShapeError')
@@ -152,3 +174,26 @@ def kind_of(value: object) -> str:
         return f"the class {value.__name__}"
     name = type(value).__name__
     return f"{'an' if name[0] in 'AEIOaeio' or name[:2] in ('SG', 'MS', 'ML') or name == 'ndarray' else 'a'} {name}"
+
+
+def named_in_errors(function: Callable[P, R]) -> Callable[P, R]:
+    """A decorator for functions that are composed of others: their errors begin with their own name.
+
+    >>> @named_in_errors
+    ... def median(x):
+    ...     raise ShapeError("quantile: x (0, 3) has no elements along axis 0")
+    >>> median(None)
+    Traceback (most recent call last):
+        ...
+    passus.errors.ShapeError: median: x (0, 3) has no elements along axis 0
+    """
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except PassusError as error:
+            error.renamed(function.__name__)
+            raise
+
+    return call

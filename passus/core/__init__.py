@@ -21,8 +21,9 @@ DeZero keeps its operators and switches in ``core``, too, and they are found her
 `passus.config`, and the operators those of `passus.functions`, which stands above the engine and binds them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable as _Callable
 
+from passus import exports as _exports
 from passus.config import Config as Config
 from passus.config import no_grad as no_grad
 from passus.config import test_mode as test_mode
@@ -53,52 +54,14 @@ Neg: type[Function]
 Sub: type[Function]
 Div: type[Function]
 Pow: type[Function]
-mul: Callable[..., Result]
-neg: Callable[..., Result]
-sub: Callable[..., Result]
-rsub: Callable[..., Result]
-div: Callable[..., Result]
-rdiv: Callable[..., Result]
-pow: Callable[..., Result]
-setup_variable: Callable[[], None]
-"""Bound by `passus.functions.binding`."""
+mul: _Callable[..., Result]
+neg: _Callable[..., Result]
+sub: _Callable[..., Result]
+rsub: _Callable[..., Result]
+div: _Callable[..., Result]
+rdiv: _Callable[..., Result]
+pow: _Callable[..., Result]
+setup_variable: _Callable[[], None]
+"""Bound by `passus.functions.binding`, which exports the names again."""
 
-__all__ = [
-    "Add",
-    "HALF",
-    "INTEGERS",
-    "Binary",
-    "Config",
-    "Div",
-    "Function",
-    "Mul",
-    "Neg",
-    "Operand",
-    "Parameter",
-    "Pow",
-    "Result",
-    "Sub",
-    "Unary",
-    "Variable",
-    "add",
-    "as_array",
-    "as_variable",
-    "astype",
-    "backward",
-    "broadcast_to",
-    "div",
-    "gradients",
-    "mul",
-    "neg",
-    "no_grad",
-    "pow",
-    "rdiv",
-    "rsub",
-    "setup_variable",
-    "sub",
-    "sum_to",
-    "test_mode",
-    "using_config",
-    "wide",
-    "widened",
-]
+_exports.export_names(__name__)

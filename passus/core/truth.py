@@ -2,7 +2,7 @@
 
 ``v in [a, b]``, ``[a, b].index(v)`` and ``list.remove`` use the truth value of ``a == v``, and mean whether the two are one
 Variable. Compared by value, they would find another Variable with equal elements. So ``==`` gives a mask, as it does for
-arrays, and a mask of two Variables raises where its truth value is used. That of a Variable and an array or a number has one,
+arrays, and a mask of two Variables raises where its truth value is used. A comparison with an array or a number has a truth value,
 as in NumPy.
 """
 

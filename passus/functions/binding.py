@@ -18,6 +18,7 @@ from passus.backend.gpu import to_cupy
 from passus.core import Function, Variable
 from passus.core.protocol import alternatives, differentiable, ufunc_methods, without_gradient
 from passus.core.truth import ComparedVariables
+from passus.exports import export_names
 from passus.foreign import FUNCTION, VARIABLE
 from passus.functions.arrays import arithmetic as a
 from passus.functions.arrays import (
@@ -184,6 +185,7 @@ def setup_variable() -> None:
     for name in IN_CORE:
         setattr(core, name, getattr(a, name))
     core.setup_variable = setup_variable
+    export_names("passus.core")
 
 
 setup_variable()

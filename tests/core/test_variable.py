@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import pickle
 
 import numpy as np
 import pytest
 
-from passus import Config, Parameter, Variable, as_array, as_variable, no_grad, test_mode, using_config
-from passus.errors import ArgumentError, DTypeError, GraphError
+from passus import Parameter, Variable, as_array, as_variable, no_grad
+from passus.errors import DTypeError, GraphError
 from passus.functions import square
 
 
@@ -136,52 +135,14 @@ def test_detach_shares_the_array_but_not_the_graph():
     assert np.shares_memory(y.data, y.detach().data)
 
 
-# The switches.
+def test_an_array_subclass_is_seen_as_an_array(tmp_path):
+    mapped = np.memmap(tmp_path / "x", np.float32, "w+", shape=(3,))
+    assert type(Variable(mapped).data) is np.ndarray
+    assert type(square(Variable(mapped)).data) is np.ndarray
 
 
-def test_switches():
-    assert (Config.enable_backprop, Config.train, Config.debug) == (True, True, False)
-    with no_grad(), test_mode():
-        assert (Config.enable_backprop, Config.train) == (False, False)
-        with using_config("train", True):
-            assert Config.train
-        assert repr(Config) == "Config(enable_backprop=False, train=False, debug=False, native=True)"
-    assert (Config.enable_backprop, Config.train) == (True, True)
-    with pytest.raises(RuntimeError), no_grad():
-        raise RuntimeError
-    assert Config.enable_backprop
-
-
-def test_switches_as_attributes_and_decorators():
-    @no_grad()
-    def predict():
-        return Config.enable_backprop
-
-    assert (predict(), predict(), Config.enable_backprop) == (False, False, True)
-    Config.train = False
-    try:
-        assert not Config.train
-    finally:
-        Config.train = True
-    with pytest.raises(ArgumentError, match="no switch is called 'trian'"):
-        using_config("trian", True)
-    with pytest.raises(ArgumentError, match="no switch"):
-        Config.trian = True
-    with pytest.raises(AttributeError, match="no switch"):
-        _ = Config.trian
-
-
-def test_switches_belong_to_one_task():
-    async def quiet():
-        with no_grad():
-            await asyncio.sleep(0.01)
-            return Config.enable_backprop
-
-    async def loud():
-        await asyncio.sleep(0.005)
-        return Config.enable_backprop
-
-    async def both():
-        return await asyncio.gather(quiet(), loud())
-
-    assert asyncio.run(both()) == [False, True]
+def test_numbers_of_numpy_are_boxed_with_as_array():
+    x = Variable(np.array(1.0))
+    with pytest.raises(DTypeError, match=r"float64 is not supported; write np\.array\(0\.5\), or as_array"):
+        Variable(x.data - 0.5)
+    assert Variable(as_array(x.data - 0.5)) == 0.5

@@ -340,7 +340,7 @@ class Net(Layer):
 def test_an_error_begins_with_the_path_of_the_layer() -> None:
     with pytest.raises(ShapeError, match=r"^net\.blocks\.0\.l2: linear.*5, 3.*7, 2"):
         Net(Linear(2, in_size=7))(X)
-    with pytest.raises(ShapeError, match=r"^linear: linear"):
+    with pytest.raises(ShapeError, match=r"^linear\("):
         Linear(2, in_size=7)(X)
 
 
@@ -616,12 +616,12 @@ def test_options_of_another_kind_raise(make: Any, match: str) -> None:
     ("layer", "x", "error", "match"),
     [
         (Linear(3), np.array(1.0), ShapeError, r"linear: x \(\) has no axis -1"),
-        (Linear(3), [1.0, 2.0], DTypeError, r"linear: linear: list is not supported"),
-        (L.BatchNorm(), np.ones(3), ShapeError, r"batchnorm: batch_norm: x \(3,\) has no axis 1"),
-        (L.LayerNorm(), np.array(1.0), ShapeError, r"layernorm: layer_norm: x \(\) has no axis -1"),
-        (L.RMSNorm(), np.array(1.0), ShapeError, r"rmsnorm: rms_norm: x \(\) has no axis -1"),
-        (L.GroupNorm(1), np.ones(3), ShapeError, r"groupnorm: group_norm: x \(3,\) has no axis 1"),
-        (L.InstanceNorm(), [1.0], DTypeError, r"instancenorm: instance_norm: list is not supported"),
+        (Linear(3), [1.0, 2.0], DTypeError, r"^linear: list is not supported"),
+        (L.BatchNorm(), np.ones(3), ShapeError, r"^batch_norm: x \(3,\) has no axis 1"),
+        (L.LayerNorm(), np.array(1.0), ShapeError, r"^layer_norm: x \(\) has no axis -1"),
+        (L.RMSNorm(), np.array(1.0), ShapeError, r"^rms_norm: x \(\) has no axis -1"),
+        (L.GroupNorm(1), np.ones(3), ShapeError, r"^group_norm: x \(3,\) has no axis 1"),
+        (L.InstanceNorm(), [1.0], DTypeError, r"^instance_norm: list is not supported"),
     ],
 )
 def test_a_first_input_that_tells_no_size_leaves_a_layer_lazy(layer: Layer, x: Any, error: Any, match: str) -> None:

@@ -1,0 +1,65 @@
+"""Data that are edited between the forward and the backward pass."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from passus import Function, using_config
+from passus.core import add
+from passus.errors import GraphError
+from passus.functions import mul, square
+from tests.core.graphs import leaf
+
+
+def test_data_edited_after_the_forward_pass_are_noticed():
+    x = leaf(3.0)
+    y = square(x)
+    x.data -= 1.0
+    with pytest.raises(GraphError, match=r"square.*edited|Square.backward: the data of .* were edited"):
+        y.backward()
+    assert x.grad is None
+    y = square(x)
+    x.data = np.array([7.0])
+    with pytest.raises(GraphError, match="edited"):
+        y.backward()
+    square(x).backward()
+    assert x.grad == 14.0
+
+
+def test_edits_that_no_rule_reads_do_no_harm():
+    x = leaf(3.0)
+    y = add(x, 1.0)
+    x.data = np.array([7.0])
+    y.backward()
+    assert x.grad == 1.0
+
+
+def test_debug_mode_notices_edits_of_elements_and_shows_where_the_call_was():
+    x = leaf(3.0)
+    with using_config("debug", True):
+        y = square(x)
+    x.data[0] = 5.0
+    with pytest.raises(GraphError, match="edited in place") as caught:
+        y.backward()
+    assert "test_debug_mode_notices_edits" in str(caught.value)
+
+
+def test_debug_mode_notices_edits_of_constants_and_of_what_a_rule_keeps():
+    class Masked(Function):
+        def __init__(self, mask, parts):
+            self.mask, self.parts = mask, parts
+
+        def forward(self, x):
+            return x * self.mask
+
+        def backward(self, gy):
+            return gy * self.mask
+
+    x, c, mask, part = leaf(1.0, 2.0), np.ones(2), np.array([True, False]), np.zeros(1)
+    for edited in (c, mask, part):
+        with using_config("debug", True):
+            y = Masked(mask, [part])(mul(x, c))
+        edited[0] = not edited[0]
+        with pytest.raises(GraphError, match="edited in place"):
+            y.backward()
