@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -63,6 +64,12 @@ def _compiling_takes_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def _seeded() -> Iterator[None]:
     with passus.random.using_rng(0):
         yield
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """Random numbers that depend on the id of the test alone, not on the tests that ran before."""
+    return np.random.default_rng(list(request.node.nodeid.encode()))
 
 
 @pytest.fixture(autouse=True)

@@ -49,7 +49,6 @@ FUSED = [
 GRID = np.concatenate(
     [np.linspace(-120, 120, 40_001), np.linspace(-6, 6, 40_001), np.geomspace(1e-30, 1, 500), [0.0, -0.0, 1e30, -1e30]]
 ).astype(np.float32)
-rng = np.random.default_rng(5)
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +86,7 @@ def test_what_is_not_finite(name: str) -> None:
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("shape", [(40_003,), (3, 7, 50, 51)])
-def test_gradients_of_first_and_second_order(name: str, shape: tuple[int, ...]) -> None:
+def test_gradients_of_first_and_second_order(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> None:
     values, seed = rng.standard_normal((2, *shape), np.float32)
     if len(shape) == 4:  # Channels last in memory, as convolutions leave them.
         values, seed = (np.moveaxis(np.ascontiguousarray(np.moveaxis(v, 1, -1)), -1, 1) for v in (values, seed))
@@ -117,7 +116,7 @@ def derivatives(name: str, values: np.ndarray, seed: np.ndarray) -> list[np.ndar
     return [y.data, *found, second]
 
 
-def test_a_gradient_that_lies_otherwise_in_memory() -> None:
+def test_a_gradient_that_lies_otherwise_in_memory(rng: np.random.Generator) -> None:
     x = Variable(rng.standard_normal((300, 200), np.float32))
     y = F.gelu(x)
     y.grad = Variable(np.asfortranarray(np.ones((300, 200), np.float32)))
@@ -130,7 +129,9 @@ def test_a_gradient_that_lies_otherwise_in_memory() -> None:
 
 @pytest.mark.parametrize("kernel", [sigmoid_gradient, tanh_gradient])
 @pytest.mark.parametrize("shape", [(40_003,), (300, 2, 7, 51)])
-def test_gradients_from_results_are_those_of_numpy(kernel: Any, shape: tuple[int, ...]) -> None:
+def test_gradients_from_results_are_those_of_numpy(
+    kernel: Any, shape: tuple[int, ...], rng: np.random.Generator
+) -> None:
     gy, y = (np.moveaxis(v, -1, 0) for v in rng.standard_normal((2, *shape), np.float32))
     y.flat[:3] = np.nan, np.inf, -np.inf
     for v in (gy, y):
@@ -145,7 +146,7 @@ def test_gradients_from_results_are_those_of_numpy(kernel: Any, shape: tuple[int
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh"])
-def test_slopes_from_results_do_not_read_x_again(name: str) -> None:
+def test_slopes_from_results_do_not_read_x_again(name: str, rng: np.random.Generator) -> None:
     x = Variable(rng.standard_normal(40_003, np.float32))
     y = ACTIVATIONS[name](x)
     y.backward()
@@ -162,7 +163,7 @@ def test_slopes_from_results_do_not_read_x_again(name: str) -> None:
 
 @pytest.mark.parametrize("name", FUSED)
 @pytest.mark.parametrize(("shape", "axis"), [((900, 37), -1), ((50, 9, 75), 2), ((4, 35, 20, 21), 1)])
-def test_bias_and_activation(name: str, shape: tuple[int, ...], axis: int) -> None:
+def test_bias_and_activation(name: str, shape: tuple[int, ...], axis: int, rng: np.random.Generator) -> None:
     values, seed = rng.standard_normal((2, *shape), np.float32)
     if axis == 1:
         values, seed = (np.moveaxis(np.ascontiguousarray(np.moveaxis(v, 1, -1)), -1, 1) for v in (values, seed))
@@ -189,7 +190,7 @@ def in_one_pass(name: str, axis: int, values: np.ndarray, bias: np.ndarray, seed
     return y, y.data, gx.data, gb.data, *[v.data for v in recorded], *[v.data for v in seconds]
 
 
-def test_add_relu_of_large_arrays() -> None:
+def test_add_relu_of_large_arrays(rng: np.random.Generator) -> None:
     values = rng.standard_normal((2, 600, 500), np.float32)
     x0, x1 = Variable(values[0]), Variable(values[1])
     y = F.add_relu(x0, x1)

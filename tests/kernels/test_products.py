@@ -14,10 +14,9 @@ from passus import Variable
 from passus.errors import ShapeError
 from passus.kernels import dispatch, get_num_threads, set_num_threads
 from passus.kernels.products import product
+from tests.helpers.drawing import generators
 
 native: Any = dispatch.native_module("products")
-
-rng = np.random.default_rng(8)
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +25,7 @@ def _kernels() -> None:
         pytest.skip("Numba is missing")
 
 
-def matrix(n: int, m: int, layout: str) -> np.ndarray:
+def matrix(rng: np.random.Generator, n: int, m: int, layout: str) -> np.ndarray:
     """A matrix in C or Fortran order, turned round, or with gaps; read-only, as some are."""
     if layout == "gaps":
         x = rng.standard_normal((2 * n, 3 * m), np.float32)[::2, ::3]
@@ -49,27 +48,27 @@ LAYOUTS = st.sampled_from(["C", "F", "gaps", "reversed"])
 LENGTHS = st.integers(1, 80)
 
 
-@given(n=LENGTHS, k=LENGTHS, m=LENGTHS, layouts=st.tuples(LAYOUTS, LAYOUTS), biased=st.booleans())
+@given(n=LENGTHS, k=LENGTHS, m=LENGTHS, layouts=st.tuples(LAYOUTS, LAYOUTS), biased=st.booleans(), rng=generators())
 @settings(max_examples=100, deadline=None)
-def test_products(n: int, k: int, m: int, layouts: tuple[str, str], biased: bool) -> None:
+def test_products(n: int, k: int, m: int, layouts: tuple[str, str], biased: bool, rng: np.random.Generator) -> None:
     bias = rng.standard_normal(m, np.float32) if biased else None
-    check(matrix(n, k, layouts[0]), matrix(k, m, layouts[1]), bias)
+    check(matrix(rng, n, k, layouts[0]), matrix(rng, k, m, layouts[1]), bias)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("shape", [(3, 5000, 40), (70, 4100, 33), (700, 300, 20), (20, 300, 700), (2, 9, 1), (1, 1, 1)])
-def test_long_sums_and_several_threads(shape: tuple[int, int, int], threads: int) -> None:
+def test_long_sums_and_several_threads(shape: tuple[int, int, int], threads: int, rng: np.random.Generator) -> None:
     n, k, m = shape
     before = get_num_threads()
     set_num_threads(threads)
     try:
-        check(matrix(n, k, "C"), matrix(k, m, "F"), rng.standard_normal(m, np.float32))
-        check(matrix(n, k, "F"), matrix(k, m, "C"))
+        check(matrix(rng, n, k, "C"), matrix(rng, k, m, "F"), rng.standard_normal(m, np.float32))
+        check(matrix(rng, n, k, "F"), matrix(rng, k, m, "C"))
     finally:
         set_num_threads(before)
 
 
-def test_a_number_that_is_not_finite_stays_in_its_row_and_column() -> None:
+def test_a_number_that_is_not_finite_stays_in_its_row_and_column(rng: np.random.Generator) -> None:
     a, b = rng.standard_normal((40, 33), np.float32), rng.standard_normal((33, 50), np.float32)
     a[3, 4], b[7, 5] = np.nan, np.inf
     found = product.compiled()(a, b)
@@ -83,7 +82,7 @@ def test_large_matrices_that_do_not_fit_are_refused() -> None:
         F.matmul(np.ones((300, 200), np.float32), np.ones((201, 300), np.float32))
 
 
-def test_gradients_of_large_layers() -> None:
+def test_gradients_of_large_layers(rng: np.random.Generator) -> None:
     x, W, b = (Variable(rng.standard_normal(shape, np.float32)) for shape in [(150, 130), (130, 170), (170,)])
     gy = rng.standard_normal((150, 170), np.float32)
     y = F.linear(x, W, b)
@@ -105,10 +104,10 @@ SHAPES = [(700, 60, 300), (300, 60, 700), (40, 900, 600)]
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_thread_takes_the_shares_of_those_that_do_not_come(
-    shape: tuple[int, int, int], order: str, monkeypatch: pytest.MonkeyPatch
+    shape: tuple[int, int, int], order: str, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:
     n, k, m = shape
-    a, b = matrix(n, k, order), matrix(k, m, "C")
+    a, b = matrix(rng, n, k, order), matrix(rng, k, m, "C")
     before = get_num_threads()
     set_num_threads(4)
     try:
@@ -129,7 +128,9 @@ def test_a_thread_takes_the_shares_of_those_that_do_not_come(
 
 
 @pytest.mark.parametrize("bias", [None, np.arange(50, dtype=np.float32)])
-def test_a_transposed_deep_product_is_cut_along_its_depth(bias: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_transposed_deep_product_is_cut_along_its_depth(
+    bias: Any, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
     a, b = rng.standard_normal((2000, 60), np.float32).T, rng.standard_normal((2000, 50), np.float32)
     pieces, whole = [], native._Product.whole
 
@@ -147,13 +148,13 @@ def test_a_transposed_deep_product_is_cut_along_its_depth(bias: Any, monkeypatch
     assert pieces == [(60, 1000)] * 2
 
 
-def test_the_zeros_of_products_without_a_bias_stay_zeros() -> None:
-    a, b = matrix(30, 20, "C"), matrix(20, 40, "C")
+def test_the_zeros_of_products_without_a_bias_stay_zeros(rng: np.random.Generator) -> None:
+    a, b = matrix(rng, 30, 20, "C"), matrix(rng, 20, 40, "C")
     expected = product.compiled()(a, b)
     product.compiled()(a, b, np.full(40, 7, np.float32))
     np.testing.assert_array_equal(product.compiled()(a, b), expected)
 
 
 @pytest.mark.parametrize("rows", [1, 2])
-def test_products_of_a_single_row_are_left_to_numpy(rows: int) -> None:
-    assert product.suits(matrix(rows, 4096, "C"), matrix(4096, 4096, "C")) is (rows > 1)
+def test_products_of_a_single_row_are_left_to_numpy(rows: int, rng: np.random.Generator) -> None:
+    assert product.suits(matrix(rng, rows, 4096, "C"), matrix(rng, 4096, 4096, "C")) is (rows > 1)

@@ -13,7 +13,6 @@ from passus import Variable, using_config
 from passus.core.backward import gradients
 from passus.kernels import dispatch
 
-rng = np.random.default_rng(11)
 INF, NAN = np.inf, np.nan
 NUMBERS = [-1000.0, -5.0, -3.0, -1.0, -0.0, 0.0, 1.0, 3.0, 5.0, 1000.0, INF, NAN]
 SEEDS = [1.0, -2.0, 0.0, INF, -INF, NAN]
@@ -27,7 +26,7 @@ def _kernels() -> None:
         pytest.skip("Numba is missing")
 
 
-def of_pairs(*shape: int) -> tuple[np.ndarray, np.ndarray]:
+def of_pairs(rng: np.random.Generator, *shape: int) -> tuple[np.ndarray, np.ndarray]:
     """Numbers and gradients (N, C, H, W), channels last in memory, in which each pair of special ones comes often."""
     pairs = PAIRS[rng.integers(0, len(PAIRS), (shape[0], *shape[2:], shape[1]))].astype(np.float32)
     x, gy = np.moveaxis(np.moveaxis(pairs, -1, 0), -1, 2)
@@ -68,23 +67,23 @@ CHOOSING: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", CHOOSING)
-def test_functions_that_choose(name: str) -> None:
-    x, gy = of_pairs(8, C, 40, 41)
+def test_functions_that_choose(name: str, rng: np.random.Generator) -> None:
+    x, gy = of_pairs(rng, 8, C, 40, 41)
     for found, expected in zip(*with_kernels_and_without(CHOOSING[name], gy, x)):
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["relu", "relu6", "hard_sigmoid", "hard_swish", "add_relu"])
-def test_flat_parts_give_0_whatever_arrives(name: str) -> None:
-    x, _ = of_pairs(8, C, 40, 41)
+def test_flat_parts_give_0_whatever_arrives(name: str, rng: np.random.Generator) -> None:
+    x, _ = of_pairs(rng, 8, C, 40, 41)
     for seed in (INF, NAN):
         for _, gx in with_kernels_and_without(CHOOSING[name], seed, x):
             np.testing.assert_array_equal(gx[x <= -3], 0)
 
 
 @pytest.mark.parametrize("finite", [True, False])
-def test_the_slopes_of_prelu(finite: bool) -> None:
-    x, gy = of_pairs(8, C, 40, 41)
+def test_the_slopes_of_prelu(finite: bool, rng: np.random.Generator) -> None:
+    x, gy = of_pairs(rng, 8, C, 40, 41)
     gy = np.where(x >= 0, gy, 1.0) if finite else gy  # Above 0, the slope does not matter.
     x = np.where(np.isfinite(x), x, 1.0) if finite else x
     slope = np.linspace(-1, 2, C, dtype=np.float32)
@@ -113,7 +112,9 @@ def channels_last(x: np.ndarray) -> np.ndarray:
         lambda x: F.resize(x, 50, "bilinear"),
     ],
 )
-def test_a_gradient_of_one_window_reaches_its_own_pixels_only(pool: Any, special: float) -> None:
+def test_a_gradient_of_one_window_reaches_its_own_pixels_only(
+    pool: Any, special: float, rng: np.random.Generator
+) -> None:
     x = channels_last(rng.standard_normal((4, C, 30, 30), np.float32))
     shape = pool(x).shape
     gy, without, one = rng.standard_normal(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
@@ -138,7 +139,7 @@ def test_a_gradient_of_one_window_reaches_its_own_pixels_only(pool: Any, special
         {"weight": np.array([1, 2, 3, 0, *[1] * (C - 4)], np.float32)},
     ],
 )
-def test_rows_that_are_ignored_may_hold_anything(options: Any, reduction: str) -> None:
+def test_rows_that_are_ignored_may_hold_anything(options: Any, reduction: str, rng: np.random.Generator) -> None:
     x, t = rng.standard_normal((900, C), np.float32), rng.integers(0, C, 900)
     ignored = np.flatnonzero(t == 3)
     clean, x = x.copy(), x.copy()
@@ -171,7 +172,7 @@ STRIDED: dict[str, tuple[Callable[..., Any], int]] = {
 
 
 @pytest.mark.parametrize("name", STRIDED)
-def test_vectors_may_lie_in_memory_with_gaps(name: str) -> None:
+def test_vectors_may_lie_in_memory_with_gaps(name: str, rng: np.random.Generator) -> None:
     f, count = STRIDED[name]
     x = channels_last(rng.standard_normal((4, C, 20, 20), np.float32))
     vectors = [rng.random(2 * C, np.float32)[::2] for _ in range(count)]

@@ -18,6 +18,7 @@ from passus.kernels.blocks import BLOCK
 from passus.kernels.dispatch import native_module
 from passus.optimizers import SGD, AdaGrad, Adam, AdamW, AMSGrad, Lion, MomentumSGD, Nesterov, RMSprop
 from passus.tree import flatten
+from tests.helpers.drawing import generators
 
 RULES = {
     "sgd": (0, (0.1,)),
@@ -32,7 +33,6 @@ RULES = {
 OPTIMIZERS = [SGD, MomentumSGD, Nesterov, Adam, AMSGrad, AdamW, RMSprop, AdaGrad, Lion]
 SPECIAL = np.array([0.0, -0.0, np.nan, np.inf, -np.inf, 1e-42, 3e38], np.float32)
 
-rng = np.random.default_rng(5)
 loud = pytest.mark.filterwarnings("ignore:(invalid|overflow|divide):RuntimeWarning")
 
 
@@ -41,7 +41,7 @@ def numba_is_loaded() -> None:
     assert native_module("updates") is not None
 
 
-def drawn(shape: tuple[int, ...], special: bool) -> np.ndarray:
+def drawn(rng: np.random.Generator, shape: tuple[int, ...], special: bool) -> np.ndarray:
     x = np.abs(rng.standard_normal(shape)).astype(np.float32)
     return np.where(rng.random(shape) < 0.3, rng.choice(SPECIAL, shape), x) if special else x
 
@@ -53,13 +53,14 @@ def drawn(shape: tuple[int, ...], special: bool) -> np.ndarray:
     order=st.sampled_from(["C", "F"]),
     special=st.booleans(),
     data=st.data(),
+    rng=generators(),
 )
 @settings(max_examples=25, deadline=None)
 def test_the_kernel_follows_the_reference_in_every_bit(
-    name: str, shape: tuple[int, ...], order: Any, special: bool, data: Any
+    name: str, shape: tuple[int, ...], order: Any, special: bool, data: Any, rng: np.random.Generator
 ) -> None:
     slots, numbers = RULES[name]
-    arrays = [np.asarray(drawn(shape, special), order=order) for _ in range(2 + slots)]
+    arrays = [np.asarray(drawn(rng, shape, special), order=order) for _ in range(2 + slots)]
     arrays[2:] = [x + np.float32(0) for x in arrays[2:]]  # No -0: NumPy's maximum of 0 and -0 is either.
     arrays[1].flags.writeable = data.draw(st.booleans())
     ours, theirs = ([x.copy("K") if i != 1 else x for i, x in enumerate(arrays)] for _ in range(2))
@@ -72,9 +73,14 @@ def test_the_kernel_follows_the_reference_in_every_bit(
         np.testing.assert_array_equal(np.signbit(x[x == 0]), np.signbit(y[y == 0]))
 
 
-@given(shape=st.lists(st.integers(1, 40), min_size=2, max_size=4), order=st.randoms(), count=st.sampled_from([1, 2, 5]))
+@given(
+    shape=st.lists(st.integers(1, 40), min_size=2, max_size=4),
+    order=st.randoms(),
+    count=st.sampled_from([1, 2, 5]),
+    rng=generators(),
+)
 @settings(max_examples=40, deadline=None)
-def test_a_gradient_is_put_into_order(shape: list[int], order: Any, count: int) -> None:
+def test_a_gradient_is_put_into_order(shape: list[int], order: Any, count: int, rng: np.random.Generator) -> None:
     axes = list(range(1, len(shape)))
     order.shuffle(axes)
     x = rng.standard_normal([*[shape[axis] for axis in axes], shape[0]], np.float32)  # The first axis last in memory.
@@ -91,7 +97,7 @@ def test_a_gradient_is_put_into_order(shape: list[int], order: Any, count: int) 
 @pytest.mark.parametrize(
     ("axes", "suits"), [((3, 2, 0, 1), True), ((0, 1, 2, 3), False), ((2, 3, 0, 1), False), ((3, 0, 1, 2), True)]
 )
-def test_which_gradients_are_put_into_order_by_a_kernel(axes: Any, suits: bool) -> None:
+def test_which_gradients_are_put_into_order_by_a_kernel(axes: Any, suits: bool, rng: np.random.Generator) -> None:
     g = rng.standard_normal((16, 16, 16, 16), np.float32).transpose(axes)
     assert updates.ordered.suits(g) is suits
     assert not updates.ordered.suits(g.astype(np.float64))
@@ -121,7 +127,9 @@ def train(make: Any, arrays: list[np.ndarray], gradients: list[np.ndarray], step
 
 @pytest.mark.parametrize("make", OPTIMIZERS)
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_training_gives_the_same_numbers_with_and_without_kernels(make: Any, count: int) -> None:
+def test_training_gives_the_same_numbers_with_and_without_kernels(
+    make: Any, count: int, rng: np.random.Generator
+) -> None:
     shapes = [(3 * BLOCK + 5,), (40, 30, 3, 3), (50, 50), (3,)]
     arrays = [rng.standard_normal(shape, np.float32) for shape in shapes]
     gradients = [rng.standard_normal(shape, np.float32) for shape in shapes]
@@ -154,7 +162,7 @@ def test_a_large_parameter_is_given_to_the_kernel_whole_and_to_numpy_in_blocks(n
 
 
 @pytest.mark.parametrize("kind", ["float64", "gaps", "reversed", "other order"])
-def test_what_the_kernel_does_not_take(kind: str) -> None:
+def test_what_the_kernel_does_not_take(kind: str, rng: np.random.Generator) -> None:
     p, g = rng.standard_normal((2, 300, 200), np.float32)
     if kind == "float64":
         p, g = p.astype(np.float64), g.astype(np.float64)
