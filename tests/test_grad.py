@@ -16,10 +16,10 @@ from passus.grad import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from passus.layers import Linear, Sequential
 from passus.tree import tree_map
 
-rng = np.random.default_rng(7)
-A = rng.standard_normal((3, 3))
-x3 = rng.standard_normal(3)
-v3 = rng.standard_normal(3)
+CONSTANTS = np.random.default_rng(7)
+A = CONSTANTS.standard_normal((3, 3))
+x3 = CONSTANTS.standard_normal(3)
+v3 = CONSTANTS.standard_normal(3)
 
 
 def quadratic(x):
@@ -235,7 +235,7 @@ def test_jacobian():
     np.testing.assert_allclose(jacobian(field)(x3), FIELD_JACOBIAN)
 
 
-def test_jacobian_of_matrices_has_the_axes_of_both():
+def test_jacobian_of_matrices_has_the_axes_of_both(rng):
     J = jacobian(lambda x: x @ A)(rng.standard_normal((2, 3)))
     assert J.shape == (2, 3, 2, 3)
     np.testing.assert_allclose(J, np.einsum("il,jk->iklj", np.eye(2), A))
@@ -384,7 +384,7 @@ class Pair(NamedTuple):
     b: Any
 
 
-W, B = rng.standard_normal((3, 2)), rng.standard_normal(2)
+W, B = CONSTANTS.standard_normal((3, 2)), CONSTANTS.standard_normal(2)
 FORMS = {
     "dict": ({"W": W, "b": B}, lambda p: (p["W"], p["b"])),
     "list": ([W, B], lambda p: p),
@@ -492,7 +492,7 @@ def squared(model: Any, x: Any) -> Any:
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("lazy", [False, True])
-def test_gradients_by_the_parameters_of_a_layer(dtype, lazy) -> None:
+def test_gradients_by_the_parameters_of_a_layer(dtype, lazy, rng: np.random.Generator) -> None:
     model, x = network(dtype, lazy), rng.standard_normal((5, 3)).astype(dtype)
     for _ in range(2):
         value, gradient = value_and_grad(squared)(model, x)
@@ -512,7 +512,7 @@ def test_gradients_by_the_parameters_of_a_layer(dtype, lazy) -> None:
     np.testing.assert_array_equal(gm["l2.b"].data, gradient["l2.b"].data)
 
 
-def test_second_derivatives_by_the_parameters_of_a_layer() -> None:
+def test_second_derivatives_by_the_parameters_of_a_layer(rng: np.random.Generator) -> None:
     model, x = network(), rng.standard_normal((5, 3))
     values = {path: p.data.copy() for path, p in model.named_params()}
 

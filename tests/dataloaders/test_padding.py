@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from passus import DataLoader, Variable
 from passus.dataloaders import BucketDataLoader, PaddingCollate, collate, pad_sequences
 from passus.errors import ArgumentError, DTypeError, ShapeError
+from tests.helpers.drawing import generators
 
 LENGTHS = np.random.default_rng(1).integers(1, 50, 103)
 SEQUENCES = [np.full(n, i) for i, n in enumerate(LENGTHS)]
@@ -23,11 +24,17 @@ SEQUENCES = [np.full(n, i) for i, n in enumerate(LENGTHS)]
     left=st.booleans(),
     multiple_of=st.integers(1, 5),
     extra=st.integers(0, 3) | st.none(),
+    rng=generators(),
 )
 def test_sequences_are_filled_up(
-    lengths: list[int], features: tuple[int, ...], left: bool, multiple_of: int, extra: int | None
+    lengths: list[int],
+    features: tuple[int, ...],
+    left: bool,
+    multiple_of: int,
+    extra: int | None,
+    rng: np.random.Generator,
 ) -> None:
-    sequences = [np.random.default_rng(n).standard_normal((n, *features)).astype(np.float32) for n in lengths]
+    sequences = [rng.standard_normal((n, *features)).astype(np.float32) for n in lengths]
     length = None if extra is None else max(lengths) + extra
     padded, found = pad_sequences(sequences, -5, length=length, multiple_of=multiple_of, left=left)
     T = padded.shape[1]

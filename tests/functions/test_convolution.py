@@ -18,8 +18,9 @@ from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.grad import hvp
 from passus.kernels import convolution
 from passus.testing import check_grads
-from tests.helpers.against_torch import compared, numbers
+from tests.helpers.against_torch import compared
 from tests.helpers.against_torch import one_thread as one_thread
+from tests.helpers.drawing import generators
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -49,15 +50,15 @@ def options(draw: Any, axes: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @settings(max_examples=60)
-@given(data=st.data())
-def test_convolution_is_that_of_torch(axes: int, data: Any) -> None:
+@given(data=st.data(), rng=generators())
+def test_convolution_is_that_of_torch(axes: int, data: Any, rng: np.random.Generator) -> None:
     o = data.draw(options(axes))
-    W = numbers(o["out_channels"], o["x"][1] // o["groups"], *o["kernel"])
-    b = numbers(o["out_channels"]) if o["bias"] else None
+    W = rng.standard_normal((o["out_channels"], o["x"][1] // o["groups"], *o["kernel"]))
+    b = rng.standard_normal(o["out_channels"]) if o["bias"] else None
     compared(
         lambda x, W, b: getattr(F, f"conv{axes}d")(x, W, b, o["stride"], o["pad"], o["dilation"], o["groups"]),
         lambda x, W, b: getattr(T, f"conv{axes}d")(x, W, b, o["stride"], o["pad"], o["dilation"], o["groups"]),
-        numbers(*o["x"]),
+        rng.standard_normal(o["x"]),
         W,
         b,
     )
@@ -65,8 +66,8 @@ def test_convolution_is_that_of_torch(axes: int, data: Any) -> None:
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @settings(max_examples=60)
-@given(data=st.data())
-def test_transposed_convolution_is_that_of_torch(axes: int, data: Any) -> None:
+@given(data=st.data(), rng=generators())
+def test_transposed_convolution_is_that_of_torch(axes: int, data: Any, rng: np.random.Generator) -> None:
     o = data.draw(options(axes))
     lengths = [data.draw(st.integers(1, 4)) for _ in range(axes)]
     extent = [d * (k - 1) + 1 for k, d in zip(o["kernel"], o["dilation"])]
@@ -74,9 +75,9 @@ def test_transposed_convolution_is_that_of_torch(axes: int, data: Any) -> None:
     pad = tuple(min(p, (n - 1) // 2) for p, n in zip(o["pad"], full))
     extra = tuple(data.draw(st.integers(0, max(s, d) - 1)) for s, d in zip(o["stride"], o["dilation"]))
     outsize = tuple(n - 2 * p + e for n, p, e in zip(full, pad, extra))
-    x = numbers(*o["x"][:2], *lengths)
-    W = numbers(x.shape[1], o["out_channels"] // o["groups"], *o["kernel"])
-    b = numbers(o["out_channels"]) if o["bias"] else None
+    x = rng.standard_normal((*o["x"][:2], *lengths))
+    W = rng.standard_normal((x.shape[1], o["out_channels"] // o["groups"], *o["kernel"]))
+    b = rng.standard_normal(o["out_channels"]) if o["bias"] else None
 
     compared(
         lambda x, W, b: getattr(F, f"deconv{axes}d")(
@@ -93,24 +94,24 @@ def test_transposed_convolution_is_that_of_torch(axes: int, data: Any) -> None:
 
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
 @settings(max_examples=30)
-@given(data=st.data())
-def test_padding_modes_are_those_of_torch(mode: str, data: Any) -> None:
+@given(data=st.data(), rng=generators())
+def test_padding_modes_are_those_of_torch(mode: str, data: Any, rng: np.random.Generator) -> None:
     height, width = data.draw(st.tuples(st.integers(3, 6), st.integers(3, 6)))
     before_and_after = st.tuples(st.integers(0, 2), st.integers(0, 2))
     rows, columns = data.draw(before_and_after), data.draw(before_and_after)
     compared(
         lambda x, W: F.conv2d(x, W, pad=(rows, columns), pad_mode=mode),
         lambda x, W: T.conv2d(T.pad(x, (*columns, *rows), mode=mode), W),
-        numbers(2, 2, height, width),
-        numbers(3, 2, 3, 2),
+        rng.standard_normal((2, 2, height, width)),
+        rng.standard_normal((3, 2, 3, 2)),
     )
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same'")  # torch says that an odd number costs it a copy.
 @settings(max_examples=40)
-@given(kernel=st.integers(1, 5), dilation=st.integers(1, 3), size=st.integers(1, 9))
-def test_same_padding_is_that_of_torch(kernel: int, dilation: int, size: int) -> None:
-    x, W = numbers(1, 1, size), numbers(1, 1, kernel)
+@given(kernel=st.integers(1, 5), dilation=st.integers(1, 3), size=st.integers(1, 9), rng=generators())
+def test_same_padding_is_that_of_torch(kernel: int, dilation: int, size: int, rng: np.random.Generator) -> None:
+    x, W = rng.standard_normal((1, 1, size)), rng.standard_normal((1, 1, kernel))
     expected = T.conv1d(torch.tensor(x), torch.tensor(W), padding="same", dilation=dilation)
     np.testing.assert_allclose(F.conv1d(x, W, pad="same", dilation=dilation), expected, rtol=1e-12, atol=1e-12)
 
@@ -125,10 +126,10 @@ def test_same_padding_divides_the_size_by_the_stride(size: int, kernel: int, str
 
 
 @settings(max_examples=40)
-@given(data=st.data())
-def test_col2im_is_the_transpose_of_im2col(data: Any) -> None:
+@given(data=st.data(), rng=generators())
+def test_col2im_is_the_transpose_of_im2col(data: Any, rng: np.random.Generator) -> None:
     o = data.draw(options(2))
-    x, how = numbers(*o["x"]), {name: o[name] for name in ("stride", "pad", "dilation")}
+    x, how = rng.standard_normal(o["x"]), {name: o[name] for name in ("stride", "pad", "dilation")}
     y = F.im2col(x, o["kernel"], **how)
     if len(x):  # torch takes no empty batches here.
         unfolded = T.unfold(torch.tensor(x), o["kernel"], o["dilation"], o["pad"], o["stride"])
@@ -138,8 +139,8 @@ def test_col2im_is_the_transpose_of_im2col(data: Any) -> None:
     np.testing.assert_allclose(np.vdot(v, y), np.vdot(back, x), rtol=1e-9, atol=1e-9)
 
 
-def test_the_simple_form_gives_the_same_gradients() -> None:
-    arrays = numbers(2, 3, 6, 5), numbers(4, 3, 3, 2), numbers(4)
+def test_the_simple_form_gives_the_same_gradients(rng: np.random.Generator) -> None:
+    arrays = rng.standard_normal((2, 3, 6, 5)), rng.standard_normal((4, 3, 3, 2)), rng.standard_normal(4)
     results = []
     for function in (F.conv2d, F.conv2d_simple):
         boxes = [Variable(a) for a in arrays]
@@ -149,19 +150,28 @@ def test_the_simple_form_gives_the_same_gradients() -> None:
         np.testing.assert_allclose(fast, simple, rtol=1e-11, atol=1e-11)
 
 
-def test_third_order() -> None:
-    check_grads(lambda x, W: F.conv2d(x, W, stride=2, pad=1) ** 2, numbers(1, 2, 3, 3), numbers(2, 2, 2, 2), order=3)
+def test_third_order(rng: np.random.Generator) -> None:
+    check_grads(
+        lambda x, W: F.conv2d(x, W, stride=2, pad=1) ** 2,
+        rng.standard_normal((1, 2, 3, 3)),
+        rng.standard_normal((2, 2, 2, 2)),
+        order=3,
+    )
 
 
-def test_the_hessian_of_a_penalty_on_weights() -> None:
-    x, W, v = numbers(2, 2, 4, 4), numbers(3, 2, 3, 3), numbers(3, 2, 3, 3) + 1
+def test_the_hessian_of_a_penalty_on_weights(rng: np.random.Generator) -> None:
+    x, W, v = (
+        rng.standard_normal((2, 2, 4, 4)),
+        rng.standard_normal((3, 2, 3, 3)),
+        rng.standard_normal((3, 2, 3, 3)) + 1,
+    )
     tx, tW, tv = torch.tensor(x), torch.tensor(W), torch.tensor(v)
     expected = torch.autograd.functional.hvp(lambda W: (T.conv2d(tx, W) ** 4).sum(), tW, tv)[1]
     np.testing.assert_allclose(hvp(lambda W: (F.conv2d(x, W) ** 4).sum(), W, v), expected, rtol=1e-10)
 
 
-def test_only_what_is_needed_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, W = Variable(numbers(1, 2, 4, 4)), numbers(3, 2, 3, 3)
+def test_only_what_is_needed_is_computed(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+    x, W = Variable(rng.standard_normal((1, 2, 4, 4))), rng.standard_normal((3, 2, 3, 3))
     monkeypatch.delattr("passus.functions.nn.convolution.convolve_weight_gradient")
     for function, weights in ((F.conv2d, W), (F.deconv2d, W[:2])):
         x.cleargrad()
@@ -169,15 +179,20 @@ def test_only_what_is_needed_is_computed(monkeypatch: pytest.MonkeyPatch) -> Non
         assert x.grad.shape == x.shape
 
 
-def test_channels_last_in_memory_stays_so() -> None:
-    x = np.ascontiguousarray(numbers(2, 5, 5, 3)).transpose(0, 3, 1, 2)
-    for y in (F.conv2d(x, numbers(4, 3, 3, 3), pad=1), F.conv2d(x, numbers(6, 1, 3, 3), numbers(6), groups=3)):
+def test_channels_last_in_memory_stays_so(rng: np.random.Generator) -> None:
+    x = np.ascontiguousarray(rng.standard_normal((2, 5, 5, 3))).transpose(0, 3, 1, 2)
+    for y in (
+        F.conv2d(x, rng.standard_normal((4, 3, 3, 3)), pad=1),
+        F.conv2d(x, rng.standard_normal((6, 1, 3, 3)), rng.standard_normal(6), groups=3),
+    ):
         assert y.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
 @pytest.mark.parametrize("batch", [2, 5])
-def test_large_batches_are_computed_in_parts(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    arrays = numbers(batch, 4, 5, 6), numbers(6, 2, 3, 3), numbers(6)
+def test_large_batches_are_computed_in_parts(
+    batch: int, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    arrays = rng.standard_normal((batch, 4, 5, 6)), rng.standard_normal((6, 2, 3, 3)), rng.standard_normal(6)
 
     def results() -> list[np.ndarray]:
         boxes = [Variable(a) for a in arrays]
@@ -196,9 +211,9 @@ def test_large_batches_are_computed_in_parts(batch: int, monkeypatch: pytest.Mon
     assert set(laid_out) == {1}
 
 
-def test_images_of_integers() -> None:
+def test_images_of_integers(rng: np.random.Generator) -> None:
     x = np.arange(32, dtype=np.uint8).reshape(1, 2, 4, 4) * 8
-    W = numbers(3, 2, 3, 3).astype(np.float32)
+    W = rng.standard_normal((3, 2, 3, 3)).astype(np.float32)
     y = F.conv2d(x, W)
     assert y.dtype == np.float32
     np.testing.assert_allclose(y, F.conv2d(x.astype(np.float32), W), rtol=1e-5)
@@ -223,9 +238,9 @@ LAYERS = [
 
 @pytest.mark.parametrize(("kind", "theirs", "shape"), LAYERS)
 @pytest.mark.parametrize("nobias", [False, True])
-def test_layers(kind: Any, theirs: Any, shape: tuple[int, ...], nobias: bool) -> None:
+def test_layers(kind: Any, theirs: Any, shape: tuple[int, ...], nobias: bool, rng: np.random.Generator) -> None:
     layer = kind(6, 3, stride=2, pad=1, nobias=nobias, groups=2, rng=0)
-    x = numbers(*shape).astype(np.float32)
+    x = rng.standard_normal(shape).astype(np.float32)
     assert layer.W.data is None
     y = layer(x)
     assert y.dtype == layer.W.dtype == np.float32
@@ -249,10 +264,10 @@ def test_layers_keep_the_variance_of_the_signal(kind: Any, groups: int) -> None:
     assert not layer.b.data.any()
 
 
-def test_layers_take_their_options() -> None:
-    x = numbers(1, 2, 6, 6)
+def test_layers_take_their_options(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((1, 2, 6, 6))
     layer = L.Conv2d(2, (3, 2), (1, 2), "same", True, np.float64, 2, (2, 1), 2, "replicate", initializers.ones, 0)
-    layer.W.data = numbers(2, 1, 3, 2)
+    layer.W.data = rng.standard_normal((2, 1, 3, 2))
     expected = F.conv2d(x, layer.W.data, None, (1, 2), "same", (2, 1), 2, "replicate")
     np.testing.assert_array_equal(layer(x).data, expected)
     up = L.Deconv2d(2, 3, stride=2, pad=1, outsize=(12, 11), dtype=np.float64, rng=0)

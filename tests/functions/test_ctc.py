@@ -14,12 +14,12 @@ import passus.functions as F
 from passus import Variable, no_grad, using_config
 from passus.errors import ArgumentError
 from passus.testing import check_grads
-
-rng = np.random.default_rng(5)
+from tests.helpers.drawing import generators
 
 
 @st.composite
 def batches(draw: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
+    rng = draw(generators())
     N, T, C, L = draw(st.integers(1, 5)), draw(st.integers(1, 25)), draw(st.integers(2, 6)), draw(st.integers(0, 7))
     scale, blank = draw(st.sampled_from([1.0, 5.0, 20.0])), draw(st.integers(0, C - 1))
     labels = np.delete(np.arange(C), blank)
@@ -71,7 +71,7 @@ def test_second_derivatives_are_right(case: Any) -> None:
     check_grads(loss, x / abs(x).max(initial=1.0), order=2)
 
 
-def test_long_sequences_keep_their_digits() -> None:
+def test_long_sequences_keep_their_digits(rng: np.random.Generator) -> None:
     N, T, C, L = 4, 600, 30, 80
     x = (8 * rng.standard_normal((N, T, C))).astype(np.float32)
     others = rng.integers(1, C, (N, L)), np.array([600, 500, 600, 200]), np.array([80, 10, 0, 60])
@@ -85,7 +85,7 @@ def test_long_sequences_keep_their_digits() -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8)
 
 
-def test_what_is_behind_the_end_of_an_example_does_not_count() -> None:
+def test_what_is_behind_the_end_of_an_example_does_not_count(rng: np.random.Generator) -> None:
     x, t = rng.standard_normal((2, 6, 4)), np.array([[1, 2, 3], [2, 1, 3]])
     lengths = np.array([4, 6]), np.array([2, 3])
     expected = ours(x, t, *lengths, reduction="none")
@@ -100,7 +100,7 @@ def test_what_is_behind_the_end_of_an_example_does_not_count() -> None:
     np.testing.assert_allclose(alone[1], expected[1][:1, :4], rtol=1e-9, atol=1e-12)
 
 
-def test_log_probabilities_are_scores() -> None:
+def test_log_probabilities_are_scores(rng: np.random.Generator) -> None:
     x, t = rng.standard_normal((2, 6, 4)), np.array([[1, 2], [3, 3]])
     np.testing.assert_allclose(F.ctc_loss(F.log_softmax(x, axis=2), t), F.ctc_loss(x, t), rtol=1e-12)
 
@@ -129,14 +129,14 @@ def test_examples_whose_targets_are_too_long_are_named() -> None:
         F.ctc_loss(x, t, target_lengths=[2, *[3] * 12])
 
 
-def test_nothing_is_recorded_where_nobody_wants_a_gradient() -> None:
+def test_nothing_is_recorded_where_nobody_wants_a_gradient(rng: np.random.Generator) -> None:
     x, t = rng.standard_normal((2, 6, 4)), np.array([[1, 2], [3, 3]])
     assert type(F.ctc_loss(x, t)) is np.ndarray
     with no_grad():
         assert F.ctc_loss(Variable(x), t).creator is None
 
 
-def test_descent_aligns_a_sequence() -> None:
+def test_descent_aligns_a_sequence(rng: np.random.Generator) -> None:
     v, t = Variable(0.01 * rng.standard_normal((1, 8, 4)).astype(np.float32)), np.array([[2, 2, 1]])
     for _ in range(200):
         v.cleargrad()

@@ -15,17 +15,16 @@ from passus.errors import ArgumentError
 from passus.testing import check_grads
 
 SHAPES = [(6, 3), (4, 3, 5), (2, 3, 4, 5)]
-rng = np.random.default_rng(3)
 
 
-def parameters(c: int) -> list[np.ndarray]:
+def parameters(rng: np.random.Generator, c: int) -> list[np.ndarray]:
     return [rng.standard_normal(c), rng.standard_normal(c), rng.standard_normal(c), rng.uniform(0.5, 2.0, c)]
 
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_batch_norm_is_that_of_pytorch(shape: tuple[int, ...], training: bool) -> None:
-    x, (gamma, beta, mean, var) = rng.standard_normal(shape) * 3 + 2, parameters(3)
+def test_batch_norm_is_that_of_pytorch(shape: tuple[int, ...], training: bool, rng: np.random.Generator) -> None:
+    x, (gamma, beta, mean, var) = rng.standard_normal(shape) * 3 + 2, parameters(rng, 3)
     weights = rng.standard_normal(shape)
     ours = [Variable(v) for v in (x, gamma, beta)]
     theirs = [torch.tensor(v, requires_grad=True) for v in (x, gamma, beta)]
@@ -49,16 +48,16 @@ def test_batch_norm_is_that_of_pytorch(shape: tuple[int, ...], training: bool) -
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_batch_norm_in_test_mode_is_differentiable_twice(shape: tuple[int, ...]) -> None:
-    gamma, beta, mean, var = parameters(3)
+def test_batch_norm_in_test_mode_is_differentiable_twice(shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    gamma, beta, mean, var = parameters(rng, 3)
     frozen = mean.copy(), var.copy()
     with passus.test_mode():
         check_grads(lambda x, g, b: F.batch_norm(x, g, b, mean, var), rng.standard_normal(shape), gamma, beta)
     np.testing.assert_array_equal((mean, var), frozen)
 
 
-def test_batch_norm_in_test_mode_takes_single_examples_and_none() -> None:
-    gamma, beta, mean, var = parameters(3)
+def test_batch_norm_in_test_mode_takes_single_examples_and_none(rng: np.random.Generator) -> None:
+    gamma, beta, mean, var = parameters(rng, 3)
     with passus.test_mode():
         one = F.batch_norm(np.ones((1, 3)), gamma, beta, mean, var, eps=0.0)
         none = F.batch_norm(np.ones((0, 3)), gamma, beta, mean, var)
@@ -67,7 +66,7 @@ def test_batch_norm_in_test_mode_takes_single_examples_and_none() -> None:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_batch_norm_in_single_precision(training: bool) -> None:
+def test_batch_norm_in_single_precision(training: bool, rng: np.random.Generator) -> None:
     x = np.float32(1000 + rng.standard_normal((64, 2)))  # The naive E[x**2] - E[x]**2 would lose all digits here.
     one, zero = np.ones(2, np.float32), np.zeros(2, np.float32)
     statistics = x.mean(axis=0), x.var(axis=0)
@@ -79,7 +78,7 @@ def test_batch_norm_in_single_precision(training: bool) -> None:
     assert statistics[0].dtype == statistics[1].dtype == np.float32
 
 
-def test_batch_norm_runs_twice_on_one_graph() -> None:
+def test_batch_norm_runs_twice_on_one_graph(rng: np.random.Generator) -> None:
     x = Variable(rng.standard_normal((4, 3)))
     y = (F.batch_norm(x, np.ones(3), np.zeros(3), None, None) ** 3).sum()
     y.backward()
@@ -97,7 +96,7 @@ def test_batch_norm_with_running_statistics_that_are_kept_in_variables() -> None
     np.testing.assert_allclose(var.data, [1.5, 1.5])
 
 
-def test_averages_that_cannot_be_written_to_leave_the_others_as_they_were() -> None:
+def test_averages_that_cannot_be_written_to_leave_the_others_as_they_were(rng: np.random.Generator) -> None:
     x, one, mean = rng.standard_normal((4, 3)), np.ones(3), np.zeros(3)
     with pytest.raises(ArgumentError, match="var float64"):
         F.batch_norm(x, one, one, mean, np.broadcast_to(1.0, 3))
@@ -107,7 +106,7 @@ def test_averages_that_cannot_be_written_to_leave_the_others_as_they_were() -> N
 
 
 @pytest.mark.parametrize("axes", [1, 2])
-def test_layer_norm_is_that_of_pytorch(axes: int) -> None:
+def test_layer_norm_is_that_of_pytorch(axes: int, rng: np.random.Generator) -> None:
     x = rng.standard_normal((5, 3, 4)) * 2 + 1
     gamma, beta = rng.standard_normal(x.shape[-axes:]), rng.standard_normal(x.shape[-axes:])
     ours = [Variable(v) for v in (x, gamma, beta)]
@@ -123,7 +122,7 @@ def test_layer_norm_is_that_of_pytorch(axes: int) -> None:
         np.testing.assert_allclose(v.grad.data, w.grad.numpy(), rtol=1e-8, atol=1e-9)
 
 
-def test_only_wanted_gradients_of_a_normalisation_arrive() -> None:
+def test_only_wanted_gradients_of_a_normalisation_arrive(rng: np.random.Generator) -> None:
     gamma = Variable(np.ones(4))
     F.layer_norm(rng.standard_normal((3, 4)), gamma, np.zeros(4)).sum().backward()
     assert gamma.grad is not None
@@ -138,7 +137,7 @@ def test_dropout_keeps_the_expected_value() -> None:
         assert abs(y.mean() - 1) < 0.03
 
 
-def test_dropout_lets_gradients_through_where_it_lets_numbers_through() -> None:
+def test_dropout_lets_gradients_through_where_it_lets_numbers_through(rng: np.random.Generator) -> None:
     x = Variable(rng.standard_normal(100) + 10)
     y = F.dropout(x, 0.3, rng=1)
     y.backward()
@@ -157,7 +156,7 @@ def test_dropout_draws_from_the_current_generator() -> None:
 
 
 @pytest.mark.parametrize("function", [F.dropout, F.dropout2d])
-def test_dropout_keeps_the_order_of_memory(function: Any) -> None:
+def test_dropout_keeps_the_order_of_memory(function: Any, rng: np.random.Generator) -> None:
     x = np.moveaxis(rng.standard_normal((2, 4, 5, 3), np.float32), -1, 1)
     y = function(Variable(x), 0.5, rng=0)
     assert y.data.strides == x.strides

@@ -15,8 +15,9 @@ import passus.functions as F
 import passus.layers as L
 from passus import Function, Variable, test_mode
 from passus.errors import ArgumentError, DTypeError, ShapeError
-from tests.helpers.against_torch import compared, numbers
+from tests.helpers.against_torch import compared
 from tests.helpers.against_torch import one_thread as one_thread
+from tests.helpers.drawing import generators
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -27,10 +28,11 @@ EPS = 0.1
 @st.composite
 def images(draw: Any, least_axes: int = 0, least_batch: int = 1) -> np.ndarray:
     """(N, C, ...) with channels second or last in memory, or with gaps."""
+    rng = draw(generators())
     shape = [draw(st.integers(least_batch, 3)), draw(st.integers(1, 6))]
     shape += draw(st.lists(st.integers(1, 4), min_size=least_axes, max_size=3))
     order = draw(st.sampled_from(["channels second", "channels last", "gaps"]))
-    x = numbers(*shape)
+    x = rng.standard_normal(shape)
     if order == "gaps":
         return np.repeat(x, 2, axis=-1)[..., ::2]
     return x if order == "channels second" else channels_last(x)
@@ -40,37 +42,37 @@ def channels_last(x: np.ndarray) -> np.ndarray:
     return np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1)
 
 
-def scale_and_shift(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return numbers(x.shape[1]) + 2, numbers(x.shape[1]) - 1
+def scale_and_shift(rng: np.random.Generator, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return rng.standard_normal(x.shape[1]) + 2, rng.standard_normal(x.shape[1]) - 1
 
 
 @settings(max_examples=60)
-@given(x=images())
-def test_batch_norm_is_that_of_torch(x: np.ndarray) -> None:
+@given(x=images(), rng=generators())
+def test_batch_norm_is_that_of_torch(x: np.ndarray, rng: np.random.Generator) -> None:
     assume(x.size // x.shape[1] > 1)
     compared(
         lambda x, g, b: F.batch_norm(x, g, b, None, None, eps=EPS),
         lambda x, g, b: T.batch_norm(x, None, None, g, b, training=True, eps=EPS),
         x,
-        *scale_and_shift(x),
+        *scale_and_shift(rng, x),
     )
 
 
 @settings(max_examples=60)
-@given(x=images(least_batch=0))
-def test_batch_norm_with_known_statistics_is_that_of_torch(x: np.ndarray) -> None:
-    mean, var = scale_and_shift(x)[1], np.exp(numbers(x.shape[1]))
+@given(x=images(least_batch=0), rng=generators())
+def test_batch_norm_with_known_statistics_is_that_of_torch(x: np.ndarray, rng: np.random.Generator) -> None:
+    mean, var = scale_and_shift(rng, x)[1], np.exp(rng.standard_normal(x.shape[1]))
     compared(
         lambda x, g, b: F.fixed_batch_norm(x, g, b, mean, var, eps=EPS),
         lambda x, g, b: T.batch_norm(x, tensor(mean), tensor(var), g, b, eps=EPS),
         x,
-        *scale_and_shift(x),
+        *scale_and_shift(rng, x),
     )
 
 
 @settings(max_examples=60)
-@given(x=images(), data=st.data())
-def test_group_norm_is_that_of_torch(x: np.ndarray, data: Any) -> None:
+@given(x=images(), data=st.data(), rng=generators())
+def test_group_norm_is_that_of_torch(x: np.ndarray, data: Any, rng: np.random.Generator) -> None:
     c, *size = x.shape[1:]
     groups = data.draw(st.sampled_from([g for g in range(1, c + 1) if c % g == 0]))
     assume(c // groups * np.prod(size) > 1)
@@ -78,28 +80,28 @@ def test_group_norm_is_that_of_torch(x: np.ndarray, data: Any) -> None:
         lambda x, g, b: F.group_norm(x, g, b, groups, EPS),
         lambda x, g, b: T.group_norm(x, groups, g, b, EPS),
         x,
-        *scale_and_shift(x),
+        *scale_and_shift(rng, x),
     )
 
 
 @settings(max_examples=60)
-@given(x=images(least_axes=1))
-def test_instance_norm_is_that_of_torch(x: np.ndarray) -> None:
+@given(x=images(least_axes=1), rng=generators())
+def test_instance_norm_is_that_of_torch(x: np.ndarray, rng: np.random.Generator) -> None:
     assume(np.prod(x.shape[2:]) > 1)
     compared(
         lambda x, g, b: F.instance_norm(x, g, b, EPS),
         lambda x, g, b: T.instance_norm(x, weight=g, bias=b, eps=EPS),
         x,
-        *scale_and_shift(x),
+        *scale_and_shift(rng, x),
     )
 
 
 @settings(max_examples=60)
-@given(x=images(least_batch=0), data=st.data())
-def test_layer_norm_and_rms_norm_are_those_of_torch(x: np.ndarray, data: Any) -> None:
+@given(x=images(least_batch=0), data=st.data(), rng=generators())
+def test_layer_norm_and_rms_norm_are_those_of_torch(x: np.ndarray, data: Any, rng: np.random.Generator) -> None:
     features = x.shape[-data.draw(st.integers(1, x.ndim - 1)) :]
     assume(np.prod(features) > 1)  # All gradients of one number are 0, and those of PyTorch rounding errors.
-    gamma, beta = numbers(*features) + 2, numbers(*features)
+    gamma, beta = rng.standard_normal(features) + 2, rng.standard_normal(features)
     compared(
         lambda x, g, b: F.layer_norm(x, g, b, EPS), lambda x, g, b: T.layer_norm(x, features, g, b, EPS), x, gamma, beta
     )
@@ -141,9 +143,11 @@ class Witness(Function):
 
 @pytest.mark.parametrize("size", [(2, 3), (40, 30)], ids=["small", "large"])
 @pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS)
-def test_images_stay_in_their_order_of_memory_and_so_do_gradients(norm: Any, size: tuple[int, int]) -> None:
+def test_images_stay_in_their_order_of_memory_and_so_do_gradients(
+    norm: Any, size: tuple[int, int], rng: np.random.Generator
+) -> None:
     x = np.random.default_rng(0).standard_normal((3, 8, *size)).astype(np.float32)
-    gamma, beta = (v.astype(np.float32) for v in scale_and_shift(x))
+    gamma, beta = (v.astype(np.float32) for v in scale_and_shift(rng, x))
     results = []
     for ordered in (x, channels_last(x)):
         v, witness = Variable(ordered), Witness()
@@ -165,8 +169,8 @@ def test_large_numbers_close_together_in_single_precision(name: str) -> None:
     np.testing.assert_allclose(y, NORMS[name](exact, one, zero), rtol=1e-3, atol=1e-3)
 
 
-def test_batch_norm_frozen_in_training() -> None:
-    layer, x = L.BatchNorm(decay=0.5), numbers(4, 3, 2).astype(np.float32)
+def test_batch_norm_frozen_in_training(rng: np.random.Generator) -> None:
+    layer, x = L.BatchNorm(decay=0.5), rng.standard_normal((4, 3, 2)).astype(np.float32)
     layer(x)
     mean, var = layer.avg_mean.copy(), layer.avg_var.copy()
     with test_mode():
@@ -184,9 +188,9 @@ def test_batch_norm_frozen_in_training() -> None:
     assert (layer.avg_mean != mean).all()
 
 
-def test_known_statistics_are_those_of_the_time_of_the_call() -> None:
+def test_known_statistics_are_those_of_the_time_of_the_call(rng: np.random.Generator) -> None:
     """Between the forward and the backward pass, another batch may move the averages."""
-    layer, x = L.BatchNorm(in_size=3, frozen=True), Variable(numbers(5, 3).astype(np.float32))
+    layer, x = L.BatchNorm(in_size=3, frozen=True), Variable(rng.standard_normal((5, 3)).astype(np.float32))
     y = layer(x)
     layer.frozen = False
     layer(10 * x.data + 5)
@@ -230,8 +234,10 @@ LAYERS = [
 
 
 @pytest.mark.parametrize(("make", "names", "shape", "theirs"), LAYERS)
-def test_layers_change_nothing_more_at_first(make: Any, names: list[str], shape: Any, theirs: Any) -> None:
-    layer, x = make(), numbers(2, 4, 3, 5).astype(np.float32)
+def test_layers_change_nothing_more_at_first(
+    make: Any, names: list[str], shape: Any, theirs: Any, rng: np.random.Generator
+) -> None:
+    layer, x = make(), rng.standard_normal((2, 4, 3, 5)).astype(np.float32)
     y = layer(Variable(x))
     assert y.dtype == np.float32
     np.testing.assert_allclose(y.data, theirs(tensor(x)), rtol=1e-4, atol=1e-5)

@@ -17,8 +17,9 @@ from passus import Variable
 from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
 from passus.kernels import pooling as kernels
 from passus.testing import check_grads
-from tests.helpers.against_torch import compared, numbers
+from tests.helpers.against_torch import compared
 from tests.helpers.against_torch import one_thread as one_thread
+from tests.helpers.drawing import generators
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -29,6 +30,7 @@ def windows(draw: Any, axes: int) -> dict[str, Any]:
 
     It refuses more of volumes: empty batches, and kernels that fit only with padding.
     """
+    rng = draw(generators())
 
     def each(low: int, high: int) -> tuple[int, ...]:
         return tuple(draw(st.integers(low, high)) for _ in range(axes))
@@ -38,7 +40,7 @@ def windows(draw: Any, axes: int) -> dict[str, Any]:
     least = kernel if axes == 3 else tuple(max(1, k - 2 * p) for k, p in zip(kernel, pad))
     size = tuple(n + draw(st.integers(0, 5)) for n in least)
     return {
-        "x": numbers(draw(st.integers(axes == 3, 3)), draw(st.integers(1, 3)), *size),
+        "x": rng.standard_normal((draw(st.integers(axes == 3, 3)), draw(st.integers(1, 3)), *size)),
         "kernel": kernel,
         "stride": stride,
         "pad": pad,
@@ -71,11 +73,11 @@ def test_average_pooling_is_that_of_torch(axes: int, data: Any, count_include_pa
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @settings(max_examples=30)
-@given(data=st.data())
-def test_unpooling_is_that_of_torch(axes: int, data: Any) -> None:
+@given(data=st.data(), rng=generators())
+def test_unpooling_is_that_of_torch(axes: int, data: Any, rng: np.random.Generator) -> None:
     kernel = tuple(data.draw(st.integers(1, 3)) for _ in range(axes))
     size = tuple(k * data.draw(st.integers(1, 3)) + data.draw(st.integers(0, k - 1)) for k in kernel)
-    x = numbers(data.draw(st.integers(1, 2)), 2, *size)
+    x = rng.standard_normal((data.draw(st.integers(1, 2)), 2, *size))
     y, indices = F.pooling(x, kernel, kernel, return_indices=True)
     compared(
         lambda y: F.unpooling(y, indices, size),
@@ -86,10 +88,10 @@ def test_unpooling_is_that_of_torch(axes: int, data: Any) -> None:
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @settings(max_examples=60)
-@given(data=st.data())
-def test_adaptive_pooling_is_that_of_torch(axes: int, data: Any) -> None:
+@given(data=st.data(), rng=generators())
+def test_adaptive_pooling_is_that_of_torch(axes: int, data: Any, rng: np.random.Generator) -> None:
     size, out = data.draw(st.tuples(*[st.tuples(*[st.integers(1, 9 - 2 * axes)] * axes)] * 2))
-    x = numbers(2, data.draw(st.integers(1, 3)), *size)
+    x = rng.standard_normal((2, data.draw(st.integers(1, 3)), *size))
     average, largest = getattr(T, f"adaptive_avg_pool{axes}d"), getattr(T, f"adaptive_max_pool{axes}d")
     compared(lambda x: F.adaptive_average_pooling(x, out), lambda x: average(x, out), x)
     compared(lambda x: F.adaptive_max_pooling(x, out), lambda x: largest(x, out), x)
@@ -103,8 +105,8 @@ def test_averages_of_unequal_windows_meet_only_their_own_pixels() -> None:
     np.testing.assert_array_equal(F.adaptive_average_pooling(x, 3), [[[np.inf, 1.0, 1.0]]])
 
 
-def test_pooled_and_unpooled_only_the_largest_are_left() -> None:
-    x = numbers(2, 3, 6, 6)
+def test_pooled_and_unpooled_only_the_largest_are_left(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((2, 3, 6, 6))
     y, indices = F.pooling(x, 3, 3, return_indices=True)
     back = F.unpooling(y, indices, 6)
     assert set(back[back != 0]) == set(y.ravel())
@@ -117,8 +119,8 @@ def test_the_first_of_pixels_that_tie_gets_the_gradient() -> None:
     np.testing.assert_array_equal(x.grad.data, [[[[1, 0, 1, 0], [0, 0, 0, 0]]]])
 
 
-def test_nan_is_larger_than_all() -> None:
-    x = numbers(1, 1, 4, 4)
+def test_nan_is_larger_than_all(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((1, 1, 4, 4))
     x[0, 0, 1, 2] = np.nan
     y, indices = F.pooling(x, 2, 2, return_indices=True)
     assert np.isnan(y).tolist() == [[[[False, True], [False, False]]]]
@@ -142,8 +144,10 @@ def test_averages_of_integers() -> None:
 
 @pytest.mark.parametrize("function", [F.pooling, F.average_pooling])
 @pytest.mark.parametrize("pad", [0, 1])
-def test_results_and_gradients_have_their_channels_last_in_memory(function: Any, pad: int) -> None:
-    data = numbers(2, 3, 6, 6)
+def test_results_and_gradients_have_their_channels_last_in_memory(
+    function: Any, pad: int, rng: np.random.Generator
+) -> None:
+    data = rng.standard_normal((2, 3, 6, 6))
     for memory in (data, np.ascontiguousarray(data.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)):
         x = Variable(memory)
         y = function(x, 2, 2, pad)
@@ -152,22 +156,22 @@ def test_results_and_gradients_have_their_channels_last_in_memory(function: Any,
         assert gx.strides[1] == gx.itemsize
 
 
-def test_places_are_kept_as_small_integers() -> None:
-    x = numbers(1, 1, 20, 20)
+def test_places_are_kept_as_small_integers(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((1, 1, 20, 20))
     for kernel, dtype in ((16, np.uint8), (17, np.uint16)):
         _, places = kernels.max_pooling(x, (kernel, kernel), (1, 1), ((0, 0), (0, 0)))
         assert places.dtype == dtype
 
 
 @pytest.mark.parametrize("function", [F.pooling, F.average_pooling])
-def test_third_order(function: Any) -> None:
-    check_grads(lambda x: function(x**3, 3, 2, 1), numbers(1, 2, 4, 4), order=3)
+def test_third_order(function: Any, rng: np.random.Generator) -> None:
+    check_grads(lambda x: function(x**3, 3, 2, 1), rng.standard_normal((1, 2, 4, 4)), order=3)
 
 
-def test_the_simple_form_gives_the_same_gradients() -> None:
-    grads = []
+def test_the_simple_form_gives_the_same_gradients(rng: np.random.Generator) -> None:
+    data, grads = rng.standard_normal((2, 3, 6, 5)), []
     for function in (F.pooling, F.pooling_simple):
-        x = Variable(numbers(2, 3, 6, 5))
+        x = Variable(data)
         (function(x, (3, 2), 2, (1, 0)) ** 2).sum().backward()
         grads.append(x.grad.data)
     np.testing.assert_allclose(*grads, rtol=1e-12, atol=1e-12)
@@ -186,22 +190,22 @@ LAYERS = [
 
 
 @pytest.mark.parametrize(("layer", "function"), LAYERS, ids=lambda v: repr(v) if isinstance(v, L.Layer) else "")
-def test_layers(layer: L.Layer, function: Any) -> None:
-    x = numbers(2, 3, 8, 7)
+def test_layers(layer: L.Layer, function: Any, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((2, 3, 8, 7))
     np.testing.assert_array_equal(layer(x), function(x))
     assert not list(layer.params())
 
 
-def test_a_layer_takes_signals_and_volumes() -> None:
+def test_a_layer_takes_signals_and_volumes(rng: np.random.Generator) -> None:
     layer = L.MaxPooling(2)
-    assert layer(numbers(1, 2, 6)).shape == (1, 2, 3)
-    assert layer(numbers(1, 2, 6, 4, 2)).shape == (1, 2, 3, 2, 1)
+    assert layer(rng.standard_normal((1, 2, 6))).shape == (1, 2, 3)
+    assert layer(rng.standard_normal((1, 2, 6, 4, 2))).shape == (1, 2, 3, 2, 1)
 
 
 @pytest.mark.parametrize("options", [(2,), ((3, 2), (3, 4), (1, 0)), (2, 3, ((1, 1), (0, 1)))])
-def test_the_layer_that_undoes_pooling(options: Any) -> None:
+def test_the_layer_that_undoes_pooling(options: Any, rng: np.random.Generator) -> None:
     unpooled = L.MaxUnpooling(*options)
-    x = numbers(2, 3, 6, 8)
+    x = rng.standard_normal((2, 3, 6, 8))
     y, indices = L.MaxPooling(*options, return_indices=True)(x)
     found = unpooled(y, indices, outsize=(6, 8))
     won = np.zeros((2, 3, 48), bool)
@@ -213,8 +217,8 @@ def test_the_layer_that_undoes_pooling(options: Any) -> None:
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
-def test_the_smallest_outsize_is_that_of_torch(axes: int) -> None:
-    x = numbers(2, 3, *(6, 3, 9)[:axes])
+def test_the_smallest_outsize_is_that_of_torch(axes: int, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((2, 3, *(6, 3, 9)[:axes]))
     y, indices = L.MaxPooling(2, 3, 1, return_indices=True)(x)
     expected = getattr(torch.nn, f"MaxUnpool{axes}d")(2, 3, 1)(torch.tensor(y), torch.tensor(indices))
     np.testing.assert_array_equal(L.MaxUnpooling(2, 3, 1)(y, indices), expected)
@@ -238,7 +242,7 @@ def test_the_smallest_outsize_is_that_of_torch(axes: int) -> None:
         (lambda: L.AveragePooling(3, pad="full"), ArgumentError, "average_pooling: pad must be"),
         (lambda: L.AdaptiveAveragePooling(0), ArgumentError, "AdaptiveAveragePooling: outsize is 0"),
         (lambda: L.AdaptiveMaxPooling((1, -1)), ArgumentError, "AdaptiveMaxPooling: outsize is -1"),
-        (lambda: L.MaxPooling(5)(numbers(1, 1, 4, 4)), ShapeError, "is larger than x"),
+        (lambda: L.MaxPooling(5)(np.ones((1, 1, 4, 4))), ShapeError, "is larger than x"),
     ],
 )
 def test_options_of_layers_that_are_wrong(make: Any, error: Any, match: str) -> None:

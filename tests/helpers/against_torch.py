@@ -21,10 +21,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def numbers(*shape: int) -> np.ndarray:
-    return np.random.default_rng(sum(shape)).standard_normal(shape)
-
-
 def compared(ours: Any, theirs: Any, *arrays: np.ndarray | None) -> None:
     """Compare results, first gradients, and the gradients of a function of these."""
     mine = [None if a is None else Variable(a) for a in arrays]

@@ -21,6 +21,7 @@ from passus.kernels.gates import CELLS
 from passus.kernels.recurrent import recurrence, recurrence_gradient, results_before
 from passus.serializers import recurrent_from_torch, recurrent_to_torch
 from tests.helpers.against_torch import one_thread as one_thread
+from tests.helpers.drawing import generators
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -97,18 +98,16 @@ def ours_and_theirs(kind: str, in_size: int, H: int, dtype: Any, **options: Any)
 
 
 @settings(max_examples=80, deadline=None)
-@given(drawn_options=layers())
-def test_layers_are_those_of_torch(drawn_options: dict[str, Any]) -> None:
-    o = drawn_options
+@given(o=layers(), rng=generators())
+def test_layers_are_those_of_torch(o: dict[str, Any], rng: np.random.Generator) -> None:
     dtype, N, T = o["dtype"], o["N"], o["T"]
     ours, theirs = ours_and_theirs(**{k: v for k, v in o.items() if k not in ("N", "T", "padded", "with_state")})
     cells = o["num_layers"] * (2 if o["bidirectional"] else 1)
     P = o["proj_size"] or o["H"]
-    x = drawn(N, T, o["in_size"], dtype=dtype)
-    states = [drawn(cells, N, P, seed=1, dtype=dtype)] + [drawn(cells, N, o["H"], seed=2, dtype=dtype)] * (
-        o["kind"] == "LSTM"
-    )
-    lengths = np.random.default_rng(N * 10 + T).integers(1, T + 1, N) if o["padded"] else None
+    x = rng.standard_normal((N, T, o["in_size"])).astype(dtype)
+    sizes = [P, o["H"]] if o["kind"] == "LSTM" else [P]
+    states = [rng.standard_normal((cells, N, size)).astype(dtype) for size in sizes]
+    lengths = rng.integers(1, T + 1, N) if o["padded"] else None
 
     xs, hs = Variable(x), [Variable(s[0] if cells == 1 else s) for s in states]
     state = None if not o["with_state"] else (tuple(hs) if o["kind"] == "LSTM" else hs[0])

@@ -30,9 +30,9 @@ from passus.metrics import (
 )
 
 N, C = 97, 5
-RNG = np.random.default_rng(0)
-SCORES = RNG.standard_normal((N, C)).astype(np.float32)
-LABELS = RNG.integers(C, size=N)
+CONSTANTS = np.random.default_rng(0)
+SCORES = CONSTANTS.standard_normal((N, C)).astype(np.float32)
+LABELS = CONSTANTS.integers(C, size=N)
 PREDICTED = SCORES.argmax(axis=1)
 
 
@@ -84,8 +84,8 @@ def test_a_class_without_examples_has_no_recall():
     np.testing.assert_array_equal(matrix.precision(), [1.0, 0.0, np.nan])
 
 
-def test_mean_with_weights():
-    values, weights = RNG.standard_normal(20), RNG.uniform(0, 3, 20)
+def test_mean_with_weights(rng):
+    values, weights = rng.standard_normal(20), rng.uniform(0, 3, 20)
     mean = Mean()
     for value, weight in zip(values, weights):
         mean.update(Variable(np.array(value)), weight)
@@ -99,8 +99,8 @@ def test_of_equal_scores_the_first_class_counts_and_a_nan_is_never_right():
     assert accuracy(np.array([[1.0, np.nan]]), np.array([0])) == 0
 
 
-def test_pictures_of_labels():
-    y, t = RNG.standard_normal((2, 3, 4, 5)), RNG.integers(3, size=(2, 4, 5))
+def test_pictures_of_labels(rng):
+    y, t = rng.standard_normal((2, 3, 4, 5)), rng.integers(3, size=(2, 4, 5))
     assert accuracy(y, t) == pytest.approx((y.argmax(axis=1) == t).mean(), rel=1e-12)
     assert confusion_matrix(y, t, 3).sum() == t.size
 
@@ -183,10 +183,10 @@ def test_a_refused_batch_is_not_counted():
 
 # Binary classes, regression, and what does not count.
 
-BINARY = RNG.integers(2, size=N)
-CHANCES = np.round(np.clip(BINARY * 0.2 + RNG.uniform(0, 0.8, N), 0, 1), 2)  # With equal ones among them.
-TARGETS = RNG.standard_normal((N, 3)) * [1, 10, 1e-3] + [0, 1e6, 5]
-NEAR = TARGETS + RNG.standard_normal((N, 3)) * [0.5, 1, 1e-3]
+BINARY = CONSTANTS.integers(2, size=N)
+CHANCES = np.round(np.clip(BINARY * 0.2 + CONSTANTS.uniform(0, 0.8, N), 0, 1), 2)  # With equal ones among them.
+TARGETS = CONSTANTS.standard_normal((N, 3)) * [1, 10, 1e-3] + [0, 1e6, 5]
+NEAR = TARGETS + CONSTANTS.standard_normal((N, 3)) * [0.5, 1, 1e-3]
 DTYPES = pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 
 
@@ -243,7 +243,7 @@ def test_sums_of_small_floats_are_large_enough():
     assert accuracy(np.zeros((1, 2, 300, 300), np.float16), np.zeros((1, 300, 300), int)) == 1.0
 
 
-IGNORED = np.where(RNG.random(N) < 0.3, -1, LABELS)
+IGNORED = np.where(CONSTANTS.random(N) < 0.3, -1, LABELS)
 KEPT = IGNORED >= 0
 
 
@@ -279,13 +279,13 @@ def test_ignored_labels_do_not_count(make, reached, label):
         make().update(reached, np.where(IGNORED < 0, -1, IGNORED))
 
 
-def test_ignored_labels_of_the_functions_of_one_batch():
+def test_ignored_labels_of_the_functions_of_one_batch(rng):
     assert accuracy(SCORES, IGNORED, ignore_index=-1) == accuracy(SCORES[KEPT], IGNORED[KEPT])
     assert top_k_accuracy(SCORES, IGNORED, 2, ignore_index=-1) == top_k_accuracy(SCORES[KEPT], IGNORED[KEPT], 2)
     np.testing.assert_array_equal(
         confusion_matrix(SCORES, IGNORED, C, ignore_index=-1), confusion_matrix(SCORES[KEPT], IGNORED[KEPT], C)
     )
-    ones = np.where(RNG.random(N) < 0.3, -1, BINARY)
+    ones = np.where(rng.random(N) < 0.3, -1, BINARY)
     metric = AUC(ignore_index=-1)
     metric.update(CHANCES, ones)
     assert metric.compute() == auc(CHANCES[ones >= 0], ones[ones >= 0])

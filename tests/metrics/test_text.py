@@ -30,8 +30,8 @@ from passus.metrics import (
     word_error_rate,
 )
 
-rng = np.random.default_rng(6)
-Y, T = rng.standard_normal((7, 5, 11)).astype(np.float32), rng.integers(0, 11, (7, 5))
+CONSTANTS = np.random.default_rng(6)
+Y, T = CONSTANTS.standard_normal((7, 5, 11)).astype(np.float32), CONSTANTS.integers(0, 11, (7, 5))
 
 
 def loss(y: np.ndarray, t: np.ndarray, **options: Any) -> float:
@@ -128,7 +128,7 @@ def test_edit_distances_are_those_of_the_table(a: str, b: str) -> None:
     assert edit_distance(a.split("a"), b.split("a")) == by_the_table(a.split("a"), b.split("a"))
 
 
-def test_long_sequences_are_compared() -> None:
+def test_long_sequences_are_compared(rng: np.random.Generator) -> None:
     a = rng.integers(0, 50, 2000)
     b = np.delete(a, rng.choice(2000, 100, replace=False))
     assert edit_distance(a, b) == 100

@@ -20,8 +20,6 @@ from passus.errors import ArgumentError, DTypeError, PassusWarning, ShapeError
 from passus.models import MLP, LeNet, MobileNetV2, Sequential, SqueezeNet
 from passus.training import Callback
 
-RNG = np.random.default_rng(0)
-
 
 @contextmanager
 def noted() -> Iterator[list[str]]:
@@ -101,9 +99,9 @@ def test_the_table_of_layers_is_complete() -> None:
 @pytest.mark.parametrize("dtype", [np.float64, np.int64, np.uint8, np.int16])
 @pytest.mark.parametrize("box", [np.asarray, lambda a: Variable(a).detach()], ids=["array", "constant"])
 def test_constants_are_computed_in_the_dtype_of_the_parameters(
-    make: Any, shape: tuple[int, ...], dtype: Any, box: Any
+    make: Any, shape: tuple[int, ...], dtype: Any, box: Any, rng: np.random.Generator
 ) -> None:
-    layer, x = make(), (RNG.random(shape) * 100).astype(dtype)
+    layer, x = make(), (rng.random(shape) * 100).astype(dtype)
     with noted() as messages:
         ys = [layer(box(x)) for _ in range(3)]
     assert all(y.dtype == np.float32 for y in ys)
@@ -118,16 +116,18 @@ def test_constants_are_computed_in_the_dtype_of_the_parameters(
 
 
 @layers
-def test_what_needs_no_conversion_is_not_converted(make: Any, shape: tuple[int, ...]) -> None:
-    x = RNG.random(shape)
+def test_what_needs_no_conversion_is_not_converted(make: Any, shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    x = rng.random(shape)
     for parameters, data in ((np.float64, np.float64), (np.float64, np.float32), (np.float32, np.float32)):
         assert make(dtype=parameters)(x.astype(data)).dtype == parameters
     assert make()(x.astype(np.float16)).dtype == np.float32
 
 
 @layers
-def test_what_gradients_flow_to_keeps_its_precision_and_is_warned_of_once(make: Any, shape: tuple[int, ...]) -> None:
-    layer, x = make(), Variable(RNG.random(shape))
+def test_what_gradients_flow_to_keeps_its_precision_and_is_warned_of_once(
+    make: Any, shape: tuple[int, ...], rng: np.random.Generator
+) -> None:
+    layer, x = make(), Variable(rng.random(shape))
     with noted() as messages:
         for _ in range(2):
             y = layer(x)
@@ -145,8 +145,8 @@ def test_what_gradients_flow_to_keeps_its_precision_and_is_warned_of_once(make: 
     np.testing.assert_allclose(x.grad.data, z.grad.data, rtol=1e-5, atol=1e-6)
 
 
-def test_a_whole_training_warns_once_and_stays_in_float32() -> None:
-    x, t = RNG.normal(size=(32, 4)), RNG.integers(0, 3, 32)
+def test_a_whole_training_warns_once_and_stays_in_float32(rng: np.random.Generator) -> None:
+    x, t = rng.normal(size=(32, 4)), rng.integers(0, 3, 32)
     model = Sequential(L.Linear(8), L.BatchNorm(), L.ReLU(), L.Linear(3))
     optimizer = optimizers.Adam().setup(model)
     with noted() as messages:
@@ -271,7 +271,7 @@ def test_results_of_other_layers_are_not_suspected() -> None:
 
 # Pictures.
 
-PHOTO = RNG.integers(0, 256, (40, 30, 3), np.uint8)
+PHOTO = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
 IMAGE = np.ascontiguousarray(PHOTO.transpose(2, 0, 1))
 
 
@@ -432,8 +432,8 @@ def test_moments_of_ones_own_bases_are_known_to_subclasses() -> None:
         lambda y: F.softmax(y) * 4.0,
     ],
 )
-def test_scores_are_not_taken_for_probabilities(scores: Any) -> None:
-    F.softmax_cross_entropy(scores(Variable(RNG.normal(size=(4, 3)))), np.array([0, 1, 2, 0]))
+def test_scores_are_not_taken_for_probabilities(scores: Any, rng: np.random.Generator) -> None:
+    F.softmax_cross_entropy(scores(Variable(rng.normal(size=(4, 3)))), np.array([0, 1, 2, 0]))
 
 
 def test_a_fused_sigmoid_is_seen() -> None:
@@ -485,8 +485,8 @@ def test_parameters_stay_parameters() -> None:
     assert [path for path, _ in layer.named_params()] == ["W"]
 
 
-def test_flatten_of_a_variable_is_numpys_and_that_of_functions_keeps_the_batch() -> None:
-    x = Variable(RNG.normal(size=(2, 3, 4)))
+def test_flatten_of_a_variable_is_numpys_and_that_of_functions_keeps_the_batch(rng: np.random.Generator) -> None:
+    x = Variable(rng.normal(size=(2, 3, 4)))
     y = x.flatten()
     assert (y.shape, F.flatten(x).shape) == ((24,), (2, 12))
     np.testing.assert_array_equal(y.data, x.data.flatten())

@@ -37,7 +37,6 @@ from passus.text import (
 from tests.table.nn.ctc import ctc_loss as loss_by_all_alignments
 
 STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
-rng = np.random.default_rng(4)
 
 
 def sources() -> Iterator[str]:
@@ -490,7 +489,7 @@ def hypotheses_by_hand(
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 2.0])
 @pytest.mark.parametrize("end", [None, 2])
-def test_a_search_that_keeps_all_finds_the_best(end: int | None, alpha: float) -> None:
+def test_a_search_that_keeps_all_finds_the_best(end: int | None, alpha: float, rng: np.random.Generator) -> None:
     for _ in range(10):
         table = F.log_softmax(2 * rng.standard_normal((4, 4, 4)), axis=2)
         start = np.zeros((2, 3), int)
@@ -521,7 +520,7 @@ def test_a_narrow_search_may_miss_what_a_wider_one_finds() -> None:
     assert search(2) == [2]
 
 
-def test_states_follow_their_sequences() -> None:
+def test_states_follow_their_sequences(rng: np.random.Generator) -> None:
     """A state that sums up what was generated stays that of its row, in whatever it is packed."""
     table = rng.standard_normal((5, 5))
     seen = 0
@@ -605,7 +604,7 @@ def test_greedy_labels_are_those_of_the_best_alignment() -> None:
 
 
 @pytest.mark.parametrize("blank", [0, 2])
-def test_a_search_for_labels_that_keeps_all_is_exact(blank: int) -> None:
+def test_a_search_for_labels_that_keeps_all_is_exact(blank: int, rng: np.random.Generator) -> None:
     for T in (0, 1, 4):
         x = 1.5 * rng.standard_normal((2, T, 3))
         lengths = np.array([T, max(0, T - 1)])
@@ -628,7 +627,7 @@ def test_a_search_for_labels_that_keeps_all_is_exact(blank: int) -> None:
             assert total == pytest.approx(1.0), "the probabilities of all labels add up to 1"
 
 
-def test_labels_are_found_again_in_the_scores_of_a_sure_network() -> None:
+def test_labels_are_found_again_in_the_scores_of_a_sure_network(rng: np.random.Generator) -> None:
     labels = rng.integers(1, 30, 40)
     path = np.repeat(np.stack([labels, 0 * labels], axis=1).ravel(), 2)
     x = (np.where(path[:, None] == np.arange(30), 8.0, 0.0) + rng.standard_normal((160, 30)))[None]
