@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -353,28 +354,53 @@ def test_what_is_after_the_end_of_an_example_may_be_anything(kind: str, special:
 # Kernels.
 
 
+@pytest.mark.parametrize("lengths", [None, [3, 0, 2, 1, 3, 0, 2]])
 @pytest.mark.parametrize("special", [0.0, np.inf, -np.inf, np.nan, 1e30])
-@pytest.mark.parametrize("cell", CELLS)
-def test_kernels_agree_with_their_references_at_special_values(cell: str, special: float) -> None:
+@pytest.mark.parametrize("cell", [*CELLS, "lstm, projected"])
+def test_kernels_agree_with_their_references_at_special_values(
+    cell: str, special: float, lengths: list[int] | None
+) -> None:
     start_using()
-    formulas, N, T, H = CELLS[cell], 7, 3, 21
-    xs = drawn(N, T, formulas.gates * H)
-    xs[1, 0, 0], xs[2, 1, -1], xs[3, 2] = special, special, special
-    h, W_h = drawn(N, H), drawn(H, formulas.gates * H) / 5
-    h[4, 2] = special
-    c = drawn(N, H) if formulas.has_c else None
-    b_h = drawn(H) if formulas.separate else None
+    name, projected = cell.split(",")[0], "projected" in cell
+    formulas, N, T, H, P = CELLS[name], 7, 3, 21, 18 if projected else 21
+    ends = None if lengths is None else np.array(lengths)
+    shapes = {
+        "xs": (N, T, formulas.gates * H),
+        "h": (N, P),
+        "W_h": (P, formulas.gates * H),
+        "gy": (N, T, P),
+        "gh": (N, P),
+    }
+    shapes |= {"c": (N, H), "gc": (N, H)} if formulas.has_c else {}
+    shapes |= {"b_h": (H,)} if formulas.separate else {}
+    shapes |= {"W_p": (H, P)} if projected else {}
+    for where, reverse in itertools.product(shapes, [False, True]):
+        given = {key: drawn(*shape) / 5 for key, shape in shapes.items()}
+        for i in (0, 4, -1):
+            given[where].flat[i * given[where].size // 7] = special
+        get = given.get
+        with np.errstate(all="ignore"):
+            arguments = (name, get("xs"), get("h"), get("c"), get("W_h"), get("b_h"), get("W_p"), ends, reverse)
+            y, _, _, kept = recurrence.reference(*arguments)
+            before = results_before(y, given["h"], ends, reverse)
+            of_gradient = (name, get("gy"), get("gh"), get("gc"), y, before, get("c"), *kept[:2])
+            of_gradient += (get("W_h"), get("W_p"), ends, reverse)
+            for kernel, given_arguments in ((recurrence, arguments), (recurrence_gradient, of_gradient)):
+                assert kernel.suits(*given_arguments)
+                found, expected = kernel(*given_arguments), kernel.reference(*given_arguments)
+                for a, b in zip(arrays_in(found), arrays_in(expected), strict=True):
+                    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=f"{where}, reverse={reverse}")
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_infinite_weights_leave_the_gradients_after_the_end_of_an_example(kind: str) -> None:
+    layer, x = getattr(L, kind)(20, 3, rng=0), drawn(4, 6, 3)
+    layer.l0.W_x.data[0, 0] = layer.l0.W_h.data[0, 0] = np.inf
+    boxed = Variable(x)
     with np.errstate(all="ignore"):
-        arguments = (cell, xs, h, c, W_h, b_h, None, None, False)
-        y, _, _, kept = recurrence.reference(*arguments)
-        gy, gc = drawn(N, T, H), None if c is None else drawn(N, H)
-        before = results_before(y, h, None, False)
-        of_gradient = (cell, gy, drawn(N, H), gc, y, before, c, *kept[:2], W_h, None, None, False)
-        for kernel, given_arguments in ((recurrence, arguments), (recurrence_gradient, of_gradient)):
-            assert kernel.suits(*given_arguments)
-            found, expected = kernel(*given_arguments), kernel.reference(*given_arguments)
-            for a, b in zip(arrays_in(found), arrays_in(expected), strict=True):
-                np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+        layer(boxed, lengths=[6, 1, 0, 4]).sum().backward()
+    for n, length in enumerate([6, 1, 0, 4]):
+        np.testing.assert_array_equal(boxed.grad.data[n, length:], 0)
 
 
 def arrays_in(result: Any) -> list[np.ndarray]:

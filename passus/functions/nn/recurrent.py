@@ -73,7 +73,7 @@ class Recurrent(Function):
         rows = _rows(gxs)
         found = {"h": gh, "c": gc}
         if needs["x"]:
-            found["x"] = product(rows, given["W_x"].T).reshape(x.shape)
+            found["x"] = self._valid(product(rows, given["W_x"].T).reshape(x.shape))
         if needs["W_x"] and needs["W_h"] and ghs is gxs:
             # One product of both inputs reads the gradients of the gates once.
             inputs = backend_of(x).xp.concatenate([self._valid(x), before], axis=2)
@@ -103,7 +103,7 @@ class Recurrent(Function):
         return steps(self.cell, xs, *states_and_weights, self.lengths, self.reverse)
 
     def _valid(self, x: Any) -> Any:
-        """The input with 0 after the end of an example: an infinity or NaN there would spread, because 0 times it is NaN."""
+        """The input, or its gradient, with 0 after the end of an example: 0 times infinity or NaN there would be NaN."""
         return x if self.lengths is None else masked(x, active_steps(self.lengths, x.shape[1])[:, :, None])
 
 

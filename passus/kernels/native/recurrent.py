@@ -249,7 +249,8 @@ def _backward(cell: str) -> Callable[..., None]:
         T, H, P, projected, reverse = sizes
         n, width = stop - first, gates * H
         line_h, line_s, line_m = P + LINE, width + LINE, H + LINE
-        g, sums, zeros = aligned(n * line_h), aligned(n * line_s), aligned_zeros(H + COLUMNS)
+        g, held = aligned(n * line_h), aligned(n * line_h)
+        sums, zeros = aligned(n * line_s), aligned_zeros(H + COLUMNS)
         of_units = aligned(n * line_m) if projected else g
         for i in range(n):
             _copy(gh, (first + i) * P, g, i * line_h, P)
@@ -285,11 +286,15 @@ def _backward(cell: str) -> Callable[..., None]:
                     if not separate:
                         _fill(g, i * line_h, P)
                 else:
+                    _copy(g, i * line_h, held, i * line_h, P)
                     _fill(gxs, at * width, width)
                     _fill(sums, i * line_s, width)
                     if separate:
                         _fill(ghs, at * width, width)
             multiply(sums, (n, width, P), W_h, g, (line_h, line_s, line_h), g)
+            for i in range(n):
+                if t >= ends[first + i]:  # The product adds 0 * W_h, which is NaN for an infinite weight.
+                    _copy(held, i * line_h, g, i * line_h, P)
         for i in range(n):
             _copy(g, i * line_h, gh, (first + i) * P, P)
 
