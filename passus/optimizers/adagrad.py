@@ -1,4 +1,4 @@
-"""Rates that adapt to each element, by the squares of its past gradients."""
+"""Adaptive step sizes: each element is divided by the root of its past squared gradients."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["AdaDelta", "AdaGrad", "RMSprop"]
 
 
 class AdaGrad(Optimizer):
-    """Divide by all that was seen: ``h <- h + g**2``, ``p <- p - lr * g / (sqrt(h) + eps)`` (Duchi et al., 2011).
+    """Divide by the root of all squared gradients: ``h <- h + g**2``, ``p <- p - lr * g / (sqrt(h) + eps)`` (Duchi et al., 2011).
 
-    The default values are DeZero's; PyTorch has ``lr=0.01, eps=1e-10``.
+    The defaults are those of DeZero; PyTorch has ``lr=0.01, eps=1e-10``.
 
     >>> AdaGrad()
     AdaGrad(lr=0.001, eps=1e-08), step 0
@@ -32,9 +32,9 @@ class AdaGrad(Optimizer):
 
 
 class RMSprop(Optimizer):
-    """`AdaGrad` that forgets: ``h <- rho * h + (1 - rho) * g**2``, ``p <- p - lr * g / (sqrt(h) + eps)``.
+    """`AdaGrad` with a moving average: ``h <- rho * h + (1 - rho) * g**2``, ``p <- p - lr * g / (sqrt(h) + eps)``.
 
-    The default values are PyTorch's, which calls ``rho`` alpha (Tieleman and Hinton, 2012).
+    The defaults are those of PyTorch, where ``rho`` is called alpha (Tieleman and Hinton, 2012).
 
     >>> RMSprop(rho=0.9)
     RMSprop(lr=0.01, rho=0.9, eps=1e-08), step 0
@@ -51,9 +51,9 @@ class RMSprop(Optimizer):
 
 
 class AdaDelta(Optimizer):
-    """Steps as large as past steps: ``d = g * sqrt(u + eps) / sqrt(h + eps)``, ``p <- p - lr * d`` (Zeiler, 2012).
+    """Scale steps to the size of past steps: ``d = g * sqrt(u + eps) / sqrt(h + eps)``, ``p <- p - lr * d`` (Zeiler, 2012).
 
-    ``h`` and ``u`` are moving averages of ``g**2`` and ``d**2``. The default values are DeZero's and the paper's; PyTorch
+    ``h`` and ``u`` are moving averages of ``g**2`` and ``d**2``. The defaults are those of DeZero and the paper; PyTorch
     has ``rho=0.9``.
 
     >>> AdaDelta()

@@ -1,7 +1,7 @@
-"""Adam and its kin: a mean of past gradients, divided by the root of the mean of their squares.
+"""Adam and its variants: a moving average of gradients, divided by the root of a moving average of their squares.
 
-In all of them ``m`` and ``v`` are moving averages of ``g`` and ``g**2`` which begin at 0; dividing by ``1 - beta**step``
-makes up for that (``mh``, ``vh`` in the formulas).
+``m`` and ``v`` are moving averages of ``g`` and ``g**2`` that start at 0. ``mh`` and ``vh`` are corrected for the start: they
+are divided by ``1 - beta**step``.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ __all__ = ["AMSGrad", "Adam", "AdamW", "NAdam", "RAdam"]
 Betas = tuple[float, float]
 
 PRODUCTS = 64
-"""How many of its products `NAdam` remembers: parameters that were updated less often are at other steps."""
+"""Number of products that `NAdam` caches: parameters that are updated less often are at earlier steps."""
 
 
 def _corrected(o: Options) -> tuple[float, float]:
-    """``lr`` and ``eps`` with which ``lr * m / (sqrt(v) + eps)`` is ``lr * mh / (sqrt(vh) + eps)``."""
+    """The ``lr`` and ``eps`` for which ``lr * m / (sqrt(v) + eps)`` equals ``lr * mh / (sqrt(vh) + eps)``."""
     beta1, beta2 = o.betas
     root = math.sqrt(1 - beta2**o.step)
     return o.lr * root / (1 - beta1**o.step), o.eps * root
 
 
 class Adam(Moments):
-    """``p <- p - lr * mh / (sqrt(vh) + eps)`` (Kingma and Ba, 2015). DeZero's ``alpha, beta1, beta2`` are understood, too.
+    """``p <- p - lr * mh / (sqrt(vh) + eps)`` (Kingma and Ba, 2015). Also takes DeZero's ``alpha, beta1, beta2``.
 
     >>> Adam(alpha=0.01, beta2=0.99)
     Adam(lr=0.01, betas=(0.9, 0.99), eps=1e-08), step 0
@@ -60,7 +60,7 @@ class Adam(Moments):
 
 
 class AMSGrad(Moments):
-    """`Adam` that divides by the largest ``v`` so far, so that no rate grows again (Reddi et al., 2018).
+    """`Adam` that divides by the largest ``v`` so far, so that no step size increases again (Reddi et al., 2018).
 
     >>> AMSGrad()
     AMSGrad(lr=0.001, betas=(0.9, 0.999), eps=1e-08), step 0
@@ -78,7 +78,7 @@ class AMSGrad(Moments):
 
 
 class AdamW(Moments):
-    """`Adam` with weight decay beside the gradient: ``p <- p - lr * weight_decay * p`` (Loshchilov and Hutter, 2019).
+    """`Adam` with decoupled weight decay: ``p <- p - lr * weight_decay * p`` before each step (Loshchilov and Hutter, 2019).
 
     >>> AdamW(weight_decay=0.1)
     AdamW(lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.1), step 0
@@ -97,7 +97,7 @@ class AdamW(Moments):
 
 
 class RAdam(Moments):
-    """`Adam` without the division as long as ``v`` is uncertain, and with less of it later (Liu et al., 2020).
+    """`Adam` with a rectified step size: no division by ``sqrt(v)`` while its variance is large (Liu et al., 2020).
 
     >>> RAdam()
     RAdam(lr=0.001, betas=(0.9, 0.999), eps=1e-08), step 0
@@ -110,30 +110,30 @@ class RAdam(Moments):
         m, v, t = self.averaged(p, g, slots, o)
         beta1, beta2 = o.betas
         rate = o.lr / (1 - beta1**o.step)
-        certainty = _rectification(beta2, o.step)
-        if certainty == 0.0:
+        rectification = _rectification(beta2, o.step)
+        if rectification == 0.0:
             np.multiply(m, rate, out=t)
         else:
             np.sqrt(v, out=t)
             t += o.eps
             np.divide(m, t, out=t)
-            t *= rate * certainty * math.sqrt(1 - beta2**o.step)
+            t *= rate * rectification * math.sqrt(1 - beta2**o.step)
         p -= t
 
 
 def _rectification(beta2: float, step: int) -> float:
-    """How far the variance of ``1 / sqrt(vh)`` has settled: 0 in the first steps, 1 in the end."""
-    last = 2 / (1 - beta2) - 1
-    now = last - 2 * step * beta2**step / (1 - beta2**step)
-    if now <= 5:
+    """The variance rectification term of the paper: 0 in the first steps, and 1 in the limit."""
+    limit = 2 / (1 - beta2) - 1
+    length = limit - 2 * step * beta2**step / (1 - beta2**step)  # Of the approximated simple moving average.
+    if length <= 5:
         return 0.0
-    return math.sqrt((now - 4) * (now - 2) * last / ((last - 4) * (last - 2) * now))
+    return math.sqrt((length - 4) * (length - 2) * limit / ((limit - 4) * (limit - 2) * length))
 
 
 class NAdam(Moments):
-    """`Adam` with Nesterov's look ahead, its momentum rising from ``beta1 / 2`` to ``beta1`` (Dozat, 2016).
+    """`Adam` with Nesterov momentum, which increases from ``beta1 / 2`` to ``beta1`` (Dozat, 2016).
 
-    The default values are PyTorch's.
+    The defaults are those of PyTorch.
 
     >>> NAdam()
     NAdam(lr=0.002, betas=(0.9, 0.999), eps=1e-08, momentum_decay=0.004), step 0
@@ -149,33 +149,33 @@ class NAdam(Moments):
         m, v, t = self.averaged(p, g, slots, o)
         u = self.scratch(p, 1)
         root = math.sqrt(1 - o.betas[1] ** o.step)
-        here, ahead = self._rates(o)
-        np.multiply(g, here * root, out=u)
-        u += np.multiply(m, ahead * root, out=t)
+        rate_g, rate_m = self._rates(o)
+        np.multiply(g, rate_g * root, out=u)
+        u += np.multiply(m, rate_m * root, out=t)
         np.sqrt(v, out=t)
         t += o.eps * root
         u /= t
         p -= u
 
     def _rates(self, o: Options) -> tuple[float, float]:
-        """The rates of this gradient and of the mean, both corrected."""
+        """The corrected rates of the gradient and of its moving average."""
         beta1, decay = o.betas[0], o.momentum_decay
         product = self._product(beta1, decay, o.step)
         momentum, next_momentum = _momentum(beta1, decay, o.step), _momentum(beta1, decay, o.step + 1)
         return o.lr * (1 - momentum) / (1 - product), o.lr * next_momentum / (1 - product * next_momentum)
 
     def _product(self, beta1: float, decay: float, step: int) -> float:
-        """The product of all momenta up to a step: no state, for it follows from the step."""
-        known, key = self._products, (beta1, decay, step)
-        if key not in known:
-            before = known.get((beta1, decay, step - 1))
-            product, start = (1.0, 1) if before is None else (before, step)
+        """The product of all momenta up to a step. It is not saved, because it can be computed from the step."""
+        cache, key = self._products, (beta1, decay, step)
+        if key not in cache:
+            previous = cache.get((beta1, decay, step - 1))
+            product, start = (1.0, 1) if previous is None else (previous, step)
             for t in range(start, step + 1):
                 product *= _momentum(beta1, decay, t)
-            if len(known) >= PRODUCTS:
-                del known[next(iter(known))]  # The one that was asked for first.
-            known[key] = product
-        return known[key]
+            if len(cache) >= PRODUCTS:
+                del cache[next(iter(cache))]  # The oldest entry.
+            cache[key] = product
+        return cache[key]
 
 
 def _momentum(beta1: float, decay: float, step: int) -> float:

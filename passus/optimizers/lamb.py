@@ -1,4 +1,4 @@
-"""Large batches: Adam's direction, with a length that fits each parameter."""
+"""LAMB for large batches: the direction of Adam, with the step scaled by the norm of each parameter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["LAMB"]
 class LAMB(Moments):
     """``p <- p - lr * |p| / |u| * u`` with ``u = mh / (sqrt(vh) + eps) + weight_decay * p`` (You et al., 2020).
 
-    The norms are those of the whole parameter; where one of them is 0, their ratio is taken as 1.
+    The norms are those of the whole parameter; their ratio is 1 if one of them is 0.
 
     >>> LAMB()
     LAMB(lr=0.001, betas=(0.9, 0.999), eps=1e-06, weight_decay=0.01), step 0

@@ -1,4 +1,4 @@
-"""What those optimizers share that keep two moving averages."""
+"""The base of optimizers with moving averages of gradients and of their squares."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Moments"]
 
 
 class Moments(Optimizer):
-    """The base of Adam and its kin: the slots ``m`` and ``v`` are moving averages of ``g`` and ``g**2``."""
+    """The base of Adam and its variants: the slots ``m`` and ``v`` are moving averages of ``g`` and ``g**2``."""
 
     slots: ClassVar[tuple[str, ...]] = ("m", "v")
 
@@ -48,11 +48,11 @@ class Moments(Optimizer):
 
     @property
     def t(self) -> int:
-        """How many updates were done, ``step``."""
+        """Number of updates so far, ``step``."""
         return self.step
 
     def averaged(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> tuple[Array, Array, Array]:
-        """Move ``m`` and ``v`` on by one step; they are returned with a scratch array that is free again."""
+        """Update ``m`` and ``v``, and return them with a scratch array that may be overwritten."""
         m, v, t = slots["m"], slots["v"], self.scratch(p)
         average(m, g, o.betas[0], t)
         average_square(v, g, o.betas[1], t)

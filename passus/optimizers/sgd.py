@@ -27,7 +27,7 @@ class SGD(Optimizer):
 
 
 class Momentum(Optimizer):
-    """What rules with momentum share: the slot ``v``, which follows ``v <- momentum * v + g``."""
+    """The base of rules with momentum, which have the slot ``v``: ``v <- momentum * v + g``."""
 
     slots = ("v",)
     fused = True
@@ -39,8 +39,8 @@ class Momentum(Optimizer):
 class MomentumSGD(Momentum):
     """Gradient descent with momentum: ``v <- momentum * v + g``, ``p <- p - lr * v`` (Polyak, 1964).
 
-    As in PyTorch, ``lr`` is not part of ``v``, so that a change of it is felt at once. (DeZero keeps it in ``v``; at a
-    constant rate both are the same.)
+    As in PyTorch, ``lr`` is not part of ``v``, so that a change of it takes effect at once. (In DeZero it is part of ``v``; with
+    a constant rate both are the same.)
 
     >>> MomentumSGD(momentum=0.8)
     MomentumSGD(lr=0.01, momentum=0.8), step 0
@@ -51,9 +51,9 @@ class MomentumSGD(Momentum):
 
 
 class Nesterov(Momentum):
-    """Momentum that looks ahead: ``v <- momentum * v + g``, ``p <- p - lr * (g + momentum * v)``.
+    """Nesterov momentum: ``v <- momentum * v + g``, ``p <- p - lr * (g + momentum * v)``.
 
-    PyTorch's ``SGD(nesterov=True)`` (Sutskever et al., 2013).
+    The same as ``SGD(nesterov=True)`` in PyTorch (Sutskever et al., 2013).
 
     >>> Nesterov()
     Nesterov(lr=0.01, momentum=0.9), step 0

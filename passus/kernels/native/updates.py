@@ -205,6 +205,6 @@ def _lion(p: Any, g: Any, m: Any, numbers: Any, start: Any, stop: Any) -> None:
     lr, beta1, rest1, beta2, rest2, decay = numbers
     p, g, m = p[start:stop], g[start:stop], m[start:stop]
     for i in range(len(p)):
-        vote = m[i] * beta1 + g[i] * rest1
-        p[i] = p[i] * decay - _sign(vote) * lr
+        direction = m[i] * beta1 + g[i] * rest1
+        p[i] = p[i] * decay - _sign(direction) * lr
         m[i] = m[i] * beta2 + g[i] * rest2
