@@ -1,7 +1,6 @@
-"""Errors for names and arguments of other libraries, which say what to write instead.
+"""Errors for names of other libraries, which say what to write instead.
 
-A name is a descriptor on the class: ``__getattr__`` would slow down the lookup of every other attribute. Arguments are checked
-in ``__new__``, before ``__init__`` runs.
+A name is a descriptor on the class: ``__getattr__`` would slow down the lookup of every other attribute.
 """
 
 from __future__ import annotations
@@ -9,25 +8,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from inspect import getattr_static
-from types import CodeType, ModuleType, NoneType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from types import ModuleType, NoneType
+from typing import Any, NoReturn
 
+from passus.constructors import parameters_of
 from passus.errors import DTypeError, MissingAttributeError
 from passus.foreign import LAYER, OPTIMIZER, OPTIONS
 
-__all__ = [
-    "ASSIGNED",
-    "CheckedOptions",
-    "Foreign",
-    "answers",
-    "answers_for",
-    "check_assigned",
-    "check_options",
-    "checked_new",
-    "not_callable",
-]
-
-Made = TypeVar("Made")
+__all__ = ["ASSIGNED", "Foreign", "answers", "answers_for", "check_assigned", "not_callable"]
 
 
 class Foreign:
@@ -116,61 +104,6 @@ def not_callable(module: str) -> None:
     sys.modules[module].__class__ = _NotCallable
 
 
-def checked_new(cls: type[Made], *given: Any, **named: Any) -> Made:
-    """A ``__new__`` that checks the arguments of ``__init__``; see `check_options`.
-
-    >>> class Line:
-    ...     __new__ = checked_new
-    >>> Line(3)
-    Traceback (most recent call last):
-        ...
-    passus.errors.DTypeError: Line takes no arguments when it is created; write Line()(x)
-    """
-    if given or named:
-        check_options(cls, given, named)
-    return object.__new__(cls)
-
-
-class CheckedOptions:
-    """The base of classes whose constructor arguments are checked first; see `check_options`."""
-
-    if not TYPE_CHECKING:  # Type checkers must read the signature of __init__.
-        __new__ = checked_new
-
-
-def check_options(cls: type, given: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-    """Raise `DTypeError` for unknown keyword arguments, and for arguments given by position and by name.
-
-    >>> check_options(type("Line", (), {}), (), {"padding": 1})
-    Traceback (most recent call last):
-        ...
-    passus.errors.DTypeError: Line has no option padding; it is called pad here
-    """
-    init: Any = cls.__init__  # type: ignore[misc]
-    code = getattr(init, "__code__", None)
-    if code is None and init is not object.__init__:
-        return
-    positional, keywords, takes_any = _parameters(code)
-    if given and positional[:1] in (("lr",), ("rho",)) and not isinstance(given[0], (int, float, str)):
-        _check_no_parameters(cls.__name__, given[0])
-    for name in named:
-        if name in positional[: len(given)]:
-            order = f"{cls.__name__}({', '.join(positional[: max(len(given), 1)])}, ...)"
-            raise DTypeError(
-                f"{cls.__name__} got {name} twice, by position and by name; the order is {order}{_sizes(positional)}"
-            )
-        if name not in positional and name not in keywords and not takes_any:
-            instead = OPTIONS.get(name) or f"it has {', '.join([*positional, *keywords]) or 'none'}"
-            raise DTypeError(f"{cls.__name__} has no option {name}; {instead}")
-    if code is None and given:
-        raise DTypeError(f"{cls.__name__} takes no arguments when it is created; write {cls.__name__}()(x)")
-    if code is not None and len(given) > len(positional) and not code.co_flags & 0x04:
-        raise DTypeError(
-            f"{cls.__name__} takes {', '.join(positional) or 'nothing'} by position, but {len(given)} arguments were given"
-            + (f"; name the others: {', '.join(keywords)}" if keywords else "")
-        )
-
-
 ASSIGNED = frozenset([*OPTIONS, *LAYER, *OPTIMIZER])
 """Names that users of other libraries assign to, and that passus does not read."""
 
@@ -189,33 +122,5 @@ def check_assigned(owner: Any, name: str) -> None:
     if not cls.__module__.startswith("passus.") or name in vars(owner) or not isinstance(found, (Foreign, NoneType)):
         return
     instead = OPTIONS.get(name) if found is None else found.instead
-    if found is not None or name not in _parameters_of(cls):
+    if found is not None or name not in parameters_of(cls):
         raise MissingAttributeError(f"{cls.__name__} has no {name}; {instead or 'nothing reads it'}")
-
-
-def _parameters_of(cls: type) -> tuple[str, ...]:
-    """The parameters of ``__init__``, whose names it may assign to."""
-    positional, keywords, _ = _parameters(getattr(cls.__init__, "__code__", None))  # type: ignore[misc]
-    return (*positional, *keywords)
-
-
-def _check_no_parameters(name: str, first: Any) -> None:
-    """Raise `DTypeError` if the first argument of an optimizer is the parameters or the model, as in other libraries."""
-    if hasattr(first, "named_params") or hasattr(first, "__next__") or isinstance(first, (list, tuple, dict)):
-        raise DTypeError(
-            f"{name} takes hyperparameters, not {'a model' if hasattr(first, 'named_params') else 'parameters'}; write "
-            f"{name}(lr=0.001).setup(model)"
-        )
-
-
-def _parameters(code: CodeType | None) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
-    """The parameters of ``__init__`` without self: positional, keyword-only, and whether it takes any keyword."""
-    if code is None:
-        return (), (), False
-    n, m = code.co_argcount, code.co_kwonlyargcount
-    return code.co_varnames[1:n], code.co_varnames[n : n + m], bool(code.co_flags & 0x08)
-
-
-def _sizes(positional: tuple[str, ...]) -> str:
-    unknown = next((name for name in ("in_size", "in_channels") if name in positional[1:]), None)
-    return f"; {unknown} is inferred on the first call; leave it out or pass it by name" if unknown else ""

@@ -14,7 +14,7 @@ from weakref import ref
 
 import numpy as np
 
-from passus.answers import checked_new
+from passus.constructors import checked_new
 from passus.core.edits import clock
 from passus.core.ownership import EditableGradient, editable_copies, unshared
 from passus.core.references import NOT_CALLED, NotCalled, OutputReference

@@ -10,9 +10,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from passus.answers import CheckedOptions
 from passus.arguments import checked_callable, checked_count, checked_flag, checked_number, shown
 from passus.backend import Array
+from passus.constructors import CheckedOptions
 from passus.cuda import as_cupy
 from passus.dataloaders.collate import collate
 from passus.dataloaders.fetching import Examples, ahead, checked_length, one_by_one, whole_batches

@@ -7,9 +7,10 @@ from inspect import getattr_static
 from typing import Any, Self
 from weakref import ref
 
-from passus.answers import ASSIGNED, CheckedOptions, Foreign, answers, check_assigned
+from passus.answers import ASSIGNED, Foreign, answers, check_assigned
 from passus.attributes import note
 from passus.backend import Array, is_array
+from passus.constructors import CheckedOptions
 from passus.core import Parameter, Variable
 from passus.errors import ArgumentError, DTypeError, PassusError, WeightsError
 from passus.foreign import LAYER

@@ -6,9 +6,9 @@ from typing import Self
 
 import numpy as np
 
-from passus.answers import CheckedOptions
 from passus.arguments import checked_count
 from passus.backend import Array
+from passus.constructors import CheckedOptions
 from passus.core import Parameter
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.kernels.sums import at_least_float32

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from inspect import getattr_static
 from typing import Any
 
-from passus.answers import ASSIGNED, CheckedOptions, Foreign, check_assigned
+from passus.answers import ASSIGNED, Foreign, check_assigned
 from passus.arguments import checked_number
+from passus.constructors import CheckedOptions
 from passus.core import Parameter
 from passus.errors import ArgumentError, MissingAttributeError
 from passus.optimizers.options import Options, Rate, Where, checked_option

@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
-from passus.answers import CheckedOptions
 from passus.arguments import checked_number
 from passus.backend import Array
+from passus.constructors import CheckedOptions
 from passus.core import Parameter
 from passus.errors import ArgumentError
 from passus.kernels.blocks import Scratch, blocks

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, TypeAlias
 
-from passus.answers import CheckedOptions
 from passus.arguments import checked_callable, checked_count, checked_flag
 from passus.backend import is_array
 from passus.config import no_grad, test_mode
+from passus.constructors import CheckedOptions
 from passus.core import Variable
 from passus.errors import ArgumentError, DivergenceError, DTypeError
 from passus.layers.carried import new_sequences

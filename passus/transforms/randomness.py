@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from passus.answers import CheckedOptions
 from passus.arguments import checked_real
 from passus.backend import Array
+from passus.constructors import CheckedOptions
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.random import RNG, get_rng
 from passus.transforms.ranges import check_channels_first

@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any, ClassVar, Protocol, TypeAlias
 
-from passus.answers import CheckedOptions
+from passus.constructors import CheckedOptions
 from passus.foreign import CALLBACK_METHODS
 from passus.notices import notice
 from passus.tree import Stateful
