@@ -1,7 +1,8 @@
 """Names that DeZero keeps in modules that passus does not need: `utils`, `functions_conv` and `core_simple`.
 
-They are imported as in DeZero, from `passus.utils`, `passus.functions_conv` and `passus.core_simple`. Everything else has
-its DeZero name where DeZero has it: functions in `passus.functions`, layers in `passus.layers`, devices in `passus.cuda`.
+They are imported as in DeZero, from `passus.utils`, `passus.functions_conv` and `passus.core_simple`. Everything else
+has its DeZero name where DeZero has it: functions in `passus.functions`, layers in `passus.layers`, devices in
+`passus.cuda`.
 """
 
 __all__: list[str] = []

@@ -1,7 +1,8 @@
 """The names of DeZero's module ``core_simple``, from `passus.core`.
 
-DeZero has two cores: a simple one without higher derivatives, for steps 23 to 29, and the one that replaces it in steps 30
-to 32. passus has one core, so gradients are Variables in the early steps, too. Programs that treat them as arrays work.
+DeZero has two cores: a simple one without higher derivatives, for steps 23 to 29, and the one that replaces it in steps
+30 to 32. passus has one core, so gradients are Variables in the early steps, too. Programs that treat them as arrays
+work.
 
 >>> import numpy as np
 >>> x = Variable(np.array(3.0))

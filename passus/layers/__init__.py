@@ -1,7 +1,8 @@
 """Layers: ``import passus.layers as L``.
 
-Sizes of inputs are inferred on the first call, so outputs come first: ``L.Linear(16)``, ``L.Conv2d(16, 3)``. Images are
-(N, C, H, W). Data are computed in the dtype of the parameters, float32 by default; a layer warns once of others.
+Input sizes are inferred on the first call, so output sizes come first: ``L.Linear(16)``, ``L.Conv2d(16, 3)``. Images
+are (N, C, H, W). Layers compute in the dtype of their parameters, float32 by default, and warn once of inputs with
+another dtype.
 """
 
 from passus import answers as _answers

@@ -1,4 +1,4 @@
-"""Activations, and `Flatten`, as layers: each applies one function of `passus.functions`, where more is told about it.
+"""Activations and `Flatten` as layers. Each applies a function of `passus.functions`, which documents it.
 
 >>> LeakyReLU(0.5)(np.array([-2.0, 2.0]))
 array([-1.,  2.])
@@ -44,12 +44,12 @@ __all__ = [
     "Tanh",
 ]
 
-NOTHING = np.zeros(0, np.float32)
-"""Given to a function by a layer that is made: so the function checks the options, and there is one check only."""
+EMPTY = np.zeros(0, np.float32)
+"""An empty input: layers call their function with it to check the options when they are created."""
 
 
 class Activation(Layer):
-    """The base of layers that apply a function of one input, without options."""
+    """The base of layers that apply a function without options."""
 
     function: ClassVar[staticmethod[[Any], Any]]
 
@@ -58,76 +58,76 @@ class Activation(Layer):
 
 
 class Sigmoid(Activation):
-    """The layer of `passus.functions.sigmoid`: ``1 / (1 + exp(-x))``."""
+    """Applies `passus.functions.sigmoid`: ``1 / (1 + exp(-x))``."""
 
     function = staticmethod(F.sigmoid)
 
 
 class Tanh(Activation):
-    """The layer of `passus.functions.tanh`: ``tanh(x)``."""
+    """Applies `passus.functions.tanh`: ``tanh(x)``."""
 
     function = staticmethod(F.tanh)
 
 
 class ReLU(Activation):
-    """The layer of `passus.functions.relu`: ``max(x, 0)``."""
+    """Applies `passus.functions.relu`: ``max(x, 0)``."""
 
     function = staticmethod(F.relu)
 
 
 class ReLU6(Activation):
-    """The layer of `passus.functions.relu6`: ``min(max(x, 0), 6)``."""
+    """Applies `passus.functions.relu6`: ``min(max(x, 0), 6)``."""
 
     function = staticmethod(F.relu6)
 
 
 class SELU(Activation):
-    """The layer of `passus.functions.selu`: ``scale * elu(x, alpha)``."""
+    """Applies `passus.functions.selu`: ``scale * elu(x, alpha)``."""
 
     function = staticmethod(F.selu)
 
 
 class SiLU(Activation):
-    """The layer of `passus.functions.silu`: ``x * sigmoid(x)``."""
+    """Applies `passus.functions.silu`: ``x * sigmoid(x)``."""
 
     function = staticmethod(F.silu)
 
 
 class Mish(Activation):
-    """The layer of `passus.functions.mish`: ``x * tanh(softplus(x))``."""
+    """Applies `passus.functions.mish`: ``x * tanh(softplus(x))``."""
 
     function = staticmethod(F.mish)
 
 
 class Softplus(Activation):
-    """The layer of `passus.functions.softplus`: ``log(1 + exp(x))``."""
+    """Applies `passus.functions.softplus`: ``log(1 + exp(x))``."""
 
     function = staticmethod(F.softplus)
 
 
 class Softsign(Activation):
-    """The layer of `passus.functions.softsign`: ``x / (1 + |x|)``."""
+    """Applies `passus.functions.softsign`: ``x / (1 + |x|)``."""
 
     function = staticmethod(F.softsign)
 
 
 class HardSigmoid(Activation):
-    """The layer of `passus.functions.hard_sigmoid`: ``relu6(x + 3) / 6``."""
+    """Applies `passus.functions.hard_sigmoid`: ``relu6(x + 3) / 6``."""
 
     function = staticmethod(F.hard_sigmoid)
 
 
 class HardSwish(Activation):
-    """The layer of `passus.functions.hard_swish`: ``x * relu6(x + 3) / 6``."""
+    """Applies `passus.functions.hard_swish`: ``x * relu6(x + 3) / 6``."""
 
     function = staticmethod(F.hard_swish)
 
 
 class LeakyReLU(Layer):
-    """The layer of `passus.functions.leaky_relu`: ``x if x > 0 else slope * x``."""
+    """Applies `passus.functions.leaky_relu`: ``x if x > 0 else slope * x``."""
 
     def __init__(self, slope: float = 0.2) -> None:
-        F.leaky_relu(NOTHING, slope)
+        F.leaky_relu(EMPTY, slope)
         self.slope = slope
 
     def forward(self, x: Operand) -> Result:
@@ -135,10 +135,10 @@ class LeakyReLU(Layer):
 
 
 class ELU(Layer):
-    """The layer of `passus.functions.elu`: ``x if x > 0 else alpha * (exp(x) - 1)``."""
+    """Applies `passus.functions.elu`: ``x if x > 0 else alpha * (exp(x) - 1)``."""
 
     def __init__(self, alpha: float = 1.0) -> None:
-        F.elu(NOTHING, alpha)
+        F.elu(EMPTY, alpha)
         self.alpha = alpha
 
     def forward(self, x: Operand) -> Result:
@@ -146,10 +146,10 @@ class ELU(Layer):
 
 
 class CELU(Layer):
-    """The layer of `passus.functions.celu`: ``x if x > 0 else alpha * (exp(x / alpha) - 1)``."""
+    """Applies `passus.functions.celu`: ``x if x > 0 else alpha * (exp(x / alpha) - 1)``."""
 
     def __init__(self, alpha: float = 1.0) -> None:
-        F.celu(NOTHING, alpha)
+        F.celu(EMPTY, alpha)
         self.alpha = alpha
 
     def forward(self, x: Operand) -> Result:
@@ -157,10 +157,10 @@ class CELU(Layer):
 
 
 class GELU(Layer):
-    """The layer of `passus.functions.gelu`: ``x * P(X <= x) for a normal X``."""
+    """Applies `passus.functions.gelu`: ``x * P(X <= x) for a normal X``."""
 
     def __init__(self, approximate: str = "none") -> None:
-        F.gelu(NOTHING, approximate)
+        F.gelu(EMPTY, approximate)
         self.approximate = approximate
 
     def forward(self, x: Operand) -> Result:
@@ -168,7 +168,7 @@ class GELU(Layer):
 
 
 class Softmax(Layer):
-    """The layer of `passus.functions.softmax`: ``exp(x) / sum(exp(x)) along an axis``."""
+    """Applies `passus.functions.softmax`: ``exp(x) / sum(exp(x)) along an axis``."""
 
     def __init__(self, axis: int = 1) -> None:
         self.axis = checked_integer("Softmax", "axis", axis)
@@ -178,7 +178,7 @@ class Softmax(Layer):
 
 
 class LogSoftmax(Layer):
-    """The layer of `passus.functions.log_softmax`: ``x - log(sum(exp(x))) along an axis``."""
+    """Applies `passus.functions.log_softmax`: ``x - log(sum(exp(x))) along an axis``."""
 
     def __init__(self, axis: int = 1) -> None:
         self.axis = checked_integer("LogSoftmax", "axis", axis)
@@ -188,7 +188,7 @@ class LogSoftmax(Layer):
 
 
 class GLU(Layer):
-    """The layer of `passus.functions.glu`: ``a * sigmoid(b) of the halves a and b of an axis``."""
+    """Applies `passus.functions.glu`: ``a * sigmoid(b) of the halves a and b of an axis``."""
 
     def __init__(self, axis: int = -1) -> None:
         self.axis = checked_integer("GLU", "axis", axis)
@@ -198,7 +198,9 @@ class GLU(Layer):
 
 
 class PReLU(Layer):
-    """The layer of `passus.functions.prelu`, ``max(x, 0) + slope * min(x, 0)``, with a learnt slope: one for all (``channels=1``), or one for each channel of axis 1.
+    """Applies `passus.functions.prelu`, ``max(x, 0) + slope * min(x, 0)``, with a trained slope.
+
+    ``channels``: 1 for one slope, or the length of axis 1 for one slope per channel.
 
     >>> PReLU()(np.array([-4.0, 4.0], np.float32))
     variable([-1.  4.])
@@ -214,7 +216,7 @@ class PReLU(Layer):
 
 
 class Flatten(Activation):
-    """The layer of `passus.functions.flatten`: (N, ...) to (N, D), where D is the product of the other lengths.
+    """Applies `passus.functions.flatten`: (N, ...) to (N, D), with D the product of the other lengths.
 
     >>> Flatten()(np.ones((2, 3, 4))).shape
     (2, 12)

@@ -1,4 +1,4 @@
-"""Attention of several heads."""
+"""Multi-head attention."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ __all__ = ["MultiHeadAttention"]
 
 
 class MultiHeadAttention(Layer):
-    """Attention of ``n_heads`` heads: queries (N, T, I) and keys (N, S, J) give (N, T, ``d_model``).
+    """Attention with ``n_heads`` heads: queries (N, T, I) and keys (N, S, J) give (N, T, ``d_model``).
 
-    Queries, keys and values are linear functions of the inputs; each head has ``d_head`` features, ``d_model / n_heads`` if
-    left out, and the heads' results go through one more linear layer, ``out``. Called with one sequence, it attends to
-    itself (``qkv`` is one product); called with ``key``, and perhaps ``value``, to another one. ``cross``: keys and values
-    are always those of another sequence, whose number J of features may differ: ``query`` and ``key_value`` are layers of
-    their own. I and J are inferred on the first call, or given as ``in_size`` and ``context_size``.
+    Queries, keys and values are linear functions of the inputs. Each head has ``d_head`` features, ``d_model / n_heads``
+    by default, and a linear layer ``out`` combines the results of the heads. A call with one sequence
+    computes self-attention (``qkv`` is one product); a call with ``key``, and optionally ``value``, attends to another
+    sequence. ``cross``: keys and values always come from another sequence, whose number of features J may differ;
+    ``query`` and ``key_value`` are separate layers. I and J are inferred on the first call, or given as ``in_size`` and
+    ``context_size``.
 
-    ``n_kv_heads``: fewer heads of keys and values, each shared by a group of queries. ``nobias``: leave out the biases.
-    ``qkv_bias``: whether queries, keys and values have biases; ``not nobias`` if left out.
-    ``dropout_ratio``: of the attention weights, in training. ``rotary``: the base of rotary positions, such as 10000.0,
-    by which queries and keys are rotated. ``rotary_scaling``: a `passus.functions.RotaryScaling` of their frequencies.
-    ``initializer``, ``out_initializer``: draw the weights, and those of ``out``.
+    ``n_kv_heads``: the number of heads of keys and values, each shared by a group of queries. ``nobias``: no biases.
+    ``qkv_bias``: whether queries, keys and values have biases, ``not nobias`` by default. ``dropout_ratio``: for the
+    attention weights, in training. ``rotary``: the base of the rotary encoding of queries and keys, such as 10000.0.
+    ``rotary_scaling``: a `passus.functions.RotaryScaling` of its frequencies. ``initializer``, ``out_initializer``: of
+    the weights, and of those of ``out``.
 
-    A call takes, besides the sequences:
-    ``mask``: boolean, True where a query may attend to a key, or numbers added to the scores; broadcasts to
-    (N, H, T, S). ``key_mask``: (N, S), True for keys that are no padding. A query whose keys are all masked gets zeros
-    (and the bias of ``out``). ``is_causal``: a query attends to keys of its position and before; the last query is at
-    the position of the last key. ``positions``: for rotary positions, that of the first element, or an array (N, T) of
-    all. ``cache``: a `KeyValueCache`; keys and values of a sequence are appended to those of earlier calls, and those of
-    another sequence are computed once. Masks then describe all keys.
+    A call also takes: ``mask``: boolean, True where a query may attend to a key, or numbers that are added to the
+    scores; broadcasts to (N, H, T, S). ``key_mask``: (N, S), False for padding. A query whose keys are all masked gives
+    zeros (plus the bias of ``out``). ``is_causal``: queries attend only to keys at their own and earlier positions; the
+    last query is at the position of the last key. ``positions``: for the rotary encoding, the position of the first
+    element, or an array (N, T). ``cache``: a `KeyValueCache`. Keys and values of a sequence are appended to those of
+    earlier calls; those of another sequence are computed once. Masks then cover all cached keys.
 
-    Raises `ArgumentError` for a ``d_model`` that the heads cannot share, `ShapeError` for sequences that do not fit.
+    Raises `ArgumentError` if ``n_heads`` does not divide ``d_model``, `ShapeError` for sequences that do not fit.
     Source: Vaswani et al., 2017, "Attention is all you need"; grouped queries: Ainslie et al., 2023, "GQA".
 
     >>> layer = MultiHeadAttention(8, 2, rng=0)
@@ -135,8 +135,8 @@ class MultiHeadAttention(Layer):
         is_causal: bool = False,
         positions: int | Array | None = None,
     ) -> Result:
-        """The weights (N, H, T, S) that `forward` gives to keys, without dropout; they sum to 1 over the keys, or are 0
-        where all are masked.
+        """The attention weights (N, H, T, S) of `forward` without dropout. They sum to 1 over the keys, or are 0 if all
+        keys are masked.
         """
         q, k, _ = self._heads(query, key, None, positions, None)
         group = self.n_heads // self.n_kv_heads
@@ -159,23 +159,23 @@ class MultiHeadAttention(Layer):
                 raise ShapeError(f"MultiHeadAttention: a sequence (N, T, I) is needed, not {array_of('', x).shape}")
         if key is None and value is not None:
             raise ArgumentError("MultiHeadAttention: value is given without key")
-        another = key is not None and key is not query
-        start = 0 if cache is None or another else cache.length
-        places: Any = start if positions is None else positions
-        if another and cache is not None and cache.length:
-            return self._rotated(self._query(query), places), cache.keys, cache.values
-        if another or self.cross or value is not None:
+        other_sequence = key is not None and key is not query
+        start = 0 if cache is None or other_sequence else cache.length
+        positions = start if positions is None else positions
+        if other_sequence and cache is not None and cache.length:
+            return self._rotated(self._query(query), positions), cache.keys, cache.values
+        if other_sequence or self.cross or value is not None:
             context = query if key is None else key
             q, (k, v) = self._query(query), self._key_value(context, context if value is None else value)
         else:
             q, k, v = F.split_heads(self.qkv(query), (self.n_heads, self.n_kv_heads, self.n_kv_heads))
-        q, k = self._rotated(q, places), self._rotated(k, 0 if another else places)
+        q, k = self._rotated(q, positions), self._rotated(k, 0 if other_sequence else positions)
         if cache is not None:
             k, v = cache.append(k, v)
         return q, k, v
 
     def _query(self, x: Operand) -> Any:
-        y = self.query(x) if self.cross else self._part(x, 0, self.n_heads * self.d_head)
+        y = self.query(x) if self.cross else self._projected(x, 0, self.n_heads * self.d_head)
         return F.split_heads(y, self.n_heads)
 
     def _key_value(self, key: Operand, value: Operand) -> tuple[Any, Any]:
@@ -184,27 +184,27 @@ class MultiHeadAttention(Layer):
             k, v = F.split_heads(self.key_value(key), (self.n_kv_heads, self.n_kv_heads))
             return k, v
         first = 0 if self.cross else self.n_heads * self.d_head
-        k, v = self._part(key, first, first + size), self._part(value, first + size, first + 2 * size)
+        k, v = self._projected(key, first, first + size), self._projected(value, first + size, first + 2 * size)
         return F.split_heads(k, self.n_kv_heads), F.split_heads(v, self.n_kv_heads)
 
-    def _part(self, x: Operand, start: int, stop: int) -> Any:
-        """Some columns of the product that gives queries, keys and values at once."""
-        whole = self.key_value if self.cross else self.qkv
-        if whole.W._data is None:
-            whole.W.resolve(array_of("MultiHeadAttention", x).shape[-1])
-        b = None if whole.b is None else F.get_item(whole.b, slice(start, stop))
-        return F.linear(x, F.get_item(whole.W, (slice(None), slice(start, stop))), b)
+    def _projected(self, x: Operand, start: int, stop: int) -> Any:
+        """The product with some columns of the weights that queries, keys and values share."""
+        layer = self.key_value if self.cross else self.qkv
+        if layer.W._data is None:
+            layer.W.resolve(array_of("MultiHeadAttention", x).shape[-1])
+        b = None if layer.b is None else F.get_item(layer.b, slice(start, stop))
+        return F.linear(x, F.get_item(layer.W, (slice(None), slice(start, stop))), b)
 
     def _rotated(self, x: Any, positions: Any) -> Any:
         if self.rotary is None:
             return x
         if isinstance(positions, np.ndarray) and positions.ndim > 1:
-            positions = positions[..., None, :]  # The heads share them.
+            positions = positions[..., None, :]  # The same for all heads.
         return F.rotary(x, positions, self.rotary, scaling=self.rotary_scaling)
 
 
 def with_key_mask(mask: Operand | None, key_mask: Operand | None) -> Operand | None:
-    """One mask of a mask (..., T, S) and one of keys (N, S). Raises `DTypeError` if the latter is not boolean.
+    """Combine a mask (..., T, S) with a key mask (N, S). Raises `DTypeError` if the latter is not boolean.
 
     >>> with_key_mask(None, np.array([[True, False]])).shape
     (1, 1, 1, 2)

@@ -1,4 +1,4 @@
-"""The layer: a function together with the parameters that it learns."""
+"""The layer: a function together with its parameters."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from passus.errors import ArgumentError, DTypeError, PassusError, WeightsError
 from passus.foreign import LAYER
 from passus.functions.checks import array_of
 from passus.layers.describe import described
-from passus.layers.parts import PLAIN, REMEMBERED, Slot, label
+from passus.layers.nodes import LEAF_TYPES, TRANSIENT, StateRef, label
 from passus.layers.predicting import predicted, rows
 from passus.layers.state import State
 from passus.layers.undo import Undo, changes
-from passus.layers.walk import changed, learnt, walk
+from passus.layers.walk import invalidate, named_parameters, walk
 from passus.notices import notice
 from passus.tree import Spec
 
 __all__ = ["Layer"]
 
 SWITCHES = ("trainable", "training", "requires_grad")
-"""What other libraries switch by an assignment."""
+"""Switches of other libraries that are set by assignment."""
 
 
 class Layer(State, CheckedOptions):
     """The base of all layers and models: a function ``forward`` with parameters.
 
-    A subclass assigns its parameters and sub-layers to attributes, lists and dicts among them, and writes ``forward``.
-    An error that arises inside begins with the path of the layer, such as ``model.encoder.l2``; a call that fails
-    leaves parameters and buffers as they were.
+    A subclass assigns its parameters and sub-layers to attributes, directly or in lists and dicts, and defines
+    ``forward``. Errors raised inside begin with the path of the layer, such as ``model.encoder.l2``. A call that fails
+    leaves parameters and buffers unchanged.
 
     >>> import numpy as np
     >>> class Scale(Layer):
@@ -51,9 +51,9 @@ class Layer(State, CheckedOptions):
     """
 
     inputs: list[Any]
-    """After a call: weak references to what it was called with, as in ``layer.inputs[0]()``."""
+    """After a call: weak references to its arguments, as in ``layer.inputs[0]()``."""
     outputs: list[Any]
-    """After a call: weak references to what it returned."""
+    """After a call: weak references to its results."""
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """Compute the outputs from the inputs."""
@@ -62,14 +62,14 @@ class Layer(State, CheckedOptions):
         )
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        noted: list[Undo] = []
+        undos: list[Undo] = []
         outermost = changes.get() is None
         if outermost:
-            token = changes.set(noted)
+            token = changes.set(undos)
         try:
             outputs = self.forward(*inputs, **options)
         except BaseException as error:
-            for undo in reversed(noted):
+            for undo in reversed(undos):
                 undo()
             if isinstance(error, PassusError):
                 self._locate(error)
@@ -77,16 +77,16 @@ class Layer(State, CheckedOptions):
         finally:
             if outermost:
                 changes.reset(token)
-        remembered = self.__dict__
-        remembered["inputs"] = [_reference(x) for x in inputs]
-        remembered["outputs"] = [_reference(y) for y in outputs] if type(outputs) is tuple else [_reference(outputs)]
+        attributes = self.__dict__  # Past __setattr__.
+        attributes["inputs"] = [_reference(x) for x in inputs]
+        attributes["outputs"] = [_reference(y) for y in outputs] if type(outputs) is tuple else [_reference(outputs)]
         return outputs
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in REMEMBERED:
+        if name in TRANSIENT:
             raise ArgumentError(f"{label(self)}.{name}: there the layer remembers its last call; choose another name")
-        if name in ASSIGNED and (type(value) in PLAIN or isinstance(value, Variable)):
-            if type(self).forward is not Layer.forward:  # A bare Layer may hold anything.
+        if name in ASSIGNED and (type(value) in LEAF_TYPES or isinstance(value, Variable)):
+            if type(self).forward is not Layer.forward:  # Any attribute may be assigned to a bare Layer.
                 check_assigned(self, name)
             self._check_switch(name, value)
         old = self.__dict__.get(name)
@@ -103,11 +103,11 @@ class Layer(State, CheckedOptions):
             )
         note(self, name)
         super().__setattr__(name, value)
-        if type(value) not in PLAIN or type(old) not in PLAIN:
-            changed()
+        if type(value) not in LEAF_TYPES or type(old) not in LEAF_TYPES:
+            invalidate()
 
     def _check_switch(self, name: str, value: Any) -> None:
-        """Warn of a switch of other libraries that a model of one's own is given, and that nothing reads."""
+        """Warn if a switch of another library is assigned, which has no effect here."""
         found = getattr_static(type(self), name, None)
         if name in SWITCHES and value is False and name not in self.__dict__ and isinstance(found, Foreign):
             notice(f"{type(self).__name__}.{name} = False has no effect; {found.instead}")
@@ -115,21 +115,22 @@ class Layer(State, CheckedOptions):
     def __delattr__(self, name: str) -> None:
         note(self, name)
         super().__delattr__(name)
-        changed()
+        invalidate()
 
     def __getstate__(self) -> dict[str, Any]:
-        """What copies and pickles get: all but what is remembered."""
-        return {name: value for name, value in self.__dict__.items() if name not in REMEMBERED}
+        """The attributes that are copied and pickled."""
+        return {name: value for name, value in self.__dict__.items() if name not in TRANSIENT}
 
     def __repr__(self) -> str:
         return described(self)
 
     def predict(self, *inputs: Any, batch_size: int = 256) -> Any:
-        """The results for arrays (N, ...) of any length, in arrays: ``batch_size`` examples at a time, so that memory
-        does not grow with N, in `test_mode` and under `no_grad`. The model stays as it is: what recurrent layers keep is for each of
-        these batches, and afterwards, what it was before.
+        """The results for arrays (N, ...) of any length, as arrays, in `test_mode` and under `no_grad`.
 
-        Raises `DTypeError` for what is no array, `ShapeError` for inputs of different lengths.
+        ``batch_size``: the number of examples computed at a time, which bounds the memory. Recurrent layers begin each
+        batch in the state that they are in, and are restored to it in the end.
+
+        Raises `DTypeError` for inputs that are no arrays, `ShapeError` for inputs of different lengths.
 
         >>> import numpy as np
         >>> from passus.layers import Linear
@@ -138,29 +139,29 @@ class Layer(State, CheckedOptions):
         """
         return predicted(self, rows(inputs, batch_size))
 
-    # What it consists of.
+    # Parameters, buffers and sub-layers.
 
     def params(self) -> Iterator[Parameter]:
         """All parameters, each once, in the order of assignment."""
-        return iter([parameter for _, parameter in learnt(self)])
+        return iter([parameter for _, parameter in named_parameters(self)])
 
     def named_params(self) -> Iterator[tuple[str, Parameter]]:
-        """All parameters with their paths, such as ``encoder.l2.W``; a shared one has its first path."""
-        return iter(learnt(self))
+        """All parameters with their paths, such as ``encoder.l2.W``; a shared parameter has its first path."""
+        return iter(named_parameters(self))
 
     def named_buffers(self) -> Iterator[tuple[str, Array]]:
         """All buffers with their paths."""
-        return ((path, node.array) for path, node in walk(self) if isinstance(node, Slot))
+        return ((path, node.array) for path, node in walk(self) if isinstance(node, StateRef))
 
     def named_layers(self) -> Iterator[tuple[str, Layer]]:
-        """The layer itself (its path is empty) and all layers below it, each before those that it holds."""
+        """The layer itself (with an empty path) and all layers below it, parents before children."""
         return ((path, node) for path, node in walk(self) if isinstance(node, Layer))
 
     def register_buffer(self, name: str, array: Array | None, spec: Spec | None = None) -> None:
-        """Let the attribute ``name`` hold an array that is saved with the weights but not learnt.
+        """Register the attribute ``name`` as a buffer: an array that is saved with the weights but not trained.
 
-        None stands for one that the first call will make, and ``spec`` tells what it will be like. Raises
-        `ArgumentError` for a name that no attribute can have, `DTypeError` for what is no array.
+        ``array``: None if the first call creates it, then with the shape and dtype of ``spec``. Raises `ArgumentError`
+        if the name is not an identifier, `DTypeError` if ``array`` is no array.
         """
         where = f"{label(self)}.register_buffer"
         if not (isinstance(name, str) and name.isidentifier()):
@@ -169,10 +170,11 @@ class Layer(State, CheckedOptions):
         self._buffers = {**self._buffers, name: spec or Spec(None)}
 
     def register_state(self, *names: str) -> None:
-        """Let attributes hold what one call leaves to the next: Variables, or None at the beginning of a sequence.
+        """Register attributes that carry state from one call to the next: Variables, or None at the start of a
+        sequence.
 
-        They are part of `state_dict`, so that a run resumes in the middle of a sequence, but not of files of weights. `predict`,
-        and the evaluation of a trainer, leave them as they were. Raises `ArgumentError` for a name that no attribute can have.
+        They are part of `state_dict`, so that a run resumes in the middle of a sequence, but not of files of weights.
+        `predict` and the evaluation of a trainer restore them. Raises `ArgumentError` if a name is not an identifier.
 
         >>> import numpy as np
         >>> class Sum(Layer):
@@ -193,36 +195,38 @@ class Layer(State, CheckedOptions):
         self._carried = (*self._carried, *[name for name in dict.fromkeys(names) if name not in self._carried])
 
     def count_params(self) -> int:
-        """The number of learnt numbers. Raises `WeightsError` if only the first call will tell a shape."""
+        """The number of elements of all parameters. Raises `WeightsError` if a shape is unknown before the first
+        call.
+        """
         parameters = dict(self.named_params())
         lazy = [path for path, parameter in parameters.items() if parameter._data is None]
         if lazy:
             raise WeightsError(f"{label(self)}: {', '.join(lazy)} will get a shape from the first call; call it once")
         return sum(parameter.size for parameter in parameters.values())
 
-    # How DeZero's layers keep and name what they consist of; here it is read from the attributes.
+    # DeZero's names.
 
     @property
     def _params(self) -> KeysView[str]:
-        """The attributes that hold parameters and layers."""
+        """The names of the attributes that contain parameters and layers."""
         found = [path.split(".")[0] for path, node in walk(self) if path and isinstance(node, (Parameter, Layer))]
         return dict.fromkeys(found).keys()
 
     def _flatten_params(self, params_dict: dict[str, Parameter], parent_key: str = "") -> None:
-        """Put all parameters into a dict, under paths such as ``encoder/l2/W``."""
-        for path, parameter in learnt(self):
+        """Add all parameters to a dict, under paths such as ``encoder/l2/W``."""
+        for path, parameter in named_parameters(self):
             params_dict["/".join(filter(None, [parent_key, *path.split(".")]))] = parameter
 
     # Training.
 
     def cleargrads(self) -> None:
-        """Forget all gradients, before the next backward pass adds new ones."""
+        """Set all gradients to None, before the next backward pass."""
         for parameter in self.params():
             parameter.cleargrad()
 
     def freeze(self) -> Self:
-        """Let no gradient flow to the parameters, so that they are not learnt, and let `BatchNorm` use its averages and
-        leave them as they are; returns the layer itself.
+        """Stop training: no gradients flow to the parameters, and `BatchNorm` uses its averages without updating them.
+        Returns the layer itself.
         """
         for parameter in self.params():
             parameter.requires_grad = False
@@ -239,17 +243,17 @@ class Layer(State, CheckedOptions):
         return self
 
     def freeze_statistics(self, frozen: bool) -> None:
-        """Called by `freeze` (True) and `unfreeze` (False) of this layer and those that hold it; a layer that follows
-        its inputs with averages writes here how it stops, and goes on.
+        """Called by `freeze` (True) and `unfreeze` (False) of this layer and of layers that contain it. A layer with
+        running statistics overrides it.
         """
 
     def _locate(self, error: PassusError) -> None:
-        """Put the path of the layer where an error arose in front of its message."""
+        """Prefix the message of an error with the path of the layer that raised it."""
         inner = error.layer
         if inner is self:
             return
         if isinstance(inner, Layer):
-            # It was taken for the outermost layer and called by its class; its path in this one says more.
+            # The inner layer prefixed its class name; its path in this layer replaces that.
             error.layers = error.layers[1:]
             error.within(next((path for path, layer in self.named_layers() if layer is inner), label(inner)))
         error.within(label(self))
@@ -260,7 +264,7 @@ answers(Layer, LAYER)
 
 
 def _reference(x: Any) -> Any:
-    """A weak reference, so that a layer keeps no graph alive; a function for what cannot be referred to so."""
+    """A weak reference, so that a layer keeps no graph alive; a function if the type has no weak references."""
     try:
         return ref(x)
     except TypeError:

@@ -1,4 +1,4 @@
-"""The layer that normalises each channel over the batch, and remembers what it has seen."""
+"""Batch normalisation with running averages of the statistics."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ __all__ = ["BatchNorm"]
 class BatchNorm(Layer):
     """Normalisation of each channel over the batch: (N, C, ...) to the same shape.
 
-    In training the statistics are those of the batch, and ``avg_mean`` and ``avg_var`` follow them by
-    ``avg = decay * avg + (1 - decay) * batch``; under `test_mode` these averages are used. ``in_size``: C; left out,
-    it is inferred on the first call. ``frozen``: the averages are used in training too, and stay as they are; a trained network is
-    tuned so with small batches. It may be changed at any time; gamma and beta learn all the same. `freeze` stops all of it,
-    and `unfreeze` lets ``frozen`` be what it was.
-    ``activation``: "relu" or "relu6", applied in the same pass, which saves two passes through memory.
+    Training uses the statistics of the batch and updates the running averages ``avg_mean`` and ``avg_var`` by
+    ``avg = decay * avg + (1 - decay) * batch``. `test_mode` uses the averages. ``in_size``: C; inferred on the first call by
+    default. ``frozen``: use the averages in training, too, without updating them, as in fine-tuning with small batches.
+    It can be changed at any time; gamma and beta are still trained. `freeze` stops that as well, and `unfreeze`
+    restores ``frozen``. ``activation``: "relu" or "relu6", computed in the same pass through memory.
 
-    Raises `ShapeError` for an input without channels, or of another number of them; `ArgumentError` for another activation.
+    Raises `ShapeError` for an input without channels or with another number of channels, `ArgumentError` for another
+    activation.
     Source: Ioffe and Szegedy, 2015, "Batch normalization".
 
     >>> x = np.array([[1.0], [3.0]], np.float32)
@@ -84,13 +84,13 @@ class BatchNorm(Layer):
             resolve_from("batch_norm", x, 1, self.gamma, self.beta)
             self._start_averages()
         x = in_dtype_of_parameter(self, x, self.gamma)
-        parts = (x, self.gamma, self.beta, self.avg_mean, self.avg_var)
+        arguments = (x, self.gamma, self.beta, self.avg_mean, self.avg_var)
         if self.frozen:
-            return F.fixed_batch_norm(*parts, self.eps, self.activation)
-        return F.batch_norm(*parts, self.decay, self.eps, self.activation)
+            return F.fixed_batch_norm(*arguments, self.eps, self.activation)
+        return F.batch_norm(*arguments, self.decay, self.eps, self.activation)
 
     def freeze_statistics(self, frozen: bool) -> None:
-        """Use the averages and leave them as they are, or do what was done before that."""
+        """Set ``frozen`` (True), or restore its earlier value (False)."""
         if self._frozen_before is None and frozen:
             self._frozen_before, self.frozen = self.frozen, True
         elif self._frozen_before is not None and not frozen:

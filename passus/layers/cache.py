@@ -1,4 +1,4 @@
-"""Keys and values of attention that are kept from one step of decoding to the next."""
+"""The cache of keys and values of attention, for decoding step by step."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["KeyValueCache"]
 
 
 class KeyValueCache:
-    """The keys and values (N, H, S, D) of the first S positions, for up to ``max_len`` of them.
+    """The keys and values (N, H, S, D) of the first S positions, up to ``max_len``.
 
-    Memory is allocated once, and new positions are written into it; so a cache is used under `no_grad`, and the arrays
-    that `append` returns are views which the next call leaves as they are. If a call of a layer or model fails, the caches
-    that it changed are restored, so the call can be repeated.
+    Memory is allocated once and new positions are written into it, so a cache requires `no_grad`. The arrays that
+    `append` returns are views that later calls leave unchanged. If a call of a layer or model fails, the caches that it
+    changed are restored, so the call can be repeated.
 
     >>> import numpy as np
     >>> cache = KeyValueCache(8)
@@ -34,62 +34,63 @@ class KeyValueCache:
     def __init__(self, max_len: int) -> None:
         self.max_len = checked_count("KeyValueCache", "max_len", max_len)
         self.length = 0
-        """S, the number of positions kept."""
+        """S, the number of cached positions."""
         self._keys: Array = None
         self._values: Array = None
 
     @property
     def keys(self) -> Array:
-        """The keys kept (N, H, S, D)."""
+        """The cached keys (N, H, S, D)."""
         return self._keys[..., : self.length, :]
 
     @property
     def values(self) -> Array:
-        """The values kept (N, H, S, D)."""
+        """The cached values (N, H, S, D)."""
         return self._values[..., : self.length, :]
 
     def append(self, k: Operand, v: Operand) -> tuple[Array, Array]:
-        """Keep the keys and values of further positions, (N, H, T, D), and return all.
+        """Append the keys and values of new positions, (N, H, T, D), and return those of all positions.
 
-        Raises `ShapeError` if they exceed ``max_len`` or do not fit those kept, `GraphError` if gradients flow to them.
+        Raises `ShapeError` if the positions exceed ``max_len`` or the shapes do not fit, `GraphError` for inputs with
+        gradients.
         """
         self._note()
-        new = _constant("k", k), _constant("v", v)
+        new = _without_gradient("k", k), _without_gradient("v", v)
         count = new[0].shape[-2]
         start, end = self.length, self.length + count
         if end > self.max_len:
             raise ShapeError(
-                f"KeyValueCache: {start} positions are kept and {count} are new, more than max_len={self.max_len}; make a "
+                f"KeyValueCache: {start} positions are cached and {count} are new, more than max_len={self.max_len}; make a "
                 "longer cache, or start anew with the last positions"
             )
         if not start:
-            self._keys, self._values = [_room(x, self.max_len) for x in new]
-        for kept, x in zip((self._keys, self._values), new):
-            *outer, _, features = kept.shape
+            self._keys, self._values = [_empty(x, self.max_len) for x in new]
+        for cached, x in zip((self._keys, self._values), new):
+            *outer, _, features = cached.shape
             if x.shape != (*outer, count, features):
                 raise ShapeError(
                     f"KeyValueCache: {x.shape} does not continue {(*outer, start, features)}; all axes but the positions "
                     "must be equal. Use a new cache for another batch"
                 )
-            kept[..., start:end, :] = x
+            cached[..., start:end, :] = x
         self.length = end
         return self.keys, self.values
 
     def select(self, rows: Any) -> None:
-        """Keep these examples of the batch only, in this order, each as often as it is named: beams that survive."""
+        """Replace the examples of the batch by those at these indices, as beam search does; indices may repeat."""
         self._note()
         if self.length:
             self._keys, self._values = self._keys[rows], self._values[rows]
 
     def clear(self) -> None:
-        """Forget all positions."""
+        """Remove all positions."""
         self._note()
         self.length, self._keys, self._values = 0, None, None
 
     def _note(self) -> None:
-        """Note the attributes: a checkpoint repeats its call with their old values, and a call that fails restores them.
+        """Record the attributes: a checkpoint repeats its call with their old values, and a failed call restores them.
 
-        The memory of the kept positions is not written again, so the attributes are enough.
+        Cached positions are never overwritten, so the attributes are enough.
         """
         note(self, "length", "_keys", "_values")
         if_this_call_fails(partial(self._restore, self.length, self._keys, self._values))
@@ -98,7 +99,7 @@ class KeyValueCache:
         self.length, self._keys, self._values = length, keys, values
 
 
-def _constant(name: str, x: Operand) -> Array:
+def _without_gradient(name: str, x: Operand) -> Array:
     if isinstance(x, Variable) and x.requires_grad:
         raise GraphError(
             f"KeyValueCache: gradients flow to {name} {x.shape}, and would be lost in a cache; call the model under "
@@ -107,5 +108,5 @@ def _constant(name: str, x: Operand) -> Array:
     return array_of("KeyValueCache", x)
 
 
-def _room(x: Array, length: int) -> Array:
+def _empty(x: Array, length: int) -> Array:
     return backend_of(x).xp.empty((*x.shape[:-2], length, x.shape[-1]), x.dtype)

@@ -1,4 +1,4 @@
-"""What layers keep from one call to the next: where it is, how it is loaded, and blocks that leave it alone."""
+"""State that layers carry from one call to the next: find it, load it, reset it, and preserve it around a block."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from passus.attributes import noted_attributes, put
 from passus.backend import copied, is_array
 from passus.core.variable import constant_variable
 from passus.errors import WeightsError, kind_of
+from passus.layers.nodes import LayerBase, StateRef
 from passus.layers.partial import Loaded
-from passus.layers.parts import Holder, Slot
 from passus.layers.walk import walk
 from passus.loading import Loading
 
-__all__ = ["carried_slots", "new_sequences", "reset", "unmoved", "verify_carried"]
+__all__ = ["carried_state", "new_sequences", "preserved_state", "reset", "verify_carried"]
 
 
-def carried_slots(layer: Holder) -> dict[str, Slot]:
-    """The attributes that hold what one call leaves to the next, by path."""
-    holders = [(path, node) for path, node in walk(layer) if isinstance(node, Holder) and node._carried]
-    return {f"{path}.{name}".lstrip("."): Slot(node, name) for path, node in holders for name in node._carried}
+def carried_state(layer: LayerBase) -> dict[str, StateRef]:
+    """References to the attributes that carry state from one call to the next, by path."""
+    owners = [(path, node) for path, node in walk(layer) if isinstance(node, LayerBase) and node._carried]
+    return {f"{path}.{name}".lstrip("."): StateRef(node, name) for path, node in owners for name in node._carried}
 
 
 def reset(model: Any) -> None:
-    """Let all layers of a model begin new sequences; what is no layer keeps nothing."""
-    for slot in carried_slots(model).values() if isinstance(model, Holder) else ():
-        slot.put(None)
+    """Let all layers of a model begin new sequences. Does nothing for objects that are no layers."""
+    for ref in carried_state(model).values() if isinstance(model, LayerBase) else ():
+        ref.set(None)
 
 
 @contextmanager
-def unmoved() -> Iterator[None]:
-    """After the block, all layers keep what they kept before it.
+def preserved_state() -> Iterator[None]:
+    """Restore, after the block, the state that layers carry.
 
     >>> from passus.layers import RNN
     >>> import numpy as np
     >>> layer = RNN(2, rng=0)
-    >>> with unmoved():
+    >>> with preserved_state():
     ...     y = layer(np.ones((1, 3), np.float32))
     >>> layer.h is None
     True
@@ -51,49 +51,49 @@ def unmoved() -> Iterator[None]:
 
 @contextmanager
 def new_sequences(model: Any) -> Iterator[None]:
-    """Inside the block a model begins with new sequences; after it, it goes on with those of before."""
-    with unmoved():
+    """Let a model begin new sequences inside the block, and continue the earlier ones after it."""
+    with preserved_state():
         reset(model)
         yield
 
 
 def verify_carried(
-    slots: Mapping[str, Slot], given: Mapping[str, Any], loading: Loading, loaded: Loaded | None, what: str
+    refs: Mapping[str, StateRef], given: Mapping[str, Any], loading: Loading, loaded: Loaded | None, what: str
 ) -> None:
-    """Let ``loading`` know what layers are to keep, or to keep no more.
+    """Verify the carried state in ``given`` and let ``loading`` assign it.
 
-    ``loaded``: what was found of a part of a state, to which this is added; what is not given, or does not fit, then stays as it
-    is. Raises `WeightsError` otherwise for a state that does not fit.
+    ``loaded``: the result of loading a part of a state; the outcome is added to it, and state that is missing or does
+    not fit stays unchanged. Without it, missing state becomes None, and state that does not fit raises `WeightsError`.
     """
-    faults = _faults(slots, given)
+    faults = _faults(refs, given)
     if faults and loaded is None:
         listed = "; ".join([f"{path} {fault}" for path, fault in faults.items()])
         raise WeightsError(
             f"{what}: the state does not fit. {listed}. Make the layer with the sizes of the one that kept this state, or leave "
             f"{', '.join(faults)} out of the state, to begin new sequences. Nothing was changed"
         )
-    for path, slot in slots.items():
-        kept = given.get(path)
+    for path, ref in refs.items():
+        value = given.get(path)
         if loaded is not None and path in given:
             (loaded.misfits if path in faults else loaded.taken).append(path)
         if loaded is None or (path in given and path not in faults):
-            loading.put(slot.owner, slot.attribute, None if kept is None else constant_variable(copied(kept)))
+            loading.put(ref.owner, ref.attribute, None if value is None else constant_variable(copied(value)))
 
 
-def _faults(slots: Mapping[str, Slot], given: Mapping[str, Any]) -> dict[str, str]:
-    """Why parts of a state cannot be kept."""
+def _faults(refs: Mapping[str, StateRef], given: Mapping[str, Any]) -> dict[str, str]:
+    """Why carried state does not fit, by path."""
     faults: dict[str, str] = {}
-    owners: dict[int, dict[str, str]] = {}
-    for path, slot in slots.items():
-        kept = given.get(path)
-        if kept is not None and not is_array(kept):
-            faults[path] = f"is {kind_of(kept)}, no array"
-        elif kept is not None and kept.dtype.kind != "f":
-            faults[path] = f"is of {kept.dtype}, not of floating-point numbers"
-        owners.setdefault(id(slot.owner), {})[slot.attribute] = path
-    for paths in owners.values():
+    paths_of: dict[int, dict[str, str]] = {}
+    for path, ref in refs.items():
+        value = given.get(path)
+        if value is not None and not is_array(value):
+            faults[path] = f"is {kind_of(value)}, no array"
+        elif value is not None and value.dtype.kind != "f":
+            faults[path] = f"is of {value.dtype}, not of floating-point numbers"
+        paths_of.setdefault(id(ref.owner), {})[ref.attribute] = path
+    for paths in paths_of.values():
         if not any(path in faults for path in paths.values()):
-            owner = slots[next(iter(paths.values()))].owner
-            found = owner._misfits({name: given.get(path) for name, path in paths.items()})
+            owner = refs[next(iter(paths.values()))].owner
+            found = owner._carried_faults({name: given.get(path) for name, path in paths.items()})
             faults |= {paths[name]: fault for name, fault in found.items()}
     return faults

@@ -1,4 +1,4 @@
-"""Recurrent cells: the parameters of one layer in one direction, and one step with them."""
+"""Recurrent cells: the parameters of one layer in one direction, and the computation of one step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from passus.kernels.gates import CELLS
 from passus.layers.base import Layer
 from passus.layers.inputs import in_dtype_of_parameter
 from passus.layers.lazy import LazyParameter, resolve_from
-from passus.layers.parts import label
+from passus.layers.nodes import label
 from passus.random import RNG, get_rng
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell", "RecurrentCell"]
@@ -27,10 +27,10 @@ States: TypeAlias = tuple[Any, ...]
 
 
 class RecurrentCell(Layer):
-    """The base of the cells: one block of H columns of W_x (I, G H) and W_h (P, G H) for each of G gates."""
+    """The base of the cells. W_x (I, G H) and W_h (P, G H) have a block of H columns for each of G gates."""
 
     cell: ClassVar[str]
-    """Its formulas, a name in `passus.kernels.gates.CELLS`."""
+    """The name of its formulas in `passus.kernels.gates.CELLS`."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class RecurrentCell(Layer):
         raise NotImplementedError
 
     def _ready(self, x: Operand) -> Operand:
-        """The input in the dtype of the parameters, which have their shapes now."""
+        """Resolve the parameters, and return the input in their dtype."""
         resolve_from(label(self), x, -1, self.W_x)
         return in_dtype_of_parameter(self, x, self.W_x)
 
@@ -74,9 +74,9 @@ class RecurrentCell(Layer):
 class RNNCell(RecurrentCell):
     """One step of the Elman network: ``h = activation(x @ W_x + h @ W_h + b)``.
 
-    ``hidden_size``: H. ``in_size``: I; inferred on the first call if left out. ``activation``: "tanh" or "relu". ``nobias``: leave out b.
-    ``initializer``: draws W_x, LeCun's normal numbers by default; ``recurrent_initializer``: draws W_h, an orthogonal matrix by
-    default; b starts at 0. Called with x (N, I) and h (N, H), None for zeros, it returns the new h.
+    ``hidden_size``: H. ``in_size``: I; inferred on the first call by default. ``activation``: "tanh" or "relu".
+    ``nobias``: no b. ``initializer``: of W_x, `lecun_normal` by default. ``recurrent_initializer``: of W_h,
+    `orthogonal` by default. b starts at 0. A call takes x (N, I) and h (N, H), None for zeros, and returns the new h.
 
     Raises `ShapeError` for inputs and states of other shapes, `ArgumentError` for another activation.
 
@@ -101,7 +101,7 @@ class RNNCell(RecurrentCell):
         super().__init__(hidden_size, in_size, None, nobias, dtype, rng, initializer, recurrent_initializer)
         self.activation = activation
 
-    cell = "rnn_tanh"  # With as many gates as "rnn_relu".
+    cell = "rnn_tanh"  # "rnn_relu" has the same number of gates.
 
     def forward(self, x: Operand, h: Operand | None = None) -> Result:
         return self.step(x, (h,))[0]
@@ -121,9 +121,9 @@ class RNNCell(RecurrentCell):
 class LSTMCell(RecurrentCell):
     """One step of long short-term memory, as in `passus.functions.lstm`.
 
-    ``proj_size``: P, the size of h with a projection ``h @ W_p``; None: no projection, and P is H. b starts at 0, and at 1 for the
-    forget gate, so that the cell remembers in the beginning (Jozefowicz et al., 2015). Other options as for `RNNCell`. Called with
-    x (N, I) and a state, a pair of h (N, P) and c (N, H), None for zeros, it returns the new state.
+    ``proj_size``: P, the size of h after a projection ``h @ W_p``; None for no projection, P = H. b starts at 0, and at
+    1 for the forget gate, so that untrained cells remember (Jozefowicz et al., 2015). Other options: see `RNNCell`. A
+    call takes x (N, I) and a state, a pair of h (N, P) and c (N, H) or None for zeros, and returns the new state.
 
     Raises `ShapeError` for inputs and states of other shapes.
 
@@ -177,8 +177,8 @@ class LSTMCell(RecurrentCell):
 class GRUCell(RecurrentCell):
     """One step of the gated recurrent unit, as in `passus.functions.gru`.
 
-    The candidate has a bias of its own inside of the reset gate, b_h (H,), as in PyTorch. Options as for `RNNCell`. Called with x
-    (N, I) and h (N, H), None for zeros, it returns the new h.
+    The candidate has a separate bias inside the reset gate, b_h (H,), as in PyTorch. Options: see `RNNCell`. A call
+    takes x (N, I) and h (N, H), None for zeros, and returns the new h.
 
     Raises `ShapeError` for inputs and states of other shapes.
 
@@ -218,7 +218,7 @@ class GRUCell(RecurrentCell):
 
 
 def pair(operation: str, state: Any) -> States:
-    """The state (h, c) of an LSTM. Raises `ShapeError` for what is no pair."""
+    """The state (h, c) of an LSTM. Raises `ShapeError` unless it is a pair."""
     if not isinstance(state, (tuple, list)) or len(state) != 2:
         raise ShapeError(f"{operation}: the state of an LSTM is a pair (h, c); give both, None for zeros")
     return tuple(state)

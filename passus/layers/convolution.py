@@ -1,4 +1,4 @@
-"""Layers that convolve signals, images and volumes with a kernel that is learnt, and their transposes."""
+"""Convolution layers for signals, images and volumes, and their transposes."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ __all__ = ["Conv1d", "Conv2d", "Conv3d", "Deconv1d", "Deconv2d", "Deconv3d"]
 
 
 class Kernel(Layer):
-    """The base: the options of a window, a kernel W that the first call may complete, and a bias b."""
+    """The base of convolution layers: the options of the window, a kernel W that may be lazy, and a bias b."""
 
     axes: ClassVar[int]
-    """How many axes of space the images have."""
+    """The number of spatial axes."""
     function: ClassVar[Callable[..., Result]]
 
     def __new__(cls, *given: Any, **named: Any) -> Self:
@@ -46,18 +46,18 @@ class Kernel(Layer):
         self.out_channels = checked_count(name, "out_channels", out_channels)
         self.kernel_size, self.stride, self.pad, self.dilation = kernel_size, stride, pad, dilation
         self.groups = checked_count(name, "groups", groups)
-        self._in_each_group("out_channels", self.out_channels)
-        window_of(name, self._kernel, self._kernel, stride, pad, dilation)  # What is wrong with them is said now.
+        self._per_group("out_channels", self.out_channels)
+        window_of(name, self._kernel, self._kernel, stride, pad, dilation)  # Raises for invalid options.
 
     @property
     def _kernel(self) -> tuple[int, ...]:
-        """The lengths of the kernel."""
+        """The size of the kernel on each spatial axis."""
         return per_axis(type(self).__name__, "kernel_size", self.kernel_size, self.axes)
 
-    def _in_each_group(self, called: str, channels: int) -> int:
-        """How many of these channels each group has. Raises `ShapeError` if they cannot be shared out."""
+    def _per_group(self, name: str, channels: int) -> int:
+        """The number of channels per group. Raises `ShapeError` if the groups do not divide the channels."""
         if channels % self.groups:
-            raise ShapeError(f"{type(self).__name__}: {called}={channels} must be a multiple of groups={self.groups}")
+            raise ShapeError(f"{type(self).__name__}: {name}={channels} must be a multiple of groups={self.groups}")
         return channels // self.groups
 
     def _bias(self, nobias: bool, dtype: DTypeLike) -> Parameter | None:
@@ -68,7 +68,9 @@ class Kernel(Layer):
 
 
 def _check_order(name: str, out_channels: Any, kernel: Any, stride: Any) -> None:
-    """Raise `ArgumentError` for three numbers that mean something in PyTorch's order, and hardly anything in ours."""
+    """Raise `ArgumentError` for three numbers that look like PyTorch's order: input channels, output channels, kernel
+    size.
+    """
     if all(isinstance(n, (int, np.integer)) for n in (out_channels, kernel, stride)) and not _usual(kernel, stride):
         raise ArgumentError(
             f"{name}({out_channels}, {kernel}, {stride}) means {out_channels} output channels, kernels of {kernel} and "
@@ -78,7 +80,7 @@ def _check_order(name: str, out_channels: Any, kernel: Any, stride: Any) -> None
 
 
 def _usual(kernel: int, stride: int) -> bool:
-    """Whether networks have kernels of this length with this stride; in PyTorch's order, few pass for it.
+    """Whether a kernel size and a stride are a usual pair. Few pairs of output channels and kernel size are.
 
     >>> [_usual(*pair) for pair in ((3, 1), (1, 2), (4, 2), (11, 4), (16, 16), (16, 3), (32, 3), (64, 1))]
     [True, True, True, True, True, False, False, False]
@@ -113,7 +115,7 @@ class Convolution(Kernel):
         self.pad_mode = check_pad_mode(name, pad_mode)
         known = in_channels
         if in_channels is not None:
-            known = self._in_each_group("in_channels", checked_count(name, "in_channels", in_channels))
+            known = self._per_group("in_channels", checked_count(name, "in_channels", in_channels))
         shape = (self.out_channels, known, *self._kernel)
         self.W = LazyParameter(shape, initializer or lecun_normal, dtype, rng, name="W")
         self.b = self._bias(nobias, dtype)
@@ -121,7 +123,7 @@ class Convolution(Kernel):
     def forward(self, x: Operand) -> Result:
         if self.W._data is None:
             check_channels_second(type(self).__name__, x)
-            self.W.resolve(self._in_each_group("the channels of x", length(self.function.__name__, x, 1)))
+            self.W.resolve(self._per_group("the channels of x", length(self.function.__name__, x, 1)))
         x = in_dtype_of_parameter(self, x, self.W)
         options = (self.stride, self.pad, self.dilation, self.groups, self.pad_mode)
         if self.activation is None:
@@ -132,7 +134,7 @@ class Convolution(Kernel):
 class Conv1d(Convolution):
     """The convolution of signals, (N, C, L) to (N, O, OL); options as in `Conv2d`.
 
-    >>> layer = Conv1d(4, 3, pad=((2, 0),), rng=0)  # Causal: no output depends on what comes later.
+    >>> layer = Conv1d(4, 3, pad=((2, 0),), rng=0)  # Causal: no output depends on later inputs.
     >>> layer(np.ones((2, 3, 8), np.float32)).shape
     (2, 4, 8)
     """
@@ -142,15 +144,16 @@ class Conv1d(Convolution):
 
 
 class Conv2d(Convolution):
-    """The convolution of images, (N, C, H, W) to (N, O, OH, OW), with a kernel W (O, C / groups, KH, KW) and a bias b (O,).
+    """The convolution of images, (N, C, H, W) to (N, O, OH, OW), with a kernel W (O, C / groups, KH, KW) and a bias b
+    (O,).
 
     ``out_channels``: O. ``kernel_size``, ``stride``, ``pad``, ``dilation``, ``groups``, ``pad_mode``: as in
-    `passus.functions.conv2d`. ``nobias``: leave out b. ``in_channels``: C; inferred on the first call if left out.
-    ``initializer``: draws W, LeCun's normal numbers by default; b starts at 0. ``rng``: what W is drawn with.
-    ``activation``: the name of one, as in `passus.functions.bias_activation`, which is applied in the pass that adds b.
+    `passus.functions.conv2d`. ``nobias``: no b. ``in_channels``: C; inferred on the first call by default.
+    ``initializer``: of W, `lecun_normal` by default; b starts at 0. ``rng``: generator or seed for W. ``activation``:
+    the name of an activation that is fused with the addition of b, see `passus.functions.bias_activation`.
 
-    Raises `ShapeError` for images of other channels or too small, and for channels that are no multiple of groups;
-    `ArgumentError` for another activation.
+    Raises `ShapeError` for images with other channels or smaller than the kernel, and for channels that are no multiple
+    of groups; `ArgumentError` for an unknown activation.
 
     >>> layer = Conv2d(8, 3, stride=2, pad=1, rng=0)
     >>> layer(np.ones((2, 3, 32, 32), np.float32)).shape
@@ -164,7 +167,7 @@ class Conv2d(Convolution):
 
 
 class Conv3d(Convolution):
-    """The convolution of volumes or films, (N, C, D, H, W) to (N, O, OD, OH, OW); options as in `Conv2d`.
+    """The convolution of volumes or videos, (N, C, D, H, W) to (N, O, OD, OH, OW); options as in `Conv2d`.
 
     >>> layer = Conv3d(4, (1, 3, 3), pad="same", rng=0)
     >>> layer(np.ones((2, 3, 4, 8, 8), np.float32)).shape
@@ -195,7 +198,7 @@ class Deconvolution(Kernel):
         self._set_options(out_channels, kernel_size, stride, pad, dilation, groups)
         self.outsize = outsize if outsize is None else per_axis(name, "outsize", outsize, self.axes)
         if in_channels is not None:
-            self._in_each_group("in_channels", checked_count(name, "in_channels", in_channels))
+            self._per_group("in_channels", checked_count(name, "in_channels", in_channels))
         shape = (in_channels, self.out_channels // self.groups, *self._kernel)
         self.W = LazyParameter(shape, initializer or partial(_lecun_normal, groups=self.groups), dtype, rng, name="W")
         self.b = self._bias(nobias, dtype)
@@ -204,7 +207,7 @@ class Deconvolution(Kernel):
         if self.W._data is None:
             check_channels_second(type(self).__name__, x)
             channels = length(self.function.__name__, x, 1)
-            self._in_each_group("the channels of x", channels)
+            self._per_group("the channels of x", channels)
             self.W.resolve(channels)
         x = in_dtype_of_parameter(self, x, self.W)
         options = (self.stride, self.pad, self.outsize, self.dilation, self.groups)
@@ -212,7 +215,7 @@ class Deconvolution(Kernel):
 
 
 def _lecun_normal(shape: tuple[int, ...], dtype: DTypeLike, rng: RNG, *, groups: int) -> Array:
-    """`lecun_normal` for a kernel (C, O / groups, ...), whose first axis counts the inputs."""
+    """`lecun_normal` for a kernel (C, O / groups, ...), whose first axis is that of the inputs."""
     fan_in = shape[0] // groups * math.prod(shape[2:])
     return normal(shape, dtype, rng, std=1.0 / math.sqrt(fan_in or 1.0))
 
@@ -233,9 +236,9 @@ class Deconv2d(Deconvolution):
     """The transposed convolution of images, (N, C, H, W) to (N, O, OH, OW), with W (C, O / groups, KH, KW) and b (O,).
 
     ``out_channels``: O. ``kernel_size``, ``stride``, ``pad``, ``outsize``, ``dilation``, ``groups``: as in
-    `passus.functions.deconv2d`. The others are as in `Conv2d`; an ``initializer`` is given the shape of W.
+    `passus.functions.deconv2d`. Other options: see `Conv2d`; an ``initializer`` is called with the shape of W.
 
-    Raises `ShapeError` for images of other channels, or an ``outsize`` that their size cannot give.
+    Raises `ShapeError` for images with other channels, or an impossible ``outsize``.
 
     >>> layer = Deconv2d(3, 4, stride=2, pad=1, rng=0)
     >>> layer(np.ones((2, 8, 16, 16), np.float32)).shape

@@ -1,4 +1,4 @@
-"""A layer as a text: a line for each layer below it, indented, with its options, shapes and number of parameters."""
+"""The text of a layer: an indented line for each sub-layer with its options, shapes and number of parameters."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ __all__ = ["described"]
 
 
 def described(root: Layer) -> str:
-    """The text of a layer and all layers below it."""
+    """The text of a layer and its sub-layers."""
     depths: dict[str, int] = {}
     lines = []
     for path, layer in root.named_layers():
-        above = _nearest(path, depths)
-        depths[path] = depths.get(above, -1) + 1 if path else 0
-        name = path.removeprefix(f"{above}.")
+        parent = _parent(path, depths)
+        depths[path] = depths.get(parent, -1) + 1 if path else 0
+        name = path.removeprefix(f"{parent}.")
         lines.append("  " * depths[path] + (f"{name}: " if name else "") + _line(layer))
     return "\n".join(lines)
 
 
-def _nearest(path: str, known: dict[str, int]) -> str:
-    """The path of the layer that holds the layer at ``path``."""
+def _parent(path: str, known: dict[str, int]) -> str:
+    """The path of the layer that contains the layer at ``path``."""
     while path:
         path = path.rpartition(".")[0]
         if path in known:

@@ -1,4 +1,4 @@
-"""Layers that drop activations at random: each by itself, whole channels, or whole branches."""
+"""Layers that drop elements, channels or residual branches at random."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ __all__ = ["Dropout", "Dropout2d", "StochasticDepth"]
 
 
 class Dropout(Layer):
-    """Each element is set to 0 with probability ``dropout_ratio``, the others grow; the identity under `test_mode`.
+    """Set each element to 0 with probability ``dropout_ratio`` and scale the others; the identity under `test_mode`.
 
-    ``rng``: what is drawn with, instead of the current generator; its state is part of the layer's.
+    ``rng``: a generator or seed to use instead of the current generator. The state of the generator is part of that of
+    the layer.
 
     Raises `ArgumentError` for a ratio outside of [0, 1).
     Source: Srivastava et al., 2014, "Dropout".
@@ -33,7 +34,7 @@ class Dropout(Layer):
 
     def __init__(self, dropout_ratio: float = 0.5, rng: RNG = None) -> None:
         self.dropout_ratio = checked_number(type(self).__name__, "dropout_ratio", dropout_ratio, 0.0, 1.0)
-        # A seed means one sequence of masks, and not the same mask at each call.
+        # One generator for all calls: a seed must not give the same mask at each call.
         self.rng = None if rng is None else get_rng(rng)
 
     def forward(self, x: Operand) -> Result:
@@ -41,10 +42,10 @@ class Dropout(Layer):
 
 
 class Dropout2d(Dropout):
-    """Each channel of each example, (N, C, ...), is set to 0 with probability ``dropout_ratio``, the others grow; the
-    identity under `test_mode`. Otherwise as `Dropout`.
+    """Set each channel of each example (N, C, ...) to 0 with probability ``dropout_ratio`` and scale the others; the
+    identity under `test_mode`. Otherwise see `Dropout`.
 
-    Raises `ShapeError` for an input without axes of space.
+    Raises `ShapeError` for an input without spatial axes.
     Source: Tompson et al., 2015, "Efficient object localization using convolutional networks".
 
     >>> import numpy as np
@@ -58,8 +59,8 @@ class Dropout2d(Dropout):
 
 
 class StochasticDepth(Dropout):
-    """What a residual branch adds, (N, ...), is set to 0 for an example with probability ``dropout_ratio``, and grows
-    for the others; the identity under `test_mode`. Otherwise as `Dropout`.
+    """Set the result (N, ...) of a residual branch to 0 for each example with probability ``dropout_ratio``, and scale
+    the others; the identity under `test_mode`. Otherwise see `Dropout`.
 
     Source: Huang et al., 2016, "Deep networks with stochastic depth".
 

@@ -1,4 +1,4 @@
-"""The layer that gives each word a vector."""
+"""Embeddings: a trained vector for each integer."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["EmbedID", "Embedding"]
 
 
 class Embedding(Layer):
-    """The learnt vector of each word: integers (N, ...) from 0 to ``in_size - 1`` give (N, ..., ``out_size``).
+    """A trained vector for each integer from 0 to ``in_size - 1``: (N, ...) to (N, ..., ``out_size``).
 
-    ``initializer``: draws the vectors, from the standard normal distribution by default. Raises `LabelError` for a
-    word out of range, `DTypeError` for words that are no integers.
+    ``initializer``: of the vectors, `normal` by default. Raises `LabelError` for an integer out of range, `DTypeError`
+    for inputs that are no integers.
 
     >>> Embedding(10, 4, rng=0)(np.array([3, 3, 7])).shape
     (3, 4)
@@ -42,4 +42,4 @@ class Embedding(Layer):
 
 
 EmbedID = Embedding
-"""DeZero's name for it."""
+"""DeZero's name."""

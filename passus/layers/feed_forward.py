@@ -1,4 +1,4 @@
-"""What a transformer computes for each position by itself."""
+"""Feed-forward blocks, which transformers apply to each position."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["FeedForward", "SwiGLU"]
 
 
 class FeedForward(Layer):
-    """Two linear layers with an activation in between: (..., D) to (..., D), over ``d_hidden`` features.
+    """Two linear layers with ``d_hidden`` features and an activation between them: (..., D) to (..., D).
 
-    ``activation``: a name, as in `passus.functions.bias_activation`. ``nobias``: leave out the biases.
-    ``dropout_ratio``: of the features in between. ``initializer``, ``out_initializer``: draw the two matrices.
+    ``activation``: a name, see `passus.functions.bias_activation`. ``nobias``: no biases. ``dropout_ratio``: for the
+    hidden features. ``initializer``, ``out_initializer``: of the two matrices.
 
-    Raises `ArgumentError` for another activation, `ShapeError` for an input of another size.
+    Raises `ArgumentError` for an unknown activation, `ShapeError` for an input of another size.
     Source: Vaswani et al., 2017, "Attention is all you need".
 
     >>> FeedForward(4, 16, rng=0)(np.ones((2, 3, 4), np.float32)).shape
@@ -55,10 +55,10 @@ class FeedForward(Layer):
 
 
 class SwiGLU(Layer):
-    """A gated feed-forward block, ``(silu(x @ W_gate) * (x @ W_up)) @ W_down``: (..., D) to (..., D), over ``d_hidden``
-    features.
+    """A gated feed-forward block with ``d_hidden`` features, ``(silu(x @ W_gate) * (x @ W_up)) @ W_down``:
+    (..., D) to (..., D).
 
-    The matrices of gate and value lie side by side in ``gate_up.W``. Options: as in `FeedForward`.
+    ``gate_up.W`` is the concatenation of W_gate and W_up. Options: see `FeedForward`.
 
     Raises `ShapeError` for an input of another size. Source: Shazeer, 2020, "GLU variants improve transformer".
 

@@ -1,4 +1,4 @@
-"""What a layer with parameters does about its input before it computes: the dtype, and the order of the axes."""
+"""Checks of the inputs of layers with parameters: the dtype, and the order of the axes."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from passus.backend import is_array
 from passus.core import Operand, Parameter, Variable
 from passus.functions.checks import channels_last
 from passus.functions.nn.windows import channels_are_last
-from passus.layers.parts import Holder
+from passus.layers.nodes import LayerBase
 from passus.notices import notice
 
 __all__ = ["check_channels_second", "in_dtype_of_parameter"]
 
 
-def in_dtype_of_parameter(layer: Holder, x: Operand, parameter: Parameter) -> Operand:
-    """A constant in the dtype of a parameter, where that of the result would else be a wider one.
+def in_dtype_of_parameter(layer: LayerBase, x: Operand, parameter: Parameter) -> Operand:
+    """The input in the dtype of a parameter, if it has a wider dtype and no gradient flows to it.
 
-    Data in float64 would make all that follows float64, which takes several times as long. What gradients flow to stays as
-    it is, so that its gradient has its own precision. Each layer warns once of either.
+    Otherwise float64 data would make all later results float64, which is several times slower. Inputs with gradients
+    keep their dtype, so that their gradients have it, too. Each layer warns once of wider inputs.
     """
     data = x._data if isinstance(x, Variable) else x
     if getattr(data, "dtype", None) is parameter._data.dtype:
-        return x  # What it nearly always is, found out quickly.
+        return x  # The usual case, checked fast.
     return _converted(layer, x, data, parameter)
 
 
-def _converted(layer: Holder, x: Any, data: Any, parameter: Parameter) -> Operand:
+def _converted(layer: LayerBase, x: Any, data: Any, parameter: Parameter) -> Operand:
     if not is_array(data):
-        return x  # The function that is called next names what it was given.
+        return x  # The function that is called next raises.
     dtype, given = parameter.dtype, data.dtype
     if given == dtype or given.kind not in "fiu":
         return x
     if given.kind == "f" and given.itemsize < dtype.itemsize:
-        return x  # float16 becomes float32 by itself.
+        return x  # NumPy promotes float16 to float32.
     differentiable = isinstance(x, Variable) and x.requires_grad
     if "_warned_of_dtype" not in layer.__dict__:
         layer.__dict__["_warned_of_dtype"] = True
@@ -57,7 +57,7 @@ def _fix(x: Any, data: Any, dtype: np.dtype[Any]) -> str:
 
 
 def check_channels_second(name: str, x: Any) -> None:
-    """Warn of images with channels last, from which a first call would take the wrong axis for the channels."""
+    """Warn if images seem to have their channels last: the first call would infer the channels from the wrong axis."""
     shape: tuple[int, ...] = getattr(x, "shape", ())
     from_outside = not isinstance(x, Variable) or (x.creator is None and x.requires_grad)
     if from_outside and channels_last(shape):

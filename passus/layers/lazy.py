@@ -1,4 +1,4 @@
-"""Parameters whose shape is known only when the first input arrives."""
+"""Parameters whose shapes are inferred from the first input."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["LazyParameter", "length", "resolve_from"]
 
 
 class LazyParameter(Parameter):
-    """A parameter that draws its first values when all its lengths are known.
+    """A parameter that is initialised once its shape is known.
 
-    ``shape``: None stands for a length that is inferred from the first input. ``initializer``: a function (shape, dtype, rng)
-    from `passus.initializers`. Without None in the shape, the values are drawn at once.
+    ``shape``: None for a length that is inferred from the first input. ``initializer``: a function (shape, dtype, rng)
+    such as those of `passus.initializers`. A shape without None is initialised at once.
 
     >>> from passus.initializers import zeros
     >>> W = LazyParameter((None, 3), zeros)
@@ -45,22 +45,22 @@ class LazyParameter(Parameter):
         super().__init__(None, name)
         self.spec = Spec(shape, checked_dtype(name or "parameter", dtype, kinds="f"))
         self.initializer = checked_callable(name or "parameter", "initializer", initializer)
-        # A seed gives one generator here, so that two parameters of one layer may share it.
+        # The layer has made a generator of a seed already if several of its parameters share it.
         self.rng = None if rng is None else get_rng(rng)
         if None not in shape:
             self.resolve()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LazyParameter:
         new: LazyParameter = super().__deepcopy__(memo)  # type: ignore[assignment]
-        new.rng = copy.deepcopy(self.rng, memo)  # Else the copy's draws would change ours.
+        new.rng = copy.deepcopy(self.rng, memo)  # Otherwise draws of the copy would advance this generator.
         return new
 
     def resolve(self, *lengths: int) -> None:
-        """Draw the values; ``lengths`` are those that were not known, in order.
+        """Initialise the parameter; ``lengths`` replace None in the shape, in order.
 
-        If the call of a layer that this is part of fails, the values are given up and the generator is wound back.
-        Raises `ArgumentError` for too few or too many lengths, `DTypeError` or `ShapeError` for an initializer that
-        returns no array of this shape.
+        If the current call of a layer fails, the values are discarded and the generator is restored. Raises
+        `ArgumentError` for another number of lengths, `DTypeError` or `ShapeError` unless the initializer returns an
+        array of this shape.
         """
         shape = self._completed(lengths)
         before = rng_state(self.rng)
@@ -71,9 +71,9 @@ class LazyParameter(Parameter):
         note(self, "_data")
         known = repeated_value(self, "_data")
         if known is ABSENT:
-            self.data = values.astype(self.spec.dtype)  # A copy: the array may be one that somebody else holds.
+            self.data = values.astype(self.spec.dtype)  # A copy: the initializer may have kept a reference.
         else:
-            self._data = known  # A checkpoint repeats the first call: only the random numbers had to be drawn again.
+            self._data = known  # A checkpoint repeats the first call; only the generator had to advance.
 
     def _completed(self, lengths: tuple[int, ...]) -> tuple[int, ...]:
         shape = self.spec.shape or ()
@@ -90,7 +90,7 @@ class LazyParameter(Parameter):
 
 
 def length(operation: str, x: Any, axis: int) -> int:
-    """The length of one axis of an input, which tells a layer the shape of its parameters.
+    """The length of one axis of an input, from which a layer infers the shape of its parameters.
 
     Raises `DTypeError` if the input is no array, `ShapeError` if it has no such axis.
     """
@@ -101,11 +101,11 @@ def length(operation: str, x: Any, axis: int) -> int:
 
 
 def resolve_from(operation: str, x: Any, axis: int, *parameters: LazyParameter) -> None:
-    """Let parameters that lack one length draw their values, now that an axis of an input tells it.
+    """Initialise parameters that lack one length with the length of an axis of an input.
 
     Raises `DTypeError` if the input is no array, `ShapeError` if it has no such axis.
     """
     size = length(operation, x, axis)
     for parameter in parameters:
-        if parameter._data is None:  # Not one that was loaded.
+        if parameter._data is None:  # Not loaded before.
             parameter.resolve(size)

@@ -21,14 +21,14 @@ __all__ = ["Linear"]
 class Linear(Layer):
     """The affine function ``x @ W + b`` of the last axis: (..., I) to (..., O).
 
-    ``out_size``: O. ``nobias``: leave out b. ``in_size``: I; inferred on the first call if left out. ``initializer``: draws
-    W, LeCun's normal numbers by default; b starts at 0. ``rng``: what W is drawn with. ``activation``: the name of one, as
-    in `passus.functions.bias_activation`, which is applied in the pass that adds b.
+    ``out_size``: O. ``nobias``: no b. ``in_size``: I; inferred on the first call by default. ``initializer``: of W,
+    `lecun_normal` by default; b starts at 0. ``rng``: generator or seed for W. ``activation``: the name of an
+    activation that is fused with the addition of b, see `passus.functions.bias_activation`.
 
-    Data of another dtype than W's, in an array or a constant Variable, are converted to it, with one warning, as in all
-    layers with parameters. What gradients flow to is computed in the wider dtype.
+    As in all layers with parameters, inputs without gradient are converted to the dtype of W, with one warning. Inputs
+    with gradient are computed in the wider dtype.
 
-    Raises `ShapeError` for an input of another size, `ArgumentError` for another activation.
+    Raises `ShapeError` for an input of another size, `ArgumentError` for an unknown activation.
 
     >>> layer = Linear(3, rng=0)
     >>> layer(np.ones((2, 4), np.float32)).shape

@@ -1,4 +1,4 @@
-"""Layers that normalise each example by itself; all but one then scale it by what is learnt."""
+"""Layers that normalise each example, most of them with trained scales and shifts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["GroupNorm", "InstanceNorm", "LayerNorm", "LocalResponseNorm", "RMSNo
 
 
 def scale_and_shift(layer: str, size: int | None, dtype: DTypeLike) -> tuple[LazyParameter, LazyParameter]:
-    """The parameters gamma and beta, which change nothing at first. Raises `ArgumentError` for a size below 1."""
+    """The parameters gamma (ones) and beta (zeros). Raises `ArgumentError` for a size below 1."""
     if isinstance(size, (tuple, list)):
         raise DTypeError(
             f"{layer}: in_size is {size!r}; give the length of the last axis, such as {size[-1] if size else 16}"
@@ -30,7 +30,7 @@ def scale_and_shift(layer: str, size: int | None, dtype: DTypeLike) -> tuple[Laz
 class LayerNorm(Layer):
     """Normalisation of each example over its last axis: (..., D) to the same shape.
 
-    ``in_size``: D; inferred on the first call if left out. Raises `ShapeError` for an input of another size.
+    ``in_size``: D; inferred on the first call by default. Raises `ShapeError` for an input of another size.
     Source: Ba, Kiros and Hinton, 2016, "Layer normalization".
 
     >>> x = np.array([[1.0, 3.0]], np.float32)
@@ -52,7 +52,7 @@ class LayerNorm(Layer):
 class RMSNorm(Layer):
     """Scaling of each example to root mean square 1 over its last axis: (..., D) to the same shape.
 
-    ``in_size``: D; inferred on the first call if left out. Raises `ShapeError` for an input of another size.
+    ``in_size``: D; inferred on the first call by default. Raises `ShapeError` for an input of another size.
     Source: Zhang and Sennrich, 2019, "Root mean square layer normalization".
 
     >>> x = np.array([[1.0, 7.0]], np.float32)
@@ -74,10 +74,10 @@ class RMSNorm(Layer):
 class GroupNorm(Layer):
     """Normalisation of each group of channels of each example: (N, C, ...) to the same shape.
 
-    ``groups``: a divisor of C. ``in_size``: C; inferred on the first call if left out.
+    ``groups``: a divisor of C. ``in_size``: C; inferred on the first call by default.
 
-    Raises `ShapeError` for channels that cannot be shared out, or another number of them, `ArgumentError` for groups of
-    fewer than two numbers. Source: Wu and He, 2018, "Group normalization".
+    Raises `ShapeError` for another number of channels or one that ``groups`` does not divide, `ArgumentError` for
+    groups of fewer than two numbers. Source: Wu and He, 2018, "Group normalization".
 
     >>> x = np.array([[1.0, 3.0, 5.0, 9.0]], np.float32)
     >>> print(GroupNorm(2)(x).data.round(3).tolist())
@@ -104,7 +104,7 @@ class GroupNorm(Layer):
 class InstanceNorm(Layer):
     """Normalisation of each channel of each example over its pixels: (N, C, ...) to the same shape.
 
-    ``in_size``: C; inferred on the first call if left out.
+    ``in_size``: C; inferred on the first call by default.
 
     Raises `ShapeError` for another number of channels, `ArgumentError` for fewer than two pixels.
     Source: Ulyanov, Vedaldi and Lempitsky, 2016, "Instance normalization".
@@ -127,8 +127,8 @@ class InstanceNorm(Layer):
 
 
 class LocalResponseNorm(Layer):
-    """`passus.functions.local_response_norm`: ``x / (k + alpha * sum of squares of n channels) ** beta``; nothing is
-    learnt.
+    """Applies `passus.functions.local_response_norm`: ``x / (k + alpha * sum of squares of n channels) ** beta``. It
+    has no parameters.
 
     Raises `ArgumentError` for options out of range, `ShapeError` for an input without channels.
     Source: Krizhevsky, Sutskever and Hinton, 2012, "ImageNet classification with deep convolutional neural networks".

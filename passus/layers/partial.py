@@ -1,4 +1,4 @@
-"""Taking a part of a state: other names, names that lack or are too many, shapes that do not fit."""
+"""Partial loading of a state: renamed, missing and unexpected names, and shapes that do not fit."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from passus.tree import MAX_LISTED, compare
 __all__ = ["Loaded", "Rename", "fitting", "renamed", "untied"]
 
 Rename: TypeAlias = Mapping[str, str] | Callable[[str], str | None]
-"""From names in a file to names in a model: a dict of names, or of the first parts of names, or a function; None leaves
-an array out."""
+"""Maps names in a file to names in a model: a dict of names or prefixes, or a function, which returns None to skip an
+array."""
 
 
 class Loaded(NamedTuple):
-    """What became of each array when a part of a state was taken.
+    """The outcome of partial loading: what happened to each array.
 
     >>> Loaded(["l1.W", "l1.b"], ["l2.W"], ["head.W"], [])
     Loaded(2 taken; missing: l2.W; unexpected: head.W)
     """
 
     taken: list[str]
-    """The names in the model of the arrays that were taken."""
+    """Loaded arrays, by their names in the model."""
     missing: list[str]
-    """What the model has and the state has not; it is as it was."""
+    """Arrays of the model that are not in the state; unchanged."""
     unexpected: list[str]
-    """What the state has and the model has not, by its name in the model."""
+    """Arrays of the state that are not in the model, by their names after renaming."""
     misfits: list[str]
-    """What both have, in another shape or dtype; it is as it was."""
+    """Arrays with another shape or dtype in the state; unchanged."""
 
     def __repr__(self) -> str:
-        parts = [f"{len(self.taken)} taken"]
+        entries = [f"{len(self.taken)} taken"]
         for name, paths in zip(self._fields[1:], self[1:]):
             if paths:
                 more = [f"and {len(paths) - MAX_LISTED} more"] if len(paths) > MAX_LISTED else []
-                parts.append(f"{name}: {', '.join(paths[:MAX_LISTED] + more)}")
-        return f"Loaded({'; '.join(parts)})"
+                entries.append(f"{name}: {', '.join(paths[:MAX_LISTED] + more)}")
+        return f"Loaded({'; '.join(entries)})"
 
 
 def renamed(state: Mapping[str, Any], prefix: str, rename: Rename | None, what: str) -> dict[str, Any]:
-    """The part of a state under ``prefix``, which is cut off, by new names.
+    """The arrays of a state whose names begin with ``prefix``, without the prefix and renamed.
 
-    Raises `WeightsError` if nothing is under the prefix, or if two arrays get one name.
+    Raises `WeightsError` if no name has the prefix, or if two arrays get the same name.
 
     >>> renamed({"net.body.W": 1, "net.head.W": 2, "step": 3}, "net", {"body": "encoder"}, "example")
     {'encoder.W': 1, 'head.W': 2}
@@ -53,7 +53,7 @@ def renamed(state: Mapping[str, Any], prefix: str, rename: Rename | None, what: 
     start = f"{prefix}." if prefix else ""
     given = {path.removeprefix(start): x for path, x in state.items() if path.startswith(start)}
     if state and not given:
-        raise WeightsError(f"{what}: nothing is named {prefix!r}; there are {_beginnings(state)}")
+        raise WeightsError(f"{what}: nothing is named {prefix!r}; there are {_first_names(state)}")
     names = {path: _new_name(path, rename) for path in given}
     result: dict[str, Any] = {}
     for path, name in names.items():
@@ -69,7 +69,7 @@ def _new_name(path: str, rename: Rename | None) -> str | None:
     if rename is None:
         return path
     if isinstance(rename, Mapping):
-        # The longest beginning that is named counts.
+        # The longest matching prefix wins.
         fitting = [old for old in rename if path == old or path.startswith(f"{old}.")]
         old = max(fitting, key=len, default=None)
         return path if old is None else f"{rename[old]}{path[len(old) :]}".lstrip(".")
@@ -79,9 +79,9 @@ def _new_name(path: str, rename: Rename | None) -> str | None:
 
 
 def untied(state: Mapping[str, Any], aliases: Mapping[str, str], what: str) -> dict[str, Any]:
-    """A state with one name for each array that the model has under several.
+    """A state with only the first name of each parameter that has several names in the model.
 
-    Raises `WeightsError` if a state has different arrays for what is one parameter in the model.
+    Raises `WeightsError` if the state has different arrays for one parameter.
 
     >>> untied({"embed.W": np.ones(1), "head.W": np.ones(1)}, {"head.W": "embed.W"}, "example")
     {'embed.W': array([1.])}
@@ -99,9 +99,9 @@ def untied(state: Mapping[str, Any], aliases: Mapping[str, str], what: str) -> d
 
 
 def fitting(expected: Mapping[str, Any], given: Mapping[str, Any], what: str) -> Loaded:
-    """Which arrays of a state fit what a model expects.
+    """Determine which arrays of a state fit a model.
 
-    Raises `WeightsError` if none does: a prefix is to be cut off, or the file is of another model.
+    Raises `WeightsError` if none fits: the names may have a prefix, or the file belongs to another model.
 
     >>> fitting({"W": np.ones(2), "b": np.ones(1)}, {"W": np.ones(3), "b": np.zeros(1)}, "example")
     Loaded(1 taken; misfits: W)
@@ -116,7 +116,7 @@ def fitting(expected: Mapping[str, Any], given: Mapping[str, Any], what: str) ->
     )
     if not loaded.taken:
         raise WeightsError(
-            f"{what}: nothing fits. The state has {_beginnings(given)}, and the model {_beginnings(expected)}; see prefix "
+            f"{what}: nothing fits. The state has {_first_names(given)}, and the model {_first_names(expected)}; see prefix "
             "and rename. Nothing was changed"
         )
     return loaded
@@ -136,7 +136,7 @@ def _equal(a: Any, b: Any) -> bool:
     return np.array_equal(a, b, equal_nan=a.dtype.kind == b.dtype.kind == "f")
 
 
-def _beginnings(state: Mapping[str, Any]) -> str:
+def _first_names(state: Mapping[str, Any]) -> str:
     """The first few names, for messages."""
     names = list(state)
     return ", ".join(names[:5] + (["..."] if len(names) > 5 else [])) or "nothing"

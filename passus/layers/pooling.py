@@ -1,6 +1,6 @@
-"""Pooling as layers: each applies one function of `passus.functions`, where more is told about it.
+"""Pooling layers. Each applies a function of `passus.functions`, which documents it.
 
-They have no parameters, and take images with one, two or three axes of space.
+They have no parameters, and take inputs with one, two or three spatial axes.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ __all__ = [
 
 
 class MaxPooling(Layer):
-    """The layer of `passus.functions.pooling`: the largest pixel of each window, (N, C, H, W) to (N, C, OH, OW).
+    """Applies `passus.functions.pooling`: the maximum of each window, (N, C, H, W) to (N, C, OH, OW).
 
-    ``stride``: that of the function, but as large as the window by default, so that no two windows overlap.
-    ``return_indices``: return as well where the pixels were found, for `MaxUnpooling`.
+    ``stride``: the size of the window by default, so that windows do not overlap.
+    ``return_indices``: also return the indices of the maxima, for `MaxUnpooling`.
 
     >>> MaxPooling(2)(np.ones((2, 3, 8, 8))).shape
     (2, 3, 4, 4)
@@ -49,20 +49,21 @@ class MaxPooling(Layer):
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.pad, self.ceil_mode = pad, checked_flag("MaxPooling", "ceil_mode", ceil_mode)
         self.return_indices = checked_flag("MaxPooling", "return_indices", return_indices)
-        self.forward(_smallest(type(self).__name__, kernel_size, self.stride, pad))
+        self.forward(_empty_batch(type(self).__name__, kernel_size, self.stride, pad))
 
     def forward(self, x: Operand) -> Result:
         return F.pooling(x, self.kernel_size, self.stride, self.pad, self.ceil_mode, self.return_indices)
 
 
 class MaxUnpooling(Layer):
-    """The way back from `MaxPooling` of these options, by `passus.functions.unpooling`: (N, C, OH, OW) to (N, C, H, W).
+    """The inverse of `MaxPooling` with the same options, by `passus.functions.unpooling`: (N, C, OH, OW) to (N, C, H,
+    W).
 
-    It is given the pixels and the indices that ``MaxPooling(..., return_indices=True)`` returns. Images of several sizes
-    may lead to OH x OW; the result has the smallest, ``H = (OH - 1) * stride + KH - padding``. Indices count the pixels of
-    images of one size: if these were not the smallest, give their size at the call, as ``outsize``.
+    A call takes the maxima and indices that ``MaxPooling(..., return_indices=True)`` returns. Images of several sizes
+    may pool to OH x OW; by default the result has the smallest size, ``H = (OH - 1) * stride + KH - padding``. If the
+    images were larger, pass their size to the call as ``outsize``, because indices depend on it.
 
-    Raises `ShapeError` if the padding takes all of the image; otherwise as the function.
+    Raises `ShapeError` if the padding covers the image, and the errors of the function.
 
     >>> y, indices = MaxPooling(2, return_indices=True)(np.array([[[1.0, 5.0, 2.0, 0.0, 9.0]]]))
     >>> MaxUnpooling(2)(y, indices)
@@ -76,7 +77,7 @@ class MaxUnpooling(Layer):
             raise ArgumentError(f"MaxUnpooling: pad must be numbers, not {pad!r}; give outsize at the call instead")
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.pad = pad
-        F.pooling(_smallest("MaxUnpooling", kernel_size, self.stride, pad), kernel_size, self.stride, pad)
+        F.pooling(_empty_batch("MaxUnpooling", kernel_size, self.stride, pad), kernel_size, self.stride, pad)
 
     def forward(self, x: Operand, indices: Operand, outsize: Any = None) -> Result:
         return F.unpooling(x, indices, self._smallest_outsize(x) if outsize is None else outsize)
@@ -92,9 +93,9 @@ class MaxUnpooling(Layer):
 
 
 class AveragePooling(Layer):
-    """The layer of `passus.functions.average_pooling`: the average of each window, (N, C, H, W) to (N, C, OH, OW).
+    """Applies `passus.functions.average_pooling`: the average of each window, (N, C, H, W) to (N, C, OH, OW).
 
-    ``stride``: that of the function, but as large as the window by default, so that no two windows overlap.
+    ``stride``: the size of the window by default, so that windows do not overlap.
 
     >>> AveragePooling((2, 4))(np.ones((2, 3, 8, 8))).shape
     (2, 3, 4, 2)
@@ -111,14 +112,15 @@ class AveragePooling(Layer):
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.pad, self.ceil_mode = pad, checked_flag("AveragePooling", "ceil_mode", ceil_mode)
         self.count_include_pad = checked_flag("AveragePooling", "count_include_pad", count_include_pad)
-        self.forward(_smallest(type(self).__name__, kernel_size, self.stride, pad))
+        self.forward(_empty_batch(type(self).__name__, kernel_size, self.stride, pad))
 
     def forward(self, x: Operand) -> Result:
         return F.average_pooling(x, self.kernel_size, self.stride, self.pad, self.ceil_mode, self.count_include_pad)
 
 
 class AdaptiveAveragePooling(Layer):
-    """The layer of `passus.functions.adaptive_average_pooling`: averages, (N, C, H, W) to (N, C, *outsize).
+    """Applies `passus.functions.adaptive_average_pooling`: the average of each window, (N, C, H, W) to (N, C,
+    *outsize).
 
     >>> AdaptiveAveragePooling(7)(np.ones((2, 3, 32, 20))).shape
     (2, 3, 7, 7)
@@ -126,14 +128,14 @@ class AdaptiveAveragePooling(Layer):
 
     def __init__(self, outsize: Any) -> None:
         self.outsize = outsize
-        self.forward(_smallest(type(self).__name__, outsize))
+        self.forward(_empty_batch(type(self).__name__, outsize))
 
     def forward(self, x: Operand) -> Result:
         return F.adaptive_average_pooling(x, self.outsize)
 
 
 class AdaptiveMaxPooling(Layer):
-    """The layer of `passus.functions.adaptive_max_pooling`: what is largest, (N, C, H, W) to (N, C, *outsize).
+    """Applies `passus.functions.adaptive_max_pooling`: the maximum of each window, (N, C, H, W) to (N, C, *outsize).
 
     >>> AdaptiveMaxPooling((1, 4))(np.ones((2, 3, 32, 20))).shape
     (2, 3, 1, 4)
@@ -141,14 +143,14 @@ class AdaptiveMaxPooling(Layer):
 
     def __init__(self, outsize: Any) -> None:
         self.outsize = outsize
-        self.forward(_smallest(type(self).__name__, outsize))
+        self.forward(_empty_batch(type(self).__name__, outsize))
 
     def forward(self, x: Operand) -> Result:
         return F.adaptive_max_pooling(x, self.outsize)
 
 
 class GlobalAveragePooling(Layer):
-    """The layer of `passus.functions.global_average_pooling`: the average of each channel, (N, C, *size) to (N, C).
+    """Applies `passus.functions.global_average_pooling`: the average of each channel, (N, C, *size) to (N, C).
 
     >>> GlobalAveragePooling()(np.ones((2, 3, 8, 8))).shape
     (2, 3)
@@ -162,7 +164,7 @@ class GlobalAveragePooling(Layer):
 
 
 class GlobalMaxPooling(Layer):
-    """The layer of `passus.functions.global_max_pooling`: the largest pixel of each channel, (N, C, *size) to (N, C).
+    """Applies `passus.functions.global_max_pooling`: the maximum of each channel, (N, C, *size) to (N, C).
 
     >>> GlobalMaxPooling(keepdims=True)(np.ones((2, 3, 8, 8))).shape
     (2, 3, 1, 1)
@@ -175,7 +177,7 @@ class GlobalMaxPooling(Layer):
         return F.global_max_pooling(x, self.keepdims)
 
 
-def _smallest(name: str, size: Any, *options: Any) -> Array:
-    """No images, of the size of a window: given to the function by a layer that is made, to check the options."""
+def _empty_batch(name: str, size: Any, *options: Any) -> Array:
+    """An empty batch of images of the size of the window. Layers call their function with it to check the options."""
     axes = next((len(given) for given in (size, *options) if isinstance(given, (tuple, list))), 1)
     return np.zeros((0, 1, *per_axis(name, "kernel_size" if options else "outsize", size, axes)), np.float32)

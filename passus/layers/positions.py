@@ -1,4 +1,4 @@
-"""Encodings of positions that are added to a sequence."""
+"""Positional encodings that are added to a sequence."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["PositionEmbedding", "SinusoidalPositions", "positions_of"]
 
 
 def positions_of(key_mask: Array) -> Array:
-    """The positions (N, T) of the elements that a mask keeps; padding has none of its own.
+    """The positions (N, T) of elements, counted without padding, where the mask is False.
 
     >>> positions_of(np.array([[False, True, True]]))
     array([[0, 0, 1]])
@@ -33,12 +33,12 @@ def positions_of(key_mask: Array) -> Array:
 
 
 class PositionEmbedding(Layer):
-    """A learnt vector for each position, added to a sequence: (..., T, D) to the same shape, for T up to ``max_len``.
+    """A trained vector for each position, added to a sequence: (..., T, D) to the same shape, for T up to ``max_len``.
 
-    Called with ``positions``: the position of the first element, or an integer array (..., T) of all.
-    ``initializer``: draws the vectors, normal numbers of standard deviation 0.02 by default.
+    A call takes ``positions``: the position of the first element, or an integer array (..., T).
+    ``initializer``: of the vectors, normal with standard deviation 0.02 by default.
 
-    Raises `ShapeError` for positions of ``max_len`` and above, and for another D.
+    Raises `ShapeError` for positions of ``max_len`` or more, and for another D.
 
     >>> PositionEmbedding(16, 4, rng=0)(np.zeros((2, 3, 4), np.float32)).shape
     (2, 3, 4)
@@ -73,11 +73,11 @@ class PositionEmbedding(Layer):
 
 
 class SinusoidalPositions(Layer):
-    """The fixed waves of `passus.functions.sinusoidal_positions`, added to a sequence: (..., T, D) to the same shape.
+    """Adds `passus.functions.sinusoidal_positions` to a sequence: (..., T, D) to the same shape.
 
-    Called with ``positions``: the position of the first element, or an array (..., T) of all.
+    A call takes ``positions``: the position of the first element, or an array (..., T).
 
-    Raises `ShapeError` for an input without a sequence.
+    Raises `ShapeError` for an input that is not a sequence.
 
     >>> SinusoidalPositions()(np.zeros((1, 2, 2))).round(2)
     array([[[0.  , 1.  ],
@@ -92,12 +92,12 @@ class SinusoidalPositions(Layer):
         if not isinstance(positions, np.ndarray):
             start = checked_count("SinusoidalPositions", "positions", positions, low=0)
             positions = np.arange(start, start + shape[-2])
-        waves = F.sinusoidal_positions(positions, shape[-1], self.base, dtype if dtype.kind == "f" else np.float32)
-        return F.add(x, waves)
+        encoding = F.sinusoidal_positions(positions, shape[-1], self.base, dtype if dtype.kind == "f" else np.float32)
+        return F.add(x, encoding)
 
 
 def _sequence(layer: str, x: Any) -> tuple[int, ...]:
-    """The shape of a sequence. Raises `ShapeError` if it is none."""
+    """The shape of a sequence. Raises `ShapeError` for fewer than two axes."""
     shape: tuple[int, ...] = array_of(layer, x).shape
     if len(shape) < 2:
         raise ShapeError(f"{layer}: x {shape} must be a sequence (..., T, D)")

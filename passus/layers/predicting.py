@@ -9,40 +9,40 @@ from typing import Any
 import numpy as np
 
 from passus.arguments import checked_count
-from passus.backend import Array, backend_of
+from passus.backend import backend_of
 from passus.config import no_grad, test_mode
 from passus.core import Variable
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of
-from passus.layers.carried import unmoved
+from passus.layers.carried import preserved_state
 
 __all__ = ["predicted", "rows"]
 
 
 def predicted(model: Callable[..., Any], batches: Iterable[tuple[Any, ...]], continued: bool = False) -> Any:
-    """What a model returns for batches of inputs, one after the other: an array, or a tuple, list or dict of arrays.
+    """The concatenated results of a model for batches of inputs: an array, or a tuple, list or dict of arrays.
 
-    Nothing is recorded or learnt, and afterwards layers keep what they kept before. ``continued``: whether they go on from batch to
-    batch, or begin each as the first. Raises `ArgumentError` if there is no batch, `ShapeError` for results without examples.
+    Runs under `no_grad` and `test_mode`. Carried state is restored in the end, and before each batch unless
+    ``continued``. Raises `ArgumentError` if there is no batch, `ShapeError` for results without an axis of examples.
 
     >>> predicted(lambda x: 2 * x, [(np.array([1.0, 2.0]),), (np.array([3.0]),)])
     array([2., 4., 6.])
     """
-    apart = nullcontext if continued else unmoved
+    around_batch = nullcontext if continued else preserved_state
     results = []
-    with no_grad(), test_mode(), unmoved():
+    with no_grad(), test_mode(), preserved_state():
         for xs in batches:
-            with apart():
+            with around_batch():
                 results.append(_arrays(model(*xs)))
     if not results:
         raise ArgumentError("predict: there are no batches")
-    return _joined(results)
+    return _concatenated(results)
 
 
 def rows(inputs: Sequence[Any], batch_size: int) -> Iterable[tuple[Any, ...]]:
-    """Inputs that are arrays (N, ...) in batches; one batch of no examples where N is 0.
+    """Batches of arrays (N, ...); one empty batch if N is 0.
 
-    Raises `DTypeError` for what is no array, `ShapeError` for arrays of different lengths.
+    Raises `DTypeError` for inputs that are no arrays, `ShapeError` for arrays of different lengths.
 
     >>> [len(x) for (x,) in rows([np.zeros((5, 2))], batch_size=2)]
     [2, 2, 1]
@@ -57,25 +57,21 @@ def rows(inputs: Sequence[Any], batch_size: int) -> Iterable[tuple[Any, ...]]:
 
 
 def _arrays(y: Any) -> Any:
-    """Results in main memory."""
+    """The arrays of a result, in main memory."""
     if isinstance(y, Mapping):
-        return {name: _arrays(part) for name, part in y.items()}
+        return {name: _arrays(value) for name, value in y.items()}
     if isinstance(y, (tuple, list)):
-        return type(y)([_arrays(part) for part in y])
+        return type(y)([_arrays(value) for value in y])
     array = y.data if isinstance(y, Variable) else array_of("predict", y)
     return backend_of(array).to_numpy(array)
 
 
-def _joined(results: list[Any]) -> Any:
+def _concatenated(results: list[Any]) -> Any:
     first = results[0]
     if isinstance(first, Mapping):
-        return {name: _joined([y[name] for y in results]) for name in first}
+        return {name: _concatenated([y[name] for y in results]) for name in first}
     if isinstance(first, (tuple, list)):
-        return type(first)([_joined([y[i] for y in results]) for i in range(len(first))])
-    return _concatenated(results)
-
-
-def _concatenated(arrays: list[Array]) -> Array:
-    if not all(y.ndim for y in arrays):
+        return type(first)([_concatenated([y[i] for y in results]) for i in range(len(first))])
+    if not all(y.ndim for y in results):
         raise ShapeError("predict: the model returns one number for a whole batch; it must return arrays (N, ...)")
-    return np.concatenate(arrays)
+    return np.concatenate(results)

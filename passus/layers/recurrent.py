@@ -1,4 +1,4 @@
-"""Recurrent layers: cells on top of each other, in one direction or both, over whole sequences or step by step."""
+"""Recurrent layers: stacked cells, in one or both directions, over whole sequences or step by step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from passus.functions.checks import array_of
 from passus.initializers import Initializer
 from passus.layers.base import Layer
 from passus.layers.cells import GRUCell, LSTMCell, RecurrentCell, RNNCell, States, pair
-from passus.layers.parts import label
+from passus.layers.nodes import label
 from passus.layers.undo import if_this_call_fails
 from passus.random import RNG, get_rng
 
@@ -79,20 +79,20 @@ class Recurrent(Layer):
         if returned:
             y, new = self._step(x, self._unpacked(state, shape[0]))
             return y, self._packed(new)
-        y, new = self._step(x, self._unpacked(self._kept(shape), shape[0]))
-        if_this_call_fails(partial(self._keep, self.h, self.c))
-        self._keep(*self._joined(new), *[None] * (not self.has_c))
+        y, new = self._step(x, self._unpacked(self._carried_state(shape), shape[0]))
+        if_this_call_fails(partial(self._carry, self.h, self.c))
+        self._carry(*self._stacked(new), *[None] * (not self.has_c))
         return y
 
     def reset_state(self) -> None:
         """Begin a new sequence: the next step (N, I) starts from zeros."""
-        self._keep(None, None)
+        self._carry(None, None)
 
-    def _keep(self, h: Any, c: Any) -> None:
+    def _carry(self, h: Any, c: Any) -> None:
         self.h, self.c = h, c
 
-    def _kept(self, shape: tuple[int, ...]) -> Any:
-        """The state that the last step left. Raises `ShapeError` if that was of another batch."""
+    def _carried_state(self, shape: tuple[int, ...]) -> Any:
+        """The state after the last step. Raises `ShapeError` if it belongs to a batch of another size."""
         if self.h is None:
             return None
         batch = self.h.shape[-2]
@@ -130,46 +130,46 @@ class Recurrent(Layer):
         return F.dropout(x, self.dropout, self.rng) if self.dropout else x
 
     def _unpacked(self, state: Any, N: int) -> list[States | None]:
-        """The state of each cell, from (N, P), or of several cells (cells, N, P)."""
+        """The state of each cell, from h (N, P), or (cells, N, P) for several cells; c likewise."""
         count = len(self._names)
         if state is None:
             return [None] * count
-        parts = pair(label(self), state) if self.has_c else (state,)
-        for (called, expected), part in zip(self._state_shapes(N).items(), parts):
-            if part is not None and array_of(label(self), part).shape != expected:
+        arrays = pair(label(self), state) if self.has_c else (state,)
+        for (name, expected), array in zip(self._state_shapes(N).items(), arrays):
+            if array is not None and array_of(label(self), array).shape != expected:
                 raise ShapeError(
-                    f"{label(self)}: the initial {called} {array_of(label(self), part).shape} must be {expected}: "
+                    f"{label(self)}: the initial {name} {array_of(label(self), array).shape} must be {expected}: "
                     + ("(N, size)" if count == 1 else f"(layers * directions, N, size), here {count} cells")
                 )
         if count == 1:
-            return [parts]
-        return [tuple([None if part is None else part[i] for part in parts]) for i in range(count)]
+            return [arrays]
+        return [tuple([None if array is None else array[i] for array in arrays]) for i in range(count)]
 
     def _state_shapes(self, N: int | str) -> dict[str, tuple[Any, ...]]:
-        """The shape of each part of a state."""
+        """The shapes of h and c."""
         count = len(self._names)
         sizes = {"h": self._out_size(vars(self)), "c": self.hidden_size}
-        return {called: (N, sizes[called]) if count == 1 else (count, N, sizes[called]) for called in self._carried}
+        return {name: (N, sizes[name]) if count == 1 else (count, N, sizes[name]) for name in self._carried}
 
-    def _misfits(self, kept: Mapping[str, Any]) -> dict[str, str]:
-        parts = {called: part for called, part in kept.items() if part is not None}
-        batches = {part.shape[-2] if part.ndim > 1 else None for part in parts.values()}
+    def _carried_faults(self, values: Mapping[str, Any]) -> dict[str, str]:
+        arrays = {name: array for name, array in values.items() if array is not None}
+        batches = {array.shape[-2] if array.ndim > 1 else None for array in arrays.values()}
         N = batches.pop() if len(batches) == 1 else "N"
         faults = {
-            called: f"{part.shape} instead of ({', '.join(map(str, shape))})"
-            for called, shape in self._state_shapes(N or "N").items()
-            if (part := parts.get(called)) is not None and part.shape != shape
+            name: f"{array.shape} instead of ({', '.join(map(str, shape))})"
+            for name, shape in self._state_shapes(N or "N").items()
+            if (array := arrays.get(name)) is not None and array.shape != shape
         }
-        missing = [called for called in self._carried if parts and called not in parts]
-        return faults or {called: f"is missing beside {' and '.join(parts)}" for called in missing}
+        missing = [name for name in self._carried if arrays and name not in arrays]
+        return faults or {name: f"is missing beside {' and '.join(arrays)}" for name in missing}
 
     def _packed(self, states: list[States]) -> Any:
-        """A state in the form in which it is given: h, or (h, c)."""
-        joined = self._joined(states)
-        return joined if self.has_c else joined[0]
+        """A state as users pass it: h, or (h, c)."""
+        stacked = self._stacked(states)
+        return stacked if self.has_c else stacked[0]
 
-    def _joined(self, states: list[States]) -> States:
-        return states[0] if len(states) == 1 else tuple([F.stack(parts) for parts in zip(*states)])
+    def _stacked(self, states: list[States]) -> States:
+        return states[0] if len(states) == 1 else tuple([F.stack(arrays) for arrays in zip(*states)])
 
     @property
     def _directions(self) -> int:
@@ -182,24 +182,24 @@ class Recurrent(Layer):
 class RNN(Recurrent):
     """A recurrent layer of tanh or relu units: ``h = activation(x @ W_x + h @ W_h + b)`` at each step.
 
-    Called with sequences (N, T, I) it returns the results of all steps (N, T, H). They start at zeros, or at ``state``;
-    ``layer(x, state)`` and ``layer(x, return_state=True)`` return the pair of results and final state, which the next call may
-    be given. The layer itself remembers nothing of such a call. ``lengths``: the number of steps of each example, as in
-    `passus.functions.rnn`.
+    A call with sequences (N, T, I) returns the results of all steps (N, T, H). The initial state is zero, or ``state``.
+    ``layer(x, state)`` and ``layer(x, return_state=True)`` return the results and the final state, which can be passed
+    to the next call. The layer carries no state after such a call. ``lengths``: the number of steps of each example,
+    see `passus.functions.rnn`.
 
-    Called with one step (N, I) it returns h (N, H), and keeps it for the next step, as in DeZero: ``reset_state()`` before a new
-    sequence, and ``loss.unchain_backward()`` where backpropagation is to end. With a ``state``, or ``return_state=True``, a single
-    step does not touch the kept one either. What is kept, the attribute ``h``, is part of `state_dict`, so that a run
-    resumes in the middle of a sequence, but not of files of weights.
+    A call with one step (N, I) returns h (N, H) and carries it to the next step, as in DeZero. Call ``reset_state()``
+    before a new sequence, and ``loss.unchain_backward()`` to truncate backpropagation. A step with ``state`` or
+    ``return_state=True`` leaves the carried state unchanged. That state, the attribute ``h``, is part of `state_dict`,
+    so that a run resumes in the middle of a sequence, but not of files of weights.
 
-    ``hidden_size``: H. ``in_size``: I; inferred on the first call if left out. ``num_layers``: how many layers are on top of each
-    other. ``bidirectional``: each layer also reads from the end to the beginning, and results are (N, T, 2 H), both directions side
-    by side. A state is h (N, H); with several cells (num_layers * directions, N, H), in the order of the layers and the
-    forward direction first. ``dropout``: the probability with which results between layers are set to 0 in training.
-    ``activation``: "tanh" or "relu". Other options as for `RNNCell`.
+    ``hidden_size``: H. ``in_size``: I; inferred on the first call by default. ``num_layers``: the number of stacked
+    layers. ``bidirectional``: each layer also reads the sequences in reverse, and results are (N, T, 2 H), forward
+    direction first. A state is h (N, H), or (num_layers * directions, N, H) for several cells, ordered by layer,
+    forward direction first. ``dropout``: the probability of dropping results between layers in training.
+    ``activation``: "tanh" or "relu". Other options: see `RNNCell`.
 
-    Raises `ShapeError` for inputs and states of other shapes, a batch of another size than that of the kept state among them,
-    `ArgumentError` for options out of range. Source: Elman, 1990, "Finding structure in time".
+    Raises `ShapeError` for inputs and states of other shapes, and for a batch of another size than that of the carried
+    state; `ArgumentError` for options out of range. Source: Elman, 1990, "Finding structure in time".
 
     >>> layer = RNN(4, rng=0)
     >>> x = np.ones((2, 5, 3), np.float32)
@@ -246,8 +246,8 @@ class RNN(Recurrent):
 class LSTM(Recurrent):
     """A layer of long short-term memory, as in `passus.functions.lstm`.
 
-    ``proj_size``: P, the size of h with a projection; results are (N, T, P). A state is a pair of h (N, P) and c (N, H); of a single
-    step (N, I), both are kept. The bias of the forget gate starts at 1. All else is as for `RNN`.
+    ``proj_size``: P, the size of h after a projection; results are (N, T, P). A state is a pair of h (N, P) and c (N,
+    H), and both are carried from step to step. The bias of the forget gate starts at 1. Otherwise see `RNN`.
 
     Raises what `RNN` raises. Source: Hochreiter and Schmidhuber, 1997, "Long short-term memory".
 
@@ -292,7 +292,7 @@ class LSTM(Recurrent):
 
 
 class GRU(Recurrent):
-    """A layer of gated recurrent units, as in `passus.functions.gru`. All else is as for `RNN`.
+    """A layer of gated recurrent units, as in `passus.functions.gru`. Otherwise see `RNN`.
 
     Raises what `RNN` raises. Source: Cho et al., 2014, "Learning phrase representations using RNN encoder-decoder".
 

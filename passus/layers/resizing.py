@@ -1,4 +1,4 @@
-"""Layers that make images larger, or spread channels over space and back; they have no parameters."""
+"""Layers that upsample images, or move channels to space and back. They have no parameters."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["PixelShuffle", "PixelUnshuffle", "Upsample"]
 
 
 class Upsample(Layer):
-    """Images that are ``scale`` times as large, (N, C, H, W) to (N, C, scale H, scale W), as `passus.functions.resize`.
+    """Upsampling by `passus.functions.resize`: (N, C, H, W) to (N, C, scale H, scale W).
 
-    ``scale``: 1 or more, one number or one for each axis of space. ``mode``: ``"nearest"`` or ``"bilinear"``.
+    ``scale``: 1 or more, one number or one per spatial axis. ``mode``: ``"nearest"`` or ``"bilinear"``.
 
     >>> Upsample(2)(np.ones((2, 3, 4, 5))).shape
     (2, 3, 8, 10)
@@ -26,7 +26,7 @@ class Upsample(Layer):
 
     def __init__(self, scale: Any, mode: str = "nearest", align_corners: bool = False) -> None:
         scales = per_axis("Upsample", "scale", scale, len(scale) if isinstance(scale, (tuple, list)) else 1)
-        F.resize(np.zeros((0, 1, *scales), np.float32), scale, mode, align_corners)  # So the function checks them.
+        F.resize(np.zeros((0, 1, *scales), np.float32), scale, mode, align_corners)  # The function checks the options.
         self.scale, self.mode, self.align_corners = scale, mode, align_corners
 
     def forward(self, x: Operand) -> Result:
@@ -36,7 +36,7 @@ class Upsample(Layer):
 
 
 class PixelShuffle(Layer):
-    """The layer of `passus.functions.pixel_shuffle`: (N, C r^2, H, W) to (N, C, H r, W r), r the factor.
+    """Applies `passus.functions.pixel_shuffle`: (N, C r^2, H, W) to (N, C, H r, W r), r the factor.
 
     >>> PixelShuffle(2)(np.ones((2, 12, 4, 5))).shape
     (2, 3, 8, 10)
@@ -50,7 +50,7 @@ class PixelShuffle(Layer):
 
 
 class PixelUnshuffle(Layer):
-    """The layer of `passus.functions.pixel_unshuffle`: (N, C, H r, W r) to (N, C r^2, H, W), r the factor.
+    """Applies `passus.functions.pixel_unshuffle`: (N, C, H r, W r) to (N, C r^2, H, W), r the factor.
 
     >>> PixelUnshuffle(2)(np.ones((2, 3, 8, 10))).shape
     (2, 12, 4, 5)

@@ -1,4 +1,4 @@
-"""Layers and functions, one after the other."""
+"""Layers and functions applied in sequence."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["Sequential"]
 class Sequential(Layer):
     """The composition of layers and functions, applied from the first to the last.
 
-    They are the attributes ``l0``, ``l1`` and so on, and so their parameters are called ``l0.W``.
+    They are the attributes ``l0``, ``l1`` and so on, so parameters have paths such as ``l0.W``.
 
-    Raises `DTypeError` for something that cannot be called.
+    Raises `DTypeError` for an object that is not callable.
 
     >>> import numpy as np
     >>> import passus.functions as F
@@ -46,7 +46,7 @@ class Sequential(Layer):
 
     @property
     def layers(self) -> list[Any]:
-        """The layers and functions, in a list of its own."""
+        """The layers and functions, in a new list."""
         return [getattr(self, name) for name in self.names]
 
     def forward(self, x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The state of a layer: taken as a dict, given back, and kept in files."""
+"""The state of a layer as a dict and in files: saving, verifying and loading."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from passus.core import Parameter
 from passus.errors import WeightsError
 from passus.files import FilePath
 from passus.functions.checks import array_of
-from passus.layers.carried import carried_slots, verify_carried
+from passus.layers.carried import carried_state, verify_carried
+from passus.layers.nodes import LayerBase, StateRef, label, state_ref
 from passus.layers.partial import Loaded, Rename, fitting, renamed, untied
-from passus.layers.parts import Holder, Slot, label, slot_of
 from passus.layers.walk import aliases, walk
 from passus.loading import Loading, load
 from passus.random import rng_state, verify_rng_state
@@ -25,22 +25,22 @@ from passus.tree import Spec, Tree, check_tree, compare
 __all__ = ["State"]
 
 
-class State(Holder):
-    """The part of `passus.layers.Layer` that takes, gives back and keeps all that it learnt."""
+class State(LayerBase):
+    """The methods of `passus.layers.Layer` that save and load its state."""
 
     def state_dict(self) -> Tree:
-        """Copies of all parameters and buffers (None for one that is not there yet), the states of random generators, and
-        what recurrent layers keep for their next step, if they do.
+        """Copies of all parameters and buffers (None before they are initialised), the states of random generators, and
+        the state that recurrent layers carry to their next step.
 
-        They are named by their paths. Generators are those of the layers themselves, as in ``Dropout(rng=0)``.
+        The keys are paths. Generators are those that layers own, as in ``Dropout(rng=0)``.
         """
-        arrays = {path: None if slot.array is None else copied(slot.array) for path, slot in self._slots().items()}
-        kept = {
-            path: copied(array_of(path, slot.array))
-            for path, slot in carried_slots(self).items()
-            if slot.array is not None
+        arrays = {path: None if ref.array is None else copied(ref.array) for path, ref in self._state_refs().items()}
+        carried = {
+            path: copied(array_of(path, ref.array))
+            for path, ref in carried_state(self).items()
+            if ref.array is not None
         }
-        return arrays | kept | {path: rng_state(generator) for path, generator in self._generators().items()}
+        return arrays | carried | {path: rng_state(generator) for path, generator in self._generators().items()}
 
     @overload
     def load_state_dict(self, state: Mapping[str, Any], cast: bool = False) -> None: ...
@@ -65,11 +65,11 @@ class State(Holder):
         prefix: str = "",
         rename: Rename | None = None,
     ) -> Loaded | None:
-        """Take copies of the arrays of a state; parameters not there yet take their shapes from it.
+        """Load copies of the arrays of a state; parameters without a shape take that of the loaded array.
 
-        ``cast``, ``strict``, ``prefix``, ``rename``: see `load_weights`. All or nothing: raises `WeightsError` with a list
-        of what is missing, extra, or of another shape or dtype, `ArgumentError` for the state of another kind of
-        generator, and changes nothing then.
+        ``cast``, ``strict``, ``prefix``, ``rename``: see `load_weights`. Loads all or nothing. Raises `WeightsError`
+        with a list of missing and extra paths and wrong shapes and dtypes, `ArgumentError` for the state of another
+        kind of generator.
         """
         loaded: Loaded | None = load(self, state, cast=cast, strict=strict, prefix=prefix, rename=rename)
         return loaded
@@ -83,7 +83,7 @@ class State(Holder):
         prefix: str = "",
         rename: Rename | None = None,
     ) -> Loaded | None:
-        """Raise what `load_state_dict` raises, and let ``loading`` know what is to be assigned."""
+        """Verify a state as `load_state_dict` does, and let ``loading`` assign it."""
         what = f"{label(self)}.load_state_dict"
         check_tree(what, state)
         given = renamed(state, prefix, rename, what)
@@ -92,19 +92,18 @@ class State(Holder):
             if path not in given:
                 raise WeightsError(f"{what}: the state does not fit. missing: {path}. Nothing was changed")
             verify_rng_state(given[path], generator, loading)
-        carried = carried_slots(self)
+        carried = carried_state(self)
         arrays = {path: array for path, array in given.items() if path not in generators and path not in carried}
         loaded = self._verify(arrays, loading, cast, strict, what)
         verify_carried(carried, given, loading, loaded, what)
         return loaded
 
     def save_weights(self, path: FilePath) -> None:
-        """Write all parameters and buffers to a file ``.npz`` or ``.safetensors``, which appears whole or not at all.
+        """Write all parameters and buffers to a file ``.npz`` or ``.safetensors``. The file is written atomically.
 
-        Raises `WeightsError` if the shapes are not known before the first call, `ArgumentError` for a file of another
-        kind.
+        Raises `WeightsError` if a shape is unknown before the first call, `ArgumentError` for another file extension.
         """
-        write_weights(path, {name: slot.array for name, slot in self._slots().items()})
+        write_weights(path, {name: ref.array for name, ref in self._state_refs().items()})
 
     @overload
     def load_weights(self, path: FilePath, cast: bool = False) -> None: ...
@@ -125,14 +124,14 @@ class State(Holder):
     ) -> Loaded | None:
         """Read all parameters and buffers from a file that `save_weights` wrote, here or in DeZero.
 
-        ``cast``: accept floating-point numbers of another precision. ``strict=False``: take what fits, leave the rest as
-        it is, and return which arrays were taken, missing, unexpected, or misfits of another shape. ``prefix``: take those
-        that are called so, ``encoder`` for ``encoder.l1.W``, without it. ``rename``: a dict of old names, or first parts
-        of names, to new ones, or a function of a name (None leaves an array out). A parameter that the model has under
-        two names may be in the file under one of them, or under both.
+        ``cast``: accept floating-point numbers of another precision. ``strict=False``: load the arrays that fit, leave
+        the rest unchanged, and return which arrays were taken, missing, unexpected, or misfits of another shape.
+        ``prefix``: load only names with this prefix, and remove it: ``encoder`` for ``encoder.l1.W``. ``rename``: a
+        dict of old names or prefixes to new ones, or a function of a name (None skips an array). A parameter with two
+        names in the model may have either name or both in the file.
 
-        All or nothing: raises `WeightsError` for a file that is broken or of another model, also if nothing in it fits,
-        `FileNotFoundError` if there is none, and changes nothing then.
+        Loads all or nothing. Raises `WeightsError` if the file is damaged or belongs to another model, or if nothing in
+        it fits, `FileNotFoundError` if it does not exist.
 
         >>> import tempfile
         >>> from passus.layers import Linear, Sequential
@@ -147,7 +146,7 @@ class State(Holder):
         return self._take(renamed(self._read_weights(path), prefix, rename, f"{path}"), cast, strict, f"{path}")
 
     def _read_weights(self, path: FilePath) -> dict[str, Array]:
-        """The arrays of a file; a model whose weights are published in another form reads that, too."""
+        """The arrays of a file. Models override this to read weights that are published in another format."""
         return read_weights(path)
 
     def to_cpu(self) -> Self:
@@ -155,11 +154,13 @@ class State(Holder):
         return self._move(cuda.as_numpy)
 
     def to_gpu(self) -> Self:
-        """Move all parameters and buffers to the GPU; returns the layer itself. Raises `DependencyError` without CuPy."""
+        """Move all parameters and buffers to the GPU; returns the layer itself. Raises `DependencyError` without
+        CuPy.
+        """
         return self._move(cuda.as_cupy)
 
-    def _slots(self) -> dict[str, Slot]:
-        return {path: slot_of(node) for path, node in walk(self) if isinstance(node, (Parameter, Slot))}
+    def _state_refs(self) -> dict[str, StateRef]:
+        return {path: state_ref(node) for path, node in walk(self) if isinstance(node, (Parameter, StateRef))}
 
     def _generators(self) -> dict[str, np.random.Generator]:
         return {path: node for path, node in walk(self) if isinstance(node, np.random.Generator)}
@@ -173,10 +174,10 @@ class State(Holder):
     def _verify(
         self, state: Mapping[str, Array | None], loading: Loading, cast: bool, strict: bool, what: str
     ) -> Loaded | None:
-        slots = self._slots()
-        state = untied(state, {alias: path for alias, path in aliases(self).items() if alias not in slots}, what)
-        expected = {path: slot.expected for path, slot in slots.items()}
-        absent = {path for path, slot in slots.items() if slot.array is None and path in state and state[path] is None}
+        refs = self._state_refs()
+        state = untied(state, {alias: path for alias, path in aliases(self).items() if alias not in refs}, what)
+        expected = {path: ref.expected for path, ref in refs.items()}
+        absent = {path for path, ref in refs.items() if ref.array is None and path in state and state[path] is None}
         given: dict[str, Any] = {path: expected[path] if path in absent else a for path, a in state.items()}
         if cast:
             given = {path: _cast(a, expected.get(path)) for path, a in given.items()}
@@ -190,19 +191,19 @@ class State(Holder):
         if wrong:
             raise WeightsError(f"{what}: the state does not fit. not numeric: {', '.join(wrong)}. Nothing was changed")
         for path, array in given.items():
-            loading.put(slots[path].owner, slots[path].attribute, None if path in absent else slots[path].copied(array))
+            loading.put(refs[path].owner, refs[path].attribute, None if path in absent else refs[path].copied(array))
         return loaded
 
     def _move(self, to: Callable[[Array], Array]) -> Self:
-        for slot in self._slots().values():
-            array = slot.array
+        for ref in self._state_refs().values():
+            array = ref.array
             moved = None if array is None else to(array)
             if moved is not array:
-                slot.put(moved)
+                ref.set(moved)
         return self
 
 
 def _cast(array: Any, expected: Spec | None) -> Any:
-    """Floating-point numbers in the precision that is expected; all else as it is."""
+    """Convert floating-point numbers to the expected precision; return everything else unchanged."""
     kinds = [getattr(getattr(x, "dtype", None), "kind", "") for x in (array, expected)]
     return array.astype(expected.dtype, copy=False) if expected is not None and kinds == ["f", "f"] else array

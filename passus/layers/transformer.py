@@ -1,4 +1,4 @@
-"""Layers of transformers: attention and feed-forward blocks, whose results are added to their inputs."""
+"""Transformer layers: attention and feed-forward blocks with residual connections."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from passus.random import RNG, get_rng
 __all__ = ["DecoderCache", "TransformerDecoderLayer", "TransformerEncoderLayer", "norm_named"]
 
 NORMS: dict[str, Callable[..., Layer]] = {"layer": LayerNorm, "rms": RMSNorm}
-"""The kinds of normalisation, by name."""
+"""The normalisation layers by name."""
 
 
 class DecoderCache(NamedTuple):
-    """What a `TransformerDecoderLayer` keeps while it decodes."""
+    """The caches of a `TransformerDecoderLayer`."""
 
     own: KeyValueCache
-    """Keys and values of its own sequence."""
+    """Keys and values of the decoded sequence."""
     context: KeyValueCache
-    """Those of the context, which are computed once."""
+    """Keys and values of the context, computed once."""
 
 
 class ResidualLayer(Layer):
@@ -84,10 +84,10 @@ class ResidualLayer(Layer):
         self.norm2 = norm_named(name, norm, d_model, eps, dtype)
 
     def _add_attention(self, d_model: int, n_heads: int, options: dict[str, Any], norm: Callable[[], Layer]) -> None:
-        """Where a decoder adds its second attention."""
+        """Overridden by the decoder, which adds cross-attention."""
 
-    def _added(self, sublayer: Callable[[Any], Any], norm: Layer, x: Any) -> Any:
-        """``x + sublayer(norm(x))``, or the norm of ``x + sublayer(x)``."""
+    def _residual(self, sublayer: Callable[[Any], Any], norm: Layer, x: Any) -> Any:
+        """``x + sublayer(norm(x))``, or ``norm(x + sublayer(x))`` without ``pre_norm``."""
         y = sublayer(norm(x) if self.pre_norm else x)
         y = F.add(x, F.dropout(y, self.dropout_ratio) if self.dropout_ratio else y)
         return y if self.pre_norm else norm(y)
@@ -96,17 +96,17 @@ class ResidualLayer(Layer):
 class TransformerEncoderLayer(ResidualLayer):
     """Self-attention and a feed-forward block, each added to its input: (N, T, ``d_model``) to the same shape.
 
-    ``d_hidden``: features inside the feed-forward block, ``4 * d_model`` if left out. ``activation``: its activation, as in
-    `passus.functions.bias_activation`; "swiglu" makes it a `SwiGLU` block. ``dropout_ratio``: of attention weights, of the
-    features inside the block, and of what is added. ``pre_norm``: normalise the input of each sub-layer; False: the sum
-    behind it, as in the original. ``norm``: "layer" or "rms", with ``eps``. ``nobias``: no biases in linear layers.
-    ``qkv_bias``, ``n_kv_heads``, ``d_head``, ``rotary``, ``rotary_scaling``, ``initializer``, ``out_initializer``: see
-    `MultiHeadAttention`.
+    ``d_hidden``: the number of features inside the feed-forward block, ``4 * d_model`` by default. ``activation``: its
+    activation, see `passus.functions.bias_activation`; "swiglu" selects a `SwiGLU` block. ``dropout_ratio``: for
+    attention weights, the features inside the block, and the result of each block. ``pre_norm``: normalise the input of
+    each block; False: normalise the sum, as in the original. ``norm``: "layer" or "rms", with ``eps``. ``nobias``:
+    linear layers without b. ``qkv_bias``, ``n_kv_heads``, ``d_head``, ``rotary``, ``rotary_scaling``, ``initializer``,
+    ``out_initializer``: see `MultiHeadAttention`.
 
-    A call takes ``mask``, ``key_mask``, ``is_causal``, ``positions`` and ``cache`` of `MultiHeadAttention`; with
-    ``is_causal=True`` it is the layer of a decoder without context, such as GPT.
+    A call takes ``mask``, ``key_mask``, ``is_causal``, ``positions`` and ``cache`` of `MultiHeadAttention`. With
+    ``is_causal=True`` it is a layer of a decoder without context, such as GPT.
 
-    Raises `ArgumentError` for unknown names and numbers out of range, `ShapeError` for an input of another size.
+    Raises `ArgumentError` for unknown names and options out of range, `ShapeError` for an input of another size.
     Source: Vaswani et al., 2017, "Attention is all you need"; pre-norm: Xiong et al., 2020, "On layer normalization in
     the transformer architecture".
 
@@ -129,21 +129,21 @@ class TransformerEncoderLayer(ResidualLayer):
                 h, mask=mask, key_mask=key_mask, is_causal=is_causal, positions=positions, cache=cache
             )
 
-        x = self._added(attend, self.norm1, x)
-        return self._added(self.feed_forward, self.norm2, x)
+        x = self._residual(attend, self.norm1, x)
+        return self._residual(self.feed_forward, self.norm2, x)
 
 
 class TransformerDecoderLayer(ResidualLayer):
     """Causal self-attention, attention to a context, and a feed-forward block, each added to its input:
     (N, T, ``d_model``) and a context (N, S, J) give (N, T, ``d_model``).
 
-    The options are those of `TransformerEncoderLayer`; rotary positions are those of the sequence, not of the context.
-    ``norm3`` belongs to the attention to the context, ``cross_attention``. J is inferred on the first call.
+    The options are those of `TransformerEncoderLayer`. Rotary positions apply to the sequence, not to the context.
+    ``norm3`` belongs to ``cross_attention``, the attention to the context. J is inferred on the first call.
 
-    A call takes, besides the sequence and the context: ``mask`` and ``key_mask`` of the sequence; ``context_mask``, which
-    broadcasts to (N, H, T, S), and ``context_key_mask`` (N, S); ``is_causal``; and ``cache``, a `DecoderCache`.
+    A call also takes ``mask`` and ``key_mask`` of the sequence; ``context_mask``, which broadcasts to (N, H, T, S), and
+    ``context_key_mask`` (N, S); ``is_causal``; and ``cache``, a `DecoderCache`.
 
-    Raises `ArgumentError` for unknown names and numbers out of range, `ShapeError` for an input of another size.
+    Raises `ArgumentError` for unknown names and options out of range, `ShapeError` for an input of another size.
     Source: Vaswani et al., 2017, "Attention is all you need".
 
     >>> layer = TransformerDecoderLayer(8, 2, rng=0)
@@ -167,21 +167,21 @@ class TransformerDecoderLayer(ResidualLayer):
         is_causal: bool = True,
         cache: DecoderCache | None = None,
     ) -> Result:
-        own, other = (None, None) if cache is None else cache
+        self_cache, context_cache = (None, None) if cache is None else cache
 
         def attend(h: Any) -> Any:
-            return self.attention(h, mask=mask, key_mask=key_mask, is_causal=is_causal, cache=own)
+            return self.attention(h, mask=mask, key_mask=key_mask, is_causal=is_causal, cache=self_cache)
 
-        def look(h: Any) -> Any:
-            return self.cross_attention(h, context, mask=context_mask, key_mask=context_key_mask, cache=other)
+        def attend_to_context(h: Any) -> Any:
+            return self.cross_attention(h, context, mask=context_mask, key_mask=context_key_mask, cache=context_cache)
 
-        x = self._added(attend, self.norm1, x)
-        x = self._added(look, self.norm3, x)
-        return self._added(self.feed_forward, self.norm2, x)
+        x = self._residual(attend, self.norm1, x)
+        x = self._residual(attend_to_context, self.norm3, x)
+        return self._residual(self.feed_forward, self.norm2, x)
 
 
 def norm_named(where: str, name: str, d_model: int, eps: float, dtype: DTypeLike) -> Layer:
-    """The normalisation of a name. Raises `ArgumentError` for another name.
+    """The normalisation layer with a name. Raises `ArgumentError` for an unknown name.
 
     >>> norm_named("example", "rms", 4, 1e-5, np.float32)
     RMSNorm(eps=1e-05)  gamma (4,)  4 parameters

@@ -22,7 +22,7 @@ __all__ = ["TransformerDecoder", "TransformerEncoder"]
 
 
 class Stack(Layer):
-    """The base of stacks: ``layers``, and a last normalisation behind layers that normalise their inputs."""
+    """The base of stacks: ``layers``, and a final normalisation if the layers use ``pre_norm``."""
 
     layers: list[Any]
 
@@ -55,7 +55,7 @@ class Stack(Layer):
         return x if self.norm is None else self.norm(x)
 
     def _check_caches(self, caches: list[Any]) -> None:
-        """Raise `ShapeError` unless there is one cache for each layer, and all hold the same number of positions."""
+        """Raise `ShapeError` unless each layer has a cache and all caches contain the same number of positions."""
         if len(caches) != len(self.layers):
             raise ShapeError(
                 f"{type(self).__name__}: {len(caches)} caches for {len(self.layers)} layers; see new_cache"
@@ -71,11 +71,11 @@ class Stack(Layer):
 class TransformerEncoder(Stack):
     """``n_layers`` of `TransformerEncoderLayer`, one after the other: (N, T, ``d_model``) to the same shape.
 
-    Behind layers with ``pre_norm`` comes one more normalisation. ``recompute``: each layer is a
-    `passus.recompute.checkpoint`, so that memory holds the results of all layers and the inside of one. Other
-    options, and what a call takes: as in `TransformerEncoderLayer`; ``cache`` is what `new_cache` returns.
+    Layers with ``pre_norm`` are followed by a final normalisation. ``recompute``: each layer is a
+    `passus.recompute.checkpoint`, so that memory holds the results of all layers but the intermediate results of only
+    one. Other options and the arguments of a call: see `TransformerEncoderLayer`. ``cache``: the result of `new_cache`.
 
-    Raises `ArgumentError` and `ShapeError` as the layers do.
+    Raises the errors of the layers.
 
     >>> TransformerEncoder(2, 8, 2, rng=0)(np.ones((1, 3, 8), np.float32)).shape
     (1, 3, 8)
@@ -108,9 +108,8 @@ class TransformerDecoder(Stack):
     """``n_layers`` of `TransformerDecoderLayer`, one after the other: (N, T, ``d_model``) and a context (N, S, J) give
     (N, T, ``d_model``).
 
-    Options as in `TransformerEncoder`; what a call takes: as in `TransformerDecoderLayer`.
-
-    Raises `ArgumentError` and `ShapeError` as the layers do.
+    Options: see `TransformerEncoder`. Arguments of a call: see `TransformerDecoderLayer`. Raises the errors of the
+    layers.
 
     >>> decoder = TransformerDecoder(2, 8, 2, rng=0)
     >>> decoder(np.ones((1, 3, 8), np.float32), np.ones((1, 5, 8), np.float32)).shape
@@ -144,5 +143,5 @@ class TransformerDecoder(Stack):
 
 
 def _length(cache: KeyValueCache | DecoderCache) -> int | tuple[int, int]:
-    """The number of positions in the cache of a layer; for a decoder, in both of its caches."""
+    """The number of cached positions of a layer; for a decoder, those of both caches."""
     return (cache.own.length, cache.context.length) if isinstance(cache, DecoderCache) else cache.length

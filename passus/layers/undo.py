@@ -1,7 +1,7 @@
-"""What a call changes in a model, noted so that a call that fails leaves the model as it was.
+"""Undo the changes of a call that fails.
 
-A first call draws lazy parameters, and every call in training moves the averages of batch normalisation. If a layer
-further on then refuses its input, all of that is put back by the outermost layer.
+A first call initialises lazy parameters, and every call in training updates the averages of batch normalisation. If a
+later layer then raises, the outermost layer undoes all of these changes.
 """
 
 from __future__ import annotations
@@ -15,26 +15,28 @@ __all__ = ["Undo", "changes", "if_this_call_fails", "undoable"]
 Undo = Callable[[], object]
 
 changes: ContextVar[list[Undo] | None] = ContextVar("changes of the outermost layer's call", default=None)
-"""How to undo what the call of a layer that is under way has changed so far; None outside of calls."""
+"""Functions that undo the changes of the current call so far; None outside of calls."""
 
 
 def if_this_call_fails(undo: Undo) -> None:
-    """Let ``undo`` be called if the call under way raises; outside of calls of layers, nothing is noted."""
-    noted = changes.get()
-    if noted is not None:
-        noted.append(undo)
+    """Call ``undo`` if the current call raises. Does nothing outside of calls of layers."""
+    undos = changes.get()
+    if undos is not None:
+        undos.append(undo)
 
 
 @contextmanager
 def undoable() -> Iterator[Undo]:
-    """Inside the block and after it, undo all that calls of layers in it have changed; an error in it does so, too."""
-    noted: list[Undo] = []
+    """Yield a function that undoes all changes made by calls of layers in the block. An error in the block undoes them,
+    too.
+    """
+    undos: list[Undo] = []
 
     def undo() -> None:
-        while noted:
-            noted.pop()()
+        while undos:
+            undos.pop()()
 
-    token = changes.set(noted)
+    token = changes.set(undos)
     try:
         yield undo
     except BaseException:

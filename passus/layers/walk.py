@@ -1,8 +1,9 @@
-"""The one walk through a layer, from which parameters are counted, frozen, saved and loaded.
+"""The walk through a model that finds its parameters, buffers and layers: to count, freeze, save and load them.
 
-What a layer consists of is what its attributes hold: parameters, buffers, random generators, other layers, and lists,
-tuples and dicts of these, in the order in which they were first assigned. There is no second book-keeping that could
-disagree: what `learnt` remembers of a walk, for each training step needs it twice, counts only until the next change.
+The nodes of a layer are read from its attributes: parameters, buffers, random generators, other layers, and lists,
+tuples and dicts of these, in the order of first assignment. There is no registry that could disagree with the
+attributes. `named_parameters` caches the result of a walk, because each training step needs it twice, until any layer
+changes.
 """
 
 from __future__ import annotations
@@ -15,22 +16,22 @@ import numpy as np
 
 from passus.core import Parameter
 from passus.errors import DTypeError, WeightsError
-from passus.layers.parts import NO_PARTS, PLAIN, Holder, Node, Slot, label
+from passus.layers.nodes import LEAF_TYPES, SKIPPED, LayerBase, Node, StateRef, label
 from passus.tree import Spec
 
-__all__ = ["aliases", "changed", "learnt", "walk"]
+__all__ = ["aliases", "invalidate", "named_parameters", "walk"]
 
 
-def walk(layer: Holder) -> list[tuple[str, Node]]:
-    """A layer and all that it consists of, by path, each once, holders first.
+def walk(layer: LayerBase) -> list[tuple[str, Node]]:
+    """A layer and all nodes below it with their paths, each once, parents before children.
 
-    Raises `DTypeError` for a set with a part in it, `WeightsError` for two parts of one path.
+    Raises `DTypeError` for a set that contains a node, `WeightsError` for two nodes with one path.
     """
     return _Walk(layer).found
 
 
-def aliases(layer: Holder) -> dict[str, str]:
-    """The other names of what is reached in several ways, such as tied weights, and the first name of each."""
+def aliases(layer: LayerBase) -> dict[str, str]:
+    """The other paths of nodes with several paths, such as tied weights, mapped to the first path of each."""
     new = _Walk(layer)
     first = {id(node): path for path, node in new.found}
     names: dict[str, str] = {}
@@ -41,50 +42,50 @@ def aliases(layer: Holder) -> dict[str, str]:
     return names
 
 
-def learnt(layer: Holder) -> list[tuple[str, Parameter]]:
-    """The parameters by path, from a new walk only if something may have changed since the last one.
+def named_parameters(layer: LayerBase) -> list[tuple[str, Parameter]]:
+    """The parameters with their paths; walks again only if a layer may have changed since the last walk.
 
-    A part written past the layer, straight into its ``__dict__``, does not count as a change.
+    A node written into the ``__dict__`` of a layer directly is not noticed.
     """
-    known: _Learnt | None = layer.__dict__.get("_learnt")
-    if known is None or not known.holds():
-        structure = _structure[0]
+    cached: _Parameters | None = layer.__dict__.get("_parameters")
+    if cached is None or not cached.valid():
+        version = _version[0]
         new = _Walk(layer)
         named = [(path, node) for path, node in new.found if isinstance(node, Parameter)]
-        known = layer.__dict__["_learnt"] = _Learnt(structure, new.containers, named)
-    return known.named
+        cached = layer.__dict__["_parameters"] = _Parameters(version, new.containers, named)
+    return cached.named
 
 
-def changed() -> None:
-    """Take note that an attribute of some layer got or lost a part, or may have."""
-    _structure[0] = object()
+def invalidate() -> None:
+    """Discard the cached walks of all layers: an attribute of some layer may have gained or lost a node."""
+    _version[0] = object()
 
 
-_structure = [object()]
-"""Stands for what the attributes of all layers hold: another object after each change."""
+_version = [object()]
+"""Identifies the current structure of all layers; another object after each change."""
 
 
-class _Learnt(NamedTuple):
-    """The parameters that a walk found, and all on which that depended."""
+class _Parameters(NamedTuple):
+    """The parameters that a walk found, with everything that the result depends on."""
 
-    structure: object
+    version: object
     containers: list[tuple[Any, tuple[Any, ...]]]
     named: list[tuple[str, Parameter]]
 
-    def holds(self) -> bool:
-        """Whether a walk would find the same again."""
-        return self.structure is _structure[0] and all(_holds(node, held) for node, held in self.containers)
+    def valid(self) -> bool:
+        """Whether a new walk would find the same."""
+        return self.version is _version[0] and all(_unchanged(node, members) for node, members in self.containers)
 
 
 class _Walk:
-    """What is found on the way through a layer, and the lists and dicts that were met, with what they held."""
+    """The nodes found in a layer, and the lists and dicts on the way with their members at that time."""
 
-    def __init__(self, layer: Holder) -> None:
+    def __init__(self, layer: LayerBase) -> None:
         self.layer = layer
         self.found: list[tuple[str, Node]] = []
         self.containers: list[tuple[Any, tuple[Any, ...]]] = []
-        self.again: list[tuple[str, Holder | Parameter]] = []
-        """Other ways to what was found before."""
+        self.again: list[tuple[str, LayerBase | Parameter]] = []
+        """Further paths to nodes that were found before."""
         self._seen: set[int] = set()
         self._visit(layer, "")
         self._check_names()
@@ -92,20 +93,20 @@ class _Walk:
     def _visit(self, node: Any, path: str) -> None:
         self._seen.add(id(node))
         buffers: Mapping[str, Spec] = {}
-        passed_over: tuple[str, ...] = ()
-        if isinstance(node, Holder):
+        skipped: tuple[str, ...] = ()
+        if isinstance(node, LayerBase):
             self.found.append((path, node))
-            buffers, passed_over = node._buffers, NO_PARTS
+            buffers, skipped = node._buffers, SKIPPED
         elif isinstance(node, (list, dict)):
             self.containers.append((node, _members(node)))
         prefix = f"{path}." if path else ""
         for name, member in self._named_members(node, path):
             if name in buffers:
-                self.found.append((f"{prefix}{name}", Slot(node, name)))
-            elif type(member) in PLAIN or name in passed_over:
+                self.found.append((f"{prefix}{name}", StateRef(node, name)))
+            elif type(member) in LEAF_TYPES or name in skipped:
                 continue
             elif id(member) in self._seen:
-                if isinstance(member, (Holder, Parameter)):
+                if isinstance(member, (LayerBase, Parameter)):
                     self.again.append((f"{prefix}{name}", member))
             elif isinstance(member, (Parameter, np.random.Generator)):
                 self._seen.add(id(member))
@@ -120,13 +121,13 @@ class _Walk:
             raise WeightsError(f"{label(self.layer)}: two parts are called {twice}; rename one of them")
 
     def _named_members(self, node: Any, path: str) -> Iterable[tuple[Any, Any]]:
-        if isinstance(node, Holder):
+        if isinstance(node, LayerBase):
             return node.__dict__.items()
         if isinstance(node, dict):
             return node.items()
         if isinstance(node, (list, tuple)):
             return enumerate(node)
-        if isinstance(node, (set, frozenset)) and any(isinstance(part, (Holder, Parameter)) for part in node):
+        if isinstance(node, (set, frozenset)) and any(isinstance(member, (LayerBase, Parameter)) for member in node):
             raise DTypeError(f"{label(self.layer)}.{path}: a set has no order by which to name its parts; use a list")
         return ()
 
@@ -135,7 +136,7 @@ def _members(node: Any) -> tuple[Any, ...]:
     return (*node, *node.values()) if isinstance(node, dict) else tuple(node)
 
 
-def _holds(node: Any, members: tuple[Any, ...]) -> bool:
-    """Whether a list or dict still holds the very same members."""
+def _unchanged(node: Any, members: tuple[Any, ...]) -> bool:
+    """Whether a list or dict still contains exactly these objects."""
     now = _members(node)
     return len(now) == len(members) and all(map(operator.is_, now, members))

@@ -354,7 +354,7 @@ def test_a_cache_says_when_it_is_full_or_does_not_fit() -> None:
         layer(x, cache=cache)
     with no_grad():
         layer(x, cache=cache)
-        with pytest.raises(ShapeError, match="3 positions are kept and 2 are new, more than max_len=4"):
+        with pytest.raises(ShapeError, match="3 positions are cached and 2 are new, more than max_len=4"):
             layer(x[:, :2], cache=cache)
         with pytest.raises(ShapeError, match=r"does not continue .* Use a new cache for another batch"):
             layer(x[:1, :1], cache=cache)

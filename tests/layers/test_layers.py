@@ -483,7 +483,7 @@ def test_a_copy_shares_nothing() -> None:
     np.testing.assert_array_equal(lazy.l0.W.data, model.l0.W.data, err_msg="each has a generator of its own")
     assert rng_state(model.l2.rng) == generator
     twin = copy.deepcopy(model)
-    for (name, a), (_, b) in zip(model._slots().items(), twin._slots().items()):
+    for (name, a), (_, b) in zip(model._state_refs().items(), twin._state_refs().items()):
         assert not np.shares_memory(a.array, b.array), name
     loss(twin).backward()
     assert all(p.grad is None for p in model.params())

@@ -1,0 +1,82 @@
+"""The nodes of a model's tree: layers, parameters, buffers and random generators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import FunctionType, MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from passus.backend import Array, backend_of, copied
+from passus.core import Parameter, Variable
+from passus.layers.lazy import LazyParameter
+from passus.tree import Spec
+
+__all__ = ["LEAF_TYPES", "SKIPPED", "TRANSIENT", "LayerBase", "Node", "StateRef", "label", "state_ref"]
+
+
+class LayerBase:
+    """The root of `passus.layers.Layer`: what a walk through a model needs to know of a layer."""
+
+    _buffers: Mapping[str, Spec] = MappingProxyType({})
+    """The attributes that hold buffers, arrays that are saved but not trained, and what an array that is still None
+    must be."""
+    _carried: tuple[str, ...] = ()
+    """The attributes that carry state from one call to the next, a Variable or None: part of the state of a run, but
+    not of weights. See `passus.layers.Layer.register_state`."""
+
+    def _carried_faults(self, values: Mapping[str, Array | None]) -> dict[str, str]:
+        """Why values for the carried attributes, given together, do not fit, by attribute."""
+        return {}
+
+
+class StateRef(NamedTuple):
+    """A reference to an array of the state: an attribute of a layer (a buffer) or the data of a parameter."""
+
+    owner: Any
+    attribute: str
+
+    @property
+    def array(self) -> Array | None:
+        """The array; None before it is initialised."""
+        return getattr(self.owner, self.attribute)
+
+    @property
+    def expected(self) -> Spec:
+        """The shape and dtype that a new array must have."""
+        if self.array is not None:
+            return Spec(self.array.shape, self.array.dtype)
+        if isinstance(self.owner, LayerBase):
+            return self.owner._buffers[self.attribute]
+        return self.owner.spec if isinstance(self.owner, LazyParameter) else Spec(None)
+
+    def copied(self, array: Array) -> Array:
+        """A copy of another array on the device of this one, with the same memory layout as the other."""
+        return copied(backend_of(*([] if self.array is None else [self.array])).asarray(array))
+
+    def set(self, array: Array | None) -> None:
+        """Assign another array."""
+        setattr(self.owner, self.attribute, array)
+
+
+Node: TypeAlias = LayerBase | Parameter | StateRef | np.random.Generator
+
+TRANSIENT = ("inputs", "outputs", "_parameters", "_warned_of_dtype")
+"""The attributes in which a layer records its last call, its last walk and its warning; never copied or saved."""
+
+SKIPPED = (*TRANSIENT, "_buffers", "_carried")
+"""The attributes that a walk skips by name."""
+
+LEAF_TYPES = frozenset([int, float, bool, str, type(None), np.ndarray, Variable, FunctionType])
+"""The types of most other attributes. They are no nodes and contain none, so a walk skips them at once."""
+
+
+def label(layer: LayerBase) -> str:
+    """The class name in lower case, by which messages refer to a layer that no other layer contains."""
+    return type(layer).__name__.lower()
+
+
+def state_ref(node: Parameter | StateRef) -> StateRef:
+    """The reference to the array of a parameter or buffer."""
+    return StateRef(node, "data") if isinstance(node, Parameter) else node
