@@ -97,10 +97,7 @@ class Optimizer(OptimizerState):
             self._warn_of_missing_gradients()
         params = [p for _, p in named]
         if self.hooks:
-            for path, p in named:
-                check_gradient(self._name, path, p)
-            for hook in self.hooks:
-                hook(params)
+            self._call_hooks(named, params)
             named = [(path, p) for path, p in named if p._grad is not None]  # A hook may clear a gradient.
         options = self._current_options()
         states = [self._checked_state(path, p) for path, p in named]  # All checks come before the first change.
@@ -135,6 +132,12 @@ class Optimizer(OptimizerState):
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value}" for name, value in vars(self._evaluated(self.options)).items())
         return f"{self._name}({options}), step {self.step}"
+
+    def _call_hooks(self, named: list[tuple[str, Parameter]], params: list[Parameter]) -> None:
+        for path, p in named:
+            check_gradient(self._name, path, p)
+        for hook in self.hooks:
+            hook(params)
 
     def _step_all(self, params: list[Parameter], states: list[ParamState], options: list[Options]) -> None:
         if not self.by_parameter:
