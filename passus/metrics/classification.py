@@ -11,7 +11,7 @@ from passus.arguments import checked_count, checked_integer
 from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, check_label_shape, check_labels
-from passus.functions.nn.class_axis import classes_second
+from passus.functions.nn.class_axis import class_axis, classes_second
 from passus.loading import Loading, Verified
 from passus.metrics.base import Averaged, measured, on_host
 from passus.tree import Tree, check_tree
@@ -30,8 +30,8 @@ class TopKAccuracy(Averaged):
     """The fraction of examples whose class is among the ``k`` with the highest scores.
 
     ``y``: scores (N, C, ...), with C at least k; ``t``: labels (N, ...). Ties are broken in favour of the first class, and a
-    NaN score is never correct. Examples with the label ``ignore_index`` are skipped. ``axis``: the axis of the classes; -1
-    for the logits (N, T, V) of a language model with labels (N, T).
+    NaN score is never correct. Examples with the label ``ignore_index`` are skipped. ``axis``: the axis of the classes, 1
+    by default; the logits (N, T, V) of a language model with labels (N, T) need ``axis=-1``.
 
     Raises `ArgumentError` for k < 1 or k > C, `ShapeError` and `LabelError` for invalid labels.
 
@@ -41,9 +41,9 @@ class TopKAccuracy(Averaged):
     0.5
     """
 
-    def __init__(self, k: int, ignore_index: int | None = None, axis: int = 1) -> None:
+    def __init__(self, k: int, ignore_index: int | None = None, axis: int | None = None) -> None:
         self.k = checked_count(type(self).__name__, "k", k)
-        self.axis = checked_integer(type(self).__name__, "axis", axis)
+        self.axis = None if axis is None else checked_integer(type(self).__name__, "axis", axis)
         self.ignore_index = checked_ignore_index(type(self).__name__, ignore_index)
         super().__init__()
 
@@ -66,7 +66,7 @@ class Accuracy(TopKAccuracy):
     0.5
     """
 
-    def __init__(self, ignore_index: int | None = None, axis: int = 1) -> None:
+    def __init__(self, ignore_index: int | None = None, axis: int | None = None) -> None:
         super().__init__(1, ignore_index, axis)
 
 
@@ -167,7 +167,7 @@ class ConfusionMatrix(Verified):
             return self.counts.diagonal() / self.counts.sum(axis=axis)
 
 
-def accuracy(y: Any, t: Any, ignore_index: int | None = None, axis: int = 1) -> float:
+def accuracy(y: Any, t: Any, ignore_index: int | None = None, axis: int | None = None) -> float:
     """The accuracy of one batch, as a Python number; see `Accuracy`.
 
     >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 0]))
@@ -176,7 +176,7 @@ def accuracy(y: Any, t: Any, ignore_index: int | None = None, axis: int = 1) -> 
     return measured(Accuracy(ignore_index, axis), y, t)
 
 
-def top_k_accuracy(y: Any, t: Any, k: int, ignore_index: int | None = None, axis: int = 1) -> float:
+def top_k_accuracy(y: Any, t: Any, k: int, ignore_index: int | None = None, axis: int | None = None) -> float:
     """The top-k accuracy of one batch, as a Python number; see `TopKAccuracy`. Raises for an empty batch.
 
     >>> top_k_accuracy(np.array([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]]), np.array([1, 2]), k=2)
@@ -218,8 +218,9 @@ def checked_ignore_index(name: str, ignore_index: int | None) -> int | None:
     return None if ignore_index is None else checked_integer(name, "ignore_index", ignore_index)
 
 
-def _ranks(name: str, y: Any, t: Any, k: int, ignore_index: int | None, axis: int) -> Array:
+def _ranks(name: str, y: Any, t: Any, k: int, ignore_index: int | None, axis: int | None) -> Array:
     """The rank of the correct class of each example, from 0."""
+    axis = class_axis(name, y, axis)
     scores = array_of(name, classes_second(name, array_of(name, y), axis))
     check_label_shape(name, scores, t, axis)
     scores = _numeric(name, scores)

@@ -47,6 +47,8 @@ class GPT(Generative):
     in files once. ``recompute``: layers are computed again on the way back instead of being kept. ``weights``: a
     file, see `load_weights`, whose numbers are converted to ``dtype``. ``rng``: what the weights are drawn with.
 
+    Losses and metrics of these logits need ``axis=-1``, for they expect classes on axis 1.
+
     A call takes ``key_mask`` (N, T), False for padding, and ``cache``, what `new_cache` returns, under `no_grad`: then ``ids`` come
     after those of earlier calls, and ``key_mask`` describes all.
 
@@ -62,7 +64,7 @@ class GPT(Generative):
     >>> logits = model(np.array([[1, 2, 3]]))
     >>> logits.shape, model.count_params()
     ((1, 3, 50), 2288)
-    >>> loss = F.softmax_cross_entropy(logits.reshape(-1, 50), np.array([2, 3, 4]))
+    >>> loss = F.softmax_cross_entropy(logits, np.array([[2, 3, 4]]), axis=-1)
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import passus.functions as F
 from passus import Variable
-from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
+from passus.errors import ArgumentError, DTypeError, LabelError, PassusWarning, ShapeError
 from passus.metrics import (
     Accuracy,
     BitsPerCharacter,
@@ -105,6 +105,32 @@ def test_accuracy_of_a_language_model() -> None:
             refused.update(Y, T)
     with pytest.raises(ShapeError, match=r"for classes on axis 2 pass axis=2"):
         F.softmax_cross_entropy(Y, T)
+
+
+READING_LABELS: dict[str, Any] = {
+    "softmax_cross_entropy": F.softmax_cross_entropy,
+    "nll_loss": lambda y, t, **options: F.nll_loss(y - 5, t, **options),
+    "accuracy": F.accuracy,
+    "Accuracy": accuracy,
+    "TopKAccuracy": lambda y, t, **options: top_k_accuracy(y, t, 2, **options),
+}
+
+
+@pytest.mark.parametrize("name", READING_LABELS)
+def test_logits_of_as_many_tokens_as_positions_are_ambiguous(name: str) -> None:
+    f, rng = READING_LABELS[name], np.random.default_rng(9)
+    square = rng.standard_normal((3, 5, 5)).astype(np.float32)
+    labels = rng.integers(0, 5, (3, 5))
+    with pytest.warns(PassusWarning, match=rf"{name}: x \(3, 5, 5\) is read as .* pass axis=-1; pass axis=1") as caught:
+        found = [f(square, labels) for _ in range(3)]
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert found[0] == f(square, labels, axis=1)
+    assert f(square, labels, axis=-1) == f(np.moveaxis(square, -1, 1), labels, axis=1)
+    # Images, scores of one element, and other lengths have one meaning: the tests fail if a warning is given.
+    for shape in ((2, 4, 4, 4), (2, 1, 1), (2, 3, 4), (3, 3)):
+        if name != "TopKAccuracy" or shape[1] > 1:
+            f(rng.standard_normal(shape).astype(np.float32), np.zeros((shape[0], *shape[2:]), int))
 
 
 # Edit distances.

@@ -7,8 +7,30 @@ from passus.core import Operand
 from passus.errors import ShapeError
 from passus.functions.arrays.shapes import moveaxis
 from passus.functions.checks import array_of
+from passus.notices import notice_once
 
-__all__ = ["classes_second"]
+__all__ = ["class_axis", "classes_second"]
+
+
+def class_axis(name: str, x: Operand, axis: int | None) -> int:
+    """The axis of the classes: ``axis``, or 1 if it is None. Raises `DTypeError` for anything but an integer.
+
+    Warns once if ``axis`` is None and ``x`` is (N, C, C): labels (N, C) then fit logits (N, T, V) with T = V, too.
+
+    >>> import numpy as np
+    >>> class_axis("nll_loss", np.zeros((2, 3, 5)), None)
+    1
+    """
+    if axis is not None:
+        return checked_integer(name, "axis", axis)
+    shape = array_of(name, x).shape
+    if len(shape) == 3 and shape[1] == shape[2] > 1:
+        notice_once(
+            (name, "axis"),
+            f"{name}: x {shape} is read as (N, C, length), with the classes on axis 1. For logits (N, T, V) pass axis=-1; "
+            "pass axis=1 to keep this meaning without the warning",
+        )
+    return 1
 
 
 def classes_second(name: str, x: Operand, axis: int) -> Operand:
@@ -18,7 +40,7 @@ def classes_second(name: str, x: Operand, axis: int) -> Operand:
     >>> classes_second("nll_loss", np.zeros((2, 3, 5)), -1).shape
     (2, 5, 3)
     """
-    ndim, axis = array_of(name, x).ndim, checked_integer(name, "axis", axis)
+    ndim = array_of(name, x).ndim
     if axis == 1 or axis == 1 - ndim:
         return x  # The usual case. That axis 1 is there is checked with the labels.
     if not -ndim <= axis < ndim or not axis % ndim:

@@ -1,7 +1,7 @@
 """Losses for classes: cross entropy with labels or probabilities, and its relatives.
 
-Classes are on axis 1: ``x`` is (N, C) with labels (N,), or (N, C, d1, ...) with labels (N, d1, ...). The losses of a
-language model take logits (N, T, V) and labels (N, T) with ``axis=-1``.
+Classes are on axis 1 by default: ``x`` is (N, C) with labels (N,), or (N, C, d1, ...) with labels (N, d1, ...). The logits
+(N, T, V) of a language model have them on the last axis, and need ``axis=-1``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from passus.functions.checks import (
     check_reduction,
     check_same_shape,
 )
-from passus.functions.nn.class_axis import classes_second
+from passus.functions.nn.class_axis import class_axis, classes_second
 from passus.functions.nn.scores import expect_logarithms, expect_scores
 from passus.functions.nn.softmax import log_softmax, softmax
 from passus.functions.nn.weighting import counted, in_dtype_of, product, weighted
@@ -100,15 +100,15 @@ def softmax_cross_entropy(
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
     reduction: str = "mean",
-    axis: int = 1,
+    axis: int | None = None,
 ) -> Result:
     """The cross entropy of ``softmax(x)`` with labels or probabilities: ``log(sum(exp(x))) - x[t]``.
 
     ``x``: (N, C, ...), as before a softmax; ``t``: integers (N, ...), or probabilities (N, C, ...). ``weight``: (C,),
     one for each class; the mean over labels is then divided by the sum of their weights. Labels equal to
     ``ignore_index`` do not count. ``label_smoothing``: the share of the probability that is spread over all classes.
-    ``axis``: where the classes are; -1 for the logits (N, T, V) of a language model with labels (N, T). Nothing is
-    copied for it.
+    ``axis``: the axis of the classes, 1 if left out. The logits (N, T, V) of a language model need ``axis=-1``, with labels
+    (N, T); nothing is copied for it. If T = V, both meanings fit, and a call without ``axis`` warns once.
 
     Raises `LabelError` for a label out of range, `ShapeError` for shapes that do not fit, `ArgumentError` for the mean
     of nothing. Source of the smoothing: Szegedy et al., 2016, "Rethinking the Inception architecture".
@@ -124,6 +124,7 @@ def softmax_cross_entropy(
     label_smoothing = checked_share(name, "label_smoothing", label_smoothing)
     target = array_of(name, t)
     probabilities = target.dtype.kind == "f" and target.ndim == array_of(name, x).ndim
+    axis = class_axis(name, x, axis)
     x = classes_second(name, x, axis)
     if probabilities:
         t = classes_second(name, t, axis)
@@ -153,7 +154,7 @@ def nll_loss(
     weight: Operand | None = None,
     ignore_index: int | None = None,
     reduction: str = "mean",
-    axis: int = 1,
+    axis: int | None = None,
 ) -> Result:
     """The negative log likelihood of labels, ``-log_p[t]``; of `log_softmax` it is `softmax_cross_entropy`.
 
@@ -164,6 +165,7 @@ def nll_loss(
     array(2.07944154)
     """
     expect_logarithms("nll_loss", "log_p", log_p)
+    axis = class_axis("nll_loss", log_p, axis)
     log_p = classes_second("nll_loss", log_p, axis)
     labels, weights = _weighted_labels("nll_loss", log_p, t, weight, ignore_index, reduction, axis)
     losses = neg(get_item(log_p, label_index(labels)))

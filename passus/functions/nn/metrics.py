@@ -6,7 +6,7 @@ from passus.backend import Array
 from passus.config import no_grad
 from passus.core import Function, Operand, Result
 from passus.functions.checks import check_label_shape, check_labels, check_reduction
-from passus.functions.nn.class_axis import classes_second
+from passus.functions.nn.class_axis import class_axis, classes_second
 
 __all__ = ["Accuracy", "accuracy"]
 
@@ -16,11 +16,11 @@ class Accuracy(Function):
         return (y.argmax(axis=1) == t).mean().astype(y.dtype if y.dtype.kind == "f" else float)
 
 
-def accuracy(y: Operand, t: Operand, axis: int = 1) -> Result:
+def accuracy(y: Operand, t: Operand, axis: int | None = None) -> Result:
     """The share of examples whose largest number is that of the right class; of equal ones the first counts.
 
-    ``y``: (N, C, ...), probabilities or any other scores; ``t``: integers (N, ...). ``axis``: where the classes are; -1 for
-    the logits (N, T, V) of a language model. It has no gradient.
+    ``y``: (N, C, ...), probabilities or any other scores; ``t``: integers (N, ...). ``axis``: the axis of the classes, 1 if
+    left out; the logits (N, T, V) of a language model need ``axis=-1``. It has no gradient.
 
     Raises `LabelError` for a label out of range, `ShapeError` for shapes that do not fit, `ArgumentError` for an
     empty batch.
@@ -30,6 +30,7 @@ def accuracy(y: Operand, t: Operand, axis: int = 1) -> Result:
     array(0.5)
     """
     with no_grad():
+        axis = class_axis("accuracy", y, axis)
         y = classes_second("accuracy", y, axis)
         labels = check_labels("accuracy", t, check_label_shape("accuracy", y, t, axis))
         check_reduction("accuracy", "mean", labels.size)
