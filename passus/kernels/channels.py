@@ -61,11 +61,11 @@ def _gradient_suits(
     mean: Array,
     scale: Array,
     shift: Array,
-    share: Array,
-    slope: Array,
+    mean_grad: Array,
+    projection: Array,
     limits: Limits | None = None,
 ) -> bool:
-    return _both_suit(gy, x, mean, scale, shift, share, slope)
+    return _both_suit(gy, x, mean, scale, shift, mean_grad, projection)
 
 
 @kernel(_suits)
@@ -129,11 +129,11 @@ def scaled_gradient(
     mean: Array,
     scale: Array,
     shift: Array,
-    share: Array,
-    slope: Array,
+    mean_grad: Array,
+    projection: Array,
     limits: Limits | None = None,
 ) -> Array:
-    """``(gy - share - (x - mean) * slope) * scale``, with ``gy`` taken as 0 where `scaled_channels` is at its limits.
+    """``(gy - mean_grad - (x - mean) * projection) * scale``, with ``gy`` taken as 0 where `scaled_channels` is at its limits.
 
     >>> import numpy as np
     >>> one = np.ones(1)
@@ -141,8 +141,8 @@ def scaled_gradient(
     array([[4.]])
     """
     gy = _where_inside(gy, x, mean, scale, shift, limits)
-    mean, scale, share, slope = (_along_channels(v, x) for v in (mean, scale, share, slope))
-    return (gy - (x - mean) * slope - share) * scale
+    mean, scale, mean_grad, projection = (_along_channels(v, x) for v in (mean, scale, mean_grad, projection))
+    return (gy - (x - mean) * projection - mean_grad) * scale
 
 
 def compiled_slopes(x: Any, slope: Any, gy: Any = None) -> Any:

@@ -1,0 +1,35 @@
+"""Loops over contiguous numbers, a vector at a time: whole vectors first, then the rest under a mask.
+
+A body is an inlined function. Both loops write it twice: with the mask of a whole vector, whose loads and stores become plain
+ones, and with that of the first lanes. What it reads and writes is passed on to it as one tuple.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from passus.kernels.native.compiling import inlined
+from passus.kernels.native.simd import LANES, all_lanes, first_lanes
+
+__all__ = ["fold_vectors", "for_vectors"]
+
+
+@inlined
+def for_vectors(body: Any, arguments: Any, count: Any) -> None:
+    """Call ``body(arguments, i, lanes)`` for each vector of ``count`` numbers; i is the index of its first one."""
+    whole = count - count % LANES
+    for i in range(0, whole, LANES):
+        body(arguments, i, all_lanes())
+    if whole < count:
+        body(arguments, whole, first_lanes(count - whole))
+
+
+@inlined
+def fold_vectors(body: Any, total: Any, arguments: Any, count: Any) -> Any:
+    """Replace ``total`` by ``body(total, arguments, i, lanes)`` for each vector of ``count`` numbers, and return it."""
+    whole = count - count % LANES
+    for i in range(0, whole, LANES):
+        total = body(total, arguments, i, all_lanes())
+    if whole < count:
+        total = body(total, arguments, whole, first_lanes(count - whole))
+    return total
