@@ -49,7 +49,7 @@ from passus.kernels.native.attention_parts import (
 )
 from passus.kernels.native.compiling import compiled
 from passus.kernels.native.simd import LANES, all_lanes, splat, store
-from passus.kernels.native.tile import multiply_tile
+from passus.kernels.native.tile import matrix_steps, multiply_tile
 from passus.kernels.threads import split
 
 __all__ = ["attention", "attention_gradients", "prepare"]
@@ -132,9 +132,9 @@ def _forward() -> Callable[..., None]:
                 for j in range(0, count, COLUMNS):
                     for r in range(0, rows, P):
                         if not causal or reach + min(r + P, rows) - 1 > key + j:
-                            moves = (0, D, KEYS, 0, 0, 1, 0, 0, COLUMNS)
+                            tile_steps = matrix_steps(0, D, KEYS, 1, COLUMNS)
                             multiply_tile(
-                                P, 2, None, zeros, 0, block, r * D, packed_k, (key + j) * D, (1, 1, D), moves,
+                                P, 2, None, zeros, 0, block, r * D, packed_k, (key + j) * D, (1, 1, D), tile_steps,
                                 scores, r * KEYS + j,
                             )  # fmt: skip
                 for r in range(rows):
@@ -156,11 +156,11 @@ def _forward() -> Callable[..., None]:
                     for r in range(0, rows, P):
                         some = min(count, reach + causal * (min(r + P, rows) - 1) - key)
                         if some > 0:
-                            moves = (line, KEYS, line, 0, 0, 1, 0, 0, COLUMNS)
+                            tile_steps = matrix_steps(line, KEYS, line, 1, COLUMNS)
                             at = r * line + j
                             multiply_tile(
                                 P, 2, None, sums, at, scores, r * KEYS, packed_v, j * S + key * COLUMNS, (1, 1, some),
-                                moves, sums, at,
+                                tile_steps, sums, at,
                             )  # fmt: skip
             for r in range(rows):
                 total, i = totals[r], head * T + first + r

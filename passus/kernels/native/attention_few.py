@@ -25,7 +25,7 @@ from passus.kernels.native.attention_parts import (
 from passus.kernels.native.buffers import aligned, aligned_zeros
 from passus.kernels.native.compiling import compiled
 from passus.kernels.native.simd import LANES
-from passus.kernels.native.tile import multiply_tile
+from passus.kernels.native.tile import matrix_steps, multiply_tile
 
 __all__ = ["few_queries"]
 
@@ -61,12 +61,12 @@ def few_queries() -> Callable[..., None]:
                     drop(scores, 0, count, row_words[head * T + r], column_words, 0, least, kept_scale)
                 j, at, apart = 0, v_places[head] // 4, v_step // 4
                 while j < V:
-                    moves = (0, 0, 0, 0, 0, 1, 0, 0, apart)
+                    tile_steps = matrix_steps(0, 0, 0, 1, apart)
                     if j + 4 * LANES <= V:
-                        multiply_tile(1, 4, None, zeros, 0, scores, 0, v, at + j, (1, 1, count), moves, sums, j)
+                        multiply_tile(1, 4, None, zeros, 0, scores, 0, v, at + j, (1, 1, count), tile_steps, sums, j)
                         j += 4 * LANES
                     else:
-                        multiply_tile(1, 1, V - j, zeros, 0, scores, 0, v, at + j, (1, 1, count), moves, sums, j)
+                        multiply_tile(1, 1, V - j, zeros, 0, scores, 0, v, at + j, (1, 1, count), tile_steps, sums, j)
                         j += LANES
                 empty = total == 0
                 lse[head * T + r] = 0 if empty else top + np.float32(math.log(total))

@@ -47,7 +47,7 @@ from passus.kernels.native.attention_parts import (
     zeros_behind,
 )
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
-from passus.kernels.native.tile import multiply_tile
+from passus.kernels.native.tile import matrix_steps, multiply_tile
 from passus.kernels.neighbours import alike
 from passus.kernels.threads import get_num_threads, split
 
@@ -169,14 +169,14 @@ def _backward() -> Callable[..., None]:
                     for j in range(0, count, COLUMNS):
                         for r in range(0, rows, P):
                             if not causal or reach + min(r + P, rows) - 1 > key + j:
-                                moves, at = (0, line, KEYS, 0, 0, 1, 0, 0, COLUMNS), r * KEYS + j
+                                tile_steps, at = matrix_steps(0, line, KEYS, 1, COLUMNS), r * KEYS + j
                                 multiply_tile(
-                                    P, 2, None, zeros, 0, block, r * line, turned_k, (key + j) * D, (1, 1, D), moves,
+                                    P, 2, None, zeros, 0, block, r * line, turned_k, (key + j) * D, (1, 1, D), tile_steps,
                                     scores, at,
                                 )  # fmt: skip
-                                moves = (0, line_v, KEYS, 0, 0, 1, 0, 0, COLUMNS)
+                                tile_steps = matrix_steps(0, line_v, KEYS, 1, COLUMNS)
                                 multiply_tile(
-                                    P, 2, None, zeros, 0, gblock, r * line_v, turned_v, (key + j) * V, (1, 1, V), moves,
+                                    P, 2, None, zeros, 0, gblock, r * line_v, turned_v, (key + j) * V, (1, 1, V), tile_steps,
                                     gscores, at,
                                 )  # fmt: skip
                     for r in range(rows):
@@ -205,27 +205,27 @@ def _backward() -> Callable[..., None]:
                         for p in range(0, count, P):
                             begin = max(0, key + p - reach + 1) if causal else 0
                             if begin < rows:
-                                moves, at = (line_v, 1, line_v, 0, 0, KEYS, 0, 0, line_v), (key + p) * line_v + j
+                                tile_steps, at = matrix_steps(line_v, 1, line_v, KEYS, line_v), (key + p) * line_v + j
                                 multiply_tile(
                                     P, 2, None, gv_sums, at, scores, begin * KEYS + p, gblock, begin * line_v + j,
-                                    (1, 1, rows - begin), moves, gv_sums, at,
+                                    (1, 1, rows - begin), tile_steps, gv_sums, at,
                                 )  # fmt: skip
                     for j in range(0, D, COLUMNS):
                         for p in range(0, count, P):
                             begin = max(0, key + p - reach + 1) if causal else 0
                             if begin < rows:
-                                moves, at = (line, 1, line, 0, 0, KEYS, 0, 0, line), (key + p) * line + j
+                                tile_steps, at = matrix_steps(line, 1, line, KEYS, line), (key + p) * line + j
                                 multiply_tile(
                                     P, 2, None, gk_sums, at, gscores, begin * KEYS + p, block, begin * line + j,
-                                    (1, 1, rows - begin), moves, gk_sums, at,
+                                    (1, 1, rows - begin), tile_steps, gk_sums, at,
                                 )  # fmt: skip
                         for r in range(0, rows, P):
                             some = min(count, reach + causal * (min(r + P, rows) - 1) - key)
                             if some > 0:
-                                moves, at = (line, KEYS, line, 0, 0, 1, 0, 0, COLUMNS), r * line + j
+                                tile_steps, at = matrix_steps(line, KEYS, line, 1, COLUMNS), r * line + j
                                 multiply_tile(
                                     P, 2, None, gq_block, at, gscores, r * KEYS, packed_k, j * S + key * COLUMNS,
-                                    (1, 1, some), moves, gq_block, at,
+                                    (1, 1, some), tile_steps, gq_block, at,
                                 )  # fmt: skip
                 bad = store_rows(gq_block, line, scale, gq, gq_places[head] + first * gq_step, gq_step, rows, D)
                 if not is_finite(bad):

@@ -14,7 +14,7 @@ from passus.kernels.gates import CELLS, Maths
 from passus.kernels.native import instructions
 from passus.kernels.native.compiling import FLAT, INTEGER, compiled, inlined
 from passus.kernels.native.expressions import Expression, sigmoid, tanh, where
-from passus.kernels.native.tile import multiply_tile
+from passus.kernels.native.tile import matrix_steps, multiply_tile
 from passus.kernels.native.vectors import LANES, mask
 
 __all__ = ["COLUMNS", "multiply", "pulled_back", "stepped"]
@@ -32,8 +32,8 @@ MATHS = Maths(sigmoid, tanh, lambda x: where(x < 0, x.like(0.0), x), lambda g, y
 def _tile(
     P: Any, lanes: Any, D: Any, d: Any, A: Any, a: Any, B: Any, b: Any, depth: Any, lines: Any, C: Any, c: Any
 ) -> None:
-    moves = (lines[0], lines[1], lines[2], 0, 0, 1, 0, 0, COLUMNS)
-    multiply_tile(P, 2, lanes, D, d, A, a, B, b, (1, 1, depth), moves, C, c)
+    steps = matrix_steps(lines[0], lines[1], lines[2], 1, COLUMNS)
+    multiply_tile(P, 2, lanes, D, d, A, a, B, b, (1, 1, depth), steps, C, c)
 
 
 @compiled(numba.void(FLAT, types.UniTuple(INTEGER, 3), FLAT, FLAT, types.UniTuple(INTEGER, 3), FLAT))

@@ -12,272 +12,264 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.layout import Sizes
-from passus.kernels.native.bands import BAND, IMAGES, INTEGERS, Window, as_memory, copy_band, images_in_a_row, measured
+from passus.kernels.native.bands import (
+    BAND,
+    IMAGES,
+    INTEGERS,
+    Bands,
+    Window2d,
+    as_memory,
+    bands_of,
+    copy_band,
+    images_in_float32,
+    read_rows,
+)
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
+from passus.kernels.native.loops import for_vectors
 from passus.kernels.native.processor import rows_of_tile
-from passus.kernels.native.simd import LANES, all_lanes, first_lanes, prefetch_to_write
-from passus.kernels.native.slide import slide_back, slide_sum, slide_tile
+from passus.kernels.native.simd import LANES, prefetch_to_write
+from passus.kernels.native.slide import SlideSteps, slide_back, slide_sum, slide_tile
 from passus.kernels.threads import split, summed
 
 __all__ = ["depthwise", "depthwise_gradient", "depthwise_input_gradient", "goes_back"]
 
-THRESHOLDS = 1 << 18
-"""How many multiplications are worth a thread of their own; there is a load from memory for each."""
+PIECE = 1 << 18
+"""Multiplications that are worth a thread; each of them loads a number from memory."""
 
 TILE = 8
-"""How many pixels of the gradient for the images are computed at a time."""
+"""Pixels of the gradient for the images that are computed at a time."""
 
 NEAR = 1 << 12
-"""How many numbers of the gradient, in one vector of channels, meet all rows of the kernel before the next ones do: these stay
-in the first-level cache."""
+"""Numbers of the gradient, in one vector of channels, that meet all rows of the kernel before the next ones do: they stay in
+the first-level cache.
+"""
+
+NOTHING = np.zeros(LANES, np.float32)
+"""The bias of a gradient."""
 
 
-def depthwise(y: Array, x: Array, W: Array, b: Array | None, window: Window) -> None:
-    """Y (N, OH, OW, C) from x (N, H, W, C) and W (C, KH, KW)."""
+def depthwise(y: Array, x: Array, W: Array, b: Array | None, window: Window2d) -> None:
+    """Write the output to y (N, OH, OW, C), from x (N, H, W, C) and W (C, KH, KW)."""
     n, oh, ow, c = y.shape
     kernel = W.shape[1:]
     w = np.ascontiguousarray(W.transpose(1, 2, 0)).reshape(-1)
     bias = np.zeros(c, np.float32) if b is None else np.ascontiguousarray(b)
-    convolution = _depthwise(rows_of_tile(ow, 1), kernel[1], window.run, window.across)
-    arguments = (x, w, bias, *as_memory(y), (oh, ow), kernel[0], tuple(window))
+    convolution = _depthwise(rows_of_tile(ow, 1), kernel[1], window.stride_w, window.dilation_w)
+    bands, (memory, start_in_memory) = bands_of(x.shape, (oh, ow, c), kernel, window), as_memory(y)
+    sizes = start_in_memory, (oh, ow), kernel[0], tuple(window), tuple(bands)
 
     def work(start: int, stop: int) -> None:
-        convolution(*arguments, start, stop)
+        convolution(x, w, bias, memory, np.empty(bands.size, np.float32), *sizes, start, stop)
 
-    split(work, n * oh, THRESHOLDS // (1 + ow * c * math.prod(kernel)))
-
-
-def goes_back(window: Window, width: int) -> bool:
-    """Whether `depthwise_input_gradient` takes images of this width: a tile begins where the kernel did."""
-    return window.rise * window.run > 1 and window.run <= TILE and width % window.run == 0
+    split(work, n * oh, PIECE // (1 + ow * c * math.prod(kernel)))
 
 
-def depthwise_input_gradient(gx: Array, gy: Array, W: Array, window: Window) -> None:
-    """The gradient (N, H, W, C) for the images, from gy (N, OH, OW, C) and W (C, KH, KW)."""
+def goes_back(window: Window2d, width: int) -> bool:
+    """Whether `depthwise_input_gradient` suits images of this width: a tile begins where the kernel did."""
+    stride = window.stride_w
+    return window.stride_h * stride > 1 and stride <= TILE and width % stride == 0
+
+
+def depthwise_input_gradient(gx: Array, gy: Array, W: Array, window: Window2d) -> None:
+    """Write the gradient for the images to gx (N, H, W, C), from gy (N, OH, OW, C) and W (C, KH, KW)."""
     n, height, width, c = gx.shape
-    kernel, run = W.shape[1:], window.run
+    (kh, kw), stride = W.shape[1:], window.stride_w
     w = np.ascontiguousarray(W.transpose(1, 2, 0)).reshape(-1)
-    gradient = _depthwise_input_gradient(
-        min(TILE // run * run, width), kernel[1], run, window.across, window.left % run
-    )
-    every = window.rise // math.gcd(window.rise, window.down)
-    arguments = (gy, w, gx.reshape(-1), (height, width), (kernel[0], every), tuple(window))
+    tile = min(TILE // stride * stride, width)
+    gradient = _depthwise_input_gradient(tile, kw, stride, window.dilation_w, window.pad_left % stride)
+    every = window.stride_h // math.gcd(window.stride_h, window.dilation_h)
+    bands = _bands_of_gradient(width, c, (kh, kw), window)
+    sizes = (height, width), (kh, every, _first_column(kw, window)), tuple(window), tuple(bands)
 
     def work(start: int, stop: int) -> None:
-        gradient(*arguments, start, stop)
+        gradient(gy, w, gx.reshape(-1), np.empty(bands.size, np.float32), NOTHING, *sizes, start, stop)
 
-    split(work, n * height, THRESHOLDS // (1 + gy.shape[2] * c * math.prod(kernel) // window.rise))
+    split(work, n * height, PIECE // (1 + gy.shape[2] * c * kh * kw // window.stride_h))
 
 
-def depthwise_gradient(x: Array, gy: Array, kernel: Sizes, window: Window) -> Array:
+def _first_column(kw: int, window: Window2d) -> int:
+    """The first column of gy that pixels of the image need; it may lie to the left of gy."""
+    return (window.pad_left - (kw - 1) * window.dilation_w) // window.stride_w
+
+
+def _bands_of_gradient(width: int, c: int, kernel: Sizes, window: Window2d) -> Bands:
+    """How gy is cut into bands, each of which serves some rows of the gradient for the images."""
+    columns = (width - 1 + window.pad_left) // window.stride_w - _first_column(kernel[1], window) + 1
+    above = (kernel[0] - 1) * window.dilation_h
+    rows = max(1, (BAND // (columns * c) - 2) * window.stride_h - above)
+    return Bands(columns, rows, ((rows + above) // window.stride_h + 2) * columns * c)
+
+
+def depthwise_gradient(x: Array, gy: Array, kernel: Sizes, window: Window2d) -> Array:
     """The gradient (C, KH, KW) for the weights."""
     c = x.shape[3]
-    gradient = _depthwise_gradient(kernel[1], window.run, window.across)
+    gradient = _depthwise_gradient(kernel[1], window.stride_w, window.dilation_w)
+    bands = bands_of(x.shape, gy.shape[1:], kernel, window)
+    sizes = kernel[0], tuple(window), tuple(bands)
 
     def add_to(total: Array, start: int, stop: int) -> None:
-        gradient(x, gy, total, kernel[0], tuple(window), start, stop)
+        gradient(x, gy, total, np.empty(bands.size, np.float32), *sizes, start, stop)
 
     total = summed(
         add_to,
         lambda: np.zeros(math.prod(kernel) * c, np.float32),
         len(x),
-        THRESHOLDS // (1 + math.prod(gy.shape[1:]) * math.prod(kernel)),
-        images_in_a_row(gy),
+        PIECE // (1 + math.prod(gy.shape[1:]) * math.prod(kernel)),
+        images_in_float32(gy),
     )
     return total.reshape(*kernel, c).transpose(2, 0, 1)
 
 
 @inlined
-def _ask_for_row(y: Any, place: Any, pixels: Any) -> None:
-    """Ask for what will be written next, a vector for each pixel: it is written in steps too wide to be foreseen."""
-    for line in range(place, place + pixels * LANES, LANES):
+def _prefetch_row(y: Any, begin: Any, pixels: Any) -> None:
+    """Prefetch the next row that is written, a vector for each pixel: the processor cannot predict such wide steps."""
+    for line in range(begin, begin + pixels * LANES, LANES):
         prefetch_to_write(y, line)
 
 
 @inlined
-def _along_row(
-    P: Any,
-    kw: Any,
-    run: Any,
-    across: Any,
-    lanes: Any,
-    bias: Any,
-    c: Any,
-    x: Any,
-    a: Any,
-    w: Any,
-    kh: Any,
-    steps: Any,
-    y: Any,
-    t: Any,
-    ow: Any,
-) -> None:
-    """A row of output, in a vector of channels."""
-    for q0 in range(0, ow, P):
-        q = min(q0, ow - P)
-        start, target = a + q * run * steps[1], t + q * steps[3]
-        slide_tile(P, kw, run, across, lanes, bias, c, x, start, w, c, kh, steps, y, target)
+def _slide_along_row(arguments: Any, c: Any, lanes: Any) -> None:
+    """One row of output, in a vector of channels."""
+    sizes, stride, bias, source, a, w, kh, steps, y, t, row, ow = arguments
+    _prefetch_row(y, t + row + c * ow, ow)
+    for q0 in range(0, ow, sizes[0]):
+        q = min(q0, ow - sizes[0])
+        start, target = a + c + q * stride * steps.pixel, t + c + q * steps.c_pixel
+        slide_tile(sizes, lanes, bias, c, source, start, w, c, kh, steps, y, target)
 
 
 @cache
-def _depthwise(P: int, kw: int, run: int, across: int) -> Callable[..., None]:
+def _depthwise(P: int, kw: int, stride: int, dilation: int) -> Callable[..., None]:
     """The convolution of P pixels at a time, for kernels of this width, stride and dilation along a row."""
+    six, four, three, two = (INTEGERS[n] for n in (6, 4, 3, 2))
 
-    @compiled(numba.void(IMAGES, READ, READ, FLAT, INTEGERS[4], INTEGERS[2], INTEGER, INTEGERS[6], INTEGER, INTEGER))
+    @compiled(
+        numba.void(IMAGES, READ, READ, FLAT, FLAT, four, two, INTEGER, six, three, INTEGER, INTEGER), allocates=False
+    )
     def depthwise(
-        x: Any, w: Any, bias: Any, y: Any, steps: Any, out: Any, kh: Any, window: Any, start: Any, stop: Any
+        x: Any,
+        w: Any,
+        bias: Any,
+        y: Any,
+        band: Any,
+        memory: Any,
+        out: Any,
+        kh: Any,
+        window: Any,
+        bands: Any,
+        start: Any,
+        stop: Any,
     ) -> None:
         """Rows of output from ``start`` to ``stop``, those of all images counted together."""
-        _, H, W, C = x.shape
-        (first, image, row, pixel), (oh, ow) = steps, out
-        rise, _, down, _, top, left = window
-        width, fits, numbers = measured(x.shape, (oh, ow, C), (kh, kw), window)
-        band = np.empty(numbers, np.float32)
-        at, whole = start, C - C % LANES
+        C, window, bands = x.shape[3], Window2d(*window), Bands(*bands)
+        (origin, image, row, pixel), (oh, ow) = memory, out
+        at = start
         while at < stop:
             n, r0 = at // oh, at % oh
-            rows = min(fits, oh - r0, stop - at)
-            if not numbers:
-                source, begin, line = x.reshape(-1), (n * H + r0 * rise) * W * C, W * C
-            else:
-                copy_band(band, x, n, r0 * rise - top, (rows - 1) * rise + (kh - 1) * down + 1, left, width)
-                source, begin, line = band, 0, width * C
-            apart = (down * line, C, kw * C, pixel)
+            rows = min(bands.rows, oh - r0, stop - at)
+            source, begin, line = read_rows(x, band, bands, window, kh, n, r0, rows)
+            steps = SlideSteps(window.dilation_h * line, kw * C, C, pixel)
             for r in range(rows):
-                a, t = begin + r * rise * line, first + n * image + (r0 + r) * row
-                for c in range(0, whole, LANES):
-                    _ask_for_row(y, t + row + c * ow, ow)
-                    _along_row(P, kw, run, across, all_lanes(), bias, c, source, a + c, w, kh, apart, y, t + c, ow)
-                if whole < C:
-                    rest = first_lanes(C - whole)
-                    _along_row(P, kw, run, across, rest, bias, whole, source, a + whole, w, kh, apart, y, t + whole, ow)
+                a, t = begin + r * window.stride_h * line, origin + n * image + (r0 + r) * row
+                sizes = (P, kw, stride, dilation)
+                for_vectors(_slide_along_row, (sizes, stride, bias, source, a, w, kh, steps, y, t, row, ow), C)
             at += rows
 
     return depthwise
 
 
 @inlined
-def _back_along_row(
-    P: Any,
-    kw: Any,
-    run: Any,
-    across: Any,
-    shift: Any,
-    lanes: Any,
-    nothing: Any,
-    gy: Any,
-    a: Any,
-    w: Any,
-    b: Any,
-    count: Any,
-    steps: Any,
-    gx: Any,
-    t: Any,
-    width: Any,
-) -> None:
-    """A row of the gradient for the images, in a vector of channels."""
-    for q0 in range(0, width, P):
-        q = min(q0, width - P)
-        start, target = a + q // run * steps[1], t + q * steps[3]
-        slide_back(P, kw, run, across, shift, lanes, nothing, 0, gy, start, w, b, count, steps, gx, target)
+def _slide_back_along_row(arguments: Any, c: Any, lanes: Any) -> None:
+    """One row of the gradient for the images, in a vector of channels."""
+    sizes, stride, nothing, gy, a, w, b, rows, steps, gx, t, width = arguments
+    _prefetch_row(gx, t + width * steps.c_pixel + c * width, width)
+    for q0 in range(0, width, sizes[0]):
+        q = min(q0, width - sizes[0])
+        start, target = a + c + q // stride * steps.pixel, t + c + q * steps.c_pixel
+        slide_back(sizes, lanes, nothing, 0, gy, start, w, b + c, rows, steps, gx, target)
 
 
 @cache
-def _depthwise_input_gradient(P: int, kw: int, run: int, across: int, shift: int) -> Callable[..., None]:
+def _depthwise_input_gradient(P: int, kw: int, stride: int, dilation: int, shift: int) -> Callable[..., None]:
     """The gradient for P pixels at a time, for kernels of this width, stride and dilation along a row."""
-    two, six = INTEGERS[2], INTEGERS[6]
+    six, three, two = (INTEGERS[n] for n in (6, 3, 2))
 
-    @compiled(numba.void(IMAGES, READ, FLAT, two, two, six, INTEGER, INTEGER))
-    def gradient(gy: Any, w: Any, gx: Any, size: Any, rows: Any, window: Any, start: Any, stop: Any) -> None:
-        """Rows of the gradient from ``start`` to ``stop``, those of all images counted together. ``rows``: how many the kernel
-        has, and every which of them a row of the image meets.
+    @compiled(numba.void(IMAGES, READ, FLAT, FLAT, READ, two, three, six, three, INTEGER, INTEGER), allocates=False)
+    def gradient(
+        gy: Any,
+        w: Any,
+        gx: Any,
+        band: Any,
+        nothing: Any,
+        size: Any,
+        needed: Any,
+        window: Any,
+        bands: Any,
+        start: Any,
+        stop: Any,
+    ) -> None:
+        """Rows of the gradient from ``start`` to ``stop``, those of all images counted together.
+
+        ``needed``: number of rows of the kernel, the distance of two that meet the same row of the image, and the first column
+        of gy.
         """
-        C, (H, W), (kh, every) = gy.shape[3], size, rows
-        rise, _, down, _, top, left = window
-        first = (left - (kw - 1) * across) // run  # The columns of gy that are met go from here to the last one.
-        width = (W - 1 + left) // run - first + 1
-        fits = max(1, (BAND // (width * C) - 2) * rise - (kh - 1) * down)
-        band = np.empty(((fits + (kh - 1) * down) // rise + 2) * width * C, np.float32)
-        nothing, whole, line, at = np.zeros(LANES, np.float32), C - C % LANES, width * C, start
+        C, window, bands = gy.shape[3], Window2d(*window), Bands(*bands)
+        (H, W), (kh, every, first) = size, needed
+        stride_h, dilation_h, top, left = window.stride_h, window.dilation_h, window.pad_top, window.pad_left
+        line, at = bands.width * C, start
+        steps = SlideSteps(-(every * dilation_h // stride_h) * line, every * kw * C, C, C)
         while at < stop:
             n, h0 = at // H, at % H
-            count = min(fits, H - h0, stop - at)
-            begin = (h0 + top - (kh - 1) * down) // rise
-            copy_band(band, gy, n, begin, (h0 + count - 1 + top) // rise - begin + 1, -first, width)
-            steps = (-(every * down // rise) * line, C, every * kw * C, C)
+            count = min(bands.rows, H - h0, stop - at)
+            begin = (h0 + top - (kh - 1) * dilation_h) // stride_h
+            copy_band(band, gy, n, begin, (h0 + count - 1 + top) // stride_h - begin + 1, -first, bands.width)
             for h in range(h0, h0 + count):
                 i = 0
-                while i < every and (h + top - i * down) % rise:
+                while i < every and (h + top - i * dilation_h) % stride_h:
                     i += 1
-                met = (kh - 1 - i) // every + 1 if i < min(every, kh) else 0  # A row may be between those that are met.
-                a, b = (((h + top - i * down) // rise - begin) * width + left // run - first) * C, i * kw * C
-                t = (n * H + h) * W * C
-                for c in range(0, whole, LANES):
-                    _ask_for_row(gx, t + W * C + c * W, W)
-                    _back_along_row(
-                        P, kw, run, across, shift, all_lanes(), nothing, band, a + c, w, b + c, met, steps, gx, t + c, W
-                    )
-                if whole < C:
-                    a, b, t, rest = a + whole, b + whole, t + whole, first_lanes(C - whole)
-                    _back_along_row(P, kw, run, across, shift, rest, nothing, band, a, w, b, met, steps, gx, t, W)
+                rows = (kh - 1 - i) // every + 1 if i < min(every, kh) else 0  # A row may meet none of the kernel.
+                a = (((h + top - i * dilation_h) // stride_h - begin) * bands.width + left // stride - first) * C
+                b, t, sizes = i * kw * C, (n * H + h) * W * C, (P, kw, stride, dilation, shift)
+                for_vectors(_slide_back_along_row, (sizes, stride, nothing, band, a, w, b, rows, steps, gx, t, W), C)
             at += count
 
     return gradient
 
 
 @inlined
-def _all_places(
-    kh: Any,
-    kw: Any,
-    run: Any,
-    across: Any,
-    lanes: Any,
-    x: Any,
-    a: Any,
-    gy: Any,
-    b: Any,
-    counts: Any,
-    moves: Any,
-    total: Any,
-    c: Any,
-) -> None:
-    """The sums over some rows of output for all places in the kernel, in a vector of channels."""
-    down, below, steps = moves[0], moves[1], moves[2:]
+def _sum_all_positions(arguments: Any, c: Any, lanes: Any) -> None:
+    """The sums over some rows of output for all positions in the kernel, in a vector of channels."""
+    sizes, kh, x, a, row, gy, b, counts, steps, total, below = arguments
     for i in range(kh):
-        slide_sum(kw, run, across, lanes, x, a + i * down, gy, b, counts, steps, total, i * below + c)
+        slide_sum(sizes, lanes, x, a + c + i * row, gy, b + c, counts, steps, total, i * below + c)
 
 
 @cache
-def _depthwise_gradient(kw: int, run: int, across: int) -> Callable[..., None]:
+def _depthwise_gradient(kw: int, stride: int, dilation: int) -> Callable[..., None]:
     """The gradient for the weights of kernels of this width, stride and dilation along a row."""
 
-    @compiled(numba.void(IMAGES, IMAGES, FLAT, INTEGER, INTEGERS[6], INTEGER, INTEGER))
-    def gradient(x: Any, gy: Any, total: Any, kh: Any, window: Any, start: Any, stop: Any) -> None:
+    @compiled(
+        numba.void(IMAGES, IMAGES, FLAT, FLAT, INTEGER, INTEGERS[6], INTEGERS[3], INTEGER, INTEGER), allocates=False
+    )
+    def gradient(
+        x: Any, gy: Any, total: Any, band: Any, kh: Any, window: Any, bands: Any, start: Any, stop: Any
+    ) -> None:
         """The sum over the images from ``start`` to ``stop``, added to ``total``."""
-        _, H, W, C = x.shape
-        _, oh, ow, _ = gy.shape
-        rise, _, down, _, top, left = window
-        width, fits, numbers = measured(x.shape, (oh, ow, C), (kh, kw), window)
-        band, gradients, whole = np.empty(numbers, np.float32), gy.reshape(-1), C - C % LANES
+        C, (_, oh, ow, _) = x.shape[3], gy.shape
+        window, bands, gradients = Window2d(*window), Bands(*bands), gy.reshape(-1)
         at_once = max(1, NEAR // (ow * LANES))
         for n in range(start, stop):
-            for r0 in range(0, oh, fits):
-                rows = min(fits, oh - r0)
-                if not numbers:
-                    source, begin, line = x.reshape(-1), (n * H + r0 * rise) * W * C, W * C
-                else:
-                    copy_band(band, x, n, r0 * rise - top, (rows - 1) * rise + (kh - 1) * down + 1, left, width)
-                    source, begin, line = band, 0, width * C
-                moves = (down * line, kw * C, rise * line, ow * C, C)
+            for r0 in range(0, oh, bands.rows):
+                rows = min(bands.rows, oh - r0)
+                source, begin, line = read_rows(x, band, bands, window, kh, n, r0, rows)
+                steps, row = SlideSteps(window.stride_h * line, ow * C, C, C), window.dilation_h * line
                 for first in range(0, rows, at_once):
-                    counts = (min(at_once, rows - first), ow)
-                    a, b = begin + first * rise * line, (n * oh + r0 + first) * ow * C
-                    for c in range(0, whole, LANES):
-                        _all_places(
-                            kh, kw, run, across, all_lanes(), source, a + c, gradients, b + c, counts, moves, total, c
-                        )
-                    if whole < C:
-                        c, rest = whole, first_lanes(C - whole)
-                        _all_places(kh, kw, run, across, rest, source, a + c, gradients, b + c, counts, moves, total, c)
+                    counts, sizes = (min(at_once, rows - first), ow), (kw, stride, dilation)
+                    a, b = begin + first * window.stride_h * line, (n * oh + r0 + first) * ow * C
+                    for_vectors(
+                        _sum_all_positions,
+                        (sizes, kh, source, a, row, gradients, b, counts, steps, total, kw * C),
+                        C,
+                    )
 
     return gradient

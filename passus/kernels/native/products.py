@@ -17,32 +17,26 @@ import numpy as np
 from passus.backend import Array
 from passus.kernels.native.buffers import LINE, aligned
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
+from passus.kernels.native.packing import MATRIX, columns_of_tile, pack
+from passus.kernels.native.packing import PIECE as PIECE_OF_PACKING
 from passus.kernels.native.processor import rows_of_tile
-from passus.kernels.native.simd import LANES, all_lanes, first_lanes, number_at, store, vector_at
-from passus.kernels.native.tile import multiply_tile
+from passus.kernels.native.simd import LANES, first_lanes, number_at, store, vector_at
+from passus.kernels.native.tile import matrix_steps, multiply_tile
 from passus.kernels.native.transposing import copy_transposed
 from passus.kernels.native.waiting import FLAGS, add_at
+from passus.kernels.products import PRODUCTS_IN_FLOAT32
 from passus.kernels.threads import added, collected, get_num_threads, split
 
-__all__ = ["PACKED", "pack", "prepare", "product"]
+__all__ = ["prepare", "product"]
 
 PIECE = LANES << 17
 """How many multiplications are worth a thread of their own: some 15 µs of work."""
 
-PACKED = 1 << 16
-"""How many numbers are worth a thread of their own when they are laid out."""
-
 DEPTH = 2048
 """How many products a tile adds up at a time: so many rows of a vector of columns fit into the cache."""
 
-IN_A_ROW = 1 << 13
-"""How many products are added up in float32; sums of them are added up in float64."""
-
 FEW_TILES = 4
 """A transposed left matrix is read in place for up to this many tiles of columns. For more, copying a panel is cheaper."""
-
-AT_ONCE = 8
-"""How many rows of the right matrix are read at the same time."""
 
 EVEN = 8
 """From how many tiles for each thread on it does not matter that some have one more."""
@@ -62,8 +56,6 @@ APART = 8
 PANEL = 1 << 16
 """How many numbers of the left matrix are at work at a time, or up to half as many again: 256 KiB."""
 
-MATRIX = numba.types.Array(numba.float32, 2, "A", readonly=True)
-
 PAIR = numba.types.UniTuple(INTEGER, 2)
 
 SHARED = numba.types.UniTuple(INTEGER, 4)
@@ -78,10 +70,10 @@ def prepare() -> None:
 
 def product(a: Array, b: Array, bias: Array | None = None) -> Array:
     (n, k), m = a.shape, b.shape[1]
-    if k > IN_A_ROW:
+    if k > PRODUCTS_IN_FLOAT32:
         total = np.zeros((n, m)) if bias is None else np.tile(bias.astype(np.float64), (n, 1))
-        for first in range(0, k, IN_A_ROW):
-            total += product(a[:, first : first + IN_A_ROW], b[first : first + IN_A_ROW])
+        for first in range(0, k, PRODUCTS_IN_FLOAT32):
+            total += product(a[:, first : first + PRODUCTS_IN_FLOAT32], b[first : first + PRODUCTS_IN_FLOAT32])
         return total.astype(np.float32)
     if k >= 2 * max(n, m) and not a.flags.c_contiguous:
         # Each thread then copies a part of both matrices, where others would copy the left one as often as there are threads.
@@ -98,8 +90,9 @@ class _Product:
 
     def __init__(self, a: Array, b: Array, bias: Array | None = None) -> None:
         self.a, self.b, (n, self.k), self.m = a, b, a.shape, b.shape[1]
-        vectors = 1 if self.m <= LANES else 2
-        self.columns, self.height = vectors * LANES, rows_of_tile(n, vectors)
+        self.columns = columns_of_tile(self.m)
+        vectors = self.columns // LANES
+        self.height = rows_of_tile(n, vectors)
         self.tiles = -(-self.m // self.columns)
         self.packed, self.start = aligned(self.tiles * self.k * self.columns), _zeros(self.tiles * self.columns)
         if bias is not None:
@@ -128,7 +121,7 @@ class _Product:
         split(
             lambda first, last: pack(self.b, self.packed, columns, first, last),
             self.tiles,
-            PACKED // (1 + self.k * columns),
+            PIECE_OF_PACKING // (1 + self.k * columns),
         )
         # Each share reads the whole right matrix, so it has some tiles of rows.
         parts = threads * max(1, min(SHARES, n // (threads * HIGH * self.height)))
@@ -159,40 +152,6 @@ def _in_place(a: Array, tiles: int) -> tuple[Array, tuple[int, int]]:
     if a.flags.f_contiguous and tiles <= FEW_TILES:
         return a.T.reshape(-1), (1, a.shape[0])
     return aligned(0), (0, 0)
-
-
-@compiled(numba.void(MATRIX, FLAT, INTEGER, INTEGER, INTEGER))
-def pack(b: Any, packed: Any, columns: Any, start: Any, stop: Any) -> None:
-    """Tiles from ``start`` to ``stop`` of a matrix (K, M), as (tiles, K, columns)."""
-    (k, m), (down, across) = b.shape, b.strides
-    if across == 4:
-        # Some rows at a time: memory is read in runs, and a result is written in whole lines of the cache.
-        for begin in range(0, k, AT_ONCE):
-            end = min(begin + AT_ONCE, k)
-            for tile in range(start, stop):
-                place, lanes = tile * k * columns, min(columns, m - tile * columns)
-                for row in range(begin, end):
-                    at, to = row * down + tile * columns * 4, place + row * columns
-                    for lane in range(0, columns, LANES):
-                        some = all_lanes() if lanes == columns else first_lanes(lanes - lane)
-                        store(packed, to + lane, vector_at(b, at + lane * 4, some), all_lanes())
-        return
-    for tile in range(start, stop):
-        first, place = tile * columns, tile * k * columns
-        lanes = min(columns, m - first)
-        if down == 4:
-            for lane in range(0, lanes, LANES):
-                at, to, some = (first + lane) * across, place + lane, min(LANES, lanes - lane)
-                for row in range(0, k, LANES):
-                    copy_transposed(
-                        b, at + 4 * row, across, some, min(LANES, k - row), packed, to + row * columns, columns
-                    )
-            continue
-        for begin in range(0, k, LINE):
-            for lane in range(lanes):
-                at = (first + lane) * across
-                for row in range(begin, min(begin + LINE, k)):
-                    packed[np.uint64(place + row * columns + lane)] = number_at(b, at + row * down)
 
 
 @compiled(INTEGER(MATRIX, FLAT, INTEGER, INTEGER, INTEGER, INTEGER))
@@ -271,12 +230,12 @@ def _multiply(
                     D, d, apart = (C, c, step) if begin else (bias, tile * columns, 0)
                     if begin and lanes < columns:
                         _copy_rows(y, z, m, buffer, 0, columns, some, lanes)
-                    moves = (apart, apart_down, step, 0, 0, apart_across, 0, 0, columns)
+                    of_tile = matrix_steps(d_row=apart, a_row=apart_down, c_row=step, a_k=apart_across, b_k=columns)
                     at, counts = origin + (p - first) * apart_down, (1, 1, depth)
                     if full:
-                        multiply_tile(P, Q, None, D, d, panel, at, packed, b, counts, moves, C, c)
+                        multiply_tile(P, Q, None, D, d, panel, at, packed, b, counts, of_tile, C, c)
                     else:
-                        multiply_tile(1, Q, None, D, d, panel, at, packed, b, counts, moves, C, c)
+                        multiply_tile(1, Q, None, D, d, panel, at, packed, b, counts, of_tile, C, c)
                     if lanes < columns:
                         _copy_rows(buffer, 0, columns, y, z, m, some, lanes)
                     row += some

@@ -19,7 +19,8 @@ from passus.kernels.gates import CELLS
 from passus.kernels.native.buffers import LINE, aligned, aligned_zeros
 from passus.kernels.native.cells import COLUMNS, multiply, pulled_back, stepped
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
-from passus.kernels.native.products import PACKED, pack
+from passus.kernels.native.packing import PIECE as PIECE_OF_PACKING
+from passus.kernels.native.packing import pack
 from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, load, splat, store
 from passus.kernels.recurrent import Kept
 from passus.kernels.threads import split
@@ -101,7 +102,7 @@ def _packed(W: Array) -> Array:
     """A matrix in tiles of columns."""
     K, tiles = W.shape[0], -(-W.shape[1] // COLUMNS)
     packed = aligned(tiles * K * COLUMNS)
-    split(lambda first, stop: pack(W, packed, COLUMNS, first, stop), tiles, PACKED // (1 + K * COLUMNS))
+    split(lambda first, stop: pack(W, packed, COLUMNS, first, stop), tiles, PIECE_OF_PACKING // (1 + K * COLUMNS))
     return packed
 
 

@@ -1,13 +1,13 @@
 """The inner loops of convolutions of each channel by itself, in vector instructions.
 
-A window slides along a row of pixels, each of them a vector of channels. What it sees of a row is loaded once and used for
-all results in which it takes part; these stay in registers, which Numba alone would not do.
+A window slides along a row of pixels, each of them a vector of channels. Each pixel is loaded once and used for all results
+that need it. The results stay in registers, where Numba alone would not keep them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
@@ -17,19 +17,28 @@ from numba.extending import intrinsic
 from passus.kernels.native import instructions
 from passus.kernels.native.vectors import VECTOR
 
-__all__ = ["slide_back", "slide_sum", "slide_tile"]
+__all__ = ["SlideSteps", "slide_back", "slide_sum", "slide_tile"]
 
 UNROLLED = 4
-"""How many pixels are met in one turn of the loop of `slide_sum`."""
+"""Pixels in one iteration of the loop of `slide_sum`."""
+
+
+class SlideSteps(NamedTuple):
+    """Distances in memory, in numbers: between rows of A and of B, between neighbours in a row of A or B, and in a row of C."""
+
+    a_row: int
+    b_row: int
+    pixel: int
+    c_pixel: int
+
+
+SLIDE_STEPS = types.NamedUniTuple(types.intp, 4, SlideSteps)
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def slide_tile(
     typing: Any,
-    P: Any,
-    taps: Any,
-    run: Any,
-    across: Any,
+    sizes: Any,
     lanes: Any,
     D: Any,
     d: Any,
@@ -37,31 +46,26 @@ def slide_tile(
     a: Any,
     B: Any,
     b: Any,
-    count: Any,
+    rows: Any,
     steps: Any,
     C: Any,
     c: Any,
 ) -> tuple[Any, Callable[..., Any]]:
-    """P results: ``C[p] = D + sum over i, j of A[i, p * run + j * across] * B[i, j]``, with ``count`` i and ``taps`` j.
+    """P results: ``C[p] = D + sum over i, j of A[i, p * stride + j * dilation] * B[i, j]``, with ``rows`` i and ``taps`` j.
 
-    ``P``, ``taps``, ``run`` and ``across`` are constants; ``A``, ``B``, ``C`` and ``D`` flat arrays of float32, and ``a``, ``b``,
-    ``c``, ``d`` where the first vectors lie in them. ``lanes``: which lanes of the vectors take part. ``steps``: how far apart
-    in memory the rows of A are, neighbours in a row of A or B, the rows of B, and the results.
+    ``sizes``: (P, taps, stride, dilation), constants. ``lanes``: the mask of all vectors. ``A``, ``B``, ``C`` and ``D`` are
+    flat arrays of float32, and ``a``, ``b``, ``c`` and ``d`` the indices of their first vectors. ``steps``: `SlideSteps`.
     """
-    p_, taps_, run_, across_ = (constant.literal_value for constant in (P, taps, run, across))
-    place, four = types.intp, types.UniTuple(types.intp, 4)
-    arguments = (P, taps, run, across, lanes, D, place, A, place, B, place, place, four, C, place)
-    return types.void(*arguments), _tile(p_, taps_, list(_meetings(p_, taps_, run_, across_)))
+    P, taps, stride, dilation = _literals(sizes)
+    index = types.intp
+    arguments = (sizes, lanes, D, index, A, index, B, index, index, SLIDE_STEPS, C, index)
+    return types.void(*arguments), _tile(P, taps, list(_meetings(P, taps, stride, dilation)))
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def slide_back(
     typing: Any,
-    P: Any,
-    taps: Any,
-    run: Any,
-    across: Any,
-    shift: Any,
+    sizes: Any,
     lanes: Any,
     D: Any,
     d: Any,
@@ -69,39 +73,43 @@ def slide_back(
     a: Any,
     B: Any,
     b: Any,
-    count: Any,
+    rows: Any,
     steps: Any,
     C: Any,
     c: Any,
 ) -> tuple[Any, Callable[..., Any]]:
-    """P results: ``C[p] = D + sum over i, j of A[i, (p + shift - j * across) / run] * B[i, j]``, with ``count`` i, and those of
-    ``taps`` j that give whole numbers; otherwise as `slide_tile`, whose gradient this is.
+    """P results: ``C[p] = D + sum over i, j of A[i, (p + shift - j * dilation) / stride] * B[i, j]``, with ``rows`` i, and those
+    of ``taps`` j for which the index is an integer: the gradient of `slide_tile`, with the same arguments.
+
+    ``sizes``: (P, taps, stride, dilation, shift), constants.
     """
-    p_, taps_, run_, across_, shift_ = (constant.literal_value for constant in (P, taps, run, across, shift))
-    place, four = types.intp, types.UniTuple(types.intp, 4)
-    arguments = (P, taps, run, across, shift, lanes, D, place, A, place, B, place, place, four, C, place)
-    return types.void(*arguments), _tile(p_, taps_, list(_meetings_back(p_, taps_, run_, across_, shift_)))
+    P, taps, stride, dilation, shift = _literals(sizes)
+    index = types.intp
+    arguments = (sizes, lanes, D, index, A, index, B, index, index, SLIDE_STEPS, C, index)
+    return types.void(*arguments), _tile(P, taps, list(_meetings_back(P, taps, stride, dilation, shift)))
+
+
+def _literals(sizes: Any) -> list[int]:
+    return [size.literal_value for size in sizes.types]
 
 
 def _tile(P: int, taps: int, meetings: list[tuple[int, list[tuple[int, int]]]]) -> Callable[..., Any]:
-    """P sums in registers, over the pixels of each row and what they meet."""
+    """P sums in registers, over the pixels of each row and the windows that contain them."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        first = len(args) - 11
-        lanes, count, steps = args[first], args[-4], args[-3]
+        lanes, rows, steps = args[1], args[8], SlideSteps(*cgutils.unpack_tuple(builder, args[9]))
         vector, moved = _vectors(builder, lanes), _moving(builder)
-        D, A, B, C = (_start(context, builder, signature, args, first + position) for position in (1, 3, 5, 9))
-        down, next_, below, apart = cgutils.unpack_tuple(builder, steps)
+        D, A, B, C = (_start(context, builder, signature, args, position) for position in (2, 4, 6, 10))
         sums = [cgutils.alloca_once_value(builder, vector(D)) for _ in range(P)]
-        with cgutils.for_range(builder, count) as i:
-            Ai, Bi = moved(A, i.index, down), moved(B, i.index, below)
-            weights = [vector(moved(Bi, ir.IntType(64)(j), next_)) for j in range(taps)]
+        with cgutils.for_range(builder, rows) as i:
+            Ai, Bi = moved(A, i.index, steps.a_row), moved(B, i.index, steps.b_row)
+            weights = [vector(moved(Bi, ir.IntType(64)(j), steps.pixel)) for j in range(taps)]
             for column, met in meetings:
-                x = vector(moved(Ai, ir.IntType(64)(column), next_))
+                x = vector(moved(Ai, ir.IntType(64)(column), steps.pixel))
                 for p, j in met:
                     builder.store(instructions.fma(builder, x, weights[j], builder.load(sums[p])), sums[p])
         for p, total in enumerate(sums):
-            place = builder.bitcast(moved(C, ir.IntType(64)(p), apart), VECTOR.as_pointer())
+            place = builder.bitcast(moved(C, ir.IntType(64)(p), steps.c_pixel), VECTOR.as_pointer())
             instructions.store(builder, builder.load(total), place, lanes)
         return context.get_dummy_value()
 
@@ -110,41 +118,27 @@ def _tile(P: int, taps: int, meetings: list[tuple[int, list[tuple[int, int]]]]) 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def slide_sum(
-    typing: Any,
-    taps: Any,
-    run: Any,
-    across: Any,
-    lanes: Any,
-    A: Any,
-    a: Any,
-    B: Any,
-    b: Any,
-    counts: Any,
-    steps: Any,
-    C: Any,
-    c: Any,
+    typing: Any, sizes: Any, lanes: Any, A: Any, a: Any, B: Any, b: Any, counts: Any, steps: Any, C: Any, c: Any
 ) -> tuple[Any, Callable[..., Any]]:
-    """``C[j] += sum over r, q of A[r, q * run + j * across] * B[r, q]`` for ``taps`` j.
+    """``C[j] += sum over r, q of A[r, q * stride + j * dilation] * B[r, q]`` for ``taps`` j.
 
-    ``taps``, ``run`` and ``across`` are constants; ``A``, ``B`` and ``C`` flat arrays of float32, and ``a``, ``b``, ``c`` where
-    the first vectors lie in them. ``lanes``: which lanes take part. ``counts``: over how many r and q the sum goes. ``steps``:
-    how far apart in memory the rows of A and of B are, and neighbours in any row.
+    ``sizes``: (taps, stride, dilation), constants. ``counts``: number of r and of q. Otherwise as `slide_tile`.
     """
-    taps_, run_, across_ = (constant.literal_value for constant in (taps, run, across))
+    taps, stride, dilation = _literals(sizes)
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        vector, moved = _vectors(builder, args[3]), _moving(builder)
-        A, B, C = (_start(context, builder, signature, args, position) for position in (4, 6, 10))
-        rows, columns = cgutils.unpack_tuple(builder, args[8])
-        down, below, next_ = cgutils.unpack_tuple(builder, args[9])
+        lanes, step = args[1], SlideSteps(*cgutils.unpack_tuple(builder, args[7]))
+        vector, moved = _vectors(builder, lanes), _moving(builder)
+        A, B, C = (_start(context, builder, signature, args, position) for position in (2, 4, 8))
+        rows, columns = cgutils.unpack_tuple(builder, args[6])
         zero = ir.Constant(VECTOR, None)
         # Two sums for each result, so that neighbouring pixels do not wait for each other.
-        sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(2)] for _ in range(taps_)]
+        sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(2)] for _ in range(taps)]
 
         def meet(Aq: Any, Bq: Any, pixels: int) -> None:
-            gradients = [vector(moved(Bq, ir.IntType(64)(p), next_)) for p in range(pixels)]
-            for column, met in _meetings(pixels, taps_, run_, across_):
-                x = vector(moved(Aq, ir.IntType(64)(column), next_))
+            gradients = [vector(moved(Bq, ir.IntType(64)(p), step.pixel)) for p in range(pixels)]
+            for column, met in _meetings(pixels, taps, stride, dilation):
+                x = vector(moved(Aq, ir.IntType(64)(column), step.pixel))
                 for p, j in met:
                     total = sums[j][p % 2]
                     builder.store(instructions.fma(builder, x, gradients[p], builder.load(total)), total)
@@ -152,38 +146,40 @@ def slide_sum(
         turns = builder.udiv(columns, ir.IntType(64)(UNROLLED))
         done = builder.mul(turns, ir.IntType(64)(UNROLLED))
         with cgutils.for_range(builder, rows) as r:
-            Ar, Br = moved(A, r.index, down), moved(B, r.index, below)
+            Ar, Br = moved(A, r.index, step.a_row), moved(B, r.index, step.b_row)
             for start, count, pixels in ((ir.IntType(64)(0), turns, UNROLLED), (done, builder.sub(columns, done), 1)):
                 with cgutils.for_range(builder, count) as turn:
                     q = builder.add(start, builder.mul(turn.index, ir.IntType(64)(pixels)))
-                    Aq = moved(Ar, builder.mul(q, ir.IntType(64)(run_)), next_)
-                    meet(Aq, moved(Br, q, next_), pixels)
+                    Aq = moved(Ar, builder.mul(q, ir.IntType(64)(stride)), step.pixel)
+                    meet(Aq, moved(Br, q, step.pixel), pixels)
         for j, (even, odd) in enumerate(sums):
-            place = builder.bitcast(moved(C, ir.IntType(64)(j), next_), VECTOR.as_pointer())
+            place = builder.bitcast(moved(C, ir.IntType(64)(j), step.c_pixel), VECTOR.as_pointer())
             total = builder.fadd(builder.load(even), builder.load(odd))
-            instructions.store(builder, builder.fadd(instructions.load(builder, place, args[3]), total), place, args[3])
+            instructions.store(builder, builder.fadd(instructions.load(builder, place, lanes), total), place, lanes)
         return context.get_dummy_value()
 
-    place, two, three = types.intp, types.UniTuple(types.intp, 2), types.UniTuple(types.intp, 3)
-    return types.void(taps, run, across, lanes, A, place, B, place, two, three, C, place), generate
+    index, two = types.intp, types.UniTuple(types.intp, 2)
+    return types.void(sizes, lanes, A, index, B, index, two, SLIDE_STEPS, C, index), generate
 
 
-def _meetings(P: int, taps: int, run: int, across: int) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-    """Each pixel that P windows see, and of which of them (p) it is at which place (j)."""
-    seen = {p * run + j * across for p in range(P) for j in range(taps)}
+def _meetings(P: int, taps: int, stride: int, dilation: int) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Each pixel of P windows, with the windows p that contain it and its position j in each."""
+    seen = {p * stride + j * dilation for p in range(P) for j in range(taps)}
     for column in sorted(seen):
-        yield column, [(p, j) for p in range(P) for j in range(taps) if p * run + j * across == column]
+        yield column, [(p, j) for p in range(P) for j in range(taps) if p * stride + j * dilation == column]
 
 
-def _meetings_back(P: int, taps: int, run: int, across: int, shift: int) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-    """Each pixel that P pixels of the image were seen from, and by which of them (p) it is met at which place (j)."""
-    places = [(p, j, *divmod(p + shift - j * across, run)) for p in range(P) for j in range(taps)]
-    for column in sorted({column for _, _, column, rest in places if not rest}):
-        yield column, [(p, j) for p, j, met, rest in places if met == column and not rest]
+def _meetings_back(
+    P: int, taps: int, stride: int, dilation: int, shift: int
+) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Each output whose window contains some of P pixels of the image, with those pixels p and their positions j in it."""
+    positions = [(p, j, *divmod(p + shift - j * dilation, stride)) for p in range(P) for j in range(taps)]
+    for column in sorted({column for _, _, column, rest in positions if not rest}):
+        yield column, [(p, j) for p, j, met, rest in positions if met == column and not rest]
 
 
 def _start(context: Any, builder: ir.IRBuilder, signature: Any, args: Any, position: int) -> Any:
-    """The address of the number in the array at this position of the arguments to which the next argument points."""
+    """The address of a number: the argument at ``position`` is the array, the next one the index."""
     array = context.make_array(signature.args[position])(context, builder, args[position])
     return builder.gep(array.data, [args[position + 1]])
 

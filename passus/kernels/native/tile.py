@@ -1,13 +1,13 @@
 """The one inner loop of convolutions and matrix products, in vector instructions.
 
-A tile of the result stays in registers while the sum over all products is taken. Numba alone would not keep it there,
-so these few lines are written in LLVM's language, of which Numba's compiler makes instructions of the processor.
+A tile of the result stays in registers while its products are summed. Numba alone would not keep it there, so these lines
+generate LLVM instructions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
@@ -18,12 +18,32 @@ from passus.kernels.native import instructions
 from passus.kernels.native.compiling import inlined
 from passus.kernels.native.vectors import LANES, VECTOR
 
-__all__ = ["in_larger_tiles", "multiply_tile"]
+__all__ = ["Steps", "in_larger_tiles", "matrix_steps", "multiply_tile"]
+
+
+class Steps(NamedTuple):
+    """Distances in memory for `multiply_tile`, in numbers: between rows of D, A and C, and along i, j and k in A and in B."""
+
+    d_row: int
+    a_row: int
+    c_row: int
+    a_i: int
+    a_j: int
+    a_k: int
+    b_i: int
+    b_j: int
+    b_k: int
+
+
+@inlined
+def matrix_steps(d_row: Any, a_row: Any, c_row: Any, a_k: Any, b_k: Any) -> Any:
+    """The steps of a product of matrices, whose sum goes over k alone."""
+    return Steps(d_row, a_row, c_row, 0, 0, a_k, 0, 0, b_k)
 
 
 @inlined
 def in_larger_tiles(count: Any, P: Any) -> Any:
-    """How many of ``count`` rows are in tiles of P, if all others are in tiles of P - 1; P from `rows_of_even_tiles`."""
+    """Number of the ``count`` rows that are in tiles of P, if the others are in tiles of P - 1; P from `rows_of_even_tiles`."""
     return (count - (count + P - 1) // P * (P - 1)) * P
 
 
@@ -46,10 +66,9 @@ def multiply_tile(
 ) -> tuple[Any, Callable[..., Any]]:
     """A tile of P rows and Q vectors: ``C[p, q] = D[p, q] + sum over i, j, k of A[p; i, j, k] * B[i, j, k; q]``.
 
-    ``P`` and ``Q`` are constants. ``lanes``: how many numbers a row of B, C and D has; None: Q whole vectors. ``A``, ``B``,
-    ``C`` and ``D`` are flat arrays of float32, and ``a``, ``b``, ``c``, ``d`` where the tile begins in them. ``counts``: over
-    how many i, j and k the sum goes. ``steps``: how far apart in memory the rows of D, A and C lie, then neighbouring i,
-    j, k of A, then those of B.
+    ``P`` and ``Q`` are constants. ``lanes``: number of columns of B, C and D; None: Q whole vectors. ``A``, ``B``, ``C`` and
+    ``D`` are flat arrays of float32, and ``a``, ``b``, ``c`` and ``d`` the indices at which the tile begins in them.
+    ``counts``: number of i, j and k. ``steps``: `Steps`.
     """
     rows, columns = P.literal_value, Q.literal_value
     whole = isinstance(lanes, types.NoneType)
@@ -66,40 +85,37 @@ def multiply_tile(
             return builder.gep(base, [builder.mul(index, step)])
 
         def mask(q: int) -> Any:
-            return (
-                instructions.all_lanes()
-                if whole
-                else instructions.first_lanes(builder, builder.sub(args[2], ir.IntType(64)(q * LANES)))
-            )
+            if whole:
+                return instructions.all_lanes()
+            return instructions.first_lanes(builder, builder.sub(args[2], ir.IntType(64)(q * LANES)))
 
         D, A, B, C = (start(position) for position in (3, 5, 7, 11))
         n = cgutils.unpack_tuple(builder, args[9])
-        dp, ap, cp, *steps = cgutils.unpack_tuple(builder, args[10])
+        at = Steps(*cgutils.unpack_tuple(builder, args[10]))
         masks = [mask(q) for q in range(columns)]
         tile = [[cgutils.alloca_once(builder, VECTOR) for _ in range(columns)] for _ in range(rows)]
         places = [(p, q) for p in range(rows) for q in range(columns)]
 
         for p, q in places:
-            row = moved(D, ir.IntType(64)(p), dp)
+            row = moved(D, ir.IntType(64)(p), at.d_row)
             builder.store(instructions.load(builder, vector(row, q), masks[q]), tile[p][q])
         with cgutils.for_range(builder, n[0]) as i:
-            Ai, Bi = moved(A, i.index, steps[0]), moved(B, i.index, steps[3])
+            Ai, Bi = moved(A, i.index, at.a_i), moved(B, i.index, at.b_i)
             with cgutils.for_range(builder, n[1]) as j:
-                Aj, Bj = moved(Ai, j.index, steps[1]), moved(Bi, j.index, steps[4])
+                Aj, Bj = moved(Ai, j.index, at.a_j), moved(Bi, j.index, at.b_j)
                 with cgutils.for_range(builder, n[2]) as k:
-                    Ak, Bk = moved(Aj, k.index, steps[2]), moved(Bj, k.index, steps[5])
+                    Ak, Bk = moved(Aj, k.index, at.a_k), moved(Bj, k.index, at.b_k)
                     w = [instructions.load(builder, vector(Bk, q), masks[q]) for q in range(columns)]
                     for p in range(rows):
-                        x = instructions.splat(builder, builder.load(moved(Ak, ir.IntType(64)(p), ap)))
+                        x = instructions.splat(builder, builder.load(moved(Ak, ir.IntType(64)(p), at.a_row)))
                         for q in range(columns):
                             total = instructions.fma(builder, x, w[q], builder.load(tile[p][q]))
                             builder.store(total, tile[p][q])
         for p, q in places:
-            row = moved(C, ir.IntType(64)(p), cp)
+            row = moved(C, ir.IntType(64)(p), at.c_row)
             instructions.store(builder, builder.load(tile[p][q]), vector(row, q), masks[q])
         return context.get_dummy_value()
 
-    place = types.intp
-    count = lanes if whole else types.intp
-    triple, nine = types.UniTuple(types.intp, 3), types.UniTuple(types.intp, 9)
-    return types.void(P, Q, count, D, place, A, place, B, place, triple, nine, C, place), generate
+    index, count = types.intp, lanes if whole else types.intp
+    triple, nine = types.UniTuple(index, 3), types.NamedUniTuple(index, 9, Steps)
+    return types.void(P, Q, count, D, index, A, index, B, index, triple, nine, C, index), generate
