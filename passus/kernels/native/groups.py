@@ -13,16 +13,18 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
-from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, fma, load, multiply, splat, store, subtract
+from passus.kernels.native.loops import for_vectors
+from passus.kernels.native.pixels import Block
+from passus.kernels.native.simd import fma, load, splat, store
 from passus.kernels.threads import collected, split
 
 __all__ = ["grouped", "grouped_gradients"]
 
 BLOCK = 32
-"""How many pixels are summed in float32."""
+"""Pixels that are summed in float32."""
 
 PIECE = 1 << 16
-"""How many numbers are worth a thread of their own."""
+"""Numbers that are worth a thread."""
 
 NUMBER = numba.float32
 SUMS = numba.float64[::1]
@@ -77,124 +79,95 @@ def _images_of_a_piece(x: Array) -> int:
 
 
 @inlined
-def _sum_of_block(x: Any, c: Any, C: Any, first: Any, last: Any, lanes: Any) -> Any:
+def _sum_of_block(arguments: Any, c: Any, lanes: Any) -> None:
+    x, sums, block = arguments
+    C, first, last = block
     a0, a1 = splat(np.float32(0)), splat(np.float32(0))  # Two sums, so that none waits for the one before.
-    i = first + c
-    while i + C < last:
-        a0, a1 = add(a0, load(x, i, lanes)), add(a1, load(x, i + C, lanes))
-        i += 2 * C
-    if i < last:
-        a0 = add(a0, load(x, i, lanes))
-    return add(a0, a1)
+    p = first
+    while p + 1 < last:
+        a0, a1 = a0 + load(x, p * C + c, lanes), a1 + load(x, (p + 1) * C + c, lanes)
+        p += 2
+    if p < last:
+        a0 = a0 + load(x, p * C + c, lanes)
+    store(sums, c, a0 + a1, lanes)
 
 
 @inlined
-def _product_of_block(
-    x: Any, y: Any, x_shift: Any, y_shift: Any, c: Any, C: Any, first: Any, last: Any, lanes: Any
-) -> Any:
+def _product_of_block(arguments: Any, c: Any, lanes: Any) -> None:
+    x, y, x_shift, y_shift, sums, block = arguments
+    C, first, last = block
     a0, a1 = splat(np.float32(0)), splat(np.float32(0))
     s, t = load(x_shift, c, lanes), load(y_shift, c, lanes)
-    i = first + c
-    while i + C < last:
-        a0 = fma(subtract(load(x, i, lanes), s), subtract(load(y, i, lanes), t), a0)
-        a1 = fma(subtract(load(x, i + C, lanes), s), subtract(load(y, i + C, lanes), t), a1)
-        i += 2 * C
-    if i < last:
-        a0 = fma(subtract(load(x, i, lanes), s), subtract(load(y, i, lanes), t), a0)
-    return add(a0, a1)
+    p = first
+    while p + 1 < last:
+        i, j = p * C + c, (p + 1) * C + c
+        a0 = fma(load(x, i, lanes) - s, load(y, i, lanes) - t, a0)
+        a1 = fma(load(x, j, lanes) - s, load(y, j, lanes) - t, a1)
+        p += 2
+    if p < last:
+        a0 = fma(load(x, p * C + c, lanes) - s, load(y, p * C + c, lanes) - t, a0)
+    store(sums, c, a0 + a1, lanes)
 
 
-@compiled(numba.void(READ, INTEGER, INTEGER, SUMS))
-def _sums(x: Any, start: Any, stop: Any, sums: Any) -> None:
-    """The sum of each channel over the pixels in ``x[start:stop]``."""
+@compiled(numba.void(READ, INTEGER, INTEGER, FLAT, SUMS), allocates=False)
+def _sums(x: Any, start: Any, stop: Any, partial: Any, sums: Any) -> None:
+    """The sum of each channel over the pixels from ``start`` to ``stop``."""
     C = len(sums)
-    block, rest = np.empty(C, np.float32), C - C % LANES
     sums[:] = 0
-    for first in range(start, stop, BLOCK * C):
-        last = min(first + BLOCK * C, stop)
-        for c in range(0, rest, LANES):
-            store(block, c, _sum_of_block(x, c, C, first, last, all_lanes()), all_lanes())
-        if rest < C:
-            lanes = first_lanes(C - rest)
-            store(block, rest, _sum_of_block(x, rest, C, first, last, lanes), lanes)
+    for first in range(start, stop, BLOCK):
+        for_vectors(_sum_of_block, (x, partial, Block(C, first, min(first + BLOCK, stop))), C)
         for c in range(C):
-            sums[c] += block[c]
+            sums[c] += partial[c]
 
 
-@compiled(numba.void(READ, READ, READ, READ, INTEGER, INTEGER, SUMS))
-def _products(x: Any, y: Any, x_shift: Any, y_shift: Any, start: Any, stop: Any, sums: Any) -> None:
+@compiled(numba.void(READ, READ, READ, READ, INTEGER, INTEGER, FLAT, SUMS), allocates=False)
+def _products(x: Any, y: Any, x_shift: Any, y_shift: Any, start: Any, stop: Any, partial: Any, sums: Any) -> None:
     """The sum of ``(x - x_shift) * (y - y_shift)`` of each channel over these pixels."""
     C = len(sums)
-    block, rest = np.empty(C, np.float32), C - C % LANES
     sums[:] = 0
-    for first in range(start, stop, BLOCK * C):
-        last = min(first + BLOCK * C, stop)
-        for c in range(0, rest, LANES):
-            product = _product_of_block(x, y, x_shift, y_shift, c, C, first, last, all_lanes())
-            store(block, c, product, all_lanes())
-        if rest < C:
-            lanes = first_lanes(C - rest)
-            store(block, rest, _product_of_block(x, y, x_shift, y_shift, rest, C, first, last, lanes), lanes)
+    for first in range(start, stop, BLOCK):
+        block = Block(C, first, min(first + BLOCK, stop))
+        for_vectors(_product_of_block, (x, y, x_shift, y_shift, partial, block), C)
         for c in range(C):
-            sums[c] += block[c]
+            sums[c] += partial[c]
 
 
 @inlined
-def _scaled_block(
-    x: Any, shift: Any, scale: Any, beta: Any, y: Any, c: Any, C: Any, first: Any, last: Any, lanes: Any
-) -> None:
-    s, m, b = load(shift, c, lanes), load(scale, c, lanes), load(beta, c, lanes)
-    for i in range(first + c, last, C):
-        store(y, i, fma(subtract(load(x, i, lanes), s), m, b), lanes)
+def _scale_block(arguments: Any, c: Any, lanes: Any) -> None:
+    x, means, scales, betas, y, block = arguments
+    mean, scale, beta = load(means, c, lanes), load(scales, c, lanes), load(betas, c, lanes)
+    for p in range(block.first, block.last):
+        i = p * block.channels + c
+        store(y, i, fma(load(x, i, lanes) - mean, scale, beta), lanes)
 
 
-@compiled(numba.void(READ, READ, READ, READ, FLAT, INTEGER, INTEGER))
-def _scaled(x: Any, shift: Any, scale: Any, beta: Any, y: Any, start: Any, stop: Any) -> None:
-    """``y = (x - shift) * scale + beta``."""
-    C = len(shift)
-    rest = C - C % LANES
-    for first in range(start, stop, BLOCK * C):
-        last = min(first + BLOCK * C, stop)
-        for c in range(0, rest, LANES):
-            _scaled_block(x, shift, scale, beta, y, c, C, first, last, all_lanes())
-        if rest < C:
-            _scaled_block(x, shift, scale, beta, y, rest, C, first, last, first_lanes(C - rest))
+@compiled(numba.void(READ, READ, READ, READ, FLAT, INTEGER, INTEGER), allocates=False)
+def _scaled(x: Any, mean: Any, scale: Any, beta: Any, y: Any, start: Any, stop: Any) -> None:
+    """``y = (x - mean) * scale + beta``."""
+    C = len(mean)
+    for first in range(start, stop, BLOCK):
+        for_vectors(_scale_block, (x, mean, scale, beta, y, Block(C, first, min(first + BLOCK, stop))), C)
 
 
 @inlined
-def _gradient_of_block(
-    gy: Any,
-    x: Any,
-    shift: Any,
-    scale: Any,
-    slope: Any,
-    share: Any,
-    gx: Any,
-    c: Any,
-    C: Any,
-    first: Any,
-    last: Any,
-    lanes: Any,
+def _gradient_of_block(arguments: Any, c: Any, lanes: Any) -> None:
+    gy, x, means, scales, projections, mean_grads, gx, block = arguments
+    mean, scale = load(means, c, lanes), load(scales, c, lanes)
+    projection, mean_grad = load(projections, c, lanes), load(mean_grads, c, lanes)
+    for p in range(block.first, block.last):
+        i = p * block.channels + c
+        store(gx, i, load(gy, i, lanes) * scale - mean_grad - (load(x, i, lanes) - mean) * projection, lanes)
+
+
+@compiled(numba.void(READ, READ, READ, READ, READ, READ, FLAT, INTEGER, INTEGER), allocates=False)
+def _gradient(
+    gy: Any, x: Any, mean: Any, scale: Any, projection: Any, mean_grad: Any, gx: Any, start: Any, stop: Any
 ) -> None:
-    s, m = load(shift, c, lanes), load(scale, c, lanes)
-    k, b = load(slope, c, lanes), load(share, c, lanes)
-    for i in range(first + c, last, C):
-        d = subtract(load(x, i, lanes), s)
-        store(gx, i, subtract(subtract(multiply(load(gy, i, lanes), m), b), multiply(d, k)), lanes)
-
-
-@compiled(numba.void(READ, READ, READ, READ, READ, READ, FLAT, INTEGER, INTEGER))
-def _gradient(gy: Any, x: Any, shift: Any, scale: Any, slope: Any, share: Any, gx: Any, start: Any, stop: Any) -> None:
-    """``gx = gy * scale - share - (x - shift) * slope``."""
-    C = len(shift)
-    rest = C - C % LANES
-    for first in range(start, stop, BLOCK * C):
-        last = min(first + BLOCK * C, stop)
-        for c in range(0, rest, LANES):
-            _gradient_of_block(gy, x, shift, scale, slope, share, gx, c, C, first, last, all_lanes())
-        if rest < C:
-            lanes = first_lanes(C - rest)
-            _gradient_of_block(gy, x, shift, scale, slope, share, gx, rest, C, first, last, lanes)
+    """``gx = gy * scale - mean_grad - (x - mean) * projection``."""
+    C = len(mean)
+    for first in range(start, stop, BLOCK):
+        block = Block(C, first, min(first + BLOCK, stop))
+        for_vectors(_gradient_of_block, (gy, x, mean, scale, projection, mean_grad, gx, block), C)
 
 
 @compiled(numba.void(READ, READ, READ, FLAT, OF_GROUPS, OF_GROUPS, NUMBER, INTEGER, INTEGER))
@@ -203,21 +176,21 @@ def _grouped(
 ) -> None:
     """Images from ``first`` on, as many as there are rows of means."""
     G, C = means.shape[1], len(gamma)
-    E, size = C // G, C * pixels
-    sums, shift, scale = np.empty(C), np.empty(C, np.float32), np.empty(C, np.float32)
+    E = C // G
+    sums, partial, mean, scale = np.empty(C), np.empty(C, np.float32), np.empty(C, np.float32), np.empty(C, np.float32)
     for n in range(len(means)):
-        start, stop = (first + n) * size, (first + n + 1) * size
-        _sums(x, start, stop, sums)
+        start, stop = (first + n) * pixels, (first + n + 1) * pixels
+        _sums(x, start, stop, partial, sums)
         for g in range(G):
             means[n, g] = sums[g * E : (g + 1) * E].sum() / (E * pixels)
-            shift[g * E : (g + 1) * E] = means[n, g]
-        _products(x, x, shift, shift, start, stop, sums)
+            mean[g * E : (g + 1) * E] = means[n, g]
+        _products(x, x, mean, mean, start, stop, partial, sums)
         for g in range(G):
             variance = np.float32(sums[g * E : (g + 1) * E].sum() / (E * pixels))
             inv_stds[n, g] = np.float32(1) / math.sqrt(variance + eps)
             for c in range(g * E, (g + 1) * E):
                 scale[c] = gamma[c] * inv_stds[n, g]
-        _scaled(x, shift, scale, beta, y, start, stop)
+        _scaled(x, mean, scale, beta, y, start, stop)
 
 
 @compiled(numba.void(READ, READ, READ, FLAT, OF_GROUPS, OF_GROUPS, SUMS, SUMS, INTEGER, INTEGER))
@@ -234,16 +207,16 @@ def _grouped_gradients(
     pixels: Any,
 ) -> None:
     G, C = means.shape[1], len(gamma)
-    E, size = C // G, C * pixels
-    totals, products, zero = np.empty(C), np.empty(C), np.zeros(C, np.float32)
-    shift, scale = np.empty(C, np.float32), np.empty(C, np.float32)
-    slope, share = np.empty(C, np.float32), np.empty(C, np.float32)
+    E = C // G
+    totals, products, zero, partial = np.empty(C), np.empty(C), np.zeros(C, np.float32), np.empty(C, np.float32)
+    mean, scale = np.empty(C, np.float32), np.empty(C, np.float32)
+    projection, mean_grad = np.empty(C, np.float32), np.empty(C, np.float32)
     for n in range(len(means)):
-        start, stop = (first + n) * size, (first + n + 1) * size
+        start, stop = (first + n) * pixels, (first + n + 1) * pixels
         for c in range(C):
-            shift[c] = means[n, c // E]
-        _sums(gy, start, stop, totals)
-        _products(gy, x, zero, shift, start, stop, products)
+            mean[c] = means[n, c // E]
+        _sums(gy, start, stop, partial, totals)
+        _products(gy, x, zero, mean, start, stop, partial, products)
         for g in range(G):
             inv_std, total, product = inv_stds[n, g], 0.0, 0.0
             for c in range(g * E, (g + 1) * E):
@@ -252,6 +225,6 @@ def _grouped_gradients(
                 total += gamma[c] * totals[c]
                 product += gamma[c] * products[c]
                 scale[c] = gamma[c] * inv_std
-            share[g * E : (g + 1) * E] = total / (E * pixels) * inv_std
-            slope[g * E : (g + 1) * E] = product / (E * pixels) * inv_std**3
-        _gradient(gy, x, shift, scale, slope, share, gx, start, stop)
+            mean_grad[g * E : (g + 1) * E] = total / (E * pixels) * inv_std
+            projection[g * E : (g + 1) * E] = product / (E * pixels) * inv_std**3
+        _gradient(gy, x, mean, scale, projection, mean_grad, gx, start, stop)

@@ -1,6 +1,6 @@
 """Normalisation of numbers that lie side by side, in float32: a row at a time, which stays in the cache.
 
-The gradients of what all rows share are summed over short blocks of rows, and blocks are added up in float64.
+The gradients of gamma and beta, which all rows share, are summed in float32 over short blocks of rows, and in float64 over blocks.
 """
 
 from __future__ import annotations
@@ -14,17 +14,15 @@ import numpy as np
 from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.groups import grouped, grouped_gradients
+from passus.kernels.native.loops import for_vectors
 from passus.kernels.native.simd import (
     LANES,
-    add,
     all_lanes,
     first_lanes,
     fma,
     load,
-    multiply,
     splat,
     store,
-    subtract,
     sum_of_lanes,
 )
 from passus.kernels.native.sums import BLOCK as NUMBERS
@@ -34,12 +32,13 @@ from passus.kernels.threads import collected, split
 __all__ = ["normalized", "normalized_gradients", "prepare", "rms_normalized", "rms_normalized_gradients"]
 
 BLOCK = 32
-"""How many rows are summed in float32."""
+"""Rows that are summed in float32."""
 
 PIECE = 1 << 17
-"""How many numbers are worth a thread of their own."""
+"""Numbers that are worth a thread."""
 
 NUMBER = numba.float32
+MATRIX = numba.float32[:, ::1]
 
 
 def prepare() -> None:
@@ -99,7 +98,8 @@ def _backward(
 
     def work(start: int, stop: int) -> Array:
         sums = np.zeros((2, gamma.size))
-        _gradients(*arrays, centred, gx.reshape(-1), sums, start, stop)
+        scratch = np.zeros((2, gamma.size), np.float32)
+        _gradients(*arrays, centred, gx.reshape(-1), scratch, sums, start, stop)
         return sums
 
     parts = collected(work, mean.size, -(-PIECE // max(1, gamma.size)))
@@ -108,66 +108,54 @@ def _backward(
 
 
 @inlined
-def _scaled(x: Any, gamma: Any, beta: Any, mean: Any, inv_std: Any, y: Any, at: Any, i: Any, lanes: Any) -> None:
-    x_hat = multiply(subtract(load(x, at + i, lanes), mean), inv_std)
+def _scale(arguments: Any, i: Any, lanes: Any) -> None:
+    x, gamma, beta, mean, inv_std, y, at = arguments
+    x_hat = (load(x, at + i, lanes) - mean) * inv_std
     store(y, at + i, fma(x_hat, load(gamma, i, lanes), load(beta, i, lanes)), lanes)
 
 
-@compiled(numba.void(READ, READ, READ, NUMBER, numba.boolean, FLAT, FLAT, FLAT, INTEGER, INTEGER))
+@compiled(numba.void(READ, READ, READ, NUMBER, numba.boolean, FLAT, FLAT, FLAT, INTEGER, INTEGER), allocates=False)
 def _normalized(
     x: Any, gamma: Any, beta: Any, eps: Any, centred: Any, y: Any, means: Any, inv_stds: Any, start: Any, stop: Any
 ) -> None:
     D = len(gamma)
-    count, whole = np.float32(D), D - D % LANES
+    count = np.float32(D)
     for row in range(start, stop):
         at = row * D
         mean = sum_of(x, at, at + D) / count if centred else np.float32(0)
         total, squares = sums_of_deviations(x, at, at + D, mean)
         variance = squares / D
-        if centred:  # The mean was rounded: what it is off is the mean of the deviations.
-            shift_of_mean = total / D
-            mean, variance = np.float32(mean + shift_of_mean), variance - shift_of_mean * shift_of_mean
+        if centred:  # The mean was rounded: its error is the mean of the deviations.
+            error_of_mean = total / D
+            mean, variance = np.float32(mean + error_of_mean), variance - error_of_mean * error_of_mean
         inv_std = np.float32(1 / math.sqrt(variance + eps))
         means[row], inv_stds[row] = mean, inv_std
-        shift, scale = splat(mean), splat(inv_std)
-        for i in range(0, whole, LANES):
-            _scaled(x, gamma, beta, shift, scale, y, at, i, all_lanes())
-        if whole < D:
-            _scaled(x, gamma, beta, shift, scale, y, at, whole, first_lanes(D - whole))
+        for_vectors(_scale, (x, gamma, beta, splat(mean), splat(inv_std), y, at), D)
 
 
 @inlined
-def _products(
-    gy: Any, x: Any, gamma: Any, mean: Any, inv_std: Any, ggamma: Any, gbeta: Any, at: Any, i: Any, lanes: Any
-) -> Any:
-    """What a vector of a row adds to the gradients of gamma and beta, and to two sums over the row."""
-    g, x_hat = load(gy, at + i, lanes), multiply(subtract(load(x, at + i, lanes), mean), inv_std)
+def _add_products(sums: Any, arguments: Any, i: Any, lanes: Any) -> Any:
+    """Add a vector of a row to the gradients of gamma and beta, and to two sums over the row."""
+    gy, x, gamma, mean, inv_std, ggamma, gbeta, at = arguments
+    g, x_hat = load(gy, at + i, lanes), (load(x, at + i, lanes) - mean) * inv_std
     store(ggamma, i, fma(g, x_hat, load(ggamma, i, lanes)), lanes)
-    store(gbeta, i, add(g, load(gbeta, i, lanes)), lanes)
-    g = multiply(g, load(gamma, i, lanes))
-    return multiply(g, x_hat), g
+    store(gbeta, i, g + load(gbeta, i, lanes), lanes)
+    g = g * load(gamma, i, lanes)
+    return sums[0] + g * x_hat, sums[1] + g
 
 
 @inlined
-def _gradient(
-    gy: Any,
-    x: Any,
-    gamma: Any,
-    mean: Any,
-    inv_std: Any,
-    slope: Any,
-    share: Any,
-    gx: Any,
-    at: Any,
-    i: Any,
-    lanes: Any,
-) -> None:
-    g = multiply(load(gy, at + i, lanes), load(gamma, i, lanes))
-    x_hat = multiply(subtract(load(x, at + i, lanes), mean), inv_std)
-    store(gx, at + i, multiply(subtract(subtract(g, share), multiply(x_hat, slope)), inv_std), lanes)
+def _gradient(arguments: Any, i: Any, lanes: Any) -> None:
+    gy, x, gamma, mean, inv_std, projection, mean_grad, gx, at = arguments
+    g = load(gy, at + i, lanes) * load(gamma, i, lanes)
+    x_hat = (load(x, at + i, lanes) - mean) * inv_std
+    store(gx, at + i, (g - mean_grad - x_hat * projection) * inv_std, lanes)
 
 
-@compiled(numba.void(READ, READ, READ, READ, READ, numba.boolean, FLAT, numba.float64[:, ::1], INTEGER, INTEGER))
+@compiled(
+    numba.void(READ, READ, READ, READ, READ, numba.boolean, FLAT, MATRIX, numba.float64[:, ::1], INTEGER, INTEGER),
+    allocates=False,
+)
 def _gradients(
     gy: Any,
     x: Any,
@@ -176,33 +164,32 @@ def _gradients(
     inv_stds: Any,
     centred: Any,
     gx: Any,
+    scratch: Any,
     sums: Any,
     start: Any,
     stop: Any,
 ) -> None:
+    """``scratch``: zeros (2, D)."""
     D = len(gamma)
     whole, rest = D - D % LANES, first_lanes(D % LANES)
-    ggamma, gbeta = np.zeros(D, np.float32), np.zeros(D, np.float32)
+    ggamma, gbeta, zero = scratch[0], scratch[1], splat(np.float32(0))
     for row in range(start, stop):
         at, mean, inv_std = row * D, splat(means[row]), splat(inv_stds[row])
+        arguments = gy, x, gamma, mean, inv_std, ggamma, gbeta, at
         product, total = 0.0, 0.0
         for begin in range(0, whole, NUMBERS):
-            a, b = splat(np.float32(0)), splat(np.float32(0))
+            a, b = zero, zero
             for i in range(begin, min(begin + NUMBERS, whole), LANES):
-                p, q = _products(gy, x, gamma, mean, inv_std, ggamma, gbeta, at, i, all_lanes())
-                a, b = add(a, p), add(b, q)
+                a, b = _add_products((a, b), arguments, i, all_lanes())
             product += sum_of_lanes(a)
             total += sum_of_lanes(b)
         if whole < D:
-            p, q = _products(gy, x, gamma, mean, inv_std, ggamma, gbeta, at, whole, rest)
-            product += sum_of_lanes(p)
-            total += sum_of_lanes(q)
-        slope = splat(np.float32(product / D))
-        share = splat(np.float32(total / D) if centred else np.float32(0))
-        for i in range(0, whole, LANES):
-            _gradient(gy, x, gamma, mean, inv_std, slope, share, gx, at, i, all_lanes())
-        if whole < D:
-            _gradient(gy, x, gamma, mean, inv_std, slope, share, gx, at, whole, rest)
+            a, b = _add_products((zero, zero), arguments, whole, rest)
+            product += sum_of_lanes(a)
+            total += sum_of_lanes(b)
+        projection = splat(np.float32(product / D))
+        mean_grad = splat(np.float32(total / D) if centred else np.float32(0))
+        for_vectors(_gradient, (gy, x, gamma, mean, inv_std, projection, mean_grad, gx, at), D)
         if (row - start) % BLOCK == BLOCK - 1 or row == stop - 1:
             for i in range(D):
                 sums[0, i] += ggamma[i]

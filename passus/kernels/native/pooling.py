@@ -1,26 +1,22 @@
-"""The largest pixel of each window, or their mean, in float32: two axes of space, channels last, a vector of them at a time."""
+"""The largest pixel or the mean of each window, in float32: two axes of space, channels last, a vector of channels at a time."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
 from passus.backend import Array
-from passus.kernels.layout import Padding, Sizes, channels_second
+from passus.kernels.layout import Padding, Sizes, channels_second, window_counts
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.layouts import with_channels_last
+from passus.kernels.native.loops import for_vectors
 from passus.kernels.native.simd import (
-    LANES,
-    add,
-    all_lanes,
-    first_lanes,
     load,
     load_bytes,
     maximum,
-    multiply,
     place_of_maximum,
     splat,
     splat_byte,
@@ -33,10 +29,27 @@ from passus.kernels.threads import split
 __all__ = ["average_pooling", "average_pooling_gradient", "max_pooling", "max_pooling_gradient", "prepare"]
 
 PIECE = 1 << 15
-"""How many pixels met by windows are worth a thread of their own."""
+"""Pixels in windows, counted as often as windows contain them, that are worth a thread."""
 
-PLACES = numba.uint8[::1]
-SHAPE = numba.types.UniTuple(INTEGER, 11)
+
+class Shape(NamedTuple):
+    """The images, the windows, and how these move."""
+
+    H: int
+    W: int
+    oh: int
+    ow: int
+    C: int
+    kh: int
+    kw: int
+    stride_h: int
+    stride_w: int
+    pad_top: int
+    pad_left: int
+
+
+POSITIONS = numba.uint8[::1]
+SHAPE = numba.types.UniTuple(INTEGER, len(Shape._fields))
 
 
 def prepare() -> None:
@@ -46,21 +59,21 @@ def prepare() -> None:
 def max_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> tuple[Array, Array]:
     images = with_channels_last(x)
     n, *size, c = images.shape
-    out = [(m + sum(pads) - k) // step + 1 for m, pads, k, step in zip(size, padding, kernel, stride)]
-    y, places = np.empty((n, *out, c), np.float32), np.empty((n, *out, c), np.uint8)
+    out = window_counts(tuple(size), kernel, stride, padding)
+    y, positions = np.empty((n, *out, c), np.float32), np.empty((n, *out, c), np.uint8)
     shape = _shape(size, out, c, kernel, stride, padding)
 
     def work(start: int, stop: int) -> None:
-        _max_pooling(images.reshape(-1), y.reshape(-1), places.reshape(-1), shape, start, stop)
+        _max_pooling(images.reshape(-1), y.reshape(-1), positions.reshape(-1), shape, start, stop)
 
     split(work, n * out[0], PIECE // (1 + out[1] * c * math.prod(kernel)))
-    return channels_second(y), channels_second(places)
+    return channels_second(y), channels_second(positions)
 
 
 def max_pooling_gradient(
-    gy: Array, places: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding
+    gy: Array, positions: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding
 ) -> Array:
-    g, p = with_channels_last(gy), with_channels_last(places)
+    g, p = with_channels_last(gy), with_channels_last(positions)
     n, *out, c = g.shape
     gx = np.empty((n, *size, c), np.float32)
     shape = _shape(size, out, c, kernel, stride, padding)
@@ -75,12 +88,12 @@ def max_pooling_gradient(
 def average_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, divisor: Any) -> Array:
     images = with_channels_last(x)
     n, *size, c = images.shape
-    out = [(m + sum(pads) - k) // step + 1 for m, pads, k, step in zip(size, padding, kernel, stride)]
-    y, shares = np.empty((n, *out, c), np.float32), _shares(divisor, out)
+    out = window_counts(tuple(size), kernel, stride, padding)
+    y, weights = np.empty((n, *out, c), np.float32), _weights(divisor, out)
     shape = _shape(size, out, c, kernel, stride, padding)
 
     def work(start: int, stop: int) -> None:
-        _average_pooling(images.reshape(-1), shares, y.reshape(-1), shape, start, stop)
+        _average_pooling(images.reshape(-1), weights, y.reshape(-1), shape, start, stop)
 
     split(work, n * out[0], PIECE // (1 + out[1] * c * math.prod(kernel)))
     return channels_second(y)
@@ -91,150 +104,183 @@ def average_pooling_gradient(
 ) -> Array:
     g = with_channels_last(gy)
     n, *out, c = g.shape
-    gx, shares = np.empty((n, *size, c), np.float32), _shares(divisor, out)
+    gx, weights = np.empty((n, *size, c), np.float32), _weights(divisor, out)
     shape = _shape(size, out, c, kernel, stride, padding)
 
     def work(start: int, stop: int) -> None:
-        _average_pooling_gradient(g.reshape(-1), shares, gx.reshape(-1), shape, start, stop)
+        _average_pooling_gradient(g.reshape(-1), weights, gx.reshape(-1), shape, start, stop)
 
     split(work, n, PIECE // (1 + math.prod(out) * c * math.prod(kernel)))
     return channels_second(gx)
 
 
-def _shares(divisor: Any, out: list[int]) -> Array:
-    """What part of its mean each pixel of a window is, for all windows of an image."""
+def _weights(divisor: Any, out: Sizes | list[int]) -> Array:
+    """The weight of each pixel in the mean of its window, for all windows of an image."""
     return np.ascontiguousarray(np.broadcast_to(1 / np.asarray(divisor, np.float32), out)).reshape(-1)
 
 
 def _shape(
     size: Sizes | list[int], out: Sizes | list[int], c: int, kernel: Sizes, stride: Sizes, padding: Padding
 ) -> tuple[int, ...]:
+    """The numbers of a `Shape`; as a plain tuple, which Numba takes in half the time."""
     return (*size, *out, c, *kernel, *stride, padding[0][0], padding[1][0])
 
 
 @inlined
-def _max_of_windows(x: Any, y: Any, places: Any, shape: Any, n: Any, r: Any, c: Any, lanes: Any) -> None:
-    """A row of windows, in the vector of channels from ``c`` on."""
-    H, W, oh, ow, C, kh, kw, rise, run, top, left = shape
-    i0, i1 = max(0, top - r * rise), min(kh, H + top - r * rise)
-    for q in range(ow):
-        j0, j1 = max(0, left - q * run), min(kw, W + left - q * run)
-        pixel = ((n * H + r * rise - top) * W + q * run - left) * C + c
+def _rows_inside(shape: Any, r: Any) -> Any:
+    """The first row of windows in row ``r`` of the output that is inside the image, and the last one plus 1."""
+    top = shape.pad_top - r * shape.stride_h
+    return max(0, top), min(shape.kh, shape.H + top)
+
+
+@inlined
+def _columns_inside(shape: Any, q: Any) -> Any:
+    left = shape.pad_left - q * shape.stride_w
+    return max(0, left), min(shape.kw, shape.W + left)
+
+
+@inlined
+def _first_pixel(shape: Any, n: Any, r: Any, q: Any) -> Any:
+    """The index of the first pixel of window (r, q) of image n."""
+    row = n * shape.H + r * shape.stride_h - shape.pad_top
+    return (row * shape.W + q * shape.stride_w - shape.pad_left) * shape.C
+
+
+@inlined
+def _output(shape: Any, n: Any, r: Any, q: Any) -> Any:
+    """The index of output (r, q) of image n."""
+    return ((n * shape.oh + r) * shape.ow + q) * shape.C
+
+
+@inlined
+def _clear_image(gx: Any, shape: Any, n: Any) -> None:
+    """Write zeros here, where they stay in the cache."""
+    size = shape.H * shape.W * shape.C
+    gx[n * size : (n + 1) * size] = 0
+
+
+@inlined
+def _disjoint(shape: Any) -> Any:
+    """Whether each pixel is in exactly one window. Then it is written once, and need not be cleared before."""
+    return (
+        shape.kh == shape.stride_h
+        and shape.kw == shape.stride_w
+        and shape.pad_top == 0
+        and shape.pad_left == 0
+        and shape.oh * shape.kh == shape.H
+        and shape.ow * shape.kw == shape.W
+    )
+
+
+@inlined
+def _largest_of_row(arguments: Any, c: Any, lanes: Any) -> None:
+    """A row of windows, in a vector of channels."""
+    x, y, positions, shape, n, r = arguments
+    W, C, kw = shape.W, shape.C, shape.kw
+    i0, i1 = _rows_inside(shape, r)
+    for q in range(shape.ow):
+        j0, j1 = _columns_inside(shape, q)
+        pixel = _first_pixel(shape, n, r, q) + c
         best = load(x, pixel + (i0 * W + j0) * C, lanes)
-        place = splat_byte(np.uint8(i0 * kw + j0))
+        position = splat_byte(np.uint8(i0 * kw + j0))
         for i in range(i0, i1):
             for j in range(j0, j1):
                 new = load(x, pixel + (i * W + j) * C, lanes)
-                place = place_of_maximum(new, best, np.uint8(i * kw + j), place)
+                position = place_of_maximum(new, best, np.uint8(i * kw + j), position)
                 best = maximum(new, best)
-        target = ((n * oh + r) * ow + q) * C + c
+        target = _output(shape, n, r, q) + c
         store(y, target, best, lanes)
-        store_bytes(places, target, place, lanes)
+        store_bytes(positions, target, position, lanes)
 
 
-@compiled(numba.void(READ, FLAT, PLACES, SHAPE, INTEGER, INTEGER))
-def _max_pooling(x: Any, y: Any, places: Any, shape: Any, start: Any, stop: Any) -> None:
+@compiled(numba.void(READ, FLAT, POSITIONS, SHAPE, INTEGER, INTEGER), allocates=False)
+def _max_pooling(x: Any, y: Any, positions: Any, shape: Any, start: Any, stop: Any) -> None:
     """Rows of windows from ``start`` to ``stop``, those of all images counted together."""
-    oh, C = shape[2], shape[4]
+    shape = Shape(*shape)
     for at in range(start, stop):
-        for c in range(0, C - C % LANES, LANES):
-            _max_of_windows(x, y, places, shape, at // oh, at % oh, c, all_lanes())
-        if C % LANES:
-            _max_of_windows(x, y, places, shape, at // oh, at % oh, C - C % LANES, first_lanes(C % LANES))
+        for_vectors(_largest_of_row, (x, y, positions, shape, at // shape.oh, at % shape.oh), shape.C)
 
 
 @inlined
-def _side_by_side(shape: Any) -> Any:
-    """Whether each pixel belongs to one window: then it is written once, and need not be cleared before."""
-    H, W, oh, ow, _, kh, kw, rise, run, top, left = shape
-    return kh == rise and kw == run and top == 0 and left == 0 and oh * kh == H and ow * kw == W
-
-
-@inlined
-def _gradient_of_windows(
-    gy: Any, places: Any, gx: Any, shape: Any, once: Any, n: Any, r: Any, c: Any, lanes: Any
-) -> None:
-    H, W, oh, ow, C, kh, kw, rise, run, top, left = shape
-    i0, i1 = max(0, top - r * rise), min(kh, H + top - r * rise)
-    for q in range(ow):
-        j0, j1 = max(0, left - q * run), min(kw, W + left - q * run)
-        pixel = ((n * H + r * rise - top) * W + q * run - left) * C + c
-        source = ((n * oh + r) * ow + q) * C + c
-        g, place = load(gy, source, lanes), load_bytes(places, source, lanes)
+def _gradient_of_largest(arguments: Any, c: Any, lanes: Any) -> None:
+    """A row of windows, in a vector of channels."""
+    gy, positions, gx, shape, disjoint, n, r = arguments
+    W, C, kw = shape.W, shape.C, shape.kw
+    i0, i1 = _rows_inside(shape, r)
+    for q in range(shape.ow):
+        j0, j1 = _columns_inside(shape, q)
+        pixel, source = _first_pixel(shape, n, r, q) + c, _output(shape, n, r, q) + c
+        g, position = load(gy, source, lanes), load_bytes(positions, source, lanes)
         for i in range(i0, i1):
             for j in range(j0, j1):
                 met = pixel + (i * W + j) * C
-                here = where_equal(place, np.uint8(i * kw + j), g)
-                store(gx, met, here if once else add(load(gx, met, lanes), here), lanes)
+                here = where_equal(position, np.uint8(i * kw + j), g)
+                store(gx, met, here if disjoint else load(gx, met, lanes) + here, lanes)
 
 
-@compiled(numba.void(READ, numba.types.Array(numba.uint8, 1, "C", readonly=True), FLAT, SHAPE, INTEGER, INTEGER))
-def _max_pooling_gradient(gy: Any, places: Any, gx: Any, shape: Any, start: Any, stop: Any) -> None:
-    """Images from ``start`` to ``stop``: windows of one image may meet, those of two do not."""
-    (H, W, oh, _, C), whole, once = shape[:5], shape[4] - shape[4] % LANES, _side_by_side(shape)
+@compiled(
+    numba.void(READ, numba.types.Array(numba.uint8, 1, "C", readonly=True), FLAT, SHAPE, INTEGER, INTEGER),
+    allocates=False,
+)
+def _max_pooling_gradient(gy: Any, positions: Any, gx: Any, shape: Any, start: Any, stop: Any) -> None:
+    """Images from ``start`` to ``stop``: windows of one image may overlap, those of two do not."""
+    shape = Shape(*shape)
+    disjoint = _disjoint(shape)
     for n in range(start, stop):
-        if not once:
-            gx[n * H * W * C : (n + 1) * H * W * C] = 0  # Here, where it stays in the cache.
-        for r in range(oh):
-            for c in range(0, whole, LANES):
-                _gradient_of_windows(gy, places, gx, shape, once, n, r, c, all_lanes())
-            if whole < C:
-                _gradient_of_windows(gy, places, gx, shape, once, n, r, whole, first_lanes(C - whole))
+        if not disjoint:
+            _clear_image(gx, shape, n)
+        for r in range(shape.oh):
+            for_vectors(_gradient_of_largest, (gy, positions, gx, shape, disjoint, n, r), shape.C)
 
 
 @inlined
-def _sums_of_windows(x: Any, shares: Any, y: Any, shape: Any, n: Any, r: Any, c: Any, lanes: Any) -> None:
-    """A row of windows, in the vector of channels from ``c`` on."""
-    H, W, oh, ow, C, kh, kw, rise, run, top, left = shape
-    i0, i1 = max(0, top - r * rise), min(kh, H + top - r * rise)
+def _means_of_row(arguments: Any, c: Any, lanes: Any) -> None:
+    """A row of windows, in a vector of channels."""
+    x, weights, y, shape, n, r = arguments
+    W, C, ow = shape.W, shape.C, shape.ow
+    i0, i1 = _rows_inside(shape, r)
     for q in range(ow):
-        j0, j1 = max(0, left - q * run), min(kw, W + left - q * run)
-        pixel = ((n * H + r * rise - top) * W + q * run - left) * C + c
-        total = splat(np.float32(0))
+        j0, j1 = _columns_inside(shape, q)
+        pixel, total = _first_pixel(shape, n, r, q) + c, splat(np.float32(0))
         for i in range(i0, i1):
-            row = splat(np.float32(0))  # By itself: in one sum, many pixels would lose their last digits.
+            row = splat(np.float32(0))  # A separate sum: in a single one, many pixels would lose their last digits.
             for j in range(j0, j1):
-                row = add(row, load(x, pixel + (i * W + j) * C, lanes))
-            total = add(total, row)
-        store(y, ((n * oh + r) * ow + q) * C + c, multiply(total, splat(shares[r * ow + q])), lanes)
+                row = row + load(x, pixel + (i * W + j) * C, lanes)
+            total = total + row
+        store(y, _output(shape, n, r, q) + c, total * splat(weights[r * ow + q]), lanes)
 
 
-@compiled(numba.void(READ, READ, FLAT, SHAPE, INTEGER, INTEGER))
-def _average_pooling(x: Any, shares: Any, y: Any, shape: Any, start: Any, stop: Any) -> None:
+@compiled(numba.void(READ, READ, FLAT, SHAPE, INTEGER, INTEGER), allocates=False)
+def _average_pooling(x: Any, weights: Any, y: Any, shape: Any, start: Any, stop: Any) -> None:
     """Rows of windows from ``start`` to ``stop``, those of all images counted together."""
-    oh, C = shape[2], shape[4]
+    shape = Shape(*shape)
     for at in range(start, stop):
-        for c in range(0, C - C % LANES, LANES):
-            _sums_of_windows(x, shares, y, shape, at // oh, at % oh, c, all_lanes())
-        if C % LANES:
-            _sums_of_windows(x, shares, y, shape, at // oh, at % oh, C - C % LANES, first_lanes(C % LANES))
+        for_vectors(_means_of_row, (x, weights, y, shape, at // shape.oh, at % shape.oh), shape.C)
 
 
 @inlined
-def _shares_of_windows(
-    gy: Any, shares: Any, gx: Any, shape: Any, once: Any, n: Any, r: Any, c: Any, lanes: Any
-) -> None:
-    H, W, oh, ow, C, kh, kw, rise, run, top, left = shape
-    i0, i1 = max(0, top - r * rise), min(kh, H + top - r * rise)
+def _gradient_of_means(arguments: Any, c: Any, lanes: Any) -> None:
+    """A row of windows, in a vector of channels."""
+    gy, weights, gx, shape, disjoint, n, r = arguments
+    W, C, ow = shape.W, shape.C, shape.ow
+    i0, i1 = _rows_inside(shape, r)
     for q in range(ow):
-        j0, j1 = max(0, left - q * run), min(kw, W + left - q * run)
-        pixel = ((n * H + r * rise - top) * W + q * run - left) * C + c
-        share = multiply(load(gy, ((n * oh + r) * ow + q) * C + c, lanes), splat(shares[r * ow + q]))
+        j0, j1 = _columns_inside(shape, q)
+        pixel = _first_pixel(shape, n, r, q) + c
+        g = load(gy, _output(shape, n, r, q) + c, lanes) * splat(weights[r * ow + q])
         for i in range(i0, i1):
             for j in range(j0, j1):
                 met = pixel + (i * W + j) * C
-                store(gx, met, share if once else add(load(gx, met, lanes), share), lanes)
+                store(gx, met, g if disjoint else load(gx, met, lanes) + g, lanes)
 
 
-@compiled(numba.void(READ, READ, FLAT, SHAPE, INTEGER, INTEGER))
-def _average_pooling_gradient(gy: Any, shares: Any, gx: Any, shape: Any, start: Any, stop: Any) -> None:
-    """Images from ``start`` to ``stop``: windows of one image may meet, those of two do not."""
-    (H, W, oh, _, C), whole, once = shape[:5], shape[4] - shape[4] % LANES, _side_by_side(shape)
+@compiled(numba.void(READ, READ, FLAT, SHAPE, INTEGER, INTEGER), allocates=False)
+def _average_pooling_gradient(gy: Any, weights: Any, gx: Any, shape: Any, start: Any, stop: Any) -> None:
+    """Images from ``start`` to ``stop``: windows of one image may overlap, those of two do not."""
+    shape = Shape(*shape)
+    disjoint = _disjoint(shape)
     for n in range(start, stop):
-        if not once:
-            gx[n * H * W * C : (n + 1) * H * W * C] = 0  # Here, where it stays in the cache.
-        for r in range(oh):
-            for c in range(0, whole, LANES):
-                _shares_of_windows(gy, shares, gx, shape, once, n, r, c, all_lanes())
-            if whole < C:
-                _shares_of_windows(gy, shares, gx, shape, once, n, r, whole, first_lanes(C - whole))
+        if not disjoint:
+            _clear_image(gx, shape, n)
+        for r in range(shape.oh):
+            for_vectors(_gradient_of_means, (gy, weights, gx, shape, disjoint, n, r), shape.C)
