@@ -96,7 +96,7 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None, settings: Settin
 
 @cache
 def _forward() -> Callable[..., None]:
-    @compiled(forward_signature(8))
+    @compiled(forward_signature(8), allocates=False)
     def forward(
         q: Any, k: Any, v: Any, mask: Any, y: Any,
         row_words: Any, column_words: Any,

@@ -129,7 +129,8 @@ def _backward() -> Callable[..., None]:
             INTEGER,
             INTEGER,
             numba.int64[::1],
-        )
+        ),
+        allocates=False,
     )
     def backward(
         q: Any, k: Any, v: Any, mask: Any, gy: Any, y: Any, gq: Any, gk: Any, gv: Any,

@@ -19,6 +19,7 @@ from passus.kernels.attention import Dropping
 from passus.kernels.native import instructions
 from passus.kernels.native.compiling import FLAT, INTEGER, inlined
 from passus.kernels.native.expressions import BITS, Expression, exp_below_zero, where
+from passus.kernels.native.loops import fold_vectors, for_vectors
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import (
     LANES,
@@ -226,18 +227,18 @@ def pack_columns(x: Any, place: Any, step: Any, rows: Any, columns: Any, packed:
 
 
 @inlined
+def _load_scaled(arguments: Any, j: Any, lanes: Any) -> None:
+    x, at, factor, block, to = arguments
+    store(block, to + j, vector_at(x, at + 4 * j, lanes) * factor, all_lanes())
+
+
+@inlined
 def load_rows(x: Any, place: Any, step: Any, rows: Any, columns: Any, scale: Any, block: Any, line: Any) -> None:
-    """``scale * x`` as rows of ``line`` numbers, with zeros for columns that are not there, and for rows up to a whole tile."""
+    """Write ``scale * x`` as rows of ``line`` numbers, with zeros for missing columns, and for missing rows of a tile."""
     zero, factor = splat(np.float32(0)), splat(scale)
-    whole = columns - columns % LANES
     for row in range(rows):
-        at, to = place + row * step, row * line
-        for j in range(0, whole, LANES):
-            numbers = vector_at(x, at + 4 * j, all_lanes())
-            store(block, to + j, multiply(numbers, factor), all_lanes())
-        if whole < columns:
-            numbers = vector_at(x, at + 4 * whole, first_lanes(columns - whole))
-            store(block, to + whole, multiply(numbers, factor), all_lanes())
+        to = row * line
+        for_vectors(_load_scaled, (x, place + row * step, factor, block, to), columns)
         for j in range((columns + LANES - 1) // LANES * LANES, line, LANES):
             store(block, to + j, zero, all_lanes())
     for i in range(rows * line, (rows + P - 1) // P * P * line, LANES):
@@ -246,26 +247,27 @@ def load_rows(x: Any, place: Any, step: Any, rows: Any, columns: Any, scale: Any
 
 @inlined
 def store_rows(block: Any, line: Any, scale: Any, x: Any, place: Any, step: Any, rows: Any, columns: Any) -> Any:
-    """Rows of ``line`` numbers, multiplied by ``scale``, as rows of a matrix that begin ``place + i * step`` bytes behind x."""
+    """Store rows of ``line`` numbers, multiplied by ``scale``, into rows of a matrix that begin ``place + i * step`` bytes after
+    the first number of x. Returns a vector for `is_finite`.
+    """
     found = splat(np.float32(0))
     for row in range(rows):
-        found = add(found, store_row(block, row * line, scale, x, (place + row * step) // 4, columns))
+        found = found + store_row(block, row * line, scale, x, (place + row * step) // 4, columns)
     return found
 
 
 @inlined
+def _store_scaled(found: Any, arguments: Any, j: Any, lanes: Any) -> Any:
+    block, at, factor, x, to = arguments
+    numbers = load(block, at + j, lanes) * factor
+    store(x, to + j, numbers, lanes)
+    return fma(numbers, splat(np.float32(0)), found)
+
+
+@inlined
 def store_row(block: Any, at: Any, scale: Any, x: Any, to: Any, columns: Any) -> Any:
-    found, zero, factor, whole = splat(np.float32(0)), splat(np.float32(0)), splat(scale), columns - columns % LANES
-    for j in range(0, whole, LANES):
-        numbers = multiply(load(block, at + j, all_lanes()), factor)
-        found = fma(numbers, zero, found)
-        store(x, to + j, numbers, all_lanes())
-    if whole < columns:
-        lanes = first_lanes(columns - whole)
-        numbers = multiply(load(block, at + whole, lanes), factor)
-        found = fma(numbers, zero, found)
-        store(x, to + whole, numbers, lanes)
-    return found
+    """One row of `store_rows`."""
+    return fold_vectors(_store_scaled, splat(np.float32(0)), (block, at, splat(scale), x, to), columns)
 
 
 @inlined
@@ -286,15 +288,16 @@ def dot(x: Any, at_x: Any, y: Any, at_y: Any, count: Any) -> Any:
 
 
 @inlined
+def _add_mask(arguments: Any, j: Any, lanes: Any) -> None:
+    scores, at, mask, place = arguments
+    masked = _masked_score(load(scores, at + j, all_lanes()), vector_at(mask, place + 4 * j, lanes))
+    store(scores, at + j, masked, all_lanes())
+
+
+@inlined
 def add_mask(scores: Any, at: Any, count: Any, mask: Any, place: Any) -> None:
     """Add a row of a mask to a row of scores."""
-    whole = count - count % LANES
-    for j in range(0, whole, LANES):
-        numbers = vector_at(mask, place + 4 * j, all_lanes())
-        store(scores, at + j, _masked_score(load(scores, at + j, all_lanes()), numbers), all_lanes())
-    if whole < count:
-        numbers = vector_at(mask, place + 4 * whole, first_lanes(count - whole))
-        store(scores, at + whole, _masked_score(load(scores, at + whole, all_lanes()), numbers), all_lanes())
+    for_vectors(_add_mask, (scores, at, mask, place), count)
 
 
 @inlined
@@ -312,18 +315,17 @@ def row_maximum(scores: Any, at: Any, count: Any) -> Any:
 
 
 @inlined
+def _exponential(total: Any, arguments: Any, j: Any, lanes: Any) -> Any:
+    scores, at, shift = arguments
+    e = weight(load_or(scores, at + j, lanes, splat(LEAST)), shift)
+    store(scores, at + j, e, all_lanes())
+    return total + e
+
+
+@inlined
 def exponentials(scores: Any, at: Any, count: Any, shift: Any) -> Any:
-    """Put the weights of a row in place of its scores, zeros behind them up to a whole vector, and return their sum."""
-    total, below, whole = splat(np.float32(0)), splat(shift), count - count % LANES
-    for j in range(0, whole, LANES):
-        e = weight(load(scores, at + j, all_lanes()), below)
-        store(scores, at + j, e, all_lanes())
-        total = add(total, e)
-    if whole < count:
-        e = weight(load_or(scores, at + whole, first_lanes(count - whole), splat(LEAST)), below)
-        store(scores, at + whole, e, all_lanes())
-        total = add(total, e)
-    return sum_of_lanes(total)
+    """Replace the scores of a row by its weights, with zeros after them up to a whole vector, and return their sum."""
+    return sum_of_lanes(fold_vectors(_exponential, splat(np.float32(0)), (scores, at, splat(shift)), count))
 
 
 @inlined

@@ -19,9 +19,10 @@ from passus.kernels.gates import CELLS
 from passus.kernels.native.buffers import LINE, aligned, aligned_zeros
 from passus.kernels.native.cells import COLUMNS, multiply, pulled_back, stepped
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
+from passus.kernels.native.loops import for_vectors
 from passus.kernels.native.packing import PIECE as PIECE_OF_PACKING
 from passus.kernels.native.packing import pack
-from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, load, splat, store
+from passus.kernels.native.simd import LANES, first_lanes, load, splat, store
 from passus.kernels.recurrent import Kept
 from passus.kernels.threads import split
 
@@ -137,18 +138,20 @@ def _fill(B: Any, b: Any, count: Any) -> None:
 
 
 @inlined
-def _step(cell: Any, H: Any, arrays: Any, places: Any, j: Any, lanes: Any) -> None:
+def _step(arguments: Any, j: Any, lanes: Any) -> None:
     """One vector of units, from j on, of one example."""
+    cell, H, arrays, indices = arguments
     xs, sums, hs, new, c, kept, cells = arrays
-    x, s, b, m, u, k, z = places
+    x, s, b, m, u, k, z = indices
     stepped(cell, H, xs, x + j, sums, s + j, hs, b + j, new, m + j, c, u + j, kept, k + j, cells, z + j, lanes)
 
 
 @inlined
-def _pull_back(cell: Any, H: Any, arrays: Any, places: Any, j: Any, lanes: Any) -> None:
+def _step_gradient(arguments: Any, j: Any, lanes: Any) -> None:
     """The gradient of one vector of units, from j on, of one example."""
+    cell, H, arrays, indices = arguments
     of_units, gc, kept, before, y, c_before, cells, gxs, ghs, sums = arrays
-    g, u, k, b, a, p, z, x, r, s = places
+    g, u, k, b, a, p, z, x, r, s = indices
     pulled_back(
         cell, H, of_units, g + j, gc, u + j, kept, k + j, before, b + j, y, a + j, c_before, p + j, cells, z + j,
         gxs, x + j, ghs, r + j, sums, s + j, lanes,
@@ -193,11 +196,8 @@ def _forward(cell: str) -> Callable[..., None]:
                 row = first + i
                 at, unit = row * T + t, row * H
                 if t < ends[row]:
-                    places = at * width, i * line_s, i * line_h, i * line_m, unit, at * K * H, at * H
-                    for j in range(0, H - H % LANES, LANES):
-                        _step(cell, H, arrays, places, j, all_lanes())
-                    if H % LANES:
-                        _step(cell, H, arrays, places, H - H % LANES, first_lanes(H % LANES))
+                    indices = at * width, i * line_s, i * line_h, i * line_m, unit, at * K * H, at * H
+                    for_vectors(_step, (cell, H, arrays, indices), H)
                     if projected:
                         _copy(new, i * line_m, hidden, at * H, H)
                 else:
@@ -263,7 +263,7 @@ def _backward(cell: str) -> Callable[..., None]:
                 if t < ends[first + i]:
                     for j in range(0, P, LANES):
                         some = first_lanes(P - j)
-                        total = add(load(g, i * line_h + j, some), load(gy, at * P + j, some))
+                        total = load(g, i * line_h + j, some) + load(gy, at * P + j, some)
                         store(g, i * line_h + j, total, some)
                     if projected:
                         _copy(g, i * line_h, gp, at * P, P)
@@ -277,13 +277,10 @@ def _backward(cell: str) -> Callable[..., None]:
                 if t < ends[row]:
                     p = unit if initial else (at + 1 if reverse else at - 1) * H
                     arrays = of_units, gc, kept, before, y, c if initial else cells, cells, gxs, ghs, sums
-                    places = (
+                    indices = (
                         i * line_m, unit, at * K * H, at * P, at * P, p, at * H, at * width, at * width, i * line_s
                     )  # fmt: skip
-                    for j in range(0, H - H % LANES, LANES):
-                        _pull_back(cell, H, arrays, places, j, all_lanes())
-                    if H % LANES:
-                        _pull_back(cell, H, arrays, places, H - H % LANES, first_lanes(H % LANES))
+                    for_vectors(_step_gradient, (cell, H, arrays, indices), H)
                     if not separate:
                         _fill(g, i * line_h, P)
                 else:
