@@ -210,7 +210,7 @@ def _visit_functions(
             ):
                 gx = fitted(gx, x, visited, gys, create_graph)
             if x in grads:
-                grads[x] = _sum(grads[x], gx, x, sums, create_graph)
+                grads[x] = _sum(grads[x], gx, x, sums) if type(gx) is ndarray else grads[x] + gx
                 continue
             grads[x] = gx
             creator = x.creator
@@ -243,14 +243,13 @@ def _output_gradients(function: Function, grads: dict[Variable, Any], ends: froz
     return gys
 
 
-def _sum(total: Any, gx: Any, x: Variable, sums: set[Variable], create_graph: bool) -> Any:
+def _sum(total: Array, gx: Array, x: Variable, sums: set[Variable]) -> Array:
     """The sum of the gradients of x. ``sums``: the Variables whose total is an array made here, which grows in place."""
     if x in sums:
         total += gx
         return total
-    if type(gx) is ndarray:
-        sums.add(x)
-    return add(total, gx) if create_graph else total + gx
+    sums.add(x)
+    return total + gx
 
 
 # Seeds and results.

@@ -146,10 +146,10 @@ class Function:
         except (ValueError, TypeError, IndexError, AttributeError, np.linalg.LinAlgError) as error:
             advice = custom.advice(error) if self.custom else ""
             raise messages.failed_forward(self.public_name, error, xs, advice) from error
-        if type(y) is tuple:
-            return self._box_outputs(inputs, y, recorded)
         kind = KINDS.get(type(y))
         if kind is None:
+            if type(y) is tuple:
+                return self._box_outputs(inputs, y, recorded)
             y = output_array(y, xs, type(self).__name__)
         if not recorded and not _has_variable(inputs):
             return np.asarray(y) if isinstance(y, np.generic) else y
