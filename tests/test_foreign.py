@@ -179,24 +179,3 @@ def test_the_class_of_functions_answers_too() -> None:
 
     with pytest.raises(MissingAttributeError, match="make an instance"):
         Square.apply(Variable(np.ones(1)))
-
-
-def test_messages_call_functions_by_the_names_that_users_know() -> None:
-    bases = {
-        "Activation",
-        "ActivationByResult",
-        "Binary",
-        "DifferenceLoss",
-        "ElementwiseLoss",
-        "Extreme",
-        "FirstOrderOnly",
-    }
-    bases |= {"Recurrent", "Reduction", "Regrouped", "Spread", "Step", "Unary", "_ExponentialUnit"}
-    waiting, names = [Function], {}
-    while waiting:
-        cls = waiting.pop()
-        waiting += cls.__subclasses__()
-        if cls.__module__.startswith("passus.") and cls is not Function and cls.__name__ not in bases:
-            names[cls.__name__] = cls.public_name
-    known = {*F.__all__, "convolution", "transposed convolution", "checkpoint"}
-    assert {cls: name for cls, name in names.items() if name not in known} == {}

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import itertools
 import pkgutil
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -263,6 +264,8 @@ def test_bad_input_raises(row: Row, wrong: Any) -> None:
     with pytest.raises(wrong.error, match=wrong.match) as caught:
         getattr(F, row.name)(*wrong.args, **wrong.kwargs)
     assert isinstance(caught.value, PassusError)
+    name = row.called or getattr(F, row.name).__name__
+    assert re.match(rf"{name}(\([^)]*\))?[:,] (?!{name}\b)", str(caught.value)), "the public name, once"
 
 
 def test_every_public_function_has_a_row() -> None:

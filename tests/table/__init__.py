@@ -48,7 +48,7 @@ class Row:
     ``integers``: between which it takes some whose result is a floating-point number, or why it gives
     no exact one; ``of_integers``: which arguments they may be, if not all. ``sequence``:
     the function takes the arrays of a case as one sequence. ``elementwise``: of how many arrays it is a function element by
-    element, so that it can be tried with any numbers. ``spreads``: for the name of a case, or for the number
+    element, so that it can be tried with any numbers. ``called``: its name in messages, if that of another function is right. ``spreads``: for the name of a case, or for the number
     of an argument, why a gradient that is not finite may reach in it what its output does not depend on.
     """
 
@@ -68,6 +68,7 @@ class Row:
     of_integers: tuple[int, ...] | None = None
     sequence: bool = False
     elementwise: int = 0
+    called: str = ""
     spreads: dict[str | int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -133,10 +134,9 @@ def unary(
     name: str,
     reference: Callable[..., Any],
     draw: Callable[..., np.ndarray] = normal,
-    called: str | None = None,
     **row: Any,
 ) -> Row:
-    """The row of a function of each element by itself; ``draw(*shape)``: numbers of its domain; ``called``: as in messages."""
+    """The row of a function of each element by itself; ``draw(*shape)``: numbers of its domain."""
     cases = {
         "plain": case(draw(3, 4)),
         "plain, three axes": case(draw(2, 1, 3)),
@@ -144,7 +144,7 @@ def unary(
         "empty, with other axes": case(draw(2, 0, 3)),
         "0-d": case(draw()),
     }
-    wrong = bad(TypeError, f"{called or name}: .*not supported", np.array(["a"]))
+    wrong = bad(TypeError, f"{name}: .*not supported", np.array(["a"]))
     return Row(name, reference, cases, (wrong,), {**NO_AXIS, **ONE_OPERAND}, elementwise=1, **row)
 
 
@@ -153,10 +153,9 @@ def binary(
     reference: Callable[..., Any],
     draw0: Callable[..., np.ndarray] = normal,
     draw1: Callable[..., np.ndarray] | None = None,
-    called: str | None = None,
     **row: Any,
 ) -> Row:
-    """The row of an elementwise function of two operands; ``called``: its name in messages."""
+    """The row of an elementwise function of two operands."""
     draw1 = draw1 or draw0
     cases = {
         "plain": case(draw0(3, 4), draw1(3, 4)),
@@ -171,7 +170,7 @@ def binary(
     }
     row = {"atol16": 2**-8} | row  # Products are rounded before the sum over what broadcasting had stretched.
     raises = (
-        bad(ValueError, f"{called or name}\\(.*3.*4", np.ones(3), np.ones(4)),
+        bad(ValueError, f"{row.get('called', name)}\\(.*3.*4", np.ones(3), np.ones(4)),
         bad(TypeError, "not supported", np.ones(3), [1.0, 2.0, 3.0]),
     )
     return Row(name, reference, cases, raises, NO_AXIS, elementwise=2, **row)

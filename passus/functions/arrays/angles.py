@@ -7,6 +7,7 @@ from typing import Any
 
 from passus.backend import Array
 from passus.core import HALF, INTEGERS, Binary, Operand, Result, Unary
+from passus.errors import named_in_errors
 from passus.functions.arrays.arithmetic import mul
 
 __all__ = [
@@ -171,6 +172,7 @@ def sinc(x: Operand) -> Result:
     return Sinc()(x)
 
 
+@named_in_errors
 def deg2rad(x: Operand) -> Result:
     """Angles in radians from angles in degrees: ``x * pi / 180``.
 
@@ -181,6 +183,7 @@ def deg2rad(x: Operand) -> Result:
     return mul(x, math.pi / 180)
 
 
+@named_in_errors
 def rad2deg(x: Operand) -> Result:
     """Angles in degrees from angles in radians: ``x * 180 / pi``.
 

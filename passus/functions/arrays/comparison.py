@@ -8,7 +8,7 @@ import numpy as np
 
 from passus.backend import Array, is_array
 from passus.core import Binary, Operand, Result, Unary, Variable
-from passus.errors import ArgumentError, DTypeError, kind_of
+from passus.errors import ArgumentError, DTypeError, kind_of, named_in_errors
 from passus.functions.arrays.selection import where
 from passus.functions.checks import array_of
 from passus.kernels.elementwise import masked
@@ -63,6 +63,7 @@ def _where_greater(a: Any, b: Any, gy: Any) -> Any:
     return masked(gy, a > b) + masked(0.5 * gy, a == b)
 
 
+@named_in_errors
 def fmax(x0: Operand, x1: Operand) -> Result:
     """The larger of two operands, element by element; the other one if one is NaN. Equal ones share the gradient evenly.
 
@@ -73,6 +74,7 @@ def fmax(x0: Operand, x1: Operand) -> Result:
     return maximum(*_filled(x0, x1))
 
 
+@named_in_errors
 def fmin(x0: Operand, x1: Operand) -> Result:
     """The smaller of two operands, element by element; the other one if one is NaN. Equal ones share the gradient evenly.
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from passus.backend import Array
 from passus.core import HALF, INTEGERS, Operand, Result, Unary
-from passus.errors import ShapeError
+from passus.errors import named_in_errors
 from passus.functions.arrays.linalg import as_square, solve, transposed
 
 __all__ = ["Eigh", "Pinv", "QR", "SVD", "eigh", "eigvalsh", "pinv", "qr", "svd", "svdvals"]
@@ -75,6 +75,7 @@ def eigh(x: Operand, triangle: str = "L") -> tuple[Result, Result]:
     return EighResult(*Eigh(triangle)(x))
 
 
+@named_in_errors
 def eigvalsh(x: Operand) -> Result:
     """The eigenvalues of symmetric matrices, (..., N, N) to (..., N), from the smallest up, as `eigh` finds them.
 
@@ -131,6 +132,7 @@ def svd(x: Operand) -> tuple[Result, Result, Result]:
     return SVDResult(*SVD()(x))
 
 
+@named_in_errors
 def svdvals(x: Operand) -> Result:
     """The singular values of matrices, (..., M, N) to (..., K), from the largest down, as `svd` finds them.
 
@@ -221,7 +223,7 @@ def pinv(x: Operand, rtol: float | None = None) -> Result:
 
 def _matrix(x: Array) -> Array:
     if x.ndim < 2:
-        raise ShapeError(f"a matrix (..., M, N) is needed, not an array {x.shape}")
+        raise ValueError("a matrix (..., M, N) is needed")  # The engine adds the name and the shapes.
     return x
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from passus.backend import Array
 from passus.core import HALF, Binary, Operand, Result
+from passus.errors import named_in_errors
 from passus.functions.arrays.arithmetic import div
 from passus.kernels.elementwise import masked
 
@@ -81,6 +82,7 @@ def _times(gy: Any, count: Any) -> Any:
     return masked(gy, count != 0) * count
 
 
+@named_in_errors
 def reciprocal(x: Operand) -> Result:
     """One over each element, ``1 / x``; infinite at 0.
 

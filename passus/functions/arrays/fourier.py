@@ -6,7 +6,7 @@ from typing import Any
 
 from passus.backend import Array
 from passus.core import HALF, INTEGERS, Function, Operand, Result, widened
-from passus.errors import ArgumentError, ShapeError
+from passus.errors import ArgumentError, ShapeError, named_in_errors
 from passus.functions.arrays.arithmetic import neg
 from passus.functions.arrays.arrangement import flip, pad
 from passus.functions.arrays.indexing import get_item
@@ -61,6 +61,7 @@ def _transformed(
     if n < 1:
         raise ArgumentError(f"{name}: a transform needs one element or more along axis {axis} of x {shape}, not {n}")
     transform = Fft(n, axis, norm, inverse)
+    transform.public_name = name
     y: Any = transform(real) if imag is None else transform(real, imag)
     return y[0], y[1]
 
@@ -111,6 +112,7 @@ def rfft(x: Operand, n: int | None = None, axis: int = -1, norm: str | None = No
     return get_item(real, half), get_item(imag, half)
 
 
+@named_in_errors
 @widened(2)
 def irfft(real: Operand, imag: Operand, n: int | None = None, axis: int = -1, norm: str | None = None) -> Result:
     """The inverse of `rfft`: the ``n`` real numbers (an even number, if it is not given) whose transform begins so.

@@ -8,7 +8,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.core import HALF, Operand, Result, Unary, Variable
-from passus.errors import DTypeError, LabelError, ShapeError
+from passus.errors import DTypeError, LabelError, ShapeError, named_in_errors
 from passus.functions.arrays.shapes import ravel
 from passus.kernels.scatter import scatter_add
 
@@ -72,6 +72,7 @@ def _index(index: Any) -> Any:
         raise LabelError(f"get_item: the rows of the index {index} have unequal lengths") from None
 
 
+@named_in_errors
 def take_along_axis(x: Operand, indices: Operand, axis: int | None = -1) -> Result:
     """The elements at ``indices`` along an axis, such as `argsort` gives; of all elements in a row if ``axis`` is None.
 

@@ -14,7 +14,7 @@ from passus.arguments import checked_integer
 from passus.backend import Array
 from passus.core import HALF, INTEGERS, Function, Operand, Result, Unary, Variable
 from passus.core.basic import sum_to
-from passus.errors import ShapeError
+from passus.errors import ShapeError, named_in_errors
 from passus.functions.arrays.indexing import get_item
 from passus.functions.arrays.reductions import sum
 from passus.functions.arrays.shapes import transpose
@@ -257,6 +257,7 @@ def diagonal(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Res
     return get_item(transpose(x, (*others, *axes)), (..., rows, rows + offset))
 
 
+@named_in_errors
 def trace(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Result:
     """The sum of a `diagonal`.
 

@@ -11,6 +11,7 @@ import numpy as np
 from passus.backend import Array
 from passus.core import HALF, Function, Operand, Result
 from passus.core.basic import sum_to
+from passus.errors import named_in_errors
 from passus.functions.arrays.arithmetic import add, mul
 from passus.functions.arrays.contractions import tensordot
 from passus.functions.arrays.shapes import reshape
@@ -145,6 +146,7 @@ def linear(x: Operand, W: Operand, b: Operand | None = None) -> Result:
     return Linear()(x, W) if b is None else Linear()(x, W, b)
 
 
+@named_in_errors
 def linear_simple(x: Operand, W: Operand, b: Operand | None = None) -> Result:
     """The same as `linear`, composed of `matmul` and `add`.
 
@@ -158,6 +160,7 @@ def linear_simple(x: Operand, W: Operand, b: Operand | None = None) -> Result:
     return y if b is None else add(y, b)
 
 
+@named_in_errors
 def dot(x0: Operand, x1: Operand) -> Result:
     """The product over the last axis of ``x0`` and the last but one (or only) of ``x1``; with a number, `mul`.
 
@@ -174,6 +177,7 @@ def dot(x0: Operand, x1: Operand) -> Result:
     return matmul(x0, x1) if n1 <= 2 else tensordot(x0, x1, (-1, -2))
 
 
+@named_in_errors
 def outer(x0: Operand, x1: Operand) -> Result:
     """All products of an element of ``x0`` and one of ``x1``: (N,) and (M,) give (N, M); other axes are flattened.
 

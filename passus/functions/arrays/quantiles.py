@@ -9,7 +9,7 @@ import numpy as np
 from passus.backend import Array
 from passus.core import HALF, Operand, Result, Variable, widened
 from passus.core.basic import astype
-from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.errors import ArgumentError, DTypeError, ShapeError, named_in_errors
 from passus.functions.arrays.arithmetic import add, mul, sub
 from passus.functions.arrays.indexing import take_along_axis
 from passus.functions.arrays.reductions import Axis
@@ -66,6 +66,7 @@ def quantile(
     return reshape(y, (*shares.shape, *(kept if keepdims else numbers.shape[:-1])))
 
 
+@named_in_errors
 def median(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
     """The element in the middle by size along axes, or the mean of the two in the middle; NaN if one is.
 

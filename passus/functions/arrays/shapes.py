@@ -14,7 +14,7 @@ from passus.core.basic import AsType as AsType
 from passus.core.basic import BroadcastTo as BroadcastTo
 from passus.core.basic import astype as astype
 from passus.core.basic import broadcast_to as broadcast_to
-from passus.errors import ShapeError
+from passus.errors import ShapeError, named_in_errors
 
 __all__ = [
     "AsType",
@@ -71,6 +71,7 @@ def _as_tuple(value: Any) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, (tuple, list, np.ndarray)) else (value,)
 
 
+@named_in_errors
 def ravel(x: Operand) -> Result:
     """All elements in one row.
 

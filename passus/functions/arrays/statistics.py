@@ -8,7 +8,7 @@ from typing import Any
 from passus.arguments import checked_real
 from passus.backend import Array
 from passus.core import HALF, INTEGERS, Operand, Result, widened
-from passus.errors import ArgumentError
+from passus.errors import ArgumentError, named_in_errors
 from passus.functions.arrays.elementwise import abs
 from passus.functions.arrays.extremes import max
 from passus.functions.arrays.reductions import Axis, Reduction, reduced_to_one, sum
@@ -106,6 +106,7 @@ class Norm(Reduction):
         return self.kept(gy) * part
 
 
+@named_in_errors
 @widened(1)
 def norm(x: Operand, ord: float = 2, axis: Axis = None, keepdims: bool = False) -> Result:
     """The length of the vectors that lie along axes: ``sum(abs(x)**ord) ** (1 / ord)``, ``max(abs(x))`` for infinity.

@@ -37,11 +37,11 @@ __all__ = ["Conv", "ConvGradW", "Deconv", "conv1d", "conv2d", "conv3d", "deconv1
 
 
 class Conv(Function):
-    public_name = "convolution"
     widened = HALF
 
     def __init__(self, window: Window, groups: int) -> None:
         self.window, self.groups = window, groups
+        self.public_name = f"conv{len(window.padding)}d"
 
     def forward(self, x: Array, W: Array, b: Array | None = None) -> Array:
         return convolve(x, W, b, *self.window, self.groups)
@@ -57,11 +57,11 @@ class Conv(Function):
 
 
 class Deconv(Function):
-    public_name = "transposed convolution"
     widened = HALF
 
     def __init__(self, window: Window, groups: int, size: tuple[int, ...]) -> None:
         self.window, self.groups, self.size = window, groups, size
+        self.public_name = f"deconv{len(size)}d"
 
     def forward(self, x: Array, W: Array, b: Array | None = None) -> Array:
         y = convolve_input_gradient(x, W, self.size, *self.window, self.groups)
@@ -80,11 +80,11 @@ class Deconv(Function):
 
 
 class ConvGradW(Function):
-    public_name = "convolution"
     widened = HALF
 
     def __init__(self, window: Window, groups: int, kernel: tuple[int, ...]) -> None:
         self.window, self.groups, self.kernel = window, groups, kernel
+        self.public_name = f"conv{len(kernel)}d"
 
     def forward(self, x: Array, gy: Array) -> Array:
         return convolve_weight_gradient(x, gy, self.kernel, *self.window, self.groups)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from passus.core import Operand, Result, widened
+from passus.errors import named_in_errors
 from passus.functions.arrays.arithmetic import add, div, neg, sub
 from passus.functions.arrays.arrangement import pad as padded
 from passus.functions.arrays.elementwise import exp, log, square
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 
+@named_in_errors
 @widened(1)
 def sigmoid_simple(x: Operand) -> Result:
     """The logistic function, ``1 / (1 + exp(-x))``, as `sigmoid`; it overflows far below 0.
@@ -39,6 +41,7 @@ def sigmoid_simple(x: Operand) -> Result:
     return div(1, add(1, exp(neg(x))))
 
 
+@named_in_errors
 @widened(1)
 def softmax_simple(x: Operand, axis: int = 1) -> Result:
     """Numbers as probabilities, ``exp(x) / sum(exp(x))``, as `softmax`.
@@ -77,6 +80,7 @@ def softmax_cross_entropy_simple(x: Operand, t: Operand) -> Result:
     return neg(mean(log(get_item(softmax_simple(x), (np.arange(len(labels)), labels)))))
 
 
+@named_in_errors
 def conv2d_simple(
     x: Operand, W: Operand, b: Operand | None = None, stride: int | tuple[int, int] = 1, pad: int | tuple[int, int] = 0
 ) -> Result:
@@ -94,6 +98,7 @@ def conv2d_simple(
     return transpose(reshape(y, (N, OH, OW, OC)), (0, 3, 1, 2))
 
 
+@named_in_errors
 @widened(1)
 def pooling_simple(
     x: Operand, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] = 1, pad: int | tuple[int, int] = 0

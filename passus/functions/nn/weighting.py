@@ -9,23 +9,21 @@ from passus.core import Binary, Operand, Result, Variable
 from passus.functions.arrays.arithmetic import div
 from passus.functions.arrays.reductions import sum
 from passus.functions.arrays.selection import where
-from passus.functions.checks import array_of
 from passus.kernels.elementwise import masked
 
 __all__ = ["counted", "in_dtype_of", "product", "weighted"]
 
 
-def in_dtype_of(x: Any, constant: Any) -> Any:
-    """Labels or weights in the dtype of ``x``, so that integers or float64 do not widen float32.
+def in_dtype_of(x: Any, weight: Any) -> Any:
+    """Labels or weights in the dtype of ``x``, so that integers or float64 do not widen float32. Both were checked before.
 
     >>> import numpy as np
     >>> in_dtype_of(np.ones(2, np.float32), np.array([0, 1])).dtype
     dtype('float32')
     """
-    dtype = array_of("dtype", x).dtype
-    if isinstance(constant, (int, float)) or dtype.kind != "f" or array_of("weight", constant).dtype == dtype:
-        return constant
-    return constant.astype(dtype)
+    if isinstance(weight, (int, float)) or x.dtype.kind != "f" or weight.dtype == x.dtype:
+        return weight
+    return weight.astype(x.dtype)
 
 
 class Product(Binary):
@@ -66,7 +64,7 @@ def counted(x: Operand, weight: Operand) -> Result:
     """
     if isinstance(weight, Variable) and weight.requires_grad:
         return x
-    return where(array_of("counted", weight) != 0, x, 0.0)
+    return where(weight != 0, x, 0.0)
 
 
 def weighted(losses: Result, weight: Operand | None, reduction: str, total_weight: float | None = None) -> Result:

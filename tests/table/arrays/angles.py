@@ -9,6 +9,6 @@ ROWS = [
     binary("arctan2", np.arctan2, lambda *shape: away_from((0.0,), *shape), integers=BY_NUMPY),
     binary("hypot", np.hypot, lambda *shape: away_from((0.0,), *shape), integers=BY_NUMPY),
     unary("sinc", np.sinc),
-    unary("deg2rad", np.deg2rad, called="mul"),
-    unary("rad2deg", np.rad2deg, called="mul"),
+    unary("deg2rad", np.deg2rad),
+    unary("rad2deg", np.rad2deg),
 ]

@@ -21,8 +21,8 @@ GRID = tuple(np.arange(-10, 10.5, 0.5))
 ROWS = [
     binary("maximum", np.maximum, apart, grid),
     binary("minimum", np.minimum, apart, grid),
-    binary("fmax", np.fmax, apart, grid, called="maximum"),
-    binary("fmin", np.fmin, apart, grid, called="minimum"),
+    binary("fmax", np.fmax, apart, grid),
+    binary("fmin", np.fmin, apart, grid),
     Row(
         "clip",
         np.clip,

@@ -44,11 +44,11 @@ AXES_CASES = {
 }
 
 
-def axes_raise():
+def axes_raise(name):
     return (
-        bad(ValueError, r"diagonal: x \(3,\) does not have two axes 0 and 1", np.ones(3)),
-        bad(ValueError, r"diagonal: x \(2, 2\) does not have two axes 1 and -1", np.ones((2, 2)), 0, 1, -1),
-        bad(TypeError, "diagonal: list is not supported", [[1.0]]),
+        bad(ValueError, rf"{name}: x \(3,\) does not have two axes 0 and 1", np.ones(3)),
+        bad(ValueError, rf"{name}: x \(2, 2\) does not have two axes 1 and -1", np.ones((2, 2)), 0, 1, -1),
+        bad(TypeError, f"{name}: list is not supported", [[1.0]]),
     )
 
 
@@ -92,6 +92,6 @@ ROWS = [
         spreads={0: "its gradient is a product of whole matrices, of which half are 0"},
         integers="a matrix of any integers is not positive definite",
     ),
-    Row("diagonal", np.diagonal, AXES_CASES, axes_raise(), {**ONE_OPERAND, "0-d": "it takes matrices"}),
-    Row("trace", np.trace, AXES_CASES, axes_raise(), {**ONE_OPERAND, "0-d": "it takes matrices"}),
+    Row("diagonal", np.diagonal, AXES_CASES, axes_raise("diagonal"), {**ONE_OPERAND, "0-d": "it takes matrices"}),
+    Row("trace", np.trace, AXES_CASES, axes_raise("trace"), {**ONE_OPERAND, "0-d": "it takes matrices"}),
 ]

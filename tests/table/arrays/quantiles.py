@@ -17,11 +17,11 @@ def axes_cases(*args, **options):
     }
 
 
-def axes_raise(*args):
+def axes_raise(name, *args):
     return (
-        bad(ValueError, r"quantile: axis 1 is not one of x \(3,\)", np.ones(3), *args, axis=1),
-        bad(ValueError, r"quantile: axis \(0, -2\) names one twice", np.ones((2, 3)), *args, axis=(0, -2)),
-        bad(ValueError, r"quantile: x \(0, 3\) has no elements along axis 0", np.ones((0, 3)), *args, axis=0),
+        bad(ValueError, rf"{name}: axis 1 is not one of x \(3,\)", np.ones(3), *args, axis=1),
+        bad(ValueError, rf"{name}: axis \(0, -2\) names one twice", np.ones((2, 3)), *args, axis=(0, -2)),
+        bad(ValueError, rf"{name}: x \(0, 3\) has no elements along axis 0", np.ones((0, 3)), *args, axis=0),
         bad(TypeError, "list is not supported", [1.0], *args),
     )
 
@@ -33,7 +33,7 @@ def quantile(x, q, skip_nan=False, **options):
 EXEMPT = {**ONE_OPERAND, "empty": "it needs elements"}
 
 ROWS = [
-    Row("median", np.median, axes_cases(), axes_raise(), EXEMPT),
+    Row("median", np.median, axes_cases(), axes_raise("median"), EXEMPT),
     Row(
         "quantile",
         quantile,
@@ -47,7 +47,7 @@ ROWS = [
             },
         },
         (
-            *axes_raise(0.5),
+            *axes_raise("quantile", 0.5),
             bad(ValueError, "quantile: q must be from 0 to 1, not 30", np.ones(3), 30),
             bad(ValueError, "quantile: method must be one of linear", np.ones(3), 0.5, method="weibull"),
         ),

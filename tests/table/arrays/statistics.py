@@ -61,7 +61,7 @@ ROWS = [
             *axes_raise("norm"),
             bad(ValueError, "norm: ord must be at least 1.*0.5", np.ones(3), 0.5),
             bad(ValueError, "norm: ord .*nan", np.ones(3), float("nan")),
-            bad(ValueError, r"max\(float64\[0\]", np.ones(0), np.inf),
+            bad(ValueError, r"norm\(float64\[0\]", np.ones(0), np.inf),
         ),
         ONE_OPERAND,
     ),

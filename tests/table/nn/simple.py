@@ -63,7 +63,7 @@ ROWS = [
         (
             bad(ValueError, r"conv2d_simple: x \(3, 5, 5\) needs the axes", np.ones((3, 5, 5)), np.ones((2, 3, 3, 3))),
             bad(ValueError, "does not fit into 2", np.ones((1, 3, 2, 2)), np.ones((2, 3, 3, 3))),
-            bad(ValueError, r"linear\(.*27\].*\[18, 2\]", np.ones((1, 3, 5, 5)), np.ones((2, 2, 3, 3))),
+            bad(ValueError, r"conv2d_simple\(.*27\].*\[18, 2\]", np.ones((1, 3, 5, 5)), np.ones((2, 2, 3, 3))),
         ),
         FIXED,
         spreads=BORDER,
@@ -79,7 +79,7 @@ ROWS = [
         (
             bad(ValueError, r"pooling_simple: x \(3, 5\) needs the axes \(N, C, H, W\);", np.ones((3, 5)), 2),
             bad(ValueError, "does not fit into 2", np.ones((1, 3, 2, 2)), 3),
-            bad(TypeError, "pair: 2.0 is neither", np.ones((1, 3, 2, 2)), 2.0),
+            bad(TypeError, "pooling_simple: 2.0 is neither", np.ones((1, 3, 2, 2)), 2.0),
         ),
         IMAGES,
     ),
