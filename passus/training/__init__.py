@@ -1,4 +1,4 @@
-"""Training: a readable loop, its callbacks, and a progress bar for loops of one's own."""
+"""Training: the `Trainer`, its callbacks, and a progress bar for custom loops."""
 
 from passus import answers as _answers
 from passus import exports as _exports

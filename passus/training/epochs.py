@@ -1,4 +1,4 @@
-"""The batches of a loader, cut into epochs: once through the loader, or a fixed number of steps."""
+"""The batches of a loader in epochs: one pass through the loader each, or a fixed number of steps."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ __all__ = ["Batches", "Epochs", "Stream", "check_batches", "checked_loader"]
 
 
 class Batches(Protocol):
-    """What is gone through in an epoch: a DataLoader, or a list of batches."""
+    """The batches of an epoch: a DataLoader, or a list of batches."""
 
     def __len__(self) -> int:
-        """How many batches there are."""
+        """Number of batches."""
 
     def __iter__(self) -> Iterator[Any]:
-        """The batches."""
+        """Iterate over the batches."""
 
 
 Stream: TypeAlias = Batches | Iterable[Any]
-"""Batches whose number need not be known."""
+"""Batches, with or without a length."""
 
 
 class Epochs(Verified):
-    """A loader whose epochs have ``steps`` batches; None: as many as the loader has.
+    """A loader in epochs of ``steps`` batches; None: one pass through the loader.
 
-    Epochs of a fixed number of steps continue each other: one begins where the one before ended, and at the end of the loader it
-    is gone through again.
+    Epochs of a fixed number of steps continue each other: each starts where the previous one ended, and the loader is iterated
+    again when it ends.
 
     >>> epochs = Epochs(["a", "b", "c"], steps=2)
-    >>> [list(epochs.rest(0)) for _ in range(3)]
+    >>> [list(epochs.remaining(0)) for _ in range(3)]
     [['a', 'b'], ['c', 'a'], ['b', 'c']]
     """
 
@@ -47,29 +47,29 @@ class Epochs(Verified):
         self.loader: Any = loader
         self.steps = steps
         self.taken = 0
-        """How many batches of the current pass through the loader are done, where epochs have a fixed number of steps."""
+        """Number of batches of the current pass so far, if epochs have a fixed number of steps."""
         self._moved = False
-        """Whether the loader was gone through by others, and put back where it was."""
+        """Whether the loader was iterated elsewhere, and its position restored."""
         self._batches: Iterator[Any] | None = None
-        """The current pass through a loader that does not know where it is."""
+        """The current pass through a loader without a state."""
 
     def __len__(self) -> int:
         return len(self.loader) if self.steps is None else self.steps
 
-    def rest(self, done: int) -> Iterator[Any]:
-        """The batches of an epoch that are still to come when so many are done."""
+    def remaining(self, done: int) -> Iterator[Any]:
+        """The remaining batches of an epoch after the first ``done``."""
         if self.steps is not None:
             return self._continued(self.steps - done)
-        return islice(self._resumed() if done else self.loader, 0 if self._knows else done, None)
+        return islice(self._resumed() if done else self.loader, 0 if self._has_state else done, None)
 
     def _continued(self, count: int) -> Iterator[Any]:
-        """So many batches of a loader that is gone through again and again. Raises `ArgumentError` if it yields none."""
+        """The next ``count`` batches, over several passes. Raises `ArgumentError` if the loader yields none."""
         batches = self._batches or self._pass()
         for _ in range(count):
             if self._moved:
                 batches, self._moved = self._pass(), False
-            for _ in range(3):  # A pass that was left behind its last batch is empty, and the next one must not be.
-                self._batches = None  # Until the next batch is there, for an error ends most iterators.
+            for _ in range(3):  # A pass resumed after its last batch is empty; the next one must not be.
+                self._batches = None  # Set again below: after an error, most iterators are exhausted.
                 batch = next(batches, END)
                 if batch is not END:
                     break
@@ -79,29 +79,31 @@ class Epochs(Verified):
                     "Trainer: the loader yields no more batches; give one that can be iterated more than once"
                 )
             self.taken += 1
-            self._batches = None if self._knows else batches
+            self._batches = None if self._has_state else batches
             yield batch
 
     def _pass(self) -> Iterator[Any]:
-        if self._knows:
+        if self._has_state:
             return iter(self._resumed() if self.taken else self.loader)
         return islice(self.loader, self.taken, None)
 
     def _resumed(self) -> Any:
-        """The loader; one that knows where it is continues there, as after it has loaded a state."""
-        if self._knows:
+        """The loader; one with a state continues at its position, as after loading the state."""
+        if self._has_state:
             self.loader.load_state_dict(self.loader.state_dict())
         return self.loader
 
     @property
-    def _knows(self) -> bool:
+    def _has_state(self) -> bool:
         return isinstance(self.loader, Stateful)
 
     @contextmanager
-    def kept_by(self, loader: Any) -> Iterator[None]:
-        """Let others go through a loader. If it is this one, and epochs continue each other, it is then where it was."""
+    def preserved(self, loader: Any) -> Iterator[None]:
+        """Restore the position after a block that iterates over ``loader``, if it is this loader and epochs continue each other."""
         before = (
-            self.loader.state_dict() if loader is self.loader and self._knows and self.steps and self.taken else None
+            self.loader.state_dict()
+            if loader is self.loader and self._has_state and self.steps and self.taken
+            else None
         )
         try:
             yield
@@ -111,17 +113,17 @@ class Epochs(Verified):
                 self._moved = True
 
     def state_dict(self) -> Tree:
-        """Where the current pass is; nothing if an epoch is a pass."""
+        """The position in the current pass; empty if an epoch is one pass."""
         return {} if self.steps is None else {"steps_per_epoch": self.steps, "taken": self.taken}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """What `load_state_dict` does first. Raises `WeightsError` for epochs of another number of steps."""
+        """Verify a state before `load_state_dict` assigns it. Raises `WeightsError` for epochs of another length."""
         check_tree("Trainer.load_state_dict: epochs", state)
         steps = leaf(state.get("steps_per_epoch"))
         if steps != self.steps:
             raise WeightsError(
                 f"Trainer: the state is of a trainer with steps_per_epoch={steps}, and this one has steps_per_epoch={self.steps}; "
-                "create it as it was created when the state was saved"
+                "create it with the same steps_per_epoch"
             )
         if self.steps is not None:
             check_tree("Trainer.load_state_dict: epochs", state, ["taken"])
@@ -131,13 +133,13 @@ class Epochs(Verified):
 
 
 END: Any = object()
-"""What stands for a batch behind the last one."""
+"""Marks the end of a pass."""
 
 
 def checked_loader(name: str, loader: Any, steps: int | None = None) -> Any:
-    """A loader, if it has batches; where epochs have a fixed number of steps, their number need not be known.
+    """Return a loader; it needs a length unless epochs have a fixed number of steps.
 
-    Raises `DTypeError` for what is none, `ArgumentError` for one without batches.
+    Raises `DTypeError` for any other object, `ArgumentError` for a loader without batches.
     """
     if isinstance(loader, (Dataset, ArrayDataset, Subset)):
         raise DTypeError(
@@ -158,6 +160,6 @@ def checked_loader(name: str, loader: Any, steps: int | None = None) -> Any:
 
 
 def check_batches(name: str, loader: Any) -> None:
-    """Raise `DTypeError` for arrays where batches of inputs and targets are needed."""
+    """Raise `DTypeError` for arrays instead of batches of inputs and targets."""
     if is_array(loader) or (isinstance(loader, (tuple, list)) and loader and all(map(is_array, loader))):
         raise DTypeError(f"Trainer: {name} holds arrays, not batches; write DataLoader(ArrayDataset(x, t), batch_size)")

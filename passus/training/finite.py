@@ -1,4 +1,4 @@
-"""Whether all gradients are numbers, asked before they reach the weights."""
+"""Check that gradients are finite before they are applied to the weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["nonfinite"]
 
 
 def nonfinite(model: Any) -> str | None:
-    """The path of the first parameter whose gradient has a NaN or an infinity in it; None if there is none.
+    """Return the path of the first parameter whose gradient contains NaN or infinity, or None.
 
     >>> from passus.layers import Linear
     >>> layer = Linear(2, in_size=3)
@@ -31,5 +31,5 @@ def nonfinite(model: Any) -> str | None:
 
 
 def _is_finite(g: Array) -> bool:
-    # A sum reads the array once and makes no other. It may overflow where all numbers are finite.
+    # A sum reads the array once without a temporary. It may overflow although all numbers are finite.
     return math.isfinite(g.sum()) or bool((abs(g) < math.inf).all())

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at a moment when nothing is half done."""
+"""Ctrl-C and SIGTERM, deferred to the end of the current step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Interrupt", "Terminated"]
 
 
 class Terminated(KeyboardInterrupt, SystemExit):
-    """What a training ends with that was told to end by SIGTERM: who catches Ctrl-C catches it, and who does not exits.
+    """Raised at the end of a training that received SIGTERM; it is caught like Ctrl-C, and otherwise exits the process.
 
     >>> Terminated().code
     143
@@ -18,15 +18,15 @@ class Terminated(KeyboardInterrupt, SystemExit):
 
     def __init__(self) -> None:
         super().__init__(128 + signal.SIGTERM)
-        self.code = 128 + signal.SIGTERM  # As a shell puts it.
+        self.code = 128 + signal.SIGTERM  # The convention of shells.
 
 
 class Interrupt:
-    """Inside this block the first Ctrl-C is only noted, in ``requested``; a second one interrupts at once.
+    """A block in which the first Ctrl-C only sets ``requested``; a second one interrupts at once.
 
-    So is SIGTERM, with which systems tell processes that they will be killed soon; a second one changes nothing.
+    SIGTERM, which systems send before they kill a process, sets it as well; a second one has no effect.
 
-    In threads other than the main one, and where somebody else handles a signal already, nothing is changed.
+    Signals are not handled outside the main thread, nor if they have another handler already.
 
     >>> with Interrupt() as interrupt:
     ...     signal.raise_signal(signal.SIGINT)
@@ -40,11 +40,11 @@ class Interrupt:
 
     @property
     def requested(self) -> bool:
-        """Whether the training is to end."""
+        """Whether a signal has requested the end of the training."""
         return bool(self._noted)
 
     def error(self) -> KeyboardInterrupt:
-        """What the training ends with, if it was requested."""
+        """The exception to raise if the end was requested."""
         return Terminated() if signal.SIGTERM in self._noted else KeyboardInterrupt()
 
     def __enter__(self) -> Interrupt:
@@ -58,7 +58,7 @@ class Interrupt:
 
     def __exit__(self, *error: object) -> None:
         while self._installed:
-            signal.signal(*self._installed.popitem())  # type: ignore[arg-type]  # what was there before
+            signal.signal(*self._installed.popitem())  # type: ignore[arg-type]  # the handler before
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
         if signum == signal.SIGINT and signum in self._noted:

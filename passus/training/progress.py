@@ -1,4 +1,4 @@
-"""A progress bar for terminals and notebooks, and plain lines elsewhere; for the trainer and for loops of one's own."""
+"""A progress bar in terminals and notebooks, and plain lines elsewhere; for the Trainer and for custom loops."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from passus.optional import import_optional
 __all__ = ["Lines", "progress_bar"]
 
 EVERY = 60.0
-"""After how many seconds of a long loop a line tells that it goes on."""
+"""Number of seconds between the lines that report the progress of a long loop."""
 
 
 def progress_bar(
@@ -24,11 +24,10 @@ def progress_bar(
     initial: int = 0,
     show: bool = True,
 ) -> Any:
-    """A bar (a tqdm) around ``iterable``, or one that is moved by hand with ``bar.update()``.
+    """Return a progress bar (a tqdm) around ``iterable``, or one that is advanced with ``bar.update()``.
 
-    Where standard error is neither a terminal nor a notebook, but a file or a pipe, there is a line of text at the end,
-    and one a minute, without the characters that move the cursor. With ``show=False`` it behaves the same and prints
-    nothing. ``initial`` of ``total`` items are done already.
+    If standard error is a file or a pipe, it prints a line of text every minute and at the end, without control characters.
+    With ``show=False`` it prints nothing. ``initial`` of ``total`` items are already complete.
 
     Raises `DependencyError` if tqdm is not installed.
 
@@ -44,13 +43,13 @@ def progress_bar(
 
 
 def _moves_cursor() -> bool:
-    """Whether a line that was printed can be printed over."""
+    """Whether a printed line can be overwritten."""
     isatty = getattr(sys.stderr, "isatty", None)
     return "ipykernel" in sys.modules or (isatty is not None and isatty())
 
 
 class Lines:
-    """What a tqdm does, as far as loops need it, in lines of text on standard error.
+    """The interface of tqdm as far as loops need it, with lines of text on standard error.
 
     >>> with Lines(total=3) as bar:
     ...     bar.update(3)
@@ -64,7 +63,7 @@ class Lines:
         self.iterable, self.desc, self.n, self.initial = iterable, desc, initial, initial
         self.total = len(iterable) if total is None and isinstance(iterable, Sized) else total
         self._postfix = ""
-        self._start = self._said = monotonic()
+        self._start = self._printed = monotonic()
         self._is_open = True
 
     def __iter__(self) -> Iterator[Any]:
@@ -84,17 +83,17 @@ class Lines:
         self.close()
 
     def update(self, n: int = 1) -> None:
-        """Take note of ``n`` items more."""
+        """Advance by ``n`` items."""
         self.n += n
-        if monotonic() - self._said >= EVERY:
-            self._say()
+        if monotonic() - self._printed >= EVERY:
+            self._print()
 
     def set_description(self, desc: str = "", refresh: bool = True) -> None:
-        """What stands at the beginning of a line."""
+        """Set the text at the beginning of a line."""
         self.desc = desc
 
     def set_postfix(self, values: Mapping[str, Any] | None = None, refresh: bool = True, **more: Any) -> None:
-        """The numbers at its end."""
+        """Set the numbers at the end of a line."""
         shown = {**(values or {}), **more}
         self._postfix = "".join([f", {name}={_short(value)}" for name, value in shown.items()])
 
@@ -102,14 +101,14 @@ class Lines:
         """Print the last line."""
         if self._is_open:
             self._is_open = False
-            self._say()
+            self._print()
 
-    def _say(self) -> None:
-        self._said = monotonic()
-        seconds = f"{self._said - self._start:.1f} s"
+    def _print(self) -> None:
+        self._printed = monotonic()
+        seconds = f"{self._printed - self._start:.1f} s"
         count = str(self.n) if self.total is None else f"{self.n}/{self.total}"
         line = f"{self.desc}: {count} in {seconds}{self._postfix}".removeprefix(": ")
-        if sys.stderr is not None:  # As in programs without a console.
+        if sys.stderr is not None:  # It is None in programs without a console.
             print(line, file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""What a trainer notes of the batches of an epoch: the mean loss, and metrics."""
+"""The mean loss and the metrics of an epoch, accumulated batch by batch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Tally", "numbers", "size_of"]
 
 
 class Tally(Verified):
-    """The mean loss and the metrics of the batches so far; a batch counts by its size.
+    """The mean loss and the metrics of the batches so far; the mean is weighted by the sizes of the batches.
 
     >>> tally = Tally()
     >>> tally.update(0.5, None, None, size=1)
@@ -36,7 +36,7 @@ class Tally(Verified):
         self.metrics = {name: _checked_metric(name, metric) for name, metric in (metrics or {}).items()}
 
     def update(self, loss: Any, y: Any, t: Any, size: int) -> None:
-        """Take note of a batch."""
+        """Add a batch."""
         self.loss.update(loss, weight=size)
         for name, metric in self.metrics.items():
             try:
@@ -46,40 +46,40 @@ class Tally(Verified):
                 raise
 
     def compute(self) -> dict[str, Any]:
-        """The mean loss and what each metric says."""
+        """The mean loss and the value of each metric."""
         return {"loss": self.loss.compute(), **{name: metric.compute() for name, metric in self.metrics.items()}}
 
     def reset(self) -> None:
-        """Forget all batches."""
-        for part in (self.loss, *self.metrics.values()):
-            part.reset()
+        """Discard all batches."""
+        for metric in (self.loss, *self.metrics.values()):
+            metric.reset()
 
     def fresh(self) -> Tally:
-        """One for the same metrics that has seen nothing yet."""
+        """An empty tally of the same metrics."""
         new = Tally(self.metrics)
         new.reset()
         return new
 
     def state_dict(self) -> Tree:
-        """What was noted."""
-        return {name: part.state_dict() for name, part in self._parts().items()}
+        """The states of the loss and of the metrics."""
+        return {name: metric.state_dict() for name, metric in self._stateful().items()}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """What `load_state_dict` does first. Raises `WeightsError` if it is of other metrics."""
-        parts = self._parts()
+        """Verify a state before `load_state_dict` assigns it. Raises `WeightsError` for other metrics."""
+        metrics = self._stateful()
         check_tree("Trainer", state)
-        if state.keys() != parts.keys():
+        if state.keys() != metrics.keys():
             named = ", ".join(map(str, state))[:200]
-            raise WeightsError(f"Trainer: the state has {named}, and the trainer {', '.join(parts)}")
-        for name, part in parts.items():
-            loading.part(part, state[name], name)
+            raise WeightsError(f"Trainer: the state has {named}, and the trainer {', '.join(metrics)}")
+        for name, metric in metrics.items():
+            loading.part(metric, state[name], name)
 
-    def _parts(self) -> dict[str, Stateful]:
+    def _stateful(self) -> dict[str, Stateful]:
         return {"loss": self.loss, **self.metrics}
 
 
 def _checked_metric(name: Any, metric: Any) -> Metric:
-    """A copy of a metric, or one made of a function."""
+    """Copy a metric, or make one from a function."""
     if not isinstance(name, str) or name in ("epoch", "step", "lr", "loss") or "." in name:
         raise ArgumentError(f"Trainer: a metric cannot be named {name!r}; choose another name, without a dot")
     if callable(metric) and not isinstance(metric, (type, Stateful)):
@@ -93,22 +93,22 @@ def _checked_metric(name: Any, metric: Any) -> Metric:
 
 
 def numbers(measures: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """Those measures that are single numbers: what a history holds. A matrix stays with its metric."""
+    """The measures that are single numbers, for a row of the history; a confusion matrix is not."""
     return {f"{prefix}{name}": float(value) for name, value in measures.items() if np.ndim(value) == 0}
 
 
 def size_of(batch: Any) -> int:
-    """How many examples are in a batch: the length of its first array; a batch without one counts as one example."""
+    """Number of examples in a batch: the length of its first array, or 1 if it has no array."""
     first = next(_arrays(batch), None)
     return len(first) if first is not None and first.ndim else 1
 
 
 def _arrays(batch: Any) -> Iterator[Any]:
-    """The arrays in a batch, however deep they lie."""
+    """The arrays in a batch, at any depth."""
     if isinstance(batch, Mapping):
         batch = tuple(batch.values())
     if isinstance(batch, (tuple, list)):
-        for part in batch:
-            yield from _arrays(part)
+        for item in batch:
+            yield from _arrays(item)
     elif is_array(batch) or isinstance(batch, Variable):
         yield batch

@@ -137,7 +137,7 @@ class Trainer(TrainerState, CheckedOptions):
         with progress_bar(
             desc=f"epoch {self.epoch + 1}{total}", total=len(self._epochs), initial=self.batch, show=self.progress
         ) as bar:
-            for batch in self._epochs.rest(self.batch):
+            for batch in self._epochs.remaining(self.batch):
                 loss = self.train_step(batch)
                 bar.set_postfix(loss=loss, refresh=False)
                 bar.update()
@@ -234,7 +234,7 @@ class Trainer(TrainerState, CheckedOptions):
             )
         batches = checked_loader("loader", batches)
         tally = self._tally.fresh()
-        with test_mode(), no_grad(), new_sequences(self.model), self._epochs.kept_by(batches):
+        with test_mode(), no_grad(), new_sequences(self.model), self._epochs.preserved(batches):
             for batch in batches:
                 loss, y, t = self.forward(batch)
                 tally.update(loss, y, t, size_of(batch))

@@ -137,7 +137,7 @@ def test_an_epoch_may_be_shorter_or_longer_than_the_loader() -> None:
         run.fit(epochs=rows)
         assert [row["step"] for row in run.history] == [steps * (i + 1) for i in range(rows)]
         assert seen.sums == [seen.sums[i % 5] for i in range(steps * rows)]
-    assert list(Epochs(["a"], steps=3).rest(1)) == ["a", "a"]
+    assert list(Epochs(["a"], steps=3).remaining(1)) == ["a", "a"]
 
 
 def test_as_many_steps_as_batches_are_the_same_run() -> None:

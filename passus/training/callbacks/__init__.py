@@ -1,4 +1,4 @@
-"""Callbacks: what happens beside the training, each in a few lines."""
+"""Callbacks: logging, checkpoints, early stopping and plots during training."""
 
 from passus import exports as _exports
 from passus.training.callbacks.base import Callback as Callback

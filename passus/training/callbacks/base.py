@@ -1,4 +1,4 @@
-"""What a callback is, and what it sees of the training that calls it."""
+"""The base of callbacks, and the interface of the training loop that calls them."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from passus.tree import Stateful
 __all__ = ["Callback", "Row", "Run"]
 
 Row: TypeAlias = dict[str, float]
-"""What is known after an epoch: ``epoch``, ``step``, ``lr``, ``loss``, metrics, and the same with ``test_``."""
+"""The numbers of an epoch: ``epoch``, ``step``, ``lr``, ``loss`` and metrics, and the evaluation with the prefix ``test_``."""
 
 
 class Run(Protocol):
-    """What callbacks use of a `Trainer`; a loop of one's own that has these can call them too."""
+    """The interface of a `Trainer` that callbacks use; a custom loop with this interface can call them as well."""
 
     model: Any
     epoch: int
-    """How many epochs are complete."""
+    """Number of complete epochs."""
     step: int
-    """How many batches were trained with."""
+    """Number of batches so far, over all epochs."""
     history: list[Row]
     """One row for each complete epoch."""
 
     def stop(self) -> None:
-        """Let the training end after the current step."""
+        """End the training after the current step."""
 
     def parts(self) -> dict[str, Stateful]:
-        """All that a checkpoint needs, by name."""
+        """The components of a checkpoint by name."""
 
 
-def _moment(name: str) -> str:
-    moments = [own for own in vars(Callback) if own.startswith("on_")]
-    close = CALLBACK_METHODS.get(name) or next(iter(get_close_matches(name, moments, n=1)), None)
-    return f"{f'write {close}, or another' if close else 'write one'} of {', '.join(moments)}"
+def _suggested_method(name: str) -> str:
+    methods = [method for method in vars(Callback) if method.startswith("on_")]
+    close = CALLBACK_METHODS.get(name) or next(iter(get_close_matches(name, methods, n=1)), None)
+    return f"{f'write {close}, or another' if close else 'write one'} of {', '.join(methods)}"
 
 
 class Callback(CheckedOptions):
-    """Something that happens during training; a subclass writes the moments it cares for, and is warned of others.
+    """The base of callbacks: a subclass overrides some of these methods, and is warned of unknown ones.
 
-    One with ``state_dict`` and ``load_state_dict`` is part of every checkpoint.
+    A callback with ``state_dict`` and ``load_state_dict`` is saved in every checkpoint.
 
     >>> class Shout(Callback):
     ...     def on_epoch(self, run, row):
@@ -56,28 +56,28 @@ class Callback(CheckedOptions):
         super().__init_subclass__(**options)
         for name in vars(cls):
             if name.startswith("on_") and not hasattr(super(cls, cls), name):
-                notice(f"{cls.__name__}.{name} is never called; {_moment(name)}")
+                notice(f"{cls.__name__}.{name} is never called; {_suggested_method(name)}")
 
     last: ClassVar[bool] = False
-    """Whether it is called after all others, because it saves what they remember."""
+    """Whether it is called after all others, because it saves their states."""
 
     sets_end: ClassVar[bool] = False
-    """Whether it is sure to end the training, so that `Trainer.fit` needs neither epochs nor steps."""
+    """Whether it always ends the training, so that `Trainer.fit` needs neither epochs nor steps."""
 
     def on_start(self, run: Run) -> None:
-        """Before the first step, or the first after a resume; ``run.history`` holds the epochs before."""
+        """Called before the first step, also after a resume; ``run.history`` holds the earlier epochs."""
 
     def on_step(self, run: Run) -> None:
-        """After each step."""
+        """Called after each step."""
 
     def on_epoch(self, run: Run, row: Row) -> None:
-        """After each epoch; ``row`` is the newest of ``run.history``."""
+        """Called after each epoch; ``row`` is the last of ``run.history``."""
 
     def on_interrupt(self, run: Run) -> None:
-        """After the step in which Ctrl-C was pressed, or SIGTERM arrived; nothing is half done."""
+        """Called after the step in which Ctrl-C was pressed or SIGTERM arrived; that step is complete."""
 
     def on_finish(self, run: Run) -> None:
-        """After the last step, if neither an error nor a signal ended the training."""
+        """Called after the last step, unless an error or a signal ended the training."""
 
     def on_end(self, run: Run) -> None:
-        """At the very end, whatever ended the training: the place to close files."""
+        """Called at the end, also after an error or a signal; close files here."""

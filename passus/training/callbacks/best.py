@@ -1,4 +1,4 @@
-"""The best value so far of one number in the rows of a history."""
+"""The best value so far of a monitored number."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from passus.tree import Tree, check_tree
 __all__ = ["Best", "Mode", "checked_mode", "monitored"]
 
 Mode = Literal["min", "max"]
-"""Whether a number should fall, as a loss, or rise, as an accuracy."""
+"""Whether a lower value is better, as of a loss, or a higher one, as of an accuracy."""
 
-RISING = frozenset(
+HIGHER_IS_BETTER = frozenset(
     [
         "acc",
         "accuracy",
@@ -35,16 +35,16 @@ RISING = frozenset(
         "ssim",
     ]
 )
-"""Words in the names of measures that should rise."""
+"""Words in the names of measures of which a higher value is better."""
 
 
 class Best(Verified):
-    """The best value so far of the number called ``monitor``.
+    """The best value so far of the number named ``monitor``.
 
-    ``mode``: "min" if it should fall, "max" if it should rise; without it "min". ``min_delta``: by how much it must be
-    better to count.
+    ``mode``: "min" (the default) if a lower value is better, "max" if a higher one is. ``min_delta``: the least improvement
+    that counts.
 
-    Raises `ArgumentError` without ``mode`` for a name such as ``test_accuracy``, which should rise.
+    Raises `ArgumentError` without ``mode`` for a name such as ``test_accuracy``, of which a higher value is better.
 
     >>> best = Best("test_accuracy", mode="max")
     >>> [best.improves({"test_accuracy": value}) for value in (0.8, 0.7, 0.9)]
@@ -58,7 +58,7 @@ class Best(Verified):
         self.value: float | None = None
 
     def improves(self, row: Row) -> bool:
-        """Take note of a row, and say whether it is the best so far; a NaN never is."""
+        """Record a row, and return whether it is the best so far; NaN never is."""
         value = monitored(row, self.monitor)
         if math.isnan(value) or not self._better(value):
             return False
@@ -72,11 +72,11 @@ class Best(Verified):
         return gain > self.min_delta
 
     def state_dict(self) -> Tree:
-        """The value."""
+        """The best value."""
         return {"value": self.value}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """What `load_state_dict` does first. Raises `WeightsError` if it has no value, `ArgumentError` if that is NaN."""
+        """Verify a state before `load_state_dict` assigns it. Raises `WeightsError` without a value, `ArgumentError` for NaN."""
         where = "Best.load_state_dict"
         check_tree(where, state, ["value"])
         value = None if state["value"] is None else checked_real(where, "value", leaf(state["value"]))
@@ -86,14 +86,18 @@ class Best(Verified):
 
 
 def checked_mode(name: str, monitor: str, mode: Mode | None) -> Mode:
-    """``mode``, or "min" for None; ``name`` is the class that asks.
+    """Return ``mode``, or "min" for None; ``name`` names the class in messages.
 
-    Raises `ArgumentError` for another mode, and for None if ``monitor`` should rise.
+    Raises `ArgumentError` for another mode, and for None if a higher value of ``monitor`` is better.
 
     >>> checked_mode("Best", "accuracy", "max"), checked_mode("Best", "loss", None)
     ('max', 'min')
     """
-    if mode is None and RISING.intersection(str(monitor).lower().split("_")) and "loss" not in str(monitor).lower():
+    if (
+        mode is None
+        and HIGHER_IS_BETTER.intersection(str(monitor).lower().split("_"))
+        and "loss" not in str(monitor).lower()
+    ):
         raise ArgumentError(f"{name}: {monitor} should rise; write mode='max', or mode='min' if it should fall")
     if mode not in ("min", "max", None):
         raise ArgumentError(f"{name}: mode must be 'min' or 'max', not {mode!r}")
@@ -101,7 +105,7 @@ def checked_mode(name: str, monitor: str, mode: Mode | None) -> Mode:
 
 
 def monitored(row: Row, monitor: str) -> float:
-    """The number called ``monitor``. Raises `ArgumentError` with those that there are, if it is none of them.
+    """The number named ``monitor``. Raises `ArgumentError` with the known names if there is none.
 
     >>> monitored({"loss": 0.5}, "loss")
     0.5

@@ -1,4 +1,4 @@
-"""Checkpoints in a folder: the newest few, and the best."""
+"""Checkpoints in a folder: the latest ones, and the best."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from passus.tree import Stateful, Tree, check_tree
 __all__ = ["Checkpoint", "CheckpointFolder"]
 
 NAME = re.compile(r"step-([0-9]{1,18})\.safetensors")
-"""The name of a checkpoint, with its step."""
+"""The file name of a checkpoint, with its step."""
 
 
 class CheckpointFolder:
-    """A folder with the newest ``keep`` checkpoints, for loops of one's own; `Checkpoint` uses it for a `Trainer`.
+    """A folder with the latest ``keep`` checkpoints, for custom loops; `Checkpoint` uses it for a `Trainer`.
 
     >>> import tempfile
     >>> from passus.metrics import Mean
@@ -49,7 +49,7 @@ class CheckpointFolder:
         self.keep = checked_count("CheckpointFolder", "keep", keep)
 
     def paths(self) -> list[Path]:
-        """The checkpoints that are there, oldest first; files with other names do not count."""
+        """The checkpoints in the folder, oldest first; files with other names are ignored."""
         if not self.folder.is_dir():
             return []
         return sorted(
@@ -57,7 +57,7 @@ class CheckpointFolder:
         )
 
     def check_step(self, step: int) -> None:
-        """Raise `ArgumentError` if there is a checkpoint of a later step, with which new ones would be mixed."""
+        """Raise `ArgumentError` if there is a checkpoint of a later step, which belongs to another run."""
         newest = max(map(_step_of, self.paths()), default=0)
         if newest > checked_count("Checkpoint", "step", step, low=0):
             raise ArgumentError(
@@ -67,15 +67,15 @@ class CheckpointFolder:
 
     @property
     def best(self) -> Path:
-        """Where the best checkpoint is, once there is one."""
+        """The path of the best checkpoint."""
         return self.folder / "best.safetensors"
 
     def save(self, step: int, **parts: Stateful) -> Path:
-        """Write a checkpoint, whole or not at all, and then remove those that are too old; returns its path.
+        """Write a checkpoint atomically, remove the oldest ones, and return its path.
 
-        What a process that was killed while it wrote has left behind is removed too, but nothing that another writes just now.
+        Temporary files of killed processes are removed as well, but not those of a running process.
 
-        Raises `ArgumentError` if the folder holds one of a later step: one of another run.
+        Raises `ArgumentError` if the folder holds a checkpoint of a later step, which belongs to another run.
         """
         self.check_step(step)
         made_folder(self.folder)
@@ -87,15 +87,15 @@ class CheckpointFolder:
         return path
 
     def save_best(self, **parts: Stateful) -> None:
-        """Write the best checkpoint in place of the one before."""
+        """Write the best checkpoint, and replace the previous one."""
         made_folder(self.folder)
         save_checkpoint(self.best, metadata=None, **parts)
 
     def resume(self, **parts: Stateful) -> bool:
-        """Load the newest checkpoint into the parts and the random generator; False if there is none yet.
+        """Load the latest checkpoint into the given objects and the random generator; return False if there is none.
 
-        One that is damaged gets another name, with a `PassusWarning`, and the one before it is loaded. Raises `WeightsError`
-        if all are damaged, or if one that is whole does not fit the parts.
+        A damaged checkpoint is renamed with a `PassusWarning`, and the one before it is loaded. Raises `WeightsError` if all
+        are damaged, or if an intact one does not fit the objects.
         """
         paths = self.paths()
         damaged: dict[Path, WeightsError] = {}
@@ -103,7 +103,7 @@ class CheckpointFolder:
             try:
                 saved = read_checkpoint(path)
             except MissingWeightsError:
-                continue  # Another process has removed it just now.
+                continue  # Another process has just removed it.
             except WeightsError as error:
                 if not os.access(path, os.R_OK):
                     raise
@@ -111,7 +111,7 @@ class CheckpointFolder:
                 continue
             take_checkpoint(path, saved, parts)
             for other, reason in damaged.items():
-                _put_aside(other, path, reason)
+                _set_aside(other, path, reason)
             return True
         if damaged:
             raise next(iter(damaged.values()))
@@ -119,21 +119,22 @@ class CheckpointFolder:
 
 
 class Resumable(Protocol):
-    """What can be saved as a whole: a `Trainer`."""
+    """An object that names the components of its checkpoint: a `Trainer`."""
 
     def parts(self) -> dict[str, Stateful]:
-        """All that a checkpoint needs, by name."""
+        """The components of a checkpoint by name."""
 
 
 class Checkpoint(Verified, Callback):
-    """Save everything that is needed to go on, bit for bit, into a folder; also when Ctrl-C is pressed or SIGTERM arrives.
+    """Save checkpoints into a folder, from which a training resumes bit for bit; also on Ctrl-C and SIGTERM.
 
-    ``every_epochs``, ``every_steps``: how often; both None for these two alone. ``keep``: how many of the newest stay.
-    ``monitor``: also keep the best epoch by this number of the history, in ``best.safetensors``; ``mode``: see `Best`.
+    ``every_epochs``, ``every_steps``: the intervals; if both are None, only Ctrl-C and SIGTERM save. ``keep``: the number of
+    latest checkpoints to keep. ``monitor``: also keep the best epoch by this number of the history, in ``best.safetensors``;
+    ``mode``: see `Best`.
 
-    A script that begins with ``checkpoint.resume(trainer)`` goes on where it was interrupted, or begins.
+    A script that starts with ``checkpoint.resume(trainer)`` continues an interrupted run, or starts a new one.
 
-    Raises `ArgumentError` if the folder holds a checkpoint from later than the training: one of another run.
+    Raises `ArgumentError` if the folder holds a checkpoint of a later step, which belongs to another run.
     """
 
     last: ClassVar[bool] = True
@@ -153,20 +154,20 @@ class Checkpoint(Verified, Callback):
         self.best = None if monitor is None else Best(monitor, mode)
 
     def resume(self, run: Resumable) -> bool:
-        """Load the newest checkpoint that is whole; False if there is none yet. See `CheckpointFolder.resume`."""
+        """Load the latest intact checkpoint; return False if there is none. See `CheckpointFolder.resume`."""
         return self.folder.resume(**run.parts())
 
     def on_start(self, run: Run) -> None:
-        """Refuse a folder of another run, whose checkpoints would be mixed with the new ones."""
+        """Refuse a folder with checkpoints of another run."""
         self.folder.check_step(run.step)
 
     def on_step(self, run: Run) -> None:
-        """Save, if it is time to."""
+        """Save at the interval ``every_steps``."""
         if self.every_steps is not None and run.step % self.every_steps == 0:
             self._save(run)
 
     def on_epoch(self, run: Run, row: Row) -> None:
-        """Save, if it is time to, and the best."""
+        """Save at the interval ``every_epochs``, and save the best epoch."""
         improved = self.best is not None and self.best.improves(row)
         if self.every_epochs is not None and run.epoch % self.every_epochs == 0:
             self._save(run)
@@ -174,7 +175,7 @@ class Checkpoint(Verified, Callback):
             self.folder.save_best(**run.parts())
 
     def on_interrupt(self, run: Run) -> None:
-        """Save what would be lost."""
+        """Save the current state."""
         self._save(run)
 
     def state_dict(self) -> Tree:
@@ -182,7 +183,7 @@ class Checkpoint(Verified, Callback):
         return {} if self.best is None else self.best.state_dict()
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """What `load_state_dict` does first."""
+        """Verify a state before `load_state_dict` assigns it."""
         check_tree("Checkpoint.load_state_dict", state)
         if self.best is not None:
             self.best.verify_state(state, loading)
@@ -195,13 +196,13 @@ def _every(name: str, value: Any) -> int | None:
     return None if value is None else checked_count("Checkpoint", name, value)
 
 
-def _put_aside(damaged: Path, loaded: Path, error: WeightsError) -> None:
-    """Rename a checkpoint, so that the training that goes on from an older one can save what comes after that."""
+def _set_aside(damaged: Path, loaded: Path, error: WeightsError) -> None:
+    """Rename a damaged checkpoint, so that a training resumed from an older one can save later steps."""
     aside = damaged.with_name(f"{damaged.name}.damaged")
-    with suppress(FileNotFoundError):  # Another process was quicker, or has removed it.
+    with suppress(FileNotFoundError):  # Another process has renamed or removed it.
         damaged.replace(aside)
     warnings.warn(
-        f"Checkpoint: the newest checkpoint is damaged, so training resumes from {loaded.name}. The other was renamed to {aside}; "
+        f"Checkpoint: the latest checkpoint is damaged, so training resumes from {loaded.name}. The other was renamed to {aside}; "
         f"delete it if you do not need it ({error})",
         PassusWarning,
         stacklevel=4,

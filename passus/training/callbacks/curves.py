@@ -1,4 +1,4 @@
-"""Curves of a history as a picture."""
+"""Plots of the history."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ from passus.training.callbacks.base import Callback, Row, Run
 __all__ = ["PlotCurves", "plot_history"]
 
 AXES = ("epoch", "step", "lr")
-"""What is not drawn."""
+"""Numbers that are not plotted."""
 
 KINDS = ("png", "svg", "pdf")
 
 FIRST = 0.5
-"""How many seconds the first picture is expected to take."""
+"""Expected number of seconds for the first plot."""
 
 COLUMNS = 3
-"""How many curves stand side by side."""
+"""Number of plots side by side."""
 
 
 class PlotCurves(Callback):
-    """Draw the history into the picture ``path`` after every ``every``-th epoch and at the end; see `plot_history`.
+    """Plot the history into the file ``path`` after every ``every``-th epoch and at the end; see `plot_history`.
 
-    A picture takes as long as many a short epoch. It is left out where drawing would take more than ``share`` of the
-    time of the training; that at the end is always drawn.
+    A plot may take longer than a short epoch. It is skipped if plots would take more than a fraction ``share`` of the training
+    time; the plot at the end is never skipped.
 
-    Raises `ArgumentError` for another kind of picture or a share outside of 0 to 1, `DependencyError` if matplotlib is
-    not installed.
+    Raises `ArgumentError` for another file format or a share outside 0 to 1, `DependencyError` if matplotlib is not installed.
     """
 
     def __init__(self, path: FilePath, every: int = 1, share: float = 0.05) -> None:
@@ -46,21 +45,21 @@ class PlotCurves(Callback):
         self.share = checked_share("PlotCurves", "share", share)
         self._start = 0.0
         self._spent, self._last = 0.0, FIRST
-        """How many seconds all pictures took, and the last one."""
+        """Number of seconds for all plots, and for the last one."""
         self._drawn = -1
-        """The last epoch in the picture."""
+        """The last epoch in the plot."""
 
     def on_start(self, run: Run) -> None:
-        """Begin to measure the time."""
+        """Start to measure the time."""
         self._start, self._spent, self._drawn = monotonic(), 0.0, -1
 
     def on_epoch(self, run: Run, row: Row) -> None:
-        """Draw, if it is time to and does not take too much of it."""
+        """Plot at the interval ``every``, unless it would take too much time."""
         if run.epoch % self.every == 0 and self._spent + self._last <= self.share * (monotonic() - self._start):
             self._draw(run)
 
     def on_end(self, run: Run) -> None:
-        """Draw the epochs since the last picture."""
+        """Plot once more if there are epochs since the last plot."""
         if run.history and run.epoch != self._drawn:
             self._draw(run)
 
@@ -72,12 +71,12 @@ class PlotCurves(Callback):
 
 
 def plot_history(history: Sequence[Row], path: FilePath) -> None:
-    """Draw each number of a history over the epochs, training and test together, into a picture (png, svg, pdf).
+    """Plot each number of a history over the epochs, training and test together, into a png, svg or pdf file.
 
-    The picture is replaced as a whole, so that a viewer never sees half of one; its folder is created.
+    The file is replaced atomically; its folder is created.
 
-    Raises `ArgumentError` for an empty history, a row without its epoch, or another kind of picture, and
-    `DependencyError` if matplotlib is not installed.
+    Raises `ArgumentError` for an empty history, a row without its epoch, or another file format, and `DependencyError` if
+    matplotlib is not installed.
     """
     path = checked_path(path)
     kind, names = _checked_kind(path), _names(history)
@@ -105,7 +104,7 @@ def _checked_kind(path: Path) -> str:
 
 
 def _names(history: Sequence[Row]) -> list[str]:
-    """What there is to draw; ``test_loss`` is drawn with ``loss``. A dict keeps the order."""
+    """The names of the plots, in order; ``test_loss`` is plotted with ``loss``."""
     return list({name.removeprefix("test_"): None for row in history for name in row if name not in AXES})
 
 

@@ -1,4 +1,4 @@
-"""A budget of time."""
+"""A time limit for the training."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["TimeLimit"]
 
 
 class TimeLimit(Verified, Callback):
-    """Stop after ``minutes`` of wall-clock time in all, that before a resume included; the step under way is completed.
+    """Stop after ``minutes`` of wall-clock time, including the time before a resume; the current step is completed.
 
-    With it, ``fit()`` needs neither epochs nor steps.
+    With this callback, ``fit()`` needs neither epochs nor steps.
 
-    ``share`` is the part of the budget that is used, from 0 to 1: a schedule of ``share`` reaches its end with the budget, however
-    fast the machine is, as in ``AdamW(lr=lambda step: schedule(1000 * limit.share))``.
+    ``share`` is the fraction of the time that has passed, from 0 to 1. A schedule of ``share`` ends with the training on machines
+    of any speed, as in ``AdamW(lr=lambda step: schedule(1000 * limit.share))``.
 
-    A training that was stopped stays so: ``fit`` called again, or after a resume, adds no step.
+    A stopped training stays stopped: ``fit`` called again, or after a resume, adds no step.
 
     Raises `ArgumentError` unless ``minutes`` is above 0.
 
@@ -35,30 +35,30 @@ class TimeLimit(Verified, Callback):
     def __init__(self, minutes: float) -> None:
         self.minutes = checked_number("TimeLimit", "minutes", minutes, open_low=True)
         self.seconds = 0.0
-        """How much time is used."""
+        """Number of seconds so far."""
         self._start = 0.0
 
     @property
     def share(self) -> float:
-        """The part of the budget that is used, from 0 to 1."""
+        """The fraction of the time that has passed, from 0 to 1."""
         return min(self.seconds / (60 * self.minutes), 1.0)
 
     def on_start(self, run: Run) -> None:
-        """Start the clock, or stop at once what has used its budget."""
+        """Start the clock, or stop at once if no time is left."""
         self._start = monotonic() - self.seconds
         self._check(run)
 
     def on_step(self, run: Run) -> None:
-        """Read the clock, and stop if it is time to."""
+        """Read the clock, and stop if no time is left."""
         self.seconds = monotonic() - self._start
         self._check(run)
 
     def state_dict(self) -> Tree:
-        """The time used."""
+        """The time so far."""
         return {"seconds": self.seconds}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """What `load_state_dict` does first. Raises `WeightsError` if the time is missing."""
+        """Verify a state before `load_state_dict` assigns it. Raises `WeightsError` if the time is missing."""
         where = "TimeLimit.load_state_dict"
         check_tree(where, state, ["seconds"])
         loading.put(self, "seconds", checked_number(where, "seconds", leaf(state["seconds"])))

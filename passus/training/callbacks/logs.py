@@ -1,4 +1,4 @@
-"""The history as a text file, a line for each epoch, complete at every moment."""
+"""The history as a text file with a line for each epoch, replaced atomically."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["CSVLog", "JSONLinesLog"]
 
 
 class _Log(Callback):
-    """A file that starts with the history so far, so that after a resume no epoch is missing or there twice.
+    """A file that starts with the history so far, so that after a resume each epoch is in it once.
 
-    It is replaced as a whole after each epoch: whoever reads it, and whenever the process is killed, finds whole rows.
+    It is replaced atomically after each epoch, so that it always holds complete rows.
     """
 
     def __init__(self, path: FilePath) -> None:
@@ -25,7 +25,7 @@ class _Log(Callback):
         self._rows: list[Row] | None = None
 
     def on_start(self, run: Run) -> None:
-        """Write the epochs before."""
+        """Write the earlier epochs."""
         if self.path.is_dir():
             raise PathError(f"{type(self).__name__}: {self.path} is a folder; name a file in it")
         made_folder(self.path.parent)
@@ -38,7 +38,7 @@ class _Log(Callback):
         self._write([*self._rows, row])
 
     def on_end(self, run: Run) -> None:
-        """Forget the rows."""
+        """Release the rows."""
         self._rows = None
 
     def _write(self, rows: list[Row]) -> None:
@@ -53,11 +53,11 @@ class _Log(Callback):
 
 
 class CSVLog(_Log):
-    """A table ``path`` with a header and a row for each epoch; the folder is created.
+    """Write the history to the CSV file ``path``, with a header and a row for each epoch; the folder is created.
 
-    A new run begins a new file, a resumed one goes on with it.
+    A new run starts a new file; a resumed run continues it.
 
-    Raises `ArgumentError` if the columns change on the way, `PathError` for a folder, or a file in the place of one.
+    Raises `ArgumentError` if the columns change, `PathError` if ``path`` is a folder, or its parent is a file.
     """
 
     def _text(self, rows: list[Row]) -> str:
@@ -77,10 +77,10 @@ class CSVLog(_Log):
 
 
 class JSONLinesLog(_Log):
-    """A file ``path`` with a JSON object on each line, one for each epoch; a NaN or an infinity is null.
+    """Write the history to the file ``path``, with a JSON object for each epoch on a line; NaN and infinity are null.
 
-    A new run begins a new file, a resumed one goes on with it. Raises `PathError` for a folder, or a file in the
-    place of one.
+    A new run starts a new file; a resumed run continues it. Raises `PathError` if ``path`` is a folder, or its parent is
+    a file.
     """
 
     def _text(self, rows: list[Row]) -> str:

@@ -1,4 +1,4 @@
-"""Reacting to a number that no longer gets better: stop, or learn more slowly."""
+"""Reactions to a number that no longer improves: stop, or reduce the learning rate."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["EarlyStopping", "ReportPlateau"]
 
 
 class EarlyStopping(Verified, Callback):
-    """Stop when a number has not got better for ``patience`` epochs in a row, and put the best weights back.
+    """Stop when a number has not improved for ``patience`` consecutive epochs, and restore the best weights.
 
-    ``monitor``, ``mode``, ``min_delta``: see `Best`. ``restore_best``: whether the model gets the weights (and buffers)
-    of its best epoch when the training is over; after an error or Ctrl-C it keeps its newest ones.
+    ``monitor``, ``mode``, ``min_delta``: see `Best`. ``restore_best``: whether the weights and buffers of the best epoch are
+    restored at the end of the training; after an error or Ctrl-C the model keeps the latest ones.
 
-    A training that was stopped stays so: ``fit`` called again, or after a resume, adds no epoch. To go on, give a greater
+    A stopped training stays stopped: ``fit`` called again, or after a resume, adds no epoch. To continue, give a greater
     ``patience``, or set ``waited`` to 0.
     """
 
@@ -37,16 +37,16 @@ class EarlyStopping(Verified, Callback):
         self.patience = checked_count("EarlyStopping", "patience", patience)
         self.restore_best = restore_best
         self.waited = 0
-        """For how many epochs it has not got better."""
+        """Number of consecutive epochs without improvement."""
         self._weights: dict[str, Any] = {}
 
     def on_start(self, run: Run) -> None:
-        """Stop at once what was stopped before."""
+        """Stop at once if the training was stopped before."""
         if self.waited >= self.patience:
             run.stop()
 
     def on_epoch(self, run: Run, row: Row) -> None:
-        """Compare, and stop if it is time to."""
+        """Compare with the best epoch, and stop after ``patience`` epochs without improvement."""
         if self.best.improves(row):
             self.waited = 0
             self._weights = run.model.state_dict() if self.restore_best else {}
@@ -56,28 +56,30 @@ class EarlyStopping(Verified, Callback):
             run.stop()
 
     def on_finish(self, run: Run) -> None:
-        """Put the best weights back."""
+        """Restore the best weights."""
         if self._weights:
             run.model.load_state_dict(self._weights)
 
     def state_dict(self) -> Tree:
-        """The best value and weights, and how long ago that was."""
+        """The best value and weights, and the number of epochs since."""
         return {"best": self.best.state_dict(), "waited": self.waited, "weights": self._weights}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """What `load_state_dict` does first. Raises `WeightsError` if a part is missing, or weights are of another model."""
+        """Verify a state before `load_state_dict` assigns it. Raises `WeightsError` if it is incomplete or of another model."""
         where = "EarlyStopping.load_state_dict"
         check_tree(where, state, ["best", "waited", "weights"])
         check_tree(f"{where}, weights", state["weights"])
         if state["weights"] and loading.model is not None:
-            Loading().part(loading.model, state["weights"], "weights")  # They are needed at the end only.
+            Loading().part(
+                loading.model, state["weights"], "weights"
+            )  # Verified only: they are loaded at the end of the training.
         loading.part(self.best, state["best"], "best")
         loading.put(self, "waited", checked_count(where, "waited", leaf(state["waited"]), low=0))
         loading.put(self, "_weights", dict(state["weights"]))
 
 
 class ReportPlateau(Callback):
-    """Report a number to an `OnPlateau` schedule after each epoch, so that the optimizer's rate follows it.
+    """Report a number to an `OnPlateau` schedule after each epoch, which reduces the learning rate accordingly.
 
     Raises `DTypeError` for another schedule.
 
@@ -100,6 +102,6 @@ class ReportPlateau(Callback):
         self.mode = checked_mode("ReportPlateau", monitor, mode)
 
     def on_epoch(self, run: Run, row: Row) -> None:
-        """Report."""
+        """Report the number of the epoch."""
         value = monitored(row, self.monitor)
         self.schedule.report(value if self.mode == "min" else -value)

@@ -1,4 +1,4 @@
-"""The history as event files for TensorBoard, written with its own package alone."""
+"""The history as event files for TensorBoard, written with the package tensorboard."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["TensorBoardLog"]
 
 
 class TensorBoardLog(Callback):
-    """A curve over the steps for each number of the history; look at them with ``tensorboard --logdir FOLDER``.
+    """Log each number of the history over the steps; view the logs with ``tensorboard --logdir FOLDER``.
 
-    A resumed run goes on in a file of its own, and what the interrupted one wrote later than that is not shown.
+    A resumed run continues in a separate file; later steps of the interrupted run are not shown.
 
     Raises `DependencyError` if the package tensorboard is not installed.
     """
@@ -32,7 +32,7 @@ class TensorBoardLog(Callback):
         module = import_optional("tensorboard.summary.writer.event_file_writer", "tensorboard", "TensorBoardLog")
         self._writer = module.EventFileWriter(self.folder)
         if run.step:
-            # Tells TensorBoard to drop what it has of later steps.
+            # TensorBoard then drops later steps.
             self._add(run.step + 1, session_log=self._event.SessionLog(status=self._event.SessionLog.START))
 
     def on_epoch(self, run: Run, row: Row) -> None:
