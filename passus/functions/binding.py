@@ -1,6 +1,6 @@
-"""The one place that binds operators, methods and NumPy's functions of a Variable to the functions that do the work.
+"""Binds operators, methods and NumPy's functions of `Variable` to functions of passus; nothing is bound elsewhere.
 
-It also puts the operators under the names that DeZero gives them in ``core``, which lies below and cannot import them.
+It also adds the operators to ``core`` under their DeZero names. ``core`` cannot import them itself.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = ["setup_variable"]
 
 def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Variable, Any], Any]:
     def compared(x: Variable, other: Any) -> Any:
-        """Compare element by element, as NumPy does; the result is a boolean array, which has no gradient."""
+        """Compare elementwise, as NumPy does. The result is a boolean array without gradient."""
         return np.asarray(compare(x._data, other._data if isinstance(other, Variable) else other))
 
     return compared
@@ -51,9 +51,9 @@ def _equality(compare: Callable[[Any, Any], Any]) -> Callable[[Variable, Any], A
     compared = _comparison(compare)
 
     def equal(x: Variable, other: Any) -> Any:
-        """Compare element by element; that of two Variables has no truth value, for it may be one of identity.
+        """Compare elementwise. The comparison of two Variables has no truth value, since identity may be meant.
 
-        With None, as in ``x.grad != None``, it is one truth value.
+        A comparison with None, as in ``x.grad != None``, gives one boolean.
         """
         if other is None:
             return compare(0, None)
@@ -65,7 +65,7 @@ def _equality(compare: Callable[[Any, Any], Any]) -> Callable[[Variable, Any], A
 
 def _test(test: Callable[..., Any]) -> Callable[..., Any]:
     def tested(x: Variable, *args: Any, **options: Any) -> Any:
-        """Look at the elements, as NumPy does; the result is an array, which has no gradient."""
+        """Test the elements, as NumPy does. The result is an array without gradient."""
         answer = test(x._data, *args, **options)
         return np.asarray(answer) if isinstance(answer, np.generic) else answer
 
@@ -165,11 +165,11 @@ METHODS: dict[str, Any] = {
 
 
 IN_CORE = ("Div", "Mul", "Neg", "Pow", "Sub", "div", "mul", "neg", "pow", "rdiv", "rsub", "sub")
-"""The operators that DeZero keeps in ``core``, beside `Add` and `add`."""
+"""The operators of DeZero's ``core``, in addition to `Add` and `add`."""
 
 
 def setup_variable() -> None:
-    """Bind the tables to `Variable`, and the operators to ``core``; done on import, and harmless when repeated.
+    """Bind the tables to `Variable` and the operators to ``core``. Done on import; repeating it has no effect.
 
     >>> setup_variable()
     """

@@ -1,4 +1,4 @@
-"""Checks of arguments that several functions share; each error names the function, what it was given, and a fix."""
+"""Argument checks shared by several functions. Each error names the function, the argument and a fix."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ ACTIVATIONS = (
     "softplus",
     "tanh",
 )
-"""The activations that go into one pass with a bias, by name."""
+"""The names of activations that can be fused with the addition of a bias."""
 
 PAD_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 """The padding modes of convolutions, and NumPy's names for them."""
 
-WITHOUT_IGNORED = ("accuracy", "one_hot", "softmax_cross_entropy_simple")
-"""Functions of labels that have no ``ignore_index``."""
+WITHOUT_IGNORE_INDEX = ("accuracy", "one_hot", "softmax_cross_entropy_simple")
+"""Functions of labels without the option ``ignore_index``."""
 
 WITH_AXIS = (
     "Accuracy",
@@ -59,26 +59,26 @@ WITH_AXIS = (
     "nll_loss",
     "softmax_cross_entropy",
 )
-"""Functions of labels whose ``axis`` says where the classes are."""
+"""Functions of labels with the option ``axis`` for the axis of the classes."""
 
 LIMITS = {"relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
-"""The activations that keep numbers between limits, by name."""
+"""The lower and upper limit of activations that clip, by name."""
 
 
 def array_of(name: str, x: Any) -> Array:
-    """The array of an operand. Raises `DTypeError` if it is none.
+    """The array of an operand. Raises `DTypeError` for other types.
 
     >>> array_of("relu", Variable(np.array([1.0])))
     array([1.])
     """
     data = x._data if isinstance(x, Variable) else x
     if type(data) is np.ndarray and data.dtype.kind in "fiub":
-        return data  # What it nearly always is, found out quickly.
+        return data  # The usual case, checked fast.
     return np.asarray(data) if isinstance(data, (int, float, np.generic)) else checked(data, name)
 
 
 def check_same_shape(name: str, x: Any, t: Any, called: tuple[str, str] = ("x", "t")) -> None:
-    """Raise `ShapeError` unless two operands, such as a prediction and its target, have the same shape.
+    """Raise `ShapeError` unless two operands, such as predictions and targets, have the same shape.
 
     >>> check_same_shape("l1_loss", np.ones(3), np.zeros(3))
     """
@@ -86,25 +86,25 @@ def check_same_shape(name: str, x: Any, t: Any, called: tuple[str, str] = ("x", 
     if shape != target_shape:
         raise ShapeError(
             f"{name}: {called[0]} {shape} and {called[1]} {target_shape} must have the same shape, because broadcasting "
-            f"would compare every prediction with every target; {_way_to_fit(shape, target_shape, called)}"
+            f"would compare every prediction with every target; {_shape_hint(shape, target_shape, called)}"
         )
 
 
-def _way_to_fit(shape: tuple[int, ...], target_shape: tuple[int, ...], called: tuple[str, str]) -> str:
-    """What may help two operands of unequal shapes."""
+def _shape_hint(shape: tuple[int, ...], target_shape: tuple[int, ...], called: tuple[str, str]) -> str:
+    """A hint how to give two operands the same shape."""
     x, t = called
     if math.prod(shape) == math.prod(target_shape):
         return f"reshape one, as in {t}.reshape({shape})"
     if len(shape) > max(len(target_shape), 2) and shape[:1] == target_shape[:1]:
         return f"{x} still has spatial axes; apply F.flatten before the linear layers"
-    stretched = len(target_shape) <= len(shape) and all(n in (1, m) for n, m in zip(target_shape[::-1], shape[::-1]))
-    if stretched:
+    broadcasts = len(target_shape) <= len(shape) and all(n in (1, m) for n, m in zip(target_shape[::-1], shape[::-1]))
+    if broadcasts:
         return f"if this is intended, write np.broadcast_to({t}, {shape})"
     return f"make the last layer's output size match {t}"
 
 
 def integers_of(name: str, called: str, values: Any) -> Array:
-    """The array of one integer or of several. Raises `DTypeError` for other numbers, and for rows of unequal lengths.
+    """The array of one or several integers. Raises `DTypeError` for other numbers, and for rows of unequal lengths.
 
     >>> integers_of("roll", "shift", (1, -1))
     array([ 1, -1])
@@ -118,15 +118,15 @@ def integers_of(name: str, called: str, values: Any) -> Array:
     return array.astype(np.intp, copy=False)
 
 
-def check_channels(name: str, x: Any, **of_channels: Any) -> None:
-    """Raise `ShapeError` unless ``x`` is (N, C, ...) and what belongs to its channels (C,).
+def check_channels(name: str, x: Any, **per_channel: Any) -> None:
+    """Raise `ShapeError` unless ``x`` has shape (N, C, ...) and the arrays per channel have shape (C,).
 
     >>> check_channels("batch_norm", np.ones((2, 3, 5)), gamma=np.ones(3))
     """
     shape = array_of(name, x).shape
     if len(shape) < 2:
         raise ShapeError(f"{name}: x {shape} needs the axes (N, C, ...); for one example write x[None]")
-    for called, v in of_channels.items():
+    for called, v in per_channel.items():
         if array_of(name, v).shape != shape[1:2]:
             raise ShapeError(
                 f"{name}: {called} {array_of(name, v).shape} must hold one number for each channel, axis 1 of x {shape}"
@@ -134,9 +134,9 @@ def check_channels(name: str, x: Any, **of_channels: Any) -> None:
 
 
 def channels_last(shape: tuple[int, ...]) -> bool:
-    """Whether a batch of images of this shape has its channels last, as far as one can tell: (N, H, W, 3).
+    """Whether images of this shape probably have their channels last, as in (N, H, W, 3).
 
-    One channel, or three or four, behind lengths of at least 8 is no image of (N, C, H, W) that occurs.
+    A last axis of length 1, 3 or 4 after lengths of at least 8 does not occur in images (N, C, H, W).
 
     >>> channels_last((32, 28, 28, 1)), channels_last((32, 64, 4, 4)), channels_last((32, 64, 28, 1))
     (True, False, False)
@@ -146,7 +146,7 @@ def channels_last(shape: tuple[int, ...]) -> bool:
 
 
 def check_reduction(name: str, reduction: str, count: float) -> None:
-    """Raise `ArgumentError` for an unknown reduction, or for the mean of no losses.
+    """Raise `ArgumentError` for an unknown reduction, or for a mean over zero losses.
 
     >>> check_reduction("l1_loss", "sum", 0)
     """
@@ -159,9 +159,9 @@ def check_reduction(name: str, reduction: str, count: float) -> None:
 
 
 def check_label_shape(name: str, x: Any, t: Any, axis: int = 1) -> int:
-    """The number of classes, C, if ``t`` (N, ...) has one label for each row of classes in ``x`` (N, C, ...).
+    """The number of classes C of ``x`` (N, C, ...). Raises `ShapeError` unless ``t`` has the shape of labels, (N, ...).
 
-    ``axis``: where the classes were before they came to axis 1. Raises `ShapeError` if the shapes do not fit.
+    ``axis``: the original axis of the classes, for the message.
 
     >>> check_label_shape("accuracy", np.ones((2, 3)), np.array([0, 2]))
     3
@@ -191,14 +191,14 @@ def check_label_shape(name: str, x: Any, t: Any, axis: int = 1) -> int:
             )
         raise ShapeError(
             f"{name}: labels {label_shape} do not match x {shape}, which has its classes on axis 1; "
-            + _way_to_label(name, shape, label_shape, expected)
+            + _label_hint(name, shape, label_shape, expected)
         )
     classes: int = shape[1]
     return classes
 
 
-def _way_to_label(name: str, shape: tuple[int, ...], label_shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
-    """What may help labels that do not fit."""
+def _label_hint(name: str, shape: tuple[int, ...], label_shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """A hint how to give labels the right shape."""
     if len(shape) > 2 and label_shape == shape[:1]:
         return "x still has spatial axes; flatten it before the last linear layers, with F.flatten or L.Flatten()"
     if label_shape == shape:
@@ -213,9 +213,9 @@ def _way_to_label(name: str, shape: tuple[int, ...], label_shape: tuple[int, ...
 
 
 def check_labels(name: str, t: Any, count: int, called: tuple[str, str] = ("label", "classes")) -> Array:
-    """The array of labels ``t``, integers from 0 to ``count - 1``, wide enough to compute with.
+    """The array of labels ``t``, integers from 0 to ``count - 1``, as np.intp.
 
-    Raises `DTypeError` for other numbers, `LabelError` for a label out of range.
+    Raises `DTypeError` for other dtypes, `LabelError` for a label out of range.
 
     >>> check_labels("one_hot", np.array([2, 0]), 3)
     array([2, 0])
@@ -230,7 +230,7 @@ def check_labels(name: str, t: Any, count: int, called: tuple[str, str] = ("labe
         if called[1] == "classes":
             if count == 1:
                 fix = "; for one score per example use sigmoid_cross_entropy, or compare x > 0 with t"
-            elif (wrong < 0 or wrong == 255) and name not in WITHOUT_IGNORED:
+            elif (wrong < 0 or wrong == 255) and name not in WITHOUT_IGNORE_INDEX:
                 fix = f"; to leave such labels out, pass ignore_index={wrong}"
             elif labels.min() > 0 and wrong == count:
                 fix = "; for labels counted from 1 write t - 1"
@@ -241,7 +241,7 @@ def check_labels(name: str, t: Any, count: int, called: tuple[str, str] = ("labe
 
 
 def check_signs(name: str, t: Any) -> Array:
-    """The array of labels ``t``, each 1 or -1. Raises `LabelError` for any other.
+    """The array of labels ``t``, each 1 or -1. Raises `LabelError` for other values.
 
     >>> check_signs("hinge", np.array([1, -1]))
     array([ 1, -1])
@@ -253,7 +253,7 @@ def check_signs(name: str, t: Any) -> Array:
 
 
 def check_activation(operation: str, activation: Any) -> str:
-    """The name of an activation. Raises `ArgumentError` for any other.
+    """The name of an activation. Raises `ArgumentError` for an unknown name.
 
     >>> check_activation("bias_activation", "relu")
     'relu'
@@ -265,9 +265,9 @@ def check_activation(operation: str, activation: Any) -> str:
 
 
 def limits_of(operation: str, activation: str | None) -> tuple[float, float] | None:
-    """Between which numbers an activation by this name keeps what it is given; None for None.
+    """The lower and upper limit of an activation that clips; None for None.
 
-    Raises `ArgumentError` for the name of anything else.
+    Raises `ArgumentError` for an unknown name.
     """
     if activation is None:
         return None

@@ -1,4 +1,4 @@
-"""Angles and lengths of planes and hyperbolas: arctan2, hypot, inverse hyperbolic functions, sinc, degrees."""
+"""Angles and lengths: arctan2, hypot, inverse hyperbolic functions, sinc, degrees."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Arcsinh(Unary):
 
 
 def arcsinh(x: Operand) -> Result:
-    """The number whose hyperbolic sine each element is: ``log(x + sqrt(x**2 + 1))``.
+    """The inverse hyperbolic sine of each element: ``log(x + sqrt(x**2 + 1))``.
 
     >>> import numpy as np
     >>> arcsinh(np.array([0.0, 1.0]))
@@ -55,7 +55,7 @@ class Arccosh(Unary):
 
 
 def arccosh(x: Operand) -> Result:
-    """The number, not negative, whose hyperbolic cosine each element is; NaN below 1. The gradient is infinite at 1.
+    """The inverse hyperbolic cosine of each element, at least 0; NaN below 1. The gradient is infinite at 1.
 
     >>> import numpy as np
     >>> arccosh(np.array([1.0, 2.0]))
@@ -75,7 +75,7 @@ class Arctanh(Unary):
 
 
 def arctanh(x: Operand) -> Result:
-    """The number whose hyperbolic tangent each element is; infinite at -1 and 1, NaN beyond them.
+    """The inverse hyperbolic tangent of each element; infinite at -1 and 1, NaN outside [-1, 1].
 
     >>> import numpy as np
     >>> arctanh(np.array([0.0, 0.5]))
@@ -100,9 +100,9 @@ class Arctan2(Binary):
 
 
 def arctan2(x0: Operand, x1: Operand) -> Result:
-    """The angle of the point with the coordinates ``x1`` (to the right) and ``x0`` (upwards), from -pi to pi.
+    """The angle of the point with abscissa ``x1`` and ordinate ``x0``, in [-pi, pi].
 
-    In the origin, which has no angle, the gradient is taken to be 0.
+    The gradient at the origin is defined as 0.
 
     >>> import numpy as np
     >>> arctan2(np.array([0.0, 1.0]), np.array([-1.0, 0.0]))
@@ -125,9 +125,9 @@ class Hypot(Binary):
 
 
 def hypot(x0: Operand, x1: Operand) -> Result:
-    """The length of the vector with two coordinates, ``sqrt(x0**2 + x1**2)``, without overflow.
+    """The length of the vector (x0, x1), ``sqrt(x0**2 + x1**2)``, without overflow.
 
-    The gradient of the vector of zeros is taken to be 0.
+    The gradient of the zero vector is defined as 0.
 
     >>> import numpy as np
     >>> hypot(np.array([3.0, 5e200]), np.array([4.0, 12e200]))
@@ -137,7 +137,7 @@ def hypot(x0: Operand, x1: Operand) -> Result:
 
 
 def _length(function: Binary) -> Any:
-    """The length of the vector of both operands; 1 instead of 0, so that 0 divided by it is 0."""
+    """The length of the vector of both operands, or 1 where it is 0, so that 0 divided by it is 0."""
     xp = function.xp
     length = xp.hypot(function.x0, function.x1)
     return xp.where(length == 0, 1.0, length)
@@ -150,7 +150,7 @@ class Sinc(Unary):
         return self.xp.sinc(x)
 
     def backward(self, gy: Any) -> Any:
-        # (cos(pi x) - sinc(x)) / x loses all digits near 0; there its series is taken.
+        # (cos(pi x) - sinc(x)) / x cancels near 0; the Taylor series is used there.
         x, xp = self.x, self.xp
         near = abs(x) < 0.1
         z = xp.where(near, x, 0.0)

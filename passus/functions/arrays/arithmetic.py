@@ -73,7 +73,7 @@ def sub(x0: Operand, x1: Operand) -> Result:
 
 
 def rsub(x0: Operand, x1: Operand) -> Result:
-    """The difference with its operands exchanged: ``x1 - x0``.
+    """The difference with swapped operands: ``x1 - x0``.
 
     >>> import numpy as np
     >>> rsub(np.array([1.0, 2.0]), 3.0)
@@ -125,7 +125,7 @@ def div(x0: Operand, x1: Operand) -> Result:
 
 
 def rdiv(x0: Operand, x1: Operand) -> Result:
-    """The quotient with its operands exchanged: ``x1 / x0``.
+    """The quotient with swapped operands: ``x1 / x0``.
 
     >>> import numpy as np
     >>> rdiv(np.array([1.0, 2.0]), 3.0)
@@ -138,20 +138,20 @@ class Pow(Binary):
     widened = HALF
 
     def __new__(cls, *c: Operand) -> Pow:
-        return new(PowOf if c else cls)  # DeZero's form is Pow(2)(x); here it is Pow()(x, 2).
+        return new(PowOf if c else cls)  # DeZero writes Pow(2)(x), passus Pow()(x, 2).
 
     def forward(self, x0: Array, x1: Array) -> Array:
         return x0**x1
 
     def grad0(self, gy: Any) -> Any:
-        # The exponent 0 is replaced by 1 where it would become -1: 0 * x**(-1) is NaN at x = 0, 0 * x**0 is not.
+        # For c = 0 the exponent c - 1 is replaced by 0: 0 * x**(-1) is NaN at x = 0, 0 * x**0 is not.
         c = self.x1
         lowered = (c - 1 if c != 0 else 0) if isinstance(c, (int, float)) else self.xp.where(c == 0, 0, c - 1)
         return gy * (c * self.x0**lowered)
 
     def grad1(self, gy: Any) -> Any:
-        # 0**c is 0 for every c > 0, so its derivative with respect to c is 0, where log(0) would give NaN. For c < 0 both
-        # are infinite.
+        # 0**c is 0 for every c > 0, so its derivative with respect to c is 0, but log(0) would give NaN. For c < 0,
+        # both are infinite.
         xp, x0 = self.xp, self.x0
         with np.errstate(divide="ignore"):
             return gy * self.y * xp.log(xp.where((x0 == 0) & (self.x1 >= 0), 1, x0))
@@ -170,8 +170,8 @@ class PowOf(Pow):
 def pow(x: Operand, c: Operand) -> Result:
     """The power of each element: ``x ** c``; the exponent may be a Variable too.
 
-    The gradient with respect to the exponent is ``x**c * log(x)``, and where x is 0, 0 for an exponent of at least 0;
-    it is NaN for negative x.
+    The gradient with respect to the exponent is ``x**c * log(x)``; it is 0 at x = 0 for exponents of at least 0, and
+    NaN for negative x.
 
     >>> import numpy as np
     >>> pow(np.array([1.0, 2.0, 3.0]), 2)
@@ -181,7 +181,7 @@ def pow(x: Operand, c: Operand) -> Result:
 
 
 def rpow(x: Operand, c: Operand) -> Result:
-    """The power with its operands exchanged: ``c ** x``.
+    """The power with swapped operands: ``c ** x``.
 
     >>> import numpy as np
     >>> rpow(np.array([1.0, 3.0]), 2)

@@ -48,7 +48,7 @@ class Flip(Unary):
 def flip(x: Operand, axis: int | tuple[int, ...] | None = None) -> Result:
     """Reverse the order of the elements along axes, or along all of them.
 
-    Raises `ShapeError` for an axis that ``x`` does not have, or that is named twice.
+    Raises `ShapeError` for an axis that ``x`` does not have, or for a repeated axis.
 
     >>> import numpy as np
     >>> flip(np.array([1.0, 2.0, 3.0]))
@@ -69,7 +69,8 @@ class Roll(Unary):
 
 
 def roll(x: Operand, shift: int | Sequence[int], axis: int | tuple[int, ...] | None = None) -> Result:
-    """Shift the elements along axes; what leaves at one end enters at the other. Without axes, as if in one row.
+    """Shift the elements along axes; elements that leave at one end re-enter at the other. Without axes, x is
+    flattened.
 
     Raises `ShapeError` for an axis that ``x`` does not have, or for shifts that do not fit the axes;
     `DTypeError` for shifts that are no integers.
@@ -97,7 +98,7 @@ class Tile(Unary):
 
 
 def tile(x: Operand, reps: int | Sequence[int]) -> Result:
-    """Put copies of an array side by side, ``reps`` of them along each axis; missing axes are put in front.
+    """Repeat an array ``reps`` times along each axis; missing axes are prepended.
 
     Raises `ShapeError` for a negative number of copies.
 
@@ -123,7 +124,8 @@ class Repeat(Unary):
 
 
 def repeat(x: Operand, repeats: int | Sequence[int], axis: int | None = None) -> Result:
-    """Repeat each element along an axis: all as often, or each as often as ``repeats`` says; in a row if no axis is given.
+    """Repeat each element along an axis; ``repeats`` is one number, or one per element. Without an axis, x is
+    flattened.
 
     Raises `ShapeError` for an axis that ``x`` does not have, or a negative or missing number of repeats.
 
@@ -158,15 +160,16 @@ class Pad(Unary):
 
 @widened(1, HALF)
 def pad(x: Operand, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Result:
-    """Put elements around an array: ``constant_values``, or in another mode elements of its own.
+    """Pad an array with ``constant_values``, or with its own elements in other modes.
 
-    ``pad_width``: how many, as ``((before, after), ...)`` for each axis, ``(before, after)`` for all, or one number.
-    ``mode``: ``"constant"``, ``"edge"`` (the outermost element again), ``"reflect"`` (mirrored at the outermost
-    element), ``"symmetric"`` (mirrored behind it), ``"wrap"`` (from the other end); and as in `conv2d` ``"zeros"``,
-    ``"replicate"`` for ``"edge"``, ``"circular"`` for ``"wrap"``.
+    ``pad_width``: ``((before, after), ...)`` for each axis, ``(before, after)`` for all axes, or one number. ``mode``:
+    ``"constant"``, ``"edge"`` (repeat the outermost element), ``"reflect"`` (mirror at the outermost element),
+    ``"symmetric"`` (mirror at the edge of the outermost element), ``"wrap"`` (continue from the other end); and as in
+    `conv2d` ``"zeros"``, ``"replicate"`` for ``"edge"``, ``"circular"`` for ``"wrap"``.
 
-    Raises `ArgumentError` for another mode, a negative width or ``"zeros"`` of another value; `ShapeError` if the widths do not fit the axes, or to
-    pad what is empty with its own elements; `DTypeError` for widths that are no integers.
+    Raises `ArgumentError` for an unknown mode, a negative width, or ``"zeros"`` with another value; `ShapeError` if the
+    widths do not fit the axes, or if an empty axis is padded with its own elements; `DTypeError` for widths that are no
+    integers.
 
     >>> import numpy as np
     >>> pad(np.array([1.0, 2.0, 3.0]), (2, 1), mode="reflect")
@@ -193,7 +196,7 @@ def pad(x: Operand, pad_width: Any, mode: str = "constant", constant_values: flo
 
 
 def _widths(pad_width: Any, shape: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """How many elements to put before and after, for each axis."""
+    """The (before, after) widths of each axis."""
     if not shape:
         raise ShapeError("pad: x () has no axes to pad; use F.reshape(x, (1,)) first")
     given = integers_of("pad", "pad_width", pad_width)
@@ -219,9 +222,10 @@ class Tril(Unary):
 
 
 def tril(x: Operand, k: int = 0) -> Result:
-    """The lower triangle of matrices (..., M, N), with zeros above the diagonal ``k`` (0 is the main one, 1 above it).
+    """The lower triangle of matrices (..., M, N), with zeros above the diagonal ``k`` (0 is the main diagonal, 1 the
+    one above it).
 
-    Raises `ShapeError` for less than two axes.
+    Raises `ShapeError` for fewer than two axes.
 
     >>> import numpy as np
     >>> tril(np.ones((2, 2)))
@@ -244,9 +248,10 @@ class Triu(Unary):
 
 
 def triu(x: Operand, k: int = 0) -> Result:
-    """The upper triangle of matrices (..., M, N), with zeros below the diagonal ``k`` (0 is the main one, 1 above it).
+    """The upper triangle of matrices (..., M, N), with zeros below the diagonal ``k`` (0 is the main diagonal, 1 the
+    one above it).
 
-    Raises `ShapeError` for less than two axes.
+    Raises `ShapeError` for fewer than two axes.
 
     >>> import numpy as np
     >>> triu(np.ones((2, 2)))

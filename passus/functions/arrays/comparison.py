@@ -1,4 +1,4 @@
-"""Functions that compare elements and keep one: maximum, minimum, clip."""
+"""Elementwise comparison: maximum, minimum, clip."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Maximum(Binary):
 
 
 def maximum(x0: Operand, x1: Operand) -> Result:
-    """The larger of two operands, element by element; NaN if one is. Where they are equal they share the gradient evenly.
+    """The elementwise maximum of two operands; NaN if either is. Equal operands share the gradient evenly.
 
     >>> import numpy as np
     >>> maximum(np.array([1.0, -2.0]), 0)
@@ -49,7 +49,7 @@ class Minimum(Binary):
 
 
 def minimum(x0: Operand, x1: Operand) -> Result:
-    """The smaller of two operands, element by element; NaN if one is. Where they are equal they share the gradient evenly.
+    """The elementwise minimum of two operands; NaN if either is. Equal operands share the gradient evenly.
 
     >>> import numpy as np
     >>> minimum(np.array([1.0, -2.0]), 0)
@@ -65,7 +65,7 @@ def _where_greater(a: Any, b: Any, gy: Any) -> Any:
 
 @named_in_errors
 def fmax(x0: Operand, x1: Operand) -> Result:
-    """The larger of two operands, element by element; the other one if one is NaN. Equal ones share the gradient evenly.
+    """The elementwise maximum of two operands, ignoring NaN. Equal operands share the gradient evenly.
 
     >>> import numpy as np
     >>> fmax(np.array([1.0, np.nan]), 0.5)
@@ -76,7 +76,7 @@ def fmax(x0: Operand, x1: Operand) -> Result:
 
 @named_in_errors
 def fmin(x0: Operand, x1: Operand) -> Result:
-    """The smaller of two operands, element by element; the other one if one is NaN. Equal ones share the gradient evenly.
+    """The elementwise minimum of two operands, ignoring NaN. Equal operands share the gradient evenly.
 
     >>> import numpy as np
     >>> fmin(np.array([1.0, np.nan]), 0.5)
@@ -86,7 +86,9 @@ def fmin(x0: Operand, x1: Operand) -> Result:
 
 
 def _filled(x0: Operand, x1: Operand) -> tuple[Operand, Operand]:
-    """Both operands, each in place of the other where that is NaN: equal ones share a gradient, so it is whole again."""
+    """Both operands, with NaN replaced by the other operand. The equal operands share the gradient, so its sum is
+    right.
+    """
     missing = [np.isnan(array_of("fmax", x)) for x in (x0, x1)]
     if not any(m.any() for m in missing):
         return x0, x1
@@ -101,19 +103,18 @@ class Clip(Unary):
         return self.xp.clip(x, self.x_min, self.x_max)
 
     def backward(self, gy: Any) -> Any:
-        # Where an element equals its clipped value it was let through, bounds included; and NaN, which is neither
-        # above nor below a bound, gets no gradient.
+        # An element that equals its clipped value was not clipped. NaN equals nothing, and gets no gradient.
         return masked(gy, self.x == self.y)
 
 
 def clip(x: Operand, x_min: Operand | None = None, x_max: Operand | None = None) -> Result:
-    """Each element, but at least ``x_min`` and at most ``x_max``; None leaves that side open.
+    """Clip each element to at least ``x_min`` and at most ``x_max``; None for no bound.
 
-    The bounds are numbers, or arrays that broadcast with ``x``. The gradient is 0 for elements outside the bounds, and
-    passes at the bounds themselves; bounds that are Variables get the gradients of the elements that they replaced.
+    The bounds are numbers, or arrays that broadcast with ``x``. The gradient is 0 for elements outside the bounds;
+    bounds that are Variables get the gradients of the elements that they replace.
 
-    Raises `ArgumentError` without any bound, or if ``x_min > x_max`` for numbers; `DTypeError` for a bound that is no
-    number or array.
+    Raises `ArgumentError` without any bound, or if ``x_min > x_max`` for numbers; `DTypeError` if a bound is no number
+    or array.
 
     >>> import numpy as np
     >>> clip(np.array([-2.0, 0.5, 2.0]), -1, 1)
@@ -131,7 +132,7 @@ def clip(x: Operand, x_min: Operand | None = None, x_max: Operand | None = None)
 
 
 Number = (int, float, type(None))
-"""What bounds a whole array, or leaves it open."""
+"""The types of bounds that apply to a whole array."""
 
 
 def _bound(name: str, bound: Any) -> Any:
@@ -143,5 +144,5 @@ def _bound(name: str, bound: Any) -> Any:
 
 
 def _less(a: Operand, b: Operand) -> Array:
-    """Where ``a < b``, as a boolean array."""
+    """``a < b`` as a boolean array."""
     return array_of("clip", a) < array_of("clip", b)

@@ -1,7 +1,6 @@
-"""Sums of products by Einstein's convention: every axis has a letter, and letters that the result lacks are summed over.
+"""Sums of products in Einstein notation: each axis has a letter, and letters missing in the result are summed over.
 
-The gradient for one operand is again such a sum: of the gradient of the result with all other operands, for the letters
-of that operand.
+The gradient of one operand is again such a sum, over the gradient of the result and all other operands.
 """
 
 from __future__ import annotations
@@ -34,14 +33,16 @@ class Einsum(Function):
 
     def forward(self, *xs: Array) -> Array:
         dtype = self.xp.result_type(*xs)
-        if dtype.kind == "f":  # NumPy would add up some integers before it multiplies them.
+        if dtype.kind == "f":  # NumPy sums some integers in their own dtype before it multiplies them.
             xs = tuple([x.astype(dtype, copy=False) for x in xs])
-        wide = [x.astype(np.float64) for x in xs] if self._is_long(xs) else xs
-        y: Array = self.xp.einsum(f"{','.join(self.terms)}->{self.result}", *wide, optimize=True)
-        return y if wide is xs else y.astype(np.float32)
+        upcast = [x.astype(np.float64) for x in xs] if self._is_long(xs) else xs
+        y: Array = self.xp.einsum(f"{','.join(self.terms)}->{self.result}", *upcast, optimize=True)
+        return y if upcast is xs else y.astype(np.float32)
 
     def _is_long(self, xs: tuple[Array, ...]) -> bool:
-        """Whether NumPy would add many float32 numbers one after the other. A product of two matrices it leaves to a library."""
+        """Whether NumPy would sum many float32 numbers sequentially. A product of two matrices goes to BLAS, which does
+        not.
+        """
         if self.xp is not np or all(x.size <= LONG for x in xs) or xs[0].dtype != np.float32:
             return False
         lengths: dict[str, int] = {}
@@ -67,15 +68,17 @@ class Einsum(Function):
                 lengths[letter] = n
         for letter, n in lengths.items():
             if all(m == 1 for m in _lengths(letter, terms, operands)):
-                # Summed over by itself, or with what was stretched to it: the same gradient all along.
+                # Summed alone, or with broadcast operands: the gradient is the same for all indices.
                 terms.append(letter)
                 operands.append(xp.ones(n, x.dtype))
         gx = Einsum(terms, "".join(lengths))(*operands)
-        return sum_to(_on_diagonals(gx, self.terms[i], xp), x.shape)  # An axis of length 1 may have been stretched.
+        return sum_to(_on_diagonals(gx, self.terms[i], xp), x.shape)  # An axis of length 1 may have been broadcast.
 
 
 def _on_diagonals(x: Any, term: str, xp: Any) -> Any:
-    """An array with one axis for each letter, with its elements on the diagonals that a letter names which repeats."""
+    """Place the elements of an array with one axis per letter on the diagonals of the letters that repeat in
+    ``term``.
+    """
     if len(set(term)) == len(term):
         return x
     lengths = dict(zip(dict.fromkeys(term), x.shape))
@@ -83,13 +86,13 @@ def _on_diagonals(x: Any, term: str, xp: Any) -> Any:
     mask: Any = True
     for axis, (letter, first) in enumerate(zip(term, firsts)):
         if first < axis:
-            places = xp.arange(lengths[letter])
-            along = [places.reshape([-1 if a == b else 1 for b in range(len(term))]) for a in (first, axis)]
+            indices = xp.arange(lengths[letter])
+            along = [indices.reshape([-1 if a == b else 1 for b in range(len(term))]) for a in (first, axis)]
             mask = (along[0] == along[1]) & mask
-    spread = x.reshape(
+    expanded = x.reshape(
         [lengths[letter] if first == axis else 1 for axis, (letter, first) in enumerate(zip(term, firsts))]
     )
-    return masked(spread, mask)
+    return masked(expanded, mask)
 
 
 def _lengths(letter: str, terms: list[str], operands: list[Any]) -> list[int]:
@@ -97,7 +100,7 @@ def _lengths(letter: str, terms: list[str], operands: list[Any]) -> list[int]:
 
 
 def einsum(subscripts: str, *operands: Operand) -> Result:
-    """The sum of products that ``subscripts`` names, as in ``np.einsum``: "ij,jk->ik" is the product of matrices.
+    """The sum of products given by ``subscripts``, as in ``np.einsum``: "ij,jk->ik" is the product of matrices.
 
     A letter may repeat within an operand (a diagonal); "..." stands for axes that broadcast; without "->" the result
     has the letters that occur once, in the order of the alphabet.
@@ -118,11 +121,11 @@ def einsum(subscripts: str, *operands: Operand) -> Result:
 
 
 def tensordot(x0: Operand, x1: Operand, axes: int | tuple[Any, Any] = 2) -> Result:
-    """The product over several axes at once.
+    """The product of two arrays, summed over several axes.
 
-    ``axes``: how many of the last axes of ``x0`` go with as many of the first of ``x1``; or which go with which, as a
-    pair of an axis or a sequence of axes for each. The result has the other axes of ``x0``, then those of ``x1``.
-    Raises `ShapeError` for axes of unequal lengths, `ArgumentError` for axes that cannot be meant.
+    ``axes``: the number n of axes, the last n of ``x0`` and the first n of ``x1``; or a pair of axes or sequences of
+    axes, one for each operand. The result has the other axes of ``x0``, then those of ``x1``. Raises `ShapeError` for
+    axes of unequal lengths, `ArgumentError` for invalid axes.
 
     >>> import numpy as np
     >>> tensordot(np.ones((2, 3, 4)), np.ones((4, 3, 5)), axes=((1, 2), (1, 0))).shape
@@ -139,7 +142,7 @@ def tensordot(x0: Operand, x1: Operand, axes: int | tuple[Any, Any] = 2) -> Resu
 
 
 def _pairs(axes: Any, shape0: tuple[int, ...], shape1: tuple[int, ...]) -> list[tuple[int, int]]:
-    """The axes of either operand that are summed over together, counted from the front."""
+    """The pairs of axes that are summed over, as non-negative numbers."""
     try:
         both = (range(-checked_count("tensordot", "axes", axes, 0), 0), range(axes)) if isinstance(axes, int) else axes
         named0, named1 = [[a] if isinstance(a, int) else list(a) for a in both]
@@ -158,7 +161,7 @@ def _pairs(axes: Any, shape0: tuple[int, ...], shape1: tuple[int, ...]) -> list[
 
 
 def _parsed(subscripts: str, ranks: list[int]) -> tuple[list[str], str]:
-    """The letters of each operand and of the result, "..." replaced by letters that were free."""
+    """The letters of each operand and of the result, with unused letters in place of "..."."""
     inputs, arrow, result = subscripts.partition("->")
     terms = inputs.split(",")
     if len(terms) != len(ranks):
@@ -176,7 +179,7 @@ def _parsed(subscripts: str, ranks: list[int]) -> tuple[list[str], str]:
 
 
 def _width(term: str, rank: int) -> int:
-    """For how many axes the "..." of an operand stands."""
+    """The number of axes that "..." stands for in an operand."""
     if not re.fullmatch(r"[A-Za-z]*(\.\.\.)?[A-Za-z]*", term):
         raise ValueError(f'{term!r} must consist of letters and at most one "..."')
     width = rank - len(term.replace("...", ""))

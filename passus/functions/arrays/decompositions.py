@@ -1,8 +1,8 @@
-"""Decompositions of matrices by eigenvalues, singular values and triangles, and the inverse of matrices of any shape.
+"""Eigenvalue, singular value and QR decompositions, and the pseudo-inverse.
 
-Matrices lie along the last two axes; axes in front are batches. Values that are equal have vectors which nothing but
-chance tells apart: their part of the gradient, which would be infinite, is taken to be 0, so that functions which do not
-depend on the choice have the right gradient.
+The last two axes are those of the matrices; leading axes are batches. The vectors of equal values are arbitrary. Their
+contribution to the gradient, which would be infinite, is defined as 0; so functions that do not depend on the choice of
+vectors have the right gradient.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ __all__ = ["Eigh", "Pinv", "QR", "SVD", "eigh", "eigvalsh", "pinv", "qr", "svd",
 
 
 class EighResult(NamedTuple):
-    """What `eigh` returns."""
+    """The result of `eigh`."""
 
     eigenvalues: Any
     eigenvectors: Any
 
 
 class QRResult(NamedTuple):
-    """What `qr` returns."""
+    """The result of `qr`."""
 
     Q: Any
     R: Any
 
 
 class SVDResult(NamedTuple):
-    """What `svd` returns."""
+    """The result of `svd`."""
 
     U: Any
     S: Any
@@ -61,12 +61,12 @@ class Eigh(Unary):
 
 
 def eigh(x: Operand, triangle: str = "L") -> tuple[Result, Result]:
-    """Eigenvalues w, from the smallest up, and eigenvectors v, the columns, of symmetric x (..., N, N): ``x @ v = v * w``.
+    """Ascending eigenvalues w and eigenvectors v (columns) of symmetric x (..., N, N): ``x @ v = v * w``.
 
-    Only the symmetric part of ``x`` counts, ``(x + x.T) / 2``, so that the gradient is symmetric. The signs of the
-    vectors are arbitrary; the gradient is right for what does not depend on them, nor on the choice of vectors of equal
-    eigenvalues. ``triangle``: which half is read when it comes to rounding, ``"L"`` or ``"U"``. Returns a named tuple, ``eigenvalues`` and ``eigenvectors``.
-    Raises `ShapeError` for a matrix that is not square.
+    Only the symmetric part ``(x + x.T) / 2`` is used, so that the gradient is symmetric. The signs of the vectors, and
+    vectors of equal eigenvalues, are arbitrary; gradients are right for functions that do not depend on them.
+    ``triangle``: the triangle that LAPACK reads, ``"L"`` or ``"U"``, which affects rounding only. Returns a named tuple
+    of ``eigenvalues`` and ``eigenvectors``. Raises `ShapeError` for a matrix that is not square.
 
     >>> import numpy as np
     >>> eigh(np.array([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
@@ -77,7 +77,7 @@ def eigh(x: Operand, triangle: str = "L") -> tuple[Result, Result]:
 
 @named_in_errors
 def eigvalsh(x: Operand) -> Result:
-    """The eigenvalues of symmetric matrices, (..., N, N) to (..., N), from the smallest up, as `eigh` finds them.
+    """The eigenvalues of symmetric matrices, (..., N, N) to (..., N), in ascending order, as in `eigh`.
 
     Raises `ShapeError` for a matrix that is not square.
 
@@ -119,11 +119,11 @@ class SVD(Unary):
 
 
 def svd(x: Operand) -> tuple[Result, Result, Result]:
-    """Singular values S, from the largest down, and their vectors: ``x = U * S @ Vh`` for x (..., M, N).
+    """Descending singular values S and their vectors: ``x = U * S @ Vh`` for x (..., M, N).
 
-    With K the smaller one of M and N, U is (..., M, K), S (..., K) and Vh (..., K, N). The signs of pairs of vectors are
-    arbitrary; the gradient is right for what does not depend on them, nor on the choice of vectors of equal values.
-    Returns a named tuple, ``U``, ``S`` and ``Vh``. Raises `ShapeError` for less than two axes.
+    U is (..., M, K), S (..., K) and Vh (..., K, N), where K is the smaller of M and N. The signs of the vectors, and
+    vectors of equal values, are arbitrary; gradients are right for functions that do not depend on them. Returns a
+    named tuple of ``U``, ``S`` and ``Vh``. Raises `ShapeError` for fewer than two axes.
 
     >>> import numpy as np
     >>> svd(np.array([[0.0, 3.0], [2.0, 0.0]])).S
@@ -134,9 +134,9 @@ def svd(x: Operand) -> tuple[Result, Result, Result]:
 
 @named_in_errors
 def svdvals(x: Operand) -> Result:
-    """The singular values of matrices, (..., M, N) to (..., K), from the largest down, as `svd` finds them.
+    """The singular values of matrices, (..., M, N) to (..., K), in descending order, as in `svd`.
 
-    Raises `ShapeError` for less than two axes.
+    Raises `ShapeError` for fewer than two axes.
 
     >>> import numpy as np
     >>> svdvals(np.array([[0.0, 3.0], [2.0, 0.0]]))
@@ -159,15 +159,15 @@ class QR(Unary):
         Q, R = qr(x) if self.recording else self.found
         m, n = x.shape[-2:]
         if m >= n:
-            return _of_tall(self.xp, Q, R, gQ, gR)
-        # The columns beyond the square are Q.T @ those of x, whose gradient is simple; what they add to Q's is not.
+            return _gradient_of_tall(self.xp, Q, R, gQ, gR)
+        # The last n - m columns of R are Q.T @ those of x; through them, gR contributes to the gradient of Q.
         beyond, g_beyond = x[..., m:], gR[..., m:]
-        g_square = _of_tall(self.xp, Q, R[..., :m], gQ + beyond @ transposed(g_beyond), gR[..., :m])
+        g_square = _gradient_of_tall(self.xp, Q, R[..., :m], gQ + beyond @ transposed(g_beyond), gR[..., :m])
         return self.xp.concatenate([g_square, Q @ g_beyond], axis=-1)
 
 
-def _of_tall(xp: Any, Q: Any, R: Any, gQ: Any, gR: Any) -> Any:
-    """The gradient of a matrix that has as many rows as columns or more."""
+def _gradient_of_tall(xp: Any, Q: Any, R: Any, gQ: Any, gR: Any) -> Any:
+    """The gradient of a matrix with at least as many rows as columns."""
     M = R @ transposed(gR) - transposed(gQ) @ Q
     symmetric = xp.tril(M) + transposed(xp.tril(M, -1))
     return transposed(solve(R, transposed(gQ + Q @ symmetric)))
@@ -176,8 +176,8 @@ def _of_tall(xp: Any, Q: Any, R: Any, gQ: Any, gR: Any) -> Any:
 def qr(x: Operand) -> tuple[Result, Result]:
     """Orthonormal columns Q (..., M, K) and an upper triangle R (..., K, N) with ``x = Q @ R``, for x (..., M, N).
 
-    K is the smaller one of M and N. Returns a named tuple, ``Q`` and ``R``. The gradient needs R, or its first M columns,
-    to be regular (`ArgumentError`). Raises `ShapeError` for less than two axes.
+    K is the smaller of M and N. Returns a named tuple of ``Q`` and ``R``. The gradient raises `ArgumentError` if R, or
+    its first M columns, are singular. Raises `ShapeError` for fewer than two axes.
 
     >>> import numpy as np
     >>> abs(qr(np.array([[3.0], [4.0]])).R)
@@ -199,7 +199,7 @@ class Pinv(Unary):
         return self.xp.linalg.pinv(x) if self.rtol is None else self.xp.linalg.pinv(x, self.rtol)
 
     def backward(self, gy: Any) -> Any:
-        # Golub and Pereyra, "The differentiation of pseudo-inverses" (1973), for a rank that stays.
+        # Golub and Pereyra, "The differentiation of pseudo-inverses" (1973), for constant rank.
         x, y = self.x, self.y
         yT, gT = transposed(y), transposed(gy)
         outside = gT @ y @ yT
@@ -210,8 +210,8 @@ class Pinv(Unary):
 def pinv(x: Operand, rtol: float | None = None) -> Result:
     """The pseudo-inverse (Moore and Penrose) of matrices, (..., M, N) to (..., N, M).
 
-    ``rtol``: singular values up to this share of the largest count as 0 (1e-15, as in NumPy). The gradient is that for
-    matrices of the same rank. Raises `ShapeError` for less than two axes.
+    ``rtol``: singular values up to ``rtol`` times the largest count as 0 (1e-15 by default, as in NumPy). The gradient
+    assumes constant rank. Raises `ShapeError` for fewer than two axes.
 
     >>> import numpy as np
     >>> pinv(np.array([[2.0, 0.0]]))
@@ -232,7 +232,7 @@ def _antisymmetric(x: Any) -> Any:
 
 
 def _diagonal(xp: Any, values: Any) -> Any:
-    """Matrices with these values on the diagonal."""
+    """Diagonal matrices with these values."""
     n = values.shape[-1]
     return values.reshape(*values.shape, 1) * xp.eye(n, dtype=values.dtype)
 

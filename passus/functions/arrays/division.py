@@ -1,4 +1,4 @@
-"""Division of numbers into whole parts and what is left over, and one over a number."""
+"""Integer division, remainders and reciprocals."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class FloorDivide(Binary):
         return self.xp.floor_divide(x0, x1)
 
     def grad0(self, gy: Any) -> Any:
-        return self.xp.where(False, gy, 0.0)  # Unlike gy * 0, it is 0 for an infinite gy too.
+        return self.xp.where(False, gy, 0.0)  # Unlike gy * 0, this is 0 for infinite gy.
 
     grad1 = grad0
 
 
 def floor_divide(x0: Operand, x1: Operand) -> Result:
-    """How often ``x1`` goes into ``x0``, rounded down: ``x0 // x1``; its gradient is 0.
+    """The quotient rounded down: ``x0 // x1``. The gradient is 0.
 
     >>> import numpy as np
     >>> floor_divide(np.array([7.0, -7.0]), 2)
@@ -45,7 +45,8 @@ class Mod(Binary):
 
 
 def mod(x0: Operand, x1: Operand) -> Result:
-    """What is left over by `floor_divide`, ``x0 - x0 // x1 * x1 = x0 % x1``; it has the sign of ``x1``. NaN if that is 0.
+    """The remainder of `floor_divide`, ``x0 % x1 = x0 - x0 // x1 * x1``, with the sign of ``x1``; NaN where ``x1`` is
+    0.
 
     >>> import numpy as np
     >>> mod(np.array([7.0, -7.0]), 3)
@@ -55,7 +56,7 @@ def mod(x0: Operand, x1: Operand) -> Result:
 
 
 class Fmod(Binary):
-    widened = HALF  # The quotient may be larger than float16 can hold.
+    widened = HALF  # The quotient may exceed the range of float16.
 
     def forward(self, x0: Array, x1: Array) -> Array:
         return self.xp.fmod(x0, x1)
@@ -68,7 +69,7 @@ class Fmod(Binary):
 
 
 def fmod(x0: Operand, x1: Operand) -> Result:
-    """What is left over by a division that rounds towards 0; it has the sign of ``x0``. NaN where ``x1`` is 0.
+    """The remainder of a division rounded towards 0, with the sign of ``x0``; NaN where ``x1`` is 0.
 
     >>> import numpy as np
     >>> fmod(np.array([7.0, -7.0]), 3)
@@ -78,13 +79,13 @@ def fmod(x0: Operand, x1: Operand) -> Result:
 
 
 def _times(gy: Any, count: Any) -> Any:
-    """A gradient as often as ``x1`` goes into ``x0``: where that is not at all, 0 for an infinite one, too."""
+    """``gy * count``, and 0 where the count is 0, also for infinite ``gy``."""
     return masked(gy, count != 0) * count
 
 
 @named_in_errors
 def reciprocal(x: Operand) -> Result:
-    """One over each element, ``1 / x``; infinite at 0.
+    """The reciprocal of each element, ``1 / x``; infinite at 0.
 
     >>> import numpy as np
     >>> reciprocal(np.array([2.0, 4.0]))

@@ -1,4 +1,4 @@
-"""Functions of each element by itself: powers, exponentials, logarithms, absolute value."""
+"""Elementwise functions: powers, exponentials, logarithms, absolute value."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Rsqrt(Unary):
 
 
 def rsqrt(x: Operand) -> Result:
-    """One over the square root of each element, ``1 / sqrt(x)``; infinite at 0, NaN below.
+    """The reciprocal square root of each element, ``1 / sqrt(x)``; infinite at 0, NaN below.
 
     >>> import numpy as np
     >>> rsqrt(np.array([1.0, 4.0]))
@@ -97,7 +97,7 @@ class Cbrt(Unary):
 
 
 def cbrt(x: Operand) -> Result:
-    """The cube root of each element, negative for negative ones. The gradient is infinite at 0.
+    """The cube root of each element, negative for negative elements. The gradient is infinite at 0.
 
     >>> import numpy as np
     >>> cbrt(np.array([8.0, -27.0]))
@@ -135,7 +135,7 @@ class Expm1(Unary):
 
 
 def expm1(x: Operand) -> Result:
-    """The exponential of each element minus 1, ``e**x - 1``, exact for small ``x`` too.
+    """The exponential of each element minus 1, ``e**x - 1``, accurate for small ``x``.
 
     >>> import numpy as np
     >>> expm1(np.array([0.0, 1e-10]))
@@ -171,7 +171,7 @@ class Log1p(Unary):
 
 
 def log1p(x: Operand) -> Result:
-    """The natural logarithm of each element plus 1, ``log(1 + x)``, exact for small ``x`` too.
+    """The natural logarithm of each element plus 1, ``log(1 + x)``, accurate for small ``x``.
 
     >>> import numpy as np
     >>> log1p(np.array([0.0, 1e-10]))
@@ -189,7 +189,7 @@ class Abs(Unary):
 
 
 def abs(x: Operand) -> Result:
-    """The absolute value of each element; its gradient is the sign, 0 at 0.
+    """The absolute value of each element. The gradient is the sign, 0 at 0.
 
     >>> import numpy as np
     >>> abs(np.array([1.0, -3.0]))

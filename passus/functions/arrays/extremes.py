@@ -1,4 +1,4 @@
-"""The largest and the smallest element along axes, and the smooth largest: logsumexp."""
+"""The maximum, minimum and logsumexp (a smooth maximum) along axes."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["Logsumexp", "Max", "Min", "logsumexp", "max", "min"]
 
 
 class Extreme(Reduction):
-    """The base of `Max` and `Min`: elements that tie share the gradient evenly."""
+    """The base of `Max` and `Min`. Ties share the gradient evenly."""
 
     widened = HALF
 
     def backward(self, gy: Any) -> Any:
-        y = self.kept(self.y)
+        y = self.with_reduced_axes(self.y)
         ties = self.x == y
         count = ties.sum(axis=self.axis, keepdims=True, dtype=gy.dtype)
-        # NaN equals nothing, and makes the gradient NaN.
-        return masked(self.kept(gy) / self.xp.where(count == 0, np.nan, count), ties | (y != y))
+        # NaN equals nothing; the gradient is NaN then.
+        return masked(self.with_reduced_axes(gy) / self.xp.where(count == 0, np.nan, count), ties | (y != y))
 
 
 class Max(Extreme):
@@ -34,9 +34,9 @@ class Max(Extreme):
 
 
 def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
-    """The largest element along axes; NaN if one is. Elements that tie share the gradient evenly.
+    """The maximum along axes; NaN if any element is. Ties share the gradient evenly.
 
-    Raises `ShapeError` where there are no elements, or for an axis that ``x`` does not have, or that is named twice.
+    Raises `ShapeError` if there are no elements, for an axis that ``x`` does not have, and for a repeated axis.
 
     >>> import numpy as np
     >>> max(np.array([[1.0, 4.0], [3.0, 2.0]]), axis=0)
@@ -51,9 +51,9 @@ class Min(Extreme):
 
 
 def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
-    """The smallest element along axes; NaN if one is. Elements that tie share the gradient evenly.
+    """The minimum along axes; NaN if any element is. Ties share the gradient evenly.
 
-    Raises `ShapeError` where there are no elements, or for an axis that ``x`` does not have, or that is named twice.
+    Raises `ShapeError` if there are no elements, for an axis that ``x`` does not have, and for a repeated axis.
 
     >>> import numpy as np
     >>> min(np.array([[1.0, 4.0], [3.0, 2.0]]), axis=0)
@@ -69,22 +69,22 @@ class Logsumexp(Reduction):
         xp = self.xp
         largest = x.max(axis=self.axis, keepdims=True, initial=-np.inf)
         largest = xp.where(xp.isfinite(largest), largest, 0)
-        with np.errstate(divide="ignore", over="ignore"):  # log(0) and exp of much: infinite, as they should be.
+        with np.errstate(divide="ignore", over="ignore"):  # log(0) and a large exp are infinite, as they should be.
             y = xp.log(total(xp.exp(x - largest), self.axis, True)) + largest
         return y if self.keepdims else xp.squeeze(y, axis=self.axis)
 
     def backward(self, gy: Any) -> Any:
         y = self.y
-        y = self.xp.where(y == -np.inf, 0, y)  # All elements are -inf there: exp(x - 0) is 0, exp(x - y) would be NaN.
-        with np.errstate(invalid="ignore"):  # inf - inf, where the gradient is NaN.
-            return self.kept(gy) * self.xp.exp(self.x - self.kept(y))
+        y = self.xp.where(y == -np.inf, 0, y)  # All elements are -inf: exp(x - 0) is 0, while exp(x - y) would be NaN.
+        with np.errstate(invalid="ignore"):  # inf - inf: the gradient is NaN.
+            return self.with_reduced_axes(gy) * self.xp.exp(self.x - self.with_reduced_axes(y))
 
 
 def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
     """The logarithm of the sum of exponentials along axes, ``log(sum(exp(x)))``, without overflow.
 
-    It is -inf where there are no elements, or all are -inf; the gradient is 0 there.
-    Raises `ShapeError` for an axis that ``x`` does not have, or that is named twice.
+    It is -inf, with gradient 0, if there are no elements or all are -inf.
+    Raises `ShapeError` for an axis that ``x`` does not have, and for a repeated axis.
 
     >>> import numpy as np
     >>> logsumexp(np.array([1000.0, 1000.0]))

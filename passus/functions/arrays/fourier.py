@@ -1,4 +1,4 @@
-"""The discrete Fourier transform; a complex number is a pair of real arrays, its real and its imaginary part."""
+"""The discrete Fourier transform. Complex numbers are pairs of real arrays, the real and the imaginary part."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from passus.functions.checks import array_of
 __all__ = ["Fft", "fft", "ifft", "irfft", "rfft"]
 
 OPPOSITE = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
-"""Which way of scaling the transform back makes it the transposed of the transform there."""
+"""The scaling with which the opposite transform is the conjugate transpose of a transform."""
 
 
 class Fft(Function):
@@ -32,15 +32,15 @@ class Fft(Function):
         return y.real, y.imag
 
     def backward(self, greal: Any, gimag: Any) -> Any:
-        # The transform is a symmetric matrix, so its conjugate is what takes gradients back: the transform the other way.
-        back = Fft(self.n, self.axis, OPPOSITE[self.norm], not self.inverse)(greal, gimag)
+        # The transform is a symmetric matrix, so gradients go through its conjugate: the opposite transform.
+        opposite = Fft(self.n, self.axis, OPPOSITE[self.norm], not self.inverse)(greal, gimag)
         length = self.inputs[0].shape[self.axis]
-        gradients = [_of_length(g, length, self.axis, self.xp) for g in back]
+        gradients = [_of_length(g, length, self.axis, self.xp) for g in opposite]
         return tuple(gradients[: len(self.inputs)])
 
 
 def _of_length(x: Any, n: int, axis: int, xp: Any) -> Any:
-    """Cut, or filled with zeros, to a length: what was cut off has no gradient, nor have zeros that were added."""
+    """Truncate or zero-pad an axis to a length."""
     axis %= x.ndim
     if n <= x.shape[axis]:
         return x[(*(slice(None),) * axis, slice(n))]
@@ -69,12 +69,12 @@ def _transformed(
 def fft(
     real: Operand, imag: Operand | None = None, n: int | None = None, axis: int = -1, norm: str | None = None
 ) -> tuple[Result, Result]:
-    """The discrete Fourier transform along an axis, of real numbers or of complex ones: real and imaginary part.
+    """The discrete Fourier transform of real or complex numbers along an axis, as real and imaginary part.
 
-    ``y[k] = sum(x[j] * exp(-2j * pi * j * k / n))``. ``n``: to which length ``x`` is cut, or filled with zeros, before.
-    ``norm``: ``"backward"`` (the default) divides by n on the way back, ``"forward"`` here, ``"ortho"`` both times by its
-    root. Raises `ShapeError` for parts of unequal shapes or an axis that is not there, `ArgumentError` for another
-    ``norm``, or for no elements.
+    ``y[k] = sum(x[j] * exp(-2j * pi * j * k / n))``. ``n``: the length to which ``x`` is truncated or zero-padded
+    first. ``norm``: ``"backward"`` (the default) divides the inverse by n, ``"forward"`` this transform by n,
+    ``"ortho"`` both by ``sqrt(n)``. Raises `ShapeError` for parts of unequal shapes or an axis that does not exist,
+    `ArgumentError` for an unknown ``norm``, or if there are no elements.
 
     >>> import numpy as np
     >>> fft(np.array([1.0, 0.0, 0.0, 0.0]))
@@ -88,7 +88,7 @@ def ifft(
 ) -> tuple[Result, Result]:
     """The inverse of `fft`, with the same arguments.
 
-    Raises as `fft` does.
+    Raises the errors of `fft`.
 
     >>> import numpy as np
     >>> ifft(np.array([1.0, 1.0, 1.0, 1.0]))
@@ -98,9 +98,9 @@ def ifft(
 
 
 def rfft(x: Operand, n: int | None = None, axis: int = -1, norm: str | None = None) -> tuple[Result, Result]:
-    """The first half of `fft`, ``n // 2 + 1`` elements, which for real numbers tells all.
+    """The first ``n // 2 + 1`` elements of `fft`, which determine the rest for real numbers.
 
-    Raises as `fft` does.
+    Raises the errors of `fft`.
 
     >>> import numpy as np
     >>> rfft(np.array([1.0, 0.0, 0.0, 0.0]))
@@ -115,10 +115,10 @@ def rfft(x: Operand, n: int | None = None, axis: int = -1, norm: str | None = No
 @named_in_errors
 @widened(2)
 def irfft(real: Operand, imag: Operand, n: int | None = None, axis: int = -1, norm: str | None = None) -> Result:
-    """The inverse of `rfft`: the ``n`` real numbers (an even number, if it is not given) whose transform begins so.
+    """The inverse of `rfft`: the ``n`` real numbers with this transform; ``n`` is even by default.
 
-    The imaginary parts of the first element and, if ``n`` is even, of the last count for nothing.
-    Raises as `fft` does.
+    The imaginary parts of the first element and, for even ``n``, of the last are ignored.
+    Raises the errors of `fft`.
 
     >>> import numpy as np
     >>> irfft(np.array([1.0, 1.0, 1.0]), np.zeros(3))
@@ -137,7 +137,7 @@ def irfft(real: Operand, imag: Operand, n: int | None = None, axis: int = -1, no
         data = array_of("irfft", part)
         half = part if data.shape[axis] >= m else _padded(part, m, axis)
         half = get_item(half, (*before, slice(m)))
-        # The second half mirrors the first, its complex conjugate.
+        # The second half is the mirrored complex conjugate of the first.
         mirrored = flip(get_item(half, (*before, slice(1, n - m + 1))), axis)
         parts.append(concatenate([half, mirrored if sign > 0 else neg(mirrored)], axis))
     return ifft(parts[0], parts[1], n, axis, norm)[0]

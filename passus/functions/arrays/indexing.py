@@ -1,4 +1,4 @@
-"""Functions that take elements by their place: indexing, taking along an axis."""
+"""Indexing: elements by index, and along an axis."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class GetItem(Unary):
 
 
 class GetItemGrad(Unary):
-    """Zeros of ``shape`` to which the gradient is added at ``index``; elements taken twice get both gradients."""
+    """The gradient added at ``index`` to zeros of ``shape``; repeated indices accumulate."""
 
     public_name = "get_item"
     widened = HALF
@@ -45,9 +45,9 @@ class GetItemGrad(Unary):
 def get_item(x: Operand, index: Any) -> Result:
     """The elements at an index, ``x[index]``: integers, slices, None, ..., arrays of integers or booleans.
 
-    An element that is taken several times gets the sum of the gradients.
+    The gradients of repeated indices are summed.
 
-    Raises `LabelError` (an IndexError) for an index that does not exist, or that is no index.
+    Raises `LabelError` (an IndexError) for an index out of range or of another type.
 
     >>> import numpy as np
     >>> get_item(np.array([1.0, 2.0, 3.0]), [0, 0, -1])
@@ -57,13 +57,13 @@ def get_item(x: Operand, index: Any) -> Result:
 
 
 def _index(index: Any) -> Any:
-    """An index without Variables and lists: what is in it does not change any more, and stays what it is."""
+    """Convert Variables and lists in an index to arrays, so that later changes of them have no effect."""
     if isinstance(index, tuple):
-        return tuple([_index(part) for part in index])
+        return tuple([_index(element) for element in index])
     if isinstance(index, Variable):
         index = index.data
     if isinstance(index, np.ndarray) and index.dtype.kind in "iu":
-        return index.astype(np.intp, copy=False)  # Wide enough for a negative one to be counted from the end.
+        return index.astype(np.intp, copy=False)  # Narrow integers cannot represent all indices.
     if not isinstance(index, list):
         return index
     try:
@@ -74,12 +74,12 @@ def _index(index: Any) -> Any:
 
 @named_in_errors
 def take_along_axis(x: Operand, indices: Operand, axis: int | None = -1) -> Result:
-    """The elements at ``indices`` along an axis, such as `argsort` gives; of all elements in a row if ``axis`` is None.
+    """The elements at ``indices`` along an axis, as returned by `argsort`; of flattened ``x`` if ``axis`` is None.
 
     ``x`` (..., M, ...) and integers ``indices`` (..., J, ...) give (..., J, ...); their other axes broadcast.
 
-    Raises `ShapeError` if the two have not the same number of axes, `DTypeError` if ``indices`` are no integers,
-    `LabelError` for an index that does not exist.
+    Raises `ShapeError` if the numbers of axes differ, `DTypeError` if ``indices`` are no integers, `LabelError` for an
+    index out of range.
 
     >>> import numpy as np
     >>> take_along_axis(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1], [0]]))
@@ -88,15 +88,15 @@ def take_along_axis(x: Operand, indices: Operand, axis: int | None = -1) -> Resu
     """
     if axis is None:
         return take_along_axis(ravel(x), indices, 0)
-    places: Any = indices.data if isinstance(indices, Variable) else np.asarray(indices)
-    if places.dtype.kind not in "iu":
-        raise DTypeError(f"take_along_axis: indices must be integers, not {places.dtype}")
+    index: Any = indices.data if isinstance(indices, Variable) else np.asarray(indices)
+    if index.dtype.kind not in "iu":
+        raise DTypeError(f"take_along_axis: indices must be integers, not {index.dtype}")
     shape: tuple[int, ...] = np.shape(x)
-    if not -len(shape) <= axis < len(shape) == places.ndim:
+    if not -len(shape) <= axis < len(shape) == index.ndim:
         raise ShapeError(
-            f"take_along_axis: x {shape} and indices {places.shape} must have the same number of axes, and axis {axis} "
+            f"take_along_axis: x {shape} and indices {index.shape} must have the same number of axes, and axis {axis} "
             "must be one of them"
         )
     mesh = [np.arange(n).reshape(-1, *(1,) * (len(shape) - i - 1)) for i, n in enumerate(shape)]
-    mesh[axis] = places
+    mesh[axis] = index
     return get_item(x, tuple(mesh))

@@ -1,4 +1,4 @@
-"""Functions that join arrays into one, and split one into several."""
+"""Joining and splitting: concatenate, stack, split."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Concatenate(Function):
     def backward(self, gy: Any) -> Any:
         before = (slice(None),) * (self.axis % gy.ndim)
         ends = np.cumsum([x.shape[self.axis] for x in self.operands]).tolist()
-        parts = zip([0, *ends], ends, self.needs)
-        return tuple([gy[(*before, slice(start, end))] if needed else None for start, end, needed in parts])
+        spans = zip([0, *ends], ends, self.needs)
+        return tuple([gy[(*before, slice(start, end))] if needed else None for start, end, needed in spans])
 
 
 def concatenate(xs: Sequence[Operand], axis: int | None = 0) -> Result:
-    """Join arrays along an axis that they have; their other axes must be equal. Without an axis, all in a row.
+    """Join arrays along an existing axis; their other axes must be equal. Without an axis, the arrays are flattened.
 
-    Raises `ShapeError` if they are not, or for an axis that the arrays do not have, or without any array.
+    Raises `ShapeError` for arrays of other shapes, an axis that they do not have, or no arrays.
 
     >>> import numpy as np
     >>> concatenate([np.ones((1, 2)), np.zeros((1, 2))], axis=-1)
@@ -61,9 +61,9 @@ class Stack(Function):
 
 
 def stack(xs: Sequence[Operand], axis: int = 0) -> Result:
-    """Join arrays of the same shape along a new axis, at this place of the result.
+    """Join arrays of the same shape along a new axis of the result.
 
-    Raises `ShapeError` if the shapes differ, or for a place that the result does not have, or without any array.
+    Raises `ShapeError` if the shapes differ, for an axis that the result does not have, or no arrays.
 
     >>> import numpy as np
     >>> stack([np.ones(3), np.zeros(3)], axis=-1).shape
@@ -78,44 +78,44 @@ class Split(Function):
         self.sections, self.axis = sections, axis
 
     def forward(self, x: Array) -> tuple[Array, ...]:
-        normalize_axis_index(self.axis, x.ndim)  # Its message names the axis, that of split does not.
+        normalize_axis_index(self.axis, x.ndim)  # Its message names the axis; that of split does not.
         return tuple(self.xp.split(x, self.sections, axis=self.axis))
 
     def backward(self, *gys: Any) -> Any:
         shape = self.inputs[0].shape
         axis = self.axis % len(shape)
-        parts = self._parts(shape[axis])
-        if all(before.stop == part.start for before, part in pairwise(parts)) and parts[-1].stop == shape[axis]:
+        spans = self._spans(shape[axis])
+        if all(before.stop == span.start for before, span in pairwise(spans)) and spans[-1].stop == shape[axis]:
             return self.xp.concatenate(gys, axis=axis)
-        # Indices that do not rise, or count from the end: parts overlap, or leave something out.
+        # Indices that do not increase, or are negative: sections overlap, or skip elements.
         total: Any = 0
-        for part, gy in zip(parts, gys):
-            total = total + GetItemGrad((*(slice(None),) * axis, part), shape)(gy)
+        for span, gy in zip(spans, gys):
+            total = total + GetItemGrad((*(slice(None),) * axis, span), shape)(gy)
         return total
 
-    def _parts(self, n: int) -> list[slice]:
-        """Where the parts begin and end."""
+    def _spans(self, n: int) -> list[slice]:
+        """The slice of each section."""
         if isinstance(self.sections, int):
             return [slice(i * n // self.sections, (i + 1) * n // self.sections) for i in range(self.sections)]
         bounds = [0, *self.sections, n]
-        spans = [range(n)[start:stop] for start, stop in pairwise(bounds)]
-        return [slice(span.start, max(span.start, span.stop)) for span in spans]
+        ranges = [range(n)[start:stop] for start, stop in pairwise(bounds)]
+        return [slice(r.start, max(r.start, r.stop)) for r in ranges]
 
 
 def split(x: Operand, sections: int | Sequence[int], axis: int = 0) -> tuple[Result, ...]:
     """Split an array along an axis: into equal sections, or before each of several indices.
 
-    Raises `ShapeError` if there can be no equal sections, or for an axis that ``x`` does not have; `ArgumentError` for
-    less than one section, `DTypeError` for what is no integer.
+    Raises `ShapeError` if the length is no multiple of the sections, or for an axis that ``x`` does not have;
+    `ArgumentError` for fewer than one section, `DTypeError` for other types than integers.
 
     >>> import numpy as np
     >>> split(np.array([1.0, 2.0, 3.0]), [1])
     (array([1.]), array([2., 3.]))
     """
-    places = integers_of("split", "sections", sections)
-    if not places.ndim and places < 1:
+    given = integers_of("split", "sections", sections)
+    if not given.ndim and given < 1:
         raise ArgumentError(f"split: {sections} sections; there must be at least 1")
-    return tuple(Split(places.tolist(), axis)(x))
+    return tuple(Split(given.tolist(), axis)(x))
 
 
 def _check_several(name: str, xs: Any, axis: Any) -> None:

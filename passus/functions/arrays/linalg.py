@@ -1,6 +1,6 @@
-"""Equations and decompositions of square matrices: inverse, solution, determinant, Cholesky factor, trace.
+"""Linear algebra of square matrices: inverse, linear systems, determinant, Cholesky factor, trace.
 
-Matrices lie along the last two axes; axes in front are batches.
+The last two axes are those of the matrices; leading axes are batches.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Inv(Unary):
 def inv(x: Operand) -> Result:
     """The inverse of each matrix, (..., N, N).
 
-    Prefer `solve` for a system of equations. Raises `ArgumentError` for a singular matrix, `ShapeError` for one that
-    is not square.
+    Prefer `solve` for linear systems. Raises `ArgumentError` for a singular matrix, `ShapeError` for a matrix that is
+    not square.
 
     >>> import numpy as np
     >>> inv(np.array([[2.0, 0.0], [0.0, 4.0]]))
@@ -71,7 +71,7 @@ class Solve(Function):
     def backward(self, gy: Any) -> Any:
         A, b = self.saved(self.operands[0]), self.saved(self.operands[1])
         y = self.saved(self.output)
-        if b.ndim == 1:  # A vector is a matrix of one column.
+        if b.ndim == 1:  # A vector is a matrix with one column.
             y, gy = y.reshape(*y.shape, 1), gy.reshape(*gy.shape, 1)
         gb = solve(transposed(A), gy)
         gA = sum_to(-(gb @ transposed(y)), A.shape) if self.needs[0] else None
@@ -101,7 +101,7 @@ class Det(Unary):
 
 
 class Cofactors(Unary):
-    """The derivative of the determinant: the transposed adjugate, ``det(x) * inv(x).T`` where there is an inverse."""
+    """The derivative of the determinant: the transposed adjugate, ``det(x) * inv(x).T`` for regular x."""
 
     public_name = "det"
 
@@ -120,8 +120,8 @@ class Cofactors(Unary):
             y = transposed(inv(x))
             inner = (gy * y).sum(axis=(-2, -1), keepdims=True)
             return _as_matrices(det(x)) * (inner * y - y @ transposed(gy) @ y)
-        # In the coordinates of singular vectors a matrix is diagonal; its second derivatives are products of all values
-        # but two.
+        # In the basis of the singular vectors the matrix is diagonal, and its second derivatives are the products of
+        # all singular values but two.
         U, values, Vh, sign = _with_signs(xp, x)
         n = values.shape[-1]
         g = transposed(U) @ gy @ transposed(Vh)
@@ -139,7 +139,7 @@ class Cofactors(Unary):
 
 
 def _regular_inverse(xp: Any, x: Array) -> Array | None:
-    """The inverse of matrices, or None if one of them is so near a singular one that half its digits would be lost."""
+    """The inverse of matrices, or None if one of them is so close to singular that half of the digits would be lost."""
     try:
         y = xp.linalg.inv(x._data if isinstance(x, Variable) else x)
     except np.linalg.LinAlgError:
@@ -149,13 +149,13 @@ def _regular_inverse(xp: Any, x: Array) -> Array | None:
 
 
 def _with_signs(xp: Any, x: Array) -> tuple[Array, Array, Array, Array]:
-    """The singular value decomposition of matrices, and the product of the determinants of the vectors."""
+    """The singular value decomposition of matrices, and the product of the determinants of U and Vh."""
     U, values, Vh = xp.linalg.svd(x)
     return U, values, Vh, xp.round(xp.linalg.det(U) * xp.linalg.det(Vh))[..., None]
 
 
 def _unit(xp: Any, n: int, i: int, j: int) -> Array:
-    """A matrix of zeros with a single one."""
+    """The matrix with 1 at (i, j) and 0 elsewhere."""
     unit = np.zeros((n, n))
     unit[i, j] = 1
     return xp.asarray(unit)
@@ -164,8 +164,8 @@ def _unit(xp: Any, n: int, i: int, j: int) -> Array:
 def det(x: Operand) -> Result:
     """The determinant of each matrix, (..., N, N) to (...).
 
-    Its gradient, the transposed adjugate, exists for singular matrices, too; so does the second derivative, the third
-    does not (`ArgumentError`). Raises `ShapeError` if a matrix is not square.
+    The first and second derivatives exist for singular matrices, too; the third raises `ArgumentError` for them. Raises
+    `ShapeError` for a matrix that is not square.
 
     >>> import numpy as np
     >>> det(np.array([[2.0, 0.0], [0.0, 4.0]]))
@@ -185,18 +185,19 @@ class Slogdet(Unary):
 
 
 class SlogdetResult(NamedTuple):
-    """What `slogdet` returns."""
+    """The result of `slogdet`."""
 
     sign: Any
     logabsdet: Any
 
 
 def slogdet(x: Operand) -> tuple[Result, Result]:
-    """The sign of the determinant of each matrix and the logarithm of its size: (..., N, N) to (...) and (...).
+    """The sign of the determinant of each matrix and the logarithm of its absolute value: (..., N, N) to (...) and
+    (...).
 
-    It does not overflow where `det` does. The sign has no gradient; that of the logarithm is ``inv(x).T``, and raises
-    `ArgumentError` for a singular matrix. Returns a named tuple, ``sign`` and ``logabsdet``.
-    Raises `ShapeError` for a matrix that is not square.
+    It does not overflow where `det` does. The sign has no gradient. The gradient of the logarithm is ``inv(x).T``; it
+    raises `ArgumentError` for a singular matrix. Returns a named tuple of ``sign`` and ``logabsdet``. Raises
+    `ShapeError` for a matrix that is not square.
 
     >>> import numpy as np
     >>> sign, logdet = slogdet(-1000.0 * np.eye(3))
@@ -215,7 +216,7 @@ class Cholesky(Unary):
     def backward(self, gy: Any) -> Any:
         y, gy = self.y, self.xp.tril(gy)
         yT = transposed(y)
-        # Murray, "Differentiation of the Cholesky decomposition" (2016): the lower triangle, its diagonal halved.
+        # Murray, "Differentiation of the Cholesky decomposition" (2016): the lower triangle with halved diagonal.
         n = y.shape[-1]
         inner = self.xp.tril(yT @ gy) * (1 - self.xp.eye(n, dtype=y.dtype) / 2)
         gx = solve(yT, transposed(solve(yT, transposed(inner))))
@@ -225,8 +226,8 @@ class Cholesky(Unary):
 def cholesky(x: Operand) -> Result:
     """The lower triangular L with positive diagonal and ``L @ L.T = x``, for symmetric positive definite x (..., N, N).
 
-    Only the symmetric part of ``x`` counts, ``(x + x.T) / 2``, so that the gradient is symmetric.
-    Raises `ArgumentError` for a matrix that is not positive definite, `ShapeError` for one that is not square.
+    Only the symmetric part ``(x + x.T) / 2`` is used, so that the gradient is symmetric.
+    Raises `ArgumentError` for a matrix that is not positive definite, `ShapeError` for a matrix that is not square.
 
     >>> import numpy as np
     >>> cholesky(np.array([[4.0, 2.0], [2.0, 2.0]]))
@@ -237,7 +238,7 @@ def cholesky(x: Operand) -> Result:
 
 
 def diagonal(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Result:
-    """The elements of two axes whose indices are ``i`` and ``i + offset``, along a new last axis.
+    """The elements with indices ``i`` and ``i + offset`` on two axes, along a new last axis.
 
     Raises `ShapeError` for axes that ``x`` does not have.
 
@@ -259,7 +260,7 @@ def diagonal(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Res
 
 @named_in_errors
 def trace(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Result:
-    """The sum of a `diagonal`.
+    """The sum of the `diagonal`.
 
     Raises `ShapeError` for axes that ``x`` does not have.
 
@@ -271,24 +272,24 @@ def trace(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Result
 
 
 def transposed(x: Any) -> Any:
-    """Matrices with rows and columns exchanged."""
+    """The transposes of matrices."""
     return x.swapaxes(-1, -2)
 
 
 def _as_matrices(x: Any) -> Any:
-    """A number for each matrix, with the axes of the matrix."""
+    """One number per matrix, with two more axes of length 1."""
     return x.reshape(*x.shape, 1, 1)
 
 
 def as_square(x: Array) -> Array:
-    """The matrices themselves. Raises ValueError unless they are square."""
+    """Return the matrices. Raises ValueError unless they are square."""
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise ValueError("the last two axes must be those of square matrices, (..., N, N)")
     return x
 
 
 def of_regular(compute: Callable[..., Array], A: Array, *others: Array) -> Array:
-    """Compute with square matrices; an error says what to do about those for which it cannot be done."""
+    """Compute with square matrices, and add a hint to the error for singular ones."""
     try:
         return compute(as_square(A), *others)
     except np.linalg.LinAlgError as error:

@@ -1,4 +1,4 @@
-"""Exponentials and logarithms to the bases 2 and 10, and logarithms of sums of two exponentials."""
+"""Exponentials and logarithms to bases 2 and 10, and the logarithm of the sum of two exponentials."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Logaddexp(Binary):
         return gy * sigmoid(self._difference(self.x1, self.x0))
 
     def _difference(self, a: Any, b: Any) -> Any:
-        """``a - b``, and 0 where both are the same infinity, whose difference would be NaN: they share the gradient."""
+        """``a - b``, and 0 instead of NaN for equal infinities, which share the gradient."""
         xp = self.xp
         with np.errstate(invalid="ignore"):
             return xp.where(xp.logical_and(a == b, xp.isinf(a)), 0.0, a - b)
@@ -109,7 +109,7 @@ class Logaddexp(Binary):
 def logaddexp(x0: Operand, x1: Operand) -> Result:
     """The logarithm of the sum of two exponentials, ``log(exp(x0) + exp(x1))``, without overflow.
 
-    The gradients are the shares of the sum; equal infinities share evenly.
+    The gradients are the ratios of the exponentials to their sum; equal infinities share evenly.
 
     >>> import numpy as np
     >>> logaddexp(np.array([-1000.0, 1000.0]), 1000.0)
@@ -129,7 +129,7 @@ class Logaddexp2(Logaddexp):
 def logaddexp2(x0: Operand, x1: Operand) -> Result:
     """The logarithm to the base 2 of the sum of two powers of 2, ``log2(2**x0 + 2**x1)``, without overflow.
 
-    The gradients are the shares of the sum; equal infinities share evenly.
+    The gradients are the ratios of the exponentials to their sum; equal infinities share evenly.
 
     >>> import numpy as np
     >>> logaddexp2(np.array([0.0, 2000.0]), np.array([0.0, 2000.0]))

@@ -22,7 +22,7 @@ from passus.kernels.products import THRESHOLDS, batched, product
 __all__ = ["Linear", "MatMul", "dot", "linear", "linear_simple", "matmul", "outer"]
 
 MANY = 1 << 14
-"""From how many numbers on their sums are taken by a kernel."""
+"""The number of elements above which a kernel computes the sums of rows."""
 
 
 class MatMul(Function):
@@ -30,14 +30,14 @@ class MatMul(Function):
 
     def forward(self, x0: Array, x1: Array) -> Array:
         try:
-            # Rows of all batches under each other are one product, where NumPy would make one of each batch.
+            # One product with the rows of all batches, where NumPy would compute one per batch.
             if x0.ndim > 2 and x1.ndim == 2:
                 return _product(_rows(x0), x1).reshape(*x0.shape[:-1], x1.shape[1])
             return _product(x0, x1) if x0.ndim == x1.ndim == 2 else batched(x0, x1)
         except ValueError as error:
             raise ValueError(
                 "x0 (..., n, k) needs x1 (..., k, m), or a vector (k,) on either side, and batch axes that broadcast"
-                + _transposed_fits(x0, x1)
+                + _transpose_hint(x0, x1)
             ) from error
 
     def backward(self, gy: Any) -> Any:
@@ -45,7 +45,7 @@ class MatMul(Function):
         needs0, needs1 = self.needs
         if x0.ndim == x1.ndim == 2:
             return _product(gy, x1.T) if needs0 else None, _product(x0.T, gy) if needs1 else None
-        # Vectors are matrices of one row or one column.
+        # Vectors are matrices with one row or one column.
         a = x0.reshape(1, -1) if x0.ndim == 1 else x0
         b = x1.reshape(-1, 1) if x1.ndim == 1 else x1
         batch = gy.shape[: gy.ndim - (x0.ndim > 1) - (x1.ndim > 1)]
@@ -56,21 +56,21 @@ class MatMul(Function):
         )
 
 
-def _transposed_fits(x0: Array, x1: Array) -> str:
-    """What is said of operands of which one is turned round."""
+def _transpose_hint(x0: Array, x1: Array) -> str:
+    """A hint for operands that fit if one is transposed."""
     if x0.ndim > 1 and x1.ndim > 1 and (x0.shape[-1] == x1.shape[-1] or x0.shape[-2] == x1.shape[-2]):
         return "; transpose an operand with swapaxes(-1, -2)"
     return ""
 
 
 def _product(a: Any, b: Any, bias: Any = None) -> Any:
-    """`product`, found without a look at the kernel where NumPy's is as fast."""
+    """`product`, without dispatch for small operands, for which NumPy is as fast."""
     small = type(b) is np.ndarray and len(a) * b.size < THRESHOLDS[0]
     return (product.reference if small else product)(a, b, bias)
 
 
 def _rows(x: Any) -> Any:
-    """All rows of a batch of matrices as one matrix."""
+    """The rows of all matrices of a batch as one matrix."""
     return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
@@ -79,7 +79,7 @@ def _gradient0(gy: Any, a: Any, b: Any) -> Any:
 
 
 def _gradient1(gy: Any, a: Any, b: Any) -> Any:
-    if b.ndim == 2 and a.ndim > 2:  # One product sums over the batches, too.
+    if b.ndim == 2 and a.ndim > 2:  # One product also sums over the batches.
         return _product(_rows(a).T, _rows(gy))
     return sum_to(matmul(a.swapaxes(-1, -2), gy), b.shape)
 
@@ -87,8 +87,8 @@ def _gradient1(gy: Any, a: Any, b: Any) -> Any:
 def matmul(x0: Operand, x1: Operand) -> Result:
     """The product of matrices, ``x0 @ x1``: (..., n, k) and (..., k, m) give (..., n, m).
 
-    Axes in front are batches and broadcast; a vector (k,) is a row on the left, a column on the right.
-    Raises `ShapeError` for shapes that do not fit, and for a number.
+    Leading axes are batches and broadcast; a vector (k,) is a row on the left and a column on the right.
+    Raises `ShapeError` for shapes that do not fit, and for numbers.
 
     >>> import numpy as np
     >>> matmul(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
@@ -102,10 +102,10 @@ class Linear(Function):
 
     def forward(self, x: Array, W: Array, b: Array | None = None) -> Array:
         if W.ndim != 2 or not x.ndim or x.shape[-1] != W.shape[0] or (b is not None and b.shape != W.shape[1:]):
-            turned = W.ndim == 2 and x.ndim and x.shape[-1] == W.shape[1] != W.shape[0]
+            transposed = W.ndim == 2 and x.ndim and x.shape[-1] == W.shape[1] != W.shape[0]
             raise ValueError(
                 "x (..., I) needs W (I, O) and b (O,): W has a row for each number of the last axis of x, and b one "
-                f"number for each column of W{'; a weight (O, I) is passed as W.T' if turned else ''}"
+                f"number for each column of W{'; a weight (O, I) is passed as W.T' if transposed else ''}"
             )
         y = _product(_rows(x), W, b)
         return y if x.ndim == 2 else y.reshape(*x.shape[:-1], W.shape[1])
@@ -125,7 +125,7 @@ class Linear(Function):
 def _sum_of_rows(gy: Any, xp: Any) -> Any:
     if gy.size >= MANY:
         return channel_sums(gy)
-    ones = _ones(xp, len(gy), gy.dtype)  # Ones @ gy takes half the time of gy.sum(axis=0).
+    ones = _ones(xp, len(gy), gy.dtype)  # Twice as fast as gy.sum(axis=0).
     return ones.dot(gy) if type(gy) is np.ndarray else ones @ gy
 
 
@@ -148,7 +148,7 @@ def linear(x: Operand, W: Operand, b: Operand | None = None) -> Result:
 
 @named_in_errors
 def linear_simple(x: Operand, W: Operand, b: Operand | None = None) -> Result:
-    """The same as `linear`, composed of `matmul` and `add`.
+    """`linear` composed of `matmul` and `add`.
 
     Raises `ShapeError` for shapes that do not fit.
 
@@ -162,9 +162,9 @@ def linear_simple(x: Operand, W: Operand, b: Operand | None = None) -> Result:
 
 @named_in_errors
 def dot(x0: Operand, x1: Operand) -> Result:
-    """The product over the last axis of ``x0`` and the last but one (or only) of ``x1``; with a number, `mul`.
+    """The product over the last axis of ``x0`` and the second to last (or only) axis of ``x1``; `mul` for numbers.
 
-    For vectors and matrices it is `matmul`; beyond them (..., k) and (*, k, m) give (..., *, m), without broadcasting.
+    Equal to `matmul` for vectors and matrices. Otherwise (..., k) and (*, k, m) give (..., *, m), without broadcasting.
     Raises `ShapeError` for shapes that do not fit.
 
     >>> import numpy as np
@@ -179,7 +179,7 @@ def dot(x0: Operand, x1: Operand) -> Result:
 
 @named_in_errors
 def outer(x0: Operand, x1: Operand) -> Result:
-    """All products of an element of ``x0`` and one of ``x1``: (N,) and (M,) give (N, M); other axes are flattened.
+    """The products of all pairs of elements: (N,) and (M,) give (N, M). Arrays with more axes are flattened.
 
     >>> import numpy as np
     >>> outer(np.array([1.0, 2.0]), np.array([3.0, 4.0]))

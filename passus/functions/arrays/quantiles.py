@@ -1,4 +1,4 @@
-"""Numbers that part the elements along axes by their size: median and quantiles."""
+"""Median and quantiles along axes."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
 def quantile(
     x: Operand, q: Any, axis: Axis = None, method: str = "linear", keepdims: bool = False, skip_nan: bool = False
 ) -> Result:
-    """The number below which a share ``q`` of the elements along axes lies.
+    """The quantiles of the elements along axes: the values below which a fraction ``q`` of the elements lies.
 
-    ``q``: from 0 to 1, or several in an array, whose axes come first in the result. Between two elements ``method``
-    decides: ``"linear"`` interpolates, ``"lower"``, ``"higher"`` and ``"nearest"`` take one, ``"midpoint"`` their mean.
-    NaN if one element is, unless ``skip_nan``; then NaN where all are. The gradient flows to the elements that were taken.
+    ``q``: a number from 0 to 1, or an array, whose axes come first in the result. ``method``: the value between two
+    elements: ``"linear"`` interpolates, ``"lower"``, ``"higher"`` and ``"nearest"`` select one, ``"midpoint"`` is their
+    mean. NaN if any element is; with ``skip_nan``, if all are. The gradient flows to the selected elements.
 
-    Raises `ArgumentError` for another method or share, `DTypeError` for shares to which a gradient should flow,
-    `ShapeError` where there are no elements, or for an axis that ``x`` does not have.
+    Raises `ArgumentError` for an unknown method or ``q`` out of range, `DTypeError` if ``q`` requires a gradient,
+    `ShapeError` if there are no elements, or for an axis that ``x`` does not have.
 
     >>> import numpy as np
     >>> quantile(np.array([1.0, 2.0, 4.0]), [0.5, 0.75])
@@ -42,35 +42,35 @@ def quantile(
     """
     if isinstance(q, Variable) and q.requires_grad:
         raise DTypeError("quantile: q is a Variable, and has no gradient here; pass q.data")
-    shares = np.asarray(array_of("quantile", np.asarray(q) if isinstance(q, (list, tuple)) else q), np.float64)
-    if not ((shares >= 0) & (shares <= 1)).all():
+    q_array = np.asarray(array_of("quantile", np.asarray(q) if isinstance(q, (list, tuple)) else q), np.float64)
+    if not ((q_array >= 0) & (q_array <= 1)).all():
         raise ArgumentError(f"quantile: q must be from 0 to 1, not {q}")
     if method not in METHODS:
         raise ArgumentError(f"quantile: method must be one of {', '.join(METHODS)}, not {method!r}")
     shape = array_of("quantile", x).shape
-    x, kept = _along_last(x, shape, axis)
+    x, keepdims_shape = _along_last(x, shape, axis)
     ordered = sort(x)
     numbers = array_of("quantile", ordered)
     missing = np.isnan(numbers)
     n = numbers.shape[-1] - (missing.sum(-1) if skip_nan else 0)
-    places = _places(shares.reshape(-1, *(1,) * (numbers.ndim - 1)), np.maximum(n, 1), method)
-    low = np.floor(places).astype(np.intp)
-    weight = (places - low).astype(numbers.dtype if numbers.dtype.kind == "f" else np.float64)
+    positions = _positions(q_array.reshape(-1, *(1,) * (numbers.ndim - 1)), np.maximum(n, 1), method)
+    low = np.floor(positions).astype(np.intp)
+    weight = (positions - low).astype(numbers.dtype if numbers.dtype.kind == "f" else np.float64)
     if weight.any() and numbers.dtype.kind != "f":
-        ordered = astype(ordered, weight.dtype)  # The difference of two small integers may be none.
-    y = _taken(ordered, low)
+        ordered = astype(ordered, weight.dtype)  # The difference of small integers may overflow.
+    y = _elements(ordered, low)
     if weight.any():
-        y = add(y, mul(weight, sub(_taken(ordered, np.minimum(low + 1, np.maximum(n, 1) - 1)), y)))
+        y = add(y, mul(weight, sub(_elements(ordered, np.minimum(low + 1, np.maximum(n, 1) - 1)), y)))
     if missing.any() and not skip_nan:
         y = where(np.broadcast_to(missing[..., -1], array_of("quantile", y).shape), np.nan, y)
-    return reshape(y, (*shares.shape, *(kept if keepdims else numbers.shape[:-1])))
+    return reshape(y, (*q_array.shape, *(keepdims_shape if keepdims else numbers.shape[:-1])))
 
 
 @named_in_errors
 def median(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
-    """The element in the middle by size along axes, or the mean of the two in the middle; NaN if one is.
+    """The median along axes: the middle element, or the mean of the two middle elements; NaN if any element is.
 
-    Raises `ShapeError` where there are no elements, or for an axis that ``x`` does not have.
+    Raises `ShapeError` if there are no elements, or for an axis that ``x`` does not have.
 
     >>> import numpy as np
     >>> median(np.array([3.0, 1.0, 2.0, 10.0]))
@@ -80,33 +80,33 @@ def median(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
 
 
 def _along_last(x: Operand, shape: tuple[int, ...], axis: Axis) -> tuple[Operand, tuple[int, ...]]:
-    """The elements to reduce along one last axis, and the shape of the result with the axes kept."""
+    """The elements with the reduced axes merged into the last, and the shape of the result with ``keepdims``."""
     axes = tuple(range(len(shape))) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
     try:
         axes = tuple([range(len(shape))[a] for a in axes])
     except IndexError:
         raise ShapeError(f"quantile: axis {axis} is not one of x {shape}") from None
     if len(set(axes)) < len(axes):
-        raise ShapeError(f"quantile: axis {axis} names one twice")
+        raise ShapeError(f"quantile: axis {axis} names an axis twice")
     rest = tuple([n for a, n in enumerate(shape) if a not in axes])
     count = int(np.prod([shape[a] for a in axes]))
     if not count:
         raise ShapeError(f"quantile: x {shape} has no elements along axis {axis}")
-    row = moveaxis(x, axes, tuple(range(-len(axes), 0))) if axes else x
-    return reshape(row, (*rest, count)), tuple([1 if a in axes else n for a, n in enumerate(shape)])
+    moved = moveaxis(x, axes, tuple(range(-len(axes), 0))) if axes else x
+    return reshape(moved, (*rest, count)), tuple([1 if a in axes else n for a, n in enumerate(shape)])
 
 
-def _places(shares: Array, n: Any, method: str) -> Array:
-    """Where in the order of ``n`` elements the shares lie; between two of them, the fraction is the weight of the upper."""
-    places = shares * (n - 1)
+def _positions(q: Array, n: Any, method: str) -> Array:
+    """The positions of quantiles among ``n`` sorted elements; a fraction is the weight of the upper neighbour."""
+    positions = q * (n - 1)
     if method == "midpoint":
-        return np.where(places == np.floor(places), places, np.floor(places) + 0.5)
+        return np.where(positions == np.floor(positions), positions, np.floor(positions) + 0.5)
     rounded: dict[str, Any] = {"lower": np.floor, "higher": np.ceil, "nearest": np.round}
-    return rounded[method](places) if method in rounded else places
+    return rounded[method](positions) if method in rounded else positions
 
 
-def _taken(ordered: Operand, places: Array) -> Result:
-    """The elements at these places of the last axis; the shares are the first axis of ``places``."""
+def _elements(ordered: Operand, indices: Array) -> Result:
+    """The elements at indices of the last axis; the first axis of ``indices`` is that of the quantiles."""
     shape = array_of("quantile", ordered).shape
-    places = np.broadcast_to(places, (len(places), *shape[:-1]))
-    return moveaxis(take_along_axis(ordered, np.moveaxis(places, 0, -1), -1), -1, 0)
+    indices = np.broadcast_to(indices, (len(indices), *shape[:-1]))
+    return moveaxis(take_along_axis(ordered, np.moveaxis(indices, 0, -1), -1), -1, 0)

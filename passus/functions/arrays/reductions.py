@@ -1,4 +1,4 @@
-"""Functions that reduce axes by adding or multiplying: sum, mean, product, running sum."""
+"""Sums and products along axes: sum, mean, prod, cumsum."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ __all__ = [
 ]
 
 Axis: TypeAlias = int | tuple[int, ...] | None
-"""The axes to reduce: one, several, or all (None); negative ones count from the end."""
+"""The axes to reduce: one, several, or all (None)."""
 
 
 class Reduction(Unary):
-    """The base of functions that reduce axes; ``kept`` and ``stretched`` undo the reduction of a shape."""
+    """The base of functions that reduce axes."""
 
     def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
         self.axis, self.keepdims = axis, keepdims
 
-    def kept(self, reduced: Any) -> Any:
-        """An array of the shape of the output, with the reduced axes kept with length 1 (or all gone)."""
+    def with_reduced_axes(self, reduced: Any) -> Any:
+        """Reshape an array of the shape of the output so that it broadcasts to the shape of the input."""
         if self.keepdims or self.axis is None:
             return reduced
         shape = self.operands[0].shape
         axes = _as_tuple(self.axis, len(shape))
         return reduced.reshape([1 if i in axes else n for i, n in enumerate(shape)])
 
-    def stretched(self, reduced: Any) -> Any:
-        """An array of the shape of the output, broadcast to the shape of the input."""
-        return self.xp.broadcast_to(self.kept(reduced), self.operands[0].shape)
+    def broadcast(self, reduced: Any) -> Any:
+        """Broadcast an array of the shape of the output to the shape of the input."""
+        return self.xp.broadcast_to(self.with_reduced_axes(reduced), self.operands[0].shape)
 
 
 class Sum(Reduction):
@@ -54,13 +54,13 @@ class Sum(Reduction):
         return total(x, self.axis, self.keepdims)
 
     def backward(self, gy: Any) -> Any:
-        return self.stretched(gy)
+        return self.broadcast(gy)
 
 
 def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
-    """The sum of the elements along axes; 0 where there are none.
+    """The sum of the elements along axes; 0 for an empty axis.
 
-    Raises `ShapeError` for an axis that ``x`` does not have, or that is named twice.
+    Raises `ShapeError` for an axis that ``x`` does not have, or for a repeated axis.
 
     >>> import numpy as np
     >>> sum(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
@@ -73,20 +73,20 @@ class Mean(Reduction):
     widened = HALF
 
     def forward(self, x: Array) -> Array:
-        y = total(x, self.axis, self.keepdims)  # x.mean() takes twice the time for a small array.
+        y = total(x, self.axis, self.keepdims)  # x.mean() takes twice as long for a small array.
         self.n = reduced_to_one(x, y)
         if not self.n:
             raise ValueError(f"the mean of no elements, along axis {self.axis}, is undefined; leave out what is empty")
         return y / self.n
 
     def backward(self, gy: Any) -> Any:
-        return self.stretched(gy / self.n)
+        return self.broadcast(gy / self.n)
 
 
 def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
     """The mean of the elements along axes.
 
-    Raises `ShapeError` if there are none, or for an axis that ``x`` does not have, or that is named twice.
+    Raises `ShapeError` if there are none, or for an axis that ``x`` does not have, or for a repeated axis.
 
     >>> import numpy as np
     >>> mean(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
@@ -96,7 +96,7 @@ def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
 
 
 average = mean
-"""DeZero's name of `mean`."""
+"""DeZero's name for `mean`."""
 
 
 class Prod(Reduction):
@@ -111,28 +111,28 @@ class Prod(Reduction):
         order = (*axes, *[a for a in range(x.ndim) if a not in axes])
         front = x.transpose(order)
         n = math.prod(front.shape[: len(axes)])
-        others = self._of_others(front.reshape(n, *front.shape[len(axes) :]))
+        others = self._products_of_others(front.reshape(n, *front.shape[len(axes) :]))
         back = tuple(order.index(a) for a in range(x.ndim))
-        return self.kept(gy) * others.reshape(front.shape).transpose(back)
+        return self.with_reduced_axes(gy) * others.reshape(front.shape).transpose(back)
 
-    def _of_others(self, x: Any) -> Any:
+    def _products_of_others(self, x: Any) -> Any:
         """For each element along the first axis, the product of all others.
 
-        By halves rather than as ``y / x``, so that zeros do no harm, to any order.
+        Computed by halves instead of as ``y / x``, so that it is right for zeros, to any order.
         """
         n = len(x)
         if n < 2:
             return self.xp.ones(x.shape, x.dtype)
         half = n // 2
         left, right, odd = x[:half], x[half : 2 * half], x[2 * half :]
-        others = self._of_others(self.xp.concatenate([left * right, odd]))
+        others = self._products_of_others(self.xp.concatenate([left * right, odd]))
         return self.xp.concatenate([others[:half] * right, others[:half] * left, others[half:]])
 
 
 def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
-    """The product of the elements along axes; 1 where there are none. Its gradient is right where elements are 0, too.
+    """The product of the elements along axes; 1 for an empty axis. The gradient is right at zeros, too.
 
-    Raises `ShapeError` for an axis that ``x`` does not have, or that is named twice.
+    Raises `ShapeError` for an axis that ``x`` does not have, or for a repeated axis.
 
     >>> import numpy as np
     >>> prod(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
@@ -152,12 +152,12 @@ class Cumsum(Unary):
 
     def backward(self, gy: Any) -> Any:
         flip = self.xp.flip
-        axis = 0 if self.axis is None else self.axis  # Without an axis, the output has one.
+        axis = 0 if self.axis is None else self.axis  # Without an axis, the output has one axis.
         return flip(running(flip(gy, axis), axis), axis).reshape(self.operands[0].shape)
 
 
 def cumsum(x: Operand, axis: int | None = None) -> Result:
-    """The running sum along an axis, ``y[i] = x[0] + ... + x[i]``; of all elements in a row if ``axis`` is None.
+    """The cumulative sum along an axis, ``y[i] = x[0] + ... + x[i]``; of flattened ``x`` if ``axis`` is None.
 
     Raises `ShapeError` for an axis that ``x`` does not have.
 
@@ -169,14 +169,14 @@ def cumsum(x: Operand, axis: int | None = None) -> Result:
 
 
 def reduced_to_one(x: Array, y: Array) -> int:
-    """How many elements of ``x`` are reduced to one of ``y``; where it has none, as its kept axes tell."""
+    """The number of elements of ``x`` per element of ``y``; for empty ``y``, by the axes that differ."""
     if y.size:
         return int(x.size // y.size)
     return math.prod([n for n, m in zip(x.shape, y.shape) if n != m])
 
 
 def _as_tuple(axis: Axis, ndim: int) -> tuple[int, ...]:
-    """The axes to reduce, counted from the front; NumPy lets an array without axes be reduced along axis 0."""
+    """The axes to reduce, as non-negative numbers. NumPy accepts axis 0 for an array without axes."""
     if axis is None:
         return tuple(range(ndim))
     return tuple([a % ndim for a in ((axis,) if isinstance(axis, int) else axis) if ndim])

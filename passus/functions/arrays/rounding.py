@@ -1,4 +1,4 @@
-"""Functions that are constant between their jumps: rounding and sign. Their gradient is 0."""
+"""Step functions: rounding and sign. Their gradient is 0."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["Ceil", "Floor", "Round", "Sign", "Trunc", "ceil", "floor", "round", 
 
 
 class Step(Unary):
-    """The base of functions whose derivative is 0 wherever they have one."""
+    """The base of step functions."""
 
     def backward(self, gy: Any) -> Any:
-        return self.xp.where(False, gy, 0.0)  # Unlike gy * 0, it is 0 for an infinite gy too.
+        return self.xp.where(False, gy, 0.0)  # Unlike gy * 0, this is 0 for infinite gy.
 
 
 class Floor(Step):
@@ -23,7 +23,7 @@ class Floor(Step):
 
 
 def floor(x: Operand) -> Result:
-    """The largest whole number that is not above each element; its gradient is 0.
+    """Each element rounded down to an integer. The gradient is 0.
 
     >>> import numpy as np
     >>> floor(np.array([1.7, -1.7]))
@@ -38,7 +38,7 @@ class Ceil(Step):
 
 
 def ceil(x: Operand) -> Result:
-    """The smallest whole number that is not below each element; its gradient is 0.
+    """Each element rounded up to an integer. The gradient is 0.
 
     >>> import numpy as np
     >>> ceil(np.array([1.7, -1.7]))
@@ -53,7 +53,7 @@ class Trunc(Step):
 
 
 def trunc(x: Operand) -> Result:
-    """The whole part of each element, rounded towards 0; its gradient is 0.
+    """Each element rounded towards 0. The gradient is 0.
 
     >>> import numpy as np
     >>> trunc(np.array([1.7, -1.7]))
@@ -63,7 +63,7 @@ def trunc(x: Operand) -> Result:
 
 
 class Round(Step):
-    widened = HALF  # NumPy multiplies by a power of ten, which float16 may not hold.
+    widened = HALF  # NumPy multiplies by a power of ten, which may exceed float16.
 
     def __init__(self, decimals: int) -> None:
         self.decimals = decimals
@@ -73,7 +73,7 @@ class Round(Step):
 
 
 def round(x: Operand, decimals: int = 0) -> Result:
-    """Each element rounded to ``decimals`` places, halves to the even neighbour; its gradient is 0.
+    """Each element rounded to ``decimals`` decimal places, halves to even. The gradient is 0.
 
     >>> import numpy as np
     >>> round(np.array([1.7, 2.5]))
@@ -88,7 +88,7 @@ class Sign(Step):
 
 
 def sign(x: Operand) -> Result:
-    """The sign of each element: -1, 0 or 1; its gradient is 0.
+    """The sign of each element: -1, 0 or 1. The gradient is 0.
 
     >>> import numpy as np
     >>> sign(np.array([1.7, -1.7, 0.0]))

@@ -1,4 +1,4 @@
-"""Functions along an axis whose elements depend on those before them: running product, differences."""
+"""Cumulative products and differences along an axis."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["cumprod", "diff"]
 
 @widened(1, HALF)
 def cumprod(x: Operand, axis: int | None = None) -> Result:
-    """The running product along an axis, ``y[i] = x[0] * ... * x[i]``; of all elements in a row if ``axis`` is None.
+    """The cumulative product along an axis, ``y[i] = x[0] * ... * x[i]``; of flattened ``x`` if ``axis`` is None.
 
-    Its gradient is right where elements are 0, too. Raises `ShapeError` for an axis that ``x`` does not have.
+    The gradient is right at zeros, too. Raises `ShapeError` for an axis that ``x`` does not have.
 
     >>> import numpy as np
     >>> cumprod(np.array([1.0, 2.0, 3.0]))
@@ -29,9 +29,9 @@ def cumprod(x: Operand, axis: int | None = None) -> Result:
     shape = array_of("cumprod", x).shape
     if axis is None or not shape:
         x, axis = ravel(x), axis or 0
-    axis = _place("cumprod", axis, array_of("cumprod", x).shape)
+    axis = _axis("cumprod", axis, array_of("cumprod", x).shape)
     before, n = (slice(None),) * axis, array_of("cumprod", x).shape[axis]
-    # Each element has the product of the `step` elements up to its own; two such products make one of 2 * step.
+    # Each element is the product of the last `step` elements; two such products give one of 2 * step.
     step = 1
     while step < n:
         first = get_item(x, (*before, slice(step)))
@@ -41,7 +41,7 @@ def cumprod(x: Operand, axis: int | None = None) -> Result:
 
 
 def diff(x: Operand, n: int = 1, axis: int = -1) -> Result:
-    """The differences of neighbours along an axis, ``x[i + 1] - x[i]``; ``n`` times over.
+    """The differences of neighbours along an axis, ``x[i + 1] - x[i]``, taken ``n`` times.
 
     Raises `ShapeError` for an axis that ``x`` does not have, `ArgumentError` if ``n`` is negative.
 
@@ -49,15 +49,15 @@ def diff(x: Operand, n: int = 1, axis: int = -1) -> Result:
     >>> diff(np.array([1.0, 4.0, 9.0]))
     array([3., 5.])
     """
-    axis = _place("diff", axis, array_of("diff", x).shape)
+    axis = _axis("diff", axis, array_of("diff", x).shape)
     before = (slice(None),) * axis
     for _ in range(checked_count("diff", "n", n, 0)):
         x = sub(get_item(x, (*before, slice(1, None))), get_item(x, (*before, slice(None, -1))))
     return x
 
 
-def _place(name: str, axis: int, shape: tuple[int, ...]) -> int:
-    """An axis counted from the front. Raises `ShapeError` for one that is not there."""
+def _axis(name: str, axis: int, shape: tuple[int, ...]) -> int:
+    """The non-negative number of an axis. Raises `ShapeError` if it does not exist."""
     try:
         return normalize_axis_index(axis, len(shape))
     except ValueError as error:

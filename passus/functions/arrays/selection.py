@@ -1,4 +1,4 @@
-"""Functions that choose between elements."""
+"""Selection by a condition."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Where(Function):
 
 
 def where(condition: Operand, x0: Operand, x1: Operand) -> Result:
-    """The elements of ``x0`` where the condition holds, and those of ``x1`` elsewhere, with broadcasting.
+    """The elements of ``x0`` where the condition is True, and those of ``x1`` elsewhere, with broadcasting.
 
     Raises `DTypeError` if the condition is not boolean.
 

@@ -1,4 +1,4 @@
-"""Functions that change the shape of an array: reshape, transpose, and their relatives."""
+"""Functions that change the shape: reshape, transpose, and similar."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = [
 
 
 class Regrouped(Unary):
-    """The base of functions that keep the order of the elements."""
+    """The base of functions that preserve the order of the elements."""
 
     def backward(self, gy: Any) -> Any:
         return gy.reshape(self.operands[0].shape)
@@ -55,7 +55,7 @@ class Reshape(Regrouped):
 
 
 def reshape(x: Operand, shape: int | Sequence[int]) -> Result:
-    """Give the elements another shape, in the same order; one length may be -1 and is then computed.
+    """Reshape an array; one length may be -1 and is then computed.
 
     Raises `ShapeError` if the elements do not fill the shape.
 
@@ -73,7 +73,7 @@ def _as_tuple(value: Any) -> tuple[int, ...]:
 
 @named_in_errors
 def ravel(x: Operand) -> Result:
-    """All elements in one row.
+    """Flatten to one axis.
 
     >>> import numpy as np
     >>> ravel(np.array([[1.0, 2.0], [3.0, 4.0]]))
@@ -86,11 +86,11 @@ class Flatten(Regrouped):
     def forward(self, x: Array) -> Array:
         if not x.ndim:
             raise ShapeError("flatten: x () has no axes, so no batch; use F.ravel or F.reshape")
-        return x.reshape(x.shape[0], math.prod(x.shape[1:]))  # -1 could not be computed for an empty batch.
+        return x.reshape(x.shape[0], math.prod(x.shape[1:]))  # -1 is undefined for an empty batch.
 
 
 def flatten(x: Operand) -> Result:
-    """One row for each example of a batch: (N, ...) becomes (N, D). `ravel` gives a single row.
+    """Flatten each example of a batch: (N, ...) to (N, D). `ravel` flattens all axes.
 
     Raises `ShapeError` for an array without axes.
 
@@ -110,9 +110,9 @@ class ExpandDims(Regrouped):
 
 
 def expand_dims(x: Operand, axis: int | tuple[int, ...]) -> Result:
-    """Insert axes of length 1, at these places of the result; -1 is the last.
+    """Insert axes of length 1; ``axis`` counts the axes of the result.
 
-    Raises `ShapeError` for a place that the result does not have, or that is named twice.
+    Raises `ShapeError` for an axis that the result does not have, or for a repeated axis.
 
     >>> import numpy as np
     >>> expand_dims(np.ones((2, 3)), -1).shape
@@ -130,7 +130,7 @@ class Squeeze(Regrouped):
 
 
 def squeeze(x: Operand, axis: int | tuple[int, ...] | None = None) -> Result:
-    """Leave out axes of length 1: these, or all of them.
+    """Remove axes of length 1: the given axes, or all of them.
 
     Raises `ShapeError` for an axis that ``x`` does not have, or whose length is not 1.
 
@@ -156,9 +156,9 @@ class Transpose(Unary):
 
 
 def transpose(x: Operand, axes: Sequence[int] | None = None) -> Result:
-    """Put the axes into this order; without one, into the reverse order.
+    """Permute the axes; without ``axes``, reverse them.
 
-    Raises `ShapeError` if ``axes`` does not name each axis once.
+    Raises `ShapeError` unless ``axes`` contains each axis once.
 
     >>> import numpy as np
     >>> transpose(np.ones((2, 3, 4)), (0, -1, 1)).shape
@@ -179,7 +179,7 @@ class Swapaxes(Unary):
 
 
 def swapaxes(x: Operand, axis1: int, axis2: int) -> Result:
-    """Exchange two axes.
+    """Swap two axes.
 
     Raises `ShapeError` for an axis that ``x`` does not have.
 
@@ -202,9 +202,9 @@ class Moveaxis(Unary):
 
 
 def moveaxis(x: Operand, source: int | Sequence[int], destination: int | Sequence[int]) -> Result:
-    """Move axes to other places; the rest keep their order.
+    """Move axes to other positions; the other axes keep their order.
 
-    Raises `ShapeError` for an axis that ``x`` does not have, or that is named twice.
+    Raises `ShapeError` for an axis that ``x`` does not have, or for a repeated axis.
 
     >>> import numpy as np
     >>> moveaxis(np.ones((2, 3, 4)), 0, -1).shape

@@ -1,4 +1,4 @@
-"""Functions that sort, and that find where elements are. Indices take no gradient: they are arrays."""
+"""Sorting and searching. Indices are arrays without gradient."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Sort(Unary):
 
 
 def sort(x: Operand, axis: int | None = -1) -> Result:
-    """Sort the elements along an axis, from the smallest to the largest; all in a row if ``axis`` is None. NaN comes last;
-    equal elements keep their order.
+    """Sort the elements along an axis in ascending order; flattened ``x`` if ``axis`` is None. NaN is last, and the
+    sort is stable.
 
     Raises `ShapeError` for an axis that ``x`` does not have.
 
@@ -51,7 +51,7 @@ class Argsort(Unary):
 
 
 def argsort(x: Operand, axis: int | None = -1) -> Array:
-    """The indices that sort an array along an axis, or all in a row if it is None; equal elements keep their order.
+    """The indices that sort an array along an axis, or flattened ``x`` if ``axis`` is None. The sort is stable.
 
     Raises `ShapeError` for an axis that ``x`` does not have.
 
@@ -71,9 +71,9 @@ class Argmax(Unary):
 
 
 def argmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Array:
-    """The index of the largest element along an axis, or among all in a row; of the first, if there are several.
+    """The index of the first maximum along an axis, or of flattened ``x``.
 
-    Raises `ShapeError` where there are no elements, or for an axis that ``x`` does not have.
+    Raises `ShapeError` if there are no elements, or for an axis that ``x`` does not have.
 
     >>> import numpy as np
     >>> argmax(np.array([[1.0, 3.0], [4.0, 2.0]]), axis=-1)
@@ -91,9 +91,9 @@ class Argmin(Unary):
 
 
 def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Array:
-    """The index of the smallest element along an axis, or among all in a row; of the first, if there are several.
+    """The index of the first minimum along an axis, or of flattened ``x``.
 
-    Raises `ShapeError` where there are no elements, or for an axis that ``x`` does not have.
+    Raises `ShapeError` if there are no elements, or for an axis that ``x`` does not have.
 
     >>> import numpy as np
     >>> argmin(np.array([[1.0, 3.0], [4.0, 2.0]]), axis=-1)
@@ -103,7 +103,7 @@ def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Array
 
 
 class Topk(Unary):
-    """The indices of the largest elements, from the largest down."""
+    """The indices of the k largest elements, in descending order."""
 
     def __init__(self, k: int, axis: int) -> None:
         self.k, self.axis = k, axis
@@ -114,17 +114,18 @@ class Topk(Unary):
             raise ArgumentError(
                 f"topk: k is {self.k}; it must be from 1 to {n}, the length of axis {self.axis} of x {x.shape}"
             )
-        # Only the k largest are sorted: the rest is put aside in linear time.
-        places = xp.moveaxis(xp.argpartition(x, n - self.k, axis=self.axis), self.axis, -1)[..., n - self.k :]
-        largest = xp.take_along_axis(xp.moveaxis(x, self.axis, -1), places, axis=-1)
+        # Partition in linear time, then sort only the k largest.
+        indices = xp.moveaxis(xp.argpartition(x, n - self.k, axis=self.axis), self.axis, -1)[..., n - self.k :]
+        largest = xp.take_along_axis(xp.moveaxis(x, self.axis, -1), indices, axis=-1)
         order = xp.flip(xp.argsort(largest, axis=-1), -1)
-        return xp.moveaxis(xp.take_along_axis(places, order, axis=-1), -1, self.axis)
+        return xp.moveaxis(xp.take_along_axis(indices, order, axis=-1), -1, self.axis)
 
 
 def topk(x: Operand, k: int, axis: int = -1) -> tuple[Result, Array]:
-    """The ``k`` largest elements along an axis, from the largest down, and their indices; NaN counts as the largest.
+    """The ``k`` largest elements along an axis, in descending order, and their indices; NaN counts as the largest.
 
-    Raises `ArgumentError` if ``k`` is less than 1 or more than there are, `ShapeError` for an axis that ``x`` does not have.
+    Raises `ArgumentError` unless ``k`` is from 1 to the length of the axis, `ShapeError` for an axis that ``x`` does
+    not have.
 
     >>> import numpy as np
     >>> topk(np.array([3.0, 1.0, 2.0]), 2)

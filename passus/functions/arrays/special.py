@@ -1,4 +1,4 @@
-"""Special functions of each element: the error function."""
+"""Elementwise special functions: the error function."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from passus.core import HALF, Operand, Result, Unary
 
 __all__ = ["Erf", "erf"]
 
-# erf(x) = x * P(x * x) / Q(x * x) for |x| <= limit; P and Q from the constant term upwards. Fitted with 50 digits at
-# 100 Chebyshev nodes of (0, 6), or 60 of (0, 3.92) for float32: linear least squares of the relative error, weighted by
-# 1 / Q of the last fit (Sanathanan and Koerner) and by that error itself (Lawson), repeated until it ripples evenly. It
-# is then 6e-17 and 2e-8. All coefficients are positive, so nothing cancels. The limits are a little beyond the fit,
-# where the fraction is above 1 by more than rounding: clipped, it is exactly 1 from there on.
+# erf(x) = x * P(x * x) / Q(x * x) for |x| <= limit, with coefficients in ascending order. They were fitted with 50
+# digits at 100 Chebyshev nodes of (0, 6), or 60 of (0, 3.92) for float32, by linear least squares of the relative
+# error. Weights were 1 / Q of the previous fit (Sanathanan and Koerner) and the error itself (Lawson), iterated to an
+# equal ripple. The maximum error is 6e-17 and 2e-8. All coefficients are positive, so nothing cancels. At the limits,
+# slightly beyond the range of the fit, the fraction exceeds 1, so that the clipped result is exactly 1 from there on.
 DOUBLE = (
     6.1,
     (
@@ -50,7 +50,7 @@ class Erf(Unary):
 
     def forward(self, x: Array) -> Array:
         limit, p, q = SINGLE if x.dtype.kind == "f" and x.dtype.itemsize <= 4 else DOUBLE
-        if x.dtype == np.float16:  # Its digits would not do for the polynomials.
+        if x.dtype == np.float16:  # float16 is too coarse for the polynomials.
             return self.forward(x.astype(np.float32)).astype(np.float16)
         x = self.xp.clip(x, -limit, limit)
         square = x * x
@@ -58,7 +58,7 @@ class Erf(Unary):
 
     def backward(self, gy: Any) -> Any:
         x = self.x.astype(np.float32) if self.x.dtype == np.float16 else self.x
-        x = self.xp.clip(x, -30, 30)  # exp(-900) is 0 as well, and its square does not overflow.
+        x = self.xp.clip(x, -30, 30)  # exp(-900) is 0, and the square does not overflow.
         return gy * (2 / math.sqrt(math.pi) * self.xp.exp(-(x * x)))
 
 

@@ -1,4 +1,4 @@
-"""How far elements spread, and how long vectors are: variance, standard deviation, norm."""
+"""Variance, standard deviation and norms."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Spread(Reduction):
         self.ddof = ddof
 
     def variance(self, x: Array) -> Array:
-        """The variance, in two passes: the mean of squares less the square of the mean would lose digits."""
+        """The variance in two passes, because the mean of squares minus the squared mean loses digits."""
         centred = self.centred(x)
         return total(centred * centred, self.axis, self.keepdims) / (self.n - self.ddof)
 
@@ -41,7 +41,7 @@ class Spread(Reduction):
             )
         return d
 
-    def slope(self) -> Any:
+    def half_gradient(self) -> Any:
         """Half the gradient of the variance."""
         _, d = deviations(self.x, self.axis)
         return d / (self.n - self.ddof)
@@ -52,14 +52,14 @@ class Var(Spread):
         return self.variance(x)
 
     def backward(self, gy: Any) -> Any:
-        return self.kept(2 * gy) * self.slope()
+        return self.with_reduced_axes(2 * gy) * self.half_gradient()
 
 
 def var(x: Operand, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Result:
-    """The variance along axes, ``sum((x - mean(x))**2) / (n - ddof)``; ``ddof=1`` estimates that of a population.
+    """The variance along axes, ``sum((x - mean(x))**2) / (n - ddof)``; ``ddof=1`` for the unbiased estimate.
 
-    Raises `ShapeError` unless there are more than ``ddof`` elements, or for an axis that ``x`` does not have, or that is
-    named twice.
+    Raises `ShapeError` unless there are more than ``ddof`` elements, for an axis that ``x`` does not have, or for a
+    repeated axis.
 
     >>> import numpy as np
     >>> var(np.array([1.0, 3.0]), ddof=1)
@@ -74,14 +74,14 @@ class Std(Spread):
         return length / math.sqrt(self.n - self.ddof)
 
     def backward(self, gy: Any) -> Any:
-        return self.kept(gy) * _over(self.xp, self.slope(), self.kept(self.y))
+        return self.with_reduced_axes(gy) * _over(self.xp, self.half_gradient(), self.with_reduced_axes(self.y))
 
 
 def std(x: Operand, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Result:
-    """The standard deviation along axes, ``sqrt(var(x))``; where it is 0, its gradient is taken to be 0.
+    """The standard deviation along axes, ``sqrt(var(x))``. The gradient is defined as 0 where it is 0.
 
-    Raises `ShapeError` unless there are more than ``ddof`` elements, or for an axis that ``x`` does not have, or that is
-    named twice.
+    Raises `ShapeError` unless there are more than ``ddof`` elements, for an axis that ``x`` does not have, or for a
+    repeated axis.
 
     >>> import numpy as np
     >>> std(np.array([1.0, 3.0]))
@@ -100,20 +100,20 @@ class Norm(Reduction):
 
     def backward(self, gy: Any) -> Any:
         x, p, xp = self.x, self.ord, self.xp
-        part = _over(xp, x, self.kept(self.y))
-        if p != 2:  # The power of 0 is taken to be constant, where for p < 2 its slope would be infinite.
-            part = xp.sign(x) * xp.where(x == 0, 1, xp.abs(part)) ** (p - 1)
-        return self.kept(gy) * part
+        direction = _over(xp, x, self.with_reduced_axes(self.y))
+        if p != 2:  # The derivative of the power of 0, infinite for p < 2, is defined as 0.
+            direction = xp.sign(x) * xp.where(x == 0, 1, xp.abs(direction)) ** (p - 1)
+        return self.with_reduced_axes(gy) * direction
 
 
 @named_in_errors
 @widened(1)
 def norm(x: Operand, ord: float = 2, axis: Axis = None, keepdims: bool = False) -> Result:
-    """The length of the vectors that lie along axes: ``sum(abs(x)**ord) ** (1 / ord)``, ``max(abs(x))`` for infinity.
+    """The norm of vectors along axes: ``sum(abs(x)**ord) ** (1 / ord)``, or ``max(abs(x))`` for infinity.
 
-    ``ord``: at least 1. Several axes count as one (so 2 over both axes of a matrix is its Frobenius norm).
-    The gradient of a vector of zeros is taken to be 0. Raises `ArgumentError` for another ``ord``, `ShapeError` for an
-    axis that ``x`` does not have, or that is named twice, and for a maximum of no elements.
+    ``ord``: at least 1. Several axes are flattened (2 over both axes of a matrix is its Frobenius norm). The gradient
+    of a zero vector is defined as 0. Raises `ArgumentError` for another ``ord``, `ShapeError` for an axis that ``x``
+    does not have, for a repeated axis, and for a maximum of no elements.
 
     >>> import numpy as np
     >>> norm(np.array([[3.0, 4.0], [6.0, 8.0]]), axis=1)
@@ -129,17 +129,17 @@ def norm(x: Operand, ord: float = 2, axis: Axis = None, keepdims: bool = False) 
 
 
 def _length(xp: Any, x: Array, p: float, axis: Axis, keepdims: bool) -> Array:
-    """``sum(abs(x)**p) ** (1 / p)``, of numbers whose powers are too large or too small for the dtype as well."""
+    """``sum(abs(x)**p) ** (1 / p)`` without overflow or underflow of the powers."""
     size = xp.abs(x)
     largest = size.max(axis=axis, keepdims=True, initial=0)
-    # A power of two: the quotients are exact. What is 0 or not finite stays so.
+    # Dividing by a power of two is exact.
     unit = xp.where(xp.isfinite(largest), xp.ldexp(xp.ones_like(largest), xp.frexp(largest)[1] - 1), 1)
-    part = size / unit
-    y = total(part * part if p == 2 else part**p, axis, keepdims) ** (1 / p)
+    scaled = size / unit
+    y = total(scaled * scaled if p == 2 else scaled**p, axis, keepdims) ** (1 / p)
     return y * (unit if keepdims else xp.squeeze(unit, axis=axis))
 
 
 def _over(xp: Any, x: Any, length: Any) -> Any:
-    """``x / length``, and constantly 0 where the length is 0, for derivatives of any order."""
+    """``x / length``, and 0 where the length is 0, with all its derivatives."""
     zero = length == 0
     return xp.where(zero, 0, x) / xp.where(zero, 1, length)

@@ -1,4 +1,4 @@
-"""Trigonometric and hyperbolic functions of each element."""
+"""Elementwise trigonometric and hyperbolic functions."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Arcsin(Unary):
 
 
 def arcsin(x: Operand) -> Result:
-    """The angle in [-pi/2, pi/2] whose sine each element is; NaN outside [-1, 1].
+    """The arcsine of each element, in [-pi/2, pi/2]; NaN outside [-1, 1].
 
     >>> import numpy as np
     >>> arcsin(np.array([0.0, 1.0]))
@@ -116,7 +116,7 @@ class Arccos(Unary):
 
 
 def arccos(x: Operand) -> Result:
-    """The angle in [0, pi] whose cosine each element is; NaN outside [-1, 1].
+    """The arccosine of each element, in [0, pi]; NaN outside [-1, 1].
 
     >>> import numpy as np
     >>> arccos(np.array([0.0, 1.0]))
@@ -136,7 +136,7 @@ class Arctan(Unary):
 
 
 def arctan(x: Operand) -> Result:
-    """The angle in (-pi/2, pi/2) whose tangent each element is.
+    """The arctangent of each element, in (-pi/2, pi/2).
 
     >>> import numpy as np
     >>> arctan(np.array([0.0, 1.0]))
