@@ -96,8 +96,8 @@ class PassusError(Exception):
         return self
 
     def __str__(self) -> str:
-        function = NAME.match(self.message)
-        if not self.layers or (function and self.layers == (function[0].replace("_", ""),)):
+        function = re.match(r"\w+(?=[(:,])", self.message)
+        if not self.layers or (function and self.layers == (function[0].replace("_", "").lower(),)):
             return self.message
         return f"{'.'.join(self.layers)}: {self.message}"
 

@@ -9,7 +9,7 @@ from passus.arguments import checked_count
 from passus.attributes import note
 from passus.backend import Array, backend_of
 from passus.core import Operand, Variable
-from passus.errors import GraphError, ShapeError
+from passus.errors import GraphError, LabelError, ShapeError
 from passus.functions.checks import array_of
 from passus.layers.undo import if_this_call_fails
 
@@ -77,10 +77,16 @@ class KeyValueCache:
         return self.keys, self.values
 
     def select(self, rows: Any) -> None:
-        """Replace the examples of the batch by those at these indices, as beam search does; indices may repeat."""
+        """Replace the examples of the batch by those at these indices, as beam search does; indices may repeat.
+
+        Raises `LabelError` for an index out of range.
+        """
         self._note()
         if self.length:
-            self._keys, self._values = self._keys[rows], self._values[rows]
+            try:
+                self._keys, self._values = self._keys[rows], self._values[rows]
+            except IndexError as error:
+                raise LabelError(f"KeyValueCache.select: {error}; the cache has {len(self._keys)} examples") from error
 
     def clear(self) -> None:
         """Remove all positions."""

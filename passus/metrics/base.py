@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
@@ -152,11 +152,16 @@ class Averaged(Verified):
     3.0
     """
 
+    needs: ClassVar[str] = ""
+    """What `update` must be given for `compute` to have a value, as the end of a message."""
+
     def __init__(self) -> None:
         self._mean = Mean()
 
     def compute(self) -> float:
-        """The mean."""
+        """The mean. Raises `ArgumentError` if nothing was counted."""
+        if not self._mean.weight:
+            raise ArgumentError(f"{type(self).__name__}: no values yet; call update first{self.needs}")
         return self._mean.compute()
 
     def reset(self) -> None:

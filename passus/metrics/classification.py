@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class TopKAccuracy(Averaged):
     >>> metric.compute()
     0.5
     """
+
+    needs: ClassVar[str] = ", with labels other than ignore_index"
 
     def __init__(self, k: int, ignore_index: int | None = None, axis: int | None = None) -> None:
         self.k = checked_count(type(self).__name__, "k", k)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -44,6 +44,8 @@ class Perplexity(Averaged):
     4.0
     """
 
+    needs: ClassVar[str] = ", with labels other than ignore_index"
+
     def __init__(self, ignore_index: int | None = None, axis: int = -1) -> None:
         self.ignore_index = checked_ignore_index(type(self).__name__, ignore_index)
         self.axis = checked_integer(type(self).__name__, "axis", axis)
@@ -68,7 +70,7 @@ class Perplexity(Averaged):
     def compute(self) -> float:
         """The perplexity; infinite on overflow. Raises `ArgumentError` if there were no tokens."""
         try:
-            return math.exp(self._mean.compute())
+            return math.exp(super().compute())
         except OverflowError:
             return math.inf
 
@@ -93,12 +95,13 @@ class BitsPerCharacter(Perplexity):
 
     def compute(self) -> float:
         """Bits per character. Raises `ArgumentError` if there were no tokens."""
-        return self._mean.compute() / math.log(2) / self.characters_per_token
+        return Averaged.compute(self) / math.log(2) / self.characters_per_token
 
 
 class _ErrorRate(Averaged):
     """The edit distance between predictions and references, divided by the length of the references."""
 
+    needs: ClassVar[str] = ", with a reference that is not empty"
     units: ClassVar[Callable[[str], Sequence[str]]]
     """Splits a text into the units that edits insert, delete and substitute."""
 
@@ -114,7 +117,7 @@ class _ErrorRate(Averaged):
 
     def compute(self) -> float:
         """The rate; it can exceed 1. Raises `ArgumentError` if all references were empty."""
-        return self._mean.compute()
+        return super().compute()
 
 
 class CharacterErrorRate(_ErrorRate):
@@ -189,7 +192,7 @@ def edit_distance(a: Sequence[Any] | Array, b: Sequence[Any] | Array) -> int:
     ``a``, ``b``: strings, lists or arrays (T,), such as tokens or decoded labels. The running time is proportional to the
     product of the lengths.
 
-    Raises `DTypeError` for arguments that are not sequences.
+    Raises `DTypeError` for arguments that are not sequences, and for elements that are not hashable.
 
     >>> edit_distance("kitten", "sitting"), edit_distance([1, 2, 3], np.array([1, 3]))
     (3, 1)
@@ -211,6 +214,12 @@ def _elements(sequence: Any) -> list[Any]:
     elements = on_host(sequence).tolist() if hasattr(sequence, "dtype") else sequence
     if not isinstance(elements, Sequence):
         raise DTypeError(f"edit_distance: {kind_of(sequence)} is not a sequence; give a str, a list or an array (T,)")
+    for element in elements:
+        if not isinstance(element, Hashable):
+            raise DTypeError(
+                f"edit_distance: an element is {kind_of(element)}, which is not hashable; give sequences of characters or tokens, "
+                "and compare the rows of a batch one by one"
+            )
     return list(elements)
 
 

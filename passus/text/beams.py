@@ -18,6 +18,11 @@ from passus.functions.nn.softmax import log_softmax
 
 __all__ = ["Hypothesis", "beam_search"]
 
+REORDER = (
+    "pass reorder=, a function of (state, rows). For the state (layers, R, H) of stacked layers, it returns state[:, rows]; for "
+    "an LSTM, tuple(s[:, rows] for s in state)"
+)
+
 
 @dataclass(frozen=True)
 class Hypothesis:
@@ -54,13 +59,15 @@ def beam_search(
     ``step(ids, state)`` takes all tokens of R rows, integers (R, t), and returns the logits (R, V) of the next token with
     the new state. ``start``: the prompts, integers (N, t). ``state``: the state of the first call, for N rows; later calls
     get rows of the last returned state, selected by ``reorder(state, rows)``, by default along the first axis of all arrays
-    in tuples, lists and dicts. ``end``: the token that ends a sequence; ``max_length``: maximum number of generated tokens.
+    in tuples, lists and dicts. The state (layers, R, H) of stacked recurrent layers needs a ``reorder``, such as
+    ``lambda state, rows: state[:, rows]``. ``end``: the token that ends a sequence; ``max_length``: maximum number of
+    generated tokens.
 
     A score is ``log_prob / ((5 + length) / 6) ** length_penalty``, where length includes the end token. The search is exact
     if ``width`` drops no candidate. It stops once no open sequence can enter the ``count`` best.
 
-    Raises `ShapeError` and `DTypeError` for invalid scores, `ArgumentError` for NaN. Source of the penalty: Wu et al.,
-    2016, "Google's neural machine translation system".
+    Raises `ShapeError` and `DTypeError` for invalid scores and for a state whose rows cannot be selected, `ArgumentError`
+    for NaN. Source of the penalty: Wu et al., 2016, "Google's neural machine translation system".
 
     >>> table = np.log([[0.1, 0.5, 0.4], [0.3, 0.3, 0.4], [0.9, 0.05, 0.05]])  # from a token to the next; 0 ends
     >>> (best,) = beam_search(lambda ids, state: (table[ids[:, -1]], state), [[0]], end=0, max_length=5)[0]
@@ -69,7 +76,8 @@ def beam_search(
     """
     name = "beam_search"
     checked_callable(name, "step", step)
-    reorder = _rows_of if reorder is None else checked_callable(name, "reorder", reorder)
+    if reorder is not None:
+        checked_callable(name, "reorder", reorder)
     ids = integers_of(name, "start", start)
     if ids.ndim != 2:
         raise ShapeError(f"{name}: start {ids.shape} must have the axes (N, t); for one sequence write start[None]")
@@ -87,7 +95,7 @@ def beam_search(
         for length in range(1, max_length + 1):
             if not len(ids):
                 break
-            scores, state = _checked_step(step(ids, state), len(ids))
+            scores, state = _checked_step(_call(step, ids, state, reorder is None), len(ids))
             penalty = ((5 + length) / 6) ** alpha
             rows, tokens, log_probs = _best(prompts, log_probs[:, None] + log_softmax(scores, axis=1), width, end)
             prompts = prompts[rows]
@@ -102,7 +110,9 @@ def beam_search(
             bound = log_probs / ((5 + max_length) / 6) ** alpha
             viable = np.array([_could_enter(finished[i], count, b) for i, b in zip(prompts, bound)], bool)
             active = np.flatnonzero(~closed & viable)
-            state, ids = reorder(state, rows[active]), ids[active]
+            chosen = rows[active]
+            state = _rows_of(state, chosen, len(scores)) if reorder is None else reorder(state, chosen)
+            ids = ids[active]
             prompts, log_probs = prompts[active], log_probs[active]
     return [sorted(hypotheses, key=lambda h: -h.score)[:count] for hypotheses in finished]
 
@@ -131,6 +141,18 @@ def _could_enter(finished: list[Hypothesis], count: int, bound: float) -> bool:
     return len(finished) < count or bound > sorted([h.score for h in finished], reverse=True)[count - 1]
 
 
+def _call(step: Callable[[Array, Any], Any], ids: Array, state: Any, by_first_axis: bool) -> Any:
+    """Call ``step``. If it rejects the shape of a state whose rows were selected along the first axis, the error says so."""
+    try:
+        return step(ids, state)
+    except ShapeError as error:
+        if state is not None and by_first_axis:
+            error.add_note(
+                f"beam_search selects rows of the state along its first axis. If that is another one, {REORDER}"
+            )
+        raise
+
+
 def _checked_step(returned: Any, rows: int) -> tuple[Array, Any]:
     if not isinstance(returned, tuple) or len(returned) != 2:
         raise DTypeError(f"beam_search: step returned {kind_of(returned)}; it must return a pair, (scores, state)")
@@ -147,15 +169,20 @@ def _checked_step(returned: Any, rows: int) -> tuple[Array, Any]:
     return scores, returned[1]
 
 
-def _rows_of(state: Any, rows: Array) -> Any:
-    """Select rows of all arrays in a state."""
+def _rows_of(state: Any, rows: Array, count: int) -> Any:
+    """Select rows of all arrays in a state, which have ``count`` rows. Raises `ShapeError` for any other number."""
     if isinstance(state, dict):
-        return {name: _rows_of(child, rows) for name, child in state.items()}
+        return {name: _rows_of(child, rows, count) for name, child in state.items()}
     if isinstance(state, (tuple, list)):
-        children = [_rows_of(child, rows) for child in state]
+        children = [_rows_of(child, rows, count) for child in state]
         return type(state)(*children) if hasattr(state, "_fields") else type(state)(children)
-    if isinstance(state, Variable) or hasattr(state, "__array__"):
+    shape = getattr(state, "shape", None)
+    if shape and (isinstance(state, Variable) or hasattr(state, "__array__")):
+        if shape[0] != count:
+            raise ShapeError(
+                f"beam_search: an array {shape} in the state must have {count} rows on its first axis; {REORDER}"
+            )
         return state[rows]
-    if state is None or isinstance(state, (bool, int, float, str)):
+    if shape == () or state is None or isinstance(state, (bool, int, float, str)):
         return state
     raise DTypeError(f"beam_search: cannot select rows of {kind_of(state)}; pass reorder=, a function of (state, rows)")

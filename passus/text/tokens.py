@@ -103,7 +103,10 @@ class TokenFile:
         return len(self.tokens)
 
     def __getitem__(self, index: Any) -> Array:
-        return np.asarray(self.tokens[index])[()]
+        try:
+            return np.asarray(self.tokens[index])[()]
+        except IndexError as error:
+            raise LabelError(f"TokenFile: {error}; {self.path} has {len(self)} tokens (T,)") from error
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.tokens, dtype, copy=copy)

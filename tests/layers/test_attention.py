@@ -13,7 +13,7 @@ import passus
 import passus.functions as F
 import passus.layers as L
 from passus import Variable, no_grad
-from passus.errors import ArgumentError, DTypeError, GraphError, ShapeError
+from passus.errors import ArgumentError, DTypeError, GraphError, LabelError, ShapeError
 from passus.testing import check_grads
 from tests.helpers.against_torch import one_thread as one_thread
 
@@ -361,6 +361,8 @@ def test_a_cache_says_when_it_is_full_or_does_not_fit() -> None:
         assert cache.length == 3
         cache.select([1, 1, 0])
         assert cache.keys.shape == (3, 2, 3, 2)
+        with pytest.raises(LabelError, match=r"KeyValueCache.select: index 3 .* the cache has 3 examples"):
+            cache.select([3])
         layer(x[[0, 0, 0], :1], cache=cache)
         assert cache.length == 4
         cache.clear()
@@ -381,6 +383,12 @@ def test_a_decoder_with_caches_changes_no_number(pre_norm: bool) -> None:
         np.testing.assert_allclose(np.concatenate(steps, axis=1), whole, rtol=1e-10)
         with pytest.raises(ShapeError, match="1 caches for 2 layers"):
             decoder(x, context, cache=cache[:1])
+
+
+def test_a_message_names_the_layer_once() -> None:
+    with pytest.raises(ShapeError) as caught:
+        L.MultiHeadAttention(4, 2)(np.ones(4, np.float32))
+    assert str(caught.value).lower().count("multiheadattention") == 1
 
 
 # Layers of transformers.

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import passus.functions as F
+import passus.layers as L
 from passus import DataLoader, SeqDataLoader, Variable
 from passus.errors import ArgumentError, DataError, DependencyError, DTypeError, LabelError, PathError, ShapeError
 from passus.text import (
@@ -355,6 +356,14 @@ def test_an_interrupted_writer_leaves_nothing(tmp_path: Path) -> None:
         write_tokens(tmp_path / "b" / "a", np.array([1]), 5)
 
 
+@pytest.mark.parametrize("index", [5, -6, [0, 5], "a", 1.5, (slice(None), 0)])
+def test_an_index_that_a_file_of_tokens_does_not_have(index: Any, tmp_path: Path) -> None:
+    write_tokens(tmp_path / "t", np.arange(5), 9)
+    with pytest.raises(LabelError, match=r"TokenFile: .*t has 5 tokens"):
+        TokenFile(tmp_path / "t")[index]
+    assert list(TokenFile(tmp_path / "t")) == [0, 1, 2, 3, 4]
+
+
 def test_a_damaged_file_of_tokens_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a"
     write_tokens(path, np.arange(100), 300)
@@ -590,6 +599,28 @@ def test_searches_that_cannot_be_made(error: type[Exception], match: str, scores
     start = given.pop("start")
     with pytest.raises(error, match=match):
         beam_search(lambda ids, state: scores(len(ids)), start, **given)
+
+
+def test_the_state_of_stacked_layers_needs_a_reordering() -> None:
+    lstm, out = L.LSTM(6, 5, num_layers=2, rng=0), L.Linear(5, in_size=6, rng=0)
+
+    def step(ids: Any, state: Any) -> Any:
+        y, state = lstm(np.eye(5, dtype=np.float32)[ids[:, -1:]], state, return_state=True)
+        return out(y[:, -1]), state
+
+    def step_by_step(ids: Any) -> Any:
+        return out(lstm(np.eye(5, dtype=np.float32)[ids])[:, -1])
+
+    options: dict[str, Any] = {"max_length": 4, "width": 3}
+    with pytest.raises(ShapeError, match=r"an array \(2, 1, 6\) in the state must have 1 rows .* pass reorder="):
+        beam_search(step, [[1]], **options)
+    with pytest.raises(ShapeError, match="the initial h") as caught:  # As many prompts as layers.
+        beam_search(step, [[1], [2]], **options)
+    assert any("pass reorder=" in note for note in caught.value.__notes__)
+    found = beam_search(step, [[1], [2]], reorder=lambda state, rows: tuple(s[:, rows] for s in state), **options)
+    (expected,) = beam_search(lambda ids, state: (step_by_step(ids), None), [[2]], **options)
+    assert found[1][0].tokens.tolist() == expected[0].tokens.tolist()
+    assert found[1][0].log_prob == pytest.approx(expected[0].log_prob, rel=1e-5)
 
 
 # Labels from alignments.
