@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -47,23 +47,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(COMPILING))
 
 
-@pytest.fixture(autouse=True)
-def _compiling_takes_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each kernel that is compiled gives the test that happens to need it its whole time once more."""
-    limit = signal.getitimer(signal.ITIMER_REAL)[0] if hasattr(signal, "getitimer") else 0
+def pytest_runtest_setup() -> None:
+    """Each test begins with the same random numbers, and its time limit is noted.
 
-    def compiling(said: Callable[[], None] = notices.compiling) -> None:
-        said()
-        if limit:
-            signal.setitimer(signal.ITIMER_REAL, limit)
-
-    monkeypatch.setattr(notices, "compiling", compiling)
+    A hook costs a fraction of a fixture, and there are 30,000 tests.
+    """
+    passus.random.seed(0)
+    _limit.seconds = signal.getitimer(signal.ITIMER_REAL)[0] if hasattr(signal, "getitimer") else 0.0
 
 
-@pytest.fixture(autouse=True)
-def _seeded() -> Iterator[None]:
-    with passus.random.using_rng(0):
-        yield
+_limit = SimpleNamespace(seconds=0.0)
+_notify = notices.compiling
+
+
+def _compiling() -> None:
+    """The time limit of a test begins again with each kernel that is compiled."""
+    _notify()
+    if _limit.seconds:
+        signal.setitimer(signal.ITIMER_REAL, _limit.seconds)
+
+
+notices.compiling = _compiling
 
 
 @pytest.fixture
@@ -72,8 +76,7 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     return np.random.default_rng(list(request.node.nodeid.encode()))
 
 
-@pytest.fixture(autouse=True)
-def _cached_elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep downloads and drawings of tests out of the user's home."""
-    monkeypatch.setenv("PASSUS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.setenv("MPLBACKEND", "agg")
+@pytest.fixture(autouse=True, scope="session")
+def _outside_of_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Downloads and drawings of tests are kept out of the user's home."""
+    os.environ |= {"PASSUS_CACHE": str(tmp_path_factory.getbasetemp() / "cache"), "MPLBACKEND": "agg"}

@@ -19,6 +19,7 @@ from passus import Variable, using_config
 from passus.errors import GraphError, PassusError
 from passus.testing import check_grads
 from tests.functions.long_sums import COUNT, LONG
+from tests.helpers.tracing import repeats
 from tests.table import Case, Row
 
 MODULES = [m.name for m in pkgutil.walk_packages(tests.table.__path__, "tests.table.") if not m.ispkg]
@@ -84,6 +85,7 @@ def test_forward_agrees_with_the_reference(row: Row, case: Any) -> None:
 
 
 @pytest.mark.parametrize(("row", "case"), CASES)
+@repeats
 def test_float32_stays_float32(row: Row, case: Any) -> None:
     if not floats(case):
         pytest.skip("no floating-point input")
@@ -101,6 +103,7 @@ def test_float32_stays_float32(row: Row, case: Any) -> None:
 
 
 @pytest.mark.parametrize(("row", "case"), CASES)
+@repeats
 def test_float16_is_float32_rounded_once(row: Row, case: Any) -> None:
     if not floats(case):
         pytest.skip("no floating-point input")
@@ -119,6 +122,7 @@ def test_float16_is_float32_rounded_once(row: Row, case: Any) -> None:
 
 
 @pytest.mark.parametrize(("row", "case"), DIFFERENTIABLE)
+@repeats
 def test_integers_give_what_their_float64_copies_give(row: Row, case: Any) -> None:
     places = [i for i in floats(case) if row.of_integers is None or i in row.of_integers]
     if not places or isinstance(row.integers, str):
@@ -141,6 +145,7 @@ def test_integers_give_what_their_float64_copies_give(row: Row, case: Any) -> No
 
 @pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i4", "u4", "u8"])
 @pytest.mark.parametrize(("row", "case"), WITH_INTEGERS)
+@repeats
 def test_integers_may_be_of_any_dtype_that_holds_them(row: Row, case: Any, dtype: Any) -> None:
     limits = np.iinfo(dtype)
 
@@ -191,6 +196,7 @@ def _with_equal_gradients(row: Row, case: Any, args: list[Any]) -> list[np.ndarr
 
 
 @pytest.mark.parametrize(("row", "case"), CASES)
+@repeats
 def test_inputs_may_be_read_only_and_in_any_layout(row: Row, case: Any) -> None:
     def strided(x: np.ndarray) -> np.ndarray:
         wide = np.zeros((*x.shape[::-1], 2))  # Every second element of a transposed array.
@@ -230,6 +236,7 @@ def test_gradients_of_second_order(row: Row, case: Any) -> None:
 
 
 @pytest.mark.parametrize(("row", "case"), DIFFERENTIABLE)
+@repeats
 def test_debug_mode_notices_every_edit_of_an_array(row: Row, case: Any) -> None:
     """For each argument that is edited after the call: the gradients are as they were, or an error says why not."""
     places = [i for i, x in enumerate(case.args) if isinstance(x, np.ndarray)]

@@ -10,6 +10,7 @@ import pytest
 import passus.functions as F
 from passus import Variable
 from tests.functions.test_table import ROWS
+from tests.helpers.tracing import repeats
 from tests.table import Row
 
 HALF = np.dtype(np.float16)
@@ -20,6 +21,7 @@ PAIRS = [v.ravel() for v in np.meshgrid(SOME, SOME)]
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS if row.elementwise])
+@repeats
 def test_every_number_of_float16_gives_what_float32_gives(row: Row) -> None:
     half = _results(row, [FINITE] if row.elementwise == 1 else PAIRS, HALF)
     single = _results(row, [FINITE] if row.elementwise == 1 else PAIRS, np.dtype(np.float32))

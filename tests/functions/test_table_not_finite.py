@@ -16,6 +16,7 @@ from passus import Variable
 from passus.core.backward import gradients as gradients_of
 from passus.errors import PassusError
 from tests.functions.test_table import DIFFERENTIABLE, ROWS, SMOOTH_TWICE, call, flat, floats
+from tests.helpers.tracing import repeats
 from tests.table import Row
 
 
@@ -67,6 +68,7 @@ def judged(row: Row, case: Any) -> np.ndarray:
 
 @pytest.mark.parametrize("special", [np.inf, np.nan])
 @pytest.mark.parametrize(("row", "case"), kept_apart(DIFFERENTIABLE))
+@repeats
 def test_a_gradient_that_is_not_finite_stays_with_what_its_output_depends_on(
     row: Row, case: Any, special: float
 ) -> None:
@@ -82,6 +84,7 @@ def test_a_gradient_that_is_not_finite_stays_with_what_its_output_depends_on(
 
 
 @pytest.mark.parametrize(("row", "case"), kept_apart(SMOOTH_TWICE))
+@repeats
 def test_the_gradient_of_a_gradient_that_is_not_finite_stays_likewise(row: Row, case: Any) -> None:
     y, pull = pulled(row, case, create_graph=True)
     gx, pull_again = pull(np.cos(np.arange(y.size))) if y.size else (y, None)
@@ -100,6 +103,7 @@ OF_EACH_ELEMENT = [row for row in ROWS if row.order and "plain, three axes" in r
 
 @pytest.mark.parametrize("recorded", [False, True])
 @pytest.mark.parametrize("row", OF_EACH_ELEMENT, ids=lambda row: row.name)
+@repeats
 def test_on_a_flat_part_the_gradient_is_0_whatever_arrives(row: Row, recorded: bool) -> None:
     """As in ``sqrt(relu(x))``, where what arrives is infinite."""
     f, x = getattr(F, row.name), np.linspace(-12.03, 12.03, 201)  # Beyond 0, and beyond the bounds of all.
@@ -116,6 +120,7 @@ def test_on_a_flat_part_the_gradient_is_0_whatever_arrives(row: Row, recorded: b
 
 
 @pytest.mark.parametrize(("row", "case"), kept_apart(DIFFERENTIABLE))
+@repeats
 def test_a_number_that_is_not_finite_stays_with_the_outputs_that_depend_on_it(row: Row, case: Any) -> None:
     def results(at: int, number: float) -> tuple[np.ndarray, Any]:
         """The outputs, and how their gradients are pulled back, with another number in the place ``at``."""
