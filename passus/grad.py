@@ -1,8 +1,7 @@
-"""Functions that turn a function into one that computes its derivatives: `grad`, `jacobian`, `hessian` and their kin.
+"""Transformations of a function into one that computes its derivatives: `grad`, `jacobian`, `hessian` and others.
 
-What is differentiated, an argument or a result, is a number or an array, or a dict, list or tuple of them, to any depth:
-derivatives come in the same form. An argument that is a layer or model stands for its parameters, and its derivatives come
-in a dict by their paths.
+Arguments and results are numbers, arrays, or nested dicts, lists and tuples of them; derivatives have the same structure. An
+argument that is a layer or model stands for its parameters, and its derivatives are a dict by their paths.
 
 >>> from passus.layers import Linear
 >>> layer = Linear(1, in_size=2, rng=0)
@@ -10,10 +9,10 @@ in a dict by their paths.
 >>> {path: gx.shape for path, gx in gradients_by_path.items()}
 {'W': (2, 1), 'b': (1,)}
 
-They leave no gradient in any Variable, and can be nested. As everywhere, an array is a constant and a Variable is
-differentiable: the derivatives are arrays, unless an argument, or something that the function uses beside its arguments,
-is a Variable to which gradients flow. Then they are Variables that can be differentiated again; call them under
-`no_grad` if nobody will, which is faster.
+They change no ``grad`` of any Variable, and can be nested. As everywhere, an array is a constant and a Variable is
+differentiable: the derivatives are arrays, unless an argument, or something else that the function uses, is a Variable to
+which gradients flow. Then they are Variables that can be differentiated again; if that is not needed, calls under `no_grad`
+are faster.
 """
 
 from __future__ import annotations
@@ -35,13 +34,13 @@ from passus.tree import leaves_like, tree_leaves, tree_map
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
 Argnums = int | tuple[int, ...]
-"""Which positional arguments are differentiated; derivatives come alone for an int, in a tuple for a tuple."""
+"""The positional arguments that are differentiated. For a tuple, the derivatives are returned in a tuple."""
 
 
 def grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """The function that computes the gradient of ``f``, whose result must be one number.
 
-    Raises `ArgumentError` for another result or an argument that is not there, `DTypeError` for integers.
+    Raises `ArgumentError` for another result or a missing argument, `DTypeError` for integers.
 
     >>> grad(lambda x: x**3)(2.0)
     array(12.)
@@ -61,7 +60,7 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., tuple[Result, Any]]:
     """The function that computes the value of ``f``, which must be one number, and its gradient.
 
-    Raises `ArgumentError` for another result or an argument that is not there, `DTypeError` for integers.
+    Raises `ArgumentError` for another result or a missing argument, `DTypeError` for integers.
 
     >>> value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
     (array(6.), (array(3.), array(2.)))
@@ -80,35 +79,35 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[...,
 
 
 def vjp(f: Callable[..., Any], *xs: Operand) -> tuple[Any, Callable[..., Any]]:
-    """The results of ``f(*xs)``, and a function that pulls their gradients back: ``pull(gy)`` is ``gy @ jacobian``.
+    """The results of ``f(*xs)``, and a function of their gradients: ``backward(gy)`` is ``gy @ jacobian``.
 
-    ``pull`` takes a gradient for each result, in the form of the results, and can be called more than once; it returns the
-    gradient for each x, alone if there is one. Raises `ShapeError` for a gradient of another shape than its result,
-    `ArgumentError` for gradients in another form.
+    ``backward`` takes a gradient for each result, in the structure of the results, and can be called more than once. It returns
+    the gradient for each x, without a tuple if there is one x. Raises `ShapeError` for a gradient of another shape than its
+    result, `ArgumentError` for gradients of another structure.
 
-    >>> y, pull = vjp(lambda x: x**2, np.array([1.0, 2.0]))
-    >>> pull(np.array([1.0, 10.0]))
+    >>> y, backward = vjp(lambda x: x**2, np.array([1.0, 2.0]))
+    >>> backward(np.array([1.0, 10.0]))
     array([ 2., 40.])
     """
     call = _Call("vjp", f, xs, _all_of(xs), {})
 
-    def pull(*gys: Any) -> Any:
+    def backward(*gys: Any) -> Any:
         given: Any = gys if isinstance(call.result, (tuple, list)) else gys[0] if len(gys) == 1 else None
         if given is None or (isinstance(call.result, (tuple, list)) and len(gys) != len(call.result)):
             raise ArgumentError(
-                f"vjp: pull takes a gradient for each result, {call.described()}; {len(gys)} were given"
+                f"vjp: backward takes a gradient for each result, {call.described()}; {len(gys)} were given"
             )
-        return call.pulled(leaves_like("vjp", call.result, given))
+        return call.gradients_from(leaves_like("vjp", call.result, given))
 
-    return call.results(), pull
+    return call.results(), backward
 
 
 def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     """The results of ``f(*xs)`` and their derivatives along ``vs``: ``jacobian @ v``.
 
-    ``xs``, ``vs``: an operand (or a dict, or a layer), or a tuple or list with one for each argument, of equal shapes
-    (`ShapeError`) and form (`ArgumentError`). ``gy @ jacobian`` is linear in gy, so its derivative with respect to gy,
-    along v, is ``jacobian @ v``.
+    ``xs``, ``vs``: an operand (or a dict, or a layer), or a tuple or list with one for each argument, of equal shapes and
+    structure. ``gy @ jacobian`` is linear in gy, so its derivative with respect to gy, along v, is ``jacobian @ v``.
+    Raises `ShapeError` for unequal shapes, `ArgumentError` for unequal structures.
 
     >>> jvp(lambda x: x**2, np.array([1.0, 2.0]), np.array([1.0, 10.0]))
     (array([1., 4.]), array([ 2., 40.]))
@@ -119,16 +118,16 @@ def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     call = _Call("jvp", f, xs, tuple(range(len(xs))), {})
     directions = [_boxed(v) for v in leaves_like("jvp", call.arguments, vs)]
     gys = [Variable(np.zeros(y.shape, y.dtype)) for y in call.ys]
-    pulled = gradients(call.ys, call.xs, gys, create_graph=True)
-    along = iter(call.derivatives(pulled, gys, directions))
+    gxs = gradients(call.ys, call.xs, gys, create_graph=True)
+    along = iter(call.derivatives(gxs, gys, directions))
     return call.results(), tree_map(lambda y: next(along), call.result)
 
 
 def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """The function that computes all derivatives of ``f``: for y and x, an array of shape ``(*y.shape, *x.shape)``.
 
-    Takes one backward pass for each element of y. If ``f`` returns a tuple, list or dict of results, each has derivatives
-    in its place. Raises `ArgumentError` for an argument that is not there, `DTypeError` for integers.
+    Takes one backward pass for each element of y. If ``f`` returns a tuple, list or dict of results, the derivatives have the
+    same structure. Raises `ArgumentError` for a missing argument, `DTypeError` for integers.
 
     >>> jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
     array([[2., 0.],
@@ -168,11 +167,11 @@ def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> Any:
     if len(xs) != len(vs):
         raise ArgumentError(f"hvp: there must be a direction for each argument, and there are {len(vs)} for {len(xs)}")
     call = _Call("hvp", grad(f, _all_of(xs)), xs, _all_of(xs), {})
-    return call.pulled(leaves_like("hvp", call.arguments, vs))
+    return call.gradients_from(leaves_like("hvp", call.arguments, vs))
 
 
 class _Call:
-    """A call of a function with Variables of its own in place of the arguments that are differentiated."""
+    """A call of a function, with new Variables in place of the arguments that are differentiated."""
 
     def __init__(
         self, name: str, f: Callable[..., Any], args: Sequence[Any], argnums: Argnums, kwargs: dict[str, Any]
@@ -180,30 +179,33 @@ class _Call:
         checked_callable(name, "f", f)
         self.argnums = argnums
         try:
-            places = [range(len(args))[i] for i in _as_tuple(argnums)]
+            positions = [range(len(args))[i] for i in _as_tuple(argnums)]
         except (IndexError, TypeError):
             raise ArgumentError(
                 f"{name}: argnums is {argnums!r}, and {len(args)} positional arguments were given"
             ) from None
         outer = bool(enable_backprop.get())
-        # A layer is called as it is: its parameters belong to nobody else, and its methods read them.
-        own = {i: args[i] if _is_layer(args[i]) else tree_map(lambda x: _own(name, x, outer), args[i]) for i in places}
-        given = [own.get(i, x) for i, x in enumerate(args)]
+        # A layer is called as it is: its methods read its own parameters.
+        new = {
+            i: args[i] if _is_layer(args[i]) else tree_map(lambda x: _new_variable(name, x, outer), args[i])
+            for i in positions
+        }
+        given = [new.get(i, x) for i, x in enumerate(args)]
         with using_config("enable_backprop", True):
-            ys = _called(name, f, given, kwargs, [args[i] for i in places])
-        self.arguments = tuple([_parameters(own[i]) if _is_layer(own[i]) else own[i] for i in places])
-        """What is differentiated, in the form in which derivatives come."""
+            ys = _called(name, f, given, kwargs, [args[i] for i in positions])
+        self.arguments = tuple([_parameters(new[i]) if _is_layer(new[i]) else new[i] for i in positions])
+        """The differentiated arguments; derivatives have their structure."""
         self.xs: list[Variable] = tree_leaves(self.arguments)
         self.result = tree_map(_boxed, ys)
         self.ys: list[Variable] = tree_leaves(self.result)
-        variables = any(isinstance(x, Variable) for i in places for x in tree_leaves(args[i]))
-        layers = any(_is_layer(args[i]) for i in places)
+        variables = any(isinstance(x, Variable) for i in positions for x in tree_leaves(args[i]))
+        layers = any(_is_layer(args[i]) for i in positions)
         self.recorded = outer and (layers or _has_leaf_beside(self.xs, self.ys))
         self.boxed = self.recorded or variables or layers
 
     def results(self) -> Any:
-        """What the function returned."""
-        return tree_map(lambda y: _shown(y, self.boxed, self.recorded), self.result)
+        """The results of the function, as users get them."""
+        return tree_map(lambda y: _returned(y, self.boxed, self.recorded), self.result)
 
     def derivatives(
         self, ys: Sequence[Variable], xs: Sequence[Variable], gys: Sequence[Variable | None]
@@ -211,14 +213,14 @@ class _Call:
         """The gradients of ys, seeded with gys, with respect to xs."""
         seeded = bool(enable_backprop.get()) and any(gy is not None and gy.requires_grad for gy in gys)
         recorded = self.recorded or seeded
-        return [_shown(gx, self.boxed or seeded, recorded) for gx in gradients(ys, xs, gys, recorded)]
+        return [_returned(gx, self.boxed or seeded, recorded) for gx in gradients(ys, xs, gys, recorded)]
 
-    def pulled(self, gys: Sequence[Operand]) -> Any:
-        """The gradients with respect to all arguments, from one for each result."""
+    def gradients_from(self, gys: Sequence[Operand]) -> Any:
+        """The gradients with respect to all arguments, from a gradient for each result."""
         return self.unpacked(self.derivatives(self.ys, self.xs, [_boxed(gy) for gy in gys]))
 
     def unpacked(self, gxs: Sequence[Any]) -> Any:
-        """One for each differentiated argument, in its form, alone if it was named by an int."""
+        """Derivatives in the structure of the arguments, without a tuple if ``argnums`` is an int."""
         values = iter(gxs)
         by_argument = [tree_map(lambda x: next(values), argument) for argument in self.arguments]
         return by_argument[0] if isinstance(self.argnums, int) else tuple(by_argument)
@@ -232,7 +234,7 @@ class _Call:
 def _called(
     name: str, f: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], differentiated: list[Any]
 ) -> Any:
-    """What ``f`` returns. Raises `DTypeError` where it meets a list of numbers that was meant to be an array."""
+    """The result of ``f``. Raises `DTypeError` if it fails on a list of numbers that was meant to be an array."""
     try:
         return f(*args, **kwargs)
     except (TypeError, AttributeError) as error:
@@ -252,32 +254,32 @@ def _is_layer(x: Any) -> bool:
 
 
 def _parameters(layer: Any) -> dict[str, Variable]:
-    """What a layer learns, by path. A lazy parameter is there after the call."""
+    """The parameters of a layer by path. A lazy parameter has data after the call."""
     return {path: p for path, p in layer.named_params() if p.requires_grad and p._data is not None}
 
 
-def _own(name: str, x: Operand, linked: bool) -> Variable:
-    """A Variable that is none of the user's: linked to the graph behind x, or the beginning of one."""
+def _new_variable(name: str, x: Operand, linked: bool) -> Variable:
+    """A Variable with the value of x: a result that is computed from x if ``linked``, otherwise a leaf."""
     if linked and isinstance(x, Variable) and x.requires_grad:
-        own: Variable = astype(x, x.dtype)
-        return own
-    own = Variable(x.data if isinstance(x, Variable) else as_array(x))
-    if own.dtype.kind != "f":
-        raise DTypeError(f"{name}: the derivative by {own.dtype} is undefined; use floating point, such as 2.0 for 2")
-    return own
+        new: Variable = astype(x, x.dtype)
+        return new
+    new = Variable(x.data if isinstance(x, Variable) else as_array(x))
+    if new.dtype.kind != "f":
+        raise DTypeError(f"{name}: the derivative by {new.dtype} is undefined; use floating point, such as 2.0 for 2")
+    return new
 
 
 def _has_leaf_beside(xs: Sequence[Variable], ys: Sequence[Variable]) -> bool:
-    """Whether a Variable that is not one of xs takes gradients from ys."""
-    waiting, seen = list(ys), {id(x) for x in xs if x.creator is None}
-    while waiting:
-        x = waiting.pop()
+    """Whether gradients flow from ys to a leaf that is not one of xs."""
+    stack, seen = list(ys), {id(x) for x in xs if x.creator is None}
+    while stack:
+        x = stack.pop()
         if x.creator is None:
             if x.requires_grad and id(x) not in seen:
                 return True
         elif id(x.creator) not in seen:
             seen.add(id(x.creator))
-            waiting += [v for v in x.creator.operands if isinstance(v, Variable)]
+            stack += [v for v in x.creator.operands if isinstance(v, Variable)]
     return False
 
 
@@ -290,19 +292,19 @@ def _rows(call: _Call, y: Variable) -> list[Result]:
 
 
 def _boxed(y: Operand) -> Variable:
-    """The Variable itself, or a constant one."""
+    """The Variable itself, or a constant Variable around an array or a number."""
     return y if isinstance(y, Variable) else as_variable(y).detach()
 
 
-def _shown(y: Variable, boxed: bool, recorded: bool) -> Result:
-    """A Variable, with the graph behind it or without, or its array."""
+def _returned(y: Variable, boxed: bool, recorded: bool) -> Result:
+    """What users get: a Variable with its graph if ``recorded``, a Variable without one if ``boxed``, or its array."""
     if not boxed:
         return y.data
     return y if recorded else y.detach()
 
 
 def _all_of(xs: Sequence[Any]) -> Argnums:
-    """The numbers of all arguments; a single one is not in a tuple."""
+    """The positions of all arguments; an int if there is one."""
     return 0 if len(xs) == 1 else tuple(range(len(xs)))
 
 
