@@ -40,7 +40,7 @@ from passus.core.basic import sum_to as sum_to
 from passus.core.data import HALF as HALF
 from passus.core.data import INTEGERS as INTEGERS
 from passus.core.function import Function as Function
-from passus.core.precision import wide as wide
+from passus.core.precision import upcast as upcast
 from passus.core.precision import widened as widened
 from passus.core.variable import Operand as Operand
 from passus.core.variable import Parameter as Parameter

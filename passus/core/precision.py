@@ -18,7 +18,7 @@ from passus.core.data import HALF, INTEGERS
 from passus.core.function import Function
 from passus.core.variable import Result
 
-__all__ = ["wide", "widened"]
+__all__ = ["upcast", "widened"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,12 +26,12 @@ R = TypeVar("R")
 FLOAT16, FLOAT32 = np.dtype(np.float16), np.dtype(np.float32)
 
 
-def wide(function: Callable[..., Any], *inputs: Any, narrow: str = HALF + INTEGERS) -> Any:
+def upcast(function: Callable[..., Any], *inputs: Any, narrow: str = HALF + INTEGERS) -> Any:
     """``function(*inputs)``, computed with float16 as float32, and with integers in the dtype of the other inputs, or float64.
 
     The results are float16 again if all floating-point inputs were. ``narrow``: the codes of the dtypes to convert.
 
-    >>> wide(lambda x: x.sum() / len(x), np.full(4096, 20, np.float16))
+    >>> upcast(lambda x: x.sum() / len(x), np.full(4096, 20, np.float16))
     array(20., dtype=float16)
     """
     dtypes = [None if isinstance(x, np.generic) else getattr(x, "dtype", None) for x in inputs]
@@ -48,7 +48,7 @@ def wide(function: Callable[..., Any], *inputs: Any, narrow: str = HALF + INTEGE
 
 
 def widened(operands: int, narrow: str = HALF + INTEGERS) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A decorator for functions that are composed of others: their first ``operands`` arguments are upcast as in `wide`.
+    """A decorator for functions that are composed of others: their first ``operands`` arguments are upcast as by `upcast`.
 
     >>> @widened(1)
     ... def squares(x):
@@ -74,7 +74,7 @@ def widened(operands: int, narrow: str = HALF + INTEGERS) -> Callable[[Callable[
             bound = inspect.signature(function).bind(*args, **kwargs).arguments
             given = [name for name in names if name in bound]
             rest = {name: value for name, value in bound.items() if name not in given}
-            return wide(
+            return upcast(
                 lambda *xs: function(**dict(zip(given, xs)), **rest),  # type: ignore[call-arg]
                 *[bound[name] for name in given],
                 narrow=narrow,
@@ -95,11 +95,11 @@ def _rounded(y: Any) -> Any:
     return astype(y, FLOAT16) if y.dtype.kind == "f" else y
 
 
-def _upcast(self: Function, inputs: tuple[Any, ...]) -> Result:
+def _upcast_call(self: Function, inputs: tuple[Any, ...]) -> Result:
     # Numbers take the dtype of arrays, if there are any.
     if all(isinstance(x, (int, float, np.generic)) for x in inputs):
         inputs = tuple([np.asarray(x) for x in inputs])
-    return wide(partial(Function.__call__, self), *inputs, narrow=self.widened)
+    return upcast(partial(Function.__call__, self), *inputs, narrow=self.widened)
 
 
-Function.upcast = _upcast  # type: ignore[method-assign]
+Function.upcast = _upcast_call  # type: ignore[method-assign]

@@ -10,7 +10,7 @@ from typing import Any
 
 from passus.arguments import checked_count
 from passus.backend import Array
-from passus.core import HALF, Function, Operand, Result, wide
+from passus.core import HALF, Function, Operand, Result, upcast
 from passus.errors import ShapeError
 from passus.functions.arrays.arithmetic import add
 from passus.functions.arrays.arrangement import pad as padded
@@ -198,7 +198,7 @@ def _conv(
     if pad_mode == "zeros":
         return _applied(Conv(window, groups), x, W, b)
     widths, bare = ((0, 0), (0, 0), *window.padding), Conv(window._replace(padding=((0, 0),) * axes), groups)
-    return wide(lambda x, W, b: _applied(bare, padded(x, widths, PAD_MODES[pad_mode]), W, b), x, W, b, narrow=HALF)
+    return upcast(lambda x, W, b: _applied(bare, padded(x, widths, PAD_MODES[pad_mode]), W, b), x, W, b, narrow=HALF)
 
 
 def deconv1d(
@@ -311,7 +311,7 @@ def _deconv(
         y = padded(function(x, W), ((0, 0), (0, 0), *widths))
         return y if b is None else add(y, reshape(b, (-1, *[1] * axes)))
 
-    return wide(with_empty_pixels, x, W, b, narrow=HALF)
+    return upcast(with_empty_pixels, x, W, b, narrow=HALF)
 
 
 def _target(

@@ -14,7 +14,7 @@ import numpy as np
 
 from passus.arguments import checked_number
 from passus.backend import Array
-from passus.core import HALF, INTEGERS, Binary, Operand, Result, Variable, wide, widened
+from passus.core import HALF, INTEGERS, Binary, Operand, Result, Variable, upcast, widened
 from passus.errors import ArgumentError, LabelError, ShapeError
 from passus.functions.arrays.arithmetic import add
 from passus.functions.arrays.shapes import reshape
@@ -323,4 +323,4 @@ def binary_cross_entropy(p: Operand, t: Operand, *, weight: Operand | None = Non
     least = 1e-12 if probabilities.dtype.kind != "f" else max(1e-12, 1 / float(np.finfo(probabilities.dtype).max))
     if weight is None:
         return BinaryCrossEntropy(reduction, least)(p, t)
-    return wide(lambda p, t: weighted(BinaryCrossEntropy("none", least)(p, t), weight, reduction), p, t)
+    return upcast(lambda p, t: weighted(BinaryCrossEntropy("none", least)(p, t), weight, reduction), p, t)
