@@ -7,15 +7,16 @@ To read it, in this order:
 3. ``backward.py``: the walk back from a result, function by function, to the gradients of all leaves.
 4. ``basic.py`` and ``arity.py``: the four operations that the walk itself needs, and the two bases that most operations have.
 
-The other modules hold what these four do not dwell on:
+The other modules contain the details:
 
 - what is accepted: ``data.py`` (arrays), ``messages.py`` (errors), ``custom.py`` (classes that users write), ``precision.py`` (dtypes
   that are too narrow to compute with)
-- what could make a gradient wrong: ``edits.py`` (data that were replaced), ``checksums.py`` (elements that were edited),
-  ``ownership.py`` (arrays that are shared), ``rules.py`` (what a rule returned), ``views.py`` (what a rule may read)
+- what could make a gradient wrong: ``edits.py`` (replaced data), ``checksums.py`` (edited elements), ``ownership.py`` (shared arrays),
+  ``rules.py`` (what a rule returned), ``views.py`` (what a rule may read)
 - how a Variable behaves as an array: ``array_like.py``, ``protocol.py`` (NumPy's functions), ``truth.py`` (``a == b``), ``callers.py``
-- what the graph refers to: ``references.py`` (outputs), ``generation.py`` (the book's order)
-- what comes last, if at all: ``second_order.py`` and ``watched.py`` (derivatives of derivatives), ``replay.py`` (calls that are repeated)
+- what the graph refers to: ``references.py`` (outputs), ``records.py`` (instances that are called again), ``generation.py`` (the
+  book's order)
+- the optional last chapter: ``second_order.py`` and ``watched.py`` (derivatives of derivatives), ``replay.py`` (repeated calls)
 
 DeZero keeps its operators and switches in ``core``, too, and they are found here: the switches are those of
 `passus.config`, and the operators those of `passus.functions`, which stands above the engine and binds them.

@@ -17,7 +17,7 @@ from passus.backend import Array
 from passus.config import enable_backprop
 from passus.core import messages
 from passus.core.basic import add, astype
-from passus.core.data import SCALARS
+from passus.core.data import KINDS, SCALARS
 from passus.core.edits import last_resized
 from passus.core.function import Function
 from passus.core.ownership import owned
@@ -175,11 +175,11 @@ def _visit_functions(
     """The loop of the walk. Along a chain only one function waits, and the heap stays empty."""
     retained: list[tuple[Variable, Any]] = []
     sums: set[Variable] = set()
-    function: Any = None
     waiting: Waiting = []
     for y in grads:
         if y.creator is not None and y not in ends:
             heappush(waiting, (-y.creator.serial, y.creator))
+    function: Any = waiting.pop()[1] if len(waiting) == 1 else None
     while function is not None or waiting:
         if waiting:
             function = _youngest(function, waiting)
@@ -205,8 +205,8 @@ def _visit_functions(
                 continue
             data = x._data
             # NumPy scalars of one type have equal shapes and dtypes.
-            if type(gx) is not type(data) or (
-                type(gx) is ndarray and (gx.shape != data.shape or gx.dtype != data.dtype)
+            if (type(gx) is not type(data) or type(gx) is ndarray) and (
+                type(gx) not in KINDS or gx.shape != data.shape or gx.dtype != data.dtype
             ):
                 gx = fitted(gx, x, visited, gys, create_graph)
             if x in grads:

@@ -18,7 +18,6 @@ gradient of the result with respect to each output, and returns that with respec
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -26,7 +25,7 @@ import numpy as np
 
 from passus.backend import Array, backend_of, others
 from passus.config import debug, enable_backprop
-from passus.core import custom, messages
+from passus.core import custom, messages, records
 from passus.core.checksums import Checksums, checksums_of
 from passus.core.data import KINDS, array_of_number, checked, output_array
 from passus.core.edits import clock
@@ -34,18 +33,13 @@ from passus.core.generation import generation_of
 from passus.core.references import NOT_CALLED, OutputReference
 from passus.core.variable import Operand, Result, Variable, constant_variable
 from passus.core.views import read_only
-from passus.errors import DTypeError, GraphError, PassusError
+from passus.errors import GraphError, PassusError
 
 __all__ = ["Function"]
 
 new = object.__new__
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
-
-RECORD = frozenset(
-    {"operands", "outputs", "serial", "output_types", "checksums", "recording", "xp", "_inputs", "_generation"}
-)
-"""Attributes that belong to a call, and not to what was called."""
 
 
 class Function:
@@ -135,7 +129,7 @@ class Function:
         if others:
             self.xp = backend_of(*xs).xp
         if self.serial:
-            self._move_record()
+            records.move_record(self)
         try:
             if self.custom:
                 y = custom.forward(self, inputs, xs)
@@ -195,32 +189,16 @@ class Function:
         if isinstance(x, (int, float, np.generic)):
             return array_of_number(x, inputs)
         if self.custom and isinstance(x, (list, tuple)):
-            raise DTypeError(
-                f"{self.public_name}: {type(x).__name__} is not supported; give the inputs one by one, "
-                f"{type(self).__name__}()(a, b)"
-            )
+            raise messages.sequence_as_input(self.public_name, type(x).__name__, type(self).__name__)
         return checked(x, self.public_name)
 
     def upcast(self, inputs: tuple[Any, ...]) -> Result:
         """The result for inputs of too narrow dtypes; bound by `passus.core.precision`, which can change a dtype."""
         raise NotImplementedError
 
-    def _move_record(self) -> None:
-        """Before another call: move the record to a copy of this instance, which replaces it in the older graph."""
-        older = copy.copy(self)
-        older.__dict__.update(self.__dict__)
-        for output in self.outputs:
-            y = output()
-            if y is not None:
-                y.creator = older
-        self.inputs, self.outputs, self.serial, self.checksums = NOT_CALLED, NOT_CALLED, 0, None
-
     def __getstate__(self) -> Any:
         """The state that copies and pickles get: attributes without the record of the last call."""
-        state: Any = super().__getstate__()  # A pair, if a user's class has slots.
-        attributes, *slots = state if isinstance(state, tuple) else (state,)
-        attributes = {name: value for name, value in (attributes or {}).items() if name not in RECORD}
-        return (attributes, *slots) if slots else attributes
+        return records.without_record(super().__getstate__())
 
     def exchange(self, scalar: Any, array: Array) -> None:
         """Replace an output that ``forward`` has saved on self, because the output is an array from now on."""

@@ -17,6 +17,7 @@ __all__ = [
     "elements_are_fixed",
     "failed_forward",
     "no_graph",
+    "sequence_as_input",
     "shape_of_gradient",
     "variable_as_data",
 ]
@@ -56,6 +57,11 @@ def elements_are_fixed() -> DTypeError:
         "x[...] = v: the elements of a Variable cannot be assigned, because the graph would not see it. Make a new one "
         "(F.where(mask, v, x)), or edit x.data[...] before x is used"
     )
+
+
+def sequence_as_input(name: str, given: str, function: str) -> DTypeError:
+    """For a list or tuple as the only argument of a user's function."""
+    return DTypeError(f"{name}: {given} is not supported; give the inputs one by one, {function}()(a, b)")
 
 
 def edited_since(function: str, label: str, shape: Shape) -> GraphError:

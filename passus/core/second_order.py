@@ -8,8 +8,8 @@ silently left out.
 from __future__ import annotations
 
 import dis
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ def recorded_backward(function: Function, gys: list[Any]) -> Sequence[Any]:
     name = type(function).__name__
     gys = [gy if gy is None or isinstance(gy, Variable) else constant_variable(gy) for gy in gys]
     attributes = dict(function.__dict__)
-    token = data_view.set(_watched_by(name))
+    token = data_view.set(partial(_watched, name))
     try:
         function.recording = True
         function.__dict__.update(_boxed_attributes(function))
@@ -63,13 +63,9 @@ def _first_order_only(function: Function, gys: list[Any], reason: Exception) -> 
     return tuple(boxed.get(i) for i in range(len(gxs)))
 
 
-def _watched_by(rule: str) -> Callable[[Variable], Any]:
-    """How a rule that is being recorded sees the data of a Variable: numbers that it may compare, but not compute with."""
-
-    def view(x: Variable) -> Any:
-        return Watched(x._data, rule) if x._data is not None and x._data.dtype.kind == "f" else x.array()
-
-    return view
+def _watched(rule: str, x: Variable) -> Any:
+    """The data of a Variable as a rule sees them while it is recorded: numbers that it may compare, but not compute with."""
+    return Watched(x._data, rule) if x._data is not None and x._data.dtype.kind == "f" else x.array()
 
 
 def _as_sequence(function: Function, gxs: Any) -> Sequence[Any]:
