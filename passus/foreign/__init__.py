@@ -1,5 +1,6 @@
 """Names of other libraries, and what to write instead; `passus.answers` raises errors that say so."""
 
+from passus import exports as _exports
 from passus.foreign.attributes import CALLBACK_METHODS as CALLBACK_METHODS
 from passus.foreign.attributes import FUNCTION as FUNCTION
 from passus.foreign.attributes import LAYER as LAYER
@@ -20,3 +21,5 @@ from passus.foreign.modules import TEXT as TEXT
 from passus.foreign.modules import TRAINING as TRAINING
 from passus.foreign.modules import TRANSFORMS as TRANSFORMS
 from passus.foreign.options import OPTIONS as OPTIONS
+
+_exports.export_names(__name__)
