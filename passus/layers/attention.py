@@ -47,7 +47,8 @@ class MultiHeadAttention(Layer):
     zeros (plus the bias of ``out``). ``is_causal``: queries attend only to keys at their own and earlier positions; the
     last query is at the position of the last key. ``positions``: for the rotary encoding, the position of the first
     element, or an array (N, T). ``cache``: a `KeyValueCache`. Keys and values of a sequence are appended to those of
-    earlier calls; those of another sequence are computed once. Masks then cover all cached keys.
+    earlier calls. Those of another sequence are computed by the first call; later calls use them, and compare only the
+    batch and the length of ``key`` with the cache, not its contents. Masks then cover all cached keys.
 
     Raises `ArgumentError` if ``n_heads`` does not divide ``d_model``, `ShapeError` for sequences that do not fit.
     Source: Vaswani et al., 2017, "Attention is all you need"; grouped queries: Ainslie et al., 2023, "GQA".
@@ -163,7 +164,9 @@ class MultiHeadAttention(Layer):
         start = 0 if cache is None or other_sequence else cache.length
         positions = start if positions is None else positions
         if other_sequence and cache is not None and cache.length:
-            return self._rotated(self._query(query), positions), cache.keys, cache.values
+            keys = cache.keys
+            _check_cached(array_of("MultiHeadAttention", key).shape, keys.shape)
+            return self._rotated(self._query(query), positions), keys, cache.values
         if other_sequence or self.cross or value is not None:
             context = query if key is None else key
             q, (k, v) = self._query(query), self._key_value(context, context if value is None else value)
@@ -201,6 +204,16 @@ class MultiHeadAttention(Layer):
         if isinstance(positions, np.ndarray) and positions.ndim > 1:
             positions = positions[..., None, :]  # The same for all heads.
         return F.rotary(x, positions, self.rotary, scaling=self.rotary_scaling)
+
+
+def _check_cached(key: tuple[int, ...], cached: tuple[int, ...]) -> None:
+    """Raise `ShapeError` if a sequence (N, S, J) is not the one whose keys (N, H_kv, S, D) are cached."""
+    expected = (*cached[:-3], cached[-2])
+    if key[:-1] != expected:
+        raise ShapeError(
+            f"MultiHeadAttention: key {key} is not the sequence in the cache, which has the shape ({', '.join(map(str, expected))}, "
+            "J); use a new cache for another sequence"
+        )
 
 
 def with_key_mask(mask: Operand | None, key_mask: Operand | None) -> Operand | None:

@@ -141,7 +141,8 @@ class TransformerDecoderLayer(ResidualLayer):
     ``norm3`` belongs to ``cross_attention``, the attention to the context. J is inferred on the first call.
 
     A call also takes ``mask`` and ``key_mask`` of the sequence; ``context_mask``, which broadcasts to (N, H, T, S), and
-    ``context_key_mask`` (N, S); ``is_causal``; and ``cache``, a `DecoderCache`.
+    ``context_key_mask`` (N, S); ``is_causal``; and ``cache``, a `DecoderCache`, which retains the keys and values of the
+    first call's context. Use a new cache for another context.
 
     Raises `ArgumentError` for unknown names and options out of range, `ShapeError` for an input of another size.
     Source: Vaswani et al., 2017, "Attention is all you need".

@@ -385,6 +385,17 @@ def test_a_decoder_with_caches_changes_no_number(pre_norm: bool) -> None:
             decoder(x, context, cache=cache[:1])
 
 
+@pytest.mark.parametrize("shape", [(2, 2, 6), (1, 3, 6), (3, 3, 6), (2, 4, 6), (3, 6)])
+def test_a_cache_of_another_context_is_refused(shape: tuple[int, ...]) -> None:
+    decoder = L.TransformerDecoder(2, 8, 2, rng=0)
+    with no_grad():
+        cache = decoder.new_cache(5, 3)
+        decoder(np.ones((2, 2, 8), np.float32), np.ones((2, 3, 6), np.float32), cache=cache)
+        with pytest.raises(ShapeError, match=r"is not the sequence in the cache, .* \(2, 3, J\); use a new cache"):
+            decoder(np.ones((2, 1, 8), np.float32), np.ones(shape, np.float32), cache=cache)
+        assert [[part.length for part in layer] for layer in cache] == [[2, 3], [2, 3]]
+
+
 def test_a_message_names_the_layer_once() -> None:
     with pytest.raises(ShapeError) as caught:
         L.MultiHeadAttention(4, 2)(np.ones(4, np.float32))
