@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, KeysView
+from functools import partial
 from inspect import getattr_static
 from typing import Any, Self
 from weakref import ref
@@ -19,7 +20,7 @@ from passus.layers.describe import described
 from passus.layers.nodes import LEAF_TYPES, TRANSIENT, StateRef, label
 from passus.layers.predicting import predicted, rows
 from passus.layers.state import State
-from passus.layers.undo import Undo, changes
+from passus.layers.undo import Undo, changes, if_this_call_fails
 from passus.layers.walk import invalidate, named_parameters, walk
 from passus.notices import notice
 from passus.tree import Spec
@@ -102,9 +103,15 @@ class Layer(State, CheckedOptions):
                 "attribute first"
             )
         note(self, name)
+        if name in self._carried or name in self._buffers:
+            if_this_call_fails(partial(self._restore, name, old))
         super().__setattr__(name, value)
         if type(value) not in LEAF_TYPES or type(old) not in LEAF_TYPES:
             invalidate()
+
+    def _restore(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        invalidate()
 
     def _check_switch(self, name: str, value: Any) -> None:
         """Warn if a switch of another library is assigned, which has no effect here."""

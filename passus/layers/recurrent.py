@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +17,6 @@ from passus.initializers import Initializer
 from passus.layers.base import Layer
 from passus.layers.cells import GRUCell, LSTMCell, RecurrentCell, RNNCell, States, pair
 from passus.layers.nodes import label
-from passus.layers.undo import if_this_call_fails
 from passus.random import RNG, get_rng
 
 __all__ = ["GRU", "LSTM", "RNN"]
@@ -80,7 +78,6 @@ class Recurrent(Layer):
             y, new = self._step(x, self._unpacked(state, shape[0]))
             return y, self._packed(new)
         y, new = self._step(x, self._unpacked(self._carried_state(shape), shape[0]))
-        if_this_call_fails(partial(self._carry, self.h, self.c))
         self._carry(*self._stacked(new), *[None] * (not self.has_c))
         return y
 

@@ -1,7 +1,8 @@
 """Undo the changes of a call that fails.
 
-A first call initialises lazy parameters, and every call in training updates the averages of batch normalisation. If a
-later layer then raises, the outermost layer undoes all of these changes.
+A first call initialises lazy parameters, calls in training update the averages of batch normalisation, recurrent layers
+carry a state, and attention appends to caches. If a later layer then raises, the outermost layer undoes all of these
+changes. Assignments to buffers and carried state are undone for any layer; changes in place are not.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ def undoable() -> Iterator[Undo]:
     undos: list[Undo] = []
 
     def undo() -> None:
-        while undos:
-            undos.pop()()
+        for change in undos[::-1]:
+            change()
+        undos.clear()
 
     token = changes.set(undos)
     try:

@@ -18,7 +18,7 @@ from passus.layers import (
     TransformerDecoder,
     TransformerEncoder,
 )
-from passus.layers.undo import changes
+from passus.layers.undo import changes, undoable
 from passus.models import GPT, MLP
 
 X = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
@@ -83,6 +83,38 @@ def test_averages_are_put_back():
     assert_same(model, before)
     with passus.test_mode(), pytest.raises(ValueError, match="linear"):
         model(X)
+    assert_same(model, before)
+
+
+class Total(passus.Layer):
+    """A user's layer with a carried state and a buffer."""
+
+    def __init__(self):
+        self.total = None
+        self.register_state("total")
+        self.register_buffer("average", np.zeros(3, np.float32))
+
+    def forward(self, x):
+        self.total = x if self.total is None else self.total + x
+        self.average = 0.9 * self.average + 0.1 * x.data.mean(axis=0)
+        return self.total
+
+
+@pytest.mark.parametrize("calls", [0, 2])
+def test_assigned_state_and_buffers_are_put_back(calls):
+    model = Sequential(Total(), Linear(2, in_size=3))
+    for _ in range(calls):
+        model(passus.Variable(X))
+    before, fc = arrays(model), model.l1
+    model.l1 = Linear(2, in_size=7)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="linear"):
+            model(passus.Variable(X))
+    model.l1 = fc
+    with undoable() as undo:
+        model(passus.Variable(X))
+        model(passus.Variable(X))
+        undo()
     assert_same(model, before)
 
 
