@@ -1,4 +1,4 @@
-"""Pooling to a given size, whatever that of the images: adaptive, and global, which leaves one number of each channel."""
+"""Adaptive pooling to a given size, and global pooling to one number per channel."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ __all__ = ["adaptive_average_pooling", "adaptive_max_pooling", "global_average_p
 
 @widened(1)
 def adaptive_average_pooling(x: Operand, outsize: Any) -> Result:
-    """The averages of ``outsize`` windows of about the same size: i begins at ``floor(i H / OH)``, ends at ``ceil((i + 1) H / OH)``.
+    """The averages of ``outsize`` windows of similar size; window i is from ``floor(i H / OH)`` to
+    ``ceil((i + 1) H / OH)``.
 
-    ``x`` (N, C, H, W) gives (N, C, *outsize); likewise with one or three axes of space. ``outsize``: one number, or one
-    for each axis. Where H is no multiple of OH, neighbours may have a pixel in common.
+    ``x`` (N, C, H, W) gives (N, C, *outsize); likewise with one or three spatial axes. ``outsize``: one number, or one
+    per axis. If H is no multiple of OH, neighbouring windows may overlap by one pixel.
 
     Raises `ShapeError` for images without pixels, `ArgumentError` for sizes below 1.
     Source: He et al., 2014, "Spatial pyramid pooling in deep convolutional networks for visual recognition".
@@ -38,15 +39,15 @@ def adaptive_average_pooling(x: Operand, outsize: Any) -> Result:
     for axis, (n, out) in enumerate(zip(shape[2:], size), start=2):
         if n != out:
             starts, counts = _windows(n, out)
-            places, weights = shares(starts, counts)
-            y = Resample(axis, Taps(places, weights / counts[:, None]))(y)
+            indices, weights = shares(starts, counts)
+            y = Resample(axis, Taps(indices, weights / counts[:, None]))(y)
     return y
 
 
 def adaptive_max_pooling(x: Operand, outsize: Any, return_indices: bool = False) -> Result:
-    """The largest pixels of the windows of `adaptive_average_pooling`; of pixels that tie, the first gets the gradient.
+    """The maxima of the windows of `adaptive_average_pooling`. Of ties, the first gets the gradient.
 
-    ``return_indices``: return as well where in H * W they were found, as `pooling` does.
+    ``return_indices``: also return the indices of the maxima in H * W, as `pooling` does.
 
     Raises `ShapeError` for images without pixels, `ArgumentError` for sizes below 1.
 
@@ -55,14 +56,14 @@ def adaptive_max_pooling(x: Operand, outsize: Any, return_indices: bool = False)
     array([[[3., 5.]]])
     """
     shape, size = _sizes("adaptive_max_pooling", x, outsize)
-    places = [shares(*_windows(n, out)).places for n, out in zip(shape[2:], size)]
-    spread: Any = x
-    for axis, (n, pixels) in enumerate(zip(shape[2:], places), start=2):
-        if n != pixels.size:  # Windows of equal length, which do not overlap, lie side by side as it is.
-            spread = Resample(axis, Taps(pixels.reshape(-1, 1), np.ones((pixels.size, 1), np.int8)))(spread)
-    kernel = tuple([pixels.shape[1] for pixels in places])
-    y, indices = pooling(spread, kernel, kernel, return_indices=True)
-    return (y, _found(indices, places, shape[2:])) if return_indices else y
+    windows = [shares(*_windows(n, out)).places for n, out in zip(shape[2:], size)]
+    separate: Any = x
+    for axis, (n, pixels) in enumerate(zip(shape[2:], windows), start=2):
+        if n != pixels.size:  # Windows of equal size do not overlap.
+            separate = Resample(axis, Taps(pixels.reshape(-1, 1), np.ones((pixels.size, 1), np.int8)))(separate)
+    kernel = tuple([pixels.shape[1] for pixels in windows])
+    y, indices = pooling(separate, kernel, kernel, return_indices=True)
+    return (y, _original_indices(indices, windows, shape[2:])) if return_indices else y
 
 
 def global_average_pooling(x: Operand, keepdims: bool = False) -> Result:
@@ -74,13 +75,13 @@ def global_average_pooling(x: Operand, keepdims: bool = False) -> Result:
     >>> global_average_pooling(np.array([[[[1.0, 2.0], [3.0, 6.0]]]]))
     array([[3.]])
     """
-    return mean(x, _space("global_average_pooling", x), keepdims)
+    return mean(x, _spatial_axes("global_average_pooling", x), keepdims)
 
 
 def global_max_pooling(x: Operand, keepdims: bool = False) -> Result:
-    """The largest pixel of each channel: (N, C, *size) to (N, C), or to (N, C, 1, 1) with ``keepdims``.
+    """The maximum of each channel: (N, C, *size) to (N, C), or to (N, C, 1, 1) with ``keepdims``.
 
-    Pixels that tie share the gradient evenly, as in `max`.
+    Ties share the gradient evenly, as in `max`.
 
     Raises `ShapeError` for images without pixels.
 
@@ -88,7 +89,7 @@ def global_max_pooling(x: Operand, keepdims: bool = False) -> Result:
     >>> global_max_pooling(np.array([[[[1.0, 2.0], [3.0, 6.0]]]]))
     array([[6.]])
     """
-    return max(x, _space("global_max_pooling", x), keepdims)
+    return max(x, _spatial_axes("global_max_pooling", x), keepdims)
 
 
 def _sizes(name: str, x: Operand, outsize: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -96,8 +97,8 @@ def _sizes(name: str, x: Operand, outsize: Any) -> tuple[tuple[int, ...], tuple[
     return shape, per_axis(name, "outsize", outsize, len(shape) - 2)
 
 
-def _space(name: str, x: Operand) -> tuple[int, ...]:
-    """The axes of space."""
+def _spatial_axes(name: str, x: Operand) -> tuple[int, ...]:
+    """The spatial axes."""
     return tuple(range(2, len(_with_pixels(name, x))))
 
 
@@ -109,12 +110,12 @@ def _with_pixels(name: str, x: Operand) -> tuple[int, ...]:
 
 
 def _windows(n: int, out: int) -> tuple[Array, Array]:
-    """Where each of ``out`` windows on an axis of ``n`` begins, and how long it is."""
+    """The start and length of each of ``out`` windows on an axis of length ``n``."""
     starts = np.arange(out) * n // out
     return starts, -(-np.arange(1, out + 1) * n // out) - starts
 
 
-def _found(indices: Array, places: list[Array], size: tuple[int, ...]) -> Array:
-    """The indices in images of this size, from those in images where the windows lie side by side."""
-    at = np.unravel_index(indices, [pixels.size for pixels in places])
-    return np.ravel_multi_index([pixels.ravel()[i] for pixels, i in zip(places, at)], size)
+def _original_indices(indices: Array, windows: list[Array], size: tuple[int, ...]) -> Array:
+    """The indices in images of this size, from indices in images of separate windows."""
+    positions = np.unravel_index(indices, [pixels.size for pixels in windows])
+    return np.ravel_multi_index([pixels.ravel()[i] for pixels, i in zip(windows, positions)], size)

@@ -1,4 +1,4 @@
-"""Attention composed of functions that are differentiable themselves: for derivatives of the second order and above."""
+"""Attention composed of differentiable functions, for derivatives of second and higher order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["attention_weights", "composed_attention"]
 
 
 class WeightedSum(Function):
-    """``weights @ x``, to which a number with weight 0 adds nothing, be it infinite or NaN."""
+    """``weights @ x``, in which elements with weight 0 count as 0, even if they are infinite or NaN."""
 
     public_name = "scaled_dot_product_attention"
 
@@ -38,7 +38,9 @@ class WeightedSum(Function):
 
 
 class Scores(Function):
-    """``q @ k.T``; a score whose gradient is 0 adds nothing to those of q and k, whatever they hold."""
+    """``q @ k.T``. A score with gradient 0 adds nothing to the gradients of q and k, even if these are infinite or
+    NaN.
+    """
 
     public_name = "scaled_dot_product_attention"
 
@@ -53,21 +55,23 @@ class Scores(Function):
 
 
 def attention_weights(settings: Settings, mask: Any, q: Any, k: Any) -> Any:
-    """All weights (..., T_q, T_k) before dropout: they sum to 1 over the keys, or are 0 where no key takes part."""
+    """The attention weights (..., T_q, T_k) before dropout. They sum to 1 over the keys, or are 0 if all keys are
+    masked.
+    """
     scores = Scores()(q * settings.scale, k)
     of_mask = None if mask is None else array_of("attention", mask)
     if of_mask is not None and of_mask.dtype != bool:
         scores = scores + mask
     array = array_of("attention", scores)
-    there = seen(array, of_mask, settings.is_causal, 0, array.shape[-2])
-    # A row in which nothing takes part has any weights, of which none is used.
-    nothing = np.where(there.any(axis=-1, keepdims=True), -np.inf, 0.0).astype(array.dtype)
-    weights = softmax(where(there, scores, nothing), axis=-1)
-    return where(there & (array_of("attention", weights) != 0), weights, np.zeros((), array.dtype))
+    visible = seen(array, of_mask, settings.is_causal, 0, array.shape[-2])
+    # Rows without visible keys get finite scores; their weights are not used.
+    fill = np.where(visible.any(axis=-1, keepdims=True), -np.inf, 0.0).astype(array.dtype)
+    weights = softmax(where(visible, scores, fill), axis=-1)
+    return where(visible & (array_of("attention", weights) != 0), weights, np.zeros((), array.dtype))
 
 
 def composed_attention(settings: Settings, mask: Any, q: Any, k: Any, v: Any) -> Any:
-    """Attention with all weights in memory at once; the arguments are those of `kernels.attention`."""
+    """Attention with all weights in memory. The arguments are those of `kernels.attention`."""
     weights = attention_weights(settings, mask, q, k)
     if settings.dropping is not None:
         weights = where(kept_weights(settings.dropping), weights, np.zeros((), weights.dtype)) * settings.dropping.scale

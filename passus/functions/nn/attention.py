@@ -1,4 +1,4 @@
-"""Scaled dot-product attention: what each query finds at the keys that are like it."""
+"""Scaled dot-product attention."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ __all__ = ["ScaledDotProductAttention", "scaled_dot_product_attention"]
 NAME = "scaled_dot_product_attention"
 
 BITS = 32
-"""How many bits decide whether dropout keeps a weight."""
+"""The number of random bits per weight for dropout."""
 
 
 class ScaledDotProductAttention(Function):
-    """The inputs are q, k, v, and a mask of floating-point numbers, if there is one; their leading axes broadcast."""
+    """Attention of q, k, v and an optional floating-point mask, whose leading axes broadcast."""
 
     widened = HALF + INTEGERS
 
@@ -71,25 +71,24 @@ def scaled_dot_product_attention(
 ) -> Result:
     """For each query, the mean of the values weighted by ``softmax(scale * q @ k.T + mask)``.
 
-    ``q``: (..., H, T_q, D), ``k``: (..., H, T_k, D), ``v``: (..., H, T_k, Dv); the result is (..., H, T_q, Dv). ``k`` and
-    ``v`` have the same leading axes, which broadcast against those of ``q``; there may be none. Grouped queries: ``k``
-    and ``v`` may have fewer heads than ``q``, on axis -3, of which each serves as many neighbouring heads of ``q``.
+    ``q``: (..., H, T_q, D), ``k``: (..., H, T_k, D), ``v``: (..., H, T_k, Dv); the result is (..., H, T_q, Dv). ``k``
+    and ``v`` have the same leading axes (or none), which broadcast with those of ``q``. Grouped queries: ``k`` and
+    ``v`` may have fewer heads, on axis -3, each of which is shared by consecutive heads of ``q``.
 
-    ``mask``: broadcastable to (..., H, T_q, T_k). A boolean one is True where a key takes part; one of floating-point
-    numbers is added to the scores, and gets its gradient if it is a Variable. ``is_causal``: query i sees the keys up to
-    ``i + T_k - T_q``, so that the last query sees all of them, as with a cache of earlier keys; both masks may be given.
-    A query that sees no key, because of masks or because all its scores are -inf, gives 0, and so do its gradients. Keys
-    and values that a query does not see do not reach it, even if they are infinite or NaN.
+    ``mask``: broadcasts to (..., H, T_q, T_k). A boolean mask is True where a query may attend to a key; a
+    floating-point mask is added to the scores, and has a gradient if it is a Variable. ``is_causal``: query i attends
+    to keys up to ``i + T_k - T_q``, so the last query attends to all keys, as with a cache of earlier keys; it combines
+    with ``mask``. A query whose keys are all masked, or whose scores are all -inf, gives 0 with gradient 0. Masked keys
+    and values have no effect, even if they are infinite or NaN.
 
-    ``scale``: by default ``1 / sqrt(D)``. ``dropout``: with this probability, from 0 to 1, a weight is 0 in training, and the
-    others are divided by ``1 - dropout``; drawn from ``rng``, see `passus.random.get_rng`.
+    ``scale``: ``1 / sqrt(D)`` by default. ``dropout``: the probability, from 0 to 1, with which weights are set to 0 in
+    training; the others are divided by ``1 - dropout``. ``rng``: see `passus.random.get_rng`.
 
-    Memory is linear in T_q and T_k; the gradient of a mask, and derivatives of second order, hold all weights at once.
+    Memory is linear in T_q and T_k, except for the gradient of a mask and second derivatives, which need all weights.
 
-    Raises `ShapeError` for shapes that do not fit, `DTypeError` for a mask of integers, `ArgumentError` for a probability
-    outside of 0 to 1 and for a scale that is not finite.
-    Sources: Vaswani et al., 2017, "Attention is all you need"; Dao et al., 2022, "FlashAttention: fast and
-    memory-efficient exact attention with IO-awareness".
+    Raises `ShapeError` for shapes that do not fit, `DTypeError` for a mask of integers, `ArgumentError` for a
+    probability out of range or a scale that is not finite. Sources: Vaswani et al., 2017, "Attention is all you need";
+    Dao et al., 2022, "FlashAttention: fast and memory-efficient exact attention with IO-awareness".
 
     >>> import numpy as np
     >>> q, k, v = np.zeros((2, 1)), np.zeros((2, 1)), np.array([[1.0], [3.0]])
@@ -121,10 +120,10 @@ def scaled_dot_product_attention(
 
 
 def _leading_axes(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
-    """The leading axes of the result, and how many heads of q share one of k and v."""
+    """The leading axes of the result, and the number of heads of q per head of k and v."""
     problem = ""
     if k[:-1] == v[:-1] and q[:-2] == k[:-2] and q[-1:] == k[-1:] and len(q) == len(k) > 1:
-        return q[:-2], 1  # What it nearly always is, found out quickly.
+        return q[:-2], 1  # The usual case, checked fast.
     if min(len(q), len(k), len(v)) < 2:
         problem = "each needs the axes (..., T, D); for one vector write x[None]"
     elif q[-1] != k[-1]:
@@ -147,7 +146,7 @@ def _leading_axes(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) ->
 
 
 def _masks(mask: Any, scores: tuple[int, ...], dtype: Any) -> tuple[Any, Array | None]:
-    """What is added to the scores, and the boolean mask; one of them is None."""
+    """The floating-point mask, added to the scores, and the boolean mask; one of them is None."""
     array = array_of(NAME, mask)
     try:
         fits = np.broadcast_shapes(array.shape, scores) == scores
@@ -166,7 +165,7 @@ def _masks(mask: Any, scores: tuple[int, ...], dtype: Any) -> tuple[Any, Array |
         )
     if dtype.kind != "f" or mask.dtype == dtype:
         return mask, None
-    with np.errstate(over="ignore"):  # The lowest number of a wider dtype becomes -inf.
+    with np.errstate(over="ignore"):  # The smallest number of a wider dtype overflows to -inf.
         return astype(mask, dtype), None
 
 
@@ -186,7 +185,7 @@ def _grouped(x: Any, groups: int) -> Any:
 def _expanded(x: Any) -> Any:
     """(..., H, T, D) as (..., H, 1, T, D)."""
     if type(x) is np.ndarray:
-        return x[..., None, :, :]  # With a stride of 0, whatever T is: kernels know the layout of a cache that grows.
+        return x[..., None, :, :]  # A stride of 0 for any T: the kernels support the layout of a growing cache.
     return x.reshape(*x.shape[:-2], 1, *x.shape[-2:])
 
 

@@ -34,7 +34,7 @@ def class_axis(name: str, x: Operand, axis: int | None) -> int:
 
 
 def classes_second(name: str, x: Operand, axis: int) -> Operand:
-    """A view of ``x`` whose classes are on axis 1. Raises `ShapeError` if ``axis`` does not exist or is axis 0 of several.
+    """A view of ``x`` with the classes on axis 1. Raises `ShapeError` if ``axis`` does not exist or is axis 0.
 
     >>> import numpy as np
     >>> classes_second("nll_loss", np.zeros((2, 3, 5)), -1).shape
@@ -42,7 +42,7 @@ def classes_second(name: str, x: Operand, axis: int) -> Operand:
     """
     ndim = array_of(name, x).ndim
     if axis == 1 or axis == 1 - ndim:
-        return x  # The usual case. That axis 1 is there is checked with the labels.
+        return x  # The usual case. Whether axis 1 exists is checked with the labels.
     if not -ndim <= axis < ndim or not axis % ndim:
         raise ShapeError(
             f"{name}: axis {axis} of x {array_of(name, x).shape} holds no classes; axis 0 is that of examples"

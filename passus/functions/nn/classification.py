@@ -1,7 +1,7 @@
-"""Losses for classes: cross entropy with labels or probabilities, and its relatives.
+"""Classification losses: cross entropy with labels or probabilities, negative log-likelihood, KL divergence.
 
-Classes are on axis 1 by default: ``x`` is (N, C) with labels (N,), or (N, C, d1, ...) with labels (N, d1, ...). The logits
-(N, T, V) of a language model have them on the last axis, and need ``axis=-1``.
+Classes are on axis 1 by default: ``x`` is (N, C) with labels (N,), or (N, C, d1, ...) with labels (N, d1, ...). The
+logits (N, T, V) of a language model have them on the last axis and need ``axis=-1``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from passus.functions.checks import (
 from passus.functions.nn.class_axis import class_axis, classes_second
 from passus.functions.nn.scores import expect_logarithms, expect_scores
 from passus.functions.nn.softmax import log_softmax, softmax
-from passus.functions.nn.weighting import counted, in_dtype_of, product, weighted
+from passus.functions.nn.weighting import in_dtype_of, product, weighted, zero_unweighted
 from passus.kernels.elementwise import masked
 from passus.kernels.rows import cross_entropy, cross_entropy_gradient, label_index
 
@@ -37,11 +37,11 @@ __all__ = ["SoftmaxCrossEntropy", "kl_divergence", "nll_loss", "softmax_cross_en
 
 
 class SoftmaxCrossEntropy(Function):
-    """Softmax, logarithm and the choice of the label in one step, with the mean or sum of it, or none of the two."""
+    """Softmax, logarithm, selection of the label and reduction, fused."""
 
     widened = HALF
 
-    # Read in an ordinary backward pass; a recorded one starts from x.
+    # Used by ordinary backward passes only; recorded passes start from x.
     constants = ("top", "z", "e", "weights", "total")
 
     def __init__(self, reduction: str = "mean", weights: Array | None = None, smoothing: float = 0.0) -> None:
@@ -53,7 +53,7 @@ class SoftmaxCrossEntropy(Function):
             losses, self.top, self.z, self.e = cross_entropy(x, t, self.smoothing)
             self.total = t.size
         else:
-            with np.errstate(invalid="ignore"):  # Of what is ignored nothing is known.
+            with np.errstate(invalid="ignore"):  # Ignored examples may contain any number.
                 losses, self.top, self.z, self.e = cross_entropy(x, t, self.smoothing)
             losses = masked(losses, self.weights != 0) * self.weights
             self.total = float(self.weights.sum())
@@ -62,7 +62,7 @@ class SoftmaxCrossEntropy(Function):
         return losses.sum() / self.total if self.reduction == "mean" else losses.sum()
 
     def backward(self, gy: Any) -> Any:
-        # The formula is (softmax(x) - onehot(t)) * gy / n; a smoothed target takes the place of onehot(t).
+        # (softmax(x) - onehot(t)) * gy / n, with a smoothed target in place of onehot(t).
         if self.reduction == "mean":
             gy = gy / self.total
         x = self.saved(self.operands[0])
@@ -73,25 +73,25 @@ class SoftmaxCrossEntropy(Function):
         if gy.ndim:
             gy = gy[:, None]
         if self.weights is None:
-            return gy * self._slope(x), None
-        weighs = (self.weights != 0)[:, None]
-        return masked(gy * self._slope(masked(x, weighs)), weighs), None
+            return gy * self._derivative(x), None
+        counted = (self.weights != 0)[:, None]
+        return masked(gy * self._derivative(masked(x, counted)), counted), None
 
-    def _slope(self, x: Any) -> Any:
-        hot = _onehot(self.t, x.shape[1], self.z.dtype)
+    def _derivative(self, x: Any) -> Any:
+        onehot = _onehot(self.t, x.shape[1], self.z.dtype)
         return softmax(x, axis=1) - (
-            (1 - self.smoothing) * hot + self.smoothing / x.shape[1] if self.smoothing else hot
+            (1 - self.smoothing) * onehot + self.smoothing / x.shape[1] if self.smoothing else onehot
         )
 
 
 def _onehot(t: Array, classes: int, dtype: Any) -> Array:
-    """Labels (N, ...) as an array (N, C, ...) with 1 at the labels, else 0."""
+    """One-hot vectors (N, C, ...) of labels (N, ...)."""
     backend = backend_of(t)
     return backend.add_at(backend.xp.zeros((len(t), classes, *t.shape[1:]), dtype), label_index(t), 1)
 
 
 @widened(1)
-@widened(2, HALF)  # Integers are labels there.
+@widened(2, HALF)  # Two operands, unless t holds labels.
 def softmax_cross_entropy(
     x: Operand,
     t: Operand,
@@ -104,14 +104,14 @@ def softmax_cross_entropy(
 ) -> Result:
     """The cross entropy of ``softmax(x)`` with labels or probabilities: ``log(sum(exp(x))) - x[t]``.
 
-    ``x``: (N, C, ...), as before a softmax; ``t``: integers (N, ...), or probabilities (N, C, ...). ``weight``: (C,),
-    one for each class; the mean over labels is then divided by the sum of their weights. Labels equal to
-    ``ignore_index`` do not count. ``label_smoothing``: the share of the probability that is spread over all classes.
-    ``axis``: the axis of the classes, 1 if left out. The logits (N, T, V) of a language model need ``axis=-1``, with labels
-    (N, T); nothing is copied for it. If T = V, both meanings fit, and a call without ``axis`` warns once.
+    ``x``: logits (N, C, ...); ``t``: integers (N, ...), or probabilities (N, C, ...). ``weight``: (C,), a weight per
+    class; the mean over labels is divided by the sum of their weights. ``ignore_index``: labels with this value are
+    ignored. ``label_smoothing``: the fraction of the probability that is distributed evenly over all classes. ``axis``:
+    the axis of the classes, 1 by default. The logits (N, T, V) of a language model need ``axis=-1``, with labels
+    (N, T); they are not copied. If T = V, both axes fit, and a call without ``axis`` warns once.
 
-    Raises `LabelError` for a label out of range, `ShapeError` for shapes that do not fit, `ArgumentError` for the mean
-    of nothing. Source of the smoothing: Szegedy et al., 2016, "Rethinking the Inception architecture".
+    Raises `LabelError` for a label out of range, `ShapeError` for shapes that do not fit, `ArgumentError` for a mean
+    over zero labels. Source of label smoothing: Szegedy et al., 2016, "Rethinking the Inception architecture".
 
     >>> import numpy as np
     >>> softmax_cross_entropy(np.array([[0.0, 0.0], [0.0, 1000.0]]), np.array([0, 1]))
@@ -137,12 +137,12 @@ def softmax_cross_entropy(
     labels, weights = _weighted_labels(name, x, t, weight, ignore_index, reduction, axis)
     if label_smoothing and weight is not None:
         array = array_of(name, x)
-        hot = _onehot(labels, array.shape[1], array.dtype)
-        known = None if ignore_index is None else target != ignore_index
-        if known is not None:
-            x = counted(x, known[:, None])
-        losses = _against_probabilities(name, x, hot, weight, label_smoothing)
-        return weighted(losses, known, reduction, None if weights is None else weights.sum())
+        onehot = _onehot(labels, array.shape[1], array.dtype)
+        counted = None if ignore_index is None else target != ignore_index
+        if counted is not None:
+            x = zero_unweighted(x, counted[:, None])
+        losses = _against_probabilities(name, x, onehot, weight, label_smoothing)
+        return weighted(losses, counted, reduction, None if weights is None else weights.sum())
     return SoftmaxCrossEntropy(reduction, weights, label_smoothing)(x, labels)
 
 
@@ -156,9 +156,9 @@ def nll_loss(
     reduction: str = "mean",
     axis: int | None = None,
 ) -> Result:
-    """The negative log likelihood of labels, ``-log_p[t]``; of `log_softmax` it is `softmax_cross_entropy`.
+    """The negative log-likelihood of labels, ``-log_p[t]``. Of `log_softmax` it is `softmax_cross_entropy`.
 
-    ``log_p``: (N, C, ...), logarithms of probabilities. The rest is as in `softmax_cross_entropy`.
+    ``log_p``: (N, C, ...), log-probabilities. Other arguments: see `softmax_cross_entropy`.
 
     >>> import numpy as np
     >>> nll_loss(np.log(np.array([[0.5, 0.5], [0.25, 0.75]])), np.array([0, 0]), reduction="sum")
@@ -175,17 +175,17 @@ def nll_loss(
 def _weighted_labels(
     name: str, x: Operand, t: Operand, weight: Operand | None, ignore_index: int | None, reduction: str, axis: int
 ) -> tuple[Array, Array | None]:
-    """The labels, checked, with 0 for those to ignore; and the weight of each, or None if all count the same."""
+    """The checked labels, with 0 for ignored ones, and the weight of each, or None if all are equal."""
     classes = check_label_shape(name, x, t, axis)
-    labels, known = array_of(name, t), None
+    labels, counted = array_of(name, t), None
     if ignore_index is not None:
-        known = labels != checked_integer(name, "ignore_index", ignore_index)
-        labels = labels * known
+        counted = labels != checked_integer(name, "ignore_index", ignore_index)
+        labels = labels * counted
     labels = check_labels(name, labels, classes)
     weights = None if weight is None else _class_weights(name, x, weight)[labels]
-    if known is not None:
+    if counted is not None:
         dtype = array_of(name, x).dtype
-        weights = known.astype(dtype) if weights is None else weights * known
+        weights = counted.astype(dtype) if weights is None else weights * counted
     check_reduction(name, reduction, labels.size if weights is None else weights.sum())
     return labels, weights
 
@@ -199,7 +199,7 @@ def _class_weights(name: str, x: Operand, weight: Operand) -> Array:
 
 
 def _against_probabilities(name: str, x: Operand, t: Operand, weight: Operand | None, smoothing: float) -> Result:
-    """The loss of each example, without a division by weights."""
+    """The loss of each example."""
     terms = log_softmax(x, axis=1)
     if weight is not None:
         terms = product(terms, _class_weights(name, x, weight).reshape(-1, *[1] * (terms.ndim - 2)))
@@ -209,10 +209,10 @@ def _against_probabilities(name: str, x: Operand, t: Operand, weight: Operand | 
 
 @widened(2)
 def kl_divergence(log_q: Operand, p: Operand, *, reduction: str = "mean") -> Result:
-    """The Kullback-Leibler divergence of two distributions over classes: ``sum(p * (log(p) - log_q), axis=1)``.
+    """The Kullback-Leibler divergence of distributions over classes: ``sum(p * (log(p) - log_q), axis=1)``.
 
-    ``log_q``: (N, C, ...), logarithms of the predicted probabilities, as from `log_softmax`; ``p``: (N, C, ...), the
-    true ones, of which a 0 adds nothing. The mean is over examples, not over classes as well.
+    ``log_q``: (N, C, ...), predicted log-probabilities, as from `log_softmax`; ``p``: (N, C, ...), true probabilities.
+    Classes with ``p = 0`` add nothing. The mean is over examples, not over classes.
 
     Raises `ShapeError` for unequal shapes or a missing axis 1, `ArgumentError` for a negative ``p``.
 

@@ -1,4 +1,4 @@
-"""Connectionist temporal classification: the loss of a sequence whose labels are not aligned with its frames."""
+"""Connectionist temporal classification: the loss of label sequences that are not aligned with their frames."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from passus.kernels.scatter import scatter_add
 __all__ = ["CTCLoss", "ctc_loss"]
 
 IMPOSSIBLE = -1e30
-"""The logarithm of no probability. It is finite, because the difference of two infinities is NaN."""
+"""The logarithm of probability 0. It is finite, because the difference of two infinities is NaN."""
 
 
 @dataclass(frozen=True)
 class Paths:
-    """The states of each target, ``blank, t[0], blank, t[1], ..., blank``, and the steps between them.
+    """The states of each target, ``blank, t[0], blank, t[1], ..., blank``, and the transitions between them.
 
-    N examples, T frames, S states; what is added to a logarithm is 0 or `IMPOSSIBLE`.
+    N examples, T frames, S states. Log-probabilities of transitions are 0 or `IMPOSSIBLE`.
     """
 
     classes: Array
     """The class that each state emits, (N, S)."""
     live: Array
-    """Which frames belong to their example, (N, T)."""
+    """Whether each frame is part of its example, (N, T)."""
     exists: Array
-    """Which states do, (N, S)."""
+    """Whether each state is part of its target, (N, S)."""
     jumps: Array
-    """Added for the step from two states before, over a blank, (N, S)."""
+    """Log-probability of the transition over a blank, from two states before, (N, S)."""
     starts: Array
-    """Added in the first frame, (N, S)."""
+    """Log-probability of starting in each state, (N, S)."""
     ends: Array
-    """Added in the last frame, (N, S)."""
+    """Log-probability of ending in each state, (N, S)."""
     last: Array
-    """The last frame of each example, (N,); -1 where there is none."""
+    """The index of the last frame of each example, (N,); -1 without frames."""
     fits: Array
-    """Whether an input has frames enough for its target, (N,)."""
+    """Whether each example has enough frames for its target, (N,)."""
 
 
 def paths_of(t: Array, input_lengths: Array, target_lengths: Array, fits: Array, frames: int, blank: int) -> Paths:
@@ -64,7 +64,7 @@ def paths_of(t: Array, input_lengths: Array, target_lengths: Array, fits: Array,
     differs[:, 2:] = classes[:, 2:] != classes[:, :-2]  # Two blanks are equal, too.
 
     def cost(allowed: Array) -> Array:
-        return np.where(allowed, 0.0, IMPOSSIBLE).astype(np.float32)  # Which no sum with float64 narrows.
+        return np.where(allowed, 0.0, IMPOSSIBLE).astype(np.float32)  # Sums with float64 are float64.
 
     return Paths(
         classes,
@@ -83,14 +83,14 @@ class CTCLoss(Function):
 
     public_name = "ctc_loss"
     widened = HALF + INTEGERS
-    # Read in an ordinary backward pass; a recorded one starts from x.
-    constants = ("log_p", "emitted", "ahead", "factor")
+    # Used by ordinary backward passes only; recorded passes start from x.
+    constants = ("log_p", "emitted", "alphas", "factor")
 
     def __init__(self, paths: Paths, zero_infinity: bool) -> None:
         self.paths, self.zero_infinity = paths, zero_infinity
 
     def forward(self, x: Array) -> Array:
-        losses, self.log_p, self.emitted, self.ahead = self._losses(x)
+        losses, self.log_p, self.emitted, self.alphas = self._losses(x)
         possible = self.paths.fits & ~(losses > -IMPOSSIBLE / 10)
         self.factor = np.where(possible, 1.0, 0.0 if self.zero_infinity else np.nan).astype(x.dtype)
         return self.xp.where(possible, losses, 0.0 if self.zero_infinity else np.inf).astype(x.dtype)
@@ -104,24 +104,25 @@ class CTCLoss(Function):
         if not T:
             return self.log_p.copy()
         xp = self.xp
-        # Up to a factor for each frame, the probability of all paths that are in a state there.
-        joint = xp.stack(self.ahead) + self._behind() - self.emitted
+        # Up to a factor per frame, the probability of all paths through each state.
+        joint = xp.stack(self.alphas) + self._backward_variables() - self.emitted
         joint = xp.exp(joint - joint.max(axis=2, keepdims=True))
-        share = joint / joint.sum(axis=2, keepdims=True)
-        of_state = xp.moveaxis(share, 0, 2).reshape(N * S, T)
+        posterior = joint / joint.sum(axis=2, keepdims=True)
+        of_state = xp.moveaxis(posterior, 0, 2).reshape(N * S, T)
         rows = (self.paths.classes + C * np.arange(N)[:, None]).reshape(-1)
         of_class = xp.moveaxis(scatter_add((N * C, T), rows, of_state).reshape(N, C, T), 1, 2)
         live = self.paths.live & counts[:, None]
         return masked((xp.exp(self.log_p) - of_class) * gy[:, None, None], live[:, :, None])
 
     def _losses(self, x: Any) -> tuple[Any, Any, Any, list[Any]]:
-        """The losses (N,), ``log_softmax(x)``, that of each state (T, N, S), and the paths that end there.
+        """The losses (N,), ``log_softmax(x)``, the log-probabilities of the states (T, N, S), and the forward
+        variables.
 
-        Given a Variable, the losses are one.
+        For a Variable, the losses are one.
         """
         xp, paths = self.xp, self.paths
         if not paths.live.all():
-            x = masked(x, paths.live[:, :, None])  # The padding may hold anything.
+            x = masked(x, paths.live[:, :, None])  # The padding may contain any number.
         log_p = log_softmax(x, axis=2)
         if not x.shape[1]:
             return log_p.sum(axis=(1, 2)), log_p, np.empty((0, *paths.classes.shape)), []
@@ -130,48 +131,50 @@ class CTCLoss(Function):
         )
         emitted = xp.where(paths.live[:, :, None] & paths.exists[:, None], xp.maximum(picked, IMPOSSIBLE), IMPOSSIBLE)
         emitted = xp.moveaxis(emitted.astype(log_p.dtype), 1, 0)
-        ahead, tops = self._ahead(emitted)
-        in_last = [ahead[k][n] for n, k in enumerate(paths.last)]
+        alphas, tops = self._forward_variables(emitted)
+        in_last = [alphas[k][n] for n, k in enumerate(paths.last)]
         ends = xp.stack(in_last) + paths.ends if in_last else paths.ends
         top = ends.max(axis=1, keepdims=True)
         score = (
             xp.log(xp.exp(ends - top).sum(axis=1)) + top[:, 0] + masked(xp.stack(tops, axis=1), paths.live).sum(axis=1)
         )
-        return masked(-score, paths.fits & (paths.last >= 0)), log_p, emitted, ahead
+        return masked(-score, paths.fits & (paths.last >= 0)), log_p, emitted, alphas
 
-    def _ahead(self, emitted: Any) -> tuple[list[Any], list[Any]]:
-        """For each frame the logarithms of the sums over all paths that end in a state (N, S), less the largest; and that."""
+    def _forward_variables(self, emitted: Any) -> tuple[list[Any], list[Any]]:
+        """For each frame, the log-probabilities of all paths that end in a state (N, S) minus their maximum, and the
+        maximum.
+        """
         xp, edge = self.xp, np.full((emitted.shape[1], 2), IMPOSSIBLE, emitted.dtype)
-        ahead: list[Any] = []
+        alphas: list[Any] = []
         tops: list[Any] = []
         for t in range(len(emitted)):
             if t:
-                before = xp.concatenate([edge, ahead[-1]], axis=1)
+                before = xp.concatenate([edge, alphas[-1]], axis=1)
                 arrived = merged(xp, before[:, 2:], before[:, 1:-1], before[:, :-2] + self.paths.jumps)
             else:
                 arrived = self.paths.starts
             score = arrived + emitted[t]
             tops.append(score.max(axis=1))
-            ahead.append(score - tops[-1][:, None])
-        return ahead, tops
+            alphas.append(score - tops[-1][:, None])
+        return alphas, tops
 
-    def _behind(self) -> Array:
-        """The same for the paths that begin in a state, (T, N, S)."""
+    def _backward_variables(self) -> Array:
+        """The log-probabilities of all paths that start in a state, up to a term per frame, (T, N, S)."""
         xp, paths = self.xp, self.paths
         edge = np.full((len(paths.last), 2), IMPOSSIBLE, self.emitted.dtype)
         jumps = xp.concatenate([paths.jumps, edge], axis=1)[:, 2:]
-        behind, after = [], xp.full_like(paths.ends, IMPOSSIBLE)
+        betas, after = [], xp.full_like(paths.ends, IMPOSSIBLE)
         for t in range(len(self.emitted))[::-1]:
             padded = xp.concatenate([after, edge], axis=1)
             arrived = merged(xp, after, padded[:, 1:-1], padded[:, 2:] + jumps)
             score = xp.where((paths.last == t)[:, None], paths.ends, arrived) + self.emitted[t]
             after = score - score.max(axis=1)[:, None]
-            behind.append(after)
-        return xp.stack(behind[::-1])
+            betas.append(after)
+        return xp.stack(betas[::-1])
 
 
 def merged(xp: Any, a: Any, b: Any, c: Any) -> Any:
-    """``log(exp(a) + exp(b) + exp(c))``; given Variables, one.
+    """``log(exp(a) + exp(b) + exp(c))`` of arrays or Variables.
 
     >>> merged(np, np.array(0.0), np.array(1000.0), np.array(1000.0))
     np.float64(1000.6931471805599)
@@ -190,18 +193,18 @@ def ctc_loss(
     reduction: str = "mean",
     zero_infinity: bool = False,
 ) -> Result:
-    """Minus the logarithm of the probability of labels, over all their alignments with the frames of a sequence.
+    """The negative log-probability of label sequences, summed over all alignments with the frames.
 
-    An alignment names a class for each frame; where equal neighbours are merged and blanks then left out, the labels
-    remain. ``x``: scores (N, T, C), of which a softmax is taken (log-probabilities are left as they are by it); ``t``:
-    integers (N, L), padded with anything; ``input_lengths``, ``target_lengths``: (N,), how many frames and labels each
-    example has, if not T and L; ``blank``: the class of no label. The mean divides each loss by the number of its labels
-    first, as PyTorch does.
+    An alignment has one class per frame; merging equal neighbours and then removing blanks gives the labels. ``x``:
+    scores (N, T, C), to which the loss applies a log-softmax (log-probabilities are unchanged by it); ``t``: integers
+    (N, L) with any padding; ``input_lengths``, ``target_lengths``: (N,), the number of frames and labels of each
+    example, T and L by default; ``blank``: the class that stands for no label. The mean first divides each loss by its
+    number of labels, as PyTorch does.
 
-    A target needs a frame for each label, and one more between equal neighbours. Raises `ArgumentError` that names the
-    examples whose input is shorter; with ``zero_infinity`` they have loss and gradient 0, and so have targets whose
-    probability is 0. Raises `LabelError` for a label that does not exist or is the blank, `ShapeError` for shapes that
-    do not fit. Source: Graves et al., 2006, "Connectionist temporal classification".
+    A target needs one frame per label, and one more between equal neighbours. Examples with fewer frames raise
+    `ArgumentError`; with ``zero_infinity``, they and targets of probability 0 have loss and gradient 0. Raises
+    `LabelError` for a label out of range or equal to ``blank``, `ShapeError` for shapes that do not fit. Source: Graves
+    et al., 2006, "Connectionist temporal classification".
 
     >>> ctc_loss(np.zeros((1, 2, 3)), np.array([[1]]), reduction="sum")  # 11, 01 and 10, of 9
     array(1.09861229)
@@ -224,8 +227,8 @@ def ctc_loss(
     fits = _fitting(name, labels, frames, counts, blank, zero_infinity)
     check_reduction(name, reduction, N)
     losses = CTCLoss(paths_of(labels, frames, counts, fits, T, blank), zero_infinity)(x)
-    share = (1 / np.maximum(counts, 1)).astype(losses.dtype) if reduction == "mean" else None
-    return weighted(losses, share, reduction, N)
+    weights = (1 / np.maximum(counts, 1)).astype(losses.dtype) if reduction == "mean" else None
+    return weighted(losses, weights, reduction, N)
 
 
 def _lengths(name: str, called: str, lengths: Any, count: int, longest: int) -> Array:
@@ -240,7 +243,7 @@ def _lengths(name: str, called: str, lengths: Any, count: int, longest: int) -> 
 
 
 def _fitting(name: str, t: Array, frames: Array, counts: Array, blank: int, zero_infinity: bool) -> Array:
-    """Whether each input has frames enough for its target."""
+    """Whether each input has enough frames for its target."""
     exists = np.arange(t.shape[1]) < counts[:, None]
     if (exists & (t == blank)).any():
         n = int((exists & (t == blank)).any(axis=1).argmax())

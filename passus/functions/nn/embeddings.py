@@ -1,4 +1,4 @@
-"""Integers as vectors: rows of a table that is learnt, or of zeros with a single one."""
+"""Embeddings and one-hot vectors of integers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["embed_id", "one_hot"]
 
 
 def embed_id(x: Operand, W: Operand) -> Result:
-    """The row of a table for each integer: ``W[x]``. Gradients of equal integers add up.
+    """The row of ``W`` for each integer: ``W[x]``. Gradients of equal integers are summed.
 
-    ``x``: integers of any shape; ``W``: (V, D); the result has the shape of ``x`` with D as one more axis.
+    ``x``: integers of any shape; ``W``: (V, D); the result has the shape of ``x`` with a last axis D.
 
-    Raises `DTypeError` if ``x`` holds no integers, `LabelError` for one below 0, or of V and above.
+    Raises `DTypeError` if ``x`` contains no integers, `LabelError` for an integer outside 0 to V - 1.
 
     >>> import numpy as np
     >>> embed_id(np.array([1, 1]), np.array([[1.0, 2.0], [3.0, 4.0]]))
@@ -35,11 +35,11 @@ def embed_id(x: Operand, W: Operand) -> Result:
 
 
 def one_hot(t: Operand, num_classes: int, dtype: Any = np.float32) -> Array:
-    """A vector for each label, with 1 at its place and 0 elsewhere; an array, for labels have no gradient.
+    """The one-hot vector of each label, as an array without gradient.
 
     ``t``: integers of any shape; the classes are the last axis of the result.
 
-    Raises `DTypeError` if ``t`` holds no integers, `LabelError` for a label out of range.
+    Raises `DTypeError` if ``t`` contains no integers, `LabelError` for a label out of range.
 
     >>> import numpy as np
     >>> one_hot(np.array([2, 0]), 3)

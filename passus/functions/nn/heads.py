@@ -1,4 +1,4 @@
-"""The heads of attention: features split into heads in front of the sequence, and merged behind it."""
+"""Splitting features into the heads of attention, and merging heads into features."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class SplitHeads(Function):
         heads = _heads_first(x.reshape(*x.shape[:-1], total, x.shape[-1] // total))
         if len(self.counts) == 1:
             return heads
-        return tuple([heads[part] for part in _parts(self.counts)])
+        return tuple([heads[index] for index in _group_indices(self.counts)])
 
     def backward(self, *gys: Any) -> Any:
         shape = self.operands[0].shape
-        parts = [_heads_first(gy) for gy in gys]
-        heads = joined(parts, -2)
+        groups = [_heads_first(gy) for gy in gys]
+        heads = joined(groups, -2)
         if heads is None:
-            heads = self.xp.concatenate(parts, axis=-2)
+            heads = self.xp.concatenate(groups, axis=-2)
         return heads.reshape(shape)
 
 
@@ -49,31 +49,31 @@ class MergeHeads(Unary):
 
 
 @lru_cache(maxsize=32)
-def _parts(counts: tuple[int, ...]) -> list[Any]:
-    """Where each group of heads is."""
+def _group_indices(counts: tuple[int, ...]) -> list[Any]:
+    """The index of each group of heads."""
     return [
         (..., slice(start, stop), slice(None), slice(None)) for start, stop in pairwise(accumulate(counts, initial=0))
     ]
 
 
 def _heads_first(x: Any) -> Any:
-    """(..., T, H, D) from (..., H, T, D), and the other way round."""
+    """Swap the axes of positions and heads."""
     return x.swapaxes(-2, -3)
 
 
 def split_heads(x: Operand, n_heads: int | Sequence[int]) -> Any:
     """The features of a sequence as heads: (..., T, H * D) to (..., H, T, D), a view.
 
-    ``n_heads``: H; or a sequence of numbers of heads, which gives a tuple of arrays, such as queries, keys and values
-    from one product: (..., T, (H0 + H1 + H2) * D) to (..., H0, T, D), (..., H1, T, D) and (..., H2, T, D).
+    ``n_heads``: H, or a sequence of numbers of heads for a tuple of arrays, such as queries, keys and values from one
+    product: (..., T, (H0 + H1 + H2) * D) to (..., H0, T, D), (..., H1, T, D) and (..., H2, T, D).
 
-    Raises `ShapeError` if the features are not a multiple of the heads, or if ``x`` has fewer than two axes;
-    `ArgumentError` for less than one head.
+    Raises `ShapeError` if the number of features is no multiple of the heads, or if ``x`` has fewer than two axes;
+    `ArgumentError` for fewer than one head.
 
     >>> import numpy as np
     >>> split_heads(np.ones((2, 5, 12)), 4).shape
     (2, 4, 5, 3)
-    >>> [part.shape for part in split_heads(np.ones((2, 5, 12)), (2, 1, 1))]
+    >>> [x.shape for x in split_heads(np.ones((2, 5, 12)), (2, 1, 1))]
     [(2, 2, 5, 3), (2, 1, 5, 3), (2, 1, 5, 3)]
     """
     single = not isinstance(n_heads, (tuple, list))

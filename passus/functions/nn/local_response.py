@@ -1,4 +1,4 @@
-"""Normalisation of each number by its neighbours in the channels beside it."""
+"""Local response normalisation, over neighbouring channels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["NeighbourSum", "local_response_norm"]
 
 
 class NeighbourSum(Unary):
-    """For each channel, the sum over those from ``before`` places before it to ``after`` places after it."""
+    """For each channel, the sum over it, ``before`` channels before and ``after`` channels after it."""
 
     public_name = "local_response_norm"
 
@@ -36,10 +36,10 @@ class NeighbourSum(Unary):
 
 @widened(1)
 def local_response_norm(x: Operand, n: int = 5, k: float = 2.0, alpha: float = 1e-4, beta: float = 0.75) -> Result:
-    """Damp each number where the channels beside it are loud: ``x / (k + alpha * sum of squares of n channels) ** beta``.
+    """Normalise by the energy of neighbouring channels: ``x / (k + alpha * sum of squares of n channels) ** beta``.
 
-    ``x``: (N, C, ...). The n channels, 1 or more, are the number's own, ``n // 2`` before it and ``(n - 1) // 2`` after
-    it, as far as they exist. ``k`` > 0, ``alpha`` >= 0, ``beta`` >= 0; as in the paper, alpha is not divided by n.
+    ``x``: (N, C, ...). The n >= 1 channels are the channel itself, ``n // 2`` before and ``(n - 1) // 2`` after it, as
+    far as they exist. ``k`` > 0, ``alpha`` >= 0, ``beta`` >= 0; as in the paper, alpha is not divided by n.
 
     Raises `ShapeError` for an input without channels, `ArgumentError` for options out of range.
     Source: Krizhevsky, Sutskever and Hinton, 2012, "ImageNet classification with deep convolutional neural networks".
@@ -54,5 +54,5 @@ def local_response_norm(x: Operand, n: int = 5, k: float = 2.0, alpha: float = 1
         raise ShapeError(f"{name}: x {shape} needs the axes (N, C, ...); for one example write x[None]")
     n, k = checked_count(name, "n", n), checked_number(name, "k", k, open_low=True)
     alpha, beta = checked_number(name, "alpha", alpha), checked_number(name, "beta", beta)
-    loudness = NeighbourSum(n // 2, (n - 1) // 2)(mul(x, x))
-    return mul(x, pow(add(mul(loudness, alpha), k), -beta))
+    energy = NeighbourSum(n // 2, (n - 1) // 2)(mul(x, x))
+    return mul(x, pow(add(mul(energy, alpha), k), -beta))

@@ -1,9 +1,9 @@
-"""Losses that compare two arrays of one shape, number by number.
+"""Elementwise losses of two arrays of the same shape.
 
 ``reduction`` is "mean" over all elements, "sum", or "none" for the loss of each element. All raise `ShapeError` for
-unequal shapes, and `ArgumentError` for the mean of an empty batch. One number may be compared with one number whatever
-their axes, and in the binary cross entropies shapes may differ by axes of length 1, as (N,) and (N, 1). The gradient
-for the target is there too, where the target is a number and not a label.
+unequal shapes and `ArgumentError` for the mean of an empty batch. Shapes of single numbers, and all shapes in the
+binary cross entropies, may differ by axes of length 1, as (N,) and (N, 1). Targets have gradients, too, unless they are
+labels.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from passus.functions.arrays.shapes import reshape
 from passus.functions.checks import array_of, check_reduction, check_same_shape, check_signs
 from passus.functions.nn.activations import sigmoid, softplus
 from passus.functions.nn.scores import expect_scores
-from passus.functions.nn.weighting import counted, in_dtype_of, product, weighted
+from passus.functions.nn.weighting import in_dtype_of, product, weighted, zero_unweighted
 from passus.kernels.elementwise import masked
 
 __all__ = [
@@ -43,11 +43,11 @@ __all__ = [
 
 
 SLACK = 1e-2
-"""How far a target may lie outside 0 to 1: soft labels are rounded, in float16 too."""
+"""Tolerance for targets outside 0 to 1, because soft labels are rounded."""
 
 
 class ElementwiseLoss(Binary):
-    """The base: a subclass writes the loss of each element and its slopes, ``grad0`` and ``grad1``."""
+    """The base of losses. Subclasses define ``loss`` and its derivatives ``grad0`` and ``grad1``."""
 
     widened = HALF + INTEGERS
 
@@ -68,17 +68,16 @@ class ElementwiseLoss(Binary):
 
 
 def _reduced(losses: Any, reduction: str) -> Any:
-    """The mean or the sum of losses, or the losses as they are."""
+    """The mean or sum of losses, or the losses themselves."""
     if reduction == "none":
         return losses
     return losses.sum() / losses.size if reduction == "mean" else losses.sum()
 
 
 def _checked(name: str, x: Operand, t: Operand, reduction: str, binary: bool = False) -> tuple[Any, Any]:
-    """Prediction and target.
+    """The checked prediction and target.
 
-    ``binary``: the target may differ from the prediction by axes of length 1. Raises what the functions below promise
-    to raise.
+    ``binary``: the shapes may differ by axes of length 1. Raises `ShapeError` and `ArgumentError`, see above.
     """
     if binary or array_of(name, x).size == 1:
         t = _in_shape_of(name, x, t)
@@ -88,7 +87,7 @@ def _checked(name: str, x: Operand, t: Operand, reduction: str, binary: bool = F
 
 
 def _check_targets(name: str, x: Operand, t: Operand, called: str = "x") -> None:
-    """Raise `LabelError` for targets below 0 or above 1, of which the loss has no minimum."""
+    """Raise `LabelError` for targets below 0 or above 1, for which the loss has no minimum."""
     targets = array_of(name, t)
     if not targets.size or (targets.min() >= -SLACK and targets.max() <= 1 + SLACK) or not np.isfinite(targets).all():
         return
@@ -106,14 +105,14 @@ def _check_targets(name: str, x: Operand, t: Operand, called: str = "x") -> None
 
 
 def _in_shape_of(name: str, x: Operand, t: Any) -> Any:
-    """What belongs to the elements of ``x``, in its shape if the two shapes differ by axes of length 1 only."""
+    """Reshape ``t`` to the shape of ``x`` if they differ by axes of length 1 only."""
     shape, given = array_of(name, x).shape, array_of(name, t).shape
     differ_by_ones = shape != given and [n for n in shape if n != 1] == [n for n in given if n != 1]
     return reshape(t, shape) if differ_by_ones else t
 
 
 def _weights(name: str, called: str, x: Operand, weight: Any) -> Any:
-    """Weights for the elements of ``x``. Raises `ShapeError` if broadcasting them would make more losses of it."""
+    """The weights of the elements of ``x``. Raises `ShapeError` unless they broadcast to the shape of ``x``."""
     if weight is None:
         return None
     weight = _in_shape_of(f"{name}, {called}", x, weight)
@@ -124,10 +123,10 @@ def _weights(name: str, called: str, x: Operand, weight: Any) -> Any:
 
 
 class DifferenceLoss(ElementwiseLoss):
-    """The base of losses of ``x - t``: a subclass writes the derivative, which must be an odd function."""
+    """The base of losses of ``x - t``. Subclasses define the derivative, which must be an odd function."""
 
     def grad(self, gy: Any, d: Any) -> Any:
-        """``gy`` times the derivative by the difference ``d``."""
+        """``gy`` times the derivative with respect to the difference ``d``."""
         raise NotImplementedError
 
     def grad0(self, gy: Any) -> Any:
@@ -147,7 +146,7 @@ class MeanSquaredError(DifferenceLoss):
 
 
 def mean_squared_error(x: Operand, t: Operand, reduction: str = "mean") -> Result:
-    """The square of the difference, ``(x - t)**2``, averaged over all elements.
+    """The squared error ``(x - t)**2``, averaged over all elements by default.
 
     >>> import numpy as np
     >>> mean_squared_error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
@@ -166,7 +165,7 @@ class L1Loss(DifferenceLoss):
 
 
 def l1_loss(x: Operand, t: Operand, reduction: str = "mean") -> Result:
-    """The mean absolute error: ``|x - t|``, averaged over all elements; the gradient is 0 where they are equal.
+    """The absolute error ``|x - t|``, averaged over all elements by default. The gradient is 0 where they are equal.
 
     >>> import numpy as np
     >>> l1_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
@@ -184,14 +183,14 @@ class Huber(DifferenceLoss):
     def loss(self, x: Array, t: Array) -> Array:
         d = abs(x - t)
         near = self.xp.minimum(d, self.delta)
-        return near * (d - 0.5 * near)  # d**2 / 2 up to delta, and delta * (d - delta / 2) beyond.
+        return near * (d - 0.5 * near)  # d**2 / 2 up to delta, delta * (d - delta / 2) above.
 
     def grad(self, gy: Any, d: Any) -> Any:
         return gy * d.clip(-self.delta, self.delta)
 
 
 def huber(x: Operand, t: Operand, delta: float = 1.0, reduction: str = "mean") -> Result:
-    """A squared error that outliers do not dominate: ``d**2 / 2`` for ``d = |x - t| <= delta``, then a straight line.
+    """The Huber loss, robust to outliers: ``d**2 / 2`` for ``d = |x - t| <= delta``, linear above.
 
     Raises `ArgumentError` unless ``delta > 0``.
     Source: Huber, 1964, "Robust estimation of a location parameter".
@@ -212,11 +211,11 @@ class Hinge(ElementwiseLoss):
         return masked(-gy, self.x0 * self.x1 < 1) * self.x1
 
     def grad1(self, gy: Any) -> Any:
-        return None  # A label is 1 or -1, and nothing between.
+        return None  # Labels, 1 or -1.
 
 
 def hinge(x: Operand, t: Operand, reduction: str = "mean") -> Result:
-    """The loss of a support vector machine for two classes, labelled -1 and 1: ``max(0, 1 - t * x)``.
+    """The hinge loss of support vector machines, for labels -1 and 1: ``max(0, 1 - t * x)``.
 
     Raises `LabelError` for other labels. Source: Cortes and Vapnik, 1995, "Support-vector networks".
 
@@ -231,9 +230,9 @@ def hinge(x: Operand, t: Operand, reduction: str = "mean") -> Result:
 
 class SigmoidCrossEntropy(ElementwiseLoss):
     def loss(self, x: Array, t: Array) -> Array:
-        # The first term is exactly 0 for a confident and correct x; the second keeps what is left of the loss.
-        xp, share = self.xp, (x > 0) - t
-        return masked(x, share != 0) * share + xp.log1p(xp.exp(-abs(x)))
+        # The first term is exactly 0 for a confident, correct x, so the small second term is not rounded away.
+        xp, error = self.xp, (x > 0) - t
+        return masked(x, error != 0) * error + xp.log1p(xp.exp(-abs(x)))
 
     def grad0(self, gy: Any) -> Any:
         return gy * (sigmoid(self.x0) - self.x1)
@@ -253,8 +252,8 @@ def sigmoid_cross_entropy(
 ) -> Result:
     """The cross entropy of ``sigmoid(x)`` with probabilities or labels 0 and 1: ``log(1 + exp(x)) - t * x``.
 
-    ``t``: of the shape of ``x``, or of another that differs by axes of length 1. ``weight`` multiplies the loss of each
-    element; ``pos_weight`` multiplies what the positive share ``t`` adds to it. Both are broadcast. Precise for any ``x``.
+    ``t``: of the shape of ``x``, up to axes of length 1. ``weight`` multiplies the loss of each element, ``pos_weight``
+    its term with ``t``; both broadcast. Accurate for any ``x``.
 
     >>> import numpy as np
     >>> sigmoid_cross_entropy(np.array([0.0, 1000.0]), np.array([1, 1]), reduction="none")
@@ -268,7 +267,7 @@ def sigmoid_cross_entropy(
         return SigmoidCrossEntropy(reduction)(x, t)
     weight, pos_weight = _weights(name, "weight", x, weight), _weights(name, "pos_weight", x, pos_weight)
     if weight is not None:
-        x = counted(x, weight)
+        x = zero_unweighted(x, weight)
     if pos_weight is None:
         losses = SigmoidCrossEntropy("none")(x, t)
     else:
@@ -282,7 +281,7 @@ class BinaryCrossEntropy(ElementwiseLoss):
         self.least = least
 
     def _log(self, p: Any) -> Any:
-        # At p = 0 the logarithm is cut at -100; the inner bound only avoids taking log(0).
+        # The logarithm is at least -100; the inner bound only avoids log(0).
         xp = self.xp
         return xp.maximum(xp.log(xp.maximum(p, float(np.finfo(p.dtype).smallest_subnormal))), -100)
 
@@ -291,7 +290,7 @@ class BinaryCrossEntropy(ElementwiseLoss):
 
     def grad0(self, gy: Any) -> Any:
         p, t = self.x0, self.x1
-        # The bound keeps the gradient finite at 0 and 1, and large: a wrong prediction is never left alone.
+        # The bound makes the gradient at 0 and 1 finite but large, so that wrong predictions are still corrected.
         return gy * (p - t) / self.xp.maximum(p * (1 - p), self.least)
 
     def grad1(self, gy: Any) -> Any:
@@ -301,7 +300,7 @@ class BinaryCrossEntropy(ElementwiseLoss):
 def binary_cross_entropy(p: Operand, t: Operand, *, weight: Operand | None = None, reduction: str = "mean") -> Result:
     """The cross entropy of probabilities ``p`` with ``t``: ``-t * log(p) - (1 - t) * log(1 - p)``, at most 100.
 
-    ``t`` and ``weight``: as in `sigmoid_cross_entropy`, which is precise for ``p = sigmoid(x)`` when given ``x``.
+    ``t`` and ``weight``: see `sigmoid_cross_entropy`, which is more accurate for ``p = sigmoid(x)``.
 
     Raises `ArgumentError` for a ``p`` below 0 or above 1.
 
@@ -314,7 +313,7 @@ def binary_cross_entropy(p: Operand, t: Operand, *, weight: Operand | None = Non
     _check_targets(name, p, t, called="p")
     weight = _weights(name, "weight", p, weight)
     if weight is not None:
-        p = counted(p, weight)
+        p = zero_unweighted(p, weight)
     probabilities = array_of(name, p)
     if probabilities.size and not (probabilities.min() >= 0 and probabilities.max() <= 1):
         raise ArgumentError(

@@ -1,4 +1,4 @@
-"""Measures of a prediction that have no gradient."""
+"""Metrics of predictions, without gradient."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Accuracy(Function):
 
 
 def accuracy(y: Operand, t: Operand, axis: int | None = None) -> Result:
-    """The share of examples whose largest number is that of the right class; of equal ones the first counts.
+    """The fraction of examples whose highest score is that of the right class; of ties, the first class counts.
 
-    ``y``: (N, C, ...), probabilities or any other scores; ``t``: integers (N, ...). ``axis``: the axis of the classes, 1 if
-    left out; the logits (N, T, V) of a language model need ``axis=-1``. It has no gradient.
+    ``y``: (N, C, ...), probabilities or other scores; ``t``: integers (N, ...). ``axis``: the axis of the classes, 1 by
+    default; the logits (N, T, V) of a language model need ``axis=-1``. It has no gradient.
 
     Raises `LabelError` for a label out of range, `ShapeError` for shapes that do not fit, `ArgumentError` for an
     empty batch.

@@ -1,4 +1,4 @@
-"""Normalisation of each example over its features."""
+"""Layer normalisation and RMS normalisation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LayerNorm(Function):
     widened = HALF + INTEGERS
 
     inv_std: Array
-    constants: ClassVar[tuple[str, ...]] = ("mean", "inv_std")  # A recorded pass computes them anew, from x.
+    constants: ClassVar[tuple[str, ...]] = ("mean", "inv_std")  # Recorded passes recompute them from x.
 
     def __init__(self, axes: tuple[int, ...], eps: float) -> None:
         self.axes, self.eps = axes, eps
@@ -44,9 +44,10 @@ class LayerNorm(Function):
 
 
 def layer_norm(x: Operand, gamma: Operand, beta: Operand, eps: float = 1e-5) -> Result:
-    """Give each example mean 0 and variance 1 over its last axes: ``gamma * (x - mean) / sqrt(var + eps) + beta``.
+    """Normalise each example to mean 0 and variance 1 over the last axes:
+    ``gamma * (x - mean) / sqrt(var + eps) + beta``.
 
-    ``x``: (..., D); ``gamma``, ``beta``: (D,). With more axes, (D1, D2, ...), it is over as many last axes of ``x``.
+    ``x``: (..., D); ``gamma``, ``beta``: (D,). Parameters (D1, D2, ...) normalise over as many last axes of ``x``.
 
     Raises `ShapeError` for shapes that do not fit. Source: Ba, Kiros and Hinton, 2016, "Layer normalization".
 
@@ -65,7 +66,7 @@ def layer_norm(x: Operand, gamma: Operand, beta: Operand, eps: float = 1e-5) -> 
 
 
 def layer_normalized(axes: tuple[int, ...], eps: float, x: Operand, gamma: Operand, beta: Operand) -> Result:
-    """The result of `LayerNorm`, for float32 numbers whose squares are not in its range, too.
+    """Apply `LayerNorm`, in float64 if squares exceed the range of float32.
 
     >>> x = np.array([1e25, 3e25], np.float32)
     >>> layer_normalized((-1,), 1e-5, x, np.ones_like(x), np.zeros_like(x))
@@ -77,7 +78,7 @@ def layer_normalized(axes: tuple[int, ...], eps: float, x: Operand, gamma: Opera
 
 
 def _in_range(factor: Array, x: Operand) -> bool:
-    """Whether the factor of a normalisation is a positive number, or would be none in float64 either."""
+    """Whether the factor of a normalisation is positive and finite, or float64 would not help."""
     if bool(((factor > 0) & (factor < np.inf)).all()):
         return True
     array = array_of("normalisation", x)
@@ -92,7 +93,7 @@ class RMSNorm(Function):
     public_name = "rms_norm"
     widened = HALF + INTEGERS
 
-    constants: ClassVar[tuple[str, ...]] = ("inv_rms",)  # A recorded pass computes it anew, from x.
+    constants: ClassVar[tuple[str, ...]] = ("inv_rms",)  # Recorded passes recompute it from x.
 
     def __init__(self, axes: tuple[int, ...], eps: float) -> None:
         self.axes, self.eps = axes, eps
@@ -109,10 +110,10 @@ class RMSNorm(Function):
 
 
 def rms_norm(x: Operand, gamma: Operand, eps: float = 1e-6) -> Result:
-    """Give each example root mean square 1 over its last axes: ``gamma * x / sqrt(mean(x**2) + eps)``.
+    """Normalise each example to root mean square 1 over the last axes: ``gamma * x / sqrt(mean(x**2) + eps)``.
 
-    ``x``: (..., D); ``gamma``: (D,). With more axes, (D1, D2, ...), it is over as many last axes of ``x``. Nothing is
-    subtracted, unlike in `layer_norm`.
+    ``x``: (..., D); ``gamma``: (D,). Parameters (D1, D2, ...) normalise over as many last axes of ``x``. The mean is
+    not subtracted.
 
     Raises `ShapeError` for shapes that do not fit. Source: Zhang and Sennrich, 2019, "Root mean square layer
     normalization".

@@ -1,4 +1,4 @@
-"""Positions in a sequence: rotary and sinusoidal encodings, and biases that grow with the distance."""
+"""Positional encodings: rotary, sinusoidal, and linear biases (ALiBi)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Rotary", "RotaryScaling", "alibi_bias", "rotary", "sinusoidal_positi
 
 
 class Rotary(Unary):
-    """Rotation of pairs of features; its derivative is the rotation by the opposite angles."""
+    """Rotation of pairs of features. The gradient is rotated by the opposite angles."""
 
     widened = HALF + INTEGERS
     constants: ClassVar[tuple[str, ...]] = ("cos", "sin")
@@ -43,16 +43,16 @@ class Rotary(Unary):
 
 @dataclass(frozen=True)
 class RotaryScaling:
-    """Lower frequencies for rotary positions, with which a model reads sequences longer than those of its training.
+    """Lower frequencies for rotary encodings, for sequences longer than those of the training.
 
-    All frequencies f are divided by ``factor``. With the three other options, as in Llama 3, those are whose waves are longer
-    than ``original_max_len / low_freq_factor`` positions; waves shorter than ``original_max_len / high_freq_factor`` stay; and
-    in between, ``f * (s + (1 - s) / factor)`` where s grows linearly in f from 0 to 1. ``original_max_len``: the longest
-    sequence of the training.
+    All frequencies f are divided by ``factor``. With the three other options, as in Llama 3, only wavelengths of more
+    than ``original_max_len / low_freq_factor`` positions are; wavelengths of less than
+    ``original_max_len / high_freq_factor`` are unchanged; between them, the frequency is ``f * (s + (1 - s) / factor)``
+    with s linear in f from 0 to 1. ``original_max_len``: the maximum sequence length of the training.
 
-    Raises `ArgumentError` for numbers out of range, and if only some of the three options are given.
-    Sources: Chen et al., 2023, "Extending context window of large language models via positional interpolation"; Grattafiori
-    et al., 2024, "The Llama 3 herd of models", and the program published with it.
+    Raises `ArgumentError` for numbers out of range, and if only some of the three options are given. Sources: Chen et
+    al., 2023, "Extending context window of large language models via positional interpolation"; Grattafiori et al.,
+    2024, "The Llama 3 herd of models", and its published program.
 
     >>> import numpy as np
     >>> RotaryScaling(4.0)(np.array([1.0, 0.1]))
@@ -81,12 +81,12 @@ class RotaryScaling:
         checked_count(name, "original_max_len", self.original_max_len)
 
     def __call__(self, frequencies: Array) -> Array:
-        """The lower frequencies."""
+        """The scaled frequencies."""
         if self.low_freq_factor is None or self.high_freq_factor is None or self.original_max_len is None:
             return frequencies / self.factor
-        waves = self.original_max_len * frequencies / (2 * math.pi)
-        kept = np.clip((waves - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor), 0, 1)
-        return frequencies * (kept + (1 - kept) / self.factor)
+        cycles = self.original_max_len * frequencies / (2 * math.pi)
+        weight = np.clip((cycles - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor), 0, 1)
+        return frequencies * (weight + (1 - weight) / self.factor)
 
 
 def rotary(
@@ -99,15 +99,15 @@ def rotary(
 ) -> Result:
     """Rotate each pair i of features by the angle ``position * base ** (-2 * i / D)``; x (..., T, D) to the same shape.
 
-    The product of a rotated query and a rotated key depends on the distance of their positions only. Pair i is the
-    features i and i + D / 2; with ``interleaved``, the features 2 i and 2 i + 1.
+    The product of a rotated query and a rotated key depends only on the distance of their positions. Pair i consists of
+    the features i and i + D / 2, or 2 i and 2 i + 1 with ``interleaved``.
 
-    ``positions``: the position of the first element, followed by consecutive ones; or an array of positions, which
-    broadcasts to (..., T), such as (T,), or (N, 1, T) for heads (N, H, T, D). ``scaling``: a `RotaryScaling` that lowers the
-    frequencies ``base ** (-2 * i / D)``.
+    ``positions``: the position of the first element, or an array of positions that broadcasts to (..., T), such as
+    (T,), or (N, 1, T) for heads (N, H, T, D). ``scaling``: a `RotaryScaling` of the frequencies
+    ``base ** (-2 * i / D)``.
 
-    Raises `ShapeError` for an odd D, or for positions of another shape; `ArgumentError` for a base that is not positive.
-    Source: Su et al., 2021, "RoFormer: enhanced transformer with rotary position embedding".
+    Raises `ShapeError` for an odd D, or for positions of another shape; `ArgumentError` for a base that is not
+    positive. Source: Su et al., 2021, "RoFormer: enhanced transformer with rotary position embedding".
 
     >>> import numpy as np
     >>> rotary(np.array([[1.0, 0.0], [1.0, 0.0]])).round(2)
@@ -138,7 +138,7 @@ def rotary(
 
 
 def checked_scaling(where: str, name: str, value: Any) -> RotaryScaling | None:
-    """``value`` itself, if it is a `RotaryScaling` or None. Raises `DTypeError` if not.
+    """Return ``value``. Raises `DTypeError` unless it is a `RotaryScaling` or None.
 
     >>> checked_scaling("GPT", "rotary_scaling", None)
     """
@@ -156,7 +156,7 @@ def _frequencies(size: int, base: float, scaling: RotaryScaling | None = None) -
 
 @lru_cache(maxsize=32)
 def _tables(length: int, size: int, base: float, scaling: RotaryScaling | None, narrow: bool) -> tuple[Array, Array]:
-    """Cosines and sines of the angles of the first positions."""
+    """The cosines and sines for the first ``length`` positions."""
     angles = np.arange(length)[:, None] * _frequencies(size, base, scaling)
     cos, sin = (v.astype(np.float32) if narrow else v for v in (np.cos(angles), np.sin(angles)))
     cos.flags.writeable = sin.flags.writeable = False
@@ -170,11 +170,11 @@ def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
 def sinusoidal_positions(
     positions: int | Array, size: int, base: float = 10000.0, dtype: DTypeLike = np.float32
 ) -> Array:
-    """The fixed encoding (..., size) of positions: feature 2 i is ``sin(position / base ** (2 * i / size))``, and feature
-    2 i + 1 its cosine.
+    """The sinusoidal encoding (..., size) of positions: feature 2 i is ``sin(position / base ** (2 * i / size))``, and
+    feature 2 i + 1 the cosine.
 
-    ``positions``: an array (...) of them, or how many from 0 on. Raises `ArgumentError` for a number out of range,
-    `DTypeError` for what is none. Source: Vaswani et al., 2017, "Attention is all you need".
+    ``positions``: an array (...), or the number of positions from 0. Raises `ArgumentError` for numbers out of range,
+    `DTypeError` for other types. Source: Vaswani et al., 2017, "Attention is all you need".
 
     >>> sinusoidal_positions(2, 4).round(2)
     array([[0.  , 1.  , 0.  , 1.  ],
@@ -183,20 +183,20 @@ def sinusoidal_positions(
     name = "sinusoidal_positions"
     size, base = checked_count(name, "size", size), checked_number(name, "base", base, open_low=True)
     if isinstance(positions, (np.ndarray, Variable)):
-        places = array_of(name, positions)
+        given = array_of(name, positions)
     else:
-        places = np.arange(checked_count(name, "positions", positions, low=0))
-    angles = places[..., None] * _frequencies(size, base)
-    pairs = np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(*places.shape, size + size % 2)
+        given = np.arange(checked_count(name, "positions", positions, low=0))
+    angles = given[..., None] * _frequencies(size, base)
+    pairs = np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(*given.shape, size + size % 2)
     return pairs[..., :size].astype(checked_dtype(name, dtype, kinds="f"))
 
 
 def alibi_bias(n_heads: int, queries: int, keys: int | None = None, dtype: DTypeLike = np.float32) -> Array:
-    """The bias (H, T, S) that is added to the scores of attention: ``-slope * distance`` of a query and a key.
+    """The ALiBi bias (H, T, S) of attention scores: ``-slope * distance`` of each query and key.
 
-    The slopes of H heads are ``2 ** (-8 * h / H)`` for h from 1 to H if H is a power of two; else those of the power
-    of two below, and for the rest every second one of twice as many. ``queries``: T; ``keys``: S, of which the last T
-    are at the positions of the queries; T if left out.
+    The slopes of H heads are ``2 ** (-8 * h / H)`` for h from 1 to H if H is a power of two; otherwise those of the
+    next lower power of two, followed by every second slope of twice as many heads. ``queries``: T; ``keys``: S, T by
+    default; the last T keys are at the positions of the queries.
 
     Raises `ArgumentError` for a number out of range, or for fewer keys than queries.
     Source: Press, Smith and Lewis, 2021, "Train short, test long: attention with linear biases".

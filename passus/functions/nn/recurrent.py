@@ -1,6 +1,6 @@
-"""Recurrent networks: one layer in one direction over whole sequences, in one function; and single steps.
+"""Recurrent networks: one layer in one direction over whole sequences, and single steps.
 
-Shapes: N examples, T steps, I inputs, H units. Blocks of H columns of the weights belong to the gates of a cell.
+Shapes: N examples, T steps, I inputs, H units. Weights have a block of H columns per gate.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from passus.kernels.recurrent import active_steps, recurrence, recurrence_gradie
 __all__ = ["GRU", "LSTM", "RNN", "gru", "gru_cell", "lstm", "lstm_cell", "rnn", "rnn_cell"]
 
 RNN_CELLS = {"tanh": "rnn_tanh", "relu": "rnn_relu"}
-"""The cell of each activation."""
+"""The name of the cell with each activation."""
 
 
 class Recurrent(Function):
-    """All steps of a cell. Its second derivative is that of the recorded steps."""
+    """All steps of a cell. The second derivative is computed by recording the steps."""
 
     widened = HALF + INTEGERS
-    constants: ClassVar[tuple[str, ...]] = ("results", "kept")  # A recorded pass computes them anew.
+    constants: ClassVar[tuple[str, ...]] = ("results", "intermediates")  # Recorded passes recompute them.
 
     results: Array
-    kept: Any
+    intermediates: Any
 
     def __init__(self, cell: str, names: tuple[str, ...], lengths: Array | None, reverse: bool) -> None:
         self.cell, self.names, self.lengths, self.reverse = cell, names, lengths, reverse
@@ -44,7 +44,7 @@ class Recurrent(Function):
         given = dict(zip(self.names, inputs))
         x = self._valid(given["x"])
         xs = product(_rows(x), given["W_x"], given["b"]).reshape(*x.shape[:2], given["W_x"].shape[1])
-        self.results, h, c, self.kept = self._run(recurrence, xs, given)
+        self.results, h, c, self.intermediates = self._run(recurrence, xs, given)
         return (self.results, h) if c is None else (self.results, h, c)
 
     def backward(self, *gys: Any) -> Any:
@@ -52,7 +52,7 @@ class Recurrent(Function):
             return replayed(self._recorded, self.operands, gys, True)
         given = dict(zip(self.names, [self.saved(v) for v in self.operands]))
         needs = dict(zip(self.names, self.needs))
-        x, W_h, W_p, kept = given["x"], given["W_h"], given.get("W_p"), self.kept
+        x, W_h, W_p, saved = given["x"], given["W_h"], given.get("W_p"), self.intermediates
         gy, gh, gc = gys if len(gys) == 3 else (*gys, None)
         before = results_before(self.results, given["h"], self.lengths, self.reverse)
         gxs, ghs, gp, gh, gc = recurrence_gradient(
@@ -63,34 +63,34 @@ class Recurrent(Function):
             self.results,
             before,
             given.get("c"),
-            kept.gates,
-            kept.cells,
+            saved.gates,
+            saved.cells,
             W_h,
             W_p,
             self.lengths,
             self.reverse,
         )
         rows = _rows(gxs)
-        found = {"h": gh, "c": gc}
+        gradients = {"h": gh, "c": gc}
         if needs["x"]:
-            found["x"] = self._valid(product(rows, given["W_x"].T).reshape(x.shape))
+            gradients["x"] = self._valid(product(rows, given["W_x"].T).reshape(x.shape))
         if needs["W_x"] and needs["W_h"] and ghs is gxs:
-            # One product of both inputs reads the gradients of the gates once.
+            # One product for both weights reads the gradients of the gates once.
             inputs = backend_of(x).xp.concatenate([self._valid(x), before], axis=2)
             gW = product(_rows(inputs).T, rows)
-            found["W_x"], found["W_h"] = gW[: x.shape[2]], gW[x.shape[2] :]
+            gradients["W_x"], gradients["W_h"] = gW[: x.shape[2]], gW[x.shape[2] :]
         else:
             if needs["W_x"]:
-                found["W_x"] = product(_rows(self._valid(x)).T, rows)
+                gradients["W_x"] = product(_rows(self._valid(x)).T, rows)
             if needs["W_h"]:
-                found["W_h"] = product(_rows(before).T, _rows(ghs))
+                gradients["W_h"] = product(_rows(before).T, _rows(ghs))
         if needs["b"]:
-            found["b"] = channel_sums(rows)
+            gradients["b"] = channel_sums(rows)
         if needs.get("b_h"):
-            found["b_h"] = channel_sums(_rows(ghs)[:, -given["b_h"].shape[0] :])
+            gradients["b_h"] = channel_sums(_rows(ghs)[:, -given["b_h"].shape[0] :])
         if needs.get("W_p"):
-            found["W_p"] = product(_rows(kept.hidden).T, _rows(gp))
-        return tuple([found.get(name) for name in self.names])
+            gradients["W_p"] = product(_rows(saved.hidden).T, _rows(gp))
+        return tuple([gradients.get(name) for name in self.names])
 
     def _recorded(self, *inputs: Any) -> Any:
         given = dict(zip(self.names, inputs))
@@ -103,7 +103,7 @@ class Recurrent(Function):
         return steps(self.cell, xs, *states_and_weights, self.lengths, self.reverse)
 
     def _valid(self, x: Any) -> Any:
-        """The input, or its gradient, with 0 after the end of an example: 0 times infinity or NaN there would be NaN."""
+        """Set the input, or its gradient, to 0 after the end of each example, where it may be infinite or NaN."""
         return x if self.lengths is None else masked(x, active_steps(self.lengths, x.shape[1])[:, :, None])
 
 
@@ -134,12 +134,12 @@ def rnn(
 ) -> tuple[Result, Result]:
     """The Elman network, ``h = activation(x @ W_x + h @ W_h + b)`` at each step; returns all results and the final h.
 
-    ``x``: (N, T, I). ``h``: (N, H), the initial state; None: zeros. ``W_x``: (I, H). ``W_h``: (H, H). ``b``: (H,); None: zeros.
-    ``activation``: "tanh" or "relu". ``lengths``: N integers from 0 to T, the number of steps of each example; after them its
-    results are 0, and the final state is that of its last step. ``reverse``: go from the last step of each example to the
-    first. The results are (N, T, H) and (N, H).
+    ``x``: (N, T, I). ``h``: (N, H), the initial state, or None for zeros. ``W_x``: (I, H). ``W_h``: (H, H). ``b``:
+    (H,), or None for zeros. ``activation``: "tanh" or "relu". ``lengths``: N integers from 0 to T, the number of steps
+    of each example; later results are 0, and the final state is that of the last step. ``reverse``: process each
+    example from its last step to the first. The results are (N, T, H) and (N, H).
 
-    Raises `ShapeError` for shapes that do not fit, `ArgumentError` for another activation and for lengths out of range,
+    Raises `ShapeError` for shapes that do not fit, `ArgumentError` for an unknown activation or lengths out of range,
     `DTypeError` for lengths that are no integers. Source: Elman, 1990, "Finding structure in time".
 
     >>> import numpy as np
@@ -162,17 +162,18 @@ def lstm(
     lengths: Any = None,
     reverse: bool = False,
 ) -> tuple[Result, Result, Result]:
-    """Long short-term memory; returns the results of all steps, and the final h and c.
+    """Long short-term memory; returns the results of all steps and the final h and c.
 
     At each step ``i, f, g, o = split(x @ W_x + h @ W_h + b, 4)``, ``c = sigmoid(f) * c + sigmoid(i) * tanh(g)`` and
     ``h = sigmoid(o) * tanh(c)``, with a projection ``h = (sigmoid(o) * tanh(c)) @ W_p``.
 
-    ``x``: (N, T, I). ``h``: (N, P) and ``c``: (N, H), the initial state; None: zeros. ``W_x``: (I, 4 H). ``W_h``: (P, 4 H).
-    ``b``: (4 H,); None: zeros. ``W_p``: (H, P); None: no projection, and P is H. ``lengths``, ``reverse``: as in `rnn`. The results are
-    (N, T, P), (N, P) and (N, H).
+    ``x``: (N, T, I). ``h``: (N, P) and ``c``: (N, H), the initial state, or None for zeros. ``W_x``: (I, 4 H). ``W_h``:
+    (P, 4 H). ``b``: (4 H,), or None for zeros. ``W_p``: (H, P), or None for no projection, P = H. ``lengths``,
+    ``reverse``: see `rnn`. The results are (N, T, P), (N, P) and (N, H).
 
-    Raises what `rnn` raises. Sources: Hochreiter and Schmidhuber, 1997, "Long short-term memory"; Gers et al., 2000, "Learning
-    to forget"; Sak et al., 2014, "Long short-term memory based recurrent neural network architectures" (projection).
+    Raises the errors of `rnn`. Sources: Hochreiter and Schmidhuber, 1997, "Long short-term memory"; Gers et al., 2000,
+    "Learning to forget"; Sak et al., 2014, "Long short-term memory based recurrent neural network architectures"
+    (projection).
 
     >>> import numpy as np
     >>> y, h, c = lstm(np.ones((2, 5, 3)), None, None, np.ones((3, 16)), np.ones((4, 16)))
@@ -193,16 +194,17 @@ def gru(
     lengths: Any = None,
     reverse: bool = False,
 ) -> tuple[Result, Result]:
-    """The gated recurrent unit, with its reset gate after the recurrent product; returns all results and the final h.
+    """The gated recurrent unit, with the reset gate after the recurrent product; returns all results and the final h.
 
-    With ``xr, xz, xn = split(x @ W_x + b, 3)`` and ``hr, hz, hn = split(h @ W_h, 3)`` at each step, ``r = sigmoid(xr + hr)``,
-    ``z = sigmoid(xz + hz)``, ``n = tanh(xn + r * (hn + b_h))`` and ``h = (1 - z) * n + z * h``. It is the form of PyTorch and
-    cuDNN.
+    With ``xr, xz, xn = split(x @ W_x + b, 3)`` and ``hr, hz, hn = split(h @ W_h, 3)`` at each step,
+    ``r = sigmoid(xr + hr)``, ``z = sigmoid(xz + hz)``, ``n = tanh(xn + r * (hn + b_h))`` and
+    ``h = (1 - z) * n + z * h``. PyTorch and cuDNN use the same formulas.
 
-    ``x``: (N, T, I). ``h``: (N, H), the initial state; None: zeros. ``W_x``: (I, 3 H). ``W_h``: (H, 3 H). ``b``: (3 H,) and
-    ``b_h``: (H,); None: zeros. ``lengths``, ``reverse``: as in `rnn`. The results are (N, T, H) and (N, H).
+    ``x``: (N, T, I). ``h``: (N, H), the initial state, or None for zeros. ``W_x``: (I, 3 H). ``W_h``: (H, 3 H). ``b``:
+    (3 H,) and ``b_h``: (H,), or None for zeros. ``lengths``, ``reverse``: see `rnn`. The results are (N, T, H) and
+    (N, H).
 
-    Raises what `rnn` raises. Source: Cho et al., 2014, "Learning phrase representations using RNN encoder-decoder".
+    Raises the errors of `rnn`. Source: Cho et al., 2014, "Learning phrase representations using RNN encoder-decoder".
 
     >>> import numpy as np
     >>> y, h = gru(np.ones((2, 5, 3)), None, np.ones((3, 12)), np.ones((4, 12)))
@@ -218,7 +220,7 @@ def rnn_cell(
 ) -> Result:
     """One step of `rnn`: ``activation(x @ W_x + h @ W_h + b)`` from x (N, I) and h (N, H).
 
-    Raises what `rnn` raises.
+    Raises the errors of `rnn`.
 
     >>> import numpy as np
     >>> rnn_cell(np.ones((1, 1)), np.ones((1, 1)), np.ones((1, 1)), np.ones((1, 1)), activation="relu")
@@ -238,7 +240,7 @@ def lstm_cell(
 ) -> tuple[Result, Result]:
     """One step of `lstm`: the new h (N, P) and c (N, H) from x (N, I).
 
-    Raises what `rnn` raises.
+    Raises the errors of `rnn`.
 
     >>> import numpy as np
     >>> h, c = lstm_cell(np.ones((2, 3)), None, None, np.ones((3, 16)), np.ones((4, 16)))
@@ -259,7 +261,7 @@ def gru_cell(
 ) -> Result:
     """One step of `gru`: the new h (N, H) from x (N, I).
 
-    Raises what `rnn` raises.
+    Raises the errors of `rnn`.
 
     >>> import numpy as np
     >>> gru_cell(np.ones((2, 3)), None, np.ones((3, 12)), np.ones((4, 12))).shape
@@ -269,7 +271,7 @@ def gru_cell(
 
 
 def rnn_with(operation: str, activation: str) -> str:
-    """The kind of cell with an activation. Raises `ArgumentError` for one that is neither "tanh" nor "relu"."""
+    """The name of the cell with an activation. Raises `ArgumentError` unless it is "tanh" or "relu"."""
     if activation not in RNN_CELLS:
         raise ArgumentError(f"{operation}: activation must be 'tanh' or 'relu', not {activation!r}")
     return RNN_CELLS[activation]
@@ -301,7 +303,7 @@ def _called(operation: str, cell: str, lengths: Array | None, reverse: bool, inp
 
 
 def _filled(operation: str, cell: str, inputs: dict[str, Any]) -> dict[str, Any]:
-    """The inputs, with zeros for states and biases that are None; raises `ShapeError` for shapes that do not fit."""
+    """The inputs, with zeros for states and biases that are None. Raises `ShapeError` for shapes that do not fit."""
     arrays = {name: array_of(operation, v) for name, v in inputs.items() if v is not None or name in ("W_x", "W_h")}
     gates, W_x, W_h = CELLS[cell].gates, arrays["W_x"], arrays["W_h"]
     (N, _, inputs_of_x), columns = arrays["x"].shape, W_h.shape[-1] if W_h.ndim else 0
@@ -322,7 +324,7 @@ def _filled(operation: str, cell: str, inputs: dict[str, Any]) -> dict[str, Any]
         blocks = f"{gates} gates of H={H} columns" if gates > 1 else f"H={H} columns"
         raise ShapeError(
             f"{operation}: {name} {arrays[name].shape} must be {expected[name]}, for W_h {W_h.shape} with {blocks} and "
-            f"x {arrays['x'].shape} with {N} examples of {inputs_of_x} inputs{_turned(arrays[name].shape, expected[name])}"
+            f"x {arrays['x'].shape} with {N} examples of {inputs_of_x} inputs{_transpose_hint(arrays[name].shape, expected[name])}"
         )
     zeros = backend_of(W_x).xp.zeros
     filled = {
@@ -333,7 +335,7 @@ def _filled(operation: str, cell: str, inputs: dict[str, Any]) -> dict[str, Any]
     return filled
 
 
-def _turned(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
+def _transpose_hint(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
     return "; write its transpose" if shape != expected and shape[::-1] == expected else ""
 
 

@@ -1,4 +1,4 @@
-"""Dropout of elements, channels and branches: noise in training that keeps units from relying on each other."""
+"""Dropout of elements, channels and residual branches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Dropout", "dropout", "dropout2d", "stochastic_depth"]
 
 
 BITS = 32
-"""How many bits decide on an element: so the ratio is right to 1e-10."""
+"""The number of random bits per element; the ratio is accurate to 1e-10."""
 
 
 class Dropout(Unary):
@@ -28,14 +28,14 @@ class Dropout(Unary):
 
     constants = ("drawn",)
 
-    def __init__(self, ratio: float, rng: np.random.Generator, choices: tuple[int, ...]) -> None:
+    def __init__(self, ratio: float, rng: np.random.Generator, mask_shape: tuple[int, ...]) -> None:
         self.rng = rng
-        self.choices = choices  # The shape of what is drawn, which broadcasts to that of x.
+        self.mask_shape = mask_shape  # Broadcasts to the shape of x.
         self.least = min(round(ratio * 2**BITS), 2**BITS - 1)
         self.scale = 1 / (1 - ratio) if ratio < 1 else 0.0
 
     def forward(self, x: Array) -> Array:
-        self.drawn = self.xp.asarray(_drawn(self.rng, x, self.choices))
+        self.drawn = self.xp.asarray(_drawn(self.rng, x, self.mask_shape))
         return kept(x, self.drawn, self.least, self.scale)
 
     def backward(self, gy: Any) -> Any:
@@ -43,9 +43,9 @@ class Dropout(Unary):
 
 
 def _drawn(rng: np.random.Generator, x: Array, shape: tuple[int, ...]) -> Array:
-    """Integers of 32 bits, drawn in the order in which the elements of ``x`` lie in memory, so that they lie likewise."""
+    """Random 32-bit integers with the same memory order as ``x``."""
     count = math.prod(shape)
-    # Whole words of 64 bits are drawn fastest.
+    # 64-bit words are drawn fastest.
     words = rng.integers(0, 2**64 - 1, count // 2 + count % 2, np.uint64, endpoint=True)
     axes = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
     drawn = words.view(np.uint32)[:count].reshape([shape[axis] for axis in axes])
@@ -53,11 +53,12 @@ def _drawn(rng: np.random.Generator, x: Array, shape: tuple[int, ...]) -> Array:
 
 
 def dropout(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) -> Result:
-    """In training, set each element to 0 with probability ``dropout_ratio`` and divide the others by ``1 - dropout_ratio``.
+    """In training, set each element to 0 with probability ``dropout_ratio`` and divide the others by
+    ``1 - dropout_ratio``.
 
-    So the expected value stays the same. In test mode ``x`` is returned as it is.
+    The expected value is unchanged. In test mode, returns ``x``.
 
-    Raises `ArgumentError` for a ratio outside of 0 to 1, `DTypeError` for one that is no number.
+    Raises `ArgumentError` for a ratio outside 0 to 1, `DTypeError` for another type.
     Source: Srivastava et al., 2014, "Dropout: a simple way to prevent neural networks from overfitting".
 
     >>> import numpy as np
@@ -68,14 +69,14 @@ def dropout(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) -> Result:
 
 
 def dropout2d(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) -> Result:
-    """`dropout` of whole channels: each of each example is 0 with probability ``dropout_ratio``, or is divided by
-    ``1 - dropout_ratio``; in test mode, ``x`` is returned as it is.
+    """`dropout` of channels: each channel of each example is set to 0 with probability ``dropout_ratio``, and otherwise
+    divided by ``1 - dropout_ratio``. In test mode, returns ``x``.
 
-    ``x``: (N, C, ...), with one axis of space at least: neighbouring pixels are so alike that one of them tells what the
-    other was.
+    ``x``: (N, C, ...) with at least one spatial axis. Neighbouring pixels are correlated, so dropping single pixels has
+    little effect.
 
-    Raises `ShapeError` for fewer axes, `ArgumentError` for a ratio outside of 0 to 1, `DTypeError` for one that is no
-    number. Source: Tompson et al., 2015, "Efficient object localization using convolutional networks".
+    Raises `ShapeError` for fewer axes, `ArgumentError` for a ratio outside 0 to 1, `DTypeError` for another type.
+    Source: Tompson et al., 2015, "Efficient object localization using convolutional networks".
 
     >>> import numpy as np
     >>> dropout2d(np.ones((1, 3, 2)), 0.5, rng=3)
@@ -85,19 +86,18 @@ def dropout2d(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) -> Result
     """
     shape = array_of("dropout2d", x).shape
     if len(shape) < 3:
-        raise ShapeError(f"dropout2d: x {shape} needs the axes (N, C) and those of space; without these use dropout")
+        raise ShapeError(f"dropout2d: x {shape} needs the axes (N, C) and spatial axes; without these use dropout")
     return _dropped("dropout2d", x, dropout_ratio, rng, 2)
 
 
 def stochastic_depth(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) -> Result:
-    """`dropout` of whole examples: each is 0 with probability ``dropout_ratio``, or is divided by ``1 - dropout_ratio``;
-    in test mode, ``x`` is returned as it is.
+    """`dropout` of examples: each example is set to 0 with probability ``dropout_ratio``, and otherwise divided by
+    ``1 - dropout_ratio``. In test mode, returns ``x``.
 
-    ``x``: (N, ...), what a residual branch adds to its shortcut; an example for which it is 0 goes through a network
-    that is less deep.
+    ``x``: (N, ...), the result of a residual branch. Examples for which it is 0 pass through a shallower network.
 
-    Raises `ShapeError` for an x without axes, `ArgumentError` for a ratio outside of 0 to 1, `DTypeError` for one that is
-    no number. Source: Huang et al., 2016, "Deep networks with stochastic depth".
+    Raises `ShapeError` for an x without axes, `ArgumentError` for a ratio outside 0 to 1, `DTypeError` for another
+    type. Source: Huang et al., 2016, "Deep networks with stochastic depth".
 
     >>> import numpy as np
     >>> stochastic_depth(np.ones((3, 2)), 0.5, rng=3)
@@ -111,7 +111,7 @@ def stochastic_depth(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) ->
 
 
 def _dropped(name: str, x: Operand, dropout_ratio: float, rng: RNG, axes: int) -> Result:
-    """With one choice for all that have the same place along the first ``axes``."""
+    """Dropout with one random number per index of the first ``axes``."""
     ratio, shape = checked_share(name, "dropout_ratio", dropout_ratio), array_of(name, x).shape
-    choices = shape[:axes] + (1,) * (len(shape) - axes)
-    return Dropout(ratio, get_rng(rng), choices)(x) if train.get() and ratio else x
+    mask_shape = shape[:axes] + (1,) * (len(shape) - axes)
+    return Dropout(ratio, get_rng(rng), mask_shape)(x) if train.get() and ratio else x

@@ -1,4 +1,4 @@
-"""Images of another size: resized, or with the channels of a pixel spread over its place and back."""
+"""Resizing of images by interpolation, and by moving channels to space and back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Resample", "pixel_shuffle", "pixel_unshuffle", "resize"]
 
 
 class Resample(Unary):
-    """The product with a sparse matrix along an axis of space; ``back``: its transpose, if that is known already."""
+    """The product with a sparse matrix along a spatial axis. ``back``: the transpose of the matrix, if known."""
 
     public_name = "resize"
     widened = HALF
@@ -40,16 +40,16 @@ class Resample(Unary):
 
 @widened(1, HALF)
 def resize(x: Operand, outsize: Any, mode: str = "nearest", align_corners: bool = False) -> Result:
-    """Images of another size, each pixel that of the old image at its place, or a mixture of its neighbours there.
+    """Resize images by nearest-neighbour or linear interpolation.
 
-    ``x`` (N, C, H, W) gives (N, C, *outsize); likewise with one or three axes of space. ``outsize``: one number, or one
-    for each axis. ``mode``: ``"nearest"``, the pixel ``i * H // OH``; or ``"bilinear"``, linear along each axis, where
-    pixels are squares and the edges of the two images meet, ``(i + 1/2) H / OH - 1/2``; with ``align_corners`` pixels are
-    points, and the outermost meet, ``i (H - 1) / (OH - 1)``. What is made smaller is not smoothed before: see
+    ``x`` (N, C, H, W) gives (N, C, *outsize); likewise with one or three spatial axes. ``outsize``: one number, or one
+    per axis. ``mode``: ``"nearest"``, pixel ``i * H // OH``; or ``"bilinear"``, linear along each axis, at
+    ``(i + 1/2) H / OH - 1/2``, so that the edges of the outermost pixels are aligned, or at ``i (H - 1) / (OH - 1)``
+    with ``align_corners``, so that their centres are. Images are not smoothed before they are reduced; see
     `adaptive_average_pooling`.
 
-    Raises `ShapeError` for images without pixels, `ArgumentError` for an unknown mode, and for ``align_corners`` with the
-    nearest pixel.
+    Raises `ShapeError` for images without pixels, `ArgumentError` for an unknown mode, and for ``align_corners`` with
+    ``"nearest"``.
 
     >>> import numpy as np
     >>> resize(np.array([[[1.0, 2.0]]]), 4)
@@ -78,16 +78,16 @@ def _nearest(n: int, out: int) -> Taps:
 
 def _linear(n: int, out: int, align_corners: bool) -> Taps:
     if align_corners:
-        at = np.arange(out) * ((n - 1) / max(1, out - 1))
+        positions = np.arange(out) * ((n - 1) / max(1, out - 1))
     else:
-        at = np.maximum((np.arange(out) + 0.5) * (n / out) - 0.5, 0)
-    low = np.minimum(at.astype(int), n - 1)
-    part = at - low
-    return Taps(np.stack([low, np.minimum(low + 1, n - 1)], axis=1), np.stack([1 - part, part], axis=1))
+        positions = np.maximum((np.arange(out) + 0.5) * (n / out) - 0.5, 0)
+    low = np.minimum(positions.astype(int), n - 1)
+    weight = positions - low
+    return Taps(np.stack([low, np.minimum(low + 1, n - 1)], axis=1), np.stack([1 - weight, weight], axis=1))
 
 
 def pixel_shuffle(x: Operand, factor: int) -> Result:
-    """Larger images from more channels: ``y[n, c, r p + i, r q + j] = x[n, r^2 c + r i + j, p, q]``, r the factor.
+    """Move channels to space: ``y[n, c, r p + i, r q + j] = x[n, r^2 c + r i + j, p, q]``, r the factor.
 
     ``x`` (N, C r^2, H, W) gives (N, C, H r, W r).
 
@@ -108,7 +108,7 @@ def pixel_shuffle(x: Operand, factor: int) -> Result:
 
 
 def pixel_unshuffle(x: Operand, factor: int) -> Result:
-    """Smaller images with more channels, the inverse of `pixel_shuffle`: (N, C, H r, W r) to (N, C r^2, H, W).
+    """Move space to channels, the inverse of `pixel_shuffle`: (N, C, H r, W r) to (N, C r^2, H, W).
 
     Raises `ShapeError` for images whose height or width is no multiple of the factor.
 

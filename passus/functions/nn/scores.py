@@ -1,4 +1,4 @@
-"""Warnings for probabilities where a loss expects scores, and for scores where it expects log-probabilities."""
+"""Warnings for losses that get probabilities instead of scores, or scores instead of log-probabilities."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from passus.notices import notice_once
 __all__ = ["expect_logarithms", "expect_scores"]
 
 PROBABILITIES = frozenset(["Softmax", "Sigmoid"])
-"""Functions whose results are probabilities, be they ours or a reader's own."""
+"""Names of functions whose results are probabilities, of passus or of users."""
 
 SCORES = frozenset(["Linear", "MatMul", "Conv", "BiasActivation"])
-"""Functions whose results are no log-probabilities."""
+"""Names of functions whose results are scores, not log-probabilities."""
 
-POSSIBLY = frozenset(["Div", "Exp"])
-"""The last step of a softmax that is written out; whether it was one is seen in a row of the result."""
+POSSIBLY_SOFTMAX = frozenset(["Div", "Exp"])
+"""Names of functions that may be the last step of a softmax; whether a row of the result sums to 1 decides."""
 
 
 def expect_scores(name: str, x: Any) -> None:
-    """Warn once if the scores that a loss is given come out of a softmax or sigmoid, which the loss has in it.
+    """Warn once if the scores of a loss are results of a softmax or sigmoid, which the loss applies itself.
 
     >>> expect_scores("softmax_cross_entropy", Variable(np.array([[0.5, 0.5]])))
     """
@@ -34,8 +34,8 @@ def expect_scores(name: str, x: Any) -> None:
         )
 
 
-def expect_logarithms(name: str, called: str, x: Any) -> None:
-    """Warn once if a loss of logarithms is given the probabilities themselves.
+def expect_logarithms(name: str, argument: str, x: Any) -> None:
+    """Warn once if the log-probabilities of a loss are probabilities or scores.
 
     >>> expect_logarithms("nll_loss", "log_p", np.log(np.array([[0.5, 0.5]])))
     """
@@ -43,9 +43,9 @@ def expect_logarithms(name: str, called: str, x: Any) -> None:
         return
     creator = type(x.creator).__name__
     if _are_probabilities(x, creator):
-        notice_once(name, f"{name}: {called} contains probabilities; write F.log_softmax instead of F.softmax")
+        notice_once(name, f"{name}: {argument} contains probabilities; write F.log_softmax instead of F.softmax")
     elif creator in SCORES:
-        notice_once(name, f"{name}: {called} contains scores, not log-probabilities; write F.log_softmax({called})")
+        notice_once(name, f"{name}: {argument} contains scores, not log-probabilities; write F.log_softmax({argument})")
 
 
 def _are_probabilities(x: Variable, creator: str) -> bool:
@@ -53,7 +53,7 @@ def _are_probabilities(x: Variable, creator: str) -> bool:
         return True
     if creator == "BiasActivation":
         return getattr(x.creator, "name", None) == "sigmoid"
-    if creator not in POSSIBLY or x.ndim < 2 or not len(x):
+    if creator not in POSSIBLY_SOFTMAX or x.ndim < 2 or not len(x):
         return False
     row = x._data[0]
     return bool((row >= 0).all() and np.allclose(row.sum(axis=0), 1, atol=1e-3))

@@ -1,4 +1,4 @@
-"""Likeness and distance of vectors, and the losses that learn them."""
+"""Similarity and distance of vectors, and losses of them."""
 
 from __future__ import annotations
 
@@ -22,32 +22,31 @@ __all__ = ["cosine_embedding_loss", "cosine_similarity", "triplet_loss"]
 def cosine_similarity(x0: Operand, x1: Operand, axis: int = 1, eps: float = 1e-8) -> Result:
     """The cosine of the angle between vectors along an axis: ``x0 . x1 / (|x0| |x1|)``, between -1 and 1.
 
-    The other axes are broadcast. A length below ``eps`` counts as ``eps``, so that a vector of zeros gives 0 and a
-    finite gradient.
+    The other axes broadcast. Norms are at least ``eps``, so that zero vectors give 0 with a finite gradient.
 
-    Raises `ShapeError` if the shapes do not fit, or have no such axis.
+    Raises `ShapeError` if the shapes do not broadcast, or have no such axis.
 
     >>> import numpy as np
     >>> cosine_similarity(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.0, 2.0], [0.0, 3.0]]))
     array([0., 1.])
     """
-    x0, x1 = (_shortened(x, axis) for x in _broadcast("cosine_similarity", x0, x1, axis))
-    # Products of vectors of length 1 do not overflow.
+    x0, x1 = (_scaled_to_range(x, axis) for x in _broadcast("cosine_similarity", x0, x1, axis))
+    # Products of unit vectors do not overflow.
     x0, x1 = (div(x, maximum(norm(x, axis=axis, keepdims=True), eps)) for x in (x0, x1))
     return sum(mul(x0, x1), axis=axis)
 
 
-def _shortened(x: Result, axis: int) -> Result:
-    """The vectors, those divided by a power of two whose length might not fit the dtype: their angles stay."""
+def _scaled_to_range(x: Result, axis: int) -> Result:
+    """Divide vectors whose norm might overflow by a power of two."""
     data = array_of("cosine_similarity", x)
     if data.dtype.kind != "f" or not data.size:
         return x
     largest = abs(data).max(axis=axis, keepdims=True)
-    long = largest > float(np.finfo(data.dtype).max) ** 0.5
-    if not long.any():
+    large = largest > float(np.finfo(data.dtype).max) ** 0.5
+    if not large.any():
         return x
     factor = 2.0 ** (np.finfo(data.dtype).minexp // 2)
-    return mul(x, (long * factor + ~long).astype(data.dtype))
+    return mul(x, (large * factor + ~large).astype(data.dtype))
 
 
 def _broadcast(name: str, x0: Operand, x1: Operand, axis: int) -> tuple[Result, Result]:
@@ -65,11 +64,12 @@ def _broadcast(name: str, x0: Operand, x1: Operand, axis: int) -> tuple[Result, 
 def cosine_embedding_loss(
     x0: Operand, x1: Operand, t: Operand, margin: float = 0.0, *, reduction: str = "mean"
 ) -> Result:
-    """Turn like vectors to one direction and others apart: ``1 - cos`` where t is 1, ``max(0, cos - margin)`` where -1.
+    """The loss of cosine similarities: ``1 - cos`` for similar pairs, t = 1, and ``max(0, cos - margin)`` for others, t
+    = -1.
 
     ``x0``, ``x1``: (N, D); ``t``: (N,), of 1 and -1.
 
-    Raises `ShapeError` for shapes that do not fit, `LabelError` for another ``t``.
+    Raises `ShapeError` for shapes that do not fit, `LabelError` for other values of ``t``.
 
     >>> import numpy as np
     >>> x = np.array([[1.0, 0.0], [1.0, 0.0]])
@@ -91,10 +91,11 @@ def cosine_embedding_loss(
 def triplet_loss(
     anchor: Operand, positive: Operand, negative: Operand, margin: float = 1.0, *, reduction: str = "mean"
 ) -> Result:
-    """Bring vectors of one kind closer than those of another, by a margin: ``max(0, |a - p| - |a - n| + margin)``.
+    """The loss of triplets whose negative is not farther than the positive by a margin:
+    ``max(0, |a - p| - |a - n| + margin)``.
 
-    All (..., D), with Euclidean distances along the last axis. A millionth is added to the differences, so that
-    the gradient is finite where two vectors are equal.
+    All (..., D), with Euclidean distances along the last axis. 1e-6 is added to the differences, so that the gradient
+    is finite for equal vectors.
 
     Raises `ShapeError` for unequal shapes. Source: Balntas et al., 2016, "Learning local feature descriptors with
     triplets and shallow convolutional neural networks".

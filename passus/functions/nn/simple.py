@@ -1,4 +1,6 @@
-"""Functions written once more as their formulas, to read and to compare with the faster ones: same results, more steps."""
+"""Simple versions of functions, composed of elementary functions: for reading, and for comparison with the fast
+ones.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ __all__ = [
 @named_in_errors
 @widened(1)
 def sigmoid_simple(x: Operand) -> Result:
-    """The logistic function, ``1 / (1 + exp(-x))``, as `sigmoid`; it overflows far below 0.
+    """The logistic function, ``1 / (1 + exp(-x))``, like `sigmoid`; it overflows for large negative ``x``.
 
     >>> import numpy as np
     >>> sigmoid_simple(np.array([0.0, 1.0]))
@@ -44,7 +46,7 @@ def sigmoid_simple(x: Operand) -> Result:
 @named_in_errors
 @widened(1)
 def softmax_simple(x: Operand, axis: int = 1) -> Result:
-    """Numbers as probabilities, ``exp(x) / sum(exp(x))``, as `softmax`.
+    """Softmax along an axis, ``exp(x) / sum(exp(x))``, like `softmax`.
 
     >>> import numpy as np
     >>> softmax_simple(np.array([[0.0, 0.0]]))
@@ -56,7 +58,7 @@ def softmax_simple(x: Operand, axis: int = 1) -> Result:
 
 @widened(2)
 def mean_squared_error_simple(x: Operand, t: Operand) -> Result:
-    """The mean of ``(x - t)**2``, as `mean_squared_error`. Raises `ShapeError` for unequal shapes.
+    """The mean of ``(x - t)**2``, like `mean_squared_error`. Raises `ShapeError` for unequal shapes.
 
     >>> import numpy as np
     >>> mean_squared_error_simple(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
@@ -68,7 +70,7 @@ def mean_squared_error_simple(x: Operand, t: Operand) -> Result:
 
 @widened(1)
 def softmax_cross_entropy_simple(x: Operand, t: Operand) -> Result:
-    """The mean of ``-log(softmax(x))`` at the labels, as `softmax_cross_entropy`; ``x``: (N, C), ``t``: (N,).
+    """The mean of ``-log(softmax(x))`` at the labels, like `softmax_cross_entropy`; ``x``: (N, C), ``t``: (N,).
 
     >>> import numpy as np
     >>> softmax_cross_entropy_simple(np.array([[0.0, 0.0]]), np.array([1]))
@@ -84,7 +86,7 @@ def softmax_cross_entropy_simple(x: Operand, t: Operand) -> Result:
 def conv2d_simple(
     x: Operand, W: Operand, b: Operand | None = None, stride: int | tuple[int, int] = 1, pad: int | tuple[int, int] = 0
 ) -> Result:
-    """Convolution as a product of matrices: of the patches of ``x`` (N, C, H, W) and ``W`` (O, C, KH, KW), as `conv2d`.
+    """Convolution as a matrix product of the patches of ``x`` (N, C, H, W) and ``W`` (O, C, KH, KW), like `conv2d`.
 
     >>> import numpy as np
     >>> conv2d_simple(np.arange(9.0).reshape(1, 1, 3, 3), np.ones((1, 1, 2, 2)))
@@ -103,7 +105,7 @@ def conv2d_simple(
 def pooling_simple(
     x: Operand, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] = 1, pad: int | tuple[int, int] = 0
 ) -> Result:
-    """Max pooling as the largest of each patch of ``x`` (N, C, H, W), as `pooling`; pixels that tie share the gradient.
+    """Max pooling as the maximum of each patch of ``x`` (N, C, H, W), like `pooling`. Ties share the gradient evenly.
 
     >>> import numpy as np
     >>> pooling_simple(np.arange(9.0).reshape(1, 1, 3, 3), 2)

@@ -35,9 +35,9 @@ def _check_axis(name: str, x: Array, axis: int) -> None:
 
 
 def softmax(x: Operand, axis: int = 1) -> Result:
-    """Numbers as probabilities: ``exp(x) / sum(exp(x))`` along an axis, computed without overflow.
+    """Softmax along an axis: ``exp(x) / sum(exp(x))``, without overflow.
 
-    The axis is by default 1, that of the classes in (N, C) and (N, C, H, W).
+    ``axis``: 1 by default, that of the classes in (N, C) and (N, C, H, W).
 
     Raises `ShapeError` for an axis that ``x`` does not have.
 
@@ -63,7 +63,7 @@ class LogSoftmax(Unary):
 
 
 def log_softmax(x: Operand, axis: int = 1) -> Result:
-    """The logarithm of `softmax`, ``x - log(sum(exp(x)))``, precise where the probability itself would round to 0.
+    """The logarithm of `softmax`, ``x - log(sum(exp(x)))``, accurate where the probability would round to 0.
 
     Raises `ShapeError` for an axis that ``x`` does not have.
 

@@ -20,7 +20,7 @@ def axes_cases(*args, **options):
 def axes_raise(name, *args):
     return (
         bad(ValueError, rf"{name}: axis 1 is not one of x \(3,\)", np.ones(3), *args, axis=1),
-        bad(ValueError, rf"{name}: axis \(0, -2\) names one twice", np.ones((2, 3)), *args, axis=(0, -2)),
+        bad(ValueError, rf"{name}: axis \(0, -2\) names an axis twice", np.ones((2, 3)), *args, axis=(0, -2)),
         bad(ValueError, rf"{name}: x \(0, 3\) has no elements along axis 0", np.ones((0, 3)), *args, axis=0),
         bad(TypeError, "list is not supported", [1.0], *args),
     )
