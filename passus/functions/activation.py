@@ -1,4 +1,4 @@
-"""The bases of activations that have a compiled kernel."""
+"""The base of activations, and the registry of those that have a formula."""
 
 from __future__ import annotations
 
@@ -6,48 +6,42 @@ from typing import Any, ClassVar
 
 from passus.backend import Array
 from passus.core import HALF, INTEGERS, Unary
-from passus.kernels.activations import THRESHOLDS, compiled_activations
-from passus.kernels.dispatch import Kernel
+from passus.kernels.activations import activation, activation_gradient
+from passus.kernels.formulas import FORMULAS
 
-__all__ = ["Activation", "ActivationByResult"]
+__all__ = ["ACTIVATIONS", "Activation"]
+
+ACTIVATIONS: dict[str, type[Activation]] = {}
+"""The class of each formula in `passus.kernels.formulas`, by name; called without arguments, it has the default options."""
 
 
 class Activation(Unary):
-    """An activation with a formula and a rule; on large arrays a kernel of this name computes both in one pass each.
+    """An activation by the formula of this name in `passus.kernels.formulas`, which large arrays meet in a kernel.
 
-    ``kernel``: the name. ``option``: the number that formula and rule depend on, if there is one.
+    ``options``: the numbers that the formula depends on.
     """
 
     widened = HALF + INTEGERS
 
-    kernel: ClassVar[str]
-    option: float = 0.0
+    formula: ClassVar[str]
+    _reads: ClassVar[str]
+    options: tuple[float, ...] = ()
 
-    def formula(self, x: Array) -> Array:
-        """The result, in array code."""
-        raise NotImplementedError
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "formula" in vars(cls):
+            ACTIVATIONS[cls.formula] = cls
+            cls._reads = FORMULAS[cls.formula].reads
 
-    def rule(self, gy: Any) -> Any:
-        """The gradient, in functions that are themselves differentiable; reads ``self.x`` and ``self.y``."""
-        raise NotImplementedError
+    @property
+    def library(self) -> Any:
+        """The array library with all that the formula needs."""
+        return self.xp
 
     def forward(self, x: Array) -> Array:
-        compiled = None if x.size < THRESHOLDS[0] else compiled_activations(x)
-        return self.formula(x) if compiled is None else compiled.activation(x, self.kernel, self.option)
+        return activation(x, self.formula, self.options, self.library)
 
     def backward(self, gy: Any) -> Any:
-        compiled = None if self.recording or gy.size < THRESHOLDS[0] else compiled_activations(self.x, gy)
-        return self.rule(gy) if compiled is None else compiled.activation_gradient(gy, self.x, self.kernel, self.option)
-
-
-class ActivationByResult(Activation):
-    """One whose slope follows from its result y with less work than from x.
-
-    ``gradient``: the kernel that computes it from gy and y; its reference is the rule.
-    """
-
-    gradient: ClassVar[Kernel[[Array, Array], Array]]
-
-    def backward(self, gy: Any) -> Any:
-        gradient = self.gradient.reference if gy.size < THRESHOLDS[0] else self.gradient
-        return gradient(gy, self.y)
+        x = self.x if self._reads != "y" else None
+        y = self.y if self._reads != "x" else None
+        return activation_gradient(gy, x, y, self.formula, self.options, self.library)

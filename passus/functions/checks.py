@@ -11,6 +11,7 @@ from passus.backend import Array
 from passus.core import Variable
 from passus.core.data import checked
 from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
+from passus.kernels.formulas import FORMULAS
 
 __all__ = [
     "PAD_MODES",
@@ -26,23 +27,6 @@ __all__ = [
     "integers_of",
     "limits_of",
 ]
-
-ACTIVATIONS = (
-    "elu",
-    "gelu",
-    "gelu_tanh",
-    "hard_sigmoid",
-    "hard_swish",
-    "leaky_relu",
-    "mish",
-    "relu",
-    "selu",
-    "sigmoid",
-    "silu",
-    "softplus",
-    "tanh",
-)
-"""The names of activations that can be fused with the addition of a bias."""
 
 PAD_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 """The padding modes of convolutions, and NumPy's names for them."""
@@ -258,8 +242,8 @@ def check_activation(operation: str, activation: Any) -> str:
     >>> check_activation("bias_activation", "relu")
     'relu'
     """
-    if activation not in ACTIVATIONS:
-        raise ArgumentError(f"{operation}: activation must be one of {', '.join(ACTIVATIONS)}, not {activation!r}")
+    if activation not in FORMULAS:
+        raise ArgumentError(f"{operation}: activation must be one of {', '.join(FORMULAS)}, not {activation!r}")
     name: str = activation
     return name
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from passus.backend import Array, backend_of
 from passus.kernels.dispatch import enough, kernel, plain
 
-__all__ = ["is_dense", "kept", "limited", "limited_gradient", "limited_sum", "masked"]
+__all__ = ["is_dense", "kept", "limited", "limited_gradient", "limited_sum", "masked", "where"]
 
 THRESHOLDS = 1 << 16, 1 << 18
 """From how many elements on a kernel is worth it, and from how many on the first one is; below, NumPy is quick
@@ -91,6 +92,25 @@ def masked(x: Array, mask: Array) -> Array:
         if bits is not None:  # Many times faster than np.where, which branches for each element.
             return (x.view(bits) * mask).view(dtype)
     return backend_of(x).xp.where(mask, x, 0)
+
+
+BRANCHES = 1 << 15
+"""From how many elements on np.where, which branches for each element, is slower than two products of integers."""
+
+
+def where(mask: Array, x: Any, y: Any) -> Any:
+    """``x`` where the mask holds, else ``y``; one of them may be a number. Given a Variable, the result is one.
+
+    >>> where(np.array([True, False]), np.array([1.0, 2.0]), 0.5)
+    array([1. , 0.5])
+    """
+    if isinstance(mask, np.ndarray) and mask.size >= BRANCHES:
+        dtype = next((v.dtype for v in (x, y) if type(v) is np.ndarray), None)
+        if dtype in BITS and all(type(v) is float or (type(v) is np.ndarray and v.dtype == dtype) for v in (x, y)):
+            of_x, of_y = (np.asarray(v, dtype).view(BITS[dtype]) for v in (x, y))
+            return (of_x * mask + of_y * ~mask).view(dtype)
+    xp = np if isinstance(x, np.ndarray) or isinstance(y, np.ndarray) else backend_of(x, y).xp
+    return xp.where(mask, x, y)
 
 
 def is_dense(x: Array) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from passus.backend import Array, backend_of, is_array
 from passus.kernels.dispatch import enough, kernel, plain
 from passus.kernels.elementwise import masked
-from passus.kernels.gates import CELLS, maths_of
+from passus.kernels.gates import CELLS
 from passus.kernels.products import product
 
 __all__ = ["Kept", "active_steps", "recurrence", "recurrence_gradient", "results_before"]
@@ -128,7 +128,7 @@ def recurrence(
     >>> recurrence("rnn_relu", x, h, None, np.ones((1, 1)), None, None, None, False)[0].ravel()
     array([1., 2.])
     """
-    formulas, xp, maths = CELLS[cell], backend_of(xs, h).xp, maths_of(xs)
+    formulas, xp = CELLS[cell], backend_of(xs, h).xp
     (N, T, columns), P = xs.shape, W_h.shape[0]
     H = columns // formulas.gates
     active = None if lengths is None else active_steps(lengths, T)
@@ -140,7 +140,7 @@ def recurrence(
         hs = _parts(product(h, W_h), formulas.gates)
         if b_h is not None:
             hs[-1] = hs[-1] + b_h
-        new_h, new_c, gates[t] = formulas.step(maths, _parts(xs[:, t], formulas.gates), hs, h, c)
+        new_h, new_c, gates[t] = formulas.step(xp, _parts(xs[:, t], formulas.gates), hs, h, c)
         if W_p is not None:
             hidden[t], new_h = new_h, product(new_h, W_p)
         if active is None:
@@ -194,7 +194,7 @@ def recurrence_gradient(
     >>> g[0].ravel(), g[3]
     (array([2., 1.]), array([[2.]]))
     """
-    formulas, xp, maths = CELLS[cell], backend_of(y, gy).xp, maths_of(y)
+    formulas, xp = CELLS[cell], backend_of(y, gy).xp
     (N, T, _), H = y.shape, W_h.shape[1] // formulas.gates
     active = None if lengths is None else active_steps(lengths, T)
     of_x: dict[int, Any] = {}
@@ -205,7 +205,7 @@ def recurrence_gradient(
         g = gh + gy[:, t]
         c_before = None if cells is None else _at(cells, t + 1 if reverse else t - 1, c)
         gates_of_x, gates_of_h, direct, new_gc = formulas.gradient(
-            maths,
+            xp,
             g if W_p is None else product(g, W_p.T),
             gc,
             () if gates is None else _parts(gates[:, t], formulas.kept),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import itertools
-import pkgutil
 import re
 from contextlib import suppress
 from typing import Any
@@ -14,18 +12,14 @@ import numpy as np
 import pytest
 
 import passus.functions as F
-import tests.table
 from passus import Variable, using_config
 from passus.errors import GraphError, PassusError
 from passus.testing import check_grads
 from tests.functions.long_sums import COUNT, LONG
 from tests.helpers.tracing import repeats
-from tests.table import Case, Row
+from tests.table import Case, Row, rows_by_name
 
-MODULES = [m.name for m in pkgutil.walk_packages(tests.table.__path__, "tests.table.") if not m.ispkg]
-# By family, not by folder: modules share generators, so that the order of imports decides what each draws.
-FAMILIES = [importlib.import_module(name) for name in sorted(MODULES, key=lambda name: name.rpartition(".")[2])]
-ROWS: list[Row] = [row for family in FAMILIES for row in family.ROWS]
+ROWS: list[Row] = list(rows_by_name().values())
 CASES = [pytest.param(row, case, id=f"{row.name}-{name}") for row in ROWS for name, case in row.cases.items()]
 
 
@@ -279,3 +273,21 @@ def test_every_public_function_has_a_row() -> None:
     functions = {name for name in F.__all__ if not inspect.isclass(getattr(F, name))}
     assert functions == {row.name for row in ROWS}
     assert len(ROWS) == len({row.name for row in ROWS}), "one row each"
+
+
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS if row.ulps is not None])
+def test_digits_relative_to_the_value_over_the_whole_range(row: Row, dtype: Any, native: bool) -> None:
+    assert row.ulps is not None
+    info, far = np.finfo(dtype), 85 if dtype == np.float32 else 700
+    near_zero = np.geomspace(float(info.tiny) * 1e3, 1, 500)
+    x = np.concatenate([np.linspace(-far, far, 40_001), np.linspace(-4, 4, 40_001), near_zero, -near_zero]).astype(
+        dtype
+    )
+    with using_config("native", native):
+        y = getattr(F, row.name)(x)
+    expected = row.reference(x.astype(np.longdouble))
+    error = abs(y - expected) / np.where(expected == 0, 1, abs(expected)) / info.eps
+    assert y.dtype == dtype
+    assert error.max() <= row.ulps, x[error.argmax()]

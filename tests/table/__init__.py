@@ -7,6 +7,8 @@ arrays of floating-point numbers in a case are differentiated. Every row has a c
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import sys
 import zlib
 from collections.abc import Callable
@@ -48,7 +50,9 @@ class Row:
     ``integers``: between which it takes some whose result is a floating-point number, or why it gives
     no exact one; ``of_integers``: which arguments they may be, if not all. ``sequence``:
     the function takes the arrays of a case as one sequence. ``elementwise``: of how many arrays it is a function element by
-    element, so that it can be tried with any numbers. ``called``: its name in messages, if that of another function is right. ``spreads``: for the name of a case, or for the number
+    element, so that it can be tried with any numbers. ``ulps``: by how many units in the last place of the value results may differ
+    from the reference, over the whole range of numbers; None: only ``rtol`` and ``atol`` hold. ``called``: its name in messages,
+    if that of another function is right. ``spreads``: for the name of a case, or for the number
     of an argument, why a gradient that is not finite may reach in it what its output does not depend on.
     """
 
@@ -69,6 +73,7 @@ class Row:
     sequence: bool = False
     elementwise: int = 0
     called: str = ""
+    ulps: float | None = None
     spreads: dict[str | int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,6 +81,14 @@ class Row:
         unknown = (kinds | set(self.exempt)) - set(KINDS)
         missing = set(KINDS) - kinds - set(self.exempt)
         assert not unknown | missing, f"{self.name}: unknown {unknown}, missing {missing}"
+
+
+def rows_by_name() -> dict[str, Row]:
+    """All rows of the table."""
+    names = [m.name for m in pkgutil.walk_packages(__path__, f"{__name__}.") if not m.ispkg]
+    # By family, not by folder: modules share generators, so that the order of imports decides what each draws.
+    modules = [importlib.import_module(name) for name in sorted(names, key=lambda name: name.rpartition(".")[2])]
+    return {row.name: row for module in modules for row in module.ROWS}
 
 
 _generators: dict[str, np.random.Generator] = {}

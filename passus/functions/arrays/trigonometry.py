@@ -6,8 +6,7 @@ from typing import Any
 
 from passus.backend import Array
 from passus.core import HALF, Operand, Result, Unary
-from passus.functions.activation import ActivationByResult
-from passus.kernels.activations import tanh_gradient
+from passus.functions.activation import Activation
 
 __all__ = [
     "Arccos",
@@ -181,13 +180,9 @@ def cosh(x: Operand) -> Result:
     return Cosh()(x)
 
 
-class Tanh(ActivationByResult):
+class Tanh(Activation):
     widened = HALF
-
-    kernel, gradient = "tanh", tanh_gradient
-
-    def formula(self, x: Array) -> Array:
-        return self.xp.tanh(x)
+    formula = "tanh"
 
 
 def tanh(x: Operand) -> Result:

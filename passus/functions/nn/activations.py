@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from passus.arguments import checked_integer
 from passus.backend import Array
 from passus.core import Operand, Result, widened
 from passus.errors import ArgumentError, ShapeError
-from passus.functions.activation import Activation, ActivationByResult
+from passus.functions.activation import Activation
 from passus.functions.arrays.joining import split
 from passus.functions.arrays.special import erf
 from passus.functions.checks import array_of
-from passus.kernels.activations import logistic, sigmoid_gradient
 
 __all__ = [
     "GELU",
@@ -34,11 +34,8 @@ __all__ = [
 ]
 
 
-class Sigmoid(ActivationByResult):
-    kernel, gradient = "sigmoid", sigmoid_gradient
-
-    def formula(self, x: Array) -> Array:
-        return logistic(x, self.xp)
+class Sigmoid(Activation):
+    formula = "sigmoid"
 
 
 def sigmoid(x: Operand) -> Result:
@@ -52,14 +49,7 @@ def sigmoid(x: Operand) -> Result:
 
 
 class Softplus(Activation):
-    kernel = "softplus"
-
-    def formula(self, x: Array) -> Array:
-        xp = self.xp
-        return xp.maximum(x, 0) + xp.log1p(xp.exp(-abs(x)))  # Several times faster than xp.logaddexp(x, 0).
-
-    def rule(self, gy: Any) -> Any:
-        return gy * sigmoid(self.x)
+    formula = "softplus"
 
 
 def softplus(x: Operand) -> Result:
@@ -73,13 +63,7 @@ def softplus(x: Operand) -> Result:
 
 
 class Softsign(Activation):
-    kernel = "softsign"
-
-    def formula(self, x: Array) -> Array:
-        return x / (1 + abs(x))
-
-    def rule(self, gy: Any) -> Any:
-        return gy / (1 + abs(self.x)) ** 2
+    formula = "softsign"
 
 
 def softsign(x: Operand) -> Result:
@@ -93,15 +77,7 @@ def softsign(x: Operand) -> Result:
 
 
 class SiLU(Activation):
-    kernel = "silu"
-
-    def formula(self, x: Array) -> Array:
-        half = 0.5 * x
-        return half * self.xp.tanh(half) + half  # x * sigmoid(x) in four passes.
-
-    def rule(self, gy: Any) -> Any:
-        s = sigmoid(self.x)
-        return gy * (s + self.y * (1 - s))
+    formula = "silu"
 
 
 def silu(x: Operand) -> Result:
@@ -117,15 +93,7 @@ def silu(x: Operand) -> Result:
 
 
 class Mish(Activation):
-    kernel = "mish"
-
-    def formula(self, x: Array) -> Array:
-        return x * self.xp.tanh(softplus(x))
-
-    def rule(self, gy: Any) -> Any:
-        x = self.x
-        gate = self.xp.tanh(softplus(x))
-        return gy * (gate + x * sigmoid(x) * (1 - gate * gate))
+    formula = "mish"
 
 
 def mish(x: Operand) -> Result:
@@ -141,36 +109,40 @@ def mish(x: Operand) -> Result:
 
 
 class GELU(Activation):
-    kernel = "gelu"
+    formula = "gelu"
     constants = ("cdf",)  # Read in an ordinary backward pass, for erf is expensive; a recorded one starts from x.
     cdf: Array | None = None
 
-    def formula(self, x: Array) -> Array:
-        self.cdf = _normal_cdf(x)
-        return x * self.cdf
+    @property
+    def library(self) -> Library:
+        xp = self.xp
+        return Library(xp.exp, xp.clip, xp.maximum, self._normal_cdf, self._normal_pdf)
 
-    def rule(self, gy: Any) -> Any:
-        x = self.x
-        cdf = _normal_cdf(x) if self.recording or self.cdf is None else self.cdf
-        return gy * (cdf + x * self.xp.exp(-0.5 * x * x) / math.sqrt(2 * math.pi))
+    def _normal_cdf(self, x: Any) -> Any:
+        if self.recording:
+            return _normal_cdf(x)
+        if self.cdf is None:
+            self.cdf = _normal_cdf(x)
+        return self.cdf
+
+    def _normal_pdf(self, x: Any) -> Any:
+        return self.xp.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+
+
+class Library(NamedTuple):
+    """An array library with the probability and the density of normal numbers."""
+
+    exp: Callable[..., Any]
+    clip: Callable[..., Any]
+    maximum: Callable[..., Any]
+    normal_cdf: Callable[[Any], Any]
+    normal_pdf: Callable[[Any], Any]
 
 
 class GELUTanh(Activation):
     public_name = "gelu"
 
-    kernel = "gelu_tanh"
-
-    def formula(self, x: Array) -> Array:
-        return 0.5 * x * (1 + self.xp.tanh(_SLOPE * x * (1 + _CUBIC * x * x)))
-
-    def rule(self, gy: Any) -> Any:
-        x = self.x
-        xx = x * x
-        t = self.xp.tanh(_SLOPE * x * (1 + _CUBIC * xx))
-        return gy * 0.5 * ((1 + t) + x * (1 - t * t) * (_SLOPE + 3 * _SLOPE * _CUBIC * xx))
-
-
-_SLOPE, _CUBIC = math.sqrt(2 / math.pi), 0.044715
+    formula = "gelu_tanh"
 
 
 def _normal_cdf(x: Any) -> Any:

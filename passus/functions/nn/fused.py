@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from passus.arguments import checked_integer
@@ -11,33 +10,15 @@ from passus.backend import Array
 from passus.core import INTEGERS, Binary, Function, Operand, Result, add, widened
 from passus.core.replay import replayed
 from passus.errors import ShapeError
+from passus.functions.activation import ACTIVATIONS
 from passus.functions.arrays.shapes import reshape
-from passus.functions.arrays.trigonometry import tanh
 from passus.functions.checks import array_of, check_activation
-from passus.functions.nn.activations import gelu, mish, sigmoid, silu, softplus
-from passus.functions.nn.rectifiers import elu, hard_sigmoid, hard_swish, leaky_relu, relu, selu
 from passus.kernels.biases import compiled_biases, rows_of
 from passus.kernels.elementwise import limited_gradient, limited_sum
+from passus.kernels.formulas import FORMULAS
 from passus.kernels.layout import last_axis_at
 
 __all__ = ["AddReLU", "BiasActivation", "add_relu", "bias_activation"]
-
-FUNCTIONS: dict[str, tuple[Callable[[Any], Any], float]] = {
-    "elu": (elu, 1.0),
-    "gelu": (gelu, 0.0),
-    "gelu_tanh": (lambda x: gelu(x, "tanh"), 0.0),
-    "hard_sigmoid": (hard_sigmoid, 0.0),
-    "hard_swish": (hard_swish, 0.0),
-    "leaky_relu": (leaky_relu, 0.2),
-    "mish": (mish, 0.0),
-    "relu": (relu, 0.0),
-    "selu": (selu, 0.0),
-    "sigmoid": (sigmoid, 0.0),
-    "silu": (silu, 0.0),
-    "softplus": (softplus, 0.0),
-    "tanh": (tanh, 0.0),
-}
-"""The function of each name, and the option that it has by default."""
 
 
 class AddReLU(Binary):
@@ -85,10 +66,10 @@ class BiasActivation(Function):
         return self._like(gx, x), gb
 
     def _formula(self) -> tuple[str, float]:
-        return self.name, FUNCTIONS[self.name][1]
+        return self.name, next(iter(FORMULAS[self.name].options.values()), 0.0)
 
     def _plain(self, x: Any, b: Any) -> Any:
-        return FUNCTIONS[self.name][0](add(x, _along(b, x.ndim, self.axis)))
+        return ACTIVATIONS[self.name]()(add(x, _along(b, x.ndim, self.axis)))
 
     def _like(self, rows: Array, x: Array) -> Array:
         moved = x.shape[: self.axis] + x.shape[self.axis + 1 :]
@@ -99,17 +80,20 @@ class BiasActivation(Function):
 def bias_activation(x: Operand, b: Operand | None, activation: str, axis: int = -1) -> Result:
     """``activation(x + b)``, with a number of b (C,) for each of the C channels along an axis of x; None: no b.
 
-    ``activation``: the name of a function, with the options that it has by default: "elu", "gelu", "gelu_tanh",
-    "hard_sigmoid", "hard_swish", "leaky_relu", "mish", "relu", "selu", "sigmoid", "silu", "softplus" or "tanh". One pass
-    forward and one backward, where the channels lie side by side in memory; the gradient of b is summed on the way.
+    ``activation``: one of the names below, with its default options. One pass forward and one backward, where the channels
+    are contiguous in memory; the gradient of b is summed on the way.
 
     Raises `ArgumentError` for another name, `ShapeError` if b does not have one number for each channel.
+
+    >>> from passus.functions.activation import ACTIVATIONS
+    >>> print(*sorted(ACTIVATIONS))
+    celu elu gelu gelu_tanh hard_sigmoid hard_swish leaky_relu mish relu selu sigmoid silu softplus softsign tanh
 
     >>> import numpy as np
     >>> bias_activation(np.array([[1.0, 2.0]]), np.array([-3.0, 1.0]), "relu")
     array([[0., 3.]])
     """
-    function, _ = FUNCTIONS[check_activation("bias_activation", activation)]
+    function = ACTIVATIONS[check_activation("bias_activation", activation)]()
     if b is None:
         return function(x)
     x_, b_ = array_of("bias_activation", x), array_of("bias_activation", b)

@@ -39,7 +39,10 @@ __all__ = [
 ]
 
 
-class ReLU(Unary):
+class ReLU(Activation):
+    formula = "relu"
+    widened = ""
+
     def forward(self, x: Array) -> Array:
         return limited(x, 0.0, math.inf)
 
@@ -126,19 +129,10 @@ def prelu(x: Operand, slope: Operand) -> Result:
 
 
 class LeakyReLU(Activation):
-    kernel = "leaky_relu"
+    formula = "leaky_relu"
 
-    def __init__(self, slope: float) -> None:
-        self.slope = self.option = slope
-
-    def formula(self, x: Array) -> Array:
-        # The larger of x and its share is x above 0 and the share below, and the other way round for slopes above 1.
-        choose = self.xp.maximum if self.slope <= 1 else self.xp.minimum
-        return choose(x, self.slope * x)
-
-    def rule(self, gy: Any) -> Any:
-        positive = self.x > 0
-        return masked(gy, positive) + self.slope * masked(gy, ~positive)
+    def __init__(self, slope: float = 0.2) -> None:
+        self.options = (slope,)
 
 
 def leaky_relu(x: Operand, slope: float = 0.2) -> Result:
@@ -154,29 +148,11 @@ def leaky_relu(x: Operand, slope: float = 0.2) -> Result:
     return LeakyReLU(slope)(x) if slope else relu(x)
 
 
-class _ExponentialUnit(Activation):
-    """``scale * x`` above 0, ``scale * alpha * (exp(x / width) - 1)`` below."""
+class ELU(Activation):
+    formula = "elu"
 
-    def __init__(self, scale: float, alpha: float, width: float) -> None:
-        self.scale, self.depth, self.width = scale, scale * alpha, width
-
-    def formula(self, x: Array) -> Array:
-        xp = self.xp
-        return self.scale * xp.maximum(x, 0) + self.depth * xp.expm1(xp.minimum(x, 0) / self.width)
-
-    def rule(self, gy: Any) -> Any:
-        x = self.x
-        slope = (self.y.clip(None, 0) + self.depth) / self.width  # First, for gy * y can overflow.
-        above = self.scale - self.depth / self.width
-        return gy * (slope + (x > 0) * x.dtype.type(above) if above else slope)
-
-
-class ELU(_ExponentialUnit):
-    kernel = "elu"
-
-    def __init__(self, alpha: float) -> None:
-        super().__init__(1.0, alpha, 1.0)
-        self.option = alpha
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.options = (alpha,)
 
 
 def elu(x: Operand, alpha: float = 1.0) -> Result:
@@ -193,12 +169,8 @@ def elu(x: Operand, alpha: float = 1.0) -> Result:
     return ELU(alpha)(x) if alpha else relu(x)
 
 
-class SELU(_ExponentialUnit):
-    kernel = "selu"
-
-    def __init__(self) -> None:
-        # The fixed point of the paper: mean 0 and variance 1 are kept from layer to layer.
-        super().__init__(1.0507009873554805, 1.6732632423543772, 1.0)
+class SELU(Activation):
+    formula = "selu"
 
 
 def selu(x: Operand) -> Result:
@@ -213,12 +185,11 @@ def selu(x: Operand) -> Result:
     return SELU()(x)
 
 
-class CELU(_ExponentialUnit):
-    kernel = "celu"
+class CELU(Activation):
+    formula = "celu"
 
-    def __init__(self, alpha: float) -> None:
-        super().__init__(1.0, alpha, alpha)
-        self.option = alpha
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.options = (alpha,)
 
 
 def celu(x: Operand, alpha: float = 1.0) -> Result:
@@ -235,14 +206,7 @@ def celu(x: Operand, alpha: float = 1.0) -> Result:
 
 
 class HardSigmoid(Activation):
-    kernel = "hard_sigmoid"
-
-    def formula(self, x: Array) -> Array:
-        return (x + 3).clip(0, 6) / 6
-
-    def rule(self, gy: Any) -> Any:
-        y = self.y
-        return masked(gy, (y > 0) & (y < 1)) / 6
+    formula = "hard_sigmoid"
 
 
 def hard_sigmoid(x: Operand) -> Result:
@@ -258,15 +222,7 @@ def hard_sigmoid(x: Operand) -> Result:
 
 
 class HardSwish(Activation):
-    kernel = "hard_swish"
-
-    def formula(self, x: Array) -> Array:
-        return x * (x + 3).clip(0, 6) / 6
-
-    def rule(self, gy: Any) -> Any:
-        x = self.x
-        slope = x.clip(-3, 3) / 3 + 0.5 - (x >= 3) * x.dtype.type(0.5)
-        return masked(gy, ~(x <= -3)) * slope  # NaN is not below: it stays NaN.
+    formula = "hard_swish"
 
 
 def hard_swish(x: Operand) -> Result:

@@ -18,7 +18,7 @@ from passus.backend import Array
 from passus.kernels.attention import Dropping
 from passus.kernels.native import instructions
 from passus.kernels.native.compiling import FLAT, INTEGER, inlined
-from passus.kernels.native.expressions import BITS, Expression, exp_below_zero, where
+from passus.kernels.native.elementary import exp_below_zero
 from passus.kernels.native.loops import fold_vectors, for_vectors
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import (
@@ -35,9 +35,10 @@ from passus.kernels.native.simd import (
     store,
     sum_of_lanes,
     vector_at,
+    where,
 )
 from passus.kernels.native.transposing import copy_transposed
-from passus.kernels.native.vectors import VECTOR, vector
+from passus.kernels.native.vectors import INTEGERS, VECTOR, vector
 
 __all__ = [
     "COLUMNS",
@@ -120,47 +121,28 @@ def words_of(dropping: Dropping | None) -> tuple[list[Array], tuple[np.uint32, n
     return [dropping.rows.reshape(-1), columns], (np.uint32(dropping.least), np.float32(dropping.scale))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def weight(typing: Any, score: Any, shift: Any) -> tuple[Any, Callable[..., Any]]:
+@inlined
+def weight(score: Any, shift: Any) -> Any:
     """``exp(score - shift)`` of vectors, where the score is at most the shift; 0 for a score of -inf."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        score, shift = [Expression(builder, x) for x in args]
-        return where(score < LOWEST, score.like(0.0), exp_below_zero(score - shift)).value
-
-    return vector(vector, vector), generate
+    return where(score < LOWEST, 0.0, exp_below_zero(score - shift))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def slope(typing: Any, weight: Any, gradient: Any, share: Any) -> tuple[Any, Callable[..., Any]]:
+@inlined
+def slope(weight: Any, gradient: Any, share: Any) -> Any:
     """``weight * (gradient - share)`` of vectors; 0 where the weight is."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        weight, gradient, share = [Expression(builder, x) for x in args]
-        return where(weight < SMALLEST, weight.like(0.0), weight * (gradient - share)).value
-
-    return vector(vector, vector, vector), generate
+    return where(weight < SMALLEST, 0.0, weight * (gradient - share))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _larger(typing: Any, a: Any, b: Any) -> tuple[Any, Callable[..., Any]]:
+@inlined
+def _larger(a: Any, b: Any) -> Any:
     """The larger numbers of two vectors; a NaN is none."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        return builder.select(builder.fcmp_ordered(">", *args), *args)
-
-    return vector(vector, vector), generate
+    return where(a > b, a, b)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _masked_score(typing: Any, score: Any, mask: Any) -> tuple[Any, Callable[..., Any]]:
+@inlined
+def _masked_score(score: Any, mask: Any) -> Any:
     """``score + mask`` of vectors; -inf where the mask is, even if the score is infinite."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        score, mask = [Expression(builder, x) for x in args]
-        return where(mask < LOWEST, mask, score + mask).value
-
-    return vector(vector, vector), generate
+    return where(mask < LOWEST, mask, score + mask)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -171,15 +153,15 @@ def _kept(
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         def mixed(bits: Any, shift: int) -> Any:
-            return builder.xor(bits, builder.lshr(bits, ir.Constant(BITS, [shift] * LANES)))
+            return builder.xor(bits, builder.lshr(bits, ir.Constant(INTEGERS, [shift] * LANES)))
 
         x, key, _, index, least, scale = args
         data = context.make_array(signature.args[2])(context, builder, args[2]).data
-        place = builder.bitcast(builder.gep(data, [index]), BITS.as_pointer())
-        bits = builder.xor(instructions.splat(builder, key, BITS), builder.load(place, align=4))
-        bits = builder.mul(mixed(bits, 16), ir.Constant(BITS, [0x85EBCA6B] * LANES))
-        bits = mixed(builder.mul(mixed(bits, 13), ir.Constant(BITS, [0xC2B2AE35] * LANES)), 16)
-        kept = builder.icmp_unsigned(">=", bits, instructions.splat(builder, least, BITS))
+        place = builder.bitcast(builder.gep(data, [index]), INTEGERS.as_pointer())
+        bits = builder.xor(instructions.splat(builder, key, INTEGERS), builder.load(place, align=4))
+        bits = builder.mul(mixed(bits, 16), ir.Constant(INTEGERS, [0x85EBCA6B] * LANES))
+        bits = mixed(builder.mul(mixed(bits, 13), ir.Constant(INTEGERS, [0xC2B2AE35] * LANES)), 16)
+        kept = builder.icmp_unsigned(">=", bits, instructions.splat(builder, least, INTEGERS))
         return builder.select(kept, builder.fmul(x, scale), ir.Constant(VECTOR, None))
 
     return vector(vector, types.uint32, keys, types.intp, types.uint32, vector), generate

@@ -10,9 +10,10 @@ import numba
 import numpy as np
 
 from passus.backend import Array
-from passus.kernels.native.activations import FORMULAS, pulled, valued
+from passus.kernels.formulas import FORMULAS
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
-from passus.kernels.native.simd import LANES, add, all_lanes, first_lanes, load, splat, store
+from passus.kernels.native.formulas import gradient, value
+from passus.kernels.native.simd import LANES, all_lanes, first_lanes, load, splat, store
 from passus.kernels.threads import collected, split
 
 __all__ = ["biased_activation", "biased_gradient", "prepare"]
@@ -60,9 +61,9 @@ def biased_gradient(gy: Array, rows: Array, b: Array, name: str, option: float) 
 
 @inlined
 def _block(name: Any, x: Any, b: Any, option: Any, y: Any, C: Any, c: Any, first: Any, last: Any, lanes: Any) -> None:
-    bias, a = load(b, c, lanes), splat(option)
+    bias = load(b, c, lanes)
     for p in range(first, last):
-        store(y, p * C + c, valued(name, add(load(x, p * C + c, lanes), bias), a), lanes)
+        store(y, p * C + c, value(name, load(x, p * C + c, lanes) + bias, option), lanes)
 
 
 @cache
@@ -96,11 +97,12 @@ def _gradient_of_block(
     last: Any,
     lanes: Any,
 ) -> None:
-    bias, a, total = load(b, c, lanes), splat(option), splat(np.float32(0))
+    bias, total = load(b, c, lanes), splat(0.0)
     for p in range(first, last):
-        g = pulled(name, load(gy, p * C + c, lanes), add(load(x, p * C + c, lanes), bias), a)
+        v = load(x, p * C + c, lanes) + bias
+        g = gradient(name, load(gy, p * C + c, lanes), v, value(name, v, option), option)
         store(gx, p * C + c, g, lanes)
-        total = add(total, g)
+        total += g
     store(sums, c, total, lanes)
 
 

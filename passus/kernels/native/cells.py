@@ -8,14 +8,16 @@ from typing import Any
 import numba
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
 
-from passus.kernels.gates import CELLS, Maths
-from passus.kernels.native import instructions
+from passus.kernels.gates import CELLS
+from passus.kernels.native import elementary, instructions
 from passus.kernels.native.compiling import FLAT, INTEGER, compiled, inlined
-from passus.kernels.native.expressions import Expression, sigmoid, tanh, where
+from passus.kernels.native.formulas import OPTIONS, readable
+from passus.kernels.native.simd import load, store
 from passus.kernels.native.tile import matrix_steps, multiply_tile
-from passus.kernels.native.vectors import LANES, mask
+from passus.kernels.native.vectors import LANES, mask, vector
 
 __all__ = ["COLUMNS", "multiply", "pulled_back", "stepped"]
 
@@ -25,7 +27,9 @@ COLUMNS = 2 * LANES
 MOST = 6
 """The height of the largest tile; its sums and operands fit into 16 registers."""
 
-MATHS = Maths(sigmoid, tanh, lambda x: where(x < 0, x.like(0.0), x), lambda g, y: where(y > 0, g, 0.0))
+for formulas in CELLS.values():
+    readable(formulas.step)
+    readable(formulas.gradient)
 
 
 @inlined
@@ -68,123 +72,119 @@ def multiply(A: Any, shape: Any, packed: Any, D: Any, lines: Any, C: Any) -> Non
                 _tile(1, None, D, d, A, a, packed, b, depth, lines, C, c)
 
 
-def _vectors(
-    context: Any, builder: ir.IRBuilder, signature: Any, args: Any
-) -> tuple[Callable[..., Any], Callable[..., None]]:
-    """Functions that load and store vectors: from the array at a position among ``args``, at the index behind it.
-
-    ``block``: so many times H further. H is the second argument, and the mask of lanes the last.
-    """
-    H, which = args[1], args[-1]
-
-    def place(position: int, block: int) -> Any:
-        index = builder.add(args[position + 1], builder.mul(H, ir.IntType(64)(block)))
-        return instructions.address(context, builder, signature.args[position], args[position], index)
-
-    def number(position: int, block: int = 0) -> Expression:
-        return Expression(builder, instructions.load(builder, place(position, block), which))
-
-    def put(value: Expression, position: int, block: int = 0) -> None:
-        instructions.store(builder, value.value, place(position, block), which)
-
-    return number, put
-
-
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def stepped(
-    typing: Any,
-    cell: Any,
-    H: Any,
-    X: Any,
-    x: Any,
-    S: Any,
-    s: Any,
-    B: Any,
-    b: Any,
-    M: Any,
-    m: Any,
-    C: Any,
-    c: Any,
-    K: Any,
-    k: Any,
-    Z: Any,
-    z: Any,
-    which: Any,
+def _load_blocks(
+    typing: Any, array: Any, index: Any, step: Any, count: Any, lanes: Any
 ) -> tuple[Any, Callable[..., Any]]:
-    """One vector of units: from ``X[x + i * H]`` and ``S[s + i * H]``, for each gate i, h at ``B[b]`` and c at ``C[c]``, to the new
-    h at ``M[m]``, the new c at ``C[c]`` and ``Z[z]``, and what is kept, ``K[k + j * H]``.
-    """
-    formulas = CELLS[cell.literal_value]
+    """``count`` vectors, a constant number of them, that begin ``step`` numbers apart."""
+    number = count.literal_value
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        number, put = _vectors(context, builder, signature, args)
-        xs, hs = ([number(position, i) for i in range(formulas.gates)] for position in (2, 4))
-        h, c, kept = formulas.step(MATHS, xs, hs, number(6), number(10) if formulas.has_c else None)
-        put(h, 8)
-        if formulas.has_c:
-            put(c, 10)
-            put(c, 14)
-        for i, value in enumerate(kept):
-            put(value, 12, i)
+        places = _places(context, builder, signature.args[0], args, number)
+        vectors = [instructions.load(builder, place, args[4]) for place in places]
+        return context.make_tuple(builder, signature.return_type, vectors)
+
+    return types.UniTuple(vector, number)(array, types.intp, types.intp, count, mask), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _store_blocks(
+    typing: Any, array: Any, index: Any, step: Any, vectors: Any, lanes: Any
+) -> tuple[Any, Callable[..., Any]]:
+    """Write a tuple of vectors to places that begin ``step`` numbers apart."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        places = _places(context, builder, signature.args[0], args, len(vectors))
+        for place, value in zip(places, cgutils.unpack_tuple(builder, args[3])):
+            instructions.store(builder, value, place, args[4])
         return context.get_dummy_value()
 
-    i = types.intp
-    return types.void(cell, i, X, i, S, i, B, i, M, i, C, i, K, i, Z, i, mask), generate
+    return types.void(array, types.intp, types.intp, vectors, mask), generate
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+def _places(context: Any, builder: ir.IRBuilder, array: Any, args: Any, count: int) -> list[Any]:
+    offsets = [builder.add(args[1], builder.mul(args[2], ir.IntType(64)(i))) for i in range(count)]
+    return [instructions.address(context, builder, array, args[0], offset) for offset in offsets]
+
+
+def stepped(
+    cell: str,
+    H: Any, X: Any, x: Any, S: Any, s: Any, B: Any, b: Any, M: Any, m: Any, C: Any, c: Any, K: Any, k: Any, Z: Any, z: Any,
+    lanes: Any,
+) -> None:  # fmt: skip
+    """One vector of units: from ``X[x + i * H]`` and ``S[s + i * H]``, for each gate i, h at ``B[b]`` and c at ``C[c]``, to the new
+    h at ``M[m]``, the new c at ``C[c]`` and ``Z[z]``, and what the gradient needs, ``K[k + j * H]``.
+    """
+    raise NotImplementedError
+
+
+@overload(stepped, jit_options=OPTIONS, strict=False, prefer_literal=True)  # type: ignore[untyped-decorator]
+def _stepped(cell: Any, H: Any, *arrays: Any) -> Any:
+    if not isinstance(cell, types.StringLiteral):
+        return None
+    formulas = CELLS[cell.literal_value]
+    gates, has_c, step = formulas.gates, formulas.has_c, formulas.step
+
+    def compute(
+        cell: Any,
+        H: Any, X: Any, x: Any, S: Any, s: Any, B: Any, b: Any, M: Any, m: Any, C: Any, c: Any, K: Any, k: Any, Z: Any, z: Any,
+        lanes: Any,
+    ) -> None:  # fmt: skip
+        xs, hs = _load_blocks(X, x, H, gates, lanes), _load_blocks(S, s, H, gates, lanes)
+        h, new_c, kept = step(elementary, xs, hs, load(B, b, lanes), load(C, c, lanes) if has_c else None)
+        store(M, m, h, lanes)
+        if has_c:
+            store(C, c, new_c, lanes)
+            store(Z, z, new_c, lanes)
+        _store_blocks(K, k, H, kept, lanes)
+
+    return compute
+
+
 def pulled_back(
-    typing: Any,
-    cell: Any,
-    H: Any,
-    G: Any,
-    g: Any,
-    C: Any,
-    c: Any,
-    K: Any,
-    k: Any,
-    B: Any,
-    b: Any,
-    Y: Any,
-    y: Any,
-    P: Any,
-    p: Any,
-    Z: Any,
-    z: Any,
-    X: Any,
-    x: Any,
-    R: Any,
-    r: Any,
-    S: Any,
-    s: Any,
-    which: Any,
-) -> tuple[Any, Callable[..., Any]]:
+    cell: str,
+    H: Any, G: Any, g: Any, C: Any, c: Any, K: Any, k: Any, B: Any, b: Any, Y: Any, y: Any, P: Any, p: Any, Z: Any, z: Any,
+    X: Any, x: Any, R: Any, r: Any, S: Any, s: Any,
+    lanes: Any,
+) -> None:  # fmt: skip
     """The gradient of one vector of units: from that of h at ``G[g]`` and of c at ``C[c]``, what was kept, ``K[k + j * H]``, h before
     and after, ``B[b]`` and ``Y[y]``, c before and after, ``P[p]`` and ``Z[z]``, to those of the gates, ``X[x + i * H]`` for what
     came from x, ``R[r + i * H]`` and ``S[s + i * H]`` for what came from h, that of c, and, if there is one, that of h beside the
     gates at ``G[g]``.
     """
+    raise NotImplementedError
+
+
+@overload(pulled_back, jit_options=OPTIONS, strict=False, prefer_literal=True)  # type: ignore[untyped-decorator]
+def _pulled_back(cell: Any, H: Any, *arrays: Any) -> Any:
+    if not isinstance(cell, types.StringLiteral):
+        return None
     formulas = CELLS[cell.literal_value]
+    count, has_c, separate, gradient = formulas.kept, formulas.has_c, formulas.separate, formulas.gradient
+    has_kept = count > 0
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        number, put = _vectors(context, builder, signature, args)
-        has_c = formulas.has_c
-        kept = [number(6, i) for i in range(formulas.kept)]
-        of_c = [number(position) if has_c else None for position in (4, 12, 14)]
-        after = number(10) if not formulas.kept else None
-        of_x, of_h, direct, gc = formulas.gradient(
-            MATHS, number(2), of_c[0], kept, None if has_c else number(8), after, *of_c[1:]
+    def compute(
+        cell: Any,
+        H: Any, G: Any, g: Any, C: Any, c: Any, K: Any, k: Any, B: Any, b: Any, Y: Any, y: Any, P: Any, p: Any, Z: Any, z: Any,
+        X: Any, x: Any, R: Any, r: Any, S: Any, s: Any,
+        lanes: Any,
+    ) -> None:  # fmt: skip
+        of_x, of_h, direct, gc = gradient(
+            elementary,
+            load(G, g, lanes),
+            load(C, c, lanes) if has_c else None,
+            _load_blocks(K, k, H, count, lanes),
+            None if has_c else load(B, b, lanes),
+            None if has_kept else load(Y, y, lanes),
+            load(P, p, lanes) if has_c else None,
+            load(Z, z, lanes) if has_c else None,
         )
-        for i, (gx, gh) in enumerate(zip(of_x, of_h)):
-            put(gx, 16, i)
-            put(gh, 20, i)
-            if of_h is not of_x:
-                put(gh, 18, i)
-        if direct is not None:
-            put(direct, 2)
+        _store_blocks(X, x, H, of_x, lanes)
+        _store_blocks(S, s, H, of_h, lanes)
+        if separate:
+            _store_blocks(R, r, H, of_h, lanes)
+            store(G, g, direct, lanes)
         if has_c:
-            put(gc, 4)
-        return context.get_dummy_value()
+            store(C, c, gc, lanes)
 
-    i = types.intp
-    return types.void(cell, i, G, i, C, i, K, i, B, i, Y, i, P, i, Z, i, X, i, R, i, S, i, mask), generate
+    return compute

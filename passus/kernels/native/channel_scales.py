@@ -1,4 +1,4 @@
-"""Channels shifted, scaled and limited, as batch normalisation does it, and the gradients of that, in float32."""
+"""Channels shifted, scaled and clip, as batch normalisation does it, and the gradients of that, in float32."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from passus.kernels.native.pixels import (
 )
 from passus.kernels.native.simd import (
     LANES,
+    clip,
     fma,
-    limited,
     load,
     prefetch,
     prefetch_to_write,
@@ -40,7 +40,7 @@ NUMBER = numba.float32
 
 
 class Scaling(NamedTuple):
-    """``limited((x - mean) * scale + shift, low, high)``, with a mean, scale and shift for each channel."""
+    """``clip((x - mean) * scale + shift, low, high)``, with a mean, scale and shift for each channel."""
 
     mean: Array
     scale: Array
@@ -118,7 +118,7 @@ def _scale_block(arguments: Any, c: Any, lanes: Any) -> None:
         prefetch_to_write(y, ahead)
         ahead += LANES
         i = p * block.channels + c
-        store(y, i, limited(fma(load(x, i, lanes) - mean, scale, shift), low, high), lanes)
+        store(y, i, clip(fma(load(x, i, lanes) - mean, scale, shift), low, high), lanes)
 
 
 @compiled(numba.void(READ, READ, READ, READ, NUMBER, NUMBER, FLAT, INTEGER, INTEGER, INTEGER), allocates=False)

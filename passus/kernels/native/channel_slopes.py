@@ -22,8 +22,8 @@ from passus.kernels.native.pixels import (
 )
 from passus.kernels.native.simd import (
     LANES,
+    clip,
     fma,
-    limited,
     load,
     prefetch,
     prefetch_to_write,
@@ -100,7 +100,7 @@ def _gradient_of_block(arguments: Any, c: Any, lanes: Any) -> None:
         i = p * block.channels + c
         value, g = load(x, i, lanes), load(gy, i, lanes)
         store(gx, i, where_positive(value, g, g * slope), lanes)
-        total = fma(where_inside(value, no_limit, zero, g), limited(value, no_limit, zero), total)
+        total = fma(where_inside(value, no_limit, zero, g), clip(value, no_limit, zero), total)
     store(totals, c, total, lanes)
 
 

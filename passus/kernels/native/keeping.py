@@ -8,8 +8,8 @@ checksum. What cannot be read is compiled anew; what cannot be written is compil
 
 from __future__ import annotations
 
+import ast
 import hashlib
-import re
 import secrets
 import sys
 from collections.abc import Callable
@@ -24,11 +24,11 @@ from numba.core.serialize import dumps, loads
 
 from passus.kernels import notices
 
-__all__ = ["KernelCache", "KernelFiles", "stamp"]
+__all__ = ["KernelCache", "KernelFiles", "imported", "stamp"]
 
 HERE = Path(__file__).parent
-IMPORTED = re.compile(r"^from passus\.kernels\.(?:(gates) import|native(?:\.| import )(\w+))", re.MULTILINE)
-"""What is written into kernels: pieces of them, and the formulas of cells."""
+OUTSIDE = ("elementwise", "formulas", "gates")
+"""The modules beside this folder that are written into kernels: formulas."""
 
 
 class KernelCache(FunctionCache):  # type: ignore[misc]
@@ -98,15 +98,24 @@ class KernelFiles:
 @cache
 def stamp(source: Path) -> str:
     """A digest of a module of kernels and of all that it imports from here, for the pieces of these are written into it."""
-    found: dict[str, bytes] = {}
+    found: dict[Path, bytes] = {}
     waiting = [source]
     while waiting:
         file = waiting.pop()
-        if file.stem not in found:
-            found[file.stem] = file.read_bytes()
-            imported = IMPORTED.findall(found[file.stem].decode())
-            waiting += [HERE.parent / f"{outer}.py" if outer else HERE / f"{inner}.py" for outer, inner in imported]
-    return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]
+        if file not in found:
+            found[file] = file.read_bytes()
+            waiting += imported(found[file].decode())
+    contents = sorted((f"{file.parent.name}/{file.stem}", content) for file, content in found.items())
+    return hashlib.sha256(repr(contents).encode()).hexdigest()[:16]
+
+
+def imported(code: str) -> list[Path]:
+    """The modules that a module imports and whose pieces are written into kernels."""
+    files = [HERE.parent / f"{name}.py" for name in OUTSIDE] + list(HERE.glob("*.py"))
+    by_name = {f"passus.kernels.{'native.' if file.parent == HERE else ''}{file.stem}": file for file in files}
+    nodes = [node for node in ast.parse(code).body if isinstance(node, ast.ImportFrom)]
+    names = [f"{node.module}{end}" for node in nodes for end in ("", *[f".{alias.name}" for alias in node.names])]
+    return [by_name[name] for name in names if name in by_name]
 
 
 def _halves(content: bytes) -> tuple[bytes, bytes]:

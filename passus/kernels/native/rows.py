@@ -8,13 +8,11 @@ from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import ir
-from numba.extending import intrinsic
 
 from passus.backend import Array
 from passus.backend.numpy import existing_rows
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
-from passus.kernels.native.expressions import Expression, exp_below_zero
+from passus.kernels.native.elementary import exp_below_zero
 from passus.kernels.native.scatter import ROWS
 from passus.kernels.native.simd import (
     LANES,
@@ -30,7 +28,6 @@ from passus.kernels.native.simd import (
     sum_of_lanes,
 )
 from passus.kernels.native.sums import BLOCK, maximum_of, sum_of, sum_of_products
-from passus.kernels.native.vectors import vector
 from passus.kernels.threads import split
 
 __all__ = [
@@ -104,20 +101,10 @@ def _split(work: Callable[[int, int], None], rows: int, D: int) -> None:
     split(work, rows, -(-PIECE // max(1, D)))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _exp(typing: Any, x: Any) -> tuple[Any, Callable[..., Any]]:
-    """``exp(x)`` of a vector of numbers that are not above 0."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        return exp_below_zero(Expression(builder, args[0])).value
-
-    return vector(vector), generate
-
-
 @inlined
 def _exp_below(x: Any, i: Any, top: Any, lanes: Any) -> Any:
     """``exp(x - top)`` of a vector; 0 in the lanes that are masked."""
-    return _exp(subtract(load_or(x, i, lanes, splat(LEAST)), top))
+    return exp_below_zero(subtract(load_or(x, i, lanes, splat(LEAST)), top))
 
 
 @inlined
@@ -182,7 +169,7 @@ def _softmax_gradient(y: Any, gy: Any, gx: Any, D: Any, start: Any, stop: Any) -
 
 @inlined
 def _less_share(gy: Any, log_p: Any, total: Any, gx: Any, i: Any, lanes: Any) -> None:
-    store(gx, i, subtract(load(gy, i, lanes), multiply(_exp(load(log_p, i, lanes)), total)), lanes)
+    store(gx, i, subtract(load(gy, i, lanes), multiply(exp_below_zero(load(log_p, i, lanes)), total)), lanes)
 
 
 @compiled(numba.void(READ, READ, FLAT, INTEGER, INTEGER, INTEGER))

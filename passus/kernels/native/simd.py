@@ -23,7 +23,7 @@ __all__ = [
     "all_lanes",
     "first_lanes",
     "fma",
-    "limited",
+    "clip",
     "load",
     "load_bytes",
     "load_or",
@@ -235,7 +235,7 @@ def where(typing: Any, condition: Any, x: Any, y: Any) -> tuple[Any, Callable[..
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def limited(typing: Any, x: Any, low: Any, high: Any) -> tuple[Any, Callable[..., Any]]:
+def clip(typing: Any, x: Any, low: Any, high: Any) -> tuple[Any, Callable[..., Any]]:
     """``min(max(x, low), high)``; a NaN stays one, and a limit that is NaN is none."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:

@@ -10,13 +10,28 @@ from numba.extending import models, register_model
 
 from passus.kernels.native.processor import registers
 
-__all__ = ["BYTES", "LANES", "MASK", "VECTOR", "Bytes", "Mask", "Vector", "bytes_", "mask", "vector"]
+__all__ = [
+    "BYTES",
+    "INTEGERS",
+    "LANES",
+    "MASK",
+    "VECTOR",
+    "Bytes",
+    "Integers",
+    "Mask",
+    "Vector",
+    "bytes_",
+    "integers",
+    "mask",
+    "vector",
+]
 
 LANES = registers().lanes
 """Number of float32 numbers in a vector."""
 
 VECTOR = ir.VectorType(ir.FloatType(), LANES)
 BYTES = ir.VectorType(ir.IntType(8), LANES)
+INTEGERS = ir.VectorType(ir.IntType(32), LANES)
 MASK = ir.VectorType(ir.IntType(1), LANES)
 
 
@@ -34,6 +49,13 @@ class Bytes(types.Type):  # type: ignore[misc]
         super().__init__(name=f"uint8x{LANES}")
 
 
+class Integers(types.Type):  # type: ignore[misc]
+    """`LANES` integers of 32 bits."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"int32x{LANES}")
+
+
 class Mask(types.Type):  # type: ignore[misc]
     """`LANES` booleans: which lanes are loaded or stored, or where a comparison holds."""
 
@@ -41,7 +63,7 @@ class Mask(types.Type):  # type: ignore[misc]
         super().__init__(name=f"bool x{LANES}")
 
 
-vector, bytes_, mask = Vector(), Bytes(), Mask()
+vector, bytes_, integers, mask = Vector(), Bytes(), Integers(), Mask()
 
 
 def _register(type_: type[types.Type], content: Any) -> None:
@@ -54,4 +76,5 @@ def _register(type_: type[types.Type], content: Any) -> None:
 
 _register(Vector, VECTOR)
 _register(Bytes, BYTES)
+_register(Integers, INTEGERS)
 _register(Mask, MASK)

@@ -15,11 +15,11 @@ def swiglu(x, axis=-1):
 
 
 ROWS = [
-    unary("sigmoid", special.expit),
-    unary("softplus", lambda x: np.logaddexp(x, 0)),
-    unary("softsign", lambda x: x / (1 + abs(x)), lambda *shape: away_from((0,), *shape)),
-    unary("silu", lambda x: x * special.expit(x)),
-    unary("mish", lambda x: x * np.tanh(np.logaddexp(x, 0))),
+    unary("sigmoid", special.expit, ulps=3),
+    unary("softplus", lambda x: np.logaddexp(x, 0), ulps=3),
+    unary("softsign", lambda x: x / (1 + abs(x)), lambda *shape: away_from((0,), *shape), ulps=3),
+    unary("silu", lambda x: x * special.expit(x), ulps=3),
+    unary("mish", lambda x: x * np.tanh(np.logaddexp(x, 0)), ulps=3),
     unary("gelu", lambda x: x * special.ndtr(x)),
     Row(
         "glu",

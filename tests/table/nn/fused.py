@@ -40,7 +40,11 @@ ROWS = [
                 ValueError, r"bias_activation: b .*axis 5 of x \(4, 3\)", np.ones((4, 3)), np.ones(3), **SIGMOID, axis=5
             ),
             bad(
-                ValueError, "activation must be one of elu.*not 'sine'", np.ones((4, 3)), np.ones(3), activation="sine"
+                ValueError,
+                "activation must be one of celu, elu.*not 'sine'",
+                np.ones((4, 3)),
+                np.ones(3),
+                activation="sine",
             ),
             bad(TypeError, "bias_activation: list is not supported", [1.0], np.ones(1), **SIGMOID),
         ),

@@ -16,14 +16,14 @@ def hard_sigmoid(x):
 
 
 ROWS = [
-    unary("relu", lambda x: np.maximum(x, 0), with_kinks(0)),
-    unary("relu6", lambda x: np.clip(x, 0, 6), with_kinks(0, 6)),
-    unary("leaky_relu", lambda x: np.where(x > 0, x, 0.2 * x), with_kinks(0)),
-    unary("elu", elu, with_kinks(0)),
-    unary("selu", lambda x: 1.0507009873554805 * elu(x, 1.6732632423543772), with_kinks(0)),
-    unary("celu", elu, with_kinks(0)),
+    unary("relu", lambda x: np.maximum(x, 0), with_kinks(0), ulps=3),
+    unary("relu6", lambda x: np.clip(x, 0, 6), with_kinks(0, 6), ulps=3),
+    unary("leaky_relu", lambda x: np.where(x > 0, x, 0.2 * x), with_kinks(0), ulps=3),
+    unary("elu", elu, with_kinks(0), ulps=3),
+    unary("selu", lambda x: 1.0507009873554805 * elu(x, 1.6732632423543772), with_kinks(0), ulps=3),
+    unary("celu", elu, with_kinks(0), ulps=3),
     unary("hard_sigmoid", hard_sigmoid, with_kinks(-3, 3)),
-    unary("hard_swish", lambda x: x * hard_sigmoid(x), with_kinks(-3, 3)),
+    unary("hard_swish", lambda x: x * hard_sigmoid(x), with_kinks(-3, 3), ulps=3),
     Row(
         "prelu",
         lambda x, slope: np.where(x > 0, x, x * (slope[:, None] if x.ndim == 3 and slope.size > 1 else slope)),

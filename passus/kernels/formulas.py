@@ -1,0 +1,223 @@
+"""Formulas of activations and of their gradients, each written once for three readers.
+
+NumPy reads them as the reference, Variables as the recorded rule of a gradient, and Numba as the kernel, on vectors. A formula is a
+plain function of ``xp``, the array library, with operators and the functions that `native/elementary.py` has, too.
+`masked` and `where` tell arrays, Variables and vectors apart themselves.
+
+Limits hold at infinity: a factor that is infinite there is bounded before it meets one that is 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from passus.kernels.elementwise import masked, where
+
+__all__ = ["FORMULAS", "Formula", "logistic", "sigmoid"]
+
+Numbers: TypeAlias = Any
+"""An array, a Variable, or a vector in a kernel."""
+
+FAR = 800.0
+"""exp(-FAR) is 0 in float64: what is beyond does not change a sigmoid."""
+
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+"""The fixed point of the paper: mean 0 and variance 1 are preserved from layer to layer."""
+DEPTH = SELU_SCALE * SELU_ALPHA
+
+SLOPE, CUBIC = math.sqrt(2 / math.pi), 0.044715
+"""Of the tanh in the approximation of gelu."""
+
+
+class Formula(NamedTuple):
+    """An activation, ``value(xp, x, *options)``, and its gradient, ``gradient(xp, g, x, y, *options)`` for the output gradient g.
+
+    ``reads``: what the gradient reads, "x", "y" or "xy"; the other one is None, or not to be used.
+    ``options``: numbers, by name, with their defaults.
+    """
+
+    value: Callable[..., Numbers]
+    gradient: Callable[..., Numbers]
+    reads: str
+    options: dict[str, float] = {}  # noqa: RUF012  # It is not changed.
+
+
+def logistic(xp: Any, x: Numbers) -> Numbers:
+    """``1 / (1 + exp(-x))``, by an exponential that cannot overflow. Its recorded derivative is right at 0, too."""
+    negative = x < 0
+    e = xp.exp(where(negative, x, -x))
+    return where(negative, e, 1.0) / (e + 1)
+
+
+def sigmoid(xp: Any, x: Numbers) -> Numbers:
+    """`logistic` in its form for arrays, which NumPy computes in half the time; any other reader takes `logistic` itself.
+
+    >>> import numpy as np
+    >>> sigmoid(np, np.array([-1000.0, 0.0, 1000.0]))
+    array([0. , 0.5, 1. ])
+    """
+    if isinstance(x, (np.ndarray, np.generic)):
+        e = np.exp(-np.abs(x))
+        return np.maximum(e, np.sign(x)) / (e + 1)  # The numerator is e below 0, and 1 above.
+    return logistic(xp, x)
+
+
+def sigmoid_gradient(xp: Any, g: Numbers, x: None, y: Numbers) -> Numbers:
+    return g * y * (1 - y)
+
+
+def tanh(xp: Any, x: Numbers) -> Numbers:
+    return xp.tanh(x)
+
+
+def tanh_gradient(xp: Any, g: Numbers, x: None, y: Numbers) -> Numbers:
+    return g * (1 - y * y)
+
+
+def softplus(xp: Any, x: Numbers) -> Numbers:
+    return xp.maximum(x, 0) + xp.log1p(xp.exp(-abs(x)))  # Several times faster than logaddexp.
+
+
+def softplus_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
+    return g * sigmoid(xp, x)
+
+
+def softsign(xp: Any, x: Numbers) -> Numbers:
+    x = xp.clip(x, -1e30, 1e30)
+    return x / (abs(x) + 1)
+
+
+def softsign_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
+    root = 1 / (abs(x) + 1)
+    return g * (root * root)
+
+
+def silu(xp: Any, x: Numbers) -> Numbers:
+    return xp.maximum(x, -FAR) * sigmoid(xp, x)
+
+
+def silu_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
+    s = sigmoid(xp, x)
+    return g * (s + xp.minimum(y, FAR) * (1 - s))
+
+
+def mish_gate(xp: Any, x: Numbers) -> Numbers:
+    """``e = exp(x)``, and ``tanh(log(1 + e)) = (e**2 + 2 e) / (e**2 + 2 e + 2)``, which is 1 long before 20."""
+    e = xp.exp(xp.minimum(x, 20.0))
+    n = e * (e + 2)
+    return e, n / (n + 2)
+
+
+def mish(xp: Any, x: Numbers) -> Numbers:
+    _, gate = mish_gate(xp, x)
+    return xp.maximum(x, -FAR) * gate
+
+
+def mish_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
+    e, gate = mish_gate(xp, x)
+    return g * (gate + xp.clip(x, -FAR, FAR) * (e / (e + 1)) * (1 - gate * gate))
+
+
+def gelu(xp: Any, x: Numbers) -> Numbers:
+    return xp.maximum(x, -40.0) * xp.normal_cdf(x)
+
+
+def gelu_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
+    near = xp.clip(x, -40.0, 40.0)
+    return g * (xp.normal_cdf(x) + near * xp.normal_pdf(near))
+
+
+def gelu_tanh(xp: Any, x: Numbers) -> Numbers:
+    x = xp.maximum(x, -20.0)
+    return x * ((_tanh_of_gelu(xp, x) + 1) * 0.5)
+
+
+def gelu_tanh_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
+    x = xp.clip(x, -20.0, 20.0)
+    t = _tanh_of_gelu(xp, x)
+    return g * (((t + 1) + x * (1 - t * t) * (x * x * (3 * SLOPE * CUBIC) + SLOPE)) * 0.5)
+
+
+def _tanh_of_gelu(xp: Any, x: Numbers) -> Numbers:
+    return xp.tanh(x * (x * x * CUBIC + 1) * SLOPE)
+
+
+def relu(xp: Any, x: Numbers) -> Numbers:
+    return xp.maximum(x, 0)
+
+
+def relu_gradient(xp: Any, g: Numbers, x: None, y: Numbers) -> Numbers:
+    return masked(g, y > 0)
+
+
+def leaky_relu(xp: Any, x: Numbers, slope: float) -> Numbers:
+    return xp.maximum(x, slope * x) if slope <= 1 else xp.minimum(x, slope * x)
+
+
+def leaky_relu_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers, slope: float) -> Numbers:
+    return where(x > 0, g, slope * g)
+
+
+def elu(xp: Any, x: Numbers, alpha: float) -> Numbers:
+    return xp.maximum(x, 0) + alpha * xp.expm1(xp.minimum(x, 0))
+
+
+def elu_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers, alpha: float) -> Numbers:
+    return g * where(x > 0, 1.0, y + alpha)
+
+
+def selu(xp: Any, x: Numbers) -> Numbers:
+    return SELU_SCALE * xp.maximum(x, 0) + DEPTH * xp.expm1(xp.minimum(x, 0))
+
+
+def selu_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
+    return g * where(x > 0, SELU_SCALE, y + DEPTH)
+
+
+def celu(xp: Any, x: Numbers, alpha: float) -> Numbers:
+    return xp.maximum(x, 0) + alpha * xp.expm1(xp.minimum(x, 0) / alpha)
+
+
+def celu_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers, alpha: float) -> Numbers:
+    return g * where(x > 0, 1.0, (y + alpha) / alpha)
+
+
+def hard_sigmoid(xp: Any, x: Numbers) -> Numbers:
+    return xp.clip(x + 3, 0.0, 6.0) / 6
+
+
+def hard_sigmoid_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
+    return masked(g, (x > -3) & (x < 3)) / 6
+
+
+def hard_swish(xp: Any, x: Numbers) -> Numbers:
+    return xp.maximum(x, -3.0) * (xp.clip(x + 3, 0.0, 6.0) / 6)
+
+
+def hard_swish_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
+    slope = where(x >= 3, 1.0, xp.clip(x, -3.0, 3.0) / 3 + 0.5)
+    return masked(g, ~(x <= -3)) * slope  # NaN is not below: it stays NaN.
+
+
+FORMULAS = {
+    "celu": Formula(celu, celu_gradient, "xy", {"alpha": 1.0}),
+    "elu": Formula(elu, elu_gradient, "xy", {"alpha": 1.0}),
+    "gelu": Formula(gelu, gelu_gradient, "x"),
+    "gelu_tanh": Formula(gelu_tanh, gelu_tanh_gradient, "x"),
+    "hard_sigmoid": Formula(hard_sigmoid, hard_sigmoid_gradient, "x"),
+    "hard_swish": Formula(hard_swish, hard_swish_gradient, "x"),
+    "leaky_relu": Formula(leaky_relu, leaky_relu_gradient, "x", {"slope": 0.2}),
+    "mish": Formula(mish, mish_gradient, "x"),
+    "relu": Formula(relu, relu_gradient, "y"),
+    "selu": Formula(selu, selu_gradient, "xy"),
+    "sigmoid": Formula(sigmoid, sigmoid_gradient, "y"),
+    "silu": Formula(silu, silu_gradient, "xy"),
+    "softplus": Formula(softplus, softplus_gradient, "x"),
+    "softsign": Formula(softsign, softsign_gradient, "x"),
+    "tanh": Formula(tanh, tanh_gradient, "y"),
+}
+"""All activations that have a kernel, by name."""
