@@ -15,15 +15,15 @@ from passus.errors import LabelError
 from passus.testing import check_grads
 
 T = torch.nn.functional
-CONSTANTS = np.random.default_rng(7)
-X = CONSTANTS.standard_normal((6, 4)) * 3
+CREATION = np.random.default_rng(7)
+X = CREATION.standard_normal((6, 4)) * 3
 LABELS = np.array([0, 3, 1, 1, 2, 0])
-IMAGES, IMAGE_LABELS = CONSTANTS.standard_normal((2, 3, 4, 5)), CONSTANTS.integers(3, size=(2, 4, 5))
+IMAGES, IMAGE_LABELS = CREATION.standard_normal((2, 3, 4, 5)), CREATION.integers(3, size=(2, 4, 5))
 WEIGHT = np.array([0.5, 1.0, 3.0, 0.1])
 SOFT = np.exp(X[::-1]) / np.exp(X[::-1]).sum(axis=1, keepdims=True)
 SIGNS = np.array([1, -1, 1, 1, -1, -1])
-Y, Z = CONSTANTS.standard_normal((6, 4)), CONSTANTS.standard_normal((6, 4))
-P = CONSTANTS.uniform(0.0, 1.0, (6, 4))
+Y, Z = CREATION.standard_normal((6, 4)), CREATION.standard_normal((6, 4))
+P = CREATION.uniform(0.0, 1.0, (6, 4))
 REDUCTIONS = ["mean", "sum", "none"]
 
 

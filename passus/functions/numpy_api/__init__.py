@@ -1,6 +1,6 @@
-"""NumPy's functions of Variables under NumPy's names, with NumPy's arguments, composed of the functions of passus.
+"""NumPy's functions for Variables, with NumPy's names and arguments, composed of functions of passus.
 
-They are what ``np.hstack([x, y])`` calls. `table` lists them all; `passus.functions.binding` hands the table to NumPy's protocol.
+A call such as ``np.hstack([x, y])`` is dispatched to them. `table` lists them; `passus.functions.binding` registers it.
 """
 
 __all__: list[str] = []

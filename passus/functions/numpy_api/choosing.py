@@ -1,4 +1,4 @@
-"""Functions that choose elements by place, condition or size, with NumPy's arguments."""
+"""Selection of elements by index, condition or order, with NumPy's arguments."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Result:
 
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Result:
     refuse("np.choose", out=out)
-    places, *given = broadcast_arrays(array_in(a), *[operand(c) for c in choices])
+    indices, *given = broadcast_arrays(array_in(a), *[operand(c) for c in choices])
     table = joining.stack(given)
-    return indexing.take_along_axis(table, _places(places, len(given), mode)[None], 0)[0]
+    return indexing.take_along_axis(table, _in_range(indices, len(given), mode)[None], 0)[0]
 
 
-def _places(indices: Any, n: int, mode: str) -> Any:
-    """Indices within an axis of length ``n``, for those beyond it as ``mode`` says."""
-    places = array_in(indices)
-    places = places.astype(np.intp) if places.dtype.kind == "b" else places
+def _in_range(indices: Any, n: int, mode: str) -> Any:
+    """Indices of an axis of length ``n``; ``mode`` says how those out of range are handled."""
+    indices = array_in(indices)
+    indices = indices.astype(np.intp) if indices.dtype.kind == "b" else indices
     if mode == "raise":
-        return places
-    return places % n if mode == "wrap" else np.clip(places, 0, n - 1)
+        return indices
+    return indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)
 
 
 def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise") -> Result:
@@ -52,7 +52,7 @@ def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: s
     if axis is None:
         a, axis = shapes.ravel(a), 0
     axis = normalize_axis_index(axis, a.ndim)
-    return indexing.get_item(a, (*(slice(None),) * axis, _places(indices, a.shape[axis], mode)))
+    return indexing.get_item(a, (*(slice(None),) * axis, _in_range(indices, a.shape[axis], mode)))
 
 
 def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Result:
@@ -84,14 +84,14 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Result:
     axis = normalize_axis_index(axis, arr.ndim)
     n = arr.shape[axis]
     obj = _index(obj)
-    places = np.arange(n)[obj] if isinstance(obj, slice) else obj
-    count = places.size
-    if count == 1:  # Any number of values at one place.
+    indices = np.arange(n)[obj] if isinstance(obj, slice) else obj
+    count = indices.size
+    if count == 1:  # Any number of values at one index.
         values = shapes.reshape(values, (1,) * (arr.ndim - values.ndim) + values.shape)
-        values = values if places.ndim else shapes.moveaxis(values, 0, axis)
+        values = values if indices.ndim else shapes.moveaxis(values, 0, axis)
         count = values.shape[axis]
     rows = shapes.broadcast_to(values, tuple([count if i == axis else m for i, m in enumerate(arr.shape)]))
-    # The values come behind the elements, and everything is taken in the order in which NumPy puts it.
+    # Append the values to the elements, then take both in NumPy's order.
     order = np.insert(np.arange(n), obj, np.arange(n, n + count))
     return take(joining.concatenate([arr, rows], axis), order, axis)
 
@@ -109,7 +109,7 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: 
     if low is None and high is None:
         return a
     if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low > high:
-        low = high  # NumPy lets the upper bound win.
+        low = high  # In NumPy, the upper bound wins.
     low, high = [bound if bound is None or np.isscalar(bound) else operand(bound) for bound in (low, high)]
     return comparison.clip(operand(a), low, high)
 
@@ -148,7 +148,7 @@ def unique(
     equal_nan: bool = True,
     sorted: bool = True,
 ) -> Any:
-    unique_of: Any = np.unique  # Its types list each combination of options.
+    unique_of: Any = np.unique  # Typed by overloads for each combination of options.
     _, first, *others = unique_of(array_in(ar), True, return_inverse, return_counts, axis, equal_nan=equal_nan)
     values = take(ar, first, axis)
     chosen = (values, *([first] if return_index else []), *others)
@@ -162,8 +162,8 @@ def unique_values(x: Any, /) -> Result:
 def trim_zeros(filt: Any, trim: str = "fb") -> Result:
     if filt.ndim != 1:
         raise ShapeError(f"np.trim_zeros: filt {filt.shape} must have one axis")
-    places = np.flatnonzero(array_in(filt))
-    if not places.size:
+    nonzero = np.flatnonzero(array_in(filt))
+    if not nonzero.size:
         return filt[:0]
-    start = places[0] if "f" in trim.lower() else 0
-    return filt[start : places[-1] + 1 if "b" in trim.lower() else None]
+    start = nonzero[0] if "f" in trim.lower() else 0
+    return filt[start : nonzero[-1] + 1 if "b" in trim.lower() else None]

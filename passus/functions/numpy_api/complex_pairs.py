@@ -1,4 +1,4 @@
-"""Complex numbers as NumPy's transforms give them: a pair of Variables, the real and the imaginary part."""
+"""Complex results of NumPy's transforms: pairs of Variables, the real and the imaginary part."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["ComplexPair", "parts_of"]
 
 
 class ComplexPair:
-    """An array of complex numbers to which gradients flow: ``real`` and ``imag`` are Variables.
+    """An array of complex numbers with gradients: ``real`` and ``imag`` are Variables.
 
-    It is what ``np.fft.fft(x)`` gives for a Variable, and adds, multiplies, divides, and is indexed as an array is.
-    ``np.abs(z)``, ``np.angle(z)``, ``z.real`` and ``np.fft.irfft(z)`` lead back to Variables.
+    It is the result of ``np.fft.fft(x)`` for a Variable, and supports arithmetic and indexing. ``np.abs(z)``,
+    ``np.angle(z)``, ``z.real`` and ``np.fft.irfft(z)`` give Variables.
 
     >>> z = np.fft.rfft(Variable(np.array([1.0, 0.0, 0.0, 0.0])))
     >>> abs(z * 2j)
@@ -35,7 +35,7 @@ class ComplexPair:
 
     @property
     def data(self) -> Any:
-        """The complex numbers, an array."""
+        """The complex numbers as an array."""
         return array_in(self.real) + 1j * array_in(self.imag)
 
     @property
@@ -56,7 +56,7 @@ class ComplexPair:
 
     @property
     def dtype(self) -> Any:
-        """The type of the complex numbers."""
+        """The complex dtype."""
         return np.result_type(self.real.dtype, np.complex64)
 
     def __len__(self) -> int:
@@ -127,7 +127,7 @@ class ComplexPair:
         return ComplexPair(r.mean(self.real, axis, keepdims), r.mean(self.imag, axis, keepdims))
 
     def reshape(self, *shape: Any) -> ComplexPair:
-        """The same numbers in another shape."""
+        """Reshape both parts."""
         return ComplexPair(self.real.reshape(*shape), self.imag.reshape(*shape))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
@@ -148,7 +148,7 @@ class ComplexPair:
 
 
 def parts_of(x: Any) -> tuple[Any, Any]:
-    """The real and the imaginary part of a pair, of complex numbers, or of real ones, which have 0."""
+    """The real and imaginary part of a pair, or of complex or real numbers."""
     if isinstance(x, ComplexPair):
         return x.real, x.imag
     if isinstance(x, (int, float, complex)):
@@ -162,12 +162,12 @@ def _pair(x: Any) -> ComplexPair:
 
 
 def _angle(z: Any, deg: bool = False) -> Result:
-    turned = angles.arctan2(z.imag, z.real)
-    return angles.rad2deg(turned) if deg else turned
+    radians = angles.arctan2(z.imag, z.real)
+    return angles.rad2deg(radians) if deg else radians
 
 
 def _norm(z: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Result:
-    """The norms that look at the size of each number only."""
+    """The norms that depend on absolute values only."""
     of_matrices = ord is not None and (isinstance(axis, tuple) or (axis is None and z.ndim > 1))
     if of_matrices and ord not in ("fro", "f", 1, -1, np.inf, -np.inf):
         raise no_rule(f"np.linalg.norm of complex matrices with ord={ord!r}", [])
@@ -175,17 +175,17 @@ def _norm(z: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
 
 
 def _each(function: Any) -> Any:
-    """A function of real arrays that moves elements, for both parts."""
+    """Apply a function of real arrays to both parts."""
 
-    def moved(z: Any, *args: Any, **options: Any) -> ComplexPair:
+    def of_both(z: Any, *args: Any, **options: Any) -> ComplexPair:
         return ComplexPair(function(z.real, *args, **options), function(z.imag, *args, **options))
 
-    return moved
+    return of_both
 
 
 def _concatenate(zs: Any, axis: Any = 0) -> ComplexPair:
-    parts = [_pair(z) for z in zs]
-    return ComplexPair(*[joining.concatenate([getattr(z, p) for z in parts], axis) for p in ("real", "imag")])
+    pairs = [_pair(z) for z in zs]
+    return ComplexPair(*[joining.concatenate([getattr(z, part) for z in pairs], axis) for part in ("real", "imag")])
 
 
 OF_PAIRS: dict[Any, Any] = {
@@ -218,4 +218,4 @@ OF_PAIRS: dict[Any, Any] = {
     np.iscomplexobj: lambda z: True,
     np.isrealobj: lambda z: False,
 }
-"""NumPy's functions that have a rule for complex numbers; the transforms come from `fourier`."""
+"""NumPy's functions with a rule for complex numbers; `fourier` adds the transforms."""

@@ -1,4 +1,4 @@
-"""Functions of each element that NumPy has and passus does not: parts of numbers, signs, complex numbers' names."""
+"""Elementwise functions of NumPy that `passus.functions` does not have."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__: list[str] = []
 
 
 def same(x: Any, /) -> Result:
-    """The operand itself, with an array for what is none: of real numbers the real part, the conjugate, the positive."""
+    """The operand itself: the real part, conjugate and positive of real numbers."""
     return operand(x)
 
 
@@ -31,12 +31,12 @@ def imag(val: Any) -> Result:
 
 
 def angle(z: Any, deg: bool = False) -> Result:
-    """0 for positive numbers and pi for negative ones; constant in between."""
+    """0 for positive and pi for negative numbers, with gradient 0."""
     return _steps(z, np.where(array_in(z) < 0, 180.0 if deg else math.pi, 0.0))
 
 
 def _steps(x: Any, values: Any) -> Result:
-    """Values that do not change with ``x``, and NaN where it is NaN; the gradient for it is 0."""
+    """Values with gradient 0 with respect to ``x``, and NaN where ``x`` is NaN."""
     numbers = array_in(x)
     return where(np.isnan(numbers), x, values.astype(numbers.dtype if numbers.dtype.kind == "f" else np.float64))
 

@@ -1,4 +1,4 @@
-"""NumPy's discrete Fourier transforms of Variables and of pairs of them, along one axis or several."""
+"""NumPy's discrete Fourier transforms of Variables and complex pairs, along one or several axes."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ def _given(a: Any) -> tuple[Any, Any]:
 
 
 def _axes(a: Any, s: Any, axes: Any) -> list[tuple[int | None, int]]:
-    """To which length each axis is brought (as it is for -1), and which they are."""
-    places = list(range(-len(s), 0) if s is not None else range(a.ndim)) if axes is None else list(axes)
-    lengths = [None] * len(places) if s is None else [None if n is None or n == -1 else int(n) for n in s]
-    return list(zip(lengths, places, strict=True))
+    """The transformed axes with their lengths; None keeps the length."""
+    numbers = list(range(-len(s), 0) if s is not None else range(a.ndim)) if axes is None else list(axes)
+    lengths = [None] * len(numbers) if s is None else [None if n is None or n == -1 else int(n) for n in s]
+    return list(zip(lengths, numbers, strict=True))
 
 
 def _along_all(transform: Any, a: Any, s: Any, axes: Any, norm: str | None, out: Any) -> Any:
@@ -114,11 +114,11 @@ def ifftshift(x: Any, axes: Any = None) -> Any:
 
 
 def _shifted(x: Any, axes: Any, sign: int) -> Any:
-    places = list(range(x.ndim)) if axes is None else np.atleast_1d(axes).tolist()
-    shifts = [x.shape[a] // 2 if sign > 0 else -(x.shape[a] // 2) for a in places]
+    numbers = list(range(x.ndim)) if axes is None else np.atleast_1d(axes).tolist()
+    shifts = [x.shape[a] // 2 if sign > 0 else -(x.shape[a] // 2) for a in numbers]
     if isinstance(x, ComplexPair):
-        return ComplexPair(*[arrangement.roll(part, shifts, tuple(places)) for part in (x.real, x.imag)])
-    return arrangement.roll(x, shifts, tuple(places))
+        return ComplexPair(*[arrangement.roll(part, shifts, tuple(numbers)) for part in (x.real, x.imag)])
+    return arrangement.roll(x, shifts, tuple(numbers))
 
 
 FOURIER: dict[Any, Callable[..., Any]] = {
@@ -139,6 +139,6 @@ FOURIER: dict[Any, Callable[..., Any]] = {
     np.fft.fftshift: fftshift,
     np.fft.ifftshift: ifftshift,
 }
-"""NumPy's transforms and ours."""
+"""The functions for NumPy's transforms."""
 
 OF_PAIRS.update(FOURIER)

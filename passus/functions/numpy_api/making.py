@@ -1,4 +1,4 @@
-"""Functions that make arrays of what they are given: with ``like=x``, ``np.array([x, y], like=x)`` keeps gradients."""
+"""NumPy's functions that create arrays; gradients flow through ``np.array([x, y], like=x)``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from passus.functions.arrays.reductions import sum
 from passus.functions.numpy_api.operands import array_in, cast, number_or_array, operand
 from passus.functions.numpy_api.sampling import linspace
 
-__all__ = ["CONSTANTS"]
+__all__ = ["CREATION"]
 
 
 def array(object: Any, dtype: Any = None, *, copy: Any = True, ndmin: int = 0) -> Result:
@@ -60,8 +60,8 @@ def full_like(
 
 def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Result:
     start, stop = number_or_array(start), number_or_array(stop)
-    shares = linspace(mul(start, 0.0), add(mul(stop, 0.0), 1.0), num, endpoint)
-    y = mul(start, pow(div(stop, start), shares))
+    exponents = linspace(mul(start, 0.0), add(mul(stop, 0.0), 1.0), num, endpoint)
+    y = mul(start, pow(div(stop, start), exponents))
     return cast(shapes.moveaxis(y, 0, axis) if axis and y.ndim > 1 else y, dtype)
 
 
@@ -76,8 +76,8 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
     batch = rows.shape[:-1]
     ys = joining.stack([operand(func1d(rows[i], *args, **kwargs)) for i in np.ndindex(batch)])
     y = shapes.reshape(ys, (*batch, *ys.shape[1:]))
-    at = normalize_axis_index(axis, arr.ndim)
-    return shapes.moveaxis(y, range(len(batch), y.ndim), range(at, at + y.ndim - len(batch)))
+    axis = normalize_axis_index(axis, arr.ndim)
+    return shapes.moveaxis(y, range(len(batch), y.ndim), range(axis, axis + y.ndim - len(batch)))
 
 
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kwargs: Any) -> Result:
@@ -85,28 +85,28 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kwargs: Any) -
         np.asarray(array_in(c), bool) for c in (condlist if isinstance(condlist, (list, tuple)) else [condlist])
     ]
     conditions = [conditions[0]] if conditions[0].ndim < x.ndim else conditions
-    if len(funclist) == len(conditions) + 1:  # The last function is for what is left.
+    if len(funclist) == len(conditions) + 1:  # The last function is the default.
         conditions = [*conditions, ~np.logical_or.reduce(conditions)]
-    parts = []
+    pieces = []
     for i, (condition, function) in enumerate(zip(conditions, funclist, strict=True)):
-        mine = condition & ~np.logical_or.reduce([*conditions[i + 1 :], np.zeros(x.shape, bool)])
-        given = indexing.get_item(x, mine)
+        mask = condition & ~np.logical_or.reduce([*conditions[i + 1 :], np.zeros(x.shape, bool)])
+        given = indexing.get_item(x, mask)
         y = function(given, *args, **kwargs) if callable(function) else function
         y = shapes.broadcast_to(operand(y), given.shape)
-        parts.append(indexing.GetItemGrad(mine, x.shape)(cast(y, x.dtype)))
-    return sum(joining.stack(parts), 0)
+        pieces.append(indexing.GetItemGrad(mask, x.shape)(cast(y, x.dtype)))
+    return sum(joining.stack(pieces), 0)
 
 
-def _constant(function: Any) -> Callable[..., Any]:
-    """A function whose result depends on no Variable: an array, which is a constant, whatever it shall be like."""
+def _of_arrays(function: Any) -> Callable[..., Any]:
+    """A function applied to the arrays of Variables; the result is an array without gradient."""
 
-    def made(*args: Any, **options: Any) -> Any:
+    def created(*args: Any, **options: Any) -> Any:
         return function(*[array_in(a) if isinstance(a, Variable) else a for a in args], **options)
 
-    return made
+    return created
 
 
-CONSTANTS = {
-    f: _constant(f) for f in (np.zeros, np.ones, np.empty, np.arange, np.eye, np.identity, np.tri, np.fromiter)
+CREATION = {
+    f: _of_arrays(f) for f in (np.zeros, np.ones, np.empty, np.arange, np.eye, np.identity, np.tri, np.fromiter)
 }
-"""NumPy's functions that make arrays of numbers, called with ``like=x``."""
+"""NumPy's functions that create arrays without gradient, called with ``like=x``."""

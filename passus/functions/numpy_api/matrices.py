@@ -1,4 +1,4 @@
-"""Products, equations, decompositions and norms of matrices, with NumPy's arguments."""
+"""Matrix products, linear systems, decompositions and norms, with NumPy's arguments."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from passus.functions.arrays.elementwise import abs, sqrt, square
 from passus.functions.arrays.joining import stack
 from passus.functions.arrays.selection import where
 from passus.functions.numpy_api.elements import same
-from passus.functions.numpy_api.operands import array_in, cast, constant, operand, refuse
+from passus.functions.numpy_api.operands import array_in, cast, operand, refuse, without_gradient
 
 __all__: list[str] = []
 
@@ -77,8 +77,8 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     if a.shape[-1] != 3 or b.shape[-1] != 3:
         raise ArgumentError(f"np.cross: vectors of three elements are needed, not of {a.shape[-1]} and {b.shape[-1]}")
     (a0, a1, a2), (b0, b1, b2) = [[x[..., i] for i in range(3)] for x in (a, b)]
-    parts = [sub(mul(a1, b2), mul(a2, b1)), sub(mul(a2, b0), mul(a0, b2)), sub(mul(a0, b1), mul(a1, b0))]
-    return stack(parts, axisc)
+    components = [sub(mul(a1, b2), mul(a2, b1)), sub(mul(a2, b0), mul(a0, b2)), sub(mul(a0, b1), mul(a1, b0))]
+    return stack(components, axisc)
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Result:
@@ -89,30 +89,28 @@ def einsum(*operands: Any, out: Any = None, dtype: Any = None, optimize: Any = F
     refuse("np.einsum", out=out)
     if isinstance(operands[0], str):
         subscripts, xs = operands[0], list(operands[1:])
-    else:  # An operand and its list of numbers by turns, and perhaps the list of the result.
+    else:  # Operands alternate with their lists of axes; the list of the result may follow.
         pairs, last = list(zip(operands[::2], operands[1::2])), operands[-1] if len(operands) % 2 else None
         xs = [x for x, _ in pairs]
-        subscripts = ",".join([_letters(places) for _, places in pairs])
+        subscripts = ",".join([_letters(axes) for _, axes in pairs])
         subscripts += "" if last is None else f"->{_letters(last)}"
     return contractions.einsum(subscripts, *[cast(x, dtype) for x in xs])
 
 
-def _letters(places: Any) -> str:
-    return "".join(
-        ["..." if p is Ellipsis else chr(ord("A") + p) if p < 26 else chr(ord("a") + p - 26) for p in places]
-    )
+def _letters(axes: Any) -> str:
+    return "".join(["..." if p is Ellipsis else chr(ord("A") + p) if p < 26 else chr(ord("a") + p - 26) for p in axes])
 
 
 def multi_dot(arrays: Any, *, out: Any = None) -> Result:
     refuse("np.linalg.multi_dot", out=out)
     xs = [operand(x) for x in arrays]
-    if xs[-1].ndim == 1:  # From the vector on, all products are cheap.
+    if xs[-1].ndim == 1:  # Products with a vector are cheap from the right.
         return reduce(lambda y, x: products.dot(x, y), xs[::-1])
     return _chain(xs)
 
 
 def _chain(xs: list[Any]) -> Any:
-    """The product of matrices, those first whose product costs least."""
+    """The product of matrices in the cheapest order."""
     while len(xs) > 1:
         costs = [a.shape[0] * a.shape[1] * b.shape[1] if a.ndim > 1 else 0 for a, b in pairwise(xs)]
         i = int(np.argmin(costs))
@@ -149,13 +147,13 @@ def diagonal(x: Any, /, *, offset: int = 0) -> Result:
 
 
 def cholesky(a: Any, /, *, upper: bool = False) -> Result:
-    """NumPy reads one triangle, where `passus.functions.cholesky` takes the symmetric part."""
+    """The Cholesky factor of a triangle, as in NumPy; `passus.functions.cholesky` takes the symmetric part."""
     y = linalg.cholesky(_mirrored(a, upper))
     return shapes.swapaxes(y, -1, -2) if upper else y
 
 
 def _mirrored(x: Any, upper: bool) -> Any:
-    """The symmetric matrix that one triangle of ``x`` stands for."""
+    """The symmetric matrix with this triangle of ``x``."""
     x = operand(x)
     half, rest = (triu(x), triu(x, 1)) if upper else (tril(x), tril(x, -1))
     return add(half, shapes.swapaxes(rest, -1, -2))
@@ -186,8 +184,8 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     m, n = a.shape[-2:] if a.ndim > 1 else (0, 0)
     if mode not in ("reduced", "r", "complete") or (mode == "complete" and m > n):
         refuse("np.linalg.qr (use mode 'reduced' or 'r')", mode=mode)
-    found = decompositions.qr(a)
-    return found[1] if mode == "r" else found
+    result = decompositions.qr(a)
+    return result[1] if mode == "r" else result
 
 
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Result:
@@ -301,9 +299,9 @@ def cov(
 ) -> Result:
     rows = [_rows(cast(x, dtype), rowvar) for x in (m, y) if x is not None]
     x = np.concatenate(rows, 0) if len(rows) > 1 else rows[0]
-    w = None if aweights is None else constant("np.cov", "aweights", aweights)
+    w = None if aweights is None else without_gradient("np.cov", "aweights", aweights)
     if fweights is not None:
-        w = constant("np.cov", "fweights", fweights) * (1 if w is None else w)
+        w = without_gradient("np.cov", "fweights", fweights) * (1 if w is None else w)
     ddof = int(not bias) if ddof is None else ddof
     if w is None:
         total, centre = x.shape[1], r.mean(x, 1, True)
@@ -319,7 +317,7 @@ def cov(
 
 
 def _rows(x: Any, rowvar: bool) -> Any:
-    """A row for each variable."""
+    """The data with one row per variable."""
     x = shapes.reshape(x, (1, -1)) if x.ndim < 2 else x
     return x if rowvar or x.shape[0] == 1 else shapes.transpose(x)
 

@@ -1,7 +1,7 @@
-"""Methods of arrays on Variables: the arguments of passus, and NumPy's besides.
+"""Array methods of Variables, which accept the arguments of passus and of NumPy.
 
-The usual call goes straight to the function of passus; NumPy's other options (``dtype``, ``where``, ``initial``,
-``order``), and its order of arguments, are those of NumPy's functions in the modules beside this one.
+Usual calls go to the function of passus. Calls with NumPy's other options (``dtype``, ``where``, ``initial``,
+``order``) or its order of arguments go to the functions of this package.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from passus.functions.numpy_api import choosing, reducing, shaping
 __all__ = ["LIKE_NUMPY"]
 
 SWITCH = (bool, int, np.bool_)
-"""The types of ``keepdims``; anything else in its place is an argument of NumPy's, such as a dtype."""
+"""The types of ``keepdims``. An argument of another type is one of NumPy's, such as a dtype."""
 
 
 def _reduction(own: Callable[..., Result], numpys: Callable[..., Result]) -> Callable[..., Result]:
@@ -32,8 +32,8 @@ def _reduction(own: Callable[..., Result], numpys: Callable[..., Result]) -> Cal
     return _named(reduced, own)
 
 
-def _spread(own: Callable[..., Result], numpys: Callable[..., Result]) -> Callable[..., Result]:
-    def spread(
+def _deviation(own: Callable[..., Result], numpys: Callable[..., Result]) -> Callable[..., Result]:
+    def deviation(
         x: Variable, axis: Any = None, ddof: Any = 0, keepdims: Any = False, *more: Any, **options: Any
     ) -> Result:
         if not more and not options and isinstance(ddof, (int, float, np.number)) and isinstance(keepdims, SWITCH):
@@ -44,14 +44,14 @@ def _spread(own: Callable[..., Result], numpys: Callable[..., Result]) -> Callab
             return numpys(x, axis, ddof, keepdims=keepdims, **options)
         return numpys(x, axis, ddof=ddof, keepdims=keepdims, **options)
 
-    return _named(spread, own)
+    return _named(deviation, own)
 
 
-def _or_numpys(own: Callable[..., Result], numpys: Callable[..., Result], ours: int) -> Callable[..., Result]:
-    """``own`` for up to ``ours`` arguments by place or by ``axis``, and ``numpys`` for all else."""
+def _or_numpys(own: Callable[..., Result], numpys: Callable[..., Result], count: int) -> Callable[..., Result]:
+    """``own`` for up to ``count`` positional arguments or ``axis``, and ``numpys`` for all other calls."""
 
     def method(x: Variable, *given: Any, **options: Any) -> Result:
-        if len(given) <= ours and (not options or options.keys() == {"axis"}):
+        if len(given) <= count and (not options or options.keys() == {"axis"}):
             return own(x, *given, **options)
         return numpys(x, *given, **options)
 
@@ -64,26 +64,26 @@ def _named(method: Callable[..., Result], own: Callable[..., Result]) -> Callabl
 
 
 def clip(x: Variable, x_min: Any = None, x_max: Any = None, **options: Any) -> Result:
-    """Each element, but at least ``x_min`` (or ``min``) and at most ``x_max`` (or ``max``)."""
+    """Clip each element to at least ``x_min`` (or ``min``) and at most ``x_max`` (or ``max``)."""
     if options:
         return choosing.clip(x, x_min, x_max, **options)
     return comparison.clip(x, x_min, x_max)
 
 
 def flatten(x: Variable, order: str = "C") -> Result:
-    """All elements in one row, as NumPy's method gives them; `flatten` of `passus.functions` keeps the batch."""
+    """Flatten to one axis, as NumPy's method does; `passus.functions.flatten` preserves the batch axis."""
     return shaping.ravel(x, order)
 
 
 def astype(
     x: Variable, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
 ) -> Result:
-    """The elements in another dtype; the other arguments are NumPy's and change nothing that can be seen."""
+    """Convert to another dtype; the other arguments of NumPy have no effect."""
     return shapes.astype(x, dtype)
 
 
 def compress(x: Variable, condition: Any, axis: int | None = None, out: Any = None) -> Result:
-    """The elements, or the parts along an axis, where ``condition`` is true."""
+    """The elements, or slices along an axis, where ``condition`` is True."""
     return choosing.compress(condition, x, axis, out)
 
 
@@ -93,8 +93,8 @@ LIKE_NUMPY: dict[str, Callable[..., Any]] = {
     "prod": _reduction(reductions.prod, reducing.prod),
     "max": _reduction(extremes.max, reducing.max),
     "min": _reduction(extremes.min, reducing.min),
-    "var": _spread(statistics.var, reducing.var),
-    "std": _spread(statistics.std, reducing.std),
+    "var": _deviation(statistics.var, reducing.var),
+    "std": _deviation(statistics.std, reducing.std),
     "cumsum": _or_numpys(reductions.cumsum, reducing.cumsum, 1),
     "cumprod": _or_numpys(running.cumprod, reducing.cumprod, 1),
     "argsort": _or_numpys(sorting.argsort, choosing.argsort, 1),

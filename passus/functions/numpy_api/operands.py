@@ -1,4 +1,4 @@
-"""What NumPy's functions take where passus' own want arrays: lists, dtypes, masks."""
+"""Conversion of NumPy's arguments: lists, dtypes, masks."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from passus.core.protocol import no_rule
 from passus.functions.arrays.joining import stack
 from passus.functions.arrays.selection import where
 
-__all__ = ["array_in", "cast", "constant", "masked", "number_or_array", "operand", "refuse"]
+__all__ = ["array_in", "cast", "masked", "number_or_array", "operand", "refuse", "without_gradient"]
 
 
 def operand(x: Any) -> Any:
-    """A Variable or an array as it is; an array of numbers and lists, or a Variable if there are Variables in them."""
+    """Convert numbers and lists to an array, or to a Variable if they contain one; return Variables and arrays."""
     if isinstance(x, Variable) or type(x) is np.ndarray:
         return x
-    if isinstance(x, (list, tuple)) and _holds_variables(x):
-        return stack([operand(part) for part in x])
+    if isinstance(x, (list, tuple)) and _contains_variables(x):
+        return stack([operand(element) for element in x])
     return np.asarray(x)
 
 
 def number_or_array(x: Any) -> Any:
-    """A Python number as it is, for it takes the dtype of what is beside it; else an `operand`."""
+    """Return a Python number, which takes the dtype of other operands; convert everything else to an `operand`."""
     return x if isinstance(x, (int, float)) else operand(x)
 
 
-def _holds_variables(x: Any) -> bool:
+def _contains_variables(x: Any) -> bool:
     if isinstance(x, (list, tuple)):
-        return any(_holds_variables(part) for part in x)
+        return any(_contains_variables(element) for element in x)
     return isinstance(x, Variable)
 
 
 def array_in(x: Any) -> Array:
-    """The array in an operand, for what needs no gradient: indices, conditions, places."""
+    """The array of an operand that needs no gradient, such as indices and conditions."""
     return np.asarray(x._data if isinstance(x, Variable) else x)
 
 
 def cast(x: Any, dtype: Any) -> Result:
-    """An operand, with another dtype unless that is None."""
+    """An operand, converted to ``dtype`` unless that is None."""
     if dtype is None:
         return x if type(x) is Variable else operand(x)
     x = operand(x)
@@ -49,7 +49,7 @@ def cast(x: Any, dtype: Any) -> Result:
 
 
 def masked(x: Any, mask: Any, filler: Any) -> Result:
-    """An operand with ``filler`` where the mask does not hold; NumPy's name of the mask is ``where``."""
+    """An operand with ``filler`` where the mask is False. NumPy calls the mask ``where``."""
     if mask is True and type(x) is Variable:
         return x
     x = operand(x)
@@ -57,16 +57,16 @@ def masked(x: Any, mask: Any, filler: Any) -> Result:
 
 
 def refuse(name: str, **options: Any) -> None:
-    """Raise `DTypeError` for options, such as ``out``, that are given and have no rule."""
+    """Raise `DTypeError` if options without a rule, such as ``out``, are given."""
     for value in options.values():
         if value is not None:
             raise no_rule(name, sorted([option for option, value in options.items() if value is not None]))
 
 
-def constant(name: str, option: str, value: Any) -> Any:
-    """The array in an option with respect to which there is no derivative.
+def without_gradient(name: str, option: str, value: Any) -> Any:
+    """The array of an option that has no gradient.
 
-    Raises `DTypeError` for a Variable whose gradient would be lost.
+    Raises `DTypeError` for a Variable that requires one.
     """
     if isinstance(value, Variable) and value.requires_grad:
         raise no_rule(name, [option])

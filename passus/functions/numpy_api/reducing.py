@@ -1,4 +1,4 @@
-"""Reductions with NumPy's options: dtype, initial, where, and elements that are NaN left out."""
+"""Reductions with NumPy's options dtype, initial and where, and those that ignore NaN."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from passus.functions.arrays import reductions as r
 from passus.functions.arrays.arithmetic import add, div, mul, sub
 from passus.functions.arrays.elementwise import sqrt, square
 from passus.functions.arrays.selection import where as choice
-from passus.functions.numpy_api.operands import array_in, cast, constant, masked, operand, refuse
+from passus.functions.numpy_api.operands import array_in, cast, masked, operand, refuse, without_gradient
 
 __all__: list[str] = []
 
@@ -61,7 +61,7 @@ def mean(
 
 
 def _count(x: Any, mask: Any, axis: Any, keepdims: bool) -> Any:
-    """How many elements a mask leaves, in the dtype of the sum that is divided by it."""
+    """The number of elements with a True mask, in the dtype of the sum."""
     n = np.broadcast_to(array_in(mask), x.shape).sum(axis=axis, keepdims=keepdims)
     return np.asarray(n, x.dtype if x.dtype.kind == "f" else np.float64)
 
@@ -182,7 +182,7 @@ def _with_start(y: Any, axis: Any, start: int, wanted: bool) -> Result:
     return np.pad(y, [(int(wanted and i == axis), 0) for i in range(y.ndim)], constant_values=start)
 
 
-# Elements that are NaN are left out.
+# Reductions that ignore NaN.
 
 
 def nansum(
@@ -194,7 +194,7 @@ def nansum(
     initial: Any = 0,
     where: Any = True,
 ) -> Result:
-    return sum(a, axis, dtype, out, keepdims, initial, _there(a, where))
+    return sum(a, axis, dtype, out, keepdims, initial, _not_nan(a, where))
 
 
 def nanprod(
@@ -206,13 +206,13 @@ def nanprod(
     initial: Any = 1,
     where: Any = True,
 ) -> Result:
-    return prod(a, axis, dtype, out, keepdims, initial, _there(a, where))
+    return prod(a, axis, dtype, out, keepdims, initial, _not_nan(a, where))
 
 
 def nanmean(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, *, where: Any = True
 ) -> Result:
-    return mean(a, axis, dtype, out, keepdims, where=_there(a, where))
+    return mean(a, axis, dtype, out, keepdims, where=_not_nan(a, where))
 
 
 def nanvar(
@@ -227,7 +227,7 @@ def nanvar(
     mean: Any = None,
     correction: float | None = None,
 ) -> Result:
-    return var(a, axis, dtype, out, ddof, keepdims, where=_there(a, where), mean=mean, correction=correction)
+    return var(a, axis, dtype, out, ddof, keepdims, where=_not_nan(a, where), mean=mean, correction=correction)
 
 
 def nanstd(
@@ -242,40 +242,40 @@ def nanstd(
     mean: Any = None,
     correction: float | None = None,
 ) -> Result:
-    return std(a, axis, dtype, out, ddof, keepdims, where=_there(a, where), mean=mean, correction=correction)
+    return std(a, axis, dtype, out, ddof, keepdims, where=_not_nan(a, where), mean=mean, correction=correction)
 
 
 def nanmax(
     a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, initial: Any = -np.inf, where: Any = True
 ) -> Result:
-    return _of_some(max(a, axis, out, keepdims, initial, _there(a, where)), a, axis, keepdims)
+    return _nan_if_all(max(a, axis, out, keepdims, initial, _not_nan(a, where)), a, axis, keepdims)
 
 
 def nanmin(
     a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, initial: Any = np.inf, where: Any = True
 ) -> Result:
-    return _of_some(min(a, axis, out, keepdims, initial, _there(a, where)), a, axis, keepdims)
+    return _nan_if_all(min(a, axis, out, keepdims, initial, _not_nan(a, where)), a, axis, keepdims)
 
 
-def _of_some(y: Any, a: Any, axis: Any, keepdims: bool) -> Result:
-    """NaN where all elements are."""
+def _nan_if_all(y: Any, a: Any, axis: Any, keepdims: bool) -> Result:
+    """Replace results by NaN where all elements are NaN."""
     none = np.asarray(np.isnan(array_in(operand(a))).all(axis=axis, keepdims=keepdims))
     return choice(none, np.nan, y) if none.any() else y
 
 
 def nancumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Result:
-    return cumsum(masked(a, _there(a, True), 0), axis, dtype, out)
+    return cumsum(masked(a, _not_nan(a, True), 0), axis, dtype, out)
 
 
 def nancumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Result:
-    return cumprod(masked(a, _there(a, True), 1), axis, dtype, out)
+    return cumprod(masked(a, _not_nan(a, True), 1), axis, dtype, out)
 
 
-def _there(a: Any, mask: Any) -> Any:
+def _not_nan(a: Any, mask: Any) -> Any:
     return ~np.isnan(array_in(operand(a))) & array_in(mask)
 
 
-# By their size.
+# Order statistics.
 
 
 def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Result:
@@ -295,11 +295,11 @@ def quantile(
     weights: Any = None,
 ) -> Result:
     refuse("np.quantile", out=out, weights=weights)
-    return quantiles.quantile(operand(a), constant("np.quantile", "q", q), axis, method, keepdims)
+    return quantiles.quantile(operand(a), without_gradient("np.quantile", "q", q), axis, method, keepdims)
 
 
 def percentile(a: Any, q: Any, *args: Any, **options: Any) -> Result:
-    return quantile(a, constant("np.percentile", "q", q) / 100, *args, **options)
+    return quantile(a, without_gradient("np.percentile", "q", q) / 100, *args, **options)
 
 
 def nanmedian(
@@ -321,8 +321,10 @@ def nanquantile(
     weights: Any = None,
 ) -> Result:
     refuse("np.nanquantile", out=out, weights=weights)
-    return quantiles.quantile(operand(a), constant("np.nanquantile", "q", q), axis, method, keepdims, skip_nan=True)
+    return quantiles.quantile(
+        operand(a), without_gradient("np.nanquantile", "q", q), axis, method, keepdims, skip_nan=True
+    )
 
 
 def nanpercentile(a: Any, q: Any, *args: Any, **options: Any) -> Result:
-    return nanquantile(a, constant("np.nanpercentile", "q", q) / 100, *args, **options)
+    return nanquantile(a, without_gradient("np.nanpercentile", "q", q) / 100, *args, **options)

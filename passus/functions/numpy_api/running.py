@@ -1,4 +1,4 @@
-"""The largest and the smallest element so far."""
+"""Running maxima and minima."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__: list[str] = []
 
 
 def maxima(x: Any, axis: int = 0) -> Result:
-    return _last_of(np.maximum, x, axis)
+    return _running(np.maximum, x, axis)
 
 
 def minima(x: Any, axis: int = 0) -> Result:
-    return _last_of(np.minimum, x, axis)
+    return _running(np.minimum, x, axis)
 
 
-def _last_of(extreme: Any, x: Any, axis: int) -> Result:
-    """The element at the last place so far where the extreme was met, or NaN."""
+def _running(extreme: Any, x: Any, axis: int) -> Result:
+    """The most recent element that equals the running extreme, or NaN."""
     numbers = array_in(x)
-    met = (extreme.accumulate(numbers, axis=axis) == numbers) | np.isnan(numbers)
-    places = np.arange(numbers.shape[axis]).reshape(
+    matches = (extreme.accumulate(numbers, axis=axis) == numbers) | np.isnan(numbers)
+    indices = np.arange(numbers.shape[axis]).reshape(
         [-1 if i == normalize_axis_index(axis, numbers.ndim) else 1 for i in range(numbers.ndim)]
     )
-    return indexing.take_along_axis(x, np.maximum.accumulate(np.where(met, places, 0), axis=axis), axis)
+    return indexing.take_along_axis(x, np.maximum.accumulate(np.where(matches, indices, 0), axis=axis), axis)

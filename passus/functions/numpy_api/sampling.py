@@ -1,4 +1,4 @@
-"""Functions of samples along an axis: interpolation, convolution, differences, integrals, polynomials, ranges."""
+"""Functions of sampled data: interpolation, convolution, differences, integrals, polynomials, ranges."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from passus.functions.arrays.arrangement import pad as padded
 from passus.functions.arrays.products import matmul
 from passus.functions.arrays.reductions import sum
 from passus.functions.arrays.selection import where
-from passus.functions.numpy_api.operands import array_in, cast, constant, number_or_array, operand
+from passus.functions.numpy_api.operands import array_in, cast, number_or_array, operand, without_gradient
 
 __all__: list[str] = []
 
@@ -27,7 +27,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
 
 def _edge(x: Any, shape: tuple[int, ...], axis: int) -> Any:
-    """What comes before or after: as it is, or a number along the whole edge."""
+    """The elements to prepend or append; a number is broadcast along the edge."""
     axis = normalize_axis_index(axis, len(shape))
     return x if x.ndim else shapes.broadcast_to(x, tuple([1 if i == axis else n for i, n in enumerate(shape)]))
 
@@ -116,7 +116,7 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Result:
 
 
 def _slid(a: Any, v: Any, mode: str) -> Result:
-    """The products of ``v``, which is not the longer one, with ``a`` at all its places."""
+    """The products of ``v`` with ``a`` at all offsets; ``v`` is not longer than ``a``."""
     a, v = [x if x.ndim else shapes.reshape(x, (1,)) for x in (a, v)]
     n, m = a.size, v.size
     if mode not in ("full", "same", "valid"):
@@ -148,8 +148,8 @@ def linspace(
 ) -> Any:
     start, stop = number_or_array(start), number_or_array(stop)
     step = div(sub(stop, start), max(num - 1 if endpoint else num, 1))
-    places = np.arange(num).reshape(-1, *(1,) * step.ndim).astype(step.dtype)
-    y = add(mul(places, step), start)
+    steps = np.arange(num).reshape(-1, *(1,) * step.ndim).astype(step.dtype)
+    y = add(mul(steps, step), start)
     if axis and y.ndim > 1:
         y = shapes.moveaxis(y, 0, axis)
     return (cast(y, dtype), step) if retstep else cast(y, dtype)
@@ -162,15 +162,15 @@ def logspace(
 
 
 def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> tuple[Any, Any]:
-    weights = None if weights is None else constant("np.histogram", "weights", weights)
+    weights = None if weights is None else without_gradient("np.histogram", "weights", weights)
     edges = bins if isinstance(bins, (int, str)) else array_in(bins)
     return np.histogram(array_in(a), edges, range, density, weights)
 
 
 def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Result:
-    places = array_in(x)
-    places = places.astype(np.intp) if places.dtype.kind == "b" else places
+    indices = array_in(x)
+    indices = indices.astype(np.intp) if indices.dtype.kind == "b" else indices
     if weights is None:
-        return np.bincount(places, minlength=minlength)
-    n = max(int(places.max(initial=-1)) + 1, minlength)
-    return indexing.GetItemGrad((places,), (n,))(operand(weights))
+        return np.bincount(indices, minlength=minlength)
+    n = max(int(indices.max(initial=-1)) + 1, minlength)
+    return indexing.GetItemGrad((indices,), (n,))(operand(weights))

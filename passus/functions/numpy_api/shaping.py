@@ -1,4 +1,4 @@
-"""Functions that put elements into another shape, order or number of places, with NumPy's arguments."""
+"""Shapes, order, joining and splitting, with NumPy's arguments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from passus.core import Result, Variable
 from passus.functions.arrays import arrangement, indexing, joining, linalg, shapes
 from passus.functions.arrays.arithmetic import add
 from passus.functions.arrays.selection import where
-from passus.functions.numpy_api.operands import cast, constant, operand, refuse
+from passus.functions.numpy_api.operands import cast, operand, refuse, without_gradient
 
 __all__: list[str] = []
 
@@ -63,7 +63,7 @@ def _in_3d(x: Any) -> Any:
 
 
 def _each(arys: Any, change: Any) -> Any:
-    """The arrays changed, alone if there is one; NumPy gives a tuple for several."""
+    """Apply a function to each array; the result is a tuple for several arrays, as in NumPy."""
     changed = tuple([change(operand(x)) for x in arys])
     return changed[0] if len(changed) == 1 else changed
 
@@ -92,8 +92,8 @@ def flipud(m: Any) -> Result:
 
 def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Result:
     first, second = axes
-    turned = arrangement.flip(m, axes) if k % 4 >= 2 else m
-    return arrangement.flip(shapes.swapaxes(turned, first, second), first) if k % 2 else turned
+    rotated = arrangement.flip(m, axes) if k % 4 >= 2 else m
+    return arrangement.flip(shapes.swapaxes(rotated, first, second), first) if k % 2 else rotated
 
 
 def pad(array: Any, pad_width: Any, mode: str = "constant", **options: Any) -> Result:
@@ -103,9 +103,11 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **options: Any) -> R
     if isinstance(values, Variable) and not values.ndim:
         inside = np.pad(np.ones(array.shape, bool), pad_width)
         return where(inside, arrangement.pad(array, pad_width), values)
-    # The values differ from side to side: zeros, to which an array with nothing but those values is added.
+    # Different values per side: pad with zeros, and add an array that contains only the padding.
     border = np.pad(
-        np.zeros(array.shape, array.dtype), pad_width, constant_values=constant("np.pad", "constant_values", values)
+        np.zeros(array.shape, array.dtype),
+        pad_width,
+        constant_values=without_gradient("np.pad", "constant_values", values),
     )
     return add(arrangement.pad(array, pad_width), border)
 
@@ -114,8 +116,8 @@ def diag(v: Any, k: int = 0) -> Result:
     if v.ndim == 2:
         return linalg.diagonal(v, k)
     n = v.shape[0] + abs(k)
-    places = np.arange(v.shape[0])
-    return indexing.GetItemGrad((places + max(-k, 0), places + max(k, 0)), (n, n))(v)
+    index = np.arange(v.shape[0])
+    return indexing.GetItemGrad((index + max(-k, 0), index + max(k, 0)), (n, n))(v)
 
 
 def diagflat(v: Any, k: int = 0) -> Result:
@@ -175,12 +177,12 @@ def _depth(arrays: Any) -> int:
 
 
 def _axes(arrays: Any) -> int:
-    return max([_axes(part) for part in arrays]) if isinstance(arrays, list) else operand(arrays).ndim
+    return max([_axes(element) for element in arrays]) if isinstance(arrays, list) else operand(arrays).ndim
 
 
 def _blocks(arrays: Any, depth: int, ndim: int) -> Any:
     if isinstance(arrays, list):
-        return joining.concatenate([_blocks(part, depth - 1, ndim) for part in arrays], -depth)
+        return joining.concatenate([_blocks(element, depth - 1, ndim) for element in arrays], -depth)
     x = operand(arrays)
     return shapes.reshape(x, (1,) * (ndim - x.ndim) + x.shape)
 

@@ -1,4 +1,4 @@
-"""The table of NumPy's functions and what answers for each of them on a Variable."""
+"""The table of NumPy's functions and their implementations for Variables."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ from passus.functions.numpy_api import (
 __all__ = ["ALTERNATIVES", "NUMPY", "UFUNC_METHODS", "WITHOUT_GRADIENT"]
 
 SAME_ARGUMENTS = (angles, arrangement, elementwise, logarithms, rounding, shapes, trigonometry)
-"""Families of passus whose functions take the arguments that NumPy's functions of the same name take."""
+"""Modules whose functions have the names and arguments of NumPy's."""
 
 NUMPYS_ARGUMENTS = (choosing, elements, making, reducing, sampling, shaping)
-"""Modules of functions under NumPy's names."""
+"""Modules of this package whose functions have NumPy's names."""
 
 
 def _public(module: Any) -> dict[str, Any]:
@@ -59,7 +59,7 @@ NUMPY: dict[Any, Callable[..., Any]] = {
         if hasattr(np, name) and name not in ("trace", "diagonal")
     },
     **fourier.FOURIER,
-    **making.CONSTANTS,
+    **making.CREATION,
     np.add: arithmetic.add,
     np.subtract: arithmetic.sub,
     np.multiply: arithmetic.mul,
@@ -109,7 +109,7 @@ UFUNC_METHODS: dict[tuple[Any, str], Callable[..., Any]] = {
     (np.maximum, "accumulate"): lambda a, axis=0, dtype=None: running.maxima(a, axis),
     (np.minimum, "accumulate"): lambda a, axis=0, dtype=None: running.minima(a, axis),
 }
-"""The methods of ufuncs that have a rule. All ufuncs with a rule that take two operands have ``outer``."""
+"""The methods of ufuncs with a rule. Binary ufuncs with a rule also have ``outer``."""
 
 ALTERNATIVES = {
     "eig": "F.eigh(x), for symmetric matrices",
@@ -123,7 +123,7 @@ ALTERNATIVES = {
     "histogram": "np.bincount(places, weights=x)",
     "at": "np.bincount(indices, weights=x)",
 }
-"""What to write for functions of NumPy that have no rule; `passus.foreign` knows those of SciPy."""
+"""Alternatives to NumPy's functions without a rule, for messages; those of SciPy are in `passus.foreign`."""
 
 WITHOUT_GRADIENT: set[Any] = {
     *(np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal),
@@ -142,4 +142,4 @@ WITHOUT_GRADIENT: set[Any] = {
     *(np.array_repr, np.array_str, np.array2string),
     *(np.save, np.savez, np.savez_compressed, np.savetxt),
 }
-"""NumPy's functions whose answer has no gradient: they are given the arrays."""
+"""NumPy's functions whose results have no gradient; they are called with the arrays."""

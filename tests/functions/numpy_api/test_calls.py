@@ -10,7 +10,7 @@ import pytest
 
 from passus import Variable
 from passus.functions.numpy_api.complex_pairs import ComplexPair
-from passus.functions.numpy_api.making import CONSTANTS
+from passus.functions.numpy_api.making import CREATION
 from passus.functions.numpy_api.table import NUMPY
 from passus.testing import check_grads
 from tests.functions.numpy_api.calls import Call
@@ -121,6 +121,6 @@ def test_every_function_with_a_rule_is_called() -> None:
         np.ascontiguousarray,
         np.full,
         np.histogram,
-        *CONSTANTS,
+        *CREATION,
     }  # With like=, or elsewhere.
     assert not [f.__name__ for f in NUMPY if f not in called]
