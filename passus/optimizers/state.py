@@ -46,13 +46,11 @@ class OptimizerState(GroupedOptions, Verified):
 
     def state_dict(self) -> Tree:
         """Copies of the step, options and slots, and the states of hooks and schedules that have one."""
-        leaves = self._numbers()
-        for path, state in self._states.items():
-            leaves |= state.leaves(path)
+        leaves = copy.deepcopy(self._leaves(self._states))
         children = {name: child.state_dict() for name, child in self._children().items()}
         named = () if self.target is None else self._named_params()
         own = attributes_state(f"{self._name}.state_dict", self._own_attributes(), named)
-        return unflatten(copy.deepcopy(leaves)) | children | ({"own": own} if own else {})
+        return unflatten(leaves) | children | ({"own": own} if own else {})
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
         """Verify a state before `load_state_dict` assigns it; groups, hooks and schedules must be those of the saved run.
@@ -65,11 +63,9 @@ class OptimizerState(GroupedOptions, Verified):
         children = self._children()
         given = flatten({name: node for name, node in state.items() if name not in children and name != "own"})
         states = self._empty_states(given, loading)
-        expected = self._numbers() | {name: 0 for name in children if name not in state}
-        for path, new in states.items():
-            expected |= new.leaves(path)
+        missing = {name: 0 for name in children if name not in state}
         arrays = as_arrays(given)
-        compare(as_arrays(expected), arrays, what)
+        compare(as_arrays(self._leaves(states) | missing), arrays, what)
         options = [self._saved_options(path, known, arrays) for path, known in self._option_sets().items()]
         for name, child in children.items():
             loading.part(child, state[name], name)
@@ -115,11 +111,13 @@ class OptimizerState(GroupedOptions, Verified):
         """The options of the optimizer and of its groups, by their paths in the state."""
         return {"options": self.options} | {f"groups.{i}": group.options for i, group in enumerate(self.groups)}
 
-    def _numbers(self) -> dict[str, Any]:
-        """The step and the options as leaves of the state; a schedule is a function, which cannot be saved."""
+    def _leaves(self, states: Mapping[str, ParamState]) -> dict[str, Any]:
+        """The leaves of the saved state: the step, the options and the slots; schedules are functions and are not saved."""
         leaves: dict[str, Any] = {"step": self._step}
         for path, options in self._option_sets().items():
             leaves |= {f"{path}.{name}": value for name, value in options.items() if not callable(value)}
+        for path, state in states.items():
+            leaves |= state.leaves(path)
         return leaves
 
     def _saved_options(self, path: str, options: Mapping[str, Any], arrays: Mapping[str, Array]) -> dict[str, Any]:
