@@ -5,17 +5,30 @@ A name is a descriptor on the class: ``__getattr__`` would slow down the lookup 
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from inspect import getattr_static
 from types import ModuleType, NoneType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from passus.constructors import parameters_of
 from passus.errors import DTypeError, MissingAttributeError
-from passus.foreign import LAYER, OPTIMIZER, OPTIONS
+from passus.foreign import CALL_ARGUMENTS, LAYER, OPTIMIZER, OPTIONS
 
-__all__ = ["ASSIGNED", "Foreign", "answers", "answers_for", "check_assigned", "not_callable"]
+__all__ = [
+    "ASSIGNED",
+    "Foreign",
+    "answers",
+    "answers_for",
+    "answering",
+    "check_assigned",
+    "foreign_argument",
+    "not_callable",
+]
+
+Called = TypeVar("Called", bound=Callable[..., Any])
 
 
 class Foreign:
@@ -44,6 +57,36 @@ def answers(cls: type, names: Mapping[str, str]) -> None:
         if getattr_static(cls, name, None) is None:
             setattr(cls, name, Foreign(name, instead))
     cls.__dir__ = _dir  # type: ignore[assignment]
+
+
+def foreign_argument(name: str, function: Callable[..., Any], named: Iterable[str]) -> DTypeError | None:
+    """The error for a keyword argument of another library, if ``function`` was called with one; ``name`` begins it.
+
+    >>> foreign_argument("attention", lambda q, mask=None: q, ["attn_mask"])
+    DTypeError('attention: there is no argument attn_mask; it is called mask here: True where a query may attend to a key. ...
+    """
+    code = getattr(function, "__code__", None)
+    if code is None or code.co_flags & inspect.CO_VARKEYWORDS:
+        return None
+    own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    unknown = next((argument for argument in named if argument in CALL_ARGUMENTS and argument not in own), None)
+    return None if unknown is None else DTypeError(f"{name}: there is no argument {unknown}; {CALL_ARGUMENTS[unknown]}")
+
+
+def answering(function: Called) -> Called:
+    """A function that raises `DTypeError` for keyword arguments of other libraries, and says what to write instead."""
+
+    @functools.wraps(function)
+    def call(*given: Any, **named: Any) -> Any:
+        try:
+            return function(*given, **named)
+        except TypeError as error:
+            found = foreign_argument(function.__name__, function, named) if type(error) is TypeError else None
+            if found is None:
+                raise
+            raise found from error
+
+    return call  # type: ignore[return-value]
 
 
 def _dir(self: Any) -> Iterable[str]:

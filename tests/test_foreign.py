@@ -15,7 +15,7 @@ import passus
 import passus.functions as F
 import passus.layers as L
 from passus import Function, Variable, foreign, optimizers
-from passus.errors import DTypeError, MissingAttributeError
+from passus.errors import DTypeError, MissingAttributeError, ShapeError
 from passus.training import Trainer
 
 MODULES = {
@@ -170,6 +170,82 @@ def test_functions_of_other_libraries() -> None:
                 f(*[Variable(np.ones(2))] * f.nin)
     with pytest.raises(DTypeError, match="gammaln of another library"):
         scipy.special.gammaln(Variable(np.ones(2)))
+
+
+ENCODER = {"d_model": 4, "n_heads": 2}
+OPTIONS = [
+    (L.RNN, {"hidden_size": 3}, "nonlinearity", "activation"),
+    (L.LSTM, {"hidden_size": 3}, "input_size", "in_size"),
+    (L.LSTM, {"hidden_size": 3}, "batch_first", "leave it out"),
+    (L.GRU, {"hidden_size": 3}, "dropout_ratio", "dropout"),
+    (L.LSTM, {"hidden_size": 3}, "n_layers", "num_layers"),
+    (L.MultiHeadAttention, {}, "embed_dim", "d_model"),
+    (L.MultiHeadAttention, {}, "num_heads", "n_heads"),
+    (L.MultiHeadAttention, ENCODER, "dropout", "dropout_ratio"),
+    (L.MultiHeadAttention, ENCODER, "kdim", "context_size"),
+    (L.TransformerEncoderLayer, {}, "nhead", "n_heads"),
+    (L.TransformerEncoderLayer, ENCODER, "dim_feedforward", "d_hidden"),
+    (L.TransformerDecoderLayer, ENCODER, "norm_first", "pre_norm"),
+    (L.TransformerDecoderLayer, ENCODER, "dropout", "dropout_ratio"),
+    (L.TransformerEncoder, {"n_layers": 1, **ENCODER}, "dropout", "dropout_ratio"),
+    *[
+        (passus.models.GPT, {}, theirs, ours)
+        for theirs, ours in (
+            ("n_layer", "n_layers"),
+            ("n_head", "n_heads"),
+            ("n_embd", "d_model"),
+            ("block_size", "max_len"),
+            ("num_layers", "n_layers"),
+        )
+    ],
+]
+
+
+@pytest.mark.parametrize(("cls", "given", "theirs", "ours"), OPTIONS)
+def test_options_of_sequence_layers_are_answered(cls: Any, given: dict[str, Any], theirs: str, ours: str) -> None:
+    with pytest.raises(DTypeError, match=rf"has no option {theirs}; .*\b{ours}\b") as caught:
+        cls(**given, **{theirs: 2})
+    assert "; it has " not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", foreign.CALL_ARGUMENTS)
+def test_arguments_of_calls_are_answered(name: str) -> None:
+    x, answer = np.ones((1, 3, 4), np.float32), re.escape(foreign.CALL_ARGUMENTS[name])
+    inner = L.Sequential(L.Linear(4), L.MultiHeadAttention(4, 2))
+    with pytest.raises(DTypeError, match=rf"^multiheadattention: there is no argument {name}; {answer}"):
+        inner.l1(x, **{name: None})
+    model = passus.models.GPT(10, 1, 2, 4, 8)
+    with pytest.raises(DTypeError, match=rf"^generate: there is no argument {name}; {answer}"):
+        model.generate([1], 2, **{name: None})
+    with pytest.raises(DTypeError, match=rf"^scaled_dot_product_attention: there is no argument {name}; {answer}"):
+        F.scaled_dot_product_attention(x, x, x, **{name: None})
+    check_that_it_is_true(foreign.CALL_ARGUMENTS[name])
+
+
+def test_a_call_with_an_unknown_argument_is_told_as_python_does() -> None:
+    class Net(L.Layer):
+        def forward(self, x: Any, attn_mask: Any = None, **options: Any) -> Any:
+            if attn_mask is None:
+                raise TypeError("of the user")
+            return x
+
+    x = np.ones((1, 3, 4), np.float32)
+    assert Net()(x, attn_mask=1, seed=3) is x
+    for call in (lambda: L.Linear(3)(x, colour=1), lambda: Net()(x, seed=3)):
+        with pytest.raises(TypeError, match=r"colour|of the user") as caught:
+            call()
+        assert not isinstance(caught.value, DTypeError)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_sizes_in_the_order_of_pytorch_are_answered(kind: str) -> None:
+    cls = getattr(L, kind)
+    for x in (np.ones((2, 3, 4), np.float32), np.ones((2, 4), np.float32)):
+        with pytest.raises(ShapeError, match=rf"{kind.lower()}: .* PyTorch's {kind}\(4, 6\) is {kind}\(6, 4\) here"):
+            cls(4, 6)(x)
+        cls(6, 4)(x)
+    with pytest.raises(ShapeError, match=r"W_x .* must be"):
+        cls(4, 6)(np.ones((2, 3, 5), np.float32))
 
 
 def test_the_class_of_functions_answers_too() -> None:

@@ -20,6 +20,7 @@ from passus.foreign.modules import SCHEDULES as SCHEDULES
 from passus.foreign.modules import TEXT as TEXT
 from passus.foreign.modules import TRAINING as TRAINING
 from passus.foreign.modules import TRANSFORMS as TRANSFORMS
+from passus.foreign.options import CALL_ARGUMENTS as CALL_ARGUMENTS
 from passus.foreign.options import OPTIONS as OPTIONS
 
 _exports.export_names(__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["OPTIONS"]
+__all__ = ["CALL_ARGUMENTS", "OPTIONS"]
 
 OPTIONS = {
     "bias": "it is called nobias here: bias=False is nobias=True",
@@ -57,5 +57,63 @@ OPTIONS = {
     **dict.fromkeys(("steps", "accumulation_steps", "accumulate_grad_batches"), "it is called every here"),
     "verbose": "leave it out",
     "clipnorm": "write optimizer.add_hook(ClipGrad(max_norm))",
+    # Recurrent layers.
+    "input_size": "it is called in_size here, and is inferred on the first call",
+    "nonlinearity": "it is called activation here",
+    "batch_first": "leave it out: sequences are (N, T, I)",
+    "dropout_ratio": "recurrent layers call it dropout, and it acts between their layers",
+    "n_layers": "recurrent layers call it num_layers",
+    "return_sequences": "leave it out: a layer returns the results of all steps, y, and y[:, -1] is the last",
+    # Attention, transformers and language models.
+    "dropout": "it is called dropout_ratio here",
+    **dict.fromkeys(("embed_dim", "n_embd", "hidden_size"), "it is called d_model here"),
+    **dict.fromkeys(("num_heads", "nhead", "n_head", "num_attention_heads"), "it is called n_heads here"),
+    **dict.fromkeys(("num_kv_heads", "num_key_value_heads"), "it is called n_kv_heads here"),
+    **dict.fromkeys(("num_layers", "n_layer", "num_hidden_layers"), "it is called n_layers here"),
+    **dict.fromkeys(("dim_feedforward", "intermediate_size", "n_inner"), "it is called d_hidden here"),
+    **dict.fromkeys(("block_size", "n_positions", "n_ctx", "max_position_embeddings"), "it is called max_len here"),
+    **dict.fromkeys(("kdim", "vdim"), "it is called context_size here, and is inferred on the first call"),
+    "head_dim": "it is called d_head here",
+    "key_dim": "it is called d_head here",
+    "norm_first": "it is called pre_norm here, and is True by default",
+    "layer_norm_eps": "it is called eps here",
+    "rope_theta": "it is called rotary in layers and rotary_base in GPT",
+    "tie_word_embeddings": "it is called tied here",
+    "encoder_layer": "give the number of layers and their options: TransformerEncoder(n_layers, d_model, n_heads)",
+    "decoder_layer": "give the number of layers and their options: TransformerDecoder(n_layers, d_model, n_heads)",
 }
 """Keyword arguments of layers and optimizers."""
+
+MASK = "it is called mask here: True where a query may attend to a key. If True means the opposite, write mask=~"
+PADDING = "and True means the opposite: a key that is not padding. Write "
+
+CALL_ARGUMENTS = {
+    "attn_mask": f"{MASK}attn_mask",
+    "src_mask": f"{MASK}src_mask",
+    "tgt_mask": f"{MASK}tgt_mask",
+    "memory_mask": "it is called context_mask here: True where a query may attend to a key",
+    "key_padding_mask": f"it is called key_mask here, {PADDING}key_mask=~key_padding_mask",
+    "src_key_padding_mask": f"it is called key_mask here, {PADDING}key_mask=~src_key_padding_mask",
+    "tgt_key_padding_mask": f"it is called key_mask here, {PADDING}key_mask=~tgt_key_padding_mask",
+    "memory_key_padding_mask": f"it is called context_key_mask here, {PADDING}context_key_mask=~memory_key_padding_mask",
+    "attention_mask": "it is called key_mask here, and is boolean: key_mask=attention_mask != 0",
+    **dict.fromkeys(
+        ("need_weights", "average_attn_weights"), "call the method weights(query, key) of the layer instead"
+    ),
+    "memory": "it is called context here",
+    "tgt": "it is called x here",
+    "dropout_p": "it is called dropout here",
+    "enable_gqa": "leave it out: k and v may always have fewer heads than q",
+    "hx": "it is called state here",
+    "initial_state": "it is called state here",
+    "position_ids": "it is called positions here",
+    **dict.fromkeys(("past_key_values", "use_cache"), "pass the same cache, from new_cache(), to each call"),
+    "input_ids": "it is called ids here",
+    "labels": "losses are functions: F.softmax_cross_entropy(logits, labels, axis=-1)",
+    **dict.fromkeys(("seed", "generator"), "it is called rng here"),
+    "do_sample": "leave it out: temperature=0 takes the most likely token, any other temperature samples",
+    **dict.fromkeys(("eos_token_id", "stop_token_ids"), "it is called stop here"),
+    **dict.fromkeys(("max_length", "max_tokens"), "give max_new_tokens, the number of tokens after the prompt"),
+    "num_beams": "write passus.text.beam_search(step, ids, width=4, max_length=20)",
+}
+"""Keyword arguments of calls of attention, recurrent layers and language models."""

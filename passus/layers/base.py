@@ -8,7 +8,7 @@ from inspect import getattr_static
 from typing import Any, Self
 from weakref import ref
 
-from passus.answers import ASSIGNED, Foreign, answers, check_assigned
+from passus.answers import ASSIGNED, Foreign, answers, check_assigned, foreign_argument
 from passus.attributes import note
 from passus.backend import Array, is_array
 from passus.constructors import CheckedOptions
@@ -72,6 +72,11 @@ class Layer(State, CheckedOptions):
         except BaseException as error:
             for undo in reversed(undos):
                 undo()
+            if type(error) is TypeError and options:
+                found = foreign_argument(label(self), type(self).forward, options)
+                if found is not None:
+                    self._locate(found)
+                    raise found from error
             if isinstance(error, PassusError):
                 self._locate(error)
             raise

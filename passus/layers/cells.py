@@ -11,6 +11,7 @@ import passus.functions as F
 from passus.arguments import checked_count, checked_flag
 from passus.core import Operand, Parameter, Result
 from passus.errors import ShapeError
+from passus.functions.checks import array_of
 from passus.functions.nn.recurrent import rnn_with
 from passus.initializers import Initializer, lecun_normal, orthogonal
 from passus.kernels.gates import CELLS
@@ -68,7 +69,19 @@ class RecurrentCell(Layer):
     def _ready(self, x: Operand) -> Operand:
         """Resolve the parameters, and return the input in their dtype."""
         resolve_from(label(self), x, -1, self.W_x)
+        self._check_order(array_of(label(self), x).shape)
         return in_dtype_of_parameter(self, x, self.W_x)
+
+    def _check_order(self, shape: tuple[int, ...]) -> None:
+        """Raise `ShapeError` if the input fits ``hidden_size`` instead of ``in_size``: sizes in the order of PyTorch."""
+        in_size, H = self.W_x.shape[0], self.hidden_size
+        if shape and shape[-1] == H != in_size:
+            name = type(self).__name__.removesuffix("Cell")
+            raise ShapeError(
+                f"{name.lower()}: x {shape} has {H} inputs, but W_x {self.W_x.shape} has {in_size}. The order is "
+                f"{name}(hidden_size, in_size): PyTorch's {name}({H}, {in_size}) is {name}({in_size}, {H}) here, or "
+                f"{name}({in_size}), which infers the input size"
+            )
 
 
 class RNNCell(RecurrentCell):

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from passus.answers import answering
 from passus.arguments import checked_count, checked_flag, checked_integer
 from passus.backend import Array
 from passus.config import no_grad, test_mode
@@ -38,6 +39,7 @@ class Generative(Model):
         """The logits (N, V) of the token after the last; tokens (N, T) come after those in the cache."""
         raise NotImplementedError(f"{type(self).__name__}.next_logits is not implemented")
 
+    @answering
     def generate(
         self,
         ids: Prompt,
@@ -73,6 +75,7 @@ class Generative(Model):
         new = list(steps)
         return prompts.continued(np.stack(new, axis=1) if new else np.zeros((prompts.count, 0), np.intp), _stops(stop))
 
+    @answering
     def stream(
         self,
         ids: Prompt,

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from passus.answers import answering
 from passus.arguments import checked_flag, checked_number, checked_share
 from passus.backend import Array
 from passus.config import train
@@ -59,6 +60,7 @@ class ScaledDotProductAttention(Function):
         return (composed_attention(self.settings, self.mask if mask is None else mask, q, k, v),)
 
 
+@answering
 def scaled_dot_product_attention(
     q: Operand,
     k: Operand,
