@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 THRESHOLDS = 1 << 12, 1 << 24
-"""From how many multiplications on a kernel is worth it, and from how many on the first one is."""
+"""Multiplications from which on a kernel is worth it, and those from which on the first kernel is."""
 
 WEIGHTS = 1 << 20
 """How many weights are in memory at a time."""

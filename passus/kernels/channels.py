@@ -1,6 +1,6 @@
-"""Sums and scales of channels, of which batch normalisation is made.
+"""Sums and scales of channels, the parts of batch normalisation.
 
-Arrays are (N, C, ...), in any order of memory; what belongs to channels is (C,). Results lie in memory as their arguments do.
+Images are (N, C, ...), with any strides; arrays of channels are (C,). Results have the memory layout of their arguments.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 THRESHOLDS = 1 << 11, 1 << 14
-"""From how many numbers on a kernel is worth it, and from how many on the first one is."""
+"""Numbers from which on a kernel is worth it, and those from which on the first kernel is."""
 
 
 Limits: TypeAlias = tuple[float, float]

@@ -1,8 +1,8 @@
-"""Convolution in array code: the patches that the kernel meets are rows of a matrix, and one product does the rest.
+"""Convolution in array code: patches of the images are the rows of a matrix, and one product does the rest.
 
 Images are (N, C, *size) with one to three axes of space; weights are (O, C / groups, *kernel). ``stride`` and ``dilation``
 hold a number for each axis of space, ``padding`` a pair (before, after). Results have their channels last in memory, which
-makes patches long runs of numbers; arguments may lie in memory in any way.
+makes patches long runs of memory; arguments may have any strides.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from passus.backend import Array, backend_of
+from passus.kernels.boundary import fit
 from passus.kernels.dispatch import enough, kernel, plain
 from passus.kernels.layout import (
     Padding,
@@ -36,16 +37,16 @@ __all__ = [
 ]
 
 THRESHOLDS = 1 << 10, 1 << 19
-"""From how many multiplications on a kernel is worth it, and from how many on the first one is: some tenths
-of a millisecond of work here."""
+"""Multiplications from which on a kernel is worth it, and those from which on the first kernel is: some tenths of a millisecond
+of work here.
+"""
 
 MOST = 1 << 26
-"""How many numbers of patches are laid out at once; a batch that has more is halved, for they take several times its
-own memory."""
+"""Numbers of patches that are in memory at once. A larger batch is halved, because patches take several times its memory."""
 
 
 def _suits_convolve(x: Array, W: Array, b: Array | None, stride: Sizes, *window: Any) -> bool:
-    if not plain(x, W) or not (b is None or (plain(b) and b.shape == W.shape[:1])):
+    if not plain(x, W) or not (b is None or fit((b, W.shape[:1]))):
         return False
     pixels = x.size // max(1, x.shape[1]) // math.prod(stride)
     return enough(pixels * W.size, *THRESHOLDS) and _results(x.shape, W.shape, stride, *window) != ()
@@ -67,7 +68,7 @@ def _suits_weight_gradient(x: Array, gy: Array, kernel: Sizes, *window: Any) -> 
 
 @lru_cache(maxsize=1 << 12)
 def _results(x: Sizes, W: Sizes, stride: Sizes, padding: Padding, dilation: Sizes, groups: int) -> Sizes:
-    """The shape of the images that a kernel makes of x and W; () if there is none for such shapes."""
+    """The shape of the output for x and W; () if no kernel takes such shapes."""
     axes = len(stride)
     if not 1 <= axes <= 2 or not len(x) == len(W) == axes + 2 or len(dilation) != axes or len(padding) != axes:
         return ()
@@ -81,16 +82,16 @@ def _results(x: Sizes, W: Sizes, stride: Sizes, padding: Padding, dilation: Size
 def convolve(
     x: Array, W: Array, b: Array | None, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
 ) -> Array:
-    """The images (N, O, *out) of ``x``, each channel with the number that ``b`` (O,) has for it added."""
+    """The images (N, O, *out) from ``x`` (N, C, *size), with a bias ``b`` (O,) added to the channels."""
     columns = im2col(x, W.shape[2:], stride, padding, dilation)
     if columns.size > MOST and len(x) > 1:
-        parts = [convolve(half, W, b, stride, padding, dilation, groups) for half in _halves(x)]
-        return backend_of(x).xp.concatenate(parts)
+        halves = [convolve(half, W, b, stride, padding, dilation, groups) for half in _halves(x)]
+        return backend_of(x).xp.concatenate(halves)
     out = columns.shape[-len(stride) :]
     y = _rows(columns, len(stride), groups) @ _matrices(W, groups).swapaxes(1, 2)
     y = y.swapaxes(0, 1).reshape(len(x), *out, len(W))
     if b is not None:
-        y += b  # Nobody has seen this array yet.
+        y += b  # Safe to modify in place: the array is new.
     return channels_second(y)
 
 
@@ -100,10 +101,10 @@ def convolve_input_gradient(
 ) -> Array:
     """The gradient (N, C, *size) for the images; as a function of ``gy`` (N, O, *out), the transposed convolution."""
     axes = len(stride)
-    places = len(gy) * math.prod(gy.shape[2:])
-    if places * groups * math.prod(W.shape[1:]) > MOST and len(gy) > 1:
-        parts = [convolve_input_gradient(half, W, size, stride, padding, dilation, groups) for half in _halves(gy)]
-        return backend_of(gy).xp.concatenate(parts)
+    pixels = len(gy) * math.prod(gy.shape[2:])
+    if pixels * groups * math.prod(W.shape[1:]) > MOST and len(gy) > 1:
+        halves = [convolve_input_gradient(half, W, size, stride, padding, dilation, groups) for half in _halves(gy)]
+        return backend_of(gy).xp.concatenate(halves)
     rows = _rows(gy, axes, groups) @ _matrices(W, groups)
     columns = rows.reshape(groups, len(gy), *gy.shape[2:], *W.shape[2:], W.shape[1])
     order = (1, 0, 2 + 2 * axes, *range(2 + axes, 2 + 2 * axes), *range(2, 2 + axes))
@@ -118,8 +119,8 @@ def convolve_weight_gradient(
     """The gradient (O, C / groups, *kernel) for the weights."""
     columns = im2col(x, kernel, stride, padding, dilation)
     if columns.size > MOST and len(x) > 1:
-        parts = zip(_halves(x), _halves(gy))
-        return sum(convolve_weight_gradient(*half, kernel, stride, padding, dilation, groups) for half in parts)
+        pairs = zip(_halves(x), _halves(gy))
+        return sum(convolve_weight_gradient(*half, kernel, stride, padding, dilation, groups) for half in pairs)
     gW = batched(_rows(gy, len(stride), groups).swapaxes(1, 2), _rows(columns, len(stride), groups))
     return channels_second(gW.reshape(gy.shape[1], *kernel, x.shape[1] // groups))
 
@@ -134,18 +135,18 @@ def im2col(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, dilation: S
 
 
 def col2im(columns: Array, size: Sizes, stride: Sizes, padding: Padding, dilation: Sizes) -> Array:
-    """The images (N, ..., *size) in which each pixel is the sum of its copies in patches (N, ..., *kernel, *out)."""
+    """The images (N, ..., *size) whose pixels are the sums of their copies in patches (N, ..., *kernel, *out)."""
     backend, axes = backend_of(columns), len(stride)
     channels, kernel, out = columns.shape[1 : -2 * axes], columns.shape[-2 * axes : -axes], columns.shape[-axes:]
     images = blank(columns, channels, size, padding)
-    for place, pixels in meetings(kernel, stride, dilation, out):
-        patch = columns[(..., *place, *[slice(None)] * axes)]
+    for position, pixels in meetings(kernel, stride, dilation, out):
+        patch = columns[(..., *position, *[slice(None)] * axes)]
         images = backend.add_at(images, pixels, patch)
     return images[inside(size, padding)]
 
 
 def extents(kernel: Sizes, dilation: Sizes) -> Sizes:
-    """How many pixels a kernel spans along each axis.
+    """Number of pixels that a kernel spans along each axis.
 
     >>> extents((3, 1), dilation=(2, 2))
     (5, 1)

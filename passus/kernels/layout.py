@@ -1,4 +1,4 @@
-"""How images (N, C, *size) lie in memory, channels last, what is around them, and which pixels a window meets."""
+"""The memory layout of images (N, C, *size), channels last, their padding, and the pixels in windows."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ __all__ = [
     "last_axis_at",
     "meetings",
     "padded",
+    "window_count",
     "window_counts",
 ]
 
 Sizes: TypeAlias = tuple[int, ...]
 """A number for each axis of space."""
 Padding: TypeAlias = tuple[tuple[int, int], ...]
-"""How many pixels before and after, for each axis of space."""
+"""Number of pixels before and after, for each axis of space."""
 
 
 def channels_last(x: Array) -> Array:
@@ -41,12 +42,12 @@ def channels_second(x: Array) -> Array:
 
 
 def axis_last(x: Array, axis: int) -> Array:
-    """A view with an axis, 0 or more, behind all others: in a fifth of the time of NumPy's moveaxis."""
+    """A view with an axis, 0 or more, moved to the end, in a fifth of the time of NumPy's moveaxis."""
     return x.transpose(*range(axis), *range(axis + 1, x.ndim), axis)
 
 
 def last_axis_at(x: Array, axis: int) -> Array:
-    """The way back: a view with the last axis in the place ``axis``."""
+    """The inverse of `axis_last`: a view with the last axis moved to ``axis``."""
     return x.transpose(*range(axis), x.ndim - 1, *range(axis, x.ndim - 1))
 
 
@@ -63,7 +64,7 @@ def blank(like: Array, channels: Sizes, size: Sizes, padding: Padding) -> Array:
 
 
 def inside(size: Sizes, padding: Padding) -> tuple[Any, ...]:
-    """The index of what is not padding.
+    """The index of the pixels that are not padding.
 
     >>> inside((5,), ((2, 1),))
     (Ellipsis, slice(2, 7, None))
@@ -79,25 +80,34 @@ def padded(x: Array, padding: Padding) -> Array:
     return backend_of(x).add_at(blank(x, x.shape[1:2], size, padding), inside(size, padding), x)
 
 
+def window_count(size: int, extent: int, stride: int, padding: int) -> int:
+    """Number of windows along an axis; below 1 if none fits. ``padding``: number of pixels on both sides together.
+
+    >>> window_count(5, extent=3, stride=2, padding=2)
+    3
+    """
+    return (size + padding - extent) // stride + 1
+
+
 @lru_cache(maxsize=1 << 12)
 def window_counts(size: Sizes, extents: Sizes, stride: Sizes, padding: Padding) -> Sizes:
-    """How many windows of such extents there are along each axis; () if the axes are not as many, or one has no window.
+    """Number of windows of these extents along each axis; () if the numbers of axes differ, or no window fits along one.
 
     >>> window_counts((5, 4), extents=(3, 2), stride=(2, 1), padding=((1, 1), (0, 0))), window_counts((5,), (3, 2), (1,), ((0, 0),))
     ((3, 3), ())
     """
     if not len(size) == len(extents) == len(stride) == len(padding) or min((*size, *extents, *stride), default=0) < 1:
         return ()
-    spans = [n + before + after - k for n, (before, after), k in zip(size, padding, extents)]
-    return tuple([n // step + 1 for n, step in zip(spans, stride)]) if min(spans) >= 0 else ()
+    counts = tuple([window_count(n, k, step, sum(pads)) for n, k, step, pads in zip(size, extents, stride, padding)])
+    return counts if min(counts) > 0 else ()
 
 
 def meetings(kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes) -> Iterator[tuple[Sizes, tuple[Any, ...]]]:
-    """Each place in a window, and the index of the pixels that it meets on the way of the window.
+    """Each position in a window, and the index of the pixels at this position in all windows.
 
     >>> list(meetings((2,), stride=(2,), dilation=(1,), out=(3,)))
     [((0,), (Ellipsis, slice(0, 5, 2))), ((1,), (Ellipsis, slice(1, 6, 2)))]
     """
-    for place in product(*map(range, kernel)):
-        starts = [i * apart for i, apart in zip(place, dilation)]
-        yield place, (..., *[slice(at, at + step * (n - 1) + 1, step) for at, step, n in zip(starts, stride, out)])
+    for position in product(*map(range, kernel)):
+        starts = [i * apart for i, apart in zip(position, dilation)]
+        yield position, (..., *[slice(at, at + step * (n - 1) + 1, step) for at, step, n in zip(starts, stride, out)])

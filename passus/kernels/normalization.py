@@ -1,6 +1,6 @@
-"""Normalisation of numbers that lie along some axes of an array, of which layer and group normalisation are made.
+"""Normalisation along some axes of an array, the common part of layer and group normalisation.
 
-``gamma`` and ``beta`` broadcast with ``x``. Results lie in memory as their arguments do. All of it is written with operators
+``gamma`` and ``beta`` broadcast with ``x``. Results have the memory layout of their arguments. Everything is written with operators
 and methods that arrays and Variables share: given Variables, the results are Variables.
 """
 
@@ -24,12 +24,12 @@ __all__ = [
 ]
 
 THRESHOLDS = 1 << 8, 1 << 14
-"""From how many numbers on a kernel is worth it, and from how many on the first one is."""
+"""Numbers from which on a kernel is worth it, and those from which on the first kernel is."""
 
 
 def _arrays_suit(x: Array, gamma: Array, axes: tuple[int, ...]) -> bool:
-    """Whether x has rows side by side in memory that share gamma, as in layer_norm; or is made of images (N, G, C / G, ...)
-    with channels last in memory and a gamma (G, C / G, 1, ...).
+    """Whether x is contiguous and its rows share gamma, as in layer_norm; or x are images (N, G, C / G, ...) with channels last in
+    memory, and gamma is (G, C / G, 1, ...).
     """
     if not enough(x.size, *THRESHOLDS) or not plain(x, gamma):
         return False
@@ -160,13 +160,13 @@ def _centred(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array,
 
 def _mean(x: Array, axes: tuple[int, ...]) -> Array:
     count = math.prod([x.shape[axis] for axis in axes])
-    if len(axes) > 1:  # Pixels first: where channels are last in memory, whole rows of them are added up.
+    if len(axes) > 1:  # Pixels first: where channels are last in memory, whole rows are added.
         x, axes = total(x, axes[1:], True), axes[:1]
-    return total(x, axes, True) / (count or 1)  # Of nothing, the sum is 0, and so shall be the mean.
+    return total(x, axes, True) / (count or 1)  # The mean of no numbers is 0, as their sum.
 
 
 def _summed_like(gamma: Array, g: Array) -> Array:
-    """The sum over the axes along which ``gamma`` was stretched to the shape of ``g``."""
+    """The sum over the axes along which ``gamma`` was broadcast to the shape of ``g``."""
     lead = g.ndim - gamma.ndim
     stretched = [lead + axis for axis, n in enumerate(gamma.shape) if n == 1 != g.shape[lead + axis]]
     return total(g, (*range(lead), *stretched)).reshape(gamma.shape)

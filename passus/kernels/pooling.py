@@ -1,8 +1,8 @@
-"""Pooling in array code: one pass over the images for each place in the window.
+"""Pooling in array code: one pass over the images for each position in the window.
 
 Images are (N, C, *size) with one to three axes of space. ``stride`` holds a number for each of them, ``padding`` a pair
-(before, after); every window meets at least one pixel of the image. Results have their channels last in memory;
-arguments may lie in memory in any way.
+(before, after); every window contains at least one pixel of the image. Results have their channels last in memory;
+arguments may have any strides.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["average_pooling", "average_pooling_gradient", "max_pooling", "max_po
 
 
 THRESHOLDS = 1 << 9, 1 << 15
-"""From how many pixels on a kernel is worth it, and from how many on the first one is."""
+"""Pixels from which on a kernel is worth it, and those from which on the first kernel is."""
 
 
 def _suits(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, *_: Any) -> bool:
@@ -51,12 +51,12 @@ def _gradient_suits(gy: Array, size: Sizes, kernel: Sizes, stride: Sizes, paddin
 
 
 def _meet_pixels(kernel: Sizes, padding: Padding) -> bool:
-    """Whether each window meets a pixel of the image, as the kernels take for granted."""
+    """Whether each window contains a pixel of the image, as the kernels assume."""
     return all(0 <= before < k and 0 <= after < k for k, (before, after) in zip(kernel, padding))
 
 
 def _suits_max(x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> bool:
-    return _suits(x, kernel, stride, padding) and math.prod(kernel) <= 256  # Places are bytes.
+    return _suits(x, kernel, stride, padding) and math.prod(kernel) <= 256  # Positions are bytes.
 
 
 def _suits_average(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, divisor: Any) -> bool:
@@ -70,48 +70,53 @@ def _average_gradient_suits(
     return meet <= LONG and _gradient_suits(gy, size, kernel, stride, padding)
 
 
-def _max_gradient_suits(gy: Array, places: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding) -> bool:
-    if not _gradient_suits(gy, size, kernel, stride, padding) or type(places) is not np.ndarray:
+def _max_gradient_suits(
+    gy: Array, positions: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding
+) -> bool:
+    if not _gradient_suits(gy, size, kernel, stride, padding) or type(positions) is not np.ndarray:
         return False
-    return bool(places.dtype == np.uint8 and places.shape == gy.shape)
+    return bool(positions.dtype == np.uint8 and positions.shape == gy.shape)
 
 
 @with_kernel(_suits_max)
 def max_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> tuple[Array, Array]:
-    """The largest pixel of each window (N, C, *out), and its place: row-major in the window, the first of those that tie.
+    """The largest pixel of each window (N, C, *out), and its position in the window, in row-major order; the first one of equal pixels.
 
-    NaN is larger than any number. Around the images lies what is smaller than any pixel.
+    NaN is larger than any number. The padding is smaller than any pixel.
     """
     xp, out = backend_of(x).xp, window_counts(x.shape[2:], kernel, stride, padding)
     x = _surrounded(channels_last_in_memory(x), padding)
     windows = _passes(kernel, stride, out)
     _, pixels = next(windows)
     y = x[pixels]
-    places = xp.broadcast_to(_first_inside(kernel, stride, padding, out), y.shape)
-    for place, pixels in windows:
+    positions = xp.broadcast_to(_first_inside(kernel, stride, padding, out), y.shape)
+    for position, pixels in windows:
         met = x[pixels]
         larger = met > y if x.dtype.kind != "f" else (met > y) | (met != met)
-        y, places = xp.maximum(y, met), xp.maximum(places, larger * place)  # Later places have higher numbers.
-    return y, places
+        y, positions = (
+            xp.maximum(y, met),
+            xp.maximum(positions, larger * position),
+        )  # Later positions have higher numbers.
+    return y, positions
 
 
 @with_kernel(_max_gradient_suits)
 def max_pooling_gradient(
-    gy: Array, places: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding
+    gy: Array, positions: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding
 ) -> Array:
-    """The images (N, C, *size) in which each ``gy`` (N, C, *out) is added to the pixel at its place in the window."""
+    """The images (N, C, *size) in which each ``gy`` (N, C, *out) is added to the pixel at its position in the window."""
     backend = backend_of(gy)
     images = blank(gy, gy.shape[1:2], size, padding)
-    for place, pixels in _passes(kernel, stride, gy.shape[2:]):
-        images = backend.add_at(images, pixels, masked(gy, places == place))
+    for position, pixels in _passes(kernel, stride, gy.shape[2:]):
+        images = backend.add_at(images, pixels, masked(gy, positions == position))
     return images[inside(size, padding)]
 
 
-def pixels_at(places: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> Array:
-    """The pixels of ``x`` at these places in the windows, (N, C, *out): the transpose of `max_pooling_gradient`."""
+def pixels_at(positions: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> Array:
+    """The pixels of ``x`` at these positions in the windows, (N, C, *out): the transpose of `max_pooling_gradient`."""
     x = padded(channels_last_in_memory(x), padding)
-    windows = _passes(kernel, stride, places.shape[2:])
-    return sum(masked(x[pixels], places == place) for place, pixels in windows)
+    windows = _passes(kernel, stride, positions.shape[2:])
+    return sum(masked(x[pixels], positions == position) for position, pixels in windows)
 
 
 @with_kernel(_suits_average)
@@ -128,7 +133,7 @@ def average_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, di
 def average_pooling_gradient(
     gy: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, divisor: Any
 ) -> Array:
-    """The gradient (N, C, *size) for the images: each pixel gets a share from every window that meets it."""
+    """The gradient (N, C, *size) for the images: each pixel gets a share from every window that contains it."""
     backend = backend_of(gy)
     share = gy / backend.xp.asarray(divisor, gy.dtype)
     images = blank(share.astype(_dtype_of_sums(gy, kernel), copy=False), gy.shape[1:2], size, padding)
@@ -138,28 +143,28 @@ def average_pooling_gradient(
 
 
 def _passes(kernel: Sizes, stride: Sizes, out: Sizes) -> Iterator[tuple[Any, tuple[Any, ...]]]:
-    """The number of each place in the window, as small an integer as holds it, and the pixels that it meets."""
-    dtype = _dtype_of_places(kernel)
+    """The number of each position in the window, in the smallest integer dtype, and its pixels in all windows."""
+    dtype = _dtype_of_positions(kernel)
     for number, (_, pixels) in enumerate(meetings(kernel, stride, (1,) * len(kernel), out)):
         yield dtype.type(number), pixels
 
 
 def _dtype_of_sums(x: Array, kernel: Sizes) -> Any:
-    """In which numbers are added up that meet in a window, one after the other."""
+    """The dtype in which the numbers of a window are added, one after the other."""
     return np.float64 if x.dtype == np.float32 and math.prod(kernel) > LONG else x.dtype
 
 
-def _dtype_of_places(kernel: Sizes) -> np.dtype[Any]:
+def _dtype_of_positions(kernel: Sizes) -> np.dtype[Any]:
     return np.min_scalar_type(math.prod(kernel) - 1)
 
 
 def _first_inside(kernel: Sizes, stride: Sizes, padding: Padding, out: Sizes) -> Array:
-    """The first place in each window that is not on padding, (*out): that of a window in which nothing is larger."""
-    places = np.zeros((), _dtype_of_places(kernel))
+    """The first position in each window that is not padding, (*out): the result for a window in which no pixel is larger."""
+    positions = np.zeros((), _dtype_of_positions(kernel))
     for k, step, (before, _), n in zip(kernel, stride, padding, out):
         first = np.maximum(before - step * np.arange(n), 0)
-        places = (places[..., None] * k + first).astype(places.dtype)
-    return places
+        positions = (positions[..., None] * k + first).astype(positions.dtype)
+    return positions
 
 
 def _surrounded(x: Array, padding: Padding) -> Array:

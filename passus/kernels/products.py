@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
+from passus.kernels.boundary import fit
 from passus.kernels.dispatch import enough, kernel, plain
 
 __all__ = ["PRODUCTS_IN_FLOAT32", "THRESHOLDS", "batched", "product"]
@@ -25,14 +26,14 @@ def _suits(a: Any, b: Any, bias: Any = None) -> bool:
         return False
     # For a single row, packing the matrix costs more than it saves: BLAS reads it in place. BLAS would be faster for up to some 16
     # rows, but its threads then wait in a loop on the processors that the next kernels need.
-    if len(a) < 2 or (bias is not None and not (plain(bias) and bias.shape == b.shape[1:])):
+    if len(a) < 2 or (bias is not None and not fit((bias, b.shape[1:]))):
         return False
     return enough(a.size * b.shape[1], *THRESHOLDS)
 
 
 @kernel(_suits)
 def product(a: Array, b: Array, bias: Array | None = None) -> Array:
-    """The matrix (N, M) from (N, K) and (K, M), with a row ``bias`` (M,) added; given Variables, the result is one.
+    """The matrix (N, M) from (N, K) and (K, M), with a row ``bias`` (M,) added. Given Variables, the result is one.
 
     >>> product(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([0.5]))
     array([[11.5]])
@@ -45,7 +46,7 @@ def product(a: Array, b: Array, bias: Array | None = None) -> Array:
 
 
 def batched(a: Any, b: Any) -> Any:
-    """``a @ b``, right for long sums too; given Variables, the result is one.
+    """``a @ b``, right for long sums too. Given Variables, the result is one.
 
     >>> batched(np.full((2, 1, 1000000), 0.1, np.float32), np.ones((2, 1000000, 1), np.float32)).ravel().round()
     array([100000., 100000.], dtype=float32)

@@ -1,7 +1,7 @@
 """The steps of recurrent networks over whole sequences, and their gradients.
 
-The contribution of the input to the gates is computed before, and the gradients of the weights after, as one product over all
-steps each. Shapes: N examples, T steps, G gates, H units; P is the size of h, H without a projection.
+The contribution of the input to the gates is computed before the steps, and the gradients of the weights after them, each as one
+product over all steps. Shapes: N examples, T steps, G gates, H units; P is the size of h, H without a projection.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from passus.backend import Array, backend_of, is_array
+from passus.kernels.boundary import fit
 from passus.kernels.dispatch import enough, kernel, plain
 from passus.kernels.elementwise import masked
 from passus.kernels.gates import CELLS
@@ -21,10 +22,10 @@ __all__ = ["Kept", "active_steps", "recurrence", "recurrence_gradient", "results
 
 
 class Kept(NamedTuple):
-    """What the gradient of a recurrence reads beside inputs and outputs."""
+    """What the gradient of a recurrence needs beside inputs and outputs."""
 
     gates: Array | None
-    """(N, T, K * H): the K arrays that each step keeps, by `passus.kernels.gates.Cell`."""
+    """(N, T, K * H): the K arrays that each step saves, see `passus.kernels.gates.Cell`."""
     cells: Array | None
     """(N, T, H): c after each step, of cells that have it."""
     hidden: Array | None
@@ -32,18 +33,7 @@ class Kept(NamedTuple):
 
 
 THRESHOLDS = 1 << 13, 1 << 20
-"""From how many multiplications on a kernel is worth it, and from how many on the first one is."""
-
-
-def _fit(*arrays: tuple[Any, tuple[int, ...] | None]) -> bool:
-    """Whether arrays are plain and of these shapes; a shape of None stands for an array that must be None."""
-    for array, shape in arrays:
-        if shape is None:
-            if array is not None:
-                return False
-        elif not plain(array) or array.shape != shape:
-            return False
-    return True
+"""Multiplications from which on a kernel is worth it, and those from which on the first kernel is."""
 
 
 def _weights_suit(cell: str, steps: Any, W_h: Any, W_p: Any, lengths: Any) -> bool:
@@ -53,7 +43,7 @@ def _weights_suit(cell: str, steps: Any, W_h: Any, W_p: Any, lengths: Any) -> bo
     if cell not in CELLS or not plain(W_h) or W_h.ndim != 2 or not W_h.size or W_h.shape[1] % CELLS[cell].gates:
         return False
     H, P = W_h.shape[1] // CELLS[cell].gates, W_h.shape[0]
-    if (W_p is None and P != H) or (W_p is not None and not (CELLS[cell].has_c and plain(W_p) and W_p.shape == (H, P))):
+    if (W_p is None and P != H) or (W_p is not None and not (CELLS[cell].has_c and fit((W_p, (H, P))))):
         return False
     if lengths is not None and not (
         type(lengths) is np.ndarray and lengths.dtype == np.int64 and lengths.shape == steps.shape[:1]
@@ -69,7 +59,7 @@ def _suits(cell: str, xs: Any, h: Any, c: Any, W_h: Any, b_h: Any, W_p: Any, len
         return False
     (N, _, size), (P, columns), formulas = xs.shape, W_h.shape, CELLS[cell]
     H = columns // formulas.gates
-    return size == columns and _fit(
+    return size == columns and fit(
         (xs, xs.shape),
         (h, (N, P)),
         (c, (N, H) if formulas.has_c else None),
@@ -99,7 +89,7 @@ def _gradient_suits(
     of_c, all_c = ((N, H), (N, T, H)) if formulas.has_c else (None, None)
     kept = (N, T, formulas.kept * H) if formulas.kept else None
     results = [(array, (N, T, P)) for array in (gy, y, before)]
-    return _fit(*results, (gh, (N, P)), (gc, of_c), (c, of_c), (cells, all_c), (gates, kept))
+    return fit(*results, (gh, (N, P)), (gc, of_c), (c, of_c), (cells, all_c), (gates, kept))
 
 
 @kernel(_suits)
@@ -120,8 +110,8 @@ def recurrence(
     ``W_h``: (P, G * H). ``b_h``: (H,), of cells that have it. ``W_p``: (H, P), a projection. ``lengths``: (N,) integers, the
     number of steps of each example; None: T. ``reverse``: start at the last step.
 
-    Returns the results (N, T, P), which are 0 after the end of an example, the final h and c, and what the gradient needs. Given
-    Variables, the results are Variables, and nothing is kept.
+    Returns the results (N, T, P), which are 0 after the end of an example, the final h and c, and the arrays that the gradient
+    needs. Given Variables, the results are Variables, and nothing is saved.
 
     >>> import numpy as np
     >>> x, h = np.ones((1, 2, 1)), np.zeros((1, 1))
@@ -182,7 +172,7 @@ def recurrence_gradient(
 ) -> tuple[Array, Array, Array | None, Array, Array | None]:
     """The gradients of a `recurrence`, from those of its results (N, T, P) and of its final h and c.
 
-    ``y``: its results. ``before``: h before each step, by `results_before`. ``c``: the initial c. ``gates``, ``cells``: what it kept.
+    ``y``: its results. ``before``: h before each step, by `results_before`. ``c``: the initial c. ``gates``, ``cells``: what it saved.
 
     Returns the gradients for the contributions of the input and of h to the gates, (N, T, G * H), which are one array if they are
     equal; for the results after the projection, (N, T, P), if there is one; for the initial h and c.

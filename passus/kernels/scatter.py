@@ -13,7 +13,7 @@ from passus.kernels.sums import LONG, total
 __all__ = ["add_frequent", "scatter_add"]
 
 THRESHOLDS = 1 << 11, 1 << 14
-"""From how many numbers on a kernel is worth it, and from how many on the first one is."""
+"""Numbers from which on a kernel is worth it, and those from which on the first kernel is."""
 
 
 def _suits(shape: tuple[int, ...], index: Any, values: Array) -> bool:

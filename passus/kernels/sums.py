@@ -33,7 +33,7 @@ BLOCK = 1 << 7
 
 
 def total(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
-    """``x.sum(axis, keepdims=keepdims)``, right for long sums too; given a Variable, the result is one.
+    """``x.sum(axis, keepdims=keepdims)``, accurate for long sums too. Given a Variable, the result is one.
 
     float16 is added up in float32, and the sum is rounded once.
 
@@ -98,7 +98,7 @@ def at_least_float32(x: Array) -> Array:
 
 
 def running(x: Any, axis: int | None = None) -> Any:
-    """``x.cumsum(axis)``, right for long sums too; given a Variable, the result is one.
+    """``x.cumsum(axis)``, accurate for long sums too. Given a Variable, the result is one.
 
     >>> running(np.full(1000000, 0.1, np.float32))[-1]
     np.float32(100000.0)

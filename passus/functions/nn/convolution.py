@@ -66,7 +66,7 @@ class Deconv(Function):
     def forward(self, x: Array, W: Array, b: Array | None = None) -> Array:
         y = convolve_input_gradient(x, W, self.size, *self.window, self.groups)
         if b is not None:
-            y += b.reshape(-1, *[1] * len(self.size))  # Nobody has seen this array yet.
+            y += b.reshape(-1, *[1] * len(self.size))  # Safe to modify in place: the array is new.
         return y
 
     def backward(self, gy: Any) -> Any:

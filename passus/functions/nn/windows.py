@@ -10,6 +10,7 @@ from passus.core import Operand
 from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.functions.checks import PAD_MODES, array_of
 from passus.kernels.convolution import extents
+from passus.kernels.layout import window_count
 
 __all__ = [
     "Window",
@@ -28,8 +29,8 @@ __all__ = [
 
 
 class Window(NamedTuple):
-    """How a window moves over an image, for each axis of space: its step, the (before, after) padding, and how far
-    apart the pixels lie that it meets.
+    """How a window moves over an image, for each axis of space: its stride, the (before, after) padding, and the distance of
+    neighbouring pixels in it.
     """
 
     stride: tuple[int, ...]
@@ -43,16 +44,16 @@ def window_of(
     """The window that the options of an operation on images of ``size`` describe.
 
     ``stride`` and ``dilation``: one number, or one for each axis. ``pad``: the same, or (before, after) pairs for the
-    axes, or ``"valid"`` for none, or ``"same"`` for as much as gives ``ceil(size / stride)`` windows, where an odd
-    number has the greater part behind.
+    axes, or ``"valid"`` for none, or ``"same"`` for ``ceil(size / stride)`` windows, with the larger half of an odd number
+    after the image.
 
-    Raises `ArgumentError` for numbers out of range or too many or few of them, `DTypeError` for what is no integer.
+    Raises `ArgumentError` for numbers out of range or too many or few of them, `DTypeError` for numbers that are not integers.
 
     >>> window_of("conv1d", (8,), (4,), stride=2, pad="same")
     Window(stride=(2,), padding=((1, 1),), dilation=(1,))
     """
     if type(stride) is type(dilation) is int and type(pad) in (int, str):
-        return _remembered(name, size, kernel, stride, pad, dilation)
+        return _cached_window(name, size, kernel, stride, pad, dilation)
     return _window_of(name, size, kernel, stride, pad, dilation)
 
 
@@ -72,8 +73,8 @@ def _window_of(
     return Window(stride, tuple([_before_and_after(name, p) for p in given]), dilation)
 
 
-# The same options come in each step. True and 1.0, which are equal to 1, are none of those that are remembered.
-_remembered = lru_cache(maxsize=1024)(_window_of)
+# The same options come in each step. True and 1.0, which are equal to 1, never reach the cache.
+_cached_window = lru_cache(maxsize=1024)(_window_of)
 
 
 def _named_padding(
@@ -98,7 +99,7 @@ def _before_and_after(name: str, pad: Any) -> tuple[int, int]:
 def per_axis(name: str, called: str, value: Any, axes: int) -> tuple[int, ...]:
     """A count of 1 or more for each axis of space, given as one number for all, or as one for each.
 
-    Raises `ArgumentError` for too many or too few, or one below 1; `DTypeError` for what is no integer.
+    Raises `ArgumentError` for too many or too few, or one below 1; `DTypeError` for numbers that are not integers.
 
     >>> per_axis("conv2d", "stride", 2, axes=2)
     (2, 2)
@@ -156,14 +157,14 @@ def image_and_kernel(name: str, axes: int, x: Operand, W: Operand) -> tuple[tupl
 
 
 def _missing_axes(shape: tuple[int, ...], axes: int) -> str:
-    """How an array gets the axes of images."""
+    """A hint how to add the missing axes."""
     if len(shape) == 1 + axes:
         return "for a single example write x[None], for images without a channel axis x[:, None]"
     return f"reshape x, as in x.reshape(N, C, {', '.join('DHW'[-axes:])})"
 
 
 def channels_are_last(shape: tuple[int, ...], channels: int) -> str:
-    """What is said of images whose last axis is as long as that of the channels should be.
+    """A hint for images whose last axis has the length of the channel axis.
 
     >>> channels_are_last((2, 32, 32, 3), 3)
     '. Are the channels last? Write x.transpose(0, 3, 1, 2)'
@@ -175,17 +176,17 @@ def channels_are_last(shape: tuple[int, ...], channels: int) -> str:
 
 
 def out_size(size: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> tuple[int, ...]:
-    """How many windows fit along each axis of images of ``size``; below 1 where there is no place for any.
+    """Number of windows along each axis of images of ``size``; below 1 where none fits.
 
     >>> out_size((8,), (3,), Window((2,), ((1, 1),), (1,)))
     (4,)
     """
-    lengths = [n + before + after for n, (before, after) in zip(size, window.padding)]
-    return tuple([(n - e) // s + 1 for n, e, s in zip(lengths, extents(kernel, window.dilation), window.stride)])
+    axes = zip(size, extents(kernel, window.dilation), window.stride, window.padding)
+    return tuple([window_count(n, extent, stride, sum(pads)) for n, extent, stride, pads in axes])
 
 
 def check_fit(name: str, shape: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> None:
-    """Raise `ShapeError` if there is no place for the window in images of this shape (N, C, *size).
+    """Raise `ShapeError` if no window fits into images of this shape (N, C, *size).
 
     >>> check_fit("conv1d", (1, 1, 8), (3,), Window((2,), ((1, 1),), (1,)))
     """
@@ -198,7 +199,7 @@ def check_fit(name: str, shape: tuple[int, ...], kernel: tuple[int, ...], window
 
 
 def get_conv_outsize(input_size: int, kernel_size: int, stride: int, pad: int) -> int:
-    """How many windows fit along an axis: ``(input_size + 2 pad - kernel_size) // stride + 1``.
+    """Number of windows along an axis: ``(input_size + 2 pad - kernel_size) // stride + 1``.
 
     Raises `ShapeError` if not one does, `ArgumentError` for a stride or a kernel below 1.
 
@@ -211,7 +212,7 @@ def get_conv_outsize(input_size: int, kernel_size: int, stride: int, pad: int) -
             f"get_conv_outsize: a kernel of {kernel_size} does not fit into {input_size} with {pad} of padding on each "
             "side; use a smaller kernel or more padding"
         )
-    return (input_size + 2 * pad - kernel_size) // stride + 1
+    return window_count(input_size, kernel_size, stride, 2 * pad)
 
 
 def get_deconv_outsize(size: int, kernel_size: int, stride: int, pad: int) -> int:

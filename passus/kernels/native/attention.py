@@ -1,7 +1,7 @@
 """Attention in float32, one block of queries after another, and of the keys for each, as in FlashAttention.
 
-The weights of a block are relative to the largest score of a row so far; where a later block of keys has a larger one, what
-was summed before is scaled down.
+The weights of a block are relative to the largest score of a row so far. Where a later block of keys has a larger one, the previous
+sums are scaled down.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ from passus.kernels.threads import split
 __all__ = ["attention", "attention_gradients", "prepare"]
 
 PIECE_OF_FEW = PIECE // 2
-"""How many are, where keys and values come from memory for each."""
+"""The same for few queries, where keys and values are read from memory for each query."""
 
 
 def prepare() -> None:
@@ -89,7 +89,7 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None, settings: Settin
         _forward()(*first, *scratch, *rest, start, stop, found)
 
     split(work, heads * blocks, (PIECE_OF_FEW if T <= FEW else PIECE) // (1 + rows * S * (D + V)))
-    if found[0]:  # What is not finite may have met a weight of 0.
+    if found[0]:  # A number that is not finite may have been multiplied by a weight of 0.
         return references.attention.reference(*given)
     return y, lse.reshape(shape[:-1])
 
@@ -113,7 +113,7 @@ def _forward() -> Callable[..., None]:
         last_k, last_v = -1, -1
         for unit in range(start, stop):
             head, b = order[unit // blocks], unit % blocks
-            # From both ends in turn, for with a causal mask the last blocks take longest.
+            # Alternate between both ends: with a causal mask, the last blocks take longest.
             b = b // 2 if b % 2 == 0 else blocks - 1 - b // 2
             first, rows = b * block_rows, min(block_rows, T - b * block_rows)
             if k_places[head] != last_k or v_places[head] != last_v:

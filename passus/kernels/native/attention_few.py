@@ -1,4 +1,4 @@
-"""Attention of few queries, as when a text is continued with a cache: keys and values are read where they lie."""
+"""Attention of few queries, as in generation with a cache: keys and values are read in place."""
 
 from __future__ import annotations
 

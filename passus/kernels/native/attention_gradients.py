@@ -70,10 +70,10 @@ def attention_gradients(
     heads, key_heads = lse.size // T, math.prod(of_keys)
     group = heads // key_heads
     work_of_head = T * S * (3 * D + 2 * V)
-    # Each head of the keys for itself, but where there are few of them, or they cannot be shared out evenly.
+    # Each thread computes some heads of the keys; if there are few or they cannot be divided evenly, queries are divided, too.
     threads = min(get_num_threads(), max(1, heads * work_of_head // PIECE))
     chunks = 1 if key_heads % threads == 0 or key_heads >= 4 * threads else min(threads, group * blocks)
-    # The gradients of parts of one array are parts of one array.
+    # The gradients of views of one array are views of one array.
     parts = alike([q, k, v], -3) if chunks == 1 and q.ndim > 2 and q.shape == (*lead, T, D) else None
     gq, gk, gv = parts or [
         like(q, (*lead, T, D)),
@@ -102,7 +102,7 @@ def attention_gradients(
         )
 
     split(work, key_heads * chunks, PIECE * chunks // (1 + group * work_of_head))
-    if found[0]:  # What is not finite may have met a weight of 0.
+    if found[0]:  # A number that is not finite may have been multiplied by a weight of 0.
         return references.attention_gradients.reference(*given)
     if chunks > 1:
         gk, gv = gk.sum(axis=0), gv.sum(axis=0)
@@ -137,7 +137,7 @@ def _backward() -> Callable[..., None]:
         row_words: Any, column_words: Any,
         q_places: Any, mask_places: Any, gy_places: Any, y_places: Any, gq_places: Any,
         k_places: Any, v_places: Any, gk_places: Any, gv_places: Any, order: Any, lse: Any,
-        turned_k: Any, packed_k: Any, turned_v: Any, scores: Any, gscores: Any, block: Any, gblock: Any, gq_block: Any,
+        transposed_k: Any, packed_k: Any, transposed_v: Any, scores: Any, gscores: Any, block: Any, gblock: Any, gq_block: Any,
         gk_sums: Any, gv_sums: Any, zeros: Any,
         steps: Any, sizes: Any, flags: Any, scale: Any, least: Any, kept_scale: Any, start: Any, stop: Any, found: Any,
     ) -> None:  # fmt: skip
@@ -150,9 +150,9 @@ def _backward() -> Callable[..., None]:
         for unit in range(start, stop):
             key_head, chunk = unit // chunks, unit % chunks
             place, place_v = k_places[key_head], v_places[key_head]
-            pack_transposed(k, place, k_step, S, D, turned_k)
+            pack_transposed(k, place, k_step, S, D, transposed_k)
             pack_columns(k, place, k_step, S, D, packed_k)
-            pack_transposed(v, place_v, v_step, S, V, turned_v)
+            pack_transposed(v, place_v, v_step, S, V, transposed_v)
             gk_sums[:], gv_sums[:] = 0, 0
             for pair in range(group * blocks * chunk // chunks, group * blocks * (chunk + 1) // chunks):
                 head, b = order[key_head * group + pair // blocks], pair % blocks
@@ -172,19 +172,19 @@ def _backward() -> Callable[..., None]:
                             if not causal or reach + min(r + P, rows) - 1 > key + j:
                                 tile_steps, at = matrix_steps(0, line, KEYS, 1, COLUMNS), r * KEYS + j
                                 multiply_tile(
-                                    P, 2, None, zeros, 0, block, r * line, turned_k, (key + j) * D, (1, 1, D), tile_steps,
+                                    P, 2, None, zeros, 0, block, r * line, transposed_k, (key + j) * D, (1, 1, D), tile_steps,
                                     scores, at,
                                 )  # fmt: skip
                                 tile_steps = matrix_steps(0, line_v, KEYS, 1, COLUMNS)
                                 multiply_tile(
-                                    P, 2, None, zeros, 0, gblock, r * line_v, turned_v, (key + j) * V, (1, 1, V), tile_steps,
+                                    P, 2, None, zeros, 0, gblock, r * line_v, transposed_v, (key + j) * V, (1, 1, V), tile_steps,
                                     gscores, at,
                                 )  # fmt: skip
                     for r in range(rows):
                         at, some, i = r * KEYS, max(0, min(count, reach + causal * r - key)), head * T + first + r
                         if masked:
                             add_mask(scores, at, some, mask, mask_places[head] + (first + r) * mask_step + 4 * key)
-                        share = dot(gy, place_gy + r * gy_step, y, y_places[head] + (first + r) * y_step, V)
+                        delta = dot(gy, place_gy + r * gy_step, y, y_places[head] + (first + r) * y_step, V)
                         word = row_words[i] if dropped else np.uint32(0)
                         differentiate_row(
                             scores,
@@ -192,7 +192,7 @@ def _backward() -> Callable[..., None]:
                             at,
                             some,
                             lse[i],
-                            share,
+                            delta,
                             dropped,
                             word,
                             column_words,

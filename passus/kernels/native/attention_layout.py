@@ -1,4 +1,4 @@
-"""Where the heads of arrays (..., T, D) lie in memory, and the memory that kernels of attention work in."""
+"""The memory layout of the heads of arrays (..., T, D), and scratch memory for the kernels of attention."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ __all__ = [
 ]
 
 FEW = 4
-"""Up to how many queries laying out keys and values for the tile takes longer than it saves."""
+"""Queries up to which packing keys and values for the tile takes longer than it saves."""
 
 NO_MASK = np.zeros((1, 1), np.float32)
 
 
 def with_rows_of_numbers(x: Array) -> Array:
-    """An array whose rows are runs of memory, copied if need be."""
+    """An array with contiguous rows, copied if necessary."""
     return x if x.strides[-1] == 4 or x.shape[-1] == 1 else np.ascontiguousarray(x)
 
 
@@ -46,7 +46,7 @@ def head(x: Array) -> Array:
 
 
 def steps(matrices: list[Array]) -> tuple[int, ...]:
-    """How many bytes the rows of each matrix lie apart: 0 for a single row, which a mask has for all queries."""
+    """The distance of rows of each matrix in bytes; 0 for a single row, such as a mask that is shared by all queries."""
     return tuple([x.strides[0] if len(x) > 1 else 0 for x in matrices])
 
 
@@ -65,7 +65,7 @@ def _places(shape: tuple[int, ...], strides: tuple[int, ...], lead: tuple[int, .
 
 
 def places(x: Array, lead: tuple[int, ...]) -> Array:
-    """How many bytes behind the first head each head lies, where the leading axes are stretched to ``lead``.
+    """The offset of each head from the first one in bytes, with leading axes broadcast to ``lead``.
 
     >>> places(np.zeros((2, 3, 4), np.float32), (3, 2))
     array([ 0, 48,  0, 48,  0, 48])
@@ -85,25 +85,25 @@ def sharing(of_keys: tuple[int, ...], lead: tuple[int, ...]) -> Array:
 
 
 def like(x: Array, shape: tuple[int, ...]) -> Array:
-    """An array whose axes lie in memory in the order of those of ``x``, and whose rows are runs of memory."""
+    """A new array with contiguous rows, whose axes are in memory in the order of those of ``x``."""
     y = np.empty_like(x, shape=shape) if x.ndim == len(shape) else np.empty(shape, np.float32)
     return y if y.strides[-1] == 4 else np.empty(shape, np.float32)
 
 
 class Layout(NamedTuple):
-    """What a forward kernel needs to know of its arguments, but for the number of keys and the numbers themselves."""
+    """The layout of the arguments of a forward kernel, without the number of keys."""
 
     shape: tuple[int, ...]
     """That of the result, (..., T, Dv)."""
     as_queries: bool
-    """Whether its axes lie in memory in the order of those of the queries."""
+    """Whether its axes are in memory in the order of those of the queries."""
     places: list[Array]
     """Those of queries, keys, values, mask and result, and the heads in the order of the keys that they share."""
     steps: tuple[int, ...]
-    """How many bytes the rows of these five lie apart."""
+    """The distance of rows of these five, in bytes."""
     heads: int
     rows: int
-    """How many queries a block has."""
+    """Queries in a block."""
     blocks: int
 
 
@@ -119,7 +119,7 @@ def layout(
     """
     (*_, T, _), (V, _) = of_q[0], of_v
     lead = np.broadcast_shapes(of_q[0][:-2], of_k[0])
-    q: Array = np.lib.stride_tricks.as_strided(NO_MASK, *of_q, writeable=False)  # Nobody reads its numbers.
+    q: Array = np.lib.stride_tricks.as_strided(NO_MASK, *of_q, writeable=False)  # Only its shape and strides are used.
     y = like(q, (*lead, T, V))
     leading_axes = of_q[0][:-2], of_k[0], of_k[0], of_mask[0][:-1], lead
     strides = of_q[1], of_k[1], of_v[1], of_mask[1], y.strides
@@ -133,7 +133,7 @@ def layout(
 
 
 def added_mask(mask: Array | None) -> Array:
-    """A mask as one that is added, whose rows are runs of memory; a single 0 if there is none."""
+    """An additive mask with contiguous rows; a single 0 if there is no mask."""
     if mask is None:
         return NO_MASK
     if mask.dtype == bool:
@@ -142,7 +142,7 @@ def added_mask(mask: Array | None) -> Array:
 
 
 def block_of_queries(count: int) -> tuple[int, int]:
-    """How many queries the blocks have that share ``count`` evenly, and how many blocks there are.
+    """Number of queries in a block, if blocks share ``count`` evenly, and number of blocks.
 
     >>> blocks = [block_of_queries(n) for n in (1, QUERIES, QUERIES + 1)]
     >>> [(rows % P, number) for rows, number in blocks]
@@ -154,7 +154,7 @@ def block_of_queries(count: int) -> tuple[int, int]:
 
 
 def carved(*counts: int) -> list[Array]:
-    """Arrays of so many numbers from one piece of memory, each at the beginning of a line of the cache."""
+    """Arrays of these sizes from one allocation, each at the beginning of a line of the cache."""
     memory: Any = np.empty(sum(counts) + LINE * (len(counts) + 1), np.float32)
     place, arrays = -memory.ctypes.data % (4 * LINE) // 4, []
     for count in counts:

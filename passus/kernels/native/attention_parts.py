@@ -63,7 +63,7 @@ __all__ = [
     "pack_transposed",
     "row_maximum",
     "scale_row",
-    "slope",
+    "score_gradient",
     "store_row",
     "store_rows",
     "weight",
@@ -72,15 +72,15 @@ __all__ = [
 ]
 
 P = rows_of_tile(840, 2)
-"""How many rows a tile has."""
+"""Rows of a tile."""
 COLUMNS = 2 * LANES
-"""How many columns it has."""
+"""Columns of a tile."""
 QUERIES = 48
-"""How many queries a block has at most: a multiple of P."""
+"""Queries in a block, at most: a multiple of P."""
 KEYS = 96
-"""How many keys: a multiple of P and of `COLUMNS`."""
+"""Keys in a block, at most: a multiple of P and of `COLUMNS`."""
 PIECE = 1 << 20
-"""How many multiplications are worth a thread of their own."""
+"""Multiplications that are worth a thread."""
 
 MATRIX = numba.types.Array(numba.float32, 2, "A", readonly=True)
 RESULT = numba.types.Array(numba.float32, 2, "A")
@@ -93,11 +93,11 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 LEAST = np.float32(-np.inf)
 
 NO_WORDS = [np.zeros(1, np.uint32)] * 2, (np.uint32(0), np.float32(1))
-"""Dropout that keeps all weights."""
+"""Dropout that keeps all weights: unused keys, the threshold and the factor."""
 
 
 def forward_signature(written: int) -> Any:
-    """The types of the arguments of a forward kernel; ``written``: how many flat arrays it writes to."""
+    """The types of the arguments of a forward kernel; ``written``: number of flat arrays that it writes to."""
     return types.void(
         *[MATRIX] * 4,
         RESULT,
@@ -114,7 +114,7 @@ def forward_signature(written: int) -> Any:
 
 
 def words_of(dropping: Dropping | None) -> tuple[list[Array], tuple[np.uint32, np.float32]]:
-    """The keys of all queries, those of the keys and as many more as a vector has lanes, and what decides on a weight."""
+    """The random keys of queries, those of keys with `LANES` more, and the threshold and factor of dropout."""
     if dropping is None:
         return NO_WORDS
     columns = np.concatenate([dropping.columns, np.zeros(LANES, np.uint32)])
@@ -128,14 +128,14 @@ def weight(score: Any, shift: Any) -> Any:
 
 
 @inlined
-def slope(weight: Any, gradient: Any, share: Any) -> Any:
-    """``weight * (gradient - share)`` of vectors; 0 where the weight is."""
-    return where(weight < SMALLEST, 0.0, weight * (gradient - share))
+def score_gradient(weight: Any, gradient: Any, delta: Any) -> Any:
+    """``weight * (gradient - delta)`` of vectors; 0 where the weight is."""
+    return where(weight < SMALLEST, 0.0, weight * (gradient - delta))
 
 
 @inlined
 def _larger(a: Any, b: Any) -> Any:
-    """The larger numbers of two vectors; a NaN is none."""
+    """The larger numbers of two vectors; NaN is ignored."""
     return where(a > b, a, b)
 
 
@@ -176,7 +176,7 @@ def is_finite(found: Any) -> Any:
 
 @inlined
 def pack_transposed(x: Any, place: Any, step: Any, rows: Any, columns: Any, packed: Any) -> None:
-    """A matrix (rows, columns) as (tiles of rows, columns, `COLUMNS`), with zeros for rows that are not there."""
+    """A matrix (rows, columns) as (tiles of rows, columns, `COLUMNS`), with zeros for missing rows."""
     for first in range(0, rows, COLUMNS):
         for lane in range(0, COLUMNS, LANES):
             some, to = min(LANES, rows - first - lane), first * columns + lane
@@ -192,7 +192,7 @@ def pack_transposed(x: Any, place: Any, step: Any, rows: Any, columns: Any, pack
 
 @inlined
 def pack_columns(x: Any, place: Any, step: Any, rows: Any, columns: Any, packed: Any) -> None:
-    """A matrix (rows, columns) as (tiles of columns, rows, `COLUMNS`), with zeros for columns that are not there."""
+    """A matrix (rows, columns) as (tiles of columns, rows, `COLUMNS`), with zeros for missing columns."""
     for first in range(0, columns, LANES):
         at, to = place + 4 * first, first // COLUMNS * COLUMNS * rows + first % COLUMNS
         if first + LANES <= columns:
@@ -254,7 +254,7 @@ def store_row(block: Any, at: Any, scale: Any, x: Any, to: Any, columns: Any) ->
 
 @inlined
 def dot(x: Any, at_x: Any, y: Any, at_y: Any, count: Any) -> Any:
-    """The sum of the products of numbers that begin so many bytes behind x and behind y."""
+    """The dot product of contiguous numbers that begin ``at_x`` bytes after the first one of x, and ``at_y`` after that of y."""
     a0, a1 = splat(np.float32(0)), splat(np.float32(0))
     j, whole = 0, count - count % LANES
     while j + 2 * LANES <= whole:
@@ -284,7 +284,7 @@ def add_mask(scores: Any, at: Any, count: Any, mask: Any, place: Any) -> None:
 
 @inlined
 def row_maximum(scores: Any, at: Any, count: Any) -> Any:
-    """The largest of some numbers; a NaN is none."""
+    """The largest of some numbers; NaN is ignored."""
     a0, a1 = splat(LEAST), splat(LEAST)
     j, whole = 0, count - count % LANES
     while j + 2 * LANES <= whole:
@@ -312,7 +312,7 @@ def exponentials(scores: Any, at: Any, count: Any, shift: Any) -> Any:
 
 @inlined
 def zeros_behind(scores: Any, at: Any, count: Any) -> None:
-    """Zeros from the first whole vector behind some numbers on, as far as tiles look that reach beyond them."""
+    """Write zeros from the first whole vector after some numbers on, as far as tiles read that reach beyond them."""
     for j in range((count + LANES - 1) // LANES * LANES, min(count + P, KEYS), LANES):
         store(scores, at + j, splat(np.float32(0)), all_lanes())
 
@@ -327,11 +327,11 @@ def drop(scores: Any, at: Any, count: Any, key: Any, keys: Any, first: Any, leas
 
 @inlined
 def differentiate_row(
-    scores: Any, gradients: Any, at: Any, count: Any, lse: Any, share: Any, dropped: Any,
+    scores: Any, gradients: Any, at: Any, count: Any, lse: Any, delta: Any, dropped: Any,
     key: Any, keys: Any, first: Any, least: Any, scale: Any,
 ) -> None:  # fmt: skip
-    """Put the weights of a row in place of its scores, and the gradients of the scores in place of those of the weights."""
-    shift, less, whole = splat(lse), splat(share), count - count % LANES
+    """Replace the scores of a row by its weights, and the gradients of the weights by those of the scores."""
+    shift, less, whole = splat(lse), splat(delta), count - count % LANES
     if whole < count:
         lanes = first_lanes(count - whole)
         store(scores, at + whole, load_or(scores, at + whole, lanes, splat(LEAST)), all_lanes())
@@ -341,12 +341,12 @@ def differentiate_row(
             p = weight(load(scores, at + j, all_lanes()), shift)
             g = _kept(load(gradients, at + j, all_lanes()), key, keys, first + j, least, factor)
             store(scores, at + j, _kept(p, key, keys, first + j, least, factor), all_lanes())
-            store(gradients, at + j, slope(p, g, less), all_lanes())
+            store(gradients, at + j, score_gradient(p, g, less), all_lanes())
     else:
         for j in range(0, count, LANES):
             p = weight(load(scores, at + j, all_lanes()), shift)
             store(scores, at + j, p, all_lanes())
-            store(gradients, at + j, slope(p, load(gradients, at + j, all_lanes()), less), all_lanes())
+            store(gradients, at + j, score_gradient(p, load(gradients, at + j, all_lanes()), less), all_lanes())
 
 
 @inlined

@@ -1,4 +1,4 @@
-"""Arrays that kernels work in."""
+"""Scratch arrays of kernels."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from passus.kernels.native.simd import LANES
 __all__ = ["LINE", "aligned", "aligned_zeros"]
 
 LINE = 16
-"""How many numbers a line of the cache holds."""
+"""Numbers in a line of the cache."""
 
 
 @compiled(FLAT(INTEGER))
 def aligned(count: Any) -> Any:
-    """Memory in which no vector lies on two lines of the cache: what is loaded again and again is loaded faster so."""
+    """Memory in which no vector straddles two lines of the cache, which makes repeated loads faster."""
     numbers = np.empty(count + LANES, np.float32)
     first = -numbers.ctypes.data % (4 * LANES) // 4
     return numbers[first : first + count]
@@ -25,7 +25,7 @@ def aligned(count: Any) -> Any:
 
 @compiled(FLAT(INTEGER))
 def aligned_zeros(count: Any) -> Any:
-    """Such memory, with zeros in it."""
+    """Aligned memory filled with zeros."""
     numbers = aligned(count)
     numbers[:] = 0
     return numbers

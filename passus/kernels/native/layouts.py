@@ -1,4 +1,4 @@
-"""Images brought into the order of memory that kernels read: channels last."""
+"""Images in the memory layout of kernels: channels last."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["with_channels_last"]
 IMAGES = numba.types.Array(numba.float32, 3, "C", readonly=True)
 
 BLOCK = 1 << 12
-"""How many numbers are moved at a time: both ends of their way stay in the first-level cache."""
+"""Numbers that are moved at a time: source and target stay in the first-level cache."""
 
 PIECE = 1 << 15
-"""How many numbers are worth a thread of their own."""
+"""Numbers that are worth a thread."""
 
 
 def with_channels_last(x: Array) -> Array:
-    """(N, *size, C) without gaps in memory, from images (N, C, *size): a view if they lie so, else a copy.
+    """(N, *size, C) without gaps in memory, from images (N, C, *size): a view if that is their layout, else a copy.
 
-    Images as users give them, each channel by itself, are copied in a third of the time that NumPy needs.
+    Images with contiguous channels, as users give them, are copied in a third of the time of NumPy.
     """
     last = channels_last(x)
     if last.flags.c_contiguous or not x.flags.c_contiguous or x.dtype != np.float32:

@@ -1,4 +1,4 @@
-"""What the processor computes with: how many numbers a register holds, and how many registers there are."""
+"""The vector registers of the processor, and the sizes of tiles that fit into them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Registers(NamedTuple):
     """The vector registers of a processor."""
 
     lanes: int
-    """How many float32 numbers one of them holds."""
+    """Number of float32 numbers in a register."""
     number: int
 
 
@@ -31,13 +31,13 @@ def registers() -> Registers:
 
 @cache
 def rows_of_tile(count: int, vectors: int) -> int:
-    """How many rows a tile has: as many as the registers hold, and such that ``count`` rows need few tiles."""
+    """Number of rows of a tile: as many as fit into the registers, and such that ``count`` rows need few tiles."""
     return min(range(1, _most_rows(vectors) + 1), key=lambda rows: (-(-max(count, 1) // rows) * (rows + 1), -rows))
 
 
 @cache
 def rows_of_even_tiles(count: int, vectors: int) -> int:
-    """How many rows the larger ones of as few tiles as possible have that share ``count`` rows: the others have one less.
+    """Number of rows of a tile, if ``count`` rows are shared by as few tiles as possible; some tiles have one row less.
 
     >>> rows_of_even_tiles(9, 1), rows_of_even_tiles(5, 1)  # 5 and 4; all in one
     (5, 5)
@@ -51,7 +51,7 @@ def _most_rows(vectors: int) -> int:
 
 
 def probe() -> None:
-    """Compile one line and run it. Raises whatever is wrong with Numba or its compiler."""
+    """Compile one line and run it. Raises the error of Numba or its compiler if that fails."""
     import numba
 
     if numba.njit(nogil=True, error_model="numpy")(lambda x: x + 1)(1) != 2:

@@ -30,7 +30,7 @@ from passus.kernels.threads import added, collected, get_num_threads, split
 __all__ = ["prepare", "product"]
 
 PIECE = LANES << 17
-"""How many multiplications are worth a thread of their own: some 15 µs of work."""
+"""Multiplications that are worth a thread: some 15 µs of work."""
 
 DEPTH = 2048
 """How many products a tile adds up at a time: so many rows of a vector of columns fit into the cache."""

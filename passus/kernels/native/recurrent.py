@@ -29,7 +29,7 @@ from passus.kernels.threads import split
 __all__ = ["prepare", "recurrence", "recurrence_gradient"]
 
 PIECE = 1 << 21
-"""How many multiplications are worth a thread of their own."""
+"""Multiplications that are worth a thread."""
 
 SIZES = types.UniTuple(INTEGER, 5)
 
@@ -116,7 +116,7 @@ def _ends(lengths: Array | None, N: int, T: int) -> Array:
 
 
 def _share(T: int, P: int, size: int) -> int:
-    """How many examples are worth a thread of their own."""
+    """Examples that are worth a thread."""
     return PIECE // max(1, T * P * size)
 
 

@@ -1,6 +1,6 @@
-"""Rows that are added up where an index says.
+"""Rows added at an index.
 
-Threads share the columns, not the rows: each number is the sum of its values in their order, for any number of threads.
+Threads share columns, not rows: each number is the sum of its values in their order, for any number of threads.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from passus.kernels.threads import split
 __all__ = ["ROWS", "prepare", "scatter_add"]
 
 PIECE = 1 << 16
-"""How many numbers, written or added, are worth a thread of their own."""
+"""Numbers, written or added, that are worth a thread."""
 
 ROWS = numba.types.Array(numba.intp, 1, "C", readonly=True)
-"""Numbers of rows, which are only read."""
+"""Indices of rows, read-only."""
 
 
 def prepare() -> None:

@@ -1,6 +1,6 @@
-"""Sums and maxima of numbers that lie side by side: several vectors at once, so that none waits for the one before.
+"""Sums and maxima of contiguous numbers, with several vectors at once, so that none waits for the one before.
 
-Long sums are taken over blocks, and blocks are added up in float64.
+Long sums are taken in float32 over blocks, and in float64 over the sums of blocks.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from passus.kernels.native.simd import (
 __all__ = ["BLOCK", "maximum_of", "sum_of", "sum_of_products", "sums_of_deviations"]
 
 BLOCK = 4096
-"""How many numbers are added up in float32."""
+"""Numbers that are added in float32."""
 
 
 @inlined

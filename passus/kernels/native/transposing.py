@@ -1,4 +1,4 @@
-"""Blocks of numbers turned over: what lies in rows of memory becomes the lanes of vectors."""
+"""Transposition of blocks in registers: rows in memory become lanes of vectors."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def copy_transposed(
 ) -> tuple[Any, Callable[..., Any]]:
     """``B[b + j * apart + i] = A[i, j]`` for ``columns`` j, as whole vectors: 0 where i is not among the ``rows``.
 
-    Rows of ``A``, an array that may lie in memory in any way, begin ``a + i * step`` bytes behind its first number, and are runs
-    of memory. There is one row or more. At most as many rows and columns are copied as a vector has lanes.
+    Rows of ``A``, an array of any strides, are contiguous and begin ``a + i * step`` bytes after its first number. There is at least
+    one row. At most `LANES` rows and columns are copied.
     """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
@@ -35,11 +35,11 @@ def copy_transposed(
         number, zero = ir.IntType(64), ir.Constant(VECTOR, None)
 
         def row(i: int, which: Any) -> Any:
-            there = builder.icmp_signed("<", number(i), rows)
-            # The first row stands in for those that are not there, so that no other memory is touched.
-            place = builder.add(a, builder.select(there, builder.mul(number(i), step), number(0)))
+            exists = builder.icmp_signed("<", number(i), rows)
+            # Missing rows are read from the first one, so that no other memory is touched.
+            place = builder.add(a, builder.select(exists, builder.mul(number(i), step), number(0)))
             loaded = instructions.load(builder, builder.bitcast(builder.gep(data, [place]), VECTOR.as_pointer()), which)
-            return builder.select(there, loaded, zero)
+            return builder.select(exists, loaded, zero)
 
         def put(j: int, value: Any) -> None:
             place = builder.gep(target, [builder.add(b, builder.mul(number(j), apart))])
@@ -47,11 +47,13 @@ def copy_transposed(
 
         with builder.if_else(builder.icmp_signed(">=", columns, number(LANES))) as (whole, part):
             with whole:
-                for j, value in enumerate(_turned(builder, [row(i, instructions.all_lanes()) for i in range(LANES)])):
+                for j, value in enumerate(
+                    _transposed(builder, [row(i, instructions.all_lanes()) for i in range(LANES)])
+                ):
                     put(j, value)
             with part:
                 which = instructions.first_lanes(builder, columns)
-                for j, value in enumerate(_turned(builder, [row(i, which) for i in range(LANES)])):
+                for j, value in enumerate(_transposed(builder, [row(i, which) for i in range(LANES)])):
                     with cgutils.if_likely(builder, builder.icmp_signed("<", number(j), columns)):
                         put(j, value)
         return context.get_dummy_value()
@@ -60,8 +62,8 @@ def copy_transposed(
     return types.void(A, place, place, place, place, B, place, place), generate
 
 
-def _turned(builder: ir.IRBuilder, rows: list[Any]) -> list[Any]:
-    """As many vectors as each has lanes, transposed: one bit of row and lane after the other changes places."""
+def _transposed(builder: ir.IRBuilder, rows: list[Any]) -> list[Any]:
+    """`LANES` vectors, transposed: bits of the row index and the lane index are swapped one after the other."""
     bit = 1
     while bit < LANES:
         places = ir.VectorType(ir.IntType(32), LANES)

@@ -1,6 +1,6 @@
-"""Waiting with open eyes: a thread that sleeps needs some 50 microseconds to wake up, longer than many kernels take.
+"""Busy waiting: a sleeping thread needs some 50 microseconds to wake up, longer than many kernels take.
 
-A flag is an array of one int64. These functions let go of Python's lock, so that others go on while a thread waits.
+A flag is an array of one int64. These functions release Python's lock, so that other threads run while one waits.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FLAGS = numba.int64[::1]
 ORDER = "seq_cst"
 
 AWAY, WAITING, CALLED = 0, 1, 2
-"""What a flag tells of its thread: it does not look at the flag; it does; and somebody has a job for it."""
+"""States of the thread of a flag: it does not poll the flag; it polls it; it has been called."""
 
 
 def _address(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
@@ -36,7 +36,7 @@ def _address(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _value(typing: Any, flag: Any) -> tuple[Any, Callable[..., Any]]:
-    """The number in a flag, as other threads have left it."""
+    """Read a flag atomically."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         return builder.load_atomic(_address(context, builder, signature, args), ORDER, 8)
@@ -46,7 +46,7 @@ def _value(typing: Any, flag: Any) -> tuple[Any, Callable[..., Any]]:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _add(typing: Any, flag: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
-    """Add to a flag; what it was before."""
+    """Add to a flag; returns its old value."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         return builder.atomic_rmw("add", _address(context, builder, signature, args), args[1], ORDER)
@@ -56,7 +56,7 @@ def _add(typing: Any, flag: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def add_at(typing: Any, flags: Any, index: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
-    """Add to the flag at an index; what it was before."""
+    """Add to the flag at an index; returns its old value."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         place = builder.gep(_address(context, builder, signature, args), [args[1]])
@@ -67,7 +67,7 @@ def add_at(typing: Any, flags: Any, index: Any, number: Any) -> tuple[Any, Calla
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _replace(typing: Any, flag: Any, old: Any, new: Any) -> tuple[Any, Callable[..., Any]]:
-    """Put ``new`` into a flag that holds ``old``; whether it did."""
+    """Set a flag to ``new`` if it is ``old``; returns whether it was."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         found = builder.cmpxchg(_address(context, builder, signature, args), args[1], args[2], ORDER, ORDER)
@@ -78,7 +78,7 @@ def _replace(typing: Any, flag: Any, old: Any, new: Any) -> tuple[Any, Callable[
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _rest(typing: Any) -> tuple[Any, Callable[..., Any]]:
-    """Leave the processor's units to others for a moment."""
+    """Pause for a moment, in favour of the other hardware thread."""
     pause = "llvm.x86.sse2.pause" if platform.machine() in ("x86_64", "AMD64") else None
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
@@ -91,17 +91,17 @@ def _rest(typing: Any) -> tuple[Any, Callable[..., Any]]:
 
 @compiled(numba.boolean(FLAGS))
 def call(flag: Any) -> Any:
-    """Call the thread that waits with this flag; whether there was one."""
+    """Call the thread that polls this flag; returns whether one does."""
     return _replace(flag, WAITING, CALLED)
 
 
 @compiled(numba.void(FLAGS, numba.int64, FLAGS, INTEGER, INTEGER))
 def add_and_wait(done: Any, count: Any, flag: Any, looks: Any, delay: Any) -> None:
-    """Add ``count`` to ``done``; then wait for a call, but look at the ``flag`` so many times at most.
+    """Add ``count`` to ``done``; then poll the ``flag`` for a call, at most ``looks`` times.
 
-    One function, because whoever waits for ``done`` needs Python's lock next, and this thread must not hold it then. After
-    a call the caller holds the lock until its own kernel begins, and whoever asks for it sooner is sent to sleep: so wait
-    for the ``delay``, a number of looks, too.
+    This is one function because a thread that waits for ``done`` needs Python's lock next, and this thread must not hold it then.
+    After a call the caller holds the lock until its kernel begins, and a thread that requests the lock sooner is put to sleep: so
+    wait for ``delay`` iterations, too.
     """
     _replace(flag, AWAY, WAITING)
     _add(done, count)
@@ -117,7 +117,7 @@ def add_and_wait(done: Any, count: Any, flag: Any, looks: Any, delay: Any) -> No
 
 @compiled(numba.boolean(FLAGS, numba.int64, INTEGER))
 def wait_for(done: Any, count: Any, looks: Any) -> Any:
-    """Wait until ``done`` is ``count``, but look so many times at most; whether it is."""
+    """Wait until ``done`` is ``count``, for at most ``looks`` iterations; returns whether it is."""
     for _ in range(looks):
         if _value(done) == count:
             return True
@@ -127,7 +127,7 @@ def wait_for(done: Any, count: Any, looks: Any) -> Any:
 
 @cache
 def looks_in(seconds: float) -> int:
-    """How often a thread looks at a flag in that time; it differs between processors by a factor of ten."""
+    """Number of times that a thread polls a flag in this time; processors differ by a factor of ten."""
     times, flag = [], np.zeros(1, np.int64)
     for _ in range(5):
         start = time.perf_counter()
