@@ -1,7 +1,7 @@
 """Attention: weighted sums of values, with weights from the products of queries and keys.
 
-The weights (..., T_q, T_k) are never in memory all at once: they are computed for one block of queries after another, and
-again on the way back, from the logarithms of their sums. ``q``, ``k`` and ``v`` are (..., T_q, D), (..., T_k, D) and
+The weights (..., T_q, T_k) are never all in memory: they are computed for one block of queries after another, and again in the
+backward pass, from the logarithms of their sums. ``q``, ``k`` and ``v`` are (..., T_q, D), (..., T_k, D) and
 (..., T_k, Dv); k and v have the same leading axes, which broadcast against those of q. ``mask`` (..., T_q or 1, T_k) is
 boolean, True where a key takes part, or is added to the scores.
 """
@@ -35,10 +35,10 @@ THRESHOLDS = 1 << 12, 1 << 24
 """Multiplications from which on a kernel is worth it, and those from which on the first kernel is."""
 
 WEIGHTS = 1 << 20
-"""How many weights are in memory at a time."""
+"""Weights in memory at a time."""
 
 ROWS = 16
-"""How many queries make a block at least: of fewer, products are slow."""
+"""Queries in a block, at least: products of fewer rows are slow."""
 
 
 class Dropping(NamedTuple):
@@ -47,7 +47,7 @@ class Dropping(NamedTuple):
     rows: Array
     """A random key (..., T_q, 1) of each query."""
     columns: Array
-    """A random key (T_k,) of each place among the keys."""
+    """A random key (T_k,) of each position among the keys."""
     least: int
     scale: float
     """The factor of the weights that are kept."""
@@ -112,7 +112,7 @@ def _gradients_suit(
 def attention(q: Array, k: Array, v: Array, mask: Array | None, settings: Settings) -> tuple[Array, Array]:
     """The weighted sums (..., T_q, Dv), and for each query the logarithm of the sum of exponentials of its scores.
 
-    Where nothing takes part, both are 0.
+    Both are 0 where no key takes part.
 
     >>> q, k, v = np.ones((1, 1)), np.zeros((2, 1)), np.array([[1.0], [3.0]])
     >>> y, lse = attention(q, k, v, None, Settings(1.0))
@@ -145,7 +145,7 @@ def attention_gradients(
     >>> [g.tolist() for g in attention_gradients(np.ones((1, 1)), q, k, v, None, y, lse, Settings(1.0))]
     [[[0.0]], [[-0.5], [0.5]], [[0.5], [0.5]]]
     """
-    xp, share = backend_of(q).xp, total(gy * y, -1, True)
+    xp, delta = backend_of(q).xp, total(gy * y, -1, True)
     gqs, gk, gv = [], xp.zeros(k.shape, k.dtype), xp.zeros(v.shape, v.dtype)
     for first, last in _blocks(q, k):
         rows = (..., slice(first, last), slice(None))
@@ -155,7 +155,7 @@ def attention_gradients(
             chosen_product(_dropped(weights, settings.dropping, first, last).swapaxes(-1, -2), gy[rows]), v.shape
         )
         gweights = _dropped(batched(gy[rows], v.swapaxes(-1, -2)), settings.dropping, first, last)
-        gscores = masked(weights * (gweights - share[rows]), weights != 0) * settings.scale
+        gscores = masked(weights * (gweights - delta[rows]), weights != 0) * settings.scale
         gqs.append(summed_to(chosen_product(gscores, k), q[rows].shape))
         gk = gk + summed_to(chosen_product(gscores.swapaxes(-1, -2), q[rows]), k.shape)
     return xp.concatenate(gqs, axis=-2), gk, gv
@@ -183,21 +183,20 @@ def _scores(q: Array, k: Array, mask: Array | None, settings: Settings, first: i
 def seen(scores: Array, mask: Array | None, is_causal: bool, first: int, count: int) -> Array:
     """Which keys take part, for a block of queries from the ``first`` on of ``count``.
 
-    Not those whose score, or what was added to it, is -inf. Causal: the last of all queries sees all keys, the one before all
-    but one.
+    Keys whose score or mask is -inf do not. Causal: the last query sees all keys, the one before all keys but one.
 
     >>> seen(np.zeros((2, 3)), None, True, 0, 2)
     array([[ True,  True, False],
            [ True,  True,  True]])
     """
-    there = scores != -np.inf
+    takes_part = scores != -np.inf
     if mask is not None:
-        there = there & (mask if mask.dtype == bool else mask != -np.inf)
+        takes_part = takes_part & (mask if mask.dtype == bool else mask != -np.inf)
     if is_causal:
         rows, keys = scores.shape[-2:]
         arange = backend_of(scores).xp.arange
-        there = there & (arange(keys) <= arange(first, first + rows)[:, None] + (keys - count))
-    return there
+        takes_part = takes_part & (arange(keys) <= arange(first, first + rows)[:, None] + (keys - count))
+    return takes_part
 
 
 def _dropped(weights: Array, dropping: Dropping | None, first: int, last: int) -> Array:
@@ -224,7 +223,7 @@ def kept_weights(dropping: Dropping) -> Array:
 
 
 def chosen_product(weights: Array, x: Array) -> Array:
-    """``weights @ x``, to which a number with weight 0 adds nothing, be it infinite or NaN.
+    """``weights @ x``, where a number with weight 0 adds nothing, even if it is infinite or NaN.
 
     >>> chosen_product(np.array([[1.0, 0.0]]), np.array([[2.0], [np.nan]]))
     array([[2.]])
@@ -246,7 +245,7 @@ def chosen_product(weights: Array, x: Array) -> Array:
 
 
 def summed_to(x: Array, shape: tuple[int, ...]) -> Array:
-    """The sum over the axes that broadcasting had added to a shape, or stretched."""
+    """The sum over the axes that broadcasting added to a shape or enlarged."""
     axes = tuple(range(x.ndim - len(shape)))
     axes += tuple(len(axes) + i for i, n in enumerate(shape) if n != x.shape[len(axes) + i])
     return total(x, axes, True).reshape(shape) if axes else x

@@ -1,4 +1,4 @@
-"""Arrays that are neighbouring parts of one array, such as queries, keys and values of one product: joined without a copy."""
+"""Neighbouring views of one array, such as queries, keys and values from one product, joined without a copy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["alike", "joined"]
 
 
 def joined(parts: Sequence[Any], axis: int) -> Array | None:
-    """The view whose consecutive parts along an axis these are; None if they are not parts of one array.
+    """The view that consists of these arrays along an axis; None if they are not neighbouring views of one array.
 
     >>> x = np.arange(6).reshape(2, 3)
     >>> joined([x[:, :1], x[:, 1:]], 1)
@@ -42,7 +42,7 @@ def joined(parts: Sequence[Any], axis: int) -> Array | None:
 
 
 def alike(parts: Sequence[Array], axis: int) -> list[Array] | None:
-    """New arrays like the parts, which are parts of one array as they are; None if they are not.
+    """New arrays of these shapes, as views of one array; None unless the given ones are.
 
     >>> x = np.zeros((2, 3))
     >>> gradients = alike([x[:, :1], x[:, 1:]], 1)

@@ -1,4 +1,4 @@
-"""What a user is told while kernels are compiled: one line on stderr, so that a minute of silence is none."""
+"""One line on stderr while kernels are compiled, so that users know why a minute passes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from functools import cache
 __all__ = ["compiling", "say"]
 
 QUIET = "PASSUS_QUIET"
-"""A variable of the environment that silences them."""
+"""The environment variable that silences notices."""
 
 
 def compiling() -> None:
-    """Called when a kernel is about to be compiled; says so once in a process."""
+    """Print a notice before a kernel is compiled, once in a process."""
     say(
         "compiling kernels for this processor. Each is compiled once and kept on the disk; the first convolution takes up to "
         f"a minute (hide this line with {QUIET}=1)"
@@ -22,6 +22,6 @@ def compiling() -> None:
 
 @cache
 def say(text: str) -> None:
-    """Write a line to stderr, unless it was written before."""
+    """Print a line to stderr, once in a process."""
     if sys.stderr is not None and not os.environ.get(QUIET):
         print(f"passus: {text}", file=sys.stderr, flush=True)

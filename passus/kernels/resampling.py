@@ -1,4 +1,4 @@
-"""Sums of a few pixels with weights, along one axis: what resizing and averages of unequal windows have in common."""
+"""Weighted sums of a few pixels along one axis, for resizing and for averages of unequal windows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Taps", "resample", "shares", "transposed"]
 
 
 class Taps(NamedTuple):
-    """A sparse matrix of few numbers in each row: (out, taps) integers say which pixels, (out, taps) numbers how much."""
+    """A sparse matrix with few numbers in each row: indices (out, taps) of pixels, and their weights (out, taps)."""
 
     places: Any
     weights: Any
@@ -33,18 +33,18 @@ def resample(x: Array, axis: int, taps: Taps) -> Array:
 
 
 def _tap(x: Array, axis: int, taps: Taps, t: int) -> Array:
-    """One pixel for each of the result, times its weight."""
+    """One weighted pixel for each pixel of the result."""
     backend = backend_of(x)
     pixels = backend.xp.take(x, backend.asarray(taps.places[:, t]), axis)
     weights = taps.weights[:, t].astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1 - axis))
     if not weights.all():
-        pixels = masked(pixels, backend.asarray(weights != 0))  # What is not taken may be infinite.
-    pixels *= backend.asarray(weights)  # They are a copy.
+        pixels = masked(pixels, backend.asarray(weights != 0))  # A pixel with weight 0 may be infinite.
+    pixels *= backend.asarray(weights)  # Safe to modify in place: it is a copy.
     return pixels
 
 
 def transposed(taps: Taps, count: int) -> Taps:
-    """The transposed matrix, for the gradient; ``count``: how many pixels there are to take from.
+    """The transposed matrix, for the gradient; ``count``: number of pixels of the images.
 
     >>> back = transposed(Taps(np.array([[0], [0], [2]]), np.array([[1.0], [1.0], [1.0]])), count=3)
     >>> back.places.tolist(), back.weights.tolist()
@@ -58,9 +58,9 @@ def transposed(taps: Taps, count: int) -> Taps:
 
 
 def shares(starts: Array, counts: Array) -> Taps:
-    """For each run of ``counts`` neighbours from ``starts`` on, its members, all with weight 1; an empty run has weight 0.
+    """The members of runs of ``counts`` neighbours from ``starts`` on, all with weight 1; an empty run has weight 0.
 
-    Shorter runs repeat their last member, which shares its weight, so that no number from outside of a run is met.
+    Shorter runs repeat their last member and divide its weight, so that no number outside a run is read.
 
     >>> shares(np.array([0, 1]), np.array([1, 3])).weights.round(2).tolist()
     [[0.33, 0.33, 0.33], [1.0, 1.0, 1.0]]

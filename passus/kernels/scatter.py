@@ -1,4 +1,4 @@
-"""Rows that are added up where an index says: the gradient of taking rows, embeddings among them."""
+"""Rows added at an index: the gradient of selecting rows, as embeddings do."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def scatter_add(shape: tuple[int, ...], index: Any, values: Array) -> Array:
 
 
 def add_frequent(y: Array, rows: Array, values: Array) -> None:
-    """Compute those rows of ``y`` anew to which very many values are added, as `total` adds them.
+    """Recompute the rows of ``y`` to which very many values are added, with the accuracy of `total`.
 
     >>> y = np.ones((2, 1), np.float32)
     >>> add_frequent(y, np.zeros(1000000, int), np.full((1000000, 1), 0.1, np.float32))

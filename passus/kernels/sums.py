@@ -1,8 +1,7 @@
-"""Sums along axes that stay exact over millions of numbers, and in float16.
+"""Sums along axes that stay accurate over millions of numbers, and in float16.
 
-NumPy adds numbers that lie side by side in pairs; along every other axis it adds one after the other, and a sum of a million
-float32 numbers so loses its third digit. Here long sums are taken in float32 over a hundred numbers, and in float64 over what
-comes of that.
+NumPy adds contiguous numbers in pairs. Along every other axis it adds one after the other, and a sum of a million float32 numbers
+loses its third digit. Here long sums are taken in float32 over a hundred numbers, and in float64 over these sums.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ Axes: TypeAlias = int | Sequence[int] | None
 """The axes to add up: one, several, or all (None)."""
 
 LONG = 1 << 10
-"""How many float32 numbers are added one after the other at most: the error stays below 3e-5."""
+"""Float32 numbers that are added one after the other, at most: the error stays below 3e-5."""
 
 PIECE = 1 << 15
-"""Over how many numbers the library for matrices is trusted to add up squares."""
+"""Numbers whose squares are added by one call of BLAS."""
 
 BLOCK = 1 << 7
-"""How many are, where there would be more."""
+"""Float32 numbers that are added one after the other in longer sums."""
 
 
 def total(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
@@ -60,10 +59,10 @@ def deviations(x: Any, axis: Axes = None) -> tuple[Any, Any]:
     """
     y = total(x, axis, True)
     count = x.size // y.size if y.size else 1
-    mean = y / (count or 1)  # Of nothing, the sum is 0, and so shall be the mean.
+    mean = y / (count or 1)  # The mean of no numbers is 0, as their sum.
     d = x - mean
     if type(x) is np.ndarray and count > BLOCK and _in_a_row(x, axis) > BLOCK:
-        # The mean of many large numbers is a little off, and where they hardly differ this is much of what is left.
+        # The mean of many large numbers has a small error, which is relevant where the numbers hardly differ.
         shift = total(d, axis, True) / count
         mean, d = mean + shift, d - shift
     return mean, d
@@ -109,12 +108,12 @@ def running(x: Any, axis: int | None = None) -> Any:
 
 
 def _in_a_row(x: Array, axis: Axes) -> int:
-    """How many numbers NumPy adds one after the other. What lies side by side is added in pairs."""
+    """Number of numbers that NumPy adds one after the other. Contiguous numbers are added in pairs."""
     if axis is None and x.flags.c_contiguous:
         return 1
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
     if any(not -x.ndim <= a < x.ndim for a in axes) or len({a % x.ndim for a in axes}) < len(axes):
-        return 1  # NumPy says what is wrong with them.
+        return 1  # NumPy raises for these axes.
     count, side_by_side = 1, x.itemsize
     for a in sorted(axes, key=lambda a: abs(x.strides[a])):
         if x.strides[a] == side_by_side:
@@ -138,7 +137,7 @@ def _long(x: Array, axes: Sequence[int]) -> Array:
 
 
 def _split(x: Array, axes: Sequence[int], axis: int, room: int, first: set[int]) -> Array:
-    """One axis is cut into as many pieces as there is room for. They lie far apart, so that long runs of memory are added."""
+    """Cut one axis into as many pieces as ``room`` allows. They are far apart, so that long runs of memory are added."""
     apart = x.shape[axis] // room
     before = (slice(None),) * axis
     whole, rest = x[(*before, slice(apart * room))], x[(*before, slice(apart * room, None))]

@@ -1,9 +1,8 @@
 """Threads that share the work on large arrays.
 
-Kernels release Python's lock while they compute, so plain threads are enough. A call hands the pieces of its work to
-whichever thread is free and takes the next one itself: when all others are busy it does everything alone, so calls from
-several threads, and calls inside calls, never wait for each other. A thread without work looks out for some for a moment
-before it goes to sleep, for between two kernels there is less time than it takes to wake up.
+Kernels release Python's lock, so plain threads are enough. A call offers the pieces of its work to free threads and computes the
+next one itself. If all other threads are busy, it computes everything, so calls from several threads and nested calls never wait
+for each other. An idle thread polls for work before it sleeps, because the time between two kernels is shorter than waking up.
 """
 
 from __future__ import annotations
@@ -32,15 +31,16 @@ T = TypeVar("T")
 VARIABLE = "PASSUS_NUM_THREADS"
 
 LOOKOUT = 2e-4
-"""For how many seconds a thread looks out for work, or for the end of it, before it goes to sleep: longer than Python takes
-from one kernel to the next, and so short that nobody misses the processor."""
+"""Seconds for which a thread polls for work, or for the end of it, before it sleeps: longer than the time between two kernels,
+and short enough to leave the processor to others.
+"""
 
 DELAY = 2e-6
-"""How many seconds after a call a thread asks for Python's lock: about then the kernel of the caller begins."""
+"""Seconds after a call at which a thread requests Python's lock: about then the kernel of the caller begins."""
 
 
 class _Job:
-    """Pieces of one piece of work, taken by the threads one after the other."""
+    """The pieces of one call's work, taken by threads one after the other."""
 
     def __init__(self, work: Callable[..., object], pieces: list[tuple[int, int]]) -> None:
         self.work, self.pieces = work, pieces
@@ -50,7 +50,7 @@ class _Job:
         self.parts: SimpleQueue[int] = SimpleQueue()  # and the same, in parts, for one who sleeps.
 
     def take(self) -> int:
-        """Do pieces until none is left; return how many."""
+        """Compute pieces until none is left; return their number."""
         count = 0
         while self.pieces:
             try:
@@ -60,19 +60,19 @@ class _Job:
             count += 1
             try:
                 self.work(*piece)
-            except BaseException as error:  # It is raised where the work was asked for.
+            except BaseException as error:  # It is raised in the caller.
                 self.errors.append(error)
         return count
 
     def wait(self, count: int) -> None:
-        """Wait until other threads have done ``count`` pieces."""
+        """Wait until other threads have computed ``count`` pieces."""
         if count and not _waiting().wait_for(self.done, count, _waiting().looks_in(LOOKOUT)):
             while count:
                 count -= self.parts.get()
 
 
 class _Pool:
-    """Threads that wait for jobs; they are started when there is a job for them."""
+    """Threads that wait for jobs; they are started on demand."""
 
     def __init__(self) -> None:
         self.jobs: SimpleQueue[_Job] = SimpleQueue()
@@ -81,7 +81,7 @@ class _Pool:
         self.full = False  # Whether the system refused one more thread.
 
     def hand(self, job: _Job, count: int) -> None:
-        """Let ``count`` threads take part in a job, if they are free."""
+        """Offer a job to ``count`` free threads."""
         with self.lock:
             while len(self.flags) < count and not self.full:
                 self._start()
@@ -116,31 +116,31 @@ class _Pool:
             _keep_off(job.processor)
             count = job.take()
             job.parts.put(count)
-            # Jobs are left over where the caller was faster: they are cleared away before a rest.
+            # Jobs that the caller has completed alone are removed before this thread waits.
             wait(job.done, count, flag, looks if self.jobs.empty() else 0, delay)
-            del job  # Or the arrays that its work knows would stay until the next one comes.
+            del job  # Otherwise its arrays would live until the next job.
 
 
 def _nothing(start: int, stop: int) -> None:
-    """What is left of work that is done."""
+    """The work of a completed job."""
 
 
 @cache
 def _waiting() -> Any:
-    """How to wait without sleep. Imported late, for it needs Numba; whoever has a kernel to split has that too."""
+    """Busy waiting. Imported on first use, because it needs Numba, which is present if there is a kernel to split."""
     return native_module("waiting")
 
 
 def _keep_off(processor: int) -> None:
-    """Let the calling thread run on any processor but this one.
+    """Let the calling thread run on all processors but this one.
 
-    Linux likes to wake a thread on the processor of the one that woke it, where it waits for some milliseconds while
-    another stands idle: longer than most kernels take.
+    Linux tends to wake a thread on the processor of the thread that woke it, where it waits for some milliseconds while another
+    processor is idle: longer than most kernels take.
     """
     if processor >= 0 and processor == _processor():
         others = _allowed() - {processor}
         if others:
-            with suppress(OSError):  # Not every container lets threads choose.
+            with suppress(OSError):  # Some containers do not allow it.
                 os.sched_setaffinity(0, others)
 
 
@@ -151,7 +151,7 @@ def _allowed() -> frozenset[int]:
 
 
 def _find_processor() -> Callable[[], int]:
-    """A function that tells on which processor the calling thread runs; always -1 where there is no way to know."""
+    """A function that returns the processor of the calling thread, or -1 where that is unknown."""
     try:
         import ctypes
 
@@ -167,7 +167,7 @@ _count: int | None = None
 
 
 def _forget_threads() -> None:
-    """After a fork: the child has none of the parent's threads."""
+    """Reset the pool after a fork: the child has none of the parent's threads."""
     global _pool
     _pool = _Pool()
 
@@ -177,7 +177,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def get_num_threads() -> int:
-    """How many threads share the work on a large array: what was set, else ``PASSUS_NUM_THREADS``, else all processors.
+    """Number of threads that share the work on a large array: the number set, else ``PASSUS_NUM_THREADS``, else all processors.
 
     >>> get_num_threads() >= 1
     True
@@ -205,9 +205,9 @@ def set_num_threads(count: int) -> None:
 
 
 def split(work: Callable[[int, int], object], count: int, smallest: int = 1) -> int:
-    """Call ``work(start, stop)`` on pieces that make up ``range(count)``, at once; return how many pieces there were.
+    """Call ``work(start, stop)`` on pieces that make up ``range(count)``, in parallel; return the number of pieces.
 
-    ``smallest``: how many items are worth a piece of their own. Raises what ``work`` raises.
+    ``smallest``: number of items that are worth a separate piece. Raises what ``work`` raises.
 
     >>> squares = [0] * 6
     >>> pieces = split(lambda start, stop: squares.__setitem__(slice(start, stop), [i * i for i in range(start, stop)]), 6)
@@ -222,14 +222,14 @@ def split(work: Callable[[int, int], object], count: int, smallest: int = 1) -> 
     job = _Job(work, [*pieces[::-1]])
     _pool.hand(job, len(pieces) - 1)
     job.wait(len(pieces) - job.take())
-    job.work = _nothing  # Threads that look out for the next job still hold this one, and what its work knows.
+    job.work = _nothing  # Threads that poll for the next job still refer to this one, and so to its arrays.
     if job.errors:
         raise job.errors[0]
     return len(pieces)
 
 
 def collected(work: Callable[[int, int], T], count: int, smallest: int = 1) -> list[T]:
-    """What ``work`` returns for each piece, in the order of the pieces, whoever was faster.
+    """The results of ``work`` for each piece, in the order of the pieces.
 
     >>> sum(collected(lambda start, stop: stop - start, 10))
     10
@@ -244,7 +244,7 @@ def collected(work: Callable[[int, int], T], count: int, smallest: int = 1) -> l
 
 
 def added(parts: list[Array]) -> Array:
-    """The sum of arrays, in the first of them; always in their order, so that the last digits do not depend on who was faster.
+    """The sum of arrays, in the first of them; always in this order, so that the last digits do not depend on timing.
 
     >>> import numpy as np
     >>> added([np.ones(2), np.ones(2), np.ones(2)])

@@ -1,4 +1,4 @@
-"""Compiling all kernels at a time of one's choice."""
+"""Compilation of all kernels ahead of time."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ MODULES = (
 
 
 def warm_up() -> bool:
-    """Compile all kernels now, or take them from the disk, so that no later call has to wait; whether there are any.
+    """Compile all kernels, or load them from the disk, so that no later call waits. Returns whether kernels can be used.
 
-    For servers, and for measurements: otherwise each kernel is compiled when it is needed first, which takes a second
-    or so. The results are kept on the disk, next to the package or in the user's cache folder.
+    For servers and measurements: otherwise each kernel is compiled on its first call, which takes about a second. Compiled kernels
+    are stored on the disk, next to the package or in the user's cache folder.
     """
     modules = [native_module(name) for name in MODULES]
     for module in modules:

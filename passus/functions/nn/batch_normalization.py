@@ -22,15 +22,15 @@ __all__ = ["BatchNorm", "FixedBatchNorm", "batch_norm", "batch_nrom", "fixed_bat
 
 
 ONE_NUMBER = (
-    "batch_norm: a training batch has one number in each channel, which is its own mean: the result is beta, whatever x "
-    "is. Train with larger batches, or call the model in test_mode()"
+    "batch_norm: a training batch has one number in each channel, which equals its mean: the result is beta for any x. "
+    "Train with larger batches, or call the model in test_mode()"
 )
 
 
 class BatchNorm(Function):
     widened = HALF + INTEGERS
 
-    constants: ClassVar[tuple[str, ...]] = ("mean", "var", "inv_std")  # A recorded pass computes them anew, from x.
+    constants: ClassVar[tuple[str, ...]] = ("mean", "var", "inv_std")  # A recorded pass recomputes them from x.
 
     mean: Array
     var: Array
@@ -71,7 +71,7 @@ def batch_norm(
     """Give each channel mean ``beta`` and standard deviation ``gamma``: ``gamma * (x - mean) / sqrt(var + eps) + beta``.
 
     ``x``: (N, C, ...); ``gamma``, ``beta``, ``mean``, ``var``: (C,). In training, mean and variance are those of the
-    batch, and the arrays ``mean`` and ``var`` follow them in place: ``mean = decay * mean + (1 - decay) * batch mean``,
+    batch, and the arrays ``mean`` and ``var`` are updated in place: ``mean = decay * mean + (1 - decay) * batch mean``,
     likewise for the unbiased variance. In test mode they are used instead, as constants. None: always the batch's own.
     ``activation``: "relu" or "relu6", applied in the same pass through memory. A training batch with one number in a
     channel gives ``beta`` and no gradient for ``x``; it warns (`PassusWarning`), and ``var`` does not follow it.
@@ -105,7 +105,7 @@ def batch_norm(
     averages = [_writable(called, array_of("batch_norm", v)) for called, v in statistics.items()]
     y = function(x, gamma, beta)
     _follow(averages[0], function.mean, decay)
-    if count > 1:  # The variance of one number is 0 and tells nothing.
+    if count > 1:  # The variance of one number is 0 and means nothing.
         _follow(averages[1], function.var * (count / (count - 1)), decay)
     return y
 
@@ -168,7 +168,7 @@ def _with_statistics(
 ) -> Result:
     dtype = array_of("fixed_batch_norm", x).dtype
     wide = np.result_type(dtype, np.float32) if dtype.kind == "f" else np.dtype(float)
-    # A copy: batches in training go on to write into the array.
+    # A copy: later batches in training write into the array.
     mean, var = (array_of("fixed_batch_norm", v).astype(wide) for v in (mean, var))
     return FixedBatchNorm(mean, (var + eps) ** -0.5, limits)(x, gamma, beta)
 

@@ -132,9 +132,9 @@ def conv2d(
     """The convolution of images, ``y[n, o, p, q] = b[o] + sum of x[n, c, sp + di, sq + dj] * W[o, c, i, j]``, x padded.
 
     ``x`` (N, C, H, W), ``W`` (O, C / groups, KH, KW) and ``b`` (O,) give (N, O, OH, OW), with stride s, dilation d and
-    ``OH = (H + padding - d (KH - 1) - 1) // s + 1``. The sum goes over the places (i, j) of the kernel and the channels c
-    of its group: each of the ``groups`` of O / groups outputs sees C / groups inputs. As everywhere in this field, the
-    kernel is not turned round.
+    ``OH = (H + padding - d (KH - 1) - 1) // s + 1``. The sum goes over the positions (i, j) of the kernel and the channels c
+    of its group: each of the ``groups`` of O / groups outputs sees C / groups inputs. As usual in this field, the kernel
+    is not flipped.
 
     ``stride``, ``dilation``: 1 or more, for both axes or one for each. ``pad``: 0 or more, likewise; or a (before, after)
     pair for each axis; or ``"valid"`` (none) or ``"same"`` (OH = H / stride, rounded up). ``pad_mode``: ``"zeros"``,
@@ -232,8 +232,8 @@ def deconv2d(
 ) -> Result:
     """The transposed convolution of images: each pixel of x puts a multiple of the kernel into y, where they add up.
 
-    ``x`` (N, C, H, W), ``W`` (C, O / groups, KH, KW) and ``b`` (O,) give (N, O, *outsize). It leads from the shape of the
-    result of `conv2d` with the same options to that of its input. With a stride several sizes do; ``outsize``: which,
+    ``x`` (N, C, H, W), ``W`` (C, O / groups, KH, KW) and ``b`` (O,) give (N, O, *outsize). The shape of the result is that of an
+    input of `conv2d` with the same options. With a stride several sizes do; ``outsize``: which,
     the smallest by default, ``OH = s (H - 1) + d (KH - 1) + 1 - padding``, and H * stride for ``pad="same"``. It may be
     larger than the smallest by less than the stride or the dilation, whichever is larger; the rest lies behind.
 
@@ -300,7 +300,7 @@ def _deconv(
         )
     if all(n < s for n, s in zip(behind, window.stride)):
         return _applied(Deconv(window, groups, size), x, W, b)
-    # There is room behind for one more window: pixels that kernels meet come out of the padding, others are empty.
+    # There is room for one more window after the last: pixels under kernels take the place of padding, others are empty.
     padding = tuple([(before, max(m - n - before, 0)) for n, m, (before, _) in zip(size, met, window.padding)])
     function, widths = (
         Deconv(window._replace(padding=padding), groups, inner),
@@ -317,7 +317,7 @@ def _deconv(
 def _target(
     name: str, shape: tuple[int, ...], kernel: tuple[int, ...], stride: Any, pad: Any, outsize: Any, dilation: Any
 ) -> tuple[tuple[int, ...], Window]:
-    """The size of the images that a transposed convolution makes, and the window of the convolution back."""
+    """The size of the result of a transposed convolution, and the window of the convolution that leads back."""
     steps = per_axis(name, "stride", stride, len(kernel))
     size = tuple([n * s for n, s in zip(shape[2:], steps)])  # With "same"; else the padding does not depend on it.
     if outsize is not None:
@@ -332,7 +332,7 @@ def _target(
 def _check_bias(name: str, b: Operand | None, channels: int) -> None:
     if b is not None and array_of(name, b).shape != (channels,):
         raise ShapeError(
-            f"{name}: b {array_of(name, b).shape} must hold a number for each channel of the result, ({channels},)"
+            f"{name}: b {array_of(name, b).shape} must have a number for each channel of the result, ({channels},)"
         )
 
 

@@ -19,7 +19,7 @@ def group_norm(x: Operand, gamma: Operand, beta: Operand, groups: int, eps: floa
     ``gamma * (x - mean) / sqrt(var + eps) + beta``.
 
     ``x``: (N, C, ...); ``gamma``, ``beta``: (C,); ``groups``: from 1 to C, a divisor of C; a group is C / groups
-    neighbours. What comes out does not depend on the batch.
+    neighbours. The result of an example does not depend on the rest of the batch.
 
     Raises `ShapeError` for shapes that do not fit, `ArgumentError` for groups of fewer than two numbers: their variance
     means nothing. Source: Wu and He, 2018, "Group normalization".
@@ -40,7 +40,7 @@ def instance_norm(x: Operand, gamma: Operand, beta: Operand, eps: float = 1e-5) 
     """Give each channel of each example mean 0 and variance 1: ``gamma * (x - mean) / sqrt(var + eps) + beta``.
 
     ``x``: (N, C, ...), with one axis of space at least; ``gamma``, ``beta``: (C,). It is `group_norm` with a group for
-    each channel: the contrast of an image is gone, and its style with it.
+    each channel: it removes the contrast of an image, and with it its style.
 
     Raises `ShapeError` for shapes that do not fit, `ArgumentError` for channels of fewer than two pixels: their variance
     means nothing. Source: Ulyanov, Vedaldi and Lempitsky, 2016, "Instance normalization".

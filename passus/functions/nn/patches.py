@@ -1,4 +1,4 @@
-"""The patches of images that a window meets, laid out one beside the other, and images put together from patches."""
+"""The patches of images under a sliding window as rows of a matrix, and images as sums of patches."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Col2im(Unary):
 def im2col(
     x: Operand, kernel_size: Any, stride: Any = 1, pad: Any = 0, to_matrix: bool = True, dilation: Any = 1
 ) -> Result:
-    """The patches of images that a window meets on its way: for each place of the window a row of a matrix.
+    """The patches of images under a sliding window: a row of a matrix for each position of the window.
 
     ``x`` (N, C, H, W) gives (N * OH * OW, C * KH * KW), or (N, C, KH, KW, OH, OW) if ``to_matrix`` is False; likewise
     with one or three axes of space. ``kernel_size``, ``stride``, ``dilation``: one number, or one for each axis; ``pad``:
@@ -103,7 +103,7 @@ def col2im(
 def _patches(
     name: str, shape: tuple[int, ...], kernel_size: Any, stride: Any, pad: Any, dilation: Any
 ) -> tuple[tuple[int, ...], tuple[int, ...], Window]:
-    """The kernel, how many patches there are along each axis, and the window."""
+    """The kernel, the number of patches along each axis, and the window."""
     if not 3 <= len(shape) <= 5:
         raise ShapeError(f"{name}: images {shape} need the axes (N, C, H, W), or one or three of space")
     kernel = per_axis(name, "kernel_size", kernel_size, len(shape) - 2)

@@ -1,7 +1,7 @@
-"""Pooling: what is largest, or the average, in windows that slide over signals, images and volumes; and unpooling.
+"""Max pooling and average pooling in windows that slide over signals, images and volumes, and unpooling.
 
-The gradient of max pooling adds each number to the pixel that won its window, and the gradient of that takes the pixels
-that won: `PoolingGrad` and `PixelsAt` are each other's rule. So are `AveragePooling` and `AveragePoolingGrad`.
+The gradient of max pooling adds each number to the largest pixel of its window, and the gradient of that selects the largest
+pixels: `PoolingGrad` and `PixelsAt` are each other's rule. So are `AveragePooling` and `AveragePoolingGrad`.
 """
 
 from __future__ import annotations
@@ -39,39 +39,39 @@ class Pooling(Unary):
         self.kernel, self.window = kernel, window
 
     def forward(self, x: Array) -> Array:
-        y, self.places = kernels.max_pooling(x, self.kernel, self.window.stride, self.window.padding)
+        y, self.positions = kernels.max_pooling(x, self.kernel, self.window.stride, self.window.padding)
         return y
 
     def backward(self, gy: Any) -> Any:
-        return PoolingGrad(self.places, self.operands[0].shape[2:], self.kernel, self.window)(gy)
+        return PoolingGrad(self.positions, self.operands[0].shape[2:], self.kernel, self.window)(gy)
 
 
 class PoolingGrad(Unary):
     public_name = "pooling"
     widened = HALF
 
-    def __init__(self, places: Array, size: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> None:
-        self.places, self.size, self.kernel, self.window = places, size, kernel, window
+    def __init__(self, positions: Array, size: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> None:
+        self.positions, self.size, self.kernel, self.window = positions, size, kernel, window
 
     def forward(self, gy: Array) -> Array:
         stride, padding, _ = self.window
-        return kernels.max_pooling_gradient(gy, self.places, self.size, self.kernel, stride, padding)
+        return kernels.max_pooling_gradient(gy, self.positions, self.size, self.kernel, stride, padding)
 
     def backward(self, ggx: Any) -> Any:
-        return PixelsAt(self.places, self.kernel, self.window)(ggx)
+        return PixelsAt(self.positions, self.kernel, self.window)(ggx)
 
 
 class PixelsAt(Unary):
     public_name = "pooling"
 
-    def __init__(self, places: Array, kernel: tuple[int, ...], window: Window) -> None:
-        self.places, self.kernel, self.window = places, kernel, window
+    def __init__(self, positions: Array, kernel: tuple[int, ...], window: Window) -> None:
+        self.positions, self.kernel, self.window = positions, kernel, window
 
     def forward(self, x: Array) -> Array:
-        return kernels.pixels_at(self.places, x, self.kernel, self.window.stride, self.window.padding)
+        return kernels.pixels_at(self.positions, x, self.kernel, self.window.stride, self.window.padding)
 
     def backward(self, gy: Any) -> Any:
-        return PoolingGrad(self.places, self.operands[0].shape[2:], self.kernel, self.window)(gy)
+        return PoolingGrad(self.positions, self.operands[0].shape[2:], self.kernel, self.window)(gy)
 
 
 class AveragePooling(Unary):
@@ -117,8 +117,8 @@ def pooling(
 
     ``kernel_size``, ``stride``: 1 or more, for all axes or one for each. ``pad``: 0 or more and less than the kernel,
     likewise; or as in `conv2d`. ``ceil_mode``: whether the last window may reach over the edge (OH is rounded up), as
-    long as it begins before it. ``return_indices``: return as well where in H * W the pixels were found, integers of the
-    shape of y, for `unpooling`.
+    long as it begins before it. ``return_indices``: also return the indices of the pixels in H * W, integers of the shape of
+    y, for `unpooling`.
 
     Raises `ShapeError` for a window that is larger than the padded images, `ArgumentError` for options out of range.
     Source: Ranzato et al., 2007, "Unsupervised learning of invariant feature hierarchies".
@@ -131,7 +131,7 @@ def pooling(
     size = array_of("pooling", x).shape[2:]
     function = Pooling(kernel, _reaching(size, kernel, window) if ceil_mode else window)
     y = function(x)
-    return (y, _positions(function.places, size, kernel, window)) if return_indices else y
+    return (y, _indices(function.positions, size, kernel, window)) if return_indices else y
 
 
 def average_pooling(
@@ -145,7 +145,7 @@ def average_pooling(
     """The average of each window, ``y[n, c, p, q] = sum of x[n, c, sp + i, sq + j] over (i, j) / count``, x padded with 0.
 
     Shapes and options are those of `pooling`. ``count``: how many pixels the window has, with those of the padding, or
-    without them if ``count_include_pad`` is False; what ``ceil_mode`` reaches over the edge never counts.
+    without them if ``count_include_pad`` is False; pixels beyond the edge that ``ceil_mode`` adds never count.
 
     Raises `ShapeError` for a window that is larger than the padded images, `ArgumentError` for options out of range.
     Source: LeCun et al., 1989, "Handwritten digit recognition with a back-propagation network".
@@ -162,14 +162,14 @@ def average_pooling(
 
 
 def unpooling(x: Operand, indices: Operand, outsize: Any) -> Result:
-    """Images of zeros with each number at its index: the way back from max pooling, without what was smaller.
+    """Images of zeros with each number at its index: the inverse of max pooling, without the smaller pixels.
 
     ``x`` (N, C, *size) and integers ``indices`` of its shape, such as `pooling` returns, give (N, C, *outsize). An index
-    counts pixels in row-major order. Of numbers with the same index, as windows that overlap find, the last one stays, and
-    alone gets a gradient. ``outsize``: one number, or one for each axis.
+    counts pixels in row-major order. Of numbers with the same index, as overlapping windows give, the last one stays, and
+    only it gets a gradient. ``outsize``: one number, or one for each axis.
 
-    Raises `ShapeError` for other shapes, `DTypeError` if ``indices`` are no integers, `LabelError` for one that does not
-    exist. Source: Zeiler and Fergus, 2014, "Visualizing and understanding convolutional networks".
+    Raises `ShapeError` for other shapes, `DTypeError` if ``indices`` are not integers, `LabelError` for one out of
+    range. Source: Zeiler and Fergus, 2014, "Visualizing and understanding convolutional networks".
 
     >>> import numpy as np
     >>> unpooling(np.array([[[5.0, 7.0]]]), np.array([[[1, 2]]]), 4)
@@ -177,18 +177,18 @@ def unpooling(x: Operand, indices: Operand, outsize: Any) -> Result:
     """
     shape = image_shape("unpooling", x)
     size = per_axis("unpooling", "outsize", outsize, len(shape) - 2)
-    places = check_labels("unpooling", indices, math.prod(size), ("index", "pixels"))
-    if places.shape != shape:
-        raise ShapeError(f"unpooling: indices {places.shape} must have the shape of x, {shape}: one for each number")
+    offsets = check_labels("unpooling", indices, math.prod(size), ("index", "pixels"))
+    if offsets.shape != shape:
+        raise ShapeError(f"unpooling: indices {offsets.shape} must have the shape of x, {shape}: one for each number")
     n, c = shape[:2]
     starts = np.arange(n * c).reshape(n, c, *[1] * len(size)) * math.prod(size)
-    pixels, count = (starts + places).ravel(), n * c * math.prod(size)
+    pixels, count = (starts + offsets).ravel(), n * c * math.prod(size)
     flat = GetItemGrad(pixels, (count,))(where(_last_of_equals(pixels, count), ravel(x), 0))
     return reshape(flat, (n, c, *size))
 
 
 def _last_of_equals(pixels: Array, count: int) -> Array:
-    """Which of some indices below ``count`` come no second time."""
+    """Whether each of some indices below ``count`` is the last one of its value."""
     numbers, last = np.arange(pixels.size), np.zeros(count, np.intp)
     last[pixels] = numbers
     return last[pixels] == numbers
@@ -207,7 +207,7 @@ def _windows(name: str, x: Operand, kernel_size: Any, stride: Any, pad: Any) -> 
 
 
 def _reaching(size: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> Window:
-    """A window with as much padding behind as the last one needs that begins in the image and may reach over its edge."""
+    """The window with enough padding after the image for the last window that begins inside and may reach over its edge."""
     padding = []
     for n, k, step, (before, after) in zip(size, kernel, window.stride, window.padding):
         last = min(-(-(n + before + after - k) // step), (n + before - 1) // step) * step
@@ -216,7 +216,7 @@ def _reaching(size: tuple[int, ...], kernel: tuple[int, ...], window: Window) ->
 
 
 def _counts(size: tuple[int, ...], kernel: tuple[int, ...], window: Window, counted: Any) -> Array:
-    """How many pixels each window has in the images and the padding that is counted, (*out)."""
+    """Number of pixels of each window in the images and the counted padding, (*out)."""
     lengths = []
     for n, k, step, (before, after), (low, high) in zip(size, kernel, window.stride, window.padding, counted):
         starts = np.arange(-before, n + after - k + 1, step)
@@ -224,11 +224,11 @@ def _counts(size: tuple[int, ...], kernel: tuple[int, ...], window: Window, coun
     return reduce(np.multiply.outer, lengths)
 
 
-def _positions(places: Array, size: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> Array:
-    """Where in the images, row-major, the pixels at these places in the windows lie."""
-    xp, axes = backend_of(places).xp, len(size)
-    positions = 0
-    for i, at in enumerate(xp.unravel_index(places, kernel)):
-        starts = xp.arange(places.shape[2 + i]) * window.stride[i] - window.padding[i][0]
-        positions = positions * size[i] + starts.reshape(-1, *[1] * (axes - 1 - i)) + at
-    return positions
+def _indices(positions: Array, size: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> Array:
+    """The row-major indices in the images of the pixels at these positions in the windows."""
+    xp, axes = backend_of(positions).xp, len(size)
+    indices = 0
+    for i, at in enumerate(xp.unravel_index(positions, kernel)):
+        starts = xp.arange(positions.shape[2 + i]) * window.stride[i] - window.padding[i][0]
+        indices = indices * size[i] + starts.reshape(-1, *[1] * (axes - 1 - i)) + at
+    return indices
