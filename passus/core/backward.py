@@ -22,6 +22,7 @@ from passus.core.edits import last_resized
 from passus.core.function import Function
 from passus.core.ownership import owned
 from passus.core.rules import fitted, gradient_dtype, guarded_backward, note, one_for_each
+from passus.core.second_order import recorded_backward
 from passus.core.variable import Variable, as_variable, constant_variable
 from passus.errors import ArgumentError, DTypeError, GraphError, ShapeError, kind_of
 
@@ -147,9 +148,6 @@ def gradients(
     ]
 
 
-# The walk.
-
-
 def _walk(
     grads: dict[Variable, Any], retain_grad: bool, create_graph: bool, ends: frozenset[Variable] = frozenset()
 ) -> list[tuple[Variable, Any]]:
@@ -188,8 +186,10 @@ def _visit_functions(
         if retain_grad:
             retained += [(y, gy) for y, gy in zip([output() for output in outputs], gys) if y is not None]
         try:
-            if create_graph or function.custom or function.checksums or function.serial < last_resized[0]:
+            if function.custom or function.checksums or function.serial < last_resized[0]:
                 gxs = guarded_backward(function, gys, create_graph, released)
+            elif create_graph:
+                gxs = recorded_backward(function, gys)
             else:
                 gxs = function.backward(gys[0]) if len(gys) == 1 else function.backward(*gys)
         except Exception as error:
@@ -250,9 +250,6 @@ def _sum(total: Array, gx: Array, x: Variable, sums: set[Variable]) -> Array:
         return total
     sums.add(x)
     return total + gx
-
-
-# Seeds and results.
 
 
 def _seed(y: Variable, gy: Any) -> Variable:

@@ -22,7 +22,7 @@ FLOAT64 = np.dtype(np.float64)
 
 
 def guarded_backward(function: Function, gys: list[Any], create_graph: bool, released: list[Variable]) -> Any:
-    """Call a rule that is recorded, or a user's, or whose data may have been edited since the forward pass."""
+    """Call a rule that a user has written, or whose data may have been edited since the forward pass."""
     if function.serial < last_resized[0]:
         variables = [*function.operands, *[output() for output in function.outputs]]
         use_shapes_of_released(
