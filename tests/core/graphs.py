@@ -23,7 +23,7 @@ class Halves(Function):
 
 
 class Recorder(Unary):
-    """The identity, which notes in which order rules are called."""
+    """The identity. It records the order in which rules are called."""
 
     visits: ClassVar[list[str]] = []
 

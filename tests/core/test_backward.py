@@ -1,4 +1,4 @@
-"""The walk back: its order, several outputs, broadcasting, with as little as possible of the function library."""
+"""The walk back: its order, several outputs, and broadcasting. Few functions of the library are used."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def test_branches_are_visited_once_and_only_when_all_gradients_have_arrived():
     a = Recorder("a")(x)
     b, c = Recorder("b")(a), Recorder("c")(a)
     d = Recorder("d")(add(b, c))
-    e = Recorder("e")(add(d, a))  # A long way and a short way from a to e.
+    e = Recorder("e")(add(d, a))  # A long and a short path from a to e.
     e.backward()
     assert Recorder.visits == ["e", "d", "c", "b", "a"]
     assert x.grad == 3.0
 
 
-def test_order_does_not_depend_on_how_deep_a_branch_is():
+def test_the_order_does_not_depend_on_the_depth_of_a_branch():
     x = leaf(2.0)
     a = square(x)
     deep = a
@@ -61,7 +61,7 @@ def test_a_graph_of_many_diamonds_is_walked_in_linear_time():
     assert [steps(n) for n in (10, 20, 40)] == [10, 20, 40]
 
 
-def test_a_hundred_thousand_steps_deep():
+def test_a_graph_of_a_hundred_thousand_calls():
     x = y = leaf(1.0)
     n = 100_000
     assert n > 10 * sys.getrecursionlimit()
@@ -79,13 +79,13 @@ def test_a_hundred_thousand_steps_deep():
     del y  # Freed without recursion too.
 
 
-# Several outputs, leaves, and calls again.
+# Several outputs, leaves, and repeated calls.
 
 
 @pytest.mark.parametrize("used", [0, 1])
 def test_an_unused_output_has_gradient_zero(used):
     x = leaf(1.0, 2.0, 3.0, 4.0)
-    y = Halves()(x)[used]  # The other one is dropped and gone.
+    y = Halves()(x)[used]  # The other output is freed.
     square(y).backward()
     expected = np.array([2.0, 4.0, 0.0, 0.0]) if used == 0 else np.array([0.0, 0.0, 6.0, 8.0])
     np.testing.assert_array_equal(x.grad, expected)
@@ -107,7 +107,7 @@ def test_backward_on_a_leaf():
     np.testing.assert_array_equal(x.grad, [1.0, 1.0])
 
 
-def test_the_seed_may_have_any_shape_that_the_result_has():
+def test_a_seed_has_the_shape_of_the_result():
     x = leaf(1.0, 2.0)
     y = square(x)
     y.grad = np.array([1.0, 10.0])
@@ -170,7 +170,7 @@ def test_truncated_backpropagation():
 # Broadcasting, dtypes and needs.
 
 
-def test_a_rule_need_not_undo_broadcasting_nor_dtypes():
+def test_the_engine_undoes_broadcasting_and_dtypes():
     class Plus(Function):
         def forward(self, a, b):
             return a + b

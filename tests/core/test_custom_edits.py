@@ -102,7 +102,7 @@ def test_the_seed_of_the_user_is_not_edited():
     "edit",
     [lambda x: x.__imul__(2), lambda x: x.__setitem__(x < 0, 0.0), lambda x: np.exp(x, out=x), lambda x: x.sort()],
 )
-def test_forward_cannot_edit_what_others_see(edit):
+def test_forward_cannot_edit_its_inputs(edit):
     class T(Function):
         def forward(self, x):
             edit(x)
@@ -115,7 +115,7 @@ def test_forward_cannot_edit_what_others_see(edit):
     with pytest.raises(PassusError, match=r"t\(float64\[2\]\): .*read-only.*compute a new array"):
         T()(x)
     np.testing.assert_array_equal(x.data, [-1.0, 2.0])
-    x.data *= 2  # It is the user's all the same.
+    x.data *= 2  # The user may still edit it.
 
 
 @pytest.mark.parametrize(
@@ -127,14 +127,14 @@ def test_forward_cannot_edit_what_others_see(edit):
         lambda f, gy: f.x.__imul__(gy),
         lambda f, gy: f.y.__imul__(gy),
         lambda f, gy: f.saved(f.inputs[0]).__imul__(gy),
-        lambda f, gy: f.kept.__imul__(gy),
+        lambda f, gy: f.saved_x.__imul__(gy),
     ],
 )
 @pytest.mark.parametrize("create_graph", [False, True])
-def test_backward_cannot_edit_what_others_see(edit, create_graph):
+def test_backward_cannot_edit_inputs_and_outputs(edit, create_graph):
     class T(Unary):
         def forward(self, x):
-            self.kept = x
+            self.saved_x = x
             return np.exp(x)
 
         def backward(self, gy):

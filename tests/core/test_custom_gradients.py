@@ -11,8 +11,8 @@ from passus.errors import GraphError, ShapeError
 from tests.core.graphs import leaf
 
 
-class Keeps(Function):
-    """Rules that return an array that others hold."""
+class Saves(Function):
+    """Rules that return an array that is referenced elsewhere."""
 
     def __init__(self, which):
         self.which = which
@@ -22,13 +22,13 @@ class Keeps(Function):
         return x * x
 
     def backward(self, gy):
-        return {"input": self.input.data, "kept": self.x, "output": self.output.data, "gradient": gy}[self.which]
+        return {"input": self.input.data, "saved": self.x, "output": self.output.data, "gradient": gy}[self.which]
 
 
-@pytest.mark.parametrize("which", ["input", "kept", "output", "gradient"])
-def test_the_gradient_of_a_leaf_is_no_array_that_others_hold(which):
+@pytest.mark.parametrize("which", ["input", "saved", "output", "gradient"])
+def test_the_gradient_of_a_leaf_shares_no_memory(which):
     x = leaf(1.0, 2.0)
-    y = Keeps(which)(x)
+    y = Saves(which)(x)
     y.backward(retain_grad=True)
     assert x.grad.data.flags.writeable
     assert not any(np.shares_memory(x.grad.data, other.data) for other in (x, y, y.grad))
@@ -53,7 +53,7 @@ def test_the_gradient_of_a_leaf_is_no_array_that_others_hold(which):
 @pytest.mark.parametrize("values", [(1.0, 2.0), 3.0])
 @pytest.mark.parametrize("create_graph", [False, True])
 def test_a_gradient_has_its_array_in_data(rule, values, create_graph):
-    """DeZero gives a rule Variables, so that ``gy.data`` is an array; ours is one, and answers for it."""
+    """DeZero gives a rule Variables, so ``gy.data`` is an array there. Here gy is the array, and has ``data``, too."""
 
     class T(Function):
         def forward(self, x):
@@ -90,14 +90,14 @@ def test_a_gradient_may_be_a_number(number, dtype, create_graph):
 BUFFER = np.ones(2)
 
 
-class Holder(Function):
-    """Its rule returns what someone else holds, too."""
+class ReturnsBuffer(Function):
+    """Its rule returns an array that is referenced elsewhere."""
 
     buffer = np.ones(2)
 
     def __init__(self, which):
         self.which = which
-        self.kept = [np.ones(2)]
+        self.saved_buffer = [np.ones(2)]
 
     def forward(self, x):
         return x * 1.0
@@ -106,29 +106,29 @@ class Holder(Function):
         return {
             "module": BUFFER,
             "class": self.buffer,
-            "list": self.kept[0],
+            "list": self.saved_buffer[0],
             "view": self.buffer[:],
-            "turned": BUFFER.reshape(2),
+            "reshaped": BUFFER.reshape(2),
             "input": self.input,
             "boxed": as_variable(BUFFER),
-            "twice": (gy, gy)[0],
+            "tuple": (gy, gy)[0],
         }[self.which]
 
 
-@pytest.mark.parametrize("which", ["module", "class", "list", "view", "turned", "input", "boxed", "twice"])
+@pytest.mark.parametrize("which", ["module", "class", "list", "view", "reshaped", "input", "boxed", "tuple"])
 @pytest.mark.parametrize("way", [{}, {"retain_grad": True}, {"create_graph": True}])
-def test_a_gradient_is_no_buffer_that_others_hold(which, way):
+def test_a_gradient_shares_no_memory_with_a_buffer(which, way):
     if "create_graph" in way and which in ("input", "boxed"):
-        return  # What a rule gives is then a part of the graph, and stays the Variable that it is.
+        return  # The returned Variable is then in the graph, and is not copied.
     x = leaf(1.0, 1.0)
-    f = Holder(which)
+    f = ReturnsBuffer(which)
     f(x).backward(**way)
     x.grad.data[...] = 5.0
-    for held in (BUFFER, f.buffer, f.kept[0], x.data):
+    for held in (BUFFER, f.buffer, f.saved_buffer[0], x.data):
         np.testing.assert_array_equal(held, [1.0, 1.0])
 
 
-def test_an_array_that_the_rule_has_made_is_not_copied():
+def test_a_new_array_from_a_rule_is_not_copied():
     made = []
 
     class Made(Function):
@@ -146,7 +146,7 @@ def test_an_array_that_the_rule_has_made_is_not_copied():
 
 
 class Wrong(Function):
-    """A function whose rule returns what it is told to."""
+    """A function with a given rule."""
 
     def __init__(self, forward, gradient):
         self.function, self.gradient = forward, gradient

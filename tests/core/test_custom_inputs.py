@@ -55,7 +55,7 @@ def test_constants_are_variables_in_a_rule():
 
 
 @pytest.mark.parametrize("read", ["input", "inputs[0]", "x", "unpacked", "backward"])
-def test_a_function_that_was_not_called_says_so(read):
+def test_reading_inputs_before_a_call_raises(read):
     class Square(Unary):
         def forward(self, x):
             return x**2
@@ -89,7 +89,7 @@ def test_inputs_are_given_one_by_one(inputs):
         Add()(type(inputs)([a, b]))
 
 
-def test_the_memory_of_an_array_is_no_array():
+def test_the_data_of_an_array_is_refused():
     y = F.softmax(np.ones((1, 2)))
     for wrong in (lambda: F.exp(y.data), lambda: Variable(y.data), lambda: leaf(1.0) * y.data):
         with pytest.raises(

@@ -15,7 +15,7 @@ from tests.core.graphs import leaf
 
 
 class Power(Function):
-    """Kept by a layer, and called again and again."""
+    """A function that a layer stores and calls many times."""
 
     def __init__(self, c):
         self.c = c
@@ -59,14 +59,14 @@ COPIES = {
 
 @pytest.mark.parametrize("make", FUNCTIONS.values(), ids=FUNCTIONS)
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
-def test_a_function_that_was_called_can_be_copied(make, copied):
+def test_a_called_function_can_be_copied(make, copied):
     f = make()
     if isinstance(f, Slotted):
         f.factor = 5.0
-    for kept in (True, False):
+    for alive in (True, False):
         x = leaf(1.0, 2.0)
         y = f(x)
-        if not kept:
+        if not alive:
             del y
         g = copied(f)
         assert (g is not f, g.serial, getattr(g, "factor", 5.0)) == (True, 0, getattr(f, "factor", 5.0))

@@ -16,7 +16,7 @@ from tests.core.graphs import leaf
 @pytest.mark.parametrize(
     "view", [lambda x: x[:, :1], lambda x: x.T, lambda x: x.reshape(-1), lambda x: x[::-1], lambda x: x]
 )
-def test_a_view_of_an_input_is_as_writeable_as_that(view):
+def test_a_view_of_an_input_is_as_writeable_as_the_input(view):
     class View(Function):
         def forward(self, x):
             return view(x)
@@ -29,7 +29,7 @@ def test_a_view_of_an_input_is_as_writeable_as_that(view):
     assert not View()(Variable(array)).data.flags.writeable
 
 
-def test_a_stretched_input_stays_read_only():
+def test_a_broadcast_input_stays_read_only():
     class Stretched(Function):
         def forward(self, x):
             return np.broadcast_to(x, (3, 2))
@@ -48,7 +48,7 @@ def test_truth_values_of_python_take_no_gradient():
 
 @pytest.mark.parametrize("wrap", [lambda y: y, lambda y: (y,), lambda y: [y]])
 @pytest.mark.parametrize("wrap_gradient", [lambda g: g, lambda g: (g,), lambda g: [g]])
-def test_one_output_is_one_variable_however_it_is_returned(wrap, wrap_gradient):
+def test_one_output_is_one_variable_also_in_a_tuple_or_list(wrap, wrap_gradient):
     class Square(Function):
         def forward(self, x):
             return wrap(x**2)
@@ -79,7 +79,7 @@ def test_several_outputs_may_be_a_list(kind):
     np.testing.assert_array_equal(x.grad, [2.0, 1.0])
 
 
-def test_numbers_of_python_are_results_too():
+def test_python_numbers_are_results():
 
     class Sin(Function):
         def forward(self, x):

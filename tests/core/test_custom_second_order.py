@@ -1,4 +1,4 @@
-"""Second derivatives of rules that users write: right, or refused."""
+"""Second derivatives of rules that users write: they are right, or raise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.core.graphs import derivatives, leaf
 
 
 class Relu(Function):
-    """The book's."""
+    """The rule of the book."""
 
     def forward(self, x):
         return np.maximum(x, 0.0)

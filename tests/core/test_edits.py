@@ -27,7 +27,7 @@ def test_data_edited_after_the_forward_pass_are_noticed():
     assert x.grad == 14.0
 
 
-def test_edits_that_no_rule_reads_do_no_harm():
+def test_edits_of_data_that_no_rule_reads_are_allowed():
     x = leaf(3.0)
     y = add(x, 1.0)
     x.data = np.array([7.0])
@@ -35,7 +35,7 @@ def test_edits_that_no_rule_reads_do_no_harm():
     assert x.grad == 1.0
 
 
-def test_debug_mode_notices_edits_of_elements_and_shows_where_the_call_was():
+def test_debug_mode_notices_edits_of_elements_and_shows_the_call():
     x = leaf(3.0)
     with using_config("debug", True):
         y = square(x)
@@ -45,10 +45,10 @@ def test_debug_mode_notices_edits_of_elements_and_shows_where_the_call_was():
     assert "test_debug_mode_notices_edits" in str(caught.value)
 
 
-def test_debug_mode_notices_edits_of_constants_and_of_what_a_rule_keeps():
+def test_debug_mode_notices_edits_of_constants_and_saved_arrays():
     class Masked(Function):
-        def __init__(self, mask, parts):
-            self.mask, self.parts = mask, parts
+        def __init__(self, mask, arrays):
+            self.mask, self.arrays = mask, arrays
 
         def forward(self, x):
             return x * self.mask
@@ -56,10 +56,10 @@ def test_debug_mode_notices_edits_of_constants_and_of_what_a_rule_keeps():
         def backward(self, gy):
             return gy * self.mask
 
-    x, c, mask, part = leaf(1.0, 2.0), np.ones(2), np.array([True, False]), np.zeros(1)
-    for edited in (c, mask, part):
+    x, c, mask, array = leaf(1.0, 2.0), np.ones(2), np.array([True, False]), np.zeros(1)
+    for edited in (c, mask, array):
         with using_config("debug", True):
-            y = Masked(mask, [part])(mul(x, c))
+            y = Masked(mask, [array])(mul(x, c))
         edited[0] = not edited[0]
         with pytest.raises(GraphError, match="edited in place"):
             y.backward()

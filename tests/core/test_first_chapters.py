@@ -76,7 +76,7 @@ def test_calling_backward_of_a_function_with_plain_arrays():
 
 
 @pytest.mark.parametrize("seed", [None, np.array(1.0), np.array(2.0)])
-def test_backward_walks_the_whole_way(seed):
+def test_backward_reaches_the_leaf(seed):
     x = Variable(np.array(0.5))
     y = Square()(Exp()(Square()(x)))
     y.grad = seed

@@ -57,7 +57,7 @@ def test_second_derivatives_of_integers():
 
     class Cube(Function):
         def forward(self, x):
-            self.slope = 3 * x * x  # Integers, which depend on the input.
+            self.slope = 3 * x * x  # Integers that depend on the input.
             return x**3
 
         def backward(self, gy):
@@ -69,7 +69,7 @@ def test_second_derivatives_of_integers():
         x.grad.backward()
 
 
-def test_integers_and_labels_of_other_functions_are_left_alone():
+def test_labels_and_converted_integers_take_no_gradient():
     x, t = Variable(np.ones((2, 3))), Variable(np.array([0, 2]))
     F.softmax_cross_entropy(x, t).backward()
     assert t.grad is None

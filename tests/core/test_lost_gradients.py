@@ -1,4 +1,4 @@
-"""Natural forms in which a gradient would be lost: each raises and names a fix, unless no gradient is asked for."""
+"""Common code in which a gradient would be lost: each raises and names a fix, unless no gradient is needed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_gradient_that_would_be_lost_raises(form):
             FORMS[form](a, b)
 
 
-def test_an_element_that_is_assigned_raises():
+def test_assigning_to_an_element_raises():
     v = Variable(np.array(2.0))
     with pytest.raises(ValueError, match="setting an array element") as caught:  # NumPy puts its own error before ours.
         assign(0, v)
@@ -78,7 +78,7 @@ def test_nothing_is_lost_where_no_gradient_flows(form):
     np.testing.assert_array_equal(FORMS[form](v.detach(), x.detach()), expected)
 
 
-def test_looking_at_numbers_keeps_working(capsys):
+def test_numbers_can_be_printed_and_compared(capsys):
     x = Variable(np.array([1.0, 2.0]))
     loss = F.sum(x * x)
     np.testing.assert_allclose(x, [1.0, 2.0])
@@ -137,7 +137,7 @@ def test_plots_draw_variables():
     pyplot.close()
 
 
-def test_helpers_of_tests_look_into_lists():
+def test_test_helpers_can_read_lists():
     x = Variable(np.array([1.0, 2.0]))
     a, b = F.sum(x), F.sum(x * x)
     np.testing.assert_allclose([a, b], [3.0, 5.0])
@@ -155,7 +155,7 @@ def test_integers_are_indices_of_arrays():
         np.array([i, i])
 
 
-def test_a_log_of_losses_is_told_what_to_append():
+def test_a_log_of_losses_gets_advice():
     losses = [F.sum(Variable(np.ones(2))) for _ in range(2)]
     assert float(sum(losses) / len(losses)) == np.mean([loss.item() for loss in losses]) == 2.0
     with pytest.raises(DTypeError, match=r"For a log of losses, append loss\.item\(\)"):

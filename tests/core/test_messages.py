@@ -1,4 +1,4 @@
-"""Errors of the engine: what they say, and that nothing has changed after them."""
+"""Errors of the engine: their messages, and that they leave everything unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a graph keeps alive, which gradients are retained, and which arrays they own."""
+"""Memory: the objects that a graph keeps alive, retained gradients, and the ownership of gradient arrays."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_graph_is_freed_with_its_end():
         gc.enable()
 
 
-def test_gradients_between_are_kept_only_on_request():
+def test_intermediate_gradients_are_retained_only_on_request():
     x = leaf(1.0)
     a = square(x)
     y = exp(a)
@@ -55,7 +55,7 @@ def test_gradients_between_are_kept_only_on_request():
     np.testing.assert_allclose(a.grad, np.e)
 
 
-def test_retained_gradients_do_not_pile_up():
+def test_retained_gradients_do_not_accumulate():
     x = leaf(1.0)
     a = square(x)
     y = add(a, a)
@@ -63,11 +63,11 @@ def test_retained_gradients_do_not_pile_up():
     y.cleargrad()
     y.backward(retain_grad=True)
     assert a.grad == 2.0
-    assert x.grad == 8.0  # The leaf's does.
+    assert x.grad == 8.0  # The gradient of a leaf accumulates.
 
 
-class Turned(Function):
-    """A rule that returns views: of an array of its own, of one that it keeps, or of a part of one."""
+class Transposed(Function):
+    """Rules that return a view: of a new array, of an array that is referenced elsewhere, or of a slice."""
 
     def __init__(self, way):
         self.way, self.made = way, []
@@ -76,11 +76,11 @@ class Turned(Function):
         return x.T.copy()
 
     def backward(self, gy):
-        array = np.zeros((4, 3) if self.way == "part" else (2, 3))
+        array = np.zeros((4, 3) if self.way == "slice" else (2, 3))
         array[:2] = 2 * gy
-        if self.way == "kept":
+        if self.way == "referenced":
             self.made.append(array)
-        if self.way == "another view kept":
+        if self.way == "another view referenced":
             self.made.append(array[:1])
         self.address = array.ctypes.data
         view = array[:2].T
@@ -89,10 +89,10 @@ class Turned(Function):
         return view
 
 
-@pytest.mark.parametrize("way", ["its own", "kept", "another view kept", "part", "read-only"])
+@pytest.mark.parametrize("way", ["new", "referenced", "another view referenced", "slice", "read-only"])
 @pytest.mark.parametrize("returned", [True, False])
-def test_a_view_becomes_a_gradient_as_it_is_only_if_nobody_else_can_see_it(way, returned):
-    x, function = Variable(np.ones((3, 2))), Turned(way)
+def test_a_view_becomes_a_gradient_without_a_copy_only_if_it_is_the_sole_reference(way, returned):
+    x, function = Variable(np.ones((3, 2))), Transposed(way)
     y = function(x)
     if returned:
         (gx,) = gradients([y], [x])
@@ -101,7 +101,7 @@ def test_a_view_becomes_a_gradient_as_it_is_only_if_nobody_else_can_see_it(way, 
         gx = x.grad
     np.testing.assert_array_equal(gx, np.full((3, 2), 2.0))
     assert gx.data.flags.writeable
-    assert (gx.data.ctypes.data == function.address) == (way == "its own")
+    assert (gx.data.ctypes.data == function.address) == (way == "new")
 
 
 def test_no_two_variables_share_a_gradient_and_none_is_read_only():
@@ -119,7 +119,7 @@ def test_no_two_variables_share_a_gradient_and_none_is_read_only():
     np.testing.assert_array_equal(x.grad, [2.0, 2.0])
 
 
-def test_adding_up_never_changes_an_array_that_someone_holds():
+def test_accumulation_never_changes_an_array_that_is_referenced_elsewhere():
     x = leaf(1.0)
     x.grad = first = np.array([5.0])
     y = add(add(x, x), add(x, add(x, x)))

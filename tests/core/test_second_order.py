@@ -1,4 +1,4 @@
-"""Derivatives of every order, and rules that cannot give them."""
+"""Derivatives of every order, and rules that have none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from passus.testing import check_grads
 
 
 def derivatives(f, at: float, order: int) -> list[float]:
-    """The derivatives of a function of one number, by differentiating again and again."""
+    """The derivatives of a function of one number, up to an order."""
     x = Variable(np.array(at))
     y = f(x)
     found = []
@@ -170,8 +170,8 @@ class OnVariables(Function):
         return 2 * self.input * gy
 
 
-class Keeps(Function):
-    """What forward keeps on self is the very array of its input."""
+class Saves(Function):
+    """forward saves the very array of its input on self."""
 
     def forward(self, x):
         self.x = x
@@ -181,7 +181,7 @@ class Keeps(Function):
         return 2 * self.x * gy
 
 
-class KeepsOutput(Function):
+class SavesOutput(Function):
     def forward(self, x):
         self.y = np.exp(x)
         return self.y
@@ -190,8 +190,8 @@ class KeepsOutput(Function):
         return self.y * gy
 
 
-class KeepsDoubled(Function):
-    """What forward keeps on self depends on the input, but is not the input."""
+class SavesDoubled(Function):
+    """forward saves an array that depends on the input, but is not the input."""
 
     def forward(self, x):
         self.doubled = 2 * x
@@ -201,16 +201,16 @@ class KeepsDoubled(Function):
         return self.doubled * gy
 
 
-class KeepsInAList(Function):
+class SavesAList(Function):
     def forward(self, x):
-        self.kept = [2 * x]
+        self.saved_list = [2 * x]
         return x**2
 
     def backward(self, gy):
-        return self.kept[0] * gy
+        return self.saved_list[0] * gy
 
 
-class KeepsANumber(Function):
+class SavesANumber(Function):
     def forward(self, x):
         self.doubled = 2 * float(x)
         return x**2
@@ -236,7 +236,7 @@ class ReturnsArray(Function):
 
 
 class Scaled(Function):
-    """A constant array, which it was given and which it declares."""
+    """A constant array, which the class declares."""
 
     constants = ("by",)
 
@@ -250,21 +250,21 @@ class Scaled(Function):
         return 2 * self.input * self.by * gy
 
 
-FIRST_ORDER_ONLY = [OnArrays, KeepsDoubled, KeepsInAList, KeepsANumber, ReadsFloat, ReturnsArray]
+FIRST_ORDER_ONLY = [OnArrays, SavesDoubled, SavesAList, SavesANumber, ReadsFloat, ReturnsArray]
 
 
-@pytest.mark.parametrize("rule", [OnVariables, Keeps, lambda: Scaled(np.array(1.0))])
+@pytest.mark.parametrize("rule", [OnVariables, Saves, lambda: Scaled(np.array(1.0))])
 @pytest.mark.parametrize("between", [lambda x: x, lambda x: x * 1.0, lambda x: x + 0.0])
 def test_rules_on_variables_are_right_at_every_order(rule: Any, between: Any):
     assert derivatives(lambda x: rule()(between(x)), 3.0, 2) == [6.0, 2.0]
 
 
-def test_what_is_kept_of_the_output_is_recognised_with_and_without_axes():
-    np.testing.assert_allclose(derivatives(lambda x: KeepsOutput()(x), 1.0, 4), [np.e] * 4)
-    check_grads(lambda x: KeepsOutput()(x), np.array([1.0, 2.0]), order=3)
+def test_a_saved_output_is_recognised_with_and_without_axes():
+    np.testing.assert_allclose(derivatives(lambda x: SavesOutput()(x), 1.0, 4), [np.e] * 4)
+    check_grads(lambda x: SavesOutput()(x), np.array([1.0, 2.0]), order=3)
     x = Variable(np.array(1.0))
-    y = KeepsOutput()(x * 1.0)
-    assert y.data.shape == ()  # Looked at, a result without axes becomes an array.
+    y = SavesOutput()(x * 1.0)
+    assert y.data.shape == ()  # Reading data turns a NumPy scalar into an array.
     y.backward(create_graph=True)
     gx = x.grad
     x.cleargrad()
@@ -289,7 +289,7 @@ def test_rules_on_arrays_are_right_at_first_order_and_raise_at_second(rule: Any)
     assert x.grad is None
 
 
-def test_a_wrong_path_does_not_stop_the_right_one():
+def test_a_first_order_rule_on_one_path_does_not_affect_another():
     a, b = Variable(np.array(3.0)), Variable(np.array(2.0))
     y = add(OnArrays()(a), square(b))
     y.backward(create_graph=True)
@@ -321,12 +321,12 @@ def test_data_may_be_read_everywhere_else():
     assert float(x.grad) == x.grad.data == x.grad.item()
     with pytest.raises(SecondOrderError):
         OnArrays()(x).backward(create_graph=True) or mul(x.grad, x.grad).backward()
-    assert float(x.data) == 3.0  # The trap is not left set.
+    assert float(x.data) == 3.0  # Reading data outside of rules is allowed again.
 
 
-def test_attributes_are_as_they_were_after_a_recorded_rule():
+def test_attributes_are_restored_after_a_recorded_rule():
     x = Variable(np.array([3.0]))
-    f = Keeps()
+    f = Saves()
     y = f(x)
     y.backward(create_graph=True)
     assert np.shares_memory(f.x, x.data)
@@ -336,7 +336,7 @@ def test_attributes_are_as_they_were_after_a_recorded_rule():
     assert x.grad == 6.0
 
 
-def test_a_graph_of_gradients_is_not_recorded_without_being_asked():
+def test_gradients_are_recorded_only_on_request():
     x = Variable(np.array(3.0))
     square(x).backward()
     assert x.grad.creator is None
@@ -367,7 +367,7 @@ def test_the_checker_catches_wrong_gradients():
 
 def test_the_checker_catches_wrong_second_derivatives():
     class Half(Function):
-        """The first order is right; the rule hides that it depends on x."""
+        """The first order is right, but the rule detaches x."""
 
         def forward(self, x):
             return x**3

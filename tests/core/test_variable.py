@@ -1,4 +1,4 @@
-"""The box: what it holds, how it shows itself, how it is copied and converted."""
+"""The box: its data, its text forms, copies and conversions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_properties_are_those_of_the_array():
         iter(Variable(np.array(1.0)))
 
 
-def test_how_it_shows_itself():
+def test_text_forms():
     x = Variable(np.array([[1.0, 2.0], [3.0, 4.0]]))
     assert repr(x) == "variable([[1. 2.]\n          [3. 4.]])"
     assert str(x) == str(x.data)
@@ -80,7 +80,7 @@ def test_assigned_data_must_be_arrays():
     assert not x.requires_grad
 
 
-def test_updates_in_the_ways_that_learners_write_them():
+def test_updates_as_learners_write_them():
     x = Variable(np.array([1.0, 2.0]))
     array = x.data
     square(x).backward()
@@ -109,7 +109,7 @@ def test_identity_is_the_key():
 
 
 @pytest.mark.parametrize("kind", [Variable, Parameter])
-def test_copies_are_leaves_of_their_own(kind):
+def test_copies_are_separate_leaves(kind):
     x = kind(np.ones(2), "x")
     x.grad = np.ones(2)
     x.requires_grad = False
@@ -141,7 +141,7 @@ def test_an_array_subclass_is_seen_as_an_array(tmp_path):
     assert type(square(Variable(mapped)).data) is np.ndarray
 
 
-def test_numbers_of_numpy_are_boxed_with_as_array():
+def test_numpy_scalars_are_boxed_with_as_array():
     x = Variable(np.array(1.0))
     with pytest.raises(DTypeError, match=r"float64 is not supported; write np\.array\(0\.5\), or as_array"):
         Variable(x.data - 0.5)
