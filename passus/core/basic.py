@@ -55,7 +55,7 @@ class SumTo(Unary):
 
 
 def sum_to(x: Operand, shape: tuple[int, ...]) -> Result:
-    """Sum an array over the axes along which it was broadcast from ``shape``: the gradient of `broadcast_to`.
+    """Sum an array over the axes along which it was broadcast from ``shape``; the gradient of `broadcast_to`.
 
     Raises `ShapeError` if ``shape`` does not broadcast to the shape of ``x``.
 

@@ -41,7 +41,7 @@ def prepare(cls: type[Function]) -> None:
         if code is not None and code.co_varnames[:1] == ("ctx",):
             raise DTypeError(
                 f"{cls.__name__}.{name} is a static method with ctx, as in PyTorch; here it is def {name}(self, ...), and what "
-                "backward needs is kept on self"
+                "backward needs is saved on self"
             )
 
 
@@ -104,7 +104,7 @@ def advice(error: Exception) -> str:
         return ". forward and backward are given arrays, which need no .data"
     if "read-only" in str(error):
         return (
-            ". Inputs and outputs must not be edited in forward and backward, for others see them: compute a new array, as in "
+            ". Inputs and outputs must not be edited in forward and backward, because other functions read them: compute a new array, as in "
             "x = x * 2 or np.where(...)"
         )
     return ""

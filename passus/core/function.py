@@ -55,8 +55,8 @@ class Function:
     floating-point numbers saved on ``self`` that is neither, but does not depend on the inputs, is declared in
     ``constants``; undeclared, it makes second derivatives through this function raise `SecondOrderError`.
 
-    A gradient that is None flows nowhere. One that has the shape of the output is summed to the shape of its
-    input where broadcasting had stretched it, and has its dtype changed where that differs.
+    A rule returns None for an input without gradient. A gradient that has the shape of the output is summed over the axes along
+    which the input was broadcast, and is converted to the dtype of the input.
     """
 
     # What a class declares.

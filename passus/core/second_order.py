@@ -113,7 +113,7 @@ def _boxed_attributes(function: Function) -> dict[str, Any]:
             isinstance(value, float) and name in _assigned_by(type(function).forward)
         ):
             raise SecondOrderError(
-                f"it keeps floating-point numbers in self.{name}, which may depend on its inputs; if they do not, say "
+                f"it saves floating-point numbers in self.{name}, which may depend on its inputs; if they do not, say "
                 f"so with the class attribute constants = ({name!r},)"
             )
     return boxed

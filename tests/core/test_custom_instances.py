@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from passus import Function
+from passus import Function, using_config
 from passus.errors import GraphError
 from tests.core.graphs import leaf
 
@@ -88,3 +88,15 @@ def test_a_graph_of_equal_functions(make):
     y.backward(create_graph=True)
     expected = [6.0, 6.0] if make is Scaled else [12.0, 9 * 2.0**8 + 12.0]
     np.testing.assert_array_equal(x.grad, expected)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda f: f])
+def test_checksums_of_debug_mode_belong_to_one_call(copied):
+    f, x = Power(3), leaf(1.0, 2.0)
+    with using_config("debug", True):
+        y = f(x)
+    g, z = copied(f), leaf(3.0, 4.0)
+    g(z).backward()
+    np.testing.assert_array_equal(z.grad, [27.0, 48.0])
+    y.backward()
+    np.testing.assert_array_equal(x.grad, [3.0, 12.0])

@@ -7,7 +7,7 @@ import pytest
 
 from passus import Function, using_config
 from passus.core import add
-from passus.errors import GraphError
+from passus.errors import GraphError, ShapeError
 from passus.functions import mul, square
 from tests.core.graphs import leaf
 
@@ -33,6 +33,33 @@ def test_edits_of_data_that_no_rule_reads_are_allowed():
     x.data = np.array([7.0])
     y.backward()
     assert x.grad == 1.0
+
+
+def test_data_replaced_by_another_shape_are_noticed_although_no_rule_reads_them():
+    x = leaf(3.0)
+    y = add(x, 1.0)
+    x.data = np.array([7.0, 8.0])
+    with pytest.raises(
+        ShapeError, match=r"Add.backward: the data of Variable were replaced by an array of another shape, \(2,\)"
+    ):
+        y.backward()
+    assert x.grad is None
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_released_data_stay_released(create_graph):
+    x = leaf(3.0, 4.0)
+    product = mul(x, 2.0)
+    y = add(product, 1.0)
+    product.data = None
+    y.backward(create_graph=create_graph)
+    np.testing.assert_array_equal(x.grad, [2.0, 2.0])
+    assert repr(product) == "variable(None)"
+    z = square(mul(x, 2.0))
+    z.creator.input.data = None
+    with pytest.raises(GraphError, match=r"data of .* were (released|edited)"):
+        z.backward(create_graph=create_graph)
+    assert repr(z.creator.input) == "variable(None)"
 
 
 def test_debug_mode_notices_edits_of_elements_and_shows_the_call():
