@@ -1,4 +1,4 @@
-"""Checks of arguments that are numbers, with one message for all of them."""
+"""Checks of arguments, with uniform messages."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ __all__ = [
 Called = TypeVar("Called", bound=Callable[..., Any])
 
 LONGEST = sys.maxsize
-"""The greatest length that anything can have, and so the greatest count."""
+"""The greatest length of a Python sequence, and so the greatest count."""
 
 
 def shown(value: Any) -> str:
-    """A value as a message shows it: in one line of moderate length, whatever it is.
+    """The repr of a value for a message, on one line of limited length.
 
     >>> shown("a"), shown([0] * 1000)[:8], shown(10**5000)
     ("'a'", '[0, 0, 0', 'an int that is too large to show')
     """
     try:
         text = " ".join(repr(value).split())
-    except Exception:  # Too many digits, too deep, or a method of somebody else's that fails.
+    except Exception:  # Too many digits, too deep a nesting, or a __repr__ that fails.
         return f"{kind_of(value)} that is too large to show"
     return text if len(text) <= 80 else f"{text[:76]} ..."
 
 
 def checked_real(where: str, name: str, value: Any) -> float:
-    """``value`` as a float, if it is a number, be it infinite or NaN. Raises `DTypeError` if it is none.
+    """``value`` as a float; infinity and NaN are allowed. Raises `DTypeError` if it is not a number.
 
     >>> checked_real("norm", "ord", math.inf)
     inf
@@ -59,38 +59,37 @@ def checked_real(where: str, name: str, value: Any) -> float:
 def checked_number(
     where: str, name: str, value: Any, low: float = 0.0, high: float = math.inf, *, open_low: bool = False
 ) -> float:
-    """``value`` as a float, if ``low <= value < high`` (``low < value`` with ``open_low``).
+    """``value`` as a float in ``low <= value < high`` (``low < value`` with ``open_low``).
 
-    Raises `DTypeError` for what is no number, `ArgumentError` for NaN, infinity and what is out of range.
+    Raises `DTypeError` if it is not a number, `ArgumentError` if it is NaN, infinite or out of range.
 
     >>> checked_number("SGD", "lr", 1)
     1.0
     """
     number = checked_real(where, name, value)
     if not low <= number < high or (open_low and number == low):
-        least = f"{low:g} < {name}" if open_low else f"{low:g} <= {name}"
-        most = "and finite" if high == math.inf else f"and {name} < {high:g}"
-        raise ArgumentError(f"{where}: {name} is {number!r}; it must be {least} {most}")
+        lower = f"{low:g} < {name}" if open_low else f"{low:g} <= {name}"
+        upper = "and finite" if high == math.inf else f"and {name} < {high:g}"
+        raise ArgumentError(f"{where}: {name} is {number!r}; it must be {lower} {upper}")
     return number
 
 
 def checked_share(where: str, name: str, value: Any) -> float:
-    """``value`` as a float, if it is a number from 0 to 1, both included: a probability, or a part of a whole.
+    """``value`` as a float in [0, 1]: a probability or a fraction.
 
-    Raises `DTypeError` for what is no number, `ArgumentError` for NaN and what is out of range.
+    Raises `DTypeError` if it is not a number, `ArgumentError` if it is NaN or out of range.
 
     >>> checked_share("dropout", "dropout_ratio", 1)
     1.0
     """
     number = checked_real(where, name, value)
     if not 0 <= number <= 1:
-        raise ArgumentError(f"{where}: {name} must lie between 0 and 1, and {number!r} does not")
+        raise ArgumentError(f"{where}: {name} is {number!r}; it must lie between 0 and 1")
     return number
 
 
 def checked_integer(where: str, name: str, value: Any) -> int:
-    """``value`` as an int, if it is a whole number. Raises `DTypeError` if it is none, `ArgumentError` for one of more
-    than 64 bits.
+    """``value`` as an int. Raises `DTypeError` if it is not an integer, `ArgumentError` if it exceeds 64 bits.
 
     >>> checked_integer("tril", "k", np.int8(-1))
     -1
@@ -103,9 +102,9 @@ def checked_integer(where: str, name: str, value: Any) -> int:
 
 
 def checked_count(where: str, name: str, value: Any, low: int = 1) -> int:
-    """``value`` as an int, if it is a whole number of at least ``low``.
+    """``value`` as an int of at least ``low``.
 
-    Raises `DTypeError` for what is no integer, `ArgumentError` for what is less than ``low``.
+    Raises `DTypeError` if it is not an integer, `ArgumentError` if it is less than ``low``.
 
     >>> checked_count("cosine", "steps", 100)
     100
@@ -117,7 +116,7 @@ def checked_count(where: str, name: str, value: Any, low: int = 1) -> int:
 
 
 def checked_callable(where: str, name: str, value: Called) -> Called:
-    """``value`` itself, if it can be called. Raises `DTypeError` if not.
+    """Return ``value``. Raises `DTypeError` if it is not callable.
 
     >>> checked_callable("MLP", "activation", abs)
     <built-in function abs>
@@ -128,21 +127,21 @@ def checked_callable(where: str, name: str, value: Called) -> Called:
 
 
 def checked_flag(where: str, name: str, value: Any, hint: str = "") -> bool:
-    """``value`` as a bool, if it is one. Raises `DTypeError` for all else: "no" would count as true.
+    """``value`` as a bool. Raises `DTypeError` for other types, because a string such as "no" would count as true.
 
-    ``hint``: what else the message says about a number, such as the order of the arguments.
+    ``hint``: appended to the message for a number, for example about the order of the arguments.
 
     >>> checked_flag("DataLoader", "shuffle", np.bool_(True))
     True
     """
     if not isinstance(value, (bool, np.bool_)):
-        about = hint if isinstance(value, (int, np.integer)) else ""
-        raise DTypeError(f"{where}: {name} is {kind_of(value)} ({shown(value)}); give True or False{about}")
+        more = hint if isinstance(value, (int, np.integer)) else ""
+        raise DTypeError(f"{where}: {name} is {kind_of(value)} ({shown(value)}); give True or False{more}")
     return bool(value)
 
 
 def checked_dtype(where: str, dtype: Any, kinds: str = "fiub") -> np.dtype[Any]:
-    """``dtype`` as NumPy's object, if it holds real numbers of one of these kinds. Raises `DTypeError` if not.
+    """``dtype`` as a NumPy dtype of one of these kinds. Raises `DTypeError` for other dtypes.
 
     >>> checked_dtype("Linear", "float32", kinds="f")
     dtype('float32')
@@ -150,10 +149,8 @@ def checked_dtype(where: str, dtype: Any, kinds: str = "fiub") -> np.dtype[Any]:
     try:
         known: np.dtype[Any] = np.dtype(dtype)
     except TypeError:
-        raise DTypeError(
-            f"{where}: there is no dtype {shown(dtype)}; give one of NumPy's, such as np.float32"
-        ) from None
+        raise DTypeError(f"{where}: {shown(dtype)} is not a dtype; give one of NumPy's, such as np.float32") from None
     if known.kind not in kinds:
-        wanted = "floating-point numbers, such as np.float32" if kinds == "f" else "real numbers, such as np.float32"
-        raise DTypeError(f"{where}: {known} is not supported; give one of {wanted}")
+        supported = "floating-point" if kinds == "f" else "real"
+        raise DTypeError(f"{where}: {known} is not supported; give a {supported} dtype, such as np.float32")
     return known

@@ -1,7 +1,7 @@
-"""What a call changes beside its results, noted so that the call can be repeated, or leave no trace.
+"""Records of side effects of a call, so that it can be repeated or undone.
 
-These are attributes, such as the state of a recurrent layer, and arrays written in place, such as running averages. Random
-generators are noted in `passus.random`.
+Side effects are assignments to attributes, such as the state of a recurrent layer, and in-place writes into arrays, such as
+running averages. Random generators are recorded in `passus.random`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from passus.scopes import collected_notes
 __all__ = ["ABSENT", "Key", "Noted", "Notes", "note", "noted_attributes", "put", "repeated_value", "rewound_attributes"]
 
 ABSENT: Any = object()
-"""Stands for the value of an attribute that is not there."""
+"""The value of an attribute that does not exist."""
 
 
 class Noted(NamedTuple):
-    """A value that an attribute had; for an array whose elements are written in place, the name is None."""
+    """The earlier value of an attribute, or of an array that is written in place, with the name None."""
 
     owner: Any
     name: str | None
@@ -29,13 +29,13 @@ class Noted(NamedTuple):
 
     @property
     def now(self) -> Any:
-        """What the attribute holds now, or a copy of the array."""
+        """The current value of the attribute, or a copy of the array."""
         return self.owner.copy() if self.name is None else getattr(self.owner, self.name, ABSENT)
 
 
 Key: TypeAlias = tuple[int, str | None]
 Notes: TypeAlias = dict[Key, Noted]
-"""What was noted first of each attribute and array."""
+"""The first recorded value of each attribute and array."""
 
 _notes: ContextVar[Notes | None] = ContextVar("attributes noted", default=None)
 
@@ -43,10 +43,10 @@ _before: ContextVar[Mapping[Key, Any]] = ContextVar("values before a repetition"
 
 
 def note(owner: Any, *names: str | None) -> None:
-    """Note what attributes hold, before a call assigns to them; the elements of an array, where a name is None.
+    """Record the values of attributes before a call assigns to them; a name of None records the elements of an array.
 
-    A value that is noted is kept as it is, not copied: a call assigns another object. Outside of `noted_attributes`, nothing
-    is noted.
+    Attribute values are not copied, because assignment replaces the object. Outside of `noted_attributes`, nothing is
+    recorded.
 
     >>> class Counter:
     ...     count = 0
@@ -65,7 +65,7 @@ def note(owner: Any, *names: str | None) -> None:
 
 @contextmanager
 def noted_attributes() -> Iterator[Notes]:
-    """Collect what is noted inside a block.
+    """Collect the records inside a block.
 
     >>> class Counter:
     ...     count = 0
@@ -86,7 +86,7 @@ def noted_attributes() -> Iterator[Notes]:
 
 @contextmanager
 def rewound_attributes(notes: Notes) -> Iterator[None]:
-    """Let attributes be inside a block what was noted; after it they are what they were before, and so is all else noted in it.
+    """Restore recorded values inside a block; afterwards, restore the current values and undo all changes of the block.
 
     >>> class Counter:
     ...     count = 0
@@ -113,7 +113,7 @@ def rewound_attributes(notes: Notes) -> Iterator[None]:
 
 
 def repeated_value(owner: Any, name: str) -> Any:
-    """What an attribute held before `rewound_attributes` put an earlier value there; `ABSENT` if it did not.
+    """The value of an attribute before `rewound_attributes` restored an earlier one; `ABSENT` if it did not.
 
     >>> repeated_value(Noted, "value") is ABSENT
     True
@@ -122,7 +122,7 @@ def repeated_value(owner: Any, name: str) -> Any:
 
 
 def put(notes: Notes) -> None:
-    """Give attributes and arrays the values that were noted.
+    """Assign the recorded values to attributes and arrays.
 
     >>> import numpy as np
     >>> a = np.zeros(2)

@@ -1,4 +1,4 @@
-"""Switches that hold for the current thread (or asyncio task) only.
+"""Switches that are local to the current thread or asyncio task.
 
 >>> with using_config("train", False):
 ...     Config.train
@@ -28,22 +28,22 @@ _switches: dict[str, ContextVar[bool]] = {switch.name: switch for switch in (ena
 
 def _switch(name: str) -> ContextVar[bool]:
     if name not in _switches:
-        raise ArgumentError(f"using_config: no switch is called {name!r}; there are {', '.join(_switches)}")
+        raise ArgumentError(f"using_config: unknown switch {name!r}; use one of {', '.join(_switches)}")
     return _switches[name]
 
 
 class using_config(Scope):  # noqa: N801 - used like a function, as contextlib's own are
-    """Set one switch inside a ``with`` block or a decorated function, and put it back after.
+    """Set a switch inside a ``with`` block or a decorated function, and restore it afterwards.
 
     The switches: ``enable_backprop`` (record the graph), ``train`` (dropout and batch normalisation behave as in
-    training), ``debug`` (notice arrays edited in place between forward and backward, and show in an error of the
-    backward pass where the forward pass was called; slower), ``native`` (use compiled kernels where there are some).
+    training), ``debug`` (detect arrays edited in place between forward and backward, and add the location of the forward
+    call to errors of the backward pass; slower), ``native`` (use compiled kernels).
 
-    A block in a generator, and a decorated generator, holds while the generator runs; who takes its items sees nothing
-    of it. In a function with `contextlib.contextmanager` it holds for the block of that, and in a fixture of pytest for the
-    test. Functions that are ``async`` can be decorated, too, and threads can share one instance.
+    In a generator, the switch is set only while the generator runs, not in the code that consumes its items. In a function
+    decorated with `contextlib.contextmanager` it is set for the ``with`` block, and in a pytest fixture for the test.
+    ``async`` functions can be decorated, and threads can share one instance.
 
-    Raises `ArgumentError` for an unknown switch, `DTypeError` for a class to decorate.
+    Raises `ArgumentError` for an unknown switch, `DTypeError` for decorating a class.
 
     >>> @using_config("train", False)
     ... def predict():
@@ -65,9 +65,9 @@ def no_grad(function: Called) -> Called: ...
 
 
 def no_grad(function: Any = None) -> Any:
-    """Record nothing inside: results have no graph behind them, and memory is freed at once.
+    """Disable recording of the graph: results have no history, and intermediate memory is freed immediately.
 
-    Also a decorator, ``@no_grad()`` or ``@no_grad``, of generators and ``async`` functions too; see `using_config`.
+    Also a decorator, ``@no_grad()`` or ``@no_grad``, also for generators and ``async`` functions; see `using_config`.
 
     >>> with no_grad():
     ...     Config.enable_backprop
@@ -86,7 +86,7 @@ def test_mode(function: Called) -> Called: ...
 
 
 def test_mode(function: Any = None) -> Any:  # noqa: PT028 - no test
-    """Let dropout and batch normalisation behave as in inference. Also a decorator, as `no_grad` is.
+    """Make dropout and batch normalisation behave as in inference. Also a decorator, like `no_grad`.
 
     >>> with test_mode():
     ...     Config.train
@@ -96,7 +96,7 @@ def test_mode(function: Any = None) -> Any:  # noqa: PT028 - no test
     return block if function is None else block(function)
 
 
-test_mode.__test__ = False  # type: ignore[attr-defined]  # no test, whatever its name makes pytest think
+test_mode.__test__ = False  # type: ignore[attr-defined]  # Not a test, despite its name.
 
 
 class _Config:
@@ -110,7 +110,7 @@ class _Config:
 
     def __getattr__(self, name: str) -> bool:
         if name not in _switches:
-            raise AttributeError(f"Config has no switch {name!r}; there are {', '.join(_switches)}")
+            raise AttributeError(f"Config has no switch {name!r}; use one of {', '.join(_switches)}")
         return bool(_switches[name].get())
 
     def __setattr__(self, name: str, value: Any) -> None:

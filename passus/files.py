@@ -1,4 +1,4 @@
-"""Files: writing them so that at every moment either the old one is there or the new one, whole."""
+"""Atomic file writes: at every moment, either the complete old file exists or the complete new one."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from passus.errors import ArgumentError, DTypeError, PassusError, PathError, kin
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["FilePath", "check_file_is_there", "checked_path", "made_folder", "remove_abandoned", "replacing"]
+__all__ = ["FilePath", "checked_file", "checked_path", "ensured_folder", "remove_abandoned", "replacing"]
 
 FilePath: TypeAlias = str | os.PathLike[str]
 
-PREFIX = 100
-"""How much of a file's name its unfinished copy bears: with the rest, the name would be too long for some."""
+PART_PREFIX = 100
+"""Number of characters of a file's name in that of its temporary file, which must not exceed the limit of the system."""
 
 
 def checked_path(path: FilePath) -> Path:
-    """``path`` as an object. Raises `DTypeError` for what is neither a string nor a path, `ArgumentError` for a name that
-    no file can have.
+    """``path`` as a `pathlib.Path`. Raises `DTypeError` for other types than strings and paths, `ArgumentError` for characters
+    that file names cannot have.
 
     >>> checked_path("weights.npz").suffix
     '.npz'
@@ -45,13 +45,13 @@ def checked_path(path: FilePath) -> Path:
     return Path(path)
 
 
-def check_file_is_there(path: FilePath, missing: type[PassusError], wrong: type[PassusError]) -> Path:
-    """The path of a file that can be read to its end: no folder, no pipe and no device.
+def checked_file(path: FilePath, missing: type[PassusError], wrong: type[PassusError]) -> Path:
+    """The path of an existing regular file, not a folder, pipe or device.
 
-    Raises the error ``missing`` if there is no such file, ``wrong`` for anything else.
+    Raises the error ``missing`` for a missing file, ``wrong`` for other problems.
 
     >>> from passus.errors import MissingWeightsError, WeightsError
-    >>> check_file_is_there("never-saved.npz", MissingWeightsError, WeightsError)
+    >>> checked_file("never-saved.npz", MissingWeightsError, WeightsError)
     Traceback (most recent call last):
         ...
     passus.errors.MissingWeightsError: never-saved.npz: no such file; check the path
@@ -70,12 +70,12 @@ def check_file_is_there(path: FilePath, missing: type[PassusError], wrong: type[
     return known
 
 
-def made_folder(path: Path) -> Path:
-    """The folder itself, created with those above it, all of them forced to the disk.
+def ensured_folder(path: Path) -> Path:
+    """Create a folder and its parents if necessary, sync them to disk, and return the path.
 
-    Raises `PathError` where a file is in its way.
+    Raises `PathError` if a file of this name exists.
 
-    >>> made_folder(Path()).is_dir()
+    >>> ensured_folder(Path()).is_dir()
     True
     """
     absent = []
@@ -86,7 +86,7 @@ def made_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise PathError(f"{path}: this cannot be a folder, for there is a file in its place; choose another") from None
+        raise PathError(f"{path}: cannot create this folder, because a file of this name exists") from None
     for new in reversed(absent):
         _sync_folder(new.parent)
     return path
@@ -94,13 +94,13 @@ def made_folder(path: Path) -> Path:
 
 @contextmanager
 def replacing(path: FilePath) -> Iterator[BinaryIO]:
-    """A new file, open for writing, that takes the place of ``path`` when the block ends without an error.
+    """A new file, open for writing, that replaces ``path`` when the block ends without an error.
 
-    It is written under another name in the same folder, forced to the disk, and then renamed; it has the owner and the
-    permissions of the old one. After an error it is removed and the old file is as it was. What processes that were
-    killed here have left behind is removed. A symbolic link stays one: the file that it points to is replaced.
+    It is written under a temporary name in the same folder, synced to disk, and renamed; it gets the owner and permissions
+    of the old file. After an error it is removed and the old file is unchanged. Temporary files of killed processes are
+    removed. A symbolic link is preserved: its target is replaced.
 
-    Raises `PathError` if there is no such folder, or if ``path`` is itself one, or no file at all.
+    Raises `PathError` if the folder does not exist, or if ``path`` is not a regular file.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "new.txt"
@@ -111,17 +111,17 @@ def replacing(path: FilePath) -> Iterator[BinaryIO]:
     """
     target = Path(os.path.realpath(checked_path(path)))
     old = _checked_target(target)
-    remove_abandoned(target.parent, re.escape(target.name[:PREFIX]))
+    remove_abandoned(target.parent, re.escape(target.name[:PART_PREFIX]))
     part, file = _new_part(target)
     try:
         with file:
             if old is not None:
-                _keep_owner(part, old)
+                _copy_permissions(part, old)
             yield file
             file.flush()
             os.fsync(file.fileno())
             if sys.platform == "win32":
-                file.close()  # Windows renames no file that is open; elsewhere it must be locked until it has its name.
+                file.close()  # Windows cannot rename open files; elsewhere the lock is held until the rename.
             part.replace(target)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -130,9 +130,9 @@ def replacing(path: FilePath) -> Iterator[BinaryIO]:
 
 
 def remove_abandoned(folder: Path, names: str) -> None:
-    """Remove the unfinished files of processes that were killed; ``names``: a pattern of the names they were to get.
+    """Remove the temporary files of killed processes; ``names``: a pattern of their final names.
 
-    A file that somebody is still writing is locked, and stays.
+    Files that are still being written are locked, and not removed.
 
     >>> import tempfile
     >>> remove_abandoned(Path(tempfile.mkdtemp()), "run")
@@ -141,12 +141,12 @@ def remove_abandoned(folder: Path, names: str) -> None:
     with suppress(OSError), os.scandir(folder) as entries:
         parts = [Path(e) for e in entries if pattern.fullmatch(e.name) and e.is_file(follow_symlinks=False)]
         for part in parts:
-            with suppress(OSError):  # Another owner, a file that is being written: what is left behind does no harm.
+            with suppress(OSError):  # Another owner, or a file that is being written; leftovers are harmless.
                 _remove_if_abandoned(part)
 
 
 def _checked_target(target: Path) -> os.stat_result | None:
-    """What is to be replaced, if there is something."""
+    """The status of the file that will be replaced, or None if there is none."""
     if not _exists(target.parent) or not target.parent.is_dir():
         raise PathError(f"{_shortened(target)}: no such folder; create it first: {_shortened(target.parent)}")
     try:
@@ -163,15 +163,15 @@ def _checked_target(target: Path) -> os.stat_result | None:
 
 
 def _new_part(target: Path) -> tuple[Path, BinaryIO]:
-    """A new file beside ``target``, locked for as long as it is open."""
+    """Create a temporary file beside ``target``, locked while it is open."""
     while True:
-        part = target.with_name(f".{target.name[:PREFIX]}.{secrets.token_hex(16)}.part")
+        part = target.with_name(f".{target.name[:PART_PREFIX]}.{secrets.token_hex(16)}.part")
         file = part.open("xb")
-        with suppress(OSError):  # Not every file system has locks; one without keeps what was left behind.
+        with suppress(OSError):  # File systems without locks: `remove_abandoned` leaves their files.
             _lock(file, wait=True)
         if part.exists():
             return part, file
-        file.close()  # Somebody who was cleaning up found it before it was locked.
+        file.close()  # Another process removed it before it was locked.
 
 
 def _remove_if_abandoned(part: Path) -> None:
@@ -188,8 +188,8 @@ def _lock(file: BinaryIO, wait: bool) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
-def _keep_owner(part: Path, old: os.stat_result) -> None:
-    """Give a new file the owner, the group and the permissions of the old one, as far as we may."""
+def _copy_permissions(part: Path, old: os.stat_result) -> None:
+    """Copy owner, group and permissions from the old file, as far as the process is allowed to."""
     if hasattr(os, "chown"):
         for owner, group in ((-1, old.st_gid), (old.st_uid, -1)):
             with suppress(OSError):
@@ -199,7 +199,7 @@ def _keep_owner(part: Path, old: os.stat_result) -> None:
 
 
 def _exists(path: Path) -> bool:
-    """Whether there is something; a name that is too long is none."""
+    """Whether the path exists; False for a name that is too long."""
     try:
         return path.exists()
     except OSError:
@@ -212,7 +212,7 @@ def _shortened(path: Path) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Force the new name to the disk as well, where the system lets a folder be opened and forced."""
+    """Sync a folder to disk, if the system supports it."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,12 +1,12 @@
-"""The first values of parameters: functions of a shape that return an array.
+"""Initial values of parameters: functions of a shape that return an array.
 
-Each takes ``(shape, dtype, rng)``, and so may be given to a layer as its ``initializer``; options follow by keyword and
-are fixed with `functools.partial`. Those named after their authors keep the variance of the signal about the same from
-layer to layer. They count the ``fan_in`` inputs and ``fan_out`` outputs of one unit: in a matrix (I, O) they are I
-and O, in a kernel (O, C, KH, KW) they are C * KH * KW and O * KH * KW.
+Each takes ``(shape, dtype, rng)``, and can be passed to a layer as its ``initializer``; fix the keyword options with
+`functools.partial`. Those named after authors preserve the variance of the signal from layer to layer. They depend on the
+numbers of inputs ``fan_in`` and outputs ``fan_out`` of one unit: I and O for a matrix (I, O), C * KH * KW and O * KH * KW
+for a kernel (O, C, KH, KW).
 
-Raises, in all of them, `ArgumentError` or `DTypeError` for what is no shape, no dtype of floating-point numbers, or not
-a finite number.
+All raise `ArgumentError` or `DTypeError` for invalid shapes, dtypes that are not floating-point, and options that are not
+finite numbers.
 
 >>> from functools import partial
 >>> small = partial(normal, std=0.02)
@@ -54,60 +54,60 @@ Shape: TypeAlias = tuple[int, ...]
 
 
 def zeros(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
-    """Zeros everywhere.
+    """An array of zeros.
 
     >>> zeros((2,))
     array([0., 0.], dtype=float32)
     """
-    return np.zeros(*_request("zeros", shape, dtype))
+    return np.zeros(*_checked("zeros", shape, dtype))
 
 
 def ones(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
-    """Ones everywhere.
+    """An array of ones.
 
     >>> ones((2,))
     array([1., 1.], dtype=float32)
     """
-    return np.ones(*_request("ones", shape, dtype))
+    return np.ones(*_checked("ones", shape, dtype))
 
 
 def constant(value: float) -> Initializer:
-    """The initializer that puts one number everywhere.
+    """An initializer that fills arrays with one value.
 
     >>> constant(0.5)((2,))
     array([0.5, 0.5], dtype=float32)
     """
-    # Unlike a function inside a function, it can be pickled.
+    # A partial rather than a closure, because it can be pickled.
     return partial(_full, value=checked_real("constant", "value", value))
 
 
 def normal(
     shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None, *, mean: float = 0.0, std: float = 1.0
 ) -> Array:
-    """Numbers from the normal distribution. Raises `ArgumentError` for a negative ``std``.
+    """Samples of the normal distribution. Raises `ArgumentError` for a negative ``std``.
 
     >>> normal((2, 3), rng=0).shape
     (2, 3)
     """
     std, mean = checked_number("normal", "std", std), checked_number("normal", "mean", mean, -math.inf)
-    lengths, kind = _request("normal", shape, dtype)
+    lengths, kind = _checked("normal", shape, dtype)
     return _scaled(_standard_normal(lengths, kind, get_rng(rng)), std, mean, kind)
 
 
 def truncated_normal(
     shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None, *, mean: float = 0.0, std: float = 1.0
 ) -> Array:
-    """Numbers from the normal distribution without its tails: none is farther than ``2 * std`` from the mean.
+    """Samples of the normal distribution truncated to ``2 * std`` around the mean.
 
-    Those that fall outside are drawn again; the standard deviation of the rest is ``0.88 * std``. Raises
-    `ArgumentError` for a negative ``std``.
+    Values outside are redrawn; the standard deviation of the result is ``0.88 * std``. Raises `ArgumentError` for a
+    negative ``std``.
 
     >>> bool(abs(truncated_normal((1000,), rng=0)).max() <= 2)
     True
     """
     name, generator = "truncated_normal", get_rng(rng)
     std, mean = checked_number(name, "std", std), checked_number(name, "mean", mean, -math.inf)
-    lengths, kind = _request(name, shape, dtype)
+    lengths, kind = _checked(name, shape, dtype)
     x = _standard_normal(lengths, kind, generator)
     while (outside := abs(x) > 2).any():
         x[outside] = _standard_normal((int(outside.sum()),), kind, generator)
@@ -117,7 +117,7 @@ def truncated_normal(
 def uniform(
     shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None, *, low: float = -1.0, high: float = 1.0
 ) -> Array:
-    """Numbers that are equally likely anywhere from ``low`` to ``high``.
+    """Samples of the uniform distribution from ``low`` to ``high``.
 
     Raises `ArgumentError` if ``low`` is above ``high``.
 
@@ -127,12 +127,12 @@ def uniform(
     low, high = [checked_number("uniform", name, x, -math.inf) for name, x in (("low", low), ("high", high))]
     if low > high:
         raise ArgumentError(f"uniform: low={low} must not be above high={high}")
-    lengths, kind = _request("uniform", shape, dtype)
-    return _scaled(np.asarray(get_rng(rng).random(lengths, _precision(kind))), high - low, low, kind)
+    lengths, kind = _checked("uniform", shape, dtype)
+    return _scaled(np.asarray(get_rng(rng).random(lengths, _sampling_dtype(kind))), high - low, low, kind)
 
 
 def lecun_normal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
-    """Normal numbers of variance ``1 / fan_in`` (LeCun et al., Efficient BackProp, 1998); for SELU, tanh and no activation.
+    """Normal samples of variance ``1 / fan_in`` (LeCun et al., Efficient BackProp, 1998); for SELU, tanh and no activation.
 
     Raises `ShapeError` for a shape of fewer than two axes.
 
@@ -143,7 +143,7 @@ def lecun_normal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -
 
 
 def lecun_uniform(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
-    """Uniform numbers of variance ``1 / fan_in`` (LeCun et al., Efficient BackProp, 1998).
+    """Uniform samples of variance ``1 / fan_in`` (LeCun et al., Efficient BackProp, 1998).
 
     Raises `ShapeError` for a shape of fewer than two axes.
 
@@ -154,7 +154,7 @@ def lecun_uniform(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) 
 
 
 def glorot_normal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
-    """Normal numbers of variance ``2 / (fan_in + fan_out)`` (Glorot and Bengio, 2010); for tanh and sigmoid.
+    """Normal samples of variance ``2 / (fan_in + fan_out)`` (Glorot and Bengio, 2010); for tanh and sigmoid.
 
     Raises `ShapeError` for a shape of fewer than two axes.
 
@@ -165,7 +165,7 @@ def glorot_normal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) 
 
 
 def glorot_uniform(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
-    """Uniform numbers of variance ``2 / (fan_in + fan_out)`` (Glorot and Bengio, 2010); for tanh and sigmoid.
+    """Uniform samples of variance ``2 / (fan_in + fan_out)`` (Glorot and Bengio, 2010); for tanh and sigmoid.
 
     Raises `ShapeError` for a shape of fewer than two axes.
 
@@ -176,7 +176,7 @@ def glorot_uniform(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None)
 
 
 def he_normal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
-    """Normal numbers of variance ``2 / fan_in`` (He et al., Delving Deep into Rectifiers, 2015); for ReLU and its kin.
+    """Normal samples of variance ``2 / fan_in`` (He et al., Delving Deep into Rectifiers, 2015); for ReLU and its variants.
 
     Raises `ShapeError` for a shape of fewer than two axes.
 
@@ -187,7 +187,7 @@ def he_normal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> A
 
 
 def he_uniform(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> Array:
-    """Uniform numbers of variance ``2 / fan_in`` (He et al., Delving Deep into Rectifiers, 2015); for ReLU and its kin.
+    """Uniform samples of variance ``2 / fan_in`` (He et al., Delving Deep into Rectifiers, 2015); for ReLU and its variants.
 
     Raises `ShapeError` for a shape of fewer than two axes.
 
@@ -198,9 +198,9 @@ def he_uniform(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None) -> 
 
 
 def orthogonal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None, *, gain: float = 1.0) -> Array:
-    """A random orthogonal matrix, times ``gain`` (Saxe et al., 2014): it keeps the length of every vector.
+    """A random orthogonal matrix times ``gain`` (Saxe et al., 2014), which preserves the norm of vectors.
 
-    The axes after the first are taken as one; the shorter side of the matrix has orthonormal vectors. Raises
+    The axes after the first are flattened to one; the rows or columns, whichever are fewer, are orthonormal. Raises
     `ShapeError` for a shape of fewer than two axes.
 
     >>> W = orthogonal((3, 3), np.float64, rng=0)
@@ -208,7 +208,7 @@ def orthogonal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None, *, 
     True
     """
     fans(shape, "orthogonal")
-    lengths, kind = _request("orthogonal", shape, dtype)
+    lengths, kind = _checked("orthogonal", shape, dtype)
     gain = checked_number("orthogonal", "gain", gain, -math.inf)
     rows, columns = lengths[0], math.prod(lengths[1:])
     Q, R = np.linalg.qr(get_rng(rng).standard_normal((max(rows, columns), min(rows, columns))))
@@ -217,7 +217,7 @@ def orthogonal(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None, *, 
 
 
 def fans(shape: Shape, name: str = "fans") -> tuple[int, int]:
-    """The numbers of inputs and outputs of one unit: ``fan_in, fan_out``; ``name`` is who asks, for the message.
+    """The numbers of inputs and outputs of one unit, ``fan_in, fan_out``; ``name``: the caller, for the message.
 
     Raises `ShapeError` for a shape of fewer than two axes.
 
@@ -227,8 +227,8 @@ def fans(shape: Shape, name: str = "fans") -> tuple[int, int]:
     shape = _lengths(name, shape)
     if len(shape) < 2:
         raise ShapeError(
-            f"{name}: the shape {shape} has no inputs and outputs to count; give a matrix (I, O) or a kernel "
-            "(O, C, KH, KW), or use normal or uniform"
+            f"{name}: fan_in and fan_out of shape {shape} are undefined; give a matrix (I, O) or a kernel (O, C, KH, KW), "
+            "or use normal or uniform"
         )
     if len(shape) == 2:
         return shape[0], shape[1]
@@ -237,12 +237,12 @@ def fans(shape: Shape, name: str = "fans") -> tuple[int, int]:
 
 
 def _full(shape: Shape, dtype: DTypeLike = np.float32, rng: RNG = None, *, value: float) -> Array:
-    lengths, kind = _request("constant", shape, dtype)
+    lengths, kind = _checked("constant", shape, dtype)
     return np.full(lengths, value, kind)
 
 
-def _request(name: str, shape: Shape, dtype: DTypeLike) -> tuple[Shape, np.dtype[Any]]:
-    """The shape and the dtype that an array was asked for with, checked."""
+def _checked(name: str, shape: Shape, dtype: DTypeLike) -> tuple[Shape, np.dtype[Any]]:
+    """Check the shape and the dtype."""
     return _lengths(name, shape), checked_dtype(name, dtype, kinds="f")
 
 
@@ -251,34 +251,34 @@ def _lengths(name: str, shape: Shape) -> Shape:
     return tuple([checked_count(name, "shape", n, low=0) for n in lengths])
 
 
-def _fan_normal(name: str, of_in: float, of_out: float, shape: Shape, dtype: DTypeLike, rng: RNG) -> Array:
-    lengths, kind = _request(name, shape, dtype)
-    return normal(lengths, kind, rng, std=_std(name, of_in, of_out, lengths))
+def _fan_normal(name: str, w_in: float, w_out: float, shape: Shape, dtype: DTypeLike, rng: RNG) -> Array:
+    lengths, kind = _checked(name, shape, dtype)
+    return normal(lengths, kind, rng, std=_std(name, w_in, w_out, lengths))
 
 
-def _fan_uniform(name: str, of_in: float, of_out: float, shape: Shape, dtype: DTypeLike, rng: RNG) -> Array:
-    lengths, kind = _request(name, shape, dtype)
-    bound = math.sqrt(3.0) * _std(name, of_in, of_out, lengths)
+def _fan_uniform(name: str, w_in: float, w_out: float, shape: Shape, dtype: DTypeLike, rng: RNG) -> Array:
+    lengths, kind = _checked(name, shape, dtype)
+    bound = math.sqrt(3.0) * _std(name, w_in, w_out, lengths)
     return uniform(lengths, kind, rng, low=-bound, high=bound)
 
 
-def _std(name: str, of_in: float, of_out: float, shape: Shape) -> float:
-    """The standard deviation ``1 / sqrt(of_in * fan_in + of_out * fan_out)``."""
+def _std(name: str, w_in: float, w_out: float, shape: Shape) -> float:
+    """The standard deviation ``1 / sqrt(w_in * fan_in + w_out * fan_out)``."""
     fan_in, fan_out = fans(shape, name)
-    return 1.0 / math.sqrt(of_in * fan_in + of_out * fan_out or 1.0)
+    return 1.0 / math.sqrt(w_in * fan_in + w_out * fan_out or 1.0)
 
 
 def _standard_normal(shape: Shape, dtype: np.dtype[Any], rng: np.random.Generator) -> Array:
-    return np.asarray(rng.standard_normal(shape, _precision(dtype)))
+    return np.asarray(rng.standard_normal(shape, _sampling_dtype(dtype)))
 
 
 def _scaled(x: Array, factor: float, shift: float, dtype: np.dtype[Any]) -> Array:
-    """``x * factor + shift``, rounded to half precision once."""
+    """``x * factor + shift``, converted to ``dtype`` at the end, so that half precision is rounded once."""
     x *= factor
     x += shift
     return x.astype(dtype, copy=False)
 
 
-def _precision(dtype: np.dtype[Any]) -> Any:
-    """What generators can draw in: single or double precision; half precision is rounded from single."""
+def _sampling_dtype(dtype: np.dtype[Any]) -> Any:
+    """The dtype in which generators sample: single or double precision; half precision is rounded from single."""
     return np.float64 if dtype == np.float64 else np.float32

@@ -1,8 +1,8 @@
-"""Taking back saved states: all of them are verified before the first is taken.
+"""Transactional loading of saved states: all states are verified before any is assigned.
 
-Whatever has a state of several parts hands them to one `Loading`, with which they verify what they are given and note
-what they are to become; only when all have agreed is anything assigned. Parts of somebody else, which can only be asked
-to load, are put back as they were if one of them refuses.
+An object with several parts passes them to one `Loading`. Each part verifies its state and schedules assignments, which are
+carried out only if all parts succeed. Foreign objects, which only have ``load_state_dict``, are rolled back if a later one
+fails.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Loading", "Verified", "leaf", "load", "load_all"]
 
 
 class Loading:
-    """What is to be assigned once all states have been verified.
+    """Assignments that are scheduled while states are verified, and carried out together.
 
     >>> from passus.schedules import OnPlateau
     >>> lr, loading = OnPlateau(0.1), Loading()
@@ -37,23 +37,23 @@ class Loading:
 
     def __init__(self) -> None:
         self.model: Any = None
-        """The model that is trained, if a trainer is among the parts."""
-        self._steps: list[_Put | _Ask] = []
+        """The trained model, if a trainer is among the parts."""
+        self._steps: list[_Assignment | _ForeignLoad] = []
         self._pending: dict[tuple[int, str], Any] = {}
         self._names: list[str | None] = []
 
     def put(self, owner: Any, attribute: str, value: Any) -> None:
-        """Assign a value, which has been verified, when all else has been, too."""
-        self._steps.append(_Put(owner, attribute, value))
+        """Schedule the assignment of a verified value."""
+        self._steps.append(_Assignment(owner, attribute, value))
         self._pending[id(owner), attribute] = value
 
     def pending(self, owner: Any, attribute: str) -> Any:
-        """What an attribute will be, or what it is if nothing has been put there."""
+        """The scheduled value of an attribute, or its current value."""
         key = id(owner), attribute
         return self._pending[key] if key in self._pending else getattr(owner, attribute)
 
     def part(self, part: Stateful, state: Any, name: str | None = None, **options: Any) -> None:
-        """Let a part verify its state; ``name``: what it is called in messages.
+        """Verify the state of a part and schedule its assignments; ``name``: the part in messages.
 
         Raises a `PassusError` if the state does not fit.
         """
@@ -64,26 +64,26 @@ class Loading:
             self._names.pop()
             return
         path = ".".join(n for n in (*self._names, name) if n is not None)
-        self._steps.append(_Ask(part, state, path or None))
+        self._steps.append(_ForeignLoad(part, state, path or None))
         if hasattr(part, "verify_state"):
-            self._pending |= _foreseen(part, state)
+            self._pending |= _expected_assignments(part, state)
 
     def commit(self) -> None:
-        """Assign everything; an error or Ctrl-C on the way leaves everything as it was."""
+        """Carry out all assignments; an error or Ctrl-C rolls them back."""
         undo: list[Callable[[], object]] = []
         try:
             for step in self._steps:
                 undo.append(step.undo())
-                step.take()
+                step.apply()
         except BaseException:
-            for back in reversed(undo):
-                with suppress(Exception):  # One that takes not even its own state hinders no other.
-                    back()
+            for roll_back in reversed(undo):
+                with suppress(Exception):  # A foreign object that cannot load its own state must not block the others.
+                    roll_back()
             raise
 
 
 class Verified:
-    """The base of what verifies a state before any of it is taken: a subclass writes `state_dict` and `verify_state`.
+    """The base of classes that verify a state before loading it; subclasses define `state_dict` and `verify_state`.
 
     >>> class Counter(Verified):
     ...     count = 0
@@ -102,16 +102,16 @@ class Verified:
         raise NotImplementedError(f"{type(self).__name__}.state_dict is not implemented")
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """Raise a `PassusError` for a state that does not fit, and let ``loading`` know what is to be assigned."""
+        """Verify a state and schedule its assignments with ``loading``. Raises a `PassusError` if it does not fit."""
         raise NotImplementedError(f"{type(self).__name__}.verify_state is not implemented")
 
     def load_state_dict(self, state: Tree) -> None:
-        """Take back a state, all or nothing: raises a `PassusError` if it does not fit, and changes nothing then."""
+        """Load a state. Raises a `PassusError` if it does not fit; then nothing is changed."""
         load(self, state)
 
 
 def load(part: Any, state: Any, **options: Any) -> Any:
-    """Let a part that can verify states take one; returns what its ``verify_state`` returned.
+    """Verify and load a state; returns the result of ``part.verify_state``.
 
     >>> from passus.schedules import OnPlateau
     >>> load(OnPlateau(0.1), {"lr": 0.5})
@@ -127,7 +127,7 @@ def load(part: Any, state: Any, **options: Any) -> Any:
 
 
 def load_all(pairs: Iterable[tuple[Stateful, Tree]]) -> None:
-    """Give each part its state; if one refuses, none has changed.
+    """Load the states of several parts; if one does not fit, none is changed.
 
     >>> from passus.schedules import OnPlateau
     >>> lr = OnPlateau(0.1)
@@ -142,7 +142,7 @@ def load_all(pairs: Iterable[tuple[Stateful, Tree]]) -> None:
 
 
 def leaf(value: Any) -> Any:
-    """A number of a state as a number of Python; from some files it comes as an array without axes.
+    """Convert a scalar of a state to a Python number; some file formats return it as an array without axes.
 
     >>> leaf(np.array(3)), leaf("a")
     (3, 'a')
@@ -150,7 +150,7 @@ def leaf(value: Any) -> Any:
     return value.item() if isinstance(value, (np.ndarray, np.generic)) and value.ndim == 0 else value
 
 
-class _Put(NamedTuple):
+class _Assignment(NamedTuple):
     owner: Any
     attribute: str
     value: Any
@@ -158,34 +158,34 @@ class _Put(NamedTuple):
     def undo(self) -> Callable[[], object]:
         return partial(setattr, self.owner, self.attribute, getattr(self.owner, self.attribute))
 
-    def take(self) -> None:
+    def apply(self) -> None:
         setattr(self.owner, self.attribute, self.value)
 
 
-class _Ask(NamedTuple):
+class _ForeignLoad(NamedTuple):
     part: Stateful
     state: Any
     name: str | None
 
     def undo(self) -> Callable[[], object]:
         before = copy.deepcopy(self.part.state_dict())
-        if hasattr(self.part, "verify_state"):  # One of ours, whose load_state_dict does more than that: past it.
-            back = Loading()
+        if hasattr(self.part, "verify_state"):  # A subclass of ours whose load_state_dict has side effects: bypass it.
+            rollback = Loading()
             try:
-                self.part.verify_state(before, back)
-            except Exception:  # noqa: S110 - its state is more than ours, too
+                self.part.verify_state(before, rollback)
+            except Exception:  # noqa: S110 - the subclass also extends the state
                 pass
             else:
-                return back.commit
+                return rollback.commit
         return partial(self.part.load_state_dict, before)
 
-    def take(self) -> None:
+    def apply(self) -> None:
         with _Named(self.name):
             self.part.load_state_dict(self.state)
 
 
 class _Named:
-    """Puts the name of a part in front of its errors, and makes `WeightsError` of those that are not ours."""
+    """Prefixes errors with the name of a part, and converts foreign errors to `WeightsError`."""
 
     def __init__(self, name: str | None) -> None:
         self.name = name
@@ -203,7 +203,7 @@ class _Named:
 
 
 def _verifies(part: Any) -> bool:
-    """Whether the load_state_dict of a part does what its verify_state says, and no more."""
+    """Whether load_state_dict of a part only calls its verify_state, that is, no subclass overrides it."""
     for cls in type(part).__mro__:
         if "verify_state" in vars(cls):
             return True
@@ -212,11 +212,11 @@ def _verifies(part: Any) -> bool:
     return False
 
 
-def _foreseen(part: Any, state: Any) -> dict[tuple[int, str], Any]:
-    """What a part that does more than to verify will probably put; others may depend on it."""
+def _expected_assignments(part: Any, state: Any) -> dict[tuple[int, str], Any]:
+    """The assignments that a part with its own load_state_dict is expected to make, for parts that depend on them."""
     scratch = Loading()
     try:
         part.verify_state(state, scratch)
-    except Exception:  # It will say so itself.
+    except Exception:  # Its load_state_dict will raise the error.
         return {}
     return scratch._pending

@@ -1,4 +1,4 @@
-"""Warnings that are given once, and point at the line outside of passus that led to them."""
+"""Warnings that are emitted once, and point at the calling line outside of passus."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["notice", "notice_once"]
 
 
 def notice(message: str) -> None:
-    """Warn, with the place of the caller outside of passus.
+    """Warn, with the location of the caller outside of passus.
 
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
@@ -27,12 +27,12 @@ def notice(message: str) -> None:
     warnings.warn(message, PassusWarning, stacklevel=level)
 
 
-_given: tuple[Any, set[Hashable]] = (None, set())
-"""The filters that were in force, and what was said under them."""
+_emitted: tuple[Any, set[Hashable]] = (None, set())
+"""The active warning filters, and the keys of warnings emitted under them."""
 
 
 def notice_once(key: Hashable, message: str) -> None:
-    """Warn, unless it was done for this key before; other filters, as in a block that catches warnings, begin anew.
+    """Warn once per key; changing the warning filters, as ``catch_warnings`` does, resets the keys.
 
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
@@ -41,9 +41,9 @@ def notice_once(key: Hashable, message: str) -> None:
     >>> len(caught)
     1
     """
-    global _given
-    if _given[0] is not warnings.filters:
-        _given = (warnings.filters, set())
-    if key not in _given[1]:
-        _given[1].add(key)
+    global _emitted
+    if _emitted[0] is not warnings.filters:
+        _emitted = (warnings.filters, set())
+    if key not in _emitted[1]:
+        _emitted[1].add(key)
         notice(message)

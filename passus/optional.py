@@ -1,4 +1,4 @@
-"""Packages that not everyone has: imported on first use, with a word on how to get them."""
+"""Optional packages: imported on first use, with instructions if they are missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["import_optional"]
 
 
 def import_optional(module: str, package: str, wanted_by: str) -> Any:
-    """Import a module of a package that passus can do without.
+    """Import a module of an optional package.
 
     Raises `DependencyError` with the command that installs the package.
 

@@ -1,7 +1,7 @@
-"""Where random numbers come from: generators that are seeded, passed on and saved, never NumPy's global one.
+"""Random number generators that can be seeded, passed and saved; NumPy's global generator is never used.
 
-Everything random in passus takes ``rng``: a generator, a seed, or None for the current generator. That one is seeded
-with `seed`, exchanged for the length of a block with `using_rng`, and part of every checkpoint.
+All random functions of passus take ``rng``: a generator, a seed, or None for the current generator. `seed` seeds the current
+generator, `using_rng` replaces it inside a block, and checkpoints include it.
 
 >>> seed(0)
 >>> a = get_rng().random(2)
@@ -44,12 +44,12 @@ RNG: TypeAlias = np.random.Generator | int | None
 """A generator, a seed for a new one, or None for the current one."""
 
 _shared = [np.random.default_rng()]
-"""The generator of all threads and contexts that are not inside a block of `using_rng`."""
+"""The generator of all threads and contexts outside of `using_rng` blocks."""
 
 _current: ContextVar[np.random.Generator | None] = ContextVar("rng", default=None)
 
 States: TypeAlias = dict[np.random.Generator, Mapping[str, Any]]
-"""Generators, each with a state that it had."""
+"""Earlier states of generators."""
 
 _noted: ContextVar[States | None] = ContextVar("generators noted", default=None)
 
@@ -59,9 +59,9 @@ _stand_ins: ContextVar[Mapping[np.random.Generator, np.random.Generator]] = Cont
 
 
 def get_rng(rng: RNG = None) -> np.random.Generator:
-    """The generator that ``rng`` means.
+    """The generator for ``rng``.
 
-    Raises `ArgumentError` for a negative seed, `DTypeError` for anything that is no seed.
+    Raises `ArgumentError` for a negative seed, `DTypeError` for other types.
 
     >>> bool(get_rng(7).integers(10) == get_rng(7).integers(10))
     True
@@ -77,15 +77,15 @@ def get_rng(rng: RNG = None) -> np.random.Generator:
     if isinstance(rng, bool) or not isinstance(rng, (int, np.integer)):
         raise DTypeError(f"rng: {type(rng).__name__} is neither a seed nor a np.random.Generator")
     if rng < 0:
-        raise ArgumentError(f"rng: a seed must not be negative, and {rng} is")
+        raise ArgumentError(f"rng: the seed {rng} is negative; give 0 or more")
     return np.random.default_rng(rng)
 
 
 def seed(value: int) -> None:
-    """Seed the current generator anew: inside `using_rng` that of the block, else the one that all of the process shares.
+    """Seed the current generator: inside `using_rng` that of the block, otherwise the generator shared by the process.
 
-    So it holds in other threads, and in the cells of a notebook that come later. Threads that share a generator draw in
-    the order in which they happen to come; one whose numbers are to be the same each time has ``using_rng(SEED)``.
+    The shared generator is the same in all threads and in later notebook cells. Threads that share a generator draw in
+    unpredictable order; for reproducible numbers, use ``using_rng(SEED)`` in each thread.
 
     >>> seed(7)
     >>> bool(get_rng().random() == np.random.default_rng(7).random())
@@ -98,7 +98,7 @@ def seed(value: int) -> None:
 
 
 def using_rng(rng: RNG) -> Scope:
-    """Let ``rng`` be the current generator inside a block or a decorated function; see `passus.config.using_config`.
+    """Make ``rng`` the current generator inside a block or a decorated function; see `passus.config.using_config`.
 
     >>> with using_rng(0) as rng:
     ...     get_rng() is rng
@@ -108,7 +108,7 @@ def using_rng(rng: RNG) -> Scope:
 
 
 def standing_in(stand_ins: Mapping[np.random.Generator, np.random.Generator]) -> Scope:
-    """Let `get_rng` return other generators in place of those that it is given, inside a block.
+    """Make `get_rng` return replacements of generators inside a block.
 
     >>> a, b = np.random.default_rng(0), np.random.default_rng(0)
     >>> with standing_in({a: b}):
@@ -120,7 +120,7 @@ def standing_in(stand_ins: Mapping[np.random.Generator, np.random.Generator]) ->
 
 @contextmanager
 def noted_generators() -> Iterator[States]:
-    """Note each generator that `get_rng` is given inside a block, with the state it has then, for `rewound`.
+    """Record each generator passed to `get_rng` inside a block, with its state at that time, for `rewound`.
 
     >>> generator = np.random.default_rng(0)
     >>> with noted_generators() as noted:
@@ -134,7 +134,7 @@ def noted_generators() -> Iterator[States]:
 
 @contextmanager
 def rewound(states: States) -> Iterator[None]:
-    """Let generators draw once more from earlier states inside a block; after it they are where they were before.
+    """Restore earlier states of generators inside a block; afterwards, restore their current states.
 
     >>> generator = np.random.default_rng(0)
     >>> states = {generator: rng_state(generator)}
@@ -159,7 +159,7 @@ def _put(states: States) -> None:
 
 
 def rng_state(rng: RNG = None) -> dict[str, Any]:
-    """The state of a generator: a nested dict of numbers and names, which JSON can hold.
+    """The state of a generator, a nested dict that can be written as JSON.
 
     >>> rng_state(7)["bit_generator"]
     'PCG64'
@@ -168,9 +168,9 @@ def rng_state(rng: RNG = None) -> dict[str, Any]:
 
 
 def load_rng_state(state: dict[str, Any], rng: RNG = None) -> None:
-    """Put a generator back into a state that `rng_state` gave.
+    """Restore a generator to a state that `rng_state` returned.
 
-    Raises `ArgumentError` if the state is not one of this kind of generator; the generator is then as it was.
+    Raises `ArgumentError` for the state of another kind of generator; the generator is then unchanged.
 
     >>> state = rng_state()
     >>> a = get_rng().random()
@@ -186,9 +186,9 @@ def load_rng_state(state: dict[str, Any], rng: RNG = None) -> None:
 def verify_rng_state(
     state: Any, generator: np.random.Generator, loading: Loading, name: str = "load_rng_state"
 ) -> None:
-    """Let a generator be put into a state, if it is one of this kind of generator. Raises `ArgumentError` if not.
+    """Schedule loading a state into a generator. Raises `ArgumentError` for the state of another kind of generator.
 
-    ``name``: what it is called in the message.
+    ``name``: the caller, for the message.
 
     >>> generator, loading = np.random.default_rng(0), Loading()
     >>> verify_rng_state(rng_state(1), generator, loading)
@@ -201,33 +201,33 @@ def verify_rng_state(
     try:
         check_tree(f"a state of {kind.__name__}", state)
         trial.state = state
-        taken = _same(trial.state, state) and _inside(state)
-        reason = "NumPy understands another state by it"
-    except Exception as error:  # NumPy raises whatever comes of what it finds.
-        taken, reason = False, shown(error)
-    if not taken:
+        is_valid = _same(trial.state, state) and _in_bounds(state)
+        reason = "NumPy interprets it as a different state"
+    except Exception as error:  # NumPy raises arbitrary errors for invalid states.
+        is_valid, reason = False, shown(error)
+    if not is_valid:
         raise ArgumentError(f"{name}: not a state of {kind.__name__}: {reason}")
     loading.put(generator.bit_generator, "state", trial.state)
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Whether two states are equal, to the types of their numbers."""
+    """Whether two states are equal, including the types of their numbers."""
     if isinstance(a, Mapping):
         return isinstance(b, Mapping) and a.keys() == b.keys() and all(_same(a[name], b[name]) for name in a)
     if isinstance(a, np.ndarray):
-        if isinstance(b, list):  # As JSON gives it.
+        if isinstance(b, list):  # From JSON.
             return all(type(n) is int for n in b) and a.tolist() == b
         return isinstance(b, np.ndarray) and a.dtype == b.dtype and np.array_equal(a, b)
     return type(a) is type(b) and bool(a == b)
 
 
-def _inside(state: Mapping[str, Any]) -> bool:
-    """Whether a state says to go on within its own numbers; NumPy would read what lies behind them in memory."""
+def _in_bounds(state: Mapping[str, Any]) -> bool:
+    """Whether the positions of a state lie within its buffers; NumPy does not check, and would read beyond them."""
     inner = state.get("state", {})
     numbers = inner if isinstance(inner, Mapping) else {}
-    places = [
+    positions = [
         (numbers.get("pos", 0), np.size(numbers.get("key", 0)) if "pos" in numbers else 0),
         (state.get("buffer_pos", 0), np.size(state.get("buffer", 0))),
         (state.get("has_uint32", 0), 1),
     ]
-    return all(0 <= place <= end for place, end in places)
+    return all(0 <= position <= end for position, end in positions)

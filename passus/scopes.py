@@ -1,8 +1,8 @@
-"""Values of context variables that hold inside a block, and nowhere else.
+"""Context variables that are set inside a block only, also in generators.
 
-Python's own way, ``token = variable.set(...)`` and ``variable.reset(token)``, is right for blocks that end where and in
-the order in which they began. Generators break both: they are left in the middle of a block, go on in another thread or
-context, or end in any order. A `Scope` is right there, too.
+``token = variable.set(...)`` and ``variable.reset(token)`` are correct for blocks that end in the context and in the order in
+which they began. Generators violate both: they are suspended inside a block, resume in another thread or context, and end in
+any order. `Scope` handles these cases.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Called = TypeVar("Called", bound=Callable[..., Any])
 GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 MANAGERS = ("contextlib", "_pytest.fixtures")
-"""Modules that make a block of a generator: what holds in that holds in the block."""
+"""Modules that run a generator as a context manager: its blocks apply to the ``with`` block."""
 
 
 class _Block:
-    """A block that was entered. In a generator it is itself the value of the variable, and counts while that runs."""
+    """An entered block. In a generator, it is itself the value of the variable, and active while the generator runs."""
 
     __slots__ = ("before", "frame", "is_open", "value", "variable")
 
@@ -39,10 +39,10 @@ class _Block:
         self.is_open = True
 
     def now(self) -> Any:
-        """The value that holds at this moment."""
-        # The frame of a generator that was left in the middle has nobody above it.
-        runs = self.is_open and self.frame is not None and self.frame.f_back is not None
-        return self.value if runs else current(self.before)
+        """The current value."""
+        # The frame of a suspended generator has no caller.
+        is_running = self.is_open and self.frame is not None and self.frame.f_back is not None
+        return self.value if is_running else current(self.before)
 
     def __bool__(self) -> bool:
         return bool(self.now())
@@ -52,7 +52,7 @@ _open: ContextVar[tuple[_Block, ...]] = ContextVar("open blocks", default=())
 
 
 def current(value: Any) -> Any:
-    """What a context variable that is set by a `Scope` says, by its value.
+    """Resolve the value of a context variable that is set by a `Scope`.
 
     >>> current(3)
     3
@@ -61,12 +61,11 @@ def current(value: Any) -> Any:
 
 
 class Scope:
-    """Give ``variable`` the value that ``make()`` returns, inside a ``with`` block or a decorated function.
+    """Set ``variable`` to ``make()`` inside a ``with`` block or a decorated function.
 
-    One instance may be used again, inside itself, and by several threads. Generators and functions that are ``async`` can
-    be decorated like others. A block in a generator holds while the generator runs, and not for those who take its
-    items; but a function with `contextlib.contextmanager`, or a fixture of pytest, is no such generator: what it does
-    holds in its block.
+    An instance can be reused, nested in itself, and shared by threads. Generators and ``async`` functions can be decorated,
+    too. A block in a generator is active while the generator runs, not in the code that consumes its items. Functions
+    decorated with `contextlib.contextmanager` and pytest fixtures are exceptions: their blocks apply to the ``with`` block.
 
     >>> depth = ContextVar("depth", default=0)
     >>> with Scope(depth, lambda: 1) as value:
@@ -89,25 +88,25 @@ class Scope:
 
     def __exit__(self, *error: object) -> None:
         frame, here = _generator_of(sys._getframe(1)), _open.get()
-        mine = [b for b in list(self._blocks) if (b in here if frame is None else b.frame is frame)]
-        if not mine:  # It was entered in a context that is not this one.
+        candidates = [b for b in list(self._blocks) if (b in here if frame is None else b.frame is frame)]
+        if not candidates:  # It was entered in another context.
             return
-        block = mine[-1]
+        block = candidates[-1]
         self._blocks.remove(block)
         block.is_open, block.frame = False, None
         if block not in here:
             return
         later = [b for b in here[here.index(block) + 1 :] if b.variable is self._variable]
-        if later:  # One that began inside of it goes on.
+        if later:  # A block that began inside this one is still open.
             later[0].before = block.before
         else:
             self._variable.set(block.before)
         _open.set(tuple([b for b in here if b.is_open]))
 
     def __call__(self, function: Called) -> Called:
-        """``function``, each call of which is a block; of a generator, each of its steps.
+        """Decorate ``function``: each call is a block; for a generator, each of its steps.
 
-        Raises `DTypeError` for a class, which would be none any more.
+        Raises `DTypeError` for a class, which would be replaced by a function.
         """
         if isinstance(function, type) or not callable(function):
             raise DTypeError(f"{function!r} cannot be decorated; decorate a function or method")
@@ -141,35 +140,35 @@ class Scope:
 
 
 def copied_context() -> Context:
-    """A copy of the current context, for another thread; blocks of generators count there as they do now.
+    """A copy of the current context, for another thread; blocks of generators have their current values in it.
 
     >>> copied_context().run(abs, -1)
     1
     """
 
-    def settle() -> None:
+    def resolve() -> None:
         for block in _open.get():
             block.variable.set(current(block.variable.get()))
 
     context = copy_context()
-    context.run(settle)
+    context.run(resolve)
     return context
 
 
 def _generator_of(frame: FrameType | None) -> FrameType | None:
-    """The frame of the generator in which a block is entered or left; None where it is in a plain function."""
-    while frame is not None and (_makes_blocks(frame) or _makes_blocks(frame.f_back)):
+    """The frame of the generator in which a block is entered or left; None for a plain function."""
+    while frame is not None and (_is_manager(frame) or _is_manager(frame.f_back)):
         frame = frame.f_back
     return frame if frame is not None and frame.f_code.co_flags & GENERATOR else None
 
 
-def _makes_blocks(frame: FrameType | None) -> bool:
+def _is_manager(frame: FrameType | None) -> bool:
     return frame is not None and frame.f_globals.get("__name__") in MANAGERS
 
 
 @contextlib.contextmanager
 def collected_notes(variable: ContextVar[dict[Any, Any] | None]) -> Iterator[dict[Any, Any]]:
-    """Let a variable hold an empty dict inside a block; what is noted in it is then noted in that of the block around it, too.
+    """Set a variable to an empty dict inside a block; afterwards, merge its records into those of the enclosing block.
 
     >>> notes = ContextVar("notes", default=None)
     >>> with collected_notes(notes) as outer:
@@ -186,4 +185,4 @@ def collected_notes(variable: ContextVar[dict[Any, Any] | None]) -> Iterator[dic
     finally:
         variable.reset(token)
         if outer is not None:
-            outer.update(notes | outer)  # What was noted first counts.
+            outer.update(notes | outer)  # Earlier records take precedence.

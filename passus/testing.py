@@ -1,4 +1,4 @@
-"""Checking gradients against differences: for learners' unit tests, for users' own functions, and for passus itself."""
+"""Checking gradients against finite differences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["array_allclose", "array_equal", "check_grads", "gradient_check", "nu
 
 
 def numerical_grad(f: Callable[..., Any], x: Any, *args: Any, eps: float = 1e-4, **kwargs: Any) -> Array:
-    """The gradient of the sum of ``f(x, *args)`` with respect to ``x``, by central differences in each element.
+    """The gradient of the sum of ``f(x, *args)`` with respect to ``x``, by central differences of each element.
 
     ``(f(x + eps) - f(x - eps)) / (2 * eps)``; an array of the shape of ``x``, in float64.
 
@@ -28,7 +28,7 @@ def numerical_grad(f: Callable[..., Any], x: Any, *args: Any, eps: float = 1e-4,
     gradient = np.zeros_like(data)
 
     def total() -> float:
-        with _no_trace():
+        with _restored_attributes():
             y = f(Variable(data.copy()), *args, **kwargs)
         return float(np.sum(_numbers(y), dtype=np.float64))
 
@@ -46,19 +46,19 @@ def numerical_grad(f: Callable[..., Any], x: Any, *args: Any, eps: float = 1e-4,
 def gradient_check(
     f: Callable[..., Any], x: Any, *args: Any, rtol: float = 1e-4, atol: float = 1e-5, **kwargs: Any
 ) -> bool:
-    """Whether backpropagation through ``f`` gives the gradient that central differences give; prints both if not.
+    """Whether backpropagation through ``f`` agrees with central differences; prints both gradients if not.
 
     >>> gradient_check(lambda x: x**3, np.array([1.0, 2.0]))
     True
     """
     leaf = Variable(np.array(x.data if isinstance(x, Variable) else as_array(x), dtype=np.float64))
     expected = numerical_grad(f, leaf, *args, **kwargs)
-    with _no_trace():
+    with _restored_attributes():
         y = f(leaf, *args, **kwargs)
     y.backward()
-    found = _gradient(leaf)
-    if not array_allclose(found, expected, rtol=rtol, atol=atol):
-        print(f"gradient_check: the gradients differ\nby differences:\n{expected}\nby backpropagation:\n{found}")
+    actual = _gradient(leaf)
+    if not array_allclose(actual, expected, rtol=rtol, atol=atol):
+        print(f"gradient_check: the gradients differ\nby differences:\n{expected}\nby backpropagation:\n{actual}")
         return False
     return True
 
@@ -72,27 +72,26 @@ def check_grads(
     atol: float = 1e-8,
     seed: int = 0,
 ) -> None:
-    """Check the gradients of ``f`` up to an order along one random direction; raise `AssertionError` if they differ.
+    """Check the gradients of ``f`` up to an order along one random direction. Raises `AssertionError` if they differ.
 
-    First order: with a random cotangent w and a random direction d, ``<w, f(x + t d)>`` is differentiated with
-    respect to t by differences of the fourth order, and compared with ``<gradient, d>``. Second order: the same for
-    the gradient itself, as a function of x and of w. Arrays of floating-point numbers among ``args`` are
-    differentiated, in float64; everything else is passed on as it is. ``f`` may return several Variables.
-    Points closer to a kink than ``2 * eps`` cannot be checked. Attributes of layers, such as the state that recurrent layers keep, are
-    the same for each call, and afterwards.
+    First order: for a random cotangent w and a random direction d, the derivative of ``<w, f(x + t d)>`` with respect to t,
+    by fourth-order differences, is compared with ``<gradient, d>``. Second order: likewise for the gradient as a function of
+    x and w. Floating-point arrays among ``args`` are differentiated, in float64; other arguments are passed unchanged. ``f``
+    may return several Variables. Points closer to a kink than ``2 * eps`` cannot be checked. Attributes of layers, such as
+    the hidden state of recurrent layers, are restored after each call.
 
     >>> check_grads(lambda x, y: x * y, np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     """
     rng = np.random.default_rng(seed)
-    places = [i for i, x in enumerate(args) if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
-    points = [np.array(args[i], dtype=np.float64) for i in places]
+    indices = [i for i, x in enumerate(args) if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    points = [np.array(args[i], dtype=np.float64) for i in indices]
 
     def outputs(*xs: Any) -> list[Variable]:
-        given = list(args)
-        for i, x in zip(places, xs):
-            given[i] = x
-        with _no_trace():
-            ys = f(*given)
+        arguments = list(args)
+        for i, x in zip(indices, xs):
+            arguments[i] = x
+        with _restored_attributes():
+            ys = f(*arguments)
         return [y for y in (ys if isinstance(ys, (tuple, list)) else (ys,)) if y.dtype.kind == "f"]
 
     cotangents = [np.asarray(rng.standard_normal(y.shape)) for y in outputs(*[Variable(x) for x in points])]
@@ -117,7 +116,7 @@ def _check(
         return sum(float(np.vdot(w, y.data)) for w, y in zip(cotangents, ys))
 
     by_differences = (8 * (along(eps) - along(-eps)) - (along(2 * eps) - along(-2 * eps))) / (12 * eps)
-    gradients = _pulled(f, points, cotangents, create_graph=False)
+    gradients = _gradients(f, points, cotangents, create_graph=False)
     by_rule = sum(float(np.vdot(g.data, d)) for g, d in zip(gradients, directions))
     if not np.isclose(by_rule, by_differences, rtol=rtol, atol=atol):
         raise AssertionError(
@@ -128,30 +127,30 @@ def _check(
         n = len(points)
 
         def gradient(*xs: Variable) -> list[Variable]:
-            return _pulled(f, list(xs[:n]), list(xs[n:]), create_graph=True)
+            return _gradients(f, list(xs[:n]), list(xs[n:]), create_graph=True)
 
-        further = [np.asarray(rng.standard_normal(x.shape)) for x in points]
-        _check(gradient, points + cotangents, further, order, eps, rtol, atol, rng, level + 1)
+        new_cotangents = [np.asarray(rng.standard_normal(x.shape)) for x in points]
+        _check(gradient, points + cotangents, new_cotangents, order, eps, rtol, atol, rng, level + 1)
 
 
-def _pulled(f: Callable[..., list[Variable]], points: Any, cotangents: Any, create_graph: bool) -> list[Variable]:
-    """The gradients of ``sum(<w, y>)``, with respect to the points."""
-    # Fresh Variables for each call, whose gradients are theirs alone; x + 0 keeps the graph to a point that has one.
+def _gradients(f: Callable[..., list[Variable]], points: Any, cotangents: Any, create_graph: bool) -> list[Variable]:
+    """The gradients of ``sum(<w, y>)`` with respect to the points."""
+    # New Variables for each call, so that gradients are not shared; x + 0 preserves the graph of a point.
     xs = [x + 0.0 if isinstance(x, Variable) else Variable(x) for x in points]
     total: Any = None
     for w, y in zip(cotangents, f(*xs)):
         term = (y * w).sum()
         total = term if total is None else total + term
     for x in xs:
-        x.cleargrad()  # A gradient of lower order, which f itself may have left here.
+        x.cleargrad()  # f itself may have left a gradient of lower order here.
     if total is not None and total.requires_grad:
         total.backward(retain_grad=True, create_graph=create_graph)
     return [x.grad if x.grad is not None else Variable(np.zeros(x.shape)) for x in xs]
 
 
 @contextmanager
-def _no_trace() -> Iterator[None]:
-    """Let all calls begin with the same attributes of layers, such as a kept state; only parameters that a call draws stay."""
+def _restored_attributes() -> Iterator[None]:
+    """Restore the attributes of layers, such as the hidden state, after a call; lazily created parameters are retained."""
     with noted_attributes() as notes:
         try:
             yield

@@ -1,7 +1,7 @@
-"""Named trees: nested dicts whose leaves are arrays, numbers or names. All state in passus is one.
+"""Named trees: nested dicts whose leaves are arrays, numbers or strings. All state in passus is such a tree.
 
-A path joins the names on the way to a leaf with dots: ``encoder.l2.W``. Everything that has state offers
-``state_dict()``, which returns such a tree, and ``load_state_dict(tree)``, which takes it back, all or nothing.
+A path joins the keys from the root to a leaf with dots: ``encoder.l2.W``. Every object with state has ``state_dict()``, which
+returns a tree, and ``load_state_dict(tree)``, which loads all of it or nothing.
 
 >>> flatten({"l1": {"W": 1, "b": 2}, "step": 3})
 {'l1.W': 1, 'l1.b': 2, 'step': 3}
@@ -28,10 +28,10 @@ __all__ = [
 ]
 
 Tree: TypeAlias = dict[str, Any]
-"""A nested dict with names as keys."""
+"""A nested dict with strings as keys."""
 
-DEEPEST = 100
-"""How deep a tree may be; what has no end, or would exhaust Python's stack, is none."""
+MAX_DEPTH = 100
+"""Maximum depth of a tree; deeper ones may be cyclic, or exhaust Python's stack."""
 
 MAX_LISTED = 12
 """Maximum number of names that a message lists per kind of mismatch; a file of another model may have thousands."""
@@ -39,27 +39,27 @@ MAX_LISTED = 12
 
 @runtime_checkable
 class Stateful(Protocol):
-    """Anything whose state can be saved: models, optimizers, schedules, loaders."""
+    """An object whose state can be saved, such as a model, an optimizer, a schedule or a loader."""
 
     def state_dict(self) -> Tree:
-        """The whole state, in arrays of its own or of the object; the caller only reads it."""
+        """The complete state; the caller must not modify its arrays."""
 
     def load_state_dict(self, state: Tree) -> None:
-        """Take back a state, all or nothing."""
+        """Load a state, all of it or nothing."""
 
 
 class Spec(NamedTuple):
-    """What is expected of an array that is not there yet; None stands for anything."""
+    """The expected shape and dtype of an array that does not exist yet; None allows any."""
 
     shape: tuple[int | None, ...] | None
     dtype: Any = None
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The leaves of a tree by their paths, in order; an empty dict inside is a leaf, so that nothing is lost.
+    """The leaves of a tree by path, in order; empty dicts are leaves, so that they are preserved.
 
-    Raises `DTypeError` for what is no dict, `ArgumentError` for a name that is no string or empty, and for two leaves
-    of one path.
+    Raises `DTypeError` unless the tree is a dict, `ArgumentError` for keys that are not non-empty strings, and for two leaves
+    with the same path.
 
     >>> flatten({"W": 1, "slots": {}}, prefix="l1")
     {'l1.W': 1, 'l1.slots': {}}
@@ -68,7 +68,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     leaves: dict[str, Any] = {}
     for path, leaf in _leaves(tree, prefix):
         if path in leaves:
-            raise ArgumentError(f"flatten: two leaves are called {path}; a name with a dot in it meets a deeper one")
+            raise ArgumentError(f"flatten: two leaves have the path {path}; avoid dots in names")
         leaves[path] = leaf
     return leaves
 
@@ -87,33 +87,37 @@ def _leaves(tree: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
 
 
 def unflatten(leaves: Mapping[str, Any]) -> Tree:
-    """The tree of leaves named by paths; the inverse of `flatten` for names without dots.
+    """The tree of leaves given by path; the inverse of `flatten` for names without dots.
 
-    Raises `ArgumentError` if a path goes on below a leaf.
+    Raises `ArgumentError` if one path is a prefix of another.
 
     >>> unflatten({"l1.W": 1, "l1.b": 2})
     {'l1': {'W': 1, 'b': 2}}
     """
     tree: Tree = {}
-    branches = {id(tree)}  # A leaf may be a dict too, and must not grow.
+    branches = {id(tree)}  # Leaves can be dicts, too, and must not be extended.
     for path, leaf in leaves.items():
-        *way, name = path.split(".")
+        *parents, name = path.split(".")
         node = tree
-        for step in way:
-            if step not in node:
-                node[step] = {}
-                branches.add(id(node[step]))
-            node = node[step]
+        for parent in parents:
+            if parent not in node:
+                node[parent] = {}
+                branches.add(id(node[parent]))
+            node = node[parent]
             if id(node) not in branches:
-                raise ArgumentError(f"unflatten: {path} goes on below a leaf")
+                raise ArgumentError(
+                    f"unflatten: {path} extends the path of a leaf; a path must not be a prefix of another"
+                )
         if name in node:
-            raise ArgumentError(f"unflatten: {path} is the name of a leaf and of a branch")
+            raise ArgumentError(
+                f"unflatten: {path} is both a leaf and a branch; a path must not be a prefix of another"
+            )
         node[name] = leaf
     return tree
 
 
 def tree_map(function: Callable[[Any], Any], structure: Any) -> Any:
-    """The same dicts, lists and tuples with the results of a function in place of what they hold; None stays None.
+    """Apply a function to all leaves of nested dicts, lists and tuples; None is unchanged.
 
     >>> tree_map(abs, {"W": -1, "more": [-2, None]})
     {'W': 1, 'more': [2, None]}
@@ -121,15 +125,15 @@ def tree_map(function: Callable[[Any], Any], structure: Any) -> Any:
     if structure is None:
         return None
     if isinstance(structure, Mapping):
-        return {name: tree_map(function, part) for name, part in structure.items()}
+        return {name: tree_map(function, child) for name, child in structure.items()}
     if isinstance(structure, (list, tuple)):
-        parts = [tree_map(function, part) for part in structure]
-        return type(structure)(*parts) if hasattr(structure, "_fields") else type(structure)(parts)
+        children = [tree_map(function, child) for child in structure]
+        return type(structure)(*children) if hasattr(structure, "_fields") else type(structure)(children)
     return function(structure)
 
 
 def tree_leaves(structure: Any) -> list[Any]:
-    """What dicts, lists and tuples hold, however deep, in order.
+    """The leaves of nested dicts, lists and tuples, in order.
 
     >>> tree_leaves({"W": 1, "more": [2, None]})
     [1, 2]
@@ -140,9 +144,9 @@ def tree_leaves(structure: Any) -> list[Any]:
 
 
 def leaves_like(what: str, structure: Any, given: Any) -> list[Any]:
-    """The leaves of ``given``, in the order of those of ``structure``, which it must resemble.
+    """The leaves of ``given``, which must have the structure ``structure``, in the order of its leaves.
 
-    Raises `ArgumentError` where it has other names, or another number of parts; ``what`` is who asks.
+    Raises `ArgumentError` for other keys or lengths; ``what``: the caller, for the message.
 
     >>> leaves_like("jvp", {"W": 1, "b": 2}, {"b": 20, "W": 10})
     [10, 20]
@@ -152,24 +156,22 @@ def leaves_like(what: str, structure: Any, given: Any) -> list[Any]:
     if isinstance(structure, Mapping):
         if not isinstance(given, Mapping) or given.keys() != structure.keys():
             names = ", ".join(map(str, given)) if isinstance(given, Mapping) else f"{kind_of(given)}"
-            raise ArgumentError(
-                f"{what}: a dict with {', '.join(map(str, structure))} is needed, and {names} was given"
-            )
+            raise ArgumentError(f"{what}: expected a dict with {', '.join(map(str, structure))}, not {names}")
         pairs = [(structure[name], given[name]) for name in structure]
     elif isinstance(structure, (list, tuple)):
         if not isinstance(given, (list, tuple)) or len(given) != len(structure):
             count = str(len(given)) if isinstance(given, (list, tuple)) else f"{kind_of(given)}"
-            raise ArgumentError(f"{what}: there must be {len(structure)} parts, and {count} were given")
+            raise ArgumentError(f"{what}: expected {len(structure)} items, not {count}")
         pairs = list(zip(structure, given))
     else:
         return [given]
-    return [leaf for part, own in pairs for leaf in leaves_like(what, part, own)]
+    return [leaf for child, value in pairs for leaf in leaves_like(what, child, value)]
 
 
 def check_tree(what: str, state: Any, names: Iterable[str] = ()) -> None:
-    """Raise `DTypeError` unless a state is a dict, `WeightsError` unless it has these names and is not too deep.
+    """Raise `DTypeError` unless a state is a dict, `WeightsError` unless it has these keys and is not too deep.
 
-    ``what`` is who asks, for the message.
+    ``what``: the caller, for the message.
 
     >>> check_tree("SGD.load_state_dict", {"step": 3}, ["step"])
     """
@@ -179,39 +181,39 @@ def check_tree(what: str, state: Any, names: Iterable[str] = ()) -> None:
     if missing:
         raise WeightsError(f"{what}: missing: {', '.join(missing)}. Nothing was changed")
     level: list[Any] = [state]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         below = (child for node in level for child in (node.values() if isinstance(node, Mapping) else node))
-        # Each once: the same list may be in many places.
+        # Each object once, because the same list can occur many times.
         level = list({id(node): node for node in below if isinstance(node, (Mapping, list, tuple))}.values())
         if not level:
             return
-    raise WeightsError(f"{what}: the state is more than {DEEPEST} levels deep, as no state is. Nothing was changed")
+    raise WeightsError(f"{what}: the state is more than {MAX_DEPTH} levels deep. Nothing was changed")
 
 
 def compare(expected: Mapping[str, Any], given: Mapping[str, Any], what: str, fix: str = "") -> None:
-    """Check that two flat dicts of arrays have the same names, shapes and kinds of numbers.
+    """Check that two flat dicts of arrays have the same names, shapes and dtypes.
 
-    An expected array may be a `Spec`. ``what`` is who asks, and ``fix`` how to mend another dtype, for the message.
-    Raises `WeightsError` that lists what is missing, extra, or of another shape or dtype.
+    An expected array may be a `Spec`. ``what``: the caller, ``fix``: advice for another dtype, both for the message. Raises
+    `WeightsError` with lists of missing and extra arrays, and of those of another shape or dtype.
 
     >>> import numpy as np
     >>> compare({"W": Spec((None, 3))}, {"W": np.zeros((2, 3))}, "Linear")
     """
     both = [(name, expected[name], given[name]) for name in expected if _is_array(given.get(name))]
     shapes = [f"{n} {b.shape} instead of {_shown(a.shape)}" for n, a, b in both if not _fits(a.shape, b.shape)]
-    # Not `in (None, b.dtype)`: to NumPy, None is the name of float64.
+    # Not `in (None, b.dtype)`: NumPy treats None as float64 in comparisons.
     differing = [(n, a, b) for n, a, b in both if a.dtype is not None and a.dtype != b.dtype]
     dtypes = [f"{n} {b.dtype} instead of {a.dtype}" for n, a, b in differing]
-    faults = [
+    mismatches = [
         *_listed("missing", [name for name in expected if name not in given]),
         *_listed("extra", [name for name in given if name not in expected]),
-        *_listed("no array", [n for n in expected if n in given and not _is_array(given[n])]),
+        *_listed("not an array", [n for n in expected if n in given and not _is_array(given[n])]),
         *_listed("of another shape", shapes),
         *_listed("of another dtype", dtypes),
     ]
-    if faults:
+    if mismatches:
         hint = f" {fix}." if fix and dtypes else ""
-        raise WeightsError(f"{what}: the state does not fit. {'; '.join(faults)}.{hint} Nothing was changed")
+        raise WeightsError(f"{what}: the state does not fit. {'; '.join(mismatches)}.{hint} Nothing was changed")
 
 
 def _is_array(x: Any) -> bool:
@@ -225,7 +227,7 @@ def _fits(expected: tuple[int | None, ...] | None, given: tuple[int, ...]) -> bo
 
 
 def _shown(shape: tuple[int | None, ...]) -> str:
-    """A shape with a question mark for each length that is not known."""
+    """A shape with question marks for unknown lengths."""
     return str(shape).replace("None", "?")
 
 

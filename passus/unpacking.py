@@ -1,6 +1,6 @@
-"""Compressed files and archives of arrays, read within limits that the size of the file sets.
+"""Reading compressed files and archives of arrays within limits given by the size of the file.
 
-Nothing here is unpickled or evaluated. What is broken raises one of `BROKEN`; who reads a file says which file it was.
+Nothing is unpickled or evaluated. Damaged content raises one of `BROKEN`; callers add the name of the file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
 
-__all__ = ["BROKEN", "Unfolding", "gunzipped", "member", "read_arrays", "room", "zip_archive"]
+__all__ = ["BROKEN", "LimitedGzip", "gunzip", "member", "read_arrays", "max_unpacked_size", "zip_archive"]
 
 BROKEN = (
     OSError,
@@ -36,54 +36,54 @@ BROKEN = (
     zipfile.LargeZipFile,
     zlib.error,
 )
-"""What reading a broken file can end with."""
+"""The errors that reading a damaged file can raise."""
 
-EXPANSION, ALWAYS = 100, 1 << 24
-"""A file may unfold to so many times its size, and a small one to so many bytes; one that claims more is refused."""
+EXPANSION, MIN_LIMIT = 100, 1 << 24
+"""A file may unpack to ``EXPANSION`` times its size, or to ``MIN_LIMIT`` bytes if it is small; larger ones are refused."""
 
 HEADER = re.compile(
     r"\{'descr': *'([<>|=]?[a-zA-Z][0-9]{0,6}(?:\[[0-9a-zA-Z]{1,8}\])?)', *'fortran_order': *(True|False), "
     r"*'shape': *\(((?:[0-9]{1,19}L?, ?)*(?:[0-9]{1,19}L?)?)\),? *\} *\n?"
 )
-"""The text before the numbers of an array in the format npy."""
+"""The header of an array in the npy format."""
 
 CHUNK = 1 << 20
-LONGEST_HEADER = 1 << 16
+MAX_HEADER = 1 << 16
 MAX_AXES = 64
 """Maximum number of axes of a NumPy array."""
 
 
-def room(size: int) -> int:
-    """How many bytes a file of ``size`` bytes may unfold to.
+def max_unpacked_size(size: int) -> int:
+    """The number of bytes to which a file of ``size`` bytes may unpack.
 
-    >>> room(10), room(10**9)
+    >>> max_unpacked_size(10), max_unpacked_size(10**9)
     (16777216, 100000000000)
     """
-    return max(ALWAYS, EXPANSION * size)
+    return max(MIN_LIMIT, EXPANSION * size)
 
 
-class Unfolding:
-    """The content of a gzip file, to be read from front to end, and no more of it than the limits allow.
+class LimitedGzip:
+    """The content of a gzip file, read sequentially, up to the limit.
 
     Raises one of `BROKEN`.
     """
 
     def __init__(self, source: Path | bytes) -> None:
-        import gzip  # Not at the top: slow to import, and for few to use.
+        import gzip  # Imported here because it is slow to import and rarely needed.
 
         self._file = gzip.open(source if isinstance(source, Path) else BytesIO(source))  # noqa: SIM115 - closed on exit
-        self._left = room(source.stat().st_size if isinstance(source, Path) else len(source))
+        self._left = max_unpacked_size(source.stat().st_size if isinstance(source, Path) else len(source))
 
     def read(self, size: int = -1) -> bytes:
-        """So many bytes, or all that are left."""
+        """Up to ``size`` bytes, or all remaining ones."""
         pieces = []
-        # In pieces, for Python sets aside memory for all that is asked for.
+        # In pieces, because Python allocates memory for the requested size.
         while size and (piece := self._file.read(CHUNK if size < 0 else min(size, CHUNK))):
             pieces.append(piece)
             self._left -= len(piece)
             size -= len(piece) if size > 0 else 0
             if self._left < 0:
-                raise ValueError(f"it unfolds to more than {EXPANSION} times its size")
+                raise ValueError(f"it unpacks to more than {EXPANSION} times its size")
         return b"".join(pieces)
 
     def __enter__(self) -> Self:
@@ -93,19 +93,19 @@ class Unfolding:
         self._file.close()
 
 
-def gunzipped(source: Path | bytes) -> bytes:
-    """What was compressed with gzip, in a file or in memory. Raises one of `BROKEN`.
+def gunzip(source: Path | bytes) -> bytes:
+    """Decompress gzip data in a file or in memory. Raises one of `BROKEN`.
 
     >>> import gzip
-    >>> gunzipped(gzip.compress(b"text"))
+    >>> gunzip(gzip.compress(b"text"))
     b'text'
     """
-    with Unfolding(source) as content:
+    with LimitedGzip(source) as content:
         return content.read()
 
 
-class _Within:
-    """A file of which nobody asks for more than there is: Python would set aside memory for it."""
+class _BoundedFile:
+    """A file that limits reads to its size, because Python allocates memory for the requested size."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -120,7 +120,7 @@ class _Within:
 
 @contextmanager
 def zip_archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    """A zip archive, open for reading, which takes no more memory than its size, whatever it claims.
+    """A zip archive, open for reading, whose directory cannot make Python allocate more memory than the file has bytes.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "arrays.npz"
@@ -129,29 +129,29 @@ def zip_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     ...     archive.namelist()
     ['x.npy']
     """
-    with path.open("rb") as file, zipfile.ZipFile(cast(Any, _Within(file))) as archive:
+    with path.open("rb") as file, zipfile.ZipFile(cast(Any, _BoundedFile(file))) as archive:
         yield archive
 
 
 def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
-    """The members of a zip archive of ``size`` bytes by their names, all of which can be read within the limits.
+    """The members of a zip archive of ``size`` bytes by name, verified to be within the limits.
 
-    Raises `ValueError` for members that are encrypted, compressed in an unusual way, named twice, or too large together.
+    Raises `ValueError` for members that are encrypted, compressed by an unsupported method, duplicate, or too large in total.
     """
-    found = {info.filename: info for info in archive.infolist()}
-    if len(found) < len(archive.infolist()):
-        raise ValueError("two members of the archive have one name")
-    for name, info in found.items():
+    members = {info.filename: info for info in archive.infolist()}
+    if len(members) < len(archive.infolist()):
+        raise ValueError("two members of the archive have the same name")
+    for name, info in members.items():
         if info.flag_bits & 1:
             raise ValueError(f"its member {name[:80]} is encrypted")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError(f"its member {name[:80]} is compressed in a way that is not used for arrays")
+            raise ValueError(f"its member {name[:80]} is compressed by an unsupported method")
         if info.compress_type == zipfile.ZIP_STORED and info.file_size != info.compress_size:
-            raise ValueError(f"its member {name[:80]} has two sizes")
-    claimed = sum(info.file_size for info in found.values())
-    if claimed > room(size):
-        raise ValueError(f"it claims to unfold to {claimed} bytes, more than {EXPANSION} times its size")
-    return found
+            raise ValueError(f"its member {name[:80]} has inconsistent sizes")
+    claimed = sum(info.file_size for info in members.values())
+    if claimed > max_unpacked_size(size):
+        raise ValueError(f"it claims to unpack to {claimed} bytes, more than {EXPANSION} times its size")
+    return members
 
 
 def member(path: Path, name: str) -> bytes:
@@ -165,12 +165,12 @@ def member(path: Path, name: str) -> bytes:
     """
     with zip_archive(path) as archive:
         info = _members(archive, path.stat().st_size)[name]
-        with archive.open(info) as file:  # In pieces: it may unfold to more than it claims.
+        with archive.open(info) as file:  # In pieces, because the declared size may be wrong.
             return b"".join(iter(lambda: file.read(CHUNK), b""))
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The arrays of an archive in the format npz by the names of its members. Raises one of `BROKEN`.
+    """The arrays of an npz archive by name. Raises one of `BROKEN`.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "arrays.npz"
@@ -179,8 +179,8 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, Any]:
     {'x': array([0, 1, 2])}
     """
     with zip_archive(Path(path)) as archive:
-        found = _members(archive, Path(path).stat().st_size)
-        return {name.removesuffix(".npy"): _array(archive, info) for name, info in found.items()}
+        members = _members(archive, Path(path).stat().st_size)
+        return {name.removesuffix(".npy"): _array(archive, info) for name, info in members.items()}
 
 
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Any:
@@ -192,27 +192,27 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Any:
             raise ValueError(f"{info.filename[:80]} has {left} bytes for {count} numbers of {dtype}")
         array = np.empty(count, dtype)
         content: Any = array.view(np.uint8)
-        for start in range(0, left, CHUNK):  # The last one compares the checksum.
+        for start in range(0, left, CHUNK):  # Reading the last chunk verifies the checksum.
             if file.readinto(content[start : start + CHUNK]) != len(content[start : start + CHUNK]):
                 raise EOFError(f"{info.filename[:80]} ends early")
-    # What was written where bytes have another order is turned.
+    # Convert from the other byte order.
     return array.reshape(shape, order=order).astype(dtype.newbyteorder("="), copy=False)
 
 
 def _header(file: zipfile.ZipExtFile) -> tuple[np.dtype[Any], Any, tuple[int, ...]]:
-    """The dtype, the order of axes in memory and the shape of an array in the format npy, in any of its versions."""
+    """The dtype, the memory order and the shape of an array in the npy format, any version."""
     magic = file.read(8)
     widths = {1: "<H", 2: "<I", 3: "<I"}
     if len(magic) < 8 or magic[:6] != b"\x93NUMPY" or magic[6] not in widths:
-        raise ValueError(f"it holds something else than arrays, which begins with {magic!r}")
+        raise ValueError(f"a member that begins with {magic!r} is not an array")
     width = widths[magic[6]]
     (length,) = struct.unpack(width, file.read(struct.calcsize(width)))
-    header = file.read(min(length, LONGEST_HEADER)).decode("latin-1")
+    header = file.read(min(length, MAX_HEADER)).decode("latin-1")
     match = HEADER.fullmatch(header)
     if match is None:
-        raise ValueError(f"an array is described by {header[:80]!r}, which is not one of numbers")
+        raise ValueError(f"the header {header[:80]!r} does not describe a numeric array")
     dtype: np.dtype[Any] = np.dtype(match[1])
     shape = tuple(int(n.strip().removesuffix("L")) for n in match[3].split(",") if n.strip())
     if dtype.hasobject or len(shape) > MAX_AXES:
-        raise ValueError(f"an array is described by {header[:80]!r}; it would have to be unpickled, or cannot be")
+        raise ValueError(f"the header {header[:80]!r} describes an array of objects, or of more than {MAX_AXES} axes")
     return dtype, "F" if match[2] == "True" else "C", shape

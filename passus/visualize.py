@@ -1,6 +1,6 @@
-"""Drawing the graph behind a result: as text in the language of Graphviz, or as a picture.
+"""Drawing the graph of a result, as text in the DOT language of Graphviz or as a picture.
 
-Variables are orange ellipses and functions are blue boxes; arrows go the way of the forward pass.
+Variables are orange ellipses and functions are blue boxes; arrows follow the forward pass.
 """
 
 from __future__ import annotations
@@ -20,23 +20,22 @@ __all__ = ["get_dot_graph", "plot_dot_graph"]
 
 PICTURES = ("gif", "jpg", "pdf", "png", "ps", "svg")
 INLINE = ("gif", "jpg", "png")
-"""The pictures that a notebook shows from their bytes."""
+"""The formats that a notebook can display."""
 
 
 class _Constant(NamedTuple):
-    """An array or a number that a function was given: one node for each time."""
+    """An array or number among the operands of a function; each use is a separate node."""
 
     value: Any
 
 
 def get_dot_graph(output: Variable, verbose: bool = True, constants: bool = False) -> str:
-    """The graph behind ``output`` in the DOT language: a node for each Variable and for each call of a function.
+    """The graph of ``output`` in the DOT language: a node for each Variable and for each call of a function.
 
-    With ``verbose``, Variables show their shapes and dtypes. With ``constants``, the arrays and numbers that functions
-    were given are drawn too. Equal graphs give equal texts. The graph of a gradient needs
-    ``backward(create_graph=True)``.
+    ``verbose``: show the shapes and dtypes of Variables. ``constants``: also draw operands that are arrays or numbers. Equal
+    graphs give equal texts. The graph of a gradient requires ``backward(create_graph=True)``.
 
-    Raises `DTypeError` if ``output`` is no Variable.
+    Raises `DTypeError` if ``output`` is not a Variable.
 
     >>> x = Variable(np.array(2.0), name="x")
     >>> y = x * 3.0
@@ -54,7 +53,7 @@ def get_dot_graph(output: Variable, verbose: bool = True, constants: bool = Fals
             f"get_dot_graph: {type(output).__name__} is not supported; pass the Variable that a function returned"
         )
     lines = []
-    nodes: list[Any] = [output]  # Grows while it is read: the graph may be deeper than Python's stack.
+    nodes: list[Any] = [output]  # Extended during iteration; recursion would exceed Python's stack for deep graphs.
     numbers = {id(output): 0}
     for n, node in enumerate(nodes):
         lines.append(f"n{n} [label={_quoted(_label(node, verbose))}, {_style(node)}]")
@@ -69,23 +68,23 @@ def get_dot_graph(output: Variable, verbose: bool = True, constants: bool = Fals
 def plot_dot_graph(
     output: Variable, verbose: bool = True, to_file: FilePath = "graph.png", constants: bool = False
 ) -> Any:
-    """Draw the graph behind ``output`` into a file, whose ending chooses gif, jpg, pdf, png, ps or svg.
+    """Draw the graph of ``output`` to a file; its suffix selects gif, jpg, pdf, png, ps or svg.
 
-    Returns the path; in a notebook, the picture itself where one can be shown. ``verbose`` and ``constants`` are those
-    of `get_dot_graph`.
+    Returns the path, or in a notebook the picture if it can be displayed. ``verbose`` and ``constants``: as in
+    `get_dot_graph`.
 
-    Raises `ArgumentError` for another ending, `PathError` for a folder that is not there, `DependencyError` if Graphviz
-    is not installed.
+    Raises `ArgumentError` for another suffix, `PathError` for a missing folder, `DependencyError` if Graphviz is not
+    installed.
 
     >>> plot_dot_graph(Variable(np.array(1.0)), to_file="graph.txt")
     Traceback (most recent call last):
         ...
-    passus.errors.ArgumentError: plot_dot_graph: cannot draw graph.txt; let its name end in gif, jpg, pdf, png, ps, svg
+    passus.errors.ArgumentError: plot_dot_graph: cannot draw graph.txt; use one of the suffixes gif, jpg, pdf, png, ps, svg
     """
     path = checked_path(to_file)
     kind = path.suffix.lower().removeprefix(".")
     if kind not in PICTURES:
-        raise ArgumentError(f"plot_dot_graph: cannot draw {path}; let its name end in {', '.join(PICTURES)}")
+        raise ArgumentError(f"plot_dot_graph: cannot draw {path}; use one of the suffixes {', '.join(PICTURES)}")
     picture = _drawn(get_dot_graph(output, verbose, constants), kind)
     with replacing(path) as file:
         file.write(picture)
@@ -102,16 +101,16 @@ def _drawn(graph: str, kind: str) -> bytes:
             "plot_dot_graph: needs the program dot of Graphviz: apt-get install graphviz (Debian, Ubuntu), "
             "brew install graphviz (macOS). get_dot_graph gives the graph as text without it"
         )
-    done = subprocess.run([dot, f"-T{kind}"], input=graph.encode(), capture_output=True, check=False)  # noqa: S603 - no shell, no argument of the user's
-    if done.returncode != 0:
+    process = subprocess.run([dot, f"-T{kind}"], input=graph.encode(), capture_output=True, check=False)  # noqa: S603 - no shell, no argument of the user's
+    if process.returncode != 0:
         raise ArgumentError(
-            f"plot_dot_graph: dot could not draw {kind}: {done.stderr.decode(errors='replace').strip()}"
+            f"plot_dot_graph: dot could not draw {kind}: {process.stderr.decode(errors='replace').strip()}"
         )
-    return done.stdout
+    return process.stdout
 
 
 def _sources(node: Any, constants: bool) -> list[Any]:
-    """What a node was made from: a Variable from its creator, a function from its inputs."""
+    """The predecessors of a node: the creator of a Variable, the inputs of a function."""
     if isinstance(node, Variable):
         return [] if node.creator is None else [node.creator]
     if isinstance(node, _Constant):
@@ -125,8 +124,8 @@ def _label(node: Any, verbose: bool) -> str:
         return type(node).__name__
     if isinstance(node, _Constant):
         return _kind_of(node.value) if np.ndim(node.value) else str(node.value)
-    described = _kind_of(node) if verbose and node._data is not None else ""
-    return ": ".join(part for part in (node.name, described) if part)
+    kind = _kind_of(node) if verbose and node._data is not None else ""
+    return ": ".join(text for text in (node.name, kind) if text)
 
 
 def _kind_of(x: Any) -> str:
@@ -141,8 +140,8 @@ def _style(node: Any) -> str:
 
 
 def _quoted(label: str) -> str:
-    """A quoted string of DOT that shows exactly this text."""
-    shown = "".join(c if c.isprintable() or c == "\n" else " " for c in label)
-    for character, written in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("&", "&amp;")):
-        shown = shown.replace(character, written)
-    return f'"{shown}"'
+    """A quoted string of DOT that displays exactly this text."""
+    text = "".join(c if c.isprintable() or c == "\n" else " " for c in label)
+    for character, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("&", "&amp;")):
+        text = text.replace(character, escaped)
+    return f'"{text}"'

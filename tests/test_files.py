@@ -18,7 +18,7 @@ import pytest
 
 from passus.datasets import save_cache_npz
 from passus.errors import ArgumentError, DTypeError, PathError
-from passus.files import checked_path, made_folder, replacing
+from passus.files import checked_path, ensured_folder, replacing
 from passus.layers import Linear
 from passus.serializers import save_checkpoint, write_weights
 from passus.training import CheckpointFolder, CSVLog, plot_history
@@ -220,10 +220,10 @@ def test_new_folders_are_forced_to_the_disk(tmp_path: Path, monkeypatch: pytest.
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("which folder a descriptor belongs to, Linux tells")
     monkeypatch.setattr(os, "fsync", fsync)
-    made_folder(tmp_path / "a" / "b" / "c")
+    ensured_folder(tmp_path / "a" / "b" / "c")
     assert synced == [str(tmp_path), str(tmp_path / "a"), str(tmp_path / "a" / "b")]
     synced.clear()
-    made_folder(tmp_path / "a" / "b" / "c")
+    ensured_folder(tmp_path / "a" / "b" / "c")
     assert synced == []
     for make in (
         lambda folder: CheckpointFolder(folder).save(1, model=Linear(1, in_size=1)),

@@ -552,13 +552,13 @@ def test_frozen_parameters_are_left_out() -> None:
         (lambda: grad(lambda p: p["a"].sum())({"a": "name"}), DTypeError, "str"),
         (lambda: grad(lambda p: p.sum())([1.0, 2.0]), DTypeError, r"write np\.array\(\[1\.0, 2\.0\]\)"),
         (lambda: grad(lambda p: {"loss": p.sum()})(x3), ArgumentError, "one number.*several"),
-        (lambda: jvp(lambda p: p["a"], {"a": x3}, {"b": x3}), ArgumentError, "a is needed, and b was given"),
-        (lambda: jvp(lambda p: p["a"], {"a": x3}, x3), ArgumentError, "an ndarray was given"),
+        (lambda: jvp(lambda p: p["a"], {"a": x3}, {"b": x3}), ArgumentError, "expected a dict with a, not b"),
+        (lambda: jvp(lambda p: p["a"], {"a": x3}, x3), ArgumentError, "not an ndarray"),
         (lambda: hvp(lambda p: p["a"].sum(), {"a": x3}, {"a": np.ones(2)}), ShapeError, r"\(2,\)"),
         (lambda: hvp(cubes, (x3,), (v3, v3)), ArgumentError, "2 for 1"),
-        (lambda: vjp(lambda x: {"a": x}, x3)[1]({"b": x3}), ArgumentError, "a is needed"),
+        (lambda: vjp(lambda x: {"a": x}, x3)[1]({"b": x3}), ArgumentError, "expected a dict with a"),
         (lambda: vjp(lambda x: {"a": x}, x3)[1](), ArgumentError, "0 were given"),
-        (lambda: vjp(lambda x: [x, (x,)], x3)[1](v3, v3), ArgumentError, "1 parts"),
+        (lambda: vjp(lambda x: [x, (x,)], x3)[1](v3, v3), ArgumentError, "expected 1 items"),
     ],
 )
 def test_forms_that_do_not_fit(call, error, match) -> None:

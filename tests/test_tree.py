@@ -62,7 +62,7 @@ def test_compare_lists_everything_that_does_not_fit() -> None:
         "mlp: ",
         "missing: gone;",
         "extra: new;",
-        "no array: n;",
+        "not an array: n;",
         "of another shape: W (3, 2) instead of (2, 3)",
         "of another dtype: b float32 instead of float64",
         "Use cast=True.",

@@ -122,7 +122,7 @@ def test_names_appear_in_the_picture_as_they_are(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["graph", "graph.txt", "graph.", ".png; rm -r"])
 def test_an_unknown_ending_is_refused(name: str) -> None:
-    with pytest.raises(ArgumentError, match="let its name end in"):
+    with pytest.raises(ArgumentError, match="use one of the suffixes"):
         plot_dot_graph(squared_sum(), to_file=name)
 
 

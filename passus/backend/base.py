@@ -1,4 +1,4 @@
-"""What passus asks of an array library, beyond the functions that all of them share with NumPy."""
+"""The interface of array libraries, beyond the functions that all of them share with NumPy."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ Array: TypeAlias = Any
 
 
 class Backend(Protocol):
-    """One array library: where its functions are, and what it does in its own way."""
+    """An array library: its namespace, and operations that differ between libraries."""
 
     name: ClassVar[str]
     xp: Any
-    """The module that has NumPy's functions for these arrays."""
+    """The module with NumPy's functions for these arrays."""
 
     def is_array(self, x: object) -> bool:
         """Whether ``x`` is an array of this library."""
 
     def asarray(self, x: Any) -> Array:
-        """Turn an array of any library, or what NumPy can read, into an array of this one."""
+        """Convert an array of any library, or an array-like, to an array of this one."""
 
     def to_numpy(self, x: Array) -> Array:
-        """Copy an array of this library into main memory; a NumPy array is returned as it is."""
+        """Copy an array of this library to main memory; a NumPy array is returned unchanged."""
 
     def scatter_add(self, shape: tuple[int, ...], index: Any, values: Array) -> Array:
-        """Zeros of ``shape`` to which ``values`` are added at ``index``; a repeated index sums."""
+        """Zeros of ``shape`` with ``values`` added at ``index``; values of a repeated index are summed."""
 
     def add_at(self, x: Array, index: Any, values: Any) -> Array:
-        """``x`` with ``values`` added at ``index``, which names no element twice; ``x`` itself may be changed."""
+        """``x`` with ``values`` added at ``index``, which must not repeat elements; may modify ``x``."""

@@ -1,4 +1,4 @@
-"""Arrays on a GPU, as far as this version knows them: what puts them there, if CuPy can be loaded."""
+"""Copying arrays to a GPU with CuPy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["to_cupy"]
 
 
 def to_cupy(x: Array) -> Array:
-    """A copy of an array on the GPU. Raises `DependencyError` if CuPy cannot be loaded."""
+    """Copy an array to the GPU. Raises `DependencyError` if CuPy cannot be loaded."""
     try:
         import cupy
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Find the library of an array by its type."""
+"""Finding the library of an array by its type."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["backend_of", "copied", "is_array", "others"]
 
 _numpy = NumPy()
 others: list[Backend] = []
-"""The libraries in use beside NumPy."""
+"""The libraries in use besides NumPy."""
 
 
 def is_array(x: object) -> bool:
@@ -25,22 +25,22 @@ def is_array(x: object) -> bool:
 
 
 def backend_of(*arrays: Any) -> Backend:
-    """The library of the first array among the arguments; NumPy where there is none.
+    """The library of the arrays among the arguments; NumPy if there are none.
 
-    Raises `DTypeError` for arrays of two libraries.
+    Raises `DTypeError` for arrays of different libraries.
     """
-    found = [backend for x in arrays for backend in (_numpy, *others) if backend.is_array(x)]
-    if any(backend is not found[0] for backend in found):
-        names = " and ".join(dict.fromkeys(backend.name for backend in found))
+    backends = [backend for x in arrays for backend in (_numpy, *others) if backend.is_array(x)]
+    if any(backend is not backends[0] for backend in backends):
+        names = " and ".join(dict.fromkeys(backend.name for backend in backends))
         raise DTypeError(f"arrays of {names} in one operation: move them to one device first")
-    return found[0] if found else _numpy
+    return backends[0] if backends else _numpy
 
 
 def copied(array: Array) -> Array:
-    """A copy whose numbers lie in memory in the same order, on which the last digits of a product depend.
+    """A copy with the same memory order, on which the last digits of matrix products depend.
 
     >>> import numpy as np
     >>> copied(np.ones((2, 3)).T).flags.f_contiguous
     True
     """
-    return array.astype(array.dtype)  # Unlike copy(), it keeps the order by itself, in all libraries.
+    return array.astype(array.dtype)  # Unlike copy(), astype preserves the order in all libraries.

@@ -1,4 +1,4 @@
-"""NumPy, the array library that is always there."""
+"""NumPy, the default array library."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from passus.backend.base import Array
 
 __all__ = ["NumPy"]
 
-LONG = 1 << 10
-"""How many float32 numbers are added one after the other at most, as in `passus.kernels.sums`."""
+LONG_SUM = 1 << 10
+"""Maximum number of float32 values that are added sequentially, as in `passus.kernels.sums`."""
 
 
 class NumPy:
@@ -35,12 +35,11 @@ class NumPy:
             total[index] = values
         elif isinstance(index, np.ndarray) and index.dtype.kind in "iu" and index.size:
             _add_rows(total, index.ravel(), values.reshape(index.size, *shape[1:]))
-        elif values.dtype == np.float32 and values.size > LONG:
-            wide = np.zeros(
-                shape, np.float64
-            )  # One after the other, many float32 numbers would lose their last digits.
-            np.add.at(wide, index, values.astype(np.float64))
-            total[...] = wide
+        elif values.dtype == np.float32 and values.size > LONG_SUM:
+            # Adding many float32 values sequentially would lose the last digits.
+            upcast = np.zeros(shape, np.float64)
+            np.add.at(upcast, index, values.astype(np.float64))
+            total[...] = upcast
         else:
             np.add.at(total, index, values)
         return total
@@ -51,7 +50,7 @@ class NumPy:
 
 
 def _add_rows(total: Array, index: Array, values: Array) -> None:
-    """Add rows where an index may repeat: sorted, equal ones are neighbours and summed at once (np.add.at is slow)."""
+    """Add rows at repeated indices: rows are sorted by index and summed by `reduceat`, because np.add.at is slow."""
     index = existing_rows(index, len(total))
     order = np.argsort(index, kind="stable")
     index = index[order]
@@ -60,9 +59,9 @@ def _add_rows(total: Array, index: Array, values: Array) -> None:
 
 
 def existing_rows(index: Array, count: int) -> Array:
-    """The rows that an index of integers of any size names, flat, from 0 on.
+    """Flat row indices from 0 on, with negative indices resolved.
 
-    Raises IndexError for one that does not exist, as NumPy does.
+    Raises IndexError for an index out of range, as NumPy does.
     """
     rows = index.ravel()
     if rows.size and (rows.min() < -count or rows.max() >= count):
@@ -72,12 +71,12 @@ def existing_rows(index: Array, count: int) -> Array:
 
 
 def _never_repeats(index: Any) -> bool:
-    """Whether an index names each element at most once, so that assignment does what adding would."""
-    parts = index if isinstance(index, tuple) else (index,)
+    """Whether an index selects each element at most once, so that assignment can replace addition."""
+    keys = index if isinstance(index, tuple) else (index,)
     return all(
-        part is None
-        or part is Ellipsis
-        or isinstance(part, (slice, int, np.integer))
-        or (isinstance(part, np.ndarray) and part.dtype == np.bool_)
-        for part in parts
+        key is None
+        or key is Ellipsis
+        or isinstance(key, (slice, int, np.integer))
+        or (isinstance(key, np.ndarray) and key.dtype == np.bool_)
+        for key in keys
     )

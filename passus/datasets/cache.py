@@ -10,8 +10,8 @@ import numpy as np
 from passus.backend import Array
 from passus.datasets.download import cache_folder
 from passus.errors import DataError, DTypeError, PathError
-from passus.files import check_file_is_there, checked_path, made_folder, replacing
-from passus.unpacking import BROKEN, read_arrays, room
+from passus.files import checked_file, checked_path, ensured_folder, replacing
+from passus.unpacking import BROKEN, max_unpacked_size, read_arrays
 
 __all__ = ["load_cache_npz", "save_cache_npz"]
 
@@ -29,10 +29,10 @@ def save_cache_npz(data: Array, label: Array, file_name: str | os.PathLike[str])
     if np.asarray(data).dtype.hasobject or np.asarray(label).dtype.hasobject:
         raise DTypeError("save_cache_npz: arrays of objects cannot be saved; convert them to numbers")
     path = cache_folder() / checked_path(file_name)
-    made_folder(path.parent)
+    ensured_folder(path.parent)
     with replacing(path) as file:
         np.savez_compressed(file, data=data, label=label)
-        if np.asarray(data).nbytes + np.asarray(label).nbytes > room(file.tell()):
+        if np.asarray(data).nbytes + np.asarray(label).nbytes > max_unpacked_size(file.tell()):
             # Mostly zeros: load_cache_npz would reject the compression ratio, so the arrays are stored uncompressed.
             file.seek(0)
             file.truncate()
@@ -50,7 +50,7 @@ def load_cache_npz(file_name: str | os.PathLike[str]) -> tuple[Array, Array] | t
     """
     path = cache_folder() / checked_path(file_name)
     try:
-        check_file_is_there(path, PathError, DataError)
+        checked_file(path, PathError, DataError)
     except PathError:
         return None, None
     try:

@@ -15,7 +15,7 @@ from passus.datasets.download import damaged, get_file
 from passus.datasets.pictures import PIXELS, PictureDataset, check_classes
 from passus.errors import ArgumentError
 from passus.transforms import Transform
-from passus.unpacking import BROKEN, Unfolding
+from passus.unpacking import BROKEN, LimitedGzip
 
 __all__ = ["CIFAR10", "CIFAR100", "CifarDataset"]
 
@@ -128,7 +128,7 @@ def _members(path: Path, members: tuple[str, ...]) -> dict[str, bytes]:
 
     contents: dict[str, bytes] = {}
     try:
-        with Unfolding(path) as content, tarfile.open(fileobj=cast(Any, content), mode="r|") as archive:
+        with LimitedGzip(path) as content, tarfile.open(fileobj=cast(Any, content), mode="r|") as archive:
             for member in archive:
                 if member.issparse():
                     raise ValueError(f"member {member.name[:80]} is sparse and could expand without limit")

@@ -10,7 +10,7 @@ from typing import Any
 from passus.arguments import checked_count, checked_number
 from passus.datasets.transfer import TransferError, fetched
 from passus.errors import ArgumentError, DataError, DTypeError, kind_of
-from passus.files import check_file_is_there, checked_path, made_folder, replacing
+from passus.files import checked_file, checked_path, ensured_folder, replacing
 from passus.optional import import_optional
 
 __all__ = ["cache_folder", "check_file", "damaged", "get_file", "show_progress"]
@@ -91,7 +91,7 @@ def check_file(path: Path, checksum: str | None) -> None:
     >>> path.touch()
     >>> check_file(path, "d41d8cd98f00b204e9800998ecf8427e")
     """
-    check_file_is_there(path, DataError, DataError)
+    checked_file(path, DataError, DataError)
     if checksum is not None:
         with path.open("rb") as file:
             actual = hashlib.file_digest(file, lambda: _digest(checksum)).hexdigest()
@@ -122,7 +122,7 @@ def show_progress(block_num: int, block_size: int, total_size: int) -> None:
 
 def _download(url: str, path: Path, checksum: str | None, deadline: float, max_size: int) -> None:
     digest = _digest(checksum)
-    made_folder(path.parent)
+    ensured_folder(path.parent)
     tqdm = import_optional("tqdm.auto", "tqdm", "datasets.get_file").tqdm
     try:
         with replacing(path) as file, fetched(url, TIMEOUT, deadline, max_size) as (size, chunks):

@@ -10,8 +10,8 @@ import numpy as np
 from passus.backend import Array
 from passus.datasets.download import damaged
 from passus.errors import DataError
-from passus.files import check_file_is_there
-from passus.unpacking import BROKEN, gunzipped
+from passus.files import checked_file
+from passus.unpacking import BROKEN, gunzip
 
 __all__ = ["read_idx"]
 
@@ -42,8 +42,8 @@ def read_idx(path: Path, ndim: int) -> Array:
 
 
 def _unpacked(path: Path) -> bytes:
-    check_file_is_there(path, DataError, DataError)
+    checked_file(path, DataError, DataError)
     try:
-        return gunzipped(path)
+        return gunzip(path)
     except BROKEN as error:
         raise damaged(path, f"cannot be unpacked ({error})") from error

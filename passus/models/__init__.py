@@ -1,4 +1,4 @@
-"""Models: layers that stand for themselves, and can be drawn and summarised."""
+"""Models: complete networks that can be drawn and summarised."""
 
 from passus import answers as _answers
 from passus import exports as _exports

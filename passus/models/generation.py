@@ -26,7 +26,7 @@ Prompt: TypeAlias = Array | Sequence[int] | Sequence[Sequence[int]]
 class Generative(Model):
     """The base of models that continue sequences of tokens.
 
-    A subclass has ``max_len``, `new_cache`, and `next_logits`.
+    Subclasses define ``max_len``, `new_cache`, and `next_logits`.
     """
 
     max_len: int
@@ -36,7 +36,7 @@ class Generative(Model):
         raise NotImplementedError(f"{type(self).__name__}.new_cache is not implemented")
 
     def next_logits(self, ids: Array, key_mask: Array | None, cache: list[KeyValueCache]) -> Any:
-        """The logits (N, V) of the token after the last; tokens (N, T) come after those in the cache."""
+        """The logits (N, V) of the next token; ``ids`` (N, T) follow the tokens in the cache."""
         raise NotImplementedError(f"{type(self).__name__}.next_logits is not implemented")
 
     @answering
@@ -52,18 +52,18 @@ class Generative(Model):
         window: bool = False,
         rng: RNG = None,
     ) -> Any:
-        """The tokens ``ids``, continued by up to ``max_new_tokens`` that are drawn one after the other.
+        """Continue the tokens ``ids`` by up to ``max_new_tokens`` sampled tokens.
 
-        ``ids``: an array (T,) or (N, T) of integers gives an array (T + new,) or (N, T + new); after a token of ``stop``
-        a row is filled up with it, and the array ends when all rows have. A list of prompts of several lengths gives a
-        list of arrays, each of which ends with its first token of ``stop``.
+        ``ids``: for integers (T,) or (N, T), the result is an array (T + new,) or (N, T + new); a row is padded with its
+        ``stop`` token, and generation ends when all rows have stopped. For a list of prompts of different lengths, the result
+        is a list of arrays, each ending with its first ``stop`` token.
 
-        ``temperature``: divides the logits; 0 always takes the most likely token. ``top_k``: draw from the k most likely
-        tokens only. ``top_p``: from the fewest that have this probability together. ``rng``: a seed or generator. ``window``: when
-        ``max_len`` tokens are reached, forget the older half and go on; without it, more than ``max_len`` is an error.
+        ``temperature``: divides the logits; 0 selects the most likely token. ``top_k``: sample from the k most likely tokens
+        only. ``top_p``: sample from the fewest tokens with this total probability. ``rng``: a seed or generator. ``window``:
+        at ``max_len`` tokens, drop the older half and continue; otherwise exceeding ``max_len`` is an error.
 
-        Raises `ArgumentError` for a sequence that would become too long, options out of range, and logits that are NaN;
-        `LabelError` for tokens that the model does not have.
+        Raises `ArgumentError` for a sequence that would become too long, options out of range, and NaN logits; `LabelError`
+        for tokens out of range.
 
         >>> from passus.models import GPT
         >>> model = GPT(10, n_layers=1, n_heads=2, d_model=8, max_len=16, rng=0)
@@ -88,7 +88,7 @@ class Generative(Model):
         window: bool = False,
         rng: RNG = None,
     ) -> Iterator[Any]:
-        """The new tokens of `generate` as they are drawn: an integer each for ``ids`` (T,), else arrays (N,).
+        """Yield the new tokens of `generate` as they are sampled: integers for ``ids`` (T,), otherwise arrays (N,).
 
         >>> from passus.models import GPT
         >>> model = GPT(10, n_layers=1, n_heads=2, d_model=8, max_len=16, rng=0)
@@ -101,46 +101,46 @@ class Generative(Model):
         return (int(new[0]) for new in steps) if prompts.single else steps
 
     def _steps(self, prompts: _Prompts, count: int, sampler: Sampler, stops: Array, window: bool) -> Iterator[Array]:
-        """Check the lengths at once, and return the iterator."""
+        """Check the lengths immediately, and return the iterator."""
         name = type(self).__name__
         count = checked_count(f"{name}.generate", "max_new_tokens", count, low=0)
         length = prompts.ids.shape[1]
         if not checked_flag(f"{name}.generate", "window", window) and length + count - 1 > self.max_len:
             raise ArgumentError(
                 f"{name}.generate: {length} tokens and {count} new ones exceed max_len={self.max_len}; shorten the prompt, "
-                "ask for fewer tokens, or pass window=True, which forgets the oldest"
+                "generate fewer tokens, or pass window=True, which drops the oldest"
             )
-        return self._drawn(prompts, count, sampler, stops)
+        return self._sampled(prompts, count, sampler, stops)
 
-    def _drawn(self, prompts: _Prompts, count: int, sampler: Sampler, stops: Array) -> Iterator[Array]:
+    def _sampled(self, prompts: _Prompts, count: int, sampler: Sampler, stops: Array) -> Iterator[Array]:
         ids, mask = prompts.ids[:, -self.max_len :], prompts.mask
         mask = None if mask is None else mask[:, -self.max_len :]
         cache = self.new_cache(min(self.max_len, ids.shape[1] + count))
-        fed, ended = ids, np.zeros(len(ids), bool)
-        for left in range(count, 0, -1):
-            new = self._next(fed, mask, cache, sampler)
+        inputs, ended = ids, np.zeros(len(ids), bool)
+        for remaining in range(count, 0, -1):
+            new = self._next(inputs, mask, cache, sampler)
             if len(stops):
                 new = np.where(ended, ids[:, -1], new)
                 ended = ended | np.isin(new, stops)
             yield new
             if ended.all():
                 return
-            fed = new[:, None]
-            ids = np.concatenate([ids, fed], axis=1)
-            mask = None if mask is None else np.concatenate([mask, np.ones_like(fed, bool)], axis=1)
-            if ids.shape[1] > self.max_len:  # The window is full: go on with its younger half.
-                ids = fed = ids[:, -(self.max_len // 2 + 1) :]
+            inputs = new[:, None]
+            ids = np.concatenate([ids, inputs], axis=1)
+            mask = None if mask is None else np.concatenate([mask, np.ones_like(inputs, bool)], axis=1)
+            if ids.shape[1] > self.max_len:  # The window is full: continue with its newer half.
+                ids = inputs = ids[:, -(self.max_len // 2 + 1) :]
                 mask = None if mask is None else mask[:, -ids.shape[1] :]
-                cache = self.new_cache(min(self.max_len, ids.shape[1] + left))
+                cache = self.new_cache(min(self.max_len, ids.shape[1] + remaining))
 
     def _next(self, ids: Array, key_mask: Array | None, cache: list[KeyValueCache], sampler: Sampler) -> Array:
-        # Not in the generator, where switches are looked up in a slower way.
+        # In a plain function, because reading a switch inside a generator is slower.
         with no_grad(), test_mode():
             return sampler(self.next_logits(ids, key_mask, cache))
 
 
 class _Prompts:
-    """Prompts of one length or several: integers (N, T), padded at the start, and a mask that tells padding."""
+    """Prompts as integers (N, T), padded at the start, with a mask that is False for padding."""
 
     def __init__(self, ids: Prompt) -> None:
         self.single = self.ragged = False
@@ -153,13 +153,13 @@ class _Prompts:
             if any(self.starts):
                 self.mask = np.arange(self.ids.shape[1]) >= np.array(self.starts)[:, None]
         else:
-            given = _tokens(ids, 2)
-            self.single = given.ndim == 1
-            self.ids = given.reshape(-1, given.shape[-1])
+            tokens = _tokens(ids, 2)
+            self.single = tokens.ndim == 1
+            self.ids = tokens.reshape(-1, tokens.shape[-1])
         self.count = len(self.ids)
 
     def continued(self, new: Array, stops: Array) -> Any:
-        """The prompts and what came after them, in the form in which they were given."""
+        """The prompts followed by the new tokens, in the form of the prompts."""
         ids = np.concatenate([self.ids, new], axis=1)
         if not self.ragged:
             return ids[0] if self.single else ids
@@ -168,12 +168,12 @@ class _Prompts:
         return [row[start : length + int(end)] for row, start, end in zip(ids, self.starts, ends)]
 
 
-def _tokens(ids: Any, most: int) -> Array:
-    """Integers of one axis or ``most``, with one at least. Raises `DTypeError` or `ShapeError` for all else."""
+def _tokens(ids: Any, max_ndim: int) -> Array:
+    """Tokens as a non-empty integer array of 1 to ``max_ndim`` axes. Raises `DTypeError` or `ShapeError` otherwise."""
     x = np.asarray(ids) if isinstance(ids, (list, tuple)) else array_of("generate", ids)
-    if not 1 <= x.ndim <= most or not x.size:
+    if not 1 <= x.ndim <= max_ndim or not x.size:
         raise ShapeError(
-            f"generate: ids {x.shape} must be (T,) or (N, T) with one token at least; begin with one that stands for the start"
+            f"generate: ids {x.shape} must be (T,) or (N, T) with at least one token, such as a start token"
         )
     if x.dtype.kind not in "iu":
         raise DTypeError(f"generate: ids are {x.dtype}; give integers")
@@ -183,6 +183,6 @@ def _tokens(ids: Any, most: int) -> Array:
 def _stops(stop: Any) -> Array:
     """The tokens that end a sequence."""
     if isinstance(stop, (str, bytes)) or not (isinstance(stop, (int, np.integer)) or np.iterable(stop)):
-        raise DTypeError(f"generate: stop is {kind_of(stop)}; give a token, or several in a list")
+        raise DTypeError(f"generate: stop is {kind_of(stop)}; give a token, or a list of tokens")
     tokens: Any = list(stop) if np.iterable(stop) else [stop]
     return np.array([checked_integer("generate", "stop", token) for token in tokens], np.intp)

@@ -1,4 +1,4 @@
-"""Language models that are trained to tell the next token: GPT and its relatives."""
+"""Language models that predict the next token: GPT and related models."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from passus.layers.attention import with_key_mask
 from passus.layers.positions import positions_of
 from passus.models.generation import Generative
 from passus.models.gpt_config import AS_LLAMA, options_of, verify_sizes, weights_in
-from passus.models.gpt_files import in_our_form
+from passus.models.gpt_files import converted
 from passus.random import RNG, get_rng
 
 __all__ = ["GPT"]
@@ -38,23 +38,24 @@ POSITIONS = ("learned", "sinusoidal", "rotary", "alibi")
 
 
 class GPT(Generative):
-    """A decoder-only transformer: tokens, integers (N, T), to the logits (N, T, ``vocab_size``) of each one's successor.
+    """A decoder-only transformer: tokens, integers (N, T), to the logits (N, T, ``vocab_size``) of the next tokens.
 
-    The defaults are GPT-2's, with its initial values; `llama` has those of Llama. ``max_len``: the longest sequence.
+    The defaults and the initialization are those of GPT-2; `llama` has those of Llama. ``max_len``: maximum sequence length.
     ``positions``: "learned", "sinusoidal", "rotary" (with ``rotary_base``, and ``rotary_scaling``, a
-    `passus.functions.RotaryScaling`) or "alibi". ``d_hidden``, ``activation`` ("swiglu" among them), ``norm``, ``eps``, ``nobias``,
-    ``qkv_bias``, ``n_kv_heads`` (grouped queries), ``d_head``, ``dropout_ratio``: see `passus.layers.TransformerEncoderLayer`. ``tied``: the matrix of the embedding, ``embed.W``, is that of the logits as well, and is
-    in files once. ``recompute``: layers are computed again on the way back instead of being kept. ``weights``: a
-    file, see `load_weights`, whose numbers are converted to ``dtype``. ``rng``: what the weights are drawn with.
+    `passus.functions.RotaryScaling`) or "alibi". ``d_hidden``, ``activation`` (including "swiglu"), ``norm``, ``eps``,
+    ``nobias``, ``qkv_bias``, ``n_kv_heads`` (grouped queries), ``d_head``, ``dropout_ratio``: see
+    `passus.layers.TransformerEncoderLayer`. ``tied``: whether the embedding matrix, ``embed.W``, is also that of the logits;
+    files then contain it once. ``recompute``: recompute layers in the backward pass instead of storing their activations.
+    ``weights``: a file for `load_weights`, converted to ``dtype``. ``rng``: a seed or generator for the initial weights.
 
-    Losses and metrics of these logits need ``axis=-1``, for they expect classes on axis 1.
+    Losses and metrics of these logits need ``axis=-1``, because they expect classes on axis 1 by default.
 
-    A call takes ``key_mask`` (N, T), False for padding, and ``cache``, what `new_cache` returns, under `no_grad`: then ``ids`` come
-    after those of earlier calls, and ``key_mask`` describes all.
+    A call takes ``key_mask`` (N, T), False for padding, and ``cache``, the result of `new_cache`, under `no_grad`: ``ids``
+    then follow the tokens of earlier calls, and ``key_mask`` covers all of them.
 
-    Files of GPT-2, Llama, Mistral and Qwen2 under the names of Hugging Face are read by `load_weights`, too, and the index of
-    several files, ``model.safetensors.index.json``; `passus.models.gpt_files` has the mapping of names. `from_folder` makes the
-    model that a folder of such files describes.
+    `load_weights` also reads files of GPT-2, Llama, Mistral and Qwen2 with Hugging Face's names, and the index of sharded
+    files, ``model.safetensors.index.json``; `passus.models.gpt_files` documents the mapping of names. `from_folder` builds the
+    model of such a folder.
 
     Raises `ArgumentError` for options out of range, `ShapeError` for a sequence longer than ``max_len``, `LabelError` for a token
     out of range.
@@ -101,7 +102,7 @@ class GPT(Generative):
         self.positions = positions
         n_layers = checked_count(name, "n_layers", n_layers)
         rng = None if rng is None else get_rng(rng)
-        # Numbers that come from a file are not drawn before.
+        # Weights that are loaded from a file need no random initialization.
         draw: Initializer = partial(normal, std=0.02) if weights is None else zeros
         self.embed = Embedding(vocab_size, d_model, dtype, draw, rng)
         self.position: Any = None
@@ -126,7 +127,7 @@ class GPT(Generative):
             dropout_ratio=dropout_ratio,
             recompute=recompute,
             initializer=draw,
-            # The residual stream is a sum of two results of each layer, and keeps its variance so.
+            # Each layer adds two outputs to the residual stream; this scale preserves its variance.
             out_initializer=partial(normal, std=0.02 / math.sqrt(2 * n_layers)) if weights is None else zeros,
             dtype=dtype,
             rng=rng,
@@ -135,15 +136,15 @@ class GPT(Generative):
         self.tied = checked_flag(name, "tied", tied)
         self.head = None if self.tied else Linear(vocab_size, True, dtype, d_model, draw, rng)
         if weights is not None:
-            for parameter in self.params():  # Until the file brings their numbers, they take no memory.
+            for parameter in self.params():  # Allocate no memory before the file is loaded.
                 parameter.data = np.broadcast_to(np.zeros((), parameter.dtype), parameter.shape)
             self.load_weights(weights, cast=True)
 
     @classmethod
     def llama(cls, vocab_size: int, n_layers: int, n_heads: int, d_model: int, max_len: int, **options: Any) -> Self:
-        """A model as Llama is made: rotary positions, RMSNorm, SwiGLU, no biases, and a matrix of its own for the logits.
+        """A model with the options of Llama: rotary positions, RMSNorm, SwiGLU, no biases, and an untied output matrix.
 
-        ``d_hidden``: 8/3 of ``d_model``, rounded up to a multiple of 16, if left out. Other options: as in the class.
+        ``d_hidden``: by default 8/3 of ``d_model``, rounded up to a multiple of 16. Other options: as in the class.
         Source: Touvron et al., 2023, "LLaMA: open and efficient foundation language models".
 
         >>> model = GPT.llama(50, n_layers=2, n_heads=4, d_model=16, max_len=32, n_kv_heads=2, rng=0)
@@ -163,16 +164,16 @@ class GPT(Generative):
         recompute: bool = False,
         dtype: DTypeLike = np.float32,
     ) -> Self:
-        """The published model in a folder with Hugging Face's names: ``config.json``, and ``model.safetensors`` or several files
+        """Load a published model from a folder in Hugging Face's format: ``config.json``, and ``model.safetensors`` or shards
         with ``model.safetensors.index.json``.
 
-        GPT-2, Llama, Mistral and Qwen2 are supported; `passus.models.gpt_config` lists what is read of the configuration. Its
-        dropout is not: ``dropout_ratio`` is for training on. ``max_len``: shorter than that of the configuration, for models with
-        rotary positions. ``dtype``: of the parameters, whatever it is in the files. The tokenizer is
+        GPT-2, Llama, Mistral and Qwen2 are supported; `passus.models.gpt_config` lists the supported configuration. Dropout is
+        not read from it: pass ``dropout_ratio`` for fine-tuning. ``max_len``: a shorter limit than that of the configuration,
+        for models with rotary positions. ``dtype``: the dtype of the parameters. The tokenizer is
         ``passus.text.load_tokenizer(folder / "tokenizer.json")``.
 
-        Raises `WeightsError` if something that the configuration asks for is not supported, and if the files are broken or do not
-        agree with each other; `MissingWeightsError` for a missing file; `ArgumentError` for a ``max_len`` that is too long.
+        Raises `WeightsError` for an unsupported configuration, and for files that are damaged or do not match each other;
+        `MissingWeightsError` for a missing file; `ArgumentError` for a ``max_len`` that is too long.
 
         >>> GPT.from_folder("not-here")
         Traceback (most recent call last):
@@ -200,57 +201,57 @@ class GPT(Generative):
     def features(
         self, ids: Operand, *, key_mask: Operand | None = None, cache: list[KeyValueCache] | None = None
     ) -> Any:
-        """What the logits are computed from, (N, T, ``d_model``); arguments as in a call."""
+        """The input of the output layer, (N, T, ``d_model``); arguments as in a call."""
         start = 0 if cache is None else cache[0].length
         shape = self._checked(ids, start)
-        places: Any = start
+        positions: Any = start
         if key_mask is not None:
             mask = array_of("key_mask", key_mask)
             if mask.shape != (shape[0], start + shape[1]) or mask.dtype.kind != "b":
                 raise ShapeError(
                     f"{type(self).__name__}: key_mask {mask.dtype}{list(mask.shape)} must be booleans "
-                    f"{(shape[0], start + shape[1])}, True for all tokens so far that are no padding"
+                    f"{(shape[0], start + shape[1])}, True for all tokens so far except padding"
                 )
-            places = positions_of(mask)[:, start:]
+            positions = positions_of(mask)[:, start:]
         x = self.embed(ids)
         if self.position is not None:
-            x = self.position(x, places)
+            x = self.position(x, positions)
         if self.dropout_ratio:
             x = F.dropout(x, self.dropout_ratio)
         mask = None
         if self.positions == "alibi":
             layer = self.transformer.layers[0].attention
             mask = F.alibi_bias(layer.n_heads, shape[1], start + shape[1], dtype=x.dtype)
-        return self.transformer(x, mask=with_key_mask(mask, key_mask), is_causal=True, positions=places, cache=cache)
+        return self.transformer(x, mask=with_key_mask(mask, key_mask), is_causal=True, positions=positions, cache=cache)
 
     def new_cache(self, max_len: int | None = None) -> list[KeyValueCache]:
-        """Empty caches, one for each layer, for sequences up to ``max_len``; the model's own if left out."""
+        """Empty caches, one per layer, for sequences up to ``max_len``, by default that of the model."""
         return self.transformer.new_cache(self.max_len if max_len is None else max_len)
 
     def next_logits(self, ids: Array, key_mask: Array | None, cache: list[KeyValueCache]) -> Any:
-        """The logits (N, V) of the token after the last; tokens (N, T) come after those in the cache."""
+        """The logits (N, V) of the next token; ``ids`` (N, T) follow the tokens in the cache."""
         return self._logits(self.features(ids, key_mask=key_mask, cache=cache)[:, -1])
 
     def _logits(self, features: Any) -> Any:
         return F.linear(features, F.transpose(self.embed.W)) if self.head is None else self.head(features)
 
     def _checked(self, ids: Operand, start: int) -> tuple[int, int]:
-        """The shape of tokens. Raises `ShapeError` for a sequence that is too long, or that is no batch."""
+        """The shape (N, T) of the tokens. Raises `ShapeError` for other shapes and for sequences that are too long."""
         name, x = type(self).__name__, array_of(type(self).__name__, ids)
         if x.dtype.kind not in "iu":
-            raise DTypeError(f"{name}: ids are {x.dtype}; give integers (N, T), the numbers of tokens")
+            raise DTypeError(f"{name}: ids are {x.dtype}; give token ids, integers (N, T)")
         if x.ndim != 2:
             raise ShapeError(f"{name}: ids {x.shape} must be (N, T); for one sequence write ids[None]")
         N, T = x.shape
         if start + T > self.max_len:
             before = f" after {start} in the cache" if start else ""
-            raise ShapeError(f"{name}: {T} tokens{before} exceed max_len={self.max_len}; cut the sequence")
+            raise ShapeError(f"{name}: {T} tokens{before} exceed max_len={self.max_len}; truncate the sequence")
         return N, T
 
     def _read_weights(self, path: FilePath) -> dict[str, Array]:
         """The arrays of a file of passus, or of one with Hugging Face's names."""
         arrays = super()._read_weights(path)
         try:
-            return in_our_form(arrays, self.tied)
+            return converted(arrays, self.tied)
         except WeightsError as error:
             raise WeightsError(f"{path}: {error.message}") from error

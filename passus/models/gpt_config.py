@@ -1,8 +1,8 @@
-"""Folders of published language models: what ``config.json`` says with Hugging Face's names, as options of `GPT`.
+"""The configuration of published language models: Hugging Face's ``config.json`` as options of `GPT`.
 
 ``model_type`` is "gpt2", "llama", "mistral" or "qwen2". GPT-2:
 
-| there | here |
+| Hugging Face | passus |
 |---|---|
 | ``vocab_size``, ``n_layer``, ``n_head``, ``n_embd`` | ``vocab_size``, ``n_layers``, ``n_heads``, ``d_model`` |
 | ``n_positions`` | ``max_len`` |
@@ -11,19 +11,18 @@
 
 The others:
 
-| there | here |
+| Hugging Face | passus |
 |---|---|
 | ``vocab_size``, ``num_hidden_layers``, ``num_attention_heads``, ``hidden_size`` | ``vocab_size``, ``n_layers``, ``n_heads``, ``d_model`` |
 | ``max_position_embeddings`` | ``max_len`` |
-| ``sliding_window`` of Mistral, and of Qwen2 with ``use_sliding_window`` | at most this ``max_len``, up to which no key is outside of it |
+| ``sliding_window`` of Mistral, and of Qwen2 with ``use_sliding_window``| an upper bound of ``max_len``; within it, the window covers all keys |
 | ``intermediate_size``, ``rms_norm_eps``, ``num_key_value_heads``, ``head_dim`` | ``d_hidden``, ``eps``, ``n_kv_heads``, ``d_head`` |
 | ``rope_theta``; ``rope_scaling`` of type "linear" or "llama3" | ``rotary_base``, ``rotary_scaling`` |
 | ``rope_parameters``, which holds both | the same |
 | ``attention_bias`` and ``mlp_bias`` of Llama, both of them | ``nobias=False`` |
 | ``tie_word_embeddings`` | ``tied`` |
 
-What would change the result and is not supported raises. Names that are missing have the values that they have there by default;
-those of the sizes must be given.
+Unsupported options that would change the result raise. Missing options have Hugging Face's defaults; sizes are required.
 """
 
 from __future__ import annotations
@@ -45,34 +44,33 @@ __all__ = ["AS_LLAMA", "options_of", "verify_sizes", "weights_in"]
 AS_LLAMA: Mapping[str, Any] = MappingProxyType(
     {"positions": "rotary", "norm": "rms", "activation": "swiglu", "nobias": True, "tied": False}
 )
-"""The options in which Llama differs from GPT-2, but for its sizes."""
+"""The options in which Llama differs from GPT-2, except sizes."""
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-"""The file of the weights in a folder: the first of these that is there."""
+"""The weights in a folder: the first of these files that exists."""
 
 GELU = dict.fromkeys(("gelu_new", "gelu_pytorch_tanh", "gelu_fast"), "gelu_tanh")
 ACTIVATIONS = {**GELU, "gelu": "gelu", "relu": "relu", "silu": "silu", "swish": "silu"}
-"""The activations of GPT-2."""
+"""The supported activations of GPT-2, by Hugging Face's names."""
 
-ONLY: dict[str, dict[str, Any]] = {
+REQUIRED: dict[str, dict[str, Any]] = {
     "gpt2": {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False},
     "llama": {"hidden_act": "silu", "partial_rotary_factor": 1.0},
     "mistral": {"hidden_act": "silu", "partial_rotary_factor": 1.0, "attention_bias": False},
     "qwen2": {"hidden_act": "silu", "partial_rotary_factor": 1.0},
 }
-"""Names of each model whose other values are not supported. Those values are the ones by default."""
+"""Options that support one value only, which is also the default, by model type."""
 
 
 def options_of(path: Path) -> dict[str, Any]:
     """The options of `GPT` for the model that a ``config.json`` describes.
 
-    Raises `WeightsError` for a file that is broken or describes something that is not supported, `MissingWeightsError` if there
-    is none.
+    Raises `WeightsError` for a file that is damaged or not supported, `MissingWeightsError` for a missing file.
     """
     config = _Config(path)
     try:
-        kind = config.choice("model_type", {kind: kind for kind in ONLY}, None)
-        for name, value in {"quantization_config": None, **ONLY[kind]}.items():
+        kind = config.choice("model_type", {kind: kind for kind in REQUIRED}, None)
+        for name, value in {"quantization_config": None, **REQUIRED[kind]}.items():
             config.choice(name, {value: value}, value)
         return _gpt2(config) if kind == "gpt2" else _llama(config, kind)
     except (ArgumentError, DTypeError) as error:
@@ -81,17 +79,17 @@ def options_of(path: Path) -> dict[str, Any]:
 
 
 def weights_in(folder: Path) -> Path:
-    """The file of the weights in a folder, or their index. Raises `MissingWeightsError` if there is none."""
+    """The file of the weights in a folder, or the index of its shards. Raises `MissingWeightsError` if both are missing."""
     for name in WEIGHTS:
         if (folder / name).exists():
             return folder / name
-    raise MissingWeightsError(f"{folder}: there is no {' and no '.join(WEIGHTS)} in it; get one of them")
+    raise MissingWeightsError(f"{folder}: neither {' nor '.join(WEIGHTS)} exists; download one of them")
 
 
 def verify_sizes(path: Path, options: dict[str, Any]) -> None:
-    """Raise `WeightsError` unless the files of the weights are whole, and hold layers of the sizes in ``options``.
+    """Raise `WeightsError` unless the weight files are complete and hold layers of the sizes in ``options``.
 
-    No array is read, and none is made, so that a wrong configuration takes no memory.
+    No array is read or allocated, so a wrong configuration cannot exhaust memory.
     """
     shapes = {
         name.removeprefix("model.").removeprefix("transformer."): s for name, s in shapes_in_weights(path).items()
@@ -108,16 +106,16 @@ def verify_sizes(path: Path, options: dict[str, Any]) -> None:
     for name, shape in chain(ends.items(), blocks):
         if name not in shapes:
             raise WeightsError(
-                f"{path}: there is no {name}, and config.json describes one {shape}; get the files that belong together"
+                f"{path}: {name} is missing; config.json describes one of shape {shape}; download matching files"
             )
         if shapes[name] != shape:
             raise WeightsError(
-                f"{path}: {name} is {shapes[name]}, and config.json describes one {shape}; get the files that belong together"
+                f"{path}: {name} has shape {shapes[name]}; config.json describes {shape}; download matching files"
             )
 
 
 class _Config:
-    """The values in a configuration; null is like a name that is missing."""
+    """The values of a configuration; null is treated as missing."""
 
     def __init__(self, path: Path, within: str = "", values: dict[str, Any] | None = None) -> None:
         self.path, self.within = path, within
@@ -135,7 +133,7 @@ class _Config:
         return checked_flag(str(self.path), self.within + name, self._value(name, default))
 
     def choice(self, name: str, known: dict[Any, Any], default: Any) -> Any:
-        """What a value is called here. Raises `WeightsError` for one that is not among those known."""
+        """Our name of a value. Raises `WeightsError` unless it is one of ``known``."""
         value = self.values.get(name, default)
         if isinstance(value, (dict, list)) or value not in known:
             others = ", ".join(map(repr, known))
@@ -144,18 +142,18 @@ class _Config:
             )
         return known[value]
 
-    def part(self, name: str) -> _Config:
-        """The values in a dict; without it, none."""
+    def section(self, name: str) -> _Config:
+        """The values of a nested object; empty if it is missing."""
         values = self.values.get(name, {})
         if not isinstance(values, dict):
-            raise WeightsError(f"{self.path}: {self.within}{name} is {shown(values)}, and should be an object")
+            raise WeightsError(f"{self.path}: {self.within}{name} is {shown(values)}; expected an object")
         return _Config(self.path, f"{self.within}{name}.", values)
 
     def _value(self, name: str, default: Any) -> Any:
         value = self.values.get(name, default)
         if value is None:
             raise WeightsError(
-                f"{self.path}: {self.within}{name} is missing; get the configuration that belongs to the weights"
+                f"{self.path}: {self.within}{name} is missing; download the configuration of these weights"
             )
         return value
 
@@ -178,9 +176,9 @@ def _gpt2(config: _Config) -> dict[str, Any]:
 
 def _llama(config: _Config, kind: str) -> dict[str, Any]:
     n_heads = config.count("num_attention_heads")
-    # Old configurations of Llama do not have the name, and null stands for all heads everywhere.
+    # Old configurations of Llama lack the name; null means all heads for every model.
     all_heads = n_heads if kind == "llama" or "num_key_value_heads" in config.names else None
-    rope = config.part("rope_parameters" if "rope_parameters" in config.values else "rope_scaling")
+    rope = config.section("rope_parameters" if "rope_parameters" in config.values else "rope_scaling")
     return {
         **AS_LLAMA,
         "vocab_size": config.count("vocab_size"),
@@ -201,7 +199,7 @@ def _llama(config: _Config, kind: str) -> dict[str, Any]:
 
 
 def _window(config: _Config, kind: str) -> int:
-    """How many keys a query sees."""
+    """The number of keys that a query attends to."""
     if kind == "mistral" and "sliding_window" not in config.names:
         return 4096
     limited = kind == "mistral" or (kind == "qwen2" and config.flag("use_sliding_window", False))
@@ -212,13 +210,13 @@ def _has_biases(config: _Config) -> bool:
     attention, mlp = config.flag("attention_bias", False), config.flag("mlp_bias", False)
     if attention != mlp:
         raise WeightsError(
-            f"{config.path}: attention_bias is {attention} and mlp_bias is {mlp}, which is not supported; supported: both or none"
+            f"{config.path}: attention_bias is {attention} and mlp_bias is {mlp}, which is not supported; both must be equal"
         )
     return attention
 
 
 def _scaling(rope: _Config) -> RotaryScaling | None:
-    """The scaling of the frequencies."""
+    """The scaling of the rotary frequencies."""
     if not rope.values:
         return None
     rope.choice("partial_rotary_factor", {1.0: 1.0}, 1.0)

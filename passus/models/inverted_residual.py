@@ -1,4 +1,4 @@
-"""Inverted residuals: the block of MobileNetV2 and its descendants, and the networks that are rows of such blocks."""
+"""Inverted residual blocks, as in MobileNetV2, and networks of such blocks."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["Blocks", "InvertedResidual", "InvertedResiduals", "NormedConv", "Uni
 
 
 class NormedConv(Layer):
-    """A convolution, a `BatchNorm` and, unless it is ``linear``, relu6: (N, C, H, W) to (N, O, OH, OW).
+    """A convolution, a `BatchNorm` and, unless ``linear``, relu6: (N, C, H, W) to (N, O, OH, OW).
 
-    ``pad``: half of the kernel if it is not given; ``decay``, ``eps``: of the norm; the others as in `Conv2d`.
+    ``pad``: by default half of the kernel; ``decay``, ``eps``: of the norm; the others as in `Conv2d`.
     """
 
     def __init__(
@@ -55,15 +55,15 @@ class NormedConv(Layer):
 
 
 Unit: TypeAlias = Callable[..., NormedConv]
-"""What makes the convolutions of a network: `NormedConv` with those of its options that all of them share."""
+"""A factory of the convolutions of a network: `NormedConv` with their common options."""
 
 
 class InvertedResidual(Layer):
-    """More channels by a 1x1 convolution, a depthwise one, and fewer channels again: (N, C, H, W) to (N, O, OH, OW).
+    """A 1x1 convolution to more channels, a depthwise one, and a 1x1 one to fewer channels: (N, C, H, W) to (N, O, OH, OW).
 
-    ``x`` is added if the shape has stayed the same. ``expansion``: how many times C the channels in the middle are;
-    there is no first convolution if that is 1. ``unit``: what makes the convolutions. ``depth_ratio``: with what probability
-    an example goes by on the shortcut alone, in training.
+    ``x`` is added if the shape is unchanged. ``expansion``: the ratio of the inner channels to C; if it is 1, the first
+    convolution is omitted. ``unit``: a factory of the convolutions. ``depth_ratio``: the probability of skipping the residual
+    branch for an example in training.
 
     Source: Sandler et al., 2018, "MobileNetV2: inverted residuals and linear bottlenecks".
     """
@@ -91,7 +91,7 @@ class InvertedResidual(Layer):
 
 
 class Blocks(NamedTuple):
-    """Some blocks in a row, of which the first has the stride."""
+    """A sequence of blocks, the first of which has the stride."""
 
     expansion: int
     channels: int
@@ -101,7 +101,7 @@ class Blocks(NamedTuple):
 
 
 class InvertedResiduals(Model):
-    """The base: a convolution ``stem``, the ``blocks``, a 1x1 convolution ``head``, and ``fc`` on means of channels."""
+    """The base class: a convolution ``stem``, the ``blocks``, a 1x1 convolution ``head``, average pooling and ``fc``."""
 
     def __init__(
         self,
@@ -115,12 +115,12 @@ class InvertedResiduals(Model):
         depth_ratio: float = 0.0,
         **options: Any,
     ) -> None:
-        """``depth_ratio``: that to which those of the blocks rise from 0.
+        """``depth_ratio``: the value of the last block; it rises linearly from 0.
 
-        ``stem``, ``head``: how many channels they have; ``options``: those that all `NormedConv` share.
+        ``stem``, ``head``: their numbers of channels; ``options``: common options of all `NormedConv`.
         """
         classes = checked_count(type(self).__name__, "num_classes", num_classes)
-        rng = get_rng(rng)  # A seed means one sequence of numbers, and not the same ones for each layer.
+        rng = get_rng(rng)  # One generator for all layers; otherwise a seed would give each layer the same numbers.
         unit: Unit = partial(NormedConv, rng=rng, **options)
         self.stem = unit(in_channels, stem, 3, 2)
         self.blocks = _blocks(
@@ -131,14 +131,14 @@ class InvertedResiduals(Model):
         self.fc = Linear(classes, in_size=head, initializer=partial(normal, std=0.01), rng=rng)
 
     def features(self, x: Operand) -> Result:
-        """What the convolutions make of images (N, C, H, W): (N, F, H / 32, W / 32), rounded up."""
+        """The output of the convolutions for images (N, C, H, W): (N, F, H / 32, W / 32), rounded up."""
         y = self.stem(x)
         for block in self.blocks:
             y = block(y)
         return self.head(y)
 
     def classify(self, features: Operand) -> Result:
-        """The scores (N, num_classes) of what `features` gave."""
+        """The scores (N, num_classes) of the result of `features`."""
         return self.fc(self.dropout(F.global_average_pooling(features)))
 
     def forward(self, x: Operand) -> Result:

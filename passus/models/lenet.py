@@ -1,4 +1,4 @@
-"""LeNet-5, the first network that read handwriting for a living."""
+"""LeNet-5, an early convolutional network for handwritten digits."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["LeNet"]
 class LeNet(Model):
     """LeNet-5: two convolutions, each pooled, and three fully connected layers; (N, C, H, W) to (N, num_classes).
 
-    Made for grey images of 28 x 28 pixels, for which it has 61,706 parameters; the first convolution adds the border of
-    two pixels that the 32 x 32 pixels of the paper have. ``activation``: tanh as in the paper; F.relu learns faster.
-    ``in_channels``: C; inferred on the first call if left out. ``rng``: what the weights are drawn with.
+    Designed for greyscale images of 28 x 28 pixels, for which it has 61,706 parameters; the first convolution pads them to
+    the 32 x 32 pixels of the paper. ``activation``: tanh as in the paper; F.relu trains faster. ``in_channels``: C; by
+    default inferred on the first call. ``rng``: a seed or generator for the initial weights.
 
     Raises `ArgumentError` for numbers out of range, `ShapeError` for images below 12 x 12 pixels.
-    Source: LeCun et al., 1998, "Gradient-based learning applied to document recognition"; without the weights of its
-    pooling, and with all connections between the convolutions.
+    Source: LeCun et al., 1998, "Gradient-based learning applied to document recognition"; here pooling has no weights, and
+    the convolutions are fully connected.
 
     >>> import numpy as np
     >>> model = LeNet(rng=0)
@@ -40,7 +40,7 @@ class LeNet(Model):
         rng: RNG = None,
     ) -> None:
         classes = checked_count("LeNet", "num_classes", num_classes)
-        rng = None if rng is None else get_rng(rng)  # A seed means one sequence of numbers for all layers.
+        rng = None if rng is None else get_rng(rng)  # One generator for all layers.
         self.activation = checked_callable("LeNet", "activation", activation)
         self.conv1 = Conv2d(6, 5, pad=2, in_channels=in_channels, rng=rng)
         self.conv2 = Conv2d(16, 5, rng=rng)
@@ -49,7 +49,7 @@ class LeNet(Model):
         self.fc5 = Linear(classes, rng=rng)
 
     def features(self, x: Operand) -> Result:
-        """What the convolutions make of images: (N, C, H, W) to (N, 16, H // 4 - 2, W // 4 - 2)."""
+        """The output of the convolutions, (N, C, H, W) to (N, 16, H // 4 - 2, W // 4 - 2)."""
         for convolution in (self.conv1, self.conv2):
             x = F.average_pooling(self.activation(convolution(x)), 2, 2)
         return x

@@ -18,10 +18,10 @@ __all__ = ["MLP"]
 class MLP(Model):
     """Fully connected layers with an activation between them, and none after the last: (..., I) to (..., O).
 
-    ``fc_output_sizes``: the output size of each layer, O the last; ``in_size``: I; inferred on the first call if left out.
+    ``fc_output_sizes``: the output size of each layer, the last one O; ``in_size``: I; by default inferred on the first call.
     The layers are the attributes ``l0``, ``l1`` and so on.
 
-    Raises `ArgumentError` if there are no sizes, `DTypeError` for what is no sequence of integers.
+    Raises `ArgumentError` for an empty sequence, `DTypeError` for other values than integers.
 
     >>> import numpy as np
     >>> model = MLP((10, 3), activation=F.relu)

@@ -20,11 +20,11 @@ ROWS = (
 
 
 class MobileNetV2(InvertedResiduals):
-    """MobileNetV2, images (N, C, H, W) to scores (N, num_classes); made for 224 x 224 pixels.
+    """MobileNetV2, images (N, C, H, W) to scores (N, num_classes); designed for 224 x 224 pixels.
 
-    ``width``: by what the numbers of channels are multiplied; they become multiples of 8. It has 3,504,872 parameters
-    with a width of 1, 1,000 classes and C = 3, the ``in_channels``. ``features(x)`` is what the convolutions make of
-    images, (N, 1280, H / 32, W / 32), and ``classify`` turns that into scores.
+    ``width``: a factor for the numbers of channels, which are rounded to multiples of 8. It has 3,504,872 parameters with
+    width 1, 1,000 classes and C = 3, the ``in_channels``. ``features(x)`` returns the output of the convolutions,
+    (N, 1280, H / 32, W / 32), and ``classify`` maps it to scores.
 
     Raises `ArgumentError` for numbers out of range.
     Source: Sandler et al., 2018, "MobileNetV2: inverted residuals and linear bottlenecks".
@@ -50,11 +50,11 @@ class MobileNetV2(InvertedResiduals):
 
 
 def scaled(channels: int, width: float) -> int:
-    """The multiple of 8 that is nearest to ``channels * width``, but no less than nine tenths of it.
+    """The multiple of 8 nearest to ``channels * width``, but at least 90 % of it.
 
     >>> scaled(24, 0.5), scaled(16, 0.25), scaled(24, 0.8)
     (16, 8, 24)
     """
-    wanted = channels * width
-    nearest = max(8, int(wanted + 4) // 8 * 8)
-    return nearest if nearest >= 0.9 * wanted else nearest + 8
+    target = channels * width
+    nearest = max(8, int(target + 4) // 8 * 8)
+    return nearest if nearest >= 0.9 * target else nearest + 8

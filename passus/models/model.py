@@ -12,7 +12,7 @@ __all__ = ["Model"]
 
 
 class Model(Layer):
-    """A layer that stands for itself: its graph can be drawn, and its layers listed in a table.
+    """A complete network: its graph can be drawn, and its layers listed in a table.
 
     >>> import numpy as np
     >>> from passus.layers import Linear
@@ -26,7 +26,7 @@ class Model(Layer):
     """
 
     def plot(self, *inputs: Any, to_file: str = "model.png") -> Any:
-        """Draw the graph of ``model(*inputs)`` to a file; in a notebook the picture is shown as well.
+        """Draw the graph of ``model(*inputs)`` to a file; in a notebook, also display it.
 
         Raises `DependencyError` if Graphviz is not installed.
         """

@@ -1,4 +1,4 @@
-"""Weights that somebody else has trained, for a model that is being made."""
+"""Loading published weights into a new model."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from passus.errors import DataError, MissingWeightsError
 from passus.files import FilePath
 from passus.models.model import Model
 
-__all__ = ["published", "take_weights"]
+__all__ = ["published", "load_pretrained"]
 
 
-def take_weights(
+def load_pretrained(
     model: Model,
     weights: FilePath | None,
     pretrained: bool,
@@ -21,13 +21,13 @@ def take_weights(
     url: str | None = None,
     by_hand: str | None = None,
 ) -> None:
-    """Load the file ``weights``, if there is one; else, for a ``pretrained`` model, the one that is published.
+    """Load the file ``weights`` if it is given; otherwise, if ``pretrained``, the published weights.
 
-    ``known``: which file a user may have, for the message. ``url``: where weights are published with a checksum, and are
-    downloaded from; ``by_hand``: where they are without one, to be put into the cache folder by hand.
+    ``known``: a description of suitable files, for the message. ``url``: the URL of published weights with a checksum, which
+    are downloaded; ``by_hand``: the URL of weights without a checksum, which the user puts into the cache folder.
 
-    Raises `MissingWeightsError` if a pretrained model is asked for without a file, `WeightsError` for a file of another
-    model, `DataError` for one that cannot be downloaded.
+    Raises `MissingWeightsError` if no published weights can be downloaded, `WeightsError` for a file that does not fit,
+    `DataError` for a failed download.
     """
     name = type(model).__name__
     checked_flag(name, "pretrained", pretrained, f"; for classes write num_classes={pretrained}")
@@ -42,22 +42,22 @@ def take_weights(
             return
         where = "" if by_hand is None else f". Or download {by_hand} to {path} by hand"
         raise MissingWeightsError(
-            f"{name}: no pretrained weights are included, and none can be downloaded; give a file, "
+            f"{name}: pretrained weights are not included and cannot be downloaded; give a file, "
             f"as in {name}(weights=path): {known}{where}"
         )
 
 
 def published(url: str) -> FilePath:
-    """The file behind an address, in the cache folder; its name tells the first digits of its sha256, which are compared.
+    """Download a file into the cache folder and compare its sha256 with the first digits, which are in its name.
 
-    Raises `DataError` if it cannot be downloaded, or is another file.
+    Raises `DataError` for a failed download and for a different checksum.
     """
     path = get_file(url)
     digits = path.stem.rpartition("-")[2]
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if not found.startswith(digits):
+        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    if not actual.startswith(digits):
         raise DataError(
-            f"{path}: its sha256 begins with {found[:8]} instead of {digits}; delete the file and try again"
+            f"{path}: its sha256 begins with {actual[:8]} instead of {digits}; delete the file and try again"
         )
     return path

@@ -1,4 +1,4 @@
-"""The blocks of residual networks: what they compute is added to what they are given."""
+"""The blocks of residual networks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["BasicBlock", "BottleneckA", "BottleneckB", "BuildingBlock", "Residua
 
 
 class Residual(Layer):
-    """The base of blocks: ``relu(branch(x) + shortcut(x))``, where ``shortcut`` is None for x itself.
+    """The base of blocks: ``relu(branch(x) + shortcut(x))``; a ``shortcut`` of None is the identity.
 
     Source: He et al., 2016, "Deep residual learning for image recognition".
     """
@@ -24,7 +24,7 @@ class Residual(Layer):
     shortcut: Layer | None
 
     def branch(self, x: Operand) -> Result:
-        """What is added to the shortcut."""
+        """The residual branch."""
         raise NotImplementedError(f"{type(self).__name__}.branch is not implemented")
 
     def forward(self, x: Operand) -> Result:
@@ -34,7 +34,7 @@ class Residual(Layer):
 class BasicBlock(Residual):
     """Two convolutions of 3x3: (N, C, H, W) to (N, O, H / stride, W / stride), rounded up.
 
-    ``in_channels``: C; ``out_channels``: O. Where the shape changes, the shortcut is a convolution of 1x1.
+    ``in_channels``: C; ``out_channels``: O. If the shape changes, the shortcut is a 1x1 convolution.
 
     >>> import numpy as np
     >>> BasicBlock(8, 16, stride=2, rng=0)(np.ones((2, 8, 6, 6), np.float32)).shape
@@ -53,9 +53,9 @@ class BasicBlock(Residual):
 
 
 class Bottleneck(Residual):
-    """The base: a convolution of 1x1 to fewer channels, one of 3x3 with the stride, and one of 1x1 to more channels.
+    """The base of bottlenecks: 1x1 convolution to fewer channels, 3x3 with the stride, and 1x1 to more channels.
 
-    ``downsample_fb``: False puts the stride into the first convolution.
+    ``downsample_fb``: False moves the stride to the first convolution.
     """
 
     def __init__(
@@ -76,9 +76,9 @@ class Bottleneck(Residual):
 class BottleneckA(Bottleneck):
     """The first bottleneck of a stage: (N, C, H, W) to (N, O, H / stride, W / stride), rounded up.
 
-    Its shortcut is a convolution of 1x1. ``in_channels``: C; ``mid_channels``: those of the 3x3 convolution, which has
-    the ``stride``, as in networks trained today; ``out_channels``: O. ``downsample_fb``: False puts the stride into the
-    first convolution, as in the paper and in DeZero.
+    Its shortcut is a 1x1 convolution. ``in_channels``: C; ``mid_channels``: the channels of the 3x3 convolution, which has
+    the ``stride``, as in current networks; ``out_channels``: O. ``downsample_fb``: False moves the stride to the first
+    convolution, as in the paper and in DeZero.
 
     >>> import numpy as np
     >>> BottleneckA(8, 4, 16, rng=0)(np.ones((2, 8, 6, 6), np.float32)).shape
@@ -100,9 +100,9 @@ class BottleneckA(Bottleneck):
 
 
 class BottleneckB(Bottleneck):
-    """A later bottleneck of a stage: (N, C, H, W) to the same shape; its shortcut is x itself.
+    """A later bottleneck of a stage: (N, C, H, W) to the same shape; its shortcut is the identity.
 
-    ``in_channels``: C; ``mid_channels``: those of the 3x3 convolution.
+    ``in_channels``: C; ``mid_channels``: the channels of the 3x3 convolution.
 
     >>> import numpy as np
     >>> BottleneckB(8, 2, rng=0)(np.ones((2, 8, 6, 6), np.float32)).shape
@@ -123,9 +123,9 @@ def BuildingBlock(
     downsample_fb: bool = True,
     rng: RNG = None,
 ) -> Sequential:
-    """A stage of ``n_layers`` blocks: one `BottleneckA` with the stride, and then as many of `BottleneckB`.
+    """A stage of ``n_layers`` blocks: one `BottleneckA` with the stride, then `BottleneckB`.
 
-    If ``mid_channels`` is ``out_channels``, there is no bottleneck, and the blocks are of the kind of `BasicBlock`.
+    If ``mid_channels`` equals ``out_channels``, all blocks are of type `BasicBlock`.
     ``downsample_fb``: as in `BottleneckA`.
     Raises `ArgumentError` for numbers below 1.
 
@@ -141,7 +141,7 @@ def BuildingBlock(
 
 
 def convolution(in_channels: int | None, out_channels: int, kernel_size: int, stride: int, rng: RNG) -> Conv2d:
-    """A convolution before a batch normalisation, which would take away its bias; a stride of 1 keeps the size."""
+    """A convolution without bias, which the following batch normalisation would cancel; stride 1 preserves the size."""
     return Conv2d(
         out_channels,
         kernel_size,
@@ -160,5 +160,5 @@ def norm(channels: int, activation: str | None = None, eps: float = EPS[True]) -
 
 
 def projection(in_channels: int, out_channels: int, stride: int, rng: RNG, eps: float = EPS[True]) -> Sequential:
-    """The shortcut where the shape changes."""
+    """The shortcut of a block that changes the shape."""
     return Sequential(convolution(in_channels, out_channels, 1, stride, rng), norm(out_channels, eps=eps))

@@ -14,9 +14,9 @@ from passus.files import FilePath, checked_path
 from passus.initializers import normal
 from passus.layers import Linear, Sequential
 from passus.models.model import Model
-from passus.models.pretrained import take_weights
+from passus.models.pretrained import load_pretrained
 from passus.models.residual import EPS, BuildingBlock, convolution, norm
-from passus.models.resnet_files import from_dezero, from_torch, is_dezeros
+from passus.models.resnet_files import from_dezero, from_torch, is_dezero
 from passus.random import RNG, get_rng
 from passus.serializers import load_torch
 from passus.transforms import CenterCrop, Compose, Convert, Normalize, Resize, ToArray
@@ -38,24 +38,25 @@ PUBLISHED = {
     101: "https://download.pytorch.org/models/resnet101-63fe2227.pth",
     152: "https://download.pytorch.org/models/resnet152-394f9c45.pth",
 }
-"""Weights for PyTorch, trained on ImageNet; the digits are the first ones of the sha256 of the file."""
+"""PyTorch weights trained on ImageNet; file names end with the first digits of the sha256."""
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-"""Of red, green and blue in ImageNet, from 0 to 1."""
+"""Mean and standard deviation of red, green and blue in ImageNet, from 0 to 1."""
 
 
 class ResNet(Model):
     """A residual network, (N, C, H, W) to (N, num_classes): a convolution, four stages of blocks, and one linear layer.
 
-    ``n_layers``: 18 or 34, of basic blocks; 50, 101 or 152, of bottlenecks with the stride in their 3x3 convolution
-    (known as version 1.5). ``downsample_fb``: False makes the network of DeZero's weights instead, with the stride in the
-    first 1x1 convolution. Made for 224 x 224 pixels; any other size does. ``in_channels``: C; left out, the first call
-    tells it. ``weights``: a file of passus' own, of DeZero (``.npz``) or for PyTorch (``.pth``). ``pretrained``: the weights for PyTorch, trained on ImageNet,
-    which are downloaded; `preprocess` makes of a picture what they expect. ``rng``: what the weights are drawn with.
+    ``n_layers``: 18 or 34 for basic blocks; 50, 101 or 152 for bottlenecks with the stride in the 3x3 convolution (known as
+    version 1.5). ``downsample_fb``: False builds the variant of DeZero's weights, with the stride in the first 1x1
+    convolution. Designed for 224 x 224 pixels, but any size works. ``in_channels``: C; by default inferred on the first
+    call. ``weights``: a file of passus, of DeZero (``.npz``) or of PyTorch (``.pth``). ``pretrained``: download the PyTorch
+    weights trained on ImageNet; `preprocess` prepares pictures for them. ``rng``: a seed or generator for the initial
+    weights.
 
-    Raises `ArgumentError` for another number of layers, `DataError` if the weights cannot be downloaded, `WeightsError`
-    for a file that does not fit, `MissingWeightsError` for ``pretrained`` with ``downsample_fb=False``: the file of
-    DeZero has no published checksum, and is given as ``weights``.
+    Raises `ArgumentError` for another number of layers, `DataError` for a failed download, `WeightsError` for a file that
+    does not fit, `MissingWeightsError` for ``pretrained`` with ``downsample_fb=False``: DeZero's file has no published
+    checksum and must be passed as ``weights``.
     Source: He et al., 2016, "Deep residual learning for image recognition".
 
     >>> import numpy as np
@@ -76,7 +77,7 @@ class ResNet(Model):
     ) -> None:
         name = type(self).__name__
         self.downsample_fb = checked_flag(name, "downsample_fb", downsample_fb)
-        rng = None if rng is None else get_rng(rng)  # A seed means one sequence of numbers for all layers.
+        rng = None if rng is None else get_rng(rng)  # One generator for all layers.
         classes = checked_count(name, "num_classes", num_classes)
         if checked_integer(name, "n_layers", n_layers) not in BLOCKS:
             raise ArgumentError(f"{name}: n_layers is {n_layers}; it must be one of {', '.join(map(str, BLOCKS))}")
@@ -87,8 +88,8 @@ class ResNet(Model):
             setattr(self, f"res{i}", BuildingBlock(n, channels, width, expansion * width, stride, downsample_fb, rng))
             channels = expansion * width
         self.fc6 = Linear(classes, in_size=channels, initializer=partial(normal, std=0.01), rng=rng)
-        known = f"what save_weights wrote, or DeZero's resnet{n_layers}.npz with downsample_fb=False"
-        take_weights(self, weights, pretrained, known, PUBLISHED[n_layers] if downsample_fb else None)
+        known = f"a file of save_weights, or DeZero's resnet{n_layers}.npz with downsample_fb=False"
+        load_pretrained(self, weights, pretrained, known, PUBLISHED[n_layers] if downsample_fb else None)
 
     @property
     def stages(self) -> list[Sequential]:
@@ -96,7 +97,7 @@ class ResNet(Model):
         return [getattr(self, f"res{i}") for i in (2, 3, 4, 5)]
 
     def features(self, x: Operand) -> Result:
-        """What the convolutions make of images: (N, C, H, W) to (N, O, H / 32, W / 32), rounded up."""
+        """The output of the convolutions, (N, C, H, W) to (N, O, H / 32, W / 32), rounded up."""
         x = self.bn1(self.conv1(x))
         x = F.pooling(x, 3, stride=2, pad=1 if self.downsample_fb else 0)
         for stage in self.stages:
@@ -104,29 +105,29 @@ class ResNet(Model):
         return x
 
     def _read_weights(self, path: FilePath) -> dict[str, Array]:
-        """The arrays of a file of passus' own, of one of DeZero (``.npz``), or of one for PyTorch (``.pth``).
+        """The arrays of a file of passus, DeZero (``.npz``) or PyTorch (``.pth``).
 
-        DeZero's ``res2/a/conv1/W`` is ``res2.l0.conv1.W`` here, ``res2/b1`` is ``res2.l1``, and ``conv4`` with ``bn4`` is
-        the shortcut; its ``conv1/b`` goes into the mean of ``bn1``, where it has the same effect. Raises `WeightsError`
-        for a file of a network with other strides.
+        DeZero's ``res2/a/conv1/W`` becomes ``res2.l0.conv1.W``, ``res2/b1`` becomes ``res2.l1``, and ``conv4`` with ``bn4``
+        is the shortcut; ``conv1/b`` is subtracted from the mean of ``bn1``, which is equivalent. Raises `WeightsError` for
+        weights of the variant with other strides.
         """
         if checked_path(path).suffix.lower() == ".pth":
             arrays, downsample_fb = from_torch(load_torch(path)), True
         else:
             arrays = super()._read_weights(path)
-            if not is_dezeros(arrays):
+            if not is_dezero(arrays):
                 return arrays
             arrays, downsample_fb = from_dezero(arrays), False
         if downsample_fb != self.downsample_fb:
             raise WeightsError(
-                f"{path}: these are weights for another placement of strides; create the network with "
+                f"{path}: the weights are for other positions of the strides; create the network with "
                 f"{type(self).__name__}(downsample_fb={downsample_fb})"
             )
         return arrays
 
     @staticmethod
     def preprocess(image: Any) -> Array:
-        """The middle of a picture of Pillow as an array (3, 224, 224), as the weights for PyTorch want it.
+        """The central square of a Pillow picture as an array (3, 224, 224), normalized for the PyTorch weights.
 
         Raises `DependencyError` if Pillow is not installed.
 

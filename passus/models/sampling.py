@@ -1,4 +1,4 @@
-"""The choice of the next token from logits."""
+"""Sampling the next token from logits."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from passus.random import RNG, get_rng
 
 __all__ = ["Sampler", "most_likely"]
 
-FIRST, MORE = 512, 8
-"""How many tokens ``top_p`` is looked for among, and how many times as many if these do not have it together."""
+CANDIDATES, GROWTH = 512, 8
+"""Initial number of candidates for ``top_p``, and the factor by which it grows until they have enough probability."""
 
 
 class Sampler:
-    """Draws a token for each row of logits (N, V).
+    """Samples a token for each row of logits (N, V).
 
-    ``temperature``: divides the logits; 0 takes the most likely token. ``top_k``: only the k most likely tokens.
-    ``top_p``: of these, only the fewest whose probabilities add up to ``top_p`` or more. Of equally likely tokens, those
-    with lower numbers come first. ``rng``: what is drawn with; a seed means one sequence of draws.
+    ``temperature``: divides the logits; 0 selects the most likely token. ``top_k``: only the k most likely tokens.
+    ``top_p``: of these, only the fewest whose total probability is at least ``top_p``. Ties are broken in favour of lower
+    ids. ``rng``: a seed or generator for all draws.
 
     Raises `ArgumentError` for options out of range, and for logits that are NaN, infinite, or all minus infinity.
     Source of ``top_p``: Holtzman et al., 2020, "The curious case of neural text degeneration".
@@ -42,47 +42,49 @@ class Sampler:
         self.top_k = None if top_k is None else checked_count("generate", "top_k", top_k)
         self.top_p = 1.0 if top_p is None else checked_number("generate", "top_p", top_p, open_low=True)
         if self.top_p > 1:
-            raise ArgumentError(f"generate: top_p is {top_p}; it must be at most 1, which keeps all tokens")
+            raise ArgumentError(f"generate: top_p is {top_p}; it must be at most 1, which allows all tokens")
         self.rng = None if rng is None else get_rng(rng)
 
     def __call__(self, logits: Operand) -> Array:
-        """The tokens drawn (N,)."""
+        """The sampled tokens (N,)."""
         x = _checked(logits)
         if self.temperature == 0:
             return np.asarray(x.argmax(axis=-1))
-        tokens, p = self._kept(x)
+        tokens, p = self._candidates(x)
         bounds = np.cumsum(p, axis=-1)
         total = bounds[:, -1:]
-        # A bound is passed only if the draw lies at it or above, so that a token of probability 0 is never drawn.
+        # Strictly below the total, and compared with <=, so that a token of probability 0 is never drawn.
         draws = np.minimum(get_rng(self.rng).random((len(p), 1)) * total, np.nextafter(total, 0.0))
-        places = (bounds <= draws).sum(axis=-1)
-        return np.asarray(places if tokens is None else tokens[np.arange(len(x)), places])
+        index = (bounds <= draws).sum(axis=-1)
+        return np.asarray(index if tokens is None else tokens[np.arange(len(x)), index])
 
     def probabilities(self, logits: Operand) -> Array:
-        """The probabilities (N, V) with which tokens are drawn, in float64."""
+        """The sampling probabilities (N, V), in float64."""
         x = _checked(logits)
         if self.temperature == 0:
             return (np.arange(x.shape[1]) == x.argmax(axis=-1)[:, None]).astype(np.float64)
-        tokens, p = self._kept(x)
+        tokens, p = self._candidates(x)
         if tokens is None:
             return p
         result = np.zeros(x.shape)
         result[_rows(x), tokens] = p
         return result
 
-    def _kept(self, x: Array) -> tuple[Array | None, Array]:
-        """Tokens that may be drawn (N, K), in the order of their numbers, and their probabilities; None for all of them."""
+    def _candidates(self, x: Array) -> tuple[Array | None, Array]:
+        """The candidate tokens (N, K), sorted by id, or None for all tokens, and their probabilities."""
         top = x.max(axis=-1, keepdims=True).astype(np.float64)
 
         def likelihood(logits: Array) -> Array:
-            with np.errstate(over="ignore"):  # A low temperature makes minus infinity of what is far below the top.
+            with np.errstate(
+                over="ignore"
+            ):  # At a low temperature, logits far below the maximum become minus infinity.
                 return np.asarray(np.exp((logits - top) / self.temperature))
 
         if self.top_k is None and self.top_p == 1:
             p = likelihood(x)
             return None, p / p.sum(axis=-1, keepdims=True)
         rows = _rows(x)
-        count = FIRST if self.top_k is None else self.top_k
+        count = CANDIDATES if self.top_k is None else self.top_k
         total = likelihood(x).sum(axis=-1, keepdims=True) if self.top_k is None else None
         while True:
             tokens = most_likely(x, count)
@@ -91,14 +93,14 @@ class Sampler:
             sums = np.cumsum(p, axis=-1)
             if total is None or count >= x.shape[1] or (sums[:, -1] >= self.top_p).all():
                 break
-            count *= MORE
-        p = np.where(sums - p < self.top_p, p, 0.0)  # Tokens are kept until those before them add up to top_p.
+            count *= GROWTH
+        p = np.where(sums - p < self.top_p, p, 0.0)  # Drop tokens whose predecessors already have top_p in total.
         order = np.argsort(tokens, axis=-1)
         return tokens[rows, order], p[rows, order] / p.sum(axis=-1, keepdims=True)
 
 
 def most_likely(x: Array, count: int) -> Array:
-    """The numbers (N, K) of the largest logits of each row, the largest first; of equal ones, those with lower numbers.
+    """The ids (N, K) of the largest logits of each row, in descending order; ties are broken in favour of lower ids.
 
     >>> most_likely(np.array([[1.0, 3.0, 1.0, 2.0]]), 3)
     array([[1, 3, 0]])
@@ -107,18 +109,18 @@ def most_likely(x: Array, count: int) -> Array:
     if count >= V:
         return np.asarray(np.argsort(-x, axis=-1, kind="stable"))
     least = np.partition(x, V - count, axis=-1)[:, V - count, None]
-    kept = x >= least
-    if np.count_nonzero(kept) > N * count:  # Too many are equal to the last one.
+    selected = x >= least
+    if np.count_nonzero(selected) > N * count:  # Several logits equal the smallest selected one.
         equal = x == least
-        room = count - (kept & ~equal).sum(axis=-1, keepdims=True)
-        kept &= ~equal | (equal.cumsum(axis=-1) <= room)
-    tokens = np.nonzero(kept)[1].reshape(N, count)
+        room = count - (selected & ~equal).sum(axis=-1, keepdims=True)
+        selected &= ~equal | (equal.cumsum(axis=-1) <= room)
+    tokens = np.nonzero(selected)[1].reshape(N, count)
     rows = _rows(x)
     return np.asarray(tokens[rows, np.argsort(-x[rows, tokens], axis=-1, kind="stable")])
 
 
 def _rows(x: Array) -> Array:
-    """The numbers of the rows (N, 1)."""
+    """The row indices (N, 1)."""
     return np.arange(len(x))[:, None]
 
 
@@ -128,6 +130,6 @@ def _checked(logits: Any) -> Array:
         raise ShapeError(f"generate: logits {x.shape} must be (N, V)")
     if not np.isfinite(x.max(axis=-1)).all():
         raise ArgumentError(
-            "generate: logits hold NaN or infinity, or all of a row are minus infinity; has the training diverged?"
+            "generate: logits contain NaN or infinity, or a row of minus infinity only; check whether the training diverged"
         )
     return x

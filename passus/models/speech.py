@@ -13,7 +13,7 @@ __all__ = ["CHUNK", "SAMPLE_RATE", "SpeechSegment", "speech_segments"]
 SAMPLE_RATE = 16_000
 """Samples per second."""
 CHUNK = 512
-"""Samples per probability: 32 ms."""
+"""Samples per chunk: 32 ms."""
 
 
 class SpeechSegment(NamedTuple):
@@ -41,16 +41,16 @@ def speech_segments(
     min_silence: float = 0.1,
     margin: float = 0.03,
 ) -> Iterator[SpeechSegment]:
-    """Segments of speech from the probabilities of consecutive chunks, each as soon as its end is known.
+    """Yield segments of speech from the probabilities of consecutive chunks, each as soon as its end is known.
 
-    A segment starts with the first chunk of a probability of at least ``threshold``. It ends with the first chunk below
-    ``exit_threshold`` (``threshold - 0.15`` if left out, at least 0.01) that is followed by ``min_silence`` seconds without a
+    A segment starts at the first chunk with a probability of at least ``threshold``. It ends at the first chunk below
+    ``exit_threshold`` (by default ``threshold - 0.15``, at least 0.01) that is followed by ``min_silence`` seconds without a
     return to ``threshold``. Segments of at most ``min_speech`` seconds are dropped, and ``margin`` seconds are added at both
-    ends. ``n_samples``: the length of the signal; segments end there at the latest. If left out, the last chunk is complete.
-    The probabilities may come from a generator, as in ``speech_segments(vad.stream(blocks))``.
+    ends. ``n_samples``: the length of the signal, the latest end of a segment; by default, all chunks are complete. The
+    probabilities may come from a generator, as in ``speech_segments(vad.stream(blocks))``.
 
     Raises `ArgumentError` for options out of range, a margin of more than half of ``min_silence`` (segments would overlap), and
-    numbers that are no probabilities.
+    numbers outside [0, 1].
 
     >>> list(speech_segments([0.1] * 10 + [0.9] * 20 + [0.2] * 10))
     [SpeechSegment(start=4640, end=15840)]
@@ -82,11 +82,11 @@ def _segments(
     added: int,
 ) -> Iterator[SpeechSegment]:
     start: int | None = None
-    end: int | None = None  # Of speech, if the silence after it proves long enough.
+    end: int | None = None  # The end of the segment, if the silence after it lasts long enough.
     position = 0
     for p in probabilities:
         if not 0 <= p <= 1:
-            raise ArgumentError(f"speech_segments: {p} is no probability; give numbers from 0 to 1")
+            raise ArgumentError(f"speech_segments: {p} is not a probability; give numbers from 0 to 1")
         if p >= threshold:
             start, end = position if start is None else start, None
         elif p < leave and start is not None:

@@ -1,4 +1,4 @@
-"""SqueezeNet, as good as the networks of 2012 with a fiftieth of their parameters."""
+"""SqueezeNet, which matches AlexNet with 50 times fewer parameters."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from passus.files import FilePath
 from passus.initializers import he_normal, normal
 from passus.layers import Conv2d, Dropout, Layer
 from passus.models.model import Model
-from passus.models.pretrained import take_weights
+from passus.models.pretrained import load_pretrained
 from passus.random import RNG, get_rng
 
 __all__ = ["Fire", "SqueezeNet"]
 
 
 class Version(NamedTuple):
-    """In what the versions differ: the first convolution, and the fire modules after which it pools."""
+    """The differences between versions: the first convolution, and the fire modules that are followed by pooling."""
 
     channels: int
     kernel_size: int
@@ -30,13 +30,13 @@ class Version(NamedTuple):
 VERSIONS = {"1.0": Version(96, 7, ("fire4", "fire8")), "1.1": Version(64, 3, ("fire3", "fire5"))}
 
 SQUEEZED = {f"fire{i}": 16 * (i // 2) for i in range(2, 10)}
-"""The channels in the middle of the fire modules; their results have eight times as many."""
+"""The squeezed channels of the fire modules; their outputs have eight times as many."""
 
 
 class Fire(Layer):
-    """Few channels by a 1x1 convolution, then many by one of 1x1 and one of 3x3: (N, C, H, W) to (N, 2 O, H, W).
+    """A 1x1 convolution to few channels, then a 1x1 and a 3x3 convolution in parallel: (N, C, H, W) to (N, 2 O, H, W).
 
-    ``squeezed``: the few channels; ``expanded``: O, those of each convolution after it.
+    ``squeezed``: the channels of the first convolution; ``expanded``: O, those of each of the other two.
     Source: Iandola et al., 2016, "SqueezeNet".
 
     >>> import numpy as np
@@ -58,12 +58,12 @@ class Fire(Layer):
 class SqueezeNet(Model):
     """SqueezeNet, (N, C, H, W) to (N, num_classes): a convolution, eight fire modules, a convolution to the classes.
 
-    ``version``: "1.0" (1,248,424 parameters) or "1.1" (1,235,496), which takes less than half of the multiply-adds. Made
-    for 224 x 224 pixels; other sizes from 25 (version 1.0: 29) do. ``in_channels``: C; inferred on the first call if left out.
-    ``weights``: a file of weights. ``rng``: what the weights are drawn with.
+    ``version``: "1.0" (1,248,424 parameters) or "1.1" (1,235,496), which needs less than half of the multiply-adds. Designed
+    for 224 x 224 pixels; other sizes from 25 (version 1.0: 29) work. ``in_channels``: C; by default inferred on the first
+    call. ``weights``: a file of weights. ``rng``: a seed or generator for the initial weights.
 
-    Raises `ArgumentError` for another version, `MissingWeightsError` if it shall be ``pretrained`` without a file,
-    `WeightsError` for a file that does not fit, `ShapeError` for images that are too small.
+    Raises `ArgumentError` for another version, `MissingWeightsError` for ``pretrained`` without a file, `WeightsError` for a
+    file that does not fit, `ShapeError` for images that are too small.
     Source: Iandola et al., 2016, "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size".
 
     >>> import numpy as np
@@ -82,19 +82,19 @@ class SqueezeNet(Model):
         rng: RNG = None,
     ) -> None:
         classes = checked_count("SqueezeNet", "num_classes", num_classes)
-        rng = None if rng is None else get_rng(rng)  # A seed means one sequence of numbers for all layers.
+        rng = None if rng is None else get_rng(rng)  # One generator for all layers.
         if str(version) not in VERSIONS:
-            raise ArgumentError(f'SqueezeNet: there is no version {version!r}; there are "1.0" and "1.1"')
+            raise ArgumentError(f'SqueezeNet: unknown version {version!r}; give "1.0" or "1.1"')
         channels, kernel_size, self.pooled = VERSIONS[str(version)]
         self.conv1 = Conv2d(channels, kernel_size, 2, in_channels=in_channels, initializer=he_normal, rng=rng)
         for name, squeezed in SQUEEZED.items():
             setattr(self, name, Fire(squeezed, 4 * squeezed, rng))
         self.dropout = Dropout(0.5)
         self.conv10 = Conv2d(classes, 1, initializer=partial(normal, std=0.01), rng=rng)
-        take_weights(self, weights, pretrained, "what save_weights wrote")
+        load_pretrained(self, weights, pretrained, "a file of save_weights")
 
     def features(self, x: Operand) -> Result:
-        """What the convolutions before the last make of images: (N, C, H, W) to (N, 512, h, w), h about H / 16 - 1."""
+        """The output before the last convolution, (N, C, H, W) to (N, 512, h, w), h about H / 16 - 1."""
         x = F.pooling(F.relu(self.conv1(x)), 3, 2, ceil_mode=True)
         for name in SQUEEZED:
             x = getattr(self, name)(x)

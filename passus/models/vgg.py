@@ -16,7 +16,7 @@ from passus.files import FilePath
 from passus.initializers import he_normal, normal
 from passus.layers import Conv2d, Dropout, Linear
 from passus.models.model import Model
-from passus.models.pretrained import take_weights
+from passus.models.pretrained import load_pretrained
 from passus.random import RNG, get_rng
 from passus.transforms import Compose, Convert, Resize, ToArray
 from passus.transforms.pictures import Image
@@ -29,24 +29,24 @@ STAGES = [{f"conv{i}_{j}": channels for j in range(1, n + 1)} for i, (channels, 
 """The convolutions before each pooling, with their channels."""
 
 BY_HAND = "https://github.com/koki0702/dezero-models/releases/download/v0.1/vgg16.npz"
-"""Where DeZero's weights are; no checksum of the file was published."""
+"""The URL of DeZero's weights, for which no checksum is published."""
 
 IMAGENET_BGR = np.array([103.939, 116.779, 123.68])
-"""The mean blue, green and red of the images that the network was first trained with, of 255."""
+"""The mean blue, green and red of the original training images, from 0 to 255."""
 
 
 class VGG16(Model):
     """VGG, (N, C, H, W) to (N, num_classes): 13 convolutions of 3x3 in five stages, and three fully connected layers.
 
-    Made for 224 x 224 pixels, for which it has 138,357,544 parameters; the input size of ``fc6`` is inferred on the first call from the size of the
-    images. ``in_channels``: C; inferred on the first call, like the size of the images. ``weights``: a file of weights, such as DeZero's
-    ``vgg16.npz``; images are prepared for that one with `preprocess`. ``rng``: what the weights are drawn with. After a
-    call each layer remembers what it returned, before relu: ``model.conv5_3.outputs[0]()``.
+    Designed for 224 x 224 pixels, for which it has 138,357,544 parameters; the input size of ``fc6`` is inferred from the
+    image size on the first call. ``in_channels``: C; by default also inferred on the first call. ``weights``: a file of
+    weights, such as DeZero's ``vgg16.npz``; `preprocess` prepares images for it. ``rng``: a seed or generator for the initial
+    weights. After a call, each layer refers to its output before relu: ``model.conv5_3.outputs[0]()``.
 
-    ``pretrained``: DeZero's weights, from the cache folder, where they must have been put by hand.
+    ``pretrained``: load DeZero's weights from the cache folder, where the user must put them.
 
-    Raises `ArgumentError` for numbers out of range, `MissingWeightsError` if it shall be ``pretrained`` without a file,
-    `WeightsError` for a file that does not fit, `ShapeError` for images below 32 x 32 pixels.
+    Raises `ArgumentError` for numbers out of range, `MissingWeightsError` for ``pretrained`` without a file, `WeightsError`
+    for a file that does not fit, `ShapeError` for images below 32 x 32 pixels.
     Source: Simonyan and Zisserman, 2015, "Very deep convolutional networks for large-scale image recognition".
 
     >>> model = VGG16(rng=0)
@@ -63,7 +63,7 @@ class VGG16(Model):
         rng: RNG = None,
     ) -> None:
         classes = checked_count("VGG16", "num_classes", num_classes)
-        rng = None if rng is None else get_rng(rng)  # A seed means one sequence of numbers for all layers.
+        rng = None if rng is None else get_rng(rng)  # One generator for all layers.
         for stage in STAGES:
             for name, channels in stage.items():
                 known = in_channels if name == "conv1_1" else None
@@ -73,16 +73,18 @@ class VGG16(Model):
         self.fc7 = Linear(4096, initializer=he_normal, rng=rng)
         self.fc8 = Linear(classes, initializer=partial(normal, std=0.01), rng=rng)
         self.dropout = Dropout(0.5)
-        fitting = "DeZero's vgg16.npz fits, and so does what save_weights wrote"
-        take_weights(self, weights, pretrained, fitting, by_hand=BY_HAND)
+        suitable = "DeZero's vgg16.npz, or a file of save_weights"
+        load_pretrained(self, weights, pretrained, suitable, by_hand=BY_HAND)
 
     def features(self, x: Operand) -> Result:
-        """What the convolutions make of images: (N, C, H, W) to (N, 512, H // 32, W // 32)."""
+        """The output of the convolutions, (N, C, H, W) to (N, 512, H // 32, W // 32)."""
         for stage in STAGES:
             *before, last = stage
             for name in before:
                 x = F.relu(getattr(self, name)(x))
-            x = F.relu(F.pooling(getattr(self, last)(x), 2, 2))  # As pooling after relu, on a quarter of the numbers.
+            x = F.relu(
+                F.pooling(getattr(self, last)(x), 2, 2)
+            )  # Equal to pooling after relu, with a quarter of the work.
         return x
 
     def forward(self, x: Operand) -> Result:
@@ -93,10 +95,10 @@ class VGG16(Model):
 
     @staticmethod
     def preprocess(image: Image, size: tuple[int, int] | None = (224, 224), dtype: DTypeLike = np.float32) -> Array:
-        """A picture of Pillow as the array (3, H, W) that DeZero's weights want: blue, green, red, minus their means.
+        """A Pillow picture as an array (3, H, W) for DeZero's weights: blue, green, red, minus their means.
 
-        ``size``: (width, height); None leaves the picture as large as it is. Raises `DependencyError` without Pillow,
-        `DTypeError` for what is no picture.
+        ``size``: (width, height); None preserves the size. Raises `DependencyError` without Pillow, `DTypeError` for other
+        types than pictures.
 
         >>> from PIL import Image
         >>> x = VGG16.preprocess(Image.new("RGB", (20, 10), (255, 0, 0)))

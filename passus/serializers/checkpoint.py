@@ -23,7 +23,7 @@ from passus.random import get_rng, rng_state, verify_rng_state
 from passus.serializers.safetensors import read_safetensors, write_safetensors
 from passus.tree import Stateful, Tree, check_tree
 
-__all__ = ["load_checkpoint", "read_checkpoint", "save_checkpoint", "take_checkpoint"]
+__all__ = ["load_checkpoint", "read_checkpoint", "save_checkpoint", "apply_checkpoint"]
 
 Part: TypeAlias = Stateful | np.random.Generator
 """A member of a checkpoint: any object with a state, or a random generator."""
@@ -109,10 +109,10 @@ def load_checkpoint(path: FilePath, **parts: Part) -> Tree:
     >>> shuffle.random() == first
     True
     """
-    return take_checkpoint(path, read_checkpoint(path), parts)
+    return apply_checkpoint(path, read_checkpoint(path), parts)
 
 
-def take_checkpoint(path: FilePath, saved: Tree, parts: Mapping[str, Part]) -> Tree:
+def apply_checkpoint(path: FilePath, saved: Tree, parts: Mapping[str, Part]) -> Tree:
     """Load parts from the result of `read_checkpoint`, all or none; return the metadata.
 
     Raises `WeightsError` if the parts or their states do not fit.

@@ -1,4 +1,4 @@
-"""A model as a table: what each layer gives, how much it learns, and how much there is to compute."""
+"""A model as a table: the output shape, parameters and cost of each layer."""
 
 from passus import answers as _answers
 from passus import exports as _exports

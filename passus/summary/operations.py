@@ -1,6 +1,6 @@
-"""What a computation costs, counted by watching the operations that it calls.
+"""The cost of a computation, measured by observing the operations that it calls.
 
-So what a model computes outside of layers counts as well, and no layer needs a formula of its own.
+Operations outside of layers are counted, too, and layers need no cost formulas.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from passus.functions.arrays.products import Linear, MatMul
 from passus.functions.checks import array_of
 from passus.functions.nn.convolution import Conv, Deconv
 
-__all__ = ["Meter", "watching"]
+__all__ = ["Meter", "observing"]
 
 
 class Meter:
-    """Adds up what operations cost."""
+    """Accumulates the cost of operations."""
 
     def __init__(self) -> None:
         self.multiply_adds = 0
-        """Multiplications, each with its addition, of convolutions, their transposes, and products of matrices."""
+        """Multiply-adds of convolutions, transposed convolutions and matrix products."""
         self.activations = 0
-        """Bytes of the results of all operations, except of results that lie in the memory of an input."""
+        """Bytes of the results of all operations, except views of an input."""
 
     def add(self, function: Function, inputs: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
         """Count one call of an operation."""
@@ -54,7 +54,7 @@ def _product(function: Linear | MatMul, xs: list[Array], y: Array) -> int:
 
 
 def _einsum(function: Einsum, xs: list[Array], y: Array) -> int:
-    """As if the sum were taken as it is written, without results in between."""
+    """The cost of a single contraction, without intermediate results."""
     lengths = {letter: n for term, x in zip(function.terms, xs) for letter, n in zip(term, x.shape) if n != 1}
     return int(math.prod(lengths.values()) * (len(xs) - 1))
 
@@ -66,35 +66,35 @@ RULES: dict[type[Function], Callable[[Any, list[Array], Array], int]] = {
     MatMul: _product,
     Einsum: _einsum,
 }
-"""How many multiply-adds an operation takes, by its inputs and its output."""
+"""The number of multiply-adds of an operation as a function of inputs and output."""
 
 CALL = Function.__call__.__code__
 
 
 @contextmanager
-def watching() -> Iterator[Meter]:
-    """Count what all operations of passus cost that are called inside a block, in this thread.
+def observing() -> Iterator[Meter]:
+    """Measure the cost of all operations of passus called inside a block, in this thread.
 
-    The interpreter itself tells of each call, by the hook that it has for profilers; so operations that no one watches
-    take no time for it, and a profiler at work sees nothing of the block.
+    The calls are observed through the interpreter's profiling hook, so operations outside of the block have no overhead. An
+    active profiler does not see the block.
 
     >>> import passus.functions as F
-    >>> with watching() as meter:
+    >>> with observing() as meter:
     ...     y = F.linear(np.ones((2, 3)), np.ones((3, 4)))
     >>> meter.multiply_adds, meter.activations
     (24, 64)
     """
     meter = Meter()
 
-    def note(frame: FrameType, event: str, result: Any) -> None:
-        # A call that raised an error returns None.
+    def record(frame: FrameType, event: str, result: Any) -> None:
+        # A call that raises returns None.
         if event == "return" and frame.f_code is CALL and result is not None:
             outputs = result if type(result) is tuple else (result,)
             meter.add(frame.f_locals["self"], frame.f_locals["inputs"], outputs)
 
     before = sys.getprofile()
-    sys.setprofile(note)
+    sys.setprofile(record)
     try:
         yield meter
     finally:
-        sys.setprofile(before if callable(before) else None)  # That of cProfile cannot be put back.
+        sys.setprofile(before if callable(before) else None)  # That of cProfile cannot be restored.

@@ -1,4 +1,4 @@
-"""The summary of a model: a copy of it is called, and each of its layers notes its calls."""
+"""The summary of a model: a copy is called, and the calls of its layers are recorded."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from passus.errors import DTypeError, kind_of
 from passus.layers import Layer
 from passus.layers.carried import reset
 from passus.random import using_rng
-from passus.summary.operations import Meter, watching
+from passus.summary.operations import Meter, observing
 from passus.summary.table import Row, size, table
 
 __all__ = ["summary"]
 
 
 def summary(model: Layer, *inputs: Any, depth: int | None = None) -> str:
-    """A table of the layers that ``model(*inputs)`` calls, in the order in which the calls begin, to be printed.
+    """A printable table of the layers that ``model(*inputs)`` calls, in call order.
 
-    A row tells the path of a layer, the shape of its output, how many parameters it has, how many of them are frozen,
-    and how many multiply-adds the call takes, with all that is called inside. Multiply-adds, each one multiplication and
-    one addition, are those of convolutions, transposed convolutions, linear layers and products of matrices. The lines
-    below are totals; the results of all operations are about what a training step keeps for its way back.
+    A row shows the path of a layer, the shape of its output, its numbers of parameters and of frozen parameters, and the
+    multiply-adds of the call, including nested calls. Multiply-adds, one multiplication and one addition each, are counted
+    for convolutions, transposed convolutions, linear layers and matrix products. The lines below are totals; the size of all
+    results estimates the memory that a training step stores for the backward pass.
 
-    ``depth``: how deep calls of layers in layers are shown; 0 shows the model alone, None everything. A layer that is
-    called twice has two rows; its parameters count once. The model stays as it is, for a copy is run, in test mode and
-    with random numbers of its own.
+    ``depth``: maximum nesting depth of the rows; 0 shows the model only, None all layers. A layer that is called twice has
+    two rows; its parameters count once. The model is unchanged: a copy is called, in test mode and with separate random
+    numbers.
 
-    If the model raises an error, such as `ShapeError`, its message begins with the path of the layer, and the table up
-    to there is a note on it, which tracebacks show. Raises `DTypeError` for a model that is none.
+    If the model raises an error, such as `ShapeError`, its message begins with the path of the layer, and the table up to
+    the error is attached as a note. Raises `DTypeError` for other types than layers.
 
     >>> import numpy as np
     >>> from passus.layers import Linear, ReLU, Sequential
@@ -51,8 +51,8 @@ def summary(model: Layer, *inputs: Any, depth: int | None = None) -> str:
         raise DTypeError(f"summary: {kind_of(model)} is not a layer; give the model first, then its inputs")
     depth = None if depth is None else checked_count("summary", "depth", depth, 0)
     model = copy.deepcopy(model)
-    reset(model)  # What is kept may be of another batch.
-    with watching() as meter, noting(model, meter) as calls, no_grad(), test_mode(), using_rng(0):
+    reset(model)  # The hidden state may belong to another batch.
+    with observing() as meter, recording(model, meter) as calls, no_grad(), test_mode(), using_rng(0):
         try:
             model(*inputs)
         except Exception as error:
@@ -62,7 +62,7 @@ def summary(model: Layer, *inputs: Any, depth: int | None = None) -> str:
 
 
 class Calls:
-    """The calls of layers, each a row."""
+    """The recorded calls of layers, one row each."""
 
     def __init__(self, meter: Meter) -> None:
         self.rows: list[Row] = []
@@ -70,12 +70,12 @@ class Calls:
         self.meter = meter
 
     def to(self, depth: int | None) -> list[Row]:
-        """The rows down to a depth, and all of calls that failed."""
+        """The rows down to a depth, and all rows of failed calls."""
         return [row for row in self.rows if depth is None or row.level <= depth or row.numbers is None]
 
     def call(self, path: str, layer: Layer, forward: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
-        """Call the method ``forward`` of a layer, and note it."""
-        place, before = len(self.rows), self.meter.multiply_adds
+        """Call the method ``forward`` of a layer, and record the call."""
+        index, before = len(self.rows), self.meter.multiply_adds
         row = Row(self.level, path, type(layer).__name__, f"fails on {_shapes(inputs)}")
         self.rows.append(row)
         self.level += 1
@@ -84,13 +84,13 @@ class Calls:
         finally:
             self.level -= 1
         numbers = (*_counts(layer), self.meter.multiply_adds - before)
-        self.rows[place] = row._replace(output=_shapes(outputs), numbers=numbers)
+        self.rows[index] = row._replace(output=_shapes(outputs), numbers=numbers)
         return outputs
 
 
 @contextmanager
-def noting(model: Layer, meter: Meter) -> Iterator[Calls]:
-    """Note all calls of the layers of a model inside a block."""
+def recording(model: Layer, meter: Meter) -> Iterator[Calls]:
+    """Record all calls of the layers of a model inside a block."""
     calls, layers = Calls(meter), list(model.named_layers())
     for path, layer in layers:
         layer.__dict__["forward"] = partial(calls.call, path, layer, layer.forward)
@@ -98,17 +98,17 @@ def noting(model: Layer, meter: Meter) -> Iterator[Calls]:
         yield calls
     finally:
         for _, layer in layers:
-            del layer.__dict__["forward"]  # A layer that refers to itself is not freed at once.
+            del layer.__dict__["forward"]  # Otherwise a reference cycle would delay freeing the layer.
 
 
-def _known(layer: Layer) -> list[Parameter]:
-    """The parameters; one of a part that was not called may not have its shape yet."""
+def _initialized(layer: Layer) -> list[Parameter]:
+    """The parameters with a shape; layers that were not called may not have one yet."""
     return [parameter for parameter in layer.params() if parameter._data is not None]
 
 
 def _counts(layer: Layer) -> tuple[int, int]:
-    """How many parameters a layer has, and how many of them are frozen."""
-    parameters = _known(layer)
+    """The numbers of parameters and of frozen parameters of a layer."""
+    parameters = _initialized(layer)
     return sum(p.size for p in parameters), sum(p.size for p in parameters if not p.requires_grad)
 
 
@@ -119,7 +119,7 @@ def _shapes(values: Any) -> str:
 
 
 def _totals(model: Layer, meter: Meter) -> list[str]:
-    (count, frozen), memory = _counts(model), sum(p.data.nbytes for p in _known(model))
+    (count, frozen), memory = _counts(model), sum(p.data.nbytes for p in _initialized(model))
     return [
         f"{count:,} parameters ({size(memory)}), of which {frozen:,} are frozen",
         f"{meter.multiply_adds:,} multiply-adds, {size(meter.activations)} for the results of all operations",

@@ -1,4 +1,4 @@
-"""Rows of a summary as a text."""
+"""Formatting the rows of a summary."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ HEAD = ("layer", "class", "output", "parameters", "frozen", "multiply-adds")
 
 
 class Row(NamedTuple):
-    """One call of one layer, with all that is called inside; a call that did not end has no numbers."""
+    """A call of a layer, including nested calls; a failed call has no numbers."""
 
     level: int
-    """In how many layers the call was made."""
+    """The nesting depth of the call."""
     path: str
     kind: str
     output: str
@@ -23,7 +23,7 @@ class Row(NamedTuple):
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows below the names of the columns.
+    """A table of the rows with a header.
 
     >>> print(table([Row(0, "l1", "Linear", "(2, 3)", (1015, 0, 24))]))
     layer  class   output  parameters  frozen  multiply-adds
@@ -46,7 +46,7 @@ def _justified(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
 
 
 def size(n: int) -> str:
-    """A number of bytes in a unit that suits it; a MB are a million.
+    """A number of bytes in a suitable decimal unit.
 
     >>> size(12), size(1_234_567)
     ('12 bytes', '1.2 MB')

@@ -11,7 +11,7 @@ import numpy as np
 from passus.arguments import checked_count, checked_flag
 from passus.backend import Array
 from passus.errors import ArgumentError, DataError, DTypeError, LabelError, kind_of
-from passus.files import FilePath, check_file_is_there
+from passus.files import FilePath, checked_file
 from passus.optional import import_optional
 from passus.text.base import Tokenizer, checked_ids, checked_special, checked_text, in_utf8
 
@@ -84,7 +84,7 @@ class BPETokenizer(Tokenizer):
         an ordinary token, too.
         """
         name = "BPETokenizer.from_files"
-        paths = [str(check_file_is_there(path, DataError, DataError)) for path in (vocabulary, merges)]
+        paths = [str(checked_file(path, DataError, DataError)) for path in (vocabulary, merges)]
         library = _library()
         try:
             model = library.models.BPE.from_file(*paths)

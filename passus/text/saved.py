@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from passus.errors import DataError, PassusError
-from passus.files import FilePath, check_file_is_there
+from passus.files import FilePath, checked_file
 from passus.text.base import Tokenizer
 from passus.text.characters import ByteTokenizer, CharTokenizer
 from passus.text.pairs import BPETokenizer
@@ -28,7 +28,7 @@ def load_tokenizer(path: FilePath) -> Tokenizer:
     >>> load_tokenizer(path).encode("cab")
     array([2, 0, 1])
     """
-    known = check_file_is_there(path, DataError, DataError)
+    known = checked_file(path, DataError, DataError)
     try:
         text = known.read_bytes().decode("utf-8", "surrogatepass")
         tree = json.loads(text)

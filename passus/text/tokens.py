@@ -13,7 +13,7 @@ import numpy as np
 from passus.arguments import checked_count, checked_flag
 from passus.backend import Array
 from passus.errors import ArgumentError, DataError, DTypeError, LabelError, kind_of
-from passus.files import FilePath, check_file_is_there, replacing
+from passus.files import FilePath, checked_file, replacing
 from passus.unpacking import BROKEN
 
 __all__ = ["TokenFile", "write_tokens"]
@@ -84,7 +84,7 @@ class TokenFile:
     """
 
     def __init__(self, path: FilePath, *, verify: bool = False) -> None:
-        self.path = check_file_is_there(path, DataError, DataError)
+        self.path = checked_file(path, DataError, DataError)
         dtype, count, self.vocab_size, self._checksum = _read_header(self.path)
         # An empty file cannot be memory-mapped.
         self.tokens: Array = np.memmap(self.path, dtype, "r", HEADER, (count,)) if count else np.empty(0, dtype)

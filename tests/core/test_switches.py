@@ -39,7 +39,7 @@ def test_switches_as_attributes_and_decorators():
         assert not Config.train
     finally:
         Config.train = True
-    with pytest.raises(ArgumentError, match="no switch is called 'trian'"):
+    with pytest.raises(ArgumentError, match="unknown switch 'trian'"):
         using_config("trian", True)
     with pytest.raises(ArgumentError, match="no switch"):
         Config.trian = True

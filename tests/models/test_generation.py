@@ -12,7 +12,7 @@ from passus import no_grad
 from passus.config import enable_backprop, train
 from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
 from passus.models import GPT
-from passus.models.sampling import FIRST, MORE, Sampler, most_likely
+from passus.models.sampling import CANDIDATES, GROWTH, Sampler, most_likely
 
 P = np.array([0.1, 0.4, 0.2, 0.05, 0.25])
 LOGITS = np.log(P)[None] + 3.0
@@ -63,7 +63,7 @@ def test_of_equal_tokens_the_first_are_kept() -> None:
 )
 def test_tokens_of_large_vocabularies_are_those_of_a_whole_sort(spread: float, options: dict[str, Any]) -> None:
     """Several turns are needed to find most of the probability where logits are alike."""
-    x = (np.random.default_rng(0).standard_normal((3, FIRST * MORE + 9)) * spread).round(1)
+    x = (np.random.default_rng(0).standard_normal((3, CANDIDATES * GROWTH + 9)) * spread).round(1)
     x[1, :200] = -np.inf
     order = np.argsort(-x, axis=-1, kind="stable")[:, : options.get("top_k")]
     kept = np.take_along_axis(np.exp(x - x.max(axis=-1, keepdims=True)), order, axis=-1)
@@ -107,7 +107,7 @@ def test_options_out_of_range_are_refused() -> None:
         with pytest.raises(ArgumentError, match=match):
             Sampler(**options)
     for worst in (np.nan, np.inf):
-        with pytest.raises(ArgumentError, match="logits hold NaN or infinity"):
+        with pytest.raises(ArgumentError, match="logits contain NaN or infinity"):
             Sampler()(np.array([[0.0, worst]]))
     with pytest.raises(ArgumentError, match="minus infinity"):
         Sampler(temperature=0)(np.full((1, 2), -np.inf))

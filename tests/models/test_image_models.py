@@ -518,7 +518,7 @@ def test_preprocess_makes_of_a_picture_what_caffe_did() -> None:
         (lambda: ResNet("50"), DTypeError, "ResNet: n_layers is a str"),
         (lambda: ResNet34(num_classes=0), ArgumentError, "ResNet34: num_classes is 0"),
         (lambda: BuildingBlock(0, 8, 2, 8, 1), ArgumentError, "BuildingBlock: n_layers is 0"),
-        (lambda: SqueezeNet(version="1.2"), ArgumentError, "SqueezeNet: there is no version '1.2'"),
+        (lambda: SqueezeNet(version="1.2"), ArgumentError, "SqueezeNet: unknown version '1.2'"),
         (lambda: VGG16(num_classes=2.5), DTypeError, "VGG16: num_classes is a float"),
         (lambda: LeNet(activation="tanh"), DTypeError, "LeNet: activation is a str"),
         (lambda: LeNet()(images(1, 11)), ShapeError, "lenet"),

@@ -168,7 +168,7 @@ def test_half_precision_is_close() -> None:
     [
         ((np.zeros((1, 2)),), DTypeError, r"ids are float64; give integers \(N, T\)"),
         ((np.zeros(3, int),), ShapeError, r"ids \(3,\) must be \(N, T\); for one sentence write ids\[None\]"),
-        ((np.zeros((1, 13), int),), ShapeError, r"13 tokens exceed max_len=12; cut the sentences"),
+        ((np.zeros((1, 13), int),), ShapeError, r"13 tokens exceed max_len=12; truncate the sentences"),
         ((np.array([[30]]),), LabelError, "index 30 is out of range"),
         ((np.array([[1]]), np.array([True])), ShapeError, r"key_mask bool\[1\] must be booleans \(1, 1\)"),
         ((np.array([[1]]), np.array([[1]])), ShapeError, r"key_mask int64\[1, 1\] must be booleans \(1, 1\)"),
@@ -306,10 +306,10 @@ def test_vocabularies_that_are_none_are_refused(vocabulary: Path) -> None:
     with pytest.raises(ArgumentError, match="max_tokens"):
         small(vocabulary=vocabulary, max_tokens=2)
     vocabulary.write_text("a\nb\n[UNK]\n")
-    with pytest.raises(DataError, match=r"vocab\.txt: this is no vocabulary of BERT: \[CLS\], \[SEP\] not in it"):
+    with pytest.raises(DataError, match=r"vocab\.txt: not a vocabulary of BERT: missing \[CLS\], \[SEP\]"):
         small(vocabulary=vocabulary)
     vocabulary.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match=r"vocab\.txt: this is no vocabulary of BERT"):
+    with pytest.raises(DataError, match=r"vocab\.txt: not a vocabulary of BERT"):
         small(vocabulary=vocabulary)
     with pytest.raises(DataError, match="no such file"):
         small(vocabulary=vocabulary.with_name("absent.txt"))

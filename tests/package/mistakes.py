@@ -435,7 +435,7 @@ TRAINING = [
         "A metric of many numbers",
         "everyone",
         "Trainer(model, optimizer, [(x, t)], F.softmax_cross_entropy, metrics={'right': lambda y, t: y.argmax(1) == t}, progress=False).fit(1)",
-        r"metric 'right'.*take its mean",
+        r"metric 'right'.*return its mean",
     ),
     error(
         "A metric that returns nothing",
@@ -553,7 +553,7 @@ PICTURES = [
         "Bytes divided by 255 once more",
         "book",
         "T.Normalize(0.0, 255.0)(T.ToArray()(photo.transpose(2, 0, 1)))",
-        r"leave out Normalize\(0, 255\)",
+        r"remove Normalize\(0, 255\)",
     ),
     error(
         "Means of 0 to 1 for bytes",

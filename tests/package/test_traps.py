@@ -315,7 +315,7 @@ def test_to_array_and_to_pil_are_inverse() -> None:
         (lambda: T.ColorJitter(0.1)(IMAGE.astype(np.float32)), "divide them by 255"),
         (lambda: T.ColorJitter(0.1).batch(IMAGE[None] / 127.5 - 1), "put Normalize"),
         (lambda: T.ColorJitter(0.1)(np.full((3, 4, 4), np.nan)), "between 0 and 1"),
-        (lambda: T.Normalize(0, 255)(T.ToArray()(IMAGE)), r"leave out Normalize\(0, 255\)"),
+        (lambda: T.Normalize(0, 255)(T.ToArray()(IMAGE)), r"remove Normalize\(0, 255\)"),
         (lambda: T.Normalize(127.0, 128.0).batch(T.ToArray()(IMAGE)[None]), "divide mean and std by 255"),
         (lambda: T.Normalize(0.5, 0.5)(IMAGE), r"put ToArray\(\) first"),
         (lambda: T.Normalize([0.4, 0.4, 0.4], 0.2)(IMAGE.astype(np.float32)), r"put ToArray\(\) first"),

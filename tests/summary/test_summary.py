@@ -17,7 +17,7 @@ from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.layers import BatchNorm, Dropout, Layer, Linear, Sequential
 from passus.models import MLP, VGG16, Model, ResNet18, ResNet34, ResNet50, ResNet101, ResNet152, SqueezeNet
 from passus.summary import summary
-from passus.summary.operations import watching
+from passus.summary.operations import observing
 
 X = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
 
@@ -230,10 +230,10 @@ def test_networks_have_their_published_sizes(make: Any, billions: float, paramet
 
 def test_results_in_the_memory_of_an_input_take_none() -> None:
     x = zeros(6, 4)
-    with watching() as meter:
+    with observing() as meter:
         F.transpose(F.reshape(x, (8, 3)))
     assert meter.activations == 0
-    with watching() as meter:
+    with observing() as meter:
         F.exp(F.reshape(x, (8, 3)))
         F.split(x, 2)
         F.sum(x)
@@ -241,14 +241,14 @@ def test_results_in_the_memory_of_an_input_take_none() -> None:
 
 
 def test_an_operation_that_fails_costs_nothing() -> None:
-    with watching() as meter, pytest.raises(ShapeError):
+    with observing() as meter, pytest.raises(ShapeError):
         F.matmul(zeros(2, 3), zeros(2, 3))
     assert (meter.multiply_adds, meter.activations) == (0, 0)
 
 
 def test_other_threads_and_what_is_outside_are_not_watched() -> None:
     x = zeros(2, 2)
-    with watching() as meter:
+    with observing() as meter:
         thread = threading.Thread(target=F.matmul, args=(x, x))
         thread.start()
         thread.join()
@@ -258,12 +258,12 @@ def test_other_threads_and_what_is_outside_are_not_watched() -> None:
 
 def test_a_watch_inside_another_ends_where_it_began() -> None:
     before, x = sys.getprofile(), zeros(2, 2)
-    with watching() as outer:
-        with watching() as inner:
+    with observing() as outer:
+        with observing() as inner:
             F.matmul(x, x)
         F.matmul(x, x)
     assert sys.getprofile() is before
     assert (outer.multiply_adds, inner.multiply_adds) == (8, 8)
-    with pytest.raises(ShapeError), watching():
+    with pytest.raises(ShapeError), observing():
         F.reshape(x, (3,))
     assert sys.getprofile() is before

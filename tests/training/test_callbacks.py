@@ -247,7 +247,7 @@ def test_nothing_to_draw_is_refused(tmp_path):
         plot_history([], tmp_path / "curves.png")
     with pytest.raises(ArgumentError, match="every"):
         PlotCurves(tmp_path / "curves.png", every=0)
-    with pytest.raises(ArgumentError, match="end in png, svg, pdf"):
+    with pytest.raises(ArgumentError, match="suffixes png, svg, pdf"):
         PlotCurves(tmp_path / "curves.xyz")
     with pytest.raises(ArgumentError, match="no epoch"):
         plot_history([{"loss": 1.0}], tmp_path / "curves.png")
@@ -467,13 +467,13 @@ def test_a_log_is_no_folder(log, tmp_path):
 @pytest.mark.parametrize("log", [CSVLog, JSONLinesLog])
 def test_a_file_in_the_place_of_the_folder_is_named(log, below, tmp_path):
     (tmp_path / "run").write_text("a file")
-    with pytest.raises(PathError, match="there is a file in its place"):
+    with pytest.raises(PathError, match="a file of this name exists"):
         log(tmp_path / "run" / below).on_start(Run())
 
 
 def test_a_file_in_the_place_of_checkpoints_is_named(tmp_path):
     (tmp_path / "run").write_text("a file")
-    with pytest.raises(PathError, match="there is a file in its place"):
+    with pytest.raises(PathError, match="a file of this name exists"):
         CheckpointFolder(tmp_path / "run").save(1, model=Linear(1, in_size=1))
 
 

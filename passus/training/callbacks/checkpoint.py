@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Protocol
 
 from passus.arguments import checked_count
 from passus.errors import ArgumentError, MissingWeightsError, PassusWarning, WeightsError
-from passus.files import FilePath, checked_path, made_folder, remove_abandoned
+from passus.files import FilePath, checked_path, ensured_folder, remove_abandoned
 from passus.loading import Loading, Verified
 from passus.serializers import read_checkpoint, save_checkpoint
-from passus.serializers.checkpoint import take_checkpoint
+from passus.serializers.checkpoint import apply_checkpoint
 from passus.training.callbacks.base import Callback, Row, Run
 from passus.training.callbacks.best import Best, Mode
 from passus.tree import Stateful, Tree, check_tree
@@ -78,7 +78,7 @@ class CheckpointFolder:
         Raises `ArgumentError` if the folder holds a checkpoint of a later step, which belongs to another run.
         """
         self.check_step(step)
-        made_folder(self.folder)
+        ensured_folder(self.folder)
         path = self.folder / f"step-{step:08d}.safetensors"
         save_checkpoint(path, metadata=None, **parts)
         for old in self.paths()[: -self.keep]:
@@ -88,7 +88,7 @@ class CheckpointFolder:
 
     def save_best(self, **parts: Stateful) -> None:
         """Write the best checkpoint, and replace the previous one."""
-        made_folder(self.folder)
+        ensured_folder(self.folder)
         save_checkpoint(self.best, metadata=None, **parts)
 
     def resume(self, **parts: Stateful) -> bool:
@@ -109,7 +109,7 @@ class CheckpointFolder:
                     raise
                 damaged[path] = error
                 continue
-            take_checkpoint(path, saved, parts)
+            apply_checkpoint(path, saved, parts)
             for other, reason in damaged.items():
                 _set_aside(other, path, reason)
             return True

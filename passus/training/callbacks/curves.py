@@ -10,7 +10,7 @@ from typing import Any
 
 from passus.arguments import checked_count, checked_share
 from passus.errors import ArgumentError
-from passus.files import FilePath, checked_path, made_folder, replacing
+from passus.files import FilePath, checked_path, ensured_folder, replacing
 from passus.optional import import_optional
 from passus.training.callbacks.base import Callback, Row, Run
 
@@ -91,7 +91,7 @@ def plot_history(history: Sequence[Row], path: FilePath) -> None:
     )
     for i, name in enumerate(names):
         _draw(figure.add_subplot(rows, columns, i + 1), history, name)
-    made_folder(path.parent)
+    ensured_folder(path.parent)
     with replacing(path) as file:
         figure.savefig(file, format=kind)
 

@@ -8,7 +8,7 @@ import math
 from io import StringIO
 
 from passus.errors import ArgumentError, PathError
-from passus.files import FilePath, checked_path, made_folder, replacing
+from passus.files import FilePath, checked_path, ensured_folder, replacing
 from passus.training.callbacks.base import Callback, Row, Run
 
 __all__ = ["CSVLog", "JSONLinesLog"]
@@ -28,7 +28,7 @@ class _Log(Callback):
         """Write the earlier epochs."""
         if self.path.is_dir():
             raise PathError(f"{type(self).__name__}: {self.path} is a folder; name a file in it")
-        made_folder(self.path.parent)
+        ensured_folder(self.path.parent)
         self._write([*run.history])
 
     def on_epoch(self, run: Run, row: Row) -> None:

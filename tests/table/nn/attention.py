@@ -89,7 +89,7 @@ ROWS = [
             bad(ValueError, r"mask \(3, 4\) .* scores, \(2, 3, 3\)", ONES, ONES, ONES, np.ones((3, 4))),
             bad(ValueError, r"mask \(5, 2, 3, 3\) .* scores", ONES, ONES, ONES, np.ones((5, 2, 3, 3))),
             bad(TypeError, r"a mask of int64 is ambiguous", ONES, ONES, ONES, np.ones((3, 3), np.int64)),
-            bad(ValueError, "dropout must lie between 0 and 1, and 1.5", ONES, ONES, ONES, dropout=1.5),
+            bad(ValueError, "dropout is 1.5; it must lie between 0 and 1", ONES, ONES, ONES, dropout=1.5),
             bad(ValueError, "scale is inf", ONES, ONES, ONES, scale=INF),
             bad(TypeError, "scale is a str", ONES, ONES, ONES, scale="small"),
             bad(TypeError, "is_causal", ONES, ONES, ONES, is_causal=ONES),

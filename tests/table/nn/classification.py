@@ -125,7 +125,9 @@ ROWS = [
             bad(TypeError, "softmax_cross_entropy: label values must be integers", np.ones((5, 3)), np.ones(5)),
             bad(ValueError, r"softmax_cross_entropy: x \(5, 3\) and t \(5, 2\)", np.ones((5, 3)), np.ones((5, 2))),
             bad(ValueError, "ignore_index=0 is for labels", np.ones((5, 3)), np.ones((5, 3)), ignore_index=0),
-            bad(ValueError, "label_smoothing must lie between", np.ones((5, 3)), LABELS, label_smoothing=1.5),
+            bad(
+                ValueError, "label_smoothing is 1.5; it must lie between", np.ones((5, 3)), LABELS, label_smoothing=1.5
+            ),
         ),
         EXEMPT,
         of_integers=(0,),

@@ -31,7 +31,7 @@ ROWS = [
             "0-d": case(normal(), rng=3),
         },
         (
-            bad(ValueError, "dropout: dropout_ratio must lie between 0 and 1, and 1.5", np.ones(3), 1.5),
+            bad(ValueError, "dropout: dropout_ratio is 1.5; it must lie between 0 and 1", np.ones(3), 1.5),
             bad(ValueError, "dropout: dropout_ratio .* and nan", np.ones(3), float("nan")),
             bad(ValueError, "dropout: dropout_ratio .* and -0.1", np.ones(3), -0.1),
             bad(TypeError, "dropout: list is not supported", [1.0]),
@@ -50,7 +50,7 @@ ROWS = [
         },
         (
             bad(ValueError, r"dropout2d: x \(2, 3\) needs .* use dropout", np.ones((2, 3))),
-            bad(ValueError, "dropout2d: dropout_ratio must lie between 0 and 1, and 1.5", np.ones((2, 3, 4)), 1.5),
+            bad(ValueError, "dropout2d: dropout_ratio is 1.5; it must lie between 0 and 1", np.ones((2, 3, 4)), 1.5),
             bad(TypeError, "dropout2d: dropout_ratio is a str", np.ones((2, 3, 4)), "half"),
             bad(TypeError, "dropout2d: list is not supported", [1.0]),
         ),
@@ -69,7 +69,9 @@ ROWS = [
         },
         (
             bad(ValueError, r"stochastic_depth: x \(\) needs an axis of examples", np.array(1.0)),
-            bad(ValueError, "stochastic_depth: dropout_ratio must lie between 0 and 1, and 1.5", np.ones((2, 3)), 1.5),
+            bad(
+                ValueError, "stochastic_depth: dropout_ratio is 1.5; it must lie between 0 and 1", np.ones((2, 3)), 1.5
+            ),
             bad(TypeError, "stochastic_depth: dropout_ratio is a str", np.ones((2, 3)), "half"),
             bad(TypeError, "stochastic_depth: list is not supported", [1.0]),
         ),
