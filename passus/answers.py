@@ -96,7 +96,7 @@ def _dir(self: Any) -> Iterable[str]:
 
 
 def answers_for(module: str, names: Mapping[str, str]) -> None:
-    """Let lookups of foreign names in a module, and calls of its submodules, raise errors that say what to write instead.
+    """Let foreign names in a module, and calls of its submodules, raise errors that say what to write instead.
 
     >>> import passus.functions as F
     >>> F.cross_entropy
@@ -152,7 +152,7 @@ ASSIGNED = frozenset([*OPTIONS, *LAYER, *OPTIMIZER])
 
 
 def check_assigned(owner: Any, name: str) -> None:
-    """Raise `MissingAttributeError` for an assignment to a foreign name; subclasses outside passus may assign to any name.
+    """Raise `MissingAttributeError` for an assignment to a foreign name, except by subclasses outside passus.
 
     >>> from passus.optimizers import SGD
     >>> SGD().learning_rate = 0.1

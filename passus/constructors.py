@@ -67,8 +67,8 @@ def check_options(cls: type, given: tuple[Any, ...], named: Mapping[str, Any]) -
         raise DTypeError(f"{cls.__name__} takes no arguments when it is created; write {cls.__name__}()(x)")
     if code is not None and len(given) > len(positional) and not code.co_flags & 0x04:
         raise DTypeError(
-            f"{cls.__name__} takes {', '.join(positional) or 'nothing'} by position, but {len(given)} arguments were given"
-            + (f"; name the others: {', '.join(keywords)}" if keywords else "")
+            f"{cls.__name__} takes {', '.join(positional) or 'nothing'} by position, but {len(given)} arguments were "
+            "given" + (f"; name the others: {', '.join(keywords)}" if keywords else "")
         )
 
 
@@ -83,7 +83,7 @@ def parameters_of(cls: type) -> tuple[str, ...]:
 
 
 def _check_no_parameters(name: str, first: Any) -> None:
-    """Raise `DTypeError` if the first argument of an optimizer is the parameters or the model, as in other libraries."""
+    """Raise `DTypeError` if an optimizer is given the parameters or the model, as in other libraries."""
     if hasattr(first, "named_params") or hasattr(first, "__next__") or isinstance(first, (list, tuple, dict)):
         raise DTypeError(
             f"{name} takes hyperparameters, not {'a model' if hasattr(first, 'named_params') else 'parameters'}; write "

@@ -140,7 +140,7 @@ def warmup(schedule: Schedule | float, steps: int, start: float = 0.0) -> Schedu
 
 
 def one_cycle(lr_max: float, steps: int, warm: float = 0.3, div: float = 25.0, final_div: float = 1e4) -> Schedule:
-    """From ``lr_max / div`` up to ``lr_max`` for a fraction ``warm`` of the steps, then down to ``lr_max / div / final_div``.
+    """From ``lr_max / div`` to ``lr_max`` in a fraction ``warm`` of the steps, then to ``lr_max / div / final_div``.
 
     Both parts are half cosine waves (Smith and Topin, 2018).
 
@@ -187,9 +187,9 @@ def join(schedules: Sequence[Schedule | float], boundaries: Sequence[int]) -> Sc
 class OnPlateau(Verified):
     """Multiply by ``factor`` when a reported loss has not improved for more than ``patience`` reports.
 
-    A value is an improvement if it is below ``best - threshold * abs(best)``. After a reduction, ``cooldown`` reports are
-    ignored; the rate is never reduced below ``lr_min``. For a value that should increase, report its negative. The state is
-    saved with the optimizer if this is its schedule, but not if it is wrapped in another schedule.
+    A value is an improvement if it is below ``best - threshold * abs(best)``. After a reduction, ``cooldown`` reports
+    are ignored; the rate is never reduced below ``lr_min``. For a value that should increase, report its negative. The
+    state is saved with the optimizer if this is its schedule, but not if it is wrapped in another schedule.
 
     >>> lr = OnPlateau(1.0, factor=0.5, patience=1)
     >>> for loss in [3.0, 2.0, 2.0, 2.0]:
@@ -243,7 +243,7 @@ class OnPlateau(Verified):
         return {"lr": self.lr, "best": self.best, "waited": self.waited, "resting": self.resting}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """Verify a state before `load_state_dict` assigns it. Raises `ArgumentError` for missing, unknown and invalid entries."""
+        """Verify a state for `load_state_dict`. Raises `ArgumentError` for missing, unknown and invalid entries."""
         where = f"{type(self).__name__}.load_state_dict"
         check_tree(where, state)
         if state.keys() != self.state_dict().keys():

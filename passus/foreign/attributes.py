@@ -1,4 +1,4 @@
-"""What to write instead of attributes and methods that objects of other libraries have: one table for each of our classes."""
+"""What to write instead of attributes and methods of objects in other libraries: a table for each of our classes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Update rules of optimizers, in place.
 
-A reference and its compiled kernel compute in the same order, so they agree in every bit. ``scratch(x, i)`` returns an array
-like ``x`` for intermediate results; only the references use it.
+A reference and its compiled kernel compute in the same order, so they agree in every bit. ``scratch(x, i)`` returns an
+array like ``x`` for intermediate results; only the references use it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ WORTH_REORDERING = 1 << 16
 
 
 def update_rule(slots: int) -> Callable[[Callable[P, None]], Kernel[P, None]]:
-    """Declare the reference of a kernel whose first arguments are a parameter, its gradient and ``slots`` arrays of state.
+    """Declare the reference of a kernel that takes a parameter, its gradient and ``slots`` arrays of state first.
 
     The reference computes large arrays block by block.
     """

@@ -25,9 +25,9 @@ __all__ = ["GradientAccumulation"]
 class GradientAccumulation(Verified, CheckedOptions):
     """An optimizer that updates at every ``every``-th call only, with the mean of the gradients since the last update.
 
-    Each call clears the gradients of the parameters, so the training loop need not. `flush` updates with the gradients of an
-    incomplete group of calls; a `Trainer` calls it at the end of each epoch and of the training. Hooks and groups are those
-    of ``optimizer``. Raises `ArgumentError` unless ``every`` is at least 1.
+    Each call clears the gradients of the parameters, so the training loop need not. `flush` updates with the gradients
+    of an incomplete group of calls; a `Trainer` calls it at the end of each epoch and of the training. Hooks and groups
+    are those of ``optimizer``. Raises `ArgumentError` unless ``every`` is at least 1.
 
     >>> from passus.optimizers import SGD
     >>> GradientAccumulation(SGD(lr=0.1), every=4)
@@ -66,7 +66,8 @@ class GradientAccumulation(Verified, CheckedOptions):
                 g = p.grad.data
                 if path in self._sums and self._sums[path].shape != g.shape:
                     raise ShapeError(
-                        f"GradientAccumulation: {path} is {g.shape} now, and the gradients so far are {self._sums[path].shape}; "
+                        f"GradientAccumulation: {path} is {g.shape} now, and the gradients so far are "
+                        f"{self._sums[path].shape}; "
                         "call flush() before it changes its shape"
                     )
                 # Not in place: the sum may be a gradient array that has other references.
@@ -97,7 +98,7 @@ class GradientAccumulation(Verified, CheckedOptions):
         return {"optimizer": self.optimizer.state_dict(), "calls": self.calls, "sums": unflatten(self._sums)}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """Verify a state before `load_state_dict` assigns it. Raises `WeightsError` with the list of what does not fit."""
+        """Verify a state for `load_state_dict`. Raises `WeightsError` with the list of what does not fit."""
         name = "GradientAccumulation"
         check_tree(f"{name}.load_state_dict", state, ["optimizer", "calls"])
         params = {path: loading.pending(p, "data") for path, p in self._named_params()}

@@ -13,7 +13,7 @@ __all__ = ["AdaDelta", "AdaGrad", "RMSprop"]
 
 
 class AdaGrad(Optimizer):
-    """Divide by the root of all squared gradients: ``h <- h + g**2``, ``p <- p - lr * g / (sqrt(h) + eps)`` (Duchi et al., 2011).
+    """``h <- h + g**2``, ``p <- p - lr * g / (sqrt(h) + eps)``: all squared gradients count (Duchi et al., 2011).
 
     The defaults are those of DeZero; PyTorch has ``lr=0.01, eps=1e-10``.
 
@@ -51,10 +51,10 @@ class RMSprop(Optimizer):
 
 
 class AdaDelta(Optimizer):
-    """Scale steps to the size of past steps: ``d = g * sqrt(u + eps) / sqrt(h + eps)``, ``p <- p - lr * d`` (Zeiler, 2012).
+    """Scale steps to past steps: ``d = g * sqrt(u + eps) / sqrt(h + eps)``, ``p <- p - lr * d`` (Zeiler, 2012).
 
-    ``h`` and ``u`` are moving averages of ``g**2`` and ``d**2``. The defaults are those of DeZero and the paper; PyTorch
-    has ``rho=0.9``.
+    ``h`` and ``u`` are moving averages of ``g**2`` and ``d**2``. The defaults are those of DeZero and the paper;
+    PyTorch has ``rho=0.9``.
 
     >>> AdaDelta()
     AdaDelta(lr=1.0, rho=0.95, eps=1e-06), step 0

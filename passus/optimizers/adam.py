@@ -1,7 +1,7 @@
 """Adam and its variants: a moving average of gradients, divided by the root of a moving average of their squares.
 
-``m`` and ``v`` are moving averages of ``g`` and ``g**2`` that start at 0. ``mh`` and ``vh`` are corrected for the start: they
-are divided by ``1 - beta**step``.
+``m`` and ``v`` are moving averages of ``g`` and ``g**2`` that start at 0. ``mh`` and ``vh`` are corrected for the
+start: they are divided by ``1 - beta**step``.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class AMSGrad(Moments):
 
 
 class AdamW(Moments):
-    """`Adam` with decoupled weight decay: ``p <- p - lr * weight_decay * p`` before each step (Loshchilov and Hutter, 2019).
+    """`Adam` with decoupled weight decay, ``p <- p - lr * weight_decay * p`` (Loshchilov and Hutter, 2019).
 
     >>> AdamW(weight_decay=0.1)
     AdamW(lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.1), step 0

@@ -1,4 +1,4 @@
-"""One update of an optimizer: which parameters, with which options, hooks before and after, and the step between them."""
+"""One update of an optimizer: the parameters, their options, the hooks before and after, and the step itself."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Optimizer(OptimizerState):
     >>> SignSGD(lr=0.1)
     SignSGD(lr=0.1), step 0
 
-    A rule may also be written as in the book, ``update_one(self, param)``. Its attributes are saved if they are numbers,
-    arrays, or dicts of arrays by ``id(param)``.
+    A rule may also be written as in the book, ``update_one(self, param)``. Its attributes are saved if they are
+    numbers, arrays, or dicts of arrays by ``id(param)``.
 
     >>> class SGD(Optimizer):
     ...     def __init__(self, lr=0.01):
@@ -53,8 +53,8 @@ class Optimizer(OptimizerState):
     """
 
     elementwise: ClassVar[bool] = True
-    """Whether `update_one` treats each element separately, so that it may be given blocks of a large parameter, and small
-    parameters joined in one array."""
+    """Whether `update_one` treats each element separately, so that it may be given blocks of a large parameter, and
+    small parameters joined in one array."""
     fused: ClassVar[bool] = False
     """Whether `update_one` splits a large parameter by itself, as the rules of `passus.kernels.updates` do."""
 
@@ -89,8 +89,8 @@ class Optimizer(OptimizerState):
         """Update each parameter that has a gradient and is not frozen.
 
         Raises `ArgumentError` before `setup`, for a rate that has become NaN, and for a read-only parameter;
-        `ShapeError` for a parameter of another shape or dtype than before, and for a gradient of another shape. In these
-        cases no parameter has been changed.
+        `ShapeError` for a parameter of another shape or dtype than before, and for a gradient of another shape. In
+        these cases no parameter has been changed.
         """
         named = [(path, p) for path, p in self._named_params() if p._grad is not None and p.requires_grad]
         if not named:

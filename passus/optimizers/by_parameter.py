@@ -1,7 +1,7 @@
 """Optimizers written as in the book: a rule ``update_one(param)`` that keeps its numbers and arrays on ``self``.
 
-Such a rule finds the arrays of a parameter under ``id(param)``, which differs from process to process. In the saved state
-they are named by the path of the parameter.
+Such a rule finds the arrays of a parameter under ``id(param)``, which differs from process to process. In the saved
+state they are named by the path of the parameter.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def attributes_state(what: str, attributes: Mapping[str, Any], named: Named) -> 
             invalid = [str(key) for key, array in value.items() if key not in paths or not is_array(array)]
             if invalid:
                 raise WeightsError(
-                    f"{what}: {name} cannot be saved, for {invalid[0]} is not the id of a parameter with an array; keep "
+                    f"{what}: {name} cannot be saved, for {invalid[0]} is not the id of a parameter with an array; "
+                    "keep "
                     'the arrays in slots = ("v",), with update_one(self, p, g, slots, o)'
                 )
             state[name] = {paths[key]: array.copy() for key, array in value.items()}

@@ -24,8 +24,8 @@ __all__ = ["EMA"]
 class EMA(Verified, Hook):
     """Keep ``a <- decay * a + (1 - decay) * p`` for each parameter of a model (Polyak and Juditsky, 1992).
 
-    As a hook of an optimizer it runs after each update; the averages start as copies. `swap` replaces the parameters by copies
-    of the averages inside a block; changes made to them in the block are lost at its end.
+    As a hook of an optimizer it runs after each update; the averages start as copies. `swap` replaces the parameters by
+    copies of the averages inside a block; changes made to them in the block are lost at its end.
 
     >>> import numpy as np
     >>> from passus.layers import Linear
@@ -59,7 +59,8 @@ class EMA(Verified, Hook):
                 continue
             if self.averages[path].shape != p.shape:
                 raise ShapeError(
-                    f"EMA: {path} is {p.shape} now, and its average {self.averages[path].shape}; create a new EMA after "
+                    f"EMA: {path} is {p.shape} now, and its average {self.averages[path].shape}; create a new EMA "
+                    "after "
                     "its shape changes"
                 )
             for mean, x in blocks(self.averages[path], p.data):
@@ -67,7 +68,7 @@ class EMA(Verified, Hook):
 
     @contextmanager
     def swap(self) -> Iterator[None]:
-        """Use the averages as parameters inside a block; the parameters are restored at its end, also after an error."""
+        """Use the averages as parameters inside a block; its end restores the parameters, also after an error."""
         swapped = [(p, p.data, self.averages[path]) for path, p in self._named_params() if path in self.averages]
         self._swapped += 1
         try:
@@ -87,7 +88,7 @@ class EMA(Verified, Hook):
         }
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """Verify a state before `load_state_dict` assigns it. Raises `WeightsError` with the list of what does not fit."""
+        """Verify a state for `load_state_dict`. Raises `WeightsError` with the list of what does not fit."""
         check_tree("EMA.load_state_dict", state, ["decay"])
         params = {path: loading.pending(p, "data") for path, p in self.model.named_params()}
         known = {path: at_least_float32(data) for path, data in params.items() if data is not None}

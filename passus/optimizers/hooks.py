@@ -76,8 +76,8 @@ class WeightDecay(Hook):
 class ClipGrad(Hook):
     """Scale all gradients so that their global norm is at most ``max_norm`` (Pascanu et al., 2013).
 
-    ``norm`` is the global norm at the last update, before scaling. If it is NaN or infinite, all gradients become NaN or 0;
-    with ``error_if_nonfinite`` it raises `ArgumentError` instead, and nothing is updated.
+    ``norm`` is the global norm at the last update, before scaling. If it is NaN or infinite, all gradients become NaN
+    or 0; with ``error_if_nonfinite`` it raises `ArgumentError` instead, and nothing is updated.
 
     >>> ClipGrad(1.0).max_norm
     1.0
@@ -93,7 +93,8 @@ class ClipGrad(Hook):
         self.norm = length([g for _, g in pairs])
         if self.error_if_nonfinite and not math.isfinite(self.norm):
             raise ArgumentError(
-                f"ClipGrad: the norm of all gradients is {self.norm}. Lower the learning rate, or look for a division by "
+                f"ClipGrad: the norm of all gradients is {self.norm}. Lower the learning rate, or look for a division "
+                "by "
                 "0 or a logarithm of 0 in the loss"
             )
         if not self.norm <= self.max_norm:  # Also if the norm is NaN.

@@ -13,7 +13,8 @@ __all__ = ["Lion"]
 class Lion(Optimizer):
     """``p <- p - lr * (sign(beta1 * m + (1 - beta1) * g) + weight_decay * p)`` (Chen et al., 2023).
 
-    Then ``m <- beta2 * m + (1 - beta2) * g``. It needs half the memory of `Adam`, and a learning rate 3 to 10 times smaller.
+    Then ``m <- beta2 * m + (1 - beta2) * g``. It needs half the memory of `Adam`, and a learning rate 3 to 10 times
+    smaller.
 
     >>> Lion()
     Lion(lr=0.0001, betas=(0.9, 0.99), weight_decay=0.0), step 0

@@ -67,7 +67,8 @@ def check_float(what: str, path: str, data: Array | None) -> None:
 def check_update(what: str, path: str, p: Parameter, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Check that a parameter can be updated, if its state is for this shape and dtype.
 
-    Raises `ArgumentError` for a read-only parameter, `ShapeError` for one of another shape or dtype or with such a gradient.
+    Raises `ArgumentError` for a read-only parameter, `ShapeError` for one of another shape or dtype or with such a
+    gradient.
 
     >>> check_update("SGD", "l1.b", Parameter(np.zeros(2)), (2,), np.dtype(float))
     """
@@ -90,6 +91,7 @@ def missing_gradients(target: Any, params: Sequence[Parameter]) -> str:
     if not any(p.requires_grad for p in params):
         return "all parameters are frozen. Call unfreeze() to train them"
     return (
-        f"no parameter of {model} has a gradient. Call loss.backward() before update(), do not call cleargrads() between "
+        f"no parameter of {model} has a gradient. Call loss.backward() before update(), do not call cleargrads() "
+        "between "
         "them, and compute the loss with the model given to setup()"
     )

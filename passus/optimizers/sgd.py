@@ -39,8 +39,8 @@ class Momentum(Optimizer):
 class MomentumSGD(Momentum):
     """Gradient descent with momentum: ``v <- momentum * v + g``, ``p <- p - lr * v`` (Polyak, 1964).
 
-    As in PyTorch, ``lr`` is not part of ``v``, so that a change of it takes effect at once. (In DeZero it is part of ``v``; with
-    a constant rate both are the same.)
+    As in PyTorch, ``lr`` is not part of ``v``, so that a change of it takes effect at once. (In DeZero it is part of
+    ``v``; with a constant rate both are the same.)
 
     >>> MomentumSGD(momentum=0.8)
     MomentumSGD(lr=0.01, momentum=0.8), step 0

@@ -1,4 +1,4 @@
-"""What an optimizer remembers of a parameter: its slots, such as the moving averages of Adam, and its number of updates."""
+"""What an optimizer remembers of a parameter: its slots, such as moving averages, and its number of updates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["ParamState", "SlotArrays"]
 
 
 class SlotArrays(dict[str, Array]):
-    """Slots of a parameter or a bundle, by name; an assignment writes into the array, which may be a view of a larger one.
+    """Slots of a parameter or a bundle, by name; an assignment writes into the array, which may be a view.
 
     Raises `ArgumentError` for a name that was not declared.
 

@@ -53,7 +53,7 @@ class OptimizerState(GroupedOptions, Verified):
         return unflatten(leaves) | children | ({"own": own} if own else {})
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """Verify a state before `load_state_dict` assigns it; groups, hooks and schedules must be those of the saved run.
+        """Verify a state for `load_state_dict`; groups, hooks and schedules must be those of the saved run.
 
         Raises `WeightsError` with the list of what does not fit, `ArgumentError` for an option out of range.
         """
@@ -112,7 +112,7 @@ class OptimizerState(GroupedOptions, Verified):
         return {"options": self.options} | {f"groups.{i}": group.options for i, group in enumerate(self.groups)}
 
     def _leaves(self, states: Mapping[str, ParamState]) -> dict[str, Any]:
-        """The leaves of the saved state: the step, the options and the slots; schedules are functions and are not saved."""
+        """The leaves of the saved state: step, options and slots; schedules are functions and are not saved."""
         leaves: dict[str, Any] = {"step": self._step}
         for path, options in self._option_sets().items():
             leaves |= {f"{path}.{name}": value for name, value in options.items() if not callable(value)}

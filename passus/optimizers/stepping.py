@@ -140,7 +140,7 @@ class Bundle:
 
 
 def bundled(states: Iterable[ParamState]) -> Iterator[list[ParamState]]:
-    """Split the states of small parameters into lists of at most `BLOCK` elements, so that each bundle fits into cache."""
+    """Split the states of small parameters into lists of at most `BLOCK` elements, which fit into cache."""
     members: list[ParamState] = []
     room = BLOCK
     for state in states:

@@ -53,7 +53,8 @@ def checked_goals(epochs: int | None, steps: int | None, callbacks: Iterable[Cal
     """
     if epochs is None and steps is None and not any(callback.sets_end for callback in callbacks):
         raise ArgumentError(
-            "Trainer.fit: give epochs or steps, the number at which the training ends, or a TimeLimit among the callbacks"
+            "Trainer.fit: give epochs or steps, the number at which the training ends, or a TimeLimit among the "
+            "callbacks"
         )
     return _goal("epochs", epochs), _goal("steps", steps)
 

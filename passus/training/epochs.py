@@ -35,8 +35,8 @@ Stream: TypeAlias = Batches | Iterable[Any]
 class Epochs(Verified):
     """A loader in epochs of ``steps`` batches; None: one pass through the loader.
 
-    Epochs of a fixed number of steps continue each other: each starts where the previous one ended, and the loader is iterated
-    again when it ends.
+    Epochs of a fixed number of steps continue each other: each starts where the previous one ended, and the loader is
+    iterated again when it ends.
 
     >>> epochs = Epochs(["a", "b", "c"], steps=2)
     >>> [list(epochs.remaining(0)) for _ in range(3)]
@@ -99,7 +99,7 @@ class Epochs(Verified):
 
     @contextmanager
     def preserved(self, loader: Any) -> Iterator[None]:
-        """Restore the position after a block that iterates over ``loader``, if it is this loader and epochs continue each other."""
+        """Restore the position after a block that iterates over ``loader``, if it is this loader."""
         before = (
             self.loader.state_dict()
             if loader is self.loader and self._has_state and self.steps and self.taken
@@ -117,12 +117,13 @@ class Epochs(Verified):
         return {} if self.steps is None else {"steps_per_epoch": self.steps, "taken": self.taken}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """Verify a state before `load_state_dict` assigns it. Raises `WeightsError` for epochs of another length."""
+        """Verify a state for `load_state_dict`. Raises `WeightsError` for epochs of another length."""
         check_tree("Trainer.load_state_dict: epochs", state)
         steps = leaf(state.get("steps_per_epoch"))
         if steps != self.steps:
             raise WeightsError(
-                f"Trainer: the state is of a trainer with steps_per_epoch={steps}, and this one has steps_per_epoch={self.steps}; "
+                f"Trainer: the state is of a trainer with steps_per_epoch={steps}, and this one has "
+                f"steps_per_epoch={self.steps}; "
                 "create it with the same steps_per_epoch"
             )
         if self.steps is not None:

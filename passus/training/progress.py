@@ -26,8 +26,8 @@ def progress_bar(
 ) -> Any:
     """Return a progress bar (a tqdm) around ``iterable``, or one that is advanced with ``bar.update()``.
 
-    If standard error is a file or a pipe, it prints a line of text every minute and at the end, without control characters.
-    With ``show=False`` it prints nothing. ``initial`` of ``total`` items are already complete.
+    If standard error is a file or a pipe, it prints a line of text every minute and at the end, without control
+    characters. With ``show=False`` it prints nothing. ``initial`` of ``total`` items are already complete.
 
     Raises `DependencyError` if tqdm is not installed.
 

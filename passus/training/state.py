@@ -1,4 +1,4 @@
-"""The state of a training: counters, history and current metrics, saved in a checkpoint with model, optimizer and loader."""
+"""The state of a training: counters, history and metrics, saved with the model, the optimizer and the loader."""
 
 from __future__ import annotations
 
@@ -57,8 +57,9 @@ class TrainerState(Verified):
         self.step = 0
         """Number of batches so far, over all epochs."""
         self.history: list[Row] = []
-        """One row for each complete epoch: ``epoch``, ``step``, ``lr``, ``loss`` and metrics, and the evaluation with the prefix
-        ``test_``, which is NaN for an epoch whose evaluation failed. ``lr`` is the rate of the last step of the epoch."""
+        """One row for each complete epoch: ``epoch``, ``step``, ``lr``, ``loss`` and metrics, and the evaluation with
+        the prefix ``test_``, which is NaN for an epoch whose evaluation failed. ``lr`` is the rate of the last step of
+        the epoch."""
         self._lr = 0.0
         """The learning rate of the latest step."""
         self._epochs = epochs
@@ -95,14 +96,15 @@ class TrainerState(Verified):
         return {**counts, **epochs, "history": self.history, "tally": self._tally.state_dict(), "callbacks": callbacks}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """Verify a state before `load_state_dict` assigns it. Raises `WeightsError` for other metrics or callbacks."""
+        """Verify a state for `load_state_dict`. Raises `WeightsError` for other metrics or callbacks."""
         where = "Trainer.load_state_dict"
         check_tree(where, state, [name for name in self.state_dict() if name != "epochs"])
         check_tree(f"{where}: callbacks", state["callbacks"])
         callbacks = self._stateful_callbacks()
         if state["callbacks"].keys() != callbacks.keys():
             raise WeightsError(
-                f"Trainer: the state has the callbacks {', '.join(map(str, state['callbacks'])) or 'none'}, and the trainer "
+                f"Trainer: the state has the callbacks {', '.join(map(str, state['callbacks'])) or 'none'}, and the "
+                "trainer "
                 f"{', '.join(callbacks) or 'none'}; give it the same ones in the same order"
             )
         for name in ("epoch", "batch", "step"):

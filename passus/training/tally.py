@@ -65,7 +65,7 @@ class Tally(Verified):
         return {name: metric.state_dict() for name, metric in self._stateful().items()}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """Verify a state before `load_state_dict` assigns it. Raises `WeightsError` for other metrics."""
+        """Verify a state for `load_state_dict`. Raises `WeightsError` for other metrics."""
         metrics = self._stateful()
         check_tree("Trainer", state)
         if state.keys() != metrics.keys():

@@ -39,17 +39,17 @@ class Trainer(TrainerState, CheckedOptions):
     """A loop that trains a model step by step, and evaluates it after each epoch.
 
     ``loss``: a function of prediction and target, for batches (x, t), or (x1, x2, t) if the model has several inputs.
-    ``batch_loss``: a function of model and batch, for all other batches; it returns the loss, or ``loss, y, t`` if there are
-    metrics. ``metrics``: for each name in the history a `Metric`, or a function of prediction and target that returns a number;
-    computed in training and in evaluation. ``skip_nan``: skip the update for a batch whose loss or gradients are NaN or
-    infinite, instead of raising.
+    ``batch_loss``: a function of model and batch, for all other batches; it returns the loss, or ``loss, y, t`` if
+    there are metrics. ``metrics``: for each name in the history a `Metric`, or a function of prediction and target that
+    returns a number; computed in training and in evaluation. ``skip_nan``: skip the update for a batch whose loss or
+    gradients are NaN or infinite, instead of raising.
 
-    ``steps_per_epoch``: number of steps in an epoch, for streams and very long data. Epochs then continue each other, and the
-    loader is iterated again when it ends. Such a loader needs no length. If it has no state (`state_dict`), a resumed training
-    iterates over it up to the saved position, so it must yield the same batches each time.
+    ``steps_per_epoch``: number of steps in an epoch, for streams and very long data. Epochs then continue each other,
+    and the loader is iterated again when it ends. Such a loader needs no length. If it has no state (`state_dict`), a
+    resumed training iterates over it up to the saved position, so it must yield the same batches each time.
 
-    Raises `ArgumentError` for a loader without batches, for fewer than one step in an epoch, and unless exactly one loss
-    function is given.
+    Raises `ArgumentError` for a loader without batches, for fewer than one step in an epoch, and unless exactly one
+    loss function is given.
 
     >>> import numpy as np
     >>> from passus.functions import mean_squared_error
@@ -104,11 +104,11 @@ class Trainer(TrainerState, CheckedOptions):
 
         Both include those before a resume. Neither is needed if a callback ends the training, as `TimeLimit` does.
 
-        Ctrl-C ends the training after the current step; another call of ``fit`` continues it. SIGTERM does the same, with a
-        KeyboardInterrupt that exits with status 143 unless it is caught.
+        Ctrl-C ends the training after the current step; another call of ``fit`` continues it. SIGTERM does the same,
+        with a KeyboardInterrupt that exits with status 143 unless it is caught.
 
-        Raises `ArgumentError` if the training has no end, `DivergenceError` for a loss or gradient that is NaN or infinite; the
-        model is then restored to its state before that step.
+        Raises `ArgumentError` if the training has no end, `DivergenceError` for a loss or gradient that is NaN or
+        infinite; the model is then restored to its state before that step.
         """
         goals = checked_goals(epochs, steps, self.callbacks)
         self._stopping = False
@@ -222,8 +222,8 @@ class Trainer(TrainerState, CheckedOptions):
     def evaluate(self, loader: Batches | None = None) -> dict[str, Any]:
         """Compute the mean loss and all metrics over a loader, by default the test loader, without training.
 
-        Stateful layers, such as `RNN` called step by step, start with new sequences and continue from batch to batch, as in
-        training; their state is restored afterwards.
+        Stateful layers, such as `RNN` called step by step, start with new sequences and continue from batch to batch,
+        as in training; their state is restored afterwards.
 
         Raises `DTypeError` without a loader, `ArgumentError` for one without batches.
         """
@@ -241,11 +241,11 @@ class Trainer(TrainerState, CheckedOptions):
         return tally.compute()
 
     def predict(self, data: Any, batch_size: int = 256) -> Any:
-        """Return the predictions for an array (N, ...), ``batch_size`` examples at a time, or for the batches of a loader.
+        """Return the predictions for an array (N, ...), ``batch_size`` examples at a time, or for a loader.
 
         The targets of batches (x, t) or (x1, x2, t) are ignored; stateful layers continue from batch to batch, as in
-        `evaluate`. See `Layer.predict`. Raises `ArgumentError` for a loader that shuffles, because the predictions would be in
-        unknown order.
+        `evaluate`. See `Layer.predict`. Raises `ArgumentError` for a loader that shuffles, because the predictions
+        would be in unknown order.
         """
         if is_array(data) or isinstance(data, Variable):
             return predicted(self.model, rows([data], batch_size))

@@ -13,7 +13,8 @@ from passus.tree import Stateful
 __all__ = ["Callback", "Row", "Run"]
 
 Row: TypeAlias = dict[str, float]
-"""The numbers of an epoch: ``epoch``, ``step``, ``lr``, ``loss`` and metrics, and the evaluation with the prefix ``test_``."""
+"""The numbers of an epoch: ``epoch``, ``step``, ``lr``, ``loss`` and metrics, and the evaluation with the prefix
+``test_``."""
 
 
 class Run(Protocol):

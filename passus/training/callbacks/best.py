@@ -41,8 +41,8 @@ HIGHER_IS_BETTER = frozenset(
 class Best(Verified):
     """The best value so far of the number named ``monitor``.
 
-    ``mode``: "min" (the default) if a lower value is better, "max" if a higher one is. ``min_delta``: the least improvement
-    that counts.
+    ``mode``: "min" (the default) if a lower value is better, "max" if a higher one is. ``min_delta``: the least
+    improvement that counts.
 
     Raises `ArgumentError` without ``mode`` for a name such as ``test_accuracy``, of which a higher value is better.
 
@@ -76,7 +76,7 @@ class Best(Verified):
         return {"value": self.value}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """Verify a state before `load_state_dict` assigns it. Raises `WeightsError` without a value, `ArgumentError` for NaN."""
+        """Verify a state for `load_state_dict`. Raises `WeightsError` without a value, `ArgumentError` for NaN."""
         where = "Best.load_state_dict"
         check_tree(where, state, ["value"])
         value = None if state["value"] is None else checked_real(where, "value", leaf(state["value"]))

@@ -61,7 +61,8 @@ class CheckpointFolder:
         newest = max(map(_step_of, self.paths()), default=0)
         if newest > checked_count("Checkpoint", "step", step, low=0):
             raise ArgumentError(
-                f"Checkpoint: {self.folder} holds a checkpoint of step {newest}, but training is at step {step}; continue "
+                f"Checkpoint: {self.folder} holds a checkpoint of step {newest}, but training is at step {step}; "
+                "continue "
                 "from it with resume, or choose another folder"
             )
 
@@ -94,8 +95,8 @@ class CheckpointFolder:
     def resume(self, **parts: Stateful) -> bool:
         """Load the latest checkpoint into the given objects and the random generator; return False if there is none.
 
-        A damaged checkpoint is renamed with a `PassusWarning`, and the one before it is loaded. Raises `WeightsError` if all
-        are damaged, or if an intact one does not fit the objects.
+        A damaged checkpoint is renamed with a `PassusWarning`, and the one before it is loaded. Raises `WeightsError`
+        if all are damaged, or if an intact one does not fit the objects.
         """
         paths = self.paths()
         damaged: dict[Path, WeightsError] = {}
@@ -128,9 +129,9 @@ class Resumable(Protocol):
 class Checkpoint(Verified, Callback):
     """Save checkpoints into a folder, from which a training resumes bit for bit; also on Ctrl-C and SIGTERM.
 
-    ``every_epochs``, ``every_steps``: the intervals; if both are None, only Ctrl-C and SIGTERM save. ``keep``: the number of
-    latest checkpoints to keep. ``monitor``: also keep the best epoch by this number of the history, in ``best.safetensors``;
-    ``mode``: see `Best`.
+    ``every_epochs``, ``every_steps``: the intervals; if both are None, only Ctrl-C and SIGTERM save. ``keep``: the
+    number of latest checkpoints to keep. ``monitor``: also keep the best epoch by this number of the history, in
+    ``best.safetensors``; ``mode``: see `Best`.
 
     A script that starts with ``checkpoint.resume(trainer)`` continues an interrupted run, or starts a new one.
 
@@ -183,7 +184,7 @@ class Checkpoint(Verified, Callback):
         return {} if self.best is None else self.best.state_dict()
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """Verify a state before `load_state_dict` assigns it."""
+        """Verify a state for `load_state_dict`."""
         check_tree("Checkpoint.load_state_dict", state)
         if self.best is not None:
             self.best.verify_state(state, loading)
@@ -202,7 +203,8 @@ def _set_aside(damaged: Path, loaded: Path, error: WeightsError) -> None:
     with suppress(FileNotFoundError):  # Another process has renamed or removed it.
         damaged.replace(aside)
     warnings.warn(
-        f"Checkpoint: the latest checkpoint is damaged, so training resumes from {loaded.name}. The other was renamed to {aside}; "
+        f"Checkpoint: the latest checkpoint is damaged, so training resumes from {loaded.name}. The other was renamed "
+        f"to {aside}; "
         f"delete it if you do not need it ({error})",
         PassusWarning,
         stacklevel=4,

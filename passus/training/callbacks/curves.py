@@ -31,10 +31,11 @@ COLUMNS = 3
 class PlotCurves(Callback):
     """Plot the history into the file ``path`` after every ``every``-th epoch and at the end; see `plot_history`.
 
-    A plot may take longer than a short epoch. It is skipped if plots would take more than a fraction ``share`` of the training
-    time; the plot at the end is never skipped.
+    A plot may take longer than a short epoch. It is skipped if plots would take more than a fraction ``share`` of the
+    training time; the plot at the end is never skipped.
 
-    Raises `ArgumentError` for another file format or a share outside 0 to 1, `DependencyError` if matplotlib is not installed.
+    Raises `ArgumentError` for another file format or a share outside 0 to 1, `DependencyError` if matplotlib is not
+    installed.
     """
 
     def __init__(self, path: FilePath, every: int = 1, share: float = 0.05) -> None:
@@ -75,8 +76,8 @@ def plot_history(history: Sequence[Row], path: FilePath) -> None:
 
     The file is replaced atomically; its folder is created.
 
-    Raises `ArgumentError` for an empty history, a row without its epoch, or another file format, and `DependencyError` if
-    matplotlib is not installed.
+    Raises `ArgumentError` for an empty history, a row without its epoch, or another file format, and `DependencyError`
+    if matplotlib is not installed.
     """
     path = checked_path(path)
     kind, names = _checked_kind(path), _names(history)

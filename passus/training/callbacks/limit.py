@@ -18,8 +18,8 @@ class TimeLimit(Verified, Callback):
 
     With this callback, ``fit()`` needs neither epochs nor steps.
 
-    ``share`` is the fraction of the time that has passed, from 0 to 1. A schedule of ``share`` ends with the training on machines
-    of any speed, as in ``AdamW(lr=lambda step: schedule(1000 * limit.share))``.
+    ``share`` is the fraction of the time that has passed, from 0 to 1. A schedule of ``share`` ends with the training
+    on machines of any speed, as in ``AdamW(lr=lambda step: schedule(1000 * limit.share))``.
 
     A stopped training stays stopped: ``fit`` called again, or after a resume, adds no step.
 
@@ -58,7 +58,7 @@ class TimeLimit(Verified, Callback):
         return {"seconds": self.seconds}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """Verify a state before `load_state_dict` assigns it. Raises `WeightsError` if the time is missing."""
+        """Verify a state for `load_state_dict`. Raises `WeightsError` if the time is missing."""
         where = "TimeLimit.load_state_dict"
         check_tree(where, state, ["seconds"])
         loading.put(self, "seconds", checked_number(where, "seconds", leaf(state["seconds"])))

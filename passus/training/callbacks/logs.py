@@ -69,7 +69,8 @@ class CSVLog(_Log):
         for row in rows:
             if list(row) != columns:
                 raise ArgumentError(
-                    f"CSVLog: {self.path} has the columns {', '.join(columns)}, but the new row has {', '.join(row)}; use "
+                    f"CSVLog: {self.path} has the columns {', '.join(columns)}, but the new row has {', '.join(row)}; "
+                    "use "
                     "JSONLinesLog for rows of any kind"
                 )
             writer.writerow(row.values())
@@ -79,8 +80,8 @@ class CSVLog(_Log):
 class JSONLinesLog(_Log):
     """Write the history to the file ``path``, with a JSON object for each epoch on a line; NaN and infinity are null.
 
-    A new run starts a new file; a resumed run continues it. Raises `PathError` if ``path`` is a folder, or its parent is
-    a file.
+    A new run starts a new file; a resumed run continues it. Raises `PathError` if ``path`` is a folder, or its parent
+    is a file.
     """
 
     def _text(self, rows: list[Row]) -> str:

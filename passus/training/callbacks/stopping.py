@@ -18,11 +18,11 @@ __all__ = ["EarlyStopping", "ReportPlateau"]
 class EarlyStopping(Verified, Callback):
     """Stop when a number has not improved for ``patience`` consecutive epochs, and restore the best weights.
 
-    ``monitor``, ``mode``, ``min_delta``: see `Best`. ``restore_best``: whether the weights and buffers of the best epoch are
-    restored at the end of the training; after an error or Ctrl-C the model keeps the latest ones.
+    ``monitor``, ``mode``, ``min_delta``: see `Best`. ``restore_best``: whether the weights and buffers of the best
+    epoch are restored at the end of the training; after an error or Ctrl-C the model keeps the latest ones.
 
-    A stopped training stays stopped: ``fit`` called again, or after a resume, adds no epoch. To continue, give a greater
-    ``patience``, or set ``waited`` to 0.
+    A stopped training stays stopped: ``fit`` called again, or after a resume, adds no epoch. To continue, give a
+    greater ``patience``, or set ``waited`` to 0.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class EarlyStopping(Verified, Callback):
         return {"best": self.best.state_dict(), "waited": self.waited, "weights": self._weights}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """Verify a state before `load_state_dict` assigns it. Raises `WeightsError` if it is incomplete or of another model."""
+        """Verify a state for `load_state_dict`. Raises `WeightsError` if it is incomplete or of another model."""
         where = "EarlyStopping.load_state_dict"
         check_tree(where, state, ["best", "waited", "weights"])
         check_tree(f"{where}, weights", state["weights"])
