@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from passus.backend import Array
+from passus.kernels.native.buffers import aligned
 from passus.kernels.native.channel_scales import channel_products as channel_products
 from passus.kernels.native.channel_scales import scaled_channels as scaled_channels
 from passus.kernels.native.channel_scales import scaled_gradient as scaled_gradient
@@ -51,7 +52,7 @@ def channel_sums(x: Array) -> Array:
     flat, C = pixels.reshape(-1), pixels.shape[1]
 
     def work(start: int, stop: int) -> Array:
-        sums, partial = np.zeros(C), np.empty(C + LANES, np.float32)
+        sums, partial = np.zeros(C), aligned(C + LANES)
         _totals(flat, sums, partial, start, stop)
         return sums
 

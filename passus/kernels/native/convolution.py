@@ -28,6 +28,7 @@ from passus.kernels.native.bands import (
     images_in_float32,
     read_rows,
 )
+from passus.kernels.native.buffers import aligned
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.depthwise import depthwise, depthwise_gradient, depthwise_input_gradient, goes_back
 from passus.kernels.native.layouts import with_channels_last
@@ -146,7 +147,7 @@ def _gradient_by_tiles(x: Array, gy: Array, kernel: Sizes, window: Window2d, gro
     sizes = (groups, c), kernel, tuple(window), tuple(bands)
 
     def add_to(total: Array, start: int, stop: int) -> None:
-        gradient(x, gy, total, np.empty(bands.size, np.float32), *sizes, start, stop)
+        gradient(x, gy, total, aligned(bands.size), *sizes, start, stop)
 
     total = summed(
         add_to,
@@ -197,7 +198,7 @@ def _convolve_by_tiles(y: Array, x: Array, W: Array, b: Array | None, window: Wi
     sizes = start_in_memory, (oh, ow), (groups, o), kernel, tuple(window), tuple(bands)
 
     def work(start: int, stop: int) -> None:
-        convolution(x, w, bias, memory, np.empty(bands.size, np.float32), *sizes, start, stop)
+        convolution(x, w, bias, memory, aligned(bands.size), *sizes, start, stop)
 
     split(work, n * oh, PIECE // (1 + ow * o * groups * c * math.prod(kernel)))
 

@@ -24,6 +24,7 @@ from passus.kernels.native.bands import (
     images_in_float32,
     read_rows,
 )
+from passus.kernels.native.buffers import aligned
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.loops import for_vectors
 from passus.kernels.native.processor import rows_of_tile
@@ -59,7 +60,7 @@ def depthwise(y: Array, x: Array, W: Array, b: Array | None, window: Window2d) -
     sizes = start_in_memory, (oh, ow), kernel[0], tuple(window), tuple(bands)
 
     def work(start: int, stop: int) -> None:
-        convolution(x, w, bias, memory, np.empty(bands.size, np.float32), *sizes, start, stop)
+        convolution(x, w, bias, memory, aligned(bands.size), *sizes, start, stop)
 
     split(work, n * oh, PIECE // (1 + ow * c * math.prod(kernel)))
 
@@ -82,7 +83,7 @@ def depthwise_input_gradient(gx: Array, gy: Array, W: Array, window: Window2d) -
     sizes = (height, width), (kh, every, _first_column(kw, window)), tuple(window), tuple(bands)
 
     def work(start: int, stop: int) -> None:
-        gradient(gy, w, gx.reshape(-1), np.empty(bands.size, np.float32), NOTHING, *sizes, start, stop)
+        gradient(gy, w, gx.reshape(-1), aligned(bands.size), NOTHING, *sizes, start, stop)
 
     split(work, n * height, PIECE // (1 + gy.shape[2] * c * kh * kw // window.stride_h))
 
@@ -108,7 +109,7 @@ def depthwise_gradient(x: Array, gy: Array, kernel: Sizes, window: Window2d) -> 
     sizes = kernel[0], tuple(window), tuple(bands)
 
     def add_to(total: Array, start: int, stop: int) -> None:
-        gradient(x, gy, total, np.empty(bands.size, np.float32), *sizes, start, stop)
+        gradient(x, gy, total, aligned(bands.size), *sizes, start, stop)
 
     total = summed(
         add_to,

@@ -12,6 +12,7 @@ import numba
 import numpy as np
 
 from passus.backend import Array
+from passus.kernels.native.buffers import aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.groups import grouped, grouped_gradients
 from passus.kernels.native.loops import for_vectors
@@ -98,7 +99,7 @@ def _backward(
 
     def work(start: int, stop: int) -> Array:
         sums = np.zeros((2, gamma.size))
-        scratch = np.zeros((2, gamma.size), np.float32)
+        scratch = aligned_zeros(2 * gamma.size).reshape(2, gamma.size)
         _gradients(*arrays, centred, gx.reshape(-1), scratch, sums, start, stop)
         return sums
 

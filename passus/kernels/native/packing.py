@@ -10,7 +10,8 @@ import numpy as np
 from passus.backend import Array
 from passus.kernels.native.buffers import LINE, aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, compiled, inlined
-from passus.kernels.native.simd import LANES, all_lanes, first_lanes, number_at, store, vector_at
+from passus.kernels.native.loops import for_vectors
+from passus.kernels.native.simd import LANES, all_lanes, number_at, store, vector_at
 from passus.kernels.native.transposing import copy_transposed
 from passus.kernels.threads import split
 
@@ -48,6 +49,12 @@ def packed_weights(W: Array, b: Array | None, columns: int) -> tuple[Array, Arra
 
 
 @inlined
+def _copy_vector(arguments: Any, lane: Any, lanes: Any) -> None:
+    x, at, packed, to = arguments
+    store(packed, to + lane, vector_at(x, at + 4 * lane, lanes), all_lanes())
+
+
+@inlined
 def _pack_rows(
     x: Any, at: Any, rows: Any, row_step: Any, lane_step: Any, lanes: Any, packed: Any, to: Any, columns: Any
 ) -> None:
@@ -56,9 +63,7 @@ def _pack_rows(
     """
     if lane_step == 4:
         for row in range(rows):
-            for lane in range(0, lanes, LANES):
-                numbers = vector_at(x, at + row * row_step + 4 * lane, first_lanes(lanes - lane))
-                store(packed, to + row * columns + lane, numbers, all_lanes())
+            for_vectors(_copy_vector, (x, at + row * row_step, packed, to + row * columns), lanes)
     elif row_step == 4:
         for lane in range(0, lanes, LANES):
             start, target, some = at + lane * lane_step, to + lane, min(LANES, lanes - lane)
