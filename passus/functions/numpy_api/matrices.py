@@ -326,7 +326,7 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
     c = cov(x, y, rowvar, dtype=dtype)
     if not c.ndim:
         return div(c, c)
-    spread = sqrt(linalg.diagonal(c))
-    share = div(div(c, shapes.reshape(spread, (-1, 1))), spread)
-    numbers = array_in(share)
-    return where(np.abs(numbers) > 1, np.sign(numbers), share)
+    deviations = sqrt(linalg.diagonal(c))
+    correlation = div(div(c, shapes.reshape(deviations, (-1, 1))), deviations)
+    numbers = array_in(correlation)
+    return where(np.abs(numbers) > 1, np.sign(numbers), correlation)

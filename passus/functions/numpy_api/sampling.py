@@ -56,7 +56,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
 
 
 def _slope(f: Any, h: Any, axis: int, edge_order: int) -> Result:
-    """The slopes along an axis: of a parabola through three neighbours, and at the ends of a line or a parabola."""
+    """The derivative along an axis: of a parabola through three neighbours, and of a line or a parabola at the ends."""
     n = f.shape[axis]
     if n < edge_order + 1:
         raise ValueError(f"np.gradient: axis {axis} of f {f.shape} needs {edge_order + 1} elements or more")
