@@ -260,6 +260,14 @@ def test_one_line_says_that_kernels_are_compiled(folder: Path) -> None:
     assert run("first_kernel()", PASSUS_QUIET="1").stderr == ""
 
 
+def test_kernels_of_formulas_are_found_by_the_next_process(folder: Path) -> None:
+    text = """
+        from passus.kernels.native.activations import _activation, _activation_gradient
+        print(*[sum(make("softsign").stats.cache_hits.values()) for make in (_activation, _activation_gradient)])
+    """
+    assert [run(text).stdout.split() for _ in range(2)] == [["0", "0"], ["1", "1"]]
+
+
 def test_two_processes_compile_at_once(folder: Path) -> None:
     environment = os.environ | {"PASSUS_NUM_THREADS": "1", "PASSUS_QUIET": "1"}
     command = [sys.executable, "-W", "error", "-c", FIRST + "first_kernel()"]
