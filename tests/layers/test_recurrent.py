@@ -389,7 +389,9 @@ def test_kernels_agree_with_their_references_at_special_values(
                 assert kernel.suits(*given_arguments)
                 found, expected = kernel(*given_arguments), kernel.reference(*given_arguments)
                 for a, b in zip(arrays_in(found), arrays_in(expected), strict=True):
-                    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=f"{where}, reverse={reverse}")
+                    # Where terms of 1e30 cancel, what is left has the digits of the largest numbers only.
+                    atol = 1e-5 + 1e-7 * abs(b[np.isfinite(b)]).max(initial=0)
+                    np.testing.assert_allclose(a, b, rtol=1e-4, atol=atol, err_msg=f"{where}, reverse={reverse}")
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
