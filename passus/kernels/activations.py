@@ -22,11 +22,13 @@ def _suits(x: Array, name: str, options: tuple[float, ...], xp: Any) -> bool:
 def _gradient_suits(
     gy: Array, x: Array | None, y: Array | None, name: str, options: tuple[float, ...], xp: Any
 ) -> bool:
-    saved = [v for v in (x, y) if v is not None]
+    first: Any = y if x is None else x
+    second: Any = first if y is None else y
     return bool(
-        plain(gy, *saved)
+        plain(gy, first, second)
         and enough(gy.size, *THRESHOLDS)
-        and all(v.shape == gy.shape and v.strides == gy.strides for v in saved)
+        and gy.shape == first.shape == second.shape
+        and gy.strides == first.strides == second.strides
         and is_dense(gy)
     )
 

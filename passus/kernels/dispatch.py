@@ -38,6 +38,7 @@ class Kernel(Generic[P, R]):
 
     def __init__(self, reference: Callable[P, R], suits: Callable[..., bool], least: int) -> None:
         self.reference, self.suits, self.least = reference, suits, least
+        self.module = reference.__module__.rpartition(".")[2]
         update_wrapper(self, reference)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -51,7 +52,7 @@ class Kernel(Generic[P, R]):
 
     def compiled(self) -> Callable[P, R] | None:
         """The kernel; None where Numba does not work."""
-        module = native_module(self.reference.__module__.rpartition(".")[2])
+        module = native_module(self.module)
         return None if module is None else getattr(module, self.reference.__name__)
 
 
