@@ -241,7 +241,7 @@ def test_switches_are_plain_values_inside_of_a_step(model: GPT, monkeypatch: pyt
 
 def test_nothing_is_continued_that_is_no_sequence(model: GPT) -> None:
     for ids, error, match in (
-        ([], ShapeError, "one token at least"),
+        ([], ShapeError, "at least one token"),
         (np.zeros((2, 0), int), ShapeError, r"ids \(2, 0\)"),
         (np.zeros((1, 1, 1), int), ShapeError, r"ids \(1, 1, 1\)"),
         ([[1], []], ShapeError, r"ids \(0,\)"),

@@ -166,14 +166,18 @@ def test_half_precision_is_close() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ((np.zeros((1, 2)),), DTypeError, r"ids are float64; give integers \(N, T\)"),
+        ((np.zeros((1, 2)),), DTypeError, r"ids are float64; give token ids, integers \(N, T\)"),
         ((np.zeros(3, int),), ShapeError, r"ids \(3,\) must be \(N, T\); for one sentence write ids\[None\]"),
         ((np.zeros((1, 13), int),), ShapeError, r"13 tokens exceed max_len=12; truncate the sentences"),
         ((np.array([[30]]),), LabelError, "index 30 is out of range"),
         ((np.array([[1]]), np.array([True])), ShapeError, r"key_mask bool\[1\] must be booleans \(1, 1\)"),
         ((np.array([[1]]), np.array([[1]])), ShapeError, r"key_mask int64\[1, 1\] must be booleans \(1, 1\)"),
         ((np.array([[1]]), None, np.array([[2]])), LabelError, "index 2 is out of range"),
-        ((np.array([[1]]), None, np.array([[1], [0]])), ShapeError, r"segments \(2, 1\) must be \(1, 1\)"),
+        (
+            (np.array([[1]]), None, np.array([[1], [0]])),
+            ShapeError,
+            r"segments \(2, 1\) must have the shape of ids, \(1, 1\)",
+        ),
         ((np.array([[1]]), None, np.array([[1.0]])), DTypeError, "float64"),
     ],
 )

@@ -100,7 +100,7 @@ def plot_history(history: Sequence[Row], path: FilePath) -> None:
 def _checked_kind(path: Path) -> str:
     kind = path.suffix.lower().removeprefix(".") or "png"
     if kind not in KINDS:
-        raise ArgumentError(f"plot_history: cannot draw {path}; let its name end in {', '.join(KINDS)}")
+        raise ArgumentError(f"plot_history: cannot draw {path}; use one of the suffixes {', '.join(KINDS)}")
     return kind
 
 
