@@ -238,7 +238,7 @@ def test_a_single_file_is_preferred_to_an_index(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"index\.json: .* has no weight_map"):
         GPT.from_folder(tmp_path)
     (tmp_path / "model.safetensors.index.json").unlink()
-    with pytest.raises(MissingWeightsError, match=r"no model\.safetensors and no model\.safetensors\.index\.json"):
+    with pytest.raises(MissingWeightsError, match=r"neither model\.safetensors nor model\.safetensors\.index\.json"):
         GPT.from_folder(tmp_path)
     (tmp_path / "config.json").unlink()
     with pytest.raises(MissingWeightsError, match=r"config\.json: no such file"):
@@ -295,21 +295,21 @@ CONFIGS: dict[str, tuple[str, dict[str, Any], str]] = {
     "more words": (
         "Llama",
         {"vocab_size": 10**12},
-        r"embed_tokens\.weight is \(20, 16\), and .* \(1000000000000, 16\)",
+        r"embed_tokens\.weight has shape \(20, 16\); .* \(1000000000000, 16\)",
     ),
     "more layers": (
         "Llama",
         {"num_hidden_layers": 10**12},
-        r"no layers\.2\.self_attn\.q_proj\.weight, and .* \(16, 16\)",
+        r"layers\.2\.self_attn\.q_proj\.weight is missing; .* \(16, 16\)",
     ),
-    "wider": ("Llama", {"hidden_size": 10**9}, r"embed_tokens\.weight is \(20, 16\)"),
+    "wider": ("Llama", {"hidden_size": 10**9}, r"embed_tokens\.weight has shape \(20, 16\)"),
     "wider inside": (
         "Llama",
         {"intermediate_size": 10**12},
-        r"down_proj\.weight is \(16, 24\), and .* \(16, 1000000000000\)",
+        r"down_proj\.weight has shape \(16, 24\); .* \(16, 1000000000000\)",
     ),
-    "wider heads": ("Llama", {"head_dim": 10**12}, r"q_proj\.weight is \(16, 16\)"),
-    "longer": ("GPT-2", {"n_positions": 10**12}, r"wpe\.weight is \(12, 16\)"),
+    "wider heads": ("Llama", {"head_dim": 10**12}, r"q_proj\.weight has shape \(16, 16\)"),
+    "longer": ("GPT-2", {"n_positions": 10**12}, r"wpe\.weight has shape \(12, 16\)"),
     "fewer layers": ("Llama", {"num_hidden_layers": 1}, r"model\.safetensors: .* extra: transformer\.layers\.1"),
     "other groups": (
         "Llama",
@@ -333,7 +333,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"model_type": "llama"},
         r"extra: transformer\.layers\.0\.attention\.qkv\.b",
     ),
-    "GPT-2 with weights of Llama": ("Llama", GPT2_CONFIG, r"no wte\.weight"),
+    "GPT-2 with weights of Llama": ("Llama", GPT2_CONFIG, r"wte\.weight is missing"),
 }
 
 

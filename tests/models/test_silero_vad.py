@@ -310,7 +310,7 @@ def test_options_of_segments_are_checked_before_the_first():
         with pytest.raises(ArgumentError, match=message):
             speech_segments([0.5], **options)  # type: ignore[arg-type]
     for wrong in (np.nan, -0.1, 1.1):
-        with pytest.raises(ArgumentError, match="no probability"):
+        with pytest.raises(ArgumentError, match="not a probability"):
             list(speech_segments([wrong]))
 
 
