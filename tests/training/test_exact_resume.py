@@ -375,7 +375,7 @@ KERNELS = """
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.compiles
 @pytest.mark.parametrize("used", [False, True])
 def test_a_run_goes_on_with_kernels_if_it_had_begun_with_them(tmp_path: Path, used: bool):
     pytest.importorskip("numba")
