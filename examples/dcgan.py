@@ -134,7 +134,7 @@ def main():
     with passus.no_grad(), players.average.swap():
         drawn = players.draw(1000).data
     reader = learn_to_read(batches, epochs=4)
-    report("Real", reader, test.batch(np.arange(1000))[0])
+    report("Real", reader, test.batch(np.arange(len(test)))[0])
     report("Drawn", reader, drawn)
     save(drawn[:120], arguments.out / "samples.png")
     print(f"The picture is in {arguments.out}")

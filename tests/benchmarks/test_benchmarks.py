@@ -108,7 +108,7 @@ def test_ceilings_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.compiles
 @pytest.mark.parametrize(
     ("framework", "problem"),
     [
@@ -152,6 +152,7 @@ def test_what_a_framework_needs_is_looked_for(monkeypatch: pytest.MonkeyPatch) -
     assert missing("jax") == "jax is not installed"
 
 
+@pytest.mark.compiles
 def test_a_framework_that_fails_is_skipped_with_its_reason() -> None:
     skipped: dict[str, str] = {}
     with Worker("passus") as ours, Worker("autograd") as theirs:

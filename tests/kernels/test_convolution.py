@@ -24,8 +24,6 @@ def convolutions(draw: Any) -> dict[str, Any]:
     least = [max(1, d * (k - 1) + 1 - sum(p)) for k, d, p in zip(kernel, dilation, padding)]
     size = [n + draw(st.integers(0, 18)) for n in least]
     groups, c, o = draw(st.sampled_from([1, 1, 2, 3])), draw(st.integers(1, 20)), draw(st.integers(1, 70))
-    if draw(st.sampled_from([True, False, False])):  # Each channel by itself.
-        groups, c, o = draw(st.integers(1, 70)), 1, 1
     x = rng.standard_normal((draw(st.integers(0, 3)), groups * c, *size), np.float32)
     W = rng.standard_normal((groups * o, c, *kernel), np.float32)
     if draw(st.booleans()):  # As a convolution leaves it.
@@ -108,17 +106,22 @@ def test_convolution_to_few_channels(case: tuple[np.ndarray, np.ndarray, Any], r
 
 @st.composite
 def channels_by_themselves(draw: Any) -> tuple[np.ndarray, np.ndarray, Any]:
-    """Images whose rows are whole strides, or one pixel more. Few kernels and lengths of rows, because each is compiled."""
+    """Images for depthwise convolution, whose rows are whole strides now and then.
+
+    A kernel is compiled for the width of a window, its stride and dilation, the padding on the left, and the pixels of a tile,
+    which follow from the length of rows: so these come from short lists.
+    """
     rng = draw(generators())
-    along_row = draw(st.sampled_from([(3, 2, 1), (4, 3, 1), (2, 2, 3), (3, 1, 2)]))
+    along_row = draw(st.sampled_from([(3, 2, 1), (4, 3, 1), (2, 2, 3), (3, 1, 2), (5, 1, 1)]))
     kernel, stride, dilation = [(draw(st.integers(1, 4)), number) for number in along_row]
-    padding = tuple((draw(st.integers(0, 3)), draw(st.integers(0, 3))) for _ in range(2))
-    size = [draw(st.sampled_from([1, 2, 5, 9])) * s + draw(st.integers(0, 1)) for s in stride]
-    least = [max(1, d * (k - 1) + 1 - sum(pads)) for k, d, pads in zip(kernel, dilation, padding)]
-    size = [n + -(-max(0, least[i] - n) // stride[i]) * stride[i] for i, n in enumerate(size)]
+    vertical = draw(st.integers(0, 3)), draw(st.integers(0, 3))
+    horizontal, columns = draw(st.sampled_from([(0, 0), (1, 2), (3, 1)])), draw(st.sampled_from([1, 8, 20]))
+    height, width = (d * (k - 1) + 1 - sum(pads) for d, k, pads in zip(dilation, kernel, (vertical, horizontal)))
+    height = max(1, height) + draw(st.integers(0, 19))
+    width = max(1, width) + (columns - 1) * stride[1] + draw(st.integers(0, stride[1] - 1))
     channels = draw(st.integers(2, 70))
-    x = rng.standard_normal((draw(st.integers(0, 3)), channels, *size), np.float32)
-    return x, rng.standard_normal((channels, 1, *kernel), np.float32), (stride, padding, dilation)
+    x = rng.standard_normal((draw(st.integers(0, 3)), channels, height, width), np.float32)
+    return x, rng.standard_normal((channels, 1, *kernel), np.float32), (stride, (vertical, horizontal), dilation)
 
 
 @given(case=channels_by_themselves(), rng=generators())
