@@ -44,7 +44,8 @@ class MultiHeadAttention(Layer):
 
     A call also takes: ``mask``: boolean, True where a query may attend to a key, or numbers that are added to the
     scores; broadcasts to (N, H, T, S). ``key_mask``: (N, S), False for padding. A query whose keys are all masked gives
-    zeros (plus the bias of ``out``). ``is_causal``: queries attend only to keys at their own and earlier positions; the
+    zeros (plus the bias of ``out``). A ``mask`` of numbers and a ``key_mask`` together are combined in one array
+    (N, H, T, S), so memory is quadratic in the length. ``is_causal``: queries attend only to keys at their own and earlier positions; the
     last query is at the position of the last key. ``positions``: for the rotary encoding, the position of the first
     element, or an array (N, T). ``cache``: a `KeyValueCache`. Keys and values of a sequence are appended to those of
     earlier calls. Those of another sequence are computed by the first call; later calls use them, and compare only the

@@ -42,7 +42,8 @@ class GPT(Generative):
 
     The defaults and the initialization are those of GPT-2; `llama` has those of Llama. ``max_len``: maximum sequence length.
     ``positions``: "learned", "sinusoidal", "rotary" (with ``rotary_base``, and ``rotary_scaling``, a
-    `passus.functions.RotaryScaling`) or "alibi". ``d_hidden``, ``activation`` (including "swiglu"), ``norm``, ``eps``,
+    `passus.functions.RotaryScaling`) or "alibi", which with a
+    ``key_mask`` needs memory for an array (N, H, T, T). ``d_hidden``, ``activation`` (including "swiglu"), ``norm``, ``eps``,
     ``nobias``, ``qkv_bias``, ``n_kv_heads`` (grouped queries), ``d_head``, ``dropout_ratio``: see
     `passus.layers.TransformerEncoderLayer`. ``tied``: whether the embedding matrix, ``embed.W``, is also that of the logits;
     files then contain it once. ``recompute``: recompute layers in the backward pass instead of storing their activations.
