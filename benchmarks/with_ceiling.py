@@ -8,7 +8,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from passus.kernels.native.simd import LANES, all_lanes, fma, spread, store
+from passus.kernels.native.simd import LANES, all_lanes, fma, splat, store
 from passus.kernels.threads import get_num_threads, split
 
 Step = Callable[[], object]
@@ -82,10 +82,10 @@ def added(a: Any, b: Any, c: Any) -> None:
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def chains(x: Any, links: int) -> None:
     """``y <- half * y + half`` in each of twelve vectors, which start differently, or the compiler would keep but one."""
-    half, every = spread(np.float32(0.5)), all_lanes()
-    a, b, c, d = spread(x[0]), spread(x[1]), spread(x[2]), spread(x[3])
-    e, f, g, h = spread(x[4]), spread(x[5]), spread(x[6]), spread(x[7])
-    i, j, k, m = spread(x[8]), spread(x[9]), spread(x[10]), spread(x[11])
+    half, every = splat(np.float32(0.5)), all_lanes()
+    a, b, c, d = splat(x[0]), splat(x[1]), splat(x[2]), splat(x[3])
+    e, f, g, h = splat(x[4]), splat(x[5]), splat(x[6]), splat(x[7])
+    i, j, k, m = splat(x[8]), splat(x[9]), splat(x[10]), splat(x[11])
     for _ in range(links):
         a, b, c, d = fma(a, half, half), fma(b, half, half), fma(c, half, half), fma(d, half, half)
         e, f, g, h = fma(e, half, half), fma(f, half, half), fma(g, half, half), fma(h, half, half)

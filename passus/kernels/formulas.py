@@ -17,7 +17,7 @@ import numpy as np
 
 from passus.kernels.elementwise import masked, where
 
-__all__ = ["FORMULAS", "Formula", "logistic", "sigmoid"]
+__all__ = ["FORMULAS", "Formula", "clipped", "sigmoid"]
 
 Numbers: TypeAlias = Any
 """An array, a Variable, or a vector in a kernel."""
@@ -46,24 +46,27 @@ class Formula(NamedTuple):
     options: dict[str, float] = {}  # noqa: RUF012  # It is not changed.
 
 
-def logistic(xp: Any, x: Numbers) -> Numbers:
-    """``1 / (1 + exp(-x))``, by an exponential that cannot overflow. Its recorded derivative is right at 0, too."""
-    negative = x < 0
-    e = xp.exp(where(negative, x, -x))
-    return where(negative, e, 1.0) / (e + 1)
+def clipped(xp: Any, x: Numbers, low: float, high: float) -> Numbers:
+    """``clip(x, low, high)`` in the form for arrays, which NumPy computes in half the time if they are small.
+
+    >>> import numpy as np
+    >>> clipped(np, np.array([-2.0, 0.5, 2.0]), 0.0, 1.0)
+    array([0. , 0.5, 1. ])
+    """
+    if isinstance(x, (np.ndarray, np.generic)):
+        return np.minimum(np.maximum(x, low), high)
+    return xp.clip(x, low, high)
 
 
 def sigmoid(xp: Any, x: Numbers) -> Numbers:
-    """`logistic` in its form for arrays, which NumPy computes in half the time; any other reader takes `logistic` itself.
+    """``exp(x) / (exp(x) + 1)``; above 80, where it is 1 in float64 too, the exponential is bounded.
 
     >>> import numpy as np
     >>> sigmoid(np, np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
-    if isinstance(x, (np.ndarray, np.generic)):
-        e = np.exp(-np.abs(x))
-        return np.maximum(e, np.sign(x)) / (e + 1)  # The numerator is e below 0, and 1 above.
-    return logistic(xp, x)
+    e = xp.exp(xp.minimum(x, 80.0))
+    return e / (e + 1)
 
 
 def sigmoid_gradient(xp: Any, g: Numbers, x: None, y: Numbers) -> Numbers:
@@ -87,7 +90,7 @@ def softplus_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
 
 
 def softsign(xp: Any, x: Numbers) -> Numbers:
-    x = xp.clip(x, -1e30, 1e30)
+    x = clipped(xp, x, -1e30, 1e30)
     return x / (abs(x) + 1)
 
 
@@ -119,7 +122,7 @@ def mish(xp: Any, x: Numbers) -> Numbers:
 
 def mish_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
     e, gate = mish_gate(xp, x)
-    return g * (gate + xp.clip(x, -FAR, FAR) * (e / (e + 1)) * (1 - gate * gate))
+    return g * (gate + clipped(xp, x, -FAR, FAR) * (e / (e + 1)) * (1 - gate * gate))
 
 
 def gelu(xp: Any, x: Numbers) -> Numbers:
@@ -127,8 +130,8 @@ def gelu(xp: Any, x: Numbers) -> Numbers:
 
 
 def gelu_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
-    near = xp.clip(x, -40.0, 40.0)
-    return g * (xp.normal_cdf(x) + near * xp.normal_pdf(near))
+    x = clipped(xp, x, -40.0, 40.0)
+    return g * (xp.normal_cdf(x) + x * xp.normal_pdf(x))
 
 
 def gelu_tanh(xp: Any, x: Numbers) -> Numbers:
@@ -137,7 +140,7 @@ def gelu_tanh(xp: Any, x: Numbers) -> Numbers:
 
 
 def gelu_tanh_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
-    x = xp.clip(x, -20.0, 20.0)
+    x = clipped(xp, x, -20.0, 20.0)
     t = _tanh_of_gelu(xp, x)
     return g * (((t + 1) + x * (1 - t * t) * (x * x * (3 * SLOPE * CUBIC) + SLOPE)) * 0.5)
 
@@ -187,7 +190,7 @@ def celu_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers, alpha: float) -> 
 
 
 def hard_sigmoid(xp: Any, x: Numbers) -> Numbers:
-    return xp.clip(x + 3, 0.0, 6.0) / 6
+    return clipped(xp, x + 3, 0.0, 6.0) / 6
 
 
 def hard_sigmoid_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
@@ -195,11 +198,11 @@ def hard_sigmoid_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Number
 
 
 def hard_swish(xp: Any, x: Numbers) -> Numbers:
-    return xp.maximum(x, -3.0) * (xp.clip(x + 3, 0.0, 6.0) / 6)
+    return xp.maximum(x, -3.0) * (clipped(xp, x + 3, 0.0, 6.0) / 6)
 
 
 def hard_swish_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
-    slope = where(x >= 3, 1.0, xp.clip(x, -3.0, 3.0) / 3 + 0.5)
+    slope = where(x >= 3, 1.0, clipped(xp, x, -3.0, 3.0) / 3 + 0.5)
     return masked(g, ~(x <= -3)) * slope  # NaN is not below: it stays NaN.
 
 

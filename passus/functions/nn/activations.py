@@ -113,6 +113,10 @@ class GELU(Activation):
     constants = ("cdf",)  # Read in an ordinary backward pass, for erf is expensive; a recorded one starts from x.
     cdf: Array | None = None
 
+    def forward(self, x: Array) -> Array:
+        self.cdf = None
+        return super().forward(x)
+
     @property
     def library(self) -> Library:
         xp = self.xp

@@ -26,9 +26,13 @@ def readable(function: Callable[..., Any], formula: Callable[..., Any] | None = 
     overload(function, jit_options=OPTIONS, strict=False)(lambda *args: formula or function)
 
 
+def _clipped(xp: Any, x: Any, low: float, high: float) -> Any:
+    return simd.clip(x, low, high)
+
+
 for formula in vars(formulas).values():
     if getattr(formula, "__module__", None) == formulas.__name__ and hasattr(formula, "__code__"):
-        readable(formula, formulas.logistic if formula is formulas.sigmoid else formula)
+        readable(formula, _clipped if formula is formulas.clipped else formula)
 
 
 @overload(elementwise.masked, jit_options=OPTIONS, strict=False)  # type: ignore[untyped-decorator]
