@@ -1,1 +1,1 @@
-"""Programs to read and to run, each by itself."""
+"""Programs to read and run, each on its own."""

@@ -1,9 +1,9 @@
-"""Draw what each random transform makes of a photograph.
+"""Draw the effect of each random transform on a photo.
 
     python examples/augmentation.py --out runs/augmentation
     python examples/augmentation.py --image PHOTO
 
-Without a photograph of yours, it is one of the two that come with scikit-learn; the other is mixed in by Mixup and CutMix.
+Without `--image` the photo is one of the two that come with scikit-learn; Mixup and CutMix mix it with the other one.
 """
 
 import argparse
@@ -47,8 +47,8 @@ TRANSFORMS = {
 }
 
 
-def photographs(path):
-    """Two squares of bytes (3, SIZE, SIZE); of a photograph of one's own, the second is the same the other way round."""
+def photos(path):
+    """Return two square images (2, 3, SIZE, SIZE): samples of scikit-learn, or the given photo and its mirror image."""
     from PIL import Image
     from sklearn.datasets import load_sample_image
 
@@ -65,29 +65,29 @@ def square(picture):
 
 
 def rows(images):
-    """Pictures to lay side by side, by what was done with them."""
-    photograph = np.repeat(images[:1], COPIES, axis=0)
-    yield "As it is", images[:1]
+    """Yield the title and the images of each row."""
+    photo = np.repeat(images[:1], COPIES, axis=0)
+    yield "Original", images[:1]
     for name, transform in TRANSFORMS.items():
-        yield name, transform.batch(photograph)
-    both, labels = np.concatenate([images] * 4 * COPIES), np.arange(8 * COPIES) % 2
+        yield name, transform.batch(photo)
+    pairs, labels = np.concatenate([images] * 4 * COPIES), np.arange(8 * COPIES) % 2
     for mix in (Mixup(classes=2, alpha=1.0), CutMix(classes=2)):
-        mixed, t = mix(both, labels)
-        of_both = np.flatnonzero(t.min(axis=1) > 0.05)[:COPIES]  # Not a photograph mixed with itself.
-        shares = ", ".join(f"{share:.0%}" for share in t[of_both, 0])
-        yield f"{type(mix).__name__}, labels: the first to {shares}", mixed[of_both]
+        mixed, t = mix(pairs, labels)
+        mixtures = np.flatnonzero(t.min(axis=1) > 0.05)[:COPIES]  # Not a photo mixed with itself.
+        weights = ", ".join(f"{weight:.0%}" for weight in t[mixtures, 0])
+        yield f"{type(mix).__name__}, weight of the first label: {weights}", mixed[mixtures]
 
 
 def draw(images, path):
-    """All rows, one below the other."""
+    """Draw all rows, one below the other."""
     from matplotlib.figure import Figure
 
-    drawn = list(rows(images))
-    figure = Figure(figsize=(COPIES * 1.5, len(drawn) * 1.75), dpi=90, layout="constrained")
-    for axes, (title, copies) in zip(figure.subplots(len(drawn)), drawn):
-        wide = np.full((COPIES, 3, SIZE, SIZE + 8), 255, np.uint8)
-        wide[: len(copies), ..., :SIZE] = copies
-        axes.imshow(wide.transpose(2, 0, 3, 1).reshape(SIZE, -1, 3))
+    titled = list(rows(images))
+    figure = Figure(figsize=(COPIES * 1.5, len(titled) * 1.75), dpi=90, layout="constrained")
+    for axes, (title, copies) in zip(figure.subplots(len(titled)), titled):
+        row = np.full((COPIES, 3, SIZE, SIZE + 8), 255, np.uint8)
+        row[: len(copies), ..., :SIZE] = copies
+        axes.imshow(row.transpose(2, 0, 3, 1).reshape(SIZE, -1, 3))
         axes.set_title(title, loc="left", fontsize=10)
         axes.axis("off")
     figure.savefig(path)
@@ -95,13 +95,13 @@ def draw(images, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--image", type=Path, help="a photograph")
+    parser.add_argument("--image", type=Path, help="photo to transform")
     parser.add_argument("--out", type=Path, default=Path("runs/augmentation"), help="folder for the picture")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     passus.random.seed(0)
-    draw(photographs(arguments.image), arguments.out / "augmentation.png")
-    print(f"The picture is in {arguments.out}")
+    draw(photos(arguments.image), arguments.out / "augmentation.png")
+    print(f"Picture saved in {arguments.out}")
 
 
 if __name__ == "__main__":

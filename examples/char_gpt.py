@@ -1,13 +1,13 @@
-"""Train a GPT on the source code of Python's standard library, character by character, and let it write some.
+"""Train a GPT on the source code of Python's standard library, character by character, and sample from it.
 
     python examples/char_gpt.py --minutes 5 --out runs/char_gpt
 
-Every 100 steps the loss on held-out files is measured, the curve is drawn, and a checkpoint is written; every 500 steps the model
-writes a few lines. An interrupted run resumes with `--resume`, bit for bit where the length is given in `--steps`. With
-`--minutes` the learning rate follows the clock.
+Every 100 steps the validation loss is computed on held-out files, the curve is drawn, and a checkpoint is saved; every
+500 steps a sample is printed. `--resume` resumes an interrupted run, bit for bit if its length is given by `--steps`.
+With `--minutes` the learning rate depends on the elapsed time.
 
-After five minutes on two cores (AVX2), 1,924 steps, the loss on held-out files is 1.44 nats per character; the same model in
-PyTorch, in turns with it, reaches 1.43 after 2,019 steps (`python -m benchmarks.char_gpt`).
+After five minutes on two cores (AVX2) and 1,924 steps, the validation loss is 1.44 nats per character; the same model
+in PyTorch, run in alternation, reaches 1.43 after 2,019 steps (`python -m benchmarks.char_gpt`).
 """
 
 import argparse
@@ -30,28 +30,28 @@ TOKENIZER = CharTokenizer(string.printable, special=["<other>"], unknown="<other
 LENGTH, BATCH = 128, 16
 LAYERS, HEADS, WIDTH = 4, 4, 128
 LR, BETAS, WEIGHT_DECAY, MAX_NORM = 2e-3, (0.9, 0.99), 0.1, 1.0
-TICKS = 1000  # The length of the schedule that follows the clock.
+TICKS = 1000  # Resolution of the schedule over elapsed time.
 PROMPT = "\ndef "
 
 
 class Samples(Callback):
-    """Prints what the model writes after every fifth epoch."""
+    """Prints a sample after every fifth epoch."""
 
     def on_epoch(self, run, row):
         if run.epoch % 5 == 0:
-            print(f"\nStep {run.step}, validation loss {row['test_loss']:.3f}:{write(run.model)}\n", flush=True)
+            print(f"\nStep {run.step}, validation loss {row['test_loss']:.3f}:{sample(run.model)}\n", flush=True)
 
 
-def write(model):
-    """A text of ``LENGTH`` characters that begins with the prompt; the same model writes the same text."""
+def sample(model):
+    """Return a sample of ``LENGTH`` characters, the prompt included; it depends on the weights only."""
     ids = TOKENIZER.encode(PROMPT)
     return TOKENIZER.decode(model.generate(ids, LENGTH - len(ids), temperature=0.8, rng=0))
 
 
 def train(model, loader, lr, test, options):
-    """Train until the budget is used; return 0, or 2 if the folder is that of another run.
+    """Train until the budget is used up. Returns the exit status: 0, or 2 if the folder holds another run.
 
-    ``loader``: batches (x, t) of tokens (N, T); ``test``: the tokens of held-out files.
+    ``loader``: batches (x, t) of tokens (N, T); ``test``: tokens of held-out files.
     """
     limit = TimeLimit(options.minutes)
     rate = schedule(lr, options.steps or TICKS)
@@ -81,7 +81,7 @@ def train(model, loader, lr, test, options):
         return 0
 
     loss = trainer.evaluate(windows(test, 2000))["loss"]
-    print(write(model))
+    print(sample(model))
     print(f"Validation loss: {loss:.3f} nats per character after {trainer.step} steps")
     model.save_weights(options.out / "weights.safetensors")
     return 0
@@ -92,24 +92,24 @@ def schedule(lr, steps):
 
 
 def windows(tokens, count):
-    """Batches of ``count`` windows that are spread evenly over the tokens."""
+    """Return batches of ``count`` windows at even distances."""
     return DataLoader(TokenWindows(tokens, LENGTH, stride=len(tokens) // (count + 1)), 32, shuffle=False)
 
 
-def parsed(description, out):
+def parse_options(description, out):
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=5.0, help="the budget of wall-clock time")
-    parser.add_argument("--steps", type=int, help="train for so many steps instead")
-    parser.add_argument("--pause", type=int, metavar="STEP", help="stop after this step, to be resumed later")
+    parser.add_argument("--minutes", type=float, default=5.0, help="wall-clock budget")
+    parser.add_argument("--steps", type=int, help="number of steps, instead of a time budget")
+    parser.add_argument("--pause", type=int, metavar="STEP", help="stop after this step, to resume later")
     parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
-    parser.add_argument("--every", type=int, default=100, help="steps between two evaluations")
-    parser.add_argument("--seed", type=int, default=0, help="of weights and batches")
+    parser.add_argument("--every", type=int, default=100, help="number of steps between evaluations")
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights and batches")
     parser.add_argument("--out", type=Path, default=Path(out), help="folder for the curve, checkpoints and weights")
     return parser.parse_args()
 
 
 def main():
-    options = parsed(__doc__, "runs/char_gpt")
+    options = parse_options(__doc__, "runs/char_gpt")
     passus.random.seed(options.seed)
     tokens, test = (TOKENIZER.encode(standard_library(train)).astype(np.uint8) for train in (True, False))
     model = GPT(TOKENIZER.vocab_size, n_layers=LAYERS, n_heads=HEADS, d_model=WIDTH, max_len=LENGTH)

@@ -1,17 +1,17 @@
-"""Train an LSTM on the source code of Python's standard library, character by character, and let it write some.
+"""Train an LSTM on the source code of Python's standard library, character by character, and sample from it.
 
     python examples/char_lstm.py --minutes 5 --out runs/char_lstm
 
-32 streams read the text side by side, 64 characters a step. The state is carried from step to step, and gradients end where the
-step began: truncated backpropagation through time. All else is as in char_gpt.py.
+32 streams read the text in parallel, 64 characters per step. The state is carried from step to step, and gradients are
+truncated at the start of each step (truncated backpropagation through time). Everything else is as in char_gpt.py.
 
-After five minutes on two cores (AVX2), 2,035 steps, the loss on held-out files is 1.25 nats per character.
+After five minutes on two cores (AVX2) and 2,035 steps, the validation loss is 1.25 nats per character.
 """
 
 import sys
 
 import numpy as np
-from char_gpt import TOKENIZER, parsed, train
+from char_gpt import TOKENIZER, parse_options, train
 
 import passus
 import passus.functions as F
@@ -28,17 +28,17 @@ class CharLSTM(Layer):
         self.embed, self.lstm, self.head = Embedding(vocab_size, 128), LSTM(width), Linear(vocab_size)
 
     def forward(self, x):
-        """The logits (N, T, V) for tokens (N, T). In training, x continues the sequences of the call before."""
+        """Return logits (N, T, V) for tokens (N, T). In training, x continues the sequences of the previous call."""
         if not passus.Config.train:
             return self.head(self.lstm(self.embed(x)))
         lstm = self.lstm
         y, state = lstm(self.embed(x), None if lstm.h is None else (lstm.h, lstm.c), return_state=True)
-        lstm.h, lstm.c = (passus.Variable(part.data) for part in state)  # Without the graph behind it.
+        lstm.h, lstm.c = (passus.Variable(value.data) for value in state)  # Without the graph.
         return self.head(y)
 
     @passus.no_grad()
     def generate(self, ids, count, temperature, rng):
-        """The tokens ``ids`` (T,), continued by ``count`` that are drawn one after the other."""
+        """Continue the tokens ``ids`` (T,) by ``count`` sampled tokens."""
         rng, ids, state, new = get_rng(rng), list(ids), None, list(ids)
         for _ in range(count):
             y, state = self.lstm(self.embed(np.array([new])), state, return_state=True)
@@ -49,7 +49,7 @@ class CharLSTM(Layer):
 
 
 def main():
-    options = parsed(__doc__, "runs/char_lstm")
+    options = parse_options(__doc__, "runs/char_lstm")
     passus.random.seed(options.seed)
     tokens, test = (TOKENIZER.encode(standard_library(train)).astype(np.uint8) for train in (True, False))
     loader = SeqDataLoader(TokenWindows(tokens, LENGTH), STREAMS)

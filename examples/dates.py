@@ -1,11 +1,11 @@
-"""Translate dates as people write them ("3rd of March 1994") to ISO form (1994-03-03), and draw what the model looks at.
+"""Translate dates as people write them ("3rd of March 1994") to ISO form (1994-03-03), and draw the attention maps.
 
     python examples/dates.py --out runs/dates
 
-A transformer of one encoder and one decoder layer reads the date as characters and writes ten of them, each after a look at all
-that it has read. One date in ten is held out: the model never sees it in any form.
+A transformer of one encoder and one decoder layer reads the characters of a date and writes the ten characters of its
+ISO form. One date in ten is held out in all its forms.
 
-After 1,500 steps, about a minute on two cores, 99.9 % of 1,000 held-out dates are right in all ten characters.
+After 1,500 steps, about a minute on two cores, 99.9 % of 1,000 held-out dates are correct in all ten characters.
 """
 
 import argparse
@@ -52,16 +52,16 @@ FORMS = (
     "{year}, {month} {nth}",
     "{nth} {month} '{short}",
 )
-"""A year of two digits lies between 1950 and 2049."""
+"""Two-digit years lie between 1950 and 2049."""
 DATES = [date(1950, 1, 1) + timedelta(days) for days in range(36_524)]
 TOKENIZER = CharTokenizer.from_text("0123456789 ,.-'", *MONTHS, *WEEKDAYS, "thstndrdof", special=["<pad>", "<start>"])
 PAD, START = 0, 1
 SOURCE, TARGET = 40, 10
-"""The longest date, and the length of its ISO form."""
+"""Maximum length of a date, and length of its ISO form."""
 
 
-def written(day, form):
-    """A date in one of the forms."""
+def write(day, form):
+    """Return a date in one of the forms."""
     ending = "th" if 10 < day.day < 20 else {1: "st", 2: "nd", 3: "rd"}.get(day.day % 10, "th")
     month = MONTHS[day.month - 1]
     return FORMS[form].format(
@@ -71,7 +71,7 @@ def written(day, form):
 
 
 class Dates:
-    """Pairs of a date in a random form and its ISO form, as tokens; ``dates``: which to choose from."""
+    """Pairs of one of the ``dates``, written in a random form, and its ISO form."""
 
     is_random = True
 
@@ -82,11 +82,11 @@ class Dates:
         return len(self.dates)
 
     def __getitem__(self, i):
-        return written(self.dates[i], get_rng().integers(len(FORMS))), self.dates[i].isoformat()
+        return write(self.dates[i], get_rng().integers(len(FORMS))), self.dates[i].isoformat()
 
 
 def tokens(pairs):
-    """A batch: dates (N, T), padded, and ISO forms (N, 11) behind a token for the start."""
+    """Return a batch: padded dates (N, T), and ISO forms (N, 11) after a start token."""
     sources, targets = zip(*pairs)
     x, _ = pad_sequences([TOKENIZER.encode(source) for source in sources], PAD)
     return x, np.stack([[START, *TOKENIZER.encode(target)] for target in targets])
@@ -104,7 +104,7 @@ class Translator(Layer):
         self.out = Linear(TOKENIZER.vocab_size)
 
     def forward(self, x, y):
-        """The logits (N, T, V) of what follows each of the tokens y (N, T), for dates x (N, S)."""
+        """Return the logits (N, T, V) of the tokens that follow y (N, T), given dates x (N, S)."""
         context = self.encode(x)
         target = self.target_position(self.embed(y))
         return self.out(self.decoder(target, context, context_key_mask=x != PAD))
@@ -114,7 +114,7 @@ class Translator(Layer):
 
     @passus.no_grad()
     def translate(self, x):
-        """The ISO forms (N, 10) of dates x, always the most likely character."""
+        """Return the ISO forms (N, 10) of dates x by greedy decoding."""
         context, mask, cache = self.encode(x), x != PAD, self.decoder.new_cache(TARGET, x.shape[1])
         y = np.full((len(x), 1), START)
         for t in range(TARGET):
@@ -125,7 +125,7 @@ class Translator(Layer):
 
     @passus.no_grad()
     def attention(self, x, y):
-        """How much each character of y (N, T) looks at those of dates x (N, S), the mean of the heads: (N, T, S)."""
+        """Return the cross-attention weights (N, T, S) of y (N, T) on dates x (N, S), averaged over the heads."""
         context, (layer,) = self.encode(x), self.decoder.layers
         h = self.target_position(self.embed(y))
         h = layer.norm3(h + layer.attention(layer.norm1(h), is_causal=True))
@@ -138,16 +138,16 @@ def loss_of(model, batch):
 
 
 def accuracy(model, loader):
-    """The share of dates that are right in all ten characters."""
+    """Return the fraction of dates that are correct in all ten characters."""
     with passus.test_mode():
         return np.mean(np.concatenate([(model.translate(x) == y[:, 1:]).all(axis=1) for x, y in loader]))
 
 
 def draw(model, days, path):
-    """A map for each date: rows are what is written, columns what is read."""
+    """Draw an attention map for each date: rows are output characters, columns input characters."""
     from matplotlib.figure import Figure
 
-    pairs = [(written(day, form), day.isoformat()) for day, form in days]
+    pairs = [(write(day, form), day.isoformat()) for day, form in days]
     x, y = tokens(pairs)
     with passus.test_mode():
         maps = model.attention(x, y[:, :-1])
@@ -156,14 +156,14 @@ def draw(model, days, path):
         axes.imshow(weights[:, : len(source)], cmap="gray_r", vmin=0, vmax=1)
         axes.set_xticks(range(len(source)), source)
         axes.set_yticks(range(TARGET), target)
-        axes.set(title=source, xlabel="read", ylabel="written")
+        axes.set(title=source, xlabel="input", ylabel="output")
     figure.savefig(path)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=1500, help="how many batches of 64 dates to train with")
-    parser.add_argument("--pause", type=int, metavar="STEP", help="stop after this step, to be resumed later")
+    parser.add_argument("--steps", type=int, default=1500, help="number of training steps, each on 64 dates")
+    parser.add_argument("--pause", type=int, metavar="STEP", help="stop after this step, to resume later")
     parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
     parser.add_argument("--out", type=Path, default=Path("runs/dates"), help="folder for pictures and checkpoints")
     options = parser.parse_args()
@@ -189,12 +189,12 @@ def main():
         print(f"Paused after {trainer.step} steps; continue with --resume")
         return 0
 
-    print(f"Held-out dates that are right: {accuracy(model, test_loader):.1%}")
+    print(f"Accuracy on held-out dates: {accuracy(model, test_loader):.1%}")
     days = [(DATES[i], form) for i, form in zip(held_out, (2, 3, 6, 9))]
-    for (day, form), found in zip(days, model.translate(tokens([(written(*pair), "") for pair in days])[0])):
-        print(f"{written(day, form)} -> {TOKENIZER.decode(found)}")
+    for (day, form), output in zip(days, model.translate(tokens([(write(*pair), "") for pair in days])[0])):
+        print(f"{write(day, form)} -> {TOKENIZER.decode(output)}")
     draw(model, days, options.out / "attention.png")
-    print(f"The attention maps are in {options.out}")
+    print(f"Attention maps saved in {options.out}")
     return 0
 
 

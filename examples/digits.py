@@ -1,8 +1,8 @@
-"""Train a small network to read handwritten digits, keep it, and let it read again.
+"""Train a small network on handwritten digits, save its weights, and load them into another network.
 
     python examples/digits.py --out runs/digits
 
-The data are 1,797 real digits of 8 x 8 pixels that come with scikit-learn; 355 of them are kept for the test.
+The data are the 1,797 digits of 8 x 8 pixels that come with scikit-learn; 355 of them are held out for testing.
 """
 
 import argparse
@@ -55,23 +55,23 @@ def predict(model, x):
 
 
 def draw_mistakes(x, t, predicted, path):
-    """The digits that were misread, with what they are and what they were taken for."""
+    """Draw misclassified digits with their true and predicted labels."""
     from matplotlib.figure import Figure
 
     wrong = np.flatnonzero(predicted != t)[:12]
     figure = Figure(figsize=(9, 3.8), dpi=120, layout="constrained")
-    figure.suptitle(f"{(predicted != t).sum()} of {len(t)} test digits were misread")
+    figure.suptitle(f"{(predicted != t).sum()} of {len(t)} test digits were misclassified")
     for axes in figure.subplots(2, 6).flat:
         axes.set_axis_off()
     for axes, i in zip(figure.axes, wrong):
         axes.imshow(x[i].reshape(8, 8), cmap="gray_r")
-        axes.set_title(f"a {t[i]}, read as {predicted[i]}", fontsize=10)
+        axes.set_title(f"{t[i]} read as {predicted[i]}", fontsize=10)
     figure.savefig(path)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=30, help="how often to go through the data")
+    parser.add_argument("--epochs", type=int, default=30, help="number of passes over the data")
     parser.add_argument("--out", type=Path, default=Path("runs/digits"), help="folder for weights and pictures")
     arguments = parser.parse_args()
     out = arguments.out
@@ -80,15 +80,15 @@ def main():
     model = train(arguments.epochs, out)
     model.save_weights(out / "weights.safetensors")
 
-    # As another program would do it: a new network of the same form, which takes over what was learnt.
-    reader = network()
-    reader.load_weights(out / "weights.safetensors")
+    # As another program would: a new network of the same architecture loads the weights.
+    loaded = network()
+    loaded.load_weights(out / "weights.safetensors")
     test = Digits(train=False)
-    predicted = predict(reader, test.data)
-    assert (predicted == predict(model, test.data)).all(), "the weights came back changed"
+    predicted = predict(loaded, test.data)
+    assert (predicted == predict(model, test.data)).all(), "the loaded weights differ from the saved ones"
 
     draw_mistakes(test.data, test.label, predicted, out / "mistakes.png")
-    print(f"\nThe first ten test digits are {test.label[:10]}, and were read as {predicted[:10]}.")
+    print(f"\nFirst ten test digits: {test.label[:10]}; predicted: {predicted[:10]}.")
     print(f"Test accuracy: {(predicted == test.label).mean():.2%}. Weights, history and pictures are in {out}.")
 
 

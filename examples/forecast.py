@@ -1,18 +1,18 @@
-"""Forecast a sine curve with noise and the yearly numbers of sunspots with an LSTM, and draw both.
+"""Forecast a noisy sine curve and the yearly numbers of sunspots with an LSTM, and draw both.
 
     python examples/forecast.py --out runs/forecast
 
-Root mean squared errors over values that it was not trained on, beside forecasts that need no training:
+Root mean squared errors on held-out values, and those of two forecasts without training:
 
-    series                                    LSTM   the last value again   the last period again
-    sine, next of 100 values                  0.106          0.224
-    sine, 50 values from the past alone       0.097                                 0.133
-    sunspots, next of 50 years               20.0           30.3
-    sunspots, 22 years from the past alone   61.5                                  37.2
+    series                                    LSTM   last value repeated   last period repeated
+    sine, each of 100 next values             0.106          0.224
+    sine, 50 values free-running              0.097                                0.133
+    sunspots, each of 50 next years          20.0           30.3
+    sunspots, 22 years free-running          61.5                                 37.2
 
-The noise of the sine has a standard deviation of 0.1, which nothing can forecast. A year of sunspots is forecast well from the
-years before it, two cycles are not: the period varies. Both take 7 seconds on one core. `scripts/fetch-data` fetches the
-numbers of sunspots.
+Free-running, the LSTM continues the series from its own forecasts. The noise of the sine has a standard deviation of
+0.1, which no forecast can beat. The next year of sunspots is forecast well, two whole cycles are not, because their
+period varies. Both take 7 seconds on one core. `scripts/fetch-data` downloads the numbers of sunspots.
 """
 
 import argparse
@@ -32,11 +32,11 @@ from passus.random import get_rng
 from passus.schedules import one_cycle
 
 WINDOW, WARM_UP, BATCH = 44, 11, 32
-"""Steps of a training example; its first steps, whose forecasts do not count; examples in a batch."""
+"""Length of a training window; number of its first steps without loss; batch size."""
 
 
 class Forecaster(Layer):
-    """The next value at each step, (N, T, 1) to (N, T, 1) for sequences, (N, 1) to (N, 1) for single steps."""
+    """Forecasts of the next value at each step: (N, T, 1) for sequences (N, T, 1), (N, 1) for single steps (N, 1)."""
 
     def __init__(self, hidden_size=32):
         self.lstm = LSTM(hidden_size, in_size=1)
@@ -49,55 +49,58 @@ class Forecaster(Layer):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--sunspots", type=Path, default=cache_folder() / "sunspots.csv", help="a table of years and numbers"
+        "--sunspots", type=Path, default=cache_folder() / "sunspots.csv", help="CSV file of years and numbers"
     )
-    parser.add_argument("--epochs", type=int, default=60, help="how often to go through the data")
+    parser.add_argument("--epochs", type=int, default=60, help="number of passes over the data")
     parser.add_argument("--out", type=Path, default=Path("runs/forecast"), help="folder for the pictures")
     arguments = parser.parse_args()
     try:
         years, numbers = read_table(arguments.sunspots)
     except (OSError, ValueError, IndexError) as error:
-        print(f"{arguments.sunspots}: {error}\nscripts/fetch-data fetches the numbers of sunspots", file=sys.stderr)
+        print(
+            f"{arguments.sunspots}: {error}\nRun scripts/fetch-data to download the numbers of sunspots",
+            file=sys.stderr,
+        )
         return 2
 
     arguments.out.mkdir(parents=True, exist_ok=True)
     steps = np.arange(400)
     curve = np.sin(2 * np.pi * steps / 25) + 0.1 * get_rng(0).standard_normal(len(steps))
     study("sine", steps, curve.astype(np.float32), 100, 25, arguments)
-    # Their square roots vary as much in high years as in low ones.
-    study("sunspots", years, numbers, 50, 11, arguments, to=np.sqrt, back=lambda z: np.maximum(z, 0) ** 2)
+    # The variance of the square roots does not depend on the level.
+    study("sunspots", years, numbers, 50, 11, arguments, transform=np.sqrt, inverse=lambda z: np.maximum(z, 0) ** 2)
     return 0
 
 
 def read_table(path):
-    """The first two columns of a file .csv with a title line."""
+    """Return the first two columns of a CSV file with a header line."""
     with path.open(newline="") as file:
         rows = list(csv.reader(file))[1:]
     return np.array([int(row[0]) for row in rows]), np.array([row[1] for row in rows], np.float32)
 
 
-def study(name, times, series, held_out, period, arguments, to=np.copy, back=np.copy):
-    """Train on all but the last values, forecast these, and compare with forecasts that need no training."""
+def study(name, times, series, held_out, period, arguments, transform=np.copy, inverse=np.copy):
+    """Train on all but the last values, forecast these, and compare with forecasts without training."""
     passus.random.seed(0)
-    z = to(series)
+    z = transform(series)
     past = z[:-held_out]
     mean, std = past.mean(), past.std()
-    model = trained((past - mean) / std, arguments.epochs)
-    ahead = back(next_values(model, (z - mean) / std)[-held_out - 1 : -1] * std + mean)
-    free = back(continued(model, (past - mean) / std, held_out) * std + mean)
+    model = train((past - mean) / std, arguments.epochs)
+    next_forecasts = inverse(next_values(model, (z - mean) / std)[-held_out - 1 : -1] * std + mean)
+    continuation = inverse(continue_series(model, (past - mean) / std, held_out) * std + mean)
 
-    past, future, far = series[:-held_out], series[-held_out:], 2 * period
-    again, repeated = series[-held_out - 1 : -1], np.tile(past[-period:], 2)
-    print(f"{name}: root mean squared error after the first {len(past)} values")
-    print(f"  next value: LSTM {rmse(ahead, future):.3f}, the last value again {rmse(again, future):.3f}")
+    past, future, steps = series[:-held_out], series[-held_out:], 2 * period
+    last_values, last_periods = series[-held_out - 1 : -1], np.tile(past[-period:], 2)
+    print(f"{name}: root mean squared errors after the first {len(past)} values")
+    print(f"  next value: LSTM {rmse(next_forecasts, future):.3f}, last value repeated {rmse(last_values, future):.3f}")
     print(
-        f"  {far} values: LSTM {rmse(free[:far], future[:far]):.3f}, "
-        f"the last period again {rmse(repeated, future[:far]):.3f}"
+        f"  {steps} values: LSTM {rmse(continuation[:steps], future[:steps]):.3f}, "
+        f"last period repeated {rmse(last_periods, future[:steps]):.3f}"
     )
-    draw(name, times, series, ahead, free[:far], arguments.out / f"{name}.png")
+    draw(name, times, series, next_forecasts, continuation[:steps], arguments.out / f"{name}.png")
 
 
-def trained(z, epochs):
+def train(z, epochs):
     windows = np.lib.stride_tricks.sliding_window_view(z, WINDOW + 1)[:, :, None].copy()
     batches = DataLoader(ArrayDataset(windows[:, :-1], windows[:, 1:]), BATCH)
     model = Forecaster()
@@ -113,45 +116,49 @@ def trained(z, epochs):
 
 @passus.no_grad()
 def next_values(model, z):
-    """At each step the forecast of the value after it."""
+    """Return the forecast of the next value at each step."""
     return model(z[None, :, None]).data[0, :, 0]
 
 
 @passus.no_grad()
-def continued(model, past, count):
-    """``count`` values after the past, each computed from those before it."""
+def continue_series(model, past, count):
+    """Continue the past by ``count`` values, each forecast from the previous ones."""
     model.lstm.reset_state()
     for value in past:
         y = model(np.array([[value]]))
-    found = []
+    forecasts = []
     for _ in range(count):
-        found.append(y.data[0, 0])
+        forecasts.append(y.data[0, 0])
         y = model(y)
-    return np.array(found)
+    return np.array(forecasts)
 
 
 def rmse(y, t):
     return np.sqrt(np.mean((y - t) ** 2))
 
 
-def draw(name, times, series, ahead, free, path):
+def draw(name, times, series, next_forecasts, continuation, path):
     from matplotlib.figure import Figure
 
-    start = len(series) - len(ahead)
-    shown = max(0, start - 2 * len(ahead))
+    start = len(series) - len(next_forecasts)
+    shown = max(0, start - 2 * len(next_forecasts))
     figure = Figure(figsize=(10, 4), dpi=110, layout="constrained")
     axes = figure.subplots()
     axes.plot(times[shown:], series[shown:], color="#bbbbbb", label="observed")
-    axes.plot(times[start:], ahead, color="#4477aa", label="LSTM, one value ahead")
+    axes.plot(times[start:], next_forecasts, color="#4477aa", label="LSTM, next value")
     axes.plot(
-        times[start : start + len(free)], free, color="#ee6677", linestyle="--", label="LSTM, from the past alone"
+        times[start : start + len(continuation)],
+        continuation,
+        color="#ee6677",
+        linestyle="--",
+        label="LSTM, free-running",
     )
     axes.axvline(times[start], color="black", linewidth=0.8)
     axes.set_title(f"{name}: trained on the values before the line")
     axes.set_xlabel("year" if name == "sunspots" else "step")
     axes.legend(loc="upper left")
     figure.savefig(path)
-    print(f"The picture is {path}")
+    print(f"Picture saved as {path}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Show where a network sees the cat: Grad-CAM (Selvaraju et al., 2017) with EfficientNet-Lite0.
+"""Show which regions of a photo determine its class: Grad-CAM (Selvaraju et al., 2017) with EfficientNet-Lite0.
 
     python examples/gradcam.py --out FOLDER
 
-The photo and the weights are those that `scripts/fetch-data` puts into the cache folder; any other photo can be given.
+`scripts/fetch-data` downloads the default photo, of a cat, and the weights into the cache folder.
 """
 
 import argparse
@@ -27,32 +27,30 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", type=Path, default=cache_folder() / "efficientnet-lite0.pth")
     parser.add_argument("--photo", type=Path, default=cache_folder() / "chelsea.png")
-    parser.add_argument("--out", type=Path, default=Path("runs/gradcam"), help="a folder for the picture")
+    parser.add_argument("--out", type=Path, default=Path("runs/gradcam"), help="folder for the picture")
     arguments = parser.parse_args()
     try:
         model, x = EfficientNetLite0(weights=arguments.weights), pixels(arguments.photo)
     except (MissingWeightsError, FileNotFoundError) as error:
-        print(f"{error}\nscripts/fetch-data fetches the photo and the weights", file=sys.stderr)
+        print(f"{error}\nRun scripts/fetch-data to download the photo and the weights", file=sys.stderr)
         return 2
 
     with passus.test_mode(), passus.no_grad():
         features = model.features(x).data
-        likely = F.softmax(model.classify(features).data)[0]
-        classes = likely.argsort()[::-1]
-        maps = {name_of(c): enlarged(grad_cam(model, features, c), x.shape[2:]) for c in classes[:2]}
+        probabilities = F.softmax(model.classify(features).data)[0]
+        classes = probabilities.argsort()[::-1]
+        maps = {name_of(c): resized(grad_cam(model, features, c), x.shape[2:]) for c in classes[:2]}
     for c in classes[:5]:
-        print(f"{likely[c]:6.1%}  {name_of(c)}")
+        print(f"{probabilities[c]:6.1%}  {name_of(c)}")
     for name, heat in maps.items():
         row, column = np.unravel_index(heat.argmax(), heat.shape)
-        print(
-            f"{name}: seen most at {row / heat.shape[0]:.0%} of the height, {column / heat.shape[1]:.0%} of the width"
-        )
+        print(f"{name}: maximum at {row / heat.shape[0]:.0%} of the height, {column / heat.shape[1]:.0%} of the width")
     draw(x[0], maps, arguments.out)
     return 0
 
 
 def pixels(path):
-    """The whole photo, (1, 3, H, W), its shorter side as long as the network knows it; images may have any shape."""
+    """Return the whole photo (1, 3, H, W), its shorter side scaled to the 224 pixels of the training images."""
     from PIL import Image
 
     photo = Image.open(path)
@@ -65,20 +63,20 @@ def name_of(c):
 
 
 def grad_cam(model, features, c):
-    """How much each place of the features (1, C, H, W) spoke for class c: (H, W).
+    """Return the contribution (H, W) of each position of the features (1, C, H, W) to class c.
 
-    The features are weighted with the mean gradient that the score of the class has in their channel.
+    The channels are weighted by the mean gradient of the score of the class.
     """
     weights = grad(lambda features: model.classify(features)[0, c])(features).mean(axis=(2, 3), keepdims=True)
     return F.relu((weights * features).sum(axis=1)[0])
 
 
-def enlarged(heat, size):
+def resized(heat, size):
     return F.resize(heat[None, None], size, "bilinear")[0, 0]
 
 
 def draw(x, maps, folder):
-    """The photo, and over it each map, from blue (nothing) to red."""
+    """Draw the photo, and each map over it, from blue (zero) to red."""
     import matplotlib
 
     matplotlib.use("agg")

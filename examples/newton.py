@@ -1,9 +1,9 @@
-"""Newton's method finds a minimum of y = x**4 - 2 x**2, with a second derivative that nobody wrote down.
+"""Find a minimum of y = x**4 - 2 x**2 by Newton's method, with both derivatives from backpropagation.
 
     python examples/newton.py --start 2.0
 
-Each step goes to x - f'(x) / f''(x). Both derivatives come from backpropagation: the second one is the gradient of the
-gradient, for ``create_graph=True`` records how the first was computed.
+Each step replaces x by x - f'(x) / f''(x). ``create_graph=True`` records the computation of the first derivative, so
+that it can be differentiated again.
 """
 
 import argparse
@@ -18,7 +18,7 @@ def f(x):
 
 
 def derivatives(at):
-    """f'(x) and f''(x) at a point."""
+    """Return f'(x) and f''(x) at a point."""
     x = Variable(np.array(at))
     f(x).backward(create_graph=True)
     first = x.grad
@@ -29,8 +29,8 @@ def derivatives(at):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--start", type=float, default=2.0, help="where to begin")
-    parser.add_argument("--steps", type=int, default=10, help="how many steps to take")
+    parser.add_argument("--start", type=float, default=2.0, help="initial value")
+    parser.add_argument("--steps", type=int, default=10, help="number of steps")
     arguments = parser.parse_args()
 
     x = arguments.start

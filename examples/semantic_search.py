@@ -1,4 +1,4 @@
-"""Search the docstrings of Python's standard library by their meaning, with all-MiniLM-L6-v2 (Wang et al., 2020).
+"""Search the docstrings of Python's standard library by meaning, with all-MiniLM-L6-v2 (Wang et al., 2020).
 
     python examples/semantic_search.py copy a folder with everything in it
 
@@ -10,10 +10,10 @@ prints, with Python 3.11.7:
     0.458  shutil: Utility functions for copying and archiving files and directory trees.
     0.454  copy.copy: Shallow copy operation on arbitrary Python objects.
 
-`scripts/fetch-data large` puts the weights and the vocabulary into the cache folder; the vocabulary is read with
-`pip install passus[text]`. The first search embeds the first paragraphs of 5,168 docstrings, which took 50 seconds on two
-cores, and keeps the vectors in the cache folder; one after that takes two seconds. Functions written in C have no docstring
-in a file, and are not found.
+`scripts/fetch-data large` downloads the weights and the vocabulary into the cache folder; the tokenizer needs the extra
+`text` (`pip install passus[text]`). The first search embeds the first paragraphs of 5,168 docstrings, which took 50
+seconds on two cores, and caches the vectors; later searches take two seconds. Functions written in C are not found,
+because their docstrings are in no source file.
 """
 
 import argparse
@@ -44,21 +44,21 @@ SKIPPED = {
     "tests",
     "turtledemo",
 }
-"""Folders of tests and applications, and of packages that newer releases of Python do not have."""
+"""Folders of tests, of applications, and of packages removed from newer releases of Python."""
 MAX_TOKENS = 128
-"""The length of texts that the network was trained on."""
+"""Length of the texts that the network was trained on."""
 CHUNK = 512
-"""Docstrings from one step of the progress bar to the next."""
+"""Number of docstrings per step of the progress bar."""
 WIDTH = 110
-"""How much of a name and its docstring is printed."""
+"""Maximum length of a printed line."""
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("query", nargs="+", help="what to search for, in words")
-    parser.add_argument("--top", type=int, default=5, metavar="K", help="how many docstrings to print")
+    parser.add_argument("query", nargs="+", help="search query")
+    parser.add_argument("--top", type=int, default=5, metavar="K", help="number of docstrings to print")
     parser.add_argument(
-        "--modules", nargs="+", default=[], metavar="NAME", help="search these alone, such as json shutil"
+        "--modules", nargs="+", default=[], metavar="NAME", help="search only these modules, such as json shutil"
     )
     parser.add_argument("--weights", type=Path, default=cache_folder() / "all-minilm-l6-v2.safetensors")
     parser.add_argument("--vocabulary", type=Path, default=cache_folder() / "all-minilm-l6-v2-vocab.txt")
@@ -69,7 +69,7 @@ def main():
         print(error, file=sys.stderr)
         return 2
     except (MissingWeightsError, DataError) as error:
-        print(f"{error}\n`scripts/fetch-data large` fetches the weights and the vocabulary", file=sys.stderr)
+        print(f"{error}\nRun `scripts/fetch-data large` to download the weights and the vocabulary", file=sys.stderr)
         return 2
     vectors, lines = index(model, arguments.weights, sorted(arguments.modules))
     if not len(lines):
@@ -84,7 +84,7 @@ def main():
 
 
 def index(model, weights, modules):
-    """The vectors (N, D) of names and docstrings, and a line to print for each; kept in the cache folder."""
+    """Return the vectors (N, D) of names and docstrings and a line to print for each, cached on disk."""
     with weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
     digest.update(f"{modules} {MAX_TOKENS}".encode())
@@ -92,17 +92,17 @@ def index(model, weights, modules):
     vectors, lines = load_cache_npz(name)
     if vectors is None:
         texts = [f"{name}: {summary}" for name, summary in docstrings(modules).items()]
-        parts = [texts[i : i + CHUNK] for i in range(0, len(texts), CHUNK)]
-        vectors = np.concatenate([model.encode(part) for part in tqdm(parts or [[]], "Indexing")])
+        chunks = [texts[i : i + CHUNK] for i in range(0, len(texts), CHUNK)]
+        vectors = np.concatenate([model.encode(chunk) for chunk in tqdm(chunks or [[]], "Indexing")])
         lines = np.array([text[:WIDTH] for text in texts], str)
         save_cache_npz(vectors, lines, name)
     return vectors, lines
 
 
 def docstrings(modules=()):
-    """Public names of the standard library, such as ``json.decoder.JSONDecoder``, and the first paragraphs of their docstrings.
+    """Return the first paragraphs of public docstrings by name, such as ``json.decoder.JSONDecoder``.
 
-    The sources are parsed, not imported. ``modules``: those at the top that are wanted, all if there are none.
+    The sources are parsed, not imported. ``modules``: names of top-level modules (default: all).
     """
     library = Path(sysconfig.get_path("stdlib"))
     found = {}
@@ -111,7 +111,7 @@ def docstrings(modules=()):
         if SKIPPED.intersection(parts):
             continue
         if parts and parts[0].startswith("_py") and parts[0][3:] in sys.stdlib_module_names:
-            parts[0] = parts[0][3:]  # The Python source of what is also written in C, as _pydecimal is of decimal.
+            parts[0] = parts[0][3:]  # The Python version of a C module: _pydecimal is decimal.
         private = any(part.startswith("_") for part in parts)
         if parts and not private and parts[0] in (modules or sys.stdlib_module_names):
             with warnings.catch_warnings():
@@ -123,7 +123,7 @@ def docstrings(modules=()):
 
 
 def documented(node, name):
-    """The name of a module, class or function with the first paragraph of its docstring, and those of what is public in it."""
+    """Yield the name and the first paragraph of the docstring of a node, then those of its public members."""
     summary = " ".join((ast.get_docstring(node) or "").partition("\n\n")[0].split())
     if summary:
         yield name, summary

@@ -3,8 +3,9 @@
     espeak-ng -m -w speech.wav 'This is spoken by a machine. <break time="2s"/> After two seconds, it continues.'
     python examples/speech_segments.py speech.wav --out runs/speech
 
-The network computes a probability for each chunk of 32 ms; the state of its LSTM is carried from one to the next. In the file
-above it finds two segments, from 0.03 to 1.57 s and from 3.39 to 5.60 s. `scripts/fetch-data` fetches the weights.
+The network computes the probability of speech in each chunk of 32 ms and carries the state of its LSTM from chunk to
+chunk. In the file above it finds two segments, from 0.03 to 1.57 s and from 3.39 to 5.60 s. `scripts/fetch-data`
+downloads the weights.
 """
 
 import argparse
@@ -22,16 +23,16 @@ from passus.models import SileroVAD, speech_segments
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("audio", type=Path, help="a file .wav, of any sample rate")
+    parser.add_argument("audio", type=Path, help="WAV file, any sample rate")
     parser.add_argument("--weights", type=Path, default=cache_folder() / "silero_vad_16k_op15.onnx")
-    parser.add_argument("--threshold", type=float, default=0.5, help="the probability at which speech begins")
+    parser.add_argument("--threshold", type=float, default=0.5, help="probability at which a segment starts")
     parser.add_argument("--out", type=Path, default=Path("runs/speech"), help="folder for the picture")
     arguments = parser.parse_args()
     try:
         model = SileroVAD(arguments.weights)
         samples = resampled(*read_wav(arguments.audio), model.sample_rate)
     except MissingWeightsError as error:
-        print(f"{error}\nscripts/fetch-data fetches the weights", file=sys.stderr)
+        print(f"{error}\nRun scripts/fetch-data to download the weights", file=sys.stderr)
         return 2
     except (OSError, EOFError, wave.Error) as error:
         print(f"{arguments.audio}: {error}", file=sys.stderr)
@@ -50,19 +51,19 @@ def main():
 
 
 def read_wav(path):
-    """The mean of all channels as float32 in [-1, 1], and the sample rate."""
+    """Return the mean of all channels as float32 in [-1, 1], and the sample rate."""
     with wave.open(str(path)) as file:
         channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
         content = np.frombuffer(file.readframes(file.getnframes()), np.uint8).reshape(-1, width)
-    # The bytes become the upper ones of 32 bits; those of 8 bits are unsigned.
-    wide = np.zeros((len(content), 4), np.uint8)
-    wide[:, 4 - width :] = content ^ 128 if width == 1 else content
-    samples = wide.view("<i4").reshape(-1, channels).mean(axis=1) / 2**31
+    # Each sample fills the upper bytes of an int32; 8-bit samples are unsigned.
+    words = np.zeros((len(content), 4), np.uint8)
+    words[:, 4 - width :] = content ^ 128 if width == 1 else content
+    samples = words.view("<i4").reshape(-1, channels).mean(axis=1) / 2**31
     return samples.astype(np.float32), rate
 
 
 def resampled(samples, rate, new_rate):
-    """The signal at another sample rate, without the frequencies that it cannot represent."""
+    """Return the signal at another sample rate; frequencies above its Nyquist limit are removed."""
     length = round(len(samples) * new_rate / rate)
     if length == 0 or rate == new_rate:
         return samples
@@ -71,7 +72,7 @@ def resampled(samples, rate, new_rate):
 
 
 def draw(samples, probabilities, segments, folder):
-    """The signal, the probability of speech over it, and the segments in colour."""
+    """Draw the signal and the probability of speech, with the segments highlighted."""
     from matplotlib.figure import Figure
 
     rate, chunk = SileroVAD.sample_rate, SileroVAD.chunk
@@ -86,10 +87,10 @@ def draw(samples, probabilities, segments, folder):
     for axes in (signal, speech):
         for segment in segments:
             axes.axvspan(*segment.seconds, color="#ee6677", alpha=0.25, linewidth=0)
-    signal.set_title(f"{len(segments)} segments of speech")
+    signal.set_title(f"{len(segments)} speech segments")
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / "speech_segments.png")
-    print(f"The picture is in {folder}")
+    print(f"Picture saved in {folder}")
 
 
 if __name__ == "__main__":

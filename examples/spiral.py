@@ -1,8 +1,8 @@
-"""Separate three arms of a spiral, and draw where the network sees the borders between them.
+"""Classify the points of three spiral arms, and draw the decision boundary of the network.
 
     python examples/spiral.py --out runs/spiral
 
-The loop is written out here: what `passus.training.Trainer` does, in six lines.
+The training loop is written out: it is what `passus.training.Trainer` does.
 """
 
 import argparse
@@ -39,34 +39,34 @@ def train(epochs):
 
 
 def predict(model, x):
-    # In test mode the batch normalisation uses the statistics of the training, so a point is read by itself.
+    # In test mode batch normalization uses running statistics, so predictions do not depend on the batch.
     with passus.test_mode(), passus.no_grad():
         return model(x).data.argmax(axis=1)
 
 
 def draw(model, points, labels, path):
-    """The class that the network sees at every place, and the points it learnt from."""
+    """Draw the predicted class at each point of the plane, and the training data."""
     from matplotlib.colors import ListedColormap
     from matplotlib.figure import Figure
 
     side = np.linspace(-1.15, 1.15, 300, dtype=np.float32)
-    places = np.stack(np.meshgrid(side, side), axis=-1)
-    seen = predict(model, places.reshape(-1, 2)).reshape(300, 300)
+    grid = np.stack(np.meshgrid(side, side), axis=-1)
+    predicted = predict(model, grid.reshape(-1, 2)).reshape(300, 300)
     colours = ListedColormap(["#4477aa", "#ee6677", "#228833"])
     figure = Figure(figsize=(6, 6), dpi=120, layout="constrained")
     axes = figure.subplots()
-    axes.pcolormesh(side, side, seen, cmap=colours, alpha=0.3, rasterized=True)
+    axes.pcolormesh(side, side, predicted, cmap=colours, alpha=0.3, rasterized=True)
     for arm, marker in enumerate("ox^"):
         axes.scatter(*points[labels == arm].T, color=colours(arm), marker=marker, s=22, label=f"arm {arm}")
     axes.set_aspect("equal")
-    axes.set_title("A spiral of three arms, and what the network makes of the plane")
+    axes.set_title("Three spiral arms and the decision boundary of the network")
     axes.legend(loc="upper right")
     figure.savefig(path)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=60, help="how often to go through the data")
+    parser.add_argument("--epochs", type=int, default=60, help="number of passes over the data")
     parser.add_argument("--out", type=Path, default=Path("runs/spiral"), help="folder for the picture")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ def main():
     test, data = Spiral(train=False), Spiral(train=True)
     print(f"Test accuracy: {(predict(model, test.data) == test.label).mean():.1%}")
     draw(model, data.data, data.label, arguments.out / "boundary.png")
-    print(f"The picture is in {arguments.out}")
+    print(f"Picture saved in {arguments.out}")
 
 
 if __name__ == "__main__":

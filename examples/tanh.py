@@ -1,9 +1,9 @@
-"""The derivatives of tanh up to order 6, each the gradient of the one before, as curves and as a graph.
+"""Compute the derivatives of tanh up to order 6, each as the gradient of the previous one; draw them, and a graph.
 
     python examples/tanh.py --out runs/tanh
 
-Every backward pass is recorded (``create_graph=True``), so it can be differentiated again. How the graph grows with the
-order shows in ``graph.svg``, if Graphviz is installed.
+Every backward pass is recorded (``create_graph=True``), so it can be differentiated again. With Graphviz installed,
+``graph.svg`` shows the graph of a derivative.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from passus.utils import plot_dot_graph
 
 
 def derivatives(x, order):
-    """tanh(x) and its derivatives, as Variables with their graphs."""
+    """Return tanh(x) and its derivatives as Variables with their graphs."""
     found = [F.tanh(x)]
     found[0].name = "tanh(x)"
     for _ in range(order):
@@ -34,7 +34,7 @@ def draw(x, curves, path):
     figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
     axes = figure.subplots()
     for n, y in enumerate(curves):
-        # Higher derivatives are much larger; scaled to 1, their shapes can be compared.
+        # Higher derivatives are much larger, so each curve is scaled to 1.
         size = np.abs(y.data).max()
         axes.plot(x.data, y.data / size, label=f"order {n}, divided by {size:.3g}")
     axes.set_title("tanh and its derivatives, scaled to the same height")
@@ -46,8 +46,8 @@ def draw(x, curves, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--order", type=int, default=6, help="of the highest derivative")
-    parser.add_argument("--graph-order", type=int, default=2, help="of the derivative whose graph is drawn")
+    parser.add_argument("--order", type=int, default=6, help="order of the highest derivative")
+    parser.add_argument("--graph-order", type=int, default=2, help="order of the derivative whose graph is drawn")
     parser.add_argument("--out", type=Path, default=Path("runs/tanh"), help="folder for the pictures")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ def main():
         )
     except DependencyError as error:
         print(f"No graph: {error}")
-    print(f"Pictures are in {arguments.out}")
+    print(f"Pictures saved in {arguments.out}")
 
 
 if __name__ == "__main__":

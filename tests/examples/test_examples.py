@@ -29,7 +29,7 @@ def mnist5k() -> Path:
 
 
 def run(name: str, *arguments: str | Path, code: int = 0, **environment: str) -> str:
-    """What an example prints; it must end with this exit status, and warn of nothing."""
+    """Return the output of an example; it must end with this exit status and without warnings."""
     done = subprocess.run(
         [sys.executable, "-W", "error", EXAMPLES / f"{name}.py", *map(str, arguments)],
         capture_output=True,
@@ -136,7 +136,7 @@ def test_a_dcgan_resumes_with_the_same_pictures(mnist5k, tmp_path):
     whole, halves, digits = tmp_path / "whole", tmp_path / "halves", every_third(mnist5k, tmp_path)
     text = run("dcgan", "--data", digits, "--epochs", 2, "--out", whole)
     assert re.search(r"Real digits .* confidence of [89][\d.]+%", text)
-    assert "Drawn digits" in text
+    assert "Generated digits" in text
     run("dcgan", "--data", digits, "--epochs", 1, "--out", halves)
     first = (halves / "samples.png").read_bytes()
     assert "step-00000027" in run("dcgan", "--data", digits, "--epochs", 2, "--out", halves)
@@ -165,8 +165,8 @@ def test_mnist_reads_its_files_and_goes_on_from_a_checkpoint(tmp_path, monkeypat
         with pytest.raises(SystemExit, match="0"):
             runpy.run_path(str(EXAMPLES / "mnist.py"), run_name="__main__")
     text = capsys.readouterr().out
-    assert "Going on after 20 steps" in text
-    assert percent(text.partition("Going on")[2]) >= 90.0
+    assert "Resumed after 20 steps" in text
+    assert percent(text.partition("Resumed")[2]) >= 90.0
 
 
 def test_mnist_says_how_to_get_its_data(tmp_path):

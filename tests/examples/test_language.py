@@ -38,7 +38,7 @@ def test_a_language_model_resumes_bit_for_bit(name, tmp_path):
 def test_dates_resume_bit_for_bit_and_draw_their_attention(tmp_path):
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     text = run("dates", "--steps", 20, "--out", whole)
-    assert "Held-out dates that are right" in text
+    assert "Accuracy on held-out dates" in text
     assert pictures(whole)["attention.png"] > 20_000
     run("dates", "--steps", 20, "--pause", 10, "--out", halves)
     assert "Resumed after 10 steps" in run("dates", "--steps", 20, "--resume", "--out", halves)
@@ -50,7 +50,7 @@ def test_dates_resume_bit_for_bit_and_draw_their_attention(tmp_path):
 @pytest.mark.compiles
 def test_dates_are_learnt(tmp_path):
     text = run("dates", "--steps", 500, "--out", tmp_path)
-    found = re.search(r"Held-out dates that are right: ([\d.]+)%", text)
+    found = re.search(r"Accuracy on held-out dates: ([\d.]+)%", text)
     assert found is not None, text
     assert float(found[1]) > 40, text  # 75 % was measured; after all 1,500 steps it is 99.9 %.
 

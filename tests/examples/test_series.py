@@ -94,12 +94,12 @@ def test_speakers_say_how_to_get_their_data(tmp_path):
 @pytest.mark.slow
 def test_series_are_forecast_better_than_by_their_last_values(tmp_path):
     text = run("forecast", "--sunspots", real("sunspots.csv"), "--out", tmp_path)
-    found = re.findall(r"next value: LSTM ([\d.]+), the last value again ([\d.]+)", text)
+    found = re.findall(r"next value: LSTM ([\d.]+), last value repeated ([\d.]+)", text)
     (sine, same), (sunspots, last_year) = [tuple(map(float, pair)) for pair in found]
     assert 0.08 < sine < 0.13 < same  # The noise alone is 0.1.
     assert sunspots < 0.8 * last_year
     assert last_year == pytest.approx(30.346)
-    ahead, repeated = map(float, re.findall(r"50 values: LSTM ([\d.]+), the last period again ([\d.]+)", text)[0])
+    ahead, repeated = map(float, re.findall(r"50 values: LSTM ([\d.]+), last period repeated ([\d.]+)", text)[0])
     assert ahead < repeated
     assert list(pictures(tmp_path)) == ["sine.png", "sunspots.png"]
     assert min(pictures(tmp_path).values()) > 20_000
