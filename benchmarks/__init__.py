@@ -1,1 +1,1 @@
-"""passus and its peers, measured in turn in one call."""
+"""passus and its peers, timed in alternation."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks [name ...]``: passus and its peers in turn, as tables of ratios in Markdown."""
+"""``python -m benchmarks [name ...]``: compare passus with its peers, in Markdown tables of time ratios."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ IMPORTS = ("numpy", "passus", "torch")
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     known = (*GROUPS, *PROBLEMS, "operations", *OPERATIONS, "import")
-    parser.add_argument("what", nargs="*", metavar="name", help=f"of {', '.join(known)}; all groups if none")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each program (default: 5)")
-    parser.add_argument("--growth", action="store_true", help="how the cost grows, instead of all groups")
-    parser.add_argument("--save", type=Path, metavar="FOLDER", help="keep the tables, the numbers, and charts")
-    chosen = parser.parse_args()
-    unknown = set(chosen.what) - {*known}
+    parser.add_argument("what", nargs="*", metavar="name", help=f"any of {', '.join(known)} (default: all groups)")
+    parser.add_argument("--rounds", type=int, default=5, help="number of turns of each program (default: 5)")
+    parser.add_argument("--growth", action="store_true", help="measure how the cost grows with the problem size")
+    parser.add_argument("--save", type=Path, metavar="FOLDER", help="folder for tables, numbers and charts")
+    arguments = parser.parse_args()
+    unknown = set(arguments.what) - {*known}
     if unknown:
-        parser.error(f"there is no {', '.join(sorted(unknown))}")
-    if chosen.rounds < 2:
-        parser.error("--rounds: 2 or more, for one turn has no quartiles")
-    report = Report(machine(), chosen.save)
-    run(chosen.what or ([] if chosen.growth else [*EVERYTHING]), chosen.rounds, report)
-    if chosen.growth:
-        report.begin_group("growth", measured_ceilings(chosen.rounds))
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    if arguments.rounds < 2:
+        parser.error("--rounds must be at least 2, because one turn has no quartiles")
+    report = Report(machine(), arguments.save)
+    run(arguments.what or ([] if arguments.growth else [*EVERYTHING]), arguments.rounds, report)
+    if arguments.growth:
+        report.begin_group("growth", measured_ceilings(arguments.rounds))
         for line in GROWTH:
-            report.add_line(growth.measure(line, chosen.rounds))
+            report.add_line(growth.measure(line, arguments.rounds))
 
 
 def run(names: list[str], rounds: int, report: Report) -> None:

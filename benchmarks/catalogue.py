@@ -1,4 +1,4 @@
-"""All problems by group, and what each is."""
+"""All problems by group, and their descriptions."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ PROBLEMS = (*VECTORS, *IMAGES, *SEQUENCES)
 
 
 def problems_of(names: list[str]) -> list[str]:
-    """The problems that are meant by names of problems and of groups, each once."""
-    meant = [problem for name in names for problem in GROUPS.get(name, (name,))]
-    return [*dict.fromkeys(problem for problem in meant if problem in PROBLEMS)]
+    """Return the problems that these names of problems and groups select, each once."""
+    selected = [problem for name in names for problem in GROUPS.get(name, (name,))]
+    return [*dict.fromkeys(problem for problem in selected if problem in PROBLEMS)]
 
 
 def by_group(problems: list[str]) -> dict[str, list[str]]:
-    """These problems by the group that each belongs to; problems of the growth have none of their own."""
+    """Return the problems by group; problems that vary a size form the group `growth`."""
     groups: dict[str, list[str]] = {}
     for problem in problems:
         group = next((name for name, members in GROUPS.items() if problem in members), "growth")
@@ -40,18 +40,18 @@ def operations_of(names: list[str]) -> list[str]:
     return [problem for problem in DIRECTIONS if "operations" in names or problem.partition(":")[2] in names]
 
 
-def what_is(problem: str) -> str:
-    described = IMAGES.get(problem) or SEQUENCES.get(problem)
-    return described.what if described else VECTORS[problem]
+def describe(problem: str) -> str:
+    found = IMAGES.get(problem) or SEQUENCES.get(problem)
+    return found.what if found else VECTORS[problem]
 
 
 def rate_of(problem: str) -> tuple[int, str] | None:
-    """How many of what one step processes, where a rate is told."""
+    """Return the number of items that one step processes and their name, or None if no rate is reported."""
     return SEQUENCES[problem].rate if problem in SEQUENCES else None
 
 
 def panel_of(problem: str) -> str:
-    """Where its bars are drawn."""
+    """Return the panel in which a problem is drawn."""
     if problem in SEQUENCES:
         return SEQUENCES[problem].panel
     return "training steps" if problem in VECTORS or IMAGES[problem].training else "forward passes"

@@ -1,4 +1,4 @@
-"""How fast anything has been on this machine in the same minutes: ratios depend on what it can do."""
+"""The ceilings of the machine: the highest speeds measured on it during the same run."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from benchmarks.operations.costs import BYTES, FLOPS
 from benchmarks.processes import Worker, WorkerError
 from benchmarks.timing import in_turns
 
-REACHED = {FLOPS: ("product", "multiplications"), BYTES: ("triad", "copy")}
+MEASUREMENTS = {FLOPS: ("product", "multiplications"), BYTES: ("triad", "copy")}
 SETS = {16: "AVX-512", 8: "AVX2", 4: "128 bits"}
 
 
 @dataclass(frozen=True)
 class Ceilings:
-    """For each unit the highest speed reached; empty without Numba. ``lanes``: how many float32 a vector of the kernels has."""
+    """The highest speed in each unit, empty without Numba. ``lanes``: number of float32 in a vector of the kernels."""
 
     speeds: dict[str, float]
     lanes: int = 0
 
     def __str__(self) -> str:
         if not self.speeds:
-            return "no ceiling that could be measured"
+            return "unknown speeds"
         speeds = " and ".join(f"{speed:.0f} {unit}" for unit, speed in self.speeds.items())
         return f"{speeds}, in vectors of {self.lanes} numbers ({SETS[self.lanes]})"
 
 
 def highest(ceilings: list[Ceilings]) -> Ceilings:
-    """Of each unit the highest speed in any of them."""
+    """Return the highest speed in each unit."""
     speeds: dict[str, float] = {}
     for one in ceilings:
         speeds |= {unit: max(speed, speeds.get(unit, 0)) for unit, speed in one.speeds.items()}
@@ -42,11 +42,11 @@ def measured_ceilings(rounds: int) -> Ceilings:
 
 def ceilings_of(worker: Worker, rounds: int) -> Ceilings:
     try:
-        work = {name: worker.ask("work", name) for names in REACHED.values() for name in names}
+        work = {name: worker.ask("work", name) for names in MEASUREMENTS.values() for name in names}
         lanes = worker.ask("lanes", "ceiling")
     except WorkerError as error:
-        print(f"Without ceilings: {error}.\n")
+        print(f"No ceilings: {error}.\n")
         return Ceilings({})
     timings = in_turns({name: partial(worker.ask, "turn", name) for name in work}, rounds)
     speeds = {timing.name: work[timing.name] / timing.median for timing in timings}
-    return Ceilings({unit: max(speeds[name] for name in names) for unit, names in REACHED.items()}, lanes)
+    return Ceilings({unit: max(speeds[name] for name in names) for unit, names in MEASUREMENTS.items()}, lanes)

@@ -1,4 +1,4 @@
-"""Results as pictures: how many times as long as passus the others took, and how the cost grows."""
+"""Charts of the results: times relative to passus, shares of the ceilings, and growth of the cost."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from benchmarks.growth import Line
 from benchmarks.operations.measuring import Operations
 
 FLOOR = 1.2
-"""How many times as long as passus the fastest of the others should take."""
+"""Target: the time of the fastest peer as a multiple of that of passus."""
 FLOOR_OF_SEQUENCES = 1.3
 
-BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
-"""Numbers stay readable where they meet a line."""
+LABEL_BOX = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+"""Keeps numbers readable where they overlap a line."""
 
 STYLES = {
     "passus": ("#000000", "o"),
@@ -31,33 +31,33 @@ STYLES = {
     "passus_numpy": ("#999999", "X"),
     "dezero": ("#009E73", "*"),
 }
-"""Colours that the colour-blind can tell apart (Okabe and Ito, 2008), and markers for print without colour."""
+"""Colours that are safe for the colour-blind (Okabe and Ito, 2008), and markers for print in grey."""
 
 
 def ratios(comparisons: list[Comparison], machine: str, path: Path, floor: float = FLOOR) -> None:
-    """A bar for each peer and problem: to the right of 1 passus is faster, to the left the peer is."""
+    """Draw a bar for each peer and problem; passus is faster where it ends to the right of 1."""
     panels: dict[str, list[Comparison]] = {}
     for comparison in comparisons:
         panels.setdefault(panel_of(comparison.problem), []).append(comparison)
-    rows = max(sum(len(comparison.timings) for comparison in chosen) for chosen in panels.values())
+    rows = max(sum(len(comparison.timings) for comparison in members) for members in panels.values())
     figure = Figure(figsize=(2 + 5 * len(panels), 2 + 0.19 * rows), layout="constrained")
-    for axes, (title, chosen) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items()):
-        draw_ratios(axes, chosen, floor)
+    for axes, (title, members) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items()):
+        draw_ratios(axes, members, floor)
         axes.set_title(title, fontsize=11)
     finish(figure, "Time taken, as a multiple of that of passus", machine, path)
 
 
 def draw_ratios(axes: Axes, comparisons: list[Comparison], floor: float = FLOOR) -> None:
-    place, ticks = 0, []
+    top, ticks = 0, []
     for comparison in comparisons:
         peers = [timing for timing in comparison.timings if timing.name != "passus"]
-        for y, timing in enumerate(peers, start=place):
+        for y, timing in enumerate(peers, start=top):
             draw_bar(axes, y, comparison.ratio(timing), timing.name)
-        ticks.append(place + (len(peers) - 1) / 2)
-        place += len(peers) + 1
+        ticks.append(top + (len(peers) - 1) / 2)
+        top += len(peers) + 1
     axes.set_yticks(ticks, [comparison.problem for comparison in comparisons])
     axes.tick_params(axis="y", length=0)
-    axes.set_ylim(place - 1, -1)
+    axes.set_ylim(top - 1, -1)
     scale_for_ratios(axes, floor)
 
 
@@ -75,19 +75,19 @@ def scale_for_ratios(axes: Axes, floor: float) -> None:
 def draw_bar(axes: Axes, y: float, ratio: float, name: str) -> None:
     axes.barh(y, ratio - 1, left=1, color=STYLES[name][0], label=name, height=0.85)
     side, offset = ("left", 3) if ratio >= 1 else ("right", -3)
-    where = {"xytext": (offset, 0), "textcoords": "offset points", "ha": side, "va": "center"}
-    axes.annotate(f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}", (ratio, y), fontsize=7, bbox=BEHIND, **where)
+    style = {"xytext": (offset, 0), "textcoords": "offset points", "ha": side, "va": "center"}
+    axes.annotate(f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}", (ratio, y), fontsize=7, bbox=LABEL_BOX, **style)
 
 
 def operations(operations: Operations, machine: str, path: Path) -> None:
-    """For each operation and direction a bar for each framework, as a share of what the machine can do."""
+    """Draw a bar for each operation, direction and framework, as a share of the ceiling."""
     figure = Figure(figsize=(9, 2 + 0.36 * len(operations.comparisons)), layout="constrained")
     axes = figure.add_subplot()
-    for place, comparison in enumerate(operations.comparisons):
-        draw_shares(axes, place, operations, comparison)
+    for row, comparison in enumerate(operations.comparisons):
+        draw_shares(axes, row, operations, comparison)
     names = [operations.name(comparison) for comparison in operations.comparisons]
     axes.set_yticks(range(len(names)), names, fontsize=8)
-    axes.set(ylim=(len(names) - 0.3, -0.7), xlabel="share of the ceiling; at the bars GFLOP/s or GB/s")
+    axes.set(ylim=(len(names) - 0.3, -0.7), xlabel="share of the ceiling; labels in GFLOP/s or GB/s")
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.axvline(1, color="black", linewidth=1)
     axes.tick_params(axis="y", length=0)
@@ -95,25 +95,25 @@ def operations(operations: Operations, machine: str, path: Path) -> None:
     finish(figure, "Operations alone", machine, path)
 
 
-def draw_shares(axes: Axes, place: int, operations: Operations, comparison: Comparison) -> None:
+def draw_shares(axes: Axes, row: int, operations: Operations, comparison: Comparison) -> None:
     count = len(comparison.timings)
-    for y, timing in zip(place + 0.85 * (np.arange(count) - (count - 1) / 2) / count, comparison.timings):
+    for y, timing in zip(row + 0.85 * (np.arange(count) - (count - 1) / 2) / count, comparison.timings):
         share, speed = operations.share(comparison, timing), operations.speed(comparison, timing)
         axes.barh(y, share, color=STYLES[timing.name][0], label=timing.name, height=0.85 / count)
         axes.annotate(f" {speed:.0f}" if speed >= 100 else f" {speed:.1f}", (share, y), fontsize=7, va="center")
 
 
 def growth(lines: list[Line], machine: str, path: Path) -> None:
-    """A panel for each property that grows, both axes logarithmic."""
+    """Draw a panel for each varied property, both axes logarithmic."""
     figure = Figure(figsize=(12, 5), layout="constrained")
     for axes, line in zip(np.atleast_1d(figure.subplots(1, len(lines), sharey=True)), lines):
         draw_line(axes, line, line.seconds(), 1e3)
     figure.axes[0].set_ylabel("milliseconds")
-    finish(figure, "Training step of three convolutions, where one property grows", machine, path)
+    finish(figure, "Training step of three convolutions with one property varied", machine, path)
 
 
 def attention(line: Line, machine: str, path: Path) -> None:
-    """Time and memory against the number of tokens, both axes logarithmic."""
+    """Draw time and memory against the number of tokens, both axes logarithmic."""
     figure = Figure(figsize=(9, 5), layout="constrained")
     time, memory = figure.subplots(1, 2)
     draw_line(time, line, line.seconds(), 1e3)
@@ -136,7 +136,7 @@ def draw_line(axes: Axes, line: Line, numbers: dict[str, dict[int, float]], scal
 
 
 def finish(figure: Figure, title: str, machine: str, path: Path) -> None:
-    """One legend for all panels, the machine, and the file."""
+    """Add one legend for all panels and the name of the machine, and save the figure."""
     labels = {label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels())}
     order = [name for name in (*STYLES, *labels) if name in labels]
     labels = {name: labels[name] for name in order}

@@ -1,4 +1,4 @@
-"""One problem, solved by all frameworks in turn: their processes are started, must agree, and are timed."""
+"""The comparison of all frameworks on one problem: start their processes, check agreement, and time them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from benchmarks.processes import Worker, WorkerError
 from benchmarks.timing import Timing, in_turns
 
 FEW, MANY = 4, 20
-"""Steps in which the losses must agree; of deep networks they part after a few, for rounding errors grow from step to step."""
+"""Number of steps in which the losses must agree: few for deep networks, where rounding errors grow."""
 
 
 @dataclass
 class Comparison:
-    """What each framework needed for a problem; ``skipped`` says why others could not take part."""
+    """The timings of each framework on a problem; ``skipped``: the reasons why others could not run."""
 
     problem: str
     timings: list[Timing]
@@ -32,28 +32,28 @@ class Comparison:
         return next(timing for timing in self.timings if timing.name == "passus")
 
     def fastest_of(self, names: Collection[str]) -> Timing | None:
-        """The fastest of these that took part."""
+        """Return the fastest of these frameworks, or None if none of them ran."""
         return min((timing for timing in self.timings if timing.name in names), key=attrgetter("median"), default=None)
 
     def ratio(self, timing: Timing) -> float:
-        """How many times as long as passus it took."""
+        """Return the time as a multiple of that of passus."""
         return timing.median / self.ours.median
 
     def quartiles(self, timing: Timing) -> list[float]:
-        """Those of the ratio turn by turn, the median between them."""
-        ratios = [theirs / ours for theirs, ours in zip(timing.turns, self.ours.turns)]
+        """Return the quartiles of the ratios turn by turn, the median among them."""
+        ratios = [seconds / ours for seconds, ours in zip(timing.turns, self.ours.turns)]
         return statistics.quantiles(ratios, n=4, method="inclusive")
 
 
 def compare(problem: str, frameworks: tuple[str, ...], rounds: int) -> Comparison:
-    """In fresh processes, so that the peaks of memory are those of this problem."""
+    """Compare in fresh processes, so that peak memory is that of this problem."""
     with ExitStack() as stack:
         workers, skipped = started(frameworks, stack)
         return measured(problem, workers, skipped, rounds)
 
 
 def started(frameworks: tuple[str, ...], stack: ExitStack) -> tuple[dict[str, Worker], dict[str, str]]:
-    """The processes of those that can run here, and why others cannot."""
+    """Start the processes of the frameworks that can run here; return them and the reasons why others cannot."""
     skipped = {name: reason for name in frameworks if (reason := missing(name))}
     return {name: stack.enter_context(Worker(name)) for name in frameworks if name not in skipped}, skipped
 
@@ -69,7 +69,7 @@ def measured(problem: str, workers: dict[str, Worker], skipped: dict[str, str], 
 
 
 def first_results(problem: str, workers: dict[str, Worker], skipped: dict[str, str]) -> dict[str, list[list[float]]]:
-    """What the first steps returned; all processes start at once, and those that fail are skipped with their reason."""
+    """Return the results of the first steps. All processes start at once; those that fail are skipped with a reason."""
     for worker in workers.values():
         worker.send("results", problem, MANY if problem in VECTORS else FEW)
     results = {}

@@ -1,4 +1,4 @@
-"""How the cost grows: of a training step with the batch, the channels and the image size, of attention with the tokens."""
+"""Growth of the cost: a training step over batch, channels and image size, and attention over the number of tokens."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ FRAMEWORKS = ("passus", "torch", "torch_channels_last", "torch_compiled", "jax")
 
 @dataclass
 class Line:
-    """What grows, and the comparison at each of its values."""
+    """A varied property and the comparison at each of its values."""
 
     what: str
     points: dict[int, Comparison]
 
     def seconds(self) -> dict[str, dict[int, float]]:
-        """For each framework the median at each value where it could run."""
-        return self._of_each(lambda timing: timing.median)
+        """Return the median time of each framework at each value."""
+        return self._by_framework(lambda timing: timing.median)
 
     def peaks(self) -> dict[str, dict[int, float]]:
-        """For each framework the most bytes that its process had in memory, at each value where it could run."""
-        return self._of_each(lambda timing: timing.peak or 0)
+        """Return the peak memory of each framework, in bytes, at each value."""
+        return self._by_framework(lambda timing: timing.peak or 0)
 
-    def _of_each(self, number: Callable[[Timing], float]) -> dict[str, dict[int, float]]:
+    def _by_framework(self, number: Callable[[Timing], float]) -> dict[str, dict[int, float]]:
         numbers: dict[str, dict[int, float]] = {}
         for value, comparison in self.points.items():
             for timing in comparison.timings:

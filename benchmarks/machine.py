@@ -1,4 +1,4 @@
-"""The machine and the versions, for the head of a report."""
+"""The machine and the versions, for the heading of a report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which frameworks are compared with passus on what, and whether they can run here."""
+"""The frameworks that are compared with passus, by problem, and whether they can run here."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ ON_IMAGES = ("passus", "torch", "torch_channels_last", "torch_compiled", "jax")
 ON_SEQUENCES = ("passus", "torch", "torch_compiled", "jax")
 
 RIVALS = ("torch", "torch_channels_last", "torch_compiled", "jax")
-"""Those that passus wants to be ahead of."""
+"""The peers that count for the targets."""
 
 DEZERO = "DEZERO_PYTHON"
-"""The variable that names the interpreter of an environment with DeZero, which needs a NumPy of its own."""
-BY_DEZERO = ("chain", "large", "lenet", "cnn", "resnet20")
+"""Environment variable: the interpreter of an environment with DeZero, which needs an older NumPy."""
+DEZERO_PROBLEMS = ("chain", "large", "lenet", "cnn", "resnet20")
 
 
 def frameworks_for(problem: str) -> tuple[str, ...]:
-    """What passus is without Numba is told for all networks on images, and what DeZero takes for training steps."""
+    """Return the frameworks for a problem; passus without Numba runs all networks on images, DeZero a few."""
     if problem in SEQUENCES:
         return ON_SEQUENCES
-    dezero = ("dezero",) if problem in BY_DEZERO else ()
+    dezero = ("dezero",) if problem in DEZERO_PROBLEMS else ()
     if problem not in IMAGES:
         return ON_VECTORS + dezero
     return (*ON_IMAGES, "passus_numpy", *dezero)
@@ -37,13 +37,13 @@ def python_of(framework: str) -> str:
 
 
 def missing(framework: str) -> str | None:
-    """Why a framework cannot run here; None if it seems it can."""
+    """Return the reason why a framework cannot run here, or None."""
     if framework == "dezero":
-        return None if os.environ.get(DEZERO) else f"{DEZERO} names no interpreter that has it"
+        return None if os.environ.get(DEZERO) else f"{DEZERO} is not set"
     package = framework.partition("_")[0]
     if importlib.util.find_spec(package) is None:
         return f"{package} is not installed"
     compiler = os.environ.get("CXX", "g++")
     if framework == "torch_compiled" and shutil.which(compiler) is None:
-        return f"there is no {compiler}, which torch.compile needs"
+        return f"torch.compile needs the compiler {compiler}"
     return None

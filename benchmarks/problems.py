@@ -1,4 +1,4 @@
-"""What every program computes: the same shapes, starting values and data, so that only the framework differs."""
+"""The problems: shapes, initial values and data, the same for every framework."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Images:
     momentum: float = 0.0
     training: bool = True
     width: int = 32
-    """The channels of the first convolution; only the network "cnn" comes in several widths."""
+    """Channels of the first convolution; it is varied for the network "cnn" only."""
 
     @property
     def what(self) -> str:
@@ -66,11 +66,11 @@ GROWTH = {
     "channels": {n: replace(CNN, width=n) for n in (8, 16, 32, 64, 128)},
     "image size": {n: replace(CNN, shape=(32, 3, n, n)) for n in (8, 16, 32, 64, 128)},
 }
-"""Along each line one property of the network "cnn" grows, and all others stay."""
+"""Variants of the network "cnn", by the property that is varied."""
 
 
 def name_in_growth(line: str, value: int) -> str:
-    """As "cnn-batch-4" or "cnn-size-64"."""
+    """Return the name of a variant, such as "cnn-batch-4" or "cnn-size-64"."""
     return f"cnn-{line.split()[-1]}-{value}"
 
 
@@ -83,7 +83,7 @@ IMAGES = {
 
 
 def starting_weights(sizes: tuple[int, ...]) -> list[np.ndarray]:
-    """W and b of each layer in turn, in float32."""
+    """Return W and b of each layer in float32."""
     rng = np.random.default_rng(0)
     weights = []
     for n, m in pairwise(sizes):
@@ -102,7 +102,7 @@ def large_batch() -> tuple[np.ndarray, np.ndarray]:
 
 
 def values(shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
-    """Starting values of weights (O, C, KH, KW) and (I, O), in float32."""
+    """Return initial values of weights (O, C, KH, KW) and (I, O) in float32."""
     rng = np.random.default_rng(0)
     return [next_value(rng, shape) for shape in shapes]
 

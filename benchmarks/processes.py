@@ -1,4 +1,4 @@
-"""Processes of their own: for frameworks whose threads would be in each other's way, and for imports."""
+"""Separate processes: for frameworks, whose threads would compete in one process, and for imports."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ IMPORT = "import time; t = time.perf_counter(); import {package}; print(time.per
 
 
 class WorkerError(RuntimeError):
-    """A framework could not do what was asked of it."""
+    """A framework could not complete a request."""
 
 
 class Worker:
-    """A framework that waits in its process until its turn comes."""
+    """A framework in its own process, which waits for requests."""
 
     def __init__(self, framework: str, module: str = "benchmarks.worker") -> None:
         command = [python_of(framework), "-m", module, framework]
@@ -32,9 +32,9 @@ class Worker:
         print(action, problem, number, file=self.process.stdin, flush=True)
 
     def answer(self) -> Any:
-        """What was asked for last. Raises `WorkerError` with the reason if the framework cannot do it."""
+        """Return the answer to the last request. Raises `WorkerError` with the reason if it failed."""
         line = self.process.stdout.readline()
-        answer = json.loads(line) if line else {"error": f"its process ended with {self.process.wait()}"}
+        answer = json.loads(line) if line else {"error": f"the process ended with status {self.process.wait()}"}
         if "error" in answer:
             raise WorkerError(answer["error"])
         return answer["answer"]
@@ -47,7 +47,7 @@ class Worker:
 
 
 def import_times(packages: list[str], rounds: int) -> list[Timing]:
-    """Seconds that the import of each package takes, in turns; the first round, which warms the disk, does not count."""
+    """Time the import of each package in alternation; the first round, which fills the disk cache, is dropped."""
     timings = [Timing(package, []) for package in packages]
     for _ in range(rounds + 1):
         for timing in timings:

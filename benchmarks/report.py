@@ -1,4 +1,4 @@
-"""What a run has found: printed as it comes, and kept as Markdown, JSON and pictures."""
+"""The report of a run: printed as results arrive, and saved as Markdown, JSON and charts."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ class Report:
         self.ceilings: list[Ceilings] = []
         self.numbers: dict[str, Any] = {"machine": machine, "ceilings": {}, "problems": []}
         self.texts: list[str] = []
-        self._say(f"{machine}\n")
+        self._write(f"{machine}\n")
 
     @property
     def where(self) -> str:
-        """The machine and the highest speeds that it reached, for charts."""
+        """The machine and the highest speeds measured on it, for charts."""
         return f"{self.machine}\nreached {highest(self.ceilings)}"
 
     def begin_group(self, name: str, ceilings: Ceilings) -> None:
-        """Ratios depend on what the machine can do, which is told beside them."""
+        """Add a heading with the ceilings of the machine, on which ratios depend."""
         self.ceilings.append(ceilings)
         self.numbers["ceilings"][name] = asdict(ceilings)
-        self._say(f"## {name}\n\nThe machine reaches {ceilings}.\n")
+        self._write(f"## {name}\n\nThe machine reaches {ceilings}.\n")
 
     def add_problem(self, comparison: Comparison) -> None:
         self.problems.append(comparison)
         self.numbers["problems"].append(asdict(comparison))
-        self._say(table_of(comparison))
+        self._write(table_of(comparison))
         if self.folder:
             shown = [
                 other for other in self.problems if (other.problem in SEQUENCES) == (comparison.problem in SEQUENCES)
@@ -52,11 +52,11 @@ class Report:
 
     def add_floors(self) -> None:
         if self.problems:
-            self._say(floors_table(self.problems))
+            self._write(floors_table(self.problems))
 
     def add_operations(self, operations: Operations) -> None:
         self.numbers["operations"] = asdict(operations)
-        self._say(operations_table(operations))
+        self._write(operations_table(operations))
         if self.folder and operations.ceilings.speeds:
             charts.operations(
                 operations, f"{self.machine}\nreached {operations.ceilings}", self.folder / "operations.png"
@@ -64,22 +64,22 @@ class Report:
 
     def add_imports(self, imports: Comparison) -> None:
         self.numbers["imports"] = asdict(imports)
-        self._say(imports_table(imports))
+        self._write(imports_table(imports))
 
     def add_line(self, line: Line) -> None:
         self.lines.append(line)
         self.numbers["growth"] = {line.what: line.seconds() for line in self.lines}
-        self._say(growth_table(line))
+        self._write(growth_table(line))
         if self.folder:
             charts.growth(self.lines, self.where, self.folder / "growth.png")
 
     def add_attention(self, line: Line) -> None:
-        self._say(attention_tables(line))
+        self._write(attention_tables(line))
         if self.folder:
             charts.attention(line, self.where, self.folder / "attention.png")
 
-    def _say(self, text: str) -> None:
-        """What is found is saved at once, for a long run may be cut off."""
+    def _write(self, text: str) -> None:
+        """Print and save at once, because a long run may be interrupted."""
         print(text, flush=True)
         self.texts.append(text)
         if self.folder:

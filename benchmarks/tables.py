@@ -1,10 +1,10 @@
-"""Results as tables in Markdown."""
+"""Markdown tables of the results."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.catalogue import rate_of, what_is
+from benchmarks.catalogue import describe, rate_of
 from benchmarks.comparison import Comparison
 from benchmarks.growth import Line
 from benchmarks.operations.costs import operation_of
@@ -14,33 +14,33 @@ from benchmarks.timing import Timing
 
 
 def table_of(comparison: Comparison) -> str:
-    """A row for each framework; the ratio is that of the medians, and its spread the quartiles of the ratios turn by turn."""
+    """A row for each framework, with the ratio of the medians and the quartiles of the ratios turn by turn."""
     problem = comparison.problem
     count, items = rate_of(problem) or (0, "")
-    lines = [f"### {problem}: {what_is(problem)}", ""]
+    lines = [f"### {problem}: {describe(problem)}", ""]
     lines += [f"| program | median | times passus | quartiles | peak memory |{f' {items} per second |' * bool(count)}"]
     lines += [f"|---|--:|--:|--:|--:|{'--:|' * bool(count)}"]
     for timing in comparison.timings:
         rate = f" {count / timing.median:.0f} |" * bool(count)
         lines.append(f"{row(comparison, timing)} {mebibytes(timing.peak)} |{rate}")
-    skipped = [f"Without {name}: {reason}.\n" for name, reason in comparison.skipped.items()]
+    skipped = [f"Skipped {name}: {reason}.\n" for name, reason in comparison.skipped.items()]
     return "\n".join([*lines, "", *skipped])
 
 
 def floors_table(comparisons: list[Comparison]) -> str:
-    """For each problem the fastest of the rivals, and the memory beside that of PyTorch."""
+    """A row for each problem, with the fastest peer and the memory relative to PyTorch."""
     lines = [
-        "### the fastest rival",
+        "### fastest peer",
         "",
-        "| problem | passus | fastest rival | times passus | memory of torch, times passus |",
+        "| problem | passus | fastest peer | times passus | memory of torch, times passus |",
     ]
     return "\n".join([*lines, "|---|--:|---|--:|--:|", *[floors_row(comparison) for comparison in comparisons], ""])
 
 
 def floors_row(comparison: Comparison) -> str:
     cells = [comparison.problem, duration(comparison.ours.median)]
-    rival, torch = comparison.fastest_of(RIVALS), comparison.fastest_of({"torch"})
-    cells += [rival.name, f"{comparison.ratio(rival):.2f}"] if rival else ["", ""]
+    peer, torch = comparison.fastest_of(RIVALS), comparison.fastest_of({"torch"})
+    cells += [peer.name, f"{comparison.ratio(peer):.2f}"] if peer else ["", ""]
     cells.append(f"{torch.peak / comparison.ours.peak:.2f}" if torch else "")
     return f"| {' | '.join(cells)} |"
 
@@ -74,26 +74,26 @@ def speed(operations: Operations, comparison: Comparison, timing: Timing) -> str
 
 
 def growth_table(line: Line) -> str:
-    return line_table(line, f"growth with the {line.what}", line.seconds(), duration)
+    return line_table(line, f"growth over {line.what}", line.seconds(), duration)
 
 
 def attention_tables(line: Line) -> str:
-    """Time and memory of attention alone."""
+    """Tables of time and peak memory of attention alone."""
     times = line_table(line, "attention alone: time", line.seconds(), duration)
     return f"{times}\n{line_table(line, 'attention alone: peak memory', line.peaks(), mebibytes)}"
 
 
-def line_table(line: Line, title: str, numbers: dict[str, dict[int, float]], told: Callable[[float], str]) -> str:
-    """A row for each value of what grows, and a column for each framework."""
+def line_table(line: Line, title: str, numbers: dict[str, dict[int, float]], text_of: Callable[[float], str]) -> str:
+    """A row for each value of the varied property, and a column for each framework."""
     lines = [f"### {title}", "", f"| {line.what} | {' | '.join(numbers)} |", f"|--:|{'--:|' * len(numbers)}"]
     for value in line.points:
-        cells = [told(points[value]) if value in points else "" for points in numbers.values()]
+        cells = [text_of(points[value]) if value in points else "" for points in numbers.values()]
         lines.append(f"| {value} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
 
 def imports_table(imports: Comparison) -> str:
-    """What a package takes beyond NumPy's time is its own."""
+    """The time of each package includes that of NumPy, which it imports."""
     lines = [
         "### import in a fresh process",
         "",

@@ -1,4 +1,4 @@
-"""Timing two programs fairly on a machine that is never quiet: in turns, many times, compared by medians."""
+"""Fair timing of several programs on a noisy machine: alternating turns, compared by medians."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from dataclasses import dataclass
 Step = Callable[[], object]
 
 Program = Callable[[int], float]
-"""Runs a number of steps, and returns the seconds that one of them took."""
+"""Runs a number of steps and returns the seconds per step."""
 
 TURN_SECONDS = 0.15
-"""One turn of one program; short, so that all of them meet the same weather, but long enough to get up to speed again."""
+"""Length of a turn: short, so that all programs meet the same load, but long enough to warm up again."""
 
 REST_SECONDS = 0.2
-"""Between two turns: for so long the threads of the program before may keep a processor busy with waiting."""
+"""Pause between turns, in which the threads of the previous program stop spinning."""
 
 
 @dataclass
 class Timing:
-    """What one step of a program took, in seconds, in each of its turns."""
+    """The seconds per step of a program in each of its turns."""
 
     name: str
     turns: list[float]
     peak: int | None = None
-    """The most bytes that its process had in memory, the imports included."""
+    """Peak memory of its process in bytes, imports included."""
 
     @property
     def median(self) -> float:
@@ -34,7 +34,7 @@ class Timing:
 
 
 def in_turns(programs: dict[str, Program], rounds: int) -> list[Timing]:
-    """Run each program for a moment, one after the other, again and again; the order is reversed in each round."""
+    """Run a turn of each program in every round; the order is reversed from round to round."""
     repeats = {name: _repeats(program) for name, program in programs.items()}
     timings = {name: Timing(name, []) for name in programs}
     order = list(programs)
@@ -47,7 +47,7 @@ def in_turns(programs: dict[str, Program], rounds: int) -> list[Timing]:
 
 
 def _repeats(program: Program) -> int:
-    """How many steps fill a turn; finding out warms the program up."""
+    """Return the number of steps that fill a turn; the search warms up the program."""
     repeats = 1
     while (seconds := program(repeats) * repeats) < TURN_SECONDS:
         repeats = max(2 * repeats, int(repeats * TURN_SECONDS / max(seconds, 1e-6)))
@@ -55,7 +55,7 @@ def _repeats(program: Program) -> int:
 
 
 def turn(step: Step, repeats: int) -> float:
-    """The seconds that one of ``repeats`` steps takes."""
+    """Return the seconds per step over ``repeats`` steps."""
     started = time.perf_counter()
     for _ in range(repeats):
         step()

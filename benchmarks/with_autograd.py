@@ -1,4 +1,4 @@
-"""The problems in autograd, with the update rules written out, for it has none of its own for lists of arrays."""
+"""The problems in autograd; the update rules are written out, because it has none for lists of arrays."""
 
 from __future__ import annotations
 

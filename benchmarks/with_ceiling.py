@@ -1,4 +1,4 @@
-"""What the machine can do at most, with the threads of the kernels: multiply and add, and move memory."""
+"""The ceilings of the machine with the threads of the kernels: arithmetic and memory traffic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Step = Callable[[], object]
 SIDE = 2048
 CHAINS, LINKS = 12, 1_000_000
 SIZE = 2**22
-"""Numbers in an array, as in those operations that are measured in bytes."""
+"""Number of elements of an array, as in the operations measured in bytes."""
 
 WORK = {
     "product": 2e-9 * SIDE**3,
@@ -24,7 +24,7 @@ WORK = {
     "triad": 3e-9 * 4 * SIZE,
     "copy": 2e-9 * 4 * SIZE,
 }
-"""10**9 operations or bytes of each."""
+"""The work of each, in 10**9 operations or bytes."""
 
 
 def product() -> Step:
@@ -36,23 +36,23 @@ def product() -> Step:
 
 
 def multiplications() -> Step:
-    """In each thread chains of vectors that do not wait for each other, and stay in registers."""
+    """Independent chains of multiply-adds on vectors in registers, in each thread."""
     threads = get_num_threads()
     x = np.random.default_rng(0).standard_normal((threads, CHAINS * LANES), np.float32)
 
-    def piece(start: int, stop: int) -> None:
+    def run(start: int, stop: int) -> None:
         for row in x[start:stop]:
             chains(row, LINKS)
 
     def step() -> np.ndarray:
-        split(piece, threads)
+        split(run, threads)
         return x
 
     return step
 
 
 def triad() -> Step:
-    """``a = b + c / 2``: two arrays are read, and one is written."""
+    """``a = b + c / 2``: reads two arrays and writes one."""
     a, b, c = np.ones((3, SIZE), np.float32)
 
     def step() -> np.ndarray:
@@ -63,7 +63,7 @@ def triad() -> Step:
 
 
 def copy() -> Step:
-    """``a = b``, which the cache may hold in part, as it may an operation with one input and one output."""
+    """``a = b``, partly served by the cache, like an operation with one input and one output."""
     a, b = np.ones((2, SIZE), np.float32)
 
     def step() -> np.ndarray:
@@ -81,8 +81,8 @@ def added(a: Any, b: Any, c: Any) -> None:
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def chains(x: Any, links: int) -> None:
-    """``y <- half * y + half`` in each of twelve vectors, which start differently, or the compiler would keep but one."""
-    half, every = splat(np.float32(0.5)), all_lanes()
+    """``y <- half * y + half`` in twelve vectors, whose initial values differ so that they are not merged."""
+    half, lanes = splat(np.float32(0.5)), all_lanes()
     a, b, c, d = splat(x[0]), splat(x[1]), splat(x[2]), splat(x[3])
     e, f, g, h = splat(x[4]), splat(x[5]), splat(x[6]), splat(x[7])
     i, j, k, m = splat(x[8]), splat(x[9]), splat(x[10]), splat(x[11])
@@ -90,5 +90,5 @@ def chains(x: Any, links: int) -> None:
         a, b, c, d = fma(a, half, half), fma(b, half, half), fma(c, half, half), fma(d, half, half)
         e, f, g, h = fma(e, half, half), fma(f, half, half), fma(g, half, half), fma(h, half, half)
         i, j, k, m = fma(i, half, half), fma(j, half, half), fma(k, half, half), fma(m, half, half)
-    for place, y in enumerate((a, b, c, d, e, f, g, h, i, j, k, m)):
-        store(x, place * LANES, y, every)
+    for n, y in enumerate((a, b, c, d, e, f, g, h, i, j, k, m)):
+        store(x, n * LANES, y, lanes)

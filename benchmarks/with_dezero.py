@@ -1,4 +1,4 @@
-"""The problems in DeZero 0.0.13, for an environment of its own, whose NumPy still has what DeZero uses."""
+"""The problems in DeZero 0.0.13, for a separate environment with an older NumPy."""
 
 from __future__ import annotations
 
@@ -47,24 +47,24 @@ def network(problem: Images) -> Step:
 
 
 class Network(Layer):
-    """Keeps the layers with a W in their order, which DeZero's sets of parameters do not."""
+    """Records the layers with weights in order, because DeZero's parameters are unordered sets."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ordered: list[Layer] = []
 
     def conv(self, c: int, o: int, size: int, stride: int = 1, pad: int = 0, nobias: bool = False) -> Layer:
-        return self.kept(L.Conv2d(o, size, stride, pad, nobias, in_channels=c))
+        return self.add(L.Conv2d(o, size, stride, pad, nobias, in_channels=c))
 
     def linear(self, n: int, m: int) -> Layer:
-        return self.kept(L.Linear(m, in_size=n))
+        return self.add(L.Linear(m, in_size=n))
 
-    def kept(self, layer: Layer) -> Layer:
+    def add(self, layer: Layer) -> Layer:
         self.ordered.append(layer)
-        return self.found(layer)
+        return self.register(layer)
 
-    def found(self, layer: Layer) -> Layer:
-        """DeZero finds the layers that are attributes; those with two names it would update twice."""
+    def register(self, layer: Layer) -> Layer:
+        """Make a layer an attribute, as DeZero requires; a layer with two names would be updated twice."""
         setattr(self, f"layer{len(self.__dict__)}", layer)
         return layer
 
@@ -105,7 +105,7 @@ class ResNet20(Network):
         self.linear(64, 10)
 
     def normalised(self, c: int, o: int, stride: int = 1) -> Callable[[Variable], Variable]:
-        conv, norm = self.conv(c, o, 3, stride, 1, nobias=True), self.found(L.BatchNorm())
+        conv, norm = self.conv(c, o, 3, stride, 1, nobias=True), self.register(L.BatchNorm())
         return lambda x: norm(conv(x))
 
     def block(self, c: int, o: int) -> Callable[[Variable], Variable]:
@@ -123,7 +123,7 @@ class ResNet20(Network):
 
 def training(model: Layer, optimizer: Optimizer, x: np.ndarray, t: np.ndarray) -> Step:
     optimizer.setup(model)
-    model(x)  # The first call makes the parameters of batch normalisation, which the optimizer must find.
+    model(x)  # The first call creates the parameters of batch normalization for the optimizer.
 
     def step() -> np.ndarray:
         y = F.softmax_cross_entropy(model(x), t)

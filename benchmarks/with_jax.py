@@ -1,4 +1,4 @@
-"""The problems in JAX: a training step is one compiled function, which is given the memory of its arguments."""
+"""The problems in JAX: a training step is one compiled function with donated arguments."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.networks.in_jax import network_of
-from benchmarks.networks.jax_scope import Array, Scope, beginning_of
+from benchmarks.networks.jax_scope import Array, Scope, initial_values
 from benchmarks.problems import LARGE, SMALL, Images, large_batch, small_batch, starting_weights
 
 Step = Callable[[], Array]
 Update = Callable[[Any, Any, Any], tuple[Any, Any]]
-"""The weights and slots after an update, from those before and the gradients."""
+"""Computes new weights and slots from the old ones and the gradients."""
 
 
 def chain() -> Step:
-    jax.config.update("jax_enable_x64", True)  # The process computes nothing else.
+    jax.config.update("jax_enable_x64", True)  # For this process only.
     x = jnp.array(0.5, jnp.float64)
     both = jax.jit(jax.value_and_grad(lambda x: jnp.square(jnp.exp(jnp.square(x)))))
     return lambda: jax.block_until_ready(both(x))[0]
@@ -47,11 +47,11 @@ def network(problem: Images) -> Step:
     network = network_of(problem)
     x, t = problem.batch()
     x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
-    weights, averages = beginning_of(network, x, problem.training)
+    weights, averages = initial_values(network, x, problem.training)
 
     def loss(weights: list[Array], averages: list[Array], x: Array, t: Array) -> tuple[Array, list[Array]]:
         scope = Scope(weights, averages, training=True)
-        return cross_entropy(network(scope, x), t), scope.left
+        return cross_entropy(network(scope, x), t), scope.new_averages
 
     if problem.training:
         update, slots = (momentum, [np.zeros_like(w) for w in weights]) if problem.momentum else (sgd, None)

@@ -1,4 +1,4 @@
-"""The problems in passus; each function returns the step to repeat, which returns the loss or the outputs."""
+"""The problems in passus; each function returns a step, which returns the loss or the outputs."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def large() -> Callable[[], passus.Variable]:
 def network(problem: Images) -> Callable[[], np.ndarray]:
     model = model_of(problem)
     x, t = problem.batch()
-    predictions(model, x)()  # The first call makes the parameters.
+    predictions(model, x)()  # The first call creates the parameters.
     weights = [parameter for parameter in model.params() if parameter.ndim > 1]
     for parameter, value in zip(weights, values([parameter.shape for parameter in weights])):
         parameter.data = value
     if not problem.training:
-        passus.kernels.start_using()  # A line for its user: single images take kernels, too.
+        passus.kernels.start_using()  # One line for the user: single images use kernels, too.
         return predictions(model, x)
     optimizer = MomentumSGD(lr=0.01, momentum=problem.momentum) if problem.momentum else SGD(lr=0.01)
     return steps(model, F.softmax_cross_entropy, optimizer, x, t)
@@ -60,7 +60,7 @@ def training(
     sizes: tuple[int, ...], activation: Callable, loss: Callable, optimizer: Optimizer, x: np.ndarray, t: np.ndarray
 ) -> Callable[[], passus.Variable]:
     model = passus.models.MLP(sizes[1:], activation=activation)
-    model(x)  # The first call makes the parameters.
+    model(x)  # The first call creates the parameters.
     for parameter, value in zip(model.params(), starting_weights(sizes), strict=True):
         parameter.data = value
     return steps(model, loss, optimizer, x, t)

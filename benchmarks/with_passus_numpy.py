@@ -1,4 +1,4 @@
-"""The networks on images in passus as it is without Numba."""
+"""The networks on images in passus without Numba."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The problems in PyTorch, run eagerly; each function returns the step to repeat, which returns the loss or the outputs."""
+"""The problems in PyTorch, eager; each function returns a step, which returns the loss or the outputs."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def network(
 
 
 def start(model: nn.Module) -> None:
-    """Give a network on images its starting values."""
+    """Set the initial values of a network on images."""
     weights = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-    as_ours = [tuple(weight.shape) if weight.ndim > 2 else tuple(weight.T.shape) for weight in weights]
+    shapes = [tuple(weight.shape) if weight.ndim > 2 else tuple(weight.T.shape) for weight in weights]
     with torch.no_grad():
-        for weight, value in zip(weights, values(as_ours)):
+        for weight, value in zip(weights, values(shapes)):
             weight.copy_(torch.from_numpy(value if value.ndim > 2 else value.T))
         for module in model.modules():
             if getattr(module, "bias", None) is not None:

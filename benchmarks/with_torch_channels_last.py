@@ -1,4 +1,4 @@
-"""The networks on images in PyTorch, run eagerly, with channels last in memory: a line for its user, and often faster."""
+"""The networks on images in PyTorch, eager, with channels last in memory: one line for the user, and often faster."""
 
 from __future__ import annotations
 

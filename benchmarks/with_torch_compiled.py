@@ -1,4 +1,4 @@
-"""The problems in PyTorch with `torch.compile`, which compiles the forward and the backward pass of each model."""
+"""The problems in PyTorch with `torch.compile`, which compiles the forward and backward passes of each model."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""One framework in a process of its own: ``python -m benchmarks.worker torch``.
+"""One framework in its own process: ``python -m benchmarks.worker torch``.
 
-Each line of its input is an action, a problem and a number; each line of its output a JSON object with the answer, or the error.
+Each input line is an action, a problem and a number; each output line is a JSON object with the answer or the error.
 
-- ``results large 20``: take 20 steps, and tell what each of them returned;
-- ``turn large 100``: take 100 steps, and tell how many seconds one of them took;
-- ``peak large 0``: tell the most bytes that the process had in memory;
-- ``work triad 0``: tell how many 10**9 operations or bytes a step of a ceiling is;
-- ``lanes triad 0``: tell how many float32 numbers a vector of the kernels holds.
+- ``results large 20``: run 20 steps and return their results;
+- ``turn large 100``: run 100 steps and return the seconds per step;
+- ``peak large 0``: return the peak memory of the process in bytes;
+- ``work triad 0``: return the work of a step of a ceiling, in 10**9 operations or bytes;
+- ``lanes triad 0``: return the number of float32 in a vector of the kernels.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmarks.sequences.problems import SEQUENCES
 from benchmarks.timing import turn
 
 SAMPLE = 100
-"""Of large results every framework tells about as many numbers, in the same places."""
+"""Number of elements that are compared of a large result, at the same positions in each framework."""
 
 
 def main() -> None:
@@ -36,14 +36,14 @@ def main() -> None:
         action, problem, number = line.split()
         try:
             answer = {"answer": ACTIONS[action](framework, problem, int(number))}
-        except Exception as error:  # The other frameworks go on without this one.
+        except Exception as error:  # The other frameworks continue without this one.
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
 
 
 @lru_cache(maxsize=1)
 def step_of(framework: str, problem: str) -> Callable[[], object]:
-    """The step to repeat; only that of the latest problem is kept."""
+    """Return the step of a problem; only that of the latest problem is cached."""
     if problem in DIRECTIONS:
         direction, operation = operation_of(problem)
         return getattr(importlib.import_module(f"benchmarks.operations.in_{framework}"), direction)(operation)
@@ -60,10 +60,10 @@ def results(framework: str, problem: str, count: int) -> list[list[float]]:
 
 
 def numbers(result: object) -> list[float]:
-    """Some of the numbers of a result, or of each of several."""
+    """Return some elements of a result, or of each of several."""
     if isinstance(result, list | tuple):
-        return [number for part in result for number in numbers(part)]
-    if hasattr(result, "detach"):  # PyTorch and passus refuse to make an array of what is differentiable.
+        return [number for member in result for number in numbers(member)]
+    if hasattr(result, "detach"):  # PyTorch and passus refuse to convert differentiable results to arrays.
         result = result.detach()
     flat = np.asarray(result, np.float64).ravel()
     return flat[:: max(1, flat.size // SAMPLE)].tolist()
@@ -74,7 +74,7 @@ def one_turn(framework: str, problem: str, repeats: int) -> float:
 
 
 def peak(framework: str, problem: str, number: int) -> int:
-    """VmHWM belongs to this process alone; getrusage would count what the parent used before it started the process."""
+    """Return VmHWM, because getrusage would include memory of the parent before the process started."""
     status = Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) * 1024
 

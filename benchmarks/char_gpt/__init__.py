@@ -1,1 +1,1 @@
-"""The model of ``examples/char_gpt.py`` trained by passus and by PyTorch, each for the same minutes."""
+"""The model of ``examples/char_gpt.py`` trained by passus and by PyTorch for the same time."""

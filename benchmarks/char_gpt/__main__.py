@@ -1,9 +1,8 @@
 """``python -m benchmarks.char_gpt --minutes 5``: the validation loss that each program reaches in the same time.
 
-The programs take turns of some seconds on the same machine, so that each meets the same load. Weights, batches, optimizer and
-learning rate are the same; the first losses must agree. The learning rate falls with the time that a program has used, so each
-ends its schedule; only the number of steps differs. What is compiled is compiled before the clock starts, and the clock stands
-during tests.
+The programs take turns of some seconds, so that each meets the same load. Weights, batches, optimizer and schedule are
+the same; the first losses must agree. The learning rate depends on the time that a program has used, so each completes
+its schedule; only the number of steps differs. Compilation and tests do not count.
 """
 
 from __future__ import annotations
@@ -28,39 +27,39 @@ REPORTS = 10
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.char_gpt", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=5.0, help="how long each program trains")
+    parser.add_argument("--minutes", type=float, default=5.0, help="training time of each program")
     parser.add_argument("--programs", nargs="+", default=PROGRAMS, choices=PROGRAMS)
-    chosen = parser.parse_args()
-    if chosen.minutes * 60 < 1:
-        parser.error("--minutes: one second or more")
+    arguments = parser.parse_args()
+    if arguments.minutes * 60 < 1:
+        parser.error("--minutes must be at least one second")
     print(machine())
-    programs = [name for name in chosen.programs if missing(name) is None]
-    for name in sorted({*chosen.programs} - {*programs}):
-        print(f"{name} is left out: {missing(name)}")
+    programs = [name for name in arguments.programs if missing(name) is None]
+    for name in sorted({*arguments.programs} - {*programs}):
+        print(f"Skipped {name}: {missing(name)}")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "text.npz"
         Text.of_example().save(path)
-        compare(programs, str(path), round(chosen.minutes * 60))
+        compare(programs, str(path), round(arguments.minutes * 60))
 
 
 def compare(programs: list[str], path: str, budget: int) -> dict[str, float]:
-    """Train in turns; print the loss on held-out files from time to time, and return it at the end."""
+    """Train in alternation; print the validation losses at intervals, and return the last ones."""
     with ExitStack() as stack:
         workers = {name: stack.enter_context(Worker(name, "benchmarks.char_gpt.worker")) for name in programs}
         losses = {name: worker.ask("losses", path, MANY) for name, worker in workers.items()}
         if "passus" in losses:
             agreement.check(losses)
         for worker in workers.values():
-            worker.ask("test", path, 16)  # Which compiles as well.
+            worker.ask("test", path, 16)  # This compiles, too.
             worker.ask("start", path, budget)
         turn = max(1, min(TURN, budget // REPORTS))
         order, results = list(workers), {}
         for used in range(turn, budget + turn, turn):
             done = {name: workers[name].ask("turn", path, turn) for name in order}
             order.reverse()
-            over = used >= budget
-            if over or used * REPORTS // budget > (used - turn) * REPORTS // budget:
-                results = {name: workers[name].ask("test", path, 2048 if over else 512) for name in programs}
+            finished = used >= budget
+            if finished or used * REPORTS // budget > (used - turn) * REPORTS // budget:
+                results = {name: workers[name].ask("test", path, 2048 if finished else 512) for name in programs}
                 columns = (f"{name} {results[name]:.4f} ({done[name][0]} steps)" for name in programs)
                 print(f"{min(used, budget) / 60:.2f} min: {', '.join(columns)}", flush=True)
     print("Validation loss in nats per character: " + ", ".join(f"{k} {v:.4f}" for k, v in results.items()))

@@ -1,4 +1,4 @@
-"""The task in PyTorch, run eagerly, with its fused AdamW."""
+"""The task in PyTorch, eager, with its fused AdamW."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is shared: the text, the starting weights, the order of the batches, and the learning rate.
+"""The task that the programs share: text, initial weights, batches and learning rate.
 
 Sizes and settings are those of the example, ``examples/char_gpt.py``.
 """
@@ -23,13 +23,13 @@ Batch = tuple[np.ndarray, np.ndarray]
 
 
 def rate(share: float) -> float:
-    """The learning rate when this share of the time is used."""
+    """Return the learning rate after this share of the time."""
     return SCHEDULE(example.TICKS * share)
 
 
 @dataclass(frozen=True)
 class Text:
-    """The tokens to learn from, those of held-out files, and the sizes of the model and of a batch."""
+    """Training tokens, tokens of held-out files, and the sizes of the model and of a batch."""
 
     train: np.ndarray
     test: np.ndarray
@@ -38,7 +38,7 @@ class Text:
 
     @classmethod
     def of_example(cls) -> Text:
-        train, test = (example.TOKENIZER.encode(standard_library(part)).astype(np.uint8) for part in (True, False))
+        train, test = (example.TOKENIZER.encode(standard_library(split)).astype(np.uint8) for split in (True, False))
         return cls(train, test)
 
     @classmethod
@@ -51,25 +51,25 @@ class Text:
         np.savez(path, train=self.train, test=self.test, sizes=[*asdict(self.gpt).values(), self.N])
 
     def batches(self) -> Iterator[Batch]:
-        """Random windows (N, T) and the tokens that follow; the same in each program."""
+        """Yield random windows (N, T) and the tokens that follow them, the same in each program."""
         rng = np.random.default_rng(0)
         while True:
             yield windows(self.train, rng.integers(0, len(self.train) - self.gpt.T, self.N), self.gpt.T)
 
     def test_batches(self, count: int) -> Iterator[Batch]:
-        """``count`` windows that are spread evenly over the held-out files."""
+        """Yield ``count`` windows at even distances in the held-out files."""
         starts = np.linspace(0, len(self.test) - self.gpt.T - 1, count).astype(np.intp)
         for i in range(0, count, self.N):
             yield windows(self.test, starts[i : i + self.N], self.gpt.T)
 
 
 def windows(tokens: np.ndarray, starts: np.ndarray, length: int) -> Batch:
-    found = tokens[starts[:, None] + np.arange(length + 1)].astype(np.int64)
-    return np.ascontiguousarray(found[:, :-1]), np.ascontiguousarray(found[:, 1:])
+    slices = tokens[starts[:, None] + np.arange(length + 1)].astype(np.int64)
+    return np.ascontiguousarray(slices[:, :-1]), np.ascontiguousarray(slices[:, 1:])
 
 
 def starting_weights(gpt: Transformer) -> Weights:
-    """GPT-2's: normal numbers, smaller for what is added to the residual stream; biases are 0."""
+    """Return initial weights as in GPT-2: normal, smaller for layers that add to the residual stream; zero biases."""
     rng = np.random.default_rng(0)
     return {name: _one(rng, name, value.shape, gpt.layers) for name, value in of_gpt(gpt).items()}
 

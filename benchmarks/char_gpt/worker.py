@@ -1,12 +1,12 @@
-"""One framework in a process of its own: ``python -m benchmarks.char_gpt.worker torch``.
+"""One framework in its own process: ``python -m benchmarks.char_gpt.worker torch``.
 
-Each line of its input is an action, a file with the text, and a number; each line of its output a JSON object with the answer, or
+Each input line is an action, a file with the text, and a number; each output line is a JSON object with the answer or
 the error.
 
-- ``losses FILE 20``: start, take 20 steps, and return their losses;
-- ``test FILE 512``: the loss on 512 windows of held-out files;
-- ``start FILE 300``: start again, for a budget of 300 seconds;
-- ``turn FILE 10``: train for 10 seconds of the budget, or what is left; return the steps and seconds so far.
+- ``losses FILE 20``: start, run 20 steps, and return their losses;
+- ``test FILE 512``: return the loss on 512 windows of held-out files;
+- ``start FILE 300``: restart with a budget of 300 seconds;
+- ``turn FILE 10``: train for 10 seconds or the rest of the budget; return the steps and seconds so far.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from examples import char_gpt as example
 
 
 class Run:
-    """A training under way. Its clock runs in training steps only."""
+    """A training run; its clock counts training steps only."""
 
     def __init__(self, framework: str, text: Text) -> None:
         self.text = text

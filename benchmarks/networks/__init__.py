@@ -1,1 +1,1 @@
-"""The networks on images, in each framework as its users write them."""
+"""The networks on images, written idiomatically in each framework."""

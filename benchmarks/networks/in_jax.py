@@ -1,4 +1,4 @@
-"""The networks on images in JAX: plain functions that ask a scope for their weights, with channels last."""
+"""The networks on images in JAX: plain functions that take their weights from a scope, with channels last."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def norm(scope: Scope, x: Array, eps: float = 1e-5, decay: float = 0.9) -> Array
     mean, var = scope.average(C, 0.0), scope.average(C, 1.0)
     if scope.training:
         batch_mean, batch_var = x.mean((0, 1, 2)), x.var((0, 1, 2))
-        scope.left += [decay * mean + (1 - decay) * batch_mean, decay * var + (1 - decay) * batch_var]
+        scope.new_averages += [decay * mean + (1 - decay) * batch_mean, decay * var + (1 - decay) * batch_var]
         mean, var = batch_mean, batch_var
     return (x - mean) * (gamma * lax.rsqrt(var + eps)) + beta
 
@@ -53,7 +53,7 @@ def linear(scope: Scope, x: Array, o: int) -> Array:
 
 
 def flat(x: Array) -> Array:
-    """As (N, C * H * W), so that the weights that follow mean the same as in the other frameworks."""
+    """Flatten to (N, C * H * W), the order of the other frameworks."""
     return x.transpose(0, 3, 1, 2).reshape(len(x), -1)
 
 

@@ -1,1 +1,1 @@
-"""Single operations, forward and backward, and how much work each of them is."""
+"""Single operations, forward and backward, with the work of each."""

@@ -1,4 +1,4 @@
-"""The operations that are measured alone: their shapes, and the arithmetic or the traffic that each cannot do without."""
+"""The operations that are measured alone: shapes, and the least arithmetic or memory traffic of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Operation:
-    """A function of arrays of these shapes; ``work`` is how many 10**9 operations or bytes it is in each direction."""
+    """A function of arrays of these shapes; ``work``: 10**9 operations or bytes in each direction."""
 
     kind: str
     shapes: tuple[Shape, ...]
@@ -29,7 +29,7 @@ class Operation:
         return ", ".join(" x ".join(map(str, shape)) for shape in self.shapes if len(shape) > 1)
 
     def arrays(self) -> list[np.ndarray]:
-        """Normal numbers; images have their channels last in memory."""
+        """Return normal numbers; images have channels last in memory."""
         rng = np.random.default_rng(0)
         return [channels_last(rng.standard_normal(shape, np.float32)) for shape in self.shapes]
 
@@ -39,7 +39,7 @@ def channels_last(x: np.ndarray) -> np.ndarray:
 
 
 def convolution(N: int, C: int, side: int, out: int, size: int, groups: int = 1) -> Operation:
-    """With stride 1 and an output as large as the image. Backward are two products of the same size, for x and for W."""
+    """A convolution with stride 1 and "same" padding. Backward has two products of the same size, for x and for W."""
     W = (out, C // groups, size, size)
     count = 2e-9 * N * side * side * prod(W)
     options = {"pad": size // 2, "groups": groups}
@@ -52,7 +52,7 @@ def product(n: int, k: int, m: int) -> Operation:
 
 
 def passes(kind: str, shapes: tuple[Shape, ...], **times: float) -> Operation:
-    """In each direction the first array must be read or written so many times, however it is done."""
+    """An operation that must read or write its first array this many times in each direction."""
     size = 1e-9 * NUMBER * prod(shapes[0])
     return Operation(kind, shapes, BYTES, {direction: count * size for direction, count in times.items()})
 
@@ -80,11 +80,11 @@ OPERATIONS = {
     "softmax-cross-entropy": passes("softmax_cross_entropy", (TOKENS,), forward=1, backward=2),
     "adam": passes("adam", (TOKENS,), update=7),
 }
-"""Batch norm must know the statistics before it normalises, so it reads its input twice; a row of a layer norm stays in
-the cache. Adam reads the parameter, its gradient and two slots, and writes all but the gradient."""
+"""Batch norm needs the statistics before it normalizes, so it reads its input twice; a row of a layer norm stays in the
+cache. Adam reads the parameter, its gradient and two slots, and writes all but the gradient."""
 
 DIRECTIONS = tuple(f"{direction}:{name}" for name, operation in OPERATIONS.items() for direction in operation.work)
-"""What is timed, as "forward:relu"."""
+"""The timed problems, such as "forward:relu"."""
 
 
 def operation_of(problem: str) -> tuple[str, Operation]:

@@ -22,7 +22,7 @@ def forward(operation: Operation) -> Step:
 
 
 def backward(operation: Operation) -> Step:
-    """The gradients for all arguments, of a result that is recorded once."""
+    """Return a step that computes the gradients of all arguments from one recorded result."""
     xs = [passus.Variable(x) for x in operation.arrays()]
     y = FUNCTIONS[operation.kind](operation)(*xs)
     gy = passus.Variable(channels_last(np.random.default_rng(1).standard_normal(y.shape, np.float32)))

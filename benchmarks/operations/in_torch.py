@@ -1,4 +1,4 @@
-"""The operations in PyTorch, with the channels of images last in memory."""
+"""The operations in PyTorch, with channels last in memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def forward(operation: Operation) -> Step:
 
 
 def backward(operation: Operation) -> Step:
-    """The gradients for all arguments, of a result that is recorded once."""
+    """Return a step that computes the gradients of all arguments from one recorded result."""
     xs = [torch.from_numpy(x).requires_grad_() for x in operation.arrays()]
     y = FUNCTIONS[operation.kind](operation)(*xs)
     gy = torch.from_numpy(channels_last(np.random.default_rng(1).standard_normal(y.shape, np.float32)))

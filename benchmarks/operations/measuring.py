@@ -1,4 +1,4 @@
-"""Each operation alone, in passus and in PyTorch, beside what the machine can do at most in the same minutes."""
+"""Each operation alone, in passus and in PyTorch, with the ceilings measured in the same run."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ FRAMEWORKS = ("passus", "torch")
 
 @dataclass
 class Operations:
-    """The comparisons, and for each unit the highest speed that was reached here with anything."""
+    """The comparisons and the ceilings."""
 
     comparisons: list[Comparison]
     ceilings: Ceilings
 
     def speed(self, comparison: Comparison, timing: Timing) -> float:
-        """In the unit of the operation."""
+        """Return the speed in the unit of the operation."""
         direction, operation = operation_of(comparison.problem)
         return operation.work[direction] / timing.median
 
     def share(self, comparison: Comparison, timing: Timing) -> float:
-        """Of the ceiling."""
+        """Return the share of the ceiling."""
         return self.speed(comparison, timing) / self.ceilings.speeds[operation_of(comparison.problem)[1].unit]
 
     def name(self, comparison: Comparison) -> str:

@@ -1,1 +1,1 @@
-"""Recurrent networks and transformers, in each framework as its users write them."""
+"""Recurrent networks and transformers, written idiomatically in each framework."""

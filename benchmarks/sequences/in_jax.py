@@ -23,16 +23,16 @@ def recurrent(problem: Recurrent) -> Step:
 
 
 def language(problem: Language) -> Step:
-    places = np.arange(problem.gpt.T)
+    positions = np.arange(problem.gpt.T)
 
     def loss(w: Weights, x: Array, t: Array) -> Array:
-        return cross_entropy(gpt(w, problem.gpt, x, places).reshape(t.size, -1), t.ravel())
+        return cross_entropy(gpt(w, problem.gpt, x, positions).reshape(t.size, -1), t.ravel())
 
     return minimizing(loss, weights.of_gpt(problem.gpt), *problem.batch())
 
 
 def minimizing(loss: Callable, start: weights.Weights, x: np.ndarray, t: np.ndarray) -> Step:
-    """With Adam, which takes the weights as a list."""
+    """Return a training step with Adam, which takes the weights as a list."""
 
     def loss_of_list(values: list[Array], averages: None, x: Array, t: Array) -> tuple[Array, None]:
         return loss(dict(zip(start, values)), x, t), None
@@ -50,22 +50,22 @@ def generation(problem: Generation) -> Step:
         empty = jnp.zeros((1, T, sizes.heads, sizes.width // sizes.heads))
         cache = [(empty, empty)] * sizes.layers
 
-        def next_token(cache: list, tokens: Array, place: Array) -> tuple[list, Array]:
-            """That after ``tokens`` (1, t), the first of which stands at ``place``."""
-            places, left = place + jnp.arange(tokens.shape[1]), [*cache]
+        def next_token(cache: list, tokens: Array, start: Array) -> tuple[list, Array]:
+            """Return the cache and the token after ``tokens`` (1, t), which begin at position ``start``."""
+            positions, new_cache = start + jnp.arange(tokens.shape[1]), [*cache]
 
             def attend(i: int, q: Array, k: Array, v: Array) -> Array:
                 keys, values = (
-                    lax.dynamic_update_slice(old, new, (0, place, 0, 0)) for old, new in zip(cache[i], (k, v))
+                    lax.dynamic_update_slice(old, new, (0, start, 0, 0)) for old, new in zip(cache[i], (k, v))
                 )
-                left[i] = keys, values
-                mask = (jnp.arange(T) <= places[:, None])[None, None]
+                new_cache[i] = keys, values
+                mask = (jnp.arange(T) <= positions[:, None])[None, None]
                 return jax.nn.dot_product_attention(q, keys, values, mask=mask)
 
-            return left, gpt(w, sizes, tokens, places, attend)[:, -1].argmax(1)[:, None]
+            return new_cache, gpt(w, sizes, tokens, positions, attend)[:, -1].argmax(1)[:, None]
 
-        def step(state: tuple, place: Array) -> tuple[tuple, Array]:
-            cache, token = next_token(*state, place)
+        def step(state: tuple, position: Array) -> tuple[tuple, Array]:
+            cache, token = next_token(*state, position)
             return (cache, token), token[0, 0]
 
         state = next_token(cache, prompt, 0)
@@ -78,8 +78,8 @@ def generation(problem: Generation) -> Step:
 def encoding(problem: Encoding) -> Step:
     @jax.jit
     def encode(w: Weights, x: Array, mask: Array) -> Array:
-        h, chosen = bert(w, problem.bert, x, mask), mask[:, :, None]
-        mean = (h * chosen).sum(1) / chosen.sum(1)
+        h, valid = bert(w, problem.bert, x, mask), mask[:, :, None]
+        mean = (h * valid).sum(1) / valid.sum(1)
         return mean / jnp.linalg.norm(mean, axis=1, keepdims=True)
 
     arguments = jax.device_put((weights.of_bert(problem.bert), *problem.batch()))
@@ -87,12 +87,12 @@ def encoding(problem: Encoding) -> Step:
 
 
 def attention(problem: Attention) -> Step:
-    """Written out, which takes 0.7 to 0.85 of the time of `jax.nn.dot_product_attention` on a processor."""
+    """Attention is written out, which takes 0.7 to 0.85 of the time of `jax.nn.dot_product_attention` on the CPU."""
 
     def causal(q: Array, k: Array, v: Array) -> Array:
-        seen = jnp.tri(problem.T, dtype=bool)
+        mask = jnp.tri(problem.T, dtype=bool)
         scores = q @ k.swapaxes(2, 3) * problem.width**-0.5
-        return jax.nn.softmax(jnp.where(seen, scores, -jnp.inf)) @ v
+        return jax.nn.softmax(jnp.where(mask, scores, -jnp.inf)) @ v
 
     @jax.jit
     def both(q: Array, k: Array, v: Array, gy: Array) -> tuple[Array, ...]:

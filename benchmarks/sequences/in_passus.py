@@ -1,4 +1,4 @@
-"""The problems on sequences in passus; each function returns the step to repeat."""
+"""The problems on sequences in passus; each function returns a step."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def gpt_of(sizes: Transformer) -> passus.models.GPT:
 
 def generation(problem: Generation) -> Step:
     model, prompt = gpt_of(problem.gpt), problem.tokens()
-    passus.kernels.start_using()  # A line for its user: single tokens take kernels, too.
+    passus.kernels.start_using()  # One line for the user: single tokens use kernels, too.
     return lambda: model.generate(prompt, problem.new, temperature=0)[0, problem.prompt :]
 
 
@@ -59,7 +59,7 @@ def encoding(problem: Encoding) -> Step:
 
 def attention(problem: Attention) -> Step:
     *qkv, gy = map(passus.Variable, problem.arrays())
-    passus.kernels.start_using()  # As any larger array would.
+    passus.kernels.start_using()  # Otherwise a larger array would do so.
 
     def step() -> list[passus.Variable]:
         y = F.scaled_dot_product_attention(*qkv, is_causal=True)

@@ -1,4 +1,4 @@
-"""The problems on sequences in PyTorch, run eagerly; each function returns the step to repeat."""
+"""The problems on sequences in PyTorch, eager; each function returns a step."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def language(problem: Language, prepared: Compile = eagerly) -> Step:
 
 
 def minimizing(loss: Callable, model: nn.Module, batch: tuple[np.ndarray, np.ndarray]) -> Step:
-    """The fused Adam is a word for its user, and the fastest."""
+    """Return a training step with the fused Adam, the fastest one: one option for the user."""
     x, t = map(torch.from_numpy, batch)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
 
@@ -54,11 +54,11 @@ def generation(problem: Generation, prepared: Compile = eagerly) -> Step:
     @torch.inference_mode()
     def step() -> list[int]:
         cache, tokens = Cache(problem.gpt, T), prompt
-        places, new = torch.arange(problem.prompt), []
+        positions, new = torch.arange(problem.prompt), []
         while len(new) < problem.new:
-            tokens = next_logits(tokens, places, cache).argmax(1, keepdim=True)
+            tokens = next_logits(tokens, positions, cache).argmax(1, keepdim=True)
             new.append(tokens.item())
-            places = places[-1:] + 1
+            positions = positions[-1:] + 1
         return new
 
     return step

@@ -1,4 +1,4 @@
-"""The problems on sequences in PyTorch with `torch.compile`; it runs `nn.LSTM` and `nn.GRU` as they are."""
+"""The problems on sequences in PyTorch with `torch.compile`; it does not compile `nn.LSTM` and `nn.GRU` themselves."""
 
 from __future__ import annotations
 

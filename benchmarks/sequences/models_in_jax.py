@@ -1,4 +1,4 @@
-"""The networks on sequences in JAX: functions of their weights by name."""
+"""The networks on sequences in JAX: functions of named weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.sequences.problems import Transformer
 Array = jax.Array
 Weights = dict[str, Array]
 Attend = Callable[[int, Array, Array, Array], Array]
-"""Attention in the block of this number, of queries, keys and values (N, T, heads, width)."""
+"""Attention in a block, given its index and queries, keys and values (N, T, heads, width)."""
 
 
 def linear(w: Weights, name: str, x: Array) -> Array:
@@ -26,7 +26,7 @@ def norm(w: Weights, name: str, x: Array, eps: float) -> Array:
 
 
 def lstm(w: Weights, x: Array) -> Array:
-    """The class scores after the last step; the inputs' product for all steps is one."""
+    """Return the class scores after the last step; the input projections of all steps are one product."""
 
     def step(state: tuple[Array, Array], a: Array) -> tuple[tuple[Array, Array], None]:
         h, c = state
@@ -64,9 +64,9 @@ def inner(w: Weights, i: int, x: Array, approximate: bool) -> Array:
     return linear(w, f"blocks.{i}.down", jax.nn.gelu(linear(w, f"blocks.{i}.up", x), approximate))
 
 
-def gpt(w: Weights, sizes: Transformer, x: Array, places: Array, attend: Attend = causal) -> Array:
-    """Logits of the tokens ``x`` (N, T), which stand at ``places`` (T) of the sequence."""
-    h = w["tokens"][x] + w["positions"][places]
+def gpt(w: Weights, sizes: Transformer, x: Array, positions: Array, attend: Attend = causal) -> Array:
+    """Return the logits of tokens ``x`` (N, T) at ``positions`` (T) of the sequence."""
+    h = w["tokens"][x] + w["positions"][positions]
     for i in range(sizes.layers):
         h = h + attention(w, i, sizes, norm(w, f"blocks.{i}.norm1", h, 1e-5), attend)
         h = h + inner(w, i, norm(w, f"blocks.{i}.norm2", h, 1e-5), approximate=True)
@@ -74,7 +74,7 @@ def gpt(w: Weights, sizes: Transformer, x: Array, places: Array, attend: Attend 
 
 
 def bert(w: Weights, sizes: Transformer, x: Array, mask: Array) -> Array:
-    """Outputs (N, T, D) of the tokens ``x`` (N, T); the mask is False for padding."""
+    """Return the outputs (N, T, D) of tokens ``x`` (N, T); the mask is False for padding."""
 
     def attend(i: int, q: Array, k: Array, v: Array) -> Array:
         return jax.nn.dot_product_attention(q, k, v, mask=mask[:, None, None])

@@ -1,4 +1,4 @@
-"""The networks on sequences in passus that are not among its models, and how all are given the starting weights."""
+"""The networks on sequences in passus that are not among its models, and the loading of initial weights."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class SentenceEncoder(L.Layer):
     def forward(self, x: np.ndarray, mask: np.ndarray) -> Any:
         h = self.norm(self.position(self.embed(x) + self.types(np.zeros_like(x))))
         h = self.transformer(h, key_mask=mask)
-        chosen = mask[:, :, None].astype(np.float32)
-        mean = (h * chosen).sum(axis=1) / chosen.sum(axis=1)
+        valid = mask[:, :, None].astype(np.float32)
+        mean = (h * valid).sum(axis=1) / valid.sum(axis=1)
         return mean / F.norm(mean, axis=1, keepdims=True)
 
 
@@ -44,22 +44,24 @@ BLOCK = {
     "up": "feed_forward.hidden",
     "down": "feed_forward.out",
 }
-"""The layers of a transformer block whose names differ; those of the norms do not."""
+"""Names of the layers of a transformer block; those of norms do not differ."""
 
 
 def load_transformer(model: L.Layer, weights: Weights) -> None:
-    """Of a GPT and of a `SentenceEncoder`; the former has its last norm inside the stack."""
+    """Load the weights of a GPT or a `SentenceEncoder`; the last norm of a GPT is inside the stack."""
     stack = "" if "types" in weights else "transformer."
     names = {"tokens": "embed.W", "positions": "position.W", "types": "types.W"}
-    names |= {f"norm.{end}": f"{stack}norm.{ours(end, True)}" for end in ("weight", "bias")}
+    names |= {f"norm.{end}": f"{stack}norm.{passus_name(end, True)}" for end in ("weight", "bias")}
     for name in weights:
         if name.startswith("blocks."):
             _, i, layer, end = name.split(".")
-            names[name] = f"transformer.layers.{i}.{BLOCK.get(layer, layer)}.{ours(end, layer.startswith('norm'))}"
+            names[name] = (
+                f"transformer.layers.{i}.{BLOCK.get(layer, layer)}.{passus_name(end, layer.startswith('norm'))}"
+            )
     model.load_state_dict({names[name]: value for name, value in weights.items()})
 
 
-def ours(end: str, norm: bool) -> str:
+def passus_name(end: str, norm: bool) -> str:
     return {"weight": "gamma", "bias": "beta"}[end] if norm else {"weight": "W", "bias": "b"}[end]
 
 

@@ -1,4 +1,4 @@
-"""The networks on sequences in PyTorch, and how they are given the starting weights."""
+"""The networks on sequences in PyTorch, and the loading of initial weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.recurrent = getattr(nn, problem.cell)(problem.inputs, problem.hidden, batch_first=True)
         self.out = nn.Linear(problem.hidden, CLASSES)
-        # PyTorch adds two biases to each gate. Both would be updated alike, and their sum move twice as fast as one bias does.
+        # PyTorch adds two biases to each gate. If both were trained, their sum would move twice as fast as one bias.
         if problem.cell == "LSTM":
             self.recurrent.bias_hh_l0.requires_grad_(False)
         else:
@@ -32,16 +32,16 @@ class Classifier(nn.Module):
 
 
 class Cache:
-    """The keys and values of the past tokens of each block, (1, heads, T, width), in memory for the longest sequence."""
+    """The past keys and values of each block, (1, heads, T, width), allocated for the longest sequence."""
 
     def __init__(self, sizes: Transformer, T: int) -> None:
         shape = sizes.layers, 1, sizes.heads, T, sizes.width // sizes.heads
         self.keys, self.values = torch.zeros(shape), torch.zeros(shape)
-        self.places = torch.arange(T)
+        self.positions = torch.arange(T)
 
 
 class Block(nn.Module):
-    """A transformer block; norms come before attention and inner layer in a GPT, and after them in BERT."""
+    """A transformer block; norms precede attention and inner layer in a GPT and follow them in BERT."""
 
     def __init__(self, sizes: Transformer, gelu: str, norm_first: bool, eps: float) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Block(nn.Module):
 
     def attention(self, x: Tensor, attend: Callable) -> Tensor:
         N, T, D = x.shape
-        q, k, v = (part.view(N, T, self.heads, -1).transpose(1, 2) for part in self.qkv(x).split(D, dim=2))
+        q, k, v = (y.view(N, T, self.heads, -1).transpose(1, 2) for y in self.qkv(x).split(D, dim=2))
         return self.project(attend(q, k, v).transpose(1, 2).reshape(N, T, D))
 
     def inner(self, x: Tensor) -> Tensor:
@@ -84,15 +84,15 @@ class GPT(nn.Module):
             h = block(h, causal)
         return functional.linear(self.norm(h), self.tokens.weight)
 
-    def cached(self, x: Tensor, places: Tensor, cache: Cache) -> Tensor:
-        """The logits after the last of the tokens ``x`` (1, T), which stand at ``places`` (T) of the sequence."""
-        h = self.tokens(x) + self.positions(places)
-        mask = cache.places <= places[:, None]
+    def cached(self, x: Tensor, positions: Tensor, cache: Cache) -> Tensor:
+        """Return the logits after the last of the tokens ``x`` (1, T) at ``positions`` (T) of the sequence."""
+        h = self.tokens(x) + self.positions(positions)
+        mask = cache.positions <= positions[:, None]
         for block, keys, values in zip(self.blocks, cache.keys, cache.values):
 
             def attend(q: Tensor, k: Tensor, v: Tensor, keys: Tensor = keys, values: Tensor = values) -> Tensor:
-                keys.index_copy_(2, places, k)
-                values.index_copy_(2, places, v)
+                keys.index_copy_(2, positions, k)
+                values.index_copy_(2, positions, v)
                 return functional.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
 
             h = block(h, attend)
@@ -112,12 +112,12 @@ class SentenceEncoder(nn.Module):
         h = self.norm(h)
         for block in self.blocks:
             h = block(h, lambda q, k, v: functional.scaled_dot_product_attention(q, k, v, mask[:, None, None]))
-        chosen = mask[:, :, None].to(h.dtype)
-        return functional.normalize((h * chosen).sum(1) / chosen.sum(1), dim=1)
+        valid = mask[:, :, None].to(h.dtype)
+        return functional.normalize((h * valid).sum(1) / valid.sum(1), dim=1)
 
 
 def load(model: nn.Module, weights: Weights) -> None:
-    """Linear layers of PyTorch hold the transposed matrix."""
+    """Load weights by name; linear layers of PyTorch hold the transposed matrix."""
     state = {}
     for name, value in weights.items():
         owner, _, attribute = name.rpartition(".")
@@ -128,14 +128,14 @@ def load(model: nn.Module, weights: Weights) -> None:
 
 
 def load_recurrent(model: Classifier, weights: Weights) -> None:
-    inside = np.zeros_like(weights["input.bias"])
+    hidden_bias = np.zeros_like(weights["input.bias"])
     if "hidden.bias" in weights:
-        inside[-len(weights["hidden.bias"]) :] = weights["hidden.bias"]
+        hidden_bias[-len(weights["hidden.bias"]) :] = weights["hidden.bias"]
     names = {
         "recurrent.weight_ih_l0": weights["input.weight"].T,
         "recurrent.weight_hh_l0": weights["hidden.weight"].T,
         "recurrent.bias_ih_l0": weights["input.bias"],
-        "recurrent.bias_hh_l0": inside,
+        "recurrent.bias_hh_l0": hidden_bias,
         "out.weight": weights["out.weight"].T,
         "out.bias": weights["out.bias"],
     }

@@ -1,4 +1,4 @@
-"""The problems on sequences: sizes and data. Their starting weights are in `weights`."""
+"""The problems on sequences: sizes and data. Their initial weights are in `weights`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ CLASSES = 10
 
 @dataclass(frozen=True)
 class Problem:
-    """``kind`` names the function that every program has for it."""
+    """A problem; ``kind`` is the name of the function that implements it in every program."""
 
     kind: ClassVar[str]
     panel: ClassVar[str] = "training steps"
-    """Where its bars are drawn."""
+    """Panel of the chart."""
 
     @property
     def what(self) -> str:
@@ -24,7 +24,7 @@ class Problem:
 
     @property
     def rate(self) -> tuple[int, str] | None:
-        """How many of what one step processes, where a rate says more than a duration."""
+        """Number of items that one step processes and their name, if a rate says more than a duration."""
         return None
 
 
@@ -122,7 +122,7 @@ class Encoding(Problem):
         return self.N, "sentences"
 
     def batch(self) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens, and a mask that is True for those that are no padding; the first sentence has no padding."""
+        """Return tokens and a mask, which is False for padding; the first sentence has none."""
         rng = np.random.default_rng(1)
         lengths = rng.integers(self.T // 2, self.T + 1, self.N)
         lengths[0] = self.T
@@ -139,14 +139,14 @@ class Attention(Problem):
     T: int
     heads: int = 8
     width: int = 64
-    """Of each head."""
+    """Width of each head."""
 
     @property
     def what(self) -> str:
         return f"causal attention, forward and backward, {self.T} tokens, {self.heads} heads of {self.width}, batch 1"
 
     def arrays(self) -> list[np.ndarray]:
-        """Queries, keys, values, and the gradient of the output."""
+        """Return queries, keys, values, and the gradient of the output."""
         return [*np.random.default_rng(1).standard_normal((4, 1, self.heads, self.T, self.width), np.float32)]
 
 

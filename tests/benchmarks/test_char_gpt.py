@@ -61,7 +61,7 @@ def test_a_program_that_is_missing_is_left_out(
     monkeypatch.setattr(sys, "argv", ["char_gpt", "--minutes", "0.1"])
     comparison.main()
     assert called == [(["passus"], 6)]
-    assert "torch is left out: it is not installed" in capsys.readouterr().out
+    assert "Skipped torch: it is not installed" in capsys.readouterr().out
 
 
 def test_the_task_is_that_of_the_example(tmp_path: Path) -> None:
