@@ -1,8 +1,8 @@
-"""Draw the picture of the README: a graph, what ten lines of training make of it, and how fast.
+"""Draw the picture of the README: a graph, a trained classifier, and training times.
 
     python docs/front_page.py --out docs/images/front_page.png
 
-The ratios are read from the table in benchmarks/README.md. It needs the extra `plot`, and the program `dot` of Graphviz.
+The ratios are read from the table in benchmarks/README.md. Needs the extra `plot` and the program `dot` of Graphviz.
 """
 
 import argparse
@@ -48,10 +48,10 @@ def learn_spiral(epochs):
 
 def draw_spiral(axes, model):
     side = np.linspace(-1.15, 1.15, 300, dtype=np.float32)
-    places = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
     with passus.no_grad():
-        seen = model(places).data.argmax(axis=1).reshape(300, 300)
-    axes.pcolormesh(side, side, seen, cmap=ListedColormap(COLOURS), alpha=0.3, rasterized=True)
+        predicted = model(grid).data.argmax(axis=1).reshape(300, 300)
+    axes.pcolormesh(side, side, predicted, cmap=ListedColormap(COLOURS), alpha=0.3, rasterized=True)
     data = passus.datasets.Spiral()
     for arm, marker in enumerate("ox^"):
         axes.scatter(*data.data[data.label == arm].T, color=COLOURS[arm], marker=marker, s=14)
@@ -62,7 +62,7 @@ def draw_spiral(axes, model):
 
 
 def convolutional_networks():
-    """For each convolutional network, the time of PyTorch's fastest way as a multiple of that of passus, in its best run."""
+    """Return the time of PyTorch, at its fastest, as a multiple of that of passus, for each convolutional network."""
     table = BENCHMARKS.read_text().partition("| training step |")[2].partition("\n\n")[0]
     rows = [line.strip("| ").split("|") for line in table.splitlines() if ", batch " in line]
     return {
@@ -73,12 +73,12 @@ def convolutional_networks():
 
 
 def draw_ratios(axes, ratios):
-    places = np.arange(len(ratios))[::-1]
-    axes.barh(places, ratios.values(), color="#ee7733", height=0.6)
+    rows = np.arange(len(ratios))[::-1]
+    axes.barh(rows, ratios.values(), color="#ee7733", height=0.6)
     axes.axvline(1.0, color="black", linewidth=1)
-    for place, ratio in zip(places, ratios.values()):
-        axes.text(ratio + 0.03, place, f"{ratio:.2f}", va="center")
-    axes.set_yticks(places, ratios)
+    for row, ratio in zip(rows, ratios.values()):
+        axes.text(ratio + 0.03, row, f"{ratio:.2f}", va="center")
+    axes.set_yticks(rows, ratios)
     axes.set_xlim(0, max(ratios.values()) + 0.4)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title("Training steps on two CPU cores: time of PyTorch,\nat its fastest, as a multiple of that of passus")
@@ -86,8 +86,8 @@ def draw_ratios(axes, ratios):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=100, help="how often to go through the spiral")
-    parser.add_argument("--out", type=Path, default=Path("docs/images/front_page.png"), help="the picture")
+    parser.add_argument("--epochs", type=int, default=100, help="number of passes over the data")
+    parser.add_argument("--out", type=Path, default=Path("docs/images/front_page.png"), help="path of the picture")
     arguments = parser.parse_args()
     figure = Figure(figsize=(13, 4.2), dpi=110, layout="constrained")
     graph, spiral, ratios = figure.subplots(1, 3, width_ratios=[0.7, 1, 1.25])
