@@ -58,7 +58,7 @@ UFUNCS = {
     "xlog1py": "write x * F.log1p(y)",
     "exp10": "write 10**x",
     "logit": "write F.log(x / (1 - x))",
-    "ndtr": "write (1 + F.erf(x / 2**0.5)) / 2",
-    "erfc": "write 1 - F.erf(x)",
+    "ndtr": "write F.normal_cdf(x)",
+    "erfc": "write 2 * F.normal_cdf(-(2**0.5) * x)",
 }
 """Ufuncs of SciPy."""

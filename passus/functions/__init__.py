@@ -22,6 +22,7 @@ from passus.functions.arrays.indexing import *
 from passus.functions.arrays.joining import *
 from passus.functions.arrays.linalg import *
 from passus.functions.arrays.logarithms import *
+from passus.functions.arrays.normal import *
 from passus.functions.arrays.products import *
 from passus.functions.arrays.quantiles import *
 from passus.functions.arrays.reductions import *

@@ -12,7 +12,7 @@ from scipy import special
 
 import passus
 import passus.functions as F
-from passus import Variable
+from passus import Variable, using_config
 from passus.errors import DTypeError, LabelError, ShapeError
 
 BINARY = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]
@@ -219,7 +219,7 @@ def test_methods_that_move_axes():
 
 
 def test_every_method_that_readers_are_shown_is_bound():
-    source = (Path(passus.__file__).parent / "core" / "variable.py").read_text()
+    source = (Path(passus.__file__).parent / "core" / "array_like.py").read_text()
     shown = re.findall(r"def (\w+)\(self.*\.\.\.\n", source.split("if TYPE_CHECKING:")[-1])
     assert len(shown) > 40
     missing = [name for name in shown if getattr(Variable, name) is getattr(object, name, None)]
@@ -282,6 +282,27 @@ def test_erf_over_its_whole_range(dtype, ulps):
     np.testing.assert_allclose(y, exact, rtol=ulps * np.finfo(dtype).eps, atol=0)
     assert np.all(np.abs(y) <= 1)
     np.testing.assert_array_equal(F.erf(np.array([-np.inf, 0.0, np.inf, np.nan], dtype)), [-1.0, 0.0, 1.0, np.nan])
+
+
+def normal_cdf_in_long_double(x):
+    """SciPy's ndtr rounds x / sqrt(2), which costs three digits far from 0."""
+    z = abs(x.astype(np.longdouble))
+    tail = special.erfcx((z / np.sqrt(np.longdouble(2))).astype(np.float64)) / 2 * np.exp(-z * z / 2)
+    return np.where(x > 0, 1 - tail, tail)
+
+
+@pytest.mark.parametrize(("dtype", "lowest"), [(np.float64, -37.5), (np.float32, -13.0)])
+def test_normal_probabilities_keep_their_digits_in_the_tail(dtype, lowest):
+    near_zero = np.geomspace(1e-30, 1, 500)
+    x = np.concatenate([np.linspace(lowest, 10, 20_001), near_zero, -near_zero]).astype(dtype)
+    exact = normal_cdf_in_long_double(x)
+    np.testing.assert_allclose(F.normal_cdf(x), exact, rtol=10 * np.finfo(dtype).eps, atol=0)
+    with using_config("native", False):
+        np.testing.assert_allclose(F.gelu(x), x * exact, rtol=11 * np.finfo(dtype).eps, atol=0)
+    np.testing.assert_allclose(F.gelu(x), x * exact, rtol=1e-5 if dtype == np.float32 else 3e-15, atol=0)
+    np.testing.assert_array_equal(
+        F.normal_cdf(np.array([-np.inf, 0.0, np.inf, np.nan], dtype)), [0.0, 0.5, 1.0, np.nan]
+    )
 
 
 def test_the_derivative_of_erf_is_its_formula():

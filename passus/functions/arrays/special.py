@@ -54,7 +54,7 @@ class Erf(Unary):
             return self.forward(x.astype(np.float32)).astype(np.float16)
         x = self.xp.clip(x, -limit, limit)
         square = x * x
-        return self.xp.clip(x * _polynomial(p, square) / _polynomial(q, square), -1.0, 1.0)
+        return self.xp.clip(x * polynomial(p, square) / polynomial(q, square), -1.0, 1.0)
 
     def backward(self, gy: Any) -> Any:
         x = self.x.astype(np.float32) if self.x.dtype == np.float16 else self.x
@@ -74,7 +74,12 @@ def erf(x: Operand) -> Result:
     return Erf()(x)
 
 
-def _polynomial(coefficients: tuple[float, ...], u: Array) -> Array:
+def polynomial(coefficients: tuple[float, ...], u: Array) -> Array:
+    """``c0 + c1 u + c2 u**2 + ...``
+
+    >>> polynomial((1.0, 2.0, 3.0), np.array([0.0, 1.0]))
+    array([1., 6.])
+    """
     total = coefficients[-1]
     for c in coefficients[-2::-1]:
         total = total * u + c

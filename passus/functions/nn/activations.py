@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ from passus.core import Operand, Result, widened
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.activation import Activation
 from passus.functions.arrays.joining import split
-from passus.functions.arrays.special import erf
+from passus.functions.arrays.normal import normal_cdf, normal_pdf
 from passus.functions.checks import array_of
 
 __all__ = [
@@ -110,7 +109,7 @@ def mish(x: Operand) -> Result:
 
 class GELU(Activation):
     formula = "gelu"
-    constants = ("cdf",)  # Read in an ordinary backward pass, for erf is expensive; a recorded one starts from x.
+    constants = ("cdf",)  # Read in an ordinary backward pass, because it is expensive; a recorded one starts from x.
     cdf: Array | None = None
 
     def forward(self, x: Array) -> Array:
@@ -124,13 +123,13 @@ class GELU(Activation):
 
     def _normal_cdf(self, x: Any) -> Any:
         if self.recording:
-            return _normal_cdf(x)
+            return normal_cdf(x)
         if self.cdf is None:
-            self.cdf = _normal_cdf(x)
+            self.cdf = normal_cdf(x)
         return self.cdf
 
     def _normal_pdf(self, x: Any) -> Any:
-        return self.xp.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+        return normal_pdf(x, self.xp)
 
 
 class Library(NamedTuple):
@@ -147,11 +146,6 @@ class GELUTanh(Activation):
     public_name = "gelu"
 
     formula = "gelu_tanh"
-
-
-def _normal_cdf(x: Any) -> Any:
-    """The probability that a standard normal number is below ``x``."""
-    return 0.5 + 0.5 * erf(math.sqrt(0.5) * x)
 
 
 def gelu(x: Operand, approximate: str = "none") -> Result:
