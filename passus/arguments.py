@@ -19,7 +19,7 @@ __all__ = [
     "checked_integer",
     "checked_number",
     "checked_real",
-    "checked_share",
+    "checked_fraction",
     "shown",
 ]
 
@@ -74,12 +74,12 @@ def checked_number(
     return number
 
 
-def checked_share(where: str, name: str, value: Any) -> float:
+def checked_fraction(where: str, name: str, value: Any) -> float:
     """``value`` as a float in [0, 1]: a probability or a fraction.
 
     Raises `DTypeError` if it is not a number, `ArgumentError` if it is NaN or out of range.
 
-    >>> checked_share("dropout", "dropout_ratio", 1)
+    >>> checked_fraction("dropout", "dropout_ratio", 1)
     1.0
     """
     number = checked_real(where, name, value)

@@ -27,7 +27,7 @@ class Loading:
 
     >>> from passus.schedules import OnPlateau
     >>> lr, loading = OnPlateau(0.1), Loading()
-    >>> loading.part(lr, OnPlateau(0.5).state_dict())
+    >>> loading.verify(lr, OnPlateau(0.5).state_dict())
     >>> lr(0)
     0.1
     >>> loading.commit()
@@ -42,7 +42,7 @@ class Loading:
         self._pending: dict[tuple[int, str], Any] = {}
         self._names: list[str | None] = []
 
-    def put(self, owner: Any, attribute: str, value: Any) -> None:
+    def assign(self, owner: Any, attribute: str, value: Any) -> None:
         """Schedule the assignment of a verified value."""
         self._steps.append(_Assignment(owner, attribute, value))
         self._pending[id(owner), attribute] = value
@@ -52,7 +52,7 @@ class Loading:
         key = id(owner), attribute
         return self._pending[key] if key in self._pending else getattr(owner, attribute)
 
-    def part(self, part: Stateful, state: Any, name: str | None = None, **options: Any) -> None:
+    def verify(self, part: Stateful, state: Any, name: str | None = None, **options: Any) -> None:
         """Verify the state of a part and schedule its assignments; ``name``: the part in messages.
 
         Raises a `PassusError` if the state does not fit.
@@ -90,7 +90,7 @@ class Verified:
     ...     def state_dict(self):
     ...         return {"count": self.count}
     ...     def verify_state(self, state, loading):
-    ...         loading.put(self, "count", int(state["count"]))
+    ...         loading.assign(self, "count", int(state["count"]))
     >>> counter = Counter()
     >>> counter.load_state_dict({"count": 3})
     >>> counter.count
@@ -137,7 +137,7 @@ def load_all(pairs: Iterable[tuple[Stateful, Tree]]) -> None:
     """
     loading = Loading()
     for part, state in pairs:
-        loading.part(part, state)
+        loading.verify(part, state)
     loading.commit()
 
 

@@ -207,7 +207,7 @@ def verify_rng_state(
         is_valid, reason = False, shown(error)
     if not is_valid:
         raise ArgumentError(f"{name}: not a state of {kind.__name__}: {reason}")
-    loading.put(generator.bit_generator, "state", trial.state)
+    loading.assign(generator.bit_generator, "state", trial.state)
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -250,13 +250,13 @@ class OnPlateau(Verified):
             raise ArgumentError(
                 f"OnPlateau: a state has {', '.join(self.state_dict())}; given: {', '.join(map(str, state))[:200]}"
             )
-        loading.put(self, "lr", checked_number(where, "lr", leaf(state["lr"])))
+        loading.assign(self, "lr", checked_number(where, "lr", leaf(state["lr"])))
         best = checked_real(where, "best", leaf(state["best"]))
         if math.isnan(best):
             raise ArgumentError(f"{where}: best is NaN")
-        loading.put(self, "best", best)
+        loading.assign(self, "best", best)
         for name in ("waited", "resting"):
-            loading.put(self, name, checked_count(where, name, leaf(state[name]), low=0))
+            loading.assign(self, name, checked_count(where, name, leaf(state[name]), low=0))
 
 
 def _power(gamma: float, count: int) -> float:

@@ -473,8 +473,8 @@ def test_ctrl_c_while_loading_leaves_everything_as_it_was() -> None:
 
     model = L.Linear(2, in_size=3)
     before, loading = model.state_dict(), Loading()
-    loading.part(model, L.Linear(2, in_size=3, rng=5).state_dict())
-    loading.put(Interrupted(), "value", 2)
+    loading.verify(model, L.Linear(2, in_size=3, rng=5).state_dict())
+    loading.assign(Interrupted(), "value", 2)
     with pytest.raises(KeyboardInterrupt):
         loading.commit()
     np.testing.assert_equal(model.state_dict(), before)

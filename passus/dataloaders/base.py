@@ -237,7 +237,7 @@ class Loader(Verified, ABC, CheckedOptions):
         if self._rng is not None:
             verify_rng_state(state["rng"], self._rng, loading)
         for attribute, value in (("_running", None), ("_epoch", epoch), ("_resumes", epoch is not None)):
-            loading.put(self, attribute, value)
+            loading.assign(self, attribute, value)
 
     def _checked_epoch(self, state: Tree) -> Epoch | None:
         check_tree(f"{type(self).__name__}.load_state_dict", state)

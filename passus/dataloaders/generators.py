@@ -87,7 +87,7 @@ class Generators:
         """Raise `ArgumentError` for a state of another kind of generator; otherwise schedule loading all of them."""
         for path, rng in self.all.items():
             verify_rng_state(states[path], rng, Loading(), path)
-        loading.put(self, "_states", states)
+        loading.assign(self, "_states", states)
 
     # A property, because `Loading` assigns attributes.
     _states = property(lambda self: self.states(), load_states)

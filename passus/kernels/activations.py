@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from passus.backend import Array
-from passus.kernels.dispatch import enough, kernel, plain
+from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
 from passus.kernels.elementwise import is_dense
 from passus.kernels.formulas import FORMULAS
 
@@ -16,7 +16,7 @@ THRESHOLDS = 1 << 12, 1 << 15
 
 
 def _suits(x: Array, name: str, options: tuple[float, ...], xp: Any) -> bool:
-    return plain(x) and enough(x.size, *THRESHOLDS) and is_dense(x)
+    return plain_float32(x) and worth_kernel(x.size, *THRESHOLDS) and is_dense(x)
 
 
 def _gradient_suits(
@@ -25,8 +25,8 @@ def _gradient_suits(
     first: Any = y if x is None else x
     second: Any = first if y is None else y
     return bool(
-        plain(gy, first, second)
-        and enough(gy.size, *THRESHOLDS)
+        plain_float32(gy, first, second)
+        and worth_kernel(gy.size, *THRESHOLDS)
         and gy.shape == first.shape == second.shape
         and gy.strides == first.strides == second.strides
         and is_dense(gy)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from passus.backend import Array, backend_of
-from passus.kernels.dispatch import enough, kernel, plain
+from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
 from passus.kernels.elementwise import masked
 from passus.kernels.products import batched
 from passus.kernels.sums import total
@@ -26,7 +26,7 @@ __all__ = [
     "attention",
     "attention_gradients",
     "chosen_product",
-    "kept_weights",
+    "keep_mask",
     "seen",
     "summed_to",
 ]
@@ -62,14 +62,19 @@ class Settings(NamedTuple):
 
 
 def _suits(q: Array, k: Array, v: Array, mask: Array | None, settings: Settings) -> bool:
-    if not plain(q, k, v) or min(q.ndim, k.ndim) < 2 or q.shape[-1] != k.shape[-1] or k.shape[:-1] != v.shape[:-1]:
+    if (
+        not plain_float32(q, k, v)
+        or min(q.ndim, k.ndim) < 2
+        or q.shape[-1] != k.shape[-1]
+        or k.shape[:-1] != v.shape[:-1]
+    ):
         return False
     lead, queries, keys = _leading_axes(q, k), q.shape[-2], k.shape[-2]
     if lead is None or (mask is not None and not _mask_suits(mask, (*lead, queries, keys))):
         return False
     if settings.dropping is not None and not _dropping_suits(settings.dropping, (*lead, queries, 1), keys):
         return False
-    return enough(math.prod(lead) * queries * keys * (min(q.shape[-1], 1) and v.shape[-1]), *THRESHOLDS)
+    return worth_kernel(math.prod(lead) * queries * keys * (min(q.shape[-1], 1) and v.shape[-1]), *THRESHOLDS)
 
 
 def _leading_axes(q: Array, k: Array) -> tuple[int, ...] | None:
@@ -85,7 +90,11 @@ def _leading_axes(q: Array, k: Array) -> tuple[int, ...] | None:
 
 
 def _mask_suits(mask: Array, shape: tuple[int, ...]) -> bool:
-    if type(mask) is not np.ndarray or not (mask.dtype == bool or plain(mask)) or not 2 <= mask.ndim <= len(shape):
+    if (
+        type(mask) is not np.ndarray
+        or not (mask.dtype == bool or plain_float32(mask))
+        or not 2 <= mask.ndim <= len(shape)
+    ):
         return False
     outer = zip(mask.shape[-2::-1], shape[-2::-1])
     return mask.shape[-1] == shape[-1] and all(n in (1, m) for n, m in outer)
@@ -102,7 +111,7 @@ def _dropping_suits(dropping: Dropping, rows: tuple[int, ...], keys: int) -> boo
 def _gradients_suit(
     gy: Array, q: Array, k: Array, v: Array, mask: Array | None, y: Array, lse: Array, settings: Settings
 ) -> bool:
-    if not _suits(q, k, v, mask, settings) or not plain(gy, y, lse):
+    if not _suits(q, k, v, mask, settings) or not plain_float32(gy, y, lse):
         return False
     lead = _leading_axes(q, k) or ()
     return bool(lse.shape == (*lead, q.shape[-2])) and gy.shape == y.shape == (*lse.shape, v.shape[-1])
@@ -203,14 +212,14 @@ def _dropped(weights: Array, dropping: Dropping | None, first: int, last: int) -
     if dropping is None:
         return weights
     rows = dropping._replace(rows=dropping.rows[..., first:last, :])
-    return masked(weights, kept_weights(rows)) * dropping.scale
+    return masked(weights, keep_mask(rows)) * dropping.scale
 
 
-def kept_weights(dropping: Dropping) -> Array:
+def keep_mask(dropping: Dropping) -> Array:
     """Which weights (..., T_q, T_k) dropout keeps.
 
     >>> dropping = Dropping(np.array([[1], [2]], np.uint32), np.array([3, 4, 5], np.uint32), 1 << 31, 2.0)
-    >>> kept_weights(dropping)
+    >>> keep_mask(dropping)
     array([[False,  True, False],
            [False, False, False]])
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from passus.kernels.dispatch import plain
+from passus.kernels.dispatch import plain_float32
 
 __all__ = ["fit"]
 
@@ -20,6 +20,6 @@ def fit(*arrays: tuple[Any, tuple[int, ...] | None]) -> bool:
         if shape is None:
             if array is not None:
                 return False
-        elif not plain(array) or array.shape != shape:
+        elif not plain_float32(array) or array.shape != shape:
             return False
     return True

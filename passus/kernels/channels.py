@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from passus import config
 from passus.backend import Array
-from passus.kernels.dispatch import enough, kernel, native_module, plain
+from passus.kernels.dispatch import kernel, native_module, plain_float32, worth_kernel
 from passus.kernels.elementwise import limited, limited_gradient
 from passus.kernels.layout import channels_last
 from passus.kernels.sums import deviations, total
@@ -34,7 +34,7 @@ Limits: TypeAlias = tuple[float, float]
 
 def _suits(x: Array, *vectors: Any) -> bool:
     """For images and vectors with a number for each of their channels."""
-    if not plain(x, *vectors) or x.ndim < 2 or not enough(x.size, *THRESHOLDS):
+    if not plain_float32(x, *vectors) or x.ndim < 2 or not worth_kernel(x.size, *THRESHOLDS):
         return False
     channels = x.shape[1:2]
     for v in vectors:
@@ -44,7 +44,7 @@ def _suits(x: Array, *vectors: Any) -> bool:
 
 
 def _both_suit(gy: Array, x: Array, *vectors: Any) -> bool:
-    return bool(plain(gy) and _suits(x, *vectors) and gy.shape == x.shape)
+    return bool(plain_float32(gy) and _suits(x, *vectors) and gy.shape == x.shape)
 
 
 def _suits_scaled(x: Array, mean: Array, scale: Array, shift: Array, limits: Limits | None = None) -> bool:
@@ -149,7 +149,7 @@ def compiled_slopes(x: Any, slope: Any, gy: Any = None) -> Any:
     """The module of `sloped_channels` and its gradient, if it suits x, a slope for all or each of its channels, and a gradient;
     or None. The reference are the formula and the rules of `passus.functions.prelu`.
     """
-    if not plain(x, slope) or x.ndim < 2:
+    if not plain_float32(x, slope) or x.ndim < 2:
         return None
     suits = slope.size in (1, x.shape[1]) and (_suits(x) if gy is None else _both_suit(gy, x)) and config.native.get()
     return native_module("channels") if suits else None

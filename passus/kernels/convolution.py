@@ -13,7 +13,7 @@ from typing import Any
 
 from passus.backend import Array, backend_of
 from passus.kernels.boundary import fit
-from passus.kernels.dispatch import enough, kernel, plain
+from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
 from passus.kernels.layout import (
     Padding,
     Sizes,
@@ -46,14 +46,14 @@ MOST = 1 << 26
 
 
 def _suits_convolve(x: Array, W: Array, b: Array | None, stride: Sizes, *window: Any) -> bool:
-    if not plain(x, W) or not (b is None or fit((b, W.shape[:1]))):
+    if not plain_float32(x, W) or not (b is None or fit((b, W.shape[:1]))):
         return False
     pixels = x.size // max(1, x.shape[1]) // math.prod(stride)
-    return enough(pixels * W.size, *THRESHOLDS) and _results(x.shape, W.shape, stride, *window) != ()
+    return worth_kernel(pixels * W.size, *THRESHOLDS) and _results(x.shape, W.shape, stride, *window) != ()
 
 
 def _suits_input_gradient(gy: Array, W: Array, size: Sizes, *window: Any) -> bool:
-    if not plain(gy, W) or not enough(gy.size * math.prod(W.shape[1:]), *THRESHOLDS):
+    if not plain_float32(gy, W) or not worth_kernel(gy.size * math.prod(W.shape[1:]), *THRESHOLDS):
         return False
     *_, groups = window
     return bool(_results((len(gy), groups * W.shape[1], *size), W.shape, *window) == gy.shape)
@@ -61,7 +61,7 @@ def _suits_input_gradient(gy: Array, W: Array, size: Sizes, *window: Any) -> boo
 
 def _suits_weight_gradient(x: Array, gy: Array, kernel: Sizes, *window: Any) -> bool:
     *_, groups = window
-    if not plain(x, gy) or not enough(gy.size * x.shape[1] // groups * math.prod(kernel), *THRESHOLDS):
+    if not plain_float32(x, gy) or not worth_kernel(gy.size * x.shape[1] // groups * math.prod(kernel), *THRESHOLDS):
         return False
     return bool(_results(x.shape, (gy.shape[1], x.shape[1] // groups, *kernel), *window) == gy.shape)
 

@@ -25,7 +25,7 @@ from passus import config
 from passus.errors import PassusWarning
 from passus.kernels.memory import keep_memory
 
-__all__ = ["Kernel", "enough", "go_on_using", "in_use", "kernel", "native_module", "plain", "start_using"]
+__all__ = ["Kernel", "worth_kernel", "restore_use", "in_use", "kernel", "native_module", "plain_float32", "start_using"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,10 +74,10 @@ def kernel(suits: Callable[..., bool], least: int = 0) -> Callable[[Callable[P, 
     return named
 
 
-def plain(*arrays: Any) -> bool:
+def plain_float32(*arrays: Any) -> bool:
     """Whether all are arrays of NumPy's own class, of float32 in the byte order of the processor, at addresses that suit it.
 
-    >>> plain(np.zeros(2, np.float32)), plain(np.zeros(2, np.float32), np.zeros(2)), plain(np.float32(1))
+    >>> plain_float32(np.zeros(2, np.float32)), plain_float32(np.zeros(2, np.float32), np.zeros(2)), plain_float32(np.float32(1))
     (True, False, False)
     """
     for x in arrays:  # noqa: SIM110  # A generator would take as long as the tests.
@@ -107,10 +107,10 @@ def start_using() -> None:
             _in_use = _numba_works()
 
 
-def go_on_using(in_use: bool) -> None:
+def restore_use(in_use: bool) -> None:
     """Use kernels as a run did that goes on here: for small arrays too, or not before the first large one.
 
-    >>> go_on_using(in_use())
+    >>> restore_use(in_use())
     """
     global _in_use
     if in_use:
@@ -119,7 +119,7 @@ def go_on_using(in_use: bool) -> None:
         _in_use = False
 
 
-def enough(work: int, least: int, first: int) -> bool:
+def worth_kernel(work: int, least: int, first: int) -> bool:
     """Whether so much work, in whatever unit, is worth a kernel: ``least`` is if some are in use, else ``first`` is."""
     return work >= (least if _in_use else first)
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array, backend_of
-from passus.kernels.dispatch import enough, kernel, plain
+from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
 
-__all__ = ["is_dense", "kept", "limited", "limited_gradient", "limited_sum", "masked", "where"]
+__all__ = ["is_dense", "dropped_out", "limited", "limited_gradient", "limited_sum", "masked", "where"]
 
 THRESHOLDS = 1 << 16, 1 << 18
 """From how many elements on a kernel is worth it, and from how many on the first one is; below, NumPy is quick
@@ -18,11 +18,11 @@ enough."""
 
 
 def _suits(x: Array, low: float, high: float) -> bool:
-    return plain(x) and enough(x.size, *THRESHOLDS) and is_dense(x)
+    return plain_float32(x) and worth_kernel(x.size, *THRESHOLDS) and is_dense(x)
 
 
 def _both_suit(x0: Array, x1: Array, low: float, high: float) -> bool:
-    return bool(plain(x0) and _suits(x1, low, high) and x0.shape == x1.shape and x0.strides == x1.strides)
+    return bool(plain_float32(x0) and _suits(x1, low, high) and x0.shape == x1.shape and x0.strides == x1.strides)
 
 
 def _suits_drawn(x: Array, drawn: Array, least: int, scale: float) -> bool:
@@ -32,12 +32,12 @@ def _suits_drawn(x: Array, drawn: Array, least: int, scale: float) -> bool:
 
 
 @kernel(_suits_drawn)
-def kept(x: Array, drawn: Array, least: int, scale: float) -> Array:
+def dropped_out(x: Array, drawn: Array, least: int, scale: float) -> Array:
     """``x * scale`` where ``drawn``, integers of 32 bits, is not below ``least``, and 0 elsewhere.
 
     The shapes broadcast; given a Variable, the result is one.
 
-    >>> kept(np.array([1.0, 2.0, 3.0]), np.array([7, 1, 4], np.uint32), 4, 2.0)
+    >>> dropped_out(np.array([1.0, 2.0, 3.0]), np.array([7, 1, 4], np.uint32), 4, 2.0)
     array([2., 0., 6.])
     """
     dtype = x.dtype if x.dtype.kind == "f" else np.dtype(float)

@@ -23,13 +23,13 @@ class Cell(NamedTuple):
 
     ``step(xp, xs, hs, h, c)``: ``xs`` and ``hs`` hold, for each gate, what the input and the last result contribute. Returns
     the new h and c, and what ``gradient`` needs.
-    ``gradient(xp, gh, gc, kept, h_before, h, c_before, c)``: returns the gradients for ``xs``, for ``hs``, for h itself where
+    ``gradient(xp, gh, gc, saved, h_before, h, c_before, c)``: returns the gradients for ``xs``, for ``hs``, for h itself where
     it is used outside of ``hs``, and for c.
     """
 
     gates: int
     """How many blocks of columns the weights have."""
-    kept: int
+    saved: int
     """How many arrays (N, H) a step keeps for its gradient."""
     has_c: bool
     """Whether it has a cell state c beside h."""
@@ -45,7 +45,7 @@ def _tanh_step(xp: Any, xs: Any, hs: Any, h: Numbers, c: Numbers) -> Any:
 
 
 def _tanh_gradient(
-    xp: Any, gh: Numbers, gc: Numbers, kept: Any, h_before: Numbers, h: Numbers, c_before: Numbers, c: Numbers
+    xp: Any, gh: Numbers, gc: Numbers, saved: Any, h_before: Numbers, h: Numbers, c_before: Numbers, c: Numbers
 ) -> Any:
     gates = (gh * (1 - h * h),)
     return gates, gates, None, gc
@@ -57,7 +57,7 @@ def _relu_step(xp: Any, xs: Any, hs: Any, h: Numbers, c: Numbers) -> Any:
 
 
 def _relu_gradient(
-    xp: Any, gh: Numbers, gc: Numbers, kept: Any, h_before: Numbers, h: Numbers, c_before: Numbers, c: Numbers
+    xp: Any, gh: Numbers, gc: Numbers, saved: Any, h_before: Numbers, h: Numbers, c_before: Numbers, c: Numbers
 ) -> Any:
     gates = (masked(gh, h > 0),)
     return gates, gates, None, gc
@@ -72,9 +72,9 @@ def _lstm_step(xp: Any, xs: Any, hs: Any, h: Numbers, c: Numbers) -> Any:
 
 
 def _lstm_gradient(
-    xp: Any, gh: Numbers, gc: Numbers, kept: Any, h_before: Numbers, h: Numbers, c_before: Numbers, c: Numbers
+    xp: Any, gh: Numbers, gc: Numbers, saved: Any, h_before: Numbers, h: Numbers, c_before: Numbers, c: Numbers
 ) -> Any:
-    i, f, g, o = kept
+    i, f, g, o = saved
     t = xp.tanh(c)
     gc = gc + gh * o * (1 - t * t)
     gates = gc * g * i * (1 - i), gc * c_before * f * (1 - f), gc * i * (1 - g * g), gh * t * o * (1 - o)
@@ -89,9 +89,9 @@ def _gru_step(xp: Any, xs: Any, hs: Any, h: Numbers, c: Numbers) -> Any:
 
 
 def _gru_gradient(
-    xp: Any, gh: Numbers, gc: Numbers, kept: Any, h_before: Numbers, h: Numbers, c_before: Numbers, c: Numbers
+    xp: Any, gh: Numbers, gc: Numbers, saved: Any, h_before: Numbers, h: Numbers, c_before: Numbers, c: Numbers
 ) -> Any:
-    r, z, n, m = kept
+    r, z, n, m = saved
     gn = gh * (1 - z) * (1 - n * n)
     gr, gz = gn * m * r * (1 - r), gh * (h_before - n) * z * (1 - z)
     return (gr, gz, gn), (gr, gz, gn * r), gh * z, gc

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from passus.backend import Array
-from passus.kernels.dispatch import enough, kernel, plain
+from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
 from passus.kernels.sums import deviations, total
 
 __all__ = [
@@ -31,7 +31,7 @@ def _arrays_suit(x: Array, gamma: Array, axes: tuple[int, ...]) -> bool:
     """Whether x is contiguous and its rows share gamma, as in layer_norm; or x are images (N, G, C / G, ...) with channels last in
     memory, and gamma is (G, C / G, 1, ...).
     """
-    if not enough(x.size, *THRESHOLDS) or not plain(x, gamma):
+    if not worth_kernel(x.size, *THRESHOLDS) or not plain_float32(x, gamma):
         return False
     n, ndim = len(axes), x.ndim
     if gamma.ndim == n:
@@ -45,7 +45,7 @@ def _last(axes: tuple[int, ...], ndim: int) -> bool:
 
 
 def _suits(x: Array, gamma: Array, beta: Array, axes: tuple[int, ...], eps: float) -> bool:
-    return _arrays_suit(x, gamma, axes) and plain(beta) and beta.shape == gamma.shape
+    return _arrays_suit(x, gamma, axes) and plain_float32(beta) and beta.shape == gamma.shape
 
 
 def _rms_suits(x: Array, gamma: Array, axes: tuple[int, ...], eps: float) -> bool:
@@ -53,7 +53,7 @@ def _rms_suits(x: Array, gamma: Array, axes: tuple[int, ...], eps: float) -> boo
 
 
 def _statistics_suit(gy: Array, x: Array, axes: tuple[int, ...], *statistics: Array) -> bool:
-    if not plain(gy, *statistics) or gy.shape != x.shape:
+    if not plain_float32(gy, *statistics) or gy.shape != x.shape:
         return False
     shape = x.shape[: x.ndim - len(axes)] + (1,) * len(axes)
     return all(v.shape == shape and v.flags.carray for v in statistics)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array, backend_of
-from passus.kernels.dispatch import enough, plain
 from passus.kernels.dispatch import kernel as with_kernel
+from passus.kernels.dispatch import plain_float32, worth_kernel
 from passus.kernels.elementwise import masked
 from passus.kernels.layout import (
     Padding,
@@ -39,13 +39,13 @@ THRESHOLDS = 1 << 9, 1 << 15
 
 
 def _suits(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, *_: Any) -> bool:
-    if not plain(x) or not enough(x.size, *THRESHOLDS) or x.ndim != 4:
+    if not plain_float32(x) or not worth_kernel(x.size, *THRESHOLDS) or x.ndim != 4:
         return False
     return window_counts(x.shape[2:], kernel, stride, padding) != () and _meet_pixels(kernel, padding)
 
 
 def _gradient_suits(gy: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, *_: Any) -> bool:
-    if not plain(gy) or not enough(gy.size * math.prod(kernel), *THRESHOLDS) or gy.ndim != 4:
+    if not plain_float32(gy) or not worth_kernel(gy.size * math.prod(kernel), *THRESHOLDS) or gy.ndim != 4:
         return False
     return window_counts(size, kernel, stride, padding) == gy.shape[2:] and _meet_pixels(kernel, padding)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.boundary import fit
-from passus.kernels.dispatch import enough, kernel, plain
+from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
 
 __all__ = ["PRODUCTS_IN_FLOAT32", "THRESHOLDS", "batched", "product"]
 
@@ -22,13 +22,13 @@ first kernel is.
 
 
 def _suits(a: Any, b: Any, bias: Any = None) -> bool:
-    if not plain(a, b) or a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
+    if not plain_float32(a, b) or a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
         return False
     # For a single row, packing the matrix costs more than it saves: BLAS reads it in place. BLAS would be faster for up to some 16
     # rows, but its threads then wait in a loop on the processors that the next kernels need.
     if len(a) < 2 or (bias is not None and not fit((bias, b.shape[1:]))):
         return False
-    return enough(a.size * b.shape[1], *THRESHOLDS)
+    return worth_kernel(a.size * b.shape[1], *THRESHOLDS)
 
 
 @kernel(_suits)

@@ -13,15 +13,15 @@ import numpy as np
 
 from passus.backend import Array, backend_of, is_array
 from passus.kernels.boundary import fit
-from passus.kernels.dispatch import enough, kernel, plain
+from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
 from passus.kernels.elementwise import masked
 from passus.kernels.gates import CELLS
 from passus.kernels.products import product
 
-__all__ = ["Kept", "active_steps", "recurrence", "recurrence_gradient", "results_before"]
+__all__ = ["Saved", "active_steps", "recurrence", "recurrence_gradient", "results_before"]
 
 
-class Kept(NamedTuple):
+class Saved(NamedTuple):
     """What the gradient of a recurrence needs beside inputs and outputs."""
 
     gates: Array | None
@@ -38,9 +38,9 @@ THRESHOLDS = 1 << 13, 1 << 20
 
 def _weights_suit(cell: str, steps: Any, W_h: Any, W_p: Any, lengths: Any) -> bool:
     """Whether the weights are matrices that fit each other, and lengths are those of the examples of ``steps`` (N, T, ...)."""
-    if not plain(steps) or steps.ndim != 3:
+    if not plain_float32(steps) or steps.ndim != 3:
         return False
-    if cell not in CELLS or not plain(W_h) or W_h.ndim != 2 or not W_h.size or W_h.shape[1] % CELLS[cell].gates:
+    if cell not in CELLS or not plain_float32(W_h) or W_h.ndim != 2 or not W_h.size or W_h.shape[1] % CELLS[cell].gates:
         return False
     H, P = W_h.shape[1] // CELLS[cell].gates, W_h.shape[0]
     if (W_p is None and P != H) or (W_p is not None and not (CELLS[cell].has_c and fit((W_p, (H, P))))):
@@ -49,7 +49,7 @@ def _weights_suit(cell: str, steps: Any, W_h: Any, W_p: Any, lengths: Any) -> bo
         type(lengths) is np.ndarray and lengths.dtype == np.int64 and lengths.shape == steps.shape[:1]
     ):
         return False
-    return (lengths is None or lengths.flags.aligned) and enough(
+    return (lengths is None or lengths.flags.aligned) and worth_kernel(
         steps.shape[0] * steps.shape[1] * W_h.size, *THRESHOLDS
     )
 
@@ -87,9 +87,9 @@ def _gradient_suits(
     (N, T, _), (P, columns), formulas = y.shape, W_h.shape, CELLS[cell]
     H = columns // formulas.gates
     of_c, all_c = ((N, H), (N, T, H)) if formulas.has_c else (None, None)
-    kept = (N, T, formulas.kept * H) if formulas.kept else None
+    saved = (N, T, formulas.saved * H) if formulas.saved else None
     results = [(array, (N, T, P)) for array in (gy, y, before)]
-    return fit(*results, (gh, (N, P)), (gc, of_c), (c, of_c), (cells, all_c), (gates, kept))
+    return fit(*results, (gh, (N, P)), (gc, of_c), (c, of_c), (cells, all_c), (gates, saved))
 
 
 @kernel(_suits)
@@ -103,7 +103,7 @@ def recurrence(
     W_p: Array | None,
     lengths: Array | None,
     reverse: bool,
-) -> tuple[Array, Array, Array | None, Kept | None]:
+) -> tuple[Array, Array, Array | None, Saved | None]:
     """All steps of a cell, from its initial state.
 
     ``xs``: (N, T, G * H), the contribution of the input to the gates. ``h``: (N, P). ``c``: (N, H), of cells that have it.
@@ -145,13 +145,13 @@ def recurrence(
     y = _stacked(xp, ys, (N, T, P), h) if T else h[:, None][:, :0]
     if not is_array(y):
         return y, h, c, None
-    joined = {t: xp.concatenate(parts, axis=1) for t, parts in gates.items() if formulas.kept}
-    kept = Kept(
-        _stacked(xp, joined, (N, T, formulas.kept * H), h) if formulas.kept else None,
+    joined = {t: xp.concatenate(parts, axis=1) for t, parts in gates.items() if formulas.saved}
+    saved = Saved(
+        _stacked(xp, joined, (N, T, formulas.saved * H), h) if formulas.saved else None,
         None if c is None else _stacked(xp, cells, (N, T, H), c),
         None if W_p is None else _stacked(xp, hidden, (N, T, H), h),
     )
-    return y, h, c, kept
+    return y, h, c, saved
 
 
 @kernel(_gradient_suits)
@@ -198,7 +198,7 @@ def recurrence_gradient(
             xp,
             g if W_p is None else product(g, W_p.T),
             gc,
-            () if gates is None else _parts(gates[:, t], formulas.kept),
+            () if gates is None else _parts(gates[:, t], formulas.saved),
             before[:, t],
             y[:, t],
             c_before,

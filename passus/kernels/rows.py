@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from passus.backend import Array, backend_of
-from passus.kernels.dispatch import enough, kernel, plain
+from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
 from passus.kernels.elementwise import masked
 from passus.kernels.sums import total
 
@@ -29,15 +29,15 @@ THRESHOLDS = 1 << 11, 1 << 14
 
 def _suits(x: Array, axis: int) -> bool:
     return (
-        enough(x.size, *THRESHOLDS)
-        and plain(x)
+        worth_kernel(x.size, *THRESHOLDS)
+        and plain_float32(x)
         and -x.ndim <= axis < x.ndim
         and np.moveaxis(x, axis, -1).flags.c_contiguous  # The axis is last in memory, wherever it is in the shape.
     )
 
 
 def _gradient_suits(gy: Array, y: Array, axis: int) -> bool:
-    return _suits(y, axis) and plain(gy) and gy.shape == y.shape
+    return _suits(y, axis) and plain_float32(gy) and gy.shape == y.shape
 
 
 def _labels_suit(x: Array, t: Array, smoothing: float = 0.0) -> bool:
@@ -47,8 +47,8 @@ def _labels_suit(x: Array, t: Array, smoothing: float = 0.0) -> bool:
 def _label_gradient_suits(
     gy: Array, x: Array, t: Array, top: Array, z: Array, e: Array | None = None, smoothing: float = 0.0
 ) -> bool:
-    suits = _labels_suit(x, t) and plain(top, z) and top.shape == z.shape == t.shape
-    return suits and ((plain(gy) and gy.shape in ((), t.shape)) or type(gy) is np.float32)
+    suits = _labels_suit(x, t) and plain_float32(top, z) and top.shape == z.shape == t.shape
+    return suits and ((plain_float32(gy) and gy.shape in ((), t.shape)) or type(gy) is np.float32)
 
 
 @kernel(_suits)

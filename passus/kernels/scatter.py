@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array, backend_of
-from passus.kernels.dispatch import enough, kernel, plain
+from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
 from passus.kernels.sums import LONG, total
 
 __all__ = ["add_frequent", "scatter_add"]
@@ -18,8 +18,8 @@ THRESHOLDS = 1 << 11, 1 << 14
 
 def _suits(shape: tuple[int, ...], index: Any, values: Array) -> bool:
     return (
-        plain(values)
-        and enough(values.size, *THRESHOLDS)
+        plain_float32(values)
+        and worth_kernel(values.size, *THRESHOLDS)
         and type(index) is np.ndarray
         and index.dtype.kind in "iu"
         and len(shape) > 0

@@ -14,7 +14,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.blocks import BLOCK, blocks
-from passus.kernels.dispatch import Kernel, enough, kernel, plain
+from passus.kernels.dispatch import Kernel, kernel, plain_float32, worth_kernel
 
 __all__ = [
     "Buffers",
@@ -67,10 +67,10 @@ def update_rule(slots: int) -> Callable[[Callable[P, None]], Kernel[P, None]]:
 
 def _suits(count: int, *args: Any) -> bool:
     """Whether the compiled kernel takes the first ``count`` arguments: a parameter, its gradient, and its slots."""
-    if not enough(args[0].size, *THRESHOLDS):
+    if not worth_kernel(args[0].size, *THRESHOLDS):
         return False
     arrays = args[:count]
-    if not plain(*arrays) or not _same_layout(arrays):
+    if not plain_float32(*arrays) or not _same_layout(arrays):
         return False
     return all(x.flags.writeable for i, x in enumerate(arrays) if i != 1)  # The gradient may be read-only.
 
@@ -93,7 +93,7 @@ def _first_axis_is_innermost(g: Array) -> bool:
         g.size >= WORTH_REORDERING
         and g.strides[0] == g.itemsize
         and not g.flags.c_contiguous
-        and plain(g)
+        and plain_float32(g)
         and _same_layout([g])  # No gaps in memory.
     )
 

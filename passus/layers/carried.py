@@ -77,7 +77,7 @@ def verify_carried(
         if loaded is not None and path in given:
             (loaded.misfits if path in faults else loaded.taken).append(path)
         if loaded is None or (path in given and path not in faults):
-            loading.put(ref.owner, ref.attribute, None if value is None else constant_variable(copied(value)))
+            loading.assign(ref.owner, ref.attribute, None if value is None else constant_variable(copied(value)))
 
 
 def _faults(refs: Mapping[str, StateRef], given: Mapping[str, Any]) -> dict[str, str]:

@@ -191,7 +191,7 @@ class State(LayerBase):
         if wrong:
             raise WeightsError(f"{what}: the state does not fit. not numeric: {', '.join(wrong)}. Nothing was changed")
         for path, array in given.items():
-            loading.put(refs[path].owner, refs[path].attribute, None if path in absent else refs[path].copied(array))
+            loading.assign(refs[path].owner, refs[path].attribute, None if path in absent else refs[path].copied(array))
         return loaded
 
     def _move(self, to: Callable[[Array], Array]) -> Self:

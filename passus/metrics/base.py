@@ -95,8 +95,8 @@ class Mean(Verified):
         """Verify a state. Raises `WeightsError` for a missing sum, `DTypeError` for one that is not a number."""
         where = "Mean.load_state_dict"
         check_tree(where, state, ["total", "weight"])
-        loading.put(self, "total", checked_real(where, "total", leaf(state["total"])))
-        loading.put(self, "weight", checked_number(where, "weight", leaf(state["weight"])))
+        loading.assign(self, "total", checked_real(where, "total", leaf(state["total"])))
+        loading.assign(self, "weight", checked_number(where, "weight", leaf(state["weight"])))
 
 
 class MeanOf(Mean):

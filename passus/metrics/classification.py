@@ -142,7 +142,7 @@ class ConfusionMatrix(Verified):
             raise DTypeError(f"ConfusionMatrix: counts are an array of {counts.dtype}, not integers")
         if counts.min() < 0 or counts.max() > np.iinfo(np.int64).max:
             raise ArgumentError("ConfusionMatrix: a count is negative or exceeds 63 bits")
-        loading.put(self, "counts", counts.astype(np.int64))
+        loading.assign(self, "counts", counts.astype(np.int64))
 
     def __str__(self) -> str:
         rows = [["", *self.classes]] + [[name, *map(str, row)] for name, row in zip(self.classes, self.counts.tolist())]

@@ -99,8 +99,8 @@ class AUC(Verified):
             raise ShapeError(f"AUC: the state holds scores {scores.shape} and labels {labels.shape}, not (N,) each")
         if (scores != scores).any():
             raise ArgumentError("AUC: the state holds NaN scores, which cannot be ranked")
-        loading.put(self, "_scores", [scores.copy()])
-        loading.put(self, "_labels", [labels.copy()])
+        loading.assign(self, "_scores", [scores.copy()])
+        loading.assign(self, "_labels", [labels.copy()])
 
     def _all(self) -> tuple[Array, Array]:
         """All scores and all labels, concatenated."""

@@ -97,14 +97,14 @@ class R2(Verified):
         """
         where = "R2.load_state_dict"
         check_tree(where, state, self.state_dict())
-        loading.put(self, "count", checked_count(where, "count", leaf(state["count"]), low=0))
+        loading.assign(self, "count", checked_count(where, "count", leaf(state["count"]), low=0))
         shapes = set()
         for name in ("mean", "spread", "error"):
             sums = state[name]
             if not isinstance(sums, np.ndarray) or sums.dtype.kind != "f":
                 raise DTypeError(f"{where}: {name} is {kind_of(sums)}, not an array of floating-point numbers")
             shapes.add(sums.shape)
-            loading.put(self, name, sums.copy())
+            loading.assign(self, name, sums.copy())
         if len(shapes) > 1 or sums.ndim != 1:
             raise ShapeError(
                 f"{where}: sums have shapes {', '.join(map(str, sorted(shapes)))}; expected one number per column"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from passus.arguments import checked_count, checked_number, checked_share
+from passus.arguments import checked_count, checked_fraction, checked_number
 from passus.errors import ArgumentError
 
 __all__ = ["CHUNK", "SAMPLE_RATE", "SpeechSegment", "speech_segments"]
@@ -56,9 +56,9 @@ def speech_segments(
     [SpeechSegment(start=4640, end=15840)]
     """
     name = "speech_segments"
-    threshold = checked_share(name, "threshold", threshold)
+    threshold = checked_fraction(name, "threshold", threshold)
     leave = max(threshold - 0.15, 0.01) if exit_threshold is None else exit_threshold
-    leave = checked_share(name, "exit_threshold", leave)
+    leave = checked_fraction(name, "exit_threshold", leave)
     if leave > threshold > 0.01:
         raise ArgumentError(f"{name}: exit_threshold {leave:g} is above threshold {threshold:g}; give a lower one")
     shortest = checked_number(name, "min_speech", min_speech) * SAMPLE_RATE

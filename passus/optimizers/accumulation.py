@@ -103,9 +103,9 @@ class GradientAccumulation(Verified, CheckedOptions):
         check_tree(f"{name}.load_state_dict", state, ["optimizer", "calls"])
         params = {path: loading.pending(p, "data") for path, p in self._named_params()}
         known = {path: at_least_float32(data) for path, data in params.items() if data is not None}
-        loading.part(self.optimizer, state["optimizer"], "optimizer")
-        loading.put(self, "calls", checked_count(name, "calls", leaf(state["calls"]), low=0))
-        loading.put(self, "_sums", read_arrays(state, "sums", known, name))
+        loading.verify(self.optimizer, state["optimizer"], "optimizer")
+        loading.assign(self, "calls", checked_count(name, "calls", leaf(state["calls"]), low=0))
+        loading.assign(self, "_sums", read_arrays(state, "sums", known, name))
 
     def _named_params(self) -> list[tuple[str, Parameter]]:
         if self.optimizer.target is None:

@@ -92,8 +92,8 @@ class EMA(Verified, Hook):
         check_tree("EMA.load_state_dict", state, ["decay"])
         params = {path: loading.pending(p, "data") for path, p in self.model.named_params()}
         known = {path: at_least_float32(data) for path, data in params.items() if data is not None}
-        loading.put(self, "averages", read_arrays(state, "averages", known, "EMA"))
-        loading.put(self, "decay", checked_number("EMA", "decay", leaf(state["decay"]), 0.0, 1.0))
+        loading.assign(self, "averages", read_arrays(state, "averages", known, "EMA"))
+        loading.assign(self, "decay", checked_number("EMA", "decay", leaf(state["decay"]), 0.0, 1.0))
 
     def _named_params(self) -> list[tuple[str, Parameter]]:
         """The parameters that have data, unlike those of a lazy layer before its first call."""

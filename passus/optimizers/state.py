@@ -68,17 +68,17 @@ class OptimizerState(GroupedOptions, Verified):
         compare(as_arrays(self._leaves(states) | missing), arrays, what)
         options = [self._saved_options(path, known, arrays) for path, known in self._option_sets().items()]
         for name, child in children.items():
-            loading.part(child, state[name], name)
+            loading.verify(child, state[name], name)
         for path, new in states.items():
             new.step = checked_count(what, f"slots.{path}.step", leaf(arrays[f"slots.{path}.step"]), low=0)
             new.slots = SlotArrays({name: copied(arrays[f"slots.{path}.{name}"]) for name in new.slots})
-        loading.put(self, "step", checked_count(what, "step", leaf(arrays["step"]), low=0))
-        loading.put(self, "_states", states)
+        loading.assign(self, "step", checked_count(what, "step", leaf(arrays["step"]), low=0))
+        loading.assign(self, "_states", states)
         for name, value in own.items():
-            loading.put(self, name, value)
+            loading.assign(self, name, value)
         owners: list[Any] = [self, *self.groups]
         for owner, saved in zip(owners, options):
-            loading.put(owner, "options", owner.options | saved)
+            loading.assign(owner, "options", owner.options | saved)
 
     # States of parameters.
 

@@ -17,7 +17,7 @@ from passus.arguments import shown
 from passus.backend import Array, backend_of, is_array
 from passus.errors import DTypeError, WeightsError, kind_of
 from passus.files import FilePath
-from passus.kernels.dispatch import go_on_using, in_use
+from passus.kernels.dispatch import in_use, restore_use
 from passus.loading import Loading
 from passus.random import get_rng, rng_state, verify_rng_state
 from passus.serializers.safetensors import read_safetensors, write_safetensors
@@ -130,9 +130,9 @@ def apply_checkpoint(path: FilePath, saved: Tree, parts: Mapping[str, Part]) -> 
         if isinstance(part, np.random.Generator):
             verify_rng_state(saved["parts"][name], part, loading, name)
         else:
-            loading.part(part, saved["parts"][name], name)
+            loading.verify(part, saved["parts"][name], name)
     loading.commit()
-    go_on_using(saved["kernels"]["in_use"])
+    restore_use(saved["kernels"]["in_use"])
     metadata: Tree = saved["metadata"]
     return metadata
 

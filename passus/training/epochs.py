@@ -129,8 +129,8 @@ class Epochs(Verified):
         if self.steps is not None:
             check_tree("Trainer.load_state_dict: epochs", state, ["taken"])
             taken = checked_count("Trainer.load_state_dict", "taken", leaf(state["taken"]), low=0)
-            loading.put(self, "taken", taken)
-            loading.put(self, "_batches", None)
+            loading.assign(self, "taken", taken)
+            loading.assign(self, "_batches", None)
 
 
 END: Any = object()

@@ -108,16 +108,16 @@ class TrainerState(Verified):
                 f"{', '.join(callbacks) or 'none'}; give it the same ones in the same order"
             )
         for name in ("epoch", "batch", "step"):
-            loading.put(self, name, checked_count(where, name, leaf(state[name]), low=0))
-        loading.part(self._epochs, state.get("epochs", {}))
+            loading.assign(self, name, checked_count(where, name, leaf(state[name]), low=0))
+        loading.verify(self._epochs, state.get("epochs", {}))
         if loading.pending(self, "batch") > len(self._epochs):
             raise ArgumentError(f"{where}: batch is {state['batch']}, and an epoch has {len(self._epochs)} batches")
-        loading.put(self, "_lr", checked_number(where, "lr", leaf(state["lr"])))
-        loading.put(self, "history", _checked_history(where, state["history"]))
+        loading.assign(self, "_lr", checked_number(where, "lr", leaf(state["lr"])))
+        loading.assign(self, "history", _checked_history(where, state["history"]))
         loading.model = self.model
-        loading.part(self._tally, state["tally"], "tally")
+        loading.verify(self._tally, state["tally"], "tally")
         for name, callback in callbacks.items():
-            loading.part(callback, state["callbacks"][name], name)
+            loading.verify(callback, state["callbacks"][name], name)
 
     def _stateful_callbacks(self) -> dict[str, Stateful]:
         stateful = (callback for callback in self.callbacks if isinstance(callback, Stateful))

@@ -72,7 +72,7 @@ class Tally(Verified):
             named = ", ".join(map(str, state))[:200]
             raise WeightsError(f"Trainer: the state has {named}, and the trainer {', '.join(metrics)}")
         for name, metric in metrics.items():
-            loading.part(metric, state[name], name)
+            loading.verify(metric, state[name], name)
 
     def _stateful(self) -> dict[str, Stateful]:
         return {"loss": self.loss, **self.metrics}

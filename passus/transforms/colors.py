@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from passus.arguments import checked_number, checked_share
+from passus.arguments import checked_fraction, checked_number
 from passus.backend import Array
 from passus.errors import ArgumentError, ShapeError
 from passus.random import RNG
@@ -55,7 +55,7 @@ class ColorJitter(RandomTransform):
         self.brightness = checked_number("ColorJitter", "brightness", brightness)
         self.contrast = checked_number("ColorJitter", "contrast", contrast)
         self.saturation = checked_number("ColorJitter", "saturation", saturation)
-        self.hue = checked_share("ColorJitter", "hue", hue)
+        self.hue = checked_fraction("ColorJitter", "hue", hue)
         if self.hue > 0.5:
             raise ArgumentError(f"ColorJitter: hue is {hue}; it must be at most 0.5, half of the colour wheel")
 

@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 
-from passus.arguments import checked_count, checked_real, checked_share
+from passus.arguments import checked_count, checked_fraction, checked_real
 from passus.backend import Array
 from passus.random import RNG
 from passus.transforms.crops import sides
@@ -55,7 +55,7 @@ class RandomErasing(RandomTransform):
         rng: RNG = None,
     ) -> None:
         super().__init__(rng)
-        self.p = checked_share("RandomErasing", "p", p)
+        self.p = checked_fraction("RandomErasing", "p", p)
         self.scale = checked_range("RandomErasing", "scale", scale, low=0.0, high=1.0)
         self.ratio = checked_range("RandomErasing", "ratio", ratio, low=0.0)
         self.fill = checked_real("RandomErasing", "fill", fill)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from passus.arguments import checked_share
+from passus.arguments import checked_fraction
 from passus.backend import Array
 from passus.errors import DTypeError, ShapeError, kind_of
 from passus.random import RNG, get_rng
@@ -25,7 +25,7 @@ class RandomFlip:
     """The name of Pillow's transposition."""
 
     def __init__(self, p: float = 0.5, rng: RNG = None) -> None:
-        self.p = checked_share(type(self).__name__, "p", p)
+        self.p = checked_fraction(type(self).__name__, "p", p)
         self.rng = None if rng is None else get_rng(rng)
 
     def __call__(self, x: Image | Array) -> Any:

@@ -19,10 +19,10 @@ from passus.grad import hvp
 from passus.kernels import convolution
 from passus.testing import check_grads
 from tests.helpers.against_torch import compared
-from tests.helpers.against_torch import one_thread as one_thread
+from tests.helpers.against_torch import single_torch_thread as single_torch_thread
 from tests.helpers.drawing import generators
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
 
 @st.composite

@@ -16,10 +16,10 @@ import passus.layers as L
 from passus import Function, Variable, test_mode
 from passus.errors import ArgumentError, DTypeError, ShapeError
 from tests.helpers.against_torch import compared
-from tests.helpers.against_torch import one_thread as one_thread
+from tests.helpers.against_torch import single_torch_thread as single_torch_thread
 from tests.helpers.drawing import generators
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
 EPS = 0.1
 """Groups of two numbers are drawn, too; with a tiny eps, their derivatives are as steep as the numbers are close."""

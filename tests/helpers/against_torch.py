@@ -13,7 +13,7 @@ from passus import Variable
 
 
 @pytest.fixture(scope="module")
-def one_thread() -> Iterator[None]:
+def single_torch_thread() -> Iterator[None]:
     """Threads of torch that wait for work would slow down those of NumPy."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -72,10 +72,10 @@ def arguments() -> dict[str, tuple[Any, ...]]:
 
     def of_gradient(cell: str, lengths: np.ndarray | None, reverse: bool) -> tuple[Any, ...]:
         xs, h, c, W_h, b_h, W_p = steps[cell]
-        y, _, _, kept = recurrence.reference(cell, xs, h, c, W_h, b_h, W_p, lengths, reverse)
+        y, _, _, saved = recurrence.reference(cell, xs, h, c, W_h, b_h, W_p, lengths, reverse)
         gc = None if c is None else drawn(*c.shape)
         before = results_before(y, h, lengths, reverse)
-        return cell, drawn(*y.shape), drawn(*h.shape), gc, y, before, c, *kept[:2], W_h, W_p, lengths, reverse
+        return cell, drawn(*y.shape), drawn(*h.shape), gc, y, before, c, *saved[:2], W_h, W_p, lengths, reverse
 
     def scratch(x: np.ndarray, index: int = 0) -> np.ndarray:
         return np.empty_like(x)
@@ -120,7 +120,7 @@ def arguments() -> dict[str, tuple[Any, ...]]:
         "recurrence_gradient of gru": of_gradient("gru", None, False),
         "scatter_add": ((40, 25), rng.integers(-40, 40, 100), drawn(100, 25)),
         "product": (drawn(80, 70), drawn(70, 60), drawn(60)),
-        "kept": (long, rng.integers(0, 9, long.shape, np.uint32), 4, 2.0),
+        "dropped_out": (long, rng.integers(0, 9, long.shape, np.uint32), 4, 2.0),
         "limited": (long, *limits),
         "limited_sum": (long, drawn(256, 256), *limits),
         "limited_gradient": (long, drawn(256, 256), *limits),

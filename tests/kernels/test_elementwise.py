@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import passus.functions as F
 from passus import Variable, using_config
 from passus.core.backward import gradients
-from passus.kernels.elementwise import kept, limited, limited_gradient
+from passus.kernels.elementwise import dropped_out, limited, limited_gradient
 from tests.kernels.cases import images
 
 
@@ -50,4 +50,4 @@ def test_dropout_by_its_kernel_is_dropout_by_numpy(
         np.testing.assert_array_equal(fast, plain)
         assert fast.strides == plain.strides == x.strides
     assert abs((results[0][0] == 0).mean() - ratio) < 0.002
-    assert kept.suits(x, np.empty_like(x, np.uint32), 0, 1.0)
+    assert dropped_out.suits(x, np.empty_like(x, np.uint32), 0, 1.0)

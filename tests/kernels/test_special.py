@@ -33,7 +33,7 @@ def of_pairs(rng: np.random.Generator, *shape: int) -> tuple[np.ndarray, np.ndar
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1), gy
 
 
-def with_kernels_and_without(f: Callable[..., Any], gy: Any, *xs: np.ndarray) -> list[list[np.ndarray]]:
+def with_and_without_kernels(f: Callable[..., Any], gy: Any, *xs: np.ndarray) -> list[list[np.ndarray]]:
     """The result and the gradients, once by kernels and once by array code."""
     results = []
     for native in (True, False):
@@ -69,7 +69,7 @@ CHOOSING: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("name", CHOOSING)
 def test_functions_that_choose(name: str, rng: np.random.Generator) -> None:
     x, gy = of_pairs(rng, 8, C, 40, 41)
-    for found, expected in zip(*with_kernels_and_without(CHOOSING[name], gy, x)):
+    for found, expected in zip(*with_and_without_kernels(CHOOSING[name], gy, x)):
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
 
 
@@ -77,7 +77,7 @@ def test_functions_that_choose(name: str, rng: np.random.Generator) -> None:
 def test_flat_parts_give_0_whatever_arrives(name: str, rng: np.random.Generator) -> None:
     x, _ = of_pairs(rng, 8, C, 40, 41)
     for seed in (INF, NAN):
-        for _, gx in with_kernels_and_without(CHOOSING[name], seed, x):
+        for _, gx in with_and_without_kernels(CHOOSING[name], seed, x):
             np.testing.assert_array_equal(gx[x <= -3], 0)
 
 
@@ -87,7 +87,7 @@ def test_the_slopes_of_prelu(finite: bool, rng: np.random.Generator) -> None:
     gy = np.where(x >= 0, gy, 1.0) if finite else gy  # Above 0, the slope does not matter.
     x = np.where(np.isfinite(x), x, 1.0) if finite else x
     slope = np.linspace(-1, 2, C, dtype=np.float32)
-    (_, *found), (_, *expected) = with_kernels_and_without(F.prelu, gy, channels_last(x), slope)
+    (_, *found), (_, *expected) = with_and_without_kernels(F.prelu, gy, channels_last(x), slope)
     for f, e in zip(found, expected):
         np.testing.assert_allclose(f, e, rtol=1e-5)
     assert np.isfinite(found[1]).all() == finite
@@ -124,8 +124,8 @@ def test_a_gradient_of_one_window_reaches_its_own_pixels_only(
     without[:] = gy
     gy[at] = special
     for native in (0, 1):
-        own = with_kernels_and_without(pool, one, x)[native][1] != 0
-        found, expected = (with_kernels_and_without(pool, seed, x)[native][1] for seed in (gy, without))
+        own = with_and_without_kernels(pool, one, x)[native][1] != 0
+        found, expected = (with_and_without_kernels(pool, seed, x)[native][1] for seed in (gy, without))
         assert not np.isfinite(found[own]).any()
         np.testing.assert_allclose(found[~own], expected[~own], rtol=1e-5, atol=1e-6)
 
@@ -148,8 +148,8 @@ def test_rows_that_are_ignored_may_hold_anything(options: Any, reduction: str, r
     def loss(x: Any) -> Any:
         return F.softmax_cross_entropy(x, t, reduction=reduction, **options)
 
-    expected = with_kernels_and_without(loss, 1.0, clean)[1]
-    for results in with_kernels_and_without(loss, 1.0, x):
+    expected = with_and_without_kernels(loss, 1.0, clean)[1]
+    for results in with_and_without_kernels(loss, 1.0, x):
         for found, right in zip(results, expected):
             np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-6)
         np.testing.assert_array_equal(results[1][ignored], 0)
@@ -177,7 +177,7 @@ def test_vectors_may_lie_in_memory_with_gaps(name: str, rng: np.random.Generator
     x = channels_last(rng.standard_normal((4, C, 20, 20), np.float32))
     vectors = [rng.random(2 * C, np.float32)[::2] for _ in range(count)]
     given, copied = (
-        with_kernels_and_without(f, 1.0, x, *vs)[0] for vs in (vectors, [np.ascontiguousarray(v) for v in vectors])
+        with_and_without_kernels(f, 1.0, x, *vs)[0] for vs in (vectors, [np.ascontiguousarray(v) for v in vectors])
     )
     for found, expected in zip(given, copied):
         np.testing.assert_array_equal(found, expected)

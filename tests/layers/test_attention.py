@@ -15,7 +15,7 @@ import passus.layers as L
 from passus import Variable, no_grad
 from passus.errors import ArgumentError, DTypeError, GraphError, LabelError, ShapeError
 from passus.testing import check_grads
-from tests.helpers.against_torch import one_thread as one_thread
+from tests.helpers.against_torch import single_torch_thread as single_torch_thread
 
 DRAWS = list(range(6))
 
@@ -448,7 +448,7 @@ def test_decoder_layers_are_those_of_pytorch(seed: int, pre_norm: bool) -> None:
     agree(ours(*xs, context_key_mask=keys), expected, xs, ts, 1e-9)
 
 
-def test_stacks_are_those_of_pytorch(one_thread: None) -> None:
+def test_stacks_are_those_of_pytorch(single_torch_thread: None) -> None:
     rng = np.random.default_rng(0)
     layer = torch.nn.TransformerEncoderLayer(8, 2, 16, 0.0, "gelu", batch_first=True, norm_first=True)
     theirs = torch.nn.TransformerEncoder(layer, 3, torch.nn.LayerNorm(8), enable_nested_tensor=False)

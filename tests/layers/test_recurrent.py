@@ -21,11 +21,11 @@ from passus.kernels.dispatch import start_using
 from passus.kernels.gates import CELLS
 from passus.kernels.recurrent import recurrence, recurrence_gradient, results_before
 from passus.serializers import recurrent_from_torch, recurrent_to_torch
-from tests.helpers.against_torch import one_thread as one_thread
+from tests.helpers.against_torch import single_torch_thread as single_torch_thread
 from tests.helpers.drawing import generators
 
 pytestmark = [
-    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.usefixtures("single_torch_thread"),
     pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning"),
 ]
 

@@ -13,10 +13,10 @@ from PIL import Image
 import passus
 from passus.errors import WeightsError
 from passus.models import EfficientNetLite0
-from tests.helpers.against_torch import one_thread  # noqa: F401 - a fixture
+from tests.helpers.against_torch import single_torch_thread  # noqa: F401 - a fixture
 from tests.helpers.real_data import real
 
-pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.compiles]
+pytestmark = [pytest.mark.usefixtures("single_torch_thread"), pytest.mark.compiles]
 
 CATS = range(281, 288)
 """The classes of ImageNet from the tabby cat to the lynx; between them, Persian, Siamese and Egyptian cats, cougars."""

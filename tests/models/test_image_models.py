@@ -34,7 +34,7 @@ from passus.models import (
 from passus.optimizers import SGD, Adam
 from passus.random import using_rng
 from passus.serializers import write_weights
-from tests.helpers.against_torch import one_thread  # noqa: F401 - a fixture
+from tests.helpers.against_torch import single_torch_thread  # noqa: F401 - a fixture
 from tests.helpers.served import serving
 
 SMALL: dict[str, tuple[Callable[..., Model], int]] = {
@@ -235,7 +235,7 @@ def stir(model: Model) -> None:
             layer.b.data = rng.uniform(-0.1, 0.1, layer.b.size).astype(np.float32)
 
 
-@pytest.mark.usefixtures("one_thread")
+@pytest.mark.usefixtures("single_torch_thread")
 @every_network
 def test_the_same_network_in_torch_gives_the_same(name: str) -> None:
     make, size = SMALL[name]
@@ -252,7 +252,7 @@ def test_the_same_network_in_torch_gives_the_same(name: str) -> None:
     np.testing.assert_allclose(predicted(ours, x), expected, rtol=0, atol=1e-4 * scale)
 
 
-@pytest.mark.usefixtures("one_thread")
+@pytest.mark.usefixtures("single_torch_thread")
 def test_vgg_sees_in_larger_images_what_torch_sees() -> None:
     x = images(1, 96)
     ours, theirs = VGG16(rng=0), torch_vgg16()

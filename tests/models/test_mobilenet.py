@@ -13,7 +13,7 @@ import passus
 import passus.functions as F
 from passus.errors import ArgumentError, ShapeError
 from passus.models import MobileNetV2
-from tests.helpers.against_torch import one_thread  # noqa: F401 - a fixture
+from tests.helpers.against_torch import single_torch_thread  # noqa: F401 - a fixture
 
 X = np.random.default_rng(0).standard_normal((2, 3, 64, 48)).astype(np.float32)
 
@@ -63,7 +63,7 @@ def copied(theirs, ours):
 WIDTHS = {1.0: (16, 24, 32, 64, 96, 160, 320), 0.35: (8, 8, 16, 24, 32, 56, 112), 1.4: (24, 32, 48, 88, 136, 224, 448)}
 
 
-@pytest.mark.usefixtures("one_thread")
+@pytest.mark.usefixtures("single_torch_thread")
 @pytest.mark.parametrize(("width", "stem", "head"), [(1.0, 32, 1280), (0.35, 16, 1280), (1.4, 48, 1792)])
 def test_it_computes_what_pytorch_does(width, stem, head):
     theirs, ours = reference(WIDTHS[width], 10, stem, head).eval(), MobileNetV2(width, 10)
@@ -74,7 +74,7 @@ def test_it_computes_what_pytorch_does(width, stem, head):
     np.testing.assert_allclose(y, expected, atol=1e-4 * abs(expected).max())
 
 
-@pytest.mark.usefixtures("one_thread")
+@pytest.mark.usefixtures("single_torch_thread")
 def test_its_gradients_are_those_of_pytorch():
     """In float64: thirty norms of small batches make much of rounding in float32."""
     theirs = reference(WIDTHS[0.35], 10, 16, 1280).double()

@@ -18,11 +18,11 @@ from passus import Variable, no_grad
 from passus.errors import ArgumentError, DataError, DependencyError, DTypeError, LabelError, ShapeError, WeightsError
 from passus.models import SentenceEncoder
 from passus.testing import check_grads
-from tests.helpers.against_torch import one_thread  # noqa: F401 - a fixture
+from tests.helpers.against_torch import single_torch_thread  # noqa: F401 - a fixture
 from tests.helpers.real_data import real
 from tests.models.sentence_models import MeanBert, drawn_state
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
 SIZES: dict[str, Any] = {"vocab_size": 30, "n_layers": 2, "n_heads": 4, "d_model": 16, "max_len": 12, "d_hidden": 24}
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] a cat dog sat ##s on the mat , é".split()  # noqa: SIM905

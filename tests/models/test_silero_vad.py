@@ -16,10 +16,10 @@ from passus.errors import ArgumentError, DTypeError, MissingWeightsError, Passus
 from passus.models import SileroVAD, SpeechSegment, speech_segments
 from passus.optimizers import Adam
 from passus.unpacking import member
-from tests.helpers.against_torch import one_thread  # noqa: F401 - a fixture
+from tests.helpers.against_torch import single_torch_thread  # noqa: F401 - a fixture
 from tests.helpers.real_data import real
 
-pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.compiles]
+pytestmark = [pytest.mark.usefixtures("single_torch_thread"), pytest.mark.compiles]
 
 CHUNK, CONTEXT = 512, 64
 WEIGHTS = {"onnx": "silero_vad_16k_op15.onnx", "safetensors": "silero_vad_16k.safetensors"}

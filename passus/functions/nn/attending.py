@@ -13,7 +13,7 @@ from passus.functions.arrays.products import matmul
 from passus.functions.arrays.selection import where
 from passus.functions.checks import array_of
 from passus.functions.nn.softmax import softmax
-from passus.kernels.attention import Settings, chosen_product, kept_weights, seen
+from passus.kernels.attention import Settings, chosen_product, keep_mask, seen
 from passus.kernels.products import batched
 
 __all__ = ["attention_weights", "composed_attention"]
@@ -74,5 +74,5 @@ def composed_attention(settings: Settings, mask: Any, q: Any, k: Any, v: Any) ->
     """Attention with all weights in memory. The arguments are those of `kernels.attention`."""
     weights = attention_weights(settings, mask, q, k)
     if settings.dropping is not None:
-        weights = where(kept_weights(settings.dropping), weights, np.zeros((), weights.dtype)) * settings.dropping.scale
+        weights = where(keep_mask(settings.dropping), weights, np.zeros((), weights.dtype)) * settings.dropping.scale
     return WeightedSum()(weights, v)

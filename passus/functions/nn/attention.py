@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from passus.answers import answering
-from passus.arguments import checked_flag, checked_number, checked_share
+from passus.arguments import checked_flag, checked_fraction, checked_number
 from passus.backend import Array
 from passus.config import train
 from passus.core import HALF, INTEGERS, Function, Operand, Result, Variable, astype
@@ -101,7 +101,7 @@ def scaled_dot_product_attention(
     arrays = array_of(NAME, q), array_of(NAME, k), array_of(NAME, v)
     shape, of_keys, of_values = [x.shape for x in arrays]
     lead, groups = _leading_axes(shape, of_keys, of_values)
-    is_causal, dropout = checked_flag(NAME, "is_causal", is_causal), checked_share(NAME, "dropout", dropout)
+    is_causal, dropout = checked_flag(NAME, "is_causal", is_causal), checked_fraction(NAME, "dropout", dropout)
     if scale is None:
         scale = 1 / math.sqrt(max(shape[-1], 1))
     else:

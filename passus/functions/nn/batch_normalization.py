@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from passus.arguments import checked_number, checked_share
+from passus.arguments import checked_fraction, checked_number
 from passus.attributes import note
 from passus.backend import Array
 from passus.config import train
@@ -86,7 +86,7 @@ def batch_norm(
     array([[-1.],
            [ 1.]])
     """
-    decay, eps = checked_share("batch_norm", "decay", decay), checked_number("batch_norm", "eps", eps)
+    decay, eps = checked_fraction("batch_norm", "decay", decay), checked_number("batch_norm", "eps", eps)
     array, limits = array_of("batch_norm", x), limits_of("batch_norm", activation)
     statistics = {called: v for called, v in (("mean", mean), ("var", var)) if v is not None}
     check_channels("batch_norm", x, gamma=gamma, beta=beta, **statistics)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from passus.arguments import checked_integer, checked_share
+from passus.arguments import checked_fraction, checked_integer
 from passus.backend import Array, backend_of
 from passus.core import HALF, Function, Operand, Result, widened
 from passus.errors import ArgumentError, ShapeError
@@ -121,7 +121,7 @@ def softmax_cross_entropy(
     """
     name = "softmax_cross_entropy"
     expect_scores(name, x)
-    label_smoothing = checked_share(name, "label_smoothing", label_smoothing)
+    label_smoothing = checked_fraction(name, "label_smoothing", label_smoothing)
     target = array_of(name, t)
     probabilities = target.dtype.kind == "f" and target.ndim == array_of(name, x).ndim
     axis = class_axis(name, x, axis)

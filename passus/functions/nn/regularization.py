@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from passus.arguments import checked_share
+from passus.arguments import checked_fraction
 from passus.backend import Array
 from passus.config import train
 from passus.core import HALF, Operand, Result, Unary
 from passus.errors import ShapeError
 from passus.functions.checks import array_of
-from passus.kernels.elementwise import kept
+from passus.kernels.elementwise import dropped_out
 from passus.random import RNG, get_rng
 
 __all__ = ["Dropout", "dropout", "dropout2d", "stochastic_depth"]
@@ -36,10 +36,10 @@ class Dropout(Unary):
 
     def forward(self, x: Array) -> Array:
         self.drawn = self.xp.asarray(_drawn(self.rng, x, self.mask_shape))
-        return kept(x, self.drawn, self.least, self.scale)
+        return dropped_out(x, self.drawn, self.least, self.scale)
 
     def backward(self, gy: Any) -> Any:
-        return kept(gy, self.drawn, self.least, self.scale)
+        return dropped_out(gy, self.drawn, self.least, self.scale)
 
 
 def _drawn(rng: np.random.Generator, x: Array, shape: tuple[int, ...]) -> Array:
@@ -112,6 +112,6 @@ def stochastic_depth(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) ->
 
 def _dropped(name: str, x: Operand, dropout_ratio: float, rng: RNG, axes: int) -> Result:
     """Dropout with one random number per index of the first ``axes``."""
-    ratio, shape = checked_share(name, "dropout_ratio", dropout_ratio), array_of(name, x).shape
+    ratio, shape = checked_fraction(name, "dropout_ratio", dropout_ratio), array_of(name, x).shape
     mask_shape = shape[:axes] + (1,) * (len(shape) - axes)
     return Dropout(ratio, get_rng(rng), mask_shape)(x) if train.get() and ratio else x

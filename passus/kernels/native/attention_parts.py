@@ -149,7 +149,7 @@ def _masked_score(score: Any, mask: Any) -> Any:
 def _kept(
     typing: Any, x: Any, key: Any, keys: Any, index: Any, least: Any, scale: Any
 ) -> tuple[Any, Callable[..., Any]]:
-    """``x * scale`` of a vector where `kernels.attention.kept_weights` keeps it, and 0 elsewhere."""
+    """``x * scale`` of a vector where `kernels.attention.keep_mask` keeps it, and 0 elsewhere."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         def mixed(bits: Any, shift: int) -> Any:

@@ -19,7 +19,7 @@ from passus.kernels.native.simd import load, store
 from passus.kernels.native.tile import matrix_steps, multiply_tile
 from passus.kernels.native.vectors import LANES, mask, vector
 
-__all__ = ["COLUMNS", "multiply", "pulled_back", "stepped"]
+__all__ = ["COLUMNS", "multiply", "unit_gradient", "unit_step"]
 
 COLUMNS = 2 * LANES
 """The width of a tile."""
@@ -107,7 +107,7 @@ def _places(context: Any, builder: ir.IRBuilder, array: Any, args: Any, count: i
     return [instructions.address(context, builder, array, args[0], offset) for offset in offsets]
 
 
-def stepped(
+def unit_step(
     cell: str,
     H: Any, X: Any, x: Any, S: Any, s: Any, B: Any, b: Any, M: Any, m: Any, C: Any, c: Any, K: Any, k: Any, Z: Any, z: Any,
     lanes: Any,
@@ -118,8 +118,8 @@ def stepped(
     raise NotImplementedError
 
 
-@overload(stepped, jit_options=OPTIONS, strict=False, prefer_literal=True)  # type: ignore[untyped-decorator]
-def _stepped(cell: Any, H: Any, *arrays: Any) -> Any:
+@overload(unit_step, jit_options=OPTIONS, strict=False, prefer_literal=True)  # type: ignore[untyped-decorator]
+def _unit_step(cell: Any, H: Any, *arrays: Any) -> Any:
     if not isinstance(cell, types.StringLiteral):
         return None
     formulas = CELLS[cell.literal_value]
@@ -131,23 +131,23 @@ def _stepped(cell: Any, H: Any, *arrays: Any) -> Any:
         lanes: Any,
     ) -> None:  # fmt: skip
         xs, hs = _load_blocks(X, x, H, gates, lanes), _load_blocks(S, s, H, gates, lanes)
-        h, new_c, kept = step(elementary, xs, hs, load(B, b, lanes), load(C, c, lanes) if has_c else None)
+        h, new_c, saved = step(elementary, xs, hs, load(B, b, lanes), load(C, c, lanes) if has_c else None)
         store(M, m, h, lanes)
         if has_c:
             store(C, c, new_c, lanes)
             store(Z, z, new_c, lanes)
-        _store_blocks(K, k, H, kept, lanes)
+        _store_blocks(K, k, H, saved, lanes)
 
     return compute
 
 
-def pulled_back(
+def unit_gradient(
     cell: str,
     H: Any, G: Any, g: Any, C: Any, c: Any, K: Any, k: Any, B: Any, b: Any, Y: Any, y: Any, P: Any, p: Any, Z: Any, z: Any,
     X: Any, x: Any, R: Any, r: Any, S: Any, s: Any,
     lanes: Any,
 ) -> None:  # fmt: skip
-    """The gradient of one vector of units: from that of h at ``G[g]`` and of c at ``C[c]``, what was kept, ``K[k + j * H]``, h before
+    """The gradient of one vector of units: from that of h at ``G[g]`` and of c at ``C[c]``, what was saved, ``K[k + j * H]``, h before
     and after, ``B[b]`` and ``Y[y]``, c before and after, ``P[p]`` and ``Z[z]``, to those of the gates, ``X[x + i * H]`` for what
     came from x, ``R[r + i * H]`` and ``S[s + i * H]`` for what came from h, that of c, and, if there is one, that of h beside the
     gates at ``G[g]``.
@@ -155,12 +155,12 @@ def pulled_back(
     raise NotImplementedError
 
 
-@overload(pulled_back, jit_options=OPTIONS, strict=False, prefer_literal=True)  # type: ignore[untyped-decorator]
-def _pulled_back(cell: Any, H: Any, *arrays: Any) -> Any:
+@overload(unit_gradient, jit_options=OPTIONS, strict=False, prefer_literal=True)  # type: ignore[untyped-decorator]
+def _unit_gradient(cell: Any, H: Any, *arrays: Any) -> Any:
     if not isinstance(cell, types.StringLiteral):
         return None
     formulas = CELLS[cell.literal_value]
-    count, has_c, separate, gradient = formulas.kept, formulas.has_c, formulas.separate, formulas.gradient
+    count, has_c, separate, gradient = formulas.saved, formulas.has_c, formulas.separate, formulas.gradient
     has_kept = count > 0
 
     def compute(

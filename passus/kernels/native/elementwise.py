@@ -12,7 +12,7 @@ from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.threads import split
 
-__all__ = ["kept", "limited", "limited_gradient", "limited_sum", "prepare"]
+__all__ = ["dropped_out", "limited", "limited_gradient", "limited_sum", "prepare"]
 
 PIECE = 1 << 16
 """How many elements are worth a thread of their own."""
@@ -25,7 +25,7 @@ def prepare() -> None:
     """All kernels here are compiled when the module is imported."""
 
 
-def kept(x: Array, drawn: Array, least: int, scale: float) -> Array:
+def dropped_out(x: Array, drawn: Array, least: int, scale: float) -> Array:
     y = np.empty_like(x)
     split(lambda start, stop: _kept(_flat(x), _flat(drawn), least, scale, _flat(y), start, stop), x.size, PIECE)
     return y

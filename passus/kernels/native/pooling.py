@@ -17,7 +17,7 @@ from passus.kernels.native.simd import (
     load,
     load_bytes,
     maximum,
-    place_of_maximum,
+    position_of_maximum,
     splat,
     splat_byte,
     store,
@@ -186,7 +186,7 @@ def _largest_of_row(arguments: Any, c: Any, lanes: Any) -> None:
         for i in range(i0, i1):
             for j in range(j0, j1):
                 new = load(x, pixel + (i * W + j) * C, lanes)
-                position = place_of_maximum(new, best, np.uint8(i * kw + j), position)
+                position = position_of_maximum(new, best, np.uint8(i * kw + j), position)
                 best = maximum(new, best)
         target = _output(shape, n, r, q) + c
         store(y, target, best, lanes)

@@ -17,13 +17,13 @@ from numba import types
 from passus.backend import Array
 from passus.kernels.gates import CELLS
 from passus.kernels.native.buffers import LINE, aligned, aligned_zeros
-from passus.kernels.native.cells import COLUMNS, multiply, pulled_back, stepped
+from passus.kernels.native.cells import COLUMNS, multiply, unit_gradient, unit_step
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.loops import for_vectors
 from passus.kernels.native.packing import PIECE as PIECE_OF_PACKING
 from passus.kernels.native.packing import pack
 from passus.kernels.native.simd import LANES, first_lanes, load, splat, store
-from passus.kernels.recurrent import Kept
+from passus.kernels.recurrent import Saved
 from passus.kernels.threads import split
 
 __all__ = ["prepare", "recurrence", "recurrence_gradient"]
@@ -53,21 +53,21 @@ def recurrence(
     W_p: Array | None,
     lengths: Array | None,
     reverse: bool,
-) -> tuple[Array, Array, Array | None, Kept]:
+) -> tuple[Array, Array, Array | None, Saved]:
     (N, T, size), P = xs.shape, W_h.shape[0]
-    H, kept = size // CELLS[cell].gates, CELLS[cell].kept
+    H, saved = size // CELLS[cell].gates, CELLS[cell].saved
     start = aligned_zeros(size + COLUMNS)
     if b_h is not None:
         start[size - H : size] = b_h
     y, last = np.empty((N, T, P), np.float32), h.copy()
-    gates = np.empty((N, T, kept * H), np.float32) if kept else None
+    gates = np.empty((N, T, saved * H), np.float32) if saved else None
     cells, last_c = (None, None) if c is None else (np.empty((N, T, H), np.float32), c.copy())
     hidden = None if W_p is None else np.empty((N, T, H), np.float32)
     inputs = _flat(xs), _packed(W_h), start, _flat(None if W_p is None else _packed(W_p)), _ends(lengths, N, T)
     outputs = [_flat(array) for array in (y, last, last_c, gates, cells, hidden)]
     kernel, sizes = _forward(cell), (T, H, P, int(W_p is not None), int(reverse))
     split(lambda first, stop: kernel(*inputs, *outputs, sizes, first, stop), N, _share(T, P, size))
-    return y, last, last_c, Kept(gates, cells, hidden)
+    return y, last, last_c, Saved(gates, cells, hidden)
 
 
 def recurrence_gradient(
@@ -141,26 +141,26 @@ def _fill(B: Any, b: Any, count: Any) -> None:
 def _step(arguments: Any, j: Any, lanes: Any) -> None:
     """One vector of units, from j on, of one example."""
     cell, H, arrays, indices = arguments
-    xs, sums, hs, new, c, kept, cells = arrays
+    xs, sums, hs, new, c, saved, cells = arrays
     x, s, b, m, u, k, z = indices
-    stepped(cell, H, xs, x + j, sums, s + j, hs, b + j, new, m + j, c, u + j, kept, k + j, cells, z + j, lanes)
+    unit_step(cell, H, xs, x + j, sums, s + j, hs, b + j, new, m + j, c, u + j, saved, k + j, cells, z + j, lanes)
 
 
 @inlined
 def _step_gradient(arguments: Any, j: Any, lanes: Any) -> None:
     """The gradient of one vector of units, from j on, of one example."""
     cell, H, arrays, indices = arguments
-    of_units, gc, kept, before, y, c_before, cells, gxs, ghs, sums = arrays
+    of_units, gc, saved, before, y, c_before, cells, gxs, ghs, sums = arrays
     g, u, k, b, a, p, z, x, r, s = indices
-    pulled_back(
-        cell, H, of_units, g + j, gc, u + j, kept, k + j, before, b + j, y, a + j, c_before, p + j, cells, z + j,
+    unit_gradient(
+        cell, H, of_units, g + j, gc, u + j, saved, k + j, before, b + j, y, a + j, c_before, p + j, cells, z + j,
         gxs, x + j, ghs, r + j, sums, s + j, lanes,
     )  # fmt: skip
 
 
 @cache
 def _forward(cell: str) -> Callable[..., None]:
-    gates, K, has_c = CELLS[cell].gates, CELLS[cell].kept, CELLS[cell].has_c
+    gates, K, has_c = CELLS[cell].gates, CELLS[cell].saved, CELLS[cell].has_c
 
     @compiled(numba.void(READ, FLAT, FLAT, FLAT, ENDS, *[FLAT] * 6, SIZES, INTEGER, INTEGER))
     def forward(
@@ -172,7 +172,7 @@ def _forward(cell: str) -> Callable[..., None]:
         y: Any,
         h: Any,
         c: Any,
-        kept: Any,
+        saved: Any,
         cells: Any,
         hidden: Any,
         sizes: Any,
@@ -186,7 +186,7 @@ def _forward(cell: str) -> Callable[..., None]:
         hs, sums, new = aligned(n * line_h), aligned(n * line_s), aligned(n * line_m)
         out = aligned(n * line_h) if projected else new
         zeros = aligned_zeros(P + COLUMNS) if projected else start
-        arrays = xs, sums, hs, new, c, kept, cells
+        arrays = xs, sums, hs, new, c, saved, cells
         for i in range(n):
             _copy(h, (first + i) * P, hs, i * line_h, P)
         for step in range(T):
@@ -201,7 +201,7 @@ def _forward(cell: str) -> Callable[..., None]:
                     if projected:
                         _copy(new, i * line_m, hidden, at * H, H)
                 else:
-                    _fill(kept, at * K * H, K * H)
+                    _fill(saved, at * K * H, K * H)
                     _fill(new, i * line_m, H)
                     if has_c:
                         _copy(c, unit, cells, at * H, H)
@@ -225,7 +225,7 @@ def _forward(cell: str) -> Callable[..., None]:
 
 @cache
 def _backward(cell: str) -> Callable[..., None]:
-    gates, K, separate = CELLS[cell].gates, CELLS[cell].kept, CELLS[cell].separate
+    gates, K, separate = CELLS[cell].gates, CELLS[cell].saved, CELLS[cell].separate
 
     @compiled(numba.void(*[READ] * 6, FLAT, FLAT, ENDS, *[FLAT] * 5, SIZES, INTEGER, INTEGER))
     def backward(
@@ -233,7 +233,7 @@ def _backward(cell: str) -> Callable[..., None]:
         y: Any,
         before: Any,
         c: Any,
-        kept: Any,
+        saved: Any,
         cells: Any,
         W_h: Any,
         W_p: Any,
@@ -276,7 +276,7 @@ def _backward(cell: str) -> Callable[..., None]:
                 at, unit = row * T + t, row * H
                 if t < ends[row]:
                     p = unit if initial else (at + 1 if reverse else at - 1) * H
-                    arrays = of_units, gc, kept, before, y, c if initial else cells, cells, gxs, ghs, sums
+                    arrays = of_units, gc, saved, before, y, c if initial else cells, cells, gxs, ghs, sums
                     indices = (
                         i * line_m, unit, at * K * H, at * P, at * P, p, at * H, at * width, at * width, i * line_s
                     )  # fmt: skip

@@ -32,7 +32,7 @@ __all__ = [
     "minimum",
     "multiply",
     "number_at",
-    "place_of_maximum",
+    "position_of_maximum",
     "prefetch",
     "prefetch_to_write",
     "splat",
@@ -270,7 +270,7 @@ def where_positive(typing: Any, x: Any, value: Any, other: Any) -> tuple[Any, Ca
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def place_of_maximum(typing: Any, new: Any, best: Any, place: Any, places: Any) -> tuple[Any, Callable[..., Any]]:
+def position_of_maximum(typing: Any, new: Any, best: Any, place: Any, places: Any) -> tuple[Any, Callable[..., Any]]:
     """``place`` where ``maximum(new, best)`` is ``new``, else ``places``."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:

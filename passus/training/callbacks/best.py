@@ -82,7 +82,7 @@ class Best(Verified):
         value = None if state["value"] is None else checked_real(where, "value", leaf(state["value"]))
         if value is not None and math.isnan(value):
             raise ArgumentError(f"{where}: value is NaN")
-        loading.put(self, "value", value)
+        loading.assign(self, "value", value)
 
 
 def checked_mode(name: str, monitor: str, mode: Mode | None) -> Mode:

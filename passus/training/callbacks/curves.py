@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from passus.arguments import checked_count, checked_share
+from passus.arguments import checked_count, checked_fraction
 from passus.errors import ArgumentError
 from passus.files import FilePath, checked_path, ensured_folder, replacing
 from passus.optional import import_optional
@@ -43,7 +43,7 @@ class PlotCurves(Callback):
         self.path = checked_path(path)
         _checked_kind(self.path)
         self.every = checked_count("PlotCurves", "every", every)
-        self.share = checked_share("PlotCurves", "share", share)
+        self.share = checked_fraction("PlotCurves", "share", share)
         self._start = 0.0
         self._spent, self._last = 0.0, FIRST
         """Number of seconds for all plots, and for the last one."""

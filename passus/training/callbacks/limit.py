@@ -61,7 +61,7 @@ class TimeLimit(Verified, Callback):
         """Verify a state for `load_state_dict`. Raises `WeightsError` if the time is missing."""
         where = "TimeLimit.load_state_dict"
         check_tree(where, state, ["seconds"])
-        loading.put(self, "seconds", checked_number(where, "seconds", leaf(state["seconds"])))
+        loading.assign(self, "seconds", checked_number(where, "seconds", leaf(state["seconds"])))
 
     def _check(self, run: Run) -> None:
         if self.share >= 1.0:

@@ -70,12 +70,12 @@ class EarlyStopping(Verified, Callback):
         check_tree(where, state, ["best", "waited", "weights"])
         check_tree(f"{where}, weights", state["weights"])
         if state["weights"] and loading.model is not None:
-            Loading().part(
+            Loading().verify(
                 loading.model, state["weights"], "weights"
             )  # Verified only: they are loaded at the end of the training.
-        loading.part(self.best, state["best"], "best")
-        loading.put(self, "waited", checked_count(where, "waited", leaf(state["waited"]), low=0))
-        loading.put(self, "_weights", dict(state["weights"]))
+        loading.verify(self.best, state["best"], "best")
+        loading.assign(self, "waited", checked_count(where, "waited", leaf(state["waited"]), low=0))
+        loading.assign(self, "_weights", dict(state["weights"]))
 
 
 class ReportPlateau(Callback):
