@@ -74,7 +74,16 @@ def foreign_argument(name: str, function: Callable[..., Any], named: Iterable[st
 
 
 def answering(function: Called) -> Called:
-    """A function that raises `DTypeError` for keyword arguments of other libraries, and says what to write instead."""
+    """A function that raises `DTypeError` for keyword arguments of other libraries, and says what to write instead.
+
+    >>> @answering
+    ... def generate(model, rng=None):
+    ...     return rng
+    >>> generate(None, seed=1)
+    Traceback (most recent call last):
+        ...
+    passus.errors.DTypeError: generate: there is no argument seed; it is called rng here
+    """
 
     @functools.wraps(function)
     def call(*given: Any, **named: Any) -> Any:

@@ -248,7 +248,7 @@ def test_layers_change_nothing_more_at_first(
 
 def test_channels_that_cannot_be_shared_out_leave_a_layer_as_it_was() -> None:
     layer = L.GroupNorm(2)
-    with pytest.raises(ShapeError, match=r"^groupnorm: group_norm: the channels.* \(2, 3\).*groups=2"):
+    with pytest.raises(ShapeError, match=r"^group_norm: the channels.* \(2, 3\).*groups=2"):
         layer(np.ones((2, 3), np.float32))
     assert layer.gamma.data is None
     with pytest.raises(ShapeError, match="GroupNorm: in_size=3 must be a multiple of groups=2"):
@@ -257,6 +257,6 @@ def test_channels_that_cannot_be_shared_out_leave_a_layer_as_it_was() -> None:
 
 def test_a_single_pixel_leaves_a_layer_as_it_was() -> None:
     layer = L.InstanceNorm()
-    with pytest.raises(ArgumentError, match=r"^instancenorm: instance_norm: x \(2, 3, 1, 1\) has 1 numbers"):
+    with pytest.raises(ArgumentError, match=r"^instance_norm: x \(2, 3, 1, 1\) has 1 numbers"):
         layer(np.ones((2, 3, 1, 1), np.float32))
     assert layer.gamma.data is None

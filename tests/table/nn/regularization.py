@@ -32,8 +32,8 @@ ROWS = [
         },
         (
             bad(ValueError, "dropout: dropout_ratio is 1.5; it must lie between 0 and 1", np.ones(3), 1.5),
-            bad(ValueError, "dropout: dropout_ratio .* and nan", np.ones(3), float("nan")),
-            bad(ValueError, "dropout: dropout_ratio .* and -0.1", np.ones(3), -0.1),
+            bad(ValueError, "dropout: dropout_ratio is nan; it must lie between 0 and 1", np.ones(3), float("nan")),
+            bad(ValueError, "dropout: dropout_ratio is -0.1; it must lie between 0 and 1", np.ones(3), -0.1),
             bad(TypeError, "dropout: list is not supported", [1.0]),
         ),
         {**NO_AXIS, **ONE_OPERAND},
