@@ -94,7 +94,7 @@ def masked(x: Array, mask: Array) -> Array:
     return backend_of(x).xp.where(mask, x, 0)
 
 
-BRANCHES = 1 << 15
+BRANCHES = 1 << 13
 """From how many elements on np.where, which branches for each element, is slower than two products of integers."""
 
 

@@ -39,8 +39,9 @@ class NormalCDF(Unary):
         z = xp.minimum(abs(x), FAR)
         t = 1 / (z * 0.25 + 1)
         single = x.dtype.kind == "f" and x.dtype.itemsize <= 4
-        tail = _exp_of_square(xp, z) * t * polynomial(SINGLE if single else DOUBLE, t)
-        return xp.where(x > 0, 1 - tail, tail)
+        e = xp.exp(z * z * -0.5) if single else _exp_of_square(xp, z)
+        tail = e * t * polynomial(SINGLE if single else DOUBLE, t)
+        return abs((x > 0) - tail)  # 1 - tail above 0, else tail.
 
     def backward(self, gy: Any) -> Any:
         return gy * normal_pdf(self.x.clip(-FAR, FAR), self.xp)
@@ -65,7 +66,8 @@ def normal_pdf(x: Any, xp: Any) -> Any:
 def normal_cdf(x: Operand) -> Result:
     """The probability that a standard normal number is below x: ``(1 + erf(x / sqrt(2))) / 2``.
 
-    The relative error is a few units in the last place, for large negative x too.
+    The relative error is at most 3e-15 in float64, and 1e-5 in float32 where the probability is a normal number; 1e-6 for
+    x above -2.
 
     >>> import numpy as np
     >>> normal_cdf(np.array([-10.0, 0.0, 1.0]))

@@ -119,7 +119,7 @@ class GELU(Activation):
     @property
     def library(self) -> Library:
         xp = self.xp
-        return Library(xp.exp, xp.clip, xp.maximum, self._normal_cdf, self._normal_pdf)
+        return Library(xp.maximum, self._normal_cdf, self._normal_pdf)
 
     def _normal_cdf(self, x: Any) -> Any:
         if self.recording:
@@ -135,8 +135,6 @@ class GELU(Activation):
 class Library(NamedTuple):
     """An array library with the probability and the density of normal numbers."""
 
-    exp: Callable[..., Any]
-    clip: Callable[..., Any]
     maximum: Callable[..., Any]
     normal_cdf: Callable[[Any], Any]
     normal_pdf: Callable[[Any], Any]

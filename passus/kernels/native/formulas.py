@@ -26,7 +26,7 @@ def readable(function: Callable[..., Any], formula: Callable[..., Any] | None = 
     overload(function, jit_options=OPTIONS, strict=False)(lambda *args: formula or function)
 
 
-def _clipped(xp: Any, x: Any, low: float, high: float) -> Any:
+def _clipped(x: Any, low: float, high: float) -> Any:
     return simd.clip(x, low, high)
 
 
