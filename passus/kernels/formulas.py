@@ -47,6 +47,7 @@ class Formula(NamedTuple):
 def clipped(x: Numbers, low: float, high: float) -> Numbers:
     """``min(max(x, low), high)``, by the method of arrays, which takes half the time of the function for small ones.
 
+    >>> import numpy as np
     >>> clipped(np.array([-2.0, 0.5, 2.0]), 0.0, 1.0)
     array([0. , 0.5, 1. ])
     """
