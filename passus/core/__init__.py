@@ -42,7 +42,7 @@ from passus.core.data import HALF as HALF
 from passus.core.data import INTEGERS as INTEGERS
 from passus.core.function import Function as Function
 from passus.core.precision import upcast as upcast
-from passus.core.precision import widened as widened
+from passus.core.precision import upcast_inputs as upcast_inputs
 from passus.core.variable import Operand as Operand
 from passus.core.variable import Parameter as Parameter
 from passus.core.variable import Result as Result

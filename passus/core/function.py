@@ -69,7 +69,7 @@ class Function:
     (SoftmaxCrossEntropy: softmax_cross_entropy) unless the class declares it."""
     custom: ClassVar[bool] = False
     """Whether the class was written outside passus; `passus.core.custom` describes the differences."""
-    widened: ClassVar[str] = ""
+    upcast_dtypes: ClassVar[str] = ""
     """Codes of the dtypes that are too narrow for it. `HALF`: float16 is computed in float32 and the result rounded once.
     `INTEGERS`: they are computed as floating-point numbers, because their own sums and products wrap around."""
 
@@ -121,10 +121,10 @@ class Function:
                 xs.append(x._data)
             else:
                 xs.append(None if x is None and self.custom else self.as_input(x, inputs))
-        if self.widened:
+        if self.upcast_dtypes:
             for x in xs:
                 dtype = getattr(x, "dtype", FLOAT64)
-                if dtype is not FLOAT32 and dtype is not FLOAT64 and dtype.char in self.widened:
+                if dtype is not FLOAT32 and dtype is not FLOAT64 and dtype.char in self.upcast_dtypes:
                     return self.upcast(inputs)
         if others:
             self.xp = backend_of(*xs).xp

@@ -18,7 +18,7 @@ from passus.core.data import HALF, INTEGERS
 from passus.core.function import Function
 from passus.core.variable import Result
 
-__all__ = ["upcast", "widened"]
+__all__ = ["upcast", "upcast_inputs"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,10 +47,10 @@ def upcast(function: Callable[..., Any], *inputs: Any, narrow: str = HALF + INTE
     return tuple([_rounded(value) for value in y]) if isinstance(y, tuple) else _rounded(y)
 
 
-def widened(operands: int, narrow: str = HALF + INTEGERS) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def upcast_inputs(operands: int, narrow: str = HALF + INTEGERS) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A decorator for functions that are composed of others: their first ``operands`` arguments are upcast as by `upcast`.
 
-    >>> @widened(1)
+    >>> @upcast_inputs(1)
     ... def squares(x):
     ...     return (x * x).sum()
     >>> squares(np.full(2, 20, np.uint8))
@@ -99,7 +99,7 @@ def _upcast_call(self: Function, inputs: tuple[Any, ...]) -> Result:
     # Numbers take the dtype of arrays, if there are any.
     if all(isinstance(x, (int, float, np.generic)) for x in inputs):
         inputs = tuple([np.asarray(x) for x in inputs])
-    return upcast(partial(Function.__call__, self), *inputs, narrow=self.widened)
+    return upcast(partial(Function.__call__, self), *inputs, narrow=self.upcast_dtypes)
 
 
 Function.upcast = _upcast_call  # type: ignore[method-assign]

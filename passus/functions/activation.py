@@ -21,7 +21,7 @@ class Activation(Unary):
     ``options``: the numbers that the formula depends on.
     """
 
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     formula: ClassVar[str]
     options: tuple[float, ...] = ()

@@ -65,7 +65,7 @@ def arccosh(x: Operand) -> Result:
 
 
 class Arctanh(Unary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x: Array) -> Array:
         return self.xp.arctanh(x)
@@ -85,7 +85,7 @@ def arctanh(x: Operand) -> Result:
 
 
 class Arctan2(Binary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x0: Array, x1: Array) -> Array:
         return self.xp.arctan2(x0, x1)
@@ -112,7 +112,7 @@ def arctan2(x0: Operand, x1: Operand) -> Result:
 
 
 class Hypot(Binary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x0: Array, x1: Array) -> Array:
         return self.xp.hypot(x0, x1)
@@ -144,7 +144,7 @@ def _length(function: Binary) -> Any:
 
 
 class Sinc(Unary):
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     def forward(self, x: Array) -> Array:
         return self.xp.sinc(x)

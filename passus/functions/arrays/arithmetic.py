@@ -135,7 +135,7 @@ def rdiv(x0: Operand, x1: Operand) -> Result:
 
 
 class Pow(Binary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def __new__(cls, *c: Operand) -> Pow:
         return new(PowOf if c else cls)  # DeZero writes Pow(2)(x), passus Pow()(x, 2).

@@ -9,7 +9,7 @@ import numpy as np
 
 from passus.arguments import checked_integer
 from passus.backend import Array
-from passus.core import HALF, Operand, Result, Unary, widened
+from passus.core import HALF, Operand, Result, Unary, upcast_inputs
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.arrays.indexing import get_item
 from passus.functions.arrays.shapes import ravel
@@ -158,7 +158,7 @@ class Pad(Unary):
         return gy[tuple([slice(before, n - after) for (before, after), n in zip(self.widths, gy.shape)])]
 
 
-@widened(1, HALF)
+@upcast_inputs(1, HALF)
 def pad(x: Operand, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Result:
     """Pad an array with ``constant_values``, or with its own elements in other modes.
 

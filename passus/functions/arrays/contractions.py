@@ -26,7 +26,7 @@ __all__ = ["Einsum", "einsum", "tensordot"]
 
 
 class Einsum(Function):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def __init__(self, terms: list[str], result: str) -> None:
         self.terms, self.result = terms, result

@@ -40,7 +40,7 @@ class SVDResult(NamedTuple):
 
 
 class Eigh(Unary):
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     constants = ("found",)
 
@@ -89,7 +89,7 @@ def eigvalsh(x: Operand) -> Result:
 
 
 class SVD(Unary):
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     constants = ("found",)
 
@@ -146,7 +146,7 @@ def svdvals(x: Operand) -> Result:
 
 
 class QR(Unary):
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     constants = ("found",)
 
@@ -187,7 +187,7 @@ def qr(x: Operand) -> tuple[Result, Result]:
 
 
 class Pinv(Unary):
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     constants = ("rtol",)
 

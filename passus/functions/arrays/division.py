@@ -56,7 +56,7 @@ def mod(x0: Operand, x1: Operand) -> Result:
 
 
 class Fmod(Binary):
-    widened = HALF  # The quotient may exceed the range of float16.
+    upcast_dtypes = HALF  # The quotient may exceed the range of float16.
 
     def forward(self, x0: Array, x1: Array) -> Array:
         return self.xp.fmod(x0, x1)

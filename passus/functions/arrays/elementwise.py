@@ -67,7 +67,7 @@ def sqrt(x: Operand) -> Result:
 
 
 class Rsqrt(Unary):
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     def forward(self, x: Array) -> Array:
         return 1 / self.xp.sqrt(x)
@@ -87,7 +87,7 @@ def rsqrt(x: Operand) -> Result:
 
 
 class Cbrt(Unary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x: Array) -> Array:
         return self.xp.cbrt(x)
@@ -125,7 +125,7 @@ def exp(x: Operand) -> Result:
 
 
 class Expm1(Unary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x: Array) -> Array:
         return self.xp.expm1(x)

@@ -18,7 +18,7 @@ __all__ = ["Logsumexp", "Max", "Min", "logsumexp", "max", "min"]
 class Extreme(Reduction):
     """The base of `Max` and `Min`. Ties share the gradient evenly."""
 
-    widened = HALF
+    upcast_dtypes = HALF
 
     def backward(self, gy: Any) -> Any:
         y = self.with_reduced_axes(self.y)
@@ -63,7 +63,7 @@ def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
 
 
 class Logsumexp(Reduction):
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     def forward(self, x: Array) -> Array:
         xp = self.xp

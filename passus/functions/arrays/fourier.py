@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from passus.backend import Array
-from passus.core import HALF, INTEGERS, Function, Operand, Result, widened
+from passus.core import HALF, INTEGERS, Function, Operand, Result, upcast_inputs
 from passus.errors import ArgumentError, ShapeError, named_in_errors
 from passus.functions.arrays.arithmetic import neg
 from passus.functions.arrays.arrangement import flip, pad
@@ -20,7 +20,7 @@ OPPOSITE = {None: "forward", "backward": "forward", "ortho": "ortho", "forward":
 
 
 class Fft(Function):
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     def __init__(self, n: int, axis: int, norm: str | None, inverse: bool) -> None:
         self.n, self.axis, self.norm, self.inverse = n, axis, norm, inverse
@@ -113,7 +113,7 @@ def rfft(x: Operand, n: int | None = None, axis: int = -1, norm: str | None = No
 
 
 @named_in_errors
-@widened(2)
+@upcast_inputs(2)
 def irfft(real: Operand, imag: Operand, n: int | None = None, axis: int = -1, norm: str | None = None) -> Result:
     """The inverse of `rfft`: the ``n`` real numbers with this transform; ``n`` is even by default.
 

@@ -30,7 +30,7 @@ class GetItemGrad(Unary):
     """The gradient added at ``index`` to zeros of ``shape``; repeated indices accumulate."""
 
     public_name = "get_item"
-    widened = HALF
+    upcast_dtypes = HALF
 
     def __init__(self, index: Any, shape: tuple[int, ...]) -> None:
         self.index, self.shape = index, shape

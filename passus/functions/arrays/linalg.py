@@ -38,7 +38,7 @@ __all__ = [
 
 
 class Inv(Unary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x: Array) -> Array:
         return of_regular(self.xp.linalg.inv, x)
@@ -63,7 +63,7 @@ def inv(x: Operand) -> Result:
 
 
 class Solve(Function):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, A: Array, b: Array) -> Array:
         return of_regular(self.xp.linalg.solve, A, b)
@@ -91,7 +91,7 @@ def solve(A: Operand, b: Operand) -> Result:
 
 
 class Det(Unary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x: Array) -> Array:
         return self.xp.linalg.det(as_square(x))
@@ -175,7 +175,7 @@ def det(x: Operand) -> Result:
 
 
 class Slogdet(Unary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x: Array) -> tuple[Array, Array]:
         return tuple(self.xp.linalg.slogdet(as_square(x)))
@@ -208,7 +208,7 @@ def slogdet(x: Operand) -> tuple[Result, Result]:
 
 
 class Cholesky(Unary):
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     def forward(self, x: Array) -> Array:
         return of_regular(lambda x: self.xp.linalg.cholesky((x + transposed(x)) / 2), x)

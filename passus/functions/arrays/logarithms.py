@@ -28,7 +28,7 @@ LN2, LN10 = math.log(2), math.log(10)
 
 
 class Exp2(Unary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x: Array) -> Array:
         return self.xp.exp2(x)
@@ -48,7 +48,7 @@ def exp2(x: Operand) -> Result:
 
 
 class Log2(Unary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x: Array) -> Array:
         return self.xp.log2(x)
@@ -68,7 +68,7 @@ def log2(x: Operand) -> Result:
 
 
 class Log10(Unary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x: Array) -> Array:
         return self.xp.log10(x)
@@ -88,7 +88,7 @@ def log10(x: Operand) -> Result:
 
 
 class Logaddexp(Binary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x0: Array, x1: Array) -> Array:
         return self.xp.logaddexp(x0, x1)

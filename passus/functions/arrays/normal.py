@@ -31,7 +31,7 @@ SINGLE = (
 
 
 class NormalCDF(Unary):
-    widened = HALF
+    upcast_dtypes = HALF
     public_name = "normal_cdf"
 
     def forward(self, x: Array) -> Array:

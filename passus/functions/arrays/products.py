@@ -26,7 +26,7 @@ MANY = 1 << 14
 
 
 class MatMul(Function):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x0: Array, x1: Array) -> Array:
         try:
@@ -98,7 +98,7 @@ def matmul(x0: Operand, x1: Operand) -> Result:
 
 
 class Linear(Function):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x: Array, W: Array, b: Array | None = None) -> Array:
         if W.ndim != 2 or not x.ndim or x.shape[-1] != W.shape[0] or (b is not None and b.shape != W.shape[1:]):

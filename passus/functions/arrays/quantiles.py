@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
-from passus.core import HALF, Operand, Result, Variable, widened
+from passus.core import HALF, Operand, Result, Variable, upcast_inputs
 from passus.core.basic import astype
 from passus.errors import ArgumentError, DTypeError, ShapeError, named_in_errors
 from passus.functions.arrays.arithmetic import add, mul, sub
@@ -23,7 +23,7 @@ __all__ = ["median", "quantile"]
 METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
-@widened(1, HALF)
+@upcast_inputs(1, HALF)
 def quantile(
     x: Operand, q: Any, axis: Axis = None, method: str = "linear", keepdims: bool = False, skip_nan: bool = False
 ) -> Result:

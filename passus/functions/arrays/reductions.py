@@ -70,7 +70,7 @@ def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
 
 
 class Mean(Reduction):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x: Array) -> Array:
         y = total(x, self.axis, self.keepdims)  # x.mean() takes twice as long for a small array.
@@ -100,7 +100,7 @@ average = mean
 
 
 class Prod(Reduction):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x: Array) -> Array:
         return x.prod(axis=self.axis, keepdims=self.keepdims)
@@ -142,7 +142,7 @@ def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Result:
 
 
 class Cumsum(Unary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def __init__(self, axis: int | None) -> None:
         self.axis = axis

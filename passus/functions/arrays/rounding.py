@@ -63,7 +63,7 @@ def trunc(x: Operand) -> Result:
 
 
 class Round(Step):
-    widened = HALF  # NumPy multiplies by a power of ten, which may exceed float16.
+    upcast_dtypes = HALF  # NumPy multiplies by a power of ten, which may exceed float16.
 
     def __init__(self, decimals: int) -> None:
         self.decimals = decimals

@@ -5,7 +5,7 @@ from __future__ import annotations
 from numpy.lib.array_utils import normalize_axis_index
 
 from passus.arguments import checked_count
-from passus.core import HALF, Operand, Result, widened
+from passus.core import HALF, Operand, Result, upcast_inputs
 from passus.errors import ShapeError
 from passus.functions.arrays.arithmetic import mul, sub
 from passus.functions.arrays.indexing import get_item
@@ -16,7 +16,7 @@ from passus.functions.checks import array_of
 __all__ = ["cumprod", "diff"]
 
 
-@widened(1, HALF)
+@upcast_inputs(1, HALF)
 def cumprod(x: Operand, axis: int | None = None) -> Result:
     """The cumulative product along an axis, ``y[i] = x[0] * ... * x[i]``; of flattened ``x`` if ``axis`` is None.
 

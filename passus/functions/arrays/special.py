@@ -46,7 +46,7 @@ SINGLE = (
 
 
 class Erf(Unary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x: Array) -> Array:
         limit, p, q = SINGLE if x.dtype.kind == "f" and x.dtype.itemsize <= 4 else DOUBLE

@@ -7,7 +7,7 @@ from typing import Any
 
 from passus.arguments import checked_real
 from passus.backend import Array
-from passus.core import HALF, INTEGERS, Operand, Result, widened
+from passus.core import HALF, INTEGERS, Operand, Result, upcast_inputs
 from passus.errors import ArgumentError, named_in_errors
 from passus.functions.arrays.elementwise import abs
 from passus.functions.arrays.extremes import max
@@ -20,7 +20,7 @@ __all__ = ["Norm", "Std", "Var", "norm", "std", "var"]
 class Spread(Reduction):
     """The base of `Var` and `Std`."""
 
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     def __init__(self, axis: Axis, ddof: float, keepdims: bool) -> None:
         super().__init__(axis, keepdims)
@@ -107,7 +107,7 @@ class Norm(Reduction):
 
 
 @named_in_errors
-@widened(1)
+@upcast_inputs(1)
 def norm(x: Operand, ord: float = 2, axis: Axis = None, keepdims: bool = False) -> Result:
     """The norm of vectors along axes: ``sum(abs(x)**ord) ** (1 / ord)``, or ``max(abs(x))`` for infinity.
 

@@ -85,7 +85,7 @@ def tan(x: Operand) -> Result:
 
 
 class Arcsin(Unary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x: Array) -> Array:
         return self.xp.arcsin(x)
@@ -105,7 +105,7 @@ def arcsin(x: Operand) -> Result:
 
 
 class Arccos(Unary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x: Array) -> Array:
         return self.xp.arccos(x)
@@ -125,7 +125,7 @@ def arccos(x: Operand) -> Result:
 
 
 class Arctan(Unary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def forward(self, x: Array) -> Array:
         return self.xp.arctan(x)
@@ -181,7 +181,7 @@ def cosh(x: Operand) -> Result:
 
 
 class Tanh(Activation):
-    widened = HALF
+    upcast_dtypes = HALF
     formula = "tanh"
 
 

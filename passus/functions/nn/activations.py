@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from passus.arguments import checked_integer
 from passus.backend import Array
-from passus.core import Operand, Result, widened
+from passus.core import Operand, Result, upcast_inputs
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.activation import Activation
 from passus.functions.arrays.joining import split
@@ -164,7 +164,7 @@ def gelu(x: Operand, approximate: str = "none") -> Result:
     return GELU()(x) if approximate == "none" else GELUTanh()(x)
 
 
-@widened(1)
+@upcast_inputs(1)
 def glu(x: Operand, axis: int = -1) -> Result:
     """The gated linear unit: the first half along an axis times the sigmoid of the second half.
 
@@ -187,7 +187,7 @@ def _halves(name: str, x: Operand, axis: int) -> tuple[Result, ...]:
     return split(x, 2, axis=axis)
 
 
-@widened(1)
+@upcast_inputs(1)
 def swiglu(x: Operand, axis: int = -1) -> Result:
     """The gated unit of SwiGLU blocks: the `silu` of the first half along an axis times the second half.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
-from passus.core import Operand, Result, widened
+from passus.core import Operand, Result, upcast_inputs
 from passus.errors import ShapeError
 from passus.functions.arrays.extremes import max
 from passus.functions.arrays.reductions import mean
@@ -19,7 +19,7 @@ from passus.kernels.resampling import Taps, shares
 __all__ = ["adaptive_average_pooling", "adaptive_max_pooling", "global_average_pooling", "global_max_pooling"]
 
 
-@widened(1)
+@upcast_inputs(1)
 def adaptive_average_pooling(x: Operand, outsize: Any) -> Result:
     """The averages of ``outsize`` windows of similar size; window i is from ``floor(i H / OH)`` to
     ``ceil((i + 1) H / OH)``.

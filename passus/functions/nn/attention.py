@@ -32,7 +32,7 @@ BITS = 32
 class ScaledDotProductAttention(Function):
     """Attention of q, k, v and an optional floating-point mask, whose leading axes broadcast."""
 
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     constants: ClassVar[tuple[str, ...]] = ("lse",)  # Read in an ordinary pass only.
 

@@ -28,7 +28,7 @@ ONE_NUMBER = (
 
 
 class BatchNorm(Function):
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     constants: ClassVar[tuple[str, ...]] = ("mean", "var", "inv_std")  # A recorded pass recomputes them from x.
 
@@ -114,7 +114,7 @@ batch_nrom = batch_norm  # As DeZero spells it.
 
 
 class FixedBatchNorm(Function):
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     constants: ClassVar[tuple[str, ...]] = ("mean", "inv_std")
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from passus.arguments import checked_fraction, checked_integer
 from passus.backend import Array, backend_of
-from passus.core import HALF, Function, Operand, Result, widened
+from passus.core import HALF, Function, Operand, Result, upcast_inputs
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.arrays.arithmetic import mul, neg, sub
 from passus.functions.arrays.elementwise import log
@@ -39,7 +39,7 @@ __all__ = ["SoftmaxCrossEntropy", "kl_divergence", "nll_loss", "softmax_cross_en
 class SoftmaxCrossEntropy(Function):
     """Softmax, logarithm, selection of the label and reduction, fused."""
 
-    widened = HALF
+    upcast_dtypes = HALF
 
     # Used by ordinary backward passes only; recorded passes start from x.
     constants = ("top", "z", "e", "weights", "total")
@@ -90,8 +90,8 @@ def _onehot(t: Array, classes: int, dtype: Any) -> Array:
     return backend.add_at(backend.xp.zeros((len(t), classes, *t.shape[1:]), dtype), label_index(t), 1)
 
 
-@widened(1)
-@widened(2, HALF)  # Two operands, unless t holds labels.
+@upcast_inputs(1)
+@upcast_inputs(2, HALF)  # Two operands, unless t holds labels.
 def softmax_cross_entropy(
     x: Operand,
     t: Operand,
@@ -146,7 +146,7 @@ def softmax_cross_entropy(
     return SoftmaxCrossEntropy(reduction, weights, label_smoothing)(x, labels)
 
 
-@widened(1)
+@upcast_inputs(1)
 def nll_loss(
     log_p: Operand,
     t: Operand,
@@ -207,7 +207,7 @@ def _against_probabilities(name: str, x: Operand, t: Operand, weight: Operand | 
     return neg(sum(terms, axis=1))
 
 
-@widened(2)
+@upcast_inputs(2)
 def kl_divergence(log_q: Operand, p: Operand, *, reduction: str = "mean") -> Result:
     """The Kullback-Leibler divergence of distributions over classes: ``sum(p * (log(p) - log_q), axis=1)``.
 

@@ -37,7 +37,7 @@ __all__ = ["Conv", "ConvGradW", "Deconv", "conv1d", "conv2d", "conv3d", "deconv1
 
 
 class Conv(Function):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def __init__(self, window: Window, groups: int) -> None:
         self.window, self.groups = window, groups
@@ -57,7 +57,7 @@ class Conv(Function):
 
 
 class Deconv(Function):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def __init__(self, window: Window, groups: int, size: tuple[int, ...]) -> None:
         self.window, self.groups, self.size = window, groups, size
@@ -80,7 +80,7 @@ class Deconv(Function):
 
 
 class ConvGradW(Function):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def __init__(self, window: Window, groups: int, kernel: tuple[int, ...]) -> None:
         self.window, self.groups, self.kernel = window, groups, kernel

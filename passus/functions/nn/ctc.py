@@ -82,7 +82,7 @@ class CTCLoss(Function):
     """The loss of each example. The gradient follows from the probability of each state in each frame."""
 
     public_name = "ctc_loss"
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
     # Used by ordinary backward passes only; recorded passes start from x.
     constants = ("log_p", "emitted", "alphas", "factor")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from passus.arguments import checked_integer
 from passus.backend import Array
-from passus.core import INTEGERS, Binary, Function, Operand, Result, add, widened
+from passus.core import INTEGERS, Binary, Function, Operand, Result, add, upcast_inputs
 from passus.core.replay import replayed
 from passus.errors import ShapeError
 from passus.functions.activation import ACTIVATIONS
@@ -22,7 +22,7 @@ __all__ = ["AddReLU", "BiasActivation", "add_relu", "bias_activation"]
 
 
 class AddReLU(Binary):
-    widened = INTEGERS
+    upcast_dtypes = INTEGERS
 
     def forward(self, x0: Array, x1: Array) -> Array:
         return limited_sum(x0, x1, 0.0, math.inf)
@@ -76,7 +76,7 @@ class BiasActivation(Function):
         return last_axis_at(rows.reshape(*moved, -1), self.axis)
 
 
-@widened(2)
+@upcast_inputs(2)
 def bias_activation(x: Operand, b: Operand | None, activation: str, axis: int = -1) -> Result:
     """``activation(x + b)``, with a number of b (C,) for each of the C channels along an axis of x; None: no b.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from passus.arguments import checked_count, checked_number
 from passus.backend import Array, backend_of
-from passus.core import Operand, Result, Unary, widened
+from passus.core import Operand, Result, Unary, upcast_inputs
 from passus.errors import ShapeError
 from passus.functions.arrays.arithmetic import add, mul, pow
 from passus.functions.checks import array_of
@@ -34,7 +34,7 @@ class NeighbourSum(Unary):
         return NeighbourSum(self.after, self.before)(gy)
 
 
-@widened(1)
+@upcast_inputs(1)
 def local_response_norm(x: Operand, n: int = 5, k: float = 2.0, alpha: float = 1e-4, beta: float = 0.75) -> Result:
     """Normalise by the energy of neighbouring channels: ``x / (k + alpha * sum of squares of n channels) ** beta``.
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from passus.arguments import checked_number
 from passus.backend import Array
-from passus.core import HALF, INTEGERS, Binary, Operand, Result, Variable, upcast, widened
+from passus.core import HALF, INTEGERS, Binary, Operand, Result, Variable, upcast, upcast_inputs
 from passus.errors import ArgumentError, LabelError, ShapeError
 from passus.functions.arrays.arithmetic import add
 from passus.functions.arrays.shapes import reshape
@@ -49,7 +49,7 @@ SLACK = 1e-2
 class ElementwiseLoss(Binary):
     """The base of losses. Subclasses define ``loss`` and its derivatives ``grad0`` and ``grad1``."""
 
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     def __init__(self, reduction: str = "mean") -> None:
         self.reduction = reduction
@@ -241,7 +241,7 @@ class SigmoidCrossEntropy(ElementwiseLoss):
         return -gy * self.x0
 
 
-@widened(2)
+@upcast_inputs(2)
 def sigmoid_cross_entropy(
     x: Operand,
     t: Operand,

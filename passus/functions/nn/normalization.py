@@ -24,7 +24,7 @@ __all__ = ["LayerNorm", "RMSNorm", "layer_norm", "rms_norm"]
 
 
 class LayerNorm(Function):
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     inv_std: Array
     constants: ClassVar[tuple[str, ...]] = ("mean", "inv_std")  # Recorded passes recompute them from x.
@@ -91,7 +91,7 @@ def _in_float64(function: Function, y: Result, x: Operand, *parameters: Operand)
 
 class RMSNorm(Function):
     public_name = "rms_norm"
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     constants: ClassVar[tuple[str, ...]] = ("inv_rms",)  # Recorded passes recompute it from x.
 

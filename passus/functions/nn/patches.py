@@ -28,7 +28,7 @@ class Im2col(Unary):
 
 
 class Col2im(Unary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     def __init__(self, size: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> None:
         self.size, self.kernel, self.window = size, kernel, window

@@ -48,7 +48,7 @@ class Pooling(Unary):
 
 class PoolingGrad(Unary):
     public_name = "pooling"
-    widened = HALF
+    upcast_dtypes = HALF
 
     def __init__(self, positions: Array, size: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> None:
         self.positions, self.size, self.kernel, self.window = positions, size, kernel, window
@@ -75,7 +75,7 @@ class PixelsAt(Unary):
 
 
 class AveragePooling(Unary):
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     def __init__(self, kernel: tuple[int, ...], window: Window, divisor: Array) -> None:
         self.kernel, self.window, self.divisor = kernel, window, divisor
@@ -89,7 +89,7 @@ class AveragePooling(Unary):
 
 class AveragePoolingGrad(Unary):
     public_name = "average_pooling"
-    widened = HALF
+    upcast_dtypes = HALF
 
     def __init__(self, size: tuple[int, ...], kernel: tuple[int, ...], window: Window, divisor: Array) -> None:
         self.size, self.kernel, self.window, self.divisor = size, kernel, window, divisor

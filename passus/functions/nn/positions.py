@@ -22,7 +22,7 @@ __all__ = ["Rotary", "RotaryScaling", "alibi_bias", "rotary", "sinusoidal_positi
 class Rotary(Unary):
     """Rotation of pairs of features. The gradient is rotated by the opposite angles."""
 
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
     constants: ClassVar[tuple[str, ...]] = ("cos", "sin")
 
     def __init__(self, cos: Array, sin: Array, interleaved: bool) -> None:

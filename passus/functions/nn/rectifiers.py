@@ -41,7 +41,7 @@ __all__ = [
 
 class ReLU(Activation):
     formula = "relu"
-    widened = ""
+    upcast_dtypes = ""
 
     def forward(self, x: Array) -> Array:
         return limited(x, 0.0, math.inf)
@@ -83,7 +83,7 @@ def relu6(x: Operand) -> Result:
 
 
 class PReLU(Binary):
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     def forward(self, x: Array, slope: Array) -> Array:
         compiled = compiled_slopes(x, slope)

@@ -31,7 +31,7 @@ RNN_CELLS = {"tanh": "rnn_tanh", "relu": "rnn_relu"}
 class Recurrent(Function):
     """All steps of a cell. The second derivative is computed by recording the steps."""
 
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
     constants: ClassVar[tuple[str, ...]] = ("results", "intermediates")  # Recorded passes recompute them.
 
     results: Array

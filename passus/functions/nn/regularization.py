@@ -24,7 +24,7 @@ BITS = 32
 
 
 class Dropout(Unary):
-    widened = HALF
+    upcast_dtypes = HALF
 
     constants = ("drawn",)
 

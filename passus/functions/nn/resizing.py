@@ -8,7 +8,7 @@ import numpy as np
 
 from passus.arguments import checked_count
 from passus.backend import Array
-from passus.core import HALF, Operand, Result, Unary, widened
+from passus.core import HALF, Operand, Result, Unary, upcast_inputs
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.arrays.shapes import reshape, transpose
 from passus.functions.nn.windows import image_shape, per_axis
@@ -21,7 +21,7 @@ class Resample(Unary):
     """The product with a sparse matrix along a spatial axis. ``back``: the transpose of the matrix, if known."""
 
     public_name = "resize"
-    widened = HALF
+    upcast_dtypes = HALF
 
     constants = ("back", "taps")
 
@@ -38,7 +38,7 @@ class Resample(Unary):
         return Resample(self.axis, back, self.taps)(gy)
 
 
-@widened(1, HALF)
+@upcast_inputs(1, HALF)
 def resize(x: Operand, outsize: Any, mode: str = "nearest", align_corners: bool = False) -> Result:
     """Resize images by nearest-neighbour or linear interpolation.
 

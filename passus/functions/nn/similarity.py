@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from passus.arguments import checked_integer
-from passus.core import Operand, Result, broadcast_to, widened
+from passus.core import Operand, Result, broadcast_to, upcast_inputs
 from passus.errors import ShapeError
 from passus.functions.arrays.arithmetic import add, div, mul, sub
 from passus.functions.arrays.comparison import maximum
@@ -18,7 +18,7 @@ from passus.functions.nn.weighting import weighted
 __all__ = ["cosine_embedding_loss", "cosine_similarity", "triplet_loss"]
 
 
-@widened(2)
+@upcast_inputs(2)
 def cosine_similarity(x0: Operand, x1: Operand, axis: int = 1, eps: float = 1e-8) -> Result:
     """The cosine of the angle between vectors along an axis: ``x0 . x1 / (|x0| |x1|)``, between -1 and 1.
 
@@ -60,7 +60,7 @@ def _broadcast(name: str, x0: Operand, x1: Operand, axis: int) -> tuple[Result, 
     return broadcast_to(x0, shape), broadcast_to(x1, shape)
 
 
-@widened(2)
+@upcast_inputs(2)
 def cosine_embedding_loss(
     x0: Operand, x1: Operand, t: Operand, margin: float = 0.0, *, reduction: str = "mean"
 ) -> Result:
@@ -87,7 +87,7 @@ def cosine_embedding_loss(
     return weighted(losses, None, reduction)
 
 
-@widened(3)
+@upcast_inputs(3)
 def triplet_loss(
     anchor: Operand, positive: Operand, negative: Operand, margin: float = 1.0, *, reduction: str = "mean"
 ) -> Result:

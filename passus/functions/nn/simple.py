@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from passus.core import Operand, Result, widened
+from passus.core import Operand, Result, upcast_inputs
 from passus.errors import named_in_errors
 from passus.functions.arrays.arithmetic import add, div, neg, sub
 from passus.functions.arrays.arrangement import pad as padded
@@ -32,7 +32,7 @@ __all__ = [
 
 
 @named_in_errors
-@widened(1)
+@upcast_inputs(1)
 def sigmoid_simple(x: Operand) -> Result:
     """The logistic function, ``1 / (1 + exp(-x))``, like `sigmoid`; it overflows for large negative ``x``.
 
@@ -44,7 +44,7 @@ def sigmoid_simple(x: Operand) -> Result:
 
 
 @named_in_errors
-@widened(1)
+@upcast_inputs(1)
 def softmax_simple(x: Operand, axis: int = 1) -> Result:
     """Softmax along an axis, ``exp(x) / sum(exp(x))``, like `softmax`.
 
@@ -56,7 +56,7 @@ def softmax_simple(x: Operand, axis: int = 1) -> Result:
     return div(e, sum(e, axis=axis, keepdims=True))
 
 
-@widened(2)
+@upcast_inputs(2)
 def mean_squared_error_simple(x: Operand, t: Operand) -> Result:
     """The mean of ``(x - t)**2``, like `mean_squared_error`. Raises `ShapeError` for unequal shapes.
 
@@ -68,7 +68,7 @@ def mean_squared_error_simple(x: Operand, t: Operand) -> Result:
     return mean(square(sub(x, t)))
 
 
-@widened(1)
+@upcast_inputs(1)
 def softmax_cross_entropy_simple(x: Operand, t: Operand) -> Result:
     """The mean of ``-log(softmax(x))`` at the labels, like `softmax_cross_entropy`; ``x``: (N, C), ``t``: (N,).
 
@@ -101,7 +101,7 @@ def conv2d_simple(
 
 
 @named_in_errors
-@widened(1)
+@upcast_inputs(1)
 def pooling_simple(
     x: Operand, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] = 1, pad: int | tuple[int, int] = 0
 ) -> Result:

@@ -13,7 +13,7 @@ __all__ = ["LogSoftmax", "Softmax", "log_softmax", "softmax"]
 
 
 class Softmax(Unary):
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     def __init__(self, axis: int = 1) -> None:
         self.axis = axis
@@ -49,7 +49,7 @@ def softmax(x: Operand, axis: int = 1) -> Result:
 
 
 class LogSoftmax(Unary):
-    widened = HALF + INTEGERS
+    upcast_dtypes = HALF + INTEGERS
 
     def __init__(self, axis: int = 1) -> None:
         self.axis = axis
