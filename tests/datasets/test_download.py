@@ -21,25 +21,18 @@ from passus.datasets import cache_folder, get_file, load_cache_npz, save_cache_n
 from passus.datasets.download import show_progress
 from passus.errors import ArgumentError, DataError, DTypeError
 from passus.files import replacing
-from tests.helpers.served import Served, serving
+from tests.helpers.served import Served
 
 CONTENT = bytes(range(256)) * 2000
 MD5 = hashlib.md5(CONTENT).hexdigest()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-@pytest.fixture(scope="module")
-def _server() -> Iterator[Served]:
-    with serving() as served:
-        yield served
-
-
 @pytest.fixture
-def served(_server: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Served:
+def served(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Served:
     monkeypatch.setenv("PASSUS_CACHE", str(tmp_path))
-    _server.files, _server.cut = {"data.bin": CONTENT}, set()
-    _server.requests.clear()
-    return _server
+    served.files["data.bin"] = CONTENT
+    return served
 
 
 @pytest.mark.parametrize("checksum", [MD5, SHA256, SHA256.upper(), None])

@@ -8,12 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from passus.errors import ArgumentError, WeightsError
 from passus.serializers import read_checkpoint
 from passus.text import standard_library
-from passus.training import TimeLimit
 from tests.examples.test_examples import pictures, run
-from tests.training.test_callbacks import Run
 
 
 @pytest.mark.compiles
@@ -65,34 +62,3 @@ def test_the_parts_of_the_standard_library_are_whole_files():
     assert len(train) > 10 * len(test) > 1_000_000
     assert "class JSONDecoder" in train + test
     assert ("class JSONDecoder" in train) != ("class JSONDecoder" in test)
-
-
-def test_a_time_limit_stops_and_stays_stopped(monkeypatch):
-    clock = iter([100.0, 110.0, 160.0, 500.0, 501.0])
-    monkeypatch.setattr("passus.training.callbacks.limit.monotonic", lambda: next(clock))
-    limit, loop = TimeLimit(minutes=1), Run()
-    limit.on_start(loop)
-    limit.on_step(loop)
-    assert (limit.seconds, limit.share, loop.stopped) == (10.0, 10 / 60, False)
-    limit.on_step(loop)
-    assert (limit.share, loop.stopped) == (1.0, True)
-
-    resumed, loop = TimeLimit(minutes=2), Run()
-    resumed.load_state_dict(limit.state_dict())
-    resumed.on_start(loop)
-    assert (resumed.share, loop.stopped) == (0.5, False)
-    resumed.on_step(loop)
-    assert resumed.seconds == 61.0  # The time between the runs does not count.
-
-    over, loop = TimeLimit(minutes=0.5), Run()
-    over.load_state_dict(limit.state_dict())
-    monkeypatch.setattr("passus.training.callbacks.limit.monotonic", lambda: 0.0)
-    over.on_start(loop)
-    assert loop.stopped
-
-
-def test_a_time_limit_refuses_what_is_none():
-    with pytest.raises(ArgumentError, match="0 < minutes"):
-        TimeLimit(0)
-    with pytest.raises(WeightsError):
-        TimeLimit(1).load_state_dict({})

@@ -1,0 +1,100 @@
+"""What all datasets have in common: examples, transforms, arrays, and errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from passus.dataloaders import DataLoader
+from passus.datasets import (
+    CIFAR100,
+    ArrayDataset,
+    Dataset,
+    Shakespeare,
+)
+from passus.datasets.pictures import mosaic
+from passus.errors import ArgumentError, DTypeError, ShapeError
+
+
+class Evens(Dataset):
+    def prepare(self) -> None:
+        self.data = np.arange(0, 10, 2)
+        if self.train:
+            self.label = self.data // 2
+
+
+def test_examples_pass_through_the_transforms() -> None:
+    dataset = Evens(transform=lambda x: x + 0.5, target_transform=str)
+    assert dataset[1] == (2.5, "1")
+    assert len(dataset) == 5
+    assert Evens(train=False)[2] == (4, None)
+
+
+def test_a_dataset_can_be_gone_through_without_a_loader() -> None:
+    assert [int(x) for x, _ in Evens()] == [0, 2, 4, 6, 8]
+    assert Evens()[-1] == (8, 4)
+
+
+def test_a_dataset_has_as_many_labels_as_examples() -> None:
+    class Uneven(Dataset):
+        def prepare(self) -> None:
+            self.data, self.label = np.zeros((3, 2)), [0, 1]
+
+    with pytest.raises(ShapeError, match="Uneven: data has 3 examples, but label has 2"):
+        Uneven()
+
+    class Windows(Uneven):
+        def __getitem__(self, index: int) -> Any:
+            return self.data[index : index + 2], self.label[index]
+
+    assert Windows()[1][1] == 1  # What belongs together is then its own affair.
+
+
+def test_a_dataset_without_arrays_writes_its_own_items() -> None:
+    class Big(Dataset):
+        def __getitem__(self, index: int) -> Any:
+            return self.transform(index), 0
+
+        def __len__(self) -> int:
+            return 3
+
+    x, t = next(iter(DataLoader(Big(), 3, shuffle=False)))
+    assert x.tolist() == [0, 1, 2]
+    assert t.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda: Evens()[1:3], DTypeError),
+        (lambda: Evens()["a"], DTypeError),
+        (lambda: Evens()[5], IndexError),
+        (lambda: Dataset()[0], ArgumentError),
+        (lambda: len(Dataset()), ArgumentError),
+        (lambda: ArrayDataset(), ArgumentError),
+        (lambda: ArrayDataset([1, 2]), DTypeError),
+        (lambda: ArrayDataset(np.array(1)), DTypeError),
+        (lambda: ArrayDataset(np.zeros(2), np.zeros(3)), ShapeError),
+        (lambda: ArrayDataset(np.zeros(2))[1.0], DTypeError),
+        (lambda: CIFAR100.labels("medium"), ArgumentError),
+        (lambda: CIFAR100(label_type="medium"), ArgumentError),
+        (lambda: Shakespeare(train=False), ArgumentError),
+        (lambda: mosaic(np.zeros((1, 1, 2, 2)), 0, 3), ArgumentError),
+    ],
+)
+def test_what_cannot_be_done_says_so(call: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        call()
+
+
+def test_rows_of_arrays_are_examples() -> None:
+    x, t = np.arange(6.0).reshape(3, 2), np.array([0, 1, 2])
+    dataset = ArrayDataset(x, t)
+    assert len(dataset) == 3
+    assert dataset[-1][0].tolist() == [4, 5]
+    xs, ts = next(iter(DataLoader(dataset, 3, shuffle=False)))
+    np.testing.assert_array_equal(xs, x)
+    np.testing.assert_array_equal(ts, t)
+    assert list(DataLoader(dataset, 3, collate=len)) == [3]
