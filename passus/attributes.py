@@ -1,26 +1,37 @@
-"""Records of side effects of a call, so that it can be repeated or undone.
+"""Snapshots of the attributes that a call changes, so that it can be repeated or undone.
 
-Side effects are assignments to attributes, such as the state of a recurrent layer, and in-place writes into arrays, such as
-running averages. Random generators are recorded in `passus.random`.
+Changes are assignments to attributes, such as the state of a recurrent layer, and in-place writes into arrays, such as
+running averages. The states of random generators are saved in `passus.random`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
-from passus.scopes import collected_notes
+from passus.scopes import collected_records
 
-__all__ = ["ABSENT", "Key", "Noted", "Notes", "note", "noted_attributes", "put", "repeated_value", "rewound_attributes"]
+__all__ = [
+    "ABSENT",
+    "Key",
+    "Snapshot",
+    "Snapshots",
+    "attribute_snapshots",
+    "preserved_attributes",
+    "restore",
+    "restored_attributes",
+    "snapshot",
+    "value_before_restore",
+]
 
 ABSENT: Any = object()
 """The value of an attribute that does not exist."""
 
 
-class Noted(NamedTuple):
+class Snapshot(NamedTuple):
     """The earlier value of an attribute, or of an array that is written in place, with the name None."""
 
     owner: Any
@@ -28,112 +39,131 @@ class Noted(NamedTuple):
     value: Any
 
     @property
-    def now(self) -> Any:
+    def current(self) -> Any:
         """The current value of the attribute, or a copy of the array."""
         return self.owner.copy() if self.name is None else getattr(self.owner, self.name, ABSENT)
 
 
 Key: TypeAlias = tuple[int, str | None]
-Notes: TypeAlias = dict[Key, Noted]
-"""The first recorded value of each attribute and array."""
+Snapshots: TypeAlias = dict[Key, Snapshot]
+"""The earliest snapshot of each attribute and array."""
 
-_notes: ContextVar[Notes | None] = ContextVar("attributes noted", default=None)
+_snapshots: ContextVar[Snapshots | None] = ContextVar("attribute snapshots", default=None)
 
 _before: ContextVar[Mapping[Key, Any]] = ContextVar("values before a repetition", default=MappingProxyType({}))
 
 
-def note(owner: Any, *names: str | None) -> None:
-    """Record the values of attributes before a call assigns to them; a name of None records the elements of an array.
+def snapshot(owner: Any, *names: str | None) -> None:
+    """Save the values of attributes before a call assigns to them; the name None saves the elements of an array.
 
-    Attribute values are not copied, because assignment replaces the object. Outside of `noted_attributes`, nothing is
-    recorded.
+    Attribute values are not copied, because assignment replaces the object. Outside of `attribute_snapshots`, nothing is
+    saved.
 
     >>> class Counter:
     ...     count = 0
-    >>> with noted_attributes() as notes:
-    ...     note(Counter, "count")
-    >>> list(notes.values())[0].value
+    >>> with attribute_snapshots() as snapshots:
+    ...     snapshot(Counter, "count")
+    >>> list(snapshots.values())[0].value
     0
     """
-    notes = _notes.get()
-    if notes is not None:
+    snapshots = _snapshots.get()
+    if snapshots is not None:
         for name in names:
-            if (id(owner), name) not in notes:
-                noted = Noted(owner, name, None)
-                notes[id(owner), name] = noted._replace(value=noted.now)
+            if (id(owner), name) not in snapshots:
+                new = Snapshot(owner, name, None)
+                snapshots[id(owner), name] = new._replace(value=new.current)
 
 
 @contextmanager
-def noted_attributes() -> Iterator[Notes]:
-    """Collect the records inside a block.
+def attribute_snapshots() -> Iterator[Snapshots]:
+    """Collect the snapshots that are taken inside a block.
 
     >>> class Counter:
     ...     count = 0
     ...     def step(self):
-    ...         note(self, "count")
+    ...         snapshot(self, "count")
     ...         self.count += 1
     >>> counter = Counter()
-    >>> with noted_attributes() as notes:
+    >>> with attribute_snapshots() as snapshots:
     ...     counter.step()
     ...     counter.step()
-    >>> put(notes)
+    >>> restore(snapshots)
     >>> counter.count
     0
     """
-    with collected_notes(_notes) as notes:
-        yield notes
+    with collected_records(_snapshots) as snapshots:
+        yield snapshots
 
 
 @contextmanager
-def rewound_attributes(notes: Notes) -> Iterator[None]:
-    """Restore recorded values inside a block; afterwards, restore the current values and undo all changes of the block.
+def preserved_attributes(is_preserved: Callable[[Snapshot], bool]) -> Iterator[None]:
+    """Restore, after the block, the attributes and arrays that ``is_preserved`` selects.
 
     >>> class Counter:
     ...     count = 0
-    >>> with noted_attributes() as notes:
-    ...     note(Counter, "count")
+    >>> with preserved_attributes(lambda snapshot: snapshot.name == "count"):
+    ...     snapshot(Counter, "count")
+    ...     Counter.count = 1
+    >>> Counter.count
+    0
+    """
+    with attribute_snapshots() as snapshots:
+        try:
+            yield
+        finally:
+            restore({key: taken for key, taken in snapshots.items() if is_preserved(taken)})
+
+
+@contextmanager
+def restored_attributes(snapshots: Snapshots) -> Iterator[None]:
+    """Restore earlier values inside a block; afterwards, restore the current values and undo all changes of the block.
+
+    >>> class Counter:
+    ...     count = 0
+    >>> with attribute_snapshots() as snapshots:
+    ...     snapshot(Counter, "count")
     >>> Counter.count = 1
-    >>> with rewound_attributes(notes):
-    ...     Counter.count, repeated_value(Counter, "count")
+    >>> with restored_attributes(snapshots):
+    ...     Counter.count, value_before_restore(Counter, "count")
     (0, 1)
     >>> Counter.count
     1
     """
-    with noted_attributes() as now:
-        for owner, name, _ in notes.values():
-            note(owner, name)
-        values = {key: noted.value for key, noted in now.items()}
+    with attribute_snapshots() as latest:
+        for owner, name, _ in snapshots.values():
+            snapshot(owner, name)
+        values = {key: taken.value for key, taken in latest.items()}
         token = _before.set({**values, **_before.get()})
         try:
-            put(notes)
+            restore(snapshots)
             yield
         finally:
             _before.reset(token)
-            put(now)
+            restore(latest)
 
 
-def repeated_value(owner: Any, name: str) -> Any:
-    """The value of an attribute before `rewound_attributes` restored an earlier one; `ABSENT` if it did not.
+def value_before_restore(owner: Any, name: str) -> Any:
+    """The value of an attribute before `restored_attributes` restored an earlier one; `ABSENT` if it did not.
 
-    >>> repeated_value(Noted, "value") is ABSENT
+    >>> value_before_restore(Snapshot, "value") is ABSENT
     True
     """
     return _before.get().get((id(owner), name), ABSENT)
 
 
-def put(notes: Notes) -> None:
-    """Assign the recorded values to attributes and arrays.
+def restore(snapshots: Snapshots) -> None:
+    """Assign the saved values to attributes and arrays.
 
     >>> import numpy as np
     >>> a = np.zeros(2)
-    >>> with noted_attributes() as notes:
-    ...     note(a, None)
+    >>> with attribute_snapshots() as snapshots:
+    ...     snapshot(a, None)
     >>> a += 1
-    >>> put(notes)
+    >>> restore(snapshots)
     >>> a
     array([0., 0.])
     """
-    for owner, name, value in notes.values():
+    for owner, name, value in snapshots.values():
         if name is None:
             owner[...] = value
         elif value is not ABSENT:

@@ -24,18 +24,18 @@ import numpy as np
 from passus.arguments import shown
 from passus.errors import ArgumentError, DTypeError
 from passus.loading import Loading
-from passus.scopes import Scope, collected_notes, current
+from passus.scopes import Scope, collected_records, current
 from passus.tree import check_tree
 
 __all__ = [
     "RNG",
     "get_rng",
     "load_rng_state",
-    "noted_generators",
-    "rewound",
+    "generator_snapshots",
+    "restored_generators",
     "rng_state",
     "seed",
-    "standing_in",
+    "replaced_generators",
     "using_rng",
     "verify_rng_state",
 ]
@@ -51,10 +51,10 @@ _current: ContextVar[np.random.Generator | None] = ContextVar("rng", default=Non
 States: TypeAlias = dict[np.random.Generator, Mapping[str, Any]]
 """Earlier states of generators."""
 
-_noted: ContextVar[States | None] = ContextVar("generators noted", default=None)
+_snapshots: ContextVar[States | None] = ContextVar("generator snapshots", default=None)
 
-_stand_ins: ContextVar[Mapping[np.random.Generator, np.random.Generator]] = ContextVar(
-    "generators in place of others", default=MappingProxyType({})
+_replacements: ContextVar[Mapping[np.random.Generator, np.random.Generator]] = ContextVar(
+    "replacements of generators", default=MappingProxyType({})
 )
 
 
@@ -69,10 +69,10 @@ def get_rng(rng: RNG = None) -> np.random.Generator:
     if rng is None:
         return current(_current.get()) or _shared[0]
     if isinstance(rng, np.random.Generator):
-        rng = _stand_ins.get().get(rng, rng)
-        noted = _noted.get()
-        if noted is not None and rng not in noted:
-            noted[rng] = rng.bit_generator.state
+        rng = _replacements.get().get(rng, rng)
+        states = _snapshots.get()
+        if states is not None and rng not in states:
+            states[rng] = rng.bit_generator.state
         return rng
     if isinstance(rng, bool) or not isinstance(rng, (int, np.integer)):
         raise DTypeError(f"rng: {type(rng).__name__} is neither a seed nor a np.random.Generator")
@@ -107,53 +107,53 @@ def using_rng(rng: RNG) -> Scope:
     return Scope(_current, lambda: get_rng(rng))
 
 
-def standing_in(stand_ins: Mapping[np.random.Generator, np.random.Generator]) -> Scope:
+def replaced_generators(replacements: Mapping[np.random.Generator, np.random.Generator]) -> Scope:
     """Make `get_rng` return replacements of generators inside a block.
 
     >>> a, b = np.random.default_rng(0), np.random.default_rng(0)
-    >>> with standing_in({a: b}):
+    >>> with replaced_generators({a: b}):
     ...     get_rng(a) is b
     True
     """
-    return Scope(_stand_ins, lambda: stand_ins)
+    return Scope(_replacements, lambda: replacements)
 
 
 @contextmanager
-def noted_generators() -> Iterator[States]:
-    """Record each generator passed to `get_rng` inside a block, with its state at that time, for `rewound`.
+def generator_snapshots() -> Iterator[States]:
+    """Collect each generator passed to `get_rng` inside a block, with its state at that time, for `restored_generators`.
 
     >>> generator = np.random.default_rng(0)
-    >>> with noted_generators() as noted:
+    >>> with generator_snapshots() as states:
     ...     x = get_rng(generator).random()
-    >>> list(noted) == [generator]
+    >>> list(states) == [generator]
     True
     """
-    with collected_notes(_noted) as noted:
-        yield noted
+    with collected_records(_snapshots) as states:
+        yield states
 
 
 @contextmanager
-def rewound(states: States) -> Iterator[None]:
+def restored_generators(states: States) -> Iterator[None]:
     """Restore earlier states of generators inside a block; afterwards, restore their current states.
 
     >>> generator = np.random.default_rng(0)
     >>> states = {generator: rng_state(generator)}
     >>> first = generator.random()
-    >>> with rewound(states):
+    >>> with restored_generators(states):
     ...     generator.random() == first
     True
     >>> generator.random() == first
     False
     """
-    now: States = {generator: generator.bit_generator.state for generator in states}
+    current_states: States = {generator: generator.bit_generator.state for generator in states}
     try:
-        _put(states)
+        _restore(states)
         yield
     finally:
-        _put(now)
+        _restore(current_states)
 
 
-def _put(states: States) -> None:
+def _restore(states: States) -> None:
     for generator, state in states.items():
         generator.bit_generator.state = state
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from passus.arguments import checked_callable
-from passus.attributes import Key, Noted, Notes, noted_attributes, rewound_attributes
+from passus.attributes import Key, Snapshot, Snapshots, attribute_snapshots, restored_attributes
 from passus.backend import Array
 from passus.config import enable_backprop, train, using_config
 from passus.core import Function, Operand, Parameter, Result, Variable
 from passus.core.replay import leaf_like, replayed
 from passus.errors import DTypeError, kind_of
-from passus.random import States, get_rng, noted_generators, rewound, using_rng
+from passus.random import States, generator_snapshots, get_rng, restored_generators, using_rng
 from passus.tree import tree_leaves, tree_map
 
 __all__ = ["Recomputed", "checkpoint"]
@@ -62,7 +62,7 @@ class _RepeatableCall:
         self.rng = copy.deepcopy(get_rng())
         self.generators: States = {}
         """The generators of the layers themselves, before the first call."""
-        self.attributes: Notes = {}
+        self.attributes: Snapshots = {}
         """The attributes that the call assigned to, before the first call."""
         self.state: list[Variable] = []
         """The Variables in these attributes that results were computed from: they are inputs, too."""
@@ -75,13 +75,13 @@ class _RepeatableCall:
 
     def first(self, xs: list[Any]) -> tuple[Variable, ...]:
         """The results of the function, followed by the Variables that were assigned to attributes."""
-        with noted_generators() as self.generators, noted_attributes() as self.attributes:
+        with generator_snapshots() as self.generators, attribute_snapshots() as self.attributes:
             ys = self._results(xs)
         self.count = len(ys)
-        self.state = [v for noted in self.attributes.values() for v in _variables(noted.value) if v.requires_grad]
+        self.state = [v for snapshot in self.attributes.values() for v in _variables(snapshot.value) if v.requires_grad]
         seen = {id(v) for v in (*self.state, *ys)}
-        for key, noted in self.attributes.items():
-            for i, v in enumerate(_variables(noted.now)):
+        for key, snapshot in self.attributes.items():
+            for i, v in enumerate(_variables(snapshot.current)):
                 if v.creator is not None and v.requires_grad and id(v) not in seen:
                     seen.add(id(v))
                     self.assigned.append((key, i))
@@ -101,7 +101,9 @@ class _RepeatableCall:
 
     def replace_in_attributes(self, replacements: dict[int, Variable]) -> None:
         """Replace Variables that attributes hold, so that the graph of intermediate results can be freed."""
-        for owner, name, value in [(noted.owner, noted.name, noted.now) for noted in self.attributes.values()]:
+        for owner, name, value in [
+            (snapshot.owner, snapshot.name, snapshot.current) for snapshot in self.attributes.values()
+        ]:
             if name is not None and any(id(v) in replacements for v in _variables(value)):
                 setattr(owner, name, _replaced(value, replacements))
 
@@ -111,16 +113,17 @@ class _RepeatableCall:
         before = self._attributes_with({id(a): b for a, b in zip(self.state, state)})
         with (
             using_rng(copy.deepcopy(self.rng)),
-            rewound(self.generators),
-            rewound_attributes(before),
+            restored_generators(self.generators),
+            restored_attributes(before),
             using_config("train", self.train),
         ):
             return (*self._results(xs), *[_current(self.attributes[key], i) for key, i in self.assigned])
 
-    def _attributes_with(self, replacements: dict[int, Variable]) -> Notes:
+    def _attributes_with(self, replacements: dict[int, Variable]) -> Snapshots:
         """The attributes before the first call, with some Variables replaced."""
         return {
-            key: noted._replace(value=_replaced(noted.value, replacements)) for key, noted in self.attributes.items()
+            key: snapshot._replace(value=_replaced(snapshot.value, replacements))
+            for key, snapshot in self.attributes.items()
         }
 
     def _results(self, xs: Any) -> tuple[Variable, ...]:
@@ -174,9 +177,9 @@ def _replaced(value: Any, replacements: dict[int, Variable]) -> Any:
     return tree_map(lambda v: replacements.get(id(v), v), value)
 
 
-def _current(noted: Noted, i: int) -> Any:
+def _current(snapshot: Snapshot, i: int) -> Any:
     """A Variable that an attribute holds now, or None, as for a layer that is created by each call."""
-    variables = _variables(noted.now)
+    variables = _variables(snapshot.current)
     return variables[i] if i < len(variables) else None
 
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from passus.errors import DTypeError
 
-__all__ = ["Scope", "collected_notes", "copied_context", "current"]
+__all__ = ["Scope", "collected_records", "copied_context", "current"]
 
 Called = TypeVar("Called", bound=Callable[..., Any])
 
@@ -167,22 +167,22 @@ def _is_manager(frame: FrameType | None) -> bool:
 
 
 @contextlib.contextmanager
-def collected_notes(variable: ContextVar[dict[Any, Any] | None]) -> Iterator[dict[Any, Any]]:
+def collected_records(variable: ContextVar[dict[Any, Any] | None]) -> Iterator[dict[Any, Any]]:
     """Set a variable to an empty dict inside a block; afterwards, merge its records into those of the enclosing block.
 
-    >>> notes = ContextVar("notes", default=None)
-    >>> with collected_notes(notes) as outer:
+    >>> records = ContextVar("records", default=None)
+    >>> with collected_records(records) as outer:
     ...     outer["a"] = 1
-    ...     with collected_notes(notes) as inner:
+    ...     with collected_records(records) as inner:
     ...         inner["a"], inner["b"] = 2, 3
     >>> inner, outer
     ({'a': 2, 'b': 3}, {'a': 1, 'b': 3})
     """
-    outer, notes = variable.get(), dict[Any, Any]()
-    token = variable.set(notes)
+    outer, records = variable.get(), dict[Any, Any]()
+    token = variable.set(records)
     try:
-        yield notes
+        yield records
     finally:
         variable.reset(token)
         if outer is not None:
-            outer.update(notes | outer)  # Earlier records take precedence.
+            outer.update(records | outer)  # Earlier records take precedence.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from passus.attributes import noted_attributes, put
+from passus.attributes import preserved_attributes
 from passus.backend import Array
 from passus.core import Variable, as_array
 
@@ -151,11 +151,8 @@ def _gradients(f: Callable[..., list[Variable]], points: Any, cotangents: Any, c
 @contextmanager
 def _restored_attributes() -> Iterator[None]:
     """Restore the attributes of layers, such as the hidden state, after a call; lazily created parameters are retained."""
-    with noted_attributes() as notes:
-        try:
-            yield
-        finally:
-            put({key: noted for key, noted in notes.items() if not isinstance(noted.owner, Variable)})
+    with preserved_attributes(lambda snapshot: not isinstance(snapshot.owner, Variable)):
+        yield
 
 
 def _gradient(x: Variable) -> Array:

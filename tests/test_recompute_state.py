@@ -13,7 +13,7 @@ import passus
 import passus.functions as F
 import passus.layers as L
 from passus import Parameter, Variable
-from passus.attributes import note
+from passus.attributes import snapshot
 from passus.core.backward import gradients
 from passus.errors import GraphError
 from passus.recompute import checkpoint
@@ -257,12 +257,12 @@ def test_an_input_that_a_layer_keeps_is_the_input() -> None:
     assert layer.x is x
 
 
-def test_what_is_no_layer_notes_its_changes_itself() -> None:
+def test_objects_other_than_layers_take_snapshots_themselves() -> None:
     class Cache:
         length = 0
 
         def append(self, x: Any) -> Any:
-            note(self, "length")
+            snapshot(self, "length")
             self.length += len(x)
             return x * float(self.length)
 

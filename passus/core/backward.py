@@ -21,7 +21,7 @@ from passus.core.data import KINDS, SCALARS
 from passus.core.edits import last_resized
 from passus.core.function import Function
 from passus.core.ownership import owned
-from passus.core.rules import fitted, gradient_dtype, guarded_backward, note, one_for_each
+from passus.core.rules import completed, error_note, fitted, gradient_dtype, guarded_backward
 from passus.core.second_order import recorded_backward
 from passus.core.variable import Variable, as_variable, constant_variable
 from passus.errors import ArgumentError, DTypeError, GraphError, ShapeError, kind_of
@@ -193,12 +193,12 @@ def _visit_functions(
             else:
                 gxs = function.backward(gys[0]) if len(gys) == 1 else function.backward(*gys)
         except Exception as error:
-            error.add_note(note(function, error))
+            error.add_note(error_note(function, error))
             raise
         if type(gxs) is not tuple:
             gxs = tuple(gxs) if type(gxs) is list else (gxs,)
         if len(gxs) != len(inputs):
-            gxs = one_for_each(gxs, function)
+            gxs = completed(gxs, function)
         visited, function = function, None
         for x, gx in zip(inputs, gxs):
             if gx is None or not isinstance(x, Variable) or not x.requires_grad:

@@ -16,7 +16,7 @@ from passus.core.second_order import recorded_backward
 from passus.core.variable import Variable
 from passus.errors import DTypeError, GraphError, kind_of
 
-__all__ = ["fitted", "gradient_dtype", "guarded_backward", "note", "one_for_each"]
+__all__ = ["completed", "error_note", "fitted", "gradient_dtype", "guarded_backward"]
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -35,14 +35,14 @@ def guarded_backward(function: Function, gys: list[Any], create_graph: bool, rel
     return custom.backward(function, gys) if function.custom else function.backward(*gys)
 
 
-def note(function: Function, error: Exception) -> str:
+def error_note(function: Function, error: Exception) -> str:
     """What is added to an error in a rule: the name of the function, and in debug mode where it was called."""
     called = f"; the forward pass was called here:\n{function.checksums.called_at}" if function.checksums else ""
     advice = custom.advice(error) if function.custom else ""
     return f"in the backward pass of {function.public_name}{advice}{called}"
 
 
-def one_for_each(gxs: tuple[Any, ...], function: Function) -> tuple[Any, ...]:
+def completed(gxs: tuple[Any, ...], function: Function) -> tuple[Any, ...]:
     """The gradients, followed by None for the last inputs if these take none, such as the integer labels of a loss."""
     missing = function.operands[len(gxs) :]
     if len(gxs) > len(function.operands) or any(

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from passus.loading import Loading
-from passus.random import get_rng, load_rng_state, rewound, rng_state, standing_in, verify_rng_state
+from passus.random import get_rng, load_rng_state, replaced_generators, restored_generators, rng_state, verify_rng_state
 
 __all__ = ["Generators"]
 
@@ -45,7 +45,7 @@ class Generators:
     """The generators that some objects refer to, by the path of attributes to each.
 
     Generators of passus' transforms are replaced in each batch, so threads run in parallel. Other owners may draw directly;
-    then their generators are rewound for each batch and batches are prepared one at a time. The current generator, which
+    then their generators are restored_generators for each batch and batches are prepared one at a time. The current generator, which
     the whole program shares, and ``exclude`` are left out.
 
     >>> from passus.transforms import RandomHorizontalFlip
@@ -99,8 +99,8 @@ class Generators:
         batch = {path: _seeded_like(rng, [seeds[path], i]) for path, rng in self.all.items()}
         with (
             self._locked(),
-            rewound({self.all[path]: batch[path].bit_generator.state for path in self._direct}),
-            standing_in({self.all[path]: batch[path] for path in self._replaceable}),
+            restored_generators({self.all[path]: batch[path].bit_generator.state for path in self._direct}),
+            replaced_generators({self.all[path]: batch[path] for path in self._replaceable}),
         ):
             return function()
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 from weakref import ref
 
 from passus.answers import ASSIGNED, Foreign, answers, check_assigned, foreign_argument
-from passus.attributes import note
+from passus.attributes import snapshot
 from passus.backend import Array, is_array
 from passus.constructors import CheckedOptions
 from passus.core import Parameter, Variable
@@ -107,7 +107,7 @@ class Layer(State, CheckedOptions):
                 f"{name}.data, or give Parameter(array). For a weight that is computed, as in meta-learning, delete the "
                 "attribute first"
             )
-        note(self, name)
+        snapshot(self, name)
         if name in self._carried or name in self._buffers:
             if_this_call_fails(partial(self._restore, name, old))
         super().__setattr__(name, value)
@@ -125,7 +125,7 @@ class Layer(State, CheckedOptions):
             notice(f"{type(self).__name__}.{name} = False has no effect; {found.instead}")
 
     def __delattr__(self, name: str) -> None:
-        note(self, name)
+        snapshot(self, name)
         super().__delattr__(name)
         invalidate()
 

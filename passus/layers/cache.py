@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from passus.arguments import checked_count
-from passus.attributes import note
+from passus.attributes import snapshot
 from passus.backend import Array, backend_of
 from passus.core import Operand, Variable
 from passus.errors import GraphError, LabelError, ShapeError
@@ -54,7 +54,7 @@ class KeyValueCache:
         Raises `ShapeError` if the positions exceed ``max_len`` or the shapes do not fit, `GraphError` for inputs with
         gradients.
         """
-        self._note()
+        self._snapshot()
         new = _without_gradient("k", k), _without_gradient("v", v)
         count = new[0].shape[-2]
         start, end = self.length, self.length + count
@@ -81,7 +81,7 @@ class KeyValueCache:
 
         Raises `LabelError` for an index out of range.
         """
-        self._note()
+        self._snapshot()
         if self.length:
             try:
                 self._keys, self._values = self._keys[rows], self._values[rows]
@@ -90,15 +90,15 @@ class KeyValueCache:
 
     def clear(self) -> None:
         """Remove all positions."""
-        self._note()
+        self._snapshot()
         self.length, self._keys, self._values = 0, None, None
 
-    def _note(self) -> None:
-        """Record the attributes: a checkpoint repeats its call with their old values, and a failed call restores them.
+    def _snapshot(self) -> None:
+        """Save the attributes: a checkpoint repeats its call with their old values, and a failed call restores them.
 
         Cached positions are never overwritten, so the attributes are enough.
         """
-        note(self, "length", "_keys", "_values")
+        snapshot(self, "length", "_keys", "_values")
         if_this_call_fails(partial(self._restore, self.length, self._keys, self._values))
 
     def _restore(self, length: int, keys: Array, values: Array) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from passus.attributes import noted_attributes, put
+from passus.attributes import preserved_attributes
 from passus.backend import copied, is_array
 from passus.core.variable import constant_variable
 from passus.errors import WeightsError, kind_of
@@ -42,11 +42,8 @@ def preserved_state() -> Iterator[None]:
     >>> layer.h is None
     True
     """
-    with noted_attributes() as notes:
-        try:
-            yield
-        finally:
-            put({key: noted for key, noted in notes.items() if noted.name in getattr(noted.owner, "_carried", ())})
+    with preserved_attributes(lambda snapshot: snapshot.name in getattr(snapshot.owner, "_carried", ())):
+        yield
 
 
 @contextmanager

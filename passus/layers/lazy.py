@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from passus.arguments import checked_callable, checked_dtype
-from passus.attributes import ABSENT, note, repeated_value
+from passus.attributes import ABSENT, snapshot, value_before_restore
 from passus.core import Parameter
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of
@@ -68,12 +68,12 @@ class LazyParameter(Parameter):
         values = array_of(f"{self._label()}, its initializer", self.initializer(shape, self.spec.dtype, self.rng))
         if values.shape != shape:
             raise ShapeError(f"{self._label()}: the initializer returned an array of {values.shape}, not of {shape}")
-        note(self, "_data")
-        known = repeated_value(self, "_data")
-        if known is ABSENT:
+        snapshot(self, "_data")
+        repeated = value_before_restore(self, "_data")
+        if repeated is ABSENT:
             self.data = values.astype(self.spec.dtype)  # A copy: the initializer may have kept a reference.
         else:
-            self._data = known  # A checkpoint repeats the first call; only the generator had to advance.
+            self._data = repeated  # A checkpoint repeats the first call; only the generator had to advance.
 
     def _completed(self, lengths: tuple[int, ...]) -> tuple[int, ...]:
         shape = self.spec.shape or ()

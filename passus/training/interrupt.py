@@ -35,24 +35,24 @@ class Interrupt:
     """
 
     def __init__(self) -> None:
-        self._noted: list[int] = []
+        self._received: list[int] = []
         self._installed: dict[int, object] = {}
 
     @property
     def requested(self) -> bool:
         """Whether a signal has requested the end of the training."""
-        return bool(self._noted)
+        return bool(self._received)
 
     def error(self) -> KeyboardInterrupt:
         """The exception to raise if the end was requested."""
-        return Terminated() if signal.SIGTERM in self._noted else KeyboardInterrupt()
+        return Terminated() if signal.SIGTERM in self._received else KeyboardInterrupt()
 
     def __enter__(self) -> Interrupt:
-        self._noted = []
+        self._received = []
         if threading.current_thread() is threading.main_thread():
             for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
                 if signal.getsignal(number) is default:
-                    signal.signal(number, self._note)
+                    signal.signal(number, self._handle)
                     self._installed[number] = default
         return self
 
@@ -60,7 +60,7 @@ class Interrupt:
         while self._installed:
             signal.signal(*self._installed.popitem())  # type: ignore[arg-type]  # the handler before
 
-    def _note(self, signum: int, frame: FrameType | None) -> None:
-        if signum == signal.SIGINT and signum in self._noted:
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        if signum == signal.SIGINT and signum in self._received:
             signal.default_int_handler(signum, frame)
-        self._noted.append(signum)
+        self._received.append(signum)

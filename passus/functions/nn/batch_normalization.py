@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from passus.arguments import checked_fraction, checked_number
-from passus.attributes import note
+from passus.attributes import snapshot
 from passus.backend import Array
 from passus.config import train
 from passus.core import HALF, INTEGERS, Function, Operand, Result
@@ -183,7 +183,7 @@ def _writable(called: str, running: Array) -> Array:
 
 
 def _follow(running: Array, batch: Array, decay: float) -> None:
-    note(running, None)
+    snapshot(running, None)
     running[...] = decay * running.astype(batch.dtype) + (1 - decay) * batch
 
 
