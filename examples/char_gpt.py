@@ -75,7 +75,7 @@ def train(model, loader, lr, test, options):
         print(f"{options.out} holds another run; resume it with --resume, or choose another --out", file=sys.stderr)
         return 2
     trainer.fit(steps=options.pause or options.steps)
-    checkpoint.folder.save(trainer.step, **trainer.parts())
+    checkpoint.folder.save(trainer.step, **trainer.components())
     if options.pause:
         print(f"Paused after {trainer.step} steps; continue with --resume")
         return 0

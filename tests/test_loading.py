@@ -136,7 +136,7 @@ def training(folder: Path, seed: int = 0, lazy: bool = False, accumulate: bool =
 
 
 def state(run: Trainer) -> dict[str, Any]:
-    parts = {name: copy.deepcopy(part.state_dict()) for name, part in run.parts().items()}
+    parts = {name: copy.deepcopy(part.state_dict()) for name, part in run.components().items()}
     return parts | {"rng": passus.random.rng_state()}
 
 
@@ -230,14 +230,14 @@ def check(run: Trainer, load: Callable[[], None]) -> bool:
 def test_whatever_a_state_holds_it_is_refused_or_gone_on_with(tmp_path: Path, accumulate: bool) -> None:
     saved = training(tmp_path, accumulate=accumulate)
     saved.fit(steps=7)
-    good = {name: copy.deepcopy(part.state_dict()) for name, part in saved.parts().items()}
+    good = {name: copy.deepcopy(part.state_dict()) for name, part in saved.components().items()}
     places = list(leaves(good))
     chance, run = random.Random(0), begun(tmp_path, accumulate)
     refused = 0
     for name, *rest in places:
         for change in chance.sample(list(MUTATIONS), 1 if rest else 0):
             bad = mutated(good[name], tuple(rest), MUTATIONS[change])
-            if check(run, partial(run.parts()[name].load_state_dict, bad)):
+            if check(run, partial(run.components()[name].load_state_dict, bad)):
                 refused += 1
             else:
                 run = begun(tmp_path, accumulate)
@@ -295,11 +295,11 @@ def test_each_kind_of_leaf_with_each_kind_of_fault(tmp_path: Path, path: tuple[s
     saved = training(tmp_path)
     saved.fit(steps=7)
     name, *rest = path
-    good = copy.deepcopy(saved.parts()[name].state_dict())
+    good = copy.deepcopy(saved.components()[name].state_dict())
     run = begun(tmp_path)
     for change in MUTATIONS.values():
         bad = mutated(good, tuple(rest), change)
-        if not check(run, partial(run.parts()[name].load_state_dict, bad)):
+        if not check(run, partial(run.components()[name].load_state_dict, bad)):
             run = begun(tmp_path)
 
 
@@ -315,9 +315,9 @@ def test_a_checkpoint_of_which_one_part_is_bad_changes_none(tmp_path: Path, part
     batches = iter(run.loader)
     next(batches)
     before = state(run)
-    parts: dict[str, Any] = run.parts()
+    parts: dict[str, Any] = run.components()
     kept = parts[part].state_dict
-    saved_parts: dict[str, Any] = saved.parts()
+    saved_parts: dict[str, Any] = saved.components()
 
     class Spoiled:
         def state_dict(self) -> Any:

@@ -14,7 +14,7 @@ from passus.backend import Array
 from passus.core import Operand, Result
 from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.functions.checks import array_of
-from passus.functions.nn.attending import attention_weights
+from passus.functions.nn.composed_attention import attention_weights
 from passus.functions.nn.positions import checked_scaling
 from passus.initializers import Initializer
 from passus.kernels.attention import Settings

@@ -1,4 +1,4 @@
-"""State that layers carry from one call to the next: find it, load it, reset it, and preserve it around a block."""
+"""State that layers carry from one call to the next: collection, loading, reset, and preservation around a block."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from passus.layers.partial import Loaded
 from passus.layers.walk import walk
 from passus.loading import Loading
 
-__all__ = ["carried_state", "new_sequences", "preserved_state", "reset", "verify_carried"]
+__all__ = ["carried_state", "new_sequences", "preserved_state", "reset_carried_state", "verify_carried"]
 
 
 def carried_state(layer: LayerBase) -> dict[str, StateRef]:
@@ -24,7 +24,7 @@ def carried_state(layer: LayerBase) -> dict[str, StateRef]:
     return {f"{path}.{name}".lstrip("."): StateRef(node, name) for path, node in owners for name in node._carried}
 
 
-def reset(model: Any) -> None:
+def reset_carried_state(model: Any) -> None:
     """Let all layers of a model begin new sequences. Does nothing for objects that are no layers."""
     for ref in carried_state(model).values() if isinstance(model, LayerBase) else ():
         ref.set(None)
@@ -50,7 +50,7 @@ def preserved_state() -> Iterator[None]:
 def new_sequences(model: Any) -> Iterator[None]:
     """Let a model begin new sequences inside the block, and continue the earlier ones after it."""
     with preserved_state():
-        reset(model)
+        reset_carried_state(model)
         yield
 
 

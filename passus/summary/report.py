@@ -13,7 +13,7 @@ from passus.config import no_grad, test_mode
 from passus.core import Parameter
 from passus.errors import DTypeError, kind_of
 from passus.layers import Layer
-from passus.layers.carried import reset
+from passus.layers.carried import reset_carried_state
 from passus.random import using_rng
 from passus.summary.operations import Meter, observing
 from passus.summary.table import Row, size, table
@@ -51,7 +51,7 @@ def summary(model: Layer, *inputs: Any, depth: int | None = None) -> str:
         raise DTypeError(f"summary: {kind_of(model)} is not a layer; give the model first, then its inputs")
     depth = None if depth is None else checked_count("summary", "depth", depth, 0)
     model = copy.deepcopy(model)
-    reset(model)  # The hidden state may belong to another batch.
+    reset_carried_state(model)  # The hidden state may belong to another batch.
     with observing() as meter, recording(model, meter) as calls, no_grad(), test_mode(), using_rng(0):
         try:
             model(*inputs)

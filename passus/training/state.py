@@ -67,16 +67,16 @@ class TrainerState(Verified):
 
     def save(self, path: FilePath) -> None:
         """Write a checkpoint of model, optimizer, loader, random generator, and the trainer with its callbacks."""
-        save_checkpoint(path, metadata=None, **self.parts())
+        save_checkpoint(path, metadata=None, **self.components())
 
     def resume(self, path: FilePath) -> None:
         """Load a checkpoint, all or nothing; ``fit`` then continues bit for bit, also in the middle of an epoch.
 
         Raises `WeightsError` if it belongs to another model, optimizer, loader or trainer.
         """
-        load_checkpoint(path, **self.parts())
+        load_checkpoint(path, **self.components())
 
-    def parts(self) -> dict[str, Stateful]:
+    def components(self) -> dict[str, Stateful]:
         """The components of a checkpoint by name.
 
         A list of batches has no state; a test loader has one only if it draws random numbers.

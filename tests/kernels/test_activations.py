@@ -11,7 +11,7 @@ import pytest
 import passus.functions as F
 from passus import Variable, using_config
 from passus.core.backward import gradients
-from passus.functions.activation import ACTIVATIONS
+from passus.functions.activation_base import ACTIVATIONS
 from passus.kernels import dispatch
 from passus.kernels.activations import activation_gradient
 from passus.kernels.formulas import FORMULAS

@@ -30,7 +30,7 @@ class Run:
     def stop(self) -> None:
         self.stopped = True
 
-    def parts(self) -> dict[str, Any]:
+    def components(self) -> dict[str, Any]:
         return {"model": self.model, "optimizer": self.optimizer}
 
     def go(self, callback: Callback, *losses: float) -> None:

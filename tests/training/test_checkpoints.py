@@ -163,13 +163,13 @@ def test_a_folder_of_another_run_is_refused(tmp_path):
 
 def test_a_folder_for_a_loop_of_ones_own(tmp_path):
     run, folder = Run(), CheckpointFolder(tmp_path / "new", keep=2)
-    assert not folder.resume(**run.parts())
+    assert not folder.resume(**run.components())
     for step in (9, 10, 100_000_000):  # Sorted by number, not by name.
         run.model.b.data = np.full_like(run.model.b.data, step)
-        folder.save(step, **run.parts())
+        folder.save(step, **run.components())
     assert [path.stem for path in folder.paths()] == ["step-00000010", "step-100000000"]
     other = Run()
-    assert folder.resume(**other.parts())
+    assert folder.resume(**other.components())
     np.testing.assert_array_equal(other.model.b.data, run.model.b.data)
 
 

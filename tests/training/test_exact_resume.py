@@ -451,8 +451,8 @@ def test_a_checkpoint_of_another_run_changes_nothing(tmp_path: Path, make: Any, 
     run.fit(steps=6)
     run.save(path)
     other = make()
-    before, rng = state(*other.parts().values()), passus.random.rng_state()
+    before, rng = state(*other.components().values()), passus.random.rng_state()
     with pytest.raises(WeightsError, match=words):
         other.resume(path)
-    assert_same(before, state(*other.parts().values()))
+    assert_same(before, state(*other.components().values()))
     assert passus.random.rng_state() == rng

@@ -6,7 +6,7 @@ from typing import Any
 
 from passus.backend import Array
 from passus.core import HALF, Operand, Result, Unary
-from passus.functions.activation import Activation
+from passus.functions.activation_base import Activation
 
 __all__ = [
     "Arccos",

@@ -9,7 +9,7 @@ from passus.arguments import checked_integer
 from passus.backend import Array
 from passus.core import Operand, Result, upcast_inputs
 from passus.errors import ArgumentError, ShapeError
-from passus.functions.activation import Activation
+from passus.functions.activation_base import Activation
 from passus.functions.arrays.joining import split
 from passus.functions.arrays.normal import normal_cdf, normal_pdf
 from passus.functions.checks import array_of

@@ -14,7 +14,7 @@ from passus.functions.arrays.reductions import mean
 from passus.functions.nn.pools import pooling
 from passus.functions.nn.resizing import Resample
 from passus.functions.nn.windows import image_shape, per_axis
-from passus.kernels.resampling import Taps, shares
+from passus.kernels.resampling import Taps, window_taps
 
 __all__ = ["adaptive_average_pooling", "adaptive_max_pooling", "global_average_pooling", "global_max_pooling"]
 
@@ -39,7 +39,7 @@ def adaptive_average_pooling(x: Operand, outsize: Any) -> Result:
     for axis, (n, out) in enumerate(zip(shape[2:], size), start=2):
         if n != out:
             starts, counts = _windows(n, out)
-            indices, weights = shares(starts, counts)
+            indices, weights = window_taps(starts, counts)
             y = Resample(axis, Taps(indices, weights / counts[:, None]))(y)
     return y
 
@@ -56,7 +56,7 @@ def adaptive_max_pooling(x: Operand, outsize: Any, return_indices: bool = False)
     array([[[3., 5.]]])
     """
     shape, size = _sizes("adaptive_max_pooling", x, outsize)
-    windows = [shares(*_windows(n, out)).places for n, out in zip(shape[2:], size)]
+    windows = [window_taps(*_windows(n, out)).indices for n, out in zip(shape[2:], size)]
     separate: Any = x
     for axis, (n, pixels) in enumerate(zip(shape[2:], windows), start=2):
         if n != pixels.size:  # Windows of equal size do not overlap.

@@ -17,7 +17,7 @@ from passus.core.replay import replayed
 from passus.errors import DTypeError, ShapeError
 from passus.functions.arrays.shapes import reshape
 from passus.functions.checks import array_of
-from passus.functions.nn.attending import composed_attention
+from passus.functions.nn.composed_attention import composed_attention
 from passus.kernels.attention import Dropping, Settings, attention, attention_gradients
 from passus.random import RNG, get_rng
 

@@ -10,7 +10,7 @@ from passus.backend import Array
 from passus.core import INTEGERS, Binary, Function, Operand, Result, add, upcast_inputs
 from passus.core.replay import replayed
 from passus.errors import ShapeError
-from passus.functions.activation import ACTIVATIONS
+from passus.functions.activation_base import ACTIVATIONS
 from passus.functions.arrays.shapes import reshape
 from passus.functions.checks import array_of, check_activation
 from passus.kernels.biases import compiled_biases, rows_of
@@ -85,7 +85,7 @@ def bias_activation(x: Operand, b: Operand | None, activation: str, axis: int = 
 
     Raises `ArgumentError` for another name, `ShapeError` if b does not have one number for each channel.
 
-    >>> from passus.functions.activation import ACTIVATIONS
+    >>> from passus.functions.activation_base import ACTIVATIONS
     >>> print(*sorted(ACTIVATIONS))
     celu elu gelu gelu_tanh hard_sigmoid hard_swish leaky_relu mish relu selu sigmoid silu softplus softsign tanh
 

@@ -12,7 +12,7 @@ from passus.arguments import checked_number
 from passus.backend import Array
 from passus.core import HALF, INTEGERS, Binary, Operand, Result, Unary
 from passus.errors import ShapeError
-from passus.functions.activation import Activation
+from passus.functions.activation_base import Activation
 from passus.functions.arrays.shapes import reshape
 from passus.kernels.channels import compiled_slopes
 from passus.kernels.elementwise import limited, limited_gradient, masked

@@ -31,7 +31,7 @@ class Run(Protocol):
     def stop(self) -> None:
         """End the training after the current step."""
 
-    def parts(self) -> dict[str, Stateful]:
+    def components(self) -> dict[str, Stateful]:
         """The components of a checkpoint by name."""
 
 

@@ -122,7 +122,7 @@ class CheckpointFolder:
 class Resumable(Protocol):
     """An object that names the components of its checkpoint: a `Trainer`."""
 
-    def parts(self) -> dict[str, Stateful]:
+    def components(self) -> dict[str, Stateful]:
         """The components of a checkpoint by name."""
 
 
@@ -156,7 +156,7 @@ class Checkpoint(Verified, Callback):
 
     def resume(self, run: Resumable) -> bool:
         """Load the latest intact checkpoint; return False if there is none. See `CheckpointFolder.resume`."""
-        return self.folder.resume(**run.parts())
+        return self.folder.resume(**run.components())
 
     def on_start(self, run: Run) -> None:
         """Refuse a folder with checkpoints of another run."""
@@ -173,7 +173,7 @@ class Checkpoint(Verified, Callback):
         if self.every_epochs is not None and run.epoch % self.every_epochs == 0:
             self._save(run)
         if improved:
-            self.folder.save_best(**run.parts())
+            self.folder.save_best(**run.components())
 
     def on_interrupt(self, run: Run) -> None:
         """Save the current state."""
@@ -190,7 +190,7 @@ class Checkpoint(Verified, Callback):
             self.best.verify_state(state, loading)
 
     def _save(self, run: Run) -> None:
-        self.folder.save(run.step, **run.parts())
+        self.folder.save(run.step, **run.components())
 
 
 def _every(name: str, value: Any) -> int | None:
