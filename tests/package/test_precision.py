@@ -13,7 +13,7 @@ from passus import initializers as I
 from passus import optimizers as O
 from passus.kernels.sums import length, total
 from tests.helpers.bare import Model
-from tests.optimizers.test_optimizers import ALL, example, train
+from tests.optimizers.training import ALL, example, train
 
 # Optimizers.
 

@@ -1,0 +1,47 @@
+"""Mistakes in the construction of layers and models."""
+
+from tests.package.mistakes.entry import error, silent
+
+LAYERS = [
+    error("Input size first", "PyTorch", "L.Linear(5, 16)", r"nobias is an int \(16\).*Linear\(16\)"),
+    error("Input channels first", "PyTorch", "L.Conv2d(3, 16, 3)", r"Conv2d\(16, 3\) here"),
+    error("... with stride and padding", "PyTorch", "L.Conv2d(3, 64, 7, 2, 3)", r"Conv2d\(64, 7\) here"),
+    error("... with a name", "PyTorch", "L.Conv2d(3, 16, kernel_size=3)", "kernel_size twice.*in_channels is inferred"),
+    error("... and one channel", "PyTorch", "L.Conv2d(1, 32, 3, 1)", r"Conv2d\(32, 3\) here"),
+    error("... of a transposed convolution", "PyTorch", "L.Deconv2d(64, 32, 2, 2)", r"Deconv2d\(32, 2\) here"),
+    error("... of signals", "PyTorch", "L.Conv1d(4, 8, 3)", r"Conv1d\(8, 3\) here"),
+    error("padding", "PyTorch", "L.Conv2d(16, 3, padding=1)", "called pad here"),
+    error("bias=False", "PyTorch", "L.Linear(16, bias=False)", "nobias=True"),
+    error("in_features", "PyTorch", "L.Linear(in_features=4, out_features=3)", "called in_size here"),
+    error("units", "Keras", "L.Linear(units=3)", "called out_size here"),
+    error("filters", "Keras", "L.Conv2d(filters=16, kernel_size=3)", "called out_channels here"),
+    error("Channels of a norm", "PyTorch", "L.BatchNorm(16)", r"write BatchNorm\(\)"),
+    error("Shape of a norm", "PyTorch", "L.LayerNorm((16,))", "length of the last axis"),
+    error("Order of a norm", "PyTorch", "L.LocalResponseNorm(5, 1e-4, 0.75, 2.0)", "name the others: k, alpha, beta"),
+    error("inplace", "PyTorch", "L.ReLU(inplace=True)", "leave it out"),
+    error("p of dropout", "PyTorch", "L.Dropout(p=0.5)", "called dropout_ratio here"),
+    error("Dropout in percent", "everyone", "L.Dropout(50)", "dropout_ratio is 50.0; it must be"),
+    error("A class for a layer", "everyone", "L.Sequential(L.Linear(5), L.ReLU)", r"write ReLU\(\)"),
+    error("A layer called when it is made", "everyone", "L.ReLU(x)", r"ReLU\(\)\(x\)"),
+    error("A list of layers", "Keras", "L.Sequential([L.Linear(5), L.ReLU()])", "Sequential\\(\\*layers\\)"),
+    error("Sizes without a tuple", "everyone", "MLP(784, 10)", r"in a tuple, as in MLP\(\(784,\)\)"),
+    silent(
+        "The input size among the sizes",
+        "PyTorch",
+        "MLP((4, 5, 3))(x)",
+        "It is a network with one layer more, which somebody may want; nothing tells the two apart.",
+    ),
+    error("The name of an activation", "Keras", "MLP((5, 3), activation='relu')", "give a function"),
+    error("Classes of a known model", "everyone", "passus.models.ResNet18(10)", "num_classes=10"),
+    error("A layer without forward", "Keras", "class Net(Model):\n    def call(self, x): ...\nNet()(x)", "def forward"),
+    error("Layers in a set", "everyone", "model.parts = {L.Linear(3)}\nlist(model.params())", "use a list"),
+    error("Parameter replaced by an array", "everyone", "model.l0.W = np.zeros((4, 5))", r"assign it to W\.data"),
+    error("Parameter replaced by a Variable", "everyone", "model.l0.W = Variable(np.zeros((4, 5)))", r"to W\.data"),
+    error("Parameter moved by hand", "book", "model.l0.W = model.l0.W - 0.1", r"assign its array to W\.data"),
+    silent(
+        "A Variable for a Parameter",
+        "book",
+        "class Net(Model):\n    def __init__(self):\n        self.W = Variable(np.ones((4, 3)))\nNet()",
+        "Layers keep Variables that are not learnt, such as a state from one call to the next.",
+    ),
+]

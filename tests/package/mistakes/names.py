@@ -1,0 +1,71 @@
+"""Names of other libraries."""
+
+from tests.package.mistakes.entry import error
+
+NAMES = [
+    error("eval()", "PyTorch", "model.eval()", r"passus\.test_mode\(\)"),
+    error("train()", "PyTorch", "model.train()", r"passus\.test_mode\(\)"),
+    error("to('cuda')", "PyTorch", "model.to('cuda')", r"model\.to_gpu\(\)"),
+    error("cuda()", "PyTorch", "model.cuda()", r"model\.to_gpu\(\)"),
+    error("cpu() of a Variable", "PyTorch", "v.cpu()", r"x\.data"),
+    error("numpy()", "PyTorch", "v.numpy()", r"x\.data"),
+    error("detach_()", "PyTorch", "v.detach_()", r"x\.detach\(\)"),
+    error("view()", "PyTorch", "v.view(4, 8)", r"x\.reshape\(shape\)"),
+    error("unsqueeze()", "PyTorch", "v.unsqueeze(0)", r"F\.expand_dims"),
+    error("permute()", "PyTorch", "v.permute(1, 0)", r"x\.transpose"),
+    error(
+        "size()",
+        "PyTorch",
+        "v.size()",
+        "not callable",
+        "size is a number, as NumPy's; one that can be called would cost every reader of it.",
+    ),
+    error(
+        "dim", "PyTorch", "v.sum(dim=1)", "unexpected keyword argument 'dim'", "Python says it; NumPy's word is axis."
+    ),
+    error(
+        "no_grad without brackets", "PyTorch", "with passus.no_grad:\n    pass", "context manager", "Python says it."
+    ),
+    error("grad.zero_()", "PyTorch", "F.sum(v * v).backward()\nv.grad.zero_()", r"x\.cleargrad\(\)"),
+    error("weight", "PyTorch", "model.l0.weight", "weights are W"),
+    error("tensor", "PyTorch", "passus.tensor([1.0])", r"Variable\(np\.array"),
+    error("nn", "PyTorch", "passus.nn.Linear(3)", r"passus\.layers"),
+    error("cross_entropy", "PyTorch", "F.cross_entropy(model(x), t)", r"F\.softmax_cross_entropy"),
+    error("mse_loss", "PyTorch", "F.mse_loss(v, x)", r"F\.mean_squared_error"),
+    error("max_pool2d", "PyTorch", "F.max_pool2d(images, 2)", r"F\.pooling\(x, 2, stride=2\)"),
+    error("cat", "PyTorch", "F.cat([v, v])", r"F\.concatenate"),
+    error("BatchNorm2d", "PyTorch", "L.BatchNorm2d(16)", r"L\.BatchNorm\(\)"),
+    error("MaxPool2d", "PyTorch", "L.MaxPool2d(2)", r"L\.MaxPooling\(2\)"),
+    error("CrossEntropyLoss", "PyTorch", "L.CrossEntropyLoss()", r"F\.softmax_cross_entropy"),
+    error("Dense", "Keras", "L.Dense(3)", r"L\.Linear\(out_size\)"),
+    error("fit()", "Keras", "model.fit(x, t)", r"Trainer\(model, optimizer, loader, loss\)\.fit"),
+    error("compile()", "Keras", "model.compile(optimizer='adam')", r"passus\.training\.Trainer"),
+    error("summary of layers", "Keras", "L.Sequential(L.Linear(3)).summary(x)", r"passus\.summary\.summary"),
+    error("A module that is called", "JAX", "passus.grad(lambda x: x**2)(v)", r"write passus\.grad\.grad"),
+    error("A module that is called, too", "Keras", "passus.summary(model, x)", r"write passus\.summary\.summary"),
+    error(
+        "A function called when it is made",
+        "book",
+        "class Square(passus.Function):\n    def forward(self, x):\n        return x**2\nSquare(v)",
+        r"Square\(\)\(x\)",
+    ),
+    error(
+        "Static methods with ctx",
+        "PyTorch",
+        "class Square(passus.Function):\n    @staticmethod\n    def forward(ctx, x):\n        return x**2",
+        r"def forward\(self",
+    ),
+    error("apply()", "PyTorch", "class Square(passus.Function): ...\nSquare.apply(v)", r"Square\(\)\(x\)"),
+    error("StepLR", "PyTorch", "passus.schedules.StepLR", r"step\(lr, every\)"),
+    error("ModelCheckpoint", "Keras", "passus.training.ModelCheckpoint", "Checkpoint"),
+    error("F1Score", "Keras", "passus.metrics.F1Score()", r"F1\(classes\)"),
+    error("result()", "Keras", "passus.metrics.Accuracy().result()", r"compute\(\)"),
+    error("train_test_split", "scikit-learn", "passus.datasets.train_test_split", "random_split"),
+    error("predict_proba", "scikit-learn", "model.predict_proba(x)", r"F\.softmax"),
+    error("clip_grad_norm_", "PyTorch", "O.clip_grad_norm_(model.params(), 1.0)", "ClipGrad"),
+    error("A module for a class", "Keras", "O.adam(0.1)", r"passus\.optimizers\.Adam\(\.\.\.\)"),
+    error("... of layers", "everyone", "L.linear(3)", r"passus\.layers\.Linear"),
+    error("sort()", "NumPy", "v.sort()", r"F\.sort\(x\)"),
+    error("fill()", "NumPy", "v.fill(0.0)", r"x\.data"),
+    error("ToTensor", "PyTorch", "T.ToTensor()", r"write ToArray\(\)"),
+]
