@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
 
-__all__ = ["BROKEN", "LimitedGzip", "gunzip", "member", "read_arrays", "max_unpacked_size", "zip_archive"]
+__all__ = ["BROKEN", "LimitedGzip", "gunzip", "member", "read_npz_arrays", "max_unpacked_size", "zip_archive"]
 
 BROKEN = (
     OSError,
@@ -169,13 +169,13 @@ def member(path: Path, name: str) -> bytes:
             return b"".join(iter(lambda: file.read(CHUNK), b""))
 
 
-def read_arrays(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_npz_arrays(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The arrays of an npz archive by name. Raises one of `BROKEN`.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "arrays.npz"
     >>> np.savez(path, x=np.arange(3))
-    >>> read_arrays(path)
+    >>> read_npz_arrays(path)
     {'x': array([0, 1, 2])}
     """
     with zip_archive(Path(path)) as archive:

@@ -15,6 +15,7 @@ import numpy as np
 
 from passus.config import enable_backprop
 from passus.core import callers
+from passus.core.data import array_from_scalar
 from passus.core.variable import Variable
 from passus.errors import DTypeError, LabelError, PassusError, ShapeError
 from passus.foreign import UFUNCS
@@ -50,11 +51,11 @@ def array_ufunc(self: Variable, ufunc: np.ufunc, method: str, *inputs: Any, out:
         if out is None and not options and ufunc in differentiable:
             return differentiable[ufunc](*inputs)
         if ufunc in without_gradient and out is None:
-            return _as_arrays(ufunc(*_unboxed(inputs), **options))
+            return array_from_scalar(ufunc(*_unboxed(inputs), **options))
     if out is None:
         options = _relevant(options)
         if ufunc in without_gradient:
-            return _as_arrays(getattr(ufunc, method)(*_unboxed(inputs), **_unboxed(options)))
+            return array_from_scalar(getattr(ufunc, method)(*_unboxed(inputs), **_unboxed(options)))
         answer = _of_method(ufunc, method, inputs, options)
         if answer is not NotImplemented:
             return answer
@@ -97,7 +98,7 @@ def _of_method(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: d
 def array_function(self: Variable, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call any other function of NumPy, such as ``np.concatenate([x, array])``."""
     if func in without_gradient:
-        return _as_arrays(func(*_unboxed(args), **{name: _unboxed(value) for name, value in kwargs.items()}))
+        return array_from_scalar(func(*_unboxed(args), **{name: _unboxed(value) for name, value in kwargs.items()}))
     if func in differentiable:
         return _called(differentiable[func], _named(func), args, _relevant(kwargs))
     raise no_rule(_named(func), [])
@@ -183,10 +184,6 @@ def _unboxed(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _unboxed(v) for name, v in value.items()}
     return value
-
-
-def _as_arrays(result: Any) -> Any:
-    return np.asarray(result) if isinstance(result, np.generic) else result
 
 
 Variable.__array_ufunc__ = array_ufunc  # type: ignore[assignment, method-assign]

@@ -40,7 +40,7 @@ class Epoch:
 
 
 class Loader(Verified, ABC, CheckedOptions):
-    """Iterates over a dataset in batches. Subclasses define their number and order: `_counts`, `_new_order`, `_indices`.
+    """Iterates over a dataset in batches. Subclasses define their number and order: `_counts` and `_new_order`.
 
     ``for x, t in loader`` starts a new epoch, except once after `load_state_dict`, when it resumes the saved epoch. The
     length of the dataset is read at the start of each epoch.
@@ -87,9 +87,9 @@ class Loader(Verified, ABC, CheckedOptions):
     def _new_order(self, size: int) -> Array:
         """The order of one epoch, an array that `_indices` divides into batches."""
 
-    @abstractmethod
     def _indices(self, epoch: Epoch, i: int) -> Array:
-        """The indices of the examples in batch ``i``."""
+        """The indices of the examples in batch ``i``: consecutive numbers of the order."""
+        return epoch.order[i * self.batch_size : (i + 1) * self.batch_size]
 
     # Iteration.
 

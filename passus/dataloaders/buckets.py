@@ -9,7 +9,7 @@ import numpy as np
 
 from passus.arguments import checked_count, checked_flag
 from passus.backend import Array
-from passus.dataloaders.base import Epoch, Loader
+from passus.dataloaders.base import Loader
 from passus.dataloaders.fetching import Examples
 from passus.dataloaders.padding import PaddingCollate
 from passus.errors import ArgumentError, DTypeError
@@ -88,9 +88,6 @@ class BucketDataLoader(Loader):
         end = length // self.batch_size * self.batch_size  # A smaller last batch stays the last.
         batches = order[:end].reshape(-1, self.batch_size)
         return np.concatenate([batches[rng.permutation(len(batches))].ravel(), order[end:]])
-
-    def _indices(self, epoch: Epoch, i: int) -> Array:
-        return epoch.order[i * self.batch_size : (i + 1) * self.batch_size]
 
     def _batching(self) -> Tree:
         return {**super()._batching(), "drop_last": self.drop_last}

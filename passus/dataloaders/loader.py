@@ -9,7 +9,7 @@ import numpy as np
 
 from passus.arguments import checked_count, checked_flag
 from passus.backend import Array
-from passus.dataloaders.base import Epoch, Loader
+from passus.dataloaders.base import Loader
 from passus.dataloaders.fetching import Examples
 from passus.errors import ArgumentError
 from passus.random import RNG, get_rng
@@ -80,9 +80,6 @@ class DataLoader(Loader):
         order = get_rng(self._rng).permutation(size) if self.shuffle else np.arange(size)
         # np.resize repeats the first examples if the order is too short.
         return np.resize(order, self._counts(size)[0] * count)[index::count]
-
-    def _indices(self, epoch: Epoch, i: int) -> Array:
-        return epoch.order[i * self.batch_size : (i + 1) * self.batch_size]
 
     def _batching(self) -> Tree:
         return {**super()._batching(), "drop_last": self.drop_last, "shard": list(self.shard)}

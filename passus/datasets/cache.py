@@ -11,7 +11,7 @@ from passus.backend import Array
 from passus.datasets.download import cache_folder
 from passus.errors import DataError, DTypeError, PathError
 from passus.files import checked_file, checked_path, ensured_folder, replacing
-from passus.unpacking import BROKEN, max_unpacked_size, read_arrays
+from passus.unpacking import BROKEN, max_unpacked_size, read_npz_arrays
 
 __all__ = ["load_cache_npz", "save_cache_npz"]
 
@@ -54,7 +54,7 @@ def load_cache_npz(file_name: str | os.PathLike[str]) -> tuple[Array, Array] | t
     except PathError:
         return None, None
     try:
-        arrays = read_arrays(path)
+        arrays = read_npz_arrays(path)
         return arrays["data"], arrays["label"]
     except BROKEN as error:
         raise DataError(f"{path}: cannot read data and label ({error}); delete the file and save it again") from error

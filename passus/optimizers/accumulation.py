@@ -16,7 +16,7 @@ from passus.loading import Loading, Verified, leaf
 from passus.optimizers.base import Optimizer
 from passus.optimizers.options import Rate
 from passus.optimizers.parameters import Target, check_gradient
-from passus.optimizers.state import read_arrays
+from passus.optimizers.state import loaded_arrays
 from passus.tree import Tree, check_tree, unflatten
 
 __all__ = ["GradientAccumulation"]
@@ -101,11 +101,9 @@ class GradientAccumulation(Verified, CheckedOptions):
         """Verify a state for `load_state_dict`. Raises `WeightsError` with the list of what does not fit."""
         name = "GradientAccumulation"
         check_tree(f"{name}.load_state_dict", state, ["optimizer", "calls"])
-        params = {path: loading.pending(p, "data") for path, p in self._named_params()}
-        known = {path: at_least_float32(data) for path, data in params.items() if data is not None}
         loading.verify(self.optimizer, state["optimizer"], "optimizer")
         loading.assign(self, "calls", checked_count(name, "calls", leaf(state["calls"]), low=0))
-        loading.assign(self, "_sums", read_arrays(state, "sums", known, name))
+        loading.assign(self, "_sums", loaded_arrays(state, "sums", self._named_params(), loading, name))
 
     def _named_params(self) -> list[tuple[str, Parameter]]:
         if self.optimizer.target is None:

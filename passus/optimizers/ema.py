@@ -15,7 +15,7 @@ from passus.kernels.updates import average
 from passus.loading import Loading, Verified, leaf
 from passus.optimizers.hooks import Hook
 from passus.optimizers.parameters import Target, check_target
-from passus.optimizers.state import read_arrays
+from passus.optimizers.state import loaded_arrays
 from passus.tree import Tree, check_tree, unflatten
 
 __all__ = ["EMA"]
@@ -90,9 +90,8 @@ class EMA(Verified, Hook):
     def verify_state(self, state: Tree, loading: Loading) -> None:
         """Verify a state for `load_state_dict`. Raises `WeightsError` with the list of what does not fit."""
         check_tree("EMA.load_state_dict", state, ["decay"])
-        params = {path: loading.pending(p, "data") for path, p in self.model.named_params()}
-        known = {path: at_least_float32(data) for path, data in params.items() if data is not None}
-        loading.assign(self, "averages", read_arrays(state, "averages", known, "EMA"))
+        averages = loaded_arrays(state, "averages", self.model.named_params(), loading, "EMA")
+        loading.assign(self, "averages", averages)
         loading.assign(self, "decay", checked_number("EMA", "decay", leaf(state["decay"]), 0.0, 1.0))
 
     def _named_params(self) -> list[tuple[str, Parameter]]:

@@ -21,7 +21,7 @@ from passus.optimizers.parameters import Target, check_float, check_update
 from passus.optimizers.slots import ParamState, SlotArrays
 from passus.tree import Stateful, Tree, check_tree, compare, flatten, unflatten
 
-__all__ = ["OptimizerState", "read_arrays"]
+__all__ = ["OptimizerState", "loaded_arrays"]
 
 
 class OptimizerState(GroupedOptions, Verified):
@@ -64,8 +64,8 @@ class OptimizerState(GroupedOptions, Verified):
         given = flatten({name: node for name, node in state.items() if name not in children and name != "own"})
         states = self._empty_states(given, loading)
         missing = {name: 0 for name in children if name not in state}
-        arrays = as_arrays(given)
-        compare(as_arrays(self._leaves(states) | missing), arrays, what)
+        arrays = _as_arrays(given)
+        compare(_as_arrays(self._leaves(states) | missing), arrays, what)
         options = [self._saved_options(path, known, arrays) for path, known in self._option_sets().items()]
         for name, child in children.items():
             loading.verify(child, state[name], name)
@@ -138,7 +138,7 @@ class OptimizerState(GroupedOptions, Verified):
         return {name: value for name, value in self.__dict__.items() if name not in self._base_attributes}
 
 
-def as_arrays(leaves: Mapping[str, Any]) -> dict[str, Array]:
+def _as_arrays(leaves: Mapping[str, Any]) -> dict[str, Array]:
     """Convert numbers, pairs and names to arrays, as they are read from a file; other leaves are returned unchanged."""
     return {name: np.asarray(value) if _is_plain(value) else value for name, value in leaves.items()}
 
@@ -149,16 +149,20 @@ def _is_plain(value: Any) -> bool:
     return all(isinstance(item, (bool, int, float, str, np.generic)) for item in items)
 
 
-def read_arrays(state: Tree, name: str, params: Mapping[str, Array], what: str) -> dict[str, Array]:
+def loaded_arrays(
+    state: Tree, name: str, params: Iterable[tuple[str, Parameter]], loading: Loading, what: str
+) -> dict[str, Array]:
     """Copy the arrays under ``name`` by path; each must fit the parameter at its path. An empty tree may be missing.
 
-    Raises `WeightsError` with the list of what does not fit.
+    Arrays of float16 parameters are float32. Raises `WeightsError` with the list of what does not fit.
 
-    >>> read_arrays({"sums": {"l1": {"b": np.zeros(1)}}}, "sums", {"l1.b": np.ones(1)}, "example")
-    {'l1.b': array([0.])}
+    >>> parameter = Parameter(np.ones(1))
+    >>> loaded_arrays({"sums": {"b": np.zeros(1)}}, "sums", [("b", parameter)], Loading(), "example")
+    {'b': array([0.])}
     """
     tree = state.get(name) or {}
     check_tree(f"{what}, {name}", tree)
-    given = as_arrays(flatten(tree))
-    compare({path: x for path, x in params.items() if path in given}, given, what)
+    given = _as_arrays(flatten(tree))
+    pending = {path: loading.pending(p, "data") for path, p in params if path in given}
+    compare({path: at_least_float32(data) for path, data in pending.items() if data is not None}, given, what)
     return {path: copied(x) for path, x in given.items()}

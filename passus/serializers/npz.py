@@ -11,7 +11,7 @@ from passus.backend import Array
 from passus.errors import WeightsError
 from passus.files import FilePath, replacing
 from passus.serializers.files import check_readable
-from passus.unpacking import BROKEN, read_arrays
+from passus.unpacking import BROKEN, read_npz_arrays
 
 __all__ = ["read_npz", "write_npz"]
 
@@ -33,7 +33,7 @@ def read_npz(path: FilePath) -> dict[str, Array]:
     """
     check_readable(path)
     try:
-        entries = read_arrays(path)
+        entries = read_npz_arrays(path)
         arrays = {name.replace("/", "."): array for name, array in entries.items()}
         if len(arrays) < len(entries):
             raise ValueError("two names differ only in dots and slashes")

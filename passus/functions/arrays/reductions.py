@@ -41,7 +41,7 @@ class Reduction(Unary):
         if self.keepdims or self.axis is None:
             return reduced
         shape = self.operands[0].shape
-        axes = _as_tuple(self.axis, len(shape))
+        axes = _normalized_axes(self.axis, len(shape))
         return reduced.reshape([1 if i in axes else n for i, n in enumerate(shape)])
 
     def broadcast(self, reduced: Any) -> Any:
@@ -107,7 +107,7 @@ class Prod(Reduction):
 
     def backward(self, gy: Any) -> Any:
         x = self.x
-        axes = _as_tuple(self.axis, x.ndim)
+        axes = _normalized_axes(self.axis, x.ndim)
         order = (*axes, *[a for a in range(x.ndim) if a not in axes])
         front = x.transpose(order)
         n = math.prod(front.shape[: len(axes)])
@@ -175,7 +175,7 @@ def reduced_to_one(x: Array, y: Array) -> int:
     return math.prod([n for n, m in zip(x.shape, y.shape) if n != m])
 
 
-def _as_tuple(axis: Axis, ndim: int) -> tuple[int, ...]:
+def _normalized_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     """The axes to reduce, as non-negative numbers. NumPy accepts axis 0 for an array without axes."""
     if axis is None:
         return tuple(range(ndim))
