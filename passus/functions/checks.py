@@ -15,6 +15,7 @@ from passus.kernels.formulas import FORMULAS
 
 __all__ = [
     "PAD_MODES",
+    "WITH_AXIS",
     "array_of",
     "channels_last",
     "check_activation",

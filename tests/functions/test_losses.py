@@ -11,7 +11,7 @@ import torch
 import passus.functions as F
 from passus import Variable, using_config
 from passus.core.backward import gradients
-from passus.errors import LabelError
+from passus.errors import LabelError, ShapeError
 from passus.testing import check_grads
 
 T = torch.nn.functional
@@ -143,6 +143,23 @@ def test_binary_cross_entropy_near_its_ends() -> None:
 
 
 # Labels and targets.
+
+
+def test_probabilities_on_another_axis_than_that_of_the_classes_raise_errors() -> None:
+    x = np.zeros((2, 7, 5))
+    p = np.moveaxis(np.tile(np.eye(5)[2], (2, 7, 1)), 2, 1)  # (N, C, T)
+    F.softmax_cross_entropy(np.zeros((2, 5, 7)), p), F.kl_divergence(np.zeros((2, 5, 7)), p)
+    with pytest.raises(
+        ShapeError, match=r"softmax_cross_entropy: t \(2, 5, 7\) sums to 1 along axis 1, .* pass axis=1"
+    ):
+        F.softmax_cross_entropy(np.zeros((2, 5, 7)), p, axis=2)
+    p = p.swapaxes(1, 2)
+    F.softmax_cross_entropy(x, p, axis=-1)
+    with pytest.raises(ShapeError, match=r"t \(2, 7, 5\) sums to 1 along axis 2, .* axis 1; .* pass axis=2"):
+        F.softmax_cross_entropy(x, p)
+    with pytest.raises(ShapeError, match=r"kl_divergence: p \(2, 7, 5\) sums to 1 .* write F.moveaxis\(p, 2, 1\)"):
+        F.kl_divergence(x, p)
+    F.kl_divergence(x, 2 * p)  # Not normalised along any axis.
 
 
 @pytest.mark.parametrize("function", [F.softmax_cross_entropy, F.nll_loss, F.accuracy, F.one_hot])

@@ -1,15 +1,16 @@
-"""The axis of the classes in the scores of a classifier."""
+"""The axis of the classes in scores and probabilities."""
 
 from __future__ import annotations
 
 from passus.arguments import checked_integer
+from passus.backend import Array
 from passus.core import Operand
 from passus.errors import ShapeError
 from passus.functions.arrays.shapes import moveaxis
-from passus.functions.checks import array_of
+from passus.functions.checks import WITH_AXIS, array_of
 from passus.notices import notice_once
 
-__all__ = ["class_axis", "classes_second"]
+__all__ = ["check_class_axis", "class_axis", "classes_second"]
 
 
 def class_axis(name: str, x: Operand, axis: int | None) -> int:
@@ -31,6 +32,27 @@ def class_axis(name: str, x: Operand, axis: int | None) -> int:
             "pass axis=1 to keep this meaning without the warning",
         )
     return 1
+
+
+def check_class_axis(name: str, called: str, p: Array, axis: int) -> None:
+    """Raise `ShapeError` if probabilities sum to 1 along another axis than that of the classes.
+
+    >>> import numpy as np
+    >>> check_class_axis("kl_divergence", "p", np.full((2, 4, 3), 0.25), 1)
+    """
+    if p.ndim < 3 or not p.size or _sums_to_one(p, axis):
+        return
+    for other in range(p.ndim - 1, 0, -1):
+        if p.shape[other] > 1 and _sums_to_one(p, other):
+            fix = f"pass axis={other}" if name in WITH_AXIS else f"write F.moveaxis({called}, {other}, 1)"
+            raise ShapeError(
+                f"{name}: {called} {p.shape} sums to 1 along axis {other}, but its classes are on axis {axis % p.ndim}; "
+                f"for classes on axis {other} {fix}"
+            )
+
+
+def _sums_to_one(p: Array, axis: int) -> bool:
+    return bool((abs(p.sum(axis=axis) - 1) < 1e-3).all())
 
 
 def classes_second(name: str, x: Operand, axis: int) -> Operand:

@@ -26,7 +26,7 @@ from passus.functions.checks import (
     check_reduction,
     check_same_shape,
 )
-from passus.functions.nn.class_axis import class_axis, classes_second
+from passus.functions.nn.class_axis import check_class_axis, class_axis, classes_second
 from passus.functions.nn.scores import expect_logarithms, expect_scores
 from passus.functions.nn.softmax import log_softmax, softmax
 from passus.functions.nn.weighting import in_dtype_of, product, weighted, zero_unweighted
@@ -129,6 +129,7 @@ def softmax_cross_entropy(
     if probabilities:
         t = classes_second(name, t, axis)
         check_same_shape(name, x, t)
+        check_class_axis(name, "t", target, axis)
         if ignore_index is not None:
             raise ArgumentError(f"{name}: ignore_index={ignore_index} is for labels, but t holds probabilities")
         losses = _against_probabilities(name, x, t, weight, label_smoothing)
@@ -214,7 +215,8 @@ def kl_divergence(log_q: Operand, p: Operand, *, reduction: str = "mean") -> Res
     ``log_q``: (N, C, ...), predicted log-probabilities, as from `log_softmax`; ``p``: (N, C, ...), true probabilities.
     Classes with ``p = 0`` add nothing. The mean is over examples, not over classes.
 
-    Raises `ShapeError` for unequal shapes or a missing axis 1, `ArgumentError` for a negative ``p``.
+    Raises `ShapeError` for unequal shapes, a missing axis 1, or a ``p`` that sums to 1 along another axis instead,
+    `ArgumentError` for a negative ``p``.
 
     >>> import numpy as np
     >>> kl_divergence(np.log(np.array([[0.5, 0.5]])), np.array([[0.0, 1.0]]))
@@ -229,6 +231,7 @@ def kl_divergence(log_q: Operand, p: Operand, *, reduction: str = "mean") -> Res
         raise ArgumentError(
             f"kl_divergence: p holds {true.min()}, but probabilities are not negative; for scores write p = F.softmax(p)"
         )
+    check_class_axis("kl_divergence", "p", true, 1)
     positive = true > 0
     losses = sum(mul(p, sub(log(where(positive, p, 1.0)), where(positive, log_q, 0.0))), axis=1)
     check_reduction("kl_divergence", reduction, losses.size)
