@@ -16,24 +16,25 @@ THRESHOLDS = 1 << 12, 1 << 15
 
 
 def _suits(x: Array, name: str, options: tuple[float, ...], xp: Any) -> bool:
-    return plain_float32(x) and worth_kernel(x.size, *THRESHOLDS) and is_dense(x)
+    return x.size >= THRESHOLDS[0] and worth_kernel(x.size, *THRESHOLDS) and plain_float32(x) and is_dense(x)
 
 
 def _gradient_suits(
     gy: Array, x: Array | None, y: Array | None, name: str, options: tuple[float, ...], xp: Any
 ) -> bool:
+    if gy.size < THRESHOLDS[0] or not worth_kernel(gy.size, *THRESHOLDS):
+        return False
     first: Any = y if x is None else x
     second: Any = first if y is None else y
     return bool(
         plain_float32(gy, first, second)
-        and worth_kernel(gy.size, *THRESHOLDS)
         and gy.shape == first.shape == second.shape
         and gy.strides == first.strides == second.strides
         and is_dense(gy)
     )
 
 
-@kernel(_suits, least=THRESHOLDS[0])
+@kernel(_suits)
 def activation(x: Array, name: str, options: tuple[float, ...], xp: Any) -> Array:
     """The value of a formula in `kernels/formulas.py`; ``xp``: the array library, with what the formula needs of it.
 
@@ -45,7 +46,7 @@ def activation(x: Array, name: str, options: tuple[float, ...], xp: Any) -> Arra
     return y
 
 
-@kernel(_gradient_suits, least=THRESHOLDS[0])
+@kernel(_gradient_suits)
 def activation_gradient(
     gy: Array, x: Array | None, y: Array | None, name: str, options: tuple[float, ...], xp: Any
 ) -> Array:

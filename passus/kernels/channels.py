@@ -8,21 +8,21 @@ from __future__ import annotations
 import math
 from typing import Any, TypeAlias
 
-from passus import config
-from passus.backend import Array
-from passus.kernels.dispatch import kernel, native_module, plain_float32, worth_kernel
-from passus.kernels.elementwise import limited, limited_gradient
+from passus.backend import Array, backend_of
+from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
+from passus.kernels.elementwise import limited, limited_gradient, masked
 from passus.kernels.layout import channels_last
-from passus.kernels.sums import deviations, total
+from passus.kernels.sums import deviations, total, total_like
 
 __all__ = [
     "Limits",
     "channel_moments",
     "channel_products",
     "channel_sums",
-    "compiled_slopes",
     "scaled_channels",
     "scaled_gradient",
+    "sloped_channels",
+    "sloped_gradient",
 ]
 
 THRESHOLDS = 1 << 11, 1 << 14
@@ -66,6 +66,14 @@ def _gradient_suits(
     limits: Limits | None = None,
 ) -> bool:
     return _both_suit(gy, x, mean, scale, shift, mean_grad, projection)
+
+
+def _slopes_suit(x: Array, slope: Array) -> bool:
+    return _suits(x) and plain_float32(slope) and slope.shape in ((), (1,), x.shape[1:2] + (1,) * (x.ndim - 2))
+
+
+def _slope_gradients_suit(gy: Array, x: Array, slope: Array) -> bool:
+    return _both_suit(gy, x) and _slopes_suit(x, slope)
 
 
 @kernel(_suits)
@@ -145,14 +153,29 @@ def scaled_gradient(
     return (gy - (x - mean) * projection - mean_grad) * scale
 
 
-def compiled_slopes(x: Any, slope: Any, gy: Any = None) -> Any:
-    """The module of `sloped_channels` and its gradient, if it suits x, a slope for all or each of its channels, and a gradient;
-    or None. The reference are the formula and the rules of `passus.functions.prelu`.
+@kernel(_slopes_suit)
+def sloped_channels(x: Array, slope: Array) -> Array:
+    """``max(x, 0) + slope * min(x, 0)``; ``slope``: one number, or one for each channel, of a shape that broadcasts with x.
+
+    >>> import numpy as np
+    >>> sloped_channels(np.array([[-1.0, 2.0]]), np.array([0.5, 0.5]))
+    array([[-0.5,  2. ]])
     """
-    if not plain_float32(x, slope) or x.ndim < 2:
-        return None
-    suits = slope.size in (1, x.shape[1]) and (_suits(x) if gy is None else _both_suit(gy, x)) and config.native.get()
-    return native_module("channels") if suits else None
+    return backend_of(x).xp.maximum(x, 0) + masked(slope * x, x < 0)
+
+
+@kernel(_slope_gradients_suit)
+def sloped_gradient(gy: Array, x: Array, slope: Array) -> tuple[Array, Array]:
+    """The gradients for x and for the slope, from that for the result. Given Variables, the gradients are some.
+
+    >>> import numpy as np
+    >>> sloped_gradient(np.array([[1.0, 2.0]]), np.array([[-3.0, 4.0]]), np.array([0.5, 0.5]))
+    (array([[0.5, 2. ]]), array([-3.,  0.]))
+    """
+    positive = x > 0
+    gx = masked(gy, positive) + masked(slope * gy, ~positive)
+    gslope = masked(gy, ~(x >= 0)) * backend_of(x).xp.minimum(x, 0)
+    return gx, total_like(slope, gslope)
 
 
 def _scaled(x: Any, mean: Any, scale: Any, shift: Any) -> Any:

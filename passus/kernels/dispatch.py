@@ -36,19 +36,21 @@ FLOAT32 = np.dtype(np.float32)
 class Kernel(Generic[P, R]):
     """A reference, and how to find the compiled kernel of its name when that suits the arguments."""
 
-    def __init__(self, reference: Callable[P, R], suits: Callable[..., bool], least: int) -> None:
-        self.reference, self.suits, self.least = reference, suits, least
+    def __init__(self, reference: Callable[P, R], suits: Callable[..., bool]) -> None:
+        self.reference, self.suits = reference, suits
         self.module = reference.__module__.rpartition(".")[2]
         update_wrapper(self, reference)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        if self.least and args[0].size < self.least:  # type: ignore[attr-defined]
-            return self.reference(*args, **kwargs)
         if self.suits(*args, **kwargs) and config.native.get():
             compiled = self.compiled()
             if compiled is not None:
                 return compiled(*args, **kwargs)
         return self.reference(*args, **kwargs)
+
+    def takes(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Whether a call with these arguments runs the compiled kernel."""
+        return self.suits(*args, **kwargs) and config.native.get() and self.compiled() is not None
 
     def compiled(self) -> Callable[P, R] | None:
         """The kernel; None where Numba does not work."""
@@ -56,20 +58,17 @@ class Kernel(Generic[P, R]):
         return None if module is None else getattr(module, self.reference.__name__)
 
 
-def kernel(suits: Callable[..., bool], least: int = 0) -> Callable[[Callable[P, R]], Kernel[P, R]]:
+def kernel(suits: Callable[..., bool]) -> Callable[[Callable[P, R]], Kernel[P, R]]:
     """Name a function in ``passus/kernels`` as the reference of the compiled one in ``passus/kernels/native``.
 
-    ``suits``: given the same arguments, whether the compiled one can take them and is worth it. It is the boundary: compiled
-    code reads and writes as far as sizes tell it, so all that it relies on is checked there, the types of arrays, their
-    shapes, and how they lie in memory. What does not suit is left to the reference, whose errors are those of NumPy. Only
-    the values of indices are checked by the compiled ones themselves.
-
-    ``least``: the size of the first argument, an array, below which the reference is called at once: for small arrays
-    ``suits`` would take as long as the reference.
+    ``suits``: given the same arguments, whether the compiled function can take them and is worth it. The size is checked first,
+    because for small arrays the other checks would take as long as the reference. ``suits`` is the boundary: compiled code
+    does not check bounds, so the types of arrays, their shapes and their memory layout are checked there. The reference
+    handles everything else; its errors are those of NumPy. Only the values of indices are checked by compiled functions.
     """
 
     def named(reference: Callable[P, R]) -> Kernel[P, R]:
-        return Kernel(reference, suits, least)
+        return Kernel(reference, suits)
 
     return named
 

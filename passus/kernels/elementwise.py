@@ -10,7 +10,7 @@ import numpy as np
 from passus.backend import Array, backend_of
 from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
 
-__all__ = ["is_dense", "dropped_out", "limited", "limited_gradient", "limited_sum", "masked", "where"]
+__all__ = ["dropped_out", "exp_below_zero", "is_dense", "limited", "limited_gradient", "limited_sum", "masked", "where"]
 
 THRESHOLDS = 1 << 16, 1 << 18
 """From how many elements on a kernel is worth it, and from how many on the first one is; below, NumPy is quick
@@ -51,7 +51,7 @@ def limited_sum(x0: Array, x1: Array, low: float, high: float) -> Array:
     >>> limited_sum(np.array([-1.0, 2.0, 9.0]), np.array([1.0, 1.0, 1.0]), 0.0, 6.0)
     array([0., 3., 6.])
     """
-    return limited.reference(x0 + x1, low, high)
+    return limited(x0 + x1, low, high)
 
 
 @kernel(_suits)
@@ -111,6 +111,15 @@ def where(mask: Array, x: Any, y: Any) -> Any:
             return (of_x * mask + of_y * ~mask).view(dtype)
     xp = np if isinstance(x, np.ndarray) or isinstance(y, np.ndarray) else backend_of(x, y).xp
     return xp.where(mask, x, y)
+
+
+def exp_below_zero(x: Any) -> Any:
+    """``exp(x)`` of numbers that are not above 0, for which a kernel needs no bound. Given a Variable, the result is one.
+
+    >>> exp_below_zero(np.array([0.0, -np.inf]))
+    array([1., 0.])
+    """
+    return backend_of(x).xp.exp(x)
 
 
 def is_dense(x: Array) -> bool:

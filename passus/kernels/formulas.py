@@ -2,7 +2,7 @@
 
 NumPy reads them as the reference, Variables as the recorded rule of a gradient, and Numba as the kernel, on vectors. A formula is a
 plain function of ``xp``, the array library, with operators and the functions that `native/elementary.py` has, too.
-`masked` and `where` tell arrays, Variables and vectors apart themselves.
+`masked`, `where` and `exp_below_zero` accept arrays, Variables and vectors.
 
 Limits hold at infinity: a factor that is infinite there is bounded before it meets one that is 0.
 """
@@ -13,9 +13,9 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
-from passus.kernels.elementwise import masked, where
+from passus.kernels.elementwise import exp_below_zero, masked, where
 
-__all__ = ["FORMULAS", "Formula", "clipped", "sigmoid"]
+__all__ = ["FORMULAS", "Formula", "centred", "clipped", "exponential", "log_gradient", "sigmoid"]
 
 Numbers: TypeAlias = Any
 """An array, a Variable, or a vector in a kernel."""
@@ -42,6 +42,11 @@ class Formula(NamedTuple):
     gradient: Callable[..., Numbers]
     reads: str
     options: dict[str, float] = {}  # noqa: RUF012  # It is not changed.
+
+    @property
+    def default(self) -> tuple[float, ...]:
+        """The default values of the options."""
+        return tuple(self.options.values())
 
 
 def clipped(x: Numbers, low: float, high: float) -> Numbers:
@@ -81,7 +86,7 @@ def softplus(xp: Any, x: Numbers) -> Numbers:
     return xp.maximum(x, 0) + xp.log1p(xp.exp(-abs(x)))  # Several times faster than logaddexp.
 
 
-def softplus_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
+def softplus_gradient(xp: Any, g: Numbers, x: Numbers, y: None) -> Numbers:
     return g * sigmoid(xp, x)
 
 
@@ -90,7 +95,7 @@ def softsign(xp: Any, x: Numbers) -> Numbers:
     return x / (abs(x) + 1)
 
 
-def softsign_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
+def softsign_gradient(xp: Any, g: Numbers, x: Numbers, y: None) -> Numbers:
     root = 1 / (abs(x) + 1)
     return g * (root * root)
 
@@ -99,9 +104,9 @@ def silu(xp: Any, x: Numbers) -> Numbers:
     return xp.maximum(x, -FAR) * sigmoid(xp, x)
 
 
-def silu_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
+def silu_gradient(xp: Any, g: Numbers, x: Numbers, y: None) -> Numbers:
     s = sigmoid(xp, x)
-    return g * (s + xp.minimum(y, FAR) * (1 - s))
+    return g * (s + clipped(x, -FAR, FAR) * s * (1 - s))
 
 
 def mish_gate(xp: Any, x: Numbers) -> Numbers:
@@ -116,7 +121,7 @@ def mish(xp: Any, x: Numbers) -> Numbers:
     return xp.maximum(x, -FAR) * gate
 
 
-def mish_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
+def mish_gradient(xp: Any, g: Numbers, x: Numbers, y: None) -> Numbers:
     e, gate = mish_gate(xp, x)
     return g * (gate + clipped(x, -FAR, FAR) * (e / (e + 1)) * (1 - gate * gate))
 
@@ -125,7 +130,7 @@ def gelu(xp: Any, x: Numbers) -> Numbers:
     return xp.maximum(x, -40.0) * xp.normal_cdf(x)
 
 
-def gelu_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
+def gelu_gradient(xp: Any, g: Numbers, x: Numbers, y: None) -> Numbers:
     x = clipped(x, -40.0, 40.0)
     return g * (xp.normal_cdf(x) + x * xp.normal_pdf(x))
 
@@ -135,7 +140,7 @@ def gelu_tanh(xp: Any, x: Numbers) -> Numbers:
     return x * ((_tanh_of_gelu(xp, x) + 1) * 0.5)
 
 
-def gelu_tanh_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
+def gelu_tanh_gradient(xp: Any, g: Numbers, x: Numbers, y: None) -> Numbers:
     x = clipped(x, -20.0, 20.0)
     t = _tanh_of_gelu(xp, x)
     return g * (((t + 1) + x * (1 - t * t) * (x * x * (3 * SLOPE * CUBIC) + SLOPE)) * 0.5)
@@ -157,7 +162,7 @@ def leaky_relu(xp: Any, x: Numbers, slope: float) -> Numbers:
     return xp.maximum(x, slope * x) if slope <= 1 else xp.minimum(x, slope * x)
 
 
-def leaky_relu_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers, slope: float) -> Numbers:
+def leaky_relu_gradient(xp: Any, g: Numbers, x: Numbers, y: None, slope: float) -> Numbers:
     return where(x > 0, g, slope * g)
 
 
@@ -166,6 +171,7 @@ def elu(xp: Any, x: Numbers, alpha: float) -> Numbers:
 
 
 def elu_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers, alpha: float) -> Numbers:
+    # For a negative alpha, y alone does not show the sign of x.
     return g * where(x > 0, 1.0, y + alpha)
 
 
@@ -173,23 +179,23 @@ def selu(xp: Any, x: Numbers) -> Numbers:
     return SELU_SCALE * xp.maximum(x, 0) + DEPTH * xp.expm1(xp.minimum(x, 0))
 
 
-def selu_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
-    return g * where(x > 0, SELU_SCALE, y + DEPTH)
+def selu_gradient(xp: Any, g: Numbers, x: None, y: Numbers) -> Numbers:
+    return g * where(y > 0, SELU_SCALE, y + DEPTH)
 
 
 def celu(xp: Any, x: Numbers, alpha: float) -> Numbers:
     return xp.maximum(x, 0) + alpha * xp.expm1(xp.minimum(x, 0) / alpha)
 
 
-def celu_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers, alpha: float) -> Numbers:
-    return g * where(x > 0, 1.0, (y + alpha) / alpha)
+def celu_gradient(xp: Any, g: Numbers, x: None, y: Numbers, alpha: float) -> Numbers:
+    return g * where(y > 0, 1.0, (y + alpha) / alpha)
 
 
 def hard_sigmoid(xp: Any, x: Numbers) -> Numbers:
     return clipped(x + 3, 0.0, 6.0) / 6
 
 
-def hard_sigmoid_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
+def hard_sigmoid_gradient(xp: Any, g: Numbers, x: Numbers, y: None) -> Numbers:
     return masked(g, (x > -3) & (x < 3)) / 6
 
 
@@ -197,13 +203,46 @@ def hard_swish(xp: Any, x: Numbers) -> Numbers:
     return xp.maximum(x, -3.0) * (clipped(x + 3, 0.0, 6.0) / 6)
 
 
-def hard_swish_gradient(xp: Any, g: Numbers, x: Numbers, y: Numbers) -> Numbers:
+def hard_swish_gradient(xp: Any, g: Numbers, x: Numbers, y: None) -> Numbers:
     slope = where(x >= 3, 1.0, clipped(x, -3.0, 3.0) / 3 + 0.5)
     return masked(g, ~(x <= -3)) * slope  # NaN is not below: it stays NaN.
 
 
+# Rows of a softmax. Their kernels differ from the references in how they go through memory, not in these formulas.
+
+
+def exponential(x: Numbers, top: Numbers) -> Numbers:
+    """``exp(x - top)``, for a ``top`` that no x exceeds.
+
+    >>> import numpy as np
+    >>> exponential(np.array([3.0, -1000.0]), 3.0)
+    array([1., 0.])
+    """
+    return exp_below_zero(x - top)
+
+
+def centred(g: Numbers, y: Numbers, mean: Numbers) -> Numbers:
+    """The gradient through a softmax, from that for its output y, whose mean weighted by y is ``mean``.
+
+    >>> import numpy as np
+    >>> centred(np.array([1.0, 0.0]), np.array([0.5, 0.5]), 0.5)
+    array([ 0.25, -0.25])
+    """
+    return y * (g - mean)
+
+
+def log_gradient(g: Numbers, y: Numbers, total: Numbers) -> Numbers:
+    """The gradient through the logarithm of a softmax, from that for its output y, whose sum is ``total``.
+
+    >>> import numpy as np
+    >>> log_gradient(np.array([1.0, 0.0]), np.array([0.0, -1000.0]), 1.0)
+    array([0., 0.])
+    """
+    return g - exp_below_zero(y) * total
+
+
 FORMULAS = {
-    "celu": Formula(celu, celu_gradient, "xy", {"alpha": 1.0}),
+    "celu": Formula(celu, celu_gradient, "y", {"alpha": 1.0}),
     "elu": Formula(elu, elu_gradient, "xy", {"alpha": 1.0}),
     "gelu": Formula(gelu, gelu_gradient, "x"),
     "gelu_tanh": Formula(gelu_tanh, gelu_tanh_gradient, "x"),
@@ -212,9 +251,9 @@ FORMULAS = {
     "leaky_relu": Formula(leaky_relu, leaky_relu_gradient, "x", {"slope": 0.2}),
     "mish": Formula(mish, mish_gradient, "x"),
     "relu": Formula(relu, relu_gradient, "y"),
-    "selu": Formula(selu, selu_gradient, "xy"),
+    "selu": Formula(selu, selu_gradient, "y"),
     "sigmoid": Formula(sigmoid, sigmoid_gradient, "y"),
-    "silu": Formula(silu, silu_gradient, "xy"),
+    "silu": Formula(silu, silu_gradient, "x"),
     "softplus": Formula(softplus, softplus_gradient, "x"),
     "softsign": Formula(softsign, softsign_gradient, "x"),
     "tanh": Formula(tanh, tanh_gradient, "y"),

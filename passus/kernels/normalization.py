@@ -12,7 +12,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
-from passus.kernels.sums import deviations, total
+from passus.kernels.sums import deviations, total, total_like
 
 __all__ = [
     "inv_root_mean_square",
@@ -109,7 +109,7 @@ def normalized_gradients(
     if needs_x:
         g = gy * gamma
         gx = (g - (x_hat * _mean(g * x_hat, axes) + _mean(g, axes))) * inv_std
-    return gx, _summed_like(gamma, gy * x_hat), _summed_like(gamma, gy)
+    return gx, total_like(gamma, gy * x_hat), total_like(gamma, gy)
 
 
 def inv_root_mean_square(x: Array, axes: tuple[int, ...], eps: float) -> Array:
@@ -149,7 +149,7 @@ def rms_normalized_gradients(
     if needs_x:
         g = gy * gamma
         gx = (g - x_hat * _mean(g * x_hat, axes)) * inv_rms
-    return gx, _summed_like(gamma, gy * x_hat)
+    return gx, total_like(gamma, gy * x_hat)
 
 
 def _centred(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array, Array]:
@@ -163,10 +163,3 @@ def _mean(x: Array, axes: tuple[int, ...]) -> Array:
     if len(axes) > 1:  # Pixels first: where channels are last in memory, whole rows are added.
         x, axes = total(x, axes[1:], True), axes[:1]
     return total(x, axes, True) / (count or 1)  # The mean of no numbers is 0, as their sum.
-
-
-def _summed_like(gamma: Array, g: Array) -> Array:
-    """The sum over the axes along which ``gamma`` was broadcast to the shape of ``g``."""
-    lead = g.ndim - gamma.ndim
-    stretched = [lead + axis for axis, n in enumerate(gamma.shape) if n == 1 != g.shape[lead + axis]]
-    return total(g, (*range(lead), *stretched)).reshape(gamma.shape)

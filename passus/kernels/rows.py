@@ -9,11 +9,11 @@ import numpy as np
 
 from passus.backend import Array, backend_of
 from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
-from passus.kernels.elementwise import masked
+from passus.kernels.elementwise import exp_below_zero, masked
+from passus.kernels.formulas import centred, exponential, log_gradient
 from passus.kernels.sums import total
 
 __all__ = [
-    "below_zero",
     "cross_entropy",
     "cross_entropy_gradient",
     "label_index",
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 THRESHOLDS = 1 << 11, 1 << 14
-"""From how many numbers on a kernel is worth it, and from how many on the first one is."""
+"""Numbers from which on a kernel is worth it, and those from which on the first kernel is."""
 
 
 def _suits(x: Array, axis: int) -> bool:
@@ -58,8 +58,10 @@ def softmax(x: Array, axis: int) -> Array:
     >>> softmax(np.array([0.0, 0.0]), 0)
     array([0.5, 0.5])
     """
-    e = backend_of(x).xp.exp(below_zero(x, axis))
-    return e / total(e, axis, True)
+    if not x.size:
+        return x.copy()
+    e = exponential(x, x.max(axis=axis, keepdims=True))
+    return e * (1 / total(e, axis, True))
 
 
 @kernel(_gradient_suits)
@@ -69,8 +71,7 @@ def softmax_gradient(gy: Array, y: Array, axis: int) -> Array:
     >>> softmax_gradient(np.array([1.0, 0.0]), np.array([0.5, 0.5]), 0)
     array([ 0.25, -0.25])
     """
-    g = gy * y
-    return g - y * total(g, axis, True)
+    return centred(gy, y, total(gy * y, axis, True))
 
 
 @kernel(_suits)
@@ -80,8 +81,10 @@ def log_softmax(x: Array, axis: int) -> Array:
     >>> log_softmax(np.array([0.0, 1000.0]), 0)
     array([-1000.,     0.])
     """
-    xp, below = backend_of(x).xp, below_zero(x, axis)
-    return below - xp.log(total(xp.exp(below), axis, True)) if x.size else below
+    if not x.size:
+        return x.copy()
+    top = x.max(axis=axis, keepdims=True)
+    return x - top - backend_of(x).xp.log(total(exponential(x, top), axis, True))
 
 
 @kernel(_gradient_suits)
@@ -91,14 +94,14 @@ def log_softmax_gradient(gy: Array, y: Array, axis: int) -> Array:
     >>> log_softmax_gradient(np.array([1.0, 0.0]), np.array([0.0, -1000.0]), 0)
     array([0., 0.])
     """
-    return gy - backend_of(y).xp.exp(y) * total(gy, axis, True)
+    return log_gradient(gy, y, total(gy, axis, True))
 
 
 @kernel(_labels_suit)
 def cross_entropy(x: Array, t: Array, smoothing: float = 0.0) -> tuple[Array, Array, Array, Array | None]:
     """``log(sum(e)) - (x[t] - top)`` along axis 1, ``top = max(x)`` there, ``sum(e)``, and ``e = exp(x - top)``.
 
-    ``x``, ``e``: (N, C, ...); labels ``t`` and the other results: (N, ...). The kernel does not keep ``e``, but None.
+    ``x``, ``e``: (N, C, ...); labels ``t`` and the other results: (N, ...). The kernel returns None for ``e``.
     ``smoothing``: the share of ``x[t] - top`` that is replaced by the mean of ``x - top`` over the classes.
 
     >>> cross_entropy(np.array([[3.0, 3.0]]), np.array([0]))
@@ -107,7 +110,7 @@ def cross_entropy(x: Array, t: Array, smoothing: float = 0.0) -> tuple[Array, Ar
     xp = backend_of(x).xp
     top = x.max(axis=1) if x.size else x.sum(axis=1)
     below = x - top[:, None]
-    e = xp.exp(below)
+    e = exp_below_zero(below)
     z = total(e, 1)
     score = x[label_index(t)] - top
     if smoothing:
@@ -119,31 +122,22 @@ def cross_entropy(x: Array, t: Array, smoothing: float = 0.0) -> tuple[Array, Ar
 def cross_entropy_gradient(
     gy: Array, x: Array, t: Array, top: Array, z: Array, e: Array | None = None, smoothing: float = 0.0
 ) -> Array:
-    """The gradient for ``x``, if that for the losses is ``gy``: one number, or one for each, (N, ...).
+    """The gradient for ``x``, from that for the losses, ``gy``: one number, or one for each loss, (N, ...).
 
-    A loss whose own is 0 has none, whatever its row of x holds.
+    Where gy is 0, so is the gradient of the whole row, even if x is not finite there.
 
     >>> cross_entropy_gradient(np.array(2.0), np.array([[3.0, 3.0]]), np.array([0]), np.array([3.0]), np.array([2.0]))
     array([[-1.,  1.]])
     """
     backend = backend_of(x)
     if e is None:
-        e = backend.xp.exp(x - top[:, None])
+        e = exponential(x, top[:, None])
     gx = e * (gy / z)[:, None]
     if smoothing:
         gx = gx - smoothing / x.shape[1] * (gy[:, None] if np.ndim(gy) else gy)
     if np.ndim(gy):
         gx = masked(gx, (gy != 0)[:, None])
     return backend.add_at(gx, label_index(t), -(1 - smoothing) * gy if smoothing else -gy)
-
-
-def below_zero(x: Array, axis: int) -> Array:
-    """``x`` minus its maximum along an axis, so that exp cannot overflow; softmax does not change by that.
-
-    >>> below_zero(np.array([1.0, 3.0]), axis=0)
-    array([-2.,  0.])
-    """
-    return x - x.max(axis=axis, keepdims=True) if x.size else x
 
 
 def label_index(t: Array) -> tuple[Array, ...]:

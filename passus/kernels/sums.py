@@ -16,7 +16,7 @@ from passus.backend import Array
 
 FLOAT16, FLOAT32 = np.dtype(np.float16), np.dtype(np.float32)
 
-__all__ = ["LONG", "Axes", "at_least_float32", "deviations", "length", "running", "total"]
+__all__ = ["LONG", "Axes", "at_least_float32", "deviations", "length", "running", "total", "total_like"]
 
 Axes: TypeAlias = int | Sequence[int] | None
 """The axes to add up: one, several, or all (None)."""
@@ -49,6 +49,18 @@ def total(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     axes = [a % x.ndim for a in (range(x.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,))]
     y = _long(x, axes).astype(np.float32)
     return y if keepdims else y.reshape([n for a, n in enumerate(x.shape) if a not in axes])[()]
+
+
+def total_like(x: Any, g: Any) -> Any:
+    """The sum of g over the axes along which x was broadcast to its shape. Given Variables, the result is one.
+
+    >>> total_like(np.zeros((2, 1)), np.ones((3, 2, 4)))
+    array([[12.],
+           [12.]])
+    """
+    lead = g.ndim - x.ndim
+    stretched = [lead + axis for axis, n in enumerate(x.shape) if n == 1 != g.shape[lead + axis]]
+    return total(g, (*range(lead), *stretched)).reshape(x.shape)
 
 
 def deviations(x: Any, axis: Axes = None) -> tuple[Any, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from passus.kernels import get_num_threads, set_num_threads
+from passus.kernels.dispatch import Kernel
 
 
 @pytest.fixture(params=[1, 2, 5])
@@ -16,3 +18,17 @@ def num_threads(request: pytest.FixtureRequest) -> Iterator[int]:
     set_num_threads(request.param)
     yield request.param
     set_num_threads(before)
+
+
+@pytest.fixture
+def kernel_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of kernels whose compiled functions are called from now on, in order."""
+    calls: list[str] = []
+    compiled = Kernel.compiled
+
+    def recorded(kernel: Kernel[..., Any]) -> Any:
+        calls.append(kernel.reference.__name__)
+        return compiled(kernel)
+
+    monkeypatch.setattr(Kernel, "compiled", recorded)
+    return calls

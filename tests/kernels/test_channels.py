@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -13,9 +12,15 @@ from hypothesis import strategies as st
 import passus.functions as F
 from passus import Variable, using_config
 from passus.core.backward import gradients
-from passus.kernels import channels
-from passus.kernels.channels import channel_moments, channel_products, channel_sums, scaled_channels, scaled_gradient
-from passus.kernels.dispatch import native_module
+from passus.kernels.channels import (
+    channel_moments,
+    channel_products,
+    channel_sums,
+    scaled_channels,
+    scaled_gradient,
+    sloped_channels,
+    sloped_gradient,
+)
 from tests.helpers.drawing import generators
 from tests.kernels.cases import images
 
@@ -59,29 +64,31 @@ def test_sums_of_channels_have_six_digits_and_keep_what_is_not_finite(
 def test_slopes_of_channels(arrays: list[np.ndarray], each: bool, rng: np.random.Generator) -> None:
     x, gy = arrays[0] - 5, arrays[1]
     slope = rng.standard_normal(x.shape[1] if each else 1, np.float32)
-    compiled = native_module("channels")
     exact = Variable(x.astype(np.float64)), Variable(slope.astype(np.float64))
     y = F.prelu(*exact)
     gx, gslope = gradients([y], exact, [Variable(gy.astype(np.float64))])
     shape = slope.reshape(-1, *[1] * (x.ndim - 2)) if each else slope
     for found, expected in [
-        (compiled.sloped_channels(x, shape), y.data),
-        *zip(compiled.sloped_gradient(gy, x, shape), (gx.data, gslope.data.reshape(shape.shape))),
+        (sloped_channels.compiled()(x, shape), y.data),
+        *zip(sloped_gradient.compiled()(gy, x, shape), (gx.data, gslope.data.reshape(shape.shape))),
     ]:
         assert found.dtype == np.float32
         assert found.shape == expected.shape
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * max(1.0, abs(expected).max()))
 
 
-def test_prelu_takes_a_kernel_for_large_arrays_and_none_for_second_derivatives(rng: np.random.Generator) -> None:
+def test_prelu_takes_a_kernel_for_large_arrays_and_none_for_second_derivatives(
+    kernel_calls: list[str], rng: np.random.Generator
+) -> None:
     x, slope = Variable(rng.standard_normal((8, 16, 20, 20), np.float32)), Variable(np.full(16, 0.25, np.float32))
     x = F.relu6(F.conv2d(x, np.eye(16, dtype=np.float32)[:, :, None, None])) - 1.0  # Channels last in memory.
-    with patch.object(channels, "native_module", wraps=native_module) as loaded:
-        y = F.prelu(x, slope)
-        (gslope,) = gradients([y], [slope], create_graph=True)
-        assert loaded.call_count == 1
-        gradients([y], [x, slope])
-        assert loaded.call_count == 2
+    kernel_calls.clear()
+    y = F.prelu(x, slope)
+    (gslope,) = gradients([y], [slope], create_graph=True)
+    assert "sloped_channels" in kernel_calls
+    assert "sloped_gradient" not in kernel_calls
+    gradients([y], [x, slope])
+    assert "sloped_gradient" in kernel_calls
     np.testing.assert_allclose(gslope.data, np.minimum(x.data, 0).sum(axis=(0, 2, 3)), rtol=1e-4)
 
 

@@ -17,7 +17,7 @@ from passus.functions.arrays.contractions import tensordot
 from passus.functions.arrays.shapes import reshape
 from passus.functions.checks import array_of
 from passus.kernels.channels import channel_sums
-from passus.kernels.products import THRESHOLDS, batched, product
+from passus.kernels.products import batched, product
 
 __all__ = ["Linear", "MatMul", "dot", "linear", "linear_simple", "matmul", "outer"]
 
@@ -32,8 +32,8 @@ class MatMul(Function):
         try:
             # One product with the rows of all batches, where NumPy would compute one per batch.
             if x0.ndim > 2 and x1.ndim == 2:
-                return _product(_rows(x0), x1).reshape(*x0.shape[:-1], x1.shape[1])
-            return _product(x0, x1) if x0.ndim == x1.ndim == 2 else batched(x0, x1)
+                return product(_rows(x0), x1).reshape(*x0.shape[:-1], x1.shape[1])
+            return product(x0, x1) if x0.ndim == x1.ndim == 2 else batched(x0, x1)
         except ValueError as error:
             raise ValueError(
                 "x0 (..., n, k) needs x1 (..., k, m), or a vector (k,) on either side, and batch axes that broadcast"
@@ -44,7 +44,7 @@ class MatMul(Function):
         x0, x1 = self.saved(self.operands[0]), self.saved(self.operands[1])
         needs0, needs1 = self.needs
         if x0.ndim == x1.ndim == 2:
-            return _product(gy, x1.T) if needs0 else None, _product(x0.T, gy) if needs1 else None
+            return product(gy, x1.T) if needs0 else None, product(x0.T, gy) if needs1 else None
         # Vectors are matrices with one row or one column.
         a = x0.reshape(1, -1) if x0.ndim == 1 else x0
         b = x1.reshape(-1, 1) if x1.ndim == 1 else x1
@@ -63,12 +63,6 @@ def _transpose_hint(x0: Array, x1: Array) -> str:
     return ""
 
 
-def _product(a: Any, b: Any, bias: Any = None) -> Any:
-    """`product`, without dispatch for small operands, for which NumPy is as fast."""
-    small = type(b) is np.ndarray and len(a) * b.size < THRESHOLDS[0]
-    return (product.reference if small else product)(a, b, bias)
-
-
 def _rows(x: Any) -> Any:
     """The rows of all matrices of a batch as one matrix."""
     return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
@@ -80,7 +74,7 @@ def _gradient0(gy: Any, a: Any, b: Any) -> Any:
 
 def _gradient1(gy: Any, a: Any, b: Any) -> Any:
     if b.ndim == 2 and a.ndim > 2:  # One product also sums over the batches.
-        return _product(_rows(a).T, _rows(gy))
+        return product(_rows(a).T, _rows(gy))
     return sum_to(matmul(a.swapaxes(-1, -2), gy), b.shape)
 
 
@@ -107,17 +101,17 @@ class Linear(Function):
                 "x (..., I) needs W (I, O) and b (O,): W has a row for each number of the last axis of x, and b one "
                 f"number for each column of W{'; a weight (O, I) is passed as W.T' if transposed else ''}"
             )
-        y = _product(_rows(x), W, b)
+        y = product(_rows(x), W, b)
         return y if x.ndim == 2 else y.reshape(*x.shape[:-1], W.shape[1])
 
     def backward(self, gy: Any) -> Any:
         x, W = self.saved(self.operands[0]), self.saved(self.operands[1])
         needs_x, needs_W, *needs_b = self.needs
         gy = _rows(gy)
-        gx = _product(gy, W.T) if needs_x else None
+        gx = product(gy, W.T) if needs_x else None
         if gx is not None and x.ndim != 2:
             gx = gx.reshape(x.shape)
-        gW = _product(_rows(x).T, gy) if needs_W else None
+        gW = product(_rows(x).T, gy) if needs_W else None
         gb = [_sum_of_rows(gy, self.xp) if needs else None for needs in needs_b]
         return gx, gW, *gb
 

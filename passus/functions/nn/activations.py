@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from passus.arguments import checked_integer
@@ -116,10 +117,12 @@ class GELU(Activation):
         self.cdf = None
         return super().forward(x)
 
-    @property
-    def library(self) -> Library:
-        xp = self.xp
-        return Library(xp.maximum, self._normal_cdf, self._normal_pdf)
+    @staticmethod
+    def library(xp: Any) -> Library:
+        return Library(xp.maximum, normal_cdf, partial(normal_pdf, xp=xp))
+
+    def formula_library(self) -> Library:
+        return self.library(self.xp)._replace(normal_cdf=self._normal_cdf)
 
     def _normal_cdf(self, x: Any) -> Any:
         if self.recording:
@@ -127,9 +130,6 @@ class GELU(Activation):
         if self.cdf is None:
             self.cdf = normal_cdf(x)
         return self.cdf
-
-    def _normal_pdf(self, x: Any) -> Any:
-        return normal_pdf(x, self.xp)
 
 
 class Library(NamedTuple):

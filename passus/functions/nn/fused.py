@@ -8,15 +8,12 @@ from typing import Any
 from passus.arguments import checked_integer
 from passus.backend import Array
 from passus.core import INTEGERS, Binary, Function, Operand, Result, add, upcast_inputs
-from passus.core.replay import replayed
 from passus.errors import ShapeError
 from passus.functions.activation_base import ACTIVATIONS
 from passus.functions.arrays.shapes import reshape
 from passus.functions.checks import array_of, check_activation
-from passus.kernels.biases import compiled_biases, rows_of
+from passus.kernels.biases import biased_activation, biased_gradient
 from passus.kernels.elementwise import limited_gradient, limited_sum
-from passus.kernels.formulas import FORMULAS
-from passus.kernels.layout import last_axis_at
 
 __all__ = ["AddReLU", "BiasActivation", "add_relu", "bias_activation"]
 
@@ -45,35 +42,20 @@ def add_relu(x0: Operand, x1: Operand) -> Result:
 
 
 class BiasActivation(Function):
-    """In one pass with its kernel; without it, and where it is differentiated again, in two."""
+    """In one pass; its gradient computes ``x + b`` again."""
 
     def __init__(self, name: str, axis: int) -> None:
         self.name, self.axis = name, axis
 
     def forward(self, x: Array, b: Array) -> Array:
-        compiled = compiled_biases(x, b, self.axis)
-        if compiled is None:
-            return self._plain(x, b)
-        y = compiled.biased_activation(rows_of(x, self.axis), b, *self._formula())
-        return self._like(y, x)
+        return biased_activation(x, b, self.name, self.axis, self._library())
 
     def backward(self, gy: Any) -> Any:
         x, b = (self.saved(v) for v in self.operands)
-        compiled = None if self.recording else compiled_biases(x, b, self.axis, gy)
-        if compiled is None:
-            return replayed(lambda *xs: (self._plain(*xs),), self.operands, [gy], self.recording)
-        gx, gb = compiled.biased_gradient(rows_of(gy, self.axis), rows_of(x, self.axis), b, *self._formula())
-        return self._like(gx, x), gb
+        return biased_gradient(gy, x, b, self.name, self.axis, self._library())
 
-    def _formula(self) -> tuple[str, float]:
-        return self.name, next(iter(FORMULAS[self.name].options.values()), 0.0)
-
-    def _plain(self, x: Any, b: Any) -> Any:
-        return ACTIVATIONS[self.name]()(add(x, _along(b, x.ndim, self.axis)))
-
-    def _like(self, rows: Array, x: Array) -> Array:
-        moved = x.shape[: self.axis] + x.shape[self.axis + 1 :]
-        return last_axis_at(rows.reshape(*moved, -1), self.axis)
+    def _library(self) -> Any:
+        return ACTIVATIONS[self.name].library(self.xp)
 
 
 @upcast_inputs(2)
@@ -103,10 +85,6 @@ def bias_activation(x: Operand, b: Operand | None, activation: str, axis: int = 
             f"bias_activation: b {b_.shape} must hold one number for each channel, axis {axis} of x {x_.shape}"
         )
     axis %= x_.ndim
-    if compiled_biases(x_, b_, axis) is None:
-        return function(add(x, _along(b, x_.ndim, axis)))
-    return BiasActivation(activation, axis)(x, b)
-
-
-def _along(b: Any, ndim: int, axis: int) -> Any:
-    return reshape(b, (-1,) + (1,) * (ndim - 1 - axis))
+    if biased_activation.takes(x_, b_, activation, axis, None):
+        return BiasActivation(activation, axis)(x, b)
+    return function(add(x, reshape(b, (-1,) + (1,) * (x_.ndim - 1 - axis))))

@@ -14,8 +14,8 @@ from passus.core import HALF, INTEGERS, Binary, Operand, Result, Unary
 from passus.errors import ShapeError
 from passus.functions.activation_base import Activation
 from passus.functions.arrays.shapes import reshape
-from passus.kernels.channels import compiled_slopes
-from passus.kernels.elementwise import limited, limited_gradient, masked
+from passus.kernels.channels import sloped_channels, sloped_gradient
+from passus.kernels.elementwise import limited, limited_gradient
 
 __all__ = [
     "CELU",
@@ -86,24 +86,11 @@ class PReLU(Binary):
     upcast_dtypes = HALF + INTEGERS
 
     def forward(self, x: Array, slope: Array) -> Array:
-        compiled = compiled_slopes(x, slope)
-        if compiled is not None:
-            return compiled.sloped_channels(x, slope)
-        return self.xp.maximum(x, 0) + masked(slope * x, x < 0)
+        return sloped_channels(x, slope)
 
     def backward(self, gy: Any) -> Any:
-        compiled = None if self.recording else compiled_slopes(self.x0, self.x1, gy)
-        if compiled is None:
-            return super().backward(gy)
-        gradients = compiled.sloped_gradient(gy, self.x0, self.x1)
+        gradients = sloped_gradient(gy, self.x0, self.x1)
         return tuple([gradient if needed else None for gradient, needed in zip(gradients, self.needs)])
-
-    def grad0(self, gy: Any) -> Any:
-        positive = self.x0 > 0
-        return masked(gy, positive) + masked(self.x1 * gy, ~positive)
-
-    def grad1(self, gy: Any) -> Any:
-        return masked(gy, ~(self.x0 >= 0)) * self.xp.minimum(self.x0, 0)
 
 
 def prelu(x: Operand, slope: Operand) -> Result:

@@ -13,13 +13,16 @@ from passus.backend import Array
 from passus.kernels.formulas import FORMULAS
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.formulas import gradient, value
-from passus.kernels.native.simd import LANES, all_lanes, first_lanes, load, store
+from passus.kernels.native.loops import for_vectors
+from passus.kernels.native.simd import load, store
 from passus.kernels.threads import split
 
 __all__ = ["activation", "activation_gradient", "prepare"]
 
 PIECE = 1 << 16
 """Number of elements that are worth a thread."""
+
+NUMBER = numba.float32
 
 
 def prepare() -> None:
@@ -39,48 +42,42 @@ def activation(x: Array, name: str, options: tuple[float, ...], xp: Any) -> Arra
 def activation_gradient(
     gy: Array, x: Array | None, y: Array | None, name: str, options: tuple[float, ...], xp: Any
 ) -> Array:
-    saved, kernel = y if x is None else x, _activation_gradient(name)
-    assert saved is not None
-    gx = np.empty_like(saved)
-    arrays = gy.ravel(order="K"), saved.ravel(order="K"), *(options or (0.0,)), gx.ravel(order="K")
+    saved, kernel = [array for array in (x, y) if array is not None], _activation_gradient(name)
+    gx = np.empty_like(saved[0])
+    first, last = saved[0].ravel(order="K"), saved[-1].ravel(order="K")
+    arrays = gy.ravel(order="K"), first, last, *(options or (0.0,)), gx.ravel(order="K")
     split(lambda start, stop: kernel(*arrays, start, stop), gx.size, PIECE)
     return gx
 
 
+@inlined
+def _value(arguments: Any, j: Any, lanes: Any) -> None:
+    name, x, option, y, start = arguments
+    store(y, start + j, value(name, load(x, start + j, lanes), option), lanes)
+
+
 @cache
 def _activation(name: str) -> Callable[..., None]:
-    @compiled(numba.void(READ, numba.float32, FLAT, INTEGER, INTEGER))
+    @compiled(numba.void(READ, NUMBER, FLAT, INTEGER, INTEGER), allocates=False)
     def kernel(x: Any, option: Any, y: Any, start: Any, stop: Any) -> None:
-        whole = stop - (stop - start) % LANES
-        for i in range(start, whole, LANES):
-            store(y, i, value(name, load(x, i, all_lanes()), option), all_lanes())
-        if whole < stop:
-            rest = first_lanes(stop - whole)
-            store(y, whole, value(name, load(x, whole, rest), option), rest)
+        for_vectors(_value, (name, x, option, y, start), stop - start)
 
     return kernel
 
 
 @inlined
-def _gradient(name: Any, by_result: Any, g: Any, saved: Any, option: Any) -> Any:
-    if by_result:
-        return gradient(name, g, None, saved, option)
-    return gradient(name, g, saved, value(name, saved, option), option)
+def _gradient(arguments: Any, j: Any, lanes: Any) -> None:
+    name, gy, x, y, option, gx, start = arguments
+    i = start + j
+    g = gradient(name, load(gy, i, lanes), load(x, i, lanes), load(y, i, lanes), option)
+    store(gx, i, g, lanes)
 
 
 @cache
 def _activation_gradient(name: str) -> Callable[..., None]:
-    by_result = FORMULAS[name].reads == "y"
-
-    @compiled(numba.void(READ, READ, numba.float32, FLAT, INTEGER, INTEGER))
-    def kernel(gy: Any, saved: Any, option: Any, gx: Any, start: Any, stop: Any) -> None:
-        whole = stop - (stop - start) % LANES
-        for i in range(start, whole, LANES):
-            g = _gradient(name, by_result, load(gy, i, all_lanes()), load(saved, i, all_lanes()), option)
-            store(gx, i, g, all_lanes())
-        if whole < stop:
-            rest = first_lanes(stop - whole)
-            g = _gradient(name, by_result, load(gy, whole, rest), load(saved, whole, rest), option)
-            store(gx, whole, g, rest)
+    @compiled(numba.void(READ, READ, READ, NUMBER, FLAT, INTEGER, INTEGER), allocates=False)
+    def kernel(gy: Any, x: Any, y: Any, option: Any, gx: Any, start: Any, stop: Any) -> None:
+        """Any array will do for x or y if the formula does not read it: the compiler drops the load."""
+        for_vectors(_gradient, (name, gy, x, y, option, gx, start), stop - start)
 
     return kernel

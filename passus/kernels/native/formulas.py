@@ -45,6 +45,11 @@ def _where(mask: Any, x: Any, y: Any) -> Any:
     return (lambda mask, x, y: simd.where(mask, x, y)) if isinstance(mask, Mask) else None
 
 
+@overload(elementwise.exp_below_zero, jit_options=OPTIONS, strict=False)  # type: ignore[untyped-decorator]
+def _exp_below_zero(x: Any) -> Any:
+    return (lambda x: elementary.exp_below_zero(x)) if isinstance(x, Vector) else None
+
+
 def value(name: str, x: Any, option: Any) -> Any:
     """The value of a formula, whose name must be a constant, at a vector; an option that it does not have is not read."""
     raise NotImplementedError

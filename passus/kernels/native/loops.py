@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from passus.kernels.native.compiling import inlined
-from passus.kernels.native.simd import LANES, all_lanes, first_lanes
+import numpy as np
 
-__all__ = ["fold_vectors", "for_vectors"]
+from passus.kernels.native.compiling import inlined
+from passus.kernels.native.simd import LANES, all_lanes, first_lanes, splat, sum_of_lanes
+
+__all__ = ["BLOCK", "fold_vectors", "for_vectors", "sum_vectors"]
+
+BLOCK = 4096
+"""Numbers that are added in float32."""
 
 
 @inlined
@@ -32,4 +37,18 @@ def fold_vectors(body: Any, total: Any, arguments: Any, count: Any) -> Any:
         total = body(total, arguments, i, all_lanes())
     if whole < count:
         total = body(total, arguments, whole, first_lanes(count - whole))
+    return total
+
+
+@inlined
+def sum_vectors(body: Any, arguments: Any, count: Any) -> Any:
+    """Sum the vectors ``body(arguments, i, lanes)``, 0 in masked lanes: in float32 over blocks, in float64 over blocks' sums."""
+    total, whole = 0.0, count - count % LANES
+    for start in range(0, whole, BLOCK):
+        block = splat(np.float32(0))
+        for i in range(start, min(start + BLOCK, whole), LANES):
+            block = block + body(arguments, i, all_lanes())
+        total += sum_of_lanes(block)
+    if whole < count:
+        total += sum_of_lanes(body(arguments, whole, first_lanes(count - whole)))
     return total

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from passus.kernels.native.compiling import inlined
+from passus.kernels.native.loops import BLOCK as BLOCK
 from passus.kernels.native.simd import (
     LANES,
-    add,
     all_lanes,
     first_lanes,
     fma,
@@ -21,14 +21,10 @@ from passus.kernels.native.simd import (
     maximum,
     maximum_of_lanes,
     splat,
-    subtract,
     sum_of_lanes,
 )
 
-__all__ = ["BLOCK", "maximum_of", "sum_of", "sum_of_products", "sums_of_deviations"]
-
-BLOCK = 4096
-"""Numbers that are added in float32."""
+__all__ = ["maximum_of", "sum_of", "sum_of_products", "sums_of_deviations"]
 
 
 @inlined
@@ -46,14 +42,14 @@ def _sum_of_block(x: Any, first: Any, last: Any) -> Any:
     a0, a1, a2, a3 = zero, zero, zero, zero
     i = first
     while i + 4 * LANES <= last:
-        a0, a1 = add(a0, load(x, i, all_lanes())), add(a1, load(x, i + LANES, all_lanes()))
-        a2 = add(a2, load(x, i + 2 * LANES, all_lanes()))
-        a3 = add(a3, load(x, i + 3 * LANES, all_lanes()))
+        a0, a1 = a0 + load(x, i, all_lanes()), a1 + load(x, i + LANES, all_lanes())
+        a2 = a2 + load(x, i + 2 * LANES, all_lanes())
+        a3 = a3 + load(x, i + 3 * LANES, all_lanes())
         i += 4 * LANES
     while i < last:
-        a0 = add(a0, load(x, i, first_lanes(last - i)))
+        a0 = a0 + load(x, i, first_lanes(last - i))
         i += LANES
-    return sum_of_lanes(add(add(a0, a1), add(a2, a3)))
+    return sum_of_lanes((a0 + a1) + (a2 + a3))
 
 
 @inlined
@@ -74,17 +70,17 @@ def _deviations_of_block(x: Any, first: Any, last: Any, mean: Any) -> Any:
     b0, b1, b2, b3 = zero, zero, zero, zero
     i = first
     while i + 4 * LANES <= last:
-        d0, d1 = subtract(load(x, i, all_lanes()), shift), subtract(load(x, i + LANES, all_lanes()), shift)
-        d2 = subtract(load(x, i + 2 * LANES, all_lanes()), shift)
-        d3 = subtract(load(x, i + 3 * LANES, all_lanes()), shift)
+        d0, d1 = load(x, i, all_lanes()) - shift, load(x, i + LANES, all_lanes()) - shift
+        d2 = load(x, i + 2 * LANES, all_lanes()) - shift
+        d3 = load(x, i + 3 * LANES, all_lanes()) - shift
         a0, a1, a2, a3 = fma(d0, d0, a0), fma(d1, d1, a1), fma(d2, d2, a2), fma(d3, d3, a3)
-        b0, b1, b2, b3 = add(d0, b0), add(d1, b1), add(d2, b2), add(d3, b3)
+        b0, b1, b2, b3 = d0 + b0, d1 + b1, d2 + b2, d3 + b3
         i += 4 * LANES
     while i < last:
-        d0 = subtract(load_or(x, i, first_lanes(last - i), shift), shift)
-        a0, b0 = fma(d0, d0, a0), add(d0, b0)
+        d0 = load_or(x, i, first_lanes(last - i), shift) - shift
+        a0, b0 = fma(d0, d0, a0), d0 + b0
         i += LANES
-    return sum_of_lanes(add(add(b0, b1), add(b2, b3))), sum_of_lanes(add(add(a0, a1), add(a2, a3)))
+    return sum_of_lanes((b0 + b1) + (b2 + b3)), sum_of_lanes((a0 + a1) + (a2 + a3))
 
 
 @inlined
@@ -108,7 +104,7 @@ def _products_of_block(x: Any, y: Any, first: Any, last: Any) -> Any:
     while i < last:
         a0 = fma(load(x, i, first_lanes(last - i)), load(y, i, first_lanes(last - i)), a0)
         i += LANES
-    return sum_of_lanes(add(a0, a1))
+    return sum_of_lanes(a0 + a1)
 
 
 @inlined
