@@ -6,6 +6,9 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,8 @@ import pytest
 import passus.functions as F
 from passus import Variable, using_config
 from passus.errors import PassusWarning
-from passus.kernels import dispatch, warm_up
-from passus.kernels.convolution import convolve
+from passus.kernels import dispatch, products, warm_up, warming
+from passus.kernels.convolution import convolve, convolve_input_gradient, convolve_weight_gradient
 
 
 def test_large_arrays_take_the_kernel_and_its_gradients_are_right(
@@ -115,11 +118,39 @@ def test_a_broken_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         dispatch._loaded.cache_clear()
 
 
-@pytest.mark.slow
-def test_warming_up_leaves_nothing_to_compile() -> None:
+def kernel_factories() -> Iterator[tuple[Any, str]]:
+    """Yield the module and name of each cached function in the modules of kernels that compiles one when it is called."""
+    for module in [value for name, value in sys.modules.items() if name.startswith("passus.kernels.native.")]:
+        for name, value in vars(module).items():
+            if hasattr(value, "cache_info") and "Callable" in value.__annotations__["return"]:
+                yield module, name
+
+
+def test_warm_up_requests_all_tiles_that_convolutions_and_products_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The factories of kernels are replaced by functions that record their arguments, so nothing is compiled."""
+    for name in warming.MODULES:
+        assert dispatch.native_module(name) is not None
+    requested: set[tuple[Any, ...]] = set()
+
+    def recording(name: str, *options: Any) -> Callable[..., None]:
+        requested.add((name, *options))
+        return lambda *args: None
+
+    for module, name in [*kernel_factories()]:
+        monkeypatch.setattr(module, name, partial(recording, name))
     assert warm_up()
-    known = dispatch.native_module("convolution")._convolution
-    before = known.cache_info().currsize
-    x, W = np.zeros((1, 3, 9, 13), np.float32), np.zeros((40, 3, 3, 3), np.float32)
-    convolve.compiled()(x, W, None, (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
-    assert known.cache_info().currsize == before
+    prepared = {*requested}
+    assert prepared > {("_activation", "gelu"), ("_biased_gradient", "gelu"), ("_forward", "lstm"), ("few_queries",)}
+
+    requested.clear()
+    window = (1, 1), ((0, 0), (0, 0)), (1, 1)
+    for pixels, channels in product(range(1, 66), (1, 5, 8, 9, 16, 32, 37)):
+        x, W = np.zeros((1, 3, 1, pixels + 1), np.float32), np.zeros((channels, 3, 1, 2), np.float32)
+        y = np.zeros((1, channels, 1, pixels), np.float32)
+        with np.errstate(all="ignore"):  # The results are never written.
+            convolve.compiled()(x, W, None, *window, 1)
+            convolve_input_gradient.compiled()(y, W, x.shape[2:], *window, 1)
+            convolve_weight_gradient.compiled()(x, y, W.shape[2:], *window, 1)
+            products.product.compiled()(np.zeros((pixels, 4), np.float32), np.zeros((4, channels), np.float32))
+    assert {name for name, *_ in requested} == {"_convolution", "_weight_gradient", "_product"}
+    assert requested <= prepared
