@@ -5,8 +5,9 @@ the error.
 
 - ``losses FILE 20``: start, run 20 steps, and return their losses;
 - ``test FILE 512``: return the loss on 512 windows of held-out files;
-- ``start FILE 300``: restart with a budget of 300 seconds;
-- ``turn FILE 10``: train for 10 seconds or the rest of the budget; return the steps and seconds so far.
+- ``start FILE 300``: restart with a budget of 300 seconds or steps;
+- ``train_seconds FILE 10``: train for 10 seconds or the rest of the budget; return the steps and seconds so far;
+- ``train_steps FILE 10``: likewise, for a budget of steps.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -43,11 +45,17 @@ class Run:
         self.learner.start(starting_weights(self.text.gpt))
         self.batches, self.budget, self.steps, self.seconds = self.text.batches(), budget, 0, 0.0
 
-    def turn(self, seconds: int) -> tuple[int, float]:
-        end = min(self.seconds + seconds, self.budget)
-        while self.seconds < end:
+    def train_seconds(self, amount: int) -> tuple[int, float]:
+        return self._train(amount, lambda: self.seconds)
+
+    def train_steps(self, amount: int) -> tuple[int, float]:
+        return self._train(amount, lambda: self.steps)
+
+    def _train(self, amount: int, used: Callable[[], float]) -> tuple[int, float]:
+        end = min(used() + amount, self.budget)
+        while used() < end:
             started = perf_counter()
-            self.learner.step(*next(self.batches), rate(self.seconds / self.budget))
+            self.learner.step(*next(self.batches), rate(used() / self.budget))
             self.seconds += perf_counter() - started
             self.steps += 1
         return self.steps, self.seconds

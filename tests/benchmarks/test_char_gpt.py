@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.char_gpt import __main__ as comparison
+from benchmarks.char_gpt import worker
 from benchmarks.char_gpt.in_passus import Learner
 from benchmarks.char_gpt.task import GPT, Text, rate, starting_weights
 from benchmarks.peers import missing
@@ -29,18 +30,31 @@ def small() -> Text:
 
 @pytest.mark.slow
 @pytest.mark.compiles
-def test_programs_train_in_turns(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_programs_that_train_in_alternation_learn_to_count(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     programs = [name for name in ("passus", "torch") if missing(name) is None]
     monkeypatch.setattr(comparison.Text, "of_example", small)
-    monkeypatch.setattr(sys, "argv", ["char_gpt", "--minutes", "0.03", "--programs", *programs])
+    monkeypatch.setattr(comparison, "REPORTS", 2)
+    monkeypatch.setattr(comparison, "TURN", 100)
+    monkeypatch.setattr(sys, "argv", ["char_gpt", "--steps", "200", "--programs", *programs])
     comparison.main()
     text = capsys.readouterr().out
     for name in programs:
         rows = re.findall(rf"{name} ([\d.]+) \((\d+) steps\)", text)
-        assert len(rows) == 2, text  # After one second and after two.
-        assert int(rows[1][1]) > int(rows[0][1]) > 0
-        assert float(rows[1][0]) < math.log(SMALL.vocabulary)  # Less than a guess, however few steps two seconds were.
+        assert [int(steps) for _, steps in rows] == [100, 200]
+        losses = [float(loss) for loss, _ in rows]
+        assert losses[1] < min(losses[0], math.log(SMALL.vocabulary) / 2), text
     assert text.splitlines()[-1].startswith("Validation loss in nats per character: passus ")
+
+
+def test_a_run_by_time_stops_at_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step takes a quarter of a second by the clock of the test."""
+    clock = iter(np.arange(0.0, 100.0, 0.25))
+    monkeypatch.setattr(worker, "perf_counter", lambda: next(clock))
+    run = worker.Run("passus", small())
+    run.start(3)
+    assert [run.train_seconds(2) for _ in range(3)] == [(8, 2.0), (12, 3.0), (12, 3.0)]
 
 
 @pytest.mark.slow
@@ -56,11 +70,11 @@ def test_a_program_that_is_missing_is_left_out(
 ) -> None:
     called = []
     monkeypatch.setattr(comparison, "missing", lambda name: None if name == "passus" else "it is not installed")
-    monkeypatch.setattr(comparison, "compare", lambda programs, path, budget: called.append((programs, budget)))
+    monkeypatch.setattr(comparison, "compare", lambda programs, path, *length: called.append((programs, *length)))
     monkeypatch.setattr(comparison.Text, "of_example", small)
     monkeypatch.setattr(sys, "argv", ["char_gpt", "--minutes", "0.1"])
     comparison.main()
-    assert called == [(["passus"], 6)]
+    assert called == [(["passus"], 6, "seconds")]
     assert "Skipped torch: it is not installed" in capsys.readouterr().out
 
 
