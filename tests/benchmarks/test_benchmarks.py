@@ -1,4 +1,4 @@
-"""The benchmarks run, and compare frameworks that compute the same. Nothing is timed here."""
+"""The benchmarks run, and the compared frameworks compute the same results. No times are asserted."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from benchmarks.timing import Timing, in_turns
 
 PROBLEMS = [*VECTORS, *TRAINING, *FORWARD, *ONE, *SEQUENCES]
 SLOW_TO_START = ("jax", "torch_compiled")
-"""Each in a process of its own, too, for the threads of JAX forbid the other tests to fork."""
+"""Run in separate processes, because a process with threads of JAX must not fork."""
 
 SMALLER: dict[str, Callable] = {
     "recurrent": lambda problem: replace(problem, N=4, T=5),
@@ -41,10 +41,10 @@ SMALLER: dict[str, Callable] = {
     "encoding": lambda problem: replace(problem, N=4, T=9, bert=replace(problem.bert, layers=2, vocabulary=100)),
     "attention": lambda problem: replace(problem, T=problem.T // 16 + 1),
 }
-"""Sizes for tests, by the kind of a problem on sequences."""
+"""Functions that shrink a problem on sequences, by its kind."""
 
 LONG = [problem for problem, described in ATTENTION.items() if described.T > 512]
-"""Programs without a fused attention need gigabytes for these."""
+"""Without a fused attention these need gigabytes."""
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
@@ -61,7 +61,7 @@ def test_all_frameworks_compute_the_same(problem: str, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("problem", DIRECTIONS)
-def test_operations_are_the_same(problem: str) -> None:
+def test_operations_agree_with_torch(problem: str) -> None:
     direction, operation = operation_of(problem)
     N, *others = operation.shapes[0]
     smaller = replace(operation, shapes=((min(N, 2), *others), *operation.shapes[1:]))
@@ -78,11 +78,11 @@ def test_the_work_of_an_operation_is_counted() -> None:
 
 
 @pytest.mark.parametrize("name", with_ceiling.WORK)
-def test_ceilings_run(name: str) -> None:
+def test_ceiling_programs_return_finite_numbers(name: str) -> None:
     assert np.isfinite(getattr(with_ceiling, name)()()).all()
 
 
-def test_the_table_of_operations_tells_speeds_and_the_share_of_the_ceiling() -> None:
+def test_the_table_of_operations_shows_speeds_and_fractions_of_the_ceiling() -> None:
     work = OPERATIONS["relu"].work["forward"]
     timings = [Timing("passus", [1.0, 1.0]), Timing("torch", [2.0, 2.0])]
     ceilings = Ceilings({BYTES: 2 * work}, lanes=8)
@@ -90,7 +90,7 @@ def test_the_table_of_operations_tells_speeds_and_the_share_of_the_ceiling() -> 
     assert f"{work:.1f} GB/s | 50% | {work / 2:.1f} GB/s | 2.00 | 2.00 to 2.00 |" in table
 
 
-def test_the_ceiling_is_told_with_the_width_of_vectors() -> None:
+def test_ceilings_are_printed_with_the_vector_width() -> None:
     ceilings = Ceilings({FLOPS: 123.4, BYTES: 5.6}, lanes=16)
     assert str(ceilings) == "123 GFLOP/s and 6 GB/s, in vectors of 16 numbers (AVX-512)"
     assert str(Ceilings({})) == "unknown speeds"
@@ -120,22 +120,22 @@ def test_compiled_frameworks_compute_the_same(framework: str, problem: str) -> N
     if reason := missing(framework):
         pytest.skip(reason)
     with Worker(framework) as process:
-        theirs = process.ask("results", problem, FEW)
-    agreement.check({"passus": worker.results("passus", problem, FEW), framework: theirs}, rtol=1e-3)
+        peer = process.ask("results", problem, FEW)
+    agreement.check({"passus": worker.results("passus", problem, FEW), framework: peer}, rtol=1e-3)
 
 
-def test_what_is_generated_tells_mistakes() -> None:
+def test_generated_tokens_vary() -> None:
     tokens = worker.results("torch", "generation", 1)[0]
     assert len(tokens) == 64
     assert len({*tokens}) > 10
 
 
-def test_a_framework_that_computes_something_else_is_noticed() -> None:
+def test_results_that_disagree_raise() -> None:
     with pytest.raises(AssertionError, match="peer disagrees with passus"):
         agreement.check({"passus": [[1.0]], "peer": [[1.01]]})
 
 
-def test_a_framework_that_is_missing_is_skipped_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_framework_is_skipped_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(DEZERO, raising=False)
     monkeypatch.setattr(timing, "REST_SECONDS", 0.0)
     monkeypatch.setattr(timing, "TURN_SECONDS", 1e-6)
@@ -144,7 +144,7 @@ def test_a_framework_that_is_missing_is_skipped_with_its_reason(monkeypatch: pyt
     assert f"Skipped dezero: {DEZERO} is not set" in table_of(comparison)
 
 
-def test_what_a_framework_needs_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_requirements_of_a_framework_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert missing("passus_numpy") is None
     monkeypatch.setenv("CXX", "a-compiler-that-does-not-exist")
     assert missing("torch_compiled") == "torch.compile needs the compiler a-compiler-that-does-not-exist"
@@ -153,20 +153,20 @@ def test_what_a_framework_needs_is_looked_for(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.compiles
-def test_a_framework_that_fails_is_skipped_with_its_reason() -> None:
+def test_a_failing_peer_is_skipped_with_its_reason() -> None:
     skipped: dict[str, str] = {}
-    with Worker("passus") as ours, Worker("autograd") as theirs:
-        results = first_results("lenet", {"passus": ours, "autograd": theirs}, skipped)
+    with Worker("passus") as reference, Worker("autograd") as peer:
+        results = first_results("lenet", {"passus": reference, "autograd": peer}, skipped)
     assert [*results] == ["passus"]
     assert "has no attribute 'network'" in skipped["autograd"]
 
 
-def test_passus_may_not_fail() -> None:
-    with Worker("passus") as ours, pytest.raises(WorkerError, match="'nonsense'"):
-        first_results("nonsense", {"passus": ours}, {})
+def test_a_failure_of_passus_is_raised() -> None:
+    with Worker("passus") as reference, pytest.raises(WorkerError, match="'nonsense'"):
+        first_results("nonsense", {"passus": reference}, {})
 
 
-def test_each_program_has_its_turn_in_each_round(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_program_runs_once_per_round(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "REST_SECONDS", 0.0)
     calls: list[str] = []
 
@@ -179,7 +179,7 @@ def test_each_program_has_its_turn_in_each_round(monkeypatch: pytest.MonkeyPatch
     assert {*calls} == {"a", "b"}
 
 
-def test_a_program_in_its_own_process() -> None:
+def test_a_worker_answers_requests_and_exits_cleanly() -> None:
     with Worker("passus") as process:
         assert process.ask("turn", "chain", 1) > 0
         assert process.ask("turn", "chain", 2) > 0
@@ -187,19 +187,19 @@ def test_a_program_in_its_own_process() -> None:
     assert process.process.returncode == 0
 
 
-def test_a_process_that_ended_is_noticed() -> None:
+def test_a_worker_that_died_raises() -> None:
     with Worker("passus") as process:
         process.process.kill()
         with pytest.raises(WorkerError, match="the process ended"):
             process.answer()
 
 
-def test_ratios_are_those_of_the_medians() -> None:
+def test_ratios_are_ratios_of_medians() -> None:
     timings = [Timing("passus", [1e-6, 2e-6, 3e-6]), Timing("torch", [4e-6, 6e-6, 9e-6], peak=3 * 2**20)]
     assert "| torch | 6.0 µs | 3.00 | 3.00 to 3.50 | 3 MiB |" in table_of(Comparison("chain", timings, {}))
 
 
-def test_the_fastest_rival_is_found() -> None:
+def test_the_table_of_floors_compares_with_the_fastest_peer() -> None:
     timings = [
         Timing(name, [time], peak=2 * time) for name, time in (("passus", 2), ("torch", 6), ("jax", 3), ("dezero", 1))
     ]
@@ -207,7 +207,7 @@ def test_the_fastest_rival_is_found() -> None:
     assert "| lenet | 2000.00 ms |  |  |  |" in floors_table([Comparison("lenet", timings[:1], {})])
 
 
-def test_a_rate_is_told_where_there_is_one() -> None:
+def test_rates_are_shown_for_problems_that_have_one() -> None:
     timings = [Timing("passus", [0.5, 0.5], peak=2**20), Timing("torch", [1.0, 1.0], peak=2**20)]
     table = table_of(Comparison("generation", timings, {})).splitlines()
     assert table[2].endswith("| peak memory | tokens per second |")
@@ -216,7 +216,7 @@ def test_a_rate_is_told_where_there_is_one() -> None:
     assert "second" not in table_of(Comparison("gpt", timings, {}))
 
 
-def test_attention_is_told_by_time_and_memory() -> None:
+def test_attention_tables_show_time_and_memory() -> None:
     table = attention_tables(Line("tokens", {128: made_up("attention-128"), 256: made_up("attention-256")}))
     assert "| tokens | passus | torch |" in table
     assert "| 128 | 1.50 ms | 3.00 ms |" in table
@@ -228,7 +228,7 @@ def made_up(problem: str) -> Comparison:
     return Comparison(problem, timings, {})
 
 
-def test_a_run_is_saved_as_tables_numbers_and_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_saves_tables_numbers_and_charts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = Report("a machine", tmp_path / "new")
     report.begin_group("training", Ceilings({FLOPS: 200.0}, lanes=8))
     report.add_problem(made_up("lenet"))
@@ -263,7 +263,7 @@ def test_the_chart_has_a_bar_for_each_peer() -> None:
     assert [label.get_text() for label in axes.get_yticklabels()] == ["lenet", "cnn"]
 
 
-def test_names_of_groups_and_problems_are_understood() -> None:
+def test_names_of_groups_and_problems_are_resolved() -> None:
     assert problems_of(["vectors", "chain", "cnn", "relu", "import"]) == ["chain", "small", "large", "cnn"]
     assert operations_of(["relu", "cnn"]) == ["forward:relu", "backward:relu"]
     assert operations_of(["operations"]) == [*DIRECTIONS]
@@ -276,14 +276,14 @@ def test_names_of_groups_and_problems_are_understood() -> None:
 
 
 @pytest.mark.parametrize("problem", SEQUENCES)
-def test_problems_on_sequences_say_what_they_are(problem: str) -> None:
+def test_problems_on_sequences_are_described(problem: str) -> None:
     assert describe(problem).count(",") >= 2
     assert panel_of(problem) in ("training steps", "attention alone", "inference")
     assert frameworks_for(problem) == ("passus", "torch", "torch_compiled", "jax")
 
 
 @pytest.mark.parametrize("line", GROWTH)
-def test_one_property_grows_along_a_line(line: str) -> None:
+def test_one_property_varies_along_a_growth_line(line: str) -> None:
     points = [IMAGES[name_in_growth(line, n)] for n in GROWTH[line]]
     values = [
         [point.shape[0] for point in points],

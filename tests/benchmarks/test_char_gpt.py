@@ -1,4 +1,4 @@
-"""The comparison of programs that train the same language model: it runs, and the programs compute the same."""
+"""The comparison of programs that train the same language model: it runs, and the programs agree."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SMALL = Transformer(vocabulary=11, layers=2, heads=2, width=16, T=12)
 
 
 def small() -> Text:
-    """Tokens that count from 0 to 10 over and over."""
+    """Tokens that count from 0 to 10 repeatedly."""
     tokens = (np.arange(3000) % SMALL.vocabulary).astype(np.uint8)
     return Text(tokens[:2000], tokens[2000:], SMALL, N=4)
 
@@ -58,14 +58,14 @@ def test_a_run_by_time_stops_at_its_budget(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.slow
-def test_an_error_of_a_program_is_told(tmp_path: Path) -> None:
+def test_an_error_in_a_worker_is_raised_with_its_type(tmp_path: Path) -> None:
     path = tmp_path / "text.npz"
     Text(np.zeros(5, np.uint8), np.zeros(5, np.uint8), SMALL, N=4).save(path)
     with pytest.raises(WorkerError, match="ValueError"):
         comparison.compare(["passus"], str(path), 1)
 
 
-def test_a_program_that_is_missing_is_left_out(
+def test_a_missing_program_is_skipped_with_its_reason(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     called = []
@@ -78,7 +78,7 @@ def test_a_program_that_is_missing_is_left_out(
     assert "Skipped torch: it is not installed" in capsys.readouterr().out
 
 
-def test_the_task_is_that_of_the_example(tmp_path: Path) -> None:
+def test_the_task_has_the_settings_of_the_example(tmp_path: Path) -> None:
     assert [rate(share) for share in (0.0, 1.0)] == pytest.approx([0.0, example.LR / 10])
     learner = Learner(GPT)
     learner.start(starting_weights(GPT))

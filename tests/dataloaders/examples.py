@@ -1,4 +1,4 @@
-"""Small datasets for the tests of loaders, and what is seen of them."""
+"""Small datasets for the tests of loaders, and functions that collect their batches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Squares(Dataset):
 
 
 class OneByOne:
-    """A dataset that can only be asked for one example, and takes its time."""
+    """A dataset without batches whose examples take different times."""
 
     def __init__(self, size: int = 10) -> None:
         self.size = size
@@ -36,14 +36,14 @@ class OneByOne:
 
 
 class Noisy(OneByOne):
-    """Examples that hold a random number."""
+    """Random examples."""
 
     def __getitem__(self, i: int) -> tuple[float, int]:
         return get_rng().random(), i
 
 
 class Ramps(Dataset):
-    """Rows that tell whether they were flipped."""
+    """Rows whose first element shows whether they were flipped."""
 
     def prepare(self) -> None:
         self.data = np.tile(np.arange(2.0), (10, 1))

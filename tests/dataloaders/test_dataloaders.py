@@ -1,4 +1,4 @@
-"""Loaders: what is in a batch, shards, sequences, devices, and bad arguments."""
+"""Loaders: batches, shards, sequences, devices, and invalid arguments."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from passus.transforms import Compose, Flatten, Normalize
 from tests.dataloaders.examples import Squares, seen
 
 
-def test_all_examples_come_once_with_their_labels() -> None:
+def test_an_epoch_yields_each_example_once_with_its_label() -> None:
     batches = list(DataLoader(Squares(), 3))
     assert [len(x) for x, _ in batches] == [3, 3, 3, 1]
     x, t = (np.concatenate(part) for part in zip(*batches))
@@ -34,19 +34,19 @@ def test_all_examples_come_once_with_their_labels() -> None:
     assert t.dtype.kind == "i"
 
 
-def test_shuffling_differs_between_epochs_and_can_be_switched_off() -> None:
+def test_shuffling_differs_between_epochs_and_can_be_disabled() -> None:
     shuffled = DataLoader(Squares(), 10)
     assert seen(shuffled) != seen(shuffled)
     assert seen(DataLoader(Squares(), 5, shuffle=False)) == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
 
 
-def test_drop_last() -> None:
+def test_drop_last_omits_the_incomplete_batch() -> None:
     loader = DataLoader(Squares(), 3, drop_last=True)
     assert len(loader) == loader.max_iter == 3
     assert [len(x) for x, _ in loader] == [3, 3, 3]
 
 
-def test_whole_batches_equal_examples_one_by_one() -> None:
+def test_batches_equal_collated_examples() -> None:
     class Slow(Squares):
         def __getitem__(self, index: int) -> Any:
             return super().__getitem__(index)
@@ -59,7 +59,7 @@ def test_whole_batches_equal_examples_one_by_one() -> None:
             np.testing.assert_array_equal(a, b)
 
 
-def test_transforms_that_know_batches_do_not_slow_down() -> None:
+def test_transforms_of_batches_equal_those_of_single_examples() -> None:
     images = np.random.default_rng(0).integers(0, 256, (6, 1, 4, 4), np.uint8)
 
     class Images(Dataset):
@@ -77,7 +77,7 @@ def test_transforms_that_know_batches_do_not_slow_down() -> None:
     assert t1 is None
 
 
-def test_lists_and_arrays_are_datasets_too() -> None:
+def test_lists_and_arrays_are_datasets() -> None:
     pairs = [[np.float32([i, i]), i] for i in range(4)]
     x, t = next(iter(DataLoader(pairs, 4, shuffle=False)))
     np.testing.assert_array_equal(x, np.float32([[0, 0], [1, 1], [2, 2], [3, 3]]))
@@ -85,14 +85,14 @@ def test_lists_and_arrays_are_datasets_too() -> None:
     assert next(iter(DataLoader(np.arange(4), 2, shuffle=False))).tolist() == [0, 1]
 
 
-def test_a_batch_is_nobodys_memory() -> None:
+def test_batches_do_not_share_memory_with_the_dataset() -> None:
     data = ArrayDataset(np.zeros((4, 2), np.float32))
     (x,) = next(iter(DataLoader(data, 4, shuffle=False)))
     x += 1
     assert (data.arrays[0] == 0).all()
 
 
-def test_read_only_and_strided_arrays() -> None:
+def test_read_only_and_strided_arrays_are_accepted() -> None:
     x = np.arange(24.0).reshape(4, 6)[:, ::2]
     x.flags.writeable = False
     (got,) = next(iter(DataLoader(ArrayDataset(x), 4, shuffle=False)))
@@ -111,13 +111,13 @@ def test_read_only_and_strided_arrays() -> None:
         ([np.ones((2, 2), np.float32)[:, ::-1]], np.ones((1, 2, 2), np.float32)),
     ],
 )
-def test_collate_keeps_the_kind_of_numbers(examples: Any, expected: np.ndarray) -> None:
+def test_collate_preserves_dtypes(examples: Any, expected: np.ndarray) -> None:
     got = collate(examples)
     assert got.dtype == expected.dtype
     np.testing.assert_array_equal(got, expected)
 
 
-def test_collate_keeps_the_structure() -> None:
+def test_collate_preserves_structure() -> None:
     x, more = collate([({"a": 1, "name": "p"}, (2, None)), ({"a": 3, "name": "q"}, (4, None))])
     assert x["a"].tolist() == [1, 3]
     assert x["name"] == ["p", "q"]
@@ -129,41 +129,41 @@ def test_collate_keeps_the_structure() -> None:
     "examples",
     [[np.zeros(2), np.zeros(3)], [(1, 2), (1,)], [({"a": 1},), ({"b": 1},)], [[1, 2], [1, 2, 3]]],
 )
-def test_collate_refuses_examples_that_are_not_alike(examples: Any) -> None:
+def test_collate_rejects_examples_of_different_structure(examples: Any) -> None:
     with pytest.raises(ShapeError, match="example 1"):
         collate(examples)
 
 
 @pytest.mark.parametrize("examples", [["a", 1], ["a", None], [("a", 1), (2, 1)], [None, "a"]])
-def test_collate_refuses_names_among_other_things(examples: Any) -> None:
+def test_collate_rejects_strings_mixed_with_other_types(examples: Any) -> None:
     with pytest.raises(ShapeError, match="example 0 of the batch has type"):
         collate(examples)
 
 
-def test_collate_takes_names_of_all_kinds() -> None:
+def test_collate_accepts_keys_of_different_types() -> None:
     batch = collate([{"x": 1, 2: 3.0}, {2: 4.0, "x": 5}])
     np.testing.assert_array_equal(batch["x"], [1, 5])
     np.testing.assert_array_equal(batch[2], np.float32([3, 4]))
 
 
-def test_collate_takes_arrays_of_examples_and_nothing_single() -> None:
+def test_collate_accepts_arrays_and_rejects_scalars() -> None:
     np.testing.assert_array_equal(collate(np.arange(6).reshape(3, 2)), np.arange(6).reshape(3, 2))
     with pytest.raises(DTypeError, match="an int is not a list of examples"):
         collate(5)
 
 
-def test_collate_needs_an_example() -> None:
+def test_collate_rejects_an_empty_list() -> None:
     with pytest.raises(ArgumentError, match="list of examples is empty"):
         collate([])
 
 
-def test_a_collate_function_of_ones_own() -> None:
+def test_a_custom_collate_function_is_used() -> None:
     assert list(DataLoader([3, 4, 5], 2, shuffle=False, collate=sum)) == [7, 5]
     assert list(DataLoader(np.array([3, 4, 5]), 2, shuffle=False, collate=sum)) == [7, 5]
 
 
 @given(size=st.integers(1, 60), count=st.integers(1, 5), batch_size=st.integers(1, 7), drop_last=st.booleans())
-def test_shards_have_equally_many_batches_and_cover_everything(
+def test_shards_have_equal_numbers_of_batches_and_cover_the_dataset(
     size: int, count: int, batch_size: int, drop_last: bool
 ) -> None:
     def shard(index: int) -> DataLoader:
@@ -183,7 +183,7 @@ def test_shards_have_equally_many_batches_and_cover_everything(
         assert len(numbers) < size + count
 
 
-def test_streams_run_on_from_batch_to_batch() -> None:
+def test_streams_continue_across_batches() -> None:
     class Curve(Dataset):
         def prepare(self) -> None:
             self.data, self.label = np.arange(12.0), np.arange(1, 13)
@@ -211,7 +211,7 @@ def test_streams_wrap_as_in_dezero_and_can_be_saved() -> None:
     ("size", "batch_size", "error"),
     [(0, 1, ArgumentError), (3, 0, ArgumentError), (3, -1, ArgumentError), (3, 2.0, DTypeError), (3, True, DTypeError)],
 )
-def test_sizes_that_cannot_be(make: Any, size: int, batch_size: Any, error: type[PassusError]) -> None:
+def test_invalid_sizes_raise(make: Any, size: int, batch_size: Any, error: type[PassusError]) -> None:
     with pytest.raises(error, match=make.__name__):
         make(np.arange(size), batch_size)
 
@@ -229,23 +229,23 @@ def test_sizes_that_cannot_be(make: Any, size: int, batch_size: Any, error: type
     ],
     ids=str,
 )
-def test_options_that_cannot_be(options: dict[str, Any]) -> None:
+def test_invalid_options_raise(options: dict[str, Any]) -> None:
     with pytest.raises(ArgumentError):
         DataLoader(Squares(), **{"batch_size": 2, **options})
 
 
 @pytest.mark.parametrize("switch", ["shuffle", "drop_last", "gpu"])
-def test_a_switch_is_true_or_false(switch: str) -> None:
+def test_switches_must_be_true_or_false(switch: str) -> None:
     with pytest.raises(DTypeError, match=rf"DataLoader: {switch} is a str \('no'\); give True or False"):
         DataLoader(Squares(), 2, **{switch: "no"})
 
 
-def test_more_streams_than_examples() -> None:
+def test_more_streams_than_examples_raise() -> None:
     with pytest.raises(ArgumentError, match="batch_size=4 exceeds"):
         SeqDataLoader(np.arange(3), 4)
 
 
-def test_without_cupy_the_gpu_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_cupy_gpu_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(DependencyError):
         DataLoader(Squares(), 2, gpu=True)

@@ -1,4 +1,4 @@
-"""Epochs of loaders: every example once, and the same order from the same seed."""
+"""Epochs of loaders: the order is determined by seeds, independently of threads."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from passus.transforms import Compose, RandomHorizontalFlip
 from tests.dataloaders.examples import WORKERS, Noisy, OneByOne, Ramps, Squares, seen, seen_rows
 
 
-def test_a_break_does_not_make_the_next_epoch_start_in_the_middle() -> None:
+def test_a_new_epoch_after_a_break_starts_at_the_beginning() -> None:
     loader = DataLoader(Squares(), 4, shuffle=False)
     for _ in loader:
         break
     assert seen(loader)[0] == [0, 1, 2, 3]
 
 
-def test_two_loops_over_one_loader_do_not_disturb_each_other() -> None:
+def test_nested_loops_over_one_loader_are_independent() -> None:
     loader = DataLoader(Squares(), 5, shuffle=False)
     outer = []
     for x, _ in loader:
@@ -66,13 +66,13 @@ def test_shuffling_draws_from_the_current_generator() -> None:
     assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
 
 
-def test_an_evaluation_leaves_the_current_generator_alone() -> None:
+def test_an_unshuffled_epoch_does_not_advance_the_current_generator() -> None:
     before = rng_state()
     seen(DataLoader(Squares(), 4, shuffle=False))
     assert rng_state() == before
 
 
-def test_random_transforms_of_whole_batches_draw_as_one_by_one() -> None:
+def test_random_transforms_draw_the_same_for_batches_and_examples() -> None:
     flip = Compose([RandomHorizontalFlip()])
     fast, slow = Ramps(transform=flip), Ramps(transform=lambda x: flip(x))
     assert fast.is_random
@@ -83,7 +83,7 @@ def test_random_transforms_of_whole_batches_draw_as_one_by_one() -> None:
     assert not Squares().is_random
 
 
-def test_random_examples_do_not_depend_on_the_threads() -> None:
+def test_random_examples_do_not_depend_on_the_number_of_threads() -> None:
     def numbers(workers: int) -> Any:
         return seen(DataLoader(Noisy(), 3, rng=0, workers=workers))
 
@@ -92,7 +92,7 @@ def test_random_examples_do_not_depend_on_the_threads() -> None:
 
 
 class Drawing(OneByOne):
-    """Examples from a generator of the dataset's own, asked directly."""
+    """Examples drawn directly from a generator of the dataset."""
 
     def __init__(self, size: int = 10) -> None:
         super().__init__(size)
@@ -112,7 +112,7 @@ SQUARES_RNG = np.random.default_rng(5)
 
 
 class WithBatches(OneByOne):
-    """Whole batches from the current generator, and no word about it."""
+    """Batches drawn from the current generator, without declaring is_random."""
 
     def batch(self, index: np.ndarray) -> Any:
         time.sleep(0.0005 * (index[0] % 3))
@@ -135,7 +135,7 @@ HOLDERS = {
 
 
 class Shifting:
-    """A transform that knows batches and draws, and does not say so."""
+    """A random transform of batches that does not declare is_random."""
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return self.batch(x[None])[0]
@@ -150,7 +150,7 @@ def reset_global() -> None:
 
 @pytest.mark.parametrize("make", HOLDERS.values(), ids=HOLDERS)
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_random_numbers_do_not_depend_on_the_number_of_threads(make: Any, shuffle: bool) -> None:
+def test_random_datasets_do_not_depend_on_the_number_of_threads(make: Any, shuffle: bool) -> None:
     def epochs(workers: int) -> list[Any]:
         reset_global()
         seed(0)
@@ -158,7 +158,7 @@ def test_random_numbers_do_not_depend_on_the_number_of_threads(make: Any, shuffl
         return [seen(loader), seen(loader)]
 
     first, second = epochs(0)
-    assert first != second, "each epoch has numbers of its own"
+    assert first != second, "each epoch draws new numbers"
     assert len({str(batch) for batch in first + second}) > 2
     for workers in (1, 2, 4):
         assert epochs(workers) == [first, second]
@@ -166,7 +166,7 @@ def test_random_numbers_do_not_depend_on_the_number_of_threads(make: Any, shuffl
 
 @pytest.mark.parametrize("make", [make for name, make in HOLDERS.items() if name not in ("batches", "current")])
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_epoch_goes_on_with_the_generators_of_its_dataset(make: Any, workers: int) -> None:
+def test_a_restored_epoch_continues_the_generators_of_its_dataset(make: Any, workers: int) -> None:
     seed(0)
     reset_global()
     loader = DataLoader(make(), 2, rng=0, workers=workers)
@@ -185,14 +185,14 @@ def test_an_epoch_goes_on_with_the_generators_of_its_dataset(make: Any, workers:
     assert seen(other) + seen(other) == rest
 
 
-def test_a_seeded_transform_is_the_same_whatever_else_is_drawn() -> None:
+def test_a_seeded_transform_is_independent_of_other_generators() -> None:
     def numbers() -> Any:
         return seen(DataLoader(Ramps(transform=RandomHorizontalFlip(rng=3)), 2, shuffle=False))
 
     assert numbers() == numbers()
 
 
-def test_a_dataset_of_any_kind_is_looked_through() -> None:
+def test_datasets_with_unusual_attributes_are_searched_for_generators() -> None:
     class Strange:
         def __getattr__(self, name: str) -> Any:
             raise KeyError(name)
@@ -221,7 +221,7 @@ def test_a_dataset_of_any_kind_is_looked_through() -> None:
         assert len(seen(DataLoader(Squares(transform=late()), 5, workers=workers))) == 2
 
 
-def test_threads_with_seeded_transforms_work_side_by_side() -> None:
+def test_threads_with_seeded_transforms_run_concurrently() -> None:
     meeting = threading.Barrier(2)
 
     class Meeting:

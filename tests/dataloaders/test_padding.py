@@ -1,4 +1,4 @@
-"""Sequences of unequal lengths in batches: padding, and batches of similar lengths."""
+"""Batches of sequences of unequal lengths: padding and buckets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEQUENCES = [np.full(n, i) for i, n in enumerate(LENGTHS)]
     extra=st.integers(0, 3) | st.none(),
     rng=generators(),
 )
-def test_sequences_are_filled_up(
+def test_sequences_are_padded_to_one_length(
     lengths: list[int],
     features: tuple[int, ...],
     left: bool,
@@ -49,7 +49,7 @@ def test_sequences_are_filled_up(
         assert (np.delete(row, range(start, start + len(sequence)), axis=0) == -5).all()
 
 
-def test_dtypes_of_sequences() -> None:
+def test_padding_uses_the_common_dtype() -> None:
     assert pad_sequences([np.array([1], np.uint8), np.array([2, 3], np.uint8)])[0].dtype == np.uint8
     assert pad_sequences([np.array([1], np.int32), []])[0].dtype == np.int32
     assert pad_sequences([[], []])[0].shape == (2, 0)
@@ -78,12 +78,14 @@ def test_dtypes_of_sequences() -> None:
         (ArgumentError, "multiple_of", [[1]], {"multiple_of": 0}),
     ],
 )
-def test_what_cannot_be_padded(error: type[Exception], match: str, sequences: Any, options: Any) -> None:
+def test_invalid_arguments_of_pad_sequences_raise(
+    error: type[Exception], match: str, sequences: Any, options: Any
+) -> None:
     with pytest.raises(error, match=match):
         pad_sequences(sequences, **options)
 
 
-def test_examples_of_all_forms_are_padded() -> None:
+def test_examples_of_any_structure_are_padded() -> None:
     pad = PaddingCollate()
     x, lengths = pad([np.array([1, 2]), np.array([3])])
     assert (x.tolist(), lengths.tolist()) == ([[1, 2], [3, 0]], [2, 1])
@@ -110,13 +112,13 @@ def test_examples_of_all_forms_are_padded() -> None:
         pad([([1], 2), ([1],)])
 
 
-def test_what_is_not_padded_is_collated_as_ever() -> None:
+def test_examples_without_sequences_are_collated_as_usual() -> None:
     with pytest.raises(ShapeError, match="shape"):
         collate([np.ones(2), np.ones(3)])
     np.testing.assert_array_equal(PaddingCollate()([1, 2]), [1, 2])
 
 
-def test_a_loader_pads() -> None:
+def test_a_loader_pads_its_batches() -> None:
     loader = DataLoader(SEQUENCES, 10, shuffle=False, collate=PaddingCollate(-1))
     for i, (x, lengths) in enumerate(loader):
         np.testing.assert_array_equal(lengths, LENGTHS[10 * i : 10 * i + 10])
@@ -130,7 +132,7 @@ def padding(batches: Any) -> int:
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS, LENGTHS.tolist()])
 @pytest.mark.parametrize("pool", [1, 3, 100])
-def test_each_example_comes_once_beside_others_of_its_length(lengths: Any, pool: int) -> None:
+def test_bucket_batches_hold_each_example_once_with_similar_lengths(lengths: Any, pool: int) -> None:
     loader = BucketDataLoader(SEQUENCES, 8, lengths, rng=0, pool=pool)
     epochs = [list(loader) for _ in range(2)]
     for batches in epochs:
@@ -141,17 +143,17 @@ def test_each_example_comes_once_beside_others_of_its_length(lengths: Any, pool:
     if pool == 100:
         assert padding(epochs[0]) < plain / 5
         firsts = [lengths[0] for _, lengths in epochs[0]]
-        assert firsts != sorted(firsts), "the batches come in random order"
+        assert firsts != sorted(firsts), "the batches are in random order"
     elif pool == 3:
         assert padding(epochs[0]) < plain / 2
 
 
-def test_without_shuffling_the_shortest_come_first() -> None:
+def test_without_shuffling_buckets_are_sorted_by_length() -> None:
     loader = BucketDataLoader(SEQUENCES, 8, shuffle=False)
     assert np.concatenate([lengths for _, lengths in loader]).tolist() == sorted(LENGTHS)
 
 
-def test_batches_of_one_size() -> None:
+def test_drop_last_yields_full_batches_only() -> None:
     loader = BucketDataLoader(SEQUENCES, 8, drop_last=True, rng=0)
     seen = set()
     for _ in range(30):
@@ -159,10 +161,10 @@ def test_batches_of_one_size() -> None:
         assert len(batches) == len(loader) == 12
         assert all(len(x) == 8 for x, _ in batches)
         seen |= {int(row[0]) for x, _ in batches for row in x}
-    assert len(seen) == 103, "none is left out in all epochs, however long it is"
+    assert len(seen) == 103, "each example occurs in some epoch"
 
 
-def test_lengths_are_those_of_the_first_part() -> None:
+def test_lengths_are_taken_from_the_first_component() -> None:
     for data in (
         [(s, 0) for s in SEQUENCES],
         [{"ids": s, "t": 0} for s in SEQUENCES],
@@ -173,7 +175,7 @@ def test_lengths_are_those_of_the_first_part() -> None:
         assert [len(part) for part in found] == sorted(LENGTHS)
 
 
-def test_an_epoch_of_buckets_goes_on_exactly() -> None:
+def test_an_epoch_of_buckets_resumes_exactly() -> None:
     first = BucketDataLoader(SEQUENCES, 8, rng=5)
     whole = [x for x, _ in first] + [x for x, _ in first]
     again, seen = BucketDataLoader(SEQUENCES, 8, rng=5), []
@@ -206,6 +208,6 @@ def test_an_epoch_of_buckets_goes_on_exactly() -> None:
         (DTypeError, "an example has no length; pass lengths=", [1, 2, 3], {}),
     ],
 )
-def test_buckets_that_cannot_be_made(error: type[Exception], match: str, data: Any, options: Any) -> None:
+def test_invalid_arguments_of_bucket_loaders_raise(error: type[Exception], match: str, data: Any, options: Any) -> None:
     with pytest.raises(error, match=match):
         next(iter(BucketDataLoader(data, **{"batch_size": 8, **options})))

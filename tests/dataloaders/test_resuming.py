@@ -1,4 +1,4 @@
-"""The state of loaders: an epoch resumes where it was saved, with datasets that grow or shrink, too."""
+"""The state of loaders: an epoch resumes where it was saved; datasets may grow or shrink between epochs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.dataloaders.examples import WORKERS, Noisy, OneByOne, Ramps, Squares,
     "dataset", [Squares(), OneByOne(), Noisy(), Ramps(transform=RandomHorizontalFlip())], ids=lambda d: type(d).__name__
 )
 @pytest.mark.parametrize("stop", range(1, 5))
-def test_a_restored_loader_goes_on_with_the_same_batches(dataset: Any, stop: int, workers: int) -> None:
+def test_a_restored_loader_continues_with_the_same_batches(dataset: Any, stop: int, workers: int) -> None:
     loader = DataLoader(dataset, 3, rng=0, workers=workers)
     seen(loader)
     rest = []
@@ -40,7 +40,7 @@ def test_a_restored_loader_goes_on_with_the_same_batches(dataset: Any, stop: int
     assert seen(other) + seen(other) + seen(other) == rest
 
 
-def test_a_restored_loader_goes_on_with_next_too() -> None:
+def test_a_restored_loader_continues_with_next() -> None:
     loader = DataLoader(Squares(), 3, rng=0)
     next(loader)
     state = loader.state_dict()
@@ -71,7 +71,7 @@ def test_without_an_rng_the_current_generator_is_saved_beside_the_loader() -> No
         assert seen(other) + seen(other) == rest
 
 
-def test_a_state_survives_json_and_stays_as_it_was() -> None:
+def test_a_state_survives_json_and_is_not_modified() -> None:
     loader = DataLoader(Squares(), 3, rng=0)
     next(loader)
     state = loader.state_dict()
@@ -97,7 +97,7 @@ def test_a_state_survives_json_and_stays_as_it_was() -> None:
     ],
     ids=str,
 )
-def test_a_state_that_does_not_fit_changes_nothing(change: dict[str, Any]) -> None:
+def test_an_invalid_state_raises_and_changes_nothing(change: dict[str, Any]) -> None:
     loader = DataLoader(Squares(), 3, rng=0)
     next(loader)
     state = loader.state_dict()
@@ -107,7 +107,7 @@ def test_a_state_that_does_not_fit_changes_nothing(change: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize("kind", [list, OneByOne])
-def test_an_epoch_takes_the_dataset_as_it_is_when_it_begins(kind: Any) -> None:
+def test_an_epoch_uses_the_length_at_its_start(kind: Any) -> None:
     def resize(n: int) -> None:
         if kind is list:
             dataset[:] = range(n)
@@ -128,7 +128,7 @@ def test_an_epoch_takes_the_dataset_as_it_is_when_it_begins(kind: Any) -> None:
     epoch = iter(loader)
     next(epoch)
     resize(30)
-    assert len(loader) == 2, "the epoch under way is as long as it was"
+    assert len(loader) == 2, "the current epoch has its original length"
     assert count(epoch) == 1
     state = next(loader) is not None and loader.state_dict()
     resize(29)
@@ -152,9 +152,7 @@ def test_an_epoch_takes_the_dataset_as_it_is_when_it_begins(kind: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("between", [False, True])
-def test_the_state_of_a_loader_that_cuts_in_another_way_is_refused(
-    made: Any, other: Any, words: str, between: bool
-) -> None:
+def test_a_state_with_other_batching_is_rejected(made: Any, other: Any, words: str, between: bool) -> None:
     loader = DataLoader(Squares(), **{"batch_size": 2, "rng": 0} | made)
     if not between:
         next(loader)

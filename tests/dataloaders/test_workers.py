@@ -1,4 +1,4 @@
-"""Threads that load batches: their errors, their end, and time limits."""
+"""Threads that load batches: errors, shutdown and timeouts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.dataloaders.examples import WORKERS, OneByOne, Squares, loader_thread
 
 @WORKERS
 @pytest.mark.parametrize("where", ["dataset", "batch", "transform", "collate"])
-def test_a_stop_iteration_does_not_end_the_epoch(where: str, workers: int) -> None:
+def test_stop_iteration_in_a_dataset_raises_instead_of_ending_the_epoch(where: str, workers: int) -> None:
     def exhausted(*_: Any) -> Any:
         return next(iter(()))
 
@@ -64,7 +64,7 @@ def test_a_stop_iteration_does_not_end_the_epoch(where: str, workers: int) -> No
 
 
 @WORKERS
-def test_an_error_names_the_example(workers: int) -> None:
+def test_errors_name_the_example(workers: int) -> None:
     class Broken(OneByOne):
         def __getitem__(self, i: int) -> Any:
             if i == 7:
@@ -80,7 +80,7 @@ def test_an_error_names_the_example(workers: int) -> None:
     assert loader_threads() == []
 
 
-def test_no_thread_stays_behind() -> None:
+def test_threads_end_with_their_epoch() -> None:
     loader = DataLoader(OneByOne(40), 2, workers=3)
     for _ in loader:
         assert loader_threads()
@@ -93,22 +93,22 @@ def test_no_thread_stays_behind() -> None:
     assert loader_threads() == []
 
 
-def test_threads_prepare_no_more_than_they_should() -> None:
-    asked: list[int] = []
+def test_threads_prefetch_a_bounded_number_of_examples() -> None:
+    loaded: list[int] = []
 
     class Counting(OneByOne):
         def __getitem__(self, i: int) -> Any:
-            asked.append(i)
+            loaded.append(i)
             return float(i), i
 
     batches = iter(DataLoader(Counting(100), 1, shuffle=False, workers=2))
     next(batches)
     time.sleep(0.05)
     batches.close()
-    assert len(asked) <= 1 + 2 * 2
+    assert len(loaded) <= 1 + 2 * 2
 
 
-def test_threads_see_the_switches_of_the_caller() -> None:
+def test_threads_inherit_the_switches_of_the_caller() -> None:
     class Switch(OneByOne):
         def __getitem__(self, i: int) -> Any:
             return Config.enable_backprop
@@ -119,7 +119,7 @@ def test_threads_see_the_switches_of_the_caller() -> None:
 
 
 class Hanging(OneByOne):
-    """An example that does not come until the test is over."""
+    """A dataset one of whose examples is not ready until the test is over."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class Hanging(OneByOne):
         return float(i), i
 
 
-def test_a_batch_that_does_not_come_is_named_after_a_time() -> None:
+def test_a_batch_that_exceeds_the_timeout_raises() -> None:
     dataset, got = Hanging(), []
     loader = DataLoader(dataset, 2, shuffle=False, workers=2, timeout=0.2)
     with pytest.raises(LoaderTimeoutError, match=r"batch 2 was not ready after 0\.2 s"):
@@ -142,7 +142,7 @@ def test_a_batch_that_does_not_come_is_named_after_a_time() -> None:
     assert len(seen(loader)) == 5
 
 
-def test_a_timeout_of_the_dataset_is_its_own() -> None:
+def test_timeout_errors_of_the_dataset_are_not_changed() -> None:
     class Late(OneByOne):
         def __getitem__(self, i: int) -> Any:
             raise TimeoutError("no answer")
@@ -160,7 +160,7 @@ def test_a_timeout_of_the_dataset_is_its_own() -> None:
         ({"timeout": "1", "workers": 1}, DTypeError),
     ],
 )
-def test_times_that_cannot_be(options: Any, error: Any) -> None:
+def test_invalid_timeouts_raise(options: Any, error: Any) -> None:
     with pytest.raises(error, match="timeout"):
         DataLoader(Squares(), 2, **options)
 
@@ -184,7 +184,7 @@ print("started", flush=True)
 
 
 @pytest.mark.parametrize("ending", ["", "for batch in batches: pass", "next(batches); next(batches)"])
-def test_a_hanging_thread_stops_neither_the_end_of_a_program_nor_ctrl_c(ending: str) -> None:
+def test_a_hanging_thread_does_not_block_exit_or_ctrl_c(ending: str) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT + ending], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -200,9 +200,9 @@ def test_a_hanging_thread_stops_neither_the_end_of_a_program_nor_ctrl_c(ending: 
     assert process.returncode == (-signal.SIGINT if ending else 0)
 
 
-def test_threads_that_cannot_start_cost_speed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Any) -> None:
+def test_without_threads_batches_are_loaded_by_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Any) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(threading.Thread, "start", fail)
     assert seen(DataLoader(OneByOne(), 3, rng=0, workers=2)) == seen(DataLoader(OneByOne(), 3, rng=0))

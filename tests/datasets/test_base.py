@@ -1,4 +1,4 @@
-"""What all datasets have in common: examples, transforms, arrays, and errors."""
+"""Properties of all datasets: examples, transforms, arrays, and errors."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class Evens(Dataset):
             self.label = self.data // 2
 
 
-def test_examples_pass_through_the_transforms() -> None:
+def test_transforms_apply_to_examples_and_labels() -> None:
     dataset = Evens(transform=lambda x: x + 0.5, target_transform=str)
     assert dataset[1] == (2.5, "1")
     assert len(dataset) == 5
     assert Evens(train=False)[2] == (4, None)
 
 
-def test_a_dataset_can_be_gone_through_without_a_loader() -> None:
+def test_datasets_are_iterable_and_take_negative_indices() -> None:
     assert [int(x) for x, _ in Evens()] == [0, 2, 4, 6, 8]
     assert Evens()[-1] == (8, 4)
 
 
-def test_a_dataset_has_as_many_labels_as_examples() -> None:
+def test_data_and_labels_of_different_length_raise() -> None:
     class Uneven(Dataset):
         def prepare(self) -> None:
             self.data, self.label = np.zeros((3, 2)), [0, 1]
@@ -49,10 +49,10 @@ def test_a_dataset_has_as_many_labels_as_examples() -> None:
         def __getitem__(self, index: int) -> Any:
             return self.data[index : index + 2], self.label[index]
 
-    assert Windows()[1][1] == 1  # What belongs together is then its own affair.
+    assert Windows()[1][1] == 1  # An overridden __getitem__ is not checked.
 
 
-def test_a_dataset_without_arrays_writes_its_own_items() -> None:
+def test_a_dataset_may_override_getitem_and_len() -> None:
     class Big(Dataset):
         def __getitem__(self, index: int) -> Any:
             return self.transform(index), 0
@@ -84,12 +84,12 @@ def test_a_dataset_without_arrays_writes_its_own_items() -> None:
         (lambda: mosaic(np.zeros((1, 1, 2, 2)), 0, 3), ArgumentError),
     ],
 )
-def test_what_cannot_be_done_says_so(call: Any, error: type[Exception]) -> None:
+def test_invalid_uses_of_datasets_raise(call: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         call()
 
 
-def test_rows_of_arrays_are_examples() -> None:
+def test_array_dataset_pairs_the_rows_of_its_arrays() -> None:
     x, t = np.arange(6.0).reshape(3, 2), np.array([0, 1, 2])
     dataset = ArrayDataset(x, t)
     assert len(dataset) == 3

@@ -61,7 +61,7 @@ def serve_cifar(served: Served, monkeypatch: pytest.MonkeyPatch, made: Any, cont
     return f"{served.url}/{name}"
 
 
-def test_cifar10_reads_the_batches_in_their_order(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cifar10_orders_its_batches_by_number(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     url = serve_cifar(served, monkeypatch, CIFAR10, archive(TEN))
     train, test = CIFAR10(url=url), CIFAR10(train=False, url=url)
     assert served.requests.total() == 1
@@ -73,7 +73,9 @@ def test_cifar10_reads_the_batches_in_their_order(served: Served, monkeypatch: p
     assert [p.name for p in cache_folder().iterdir()] == ["cifar-10-binary.tar.gz"]
 
 
-def test_cifar_is_kept_as_bytes_and_handed_out_between_0_and_1(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cifar_stores_bytes_and_returns_float32_between_0_and_1(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dataset = CIFAR10(url=serve_cifar(served, monkeypatch, CIFAR10, archive(TEN)))
     assert dataset.data.dtype == np.uint8
     x, _ = next(iter(DataLoader(dataset, 10, shuffle=False)))
@@ -83,7 +85,7 @@ def test_cifar_is_kept_as_bytes_and_handed_out_between_0_and_1(served: Served, m
 
 
 @pytest.mark.parametrize(("label_type", "column"), [("fine", 1), ("coarse", 0)])
-def test_cifar100_has_two_kinds_of_labels(
+def test_cifar100_has_fine_and_coarse_labels(
     served: Served, monkeypatch: pytest.MonkeyPatch, label_type: Any, column: int
 ) -> None:
     dataset = CIFAR100(label_type=label_type, url=serve_cifar(served, monkeypatch, CIFAR100, archive(HUNDRED)))
@@ -91,7 +93,7 @@ def test_cifar100_has_two_kinds_of_labels(
     np.testing.assert_array_equal(dataset.data[0].ravel(), records(4, (20, 100))[0, 2:])
 
 
-def test_the_names_of_cifars_classes() -> None:
+def test_class_names_are_complete() -> None:
     assert CIFAR10.labels()[3] == "cat"
     fine, coarse = CIFAR100.labels(), CIFAR100.labels("coarse")
     assert (len(fine), len(coarse)) == (100, 20)
@@ -116,7 +118,7 @@ FIRST = "cifar-10-batches-bin/data_batch_1.bin"
         (archive({**TEN, FIRST: b"\x0a" * 3073}), "label 10"),
     ],
 )
-def test_a_broken_cifar_archive_is_named(
+def test_damaged_cifar_archives_are_named(
     served: Served, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
 ) -> None:
     url = serve_cifar(served, monkeypatch, CIFAR10, content)

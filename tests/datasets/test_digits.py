@@ -13,7 +13,7 @@ from passus.datasets import (
 from passus.errors import DependencyError
 
 
-def test_digits_are_scikit_learns_split_for_good() -> None:
+def test_digits_are_a_fixed_split_of_the_data_of_scikit_learn() -> None:
     from sklearn.datasets import load_digits
 
     train, test = Digits(), Digits(train=False)
@@ -30,14 +30,14 @@ def test_digits_are_scikit_learns_split_for_good() -> None:
     assert found == sorted(zip(original.data.astype(int).tolist(), original.target.tolist()))
 
 
-def test_digits_have_two_shapes() -> None:
+def test_digits_are_flat_or_square() -> None:
     flat, square = Digits(train=False), Digits(train=False, flat=False)
     assert square[3][0].shape == (1, 8, 8)
     np.testing.assert_array_equal(square.data.reshape(-1, 64), flat.data)
     assert Digits.labels()[7] == "7"
 
 
-def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_scikit_learn_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(DependencyError, match="pip install scikit-learn"):
         Digits()

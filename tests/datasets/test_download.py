@@ -1,4 +1,4 @@
-"""Downloads: a file is there whole and right, or not at all."""
+"""Downloads: a complete and verified file, or none."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ def test_a_progress_bar_is_shown(served: Served, capsys: pytest.CaptureFixture[s
     assert "100%" in shown
 
 
-def test_name_and_folder_can_be_chosen(served: Served, tmp_path: Path) -> None:
+def test_the_name_and_folder_of_a_download_can_be_given(served: Served, tmp_path: Path) -> None:
     path = get_file(f"{served.url}/data.bin", "other.bin", folder=tmp_path / "deep" / "er")
     assert path == tmp_path / "deep" / "er" / "other.bin"
     assert path.read_bytes() == CONTENT
 
 
-def test_no_network_is_needed_for_a_file_that_is_there(tmp_path: Path) -> None:
+def test_existing_files_need_no_network(tmp_path: Path) -> None:
     (tmp_path / "data.bin").write_bytes(CONTENT)
     assert get_file("http://127.0.0.1:1/data.bin", checksum=MD5, folder=tmp_path).read_bytes() == CONTENT
 
 
-def test_a_file_that_is_not_itself_is_refused_and_kept(served: Served, tmp_path: Path) -> None:
+def test_existing_files_with_a_wrong_checksum_are_rejected_and_not_deleted(served: Served, tmp_path: Path) -> None:
     (tmp_path / "data.bin").write_bytes(CONTENT[:-1])
     with pytest.raises(DataError, match=r"data\.bin.*md5.*delete the file") as caught:
         get_file(f"{served.url}/data.bin", checksum=MD5)
@@ -74,35 +74,33 @@ def nothing_left(folder: Path) -> bool:
     return list(folder.iterdir()) == []
 
 
-def test_a_download_with_another_checksum_leaves_nothing(served: Served, tmp_path: Path) -> None:
+def test_downloads_with_a_wrong_checksum_leave_no_file(served: Served, tmp_path: Path) -> None:
     served.files["data.bin"] = CONTENT[::-1]
     with pytest.raises(DataError, match=r"data\.bin.*sha256"):
         get_file(f"{served.url}/data.bin", checksum=SHA256)
     assert nothing_left(tmp_path)
 
 
-def test_a_download_that_breaks_off_leaves_nothing(served: Served, tmp_path: Path) -> None:
+def test_truncated_downloads_leave_no_file(served: Served, tmp_path: Path) -> None:
     served.cut.add("data.bin")
     with pytest.raises(DataError, match=r"data\.bin.*256000 of 512000 bytes"):
         get_file(f"{served.url}/data.bin")
     assert nothing_left(tmp_path)
 
 
-def test_a_file_that_is_not_on_the_server(served: Served, tmp_path: Path) -> None:
+def test_missing_files_on_the_server_raise(served: Served, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.bin.*404.*mirror"):
         get_file(f"{served.url}/none.bin")
     assert nothing_left(tmp_path)
 
 
-def test_no_server(tmp_path: Path) -> None:
+def test_unreachable_servers_raise(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data\.bin.*by hand"):
         get_file("http://127.0.0.1:1/data.bin", folder=tmp_path)
     assert nothing_left(tmp_path)
 
 
-def test_an_interrupted_download_leaves_nothing(
-    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_downloads_leave_no_file(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Interrupted:
         def update(self, chunk: bytes) -> None:
             raise KeyboardInterrupt
@@ -113,7 +111,7 @@ def test_an_interrupted_download_leaves_nothing(
     assert nothing_left(tmp_path)
 
 
-def test_several_may_download_the_same_file_at_once(served: Served, tmp_path: Path) -> None:
+def test_concurrent_downloads_of_one_file_succeed(served: Served, tmp_path: Path) -> None:
     together = threading.Barrier(4)
 
     def fetch(_: int) -> bytes:
@@ -126,37 +124,37 @@ def test_several_may_download_the_same_file_at_once(served: Served, tmp_path: Pa
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "data.bin", "ftp://127.0.0.1/data.bin"])
-def test_only_http_is_downloaded_from(url: str) -> None:
+def test_urls_of_other_schemes_are_rejected(url: str) -> None:
     with pytest.raises(ArgumentError, match="http"):
         get_file(url)
 
 
 @pytest.mark.parametrize("name", ["../data.bin", "a/b", "", "..", "/tmp/data.bin"])
-def test_a_name_with_a_folder_is_refused(name: str) -> None:
+def test_file_names_with_a_folder_are_rejected(name: str) -> None:
     with pytest.raises(ArgumentError, match="file_name"):
         get_file("http://127.0.0.1:1/data.bin", name)
 
 
-def test_a_checksum_of_no_known_length(served: Served) -> None:
+def test_checksums_of_unknown_length_are_rejected(served: Served) -> None:
     with pytest.raises(ArgumentError, match="md5"):
         get_file(f"{served.url}/data.bin", checksum="abc")
 
 
-def test_the_cache_folder_is_set_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_sets_the_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PASSUS_CACHE", str(tmp_path / "here"))
     assert cache_folder() == tmp_path / "here"
     monkeypatch.delenv("PASSUS_CACHE")
     assert cache_folder() == Path.home() / ".cache" / "passus"
 
 
-def test_progress_as_in_dezero(capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_progress_prints_as_in_dezero(capsys: pytest.CaptureFixture[str]) -> None:
     show_progress(3, 100, 200)
     assert capsys.readouterr().out == f"\r[{'#' * 30}] 100.00%"
     show_progress(1, 100, -1)
     assert "0.00%" in capsys.readouterr().out
 
 
-def test_arrays_are_cached(served: Served, tmp_path: Path) -> None:
+def test_arrays_are_saved_and_loaded_by_name(served: Served, tmp_path: Path) -> None:
     assert load_cache_npz("arrays.npz") == (None, None)
     path = save_cache_npz(np.eye(2), np.arange(2), "arrays.npz")
     assert path == tmp_path / "arrays.npz"
@@ -166,20 +164,20 @@ def test_arrays_are_cached(served: Served, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [0, 10, 300])
-def test_a_broken_cache_says_so(tmp_path: Path, keep: int) -> None:
+def test_damaged_cache_files_raise(tmp_path: Path, keep: int) -> None:
     path = save_cache_npz(np.eye(9), np.arange(9), tmp_path / "arrays.npz")
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(DataError, match=r"arrays\.npz"):
         load_cache_npz(path)
 
 
-def test_nothing_is_unpickled(tmp_path: Path) -> None:
+def test_pickled_arrays_in_the_cache_are_rejected(tmp_path: Path) -> None:
     np.savez(tmp_path / "bad.npz", data=np.array([{}], dtype=object), label=np.arange(1))
     with pytest.raises(DataError, match=r"bad\.npz"):
         load_cache_npz(tmp_path / "bad.npz")
 
 
-def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_cache_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
 
@@ -200,13 +198,13 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path) -> No
     assert path.read_text() == "new"
 
 
-def test_objects_are_never_pickled_into_the_cache(tmp_path: Path) -> None:
+def test_object_arrays_are_not_cached(tmp_path: Path) -> None:
     with pytest.raises(DTypeError, match="objects"):
         save_cache_npz(np.array([{}]), np.array([0]), tmp_path / "objects.npz")
     assert not list(tmp_path.iterdir())
 
 
-# Servers that do other things than to send a file.
+# Servers that misbehave.
 
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -214,7 +212,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 @contextmanager
 def answering(answer: Answer) -> Iterator[str]:
-    """The address of a server that answers every request in its own way, until it fails to send."""
+    """The URL of a server that answers every request with a given function."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -246,7 +244,7 @@ def headed(status: int, headers: dict[str, str], body: bytes = b"") -> Answer:
 
 
 def dripping(first: bytes, drop: bytes) -> Answer:
-    """A byte now and then, so that no time without a byte is long."""
+    """Send one byte at a time, so that no pause is long."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(first)
@@ -258,7 +256,7 @@ def dripping(first: bytes, drop: bytes) -> Answer:
 
 
 @pytest.mark.parametrize("status", [201, 202, 203, 204, 205, 206, 304, 400, 500])
-def test_only_a_whole_file_is_one(tmp_path: Path, status: int) -> None:
+def test_responses_other_than_200_are_rejected(tmp_path: Path, status: int) -> None:
     body = b"" if status in (204, 304) else b"part"
     answer = headed(status, {"Content-Length": str(len(body))}, body)
     with answering(answer) as url, pytest.raises(DataError, match=str(status)):
@@ -270,14 +268,14 @@ def test_only_a_whole_file_is_one(tmp_path: Path, status: int) -> None:
 @pytest.mark.parametrize(
     "target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "data:text/plain,x", "gopher://127.0.0.1/"]
 )
-def test_redirects_stay_in_http(tmp_path: Path, target: str, status: int) -> None:
+def test_redirects_to_other_schemes_are_rejected(tmp_path: Path, target: str, status: int) -> None:
     with answering(headed(status, {"Location": target})) as url, pytest.raises(DataError, match="cannot be downloaded"):
         get_file(url, folder=tmp_path)
     assert nothing_left(tmp_path)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirects_in_http_are_followed_but_not_for_ever(served: Served, tmp_path: Path, status: int) -> None:
+def test_redirects_are_followed_up_to_a_limit(served: Served, tmp_path: Path, status: int) -> None:
     with answering(headed(status, {"Location": f"{served.url}/data.bin"})) as url:
         assert get_file(url, "x", folder=tmp_path / "new").read_bytes() == CONTENT
     with answering(headed(status, {"Location": "/again"})) as url, pytest.raises(DataError, match="redirect"):
@@ -296,14 +294,14 @@ def test_redirects_in_http_are_followed_but_not_for_ever(served: Served, tmp_pat
     ],
     ids=["body", "without length", "chunked", "length of a chunk", "header", "status"],
 )
-def test_a_download_that_drips_is_given_up_at_the_deadline(tmp_path: Path, first: bytes, drop: bytes) -> None:
+def test_slow_downloads_stop_at_the_deadline(tmp_path: Path, first: bytes, drop: bytes) -> None:
     with answering(dripping(first, drop)) as url, pytest.raises(DataError, match=r"longer than the deadline of 0\.5 s"):
         get_file(url, folder=tmp_path, deadline=0.5)
     assert nothing_left(tmp_path)
 
 
 @pytest.mark.parametrize("announced", [True, False])
-def test_a_download_has_a_largest_size(served: Served, tmp_path: Path, announced: bool) -> None:
+def test_downloads_stop_at_the_size_limit(served: Served, tmp_path: Path, announced: bool) -> None:
     headers = {"Content-Length": str(len(CONTENT))} if announced else {}
     with answering(headed(200, headers, CONTENT)) as url:
         with pytest.raises(DataError, match=r"max_size"):
@@ -313,7 +311,7 @@ def test_a_download_has_a_largest_size(served: Served, tmp_path: Path, announced
 
 
 @pytest.mark.parametrize("length", ["abc", "-1", "1" * 5000, "\u00b2"])
-def test_a_length_that_is_none(tmp_path: Path, length: str) -> None:
+def test_invalid_content_lengths_are_rejected(tmp_path: Path, length: str) -> None:
     with answering(headed(200, {"Content-Length": length}, b"whole")) as url:
         try:
             content = get_file(url, folder=tmp_path).read_bytes()
@@ -326,7 +324,7 @@ def test_a_length_that_is_none(tmp_path: Path, length: str) -> None:
 @pytest.mark.parametrize(
     "url", ["http://[", "http://127.0.0.1:x/y", "http://127.0.0.1/\u00fc", "http://127.0.0.1:1/a b", "http:///x"]
 )
-def test_addresses_that_are_none(tmp_path: Path, url: str) -> None:
+def test_invalid_urls_are_rejected(tmp_path: Path, url: str) -> None:
     with pytest.raises(DataError, match="cannot be downloaded"):
         get_file(url, "x", folder=tmp_path)
     assert nothing_left(tmp_path)
@@ -336,12 +334,12 @@ def test_addresses_that_are_none(tmp_path: Path, url: str) -> None:
     ("options", "kind"),
     [({"deadline": 0}, ArgumentError), ({"deadline": "a"}, DTypeError), ({"max_size": 0}, ArgumentError)],
 )
-def test_limits_that_are_none(tmp_path: Path, options: dict[str, Any], kind: type[Exception]) -> None:
+def test_invalid_limits_are_rejected(tmp_path: Path, options: dict[str, Any], kind: type[Exception]) -> None:
     with pytest.raises(kind, match="get_file"):
         get_file("http://127.0.0.1:1/x", folder=tmp_path, **options)
 
 
-def test_what_is_no_file_in_the_cache_is_named(tmp_path: Path) -> None:
+def test_cache_entries_that_are_not_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     for name in ("folder", "dangling"):
@@ -355,7 +353,9 @@ def test_what_is_no_file_in_the_cache_is_named(tmp_path: Path) -> None:
         get_file(3, folder=tmp_path)  # type: ignore[arg-type]
 
 
-def test_a_full_disk_is_no_fault_of_the_server(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_raises_os_error_and_leaves_no_file(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -13,7 +13,7 @@ from passus.datasets import (
 
 
 @pytest.mark.parametrize(("train", "number"), [(True, 1984), (False, 2020)])
-def test_the_spiral_is_dezeros(train: bool, number: int) -> None:
+def test_the_spiral_equals_that_of_dezero(train: bool, number: int) -> None:
     rng = np.random.RandomState(number)
     points = []
     for arm in range(3):
@@ -28,14 +28,14 @@ def test_the_spiral_is_dezeros(train: bool, number: int) -> None:
     np.testing.assert_array_equal(Spiral(train).data, x)
 
 
-def test_the_spiral_leaves_numpys_generator_alone() -> None:
+def test_the_spiral_does_not_draw_from_the_global_generator() -> None:
     np.random.seed(1)  # noqa: NPY002
     before = np.random.get_state()[1].tolist()  # noqa: NPY002
     get_spiral()
     assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
 
 
-def test_the_sine() -> None:
+def test_the_sine_curve_pairs_each_value_with_the_next() -> None:
     curve, angle = SinCurve(rng=0), np.linspace(0, 2 * np.pi, 1000)
     assert curve.data.shape == curve.label.shape == (999, 1)
     assert curve.data.dtype == np.float32

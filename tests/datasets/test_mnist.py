@@ -49,12 +49,12 @@ def mnist(served: Served, monkeypatch: pytest.MonkeyPatch) -> Served:
 
 
 def break_file(served: Served, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes) -> None:
-    """Serve another file, with the checksum that it has: the source itself is broken."""
+    """Serve a damaged file and declare its checksum, so that parsing fails instead of verification."""
     served.files[name] = content
     monkeypatch.setattr(MNIST, "checksums", md5s(served.files))
 
 
-def test_mnist_reads_what_the_files_hold(mnist: Served) -> None:
+def test_mnist_has_the_pixels_and_labels_of_its_files(mnist: Served) -> None:
     for train, part, n in ((True, "train", 7), (False, "t10k", 3)):
         dataset = MNIST(train)
         pixels = gzip.decompress(mnist.files[f"{part}-images-idx3-ubyte.gz"])[16:]
@@ -65,7 +65,7 @@ def test_mnist_reads_what_the_files_hold(mnist: Served) -> None:
     assert dataset.label.dtype == np.int64
 
 
-def test_mnist_gives_rows_between_0_and_1(mnist: Served) -> None:
+def test_examples_are_flat_float32_between_0_and_1(mnist: Served) -> None:
     dataset = MNIST()
     x, t = dataset[2]
     assert x.shape == (784,)
@@ -79,14 +79,14 @@ def test_mnist_gives_rows_between_0_and_1(mnist: Served) -> None:
 
 def test_mnist_is_downloaded_once_and_then_needs_no_network(mnist: Served) -> None:
     MNIST()
-    asked = mnist.requests.total()
-    assert asked == 2
+    requests = mnist.requests.total()
+    assert requests == 2
     MNIST(url="http://127.0.0.1:1")
     MNIST(folder=cache_folder() / "mnist")
-    assert mnist.requests.total() == asked
+    assert mnist.requests.total() == requests
 
 
-def test_mnist_from_a_mirror(mnist: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mnist_is_downloaded_from_a_given_mirror(mnist: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MNIST, "url", "http://127.0.0.1:1")
     with pytest.raises(DataError, match="mirror"):
         MNIST()
@@ -115,7 +115,7 @@ SEVEN = np.zeros((7, 28, 28), np.uint8)
         (LABELS, lambda c: gzip.compress(idx(np.full(7, 10, np.uint8))), "label 10"),
     ],
 )
-def test_a_broken_mnist_file_is_named(
+def test_damaged_mnist_files_are_named(
     mnist: Served, monkeypatch: pytest.MonkeyPatch, name: str, change: Callable[[bytes], bytes], message: str
 ) -> None:
     break_file(mnist, monkeypatch, name, change(mnist.files[name]))
@@ -125,7 +125,7 @@ def test_a_broken_mnist_file_is_named(
     assert "delete" in str(caught.value)
 
 
-def test_a_corrupted_mnist_file_is_found_by_its_checksum(mnist: Served) -> None:
+def test_a_changed_mnist_file_fails_its_checksum(mnist: Served) -> None:
     MNIST()
     path = cache_folder() / "mnist" / IMAGES
     path.write_bytes(path.read_bytes()[:-1] + b"x")
@@ -140,7 +140,7 @@ def test_the_published_checksums_are_md5() -> None:
         assert len(bytes.fromhex(checksum)) == 16
 
 
-def test_fashion_mnist_has_files_of_its_own(mnist: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fashion_mnist_is_cached_in_a_separate_folder(mnist: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     MNIST()
     mnist.files = mnist_files(np.random.default_rng(1))
     monkeypatch.setattr(FashionMNIST, "checksums", md5s(mnist.files))
@@ -149,7 +149,7 @@ def test_fashion_mnist_has_files_of_its_own(mnist: Served, monkeypatch: pytest.M
     assert MNIST.labels() == {i: str(i) for i in range(10)}
 
 
-def test_pictures_are_shown(mnist: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_show_draws_a_grid_of_images(mnist: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     import matplotlib.pyplot as plt
 
     shown = []
@@ -159,7 +159,7 @@ def test_pictures_are_shown(mnist: Served, monkeypatch: pytest.MonkeyPatch) -> N
     assert shown == [(56, 84)]
 
 
-def test_a_mosaic_puts_whole_pictures_side_by_side() -> None:
+def test_a_mosaic_consists_of_whole_images() -> None:
     images = np.arange(4, dtype=np.uint8).repeat(3 * 5 * 6).reshape(4, 3, 5, 6)
     grid = mosaic(images, 2, 3, rng=0)
     assert grid.shape == (10, 18, 3)

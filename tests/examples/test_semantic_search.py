@@ -1,4 +1,4 @@
-"""examples/semantic_search.py: what it finds in the sources of the standard library, and the search with the published weights."""
+"""examples/semantic_search.py: docstrings of the standard library, and the search with the published weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MODULES = ("--modules", "statistics", "shlex", "colorsys")
 
 
 @pytest.mark.compiles
-def test_it_finds_what_is_meant_and_keeps_its_index(tmp_path):
+def test_results_match_the_meaning_and_the_index_is_cached(tmp_path):
     pytest.importorskip("tokenizers")
     files = (
         "--weights",
@@ -40,7 +40,7 @@ def test_it_finds_what_is_meant_and_keeps_its_index(tmp_path):
 
 
 @pytest.mark.parametrize("library", [True, False])
-def test_it_says_what_is_missing(library, tmp_path, monkeypatch, capsys):
+def test_missing_weights_or_tokenizers_are_reported(library, tmp_path, monkeypatch, capsys):
     if library:
         pytest.importorskip("tokenizers")
     else:
@@ -52,7 +52,7 @@ def test_it_says_what_is_missing(library, tmp_path, monkeypatch, capsys):
     assert ("scripts/fetch-data large" if library else "pip install passus[text]") in capsys.readouterr().err
 
 
-def test_docstrings_are_read_without_imports():
+def test_docstrings_are_read_without_importing_modules():
     example = runpy.run_path(str(EXAMPLES / "semantic_search.py"))
     before = set(sys.modules)
     found = example["docstrings"](["this", "antigravity", "json", "decimal"])

@@ -1,4 +1,4 @@
-"""The examples with sound and other series, as programs."""
+"""The examples with sound and other series, run as programs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.compiles
 
 
 def write_wav(path: Path, x: np.ndarray, rate: int, width: int, channels: int) -> None:
-    """A signal in [-1, 1] in the first of several channels, the others silent."""
+    """Write a signal in [-1, 1] to the first channel of a file; the others are silent."""
     frames = np.zeros((len(x), channels))
     frames[:, 0] = x
     whole = (frames * (2 ** (8 * width - 1) - 1)).astype("<i4")
@@ -31,7 +31,7 @@ def write_wav(path: Path, x: np.ndarray, rate: int, width: int, channels: int) -
 
 
 def voice(rate: int) -> np.ndarray:
-    """A second of silence, a second of a voice, and a second of silence."""
+    """One second each of silence, a synthetic voice, and silence."""
     t = np.arange(rate) / rate
     phase = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 3 * t)) / rate
     sound = sum(np.sin(k * phase) / k for k in range(1, 20)) * (0.6 + 0.4 * np.sin(2 * np.pi * 5 * t))
@@ -44,7 +44,7 @@ def speech(text: str) -> list[tuple[float, float]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("rate", "width", "channels"), [(16_000, 2, 1), (44_100, 3, 2), (22_050, 1, 1), (8_000, 4, 1)])
-def test_a_voice_is_found_in_a_sound_file(rate, width, channels, tmp_path):
+def test_speech_segments_are_found_in_synthetic_speech(rate, width, channels, tmp_path):
     write_wav(tmp_path / "voice.wav", voice(rate), rate, width, channels)
     weights = real("silero_vad_16k_op15.onnx")
     text = run("speech_segments", tmp_path / "voice.wav", "--weights", weights, "--out", tmp_path)
@@ -56,7 +56,7 @@ def test_a_voice_is_found_in_a_sound_file(rate, width, channels, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("weights", ["silero_vad_16k_op15.onnx", "silero_vad_16k.safetensors"])
-def test_sentences_are_found_in_what_espeak_says(weights, tmp_path):
+def test_sentences_spoken_by_espeak_are_separated(weights, tmp_path):
     espeak = shutil.which("espeak-ng")
     if espeak is None:
         pytest.skip("espeak-ng is not installed")
@@ -69,7 +69,7 @@ def test_sentences_are_found_in_what_espeak_says(weights, tmp_path):
     assert last - after > 1.5
 
 
-def test_a_sound_file_without_weights_or_sound_is_reported(tmp_path):
+def test_missing_weights_and_unreadable_sound_files_are_reported(tmp_path):
     write_wav(tmp_path / "voice.wav", np.zeros(10), 16_000, 2, 1)
     assert "scripts/fetch-data" in run(
         "speech_segments", tmp_path / "voice.wav", code=2, PASSUS_CACHE=str(tmp_path / "cache")
@@ -81,18 +81,18 @@ def test_a_sound_file_without_weights_or_sound_is_reported(tmp_path):
 
 
 @pytest.mark.slow
-def test_speakers_are_recognized_by_their_vowels():
+def test_japanese_vowels_reaches_its_stated_accuracy():
     assert (
         percent(run("japanese_vowels", "--data", real("JapaneseVowels_TRAIN.ts").parent)) >= 96.5
-    )  # 97.6 to 98.6 here.
+    )  # 97.6 to 98.6 were measured.
 
 
-def test_speakers_say_how_to_get_their_data(tmp_path):
+def test_japanese_vowels_without_data_names_the_package(tmp_path):
     assert "aeon==1.6.0" in run("japanese_vowels", code=2, PASSUS_CACHE=str(tmp_path))
 
 
 @pytest.mark.slow
-def test_series_are_forecast_better_than_by_their_last_values(tmp_path):
+def test_forecasts_beat_repeated_last_values(tmp_path):
     text = run("forecast", "--sunspots", real("sunspots.csv"), "--out", tmp_path)
     found = re.findall(r"next value: LSTM ([\d.]+), last value repeated ([\d.]+)", text)
     (sine, same), (sunspots, last_year) = [tuple(map(float, pair)) for pair in found]
@@ -105,7 +105,7 @@ def test_series_are_forecast_better_than_by_their_last_values(tmp_path):
     assert min(pictures(tmp_path).values()) > 20_000
 
 
-def test_forecasts_say_how_to_get_the_numbers(tmp_path):
+def test_forecast_without_data_names_the_command_to_fetch_it(tmp_path):
     assert "scripts/fetch-data" in run("forecast", code=2, PASSUS_CACHE=str(tmp_path))
     (tmp_path / "other.csv").write_text("a,b\n1700\n")
     assert "scripts/fetch-data" in run("forecast", "--sunspots", tmp_path / "other.csv", code=2)

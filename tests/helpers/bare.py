@@ -1,4 +1,4 @@
-"""The least that an optimizer can update."""
+"""A minimal model for tests of optimizers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from passus import Parameter
 
 
 class Model:
-    """Parameters with paths, and nothing else; in a keyword, ``_`` stands for the dot."""
+    """A model that consists of parameters with paths; ``_`` in a keyword stands for a dot."""
 
     def __init__(self, **params: Any) -> None:
         self.params = {name.replace("_", "."): Parameter(np.asarray(data)) for name, data in params.items()}

@@ -1,4 +1,4 @@
-"""Random numbers for tests drawn by hypothesis."""
+"""Random generators drawn by hypothesis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real data and weights, which scripts/fetch-data puts into the cache folder; tests that lack them are skipped and say so."""
+"""Real data and weights, which scripts/fetch-data downloads into the cache folder; tests without them are skipped."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 from passus.datasets import cache_folder
 
 USERS_CACHE = cache_folder()
-"""Where they lie; each test has another cache folder of its own."""
+"""The cache folder of the user; during the tests PASSUS_CACHE names a temporary one."""
 
 
 def real(pattern: str, option: str = "") -> Path:
-    """The file whose name fits the pattern; ``option``: what the script must be told to fetch it."""
+    """The first file that matches a pattern; ``option``: the argument of the script that downloads it."""
     found = sorted(USERS_CACHE.glob(pattern))
     if not found:
         pytest.skip(f"there is no {pattern} in {USERS_CACHE}; run {f'scripts/fetch-data {option}'.strip()}")

@@ -1,4 +1,4 @@
-"""A server on this machine's loopback whose files a test makes: good ones, broken ones, and none."""
+"""A local HTTP server for files that a test provides, complete or truncated."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Served:
-    """Files by their names, how often each was asked for, and the address they are at."""
+    """The files of a server by name, the number of requests for each, and its URL."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.files: dict[str, bytes] = {}
         self.cut: set[str] = set()
-        """Files of which only the first half is sent, though the whole length was announced."""
+        """Names of files of which only the first half is sent, with the Content-Length of the whole."""
         self.requests: Counter[str] = Counter()
 
 
 @contextmanager
 def serving() -> Iterator[Served]:
-    """Serve files as long as the block lasts."""
+    """Serve files until the end of the block."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -1,4 +1,4 @@
-"""Coverage counts lines of passus; what others run at length is run without its tracer, in half the time."""
+"""Coverage without unnecessary tracing: compilers and repeated tests run without its tracer, in half the time."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from passus.kernels import native
 __all__ = ["import_all", "is_traced", "repeats", "traced", "untraced", "untraced_compiler"]
 
 _paused = local()
-"""Each thread has a tracer of its own."""
+"""Each thread has a separate tracer."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def is_traced() -> bool:
-    """Whether the tracer of coverage runs; that of a debugger is left alone."""
+    """Whether the tracer of coverage is active; the tracer of a debugger is not touched."""
     return coverage.Coverage.current() is not None and sys.gettrace() is not None
 
 
 def untraced(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Call a function without the tracer.
 
-    The tracer keeps a stack of calls, so it stops and starts in one frame; a context manager has other frames for that.
+    The tracer maintains a stack of calls, so it must stop and start in the same frame; a context manager would not.
     """
     tracer = sys.gettrace()
     if tracer is None:
@@ -43,11 +43,11 @@ def untraced(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         return function(*args, **kwargs)
     finally:
         sys.settrace(tracer)
-        _called()  # Returns are seen after the first call only.
+        _called()  # Returns are traced after the first call only.
 
 
 def traced(function: Callable[P, R]) -> Callable[P, R]:
-    """A function that runs with the tracer within what runs without."""
+    """Return a function that runs with the tracer when it is called by `untraced` code."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -65,7 +65,7 @@ def traced(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def repeats(test: Callable[P, None]) -> Callable[P, None]:
-    """Mark a test whose lines of passus other tests run as well: it is not traced, and takes half the time."""
+    """Mark a test whose lines of passus are covered by other tests: it is not traced and takes half the time."""
 
     @wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -79,7 +79,7 @@ def _called() -> None:
 
 
 def untraced_compiler() -> None:
-    """Let Numba compile without the tracer, but for what passus itself writes into kernels.
+    """Make Numba compile without the tracer, except for intrinsics of passus.
 
     Numba is written in Python, and calls millions of functions.
     """
@@ -102,12 +102,12 @@ def untraced_compiler() -> None:
 def import_all(worker: int, workers: int) -> None:
     """Import all of passus, so that its lines outside of functions are counted.
 
-    Modules of kernels compile them. Each worker begins elsewhere, so that none compiles what another one has begun.
+    Importing modules of kernels compiles them. Each worker starts at a different module.
     """
     names = sorted(module.name for module in pkgutil.walk_packages(native.__path__, f"{native.__name__}."))
     first = len(names) * worker // workers
     names = names[first:] + names[:first]
     if worker % 2 == 0:
-        names.reverse()  # Neighbours meet halfway. What takes longest, convolution, needs most of the others.
+        names.reverse()  # Neighbours meet halfway. Convolution takes longest and imports most modules.
     for name in [*names, *(module.name for module in pkgutil.walk_packages(passus.__path__, "passus."))]:
         importlib.import_module(name)

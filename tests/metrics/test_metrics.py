@@ -37,20 +37,20 @@ PREDICTED = SCORES.argmax(axis=1)
 
 
 def collected(metric: Any, y: Any = SCORES, t: Any = LABELS) -> Any:
-    """The metric after batches of unequal size, the last of them of one example."""
+    """Update a metric with batches of unequal size; the last has one example."""
     for start, stop in [(0, 10), (10, 60), (60, N - 1), (N - 1, N)]:
         metric.update(y[start:stop], t[start:stop])
     return metric
 
 
-def test_accuracy_over_unequal_batches():
+def test_accuracy_weights_unequal_batches_by_size():
     expected = reference.accuracy_score(LABELS, PREDICTED)
     assert collected(Accuracy()).compute() == pytest.approx(expected, rel=1e-12)
     assert accuracy(SCORES, LABELS) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("k", [1, 2, 4, 5])
-def test_top_k_accuracy(k):
+def test_top_k_accuracy_counts_labels_among_the_k_highest_scores(k):
     expected = np.mean([t in np.argsort(y)[-k:] for y, t in zip(SCORES, LABELS)])
     assert collected(TopKAccuracy(k)).compute() == pytest.approx(expected, rel=1e-12)
     assert top_k_accuracy(SCORES, LABELS, k) == pytest.approx(expected, rel=1e-12)
@@ -62,17 +62,17 @@ def test_confusion_matrix_precision_and_recall():
     np.testing.assert_array_equal(confusion_matrix(SCORES, LABELS, C), matrix.compute())
     np.testing.assert_allclose(matrix.precision(), reference.precision_score(LABELS, PREDICTED, average=None))
     np.testing.assert_allclose(matrix.recall(), reference.recall_score(LABELS, PREDICTED, average=None))
-    matrix.compute()[...] = 0  # A copy: the metric keeps its counts.
+    matrix.compute()[...] = 0  # compute returns a copy.
     assert matrix.compute().sum() == N
 
 
-def test_confusion_matrix_takes_predicted_classes_of_any_integer_type():
+def test_confusion_matrix_accepts_predicted_classes_of_any_integer_type():
     for dtype in (np.uint8, np.int8, np.uint64):
         counts = confusion_matrix(PREDICTED.astype(dtype), LABELS.astype(dtype), C)
         np.testing.assert_array_equal(counts, reference.confusion_matrix(LABELS, PREDICTED))
 
 
-def test_confusion_matrix_of_more_classes_than_a_small_type_can_multiply():
+def test_confusion_matrix_indices_do_not_overflow_small_integer_types():
     t = np.arange(100, dtype=np.uint8)
     np.testing.assert_array_equal(confusion_matrix(t, t, 100), np.eye(100, dtype=np.int64))
 
@@ -84,7 +84,7 @@ def test_a_class_without_examples_has_no_recall():
     np.testing.assert_array_equal(matrix.precision(), [1.0, 0.0, np.nan])
 
 
-def test_mean_with_weights(rng):
+def test_mean_is_weighted(rng):
     values, weights = rng.standard_normal(20), rng.uniform(0, 3, 20)
     mean = Mean()
     for value, weight in zip(values, weights):
@@ -92,21 +92,21 @@ def test_mean_with_weights(rng):
     assert mean.compute() == pytest.approx(np.average(values, weights=weights), rel=1e-12)
 
 
-def test_of_equal_scores_the_first_class_counts_and_a_nan_is_never_right():
+def test_ties_select_the_first_class_and_nan_scores_are_wrong():
     ties = np.zeros((3, 3))
     assert [top_k_accuracy(ties, np.arange(3), k) for k in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1])
     assert top_k_accuracy(np.full((2, 3), np.nan), np.array([0, 1]), 2) == 0
     assert accuracy(np.array([[1.0, np.nan]]), np.array([0])) == 0
 
 
-def test_pictures_of_labels(rng):
+def test_accuracy_of_label_images_counts_pixels(rng):
     y, t = rng.standard_normal((2, 3, 4, 5)), rng.integers(3, size=(2, 4, 5))
     assert accuracy(y, t) == pytest.approx((y.argmax(axis=1) == t).mean(), rel=1e-12)
     assert confusion_matrix(y, t, 3).sum() == t.size
 
 
 @pytest.mark.parametrize("make", [Accuracy, lambda: TopKAccuracy(2), lambda: ConfusionMatrix(C)])
-def test_state_and_reset(make):
+def test_states_are_restored_and_reset(make):
     half = make()
     half.update(SCORES[:40], LABELS[:40])
     resumed = make()
@@ -125,11 +125,11 @@ def _of(make: Any, y: Any, t: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", [Variable, np.asfortranarray, lambda y: y.astype(np.float64)])
-def test_variables_and_arrays_of_any_layout(kind):
+def test_variables_and_arrays_of_any_layout_are_accepted(kind):
     assert accuracy(kind(SCORES), LABELS) == accuracy(SCORES, LABELS)
 
 
-def test_inputs_may_be_read_only_and_stay_as_they_are():
+def test_inputs_may_be_read_only_and_are_not_modified():
     y, t = SCORES.copy(), LABELS.copy()
     y.flags.writeable = t.flags.writeable = False
     collected(ConfusionMatrix(C), y, t)
@@ -169,29 +169,29 @@ def test_inputs_may_be_read_only_and_stay_as_they_are():
         (lambda: accuracy([[0.1, 0.9]], LABELS), DTypeError, "^Accuracy"),
     ],
 )
-def test_what_does_not_fit_is_named(call, error, words):
+def test_invalid_labels_and_scores_raise(call, error, words):
     with pytest.raises(error, match=words):
         call()
 
 
-def test_a_refused_batch_is_not_counted():
+def test_a_rejected_batch_is_not_counted():
     metric = collected(ConfusionMatrix(C))
     with pytest.raises(LabelError):
         metric.update(SCORES, LABELS + 1)
     assert metric.compute().sum() == N
 
 
-# Binary classes, regression, and what does not count.
+# Binary classes, regression, and ignored labels.
 
 BINARY = CONSTANTS.integers(2, size=N)
-CHANCES = np.round(np.clip(BINARY * 0.2 + CONSTANTS.uniform(0, 0.8, N), 0, 1), 2)  # With equal ones among them.
+CHANCES = np.round(np.clip(BINARY * 0.2 + CONSTANTS.uniform(0, 0.8, N), 0, 1), 2)  # With ties.
 TARGETS = CONSTANTS.standard_normal((N, 3)) * [1, 10, 1e-3] + [0, 1e6, 5]
 NEAR = TARGETS + CONSTANTS.standard_normal((N, 3)) * [0.5, 1, 1e-3]
 DTYPES = pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 
 
 @DTYPES
-def test_auc(dtype):
+def test_auc_equals_scikit_learn(dtype):
     chances = CHANCES.astype(dtype)
     expected = reference.roc_auc_score(BINARY, chances)
     assert collected(AUC(), chances, BINARY).compute() == pytest.approx(expected, rel=1e-12)
@@ -206,16 +206,16 @@ def test_auc(dtype):
 
 
 @pytest.mark.parametrize("average", ["macro", "micro", "weighted", "none"])
-def test_f1_of_many_classes(average):
+def test_f1_of_many_classes_equals_scikit_learn(average):
     expected = reference.f1_score(LABELS, PREDICTED, average=None if average == "none" else average)
     np.testing.assert_allclose(collected(F1(C, average)).compute(), expected, rtol=1e-12)
     np.testing.assert_allclose(f1(SCORES, LABELS, C, average), expected, rtol=1e-12)
-    if average != "none":  # A class that never occurs has no part in a mean.
+    if average != "none":  # Classes that never occur are excluded from the mean.
         assert f1(PREDICTED, LABELS, C + 2, average) == pytest.approx(expected, rel=1e-12)
 
 
 @DTYPES
-def test_f1_of_two_classes(dtype):
+def test_f1_of_two_classes_equals_scikit_learn(dtype):
     expected = reference.f1_score(BINARY, CHANCES.astype(dtype) > 0.5)
     assert collected(F1(), CHANCES.astype(dtype), BINARY).compute() == pytest.approx(expected, rel=1e-12)
     logits = (CHANCES - 0.5).astype(dtype)
@@ -225,7 +225,7 @@ def test_f1_of_two_classes(dtype):
     )
 
 
-def test_regression():
+def test_regression_metrics_equal_scikit_learn():
     assert collected(MAE(), NEAR, TARGETS).compute() == pytest.approx(
         reference.mean_absolute_error(TARGETS, NEAR), rel=1e-12
     )
@@ -236,7 +236,7 @@ def test_regression():
     assert [r2(same, same), r2(same * 2, same)] == [1.0, 0.0] == [reference.r2_score(same, y) for y in (same, 2 * same)]
 
 
-def test_sums_of_small_floats_are_large_enough():
+def test_sums_of_float16_do_not_overflow():
     y = np.full(4096, 20, np.float16)
     assert mae(y, np.zeros(4096, np.float16)) == 20.0
     assert r2(y, y + 1) == 0.0
@@ -244,7 +244,7 @@ def test_sums_of_small_floats_are_large_enough():
 
 
 IGNORED = np.where(CONSTANTS.random(N) < 0.3, -1, LABELS)
-KEPT = IGNORED >= 0
+COUNTED = IGNORED >= 0
 
 
 @pytest.mark.parametrize(
@@ -259,12 +259,12 @@ KEPT = IGNORED >= 0
     ],
 )
 @pytest.mark.parametrize("label", [-1, 255, 2])
-def test_ignored_labels_do_not_count(make, reached, label):
+def test_ignored_labels_are_not_counted(make, reached, label):
     t = np.where(IGNORED < 0, label, IGNORED)
-    kept = t != label
-    expected = collected(make(), reached[kept], t[kept]).compute()
+    counted = t != label
+    expected = collected(make(), reached[counted], t[counted]).compute()
     np.testing.assert_array_equal(collected(make(ignore_index=label), reached, t).compute(), expected)
-    maps = reached[:96].reshape(2, 48, *reached.shape[1:])  # The same as two rows of pixels.
+    maps = reached[:96].reshape(2, 48, *reached.shape[1:])  # The same examples as two rows of pixels.
     maps = np.moveaxis(maps, -1, 1) if maps.ndim == 3 else maps
     metric = make(ignore_index=label)
     metric.update(maps, t[:96].reshape(2, 48))
@@ -279,11 +279,11 @@ def test_ignored_labels_do_not_count(make, reached, label):
         make().update(reached, np.where(IGNORED < 0, -1, IGNORED))
 
 
-def test_ignored_labels_of_the_functions_of_one_batch(rng):
-    assert accuracy(SCORES, IGNORED, ignore_index=-1) == accuracy(SCORES[KEPT], IGNORED[KEPT])
-    assert top_k_accuracy(SCORES, IGNORED, 2, ignore_index=-1) == top_k_accuracy(SCORES[KEPT], IGNORED[KEPT], 2)
+def test_functions_of_one_batch_ignore_labels(rng):
+    assert accuracy(SCORES, IGNORED, ignore_index=-1) == accuracy(SCORES[COUNTED], IGNORED[COUNTED])
+    assert top_k_accuracy(SCORES, IGNORED, 2, ignore_index=-1) == top_k_accuracy(SCORES[COUNTED], IGNORED[COUNTED], 2)
     np.testing.assert_array_equal(
-        confusion_matrix(SCORES, IGNORED, C, ignore_index=-1), confusion_matrix(SCORES[KEPT], IGNORED[KEPT], C)
+        confusion_matrix(SCORES, IGNORED, C, ignore_index=-1), confusion_matrix(SCORES[COUNTED], IGNORED[COUNTED], C)
     )
     ones = np.where(rng.random(N) < 0.3, -1, BINARY)
     metric = AUC(ignore_index=-1)
@@ -295,7 +295,7 @@ def test_ignored_labels_of_the_functions_of_one_batch(rng):
     ("make", "y", "t"),
     [(AUC, CHANCES, BINARY), (F1, CHANCES, BINARY), (MAE, NEAR, TARGETS), (R2, NEAR, TARGETS)],
 )
-def test_a_state_goes_on_and_empty_batches_change_nothing(make, y, t):
+def test_a_restored_state_continues_and_empty_batches_change_nothing(make, y, t):
     whole = collected(make(), y, t).compute()
     first, second = make(), make()
     first.update(y[:0], t[:0])
@@ -312,11 +312,11 @@ def test_a_state_goes_on_and_empty_batches_change_nothing(make, y, t):
 
 
 def json_like(state: Any) -> Any:
-    """Numbers as they come back from a file."""
+    """The state as it is read from a file."""
     return {name: np.asarray(value) if np.ndim(value) else value for name, value in state.items()}
 
 
-def test_the_mean_of_a_function():
+def test_mean_averages_a_function_over_examples():
     calls = []
 
     def function(y, t):
@@ -326,7 +326,7 @@ def test_the_mean_of_a_function():
     assert collected(MeanOf(function), NEAR, TARGETS).compute() == pytest.approx(mae(NEAR, TARGETS), rel=1e-12)
     metric = MeanOf(function)
     metric.update(NEAR[:0], TARGETS[:0])
-    assert calls == [10, 50, 36, 1], "it is not called for nothing"
+    assert calls == [10, 50, 36, 1], "it is not called for empty batches"
     with pytest.raises(ArgumentError):
         metric.compute()
 
@@ -349,13 +349,13 @@ def test_the_mean_of_a_function():
         (lambda: MeanOf(lambda y, t: y).update(np.ones(2), np.ones(2)), ShapeError, "return its mean"),
     ],
 )
-def test_what_the_measures_refuse(call, error, words):
+def test_invalid_arguments_of_metrics_raise(call, error, words):
     with pytest.raises(error, match=words):
         call()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_has_no_weight_does_not_change_a_mean(value: float) -> None:
+def test_examples_of_weight_zero_do_not_change_a_mean(value: float) -> None:
     mean = Mean()
     mean.update(2.0)
     mean.update(value, weight=0)

@@ -1,4 +1,4 @@
-"""Perplexity and bits per character beside their formulas, edit distances beside the textbook's table."""
+"""Perplexity and bits per character against their formulas, edit distances against the textbook algorithm."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def loss(y: np.ndarray, t: np.ndarray, **options: Any) -> float:
 
 
 @pytest.mark.parametrize("ignored", [None, 3])
-def test_perplexity_and_bits_over_batches(ignored: int | None) -> None:
+def test_perplexity_and_bits_are_weighted_by_tokens(ignored: int | None) -> None:
     mean = loss(Y, T, **({} if ignored is None else {"ignore_index": ignored}))
     for metric, expected in (
         (Perplexity(ignored), math.exp(mean)),
@@ -61,7 +61,7 @@ def test_perplexity_and_bits_over_batches(ignored: int | None) -> None:
     assert bits_per_character(moved, T, ignored, axis=1) == pytest.approx(mean / math.log(2), rel=1e-6)
 
 
-def test_batches_without_a_token_that_counts() -> None:
+def test_batches_of_ignored_tokens_change_nothing() -> None:
     metric = Perplexity(ignore_index=0)
     metric.update(Y, 0 * T)
     metric.update(Y[:, :0], T[:, :0])
@@ -71,14 +71,14 @@ def test_batches_without_a_token_that_counts() -> None:
     assert metric.compute() == pytest.approx(math.exp(loss(Y[:1], T[:1] % 10 + 1)), rel=1e-6)
 
 
-def test_a_hopeless_model_has_an_infinite_perplexity() -> None:
+def test_probability_zero_gives_infinite_perplexity() -> None:
     y = np.zeros((1, 2, 3))
     y[..., 0] = 1e4
     assert perplexity(y, np.ones((1, 2), int)) == math.inf
     assert bits_per_character(y, np.ones((1, 2), int)) == pytest.approx(1e4 / math.log(2))
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_invalid_arguments_of_perplexity_and_bits_raise() -> None:
     for metric in (Perplexity(), BitsPerCharacter()):
         name = type(metric).__name__
         with pytest.raises(ShapeError, match=rf"{name}: labels \(7, 4\) do not match y? ?x? ?\(7, 5, 11\).*axis -1"):
@@ -91,7 +91,7 @@ def test_what_does_not_fit_is_refused() -> None:
         Perplexity(axis=1.0)  # type: ignore[arg-type]
 
 
-def test_accuracy_of_a_language_model() -> None:
+def test_accuracy_of_a_language_model_counts_tokens() -> None:
     expected = (Y.argmax(axis=-1) == T).mean()
     assert accuracy(Y, T, axis=-1) == pytest.approx(expected)
     assert F.accuracy(Y, T, axis=-1) == pytest.approx(expected)
@@ -100,9 +100,9 @@ def test_accuracy_of_a_language_model() -> None:
     metric = Accuracy(ignore_index=3, axis=-1)
     metric.update(Y, T)
     assert metric.compute() == pytest.approx((Y.argmax(axis=-1) == T)[T != 3].mean())
-    for refused in (Accuracy(), TopKAccuracy(2)):
+    for metric in (Accuracy(), TopKAccuracy(2)):
         with pytest.raises(ShapeError, match=r"for classes on axis 2 pass axis=2"):
-            refused.update(Y, T)
+            metric.update(Y, T)
     with pytest.raises(ShapeError, match=r"for classes on axis 2 pass axis=2"):
         F.softmax_cross_entropy(Y, T)
 
@@ -127,7 +127,7 @@ def test_logits_of_as_many_tokens_as_positions_are_ambiguous(name: str) -> None:
     assert caught[0].filename == __file__
     assert found[0] == f(square, labels, axis=1)
     assert f(square, labels, axis=-1) == f(np.moveaxis(square, -1, 1), labels, axis=1)
-    # Images, scores of one element, and other lengths have one meaning: the tests fail if a warning is given.
+    # Images, scores of one element, and other lengths are unambiguous; a warning would fail the test.
     for shape in ((2, 4, 4, 4), (2, 1, 1), (2, 3, 4), (3, 3)):
         if name != "TopKAccuracy" or shape[1] > 1:
             f(rng.standard_normal(shape).astype(np.float32), np.zeros((shape[0], *shape[2:]), int))
@@ -146,7 +146,7 @@ def by_the_table(a: Any, b: Any) -> int:
 
 
 @given(a=st.text("abc", max_size=12), b=st.text("abc", max_size=12))
-def test_edit_distances_are_those_of_the_table(a: str, b: str) -> None:
+def test_edit_distances_equal_the_dynamic_programming_table(a: str, b: str) -> None:
     expected = by_the_table(a, b)
     assert edit_distance(a, b) == edit_distance(b, a) == expected
     ids = [np.array([ord(c) for c in s], np.uint8) for s in (a, b)]
@@ -154,13 +154,13 @@ def test_edit_distances_are_those_of_the_table(a: str, b: str) -> None:
     assert edit_distance(a.split("a"), b.split("a")) == by_the_table(a.split("a"), b.split("a"))
 
 
-def test_long_sequences_are_compared(rng: np.random.Generator) -> None:
+def test_edit_distances_of_long_sequences_are_exact(rng: np.random.Generator) -> None:
     a = rng.integers(0, 50, 2000)
     b = np.delete(a, rng.choice(2000, 100, replace=False))
     assert edit_distance(a, b) == 100
 
 
-def test_error_rates() -> None:
+def test_error_rates_divide_by_the_length_of_the_references() -> None:
     right, found = ["the cat sat on the mat", "hello", ""], ["the cat sit on mat", "hello", "a b"]
     edits = sum(map(by_the_table, found, right))
     assert character_error_rate(found, right) == edits / sum(map(len, right))
@@ -170,11 +170,11 @@ def test_error_rates() -> None:
     for f, r in zip(found, right):
         metric.update(f, r)
     assert metric.compute() == words / 7
-    assert word_error_rate("a b c d", "x") == 4, "more words than there should be"
+    assert word_error_rate("a b c d", "x") == 4, "insertions may exceed the length of the reference"
 
 
 @pytest.mark.parametrize("metric", [CharacterErrorRate(), WordErrorRate()])
-def test_what_are_no_texts(metric: Any) -> None:
+def test_values_that_are_not_texts_raise(metric: Any) -> None:
     with pytest.raises(ShapeError, match="1 predictions for 2 references"):
         metric.update(["a"], ["a", "b"])
     with pytest.raises(DTypeError, match="expected a str or a list of str, not an ndarray; decode tokens first"):
@@ -188,7 +188,7 @@ def test_what_are_no_texts(metric: Any) -> None:
         metric.compute()
 
 
-def test_what_is_no_sequence() -> None:
+def test_values_that_are_not_sequences_raise() -> None:
     with pytest.raises(DTypeError, match="an int is not a sequence"):
         edit_distance(3, "a")  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match=r"expected a sequence \(T,\), not an array \(1, 2\)"):
@@ -198,6 +198,6 @@ def test_what_is_no_sequence() -> None:
 
 
 @pytest.mark.parametrize("unhashable", [[[1]], [np.zeros(2)], [{}]])
-def test_elements_that_are_not_hashable_have_no_edit_distance(unhashable: list[Any]) -> None:
+def test_unhashable_elements_raise(unhashable: list[Any]) -> None:
     with pytest.raises(DTypeError, match=r"edit_distance: an element is .* not hashable"):
         edit_distance([1], unhashable)

@@ -1,4 +1,4 @@
-"""Files from anywhere: each reader takes what is whole, or says what is wrong, in time and memory that the file sets."""
+"""Untrusted files: each reader returns a result or raises, in time and memory proportional to the size of the file."""
 
 from __future__ import annotations
 
@@ -112,10 +112,10 @@ def bfloat16(path: Path) -> None:
 
 
 def shards(path: Path) -> None:
-    places = {name: f"{name}.safetensors" for name in ARRAYS}
-    for name, file in places.items():
+    files = {name: f"{name}.safetensors" for name in ARRAYS}
+    for name, file in files.items():
         write_weights(path.parent / file, {name: ARRAYS[name]})
-    path.write_text(json.dumps({"metadata": {"total_size": 80}, "weight_map": places}))
+    path.write_text(json.dumps({"metadata": {"total_size": 80}, "weight_map": files}))
 
 
 def configuration(path: Path) -> None:
@@ -163,7 +163,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any], Callable[[Path], Any]]] = {
 def reader(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Path, Callable[[], Any]]:
-    """A whole file, and what reads it; no checksum keeps the reader from looking at what is in it."""
+    """An intact file and its reader; checksums are disabled, so that the reader parses the content."""
     monkeypatch.setattr(CIFAR10, "checksum", None)
     monkeypatch.setattr(Shakespeare, "checksum", None)
     name, make, read = READERS[request.param]
@@ -171,47 +171,47 @@ def reader(
     return tmp_path / name, lambda: read(tmp_path / name)
 
 
-def damaged(content: bytes, chance: random.Random) -> bytes:
-    """The content with flipped bits, bytes of another value, parts missing, twice there or in another place, or cut off."""
+def damaged(content: bytes, rng: random.Random) -> bytes:
+    """The content with flipped bits, changed bytes, deleted, repeated or overwritten ranges, or truncated."""
     data = bytearray(content)
-    for _ in range(chance.choice((1, 1, 1, 2, 5))):
-        i, j = sorted(chance.randrange(len(data) + 1) for _ in range(2))
-        kind = chance.randrange(7)
+    for _ in range(rng.choice((1, 1, 1, 2, 5))):
+        i, j = sorted(rng.randrange(len(data) + 1) for _ in range(2))
+        kind = rng.randrange(7)
         if kind <= 2 and data:
-            place = chance.randrange(len(data))
-            data[place] = data[place] ^ (1 << chance.randrange(8)) if kind else chance.choice((0, 1, 127, 128, 255))
+            position = rng.randrange(len(data))
+            data[position] = data[position] ^ (1 << rng.randrange(8)) if kind else rng.choice((0, 1, 127, 128, 255))
         elif kind == 3:
-            data = data[: chance.choice((i, j))]
+            data = data[: rng.choice((i, j))]
         elif kind == 4:
             del data[i : min(j, i + 9)]
         elif kind == 5:
             data[i:i] = data[i:j]
         else:
-            data[i : i + 4] = struct.pack("<I", chance.choice((0, 2**31 - 1, 2**32 - 1, 2**20)))
+            data[i : i + 4] = struct.pack("<I", rng.choice((0, 2**31 - 1, 2**32 - 1, 2**20)))
     return bytes(data)
 
 
-def test_a_damaged_file_is_read_or_refused(reader: tuple[Path, Callable[[], Any]]) -> None:
+def test_damaged_files_are_read_or_rejected(reader: tuple[Path, Callable[[], Any]]) -> None:
     path, read = reader
     read()
-    content, chance = path.read_bytes(), random.Random(0)
-    refused = 0
+    content, rng = path.read_bytes(), random.Random(0)
+    rejected = 0
     tracemalloc.start()
     try:
         for _ in range(300):
-            path.write_bytes(damaged(content, chance))
+            path.write_bytes(damaged(content, rng))
             try:
                 read()
             except PassusError:
-                refused += 1
+                rejected += 1
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert refused > (30 if path.suffix == ".txt" else 100) or path.name == "shakespeare.txt"
+    assert rejected > (30 if path.suffix == ".txt" else 100) or path.name == "shakespeare.txt"
     assert most < 4 * MIN_LIMIT
 
 
-def test_what_is_no_file_is_named(reader: tuple[Path, Callable[[], Any]]) -> None:
+def test_paths_that_are_not_files_are_named(reader: tuple[Path, Callable[[], Any]]) -> None:
     path, read = reader
     path.unlink()
     path.mkdir()
@@ -247,7 +247,7 @@ NAMES = ("a\0b{}", "a" * 300 + "{}", "d/" * 2100 + "{}", "\ud800{}", "w{}/w{}")
         (".safetensors", lambda p: write_weights(p, ARRAYS)),
     ],
 )
-def test_names_that_no_file_can_have(
+def test_invalid_file_names_raise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, suffix: str, use: Callable[[Any], Any]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -257,14 +257,14 @@ def test_names_that_no_file_can_have(
     assert len(str(caught.value)) < 7000
 
 
-def test_a_cache_below_a_name_that_no_file_can_have() -> None:
+def test_an_invalid_cache_folder_raises() -> None:
     assert load_cache_npz("a" * 300 + ".npz") == (None, None)
     for act in (load_cache_npz, lambda name: save_cache_npz(np.ones(1), np.ones(1), name)):
         with pytest.raises(PassusError, match="not a valid path"):
             act("a\0.npz")
 
 
-# Small files that stand for much.
+# Small files that declare or expand to large contents.
 
 
 def npy(header: str, content: bytes = b"") -> bytes:
@@ -278,8 +278,8 @@ def described(shape: str, descr: str = "<f4", order: str = "False") -> str:
 
 def encrypted(content: bytes) -> bytes:
     data = bytearray(content)
-    for start, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        data[data.index(start) + place] |= 1
+    for start, position in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(start) + position] |= 1
     return bytes(data)
 
 
@@ -308,7 +308,7 @@ NPZ = {
 
 @pytest.mark.parametrize("read", [read_weights, load_cache_npz])
 @pytest.mark.parametrize("name", NPZ)
-def test_an_archive_that_claims_too_much_is_refused(
+def test_malicious_npz_archives_are_rejected_without_large_allocations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, read: Callable[[Path], Any]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -322,7 +322,7 @@ def test_an_archive_that_claims_too_much_is_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["w.npz"]
 
 
-def test_archives_of_numpy_in_all_forms_are_read(tmp_path: Path) -> None:
+def test_numpy_archives_of_all_forms_are_read(tmp_path: Path) -> None:
     path = tmp_path / "w.npz"
     rng = np.random.default_rng(0)
     for shape in ((), (0,), (3,), (2, 0, 3), (2, 3, 4)):
@@ -340,11 +340,11 @@ def test_archives_of_numpy_in_all_forms_are_read(tmp_path: Path) -> None:
         np.lib.format.write_array(packed, ARRAYS["W"], version=version)
         path.write_bytes(zipped({"W.npy": packed.getvalue()}))
         np.testing.assert_array_equal(read_weights(path)["W"], ARRAYS["W"])
-    path.write_bytes(zipped({"W.npy": npy(described("(2L, 1L)"), bytes(8))}))  # By NumPy under Python 2.
+    path.write_bytes(zipped({"W.npy": npy(described("(2L, 1L)"), bytes(8))}))  # As NumPy under Python 2 wrote it.
     assert read_weights(path)["W"].shape == (2, 1)
 
 
-def test_what_is_kept_in_the_cache_is_read_again_however_well_it_was_compressed(tmp_path: Path) -> None:
+def test_highly_compressed_cache_files_are_read(tmp_path: Path) -> None:
     path = save_cache_npz(np.zeros((30, 1 << 20), np.uint8), np.array(["a"] * 30), tmp_path / "zeros.npz")
     data, label = load_cache_npz(path)
     assert data.shape == (30, 1 << 20)
@@ -384,7 +384,9 @@ TARS = {
 
 
 @pytest.mark.parametrize("name", TARS)
-def test_a_tar_that_unfolds_too_far_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_tar_archives_that_expand_beyond_the_limit_are_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setattr(CIFAR10, "checksum", None)
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(TARS[name]())
     tracemalloc.start()
@@ -411,7 +413,7 @@ GZIPPED = {
 
 @pytest.mark.parametrize("name", GZIPPED)
 @pytest.mark.parametrize("read", [lambda p: read_idx(p, 3), lambda p: MNIST5k(path=p)], ids=["idx", "csv"])
-def test_a_gzip_file_that_stands_for_much_or_for_nothing(
+def test_gzip_files_of_invalid_or_excessive_contents_are_rejected(
     tmp_path: Path, name: str, read: Callable[[Path], Any]
 ) -> None:
     path = tmp_path / "x.csv.gz"
@@ -438,7 +440,7 @@ def test_a_gzip_file_that_stands_for_much_or_for_nothing(
     ],
     ids=range(9),
 )
-def test_a_list_of_classes_takes_time_in_proportion(tmp_path: Path, text: str) -> None:
+def test_parsing_a_list_of_classes_takes_linear_time(tmp_path: Path, text: str) -> None:
     (tmp_path / "imagenet_labels.txt").write_text(text)
     with pytest.raises(DataError, match="not 1000 in order"):
         ImageNet.labels(folder=tmp_path)
@@ -465,14 +467,14 @@ PICKLES = {
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", PICKLES)
-def test_a_pickle_that_makes_much_of_little_is_refused(tmp_path: Path, name: str) -> None:
+def test_pickles_of_excessive_contents_are_rejected(tmp_path: Path, name: str) -> None:
     path = tmp_path / "m.pth"
     path.write_bytes(zipped({"m/data.pkl": b"\x80\x02" + PICKLES[name] + b"."}, zipfile.ZIP_STORED))
     with pytest.raises(WeightsError):
         load_torch(path)
 
 
-def test_a_few_large_keys_are_taken(tmp_path: Path) -> None:
+def test_a_few_large_keys_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "m.pth"
     keys = b"".join(large_key(i * PRIME) for i in range(1, 100))
     path.write_bytes(zipped({"m/data.pkl": b"\x80\x02}(" + keys + b"u."}, zipfile.ZIP_STORED))

@@ -1,4 +1,4 @@
-"""The weights in ONNX files, written here byte by byte."""
+"""Weights in ONNX files, which the tests write byte by byte."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def tensor(name: str, array: np.ndarray, packed: bool = True, raw: bool = True, 
 
 
 def model(*tensors: bytes) -> bytes:
-    """A model with other fields around its graph, and a node in this."""
+    """A model whose graph contains a node and is surrounded by other fields."""
     graph = field(1, field(4, b"Conv")) + field(2, b"graph") + b"".join(field(5, t) for t in tensors)
     return field(1, 8) + field(2, b"here") + field(7, graph) + field(8, field(2, 15)) + varint(99 << 3 | 5) + bytes(4)
 
@@ -44,7 +44,7 @@ def read(folder: Path, content: bytes) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("code", KINDS)
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 1, 300)])
-def test_arrays_come_back(code, shape, tmp_path):
+def test_arrays_of_each_dtype_are_read(code, shape, tmp_path):
     array = (np.random.default_rng(0).standard_normal(shape) * 20).astype(code)
     for packed in (True, False):
         found = read(tmp_path, model(tensor("a.W", array, packed), tensor("b", np.ones(2))))
@@ -54,7 +54,7 @@ def test_arrays_come_back(code, shape, tmp_path):
         np.testing.assert_array_equal(found["a.W"], array)
 
 
-def test_floats_may_stand_in_a_field_of_their_own(tmp_path):
+def test_floats_are_read_from_the_typed_field(tmp_path):
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
     np.testing.assert_array_equal(read(tmp_path, model(tensor("x", x, raw=False)))["x"], x)
     assert read(tmp_path, model()) == {}
@@ -83,12 +83,12 @@ X = np.ones((2, 3), np.float32)
         (b"\x89PNG", "not a readable ONNX file"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said(content, message, tmp_path):
+def test_malformed_files_raise_with_the_reason(content, message, tmp_path):
     with pytest.raises(WeightsError, match=rf"m\.onnx: not a readable ONNX file: .*({message})|{message}"):
         read(tmp_path, content)
 
 
-def test_a_published_file_holds_what_it_says():
+def test_a_published_file_has_the_documented_arrays():
     arrays = load_onnx_weights(real("silero_vad_16k_op15.onnx"))
     assert len(arrays) == 15
     assert sum(a.size for a in arrays.values()) == 309_633

@@ -1,4 +1,4 @@
-"""Files of the format safetensors as other programs write them: numbers of 16 bits, types that NumPy does not have, shards."""
+"""safetensors files of other programs: 16-bit numbers, dtypes that NumPy lacks, shards."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from passus.layers import Linear, Sequential
 from passus.serializers import read_weights, write_weights
 
 HALVES = torch.arange(-(2**15), 2**15, dtype=torch.int16)
-"""All patterns of 16 bits."""
+"""All 16-bit patterns."""
 
 
 def written(path: Path, header: dict[str, Any], content: bytes) -> Path:
-    """A file with this header."""
+    """Write a file with a given header."""
     text = json.dumps(header).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text + content)
     return path
@@ -32,7 +32,7 @@ def written(path: Path, header: dict[str, Any], content: bytes) -> Path:
 # Numbers of 16 bits.
 
 
-def test_every_number_in_bfloat16_is_read_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_bfloat16_number_is_read_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ml_dtypes", None)
     there = {
         "all": HALVES.view(torch.bfloat16).reshape(64, 32, 32),
@@ -50,7 +50,7 @@ def test_every_number_in_bfloat16_is_read_exactly(tmp_path: Path, monkeypatch: p
         assert found[name].flags.writeable
 
 
-def test_numbers_in_bfloat16_may_lie_at_an_odd_place(tmp_path: Path) -> None:
+def test_bfloat16_at_odd_offsets_is_read(tmp_path: Path) -> None:
     path = written(
         tmp_path / "w.safetensors",
         {
@@ -62,7 +62,7 @@ def test_numbers_in_bfloat16_may_lie_at_an_odd_place(tmp_path: Path) -> None:
     assert {name: array.tolist() for name, array in read_weights(path).items()} == {"a": [7], "b": [1.0, -2.5]}
 
 
-def test_widening_makes_no_other_copy(tmp_path: Path) -> None:
+def test_widening_bfloat16_makes_one_copy(tmp_path: Path) -> None:
     numbers = 1 << 20
     save_file({"W": torch.ones(numbers // 64, 64, dtype=torch.bfloat16)}, tmp_path / "w.safetensors")
     read_weights(tmp_path / "w.safetensors")
@@ -74,7 +74,7 @@ def test_widening_makes_no_other_copy(tmp_path: Path) -> None:
     assert most < 1.1 * 4 * numbers
 
 
-def test_numbers_in_float16_are_read_as_they_are(tmp_path: Path) -> None:
+def test_float16_stays_float16(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     save_file({"W": HALVES.view(torch.float16).reshape(-1, 4), "b": torch.ones(4, dtype=torch.float16)}, path)
     found = read_weights(path)
@@ -88,7 +88,7 @@ def test_numbers_in_float16_are_read_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
-def test_a_type_that_cannot_be_read_is_named(tmp_path: Path, dtype: torch.dtype) -> None:
+def test_unsupported_dtypes_are_named(tmp_path: Path, dtype: torch.dtype) -> None:
     path = tmp_path / "w.safetensors"
     save_file({"b": torch.ones(2), "W": torch.ones(3, 2).to(dtype)}, path)
     layer = Linear(2, in_size=3, rng=0)
@@ -98,7 +98,7 @@ def test_a_type_that_cannot_be_read_is_named(tmp_path: Path, dtype: torch.dtype)
     check_unchanged(layer, before)
 
 
-def test_a_truncated_file_changes_nothing(tmp_path: Path) -> None:
+def test_a_truncated_file_raises_and_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     save_file({"W": torch.ones(3, 2, dtype=torch.bfloat16), "b": torch.ones(2, dtype=torch.bfloat16)}, path)
     content = path.read_bytes()
@@ -130,15 +130,15 @@ ARRAYS = {
     "l1.W": torch.tensor([[3.0], [4.0]], dtype=torch.bfloat16),
     "l1.b": torch.tensor([0.1]),
 }
-PLACES = dict(zip(ARRAYS, (SHARDS[0], SHARDS[1], SHARDS[1], SHARDS[0])))
+FILES = dict(zip(ARRAYS, (SHARDS[0], SHARDS[1], SHARDS[1], SHARDS[0])))
 
 
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
     """An index with two shards."""
     for shard in SHARDS:
-        save_file({name: ARRAYS[name] for name, place in PLACES.items() if place == shard}, tmp_path / shard)
-    return described(tmp_path, PLACES)
+        save_file({name: ARRAYS[name] for name, file in FILES.items() if file == shard}, tmp_path / shard)
+    return described(tmp_path, FILES)
 
 
 def described(folder: Path, weight_map: Any) -> Path:
@@ -160,24 +160,24 @@ def test_shards_are_read_through_their_index(index: Path) -> None:
 
 
 def test_a_shard_may_be_a_link(index: Path) -> None:
-    kept = index.parent / "blobs"
-    kept.mkdir()
-    (index.parent / SHARDS[0]).rename(kept / "f00d")
-    (index.parent / SHARDS[0]).symlink_to(kept / "f00d")
+    blobs = index.parent / "blobs"
+    blobs.mkdir()
+    (index.parent / SHARDS[0]).rename(blobs / "f00d")
+    (index.parent / SHARDS[0]).symlink_to(blobs / "f00d")
     assert read_weights(index).keys() == ARRAYS.keys()
 
 
-def test_an_index_is_not_written(tmp_path: Path) -> None:
+def test_writing_to_an_index_raises(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="must end in"):
         write_weights(tmp_path / "model.safetensors.index.json", {"W": np.ones(1)})
 
 
 def without(name: str) -> Callable[[Path], Any]:
-    return lambda folder: described(folder, {n: place for n, place in PLACES.items() if n != name})
+    return lambda folder: described(folder, {n: file for n, file in FILES.items() if n != name})
 
 
-def placed(name: str, place: Any) -> Callable[[Path], Any]:
-    return lambda folder: described(folder, PLACES | {name: place})
+def moved_to(name: str, file: Any) -> Callable[[Path], Any]:
+    return lambda folder: described(folder, FILES | {name: file})
 
 
 def text(content: str) -> Callable[[Path], Any]:
@@ -210,10 +210,10 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a cut shard": (cut, r"model-00002-of-00002\.safetensors: not a readable safetensors file"),
     "a shard of no file": (lambda folder: (folder / SHARDS[1]).write_text(""), "model-00002-of-00002.* not a readable"),
     "an array that is not there": (
-        placed("l2.W", SHARDS[0]),
+        moved_to("l2.W", SHARDS[0]),
         r"model-00001-.* missing arrays that .* lists: l2\.W",
     ),
-    "an array elsewhere": (placed("l0.b", SHARDS[0]), r"model-00001-.* missing arrays that .* lists: l0\.b"),
+    "an array elsewhere": (moved_to("l0.b", SHARDS[0]), r"model-00001-.* missing arrays that .* lists: l0\.b"),
     "an array that is not in the index": (
         without("l0.b"),
         r"model-00002-.*: arrays that .* does not list in this file: l0\.b",
@@ -225,16 +225,16 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a type that cannot be read": (narrow, r"model-00002-.*: l1\.W has type F8_E4M3"),
     "another shape": (of_another_shape, r"of another shape: l0\.b \(3,\) instead of \(2,\)"),
-    "a path upwards": (placed("l0.b", "../model.safetensors"), OUTSIDE),
-    "an absolute path": (placed("l0.b", "/etc/model.safetensors"), OUTSIDE),
-    "a path of Windows": (placed("l0.b", "..\\model.safetensors"), OUTSIDE),
-    "a drive": (placed("l0.b", "c:model.safetensors"), OUTSIDE),
-    "a path with NUL": (placed("l0.b", "m\0.safetensors"), OUTSIDE),
-    "a surrogate": (placed("l0.b", "\ud800.safetensors"), "not a valid path"),
-    "a long name": (placed("l0.b", "m" * 300 + ".safetensors"), "no such file"),
-    "another kind of file": (placed("l0.b", "model.bin"), OUTSIDE),
-    "a number": (placed("l0.b", 3), OUTSIDE),
-    "no file": (placed("l0.b", None), OUTSIDE),
+    "a path upwards": (moved_to("l0.b", "../model.safetensors"), OUTSIDE),
+    "an absolute path": (moved_to("l0.b", "/etc/model.safetensors"), OUTSIDE),
+    "a path of Windows": (moved_to("l0.b", "..\\model.safetensors"), OUTSIDE),
+    "a drive": (moved_to("l0.b", "c:model.safetensors"), OUTSIDE),
+    "a path with NUL": (moved_to("l0.b", "m\0.safetensors"), OUTSIDE),
+    "a surrogate": (moved_to("l0.b", "\ud800.safetensors"), "not a valid path"),
+    "a long name": (moved_to("l0.b", "m" * 300 + ".safetensors"), "no such file"),
+    "another kind of file": (moved_to("l0.b", "model.bin"), OUTSIDE),
+    "a number": (moved_to("l0.b", 3), OUTSIDE),
+    "no file": (moved_to("l0.b", None), OUTSIDE),
     "no JSON": (text("{"), "not a readable index of weights in JSON"),
     "no object": (text("[]"), r"expected an object, not \[\]"),
     "deep": (text("[" * 100_000), "not a readable index of weights in JSON"),
@@ -245,7 +245,7 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_an_index_that_does_not_agree_with_its_shards_changes_nothing(index: Path, fault: str) -> None:
+def test_an_index_that_contradicts_its_shards_raises_and_changes_nothing(index: Path, fault: str) -> None:
     make, message = FAULTS[fault]
     make(index.parent)
     model = Sequential(Linear(2, in_size=3, rng=0), Linear(1, in_size=2, rng=0))

@@ -46,26 +46,26 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / f"weights.{request.param}"
 
 
-# Weights: there and back.
+# Weights: round trips.
 
 
-def test_weights_come_back_exactly(path: Path) -> None:
+def test_weights_are_restored_exactly(path: Path) -> None:
     model, other = net(), net(rng=1)
-    model(np.ones((5, 4), np.float32))  # Statistics that differ from those at the start.
+    model(np.ones((5, 4), np.float32))  # Changes the running statistics.
     model.save_weights(path)
     other.load_weights(path)
     check_unchanged(other, arrays(model))
-    assert list(read_weights(path)) == list(arrays(model)) or path.suffix == ".safetensors", "npz keeps the order"
+    assert list(read_weights(path)) == list(arrays(model)) or path.suffix == ".safetensors", "npz preserves the order"
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64, np.uint8, np.bool_, ">f4"])
-def test_every_dtype_layout_and_shape_comes_back(path: Path, dtype: Any) -> None:
+def test_every_dtype_layout_and_shape_is_restored(path: Path, dtype: Any) -> None:
     given = {
         "0-d": np.array(1).astype(dtype),
         "empty": np.zeros((0, 3), dtype),
         "transposed": np.arange(6).reshape(2, 3).T.astype(dtype, order="K"),
         "strided": np.arange(12).astype(dtype)[::2],
-        "file": np.ones(2, dtype),  # Names that np.savez would take for its own parameters.
+        "file": np.ones(2, dtype),  # Names of parameters of np.savez.
         "allow_pickle": np.ones(2, dtype),
         "Ebene.größe": np.ones(2, dtype),
     }
@@ -86,7 +86,7 @@ def test_a_lazy_model_takes_its_shapes_from_the_file(path: Path) -> None:
     np.testing.assert_array_equal(lazy(x).data, model(x).data)
 
 
-def test_a_lazy_model_refuses_a_file_whose_known_lengths_differ(path: Path) -> None:
+def test_a_lazy_model_rejects_files_that_contradict_its_known_sizes(path: Path) -> None:
     Linear(3, in_size=4).save_weights(path)
     lazy = Linear(2)
     with pytest.raises(WeightsError, match=r"W \(4, 3\) instead of \(\?, 2\).*b \(3,\) instead of \(2,\)"):
@@ -100,7 +100,7 @@ def test_a_model_without_shapes_is_not_saved(path: Path) -> None:
     assert not path.exists()
 
 
-def test_saving_leaves_the_model_alone_and_loading_shares_nothing(path: Path) -> None:
+def test_saving_does_not_change_the_model_and_loading_shares_no_memory(path: Path) -> None:
     model = net()
     before = {name: p.data for name, p in model.named_params()}
     model.save_weights(path)
@@ -120,7 +120,7 @@ def test_files_of_dezero_are_read(tmp_path: Path) -> None:
     check_unchanged(model, expected)
 
 
-def test_another_precision_is_taken_only_on_request(path: Path) -> None:
+def test_weights_of_other_precision_require_cast(path: Path) -> None:
     double, single = Linear(3, dtype=np.float64, in_size=4), Linear(3, in_size=4)
     double.save_weights(path)
     before = arrays(single)
@@ -132,16 +132,16 @@ def test_another_precision_is_taken_only_on_request(path: Path) -> None:
     np.testing.assert_array_equal(single.W.data, double.W.data.astype(np.float32))
 
 
-def test_cast_does_not_make_integers_of_floats(path: Path) -> None:
+def test_cast_does_not_convert_integers_to_floats(path: Path) -> None:
     write_weights(path, {"W": np.zeros((4, 3), np.int32), "b": np.zeros(3, np.float32)})
     with pytest.raises(WeightsError, match="W int32 instead of float32"):
         Linear(3, in_size=4).load_weights(path, cast=True)
 
 
-# Weights: files that are not what they should be.
+# Weights: damaged and unsuitable files.
 
 
-def test_a_file_of_another_model_is_refused_with_a_list(path: Path) -> None:
+def test_a_file_of_another_model_is_rejected_with_the_differences(path: Path) -> None:
     MLP((5, 2), in_size=4).save_weights(path)
     model = net()
     before = arrays(model)
@@ -155,7 +155,7 @@ def test_a_file_of_another_model_is_refused_with_a_list(path: Path) -> None:
 
 
 @pytest.mark.parametrize("left", [0, 1, 7, 8, 40, 0.5, -1])
-def test_a_truncated_file_is_refused(path: Path, left: float) -> None:
+def test_truncated_files_are_rejected(path: Path, left: float) -> None:
     model = net()
     model.save_weights(path)
     content = path.read_bytes()
@@ -167,7 +167,7 @@ def test_a_truncated_file_is_refused(path: Path, left: float) -> None:
 
 
 @pytest.mark.parametrize(("kind", "words"), [("npz", "CRC"), ("safetensors", "checksum differs")])
-def test_a_flipped_byte_is_found(tmp_path: Path, kind: str, words: str) -> None:
+def test_changed_bytes_are_detected(tmp_path: Path, kind: str, words: str) -> None:
     model, path = Linear(30, in_size=40), tmp_path / f"weights.{kind}"
     model.save_weights(path)
     content = bytearray(path.read_bytes())
@@ -179,7 +179,7 @@ def test_a_flipped_byte_is_found(tmp_path: Path, kind: str, words: str) -> None:
     check_unchanged(model, before)
 
 
-def test_safetensors_of_other_programs_have_no_checksum(tmp_path: Path) -> None:
+def test_safetensors_without_a_checksum_are_read(tmp_path: Path) -> None:
     from safetensors.numpy import load_file, save_file
 
     path, values = (
@@ -202,13 +202,13 @@ def assert_equal(found: dict[str, np.ndarray], values: dict[str, np.ndarray]) ->
 @pytest.mark.parametrize(
     "content", [b"", b"just a text, and no weights at all\n", bytes(1000), b"PK\x03\x04 and no zip"]
 )
-def test_files_that_hold_no_weights_are_refused(path: Path, content: bytes) -> None:
+def test_files_without_weights_are_rejected(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=r"not a readable .* file"):
         net().load_weights(path)
 
 
-def test_nothing_is_unpickled(tmp_path: Path) -> None:
+def test_pickled_arrays_are_rejected(tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> Any:
             return os.mkdir, (str(tmp_path / "sprung"),)
@@ -219,7 +219,7 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
     assert not (tmp_path / "sprung").exists()
 
 
-def test_an_archive_of_other_files_is_refused(tmp_path: Path) -> None:
+def test_archives_of_other_files_are_rejected(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "other.npz", "w") as archive:
         archive.writestr("readme.txt", "no array")
     with pytest.raises(WeightsError, match="not a readable npz file"):
@@ -239,20 +239,20 @@ def test_missing_files_and_folders_are_named(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["weights", "weights.pkl", "weights.npz.txt"])
-def test_the_name_tells_the_format(tmp_path: Path, name: str) -> None:
+def test_the_suffix_determines_the_format(tmp_path: Path, name: str) -> None:
     for act in (net().save_weights, net().load_weights):
         with pytest.raises(ArgumentError, match=r"must end in \.safetensors or \.npz"):
             act(tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_dtype_that_the_format_does_not_have_is_refused(tmp_path: Path) -> None:
+def test_unsupported_dtypes_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="cannot be written as safetensors"):
         write_weights(tmp_path / "w.safetensors", {"a": np.zeros(2, np.longdouble)})
     assert not list(tmp_path.iterdir())
 
 
-def test_two_arrays_of_one_path_are_not_lost(path: Path) -> None:
+def test_two_arrays_of_one_path_raise(path: Path) -> None:
     layer = Layer()
     layer.parts = {1: Parameter(np.zeros(1)), "1": Parameter(np.ones(1))}
     with pytest.raises(WeightsError, match=r"two parts are called parts\.1"):
@@ -269,7 +269,7 @@ def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("broken", ["os.fsync", "pathlib.Path.replace", "numpy.lib.format.write_array"])
-def test_a_failed_save_leaves_the_old_file_and_no_litter(
+def test_a_failed_save_leaves_the_old_file_and_no_temporary_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     path = tmp_path / "weights.npz"
@@ -287,7 +287,7 @@ def test_a_failed_save_leaves_the_old_file_and_no_litter(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
-def test_a_full_disk_leaves_the_old_file_and_no_litter(path: Path) -> None:
+def test_a_full_disk_leaves_the_old_file_and_no_temporary_files(path: Path) -> None:
     script = f"""
         import resource, signal
         from passus.layers import Linear
@@ -305,7 +305,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_litter(path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_link_stays_a_link(path: Path) -> None:
+def test_saving_through_a_link_writes_its_target(path: Path) -> None:
     target = path.with_name(f"run1{path.suffix}")
     path.symlink_to(target)
     net().save_weights(path)
@@ -314,7 +314,7 @@ def test_a_link_stays_a_link(path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
-def test_others_may_read_the_file_as_the_mask_says(path: Path) -> None:
+def test_file_permissions_follow_the_umask(path: Path) -> None:
     before = os.umask(0o022)
     try:
         net().save_weights(path)
@@ -327,7 +327,7 @@ def test_others_may_read_the_file_as_the_mask_says(path: Path) -> None:
 
 
 class Counter:
-    """A part with state of every kind."""
+    """A component whose state has values of every kind."""
 
     def __init__(self, state: dict[str, Any]) -> None:
         self.state = state
@@ -336,8 +336,8 @@ class Counter:
         return self.state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if "refuse" in state:
-            raise KeyError("refuse")
+        if "reject" in state:
+            raise KeyError("reject")
         self.state = state
 
 
@@ -358,7 +358,7 @@ STATE: dict[str, Any] = {
 }
 
 
-def test_every_kind_of_state_comes_back_exactly(tmp_path: Path) -> None:
+def test_every_kind_of_state_is_restored_exactly(tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     save_checkpoint(path, counter=Counter(STATE), metadata={"epoch": 7, "note": "grün"})
     other = Counter({})
@@ -370,7 +370,7 @@ def test_every_kind_of_state_comes_back_exactly(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [np.random.PCG64, np.random.MT19937, np.random.Philox])
-def test_generators_go_on_where_they_were(tmp_path: Path, kind: Any) -> None:
+def test_generators_resume_exactly(tmp_path: Path, kind: Any) -> None:
     path, shuffle = tmp_path / "run.safetensors", np.random.Generator(kind(5))
     shuffle.random(3)
     save_checkpoint(path, shuffle=shuffle)
@@ -380,7 +380,7 @@ def test_generators_go_on_where_they_were(tmp_path: Path, kind: Any) -> None:
     np.testing.assert_array_equal(passus.random.get_rng().random(4), expected[1])
 
 
-def test_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
+def test_training_resumes_bit_for_bit(tmp_path: Path) -> None:
     x = np.random.default_rng(0).standard_normal((8, 4)).astype(np.float32)
 
     def steps(model: Layer, count: int) -> None:
@@ -403,18 +403,18 @@ def test_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
     np.testing.assert_equal(resumed.state_dict(), model.state_dict())
 
 
-@pytest.mark.parametrize("refusal", ["weights error", "other error", "generator of another kind"])
-def test_if_one_part_refuses_all_are_put_back(tmp_path: Path, refusal: str) -> None:
+@pytest.mark.parametrize("error", ["weights error", "other error", "generator of another kind"])
+def test_if_one_component_rejects_its_state_none_changes(tmp_path: Path, error: str) -> None:
     path, model = tmp_path / "run.safetensors", net(in_size=None)
     other = {
         "weights error": Linear(2, in_size=2),
-        "other error": Counter({"refuse": 1}),
+        "other error": Counter({"reject": 1}),
         "generator of another kind": np.random.Generator(np.random.PCG64(1)),
-    }[refusal]
+    }[error]
     save_checkpoint(path, model=net(), other=other)
-    if refusal == "weights error":
+    if error == "weights error":
         other = Linear(2, in_size=3)
-    elif refusal == "generator of another kind":
+    elif error == "generator of another kind":
         other = np.random.Generator(np.random.MT19937(1))
     else:
         other.state = {"fine": 1}
@@ -429,7 +429,7 @@ def test_if_one_part_refuses_all_are_put_back(tmp_path: Path, refusal: str) -> N
     np.testing.assert_equal(now, state)
 
 
-def test_the_parts_must_be_those_that_were_saved(tmp_path: Path) -> None:
+def test_the_components_must_be_those_that_were_saved(tmp_path: Path) -> None:
     path, model = tmp_path / "run.safetensors", net()
     save_checkpoint(path, model=model, counter=Counter({"step": 1}))
     with pytest.raises(WeightsError, match=r"holds model, counter, not model\..*read_checkpoint"):
@@ -439,7 +439,7 @@ def test_the_parts_must_be_those_that_were_saved(tmp_path: Path) -> None:
     net(rng=1).load_state_dict(read_checkpoint(path)["parts"]["model"])
 
 
-def test_what_cannot_be_saved_is_named(tmp_path: Path) -> None:
+def test_values_that_cannot_be_saved_are_named(tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     for parts, match in [
         ({"model": 3}, "model= is an int, which has no state_dict"),
@@ -453,7 +453,7 @@ def test_what_cannot_be_saved_is_named(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path) -> None:
+def test_files_that_are_not_checkpoints_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     with pytest.raises(FileNotFoundError, match="run"):
         load_checkpoint(path)
@@ -470,7 +470,7 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path) -> None:
         load_checkpoint(path, model=net())
 
 
-def test_a_failed_checkpoint_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_checkpoint_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.safetensors"
     save_checkpoint(path, counter=Counter({"step": 1}))
 

@@ -1,4 +1,4 @@
-"""Files of PyTorch: what torch.save wrote comes back, and whatever else a file may hold is refused and does nothing."""
+"""Files of PyTorch: what torch.save wrote is restored; any other content is rejected, and no code in it is run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORMATS = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "old form
 
 
 def back(folder: Path, value: Any, zipped: bool = True) -> Any:
-    """What comes back of something that PyTorch saves."""
+    """Save a value with PyTorch and read it with passus."""
     path = folder / "model.pth"
     torch.save(value, path, _use_new_zipfile_serialization=zipped)
     return load_torch(path)
@@ -34,12 +34,12 @@ def numbers(dtype: torch.dtype) -> torch.Tensor:
     return (torch.arange(-7, 8).reshape(3, 5) * (0.37 if dtype.is_floating_point else 1)).to(dtype)
 
 
-# What was saved.
+# Values that are restored.
 
 
 @FORMATS
 @pytest.mark.parametrize("name", ["float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool"])
-def test_numbers_of_each_kind_come_back(tmp_path, name, zipped):
+def test_numbers_of_each_dtype_are_restored(tmp_path, name, zipped):
     saved = numbers(getattr(torch, name))
     w = back(tmp_path, {"w": saved}, zipped)["w"]
     assert w.dtype == name
@@ -57,14 +57,14 @@ def test_bfloat16_becomes_float32(tmp_path, zipped):
 
 @FORMATS
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (1,), (2, 1, 3)])
-def test_shapes_of_all_kinds(tmp_path, shape, zipped):
+def test_tensors_of_all_shapes_are_restored(tmp_path, shape, zipped):
     w = back(tmp_path, {"w": torch.ones(shape)}, zipped)["w"]
     np.testing.assert_array_equal(w, np.ones(shape, np.float32), strict=True)
-    w += 1  # It belongs to the caller.
+    w += 1  # The result is writable.
 
 
 @FORMATS
-def test_tensors_that_are_not_contiguous(tmp_path, zipped):
+def test_noncontiguous_tensors_are_restored(tmp_path, zipped):
     base = torch.arange(24.0).reshape(2, 3, 4)
     saved = {
         "transposed": base.transpose(0, 2),
@@ -77,7 +77,7 @@ def test_tensors_that_are_not_contiguous(tmp_path, zipped):
 
 
 @given(data=st.data())
-def test_views_of_all_kinds(tmp_path_factory, data):
+def test_views_are_restored(tmp_path_factory, data):
     shape = data.draw(st.lists(st.integers(1, 5), min_size=1, max_size=4))
     view = torch.arange(float(np.prod(shape))).reshape(shape)
     cuts = [slice(data.draw(st.integers(0, n - 1)), None, data.draw(st.integers(1, 3))) for n in shape]
@@ -87,7 +87,7 @@ def test_views_of_all_kinds(tmp_path_factory, data):
 
 
 @FORMATS
-def test_tensors_that_share_memory_share_it_still(tmp_path, zipped):
+def test_tensors_that_share_memory_share_it_after_reading(tmp_path, zipped):
     w = torch.zeros(4)
     tied = back(tmp_path, {"w": w, "same": w, "tail": w[2:], "other": w.clone()}, zipped)
     assert np.shares_memory(tied["w"], tied["same"])
@@ -98,7 +98,7 @@ def test_tensors_that_share_memory_share_it_still(tmp_path, zipped):
 
 
 @FORMATS
-def test_the_state_of_a_model_and_of_an_optimizer(tmp_path, zipped):
+def test_states_of_a_model_and_an_optimizer_are_read(tmp_path, zipped):
     model = torch.nn.Sequential(
         torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Flatten(), torch.nn.LazyLinear(2)
     )
@@ -138,7 +138,7 @@ TREES = st.recursive(
 
 
 @given(tree=TREES)
-def test_the_machine_agrees_with_pickle(tree):
+def test_the_unpickler_agrees_with_pickle(tree):
     def read(value: Any) -> Any:
         return Unpickler({"collections OrderedDict": dict}, lambda _: None).run(BytesIO(pickle.dumps(value, 2)))
 
@@ -152,18 +152,18 @@ def plain(tree: Any) -> Any:
     return type(tree)(map(plain, tree)) if isinstance(tree, (list, tuple)) else tree
 
 
-def test_a_list_may_hold_itself(tmp_path):
+def test_recursive_lists_are_read(tmp_path):
     itself: list[Any] = []
     itself.append(itself)
     read = back(tmp_path, {"l": itself})["l"]
     assert read[0] is read
 
 
-# What somebody else put there.
+# Files with other content.
 
 
 class Trap:
-    """Something that unpickling would call."""
+    """An object whose pickle calls a function."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
         self.called = function, arguments
@@ -176,7 +176,7 @@ class Trap:
 @pytest.mark.parametrize(
     ("function", "name"), [(os.system, r"posix\.system"), (eval, r"\w+\.eval"), (getattr, r"\w+\.getattr")]
 )
-def test_nothing_is_called(tmp_path, function, name, zipped):
+def test_pickles_cannot_call_functions(tmp_path, function, name, zipped):
     mark = tmp_path / "called"
     arguments = {os.system: f"touch {mark}", eval: f"open({str(mark)!r}, 'w')"}
     with pytest.raises(
@@ -199,12 +199,12 @@ def test_nothing_is_called(tmp_path, function, name, zipped):
         (complex(1, 2), r"\w+\.complex"),
     ],
 )
-def test_what_is_no_tensor_is_named(tmp_path, value, name, zipped):
+def test_objects_other_than_plain_tensors_are_named(tmp_path, value, name, zipped):
     with pytest.raises(WeightsError, match=f"unsupported name {name}"):
         back(tmp_path, {"w": value}, zipped)
 
 
-def test_files_that_torch_did_not_write(tmp_path):
+def test_files_not_written_by_torch_are_rejected(tmp_path):
     path = tmp_path / "model.pth"
     with pytest.raises(MissingWeightsError, match="no such file"):
         load_torch(path)
@@ -236,7 +236,7 @@ def test_the_file_must_hold_a_dict(tmp_path, value, zipped):
 
 
 @FORMATS
-def test_a_file_that_is_cut_off_is_refused(tmp_path, zipped):
+def test_truncated_files_are_rejected(tmp_path, zipped):
     back(tmp_path, {"a": torch.arange(9.0), "b": torch.ones(3, 2, dtype=torch.int64)}, zipped)
     path = tmp_path / "model.pth"
     content = path.read_bytes()
@@ -247,23 +247,23 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path, zipped):
 
 
 @FORMATS
-def test_whichever_byte_is_changed_the_file_is_read_or_refused(tmp_path, zipped):
+def test_files_with_a_changed_byte_are_read_or_rejected(tmp_path, zipped):
     saved = OrderedDict(a=torch.arange(9.0), b=torch.ones(3, 2, dtype=torch.bfloat16), c=[1, 2.5, "x", None, (True,)])
     back(tmp_path, saved, zipped)
     path, rng = tmp_path / "model.pth", np.random.default_rng(0)
     content = np.frombuffer(path.read_bytes(), np.uint8)
-    refused = 0
-    for place in range(0, len(content), 3):
+    rejected = 0
+    for i in range(0, len(content), 3):
         other = content.copy()
-        other[place] ^= rng.integers(1, 256)
+        other[i] ^= rng.integers(1, 256)
         path.write_bytes(other.tobytes())
         try:
             tree = load_torch(path)
         except WeightsError:
-            refused += 1
+            rejected += 1
         else:
             assert type(tree) is dict
-    assert refused > len(content) // 30
+    assert rejected > len(content) // 30
 
 
 # Pickles written by hand.
@@ -300,14 +300,14 @@ def read(folder: Path, tree: bytes, numbers: bytes = bytes(16), compression: int
     return load_torch(path)
 
 
-def test_the_pickles_of_these_tests_are_read(tmp_path):
+def test_handwritten_pickles_are_read(tmp_path):
     w = read(tmp_path, by_name(tensor(storage())), np.arange(4, dtype=np.float32).tobytes())["w"]
     assert w.tolist() == [0, 1, 2, 3]
     assert read(tmp_path, by_name(tensor(storage(), 1, (3, 1), (1, 2**62))))["w"].shape == (3, 1)
 
 
 DEEP = b"(t" + b"q\x00h\x00\x86" * 60
-"""A pair of pairs of pairs...: to hash it would take for ever."""
+"""Nested pairs; hashing them takes exponential time."""
 
 
 @pytest.mark.parametrize(
@@ -362,28 +362,28 @@ DEEP = b"(t" + b"q\x00h\x00\x86" * 60
         (b"I" + b"9" * 10_000 + b"\n", "not a readable PyTorch file"),
     ],
 )
-def test_pickles_that_ask_for_what_is_not_there(tmp_path, tree, match):
+def test_malformed_pickles_are_rejected(tmp_path, tree, match):
     with pytest.raises(WeightsError, match=match):
         read(tmp_path, tree)
 
 
-def test_archives_that_unfold_are_refused(tmp_path):
+def test_compressed_archives_are_rejected(tmp_path):
     with pytest.raises(WeightsError, match="compressed"):
         read(tmp_path, by_name(tensor(storage(count=2**20))), bytes(2**22), zipfile.ZIP_DEFLATED)
 
 
-def test_members_that_claim_more_than_the_file_has_are_refused(tmp_path):
+def test_members_larger_than_the_file_are_rejected(tmp_path):
     read(tmp_path, by_name(tensor(storage())))
     path = tmp_path / "model.pth"
     content = bytearray(path.read_bytes())
     entry = content.rindex(b"PK\x01\x02")
-    content[entry + 20 : entry + 28] = 2 * (2**30).to_bytes(4, "little")  # Its size as stored, and as it is.
+    content[entry + 20 : entry + 28] = 2 * (2**30).to_bytes(4, "little")  # Its compressed and uncompressed size.
     path.write_bytes(content)
     with pytest.raises(WeightsError, match="larger than the file"):
         load_torch(path)
 
 
-def test_two_trees_in_an_archive_are_refused(tmp_path):
+def test_archives_with_two_roots_are_rejected(tmp_path):
     path = tmp_path / "model.pth"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a/data.pkl", pickle.dumps({}, 2))
@@ -392,7 +392,7 @@ def test_two_trees_in_an_archive_are_refused(tmp_path):
         load_torch(path)
 
 
-def test_files_of_machines_with_another_order_of_bytes_are_refused(tmp_path):
+def test_files_of_other_byte_order_are_rejected(tmp_path):
     path = tmp_path / "model.pth"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("model/data.pkl", pickle.dumps({}, 2))
@@ -407,7 +407,7 @@ def test_files_of_machines_with_another_order_of_bytes_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("keys", [*map(pickled, ([], ["0", "0"], ["1"], [0], "0")), b"]" + DEEP + b"a"], ids=range(6))
-def test_the_list_of_storages_must_be_theirs(tmp_path, keys):
+def test_the_list_of_storages_must_match_the_pickle(tmp_path, keys):
     path = tmp_path / "model.pth"
     tree = by_name(tensor(storage(rest=b"N")))
     parts = [pickled(v) for v in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})]

@@ -23,7 +23,7 @@ X = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
 
 
 def rows(table: str) -> list[list[str]]:
-    """The cells of all rows but the last three, which are numbers, and these; without the head and the totals."""
+    """The rows of the table without header and totals; each is its text followed by its three numbers."""
     head, rule, *lines = table.splitlines()
     assert set(rule) == {"-"}
     assert len(rule) == len(head)
@@ -31,7 +31,7 @@ def rows(table: str) -> list[list[str]]:
 
 
 class Functional(Layer):
-    """A layer that computes what a function says."""
+    """A layer that computes a given function."""
 
     def __init__(self, function: Any) -> None:
         self.function = function
@@ -45,7 +45,7 @@ def multiply_adds(function: Any, *xs: Any) -> int:
     return int(n.replace(",", ""))
 
 
-def test_a_table_lists_what_layers_give_learn_and_compute() -> None:
+def test_the_table_lists_output_shapes_parameters_and_operations() -> None:
     table = MLP((1000, 3), activation=F.relu).summary(X)
     assert table.splitlines() == [
         "layer  class   output     parameters  frozen  multiply-adds",
@@ -58,7 +58,7 @@ def test_a_table_lists_what_layers_give_learn_and_compute() -> None:
     ]
 
 
-def test_the_model_and_the_random_numbers_stay_as_they_are() -> None:
+def test_the_model_and_the_random_state_do_not_change() -> None:
     model = Sequential(Linear(3, rng=np.random.default_rng(1)), BatchNorm(), Dropout(0.5), Linear(2))
     twin = copy.deepcopy(model)
     before = random.rng_state()
@@ -77,7 +77,7 @@ def test_the_model_and_the_random_numbers_stay_as_they_are() -> None:
     assert "forward" not in vars(model)
 
 
-def test_the_copy_that_was_run_is_gone_at_once() -> None:
+def test_the_copy_of_the_model_is_freed_immediately() -> None:
     model = MLP((3, 2))
     summary(model, X)
     np.testing.assert_no_gc_cycles(summary, model, X)
@@ -99,7 +99,7 @@ def test_a_layer_called_twice_has_two_rows_and_is_counted_once() -> None:
     assert "27 parameters (108 bytes)" in table
 
 
-def test_frozen_parameters_are_told_from_those_that_learn() -> None:
+def test_frozen_and_trainable_parameters_are_counted_separately() -> None:
     model = Sequential(Linear(3, in_size=4), Linear(2, in_size=3))
     model.l0.freeze()
     table = summary(model, X)
@@ -108,7 +108,7 @@ def test_frozen_parameters_are_told_from_those_that_learn() -> None:
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2, 9, None])
-def test_depth_tells_how_far_into_the_model_the_table_goes(depth: int | None) -> None:
+def test_depth_limits_the_nesting_of_the_table(depth: int | None) -> None:
     model = Sequential(Linear(3), Sequential(Sequential(Linear(2)), F.relu))
     levels = {"Sequential": 0, "l0": 1, "l1": 1, "l1.l0": 2, "l1.l0.l0": 3}
     shown = [row[0].split()[0] for row in rows(summary(model, X, depth=depth))]
@@ -116,15 +116,15 @@ def test_depth_tells_how_far_into_the_model_the_table_goes(depth: int | None) ->
 
 
 @pytest.mark.parametrize(("depth", "error"), [(-1, ArgumentError), (1.5, DTypeError), ("all", DTypeError)])
-def test_a_depth_that_is_none_is_named(depth: Any, error: type[Exception]) -> None:
+def test_invalid_depths_raise(depth: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="summary: depth"):
         MLP((3, 2)).summary(X, depth=depth)
 
 
-# What fails.
+# Layers that fail.
 
 
-def test_the_layer_that_does_not_fit_is_named_and_the_table_goes_as_far_as_it() -> None:
+def test_an_error_names_the_failing_layer_and_shows_the_table_up_to_it() -> None:
     model = Sequential(Linear(3), Sequential(Linear(2, in_size=7), Linear(1)))
     with pytest.raises(ShapeError, match=r"^sequential\.l1\.l0: linear.*5, 3.*7, 2") as caught:
         summary(model, X)
@@ -140,7 +140,7 @@ def test_the_layer_that_does_not_fit_is_named_and_the_table_goes_as_far_as_it() 
     ]
 
 
-def test_a_layer_that_fails_is_shown_at_any_depth_and_with_any_error() -> None:
+def test_failing_layers_are_shown_at_any_depth_and_for_any_error() -> None:
     def fail(x: Any) -> None:
         raise KeyError("no such thing")
 
@@ -150,7 +150,7 @@ def test_a_layer_that_fails_is_shown_at_any_depth_and_with_any_error() -> None:
     assert [line.split()[0] for line in caught.value.__notes__[0].splitlines()[2:]] == ["Sequential", "l1", "l1.l0"]
 
 
-def test_a_layer_may_fail_and_its_model_go_on() -> None:
+def test_errors_that_the_model_handles_are_shown_in_the_table() -> None:
     class Forgiving(Layer):
         def __init__(self) -> None:
             self.l1, self.l2 = Linear(3, in_size=7), Linear(2)
@@ -166,12 +166,12 @@ def test_a_layer_may_fail_and_its_model_go_on() -> None:
     assert "fails on (5, 4)" in table
 
 
-def test_what_is_no_layer_is_named() -> None:
+def test_objects_that_are_not_layers_are_named() -> None:
     with pytest.raises(DTypeError, match="an int is not a layer"):
         summary(3)
 
 
-# Multiply-adds: each is one product of a loop that could be written, counted by hand here.
+# Multiply-adds, counted by hand as the products of a naive loop.
 
 
 def zeros(*shape: int) -> np.ndarray:
@@ -198,7 +198,7 @@ def zeros(*shape: int) -> np.ndarray:
         (0, F.linear, [(0, 3), (3, 4)]),
     ],
 )
-def test_multiply_adds_are_those_of_the_loops(count: int, function: Any, shapes: list[tuple[int, ...]]) -> None:
+def test_multiply_adds_equal_the_counts_of_loops(count: int, function: Any, shapes: list[tuple[int, ...]]) -> None:
     xs = [zeros(*shape) for shape in shapes]
     assert multiply_adds(function, *xs) == count
     assert multiply_adds(function, *map(Variable, xs)) == count
@@ -225,10 +225,10 @@ def test_networks_have_their_published_sizes(make: Any, billions: float, paramet
     assert round(int(operations.replace(",", "")) / 1e9, 2) == billions
 
 
-# Watching.
+# Counting the operations of a block.
 
 
-def test_results_in_the_memory_of_an_input_take_none() -> None:
+def test_views_of_an_input_take_no_memory() -> None:
     x = zeros(6, 4)
     with observing() as meter:
         F.transpose(F.reshape(x, (8, 3)))
@@ -240,13 +240,13 @@ def test_results_in_the_memory_of_an_input_take_none() -> None:
     assert meter.activations == x.nbytes + x.itemsize
 
 
-def test_an_operation_that_fails_costs_nothing() -> None:
+def test_failed_operations_are_not_counted() -> None:
     with observing() as meter, pytest.raises(ShapeError):
         F.matmul(zeros(2, 3), zeros(2, 3))
     assert (meter.multiply_adds, meter.activations) == (0, 0)
 
 
-def test_other_threads_and_what_is_outside_are_not_watched() -> None:
+def test_operations_outside_the_block_and_in_other_threads_are_not_counted() -> None:
     x = zeros(2, 2)
     with observing() as meter:
         thread = threading.Thread(target=F.matmul, args=(x, x))
@@ -256,7 +256,7 @@ def test_other_threads_and_what_is_outside_are_not_watched() -> None:
     assert meter.multiply_adds == 0
 
 
-def test_a_watch_inside_another_ends_where_it_began() -> None:
+def test_nested_counters_count_separately() -> None:
     before, x = sys.getprofile(), zeros(2, 2)
     with observing() as outer:
         with observing() as inner:

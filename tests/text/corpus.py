@@ -10,7 +10,7 @@ STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
 
 
 def sources() -> Iterator[str]:
-    """Modules of the standard library that are in every Python."""
+    """Sources of modules that every Python version has."""
     for name in ("argparse", "ast", "datetime", "difflib", "inspect", "textwrap"):
         path = STANDARD_LIBRARY / f"{name}.py"
         yield path.read_text("utf-8")

@@ -1,4 +1,4 @@
-"""Greedy and beam search of CTC labels against sums over all alignments."""
+"""Greedy and beam search for CTC labels, compared with sums over all alignments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from passus.text import ctc_beam_search, ctc_greedy
 from tests.table.nn.ctc import ctc_loss as loss_by_all_alignments
 
 
-def test_greedy_labels_are_those_of_the_best_alignment() -> None:
+def test_greedy_labels_collapse_the_best_alignment() -> None:
     best = np.array([[0, 1, 1, 0, 1, 2, 2], [2, 2, 2, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0, 0]])
     x = np.where(best[:, :, None] == np.arange(3), 5.0, 0.0)
     assert [labels.tolist() for labels in ctc_greedy(x)] == [[1, 1, 2], [2, 1], []]
@@ -24,7 +24,7 @@ def test_greedy_labels_are_those_of_the_best_alignment() -> None:
 
 
 @pytest.mark.parametrize("blank", [0, 2])
-def test_a_search_for_labels_that_keeps_all_is_exact(blank: int, rng: np.random.Generator) -> None:
+def test_a_beam_of_all_labels_is_exact(blank: int, rng: np.random.Generator) -> None:
     for T in (0, 1, 4):
         x = 1.5 * rng.standard_normal((2, T, 3))
         lengths = np.array([T, max(0, T - 1)])
@@ -47,7 +47,7 @@ def test_a_search_for_labels_that_keeps_all_is_exact(blank: int, rng: np.random.
             assert total == pytest.approx(1.0), "the probabilities of all labels add up to 1"
 
 
-def test_labels_are_found_again_in_the_scores_of_a_sure_network(rng: np.random.Generator) -> None:
+def test_labels_are_recovered_from_confident_scores(rng: np.random.Generator) -> None:
     labels = rng.integers(1, 30, 40)
     path = np.repeat(np.stack([labels, 0 * labels], axis=1).ravel(), 2)
     x = (np.where(path[:, None] == np.arange(30), 8.0, 0.0) + rng.standard_normal((160, 30)))[None]
@@ -56,11 +56,11 @@ def test_labels_are_found_again_in_the_scores_of_a_sure_network(rng: np.random.G
     np.testing.assert_array_equal(ctc_greedy(x)[0], labels)
     exact = -float(F.ctc_loss(x, labels[None], reduction="sum"))
     (wide,) = ctc_beam_search(x, width=300)[0]
-    assert exact - 0.2 < best.log_prob < wide.log_prob < exact, "a wider search cuts off fewer alignments"
+    assert exact - 0.2 < best.log_prob < wide.log_prob < exact, "a wider beam prunes fewer alignments"
 
 
 @pytest.mark.parametrize("search", [ctc_greedy, ctc_beam_search])
-def test_scores_that_have_no_labels(search: Any) -> None:
+def test_invalid_arguments_of_label_searches_raise(search: Any) -> None:
     x = np.zeros((2, 4, 3))
     for error, match, args, options in (
         (ShapeError, r"x \(4, 3\) must have the axes \(N, T, C\)", (x[0],), {}),

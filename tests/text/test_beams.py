@@ -17,7 +17,7 @@ from passus.text import beam_search
 def hypotheses_by_hand(
     table: np.ndarray, end: int | None, max_length: int, alpha: float
 ) -> list[tuple[float, list[int]]]:
-    """All sequences of tokens, with their scores: ``table[k, i, j]`` is the logarithm of the probability of j behind i at k."""
+    """All sequences with their scores; ``table[k, i, j]`` is the log-probability of token j after i at step k."""
     found = []
 
     def grow(tokens: list[int], log_p: float) -> None:
@@ -34,7 +34,9 @@ def hypotheses_by_hand(
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 2.0])
 @pytest.mark.parametrize("end", [None, 2])
-def test_a_search_that_keeps_all_finds_the_best(end: int | None, alpha: float, rng: np.random.Generator) -> None:
+def test_a_beam_of_all_hypotheses_equals_exhaustive_search(
+    end: int | None, alpha: float, rng: np.random.Generator
+) -> None:
     for _ in range(10):
         table = F.log_softmax(2 * rng.standard_normal((4, 4, 4)), axis=2)
         start = np.zeros((2, 3), int)
@@ -53,7 +55,7 @@ def test_a_search_that_keeps_all_finds_the_best(end: int | None, alpha: float, r
             np.testing.assert_allclose([h.score for h in hypotheses], [score for score, _ in expected], rtol=1e-12)
 
 
-def test_a_narrow_search_may_miss_what_a_wider_one_finds() -> None:
+def test_a_wider_beam_finds_a_better_hypothesis() -> None:
     table = np.log(np.array([[0.0001, 0.55, 0.4499], [0.34, 0.33, 0.33], [0.98, 0.01, 0.01]]))
 
     def search(width: int) -> list[int]:
@@ -65,8 +67,8 @@ def test_a_narrow_search_may_miss_what_a_wider_one_finds() -> None:
     assert search(2) == [2]
 
 
-def test_states_follow_their_sequences(rng: np.random.Generator) -> None:
-    """A state that sums up what was generated stays that of its row, in whatever it is packed."""
+def test_states_are_reordered_with_their_sequences(rng: np.random.Generator) -> None:
+    """A state that sums the generated tokens follows its row, in any nested structure."""
     table = rng.standard_normal((5, 5))
     seen = 0
 
@@ -94,7 +96,7 @@ def test_states_follow_their_sequences(rng: np.random.Generator) -> None:
         assert together.score == pytest.approx(single.score)
 
 
-def test_a_search_stops_when_nothing_better_can_come() -> None:
+def test_the_search_stops_when_no_better_score_is_possible() -> None:
     calls = []
 
     def step(ids: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
@@ -110,7 +112,7 @@ def test_a_search_stops_when_nothing_better_can_come() -> None:
     assert beam_search(step, np.zeros((0, 1), int), max_length=3) == []
 
 
-def test_tokens_that_are_forbidden_are_not_found() -> None:
+def test_tokens_of_score_minus_infinity_are_never_chosen() -> None:
     def step(ids: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
         return np.tile([-np.inf, 1.0, -np.inf], (len(ids), 1)), state
 
@@ -130,14 +132,14 @@ def test_tokens_that_are_forbidden_are_not_found() -> None:
         (ArgumentError, "max_length", lambda n: (np.zeros((n, 3)), None), {"max_length": 0}),
     ],
 )
-def test_searches_that_cannot_be_made(error: type[Exception], match: str, scores: Any, options: Any) -> None:
+def test_invalid_arguments_of_beam_search_raise(error: type[Exception], match: str, scores: Any, options: Any) -> None:
     given: dict[str, Any] = {"start": [[0]], "max_length": 3, **options}
     start = given.pop("start")
     with pytest.raises(error, match=match):
         beam_search(lambda ids, state: scores(len(ids)), start, **given)
 
 
-def test_the_state_of_stacked_layers_needs_a_reordering() -> None:
+def test_stacked_recurrent_states_require_reorder() -> None:
     lstm, out = L.LSTM(6, 5, num_layers=2, rng=0), L.Linear(5, in_size=6, rng=0)
 
     def step(ids: Any, state: Any) -> Any:
@@ -150,7 +152,9 @@ def test_the_state_of_stacked_layers_needs_a_reordering() -> None:
     options: dict[str, Any] = {"max_length": 4, "width": 3}
     with pytest.raises(ShapeError, match=r"an array \(2, 1, 6\) in the state must have 1 rows .* pass reorder="):
         beam_search(step, [[1]], **options)
-    with pytest.raises(ShapeError, match="the initial h") as caught:  # As many prompts as layers.
+    with pytest.raises(
+        ShapeError, match="the initial h"
+    ) as caught:  # The number of prompts equals the number of layers.
         beam_search(step, [[1], [2]], **options)
     assert any("pass reorder=" in note for note in caught.value.__notes__)
     found = beam_search(step, [[1], [2]], reorder=lambda state, rows: tuple(s[:, rows] for s in state), **options)

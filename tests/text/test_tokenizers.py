@@ -38,19 +38,24 @@ def check(tokenizer: Tokenizer, text: str) -> None:
 
 
 @pytest.mark.parametrize("tokenizer", PLAIN, ids=repr)
-def test_source_code_is_encoded_and_decoded(tokenizer: Tokenizer) -> None:
+def test_source_code_survives_encoding_and_decoding(tokenizer: Tokenizer) -> None:
     for text in ("", "def f(x):\n    return x\n", SOURCE):
         check(tokenizer, text)
 
 
 @given(text=st.text(st.characters()))
 @settings(max_examples=200, deadline=None)
-def test_any_text_is_encoded_and_decoded(text: str) -> None:
-    check(ByteTokenizer(), text)
+def test_any_text_survives_encoding_and_decoding(text: str) -> None:
     check(CharTokenizer.from_text(text, special=["<pad>"]), text)
+    check(ByteTokenizer(), text.encode("utf-8", "ignore").decode())  # UTF-8 has no lone surrogates.
 
 
-def test_pairs_of_bytes_encode_any_text_and_make_source_code_short() -> None:
+def test_lone_surrogates_decode_from_bytes_to_replacement_characters() -> None:
+    tokenizer = ByteTokenizer()
+    assert tokenizer.decode(tokenizer.encode("a\ud800b")) == f"a{3 * chr(0xFFFD)}b"
+
+
+def test_bpe_encodes_any_text_and_compresses_source_code() -> None:
     tokenizer = bpe(special=["<end>"])
     assert (tokenizer.vocab_size, tokenizer.special, tokenizer.id_of("<end>")) == (600, ("<end>",), 0)
     for text in ("", " a\n\n\tb ", "é 漢字 🙂 \0", SOURCE):
@@ -61,11 +66,11 @@ def test_pairs_of_bytes_encode_any_text_and_make_source_code_short() -> None:
     assert tokenizer.decode(ids, keep_special=True) == "end<end>"
     again = bpe(special=["<end>"])
     np.testing.assert_array_equal(again.encode(SOURCE), tokenizer.encode(SOURCE))
-    assert tokenizer.decode(tokenizer.encode("\ud800")) == "?", "half of a pair cannot be written"
+    assert tokenizer.decode(tokenizer.encode("\ud800")) == "?", "an unpaired surrogate has no UTF-8 encoding"
 
 
 @pytest.mark.parametrize("tokenizer", [*PLAIN, None], ids=repr)
-def test_the_name_of_a_special_token_in_a_text_is_plain_text(tokenizer: Tokenizer | None, tmp_path: Path) -> None:
+def test_names_of_special_tokens_in_a_text_are_encoded_as_text(tokenizer: Tokenizer | None, tmp_path: Path) -> None:
     tokenizer = tokenizer or bpe(special=["<end>", "<pad>"])
     tokenizer.save(tmp_path / "t.json")
     for one in (tokenizer, load_tokenizer(tmp_path / "t.json"), pickle.loads(pickle.dumps(tokenizer))):
@@ -75,7 +80,7 @@ def test_the_name_of_a_special_token_in_a_text_is_plain_text(tokenizer: Tokenize
 
 
 @pytest.mark.parametrize("token", ["a", "abc", "Ġabc", "Ġ"])
-def test_a_special_token_that_text_produces_is_refused(token: str, tmp_path: Path) -> None:
+def test_special_tokens_that_text_can_produce_are_rejected(token: str, tmp_path: Path) -> None:
     pytest.importorskip("tokenizers")
     text = 20 * "abc abc "
     with pytest.raises(ArgumentError, match=f"'{token}' is also an ordinary token"):
@@ -85,7 +90,7 @@ def test_a_special_token_that_text_produces_is_refused(token: str, tmp_path: Pat
         BPETokenizer.from_files(tmp_path / "vocab.json", tmp_path / "merges.txt", special=[token])
 
 
-def test_special_tokens_have_numbers_and_are_left_out() -> None:
+def test_special_tokens_have_ids_and_are_skipped_in_decoding() -> None:
     characters, of_bytes = PLAIN[1], PLAIN[3]
     assert [characters.id_of(token) for token in ("<pad>", "<end>")] == [0, 1]
     assert (of_bytes.id_of("<end>"), of_bytes.id_of("a"), of_bytes.vocab_size) == (256, 97, 257)
@@ -97,7 +102,7 @@ def test_special_tokens_have_numbers_and_are_left_out() -> None:
     assert of_bytes.decode([97, 195, 98]) == "a\N{REPLACEMENT CHARACTER}b"
 
 
-def test_an_unknown_character_is_named_or_replaced() -> None:
+def test_unknown_characters_raise_or_are_replaced() -> None:
     tokenizer = CharTokenizer("abc")
     with pytest.raises(LabelError, match=r"the character 'é' \(U\+00E9\) at 2 is not among the 3 known.*unknown="):
         tokenizer.encode("abéa")
@@ -109,7 +114,11 @@ def test_an_unknown_character_is_named_or_replaced() -> None:
 @pytest.mark.parametrize(
     ("error", "match", "call"),
     [
-        (DTypeError, "expected a str, not a bytes; decode bytes first", lambda: ByteTokenizer().encode(b"a")),  # type: ignore[arg-type]
+        (
+            DTypeError,
+            "expected a str, not a bytes; decode bytes first",
+            lambda: ByteTokenizer().encode(b"a"),  # type: ignore[arg-type]
+        ),
         (DTypeError, "expected a str, not None", lambda: CharTokenizer("a").encode(None)),  # type: ignore[arg-type]
         (ArgumentError, "the character 'a' is repeated", lambda: CharTokenizer("aba")),
         (ArgumentError, "unknown is '!'; give one of", lambda: CharTokenizer("ab", unknown="!")),
@@ -128,7 +137,7 @@ def test_an_unknown_character_is_named_or_replaced() -> None:
         (DTypeError, "keep_special is", lambda: ByteTokenizer().decode([1], keep_special=2)),  # type: ignore[arg-type]
     ],
 )
-def test_what_cannot_be_encoded_is_explained(error: type[Exception], match: str, call: Any) -> None:
+def test_invalid_arguments_of_tokenizers_raise(error: type[Exception], match: str, call: Any) -> None:
     with pytest.raises(error, match=match):
         call()
 
@@ -138,7 +147,7 @@ def test_what_cannot_be_encoded_is_explained(error: type[Exception], match: str,
     [*PLAIN, CharTokenizer('\ud800a\n"', special=["<u>"], unknown="<u>"), CharTokenizer("")],
     ids=lambda t: json.dumps(repr(t)),
 )
-def test_a_saved_tokenizer_is_the_same(tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_a_loaded_tokenizer_equals_the_saved_one(tokenizer: Tokenizer, tmp_path: Path) -> None:
     tokenizer.save(tmp_path / "t.json")
     loaded = load_tokenizer(tmp_path / "t.json")
     assert type(loaded) is type(tokenizer)
@@ -147,13 +156,13 @@ def test_a_saved_tokenizer_is_the_same(tokenizer: Tokenizer, tmp_path: Path) -> 
         np.testing.assert_array_equal(loaded.__dict__[name], value)
 
 
-def test_saved_pairs_are_the_same(tmp_path: Path) -> None:
+def test_bpe_tokenizers_are_restored_from_both_file_formats(tmp_path: Path) -> None:
     tokenizer = bpe(special=["<pad>", "<end>"])
     tokenizer.save(tmp_path / "tokenizer.json")
     loaded = load_tokenizer(tmp_path / "tokenizer.json")
     np.testing.assert_array_equal(loaded.encode(SOURCE), tokenizer.encode(SOURCE))
     assert (loaded.special, loaded.vocab_size) == (tokenizer.special, 600)
-    # The form of GPT-2.
+    # The file format of GPT-2.
     model = json.loads((tmp_path / "tokenizer.json").read_text("utf-8"))["model"]
     (tmp_path / "vocab.json").write_text(json.dumps(model["vocab"]), "utf-8")
     merges = "\n".join(["#version: 0.2", *[" ".join(pair) for pair in model["merges"]]])
@@ -167,7 +176,7 @@ def test_saved_pairs_are_the_same(tmp_path: Path) -> None:
         BPETokenizer.from_files(tmp_path / "none.json", tmp_path / "merges.txt")
 
 
-def test_a_tokenizer_of_any_model_is_wrapped(tmp_path: Path) -> None:
+def test_tokenizers_of_other_models_are_wrapped(tmp_path: Path) -> None:
     library = pytest.importorskip("tokenizers")
     words = {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "hello": 3, "##s": 4}
     inner = library.Tokenizer(library.models.WordPiece(words, unk_token="[UNK]"))
@@ -183,7 +192,7 @@ def test_a_tokenizer_of_any_model_is_wrapped(tmp_path: Path) -> None:
         tokenizer.id_of("bye")
 
 
-def test_pairs_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bpe_without_the_tokenizers_package_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     import passus.optional
 
     def missing(module: str) -> Any:
@@ -194,7 +203,7 @@ def test_pairs_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         BPETokenizer.train("a", 300)
 
 
-def test_what_pairs_cannot_be_learnt_of() -> None:
+def test_invalid_arguments_of_bpe_raise() -> None:
     pytest.importorskip("tokenizers")
     with pytest.raises(ArgumentError, match="vocab_size"):
         BPETokenizer.train(SOURCE, 256, special=["<end>"])
@@ -216,13 +225,13 @@ def test_what_pairs_cannot_be_learnt_of() -> None:
         ('{"tokenizer": "characters", "characters": "aa", "special": [], "unknown": null}', "is repeated"),
     ],
 )
-def test_a_file_without_tokenizer_is_refused(content: str, match: str, tmp_path: Path) -> None:
+def test_files_that_are_not_saved_tokenizers_are_rejected(content: str, match: str, tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text(content)
     with pytest.raises(DataError, match=match):
         load_tokenizer(tmp_path / "t.json")
 
 
-def test_a_damaged_file_of_the_library_is_refused(tmp_path: Path) -> None:
+def test_damaged_files_of_the_tokenizers_package_are_rejected(tmp_path: Path) -> None:
     pytest.importorskip("tokenizers")
     (tmp_path / "t.json").write_text('{"model": {"type": "none"}}')
     with pytest.raises(DataError, match="not a saved tokenizer"):

@@ -22,7 +22,7 @@ from tests.text.corpus import SOURCE, sources
 @pytest.mark.parametrize(
     ("vocab_size", "dtype"), [(1, "u1"), (256, "u1"), (257, "u2"), (65536, "u2"), (65537, "u4"), (2**32 + 1, "u8")]
 )
-def test_tokens_are_stored_narrowly(vocab_size: int, dtype: str, tmp_path: Path) -> None:
+def test_tokens_are_stored_in_the_narrowest_dtype(vocab_size: int, dtype: str, tmp_path: Path) -> None:
     tokens = np.array([0, vocab_size - 1, vocab_size // 2])
     assert write_tokens(tmp_path / "a", tokens, vocab_size) == 3
     file = TokenFile(tmp_path / "a", verify=True)
@@ -32,7 +32,7 @@ def test_tokens_are_stored_narrowly(vocab_size: int, dtype: str, tmp_path: Path)
     assert (tmp_path / "a").stat().st_size == 512 + 3 * file.tokens.itemsize
 
 
-def test_a_corpus_is_written_piece_by_piece_and_read_from_the_disk(tmp_path: Path) -> None:
+def test_a_corpus_is_written_in_pieces_and_memory_mapped(tmp_path: Path) -> None:
     tokenizer, path = CharTokenizer.from_text(SOURCE), tmp_path / "corpus.tokens"
     assert write_tokens(path, (tokenizer.encode(text) for text in sources()), tokenizer.vocab_size) == len(SOURCE)
     file = TokenFile(path, verify=True)
@@ -41,7 +41,7 @@ def test_a_corpus_is_written_piece_by_piece_and_read_from_the_disk(tmp_path: Pat
     assert tokenizer.decode(file[100:120]) == SOURCE[100:120]
     assert int(file[-1]) == tokenizer.encode(SOURCE[-1])[0]
     np.testing.assert_array_equal(file[np.array([5, 2])], tokenizer.encode(SOURCE)[[5, 2]])
-    # A part of it, as a file of its own.
+    # A part of it, as a separate file.
     write_tokens(tmp_path / "part", [file[: len(file) // 2]], file.vocab_size)
     assert len(TokenFile(tmp_path / "part")) == len(SOURCE) // 2
     for same in (pickle.loads(pickle.dumps(file)), copy.deepcopy(file)):
@@ -50,7 +50,7 @@ def test_a_corpus_is_written_piece_by_piece_and_read_from_the_disk(tmp_path: Pat
     assert len(pickle.dumps(file)) < 1000
 
 
-def test_a_corpus_larger_than_memory_needs_little_of_it(tmp_path: Path) -> None:
+def test_memory_use_stays_below_the_size_of_the_file(tmp_path: Path) -> None:
     path, piece = tmp_path / "large", np.arange(1 << 18) % 50_000
     tracemalloc.start()
     try:
@@ -67,7 +67,7 @@ def test_a_corpus_larger_than_memory_needs_little_of_it(tmp_path: Path) -> None:
     assert peak < path.stat().st_size / 2
 
 
-def test_no_tokens_are_a_file_too(tmp_path: Path) -> None:
+def test_a_file_of_zero_tokens_is_valid(tmp_path: Path) -> None:
     assert write_tokens(tmp_path / "a", [], 5) == 0
     file = TokenFile(tmp_path / "a", verify=True)
     assert (len(file), file[:].tolist()) == (0, [])
@@ -85,7 +85,7 @@ def test_no_tokens_are_a_file_too(tmp_path: Path) -> None:
         (DTypeError, "tokens is an int", 3),
     ],
 )
-def test_what_are_no_tokens_leaves_the_old_file(
+def test_invalid_tokens_raise_and_leave_the_old_file(
     error: type[Exception], match: str, tokens: Any, tmp_path: Path
 ) -> None:
     write_tokens(tmp_path / "a", np.array([3]), 5)
@@ -95,7 +95,7 @@ def test_what_are_no_tokens_leaves_the_old_file(
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_an_interrupted_writer_leaves_nothing(tmp_path: Path) -> None:
+def test_an_interrupted_write_leaves_no_file(tmp_path: Path) -> None:
     def pieces() -> Iterator[np.ndarray]:
         yield np.array([1])
         raise KeyboardInterrupt
@@ -108,14 +108,14 @@ def test_an_interrupted_writer_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("index", [5, -6, [0, 5], "a", 1.5, (slice(None), 0)])
-def test_an_index_that_a_file_of_tokens_does_not_have(index: Any, tmp_path: Path) -> None:
+def test_invalid_indices_of_a_token_file_raise(index: Any, tmp_path: Path) -> None:
     write_tokens(tmp_path / "t", np.arange(5), 9)
     with pytest.raises(LabelError, match=r"TokenFile: .*t has 5 tokens"):
         TokenFile(tmp_path / "t")[index]
     assert list(TokenFile(tmp_path / "t")) == [0, 1, 2, 3, 4]
 
 
-def test_a_damaged_file_of_tokens_is_refused(tmp_path: Path) -> None:
+def test_damaged_token_files_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "a"
     write_tokens(path, np.arange(100), 300)
     whole = path.read_bytes()

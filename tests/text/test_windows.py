@@ -15,7 +15,7 @@ from passus.text import CharTokenizer, RandomWindows, TokenFile, TokenWindows, w
 
 
 @given(count=st.integers(2, 60), length=st.integers(1, 10), stride=st.integers(1, 12) | st.none())
-def test_windows_and_what_follows(count: int, length: int, stride: int | None) -> None:
+def test_windows_pair_tokens_with_the_tokens_that_follow(count: int, length: int, stride: int | None) -> None:
     if count <= length:
         with pytest.raises(ArgumentError, match=f"{count} tokens are fewer than the {length + 1} of one window"):
             TokenWindows(np.arange(count), length, stride)
@@ -37,8 +37,8 @@ def test_windows_and_what_follows(count: int, length: int, stride: int | None) -
         windows[len(windows)]
 
 
-def test_streams_of_windows_go_on_from_batch_to_batch() -> None:
-    """As truncated backpropagation needs them: row i of a batch continues row i of the batch before."""
+def test_streams_of_windows_continue_across_batches() -> None:
+    """Row i of a batch continues row i of the previous batch, as truncated backpropagation requires."""
     loader = SeqDataLoader(TokenWindows(np.arange(101), length=5), batch_size=4)
     batches = [x for x, _ in loader]
     assert (len(batches), batches[0].shape) == (5, (4, 5))
@@ -47,14 +47,14 @@ def test_streams_of_windows_go_on_from_batch_to_batch() -> None:
         np.testing.assert_array_equal(t, x + 1)
 
 
-def test_streams_of_characters() -> None:
+def test_streams_of_tokens_decode_to_the_text() -> None:
     tokenizer = CharTokenizer.from_text("stream")
     batches = list(SeqDataLoader(tokenizer.encode("stream" * 2), batch_size=2))
     assert [tokenizer.decode(row) for row in np.stack(batches, axis=1)] == ["stream", "stream"]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_random_windows_go_on_exactly(workers: int, tmp_path: Path) -> None:
+def test_random_windows_resume_exactly(workers: int, tmp_path: Path) -> None:
     write_tokens(tmp_path / "a", np.arange(1000), 1000)
 
     def loader() -> DataLoader:
@@ -63,7 +63,7 @@ def test_random_windows_go_on_exactly(workers: int, tmp_path: Path) -> None:
     first = loader()
     epochs = [[x for x, _ in first] for _ in range(2)]
     assert [len(x) for x in epochs[0]] == [8] * 6 + [2]
-    assert not np.array_equal(epochs[0][0], epochs[1][0]), "each epoch has windows of its own"
+    assert not np.array_equal(epochs[0][0], epochs[1][0]), "each epoch draws new windows"
     for batch in epochs[0]:
         np.testing.assert_array_equal(np.diff(batch, axis=1), 1)
     again, run = loader(), []
@@ -79,7 +79,7 @@ def test_random_windows_go_on_exactly(workers: int, tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.concatenate([x for x, _ in other]), np.concatenate(epochs[1]))
 
 
-def test_random_windows_are_everywhere() -> None:
+def test_random_windows_start_at_all_positions() -> None:
     windows = RandomWindows(np.arange(6), 4, size=200)
     x, t = windows.batch(np.arange(200))
     assert set(x[:, 0].tolist()) == {0, 1}
@@ -89,7 +89,7 @@ def test_random_windows_are_everywhere() -> None:
         windows[200]
 
 
-def test_windows_of_what_are_no_tokens() -> None:
+def test_windows_reject_data_that_are_not_tokens() -> None:
     for tokens in (np.zeros(5), np.zeros((5, 2), int), "text", [1, 2, 3]):
         for make in (TokenWindows, RandomWindows):
             with pytest.raises(DTypeError, match=f"{make.__name__}: tokens are"):

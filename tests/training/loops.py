@@ -18,7 +18,7 @@ from passus.training import (
 
 
 class Run:
-    """A loop of one's own: what callbacks need, and nothing else."""
+    """A loop with only the attributes that callbacks need."""
 
     def __init__(self) -> None:
         self.model = Linear(1, in_size=2)
@@ -34,7 +34,7 @@ class Run:
         return {"model": self.model, "optimizer": self.optimizer}
 
     def go(self, callback: Callback, *losses: float) -> None:
-        """As many epochs of two steps as there are losses, or fewer if the callback stops them."""
+        """Run one epoch of two steps per loss, or fewer if the callback stops the run."""
         self.stopped = False
         callback.on_start(self)
         for loss in losses:

@@ -27,19 +27,19 @@ def names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.iterdir())
 
 
-def test_the_newest_and_the_best_checkpoints_are_kept(tmp_path):
+def test_the_newest_and_the_best_checkpoints_are_retained(tmp_path):
     Run().go(Checkpoint(tmp_path, keep=2, monitor="test_loss"), 3.0, 1.0, 2.0, 4.0, math.nan)
     assert names(tmp_path) == ["best", "step-00000008", "step-00000010"]
     best = read_checkpoint(tmp_path / "best.safetensors")["parts"]["model"]
     np.testing.assert_array_equal(best["b"], [2.0])
 
 
-def test_checkpoints_by_steps(tmp_path):
+def test_checkpoints_are_saved_every_given_number_of_steps(tmp_path):
     Run().go(Checkpoint(tmp_path, every_epochs=None, every_steps=3, keep=10), 1.0, 1.0, 1.0, 1.0)
     assert names(tmp_path) == ["step-00000003", "step-00000006"]
 
 
-def test_the_best_of_before_an_interruption_counts(tmp_path):
+def test_the_best_value_is_restored_on_resume(tmp_path):
     trained(Checkpoint(tmp_path, monitor="loss"), epochs=2)
     checkpoint = Checkpoint(tmp_path, monitor="loss", mode="min")
     assert checkpoint.best is not None
@@ -47,7 +47,7 @@ def test_the_best_of_before_an_interruption_counts(tmp_path):
     assert checkpoint.best.value == min(row["loss"] for row in run.history)
 
 
-def test_what_a_killed_process_left_behind_is_removed(tmp_path):
+def test_temporary_files_of_a_killed_process_are_removed(tmp_path):
     code = """
 import os, signal, sys
 import numpy as np
@@ -60,7 +60,7 @@ folder.save(2, model=model)
 """
     done = subprocess.run([sys.executable, "-c", code, tmp_path], check=False)
     assert done.returncode == -signal.SIGKILL
-    assert len(list(tmp_path.iterdir())) == 2, "the first, and half of the second"
+    assert len(list(tmp_path.iterdir())) == 2, "the first file and a partial second one"
     folder, model = CheckpointFolder(tmp_path), Linear(1)
     assert folder.resume(model=model)
     folder.save(2, model=model)
@@ -80,7 +80,7 @@ STRAY = (
 )
 
 
-def test_files_with_other_names_are_no_checkpoints_and_stay(tmp_path):
+def test_files_with_other_names_are_ignored_and_not_deleted(tmp_path):
     for name in STRAY:
         (tmp_path / name).write_text("mine")
     (tmp_path / "step-00000099.safetensors").mkdir()
@@ -108,7 +108,7 @@ DAMAGE = {"cut": cut, "flipped": flipped, "empty": lambda content: b"", "zeros":
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_checkpoint_is_put_aside_and_the_one_before_it_gone_on_with(tmp_path, damage):
+def test_damaged_checkpoints_are_renamed_and_the_one_before_is_resumed(tmp_path, damage):
     whole = trained(epochs=6)
     trained(Checkpoint(tmp_path), epochs=4)
     for step in (6, 8):
@@ -129,13 +129,13 @@ def test_a_damaged_checkpoint_is_put_aside_and_the_one_before_it_gone_on_with(tm
 
 
 def unfinished(*callbacks: Callback) -> Trainer:
-    """A run of `trained` that is not where its checkpoints are."""
+    """A trainer of `trained` whose state differs from the saved checkpoints."""
     run = trained(epochs=1)
     run.callbacks = [*callbacks]
     return run
 
 
-def test_if_all_checkpoints_are_damaged_nothing_is_gone_on_with(tmp_path):
+def test_if_all_checkpoints_are_damaged_resume_raises(tmp_path):
     trained(Checkpoint(tmp_path), epochs=2)
     for path in tmp_path.iterdir():
         path.write_bytes(b"")
@@ -147,21 +147,21 @@ def test_if_all_checkpoints_are_damaged_nothing_is_gone_on_with(tmp_path):
     assert len(list(tmp_path.glob("step-*.safetensors"))) == 2
 
 
-def test_a_checkpoint_of_another_model_is_not_damaged(tmp_path):
+def test_a_checkpoint_of_another_model_raises_and_is_not_renamed(tmp_path):
     trained(Checkpoint(tmp_path), epochs=2)
     with pytest.raises(WeightsError, match="holds model, optimizer, trainer, not model"):
         CheckpointFolder(tmp_path).resume(model=Linear(1, in_size=2))
     assert len(CheckpointFolder(tmp_path).paths()) == 2
 
 
-def test_a_folder_of_another_run_is_refused(tmp_path):
+def test_a_folder_of_another_run_is_rejected(tmp_path):
     trained(Checkpoint(tmp_path), epochs=2)
     with pytest.raises(ArgumentError, match=r"step 4, but training is at step 0.*resume"):
         trained(Checkpoint(tmp_path))
     assert names(tmp_path) == ["step-00000002", "step-00000004"]
 
 
-def test_a_folder_for_a_loop_of_ones_own(tmp_path):
+def test_a_checkpoint_folder_serves_loops_without_a_trainer(tmp_path):
     run, folder = Run(), CheckpointFolder(tmp_path / "new", keep=2)
     assert not folder.resume(**run.components())
     for step in (9, 10, 100_000_000):  # Sorted by number, not by name.
@@ -177,12 +177,12 @@ def test_a_folder_for_a_loop_of_ones_own(tmp_path):
     "wrong",
     [{"every_epochs": 0}, {"every_steps": -1}, {"keep": 0}, {"monitor": "x", "mode": "up"}],
 )
-def test_a_checkpoint_that_makes_no_sense_is_refused(tmp_path, wrong):
+def test_invalid_arguments_of_checkpoint_raise(tmp_path, wrong):
     with pytest.raises(ArgumentError):
         Checkpoint(tmp_path, **wrong)
 
 
-def test_a_file_in_the_place_of_checkpoints_is_named(tmp_path):
+def test_a_file_at_the_path_of_the_folder_is_named(tmp_path):
     (tmp_path / "run").write_text("a file")
     with pytest.raises(PathError, match="a file of this name exists"):
         CheckpointFolder(tmp_path / "run").save(1, model=Linear(1, in_size=1))

@@ -16,7 +16,7 @@ from passus.training import (
 from tests.training.loops import trained
 
 
-def test_curves_are_drawn_as_a_whole_picture(tmp_path, monkeypatch):
+def test_a_failed_drawing_leaves_the_old_picture(tmp_path, monkeypatch):
     from matplotlib.figure import Figure
     from matplotlib.image import imread
 
@@ -27,7 +27,7 @@ def test_curves_are_drawn_as_a_whole_picture(tmp_path, monkeypatch):
     path = tmp_path / "new" / "curves.png"
     trained(PlotCurves(path, every=2))
     picture = imread(path)
-    assert picture[..., :3].min() < 0.5, "something is drawn"
+    assert picture[..., :3].min() < 0.5, "the picture is not blank"
     assert [file.name for file in path.parent.iterdir()] == ["curves.png"], "no temporary file is left"
     old = path.read_bytes()
     monkeypatch.setattr(Figure, "savefig", full)
@@ -36,8 +36,8 @@ def test_curves_are_drawn_as_a_whole_picture(tmp_path, monkeypatch):
     assert path.read_bytes() == old
 
 
-def test_pictures_take_a_small_part_of_the_time(tmp_path, monkeypatch):
-    """Epochs of 1 s and pictures of 2 s: a picture when 40 s have passed for each one, and one at the end."""
+def test_drawing_takes_a_bounded_share_of_the_time(tmp_path, monkeypatch):
+    """Epochs take 1 s and pictures 2 s: one is drawn per 40 s of training per picture so far, and one at the end."""
     now, drawn = [0.0], []
 
     def draw(history: Any, path: Any) -> None:
@@ -60,7 +60,7 @@ def test_pictures_take_a_small_part_of_the_time(tmp_path, monkeypatch):
     train(100)
     assert drawn == [10, 78, 100]
     train(5)
-    assert drawn[3:] == [105], "a second training measures anew"
+    assert drawn[3:] == [105], "a second call of fit measures from its start"
     drawn.clear()
     callback.share = 1.0
     train(3)
@@ -70,13 +70,13 @@ def test_pictures_take_a_small_part_of_the_time(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
-def test_a_history_of_ones_own_with_gaps_can_be_drawn(tmp_path, suffix):
+def test_a_history_with_missing_values_is_drawn(tmp_path, suffix):
     history = [{"epoch": 1, "loss": math.nan}, {"epoch": 2, "loss": 0.5, "test_top5": 0.1}, {"epoch": 3, "loss": 0.1}]
     plot_history(history, tmp_path / f"curves.{suffix}")
     assert (tmp_path / f"curves.{suffix}").stat().st_size > 1000
 
 
-def test_nothing_to_draw_is_refused(tmp_path):
+def test_invalid_histories_and_options_raise(tmp_path):
     with pytest.raises(ArgumentError, match="nothing to draw"):
         plot_history([], tmp_path / "curves.png")
     with pytest.raises(ArgumentError, match="every"):

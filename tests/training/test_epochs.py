@@ -1,4 +1,4 @@
-"""Epochs of a fixed number of steps: they continue each other, and an interrupted one resumes bit for bit."""
+"""Epochs of a fixed number of steps: each continues the last one, and an interrupted one resumes exactly."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ LOADERS = {
 
 
 class Seen(Callback):
-    """Notes the sums of inputs, by which batches are known."""
+    """Records the sums of inputs, which identify the batches."""
 
     def __init__(self) -> None:
         self.sums: list[float] = []
@@ -93,7 +93,7 @@ def same(a: Trainer, b: Trainer) -> None:
 
 
 @pytest.mark.parametrize("name", LOADERS)
-def test_epochs_continue_each_other(name: str) -> None:
+def test_epochs_of_fixed_steps_continue_across_the_loader(name: str) -> None:
     run, seen = trainer(name)
     history = run.fit(epochs=3)
     assert [row["step"] for row in history] == [7, 14, 21]
@@ -103,7 +103,7 @@ def test_epochs_continue_each_other(name: str) -> None:
     elif name in ("streams", "list", "one that ends"):
         count = 6 if name == "streams" else 5
         assert seen.sums == [seen.sums[i % count] for i in range(21)]
-    else:  # Each pass has all examples, and other batches.
+    else:  # Each pass has all examples in different batches.
         passes = [seen.sums[i : i + 5] for i in range(0, 20, 5)]
         np.testing.assert_allclose([sum(one) for one in passes], X.sum(), rtol=1e-4)
         assert len({tuple(one) for one in passes}) == 4
@@ -111,7 +111,7 @@ def test_epochs_continue_each_other(name: str) -> None:
 
 @pytest.mark.parametrize("stop", [1, 5, 7, 9, 10, 14, 15])
 @pytest.mark.parametrize("name", LOADERS)
-def test_a_run_resumes_in_the_middle_of_an_epoch(name: str, stop: int, tmp_path: Path) -> None:
+def test_a_run_resumes_exactly_at_any_step(name: str, stop: int, tmp_path: Path) -> None:
     whole, all_seen = trainer(name)
     whole.fit(steps=18)
     first, _ = trainer(name, StopAt(stop))
@@ -140,7 +140,7 @@ def test_an_epoch_may_be_shorter_or_longer_than_the_loader() -> None:
     assert list(Epochs(["a"], steps=3).remaining(1)) == ["a", "a"]
 
 
-def test_as_many_steps_as_batches_are_the_same_run() -> None:
+def test_steps_per_epoch_equal_to_the_length_changes_nothing() -> None:
     runs = []
     for steps in (5, None):
         run, _ = trainer("shuffled", steps_per_epoch=steps)
@@ -156,7 +156,7 @@ class Evaluates(Callback):
 
 
 @pytest.mark.parametrize("name", ["streams", "list"])
-def test_an_evaluation_with_the_same_loader_leaves_it_where_it_is(name: str, tmp_path: Path) -> None:
+def test_evaluation_with_the_training_loader_does_not_advance_it(name: str, tmp_path: Path) -> None:
     plain, expected = trainer(name)
     plain.fit(epochs=3)
     run, seen = trainer(name, Evaluates(), Checkpoint(tmp_path, every_steps=5, keep=9))
@@ -172,7 +172,7 @@ def test_an_evaluation_with_the_same_loader_leaves_it_where_it_is(name: str, tmp
     same(resumed, run)
 
 
-def test_what_yields_no_batches_is_named() -> None:
+def test_exhausted_iterators_raise() -> None:
     run, _ = trainer("list")
     for loader, steps in ((iter(LOADERS["list"]()), 5), ((x for x in ()), 0)):
         run, _ = trainer("list")
@@ -185,12 +185,12 @@ def test_what_yields_no_batches_is_named() -> None:
 @pytest.mark.parametrize(
     ("steps", "error"), [(0, ArgumentError), (-1, ArgumentError), (2.5, DTypeError), ("7", DTypeError)]
 )
-def test_a_number_of_steps_that_is_none(steps: Any, error: type[Exception]) -> None:
+def test_invalid_steps_per_epoch_raise(steps: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="Trainer: steps_per_epoch"):
         trainer("list", steps_per_epoch=steps)
 
 
-def test_a_loader_without_a_length_needs_the_number_of_steps() -> None:
+def test_loaders_without_length_require_steps_per_epoch() -> None:
     with pytest.raises(DTypeError, match="or steps_per_epoch for a loader without a length"):
         trainer("endless", steps_per_epoch=None)
     with pytest.raises(DTypeError, match="test_loader is an Endless"):
@@ -199,7 +199,7 @@ def test_a_loader_without_a_length_needs_the_number_of_steps() -> None:
         Trainer(Linear(1), Adam(), 3, F.mean_squared_error, steps_per_epoch=3)  # type: ignore[arg-type]
 
 
-def test_a_state_of_other_epochs_is_refused() -> None:
+def test_a_state_with_other_steps_per_epoch_is_rejected() -> None:
     states = {}
     for steps in (7, 5, None):
         run, _ = trainer("list", steps_per_epoch=steps)
@@ -220,22 +220,22 @@ def test_a_state_of_other_epochs_is_refused() -> None:
     assert run.step == 3
 
 
-# Ends.
+# Ends of training.
 
 
-def test_with_a_time_limit_fit_needs_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_time_limit_ends_fit_without_epochs_or_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(np.arange(0.0, 1000.0, 10.0))
     monkeypatch.setattr("passus.training.callbacks.limit.monotonic", lambda: next(clock))
     run, _ = trainer("endless", TimeLimit(minutes=2))
     run.fit()
     assert (run.step, run.epoch) == (12, 1)
-    assert len(run.fit()) == 1, "its time is over"
+    assert len(run.fit()) == 1, "the time limit is reached"
     run, _ = trainer("endless", TimeLimit(minutes=2))
     run.fit(steps=3)
     assert run.step == 3
 
 
-def test_without_an_end_fit_says_what_is_missing() -> None:
+def test_fit_without_an_end_raises() -> None:
     run, _ = trainer("list", StopAt(3))
     with pytest.raises(ArgumentError, match=r"give epochs or steps, .* or a TimeLimit among the callbacks"):
         run.fit()

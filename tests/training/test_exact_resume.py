@@ -1,4 +1,4 @@
-"""Going on from a checkpoint, bit for bit: with all that has a state, by the trainer and by a loop of one's own."""
+"""Resuming from a checkpoint bit for bit: all components with state, by the trainer and by a plain loop."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EPOCHS, BATCHES = 3, 4
 
 
 class Killed(Exception):
-    """The end of a process at a moment that nobody chose."""
+    """Stands for the death of a process at any moment."""
 
 
 class KilledAt(Callback):
@@ -46,7 +46,7 @@ class KilledAt(Callback):
 
 
 class Noisy:
-    """A dataset whose examples themselves are random."""
+    """A dataset of random examples."""
 
     def __init__(self) -> None:
         rng = np.random.default_rng(0)
@@ -61,7 +61,7 @@ class Noisy:
 
 
 def parts(seed: int, workers: int = 0) -> tuple[Layer, Adam, DataLoader]:
-    """Wholly fresh objects: dropout, batch normalisation, shuffling, noise, Adam, a schedule, and an average."""
+    """New objects with state: dropout, batch normalization, shuffling, noise, Adam, a schedule, and an average."""
     passus.random.seed(seed)
     model = Sequential(Linear(8), BatchNorm(), ReLU(), Dropout(0.5), Dropout(0.1, rng=seed), Linear(3))
     optimizer = Adam(lr=cosine(0.05, steps=EPOCHS * BATCHES)).setup(model)
@@ -75,7 +75,7 @@ def trainer(seed: int, *callbacks: Callback, workers: int = 0, **options: Any) -
 
 
 def assert_same(a: Tree, b: Tree) -> None:
-    """Equal to the last bit, whatever the state holds."""
+    """Assert that two states are equal bit for bit."""
     left, right = flatten(a), flatten(b)
     assert left.keys() == right.keys()
     for path, x in left.items():
@@ -91,7 +91,7 @@ def state(*stateful: Any) -> Tree:
     ("steps", "epochs", "killed_at", "saved_at"),
     [
         (1, None, 2, 1),
-        (1, None, 5, 4),  # The epoch's last batch is done, and its row is not in the history yet.
+        (1, None, 5, 4),  # After the last batch of an epoch, before its row is in the history.
         (1, None, 6, 5),
         (1, None, 12, 11),
         (3, None, 8, 6),
@@ -100,7 +100,7 @@ def state(*stateful: Any) -> Tree:
         (3, 1, 9, 8),
     ],
 )
-def test_a_killed_run_goes_on_with_fresh_objects(
+def test_a_killed_run_resumes_exactly_with_new_objects(
     tmp_path: Path, steps: int | None, epochs: int | None, killed_at: int, saved_at: int, workers: int
 ):
     def patient() -> EarlyStopping:
@@ -110,7 +110,7 @@ def test_a_killed_run_goes_on_with_fresh_objects(
     whole.fit(epochs=EPOCHS)
     rng = passus.random.rng_state()
 
-    # Savers come last: what was done in the step of its death is not saved.
+    # Savers are called last, so the step in which the run is killed is not saved.
     checkpoint = Checkpoint(tmp_path, epochs, steps)
     with pytest.raises(Killed):
         trainer(0, patient(), KilledAt(killed_at), checkpoint, workers=workers).fit(epochs=EPOCHS)
@@ -126,7 +126,7 @@ def test_a_killed_run_goes_on_with_fresh_objects(
     assert passus.random.rng_state() == rng
 
 
-def test_a_run_that_is_resumed_again_and_again(tmp_path: Path):
+def test_a_run_resumed_many_times_equals_one_run(tmp_path: Path):
     path, whole = tmp_path / "run.safetensors", trainer(0)
     whole.save(path)
     whole.fit(epochs=EPOCHS)
@@ -140,7 +140,7 @@ def test_a_run_that_is_resumed_again_and_again(tmp_path: Path):
 
 
 def learn(model: Layer, optimizer: Adam, loader: DataLoader, losses: list[float], path: Path | None, stop: int) -> None:
-    """A loop as in a script, which saves after each step and dies after step ``stop``."""
+    """A plain training loop that saves after each step and is killed after step ``stop``."""
     while len(losses) < EPOCHS * BATCHES:
         for x, t in loader:
             loss = F.softmax_cross_entropy(model(x), t)
@@ -156,7 +156,7 @@ def learn(model: Layer, optimizer: Adam, loader: DataLoader, losses: list[float]
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("stop", [1, 4, 7])
-def test_a_loop_of_ones_own_goes_on_with_fresh_objects(tmp_path: Path, stop: int, workers: int):
+def test_a_plain_loop_resumes_exactly_with_new_objects(tmp_path: Path, stop: int, workers: int):
     path, losses = tmp_path / "run.safetensors", []
     whole = parts(0, workers)
     learn(*whole, losses, path=None, stop=-1)
@@ -164,17 +164,17 @@ def test_a_loop_of_ones_own_goes_on_with_fresh_objects(tmp_path: Path, stop: int
     with pytest.raises(Killed):
         learn(*parts(0, workers), [], path=path, stop=stop)
     model, optimizer, loader = resumed = parts(99, workers)
-    gone_on = load_checkpoint(path, model=model, optimizer=optimizer, loader=loader)["losses"]
-    assert len(gone_on) == stop
-    learn(*resumed, gone_on, path=None, stop=-1)
+    continued = load_checkpoint(path, model=model, optimizer=optimizer, loader=loader)["losses"]
+    assert len(continued) == stop
+    learn(*resumed, continued, path=None, stop=-1)
 
-    assert gone_on == losses
+    assert continued == losses
     assert_same(state(*whole), state(*resumed))
 
 
-def test_a_run_after_an_error_goes_on_in_the_same_process():
+def test_a_run_continues_exactly_after_an_error_in_the_same_process():
     whole, killed = trainer(0), trainer(0, KilledAt(6))
-    rng = passus.random.rng_state()  # Both were made with it, and the second begins where the first did.
+    rng = passus.random.rng_state()  # Both runs start from this state.
     whole.fit(epochs=EPOCHS)
     passus.random.load_rng_state(rng)
     with pytest.raises(Killed):
@@ -184,7 +184,7 @@ def test_a_run_after_an_error_goes_on_in_the_same_process():
     assert_same(state(whole.model, whole.optimizer), state(killed.model, killed.optimizer))
 
 
-def test_a_list_of_batches_is_gone_on_with_where_it_was_left():
+def test_fit_continues_within_a_list_of_batches():
     seen: list[float] = []
 
     def loss(model: Any, batch: Any) -> Any:
@@ -201,7 +201,7 @@ def test_a_list_of_batches_is_gone_on_with_where_it_was_left():
     assert (run.epoch, run.batch, [row["step"] for row in run.history]) == (1, 2, [4])
 
 
-# Transforms with generators of their own.
+# Transforms with separate generators.
 
 
 AUGMENTATIONS: dict[str, Callable[[], Any]] = {
@@ -221,7 +221,7 @@ AUGMENTATIONS: dict[str, Callable[[], Any]] = {
 
 
 class Jittering:
-    """A transform of one's own, which draws from its generator directly."""
+    """A custom transform that draws from its generator directly."""
 
     def __init__(self) -> None:
         self.generator = np.random.default_rng(3)
@@ -241,7 +241,7 @@ class Pictures(Dataset):
 
 
 def augmented(seed: int, make: Callable[[], Any], mix: bool, workers: int) -> Trainer:
-    """A training on random pictures, and with random pictures to test; ``mix``: whole batches are mixed, too."""
+    """A run with random transforms for training and testing; ``mix``: whether batches are mixed as well."""
     passus.random.seed(seed)
     model = Sequential(F.flatten, Linear(3, in_size=36))
     mixup = T.Mixup(3, rng=5)
@@ -255,14 +255,14 @@ def augmented(seed: int, make: Callable[[], Any], mix: bool, workers: int) -> Tr
 @pytest.mark.parametrize("mix", [False, True], ids=["", "mixed"])
 @pytest.mark.parametrize(
     ("name", "workers"),
-    # Which of several threads draws first from a generator without get_rng is left to chance.
+    # Without get_rng, the order in which several threads draw is undefined.
     [(name, workers) for name in AUGMENTATIONS for workers in (0, 2) if name != "own" or not workers],
 )
-def test_generators_of_transforms_go_on_where_they_were(tmp_path: Path, name: str, mix: bool, workers: int):
+def test_generators_of_transforms_resume_exactly(tmp_path: Path, name: str, mix: bool, workers: int):
     make = AUGMENTATIONS[name]
     whole = augmented(0, make, mix, workers)
     whole.fit(epochs=3)
-    for steps in (2, 4, 6):  # In an epoch, at the end of one, and in the second.
+    for steps in (2, 4, 6):  # During an epoch, at its end, and during the second.
         run = augmented(0, make, mix, workers)
         run.fit(steps=steps)
         run.save(tmp_path / "run.safetensors")
@@ -280,7 +280,7 @@ def test_generators_of_transforms_do_not_depend_on_workers(name: str):
     assert a == b == c
 
 
-def test_a_seed_of_a_transform_counts():
+def test_seeds_of_transforms_determine_the_run():
     a, b, c = (augmented(0, lambda seed=seed: T.Cutout(3, rng=seed), False, 0).fit(epochs=2) for seed in (3, 3, 4))
     assert a == b != c
 
@@ -288,15 +288,15 @@ def test_a_seed_of_a_transform_counts():
 # The memory order of parameters, and kernels.
 
 
-def turned(x: Any) -> Any:
-    """The same numbers with the first axis last in memory."""
+def first_axis_last(x: Any) -> Any:
+    """The same array with the first axis last in memory."""
     return np.ascontiguousarray(np.moveaxis(x, 0, -1)).transpose(np.argsort([*range(1, x.ndim), 0]))
 
 
 ORDERS: dict[str, Callable[[Any], Any]] = {
     "C": np.ascontiguousarray,
     "Fortran": np.asfortranarray,
-    "turned": turned,
+    "first axis last": first_axis_last,
     "strided": lambda x: np.repeat(x, 2, axis=-1)[..., ::2],
 }
 
@@ -323,7 +323,7 @@ def in_order(lay: Callable[[Any], Any], optimizer: Any, seed: int = 0) -> Traine
 
 @pytest.mark.parametrize("optimizer", [Adam, SGD, LAMB])
 @pytest.mark.parametrize("order", ORDERS)
-def test_the_order_in_memory_is_kept(tmp_path: Path, order: str, optimizer: Any):
+def test_the_memory_order_of_parameters_is_restored(tmp_path: Path, order: str, optimizer: Any):
     whole, path = in_order(ORDERS[order], optimizer), tmp_path / "run.safetensors"
     whole.fit(epochs=3)
     run = in_order(ORDERS[order], optimizer)
@@ -335,12 +335,12 @@ def test_the_order_in_memory_is_kept(tmp_path: Path, order: str, optimizer: Any)
     assert resumed.history == whole.history
     assert_same(state(whole.model, whole.optimizer), state(resumed.model, resumed.optimizer))
     for a, b in zip(run.model.params(), in_order(ORDERS["C"], optimizer).model.params()):
-        if order in ("Fortran", "turned") and a.ndim > 1:
+        if order in ("Fortran", "first axis last") and a.ndim > 1:
             assert a.data.strides != b.data.strides
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_arrays_lie_as_they_lay(tmp_path: Path, order: str):
+def test_saved_arrays_have_their_memory_order_when_read(tmp_path: Path, order: str):
     path = tmp_path / "weights.safetensors"
     for shape in ((), (3,), (4, 5), (2, 3, 4), (1, 5, 1, 3), (0, 3), (2, 3, 1, 4, 5)):
         x = ORDERS[order](np.random.default_rng(0).random(shape)) if shape else np.array(1.0)
@@ -348,8 +348,8 @@ def test_arrays_lie_as_they_lay(tmp_path: Path, order: str):
         y = read_weights(path)["x"]
         np.testing.assert_array_equal(x, y, strict=True)
         if order != "strided" and x.size:
-            kept = [(n, a == b) for n, a, b in zip(x.shape, x.strides, y.strides)]
-            assert all(same for n, same in kept if n != 1)
+            strides = [(n, a == b) for n, a, b in zip(x.shape, x.strides, y.strides)]
+            assert all(same for n, same in strides if n != 1)
 
 
 KERNELS = """
@@ -367,7 +367,8 @@ KERNELS = """
 
     def training(seed):
         passus.random.seed(seed)
-        model = L.Sequential(L.Conv2d(8, 3, in_channels=3), L.BatchNorm(in_size=8), F.relu, F.flatten, L.Linear(3, in_size=288))
+        convolution, norm = L.Conv2d(8, 3, in_channels=3), L.BatchNorm(in_size=8)
+        model = L.Sequential(convolution, norm, F.relu, F.flatten, L.Linear(3, in_size=288))
         x = np.random.default_rng(0).standard_normal((8, 3, 8, 8)).astype(np.float32)
         loader = passus.DataLoader(ArrayDataset(x, np.arange(8) % 3), 8)
         return Trainer(model, Adam().setup(model), loader, F.softmax_cross_entropy, progress=False)
@@ -377,7 +378,7 @@ KERNELS = """
 @pytest.mark.slow
 @pytest.mark.compiles
 @pytest.mark.parametrize("used", [False, True])
-def test_a_run_goes_on_with_kernels_if_it_had_begun_with_them(tmp_path: Path, used: bool):
+def test_a_resumed_run_uses_kernels_if_the_saved_one_did(tmp_path: Path, used: bool):
     pytest.importorskip("numba")
     path = tmp_path / "run.safetensors"
     first = f"""
@@ -409,24 +410,24 @@ def test_a_run_goes_on_with_kernels_if_it_had_begun_with_them(tmp_path: Path, us
     assert printed[0] == printed[1] != ""
 
 
-class Refusing(Callback):
-    """A callback that takes no state back."""
+class Rejecting(Callback):
+    """A callback that rejects every state."""
 
     def state_dict(self) -> Tree:
         return {}
 
     def load_state_dict(self, state: Tree) -> None:
-        raise WeightsError("refused")
+        raise WeightsError("rejected")
 
 
-def test_a_trainer_takes_a_state_all_or_nothing():
-    run = trainer(0, EarlyStopping("loss"), Refusing())
+def test_a_rejected_state_changes_no_part_of_the_trainer():
+    run = trainer(0, EarlyStopping("loss"), Rejecting())
     run.fit(steps=6)
-    other = trainer(1, EarlyStopping("loss"), Refusing())
+    other = trainer(1, EarlyStopping("loss"), Rejecting())
     before = state(other)
     good = run.state_dict()
     for broken in (good, good | {"step": "many"}, good | {"step": -1}, good | {"callbacks": 3}, good | {"tally": 3}):
-        with pytest.raises(PassusError, match=r"refused|many|at least 0|not a state"):
+        with pytest.raises(PassusError, match=r"rejected|many|at least 0|not a state"):
             other.load_state_dict(broken)
         assert state(other) == before
 
@@ -445,7 +446,7 @@ def of_another_model() -> Trainer:
         (lambda: trainer(3, EarlyStopping("loss"), metrics=None), "accuracy"),
     ],
 )
-def test_a_checkpoint_of_another_run_changes_nothing(tmp_path: Path, make: Any, words: str):
+def test_a_checkpoint_of_another_run_raises_and_changes_nothing(tmp_path: Path, make: Any, words: str):
     path = tmp_path / "run.safetensors"
     run = trainer(0, EarlyStopping("loss"))
     run.fit(steps=6)

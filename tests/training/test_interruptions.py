@@ -1,4 +1,4 @@
-"""Training that stops early, and what the trainer refuses to resume; files are in test_exact_resume."""
+"""Training that is interrupted by signals, errors and numbers that are not finite; files are in test_exact_resume."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.training.trainers import (
 @pytest.mark.parametrize("end", [press_ctrl_c, terminate])
 @pytest.mark.parametrize("step", [3, 10, 17])
 @pytest.mark.parametrize("restarted", [True, False])
-def test_a_signal_leaves_nothing_half_done(tmp_path, step, restarted, end):
+def test_a_signal_saves_a_complete_step_and_the_run_resumes_exactly(tmp_path, step, restarted, end):
     whole = trainer()
     whole.fit(epochs=3)
 
@@ -48,7 +48,7 @@ def test_a_signal_leaves_nothing_half_done(tmp_path, step, restarted, end):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
-    if restarted:  # Else simply once more, in the same notebook.
+    if restarted:  # Otherwise fit is called again on the same trainer.
         run = trainer(saver, seed=99)
         assert saver.resume(run)
     run.fit(epochs=3)
@@ -80,7 +80,7 @@ finally:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("times", [1, 3])
-def test_a_process_that_is_terminated_saves_and_says_so(tmp_path, times):
+def test_a_terminated_process_saves_a_checkpoint_and_exits_with_143(tmp_path, times):
     command = [sys.executable, "-c", TERMINATED, str(tmp_path)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
@@ -96,7 +96,7 @@ def test_a_process_that_is_terminated_saves_and_says_so(tmp_path, times):
     assert 1 <= int(path.stem.removeprefix("step-")) < 1000
 
 
-def test_who_handles_a_signal_already_goes_on_handling_it():
+def test_existing_signal_handlers_stay_installed():
     handled: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: handled.append(number))
     try:
@@ -106,7 +106,7 @@ def test_who_handles_a_signal_already_goes_on_handling_it():
     assert handled == [signal.SIGTERM]
 
 
-def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end():
+def test_ctrl_c_during_a_step_takes_effect_after_the_step():
     class Pressed(SGD):
         def update(self) -> None:
             press_ctrl_c()
@@ -123,13 +123,13 @@ def test_a_second_ctrl_c_interrupts_at_once():
     def impatient() -> None:
         press_ctrl_c()
         press_ctrl_c()
-        raise AssertionError("it went on")
+        raise AssertionError("training continued")
 
     with pytest.raises(KeyboardInterrupt):
         trainer(At(3, impatient)).fit(epochs=1)
 
 
-def test_ctrl_c_while_a_callback_finishes_is_not_lost():
+def test_ctrl_c_during_on_finish_is_raised():
     class Finish(Callback):
         def on_finish(self, run: Any) -> None:
             press_ctrl_c()
@@ -140,7 +140,7 @@ def test_ctrl_c_while_a_callback_finishes_is_not_lost():
     assert run.epoch == 1
 
 
-def test_every_callback_is_ended_whatever_happens():
+def test_on_end_of_every_callback_runs_after_errors():
     ended: list[int] = []
 
     class End(Callback):
@@ -174,7 +174,7 @@ def sometimes(*bad: int, **options: Any) -> Trainer:
 
 
 def with_a_nan(**options: Any) -> Trainer:
-    """A run with batch normalisation whose second batch holds a NaN."""
+    """A run with batch normalization whose second batch contains a NaN."""
     good, bad = np.random.default_rng(0).standard_normal((2, 4, 2)).astype(np.float32)
     bad[0, 0] = np.nan
     t = np.ones((4, 1), np.float32)
@@ -184,7 +184,7 @@ def with_a_nan(**options: Any) -> Trainer:
 
 
 @pytest.mark.parametrize("skip_nan", [False, True])
-def test_a_batch_with_a_nan_leaves_weights_and_statistics_alone(skip_nan):
+def test_a_nan_loss_changes_neither_weights_nor_statistics(skip_nan):
     run = with_a_nan(skip_nan=skip_nan)
     run.fit(steps=1)
     before = run.model.state_dict()
@@ -197,7 +197,7 @@ def test_a_batch_with_a_nan_leaves_weights_and_statistics_alone(skip_nan):
 
 
 class Poisoned(Function):
-    """A finite result whose gradient is not a number."""
+    """A function with a finite result and a NaN gradient."""
 
     def forward(self, x):
         return x * 1
@@ -217,7 +217,7 @@ class Poisonous(Layer):
 @pytest.mark.parametrize("skip_nan", [False, True])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("accumulated", [False, True])
-def test_a_finite_loss_with_a_gradient_that_is_not_leaves_weights_and_statistics_alone(skip_nan, dtype, accumulated):
+def test_a_nonfinite_gradient_changes_neither_weights_nor_statistics(skip_nan, dtype, accumulated):
     model = Poisonous(dtype)
     x, t = np.ones((4, 2), dtype), np.zeros((4, 1), dtype)
     optimizer = GradientAccumulation(Adam(), every=2) if accumulated else Adam()
@@ -239,7 +239,7 @@ def test_a_finite_loss_with_a_gradient_that_is_not_leaves_weights_and_statistics
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_large_gradients_are_finite(dtype):
+def test_nonfinite_accepts_the_largest_numbers_and_names_parameters_with_nan_or_infinity(dtype):
     model = Linear(2, in_size=1000, dtype=dtype)
     largest = np.finfo(dtype).max
     model.W.grad = np.full((1000, 2), largest, dtype)
@@ -251,7 +251,7 @@ def test_large_gradients_are_finite(dtype):
     assert nonfinite(model) == "b"
 
 
-def test_the_learning_rate_in_the_history_is_that_of_the_last_step():
+def test_the_history_holds_the_learning_rate_of_the_last_step():
     rates = []
 
     class Noting(SGD):
@@ -265,7 +265,7 @@ def test_the_learning_rate_in_the_history_is_that_of_the_last_step():
     assert [row["lr"] for row in run.fit(epochs=3)] == rates[2::3]
 
 
-def test_a_loss_that_raises_leaves_statistics_alone():
+def test_a_loss_that_raises_does_not_change_statistics():
     run = with_a_nan()
     run.fit(steps=1)
     before = run.model.state_dict()
@@ -275,7 +275,7 @@ def test_a_loss_that_raises_leaves_statistics_alone():
     assert_same_state(run.model.state_dict(), before)
 
 
-def test_a_nan_can_be_left_out():
+def test_skip_nan_skips_updates_and_excludes_their_losses():
     run = sometimes(2, 5, skip_nan=True)
     history = run.fit(epochs=3)
     assert run.step == 6
@@ -316,12 +316,12 @@ def test_a_nan_can_be_left_out():
         (lambda: linear(pairs(2), loss=lambda y, t: 0.5).fit(1), DTypeError, "float"),
     ],
 )
-def test_what_does_not_fit_is_named(call, error, words):
+def test_invalid_arguments_of_the_trainer_raise(call, error, words):
     with pytest.raises(error, match=words):
         call()
 
 
-def test_a_subclass_may_compute_the_loss_in_its_own_way():
+def test_a_subclass_may_override_the_loss():
     class Scaled(Trainer):
         def forward(self, batch: Any) -> tuple[Variable, Any, Any]:
             loss, y, t = super().forward(batch)
@@ -341,7 +341,7 @@ def accumulating(every, loader, **options):
 
 
 @pytest.mark.parametrize(("every", "updates"), [(1, 10), (2, 6), (3, 4), (4, 4), (7, 2)])
-def test_what_is_left_of_an_epoch_is_applied(every, updates):
+def test_remaining_accumulated_gradients_are_applied_at_the_end_of_an_epoch(every, updates):
     run = accumulating(every, pairs(4, 4, 4, 4, 4))
     run.fit(epochs=2)
     assert run.optimizer.optimizer.step == updates
@@ -357,7 +357,7 @@ def test_what_is_left_of_an_epoch_is_applied(every, updates):
     assert_same_state(run.model.state_dict(), by_hand.model.state_dict())
 
 
-def test_what_is_left_is_the_mean_of_what_there_is():
+def test_flush_applies_the_mean_of_the_accumulated_gradients():
     (x, t), *_ = pairs(4)
     a, b = accumulating(4, pairs(4)), accumulating(1, pairs(4))
     for run, times in ((a, 3), (b, 1)):
@@ -368,7 +368,7 @@ def test_what_is_left_is_the_mean_of_what_there_is():
     np.testing.assert_allclose(a.model.W.data, b.model.W.data, rtol=1e-6)
 
 
-def test_steps_that_end_in_the_middle_are_applied_but_not_those_of_ctrl_c():
+def test_accumulated_gradients_are_applied_after_fit_but_not_after_ctrl_c():
     run = accumulating(4, pairs(4, 4, 4, 4, 4))
     run.fit(steps=2)
     assert (run.optimizer.calls, run.optimizer.optimizer.step) == (0, 1)
@@ -383,7 +383,7 @@ def test_steps_that_end_in_the_middle_are_applied_but_not_those_of_ctrl_c():
 
 
 @pytest.mark.parametrize("resumed", [False, True])
-def test_a_run_that_stopped_early_does_not_creep_on(tmp_path, resumed):
+def test_fit_after_early_stopping_does_not_train_further(tmp_path, resumed):
     path = tmp_path / "run.safetensors"
     stopping = EarlyStopping("loss", patience=2)
     run = trainer(stopping)

@@ -9,7 +9,7 @@ from passus.training import TimeLimit
 from tests.training.loops import Run
 
 
-def test_a_time_limit_stops_and_stays_stopped(monkeypatch):
+def test_the_time_limit_counts_across_resumed_runs(monkeypatch):
     clock = iter([100.0, 110.0, 160.0, 500.0, 501.0])
     monkeypatch.setattr("passus.training.callbacks.limit.monotonic", lambda: next(clock))
     limit, loop = TimeLimit(minutes=1), Run()
@@ -24,7 +24,7 @@ def test_a_time_limit_stops_and_stays_stopped(monkeypatch):
     resumed.on_start(loop)
     assert (resumed.share, loop.stopped) == (0.5, False)
     resumed.on_step(loop)
-    assert resumed.seconds == 61.0  # The time between the runs does not count.
+    assert resumed.seconds == 61.0  # The time between the runs is not counted.
 
     over, loop = TimeLimit(minutes=0.5), Run()
     over.load_state_dict(limit.state_dict())
@@ -33,7 +33,7 @@ def test_a_time_limit_stops_and_stays_stopped(monkeypatch):
     assert loop.stopped
 
 
-def test_a_time_limit_refuses_what_is_none():
+def test_invalid_limits_and_states_raise():
     with pytest.raises(ArgumentError, match="0 < minutes"):
         TimeLimit(0)
     with pytest.raises(WeightsError):

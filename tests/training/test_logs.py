@@ -36,26 +36,26 @@ LOGS = [(CSVLog, read_csv), (JSONLinesLog, read_json_lines)]
 
 
 @pytest.mark.parametrize(("log", "read"), LOGS)
-def test_a_log_holds_the_history_exactly(tmp_path, log, read):
+def test_a_log_equals_the_history(tmp_path, log, read):
     path = tmp_path / "new" / "log.txt"
     run = trained(log(path))
     assert read(path) == run.history
     again = trained(log(path), epochs=1)
-    assert read(path) == again.history, "a new run begins a new file"
+    assert read(path) == again.history, "a new run starts a new file"
 
 
 @pytest.mark.parametrize(("log", "read"), LOGS)
 def test_a_log_of_a_resumed_run_has_each_epoch_once(tmp_path, log, read):
     path, saved = tmp_path / "log.txt", tmp_path / "run.safetensors"
     trained(epochs=2).save(saved)
-    trained(log(path), epochs=3)  # It went further than what was saved, and is lost.
+    trained(log(path), epochs=3)  # Its third epoch was not saved and is lost.
     run = trained(log(path), epochs=5, resume=saved)
     assert read(path) == run.history
     assert [row["epoch"] for row in read(path)] == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(("log", "read"), LOGS)
-def test_a_log_is_complete_at_every_moment(tmp_path, log, read):
+def test_a_log_is_complete_after_each_epoch(tmp_path, log, read):
     class Look(Callback):
         def on_start(self, run: Any) -> None:
             assert read(tmp_path / "log.txt") == run.history
@@ -67,7 +67,7 @@ def test_a_log_is_complete_at_every_moment(tmp_path, log, read):
     run.fit(epochs=4)
 
 
-def test_columns_that_change_are_refused_by_csv_alone(tmp_path):
+def test_changed_columns_are_rejected_by_csv_only(tmp_path):
     run = Run()
     run.history = [{"loss": 1.0}]
     table, lines = CSVLog(tmp_path / "log.csv"), JSONLinesLog(tmp_path / "log.jsonl")
@@ -82,7 +82,7 @@ def test_columns_that_change_are_refused_by_csv_alone(tmp_path):
 
 
 @pytest.mark.parametrize("log", [CSVLog, JSONLinesLog, TensorBoardLog])
-def test_a_log_must_be_started_and_may_be_ended_twice(tmp_path, log):
+def test_a_log_must_be_started_and_may_end_twice(tmp_path, log):
     callback = log(tmp_path / "log")
     with pytest.raises(ArgumentError, match="on_start"):
         callback.on_epoch(Run(), {"loss": 1.0})
@@ -96,7 +96,7 @@ def read_events(folder: Path) -> list[Any]:
     return [(event.step, event.value) for event in accumulator.Scalars("test_loss")]
 
 
-def test_tensorboard_shows_the_history_and_a_resumed_run_once(tmp_path):
+def test_tensorboard_events_of_a_resumed_run_have_each_epoch_once(tmp_path):
     pytest.importorskip("tensorboard")
     folder, saved = tmp_path / "events", tmp_path / "run.safetensors"
     trained(epochs=2).save(saved)
@@ -121,7 +121,7 @@ def test_a_missing_package_is_named(monkeypatch, tmp_path, make, package):
 
 
 @pytest.mark.parametrize(("log", "read"), LOGS)
-def test_a_log_is_whole_whatever_happens_while_it_is_written(tmp_path, monkeypatch, log, read):
+def test_a_log_is_intact_after_an_interrupted_write(tmp_path, monkeypatch, log, read):
     path = tmp_path / "log.txt"
     old = trained(log(path)).history
 
@@ -135,7 +135,7 @@ def test_a_log_is_whole_whatever_happens_while_it_is_written(tmp_path, monkeypat
         patch.setattr("os.fsync", killed)
         with pytest.raises(KeyboardInterrupt):
             callback.on_start(run)
-        assert read(path) == old, "the log of the run before, whole"
+        assert read(path) == old, "the complete log of the previous run"
     callback.on_start(run)
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", killed)
@@ -148,7 +148,7 @@ def test_a_log_is_whole_whatever_happens_while_it_is_written(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("log", [CSVLog, JSONLinesLog])
-def test_a_log_is_no_folder(log, tmp_path):
+def test_paths_that_are_folders_or_not_paths_raise(log, tmp_path):
     with pytest.raises(PathError, match="is a folder"):
         log(tmp_path).on_start(Run())
     with pytest.raises(DTypeError, match="not a path"):
@@ -157,7 +157,7 @@ def test_a_log_is_no_folder(log, tmp_path):
 
 @pytest.mark.parametrize("below", ["log.txt", "deeper/log.txt"])
 @pytest.mark.parametrize("log", [CSVLog, JSONLinesLog])
-def test_a_file_in_the_place_of_the_folder_is_named(log, below, tmp_path):
+def test_a_file_at_the_path_of_the_folder_is_named(log, below, tmp_path):
     (tmp_path / "run").write_text("a file")
     with pytest.raises(PathError, match="a file of this name exists"):
         log(tmp_path / "run" / below).on_start(Run())

@@ -16,7 +16,7 @@ from tests.training.trainers import T, Two, X, assert_same_state, trainer, two_i
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("n", [0, 1, 7, 8, 9])
-def test_predictions_are_those_of_one_call_in_test_mode(dtype, n):
+def test_predictions_equal_one_call_in_test_mode(dtype, n):
     model = Two(dtype=dtype)
     model(*two_inputs(5, dtype))
     before = model.state_dict()
@@ -33,7 +33,7 @@ def test_predictions_are_those_of_one_call_in_test_mode(dtype, n):
 
 
 @pytest.mark.parametrize("kind", ["array", "tuple", "dict", "constant"])
-def test_predictions_of_several_kinds(kind):
+def test_predictions_have_the_structure_of_the_output(kind):
     model = Two(kind)
     y = model.predict(*two_inputs(9), batch_size=4)
     if kind == "tuple":
@@ -45,7 +45,7 @@ def test_predictions_of_several_kinds(kind):
         assert y.shape == (9, 3)
 
 
-def test_a_prediction_that_fails_leaves_all_as_it_was():
+def test_a_failed_prediction_changes_no_state():
     model = Two()
     with pytest.raises(ShapeError):
         model.predict(np.ones((4, 2), np.float32), np.ones(4, np.float32))
@@ -84,7 +84,7 @@ def test_a_trainer_predicts_for_arrays_and_loaders():
         (lambda run: Total().predict(X), ShapeError, "one number for a whole batch"),
     ],
 )
-def test_what_cannot_be_predicted(call, error, words):
+def test_invalid_arguments_of_predict_raise(call, error, words):
     with pytest.raises(error, match=words):
         call(trainer())
 

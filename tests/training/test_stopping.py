@@ -18,32 +18,32 @@ from passus.training import (
 from tests.training.loops import Run
 
 
-def test_only_a_schedule_that_listens_is_reported_to():
+def test_report_plateau_requires_a_plateau_schedule():
     with pytest.raises(DTypeError, match="OnPlateau"):
         ReportPlateau(0.1)
 
 
-def test_stopping_early_with_the_best_weights():
+def test_early_stopping_restores_the_best_weights():
     run, callback = Run(), EarlyStopping(patience=2)
     run.go(callback, 3.0, 1.0, 2.0, 1.0, 0.5)
-    assert run.epoch == 4, "an equal value is no better"
+    assert run.epoch == 4, "an equal value is not an improvement"
     np.testing.assert_array_equal(run.model.b.data, [2.0])
 
 
-def test_stopping_early_with_the_newest_weights_and_a_rising_number():
+def test_early_stopping_with_mode_max_may_leave_the_newest_weights():
     run = Run()
     run.go(EarlyStopping(patience=1, min_delta=0.5, mode="max", restore_best=False), 1.0, 1.6, 2.0, 9.0)
     assert run.epoch == 3
     np.testing.assert_array_equal(run.model.b.data, [3.0])
 
 
-def test_the_best_weights_come_back_when_the_epochs_run_out():
+def test_the_best_weights_are_restored_after_the_last_epoch():
     run = Run()
     run.go(EarlyStopping(patience=9), 1.0, 2.0, math.nan)
     np.testing.assert_array_equal(run.model.b.data, [1.0])
 
 
-def test_early_stopping_remembers_across_a_resume():
+def test_early_stopping_resumes_from_its_state():
     first, second, run = EarlyStopping(patience=3), EarlyStopping(patience=3), Run()
     run.go(first, 1.0, 2.0, 3.0)
     second.load_state_dict(first.state_dict())
@@ -52,7 +52,7 @@ def test_early_stopping_remembers_across_a_resume():
     np.testing.assert_array_equal(run.model.b.data, [1.0])
 
 
-def test_early_stopping_takes_a_state_all_or_nothing():
+def test_early_stopping_rejects_an_incomplete_state_unchanged():
     callback = EarlyStopping()
     before = callback.state_dict()
     with pytest.raises(WeightsError, match="missing: waited, weights"):
@@ -60,7 +60,7 @@ def test_early_stopping_takes_a_state_all_or_nothing():
     assert callback.state_dict() == before
 
 
-def test_best():
+def test_best_detects_improvements_by_mode_and_min_delta():
     assert [Best("a").improves({"a": value}) for value in (math.nan, 1.0)] == [False, True]
     best = Best("a", "max", min_delta=1)
     assert [best.improves({"a": value}) for value in (1, 2, 2.5, math.inf, math.inf)] == [

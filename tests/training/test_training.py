@@ -34,17 +34,17 @@ from tests.training.trainers import (
 )
 
 
-def test_the_loop_is_the_one_a_learner_would_write():
-    ours = trainer(test_loader=None)
-    ours.fit(epochs=2)
-    theirs = trainer(test_loader=None)
+def test_the_trainer_equals_a_plain_training_loop():
+    trained = trainer(test_loader=None)
+    trained.fit(epochs=2)
+    plain = trainer(test_loader=None)
     for _ in range(2):
-        for x, t in theirs.loader:
-            loss = F.softmax_cross_entropy(theirs.model(x), t)
-            theirs.model.cleargrads()
+        for x, t in plain.loader:
+            loss = F.softmax_cross_entropy(plain.model(x), t)
+            plain.model.cleargrads()
             loss.backward()
-            theirs.optimizer.update()
-    assert_same_state(ours.model.state_dict(), theirs.model.state_dict())
+            plain.optimizer.update()
+    assert_same_state(trained.model.state_dict(), plain.model.state_dict())
 
 
 def test_history_has_a_row_for_each_epoch():
@@ -53,20 +53,20 @@ def test_history_has_a_row_for_each_epoch():
     names = ["epoch", "step", "lr", "loss", "accuracy", "test_loss", "test_accuracy"]
     assert [list(row) for row in history] == [names] * 3
     assert [(row["epoch"], row["step"]) for row in history] == [(1, 10), (2, 20), (3, 30)]
-    assert run.fit(epochs=3) is history, "three epochs in all are done already"
+    assert run.fit(epochs=3) is history, "three epochs are complete"
     assert len(history) == 3
     assert run.evaluate()["confusion"].sum() == len(Spiral(train=False))
     assert history[-1]["loss"] < history[0]["loss"]
 
 
-def test_the_mean_loss_counts_examples_and_not_batches():
+def test_the_mean_loss_is_weighted_by_batch_size():
     run = linear(pairs(5, 3, 1), loss=F.mean_squared_error)
     x, t = (np.concatenate(part) for part in zip(*pairs(5, 3, 1)))
     whole = F.mean_squared_error(run.model(x), t).item()
     assert run.evaluate(pairs(5, 3, 1))["loss"] == pytest.approx(whole, rel=1e-6)
 
 
-def test_the_loss_of_an_epoch_is_the_mean_of_its_own_examples():
+def test_the_loss_of_an_epoch_is_the_mean_over_its_examples():
     losses: list[float] = []
 
     class Noting(Trainer):
@@ -81,7 +81,7 @@ def test_the_loss_of_an_epoch_is_the_mean_of_its_own_examples():
     assert found == pytest.approx(expected, rel=1e-12)
 
 
-def test_evaluation_is_in_test_mode_and_leaves_no_trace():
+def test_evaluation_runs_in_test_mode_and_changes_no_state():
     run = trainer()
     run.fit(epochs=1)
     before, weights = passus.random.rng_state(), run.model.state_dict()
@@ -92,9 +92,9 @@ def test_evaluation_is_in_test_mode_and_leaves_no_trace():
     assert Config.enable_backprop
 
 
-def test_an_evaluation_that_fails_leaves_the_epoch_in_the_history(tmp_path):
+def test_a_failed_evaluation_leaves_the_epoch_in_the_history(tmp_path):
     class Failing:
-        """Batches that cannot be read in the second epoch."""
+        """A loader that fails in the second epoch."""
 
         times = 0
 
@@ -121,12 +121,12 @@ def test_an_evaluation_that_fails_leaves_the_epoch_in_the_history(tmp_path):
 
 
 @pytest.mark.parametrize("switch", ["progress", "skip_nan"])
-def test_a_switch_is_true_or_false(switch):
+def test_switches_must_be_true_or_false(switch):
     with pytest.raises(DTypeError, match=f"Trainer: {switch} is a str"):
         linear(pairs(1), loss=F.mean_squared_error, **{switch: "no"})
 
 
-def test_evaluation_in_the_middle_of_an_epoch_changes_nothing():
+def test_evaluation_during_an_epoch_does_not_change_the_run():
     class Evaluate(Callback):
         def on_step(self, run: Any) -> None:
             run.evaluate()
@@ -138,7 +138,7 @@ def test_evaluation_in_the_middle_of_an_epoch_changes_nothing():
     assert_same_run(plain, curious)
 
 
-def test_batches_of_another_form_have_a_loss_of_their_own():
+def test_batch_loss_handles_batches_of_any_form():
     batches = [{"x": x, "t": t} for x, t in pairs(4, 4)]
     run = linear(batches, batch_loss=lambda model, b: F.mean_squared_error(model(b["x"]), b["t"]))
     history = run.fit(epochs=5)
@@ -156,7 +156,7 @@ def test_batches_of_another_form_have_a_loss_of_their_own():
         (None, 1),
     ],
 )
-def test_a_batch_of_any_form_counts_by_its_first_array(batch, size):
+def test_the_first_array_determines_the_batch_size(batch, size):
     model = Linear(1, in_size=2)
     numbers = iter([1.0, 4.0])
 
@@ -167,7 +167,7 @@ def test_a_batch_of_any_form_counts_by_its_first_array(batch, size):
     assert run.fit(epochs=1)[0]["loss"] == pytest.approx((size * 1.0 + 6 * 4.0) / (size + 6), rel=1e-6)
 
 
-def test_epochs_or_steps_whichever_is_first():
+def test_fit_stops_at_epochs_or_steps_whichever_is_first():
     run = trainer()
     run.fit(steps=15)
     assert (run.epoch, run.batch, run.step, len(run.history)) == (1, 5, 15, 1)
@@ -177,7 +177,7 @@ def test_epochs_or_steps_whichever_is_first():
     assert run.step == 22
 
 
-def test_a_run_in_pieces_is_the_same_run():
+def test_several_calls_of_fit_equal_one():
     whole = trainer()
     whole.fit(epochs=3)
     pieces = trainer()
@@ -187,7 +187,7 @@ def test_a_run_in_pieces_is_the_same_run():
     assert_same_run(whole, pieces)
 
 
-def test_callbacks_are_called_in_their_moments_and_savers_last():
+def test_callbacks_are_called_in_order_and_savers_last():
     moments: list[str] = []
 
     class Note(Callback):
@@ -208,7 +208,7 @@ def test_callbacks_are_called_in_their_moments_and_savers_last():
     assert moments == [*pairs_of_moments, "b on_end", "a on_end"]
 
 
-def test_progress_bar(capsys, monkeypatch):
+def test_a_progress_bar_is_shown_on_request(capsys, monkeypatch):
     monkeypatch.setattr("passus.training.progress._moves_cursor", lambda: True)
     trainer(progress=True).fit(epochs=2)
     shown = capsys.readouterr().err
@@ -221,7 +221,7 @@ def test_progress_bar(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
-def test_a_bar_is_for_terminals(monkeypatch, is_terminal):
+def test_a_bar_is_drawn_on_terminals_and_in_notebooks_only(monkeypatch, is_terminal):
     class Stream(io.StringIO):
         def isatty(self):
             return is_terminal
@@ -235,7 +235,7 @@ def test_a_bar_is_for_terminals(monkeypatch, is_terminal):
         assert not isinstance(bar, Lines)
 
 
-def test_plain_lines_where_there_is_no_terminal(capsys, monkeypatch):
+def test_without_a_terminal_progress_is_printed_as_lines(capsys, monkeypatch):
     run = trainer(progress=True)
     run.fit(epochs=2)
     run.fit(steps=2 * BATCHES + 3)
@@ -264,13 +264,13 @@ def test_plain_lines_where_there_is_no_terminal(capsys, monkeypatch):
     assert capsys.readouterr().err == "new: 3/4 in 2.0 s, loss=0.1235, name=a\n"
 
 
-def test_a_program_without_standard_error_trains_all_the_same(monkeypatch, capsys):
+def test_training_works_without_standard_error(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stderr", None)
     trainer(progress=True).fit(epochs=1)
     assert not capsys.readouterr().out
 
 
-def test_a_function_is_a_metric():
+def test_functions_are_accepted_as_metrics():
     def error(y, t):
         assert not Config.enable_backprop
         return F.l1_loss(y, t)
@@ -296,7 +296,7 @@ def test_a_function_is_a_metric():
     assert other.state_dict()["tally"] == run.state_dict()["tally"]
 
 
-def test_a_model_of_several_inputs_has_metrics():
+def test_metrics_work_for_models_of_several_inputs():
     x1, x2 = two_inputs(12)
     t = np.arange(12) % 3
     model = Two()
@@ -314,7 +314,7 @@ def test_a_model_of_several_inputs_has_metrics():
     assert row["test_accuracy"] == np.mean(run.predict(batches).argmax(axis=1) == t)
 
 
-def test_a_loss_of_the_whole_batch_may_return_what_metrics_need():
+def test_batch_loss_may_return_outputs_and_targets_for_metrics():
     def loss(model, batch):
         y = model(batch["a"], batch["b"])
         return F.softmax_cross_entropy(y, batch["t"]), y, batch["t"]
@@ -334,7 +334,7 @@ def test_a_loss_of_the_whole_batch_may_return_what_metrics_need():
     assert set(run.fit(epochs=1)[0]) >= {"accuracy", "test_accuracy"}
 
 
-def test_a_loader_that_is_used_up_is_named():
+def test_an_exhausted_loader_raises():
     class Once:
         def __init__(self, batches):
             self.batches = iter(batches)

@@ -24,11 +24,11 @@ BATCHES = 10
 
 
 class Killed(Exception):
-    """What happens to a process at a moment that nobody chose."""
+    """Stands for the death of a process at any moment."""
 
 
 class At(Callback):
-    """Do something at one step."""
+    """Call a function at one step."""
 
     def __init__(self, step: int, action: Any) -> None:
         self.step, self.action = step, action
@@ -51,7 +51,7 @@ def terminate() -> None:
 
 
 def trainer(*callbacks: Callback, seed: int = 0, **options: Any) -> Trainer:
-    """A run in which everything has a state: dropout, batch normalisation, shuffling, Adam, a schedule, metrics."""
+    """A run whose components all have state: dropout, batch normalization, shuffling, Adam, a schedule, metrics."""
     passus.random.seed(seed)
     model = Sequential(Linear(16, in_size=2), BatchNorm(), ReLU(), Dropout(0.5), Linear(3))
     optimizer = Adam(lr=cosine(0.05, steps=30)).setup(model)
@@ -65,7 +65,7 @@ def trainer(*callbacks: Callback, seed: int = 0, **options: Any) -> Trainer:
 
 
 def linear(loader: Any, **options: Any) -> Trainer:
-    """The smallest run: a linear model in float32."""
+    """A minimal run: a linear model in float32."""
     model = Linear(1, in_size=2)
     return Trainer(model, SGD(lr=0.1).setup(model), loader, **{"progress": False} | options)
 
@@ -88,7 +88,7 @@ def assert_same_run(a: Trainer, b: Trainer) -> None:
 
 
 class Two(Layer):
-    """A model of two inputs and of several kinds of results."""
+    """A model of two inputs whose output has one of several structures."""
 
     def __init__(self, kind="array", dtype=np.float32):
         self.kind, self.linear, self.dropout = kind, Linear(3, dtype=dtype), Dropout(0.5)

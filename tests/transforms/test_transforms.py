@@ -1,4 +1,4 @@
-"""Transforms: what DeZero's do, without its defects."""
+"""The transforms that DeZero has as well."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ COLOUR = Image.fromarray(np.ascontiguousarray(PIXELS.transpose(1, 2, 0)))
 GREY = Image.fromarray(PIXELS[0])
 
 
-def test_compose_goes_from_left_to_right() -> None:
+def test_compose_applies_transforms_in_order() -> None:
     assert T.Compose([lambda x: x + 1, lambda x: x * 10])(1) == 20
     assert T.Compose()(COLOUR) is COLOUR
 
 
-def test_convert() -> None:
+def test_convert_changes_the_color_mode() -> None:
     np.testing.assert_array_equal(T.ToArray(np.uint8)(T.Convert("BGR")(COLOUR)), PIXELS[::-1])
     assert T.Convert("L")(COLOUR).mode == "L"
     assert T.Convert()(GREY).mode == "RGB"
 
 
 @pytest.mark.parametrize("mode", ["nearest", "BILINEAR", Image.Resampling.BICUBIC, 2])
-def test_resize(mode: Any) -> None:
+def test_resize_returns_the_given_size(mode: Any) -> None:
     assert T.Resize((5, 7), mode)(COLOUR).size == (5, 7)
     assert T.Resize(6, mode)(COLOUR).size == (6, 6)
 
@@ -41,13 +41,13 @@ def test_resize_by_nearest_repeats_pixels() -> None:
 
 
 @pytest.mark.parametrize("size", [(2, 2), (3, 1), (1, 2)])
-def test_center_crop_is_in_the_middle(size: tuple[int, int]) -> None:
+def test_center_crop_is_centered(size: tuple[int, int]) -> None:
     x = T.ToArray(np.uint8)(T.CenterCrop(size)(COLOUR))
     left, up = (4 - size[0]) // 2, (2 - size[1]) // 2
     np.testing.assert_array_equal(x, PIXELS[:, up : up + size[1], left : left + size[0]])
 
 
-def test_to_array_takes_colour_and_grey() -> None:
+def test_to_array_accepts_color_and_gray_images() -> None:
     x = T.ToArray()(COLOUR)
     assert x.dtype == np.float32
     np.testing.assert_array_equal(x, PIXELS / np.float32(255))
@@ -57,12 +57,12 @@ def test_to_array_takes_colour_and_grey() -> None:
 
 
 @pytest.mark.parametrize("x", [PIXELS, PIXELS[:1], PIXELS[0], PIXELS[:, ::-1]])
-def test_to_pil_is_the_way_back(x: np.ndarray) -> None:
+def test_to_pil_inverts_to_array(x: np.ndarray) -> None:
     np.testing.assert_array_equal(T.ToArray(np.uint8)(T.ToPIL()(x)), x if x.ndim == 3 else x[None])
 
 
 @pytest.mark.parametrize("x", [COLOUR, PIXELS, PIXELS[0] / np.float32(255)])
-def test_horizontal_flip(x: Any) -> None:
+def test_horizontal_flip_reverses_the_last_axis(x: Any) -> None:
     plain = np.asarray(T.ToArray()(x))
     np.testing.assert_array_equal(T.ToArray()(T.RandomHorizontalFlip(1.0)(x)), plain[..., ::-1])
     np.testing.assert_array_equal(T.ToArray()(T.RandomHorizontalFlip(0.0)(x)), plain)
@@ -88,7 +88,7 @@ def test_horizontal_flip_is_random_and_seeded() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
 @pytest.mark.parametrize(("mean", "std"), [(3.0, 2.0), ([3.0], [2.0]), ([1, 2, 3], 2), (0, [1, 2, 4])])
-def test_normalize(dtype: Any, mean: Any, std: Any) -> None:
+def test_normalize_subtracts_the_mean_and_divides_by_the_deviation(dtype: Any, mean: Any, std: Any) -> None:
     x = PIXELS.astype(dtype)
     per_channel = [np.broadcast_to(np.asarray(v, float), 3).reshape(3, 1, 1) for v in (mean, std)]
     y = T.Normalize(mean, std)(x)
@@ -111,7 +111,7 @@ def test_normalize(dtype: Any, mean: Any, std: Any) -> None:
     ],
     ids=lambda t: type(t).__name__,
 )
-def test_a_batch_is_its_examples(transform: Any) -> None:
+def test_batches_equal_their_examples(transform: Any) -> None:
     xs = np.random.default_rng(0).integers(0, 256, (5, 3, 2, 4), np.uint8)
     xs.flags.writeable = False
     expected = [transform(x) for x in xs]
@@ -121,14 +121,14 @@ def test_a_batch_is_its_examples(transform: Any) -> None:
     assert len(transform.batch(xs[:0])) == 0
 
 
-def test_kinds_of_numbers() -> None:
+def test_transforms_return_the_documented_dtypes() -> None:
     assert T.AsType()(PIXELS).dtype == T.ToFloat()(PIXELS).dtype == np.float32
     assert T.ToInt()(np.float32([1.9])).dtype == np.int64
     assert T.ToInt()(1.9) == 1
     assert T.Flatten()(PIXELS).shape == (24,)
 
 
-def test_a_transform_without_a_batch_is_known_as_one() -> None:
+def test_compositions_with_a_transform_without_batch_have_none() -> None:
     assert T.Compose([T.ToFloat(), lambda x: x]).batch is None
     assert T.Compose([T.Compose([T.Resize(2)])]).batch is None
     assert T.Compose([T.Compose([T.RandomHorizontalFlip()])]).is_random
@@ -164,7 +164,7 @@ def test_a_transform_without_a_batch_is_known_as_one() -> None:
         (lambda: T.RandomHorizontalFlip(0.5, rng=-1), ArgumentError),
     ],
 )
-def test_what_cannot_be_done_says_so(call: Any, error: type[PassusError]) -> None:
+def test_invalid_arguments_raise(call: Any, error: type[PassusError]) -> None:
     with pytest.raises(error):
         call()
 
@@ -174,7 +174,7 @@ def test_pillow_is_loaded_on_first_use() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_without_pillow_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pillow_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
     with pytest.raises(DependencyError, match="pip install pillow"):
         T.ToPIL()(PIXELS)
@@ -189,6 +189,6 @@ def test_float16_is_normalised_in_float32_and_rounded_once(mean: float, std: flo
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.int64, np.float16, np.float32])
-def test_pixels_up_to_255_are_not_normalised_as_those_up_to_1(dtype: Any) -> None:
+def test_pixels_up_to_255_with_statistics_for_1_raise(dtype: Any) -> None:
     with pytest.raises(ArgumentError, match="for pixels from 0 to 1"):
         T.Normalize(0.5, 0.2)(np.full((3, 4, 4), 200, dtype))
