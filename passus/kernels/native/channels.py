@@ -14,7 +14,7 @@ from passus.kernels.native.channel_scales import scaled_channels as scaled_chann
 from passus.kernels.native.channel_scales import scaled_gradient as scaled_gradient
 from passus.kernels.native.channel_slopes import sloped_channels as sloped_channels
 from passus.kernels.native.channel_slopes import sloped_gradient as sloped_gradient
-from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
+from passus.kernels.native.compiling import INTEGER, READ, compiled, inlined
 from passus.kernels.native.loops import for_vectors
 from passus.kernels.native.pixels import SUMS, Block, block_size, next_block, pixels_of, sums_of_pieces
 from passus.kernels.native.simd import LANES, all_lanes, fma, load, prefetch, splat, store
@@ -52,8 +52,8 @@ def channel_sums(x: Array) -> Array:
     flat, C = pixels.reshape(-1), pixels.shape[1]
 
     def work(start: int, stop: int) -> Array:
-        sums, partial = np.zeros(C), aligned(C + LANES)
-        _totals(flat, sums, partial, start, stop)
+        sums = np.zeros(C)
+        _totals(flat, sums, start, stop)
         return sums
 
     return added(collected(work, len(pixels), -(-PIECE_OF_SUM // C))).astype(np.float32)
@@ -86,10 +86,11 @@ def _add_four_pixels(arguments: Any, c: Any, lanes: Any) -> None:
     store(partial, c, load(partial, c, all_lanes()) + ((a0 + a1) + (a2 + a3)), all_lanes())
 
 
-@compiled(numba.void(READ, numba.float64[::1], FLAT, INTEGER, INTEGER), allocates=False)
-def _totals(x: Any, sums: Any, partial: Any, start: Any, stop: Any) -> None:
+@compiled(numba.void(READ, numba.float64[::1], INTEGER, INTEGER))
+def _totals(x: Any, sums: Any, start: Any, stop: Any) -> None:
     """Add pixels from ``start`` to ``stop``: ``IN_FLOAT32`` of them in float32, and these sums in float64."""
     C = len(sums)
+    partial = aligned(C + LANES)
     for first in range(start, stop, IN_FLOAT32):
         partial[:] = 0
         p, last = first, min(first + IN_FLOAT32, stop)
