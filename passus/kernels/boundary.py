@@ -1,25 +1,28 @@
-"""The check of shapes that kernels share: compiled code reads and writes as far as sizes tell it."""
+"""The check of arrays that kernels share: compiled code reads and writes as far as sizes tell it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from passus.kernels.dispatch import plain_float32
+import numpy as np
 
 __all__ = ["fit"]
 
+FLOAT32 = np.dtype(np.float32)
 
-def fit(*arrays: tuple[Any, tuple[int, ...] | None]) -> bool:
-    """Whether arrays are plain and have these shapes; a shape of None stands for an array that must be None.
 
-    >>> import numpy as np
-    >>> fit((np.zeros((2, 3), np.float32), (2, 3)), (None, None)), fit((np.zeros(2), (2,))), fit((None, (2,)))
-    (True, False, False)
+def fit(shape: tuple[int, ...] | None, *arrays: Any, dtype: np.dtype[Any] = FLOAT32) -> bool:
+    """Whether all are arrays of NumPy's own class, of this shape and dtype, aligned and in the byte order of the processor.
+
+    With a shape of None: whether all of them are None.
+
+    >>> fit((2, 3), np.zeros((2, 3), np.float32)), fit((2,), np.zeros(2)), fit((2,), None), fit(None, None)
+    (True, False, False, True)
     """
-    for array, shape in arrays:
+    for x in arrays:
         if shape is None:
-            if array is not None:
+            if x is not None:
                 return False
-        elif not plain_float32(array) or array.shape != shape:
+        elif type(x) is not np.ndarray or x.shape != shape or x.dtype != dtype or not x.flags.aligned:
             return False
     return True

@@ -46,7 +46,7 @@ MOST = 1 << 26
 
 
 def _suits_convolve(x: Array, W: Array, b: Array | None, stride: Sizes, *window: Any) -> bool:
-    if not plain_float32(x, W) or not (b is None or fit((b, W.shape[:1]))):
+    if not plain_float32(x, W) or not (b is None or fit(W.shape[:1], b)):
         return False
     pixels = x.size // max(1, x.shape[1]) // math.prod(stride)
     return worth_kernel(pixels * W.size, *THRESHOLDS) and _results(x.shape, W.shape, stride, *window) != ()

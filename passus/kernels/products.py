@@ -28,7 +28,7 @@ def _suits(a: Any, b: Any, bias: Any = None) -> bool:
         return False
     if not plain_float32(a, b) or a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
         return False
-    return bias is None or fit((bias, b.shape[1:]))
+    return bias is None or fit(b.shape[1:], bias)
 
 
 @kernel(_suits)

@@ -18,11 +18,40 @@ from passus.kernels.elementwise import masked
 from passus.kernels.gates import CELLS
 from passus.kernels.products import product
 
-__all__ = ["Saved", "active_steps", "recurrence", "recurrence_gradient", "results_before"]
+__all__ = [
+    "History",
+    "Saved",
+    "State",
+    "Weights",
+    "active_steps",
+    "recurrence",
+    "recurrence_gradient",
+    "results_before",
+]
+
+
+class State(NamedTuple):
+    """The state of a cell, or its gradient."""
+
+    h: Array
+    """(N, P): the last results."""
+    c: Array | None
+    """(N, H), of cells that have it."""
+
+
+class Weights(NamedTuple):
+    """The weights of a cell for its own results."""
+
+    W_h: Array
+    """(P, G * H)."""
+    b_h: Array | None = None
+    """(H,), of cells that have it."""
+    W_p: Array | None = None
+    """(H, P): a projection of the results."""
 
 
 class Saved(NamedTuple):
-    """What the gradient of a recurrence needs beside inputs and outputs."""
+    """What the gradient of a recurrence needs besides inputs and results."""
 
     gates: Array | None
     """(N, T, K * H): the K arrays that each step saves, see `passus.kernels.gates.Cell`."""
@@ -32,92 +61,87 @@ class Saved(NamedTuple):
     """(N, T, H): the results before the projection, if there is one."""
 
 
+class History(NamedTuple):
+    """What the gradient of a recurrence reads of its forward pass."""
+
+    y: Array
+    """(N, T, P): the results."""
+    h_before: Array
+    """(N, T, P): h before each step, by `results_before`."""
+    c: Array | None
+    """(N, H): the initial c."""
+    gates: Array | None
+    """As in `Saved`."""
+    cells: Array | None
+
+
 THRESHOLDS = 1 << 13, 1 << 20
 """Multiplications from which on a kernel is worth it, and those from which on the first kernel is."""
 
+INT64 = np.dtype(np.int64)
 
-def _weights_suit(cell: str, steps: Any, W_h: Any, W_p: Any, lengths: Any) -> bool:
+
+def _weights_suit(cell: str, steps: Any, weights: Weights, lengths: Any) -> bool:
     """Whether the weights are matrices that fit each other, and lengths are those of the examples of ``steps`` (N, T, ...)."""
-    if not plain_float32(steps) or steps.ndim != 3:
+    W_h, _, W_p = weights
+    if not plain_float32(steps, W_h) or steps.ndim != 3 or W_h.ndim != 2 or not W_h.size or cell not in CELLS:
         return False
-    if cell not in CELLS or not plain_float32(W_h) or W_h.ndim != 2 or not W_h.size or W_h.shape[1] % CELLS[cell].gates:
+    formulas, (P, columns) = CELLS[cell], W_h.shape
+    H, rest = divmod(columns, formulas.gates)
+    if rest or (P != H if W_p is None else not (formulas.has_c and fit((H, P), W_p))):
         return False
-    H, P = W_h.shape[1] // CELLS[cell].gates, W_h.shape[0]
-    if (W_p is None and P != H) or (W_p is not None and not (CELLS[cell].has_c and fit((W_p, (H, P))))):
+    if lengths is not None and not fit(steps.shape[:1], lengths, dtype=INT64):
         return False
-    if lengths is not None and not (
-        type(lengths) is np.ndarray and lengths.dtype == np.int64 and lengths.shape == steps.shape[:1]
-    ):
-        return False
-    return (lengths is None or lengths.flags.aligned) and worth_kernel(
-        steps.shape[0] * steps.shape[1] * W_h.size, *THRESHOLDS
-    )
+    return worth_kernel(steps.shape[0] * steps.shape[1] * W_h.size, *THRESHOLDS)
 
 
-def _suits(cell: str, xs: Any, h: Any, c: Any, W_h: Any, b_h: Any, W_p: Any, lengths: Any, reverse: bool) -> bool:
-    if not _weights_suit(cell, xs, W_h, W_p, lengths):
+def _suits(cell: str, xs: Any, state: State, weights: Weights, lengths: Any, reverse: bool) -> bool:
+    if not _weights_suit(cell, xs, weights, lengths):
         return False
-    (N, _, size), (P, columns), formulas = xs.shape, W_h.shape, CELLS[cell]
+    (N, T, _), (P, columns), formulas = xs.shape, weights.W_h.shape, CELLS[cell]
     H = columns // formulas.gates
-    return size == columns and fit(
-        (xs, xs.shape),
-        (h, (N, P)),
-        (c, (N, H) if formulas.has_c else None),
-        (b_h, (H,) if formulas.separate else None),
+    return (
+        fit((N, T, columns), xs)
+        and fit((N, P), state.h)
+        and fit((N, H) if formulas.has_c else None, state.c)
+        and fit((H,) if formulas.separate else None, weights.b_h)
     )
 
 
 def _gradient_suits(
-    cell: str,
-    gy: Any,
-    gh: Any,
-    gc: Any,
-    y: Any,
-    before: Any,
-    c: Any,
-    gates: Any,
-    cells: Any,
-    W_h: Any,
-    W_p: Any,
-    lengths: Any,
-    reverse: bool,
+    cell: str, gy: Any, gstate: State, history: History, weights: Weights, lengths: Any, reverse: bool
 ) -> bool:
-    if not _weights_suit(cell, y, W_h, W_p, lengths):
+    if not _weights_suit(cell, gy, weights, lengths):
         return False
-    (N, T, _), (P, columns), formulas = y.shape, W_h.shape, CELLS[cell]
+    (N, T, _), (P, columns), formulas = gy.shape, weights.W_h.shape, CELLS[cell]
     H = columns // formulas.gates
-    of_c, all_c = ((N, H), (N, T, H)) if formulas.has_c else (None, None)
-    saved = (N, T, formulas.saved * H) if formulas.saved else None
-    results = [(array, (N, T, P)) for array in (gy, y, before)]
-    return fit(*results, (gh, (N, P)), (gc, of_c), (c, of_c), (cells, all_c), (gates, saved))
+    return (
+        fit((N, T, P), gy, history.y, history.h_before)
+        and fit((N, P), gstate.h)
+        and fit((N, H) if formulas.has_c else None, gstate.c, history.c)
+        and fit((N, T, H) if formulas.has_c else None, history.cells)
+        and fit((N, T, formulas.saved * H) if formulas.saved else None, history.gates)
+    )
 
 
 @kernel(_suits)
 def recurrence(
-    cell: str,
-    xs: Array,
-    h: Array,
-    c: Array | None,
-    W_h: Array,
-    b_h: Array | None,
-    W_p: Array | None,
-    lengths: Array | None,
-    reverse: bool,
-) -> tuple[Array, Array, Array | None, Saved | None]:
+    cell: str, xs: Array, state: State, weights: Weights, lengths: Array | None, reverse: bool
+) -> tuple[Array, State, Saved | None]:
     """All steps of a cell, from its initial state.
 
-    ``xs``: (N, T, G * H), the contribution of the input to the gates. ``h``: (N, P). ``c``: (N, H), of cells that have it.
-    ``W_h``: (P, G * H). ``b_h``: (H,), of cells that have it. ``W_p``: (H, P), a projection. ``lengths``: (N,) integers, the
-    number of steps of each example; None: T. ``reverse``: start at the last step.
+    ``xs``: (N, T, G * H), the contribution of the input to the gates. ``lengths``: (N,) integers, the number of steps of each
+    example; None: T. ``reverse``: start at the last step.
 
-    Returns the results (N, T, P), which are 0 after the end of an example, the final h and c, and the arrays that the gradient
+    Returns the results (N, T, P), which are 0 after the end of an example, the final state, and the arrays that the gradient
     needs. Given Variables, the results are Variables, and nothing is saved.
 
     >>> import numpy as np
-    >>> x, h = np.ones((1, 2, 1)), np.zeros((1, 1))
-    >>> recurrence("rnn_relu", x, h, None, np.ones((1, 1)), None, None, None, False)[0].ravel()
+    >>> x, state, weights = np.ones((1, 2, 1)), State(np.zeros((1, 1)), None), Weights(np.ones((1, 1)))
+    >>> recurrence("rnn_relu", x, state, weights, None, False)[0].ravel()
     array([1., 2.])
     """
+    (h, c), (W_h, b_h, W_p) = state, weights
     formulas, xp = CELLS[cell], backend_of(xs, h).xp
     (N, T, columns), P = xs.shape, W_h.shape[0]
     H = columns // formulas.gates
@@ -127,10 +151,10 @@ def recurrence(
     cells: dict[int, Any] = {}
     hidden: dict[int, Any] = {}
     for t in _order(T, reverse):
-        hs = _parts(product(h, W_h), formulas.gates)
+        hs = _blocks(product(h, W_h), formulas.gates)
         if b_h is not None:
             hs[-1] = hs[-1] + b_h
-        new_h, new_c, gates[t] = formulas.step(xp, _parts(xs[:, t], formulas.gates), hs, h, c)
+        new_h, new_c, gates[t] = formulas.step(xp, _blocks(xs[:, t], formulas.gates), hs, h, c)
         if W_p is not None:
             hidden[t], new_h = new_h, product(new_h, W_p)
         if active is None:
@@ -144,48 +168,41 @@ def recurrence(
         cells[t] = c
     y = _stacked(xp, ys, (N, T, P), h) if T else h[:, None][:, :0]
     if not is_array(y):
-        return y, h, c, None
-    joined = {t: xp.concatenate(parts, axis=1) for t, parts in gates.items() if formulas.saved}
+        return y, State(h, c), None
+    joined = {t: xp.concatenate(blocks, axis=1) for t, blocks in gates.items() if formulas.saved}
     saved = Saved(
         _stacked(xp, joined, (N, T, formulas.saved * H), h) if formulas.saved else None,
         None if c is None else _stacked(xp, cells, (N, T, H), c),
         None if W_p is None else _stacked(xp, hidden, (N, T, H), h),
     )
-    return y, h, c, saved
+    return y, State(h, c), saved
 
 
 @kernel(_gradient_suits)
 def recurrence_gradient(
     cell: str,
     gy: Array,
-    gh: Array,
-    gc: Array | None,
-    y: Array,
-    before: Array,
-    c: Array | None,
-    gates: Array | None,
-    cells: Array | None,
-    W_h: Array,
-    W_p: Array | None,
+    gstate: State,
+    history: History,
+    weights: Weights,
     lengths: Array | None,
     reverse: bool,
-) -> tuple[Array, Array, Array | None, Array, Array | None]:
-    """The gradients of a `recurrence`, from those of its results (N, T, P) and of its final h and c.
-
-    ``y``: its results. ``before``: h before each step, by `results_before`. ``c``: the initial c. ``gates``, ``cells``: what it saved.
+) -> tuple[Array, Array, Array | None, State]:
+    """The gradients of a `recurrence`, from those of its results (N, T, P) and of its final state.
 
     Returns the gradients for the contributions of the input and of h to the gates, (N, T, G * H), which are one array if they are
-    equal; for the results after the projection, (N, T, P), if there is one; for the initial h and c.
+    equal; for the results after the projection, (N, T, P), if there is one; for the initial state.
 
     >>> import numpy as np
-    >>> y, h, W = np.array([[[1.0], [2.0]]]), np.zeros((1, 1)), np.ones((1, 1))
-    >>> before = results_before(y, h, None, False)
-    >>> g = recurrence_gradient("rnn_relu", np.ones_like(y), h, None, y, before, None, None, None, W, None, None, False)
-    >>> g[0].ravel(), g[3]
+    >>> y, state, weights = np.array([[[1.0], [2.0]]]), State(np.zeros((1, 1)), None), Weights(np.ones((1, 1)))
+    >>> history = History(y, results_before(y, state.h, None, False), None, None, None)
+    >>> gxs, _, _, initial = recurrence_gradient("rnn_relu", np.ones_like(y), state, history, weights, None, False)
+    >>> gxs.ravel(), initial.h
     (array([2., 1.]), array([[2.]]))
     """
-    formulas, xp = CELLS[cell], backend_of(y, gy).xp
-    (N, T, _), H = y.shape, W_h.shape[1] // formulas.gates
+    (gh, gc), (W_h, _, W_p), cells = gstate, weights, history.cells
+    formulas, xp = CELLS[cell], backend_of(history.y, gy).xp
+    (N, T, _), H = history.y.shape, W_h.shape[1] // formulas.gates
     active = None if lengths is None else active_steps(lengths, T)
     of_x: dict[int, Any] = {}
     of_h: dict[int, Any] = {}
@@ -193,14 +210,14 @@ def recurrence_gradient(
     shared = True
     for t in _order(T, not reverse):
         g = gh + gy[:, t]
-        c_before = None if cells is None else _at(cells, t + 1 if reverse else t - 1, c)
+        c_before = None if cells is None else _at(cells, t + 1 if reverse else t - 1, history.c)
         gates_of_x, gates_of_h, direct, new_gc = formulas.gradient(
             xp,
             g if W_p is None else product(g, W_p.T),
             gc,
-            () if gates is None else _parts(gates[:, t], formulas.saved),
-            before[:, t],
-            y[:, t],
+            () if history.gates is None else _blocks(history.gates[:, t], formulas.saved),
+            history.h_before[:, t],
+            history.y[:, t],
             c_before,
             None if cells is None else cells[:, t],
         )
@@ -213,8 +230,8 @@ def recurrence_gradient(
             gh, gc = gh if direct is None else gh + direct, new_gc
         else:
             now = active[:, t, None]
-            for parts in (of_x, of_h, of_projection):
-                parts[t] = masked(parts[t], now)
+            for steps in (of_x, of_h, of_projection):
+                steps[t] = masked(steps[t], now)
             through = product(of_h[t], W_h.T)
             gh = xp.where(now, through if direct is None else through + direct, gh)
             gc = None if gc is None else xp.where(now, new_gc, gc)
@@ -223,9 +240,8 @@ def recurrence_gradient(
     return (
         gxs,
         gxs if shared else _stacked(xp, of_h, size, gh),
-        None if W_p is None else _stacked(xp, of_projection, y.shape, gh),
-        gh,
-        gc,
+        None if W_p is None else _stacked(xp, of_projection, history.y.shape, gh),
+        State(gh, gc),
     )
 
 
@@ -263,7 +279,7 @@ def _order(T: int, reverse: bool) -> Sequence[int]:
     return range(T)[::-1] if reverse else range(T)
 
 
-def _parts(x: Any, count: int) -> list[Any]:
+def _blocks(x: Any, count: int) -> list[Any]:
     """Blocks of columns of equal widths."""
     H = x.shape[1] // count if count else 0
     return [x[:, i * H : (i + 1) * H] for i in range(count)]

@@ -16,7 +16,7 @@ from passus.kernels.attention import Settings, attention
 from passus.kernels.convolution import convolve
 from passus.kernels.dispatch import Kernel
 from passus.kernels.pooling import max_pooling
-from passus.kernels.recurrent import recurrence, results_before
+from passus.kernels.recurrent import History, State, Weights, recurrence, results_before
 
 rng = np.random.default_rng(7)
 
@@ -65,17 +65,22 @@ def arguments() -> dict[str, tuple[Any, ...]]:
     attended = attention.reference(*qkv, mask, causal)
 
     steps = {
-        "lstm": (drawn(3, 9, 56), drawn(3, 9), drawn(3, 14), drawn(9, 56) / 8, None, drawn(14, 9)),
-        "gru": (drawn(3, 9, 42), drawn(3, 14), None, drawn(14, 42) / 8, drawn(14), None),
+        "lstm": (
+            drawn(3, 9, 56),
+            State(drawn(3, 9), drawn(3, 14)),
+            Weights(drawn(9, 56) / 8, None, drawn(14, 9)),
+        ),
+        "gru": (drawn(3, 9, 42), State(drawn(3, 14), None), Weights(drawn(14, 42) / 8, drawn(14), None)),
     }
     ends = np.array([9, 0, 2])
 
     def of_gradient(cell: str, lengths: np.ndarray | None, reverse: bool) -> tuple[Any, ...]:
-        xs, h, c, W_h, b_h, W_p = steps[cell]
-        y, _, _, saved = recurrence.reference(cell, xs, h, c, W_h, b_h, W_p, lengths, reverse)
-        gc = None if c is None else drawn(*c.shape)
-        before = results_before(y, h, lengths, reverse)
-        return cell, drawn(*y.shape), drawn(*h.shape), gc, y, before, c, *saved[:2], W_h, W_p, lengths, reverse
+        xs, state, weights = steps[cell]
+        y, final, saved = recurrence.reference(cell, xs, state, weights, lengths, reverse)
+        gstate = State(drawn(*final.h.shape), None if final.c is None else drawn(*final.c.shape))
+        before = results_before(y, state.h, lengths, reverse)
+        history = History(y, before, state.c, saved.gates, saved.cells)
+        return cell, drawn(*y.shape), gstate, history, weights, lengths, reverse
 
     def scratch(x: np.ndarray, index: int = 0) -> np.ndarray:
         return np.empty_like(x)

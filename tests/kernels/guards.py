@@ -82,6 +82,10 @@ def changed(x: Any) -> Iterator[tuple[str, Any]]:
         yield from resized(x)
     elif isinstance(x, int):
         yield from ((str(n), n) for n in (-1, 0, x - 1, x + 1, x + 7, 40 * x) if n != x)
+    elif hasattr(x, "_replace"):
+        if not any(isinstance(n, float) for n in x):
+            for field, part in x._asdict().items():
+                yield from ((f"{field}: {name}", x._replace(**{field: other})) for name, other in changed(part))
     elif isinstance(x, tuple) and x and not any(isinstance(n, float) for n in x):
         yield from (("shorter", x[:-1]), ("longer", (*x, x[-1])))
         for i, part in enumerate(x):
@@ -110,16 +114,21 @@ def guarded(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, slice]:
 
 def outcome(function: Callable[..., Any], arguments: tuple[Any, ...], native: bool) -> Any:
     """What a call returns and leaves in its arguments, or its error."""
-    given, guards = [], []
-    for x in arguments:
+    guards: list[Any] = []
+
+    def guard(x: Any) -> Any:
+        if hasattr(x, "_replace"):
+            return type(x)(*[guard(field) for field in x])
         if isinstance(x, np.ndarray) and x.size:
-            x, *guard = guarded(x)
-            guards.append(guard)
-        given.append(x)
+            x, *memory = guarded(x)
+            guards.append(memory)
+        return x
+
+    given = tuple([guard(x) for x in arguments])
     try:
         with using_config("native", native):
             result: Any = function(*given)
-        result = [x.copy() if isinstance(x, np.ndarray) else x for x in (*all_arrays(result), *given)]
+        result = [x.copy() if isinstance(x, np.ndarray) else x for x in (*all_arrays(result), *all_arrays(given))]
         if any(isinstance(x, np.ndarray) and x.dtype.kind == "O" for x in result):  # NumPy takes None for an object.
             result = TypeError("no array of numbers")
     except Exception as error:

@@ -19,7 +19,7 @@ from passus.datasets import SinCurve
 from passus.errors import ArgumentError, DTypeError, ShapeError, WeightsError
 from passus.kernels.dispatch import start_using
 from passus.kernels.gates import CELLS
-from passus.kernels.recurrent import recurrence, recurrence_gradient, results_before
+from passus.kernels.recurrent import History, State, Weights, recurrence, recurrence_gradient, results_before
 from passus.serializers import recurrent_from_torch, recurrent_to_torch
 from tests.helpers.against_torch import single_torch_thread as single_torch_thread
 from tests.helpers.drawing import generators
@@ -380,11 +380,11 @@ def test_kernels_agree_with_their_references_at_special_values(
             given[where].flat[i * given[where].size // 7] = special
         get = given.get
         with np.errstate(all="ignore"):
-            arguments = (name, get("xs"), get("h"), get("c"), get("W_h"), get("b_h"), get("W_p"), ends, reverse)
-            y, _, _, kept = recurrence.reference(*arguments)
-            before = results_before(y, given["h"], ends, reverse)
-            of_gradient = (name, get("gy"), get("gh"), get("gc"), y, before, get("c"), *kept[:2])
-            of_gradient += (get("W_h"), get("W_p"), ends, reverse)
+            weights = Weights(get("W_h"), get("b_h"), get("W_p"))
+            arguments = (name, get("xs"), State(get("h"), get("c")), weights, ends, reverse)
+            y, _, saved = recurrence.reference(*arguments)
+            history = History(y, results_before(y, given["h"], ends, reverse), get("c"), saved.gates, saved.cells)
+            of_gradient = (name, get("gy"), State(get("gh"), get("gc")), history, weights, ends, reverse)
             for kernel, given_arguments in ((recurrence, arguments), (recurrence_gradient, of_gradient)):
                 assert kernel.suits(*given_arguments)
                 found, expected = kernel(*given_arguments), kernel.reference(*given_arguments)

@@ -20,7 +20,15 @@ from passus.kernels.channels import channel_sums
 from passus.kernels.elementwise import masked
 from passus.kernels.gates import CELLS
 from passus.kernels.products import product
-from passus.kernels.recurrent import active_steps, recurrence, recurrence_gradient, results_before
+from passus.kernels.recurrent import (
+    History,
+    State,
+    Weights,
+    active_steps,
+    recurrence,
+    recurrence_gradient,
+    results_before,
+)
 
 __all__ = ["GRU", "LSTM", "RNN", "gru", "gru_cell", "lstm", "lstm_cell", "rnn", "rnn_cell"]
 
@@ -44,7 +52,7 @@ class Recurrent(Function):
         given = dict(zip(self.names, inputs))
         x = self._valid(given["x"])
         xs = product(_rows(x), given["W_x"], given["b"]).reshape(*x.shape[:2], given["W_x"].shape[1])
-        self.results, h, c, self.intermediates = self._run(recurrence, xs, given)
+        self.results, (h, c), self.intermediates = self._run(recurrence, xs, given)
         return (self.results, h) if c is None else (self.results, h, c)
 
     def backward(self, *gys: Any) -> Any:
@@ -52,23 +60,11 @@ class Recurrent(Function):
             return replayed(self._recorded, self.operands, gys, True)
         given = dict(zip(self.names, [self.saved(v) for v in self.operands]))
         needs = dict(zip(self.names, self.needs))
-        x, W_h, W_p, saved = given["x"], given["W_h"], given.get("W_p"), self.intermediates
-        gy, gh, gc = gys if len(gys) == 3 else (*gys, None)
+        x, saved, (gy, gh, gc) = given["x"], self.intermediates, gys if len(gys) == 3 else (*gys, None)
         before = results_before(self.results, given["h"], self.lengths, self.reverse)
-        gxs, ghs, gp, gh, gc = recurrence_gradient(
-            self.cell,
-            gy,
-            gh,
-            gc,
-            self.results,
-            before,
-            given.get("c"),
-            saved.gates,
-            saved.cells,
-            W_h,
-            W_p,
-            self.lengths,
-            self.reverse,
+        history = History(self.results, before, given.get("c"), saved.gates, saved.cells)
+        gxs, ghs, gp, (gh, gc) = recurrence_gradient(
+            self.cell, gy, State(gh, gc), history, _weights(given), self.lengths, self.reverse
         )
         rows = _rows(gxs)
         gradients = {"h": gh, "c": gc}
@@ -95,12 +91,11 @@ class Recurrent(Function):
     def _recorded(self, *inputs: Any) -> Any:
         given = dict(zip(self.names, inputs))
         xs = linear(self._valid(given["x"]), given["W_x"], given["b"])
-        y, h, c, _ = self._run(recurrence.reference, xs, given)
+        y, (h, c), _ = self._run(recurrence.reference, xs, given)
         return (y, h) if c is None else (y, h, c)
 
     def _run(self, steps: Callable[..., Any], xs: Any, given: dict[str, Any]) -> Any:
-        states_and_weights = [given.get(name) for name in ("h", "c", "W_h", "b_h", "W_p")]
-        return steps(self.cell, xs, *states_and_weights, self.lengths, self.reverse)
+        return steps(self.cell, xs, State(given["h"], given.get("c")), _weights(given), self.lengths, self.reverse)
 
     def _valid(self, x: Any) -> Any:
         """Set the input, or its gradient, to 0 after the end of each example, where it may be infinite or NaN."""
@@ -347,6 +342,10 @@ def _checked_lengths(operation: str, lengths: Any, N: int, T: int) -> Array:
         wrong = ends[(ends < 0) | (ends > T)][0]
         raise ArgumentError(f"{operation}: length {wrong} is out of range; x has {T} steps")
     return ends
+
+
+def _weights(given: dict[str, Any]) -> Weights:
+    return Weights(given["W_h"], given.get("b_h"), given.get("W_p"))
 
 
 def _rows(x: Any) -> Any:

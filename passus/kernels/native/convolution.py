@@ -41,6 +41,7 @@ from passus.kernels.native.narrow import (
     takes_columns,
 )
 from passus.kernels.native.packing import columns_of_tile, packed_weights
+from passus.kernels.native.pointers import At
 from passus.kernels.native.processor import rows_of_even_tiles, rows_of_tile
 from passus.kernels.native.simd import LANES
 from passus.kernels.native.tile import Steps, in_larger_tiles, multiply_tile
@@ -300,7 +301,8 @@ def _convolution(P: int, Q: int, whole: bool) -> Callable[..., None]:
                             q = max(0, min(q0, ow - P))
                             target = origin + n * image + (r0 + r) * row + q * pixel + g * o + o0
                             a = begin + r * window.stride_h * line + q * window.stride_w * C + g * c
-                            multiply_tile(P, Q, lanes, bias, block * columns, source, a, w, b, counts, steps, y, target)
+                            D, A, B = At(bias, block * columns), At(source, a), At(w, b)
+                            multiply_tile(P, Q, lanes, D, A, B, counts, steps, At(y, target))
                     block += 1
             at += rows
 
@@ -359,14 +361,10 @@ def _weight_gradient(P: int, Q: int, whole: bool) -> Callable[..., None]:
                             for o0 in range(0, o, columns):
                                 b, lanes = (n * oh + r0) * ow * channels_out + g * o + o0, None if whole else o - o0
                                 for k in range(0, larger, P):
-                                    z = t + k * o + o0
-                                    multiply_tile(
-                                        P, Q, lanes, total, z, source, a + k, gradients, b, counts, steps, total, z
-                                    )
+                                    sums, A = At(total, t + k * o + o0), At(source, a + k)
+                                    multiply_tile(P, Q, lanes, sums, A, At(gradients, b), counts, steps, sums)
                                 for k in range(larger, length, less):
-                                    z = t + k * o + o0
-                                    multiply_tile(
-                                        less, Q, lanes, total, z, source, a + k, gradients, b, counts, steps, total, z
-                                    )
+                                    sums, A = At(total, t + k * o + o0), At(source, a + k)
+                                    multiply_tile(less, Q, lanes, sums, A, At(gradients, b), counts, steps, sums)
 
     return weight_gradient

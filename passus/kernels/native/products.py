@@ -19,6 +19,7 @@ from passus.kernels.native.buffers import LINE, aligned
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.packing import MATRIX, columns_of_tile, pack
 from passus.kernels.native.packing import PIECE as PIECE_OF_PACKING
+from passus.kernels.native.pointers import At
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, first_lanes, number_at, store, vector_at
 from passus.kernels.native.tile import matrix_steps, multiply_tile
@@ -231,11 +232,11 @@ def _multiply(
                     if begin and lanes < columns:
                         _copy_rows(y, z, m, buffer, 0, columns, some, lanes)
                     of_tile = matrix_steps(d_row=apart, a_row=apart_down, c_row=step, a_k=apart_across, b_k=columns)
-                    at, counts = origin + (p - first) * apart_down, (1, 1, depth)
+                    A, counts = At(panel, origin + (p - first) * apart_down), (1, 1, depth)
                     if full:
-                        multiply_tile(P, Q, None, D, d, panel, at, packed, b, counts, of_tile, C, c)
+                        multiply_tile(P, Q, None, At(D, d), A, At(packed, b), counts, of_tile, At(C, c))
                     else:
-                        multiply_tile(1, Q, None, D, d, panel, at, packed, b, counts, of_tile, C, c)
+                        multiply_tile(1, Q, None, At(D, d), A, At(packed, b), counts, of_tile, At(C, c))
                     if lanes < columns:
                         _copy_rows(buffer, 0, columns, y, z, m, some, lanes)
                     row += some

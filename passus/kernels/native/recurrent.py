@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -17,13 +17,14 @@ from numba import types
 from passus.backend import Array
 from passus.kernels.gates import CELLS
 from passus.kernels.native.buffers import LINE, aligned, aligned_zeros
-from passus.kernels.native.cells import COLUMNS, multiply, unit_gradient, unit_step
+from passus.kernels.native.cells import COLUMNS, RowSteps, Unit, UnitGradient, multiply, unit_gradient, unit_step
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.loops import for_vectors
 from passus.kernels.native.packing import PIECE as PIECE_OF_PACKING
 from passus.kernels.native.packing import pack
+from passus.kernels.native.pointers import At
 from passus.kernels.native.simd import LANES, first_lanes, load, splat, store
-from passus.kernels.recurrent import Saved
+from passus.kernels.recurrent import History, Saved, State, Weights
 from passus.kernels.threads import split
 
 __all__ = ["prepare", "recurrence", "recurrence_gradient"]
@@ -31,9 +32,57 @@ __all__ = ["prepare", "recurrence", "recurrence_gradient"]
 PIECE = 1 << 21
 """Multiplications that are worth a thread."""
 
-SIZES = types.UniTuple(INTEGER, 5)
-
 ENDS = types.Array(types.int64, 1, "C", readonly=True)
+
+
+class Sizes(NamedTuple):
+    """The sizes of a recurrence, and how it is computed."""
+
+    T: int
+    H: int
+    P: int
+    projected: int
+    reverse: int
+
+
+class Factors(NamedTuple):
+    """Weights in tiles of columns, and what is added to the product with W_h."""
+
+    W_h: Array
+    start: Array
+    W_p: Array
+
+
+class Results(NamedTuple):
+    """What a recurrence writes; h and c are the states, from the initial to the final one."""
+
+    y: Array
+    h: Array
+    c: Array
+    saved: Array
+    cells: Array
+    hidden: Array
+
+
+class Record(NamedTuple):
+    """What the gradient of a recurrence reads."""
+
+    gy: Array
+    y: Array
+    h_before: Array
+    c: Array
+    saved: Array
+    cells: Array
+
+
+class Gradients(NamedTuple):
+    """What the gradient of a recurrence writes; gh and gc are those of the states, from the final to the initial one."""
+
+    gxs: Array
+    ghs: Array
+    gp: Array
+    gh: Array
+    gc: Array
 
 
 def prepare() -> None:
@@ -44,59 +93,51 @@ def prepare() -> None:
 
 
 def recurrence(
-    cell: str,
-    xs: Array,
-    h: Array,
-    c: Array | None,
-    W_h: Array,
-    b_h: Array | None,
-    W_p: Array | None,
-    lengths: Array | None,
-    reverse: bool,
-) -> tuple[Array, Array, Array | None, Saved]:
-    (N, T, size), P = xs.shape, W_h.shape[0]
-    H, saved = size // CELLS[cell].gates, CELLS[cell].saved
-    start = aligned_zeros(size + COLUMNS)
+    cell: str, xs: Array, state: State, weights: Weights, lengths: Array | None, reverse: bool
+) -> tuple[Array, State, Saved]:
+    (h, c), (W_h, b_h, W_p) = state, weights
+    (N, T, width), P = xs.shape, W_h.shape[0]
+    H, saved = width // CELLS[cell].gates, CELLS[cell].saved
+    start = aligned_zeros(width + COLUMNS)
     if b_h is not None:
-        start[size - H : size] = b_h
+        start[width - H : width] = b_h
     y, last = np.empty((N, T, P), np.float32), h.copy()
     gates = np.empty((N, T, saved * H), np.float32) if saved else None
     cells, last_c = (None, None) if c is None else (np.empty((N, T, H), np.float32), c.copy())
     hidden = None if W_p is None else np.empty((N, T, H), np.float32)
-    inputs = _flat(xs), _packed(W_h), start, _flat(None if W_p is None else _packed(W_p)), _ends(lengths, N, T)
-    outputs = [_flat(array) for array in (y, last, last_c, gates, cells, hidden)]
-    kernel, sizes = _forward(cell), (T, H, P, int(W_p is not None), int(reverse))
-    split(lambda first, stop: kernel(*inputs, *outputs, sizes, first, stop), N, _share(T, P, size))
-    return y, last, last_c, Saved(gates, cells, hidden)
+    factors = Factors(_packed(W_h), start, NOTHING if W_p is None else _packed(W_p))
+    results = Results(*[_flat(array) for array in (y, last, last_c, gates, cells, hidden)])
+    sizes = Sizes(T, H, P, int(W_p is not None), int(reverse))
+    arguments = _flat(xs), tuple(factors), _ends(lengths, N, T), tuple(results), tuple(sizes)
+    kernel = _forward(cell)
+    split(lambda first, stop: kernel(*arguments, first, stop), N, _examples_of_a_thread(T, P, width))
+    return y, State(last, last_c), Saved(gates, cells, hidden)
 
 
 def recurrence_gradient(
     cell: str,
     gy: Array,
-    gh: Array,
-    gc: Array | None,
-    y: Array,
-    before: Array,
-    c: Array | None,
-    gates: Array | None,
-    cells: Array | None,
-    W_h: Array,
-    W_p: Array | None,
+    gstate: State,
+    history: History,
+    weights: Weights,
     lengths: Array | None,
     reverse: bool,
-) -> tuple[Array, Array, Array | None, Array, Array | None]:
-    (N, T, P), size = y.shape, W_h.shape[1]
-    H = size // CELLS[cell].gates
-    gxs = np.empty((N, T, size), np.float32)
-    ghs = np.empty((N, T, size), np.float32) if CELLS[cell].separate else gxs
+) -> tuple[Array, Array, Array | None, State]:
+    (W_h, _, W_p), (N, T, P) = weights, gy.shape
+    width, separate = W_h.shape[1], CELLS[cell].separate
+    H = width // CELLS[cell].gates
+    gxs = np.empty((N, T, width), np.float32)
+    ghs = np.empty((N, T, width), np.float32) if separate else gxs
     gp = None if W_p is None else np.empty((N, T, P), np.float32)
-    gh, gc = gh.copy(), None if gc is None else gc.copy()
-    inputs = [_flat(array) for array in (gy, y, before, c, gates, cells)]
-    weights = _packed(W_h.T), _flat(None if W_p is None else _packed(W_p.T)), _ends(lengths, N, T)
-    outputs = [_flat(array) for array in (gxs, ghs, gp, gh, gc)]
-    kernel, sizes = _backward(cell), (T, H, P, int(W_p is not None), int(reverse))
-    split(lambda first, stop: kernel(*inputs, *weights, *outputs, sizes, first, stop), N, _share(T, P, size))
-    return gxs, ghs, gp, gh, gc
+    gh, gc = gstate.h.copy(), None if gstate.c is None else gstate.c.copy()
+    record = Record(*[_flat(array) for array in (gy, *history)])
+    factors = Factors(_packed(W_h.T), NOTHING, NOTHING if W_p is None else _packed(W_p.T))
+    gradients = Gradients(*[_flat(array) for array in (gxs, ghs, gp, gh, gc)])
+    sizes = Sizes(T, H, P, int(W_p is not None), int(reverse))
+    arguments = tuple(record), tuple(factors), _ends(lengths, N, T), tuple(gradients), tuple(sizes)
+    kernel = _backward(cell)
+    split(lambda first, stop: kernel(*arguments, first, stop), N, _examples_of_a_thread(T, P, width))
+    return gxs, ghs, gp, State(gh, gc)
 
 
 def _packed(W: Array) -> Array:
@@ -115,9 +156,9 @@ def _ends(lengths: Array | None, N: int, T: int) -> Array:
     return np.full(N, T) if lengths is None else np.ascontiguousarray(lengths)
 
 
-def _share(T: int, P: int, size: int) -> int:
-    """Examples that are worth a thread."""
-    return PIECE // max(1, T * P * size)
+def _examples_of_a_thread(T: int, P: int, width: int) -> int:
+    """Number of examples that are worth a thread."""
+    return PIECE // max(1, T * P * width)
 
 
 NOTHING = np.zeros(1, np.float32)
@@ -125,100 +166,98 @@ NOTHING = np.zeros(1, np.float32)
 
 
 @inlined
-def _copy(A: Any, a: Any, B: Any, b: Any, count: Any) -> None:
+def _copy(source: Any, target: Any, count: Any) -> None:
     for j in range(0, count, LANES):
-        some = first_lanes(count - j)
-        store(B, b + j, load(A, a + j, some), some)
+        lanes = first_lanes(count - j)
+        store(target.array, target.index + j, load(source.array, source.index + j, lanes), lanes)
 
 
 @inlined
-def _fill(B: Any, b: Any, count: Any) -> None:
+def _fill(target: Any, count: Any) -> None:
     for j in range(0, count, LANES):
-        store(B, b + j, splat(np.float32(0)), first_lanes(count - j))
+        store(target.array, target.index + j, splat(np.float32(0)), first_lanes(count - j))
 
 
 @inlined
 def _step(arguments: Any, j: Any, lanes: Any) -> None:
-    """One vector of units, from j on, of one example."""
-    cell, H, arrays, indices = arguments
-    xs, sums, hs, new, c, saved, cells = arrays
-    x, s, b, m, u, k, z = indices
-    unit_step(cell, H, xs, x + j, sums, s + j, hs, b + j, new, m + j, c, u + j, saved, k + j, cells, z + j, lanes)
+    cell, H, unit = arguments
+    unit_step(cell, H, unit, j, lanes)
 
 
 @inlined
 def _step_gradient(arguments: Any, j: Any, lanes: Any) -> None:
-    """The gradient of one vector of units, from j on, of one example."""
-    cell, H, arrays, indices = arguments
-    of_units, gc, saved, before, y, c_before, cells, gxs, ghs, sums = arrays
-    g, u, k, b, a, p, z, x, r, s = indices
-    unit_gradient(
-        cell, H, of_units, g + j, gc, u + j, saved, k + j, before, b + j, y, a + j, c_before, p + j, cells, z + j,
-        gxs, x + j, ghs, r + j, sums, s + j, lanes,
-    )  # fmt: skip
+    cell, H, unit = arguments
+    unit_gradient(cell, H, unit, j, lanes)
+
+
+@inlined
+def _add(arguments: Any, j: Any, lanes: Any) -> None:
+    total, x = arguments
+    sums = load(total.array, total.index + j, lanes) + load(x.array, x.index + j, lanes)
+    store(total.array, total.index + j, sums, lanes)
 
 
 @cache
 def _forward(cell: str) -> Callable[..., None]:
     gates, K, has_c = CELLS[cell].gates, CELLS[cell].saved, CELLS[cell].has_c
+    three, five, six = (types.UniTuple(*sizes) for sizes in ((FLAT, 3), (INTEGER, 5), (FLAT, 6)))
 
-    @compiled(numba.void(READ, FLAT, FLAT, FLAT, ENDS, *[FLAT] * 6, SIZES, INTEGER, INTEGER))
-    def forward(
-        xs: Any,
-        W_h: Any,
-        start: Any,
-        W_p: Any,
-        ends: Any,
-        y: Any,
-        h: Any,
-        c: Any,
-        saved: Any,
-        cells: Any,
-        hidden: Any,
-        sizes: Any,
-        first: Any,
-        stop: Any,
-    ) -> None:
-        T, H, P, projected, reverse = sizes
+    @compiled(numba.void(READ, three, ENDS, six, five, INTEGER, INTEGER))
+    def forward(xs: Any, factors: Any, ends: Any, results: Any, sizes: Any, first: Any, stop: Any) -> None:
+        """All steps of the examples from ``first`` to ``stop``."""
+        factors, results, (T, H, P, projected, reverse) = Factors(*factors), Results(*results), sizes
         n, width = stop - first, gates * H
-        # Rows an even number of lines apart would compete for the same places in the cache.
+        # Rows an even number of lines apart would compete for the same positions in the cache.
         line_h, line_s, line_m = P + LINE, width + LINE, H + LINE
         hs, sums, new = aligned(n * line_h), aligned(n * line_s), aligned(n * line_m)
         out = aligned(n * line_h) if projected else new
-        zeros = aligned_zeros(P + COLUMNS) if projected else start
-        arrays = xs, sums, hs, new, c, saved, cells
+        zeros = aligned_zeros(P + COLUMNS) if projected else factors.start
         for i in range(n):
-            _copy(h, (first + i) * P, hs, i * line_h, P)
+            _copy(At(results.h, (first + i) * P), At(hs, i * line_h), P)
         for step in range(T):
             t = T - 1 - step if reverse else step
-            multiply(hs, (n, P, width), W_h, start, (0, line_h, line_s), sums)
-            for i in range(n):
-                row = first + i
-                at, unit = row * T + t, row * H
-                if t < ends[row]:
-                    indices = at * width, i * line_s, i * line_h, i * line_m, unit, at * K * H, at * H
-                    for_vectors(_step, (cell, H, arrays, indices), H)
-                    if projected:
-                        _copy(new, i * line_m, hidden, at * H, H)
-                else:
-                    _fill(saved, at * K * H, K * H)
-                    _fill(new, i * line_m, H)
-                    if has_c:
-                        _copy(c, unit, cells, at * H, H)
-                    if projected:
-                        _fill(hidden, at * H, H)
-            if projected:
-                multiply(new, (n, H, P), W_p, zeros, (0, line_m, line_h), out)
+            multiply(hs, (n, P, width), factors.W_h, factors.start, RowSteps(0, line_h, line_s), sums)
             for i in range(n):
                 row = first + i
                 at = row * T + t
+                saved, cells, hidden = (
+                    At(results.saved, at * K * H),
+                    At(results.cells, at * H),
+                    At(results.hidden, at * H),
+                )
+                c, new_h = At(results.c, row * H), At(new, i * line_m)
                 if t < ends[row]:
-                    _copy(out, i * line_h, hs, i * line_h, P)
-                    _copy(out, i * line_h, y, at * P, P)
+                    unit = Unit(
+                        xs=At(xs, at * width),
+                        hs=At(sums, i * line_s),
+                        h=At(hs, i * line_h),
+                        new_h=new_h,
+                        c=c,
+                        saved=saved,
+                        cells=cells,
+                    )
+                    for_vectors(_step, (cell, H, unit), H)
+                    if projected:
+                        _copy(new_h, hidden, H)
                 else:
-                    _fill(y, at * P, P)
+                    _fill(saved, K * H)
+                    _fill(new_h, H)
+                    if has_c:
+                        _copy(c, cells, H)
+                    if projected:
+                        _fill(hidden, H)
+            if projected:
+                multiply(new, (n, H, P), factors.W_p, zeros, RowSteps(0, line_m, line_h), out)
+            for i in range(n):
+                row = first + i
+                y, h = At(results.y, (row * T + t) * P), At(out, i * line_h)
+                if t < ends[row]:
+                    _copy(h, At(hs, i * line_h), P)
+                    _copy(h, y, P)
+                else:
+                    _fill(y, P)
         for i in range(n):
-            _copy(hs, i * line_h, h, (first + i) * P, P)
+            _copy(At(hs, i * line_h), At(results.h, (first + i) * P), P)
 
     return forward
 
@@ -226,74 +265,65 @@ def _forward(cell: str) -> Callable[..., None]:
 @cache
 def _backward(cell: str) -> Callable[..., None]:
     gates, K, separate = CELLS[cell].gates, CELLS[cell].saved, CELLS[cell].separate
+    read, three, written, five = (types.UniTuple(*sizes) for sizes in ((READ, 6), (FLAT, 3), (FLAT, 5), (INTEGER, 5)))
 
-    @compiled(numba.void(*[READ] * 6, FLAT, FLAT, ENDS, *[FLAT] * 5, SIZES, INTEGER, INTEGER))
-    def backward(
-        gy: Any,
-        y: Any,
-        before: Any,
-        c: Any,
-        saved: Any,
-        cells: Any,
-        W_h: Any,
-        W_p: Any,
-        ends: Any,
-        gxs: Any,
-        ghs: Any,
-        gp: Any,
-        gh: Any,
-        gc: Any,
-        sizes: Any,
-        first: Any,
-        stop: Any,
-    ) -> None:
+    @compiled(numba.void(read, three, ENDS, written, five, INTEGER, INTEGER))
+    def backward(record: Any, factors: Any, ends: Any, gradients: Any, sizes: Any, first: Any, stop: Any) -> None:
+        """All steps of the examples from ``first`` to ``stop``, the last one first."""
+        record, factors, gradients = Record(*record), Factors(*factors), Gradients(*gradients)
         T, H, P, projected, reverse = sizes
         n, width = stop - first, gates * H
         line_h, line_s, line_m = P + LINE, width + LINE, H + LINE
-        g, held = aligned(n * line_h), aligned(n * line_h)
+        g, after_end = aligned(n * line_h), aligned(n * line_h)
         sums, zeros = aligned(n * line_s), aligned_zeros(H + COLUMNS)
         of_units = aligned(n * line_m) if projected else g
         for i in range(n):
-            _copy(gh, (first + i) * P, g, i * line_h, P)
+            _copy(At(gradients.gh, (first + i) * P), At(g, i * line_h), P)
         for step in range(T):
             t = step if reverse else T - 1 - step
             initial = step == T - 1
             for i in range(n):
                 at = (first + i) * T + t
                 if t < ends[first + i]:
-                    for j in range(0, P, LANES):
-                        some = first_lanes(P - j)
-                        total = load(g, i * line_h + j, some) + load(gy, at * P + j, some)
-                        store(g, i * line_h + j, total, some)
+                    for_vectors(_add, (At(g, i * line_h), At(record.gy, at * P)), P)
                     if projected:
-                        _copy(g, i * line_h, gp, at * P, P)
+                        _copy(At(g, i * line_h), At(gradients.gp, at * P), P)
                 elif projected:
-                    _fill(gp, at * P, P)
+                    _fill(At(gradients.gp, at * P), P)
             if projected:
-                multiply(g, (n, P, H), W_p, zeros, (0, line_h, line_m), of_units)
+                multiply(g, (n, P, H), factors.W_p, zeros, RowSteps(0, line_h, line_m), of_units)
             for i in range(n):
                 row = first + i
-                at, unit = row * T + t, row * H
+                at = row * T + t
+                gxs, ghs, factor = At(gradients.gxs, at * width), At(gradients.ghs, at * width), At(sums, i * line_s)
                 if t < ends[row]:
-                    p = unit if initial else (at + 1 if reverse else at - 1) * H
-                    arrays = of_units, gc, saved, before, y, c if initial else cells, cells, gxs, ghs, sums
-                    indices = (
-                        i * line_m, unit, at * K * H, at * P, at * P, p, at * H, at * width, at * width, i * line_s
-                    )  # fmt: skip
-                    for_vectors(_step_gradient, (cell, H, arrays, indices), H)
+                    before = row * H if initial else (at + 1 if reverse else at - 1) * H
+                    unit = UnitGradient(
+                        gh=At(of_units, i * line_m),
+                        gc=At(gradients.gc, row * H),
+                        saved=At(record.saved, at * K * H),
+                        h_before=At(record.h_before, at * P),
+                        h=At(record.y, at * P),
+                        c_before=At(record.c if initial else record.cells, before),
+                        c=At(record.cells, at * H),
+                        gxs=gxs,
+                        ghs=ghs,
+                        factor=factor,
+                    )
+                    for_vectors(_step_gradient, (cell, H, unit), H)
                     if not separate:
-                        _fill(g, i * line_h, P)
+                        _fill(At(g, i * line_h), P)
                 else:
-                    _copy(g, i * line_h, held, i * line_h, P)
-                    _fill(gxs, at * width, width)
-                    _fill(sums, i * line_s, width)
+                    _copy(At(g, i * line_h), At(after_end, i * line_h), P)
+                    _fill(gxs, width)
+                    _fill(factor, width)
                     if separate:
-                        _fill(ghs, at * width, width)
-            multiply(sums, (n, width, P), W_h, g, (line_h, line_s, line_h), g)
+                        _fill(ghs, width)
+            multiply(sums, (n, width, P), factors.W_h, g, RowSteps(line_h, line_s, line_h), g)
             for i in range(n):
                 if t >= ends[first + i]:  # The product adds 0 * W_h, which is NaN for an infinite weight.
-                    _copy(held, i * line_h, g, i * line_h, P)
+                    _copy(At(after_end, i * line_h), At(g, i * line_h), P)
         for i in range(n):
-            _copy(g, i * line_h, gh, (first + i) * P, P)
+            _copy(At(g, i * line_h), At(gradients.gh, (first + i) * P), P)
 
     return backward

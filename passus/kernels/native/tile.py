@@ -16,6 +16,7 @@ from numba.extending import intrinsic
 
 from passus.kernels.native import instructions
 from passus.kernels.native.compiling import inlined
+from passus.kernels.native.pointers import start_of
 from passus.kernels.native.vectors import LANES, VECTOR
 
 __all__ = ["Steps", "in_larger_tiles", "matrix_steps", "multiply_tile"]
@@ -49,35 +50,17 @@ def in_larger_tiles(count: Any, P: Any) -> Any:
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def multiply_tile(
-    typing: Any,
-    P: Any,
-    Q: Any,
-    lanes: Any,
-    D: Any,
-    d: Any,
-    A: Any,
-    a: Any,
-    B: Any,
-    b: Any,
-    counts: Any,
-    steps: Any,
-    C: Any,
-    c: Any,
+    typing: Any, P: Any, Q: Any, lanes: Any, D: Any, A: Any, B: Any, counts: Any, steps: Any, C: Any
 ) -> tuple[Any, Callable[..., Any]]:
     """A tile of P rows and Q vectors: ``C[p, q] = D[p, q] + sum over i, j, k of A[p; i, j, k] * B[i, j, k; q]``.
 
     ``P`` and ``Q`` are constants. ``lanes``: number of columns of B, C and D; None: Q whole vectors. ``A``, ``B``, ``C`` and
-    ``D`` are flat arrays of float32, and ``a``, ``b``, ``c`` and ``d`` the indices at which the tile begins in them.
-    ``counts``: number of i, j and k. ``steps``: `Steps`.
+    ``D``: `At`, where the tile begins in flat arrays of float32. ``counts``: number of i, j and k. ``steps``: `Steps`.
     """
     rows, columns = P.literal_value, Q.literal_value
     whole = isinstance(lanes, types.NoneType)
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        def start(position: int) -> Any:
-            array = context.make_array(signature.args[position])(context, builder, args[position])
-            return builder.gep(array.data, [args[position + 1]])
-
         def vector(base: Any, q: int) -> Any:
             return builder.bitcast(builder.gep(base, [ir.IntType(64)(q * LANES)]), VECTOR.as_pointer())
 
@@ -89,14 +72,14 @@ def multiply_tile(
                 return instructions.all_lanes()
             return instructions.first_lanes(builder, builder.sub(args[2], ir.IntType(64)(q * LANES)))
 
-        D, A, B, C = (start(position) for position in (3, 5, 7, 11))
-        n = cgutils.unpack_tuple(builder, args[9])
-        at = Steps(*cgutils.unpack_tuple(builder, args[10]))
+        D, A, B, C = (start_of(context, builder, signature.args[i], args[i]) for i in (3, 4, 5, 8))
+        n = cgutils.unpack_tuple(builder, args[6])
+        at = Steps(*cgutils.unpack_tuple(builder, args[7]))
         masks = [mask(q) for q in range(columns)]
         tile = [[cgutils.alloca_once(builder, VECTOR) for _ in range(columns)] for _ in range(rows)]
-        places = [(p, q) for p in range(rows) for q in range(columns)]
+        positions = [(p, q) for p in range(rows) for q in range(columns)]
 
-        for p, q in places:
+        for p, q in positions:
             row = moved(D, ir.IntType(64)(p), at.d_row)
             builder.store(instructions.load(builder, vector(row, q), masks[q]), tile[p][q])
         with cgutils.for_range(builder, n[0]) as i:
@@ -111,11 +94,11 @@ def multiply_tile(
                         for q in range(columns):
                             total = instructions.fma(builder, x, w[q], builder.load(tile[p][q]))
                             builder.store(total, tile[p][q])
-        for p, q in places:
+        for p, q in positions:
             row = moved(C, ir.IntType(64)(p), at.c_row)
             instructions.store(builder, builder.load(tile[p][q]), vector(row, q), masks[q])
         return context.get_dummy_value()
 
     index, count = types.intp, lanes if whole else types.intp
     triple, nine = types.UniTuple(index, 3), types.NamedUniTuple(index, 9, Steps)
-    return types.void(P, Q, count, D, index, A, index, B, index, triple, nine, C, index), generate
+    return types.void(P, Q, count, D, A, B, triple, nine, C), generate

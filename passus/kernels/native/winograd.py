@@ -22,6 +22,7 @@ from passus.kernels.layout import Sizes
 from passus.kernels.native.bands import IMAGES, INTEGERS, PIXELS_IN_FLOAT32, Window2d, as_memory
 from passus.kernels.native.buffers import aligned, aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
+from passus.kernels.native.pointers import At
 from passus.kernels.native.processor import rows_of_even_tiles, rows_of_tile
 from passus.kernels.native.simd import LANES, first_lanes
 from passus.kernels.native.tile import in_larger_tiles, matrix_steps, multiply_tile
@@ -163,8 +164,8 @@ def _winograd(P: int, Q: int) -> Callable[..., None]:
                     weights = (o0 // columns * POSITIONS + position) * C * columns
                     for t0 in range(0, count, P):
                         t = max(0, min(t0, count - P))
-                        a, m = position * apart_in + t * C, position * apart_out + t * columns
-                        multiply_tile(P, Q, None, nothing, 0, V, a, u, weights, (1, 1, C), steps, M, m)
+                        A, target = At(V, position * apart_in + t * C), At(M, position * apart_out + t * columns)
+                        multiply_tile(P, Q, None, At(nothing, 0), A, At(u, weights), (1, 1, C), steps, target)
                 for at in range(begin, end):
                     n, r = at // squares[0], SIDE * (at % squares[0])
                     for q in range(squares[1]):
@@ -204,10 +205,10 @@ def _winograd_gradient(P: int, Q: int, whole: bool) -> Callable[..., None]:
                 for o0 in range(0, o, columns):
                     lanes = None if whole else o - o0
                     for c in range(0, larger, P):
-                        z = (position * C + c) * o + o0
-                        multiply_tile(P, Q, lanes, total, z, V, a + c, Z, b + o0, counts, steps, total, z)
+                        sums = At(total, (position * C + c) * o + o0)
+                        multiply_tile(P, Q, lanes, sums, At(V, a + c), At(Z, b + o0), counts, steps, sums)
                     for c in range(larger, C, less):
-                        z = (position * C + c) * o + o0
-                        multiply_tile(less, Q, lanes, total, z, V, a + c, Z, b + o0, counts, steps, total, z)
+                        sums = At(total, (position * C + c) * o + o0)
+                        multiply_tile(less, Q, lanes, sums, At(V, a + c), At(Z, b + o0), counts, steps, sums)
 
     return gradient
