@@ -5,35 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
+from numba import types
 
 from passus.backend import Array
 from passus.kernels import attention as references
 from passus.kernels.attention import Settings
-from passus.kernels.native.attention_layout import (
-    added_mask,
-    block_of_queries,
-    carved,
-    flags,
-    head,
-    like,
-    places,
-    sharing,
-    steps,
-    with_rows_of_numbers,
+from passus.kernels.native.attention_arguments import (
+    INTEGERS,
+    MATRIX,
+    OFFSETS,
+    RESULT,
+    WEIGHTING,
+    Weighting,
+    weighting_of,
 )
-from passus.kernels.native.attention_parts import (
+from passus.kernels.native.attention_blocks import (
     COLUMNS,
     KEYS,
-    MATRIX,
-    NUMBER,
     PIECE,
-    PLACES,
-    RESULT,
-    WORDS,
     P,
     add_mask,
     differentiate_row,
@@ -43,10 +35,21 @@ from passus.kernels.native.attention_parts import (
     pack_columns,
     pack_transposed,
     store_rows,
-    words_of,
     zeros_behind,
 )
+from passus.kernels.native.attention_layout import (
+    added_mask,
+    block_of_queries,
+    carved,
+    head,
+    like,
+    offsets,
+    sharing,
+    steps,
+    with_rows_of_numbers,
+)
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
+from passus.kernels.native.pointers import At
 from passus.kernels.native.tile import matrix_steps, multiply_tile
 from passus.kernels.neighbours import alike
 from passus.kernels.threads import get_num_threads, split
@@ -74,22 +77,27 @@ def attention_gradients(
     threads = min(get_num_threads(), max(1, heads * work_of_head // PIECE))
     chunks = 1 if key_heads % threads == 0 or key_heads >= 4 * threads else min(threads, group * blocks)
     # The gradients of views of one array are views of one array.
-    parts = alike([q, k, v], -3) if chunks == 1 and q.ndim > 2 and q.shape == (*lead, T, D) else None
-    gq, gk, gv = parts or [
+    views = alike([q, k, v], -3) if chunks == 1 and q.ndim > 2 and q.shape == (*lead, T, D) else None
+    gq, gk, gv = views or [
         like(q, (*lead, T, D)),
         *[like(x, x.shape) if chunks == 1 else np.empty((chunks, *x.shape), np.float32) for x in (k, v)],
     ]
     first_gk, first_gv = (gk, gv) if chunks == 1 else (gk[0], gv[0])
-    arrays = [head(x) for x in (q, k, v, added, gy, y, gq, first_gk, first_gv)]
-    of_heads = [
-        *[places(x, lead) for x in (q, added, gy, y, gq)],
-        *[places(x, of_keys) for x in (k, v, first_gk, first_gv)],
-        sharing(of_keys, lead),
-    ]
-    sizes = (T, S, D, V, rows, blocks, group, chunks, gk.strides[0] // 4, gv.strides[0] // 4)
-    rows_apart, switches = steps(arrays), flags(mask, settings)
-    words, dropping = words_of(settings.dropping)
-    found, kernel, scale = np.zeros(1, np.int64), _backward(), np.float32(settings.scale)
+    inputs = tuple([head(x) for x in (q, k, v, added, gy, y)])
+    gradients = head(gq), head(first_gk), head(first_gv)
+    of_queries = [offsets(x, lead) for x in (q, added, gy, y, gq)]
+    of_heads = *of_queries, *[offsets(x, of_keys) for x in (k, v, first_gk, first_gv)], sharing(of_keys, lead)
+    sizes = Sizes(T, S, D, V, rows, blocks, group, chunks, gk.strides[0] // 4, gv.strides[0] // 4)
+    not_finite, kernel, row_steps = np.zeros(1, np.int64), _backward(), steps([*inputs, *gradients])
+    arguments = (
+        inputs,
+        (lse, not_finite),
+        gradients,
+        of_heads,
+        row_steps,
+        tuple(sizes),
+        weighting_of(mask, settings),
+    )
 
     def work(start: int, stop: int) -> None:
         wide, wide_v, long = [-(-n // COLUMNS) * COLUMNS for n in (D, V, S)]
@@ -97,71 +105,124 @@ def attention_gradients(
             long * D, S * wide, long * V, rows * KEYS, rows * KEYS, rows * wide, rows * wide_v, rows * wide,
             (S + P) * wide, (S + P) * wide_v, COLUMNS,
         )  # fmt: skip
-        kernel(
-            *arrays, *words, *of_heads, lse, *scratch, rows_apart, sizes, switches, scale, *dropping, start, stop, found
-        )
+        kernel(*arguments, scratch, (start, stop))
 
     split(work, key_heads * chunks, PIECE * chunks // (1 + group * work_of_head))
-    if found[0]:  # A number that is not finite may have been multiplied by a weight of 0.
+    if not_finite[0]:  # A number that is not finite may have been multiplied by a weight of 0.
         return references.attention_gradients.reference(*given)
     if chunks > 1:
         gk, gv = gk.sum(axis=0), gv.sum(axis=0)
     return references.summed_to(gq, q.shape), gk, gv
 
 
+class Offsets(NamedTuple):
+    """The offset of each head from the first one, in bytes, and the heads in the order of the keys that they share."""
+
+    q: Array
+    mask: Array
+    gy: Array
+    y: Array
+    gq: Array
+    k: Array
+    v: Array
+    gk: Array
+    gv: Array
+    order: Array
+
+
+class RowSteps(NamedTuple):
+    """The distance of two rows, in bytes."""
+
+    q: int
+    k: int
+    v: int
+    mask: int
+    gy: int
+    y: int
+    gq: int
+    gk: int
+    gv: int
+
+
+class Sizes(NamedTuple):
+    """Those of `attention_arguments.Sizes`, and how the work is divided."""
+
+    T: int
+    S: int
+    D: int
+    V: int
+    rows: int
+    blocks: int
+    group: int
+    """Heads that share keys."""
+    chunks: int
+    """Pieces of the queries of a group, with a sum of the gradients of keys and values for each."""
+    gk_step: int
+    """The distance of two sums of gradients of keys, in numbers."""
+    gv_step: int
+
+
+class Scratch(NamedTuple):
+    """Memory of a thread."""
+
+    transposed_k: Array
+    packed_k: Array
+    transposed_v: Array
+    scores: Array
+    gscores: Array
+    block: Array
+    """The queries of a block, times the scale."""
+    gblock: Array
+    """The output gradients of a block."""
+    gq_block: Array
+    gk_sums: Array
+    gv_sums: Array
+    zeros: Array
+
+
 @cache
 def _backward() -> Callable[..., None]:
     @compiled(
-        numba.void(
-            *[MATRIX] * 6,
-            *[RESULT] * 3,
-            WORDS,
-            WORDS,
-            *[PLACES] * 10,
-            READ,
-            *[FLAT] * 11,
-            numba.types.UniTuple(INTEGER, 9),
-            numba.types.UniTuple(INTEGER, 10),
-            numba.types.UniTuple(INTEGER, 3),
-            NUMBER,
-            numba.uint32,
-            NUMBER,
-            INTEGER,
-            INTEGER,
-            numba.int64[::1],
+        types.void(
+            types.UniTuple(MATRIX, 6),
+            types.Tuple((READ, types.int64[::1])),
+            types.UniTuple(RESULT, 3),
+            types.UniTuple(OFFSETS, len(Offsets._fields)),
+            INTEGERS[9],
+            INTEGERS[10],
+            WEIGHTING,
+            types.UniTuple(FLAT, len(Scratch._fields)),
+            types.UniTuple(INTEGER, 2),
         ),
         allocates=False,
     )
     def backward(
-        q: Any, k: Any, v: Any, mask: Any, gy: Any, y: Any, gq: Any, gk: Any, gv: Any,
-        row_words: Any, column_words: Any,
-        q_places: Any, mask_places: Any, gy_places: Any, y_places: Any, gq_places: Any,
-        k_places: Any, v_places: Any, gk_places: Any, gv_places: Any, order: Any, lse: Any,
-        transposed_k: Any, packed_k: Any, transposed_v: Any, scores: Any, gscores: Any, block: Any, gblock: Any, gq_block: Any,
-        gk_sums: Any, gv_sums: Any, zeros: Any,
-        steps: Any, sizes: Any, flags: Any, scale: Any, least: Any, kept_scale: Any, start: Any, stop: Any, found: Any,
+        inputs: Any, of_rows: Any, gradients: Any, offsets: Any, row_steps: Any, sizes: Any, weighting: Any, scratch: Any,
+        units: Any,
     ) -> None:  # fmt: skip
-        q_step, k_step, v_step, mask_step, gy_step, y_step, gq_step, gk_step, gv_step = steps
-        T, S, D, V, block_rows, blocks, group, chunks, gk_apart, gv_apart = sizes
-        causal, masked, dropped = flags
+        (q, k, v, mask, gy, y), (lse, not_finite), (gq, gk, gv) = inputs, of_rows, gradients
+        offsets, steps, sizes = Offsets(*offsets), RowSteps(*row_steps), Sizes(*sizes)
+        weighting, scratch = Weighting(*weighting), Scratch(*scratch)
+        T, S, D, V, group, blocks, chunks = sizes.T, sizes.S, sizes.D, sizes.V, sizes.group, sizes.blocks, sizes.chunks
+        scores, gscores, block, gblock = scratch.scores, scratch.gscores, scratch.block, scratch.gblock
+        gq_block, gk_sums, gv_sums, zeros = scratch.gq_block, scratch.gk_sums, scratch.gv_sums, scratch.zeros
+        causal, scale = weighting.causal, weighting.scale
         line, line_v = (D + COLUMNS - 1) // COLUMNS * COLUMNS, (V + COLUMNS - 1) // COLUMNS * COLUMNS
         one = np.float32(1)
         zeros[:] = 0
-        for unit in range(start, stop):
+        for unit in range(units[0], units[1]):
             key_head, chunk = unit // chunks, unit % chunks
-            place, place_v = k_places[key_head], v_places[key_head]
-            pack_transposed(k, place, k_step, S, D, transposed_k)
-            pack_columns(k, place, k_step, S, D, packed_k)
-            pack_transposed(v, place_v, v_step, S, V, transposed_v)
+            pack_transposed(k, offsets.k[key_head], steps.k, S, D, scratch.transposed_k)
+            pack_columns(k, offsets.k[key_head], steps.k, S, D, scratch.packed_k)
+            pack_transposed(v, offsets.v[key_head], steps.v, S, V, scratch.transposed_v)
             gk_sums[:], gv_sums[:] = 0, 0
             for pair in range(group * blocks * chunk // chunks, group * blocks * (chunk + 1) // chunks):
-                head, b = order[key_head * group + pair // blocks], pair % blocks
+                head, b = offsets.order[key_head * group + pair // blocks], pair % blocks
                 # Alternate between both ends: with a causal mask, the last blocks take longest.
                 b = b // 2 if b % 2 == 0 else blocks - 1 - b // 2
-                first, rows = b * block_rows, min(block_rows, T - b * block_rows)
-                place, place_gy = q_places[head] + first * q_step, gy_places[head] + first * gy_step
-                load_rows(q, place, q_step, rows, D, scale, block, line)
-                load_rows(gy, place_gy, gy_step, rows, V, one, gblock, line_v)
+                first, rows = b * sizes.rows, min(sizes.rows, T - b * sizes.rows)
+                load_rows(q, offsets.q[head] + first * steps.q, steps.q, rows, D, scale, block, line)
+                load_rows(gy, offsets.gy[head] + first * steps.gy, steps.gy, rows, V, one, gblock, line_v)
                 gq_block[:] = 0
                 # Query ``first + r`` sees the keys before ``reach + r``.
                 reach = S - T + first + 1 if causal else S
@@ -170,71 +231,61 @@ def _backward() -> Callable[..., None]:
                     for j in range(0, count, COLUMNS):
                         for r in range(0, rows, P):
                             if not causal or reach + min(r + P, rows) - 1 > key + j:
-                                tile_steps, at = matrix_steps(0, line, KEYS, 1, COLUMNS), r * KEYS + j
-                                multiply_tile(
-                                    P, 2, None, zeros, 0, block, r * line, transposed_k, (key + j) * D, (1, 1, D), tile_steps,
-                                    scores, at,
-                                )  # fmt: skip
+                                none, at = At(zeros, 0), r * KEYS + j
+                                A, B, C = At(block, r * line), At(scratch.transposed_k, (key + j) * D), At(scores, at)
+                                tile_steps = matrix_steps(0, line, KEYS, 1, COLUMNS)
+                                multiply_tile(P, 2, None, none, A, B, (1, 1, D), tile_steps, C)
+                                A, B, C = (
+                                    At(gblock, r * line_v),
+                                    At(scratch.transposed_v, (key + j) * V),
+                                    At(gscores, at),
+                                )
                                 tile_steps = matrix_steps(0, line_v, KEYS, 1, COLUMNS)
-                                multiply_tile(
-                                    P, 2, None, zeros, 0, gblock, r * line_v, transposed_v, (key + j) * V, (1, 1, V), tile_steps,
-                                    gscores, at,
-                                )  # fmt: skip
+                                multiply_tile(P, 2, None, none, A, B, (1, 1, V), tile_steps, C)
                     for r in range(rows):
                         at, some, i = r * KEYS, max(0, min(count, reach + causal * r - key)), head * T + first + r
-                        if masked:
-                            add_mask(scores, at, some, mask, mask_places[head] + (first + r) * mask_step + 4 * key)
-                        delta = dot(gy, place_gy + r * gy_step, y, y_places[head] + (first + r) * y_step, V)
-                        word = row_words[i] if dropped else np.uint32(0)
-                        differentiate_row(
-                            scores,
-                            gscores,
-                            at,
-                            some,
-                            lse[i],
-                            delta,
-                            dropped,
-                            word,
-                            column_words,
-                            key,
-                            least,
-                            kept_scale,
-                        )
+                        if weighting.masked:
+                            add_mask(scores, at, some, mask, offsets.mask[head] + (first + r) * steps.mask + 4 * key)
+                        at_gy, at_y = offsets.gy[head] + (first + r) * steps.gy, offsets.y[head] + (first + r) * steps.y
+                        delta = dot(gy, at_gy, y, at_y, V)
+                        word = weighting.row_words[i] if weighting.dropped else np.uint32(0)
+                        differentiate_row(scores, gscores, at, some, lse[i], delta, word, key, weighting)
                         zeros_behind(scores, at, some)
                         zeros_behind(gscores, at, some)
                     for j in range(0, V, COLUMNS):
                         for p in range(0, count, P):
                             begin = max(0, key + p - reach + 1) if causal else 0
                             if begin < rows:
-                                tile_steps, at = matrix_steps(line_v, 1, line_v, KEYS, line_v), (key + p) * line_v + j
-                                multiply_tile(
-                                    P, 2, None, gv_sums, at, scores, begin * KEYS + p, gblock, begin * line_v + j,
-                                    (1, 1, rows - begin), tile_steps, gv_sums, at,
-                                )  # fmt: skip
+                                A, B = At(scores, begin * KEYS + p), At(gblock, begin * line_v + j)
+                                C, tile_steps = (
+                                    At(gv_sums, (key + p) * line_v + j),
+                                    matrix_steps(line_v, 1, line_v, KEYS, line_v),
+                                )
+                                multiply_tile(P, 2, None, C, A, B, (1, 1, rows - begin), tile_steps, C)
                     for j in range(0, D, COLUMNS):
                         for p in range(0, count, P):
                             begin = max(0, key + p - reach + 1) if causal else 0
                             if begin < rows:
-                                tile_steps, at = matrix_steps(line, 1, line, KEYS, line), (key + p) * line + j
-                                multiply_tile(
-                                    P, 2, None, gk_sums, at, gscores, begin * KEYS + p, block, begin * line + j,
-                                    (1, 1, rows - begin), tile_steps, gk_sums, at,
-                                )  # fmt: skip
+                                A, B = At(gscores, begin * KEYS + p), At(block, begin * line + j)
+                                C, tile_steps = (
+                                    At(gk_sums, (key + p) * line + j),
+                                    matrix_steps(line, 1, line, KEYS, line),
+                                )
+                                multiply_tile(P, 2, None, C, A, B, (1, 1, rows - begin), tile_steps, C)
                         for r in range(0, rows, P):
                             some = min(count, reach + causal * (min(r + P, rows) - 1) - key)
                             if some > 0:
-                                tile_steps, at = matrix_steps(line, KEYS, line, 1, COLUMNS), r * line + j
-                                multiply_tile(
-                                    P, 2, None, gq_block, at, gscores, r * KEYS, packed_k, j * S + key * COLUMNS,
-                                    (1, 1, some), tile_steps, gq_block, at,
-                                )  # fmt: skip
-                bad = store_rows(gq_block, line, scale, gq, gq_places[head] + first * gq_step, gq_step, rows, D)
+                                A, B = At(gscores, r * KEYS), At(scratch.packed_k, j * S + key * COLUMNS)
+                                C, tile_steps = At(gq_block, r * line + j), matrix_steps(line, KEYS, line, 1, COLUMNS)
+                                multiply_tile(P, 2, None, C, A, B, (1, 1, some), tile_steps, C)
+                bad = store_rows(gq_block, line, scale, gq, offsets.gq[head] + first * steps.gq, steps.gq, rows, D)
                 if not is_finite(bad):
-                    found[0] = 1
-            at_k, at_v = gk_places[key_head] + 4 * chunk * gk_apart, gv_places[key_head] + 4 * chunk * gv_apart
-            bad_k = store_rows(gk_sums, line, one, gk, at_k, gk_step, S, D)
-            bad_v = store_rows(gv_sums, line_v, one, gv, at_v, gv_step, S, V)
+                    not_finite[0] = 1
+            at_k = offsets.gk[key_head] + 4 * chunk * sizes.gk_step
+            at_v = offsets.gv[key_head] + 4 * chunk * sizes.gv_step
+            bad_k = store_rows(gk_sums, line, one, gk, at_k, steps.gk, S, D)
+            bad_v = store_rows(gv_sums, line_v, one, gv, at_v, steps.gv, S, V)
             if not (is_finite(bad_k) and is_finite(bad_v)):
-                found[0] = 1
+                not_finite[0] = 1
 
     return backward

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from passus.backend import Array
-from passus.kernels.attention import Settings
-from passus.kernels.native.attention_parts import QUERIES, P
+from passus.kernels.native.attention_blocks import QUERIES, P
 from passus.kernels.native.buffers import LINE
 
 __all__ = [
@@ -19,11 +18,10 @@ __all__ = [
     "added_mask",
     "block_of_queries",
     "carved",
-    "flags",
     "head",
     "layout",
     "like",
-    "places",
+    "offsets",
     "sharing",
     "steps",
     "with_rows_of_numbers",
@@ -50,13 +48,8 @@ def steps(matrices: list[Array]) -> tuple[int, ...]:
     return tuple([x.strides[0] if len(x) > 1 else 0 for x in matrices])
 
 
-def flags(mask: Array | None, settings: Settings) -> tuple[int, int, int]:
-    """Whether the weights are causal, masked, and dropped."""
-    return int(settings.is_causal), int(mask is not None), int(settings.dropping is not None)
-
-
 @lru_cache(maxsize=1 << 8)
-def _places(shape: tuple[int, ...], strides: tuple[int, ...], lead: tuple[int, ...]) -> Array:
+def _offsets(shape: tuple[int, ...], strides: tuple[int, ...], lead: tuple[int, ...]) -> Array:
     strides = (0,) * (len(lead) - len(shape)) + tuple(0 if n == 1 else step for n, step in zip(shape, strides))
     found = np.zeros(lead, np.int64)
     for axis, (n, step) in enumerate(zip(lead, strides)):
@@ -64,13 +57,13 @@ def _places(shape: tuple[int, ...], strides: tuple[int, ...], lead: tuple[int, .
     return found.reshape(-1)
 
 
-def places(x: Array, lead: tuple[int, ...]) -> Array:
+def offsets(x: Array, lead: tuple[int, ...]) -> Array:
     """The offset of each head from the first one in bytes, with leading axes broadcast to ``lead``.
 
-    >>> places(np.zeros((2, 3, 4), np.float32), (3, 2))
+    >>> offsets(np.zeros((2, 3, 4), np.float32), (3, 2))
     array([ 0, 48,  0, 48,  0, 48])
     """
-    return _places(x.shape[:-2], x.strides[:-2], lead)
+    return _offsets(x.shape[:-2], x.strides[:-2], lead)
 
 
 @lru_cache(maxsize=1 << 8)
@@ -97,10 +90,10 @@ class Layout(NamedTuple):
     """That of the result, (..., T, Dv)."""
     as_queries: bool
     """Whether its axes are in memory in the order of those of the queries."""
-    places: list[Array]
-    """Those of queries, keys, values, mask and result, and the heads in the order of the keys that they share."""
+    offsets: tuple[Array, ...]
+    """`attention_arguments.Offsets`."""
     steps: tuple[int, ...]
-    """The distance of rows of these five, in bytes."""
+    """`attention_arguments.RowSteps`."""
     heads: int
     rows: int
     """Queries in a block."""
@@ -123,13 +116,13 @@ def layout(
     y = like(q, (*lead, T, V))
     leading_axes = of_q[0][:-2], of_k[0], of_k[0], of_mask[0][:-1], lead
     strides = of_q[1], of_k[1], of_v[1], of_mask[1], y.strides
-    of_heads = [_places(axes, step[:-2], lead) for axes, step in zip(leading_axes, strides)]
+    of_heads = [_offsets(axes, step[:-2], lead) for axes, step in zip(leading_axes, strides)]
     of_rows = tuple([step[-2] for step in strides])
     if of_mask[0][-1] == 1:
         of_rows = (*of_rows[:3], 0, of_rows[4])
     rows, blocks = (T, 1) if T <= FEW else block_of_queries(T)
     as_queries = y.ndim == q.ndim and y.strides == np.empty_like(q, shape=y.shape).strides
-    return Layout(y.shape, as_queries, [*of_heads, sharing(of_k[0], lead)], of_rows, math.prod(lead), rows, blocks)
+    return Layout(y.shape, as_queries, (*of_heads, sharing(of_k[0], lead)), of_rows, math.prod(lead), rows, blocks)
 
 
 def added_mask(mask: Array | None) -> Array:
@@ -153,11 +146,11 @@ def block_of_queries(count: int) -> tuple[int, int]:
     return -(-rows // P) * P, number
 
 
-def carved(*counts: int) -> list[Array]:
+def carved(*counts: int) -> tuple[Array, ...]:
     """Arrays of these sizes from one allocation, each at the beginning of a line of the cache."""
     memory: Any = np.empty(sum(counts) + LINE * (len(counts) + 1), np.float32)
-    place, arrays = -memory.ctypes.data % (4 * LINE) // 4, []
+    first, arrays = -memory.ctypes.data % (4 * LINE) // 4, []
     for count in counts:
-        arrays.append(memory[place : place + count])
-        place += -(-count // LINE) * LINE
-    return arrays
+        arrays.append(memory[first : first + count])
+        first += -(-count // LINE) * LINE
+    return tuple(arrays)

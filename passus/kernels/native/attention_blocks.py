@@ -1,4 +1,4 @@
-"""Pieces of the kernels of attention: how matrices are laid out for the tile, and what happens to rows of scores.
+"""Blocks of attention: how matrices are laid out for the tile, and what is computed along rows of scores.
 
 Blocks are padded to whole tiles, so that no product has a remainder: P rows, `COLUMNS` columns.
 """
@@ -8,16 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from passus.backend import Array
-from passus.kernels.attention import Dropping
 from passus.kernels.native import instructions
-from passus.kernels.native.compiling import FLAT, INTEGER, inlined
+from passus.kernels.native.compiling import inlined
 from passus.kernels.native.elementary import exp_below_zero
 from passus.kernels.native.loops import fold_vectors, for_vectors
 from passus.kernels.native.processor import rows_of_tile
@@ -43,20 +40,14 @@ from passus.kernels.native.vectors import INTEGERS, VECTOR, vector
 __all__ = [
     "COLUMNS",
     "KEYS",
-    "MATRIX",
-    "NUMBER",
     "PIECE",
-    "PLACES",
     "QUERIES",
-    "RESULT",
-    "WORDS",
     "P",
     "add_mask",
     "differentiate_row",
     "dot",
     "drop",
     "exponentials",
-    "forward_signature",
     "is_finite",
     "load_rows",
     "pack_columns",
@@ -67,7 +58,6 @@ __all__ = [
     "store_row",
     "store_rows",
     "weight",
-    "words_of",
     "zeros_behind",
 ]
 
@@ -82,43 +72,9 @@ KEYS = 96
 PIECE = 1 << 20
 """Multiplications that are worth a thread."""
 
-MATRIX = numba.types.Array(numba.float32, 2, "A", readonly=True)
-RESULT = numba.types.Array(numba.float32, 2, "A")
-PLACES = numba.types.Array(numba.int64, 1, "C", readonly=True)
-WORDS = numba.types.Array(numba.uint32, 1, "C", readonly=True)
-NUMBER = numba.float32
-
 LOWEST = float(np.finfo(np.float32).min)
 SMALLEST = float(np.finfo(np.float32).tiny)
 LEAST = np.float32(-np.inf)
-
-NO_WORDS = [np.zeros(1, np.uint32)] * 2, (np.uint32(0), np.float32(1))
-"""Dropout that keeps all weights: unused keys, the threshold and the factor."""
-
-
-def forward_signature(written: int) -> Any:
-    """The types of the arguments of a forward kernel; ``written``: number of flat arrays that it writes to."""
-    return types.void(
-        *[MATRIX] * 4,
-        RESULT,
-        *[WORDS] * 2,
-        *[PLACES] * 6,
-        *[FLAT] * written,
-        *[types.UniTuple(INTEGER, count) for count in (5, 6, 3)],
-        NUMBER,
-        types.uint32,
-        NUMBER,
-        *[INTEGER] * 2,
-        types.int64[::1],
-    )
-
-
-def words_of(dropping: Dropping | None) -> tuple[list[Array], tuple[np.uint32, np.float32]]:
-    """The random keys of queries, those of keys with `LANES` more, and the threshold and factor of dropout."""
-    if dropping is None:
-        return NO_WORDS
-    columns = np.concatenate([dropping.columns, np.zeros(LANES, np.uint32)])
-    return [dropping.rows.reshape(-1), columns], (np.uint32(dropping.least), np.float32(dropping.scale))
 
 
 @inlined
@@ -157,8 +113,8 @@ def _kept(
 
         x, key, _, index, least, scale = args
         data = context.make_array(signature.args[2])(context, builder, args[2]).data
-        place = builder.bitcast(builder.gep(data, [index]), INTEGERS.as_pointer())
-        bits = builder.xor(instructions.splat(builder, key, INTEGERS), builder.load(place, align=4))
+        words = builder.bitcast(builder.gep(data, [index]), INTEGERS.as_pointer())
+        bits = builder.xor(instructions.splat(builder, key, INTEGERS), builder.load(words, align=4))
         bits = builder.mul(mixed(bits, 16), ir.Constant(INTEGERS, [0x85EBCA6B] * LANES))
         bits = mixed(builder.mul(mixed(bits, 13), ir.Constant(INTEGERS, [0xC2B2AE35] * LANES)), 16)
         kept = builder.icmp_unsigned(">=", bits, instructions.splat(builder, least, INTEGERS))
@@ -175,13 +131,13 @@ def is_finite(found: Any) -> Any:
 
 
 @inlined
-def pack_transposed(x: Any, place: Any, step: Any, rows: Any, columns: Any, packed: Any) -> None:
+def pack_transposed(x: Any, offset: Any, step: Any, rows: Any, columns: Any, packed: Any) -> None:
     """A matrix (rows, columns) as (tiles of rows, columns, `COLUMNS`), with zeros for missing rows."""
     for first in range(0, rows, COLUMNS):
         for lane in range(0, COLUMNS, LANES):
             some, to = min(LANES, rows - first - lane), first * columns + lane
             if some > 0:
-                at = place + (first + lane) * step
+                at = offset + (first + lane) * step
                 for j in range(0, columns, LANES):
                     count = min(LANES, columns - j)
                     copy_transposed(x, at + 4 * j, step, some, count, packed, to + j * COLUMNS, COLUMNS)
@@ -191,10 +147,10 @@ def pack_transposed(x: Any, place: Any, step: Any, rows: Any, columns: Any, pack
 
 
 @inlined
-def pack_columns(x: Any, place: Any, step: Any, rows: Any, columns: Any, packed: Any) -> None:
+def pack_columns(x: Any, offset: Any, step: Any, rows: Any, columns: Any, packed: Any) -> None:
     """A matrix (rows, columns) as (tiles of columns, rows, `COLUMNS`), with zeros for missing columns."""
     for first in range(0, columns, LANES):
-        at, to = place + 4 * first, first // COLUMNS * COLUMNS * rows + first % COLUMNS
+        at, to = offset + 4 * first, first // COLUMNS * COLUMNS * rows + first % COLUMNS
         if first + LANES <= columns:
             for row in range(rows):
                 store(packed, to + row * COLUMNS, vector_at(x, at + row * step, all_lanes()), all_lanes())
@@ -215,12 +171,12 @@ def _load_scaled(arguments: Any, j: Any, lanes: Any) -> None:
 
 
 @inlined
-def load_rows(x: Any, place: Any, step: Any, rows: Any, columns: Any, scale: Any, block: Any, line: Any) -> None:
+def load_rows(x: Any, offset: Any, step: Any, rows: Any, columns: Any, scale: Any, block: Any, line: Any) -> None:
     """Write ``scale * x`` as rows of ``line`` numbers, with zeros for missing columns, and for missing rows of a tile."""
     zero, factor = splat(np.float32(0)), splat(scale)
     for row in range(rows):
         to = row * line
-        for_vectors(_load_scaled, (x, place + row * step, factor, block, to), columns)
+        for_vectors(_load_scaled, (x, offset + row * step, factor, block, to), columns)
         for j in range((columns + LANES - 1) // LANES * LANES, line, LANES):
             store(block, to + j, zero, all_lanes())
     for i in range(rows * line, (rows + P - 1) // P * P * line, LANES):
@@ -228,13 +184,13 @@ def load_rows(x: Any, place: Any, step: Any, rows: Any, columns: Any, scale: Any
 
 
 @inlined
-def store_rows(block: Any, line: Any, scale: Any, x: Any, place: Any, step: Any, rows: Any, columns: Any) -> Any:
-    """Store rows of ``line`` numbers, multiplied by ``scale``, into rows of a matrix that begin ``place + i * step`` bytes after
+def store_rows(block: Any, line: Any, scale: Any, x: Any, offset: Any, step: Any, rows: Any, columns: Any) -> Any:
+    """Store rows of ``line`` numbers, multiplied by ``scale``, into rows of a matrix that begin ``offset + i * step`` bytes after
     the first number of x. Returns a vector for `is_finite`.
     """
     found = splat(np.float32(0))
     for row in range(rows):
-        found = found + store_row(block, row * line, scale, x, (place + row * step) // 4, columns)
+        found = found + store_row(block, row * line, scale, x, (offset + row * step) // 4, columns)
     return found
 
 
@@ -271,15 +227,15 @@ def dot(x: Any, at_x: Any, y: Any, at_y: Any, count: Any) -> Any:
 
 @inlined
 def _add_mask(arguments: Any, j: Any, lanes: Any) -> None:
-    scores, at, mask, place = arguments
-    masked = _masked_score(load(scores, at + j, all_lanes()), vector_at(mask, place + 4 * j, lanes))
+    scores, at, mask, offset = arguments
+    masked = _masked_score(load(scores, at + j, all_lanes()), vector_at(mask, offset + 4 * j, lanes))
     store(scores, at + j, masked, all_lanes())
 
 
 @inlined
-def add_mask(scores: Any, at: Any, count: Any, mask: Any, place: Any) -> None:
+def add_mask(scores: Any, at: Any, count: Any, mask: Any, offset: Any) -> None:
     """Add a row of a mask to a row of scores."""
-    for_vectors(_add_mask, (scores, at, mask, place), count)
+    for_vectors(_add_mask, (scores, at, mask, offset), count)
 
 
 @inlined
@@ -318,29 +274,29 @@ def zeros_behind(scores: Any, at: Any, count: Any) -> None:
 
 
 @inlined
-def drop(scores: Any, at: Any, count: Any, key: Any, keys: Any, first: Any, least: Any, scale: Any) -> None:
-    """Dropout of a row of weights, whose keys begin at ``keys[first]``."""
+def drop(scores: Any, at: Any, count: Any, word: Any, first: Any, weighting: Any) -> None:
+    """Dropout of a row of weights. ``word``: the random key of the query; ``first``: the key of the first weight."""
+    words, least, scale = weighting.column_words, weighting.least, splat(weighting.kept_scale)
     for j in range(0, count, LANES):
-        kept = _kept(load(scores, at + j, all_lanes()), key, keys, first + j, least, splat(scale))
+        kept = _kept(load(scores, at + j, all_lanes()), word, words, first + j, least, scale)
         store(scores, at + j, kept, all_lanes())
 
 
 @inlined
 def differentiate_row(
-    scores: Any, gradients: Any, at: Any, count: Any, lse: Any, delta: Any, dropped: Any,
-    key: Any, keys: Any, first: Any, least: Any, scale: Any,
-) -> None:  # fmt: skip
+    scores: Any, gradients: Any, at: Any, count: Any, lse: Any, delta: Any, word: Any, first: Any, weighting: Any
+) -> None:
     """Replace the scores of a row by its weights, and the gradients of the weights by those of the scores."""
     shift, less, whole = splat(lse), splat(delta), count - count % LANES
     if whole < count:
         lanes = first_lanes(count - whole)
         store(scores, at + whole, load_or(scores, at + whole, lanes, splat(LEAST)), all_lanes())
-    if dropped:
-        factor = splat(scale)
+    if weighting.dropped:
+        words, least, scale = weighting.column_words, weighting.least, splat(weighting.kept_scale)
         for j in range(0, count, LANES):
             p = weight(load(scores, at + j, all_lanes()), shift)
-            g = _kept(load(gradients, at + j, all_lanes()), key, keys, first + j, least, factor)
-            store(scores, at + j, _kept(p, key, keys, first + j, least, factor), all_lanes())
+            g = _kept(load(gradients, at + j, all_lanes()), word, words, first + j, least, scale)
+            store(scores, at + j, _kept(p, word, words, first + j, least, scale), all_lanes())
             store(gradients, at + j, score_gradient(p, g, less), all_lanes())
     else:
         for j in range(0, count, LANES):
