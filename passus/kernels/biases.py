@@ -19,14 +19,15 @@ def _suits(x: Array, b: Array, name: str, axis: int, xp: Any) -> bool:
     """Whether the channels of x, along an axis counted from 0, are last in memory, and b has a number for each of them."""
     return bool(
         worth_kernel(x.size, *THRESHOLDS)
-        and fit((x, x.shape), (b, x.shape[axis : axis + 1]))
+        and fit(x.shape, x)
+        and fit(x.shape[axis : axis + 1], b)
         and b.flags.c_contiguous
         and axis_last(x, axis).flags.c_contiguous
     )
 
 
 def _gradient_suits(gy: Array, x: Array, b: Array, name: str, axis: int, xp: Any) -> bool:
-    return _suits(x, b, name, axis, xp) and fit((gy, x.shape)) and gy.strides == x.strides
+    return _suits(x, b, name, axis, xp) and fit(x.shape, gy) and gy.strides == x.strides
 
 
 @kernel(_suits)
