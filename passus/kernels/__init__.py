@@ -1,4 +1,4 @@
-"""Computations on arrays that are worth a compiled kernel of their own; each has a reference in plain array code."""
+"""Computations on arrays that are worth a compiled kernel; each has a reference in plain array code."""
 
 from passus import exports as _exports
 from passus.kernels.dispatch import start_using as start_using

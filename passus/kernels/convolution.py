@@ -1,4 +1,4 @@
-"""Convolution in array code: patches of the images are the rows of a matrix, and one product does the rest.
+"""Convolution in array code: a matrix product whose rows are patches of the images.
 
 Images are (N, C, *size) with one to three axes of space; weights are (O, C / groups, *kernel). ``stride`` and ``dilation``
 hold a number for each axis of space, ``padding`` a pair (before, after). Results have their channels last in memory, which
@@ -17,13 +17,13 @@ from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
 from passus.kernels.layout import (
     Padding,
     Sizes,
-    blank,
     channels_last,
     channels_second,
-    inside,
-    meetings,
+    interior,
     padded,
     window_counts,
+    window_positions,
+    zero_images,
 )
 from passus.kernels.products import batched
 
@@ -37,11 +37,11 @@ __all__ = [
 ]
 
 THRESHOLDS = 1 << 10, 1 << 19
-"""Multiplications from which on a kernel is worth it, and those from which on the first kernel is: some tenths of a millisecond
-of work here.
+"""Number of multiplications from which a kernel is worth its call, after the first use of a kernel and before: some tenths of a
+millisecond of work here.
 """
 
-MOST = 1 << 26
+MAX_PATCH_NUMBERS = 1 << 26
 """Numbers of patches that are in memory at once. A larger batch is halved, because patches take several times its memory."""
 
 
@@ -84,7 +84,7 @@ def convolve(
 ) -> Array:
     """The images (N, O, *out) from ``x`` (N, C, *size), with a bias ``b`` (O,) added to the channels."""
     columns = im2col(x, W.shape[2:], stride, padding, dilation)
-    if columns.size > MOST and len(x) > 1:
+    if columns.size > MAX_PATCH_NUMBERS and len(x) > 1:
         halves = [convolve(half, W, b, stride, padding, dilation, groups) for half in _halves(x)]
         return backend_of(x).xp.concatenate(halves)
     out = columns.shape[-len(stride) :]
@@ -102,7 +102,7 @@ def convolve_input_gradient(
     """The gradient (N, C, *size) for the images; as a function of ``gy`` (N, O, *out), the transposed convolution."""
     axes = len(stride)
     pixels = len(gy) * math.prod(gy.shape[2:])
-    if pixels * groups * math.prod(W.shape[1:]) > MOST and len(gy) > 1:
+    if pixels * groups * math.prod(W.shape[1:]) > MAX_PATCH_NUMBERS and len(gy) > 1:
         halves = [convolve_input_gradient(half, W, size, stride, padding, dilation, groups) for half in _halves(gy)]
         return backend_of(gy).xp.concatenate(halves)
     rows = _rows(gy, axes, groups) @ _matrices(W, groups)
@@ -118,7 +118,7 @@ def convolve_weight_gradient(
 ) -> Array:
     """The gradient (O, C / groups, *kernel) for the weights."""
     columns = im2col(x, kernel, stride, padding, dilation)
-    if columns.size > MOST and len(x) > 1:
+    if columns.size > MAX_PATCH_NUMBERS and len(x) > 1:
         pairs = zip(_halves(x), _halves(gy))
         return sum(convolve_weight_gradient(*half, kernel, stride, padding, dilation, groups) for half in pairs)
     gW = batched(_rows(gy, len(stride), groups).swapaxes(1, 2), _rows(columns, len(stride), groups))
@@ -138,11 +138,11 @@ def col2im(columns: Array, size: Sizes, stride: Sizes, padding: Padding, dilatio
     """The images (N, ..., *size) whose pixels are the sums of their copies in patches (N, ..., *kernel, *out)."""
     backend, axes = backend_of(columns), len(stride)
     channels, kernel, out = columns.shape[1 : -2 * axes], columns.shape[-2 * axes : -axes], columns.shape[-axes:]
-    images = blank(columns, channels, size, padding)
-    for position, pixels in meetings(kernel, stride, dilation, out):
+    images = zero_images(columns, channels, size, padding)
+    for position, pixels in window_positions(kernel, stride, dilation, out):
         patch = columns[(..., *position, *[slice(None)] * axes)]
         images = backend.add_at(images, pixels, patch)
-    return images[inside(size, padding)]
+    return images[interior(size, padding)]
 
 
 def extents(kernel: Sizes, dilation: Sizes) -> Sizes:

@@ -1,4 +1,4 @@
-"""Functions of each element by itself that are worth a pass of their own through large arrays."""
+"""Elementwise functions that are worth a separate pass over large arrays."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
 __all__ = ["dropped_out", "exp_below_zero", "is_dense", "limited", "limited_gradient", "limited_sum", "masked", "where"]
 
 THRESHOLDS = 1 << 16, 1 << 18
-"""From how many elements on a kernel is worth it, and from how many on the first one is; below, NumPy is quick
-enough."""
+"""Number of elements from which a kernel is worth its call: after the first use of a kernel, and before."""
 
 
 def _suits(x: Array, low: float, high: float) -> bool:
@@ -56,7 +55,7 @@ def limited_sum(x0: Array, x1: Array, low: float, high: float) -> Array:
 
 @kernel(_suits)
 def limited(x: Array, low: float, high: float) -> Array:
-    """``min(max(x, low), high)``; a NaN stays one.
+    """``min(max(x, low), high)``; NaN is unchanged.
 
     >>> limited(np.array([-1.0, 2.0, 9.0]), 0.0, 6.0)
     array([0., 2., 6.])
@@ -79,7 +78,7 @@ BITS = {np.dtype(f"f{size}"): np.dtype(f"i{size}") for size in (2, 4, 8)}
 
 
 def masked(x: Array, mask: Array) -> Array:
-    """``x`` where the mask holds, and 0 elsewhere, be ``x`` infinite there or NaN; a product would be NaN.
+    """``x`` where the mask holds, and 0 elsewhere, even if ``x`` is infinite or NaN there; a product would be NaN.
 
     The shapes broadcast; given a Variable, the result is one.
 
@@ -95,7 +94,7 @@ def masked(x: Array, mask: Array) -> Array:
 
 
 BRANCHES = 1 << 13
-"""From how many elements on np.where, which branches for each element, is slower than two products of integers."""
+"""Number of elements from which np.where, which branches for each element, is slower than two products of integers."""
 
 
 def where(mask: Array, x: Any, y: Any) -> Any:
@@ -123,7 +122,7 @@ def exp_below_zero(x: Any) -> Any:
 
 
 def is_dense(x: Array) -> bool:
-    """Whether the elements fill a piece of memory, in whatever order of the axes."""
+    """Whether an array has no gaps in memory, in any order of the axes."""
     axes = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
     dense: bool = x.transpose(axes).flags.c_contiguous
     return dense

@@ -21,21 +21,21 @@ Numbers: TypeAlias = Any
 class Cell(NamedTuple):
     """A kind of cell.
 
-    ``step(xp, xs, hs, h, c)``: ``xs`` and ``hs`` hold, for each gate, what the input and the last result contribute. Returns
-    the new h and c, and what ``gradient`` needs.
+    ``step(xp, xs, hs, h, c)``: ``xs`` and ``hs`` hold, for each gate, the contributions of the input and of the last result.
+    Returns the new h and c, and the arrays that ``gradient`` needs.
     ``gradient(xp, gh, gc, saved, h_before, h, c_before, c)``: returns the gradients for ``xs``, for ``hs``, for h itself where
     it is used outside of ``hs``, and for c.
     """
 
     gates: int
-    """How many blocks of columns the weights have."""
+    """Number of blocks of columns of the weights."""
     saved: int
-    """How many arrays (N, H) a step keeps for its gradient."""
+    """Number of arrays (N, H) that a step saves for its gradient."""
     has_c: bool
-    """Whether it has a cell state c beside h."""
+    """Whether it has a cell state c in addition to h."""
     separate: bool
-    """Whether ``hs`` is more than an addend of ``xs``: its last gate has a bias of its own, its gradients are others than those of
-    ``xs``, and h is used outside of it."""
+    """Whether ``hs`` is more than an addend of ``xs``: its last gate has a separate bias, its gradients differ from those of
+    ``xs``, and h is also used directly."""
     step: Callable[..., Any]
     gradient: Callable[..., Any]
 
@@ -53,7 +53,7 @@ def _tanh_gradient(
 
 def _relu_step(xp: Any, xs: Any, hs: Any, h: Numbers, c: Numbers) -> Any:
     total = xs[0] + hs[0]
-    return masked(total, ~(total <= 0)), c, ()  # NaN stays NaN.
+    return masked(total, ~(total <= 0)), c, ()  # NaN is unchanged.
 
 
 def _relu_gradient(

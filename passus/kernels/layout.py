@@ -13,16 +13,16 @@ __all__ = [
     "Padding",
     "Sizes",
     "axis_last",
-    "blank",
     "channels_last",
     "channels_last_in_memory",
     "channels_second",
-    "inside",
+    "interior",
     "last_axis_at",
-    "meetings",
     "padded",
     "window_count",
     "window_counts",
+    "window_positions",
+    "zero_images",
 ]
 
 Sizes: TypeAlias = tuple[int, ...]
@@ -56,17 +56,17 @@ def channels_last_in_memory(x: Array) -> Array:
     return channels_second(backend_of(x).xp.ascontiguousarray(channels_last(x)))
 
 
-def blank(like: Array, channels: Sizes, size: Sizes, padding: Padding) -> Array:
-    """As many images (N, *channels, *size) of zeros as there are in ``like``, with room for padding."""
+def zero_images(like: Array, channels: Sizes, size: Sizes, padding: Padding) -> Array:
+    """Images (N, *channels, *size) of zeros, one for each image in ``like``, with room for padding."""
     wide = [before + n + after for n, (before, after) in zip(size, padding)]
     images = backend_of(like).xp.zeros((len(like), *wide, *channels), like.dtype)
     return images.transpose(0, *range(1 + len(size), images.ndim), *range(1, 1 + len(size)))
 
 
-def inside(size: Sizes, padding: Padding) -> tuple[Any, ...]:
+def interior(size: Sizes, padding: Padding) -> tuple[Any, ...]:
     """The index of the pixels that are not padding.
 
-    >>> inside((5,), ((2, 1),))
+    >>> interior((5,), ((2, 1),))
     (Ellipsis, slice(2, 7, None))
     """
     return (..., *[slice(before, before + n) for n, (before, _) in zip(size, padding)])
@@ -77,7 +77,7 @@ def padded(x: Array, padding: Padding) -> Array:
     if not any(map(any, padding)):
         return x
     size = x.shape[2:]
-    return backend_of(x).add_at(blank(x, x.shape[1:2], size, padding), inside(size, padding), x)
+    return backend_of(x).add_at(zero_images(x, x.shape[1:2], size, padding), interior(size, padding), x)
 
 
 def window_count(size: int, extent: int, stride: int, padding: int) -> int:
@@ -102,10 +102,12 @@ def window_counts(size: Sizes, extents: Sizes, stride: Sizes, padding: Padding) 
     return counts if min(counts) > 0 else ()
 
 
-def meetings(kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes) -> Iterator[tuple[Sizes, tuple[Any, ...]]]:
+def window_positions(
+    kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes
+) -> Iterator[tuple[Sizes, tuple[Any, ...]]]:
     """Each position in a window, and the index of the pixels at this position in all windows.
 
-    >>> list(meetings((2,), stride=(2,), dilation=(1,), out=(3,)))
+    >>> list(window_positions((2,), stride=(2,), dilation=(1,), out=(3,)))
     [((0,), (Ellipsis, slice(0, 5, 2))), ((1,), (Ellipsis, slice(1, 6, 2)))]
     """
     for position in product(*map(range, kernel)):

@@ -1,4 +1,4 @@
-"""Freed memory stays with the process, so that large arrays of each step cost no page faults."""
+"""Retain freed memory in the process, so that large arrays of each step cause no page faults."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from passus.backend import Array
 
-__all__ = ["alike", "joined"]
+__all__ = ["joined", "joined_like"]
 
 
 def joined(parts: Sequence[Any], axis: int) -> Array | None:
@@ -27,25 +27,25 @@ def joined(parts: Sequence[Any], axis: int) -> Array | None:
     base = first.base if type(first) is np.ndarray else None
     if type(base) is not np.ndarray or not base.flags.c_contiguous:
         return None
-    start, shape = _place(first), list(first.shape)
+    start, shape = _address(first), list(first.shape)
     for part in parts:
         if type(part) is not np.ndarray or part.base is not base or part.dtype != first.dtype:
             return None
         shape[axis] = part.shape[axis]
         if part.strides != first.strides or list(part.shape) != shape:
             return None
-        if _place(part) != start + count * first.strides[axis]:
+        if _address(part) != start + count * first.strides[axis]:
             return None
         count += part.shape[axis]
     shape[axis] = count
-    return np.ndarray(shape, first.dtype, base, start - _place(base), first.strides)
+    return np.ndarray(shape, first.dtype, base, start - _address(base), first.strides)
 
 
-def alike(parts: Sequence[Array], axis: int) -> list[Array] | None:
-    """New arrays of these shapes, as views of one array; None unless the given ones are.
+def joined_like(parts: Sequence[Array], axis: int) -> list[Array] | None:
+    """New arrays of these shapes, as neighbouring views of one array; None unless the given arrays are such views.
 
     >>> x = np.zeros((2, 3))
-    >>> gradients = alike([x[:, :1], x[:, 1:]], 1)
+    >>> gradients = joined_like([x[:, :1], x[:, 1:]], 1)
     >>> [gx.shape for gx in gradients], joined(gradients, 1).shape
     ([(2, 1), (2, 2)], (2, 3))
     """
@@ -59,6 +59,6 @@ def alike(parts: Sequence[Array], axis: int) -> list[Array] | None:
     return [y[(*before, slice(start, stop))] for start, stop in edges]
 
 
-def _place(x: Array) -> int:
+def _address(x: Array) -> int:
     place: int = x.__array_interface__["data"][0]
     return place

@@ -1,4 +1,4 @@
-"""One line on stderr while kernels are compiled, so that users know why a minute passes."""
+"""A line on stderr while kernels are compiled, which explains a pause of up to a minute."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import os
 import sys
 from functools import cache
 
-__all__ = ["compiling", "say"]
+__all__ = ["compiling", "print_once"]
 
-QUIET = "PASSUS_QUIET"
+QUIET_VARIABLE = "PASSUS_QUIET"
 """The environment variable that silences notices."""
 
 
 def compiling() -> None:
     """Print a notice before a kernel is compiled, once in a process."""
-    say(
+    print_once(
         "compiling kernels for this processor. Each is compiled once and kept on the disk; the first convolution takes up to "
-        f"a minute (hide this line with {QUIET}=1)"
+        f"a minute (hide this line with {QUIET_VARIABLE}=1)"
     )
 
 
 @cache
-def say(text: str) -> None:
+def print_once(text: str) -> None:
     """Print a line to stderr, once in a process."""
-    if sys.stderr is not None and not os.environ.get(QUIET):
+    if sys.stderr is not None and not os.environ.get(QUIET_VARIABLE):
         print(f"passus: {text}", file=sys.stderr, flush=True)

@@ -20,37 +20,37 @@ from passus.kernels.elementwise import masked
 from passus.kernels.layout import (
     Padding,
     Sizes,
-    blank,
     channels_last,
     channels_last_in_memory,
     channels_second,
-    inside,
-    meetings,
+    interior,
     padded,
     window_counts,
+    window_positions,
+    zero_images,
 )
-from passus.kernels.sums import LONG
+from passus.kernels.sums import MAX_SEQUENTIAL
 
 __all__ = ["average_pooling", "average_pooling_gradient", "max_pooling", "max_pooling_gradient", "pixels_at"]
 
 
 THRESHOLDS = 1 << 9, 1 << 15
-"""Pixels from which on a kernel is worth it, and those from which on the first kernel is."""
+"""Number of pixels from which a kernel is worth its call: after the first use of a kernel, and before."""
 
 
 def _suits(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, *_: Any) -> bool:
     if not plain_float32(x) or not worth_kernel(x.size, *THRESHOLDS) or x.ndim != 4:
         return False
-    return window_counts(x.shape[2:], kernel, stride, padding) != () and _meet_pixels(kernel, padding)
+    return window_counts(x.shape[2:], kernel, stride, padding) != () and _windows_contain_pixels(kernel, padding)
 
 
 def _gradient_suits(gy: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, *_: Any) -> bool:
     if not plain_float32(gy) or not worth_kernel(gy.size * math.prod(kernel), *THRESHOLDS) or gy.ndim != 4:
         return False
-    return window_counts(size, kernel, stride, padding) == gy.shape[2:] and _meet_pixels(kernel, padding)
+    return window_counts(size, kernel, stride, padding) == gy.shape[2:] and _windows_contain_pixels(kernel, padding)
 
 
-def _meet_pixels(kernel: Sizes, padding: Padding) -> bool:
+def _windows_contain_pixels(kernel: Sizes, padding: Padding) -> bool:
     """Whether each window contains a pixel of the image, as the kernels assume."""
     return all(0 <= before < k and 0 <= after < k for k, (before, after) in zip(kernel, padding))
 
@@ -60,14 +60,14 @@ def _suits_max(x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> bool
 
 
 def _suits_average(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, divisor: Any) -> bool:
-    return _suits(x, kernel, stride, padding) and max(kernel) <= LONG
+    return _suits(x, kernel, stride, padding) and max(kernel) <= MAX_SEQUENTIAL
 
 
 def _average_gradient_suits(
     gy: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, divisor: Any
 ) -> bool:
-    meet = math.prod([-(-k // step) for k, step in zip(kernel, stride)])
-    return meet <= LONG and _gradient_suits(gy, size, kernel, stride, padding)
+    windows_per_pixel = math.prod([-(-k // step) for k, step in zip(kernel, stride)])
+    return windows_per_pixel <= MAX_SEQUENTIAL and _gradient_suits(gy, size, kernel, stride, padding)
 
 
 def _max_gradient_suits(
@@ -85,16 +85,16 @@ def max_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> tup
     NaN is larger than any number. The padding is smaller than any pixel.
     """
     xp, out = backend_of(x).xp, window_counts(x.shape[2:], kernel, stride, padding)
-    x = _surrounded(channels_last_in_memory(x), padding)
+    x = _padded_with_smallest(channels_last_in_memory(x), padding)
     windows = _passes(kernel, stride, out)
     _, pixels = next(windows)
     y = x[pixels]
     positions = xp.broadcast_to(_first_inside(kernel, stride, padding, out), y.shape)
     for position, pixels in windows:
-        met = x[pixels]
-        larger = met > y if x.dtype.kind != "f" else (met > y) | (met != met)
+        candidates = x[pixels]
+        larger = candidates > y if x.dtype.kind != "f" else (candidates > y) | (candidates != candidates)
         y, positions = (
-            xp.maximum(y, met),
+            xp.maximum(y, candidates),
             xp.maximum(positions, larger * position),
         )  # Later positions have higher numbers.
     return y, positions
@@ -106,10 +106,10 @@ def max_pooling_gradient(
 ) -> Array:
     """The images (N, C, *size) in which each ``gy`` (N, C, *out) is added to the pixel at its position in the window."""
     backend = backend_of(gy)
-    images = blank(gy, gy.shape[1:2], size, padding)
+    images = zero_images(gy, gy.shape[1:2], size, padding)
     for position, pixels in _passes(kernel, stride, gy.shape[2:]):
         images = backend.add_at(images, pixels, masked(gy, positions == position))
-    return images[inside(size, padding)]
+    return images[interior(size, padding)]
 
 
 def pixels_at(positions: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> Array:
@@ -136,22 +136,22 @@ def average_pooling_gradient(
     """The gradient (N, C, *size) for the images: each pixel gets a share from every window that contains it."""
     backend = backend_of(gy)
     share = gy / backend.xp.asarray(divisor, gy.dtype)
-    images = blank(share.astype(_dtype_of_sums(gy, kernel), copy=False), gy.shape[1:2], size, padding)
+    images = zero_images(share.astype(_dtype_of_sums(gy, kernel), copy=False), gy.shape[1:2], size, padding)
     for _, pixels in _passes(kernel, stride, gy.shape[2:]):
         images = backend.add_at(images, pixels, share)
-    return images[inside(size, padding)].astype(gy.dtype, copy=False)
+    return images[interior(size, padding)].astype(gy.dtype, copy=False)
 
 
 def _passes(kernel: Sizes, stride: Sizes, out: Sizes) -> Iterator[tuple[Any, tuple[Any, ...]]]:
     """The number of each position in the window, in the smallest integer dtype, and its pixels in all windows."""
     dtype = _dtype_of_positions(kernel)
-    for number, (_, pixels) in enumerate(meetings(kernel, stride, (1,) * len(kernel), out)):
+    for number, (_, pixels) in enumerate(window_positions(kernel, stride, (1,) * len(kernel), out)):
         yield dtype.type(number), pixels
 
 
 def _dtype_of_sums(x: Array, kernel: Sizes) -> Any:
     """The dtype in which the numbers of a window are added, one after the other."""
-    return np.float64 if x.dtype == np.float32 and math.prod(kernel) > LONG else x.dtype
+    return np.float64 if x.dtype == np.float32 and math.prod(kernel) > MAX_SEQUENTIAL else x.dtype
 
 
 def _dtype_of_positions(kernel: Sizes) -> np.dtype[Any]:
@@ -167,7 +167,7 @@ def _first_inside(kernel: Sizes, stride: Sizes, padding: Padding, out: Sizes) ->
     return positions
 
 
-def _surrounded(x: Array, padding: Padding) -> Array:
+def _padded_with_smallest(x: Array, padding: Padding) -> Array:
     """The images with the smallest number of their dtype around them; ``x`` itself if there is no padding."""
     if not any(map(any, padding)):
         return x

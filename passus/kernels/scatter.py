@@ -8,12 +8,12 @@ import numpy as np
 
 from passus.backend import Array, backend_of
 from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
-from passus.kernels.sums import LONG, total
+from passus.kernels.sums import MAX_SEQUENTIAL, total
 
 __all__ = ["add_frequent", "scatter_add"]
 
 THRESHOLDS = 1 << 11, 1 << 14
-"""Numbers from which on a kernel is worth it, and those from which on the first kernel is."""
+"""Number of elements from which a kernel is worth its call: after the first use of a kernel, and before."""
 
 
 def _suits(shape: tuple[int, ...], index: Any, values: Array) -> bool:
@@ -50,8 +50,8 @@ def add_frequent(y: Array, rows: Array, values: Array) -> None:
     array([[1.e+05],
            [1.e+00]], dtype=float32)
     """
-    if len(rows) <= LONG or values.dtype != np.float32:
+    if len(rows) <= MAX_SEQUENTIAL or values.dtype != np.float32:
         return
     values = values.reshape(len(rows), *y.shape[1:])
-    for row in np.flatnonzero(np.bincount(rows, minlength=len(y)) > LONG):
+    for row in np.flatnonzero(np.bincount(rows, minlength=len(y)) > MAX_SEQUENTIAL):
         y[row] = total(values[rows == row], 0)

@@ -1,7 +1,7 @@
 """Sums along axes that stay accurate over millions of numbers, and in float16.
 
-NumPy adds contiguous numbers in pairs. Along every other axis it adds one after the other, and a sum of a million float32 numbers
-loses its third digit. Here long sums are taken in float32 over a hundred numbers, and in float64 over these sums.
+NumPy adds contiguous numbers in pairs. Along every other axis it adds sequentially, and a sum of a million float32 numbers loses
+its third digit. Here long sums are computed in float32 over a hundred numbers, and in float64 over these sums.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from passus.backend import Array
 
 FLOAT16, FLOAT32 = np.dtype(np.float16), np.dtype(np.float32)
 
-__all__ = ["LONG", "Axes", "at_least_float32", "deviations", "length", "running", "total", "total_like"]
+__all__ = ["MAX_SEQUENTIAL", "Axes", "at_least_float32", "deviations", "length", "running", "total", "total_like"]
 
 Axes: TypeAlias = int | Sequence[int] | None
 """The axes to add up: one, several, or all (None)."""
 
-LONG = 1 << 10
-"""Float32 numbers that are added one after the other, at most: the error stays below 3e-5."""
+MAX_SEQUENTIAL = 1 << 10
+"""Maximum number of float32 numbers that are added sequentially: the error stays below 3e-5."""
 
 PIECE = 1 << 15
-"""Numbers whose squares are added by one call of BLAS."""
+"""Number of squares that one call of BLAS adds up."""
 
 BLOCK = 1 << 7
-"""Float32 numbers that are added one after the other in longer sums."""
+"""Number of float32 numbers that are added sequentially in longer sums."""
 
 
 def total(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
@@ -44,10 +44,10 @@ def total(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     dtype = x.dtype
     if dtype == FLOAT16:
         return total(x.astype(np.float32), axis, keepdims).astype(np.float16)
-    if x.size <= LONG or dtype != FLOAT32 or _in_a_row(x, axis) <= LONG:
+    if x.size <= MAX_SEQUENTIAL or dtype != FLOAT32 or _sequential_terms(x, axis) <= MAX_SEQUENTIAL:
         return x.sum(axis=axis, keepdims=keepdims)
     axes = [a % x.ndim for a in (range(x.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,))]
-    y = _long(x, axes).astype(np.float32)
+    y = _float64_sum(x, axes).astype(np.float32)
     return y if keepdims else y.reshape([n for a, n in enumerate(x.shape) if a not in axes])[()]
 
 
@@ -64,7 +64,7 @@ def total_like(x: Any, g: Any) -> Any:
 
 
 def deviations(x: Any, axis: Axes = None) -> tuple[Any, Any]:
-    """The mean along axes, which are kept, and what the numbers deviate from it; given a Variable, the results are some.
+    """The mean along axes, which are retained, and the deviations from it; Variables for a Variable.
 
     >>> deviations(np.array([1.0, 5.0]))
     (array([3.]), array([-2.,  2.]))
@@ -73,7 +73,7 @@ def deviations(x: Any, axis: Axes = None) -> tuple[Any, Any]:
     count = x.size // y.size if y.size else 1
     mean = y / (count or 1)  # The mean of no numbers is 0, as their sum.
     d = x - mean
-    if type(x) is np.ndarray and count > BLOCK and _in_a_row(x, axis) > BLOCK:
+    if type(x) is np.ndarray and count > BLOCK and _sequential_terms(x, axis) > BLOCK:
         # The mean of many large numbers has a small error, which is relevant where the numbers hardly differ.
         shift = total(d, axis, True) / count
         mean, d = mean + shift, d - shift
@@ -81,7 +81,7 @@ def deviations(x: Any, axis: Axes = None) -> tuple[Any, Any]:
 
 
 def length(arrays: Iterable[Array]) -> float:
-    """The length of some arrays as one vector, whose squares may be too large or too small for their dtypes.
+    """The Euclidean norm of some arrays as one vector; the squares may overflow or underflow their dtypes.
 
     >>> round(length([np.array([3e30, 0.0], np.float32), np.array(4e30, np.float32)]) / 1e30, 6)
     5.0
@@ -104,7 +104,7 @@ def _squares(x: Array) -> float:
 
 
 def at_least_float32(x: Array) -> Array:
-    """The array itself; one of float16 in float32."""
+    """The array itself, or a float16 array in float32."""
     return x.astype(np.float32) if x.dtype == np.float16 else x
 
 
@@ -114,13 +114,13 @@ def running(x: Any, axis: int | None = None) -> Any:
     >>> running(np.full(1000000, 0.1, np.float32))[-1]
     np.float32(100000.0)
     """
-    if type(x) is np.ndarray and x.dtype == np.float32 and x.size > LONG:
+    if type(x) is np.ndarray and x.dtype == np.float32 and x.size > MAX_SEQUENTIAL:
         return x.cumsum(axis=axis, dtype=np.float64).astype(np.float32)
     return x.cumsum(axis=axis)
 
 
-def _in_a_row(x: Array, axis: Axes) -> int:
-    """Number of numbers that NumPy adds one after the other. Contiguous numbers are added in pairs."""
+def _sequential_terms(x: Array, axis: Axes) -> int:
+    """Number of terms that NumPy adds sequentially. Contiguous numbers are added in pairs."""
     if axis is None and x.flags.c_contiguous:
         return 1
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
@@ -135,31 +135,31 @@ def _in_a_row(x: Array, axis: Axes) -> int:
     return count
 
 
-def _long(x: Array, axes: Sequence[int]) -> Array:
-    """The sum in float64, with the axes kept."""
+def _float64_sum(x: Array, axes: Sequence[int]) -> Array:
+    """The sum in float64, with the axes retained."""
     first: set[int] = set()
-    room = BLOCK
+    remaining = BLOCK
     for axis in sorted(axes, key=lambda a: -abs(x.strides[a])):
         n = x.shape[axis]
-        if n > room:
-            return _split(x, axes, axis, room, first) if room > 1 else _in_two_steps(x, axes, first)
+        if n > remaining:
+            return _split(x, axes, axis, remaining, first) if remaining > 1 else _two_step_sum(x, axes, first)
         first.add(axis)
-        room //= n
-    return _in_two_steps(x, axes, first)
+        remaining //= n
+    return _two_step_sum(x, axes, first)
 
 
-def _split(x: Array, axes: Sequence[int], axis: int, room: int, first: set[int]) -> Array:
-    """Cut one axis into as many pieces as ``room`` allows. They are far apart, so that long runs of memory are added."""
-    apart = x.shape[axis] // room
+def _split(x: Array, axes: Sequence[int], axis: int, remaining: int, first: set[int]) -> Array:
+    """Split one axis into ``remaining`` pieces. They are far apart, so that long runs of memory are added."""
+    apart = x.shape[axis] // remaining
     before = (slice(None),) * axis
-    whole, rest = x[(*before, slice(apart * room))], x[(*before, slice(apart * room, None))]
-    pieces = whole.reshape(*x.shape[:axis], room, apart, *x.shape[axis + 1 :])
+    whole, rest = x[(*before, slice(apart * remaining))], x[(*before, slice(apart * remaining, None))]
+    pieces = whole.reshape(*x.shape[:axis], remaining, apart, *x.shape[axis + 1 :])
     added = pieces.sum(axis=(axis, *[a + (a > axis) for a in first]), keepdims=True).squeeze(axis)
     y: Array = added.sum(axis=tuple(axes), keepdims=True, dtype=np.float64)
-    return y + _long(rest, axes) if rest.size else y
+    return y + _float64_sum(rest, axes) if rest.size else y
 
 
-def _in_two_steps(x: Array, axes: Sequence[int], first: set[int]) -> Array:
+def _two_step_sum(x: Array, axes: Sequence[int], first: set[int]) -> Array:
     added = x.sum(axis=tuple(first), keepdims=True)
     y: Array = added.sum(axis=tuple(axes), keepdims=True, dtype=np.float64)
     return y

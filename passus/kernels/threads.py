@@ -1,6 +1,6 @@
 """Threads that share the work on large arrays.
 
-Kernels release Python's lock, so plain threads are enough. A call offers the pieces of its work to free threads and computes the
+Kernels release the GIL, so plain threads are enough. A call offers the pieces of its work to free threads and computes the
 next one itself. If all other threads are busy, it computes everything, so calls from several threads and nested calls never wait
 for each other. An idle thread polls for work before it sleeps, because the time between two kernels is shorter than waking up.
 """
@@ -30,13 +30,13 @@ T = TypeVar("T")
 
 VARIABLE = "PASSUS_NUM_THREADS"
 
-LOOKOUT = 2e-4
-"""Seconds for which a thread polls for work, or for the end of it, before it sleeps: longer than the time between two kernels,
-and short enough to leave the processor to others.
+POLL_SECONDS = 2e-4
+"""Seconds for which a thread polls for work, or for its completion, before it sleeps: longer than the time between two kernels,
+and short enough to leave the processor to other programs.
 """
 
 DELAY = 2e-6
-"""Seconds after a call at which a thread requests Python's lock: about then the kernel of the caller begins."""
+"""Seconds after a call at which a thread requests the GIL: by then, the kernel of the caller has begun."""
 
 
 class _Job:
@@ -46,8 +46,9 @@ class _Job:
         self.work, self.pieces = work, pieces
         self.processor = _processor()
         self.errors: list[BaseException] = []
-        self.done = np.zeros(1, np.int64)  # How many pieces other threads have done, for a caller who looks;
-        self.parts: SimpleQueue[int] = SimpleQueue()  # and the same, in parts, for one who sleeps.
+        # Number of pieces that other threads have completed: in total for a caller that polls, per thread for one that sleeps.
+        self.done = np.zeros(1, np.int64)
+        self.parts: SimpleQueue[int] = SimpleQueue()
 
     def take(self) -> int:
         """Compute pieces until none is left; return their number."""
@@ -66,7 +67,7 @@ class _Job:
 
     def wait(self, count: int) -> None:
         """Wait until other threads have computed ``count`` pieces."""
-        if count and not _waiting().wait_for(self.done, count, _waiting().looks_in(LOOKOUT)):
+        if count and not _waiting_module().wait_for(self.done, count, _waiting_module().polls_in(POLL_SECONDS)):
             while count:
                 count -= self.parts.get()
 
@@ -80,7 +81,7 @@ class _Pool:
         self.lock = Lock()
         self.full = False  # Whether the system refused one more thread.
 
-    def hand(self, job: _Job, count: int) -> None:
+    def submit(self, job: _Job, count: int) -> None:
         """Offer a job to ``count`` free threads."""
         with self.lock:
             while len(self.flags) < count and not self.full:
@@ -88,7 +89,7 @@ class _Pool:
             count = min(count, len(self.flags))
         for _ in range(count):
             self.jobs.put(job)
-        called, call = 0, _waiting().call
+        called, call = 0, _waiting_module().call
         for flag in self.flags:
             called += call(flag)
             if called == count:
@@ -102,7 +103,7 @@ class _Pool:
             self.full = True
             warnings.warn(
                 f"passus computes on {len(self.flags) + 1} threads instead of {get_num_threads()}: {error}. Raise the limit of "
-                "the system (ulimit -u), or ask for fewer with set_num_threads",
+                "the system (ulimit -u), or set a smaller number with set_num_threads",
                 PassusWarning,
                 stacklevel=4,
             )
@@ -110,29 +111,33 @@ class _Pool:
             self.flags.append(flag)
 
     def _serve(self, flag: Array) -> None:
-        wait, looks, delay = _waiting().add_and_wait, _waiting().looks_in(LOOKOUT), _waiting().looks_in(DELAY)
+        wait, polls, delay = (
+            _waiting_module().add_and_wait,
+            _waiting_module().polls_in(POLL_SECONDS),
+            _waiting_module().polls_in(DELAY),
+        )
         while True:
             job = self.jobs.get()
-            _keep_off(job.processor)
+            _avoid_processor(job.processor)
             count = job.take()
             job.parts.put(count)
             # Jobs that the caller has completed alone are removed before this thread waits.
-            wait(job.done, count, flag, looks if self.jobs.empty() else 0, delay)
+            wait(job.done, count, flag, polls if self.jobs.empty() else 0, delay)
             del job  # Otherwise its arrays would live until the next job.
 
 
-def _nothing(start: int, stop: int) -> None:
-    """The work of a completed job."""
+def _no_work(start: int, stop: int) -> None:
+    """The work of a completed job: none."""
 
 
 @cache
-def _waiting() -> Any:
-    """Busy waiting. Imported on first use, because it needs Numba, which is present if there is a kernel to split."""
+def _waiting_module() -> Any:
+    """The module for busy waiting. Imported on first use, because it needs Numba, which is present if there is a kernel."""
     return native_module("waiting")
 
 
-def _keep_off(processor: int) -> None:
-    """Let the calling thread run on all processors but this one.
+def _avoid_processor(processor: int) -> None:
+    """Move the calling thread off this processor.
 
     Linux tends to wake a thread on the processor of the thread that woke it, where it waits for some milliseconds while another
     processor is idle: longer than most kernels take.
@@ -184,7 +189,7 @@ def get_num_threads() -> int:
     """
     global _count
     if _count is None:
-        _count = _from_environment()
+        _count = _initial_count()
     return _count
 
 
@@ -215,14 +220,14 @@ def split(work: Callable[[int, int], object], count: int, smallest: int = 1) -> 
     [0, 1, 4, 9, 16, 25]
     """
     pieces = pieces_of(count, smallest)
-    if len(pieces) == 1 or _waiting() is None:
+    if len(pieces) == 1 or _waiting_module() is None:
         for piece in pieces:
             work(*piece)
         return len(pieces)
     job = _Job(work, [*pieces[::-1]])
-    _pool.hand(job, len(pieces) - 1)
+    _pool.submit(job, len(pieces) - 1)
     job.wait(len(pieces) - job.take())
-    job.work = _nothing  # Threads that poll for the next job still refer to this one, and so to its arrays.
+    job.work = _no_work  # Threads that poll for the next job still refer to this one, and so to its arrays.
     if job.errors:
         raise job.errors[0]
     return len(pieces)
@@ -236,10 +241,10 @@ def collected(work: Callable[[int, int], T], count: int, smallest: int = 1) -> l
     """
     results: dict[int, T] = {}
 
-    def one(start: int, stop: int) -> None:
+    def collect(start: int, stop: int) -> None:
         results[start] = work(start, stop)
 
-    split(one, count, smallest)
+    split(collect, count, smallest)
     return [results[start] for start in sorted(results)]
 
 
@@ -257,11 +262,11 @@ def added(parts: list[Array]) -> Array:
 
 
 def summed(
-    add_to: Callable[[Array, int, int], None], zeros: Callable[[], Array], count: int, smallest: int, reach: int
+    add_to: Callable[[Array, int, int], None], zeros: Callable[[], Array], count: int, smallest: int, block: int
 ) -> Array:
-    """The sum of what ``add_to(total, start, stop)`` adds to ``zeros()`` for pieces of ``range(count)``.
+    """The sum over pieces of ``range(count)``, computed by ``add_to(total, start, stop)`` from ``zeros()``.
 
-    Of at most ``reach`` items the sum is taken in float32, and in float64 over these sums.
+    Of at most ``block`` items the sum is taken in float32, and in float64 over these sums.
 
     >>> import numpy as np
     >>> def add_to(total, start, stop):
@@ -272,12 +277,12 @@ def summed(
 
     def work(start: int, stop: int) -> Array:
         total = zeros()
-        add_to(total, start, min(start + reach, stop))
-        if stop - start > reach:
+        add_to(total, start, min(start + block, stop))
+        if stop - start > block:
             total = total.astype("d")
-        for first in range(start + reach, stop, reach):
+        for first in range(start + block, stop, block):
             part = zeros()
-            add_to(part, first, min(first + reach, stop))
+            add_to(part, first, min(first + block, stop))
             total += part
         return total
 
@@ -295,7 +300,7 @@ def _equal_pieces(count: int, number: int) -> tuple[tuple[int, int], ...]:
     return tuple(pairwise(edges))
 
 
-def _from_environment() -> int:
+def _initial_count() -> int:
     given = os.environ.get(VARIABLE)
     if given is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

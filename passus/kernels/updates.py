@@ -37,9 +37,9 @@ Buffers: TypeAlias = Callable[..., Array]
 """Provides scratch arrays: ``scratch(x)``, and ``scratch(x, 1)`` for a second one at the same time."""
 
 THRESHOLDS = 1 << 10, 1 << 18
-"""Least number of elements worth a kernel: if kernels are in use already, and for the first one."""
+"""Number of elements from which a kernel is worth its call: after the first use of a kernel, and before."""
 WORTH_REORDERING = 1 << 16
-"""Least number of elements for which NumPy's copy into another order reads each cache line more than once."""
+"""Number of elements from which NumPy's copy into another order reads each cache line more than once."""
 
 
 def update_rule(slots: int) -> Callable[[Callable[P, None]], Kernel[P, None]]:

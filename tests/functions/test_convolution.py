@@ -202,7 +202,7 @@ def test_large_batches_are_computed_in_parts(
         return [y.data, *[v.grad.data for v in boxes]]
 
     whole = results()
-    monkeypatch.setattr("passus.kernels.convolution.MOST", 1)
+    monkeypatch.setattr("passus.kernels.convolution.MAX_PATCH_NUMBERS", 1)
     laid_out = []
     rows = convolution._rows
     monkeypatch.setattr("passus.kernels.convolution._rows", lambda *args: laid_out.append(len(args[0])) or rows(*args))

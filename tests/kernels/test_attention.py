@@ -16,7 +16,7 @@ from passus import Variable, using_config
 from passus.kernels import get_num_threads, set_num_threads
 from passus.kernels.attention import Dropping, Settings, attention, attention_gradients
 from passus.kernels.dispatch import native_module, start_using
-from passus.kernels.neighbours import alike, joined
+from passus.kernels.neighbours import joined, joined_like
 
 pytest.importorskip("numba")
 LENGTHS = st.sampled_from([1, 2, 4, 5, 31, 48, 49, 97, 130, 200])
@@ -261,7 +261,7 @@ def test_gradients_of_heads_of_one_product_are_joined_without_a_copy(monkeypatch
 
     monkeypatch.setattr("passus.functions.nn.heads.joined", noted)
     fast = gradient()
-    monkeypatch.setattr("passus.kernels.native.attention_gradients.alike", lambda parts, axis: None)
+    monkeypatch.setattr("passus.kernels.native.attention_gradients.joined_like", lambda parts, axis: None)
     np.testing.assert_array_equal(fast, gradient())
     assert found == [True, False]
 
@@ -285,4 +285,4 @@ def test_parts_are_joined_only_if_they_are_neighbours() -> None:
         [Variable(x[:, :1]), Variable(x[:, 1:])],
     ]:
         assert joined(parts, -2) is None
-        assert alike(parts, -2) is None
+        assert joined_like(parts, -2) is None

@@ -38,7 +38,7 @@ RESULTS = {
     "add_columns": lambda y, *_: None,
     "joined_kernel": None,
     "joined_gradient": None,
-    "_as_long_rows": None,
+    "_merged_rows": None,
     "_convolve_by_tiles": lambda y, *_: None,
     "_gradient_by_tiles": lambda x, gy, kernel, window, groups: np.zeros(
         (gy.shape[3], x.shape[3] // groups, *kernel), np.float32
@@ -110,12 +110,12 @@ def test_the_algorithm_of_a_convolution(name: str, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(("kernel", "rows"), [(1, 2), (3, 0)])
-def test_pixels_of_pointwise_convolutions_are_long_rows(
+def test_pixels_of_pointwise_convolutions_are_merged_rows(
     kernel: int, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     native, calls = native_module("convolution"), []
-    as_long_rows = native._as_long_rows
-    monkeypatch.setattr(native, "_as_long_rows", lambda x: calls.append(x.shape) or as_long_rows(x))
+    merged_rows = native._merged_rows
+    monkeypatch.setattr(native, "_merged_rows", lambda x: calls.append(x.shape) or merged_rows(x))
     monkeypatch.setattr(native, "_convolution", lambda *sizes: lambda *arguments: None)
     x, W = np.zeros((2, 4, 5, 7), np.float32), np.zeros((40, 4, kernel, kernel), np.float32)
     convolve.compiled()(x, W, None, (1, 1), ((kernel // 2,) * 2,) * 2, (1, 1), 1)

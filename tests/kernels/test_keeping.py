@@ -29,7 +29,7 @@ pytestmark = pytest.mark.compiles
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(numba.core.config, "CACHE_DIR", str(tmp_path / "kernels"))
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kernels"))
-    notices.say.cache_clear()
+    notices.print_once.cache_clear()
     keeping._clear.cache_clear()
     return tmp_path / "kernels"
 

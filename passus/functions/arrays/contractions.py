@@ -20,7 +20,7 @@ from passus.core.basic import sum_to
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of
 from passus.kernels.elementwise import masked
-from passus.kernels.sums import LONG
+from passus.kernels.sums import MAX_SEQUENTIAL
 
 __all__ = ["Einsum", "einsum", "tensordot"]
 
@@ -35,21 +35,21 @@ class Einsum(Function):
         dtype = self.xp.result_type(*xs)
         if dtype.kind == "f":  # NumPy sums some integers in their own dtype before it multiplies them.
             xs = tuple([x.astype(dtype, copy=False) for x in xs])
-        upcast = [x.astype(np.float64) for x in xs] if self._is_long(xs) else xs
+        upcast = [x.astype(np.float64) for x in xs] if self._sums_sequentially(xs) else xs
         y: Array = self.xp.einsum(f"{','.join(self.terms)}->{self.result}", *upcast, optimize=True)
         return y if upcast is xs else y.astype(np.float32)
 
-    def _is_long(self, xs: tuple[Array, ...]) -> bool:
+    def _sums_sequentially(self, xs: tuple[Array, ...]) -> bool:
         """Whether NumPy would sum many float32 numbers sequentially. A product of two matrices goes to BLAS, which does
         not.
         """
-        if self.xp is not np or all(x.size <= LONG for x in xs) or xs[0].dtype != np.float32:
+        if self.xp is not np or all(x.size <= MAX_SEQUENTIAL for x in xs) or xs[0].dtype != np.float32:
             return False
         lengths: dict[str, int] = {}
         for term, x in zip(self.terms, xs):
             for letter, n in zip(term, x.shape):
                 lengths[letter] = max(n, lengths.get(letter, 1))
-        if math.prod([n for letter, n in lengths.items() if letter not in self.result]) <= LONG:
+        if math.prod([n for letter, n in lengths.items() if letter not in self.result]) <= MAX_SEQUENTIAL:
             return False
         times = Counter("".join(self.terms))
         return len(xs) != 2 or any(times[letter] != (1 if letter in self.result else 2) for letter in lengths)
@@ -72,10 +72,12 @@ class Einsum(Function):
                 terms.append(letter)
                 operands.append(xp.ones(n, x.dtype))
         gx = Einsum(terms, "".join(lengths))(*operands)
-        return sum_to(_on_diagonals(gx, self.terms[i], xp), x.shape)  # An axis of length 1 may have been broadcast.
+        return sum_to(
+            _scatter_to_diagonals(gx, self.terms[i], xp), x.shape
+        )  # An axis of length 1 may have been broadcast.
 
 
-def _on_diagonals(x: Any, term: str, xp: Any) -> Any:
+def _scatter_to_diagonals(x: Any, term: str, xp: Any) -> Any:
     """Place the elements of an array with one axis per letter on the diagonals of the letters that repeat in
     ``term``.
     """

@@ -51,7 +51,7 @@ from passus.kernels.native.attention_layout import (
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.pointers import At
 from passus.kernels.native.tile import matrix_steps, multiply_tile
-from passus.kernels.neighbours import alike
+from passus.kernels.neighbours import joined_like
 from passus.kernels.threads import get_num_threads, split
 
 __all__ = ["attention_gradients", "prepare"]
@@ -77,7 +77,7 @@ def attention_gradients(
     threads = min(get_num_threads(), max(1, heads * work_of_head // PIECE))
     chunks = 1 if key_heads % threads == 0 or key_heads >= 4 * threads else min(threads, group * blocks)
     # The gradients of views of one array are views of one array.
-    views = alike([q, k, v], -3) if chunks == 1 and q.ndim > 2 and q.shape == (*lead, T, D) else None
+    views = joined_like([q, k, v], -3) if chunks == 1 and q.ndim > 2 and q.shape == (*lead, T, D) else None
     gq, gk, gv = views or [
         like(q, (*lead, T, D)),
         *[like(x, x.shape) if chunks == 1 else np.empty((chunks, *x.shape), np.float32) for x in (k, v)],

@@ -47,7 +47,7 @@ INTEGERS = {n: numba.types.UniTuple(INTEGER, n) for n in (2, 3, 4, 6)}
 class Window2d(NamedTuple):
     """How a window moves over images with two axes of space.
 
-    Output (r, q) and position (i, j) of the kernel meet at pixel
+    Output (r, q) and position (i, j) of the kernel belong to pixel
     ``(r * stride_h + i * dilation_h - pad_top, q * stride_w + j * dilation_w - pad_left)`` of the input.
     """
 
@@ -60,12 +60,12 @@ class Window2d(NamedTuple):
 
 
 class Bands(NamedTuple):
-    """How images are cut into bands."""
+    """The division of images into bands."""
 
     width: int
     """Pixels in a row of a band."""
     rows: int
-    """Rows of output that are computed from one band, at most."""
+    """Maximum number of rows of output computed from one band."""
     size: int
     """Numbers in a band; 0 if the window never leaves the image, which is then read in place."""
 
@@ -133,10 +133,10 @@ def copy_band(band: Any, x: Any, n: Any, row: Any, rows: Any, left: Any, width: 
     """Copy rows of an image from ``row`` on, and columns from ``-left`` on, with zeros outside the image."""
     _, h, w, c = x.shape
     images = x.reshape(-1)
-    # A window may lie in the border altogether, on either side.
+    # A window may be entirely in the border, on either side.
     before = min(max(0, left), width) * c
-    inside = max(0, min(w, width - left) - max(0, -left)) * c
-    after = width * c - before - inside
+    interior = max(0, min(w, width - left) - max(0, -left)) * c
+    after = width * c - before - interior
     for r in range(rows):
         line = r * width * c
         if not 0 <= row + r < h:
@@ -144,5 +144,5 @@ def copy_band(band: Any, x: Any, n: Any, row: Any, rows: Any, left: Any, width: 
             continue
         _fill(band, line, before)
         target, source = line + before, ((n * h + row + r) * w + max(0, -left)) * c
-        for_vectors(_copy, (band, target, images, source), inside)
-        _fill(band, target + inside, after)
+        for_vectors(_copy, (band, target, images, source), interior)
+        _fill(band, target + interior, after)

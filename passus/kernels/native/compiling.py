@@ -17,7 +17,7 @@ FLAT = numba.float32[::1]
 """A flat array of float32 that is written to."""
 
 READ = numba.types.Array(numba.float32, 1, "C", readonly=True)
-"""One that is only read, be it read-only or not."""
+"""A flat array of float32 that is only read."""
 
 INTEGER = numba.types.intp
 
@@ -28,13 +28,13 @@ Compiled: TypeAlias = Callable[..., Any]
 
 
 def compiled(signature: Any, allocates: bool = True) -> Callable[[Compiled], Compiled]:
-    """Compile a function for arguments of these types, or load it from the disk if that was done before.
+    """Compile a function for arguments of these types, or load the compiled function from the disk.
 
     ``allocates``: whether it creates arrays. Others need no reference counts, which take up to a tenth of the time where arrays
     are passed in tuples.
 
-    Raises TypeError for a function that closes over another one, because Numba would not find it on the disk again, and for one
-    that allocates without saying so, because its memory would never be freed.
+    Raises TypeError for a function that closes over another function, because Numba would not find it on the disk again, and
+    for one that allocates without ``allocates``, because its memory would never be freed.
     """
 
     def compile_(function: Compiled) -> Compiled:
@@ -66,6 +66,6 @@ def _check(function: Compiled, allocates: bool) -> None:
 
 
 def inlined(function: Compiled) -> Compiled:
-    """A piece of a kernel, written into it wherever it is called, so that what is constant there is known to the compiler."""
+    """A function that is inlined into kernels, so that the compiler knows its constant arguments."""
     piece: Compiled = numba.njit(inline="always", error_model="numpy", boundscheck=False)(function)
     return piece

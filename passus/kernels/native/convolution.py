@@ -1,7 +1,7 @@
 """Direct convolution of images in two dimensions: float32, channels last.
 
 Rows of an image are copied, with the border of zeros around them, into a small array that stays in the processor's cache.
-There `multiply_tile` goes along the pixels of a row, with vectors of output channels. The gradient for the input is the
+There `multiply_tile` runs along the pixels of a row, with vectors of output channels. The gradient for the input is the
 same computation with the weights flipped; the gradient for the weights is a sum over all pixels for each tile of weights.
 """
 
@@ -30,7 +30,12 @@ from passus.kernels.native.bands import (
 )
 from passus.kernels.native.buffers import aligned
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
-from passus.kernels.native.depthwise import depthwise, depthwise_gradient, depthwise_input_gradient, goes_back
+from passus.kernels.native.depthwise import (
+    depthwise,
+    depthwise_gradient,
+    depthwise_input_gradient,
+    suits_sliding_gradient,
+)
 from passus.kernels.native.layouts import with_channels_last
 from passus.kernels.native.narrow import (
     add_columns,
@@ -38,20 +43,20 @@ from passus.kernels.native.narrow import (
     joined_kernel,
     kernel_of_columns,
     neighbours,
-    takes_columns,
+    suits_columns,
 )
 from passus.kernels.native.packing import columns_of_tile, packed_weights
 from passus.kernels.native.pointers import At
 from passus.kernels.native.processor import rows_of_even_tiles, rows_of_tile
 from passus.kernels.native.simd import LANES
-from passus.kernels.native.tile import Steps, in_larger_tiles, multiply_tile
+from passus.kernels.native.tile import Steps, multiply_tile, rows_in_larger_tiles
 from passus.kernels.native.winograd import suits, winograd, winograd_gradient
 from passus.kernels.threads import split, summed
 
 __all__ = ["convolve", "convolve_input_gradient", "convolve_weight_gradient", "prepare"]
 
 PIECE = 1 << 20
-"""Multiplications that are worth a thread: a handover takes some 5 microseconds."""
+"""Multiplications that are worth a thread: waking one takes some 5 microseconds."""
 
 POINTWISE = Window2d(1, 1, 1, 1, 0, 0)
 
@@ -72,7 +77,9 @@ def convolve(
 ) -> Array:
     """The images (N, O, *out) from x (N, C, *size), W (O, C / groups, *kernel) and b (O,)."""
     if len(stride) == 1:
-        return _of_one_row(convolve(_as_row(x), _as_row(W), b, *_in_the_plane(stride, padding, dilation), groups))
+        return _drop_row_axis(
+            convolve(_add_row_axis(x), _add_row_axis(W), b, *_options_2d(stride, padding, dilation), groups)
+        )
     window = _window(stride, padding, dilation)
     kernel = extents(W.shape[2:], dilation)
     out = window_counts(x.shape[2:], kernel, stride, padding)
@@ -86,22 +93,24 @@ def convolve_input_gradient(
 ) -> Array:
     """The gradient (N, C, *size) for the images.
 
-    Pixels whose indices differ by a multiple of the stride meet the same positions of the kernel. For each such subset of
-    pixels there is a convolution of stride 1. All other products would be with zeros.
+    Pixels whose indices differ by a multiple of the stride are multiplied by the same positions of the kernel. Each such
+    subset of pixels is a convolution of stride 1. All other products would be with zeros.
     """
     if len(stride) == 1:
-        plane = _in_the_plane(stride, padding, dilation)
-        return _of_one_row(convolve_input_gradient(_as_row(gy), _as_row(W), (1, *size), *plane, groups))
+        plane = _options_2d(stride, padding, dilation)
+        return _drop_row_axis(convolve_input_gradient(_add_row_axis(gy), _add_row_axis(W), (1, *size), *plane, groups))
     window = _window(stride, padding, dilation)
     W, gy = _grouped(W, groups).swapaxes(1, 2), with_channels_last(gy)
     gx = np.empty((len(gy), *size, groups * W.shape[1]), np.float32)
-    if W.shape[1] == W.shape[2] == 1 < groups and goes_back(window, size[1]):
+    if W.shape[1] == W.shape[2] == 1 < groups and suits_sliding_gradient(window, size[1]):
         depthwise_input_gradient(gx, gy, W[:, 0, 0], window)
         return channels_second(gx)
     for i in range(min(window.stride_h, size[0])):
         for j in range(min(window.stride_w, size[1])):
-            rows, dilation_h, top = _positions_met(i + window.pad_top, window.stride_h, window.dilation_h, W.shape[3])
-            columns, dilation_w, left = _positions_met(
+            rows, dilation_h, top = _kernel_positions(
+                i + window.pad_top, window.stride_h, window.dilation_h, W.shape[3]
+            )
+            columns, dilation_w, left = _kernel_positions(
                 j + window.pad_left, window.stride_w, window.dilation_w, W.shape[4]
             )
             pixels, weights = gx[:, i :: window.stride_h, j :: window.stride_w], W[..., rows, columns]
@@ -117,8 +126,10 @@ def convolve_weight_gradient(
 ) -> Array:
     """The gradient (O, C / groups, *kernel) for the weights."""
     if len(stride) == 1:
-        plane = _in_the_plane(stride, padding, dilation)
-        return _of_one_row(convolve_weight_gradient(_as_row(x), _as_row(gy), (1, *kernel), *plane, groups))
+        plane = _options_2d(stride, padding, dilation)
+        return _drop_row_axis(
+            convolve_weight_gradient(_add_row_axis(x), _add_row_axis(gy), (1, *kernel), *plane, groups)
+        )
     window = _window(stride, padding, dilation)
     return _gradient_for_weights(with_channels_last(x), with_channels_last(gy), kernel, window, groups)
 
@@ -172,8 +183,8 @@ def _convolve_into(y: Array, x: Array, W: Array, b: Array | None, window: Window
         w, bias = packed_weights(W, b, columns)
         return winograd(y, x, w.reshape(-1, 9, c * columns), bias, columns, window)
     if groups == 1:
-        joins = y.flags.c_contiguous  # Neighbouring pixels lie side by side.
-        if takes_columns(o, c, kernel, window, x.shape[2], ow, joins):
+        joins = y.flags.c_contiguous  # Neighbouring pixels are contiguous.
+        if suits_columns(o, c, kernel, window, x.shape[2], ow, joins):
             z = np.empty((n, oh, x.shape[2], kernel[1] * o), np.float32)
             bare = window._replace(stride_w=1, dilation_w=1, pad_left=0)
             _convolve_into(z, x, kernel_of_columns(W), None, bare)
@@ -190,7 +201,7 @@ def _convolve_by_tiles(y: Array, x: Array, W: Array, b: Array | None, window: Wi
     kernel, columns = W.shape[3:], columns_of_tile(o)
     pointwise = kernel == (1, 1) and window == POINTWISE and x.shape[:3] == y.shape[:3]  # Not even padded at the end.
     if pointwise and y.flags.c_contiguous and y.size:
-        x, y = _as_long_rows(x), _as_long_rows(y)
+        x, y = _merged_rows(x), _merged_rows(y)
     n, oh, ow = y.shape[:3]
     w, bias = packed_weights(W, b, columns)
     convolution = _convolution(rows_of_tile(ow, columns // LANES), columns // LANES, o % columns == 0)
@@ -208,38 +219,39 @@ def _window(stride: Sizes, padding: Padding, dilation: Sizes) -> Window2d:
     return Window2d(*stride, *dilation, *[before for before, _ in padding])
 
 
-def _in_the_plane(stride: Sizes, padding: Padding, dilation: Sizes) -> tuple[Sizes, Padding, Sizes]:
+def _options_2d(stride: Sizes, padding: Padding, dilation: Sizes) -> tuple[Sizes, Padding, Sizes]:
     """The options of a convolution of signals, for images of one row."""
     return (1, *stride), ((0, 0), *padding), (1, *dilation)
 
 
-def _as_row(x: Array) -> Array:
+def _add_row_axis(x: Array) -> Array:
     return x[:, :, None]
 
 
-def _of_one_row(x: Array) -> Array:
+def _drop_row_axis(x: Array) -> Array:
     return x[:, :, 0]
 
 
-def _as_long_rows(x: Array) -> Array:
+def _merged_rows(x: Array) -> Array:
     """Images as one image whose rows fill whole tiles, for kernels of one pixel."""
     pixels = x.size // x.shape[3]
     length = max(n for n in range(1, 65) if pixels % n == 0)
     return x.reshape(1, pixels // length, length, x.shape[3])
 
 
-def _positions_met(pixel: int, stride: int, dilation: int, taps: int) -> tuple[slice, int, int]:
-    """Along one axis: the positions of the kernel, last first, that pixels of the padded input meet whose index is ``pixel``
-    plus a multiple of the stride; the distance of the outputs that contain them, and the number of these outputs before the
-    first pixel.
+def _kernel_positions(pixel: int, stride: int, dilation: int, taps: int) -> tuple[slice, int, int]:
+    """Along one axis, for the pixels of the padded input with index ``pixel`` plus a multiple of the stride.
+
+    Returns the positions of the kernel that are applied to them, last first; the distance between the outputs that contain
+    them; and the number of these outputs before the first pixel.
     """
-    met = [i for i in range(taps) if (pixel - i * dilation) % stride == 0]
-    if not met:
+    indices = [i for i in range(taps) if (pixel - i * dilation) % stride == 0]
+    if not indices:
         return slice(0, 0), 1, 0
-    first, step = met[0], met[1] - met[0] if len(met) > 1 else stride
+    first, step = indices[0], indices[1] - indices[0] if len(indices) > 1 else stride
     apart = step * dilation // stride
-    positions = slice(met[-1], first - step if first >= step else None, -step)
-    return positions, apart, (len(met) - 1) * apart - (pixel - first * dilation) // stride
+    positions = slice(indices[-1], first - step if first >= step else None, -step)
+    return positions, apart, (len(indices) - 1) * apart - (pixel - first * dilation) // stride
 
 
 def _grouped(W: Array, groups: int) -> Array:
@@ -335,7 +347,7 @@ def _weight_gradient(P: int, Q: int, whole: bool) -> Callable[..., None]:
         (_, oh, ow, channels_out), (groups, c), (kh, kw) = gy.shape, channels, kernel
         o = channels_out // groups
         runs, length = (1, kw * c) if groups == 1 and window.dilation_w == 1 else (kw, c)
-        larger = in_larger_tiles(length, P)
+        larger = rows_in_larger_tiles(length, P)
         gradients = gy.reshape(-1)
         for n in range(start, stop):
             for r0 in range(0, oh, bands.rows):

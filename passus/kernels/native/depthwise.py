@@ -32,7 +32,7 @@ from passus.kernels.native.simd import LANES, prefetch_to_write
 from passus.kernels.native.slide import SlideSteps, slide_back, slide_sum, slide_tile
 from passus.kernels.threads import split, summed
 
-__all__ = ["depthwise", "depthwise_gradient", "depthwise_input_gradient", "goes_back"]
+__all__ = ["depthwise", "depthwise_gradient", "depthwise_input_gradient", "suits_sliding_gradient"]
 
 PIECE = 1 << 18
 """Multiplications that are worth a thread; each of them loads a number from memory."""
@@ -40,12 +40,12 @@ PIECE = 1 << 18
 TILE = 8
 """Pixels of the gradient for the images that are computed at a time."""
 
-NEAR = 1 << 12
-"""Numbers of the gradient, in one vector of channels, that meet all rows of the kernel before the next ones do: they stay in
-the first-level cache.
+CACHED_NUMBERS = 1 << 12
+"""Numbers of the gradient, in one vector of channels, that are processed for all rows of the kernel before the next ones: they
+stay in the first-level cache.
 """
 
-NOTHING = np.zeros(LANES, np.float32)
+NO_BIAS = np.zeros(LANES, np.float32)
 """The bias of a gradient."""
 
 
@@ -65,8 +65,8 @@ def depthwise(y: Array, x: Array, W: Array, b: Array | None, window: Window2d) -
     split(work, n * oh, PIECE // (1 + ow * c * math.prod(kernel)))
 
 
-def goes_back(window: Window2d, width: int) -> bool:
-    """Whether `depthwise_input_gradient` suits images of this width: a tile begins where the kernel did."""
+def suits_sliding_gradient(window: Window2d, width: int) -> bool:
+    """Whether `depthwise_input_gradient` suits images of this width: each tile begins at the same position of the kernel."""
     stride = window.stride_w
     return window.stride_h * stride > 1 and stride <= TILE and width % stride == 0
 
@@ -83,18 +83,18 @@ def depthwise_input_gradient(gx: Array, gy: Array, W: Array, window: Window2d) -
     sizes = (height, width), (kh, every, _first_column(kw, window)), tuple(window), tuple(bands)
 
     def work(start: int, stop: int) -> None:
-        gradient(gy, w, gx.reshape(-1), aligned(bands.size), NOTHING, *sizes, start, stop)
+        gradient(gy, w, gx.reshape(-1), aligned(bands.size), NO_BIAS, *sizes, start, stop)
 
     split(work, n * height, PIECE // (1 + gy.shape[2] * c * kh * kw // window.stride_h))
 
 
 def _first_column(kw: int, window: Window2d) -> int:
-    """The first column of gy that pixels of the image need; it may lie to the left of gy."""
+    """The first column of gy that pixels of the image need; it may be negative."""
     return (window.pad_left - (kw - 1) * window.dilation_w) // window.stride_w
 
 
 def _bands_of_gradient(width: int, c: int, kernel: Sizes, window: Window2d) -> Bands:
-    """How gy is cut into bands, each of which serves some rows of the gradient for the images."""
+    """The division of gy into bands, each of which is read for some rows of the gradient for the images."""
     columns = (width - 1 + window.pad_left) // window.stride_w - _first_column(kernel[1], window) + 1
     above = (kernel[0] - 1) * window.dilation_h
     rows = max(1, (BAND // (columns * c) - 2) * window.stride_h - above)
@@ -211,7 +211,7 @@ def _depthwise_input_gradient(P: int, kw: int, stride: int, dilation: int, shift
     ) -> None:
         """Rows of the gradient from ``start`` to ``stop``, those of all images counted together.
 
-        ``needed``: number of rows of the kernel, the distance of two that meet the same row of the image, and the first column
+        ``needed``: number of rows of the kernel, the distance of two that are applied to the same row of the image, and the first column
         of gy.
         """
         C, window, bands = gy.shape[3], Window2d(*window), Bands(*bands)
@@ -228,7 +228,9 @@ def _depthwise_input_gradient(P: int, kw: int, stride: int, dilation: int, shift
                 i = 0
                 while i < every and (h + top - i * dilation_h) % stride_h:
                     i += 1
-                rows = (kh - 1 - i) // every + 1 if i < min(every, kh) else 0  # A row may meet none of the kernel.
+                rows = (
+                    (kh - 1 - i) // every + 1 if i < min(every, kh) else 0
+                )  # No row of the kernel may apply to a row.
                 a = (((h + top - i * dilation_h) // stride_h - begin) * bands.width + left // stride - first) * C
                 b, t, sizes = i * kw * C, (n * H + h) * W * C, (P, kw, stride, dilation, shift)
                 for_vectors(_slide_back_along_row, (sizes, stride, nothing, band, a, w, b, rows, steps, gx, t, W), C)
@@ -258,14 +260,14 @@ def _depthwise_gradient(kw: int, stride: int, dilation: int) -> Callable[..., No
         """The sum over the images from ``start`` to ``stop``, added to ``total``."""
         C, (_, oh, ow, _) = x.shape[3], gy.shape
         window, bands, gradients = Window2d(*window), Bands(*bands), gy.reshape(-1)
-        at_once = max(1, NEAR // (ow * LANES))
+        block_rows = max(1, CACHED_NUMBERS // (ow * LANES))
         for n in range(start, stop):
             for r0 in range(0, oh, bands.rows):
                 rows = min(bands.rows, oh - r0)
                 source, begin, line = read_rows(x, band, bands, window, kh, n, r0, rows)
                 steps, row = SlideSteps(window.stride_h * line, ow * C, C, C), window.dilation_h * line
-                for first in range(0, rows, at_once):
-                    counts, sizes = (min(at_once, rows - first), ow), (kw, stride, dilation)
+                for first in range(0, rows, block_rows):
+                    counts, sizes = (min(block_rows, rows - first), ow), (kw, stride, dilation)
                     a, b = begin + first * window.stride_h * line, (n * oh + r0 + first) * ow * C
                     for_vectors(
                         _sum_all_positions,

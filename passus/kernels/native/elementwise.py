@@ -1,4 +1,4 @@
-"""Functions of each element by itself, in float32, for arrays that fill a piece of memory."""
+"""Elementwise functions in float32, for arrays without gaps in memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from passus.kernels.threads import split
 __all__ = ["dropped_out", "limited", "limited_gradient", "limited_sum", "prepare"]
 
 PIECE = 1 << 16
-"""How many elements are worth a thread of their own."""
+"""Number of elements that are worth a thread."""
 
 
 INTEGERS = numba.types.Array(numba.uint32, 1, "C", readonly=True)
@@ -50,7 +50,7 @@ def limited_gradient(gy: Array, y: Array, low: float, high: float) -> Array:
 
 
 def _flat(x: Array) -> Array:
-    """The elements as they lie in memory."""
+    """The elements in memory order."""
     return x.ravel(order="K")
 
 
@@ -58,7 +58,7 @@ def _flat(x: Array) -> Array:
 def _kept(x: Any, drawn: Any, least: Any, scale: Any, y: Any, start: Any, stop: Any) -> None:
     x, drawn, y = x[start:stop], drawn[start:stop], y[start:stop]
     for i in range(len(y)):
-        scaled = x[i] * scale  # In any case: with a branch around it there would be no vector instructions.
+        scaled = x[i] * scale  # Unconditional: with a branch, LLVM would generate no vector instructions.
         y[i] = scaled if drawn[i] >= least else np.float32(0)
 
 
@@ -83,5 +83,5 @@ def _limited_sum(x0: Any, x1: Any, low: Any, high: Any, y: Any, start: Any, stop
 def _limited_gradient(gy: Any, y: Any, low: Any, high: Any, gx: Any, start: Any, stop: Any) -> None:
     gy, y, gx = gy[start:stop], y[start:stop], gx[start:stop]
     for i in range(len(y)):
-        g = gy[i]  # Read in any case: with a branch around it there would be no vector instructions.
+        g = gy[i]  # An unconditional read: with a branch, LLVM would generate no vector instructions.
         gx[i] = g if (low < y[i]) & (not y[i] >= high) else np.float32(0)

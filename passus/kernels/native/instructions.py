@@ -1,4 +1,4 @@
-"""LLVM instructions on vectors, for intrinsics that generate their own code; `simd.py` offers the same words to kernels."""
+"""LLVM instructions on vectors, for intrinsics that generate their own code; `simd.py` offers the same names to kernels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def address(context: Any, builder: ir.IRBuilder, type_: Any, array: Any, index: 
 
 
 def constant(number: float, content: Any = VECTOR) -> Any:
-    """A vector whose lanes all hold a number that is known when the kernel is compiled."""
+    """A vector whose lanes all hold a compile-time constant."""
     return ir.Constant(content, [number] * LANES)
 
 
@@ -31,7 +31,7 @@ def splat(builder: ir.IRBuilder, number: Any, content: Any = VECTOR) -> Any:
 
 
 def call(builder: ir.IRBuilder, name: str, *vectors: Any) -> Any:
-    """The result of an LLVM intrinsic of vectors."""
+    """Call an LLVM intrinsic on vectors."""
     type_ = ir.FunctionType(VECTOR, [VECTOR] * len(vectors))
     return builder.call(cgutils.get_or_insert_function(builder.module, type_, f"llvm.{name}.v{LANES}f32"), vectors)
 

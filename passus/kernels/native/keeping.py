@@ -1,9 +1,9 @@
 """Compiled kernels on the disk, where each run of a program finds them.
 
-Numba keeps compiled functions, too, but it sees changes of the file that a function is in only, not of what this file imports;
-a file that is damaged stops each later run; and of two processes that compile at once, one may be given the function of the
-other. Here each kernel has a file of its own, whose name tells everything that the kernel follows from, and which begins with a
-checksum. What cannot be read is compiled anew; what cannot be written is compiled in each run.
+Numba has a cache, too, but it only detects changes of the file that defines a function, not of the modules that this file
+imports; a damaged file stops each later run; and if two processes compile at once, one may load the function of the other.
+Here each kernel has a separate file. Its name contains a digest of everything that the kernel depends on, and it begins with a
+checksum. A kernel that cannot be read is compiled again; one that cannot be written is compiled in each run.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ __all__ = ["KernelCache", "KernelFiles", "imported", "stamp"]
 
 HERE = Path(__file__).parent
 OUTSIDE = ("elementwise", "formulas", "gates")
-"""The modules beside this folder that are written into kernels: formulas."""
+"""The modules outside this folder that are inlined into kernels: formulas."""
 
 
 class KernelCache(FunctionCache):  # type: ignore[misc]
-    """What Numba asks for a compiled function before it compiles it, and hands it to afterwards.
+    """The cache that Numba looks a function up in before it compiles it, and stores the result in.
 
-    Raises RuntimeError if there is no folder to write to, neither beside the package nor in the user's cache.
+    Raises RuntimeError if neither the folder of the package nor the user's cache is writable.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -44,40 +44,40 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         self._cache_file = KernelFiles(Path(self.cache_path), source.stem, stamp(source), place)
 
     def load_overload(self, signature: Any, target: Any) -> Any:
-        """The compiled function; None, and a line for the user, if it is to be compiled."""
+        """The compiled function; None, after a notice to the user, if it must be compiled."""
         found = None
-        with suppress(Exception):  # Whatever is wrong with a file, a new one takes its place.
+        with suppress(Exception):  # Any invalid file is replaced.
             found = super().load_overload(signature, target)
         if found is None:
             notices.compiling()
         return found
 
     def save_overload(self, signature: Any, result: Any) -> None:
-        """Keep it, if the disk lets us."""
+        """Save a compiled function, if the disk allows it."""
         try:
             super().save_overload(signature, result)
         except Exception as error:
-            notices.say(
+            notices.print_once(
                 f"compiled kernels cannot be kept in {self.cache_path} ({error}), so each run compiles them anew"
             )
 
 
 class KernelFiles:
-    """The kernels of one function, a file each; ``module`` and ``stamp``: where it is written, and a digest of that."""
+    """The kernels of one function, one file each; ``module``: the module that defines it; ``stamp``: a digest of its sources."""
 
     def __init__(self, folder: Path, module: str, stamp: str, place: str) -> None:
         self.folder, self.module, self.stamp, self.place = folder, module, stamp, place
 
     def load(self, key: Any) -> Any:
-        """What was saved under a key; None if nothing was, or if its file is damaged."""
+        """The content saved under a key; None if it is missing or damaged."""
         with suppress(OSError):
             checksum, content = _halves(self._path(key).read_bytes())
             if checksum == hashlib.sha256(content).digest():
-                return loads(content)  # As Numba does: who can write there can change the package, too.
+                return loads(content)  # As in Numba: a user who can write there can change the package, too.
         return None
 
     def save(self, key: Any, data: Any) -> None:
-        """Write a file whole or not at all. Those of the same module as it was written before are cleared away."""
+        """Write a file atomically, and remove files of earlier versions of the module."""
         _clear(self.folder, self.module, self.stamp)
         content, path = dumps(data), self._path(key)
         part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
@@ -97,7 +97,7 @@ class KernelFiles:
 
 @cache
 def stamp(source: Path) -> str:
-    """A digest of a module of kernels and of all that it imports from here, for the pieces of these are written into it."""
+    """A digest of a module of kernels and of all modules that it imports from here, because these are inlined."""
     found: dict[Path, bytes] = {}
     waiting = [source]
     while waiting:
@@ -110,7 +110,7 @@ def stamp(source: Path) -> str:
 
 
 def imported(code: str) -> list[Path]:
-    """The modules that a module imports and whose pieces are written into kernels."""
+    """The imports of a module that are inlined into kernels."""
     files = [HERE.parent / f"{name}.py" for name in OUTSIDE] + list(HERE.glob("*.py"))
     by_name = {f"passus.kernels.{'native.' if file.parent == HERE else ''}{file.stem}": file for file in files}
     nodes = [node for node in ast.parse(code).body if isinstance(node, ast.ImportFrom)]

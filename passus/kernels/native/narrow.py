@@ -1,9 +1,9 @@
 """Convolution to a few channels, which leave most of a vector empty, in float32.
 
-There are two ways to fill a vector. Either with neighbouring pixels of a row: with channels last, m pixels with O channels are
-one pixel with m * O channels, and its kernel repeats the rows of the original m times, each one stride further to the right,
-with zeros around them. Or with all positions in a row of the kernel, as channels: their results for each column of the image
-are then added to the outputs that contain it. A number that is not finite reaches all m neighbours.
+There are two ways to fill a vector. The first uses neighbouring pixels of a row: with channels last, m pixels with O channels
+are one pixel with m * O channels, and its kernel repeats the rows of the original m times, each one stride further to the
+right, with zeros around them. The second uses all positions in a row of the kernel as channels: their results for each column
+of the image are then added to the outputs that contain it. A non-finite number affects all m neighbours.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, first_lanes, load, store
 from passus.kernels.threads import split
 
-__all__ = ["add_columns", "joined_gradient", "joined_kernel", "kernel_of_columns", "neighbours", "takes_columns"]
+__all__ = ["add_columns", "joined_gradient", "joined_kernel", "kernel_of_columns", "neighbours", "suits_columns"]
 
 PIECE = 1 << 13
 """Sums of a vector that are worth a thread."""
 
-STORED = 27
+STORE_COST = 27
 """Steps of a sum that take as long as storing its result. This and the next three were fitted to 24 convolutions."""
 
-SECOND = 0.87
+NEXT_VECTOR_COST = 0.87
 """Time of a step for each vector after the first, relative to the first."""
 
 IN_FLIGHT = 9
-"""Sums that must be in flight, or the processor waits for one step of a sum before the next."""
+"""Number of independent sums that hide the latency of an addition."""
 
-ADDED = 12
+ADD_COST = 12
 """Steps of a sum that take as long as adding one more column."""
 
 
@@ -48,14 +48,14 @@ def neighbours(o: int, c: int, kernel: Sizes, window: Window2d, out: int) -> int
 
 
 @cache
-def takes_columns(o: int, c: int, kernel: Sizes, window: Window2d, width: int, out: int, joins: bool) -> bool:
+def suits_columns(o: int, c: int, kernel: Sizes, window: Window2d, width: int, out: int, joins: bool) -> bool:
     """Whether positions in a row of the kernel should become channels, in images of this width. ``joins``: whether neighbours
     could be computed together instead.
     """
     if o >= LANES or kernel[1] == 1:
         return False
-    steps = kernel[0] * c * (1 + SECOND * (-(-kernel[1] * o // LANES) - 1))
-    columns = (steps + STORED + ADDED * kernel[1]) * width / max(1, out)
+    steps = kernel[0] * c * (1 + NEXT_VECTOR_COST * (-(-kernel[1] * o // LANES) - 1))
+    columns = (steps + STORE_COST + ADD_COST * kernel[1]) * width / max(1, out)
     others = _possible(o, kernel, window, out) if joins else [1]
     return all(columns < _cost(m, o, c, kernel, window, out) for m in others)
 
@@ -69,8 +69,8 @@ def _possible(o: int, kernel: Sizes, window: Window2d, out: int) -> list[int]:
 def _cost(m: int, o: int, c: int, kernel: Sizes, window: Window2d, out: int) -> float:
     """The time for one pixel of m, in steps of a sum in one vector."""
     vectors = -(-m * o // LANES)
-    steps = c * kernel[0] * (kernel[1] + (m - 1) * window.stride_w) * (1 + SECOND * (vectors - 1))
-    return (steps * max(1, IN_FLIGHT / (rows_of_tile(out // m, vectors) * vectors)) + STORED) / m
+    steps = c * kernel[0] * (kernel[1] + (m - 1) * window.stride_w) * (1 + NEXT_VECTOR_COST * (vectors - 1))
+    return (steps * max(1, IN_FLIGHT / (rows_of_tile(out // m, vectors) * vectors)) + STORE_COST) / m
 
 
 def joined_kernel(W: Array, m: int, stride: int) -> Array:

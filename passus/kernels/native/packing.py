@@ -20,7 +20,7 @@ __all__ = ["MATRIX", "PIECE", "columns_of_tile", "pack", "packed_weights"]
 PIECE = 1 << 16
 """Numbers that are worth a thread."""
 
-AT_ONCE = 8
+ROWS_PER_READ = 8
 """Rows of a matrix that are read at the same time."""
 
 MATRIX = numba.types.Array(numba.float32, 2, "A", readonly=True)
@@ -35,7 +35,7 @@ def columns_of_tile(o: int) -> int:
 
 def packed_weights(W: Array, b: Array | None, columns: int) -> tuple[Array, Array]:
     """Weights (groups, O / groups, C / groups, KH, KW) as (groups * tiles, KH, KW, C / groups, columns), flat, and a bias (O,)
-    as (groups * tiles * columns,). Both are filled up with zeros.
+    as (groups * tiles * columns,). Both are padded with zeros.
     """
     groups, o, c, kh, kw = W.shape
     width = -(-o // columns) * columns
@@ -83,7 +83,7 @@ def pack(x: Any, packed: Any, columns: Any, start: Any, stop: Any) -> None:
     """Tiles from ``start`` to ``stop`` of a matrix (K, M), as (tiles, K, columns)."""
     (K, M), (row_step, lane_step) = x.shape, x.strides
     # A few rows of all tiles at a time if rows are contiguous: whole lines of the cache are read and written.
-    height = AT_ONCE if lane_step == 4 else K
+    height = ROWS_PER_READ if lane_step == 4 else K
     for begin in range(0, K, max(1, height)):
         rows = min(height, K - begin)
         for tile in range(start, stop):
@@ -95,7 +95,7 @@ def pack(x: Any, packed: Any, columns: Any, start: Any, stop: Any) -> None:
 def _pack_positions(
     W: Any, at: Any, positions: Any, step: Any, lane_step: Any, lanes: Any, w: Any, to: Any, next_: Any
 ) -> None:
-    """One vector of outputs for one channel, at all positions of a kernel that are a run of memory."""
+    """One vector of outputs for one channel, at all positions of a kernel that are contiguous."""
     lowest = 0 if step > 0 else positions - 1
     apart = next_ if step > 0 else -next_
     for i in range(0, positions, LANES):
@@ -109,7 +109,7 @@ def _pack_weights(W: Any, w: Any, columns: Any, start: Any, stop: Any) -> None:
     _, o, c, kh, kw = W.shape
     group, output, channel, row, column = W.strides
     tiles, positions, next_ = -(-o // columns), kh * kw, c * columns
-    # The positions of the kernel may be a run of memory, the last one first or not.
+    # The positions of the kernel may be contiguous, in either direction.
     step = column if kw > 1 else row
     run = positions > 1 and output != 4 and abs(step) == 4 and (kw == 1 or kh == 1 or row == kw * column)
     for tile in range(start, stop):

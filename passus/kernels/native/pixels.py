@@ -53,7 +53,7 @@ def split_pixels(work: Callable[[int, int], None], pixels: Array) -> None:
 
 
 def sums_of_pieces(work: Callable[[Array, int, int], None], pixels: Array, count: int) -> list[Array]:
-    """What ``work(sums, start, stop)`` adds to zeros (count, C), for each piece of an array (pixels, C), in their order."""
+    """The sums (count, C) that ``work(sums, start, stop)`` adds up for each piece of an array (pixels, C), in order."""
 
     def one(start: int, stop: int) -> Array:
         sums = np.zeros((count, pixels.shape[1]))

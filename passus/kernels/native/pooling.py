@@ -29,11 +29,11 @@ from passus.kernels.threads import split
 __all__ = ["average_pooling", "average_pooling_gradient", "max_pooling", "max_pooling_gradient", "prepare"]
 
 PIECE = 1 << 15
-"""Pixels in windows, counted as often as windows contain them, that are worth a thread."""
+"""Pixels that are worth a thread, counted once for each window that contains them."""
 
 
 class Shape(NamedTuple):
-    """The images, the windows, and how these move."""
+    """The shapes of images and windows, and the strides."""
 
     H: int
     W: int
@@ -154,14 +154,14 @@ def _output(shape: Any, n: Any, r: Any, q: Any) -> Any:
 
 @inlined
 def _clear_image(gx: Any, shape: Any, n: Any) -> None:
-    """Write zeros here, where they stay in the cache."""
+    """Write zeros just before the gradients are added, so that they are in the cache."""
     size = shape.H * shape.W * shape.C
     gx[n * size : (n + 1) * size] = 0
 
 
 @inlined
 def _disjoint(shape: Any) -> Any:
-    """Whether each pixel is in exactly one window. Then it is written once, and need not be cleared before."""
+    """Whether each pixel is in exactly one window, so that it is written once and need not be cleared first."""
     return (
         shape.kh == shape.stride_h
         and shape.kw == shape.stride_w
@@ -213,9 +213,9 @@ def _gradient_of_largest(arguments: Any, c: Any, lanes: Any) -> None:
         g, position = load(gy, source, lanes), load_bytes(positions, source, lanes)
         for i in range(i0, i1):
             for j in range(j0, j1):
-                met = pixel + (i * W + j) * C
+                target = pixel + (i * W + j) * C
                 here = where_equal(position, np.uint8(i * kw + j), g)
-                store(gx, met, here if disjoint else load(gx, met, lanes) + here, lanes)
+                store(gx, target, here if disjoint else load(gx, target, lanes) + here, lanes)
 
 
 @compiled(
@@ -270,8 +270,8 @@ def _gradient_of_means(arguments: Any, c: Any, lanes: Any) -> None:
         g = load(gy, _output(shape, n, r, q) + c, lanes) * splat(weights[r * ow + q])
         for i in range(i0, i1):
             for j in range(j0, j1):
-                met = pixel + (i * W + j) * C
-                store(gx, met, g if disjoint else load(gx, met, lanes) + g, lanes)
+                target = pixel + (i * W + j) * C
+                store(gx, target, g if disjoint else load(gx, target, lanes) + g, lanes)
 
 
 @compiled(numba.void(READ, READ, FLAT, SHAPE, INTEGER, INTEGER), allocates=False)

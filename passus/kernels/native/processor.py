@@ -18,7 +18,7 @@ class Registers(NamedTuple):
 
 @cache
 def registers() -> Registers:
-    """Those of this machine: AVX-512, AVX2, or 128 bits (NEON, SSE), which every processor has."""
+    """The registers of this machine: AVX-512, AVX2, or 128 bits (NEON, SSE), which every processor has."""
     import llvmlite.binding as llvm
 
     features = llvm.get_host_cpu_features()

@@ -1,8 +1,8 @@
 """Products of matrices in float32, with the tile of convolutions.
 
 The right matrix is packed in vectors of columns. The left one is read in place where its rows are contiguous. A transposed one is copied,
-some rows at a time. OpenBLAS is as fast on processors without AVX-512, but its threads wait in a loop for the next product, on the
-processors that the other kernels need.
+some rows at a time. OpenBLAS is as fast on processors without AVX-512, but its threads spin while they wait for the next product
+and occupy the processors that other kernels need.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ PIECE = LANES << 17
 """Multiplications that are worth a thread: some 15 µs of work."""
 
 DEPTH = 2048
-"""How many products a tile adds up at a time: so many rows of a vector of columns fit into the cache."""
+"""Number of products that a tile adds up at a time: the rows of a vector of columns fit into the cache."""
 
 FEW_TILES = 4
 """A transposed left matrix is read in place for up to this many tiles of columns. For more, copying a panel is cheaper."""
 
-EVEN = 8
-"""From how many tiles for each thread on it does not matter that some have one more."""
+BALANCED_TILES = 8
+"""Number of tiles per thread from which an uneven distribution does not matter."""
 
-READ_BY_ALL = 1 << 20
-"""A left matrix of up to so many numbers may be read by all threads: the caches hold it."""
+MAX_SHARED_NUMBERS = 1 << 20
+"""Maximum size of a left matrix that all threads read: it fits into their caches."""
 
 SHARES = 6
-"""Into how many parts the work of a thread is cut, so that others can take some of them."""
+"""Number of shares into which the work of a thread is cut, so that others can take some of them."""
 
-HIGH = 8
-"""How many tiles of rows a share has, where there are enough."""
+TILES_PER_SHARE = 8
+"""Number of tiles of rows in a share, if there are enough."""
 
-APART = 8
-"""How many counters fill a line of the cache: each thread has one on a line of its own."""
+COUNTER_STRIDE = 8
+"""Distance of two counters: a cache line, so that threads do not share one."""
 
 PANEL = 1 << 16
-"""How many numbers of the left matrix are at work at a time, or up to half as many again: 256 KiB."""
+"""Numbers of the left matrix that are in use at a time, up to half as many again: 256 KiB."""
 
 PAIR = numba.types.UniTuple(INTEGER, 2)
 
@@ -77,7 +77,7 @@ def product(a: Array, b: Array, bias: Array | None = None) -> Array:
             total += product(a[:, first : first + PRODUCTS_IN_FLOAT32], b[first : first + PRODUCTS_IN_FLOAT32])
         return total.astype(np.float32)
     if k >= 2 * max(n, m) and not a.flags.c_contiguous:
-        # Each thread then copies a part of both matrices, where others would copy the left one as often as there are threads.
+        # Each thread copies a part of both matrices; otherwise every thread would copy the whole left one.
         parts = collected(
             lambda first, last: _Product(a[:, first:last], b[first:last]).whole(), k, PIECE // max(1, n * m)
         )
@@ -87,7 +87,7 @@ def product(a: Array, b: Array, bias: Array | None = None) -> Array:
 
 
 class _Product:
-    """One product: where its operands lie, and the kernel for them."""
+    """One product: the memory layout of its operands, and the kernel for them."""
 
     def __init__(self, a: Array, b: Array, bias: Array | None = None) -> None:
         self.a, self.b, (n, self.k), self.m = a, b, a.shape, b.shape[1]
@@ -112,8 +112,8 @@ class _Product:
         """The result, computed by all threads: each begins with its own shares, and then takes those of slower ones."""
         n, threads, columns = len(self.y), get_num_threads(), self.columns
         in_place, few = self.steps[0] > 0, n < self.height * threads
-        even = self.tiles % threads == 0 or self.tiles >= EVEN * threads
-        if few or (in_place and (n <= self.m or (even and self.a.size <= READ_BY_ALL))):
+        even = self.tiles % threads == 0 or self.tiles >= BALANCED_TILES * threads
+        if few or (in_place and (n <= self.m or (even and self.a.size <= MAX_SHARED_NUMBERS))):
             # A left matrix that is not read in place is copied for each share.
             least = max(1, PIECE // max(1, n * self.k * columns))
             share = max(least, -(-self.tiles // (threads * (SHARES if in_place else 1))))
@@ -125,18 +125,18 @@ class _Product:
             PIECE_OF_PACKING // (1 + self.k * columns),
         )
         # Each share reads the whole right matrix, so it has some tiles of rows.
-        parts = threads * max(1, min(SHARES, n // (threads * HIGH * self.height)))
+        parts = threads * max(1, min(SHARES, n // (threads * TILES_PER_SHARE * self.height)))
         least = max(-(-n // parts), PIECE // max(1, self.k * self.m))
         share = -(-least // self.height) * self.height
         self._compute(False, share, n, threads)
         return self.y
 
     def _compute(self, by_tiles: bool, share: int, count: int, threads: int) -> None:
-        """Shares of ``count`` tiles of columns, which are packed first, or of so many rows."""
-        homes = max(1, min(threads, -(-count // share)))
+        """Compute shares of ``count`` tiles of columns, which are packed first, or of ``count`` rows."""
+        queues = max(1, min(threads, -(-count // share)))
         arrays = self.a, self.runs, self.steps, self.b, self.packed, self.start, self.y.reshape(-1), self.m
-        shares, counters = (int(by_tiles), share, count, homes), np.zeros(homes * APART, np.int64)
-        split(lambda home, _: self.kernel(*arrays, shares, counters, home), homes)
+        shares, counters = (int(by_tiles), share, count, queues), np.zeros(queues * COUNTER_STRIDE, np.int64)
+        split(lambda queue, _: self.kernel(*arrays, shares, counters, queue), queues)
 
 
 @lru_cache(maxsize=1 << 6)
@@ -162,7 +162,7 @@ def _copy_panel(a: Any, panel: Any, first: Any, last: Any, begin: Any, depth: An
     Returns the distance of two rows.
     """
     (down, across), rows = a.strides, last - first
-    # Where the depth is a power of two, rows that far apart would compete for the same places in the cache.
+    # Where the depth is a power of two, rows that far apart would compete for the same cache lines.
     place, line = first * down + begin * across, depth + LINE
     if across == 4:
         for row in range(rows):
@@ -209,7 +209,7 @@ def _multiply(
     panel = runs if in_place else copy
     for begin in range(0, K, DEPTH):
         depth = min(DEPTH, K - begin)
-        # Panels of equal heights: a low one would read the whole right matrix for a few rows.
+        # Panels of equal heights: a short one would read the whole right matrix for a few rows.
         height = rows[1] - rows[0]
         panels = max(1, (height * (depth + LINE) + PANEL // 2) // PANEL)
         count = (height + panels * P - 1) // (panels * P) * P
@@ -222,7 +222,7 @@ def _multiply(
                 b, lanes = (tile * K + begin) * columns, min(columns, m - tile * columns)
                 row = first
                 while row < last:
-                    # The last tile computes some rows again, unless that would add to them twice.
+                    # The last tile may overlap the one before it, unless it adds to its result.
                     full, p = row + P <= last, row
                     if not full and begin == 0 and last - first >= P:
                         full, p = True, last - P
@@ -263,16 +263,16 @@ def _product(P: int, Q: int) -> Callable[..., None]:
         m: Any,
         shares: Any,
         counters: Any,
-        home: Any,
+        queue: Any,
     ) -> None:
-        (N, K), (by_tiles, share, count, homes) = a.shape, shares
+        (N, K), (by_tiles, share, count, queues) = a.shape, shares
         copy = aligned(0 if steps[0] > 0 else 3 * PANEL // 2 + (P + LINE) * (min(K, DEPTH) + LINE))
         buffer, number = aligned(P * columns), (count + share - 1) // share
-        for other in range(homes):
-            owner = (home + other) % homes
-            end = number * (owner + 1) // homes
+        for other in range(queues):
+            owner = (queue + other) % queues
+            end = number * (owner + 1) // queues
             while True:
-                at = number * owner // homes + add_at(counters, owner * APART, 1)
+                at = number * owner // queues + add_at(counters, owner * COUNTER_STRIDE, 1)
                 if at >= end:
                     break
                 first, last = at * share, min((at + 1) * share, count)

@@ -1,7 +1,7 @@
 """The inner loops of convolutions of each channel by itself, in vector instructions.
 
 A window slides along a row of pixels, each of them a vector of channels. Each pixel is loaded once and used for all results
-that need it. The results stay in registers, where Numba alone would not keep them.
+that depend on it. The results stay in registers, where Numba alone would not keep them.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def slide_tile(
     P, taps, stride, dilation = _literals(sizes)
     index = types.intp
     arguments = (sizes, lanes, D, index, A, index, B, index, index, SLIDE_STEPS, C, index)
-    return types.void(*arguments), _tile(P, taps, list(_meetings(P, taps, stride, dilation)))
+    return types.void(*arguments), _tile(P, taps, list(_pixels_of_windows(P, taps, stride, dilation)))
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
@@ -86,27 +86,27 @@ def slide_back(
     P, taps, stride, dilation, shift = _literals(sizes)
     index = types.intp
     arguments = (sizes, lanes, D, index, A, index, B, index, index, SLIDE_STEPS, C, index)
-    return types.void(*arguments), _tile(P, taps, list(_meetings_back(P, taps, stride, dilation, shift)))
+    return types.void(*arguments), _tile(P, taps, list(_windows_of_pixels(P, taps, stride, dilation, shift)))
 
 
 def _literals(sizes: Any) -> list[int]:
     return [size.literal_value for size in sizes.types]
 
 
-def _tile(P: int, taps: int, meetings: list[tuple[int, list[tuple[int, int]]]]) -> Callable[..., Any]:
+def _tile(P: int, taps: int, products_by_pixel: list[tuple[int, list[tuple[int, int]]]]) -> Callable[..., Any]:
     """P sums in registers, over the pixels of each row and the windows that contain them."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         lanes, rows, steps = args[1], args[8], SlideSteps(*cgutils.unpack_tuple(builder, args[9]))
-        vector, moved = _vectors(builder, lanes), _moving(builder)
+        vector, moved = _vectors(builder, lanes), _pointer_offset(builder)
         D, A, B, C = (_start(context, builder, signature, args, position) for position in (2, 4, 6, 10))
         sums = [cgutils.alloca_once_value(builder, vector(D)) for _ in range(P)]
         with cgutils.for_range(builder, rows) as i:
             Ai, Bi = moved(A, i.index, steps.a_row), moved(B, i.index, steps.b_row)
             weights = [vector(moved(Bi, ir.IntType(64)(j), steps.pixel)) for j in range(taps)]
-            for column, met in meetings:
+            for column, products in products_by_pixel:
                 x = vector(moved(Ai, ir.IntType(64)(column), steps.pixel))
-                for p, j in met:
+                for p, j in products:
                     builder.store(instructions.fma(builder, x, weights[j], builder.load(sums[p])), sums[p])
         for p, total in enumerate(sums):
             place = builder.bitcast(moved(C, ir.IntType(64)(p), steps.c_pixel), VECTOR.as_pointer())
@@ -128,30 +128,30 @@ def slide_sum(
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         lanes, step = args[1], SlideSteps(*cgutils.unpack_tuple(builder, args[7]))
-        vector, moved = _vectors(builder, lanes), _moving(builder)
+        vector, moved = _vectors(builder, lanes), _pointer_offset(builder)
         A, B, C = (_start(context, builder, signature, args, position) for position in (2, 4, 8))
         rows, columns = cgutils.unpack_tuple(builder, args[6])
         zero = ir.Constant(VECTOR, None)
         # Two sums for each result, so that neighbouring pixels do not wait for each other.
         sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(2)] for _ in range(taps)]
 
-        def meet(Aq: Any, Bq: Any, pixels: int) -> None:
+        def accumulate(Aq: Any, Bq: Any, pixels: int) -> None:
             gradients = [vector(moved(Bq, ir.IntType(64)(p), step.pixel)) for p in range(pixels)]
-            for column, met in _meetings(pixels, taps, stride, dilation):
+            for column, products in _pixels_of_windows(pixels, taps, stride, dilation):
                 x = vector(moved(Aq, ir.IntType(64)(column), step.pixel))
-                for p, j in met:
+                for p, j in products:
                     total = sums[j][p % 2]
                     builder.store(instructions.fma(builder, x, gradients[p], builder.load(total)), total)
 
-        turns = builder.udiv(columns, ir.IntType(64)(UNROLLED))
-        done = builder.mul(turns, ir.IntType(64)(UNROLLED))
+        blocks = builder.udiv(columns, ir.IntType(64)(UNROLLED))
+        done = builder.mul(blocks, ir.IntType(64)(UNROLLED))
         with cgutils.for_range(builder, rows) as r:
             Ar, Br = moved(A, r.index, step.a_row), moved(B, r.index, step.b_row)
-            for start, count, pixels in ((ir.IntType(64)(0), turns, UNROLLED), (done, builder.sub(columns, done), 1)):
-                with cgutils.for_range(builder, count) as turn:
-                    q = builder.add(start, builder.mul(turn.index, ir.IntType(64)(pixels)))
+            for start, count, pixels in ((ir.IntType(64)(0), blocks, UNROLLED), (done, builder.sub(columns, done), 1)):
+                with cgutils.for_range(builder, count) as block_index:
+                    q = builder.add(start, builder.mul(block_index.index, ir.IntType(64)(pixels)))
                     Aq = moved(Ar, builder.mul(q, ir.IntType(64)(stride)), step.pixel)
-                    meet(Aq, moved(Br, q, step.pixel), pixels)
+                    accumulate(Aq, moved(Br, q, step.pixel), pixels)
         for j, (even, odd) in enumerate(sums):
             place = builder.bitcast(moved(C, ir.IntType(64)(j), step.c_pixel), VECTOR.as_pointer())
             total = builder.fadd(builder.load(even), builder.load(odd))
@@ -162,20 +162,20 @@ def slide_sum(
     return types.void(sizes, lanes, A, index, B, index, two, SLIDE_STEPS, C, index), generate
 
 
-def _meetings(P: int, taps: int, stride: int, dilation: int) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+def _pixels_of_windows(P: int, taps: int, stride: int, dilation: int) -> Iterator[tuple[int, list[tuple[int, int]]]]:
     """Each pixel of P windows, with the windows p that contain it and its position j in each."""
     seen = {p * stride + j * dilation for p in range(P) for j in range(taps)}
     for column in sorted(seen):
         yield column, [(p, j) for p in range(P) for j in range(taps) if p * stride + j * dilation == column]
 
 
-def _meetings_back(
+def _windows_of_pixels(
     P: int, taps: int, stride: int, dilation: int, shift: int
 ) -> Iterator[tuple[int, list[tuple[int, int]]]]:
     """Each output whose window contains some of P pixels of the image, with those pixels p and their positions j in it."""
     positions = [(p, j, *divmod(p + shift - j * dilation, stride)) for p in range(P) for j in range(taps)]
     for column in sorted({column for _, _, column, rest in positions if not rest}):
-        yield column, [(p, j) for p, j, met, rest in positions if met == column and not rest]
+        yield column, [(p, j) for p, j, output, rest in positions if output == column and not rest]
 
 
 def _start(context: Any, builder: ir.IRBuilder, signature: Any, args: Any, position: int) -> Any:
@@ -188,5 +188,5 @@ def _vectors(builder: ir.IRBuilder, lanes: Any) -> Callable[[Any], Any]:
     return lambda place: instructions.load(builder, builder.bitcast(place, VECTOR.as_pointer()), lanes)
 
 
-def _moving(builder: ir.IRBuilder) -> Callable[[Any, Any, Any], Any]:
+def _pointer_offset(builder: ir.IRBuilder) -> Callable[[Any, Any, Any], Any]:
     return lambda place, index, step: builder.gep(place, [builder.mul(index, step)])

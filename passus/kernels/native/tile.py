@@ -1,7 +1,7 @@
-"""The one inner loop of convolutions and matrix products, in vector instructions.
+"""The inner loop of all convolutions and matrix products, in vector instructions.
 
-A tile of the result stays in registers while its products are summed. Numba alone would not keep it there, so these lines
-generate LLVM instructions.
+A tile of the result stays in registers while its products are summed. Numba alone would not keep it there, so this module
+generates LLVM instructions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from passus.kernels.native.compiling import inlined
 from passus.kernels.native.pointers import start_of
 from passus.kernels.native.vectors import LANES, VECTOR
 
-__all__ = ["Steps", "in_larger_tiles", "matrix_steps", "multiply_tile"]
+__all__ = ["Steps", "matrix_steps", "multiply_tile", "rows_in_larger_tiles"]
 
 
 class Steps(NamedTuple):
@@ -43,7 +43,7 @@ def matrix_steps(d_row: Any, a_row: Any, c_row: Any, a_k: Any, b_k: Any) -> Any:
 
 
 @inlined
-def in_larger_tiles(count: Any, P: Any) -> Any:
+def rows_in_larger_tiles(count: Any, P: Any) -> Any:
     """Number of the ``count`` rows that are in tiles of P, if the others are in tiles of P - 1; P from `rows_of_even_tiles`."""
     return (count - (count + P - 1) // P * (P - 1)) * P
 

@@ -120,7 +120,9 @@ def _maximum(x: Any, y: Any) -> Any:
 
 @inlined
 def _sign(x: Any) -> Any:
-    return numba.float32(1) if x > 0 else numba.float32(-1) if x < 0 else x + numba.float32(0)  # 0 and NaN stay.
+    return (
+        numba.float32(1) if x > 0 else numba.float32(-1) if x < 0 else x + numba.float32(0)
+    )  # 0 and NaN are unchanged.
 
 
 @compiled(numba.void(READ, OFFSETS, FLAT, INTEGER, INTEGER))

@@ -1,6 +1,6 @@
 """Busy waiting: a sleeping thread needs some 50 microseconds to wake up, longer than many kernels take.
 
-A flag is an array of one int64. These functions release Python's lock, so that other threads run while one waits.
+A flag is an array of one int64. These functions release the GIL, so that other threads run while one waits.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from numba.extending import intrinsic
 
 from passus.kernels.native.compiling import INTEGER, compiled
 
-__all__ = ["FLAGS", "add_and_wait", "add_at", "call", "looks_in", "wait_for"]
+__all__ = ["FLAGS", "add_and_wait", "add_at", "call", "polls_in", "wait_for"]
 
 FLAGS = numba.int64[::1]
 
-ORDER = "seq_cst"
+MEMORY_ORDER = "seq_cst"
 
-AWAY, WAITING, CALLED = 0, 1, 2
-"""States of the thread of a flag: it does not poll the flag; it polls it; it has been called."""
+ACTIVE, POLLING, NOTIFIED = 0, 1, 2
+"""States of the thread of a flag: it is not polling the flag; it is polling; it was notified."""
 
 
 def _address(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
@@ -39,7 +39,7 @@ def _value(typing: Any, flag: Any) -> tuple[Any, Callable[..., Any]]:
     """Read a flag atomically."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        return builder.load_atomic(_address(context, builder, signature, args), ORDER, 8)
+        return builder.load_atomic(_address(context, builder, signature, args), MEMORY_ORDER, 8)
 
     return types.int64(flag), generate
 
@@ -49,7 +49,7 @@ def _add(typing: Any, flag: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
     """Add to a flag; returns its old value."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        return builder.atomic_rmw("add", _address(context, builder, signature, args), args[1], ORDER)
+        return builder.atomic_rmw("add", _address(context, builder, signature, args), args[1], MEMORY_ORDER)
 
     return types.int64(flag, types.int64), generate
 
@@ -60,7 +60,7 @@ def add_at(typing: Any, flags: Any, index: Any, number: Any) -> tuple[Any, Calla
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         place = builder.gep(_address(context, builder, signature, args), [args[1]])
-        return builder.atomic_rmw("add", place, args[2], ORDER)
+        return builder.atomic_rmw("add", place, args[2], MEMORY_ORDER)
 
     return types.int64(flags, types.intp, types.int64), generate
 
@@ -70,15 +70,17 @@ def _replace(typing: Any, flag: Any, old: Any, new: Any) -> tuple[Any, Callable[
     """Set a flag to ``new`` if it is ``old``; returns whether it was."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        found = builder.cmpxchg(_address(context, builder, signature, args), args[1], args[2], ORDER, ORDER)
+        found = builder.cmpxchg(
+            _address(context, builder, signature, args), args[1], args[2], MEMORY_ORDER, MEMORY_ORDER
+        )
         return builder.extract_value(found, 1)
 
     return types.boolean(flag, types.int64, types.int64), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _rest(typing: Any) -> tuple[Any, Callable[..., Any]]:
-    """Pause for a moment, in favour of the other hardware thread."""
+def _pause(typing: Any) -> tuple[Any, Callable[..., Any]]:
+    """Pause briefly, in favour of the other hardware thread."""
     pause = "llvm.x86.sse2.pause" if platform.machine() in ("x86_64", "AMD64") else None
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
@@ -91,43 +93,43 @@ def _rest(typing: Any) -> tuple[Any, Callable[..., Any]]:
 
 @compiled(numba.boolean(FLAGS))
 def call(flag: Any) -> Any:
-    """Call the thread that polls this flag; returns whether one does."""
-    return _replace(flag, WAITING, CALLED)
+    """Notify the thread that polls this flag; returns whether there is one."""
+    return _replace(flag, POLLING, NOTIFIED)
 
 
 @compiled(numba.void(FLAGS, numba.int64, FLAGS, INTEGER, INTEGER))
-def add_and_wait(done: Any, count: Any, flag: Any, looks: Any, delay: Any) -> None:
-    """Add ``count`` to ``done``; then poll the ``flag`` for a call, at most ``looks`` times.
+def add_and_wait(done: Any, count: Any, flag: Any, polls: Any, delay: Any) -> None:
+    """Add ``count`` to ``done``; then poll the ``flag`` for a call, at most ``polls`` times.
 
-    This is one function because a thread that waits for ``done`` needs Python's lock next, and this thread must not hold it then.
-    After a call the caller holds the lock until its kernel begins, and a thread that requests the lock sooner is put to sleep: so
-    wait for ``delay`` iterations, too.
+    This is one function because a thread that waits for ``done`` needs the GIL next, and this thread must not hold it then. After
+    a call, the caller holds the GIL until its kernel begins, and a thread that requests it earlier is put to sleep. The ``delay``
+    iterations prevent this.
     """
-    _replace(flag, AWAY, WAITING)
+    _replace(flag, ACTIVE, POLLING)
     _add(done, count)
-    for _ in range(looks):
-        if _value(flag) == CALLED:
+    for _ in range(polls):
+        if _value(flag) == NOTIFIED:
             for _ in range(delay):
-                _rest()
+                _pause()
             break
-        _rest()
-    if not _replace(flag, WAITING, AWAY):
-        _replace(flag, CALLED, AWAY)
+        _pause()
+    if not _replace(flag, POLLING, ACTIVE):
+        _replace(flag, NOTIFIED, ACTIVE)
 
 
 @compiled(numba.boolean(FLAGS, numba.int64, INTEGER))
-def wait_for(done: Any, count: Any, looks: Any) -> Any:
-    """Wait until ``done`` is ``count``, for at most ``looks`` iterations; returns whether it is."""
-    for _ in range(looks):
+def wait_for(done: Any, count: Any, polls: Any) -> Any:
+    """Wait until ``done`` is ``count``, for at most ``polls`` iterations; returns whether it is."""
+    for _ in range(polls):
         if _value(done) == count:
             return True
-        _rest()
+        _pause()
     return _value(done) == count
 
 
 @cache
-def looks_in(seconds: float) -> int:
-    """Number of times that a thread polls a flag in this time; processors differ by a factor of ten."""
+def polls_in(seconds: float) -> int:
+    """Number of polls of a flag in a time; processors differ by a factor of ten."""
     times, flag = [], np.zeros(1, np.int64)
     for _ in range(5):
         start = time.perf_counter()

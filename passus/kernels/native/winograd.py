@@ -2,8 +2,8 @@
 
 Winograd's F(4 x 4, 3 x 3): squares of 6 x 6 pixels of the image, four apart, and the kernels are transformed; 36 matrix products,
 one for each position in a square, replace the sum over the kernel; and their results are transformed back to squares of 4 x 4
-pixels. With the matrices of the transforms, ``Y = At [(G g Gt) * (Bt d B)] A``, so the gradient for the kernel is
-``Gt [(A gY At) * (Bt d B)] G``. A number that is not finite reaches its whole square.
+pixels. With the transformation matrices, ``Y = At [(G g Gt) * (Bt d B)] A``, so the gradient for the kernel is
+``Gt [(A gY At) * (Bt d B)] G``. A non-finite number affects its whole square.
 
 Source: Lavin and Gray, 2016, "Fast algorithms for convolutional neural networks".
 """
@@ -25,7 +25,7 @@ from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.pointers import At
 from passus.kernels.native.processor import rows_of_even_tiles, rows_of_tile
 from passus.kernels.native.simd import LANES, first_lanes
-from passus.kernels.native.tile import in_larger_tiles, matrix_steps, multiply_tile
+from passus.kernels.native.tile import matrix_steps, multiply_tile, rows_in_larger_tiles
 from passus.kernels.native.winograd_transforms import (
     POSITIONS,
     SIDE,
@@ -42,8 +42,8 @@ __all__ = ["prepare", "suits", "winograd", "winograd_gradient"]
 BUFFER = 1 << 19
 """Numbers of transformed squares, of images and results together, that are in use at a time: 2 MiB."""
 
-FEWEST = 8
-"""Squares that there must be at least."""
+MIN_SQUARES = 8
+"""Minimum number of squares."""
 
 KERNELS = 1 << 14
 """Pairs of channels that are worth a thread when their kernels are transformed."""
@@ -52,19 +52,21 @@ PIECE = 1 << 20
 """Multiplications that are worth a thread."""
 
 SHIFT = LANES
-"""Numbers between two matrices, so that a row of all of them does not compete for the same lines of the cache."""
+"""Padding between two matrices, so that the same row of all of them does not compete for the same cache lines."""
 
 
 def suits(kernel: Sizes, window: Window2d, channels: tuple[int, int], groups: int, out: Sizes) -> bool:
-    """Whether this is such a convolution, with enough channels and pixels to make up for the transforms.
+    """Whether this is such a convolution, with enough channels and pixels to amortize the transforms.
 
-    ``channels``: of input and output. ``out``: number of images, rows and columns of the output. Squares should not reach far
-    beyond it, and there should be enough of them to make up for the transform of the kernels.
+    ``channels``: of input and output. ``out``: number of images, rows and columns of the output. Squares should not extend
+    far beyond it, and there should be enough of them to amortize the transform of the kernels.
     """
     plain = kernel == (3, 3) and window[:4] == (1, 1, 1, 1) and groups == 1
     (c, o), (n, oh, ow) = channels, out
     squares = _squares(oh) * _squares(ow)
-    return plain and c >= LANES // 2 and o >= LANES and POSITIONS * squares <= 6 * oh * ow and n * squares >= FEWEST
+    return (
+        plain and c >= LANES // 2 and o >= LANES and POSITIONS * squares <= 6 * oh * ow and n * squares >= MIN_SQUARES
+    )
 
 
 def _squares(pixels: int) -> int:
@@ -81,7 +83,7 @@ def prepare() -> None:
                 _winograd_gradient(rows, vectors, whole)
 
 
-def _reach(c: int, o: int) -> int:
+def _squares_per_block(c: int, o: int) -> int:
     """Number of squares in use at a time: enough to use each weight often, and few enough to stay in the cache."""
     return max(1, min(128, BUFFER // (POSITIONS * (c + o))))
 
@@ -92,9 +94,9 @@ def winograd(y: Array, x: Array, w: Array, bias: Array, columns: int, window: Wi
     u = aligned(len(w) * POSITIONS * w.shape[2])
     flat, numbers = w.reshape(-1), w.shape[2]
     split(lambda start, stop: transform_kernels(flat, u, numbers, start, stop), len(w), KERNELS // numbers)
-    reach, vectors = _reach(x.shape[3], columns), columns // LANES
-    kernel = _winograd(rows_of_tile(reach, vectors), vectors)
-    arguments = (x, u, bias, *as_memory(y), (oh, ow), o, (window.pad_top, window.pad_left), reach)
+    block, vectors = _squares_per_block(x.shape[3], columns), columns // LANES
+    kernel = _winograd(rows_of_tile(block, vectors), vectors)
+    arguments = (x, u, bias, *as_memory(y), (oh, ow), o, (window.pad_top, window.pad_left), block)
 
     def work(start: int, stop: int) -> None:
         kernel(*arguments, start, stop)
@@ -106,11 +108,11 @@ def winograd_gradient(x: Array, gy: Array, columns: int, window: Window2d) -> Ar
     """The gradient (9, C * O) for the weights, from x (N, H, W, C) and gy (N, OH, OW, O)."""
     n, oh, ow, o = gy.shape
     c = x.shape[3]
-    reach, vectors = _reach(c, o), columns // LANES
+    block, vectors = _squares_per_block(c, o), columns // LANES
     kernel = _winograd_gradient(rows_of_even_tiles(c, vectors), vectors, o % columns == 0)
 
     def add_to(total: Array, start: int, stop: int) -> None:
-        kernel(x, gy, total, (window.pad_top, window.pad_left), reach, start, stop)
+        kernel(x, gy, total, (window.pad_top, window.pad_left), block, start, stop)
 
     total = summed(
         add_to,
@@ -140,7 +142,7 @@ def _winograd(P: int, Q: int) -> Callable[..., None]:
         out: Any,
         o: Any,
         pads: Any,
-        reach: Any,
+        block: Any,
         start: Any,
         stop: Any,
     ) -> None:
@@ -148,7 +150,7 @@ def _winograd(P: int, Q: int) -> Callable[..., None]:
         C = x.shape[3]
         (origin, image, row, pixel), (oh, ow) = memory, out
         squares = (oh + SIDE - 1) // SIDE, (ow + SIDE - 1) // SIDE
-        lines = max(1, reach // squares[1])
+        lines = max(1, block // squares[1])
         room = max(P, min(lines, stop - start) * squares[1])
         band = np.empty((SIDE * min(lines, squares[0]) + 2) * (SIDE * squares[1] + 2) * C, np.float32)
         apart_in, apart_out = room * C + SHIFT, room * columns + SHIFT
@@ -171,10 +173,10 @@ def _winograd(P: int, Q: int) -> Callable[..., None]:
                     for q in range(squares[1]):
                         t = ((at - begin) * squares[1] + q) * columns
                         target = origin + n * image + r * row + SIDE * q * pixel + o0
-                        inside = (oh - r, ow - SIDE * q)
+                        valid = (oh - r, ow - SIDE * q)
                         for c in range(0, min(columns, o - o0), LANES):
                             lanes = first_lanes(o - o0 - c)
-                            store_square(M, t + c, apart_out, bias, o0 + c, y, target + c, (row, pixel), inside, lanes)
+                            store_square(M, t + c, apart_out, bias, o0 + c, y, target + c, (row, pixel), valid, lanes)
 
     return convolution
 
@@ -185,16 +187,16 @@ def _winograd_gradient(P: int, Q: int, whole: bool) -> Callable[..., None]:
     columns, less = Q * LANES, max(1, P - 1)
 
     @compiled(numba.void(IMAGES, IMAGES, FLAT, INTEGERS[2], INTEGER, INTEGER, INTEGER))
-    def gradient(x: Any, gy: Any, total: Any, pads: Any, reach: Any, start: Any, stop: Any) -> None:
+    def gradient(x: Any, gy: Any, total: Any, pads: Any, block: Any, start: Any, stop: Any) -> None:
         """The sum over rows of squares from ``start`` to ``stop``, added to ``total``: 36 matrices (C, O)."""
         C, (_, oh, ow, o) = x.shape[3], gy.shape
         squares = (oh + SIDE - 1) // SIDE, (ow + SIDE - 1) // SIDE
-        lines = max(1, reach // squares[1])
+        lines = max(1, block // squares[1])
         room = min(lines, stop - start) * squares[1]
         band = np.empty((SIDE * min(lines, squares[0]) + 2) * (SIDE * squares[1] + 2) * C, np.float32)
         apart_in, apart_out = room * C + SHIFT, room * o + SHIFT
         V, Z = aligned(POSITIONS * apart_in), aligned(POSITIONS * apart_out)
-        steps, larger = matrix_steps(d_row=o, a_row=1, c_row=o, a_k=C, b_k=o), in_larger_tiles(C, P)
+        steps, larger = matrix_steps(d_row=o, a_row=1, c_row=o, a_k=C, b_k=o), rows_in_larger_tiles(C, P)
         for begin in range(start, stop, lines):
             end = min(begin + lines, stop)
             counts = (1, 1, (end - begin) * squares[1])

@@ -1,4 +1,4 @@
-"""The transforms of Winograd's algorithm, along one axis and of whole squares; `winograd.py` says what they are for.
+"""The transforms of Winograd's algorithm, along one axis and of whole squares; see `winograd.py`.
 
 They are values of polynomials at six points. The usual points, 0, 1, -1, 2, -2 and infinity, lose a digit; with those chosen here
 the error is twice that of the sum over the kernel. Their powers are exact in float32.
@@ -39,17 +39,17 @@ A, B = 5 / 8, 3 / 2
 
 A2, B2 = A * A, B * B
 
-OF_0, OF_A, OF_B = 1 / (A2 * B2), 1 / (2 * A2 * (A2 - B2)), 1 / (2 * B2 * (B2 - A2))
+C_0, C_A, C_B = 1 / (A2 * B2), 1 / (2 * A2 * (A2 - B2)), 1 / (2 * B2 * (B2 - A2))
 """Factors of the values of the kernel at the points: one over the product of the distances to the other points."""
 
 
 @inlined
-def _times(number: Any, x: Any) -> Any:
+def _scaled(number: Any, x: Any) -> Any:
     return splat(np.float32(number)) * x
 
 
 @inlined
-def _plus(x: Any, number: Any, z: Any) -> Any:
+def _multiply_add(x: Any, number: Any, z: Any) -> Any:
     """``x + number * z``."""
     return fma(splat(np.float32(number)), z, x)
 
@@ -57,15 +57,18 @@ def _plus(x: Any, number: Any, z: Any) -> Any:
 @inlined
 def _of_image(d: Any) -> Any:
     """Bt, along one axis."""
-    even_a, odd_a = _plus(d[4], -B2, d[2]), _plus(d[3], -B2, d[1])
-    even_b, odd_b = _plus(d[4], -A2, d[2]), _plus(d[3], -A2, d[1])
-    first, last = _plus(even_b, -B2, _plus(d[2], -A2, d[0])), _plus(_plus(d[5], -A2, d[3]), -B2, odd_b)
+    even_a, odd_a = _multiply_add(d[4], -B2, d[2]), _multiply_add(d[3], -B2, d[1])
+    even_b, odd_b = _multiply_add(d[4], -A2, d[2]), _multiply_add(d[3], -A2, d[1])
+    first, last = (
+        _multiply_add(even_b, -B2, _multiply_add(d[2], -A2, d[0])),
+        _multiply_add(_multiply_add(d[5], -A2, d[3]), -B2, odd_b),
+    )
     return (
         first,
-        _plus(even_a, A, odd_a),
-        _plus(even_a, -A, odd_a),
-        _plus(even_b, B, odd_b),
-        _plus(even_b, -B, odd_b),
+        _multiply_add(even_a, A, odd_a),
+        _multiply_add(even_a, -A, odd_a),
+        _multiply_add(even_b, B, odd_b),
+        _multiply_add(even_b, -B, odd_b),
         last,
     )
 
@@ -74,21 +77,21 @@ def _of_image(d: Any) -> Any:
 def _to_result(m: Any) -> Any:
     """At, along one axis."""
     even_a, odd_a, even_b, odd_b = m[1] + m[2], m[1] - m[2], m[3] + m[4], m[3] - m[4]
-    second, third = _plus(_times(A, odd_a), B, odd_b), _plus(_times(A2, even_a), B2, even_b)
-    return m[0] + (even_a + even_b), second, third, _plus(_plus(m[5], A * A2, odd_a), B * B2, odd_b)
+    second, third = _multiply_add(_scaled(A, odd_a), B, odd_b), _multiply_add(_scaled(A2, even_a), B2, even_b)
+    return m[0] + (even_a + even_b), second, third, _multiply_add(_multiply_add(m[5], A * A2, odd_a), B * B2, odd_b)
 
 
 @inlined
 def _of_result(g: Any) -> Any:
     """A, along one axis."""
-    even_a, odd_a = _plus(g[0], A2, g[2]), _plus(g[1], A2, g[3])
-    even_b, odd_b = _plus(g[0], B2, g[2]), _plus(g[1], B2, g[3])
+    even_a, odd_a = _multiply_add(g[0], A2, g[2]), _multiply_add(g[1], A2, g[3])
+    even_b, odd_b = _multiply_add(g[0], B2, g[2]), _multiply_add(g[1], B2, g[3])
     return (
         g[0],
-        _plus(even_a, A, odd_a),
-        _plus(even_a, -A, odd_a),
-        _plus(even_b, B, odd_b),
-        _plus(even_b, -B, odd_b),
+        _multiply_add(even_a, A, odd_a),
+        _multiply_add(even_a, -A, odd_a),
+        _multiply_add(even_b, B, odd_b),
+        _multiply_add(even_b, -B, odd_b),
         g[3],
     )
 
@@ -96,33 +99,37 @@ def _of_result(g: Any) -> Any:
 @inlined
 def _of_kernel(g: Any) -> Any:
     """G, along one axis."""
-    even_a, even_b = _times(OF_A, _plus(g[0], A2, g[2])), _times(OF_B, _plus(g[0], B2, g[2]))
-    of_a, of_b = A * OF_A, B * OF_B
+    even_a, even_b = _scaled(C_A, _multiply_add(g[0], A2, g[2])), _scaled(C_B, _multiply_add(g[0], B2, g[2]))
+    c_a, c_b = A * C_A, B * C_B
     ends = (
-        _plus(even_a, of_a, g[1]),
-        _plus(even_a, -of_a, g[1]),
-        _plus(even_b, of_b, g[1]),
-        _plus(even_b, -of_b, g[1]),
+        _multiply_add(even_a, c_a, g[1]),
+        _multiply_add(even_a, -c_a, g[1]),
+        _multiply_add(even_b, c_b, g[1]),
+        _multiply_add(even_b, -c_b, g[1]),
     )
-    return _times(OF_0, g[0]), ends[0], ends[1], ends[2], ends[3], g[2]
+    return _scaled(C_0, g[0]), ends[0], ends[1], ends[2], ends[3], g[2]
 
 
 @inlined
 def _to_kernel(u: Any) -> Any:
     """Gt, along one axis."""
-    even_a, odd_a = _times(OF_A, u[1] + u[2]), _times(A * OF_A, u[1] - u[2])
-    even_b, odd_b = _times(OF_B, u[3] + u[4]), _times(B * OF_B, u[3] - u[4])
-    return _plus(even_a + even_b, OF_0, u[0]), odd_a + odd_b, _plus(_plus(u[5], A2, even_a), B2, even_b)
+    even_a, odd_a = _scaled(C_A, u[1] + u[2]), _scaled(A * C_A, u[1] - u[2])
+    even_b, odd_b = _scaled(C_B, u[3] + u[4]), _scaled(B * C_B, u[3] - u[4])
+    return (
+        _multiply_add(even_a + even_b, C_0, u[0]),
+        odd_a + odd_b,
+        _multiply_add(_multiply_add(u[5], A2, even_a), B2, even_b),
+    )
 
 
 @inlined
-def _three(x: Any, a: Any, step: Any, lanes: Any) -> Any:
+def _load3(x: Any, a: Any, step: Any, lanes: Any) -> Any:
     return load(x, a, lanes), load(x, a + step, lanes), load(x, a + 2 * step, lanes)
 
 
 @inlined
-def _six(x: Any, a: Any, step: Any, lanes: Any) -> Any:
-    u, v = _three(x, a, step, lanes), _three(x, a + 3 * step, step, lanes)
+def _load6(x: Any, a: Any, step: Any, lanes: Any) -> Any:
+    u, v = _load3(x, a, step, lanes), _load3(x, a + 3 * step, step, lanes)
     return u[0], u[1], u[2], v[0], v[1], v[2]
 
 
@@ -139,14 +146,14 @@ def _store_row(V: Any, to: Any, apart: Any, v: Any, lanes: Any) -> None:
 
 @compiled(numba.void(READ, FLAT, INTEGER, INTEGER, INTEGER), allocates=False)
 def transform_kernels(w: Any, u: Any, numbers: Any, start: Any, stop: Any) -> None:
-    """Transform tiles of packed weights, whose 9 positions lie ``numbers`` apart, to 36 positions."""
+    """Transform tiles of packed weights, whose 9 positions are ``numbers`` apart, to 36 positions."""
     lanes, row = all_lanes(), 6 * numbers
     for tile in range(start, stop):
         for k in range(0, numbers, LANES):
             a, to = tile * 9 * numbers + k, tile * POSITIONS * numbers + k
-            t0 = _of_kernel(_three(w, a, 3 * numbers, lanes))
-            t1 = _of_kernel(_three(w, a + numbers, 3 * numbers, lanes))
-            t2 = _of_kernel(_three(w, a + 2 * numbers, 3 * numbers, lanes))
+            t0 = _of_kernel(_load3(w, a, 3 * numbers, lanes))
+            t1 = _of_kernel(_load3(w, a + numbers, 3 * numbers, lanes))
+            t2 = _of_kernel(_load3(w, a + 2 * numbers, 3 * numbers, lanes))
             for i in range(6):
                 _store_row(u, to + i * row, numbers, _of_kernel((t0[i], t1[i], t2[i])), lanes)
 
@@ -156,9 +163,9 @@ def _gradient_of_kernel(arguments: Any, i: Any, lanes: Any) -> None:
     """Transform 36 positions back to 9, for one vector of pairs of channels."""
     u, gW, numbers, start = arguments
     a, row = start + i, 6 * numbers
-    t0, t1 = _to_kernel(_six(u, a, row, lanes)), _to_kernel(_six(u, a + numbers, row, lanes))
-    t2, t3 = _to_kernel(_six(u, a + 2 * numbers, row, lanes)), _to_kernel(_six(u, a + 3 * numbers, row, lanes))
-    t4, t5 = _to_kernel(_six(u, a + 4 * numbers, row, lanes)), _to_kernel(_six(u, a + 5 * numbers, row, lanes))
+    t0, t1 = _to_kernel(_load6(u, a, row, lanes)), _to_kernel(_load6(u, a + numbers, row, lanes))
+    t2, t3 = _to_kernel(_load6(u, a + 2 * numbers, row, lanes)), _to_kernel(_load6(u, a + 3 * numbers, row, lanes))
+    t4, t5 = _to_kernel(_load6(u, a + 4 * numbers, row, lanes)), _to_kernel(_load6(u, a + 5 * numbers, row, lanes))
     for j in range(3):
         g = _to_kernel((t0[j], t1[j], t2[j], t3[j], t4[j], t5[j]))
         store(gW, a + 3 * j * numbers, g[0], lanes)
@@ -168,7 +175,7 @@ def _gradient_of_kernel(arguments: Any, i: Any, lanes: Any) -> None:
 
 @compiled(numba.void(READ, FLAT, INTEGER, INTEGER, INTEGER), allocates=False)
 def transform_kernels_back(u: Any, gW: Any, numbers: Any, start: Any, stop: Any) -> None:
-    """The gradient for the kernels, 9 positions, from that for the transformed ones, 36; positions lie ``numbers`` apart."""
+    """The gradient for the kernels, 9 positions, from that for the transformed ones, 36; positions are ``numbers`` apart."""
     for_vectors(_gradient_of_kernel, (u, gW, numbers, start), stop - start)
 
 
@@ -177,9 +184,9 @@ def _square_of_image(arguments: Any, c: Any, lanes: Any) -> None:
     """Transform one square, in a vector of channels."""
     x, first, line, C, V, target, apart = arguments
     a, to = first + c, target + c
-    t0, t1 = _of_image(_six(x, a, line, lanes)), _of_image(_six(x, a + C, line, lanes))
-    t2, t3 = _of_image(_six(x, a + 2 * C, line, lanes)), _of_image(_six(x, a + 3 * C, line, lanes))
-    t4, t5 = _of_image(_six(x, a + 4 * C, line, lanes)), _of_image(_six(x, a + 5 * C, line, lanes))
+    t0, t1 = _of_image(_load6(x, a, line, lanes)), _of_image(_load6(x, a + C, line, lanes))
+    t2, t3 = _of_image(_load6(x, a + 2 * C, line, lanes)), _of_image(_load6(x, a + 3 * C, line, lanes))
+    t4, t5 = _of_image(_load6(x, a + 4 * C, line, lanes)), _of_image(_load6(x, a + 5 * C, line, lanes))
     row = 6 * apart
     _store_row(V, to, apart, _of_image((t0[0], t1[0], t2[0], t3[0], t4[0], t5[0])), lanes)
     _store_row(V, to + row, apart, _of_image((t0[1], t1[1], t2[1], t3[1], t4[1], t5[1])), lanes)
@@ -209,28 +216,28 @@ def transform_images(x: Any, band: Any, V: Any, pads: Any, squares: Any, apart: 
 
 
 @inlined
-def _store_pixels(m: Any, bias: Any, y: Any, target: Any, pixel: Any, inside: Any, lanes: Any) -> None:
-    """Store the first ``inside`` pixels of one row of a square of the result."""
+def _store_pixels(m: Any, bias: Any, y: Any, target: Any, pixel: Any, valid: Any, lanes: Any) -> None:
+    """Store the first ``valid`` pixels of one row of a square of the result."""
     pixels = _to_result(m)
     store(y, target, pixels[0] + bias, lanes)
-    if inside > 1:
+    if valid > 1:
         store(y, target + pixel, pixels[1] + bias, lanes)
-    if inside > 2:
+    if valid > 2:
         store(y, target + 2 * pixel, pixels[2] + bias, lanes)
-    if inside > 3:
+    if valid > 3:
         store(y, target + 3 * pixel, pixels[3] + bias, lanes)
 
 
 @inlined
 def store_square(
-    M: Any, a: Any, apart: Any, biases: Any, o: Any, y: Any, target: Any, steps: Any, inside: Any, lanes: Any
+    M: Any, a: Any, apart: Any, biases: Any, o: Any, y: Any, target: Any, steps: Any, valid: Any, lanes: Any
 ) -> None:
     """Transform one square of 36 matrices back, in a vector of channels, and store its pixels inside the image."""
     line, every = 6 * apart, all_lanes()  # Rows of the matrices are whole vectors, those of the result may end before.
-    t0, t1 = _to_result(_six(M, a, line, every)), _to_result(_six(M, a + apart, line, every))
-    t2, t3 = _to_result(_six(M, a + 2 * apart, line, every)), _to_result(_six(M, a + 3 * apart, line, every))
-    t4, t5 = _to_result(_six(M, a + 4 * apart, line, every)), _to_result(_six(M, a + 5 * apart, line, every))
-    (row, pixel), (rows, columns), bias = steps, inside, load(biases, o, every)
+    t0, t1 = _to_result(_load6(M, a, line, every)), _to_result(_load6(M, a + apart, line, every))
+    t2, t3 = _to_result(_load6(M, a + 2 * apart, line, every)), _to_result(_load6(M, a + 3 * apart, line, every))
+    t4, t5 = _to_result(_load6(M, a + 4 * apart, line, every)), _to_result(_load6(M, a + 5 * apart, line, every))
+    (row, pixel), (rows, columns), bias = steps, valid, load(biases, o, every)
     _store_pixels((t0[0], t1[0], t2[0], t3[0], t4[0], t5[0]), bias, y, target, pixel, columns, lanes)
     if rows > 1:
         _store_pixels((t0[1], t1[1], t2[1], t3[1], t4[1], t5[1]), bias, y, target + row, pixel, columns, lanes)
@@ -241,17 +248,17 @@ def store_square(
 
 
 @inlined
-def _row_of_gradients(gy: Any, a: Any, step: Any, inside: Any, lanes: Any) -> Any:
-    """Four neighbouring gradients, with zeros for all but the first ``inside``."""
+def _row_of_gradients(gy: Any, a: Any, step: Any, valid: Any, lanes: Any) -> Any:
+    """Four neighbouring gradients, with zeros for all but the first ``valid``."""
     zero = splat(np.float32(0))
     g0, g1, g2, g3 = zero, zero, zero, zero
-    if inside > 0:
+    if valid > 0:
         g0 = load(gy, a, lanes)
-    if inside > 1:
+    if valid > 1:
         g1 = load(gy, a + step, lanes)
-    if inside > 2:
+    if valid > 2:
         g2 = load(gy, a + 2 * step, lanes)
-    if inside > 3:
+    if valid > 3:
         g3 = load(gy, a + 3 * step, lanes)
     return _of_result((g0, g1, g2, g3))
 
@@ -259,8 +266,8 @@ def _row_of_gradients(gy: Any, a: Any, step: Any, inside: Any, lanes: Any) -> An
 @inlined
 def _square_of_gradient(arguments: Any, c: Any, lanes: Any) -> None:
     """Transform the 4 x 4 gradients of a square, in a vector of channels, with zeros outside the image."""
-    gy, first, row, o, inside, Z, target, apart = arguments
-    a, to, (rows, columns) = first + c, target + c, inside
+    gy, first, row, o, valid, Z, target, apart = arguments
+    a, to, (rows, columns) = first + c, target + c, valid
     t0 = _row_of_gradients(gy, a, o, columns, lanes)
     t1 = _row_of_gradients(gy, a + row, o, columns if rows > 1 else 0, lanes)
     t2 = _row_of_gradients(gy, a + 2 * row, o, columns if rows > 2 else 0, lanes)
@@ -286,5 +293,5 @@ def transform_gradients(gy: Any, Z: Any, squares: Any, apart: Any, start: Any, s
         n, r = at // rows_of_squares, SIDE * (at % rows_of_squares)
         for q in range(columns):
             a, to = ((n * oh + r) * ow + SIDE * q) * o, ((at - start) * columns + q) * o
-            inside = (oh - r, ow - SIDE * q)
-            for_vectors(_square_of_gradient, (gradients, a, ow * o, o, inside, Z, to, apart), o)
+            valid = (oh - r, ow - SIDE * q)
+            for_vectors(_square_of_gradient, (gradients, a, ow * o, o, valid, Z, to, apart), o)
