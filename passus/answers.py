@@ -20,9 +20,9 @@ from passus.foreign import CALL_ARGUMENTS, LAYER, OPTIMIZER, OPTIONS
 __all__ = [
     "ASSIGNED",
     "Foreign",
+    "answering",
     "answers",
     "answers_for",
-    "answering",
     "check_assigned",
     "foreign_argument",
     "not_callable",

@@ -16,10 +16,10 @@ __all__ = [
     "checked_count",
     "checked_dtype",
     "checked_flag",
+    "checked_fraction",
     "checked_integer",
     "checked_number",
     "checked_real",
-    "checked_fraction",
     "shown",
 ]
 

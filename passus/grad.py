@@ -200,7 +200,7 @@ class _Call:
         self.ys: list[Variable] = tree_leaves(self.result)
         variables = any(isinstance(x, Variable) for i in positions for x in tree_leaves(args[i]))
         layers = any(_is_layer(args[i]) for i in positions)
-        self.recorded = outer and (layers or _has_leaf_beside(self.xs, self.ys))
+        self.recorded = outer and (layers or _has_other_leaf(self.xs, self.ys))
         self.boxed = self.recorded or variables or layers
 
     def results(self) -> Any:
@@ -269,7 +269,7 @@ def _new_variable(name: str, x: Operand, linked: bool) -> Variable:
     return new
 
 
-def _has_leaf_beside(xs: Sequence[Variable], ys: Sequence[Variable]) -> bool:
+def _has_other_leaf(xs: Sequence[Variable], ys: Sequence[Variable]) -> bool:
     """Whether gradients flow from ys to a leaf that is not one of xs."""
     stack, seen = list(ys), {id(x) for x in xs if x.creator is None}
     while stack:

@@ -10,7 +10,7 @@ from passus.errors import DependencyError
 __all__ = ["import_optional"]
 
 
-def import_optional(module: str, package: str, wanted_by: str) -> Any:
+def import_optional(module: str, package: str, feature: str) -> Any:
     """Import a module of an optional package.
 
     Raises `DependencyError` with the command that installs the package.
@@ -21,4 +21,4 @@ def import_optional(module: str, package: str, wanted_by: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise DependencyError(f"{wanted_by} needs {package}: pip install {package}") from error
+        raise DependencyError(f"{feature} needs {package}: pip install {package}") from error

@@ -29,13 +29,13 @@ from passus.tree import check_tree
 
 __all__ = [
     "RNG",
+    "generator_snapshots",
     "get_rng",
     "load_rng_state",
-    "generator_snapshots",
+    "replaced_generators",
     "restored_generators",
     "rng_state",
     "seed",
-    "replaced_generators",
     "using_rng",
     "verify_rng_state",
 ]

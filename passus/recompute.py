@@ -117,7 +117,7 @@ class _RepeatableCall:
             restored_attributes(before),
             using_config("train", self.train),
         ):
-            return (*self._results(xs), *[_current(self.attributes[key], i) for key, i in self.assigned])
+            return (*self._results(xs), *[_current_variable(self.attributes[key], i) for key, i in self.assigned])
 
     def _attributes_with(self, replacements: dict[int, Variable]) -> Snapshots:
         """The attributes before the first call, with some Variables replaced."""
@@ -177,7 +177,7 @@ def _replaced(value: Any, replacements: dict[int, Variable]) -> Any:
     return tree_map(lambda v: replacements.get(id(v), v), value)
 
 
-def _current(snapshot: Snapshot, i: int) -> Any:
+def _current_variable(snapshot: Snapshot, i: int) -> Any:
     """A Variable that an attribute holds now, or None, as for a layer that is created by each call."""
     variables = _variables(snapshot.current)
     return variables[i] if i < len(variables) else None

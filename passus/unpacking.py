@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
 
-__all__ = ["BROKEN", "LimitedGzip", "gunzip", "member", "read_npz_arrays", "max_unpacked_size", "zip_archive"]
+__all__ = ["BROKEN", "LimitedGzip", "gunzip", "max_unpacked_size", "member", "read_npz_arrays", "zip_archive"]
 
 BROKEN = (
     OSError,

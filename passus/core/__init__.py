@@ -1,6 +1,6 @@
 """The engine: `Variable`, `Function`, and the walk back through the graph that they form.
 
-To read it, in this order:
+Reading order:
 
 1. ``variable.py``: the box around an array, and its link to the function call that made it.
 2. ``function.py``: the call, which computes, boxes the results, and records itself.
@@ -9,17 +9,17 @@ To read it, in this order:
 
 The other modules contain the details:
 
-- what is accepted: ``data.py`` (arrays), ``messages.py`` (errors), ``custom.py`` (classes that users write), ``precision.py`` (dtypes
+- accepted input: ``data.py`` (arrays), ``messages.py`` (errors), ``custom.py`` (classes that users write), ``precision.py`` (dtypes
   that are too narrow to compute with)
-- what could make a gradient wrong: ``edits.py`` (replaced data), ``checksums.py`` (edited elements), ``ownership.py`` (shared arrays),
-  ``rules.py`` (what a rule returned), ``views.py`` (what a rule may read)
-- how a Variable behaves as an array: ``array_like.py``, ``protocol.py`` (NumPy's functions), ``truth.py`` (``a == b``), ``callers.py``
-- what the graph refers to: ``references.py`` (outputs), ``records.py`` (instances that are called again), ``generation.py`` (the
+- protection against wrong gradients: ``edits.py`` (replaced data), ``checksums.py`` (edited elements), ``ownership.py`` (shared arrays),
+  ``rules.py`` (results of rules), ``views.py`` (access of rules to data)
+- the behaviour of a Variable as an array: ``array_like.py``, ``protocol.py`` (NumPy's functions), ``truth.py`` (``a == b``), ``callers.py``
+- references of the graph: ``references.py`` (outputs), ``records.py`` (instances that are called again), ``generation.py`` (the
   book's order)
 - the optional last chapter: ``second_order.py`` and ``watched.py`` (derivatives of derivatives), ``replay.py`` (repeated calls)
 
-DeZero keeps its operators and switches in ``core``, too, and they are found here: the switches are those of
-`passus.config`, and the operators those of `passus.functions`, which stands above the engine and binds them.
+As in DeZero, operators and switches can also be imported from ``core``. The switches are those of `passus.config`; the
+operators are those of `passus.functions`, which is above the engine and binds them.
 """
 
 from collections.abc import Callable as _Callable

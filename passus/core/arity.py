@@ -68,7 +68,7 @@ class Binary(Function):
         )
 
     def as_input(self, x: Any, inputs: tuple[Any, ...]) -> Any:
-        """An array, or a Python number as it is: NumPy gives it the dtype of the array beside it."""
+        """An array, or an unchanged Python number, which takes the dtype of the other operand in NumPy."""
         if type(x) is np.ndarray and x.dtype.kind in "fiub":
             return x
         if isinstance(x, (int, float, np.generic)):

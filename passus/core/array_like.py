@@ -1,4 +1,4 @@
-"""What makes a Variable look like an array: shape and dtype, conversions, and declarations of operators and methods.
+"""The array interface of a Variable: shape and dtype, conversions, and declarations of operators and methods.
 
 `passus.functions.binding` binds operators and methods to the functions that compute them; `passus.core.backward` and
 `passus.core.protocol` bind the rest. They are declared here for readers and type checkers.

@@ -1,8 +1,8 @@
-"""The walk back through the graph, from a result to the gradients of everything that it was computed from.
+"""The walk back through the graph, from a result to the gradients of everything that it depends on.
 
 Functions are visited from the youngest to the oldest. A function is younger than the functions that made its inputs, so
-when it is visited, all gradients of its outputs have arrived. Its rule turns them into gradients of its inputs; these are
-added to the gradients that the inputs have received from other functions; and the creators of the inputs wait to be visited.
+when it is visited, all gradients of its outputs have arrived. Its rule computes the gradients of its inputs. These are
+added to the gradients that the inputs have received from other functions, and the creators of the inputs wait for their turn.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ Waiting: TypeAlias = list[tuple[int, Function]]
 def backward(self: Variable, retain_grad: bool = False, create_graph: bool = False) -> None:
     """Compute the gradient of this Variable with respect to each leaf behind it, and add it to the leaf's ``grad``.
 
-    The seed is ``self.grad`` if it was set, otherwise ones of the shape of the data. Leaves are the Variables that
-    no function made; the others have gradients afterwards only with ``retain_grad``. With ``create_graph`` the gradients
+    The seed is ``self.grad`` if it was set, otherwise ones of the shape of the data. Leaves are Variables without
+    a creator; other Variables retain their gradients only with ``retain_grad``. With ``create_graph`` the gradients
     are themselves results of recorded functions and can be differentiated again.
 
     Nothing is changed if an error is raised. Raises `GraphError` if there is nothing to differentiate, or if data
@@ -170,7 +170,7 @@ def _visit_functions(
     ends: frozenset[Variable],
     released: list[Variable],
 ) -> list[tuple[Variable, Any]]:
-    """The loop of the walk. Along a chain only one function waits, and the heap stays empty."""
+    """The loop of the walk. Along a chain, only one function waits, and the heap stays empty."""
     retained: list[tuple[Variable, Any]] = []
     sums: set[Variable] = set()
     waiting: Waiting = []
@@ -224,7 +224,7 @@ def _visit_functions(
 
 
 def _youngest(function: Function | None, waiting: Waiting) -> Function:
-    """The function to visit next: the youngest of those that wait, which is taken off the heap, and of ``function``."""
+    """The function to visit next: the youngest of the heap and ``function``; the other one is on the heap afterwards."""
     if function is not None:
         heappush(waiting, (-function.serial, function))
     youngest = heappop(waiting)[1]
@@ -234,7 +234,7 @@ def _youngest(function: Function | None, waiting: Waiting) -> Function:
 
 
 def _output_gradients(function: Function, grads: dict[Variable, Any], ends: frozenset[Variable]) -> list[Any]:
-    """The gradients of several outputs, taken out of ``grads``. Zeros for an output that no result depends on."""
+    """The gradients of several outputs, removed from ``grads``. Zeros for an output that no result depends on."""
     gys: list[Any] = []
     for output, (shape, dtype) in zip(function.outputs, function.output_types):
         y = output()
@@ -244,7 +244,7 @@ def _output_gradients(function: Function, grads: dict[Variable, Any], ends: froz
 
 
 def _sum(total: Array, gx: Array, x: Variable, sums: set[Variable]) -> Array:
-    """The sum of the gradients of x. ``sums``: the Variables whose total is an array made here, which grows in place."""
+    """The sum of the gradients of x. ``sums``: the Variables whose sum is an array created here, and updated in place."""
     if x in sums:
         total += gx
         return total
@@ -272,7 +272,7 @@ def _ones(data: Array) -> Array:
 
 
 def _assign_grads(grads: list[tuple[Variable, Any]], seed: Any) -> None:
-    """Assign each Variable a gradient array of which it is the only owner; gradients of leaves are added to earlier ones."""
+    """Assign to each Variable a gradient array that it owns alone; gradients of leaves are added to earlier ones."""
     assigned = {id(seed)}
     for x, gx in grads:
         if x._grad is not None and x.creator is None:

@@ -1,7 +1,7 @@
-"""What the calling code does with the numbers of a Variable.
+"""Inspection of the calling code: its use of the numbers of a Variable.
 
 NumPy calls ``__float__`` for a log (``float(loss)``), where no gradient is lost, and for an assignment to an element of an array
-(``o[0] = loss``), where one is. The frame of the caller shows which it is. It is read only where an error would be raised.
+(``o[0] = loss``), where one is lost. The frame of the caller distinguishes them. It is read only where an error would be raised.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ READERS = ("numpy.testing", "pandas._testing", "_pytest", "matplotlib")
 
 
 def computes_with_array(frame: FrameType, dtype: np.dtype[Any]) -> bool:
-    """Whether code that converts a Variable of a dtype to an array may compute with it: it is neither a reader, nor indexing."""
+    """Whether code that converts a Variable of a dtype to an array may compute with it: it neither reads it only, nor indexes with it."""
     return not _only_reads(frame) and not (dtype.kind in "iu" and _reads_item(frame))
 
 
@@ -31,7 +31,7 @@ def assigns_item(frame: FrameType) -> bool:
 
 
 def updates_data(frame: FrameType) -> bool:
-    """Whether the caller executes an update such as ``p.data -= x``, which is outside the graph by its name."""
+    """Whether the caller executes an update such as ``p.data -= x``, which is explicitly outside the graph."""
     stores = (
         i for i in dis.get_instructions(frame.f_code) if i.offset > frame.f_lasti and i.opname.startswith("STORE_")
     )

@@ -1,6 +1,6 @@
-"""Edits of single elements, noticed in debug mode.
+"""Detection of edits of single elements, in debug mode.
 
-NumPy arrays have no version, so the engine sees ``x.data = ...`` but not ``x.data[0] = ...``. In debug mode
+NumPy arrays have no version counter, so the engine detects ``x.data = ...`` but not ``x.data[0] = ...``. In debug mode
 (``using_config("debug", True)``) a function call takes checksums of all arrays that its rule may read, and the backward
 pass compares them.
 """
@@ -22,12 +22,12 @@ class Checksums(NamedTuple):
     """Checksums of the arrays that a rule may read, taken in the forward pass."""
 
     by_name: dict[Any, int]
-    """The checksum of each attribute by its name, and of each output by its number."""
+    """The checksum of each attribute by name, and of each output by index."""
     called_at: str
     """The stack of the call, as a traceback shows it."""
 
     def check(self, values: Mapping[Any, Any], name: str) -> None:
-        """Raise `GraphError` if one of the arrays was edited since; ``name``: that of the function."""
+        """Raise `GraphError` if one of the arrays was edited since; ``name``: the name of the function."""
         now = _by_name(values)
         if any(now[key] != self.by_name[key] for key in self.by_name.keys() & now.keys()):
             raise GraphError(
@@ -37,7 +37,7 @@ class Checksums(NamedTuple):
 
 
 def checksums_of(values: Mapping[Any, Any]) -> Checksums:
-    """Checksums of values by their names, for a function call that asks for them directly."""
+    """Checksums of values by name."""
     return Checksums(_by_name(values), "".join(traceback.format_stack(limit=12)[:-2]))
 
 
@@ -46,7 +46,7 @@ def _by_name(values: Mapping[Any, Any]) -> dict[Any, int]:
 
 
 def _checksum(x: Any) -> int:
-    """The checksum of an array, of the data of a Variable, or of the arrays in a tuple or list; 0 for all else."""
+    """The checksum of an array, of the data of a Variable, or of the arrays in a tuple or list; 0 for other values."""
     if isinstance(x, (tuple, list)):
         return sum(map(_checksum, x))
     data = getattr(x, "_data", x)

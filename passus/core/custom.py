@@ -1,9 +1,9 @@
-"""Functions that users write: what their methods are given, and what they may return.
+"""Functions that users write: the arguments and results of their methods.
 
 The functions of passus never edit an array that they are given. A user's may (``gy *= 2``, ``x[x < 0] = 0``), and other branches
 of the graph read the same array. A class outside passus therefore reads inputs and outputs through read-only views, in ``forward``
-and in ``backward``, and ``backward`` is given copies of the gradients. Such a class may also be called with None, and may assign
-``outputs``, as classes do that write their own ``__call__``.
+and in ``backward``, and ``backward`` receives copies of the gradients. Such a class may also be called with None, and may assign
+``outputs`` if it defines ``__call__``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["advice", "backward", "forward", "no_gradient", "prepare"]
 
 
 def prepare(cls: type[Function]) -> None:
-    """Set a class outside passus up. Raises `DTypeError` if its methods are static methods of (ctx, x), as in PyTorch."""
+    """Set up a class outside passus. Raises `DTypeError` if its methods are static methods of (ctx, x), as in PyTorch."""
     cls.custom = True
     cls.outputs = property(_outputs, _set_outputs)  # type: ignore[assignment]
     cls.__new__ = staticmethod(checked_new)  # type: ignore[method-assign]
@@ -73,7 +73,7 @@ def forward(function: Function, inputs: Sequence[Any], xs: list[Any]) -> Any:
 
 
 def backward(function: Function, gys: Sequence[Any]) -> list[Any]:
-    """Call ``backward`` with arrays that it may edit. It returns arrays that are referenced nowhere else."""
+    """Call ``backward`` with arrays that it may edit. Returns arrays without other references."""
     token = data_view.set(_read_only_data)
     try:
         gxs = function.backward(*editable_copies(gys))
@@ -86,7 +86,7 @@ def backward(function: Function, gys: Sequence[Any]) -> list[Any]:
         data_view.reset(token)
     if gxs is None:
         raise no_gradient(type(function).__name__)
-    # Rebinding drops the references to the arrays that the names and the tuple hold: `unshared` counts what is left.
+    # Rebinding drops the references to the arrays that the names and the tuple hold: `unshared` counts the remaining ones.
     gxs = [_plain(gx) for gx in gxs] if isinstance(gxs, (tuple, list)) else [_plain(gxs)]
     return unshared(gxs)
 
@@ -99,7 +99,7 @@ def no_gradient(name: str) -> GraphError:
 
 
 def advice(error: Exception) -> str:
-    """What to write instead, where an error comes from a habit of rules that are given Variables."""
+    """Advice for an error that is typical of rules written for Variables."""
     if "memoryview" in str(error):
         return ". forward and backward are given arrays, which need no .data"
     if "read-only" in str(error):
@@ -132,7 +132,7 @@ def _as_output(y: Any, arrays: list[Any], views: list[Any]) -> Any:
     if isinstance(y, bool):
         return np.asarray(y)
     if isinstance(y, (int, float)) and not isinstance(y, np.generic):
-        # Python's own functions, such as math.sin, make numbers of arrays without axes.
+        # Python's functions, such as math.sin, convert arrays without axes to numbers.
         return np.asarray(y, np.result_type(*[a.dtype for a in arrays if a is not None], y))
     if isinstance(y, Variable):
         raise DTypeError("forward returned a Variable; it must return an array. Its inputs are arrays, too")

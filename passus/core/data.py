@@ -1,4 +1,4 @@
-"""What is accepted as data: arrays of real numbers. All else raises an error that says what to write instead."""
+"""The data of Variables: arrays of real numbers. Other types raise errors with a replacement."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 SCALARS: dict[type, str] = {np.dtype(code).type: np.dtype(code).kind for code in "?bhilqBHILQefdg"}
-"""The types that NumPy returns where a result has no axes, with the kind of their numbers."""
+"""The types that NumPy returns for results without axes, with the kind of their numbers."""
 
 KINDS: dict[type, str] = {np.ndarray: "", **SCALARS}
 """The types that NumPy computes with and returns, with the kind of their numbers where the type determines it."""
@@ -38,13 +38,13 @@ INTEGERS = "?bhilqBHILQ"
 
 
 def checked(data: Any, where: str) -> Array:
-    """``data`` itself if it is an array of real numbers. Raises `DTypeError` for all else; ``where`` begins the message."""
+    """``data`` itself if it is an array of real numbers. Raises `DTypeError` otherwise; ``where`` begins the message."""
     if type(data) is np.ndarray and data.dtype.kind in "fiub":
         return data
     if isinstance(data, Watched):
-        raise data.misread()
+        raise data.read_error()
     if not is_array(data):
-        raise DTypeError(f"{where}: {'None' if data is None else type(data).__name__} is not supported{_instead(data)}")
+        raise DTypeError(f"{where}: {'None' if data is None else type(data).__name__} is not supported{_advice(data)}")
     if data.dtype.kind not in "fiub":
         raise DTypeError(
             f"{where}: an array of {data.dtype} is not supported; passus computes with real numbers "
@@ -52,24 +52,24 @@ def checked(data: Any, where: str) -> Array:
         )
     if hasattr(data, "mask"):
         raise DTypeError(f"{where}: a masked array is not supported, its mask would be lost; use array.filled(value)")
-    # A memory map is seen as the plain array that it is, and so is np.matrix, whose * is a matrix product.
+    # Memory maps become plain arrays, and so does np.matrix, whose * is a matrix product.
     return np.asarray(data) if isinstance(data, np.ndarray) else data
 
 
 def array_from_scalar(x: Any) -> Any:
-    """An array without axes in place of a NumPy scalar, which NumPy computes from such arrays; all else as it is."""
+    """An array without axes for a NumPy scalar; other values are returned unchanged."""
     return np.asarray(x) if isinstance(x, np.generic) else x
 
 
 def array_of_number(x: Any, inputs: Sequence[Any]) -> Array:
-    """A number among the inputs of a function, as an array of the dtype that NumPy would choose: float32 stays float32."""
+    """A number among the inputs of a function as an array, with the dtype that NumPy would choose: float32 stays float32."""
     number = x.item() if isinstance(x, np.generic) and len(inputs) > 1 else x
     dtypes = [a.dtype for a in inputs if hasattr(a, "dtype") and not isinstance(a, np.generic)]
     return np.asarray(number, dtype=np.result_type(*dtypes, number) if dtypes else None)
 
 
 def output_array(y: Any, xs: Sequence[Any], name: str) -> Array:
-    """What the ``forward`` of the class ``name`` returned for the inputs xs: an array, or a number if all inputs are numbers.
+    """The result ``y`` of the ``forward`` of the class ``name``: an array, or a number if all inputs ``xs`` are numbers.
 
     Raises `DTypeError` for anything else.
     """
@@ -80,7 +80,7 @@ def output_array(y: Any, xs: Sequence[Any], name: str) -> Array:
     raise DTypeError(f"{name}.forward returned {kind_of(y)}; it must return an array")
 
 
-def _instead(data: Any) -> str:
+def _advice(data: Any) -> str:
     if isinstance(data, ArrayLike):
         return "; it is a Variable already, pass it on as it is, or box its array: Variable(x.data)"
     if isinstance(data, memoryview):

@@ -1,7 +1,7 @@
 """Edits of data between the forward and the backward pass.
 
-Function calls and edits take numbers from one clock. A function is therefore younger than the functions that made its
-inputs, and data that are younger than a function were edited after its forward pass.
+Function calls and edits are numbered by one clock. A function is therefore younger than the creators of its inputs, and
+data that are younger than a function were edited after its forward pass.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ last_resized = [0]
 
 
 class Released(np.ndarray[Any, Any]):
-    """Stands for data that were released: it has their shape and dtype, and raises where a rule computes with it."""
+    """A placeholder for released data: it has their shape and dtype, and raises if a rule computes with it."""
 
     def __array_ufunc__(self, *args: Any, **options: Any) -> NoReturn:
         raise GraphError("the data of this Variable were released (x.data = None), and the rule computes with them")

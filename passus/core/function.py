@@ -1,7 +1,7 @@
-"""A step of a computation: `Function`, what it does forward, and how gradients flow back through it.
+"""A step of a computation: `Function`, with its forward computation and its rule for gradients.
 
-A subclass writes two methods. ``forward(*arrays)`` computes with arrays. ``backward(*gys)`` is its rule: it is given the
-gradient of the result with respect to each output, and returns that with respect to each input.
+A subclass writes two methods. ``forward(*arrays)`` computes with arrays. ``backward(*gys)`` is its rule: it receives the
+gradient with respect to each output, and returns the gradient with respect to each input.
 
 >>> import numpy as np
 >>> class Square(Function):
@@ -45,53 +45,53 @@ FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 class Function:
     """The base of every differentiable operation. Calling an instance computes, and records the call for the backward pass.
 
-    Given a Variable it returns Variables. Given only arrays it returns arrays and records nothing, for an array is a
-    constant. Several outputs are returned as a tuple. A class outside passus reads inputs and outputs through read-only
-    views, and its ``backward`` may edit the gradients that it is given.
+    If an input is a Variable, it returns Variables. If all inputs are arrays, it returns arrays and records nothing, because an
+    array is a constant. Several outputs are returned as a tuple. A class outside passus reads inputs and outputs through read-only
+    views, and its ``backward`` may edit the gradients that it receives.
 
-    The rule ``backward`` is written once. In an ordinary backward pass it is given arrays, and under
+    The rule ``backward`` is written once. In an ordinary backward pass it receives arrays, and under
     ``create_graph=True`` Variables, so that it is recorded and can be differentiated again. `saved` reads inputs and
-    outputs in the same form, and so do attributes that hold the very array of an input or output. An array of
-    floating-point numbers saved on ``self`` that is neither, but does not depend on the inputs, is declared in
-    ``constants``; undeclared, it makes second derivatives through this function raise `SecondOrderError`.
+    outputs in the same form, and so do attributes that hold the array of an input or output. Any other array of floating-point
+    numbers saved on ``self`` must not depend on the inputs, and is declared in ``constants``; undeclared, it makes second
+    derivatives through this function raise `SecondOrderError`.
 
     A rule returns None for an input without gradient. A gradient that has the shape of the output is summed over the axes along
     which the input was broadcast, and is converted to the dtype of the input.
     """
 
-    # What a class declares.
+    # Declarations of a class.
 
     constants: ClassVar[tuple[str, ...]] = ()
     """Attributes that hold arrays of floating-point numbers which do not depend on the inputs, or which the rule reads
     only in an ordinary pass (where ``self.recording`` is False)."""
     public_name: str = "function"
-    """The name in messages: that of the function which users call. It is derived from the name of the class
+    """The name in messages: that of the public function. It is derived from the name of the class
     (SoftmaxCrossEntropy: softmax_cross_entropy) unless the class declares it."""
     custom: ClassVar[bool] = False
     """Whether the class was written outside passus; `passus.core.custom` describes the differences."""
     upcast_dtypes: ClassVar[str] = ""
     """Codes of the dtypes that are too narrow for it. `HALF`: float16 is computed in float32 and the result rounded once.
-    `INTEGERS`: they are computed as floating-point numbers, because their own sums and products wrap around."""
+    `INTEGERS`: they are computed as floating-point numbers, because sums and products of integers wrap around."""
 
-    # What a call records.
+    # The record of a call.
 
     operands: tuple[Any, ...] = NOT_CALLED
     """The inputs: Variables, and constants as they were given."""
     outputs: tuple[OutputReference, ...] = NOT_CALLED
-    """Weak references to the outputs. An output refers to its creator, so a graph is kept alive by its end."""
+    """Weak references to the outputs. An output refers to its creator, so a graph exists as long as its result."""
     serial: int = 0
-    """The time of the call, 0 if it was not recorded. A function is younger than those that made its inputs."""
+    """The time of the call, 0 if it was not recorded. A function is younger than the creators of its inputs."""
     output_types: list[tuple[tuple[int, ...], Any]]
     """The shapes and dtypes of several outputs, for those that are freed before the backward pass."""
     checksums: Checksums | None = None
     """In debug mode: checksums of all arrays that the rule may read."""
 
-    # What holds while it runs.
+    # The state while it runs.
 
     recording: bool = False
     """Whether the backward pass in progress is itself being recorded."""
     xp: Any = np
-    """The module with the functions for the given arrays: NumPy, or that of another array library."""
+    """The module with the functions for these arrays: NumPy, or another array library."""
     _inputs: tuple[Variable, ...] | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -161,7 +161,7 @@ class Function:
         return output
 
     def _box_outputs(self, inputs: tuple[Any, ...], ys: tuple[Any, ...], recorded: bool) -> Result:
-        """Box and record several outputs, as ``__call__`` does one."""
+        """Box and record several outputs, as ``__call__`` does for a single one."""
         ys = tuple([output_array(y, (), type(self).__name__) for y in ys])
         if not recorded and not _has_variable(inputs):
             return tuple([np.asarray(y) if isinstance(y, np.generic) else y for y in ys])
@@ -183,7 +183,7 @@ class Function:
         return tuple(outputs)
 
     def as_input(self, x: Any, inputs: tuple[Any, ...]) -> Any:
-        """What ``forward`` is given for an input that is no Variable: an array. Raises `DTypeError` if it cannot be one."""
+        """The array that ``forward`` receives for an input that is no Variable. Raises `DTypeError` for other types."""
         if type(x) is np.ndarray and x.dtype.kind in "fiub":
             return x
         if isinstance(x, (int, float, np.generic)):
@@ -193,20 +193,20 @@ class Function:
         return checked(x, self.public_name)
 
     def upcast(self, inputs: tuple[Any, ...]) -> Result:
-        """The result for inputs of too narrow dtypes; bound by `passus.core.precision`, which can change a dtype."""
+        """The result for inputs of `upcast_dtypes`; bound by `passus.core.precision`, which can change a dtype."""
         raise NotImplementedError
 
     def __getstate__(self) -> Any:
-        """The state that copies and pickles get: attributes without the record of the last call."""
+        """The state for copies and pickles: the attributes without the record of the last call."""
         return records.without_record(super().__getstate__())
 
     def exchange(self, scalar: Any, array: Array) -> None:
-        """Replace an output that ``forward`` has saved on self, because the output is an array from now on."""
+        """Replace a scalar output that ``forward`` has saved on self by the array that the output has become."""
         for name, value in self.__dict__.items():
             if value is scalar:
                 self.__dict__[name] = array
 
-    # What rules read.
+    # For rules.
 
     @property
     def needs(self) -> tuple[bool, ...]:
@@ -227,15 +227,15 @@ class Function:
         return read_only(x._data) if self.custom else x._data
 
     def _readable(self) -> dict[Any, Any]:
-        """All that the rule may read: attributes by name, and the outputs that still exist by number."""
+        """All values that the rule may read: attributes by name, and the outputs that still exist by index."""
         attributes = {name: value for name, value in vars(self).items() if name != "outputs"}
         return attributes | {i: output() for i, output in enumerate(self.outputs)}
 
-    # What users read who walk a graph by hand.
+    # For users who traverse a graph themselves.
 
     @property
     def inputs(self) -> tuple[Variable, ...]:
-        """The inputs as Variables: constants are boxed in the form that ``forward`` was given."""
+        """The inputs as Variables: constants are boxed in the form that ``forward`` received."""
         if self._inputs is None:
             self._inputs = tuple([self._boxed(x) for x in self.operands])
         return self._inputs
@@ -251,7 +251,7 @@ class Function:
 
     @property
     def input(self) -> Any:
-        """The input of a function that has one. Raises `GraphError` if it was not called yet."""
+        """The input of a function of one input. Raises `GraphError` if it was not called yet."""
         return self.operands[0]
 
     @input.setter
@@ -260,7 +260,7 @@ class Function:
 
     @property
     def output(self) -> Variable:
-        """The output of a function that has one. Raises `GraphError` if it was freed."""
+        """The output of a function of one output. Raises `GraphError` if it was freed."""
         y: Variable | None = self.outputs[0]() if self.outputs else None
         if y is None:
             raise GraphError(f"{type(self).__name__}: its output is gone; keep a reference to what the call returned")

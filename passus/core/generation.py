@@ -1,4 +1,4 @@
-"""The generation of a function, by which the book orders the backward pass.
+"""The generation of a function, which determines the order of the backward pass in the book.
 
 It is the length of the longest path from a leaf. The engine orders functions by ``serial`` instead, which costs nothing to
 compute; generations are for learners and drawings.

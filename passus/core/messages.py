@@ -1,4 +1,4 @@
-"""The errors of the engine whose messages say what to write instead. Each is made from names, shapes and dtypes."""
+"""Errors of the engine with advice. Each is created from names, shapes and dtypes."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def shape_of_gradient(function: str, given: Shape, needed: Shape) -> ShapeError:
 
 
 def failed_forward(name: str, error: Exception, xs: Sequence[Any], advice: str) -> PassusError:
-    """For an error of NumPy in ``forward``: it is given the name of the operation, and its inputs."""
+    """For an error of NumPy in ``forward``, with the name of the operation and its inputs."""
     if any(x is None for x in xs):
         return DTypeError(f"{name}: input {[x is None for x in xs].index(True)} holds no data yet (it is None)")
     given = ", ".join(f"{x.dtype}{list(x.shape)}" if hasattr(x, "shape") else repr(x) for x in xs)
@@ -116,7 +116,7 @@ def broadcasts(shape: Shape, to: Shape) -> bool:
 
 
 def _advice(given: Shape, needed: Shape) -> str:
-    """What a rule may do about a gradient of another shape."""
+    """Advice for a rule that returns a gradient of another shape."""
     if broadcasts(given, needed):
         return f". Return F.broadcast_to(gy, {needed}), as the rule of a sum does"
     if broadcasts(needed, given):

@@ -1,7 +1,7 @@
 """The ownership of gradient arrays: ``x.grad`` holds an array that no other Variable, and no function, holds.
 
-A rule may return the gradient that it was given, a view of an array that it saved, or one array for two inputs. Python counts
-references, so an array that is referenced only here is handed over as it is, and all others are copied.
+A rule may return the gradient that it received, a view of an array that it saved, or one array for two inputs. Python counts
+references: an array that is referenced only here is assigned without a copy, and all others are copied.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ ndarray = np.ndarray
 
 
 def owned(gx: Any, assigned: set[int]) -> Any:
-    """A gradient array that nothing else refers to: ``gx`` itself, or a copy if it is a view or was assigned already.
+    """A gradient array without other references: ``gx`` itself, or a copy if it is a view or was assigned already.
 
     ``assigned``: the identities of the arrays that Variables hold already; that of the result is added.
     """
     if (gx.base is not None and not _is_sole_view(gx)) or id(gx) in assigned:
-        gx = gx.copy(order="K")  # Keeps the order of memory, which may be channels last.
+        gx = gx.copy(order="K")  # In the same memory order, which may be channels last.
     assigned.add(id(gx))
     return gx
 
@@ -43,7 +43,7 @@ def unshared(gxs: list[Any]) -> list[Any]:
 
 
 class EditableGradient(np.ndarray[Any, Any]):
-    """The gradient that a user's rule is given: an array with itself in ``data``, for rules that expect a Variable."""
+    """The gradient that a user's rule receives: an array with itself in ``data``, for rules that expect a Variable."""
 
     @property
     def data(self) -> Any:
@@ -71,7 +71,7 @@ def editable_copies(gys: Iterable[Any]) -> list[Any]:
 
 
 def _is_sole_view(view: Array) -> bool:
-    """Whether a writeable view shows the whole of an array that is referenced by this view alone."""
+    """Whether a writeable view covers a whole array that is referenced by this view alone."""
     if type(view.base) is not ndarray or view.base.size != view.size or not view.flags.writeable:
         return False
     return _references_to_base(view) == BY_VIEW_ALONE

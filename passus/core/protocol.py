@@ -1,8 +1,8 @@
 """NumPy's own functions on a Variable: ``np.exp(x)``, ``np.sum(x, axis=0)``, ``array @ x``.
 
-NumPy calls a method of the Variable instead of its own code (NEP 13 and NEP 18). Two tables say what happens: functions that have
-a differentiable counterpart, and functions whose result has no gradient (comparisons, shapes, tests), which are given the
-arrays. All others raise, so that a gradient is never lost silently.
+NumPy calls a method of the Variable instead of its own code (NEP 13 and NEP 18). There are two tables: functions that have a
+differentiable counterpart, and functions whose result has no gradient (comparisons, shapes, tests), which receive the
+arrays. All other functions raise, so that a gradient is never lost silently.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ ufunc_methods: dict[tuple[Any, str], Callable[..., Any]] = {}
 """Methods of ufuncs, such as ``np.add.reduce``, with the functions of passus that replace them."""
 
 without_gradient: set[Any] = set()
-"""NumPy's functions that are given the arrays, and return arrays."""
+"""NumPy's functions that receive the arrays, and return arrays."""
 
 alternatives: dict[str, str] = {}
-"""What to write for a function that has no rule itself, by its name."""
+"""Replacements for functions without a rule, by name."""
 
 IRRELEVANT = {"out": (None,), "where": (True,), "dtype": (None,), "like": (None,), "order": (None, "K", "C", "A")}
 """Options with the values that do not change the result; they are dropped."""
 
 MEMORY = {"casting", "subok", "copy"}
-"""Options for the memory of results, or for what may be rounded; they do not change the values."""
+"""Options for the memory of results, or for permitted casts; they do not change the values."""
 
 
 def array_ufunc(self: Variable, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
@@ -127,7 +127,7 @@ def _relevant(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _called(function: Callable[..., Any], name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Call a function of passus. Its errors become those of `passus.errors`; an unknown argument is one without a rule."""
+    """Call a function of passus. Its errors become those of `passus.errors`; an unknown argument counts as a function without a rule."""
     try:
         return function(*args, **options)
     except PassusError:
@@ -136,7 +136,7 @@ def _called(function: Callable[..., Any], name: str, args: tuple[Any, ...], opti
         if "unexpected keyword" in str(error) or "positional argument" in str(error):
             raise no_rule(name, sorted(options)) from error
         raise DTypeError(_described(error, name, args)) from error
-    except ValueError as error:  # An error about an axis is one of indices, too.
+    except ValueError as error:  # AxisError is also an IndexError.
         raise ShapeError(_described(error, name, args)) from error
     except IndexError as error:
         raise LabelError(_described(error, name, args)) from error

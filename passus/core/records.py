@@ -1,4 +1,4 @@
-"""The record of a call, where an instance of a function is called again, copied or pickled.
+"""The record of a call, for instances of functions that are called again, copied or pickled.
 
 A user may keep an instance and call it many times. Each graph needs the record of its own call.
 """
@@ -33,7 +33,7 @@ def move_record(function: Function) -> None:
 
 
 def without_record(state: Any) -> Any:
-    """What ``object.__getstate__`` returned for a function, without its record."""
+    """The result of ``object.__getstate__`` for a function, without its record."""
     attributes, *slots = state if isinstance(state, tuple) else (state,)  # A pair, if a user's class has slots.
     attributes = {name: value for name, value in (attributes or {}).items() if name not in RECORD}
     return (attributes, *slots) if slots else attributes

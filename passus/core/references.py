@@ -1,4 +1,4 @@
-"""How a function refers to its outputs: weakly, so that the end of a graph keeps it alive, and not its beginning."""
+"""Weak references of functions to their outputs, so that a graph is freed together with its result."""
 
 from __future__ import annotations
 

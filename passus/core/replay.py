@@ -1,4 +1,4 @@
-"""Gradients of a call that left no graph: it is called again, this time recorded, and its graph is walked back."""
+"""Gradients of a call without a graph: the call is repeated and recorded, and its graph is walked back."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def replayed(
 
     ``captured``: other Variables that the call uses, such as parameters. ``gys``: the gradients of the results, None for a
     result that is treated as a constant. ``recording``: whether the gradients can be differentiated again. The gradient
-    is None for what is no Variable or needs none.
+    is None for other types than Variables, and for Variables that need none.
     """
-    # The call may read numbers, as it did the first time, although the rule that repeats it here may not.
+    # The repeated call may read numbers, unlike the rule that repeats it.
     tokens = data_view.set(None), enable_backprop.set(True)
     try:
         # The graph ends at copies of the inputs, or continues behind them if it is recorded. Each input becomes a separate

@@ -1,4 +1,4 @@
-"""Calling a rule in the cases that need care, and making what it returned fit the inputs of its function."""
+"""Guarded calls of rules, and the conversion of their results to gradients of the inputs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def guarded_backward(function: Function, gys: list[Any], create_graph: bool, rel
 
 
 def error_note(function: Function, error: Exception) -> str:
-    """What is added to an error in a rule: the name of the function, and in debug mode where it was called."""
+    """A note for an error in a rule: the name of the function, and in debug mode the place of its call."""
     called = f"; the forward pass was called here:\n{function.checksums.called_at}" if function.checksums else ""
     advice = custom.advice(error) if function.custom else ""
     return f"in the backward pass of {function.public_name}{advice}{called}"
@@ -70,7 +70,7 @@ def fitted(gx: Any, x: Variable, function: Function, gys: list[Any], create_grap
 
 
 def _unboxed(gx: Any, function: Function) -> Array:
-    """The array of a gradient. A rule may have computed with Variables although it was given arrays."""
+    """The array of a gradient. A rule may have computed with Variables although it received arrays."""
     gx = gx._data if isinstance(gx, Variable) else gx
     if not (isinstance(gx, np.generic) or is_array(gx)):
         raise DTypeError(

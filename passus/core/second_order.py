@@ -1,8 +1,7 @@
 """The optional last chapter of the engine: calling a rule so that its computation is recorded, for higher derivatives.
 
-A rule can be differentiated again only if everything that it computes from is a Variable. What it read as a plain array is
-detected. The first derivative is then right all the same, and a second one raises `SecondOrderError`: a term is never
-silently left out.
+A rule can be differentiated again only if all its inputs are Variables. Reads of plain arrays are detected. The first
+derivative is then still correct, and a second one raises `SecondOrderError`: a term is never silently missing.
 """
 
 from __future__ import annotations

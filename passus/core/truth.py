@@ -18,7 +18,7 @@ __all__ = ["ComparedVariables"]
 
 
 class ComparedVariables(np.ndarray[Any, Any]):
-    """The mask that a comparison of two Variables returns. Whatever is computed from it is a plain array."""
+    """The mask that a comparison of two Variables returns. Results computed from it are plain arrays."""
 
     def __bool__(self) -> NoReturn:
         raise DTypeError(

@@ -1,8 +1,8 @@
 """The box around an array: `Variable`.
 
 A box holds an array (``data``), its gradient once a backward pass has computed it (``grad``), and the function call that
-made it (``creator``). Every function call refers to its inputs in turn, so from a result the whole computation can be
-followed back; `passus.core.backward` does that. A Variable without a creator is a leaf: a parameter, or other input.
+made it (``creator``). Every function call refers to its inputs in turn, so the whole computation can be traced back from
+its result; `passus.core.backward` does that. A Variable without a creator is a leaf: a parameter, or other input.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["Operand", "Parameter", "Result", "Variable", "as_array", "as_variabl
 
 
 class Variable(ArrayLike):
-    """A box around an array, which remembers how the array was computed.
+    """A box around an array that records how the array was computed.
 
     ``data``: an array of floating-point numbers; of integers, whose gradient is of floating-point numbers; of booleans,
     which take no gradient; or None for a parameter that is created later. ``name``: shown in drawings of the graph and in
@@ -100,7 +100,7 @@ class Variable(ArrayLike):
             self.released = shape_only(old) if data is None else None
 
     def array(self) -> Array:
-        """The array itself, whatever rule is running."""
+        """The array itself, also while a rule is running."""
         if isinstance(self._data, np.generic):
             scalar, self._data = self._data, np.asarray(self._data)
             if self.creator is not None:
@@ -108,7 +108,7 @@ class Variable(ArrayLike):
         return self._data
 
     def mark_edited(self) -> None:
-        """Record that elements of ``data`` were changed just now, so that rules which need the old data raise."""
+        """Record that elements of ``data`` were changed, so that rules which need the old data raise."""
         self.edited = next(clock)
 
     @property
@@ -204,18 +204,18 @@ class Variable(ArrayLike):
 
 
 class Parameter(Variable):
-    """A Variable that is learned: layers list and save it, and optimizers update it."""
+    """A trainable Variable: layers list and save it, and optimizers update it."""
 
 
 Operand: TypeAlias = Variable | Array | float
-"""What a function takes: a Variable (differentiable), or an array or a Python number (constants)."""
+"""An argument of a function: a Variable (differentiable), or an array or a Python number (constants)."""
 
 Result: TypeAlias = Variable | Any
-"""What a function returns: a Variable if an input is one, otherwise an array."""
+"""A result of a function: a Variable if an input is one, otherwise an array."""
 
 
 def constant_variable(data: Array) -> Variable:
-    """A Variable to which no gradient flows, around an array that needs no check."""
+    """A Variable without gradient, around an array that needs no check."""
     x = Variable.__new__(Variable)
     x._data = data
     x.requires_grad = False

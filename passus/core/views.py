@@ -1,4 +1,4 @@
-"""How a rule that is running sees the data of Variables."""
+"""The access of a running rule to the data of Variables."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 __all__ = ["data_view", "read_only"]
 
 data_view: ContextVar[Callable[[Any], Any] | None] = ContextVar("passus view of data", default=None)
-"""A function of a Variable x that returns what ``x.data`` is, while a rule runs that must not edit the array, or not
-compute with it. None: the array itself."""
+"""A function from a Variable x to the value of ``x.data``, while a rule runs that must not edit the array or compute with it.
+None: the array itself."""
 
 
 def read_only(x: Any) -> Any:
-    """A view of a NumPy array that cannot be written to; all else as it is."""
+    """A read-only view of a NumPy array; other values are returned unchanged."""
     if type(x) is not np.ndarray:
         return x
     view = x.view()

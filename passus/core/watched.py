@@ -1,8 +1,8 @@
-"""What a rule reads as ``x.data`` while it is recorded for a second derivative.
+"""The value of ``x.data`` in a rule that is recorded for a second derivative.
 
 A mask (``x.data > 0``), an index (``x.data.argmax()``) or a shape is constant for small changes of x, so a rule may use it. A rule
-that computes with the numbers themselves would leave a term out of the second derivative. `Watched` returns the first kind,
-and raises `SecondOrderError` for the second.
+that computes with the numbers themselves would leave a term out of the second derivative. `Watched` allows the former and
+raises `SecondOrderError` for the latter.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ CONSTANT_ALMOST_EVERYWHERE: frozenset[Any] = frozenset(
 """NumPy's functions whose derivative is zero wherever it exists."""
 
 ARRANGING = ("copy", "reshape", "ravel", "flatten", "transpose", "swapaxes", "squeeze", "repeat", "take")
-"""Methods whose result contains the same numbers, and is watched, too."""
+"""Methods whose result contains the same numbers and is watched, too."""
 
 COUNTING = ("argmax", "argmin", "argsort", "argpartition", "nonzero", "any", "all")
 """Methods that return indices or truth values."""
 
 
 class Watched:
-    """The array of a Variable, from which only what is constant almost everywhere can be computed."""
+    """The array of a Variable; only functions of it that are constant almost everywhere are allowed."""
 
     __slots__ = ("_array", "_rule")
 
     def __init__(self, array: Array, rule: str) -> None:
         self._array, self._rule = array, rule
 
-    def misread(self) -> SecondOrderError:
+    def read_error(self) -> SecondOrderError:
         """The error for a rule that computes with the numbers."""
         return SecondOrderError(
             f"{self._rule}.backward reads the numbers of a Variable (.data, float(x), np.asarray(x)), so the second "
@@ -93,18 +93,18 @@ class Watched:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if ufunc not in CONSTANT_ALMOST_EVERYWHERE or method != "__call__":
-            raise self.misread()
+            raise self.read_error()
         return ufunc(*map(_plain, inputs), **options)
 
     def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         if func not in CONSTANT_ALMOST_EVERYWHERE:
-            raise self.misread()
+            raise self.read_error()
         return func(*map(_plain, args), **{name: _plain(value) for name, value in options.items()})
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise self.misread()
+        raise self.read_error()
 
 
 def _plain(x: Any) -> Any:
@@ -124,7 +124,7 @@ def _counted(name: str) -> Callable[..., Any]:
 
 
 def _refused(self: Watched, *args: Any, **options: Any) -> Any:
-    raise self.misread()
+    raise self.read_error()
 
 
 ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")

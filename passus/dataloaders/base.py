@@ -15,7 +15,7 @@ from passus.backend import Array
 from passus.constructors import CheckedOptions
 from passus.cuda import as_cupy
 from passus.dataloaders.collate import collate
-from passus.dataloaders.fetching import Examples, ahead, checked_length, one_by_one, whole_batches
+from passus.dataloaders.fetching import Examples, batch_reader, checked_length, prefetch, read_examples
 from passus.dataloaders.generators import Generators
 from passus.errors import ArgumentError, DataError, kind_of
 from passus.loading import Loading, Verified, leaf
@@ -148,7 +148,7 @@ class Loader(Verified, ABC, CheckedOptions):
         return Generators({"dataset": self.dataset, "collate": self._collate}, exclude=self._rng)
 
     def _batches(self, epoch: Epoch) -> Generator[Any, None, None]:
-        read, random, generators = self._whole() or self._one_by_one, self._is_random(), self._generators()
+        read, random, generators = self._batch_reader() or self._one_by_one, self._is_random(), self._generators()
 
         def fetch(i: int) -> Any:
             index = self._indices(epoch, i)
@@ -161,7 +161,7 @@ class Loader(Verified, ABC, CheckedOptions):
                 raise self._unexpected_stop(i, error) from error
 
         tasks = range(epoch.iteration, self._counts(epoch.size)[1])
-        with closing(ahead(fetch, tasks, self.workers, self.timeout)) as batches:
+        with closing(prefetch(fetch, tasks, self.workers, self.timeout)) as batches:
             for batch in batches:
                 epoch.iteration += 1
                 yield _on_gpu(batch) if self.gpu else batch
@@ -179,19 +179,21 @@ class Loader(Verified, ABC, CheckedOptions):
         return new
 
     def _one_by_one(self, index: Array) -> Any:
-        return (self._collate or collate)(one_by_one(self.dataset, index))
+        return (self._collate or collate)(read_examples(self.dataset, index))
 
     def _is_random(self) -> bool:
         """Whether examples may draw random numbers; assumed for user-defined datasets unless ``is_random`` is False."""
-        return self._whole() is None or getattr(self.dataset, "is_random", not isinstance(self.dataset, np.ndarray))
+        return self._batch_reader() is None or getattr(
+            self.dataset, "is_random", not isinstance(self.dataset, np.ndarray)
+        )
 
     @property
     def has_generators(self) -> bool:
         """Whether the loader or its dataset draws from generators other than the current one."""
         return self._rng is not None or bool(self._generators().all)
 
-    def _whole(self) -> Callable[[Array], Any] | None:
-        return whole_batches(self.dataset) if self._collate is None else None
+    def _batch_reader(self) -> Callable[[Array], Any] | None:
+        return batch_reader(self.dataset) if self._collate is None else None
 
     # Devices.
 

@@ -20,7 +20,7 @@ from passus.scopes import copied_context
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["Examples", "Pool", "ahead", "checked_length", "one_by_one", "whole_batches"]
+__all__ = ["Examples", "Pool", "batch_reader", "checked_length", "prefetch", "read_examples"]
 
 JOIN_TIMEOUT = 1.0
 """Maximum seconds to wait for threads that are still preparing a batch after their pool was closed."""
@@ -61,10 +61,10 @@ def checked_length(name: str, dataset: Any) -> int:
     return checked_count(name, "len(dataset)", size)
 
 
-def whole_batches(dataset: Any) -> Callable[[Array], Any] | None:
+def batch_reader(dataset: Any) -> Callable[[Array], Any] | None:
     """A function from an array of indices to a batch of examples, or None if the dataset has none.
 
-    >>> whole_batches(np.arange(5) * 10)(np.array([3, 1]))
+    >>> batch_reader(np.arange(5) * 10)(np.array([3, 1]))
     array([30, 10])
     """
     if isinstance(dataset, np.ndarray):
@@ -73,10 +73,10 @@ def whole_batches(dataset: Any) -> Callable[[Array], Any] | None:
     return batch if callable(batch) else None
 
 
-def one_by_one(dataset: Examples, index: Array) -> list[Any]:
+def read_examples(dataset: Examples, index: Array) -> list[Any]:
     """The examples of a batch. Errors carry a note with the index of the example.
 
-    >>> one_by_one(["a", "b", "c"], np.array([2, 0]))
+    >>> read_examples(["a", "b", "c"], np.array([2, 0]))
     ['c', 'a']
     """
     examples = []
@@ -89,7 +89,7 @@ def one_by_one(dataset: Examples, index: Array) -> list[Any]:
     return examples
 
 
-def ahead(
+def prefetch(
     function: Callable[[T], Y], tasks: Iterable[T], workers: int, timeout: float | None = None
 ) -> Generator[Y, None, None]:
     """``map(function, tasks)``, in order, computed by threads up to ``2 * workers`` tasks ahead; a plain map without workers.
@@ -98,7 +98,7 @@ def ahead(
     iterator, or an error, stops the threads; one that does not finish within `JOIN_TIMEOUT` is abandoned and does not keep
     the interpreter alive. Raises `LoaderTimeoutError` for a result that is not ready within ``timeout`` seconds.
 
-    >>> list(ahead(abs, [-1, -2, -3], workers=2))
+    >>> list(prefetch(abs, [-1, -2, -3], workers=2))
     [1, 2, 3]
     """
     pool = Pool(workers) if workers else None

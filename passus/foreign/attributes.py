@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FUNCTION", "LAYER", "METRIC", "CALLBACK_METHODS", "OPTIMIZER", "VARIABLE"]
+__all__ = ["CALLBACK_METHODS", "FUNCTION", "LAYER", "METRIC", "OPTIMIZER", "VARIABLE"]
 
 VARIABLE = {
     "numpy": "the array is x.data",

@@ -62,7 +62,7 @@ def array_of(name: str, x: Any) -> Array:
     return np.asarray(data) if isinstance(data, (int, float, np.generic)) else checked(data, name)
 
 
-def check_same_shape(name: str, x: Any, t: Any, called: tuple[str, str] = ("x", "t")) -> None:
+def check_same_shape(name: str, x: Any, t: Any, arguments: tuple[str, str] = ("x", "t")) -> None:
     """Raise `ShapeError` unless two operands, such as predictions and targets, have the same shape.
 
     >>> check_same_shape("l1_loss", np.ones(3), np.zeros(3))
@@ -70,14 +70,14 @@ def check_same_shape(name: str, x: Any, t: Any, called: tuple[str, str] = ("x", 
     shape, target_shape = array_of(name, x).shape, array_of(name, t).shape
     if shape != target_shape:
         raise ShapeError(
-            f"{name}: {called[0]} {shape} and {called[1]} {target_shape} must have the same shape, because broadcasting "
-            f"would compare every prediction with every target; {_shape_hint(shape, target_shape, called)}"
+            f"{name}: {arguments[0]} {shape} and {arguments[1]} {target_shape} must have the same shape, because broadcasting "
+            f"would compare every prediction with every target; {_shape_hint(shape, target_shape, arguments)}"
         )
 
 
-def _shape_hint(shape: tuple[int, ...], target_shape: tuple[int, ...], called: tuple[str, str]) -> str:
+def _shape_hint(shape: tuple[int, ...], target_shape: tuple[int, ...], arguments: tuple[str, str]) -> str:
     """A hint how to give two operands the same shape."""
-    x, t = called
+    x, t = arguments
     if math.prod(shape) == math.prod(target_shape):
         return f"reshape one, as in {t}.reshape({shape})"
     if len(shape) > max(len(target_shape), 2) and shape[:1] == target_shape[:1]:
@@ -88,7 +88,7 @@ def _shape_hint(shape: tuple[int, ...], target_shape: tuple[int, ...], called: t
     return f"make the last layer's output size match {t}"
 
 
-def integers_of(name: str, called: str, values: Any) -> Array:
+def integers_of(name: str, argument: str, values: Any) -> Array:
     """The array of one or several integers. Raises `DTypeError` for other numbers, and for rows of unequal lengths.
 
     >>> integers_of("roll", "shift", (1, -1))
@@ -99,7 +99,7 @@ def integers_of(name: str, called: str, values: Any) -> Array:
     except ValueError:
         array = np.empty(0, object)
     if array.dtype.kind not in "iu":
-        raise DTypeError(f"{name}: {called} must be integers, not {values!r}")
+        raise DTypeError(f"{name}: {argument} must be integers, not {values!r}")
     return array.astype(np.intp, copy=False)
 
 
@@ -111,10 +111,10 @@ def check_channels(name: str, x: Any, **per_channel: Any) -> None:
     shape = array_of(name, x).shape
     if len(shape) < 2:
         raise ShapeError(f"{name}: x {shape} needs the axes (N, C, ...); for one example write x[None]")
-    for called, v in per_channel.items():
+    for argument, v in per_channel.items():
         if array_of(name, v).shape != shape[1:2]:
             raise ShapeError(
-                f"{name}: {called} {array_of(name, v).shape} must hold one number for each channel, axis 1 of x {shape}"
+                f"{name}: {argument} {array_of(name, v).shape} must hold one number for each channel, axis 1 of x {shape}"
             )
 
 
@@ -197,7 +197,7 @@ def _label_hint(name: str, shape: tuple[int, ...], label_shape: tuple[int, ...],
     return f"their shape must be {expected}"
 
 
-def check_labels(name: str, t: Any, count: int, called: tuple[str, str] = ("label", "classes")) -> Array:
+def check_labels(name: str, t: Any, count: int, arguments: tuple[str, str] = ("label", "classes")) -> Array:
     """The array of labels ``t``, integers from 0 to ``count - 1``, as np.intp.
 
     Raises `DTypeError` for other dtypes, `LabelError` for a label out of range.
@@ -208,11 +208,11 @@ def check_labels(name: str, t: Any, count: int, called: tuple[str, str] = ("labe
     labels = array_of(name, t)
     if labels.dtype.kind not in "iu":
         fix = "convert them with astype(np.int64)"
-        raise DTypeError(f"{name}: {called[0]} values must be integers, not {labels.dtype}; {fix}")
+        raise DTypeError(f"{name}: {arguments[0]} values must be integers, not {labels.dtype}; {fix}")
     if labels.size and (labels.min() < 0 or labels.max() >= count):
         wrong = labels[(labels < 0) | (labels >= count)].flat[0]
         fix = ""
-        if called[1] == "classes":
+        if arguments[1] == "classes":
             if count == 1:
                 fix = "; for one score per example use sigmoid_cross_entropy, or compare x > 0 with t"
             elif (wrong < 0 or wrong == 255) and name not in WITHOUT_IGNORE_INDEX:
@@ -220,7 +220,7 @@ def check_labels(name: str, t: Any, count: int, called: tuple[str, str] = ("labe
             elif labels.min() > 0 and wrong == count:
                 fix = "; for labels counted from 1 write t - 1"
         raise LabelError(
-            f"{name}: {called[0]} {wrong} is out of range: the {count} {called[1]} are 0 to {count - 1}{fix}"
+            f"{name}: {arguments[0]} {wrong} is out of range: the {count} {arguments[1]} are 0 to {count - 1}{fix}"
         )
     return labels.astype(np.intp, copy=False)
 

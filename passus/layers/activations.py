@@ -21,12 +21,12 @@ from passus.layers.inputs import in_dtype_of_parameter
 from passus.layers.lazy import LazyParameter
 
 __all__ = [
-    "Activation",
     "CELU",
     "ELU",
     "GELU",
     "GLU",
     "SELU",
+    "Activation",
     "Flatten",
     "HardSigmoid",
     "HardSwish",

@@ -20,7 +20,7 @@ from passus.layers.describe import described
 from passus.layers.nodes import LEAF_TYPES, TRANSIENT, StateRef, label
 from passus.layers.predicting import predicted, rows
 from passus.layers.state import State
-from passus.layers.undo import Undo, changes, if_this_call_fails
+from passus.layers.undo import Undo, changes, on_failure
 from passus.layers.walk import invalidate, named_parameters, walk
 from passus.notices import notice
 from passus.tree import Spec
@@ -109,7 +109,7 @@ class Layer(State, CheckedOptions):
             )
         snapshot(self, name)
         if name in self._carried or name in self._buffers:
-            if_this_call_fails(partial(self._restore, name, old))
+            on_failure(partial(self._restore, name, old))
         super().__setattr__(name, value)
         if type(value) not in LEAF_TYPES or type(old) not in LEAF_TYPES:
             invalidate()

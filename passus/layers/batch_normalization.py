@@ -19,7 +19,7 @@ from passus.layers.base import Layer
 from passus.layers.inputs import check_channels_second, in_dtype_of_parameter
 from passus.layers.lazy import resolve_from
 from passus.layers.normalization import scale_and_shift
-from passus.layers.undo import if_this_call_fails
+from passus.layers.undo import on_failure
 
 __all__ = ["BatchNorm"]
 
@@ -78,7 +78,7 @@ class BatchNorm(Layer):
         lazy = mean is None or var is None or self.gamma._data is None or self.beta._data is None
         if lazy or (train.get() and not self.frozen):
             before = [None if average is None else average.copy() for average in (mean, var)]
-            if_this_call_fails(partial(self._set_averages, *before))
+            on_failure(partial(self._set_averages, *before))
         if lazy:
             check_channels_second("BatchNorm", x)
             resolve_from("batch_norm", x, 1, self.gamma, self.beta)

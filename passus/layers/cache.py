@@ -11,7 +11,7 @@ from passus.backend import Array, backend_of
 from passus.core import Operand, Variable
 from passus.errors import GraphError, LabelError, ShapeError
 from passus.functions.checks import array_of
-from passus.layers.undo import if_this_call_fails
+from passus.layers.undo import on_failure
 
 __all__ = ["KeyValueCache"]
 
@@ -99,7 +99,7 @@ class KeyValueCache:
         Cached positions are never overwritten, so the attributes are enough.
         """
         snapshot(self, "length", "_keys", "_values")
-        if_this_call_fails(partial(self._restore, self.length, self._keys, self._values))
+        on_failure(partial(self._restore, self.length, self._keys, self._values))
 
     def _restore(self, length: int, keys: Array, values: Array) -> None:
         self.length, self._keys, self._values = length, keys, values

@@ -12,7 +12,7 @@ from passus.arguments import checked_count, checked_flag
 from passus.core import Operand, Parameter, Result
 from passus.errors import ShapeError
 from passus.functions.checks import array_of
-from passus.functions.nn.recurrent import rnn_with
+from passus.functions.nn.recurrent import rnn_cell_name
 from passus.initializers import Initializer, lecun_normal, orthogonal
 from passus.kernels.gates import CELLS
 from passus.layers.base import Layer
@@ -66,7 +66,7 @@ class RecurrentCell(Layer):
         """The states after one step from x (N, I)."""
         raise NotImplementedError
 
-    def _ready(self, x: Operand) -> Operand:
+    def _resolved(self, x: Operand) -> Operand:
         """Resolve the parameters, and return the input in their dtype."""
         resolve_from(label(self), x, -1, self.W_x)
         self._check_order(array_of(label(self), x).shape)
@@ -110,7 +110,7 @@ class RNNCell(RecurrentCell):
         initializer: Initializer | None = None,
         recurrent_initializer: Initializer | None = None,
     ) -> None:
-        rnn_with("RNNCell", activation)
+        rnn_cell_name("RNNCell", activation)
         super().__init__(hidden_size, in_size, None, nobias, dtype, rng, initializer, recurrent_initializer)
         self.activation = activation
 
@@ -120,12 +120,12 @@ class RNNCell(RecurrentCell):
         return self.step(x, (h,))[0]
 
     def step(self, x: Operand, states: States | None) -> States:
-        x = self._ready(x)
+        x = self._resolved(x)
         (h,) = states or (None,)
         return (F.rnn_cell(x, h, self.W_x, self.W_h, self.b, self.activation),)
 
     def run(self, x: Operand, states: States | None, lengths: Any, reverse: bool) -> tuple[Result, States]:
-        x = self._ready(x)
+        x = self._resolved(x)
         (h,) = states or (None,)
         y, h = F.rnn(x, h, self.W_x, self.W_h, self.b, self.activation, lengths, reverse)
         return y, (h,)
@@ -176,12 +176,12 @@ class LSTMCell(RecurrentCell):
         return self.step(x, None if state is None else pair("lstmcell", state))
 
     def step(self, x: Operand, states: States | None) -> States:
-        x = self._ready(x)
+        x = self._resolved(x)
         h, c = states or (None, None)
         return F.lstm_cell(x, h, c, self.W_x, self.W_h, self.b, self.W_p)
 
     def run(self, x: Operand, states: States | None, lengths: Any, reverse: bool) -> tuple[Result, States]:
-        x = self._ready(x)
+        x = self._resolved(x)
         h, c = states or (None, None)
         y, h, c = F.lstm(x, h, c, self.W_x, self.W_h, self.b, self.W_p, lengths, reverse)
         return y, (h, c)
@@ -219,12 +219,12 @@ class GRUCell(RecurrentCell):
         return self.step(x, (h,))[0]
 
     def step(self, x: Operand, states: States | None) -> States:
-        x = self._ready(x)
+        x = self._resolved(x)
         (h,) = states or (None,)
         return (F.gru_cell(x, h, self.W_x, self.W_h, self.b, self.b_h),)
 
     def run(self, x: Operand, states: States | None, lengths: Any, reverse: bool) -> tuple[Result, States]:
-        x = self._ready(x)
+        x = self._resolved(x)
         (h,) = states or (None,)
         y, h = F.gru(x, h, self.W_x, self.W_h, self.b, self.b_h, lengths, reverse)
         return y, (h,)

@@ -71,7 +71,7 @@ def _check_order(name: str, out_channels: Any, kernel: Any, stride: Any) -> None
     """Raise `ArgumentError` for three numbers that look like PyTorch's order: input channels, output channels, kernel
     size.
     """
-    if all(isinstance(n, (int, np.integer)) for n in (out_channels, kernel, stride)) and not _usual(kernel, stride):
+    if all(isinstance(n, (int, np.integer)) for n in (out_channels, kernel, stride)) and not _is_usual(kernel, stride):
         raise ArgumentError(
             f"{name}({out_channels}, {kernel}, {stride}) means {out_channels} output channels, kernels of {kernel} and "
             f"stride {stride}. Input channels are inferred on the first call, so PyTorch's Conv({out_channels}, "
@@ -79,10 +79,10 @@ def _check_order(name: str, out_channels: Any, kernel: Any, stride: Any) -> None
         )
 
 
-def _usual(kernel: int, stride: int) -> bool:
+def _is_usual(kernel: int, stride: int) -> bool:
     """Whether a kernel size and a stride are a usual pair. Few pairs of output channels and kernel size are.
 
-    >>> [_usual(*pair) for pair in ((3, 1), (1, 2), (4, 2), (11, 4), (16, 16), (16, 3), (32, 3), (64, 1))]
+    >>> [_is_usual(*pair) for pair in ((3, 1), (1, 2), (4, 2), (11, 4), (16, 16), (16, 3), (32, 3), (64, 1))]
     [True, True, True, True, True, False, False, False]
     """
     if stride in (kernel, kernel / 2):

@@ -14,7 +14,7 @@ from passus.core import Parameter
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of
 from passus.initializers import Initializer
-from passus.layers.undo import if_this_call_fails
+from passus.layers.undo import on_failure
 from passus.random import RNG, get_rng, load_rng_state, rng_state
 from passus.tree import Spec
 
@@ -64,7 +64,7 @@ class LazyParameter(Parameter):
         """
         shape = self._completed(lengths)
         before = rng_state(self.rng)
-        if_this_call_fails(lambda: self._unresolve(before))
+        on_failure(lambda: self._unresolve(before))
         values = array_of(f"{self._label()}, its initializer", self.initializer(shape, self.spec.dtype, self.rng))
         if values.shape != shape:
             raise ShapeError(f"{self._label()}: the initializer returned an array of {values.shape}, not of {shape}")

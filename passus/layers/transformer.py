@@ -21,7 +21,7 @@ from passus.layers.feed_forward import FeedForward, SwiGLU
 from passus.layers.normalization import LayerNorm, RMSNorm
 from passus.random import RNG, get_rng
 
-__all__ = ["DecoderCache", "TransformerDecoderLayer", "TransformerEncoderLayer", "norm_named"]
+__all__ = ["DecoderCache", "TransformerDecoderLayer", "TransformerEncoderLayer", "make_norm"]
 
 NORMS: dict[str, Callable[..., Layer]] = {"layer": LayerNorm, "rms": RMSNorm}
 """The normalisation layers by name."""
@@ -75,13 +75,13 @@ class ResidualLayer(Layer):
         heads: dict[str, Any] = {"n_kv_heads": n_kv_heads, "d_head": d_head, "qkv_bias": qkv_bias, "in_size": d_model}
         heads |= options
         self.attention = MultiHeadAttention(d_model, n_heads, rotary=rotary, rotary_scaling=rotary_scaling, **heads)
-        self.norm1 = norm_named(name, norm, d_model, eps, dtype)
-        self._add_attention(d_model, n_heads, heads, lambda: norm_named(name, norm, d_model, eps, dtype))
+        self.norm1 = make_norm(name, norm, d_model, eps, dtype)
+        self._add_attention(d_model, n_heads, heads, lambda: make_norm(name, norm, d_model, eps, dtype))
         if activation == "swiglu":
             self.feed_forward: Layer = SwiGLU(d_model, d_hidden, **options)
         else:
             self.feed_forward = FeedForward(d_model, d_hidden, activation, **options)
-        self.norm2 = norm_named(name, norm, d_model, eps, dtype)
+        self.norm2 = make_norm(name, norm, d_model, eps, dtype)
 
     def _add_attention(self, d_model: int, n_heads: int, options: dict[str, Any], norm: Callable[[], Layer]) -> None:
         """Overridden by the decoder, which adds cross-attention."""
@@ -181,10 +181,10 @@ class TransformerDecoderLayer(ResidualLayer):
         return self._residual(self.feed_forward, self.norm2, x)
 
 
-def norm_named(where: str, name: str, d_model: int, eps: float, dtype: DTypeLike) -> Layer:
+def make_norm(where: str, name: str, d_model: int, eps: float, dtype: DTypeLike) -> Layer:
     """The normalisation layer with a name. Raises `ArgumentError` for an unknown name.
 
-    >>> norm_named("example", "rms", 4, 1e-5, np.float32)
+    >>> make_norm("example", "rms", 4, 1e-5, np.float32)
     RMSNorm(eps=1e-05)  gamma (4,)  4 parameters
     """
     if name not in NORMS:

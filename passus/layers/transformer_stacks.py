@@ -14,7 +14,7 @@ from passus.core import Operand, Result
 from passus.errors import ShapeError
 from passus.layers.base import Layer
 from passus.layers.cache import KeyValueCache
-from passus.layers.transformer import DecoderCache, TransformerDecoderLayer, TransformerEncoderLayer, norm_named
+from passus.layers.transformer import DecoderCache, TransformerDecoderLayer, TransformerEncoderLayer, make_norm
 from passus.random import RNG, get_rng
 from passus.recompute import checkpoint
 
@@ -42,7 +42,7 @@ class Stack(Layer):
         self.recompute = checked_flag(name, "recompute", recompute)
         self.layers = [kind(d_model, n_heads, rng=rng, **options) for _ in range(n_layers)]
         norm, eps, dtype = options.get("norm", "layer"), options.get("eps", 1e-5), options.get("dtype", np.float32)
-        self.norm = norm_named(name, norm, d_model, eps, dtype) if self.layers[0].pre_norm else None
+        self.norm = make_norm(name, norm, d_model, eps, dtype) if self.layers[0].pre_norm else None
 
     def _run(self, xs: tuple[Any, ...], caches: list[Any] | None, options: dict[str, Any]) -> Any:
         """The result for the sequence ``xs[0]``; the other inputs are the same for all layers."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["Undo", "changes", "if_this_call_fails", "undoable"]
+__all__ = ["Undo", "changes", "on_failure", "undoable"]
 
 Undo = Callable[[], object]
 
@@ -19,7 +19,7 @@ changes: ContextVar[list[Undo] | None] = ContextVar("changes of the outermost la
 """Functions that undo the changes of the current call so far; None outside of calls."""
 
 
-def if_this_call_fails(undo: Undo) -> None:
+def on_failure(undo: Undo) -> None:
     """Call ``undo`` if the current call raises. Does nothing outside of calls of layers."""
     undos = changes.get()
     if undos is not None:

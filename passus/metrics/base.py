@@ -32,7 +32,7 @@ class Metric(Stateful, Protocol):
         """Discard all batches."""
 
 
-class Computes(Protocol[R]):
+class SupportsCompute(Protocol[R]):
     """A metric whose `compute` returns ``R``."""
 
     def update(self, y: Any, t: Any) -> None: ...
@@ -40,7 +40,7 @@ class Computes(Protocol[R]):
     def compute(self) -> R: ...
 
 
-def measured(metric: Computes[R], y: Any, t: Any) -> R:
+def measured(metric: SupportsCompute[R], y: Any, t: Any) -> R:
     """The value of a new metric for one batch."""
     metric.update(y, t)
     return metric.compute()

@@ -131,5 +131,5 @@ def r2(y: Any, t: Any) -> float:
 
 def _pair(name: str, y: Any, t: Any) -> tuple[Array, Array]:
     """Predictions and targets as float64, for accurate sums."""
-    check_same_shape(name, y, t, called=("y", "t"))
+    check_same_shape(name, y, t, arguments=("y", "t"))
     return on_host(array_of(name, y)).astype(np.float64), on_host(array_of(name, t)).astype(np.float64)

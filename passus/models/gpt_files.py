@@ -135,7 +135,7 @@ def from_gpt2(arrays: Mapping[str, Array], tied: bool = True) -> dict[str, Array
             state[array_path(f"transformer.layers.{match[1]}.{GPT2[match[2]]}", kind)] = array
         else:
             state[GPT2_ENDS.get(name, name)] = array
-    return _with_head(state, tied)
+    return _with_output_matrix(state, tied)
 
 
 def from_llama(arrays: Mapping[str, Array], tied: bool = False) -> dict[str, Array]:
@@ -161,7 +161,7 @@ def from_llama(arrays: Mapping[str, Array], tied: bool = False) -> dict[str, Arr
             state[LLAMA_ENDS.get(name, name)] = array
     for path, by_name in blocks.items():
         state[path] = _concatenated(by_name)
-    return _with_head(state, tied)
+    return _with_output_matrix(state, tied)
 
 
 def _weights(arrays: Mapping[str, Array], prefix: str) -> list[tuple[str, Array]]:
@@ -196,7 +196,7 @@ def array_path(layer: str, kind: str) -> str:
     return f"{layer}.{names.get(kind, kind)}"
 
 
-def _with_head(state: dict[str, Array], tied: bool) -> dict[str, Array]:
+def _with_output_matrix(state: dict[str, Array], tied: bool) -> dict[str, Array]:
     """The state with the output matrix renamed, or dropped if it is tied to the embedding."""
     matrix = state.pop("lm_head.weight", None)
     if matrix is None:

@@ -10,7 +10,7 @@ from passus.errors import DataError, MissingWeightsError
 from passus.files import FilePath
 from passus.models.model import Model
 
-__all__ = ["published", "load_pretrained"]
+__all__ = ["load_pretrained", "published"]
 
 
 def load_pretrained(

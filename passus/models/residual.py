@@ -12,7 +12,7 @@ from passus.random import RNG, get_rng
 EPS = {True: 1e-5, False: 2e-5}
 """The eps of batch normalisation in published networks, by ``downsample_fb``; the second is DeZero's."""
 
-__all__ = ["BasicBlock", "BottleneckA", "BottleneckB", "BuildingBlock", "Residual", "convolution", "norm", "EPS"]
+__all__ = ["EPS", "BasicBlock", "BottleneckA", "BottleneckB", "BuildingBlock", "Residual", "convolution", "norm"]
 
 
 class Residual(Layer):

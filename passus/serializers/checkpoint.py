@@ -23,7 +23,7 @@ from passus.random import get_rng, rng_state, verify_rng_state
 from passus.serializers.safetensors import read_safetensors, write_safetensors
 from passus.tree import Stateful, Tree, check_tree
 
-__all__ = ["load_checkpoint", "read_checkpoint", "save_checkpoint", "apply_checkpoint"]
+__all__ = ["apply_checkpoint", "load_checkpoint", "read_checkpoint", "save_checkpoint"]
 
 Part: TypeAlias = Stateful | np.random.Generator
 """A member of a checkpoint: any object with a state, or a random generator."""

@@ -108,7 +108,7 @@ def beam_search(
                 finished[prompts[i]].append(hypothesis)
             # An upper bound of the final score: the log-probability only decreases, and the penalty only increases.
             bound = log_probs / ((5 + max_length) / 6) ** alpha
-            viable = np.array([_could_enter(finished[i], count, b) for i, b in zip(prompts, bound)], bool)
+            viable = np.array([_can_still_rank(finished[i], count, b) for i, b in zip(prompts, bound)], bool)
             active = np.flatnonzero(~closed & viable)
             chosen = rows[active]
             state = _rows_of(state, chosen, len(scores)) if reorder is None else reorder(state, chosen)
@@ -136,7 +136,7 @@ def _best(prompts: Array, candidates: Array, width: int, end: int) -> tuple[Arra
     return row, token, candidates[row, token]
 
 
-def _could_enter(finished: list[Hypothesis], count: int, bound: float) -> bool:
+def _can_still_rank(finished: list[Hypothesis], count: int, bound: float) -> bool:
     """Whether a sequence whose final score is at most ``bound`` can still be among the ``count`` best."""
     return len(finished) < count or bound > sorted([h.score for h in finished], reverse=True)[count - 1]
 

@@ -11,7 +11,7 @@ from passus.arguments import checked_fraction, checked_number
 from passus.backend import Array
 from passus.errors import ArgumentError, ShapeError
 from passus.random import RNG
-from passus.transforms.randomness import RandomTransform, between, in_dtype, working_dtype
+from passus.transforms.randomness import RandomTransform, in_dtype, scaled_to, working_dtype
 from passus.transforms.ranges import check_unit_range
 
 __all__ = ["ColorJitter"]
@@ -86,7 +86,7 @@ class ColorJitter(RandomTransform):
     def _chroma_matrices(self, u0: Array, u1: Array) -> Array:
         """Matrices (N, 3, 3) that change saturation and hue."""
         saturation = _factor(u0, self.saturation)
-        angle = between(u1, -self.hue, self.hue)[:, None, None] * (2 * math.pi)
+        angle = scaled_to(u1, -self.hue, self.hue)[:, None, None] * (2 * math.pi)
         one, zero = np.ones_like(angle), np.zeros_like(angle)
         cos, sin = saturation * np.cos(angle), saturation * np.sin(angle)
         in_yuv = np.block([[one, zero, zero], [zero, cos, -sin], [zero, sin, cos]])
@@ -94,4 +94,4 @@ class ColorJitter(RandomTransform):
 
 
 def _factor(u: Array, amount: float) -> Array:
-    return between(u, max(0.0, 1 - amount), 1 + amount)[:, None, None]
+    return scaled_to(u, max(0.0, 1 - amount), 1 + amount)[:, None, None]

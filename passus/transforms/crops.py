@@ -12,7 +12,7 @@ from passus.errors import ShapeError
 from passus.functions.checks import PAD_MODES
 from passus.functions.nn.windows import check_pad_mode, per_axis
 from passus.random import RNG
-from passus.transforms.randomness import RandomTransform, between, checked_range, in_dtype, working_dtype
+from passus.transforms.randomness import RandomTransform, checked_range, in_dtype, scaled_to, working_dtype
 
 __all__ = ["RandomCrop", "RandomResizedCrop"]
 
@@ -86,20 +86,20 @@ class RandomResizedCrop(RandomTransform):
 
     def change(self, x: Array, u: Array) -> Array:
         *_, H, W = x.shape
-        h, w = sides(between(u[0], *self.scale) * (H * W), u[1], self.ratio, H, W)
+        h, w = rectangle_sizes(scaled_to(u[0], *self.scale) * (H * W), u[1], self.ratio, H, W)
         dtype = working_dtype(x)
         rows = _resizing_matrices(u[2] * (H - h), h, H, self.size[0]).astype(dtype)[:, None]
         columns = _resizing_matrices(u[3] * (W - w), w, W, self.size[1]).astype(dtype)[:, None]
         return in_dtype(rows @ x.astype(dtype) @ columns.swapaxes(2, 3), x.dtype)
 
 
-def sides(area: Array, u: Array, ratio: tuple[float, float], H: int, W: int) -> tuple[Array, Array]:
+def rectangle_sizes(area: Array, u: Array, ratio: tuple[float, float], H: int, W: int) -> tuple[Array, Array]:
     """Heights and widths of rectangles with these areas and with ratios width / height drawn by ``u``, clipped to H and W.
 
-    >>> sides(np.array([8.0]), np.array([0.5]), (2.0, 2.0), 8, 8)
+    >>> rectangle_sizes(np.array([8.0]), np.array([0.5]), (2.0, 2.0), 8, 8)
     (array([2.]), array([4.]))
     """
-    root = np.exp(between(u, *np.log(ratio)) / 2)
+    root = np.exp(scaled_to(u, *np.log(ratio)) / 2)
     return np.minimum(np.sqrt(area) / root, H), np.minimum(np.sqrt(area) * root, W)
 
 

@@ -9,23 +9,23 @@ import numpy as np
 from passus.arguments import checked_count, checked_fraction, checked_real
 from passus.backend import Array
 from passus.random import RNG
-from passus.transforms.crops import sides
-from passus.transforms.randomness import RandomTransform, between, checked_range, fill_value
+from passus.transforms.crops import rectangle_sizes
+from passus.transforms.randomness import RandomTransform, checked_range, fill_value, scaled_to
 
-__all__ = ["Cutout", "RandomErasing", "boxes"]
+__all__ = ["Cutout", "RandomErasing", "rectangle_masks"]
 
 
-def boxes(H: int, W: int, top: Array, left: Array, h: Array, w: Array) -> Array:
+def rectangle_masks(H: int, W: int, top: Array, left: Array, h: Array, w: Array) -> Array:
     """Masks (N, 1, H, W) of one rectangle per image, clipped to the image.
 
-    >>> boxes(2, 3, *np.array([[0], [1], [1], [9]])).astype(int)
+    >>> rectangle_masks(2, 3, *np.array([[0], [1], [1], [9]])).astype(int)
     array([[[[0, 1, 1],
              [0, 0, 0]]]])
     """
-    return _inside(H, top, h)[:, None, :, None] & _inside(W, left, w)[:, None, None, :]
+    return _interval_mask(H, top, h)[:, None, :, None] & _interval_mask(W, left, w)[:, None, None, :]
 
 
-def _inside(size: int, start: Array, length: Array) -> Array:
+def _interval_mask(size: int, start: Array, length: Array) -> Array:
     n, start = np.arange(size), start[:, None]
     return (n >= start) & (n < start + length[:, None])
 
@@ -62,9 +62,9 @@ class RandomErasing(RandomTransform):
 
     def change(self, x: Array, u: Array) -> Array:
         *_, H, W = x.shape
-        h, w = np.rint(sides(between(u[1], *self.scale) * (H * W), u[2], self.ratio, H, W))
+        h, w = np.rint(rectangle_sizes(scaled_to(u[1], *self.scale) * (H * W), u[2], self.ratio, H, W))
         top, left = np.floor(u[3] * (H - h + 1)), np.floor(u[4] * (W - w + 1))
-        hole = boxes(H, W, top, left, h, w) & (u[0] < self.p)[:, None, None, None]
+        hole = rectangle_masks(H, W, top, left, h, w) & (u[0] < self.p)[:, None, None, None]
         return np.where(hole, fill_value("RandomErasing", self.fill, x), x)
 
 
@@ -94,4 +94,4 @@ class Cutout(RandomTransform):
         *_, H, W = x.shape
         top, left = np.floor(u * [[H], [W]]) - self.size // 2
         side = np.full(len(x), self.size)
-        return np.where(boxes(H, W, top, left, side, side), fill_value("Cutout", self.fill, x), x)
+        return np.where(rectangle_masks(H, W, top, left, side, side), fill_value("Cutout", self.fill, x), x)

@@ -16,7 +16,7 @@ from passus.backend import Array
 from passus.errors import DTypeError, ShapeError, kind_of
 from passus.functions.nn.embeddings import one_hot
 from passus.random import RNG, get_rng
-from passus.transforms.erasing import boxes
+from passus.transforms.erasing import rectangle_masks
 from passus.transforms.randomness import checked_images, in_dtype, working_dtype
 
 __all__ = ["CutMix", "Mixup"]
@@ -104,6 +104,6 @@ class CutMix(Mixing):
         *_, H, W = x.shape
         h, w = np.rint(np.sqrt(1 - weight) * [[H], [W]])
         top, left = np.floor(rng.random((2, len(x))) * [[H], [W]]) - np.array([h, w]) // 2
-        box = boxes(H, W, top, left, h, w)
+        box = rectangle_masks(H, W, top, left, h, w)
         y = np.where(box.reshape(len(x), *[1] * (x.ndim - 3), H, W), others, x)
         return y, 1 - box.mean(axis=(1, 2, 3))

@@ -18,11 +18,11 @@ from passus.transforms.ranges import check_channels_first
 
 __all__ = [
     "RandomTransform",
-    "between",
     "checked_images",
     "checked_range",
     "fill_value",
     "in_dtype",
+    "scaled_to",
     "working_dtype",
 ]
 
@@ -76,7 +76,9 @@ def checked_images(name: str, x: Any, form: str, ndim: int) -> Array:
     return x
 
 
-def checked_range(name: str, called: str, value: Any, low: float = -math.inf, high: float = sys.float_info.max) -> Any:
+def checked_range(
+    name: str, argument: str, value: Any, low: float = -math.inf, high: float = sys.float_info.max
+) -> Any:
     """A pair (least, greatest) of numbers above ``low`` and up to ``high``.
 
     Raises `ArgumentError` for other values, `DTypeError` for elements that are not numbers.
@@ -85,17 +87,17 @@ def checked_range(name: str, called: str, value: Any, low: float = -math.inf, hi
     (0.1, 1.0)
     """
     if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise ArgumentError(f"{name}: {called} is {value!r}; give a pair (least, greatest)")
-    least, greatest = (checked_real(name, called, number) for number in value)
+        raise ArgumentError(f"{name}: {argument} is {value!r}; give a pair (least, greatest)")
+    least, greatest = (checked_real(name, argument, number) for number in value)
     if not low < least <= greatest <= high:
-        raise ArgumentError(f"{name}: {called} is {value!r}; it must be {low:g} < least <= greatest <= {high:g}")
+        raise ArgumentError(f"{name}: {argument} is {value!r}; it must be {low:g} < least <= greatest <= {high:g}")
     return least, greatest
 
 
-def between(u: Array, low: float, high: float) -> Array:
+def scaled_to(u: Array, low: float, high: float) -> Array:
     """Scale numbers from [0, 1) to [low, high).
 
-    >>> between(np.array([0.0, 0.5]), 10.0, 20.0)
+    >>> scaled_to(np.array([0.0, 0.5]), 10.0, 20.0)
     array([10., 15.])
     """
     return low + (high - low) * u

@@ -12,10 +12,10 @@ from passus.backend import Array
 from passus.random import RNG
 from passus.transforms.randomness import (
     RandomTransform,
-    between,
     checked_range,
     fill_value,
     in_dtype,
+    scaled_to,
     working_dtype,
 )
 
@@ -49,7 +49,7 @@ class RandomRotation(RandomTransform):
     def change(self, x: Array, u: Array) -> Array:
         *_, H, W = x.shape
         dtype = working_dtype(x)
-        angle = between(u[0], *self.degrees)[:, None, None] * (math.pi / 180)
+        angle = scaled_to(u[0], *self.degrees)[:, None, None] * (math.pi / 180)
         cos, sin = np.cos(angle).astype(dtype), np.sin(angle).astype(dtype)
         dy, dx = np.arange(H, dtype=dtype)[:, None] - (H - 1) / 2, np.arange(W, dtype=dtype) - (W - 1) / 2
         # The source of each pixel: its position rotated back.

@@ -91,11 +91,11 @@ class Arctan2(Binary):
         return self.xp.arctan2(x0, x1)
 
     def grad0(self, gy: Any) -> Any:
-        length = _length(self)
+        length = _nonzero_hypot(self)
         return gy * (self.x1 / length / length)
 
     def grad1(self, gy: Any) -> Any:
-        length = _length(self)
+        length = _nonzero_hypot(self)
         return -gy * (self.x0 / length / length)
 
 
@@ -118,10 +118,10 @@ class Hypot(Binary):
         return self.xp.hypot(x0, x1)
 
     def grad0(self, gy: Any) -> Any:
-        return gy * (self.x0 / _length(self))
+        return gy * (self.x0 / _nonzero_hypot(self))
 
     def grad1(self, gy: Any) -> Any:
-        return gy * (self.x1 / _length(self))
+        return gy * (self.x1 / _nonzero_hypot(self))
 
 
 def hypot(x0: Operand, x1: Operand) -> Result:
@@ -136,7 +136,7 @@ def hypot(x0: Operand, x1: Operand) -> Result:
     return Hypot()(x0, x1)
 
 
-def _length(function: Binary) -> Any:
+def _nonzero_hypot(function: Binary) -> Any:
     """The length of the vector of both operands, or 1 where it is 0, so that 0 divided by it is 0."""
     xp = function.xp
     length = xp.hypot(function.x0, function.x1)

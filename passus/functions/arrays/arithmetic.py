@@ -19,7 +19,7 @@ __all__ = [
     "Mul",
     "Neg",
     "Pow",
-    "PowOf",
+    "PowWithExponent",
     "Sub",
     "add",
     "div",
@@ -138,7 +138,7 @@ class Pow(Binary):
     upcast_dtypes = HALF
 
     def __new__(cls, *c: Operand) -> Pow:
-        return new(PowOf if c else cls)  # DeZero writes Pow(2)(x), passus Pow()(x, 2).
+        return new(PowWithExponent if c else cls)  # DeZero writes Pow(2)(x), passus Pow()(x, 2).
 
     def forward(self, x0: Array, x1: Array) -> Array:
         return x0**x1
@@ -157,7 +157,7 @@ class Pow(Binary):
             return gy * self.y * xp.log(xp.where((x0 == 0) & (self.x1 >= 0), 1, x0))
 
 
-class PowOf(Pow):
+class PowWithExponent(Pow):
     public_name = "pow"
 
     def __init__(self, c: Operand) -> None:

@@ -71,7 +71,7 @@ def fmax(x0: Operand, x1: Operand) -> Result:
     >>> fmax(np.array([1.0, np.nan]), 0.5)
     array([1. , 0.5])
     """
-    return maximum(*_filled(x0, x1))
+    return maximum(*_nan_replaced(x0, x1))
 
 
 @named_in_errors
@@ -82,10 +82,10 @@ def fmin(x0: Operand, x1: Operand) -> Result:
     >>> fmin(np.array([1.0, np.nan]), 0.5)
     array([0.5, 0.5])
     """
-    return minimum(*_filled(x0, x1))
+    return minimum(*_nan_replaced(x0, x1))
 
 
-def _filled(x0: Operand, x1: Operand) -> tuple[Operand, Operand]:
+def _nan_replaced(x0: Operand, x1: Operand) -> tuple[Operand, Operand]:
     """Both operands, with NaN replaced by the other operand. The equal operands share the gradient, so its sum is
     right.
     """
@@ -122,8 +122,8 @@ def clip(x: Operand, x_min: Operand | None = None, x_max: Operand | None = None)
     """
     low, high = _bound("x_min", x_min), _bound("x_max", x_max)
     if not (isinstance(low, Number) and isinstance(high, Number)):
-        x = x if low is None else where(_less(x, low), low, x)
-        return x if high is None else where(_less(high, x), high, x)
+        x = x if low is None else where(_is_less(x, low), low, x)
+        return x if high is None else where(_is_less(high, x), high, x)
     if low is None and high is None:
         raise ArgumentError("clip: give x_min, x_max or both")
     if low is not None and high is not None and not low <= high:
@@ -143,6 +143,6 @@ def _bound(name: str, bound: Any) -> Any:
     return bound
 
 
-def _less(a: Operand, b: Operand) -> Array:
+def _is_less(a: Operand, b: Operand) -> Array:
     """``a < b`` as a boolean array."""
     return array_of("clip", a) < array_of("clip", b)

@@ -14,7 +14,7 @@ from passus.core import HALF, INTEGERS, Operand, Result, Unary
 from passus.errors import named_in_errors
 from passus.functions.arrays.linalg import as_square, solve, transposed
 
-__all__ = ["Eigh", "Pinv", "QR", "SVD", "eigh", "eigvalsh", "pinv", "qr", "svd", "svdvals"]
+__all__ = ["QR", "SVD", "Eigh", "Pinv", "eigh", "eigvalsh", "pinv", "qr", "svd", "svdvals"]
 
 
 class EighResult(NamedTuple):
@@ -55,7 +55,7 @@ class Eigh(Unary):
     def backward(self, gw: Any, gv: Any) -> Any:
         w, v = eigh(self.x, self.triangle) if self.recording else self.found
         vT = transposed(v)
-        inner = _over_gaps(self.xp, w) * (vT @ gv) + _diagonal(self.xp, gw)
+        inner = _reciprocal_gaps(self.xp, w) * (vT @ gv) + _diagonal(self.xp, gw)
         gx = v @ inner @ vT
         return (gx + transposed(gx)) / 2
 
@@ -103,7 +103,7 @@ class SVD(Unary):
         xp, UT, V = self.xp, transposed(U), transposed(Vh)
         gV = transposed(gVh)
         row = S.reshape(*S.shape[:-1], 1, S.shape[-1])
-        gaps = _over_gaps(xp, S * S)
+        gaps = _reciprocal_gaps(xp, S * S)
         left, right = gaps * _antisymmetric(UT @ gU), gaps * _antisymmetric(Vh @ gV)
         inner = left * row + transposed(row) * right + _diagonal(xp, gS)
         gx = U @ inner @ Vh
@@ -237,7 +237,7 @@ def _diagonal(xp: Any, values: Any) -> Any:
     return values.reshape(*values.shape, 1) * xp.eye(n, dtype=values.dtype)
 
 
-def _over_gaps(xp: Any, values: Any) -> Any:
+def _reciprocal_gaps(xp: Any, values: Any) -> Any:
     """``1 / (values[j] - values[i])``, and 0 for equal values."""
     gaps = values.reshape(*values.shape[:-1], 1, values.shape[-1]) - values.reshape(*values.shape, 1)
     return xp.where(gaps == 0, 0.0, 1 / xp.where(gaps == 0, 1.0, gaps))

@@ -41,7 +41,7 @@ class Inv(Unary):
     upcast_dtypes = HALF
 
     def forward(self, x: Array) -> Array:
-        return of_regular(self.xp.linalg.inv, x)
+        return with_singular_hint(self.xp.linalg.inv, x)
 
     def backward(self, gy: Any) -> Any:
         y = transposed(self.y)
@@ -66,7 +66,7 @@ class Solve(Function):
     upcast_dtypes = HALF
 
     def forward(self, A: Array, b: Array) -> Array:
-        return of_regular(self.xp.linalg.solve, A, b)
+        return with_singular_hint(self.xp.linalg.solve, A, b)
 
     def backward(self, gy: Any) -> Any:
         A, b = self.saved(self.operands[0]), self.saved(self.operands[1])
@@ -129,10 +129,10 @@ class Cofactors(Unary):
         for i in range(n):
             for j in range(n):
                 if i != j:
-                    but_two = (sign[..., 0] * values[..., [k for k in range(n) if k not in (i, j)]].prod(axis=-1))[
+                    without_two = (sign[..., 0] * values[..., [k for k in range(n) if k not in (i, j)]].prod(axis=-1))[
                         ..., None, None
                     ]
-                    gx = gx + but_two * (
+                    gx = gx + without_two * (
                         g[..., j, j, None, None] * _unit(xp, n, i, i) - g[..., i, j, None, None] * _unit(xp, n, j, i)
                     )
         return U @ gx @ Vh
@@ -211,7 +211,7 @@ class Cholesky(Unary):
     upcast_dtypes = HALF + INTEGERS
 
     def forward(self, x: Array) -> Array:
-        return of_regular(lambda x: self.xp.linalg.cholesky((x + transposed(x)) / 2), x)
+        return with_singular_hint(lambda x: self.xp.linalg.cholesky((x + transposed(x)) / 2), x)
 
     def backward(self, gy: Any) -> Any:
         y, gy = self.y, self.xp.tril(gy)
@@ -288,7 +288,7 @@ def as_square(x: Array) -> Array:
     return x
 
 
-def of_regular(compute: Callable[..., Array], A: Array, *others: Array) -> Array:
+def with_singular_hint(compute: Callable[..., Array], A: Array, *others: Array) -> Array:
     """Compute with square matrices, and add a hint to the error for singular ones."""
     try:
         return compute(as_square(A), *others)

@@ -13,13 +13,13 @@ from passus.functions.nn.activations import sigmoid
 
 __all__ = [
     "Exp2",
-    "Log10",
     "Log2",
+    "Log10",
     "Logaddexp",
     "Logaddexp2",
     "exp2",
-    "log10",
     "log2",
+    "log10",
     "logaddexp",
     "logaddexp2",
 ]

@@ -74,7 +74,7 @@ class Mean(Reduction):
 
     def forward(self, x: Array) -> Array:
         y = total(x, self.axis, self.keepdims)  # x.mean() takes twice as long for a small array.
-        self.n = reduced_to_one(x, y)
+        self.n = elements_per_output(x, y)
         if not self.n:
             raise ValueError(f"the mean of no elements, along axis {self.axis}, is undefined; leave out what is empty")
         return y / self.n
@@ -111,11 +111,11 @@ class Prod(Reduction):
         order = (*axes, *[a for a in range(x.ndim) if a not in axes])
         front = x.transpose(order)
         n = math.prod(front.shape[: len(axes)])
-        others = self._products_of_others(front.reshape(n, *front.shape[len(axes) :]))
+        others = self._exclusive_products(front.reshape(n, *front.shape[len(axes) :]))
         back = tuple(order.index(a) for a in range(x.ndim))
         return self.with_reduced_axes(gy) * others.reshape(front.shape).transpose(back)
 
-    def _products_of_others(self, x: Any) -> Any:
+    def _exclusive_products(self, x: Any) -> Any:
         """For each element along the first axis, the product of all others.
 
         Computed by halves instead of as ``y / x``, so that it is right for zeros, to any order.
@@ -125,7 +125,7 @@ class Prod(Reduction):
             return self.xp.ones(x.shape, x.dtype)
         half = n // 2
         left, right, odd = x[:half], x[half : 2 * half], x[2 * half :]
-        others = self._products_of_others(self.xp.concatenate([left * right, odd]))
+        others = self._exclusive_products(self.xp.concatenate([left * right, odd]))
         return self.xp.concatenate([others[:half] * right, others[:half] * left, others[half:]])
 
 
@@ -168,7 +168,7 @@ def cumsum(x: Operand, axis: int | None = None) -> Result:
     return Cumsum(axis)(x)
 
 
-def reduced_to_one(x: Array, y: Array) -> int:
+def elements_per_output(x: Array, y: Array) -> int:
     """The number of elements of ``x`` per element of ``y``; for empty ``y``, by the axes that differ."""
     if y.size:
         return int(x.size // y.size)

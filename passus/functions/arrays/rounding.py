@@ -10,14 +10,14 @@ from passus.core import HALF, Operand, Result, Unary
 __all__ = ["Ceil", "Floor", "Round", "Sign", "Trunc", "ceil", "floor", "round", "sign", "trunc"]
 
 
-class Step(Unary):
+class StepFunction(Unary):
     """The base of step functions."""
 
     def backward(self, gy: Any) -> Any:
         return self.xp.where(False, gy, 0.0)  # Unlike gy * 0, this is 0 for infinite gy.
 
 
-class Floor(Step):
+class Floor(StepFunction):
     def forward(self, x: Array) -> Array:
         return self.xp.floor(x)
 
@@ -32,7 +32,7 @@ def floor(x: Operand) -> Result:
     return Floor()(x)
 
 
-class Ceil(Step):
+class Ceil(StepFunction):
     def forward(self, x: Array) -> Array:
         return self.xp.ceil(x)
 
@@ -47,7 +47,7 @@ def ceil(x: Operand) -> Result:
     return Ceil()(x)
 
 
-class Trunc(Step):
+class Trunc(StepFunction):
     def forward(self, x: Array) -> Array:
         return self.xp.trunc(x)
 
@@ -62,7 +62,7 @@ def trunc(x: Operand) -> Result:
     return Trunc()(x)
 
 
-class Round(Step):
+class Round(StepFunction):
     upcast_dtypes = HALF  # NumPy multiplies by a power of ten, which may exceed float16.
 
     def __init__(self, decimals: int) -> None:
@@ -82,7 +82,7 @@ def round(x: Operand, decimals: int = 0) -> Result:
     return Round(decimals)(x)
 
 
-class Sign(Step):
+class Sign(StepFunction):
     def forward(self, x: Array) -> Array:
         return self.xp.sign(x)
 

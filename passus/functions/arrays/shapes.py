@@ -39,14 +39,14 @@ __all__ = [
 ]
 
 
-class Regrouped(Unary):
+class ReshapeBase(Unary):
     """The base of functions that preserve the order of the elements."""
 
     def backward(self, gy: Any) -> Any:
         return gy.reshape(self.operands[0].shape)
 
 
-class Reshape(Regrouped):
+class Reshape(ReshapeBase):
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
 
@@ -82,7 +82,7 @@ def ravel(x: Operand) -> Result:
     return Reshape((-1,))(x)
 
 
-class Flatten(Regrouped):
+class Flatten(ReshapeBase):
     def forward(self, x: Array) -> Array:
         if not x.ndim:
             raise ShapeError("flatten: x () has no axes, so no batch; use F.ravel or F.reshape")
@@ -101,7 +101,7 @@ def flatten(x: Operand) -> Result:
     return Flatten()(x)
 
 
-class ExpandDims(Regrouped):
+class ExpandDims(ReshapeBase):
     def __init__(self, axis: int | tuple[int, ...]) -> None:
         self.axis = axis
 
@@ -121,7 +121,7 @@ def expand_dims(x: Operand, axis: int | tuple[int, ...]) -> Result:
     return ExpandDims(axis)(x)
 
 
-class Squeeze(Regrouped):
+class Squeeze(ReshapeBase):
     def __init__(self, axis: int | tuple[int, ...] | None) -> None:
         self.axis = axis
 

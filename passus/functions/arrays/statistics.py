@@ -11,13 +11,13 @@ from passus.core import HALF, INTEGERS, Operand, Result, upcast_inputs
 from passus.errors import ArgumentError, named_in_errors
 from passus.functions.arrays.elementwise import abs
 from passus.functions.arrays.extremes import max
-from passus.functions.arrays.reductions import Axis, Reduction, reduced_to_one, sum
+from passus.functions.arrays.reductions import Axis, Reduction, elements_per_output, sum
 from passus.kernels.sums import deviations, total
 
 __all__ = ["Norm", "Std", "Var", "norm", "std", "var"]
 
 
-class Spread(Reduction):
+class VarianceBase(Reduction):
     """The base of `Var` and `Std`."""
 
     upcast_dtypes = HALF + INTEGERS
@@ -34,7 +34,7 @@ class Spread(Reduction):
     def centred(self, x: Array) -> Array:
         """The deviations from the mean."""
         mean, d = deviations(x, self.axis)
-        self.n = reduced_to_one(x, mean)
+        self.n = elements_per_output(x, mean)
         if self.n <= self.ddof:
             raise ValueError(
                 f"{self.n} elements along axis {self.axis} are too few for ddof = {self.ddof}; there must be more than ddof"
@@ -47,7 +47,7 @@ class Spread(Reduction):
         return d / (self.n - self.ddof)
 
 
-class Var(Spread):
+class Var(VarianceBase):
     def forward(self, x: Array) -> Array:
         return self.variance(x)
 
@@ -68,13 +68,13 @@ def var(x: Operand, axis: Axis = None, ddof: float = 0, keepdims: bool = False) 
     return Var(axis, ddof, keepdims)(x)
 
 
-class Std(Spread):
+class Std(VarianceBase):
     def forward(self, x: Array) -> Array:
-        length = _length(self.xp, self.centred(x), 2, self.axis, self.keepdims)
+        length = _vector_norm(self.xp, self.centred(x), 2, self.axis, self.keepdims)
         return length / math.sqrt(self.n - self.ddof)
 
     def backward(self, gy: Any) -> Any:
-        return self.with_reduced_axes(gy) * _over(self.xp, self.half_gradient(), self.with_reduced_axes(self.y))
+        return self.with_reduced_axes(gy) * _safe_divide(self.xp, self.half_gradient(), self.with_reduced_axes(self.y))
 
 
 def std(x: Operand, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Result:
@@ -96,11 +96,11 @@ class Norm(Reduction):
         self.ord = ord
 
     def forward(self, x: Array) -> Array:
-        return _length(self.xp, x, self.ord, self.axis, self.keepdims)
+        return _vector_norm(self.xp, x, self.ord, self.axis, self.keepdims)
 
     def backward(self, gy: Any) -> Any:
         x, p, xp = self.x, self.ord, self.xp
-        direction = _over(xp, x, self.with_reduced_axes(self.y))
+        direction = _safe_divide(xp, x, self.with_reduced_axes(self.y))
         if p != 2:  # The derivative of the power of 0, infinite for p < 2, is defined as 0.
             direction = xp.sign(x) * xp.where(x == 0, 1, xp.abs(direction)) ** (p - 1)
         return self.with_reduced_axes(gy) * direction
@@ -128,7 +128,7 @@ def norm(x: Operand, ord: float = 2, axis: Axis = None, keepdims: bool = False) 
     return Norm(ord, axis, keepdims)(x)
 
 
-def _length(xp: Any, x: Array, p: float, axis: Axis, keepdims: bool) -> Array:
+def _vector_norm(xp: Any, x: Array, p: float, axis: Axis, keepdims: bool) -> Array:
     """``sum(abs(x)**p) ** (1 / p)`` without overflow or underflow of the powers."""
     size = xp.abs(x)
     largest = size.max(axis=axis, keepdims=True, initial=0)
@@ -139,7 +139,7 @@ def _length(xp: Any, x: Array, p: float, axis: Axis, keepdims: bool) -> Array:
     return y * (unit if keepdims else xp.squeeze(unit, axis=axis))
 
 
-def _over(xp: Any, x: Any, length: Any) -> Any:
+def _safe_divide(xp: Any, x: Any, length: Any) -> Any:
     """``x / length``, and 0 where the length is 0, with all its derivatives."""
     zero = length == 0
     return xp.where(zero, 0, x) / xp.where(zero, 1, length)

@@ -53,7 +53,7 @@ class BatchNorm(Function):
         gbeta, product = channel_products(gy, x, *scaled, self.limits)
         gx = None
         if self.needs[0]:
-            count = _numbers_in_a_channel(x)
+            count = _elements_per_channel(x)
             gx = scaled_gradient(gy, x, *scaled, gbeta / count, product * inv_std**2 / count, self.limits)
         return gx, product * inv_std, gbeta
 
@@ -88,11 +88,11 @@ def batch_norm(
     """
     decay, eps = checked_fraction("batch_norm", "decay", decay), checked_number("batch_norm", "eps", eps)
     array, limits = array_of("batch_norm", x), limits_of("batch_norm", activation)
-    statistics = {called: v for called, v in (("mean", mean), ("var", var)) if v is not None}
+    statistics = {argument: v for argument, v in (("mean", mean), ("var", var)) if v is not None}
     check_channels("batch_norm", x, gamma=gamma, beta=beta, **statistics)
     if not train.get() and mean is not None and var is not None:
         return _with_statistics(x, gamma, beta, mean, var, eps, limits)
-    count = _numbers_in_a_channel(array)
+    count = _elements_per_channel(array)
     if not count:
         raise ArgumentError(
             f"batch_norm: x {array.shape} has no numbers to take the mean and variance of; leave it out"
@@ -102,11 +102,11 @@ def batch_norm(
     function = BatchNorm(eps, limits)
     if mean is None or var is None:
         return function(x, gamma, beta)
-    averages = [_writable(called, array_of("batch_norm", v)) for called, v in statistics.items()]
+    averages = [_writable(argument, array_of("batch_norm", v)) for argument, v in statistics.items()]
     y = function(x, gamma, beta)
-    _follow(averages[0], function.mean, decay)
+    _update_running(averages[0], function.mean, decay)
     if count > 1:  # The variance of one number is 0 and means nothing.
-        _follow(averages[1], function.var * (count / (count - 1)), decay)
+        _update_running(averages[1], function.var * (count / (count - 1)), decay)
     return y
 
 
@@ -173,19 +173,19 @@ def _with_statistics(
     return FixedBatchNorm(mean, (var + eps) ** -0.5, limits)(x, gamma, beta)
 
 
-def _writable(called: str, running: Array) -> Array:
+def _writable(argument: str, running: Array) -> Array:
     if running.dtype.kind != "f" or (isinstance(running, np.ndarray) and not running.flags.writeable):
         raise ArgumentError(
-            f"batch_norm: {called} {running.dtype}{list(running.shape)} must follow the batches in training, and holds no "
-            f"floating-point numbers that can be written to; give a copy, {called}.astype(np.float32)"
+            f"batch_norm: {argument} {running.dtype}{list(running.shape)} must follow the batches in training, and holds no "
+            f"floating-point numbers that can be written to; give a copy, {argument}.astype(np.float32)"
         )
     return running
 
 
-def _follow(running: Array, batch: Array, decay: float) -> None:
+def _update_running(running: Array, batch: Array, decay: float) -> None:
     snapshot(running, None)
     running[...] = decay * running.astype(batch.dtype) + (1 - decay) * batch
 
 
-def _numbers_in_a_channel(x: Any) -> int:
+def _elements_per_channel(x: Any) -> int:
     return math.prod([x.shape[0], *x.shape[2:]])

@@ -34,7 +34,7 @@ def class_axis(name: str, x: Operand, axis: int | None) -> int:
     return 1
 
 
-def check_class_axis(name: str, called: str, p: Array, axis: int) -> None:
+def check_class_axis(name: str, argument: str, p: Array, axis: int) -> None:
     """Raise `ShapeError` if probabilities sum to 1 along another axis than that of the classes.
 
     >>> import numpy as np
@@ -44,9 +44,9 @@ def check_class_axis(name: str, called: str, p: Array, axis: int) -> None:
         return
     for other in range(p.ndim - 1, 0, -1):
         if p.shape[other] > 1 and _sums_to_one(p, other):
-            fix = f"pass axis={other}" if name in WITH_AXIS else f"write F.moveaxis({called}, {other}, 1)"
+            fix = f"pass axis={other}" if name in WITH_AXIS else f"write F.moveaxis({argument}, {other}, 1)"
             raise ShapeError(
-                f"{name}: {called} {p.shape} sums to 1 along axis {other}, but its classes are on axis {axis % p.ndim}; "
+                f"{name}: {argument} {p.shape} sums to 1 along axis {other}, but its classes are on axis {axis % p.ndim}; "
                 f"for classes on axis {other} {fix}"
             )
 

@@ -132,7 +132,7 @@ def softmax_cross_entropy(
         check_class_axis(name, "t", target, axis)
         if ignore_index is not None:
             raise ArgumentError(f"{name}: ignore_index={ignore_index} is for labels, but t holds probabilities")
-        losses = _against_probabilities(name, x, t, weight, label_smoothing)
+        losses = _soft_target_losses(name, x, t, weight, label_smoothing)
         check_reduction(name, reduction, losses.size)
         return weighted(losses, None, reduction)
     labels, weights = _weighted_labels(name, x, t, weight, ignore_index, reduction, axis)
@@ -142,7 +142,7 @@ def softmax_cross_entropy(
         counted = None if ignore_index is None else target != ignore_index
         if counted is not None:
             x = zero_unweighted(x, counted[:, None])
-        losses = _against_probabilities(name, x, onehot, weight, label_smoothing)
+        losses = _soft_target_losses(name, x, onehot, weight, label_smoothing)
         return weighted(losses, counted, reduction, None if weights is None else weights.sum())
     return SoftmaxCrossEntropy(reduction, weights, label_smoothing)(x, labels)
 
@@ -199,7 +199,7 @@ def _class_weights(name: str, x: Operand, weight: Operand) -> Array:
     return weights
 
 
-def _against_probabilities(name: str, x: Operand, t: Operand, weight: Operand | None, smoothing: float) -> Result:
+def _soft_target_losses(name: str, x: Operand, t: Operand, weight: Operand | None, smoothing: float) -> Result:
     """The loss of each example."""
     terms = log_softmax(x, axis=1)
     if weight is not None:

@@ -224,25 +224,27 @@ def ctc_loss(
             f"{name}: label values must be integers, not {labels.dtype}; convert them with astype(np.int64)"
         )
     labels = check_labels(name, np.where(np.arange(labels.shape[1]) < counts[:, None], labels, 0), C)
-    fits = _fitting(name, labels, frames, counts, blank, zero_infinity)
+    fits = _has_enough_frames(name, labels, frames, counts, blank, zero_infinity)
     check_reduction(name, reduction, N)
     losses = CTCLoss(paths_of(labels, frames, counts, fits, T, blank), zero_infinity)(x)
     weights = (1 / np.maximum(counts, 1)).astype(losses.dtype) if reduction == "mean" else None
     return weighted(losses, weights, reduction, N)
 
 
-def _lengths(name: str, called: str, lengths: Any, count: int, longest: int) -> Array:
+def _lengths(name: str, argument: str, lengths: Any, count: int, longest: int) -> Array:
     if lengths is None:
         return np.full(count, longest)
-    values = integers_of(name, called, lengths)
+    values = integers_of(name, argument, lengths)
     if values.shape != (count,):
-        raise ShapeError(f"{name}: {called} {values.shape} must hold one number for each of the {count} examples")
+        raise ShapeError(f"{name}: {argument} {values.shape} must hold one number for each of the {count} examples")
     if values.size and not 0 <= values.min() <= values.max() <= longest:
-        raise ArgumentError(f"{name}: {called} must lie between 0 and {longest}, not {values.min()} to {values.max()}")
+        raise ArgumentError(
+            f"{name}: {argument} must lie between 0 and {longest}, not {values.min()} to {values.max()}"
+        )
     return values
 
 
-def _fitting(name: str, t: Array, frames: Array, counts: Array, blank: int, zero_infinity: bool) -> Array:
+def _has_enough_frames(name: str, t: Array, frames: Array, counts: Array, blank: int, zero_infinity: bool) -> Array:
     """Whether each input has enough frames for its target."""
     exists = np.arange(t.shape[1]) < counts[:, None]
     if (exists & (t == blank)).any():

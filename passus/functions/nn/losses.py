@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 
-SLACK = 1e-2
+TOLERANCE = 1e-2
 """Tolerance for targets outside 0 to 1, because soft labels are rounded."""
 
 
@@ -80,19 +80,23 @@ def _checked(name: str, x: Operand, t: Operand, reduction: str, binary: bool = F
     ``binary``: the shapes may differ by axes of length 1. Raises `ShapeError` and `ArgumentError`, see above.
     """
     if binary or array_of(name, x).size == 1:
-        t = _in_shape_of(name, x, t)
+        t = _reshaped_like(name, x, t)
     check_same_shape(name, x, t)
     check_reduction(name, reduction, array_of(name, x).size)
     return x, t
 
 
-def _check_targets(name: str, x: Operand, t: Operand, called: str = "x") -> None:
+def _check_targets(name: str, x: Operand, t: Operand, argument: str = "x") -> None:
     """Raise `LabelError` for targets below 0 or above 1, for which the loss has no minimum."""
     targets = array_of(name, t)
-    if not targets.size or (targets.min() >= -SLACK and targets.max() <= 1 + SLACK) or not np.isfinite(targets).all():
+    if (
+        not targets.size
+        or (targets.min() >= -TOLERANCE and targets.max() <= 1 + TOLERANCE)
+        or not np.isfinite(targets).all()
+    ):
         return
     if isinstance(t, Variable) and t.requires_grad and not isinstance(x, Variable):
-        fix = f"{called} and t are swapped; predictions come first"
+        fix = f"{argument} and t are swapped; predictions come first"
     elif (abs(targets) == 1).all():
         fix = "for labels -1 and 1 write (t + 1) / 2"
     elif targets.max() == 255:
@@ -104,21 +108,23 @@ def _check_targets(name: str, x: Operand, t: Operand, called: str = "x") -> None
     raise LabelError(f"{name}: t must lie between 0 and 1, not {targets.min():g} to {targets.max():g}; {fix}")
 
 
-def _in_shape_of(name: str, x: Operand, t: Any) -> Any:
+def _reshaped_like(name: str, x: Operand, t: Any) -> Any:
     """Reshape ``t`` to the shape of ``x`` if they differ by axes of length 1 only."""
     shape, given = array_of(name, x).shape, array_of(name, t).shape
     differ_by_ones = shape != given and [n for n in shape if n != 1] == [n for n in given if n != 1]
     return reshape(t, shape) if differ_by_ones else t
 
 
-def _weights(name: str, called: str, x: Operand, weight: Any) -> Any:
+def _weights(name: str, argument: str, x: Operand, weight: Any) -> Any:
     """The weights of the elements of ``x``. Raises `ShapeError` unless they broadcast to the shape of ``x``."""
     if weight is None:
         return None
-    weight = _in_shape_of(f"{name}, {called}", x, weight)
-    shape, given = array_of(name, x).shape, array_of(called, weight).shape
+    weight = _reshaped_like(f"{name}, {argument}", x, weight)
+    shape, given = array_of(name, x).shape, array_of(argument, weight).shape
     if len(given) > len(shape) or any(n not in (1, m) for n, m in zip(given[::-1], shape[::-1])):
-        raise ShapeError(f"{name}: {called} {given} does not broadcast to x {shape}; give one number for each element")
+        raise ShapeError(
+            f"{name}: {argument} {given} does not broadcast to x {shape}; give one number for each element"
+        )
     return weight
 
 
@@ -310,7 +316,7 @@ def binary_cross_entropy(p: Operand, t: Operand, *, weight: Operand | None = Non
     """
     name = "binary_cross_entropy"
     p, t = _checked(name, p, t, reduction, binary=True)
-    _check_targets(name, p, t, called="p")
+    _check_targets(name, p, t, argument="p")
     weight = _weights(name, "weight", p, weight)
     if weight is not None:
         p = zero_unweighted(p, weight)

@@ -129,7 +129,7 @@ def pooling(
     """
     kernel, window = _windows("pooling", x, kernel_size, stride, pad)
     size = array_of("pooling", x).shape[2:]
-    function = Pooling(kernel, _reaching(size, kernel, window) if ceil_mode else window)
+    function = Pooling(kernel, _ceil_mode_window(size, kernel, window) if ceil_mode else window)
     y = function(x)
     return (y, _indices(function.positions, size, kernel, window)) if return_indices else y
 
@@ -156,7 +156,7 @@ def average_pooling(
     """
     kernel, window = _windows("average_pooling", x, kernel_size, stride, pad)
     size = array_of("average_pooling", x).shape[2:]
-    moves = _reaching(size, kernel, window) if ceil_mode else window
+    moves = _ceil_mode_window(size, kernel, window) if ceil_mode else window
     counted = window.padding if count_include_pad else ((0, 0),) * len(size)
     return AveragePooling(kernel, moves, _counts(size, kernel, moves, counted))(x)
 
@@ -183,11 +183,11 @@ def unpooling(x: Operand, indices: Operand, outsize: Any) -> Result:
     n, c = shape[:2]
     starts = np.arange(n * c).reshape(n, c, *[1] * len(size)) * math.prod(size)
     pixels, count = (starts + offsets).ravel(), n * c * math.prod(size)
-    flat = GetItemGrad(pixels, (count,))(where(_last_of_equals(pixels, count), ravel(x), 0))
+    flat = GetItemGrad(pixels, (count,))(where(_is_last_occurrence(pixels, count), ravel(x), 0))
     return reshape(flat, (n, c, *size))
 
 
-def _last_of_equals(pixels: Array, count: int) -> Array:
+def _is_last_occurrence(pixels: Array, count: int) -> Array:
     """Whether each of some indices below ``count`` is the last one of its value."""
     numbers, last = np.arange(pixels.size), np.zeros(count, np.intp)
     last[pixels] = numbers
@@ -206,7 +206,7 @@ def _windows(name: str, x: Operand, kernel_size: Any, stride: Any, pad: Any) -> 
     return kernel, window
 
 
-def _reaching(size: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> Window:
+def _ceil_mode_window(size: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> Window:
     """The window with enough padding after the image for the last window that begins inside and may reach over its edge."""
     padding = []
     for n, k, step, (before, after) in zip(size, kernel, window.stride, window.padding):

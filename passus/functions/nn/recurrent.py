@@ -142,7 +142,7 @@ def rnn(
     >>> y.ravel(), h
     (array([1., 2., 0.]), array([[2.]]))
     """
-    y, last = _sequence("rnn", rnn_with("rnn", activation), lengths, reverse, x=x, h=h, W_x=W_x, W_h=W_h, b=b)
+    y, last = _sequence("rnn", rnn_cell_name("rnn", activation), lengths, reverse, x=x, h=h, W_x=W_x, W_h=W_h, b=b)
     return y, last
 
 
@@ -221,7 +221,7 @@ def rnn_cell(
     >>> rnn_cell(np.ones((1, 1)), np.ones((1, 1)), np.ones((1, 1)), np.ones((1, 1)), activation="relu")
     array([[2.]])
     """
-    return _step("rnn_cell", rnn_with("rnn_cell", activation), x=x, h=h, W_x=W_x, W_h=W_h, b=b)[0]
+    return _step("rnn_cell", rnn_cell_name("rnn_cell", activation), x=x, h=h, W_x=W_x, W_h=W_h, b=b)[0]
 
 
 def lstm_cell(
@@ -265,7 +265,7 @@ def gru_cell(
     return _step("gru_cell", "gru", x=x, h=h, W_x=W_x, W_h=W_h, b=b, b_h=b_h)[0]
 
 
-def rnn_with(operation: str, activation: str) -> str:
+def rnn_cell_name(operation: str, activation: str) -> str:
     """The name of the cell with an activation. Raises `ArgumentError` unless it is "tanh" or "relu"."""
     if activation not in RNN_CELLS:
         raise ArgumentError(f"{operation}: activation must be 'tanh' or 'relu', not {activation!r}")
@@ -278,7 +278,7 @@ def _sequence(operation: str, cell: str, lengths: Any, reverse: bool, **inputs: 
         raise ShapeError(f"{operation}: x {x.shape} must be (N, T, I): N sequences of T steps; for one write x[None]")
     reverse = checked_flag(operation, "reverse", reverse)
     ends = None if lengths is None else _checked_lengths(operation, lengths, *x.shape[:2])
-    return _called(operation, cell, ends, reverse, inputs)
+    return _cell_results(operation, cell, ends, reverse, inputs)
 
 
 def _step(operation: str, cell: str, **inputs: Any) -> Any:
@@ -288,16 +288,16 @@ def _step(operation: str, cell: str, **inputs: Any) -> Any:
             f"{operation}: x {x.shape} must be (N, I), one step; sequences (N, T, I) are for the function of all steps"
         )
     inputs["x"] = reshape(inputs["x"], (len(x), 1, x.shape[1]))
-    return _called(operation, cell, None, False, inputs)[1:]
+    return _cell_results(operation, cell, None, False, inputs)[1:]
 
 
-def _called(operation: str, cell: str, lengths: Array | None, reverse: bool, inputs: dict[str, Any]) -> Any:
-    filled = _filled(operation, cell, inputs)
+def _cell_results(operation: str, cell: str, lengths: Array | None, reverse: bool, inputs: dict[str, Any]) -> Any:
+    filled = _with_zeros(operation, cell, inputs)
     function = FUNCTIONS[cell](cell, tuple(filled), lengths, reverse)
     return function(*filled.values())
 
 
-def _filled(operation: str, cell: str, inputs: dict[str, Any]) -> dict[str, Any]:
+def _with_zeros(operation: str, cell: str, inputs: dict[str, Any]) -> dict[str, Any]:
     """The inputs, with zeros for states and biases that are None. Raises `ShapeError` for shapes that do not fit."""
     arrays = {name: array_of(operation, v) for name, v in inputs.items() if v is not None or name in ("W_x", "W_h")}
     gates, W_x, W_h = CELLS[cell].gates, arrays["W_x"], arrays["W_h"]

@@ -96,7 +96,7 @@ def _before_and_after(name: str, pad: Any) -> tuple[int, int]:
     return before, after
 
 
-def per_axis(name: str, called: str, value: Any, axes: int) -> tuple[int, ...]:
+def per_axis(name: str, argument: str, value: Any, axes: int) -> tuple[int, ...]:
     """A count of 1 or more for each axis of space, given as one number for all, or as one for each.
 
     Raises `ArgumentError` for too many or too few, or one below 1; `DTypeError` for numbers that are not integers.
@@ -107,9 +107,9 @@ def per_axis(name: str, called: str, value: Any, axes: int) -> tuple[int, ...]:
     given = value if isinstance(value, (tuple, list)) else (value,) * axes
     if len(given) != axes:
         raise ArgumentError(
-            f"{name}: {called} {value!r} must be one number, or one for each of the {axes} spatial axes"
+            f"{name}: {argument} {value!r} must be one number, or one for each of the {axes} spatial axes"
         )
-    return tuple([checked_count(name, called, n) for n in given])
+    return tuple([checked_count(name, argument, n) for n in given])
 
 
 def check_pad_mode(name: str, pad_mode: str) -> str:

@@ -14,7 +14,7 @@ from passus.functions.arrays import reductions as r
 from passus.functions.numpy_api import matrices
 from passus.functions.numpy_api.operands import array_in, operand
 
-__all__ = ["ComplexPair", "parts_of"]
+__all__ = ["ComplexPair", "real_and_imag"]
 
 
 class ComplexPair:
@@ -78,7 +78,7 @@ class ComplexPair:
         return angles.hypot(self.real, self.imag)
 
     def __add__(self, other: Any) -> ComplexPair:
-        real, imag = parts_of(other)
+        real, imag = real_and_imag(other)
         return ComplexPair(self.real + real, self.imag + imag)
 
     __radd__ = __add__
@@ -90,7 +90,7 @@ class ComplexPair:
         return _pair(other) + (-self)
 
     def __mul__(self, other: Any) -> ComplexPair:
-        real, imag = parts_of(other)
+        real, imag = real_and_imag(other)
         return ComplexPair(self.real * real - self.imag * imag, self.real * imag + self.imag * real)
 
     __rmul__ = __mul__
@@ -137,17 +137,17 @@ class ComplexPair:
         )
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        if method == "__call__" and ufunc in OF_PAIRS and not options:
-            return OF_PAIRS[ufunc](*[_pair(x) for x in inputs])
+        if method == "__call__" and ufunc in PAIR_FUNCTIONS and not options:
+            return PAIR_FUNCTIONS[ufunc](*[_pair(x) for x in inputs])
         raise no_rule(f"np.{ufunc.__name__} of complex numbers", sorted(options))
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        if func in OF_PAIRS:
-            return OF_PAIRS[func](*args, **kwargs)
+        if func in PAIR_FUNCTIONS:
+            return PAIR_FUNCTIONS[func](*args, **kwargs)
         raise no_rule(f"np.{func.__name__} of complex numbers", [])
 
 
-def parts_of(x: Any) -> tuple[Any, Any]:
+def real_and_imag(x: Any) -> tuple[Any, Any]:
     """The real and imaginary part of a pair, or of complex or real numbers."""
     if isinstance(x, ComplexPair):
         return x.real, x.imag
@@ -158,7 +158,7 @@ def parts_of(x: Any) -> tuple[Any, Any]:
 
 
 def _pair(x: Any) -> ComplexPair:
-    return x if isinstance(x, ComplexPair) else ComplexPair(*parts_of(x))
+    return x if isinstance(x, ComplexPair) else ComplexPair(*real_and_imag(x))
 
 
 def _angle(z: Any, deg: bool = False) -> Result:
@@ -174,13 +174,13 @@ def _norm(z: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     return matrices.norm(abs(z), ord, axis, keepdims)
 
 
-def _each(function: Any) -> Any:
+def _on_each(function: Any) -> Any:
     """Apply a function of real arrays to both parts."""
 
-    def of_both(z: Any, *args: Any, **options: Any) -> ComplexPair:
+    def on_both_parts(z: Any, *args: Any, **options: Any) -> ComplexPair:
         return ComplexPair(function(z.real, *args, **options), function(z.imag, *args, **options))
 
-    return of_both
+    return on_both_parts
 
 
 def _concatenate(zs: Any, axis: Any = 0) -> ComplexPair:
@@ -188,7 +188,7 @@ def _concatenate(zs: Any, axis: Any = 0) -> ComplexPair:
     return ComplexPair(*[joining.concatenate([getattr(z, part) for z in pairs], axis) for part in ("real", "imag")])
 
 
-OF_PAIRS: dict[Any, Any] = {
+PAIR_FUNCTIONS: dict[Any, Any] = {
     np.add: lambda a, b: a + b,
     np.subtract: lambda a, b: a - b,
     np.multiply: lambda a, b: a * b,
@@ -207,11 +207,11 @@ OF_PAIRS: dict[Any, Any] = {
     np.sum: ComplexPair.sum,
     np.mean: ComplexPair.mean,
     np.concatenate: _concatenate,
-    np.reshape: _each(shapes.reshape),
-    np.ravel: _each(shapes.ravel),
-    np.transpose: _each(shapes.transpose),
-    np.swapaxes: _each(shapes.swapaxes),
-    np.moveaxis: _each(shapes.moveaxis),
+    np.reshape: _on_each(shapes.reshape),
+    np.ravel: _on_each(shapes.ravel),
+    np.transpose: _on_each(shapes.transpose),
+    np.swapaxes: _on_each(shapes.swapaxes),
+    np.moveaxis: _on_each(shapes.moveaxis),
     np.shape: lambda z: z.shape,
     np.ndim: lambda z: z.ndim,
     np.size: lambda z: z.size,

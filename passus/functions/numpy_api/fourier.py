@@ -10,7 +10,7 @@ import numpy as np
 from passus.core import Result
 from passus.functions.arrays import arrangement, fourier
 from passus.functions.arrays.arithmetic import mul
-from passus.functions.numpy_api.complex_pairs import OF_PAIRS, ComplexPair, parts_of
+from passus.functions.numpy_api.complex_pairs import PAIR_FUNCTIONS, ComplexPair, real_and_imag
 from passus.functions.numpy_api.operands import operand, refuse
 
 __all__: list[str] = []
@@ -18,12 +18,12 @@ __all__: list[str] = []
 
 def fft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> ComplexPair:
     refuse("np.fft.fft", out=out)
-    return ComplexPair(*fourier.fft(*_given(a), n, axis, norm))
+    return ComplexPair(*fourier.fft(*_real_and_imag(a), n, axis, norm))
 
 
 def ifft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> ComplexPair:
     refuse("np.fft.ifft", out=out)
-    return ComplexPair(*fourier.ifft(*_given(a), n, axis, norm))
+    return ComplexPair(*fourier.ifft(*_real_and_imag(a), n, axis, norm))
 
 
 def rfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> ComplexPair:
@@ -33,7 +33,7 @@ def rfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, 
 
 def irfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> Result:
     refuse("np.fft.irfft", out=out)
-    real, imag = _given(a)
+    real, imag = _real_and_imag(a)
     return fourier.irfft(real, mul(real, 0.0) if imag is None else imag, n, axis, norm)
 
 
@@ -41,7 +41,7 @@ SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": 
 
 
 def hfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> Result:
-    z = ComplexPair(*parts_of(a))
+    z = ComplexPair(*real_and_imag(a))
     z = ComplexPair(z.real, mul(z.real, 0.0)) if isinstance(z.imag, float) else z.conj()
     return irfft(z, n, axis, SWAPPED[norm], out)
 
@@ -50,8 +50,8 @@ def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None,
     return rfft(a, n, axis, SWAPPED[norm], out).conj()
 
 
-def _given(a: Any) -> tuple[Any, Any]:
-    real, imag = parts_of(a)
+def _real_and_imag(a: Any) -> tuple[Any, Any]:
+    real, imag = real_and_imag(a)
     return real, None if isinstance(imag, float) else imag
 
 
@@ -141,4 +141,4 @@ FOURIER: dict[Any, Callable[..., Any]] = {
 }
 """The functions for NumPy's transforms."""
 
-OF_PAIRS.update(FOURIER)
+PAIR_FUNCTIONS.update(FOURIER)

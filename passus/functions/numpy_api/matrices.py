@@ -148,11 +148,11 @@ def diagonal(x: Any, /, *, offset: int = 0) -> Result:
 
 def cholesky(a: Any, /, *, upper: bool = False) -> Result:
     """The Cholesky factor of a triangle, as in NumPy; `passus.functions.cholesky` takes the symmetric part."""
-    y = linalg.cholesky(_mirrored(a, upper))
+    y = linalg.cholesky(_symmetric(a, upper))
     return shapes.swapaxes(y, -1, -2) if upper else y
 
 
-def _mirrored(x: Any, upper: bool) -> Any:
+def _symmetric(x: Any, upper: bool) -> Any:
     """The symmetric matrix with this triangle of ``x``."""
     x = operand(x)
     half, rest = (triu(x), triu(x, 1)) if upper else (tril(x), tril(x, -1))
@@ -160,15 +160,15 @@ def _mirrored(x: Any, upper: bool) -> Any:
 
 
 def eigh(a: Any, UPLO: str = "L") -> Any:
-    return decompositions.eigh(_mirrored(a, UPLO.upper() == "U"), UPLO)
+    return decompositions.eigh(_symmetric(a, UPLO.upper() == "U"), UPLO)
 
 
 def eigvalsh(a: Any, UPLO: str = "L") -> Result:
-    return decompositions.eigvalsh(_mirrored(a, UPLO.upper() == "U"))
+    return decompositions.eigvalsh(_symmetric(a, UPLO.upper() == "U"))
 
 
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
-    x = _mirrored(a, False) if hermitian else operand(a)
+    x = _symmetric(a, False) if hermitian else operand(a)
     if not compute_uv:
         return decompositions.svdvals(x)
     if full_matrices and x.ndim > 1 and x.shape[-1] != x.shape[-2]:
@@ -189,7 +189,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
 
 
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Result:
-    return decompositions.pinv(_mirrored(a, False) if hermitian else operand(a), rcond if rtol is None else rtol)
+    return decompositions.pinv(_symmetric(a, False) if hermitian else operand(a), rcond if rtol is None else rtol)
 
 
 def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, int, Any]:

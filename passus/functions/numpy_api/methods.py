@@ -21,39 +21,41 @@ SWITCH = (bool, int, np.bool_)
 """The types of ``keepdims``. An argument of another type is one of NumPy's, such as a dtype."""
 
 
-def _reduction(own: Callable[..., Result], numpys: Callable[..., Result]) -> Callable[..., Result]:
+def _reduction(own: Callable[..., Result], numpy_version: Callable[..., Result]) -> Callable[..., Result]:
     def reduced(x: Variable, axis: Any = None, keepdims: Any = False, *more: Any, **options: Any) -> Result:
         if not more and not options and isinstance(keepdims, SWITCH):
             return own(x, axis, keepdims)
         if more or not isinstance(keepdims, SWITCH):
-            return numpys(x, axis, keepdims, *more, **options)
-        return numpys(x, axis, keepdims=keepdims, **options)
+            return numpy_version(x, axis, keepdims, *more, **options)
+        return numpy_version(x, axis, keepdims=keepdims, **options)
 
     return _named(reduced, own)
 
 
-def _deviation(own: Callable[..., Result], numpys: Callable[..., Result]) -> Callable[..., Result]:
+def _deviation(own: Callable[..., Result], numpy_version: Callable[..., Result]) -> Callable[..., Result]:
     def deviation(
         x: Variable, axis: Any = None, ddof: Any = 0, keepdims: Any = False, *more: Any, **options: Any
     ) -> Result:
         if not more and not options and isinstance(ddof, (int, float, np.number)) and isinstance(keepdims, SWITCH):
             return own(x, axis, ddof, keepdims)
         if more or not isinstance(keepdims, SWITCH):
-            return numpys(x, axis, ddof, keepdims, *more, **options)
+            return numpy_version(x, axis, ddof, keepdims, *more, **options)
         if not isinstance(ddof, (int, float, np.number)):
-            return numpys(x, axis, ddof, keepdims=keepdims, **options)
-        return numpys(x, axis, ddof=ddof, keepdims=keepdims, **options)
+            return numpy_version(x, axis, ddof, keepdims=keepdims, **options)
+        return numpy_version(x, axis, ddof=ddof, keepdims=keepdims, **options)
 
     return _named(deviation, own)
 
 
-def _or_numpys(own: Callable[..., Result], numpys: Callable[..., Result], count: int) -> Callable[..., Result]:
-    """``own`` for up to ``count`` positional arguments or ``axis``, and ``numpys`` for all other calls."""
+def _with_numpy_options(
+    own: Callable[..., Result], numpy_version: Callable[..., Result], count: int
+) -> Callable[..., Result]:
+    """``own`` for up to ``count`` positional arguments or ``axis``, and ``numpy_version`` for all other calls."""
 
     def method(x: Variable, *given: Any, **options: Any) -> Result:
         if len(given) <= count and (not options or options.keys() == {"axis"}):
             return own(x, *given, **options)
-        return numpys(x, *given, **options)
+        return numpy_version(x, *given, **options)
 
     return _named(method, own)
 
@@ -95,9 +97,9 @@ LIKE_NUMPY: dict[str, Callable[..., Any]] = {
     "min": _reduction(extremes.min, reducing.min),
     "var": _deviation(statistics.var, reducing.var),
     "std": _deviation(statistics.std, reducing.std),
-    "cumsum": _or_numpys(reductions.cumsum, reducing.cumsum, 1),
-    "cumprod": _or_numpys(running.cumprod, reducing.cumprod, 1),
-    "argsort": _or_numpys(sorting.argsort, choosing.argsort, 1),
+    "cumsum": _with_numpy_options(reductions.cumsum, reducing.cumsum, 1),
+    "cumprod": _with_numpy_options(running.cumprod, reducing.cumprod, 1),
+    "argsort": _with_numpy_options(sorting.argsort, choosing.argsort, 1),
     "clip": clip,
     "flatten": flatten,
     "astype": astype,

@@ -122,7 +122,9 @@ def min(
     return _extreme(extremes.min, comparison.minimum, a, axis, keepdims, initial, where)
 
 
-def _extreme(reduced: Any, of_two: Any, a: Any, axis: Any, keepdims: bool, initial: Any, mask: Any) -> Result:
+def _extreme(
+    reduced: Any, pairwise_function: Any, a: Any, axis: Any, keepdims: bool, initial: Any, mask: Any
+) -> Result:
     x = operand(a)
     if initial is None:
         if mask is not True:
@@ -130,7 +132,7 @@ def _extreme(reduced: Any, of_two: Any, a: Any, axis: Any, keepdims: bool, initi
         return reduced(x, axis, keepdims)
     if not x.size:
         return add(r.sum(x, axis, keepdims), initial)
-    return of_two(reduced(masked(x, mask, initial), axis, keepdims), initial)
+    return pairwise_function(reduced(masked(x, mask, initial), axis, keepdims), initial)
 
 
 def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Result:
@@ -177,9 +179,9 @@ def cumulative_prod(
     return _with_start(cumprod(x, axis, dtype), axis, 1, include_initial)
 
 
-def _with_start(y: Any, axis: Any, start: int, wanted: bool) -> Result:
+def _with_start(y: Any, axis: Any, start: int, include: bool) -> Result:
     axis = normalize_axis_index(axis or 0, y.ndim)
-    return np.pad(y, [(int(wanted and i == axis), 0) for i in range(y.ndim)], constant_values=start)
+    return np.pad(y, [(int(include and i == axis), 0) for i in range(y.ndim)], constant_values=start)
 
 
 # Reductions that ignore NaN.

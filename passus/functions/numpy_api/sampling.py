@@ -68,8 +68,8 @@ def _slope(f: Any, h: Any, axis: int, edge_order: int) -> Result:
     between = div(add(mul(lines[..., :-1], right), mul(lines[..., 1:], left)), add(left, right))
     first, last = lines[..., :1], lines[..., -1:]
     if edge_order == 2:
-        bend = div(running.diff(lines), add(left, right))
-        first, last = sub(first, mul(bend[..., :1], widths[:1])), add(last, mul(bend[..., -1:], widths[-1:]))
+        curvature = div(running.diff(lines), add(left, right))
+        first, last = sub(first, mul(curvature[..., :1], widths[:1])), add(last, mul(curvature[..., -1:], widths[-1:]))
     return shapes.moveaxis(joining.concatenate([first, between, last], -1), -1, axis)
 
 
@@ -105,17 +105,17 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Result:
     a, v = operand(a), operand(v)
     if v.size > a.size:
         a, v = v, a
-    return _slid(a, flip(v), mode)
+    return _sliding_products(a, flip(v), mode)
 
 
 def correlate(a: Any, v: Any, mode: str = "valid") -> Result:
     a, v = operand(a), operand(v)
     if v.size > a.size:
-        return flip(_slid(v, a, mode))
-    return _slid(a, v, mode)
+        return flip(_sliding_products(v, a, mode))
+    return _sliding_products(a, v, mode)
 
 
-def _slid(a: Any, v: Any, mode: str) -> Result:
+def _sliding_products(a: Any, v: Any, mode: str) -> Result:
     """The products of ``v`` with ``a`` at all offsets; ``v`` is not longer than ``a``."""
     a, v = [x if x.ndim else shapes.reshape(x, (1,)) for x in (a, v)]
     n, m = a.size, v.size

@@ -45,15 +45,15 @@ def matrix_transpose(x: Any, /) -> Result:
 
 
 def atleast_1d(*arys: Any) -> Any:
-    return _each(arys, lambda x: x if x.ndim else shapes.reshape(x, (1,)))
+    return _on_each(arys, lambda x: x if x.ndim else shapes.reshape(x, (1,)))
 
 
 def atleast_2d(*arys: Any) -> Any:
-    return _each(arys, lambda x: x if x.ndim > 1 else shapes.reshape(x, (1, x.size)))
+    return _on_each(arys, lambda x: x if x.ndim > 1 else shapes.reshape(x, (1, x.size)))
 
 
 def atleast_3d(*arys: Any) -> Any:
-    return _each(arys, _in_3d)
+    return _on_each(arys, _in_3d)
 
 
 def _in_3d(x: Any) -> Any:
@@ -62,7 +62,7 @@ def _in_3d(x: Any) -> Any:
     return shapes.reshape(x, (*x.shape, 1) if x.ndim == 2 else (1, x.size, 1))
 
 
-def _each(arys: Any, change: Any) -> Any:
+def _on_each(arys: Any, change: Any) -> Any:
     """Apply a function to each array; the result is a tuple for several arrays, as in NumPy."""
     changed = tuple([change(operand(x)) for x in arys])
     return changed[0] if len(changed) == 1 else changed
@@ -101,8 +101,8 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **options: Any) -> R
     if mode != "constant" or np.isscalar(values):
         return arrangement.pad(array, pad_width, mode, **options)
     if isinstance(values, Variable) and not values.ndim:
-        inside = np.pad(np.ones(array.shape, bool), pad_width)
-        return where(inside, arrangement.pad(array, pad_width), values)
+        interior = np.pad(np.ones(array.shape, bool), pad_width)
+        return where(interior, arrangement.pad(array, pad_width), values)
     # Different values per side: pad with zeros, and add an array that contains only the padding.
     border = np.pad(
         np.zeros(array.shape, array.dtype),

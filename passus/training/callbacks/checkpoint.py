@@ -112,7 +112,7 @@ class CheckpointFolder:
                 continue
             apply_checkpoint(path, saved, parts)
             for other, reason in damaged.items():
-                _set_aside(other, path, reason)
+                _rename_damaged(other, path, reason)
             return True
         if damaged:
             raise next(iter(damaged.values()))
@@ -197,7 +197,7 @@ def _every(name: str, value: Any) -> int | None:
     return None if value is None else checked_count("Checkpoint", name, value)
 
 
-def _set_aside(damaged: Path, loaded: Path, error: WeightsError) -> None:
+def _rename_damaged(damaged: Path, loaded: Path, error: WeightsError) -> None:
     """Rename a damaged checkpoint, so that a training resumed from an older one can save later steps."""
     aside = damaged.with_name(f"{damaged.name}.damaged")
     with suppress(FileNotFoundError):  # Another process has renamed or removed it.
