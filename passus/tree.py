@@ -143,10 +143,10 @@ def tree_leaves(structure: Any) -> list[Any]:
     return leaves
 
 
-def leaves_like(what: str, structure: Any, given: Any) -> list[Any]:
+def leaves_like(where: str, structure: Any, given: Any) -> list[Any]:
     """The leaves of ``given``, which must have the structure ``structure``, in the order of its leaves.
 
-    Raises `ArgumentError` for other keys or lengths; ``what``: the caller, for the message.
+    Raises `ArgumentError` for other keys or lengths; ``where``: the caller, for the message.
 
     >>> leaves_like("jvp", {"W": 1, "b": 2}, {"b": 20, "W": 10})
     [10, 20]
@@ -156,30 +156,30 @@ def leaves_like(what: str, structure: Any, given: Any) -> list[Any]:
     if isinstance(structure, Mapping):
         if not isinstance(given, Mapping) or given.keys() != structure.keys():
             names = ", ".join(map(str, given)) if isinstance(given, Mapping) else f"{kind_of(given)}"
-            raise ArgumentError(f"{what}: expected a dict with {', '.join(map(str, structure))}, not {names}")
+            raise ArgumentError(f"{where}: expected a dict with {', '.join(map(str, structure))}, not {names}")
         pairs = [(structure[name], given[name]) for name in structure]
     elif isinstance(structure, (list, tuple)):
         if not isinstance(given, (list, tuple)) or len(given) != len(structure):
             count = str(len(given)) if isinstance(given, (list, tuple)) else f"{kind_of(given)}"
-            raise ArgumentError(f"{what}: expected {len(structure)} items, not {count}")
+            raise ArgumentError(f"{where}: expected {len(structure)} items, not {count}")
         pairs = list(zip(structure, given))
     else:
         return [given]
-    return [leaf for child, value in pairs for leaf in leaves_like(what, child, value)]
+    return [leaf for child, value in pairs for leaf in leaves_like(where, child, value)]
 
 
-def check_tree(what: str, state: Any, names: Iterable[str] = ()) -> None:
+def check_tree(where: str, state: Any, names: Iterable[str] = ()) -> None:
     """Raise `DTypeError` unless a state is a dict, `WeightsError` unless it has these keys and is not too deep.
 
-    ``what``: the caller, for the message.
+    ``where``: the caller, for the message.
 
     >>> check_tree("SGD.load_state_dict", {"step": 3}, ["step"])
     """
     if not isinstance(state, Mapping):
-        raise DTypeError(f"{what}: {kind_of(state)} is not a state; give the dict that state_dict() returned")
+        raise DTypeError(f"{where}: {kind_of(state)} is not a state; give the dict that state_dict() returned")
     missing = [name for name in names if name not in state]
     if missing:
-        raise WeightsError(f"{what}: missing: {', '.join(missing)}. Nothing was changed")
+        raise WeightsError(f"{where}: missing: {', '.join(missing)}. Nothing was changed")
     level: list[Any] = [state]
     for _ in range(MAX_DEPTH):
         below = (child for node in level for child in (node.values() if isinstance(node, Mapping) else node))
@@ -187,13 +187,13 @@ def check_tree(what: str, state: Any, names: Iterable[str] = ()) -> None:
         level = list({id(node): node for node in below if isinstance(node, (Mapping, list, tuple))}.values())
         if not level:
             return
-    raise WeightsError(f"{what}: the state is more than {MAX_DEPTH} levels deep. Nothing was changed")
+    raise WeightsError(f"{where}: the state is more than {MAX_DEPTH} levels deep. Nothing was changed")
 
 
-def compare(expected: Mapping[str, Any], given: Mapping[str, Any], what: str, fix: str = "") -> None:
+def compare(expected: Mapping[str, Any], given: Mapping[str, Any], where: str, fix: str = "") -> None:
     """Check that two flat dicts of arrays have the same names, shapes and dtypes.
 
-    An expected array may be a `Spec`. ``what``: the caller, ``fix``: advice for another dtype, both for the message. Raises
+    An expected array may be a `Spec`. ``where``: the caller, ``fix``: advice for another dtype, both for the message. Raises
     `WeightsError` with lists of missing and extra arrays, and of those of another shape or dtype.
 
     >>> import numpy as np
@@ -213,7 +213,7 @@ def compare(expected: Mapping[str, Any], given: Mapping[str, Any], what: str, fi
     ]
     if mismatches:
         hint = f" {fix}." if fix and dtypes else ""
-        raise WeightsError(f"{what}: the state does not fit. {'; '.join(mismatches)}.{hint} Nothing was changed")
+        raise WeightsError(f"{where}: the state does not fit. {'; '.join(mismatches)}.{hint} Nothing was changed")
 
 
 def _is_array(x: Any) -> bool:

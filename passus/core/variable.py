@@ -57,7 +57,7 @@ class Variable(ArrayLike):
     """After ``x.data = None``: an array of the shape and dtype of the released data, without memory."""
     _data: Array = None
     """The array, or a NumPy scalar if a function returned one: NumPy computes several times faster with scalars than with
-    arrays without axes. ``data`` turns it into an array."""
+    arrays without axes. ``data`` converts it to an array."""
     _grad: Variable | None = None
     _generation: int | None = None
     """A generation that a user's class has assigned; the backward pass does not read it."""

@@ -66,8 +66,8 @@ def _equality(compare: Callable[[Any, Any], Any]) -> Callable[[Variable, Any], A
 def _test(test: Callable[..., Any]) -> Callable[..., Any]:
     def tested(x: Variable, *args: Any, **options: Any) -> Any:
         """Test the elements, as NumPy does. The result is an array without gradient."""
-        answer = test(x._data, *args, **options)
-        return np.asarray(answer) if isinstance(answer, np.generic) else answer
+        result = test(x._data, *args, **options)
+        return np.asarray(result) if isinstance(result, np.generic) else result
 
     return tested
 

@@ -24,15 +24,15 @@ def _both_suit(x0: Array, x1: Array, low: float, high: float) -> bool:
     return bool(plain_float32(x0) and _suits(x1, low, high) and x0.shape == x1.shape and x0.strides == x1.strides)
 
 
-def _suits_drawn(x: Array, drawn: Array, least: int, scale: float) -> bool:
+def _suits_drawn(x: Array, drawn: Array, threshold: int, scale: float) -> bool:
     if not _suits(x, 0.0, 0.0) or type(drawn) is not np.ndarray or drawn.dtype != np.uint32 or not drawn.flags.aligned:
         return False
-    return bool(drawn.shape == x.shape and drawn.strides == x.strides and 0 <= least < 1 << 32)
+    return bool(drawn.shape == x.shape and drawn.strides == x.strides and 0 <= threshold < 1 << 32)
 
 
 @kernel(_suits_drawn)
-def dropped_out(x: Array, drawn: Array, least: int, scale: float) -> Array:
-    """``x * scale`` where ``drawn``, integers of 32 bits, is not below ``least``, and 0 elsewhere.
+def dropped_out(x: Array, drawn: Array, threshold: int, scale: float) -> Array:
+    """``x * scale`` where ``drawn``, integers of 32 bits, is not below ``threshold``, and 0 elsewhere.
 
     The shapes broadcast; given a Variable, the result is one.
 
@@ -40,7 +40,7 @@ def dropped_out(x: Array, drawn: Array, least: int, scale: float) -> Array:
     array([2., 0., 6.])
     """
     dtype = x.dtype if x.dtype.kind == "f" else np.dtype(float)
-    return masked(x, drawn >= least) * dtype.type(scale)
+    return masked(x, drawn >= threshold) * dtype.type(scale)
 
 
 @kernel(_both_suit)

@@ -61,7 +61,7 @@ class KeyValueCache:
         if end > self.max_len:
             raise ShapeError(
                 f"KeyValueCache: {start} positions are cached and {count} are new, more than max_len={self.max_len}; make a "
-                "longer cache, or start anew with the last positions"
+                "longer cache, or start again with the last positions"
             )
         if not start:
             self._keys, self._values = [_empty(x, self.max_len) for x in new]

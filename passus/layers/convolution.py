@@ -26,7 +26,7 @@ from passus.random import RNG
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "Deconv1d", "Deconv2d", "Deconv3d"]
 
 
-class Kernel(Layer):
+class ConvolutionBase(Layer):
     """The base of convolution layers: the options of the window, a kernel W that may be lazy, and a bias b."""
 
     axes: ClassVar[int]
@@ -92,7 +92,7 @@ def _is_usual(kernel: int, stride: int) -> bool:
     return stride in (2, 4) and kernel <= 11 and (kernel % 2 == 1 or kernel <= 6)
 
 
-class Convolution(Kernel):
+class Convolution(ConvolutionBase):
     def __init__(
         self,
         out_channels: int,
@@ -178,7 +178,7 @@ class Conv3d(Convolution):
     function = staticmethod(F.conv3d)
 
 
-class Deconvolution(Kernel):
+class Deconvolution(ConvolutionBase):
     def __init__(
         self,
         out_channels: int,

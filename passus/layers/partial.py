@@ -18,7 +18,7 @@ array."""
 
 
 class Loaded(NamedTuple):
-    """The outcome of partial loading: what happened to each array.
+    """The outcome of partial loading, for each array.
 
     >>> Loaded(["l1.W", "l1.b"], ["l2.W"], ["head.W"], [])
     Loaded(2 taken; missing: l2.W; unexpected: head.W)
@@ -42,7 +42,7 @@ class Loaded(NamedTuple):
         return f"Loaded({'; '.join(entries)})"
 
 
-def renamed(state: Mapping[str, Any], prefix: str, rename: Rename | None, what: str) -> dict[str, Any]:
+def renamed(state: Mapping[str, Any], prefix: str, rename: Rename | None, where: str) -> dict[str, Any]:
     """The arrays of a state whose names begin with ``prefix``, without the prefix and renamed.
 
     Raises `WeightsError` if no name has the prefix, or if two arrays get the same name.
@@ -53,13 +53,13 @@ def renamed(state: Mapping[str, Any], prefix: str, rename: Rename | None, what: 
     start = f"{prefix}." if prefix else ""
     given = {path.removeprefix(start): x for path, x in state.items() if path.startswith(start)}
     if state and not given:
-        raise WeightsError(f"{what}: nothing is named {prefix!r}; there are {_first_names(state)}")
+        raise WeightsError(f"{where}: nothing is named {prefix!r}; there are {_first_names(state)}")
     names = {path: _new_name(path, rename) for path in given}
     result: dict[str, Any] = {}
     for path, name in names.items():
         if name in result:
             twice = [old for old, new in names.items() if new == name]
-            raise WeightsError(f"{what}: {' and '.join(twice)} are both renamed to {name}. Nothing was changed")
+            raise WeightsError(f"{where}: {' and '.join(twice)} are both renamed to {name}. Nothing was changed")
         if name is not None:
             result[name] = given[path]
     return result
@@ -78,7 +78,7 @@ def _new_name(path: str, rename: Rename | None) -> str | None:
     return rename(path)
 
 
-def untied(state: Mapping[str, Any], aliases: Mapping[str, str], what: str) -> dict[str, Any]:
+def untied(state: Mapping[str, Any], aliases: Mapping[str, str], where: str) -> dict[str, Any]:
     """A state with only the first name of each parameter that has several names in the model.
 
     Raises `WeightsError` if the state has different arrays for one parameter.
@@ -91,14 +91,14 @@ def untied(state: Mapping[str, Any], aliases: Mapping[str, str], what: str) -> d
         name = aliases.get(path, path)
         if name in result and not _equal(result[name], array):
             raise WeightsError(
-                f"{what}: {path} and {name} are one parameter of the model, but differ in the state. "
+                f"{where}: {path} and {name} are one parameter of the model, but differ in the state. "
                 "Nothing was changed"
             )
         result.setdefault(name, array)
     return result
 
 
-def fitting(expected: Mapping[str, Any], given: Mapping[str, Any], what: str) -> Loaded:
+def fitting(expected: Mapping[str, Any], given: Mapping[str, Any], where: str) -> Loaded:
     """Determine which arrays of a state fit a model.
 
     Raises `WeightsError` if none fits: the names may have a prefix, or the file belongs to another model.
@@ -116,7 +116,7 @@ def fitting(expected: Mapping[str, Any], given: Mapping[str, Any], what: str) ->
     )
     if not loaded.taken:
         raise WeightsError(
-            f"{what}: nothing fits. The state has {_first_names(given)}, and the model {_first_names(expected)}; see prefix "
+            f"{where}: nothing fits. The state has {_first_names(given)}, and the model {_first_names(expected)}; see prefix "
             "and rename. Nothing was changed"
         )
     return loaded

@@ -84,18 +84,18 @@ class State(LayerBase):
         rename: Rename | None = None,
     ) -> Loaded | None:
         """Verify a state as `load_state_dict` does, and let ``loading`` assign it."""
-        what = f"{label(self)}.load_state_dict"
-        check_tree(what, state)
-        given = renamed(state, prefix, rename, what)
+        where = f"{label(self)}.load_state_dict"
+        check_tree(where, state)
+        given = renamed(state, prefix, rename, where)
         generators = {path: generator for path, generator in self._generators().items() if strict or path in given}
         for path, generator in generators.items():
             if path not in given:
-                raise WeightsError(f"{what}: the state does not fit. missing: {path}. Nothing was changed")
+                raise WeightsError(f"{where}: the state does not fit. missing: {path}. Nothing was changed")
             verify_rng_state(given[path], generator, loading)
         carried = carried_state(self)
         arrays = {path: array for path, array in given.items() if path not in generators and path not in carried}
-        loaded = self._verify(arrays, loading, cast, strict, what)
-        verify_carried(carried, given, loading, loaded, what)
+        loaded = self._verify(arrays, loading, cast, strict, where)
+        verify_carried(carried, given, loading, loaded, where)
         return loaded
 
     def save_weights(self, path: FilePath) -> None:
@@ -165,17 +165,17 @@ class State(LayerBase):
     def _generators(self) -> dict[str, np.random.Generator]:
         return {path: node for path, node in walk(self) if isinstance(node, np.random.Generator)}
 
-    def _take(self, state: Mapping[str, Array | None], cast: bool, strict: bool, what: str) -> Loaded | None:
+    def _take(self, state: Mapping[str, Array | None], cast: bool, strict: bool, where: str) -> Loaded | None:
         loading = Loading()
-        loaded = self._verify(state, loading, cast, strict, what)
+        loaded = self._verify(state, loading, cast, strict, where)
         loading.commit()
         return loaded
 
     def _verify(
-        self, state: Mapping[str, Array | None], loading: Loading, cast: bool, strict: bool, what: str
+        self, state: Mapping[str, Array | None], loading: Loading, cast: bool, strict: bool, where: str
     ) -> Loaded | None:
         refs = self._state_refs()
-        state = untied(state, {alias: path for alias, path in aliases(self).items() if alias not in refs}, what)
+        state = untied(state, {alias: path for alias, path in aliases(self).items() if alias not in refs}, where)
         expected = {path: ref.expected for path, ref in refs.items()}
         absent = {path for path, ref in refs.items() if ref.array is None and path in state and state[path] is None}
         given: dict[str, Any] = {path: expected[path] if path in absent else a for path, a in state.items()}
@@ -183,13 +183,13 @@ class State(LayerBase):
             given = {path: _cast(a, expected.get(path)) for path, a in given.items()}
         loaded = None
         if strict:
-            compare(expected, given, what, fix="Floating-point numbers of another precision are taken with cast=True")
+            compare(expected, given, where, fix="Floating-point numbers of another precision are taken with cast=True")
         else:
-            loaded = fitting(expected, given, what)
+            loaded = fitting(expected, given, where)
             given = {path: given[path] for path in loaded.taken}
         wrong = [path for path in given if path not in absent and given[path].dtype.kind not in "fiub"]
         if wrong:
-            raise WeightsError(f"{what}: the state does not fit. not numeric: {', '.join(wrong)}. Nothing was changed")
+            raise WeightsError(f"{where}: the state does not fit. not numeric: {', '.join(wrong)}. Nothing was changed")
         for path, array in given.items():
             loading.assign(refs[path].owner, refs[path].attribute, None if path in absent else refs[path].copied(array))
         return loaded

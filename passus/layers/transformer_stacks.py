@@ -21,7 +21,7 @@ from passus.recompute import checkpoint
 __all__ = ["TransformerDecoder", "TransformerEncoder"]
 
 
-class Stack(Layer):
+class TransformerStack(Layer):
     """The base of stacks: ``layers``, and a final normalisation if the layers use ``pre_norm``."""
 
     layers: list[Any]
@@ -68,7 +68,7 @@ class Stack(Layer):
             )
 
 
-class TransformerEncoder(Stack):
+class TransformerEncoder(TransformerStack):
     """``n_layers`` of `TransformerEncoderLayer`, one after the other: (N, T, ``d_model``) to the same shape.
 
     Layers with ``pre_norm`` are followed by a final normalisation. ``recompute``: each layer is a
@@ -104,7 +104,7 @@ class TransformerEncoder(Stack):
         return [KeyValueCache(max_len) for _ in self.layers]
 
 
-class TransformerDecoder(Stack):
+class TransformerDecoder(TransformerStack):
     """``n_layers`` of `TransformerDecoderLayer`, one after the other: (N, T, ``d_model``) and a context (N, S, J) give
     (N, T, ``d_model``).
 

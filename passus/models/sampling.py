@@ -108,10 +108,10 @@ def most_likely(x: Array, count: int) -> Array:
     N, V = x.shape
     if count >= V:
         return np.asarray(np.argsort(-x, axis=-1, kind="stable"))
-    least = np.partition(x, V - count, axis=-1)[:, V - count, None]
-    selected = x >= least
+    threshold = np.partition(x, V - count, axis=-1)[:, V - count, None]
+    selected = x >= threshold
     if np.count_nonzero(selected) > N * count:  # Several logits equal the smallest selected one.
-        equal = x == least
+        equal = x == threshold
         room = count - (selected & ~equal).sum(axis=-1, keepdims=True)
         selected &= ~equal | (equal.cumsum(axis=-1) <= room)
     tokens = np.nonzero(selected)[1].reshape(N, count)

@@ -98,7 +98,7 @@ class GradientAccumulation(Verified, CheckedOptions):
         return {"optimizer": self.optimizer.state_dict(), "calls": self.calls, "sums": unflatten(self._sums)}
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """Verify a state for `load_state_dict`. Raises `WeightsError` with the list of what does not fit."""
+        """Verify a state for `load_state_dict`. Raises `WeightsError` with the list of mismatches."""
         name = "GradientAccumulation"
         check_tree(f"{name}.load_state_dict", state, ["optimizer", "calls"])
         loading.verify(self.optimizer, state["optimizer"], "optimizer")

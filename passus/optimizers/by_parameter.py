@@ -46,7 +46,7 @@ def update_by_parameter(name: str, rule: Callable[[Parameter], None], path: str,
     p.mark_edited()
 
 
-def attributes_state(what: str, attributes: Mapping[str, Any], named: Named) -> Tree:
+def attributes_state(where: str, attributes: Mapping[str, Any], named: Named) -> Tree:
     """The numbers, arrays, and dicts of arrays by parameter among the attributes of an optimizer.
 
     Raises `WeightsError` for a dict with any other key or value.
@@ -62,7 +62,7 @@ def attributes_state(what: str, attributes: Mapping[str, Any], named: Named) -> 
             invalid = [str(key) for key, array in value.items() if key not in paths or not is_array(array)]
             if invalid:
                 raise WeightsError(
-                    f"{what}: {name} cannot be saved, for {invalid[0]} is not the id of a parameter with an array; "
+                    f"{where}: {name} cannot be saved, for {invalid[0]} is not the id of a parameter with an array; "
                     "keep "
                     'the arrays in slots = ("v",), with update_one(self, p, g, slots, o)'
                 )
@@ -70,7 +70,7 @@ def attributes_state(what: str, attributes: Mapping[str, Any], named: Named) -> 
     return state
 
 
-def checked_attributes(what: str, attributes: Mapping[str, Any], state: Tree, named: Named) -> dict[str, Any]:
+def checked_attributes(where: str, attributes: Mapping[str, Any], state: Tree, named: Named) -> dict[str, Any]:
     """Return the attributes that `attributes_state` saved. Raises `WeightsError` if they do not fit."""
     ids = {path: id(p) for path, p in named}
     known = {
@@ -91,5 +91,5 @@ def checked_attributes(what: str, attributes: Mapping[str, Any], state: Tree, na
         else:
             unfit.append(name)
     if unfit:
-        raise WeightsError(f"{what}: the state does not fit in {', '.join(unfit)}. Nothing was changed")
+        raise WeightsError(f"{where}: the state does not fit in {', '.join(unfit)}. Nothing was changed")
     return loaded

@@ -88,7 +88,7 @@ class EMA(Verified, Hook):
         }
 
     def verify_state(self, state: Tree, loading: Loading) -> None:
-        """Verify a state for `load_state_dict`. Raises `WeightsError` with the list of what does not fit."""
+        """Verify a state for `load_state_dict`. Raises `WeightsError` with the list of mismatches."""
         check_tree("EMA.load_state_dict", state, ["decay"])
         averages = loaded_arrays(state, "averages", self.model.named_params(), loading, "EMA")
         loading.assign(self, "averages", averages)

@@ -28,43 +28,43 @@ class Target(Protocol):
         """Paths and parameters, always in the same order."""
 
 
-def check_target(what: str, target: Any) -> None:
-    """Raise `DTypeError` unless ``target`` is a layer or model; ``what`` names the caller in the message.
+def check_target(where: str, target: Any) -> None:
+    """Raise `DTypeError` unless ``target`` is a layer or model; ``where`` names the caller in the message.
 
     >>> from passus.layers import Linear
     >>> check_target("SGD.setup", Linear(3))
     """
     if isinstance(target, type):
-        raise DTypeError(f"{what}: {target.__name__} is a class; write {target.__name__}(...)")
+        raise DTypeError(f"{where}: {target.__name__} is a class; write {target.__name__}(...)")
     if not hasattr(target, "named_params"):
         several = ", with the parameters or models as its attributes" if np.iterable(target) else ""
-        raise DTypeError(f"{what}: the target is {kind_of(target)}; give a layer or model{several}")
+        raise DTypeError(f"{where}: the target is {kind_of(target)}; give a layer or model{several}")
 
 
-def check_gradient(what: str, path: str, p: Parameter) -> None:
-    """Raise `ShapeError` unless the gradient of a parameter has its shape; ``what`` names the caller in the message.
+def check_gradient(where: str, path: str, p: Parameter) -> None:
+    """Raise `ShapeError` unless the gradient of a parameter has its shape; ``where`` names the caller in the message.
 
     >>> check_gradient("SGD", "l1.b", Parameter(np.zeros(2)))
     """
     if p._grad is not None and p._grad._data.shape != p._data.shape:
-        raise ShapeError(f"{what}: the gradient {p._grad.shape} of {path} must have its shape {p._data.shape}")
+        raise ShapeError(f"{where}: the gradient {p._grad.shape} of {path} must have its shape {p._data.shape}")
 
 
-def check_float(what: str, path: str, data: Array | None) -> None:
+def check_float(where: str, path: str, data: Array | None) -> None:
     """Raise `WeightsError` for a parameter without data, `DTypeError` for one of integers.
 
     >>> check_float("SGD", "l1.b", np.zeros(2))
     """
     if data is None:
-        raise WeightsError(f"{what}: {path} has no shape yet; load its weights or call the model once, first")
+        raise WeightsError(f"{where}: {path} has no shape yet; load its weights or call the model once, first")
     if data.dtype.kind != "f":
         raise DTypeError(
-            f"{what}: {path} is {data.dtype}, and an update needs floating-point numbers; write "
+            f"{where}: {path} is {data.dtype}, and an update needs floating-point numbers; write "
             "Parameter(array.astype(np.float32))"
         )
 
 
-def check_update(what: str, path: str, p: Parameter, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def check_update(where: str, path: str, p: Parameter, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Check that a parameter can be updated, if its state is for this shape and dtype.
 
     Raises `ArgumentError` for a read-only parameter, `ShapeError` for one of another shape or dtype or with such a
@@ -74,13 +74,13 @@ def check_update(what: str, path: str, p: Parameter, shape: tuple[int, ...], dty
     """
     data = p._data
     if not data.flags.writeable:
-        raise ArgumentError(f"{what}: {path} is read-only; write p.data = p.data.copy() before training")
+        raise ArgumentError(f"{where}: {path} is read-only; write p.data = p.data.copy() before training")
     if data.shape != shape or data.dtype != dtype:
         raise ShapeError(
-            f"{what}: {path} is {data.dtype} {data.shape} now, but was {dtype} {shape} before; "
+            f"{where}: {path} is {data.dtype} {data.shape} now, but was {dtype} {shape} before; "
             "its optimizer state no longer fits. Create a new optimizer"
         )
-    check_gradient(what, path, p)
+    check_gradient(where, path, p)
 
 
 def missing_gradients(target: Any, params: Sequence[Parameter]) -> str:

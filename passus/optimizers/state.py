@@ -1,4 +1,4 @@
-"""The state of an optimizer: what it remembers of each parameter, and how all of it is saved and loaded."""
+"""The state of an optimizer: the arrays and numbers of each parameter, saving and loading."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class OptimizerState(GroupedOptions, Verified):
     """The part of an optimizer that is saved: its step, options, slots, and the states of hooks and schedules."""
 
     slots: ClassVar[tuple[str, ...]] = ()
-    """Names of the arrays that the optimizer keeps for each parameter."""
+    """Names of the arrays of the optimizer for each parameter."""
     by_parameter: ClassVar[bool] = False
     """Whether `update_one` takes a parameter, as in the book; read from its signature."""
 
@@ -55,24 +55,24 @@ class OptimizerState(GroupedOptions, Verified):
     def verify_state(self, state: Tree, loading: Loading) -> None:
         """Verify a state for `load_state_dict`; groups, hooks and schedules must be those of the saved run.
 
-        Raises `WeightsError` with the list of what does not fit, `ArgumentError` for an option out of range.
+        Raises `WeightsError` with the list of mismatches, `ArgumentError` for an option out of range.
         """
-        what = f"{self._name}.load_state_dict"
-        check_tree(what, state)
-        own = checked_attributes(what, self._own_attributes(), state.get("own", {}), self._named_params())
+        where = f"{self._name}.load_state_dict"
+        check_tree(where, state)
+        own = checked_attributes(where, self._own_attributes(), state.get("own", {}), self._named_params())
         children = self._children()
         given = flatten({name: node for name, node in state.items() if name not in children and name != "own"})
         states = self._empty_states(given, loading)
         missing = {name: 0 for name in children if name not in state}
         arrays = _as_arrays(given)
-        compare(_as_arrays(self._leaves(states) | missing), arrays, what)
+        compare(_as_arrays(self._leaves(states) | missing), arrays, where)
         options = [self._saved_options(path, known, arrays) for path, known in self._option_sets().items()]
         for name, child in children.items():
             loading.verify(child, state[name], name)
         for path, new in states.items():
-            new.step = checked_count(what, f"slots.{path}.step", leaf(arrays[f"slots.{path}.step"]), low=0)
+            new.step = checked_count(where, f"slots.{path}.step", leaf(arrays[f"slots.{path}.step"]), low=0)
             new.slots = SlotArrays({name: copied(arrays[f"slots.{path}.{name}"]) for name in new.slots})
-        loading.assign(self, "step", checked_count(what, "step", leaf(arrays["step"]), low=0))
+        loading.assign(self, "step", checked_count(where, "step", leaf(arrays["step"]), low=0))
         loading.assign(self, "_states", states)
         for name, value in own.items():
             loading.assign(self, name, value)
@@ -132,7 +132,7 @@ class OptimizerState(GroupedOptions, Verified):
         return {name: child for name, child in children.items() if isinstance(child, Stateful)}
 
     def _own_attributes(self) -> dict[str, Any]:
-        """The attributes in which a rule as in the book keeps its numbers and arrays."""
+        """The attributes that hold the numbers and arrays of a rule written as in the book."""
         if not self.by_parameter:
             return {}
         return {name: value for name, value in self.__dict__.items() if name not in self._base_attributes}
@@ -150,19 +150,19 @@ def _is_plain(value: Any) -> bool:
 
 
 def loaded_arrays(
-    state: Tree, name: str, params: Iterable[tuple[str, Parameter]], loading: Loading, what: str
+    state: Tree, name: str, params: Iterable[tuple[str, Parameter]], loading: Loading, where: str
 ) -> dict[str, Array]:
     """Copy the arrays under ``name`` by path; each must fit the parameter at its path. An empty tree may be missing.
 
-    Arrays of float16 parameters are float32. Raises `WeightsError` with the list of what does not fit.
+    Arrays of float16 parameters are float32. Raises `WeightsError` with the list of mismatches.
 
     >>> parameter = Parameter(np.ones(1))
     >>> loaded_arrays({"sums": {"b": np.zeros(1)}}, "sums", [("b", parameter)], Loading(), "example")
     {'b': array([0.])}
     """
     tree = state.get(name) or {}
-    check_tree(f"{what}, {name}", tree)
+    check_tree(f"{where}, {name}", tree)
     given = _as_arrays(flatten(tree))
     pending = {path: loading.pending(p, "data") for path, p in params if path in given}
-    compare({path: at_least_float32(data) for path, data in pending.items() if data is not None}, given, what)
+    compare({path: at_least_float32(data) for path, data in pending.items() if data is not None}, given, where)
     return {path: copied(x) for path, x in given.items()}

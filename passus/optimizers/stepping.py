@@ -28,7 +28,7 @@ SMALL = BLOCK // 4
 
 
 class Rule(Protocol):
-    """An update rule: what an optimizer does to one parameter."""
+    """An update rule: the change of one parameter."""
 
     @property
     def elementwise(self) -> bool:

@@ -1,4 +1,4 @@
-"""Checks of what a `Trainer` is given, and of what loss functions return."""
+"""Checks of the arguments of a `Trainer`, and of the results of loss functions."""
 
 from __future__ import annotations
 

@@ -42,18 +42,18 @@ class SVDResult(NamedTuple):
 class Eigh(Unary):
     upcast_dtypes = HALF + INTEGERS
 
-    constants = ("found",)
+    constants = ("factors",)
 
     def __init__(self, triangle: str) -> None:
         self.triangle = triangle
 
     def forward(self, x: Array) -> tuple[Array, ...]:
         x = as_square(x)
-        self.found = tuple(self.xp.linalg.eigh((x + transposed(x)) / 2, self.triangle))
-        return self.found
+        self.factors = tuple(self.xp.linalg.eigh((x + transposed(x)) / 2, self.triangle))
+        return self.factors
 
     def backward(self, gw: Any, gv: Any) -> Any:
-        w, v = eigh(self.x, self.triangle) if self.recording else self.found
+        w, v = eigh(self.x, self.triangle) if self.recording else self.factors
         vT = transposed(v)
         inner = _reciprocal_gaps(self.xp, w) * (vT @ gv) + _diagonal(self.xp, gw)
         gx = v @ inner @ vT
@@ -91,15 +91,15 @@ def eigvalsh(x: Operand) -> Result:
 class SVD(Unary):
     upcast_dtypes = HALF + INTEGERS
 
-    constants = ("found",)
+    constants = ("factors",)
 
     def forward(self, x: Array) -> tuple[Array, Array, Array]:
-        self.found = tuple(self.xp.linalg.svd(_matrix(x), full_matrices=False))
-        return self.found
+        self.factors = tuple(self.xp.linalg.svd(_matrix(x), full_matrices=False))
+        return self.factors
 
     def backward(self, gU: Any, gS: Any, gVh: Any) -> Any:
         # Townsend, "Differentiating the singular value decomposition" (2016).
-        U, S, Vh = svd(self.x) if self.recording else self.found
+        U, S, Vh = svd(self.x) if self.recording else self.factors
         xp, UT, V = self.xp, transposed(U), transposed(Vh)
         gV = transposed(gVh)
         row = S.reshape(*S.shape[:-1], 1, S.shape[-1])
@@ -148,15 +148,15 @@ def svdvals(x: Operand) -> Result:
 class QR(Unary):
     upcast_dtypes = HALF + INTEGERS
 
-    constants = ("found",)
+    constants = ("factors",)
 
     def forward(self, x: Array) -> tuple[Array, Array]:
-        self.found = tuple(self.xp.linalg.qr(_matrix(x)))
-        return self.found
+        self.factors = tuple(self.xp.linalg.qr(_matrix(x)))
+        return self.factors
 
     def backward(self, gQ: Any, gR: Any) -> Any:
         x = self.x
-        Q, R = qr(x) if self.recording else self.found
+        Q, R = qr(x) if self.recording else self.factors
         m, n = x.shape[-2:]
         if m >= n:
             return _gradient_of_tall(self.xp, Q, R, gQ, gR)

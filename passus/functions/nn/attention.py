@@ -174,8 +174,8 @@ def _masks(mask: Any, scores: tuple[int, ...], dtype: Any) -> tuple[Any, Array |
 def _dropping(ratio: float, rng: np.random.Generator, scores: tuple[int, ...]) -> Dropping:
     rows = rng.integers(0, 2**BITS, (*scores[:-1], 1), np.uint32)
     columns = rng.integers(0, 2**BITS, scores[-1:], np.uint32)
-    least = min(round(ratio * 2**BITS), 2**BITS - 1)
-    return Dropping(rows, columns, least, 1 / (1 - ratio) if ratio < 1 else 0.0)
+    threshold = min(round(ratio * 2**BITS), 2**BITS - 1)
+    return Dropping(rows, columns, threshold, 1 / (1 - ratio) if ratio < 1 else 0.0)
 
 
 def _grouped(x: Any, groups: int) -> Any:

@@ -167,9 +167,9 @@ def _with_statistics(
     x: Operand, gamma: Operand, beta: Operand, mean: Array, var: Array, eps: float, limits: Limits | None
 ) -> Result:
     dtype = array_of("fixed_batch_norm", x).dtype
-    wide = np.result_type(dtype, np.float32) if dtype.kind == "f" else np.dtype(float)
+    wider = np.result_type(dtype, np.float32) if dtype.kind == "f" else np.dtype(float)
     # A copy: later batches in training write into the array.
-    mean, var = (array_of("fixed_batch_norm", v).astype(wide) for v in (mean, var))
+    mean, var = (array_of("fixed_batch_norm", v).astype(wider) for v in (mean, var))
     return FixedBatchNorm(mean, (var + eps) ** -0.5, limits)(x, gamma, beta)
 
 

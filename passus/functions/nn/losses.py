@@ -282,9 +282,9 @@ def sigmoid_cross_entropy(
 
 
 class BinaryCrossEntropy(ElementwiseLoss):
-    def __init__(self, reduction: str, least: float = 1e-12) -> None:
+    def __init__(self, reduction: str, smallest: float = 1e-12) -> None:
         super().__init__(reduction)
-        self.least = least
+        self.smallest = smallest
 
     def _log(self, p: Any) -> Any:
         # The logarithm is at least -100; the inner bound only avoids log(0).
@@ -297,7 +297,7 @@ class BinaryCrossEntropy(ElementwiseLoss):
     def grad0(self, gy: Any) -> Any:
         p, t = self.x0, self.x1
         # The bound makes the gradient at 0 and 1 finite but large, so that wrong predictions are still corrected.
-        return gy * (p - t) / self.xp.maximum(p * (1 - p), self.least)
+        return gy * (p - t) / self.xp.maximum(p * (1 - p), self.smallest)
 
     def grad1(self, gy: Any) -> Any:
         return gy * (self._log(1 - self.x0) - self._log(self.x0))
@@ -325,7 +325,7 @@ def binary_cross_entropy(p: Operand, t: Operand, *, weight: Operand | None = Non
         raise ArgumentError(
             "binary_cross_entropy: p must lie between 0 and 1; for other scores use sigmoid_cross_entropy"
         )
-    least = 1e-12 if probabilities.dtype.kind != "f" else max(1e-12, 1 / float(np.finfo(probabilities.dtype).max))
+    smallest = 1e-12 if probabilities.dtype.kind != "f" else max(1e-12, 1 / float(np.finfo(probabilities.dtype).max))
     if weight is None:
-        return BinaryCrossEntropy(reduction, least)(p, t)
-    return upcast(lambda p, t: weighted(BinaryCrossEntropy("none", least)(p, t), weight, reduction), p, t)
+        return BinaryCrossEntropy(reduction, smallest)(p, t)
+    return upcast(lambda p, t: weighted(BinaryCrossEntropy("none", smallest)(p, t), weight, reduction), p, t)

@@ -31,15 +31,15 @@ class Dropout(Unary):
     def __init__(self, ratio: float, rng: np.random.Generator, mask_shape: tuple[int, ...]) -> None:
         self.rng = rng
         self.mask_shape = mask_shape  # Broadcasts to the shape of x.
-        self.least = min(round(ratio * 2**BITS), 2**BITS - 1)
+        self.threshold = min(round(ratio * 2**BITS), 2**BITS - 1)
         self.scale = 1 / (1 - ratio) if ratio < 1 else 0.0
 
     def forward(self, x: Array) -> Array:
         self.drawn = self.xp.asarray(_drawn(self.rng, x, self.mask_shape))
-        return dropped_out(x, self.drawn, self.least, self.scale)
+        return dropped_out(x, self.drawn, self.threshold, self.scale)
 
     def backward(self, gy: Any) -> Any:
-        return dropped_out(gy, self.drawn, self.least, self.scale)
+        return dropped_out(gy, self.drawn, self.threshold, self.scale)
 
 
 def _drawn(rng: np.random.Generator, x: Array, shape: tuple[int, ...]) -> Array:

@@ -65,9 +65,9 @@ def kron(a: Any, b: Any) -> Result:
     a, b = operand(a), operand(b)
     ndim = max(a.ndim, b.ndim)
     shape_a, shape_b = (1,) * (ndim - a.ndim) + a.shape, (1,) * (ndim - b.ndim) + b.shape
-    wide_a = shapes.reshape(a, [n for m in shape_a for n in (m, 1)])
-    wide_b = shapes.reshape(b, [n for m in shape_b for n in (1, m)])
-    return shapes.reshape(mul(wide_a, wide_b), [m * n for m, n in zip(shape_a, shape_b)])
+    spaced_a = shapes.reshape(a, [n for m in shape_a for n in (m, 1)])
+    spaced_b = shapes.reshape(b, [n for m in shape_b for n in (1, m)])
+    return shapes.reshape(mul(spaced_a, spaced_b), [m * n for m, n in zip(shape_a, shape_b)])
 
 
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Result:

@@ -84,9 +84,9 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Result:
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Result:
     x, xp, fp = operand(x), operand(xp), operand(fp)
     if period is not None:
-        turns = np.floor(array_in(xp) / period) * abs(period)
-        order = np.argsort(array_in(xp) - turns, stable=True)
-        xp, fp = sub(xp, turns)[order], fp[order]
+        periods = np.floor(array_in(xp) / period) * abs(period)
+        order = np.argsort(array_in(xp) - periods, stable=True)
+        xp, fp = sub(xp, periods)[order], fp[order]
         xp = joining.concatenate([sub(xp[-1:], abs(period)), xp, add(xp[:1], abs(period))])
         fp = joining.concatenate([fp[-1:], fp, fp[:1]])
         x = sub(x, np.floor(array_in(x) / period) * abs(period))
@@ -122,9 +122,9 @@ def _sliding_products(a: Any, v: Any, mode: str) -> Result:
     if mode not in ("full", "same", "valid"):
         raise ValueError(f"np.convolve, np.correlate: mode must be full, same or valid, not {mode!r}")
     before, after = {"full": (m - 1, m - 1), "same": (m // 2, (m - 1) // 2), "valid": (0, 0)}[mode]
-    wide = padded(a, (before, after))
+    extended = padded(a, (before, after))
     count = n + before + after - m + 1
-    return matmul(indexing.get_item(wide, np.arange(count)[:, None] + np.arange(m)), v)
+    return matmul(indexing.get_item(extended, np.arange(count)[:, None] + np.arange(m)), v)
 
 
 def polyval(p: Any, x: Any) -> Result:

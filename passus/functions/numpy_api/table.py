@@ -120,7 +120,7 @@ ALTERNATIVES = {
     "put": "F.where(mask, y, x)",
     "put_along_axis": "F.where(mask, y, x)",
     "fill_diagonal": "F.where(mask, y, x)",
-    "histogram": "np.bincount(places, weights=x)",
+    "histogram": "np.bincount(indices, weights=x)",
     "at": "np.bincount(indices, weights=x)",
 }
 """Alternatives to NumPy's functions without a rule, for messages; those of SciPy are in `passus.foreign`."""

@@ -61,7 +61,7 @@ def _check(function: Compiled, allocates: bool) -> None:
         if not isinstance(cell.cell_contents, (int, float, str)):
             raise TypeError(
                 f"kernel {function.__qualname__} closes over {name}, which is neither a number nor a name, "
-                "so each process would compile it anew; move it to the module"
+                "so each process would compile it again; move it to the module"
             )
 
 

@@ -1,4 +1,4 @@
-"""Convolution of each channel by itself, in float32: channels last, a vector of them at a time."""
+"""Depthwise convolution in float32: channels last, one vector of channels at a time."""
 
 from __future__ import annotations
 

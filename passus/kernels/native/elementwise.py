@@ -25,9 +25,11 @@ def prepare() -> None:
     """All kernels here are compiled when the module is imported."""
 
 
-def dropped_out(x: Array, drawn: Array, least: int, scale: float) -> Array:
+def dropped_out(x: Array, drawn: Array, threshold: int, scale: float) -> Array:
     y = np.empty_like(x)
-    split(lambda start, stop: _kept(_flat(x), _flat(drawn), least, scale, _flat(y), start, stop), x.size, PIECE)
+    split(
+        lambda start, stop: _dropped_out(_flat(x), _flat(drawn), threshold, scale, _flat(y), start, stop), x.size, PIECE
+    )
     return y
 
 
@@ -55,11 +57,11 @@ def _flat(x: Array) -> Array:
 
 
 @compiled(numba.void(READ, INTEGERS, numba.uint32, numba.float32, FLAT, INTEGER, INTEGER))
-def _kept(x: Any, drawn: Any, least: Any, scale: Any, y: Any, start: Any, stop: Any) -> None:
+def _dropped_out(x: Any, drawn: Any, threshold: Any, scale: Any, y: Any, start: Any, stop: Any) -> None:
     x, drawn, y = x[start:stop], drawn[start:stop], y[start:stop]
     for i in range(len(y)):
         scaled = x[i] * scale  # Unconditional: with a branch, LLVM would generate no vector instructions.
-        y[i] = scaled if drawn[i] >= least else np.float32(0)
+        y[i] = scaled if drawn[i] >= threshold else np.float32(0)
 
 
 @compiled(numba.void(READ, numba.float32, numba.float32, FLAT, INTEGER, INTEGER))

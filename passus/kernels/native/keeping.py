@@ -58,7 +58,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
             super().save_overload(signature, result)
         except Exception as error:
             notices.print_once(
-                f"compiled kernels cannot be kept in {self.cache_path} ({error}), so each run compiles them anew"
+                f"compiled kernels cannot be saved in {self.cache_path} ({error}), so each run compiles them again"
             )
 
 

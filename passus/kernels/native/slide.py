@@ -1,4 +1,4 @@
-"""The inner loops of convolutions of each channel by itself, in vector instructions.
+"""The inner loops of depthwise convolutions, in vector instructions.
 
 A window slides along a row of pixels, each of them a vector of channels. Each pixel is loaded once and used for all results
 that depend on it. The results stay in registers, where Numba alone would not keep them.

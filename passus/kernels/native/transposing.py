@@ -66,9 +66,9 @@ def _transposed(builder: ir.IRBuilder, rows: list[Any]) -> list[Any]:
     """`LANES` vectors, transposed: bits of the row index and the lane index are swapped one after the other."""
     bit = 1
     while bit < LANES:
-        places = ir.VectorType(ir.IntType(32), LANES)
-        low = ir.Constant(places, [i if not i & bit else LANES + (i ^ bit) for i in range(LANES)])
-        high = ir.Constant(places, [i | bit if not i & bit else LANES + i for i in range(LANES)])
+        indices = ir.VectorType(ir.IntType(32), LANES)
+        low = ir.Constant(indices, [i if not i & bit else LANES + (i ^ bit) for i in range(LANES)])
+        high = ir.Constant(indices, [i | bit if not i & bit else LANES + i for i in range(LANES)])
         for r in [r for r in range(LANES) if not r & bit]:
             pair = rows[r], rows[r | bit]
             rows[r], rows[r | bit] = builder.shuffle_vector(*pair, low), builder.shuffle_vector(*pair, high)
