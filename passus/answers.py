@@ -1,4 +1,4 @@
-"""Errors for names of other libraries, which say what to write instead.
+"""Errors for names of other libraries, with their replacements.
 
 A name is a descriptor on the class: ``__getattr__`` would slow down the lookup of every other attribute.
 """
@@ -32,7 +32,7 @@ Called = TypeVar("Called", bound=Callable[..., Any])
 
 
 class Foreign:
-    """A descriptor for a name of another library: looking it up raises an error that says what to write instead."""
+    """A descriptor for a name of another library: looking it up raises an error with the replacement."""
 
     def __init__(self, name: str, instead: str) -> None:
         self.name, self.instead = name, instead
@@ -74,7 +74,7 @@ def foreign_argument(name: str, function: Callable[..., Any], named: Iterable[st
 
 
 def answering(function: Called) -> Called:
-    """A function that raises `DTypeError` for keyword arguments of other libraries, and says what to write instead.
+    """A function that raises `DTypeError` with the replacement for keyword arguments of other libraries.
 
     >>> @answering
     ... def generate(model, rng=None):
@@ -105,7 +105,7 @@ def _dir(self: Any) -> Iterable[str]:
 
 
 def answers_for(module: str, names: Mapping[str, str]) -> None:
-    """Let foreign names in a module, and calls of its submodules, raise errors that say what to write instead.
+    """Let foreign names in a module, and calls of its submodules, raise errors with replacements.
 
     >>> import passus.functions as F
     >>> F.cross_entropy

@@ -1,7 +1,7 @@
 """Transformations of a function into one that computes its derivatives: `grad`, `jacobian`, `hessian` and others.
 
 Arguments and results are numbers, arrays, or nested dicts, lists and tuples of them; derivatives have the same structure. An
-argument that is a layer or model stands for its parameters, and its derivatives are a dict by their paths.
+argument that is a layer or model represents its parameters, and its derivatives are a dict by their paths.
 
 >>> from passus.layers import Linear
 >>> layer = Linear(1, in_size=2, rng=0)
@@ -185,7 +185,7 @@ class _Call:
                 f"{name}: argnums is {argnums!r}, and {len(args)} positional arguments were given"
             ) from None
         outer = bool(enable_backprop.get())
-        # A layer is called as it is: its methods read its own parameters.
+        # A layer itself is called, because its methods read its parameters.
         new = {
             i: args[i] if _is_layer(args[i]) else tree_map(lambda x: _new_variable(name, x, outer), args[i])
             for i in positions
@@ -297,7 +297,7 @@ def _boxed(y: Operand) -> Variable:
 
 
 def _returned(y: Variable, boxed: bool, recorded: bool) -> Result:
-    """What users get: a Variable with its graph if ``recorded``, a Variable without one if ``boxed``, or its array."""
+    """A result for users: a Variable with its graph if ``recorded``, a Variable without one if ``boxed``, or its array."""
     if not boxed:
         return y.data
     return y if recorded else y.detach()

@@ -169,7 +169,7 @@ class _ForeignLoad(NamedTuple):
 
     def undo(self) -> Callable[[], object]:
         before = copy.deepcopy(self.part.state_dict())
-        if hasattr(self.part, "verify_state"):  # A subclass of ours whose load_state_dict has side effects: bypass it.
+        if hasattr(self.part, "verify_state"):  # A subclass whose load_state_dict has side effects: bypass it.
             rollback = Loading()
             try:
                 self.part.verify_state(before, rollback)

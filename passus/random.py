@@ -222,7 +222,7 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _in_bounds(state: Mapping[str, Any]) -> bool:
-    """Whether the positions of a state lie within its buffers; NumPy does not check, and would read beyond them."""
+    """Whether the positions of a state are within its buffers; NumPy does not check, and would read beyond them."""
     inner = state.get("state", {})
     numbers = inner if isinstance(inner, Mapping) else {}
     positions = [

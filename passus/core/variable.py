@@ -32,7 +32,7 @@ class Variable(ArrayLike):
     which take no gradient; or None for a parameter that is created later. ``name``: shown in drawings of the graph and in
     messages.
 
-    Raises `DTypeError` for anything else, with what to write instead.
+    Raises `DTypeError` for anything else, with a replacement.
 
     >>> import numpy as np
     >>> x = Variable(np.array(3.0))

@@ -1,4 +1,4 @@
-"""Names of other libraries, and what to write instead; `passus.answers` raises errors that say so."""
+"""Names of other libraries and their replacements, for the errors that `passus.answers` raises."""
 
 from passus import exports as _exports
 from passus.foreign.attributes import CALLBACK_METHODS as CALLBACK_METHODS

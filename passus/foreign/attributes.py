@@ -1,4 +1,4 @@
-"""What to write instead of attributes and methods of objects in other libraries: a table for each of our classes."""
+"""Replacements for attributes and methods of objects in other libraries: one table for each class of passus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to write instead of functions of other libraries."""
+"""Replacements for functions of other libraries."""
 
 from __future__ import annotations
 

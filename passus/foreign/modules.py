@@ -1,4 +1,4 @@
-"""What to write instead of names that other libraries have in modules: one table for each of our modules."""
+"""Replacements for names in modules of other libraries: one table for each module of passus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to write instead of keyword arguments of other libraries, for layers, optimizers, loaders and the Trainer."""
+"""Replacements for keyword arguments of other libraries, for layers, optimizers, loaders and the Trainer."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def carried_state(layer: LayerBase) -> dict[str, StateRef]:
 
 
 def reset_carried_state(model: Any) -> None:
-    """Let all layers of a model begin new sequences. Does nothing for objects that are no layers."""
+    """Let all layers of a model begin new sequences. Does nothing for other objects."""
     for ref in carried_state(model).values() if isinstance(model, LayerBase) else ():
         ref.set(None)
 
@@ -78,7 +78,7 @@ def verify_carried(
 
 
 def _faults(refs: Mapping[str, StateRef], given: Mapping[str, Any]) -> dict[str, str]:
-    """Why carried state does not fit, by path."""
+    """The reasons why carried state does not fit, by path."""
     faults: dict[str, str] = {}
     paths_of: dict[int, dict[str, str]] = {}
     for path, ref in refs.items():

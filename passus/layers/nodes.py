@@ -17,17 +17,17 @@ __all__ = ["LEAF_TYPES", "SKIPPED", "TRANSIENT", "LayerBase", "Node", "StateRef"
 
 
 class LayerBase:
-    """The root of `passus.layers.Layer`: what a walk through a model needs to know of a layer."""
+    """The root of `passus.layers.Layer`, with the attributes that a walk through a model reads."""
 
     _buffers: Mapping[str, Spec] = MappingProxyType({})
-    """The attributes that hold buffers, arrays that are saved but not trained, and what an array that is still None
-    must be."""
+    """The attributes that hold buffers, arrays that are saved but not trained, with the expected shape and dtype of
+    arrays that are still None."""
     _carried: tuple[str, ...] = ()
     """The attributes that carry state from one call to the next, a Variable or None: part of the state of a run, but
     not of weights. See `passus.layers.Layer.register_state`."""
 
     def _carried_faults(self, values: Mapping[str, Array | None]) -> dict[str, str]:
-        """Why values for the carried attributes, given together, do not fit, by attribute."""
+        """The reasons why values for the carried attributes do not fit together, by attribute."""
         return {}
 
 

@@ -66,7 +66,7 @@ def save_checkpoint(path: FilePath, *, metadata: Mapping[str, Any] | None = None
 def read_checkpoint(path: FilePath) -> Tree:
     """Read a checkpoint without loading it: ``{"parts": {name: state}, "rng": state, "kernels": ..., "metadata": {...}}``.
 
-    ``"kernels"`` tells whether compiled kernels were in use. To load a single part, write
+    ``"kernels"``: whether compiled kernels were in use. To load a single part, write
     ``model.load_state_dict(read_checkpoint(path)["parts"]["model"])``. Raises `WeightsError` for a file that is damaged or
     not a checkpoint, `FileNotFoundError` for a missing file.
 

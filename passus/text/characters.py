@@ -43,7 +43,7 @@ class CharTokenizer(Tokenizer):
             raise ArgumentError(f"{name}: the character {repeated!r} is repeated; write CharTokenizer.from_text(text)")
         self._codes = codes
         first = len(self.special)
-        self._ids = np.full(int(codes.max(initial=0)) + 2, -1, np.int64)  # The last entry stands for all higher codes.
+        self._ids = np.full(int(codes.max(initial=0)) + 2, -1, np.int64)  # The last entry is for all higher codes.
         self._ids[codes] = np.arange(first, first + len(codes))
         self.unknown = unknown
         if unknown is not None:

@@ -104,7 +104,7 @@ def _lengths(letter: str, terms: list[str], operands: list[Any]) -> list[int]:
 def einsum(subscripts: str, *operands: Operand) -> Result:
     """The sum of products given by ``subscripts``, as in ``np.einsum``: "ij,jk->ik" is the product of matrices.
 
-    A letter may repeat within an operand (a diagonal); "..." stands for axes that broadcast; without "->" the result
+    A letter may repeat within an operand (a diagonal); "..." represents axes that broadcast; without "->" the result
     has the letters that occur once, in the order of the alphabet.
     Raises `ArgumentError` for subscripts that do not fit the operands, `ShapeError` for axes of unequal lengths.
 
@@ -181,7 +181,7 @@ def _parsed(subscripts: str, ranks: list[int]) -> tuple[list[str], str]:
 
 
 def _width(term: str, rank: int) -> int:
-    """The number of axes that "..." stands for in an operand."""
+    """The number of axes that "..." represents in an operand."""
     if not re.fullmatch(r"[A-Za-z]*(\.\.\.)?[A-Za-z]*", term):
         raise ValueError(f'{term!r} must consist of letters and at most one "..."')
     width = rank - len(term.replace("...", ""))

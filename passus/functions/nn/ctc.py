@@ -198,7 +198,7 @@ def ctc_loss(
     An alignment has one class per frame; merging equal neighbours and then removing blanks gives the labels. ``x``:
     scores (N, T, C), to which the loss applies a log-softmax (log-probabilities are unchanged by it); ``t``: integers
     (N, L) with any padding; ``input_lengths``, ``target_lengths``: (N,), the number of frames and labels of each
-    example, T and L by default; ``blank``: the class that stands for no label. The mean first divides each loss by its
+    example, T and L by default; ``blank``: the class of no label. The mean first divides each loss by its
     number of labels, as PyTorch does.
 
     A target needs one frame per label, and one more between equal neighbours. Examples with fewer frames raise

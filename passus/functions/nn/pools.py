@@ -144,8 +144,8 @@ def average_pooling(
 ) -> Result:
     """The average of each window, ``y[n, c, p, q] = sum of x[n, c, sp + i, sq + j] over (i, j) / count``, x padded with 0.
 
-    Shapes and options are those of `pooling`. ``count``: how many pixels the window has, with those of the padding, or
-    without them if ``count_include_pad`` is False; pixels beyond the edge that ``ceil_mode`` adds never count.
+    Shapes and options are those of `pooling`. ``count``: number of pixels of the window, with the padding, or without it if
+    ``count_include_pad`` is False; pixels beyond the edge that ``ceil_mode`` adds never count.
 
     Raises `ShapeError` for a window that is larger than the padded images, `ArgumentError` for options out of range.
     Source: LeCun et al., 1989, "Handwritten digit recognition with a back-propagation network".
@@ -165,8 +165,8 @@ def unpooling(x: Operand, indices: Operand, outsize: Any) -> Result:
     """Images of zeros with each number at its index: the inverse of max pooling, without the smaller pixels.
 
     ``x`` (N, C, *size) and integers ``indices`` of its shape, such as `pooling` returns, give (N, C, *outsize). An index
-    counts pixels in row-major order. Of numbers with the same index, as overlapping windows give, the last one stays, and
-    only it gets a gradient. ``outsize``: one number, or one for each axis.
+    counts pixels in row-major order. Of numbers with the same index, as overlapping windows give, the last one is
+    used, and only it gets a gradient. ``outsize``: one number, or one for each axis.
 
     Raises `ShapeError` for other shapes, `DTypeError` if ``indices`` are not integers, `LabelError` for one out of
     range. Source: Zeiler and Fergus, 2014, "Visualizing and understanding convolutional networks".

@@ -1,4 +1,4 @@
-"""Windows that slide over images: how they move, and how many of them fit."""
+"""Windows that slide over images: their strides, padding and number."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def per_axis(name: str, argument: str, value: Any, axes: int) -> tuple[int, ...]
 
 
 def check_pad_mode(name: str, pad_mode: str) -> str:
-    """The mode itself. Raises `ArgumentError` if there is none of this name.
+    """The mode itself. Raises `ArgumentError` for an unknown name.
 
     >>> check_pad_mode("conv2d", "reflect")
     'reflect'
