@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from passus.backend import Array, backend_of
+from passus.kernels.boundary import fit
 from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
 from passus.kernels.elementwise import masked
 from passus.kernels.products import batched
@@ -34,6 +35,8 @@ __all__ = [
 THRESHOLDS = 1 << 12, 1 << 24
 """Multiplications from which on a kernel is worth it, and those from which on the first kernel is."""
 
+UINT32 = np.dtype(np.uint32)
+
 WEIGHTS = 1 << 20
 """Weights in memory at a time."""
 
@@ -42,7 +45,7 @@ ROWS = 16
 
 
 class Dropping(NamedTuple):
-    """Which weights dropout keeps: those whose 32 bits, a hash of two keys, are not below ``least``."""
+    """The weights that dropout keeps: those whose 32 bits, a hash of two keys, are not below ``least``."""
 
     rows: Array
     """A random key (..., T_q, 1) of each query."""
@@ -50,7 +53,7 @@ class Dropping(NamedTuple):
     """A random key (T_k,) of each position among the keys."""
     least: int
     scale: float
-    """The factor of the weights that are kept."""
+    """The factor of the weights that dropout keeps."""
 
 
 class Settings(NamedTuple):
@@ -62,12 +65,9 @@ class Settings(NamedTuple):
 
 
 def _suits(q: Array, k: Array, v: Array, mask: Array | None, settings: Settings) -> bool:
-    if (
-        not plain_float32(q, k, v)
-        or min(q.ndim, k.ndim) < 2
-        or q.shape[-1] != k.shape[-1]
-        or k.shape[:-1] != v.shape[:-1]
-    ):
+    if not plain_float32(q, k, v) or min(q.ndim, k.ndim) < 2:
+        return False
+    if q.shape[-1] != k.shape[-1] or k.shape[:-1] != v.shape[:-1]:
         return False
     lead, queries, keys = _leading_axes(q, k), q.shape[-2], k.shape[-2]
     if lead is None or (mask is not None and not _mask_suits(mask, (*lead, queries, keys))):
@@ -101,20 +101,17 @@ def _mask_suits(mask: Array, shape: tuple[int, ...]) -> bool:
 
 
 def _dropping_suits(dropping: Dropping, rows: tuple[int, ...], keys: int) -> bool:
-    fit = dropping.rows.shape == rows and dropping.columns.shape == (keys,) and 0 <= dropping.least < 1 << 32
-    return fit and all(
-        type(x) is np.ndarray and x.dtype == np.uint32 and x.flags.c_contiguous and x.flags.aligned
-        for x in dropping[:2]
-    )
+    fits = fit(rows, dropping.rows, dtype=UINT32) and fit((keys,), dropping.columns, dtype=UINT32)
+    return fits and 0 <= dropping.least < 1 << 32 and dropping.rows.flags.c_contiguous
 
 
 def _gradients_suit(
     gy: Array, q: Array, k: Array, v: Array, mask: Array | None, y: Array, lse: Array, settings: Settings
 ) -> bool:
-    if not _suits(q, k, v, mask, settings) or not plain_float32(gy, y, lse):
+    if not _suits(q, k, v, mask, settings):
         return False
-    lead = _leading_axes(q, k) or ()
-    return bool(lse.shape == (*lead, q.shape[-2])) and gy.shape == y.shape == (*lse.shape, v.shape[-1])
+    rows = (*(_leading_axes(q, k) or ()), q.shape[-2])
+    return fit(rows, lse) and fit((*rows, v.shape[-1]), gy, y)
 
 
 @kernel(_suits)
@@ -139,7 +136,7 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None, settings: Settin
             z = xp.where(z == 0, 1.0, z)
             y = chosen_product(_dropped(weights / z, settings.dropping, first, last), v)
             results.append((y, shift + xp.log(z)))
-    y, lse = [xp.concatenate(parts, axis=-2) for parts in zip(*results)]
+    y, lse = [xp.concatenate(blocks, axis=-2) for blocks in zip(*results)]
     return y, lse[..., 0]
 
 
@@ -216,7 +213,7 @@ def _dropped(weights: Array, dropping: Dropping | None, first: int, last: int) -
 
 
 def keep_mask(dropping: Dropping) -> Array:
-    """Which weights (..., T_q, T_k) dropout keeps.
+    """Whether dropout keeps each weight, (..., T_q, T_k).
 
     >>> dropping = Dropping(np.array([[1], [2]], np.uint32), np.array([3, 4, 5], np.uint32), 1 << 31, 2.0)
     >>> keep_mask(dropping)
@@ -227,8 +224,8 @@ def keep_mask(dropping: Dropping) -> Array:
     bits = dropping.rows ^ dropping.columns
     bits = (bits ^ (bits >> 16)) * np.uint32(0x85EBCA6B)
     bits = (bits ^ (bits >> 13)) * np.uint32(0xC2B2AE35)
-    kept: Array = (bits ^ (bits >> 16)) >= np.uint32(dropping.least)
-    return kept
+    mask: Array = (bits ^ (bits >> 16)) >= np.uint32(dropping.least)
+    return mask
 
 
 def chosen_product(weights: Array, x: Array) -> Array:

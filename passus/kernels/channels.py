@@ -1,4 +1,4 @@
-"""Sums and scales of channels, the parts of batch normalisation.
+"""Sums and scales of channels, the steps of batch normalisation.
 
 Images are (N, C, ...), with any strides; arrays of channels are (C,). Results have the memory layout of their arguments.
 """
@@ -9,6 +9,7 @@ import math
 from typing import Any, TypeAlias
 
 from passus.backend import Array, backend_of
+from passus.kernels.boundary import fit
 from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
 from passus.kernels.elementwise import limited, limited_gradient, masked
 from passus.kernels.layout import channels_last
@@ -34,17 +35,13 @@ Limits: TypeAlias = tuple[float, float]
 
 def _suits(x: Array, *vectors: Any) -> bool:
     """For images and vectors with a number for each of their channels."""
-    if not plain_float32(x, *vectors) or x.ndim < 2 or not worth_kernel(x.size, *THRESHOLDS):
+    if not plain_float32(x) or x.ndim < 2 or not worth_kernel(x.size, *THRESHOLDS) or not fit(x.shape[1:2], *vectors):
         return False
-    channels = x.shape[1:2]
-    for v in vectors:
-        if v.shape != channels:
-            return False
     return bool(channels_last(x).flags.c_contiguous)  # As convolutions leave their results.
 
 
 def _both_suit(gy: Array, x: Array, *vectors: Any) -> bool:
-    return bool(plain_float32(gy) and _suits(x, *vectors) and gy.shape == x.shape)
+    return _suits(x, *vectors) and fit(x.shape, gy)
 
 
 def _suits_scaled(x: Array, mean: Array, scale: Array, shift: Array, limits: Limits | None = None) -> bool:
@@ -118,7 +115,7 @@ def channel_products(
 ) -> tuple[Array, Array]:
     """For each channel, the sum of ``gy`` and that of ``gy * (x - mean)``, where `scaled_channels` is between its limits.
 
-    Given Variables, the results are some; likewise in `scaled_gradient`.
+    Given Variables, the results are Variables, as those of `scaled_gradient`.
 
     >>> import numpy as np
     >>> one = np.ones(1)

@@ -35,7 +35,8 @@ class Cell(NamedTuple):
     """Whether it has a cell state c in addition to h."""
     separate: bool
     """Whether ``hs`` is more than an addend of ``xs``: its last gate has a separate bias, its gradients differ from those of
-    ``xs``, and h is also used directly."""
+    ``xs``, and h is also used directly.
+    """
     step: Callable[..., Any]
     gradient: Callable[..., Any]
 

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from passus.backend import Array
+from passus.kernels.boundary import fit
 from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
 from passus.kernels.sums import deviations, total, total_like
 
@@ -45,7 +46,7 @@ def _last(axes: tuple[int, ...], ndim: int) -> bool:
 
 
 def _suits(x: Array, gamma: Array, beta: Array, axes: tuple[int, ...], eps: float) -> bool:
-    return _arrays_suit(x, gamma, axes) and plain_float32(beta) and beta.shape == gamma.shape
+    return _arrays_suit(x, gamma, axes) and fit(gamma.shape, beta)
 
 
 def _rms_suits(x: Array, gamma: Array, axes: tuple[int, ...], eps: float) -> bool:
@@ -53,10 +54,7 @@ def _rms_suits(x: Array, gamma: Array, axes: tuple[int, ...], eps: float) -> boo
 
 
 def _statistics_suit(gy: Array, x: Array, axes: tuple[int, ...], *statistics: Array) -> bool:
-    if not plain_float32(gy, *statistics) or gy.shape != x.shape:
-        return False
-    shape = x.shape[: x.ndim - len(axes)] + (1,) * len(axes)
-    return all(v.shape == shape and v.flags.carray for v in statistics)
+    return fit(x.shape, gy) and fit(x.shape[: x.ndim - len(axes)] + (1,) * len(axes), *statistics)
 
 
 def _gradients_suit(
@@ -72,7 +70,7 @@ def _rms_gradients_suit(
 
 
 def mean_and_inv_std(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:
-    """The mean along axes, which are kept, and ``1 / sqrt(variance + eps)``.
+    """The mean along axes, which remain with size 1, and ``1 / sqrt(variance + eps)``.
 
     >>> import numpy as np
     >>> mean_and_inv_std(np.array([[1.0, 5.0]]), (-1,), eps=0.0)
@@ -113,7 +111,7 @@ def normalized_gradients(
 
 
 def inv_root_mean_square(x: Array, axes: tuple[int, ...], eps: float) -> Array:
-    """``1 / sqrt(mean of x**2 + eps)`` along axes, which are kept.
+    """``1 / sqrt(mean of x**2 + eps)`` along axes, which remain with size 1.
 
     >>> import numpy as np
     >>> inv_root_mean_square(np.array([-2.0, 2.0]), (-1,), eps=0.0)

@@ -84,16 +84,16 @@ def changed(x: Any) -> Iterator[tuple[str, Any]]:
         yield from ((str(n), n) for n in (-1, 0, x - 1, x + 1, x + 7, 40 * x) if n != x)
     elif hasattr(x, "_replace"):
         if not any(isinstance(n, float) for n in x):
-            for field, part in x._asdict().items():
-                yield from ((f"{field}: {name}", x._replace(**{field: other})) for name, other in changed(part))
+            for field, value in x._asdict().items():
+                yield from ((f"{field}: {name}", x._replace(**{field: other})) for name, other in changed(value))
     elif isinstance(x, tuple) and x and not any(isinstance(n, float) for n in x):
         yield from (("shorter", x[:-1]), ("longer", (*x, x[-1])))
-        for i, part in enumerate(x):
-            yield from ((f"{i}: {name}", (*x[:i], other, *x[i + 1 :])) for name, other in changed(part))
+        for i, item in enumerate(x):
+            yield from ((f"{i}: {name}", (*x[:i], other, *x[i + 1 :])) for name, other in changed(item))
 
 
 def cases(arguments: tuple[Any, ...]) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    yield "as it should be", arguments
+    yield "unchanged", arguments
     for i, x in enumerate(arguments):
         for name, other in changed(x):
             yield f"argument {i}: {name}", (*arguments[:i], other, *arguments[i + 1 :])
@@ -143,7 +143,7 @@ def all_arrays(result: Any) -> tuple[Any, ...]:
     """The arrays of a result, those of a tuple in it among them."""
     if not isinstance(result, tuple):
         return (result,)
-    return tuple([part for parts in result for part in (all_arrays(parts) if isinstance(parts, tuple) else (parts,))])
+    return tuple([x for item in result for x in (all_arrays(item) if isinstance(item, tuple) else (item,))])
 
 
 def compare(function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
@@ -157,7 +157,7 @@ def compare(function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
             assert x.shape == y.shape
             assert x.dtype == y.dtype
             scale = np.abs(y[np.isfinite(y)]).max(initial=0.1) if y.dtype.kind == "f" else 0
-            # A number of float16 is rounded once, from float32 numbers that differ in their last digits: by one place.
+            # A number of float16 is rounded once, from float32 numbers that differ in their last digits.
             rtol = max(1e-4, float(np.finfo(y.dtype).eps)) if y.dtype.kind == "f" else 0
             np.testing.assert_allclose(x, y, rtol=rtol, atol=1e-4 * scale)
 

@@ -131,7 +131,7 @@ SHAPES = [lambda n: (n, 1), lambda n: (2, n), lambda n: (0,), lambda n: (), lamb
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("which", ["result", "input", "middle"])
 def test_data_of_another_shape_after_the_forward_pass(name: str, which: str, shape: Callable[[int], Any]) -> None:
-    """The graph knows nothing of the new array: there is an error, and no gradient has changed."""
+    """An edit of another shape raises an error in each pass, and no gradient changes."""
     function, inputs = FUNCTIONS[name]
     leaves = [Variable(x) for x in inputs]
     middle = leaves[0] * np.float32(1)

@@ -31,7 +31,7 @@ def test_sums_and_scales_of_channels(
     arrays: list[np.ndarray], limits: tuple[float, float] | None, rng: np.random.Generator
 ) -> None:
     x, gy = (np.round(8 * array) / 8 for array in arrays)  # Both compute exactly, and agree about what is at a limit.
-    a, b, c, *_ = parts = np.round(8 * rng.standard_normal((5, x.shape[1]), np.float32)) / 8
+    a, b, c, *_ = vectors = np.round(8 * rng.standard_normal((5, x.shape[1]), np.float32)) / 8
     for found, expected in [
         *zip(channel_moments.compiled()(x), channel_moments.reference(x.astype(np.float64))),
         *zip(
@@ -40,7 +40,7 @@ def test_sums_and_scales_of_channels(
         ),
         (channel_sums.compiled()(x), channel_sums.reference(x.astype(np.float64))),
         (scaled_channels.compiled()(x, a, b, c, limits), scaled_channels.reference(x, a, b, c, limits)),
-        (scaled_gradient.compiled()(gy, x, *parts, limits), scaled_gradient.reference(gy, x, *parts, limits)),
+        (scaled_gradient.compiled()(gy, x, *vectors, limits), scaled_gradient.reference(gy, x, *vectors, limits)),
     ]:
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * max(1.0, abs(expected).max()))

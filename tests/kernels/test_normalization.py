@@ -81,10 +81,10 @@ def test_sums_over_many_normalized_rows(num_threads: int, rng: np.random.Generat
 def test_rows_with_nan_or_infinity_are_normalized_as_numpy_does_it(rng: np.random.Generator) -> None:
     x = rng.standard_normal((4, 21), np.float32)
     x[0, 3], x[1, 20], x[2, 0] = np.nan, np.inf, -np.inf
-    parts = (np.ones(21, np.float32), np.ones(21, np.float32), (-1,), 1e-5)
+    options = (np.ones(21, np.float32), np.ones(21, np.float32), (-1,), 1e-5)
     with np.errstate(invalid="ignore"):
-        expected = [normalized.reference(x, *parts)[0], rms_normalized.reference(x, parts[0], *parts[2:])[0]]
-    found = [normalized.compiled()(x, *parts)[0], rms_normalized.compiled()(x, parts[0], *parts[2:])[0]]
+        expected = [normalized.reference(x, *options)[0], rms_normalized.reference(x, options[0], *options[2:])[0]]
+    found = [normalized.compiled()(x, *options)[0], rms_normalized.compiled()(x, options[0], *options[2:])[0]]
     for f, e in zip(found, expected):
         np.testing.assert_allclose(f, e, rtol=1e-5, atol=1e-6)
 

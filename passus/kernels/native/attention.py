@@ -54,7 +54,7 @@ from passus.kernels.threads import split
 __all__ = ["attention", "attention_gradients", "prepare"]
 
 PIECE_OF_FEW = PIECE // 2
-"""The same for few queries, where keys and values are read from memory for each query."""
+"""Multiplications that are worth a thread for few queries, where keys and values are read from memory for each query."""
 
 
 def prepare() -> None:

@@ -1,4 +1,4 @@
-"""Blocks of attention: how matrices are laid out for the tile, and what is computed along rows of scores.
+"""Blocks of attention: the layout of matrices for the tile, and the operations on rows of scores.
 
 Blocks are padded to whole tiles, so that no product has a remainder: P rows, `COLUMNS` columns.
 """
@@ -102,10 +102,10 @@ def _masked_score(score: Any, mask: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _kept(
+def _dropped(
     typing: Any, x: Any, key: Any, keys: Any, index: Any, least: Any, scale: Any
 ) -> tuple[Any, Callable[..., Any]]:
-    """``x * scale`` of a vector where `kernels.attention.keep_mask` keeps it, and 0 elsewhere."""
+    """``x * scale`` of a vector where `kernels.attention.keep_mask` is True, and 0 elsewhere."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         def mixed(bits: Any, shift: int) -> Any:
@@ -117,8 +117,8 @@ def _kept(
         bits = builder.xor(instructions.splat(builder, key, INTEGERS), builder.load(words, align=4))
         bits = builder.mul(mixed(bits, 16), ir.Constant(INTEGERS, [0x85EBCA6B] * LANES))
         bits = mixed(builder.mul(mixed(bits, 13), ir.Constant(INTEGERS, [0xC2B2AE35] * LANES)), 16)
-        kept = builder.icmp_unsigned(">=", bits, instructions.splat(builder, least, INTEGERS))
-        return builder.select(kept, builder.fmul(x, scale), ir.Constant(VECTOR, None))
+        keeps = builder.icmp_unsigned(">=", bits, instructions.splat(builder, least, INTEGERS))
+        return builder.select(keeps, builder.fmul(x, scale), ir.Constant(VECTOR, None))
 
     return vector(vector, types.uint32, keys, types.intp, types.uint32, vector), generate
 
@@ -147,17 +147,18 @@ def pack_transposed(x: Any, offset: Any, step: Any, rows: Any, columns: Any, pac
 
 
 @inlined
+def _pack_vector(arguments: Any, first: Any, lanes: Any) -> None:
+    """The vector of columns from ``first`` on, in all rows."""
+    x, offset, step, rows, packed = arguments
+    at, to = offset + 4 * first, first // COLUMNS * COLUMNS * rows + first % COLUMNS
+    for row in range(rows):
+        store(packed, to + row * COLUMNS, vector_at(x, at + row * step, lanes), all_lanes())
+
+
+@inlined
 def pack_columns(x: Any, offset: Any, step: Any, rows: Any, columns: Any, packed: Any) -> None:
     """A matrix (rows, columns) as (tiles of columns, rows, `COLUMNS`), with zeros for missing columns."""
-    for first in range(0, columns, LANES):
-        at, to = offset + 4 * first, first // COLUMNS * COLUMNS * rows + first % COLUMNS
-        if first + LANES <= columns:
-            for row in range(rows):
-                store(packed, to + row * COLUMNS, vector_at(x, at + row * step, all_lanes()), all_lanes())
-        else:
-            lanes = first_lanes(columns - first)
-            for row in range(rows):
-                store(packed, to + row * COLUMNS, vector_at(x, at + row * step, lanes), all_lanes())
+    for_vectors(_pack_vector, (x, offset, step, rows, packed), columns)
     if (columns + LANES - 1) // LANES % 2 == 1:
         to = columns // COLUMNS * COLUMNS * rows + LANES
         for row in range(rows):
@@ -278,8 +279,8 @@ def drop(scores: Any, at: Any, count: Any, word: Any, first: Any, weighting: Any
     """Dropout of a row of weights. ``word``: the random key of the query; ``first``: the key of the first weight."""
     words, least, scale = weighting.column_words, weighting.least, splat(weighting.kept_scale)
     for j in range(0, count, LANES):
-        kept = _kept(load(scores, at + j, all_lanes()), word, words, first + j, least, scale)
-        store(scores, at + j, kept, all_lanes())
+        weights = _dropped(load(scores, at + j, all_lanes()), word, words, first + j, least, scale)
+        store(scores, at + j, weights, all_lanes())
 
 
 @inlined
@@ -295,8 +296,8 @@ def differentiate_row(
         words, least, scale = weighting.column_words, weighting.least, splat(weighting.kept_scale)
         for j in range(0, count, LANES):
             p = weight(load(scores, at + j, all_lanes()), shift)
-            g = _kept(load(gradients, at + j, all_lanes()), word, words, first + j, least, scale)
-            store(scores, at + j, _kept(p, word, words, first + j, least, scale), all_lanes())
+            g = _dropped(load(gradients, at + j, all_lanes()), word, words, first + j, least, scale)
+            store(scores, at + j, _dropped(p, word, words, first + j, least, scale), all_lanes())
             store(gradients, at + j, score_gradient(p, g, less), all_lanes())
     else:
         for j in range(0, count, LANES):

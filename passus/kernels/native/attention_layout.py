@@ -68,7 +68,7 @@ def offsets(x: Array, lead: tuple[int, ...]) -> Array:
 
 @lru_cache(maxsize=1 << 8)
 def sharing(of_keys: tuple[int, ...], lead: tuple[int, ...]) -> Array:
-    """The heads of ``lead``, for each head of the keys those that share it.
+    """The heads of ``lead``, sorted by the head of the keys that they share.
 
     >>> sharing((2, 1), (2, 2)), sharing((2,), (2, 2))
     (array([0, 1, 2, 3]), array([0, 2, 1, 3]))

@@ -52,10 +52,10 @@ class Unit(NamedTuple):
 
 
 class UnitGradient(NamedTuple):
-    """Likewise for the gradient of one step."""
+    """Where the gradient of one step of one example reads and writes its first unit."""
 
     gh: At
-    """The gradient for h, which is replaced by the part that does not pass through the gates, if there is one."""
+    """The gradient for h, which is replaced by its share that bypasses the gates, if there is one."""
     gc: At
     """The gradient for c, which is replaced by that for the previous c."""
     saved: At

@@ -1,4 +1,4 @@
-"""Channels shifted, scaled and clip, as batch normalisation does it, and the gradients of that, in float32."""
+"""Channels shifted, scaled and clipped, as batch normalisation does it, and the gradients of that, in float32."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+from numba import types
 
 from passus.backend import Array
 from passus.kernels.channels import Limits
@@ -37,6 +38,7 @@ from passus.kernels.native.simd import (
 __all__ = ["channel_products", "scaled_channels", "scaled_gradient"]
 
 NUMBER = numba.float32
+SCALING = types.Tuple((READ, READ, READ, NUMBER, NUMBER))
 
 
 class Scaling(NamedTuple):
@@ -55,7 +57,7 @@ def scaled_channels(x: Array, mean: Array, scale: Array, shift: Array, limits: L
     scaling = _scaling(mean, scale, shift, limits)
 
     def work(start: int, stop: int) -> None:
-        _scaled(pixels.reshape(-1), *scaling, y.reshape(-1), y.shape[1], start, stop)
+        _scaled(pixels.reshape(-1), scaling, y.reshape(-1), y.shape[1], start, stop)
 
     split_pixels(work, pixels)
     return images_of(y, x)
@@ -69,7 +71,7 @@ def channel_products(
 
     def work(sums: Array, start: int, stop: int) -> None:
         scratch = np.empty((2, sums.shape[1]), np.float32)
-        _products(g.reshape(-1), pixels.reshape(-1), *scaling, sums, scratch, start, stop)
+        _products(g.reshape(-1), pixels.reshape(-1), scaling, sums, scratch, start, stop)
 
     total, product = np.sum(sums_of_pieces(work, g, 2), axis=0).astype(np.float32)
     return total, product
@@ -90,17 +92,17 @@ def scaled_gradient(
     scaling, terms = _scaling(mean, scale, shift, limits), (_vector(mean_grad), _vector(projection))
 
     def work(start: int, stop: int) -> None:
-        arrays = g.reshape(-1), pixels.reshape(-1), *scaling, *terms, gx.reshape(-1)
-        _scaled_gradient(*arrays, gx.shape[1], start, stop)
+        _scaled_gradient(g.reshape(-1), pixels.reshape(-1), scaling, terms, gx.reshape(-1), gx.shape[1], start, stop)
 
     split_pixels(work, pixels)
     return images_of(gx, x)
 
 
-def _scaling(mean: Array, scale: Array, shift: Array, limits: Limits | None) -> Scaling:
-    """As kernels take it: limits that are infinite or missing are NaN, and no number is below or above NaN."""
+def _scaling(mean: Array, scale: Array, shift: Array, limits: Limits | None) -> tuple[Any, ...]:
+    """A `Scaling` as a plain tuple. Limits that are infinite or missing are NaN: no number is below or above NaN."""
     low, high = limits or (math.nan, math.nan)
-    return Scaling(_vector(mean), _vector(scale), _vector(shift), low, high if high < math.inf else math.nan)
+    high = high if high < math.inf else math.nan
+    return _vector(mean), _vector(scale), _vector(shift), np.float32(low), np.float32(high)
 
 
 def _vector(v: Array) -> Array:
@@ -121,11 +123,9 @@ def _scale_block(arguments: Any, c: Any, lanes: Any) -> None:
         store(y, i, clip(fma(load(x, i, lanes) - mean, scale, shift), low, high), lanes)
 
 
-@compiled(numba.void(READ, READ, READ, READ, NUMBER, NUMBER, FLAT, INTEGER, INTEGER, INTEGER), allocates=False)
-def _scaled(
-    x: Any, mean: Any, scale: Any, shift: Any, low: Any, high: Any, y: Any, C: Any, start: Any, stop: Any
-) -> None:
-    scaling, size = Scaling(mean, scale, shift, low, high), block_size(C)
+@compiled(numba.void(READ, SCALING, FLAT, INTEGER, INTEGER, INTEGER), allocates=False)
+def _scaled(x: Any, scaling: Any, y: Any, C: Any, start: Any, stop: Any) -> None:
+    scaling, size = Scaling(*scaling), block_size(C)
     for first in range(start, stop, size):
         for_vectors(_scale_block, (x, scaling, y, Block(C, first, min(first + size, stop))), C)
 
@@ -157,25 +157,10 @@ def _products_of_block(arguments: Any, c: Any, lanes: Any) -> None:
     store(products, c, b0 + b1, lanes)
 
 
-@compiled(
-    numba.void(READ, READ, READ, READ, READ, NUMBER, NUMBER, SUMS, numba.float32[:, ::1], INTEGER, INTEGER),
-    allocates=False,
-)
-def _products(
-    gy: Any,
-    x: Any,
-    mean: Any,
-    scale: Any,
-    shift: Any,
-    low: Any,
-    high: Any,
-    sums: Any,
-    scratch: Any,
-    start: Any,
-    stop: Any,
-) -> None:
+@compiled(numba.void(READ, READ, SCALING, SUMS, numba.float32[:, ::1], INTEGER, INTEGER), allocates=False)
+def _products(gy: Any, x: Any, scaling: Any, sums: Any, scratch: Any, start: Any, stop: Any) -> None:
     """The sum of gy between the limits, and that of its products with the deviations of x."""
-    scaling, C, size = Scaling(mean, scale, shift, low, high), sums.shape[1], block_size(sums.shape[1])
+    scaling, C, size = Scaling(*scaling), sums.shape[1], block_size(sums.shape[1])
     totals, products = scratch[0], scratch[1]
     for first in range(start, stop, size):
         block = Block(C, first, min(first + size, stop))
@@ -203,26 +188,10 @@ def _gradient_of_block(arguments: Any, c: Any, lanes: Any) -> None:
         store(gx, i, (g - mean_grad - d * projection) * scale, lanes)
 
 
-@compiled(
-    numba.void(READ, READ, READ, READ, READ, NUMBER, NUMBER, READ, READ, FLAT, INTEGER, INTEGER, INTEGER),
-    allocates=False,
-)
-def _scaled_gradient(
-    gy: Any,
-    x: Any,
-    mean: Any,
-    scale: Any,
-    shift: Any,
-    low: Any,
-    high: Any,
-    mean_grad: Any,
-    projection: Any,
-    gx: Any,
-    C: Any,
-    start: Any,
-    stop: Any,
-) -> None:
-    scaling, size = Scaling(mean, scale, shift, low, high), block_size(C)
+@compiled(numba.void(READ, READ, SCALING, types.UniTuple(READ, 2), FLAT, INTEGER, INTEGER, INTEGER), allocates=False)
+def _scaled_gradient(gy: Any, x: Any, scaling: Any, terms: Any, gx: Any, C: Any, start: Any, stop: Any) -> None:
+    """``terms``: mean_grad and projection of each channel."""
+    scaling, size, (mean_grad, projection) = Scaling(*scaling), block_size(C), terms
     for first in range(start, stop, size):
         block = Block(C, first, min(first + size, stop))
         for_vectors(_gradient_of_block, (gy, x, scaling, mean_grad, projection, gx, block), C)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba import types
 
 from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
@@ -29,6 +30,7 @@ PIECE = 1 << 16
 NUMBER = numba.float32
 SUMS = numba.float64[::1]
 OF_GROUPS = numba.float32[:, ::1]
+STATISTICS = types.UniTuple(types.Array(numba.float32, 2, "C", readonly=True), 2)
 
 
 def grouped(x: Array, gamma: Array, beta: Array, eps: float) -> tuple[Array, Array, Array]:
@@ -48,18 +50,18 @@ def grouped(x: Array, gamma: Array, beta: Array, eps: float) -> tuple[Array, Arr
 
 def grouped_gradients(gy: Array, x: Array, gamma: Array, mean: Array, inv_std: Array) -> tuple[Array, Array, Array]:
     """The gradients for ``x``, ``gamma`` and ``beta``."""
-    pixels, statistics = _pixels(x), [v.reshape(x.shape[:2]) for v in (mean, inv_std)]
+    pixels, statistics = _pixels(x), [np.ascontiguousarray(v).reshape(x.shape[:2]) for v in (mean, inv_std)]
     gx = np.empty_like(pixels)
-    arrays = [v.reshape(-1) for v in (_pixels(gy), pixels, np.ascontiguousarray(gamma), gx)]
+    arrays = tuple([v.reshape(-1) for v in (_pixels(gy), pixels, np.ascontiguousarray(gamma))])
 
     def work(start: int, stop: int) -> Array:
         sums = np.zeros((2, gamma.size))
-        of_groups = [v[start:stop] for v in statistics]
-        _grouped_gradients(*arrays, *of_groups, *sums, start, math.prod(x.shape[3:]))
+        of_groups = tuple([v[start:stop] for v in statistics])
+        _grouped_gradients(arrays, of_groups, gx.reshape(-1), *sums, start, math.prod(x.shape[3:]))
         return sums
 
-    parts = collected(work, len(x), _images_of_a_piece(x))
-    ggamma, gbeta = np.sum(parts, axis=0).astype(np.float32).reshape(2, *gamma.shape)
+    pieces = collected(work, len(x), _images_of_a_piece(x))
+    ggamma, gbeta = np.sum(pieces, axis=0).astype(np.float32).reshape(2, *gamma.shape)
     return _groups(gx), ggamma, gbeta
 
 
@@ -82,7 +84,7 @@ def _images_of_a_piece(x: Array) -> int:
 def _sum_of_block(arguments: Any, c: Any, lanes: Any) -> None:
     x, sums, block = arguments
     C, first, last = block
-    a0, a1 = splat(np.float32(0)), splat(np.float32(0))  # Two sums, so that none waits for the one before.
+    a0, a1 = splat(np.float32(0)), splat(np.float32(0))  # Two sums are independent of each other.
     p = first
     while p + 1 < last:
         a0, a1 = a0 + load(x, p * C + c, lanes), a1 + load(x, (p + 1) * C + c, lanes)
@@ -174,7 +176,7 @@ def _gradient(
 def _grouped(
     x: Any, gamma: Any, beta: Any, y: Any, means: Any, inv_stds: Any, eps: Any, first: Any, pixels: Any
 ) -> None:
-    """Images from ``first`` on, as many as there are rows of means."""
+    """Images from ``first`` on; their number is that of the rows of means."""
     G, C = means.shape[1], len(gamma)
     E = C // G
     sums, partial, mean, scale = np.empty(C), np.empty(C, np.float32), np.empty(C, np.float32), np.empty(C, np.float32)
@@ -193,19 +195,9 @@ def _grouped(
         _scaled(x, mean, scale, beta, y, start, stop)
 
 
-@compiled(numba.void(READ, READ, READ, FLAT, OF_GROUPS, OF_GROUPS, SUMS, SUMS, INTEGER, INTEGER))
-def _grouped_gradients(
-    gy: Any,
-    x: Any,
-    gamma: Any,
-    gx: Any,
-    means: Any,
-    inv_stds: Any,
-    ggamma: Any,
-    gbeta: Any,
-    first: Any,
-    pixels: Any,
-) -> None:
+@compiled(numba.void(types.UniTuple(READ, 3), STATISTICS, FLAT, SUMS, SUMS, INTEGER, INTEGER))
+def _grouped_gradients(arrays: Any, statistics: Any, gx: Any, ggamma: Any, gbeta: Any, first: Any, pixels: Any) -> None:
+    (gy, x, gamma), (means, inv_stds) = arrays, statistics
     G, C = means.shape[1], len(gamma)
     E = C // G
     totals, products, zero, partial = np.empty(C), np.empty(C), np.zeros(C, np.float32), np.empty(C, np.float32)

@@ -13,7 +13,7 @@ import numpy as np
 from passus.kernels.native.compiling import inlined
 from passus.kernels.native.simd import LANES, all_lanes, first_lanes, splat, sum_of_lanes
 
-__all__ = ["BLOCK", "fold_vectors", "for_vectors", "sum_vectors"]
+__all__ = ["BLOCK", "fold_vectors", "for_vectors", "sum_vectors", "sums_of_vectors"]
 
 BLOCK = 4096
 """Numbers that are added in float32."""
@@ -52,3 +52,21 @@ def sum_vectors(body: Any, arguments: Any, count: Any) -> Any:
     if whole < count:
         total += sum_of_lanes(body(arguments, whole, first_lanes(count - whole)))
     return total
+
+
+@inlined
+def sums_of_vectors(body: Any, arguments: Any, count: Any) -> Any:
+    """Likewise the two sums of the pairs of vectors ``body(arguments, i, lanes)``."""
+    total0, total1, whole = 0.0, 0.0, count - count % LANES
+    for start in range(0, whole, BLOCK):
+        block0, block1 = splat(np.float32(0)), splat(np.float32(0))
+        for i in range(start, min(start + BLOCK, whole), LANES):
+            a, b = body(arguments, i, all_lanes())
+            block0, block1 = block0 + a, block1 + b
+        total0 += sum_of_lanes(block0)
+        total1 += sum_of_lanes(block1)
+    if whole < count:
+        a, b = body(arguments, whole, first_lanes(count - whole))
+        total0 += sum_of_lanes(a)
+        total1 += sum_of_lanes(b)
+    return total0, total1

@@ -10,23 +10,14 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba import types
 
 from passus.backend import Array
 from passus.kernels.native.buffers import aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.groups import grouped, grouped_gradients
-from passus.kernels.native.loops import for_vectors
-from passus.kernels.native.simd import (
-    LANES,
-    all_lanes,
-    first_lanes,
-    fma,
-    load,
-    splat,
-    store,
-    sum_of_lanes,
-)
-from passus.kernels.native.sums import BLOCK as NUMBERS
+from passus.kernels.native.loops import for_vectors, sums_of_vectors
+from passus.kernels.native.simd import fma, load, splat, store
 from passus.kernels.native.sums import sum_of, sums_of_deviations
 from passus.kernels.threads import collected, split
 
@@ -80,11 +71,11 @@ def _forward(
     """``x`` normalised, the mean that was subtracted, and the factor."""
     y = np.empty_like(x)
     of_rows = [np.empty((*x.shape[: -len(axes)], *[1] * len(axes)), np.float32) for _ in range(2)]
-    arrays = [np.ascontiguousarray(v).reshape(-1) for v in (x, gamma, beta)]
-    results = [v.reshape(-1) for v in (y, *of_rows)]
+    arrays = tuple([np.ascontiguousarray(v).reshape(-1) for v in (x, gamma, beta)])
+    results = tuple([v.reshape(-1) for v in (y, *of_rows)])
 
     def work(start: int, stop: int) -> None:
-        _normalized(*arrays, eps, centred, *results, start, stop)
+        _normalized(arrays, eps, centred, results, start, stop)
 
     split(work, of_rows[0].size, -(-PIECE // max(1, gamma.size)))
     return y, *of_rows
@@ -95,16 +86,16 @@ def _backward(
 ) -> tuple[Array, Array, Array]:
     """The gradients for ``x``, ``gamma`` and ``beta``."""
     gx = np.empty_like(x)
-    arrays = [np.ascontiguousarray(v).reshape(-1) for v in (gy, x, gamma, mean, inv_std)]
+    arrays = tuple([np.ascontiguousarray(v).reshape(-1) for v in (gy, x, gamma, mean, inv_std)])
 
     def work(start: int, stop: int) -> Array:
         sums = np.zeros((2, gamma.size))
         scratch = aligned_zeros(2 * gamma.size).reshape(2, gamma.size)
-        _gradients(*arrays, centred, gx.reshape(-1), scratch, sums, start, stop)
+        _gradients(arrays, centred, gx.reshape(-1), scratch, sums, start, stop)
         return sums
 
-    parts = collected(work, mean.size, -(-PIECE // max(1, gamma.size)))
-    ggamma, gbeta = np.sum(parts, axis=0).astype(np.float32).reshape(2, *gamma.shape)
+    pieces = collected(work, mean.size, -(-PIECE // max(1, gamma.size)))
+    ggamma, gbeta = np.sum(pieces, axis=0).astype(np.float32).reshape(2, *gamma.shape)
     return gx, ggamma, gbeta
 
 
@@ -115,10 +106,12 @@ def _scale(arguments: Any, i: Any, lanes: Any) -> None:
     store(y, at + i, fma(x_hat, load(gamma, i, lanes), load(beta, i, lanes)), lanes)
 
 
-@compiled(numba.void(READ, READ, READ, NUMBER, numba.boolean, FLAT, FLAT, FLAT, INTEGER, INTEGER), allocates=False)
-def _normalized(
-    x: Any, gamma: Any, beta: Any, eps: Any, centred: Any, y: Any, means: Any, inv_stds: Any, start: Any, stop: Any
-) -> None:
+@compiled(
+    numba.void(types.UniTuple(READ, 3), NUMBER, numba.boolean, types.UniTuple(FLAT, 3), INTEGER, INTEGER),
+    allocates=False,
+)
+def _normalized(arrays: Any, eps: Any, centred: Any, results: Any, start: Any, stop: Any) -> None:
+    (x, gamma, beta), (y, means, inv_stds) = arrays, results
     D = len(gamma)
     count = np.float32(D)
     for row in range(start, stop):
@@ -135,14 +128,14 @@ def _normalized(
 
 
 @inlined
-def _add_products(sums: Any, arguments: Any, i: Any, lanes: Any) -> Any:
-    """Add a vector of a row to the gradients of gamma and beta, and to two sums over the row."""
+def _products(arguments: Any, i: Any, lanes: Any) -> Any:
+    """Add a vector of a row to the gradients of gamma and beta; return the terms of two sums over the row."""
     gy, x, gamma, mean, inv_std, ggamma, gbeta, at = arguments
     g, x_hat = load(gy, at + i, lanes), (load(x, at + i, lanes) - mean) * inv_std
     store(ggamma, i, fma(g, x_hat, load(ggamma, i, lanes)), lanes)
     store(gbeta, i, g + load(gbeta, i, lanes), lanes)
     g = g * load(gamma, i, lanes)
-    return sums[0] + g * x_hat, sums[1] + g
+    return g * x_hat, g
 
 
 @inlined
@@ -154,40 +147,17 @@ def _gradient(arguments: Any, i: Any, lanes: Any) -> None:
 
 
 @compiled(
-    numba.void(READ, READ, READ, READ, READ, numba.boolean, FLAT, MATRIX, numba.float64[:, ::1], INTEGER, INTEGER),
+    numba.void(types.UniTuple(READ, 5), numba.boolean, FLAT, MATRIX, numba.float64[:, ::1], INTEGER, INTEGER),
     allocates=False,
 )
-def _gradients(
-    gy: Any,
-    x: Any,
-    gamma: Any,
-    means: Any,
-    inv_stds: Any,
-    centred: Any,
-    gx: Any,
-    scratch: Any,
-    sums: Any,
-    start: Any,
-    stop: Any,
-) -> None:
+def _gradients(arrays: Any, centred: Any, gx: Any, scratch: Any, sums: Any, start: Any, stop: Any) -> None:
     """``scratch``: zeros (2, D)."""
-    D = len(gamma)
-    whole, rest = D - D % LANES, first_lanes(D % LANES)
-    ggamma, gbeta, zero = scratch[0], scratch[1], splat(np.float32(0))
+    gy, x, gamma, means, inv_stds = arrays
+    D, ggamma, gbeta = len(gamma), scratch[0], scratch[1]
     for row in range(start, stop):
         at, mean, inv_std = row * D, splat(means[row]), splat(inv_stds[row])
         arguments = gy, x, gamma, mean, inv_std, ggamma, gbeta, at
-        product, total = 0.0, 0.0
-        for begin in range(0, whole, NUMBERS):
-            a, b = zero, zero
-            for i in range(begin, min(begin + NUMBERS, whole), LANES):
-                a, b = _add_products((a, b), arguments, i, all_lanes())
-            product += sum_of_lanes(a)
-            total += sum_of_lanes(b)
-        if whole < D:
-            a, b = _add_products((zero, zero), arguments, whole, rest)
-            product += sum_of_lanes(a)
-            total += sum_of_lanes(b)
+        product, total = sums_of_vectors(_products, arguments, D)
         projection = splat(np.float32(product / D))
         mean_grad = splat(np.float32(total / D) if centred else np.float32(0))
         for_vectors(_gradient, (gy, x, gamma, mean, inv_std, projection, mean_grad, gx, at), D)

@@ -46,7 +46,7 @@ class Sizes(NamedTuple):
 
 
 class Factors(NamedTuple):
-    """Weights in tiles of columns, and what is added to the product with W_h."""
+    """Weights in tiles of columns, and ``start``, the row that is added to the product with W_h."""
 
     W_h: Array
     start: Array
@@ -220,32 +220,26 @@ def _forward(cell: str) -> Callable[..., None]:
             for i in range(n):
                 row = first + i
                 at = row * T + t
-                saved, cells, hidden = (
-                    At(results.saved, at * K * H),
-                    At(results.cells, at * H),
-                    At(results.hidden, at * H),
+                unit = Unit(
+                    xs=At(xs, at * width),
+                    hs=At(sums, i * line_s),
+                    h=At(hs, i * line_h),
+                    new_h=At(new, i * line_m),
+                    c=At(results.c, row * H),
+                    saved=At(results.saved, at * K * H),
+                    cells=At(results.cells, at * H),
                 )
-                c, new_h = At(results.c, row * H), At(new, i * line_m)
                 if t < ends[row]:
-                    unit = Unit(
-                        xs=At(xs, at * width),
-                        hs=At(sums, i * line_s),
-                        h=At(hs, i * line_h),
-                        new_h=new_h,
-                        c=c,
-                        saved=saved,
-                        cells=cells,
-                    )
                     for_vectors(_step, (cell, H, unit), H)
                     if projected:
-                        _copy(new_h, hidden, H)
+                        _copy(unit.new_h, At(results.hidden, at * H), H)
                 else:
-                    _fill(saved, K * H)
-                    _fill(new_h, H)
+                    _fill(unit.saved, K * H)
+                    _fill(unit.new_h, H)
                     if has_c:
-                        _copy(c, cells, H)
+                        _copy(unit.c, unit.cells, H)
                     if projected:
-                        _fill(hidden, H)
+                        _fill(At(results.hidden, at * H), H)
             if projected:
                 multiply(new, (n, H, P), factors.W_p, zeros, RowSteps(0, line_m, line_h), out)
             for i in range(n):
