@@ -20,14 +20,12 @@ from passus.kernels.native.loops import fold_vectors, for_vectors
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import (
     LANES,
-    add,
     all_lanes,
     first_lanes,
     fma,
     load,
     load_or,
     maximum_of_lanes,
-    multiply,
     splat,
     store,
     sum_of_lanes,
@@ -223,7 +221,7 @@ def dot(x: Any, at_x: Any, y: Any, at_y: Any, count: Any) -> Any:
         lanes = first_lanes(count - j)
         a0 = fma(vector_at(x, at_x + 4 * j, lanes), vector_at(y, at_y + 4 * j, lanes), a0)
         j += LANES
-    return sum_of_lanes(add(a0, a1))
+    return sum_of_lanes(a0 + a1)
 
 
 @inlined
@@ -309,4 +307,4 @@ def differentiate_row(
 @inlined
 def scale_row(block: Any, at: Any, line: Any, factor: Any) -> None:
     for j in range(0, line, LANES):
-        store(block, at + j, multiply(load(block, at + j, all_lanes()), splat(factor)), all_lanes())
+        store(block, at + j, load(block, at + j, all_lanes()) * factor, all_lanes())

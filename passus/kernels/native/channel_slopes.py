@@ -29,8 +29,8 @@ from passus.kernels.native.simd import (
     prefetch_to_write,
     splat,
     store,
+    where,
     where_inside,
-    where_positive,
 )
 
 __all__ = ["sloped_channels", "sloped_gradient"]
@@ -77,7 +77,7 @@ def _slope_block(arguments: Any, c: Any, lanes: Any) -> None:
         ahead += LANES
         i = p * block.channels + c
         value = load(x, i, lanes)
-        store(y, i, where_positive(value, value, value * slope), lanes)
+        store(y, i, where(value > 0, value, value * slope), lanes)
 
 
 @compiled(numba.void(READ, READ, FLAT, INTEGER, INTEGER, INTEGER), allocates=False)
@@ -99,7 +99,7 @@ def _gradient_of_block(arguments: Any, c: Any, lanes: Any) -> None:
         ahead += LANES
         i = p * block.channels + c
         value, g = load(x, i, lanes), load(gy, i, lanes)
-        store(gx, i, where_positive(value, g, g * slope), lanes)
+        store(gx, i, where(value > 0, g, g * slope), lanes)
         total = fma(where_inside(value, no_limit, zero, g), clip(value, no_limit, zero), total)
     store(totals, c, total, lanes)
 

@@ -12,6 +12,7 @@ import numpy as np
 from passus.backend import Array
 from passus.backend.numpy import existing_rows
 from passus.kernels.formulas import centred, exponential, log_gradient
+from passus.kernels.native import formulas as formulas  # Importing it lets kernels read formulas.
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.loops import for_vectors, sum_vectors
 from passus.kernels.native.scatter import ROWS

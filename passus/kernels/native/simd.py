@@ -1,6 +1,6 @@
-"""The words of kernels on vectors of float32, beside their operators: loads and stores under masks, choices, and reductions.
+"""Functions of float32 vectors in kernels, besides their operators: masked loads and stores, selections, and reductions.
 
-For loops that Numba does not turn into vector instructions by itself. Lanes that are masked are neither read nor written.
+They serve loops that Numba does not vectorize. Masked lanes are neither read nor written.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from passus.kernels.native.vectors import BYTES, LANES, VECTOR, bytes_, mask, ve
 
 __all__ = [
     "LANES",
-    "add",
     "all_lanes",
     "first_lanes",
     "fma",
@@ -30,7 +29,6 @@ __all__ = [
     "maximum",
     "maximum_of_lanes",
     "minimum",
-    "multiply",
     "number_at",
     "position_of_maximum",
     "prefetch",
@@ -39,13 +37,11 @@ __all__ = [
     "splat_byte",
     "store",
     "store_bytes",
-    "subtract",
     "sum_of_lanes",
     "vector_at",
     "where",
     "where_equal",
     "where_inside",
-    "where_positive",
 ]
 
 
@@ -71,7 +67,7 @@ def first_lanes(typing: Any, count: Any) -> tuple[Any, Callable[..., Any]]:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def load(typing: Any, array: Any, index: Any, which: Any) -> tuple[Any, Callable[..., Any]]:
-    """The vector ``array[index : index + LANES]`` of a flat array; 0 where it is masked."""
+    """The vector ``array[index : index + LANES]`` of a flat array; 0 in masked lanes."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         return instructions.load(builder, instructions.address(context, builder, signature.args[0], *args[:2]), args[2])
@@ -81,18 +77,18 @@ def load(typing: Any, array: Any, index: Any, which: Any) -> tuple[Any, Callable
 
 @intrinsic  # type: ignore[untyped-decorator]
 def load_or(typing: Any, array: Any, index: Any, which: Any, fill: Any) -> tuple[Any, Callable[..., Any]]:
-    """The vector ``array[index : index + LANES]`` of a flat array; that of ``fill`` where it is masked."""
+    """The vector ``array[index : index + LANES]`` of a flat array; ``fill`` in masked lanes."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        place = instructions.address(context, builder, signature.args[0], *args[:2])
-        return instructions.load(builder, place, args[2], fill=args[3])
+        pointer = instructions.address(context, builder, signature.args[0], *args[:2])
+        return instructions.load(builder, pointer, args[2], fill=args[3])
 
     return vector(array, types.intp, mask, vector), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def store(typing: Any, array: Any, index: Any, value: Any, which: Any) -> tuple[Any, Callable[..., Any]]:
-    """``array[index : index + LANES] = value`` in a flat array, but where it is masked."""
+    """``array[index : index + LANES] = value`` in a flat array, except in masked lanes."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         instructions.store(
@@ -103,15 +99,15 @@ def store(typing: Any, array: Any, index: Any, value: Any, which: Any) -> tuple[
     return types.void(array, types.intp, vector, mask), generate
 
 
-def _asked_for(to_write: bool) -> Callable[..., Any]:
+def _prefetched(to_write: bool) -> Callable[..., Any]:
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        place = builder.bitcast(
+        pointer = builder.bitcast(
             instructions.address(context, builder, signature.args[0], *args), ir.IntType(8).as_pointer()
         )
         number = ir.IntType(32)
-        type_ = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
+        type_ = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
         function = cgutils.get_or_insert_function(builder.module, type_, "llvm.prefetch.p0i8")
-        builder.call(function, [place, number(int(to_write)), number(2), number(1)])  # Data, into the second level.
+        builder.call(function, [pointer, number(int(to_write)), number(2), number(1)])  # Data, into the second level.
         return context.get_dummy_value()
 
     return generate
@@ -119,36 +115,36 @@ def _asked_for(to_write: bool) -> Callable[..., Any]:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def prefetch(typing: Any, array: Any, index: Any) -> tuple[Any, Callable[..., Any]]:
-    """Ask for the line of the cache that holds ``array[index]``, which will be read soon; it may lie outside the array."""
-    return types.void(array, types.intp), _asked_for(to_write=False)
+    """Prefetch the cache line of ``array[index]`` for reading; the index may be out of bounds."""
+    return types.void(array, types.intp), _prefetched(to_write=False)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def prefetch_to_write(typing: Any, array: Any, index: Any) -> tuple[Any, Callable[..., Any]]:
-    """Likewise for what will be written."""
-    return types.void(array, types.intp), _asked_for(to_write=True)
+    """Prefetch the cache line of ``array[index]`` for writing; the index may be out of bounds."""
+    return types.void(array, types.intp), _prefetched(to_write=True)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def number_at(typing: Any, array: Any, offset: Any) -> tuple[Any, Callable[..., Any]]:
-    """The number so many bytes behind the first one of an array, which may lie in memory in any way."""
+    """The number at an offset in bytes from the first number of an array of any strides."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        place = builder.gep(builder.bitcast(data, ir.IntType(8).as_pointer()), [args[1]])
-        return builder.load(builder.bitcast(place, ir.FloatType().as_pointer()))
+        pointer = builder.gep(builder.bitcast(data, ir.IntType(8).as_pointer()), [args[1]])
+        return builder.load(builder.bitcast(pointer, ir.FloatType().as_pointer()))
 
     return types.float32(array, types.intp), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def vector_at(typing: Any, array: Any, offset: Any, which: Any) -> tuple[Any, Callable[..., Any]]:
-    """The vector so many bytes behind the first number of an array of any strides; 0 where it is masked."""
+    """The vector at an offset in bytes from the first number of an array of any strides; 0 in masked lanes."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        place = builder.gep(builder.bitcast(data, ir.IntType(8).as_pointer()), [args[1]])
-        return instructions.load(builder, builder.bitcast(place, VECTOR.as_pointer()), args[2])
+        pointer = builder.gep(builder.bitcast(data, ir.IntType(8).as_pointer()), [args[1]])
+        return instructions.load(builder, builder.bitcast(pointer, VECTOR.as_pointer()), args[2])
 
     return vector(array, types.intp, mask), generate
 
@@ -188,11 +184,13 @@ def _of_all_lanes(name: str, instruction: Callable[[ir.IRBuilder, Any, Any], Any
     def operation(typing: Any, value: Any) -> tuple[Any, Callable[..., Any]]:
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
             (value,), count = args, LANES
-            while count > 1:  # The lower half of the lanes with the upper half, until one is left.
+            while count > 1:  # Combine the lower half of the lanes with the upper half until one lane is left.
                 count //= 2
                 half = ir.VectorType(ir.IntType(32), count)
-                places = [ir.Constant(half, list(range(first, first + count))) for first in (0, count)]
-                value = instruction(builder, *[builder.shuffle_vector(value, value, place) for place in places])
+                positions = [ir.Constant(half, list(range(first, first + count))) for first in (0, count)]
+                value = instruction(
+                    builder, *[builder.shuffle_vector(value, value, position) for position in positions]
+                )
             return builder.extract_element(value, ir.IntType(32)(0))
 
         return types.float32(vector), generate
@@ -215,9 +213,6 @@ def _smaller(builder: ir.IRBuilder, new: Any, best: Any) -> Any:
     return builder.select(wins, new, best)
 
 
-add = _of_two("add", ir.IRBuilder.fadd)
-subtract = _of_two("subtract", ir.IRBuilder.fsub)
-multiply = _of_two("multiply", ir.IRBuilder.fmul)
 maximum = _of_two("maximum", _larger)
 minimum = _of_two("minimum", _smaller)
 sum_of_lanes = _of_all_lanes("sum_of_lanes", ir.IRBuilder.fadd)
@@ -236,7 +231,7 @@ def where(typing: Any, condition: Any, x: Any, y: Any) -> tuple[Any, Callable[..
 
 @intrinsic  # type: ignore[untyped-decorator]
 def clip(typing: Any, x: Any, low: Any, high: Any) -> tuple[Any, Callable[..., Any]]:
-    """``min(max(x, low), high)``; a NaN stays one, and a limit that is NaN is none."""
+    """``min(max(x, low), high)``; NaN stays NaN, and a limit that is NaN does not apply."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         value, low, high = args
@@ -248,7 +243,7 @@ def clip(typing: Any, x: Any, low: Any, high: Any) -> tuple[Any, Callable[..., A
 
 @intrinsic  # type: ignore[untyped-decorator]
 def where_inside(typing: Any, x: Any, low: Any, high: Any, value: Any) -> tuple[Any, Callable[..., Any]]:
-    """``value``, but 0 where x is at one of the limits or beyond; a limit that is NaN is none."""
+    """``value`` where x lies between the limits, else 0; a limit that is NaN does not apply."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         x, low, high, value = args
@@ -259,19 +254,10 @@ def where_inside(typing: Any, x: Any, low: Any, high: Any, value: Any) -> tuple[
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def where_positive(typing: Any, x: Any, value: Any, other: Any) -> tuple[Any, Callable[..., Any]]:
-    """``value`` where x is above 0, else ``other``."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        x, value, other = args
-        return builder.select(builder.fcmp_ordered(">", x, ir.Constant(VECTOR, None)), value, other)
-
-    return vector(vector, vector, vector), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def position_of_maximum(typing: Any, new: Any, best: Any, place: Any, places: Any) -> tuple[Any, Callable[..., Any]]:
-    """``place`` where ``maximum(new, best)`` is ``new``, else ``places``."""
+def position_of_maximum(
+    typing: Any, new: Any, best: Any, position: Any, positions: Any
+) -> tuple[Any, Callable[..., Any]]:
+    """``position`` where ``maximum(new, best)`` is ``new``, else ``positions``."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         return builder.select(_wins(builder, *args[:2]), instructions.splat(builder, args[2], BYTES), args[3])
@@ -280,8 +266,8 @@ def position_of_maximum(typing: Any, new: Any, best: Any, place: Any, places: An
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def where_equal(typing: Any, places: Any, place: Any, value: Any) -> tuple[Any, Callable[..., Any]]:
-    """``value`` where ``places`` is ``place``, else 0."""
+def where_equal(typing: Any, positions: Any, position: Any, value: Any) -> tuple[Any, Callable[..., Any]]:
+    """``value`` where ``positions`` is ``position``, else 0."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         equal = builder.icmp_unsigned("==", args[0], instructions.splat(builder, args[1], BYTES))
@@ -292,7 +278,7 @@ def where_equal(typing: Any, places: Any, place: Any, value: Any) -> tuple[Any, 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def splat_byte(typing: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
-    """Equal small numbers."""
+    """A vector of equal bytes."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         return instructions.splat(builder, args[0], BYTES)
@@ -302,18 +288,18 @@ def splat_byte(typing: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def load_bytes(typing: Any, array: Any, index: Any, which: Any) -> tuple[Any, Callable[..., Any]]:
-    """The small numbers ``array[index : index + LANES]`` of a flat array; 0 where they are masked."""
+    """The bytes ``array[index : index + LANES]`` of a flat array; 0 in masked lanes."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        place = instructions.address(context, builder, signature.args[0], args[0], args[1], BYTES)
-        return instructions.load(builder, place, args[2], align=1)
+        pointer = instructions.address(context, builder, signature.args[0], args[0], args[1], BYTES)
+        return instructions.load(builder, pointer, args[2], align=1)
 
     return bytes_(array, types.intp, mask), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def store_bytes(typing: Any, array: Any, index: Any, value: Any, which: Any) -> tuple[Any, Callable[..., Any]]:
-    """``array[index : index + LANES] = value`` in a flat array, but where it is masked."""
+    """``array[index : index + LANES] = value`` in a flat array, except in masked lanes."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         instructions.store(
