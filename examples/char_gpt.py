@@ -80,7 +80,7 @@ def train(model, loader, lr, test, options):
         print(f"Paused after {trainer.step} steps; continue with --resume")
         return 0
 
-    loss = trainer.evaluate(windows(test, 2000))["loss"]
+    loss = trainer.evaluate(windows(test, options.windows))["loss"]
     print(sample(model))
     print(f"Validation loss: {loss:.3f} nats per character after {trainer.step} steps")
     model.save_weights(options.out / "weights.safetensors")
@@ -103,6 +103,7 @@ def parse_options(description, out):
     parser.add_argument("--pause", type=int, metavar="STEP", help="stop after this step, to resume later")
     parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
     parser.add_argument("--every", type=int, default=100, help="number of steps between evaluations")
+    parser.add_argument("--windows", type=int, default=2000, help="number of windows for the final validation loss")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and batches")
     parser.add_argument("--out", type=Path, default=Path(out), help="folder for the curve, checkpoints and weights")
     return parser.parse_args()

