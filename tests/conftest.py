@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup() -> None:
-    """Each test begins with the same random numbers, and its time limit is noted.
+    """Each test begins with the same random numbers, and its time limit is recorded_warnings.
 
     A hook costs a fraction of a fixture, and there are 30,000 tests.
     """

@@ -49,7 +49,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="permissions, owners and p
 
 @posix
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o755])
-def test_the_permissions_of_the_old_file_are_kept(written: tuple[Path, Callable[[], Any]], mode: int) -> None:
+def test_permissions_of_the_old_file_are_preserved(written: tuple[Path, Callable[[], Any]], mode: int) -> None:
     path, write = written
     write()
     path.chmod(mode)
@@ -61,7 +61,7 @@ def test_the_permissions_of_the_old_file_are_kept(written: tuple[Path, Callable[
 
 @posix
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() != 0, reason="only root may give files away")
-def test_the_owner_of_the_old_file_is_kept(written: tuple[Path, Callable[[], Any]]) -> None:
+def test_owner_of_the_old_file_is_preserved(written: tuple[Path, Callable[[], Any]]) -> None:
     path, write = written
     write()
     os.chown(path, 1234, 2345)
@@ -72,7 +72,7 @@ def test_the_owner_of_the_old_file_is_kept(written: tuple[Path, Callable[[], Any
 
 
 @posix
-def test_a_private_file_is_private_while_it_is_written(tmp_path: Path) -> None:
+def test_temporary_file_has_the_permissions_of_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "private"
     path.touch(0o600)
     with replacing(path):
@@ -81,7 +81,7 @@ def test_a_private_file_is_private_while_it_is_written(tmp_path: Path) -> None:
 
 
 @posix
-def test_what_cannot_be_replaced_is_left_alone(tmp_path: Path) -> None:
+def test_pipe_or_device_raises_and_is_not_replaced(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.npz"
     os.mkfifo(pipe)
     for path in (pipe, tmp_path / "link.npz"):
@@ -92,7 +92,7 @@ def test_what_cannot_be_replaced_is_left_alone(tmp_path: Path) -> None:
     assert pipe.is_fifo()
 
 
-def test_names_that_leave_no_room_for_a_longer_one(tmp_path: Path) -> None:
+def test_file_names_of_maximal_length(tmp_path: Path) -> None:
     for name in ("a" * 251 + ".npz", "ä" * 120 + ".npz"):
         write_weights(tmp_path / name, {"W": np.ones(3)})
         assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -100,7 +100,7 @@ def test_names_that_leave_no_room_for_a_longer_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [None, 3, b"bytes", ["a"]])
-def test_what_is_no_path(path: Any) -> None:
+def test_invalid_paths_raise(path: Any) -> None:
     with pytest.raises(DTypeError, match="is not a path"):
         checked_path(path)
     with pytest.raises(ArgumentError, match="a character that file names cannot have"):
@@ -126,9 +126,7 @@ WRITING = """
 
 
 @pytest.mark.parametrize("name", ["step-00000007.safetensors", "best.safetensors", "w.npz"])
-def test_a_file_that_another_process_writes_is_left_alone_and_one_of_a_killed_process_removed(
-    tmp_path: Path, name: str
-) -> None:
+def test_temporary_files_are_removed_only_after_their_process_ended(tmp_path: Path, name: str) -> None:
     code = "import sys\n" + textwrap.dedent(WRITING)
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", code, str(tmp_path / name)]
@@ -150,7 +148,7 @@ def test_a_file_that_another_process_writes_is_left_alone_and_one_of_a_killed_pr
     assert list(tmp_path.glob(".*.part")) == []
 
 
-def test_a_file_that_is_written_here_twice_at_once(tmp_path: Path) -> None:
+def test_concurrent_writes_of_one_file_in_threads(tmp_path: Path) -> None:
     path, together = tmp_path / "w.npz", threading.Barrier(8)
 
     def write(i: int) -> None:
@@ -175,7 +173,7 @@ TWO = """
 """
 
 
-def test_two_processes_in_one_folder(tmp_path: Path) -> None:
+def test_two_processes_share_one_checkpoint_folder(tmp_path: Path) -> None:
     both = [run(TWO.replace("folder.save(max", "save(max").replace("for i", RETRY + "for i"), tmp_path) for _ in "ab"]
     assert [process.communicate(timeout=100)[0] for process in both] == ["done\n", "done\n"]
     folder = CheckpointFolder(tmp_path)
@@ -192,7 +190,7 @@ RETRY = """def save(step, **parts):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_files_of_killed_processes_are_removed_by_the_next_one(tmp_path: Path, number: int) -> None:
+def test_temporary_files_of_killed_processes_are_removed_by_the_next_write(tmp_path: Path, number: int) -> None:
     for name, write in WRITERS.items():
         script = f"""
             from tests.test_files import WRITERS
@@ -209,7 +207,7 @@ def test_files_of_killed_processes_are_removed_by_the_next_one(tmp_path: Path, n
 # New folders.
 
 
-def test_new_folders_are_forced_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_folders_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[str] = []
     real = os.fsync
 

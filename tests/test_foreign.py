@@ -43,7 +43,7 @@ IN_OBJECTS = [
 ]
 
 
-def check_that_it_is_true(answer: str, module: str = "passus") -> None:
+def check_names_exist(answer: str, module: str = "passus") -> None:
     """Whatever the answer names is there."""
     places = {"F": "passus.functions", "L": "passus.layers"}
     for place, name in re.findall(r"\b([FL])\.(\w+)", answer):
@@ -61,26 +61,26 @@ def check_that_it_is_true(answer: str, module: str = "passus") -> None:
 
 
 @pytest.mark.parametrize(("module", "name", "answer"), IN_MODULES)
-def test_modules_answer(module: str, name: str, answer: str) -> None:
+def test_module_attribute_of_another_library_raises_with_advice(module: str, name: str, answer: str) -> None:
     place = importlib.import_module(module)
     with pytest.raises(MissingAttributeError, match=re.escape(f"{module} has no {name}; {answer}")):
         getattr(place, name)
     assert not hasattr(place, name)
     assert name not in dir(place)
-    check_that_it_is_true(answer, module)
+    check_names_exist(answer, module)
 
 
 @pytest.mark.parametrize(("x", "name", "answer"), IN_OBJECTS)
-def test_objects_answer(x: Any, name: str, answer: str) -> None:
+def test_object_attribute_of_another_library_raises_with_advice(x: Any, name: str, answer: str) -> None:
     with pytest.raises(MissingAttributeError, match=re.escape(f"{type(x).__name__} has no {name}; {answer}")):
         getattr(x, name)
     assert not hasattr(x, name)
     assert not hasattr(type(x), name)
     assert name not in dir(x)
-    check_that_it_is_true(answer)
+    check_names_exist(answer)
 
 
-def test_unknown_names_are_told_as_python_does() -> None:
+def test_unknown_attribute_raises_plain_attribute_error() -> None:
     for place in (passus, F, L, Variable(np.ones(1)), L.Linear(3), optimizers.SGD()):
         with pytest.raises(AttributeError, match="has no attribute 'no_such_name'") as caught:
             place.no_such_name  # noqa: B018
@@ -88,7 +88,7 @@ def test_unknown_names_are_told_as_python_does() -> None:
         assert caught.value.name == "no_such_name"
 
 
-def test_a_name_of_ones_own_comes_first() -> None:
+def test_user_defined_attribute_takes_precedence() -> None:
     class Net(L.Layer):
         def __init__(self) -> None:
             self.weight = passus.Parameter(np.ones(2))
@@ -117,7 +117,7 @@ def test_copies_and_pickles_work(x: Any) -> None:
         assert set(dir(again)) == set(dir(x))
 
 
-def test_numpy_and_others_that_look_for_attributes_find_none() -> None:
+def test_attribute_protocols_of_other_libraries_are_absent() -> None:
     v = Variable(np.ones(3))
     assert np.asarray(v.data).sum() == np.sum(v).data == 3
     assert not any(hasattr(v, name) for name in ("numpy", "cpu", "__cuda_array_interface__", "__dlpack__"))
@@ -139,12 +139,12 @@ CALLS = [
 
 
 @pytest.mark.parametrize(("call", "message"), CALLS)
-def test_options_have_an_answer(call: Any, message: str) -> None:
+def test_unknown_options_raise_with_advice(call: Any, message: str) -> None:
     with pytest.raises(DTypeError, match=message):
         call()
 
 
-def test_classes_of_ones_own_have_options_of_their_own() -> None:
+def test_user_defined_classes_accept_any_option() -> None:
     class Net(L.Layer):
         def __init__(self, *sizes: int, padding: int = 0, **others: Any) -> None:
             self.sizes, self.padding, self.others = sizes, padding, others
@@ -159,11 +159,11 @@ def test_classes_of_ones_own_have_options_of_their_own() -> None:
     assert Mine(net, learning_rate=0.5).lr == 0.5
 
 
-def test_functions_of_other_libraries() -> None:
+def test_functions_of_other_libraries_raise_with_advice() -> None:
     import scipy.special
 
     for name, answer in foreign.UFUNCS.items():
-        check_that_it_is_true(answer)
+        check_names_exist(answer)
         f = getattr(scipy.special, name, None)
         if f is not None:
             with pytest.raises(DTypeError, match=re.escape(answer)):
@@ -202,14 +202,14 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize(("cls", "given", "theirs", "ours"), OPTIONS)
-def test_options_of_sequence_layers_are_answered(cls: Any, given: dict[str, Any], theirs: str, ours: str) -> None:
+def test_options_of_sequence_layers_raise_with_advice(cls: Any, given: dict[str, Any], theirs: str, ours: str) -> None:
     with pytest.raises(DTypeError, match=rf"has no option {theirs}; .*\b{ours}\b") as caught:
         cls(**given, **{theirs: 2})
     assert "; it has " not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", foreign.CALL_ARGUMENTS)
-def test_arguments_of_calls_are_answered(name: str) -> None:
+def test_unknown_call_arguments_raise_with_advice(name: str) -> None:
     x, answer = np.ones((1, 3, 4), np.float32), re.escape(foreign.CALL_ARGUMENTS[name])
     inner = L.Sequential(L.Linear(4), L.MultiHeadAttention(4, 2))
     with pytest.raises(DTypeError, match=rf"^multiheadattention: there is no argument {name}; {answer}"):
@@ -219,10 +219,10 @@ def test_arguments_of_calls_are_answered(name: str) -> None:
         model.generate([1], 2, **{name: None})
     with pytest.raises(DTypeError, match=rf"^scaled_dot_product_attention: there is no argument {name}; {answer}"):
         F.scaled_dot_product_attention(x, x, x, **{name: None})
-    check_that_it_is_true(foreign.CALL_ARGUMENTS[name])
+    check_names_exist(foreign.CALL_ARGUMENTS[name])
 
 
-def test_a_call_with_an_unknown_argument_is_told_as_python_does() -> None:
+def test_type_errors_of_user_code_are_not_changed() -> None:
     class Net(L.Layer):
         def forward(self, x: Any, attn_mask: Any = None, **options: Any) -> Any:
             if attn_mask is None:
@@ -238,7 +238,7 @@ def test_a_call_with_an_unknown_argument_is_told_as_python_does() -> None:
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_sizes_in_the_order_of_pytorch_are_answered(kind: str) -> None:
+def test_recurrent_sizes_in_pytorch_order_raise_with_advice(kind: str) -> None:
     cls = getattr(L, kind)
     for x in (np.ones((2, 3, 4), np.float32), np.ones((2, 4), np.float32)):
         with pytest.raises(ShapeError, match=rf"{kind.lower()}: .* PyTorch's {kind}\(4, 6\) is {kind}\(6, 4\) here"):
@@ -248,7 +248,7 @@ def test_sizes_in_the_order_of_pytorch_are_answered(kind: str) -> None:
         cls(4, 6)(np.ones((2, 3, 5), np.float32))
 
 
-def test_the_class_of_functions_answers_too() -> None:
+def test_class_attribute_of_functions_raises_with_advice() -> None:
     class Square(Function):
         def forward(self, x: Any) -> Any:
             return x * x

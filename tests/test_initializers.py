@@ -43,7 +43,7 @@ def check_moments(x: np.ndarray, mean: float, variance: float, kurtosis: float) 
 
 @pytest.mark.parametrize("function", ALL)
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_shape_and_dtype_are_as_asked(function: Callable[..., Any], dtype: Any) -> None:
+def test_shape_and_dtype(function: Callable[..., Any], dtype: Any) -> None:
     for shape in ((3, 4), (2, 3, 5, 5), (0, 3), (3, 0)):
         x = function(shape, dtype, 0)
         assert type(x) is np.ndarray
@@ -53,7 +53,7 @@ def test_shape_and_dtype_are_as_asked(function: Callable[..., Any], dtype: Any) 
 
 
 @pytest.mark.parametrize("function", [init.normal, init.truncated_normal, init.uniform, init.zeros])
-def test_vectors_and_numbers_have_no_fans_but_can_be_drawn(function: Callable[..., Any]) -> None:
+def test_vectors_and_scalars_can_be_drawn_without_fans(function: Callable[..., Any]) -> None:
     assert function((5,)).shape == (5,)
     assert type(function(())) is np.ndarray
     assert function(()).shape == ()
@@ -87,7 +87,7 @@ def test_variance_follows_the_fans(family: str, variance: Any, shape: Any, fans:
     assert abs(x).max() <= math.sqrt(3 * expected) * (1 + 1e-6)
 
 
-def test_options_move_and_stretch() -> None:
+def test_mean_std_and_bounds() -> None:
     check_moments(init.normal(DENSE, rng=0, mean=2.0, std=0.1), 2, 0.01, 3)
     check_moments(init.uniform(DENSE, rng=0, low=1.0, high=3.0), 2, 1 / 3, 9 / 5)
     x = init.truncated_normal(DENSE, np.float64, rng=0, mean=1.0, std=0.5)
@@ -109,13 +109,13 @@ def test_distributions(function: Callable[..., Any], distribution: Any) -> None:
 
 
 @pytest.mark.parametrize("shape", [(5, 5), (8, 3), (3, 8), (4, 3, 2, 2), (20, 3, 2, 2)])
-def test_orthogonal_has_orthonormal_vectors_along_its_shorter_side(shape: tuple[int, ...]) -> None:
+def test_orthogonal_is_orthonormal_along_the_shorter_side(shape: tuple[int, ...]) -> None:
     W = init.orthogonal(shape, np.float64, 0, gain=3.0).reshape(shape[0], -1)
     gram = W @ W.T if W.shape[0] <= W.shape[1] else W.T @ W
     np.testing.assert_allclose(gram, 9 * np.eye(len(gram)), atol=1e-12)
 
 
-def test_orthogonal_prefers_no_direction() -> None:
+def test_orthogonal_signs_are_unbiased() -> None:
     # Without the choice of signs, the diagonal of Q would be negative far more often than not.
     diagonal = [init.orthogonal((2, 2), np.float64, seed)[0, 0] for seed in range(400)]
     assert abs(float(np.mean(diagonal))) < 5 / math.sqrt(2 * 400)
@@ -158,17 +158,17 @@ def test_impossible_options_raise(function: Callable[..., Any], options: dict[st
         ((2, 2), "real", DTypeError),
     ],
 )
-def test_a_shape_or_dtype_that_is_none_raises(function: Callable[..., Any], shape: Any, dtype: Any, error: Any) -> None:
+def test_invalid_shape_or_dtype_raises(function: Callable[..., Any], shape: Any, dtype: Any, error: Any) -> None:
     name = getattr(function, "__name__", "constant")
     with pytest.raises(error, match=f"^{name}: "):
         function(shape, dtype, 0)
 
 
-def test_a_shape_may_be_a_list_or_one_length() -> None:
+def test_shape_can_be_a_list_or_an_integer() -> None:
     assert init.orthogonal([4, 3], rng=0).shape == (4, 3)
     assert init.normal(3, rng=0).shape == init.zeros(3).shape == (3,)
 
 
-def test_a_constant_can_be_pickled() -> None:
+def test_constant_can_be_pickled() -> None:
     half = pickle.loads(pickle.dumps(init.constant(0.5)))
     np.testing.assert_array_equal(half((3,)), np.full(3, 0.5, np.float32))

@@ -227,7 +227,7 @@ def check(run: Trainer, load: Callable[[], None]) -> bool:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("accumulate", [False, True], ids=["", "accumulated"])
-def test_whatever_a_state_holds_it_is_refused_or_gone_on_with(tmp_path: Path, accumulate: bool) -> None:
+def test_mutated_states_are_rejected_or_training_continues(tmp_path: Path, accumulate: bool) -> None:
     saved = training(tmp_path, accumulate=accumulate)
     saved.fit(steps=7)
     good = {name: copy.deepcopy(part.state_dict()) for name, part in saved.components().items()}
@@ -291,7 +291,7 @@ def leaf_of_each_kind() -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("path", leaf_of_each_kind(), ids=".".join)
-def test_each_kind_of_leaf_with_each_kind_of_fault(tmp_path: Path, path: tuple[str, ...]) -> None:
+def test_every_kind_of_leaf_with_every_mutation(tmp_path: Path, path: tuple[str, ...]) -> None:
     saved = training(tmp_path)
     saved.fit(steps=7)
     name, *rest = path
@@ -305,7 +305,7 @@ def test_each_kind_of_leaf_with_each_kind_of_fault(tmp_path: Path, path: tuple[s
 
 @pytest.mark.parametrize("lazy", [False, True], ids=["", "lazy"])
 @pytest.mark.parametrize("part", ["model", "optimizer", "trainer", "loader", "test_loader"])
-def test_a_checkpoint_of_which_one_part_is_bad_changes_none(tmp_path: Path, part: str, lazy: bool) -> None:
+def test_checkpoint_with_one_bad_component_changes_nothing(tmp_path: Path, part: str, lazy: bool) -> None:
     saved = training(tmp_path, lazy=lazy)
     saved.fit(steps=7)
     path = tmp_path / "run.safetensors"
@@ -375,7 +375,7 @@ def spoiled(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
         lambda c: "3",
     ],
 )
-def test_a_checkpoint_with_another_text_changes_nothing(tmp_path: Path, change: Any) -> None:
+def test_checkpoint_with_modified_metadata_changes_nothing(tmp_path: Path, change: Any) -> None:
     saved = training(tmp_path)
     saved.fit(steps=7)
     path = tmp_path / "run.safetensors"
@@ -385,7 +385,7 @@ def test_a_checkpoint_with_another_text_changes_nothing(tmp_path: Path, change: 
     assert check(run, lambda: run.resume(path))
 
 
-def test_a_checkpoint_without_its_checksum_is_refused(tmp_path: Path) -> None:
+def test_checkpoint_without_checksum_raises(tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
     path, model = tmp_path / "run.safetensors", L.Linear(2, in_size=3)
@@ -400,7 +400,7 @@ def test_a_checkpoint_without_its_checksum_is_refused(tmp_path: Path) -> None:
     model.load_weights(path)
 
 
-def test_a_state_without_end_is_not_saved(tmp_path: Path) -> None:
+def test_unbounded_metadata_is_not_saved(tmp_path: Path) -> None:
     ring: list[Any] = []
     ring.append(ring)
     for endless in (DEEP, {"a": ring}):
@@ -411,7 +411,7 @@ def test_a_state_without_end_is_not_saved(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_none_is_taken_only_where_nothing_is_yet() -> None:
+def test_none_is_accepted_only_for_uninitialized_arrays() -> None:
     for model in (L.Linear(2, in_size=3), L.BatchNorm(in_size=2)):
         for name in model.state_dict():
             before = model.state_dict()
@@ -421,7 +421,7 @@ def test_none_is_taken_only_where_nothing_is_yet() -> None:
     L.Linear(2).load_state_dict(L.Linear(2).state_dict())
 
 
-def test_generators_go_on_within_their_own_numbers() -> None:
+def test_invalid_generator_positions_raise() -> None:
     for kind, place in ((np.random.MT19937, ("state", "pos")), (np.random.Philox, ("buffer_pos",))):
         generator = np.random.Generator(kind(1))
         before = passus.random.rng_state(generator)
@@ -444,7 +444,7 @@ class Half(L.Layer):
 
 
 @pytest.mark.parametrize("first", ["model", "other"])
-def test_parts_of_somebody_else_are_put_back(tmp_path: Path, first: str) -> None:
+def test_failing_user_defined_component_restores_all_components(tmp_path: Path, first: str) -> None:
     path = tmp_path / "run.safetensors"
     whole = Half()
     whole.l(np.ones((1, 3), np.float32))
@@ -460,7 +460,7 @@ def test_parts_of_somebody_else_are_put_back(tmp_path: Path, first: str) -> None
     np.testing.assert_equal((parts["other"].state_dict(), passus.random.rng_state(parts["rng"])), before)
 
 
-def test_ctrl_c_while_loading_leaves_everything_as_it_was() -> None:
+def test_keyboard_interrupt_while_loading_restores_everything() -> None:
     class Interrupted:
         @property
         def value(self) -> int:

@@ -36,7 +36,7 @@ def gradients_of(model, call):
     return [y.data, x.grad.data, *[p.grad.data for p in model.params()]]
 
 
-def test_the_same_numbers_bit_for_bit_with_random_ones_among_them():
+def test_checkpoint_with_dropout_is_bit_identical():
     plain = gradients_of(part(), lambda model, x: model(x))
     again = gradients_of(part(), lambda model, x: checkpoint(model, x))
     for a, b in zip(plain, again, strict=True):
@@ -62,13 +62,13 @@ def test_gradients_of_every_order():
         (lambda x: checkpoint(lambda a: a, x), 1.0),
     ],
 )
-def test_a_variable_that_comes_in_twice_counts_twice_and_not_more(call, gradient, create_graph):
+def test_variable_passed_twice_receives_the_exact_gradient(call, gradient, create_graph):
     x = Variable(np.array(3.0))
     call(x).backward(create_graph=create_graph)
     assert x.grad == gradient
 
 
-def test_generators_of_layers_draw_again_what_they_drew():
+def test_repetition_draws_the_same_random_numbers():
     inner, outer = Dropout(0.5, rng=0), Dropout(0.5, rng=1)
     plain_inner, plain_outer = copy.deepcopy((inner, outer))
     x = Variable(np.ones(100))
@@ -81,7 +81,7 @@ def test_generators_of_layers_draw_again_what_they_drew():
     assert (inner.state_dict(), outer.state_dict()) == state, "a backward pass draws nothing"
 
 
-def test_what_lies_between_is_not_kept():
+def test_checkpoints_reduce_peak_memory():
     def peak(call):
         W = Parameter(np.eye(100))
         h = Variable(np.ones((1000, 100)))
@@ -103,7 +103,7 @@ def test_what_lies_between_is_not_kept():
     assert peak(checkpoint) < 0.4 * peak(lambda f, h: f(h))
 
 
-def test_one_result_of_a_pair_alone_and_a_tuple_of_one():
+def test_tuple_of_one_result():
     x = Variable(X)
     (y,) = checkpoint(lambda x: (x * 2.0,), x)
     y.backward()

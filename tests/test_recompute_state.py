@@ -87,7 +87,9 @@ def trained(call: Any, layer: Any, backward_passes: int, truncated: bool) -> lis
 @pytest.mark.parametrize("truncated", [True, False])
 @pytest.mark.parametrize("backward_passes", [0, 1, 2])
 @pytest.mark.parametrize("name", layers())
-def test_a_kept_state_moves_once_and_no_number_differs(name: str, backward_passes: int, truncated: bool) -> None:
+def test_carried_state_advances_once_and_results_are_identical(
+    name: str, backward_passes: int, truncated: bool
+) -> None:
     make = layers()[name]
     same(
         trained(checkpoint, make(), backward_passes, truncated),
@@ -96,7 +98,7 @@ def test_a_kept_state_moves_once_and_no_number_differs(name: str, backward_passe
 
 
 @pytest.mark.parametrize("name", ["GRU", "LSTM", "book"])
-def test_a_block_of_several_steps_and_one_inside_another(name: str) -> None:
+def test_blocks_of_several_steps_and_nested_checkpoints(name: str) -> None:
     def numbers(call: Any, inner: Any) -> list[np.ndarray]:
         layer = layers()[name]()
         xs = [Variable(x) for x in STEPS]
@@ -120,7 +122,7 @@ def test_a_block_of_several_steps_and_one_inside_another(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["GRU", "LSTM", "book"])
-def test_gradients_of_second_order_flow_through_the_state(name: str) -> None:
+def test_second_derivatives_through_the_carried_state(name: str) -> None:
     def penalty(x: Any, call: Any) -> Any:
         layer = layers()[name]()
         x = x if isinstance(x, Variable) else Variable(x)
@@ -138,7 +140,7 @@ def test_gradients_of_second_order_flow_through_the_state(name: str) -> None:
     np.testing.assert_allclose(x.grad, found, rtol=1e-5, atol=1e-8)
 
 
-def test_averages_of_batch_normalisation_move_once() -> None:
+def test_running_statistics_are_updated_once() -> None:
     def numbers(call: Any, passes: int) -> list[np.ndarray]:
         model = L.Sequential(L.Linear(4, rng=0), L.BatchNorm(), F.tanh, L.BatchNorm())
         result = []
@@ -154,7 +156,7 @@ def test_averages_of_batch_normalisation_move_once() -> None:
         same(numbers(checkpoint, passes), numbers(plain, passes))
 
 
-def test_averages_remain_the_same_arrays() -> None:
+def test_running_statistics_remain_the_same_arrays() -> None:
     layer = L.BatchNorm(in_size=3, dtype=np.float64)
     mean = layer.avg_mean
     y = checkpoint(layer, Variable(STEPS[0]))
@@ -165,7 +167,7 @@ def test_averages_remain_the_same_arrays() -> None:
     assert mean.any()
 
 
-def test_random_numbers_are_the_same_where_the_first_call_draws_weights() -> None:
+def test_random_numbers_are_identical_for_lazy_weights() -> None:
     def numbers(call: Any) -> list[np.ndarray]:
         passus.random.seed(3)
         model = L.Sequential(
@@ -179,7 +181,7 @@ def test_random_numbers_are_the_same_where_the_first_call_draws_weights() -> Non
     same(numbers(checkpoint), numbers(plain))
 
 
-def test_a_parameter_that_the_first_call_draws_is_not_drawn_anew() -> None:
+def test_lazy_parameter_is_initialized_once() -> None:
     draws = iter([1.0, 2.0, 3.0])
     layer = L.Linear(2, nobias=True, initializer=lambda shape, dtype, rng: np.full(shape, next(draws), dtype))
     x = Variable(STEPS[0].astype(np.float32))
@@ -203,7 +205,7 @@ class Auxiliary(L.Layer):
         return x * self.scale
 
 
-def test_gradients_flow_to_what_is_left_in_an_attribute_and_to_nothing_unused() -> None:
+def test_gradients_flow_through_assigned_attributes_only_if_used() -> None:
     layer, x = Auxiliary(), Variable(np.array([0.0, 2.0]))
     with np.errstate(divide="ignore"):
         checkpoint(layer, x).sum().backward()
@@ -216,7 +218,7 @@ def test_gradients_flow_to_what_is_left_in_an_attribute_and_to_nothing_unused() 
     np.testing.assert_array_equal(layer.scale.grad, 4.0)
 
 
-def test_the_graphs_of_earlier_steps_are_freed() -> None:
+def test_graphs_of_earlier_steps_are_freed() -> None:
     layer, x = Auxiliary(), Variable(np.array([1.0, 2.0]))
     gc.collect()
     gc.disable()
@@ -232,7 +234,7 @@ def test_the_graphs_of_earlier_steps_are_freed() -> None:
         gc.enable()
 
 
-def test_a_layer_that_each_call_makes() -> None:
+def test_layer_created_inside_the_checkpoint() -> None:
     def f(x: Any) -> Any:
         layer = Auxiliary()
         return layer(x) + layer.log
@@ -242,7 +244,7 @@ def test_a_layer_that_each_call_makes() -> None:
     np.testing.assert_array_equal(x.grad, [3.0, 2.5])
 
 
-def test_an_input_that_a_layer_keeps_is_the_input() -> None:
+def test_attribute_holding_the_input_is_the_input() -> None:
     class Last(L.Layer):
         x: Any = None
 
@@ -275,7 +277,7 @@ def test_objects_other_than_layers_take_snapshots_themselves() -> None:
         np.testing.assert_array_equal(x.grad, np.full(3, 9.0))
 
 
-def test_a_cache_of_keys_and_values_is_appended_to_once() -> None:
+def test_key_value_cache_is_appended_once() -> None:
     rng = np.random.default_rng(0)
     keys, queries = rng.standard_normal((2, 2, 3, 4), np.float32), rng.standard_normal((2, 2, 1, 4), np.float32)
     cache = L.KeyValueCache(8)
@@ -295,7 +297,7 @@ def test_a_cache_of_keys_and_values_is_appended_to_once() -> None:
     np.testing.assert_allclose(x.grad.data, expected.grad.data, rtol=1e-5, atol=1e-6)
 
 
-def test_a_parameter_that_was_updated_before_the_repetition_is_named() -> None:
+def test_parameter_updated_before_the_repetition_raises() -> None:
     layer, x = L.Linear(2, in_size=3, dtype=np.float64), Variable(STEPS[0])
     y = checkpoint(layer, x)
     y.sum().backward()
@@ -304,7 +306,7 @@ def test_a_parameter_that_was_updated_before_the_repetition_is_named() -> None:
         y.sum().backward()
 
 
-def test_after_an_error_in_the_repetition_the_state_is_the_newest() -> None:
+def test_error_in_the_repetition_keeps_the_newest_state() -> None:
     layer, calls = L.GRU(6, 3, rng=0), []
 
     def f(x: Any) -> Any:

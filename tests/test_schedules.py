@@ -64,7 +64,7 @@ AGAINST_TORCH = {
 
 
 @pytest.mark.parametrize(("ours", "theirs"), AGAINST_TORCH.values(), ids=AGAINST_TORCH.keys())
-def test_rates_are_those_of_pytorch(ours: Any, theirs: Any) -> None:
+def test_rates_agree_with_pytorch(ours: Any, theirs: Any) -> None:
     # PyTorch multiplies its rates up step by step, and that rounds.
     assert [ours(t) for t in range(STEPS)] == pytest.approx(rates_of_torch(theirs, 0.3), rel=1e-11, abs=1e-15)
 
@@ -73,19 +73,19 @@ def test_rates_are_those_of_pytorch(ours: Any, theirs: Any) -> None:
     ("schedule", "last"),
     [(S.polynomial(1.0, 5, lr_end=0.1), 0.1), (S.cosine(1.0, 5, 0.1), 0.1), (S.one_cycle(1.0, 5), 4e-6)],
 )
-def test_a_schedule_that_ends_stays_where_it_ended(schedule: Any, last: float) -> None:
+def test_finished_schedule_returns_its_last_value(schedule: Any, last: float) -> None:
     assert schedule(5) == schedule(1000) == pytest.approx(last, rel=1e-12)
 
 
 @pytest.mark.parametrize("warm", [0.0, 0.05, 0.1])
-def test_one_cycle_without_a_way_up_begins_near_the_top(warm: float) -> None:
+def test_one_cycle_with_short_warmup_starts_near_the_maximum(warm: float) -> None:
     rates = [S.one_cycle(1.0, 10, warm=warm)(t) for t in range(10)]
     assert rates == sorted(rates, reverse=True)
     assert rates[0] > 0.9
     assert rates[-1] == pytest.approx(4e-6)
 
 
-def test_restarts_far_away() -> None:
+def test_cosine_restarts_at_large_steps() -> None:
     assert S.cosine_restarts(1.0, 10)(10**12) == 1.0
     assert S.cosine_restarts(1.0, 10, stretch=2)(10 * (2**30 - 1)) == 1.0
 
@@ -122,7 +122,7 @@ def test_join_of_numbers_is_piecewise_constant() -> None:
         (lambda: S.OnPlateau(0.1, patience=-1), ArgumentError, "OnPlateau: patience is -1"),
     ],
 )
-def test_bad_values_are_refused(make: Any, error: Any, match: str) -> None:
+def test_bad_values_raise(make: Any, error: Any, match: str) -> None:
     with pytest.raises(error, match=match) as caught:
         make()
     assert isinstance(caught.value, PassusError)
@@ -132,7 +132,7 @@ LOSSES = [5.0, 4.0, 4.0, 3.9999, 4.0, 3.0, *[3.0] * 9, 1.0, 0.99995, *[1.0] * 9,
 
 
 @pytest.mark.parametrize("options", [{}, {"patience": 2}, {"patience": 0, "cooldown": 3}, {"patience": 1, "min": 0.05}])
-def test_on_plateau_is_that_of_pytorch(options: dict[str, Any]) -> None:
+def test_on_plateau_agrees_with_pytorch(options: dict[str, Any]) -> None:
     options = dict(options)
     lr_min = options.pop("min", 0.0)
     ours = S.OnPlateau(0.3, factor=0.5, lr_min=lr_min, **options)
@@ -145,7 +145,7 @@ def test_on_plateau_is_that_of_pytorch(options: dict[str, Any]) -> None:
         assert ours(0) == optimizer.param_groups[0]["lr"]
 
 
-def test_on_plateau_measures_a_fall_below_zero_too() -> None:
+def test_on_plateau_threshold_for_negative_values() -> None:
     # PyTorch's best * (1 - threshold) lies above a negative best: there, standing still counts as falling.
     lr = S.OnPlateau(1.0, factor=0.5, patience=0, threshold=0.1)
     lr.report(-1.0)
@@ -182,7 +182,7 @@ def test_on_plateau_resumes() -> None:
         ({"resting": 0.5}, DTypeError, "resting is a float"),
     ],
 )
-def test_on_plateau_takes_a_state_all_or_nothing(state: Any, error: Any, match: str) -> None:
+def test_on_plateau_rejects_bad_states_unchanged(state: Any, error: Any, match: str) -> None:
     lr = S.OnPlateau(0.3)
     before = lr.state_dict()
     with pytest.raises(error, match=match):
@@ -190,7 +190,7 @@ def test_on_plateau_takes_a_state_all_or_nothing(state: Any, error: Any, match: 
     assert lr.state_dict() == before
 
 
-def test_an_optimizer_follows_its_schedule() -> None:
+def test_optimizer_lr_follows_its_schedule() -> None:
     optimizer = SGD(lr=S.warmup(1.0, steps=4))
     assert optimizer.lr == 0.0
     optimizer.step = 3
@@ -200,7 +200,7 @@ def test_an_optimizer_follows_its_schedule() -> None:
 @pytest.mark.parametrize(
     "schedule", [S.exponential(1.0, 2.0), S.step(1.0, 1, 2.0), S.multi_step(1.0, range(1, 3000), 2.0)]
 )
-def test_a_rate_that_grows_out_of_range_is_infinite_and_no_rate(schedule: Any) -> None:
+def test_overflowing_rate_is_infinite_and_raises_on_update(schedule: Any) -> None:
     assert schedule(5) == 32
     assert schedule(3000) == np.inf
     optimizer = SGD(lr=lambda t: schedule(3000)).setup(Model(W=np.ones(2)))

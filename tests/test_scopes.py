@@ -62,7 +62,7 @@ SCOPES = pytest.mark.parametrize(
 
 
 @SCOPES
-def test_a_suspended_generator_does_not_reach_its_consumer(scope: Any, inside: Any) -> None:
+def test_suspended_generator_does_not_affect_its_consumer(scope: Any, inside: Any) -> None:
     def items() -> Iterator[bool]:
         with scope():
             yield inside()
@@ -78,7 +78,7 @@ def test_a_suspended_generator_does_not_reach_its_consumer(scope: Any, inside: A
 
 @SCOPES
 @pytest.mark.parametrize("first_to_end", [0, 1])
-def test_generators_may_end_in_any_order(scope: Any, inside: Any, first_to_end: int) -> None:
+def test_generators_can_end_in_any_order(scope: Any, inside: Any, first_to_end: int) -> None:
     def items() -> Iterator[bool]:
         with scope():
             yield inside()
@@ -94,7 +94,7 @@ def test_generators_may_end_in_any_order(scope: Any, inside: Any, first_to_end: 
 
 
 @SCOPES
-def test_a_generator_may_be_closed_in_another_thread_or_context(scope: Any, inside: Any) -> None:
+def test_generator_can_be_closed_in_another_thread_or_context(scope: Any, inside: Any) -> None:
     def items() -> Iterator[bool]:
         with scope():
             yield inside()
@@ -111,7 +111,7 @@ def test_a_generator_may_be_closed_in_another_thread_or_context(scope: Any, insi
 
 
 @SCOPES
-def test_an_abandoned_generator_leaves_nothing(scope: Any, inside: Any) -> None:
+def test_abandoned_generator_has_no_effect(scope: Any, inside: Any) -> None:
     def items() -> Iterator[None]:
         with scope():
             yield
@@ -126,7 +126,7 @@ def test_an_abandoned_generator_leaves_nothing(scope: Any, inside: Any) -> None:
 
 
 @SCOPES
-def test_a_context_manager_holds_for_its_block(scope: Any, inside: Any) -> None:
+def test_scope_in_a_context_manager(scope: Any, inside: Any) -> None:
     @contextmanager
     def evaluating() -> Iterator[None]:
         with scope():
@@ -155,12 +155,12 @@ def test_a_context_manager_holds_for_its_block(scope: Any, inside: Any) -> None:
 
 
 @pytest.fixture
-def without_graph() -> Iterator[None]:
+def no_grad_fixture() -> Iterator[None]:
     with no_grad():
         yield
 
 
-def test_a_fixture_holds_for_its_test(without_graph: None) -> None:
+def test_scope_in_a_fixture(no_grad_fixture: None) -> None:
     assert not recording()
 
 
@@ -210,7 +210,7 @@ def test_decorators(scope: Any, inside: Any) -> None:
 
 
 @SCOPES
-def test_a_class_is_not_decorated(scope: Any, inside: Any) -> None:
+def test_decorating_a_class_raises(scope: Any, inside: Any) -> None:
     with pytest.raises(DTypeError, match="decorate a function"):
 
         @scope()
@@ -219,7 +219,7 @@ def test_a_class_is_not_decorated(scope: Any, inside: Any) -> None:
 
 
 @SCOPES
-def test_one_instance_serves_several_threads_and_itself(scope: Any, inside: Any) -> None:
+def test_scope_instance_is_reentrant_and_thread_safe(scope: Any, inside: Any) -> None:
     shared = scope()
     wrong: list[str] = []
 
@@ -246,7 +246,7 @@ def test_one_instance_serves_several_threads_and_itself(scope: Any, inside: Any)
 
 
 @SCOPES
-def test_blocks_that_overlap(scope: Any, inside: Any) -> None:
+def test_overlapping_scopes(scope: Any, inside: Any) -> None:
     first, second = scope(), scope()
     first.__enter__()
     second.__enter__()
@@ -258,7 +258,7 @@ def test_blocks_that_overlap(scope: Any, inside: Any) -> None:
     assert not inside()
 
 
-def test_threads_of_a_loader_in_a_generator_see_its_switches() -> None:
+def test_loader_threads_inherit_switches_of_a_generator() -> None:
     class Switch(list[int]):
         def __getitem__(self, i: Any) -> Any:
             return Config.enable_backprop
@@ -283,7 +283,7 @@ def draw() -> float:
 
 
 @outside
-def test_a_seed_holds_in_all_threads_and_contexts() -> None:
+def test_seed_applies_to_all_threads_and_contexts() -> None:
     expected = np.random.default_rng(7).random(4).tolist()
     for sow in (lambda: seed(7), lambda: in_thread(lambda: seed(7)), lambda: copy_context().run(seed, 7)):
         sow()
@@ -295,7 +295,7 @@ async def drawing() -> float:
 
 
 @outside
-def test_a_thread_with_a_generator_of_its_own_is_left_alone() -> None:
+def test_seed_does_not_affect_a_thread_with_its_own_generator() -> None:
     def work() -> list[float]:
         with using_rng(1):
             a = draw()
@@ -311,7 +311,7 @@ def test_a_thread_with_a_generator_of_its_own_is_left_alone() -> None:
 
 
 @outside
-def test_a_seed_in_a_block_ends_with_it() -> None:
+def test_seed_inside_using_rng_ends_with_the_block() -> None:
     seed(0)
     with using_rng(1):
         seed(2)

@@ -18,35 +18,35 @@ trees = st.dictionaries(names, st.recursive(st.integers(), lambda t: st.dictiona
 
 
 @given(trees)
-def test_unflatten_undoes_flatten(tree: dict[str, Any]) -> None:
+def test_unflatten_inverts_flatten(tree: dict[str, Any]) -> None:
     leaves = flatten(tree)
     assert unflatten(leaves) == tree
     assert not any(isinstance(leaf, dict) and leaf for leaf in leaves.values())
 
 
-def test_the_order_of_leaves_is_that_of_the_tree() -> None:
+def test_flatten_preserves_order() -> None:
     assert list(flatten({"b": {"z": 1, "a": 2}, "a": 3})) == ["b.z", "b.a", "a"]
 
 
 @pytest.mark.parametrize("tree", [{3: 1}, {"a": {"": 1}}, {"a.b": 1, "a": {"b": 2}}])
-def test_flatten_refuses_names_that_would_be_lost(tree: Any) -> None:
+def test_flatten_of_ambiguous_names_raises(tree: Any) -> None:
     with pytest.raises(ArgumentError, match="flatten: "):
         flatten(tree)
 
 
-def test_flatten_refuses_what_is_no_tree() -> None:
+def test_flatten_of_a_list_raises() -> None:
     with pytest.raises(DTypeError, match="flatten: a list is not a state"):
         flatten([1])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("leaves", [{"a": 1, "a.b": 2}, {"a.b": 2, "a": 1}, {"a": {}, "a.b": 2}])
-def test_unflatten_refuses_a_leaf_that_is_a_branch_too(leaves: Any) -> None:
+def test_unflatten_of_a_leaf_that_is_also_a_branch_raises(leaves: Any) -> None:
     with pytest.raises(ArgumentError, match="unflatten: a"):
         unflatten(leaves)
     assert leaves.get("a", {}) in ({}, 1), "a leaf is never changed"
 
 
-def test_compare_lists_everything_that_does_not_fit() -> None:
+def test_compare_lists_all_mismatches() -> None:
     expected = {"gone": np.zeros(1), "W": np.zeros((2, 3)), "b": np.zeros(3), "n": np.zeros(1), "fine": np.zeros(2)}
     state = {
         "new": np.zeros(1),
@@ -78,17 +78,17 @@ def test_compare_shortens_a_long_list() -> None:
 
 
 @pytest.mark.parametrize("spec", [Spec(None), Spec((None, 3)), Spec((2, 3)), Spec((None, None), np.dtype(np.float32))])
-def test_a_spec_may_leave_lengths_open(spec: Spec) -> None:
+def test_spec_with_unknown_lengths_accepts_any_length(spec: Spec) -> None:
     compare({"W": spec}, {"W": np.zeros((2, 3), np.float32)}, "layer")
 
 
 @pytest.mark.parametrize("spec", [Spec((None, 4)), Spec((None,)), Spec((2, 3), np.dtype(np.float64))])
-def test_a_spec_is_checked_as_far_as_it_says(spec: Spec) -> None:
+def test_spec_mismatch_raises(spec: Spec) -> None:
     with pytest.raises(WeightsError, match=r"of another .*: W"):
         compare({"W": spec}, {"W": np.zeros((2, 3), np.float32)}, "layer")
 
 
-def test_an_open_length_is_shown_as_a_question_mark() -> None:
+def test_unknown_length_is_shown_as_a_question_mark() -> None:
     with pytest.raises(WeightsError, match=r"W \(2, 3\) instead of \(\?, 4\)"):
         compare({"W": Spec((None, 4))}, {"W": np.zeros((2, 3))}, "layer")
 
@@ -119,7 +119,7 @@ class Number:
         self.value = state["value"]
 
 
-def test_parts_are_loaded_all_or_none() -> None:
+def test_load_all_loads_all_or_none() -> None:
     parts = [Number(1), Number(2), Number(3)]
     load_all(zip(parts, [{"value": 4}, {"value": 5}, {"value": 6}], strict=True))
     assert [part.value for part in parts] == [4, 5, 6]

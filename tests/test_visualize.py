@@ -53,7 +53,7 @@ def test_edges_go_from_inputs_to_outputs() -> None:
     }  # fmt: skip
 
 
-def test_a_variable_used_twice_is_drawn_once_with_two_arrows() -> None:
+def test_variable_used_twice_is_one_node_with_two_edges() -> None:
     x = Variable(np.array(1.0), name="x")
     graph = get_dot_graph(x + x, verbose=False)
     assert labels(graph).count("x") == 1
@@ -78,7 +78,7 @@ def test_a_leaf_and_a_variable_without_data() -> None:
 @pytest.mark.parametrize(
     "name", ['say "x"', "back\\slash", "two\nlines", "größe λ 数", "a & b &lt;", "bell\a\0", "\udc80"]
 )
-def test_any_name_is_a_quoted_string_that_dot_can_read(name: str) -> None:
+def test_any_name_is_a_quoted_string(name: str) -> None:
     graph = get_dot_graph(Variable(np.array(1.0), name=name))
     assert len(graph.splitlines()) == 3
     assert len(labels(graph)) == 1
@@ -100,7 +100,7 @@ def test_graphs_of_second_derivatives() -> None:
     assert {"Cos", "x"} <= set(labels(get_dot_graph(gx, verbose=False)))
 
 
-def test_only_variables_have_a_graph() -> None:
+def test_graph_of_an_array_raises() -> None:
     with pytest.raises(DTypeError, match="ndarray is not supported"):
         get_dot_graph(np.array(1.0))  # type: ignore[arg-type]
 
@@ -113,7 +113,7 @@ def test_pictures_are_drawn(tmp_path: Path, ending: str, start: bytes) -> None:
 
 
 @needs_dot
-def test_names_appear_in_the_picture_as_they_are(tmp_path: Path) -> None:
+def test_names_are_escaped_in_svg(tmp_path: Path) -> None:
     x = Variable(np.array(1.0), name='"λ" \\ &amp; <b>')
     picture = plot_dot_graph(x, verbose=False, to_file=tmp_path / "x.svg").read_text()
     assert "λ" in picture
@@ -121,12 +121,12 @@ def test_names_appear_in_the_picture_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["graph", "graph.txt", "graph.", ".png; rm -r"])
-def test_an_unknown_ending_is_refused(name: str) -> None:
+def test_unknown_file_suffix_raises(name: str) -> None:
     with pytest.raises(ArgumentError, match="use one of the suffixes"):
         plot_dot_graph(squared_sum(), to_file=name)
 
 
-def test_a_missing_dot_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_dot_raises_with_the_package_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DependencyError, match="apt-get install graphviz"):
         plot_dot_graph(squared_sum(), to_file=tmp_path / "z.png")
@@ -147,7 +147,7 @@ def fake_dot(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return calls
 
 
-def test_dot_is_run_without_a_shell_and_never_sees_the_path(tmp_path: Path, fake_dot: list[Any]) -> None:
+def test_dot_runs_without_a_shell_and_without_the_path(tmp_path: Path, fake_dot: list[Any]) -> None:
     path = tmp_path / "-o $(touch x).png"
     assert plot_dot_graph(squared_sum(), to_file=path) == path
     [(command, options)] = fake_dot
@@ -157,7 +157,7 @@ def test_dot_is_run_without_a_shell_and_never_sees_the_path(tmp_path: Path, fake
     assert path.read_bytes() == b"picture"
 
 
-def test_an_error_of_dot_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_dot: list[Any]) -> None:
+def test_error_of_dot_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_dot: list[Any]) -> None:
     failed = SimpleNamespace(returncode=1, stdout=b"", stderr=b"no memory\n")
     monkeypatch.setattr(subprocess, "run", lambda *args, **options: failed)
     with pytest.raises(ArgumentError, match="no memory"):
@@ -165,7 +165,7 @@ def test_an_error_of_dot_is_passed_on(tmp_path: Path, monkeypatch: pytest.Monkey
     assert not (tmp_path / "z.png").exists()
 
 
-def test_a_place_where_no_picture_can_be_written_is_named(tmp_path: Path, fake_dot: list[Any]) -> None:
+def test_invalid_output_path_raises(tmp_path: Path, fake_dot: list[Any]) -> None:
     with pytest.raises(PathError, match="no such folder"):
         plot_dot_graph(squared_sum(), to_file=tmp_path / "new" / "z.png")
     with pytest.raises(DTypeError, match="not a path"):
@@ -173,7 +173,7 @@ def test_a_place_where_no_picture_can_be_written_is_named(tmp_path: Path, fake_d
 
 
 @pytest.mark.parametrize(("ending", "shown"), [("png", True), ("pdf", False)])
-def test_a_notebook_shows_the_picture(
+def test_notebook_shows_the_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_dot: list[Any], ending: str, shown: bool
 ) -> None:
     ipython = SimpleNamespace(

@@ -181,7 +181,7 @@ def test_truncated_backpropagation():
 # Broadcasting, dtypes and needs.
 
 
-def test_the_engine_undoes_broadcasting_and_dtypes():
+def test_engine_reduces_gradients_to_the_shape_and_dtype_of_inputs():
     class Plus(Function):
         def forward(self, a, b):
             return a + b

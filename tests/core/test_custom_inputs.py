@@ -89,7 +89,7 @@ def test_inputs_are_given_one_by_one(inputs):
         Add()(type(inputs)([a, b]))
 
 
-def test_the_data_of_an_array_is_refused():
+def test_data_attribute_of_an_array_raises():
     y = F.softmax(np.ones((1, 2)))
     for wrong in (lambda: F.exp(y.data), lambda: Variable(y.data), lambda: leaf(1.0) * y.data):
         with pytest.raises(

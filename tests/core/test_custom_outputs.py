@@ -114,7 +114,7 @@ def test_an_identity_returns_its_input():
 
 
 @pytest.mark.parametrize("result", [None, "no", {"y": np.ones(2)}])
-def test_other_results_are_refused(result):
+def test_unsupported_results_of_forward_raise(result):
     class Odd(Function):
         def forward(self, x):
             return result
@@ -123,7 +123,7 @@ def test_other_results_are_refused(result):
         Odd()(leaf(1.0))
 
 
-def test_a_variable_made_in_forward_is_refused():
+def test_variable_returned_by_forward_raises():
     class Odd(Function):
         def forward(self, x):
             return Variable(x * 2)

@@ -84,7 +84,7 @@ def test_backward_reaches_the_leaf(seed):
     assert str(x.grad if seed is None else x.grad / seed) == EXACT
 
 
-def test_the_functions_of_passus_give_the_same_digits(capsys):
+def test_functions_of_passus_agree_with_user_defined_ones(capsys):
     x = Variable(np.array(0.5))
     square(exp(square(x))).backward()
     print(x.grad)
@@ -138,7 +138,7 @@ def test_generations():
 
 
 @pytest.mark.parametrize("data", [1.0, 1, [1.0, 2.0], (1.0,), np.float64(1.0)])
-def test_only_arrays_go_into_the_box(data):
+def test_variable_of_a_non_array_raises(data):
     with pytest.raises(TypeError, match=r"is not supported; write np\.array\("):
         Variable(data)
     with pytest.raises(TypeError, match="str is not supported; pass a NumPy array"):
@@ -147,7 +147,7 @@ def test_only_arrays_go_into_the_box(data):
         Variable(Variable(np.array(1.0)))
 
 
-def test_results_without_axes_are_arrays():
+def test_results_of_0d_arrays_are_arrays():
     x = Variable(np.array(3.0))
     for y in (square(x), x * 2.0, (x * x).sum(), exp(np.array(1.0)), x + np.array(1.0)):
         data = y.data if isinstance(y, Variable) else y

@@ -28,7 +28,7 @@ def accumulate(value: Any) -> np.ndarray:
     return s
 
 
-FORMS = {
+EXPRESSIONS = {
     "A.dot(x)": lambda v, x: np.eye(2).dot(x),
     "np.array([v, v])": lambda v, x: np.array([v, v]),
     "np.array([x, x])": lambda v, x: np.array([x, x]),
@@ -52,12 +52,12 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_gradient_that_would_be_lost_raises(form):
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_a_gradient_that_would_be_lost_raises(expression):
     v, x = Variable(np.array(2.0)), Variable(np.array([1.0, 2.0]))
     for a, b in [(v, x), (v * 1.0, x * 1.0), (passus.Parameter(v.data), passus.Parameter(x.data))]:
         with pytest.raises(DTypeError, match=r"lose(s its|s the| the) gradient.*x\.data"):
-            FORMS[form](a, b)
+            EXPRESSIONS[expression](a, b)
 
 
 def test_assigning_to_an_element_raises():
@@ -68,14 +68,14 @@ def test_assigning_to_an_element_raises():
     assert "F.stack" in str(caught.value.__cause__)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_nothing_is_lost_where_no_gradient_flows(form):
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_no_error_where_no_gradient_flows(expression):
     v, x = Variable(np.array(2.0)), Variable(np.array([1.0, 2.0]))
     with no_grad():
-        expected = FORMS[form](v.data, x.data)
-        np.testing.assert_array_equal(FORMS[form](v, x), expected)
+        expected = EXPRESSIONS[expression](v.data, x.data)
+        np.testing.assert_array_equal(EXPRESSIONS[expression](v, x), expected)
         np.testing.assert_array_equal(assign(0, v), [2.0, 0.0])
-    np.testing.assert_array_equal(FORMS[form](v.detach(), x.detach()), expected)
+    np.testing.assert_array_equal(EXPRESSIONS[expression](v.detach(), x.detach()), expected)
 
 
 def test_numbers_can_be_printed_and_compared(capsys):
@@ -155,7 +155,7 @@ def test_integers_are_indices_of_arrays():
         np.array([i, i])
 
 
-def test_a_log_of_losses_gets_advice():
+def test_array_of_losses_raises_with_advice():
     losses = [F.sum(Variable(np.ones(2))) for _ in range(2)]
     assert float(sum(losses) / len(losses)) == np.mean([loss.item() for loss in losses]) == 2.0
     with pytest.raises(DTypeError, match=r"For a log of losses, append loss\.item\(\)"):

@@ -14,7 +14,7 @@ from passus.functions import square
 from tests.core.graphs import leaf
 
 
-def test_backward_without_a_graph_says_why():
+def test_backward_without_a_graph_explains_the_cause():
     x = leaf(1.0)
     with no_grad():
         y = square(x)
@@ -31,7 +31,7 @@ def test_backward_without_a_graph_says_why():
         x.grad.backward()
 
 
-def test_a_seed_of_another_shape_is_refused():
+def test_seed_of_another_shape_raises():
     y = square(leaf(1.0, 2.0))
     with pytest.raises(ShapeError, match=r"shape \(3,\) does not fit data of shape \(2,\)"):
         y.grad = np.ones(3)
@@ -68,7 +68,7 @@ def test_a_failing_rule_changes_nothing_and_is_named():
         (lambda gy: "no", DTypeError, "returned a str"),
     ],
 )
-def test_what_a_rule_may_return(returned: Any, error: type[Exception], match: str):
+def test_invalid_results_of_a_rule_raise(returned: Any, error: type[Exception], match: str):
     class Odd(Function):
         def forward(self, x):
             return x * 1.0
@@ -102,7 +102,7 @@ def test_shapes_and_dtypes_that_do_not_fit_are_named():
 
 
 @pytest.mark.parametrize("seed", [np.ones(2), np.array(1.0), Variable(np.ones(2)), [1.0, 1.0], 1.0])
-def test_a_gradient_is_no_argument_of_backward(seed):
+def test_positional_gradient_for_backward_raises(seed):
     x = leaf(1.0, 2.0)
     y = square(x)
     with pytest.raises(DTypeError, match=r"does not take a gradient.*y\.grad = gy"):

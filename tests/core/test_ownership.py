@@ -15,7 +15,7 @@ from passus.functions import exp, mul, square
 from tests.core.graphs import leaf
 
 
-def test_a_training_step_leaves_no_reference_cycle():
+def test_training_step_leaves_no_reference_cycle():
     W, x = Parameter(np.ones((3, 2))), np.ones((4, 3))
 
     def step():

@@ -63,7 +63,7 @@ def test_switches_belong_to_one_task():
     assert asyncio.run(both()) == [False, True]
 
 
-def test_no_grad_in_one_thread_does_not_touch_another():
+def test_no_grad_in_one_thread_does_not_affect_another():
     inside, done = threading.Event(), threading.Event()
 
     def other():

@@ -80,7 +80,7 @@ def test_assigned_data_must_be_arrays():
     assert not x.requires_grad
 
 
-def test_updates_as_learners_write_them():
+def test_in_place_updates_of_data():
     x = Variable(np.array([1.0, 2.0]))
     array = x.data
     square(x).backward()
@@ -91,7 +91,7 @@ def test_updates_as_learners_write_them():
     assert array[0] == 0.0
 
 
-def test_updates_without_axes():
+def test_in_place_updates_of_0d_data():
     x = Variable(np.array(3.0))
     square(x).backward()
     x.data = x.data - 0.5 * x.grad.data
@@ -102,7 +102,7 @@ def test_updates_without_axes():
     assert x.grad == 12.0
 
 
-def test_identity_is_the_key():
+def test_variables_are_hashed_by_identity():
     x, y = Variable(np.ones(2)), Variable(np.ones(2))
     assert {x: 1, y: 2}[y] == 2
     assert len({x, y, x}) == 2
@@ -135,7 +135,7 @@ def test_detach_shares_the_array_but_not_the_graph():
     assert np.shares_memory(y.data, y.detach().data)
 
 
-def test_an_array_subclass_is_seen_as_an_array(tmp_path):
+def test_array_subclass_is_viewed_as_ndarray(tmp_path):
     mapped = np.memmap(tmp_path / "x", np.float32, "w+", shape=(3,))
     assert type(Variable(mapped).data) is np.ndarray
     assert type(square(Variable(mapped)).data) is np.ndarray

@@ -21,7 +21,7 @@ from passus.utils import get_conv_outsize, get_dot_graph, pair, plot_dot_graph
 # Steps 24 to 36: graphs and higher derivatives.
 
 
-def test_a_graph_is_drawn():
+def test_get_dot_graph():
     x, y = Variable(np.array(1.0), "x"), Variable(np.array(1.0), "y")
     z = (x + y) ** 2
     z.name = "z"
@@ -30,7 +30,7 @@ def test_a_graph_is_drawn():
     assert all(name in dot for name in ("x", "y", "z", "Add", "Pow"))
 
 
-def test_the_sine_as_a_taylor_series():
+def test_taylor_series_of_the_sine():
     def my_sin(x, threshold=1e-150):
         y = 0.0
         for i in range(100_000):
@@ -81,7 +81,7 @@ def test_derivatives_of_the_sine_over_a_range():
         np.testing.assert_allclose(log, f(x.data), atol=1e-12)
 
 
-def test_the_graph_of_a_higher_derivative(tmp_path):
+def test_plot_of_a_higher_derivative(tmp_path):
     x = Variable(np.array(1.0), "x")
     y = F.tanh(x)
     y.backward(create_graph=True)
@@ -146,7 +146,7 @@ def sine_data():
     return x, np.sin(2 * np.pi * x) + rng.random((100, 1))
 
 
-def test_a_network_of_two_linear_steps_by_hand():
+def test_two_layer_network_by_hand():
     x, y = sine_data()
     rng = np.random.default_rng(1)
     W1, b1 = Variable(0.01 * rng.standard_normal((1, 10))), Variable(np.zeros(10))
@@ -194,7 +194,7 @@ def test_models_and_optimizers(build, optimizer):
     assert loss.dtype == np.float32
 
 
-def test_layers_hold_parameters_in_order():
+def test_layers_list_parameters_in_order():
     layer = Layer()
     layer.p1 = Parameter(np.array(1.0))
     layer.p2 = Parameter(np.array(2.0))
@@ -208,7 +208,7 @@ def test_layers_hold_parameters_in_order():
     assert [p.shape for p in model.params()] == [(2, 5), (5,), (5, 3), (3,)]
 
 
-def test_a_function_class_of_ones_own():
+def test_user_defined_function():
     class Softplus(Function):
         def forward(self, x):
             return np.log1p(np.exp(x))
@@ -243,7 +243,7 @@ def test_classification_of_four_points():
 # Steps 48 to 54: data, training, saving, dropout.
 
 
-def test_the_spiral_in_batches_by_hand():
+def test_spiral_in_batches_by_hand():
     passus.random.seed(1)
     x, t = passus.datasets.get_spiral(train=True)
     assert (x.shape, x.dtype, t.dtype.kind) == ((300, 2), np.float32, "i")
@@ -302,7 +302,7 @@ def test_datasets_transforms_and_loaders():
     assert batches[0][0].dtype == np.float32
 
 
-def test_gpu_is_asked_for_politely():
+def test_cuda_without_cupy():
     assert passus.cuda.gpu_enable is False
     assert passus.cuda.get_array_module(np.ones(1)) is np
     assert passus.cuda.as_numpy(Variable(np.ones(1))).shape == (1,)
@@ -336,13 +336,13 @@ def test_dropout():
 # Steps 55 to 57: convolution.
 
 
-def test_sizes_of_what_a_convolution_makes():
+def test_output_sizes_of_convolution():
     (H, W), (KH, KW), (SH, SW), (PH, PW) = (4, 4), (3, 3), pair(1), pair(1)
     assert (get_conv_outsize(H, KH, SH, PH), get_conv_outsize(W, KW, SW, PW)) == (4, 4)
 
 
 @pytest.mark.parametrize("batch", [1, 10])
-def test_patches_are_rows_of_a_matrix(batch):
+def test_im2col_returns_patches_as_rows(batch):
     x = np.random.default_rng(0).random((batch, 3, 7, 7))
     rows = F.im2col(x, kernel_size=5, stride=1, pad=0, to_matrix=True)
     assert rows.shape == (9 * batch, 75)
@@ -361,7 +361,7 @@ def test_convolution(conv2d):
     np.testing.assert_allclose(x.grad.data[0, :, 7, 7], W.data.sum(axis=(0, 2, 3)))
 
 
-def test_a_network_of_convolutions():
+def test_convolutional_network_learns():
     class Net(Model):
         def __init__(self):
             super().__init__()

@@ -24,19 +24,19 @@ ENGINE = "Variable Function as_variable as_array setup_variable".split()  # noqa
 
 
 @pytest.mark.parametrize("name", [*OPERATORS, *SWITCHES, *ENGINE, "Parameter", "test_mode"])
-def test_core_has_dezeros_names(name: str) -> None:
+def test_core_exports_dezero_names(name: str) -> None:
     expected = getattr(F, name) if name in OPERATORS else getattr(passus, name)
     assert getattr(passus.core, name) is expected
     assert name in passus.core.__all__
 
 
 @pytest.mark.parametrize("name", [*OPERATORS, *SWITCHES, *ENGINE])
-def test_the_simple_core_is_the_core(name: str) -> None:
+def test_core_simple_exports_the_names_of_core(name: str) -> None:
     assert getattr(passus.core_simple, name) is getattr(passus.core, name)
     assert not hasattr(passus.core_simple, "Parameter"), "DeZero's has none either"
 
 
-def test_the_classes_of_operators_are_called_as_in_the_book() -> None:
+def test_operator_classes_are_callable_as_in_the_book() -> None:
     x = Variable(np.array(3.0))
     y = passus.core.Add()(passus.core.Pow(2)(x), passus.core.Neg()(x))
     y.backward()
@@ -58,7 +58,7 @@ def test_newtons_method_on_the_simple_core() -> None:
 
 
 @pytest.mark.parametrize("x", [Variable(np.ones(2)), Parameter(np.ones(2)), Variable(None)], ids=str)
-def test_variables_are_moved_in_place(x: Variable) -> None:
+def test_to_cpu_and_to_gpu_work_in_place(x: Variable) -> None:
     before = x.data
     assert x.to_cpu() is None
     assert x.data is before
@@ -68,7 +68,7 @@ def test_variables_are_moved_in_place(x: Variable) -> None:
         assert x.data is before
 
 
-def test_a_variable_goes_to_another_device(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_to_gpu_replaces_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passus.functions.binding, "to_cupy", lambda x: x + 1)  # As far as can be told here.
     x = Variable(np.ones(2))
     x.to_gpu()
@@ -93,7 +93,7 @@ def test_a_variable_goes_to_another_device(monkeypatch: pytest.MonkeyPatch) -> N
     ],
     ids=lambda x: type(x).__name__,
 )
-def test_numbers_are_attributes(optimizer: Any, numbers: dict[str, float]) -> None:
+def test_optimizer_options_are_attributes(optimizer: Any, numbers: dict[str, float]) -> None:
     assert {name: getattr(optimizer, name) for name in numbers} == numbers
     for name in numbers.keys() - {"t"}:
         setattr(optimizer, name, 0.25)
@@ -125,7 +125,7 @@ def nested() -> L.Layer:
     return model
 
 
-def test_params_by_name_are_those_of_the_attributes() -> None:
+def test_params_and_flatten_params_of_dezero() -> None:
     model = nested()
     assert list(model._params) == ["l1", "p2", "blocks"]
     assert model._params >= {"l1", "p2"}
@@ -143,7 +143,7 @@ def test_params_by_name_are_those_of_the_attributes() -> None:
 
 
 @pytest.mark.parametrize("name", ["RNN", "LSTM"])
-def test_recurrent_layers_are_made_as_in_dezero(name: str) -> None:
+def test_recurrent_layers_follow_the_interface_of_dezero(name: str) -> None:
     layer = getattr(L, name)(5, in_size=3)
     assert layer.h is None
     h = layer(np.ones((2, 3), np.float32))
@@ -157,7 +157,7 @@ def test_recurrent_layers_are_made_as_in_dezero(name: str) -> None:
     [passus.DataLoader(np.arange(7), 3), passus.SeqDataLoader(np.arange(7), 3)],
     ids=["DataLoader", "SeqDataLoader"],
 )
-def test_loaders_know_their_sizes(loader: Any) -> None:
+def test_loaders_have_dezero_attributes(loader: Any) -> None:
     assert (loader.data_size, loader.batch_size, loader.max_iter) == (7, 3, 3)
     assert loader.to_cpu().gpu is False
 
@@ -170,7 +170,7 @@ def test_loaders_know_their_sizes(loader: Any) -> None:
     ],
     ids=["vector", "image"],
 )
-def test_one_example_in_training_gives_beta_and_a_warning(call: Any) -> None:
+def test_batch_norm_of_one_example_returns_beta_and_warns(call: Any) -> None:
     layer = L.BatchNorm(in_size=2)
     layer.beta.data = np.array([0.5, -0.5], np.float32)
     with pytest.warns(PassusWarning, match=r"batch_norm: a training batch has one number.*test_mode\(\)"):
@@ -198,7 +198,7 @@ def test_one_example_in_training_gives_beta_and_a_warning(call: Any) -> None:
         lambda: F.LogSoftmax()(Variable(np.array([[0.0, 9.0]]))) * -1.0,
     ],
 )
-def test_classes_of_functions_are_made_as_in_dezero(call: Any) -> None:
+def test_function_classes_accept_dezero_arguments(call: Any) -> None:
     y = call()
     assert abs(y.data.flat[0] - 9.0) < 1e-3
     y.backward()

@@ -15,14 +15,14 @@ PROGRAMS = [(s, e, w) for s in SQUARE for e in EXP for w in WALKS if (s, w) != (
 
 
 @pytest.mark.parametrize(("square", "exponential", "walk"), PROGRAMS)
-def test_the_derivative_of_three_functions(square, exponential, walk, capsys):
+def test_derivative_of_three_composed_functions(square, exponential, walk, capsys):
     program = SQUARE[square] + EXP[exponential] + FUNCTIONS + WALKS[walk] + "\nprint(x.grad)\n"
     assert float(run(program, capsys)) == pytest.approx(3.297442541400256, rel=1e-15)
 
 
 @pytest.mark.parametrize("square", SQUARE)
 @pytest.mark.parametrize("addition", ADD)
-def test_sums_and_variables_that_are_used_twice(addition, square, capsys):
+def test_sums_and_variables_used_twice(addition, square, capsys):
     program = """
 x = Variable(np.array(2.0)); y = Variable(np.array(3.0))
 z = add(square(x), square(y))
@@ -47,7 +47,7 @@ print(y.data, x.grad)
     assert out.split() == ["13.0", "4.0", "6.0", "2.0", "3.0", "162.0", "216.0"]
 
 
-def test_a_graph_with_constants_is_walked_by_hand(capsys):
+def test_graph_with_constants_can_be_traversed(capsys):
     program = """
 x = Variable(np.array(2.0))
 y = 3 * x ** 2 - 1 + np.array(4.0) / x
@@ -78,7 +78,7 @@ print([float(v.data) for f in [y.creator] for v in f.inputs])
     assert run(program, capsys) == "True 15\n[11.0, 2.0]\n"
 
 
-def test_an_empty_box(capsys):
+def test_variable_without_data(capsys):
     program = """
 x = Variable(None)
 print(x.data, x.grad, x.creator, repr(x))
@@ -157,7 +157,7 @@ class SquareTest(unittest.TestCase):
 @pytest.mark.parametrize(
     "arguments", [["-m", "unittest", "test_square"], ["-m", "unittest", "discover"], ["test_square.py"]]
 )
-def test_unit_tests_of_learners(arguments, tmp_path: Path):
+def test_unittest_programs_of_readers(arguments, tmp_path: Path):
     (tmp_path / "test_square.py").write_text(UNIT_TESTS + "\nif __name__ == '__main__':\n    unittest.main()\n")
     done = subprocess.run([sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr
@@ -165,7 +165,7 @@ def test_unit_tests_of_learners(arguments, tmp_path: Path):
 
 
 @pytest.mark.parametrize("own", ["F.matmul(x, W)", "MatMul()(x, W)"])
-def test_intermediate_results_are_released(own, capsys):
+def test_data_released_in_the_forward_pass(own, capsys):
     """Step 43: ``t.data = None`` between the product and the sum."""
     program = f"""
 import passus.functions as F

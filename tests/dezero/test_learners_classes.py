@@ -120,7 +120,7 @@ class Step(Function):
 
 
 @pytest.mark.parametrize("classes", SUBCLASSES)
-def test_classes_that_grow_by_subclassing(classes, capsys):
+def test_subclassed_variable_and_function(classes, capsys):
     functions = SQUARE["input.data"] + EXP["input.data"]
     program = f"""{SUBCLASSES[classes]}
 Function = Step
@@ -135,7 +135,7 @@ print(x.grad)
 
 
 @pytest.mark.parametrize("classes", ["steps 13 to 16", "step 17, its own call and the walk of passus"])
-def test_branches_of_classes_that_grow_by_subclassing(classes, capsys):
+def test_branches_with_subclassed_variable_and_function(classes, capsys):
     program = f"""{SUBCLASSES[classes]}
 Function = Step
 {SQUARE["inputs[0].data"]}{ADD["plain"]}

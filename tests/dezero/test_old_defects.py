@@ -48,7 +48,7 @@ def test_e4_l9_parameters_are_float32(make):
     assert {p.dtype for p in layer.params()} == {np.dtype(np.float32)}
 
 
-def test_e5_numbers_do_not_turn_float32_into_float64():
+def test_e5_python_numbers_keep_float32():
     x = Variable(np.ones(3, np.float32))
     for y in (
         x * 2.0, 1 - x, x / np.sqrt(2), np.float64(2.0) * x, x**2, F.tanh(x), F.mean(x),
@@ -66,7 +66,7 @@ def test_c1_backward_on_a_leaf():
     assert x.grad.shape == (2,)
 
 
-def test_c2_an_output_may_be_dropped():
+def test_c2_unused_output():
     x = Variable(np.arange(4.0))
     a = F.split(x, 2)[0]
     a.backward()
@@ -84,7 +84,7 @@ def test_c3_second_order_for_max_pooling():
     passus.testing.check_grads(lambda x: F.pooling(x, 3, pad=1) ** 3, x, order=2)
 
 
-def test_c4_gradients_do_not_alias():
+def test_c4_gradients_share_no_memory():
     a, b = Parameter(np.ones(2)), Parameter(np.ones(2))
 
     class Target(passus.Layer):
@@ -127,7 +127,7 @@ def test_c6_negative_axes():
 @pytest.mark.parametrize(
     ("a", "b"), [((3,), (3, 2)), ((2, 3), (3,)), ((3,), (3,)), ((4, 2, 3), (4, 3, 5)), ((4, 2, 3), (3, 5))]
 )
-def test_c7_products_of_all_shapes(a, b):
+def test_c7_matmul_of_all_shapes(a, b):
     rng = np.random.default_rng(0)
     x, W = Variable(rng.random(a)), Variable(rng.random(b))
     y = F.matmul(x, W)
@@ -152,7 +152,7 @@ def test_c8_constants_take_no_gradient():
     assert calls == [(False, True)]
 
 
-def test_c8_a_convolution_of_images_computes_no_gradient_for_them(monkeypatch):
+def test_c8_convolution_computes_no_gradient_for_constant_images(monkeypatch):
     monkeypatch.delattr("passus.functions.nn.convolution.convolve_input_gradient")
     layer = L.Conv2d(4, 3)
     layer(np.ones((2, 3, 5, 5), np.float32)).sum().backward()
@@ -177,7 +177,7 @@ def test_l2_batch_norm_has_gradients_in_test_mode():
     assert np.isfinite(x.grad.data).all()
 
 
-def test_l3_pooling_pads_with_what_never_wins_and_averages_have_right_gradients():
+def test_l3_padding_of_max_pooling_and_gradients_of_average_pooling():
     x = -np.ones((1, 1, 2, 2))
     assert (F.pooling(x, 2, pad=1) == -1).all()
     x = np.arange(12.0).reshape(1, 1, 3, 4)
@@ -193,7 +193,7 @@ def test_l4_losses_of_confident_predictions():
     assert (abs(p.grad.data) > 100).all()
 
 
-def test_l5_no_square_of_the_number_of_classes():
+def test_l5_cross_entropy_allocates_no_square_of_the_classes():
     x = Variable(np.zeros((2, 100_000), np.float32))
     F.softmax_cross_entropy(x, np.array([0, 99_999])).backward()  # C x C would be 40 GB.
     assert x.grad.shape == x.shape
@@ -218,7 +218,7 @@ print([n for n, _ in m.named_params()])
     assert orders == {str(list("qwertyuiop")) + "\n"}
 
 
-def test_l7_layers_take_and_give_lists_and_numbers():
+def test_l7_layers_accept_and_return_lists():
     class Odd(passus.Layer):
         def forward(self, xs, n):
             return [x * n for x in xs]
@@ -255,12 +255,12 @@ def test_o1_freezing_works():
     assert changed == [False, False, True, True]
 
 
-def test_o2_a_fresh_optimizer_knows_its_learning_rate():
+def test_o2_learning_rate_before_the_first_update():
     assert optimizers.Adam(0.01).lr == 0.01
     assert optimizers.Adam(alpha=0.01).lr == 0.01
 
 
-def test_d1_an_epoch_that_was_left_does_not_shorten_the_next():
+def test_d1_unfinished_epoch_does_not_shorten_the_next():
     loader = DataLoader([(np.ones(1), i) for i in range(10)], 2, shuffle=False)
     for _ in loader:
         break
@@ -277,7 +277,7 @@ def test_d3_normalize_and_to_array():
     assert passus.transforms.ToArray()(image).shape == (1, 3, 4)
 
 
-def test_d4_nothing_is_evaluated_unpickled_or_run_through_a_shell():
+def test_d4_no_eval_exec_pickle_or_shell():
     source = "\n".join(path.read_text() for path in (ROOT / "passus").rglob("*.py"))
     for word in (
         "eval(",
@@ -292,7 +292,7 @@ def test_d4_nothing_is_evaluated_unpickled_or_run_through_a_shell():
         assert word not in source, word
 
 
-def test_l1_a_recurrent_layer_with_a_given_input_size_takes_a_second_step():
+def test_l1_recurrent_layer_with_in_size_carries_its_state():
     layer, x = L.RNN(10, in_size=1), np.ones((2, 1), np.float32)
     first, second = layer(x), layer(x)
     assert first.shape == second.shape == (2, 10)

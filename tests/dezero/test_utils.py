@@ -13,7 +13,7 @@ from passus.errors import ArgumentError, DTypeError, ShapeError
     ("shape", "axis"), [((2, 3), 0), ((2, 3), -1), ((2, 3, 4), (0, 2)), ((2, 3), None), ((0, 3), 0), ((), None)]
 )
 @pytest.mark.parametrize("keepdims", [False, True])
-def test_the_gradient_of_a_sum_broadcasts_to_its_input(shape: Any, axis: Any, keepdims: bool) -> None:
+def test_reshape_sum_backward_broadcasts_to_the_input(shape: Any, axis: Any, keepdims: bool) -> None:
     x = np.ones(shape)
     expected = x.sum(axis=axis, keepdims=True)
     gy = x.sum(axis=axis, keepdims=keepdims)
@@ -22,14 +22,14 @@ def test_the_gradient_of_a_sum_broadcasts_to_its_input(shape: Any, axis: Any, ke
     assert utils.max_backward_shape(x, axis) == expected.shape
 
 
-def test_logsumexp_keeps_its_axis() -> None:
+def test_logsumexp_keeps_the_reduced_axis() -> None:
     x = np.array([[1000.0, 1000.0], [0.0, -np.inf]])
     np.testing.assert_allclose(utils.logsumexp(x), [[1000 + np.log(2)], [0.0]])
 
 
 @pytest.mark.parametrize("size", [5, 6, 7])
 @pytest.mark.parametrize(("kernel", "stride", "pad"), [(1, 1, 0), (3, 1, 1), (3, 2, 1), (5, 3, 2)])
-def test_sizes_of_windows(size: int, kernel: int, stride: int, pad: int) -> None:
+def test_output_sizes_of_convolution_and_deconvolution(size: int, kernel: int, stride: int, pad: int) -> None:
     padded = np.zeros(size + 2 * pad)
     windows = np.lib.stride_tricks.sliding_window_view(padded, kernel)[::stride]
     assert utils.get_conv_outsize(size, kernel, stride, pad) == len(windows)
@@ -38,7 +38,7 @@ def test_sizes_of_windows(size: int, kernel: int, stride: int, pad: int) -> None
     assert utils.get_conv_outsize(length - 1, kernel, stride, pad) == len(windows) - 1 or length == 1
 
 
-def test_windows_that_do_not_fit() -> None:
+def test_invalid_window_sizes_raise() -> None:
     with pytest.raises(ShapeError, match="does not fit"):
         utils.get_conv_outsize(2, 5, 1, 1)
     with pytest.raises(ShapeError, match="less padding"):

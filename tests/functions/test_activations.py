@@ -45,7 +45,7 @@ def with_gradient(f: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return y.data, v.grad.data
 
 
-def peers_gradient(f: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def pytorch_gradient(f: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     v = torch.tensor(x, requires_grad=True)
     y = f(v)
     (y * torch.tensor(np.cos(np.arange(y.numel())).reshape(y.shape).astype(x.dtype))).sum().backward()
@@ -55,17 +55,17 @@ def peers_gradient(f: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(("dtype", "atol"), [(np.float64, 1e-7), (np.float32, 2e-6)])
 @pytest.mark.parametrize("name", PEERS)
-def test_values_and_gradients_are_those_of_pytorch(name: str, dtype: Any, atol: float) -> None:
+def test_values_and_gradients_agree_with_pytorch(name: str, dtype: Any, atol: float) -> None:
     # PyTorch's softplus is x itself above 20, off by 2e-9.
     x = GRID.astype(dtype)
-    for ours, theirs in zip(with_gradient(getattr(F, name), x), peers_gradient(PEERS[name], x)):
+    for ours, theirs in zip(with_gradient(getattr(F, name), x), pytorch_gradient(PEERS[name], x)):
         assert ours.dtype == dtype
         np.testing.assert_allclose(ours, theirs, rtol=1e-5 if dtype == np.float32 else 1e-7, atol=atol)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("name", [*PEERS, "prelu"])
-def test_nothing_overflows_far_from_zero(name: str, dtype: Any) -> None:
+def test_values_and_gradients_are_finite_far_from_zero(name: str, dtype: Any) -> None:
     x = np.array([[-1e4, 1e4], [-88.8, 88.8], [-710.0, 710.0]], dtype)
     f = (lambda v: F.prelu(v, dtype(0.25))) if name == "prelu" else getattr(F, name)
     y, gx = with_gradient(f, x)
@@ -85,9 +85,9 @@ def test_second_derivatives_are_finite_far_from_zero(name: str) -> None:
     assert np.isfinite(x.grad.data).all()
 
 
-def test_gelu_by_tanh() -> None:
+def test_gelu_with_tanh_approximation() -> None:
     ours = with_gradient(lambda x: F.gelu(x, approximate="tanh"), GRID / 5)
-    theirs = peers_gradient(lambda x: torch.nn.functional.gelu(x, approximate="tanh"), GRID / 5)
+    theirs = pytorch_gradient(lambda x: torch.nn.functional.gelu(x, approximate="tanh"), GRID / 5)
     np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-10, atol=1e-12)
     check_grads(lambda x: F.gelu(x, approximate="tanh"), GRID[100:140] / 10)
@@ -95,21 +95,21 @@ def test_gelu_by_tanh() -> None:
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.01, 1.0, 2.5, -0.5])
-def test_leaky_relu_with_any_slope(slope: float) -> None:
+def test_leaky_relu_slopes(slope: float) -> None:
     ours = with_gradient(lambda x: F.leaky_relu(x, slope), GRID)
-    theirs = peers_gradient(lambda x: torch.nn.functional.leaky_relu(x, slope), GRID)
+    theirs = pytorch_gradient(lambda x: torch.nn.functional.leaky_relu(x, slope), GRID)
     np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
 @pytest.mark.parametrize("alpha", [0.3, 2.0])
 @pytest.mark.parametrize("name", ["elu", "celu"])
-def test_exponential_units_with_any_depth(name: str, alpha: float) -> None:
+def test_elu_and_celu_alphas(name: str, alpha: float) -> None:
     ours = with_gradient(lambda x: getattr(F, name)(x, alpha), GRID)
-    theirs = peers_gradient(lambda x: getattr(torch.nn.functional, name)(x, alpha), GRID)
+    theirs = pytorch_gradient(lambda x: getattr(torch.nn.functional, name)(x, alpha), GRID)
     np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-12)  # PyTorch keeps 1 / alpha in single precision.
 
 
-def test_prelu_gives_its_slopes_the_gradient_of_pytorch() -> None:
+def test_prelu_slope_gradient_agrees_with_pytorch() -> None:
     x, slope = np.random.default_rng(0).standard_normal((4, 3, 2)), np.array([0.1, 0.2, 0.3])
     ours, theirs = Variable(slope), torch.tensor(slope, requires_grad=True)
     (F.prelu(x, ours) ** 2).sum().backward()
@@ -120,13 +120,13 @@ def test_prelu_gives_its_slopes_the_gradient_of_pytorch() -> None:
 
 
 @pytest.mark.parametrize("name", ["relu", "relu6", "leaky_relu"])
-def test_at_the_kink_the_left_slope_holds(name: str) -> None:
+def test_gradient_at_the_kink_is_the_left_derivative(name: str) -> None:
     _, gx = with_gradient(getattr(F, name), np.zeros(1))
     assert gx == (0.2 if name == "leaky_relu" else 0.0)
 
 
 @pytest.mark.parametrize("name", ["relu", "sigmoid", "leaky_relu", "softplus", "gelu", "elu", "softmax"])
-def test_not_a_number_is_passed_on(name: str) -> None:
+def test_activations_propagate_nan(name: str) -> None:
     assert np.isnan(getattr(F, name)(np.full((1, 2), np.nan))).all()
 
 
@@ -145,12 +145,12 @@ def test_softmax_of_masked_scores() -> None:
         lambda x: F.celu(x, alpha=float("nan")),
     ],
 )
-def test_options_are_checked(call: Any) -> None:
+def test_bad_options_raise(call: Any) -> None:
     with pytest.raises(ArgumentError, match=r"gelu: approximate|celu: alpha") as caught:
         call(np.ones(3))
     assert isinstance(caught.value, PassusError)
 
 
-def test_integers_are_welcome() -> None:
+def test_integers_are_accepted() -> None:
     np.testing.assert_array_equal(F.relu(np.array([-1, 2])), [0, 2])
     np.testing.assert_allclose(F.softmax(np.array([[1, 1]])), [[0.5, 0.5]])

@@ -34,7 +34,7 @@ def gradients(arrays: list[np.ndarray], gy: np.ndarray, **options: Any) -> list[
     return [y.data, *[x.grad.data for x in xs]]
 
 
-def gradients_of_torch(arrays: list[np.ndarray], gy: np.ndarray, mask: Any = None, **options: Any) -> list[np.ndarray]:
+def pytorch_gradients(arrays: list[np.ndarray], gy: np.ndarray, mask: Any = None, **options: Any) -> list[np.ndarray]:
     xs = [torch.tensor(x, requires_grad=True) for x in arrays]
     mask = None if mask is None else torch.tensor(mask)
     y = torch.nn.functional.scaled_dot_product_attention(*xs, attn_mask=mask, **options)
@@ -60,7 +60,7 @@ def masks(kind: str, seed: int, scores: tuple[int, ...], dtype: Any) -> Any:
     st.sampled_from(["none", "causal", "boolean", "boolean matrix", "added", "infinite"]),
     st.sampled_from([np.float32, np.float64]),
 )
-def test_it_agrees_with_torch(
+def test_attention_agrees_with_pytorch(
     seed: int, lead: Any, queries: int, keys: int, features: int, values: int, kind: str, dtype: Any
 ) -> None:
     keys = queries if kind == "causal" else keys  # PyTorch aligns at the beginning where they differ.
@@ -69,18 +69,18 @@ def test_it_agrees_with_torch(
     options: Any = {"is_causal": True} if kind == "causal" else {}
     options["mask"] = None if kind == "causal" else masks(kind, seed, (*lead, queries, keys), dtype)
     tolerance = 1e-5 if dtype is np.float32 else 1e-10
-    for x, y in zip(gradients(arrays, gy, **options), gradients_of_torch(arrays, gy, **options)):
+    for x, y in zip(gradients(arrays, gy, **options), pytorch_gradients(arrays, gy, **options)):
         assert x.dtype == dtype
         np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
 
 
 @given(st.integers(0, 1000), st.sampled_from([(6, 3), (6, 2), (4, 1), (8, 8)]), SIZES, SIZES)
-def test_grouped_queries_agree_with_torch(seed: int, heads: tuple[int, int], queries: int, keys: int) -> None:
+def test_grouped_queries_agree_with_pytorch(seed: int, heads: tuple[int, int], queries: int, keys: int) -> None:
     shapes = (2, heads[0], queries, 4), (2, heads[1], keys, 4), (2, heads[1], keys, 3)
     arrays, (gy,) = drawn(seed, *shapes), drawn(seed + 1, (2, heads[0], queries, 3))
     options: Any = {"mask": masks("boolean", seed, (2, heads[0], queries, keys), float)}
     for x, y in zip(
-        gradients(arrays, gy, **options), gradients_of_torch(arrays, gy, enable_gqa=True, **options), strict=True
+        gradients(arrays, gy, **options), pytorch_gradients(arrays, gy, enable_gqa=True, **options), strict=True
     ):
         np.testing.assert_allclose(x, y, rtol=1e-10, atol=1e-10)
 
@@ -88,7 +88,7 @@ def test_grouped_queries_agree_with_torch(seed: int, heads: tuple[int, int], que
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("special", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("kind", ["boolean", "added", "causal"])
-def test_what_is_hidden_does_not_reach_the_result(kind: str, special: float, dtype: Any) -> None:
+def test_masked_keys_and_values_have_no_effect_even_if_not_finite(kind: str, special: float, dtype: Any) -> None:
     """The last two keys and values, and the last query's gradient, may be anything."""
     q, k, v, gy = drawn(0, (2, 5, 4), (2, 7, 4), (2, 7, 3), (2, 5, 3), dtype=dtype)
     if kind == "causal":
@@ -111,7 +111,7 @@ def test_what_is_hidden_does_not_reach_the_result(kind: str, special: float, dty
 
 
 @pytest.mark.parametrize("kind", ["boolean", "added"])
-def test_a_row_that_is_masked_altogether_gives_zeros(kind: str) -> None:
+def test_fully_masked_row_gives_zeros(kind: str) -> None:
     arrays, (gy,) = drawn(1, (3, 4), (5, 4), (5, 2)), drawn(2, (3, 2))
     mask = np.ones((3, 5), bool)
     mask[1] = False
@@ -125,7 +125,7 @@ def test_a_row_that_is_masked_altogether_gives_zeros(kind: str) -> None:
         assert (x == 0).all()
 
 
-def test_causal_masks_are_aligned_at_the_end() -> None:
+def test_causal_mask_is_aligned_at_the_end() -> None:
     """A query that comes after a cache of keys sees what it saw without one."""
     q, k, v = drawn(3, (2, 6, 4), (2, 6, 4), (2, 6, 3))
     whole = attention(q, k, v, is_causal=True)
@@ -133,7 +133,7 @@ def test_causal_masks_are_aligned_at_the_end() -> None:
     np.testing.assert_allclose(attention(q[:, 5:], k, v, is_causal=True), attention(q[:, 5:], k, v), rtol=1e-12)
 
 
-def test_both_masks_hold() -> None:
+def test_mask_and_is_causal_combine() -> None:
     q, k, v = drawn(4, (4, 3), (4, 3), (4, 2))
     mask = np.array([True, False, True, True])
     both = np.tril(np.ones((4, 4), bool)) & mask
@@ -141,7 +141,7 @@ def test_both_masks_hold() -> None:
     np.testing.assert_array_equal(attention(q, k, v, Variable(mask)), attention(q, k, v, mask))
 
 
-def test_an_added_mask_is_learned_and_does_not_change_the_dtype() -> None:
+def test_additive_mask_is_differentiable_and_keeps_the_dtype() -> None:
     q, k, v = drawn(5, (2, 3, 4), (2, 5, 4), (2, 5, 2), dtype=np.float32)
     bias = Variable(drawn(6, (3, 5))[0])
     y = attention(q, k, v, bias)
@@ -154,7 +154,7 @@ def test_an_added_mask_is_learned_and_does_not_change_the_dtype() -> None:
     np.testing.assert_array_equal(attention(q, k, v, lowest), 0)
 
 
-def test_dropout_is_part_of_training_only_and_follows_the_generator() -> None:
+def test_attention_dropout_acts_in_training_only_and_uses_the_generator() -> None:
     arrays = drawn(8, (2, 40, 8), (2, 50, 8), (2, 50, 5))
     with test_mode():
         np.testing.assert_array_equal(attention(*arrays, dropout=0.5), attention(*arrays))
@@ -167,7 +167,7 @@ def test_dropout_is_part_of_training_only_and_follows_the_generator() -> None:
 
 
 @pytest.mark.parametrize("ratio", [0.1, 0.5, 0.9])
-def test_dropout_keeps_what_it_should(ratio: float) -> None:
+def test_attention_dropout_rate_and_independence(ratio: float) -> None:
     """With one feature for each key, the result shows the weights themselves."""
     q, k, v = np.zeros((4, 64, 1)), np.zeros((4, 64, 1)), np.broadcast_to(np.eye(64), (4, 64, 64))
     weights = attention(q, k, v, dropout=ratio, rng=0) * 64
@@ -183,13 +183,13 @@ def test_dropout_keeps_what_it_should(ratio: float) -> None:
     assert abs((a * b).mean()) < 5 * ratio * (1 - ratio) / np.sqrt(a.size)
 
 
-def test_gradients_with_dropout_are_those_of_the_weights_that_were_kept() -> None:
+def test_gradients_with_dropout() -> None:
     arrays = drawn(9, (2, 3, 4), (2, 5, 4), (2, 5, 2))
     check_grads(lambda *xs: attention(*xs, dropout=0.4, rng=1), *arrays, order=2)
     check_grads(lambda *xs: attention(*xs, is_causal=True, dropout=0.4, rng=1), *arrays, order=2)
 
 
-def test_arrays_in_arrays_out_and_nothing_is_recorded_without_need() -> None:
+def test_arrays_in_arrays_out_and_no_graph_under_no_grad() -> None:
     q, k, v = drawn(10, (3, 4), (5, 4), (5, 2))
     assert type(attention(q, k, v)) is np.ndarray
     with no_grad():

@@ -48,7 +48,7 @@ def test_values_dtypes_and_gradient_shapes(function, reference, shapes, dtypes, 
 @pytest.mark.parametrize(("function", "reference"), FUNCTIONS, ids=[f.__name__ for f, _ in FUNCTIONS])
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(shapes=SHAPES, seed=st.integers(0, 99))
-def test_the_gradient_of_a_stretched_operand_is_the_sum_over_its_copies(function, reference, shapes, seed):
+def test_gradient_of_a_broadcast_operand_is_the_sum_over_its_copies(function, reference, shapes, seed):
     arrays = [filled(shape, np.float64, seed + i) for i, shape in enumerate(shapes.input_shapes)]
     small = [Variable(x) for x in arrays]
     large = [Variable(np.array(np.broadcast_to(x, shapes.result_shape))) for x in arrays]

@@ -51,7 +51,7 @@ def options(draw: Any, axes: int) -> dict[str, Any]:
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @settings(max_examples=60)
 @given(data=st.data(), rng=generators())
-def test_convolution_is_that_of_torch(axes: int, data: Any, rng: np.random.Generator) -> None:
+def test_convolution_agrees_with_pytorch(axes: int, data: Any, rng: np.random.Generator) -> None:
     o = data.draw(options(axes))
     W = rng.standard_normal((o["out_channels"], o["x"][1] // o["groups"], *o["kernel"]))
     b = rng.standard_normal(o["out_channels"]) if o["bias"] else None
@@ -67,7 +67,7 @@ def test_convolution_is_that_of_torch(axes: int, data: Any, rng: np.random.Gener
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @settings(max_examples=60)
 @given(data=st.data(), rng=generators())
-def test_transposed_convolution_is_that_of_torch(axes: int, data: Any, rng: np.random.Generator) -> None:
+def test_transposed_convolution_agrees_with_pytorch(axes: int, data: Any, rng: np.random.Generator) -> None:
     o = data.draw(options(axes))
     lengths = [data.draw(st.integers(1, 4)) for _ in range(axes)]
     extent = [d * (k - 1) + 1 for k, d in zip(o["kernel"], o["dilation"])]
@@ -95,7 +95,7 @@ def test_transposed_convolution_is_that_of_torch(axes: int, data: Any, rng: np.r
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
 @settings(max_examples=30)
 @given(data=st.data(), rng=generators())
-def test_padding_modes_are_those_of_torch(mode: str, data: Any, rng: np.random.Generator) -> None:
+def test_padding_modes_agree_with_pytorch(mode: str, data: Any, rng: np.random.Generator) -> None:
     height, width = data.draw(st.tuples(st.integers(3, 6), st.integers(3, 6)))
     before_and_after = st.tuples(st.integers(0, 2), st.integers(0, 2))
     rows, columns = data.draw(before_and_after), data.draw(before_and_after)
@@ -110,14 +110,14 @@ def test_padding_modes_are_those_of_torch(mode: str, data: Any, rng: np.random.G
 @pytest.mark.filterwarnings("ignore:Using padding='same'")  # torch says that an odd number costs it a copy.
 @settings(max_examples=40)
 @given(kernel=st.integers(1, 5), dilation=st.integers(1, 3), size=st.integers(1, 9), rng=generators())
-def test_same_padding_is_that_of_torch(kernel: int, dilation: int, size: int, rng: np.random.Generator) -> None:
+def test_same_padding_agrees_with_pytorch(kernel: int, dilation: int, size: int, rng: np.random.Generator) -> None:
     x, W = rng.standard_normal((1, 1, size)), rng.standard_normal((1, 1, kernel))
     expected = T.conv1d(torch.tensor(x), torch.tensor(W), padding="same", dilation=dilation)
     np.testing.assert_allclose(F.conv1d(x, W, pad="same", dilation=dilation), expected, rtol=1e-12, atol=1e-12)
 
 
 @given(size=st.integers(1, 20), kernel=st.integers(1, 6), stride=st.integers(1, 5), dilation=st.integers(1, 3))
-def test_same_padding_divides_the_size_by_the_stride(size: int, kernel: int, stride: int, dilation: int) -> None:
+def test_same_padding_gives_the_size_divided_by_the_stride(size: int, kernel: int, stride: int, dilation: int) -> None:
     x, W = np.ones((1, 1, size)), np.ones((1, 1, kernel))
     y = F.conv1d(x, W, stride=stride, pad="same", dilation=dilation)
     assert y.shape[2] == -(-size // stride)
@@ -139,7 +139,7 @@ def test_col2im_is_the_transpose_of_im2col(data: Any, rng: np.random.Generator) 
     np.testing.assert_allclose(np.vdot(v, y), np.vdot(back, x), rtol=1e-9, atol=1e-9)
 
 
-def test_the_simple_form_gives_the_same_gradients(rng: np.random.Generator) -> None:
+def test_simple_version_gives_the_same_gradients(rng: np.random.Generator) -> None:
     arrays = rng.standard_normal((2, 3, 6, 5)), rng.standard_normal((4, 3, 3, 2)), rng.standard_normal(4)
     results = []
     for function in (F.conv2d, F.conv2d_simple):
@@ -159,7 +159,7 @@ def test_third_order(rng: np.random.Generator) -> None:
     )
 
 
-def test_the_hessian_of_a_penalty_on_weights(rng: np.random.Generator) -> None:
+def test_hvp_of_a_penalty_on_weights_agrees_with_pytorch(rng: np.random.Generator) -> None:
     x, W, v = (
         rng.standard_normal((2, 2, 4, 4)),
         rng.standard_normal((3, 2, 3, 3)),
@@ -170,7 +170,9 @@ def test_the_hessian_of_a_penalty_on_weights(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(hvp(lambda W: (F.conv2d(x, W) ** 4).sum(), W, v), expected, rtol=1e-10)
 
 
-def test_only_what_is_needed_is_computed(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+def test_weight_gradient_is_not_computed_for_constant_weights(
+    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
     x, W = Variable(rng.standard_normal((1, 2, 4, 4))), rng.standard_normal((3, 2, 3, 3))
     monkeypatch.delattr("passus.functions.nn.convolution.convolve_weight_gradient")
     for function, weights in ((F.conv2d, W), (F.deconv2d, W[:2])):
@@ -179,7 +181,7 @@ def test_only_what_is_needed_is_computed(monkeypatch: pytest.MonkeyPatch, rng: n
         assert x.grad.shape == x.shape
 
 
-def test_channels_last_in_memory_stays_so(rng: np.random.Generator) -> None:
+def test_channels_last_layout_is_preserved(rng: np.random.Generator) -> None:
     x = np.ascontiguousarray(rng.standard_normal((2, 5, 5, 3))).transpose(0, 3, 1, 2)
     for y in (
         F.conv2d(x, rng.standard_normal((4, 3, 3, 3)), pad=1),
@@ -189,7 +191,7 @@ def test_channels_last_in_memory_stays_so(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("batch", [2, 5])
-def test_large_batches_are_computed_in_parts(
+def test_large_batches_are_computed_in_pieces(
     batch: int, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:
     arrays = rng.standard_normal((batch, 4, 5, 6)), rng.standard_normal((6, 2, 3, 3)), rng.standard_normal(6)
@@ -219,7 +221,7 @@ def test_images_of_integers(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(y, F.conv2d(x.astype(np.float32), W), rtol=1e-5)
 
 
-def test_a_kernel_reads_nothing_outside_the_images() -> None:
+def test_convolution_reads_nothing_outside_the_image() -> None:
     x = np.full((1, 1, 9, 9), np.nan)
     x[:, :, 2:-2, 2:-2] = 1.0
     y = convolution.convolve(x[:, :, 2:-2, 2:-2], np.ones((1, 1, 3, 3)), None, (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
@@ -257,14 +259,14 @@ def test_layers(kind: Any, theirs: Any, shape: tuple[int, ...], nobias: bool, rn
 
 @pytest.mark.parametrize("kind", [L.Conv2d, L.Deconv2d])
 @pytest.mark.parametrize("groups", [1, 4])
-def test_layers_keep_the_variance_of_the_signal(kind: Any, groups: int) -> None:
+def test_initial_weights_preserve_the_variance(kind: Any, groups: int) -> None:
     layer = kind(64, 3, in_channels=16, groups=groups, rng=0)
     fan_in = 16 // groups * 9
     np.testing.assert_allclose(layer.W.data.std() * fan_in**0.5, 1.0, atol=0.03)
     assert not layer.b.data.any()
 
 
-def test_layers_take_their_options(rng: np.random.Generator) -> None:
+def test_layers_pass_options_to_their_functions(rng: np.random.Generator) -> None:
     x = rng.standard_normal((1, 2, 6, 6))
     layer = L.Conv2d(2, (3, 2), (1, 2), "same", True, np.float64, 2, (2, 1), 2, "replicate", initializers.ones, 0)
     layer.W.data = rng.standard_normal((2, 1, 3, 2))
@@ -295,7 +297,7 @@ def test_layers_take_their_options(rng: np.random.Generator) -> None:
         (lambda: L.Conv2d(4, 3, dtype=np.int32), DTypeError, "int32 is not supported"),
     ],
 )
-def test_options_of_layers_that_are_wrong(make: Any, error: Any, match: str) -> None:
+def test_invalid_layer_options_raise(make: Any, error: Any, match: str) -> None:
     with pytest.raises(error, match=match):
         make()
 
@@ -309,7 +311,7 @@ def test_options_of_layers_that_are_wrong(make: Any, error: Any, match: str) -> 
         ((2, 4, 5), "needs the axes"),
     ],
 )
-def test_a_first_input_that_does_not_fit_leaves_a_layer_lazy(kind: Any, shape: tuple[int, ...], match: str) -> None:
+def test_mismatched_first_input_leaves_the_layer_lazy(kind: Any, shape: tuple[int, ...], match: str) -> None:
     layer = kind(4, 3, groups=2)
     with pytest.raises(ShapeError, match=match):
         layer(np.ones(shape, np.float32))

@@ -47,7 +47,7 @@ def ours(x: np.ndarray, *others: np.ndarray, **options: Any) -> tuple[np.ndarray
 
 @given(case=batches(), reduction=st.sampled_from(["mean", "sum", "none"]))
 @settings(max_examples=80, deadline=None)
-def test_losses_and_gradients_are_those_of_pytorch(case: Any, reduction: str) -> None:
+def test_losses_and_gradients_agree_with_pytorch(case: Any, reduction: str) -> None:
     x, *others, blank = case
     options = {"blank": blank, "reduction": reduction}
     for found, expected in zip(ours(x, *others, **options), theirs(x, *others, **options), strict=True):
@@ -61,7 +61,7 @@ def test_losses_and_gradients_are_those_of_pytorch(case: Any, reduction: str) ->
 
 @given(case=batches())
 @settings(max_examples=10, deadline=None)
-def test_second_derivatives_are_right(case: Any) -> None:
+def test_ctc_loss_is_differentiable_twice(case: Any) -> None:
     x, *others, blank = case
     weights = np.cos(np.arange(len(x)))
 
@@ -71,7 +71,7 @@ def test_second_derivatives_are_right(case: Any) -> None:
     check_grads(loss, x / abs(x).max(initial=1.0), order=2)
 
 
-def test_long_sequences_keep_their_digits(rng: np.random.Generator) -> None:
+def test_float32_loss_of_long_sequences_is_accurate(rng: np.random.Generator) -> None:
     N, T, C, L = 4, 600, 30, 80
     x = (8 * rng.standard_normal((N, T, C))).astype(np.float32)
     others = rng.integers(1, C, (N, L)), np.array([600, 500, 600, 200]), np.array([80, 10, 0, 60])
@@ -85,7 +85,7 @@ def test_long_sequences_keep_their_digits(rng: np.random.Generator) -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8)
 
 
-def test_what_is_behind_the_end_of_an_example_does_not_count(rng: np.random.Generator) -> None:
+def test_frames_and_labels_after_the_end_have_no_effect(rng: np.random.Generator) -> None:
     x, t = rng.standard_normal((2, 6, 4)), np.array([[1, 2, 3], [2, 1, 3]])
     lengths = np.array([4, 6]), np.array([2, 3])
     expected = ours(x, t, *lengths, reduction="none")
@@ -100,7 +100,7 @@ def test_what_is_behind_the_end_of_an_example_does_not_count(rng: np.random.Gene
     np.testing.assert_allclose(alone[1], expected[1][:1, :4], rtol=1e-9, atol=1e-12)
 
 
-def test_log_probabilities_are_scores(rng: np.random.Generator) -> None:
+def test_log_probabilities_and_scores_give_equal_losses(rng: np.random.Generator) -> None:
     x, t = rng.standard_normal((2, 6, 4)), np.array([[1, 2], [3, 3]])
     np.testing.assert_allclose(F.ctc_loss(F.log_softmax(x, axis=2), t), F.ctc_loss(x, t), rtol=1e-12)
 
@@ -121,7 +121,7 @@ def test_a_target_of_probability_zero() -> None:
     np.testing.assert_array_equal(gx[0], 0)
 
 
-def test_examples_whose_targets_are_too_long_are_named() -> None:
+def test_targets_that_are_too_long_raise_and_are_listed() -> None:
     x, t = np.zeros((13, 3, 4), np.float32), np.array([[1, 1, 2]] * 13)
     with pytest.raises(
         ArgumentError, match=r"examples 1, 2, 3, .*, 10, \.\.\.: example 1 has 3 labels and 1 rep.* 4 frames"
@@ -129,14 +129,14 @@ def test_examples_whose_targets_are_too_long_are_named() -> None:
         F.ctc_loss(x, t, target_lengths=[2, *[3] * 12])
 
 
-def test_nothing_is_recorded_where_nobody_wants_a_gradient(rng: np.random.Generator) -> None:
+def test_ctc_loss_of_arrays_and_under_no_grad_records_nothing(rng: np.random.Generator) -> None:
     x, t = rng.standard_normal((2, 6, 4)), np.array([[1, 2], [3, 3]])
     assert type(F.ctc_loss(x, t)) is np.ndarray
     with no_grad():
         assert F.ctc_loss(Variable(x), t).creator is None
 
 
-def test_descent_aligns_a_sequence(rng: np.random.Generator) -> None:
+def test_gradient_descent_aligns_a_sequence(rng: np.random.Generator) -> None:
     v, t = Variable(0.01 * rng.standard_normal((1, 8, 4)).astype(np.float32)), np.array([[2, 2, 1]])
     for _ in range(200):
         v.cleargrad()

@@ -65,7 +65,7 @@ PEERS: list[tuple[Any, Any, np.ndarray, tuple[Any, ...], dict[str, Any]]] = [
 @pytest.mark.parametrize(
     ("ours", "theirs", "x", "others", "options"), PEERS, ids=[f"{p[0].__name__}-{i}" for i, p in enumerate(PEERS)]
 )
-def test_values_and_gradients_are_those_of_pytorch(
+def test_values_and_gradients_agree_with_pytorch(
     ours: Any, theirs: Any, x: np.ndarray, others: Any, options: dict[str, Any], reduction: str
 ) -> None:
     v, w = Variable(x), torch.tensor(x, requires_grad=True)
@@ -80,13 +80,13 @@ def test_values_and_gradients_are_those_of_pytorch(
     np.testing.assert_allclose(v.grad.data, w.grad.numpy(), rtol=1e-8, atol=1e-9)
 
 
-def test_the_divergence_of_pytorch_is_averaged_over_the_batch() -> None:
+def test_kl_divergence_agrees_with_batchmean_of_pytorch() -> None:
     log_q = F.log_softmax(X)
     theirs = T.kl_div(tensor(log_q), tensor(SOFT), reduction="batchmean")
     np.testing.assert_allclose(F.kl_divergence(log_q, SOFT), theirs.numpy(), rtol=1e-10)
 
 
-def test_a_class_that_cannot_be_adds_nothing_to_a_divergence() -> None:
+def test_class_of_probability_zero_adds_nothing_to_a_divergence() -> None:
     log_q, p = Variable(np.log([[0.5, 0.5]])), Variable(np.array([[1.0, 0.0]]))
     loss = F.kl_divergence(log_q, p)
     np.testing.assert_allclose(loss.data, np.log(2))
@@ -121,7 +121,7 @@ def test_sigmoid_cross_entropy_far_from_zero() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_binary_cross_entropy_at_its_ends(dtype: Any) -> None:
+def test_binary_cross_entropy_at_0_and_1(dtype: Any) -> None:
     p, t = np.array([0.0, 1.0, 0.0, 1.0, 0.5], dtype), np.array([0, 1, 1, 0, 1])
     x, peer = Variable(p), torch.tensor(p, requires_grad=True)
     losses = F.binary_cross_entropy(x, t, reduction="none")
@@ -135,7 +135,7 @@ def test_binary_cross_entropy_at_its_ends(dtype: Any) -> None:
     assert x.grad.data[2] < 0 < x.grad.data[3], "a confident mistake is corrected"
 
 
-def test_binary_cross_entropy_near_its_ends() -> None:
+def test_binary_cross_entropy_near_0_and_1() -> None:
     p = Variable(np.array([1e-4, 0.9999]))
     F.binary_cross_entropy(p, np.array([1, 0]), reduction="sum").backward()
     assert p.grad is not None
@@ -163,7 +163,7 @@ def test_probabilities_on_another_axis_than_that_of_the_classes_raise_errors() -
 
 
 @pytest.mark.parametrize("function", [F.softmax_cross_entropy, F.nll_loss, F.accuracy, F.one_hot])
-def test_a_label_that_does_not_exist_is_named(function: Any) -> None:
+def test_label_out_of_range_raises(function: Any) -> None:
     labels = np.array([0, 7, 1])
     args = (labels, 3) if function is F.one_hot else (np.ones((3, 3)), labels)
     with pytest.raises(LabelError, match="label 7 is out of range: the 3 classes are 0 to 2"):
@@ -171,7 +171,7 @@ def test_a_label_that_does_not_exist_is_named(function: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32, np.int64, np.uint64])
-def test_labels_may_be_integers_of_any_kind(dtype: Any) -> None:
+def test_labels_of_any_integer_dtype(dtype: Any) -> None:
     t = LABELS.astype(dtype)
     expected = F.softmax_cross_entropy(X, LABELS)
     np.testing.assert_array_equal(F.softmax_cross_entropy(X, t), expected)
@@ -179,7 +179,7 @@ def test_labels_may_be_integers_of_any_kind(dtype: Any) -> None:
     np.testing.assert_array_equal(F.one_hot(t, 4), F.one_hot(LABELS, 4))
 
 
-def test_a_label_to_ignore_need_not_exist() -> None:
+def test_ignore_index_can_be_out_of_range() -> None:
     t = np.where(LABELS == 1, 255, LABELS).astype(np.uint8)
     kept = LABELS != 1
     np.testing.assert_allclose(
@@ -190,7 +190,7 @@ def test_a_label_to_ignore_need_not_exist() -> None:
 @pytest.mark.parametrize(
     "loss", [F.mean_squared_error, F.l1_loss, F.huber, F.hinge, F.sigmoid_cross_entropy, F.binary_cross_entropy]
 )
-def test_integer_targets_do_not_widen_single_precision(loss: Any) -> None:
+def test_integer_targets_keep_float32(loss: Any) -> None:
     p, t = Variable(np.float32([0.25, 0.75])), np.array([-1, 1] if loss is F.hinge else [0, 1])
     y = loss(p, t)
     y.backward()
@@ -199,14 +199,14 @@ def test_integer_targets_do_not_widen_single_precision(loss: Any) -> None:
     np.testing.assert_allclose(y.data, loss(np.array([0.25, 0.75]), t.astype(float)), rtol=1e-6)
 
 
-def test_weights_do_not_widen_single_precision() -> None:
+def test_float64_weights_keep_float32() -> None:
     x = Variable(np.float32(X))
     for options in ({"weight": WEIGHT}, {"weight": WEIGHT, "label_smoothing": 0.1}, {"ignore_index": 1}):
         assert F.softmax_cross_entropy(x, LABELS, **options).dtype == np.float32
     assert F.sigmoid_cross_entropy(x, LABELS[:, None] * [1] > 1 * np.ones((6, 4)), weight=WEIGHT).dtype == np.float32
 
 
-def test_the_labels_of_a_hinge_take_no_gradient() -> None:
+def test_hinge_labels_take_no_gradient() -> None:
     x, t = Variable(np.array([0.5, -0.5])), Variable(np.array([-1.0, -1.0]))
     F.hinge(x, t, reduction="sum").backward()
     assert t.grad is None
@@ -214,7 +214,7 @@ def test_the_labels_of_a_hinge_take_no_gradient() -> None:
     np.testing.assert_array_equal(x.grad.data, [1.0, 1.0])
 
 
-def test_targets_take_gradients_too() -> None:
+def test_soft_targets_are_differentiable() -> None:
     check_grads(lambda t: F.softmax_cross_entropy(X, t, weight=WEIGHT, label_smoothing=0.1), SOFT)
 
 
@@ -230,7 +230,7 @@ def test_targets_take_gradients_too() -> None:
         (F.softmax_cross_entropy, F.softmax_cross_entropy_simple, (X, LABELS)),
     ],
 )
-def test_the_simple_functions_agree_with_the_fused_ones(fused: Any, simple: Any, args: Any) -> None:
+def test_simple_functions_agree_with_fused_functions(fused: Any, simple: Any, args: Any) -> None:
     def derivatives(f: Any) -> list[np.ndarray]:
         x = Variable(args[0])
         y = (f(x, *args[1:]) ** 2).sum()
@@ -246,7 +246,7 @@ def test_the_simple_functions_agree_with_the_fused_ones(fused: Any, simple: Any,
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
 
 
-def test_cross_entropy_is_softmax_logarithm_and_likelihood() -> None:
+def test_cross_entropy_equals_nll_of_log_softmax() -> None:
     expected = F.nll_loss(F.log_softmax(X), LABELS)
     np.testing.assert_allclose(F.softmax_cross_entropy(X, LABELS), expected, rtol=1e-12)
     hot = F.one_hot(LABELS, 4, np.float64)
@@ -254,7 +254,7 @@ def test_cross_entropy_is_softmax_logarithm_and_likelihood() -> None:
     np.testing.assert_allclose(F.kl_divergence(F.log_softmax(X), hot), expected, rtol=1e-12)
 
 
-def test_a_step_leaves_nothing_to_the_garbage_collector() -> None:
+def test_loss_leaves_no_reference_cycle() -> None:
     def step() -> None:
         x = Variable(X)
         y = F.batch_norm(F.gelu(x), np.ones(4), np.zeros(4), np.zeros(4), np.ones(4))
@@ -263,7 +263,7 @@ def test_a_step_leaves_nothing_to_the_garbage_collector() -> None:
     np.testing.assert_no_gc_cycles(step)
 
 
-def test_one_graph_serves_several_backward_passes() -> None:
+def test_second_backward_pass_adds_the_same_gradient() -> None:
     x = Variable(X)
     loss = F.softmax_cross_entropy(x, LABELS)
     loss.backward()
@@ -273,7 +273,7 @@ def test_one_graph_serves_several_backward_passes() -> None:
     np.testing.assert_allclose(x.grad.data, 2 * first, rtol=1e-12)
 
 
-def test_vectors_of_zeros_have_a_cosine_and_a_gradient() -> None:
+def test_cosine_similarity_of_zero_vectors_is_zero() -> None:
     x = Variable(np.zeros((1, 3)))
     y = F.cosine_similarity(x, np.ones((1, 3)))
     y.backward()
@@ -289,7 +289,7 @@ def test_accuracy_has_no_gradient() -> None:
     assert float(y.data) == np.mean(X.argmax(axis=1) == LABELS)
 
 
-def test_equal_rows_of_a_table_sum_their_gradients() -> None:
+def test_embedding_sums_gradients_of_equal_indices() -> None:
     W = Variable(np.zeros((4, 2), np.float32))
     F.embed_id(np.array([[1, 1], [3, 1]]), W).sum().backward()
     assert W.grad is not None
@@ -297,7 +297,7 @@ def test_equal_rows_of_a_table_sum_their_gradients() -> None:
 
 
 @pytest.mark.parametrize("loss", [F.mean_squared_error, F.l1_loss, F.huber, F.sigmoid_cross_entropy])
-def test_integers_are_compared_as_floating_point_numbers(loss: Any) -> None:
+def test_losses_of_unsigned_integers_do_not_wrap_around(loss: Any) -> None:
     """Unsigned integers would wrap around: 1 - 2 is 255."""
     x, t = np.array([0, 1, 200], np.uint8), np.array([1, 0, 1], np.uint8)
     np.testing.assert_array_equal(
@@ -315,7 +315,7 @@ def test_binary_cross_entropy_in_float16_stays_finite() -> None:
 
 
 @pytest.mark.parametrize(("f", "worst"), [(F.max, np.nan), (F.min, np.nan), (F.logsumexp, np.inf)])
-def test_gradients_that_do_not_exist_are_nan_without_a_warning(f: Any, worst: float) -> None:
+def test_undefined_gradients_are_nan_without_a_warning(f: Any, worst: float) -> None:
     x = Variable(np.array([worst, 1.0]))
     f(x).backward()
     assert x.grad is not None
@@ -323,52 +323,52 @@ def test_gradients_that_do_not_exist_are_nan_without_a_warning(f: Any, worst: fl
 
 
 INF = np.inf
-LOG_2, UNSEEN = np.log(2.0), np.array([[0.0, 0.0], [-INF, -INF], [np.nan, INF], [INF, 0.0]])
-ONE_COUNTS = np.array([1, -1, -1, -1])
+LOG_2, NOT_FINITE = np.log(2.0), np.array([[0.0, 0.0], [-INF, -INF], [np.nan, INF], [INF, 0.0]])
+ONE_LABEL = np.array([1, -1, -1, -1])
 
 
 @pytest.mark.parametrize("native", [False, True])
 @pytest.mark.parametrize(
     ("loss", "expected"),
     [
-        (lambda x: F.softmax_cross_entropy(x, ONE_COUNTS, ignore_index=-1), LOG_2),
-        (lambda x: F.softmax_cross_entropy(x, ONE_COUNTS, ignore_index=-1, reduction="sum"), LOG_2),
-        (lambda x: F.softmax_cross_entropy(x, ONE_COUNTS, ignore_index=-1, weight=np.array([3.0, 2.0])), LOG_2),
-        (lambda x: F.softmax_cross_entropy(x, ONE_COUNTS, ignore_index=-1, label_smoothing=0.5), LOG_2),
-        (lambda x: F.softmax_cross_entropy(x, np.maximum(ONE_COUNTS, 0), weight=np.array([0.0, 2.0])), LOG_2),
-        (lambda x: F.nll_loss(-x - 1, ONE_COUNTS, ignore_index=-1), 1.0),
-        (lambda x: F.nll_loss(-x - 1, np.maximum(ONE_COUNTS, 0), weight=np.array([0.0, 2.0])), 1.0),
+        (lambda x: F.softmax_cross_entropy(x, ONE_LABEL, ignore_index=-1), LOG_2),
+        (lambda x: F.softmax_cross_entropy(x, ONE_LABEL, ignore_index=-1, reduction="sum"), LOG_2),
+        (lambda x: F.softmax_cross_entropy(x, ONE_LABEL, ignore_index=-1, weight=np.array([3.0, 2.0])), LOG_2),
+        (lambda x: F.softmax_cross_entropy(x, ONE_LABEL, ignore_index=-1, label_smoothing=0.5), LOG_2),
+        (lambda x: F.softmax_cross_entropy(x, np.maximum(ONE_LABEL, 0), weight=np.array([0.0, 2.0])), LOG_2),
+        (lambda x: F.nll_loss(-x - 1, ONE_LABEL, ignore_index=-1), 1.0),
+        (lambda x: F.nll_loss(-x - 1, np.maximum(ONE_LABEL, 0), weight=np.array([0.0, 2.0])), 1.0),
         (
-            lambda x: F.sigmoid_cross_entropy(x, np.zeros((4, 2)), weight=1.0 * (UNSEEN == 0), reduction="sum"),
+            lambda x: F.sigmoid_cross_entropy(x, np.zeros((4, 2)), weight=1.0 * (NOT_FINITE == 0), reduction="sum"),
             3 * LOG_2,
         ),
         (
             lambda x: F.sigmoid_cross_entropy(
-                x, np.ones((4, 2)), weight=1.0 * (UNSEEN == 0), pos_weight=2.0, reduction="sum"
+                x, np.ones((4, 2)), weight=1.0 * (NOT_FINITE == 0), pos_weight=2.0, reduction="sum"
             ),
             6 * LOG_2,
         ),
-        (lambda x: F.binary_cross_entropy(x, np.zeros((4, 2)), weight=1.0 * (UNSEEN == 0), reduction="sum"), 0.0),
+        (lambda x: F.binary_cross_entropy(x, np.zeros((4, 2)), weight=1.0 * (NOT_FINITE == 0), reduction="sum"), 0.0),
     ],
 )
-def test_what_has_no_weight_adds_nothing_whatever_it_is(loss: Any, expected: float, native: bool) -> None:
+def test_terms_of_weight_zero_add_nothing_even_if_not_finite(loss: Any, expected: float, native: bool) -> None:
     """Not to the loss and not to the gradient, to all orders; ``x[0]`` counts, and numbers that are 0."""
     with np.errstate(invalid="ignore"), using_config("native", native):
         for create_graph in (False, True):
-            x = Variable(UNSEEN)
+            x = Variable(NOT_FINITE)
             y = loss(x)
             np.testing.assert_allclose(y.data, expected, rtol=1e-12)
             y.backward(create_graph=create_graph)
             first = x.grad
             assert np.isfinite(first.data).all()
-            np.testing.assert_array_equal(first.data[UNSEEN != 0], 0)
+            np.testing.assert_array_equal(first.data[NOT_FINITE != 0], 0)
         x.cleargrad()
         if first.requires_grad:
             (first * first).sum().backward()
             assert x.grad is None or np.isfinite(x.grad.data).all()
 
 
-def test_infinite_terms_without_a_share_add_nothing() -> None:
+def test_infinite_terms_of_probability_zero_add_nothing() -> None:
     """A probability of 0, predicted exactly, and the logarithms of it."""
     log_p = np.array([[0.0, -INF], [np.log(0.25), np.log(0.75)]])
     p = np.exp(log_p)
@@ -392,7 +392,7 @@ def test_infinite_terms_without_a_share_add_nothing() -> None:
 
 
 @pytest.mark.parametrize("kind", ["weight", "t"])
-def test_a_learnt_weight_of_0_has_a_gradient(kind: str) -> None:
+def test_differentiable_weight_of_zero_has_a_gradient(kind: str) -> None:
     x, w = Variable(np.array([2.0, -1.0])), Variable(np.array([0.0, 1.0]))
     options = {"t": np.ones(2), "weight": w, "reduction": "sum"} if kind == "weight" else {"t": w, "reduction": "sum"}
     check_grads(lambda x, w: F.sigmoid_cross_entropy(x, **{**options, kind: w}), x.data, w.data, order=2)

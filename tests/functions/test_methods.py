@@ -57,7 +57,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("name", "given", "options"), CALLS, ids=lambda v: v if isinstance(v, str) else "")
-def test_options_of_numpy(name: str, given: Any, options: Any) -> None:
+def test_methods_accept_numpy_options(name: str, given: Any, options: Any) -> None:
     expected = np.asarray(getattr(X, name)(*given, **options))
     y = getattr(Variable(X), name)(*given, **options)
     assert isinstance(y, Variable)
@@ -77,7 +77,7 @@ def test_options_of_numpy(name: str, given: Any, options: Any) -> None:
         ("item", (1, 2), {}),
     ],
 )
-def test_what_has_no_gradient(name: str, given: Any, options: Any) -> None:
+def test_methods_without_gradient(name: str, given: Any, options: Any) -> None:
     result = getattr(Variable(X), name)(*given, **options)
     np.testing.assert_array_equal(result, getattr(X, name)(*given, **options))
 
@@ -85,6 +85,6 @@ def test_what_has_no_gradient(name: str, given: Any, options: Any) -> None:
 @pytest.mark.parametrize(
     "name", ["sort", "partition", "fill", "put", "resize", "nbytes", "strides", "flags", "tobytes"]
 )
-def test_the_others_have_an_answer(name: str) -> None:
+def test_unsupported_methods_raise_with_advice(name: str) -> None:
     with pytest.raises(MissingAttributeError, match=r"x\.data|F\.sort"):
         getattr(Variable(X), name)

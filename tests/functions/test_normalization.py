@@ -23,7 +23,7 @@ def parameters(rng: np.random.Generator, c: int) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_batch_norm_is_that_of_pytorch(shape: tuple[int, ...], training: bool, rng: np.random.Generator) -> None:
+def test_batch_norm_agrees_with_pytorch(shape: tuple[int, ...], training: bool, rng: np.random.Generator) -> None:
     x, (gamma, beta, mean, var) = rng.standard_normal(shape) * 3 + 2, parameters(rng, 3)
     weights = rng.standard_normal(shape)
     ours = [Variable(v) for v in (x, gamma, beta)]
@@ -56,7 +56,7 @@ def test_batch_norm_in_test_mode_is_differentiable_twice(shape: tuple[int, ...],
     np.testing.assert_array_equal((mean, var), frozen)
 
 
-def test_batch_norm_in_test_mode_takes_single_examples_and_none(rng: np.random.Generator) -> None:
+def test_batch_norm_in_test_mode_accepts_single_and_empty_batches(rng: np.random.Generator) -> None:
     gamma, beta, mean, var = parameters(rng, 3)
     with passus.test_mode():
         one = F.batch_norm(np.ones((1, 3)), gamma, beta, mean, var, eps=0.0)
@@ -78,7 +78,7 @@ def test_batch_norm_in_single_precision(training: bool, rng: np.random.Generator
     assert statistics[0].dtype == statistics[1].dtype == np.float32
 
 
-def test_batch_norm_runs_twice_on_one_graph(rng: np.random.Generator) -> None:
+def test_second_backward_pass_of_batch_norm_gives_the_same_gradient(rng: np.random.Generator) -> None:
     x = Variable(rng.standard_normal((4, 3)))
     y = (F.batch_norm(x, np.ones(3), np.zeros(3), None, None) ** 3).sum()
     y.backward()
@@ -89,14 +89,14 @@ def test_batch_norm_runs_twice_on_one_graph(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(x.grad.data, first)
 
 
-def test_batch_norm_with_running_statistics_that_are_kept_in_variables() -> None:
+def test_running_statistics_can_be_variables() -> None:
     mean, var = Variable(np.zeros(2)), Variable(np.ones(2))
     F.batch_norm(np.array([[1.0, 2.0], [3.0, 4.0]]), np.ones(2), np.zeros(2), mean, var, decay=0.5)
     np.testing.assert_allclose(mean.data, [1.0, 1.5])
     np.testing.assert_allclose(var.data, [1.5, 1.5])
 
 
-def test_averages_that_cannot_be_written_to_leave_the_others_as_they_were(rng: np.random.Generator) -> None:
+def test_read_only_running_variance_raises_and_leaves_the_mean_unchanged(rng: np.random.Generator) -> None:
     x, one, mean = rng.standard_normal((4, 3)), np.ones(3), np.zeros(3)
     with pytest.raises(ArgumentError, match="var float64"):
         F.batch_norm(x, one, one, mean, np.broadcast_to(1.0, 3))
@@ -106,7 +106,7 @@ def test_averages_that_cannot_be_written_to_leave_the_others_as_they_were(rng: n
 
 
 @pytest.mark.parametrize("axes", [1, 2])
-def test_layer_norm_is_that_of_pytorch(axes: int, rng: np.random.Generator) -> None:
+def test_layer_norm_agrees_with_pytorch(axes: int, rng: np.random.Generator) -> None:
     x = rng.standard_normal((5, 3, 4)) * 2 + 1
     gamma, beta = rng.standard_normal(x.shape[-axes:]), rng.standard_normal(x.shape[-axes:])
     ours = [Variable(v) for v in (x, gamma, beta)]
@@ -122,13 +122,13 @@ def test_layer_norm_is_that_of_pytorch(axes: int, rng: np.random.Generator) -> N
         np.testing.assert_allclose(v.grad.data, w.grad.numpy(), rtol=1e-8, atol=1e-9)
 
 
-def test_only_wanted_gradients_of_a_normalisation_arrive(rng: np.random.Generator) -> None:
+def test_layer_norm_gradient_with_constant_input_and_bias(rng: np.random.Generator) -> None:
     gamma = Variable(np.ones(4))
     F.layer_norm(rng.standard_normal((3, 4)), gamma, np.zeros(4)).sum().backward()
     assert gamma.grad is not None
 
 
-def test_dropout_keeps_the_expected_value() -> None:
+def test_dropout_preserves_the_expected_value() -> None:
     x = np.ones(200_000, np.float32)
     for ratio in (0.1, 0.5, 0.9):
         y = F.dropout(x, ratio, rng=0)
@@ -137,7 +137,7 @@ def test_dropout_keeps_the_expected_value() -> None:
         assert abs(y.mean() - 1) < 0.03
 
 
-def test_dropout_lets_gradients_through_where_it_lets_numbers_through(rng: np.random.Generator) -> None:
+def test_dropout_gradient_uses_the_mask_of_the_forward_pass(rng: np.random.Generator) -> None:
     x = Variable(rng.standard_normal(100) + 10)
     y = F.dropout(x, 0.3, rng=1)
     y.backward()
@@ -145,7 +145,7 @@ def test_dropout_lets_gradients_through_where_it_lets_numbers_through(rng: np.ra
     np.testing.assert_allclose(x.grad.data * x.data, y.data)
 
 
-def test_dropout_draws_from_the_current_generator() -> None:
+def test_dropout_uses_the_current_generator() -> None:
     x = np.ones(50)
     with passus.random.using_rng(5):
         first, second = F.dropout(x), F.dropout(x)
@@ -156,7 +156,7 @@ def test_dropout_draws_from_the_current_generator() -> None:
 
 
 @pytest.mark.parametrize("function", [F.dropout, F.dropout2d])
-def test_dropout_keeps_the_order_of_memory(function: Any, rng: np.random.Generator) -> None:
+def test_dropout_preserves_the_memory_layout(function: Any, rng: np.random.Generator) -> None:
     x = np.moveaxis(rng.standard_normal((2, 4, 5, 3), np.float32), -1, 1)
     y = function(Variable(x), 0.5, rng=0)
     assert y.data.strides == x.strides
@@ -167,7 +167,7 @@ def test_dropout_keeps_the_order_of_memory(function: Any, rng: np.random.Generat
 
 
 @pytest.mark.parametrize("x", [np.ones(()), np.ones((0, 2)), np.ones((3, 4), np.float32).T, np.arange(1, 9)[::2]])
-def test_dropout_of_all_kinds_of_arrays(x: np.ndarray) -> None:
+def test_dropout_of_arrays_of_any_shape_layout_and_dtype(x: np.ndarray) -> None:
     y = F.dropout(x, 0.5, rng=1)
     assert y.shape == x.shape
     assert np.isin(y, [0, *(2 * x).ravel()]).all()
@@ -181,6 +181,6 @@ def test_dropout_is_the_identity_in_test_mode(boxed: bool) -> None:
     assert F.dropout(x, 0.0) is x
 
 
-def test_a_ratio_is_checked_in_test_mode_too() -> None:
+def test_bad_dropout_ratio_raises_in_test_mode_too() -> None:
     with passus.test_mode(), pytest.raises(ArgumentError, match="dropout_ratio"):
         F.dropout(np.ones(3), 2.0)

@@ -48,7 +48,7 @@ def scale_and_shift(rng: np.random.Generator, x: np.ndarray) -> tuple[np.ndarray
 
 @settings(max_examples=60)
 @given(x=images(), rng=generators())
-def test_batch_norm_is_that_of_torch(x: np.ndarray, rng: np.random.Generator) -> None:
+def test_batch_norm_of_images_agrees_with_pytorch(x: np.ndarray, rng: np.random.Generator) -> None:
     assume(x.size // x.shape[1] > 1)
     compared(
         lambda x, g, b: F.batch_norm(x, g, b, None, None, eps=EPS),
@@ -60,7 +60,7 @@ def test_batch_norm_is_that_of_torch(x: np.ndarray, rng: np.random.Generator) ->
 
 @settings(max_examples=60)
 @given(x=images(least_batch=0), rng=generators())
-def test_batch_norm_with_known_statistics_is_that_of_torch(x: np.ndarray, rng: np.random.Generator) -> None:
+def test_fixed_batch_norm_agrees_with_pytorch(x: np.ndarray, rng: np.random.Generator) -> None:
     mean, var = scale_and_shift(rng, x)[1], np.exp(rng.standard_normal(x.shape[1]))
     compared(
         lambda x, g, b: F.fixed_batch_norm(x, g, b, mean, var, eps=EPS),
@@ -72,7 +72,7 @@ def test_batch_norm_with_known_statistics_is_that_of_torch(x: np.ndarray, rng: n
 
 @settings(max_examples=60)
 @given(x=images(), data=st.data(), rng=generators())
-def test_group_norm_is_that_of_torch(x: np.ndarray, data: Any, rng: np.random.Generator) -> None:
+def test_group_norm_agrees_with_pytorch(x: np.ndarray, data: Any, rng: np.random.Generator) -> None:
     c, *size = x.shape[1:]
     groups = data.draw(st.sampled_from([g for g in range(1, c + 1) if c % g == 0]))
     assume(c // groups * np.prod(size) > 1)
@@ -86,7 +86,7 @@ def test_group_norm_is_that_of_torch(x: np.ndarray, data: Any, rng: np.random.Ge
 
 @settings(max_examples=60)
 @given(x=images(least_axes=1), rng=generators())
-def test_instance_norm_is_that_of_torch(x: np.ndarray, rng: np.random.Generator) -> None:
+def test_instance_norm_agrees_with_pytorch(x: np.ndarray, rng: np.random.Generator) -> None:
     assume(np.prod(x.shape[2:]) > 1)
     compared(
         lambda x, g, b: F.instance_norm(x, g, b, EPS),
@@ -98,7 +98,7 @@ def test_instance_norm_is_that_of_torch(x: np.ndarray, rng: np.random.Generator)
 
 @settings(max_examples=60)
 @given(x=images(least_batch=0), data=st.data(), rng=generators())
-def test_layer_norm_and_rms_norm_are_those_of_torch(x: np.ndarray, data: Any, rng: np.random.Generator) -> None:
+def test_layer_norm_and_rms_norm_agree_with_pytorch(x: np.ndarray, data: Any, rng: np.random.Generator) -> None:
     features = x.shape[-data.draw(st.integers(1, x.ndim - 1)) :]
     assume(np.prod(features) > 1)  # All gradients of one number are 0, and those of PyTorch rounding errors.
     gamma, beta = rng.standard_normal(features) + 2, rng.standard_normal(features)
@@ -110,7 +110,7 @@ def test_layer_norm_and_rms_norm_are_those_of_torch(x: np.ndarray, data: Any, rn
 
 @settings(max_examples=60)
 @given(x=images(least_axes=1, least_batch=0), n=st.integers(1, 8), alpha=st.floats(0, 2), beta=st.floats(0.1, 2))
-def test_local_response_norm_is_that_of_torch(x: np.ndarray, n: int, alpha: float, beta: float) -> None:
+def test_local_response_norm_agrees_with_pytorch(x: np.ndarray, n: int, alpha: float, beta: float) -> None:
     compared(
         lambda x: F.local_response_norm(x, n, 1.5, alpha, beta),
         lambda x: T.local_response_norm(x, n, alpha * n, beta, 1.5),  # Torch divides alpha by n.
@@ -130,7 +130,7 @@ NORMS = {
 }
 
 
-class Witness(Function):
+class StridesRecorder(Function):
     """Sees how a gradient lies in memory on its way back; that of a leaf may be a copy."""
 
     def forward(self, x: Any) -> Any:
@@ -143,25 +143,25 @@ class Witness(Function):
 
 @pytest.mark.parametrize("size", [(2, 3), (40, 30)], ids=["small", "large"])
 @pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS)
-def test_images_stay_in_their_order_of_memory_and_so_do_gradients(
+def test_results_and_gradients_preserve_the_memory_layout(
     norm: Any, size: tuple[int, int], rng: np.random.Generator
 ) -> None:
     x = np.random.default_rng(0).standard_normal((3, 8, *size)).astype(np.float32)
     gamma, beta = (v.astype(np.float32) for v in scale_and_shift(rng, x))
     results = []
     for ordered in (x, channels_last(x)):
-        v, witness = Variable(ordered), Witness()
-        y = norm(witness(v), gamma, beta)
+        v, recorder = Variable(ordered), StridesRecorder()
+        y = norm(recorder(v), gamma, beta)
         (y * y).sum().backward()
         assert y.data.strides == ordered.strides
-        assert witness.strides == ordered.strides
+        assert recorder.strides == ordered.strides
         results.append((y.data, v.grad.data))
     for second, last in zip(*results):
         np.testing.assert_allclose(last, second, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["group_norm", "instance_norm"])
-def test_large_numbers_close_together_in_single_precision(name: str) -> None:
+def test_float32_normalization_of_numbers_far_from_zero(name: str) -> None:
     x = np.float32(1000 + np.random.default_rng(1).standard_normal((2, 4, 8, 8)))
     exact = x.astype(np.float64)
     one, zero = np.ones(4), np.zeros(4)
@@ -188,7 +188,7 @@ def test_batch_norm_frozen_in_training(rng: np.random.Generator) -> None:
     assert (layer.avg_mean != mean).all()
 
 
-def test_known_statistics_are_those_of_the_time_of_the_call(rng: np.random.Generator) -> None:
+def test_frozen_batch_norm_gradient_uses_the_statistics_of_its_call(rng: np.random.Generator) -> None:
     """Between the forward and the backward pass, another batch may move the averages."""
     layer, x = L.BatchNorm(in_size=3, frozen=True), Variable(rng.standard_normal((5, 3)).astype(np.float32))
     y = layer(x)
@@ -198,12 +198,12 @@ def test_known_statistics_are_those_of_the_time_of_the_call(rng: np.random.Gener
     np.testing.assert_allclose(layer.gamma.grad.data, (2 * x.data**2 / (1 + layer.eps)).sum(axis=0), rtol=1e-4)
 
 
-def test_frozen_is_true_or_false() -> None:
+def test_non_boolean_frozen_raises() -> None:
     with pytest.raises(DTypeError, match="BatchNorm: frozen is a str"):
         L.BatchNorm(frozen="no")  # type: ignore[arg-type]
 
 
-def test_a_failed_first_call_gives_up_the_averages_of_a_frozen_layer() -> None:
+def test_failed_first_call_leaves_a_frozen_batch_norm_lazy() -> None:
     model = L.Sequential(L.BatchNorm(frozen=True), L.Linear(2, in_size=7))
     with pytest.raises(ValueError, match="linear"):
         model(np.ones((2, 3), np.float32))
@@ -234,7 +234,7 @@ LAYERS = [
 
 
 @pytest.mark.parametrize(("make", "names", "shape", "theirs"), LAYERS)
-def test_layers_change_nothing_more_at_first(
+def test_new_normalization_layers_equal_plain_normalization(
     make: Any, names: list[str], shape: Any, theirs: Any, rng: np.random.Generator
 ) -> None:
     layer, x = make(), rng.standard_normal((2, 4, 3, 5)).astype(np.float32)
@@ -246,7 +246,7 @@ def test_layers_change_nothing_more_at_first(
     assert all(p.shape == p.grad.shape == shape for p in layer.params())
 
 
-def test_channels_that_cannot_be_shared_out_leave_a_layer_as_it_was() -> None:
+def test_group_norm_with_indivisible_channels_raises_and_stays_lazy() -> None:
     layer = L.GroupNorm(2)
     with pytest.raises(ShapeError, match=r"^group_norm: the channels.* \(2, 3\).*groups=2"):
         layer(np.ones((2, 3), np.float32))
@@ -255,7 +255,7 @@ def test_channels_that_cannot_be_shared_out_leave_a_layer_as_it_was() -> None:
         L.GroupNorm(2, in_size=3)
 
 
-def test_a_single_pixel_leaves_a_layer_as_it_was() -> None:
+def test_instance_norm_of_a_single_pixel_raises_and_stays_lazy() -> None:
     layer = L.InstanceNorm()
     with pytest.raises(ArgumentError, match=r"^instance_norm: x \(2, 3, 1, 1\) has 1 numbers"):
         layer(np.ones((2, 3, 1, 1), np.float32))

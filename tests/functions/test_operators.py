@@ -36,7 +36,7 @@ def derivatives(f, x, order):
 
 @pytest.mark.parametrize("op", BINARY)
 @pytest.mark.parametrize("other", [*WEAK, np.float32(2.0), np.array(2.0), np.array([2.0, 3.0]), np.array([2, 3])])
-def test_numbers_and_arrays_on_either_side(op, other):
+def test_binary_operators_with_numbers_and_arrays_on_either_side(op, other):
     array = np.array([1.0, 3.0])
     for y, expected in [
         (op(Variable(array), other), op(array, other)),
@@ -60,7 +60,7 @@ def test_float32_stays_float32(op, other, shape):
 
 
 @pytest.mark.parametrize("op", BINARY)
-def test_float64_arrays_widen_float32_as_in_numpy(op):
+def test_float64_arrays_promote_float32_as_in_numpy(op):
     x = Variable(np.ones(2, np.float32))
     y = op(np.ones(2), x)
     y.backward()
@@ -86,7 +86,7 @@ def test_unary_operators():
 
 
 @pytest.mark.parametrize("op", COMPARISONS)
-def test_comparisons_give_boolean_arrays(op):
+def test_comparisons_return_boolean_arrays(op):
     a, b = np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 2.0])
     for given in (op(Variable(a), Variable(b)), op(Variable(a), b), op(a, Variable(b)), op(Variable(a), 2.0)):
         assert isinstance(given, np.ndarray)
@@ -98,7 +98,7 @@ def test_comparisons_give_boolean_arrays(op):
 
 @pytest.mark.parametrize("equal", [True, False])
 @pytest.mark.parametrize("shape", [(), (1,), (3,)])
-def test_two_variables_compared_have_no_truth_value(shape, equal):
+def test_truth_value_of_a_comparison_of_variables_raises(shape, equal):
     """A search in a list asks for it, and would find another Variable of the same value."""
     a = Variable(np.ones(shape))
     b, c = Variable(np.ones(shape)), Variable(np.full(shape, 1.0 if equal else 2.0))
@@ -124,7 +124,7 @@ def test_two_variables_compared_have_no_truth_value(shape, equal):
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,)])
-def test_none_is_no_variable(shape):
+def test_comparison_with_none_has_a_truth_value(shape):
     """``if x.grad == None`` and ``!= None`` have a truth value, whatever the shape."""
     x = Variable(np.ones(shape))
     F.sum(x).backward()
@@ -133,13 +133,13 @@ def test_none_is_no_variable(shape):
 
 
 @pytest.mark.parametrize("other", ["a", object(), [1.0, 5.0]])
-def test_equality_with_what_is_unlike(other):
+def test_equality_with_objects_of_other_types(other):
     array = np.array([1.0, 2.0])
     np.testing.assert_array_equal(Variable(array) == other, array == other)
     np.testing.assert_array_equal(Variable(array) != other, array != other)
 
 
-def test_what_cannot_be_computed_raises():
+def test_unsupported_operands_raise():
     x = Variable(np.ones(3))
     for wrong in ("a", None, [1.0, 2.0, 3.0], 1j):
         with pytest.raises(DTypeError, match=r"add: .*not supported"):
@@ -164,13 +164,13 @@ def test_conversions_behave_as_those_of_arrays():
 # Indexing: every kind is in the table; here is what it means for the graph.
 
 
-def test_an_element_taken_twice_sums_its_gradients():
+def test_repeated_index_sums_gradients():
     x = Variable(np.array([1.0, 2.0, 3.0]))
     (x[[0, 0, 2]] * np.array([1.0, 10.0, 100.0])).sum().backward()
     np.testing.assert_array_equal(x.grad.data, [11.0, 0.0, 100.0])
 
 
-def test_an_index_may_be_a_variable_and_is_kept_as_it_was():
+def test_index_can_be_a_variable_and_is_copied():
     x, index = Variable(np.array([1.0, 2.0, 3.0])), [0, 0]
     y = x[index]
     index[0] = 2
@@ -180,7 +180,7 @@ def test_an_index_may_be_a_variable_and_is_kept_as_it_was():
     np.testing.assert_array_equal(x[x > 1.5].data, [2.0, 3.0])
 
 
-def test_iteration_gives_rows_with_gradients():
+def test_iteration_yields_differentiable_rows():
     x = Variable(np.array([[1.0, 2.0], [3.0, 4.0]]))
     first, second = x
     (first * second).sum().backward()
@@ -188,7 +188,7 @@ def test_iteration_gives_rows_with_gradients():
     assert [len(row) for row in x] == [2, 2]
 
 
-def test_gradients_of_slices_are_writable_and_apart():
+def test_gradients_of_slices_are_writable_and_separate():
     x = Variable(np.ones((2, 3)))
     a, b = F.split(x, 2)
     (a + b).sum().backward()
@@ -196,7 +196,7 @@ def test_gradients_of_slices_are_writable_and_apart():
     np.testing.assert_array_equal(x.grad.data[1], [1.0, 1.0, 1.0])
 
 
-def test_an_index_that_does_not_exist():
+def test_index_out_of_bounds_raises():
     with pytest.raises(LabelError, match="out of bounds"):
         Variable(np.ones(3))[3]
 
@@ -218,7 +218,7 @@ def test_methods_that_move_axes():
     assert type(x.argmax(axis=-1)) is np.ndarray
 
 
-def test_every_method_that_readers_are_shown_is_bound():
+def test_every_declared_method_is_bound():
     source = (Path(passus.__file__).parent / "core" / "array_like.py").read_text()
     shown = re.findall(r"def (\w+)\(self.*\.\.\.\n", source.split("if TYPE_CHECKING:")[-1])
     assert len(shown) > 40
@@ -235,7 +235,7 @@ def test_square_differentiated_three_times_at_zero():
     assert derivatives(lambda x: x**0, 0.0, 2) == [1.0, 0.0, 0.0]
 
 
-def test_a_power_with_exponents_of_its_own():
+def test_gradient_of_a_power_with_differentiable_exponents():
     x, c = Variable(np.array([0.0, 2.0])), Variable(np.array([2.0, 3.0]))
     (x**c).sum().backward()
     np.testing.assert_allclose(x.grad.data, [0.0, 12.0])
@@ -243,12 +243,12 @@ def test_a_power_with_exponents_of_its_own():
 
 
 @pytest.mark.parametrize(("f", "value", "slope"), [(F.sqrt, 0.0, np.inf), (F.rsqrt, np.inf, -np.inf)])
-def test_roots_at_zero_are_as_steep_as_they_are(f, value, slope):
+def test_gradients_of_roots_at_zero_are_infinite(f, value, slope):
     with np.errstate(divide="ignore"):
         assert derivatives(f, 0.0, 1) == [value, slope]
 
 
-def test_operands_that_tie_share_the_gradient():
+def test_tied_operands_share_the_gradient():
     for f in (F.maximum, F.minimum):
         x0, x1 = Variable(np.array([1.0, 2.0])), Variable(np.array([1.0, 2.0]))
         f(x0, x1).backward()
@@ -259,14 +259,14 @@ def test_operands_that_tie_share_the_gradient():
     np.testing.assert_array_equal(x.grad.data, [0.0, 0.5, 1.0])
 
 
-def test_the_gradient_passes_at_the_bounds_of_clip():
+def test_clip_passes_the_gradient_at_its_bounds():
     x = Variable(np.array([-2.0, -1.0, 0.0, 1.0, 2.0]))
     F.clip(x, -1, 1).backward()
     np.testing.assert_array_equal(x.grad.data, [0.0, 1.0, 1.0, 1.0, 0.0])
 
 
 @pytest.mark.parametrize("f", [F.floor, F.ceil, F.round, F.sign])
-def test_steps_have_a_gradient_of_zero(f):
+def test_step_functions_have_gradient_zero(f):
     x = Variable(np.array([0.3, 1.7]))
     y = f(x)
     y.grad = np.array([np.inf, 1.0])
@@ -275,7 +275,7 @@ def test_steps_have_a_gradient_of_zero(f):
 
 
 @pytest.mark.parametrize(("dtype", "ulps"), [(np.float64, 5), (np.float32, 5)])
-def test_erf_over_its_whole_range(dtype, ulps):
+def test_erf_is_accurate_over_its_whole_range(dtype, ulps):
     x = np.concatenate([np.linspace(-8, 8, 40_001), np.logspace(-30, 0, 10_001)]).astype(dtype)
     exact = special.erf(x.astype(np.float64))
     y = F.erf(x)
@@ -292,7 +292,7 @@ def normal_cdf_in_long_double(x):
 
 
 @pytest.mark.parametrize(("dtype", "lowest"), [(np.float64, -37.5), (np.float32, -13.0)])
-def test_normal_probabilities_keep_their_digits_in_the_tail(dtype, lowest):
+def test_normal_cdf_and_gelu_are_accurate_in_the_tail(dtype, lowest):
     near_zero = np.geomspace(1e-30, 1, 500)
     x = np.concatenate([np.linspace(lowest, 10, 20_001), near_zero, -near_zero]).astype(dtype)
     exact = normal_cdf_in_long_double(x)
@@ -307,13 +307,13 @@ def test_normal_probabilities_keep_their_digits_in_the_tail(dtype, lowest):
     )
 
 
-def test_the_derivative_of_erf_is_its_formula():
+def test_derivative_of_erf_equals_its_formula():
     x = Variable(np.linspace(-5, 5, 101))
     F.erf(x).backward()
     np.testing.assert_allclose(x.grad.data, 2 / np.sqrt(np.pi) * np.exp(-(x.data**2)), rtol=1e-15)
 
 
-def test_topk_gives_values_with_gradient_and_indices_without():
+def test_topk_returns_differentiable_values_and_plain_indices():
     x = Variable(np.array([[3.0, 1.0, 2.0], [4.0, 6.0, 5.0]]))
     values, indices = F.topk(x, 2)
     assert type(indices) is np.ndarray
@@ -322,7 +322,7 @@ def test_topk_gives_values_with_gradient_and_indices_without():
     np.testing.assert_array_equal(x.grad.data, [[1.0, 0.0, 10.0], [0.0, 1.0, 10.0]])
 
 
-def test_split_whose_parts_are_not_all_used():
+def test_split_with_unused_outputs():
     x = Variable(np.arange(6.0))
     _, middle, _ = F.split(x, 3)
     F.square(middle).sum().backward()

@@ -51,7 +51,7 @@ def windows(draw: Any, axes: int) -> dict[str, Any]:
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @settings(max_examples=60)
 @given(data=st.data())
-def test_max_pooling_and_its_indices_are_those_of_torch(axes: int, data: Any) -> None:
+def test_max_pooling_and_its_indices_agree_with_pytorch(axes: int, data: Any) -> None:
     o = data.draw(windows(axes))
     options = o["kernel"], o["stride"], o["pad"]
     theirs = getattr(T, f"max_pool{axes}d")
@@ -65,7 +65,7 @@ def test_max_pooling_and_its_indices_are_those_of_torch(axes: int, data: Any) ->
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @settings(max_examples=60)
 @given(data=st.data(), count_include_pad=st.booleans())
-def test_average_pooling_is_that_of_torch(axes: int, data: Any, count_include_pad: bool) -> None:
+def test_average_pooling_agrees_with_pytorch(axes: int, data: Any, count_include_pad: bool) -> None:
     o = data.draw(windows(axes))
     options = o["kernel"], o["stride"], o["pad"], o["ceil"], count_include_pad
     compared(lambda x: F.average_pooling(x, *options), lambda x: getattr(T, f"avg_pool{axes}d")(x, *options), o["x"])
@@ -74,7 +74,7 @@ def test_average_pooling_is_that_of_torch(axes: int, data: Any, count_include_pa
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @settings(max_examples=30)
 @given(data=st.data(), rng=generators())
-def test_unpooling_is_that_of_torch(axes: int, data: Any, rng: np.random.Generator) -> None:
+def test_unpooling_agrees_with_pytorch(axes: int, data: Any, rng: np.random.Generator) -> None:
     kernel = tuple(data.draw(st.integers(1, 3)) for _ in range(axes))
     size = tuple(k * data.draw(st.integers(1, 3)) + data.draw(st.integers(0, k - 1)) for k in kernel)
     x = rng.standard_normal((data.draw(st.integers(1, 2)), 2, *size))
@@ -89,7 +89,7 @@ def test_unpooling_is_that_of_torch(axes: int, data: Any, rng: np.random.Generat
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @settings(max_examples=60)
 @given(data=st.data(), rng=generators())
-def test_adaptive_pooling_is_that_of_torch(axes: int, data: Any, rng: np.random.Generator) -> None:
+def test_adaptive_pooling_agrees_with_pytorch(axes: int, data: Any, rng: np.random.Generator) -> None:
     size, out = data.draw(st.tuples(*[st.tuples(*[st.integers(1, 9 - 2 * axes)] * axes)] * 2))
     x = rng.standard_normal((2, data.draw(st.integers(1, 3)), *size))
     average, largest = getattr(T, f"adaptive_avg_pool{axes}d"), getattr(T, f"adaptive_max_pool{axes}d")
@@ -99,13 +99,13 @@ def test_adaptive_pooling_is_that_of_torch(axes: int, data: Any, rng: np.random.
     np.testing.assert_array_equal(indices, largest(torch.tensor(x), out, return_indices=True)[1])
 
 
-def test_averages_of_unequal_windows_meet_only_their_own_pixels() -> None:
+def test_adaptive_averages_use_only_the_pixels_of_their_window() -> None:
     x = np.ones((1, 1, 7))
     x[0, 0, 0] = np.inf
     np.testing.assert_array_equal(F.adaptive_average_pooling(x, 3), [[[np.inf, 1.0, 1.0]]])
 
 
-def test_pooled_and_unpooled_only_the_largest_are_left(rng: np.random.Generator) -> None:
+def test_unpooling_of_pooling_keeps_only_the_maxima(rng: np.random.Generator) -> None:
     x = rng.standard_normal((2, 3, 6, 6))
     y, indices = F.pooling(x, 3, 3, return_indices=True)
     back = F.unpooling(y, indices, 6)
@@ -113,13 +113,13 @@ def test_pooled_and_unpooled_only_the_largest_are_left(rng: np.random.Generator)
     np.testing.assert_array_equal(back[back != 0], x[back != 0])
 
 
-def test_the_first_of_pixels_that_tie_gets_the_gradient() -> None:
+def test_max_pooling_gradient_goes_to_the_first_of_tied_pixels() -> None:
     x = Variable(np.ones((1, 1, 2, 4)))
     F.pooling(x, 2, 2).sum().backward()
     np.testing.assert_array_equal(x.grad.data, [[[[1, 0, 1, 0], [0, 0, 0, 0]]]])
 
 
-def test_nan_is_larger_than_all(rng: np.random.Generator) -> None:
+def test_max_pooling_propagates_nan(rng: np.random.Generator) -> None:
     x = rng.standard_normal((1, 1, 4, 4))
     x[0, 0, 1, 2] = np.nan
     y, indices = F.pooling(x, 2, 2, return_indices=True)
@@ -128,7 +128,7 @@ def test_nan_is_larger_than_all(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8, np.int16, np.bool_])
-def test_padding_never_wins(dtype: Any) -> None:
+def test_padding_is_never_the_maximum(dtype: Any) -> None:
     smallest = np.array(-np.inf if dtype == np.float32 else 0, dtype)
     x = np.full((1, 1, 3, 3), smallest)
     y, indices = F.pooling(x, 3, 2, 1, return_indices=True)
@@ -137,16 +137,14 @@ def test_padding_never_wins(dtype: Any) -> None:
     np.testing.assert_array_equal(indices, [[[[0, 1], [3, 4]]]])
 
 
-def test_averages_of_integers() -> None:
+def test_average_pooling_of_integers_does_not_wrap_around() -> None:
     x = np.full((1, 1, 4, 4), 200, np.uint8)
     np.testing.assert_array_equal(F.average_pooling(x, 2, 2), np.full((1, 1, 2, 2), 200.0))
 
 
 @pytest.mark.parametrize("function", [F.pooling, F.average_pooling])
 @pytest.mark.parametrize("pad", [0, 1])
-def test_results_and_gradients_have_their_channels_last_in_memory(
-    function: Any, pad: int, rng: np.random.Generator
-) -> None:
+def test_results_and_gradients_have_channels_last_layout(function: Any, pad: int, rng: np.random.Generator) -> None:
     data = rng.standard_normal((2, 3, 6, 6))
     for memory in (data, np.ascontiguousarray(data.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)):
         x = Variable(memory)
@@ -156,7 +154,7 @@ def test_results_and_gradients_have_their_channels_last_in_memory(
         assert gx.strides[1] == gx.itemsize
 
 
-def test_places_are_kept_as_small_integers(rng: np.random.Generator) -> None:
+def test_indices_of_maxima_are_stored_as_small_integers(rng: np.random.Generator) -> None:
     x = rng.standard_normal((1, 1, 20, 20))
     for kernel, dtype in ((16, np.uint8), (17, np.uint16)):
         _, places = kernels.max_pooling(x, (kernel, kernel), (1, 1), ((0, 0), (0, 0)))
@@ -168,7 +166,7 @@ def test_third_order(function: Any, rng: np.random.Generator) -> None:
     check_grads(lambda x: function(x**3, 3, 2, 1), rng.standard_normal((1, 2, 4, 4)), order=3)
 
 
-def test_the_simple_form_gives_the_same_gradients(rng: np.random.Generator) -> None:
+def test_simple_version_gives_the_same_gradients(rng: np.random.Generator) -> None:
     data, grads = rng.standard_normal((2, 3, 6, 5)), []
     for function in (F.pooling, F.pooling_simple):
         x = Variable(data)
@@ -196,14 +194,14 @@ def test_layers(layer: L.Layer, function: Any, rng: np.random.Generator) -> None
     assert not list(layer.params())
 
 
-def test_a_layer_takes_signals_and_volumes(rng: np.random.Generator) -> None:
+def test_max_pooling_accepts_signals_and_volumes(rng: np.random.Generator) -> None:
     layer = L.MaxPooling(2)
     assert layer(rng.standard_normal((1, 2, 6))).shape == (1, 2, 3)
     assert layer(rng.standard_normal((1, 2, 6, 4, 2))).shape == (1, 2, 3, 2, 1)
 
 
 @pytest.mark.parametrize("options", [(2,), ((3, 2), (3, 4), (1, 0)), (2, 3, ((1, 1), (0, 1)))])
-def test_the_layer_that_undoes_pooling(options: Any, rng: np.random.Generator) -> None:
+def test_max_unpooling_inverts_max_pooling(options: Any, rng: np.random.Generator) -> None:
     unpooled = L.MaxUnpooling(*options)
     x = rng.standard_normal((2, 3, 6, 8))
     y, indices = L.MaxPooling(*options, return_indices=True)(x)
@@ -217,7 +215,7 @@ def test_the_layer_that_undoes_pooling(options: Any, rng: np.random.Generator) -
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
-def test_the_smallest_outsize_is_that_of_torch(axes: int, rng: np.random.Generator) -> None:
+def test_default_outsize_of_unpooling_agrees_with_pytorch(axes: int, rng: np.random.Generator) -> None:
     x = rng.standard_normal((2, 3, *(6, 3, 9)[:axes]))
     y, indices = L.MaxPooling(2, 3, 1, return_indices=True)(x)
     expected = getattr(torch.nn, f"MaxUnpool{axes}d")(2, 3, 1)(torch.tensor(y), torch.tensor(indices))
@@ -245,6 +243,6 @@ def test_the_smallest_outsize_is_that_of_torch(axes: int, rng: np.random.Generat
         (lambda: L.MaxPooling(5)(np.ones((1, 1, 4, 4))), ShapeError, "is larger than x"),
     ],
 )
-def test_options_of_layers_that_are_wrong(make: Any, error: Any, match: str) -> None:
+def test_invalid_layer_options_raise(make: Any, error: Any, match: str) -> None:
     with pytest.raises(error, match=match):
         make()

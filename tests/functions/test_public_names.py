@@ -44,7 +44,7 @@ def test_classes_are_named_after_public_functions() -> None:
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @pytest.mark.parametrize("name", ["conv", "deconv"])
-def test_a_convolution_is_named_after_its_axes(name: str, axes: int) -> None:
+def test_public_name_of_a_convolution_contains_its_number_of_axes(name: str, axes: int) -> None:
     x, W = Variable(np.ones((1, 1, *[4] * axes))), Variable(np.ones((1, 1, *[2] * axes)))
     y = getattr(F, f"{name}{axes}d")(x, W)
     assert y.creator.public_name == f"{name}{axes}d"
@@ -53,12 +53,12 @@ def test_a_convolution_is_named_after_its_axes(name: str, axes: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["fft", "ifft"])
-def test_a_transform_is_named_after_its_function(name: str) -> None:
+def test_public_name_of_a_fourier_transform(name: str) -> None:
     real, _ = getattr(F, name)(Variable(np.ones(4)))
     assert real.creator.public_name == name
 
 
-def test_the_name_of_a_users_class_is_derived() -> None:
+def test_public_name_of_a_user_defined_class_is_derived() -> None:
     class MyReLU6(Function):
         def forward(self, x: np.ndarray) -> np.ndarray:
             return x + np.ones(3)

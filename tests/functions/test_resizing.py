@@ -32,7 +32,7 @@ def lengths(axes: int) -> Any:
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @settings(max_examples=60)
 @given(data=st.data(), rng=generators())
-def test_bilinear_is_that_of_torch(axes: int, data: Any, rng: np.random.Generator) -> None:
+def test_bilinear_resize_agrees_with_pytorch(axes: int, data: Any, rng: np.random.Generator) -> None:
     size, out, align_corners = data.draw(st.tuples(lengths(axes), lengths(axes), st.booleans()))
     compared(
         lambda x: F.resize(x, out, "bilinear", align_corners),
@@ -44,7 +44,7 @@ def test_bilinear_is_that_of_torch(axes: int, data: Any, rng: np.random.Generato
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @settings(max_examples=60)
 @given(data=st.data(), rng=generators())
-def test_nearest_is_that_of_torch(axes: int, data: Any, rng: np.random.Generator) -> None:
+def test_nearest_resize_agrees_with_pytorch(axes: int, data: Any, rng: np.random.Generator) -> None:
     size, out = data.draw(st.tuples(lengths(axes), lengths(axes)))
     compared(
         lambda x: F.resize(x, out),
@@ -55,7 +55,7 @@ def test_nearest_is_that_of_torch(axes: int, data: Any, rng: np.random.Generator
 
 @settings(max_examples=30)
 @given(factor=st.integers(1, 3), channels=st.integers(1, 2), size=lengths(2), rng=generators())
-def test_pixel_shuffle_is_that_of_torch_and_has_an_inverse(
+def test_pixel_shuffle_and_unshuffle_agree_with_pytorch(
     factor: int, channels: int, size: tuple[int, int], rng: np.random.Generator
 ) -> None:
     x = rng.standard_normal((2, channels * factor**2, *size))
@@ -66,7 +66,7 @@ def test_pixel_shuffle_is_that_of_torch_and_has_an_inverse(
 
 
 @pytest.mark.parametrize("mode", ["nearest", "bilinear"])
-def test_a_pixel_that_is_no_number_spreads_no_further_than_its_neighbours(mode: str) -> None:
+def test_nan_affects_neighbouring_pixels_only(mode: str) -> None:
     x = np.ones((1, 1, 8))
     x[0, 0, 0] = np.nan
     y = F.resize(x, 16, mode)
@@ -81,7 +81,7 @@ def test_integers(mode: str, dtype: Any) -> None:
     np.testing.assert_array_equal(y, [[[100, 100, 200, 200] if mode == "nearest" else [100, 125, 175, 200]]])
 
 
-def test_the_table_of_the_gradient_does_not_grow_with_the_order(rng: np.random.Generator) -> None:
+def test_higher_derivatives_of_resize_share_one_table(rng: np.random.Generator) -> None:
     x = Variable(rng.standard_normal((1, 1, 4)))
     check_grads(lambda x: F.resize(x**3, 7, "bilinear"), x.data, order=3)
     step = F.resize(x, 7, "bilinear").creator
@@ -89,7 +89,7 @@ def test_the_table_of_the_gradient_does_not_grow_with_the_order(rng: np.random.G
     assert back.backward(Variable(np.ones((1, 1, 4)))).creator.taps is step.taps
 
 
-def test_results_have_their_channels_last_in_memory(rng: np.random.Generator) -> None:
+def test_resize_returns_channels_last_layout(rng: np.random.Generator) -> None:
     y = F.resize(rng.standard_normal((2, 3, 4, 4)), 8, "bilinear")
     assert y.transpose(0, 2, 3, 1).flags.c_contiguous
 
@@ -120,6 +120,6 @@ def test_layers(rng: np.random.Generator) -> None:
         (lambda: L.PixelUnshuffle(2.0), DTypeError, "PixelUnshuffle: factor is a float"),
     ],
 )
-def test_options_of_layers_that_are_wrong(make: Any, error: Any, match: str) -> None:
+def test_invalid_layer_options_raise(make: Any, error: Any, match: str) -> None:
     with pytest.raises(error, match=match):
         make()

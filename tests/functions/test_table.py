@@ -117,7 +117,7 @@ def test_float16_is_float32_rounded_once(row: Row, case: Any) -> None:
 
 @pytest.mark.parametrize(("row", "case"), DIFFERENTIABLE)
 @repeats
-def test_integers_give_what_their_float64_copies_give(row: Row, case: Any) -> None:
+def test_integers_and_their_float64_copies_give_equal_results(row: Row, case: Any) -> None:
     places = [i for i in floats(case) if row.of_integers is None or i in row.of_integers]
     if not places or isinstance(row.integers, str):
         pytest.skip("no floating-point input, or none that may be integers")
@@ -140,7 +140,7 @@ def test_integers_give_what_their_float64_copies_give(row: Row, case: Any) -> No
 @pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i4", "u4", "u8"])
 @pytest.mark.parametrize(("row", "case"), WITH_INTEGERS)
 @repeats
-def test_integers_may_be_of_any_dtype_that_holds_them(row: Row, case: Any, dtype: Any) -> None:
+def test_integer_arguments_of_any_sufficient_dtype(row: Row, case: Any, dtype: Any) -> None:
     limits = np.iinfo(dtype)
 
     def narrow(x: Any) -> Any:
@@ -161,7 +161,7 @@ def _results(row: Row, case: Any, args: list[Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", LONG)
-def test_long_sums_are_those_of_float64(name: str) -> None:
+def test_long_float32_sums_agree_with_float64(name: str) -> None:
     row = next(row for row in ROWS if row.name == name)
     for case in LONG[name](np.full((COUNT, 2), 0.1)):
         single = with_floats(case, lambda x: x.astype(np.float32))
@@ -191,7 +191,7 @@ def _with_equal_gradients(row: Row, case: Any, args: list[Any]) -> list[np.ndarr
 
 @pytest.mark.parametrize(("row", "case"), CASES)
 @repeats
-def test_inputs_may_be_read_only_and_in_any_layout(row: Row, case: Any) -> None:
+def test_inputs_can_be_read_only_and_in_any_layout(row: Row, case: Any) -> None:
     def strided(x: np.ndarray) -> np.ndarray:
         wide = np.zeros((*x.shape[::-1], 2))  # Every second element of a transposed array.
         wide[..., 0] = x.T
@@ -231,7 +231,7 @@ def test_gradients_of_second_order(row: Row, case: Any) -> None:
 
 @pytest.mark.parametrize(("row", "case"), DIFFERENTIABLE)
 @repeats
-def test_debug_mode_notices_every_edit_of_an_array(row: Row, case: Any) -> None:
+def test_debug_mode_detects_every_edit_of_an_argument(row: Row, case: Any) -> None:
     """For each argument that is edited after the call: the gradients are as they were, or an error says why not."""
     places = [i for i, x in enumerate(case.args) if isinstance(x, np.ndarray)]
     for boxed in floats(case):
@@ -278,7 +278,7 @@ def test_every_public_function_has_a_row() -> None:
 @pytest.mark.parametrize("native", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS if row.ulps is not None])
-def test_digits_relative_to_the_value_over_the_whole_range(row: Row, dtype: Any, native: bool) -> None:
+def test_relative_error_over_the_whole_range(row: Row, dtype: Any, native: bool) -> None:
     assert row.ulps is not None
     info, far = np.finfo(dtype), 85 if dtype == np.float32 else 700
     near_zero = np.geomspace(float(info.tiny) * 1e3, 1, 500)

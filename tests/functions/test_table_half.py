@@ -22,7 +22,7 @@ PAIRS = [v.ravel() for v in np.meshgrid(SOME, SOME)]
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS if row.elementwise])
 @repeats
-def test_every_number_of_float16_gives_what_float32_gives(row: Row) -> None:
+def test_every_float16_number_agrees_with_float32(row: Row) -> None:
     half = _results(row, [FINITE] if row.elementwise == 1 else PAIRS, HALF)
     single = _results(row, [FINITE] if row.elementwise == 1 else PAIRS, np.dtype(np.float32))
     assert len(half) == len(single)

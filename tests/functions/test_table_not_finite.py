@@ -20,7 +20,7 @@ from tests.helpers.tracing import repeats
 from tests.table import Row
 
 
-def pulled(row: Row, case: Any, create_graph: bool) -> tuple[np.ndarray, Any]:
+def vjp_of(row: Row, case: Any, create_graph: bool) -> tuple[np.ndarray, Any]:
     """The numbers of all outputs in a row, and a function that pulls gradients for them back to the inputs, in a row.
 
     With ``create_graph`` the gradients are recorded, and the function returns what pulls back gradients of them, too.
@@ -30,7 +30,7 @@ def pulled(row: Row, case: Any, create_graph: bool) -> tuple[np.ndarray, Any]:
     ys = [y for y in flat(call(row, case, boxed)) if isinstance(y, Variable) and y.requires_grad]
     ends = np.cumsum([y.size for y in ys])[:-1]
 
-    def pull(seed: np.ndarray) -> Any:
+    def vjp(seed: np.ndarray) -> Any:
         gys = [Variable(gy.reshape(y.shape)) for gy, y in zip(np.split(seed, ends), ys)]
         with np.errstate(all="ignore"):
             gxs = gradients_of(ys, xs, gys, create_graph=create_graph)
@@ -38,7 +38,7 @@ def pulled(row: Row, case: Any, create_graph: bool) -> tuple[np.ndarray, Any]:
             if not create_graph:
                 return gx
 
-        def pull_again(seed: np.ndarray) -> np.ndarray:
+        def vjp_of_vjp(seed: np.ndarray) -> np.ndarray:
             cuts = np.cumsum([x.size for x in xs])[:-1]
             ggxs = [Variable(g.reshape(x.shape)) for g, x in zip(np.split(seed, cuts), xs)]
             recorded = [(g, gg) for g, gg in zip(gxs, ggxs) if g.requires_grad]
@@ -46,9 +46,9 @@ def pulled(row: Row, case: Any, create_graph: bool) -> tuple[np.ndarray, Any]:
                 ggys = gradients_of([g for g, _ in recorded], gys, [gg for _, gg in recorded])
             return np.concatenate([g.data.ravel() for g in ggys])
 
-        return gx, pull_again
+        return gx, vjp_of_vjp
 
-    return np.concatenate([y.data.ravel() for y in ys]) if ys else np.zeros(0), pull
+    return np.concatenate([y.data.ravel() for y in ys]) if ys else np.zeros(0), vjp
 
 
 def some(count: int) -> range:
@@ -56,55 +56,53 @@ def some(count: int) -> range:
     return range(0, count, -(-count // 8) or 1)
 
 
-def kept_apart(cases: list[Any]) -> list[Any]:
+def without_spreading(cases: list[Any]) -> list[Any]:
     """Those in which a gradient that is not finite stays with what its output depends on."""
     return [p for p in cases if p.id.removeprefix(f"{p.values[0].name}-") not in p.values[0].spreads]
 
 
-def judged(row: Row, case: Any) -> np.ndarray:
+def checked(row: Row, case: Any) -> np.ndarray:
     """Which numbers of the gradients, in a row, belong to arguments in which it stays there."""
     return np.concatenate([np.full(case.args[i].size, i not in row.spreads) for i in floats(case)])
 
 
 @pytest.mark.parametrize("special", [np.inf, np.nan])
-@pytest.mark.parametrize(("row", "case"), kept_apart(DIFFERENTIABLE))
+@pytest.mark.parametrize(("row", "case"), without_spreading(DIFFERENTIABLE))
 @repeats
-def test_a_gradient_that_is_not_finite_stays_with_what_its_output_depends_on(
-    row: Row, case: Any, special: float
-) -> None:
-    y, pull = pulled(row, case, create_graph=False)
-    _, pull_recorded = pulled(row, case, create_graph=True)
+def test_non_finite_gradient_reaches_only_inputs_of_its_output(row: Row, case: Any, special: float) -> None:
+    y, vjp = vjp_of(row, case, create_graph=False)
+    _, recorded_vjp = vjp_of(row, case, create_graph=True)
     weights = np.cos(np.arange(y.size))
     for k in some(y.size):
         one, without, with_it = np.eye(y.size)[k], weights.copy(), weights.copy()
         without[k], with_it[k] = 0, special
-        apart = (pull(one) == 0) & judged(row, case)
-        for found in (pull(with_it), pull_recorded(with_it)[0]):
-            np.testing.assert_allclose(found[apart], pull(without)[apart], rtol=1e-9, atol=1e-12)
+        apart = (vjp(one) == 0) & checked(row, case)
+        for found in (vjp(with_it), recorded_vjp(with_it)[0]):
+            np.testing.assert_allclose(found[apart], vjp(without)[apart], rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize(("row", "case"), kept_apart(SMOOTH_TWICE))
+@pytest.mark.parametrize(("row", "case"), without_spreading(SMOOTH_TWICE))
 @repeats
-def test_the_gradient_of_a_gradient_that_is_not_finite_stays_likewise(row: Row, case: Any) -> None:
-    y, pull = pulled(row, case, create_graph=True)
-    gx, pull_again = pull(np.cos(np.arange(y.size))) if y.size else (y, None)
+def test_non_finite_gradient_of_a_gradient_reaches_only_its_inputs(row: Row, case: Any) -> None:
+    y, vjp = vjp_of(row, case, create_graph=True)
+    gx, vjp_of_vjp = vjp(np.cos(np.arange(y.size))) if y.size else (y, None)
     weights = np.sin(np.arange(gx.size) + 0.5)
     for i in some(gx.size):
-        if not judged(row, case)[i]:
+        if not checked(row, case)[i]:
             continue
         one, without, with_it = np.eye(gx.size)[i], weights.copy(), weights.copy()
         without[i], with_it[i] = 0, np.inf
-        apart = pull_again(one) == 0
-        np.testing.assert_allclose(pull_again(with_it)[apart], pull_again(without)[apart], rtol=1e-9, atol=1e-12)
+        apart = vjp_of_vjp(one) == 0
+        np.testing.assert_allclose(vjp_of_vjp(with_it)[apart], vjp_of_vjp(without)[apart], rtol=1e-9, atol=1e-12)
 
 
-OF_EACH_ELEMENT = [row for row in ROWS if row.order and "plain, three axes" in row.cases and "bias" not in row.name]
+ELEMENTWISE = [row for row in ROWS if row.order and "plain, three axes" in row.cases and "bias" not in row.name]
 
 
 @pytest.mark.parametrize("recorded", [False, True])
-@pytest.mark.parametrize("row", OF_EACH_ELEMENT, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", ELEMENTWISE, ids=lambda row: row.name)
 @repeats
-def test_on_a_flat_part_the_gradient_is_0_whatever_arrives(row: Row, recorded: bool) -> None:
+def test_gradient_on_flat_regions_is_zero_for_non_finite_gradients(row: Row, recorded: bool) -> None:
     """As in ``sqrt(relu(x))``, where what arrives is infinite."""
     f, x = getattr(F, row.name), np.linspace(-12.03, 12.03, 201)  # Beyond 0, and beyond the bounds of all.
     with np.errstate(all="ignore"):
@@ -119,11 +117,11 @@ def test_on_a_flat_part_the_gradient_is_0_whatever_arrives(row: Row, recorded: b
             np.testing.assert_array_equal(found[flat_part], 0)
 
 
-@pytest.mark.parametrize(("row", "case"), kept_apart(DIFFERENTIABLE))
+@pytest.mark.parametrize(("row", "case"), without_spreading(DIFFERENTIABLE))
 @repeats
-def test_a_number_that_is_not_finite_stays_with_the_outputs_that_depend_on_it(row: Row, case: Any) -> None:
+def test_non_finite_input_reaches_only_outputs_that_depend_on_it(row: Row, case: Any) -> None:
     def results(at: int, number: float) -> tuple[np.ndarray, Any]:
-        """The outputs, and how their gradients are pulled back, with another number in the place ``at``."""
+        """The outputs, and how their gradients are vjp_of back, with another number in the place ``at``."""
         changed, start = list(case.args), 0
         for i in floats(case):
             if start <= at < start + case.args[i].size:
@@ -131,20 +129,20 @@ def test_a_number_that_is_not_finite_stays_with_the_outputs_that_depend_on_it(ro
                 changed[i].flat[at - start] = number
             start += case.args[i].size
         with np.errstate(all="ignore"):
-            return pulled(row, replace(case, args=tuple(changed)), create_graph=False)
+            return vjp_of(row, replace(case, args=tuple(changed)), create_graph=False)
 
-    y, pull = pulled(row, case, create_graph=False)
-    unused = pull(np.cos(np.arange(y.size))) == 0  # Where one may look for numbers that nothing depends on.
+    y, vjp = vjp_of(row, case, create_graph=False)
+    unused = vjp(np.cos(np.arange(y.size))) == 0  # Where one may look for numbers that nothing depends on.
     for i in {*some(unused.size), *np.flatnonzero(unused)[:8].tolist()}:
         try:
             apart = np.all([results(i, number)[0] == y for number in (0.3, -0.6, 3.0, -7.0, 1e3, -1e3)], axis=0)
         except PassusError:  # Numbers that it does not take.
             continue
-        if not apart.any() or not judged(row, case)[i]:
+        if not apart.any() or not checked(row, case)[i]:
             continue
         for special in (np.inf, -np.inf, np.nan):
-            found, pull_found = results(i, special)
+            found, found_vjp = results(i, special)
             np.testing.assert_array_equal(found[apart], y[apart])
             if apart.all():
-                gradients = [g(np.cos(np.arange(y.size))) for g in (pull_found, pull)]
+                gradients = [g(np.cos(np.arange(y.size))) for g in (found_vjp, vjp)]
                 np.testing.assert_allclose(*gradients, rtol=1e-9, atol=1e-12)

@@ -18,7 +18,7 @@ def test_grad_of_a_quadratic_form():
     np.testing.assert_allclose(g, (A + A.T) @ x3)
 
 
-def test_grad_takes_python_numbers_and_float32():
+def test_grad_accepts_python_numbers_and_float32():
     assert grad(F.sin)(0.0) == 1.0
     assert grad(cubes)(x3.astype(np.float32)).dtype == np.float32
 
@@ -33,7 +33,7 @@ def test_grad_with_respect_to_several_arguments():
     np.testing.assert_allclose(grad(f, -1)(x3, v3), x3)
 
 
-def test_the_same_variable_in_two_places_is_two_arguments():
+def test_one_variable_passed_twice_is_two_arguments():
     x = Variable(x3)
     gx, gy = grad(lambda x, y: (x * y * y).sum(), (0, 1))(x, x)
     np.testing.assert_allclose(gx.data, x3**2)
@@ -55,14 +55,14 @@ def test_nested_to_order_four():
         np.testing.assert_allclose(f(0.7), expected(0.7))
 
 
-def test_nested_grad_sees_the_variable_that_the_inner_function_captured():
+def test_nested_grad_differentiates_captured_variables():
     # d/dx (x * d/dy (x * y)) = d/dx x**2
     assert grad(lambda x: x * grad(lambda y: x * y)(1.0))(3.0) == 6.0
     # Perturbations are kept apart: d/dx (x * d/dy (x + y)) = 1
     assert grad(lambda x: x * grad(lambda y: x + y)(1.0))(1.0) == 1.0
 
 
-def test_no_gradient_is_left_anywhere():
+def test_transforms_leave_grad_attributes_unchanged():
     x, W = Variable(x3), Parameter(A)
     x.grad = np.ones(3)
 
@@ -77,7 +77,7 @@ def test_no_gradient_is_left_anywhere():
     assert W.grad is None
 
 
-def test_derivatives_by_a_captured_parameter_go_on():
+def test_gradient_is_differentiable_by_a_captured_parameter():
     W = Parameter(A.copy())
     g = grad(lambda x: (x @ W).sum())(x3)
     assert isinstance(g, Variable)
@@ -85,7 +85,7 @@ def test_derivatives_by_a_captured_parameter_go_on():
     np.testing.assert_allclose(W.grad.data, 2 * A.sum(axis=1, keepdims=True).repeat(3, axis=1))
 
 
-def test_variables_in_variables_out_with_a_graph_behind():
+def test_grad_of_variables_returns_a_differentiable_variable():
     x = Variable(x3)
     y = x * 2.0
     penalty = (grad(cubes)(y) ** 2).sum()
@@ -93,7 +93,7 @@ def test_variables_in_variables_out_with_a_graph_behind():
     np.testing.assert_allclose(x.grad.data, 2 * 36 * (2 * x3) ** 3)
 
 
-def test_under_no_grad_it_works_and_records_nothing():
+def test_grad_under_no_grad_records_nothing():
     x, W = Variable(x3), Parameter(A)
     with no_grad():
         value, g = value_and_grad(lambda x: x @ W @ x)(x)
@@ -105,19 +105,19 @@ def test_under_no_grad_it_works_and_records_nothing():
     np.testing.assert_allclose(plain, g.data)
 
 
-def test_gradients_are_arrays_of_their_own():
+def test_gradients_share_no_memory():
     x = x3.copy()
     gx, gy = grad(lambda x, y: x.sum() + y.sum(), (0, 1))(x, x)
     gx += 1.0
     np.testing.assert_array_equal(gy, np.ones(3))
-    _, pull = vjp(lambda x: x + 0.0, x)
+    _, backward = vjp(lambda x: x + 0.0, x)
     seed = np.ones(3)
-    pulled = pull(seed)
-    pulled += 1.0
+    gx = backward(seed)
+    gx += 1.0
     np.testing.assert_array_equal(seed, np.ones(3))
 
 
-def test_what_does_not_depend_on_x_has_zero_gradient():
+def test_result_independent_of_x_has_zero_gradient():
     g = grad(lambda x: np.array(3.0))(x3)
     assert type(g) is np.ndarray
     np.testing.assert_array_equal(g, np.zeros(3))
@@ -149,6 +149,6 @@ def test_bad_input_raises(call, error, match):
 
 
 @pytest.mark.parametrize("transform", [jacobian, lambda f: lambda x: vjp(f, x), lambda f: lambda x: jvp(f, x, x)])
-def test_errors_name_the_transform_that_was_called(transform) -> None:
+def test_errors_name_the_called_transform(transform) -> None:
     with pytest.raises(DTypeError, match=r"^(jacobian|vjp|jvp): the derivative by int64"):
         transform(F.square)(np.array([1, 2]))

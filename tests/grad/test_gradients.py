@@ -23,7 +23,7 @@ class Untouchable(Function):
         raise AssertionError("the walk went on behind x")
 
 
-def test_gradients_are_not_followed_behind_what_they_are_asked_for():
+def test_gradients_stop_at_the_given_variables():
     x = Untouchable()(Variable(x3))
     creator = x.creator
     (gx,) = gradients([x * x], [x])
@@ -31,7 +31,7 @@ def test_gradients_are_not_followed_behind_what_they_are_asked_for():
     assert x.creator is creator
 
 
-def test_gradients_of_several_results_by_several_variables_between():
+def test_gradients_of_several_results_by_intermediate_variables():
     x = Variable(x3)
     a, b = x * 2.0, x + 1.0
     ga, gb, gx = gradients([(a * b).sum(), a.sum()], [a, b, x], [None, Variable(np.array(10.0))])
@@ -41,7 +41,7 @@ def test_gradients_of_several_results_by_several_variables_between():
     assert x.grad is a.grad is None
 
 
-def test_gradients_leave_the_graph_as_it_was_after_an_error():
+def test_error_in_gradients_leaves_the_graph_unchanged():
     x = Variable(x3)
     y = x * 1.0
     z = Untouchable()(y)
@@ -51,7 +51,7 @@ def test_gradients_leave_the_graph_as_it_was_after_an_error():
     assert y.creator.inputs[0] is x
 
 
-def test_gradients_where_one_end_lies_behind_another() -> None:
+def test_gradients_by_a_variable_and_by_a_function_of_it() -> None:
     x = Variable(np.array([1.0, 2.0]))
     y = x * x
     z = (y * x).sum()
@@ -71,7 +71,7 @@ def test_gradients_of_one_output_among_several() -> None:
     np.testing.assert_array_equal(gx.data, np.concatenate([np.zeros((1, 3)), a.data**2]))
 
 
-def test_a_seed_takes_the_dtype_of_its_result() -> None:
+def test_seed_is_cast_to_the_dtype_of_its_result() -> None:
     x = Variable(np.ones(2, np.float32))
     for create_graph in (False, True):
         (gx,) = gradients([x * 3.0], [x], [Variable(np.ones(2))], create_graph)
@@ -109,6 +109,6 @@ def test_gradients_of_one_variable_by_one() -> None:
         (lambda x: passus.gradients(x * 2, (x * 2).detach()), GraphError, "no gradient flows"),
     ],
 )
-def test_gradients_refuse(call, error, match) -> None:
+def test_invalid_arguments_of_gradients_raise(call, error, match) -> None:
     with pytest.raises(error, match=match):
         call(Variable(x3))

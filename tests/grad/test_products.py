@@ -9,18 +9,18 @@ from passus.grad import hessian, hvp, jacobian, jvp, vjp
 from tests.grad.functions import FIELD_JACOBIAN, A, cubes, field, quadratic, v3, x3
 
 
-def test_vjp_pulls_more_than_once():
-    y, pull = vjp(field, x3)
+def test_vjp_function_can_be_called_repeatedly():
+    y, backward = vjp(field, x3)
     np.testing.assert_allclose(y, [x3[0] * x3[1], np.sin(x3[2])])
     for gy in np.eye(2):
-        np.testing.assert_allclose(pull(gy), gy @ FIELD_JACOBIAN)
+        np.testing.assert_allclose(backward(gy), gy @ FIELD_JACOBIAN)
 
 
 def test_vjp_of_several_arguments_and_results():
-    (s, p), pull = vjp(lambda x, y: (x + y, x * y), x3, v3)
+    (s, p), backward = vjp(lambda x, y: (x + y, x * y), x3, v3)
     np.testing.assert_allclose(s, x3 + v3)
     np.testing.assert_allclose(p, x3 * v3)
-    gx, gy = pull(np.ones(3), 2 * np.ones(3))
+    gx, gy = backward(np.ones(3), 2 * np.ones(3))
     np.testing.assert_allclose(gx, 1 + 2 * v3)
     np.testing.assert_allclose(gy, 1 + 2 * x3)
 
@@ -40,7 +40,7 @@ def test_jvp_of_several_arguments_and_results():
     np.testing.assert_allclose(dp, v3 * v3 + x3 * x3)
 
 
-def test_jvp_and_pull_are_differentiable_by_their_directions():
+def test_jvp_and_vjp_are_differentiable_by_their_vectors():
     v = Variable(v3)
     _, along = jvp(field, x3, v)
     along.sum().backward()
@@ -54,7 +54,7 @@ def test_jacobian():
     np.testing.assert_allclose(jacobian(field)(x3), FIELD_JACOBIAN)
 
 
-def test_jacobian_of_matrices_has_the_axes_of_both(rng):
+def test_jacobian_of_matrices_has_output_and_input_axes(rng):
     J = jacobian(lambda x: x @ A)(rng.standard_normal((2, 3)))
     assert J.shape == (2, 3, 2, 3)
     np.testing.assert_allclose(J, np.einsum("il,jk->iklj", np.eye(2), A))
@@ -68,7 +68,7 @@ def test_jacobian_of_several_results_by_several_arguments():
     np.testing.assert_allclose(py, np.diag(x3))
 
 
-def test_jacobian_of_a_number_and_of_nothing():
+def test_jacobian_of_scalar_and_empty_results():
     np.testing.assert_allclose(jacobian(cubes)(x3), 3 * x3**2)
     assert jacobian(lambda x: x[:0])(x3).shape == (0, 3)
     assert jacobian(lambda x: x * 2.0)(np.ones((0, 2))).shape == (0, 2, 0, 2)

@@ -22,14 +22,14 @@ class Pair(NamedTuple):
 
 
 W, B = CONSTANTS.standard_normal((3, 2)), CONSTANTS.standard_normal(2)
-FORMS = {
+TREES = {
     "dict": ({"W": W, "b": B}, lambda p: (p["W"], p["b"])),
     "list": ([W, B], lambda p: p),
     "tuple": ((W, B), lambda p: p),
     "named tuple": (Pair(W, B), lambda p: (p.a, p.b)),
     "nested": ({"layers": [{"W": W}, None, (B,)]}, lambda p: (p["layers"][0]["W"], p["layers"][2][0])),
 }
-EACH_FORM = pytest.mark.parametrize(("form", "parts"), FORMS.values(), ids=FORMS)
+each_tree = pytest.mark.parametrize(("tree", "leaves"), TREES.values(), ids=TREES)
 
 
 def loss(W, b):
@@ -50,63 +50,63 @@ def assert_like(given: Any, expected: Any) -> None:
         np.testing.assert_allclose(given, expected, rtol=1e-12, atol=1e-14)
 
 
-@EACH_FORM
-def test_derivatives_come_in_the_form_of_the_argument(form, parts) -> None:
-    f = lambda p: loss(*parts(p))  # noqa: E731
+@each_tree
+def test_derivatives_have_the_structure_of_the_argument(tree, leaves) -> None:
+    f = lambda p: loss(*leaves(p))  # noqa: E731
     gW, gb = grad(loss, (0, 1))(W, B)
-    expected = parts(grad(f)(form))
-    assert_like(tree_map(np.shape, grad(f)(form)), tree_map(np.shape, form))
+    expected = leaves(grad(f)(tree))
+    assert_like(tree_map(np.shape, grad(f)(tree)), tree_map(np.shape, tree))
     assert_like(tuple(expected), (gW, gb))
-    value, gradient = value_and_grad(f)(form)
+    value, gradient = value_and_grad(f)(tree)
     np.testing.assert_allclose(value, loss(W, B))
-    assert_like(gradient, grad(f)(form))
+    assert_like(gradient, grad(f)(tree))
     assert_like(
-        grad(lambda k, p: k * f(p), (0, 1))(2.0, form), (np.asarray(value), tree_map(lambda g: 2 * g, gradient))
+        grad(lambda k, p: k * f(p), (0, 1))(2.0, tree), (np.asarray(value), tree_map(lambda g: 2 * g, gradient))
     )
 
     (WW, Wb), (bW, bb) = hessian(loss, (0, 1))(W, B)
-    H = hessian(f)(form)
-    assert_like(tuple(tuple(parts(row)) for row in parts(H)), ((WW, Wb), (bW, bb)))
-    J = jacobian(lambda p: F.tanh(x3 @ parts(p)[0] + parts(p)[1]))(form)
-    assert_like(tuple(parts(J)), jacobian(lambda W, b: F.tanh(x3 @ W + b), (0, 1))(W, B))
+    H = hessian(f)(tree)
+    assert_like(tuple(tuple(leaves(row)) for row in leaves(H)), ((WW, Wb), (bW, bb)))
+    J = jacobian(lambda p: F.tanh(x3 @ leaves(p)[0] + leaves(p)[1]))(tree)
+    assert_like(tuple(leaves(J)), jacobian(lambda W, b: F.tanh(x3 @ W + b), (0, 1))(W, B))
 
-    v = tree_map(np.cos, form)
-    _, along = jvp(f, (form,), (v,))
-    np.testing.assert_allclose(along, sum((g * d).sum() for g, d in zip((gW, gb), parts(v))))
-    expected = hvp(loss, (W, B), tuple(parts(v)))
-    assert_like(tuple(parts(hvp(f, (form,), (v,)))), expected)
-    _, pull = vjp(f, form)
-    assert_like(pull(np.asarray(2.0)), tree_map(lambda g: 2 * g, gradient))
-    assert_like(pull(np.asarray(2.0)), tree_map(lambda g: 2 * g, gradient))
+    v = tree_map(np.cos, tree)
+    _, along = jvp(f, (tree,), (v,))
+    np.testing.assert_allclose(along, sum((g * d).sum() for g, d in zip((gW, gb), leaves(v))))
+    expected = hvp(loss, (W, B), tuple(leaves(v)))
+    assert_like(tuple(leaves(hvp(f, (tree,), (v,)))), expected)
+    _, backward = vjp(f, tree)
+    assert_like(backward(np.asarray(2.0)), tree_map(lambda g: 2 * g, gradient))
+    assert_like(backward(np.asarray(2.0)), tree_map(lambda g: 2 * g, gradient))
 
 
-def test_results_come_in_their_form_too() -> None:
+def test_derivatives_have_the_structure_of_the_result() -> None:
     f = lambda x: {"square": x**2, "more": [x.sum(), (x[0], None)]}  # noqa: E731
     e = np.eye(3)[0]
     assert_like(jacobian(f)(x3), {"square": np.diag(2 * x3), "more": [np.ones(3), (e, None)]})
     y, along = jvp(f, x3, v3)
     assert_like(y, {"square": x3**2, "more": [np.asarray(x3.sum()), (np.asarray(x3[0]), None)]})
     assert_like(along, {"square": 2 * x3 * v3, "more": [np.asarray(v3.sum()), (np.asarray(v3[0]), None)]})
-    _, pull = vjp(f, x3)
-    np.testing.assert_allclose(pull({"square": v3, "more": [1.0, (2.0, None)]}), 2 * x3 * v3 + 1 + 2 * e)
+    _, backward = vjp(f, x3)
+    np.testing.assert_allclose(backward({"square": v3, "more": [1.0, (2.0, None)]}), 2 * x3 * v3 + 1 + 2 * e)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_forms_keep_their_dtypes(dtype) -> None:
-    form = {"W": W.astype(dtype), "b": B}
-    g = grad(lambda p: (F.tanh(x3.astype(dtype) @ p["W"]) + p["b"]).sum())(form)
+def test_derivatives_have_the_dtypes_of_the_leaves(dtype) -> None:
+    tree = {"W": W.astype(dtype), "b": B}
+    g = grad(lambda p: (F.tanh(x3.astype(dtype) @ p["W"]) + p["b"]).sum())(tree)
     assert [g["W"].dtype, g["b"].dtype] == [dtype, np.float64]
 
 
-def test_variables_in_forms_are_differentiable() -> None:
-    form = {"a": Variable(x3), "b": v3}
-    g = grad(lambda p: (p["a"] ** 3 * p["b"]).sum())(form)
+def test_variables_in_trees_are_differentiable() -> None:
+    tree = {"a": Variable(x3), "b": v3}
+    g = grad(lambda p: (p["a"] ** 3 * p["b"]).sum())(tree)
     assert isinstance(g["b"], Variable)
     g["a"].sum().backward()
-    np.testing.assert_allclose(form["a"].grad.data, 6 * x3 * v3)
+    np.testing.assert_allclose(tree["a"].grad.data, 6 * x3 * v3)
 
 
-def test_empty_forms() -> None:
+def test_empty_trees() -> None:
     assert grad(lambda p: Variable(np.array(1.0)))({}) == {}
     assert grad(lambda p: Variable(np.array(1.0)))([]) == []
     assert grad(lambda p, x: x.sum(), (0, 1))(None, x3)[0] is None
@@ -166,8 +166,8 @@ def test_second_derivatives_by_the_parameters_of_a_layer(rng: np.random.Generato
         unboxed(jacobian(lambda model: model(x))(model)),
         jacobian(lambda p: F.tanh(x @ p["l0.W"] + p["l0.b"]) @ p["l2.W"] + p["l2.b"])(values),
     )
-    _, pull = vjp(f, model)
-    assert_like(unboxed(pull(1.0)), grad(functional)(values))
+    _, backward = vjp(f, model)
+    assert_like(unboxed(backward(1.0)), grad(functional)(values))
     penalty = sum((g**2).sum() for g in grad(f)(model).values())
     penalty.backward()
     expected = grad(lambda p: sum((g**2).sum() for g in grad(functional)(p).values()))(values)
@@ -176,7 +176,7 @@ def test_second_derivatives_by_the_parameters_of_a_layer(rng: np.random.Generato
         np.testing.assert_array_equal(p.data, values[path])
 
 
-def test_frozen_parameters_are_left_out() -> None:
+def test_frozen_parameters_are_omitted() -> None:
     model = network()
     model.l0.freeze()
     assert list(grad(squared)(model, x3[None])) == ["l2.W", "l2.b"]
@@ -198,6 +198,6 @@ def test_frozen_parameters_are_left_out() -> None:
         (lambda: vjp(lambda x: [x, (x,)], x3)[1](v3, v3), ArgumentError, "expected 1 items"),
     ],
 )
-def test_forms_that_do_not_fit(call, error, match) -> None:
+def test_mismatched_trees_raise(call, error, match) -> None:
     with pytest.raises(error, match=match):
         call()

@@ -28,7 +28,7 @@ from tests.layers.against_torch import (
 
 @pytest.mark.parametrize("kind", ["plain", "causal", "key mask", "boolean mask", "added mask"])
 @pytest.mark.parametrize("seed", DRAWS)
-def test_self_attention_is_that_of_pytorch(seed: int, kind: str) -> None:
+def test_self_attention_agrees_with_pytorch(seed: int, kind: str) -> None:
     rng, n = drawn(seed)
     nobias = bool(seed % 2)
     ours = L.MultiHeadAttention(n["D"], n["H"], nobias=nobias, in_size=n["D"], dtype=np.float64)
@@ -61,7 +61,7 @@ def test_self_attention_is_that_of_pytorch(seed: int, kind: str) -> None:
 
 @pytest.mark.parametrize("cross", [True, False])
 @pytest.mark.parametrize("seed", DRAWS)
-def test_attention_to_other_sequences_is_that_of_pytorch(seed: int, cross: bool) -> None:
+def test_cross_attention_agrees_with_pytorch(seed: int, cross: bool) -> None:
     rng, n = drawn(seed)
     size = n["D"] + 1 if cross else n["D"]
     ours = L.MultiHeadAttention(n["D"], n["H"], cross=cross, dtype=np.float64)
@@ -80,7 +80,7 @@ def test_attention_to_other_sequences_is_that_of_pytorch(seed: int, cross: bool)
     agree(ours(*xs), theirs(ts[0], ts[1], ts[1], need_weights=False)[0], xs, ts)
 
 
-def test_in_float32_it_agrees_to_five_digits() -> None:
+def test_float32_attention_agrees_with_pytorch_to_five_digits() -> None:
     rng = np.random.default_rng(0)
     ours = L.MultiHeadAttention(32, 4, in_size=32, rng=0)
     theirs = torch.nn.MultiheadAttention(32, 4, batch_first=True)
@@ -91,7 +91,7 @@ def test_in_float32_it_agrees_to_five_digits() -> None:
     agree(ours(x, is_causal=True), theirs(t, t, t, attn_mask=causal, need_weights=False)[0], [x], [t], 1e-5)
 
 
-def test_grouped_queries_share_keys_and_values() -> None:
+def test_grouped_queries_equal_repeated_keys_and_values() -> None:
     rng = np.random.default_rng(0)
     grouped = L.MultiHeadAttention(8, 4, n_kv_heads=2, in_size=6, dtype=np.float64)
     whole = L.MultiHeadAttention(8, 4, in_size=6, dtype=np.float64)
@@ -108,7 +108,7 @@ def test_grouped_queries_share_keys_and_values() -> None:
 
 
 @pytest.mark.parametrize("cross", [False, True])
-def test_heads_of_another_width_agree_with_plain_arrays(cross: bool) -> None:
+def test_heads_with_d_head_agree_with_plain_arrays(cross: bool) -> None:
     rng = np.random.default_rng(3)
     options = {"cross": True, "context_size": 7} if cross else {}
     layer = L.MultiHeadAttention(10, 3, in_size=7, d_head=4, nobias=True, qkv_bias=True, dtype=np.float64, **options)
@@ -130,7 +130,7 @@ def test_heads_of_another_width_agree_with_plain_arrays(cross: bool) -> None:
     np.testing.assert_allclose(layer(x, context).data, expected, rtol=1e-10)
 
 
-def test_biases_of_queries_keys_and_values_alone() -> None:
+def test_nobias_and_qkv_bias_select_the_biases() -> None:
     names = ["qkv.W", "qkv.b", "out.W", "out.b"]
     for nobias, qkv_bias, absent in (
         (False, None, ()),
@@ -142,7 +142,7 @@ def test_biases_of_queries_keys_and_values_alone() -> None:
         assert [path for path, _ in layer.named_params()] == [name for name in names if name not in absent]
 
 
-def test_scores_with_rotary_positions_depend_on_distances_only() -> None:
+def test_rotary_scores_depend_on_relative_positions_only() -> None:
     layer = L.MultiHeadAttention(8, 2, rotary=100.0, in_size=8, dtype=np.float64, rng=0)
     x = normal(np.random.default_rng(1), 2, 5, 8)
     plain = layer(x, is_causal=True).data
@@ -164,7 +164,7 @@ def test_attention_is_differentiable_twice(options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["key mask", "boolean mask", "added mask"])
-def test_a_query_whose_keys_are_all_masked_gets_zeros(kind: str) -> None:
+def test_query_with_all_keys_masked_returns_zeros(kind: str) -> None:
     rng = np.random.default_rng(0)
     layer = L.MultiHeadAttention(4, 2, nobias=True, in_size=4, dtype=np.float64, rng=0)
     seen = np.array([[True] * 3, [False] * 3])
@@ -187,7 +187,7 @@ def test_a_query_whose_keys_are_all_masked_gets_zeros(kind: str) -> None:
     np.testing.assert_allclose(weights.data[0].sum(-1), 1)
 
 
-def test_masked_keys_change_nothing() -> None:
+def test_masked_keys_do_not_affect_the_result() -> None:
     rng = np.random.default_rng(0)
     layer = L.MultiHeadAttention(4, 2, in_size=4, dtype=np.float64, rng=0)
     x = normal(rng, 1, 5, 4)
@@ -201,7 +201,7 @@ def test_masked_keys_change_nothing() -> None:
         )
 
 
-def test_dropout_of_weights_is_for_training() -> None:
+def test_attention_dropout_is_inactive_in_test_mode() -> None:
     x = normal(np.random.default_rng(0), 2, 6, 4)
     layer = L.MultiHeadAttention(4, 2, dropout_ratio=0.5, in_size=4, dtype=np.float64, rng=0)
     plain = L.MultiHeadAttention(4, 2, in_size=4, dtype=np.float64, rng=0)
@@ -210,7 +210,7 @@ def test_dropout_of_weights_is_for_training() -> None:
         np.testing.assert_array_equal(layer(x).data, plain(x).data)
 
 
-def test_attention_explains_what_does_not_fit() -> None:
+def test_invalid_attention_arguments_raise() -> None:
     with pytest.raises(ArgumentError, match="d_model=8 must be a multiple of n_heads=512; d_model comes first"):
         L.MultiHeadAttention(8, 512)
     with pytest.raises(ArgumentError, match="n_heads=4 must be a multiple of n_kv_heads=3"):
@@ -237,7 +237,7 @@ def test_attention_explains_what_does_not_fit() -> None:
         layer(x[..., :3])
 
 
-def test_a_message_names_the_layer_once() -> None:
+def test_error_message_names_the_layer_once() -> None:
     with pytest.raises(ShapeError) as caught:
         L.MultiHeadAttention(4, 2)(np.ones(4, np.float32))
     assert str(caught.value).lower().count("multiheadattention") == 1

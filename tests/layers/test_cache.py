@@ -26,7 +26,7 @@ from tests.layers.against_torch import (
     ],
 )
 @pytest.mark.parametrize("steps", [[5], [1, 1, 1, 1, 1], [3, 1, 1], [2, 3]])
-def test_a_cache_changes_no_number(steps: list[int], options: dict[str, Any]) -> None:
+def test_attention_with_cache_equals_attention_without(steps: list[int], options: dict[str, Any]) -> None:
     layer = L.MultiHeadAttention(8, 2, in_size=8, dtype=np.float64, rng=0, **options)
     x = normal(np.random.default_rng(0), 2, 5, 8)
     cache, parts, start = L.KeyValueCache(5), [], 0
@@ -38,7 +38,7 @@ def test_a_cache_changes_no_number(steps: list[int], options: dict[str, Any]) ->
     assert cache.length == 5
 
 
-def test_a_cache_says_when_it_is_full_or_does_not_fit() -> None:
+def test_full_or_mismatched_cache_raises() -> None:
     layer = L.MultiHeadAttention(4, 2, in_size=4)
     x, cache = np.ones((2, 3, 4), np.float32), L.KeyValueCache(4)
     with pytest.raises(GraphError, match=r"gradients flow to k .*no_grad"):
@@ -62,7 +62,7 @@ def test_a_cache_says_when_it_is_full_or_does_not_fit() -> None:
 
 
 @pytest.mark.parametrize("pre_norm", [True, False])
-def test_a_decoder_with_caches_changes_no_number(pre_norm: bool) -> None:
+def test_decoder_with_cache_equals_decoder_without(pre_norm: bool) -> None:
     decoder = L.TransformerDecoder(2, 8, 2, pre_norm=pre_norm, dtype=np.float64, rng=0)
     rng = np.random.default_rng(0)
     x, context = normal(rng, 2, 5, 8), normal(rng, 2, 3, 6)
@@ -77,7 +77,7 @@ def test_a_decoder_with_caches_changes_no_number(pre_norm: bool) -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 2, 6), (1, 3, 6), (3, 3, 6), (2, 4, 6), (3, 6)])
-def test_a_cache_of_another_context_is_refused(shape: tuple[int, ...]) -> None:
+def test_cache_of_another_context_raises(shape: tuple[int, ...]) -> None:
     decoder = L.TransformerDecoder(2, 8, 2, rng=0)
     with no_grad():
         cache = decoder.new_cache(5, 3)

@@ -40,7 +40,7 @@ def refusing():
     return Sequential(Linear(5), BatchNorm(), Dropout(), Linear(2, in_size=7))
 
 
-def test_lazy_parameters_are_given_up_again():
+def test_failed_first_call_leaves_parameters_lazy():
     passus.random.seed(0)
     model = refusing()
     before, state = arrays(model), passus.random.rng_state()
@@ -56,7 +56,7 @@ def test_lazy_parameters_are_given_up_again():
     assert y.shape == (4, 2)
 
 
-def test_the_next_call_draws_what_it_would_have_drawn():
+def test_failed_call_restores_the_random_state():
     passus.random.seed(0)
     model = MLP((5, 2))
     model.l1 = Linear(2, in_size=7)
@@ -72,7 +72,7 @@ def test_the_next_call_draws_what_it_would_have_drawn():
     np.testing.assert_array_equal(model.l0.W.data, again.l0.W.data)
 
 
-def test_averages_are_put_back():
+def test_failed_call_restores_running_statistics():
     model = Sequential(Linear(5), BatchNorm(), Linear(2))
     model(X)
     before = arrays(model)
@@ -101,7 +101,7 @@ class Total(passus.Layer):
 
 
 @pytest.mark.parametrize("calls", [0, 2])
-def test_assigned_state_and_buffers_are_put_back(calls):
+def test_failed_call_restores_registered_state_and_buffers(calls):
     model = Sequential(Total(), Linear(2, in_size=3))
     for _ in range(calls):
         model(passus.Variable(X))
@@ -118,7 +118,7 @@ def test_assigned_state_and_buffers_are_put_back(calls):
     assert_same(model, before)
 
 
-def test_any_error_counts():
+def test_keyboard_interrupt_restores_the_model():
     def interrupted(x):
         raise KeyboardInterrupt
 
@@ -129,7 +129,7 @@ def test_any_error_counts():
     assert_same(model, before)
 
 
-def test_an_error_that_the_model_itself_catches_undoes_nothing():
+def test_error_caught_inside_the_model_restores_nothing():
     class Careful(passus.Layer):
         def __init__(self):
             self.first, self.second = Linear(5), Linear(2, in_size=7)
@@ -146,7 +146,7 @@ def test_an_error_that_the_model_itself_catches_undoes_nothing():
     assert model.first.W.shape == (3, 5)
 
 
-def test_a_call_that_succeeds_keeps_nothing():
+def test_successful_call_leaves_no_undo_records():
     model = Sequential(Linear(5), BatchNorm(), Linear(2))
     model(X)
     assert changes.get() is None
@@ -176,7 +176,7 @@ def lengths(cache):
 
 @pytest.mark.parametrize("earlier", [0, 3])
 @pytest.mark.parametrize("kind", stacks())
-def test_caches_are_restored_and_the_repeated_call_is_right(kind, earlier, monkeypatch):
+def test_failed_call_restores_caches(kind, earlier, monkeypatch):
     def interrupted(x):
         raise KeyboardInterrupt
 
@@ -196,7 +196,7 @@ def test_caches_are_restored_and_the_repeated_call_is_right(kind, earlier, monke
         np.testing.assert_allclose(call(slice(earlier, 5), cache).data, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_wrong_mask_leaves_the_caches():
+def test_invalid_mask_leaves_caches_unchanged():
     decoder = TransformerDecoder(1, 8, 2, rng=0)
     x, context = (np.random.default_rng(0).standard_normal((1, n, 8)).astype(np.float32) for n in (4, 3))
     with no_grad():
@@ -209,7 +209,7 @@ def test_a_wrong_mask_leaves_the_caches():
         np.testing.assert_allclose(decoder(x[:, 2:3], context, cache=cache).data, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_selected_and_cleared_caches_are_restored():
+def test_failed_call_restores_selected_and_cleared_cache():
     class Search(passus.Layer):
         def forward(self, x, cache):
             cache.append(x, x)
@@ -227,7 +227,7 @@ def test_selected_and_cleared_caches_are_restored():
 
 
 @pytest.mark.parametrize("kind", stacks())
-def test_caches_of_different_lengths_are_refused(kind):
+def test_caches_of_different_lengths_raise(kind):
     _, call, cache = stacks()[kind]
     with no_grad():
         call(slice(0, 3), cache)

@@ -56,7 +56,7 @@ class Running(L.Layer):
 
 @pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("kind", KINDS)
-def test_predict_leaves_the_state(kind: str, num_layers: int) -> None:
+def test_predict_leaves_the_recurrent_state_unchanged(kind: str, num_layers: int) -> None:
     model, x = Stepwise(kind, num_layers), drawn(6, 3)
     first = model.predict(x, batch_size=4)
     assert model.rnn.h is None
@@ -70,7 +70,7 @@ def test_predict_leaves_the_state(kind: str, num_layers: int) -> None:
     assert not np.array_equal(first, twice[0])
 
 
-def test_predict_that_fails_leaves_the_state() -> None:
+def test_failed_predict_leaves_the_recurrent_state_unchanged() -> None:
     model = Stepwise()
     model(drawn(6, 3))
     h = model.rnn.h
@@ -81,14 +81,14 @@ def test_predict_that_fails_leaves_the_state() -> None:
     assert model.rnn.h is h
 
 
-def test_predict_draws_weights_and_averages_as_the_first_call() -> None:
+def test_predict_initializes_a_lazy_model() -> None:
     model = L.Sequential(L.RNN(4, rng=0), L.BatchNorm(), L.Linear(2, rng=0))
     y = model.predict(drawn(6, 3))
     np.testing.assert_array_equal(model.predict(drawn(6, 3)), y)
     assert all(array is not None for array in model.state_dict().values())
 
 
-def test_the_state_of_a_layer_of_ones_own() -> None:
+def test_registered_state_of_a_user_defined_layer() -> None:
     layer, x = Running(), np.ones((2, 1))
     layer(Variable(x))
     np.testing.assert_array_equal(layer.predict(x), 2 * x)
@@ -127,7 +127,7 @@ def trainer_of(model: Any, rows: int = 2) -> Trainer:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_evaluation_begins_with_new_sequences_and_leaves_the_state(kind: str) -> None:
+def test_evaluation_starts_new_sequences_and_restores_the_state(kind: str) -> None:
     model = Stepwise(kind)
     trainer = trainer_of(model)
     with no_grad(), test_mode():
@@ -141,7 +141,7 @@ def test_an_evaluation_begins_with_new_sequences_and_leaves_the_state(kind: str)
     assert model.rnn.h is h
 
 
-def test_a_trainer_predicts_streams_from_batch_to_batch() -> None:
+def test_trainer_predict_carries_the_state_across_batches() -> None:
     model = Stepwise()
     trainer = trainer_of(model)
     with no_grad():
@@ -151,7 +151,7 @@ def test_a_trainer_predicts_streams_from_batch_to_batch() -> None:
     assert model.rnn.h is h
 
 
-def test_a_summary_of_a_model_in_the_middle_of_a_sequence() -> None:
+def test_summary_leaves_the_recurrent_state_unchanged() -> None:
     model = Stepwise()
     model(drawn(6, 3))
     h = model.rnn.h
@@ -160,7 +160,7 @@ def test_a_summary_of_a_model_in_the_middle_of_a_sequence() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_check_of_gradients_begins_each_call_with_the_same_state(kind: str, capsys: Any) -> None:
+def test_gradient_checks_start_each_call_from_the_same_state(kind: str, capsys: Any) -> None:
     layer = getattr(L, kind)(4, 3, dtype=np.float64, rng=0)
     x = drawn(2, 3).astype(float)
     layer(x)
@@ -178,7 +178,7 @@ def test_a_check_of_gradients_begins_each_call_with_the_same_state(kind: str, ca
 
 @pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_state_of_other_sizes_is_refused_when_it_is_loaded(kind: str, num_layers: int) -> None:
+def test_loading_a_state_of_another_size_raises(kind: str, num_layers: int) -> None:
     model = Stepwise(kind, num_layers)
     model(drawn(6, 3))
     other = Stepwise(kind, num_layers)
@@ -203,7 +203,7 @@ def test_a_state_of_other_sizes_is_refused_when_it_is_loaded(kind: str, num_laye
             np.testing.assert_array_equal(array, before[name])
 
 
-def test_half_a_state_is_refused() -> None:
+def test_loading_an_incomplete_lstm_state_raises() -> None:
     model = Stepwise()
     model(drawn(6, 3))
     state = model.state_dict()
@@ -217,7 +217,7 @@ def test_half_a_state_is_refused() -> None:
         gru.load_state_dict({**gru.state_dict(), "rnn.c": c})
 
 
-def test_a_part_of_a_state() -> None:
+def test_non_strict_loading_of_a_recurrent_state() -> None:
     model = Stepwise("GRU")
     model(drawn(6, 3))
     h, state = model.rnn.h, model.state_dict()

@@ -33,7 +33,7 @@ def test_parameters_have_paths_in_the_order_of_assignment() -> None:
     ]
 
 
-def test_layers_have_paths_holders_first() -> None:
+def test_named_layers_lists_parents_before_children() -> None:
     block = Block()
     named = dict(block.named_layers())
     assert list(named) == ["", "first", "many.0", "many.2.gate", "last"]
@@ -41,12 +41,12 @@ def test_layers_have_paths_holders_first() -> None:
     assert named["many.2.gate"] is block.many[2]["gate"]
 
 
-def test_params_are_those_with_names() -> None:
+def test_params_equals_named_params() -> None:
     block = Block()
     assert [id(p) for p in block.params()] == [id(p) for _, p in block.named_params()]
 
 
-def test_reassigned_deleted_and_appended_parts_are_seen() -> None:
+def test_reassigned_deleted_and_appended_children_are_listed() -> None:
     block = Block()
     block.first = Linear(3, nobias=True, in_size=4)
     del block.scale
@@ -88,7 +88,7 @@ def hide(block: Block) -> None:
 @pytest.mark.parametrize(
     "change", [append, replace_in_dict, rename_in_dict, assign_below, add_below, delete_below, hide]
 )
-def test_what_was_remembered_of_a_walk_is_forgotten_with_any_change(change: Any) -> None:
+def test_cached_walk_is_invalidated_by_any_change(change: Any) -> None:
     block, fresh = Block(), Block()
     before = list(block.named_params())
     assert all(p is q for (_, p), (_, q) in zip(block.named_params(), before, strict=True))
@@ -100,7 +100,7 @@ def test_what_was_remembered_of_a_walk_is_forgotten_with_any_change(change: Any)
     assert now != [(path, id(p)) for path, p in before]
 
 
-def test_a_set_of_layers_is_refused() -> None:
+def test_set_of_layers_raises() -> None:
     root = Layer()
     root.inner = Layer()
     root.inner.parts = [{Linear(3)}]
@@ -110,7 +110,7 @@ def test_a_set_of_layers_is_refused() -> None:
     assert paths(root) == []
 
 
-def test_two_parts_of_one_path_would_share_what_an_optimizer_remembers() -> None:
+def test_duplicate_paths_raise() -> None:
     layer = Layer()
     layer.parts = {1: parameter(1), "1": parameter(1)}
     with pytest.raises(WeightsError, match=r"layer: two parts are called parts\.1; rename one of them"):
@@ -118,12 +118,12 @@ def test_two_parts_of_one_path_would_share_what_an_optimizer_remembers() -> None
 
 
 @pytest.mark.parametrize("name", ["inputs", "outputs"])
-def test_where_a_call_is_remembered_nothing_else_can_be(name: str) -> None:
+def test_inputs_and_outputs_are_reserved_names(name: str) -> None:
     with pytest.raises(ArgumentError, match=rf"layer\.{name}: .*choose another name"):
         setattr(Layer(), name, Linear(3))
 
 
-def test_a_shared_layer_is_visited_once_under_its_first_path() -> None:
+def test_shared_layer_is_listed_once_under_its_first_path() -> None:
     root = Layer()
     root.encoder = Linear(3, in_size=3)
     root.tied = [root.encoder, Linear(3, in_size=3)]
@@ -132,14 +132,14 @@ def test_a_shared_layer_is_visited_once_under_its_first_path() -> None:
     assert paths(root) == ["encoder.W", "encoder.b", "tied.1.W", "tied.1.b"]
 
 
-def test_a_list_that_holds_itself_ends() -> None:
+def test_recursive_list_is_walked_once() -> None:
     root = Layer()
     root.parts = [parameter(1)]
     root.parts.append(root.parts)
     assert paths(root) == ["parts.0"]
 
 
-def test_a_subclass_may_forget_to_call_the_constructor_of_the_base() -> None:
+def test_subclass_without_super_init_works() -> None:
     class Plain(Layer):
         def __init__(self) -> None:
             self.W = parameter(2)
@@ -149,14 +149,14 @@ def test_a_subclass_may_forget_to_call_the_constructor_of_the_base() -> None:
     assert list(Plain().state_dict()) == ["W", "count"]
 
 
-def test_attributes_may_change_while_layers_are_listed() -> None:
+def test_attributes_can_be_assigned_during_iteration() -> None:
     block = Block()
     for _, layer in block.named_layers():
         layer.mark = 1
     assert block.last.mark == 1
 
 
-def test_an_array_cannot_take_the_place_of_a_parameter() -> None:
+def test_assigning_an_array_to_a_parameter_raises() -> None:
     layer = Linear(3, in_size=4)
     with pytest.raises(DTypeError, match=r"linear\.W is a parameter, .* assign it to W\.data"):
         layer.W = np.zeros((4, 3))
@@ -169,7 +169,7 @@ def test_an_array_cannot_take_the_place_of_a_parameter() -> None:
     layer.W = np.ones((4, 3))
 
 
-def test_buffers_are_saved_but_not_learnt() -> None:
+def test_buffers_are_saved_but_are_not_parameters() -> None:
     layer = Layer()
     layer.W = parameter(1)
     layer.register_buffer("steps", np.array(3))
@@ -194,14 +194,14 @@ def test_buffers_are_saved_but_not_learnt() -> None:
         (3, np.zeros(1), ArgumentError, "3 is no name"),
     ],
 )
-def test_a_buffer_is_an_array_with_a_name(name: Any, array: Any, error: Any, match: str) -> None:
+def test_invalid_buffers_raise(name: Any, array: Any, error: Any, match: str) -> None:
     layer = Layer()
     with pytest.raises(error, match=match):
         layer.register_buffer(name, array)
     assert not layer.state_dict()
 
 
-def test_counting() -> None:
+def test_count_params() -> None:
     assert Linear(3, in_size=4).count_params() == 15
     assert L.BatchNorm(in_size=4).count_params() == 8, "buffers are not learnt"
     with pytest.raises(WeightsError, match=r"sequential: l0\.W will get a shape from the first call; call it once"):
@@ -227,13 +227,13 @@ def test_a_lazy_layer_can_be_frozen() -> None:
     assert not layer.W.requires_grad
 
 
-def test_integers_stay_without_a_gradient() -> None:
+def test_unfreezing_integer_parameters_keeps_requires_grad_false() -> None:
     layer = Layer()
     layer.shift = Parameter(np.array([1, 2]))
     assert not layer.freeze().unfreeze().shift.requires_grad
 
 
-def test_a_tree_is_printed() -> None:
+def test_repr_shows_the_tree_of_layers() -> None:
     model = Layer()
     model.encoder = Sequential(Linear(3, in_size=4), F.relu, L.Dropout(0.1))
     model.heads = [Linear(2, nobias=True), L.BatchNorm()]
@@ -252,7 +252,7 @@ def test_a_tree_is_printed() -> None:
     assert repr(plain) == "Layer()  W ?"
 
 
-def test_a_call_is_remembered_weakly() -> None:
+def test_last_call_is_stored_as_weak_references() -> None:
     layer, x = Linear(3, in_size=4), Variable(X)
     y = layer(x)
     assert layer.inputs[0]() is x
@@ -263,7 +263,7 @@ def test_a_call_is_remembered_weakly() -> None:
     assert layer.outputs[0]() is None
 
 
-def test_inputs_and_outputs_may_be_anything() -> None:
+def test_inputs_and_outputs_of_any_type() -> None:
     class Anything(Layer):
         def forward(self, x: Any, n: int, *, flag: bool = False) -> Any:
             return [x[0], x[1]] if flag else (x[0], n, None)
@@ -276,7 +276,7 @@ def test_inputs_and_outputs_may_be_anything() -> None:
     assert layer(x, 3, flag=True)[0] is x[0]
 
 
-def test_a_layer_that_is_not_written_says_so() -> None:
+def test_missing_forward_raises() -> None:
     with pytest.raises(NotImplementedError, match=r"Layer\.forward is not implemented"):
         Layer()(X)
 
@@ -298,14 +298,14 @@ class Net(Layer):
         return self.blocks[0](x)
 
 
-def test_an_error_begins_with_the_path_of_the_layer() -> None:
+def test_error_message_starts_with_the_layer_path() -> None:
     with pytest.raises(ShapeError, match=r"^net\.blocks\.0\.l2: linear.*5, 3.*7, 2"):
         Net(Linear(2, in_size=7))(X)
     with pytest.raises(ShapeError, match=r"^linear\("):
         Linear(2, in_size=7)(X)
 
 
-def test_each_error_begins_with_one_path() -> None:
+def test_error_message_contains_one_path() -> None:
     net = Net(Linear(2, in_size=7))
     for _ in range(2):
         with pytest.raises(ShapeError, match=r"^net\.blocks\.0\.l2: linear"):
@@ -314,7 +314,7 @@ def test_each_error_begins_with_one_path() -> None:
         net.blocks[0](X)
 
 
-def test_an_error_from_a_layer_that_is_not_held_begins_with_its_class() -> None:
+def test_error_path_of_an_unregistered_layer_is_its_class() -> None:
     class Loose(Layer):
         def forward(self, x: Any) -> Any:
             return Linear(2, in_size=7)(x)
@@ -323,7 +323,7 @@ def test_an_error_from_a_layer_that_is_not_held_begins_with_its_class() -> None:
         Loose()(X)
 
 
-def test_a_layer_that_calls_itself_names_itself_once() -> None:
+def test_recursive_layer_is_named_once_in_errors() -> None:
     class Again(Layer):
         def forward(self, x: Any, depth: int = 2) -> Any:
             if depth:
@@ -334,7 +334,7 @@ def test_a_layer_that_calls_itself_names_itself_once() -> None:
         Again()(X)
 
 
-def test_other_errors_pass_as_they_are() -> None:
+def test_errors_of_user_code_are_not_changed() -> None:
     class Broken(Layer):
         def forward(self, x: Any) -> Any:
             return {}["gone"]

@@ -32,19 +32,19 @@ def test_linear() -> None:
     assert Linear(3, dtype=np.float64, in_size=4).W.dtype == np.float64
 
 
-def test_linear_keeps_leading_axes_and_takes_empty_batches() -> None:
+def test_linear_accepts_leading_axes_and_empty_batches() -> None:
     layer = Linear(3)
     assert layer(np.zeros((2, 5, 4), np.float32)).shape == (2, 5, 3)
     assert layer(np.zeros((0, 4), np.float32)).shape == (0, 3)
     assert layer(X).shape == (5, 3), "a second call"
 
 
-def test_linear_draws_as_it_is_told() -> None:
+def test_linear_uses_the_given_initializer() -> None:
     W = Linear(4, in_size=4, dtype=np.float64, initializer=partial(orthogonal, gain=2.0), rng=0).W.data
     np.testing.assert_allclose(W @ W.T, 4 * np.eye(4), atol=1e-12)
 
 
-def test_two_layers_of_one_generator_differ_and_of_one_seed_do_not() -> None:
+def test_layers_with_one_generator_differ_and_with_one_seed_are_equal() -> None:
     generator = np.random.default_rng(0)
     a, b, c, d = (Linear(3, in_size=4, rng=r).W.data for r in (generator, generator, 5, 5))
     assert not np.array_equal(a, b)
@@ -91,7 +91,7 @@ def test_options_out_of_range_raise(make: Any, match: str) -> None:
         (lambda: L.GLU("a"), "GLU: axis is a str"),
     ],
 )
-def test_options_of_another_kind_raise(make: Any, match: str) -> None:
+def test_options_of_the_wrong_type_raise(make: Any, match: str) -> None:
     with pytest.raises(DTypeError, match=match):
         make()
 
@@ -108,13 +108,13 @@ def test_options_of_another_kind_raise(make: Any, match: str) -> None:
         (L.InstanceNorm(), [1.0], DTypeError, r"^instance_norm: list is not supported"),
     ],
 )
-def test_a_first_input_that_tells_no_size_leaves_a_layer_lazy(layer: Layer, x: Any, error: Any, match: str) -> None:
+def test_invalid_first_input_leaves_the_layer_lazy(layer: Layer, x: Any, error: Any, match: str) -> None:
     with pytest.raises(error, match=match):
         layer(x)
     assert all(p.data is None or p.name == "b" for p in layer.params())
 
 
-def test_a_lazy_parameter_draws_once_its_lengths_are_known() -> None:
+def test_lazy_parameter_is_initialized_when_its_shape_is_known() -> None:
     W = LazyParameter((None, 3, None), constant(2.0), np.float64)
     assert W.data is None
     W.resolve(4, 5)
@@ -124,7 +124,7 @@ def test_a_lazy_parameter_draws_once_its_lengths_are_known() -> None:
             LazyParameter((None, 3, None), constant(2.0)).resolve(*lengths)
 
 
-def test_an_initializer_may_return_an_array_that_is_kept_elsewhere() -> None:
+def test_array_returned_by_an_initializer_is_copied() -> None:
     kept = np.ones((4, 3))
     layer = Linear(3, in_size=4, initializer=lambda shape, dtype, rng: kept)
     assert layer.W.dtype == np.float32
@@ -140,14 +140,14 @@ def test_an_initializer_may_return_an_array_that_is_kept_elsewhere() -> None:
         (None, DTypeError, "W, its initializer: None is not supported"),
     ],
 )
-def test_an_initializer_that_returns_something_else_is_refused(returned: Any, error: Any, match: str) -> None:
+def test_invalid_result_of_an_initializer_raises(returned: Any, error: Any, match: str) -> None:
     layer = Linear(3, initializer=lambda shape, dtype, rng: returned)
     with pytest.raises(error, match=match):
         layer(X)
     assert layer.W.data is None
 
 
-def test_batch_norm_follows_the_batches_and_uses_the_averages_in_test_mode() -> None:
+def test_batch_norm_updates_running_statistics_and_uses_them_in_test_mode() -> None:
     layer = L.BatchNorm(decay=0.5)
     y = layer(X)
     assert y.dtype == np.float32
@@ -163,7 +163,7 @@ def test_batch_norm_follows_the_batches_and_uses_the_averages_in_test_mode() -> 
     assert layer.avg_mean.dtype == layer.avg_var.dtype == np.float32
 
 
-def test_batch_norm_of_pictures() -> None:
+def test_batch_norm_of_images() -> None:
     x = np.random.default_rng(0).standard_normal((4, 3, 5, 6))
     layer = L.BatchNorm(dtype=np.float64)
     np.testing.assert_allclose(layer(x).data.mean(axis=(0, 2, 3)), 0, atol=1e-12)
@@ -199,7 +199,7 @@ def test_embedding() -> None:
         layer(np.array([10]))
 
 
-def test_sequential_is_a_sequence() -> None:
+def test_sequential_behaves_as_a_sequence() -> None:
     layers = [Linear(3), F.relu, Linear(2)]
     model = Sequential(*layers)
     assert len(model) == 3
@@ -241,7 +241,7 @@ PLAIN = {
 
 
 @pytest.mark.parametrize("kind", PLAIN)
-def test_activations_are_their_functions(kind: type[Layer]) -> None:
+def test_activation_layers_equal_their_functions(kind: type[Layer]) -> None:
     np.testing.assert_array_equal(kind()(X), PLAIN[kind](X))
     assert not list(kind().params())
     assert type(copy.deepcopy(kind())) is kind
@@ -259,11 +259,11 @@ def test_activations_are_their_functions(kind: type[Layer]) -> None:
         (L.GLU(1), partial(F.glu, axis=1)),
     ],
 )
-def test_options_of_activations_are_passed_on(layer: Layer, function: Any) -> None:
+def test_activation_layers_pass_options_to_their_functions(layer: Layer, function: Any) -> None:
     np.testing.assert_array_equal(layer(X), function(X))
 
 
-def test_prelu_learns_its_slope() -> None:
+def test_prelu_slope_receives_a_gradient() -> None:
     one, each = L.PReLU(), L.PReLU(4, slope=0.5)
     np.testing.assert_array_equal(one(X).data, np.where(X > 0, X, X * np.float32(0.25)))
     loss(each).backward()
@@ -284,7 +284,7 @@ def test_prelu_learns_its_slope() -> None:
         lambda: Sequential(Linear(3, dtype=np.float64, in_size=4), F.tanh, Linear(2, dtype=np.float64, in_size=3)),
     ],
 )
-def test_gradients_flow_through_layers_to_the_second_order(make: Any) -> None:
+def test_layers_are_differentiable_twice(make: Any) -> None:
     layer = make()
     parameters = dict(layer.named_params())
 
@@ -315,7 +315,7 @@ def test_no_reference_cycles() -> None:
     ("make", "x"),
     [(partial(L.Linear, 5), np.ones((4, 3), np.float32)), (partial(L.Conv2d, 5, 3), np.ones((2, 3, 6, 6), np.float32))],
 )
-def test_a_layer_applies_its_activation(make, x, nobias):
+def test_activation_option_equals_a_separate_activation(make, x, nobias):
     plain, fused = make(nobias=nobias, rng=0), make(nobias=nobias, rng=0, activation="tanh")
     np.testing.assert_allclose(fused(x).data, np.tanh(plain(x).data), rtol=1e-6)
     assert fused.count_params() == plain.count_params()

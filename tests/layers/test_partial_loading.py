@@ -42,7 +42,7 @@ def assert_unchanged(model: Layer, before: dict[str, Any]) -> None:
 
 @SUFFIXES
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_what_fits_is_taken_and_all_else_is_told(tmp_path, suffix, dtype):
+def test_non_strict_loading_reports_missing_unexpected_and_mismatched(tmp_path, suffix, dtype):
     old, new = classifier(10, dtype), classifier(2, dtype, seed=1)
     new.extra = Linear(1, in_size=1)
     arrays = read_weights(saved(tmp_path, old, suffix))
@@ -63,7 +63,7 @@ def test_what_fits_is_taken_and_all_else_is_told(tmp_path, suffix, dtype):
     assert old.load_weights(saved(tmp_path, old, suffix)) is None, "a strict one needs no report"
 
 
-def test_another_dtype_is_a_misfit_unless_it_is_cast():
+def test_another_dtype_is_a_mismatch_without_cast():
     old, new = classifier(2, np.float64), classifier(2)
     state = old.state_dict()
     report = new.load_state_dict(state, strict=False)
@@ -73,7 +73,7 @@ def test_another_dtype_is_a_misfit_unless_it_is_cast():
 
 
 @SUFFIXES
-def test_a_prefix_and_new_names(tmp_path, suffix):
+def test_prefix_and_rename(tmp_path, suffix):
     old = Layer()
     old.body, old.head = classifier(2), Linear(1, in_size=2)
     path = saved(tmp_path, old, suffix)
@@ -111,7 +111,7 @@ def test_a_prefix_and_new_names(tmp_path, suffix):
         ({"rename": {"l0": "a"}}, WeightsError, r"missing: l0\.W, l0\.b; extra: a\.W, a\.b"),
     ],
 )
-def test_what_is_refused_changes_nothing(options, error, words):
+def test_rejected_options_leave_the_model_unchanged(options, error, words):
     model = classifier(2, seed=1)
     before = model.state_dict()
     with pytest.raises(error, match=words):
@@ -119,13 +119,13 @@ def test_what_is_refused_changes_nothing(options, error, words):
     assert_unchanged(model, before)
 
 
-def test_nothing_at_all():
+def test_empty_state():
     with pytest.raises(WeightsError, match=r"nothing fits\. The state has nothing"):
         classifier(2).load_state_dict({}, strict=False)
     Sequential(F.relu).load_state_dict({})
 
 
-def test_a_long_report_is_short():
+def test_repr_of_a_long_report_is_shortened():
     model = Layer()
     model.layers = [Linear(1, in_size=1) for _ in range(20)]
     report = model.load_state_dict({"layers.0.W": np.ones((1, 1), np.float32)}, strict=False)
@@ -136,7 +136,7 @@ def test_a_long_report_is_short():
 @pytest.mark.parametrize(
     "make", [lambda: Sequential(Linear(3), BatchNorm()), lambda: Sequential(Linear(3), LayerNorm())]
 )
-def test_parts_of_lazy_layers_stay_as_they_were_loaded(make):
+def test_first_call_keeps_partially_loaded_arrays(make):
     x = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
     full = make()
     full(x)
@@ -149,7 +149,7 @@ def test_parts_of_lazy_layers_stay_as_they_were_loaded(make):
             np.testing.assert_array_equal(model.state_dict()[path], a, err_msg=f"{path}, without {left_out}")
 
 
-def test_generators_are_part_of_a_state():
+def test_non_strict_loading_of_generators():
     model, other = Sequential(Linear(2, in_size=2), Dropout(rng=0)), Sequential(Linear(2, in_size=2), Dropout(rng=1))
     arrays = {path: x for path, x in model.state_dict().items() if "rng" not in path}
     with pytest.raises(WeightsError, match=r"missing: l1\.rng"):
@@ -191,7 +191,7 @@ X = np.random.default_rng(1).standard_normal((5, 3)).astype(np.float32)
 
 @SUFFIXES
 @pytest.mark.parametrize("names", ["first", "second", "both"])
-def test_tied_weights_are_found_under_either_name_and_stay_tied(tmp_path, suffix, names):
+def test_tied_weights_load_under_either_name_and_stay_tied(tmp_path, suffix, names):
     model, path = Tied(), tmp_path / f"tied.{suffix}"
     model(X)
     model.save_weights(path)
@@ -215,7 +215,7 @@ def test_tied_weights_are_found_under_either_name_and_stay_tied(tmp_path, suffix
     assert other.head.W is other.embed.W
 
 
-def test_different_numbers_for_tied_weights_are_refused():
+def test_conflicting_values_for_tied_weights_raise():
     model = Tied()
     before = model.state_dict()
     for strict in (True, False):
@@ -238,14 +238,14 @@ def test_tied_and_untied_models_exchange_weights():
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
-def test_copies_stay_tied(copied):
+def test_tied_weights_stay_tied_in_copies(copied):
     other = copied(Tied())
     assert other.head.W is other.embed.W
     assert other.blocks[0] is other.norm
     assert len(list(other.params())) == 5
 
 
-def test_a_layer_that_knows_its_holder():
+def test_layer_with_a_reference_to_its_parent():
     model = Tied()
     model.norm.owner = model
     model.load_state_dict(model.state_dict())
@@ -257,7 +257,7 @@ def test_a_layer_that_knows_its_holder():
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("lazy", [False, True])
-def test_a_frozen_layer_keeps_its_statistics(dtype, lazy):
+def test_frozen_layer_does_not_update_running_statistics(dtype, lazy):
     x = np.random.default_rng(0).standard_normal((6, 4)).astype(dtype)
     model = Sequential(Linear(4, dtype=dtype, in_size=4), BatchNorm(dtype=dtype, in_size=None if lazy else 4))
     if not lazy:
@@ -274,7 +274,7 @@ def test_a_frozen_layer_keeps_its_statistics(dtype, lazy):
     assert not np.array_equal(model.state_dict()["l1.avg_mean"], before["l1.avg_mean"])
 
 
-def test_a_part_is_frozen_and_what_was_frozen_by_hand_stays_so():
+def test_unfreeze_does_not_affect_layers_frozen_by_option():
     model = Sequential(BatchNorm(in_size=2), BatchNorm(in_size=2, frozen=True))
     x = np.array([[1.0, 5.0], [3.0, 0.0]], np.float32)
     model.l0.freeze()
@@ -287,7 +287,7 @@ def test_a_part_is_frozen_and_what_was_frozen_by_hand_stays_so():
     assert model.l1.frozen
 
 
-def test_a_layer_of_ones_own_with_statistics():
+def test_freeze_statistics_of_a_user_defined_layer():
     class Centred(Layer):
         def __init__(self) -> None:
             self.stopped = False

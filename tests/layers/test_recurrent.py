@@ -36,7 +36,7 @@ def drawn(*shape: int, seed: int = 0, dtype: Any = np.float32) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
 @pytest.mark.parametrize("frozen", ["W_x", "W_h"])
-def test_a_frozen_weight_changes_no_other_gradient(kind: str, frozen: str) -> None:
+def test_frozen_weight_does_not_affect_other_gradients(kind: str, frozen: str) -> None:
     layer = getattr(L, kind)(5, 3, dtype=np.float64)
     x = drawn(4, 6, 3, dtype=np.float64)
 
@@ -100,7 +100,7 @@ def ours_and_theirs(kind: str, in_size: int, H: int, dtype: Any, **options: Any)
 
 @settings(max_examples=80, deadline=None)
 @given(o=layers(), rng=generators())
-def test_layers_are_those_of_torch(o: dict[str, Any], rng: np.random.Generator) -> None:
+def test_layers_agree_with_pytorch(o: dict[str, Any], rng: np.random.Generator) -> None:
     dtype, N, T = o["dtype"], o["N"], o["T"]
     ours, theirs = ours_and_theirs(**{k: v for k, v in o.items() if k not in ("N", "T", "padded", "with_state")})
     cells = o["num_layers"] * (2 if o["bidirectional"] else 1)
@@ -149,7 +149,7 @@ def test_layers_are_those_of_torch(o: dict[str, Any], rng: np.random.Generator) 
 
 @pytest.mark.parametrize("nobias", [False, True])
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_cells_are_those_of_torch(kind: str, nobias: bool) -> None:
+def test_cells_agree_with_pytorch(kind: str, nobias: bool) -> None:
     theirs = getattr(torch.nn, f"{kind}Cell")(3, 5, bias=not nobias)
     ours = getattr(L, f"{kind}Cell")(5, 3, nobias=nobias)
     ours.load_state_dict(recurrent_from_torch({name: v.detach().numpy() for name, v in theirs.named_parameters()}))
@@ -168,7 +168,7 @@ def test_cells_are_those_of_torch(kind: str, nobias: bool) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}, {"nobias": True}])
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_weights_go_to_torch_and_back(kind: str, options: dict[str, Any]) -> None:
+def test_weights_round_trip_through_pytorch(kind: str, options: dict[str, Any]) -> None:
     ours = getattr(L, kind)(5, 3, rng=0, **options)
     for _, p in ours.named_params():
         p.data = drawn(*p.shape)
@@ -183,7 +183,7 @@ def test_weights_go_to_torch_and_back(kind: str, options: dict[str, Any]) -> Non
         np.testing.assert_array_equal(again[f"encoder.{name}"], array)
 
 
-def test_a_projection_and_a_cell_go_to_torch() -> None:
+def test_projection_and_cell_weights_convert_to_pytorch() -> None:
     ours = L.LSTM(5, 3, proj_size=2, rng=0)
     theirs = torch.nn.LSTM(3, 5, proj_size=2, batch_first=True)
     theirs.load_state_dict({k: torch.tensor(v) for k, v in recurrent_to_torch(ours.state_dict()).items()})
@@ -192,7 +192,7 @@ def test_a_projection_and_a_cell_go_to_torch() -> None:
     assert set(recurrent_to_torch(L.GRUCell(5, 3).state_dict())) == {"weight_ih", "weight_hh", "bias_ih", "bias_hh"}
 
 
-def test_what_is_no_recurrent_weight_is_refused() -> None:
+def test_invalid_recurrent_weights_raise() -> None:
     with pytest.raises(WeightsError, match=r"recurrent_from_torch: fc\.weight is not an array of a recurrent layer"):
         recurrent_from_torch({"fc.weight": np.ones((2, 2))})
     with pytest.raises(WeightsError, match=r"weight_hh missing beside weight_ih"):
@@ -210,7 +210,7 @@ def test_what_is_no_recurrent_weight_is_refused() -> None:
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
 @pytest.mark.parametrize("num_layers", [1, 2])
-def test_steps_give_what_the_sequence_gives(kind: str, num_layers: int) -> None:
+def test_single_steps_equal_the_whole_sequence(kind: str, num_layers: int) -> None:
     layer = getattr(L, kind)(5, num_layers=num_layers, rng=0)
     x = drawn(2, 4, 3)
     y, state = layer(x, return_state=True)
@@ -232,7 +232,7 @@ def test_steps_give_what_the_sequence_gives(kind: str, num_layers: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_backpropagation_is_truncated(kind: str) -> None:
+def test_unchain_backward_truncates_the_graph(kind: str) -> None:
     """What one function returned beside the loss's branch is cut off, too: the graph does not grow through c."""
     layer, x = getattr(L, kind)(4, 2, rng=0), drawn(3, 2)
     for _ in range(2):
@@ -254,7 +254,7 @@ def test_backpropagation_is_truncated(kind: str) -> None:
         np.testing.assert_allclose(p.grad.data, found[name], rtol=1e-5, atol=1e-6)
 
 
-def test_the_kept_state_is_saved_with_a_run_but_not_with_weights(tmp_path: Any) -> None:
+def test_recurrent_state_is_part_of_the_state_but_not_of_the_weights(tmp_path: Any) -> None:
     x = drawn(3, 2)
     model = L.Sequential(L.LSTM(4, rng=0), L.Linear(1, rng=1))
     assert not [name for name in model.state_dict() if name.endswith((".h", ".c"))]
@@ -276,7 +276,7 @@ def test_the_kept_state_is_saved_with_a_run_but_not_with_weights(tmp_path: Any) 
         fresh.load_state_dict(state | {"l0.h": "zeros"})
 
 
-def test_a_call_that_fails_leaves_the_state() -> None:
+def test_failed_call_leaves_the_recurrent_state_unchanged() -> None:
     class Net(Model):
         def __init__(self) -> None:
             self.rnn, self.fc = L.RNN(4, 2, rng=0), L.Linear(1, in_size=3)
@@ -290,7 +290,7 @@ def test_a_call_that_fails_leaves_the_state() -> None:
     assert net.rnn.h is None
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_invalid_inputs_and_options_raise() -> None:
     lstm, x = L.LSTM(4, 2, rng=0), drawn(3, 5, 2)
     lstm(x[:, 0])
     with pytest.raises(
@@ -319,7 +319,7 @@ def test_what_does_not_fit_is_refused() -> None:
         L.GRU(4, 2)(drawn(3, 5, 3))
 
 
-def test_dropout_is_between_layers_and_in_training_only() -> None:
+def test_dropout_acts_between_layers_in_training_only() -> None:
     layer, x = L.RNN(50, 3, num_layers=2, dropout=0.5, rng=0), drawn(2, 4, 3)
     with test_mode():
         plain = layer(x).data
@@ -334,7 +334,7 @@ def test_dropout_is_between_layers_and_in_training_only() -> None:
 
 @pytest.mark.parametrize("special", [np.inf, np.nan])
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_what_is_after_the_end_of_an_example_may_be_anything(kind: str, special: float) -> None:
+def test_padding_after_the_end_of_an_example_has_no_effect(kind: str, special: float) -> None:
     layer, x = getattr(L, kind)(20, 3, num_layers=2, bidirectional=True, rng=0), drawn(4, 6, 3)
     lengths, results = [6, 1, 0, 4], []
     for filling in (0.0, special):
@@ -357,7 +357,7 @@ def test_what_is_after_the_end_of_an_example_may_be_anything(kind: str, special:
 @pytest.mark.parametrize("lengths", [None, [3, 0, 2, 1, 3, 0, 2]])
 @pytest.mark.parametrize("special", [0.0, np.inf, -np.inf, np.nan, 1e30])
 @pytest.mark.parametrize("cell", [*CELLS, "lstm, projected"])
-def test_kernels_agree_with_their_references_at_special_values(
+def test_recurrence_kernels_agree_with_references_at_special_values(
     cell: str, special: float, lengths: list[int] | None
 ) -> None:
     start_using()
@@ -395,7 +395,7 @@ def test_kernels_agree_with_their_references_at_special_values(
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_infinite_weights_leave_the_gradients_after_the_end_of_an_example(kind: str) -> None:
+def test_gradients_after_the_end_of_an_example_are_zero_for_infinite_weights(kind: str) -> None:
     layer, x = getattr(L, kind)(20, 3, rng=0), drawn(4, 6, 3)
     layer.l0.W_x.data[0, 0] = layer.l0.W_h.data[0, 0] = np.inf
     boxed = Variable(x)
@@ -411,7 +411,7 @@ def arrays_in(result: Any) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_sequences_of_usual_sizes_are_run_by_the_kernel(kind: str, monkeypatch: Any) -> None:
+def test_kernel_is_used_for_sequences_of_usual_size(kind: str, monkeypatch: Any) -> None:
     native = pytest.importorskip("passus.kernels.native.recurrent")
     called = []
     for name in ("recurrence", "recurrence_gradient"):
@@ -448,7 +448,7 @@ def follows_the_cosine(model: Forecast) -> float:
     return float(np.mean((np.array(forecasts) - curve[1:])[50:] ** 2))
 
 
-def test_an_rnn_learns_a_sine_curve_as_in_step_59() -> None:
+def test_rnn_learns_a_sine_curve_as_in_step_59() -> None:
     data, model = SinCurve(train=True, rng=0), Forecast(L.RNN(30, rng=0))
     optimizer = optimizers.Adam().setup(model)
     before = follows_the_cosine(model)
@@ -466,7 +466,7 @@ def test_an_rnn_learns_a_sine_curve_as_in_step_59() -> None:
     assert follows_the_cosine(model) < 0.02
 
 
-def test_an_lstm_learns_a_sine_curve_in_streams_as_in_step_60() -> None:
+def test_lstm_learns_a_sine_curve_in_parallel_streams_as_in_step_60() -> None:
     loader, model = SeqDataLoader(SinCurve(train=True, rng=0), batch_size=30), Forecast(L.LSTM(50, rng=0))
     optimizer = optimizers.Adam().setup(model)
     for _ in range(40):

@@ -23,7 +23,7 @@ from passus.random import rng_state
 from tests.layers.block import Block, X, loss
 
 
-def test_state_goes_there_and_back() -> None:
+def test_state_dict_round_trip() -> None:
     block, other = Block(), Block()
     state = block.state_dict()
     other.load_state_dict(state)
@@ -33,7 +33,7 @@ def test_state_goes_there_and_back() -> None:
     assert not other.scale.data.any(), "and is copied again"
 
 
-def test_the_state_of_a_lazy_layer_is_lazy() -> None:
+def test_state_of_a_lazy_layer_contains_none() -> None:
     model = Sequential(Linear(3), L.BatchNorm())
     state = model.state_dict()
     assert state["l0.W"] is None
@@ -47,7 +47,7 @@ def test_the_state_of_a_lazy_layer_is_lazy() -> None:
     np.testing.assert_equal(model.state_dict(), before)
 
 
-def test_a_state_that_does_not_fit_changes_nothing() -> None:
+def test_mismatched_state_raises_and_changes_nothing() -> None:
     block = Block()
     before = block.state_dict()
     wrong = {**{name: a + 1 for name, a in before.items()}, "last.W": np.zeros((3, 3), np.float32), "more": None}
@@ -56,7 +56,7 @@ def test_a_state_that_does_not_fit_changes_nothing() -> None:
     np.testing.assert_equal(block.state_dict(), before)
 
 
-def test_a_graph_notices_that_weights_were_loaded() -> None:
+def test_backward_raises_after_weights_were_loaded() -> None:
     layer = Linear(3, in_size=4)
     y = F.sum(layer(Variable(X)))
     layer.load_state_dict(layer.state_dict())
@@ -64,14 +64,14 @@ def test_a_graph_notices_that_weights_were_loaded() -> None:
         y.backward()
 
 
-def test_a_parameter_of_unknown_shape_takes_any() -> None:
+def test_parameter_of_unknown_shape_accepts_any_array() -> None:
     layer = Layer()
     layer.W = Parameter(None)
     layer.load_state_dict({"W": np.ones((2, 5))})
     assert layer.W.shape == (2, 5)
 
 
-def test_averages_not_there_yet_take_the_precision_of_the_layer() -> None:
+def test_uninitialized_running_statistics_use_the_dtype_of_the_layer() -> None:
     given = L.BatchNorm(dtype=np.float64, in_size=3).state_dict()
     layer = L.BatchNorm()
     with pytest.raises(WeightsError, match="avg_mean float64 instead of float32"):
@@ -80,7 +80,7 @@ def test_averages_not_there_yet_take_the_precision_of_the_layer() -> None:
     assert layer.avg_mean.dtype == layer.avg_var.dtype == np.float32
 
 
-def test_generators_are_part_of_the_state() -> None:
+def test_state_includes_the_generator_of_a_layer() -> None:
     x = np.ones(100)
     layer, other = Sequential(L.Dropout(rng=0), L.Dropout()), Sequential(L.Dropout(rng=9), L.Dropout())
     layer(x)
@@ -94,7 +94,7 @@ def test_generators_are_part_of_the_state() -> None:
     ("spoilt", "match"),
     [({"l1.rng": {"bit_generator": "MT19937"}}, "not a state of PCG64"), ({"l2.W": np.ones(5)}, r"l2\.W \(5,\)")],
 )
-def test_a_state_with_one_fault_moves_no_generator(spoilt: Any, match: str) -> None:
+def test_mismatched_state_leaves_generators_unchanged(spoilt: Any, match: str) -> None:
     model = Sequential(L.Dropout(rng=0), L.Dropout(rng=1), Linear(3, in_size=4))
     before = model.state_dict()
     model.l0(X)
@@ -108,7 +108,7 @@ def test_a_state_with_one_fault_moves_no_generator(spoilt: Any, match: str) -> N
     np.testing.assert_equal(model.state_dict(), after)
 
 
-def test_a_copy_shares_nothing() -> None:
+def test_deep_copy_shares_no_memory() -> None:
     model = Sequential(Linear(3, rng=np.random.default_rng(0)), L.BatchNorm(), L.Dropout(0.5, rng=1))
     lazy = copy.deepcopy(model)
     model(X)
@@ -124,7 +124,7 @@ def test_a_copy_shares_nothing() -> None:
     assert all(p.grad is None for p in model.params())
 
 
-def test_ties_survive_a_copy() -> None:
+def test_deep_copy_keeps_tied_weights() -> None:
     model = Sequential(Linear(3, in_size=3), Linear(3, in_size=3))
     model.l1.W = model.l0.W
     twin = copy.deepcopy(model)
@@ -132,7 +132,7 @@ def test_ties_survive_a_copy() -> None:
     assert twin.l1.W is not model.l0.W
 
 
-def test_a_layer_that_was_called_can_be_pickled() -> None:
+def test_called_layer_can_be_pickled() -> None:
     model = Sequential(Linear(3, initializer=constant(0.5)), F.relu, L.BatchNorm())
     with no_grad():
         model(X)
@@ -140,7 +140,7 @@ def test_a_layer_that_was_called_can_be_pickled() -> None:
     np.testing.assert_equal(twin.state_dict(), model.state_dict())
 
 
-def test_devices() -> None:
+def test_to_gpu_without_cupy_raises() -> None:
     model = Sequential(Linear(3, in_size=4), Linear(2))
     before = model.l0.W.data
     assert model.to_cpu() is model
@@ -152,13 +152,13 @@ def test_devices() -> None:
     assert cuda.as_numpy(model.l0.W) is before
 
 
-def test_arrays_go_to_the_gpu_through_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_as_cupy_calls_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(asarray=lambda x: ("on the GPU", x)))
     x = Variable(X)
     assert cuda.as_cupy(x) == ("on the GPU", x.data)
 
 
-def test_arrays_are_moved_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_to_gpu_moves_parameters_and_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "as_cupy", lambda x: x + 1)  # Another device, as far as can be told here.
     model = Sequential(L.BatchNorm(in_size=2), Linear(3))
     model.to_gpu()

@@ -30,7 +30,7 @@ from tests.layers.against_torch import (
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
 @pytest.mark.parametrize("pre_norm", [True, False])
 @pytest.mark.parametrize("seed", DRAWS[:3])
-def test_encoder_layers_are_those_of_pytorch(seed: int, pre_norm: bool, activation: str) -> None:
+def test_encoder_layer_agrees_with_pytorch(seed: int, pre_norm: bool, activation: str) -> None:
     rng, n = drawn(seed)
     ours = L.TransformerEncoderLayer(
         n["D"], n["H"], 7, activation=activation, pre_norm=pre_norm, eps=1e-3, dtype=np.float64
@@ -50,7 +50,7 @@ def test_encoder_layers_are_those_of_pytorch(seed: int, pre_norm: bool, activati
 
 @pytest.mark.parametrize("pre_norm", [True, False])
 @pytest.mark.parametrize("seed", DRAWS[:3])
-def test_decoder_layers_are_those_of_pytorch(seed: int, pre_norm: bool) -> None:
+def test_decoder_layer_agrees_with_pytorch(seed: int, pre_norm: bool) -> None:
     rng, n = drawn(seed)
     options: dict[str, Any] = {"activation": "relu", "pre_norm": pre_norm, "dtype": np.float64}
     ours = L.TransformerDecoderLayer(n["D"], n["H"], 7, **options)
@@ -70,7 +70,7 @@ def test_decoder_layers_are_those_of_pytorch(seed: int, pre_norm: bool) -> None:
     agree(ours(*xs, context_key_mask=keys), expected, xs, ts, 1e-9)
 
 
-def test_stacks_are_those_of_pytorch(single_torch_thread: None) -> None:
+def test_encoder_stack_agrees_with_pytorch(single_torch_thread: None) -> None:
     rng = np.random.default_rng(0)
     layer = torch.nn.TransformerEncoderLayer(8, 2, 16, 0.0, "gelu", batch_first=True, norm_first=True)
     theirs = torch.nn.TransformerEncoder(layer, 3, torch.nn.LayerNorm(8), enable_nested_tensor=False)
@@ -100,7 +100,7 @@ def test_transformer_layers_are_differentiable_twice(options: dict[str, Any]) ->
     check_grads(lambda x, c: decoder(x, c), normal(rng, 1, 3, 4), normal(rng, 1, 2, 4))
 
 
-def test_transformer_layers_explain_what_does_not_fit() -> None:
+def test_invalid_transformer_arguments_raise() -> None:
     with pytest.raises(ArgumentError, match="TransformerEncoderLayer: norm must be one of layer, rms, not 'batch'"):
         L.TransformerEncoderLayer(4, 2, norm="batch")
     with pytest.raises(ArgumentError, match="activation must be one of"):
@@ -111,7 +111,7 @@ def test_transformer_layers_explain_what_does_not_fit() -> None:
         L.TransformerEncoder(1, 4, 2)(np.ones((1, 2, 3), np.float32))
 
 
-def test_swiglu_is_its_formula() -> None:
+def test_swiglu_equals_its_formula() -> None:
     layer = L.SwiGLU(3, 5, rng=0)
     x = normal(np.random.default_rng(0), 2, 3).astype(np.float32)
     gate, up = np.split(layer.gate_up.W.data, 2, axis=1)
@@ -123,7 +123,7 @@ def test_swiglu_is_its_formula() -> None:
 # Positions.
 
 
-def test_positions_are_added() -> None:
+def test_position_layers_add_position_vectors() -> None:
     x = np.zeros((2, 3, 4), np.float32)
     learnt = L.PositionEmbedding(6, 4, rng=0)
     np.testing.assert_array_equal(learnt(x).data[1], learnt.W.data[:3])
@@ -157,7 +157,7 @@ def gradients_of(stack: L.TransformerEncoder, x: np.ndarray) -> tuple[Any, list[
     return y.data, [p.grad.data for p in stack.params() if p.grad is not None], peak
 
 
-def test_recomputed_layers_change_no_number_and_halve_the_memory() -> None:
+def test_recompute_gives_equal_gradients_in_half_the_memory() -> None:
     x = normal(np.random.default_rng(0), 2, 64, 16)
     kept = L.TransformerEncoder(6, 16, 2, dropout_ratio=0.1, dtype=np.float64, rng=0)
     again = L.TransformerEncoder(6, 16, 2, dropout_ratio=0.1, dtype=np.float64, rng=0, recompute=True)

@@ -202,7 +202,7 @@ def fill(tensor: Any, array: np.ndarray) -> None:
         tensor.copy_(torch.tensor(array))
 
 
-def stir(model: Model) -> None:
+def randomize_biases_and_statistics(model: Model) -> None:
     """Biases and statistics as they could be after some training, for those of a new network hide mistakes."""
     rng = np.random.default_rng(1)
     for _, layer in model.named_layers():

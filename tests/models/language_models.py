@@ -120,7 +120,7 @@ def frequencies(size: int, base: float, scaling: dict[str, Any] | None) -> Any:
     return torch.tensor(scaled, dtype=torch.float64)
 
 
-def turned(x: Any, base: float, scaling: dict[str, Any] | None = None) -> Any:
+def rotated_halves(x: Any, base: float, scaling: dict[str, Any] | None = None) -> Any:
     """Rotary positions on halves of each head (N, H, T, D)."""
     T, D = x.shape[-2:]
     angles = torch.outer(torch.arange(T).double(), frequencies(D, base, scaling)).float().repeat(1, 2)
@@ -151,7 +151,7 @@ class AttentionL(nn.Module):
         N, T, _ = x.shape
         q = self.q_proj(x).view(N, T, self.heads, -1).transpose(1, 2)
         k, v = (f(x).view(N, T, self.shared, -1).transpose(1, 2) for f in (self.k_proj, self.v_proj))
-        q, k = turned(q, self.base, self.scaling), turned(k, self.base, self.scaling)
+        q, k = rotated_halves(q, self.base, self.scaling), rotated_halves(k, self.base, self.scaling)
         k, v = (m.repeat_interleave(self.heads // self.shared, dim=1) for m in (k, v))
         scores = q @ k.transpose(2, 3) / math.sqrt(self.size)
         scores = scores + torch.full((T, T), -math.inf).triu(1)

@@ -64,7 +64,7 @@ def of_layer(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.
 KINDS = ("weight", "bias")
 
 
-def drawn_state(
+def random_state(
     vocab: int, depth: int, width: int, inner: int, length: int, dtype: torch.dtype = torch.float32
 ) -> dict[str, torch.Tensor]:
     """Random numbers with the names and shapes of a published file."""

@@ -60,7 +60,7 @@ def test_with_its_weights_it_computes_what_pytorch_does(package):
 
 
 @pytest.mark.parametrize("size", [(224, 224), (97, 130), (32, 33)])
-def test_at_any_size_it_pads_as_tensorflow_does(package, size, tmp_path):
+def test_padding_follows_tensorflow_at_any_image_size(package, size, tmp_path):
     torch.manual_seed(0)
     theirs = package.from_name("efficientnet-lite0", image_size=None, num_classes=10)
     torch.save(theirs.state_dict(), tmp_path / "weights.pth")
@@ -70,14 +70,14 @@ def test_at_any_size_it_pads_as_tensorflow_does(package, size, tmp_path):
     np.testing.assert_allclose(y, t, rtol=0, atol=1e-4 * abs(t).max())
 
 
-def test_the_cat_is_a_cat():
+def test_cat_is_classified_as_a_cat():
     y = scores(EfficientNetLite0(weights=real("efficientnet-lite0.pth")), cat())[0]
     assert y.argmax() in CATS
     likely = np.exp(y - y.max())
     assert likely[CATS].sum() / likely.sum() > 0.9
 
 
-def test_weights_of_its_own_come_back(tmp_path):
+def test_own_weights_round_trip(tmp_path):
     model = EfficientNetLite0(10, rng=0)
     model.save_weights(tmp_path / "model.safetensors")
     other = EfficientNetLite0(10, tmp_path / "model.safetensors", rng=1)
@@ -89,7 +89,7 @@ def saved(folder: Path, state: dict[str, torch.Tensor]) -> Path:
     return folder / "model.pth"
 
 
-def test_weights_of_another_network_are_refused_and_change_nothing(tmp_path):
+def test_weights_of_another_network_raise_and_change_nothing(tmp_path):
     model = EfficientNetLite0(10)
     before = model.state_dict()
     with pytest.raises(
@@ -101,28 +101,28 @@ def test_weights_of_another_network_are_refused_and_change_nothing(tmp_path):
     np.testing.assert_equal(model.state_dict(), before)
 
 
-def test_weights_for_other_classes_are_refused():
+def test_weights_for_another_number_of_classes_raise():
     with pytest.raises(WeightsError, match=r"of another shape: fc\.W \(1280, 1000\) instead of \(1280, 10\)"):
         EfficientNetLite0(10, real("efficientnet-lite0.pth"))
 
 
-def test_it_has_as_many_parameters_as_published():
+def test_number_of_parameters_is_the_published_one():
     assert EfficientNetLite0().count_params() == 4_652_008
 
 
 @pytest.mark.parametrize(("mode", "size"), [("RGB", (451, 300)), ("L", (25, 25)), ("P", (40, 300))])
-def test_pictures_of_any_kind_are_made_ready(mode, size):
+def test_preprocess_accepts_any_image_mode(mode, size):
     x = EfficientNetLite0.preprocess(Image.new(mode, size))
     np.testing.assert_array_equal(x, np.full((3, 224, 224), -127 / 128, np.float32), strict=True)
 
 
-def test_pictures_keep_their_proportions():
+def test_preprocess_crops_the_centre():
     pixels = np.zeros((30, 90), np.uint8)
     pixels[:, 30:60] = 255  # The middle, and no more, is seen.
     np.testing.assert_array_equal(EfficientNetLite0.preprocess(Image.fromarray(pixels)), 1.0)
 
 
-def test_in_training_branches_are_left_out_the_more_often_the_deeper_they_are() -> None:
+def test_stochastic_depth_increases_with_depth() -> None:
     model = EfficientNetLite0(num_classes=3, rng=0)
     ratios = [block.shortcut.dropout_ratio for block in model.blocks if block.shortcut is not None]
     assert ratios == sorted(ratios)

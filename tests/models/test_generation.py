@@ -51,7 +51,7 @@ def test_probabilities_are_exact(options: dict[str, Any], expected: list[float])
     assert set(np.flatnonzero(counts)) <= set(np.flatnonzero(expected))
 
 
-def test_of_equal_tokens_the_first_are_kept() -> None:
+def test_ties_are_resolved_in_favour_of_the_first_token() -> None:
     p = Sampler(top_k=2).probabilities(np.zeros((1, 4), np.float32))
     np.testing.assert_array_equal(p, [[0.5, 0.5, 0, 0]])
     assert Sampler(temperature=0)(np.zeros((3, 4))).tolist() == [0, 0, 0]
@@ -61,7 +61,7 @@ def test_of_equal_tokens_the_first_are_kept() -> None:
 @pytest.mark.parametrize(
     "options", [{"top_k": 3}, {"top_k": 700}, {"top_p": 0.3}, {"top_p": 0.999}, {"top_k": 700, "top_p": 0.5}]
 )
-def test_tokens_of_large_vocabularies_are_those_of_a_whole_sort(spread: float, options: dict[str, Any]) -> None:
+def test_partial_sort_of_large_vocabularies_equals_a_full_sort(spread: float, options: dict[str, Any]) -> None:
     """Several turns are needed to find most of the probability where logits are alike."""
     x = (np.random.default_rng(0).standard_normal((3, CANDIDATES * GROWTH + 9)) * spread).round(1)
     x[1, :200] = -np.inf
@@ -79,13 +79,13 @@ def test_tokens_of_large_vocabularies_are_those_of_a_whole_sort(spread: float, o
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 8, 9, 99])
-def test_the_most_likely_tokens_are_those_of_a_stable_sort(count: int) -> None:
+def test_most_likely_equals_a_stable_sort(count: int) -> None:
     rng = np.random.default_rng(count)
     for x in (rng.integers(-2, 2, (4, 9)).astype(np.float16), rng.standard_normal((2, 9)), np.full((2, 9), -np.inf)):
         np.testing.assert_array_equal(most_likely(x, count), np.argsort(-x, axis=-1, kind="stable")[:, :count])
 
 
-def test_a_token_of_probability_0_is_never_drawn() -> None:
+def test_token_of_probability_zero_is_never_drawn() -> None:
     class Highest(np.random.Generator):
         def random(self, size: Any = None) -> Any:  # type: ignore[override]
             return np.full(size, np.nextafter(1.0, 0.0))
@@ -96,7 +96,7 @@ def test_a_token_of_probability_0_is_never_drawn() -> None:
     assert Sampler(rng=0)(np.array([[-np.inf, 0.0, -np.inf]] * 50)).tolist() == [1] * 50
 
 
-def test_options_out_of_range_are_refused() -> None:
+def test_options_out_of_range_raise() -> None:
     for options, match in (
         ({"temperature": -1}, "temperature is -1"),
         ({"temperature": np.nan}, "temperature is nan"),
@@ -135,7 +135,7 @@ def by_hand(model: GPT, ids: np.ndarray, count: int) -> np.ndarray:
     return ids
 
 
-def test_it_goes_on_with_the_most_likely_token(model: GPT) -> None:
+def test_greedy_generation_selects_the_most_likely_token(model: GPT) -> None:
     expected = by_hand(model, PROMPT, 10)
     assert len(expected) == 13
     np.testing.assert_array_equal(model.generate(PROMPT, 10, temperature=0), expected)
@@ -157,7 +157,7 @@ def test_seeds_are_reproducible(model: GPT) -> None:
     assert (model.generate(PROMPT, 10, rng=generator) != drawn).any(), "a generator goes on"
 
 
-def test_a_batch_is_continued_row_by_row(model: GPT) -> None:
+def test_batch_generation_equals_row_by_row_generation(model: GPT) -> None:
     ids = np.random.default_rng(0).integers(20, size=(4, 5))
     together = model.generate(ids, 6, temperature=0)
     assert together.shape == (4, 11)
@@ -168,7 +168,7 @@ def test_a_batch_is_continued_row_by_row(model: GPT) -> None:
 
 
 @pytest.mark.parametrize("positions", ["learned", "rotary", "alibi", "sinusoidal"])
-def test_prompts_of_several_lengths(positions: str) -> None:
+def test_prompts_of_different_lengths(positions: str) -> None:
     model = GPT(20, 2, 2, 16, 12, positions=positions, rng=0)
     for parameter in model.params():
         parameter.data = parameter.data * (15 if parameter.ndim > 1 else 1)
@@ -179,7 +179,7 @@ def test_prompts_of_several_lengths(positions: str) -> None:
         np.testing.assert_array_equal(row, by_hand(model, np.array(prompt), 6))
 
 
-def test_stop_tokens_end_a_row(model: GPT) -> None:
+def test_stop_token_ends_a_row(model: GPT) -> None:
     ids = np.random.default_rng(0).integers(20, size=(3, 4))
     whole = model.generate(ids, 8, temperature=0)
     stop = int(whole[0, 6])
@@ -196,7 +196,7 @@ def test_stop_tokens_end_a_row(model: GPT) -> None:
     np.testing.assert_array_equal(ragged[0], single)
 
 
-def test_prompts_up_to_max_len_and_windows(model: GPT) -> None:
+def test_max_len_and_sliding_window(model: GPT) -> None:
     ids = np.arange(12)
     assert model.generate(ids, 0).tolist() == ids.tolist()
     np.testing.assert_array_equal(model.generate(ids, 1, temperature=0), by_hand(model, ids, 1))
@@ -219,13 +219,13 @@ def test_prompts_up_to_max_len_and_windows(model: GPT) -> None:
     assert [len(r) for r in model.generate([[1, 2], [3, 4, 5]], 40, window=True, rng=0)] == [42, 43]
 
 
-def test_switches_are_as_before_between_tokens(model: GPT) -> None:
+def test_switches_are_restored_between_tokens(model: GPT) -> None:
     for _ in model.stream(PROMPT, 3, rng=0):
         assert enable_backprop.get()
         assert train.get()
 
 
-def test_switches_are_plain_values_inside_of_a_step(model: GPT, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_switches_are_plain_values_inside_a_step(model: GPT, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a generator they would be blocks, each of which asks for its frame whenever it is read."""
     found, next_logits = [], model.next_logits
 
@@ -239,7 +239,7 @@ def test_switches_are_plain_values_inside_of_a_step(model: GPT, monkeypatch: pyt
     assert {type(value) for value in found} == {bool}
 
 
-def test_nothing_is_continued_that_is_no_sequence(model: GPT) -> None:
+def test_invalid_prompts_raise(model: GPT) -> None:
     for ids, error, match in (
         ([], ShapeError, "at least one token"),
         (np.zeros((2, 0), int), ShapeError, r"ids \(2, 0\)"),

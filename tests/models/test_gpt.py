@@ -72,7 +72,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 @every_kind
-def test_logits_depend_on_earlier_tokens_and_their_order_only(kind: str) -> None:
+def test_logits_depend_on_the_order_of_earlier_tokens_only(kind: str) -> None:
     model = model_of(kind)
     logits = model(IDS).data
     assert logits.shape == (2, 7, 20)
@@ -98,7 +98,7 @@ def test_cached_and_uncached_logits_agree(kind: str) -> None:
 
 
 @every_kind
-def test_padding_changes_nothing(kind: str) -> None:
+def test_padding_does_not_affect_the_result(kind: str) -> None:
     model = model_of(kind)
     with no_grad():
         alone = model(IDS[:1, :4]).data
@@ -113,7 +113,7 @@ def test_padding_changes_nothing(kind: str) -> None:
 
 
 @every_kind
-def test_gradients_of_two_orders_are_right(kind: str) -> None:
+def test_model_is_differentiable_twice(kind: str) -> None:
     model = GPT(
         5, n_layers=1, n_heads=2, d_model=4, max_len=3, rng=0, dtype=np.float64, **(KINDS[kind] | {"d_hidden": 6})
     )
@@ -131,7 +131,7 @@ def test_gradients_of_two_orders_are_right(kind: str) -> None:
     model.embed.W = W
 
 
-def test_the_first_values_are_those_of_gpt2() -> None:
+def test_initial_values_follow_gpt2() -> None:
     model = GPT(200, n_layers=8, n_heads=4, d_model=64, max_len=32, rng=0)
     spread = {path: float(p.data.std()) for path, p in model.named_params() if p.ndim > 1}
     for path, std in spread.items():
@@ -141,7 +141,7 @@ def test_the_first_values_are_those_of_gpt2() -> None:
     assert float(loss.data) == pytest.approx(np.log(200), rel=0.02)
 
 
-def test_llama_has_its_defaults() -> None:
+def test_llama_defaults() -> None:
     model = GPT.llama(30, 2, 4, 48, 16, n_kv_heads=2, rng=0)
     assert [path for path, _ in model.named_params()] == [
         "embed.W",
@@ -164,7 +164,7 @@ def test_llama_has_its_defaults() -> None:
     assert model.transformer.layers[0].attention.qkv.W.shape == (48, 96)
 
 
-def test_a_seed_gives_one_sequence_of_numbers() -> None:
+def test_equal_seeds_give_equal_models_with_different_layers() -> None:
     a, b = [GPT(9, 2, 2, 8, 4, rng=3).state_dict() for _ in range(2)]
     for path in a:
         np.testing.assert_array_equal(a[path], b[path])
@@ -172,7 +172,7 @@ def test_a_seed_gives_one_sequence_of_numbers() -> None:
     assert abs(first - second).max() > 0
 
 
-def test_what_does_not_fit_is_explained() -> None:
+def test_invalid_inputs_raise() -> None:
     model = GPT(9, 1, 2, 8, 4)
     with pytest.raises(ShapeError, match="GPT: 5 tokens exceed max_len=4"):
         model(np.zeros((1, 5), int))
@@ -195,7 +195,7 @@ def test_what_does_not_fit_is_explained() -> None:
         GPT(9, 0, 2, 8, 4)
 
 
-def test_it_has_a_summary() -> None:
+def test_summary_of_gpt() -> None:
     model = GPT(9, 2, 2, 8, 4)
     table = model.summary(IDS[:, :4] % 9)
     assert "transformer" in table
@@ -203,7 +203,7 @@ def test_it_has_a_summary() -> None:
 
 
 @pytest.mark.parametrize("length", [1, 3])
-def test_a_batch_of_nothing_and_of_one_token(length: int) -> None:
+def test_empty_batch_and_single_token(length: int) -> None:
     model = GPT(9, 1, 2, 8, 4)
     assert model(np.zeros((0, length), int)).shape == (0, length, 9)
     assert model(np.zeros((1, length), np.uint8)).shape == (1, length, 9)
@@ -213,7 +213,7 @@ def test_a_batch_of_nothing_and_of_one_token(length: int) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["npz", "safetensors"])
-def test_a_file_holds_the_tied_matrix_once(tmp_path: Path, suffix: str) -> None:
+def test_file_contains_the_tied_matrix_once(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"gpt.{suffix}"
     model, other = (GPT(20, 1, 2, 8, 8, rng=seed) for seed in range(2))
     model.save_weights(path)
@@ -225,7 +225,7 @@ def test_a_file_holds_the_tied_matrix_once(tmp_path: Path, suffix: str) -> None:
     assert abs(other(IDS).data - model(IDS).data).max() > 0
 
 
-def test_tied_weights_get_both_gradients_and_stay_tied_in_copies_and_checkpoints(tmp_path: Path) -> None:
+def test_tied_weights_sum_both_gradients_and_stay_tied_in_copies(tmp_path: Path) -> None:
     def trained(model: GPT, steps: int) -> GPT:
         optimizer = AdamW(1e-2).setup(model)
         for _ in range(steps):
@@ -276,7 +276,7 @@ def their_logits(theirs: torch.nn.Module) -> np.ndarray:
     return logits
 
 
-def test_a_file_of_gpt2_gives_the_same_logits(gpt2: tuple[GPT2, Path], tmp_path: Path) -> None:
+def test_gpt2_weights_reproduce_the_logits_of_pytorch(gpt2: tuple[GPT2, Path], tmp_path: Path) -> None:
     theirs, path = gpt2
     expected = their_logits(theirs)
     model = GPT(20, 2, 4, 16, 12, weights=path)
@@ -297,7 +297,7 @@ def _saved(theirs: torch.nn.Module, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(("shared", "bias"), [(4, False), (2, False), (1, True)])
-def test_a_file_of_llama_gives_the_same_logits(tmp_path: Path, shared: int, bias: bool) -> None:
+def test_llama_weights_reproduce_the_logits_of_pytorch(tmp_path: Path, shared: int, bias: bool) -> None:
     torch.manual_seed(0)
     theirs = Llama(20, 2, 4, shared, 16, 24, 500.0, 1e-6, qkv_bias=bias)
     state = theirs.state_dict() | {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(2)}
@@ -309,7 +309,7 @@ def test_a_file_of_llama_gives_the_same_logits(tmp_path: Path, shared: int, bias
     np.testing.assert_allclose(model(IDS).data, their_logits(theirs), rtol=1e-4, atol=1e-4)
 
 
-def test_another_file_is_refused_and_changes_nothing(gpt2: tuple[GPT2, Path]) -> None:
+def test_mismatched_file_raises_and_changes_nothing(gpt2: tuple[GPT2, Path]) -> None:
     theirs, path = gpt2
     model = GPT(20, 2, 4, 16, 10, rng=0)
     before = model.state_dict()
@@ -335,7 +335,7 @@ def test_another_file_is_refused_and_changes_nothing(gpt2: tuple[GPT2, Path]) ->
 
 
 @every_kind
-def test_it_learns_a_sequence(kind: str) -> None:
+def test_gpt_learns_a_sequence(kind: str) -> None:
     options = {"dropout_ratio": 0.05} if kind == "GPT-2" else {}
     model = GPT(12, n_layers=2, n_heads=4, d_model=32, max_len=16, rng=0, **(KINDS[kind] | options | {"d_hidden": 64}))
     text = np.array([3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2])

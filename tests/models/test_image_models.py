@@ -34,19 +34,19 @@ from tests.models.image_networks import (
     every_network,
     images,
     predicted,
-    stir,
+    randomize_biases_and_statistics,
     torch_vgg16,
 )
 
 
 @pytest.mark.usefixtures("single_torch_thread")
 @every_network
-def test_the_same_network_in_torch_gives_the_same(name: str) -> None:
+def test_network_agrees_with_pytorch(name: str) -> None:
     make, size = SMALL[name]
     x = images(2, size)
     ours, theirs = make(rng=0), THEIRS[name]().eval()
     predicted(ours, x)
-    stir(ours)
+    randomize_biases_and_statistics(ours)
     copy_weights(ours, theirs)
     with torch.no_grad():
         expected = theirs(torch.tensor(x)).numpy()
@@ -57,11 +57,11 @@ def test_the_same_network_in_torch_gives_the_same(name: str) -> None:
 
 
 @pytest.mark.usefixtures("single_torch_thread")
-def test_vgg_sees_in_larger_images_what_torch_sees() -> None:
+def test_vgg_features_of_larger_images_agree_with_pytorch() -> None:
     x = images(1, 96)
     ours, theirs = VGG16(rng=0), torch_vgg16()
     predicted(ours, x[..., :32, :32])
-    stir(ours)
+    randomize_biases_and_statistics(ours)
     copy_weights(ours, theirs)
     with no_grad(), torch.no_grad():
         expected = theirs[:31](torch.tensor(x)).numpy()
@@ -73,7 +73,7 @@ def test_vgg_sees_in_larger_images_what_torch_sees() -> None:
 
 
 @every_network
-def test_networks_take_images_of_any_channels_and_number_of_classes(name: str) -> None:
+def test_networks_accept_any_number_of_channels_and_classes(name: str) -> None:
     make, size = SMALL[name]
     model = make(num_classes=7, in_channels=2, rng=0)
     y = predicted(model, images(3, size, channels=2))
@@ -85,7 +85,7 @@ def test_networks_take_images_of_any_channels_and_number_of_classes(name: str) -
 
 
 @every_network
-def test_the_first_call_tells_the_channels(name: str) -> None:
+def test_channels_are_inferred_on_the_first_call(name: str) -> None:
     make, size = SMALL[name]
     model = make(num_classes=3)
     predicted(model, images(1, size, channels=1))
@@ -93,7 +93,7 @@ def test_the_first_call_tells_the_channels(name: str) -> None:
 
 
 @every_network
-def test_a_seed_tells_all_weights(name: str) -> None:
+def test_equal_seeds_give_equal_weights(name: str) -> None:
     make, size = SMALL[name]
     x = images(1, size)
     np.testing.assert_array_equal(*[predicted(make(num_classes=3, rng=5), x) for _ in range(2)])
@@ -101,7 +101,7 @@ def test_a_seed_tells_all_weights(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["LeNet", "SqueezeNet1.1"])
-def test_without_a_seed_a_first_call_draws_from_the_generator_of_that_moment(name: str) -> None:
+def test_lazy_weights_without_a_seed_use_the_current_generator(name: str) -> None:
     make, size = SMALL[name]
     scores = []
     for _ in range(2):
@@ -112,7 +112,7 @@ def test_without_a_seed_a_first_call_draws_from_the_generator_of_that_moment(nam
 
 
 @every_network
-def test_a_training_step_moves_all_parameters_and_a_prediction_none(name: str) -> None:
+def test_training_updates_all_parameters_and_prediction_none(name: str) -> None:
     make, size = SMALL[name]
     model = make(num_classes=5, rng=0)
     x, t = images(4, size), np.array([0, 1, 2, 3])
@@ -129,7 +129,7 @@ def test_a_training_step_moves_all_parameters_and_a_prediction_none(name: str) -
 
 
 @pytest.mark.parametrize("name", ["LeNet", "ResNet18"])
-def test_networks_learn_a_few_images_by_heart(name: str) -> None:
+def test_networks_overfit_a_few_images(name: str) -> None:
     make, size = SMALL[name]
     model = make(num_classes=4, rng=0)
     optimizer = Adam(lr=1e-3).setup(model)
@@ -145,7 +145,7 @@ def test_networks_learn_a_few_images_by_heart(name: str) -> None:
 
 
 @every_network
-def test_signals_keep_their_size_from_layer_to_layer(name: str) -> None:
+def test_features_of_a_new_network_have_moderate_scale(name: str) -> None:
     """He's and LeCun's numbers are for that: scores of a new network are neither 0 nor huge."""
     make, size = SMALL[name]
     model = make(num_classes=5, rng=0)
@@ -155,7 +155,7 @@ def test_signals_keep_their_size_from_layer_to_layer(name: str) -> None:
 
 
 @every_network
-def test_weights_come_back_from_a_file(name: str, tmp_path: Path) -> None:
+def test_weights_round_trip_through_a_file(name: str, tmp_path: Path) -> None:
     make, size = SMALL[name]
     x, file = images(1, size), tmp_path / "model.safetensors"
     model = make(num_classes=4, rng=0)
@@ -168,7 +168,7 @@ def test_weights_come_back_from_a_file(name: str, tmp_path: Path) -> None:
         make(num_classes=3).load_weights(file)
 
 
-def test_layers_of_vgg_remember_what_is_before_relu() -> None:
+def test_vgg_layers_store_outputs_before_relu() -> None:
     model = VGG16(num_classes=3, rng=0)
     y = model(images(1, 32))
     layers = [getattr(model, f"conv{i}_1") for i in range(1, 6)] + [model.conv5_3, model.fc6, model.fc7]
@@ -197,23 +197,23 @@ def test_layers_of_vgg_remember_what_is_before_relu() -> None:
         (lambda: ResNet18(in_channels=3)(images(1, 32)[0]), ShapeError, r"resnet18\.conv1"),
     ],
 )
-def test_what_does_not_fit_is_named(make: Callable[[], Any], error: type[Exception], match: str) -> None:
+def test_invalid_arguments_and_inputs_raise(make: Callable[[], Any], error: type[Exception], match: str) -> None:
     with pytest.raises(error, match=match):
         make()
 
 
-def test_the_layer_that_does_not_fit_is_named_with_its_path() -> None:
+def test_shape_error_names_the_layer_path() -> None:
     model = ResNet18(in_channels=3)
     model.res3.l1.conv2 = L.Conv2d(128, 3, pad=1, in_channels=64)
     with pytest.raises(ShapeError, match=r"^resnet18\.res3\.l1\.conv2: conv2d"):
         model(images(1, 32))
 
 
-def test_a_version_may_be_a_number() -> None:
+def test_version_can_be_a_number() -> None:
     assert SqueezeNet(version=1.1).conv1.kernel_size == SqueezeNet(version="1.1").conv1.kernel_size == 3
 
 
-def test_blocks_change_the_shape_only_where_they_say_so() -> None:
+def test_only_the_first_block_of_a_stage_has_a_shortcut() -> None:
     model = ResNet18(in_channels=3)
     shortcuts = [path for path, layer in model.named_layers() if path.endswith("shortcut")]
     assert shortcuts == ["res3.l0.shortcut", "res4.l0.shortcut", "res5.l0.shortcut"]

@@ -25,14 +25,14 @@ from tests.helpers.served import serving
 from tests.models.image_networks import (
     images,
     predicted,
-    stir,
+    randomize_biases_and_statistics,
 )
 
 
 @pytest.mark.parametrize(
     ("make", "options"), [(VGG16, {}), (ResNet50, {"downsample_fb": False}), (SqueezeNet, {})], ids=str
 )
-def test_pretrained_weights_need_a_file(make: Any, options: dict[str, Any], tmp_path: Path) -> None:
+def test_pretrained_without_published_weights_raises(make: Any, options: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(MissingWeightsError, match=rf"{make.__name__}: .* give a file, as in {make.__name__}\(weights="):
         make(pretrained=True, **options)
     with pytest.raises(FileNotFoundError):
@@ -71,11 +71,11 @@ def named_as_in_torch(state: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
     return theirs
 
 
-def test_the_residual_network_of_dezero_takes_its_file(tmp_path: Path) -> None:
+def test_resnet50_of_dezero_loads_dezero_weights(tmp_path: Path) -> None:
     x, file = images(1, 38), tmp_path / "resnet50.npz"
     model = ResNet50(downsample_fb=False, rng=0)
     predicted(model, x)
-    stir(model)
+    randomize_biases_and_statistics(model)
     dezeros = named_as_in_dezero(model.state_dict())
     assert {"res2/a/conv4/W", "res5/b2/bn3/avg_var", "res3/b1/conv1/W", "fc6/b"} < dezeros.keys()
     write_weights(file, dezeros)
@@ -90,9 +90,11 @@ def test_the_residual_network_of_dezero_takes_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [ResNet18, ResNet50])
-def test_published_weights_are_fetched_and_compared(make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_published_weights_are_downloaded_once_and_verified(
+    make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     x, model = images(1, 33), make(num_classes=4, in_channels=3, rng=0)
-    stir(model)
+    randomize_biases_and_statistics(model)
     torch.save(named_as_in_torch(model.state_dict()), tmp_path / "weights.pth")
     content = (tmp_path / "weights.pth").read_bytes()
     monkeypatch.setenv("PASSUS_CACHE", str(tmp_path / "cache"))
@@ -111,13 +113,13 @@ def test_published_weights_are_fetched_and_compared(make: Any, tmp_path: Path, m
         make(num_classes=4, downsample_fb=False, weights=tmp_path / "weights.pth")
 
 
-def test_the_published_files_name_their_checksums() -> None:
+def test_published_urls_contain_checksums() -> None:
     assert resnet.PUBLISHED.keys() == resnet.BLOCKS.keys()
     for layers, url in resnet.PUBLISHED.items():
         assert re.search(rf"/resnet{layers}-[0-9a-f]{{8}}\.pth$", url)
 
 
-def test_weights_put_into_the_cache_folder_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_in_the_cache_folder_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PASSUS_CACHE", str(tmp_path))
     with pytest.raises(MissingWeightsError, match=r"download https://.*/vgg16\.npz to .*vgg16\.npz by hand"):
         VGG16(pretrained=True)
@@ -126,7 +128,7 @@ def test_weights_put_into_the_cache_folder_by_hand(tmp_path: Path, monkeypatch: 
         VGG16(pretrained=True)
 
 
-def test_preprocess_gives_what_weights_for_pytorch_want() -> None:
+def test_resnet_preprocess_normalizes_as_pytorch() -> None:
     x = ResNet50.preprocess(Image.new("RGB", (300, 256), (255, 0, 128)))
     expected = (np.array([255, 0, 128]) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     assert (x.shape, x.dtype) == ((3, 224, 224), np.float32)
@@ -134,7 +136,7 @@ def test_preprocess_gives_what_weights_for_pytorch_want() -> None:
     assert ResNet50.preprocess(Image.new("L", (40, 60))).shape == (3, 224, 224)
 
 
-def test_a_file_that_dezero_wrote_is_taken(tmp_path: Path) -> None:
+def test_vgg_loads_dezero_weights(tmp_path: Path) -> None:
     """There the names of parts are joined by slashes, and matrices are (I, O) as here."""
     x, file = images(1, 32), tmp_path / "vgg16.npz"
     model = VGG16(num_classes=6, rng=0)
@@ -144,7 +146,7 @@ def test_a_file_that_dezero_wrote_is_taken(tmp_path: Path) -> None:
     np.testing.assert_array_equal(predicted(again, x), y)
 
 
-def test_preprocess_makes_of_a_picture_what_caffe_did() -> None:
+def test_vgg_preprocess_subtracts_the_means_as_caffe() -> None:
     picture = Image.new("L", (40, 30), 100)
     x = VGG16.preprocess(picture, size=(48, 32))
     assert (x.shape, x.dtype) == ((3, 32, 48), np.float32)

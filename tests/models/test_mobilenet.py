@@ -1,4 +1,4 @@
-"""MobileNetV2 beside the same network of torch.nn, with copied weights."""
+"""MobileNetV2 beside the same network of torch.nn, with copy_weights weights."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def reference(widths, classes, stem, head):
     )
 
 
-def copied(theirs, ours):
+def copy_weights(theirs, ours):
     """Give ``ours`` the parameters of ``theirs``, which are in the same order, and random averages to both."""
     rng, norms = np.random.default_rng(1), [m for m in theirs.modules() if isinstance(m, nn.BatchNorm2d)]
     for norm in norms:
@@ -67,7 +67,7 @@ WIDTHS = {1.0: (16, 24, 32, 64, 96, 160, 320), 0.35: (8, 8, 16, 24, 32, 56, 112)
 @pytest.mark.parametrize(("width", "stem", "head"), [(1.0, 32, 1280), (0.35, 16, 1280), (1.4, 48, 1792)])
 def test_it_computes_what_pytorch_does(width, stem, head):
     theirs, ours = reference(WIDTHS[width], 10, stem, head).eval(), MobileNetV2(width, 10)
-    copied(theirs, ours)
+    copy_weights(theirs, ours)
     with passus.no_grad(), passus.test_mode(), torch.no_grad():
         y, expected = ours(X).data, theirs(torch.tensor(X)).numpy()
         np.testing.assert_allclose(ours.features(X).data.mean((2, 3)), theirs[:-1](torch.tensor(X)), atol=1e-5)
@@ -75,11 +75,11 @@ def test_it_computes_what_pytorch_does(width, stem, head):
 
 
 @pytest.mark.usefixtures("single_torch_thread")
-def test_its_gradients_are_those_of_pytorch():
+def test_gradients_agree_with_pytorch():
     """In float64: thirty norms of small batches make much of rounding in float32."""
     theirs = reference(WIDTHS[0.35], 10, 16, 1280).double()
     ours, t = MobileNetV2(0.35, 10, dropout_ratio=0.0), np.array([3, 7])
-    copied(theirs, ours)
+    copy_weights(theirs, ours)
     for parameter in ours.params():
         parameter.data = parameter.data.astype(np.float64)
     F.softmax_cross_entropy(ours(X.astype(np.float64)), t).backward()
@@ -89,13 +89,13 @@ def test_its_gradients_are_those_of_pytorch():
         np.testing.assert_allclose(mine.grad.data, expected, atol=1e-8 * max(1.0, abs(expected).max()))
 
 
-def test_it_has_the_parameters_that_the_paper_counts():
+def test_number_of_parameters_is_that_of_the_paper():
     model = MobileNetV2()
     assert model.count_params() == 3_504_872
     assert sum(p.numel() for p in reference(WIDTHS[1.0], 1000, 32, 1280).parameters()) == 3_504_872
 
 
-def test_what_it_cannot_do_is_said():
+def test_invalid_options_and_inputs_raise():
     with pytest.raises(ArgumentError, match="MobileNetV2: width is 0"):
         MobileNetV2(width=0)
     with pytest.raises(ArgumentError, match="MobileNetV2: num_classes is 0"):
@@ -104,14 +104,14 @@ def test_what_it_cannot_do_is_said():
         MobileNetV2(0.25, 10)(np.ones((1, 4, 32, 32), np.float32))
 
 
-def test_seeds_give_the_same_network_and_layers_of_their_own():
+def test_equal_seeds_give_equal_networks_with_different_layers():
     first, second = (MobileNetV2(0.25, 10, rng=3) for _ in range(2))
     np.testing.assert_equal(first.state_dict(), second.state_dict())
     weights = [block.project.conv.W.data for block in first.blocks]
     assert not any((a == b).all() for a, b in pairwise(weights) if a.shape == b.shape)
 
 
-def test_grey_images_and_no_images():
+def test_grey_images_and_empty_batches():
     model = MobileNetV2(0.25, 10, in_channels=1)
     with passus.test_mode():
         assert model(np.ones((2, 1, 33, 65), np.float32)).shape == (2, 10)

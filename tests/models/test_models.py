@@ -18,7 +18,7 @@ from passus.optimizers import Adam
 X = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
 
 
-def test_mlp_computes_its_layers_with_an_activation_between() -> None:
+def test_mlp_applies_the_activation_between_layers() -> None:
     model = MLP((10, 7, 3), activation=F.relu)
     y = model(X)
     expected = X
@@ -30,13 +30,13 @@ def test_mlp_computes_its_layers_with_an_activation_between() -> None:
     assert model.l1 is model.layers[1]
 
 
-def test_mlp_has_a_sigmoid_by_default_as_in_the_book() -> None:
+def test_mlp_default_activation_is_sigmoid() -> None:
     model = MLP((3, 2))
     hidden = F.sigmoid(model.l0(X))
     np.testing.assert_array_equal(model(X).data, model.l1(hidden).data)
 
 
-def test_mlp_with_its_input_size_is_not_lazy() -> None:
+def test_mlp_with_in_size_is_not_lazy() -> None:
     assert MLP((10, 3), in_size=4).count_params() == 4 * 10 + 10 + 10 * 3 + 3
 
 
@@ -55,31 +55,31 @@ def test_mlp_learns() -> None:
     assert losses[-1] < 0.2 * losses[0]
 
 
-def test_mlp_without_layers_is_refused() -> None:
+def test_mlp_without_layers_raises() -> None:
     with pytest.raises(ArgumentError, match="at least one layer"):
         MLP(())
 
 
 @pytest.mark.parametrize("sizes", [np.array([10, 3]), (size for size in (10, 3)), [np.int64(10), 3]])
-def test_the_sizes_of_an_mlp_may_be_any_integers_in_a_row(sizes: Any) -> None:
+def test_mlp_accepts_any_iterable_of_integers(sizes: Any) -> None:
     assert [layer.out_size for layer in MLP(sizes).layers] == [10, 3]
 
 
-def test_the_layer_that_does_not_fit_is_named() -> None:
+def test_mlp_shape_error_names_the_layer() -> None:
     model = MLP((10, 3), in_size=4)
     model.l1 = L.Linear(3, in_size=11)
     with pytest.raises(ShapeError, match=r"^mlp\.l1: linear.*5, 10.*11, 3"):
         model(X)
 
 
-def test_a_sequential_model_is_both() -> None:
+def test_sequential_model_is_a_model_and_a_sequential_layer() -> None:
     model = Sequential(L.Linear(3), F.relu)
     assert isinstance(model, (Model, L.Sequential))
     assert type(model[:1]) is Sequential
     assert "Linear" in model.summary(X)
 
 
-def test_a_model_is_drawn_from_its_result(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_plot_draws_the_graph_of_the_result(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     drawn: dict[str, Any] = {}
 
     def draw(y: Any, verbose: bool, to_file: str) -> str:
@@ -94,7 +94,7 @@ def test_a_model_is_drawn_from_its_result(monkeypatch: pytest.MonkeyPatch, tmp_p
 @pytest.mark.parametrize(
     "loss", [F.softmax_cross_entropy, lambda y, t: F.mean_squared_error(y[:, 0], t.astype(y.dtype))]
 )
-def test_a_training_step_leaves_no_reference_cycle(loss):
+def test_training_step_leaves_no_reference_cycle(loss):
     model = Sequential(L.Linear(8), L.BatchNorm(), L.ReLU(), L.Dropout(), L.LayerNorm(), L.GELU(), L.Linear(3))
     x, t = np.ones((4, 5), np.float32), np.array([0, 1, 2, 0])
     model(x)

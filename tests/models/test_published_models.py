@@ -132,7 +132,7 @@ every_model = pytest.mark.parametrize("name", MODELS)
 
 
 @every_model
-def test_a_folder_gives_the_logits_of_its_model(tmp_path: Path, name: str) -> None:
+def test_from_folder_reproduces_the_logits_of_pytorch(tmp_path: Path, name: str) -> None:
     theirs = MODELS[name].write(tmp_path)
     with torch.no_grad():
         expected = theirs(torch.tensor(IDS)).numpy()
@@ -154,7 +154,7 @@ def test_a_folder_gives_the_logits_of_its_model(tmp_path: Path, name: str) -> No
 
 
 @pytest.mark.parametrize("scaling", [LLAMA3, {"type": "linear", "factor": 4.0}], ids=["llama3", "linear"])
-def test_scaled_frequencies_are_those_of_the_definition_at_far_positions(scaling: dict[str, Any]) -> None:
+def test_rotary_scaling_agrees_with_pytorch_at_large_positions(scaling: dict[str, Any]) -> None:
     theirs = Llama(20, 1, 2, 1, 16, 24, 10000.0, 1e-6, scaling=scaling)
     torch.manual_seed(1)
     for parameter in theirs.parameters():
@@ -194,12 +194,12 @@ def test_scaled_frequencies_are_those_of_the_definition_at_far_positions(scaling
         ((8.0, 1.0, 4.0, 0), "original_max_len is 0"),
     ],
 )
-def test_a_scaling_out_of_range_is_explained(options: tuple[Any, ...], match: str) -> None:
+def test_invalid_rotary_scaling_raises(options: tuple[Any, ...], match: str) -> None:
     with pytest.raises(ArgumentError, match=f"RotaryScaling: .*{match}"):
         F.RotaryScaling(*options)
 
 
-def test_the_options_of_a_folder(tmp_path: Path) -> None:
+def test_options_of_from_folder(tmp_path: Path) -> None:
     MODELS["Mistral"].write(tmp_path)
     model = GPT.from_folder(str(tmp_path), dtype=np.float64, dropout_ratio=0.25, recompute=True, max_len=16)
     assert {parameter.dtype for parameter in model.params()} == {np.dtype(np.float64)}
@@ -224,13 +224,13 @@ def test_the_options_of_a_folder(tmp_path: Path) -> None:
         ({"model_type": "qwen2", "use_sliding_window": True}, 64),
     ],
 )
-def test_sequences_are_no_longer_than_the_window(tmp_path: Path, config: dict[str, Any], longest: int) -> None:
+def test_max_len_is_limited_by_the_sliding_window(tmp_path: Path, config: dict[str, Any], longest: int) -> None:
     options = {"qkv_bias": config["model_type"] == "qwen2"}
     Published(LLAMA_CONFIG | config, options).write(tmp_path)
     assert GPT.from_folder(tmp_path).max_len == longest
 
 
-def test_a_single_file_is_preferred_to_an_index(tmp_path: Path) -> None:
+def test_single_weights_file_is_preferred_to_an_index(tmp_path: Path) -> None:
     MODELS["Llama"].write(tmp_path)
     (tmp_path / "model.safetensors.index.json").write_text("{}")
     GPT.from_folder(tmp_path)
@@ -338,7 +338,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("fault", CONFIGS)
-def test_a_configuration_that_does_not_fit_is_explained_and_takes_no_memory(tmp_path: Path, fault: str) -> None:
+def test_invalid_configuration_raises_before_allocating(tmp_path: Path, fault: str) -> None:
     name, change, message = CONFIGS[fault]
     published = MODELS[name]
     published.write(tmp_path)
@@ -356,7 +356,7 @@ def test_a_configuration_that_does_not_fit_is_explained_and_takes_no_memory(tmp_
     assert most < 1 << 22
 
 
-def test_a_configuration_that_is_no_json_is_named(tmp_path: Path) -> None:
+def test_invalid_json_raises(tmp_path: Path) -> None:
     MODELS["Llama"].write(tmp_path)
     for content in ("", "{", "[1]", '{"model_type": "llama", "model_type": "gpt2"}'):
         (tmp_path / "config.json").write_text(content)
@@ -396,7 +396,7 @@ def changed(part: str, shape: tuple[int, ...]) -> Callable[[dict[str, Any]], dic
         (changed("model.norm", (17,)), r"norm\.gamma \(17,\) instead of \(16,\)"),
     ],
 )
-def test_a_file_of_llama_that_lacks_something_changes_nothing(
+def test_incomplete_llama_file_raises_and_changes_nothing(
     tmp_path: Path, change: Callable[[dict[str, Any]], dict[str, Any]], match: str
 ) -> None:
     state = {name: a.contiguous() for name, a in MODELS["Llama"].model().state_dict().items()}
@@ -409,14 +409,14 @@ def test_a_file_of_llama_that_lacks_something_changes_nothing(
         np.testing.assert_array_equal(array, before[name])
 
 
-def test_the_biases_of_queries_keys_and_values_are_side_by_side() -> None:
+def test_qkv_biases_are_concatenated() -> None:
     state = Published(LLAMA_CONFIG, {"qkv_bias": True}).model().state_dict()
     ours = from_llama({name: a.numpy() for name, a in state.items()})
     parts = [state[f"model.layers.1.self_attn.{name}_proj.bias"].numpy() for name in "qkv"]
     np.testing.assert_array_equal(ours["transformer.layers.1.attention.qkv.b"], np.concatenate(parts))
 
 
-def test_loading_takes_twice_the_memory_of_the_model(tmp_path: Path) -> None:
+def test_loading_uses_at_most_twice_the_memory_of_the_model(tmp_path: Path) -> None:
     theirs = Llama(2000, 2, 4, 2, 128, 512, 500.0, 1e-6)
     save_file({n: a.bfloat16().contiguous() for n, a in theirs.state_dict().items()}, tmp_path / "model.safetensors")
     sizes = {"vocab_size": 2000, "hidden_size": 128, "intermediate_size": 512}
@@ -431,7 +431,7 @@ def test_loading_takes_twice_the_memory_of_the_model(tmp_path: Path) -> None:
     assert most < 2.1 * 4 * model.count_params()
 
 
-def test_numbers_are_not_drawn_for_weights_that_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loading_weights_draws_no_random_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     MODELS["Llama"].write(tmp_path)
     monkeypatch.setattr("passus.models.gpt.normal", None)
     rng = np.random.default_rng(0)

@@ -20,7 +20,7 @@ from passus.models import SentenceEncoder
 from passus.testing import check_grads
 from tests.helpers.against_torch import single_torch_thread  # noqa: F401 - a fixture
 from tests.helpers.real_data import real
-from tests.models.sentence_models import MeanBert, drawn_state
+from tests.models.sentence_models import MeanBert, random_state
 
 pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
@@ -64,8 +64,8 @@ def vocabulary(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("prefix", ["", "bert."])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
-def test_with_the_numbers_of_a_file_it_computes_what_pytorch_does(dtype, tolerance, prefix, tmp_path):
-    state = drawn_state(30, 2, 16, 24, 12, getattr(torch, dtype))
+def test_weights_from_a_file_reproduce_the_vectors_of_pytorch(dtype, tolerance, prefix, tmp_path):
+    state = random_state(30, 2, 16, 24, 12, getattr(torch, dtype))
     save_file({prefix + name: tensor for name, tensor in state.items()}, tmp_path / "model.safetensors")
     ours, theirs = SentenceEncoder(**SIZES, weights=tmp_path / "model.safetensors", dtype=dtype), MeanBert(state, 4)
     for seed, lengths in enumerate([[7, 12, 1, 4], [3], [1], [12, 12]]):
@@ -78,8 +78,8 @@ def test_with_the_numbers_of_a_file_it_computes_what_pytorch_does(dtype, toleran
 
 
 @pytest.mark.parametrize("recompute", [False, True])
-def test_its_gradients_are_those_of_pytorch(recompute, tmp_path):
-    state = drawn_state(30, 2, 16, 24, 12, torch.float64)
+def test_gradients_agree_with_pytorch(recompute, tmp_path):
+    state = random_state(30, 2, 16, 24, 12, torch.float64)
     save_file(state, tmp_path / "model.safetensors")
     ours = SentenceEncoder(**SIZES, weights=tmp_path / "model.safetensors", dtype=np.float64, recompute=recompute)
     theirs = MeanBert(state, 4)
@@ -102,7 +102,7 @@ def test_its_gradients_are_those_of_pytorch(recompute, tmp_path):
         np.testing.assert_allclose(parameter.grad.data, gradient, rtol=1e-9, atol=1e-11)
 
 
-def test_gradients_of_two_orders_are_right() -> None:
+def test_model_is_differentiable_twice() -> None:
     model = small(n_layers=1, n_heads=2, d_model=4, d_hidden=6, vocab_size=5, max_len=3, dtype=np.float64)
     W, first = model.embed.W, model.embed.W.data
     real = np.array([[True, True, True], [True, True, False]])
@@ -118,7 +118,7 @@ def test_gradients_of_two_orders_are_right() -> None:
     model.embed.W = W
 
 
-def test_padding_changes_nothing() -> None:
+def test_padding_does_not_affect_the_result() -> None:
     model = small()
     ids = batch(30, [5])[0]
     with no_grad():
@@ -131,7 +131,7 @@ def test_padding_changes_nothing() -> None:
         assert abs(model(swapped).data - alone).max() > 1e-2
 
 
-def test_a_sentence_of_padding_alone_gives_zeros() -> None:
+def test_sentence_of_padding_only_gives_zeros() -> None:
     model = small()
     ids, mask = np.array([[1, 2, 3], [4, 5, 6]]), np.array([[True, True, False], [False] * 3])
     y = model(ids, mask)
@@ -142,7 +142,7 @@ def test_a_sentence_of_padding_alone_gives_zeros() -> None:
     assert not model.embed.W.grad.data[4:].any()
 
 
-def test_arrays_in_variables_and_narrow_integers_do_as_well() -> None:
+def test_variables_narrow_integers_and_strided_arrays_are_accepted() -> None:
     model = small()
     ids, mask, segments = batch(30, [4, 6])
     y = model(ids, mask, segments).data
@@ -153,7 +153,7 @@ def test_arrays_in_variables_and_narrow_integers_do_as_well() -> None:
     np.testing.assert_array_equal(model(wide, mask, segments).data, y)
 
 
-def test_half_precision_is_close() -> None:
+def test_float16_is_close_to_float32() -> None:
     ids, mask, segments = batch(30, [4, 6])
     half = small(dtype=np.float16)
     y = half(ids, mask, segments).data
@@ -181,7 +181,7 @@ def test_half_precision_is_close() -> None:
         ((np.array([[1]]), None, np.array([[1.0]])), DTypeError, "float64"),
     ],
 )
-def test_bad_input_is_named(arguments, error, message):
+def test_bad_input_raises_and_names_the_layer(arguments, error, message):
     with pytest.raises(error, match=message) as caught:
         small()(*arguments)
     assert "sentenceencoder" in str(caught.value).lower()  # The layer's class or its path.
@@ -200,19 +200,19 @@ def test_bad_input_is_named(arguments, error, message):
         {"eps": -1.0},
     ],
 )
-def test_options_out_of_range_are_refused(options):
+def test_options_out_of_range_raise(options):
     with pytest.raises(ArgumentError):
         SentenceEncoder(**(SIZES | options))
 
 
-def test_dropout_is_for_training() -> None:
+def test_dropout_is_inactive_in_test_mode() -> None:
     model, ids = small(dropout_ratio=0.3), batch(30, [6])[0]
     assert not np.array_equal(model(ids).data, model(ids).data)
     with passus.test_mode():
         np.testing.assert_array_equal(model(ids).data, small()(ids).data)
 
 
-def test_weights_of_its_own_come_back(tmp_path: Path) -> None:
+def test_own_weights_round_trip(tmp_path: Path) -> None:
     model = small()
     model.save_weights(tmp_path / "model.safetensors")
     other = SentenceEncoder(**SIZES, weights=tmp_path / "model.safetensors")
@@ -230,8 +230,8 @@ def test_weights_of_its_own_come_back(tmp_path: Path) -> None:
         ({"encoder.layer.1.adapter.weight": torch.zeros(2)}, r"extra: encoder\.layer\.1\.adapter\.weight"),
     ],
 )
-def test_files_that_do_not_fit_change_nothing(change, message, tmp_path):
-    state = {name: array for name, array in (drawn_state(30, 2, 16, 24, 12) | change).items() if array is not None}
+def test_mismatched_files_raise_and_change_nothing(change, message, tmp_path):
+    state = {name: array for name, array in (random_state(30, 2, 16, 24, 12) | change).items() if array is not None}
     save_file(state, tmp_path / "model.safetensors")
     model = small()
     before = model.state_dict()
@@ -243,7 +243,7 @@ def test_files_that_do_not_fit_change_nothing(change, message, tmp_path):
 # Strings.
 
 
-def test_strings_are_encoded_in_their_order_whatever_the_batches(vocabulary: Path) -> None:
+def test_encode_is_independent_of_the_batch_size(vocabulary: Path) -> None:
     model = small(vocabulary=vocabulary)
     sentences = ["the cat sat on the mat", "dogs", "", "A CAT, a cat", "the dog sat"] * 3
     y = model.encode(sentences)
@@ -259,12 +259,12 @@ def test_strings_are_encoded_in_their_order_whatever_the_batches(vocabulary: Pat
     assert model.encode([]).shape == (0, 16)
 
 
-def test_a_call_of_encode_neither_records_nor_drops_out(vocabulary: Path) -> None:
+def test_encode_runs_in_test_mode(vocabulary: Path) -> None:
     model = small(vocabulary=vocabulary, dropout_ratio=0.5)
     np.testing.assert_array_equal(model.encode("a cat"), small(vocabulary=vocabulary).encode("a cat"))
 
 
-def test_letters_are_folded_and_what_is_unknown_is_so(vocabulary: Path) -> None:
+def test_case_whitespace_and_unknown_characters_are_normalized(vocabulary: Path) -> None:
     model = small(vocabulary=vocabulary)
     np.testing.assert_array_equal(model.encode("The CAT"), model.encode("  the\tcat\n"))
     np.testing.assert_array_equal(model.encode("zebra"), model.encode("quux"))
@@ -272,14 +272,14 @@ def test_letters_are_folded_and_what_is_unknown_is_so(vocabulary: Path) -> None:
     assert not np.array_equal(small(vocabulary=vocabulary, lowercase=False).encode("CAT"), model.encode("CAT"))
 
 
-def test_long_strings_are_cut(vocabulary: Path) -> None:
+def test_long_strings_are_truncated(vocabulary: Path) -> None:
     model = small(vocabulary=vocabulary, max_tokens=6)
     np.testing.assert_array_equal(model.encode("a cat sat on the mat"), model.encode("a cat sat on"))
     longest = small(vocabulary=vocabulary)
     np.testing.assert_array_equal(longest.encode("cat " * 1000), longest.encode("cat " * (SIZES["max_len"] - 2)))
 
 
-def test_copies_encode_as_well(vocabulary: Path) -> None:
+def test_copies_encode_equally(vocabulary: Path) -> None:
     model = small(vocabulary=vocabulary)
     y = model.encode("a cat")
     for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
@@ -294,17 +294,17 @@ def test_copies_encode_as_well(vocabulary: Path) -> None:
         (None, "expected a str or several, not None"),
     ],
 )
-def test_what_is_no_string_is_refused(sentences, message, vocabulary):
+def test_encode_of_non_strings_raises(sentences, message, vocabulary):
     with pytest.raises(DTypeError, match=message):
         small(vocabulary=vocabulary).encode(sentences)
 
 
-def test_strings_need_a_vocabulary() -> None:
+def test_encode_without_a_vocabulary_raises() -> None:
     with pytest.raises(ArgumentError, match=r"strings need a vocabulary; write SentenceEncoder\(vocabulary=path"):
         small().encode("a cat")
 
 
-def test_vocabularies_that_are_none_are_refused(vocabulary: Path) -> None:
+def test_invalid_vocabularies_raise(vocabulary: Path) -> None:
     with pytest.raises(ArgumentError, match=r"vocab\.txt has 15 tokens; write vocab_size=15"):
         small(vocabulary=vocabulary, vocab_size=14)
     with pytest.raises(ArgumentError, match="max_tokens"):
@@ -319,7 +319,7 @@ def test_vocabularies_that_are_none_are_refused(vocabulary: Path) -> None:
         small(vocabulary=vocabulary.with_name("absent.txt"))
 
 
-def test_without_the_library_it_says_what_to_install(monkeypatch, tmp_path):
+def test_missing_tokenizers_raises_with_the_package_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(DependencyError, match=r"SentenceEncoder with a vocabulary needs passus\[text\]: pip install"):
         small(vocabulary=tmp_path / "vocab.txt")
@@ -328,7 +328,7 @@ def test_without_the_library_it_says_what_to_install(monkeypatch, tmp_path):
 
 # The published weights.
 
-LIKE = [
+PARAPHRASES = [
     ("How do I open a file for reading?", "Read the contents of a document from disk."),
     ("The cat sleeps on the sofa.", "A kitten is napping on the couch."),
     ("Stock prices fell sharply on Monday.", "Shares dropped at the beginning of the week."),
@@ -345,7 +345,7 @@ def published() -> SentenceEncoder:
 
 
 @pytest.fixture(scope="module")
-def reading() -> SentenceEncoder:
+def with_vocabulary() -> SentenceEncoder:
     """The same with its vocabulary."""
     pytest.importorskip("tokenizers")
     weights, words = real("all-minilm-l6-v2.safetensors", "large"), real("all-minilm-l6-v2-vocab.txt", "large")
@@ -354,7 +354,7 @@ def reading() -> SentenceEncoder:
 
 @pytest.mark.compiles
 @pytest.mark.parametrize("lengths", [[9, 128, 1, 40], [256], [512, 3]])
-def test_with_the_published_weights_random_tokens_give_what_pytorch_gives(published, lengths):
+def test_published_weights_reproduce_pytorch_on_random_tokens(published, lengths):
     arrays = batch(30522, lengths)
     with no_grad():
         y = published(*arrays).data
@@ -363,28 +363,28 @@ def test_with_the_published_weights_random_tokens_give_what_pytorch_gives(publis
 
 
 @pytest.mark.compiles
-def test_with_the_published_weights_sentences_give_what_pytorch_gives(reading):
-    sentences = [*sum(LIKE, ()), passus.__doc__, SentenceEncoder.__doc__, "naïve Œuvre 東京 🙂", "", "x " * 400]
-    y = reading.encode(sentences, batch_size=4)
+def test_published_weights_reproduce_pytorch_on_sentences(with_vocabulary):
+    sentences = [*sum(PARAPHRASES, ()), passus.__doc__, SentenceEncoder.__doc__, "naïve Œuvre 東京 🙂", "", "x " * 400]
+    y = with_vocabulary.encode(sentences, batch_size=4)
     theirs = MeanBert(load_file(real("all-minilm-l6-v2.safetensors", "large")), 12)
     for vector, sentence in zip(y, sentences):
-        ids = np.array([reading.tokenizer.encode(sentence).ids])
+        ids = np.array([with_vocabulary.tokenizer.encode(sentence).ids])
         t = expected(theirs, ids, np.ones_like(ids, bool), np.zeros_like(ids))
         np.testing.assert_allclose(vector, t[0], rtol=0, atol=1e-4)
 
 
 @pytest.mark.compiles
-def test_similar_sentences_rank_first(reading):
-    first, second = (reading.encode(sentences) for sentences in zip(*LIKE))
-    np.testing.assert_array_equal((first @ second.T).argmax(axis=1), np.arange(len(LIKE)))
-    np.testing.assert_array_equal((second @ first.T).argmax(axis=1), np.arange(len(LIKE)))
+def test_similar_sentences_rank_first(with_vocabulary):
+    first, second = (with_vocabulary.encode(sentences) for sentences in zip(*PARAPHRASES))
+    np.testing.assert_array_equal((first @ second.T).argmax(axis=1), np.arange(len(PARAPHRASES)))
+    np.testing.assert_array_equal((second @ first.T).argmax(axis=1), np.arange(len(PARAPHRASES)))
 
 
-def test_the_published_vocabulary_numbers_words_as_bert_does(reading):
-    assert reading.tokenizer.encode("Hello, World!").ids == [101, 7592, 1010, 2088, 999, 102]
-    assert reading.tokenizer.encode("tokenization").tokens == ["[CLS]", "token", "##ization", "[SEP]"]
-    assert len(reading.tokenizer.encode("a " * 999).ids) == 256
+def test_published_vocabulary_gives_the_token_ids_of_bert(with_vocabulary):
+    assert with_vocabulary.tokenizer.encode("Hello, World!").ids == [101, 7592, 1010, 2088, 999, 102]
+    assert with_vocabulary.tokenizer.encode("tokenization").tokens == ["[CLS]", "token", "##ization", "[SEP]"]
+    assert len(with_vocabulary.tokenizer.encode("a " * 999).ids) == 256
 
 
-def test_it_has_as_many_parameters_as_the_published_one(published):
+def test_published_number_of_parameters(published):
     assert published.count_params() == 22_713_216 - 384 * 385  # All but the pooler.

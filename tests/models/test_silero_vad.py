@@ -87,7 +87,7 @@ def of_pytorch(network: Any, model: SileroVAD, x: np.ndarray) -> list[float]:
         return [network(chunk, 16_000).item() for chunk in chunks]
 
 
-def test_with_its_weights_it_computes_what_onnxruntime_does():
+def test_published_weights_reproduce_onnxruntime():
     x = signal()
     p = SileroVAD(real(WEIGHTS["onnx"])).probabilities(x)
     assert p.dtype == np.float32
@@ -106,7 +106,7 @@ def test_with_its_weights_it_computes_what_pytorch_does(release, network):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_with_any_weights_it_computes_what_pytorch_does(seed, network):
+def test_random_weights_reproduce_pytorch(seed, network):
     model, x = SileroVAD(rng=seed), signal(0.5, seed)
     for parameter in model.params():
         parameter.data = parameter.data + np.float32(0.1) * np.random.default_rng(seed).standard_normal(
@@ -122,14 +122,14 @@ def in_blocks(x: np.ndarray, sizes: list[int]) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("sizes", [[0, 1, 511, 512, 513, 0, 700], [160] * 300, [8000]])
-def test_a_stream_in_blocks_of_any_length_is_the_whole_signal(sizes):
+def test_stream_of_blocks_equals_the_whole_signal(sizes):
     model, x = SileroVAD(rng=0), signal(1.0)
     whole = model.probabilities(x)
     assert len(whole) == -(-len(x) // CHUNK)
     np.testing.assert_allclose(list(model.stream(in_blocks(x, sizes))), whole, rtol=0, atol=1e-6)
 
 
-def test_a_stream_answers_as_soon_as_a_chunk_is_complete():
+def test_stream_yields_as_soon_as_a_chunk_is_complete():
     taken = []
 
     def blocks():
@@ -144,7 +144,7 @@ def test_a_stream_answers_as_soon_as_a_chunk_is_complete():
     assert sum(taken) == 1024
 
 
-def test_two_streams_of_one_model_do_not_mix():
+def test_streams_of_one_model_are_independent():
     model = SileroVAD(rng=0)
     x, y = signal(0.5), signal(0.5, seed=1)
     pairs = list(zip(model.stream(in_blocks(x, [512] * 15)), model.stream(in_blocks(y, [512] * 15))))
@@ -152,14 +152,14 @@ def test_two_streams_of_one_model_do_not_mix():
     np.testing.assert_allclose([q for _, q in pairs], model.probabilities(y)[: len(pairs)], atol=1e-6)
 
 
-def test_a_long_signal_is_computed_in_pieces(monkeypatch):
+def test_long_signal_in_pieces_equals_the_whole(monkeypatch):
     model, x = SileroVAD(rng=0), signal(1.0)
     whole = model.probabilities(x)
     monkeypatch.setattr("passus.models.silero_vad.PIECE", 3 * CHUNK)
     np.testing.assert_allclose(model.probabilities(x), whole, rtol=0, atol=1e-6)
 
 
-def test_a_state_continues_a_batch_of_signals():
+def test_returned_state_continues_a_batch_of_signals():
     model = SileroVAD(rng=0)
     x = np.stack([signal(0.512), signal(0.512, seed=1)])
     with passus.no_grad():
@@ -173,7 +173,7 @@ def test_a_state_continues_a_batch_of_signals():
         assert model(x[:, :0]).shape == (2, 0)
 
 
-def test_it_learns():
+def test_vad_learns():
     model = SileroVAD(rng=0)
     x = np.stack([signal(0.256), 0.01 * np.random.default_rng(0).standard_normal(4096).astype(np.float32)])
     t = np.repeat([[1.0], [0.0]], 8, axis=1).astype(np.float32)
@@ -191,14 +191,14 @@ def test_it_learns():
     assert losses[-1] < 0.7 * losses[0]
 
 
-def test_weights_of_its_own_come_back(tmp_path):
+def test_own_weights_round_trip(tmp_path):
     model = SileroVAD(rng=0)
     model.save_weights(tmp_path / "model.safetensors")
     other = SileroVAD(tmp_path / "model.safetensors", rng=1)
     np.testing.assert_equal(other.state_dict(), model.state_dict())
 
 
-def test_weights_of_another_network_are_refused_and_change_nothing(tmp_path):
+def test_weights_of_another_network_raise_and_change_nothing(tmp_path):
     model = SileroVAD(rng=0)
     before = model.state_dict()
     other = {"stft_conv.weight": np.zeros((258, 1, 256), np.float32), "conv9.weight": np.zeros(2, np.float32)}
@@ -213,7 +213,7 @@ def test_weights_of_another_network_are_refused_and_change_nothing(tmp_path):
         SileroVAD("never-saved.onnx")
 
 
-def test_other_input_is_refused():
+def test_invalid_signals_raise():
     model = SileroVAD(rng=0)
     x = np.zeros(1024, np.float32)
     with pytest.raises(ShapeError, match=r"x \(1024,\) must be signals .*probabilities\(samples\)"):
@@ -238,7 +238,7 @@ def test_other_input_is_refused():
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
-def test_samples_of_any_precision_are_heard(dtype):
+def test_samples_of_any_precision_are_accepted(dtype):
     model, x = SileroVAD(rng=0), signal(0.3)
     x.setflags(write=False)
     p = model.probabilities(x.astype(dtype)[::-1])
@@ -263,7 +263,7 @@ def package() -> Any:
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8])
 @pytest.mark.parametrize("seed", range(10))
-def test_segments_are_those_of_the_package(package, threshold, seed):
+def test_segments_agree_with_the_package(package, threshold, seed):
     rng = np.random.default_rng(seed)
     p = np.repeat(rng.random(300) ** 2, rng.integers(1, 12, 300)).tolist()
     n_samples = len(p) * CHUNK - int(rng.integers(CHUNK))
@@ -273,7 +273,7 @@ def test_segments_are_those_of_the_package(package, threshold, seed):
     assert [(s.start, s.end) for s in found] == [(s["start"], s["end"]) for s in theirs]
 
 
-def test_a_segment_is_given_as_soon_as_it_ends():
+def test_segment_is_yielded_as_soon_as_it_ends():
     taken = []
 
     def probabilities():
@@ -285,7 +285,7 @@ def test_a_segment_is_given_as_soon_as_it_ends():
     assert len(taken) == 15 + 5  # The fifth chunk of silence begins 0.128 s after the first.
 
 
-def test_short_pauses_and_short_speech_are_passed_over():
+def test_short_pauses_and_short_speech_are_ignored():
     talk, pause, low = [0.9], [0.1], [0.4]
     options: dict[str, Any] = {"margin": 0.0}
     assert len(list(speech_segments(talk * 10 + pause * 4 + talk * 10 + pause * 10, **options))) == 1
@@ -299,7 +299,7 @@ def test_short_pauses_and_short_speech_are_passed_over():
     assert list(speech_segments([])) == []
 
 
-def test_options_of_segments_are_checked_before_the_first():
+def test_invalid_segment_options_raise_immediately():
     for options, message in (
         ({"threshold": 1.5}, "between 0 and 1"),
         ({"exit_threshold": 0.7}, "above threshold"),
@@ -314,7 +314,7 @@ def test_options_of_segments_are_checked_before_the_first():
             list(speech_segments([wrong]))
 
 
-def test_its_weights_may_lie_anywhere(tmp_path):
+def test_weights_from_any_path(tmp_path):
     path: Path = tmp_path / "weights.ONNX"
     path.write_bytes(real(WEIGHTS["onnx"]).read_bytes())
     assert SileroVAD(path).count_params() == 309_121

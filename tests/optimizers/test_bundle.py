@@ -62,7 +62,7 @@ def run(make, steps=6, restart_at=None):
 
 
 @pytest.mark.parametrize("make", RULES)
-def test_together_and_one_by_one_are_the_same_bit_for_bit(make, monkeypatch):
+def test_bundled_and_single_updates_are_identical(make, monkeypatch):
     together, optimizer = run(make)
     assert optimizer._stepper.bundles
     restarted, _ = run(make, restart_at=3)
@@ -74,7 +74,7 @@ def test_together_and_one_by_one_are_the_same_bit_for_bit(make, monkeypatch):
         np.testing.assert_array_equal(a, c)
 
 
-def test_the_arrays_of_parameters_stay_their_own():
+def test_updates_keep_the_arrays_of_parameters():
     target = Target()
     arrays = [p.data for p in target.params]
     optimizer = Adam().setup(target)
@@ -87,7 +87,7 @@ def test_the_arrays_of_parameters_stay_their_own():
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
-def test_a_copied_optimizer_goes_on_like_the_first(duplicate):
+def test_copied_optimizer_continues_identically(duplicate):
     target = Target()
     optimizer = Adam().setup(target)
 
@@ -105,7 +105,7 @@ def test_a_copied_optimizer_goes_on_like_the_first(duplicate):
         np.testing.assert_array_equal(x, found[path], err_msg=path)
 
 
-def test_a_bundle_is_used_again_as_long_as_its_members_are_the_same():
+def test_bundles_are_reused_while_their_members_are_unchanged():
     target = Target()
     optimizer = Adam().setup(target)
 
@@ -121,6 +121,6 @@ def test_a_bundle_is_used_again_as_long_as_its_members_are_the_same():
     assert step(without=(2,))[0] is not first[0]
 
 
-def test_bundles_stay_in_cache():
+def test_bundles_are_limited_to_the_cache_size():
     states = [ParamState(0, (BLOCK // 4,), np.dtype(float)) for _ in range(9)]
     assert [len(members) for members in bundled(states)] == [4, 4, 1]

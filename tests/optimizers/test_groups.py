@@ -10,7 +10,7 @@ from passus.errors import ArgumentError
 from tests.helpers.bare import Model
 
 
-def test_groups_have_options_of_their_own() -> None:
+def test_groups_have_separate_options() -> None:
     model = Model(encoder_W=np.ones(1), encoder_b=np.ones(1), encoder2_W=np.ones(1), head_W=np.ones(1))
     optimizer = O.SGD(lr=1.0).setup(model)
     optimizer.add_group("encoder", lr=0.5)
@@ -24,7 +24,7 @@ def test_groups_have_options_of_their_own() -> None:
     assert [float(p.data[0]) for p in model.params.values()] == [0.0, 0.0, -0.125, 0.5]
 
 
-def test_groups_are_found_anew_in_another_model() -> None:
+def test_setup_with_another_model_resolves_groups_again() -> None:
     first, second = Model(W=np.ones(1)), Model(W=np.ones(1))
     optimizer = O.SGD(lr=1.0).setup(first)
     optimizer.add_group(lambda path, p: p is first["W"], lr=0.5)
@@ -34,7 +34,7 @@ def test_groups_are_found_anew_in_another_model() -> None:
     assert [float(model["W"].data[0]) for model in (first, second)] == [0.5, 0.0]
 
 
-def test_a_parameter_is_in_one_group() -> None:
+def test_invalid_groups_raise() -> None:
     optimizer = O.AdamW().setup(Model(a_W=np.ones(1), a_b=np.ones(1)))
     optimizer.add_group("a.W", weight_decay=0.0)
     with pytest.raises(ArgumentError, match=r"a\.W is in a group already"):

@@ -49,7 +49,7 @@ def test_weight_decay_adds_to_the_gradient() -> None:
 
 
 @pytest.mark.parametrize("max_norm", [0.5, 1e6])
-def test_clip_grad_is_that_of_pytorch(max_norm: float) -> None:
+def test_clip_grad_agrees_with_pytorch(max_norm: float) -> None:
     model = example()
     tensors = [torch.zeros(p.shape, dtype=torch.float64) for p in model.params.values()]
     for x, g in zip(tensors, gradients(model).values()):
@@ -62,7 +62,7 @@ def test_clip_grad_is_that_of_pytorch(max_norm: float) -> None:
         np.testing.assert_allclose(g, x.grad.numpy(), rtol=1e-12)
 
 
-def test_clip_grad_does_not_hide_nan() -> None:
+def test_clip_grad_propagates_nan() -> None:
     model = example()
     model["l1.b"].grad.data[0] = np.nan
     model["l1.W"].grad.data[0, 0] = np.inf
@@ -83,7 +83,7 @@ def test_clip_value() -> None:
     assert np.abs(before["l1.W"]).max() > 0.1
 
 
-def test_hooks_work_in_the_order_they_were_added() -> None:
+def test_hooks_run_in_the_order_of_addition() -> None:
     model = Model(W=np.array([10.0]))
     model["W"].grad = np.array([5.0])
     once(model, O.ClipValue(1.0), O.WeightDecay(0.5))
@@ -110,7 +110,7 @@ def recorded(a: Parameter, b: Parameter) -> None:
 
 @pytest.mark.parametrize("make", [shared, read_only, views, recorded])
 @pytest.mark.parametrize("hook", EDITING, ids=lambda hook: type(hook).__name__)
-def test_gradients_that_others_see_are_not_edited(make: Any, hook: Any) -> None:
+def test_hooks_do_not_modify_shared_gradients(make: Any, hook: Any) -> None:
     alone, together = Model(a=np.ones(3), b=np.ones(3)), Model(a=np.ones(3), b=np.ones(3))
     alone["a"].grad, alone["b"].grad = np.ones(3), np.ones(3)
     make(together["a"], together["b"])
@@ -124,7 +124,7 @@ def test_gradients_that_others_see_are_not_edited(make: Any, hook: Any) -> None:
 
 
 @pytest.mark.parametrize("hook", EDITING, ids=lambda hook: type(hook).__name__)
-def test_editing_gradients_allocates_nothing(hook: Any) -> None:
+def test_hooks_allocate_no_gradient_sized_memory(hook: Any) -> None:
     model = example()
     optimizer = O.SGD(lr=0.0).setup(model)
     optimizer.add_hook(hook)
@@ -136,7 +136,7 @@ def test_editing_gradients_allocates_nothing(hook: Any) -> None:
     assert peak < 20_000, "bytes; the largest parameter has 480,000"
 
 
-def test_frozen_parameters_stay() -> None:
+def test_freeze_param_keeps_parameters_unchanged() -> None:
     model = example()
     part = Model(l1_W=np.zeros(1))
     part.params["l1.W"] = model["l1.W"]
@@ -145,7 +145,7 @@ def test_frozen_parameters_stay() -> None:
     assert [np.array_equal(before[path], p.data) for path, p in model.named_params()] == [True, False, True]
 
 
-def test_any_function_is_a_hook() -> None:
+def test_any_callable_can_be_a_hook() -> None:
     model = example()
     seen: list[Any] = []
     model["scale"].cleargrad()
@@ -166,7 +166,7 @@ def test_any_function_is_a_hook() -> None:
         (lambda: O.GradientAccumulation(O.SGD(), every=2).update(), ArgumentError, "call setup"),
     ],
 )
-def test_bad_arguments_are_refused(make: Any, error: Any, match: str) -> None:
+def test_bad_arguments_raise(make: Any, error: Any, match: str) -> None:
     with pytest.raises(error, match=match):
         make()
 
@@ -174,7 +174,7 @@ def test_bad_arguments_are_refused(make: Any, error: Any, match: str) -> None:
 # Averages.
 
 
-def test_ema_follows_every_update() -> None:
+def test_ema_averages_every_update() -> None:
     model = example()
     model.params["lazy"] = Parameter(None)
     ema = O.EMA(model, decay=0.75)
@@ -194,7 +194,7 @@ def test_ema_follows_every_update() -> None:
     assert all(p._data is own[path] for path, p in model.named_params())
 
 
-def test_what_is_changed_in_a_swap_is_lost_and_the_averages_stay() -> None:
+def test_changes_inside_swap_are_discarded() -> None:
     model = example()
     ema = O.EMA(model, decay=0.5)
     optimizer = O.SGD(lr=0.1).setup(model)
@@ -220,7 +220,7 @@ def test_swap_before_the_first_update_changes_nothing() -> None:
         np.testing.assert_array_equal(model["l1.b"].data, before)
 
 
-def test_the_state_of_an_ema() -> None:
+def test_state_of_ema() -> None:
     model = example()
     ema, other = O.EMA(model, decay=0.5), O.EMA(model, decay=0.5)
     other.load_state_dict(ema.state_dict())
@@ -253,7 +253,7 @@ def backward(model: Model, x: float) -> None:
 
 
 @pytest.mark.parametrize("clear", [True, False])
-def test_accumulated_parts_are_the_mean_of_the_whole(clear: bool) -> None:
+def test_accumulated_batches_equal_their_mean(clear: bool) -> None:
     whole, parts = Model(W=np.ones(2)), Model(W=np.ones(2))
     all_at_once = O.MomentumSGD(lr=0.1).setup(whole)
     in_parts = O.GradientAccumulation(O.MomentumSGD(lr=0.1), every=3).setup(parts)
@@ -273,7 +273,7 @@ def test_accumulated_parts_are_the_mean_of_the_whole(clear: bool) -> None:
             np.testing.assert_allclose(parts["W"].data, whole["W"].data, rtol=1e-13)
 
 
-def test_accumulation_does_not_edit_a_gradient_that_is_held() -> None:
+def test_accumulation_does_not_modify_gradients_in_place() -> None:
     model = Model(W=np.ones(2))
     optimizer = O.GradientAccumulation(O.SGD(), every=3).setup(model)
     backward(model, 2.0)
@@ -286,7 +286,7 @@ def test_accumulation_does_not_edit_a_gradient_that_is_held() -> None:
     np.testing.assert_array_equal(held.data, before)
 
 
-def test_a_batch_that_was_refused_leaves_nothing_behind() -> None:
+def test_accumulation_restarts_after_a_failed_update() -> None:
     model = Model(W=np.ones(2))
     optimizer = O.GradientAccumulation(O.SGD(lr=1.0), every=2).setup(model)
     optimizer.optimizer.add_hook(O.ClipGrad(1e9, error_if_nonfinite=True))
@@ -301,7 +301,7 @@ def test_a_batch_that_was_refused_leaves_nothing_behind() -> None:
     assert model["W"].data.tolist() == [0.5, 0.75]
 
 
-def test_accumulation_resumes_in_the_middle() -> None:
+def test_accumulation_resumes_between_updates() -> None:
     def run(model: Model, optimizer: Any, calls: range) -> None:
         for i in calls:
             backward(model, 0.1 * i)
@@ -330,7 +330,7 @@ def test_accumulation_resumes_in_the_middle() -> None:
         np.testing.assert_equal(resumed.state_dict(), before)
 
 
-def test_accumulation_goes_on_with_a_smaller_number_of_parts() -> None:
+def test_accumulation_resumes_with_a_smaller_number_of_batches() -> None:
     model = Model(W=np.ones(2))
     optimizer = O.GradientAccumulation(O.SGD(), every=8).setup(model)
     for _ in range(5):
@@ -343,7 +343,7 @@ def test_accumulation_goes_on_with_a_smaller_number_of_parts() -> None:
     assert (resumed.calls, resumed.optimizer.step) == (0, 1)
 
 
-def test_accumulation_passes_the_rate_on() -> None:
+def test_accumulation_forwards_the_learning_rate() -> None:
     optimizer = O.GradientAccumulation(O.SGD(lr=0.5), every=2)
     optimizer.lr = 0.25
     assert optimizer.lr == optimizer.optimizer.lr == 0.25

@@ -15,7 +15,7 @@ from tests.helpers.bare import Model
 from tests.optimizers.training import ALL, assert_equal, train, values
 
 
-def test_a_real_gradient_and_a_changing_rate() -> None:
+def test_momentum_with_a_learning_rate_schedule() -> None:
     model = Model(W=np.array([1.0]))
     optimizer = O.MomentumSGD(lr=exponential(0.1, 0.5), momentum=0.5).setup(model)
     v, w = 0.0, 1.0
@@ -31,7 +31,7 @@ def test_a_real_gradient_and_a_changing_rate() -> None:
     assert optimizer.lr == 0.25
 
 
-def test_a_graph_from_before_the_update_notices_it() -> None:
+def test_backward_through_updated_parameters_raises() -> None:
     model = Model(W=np.ones(2))
     y = (model["W"] * model["W"]).sum()
     model["W"].grad = np.ones(2)
@@ -40,7 +40,7 @@ def test_a_graph_from_before_the_update_notices_it() -> None:
         y.backward()
 
 
-def test_parameters_without_gradient_and_frozen_ones_stay() -> None:
+def test_frozen_parameters_and_those_without_gradient_are_not_updated() -> None:
     model = Model(a=np.ones(1), b=np.ones(1), c=np.ones(1))
     model["a"].grad = model["b"].grad = np.ones(1)
     model["b"].requires_grad = False
@@ -51,7 +51,7 @@ def test_parameters_without_gradient_and_frozen_ones_stay() -> None:
     assert optimizer.step == 1
 
 
-def test_a_parameter_that_appears_later_is_updated() -> None:
+def test_parameter_added_after_setup_is_updated() -> None:
     model = Model(a=np.ones(1))
     optimizer = O.SGD(lr=1.0).setup(model)
     model.params["late"] = Parameter(np.ones(1))
@@ -65,7 +65,7 @@ def test_a_parameter_that_appears_later_is_updated() -> None:
     ("lr", "error"),
     [(np.nan, ArgumentError), (-1.0, ArgumentError), (np.inf, ArgumentError), ("fast", DTypeError), (True, DTypeError)],
 )
-def test_bad_rates_are_refused(make: Any, lr: Any, error: Any) -> None:
+def test_bad_learning_rates_raise(make: Any, lr: Any, error: Any) -> None:
     with pytest.raises(error, match=f"{make.__name__}: lr is "):
         make(lr=lr)
     optimizer = make()
@@ -89,12 +89,12 @@ def test_bad_rates_are_refused(make: Any, lr: Any, error: Any) -> None:
         (lambda: O.AdamW(weight_decay=np.nan), "weight_decay is nan"),
     ],
 )
-def test_bad_options_are_refused(make: Any, match: str) -> None:
+def test_bad_options_raise(make: Any, match: str) -> None:
     with pytest.raises(PassusError, match=match):
         make()
 
 
-def test_a_schedule_that_becomes_nan_stops_before_anything_is_changed() -> None:
+def test_nan_from_a_schedule_raises_before_any_update() -> None:
     model = Model(W=np.ones(1))
     model["W"].grad = np.ones(1)
     optimizer = O.SGD(lr=lambda t: np.nan if t else 0.5).setup(model)
@@ -104,7 +104,7 @@ def test_a_schedule_that_becomes_nan_stops_before_anything_is_changed() -> None:
     assert model["W"].data[0] == 0.5
 
 
-def test_parameters_that_cannot_be_updated() -> None:
+def test_parameters_that_cannot_be_updated_raise() -> None:
     model = Model(a=np.ones(2), b_W=np.ones(2))
     model["a"].grad = model["b.W"].grad = np.ones(2)
     optimizer = O.Adam().setup(model)
@@ -120,7 +120,7 @@ def test_parameters_that_cannot_be_updated() -> None:
         optimizer.update()
 
 
-def test_misuse_is_explained() -> None:
+def test_misuse_raises() -> None:
     with pytest.raises(ArgumentError, match=r"call setup\(model\) first"):
         O.SGD().update()
     with pytest.raises(DTypeError, match="the target is a list"):
@@ -133,7 +133,7 @@ def test_misuse_is_explained() -> None:
         type("Mine", (O.Optimizer,), {})(lr=1.0).setup(model).update()
 
 
-def test_dezeros_spelling() -> None:
+def test_dezero_option_names() -> None:
     assert O.Adam(alpha=0.01, beta1=0.8).options == {"lr": 0.01, "betas": (0.8, 0.999), "eps": 1e-8}
     assert O.AdaDelta(rho=0.9, eps=1e-5).options == {"lr": 1.0, "rho": 0.9, "eps": 1e-5}
 
@@ -146,7 +146,7 @@ def test_repr() -> None:
     assert repr(O.SGD(exponential(0.5, 0.1))) == "SGD(lr=0.5), step 0"
 
 
-def test_a_gradient_with_a_graph_is_as_good_as_any() -> None:
+def test_gradient_with_a_graph_is_accepted() -> None:
     model = Model(W=np.array([1.0]))
     y = (model["W"] * model["W"]).sum()
     y.backward(create_graph=True)
@@ -158,7 +158,9 @@ def test_a_gradient_with_a_graph_is_as_good_as_any() -> None:
 @pytest.mark.parametrize("make", [*ALL, lambda: O.GradientAccumulation(O.SGD(), every=2)])
 @pytest.mark.parametrize("shape", [(), (1,), (2,), (4,), (3, 1), (0,)])
 @pytest.mark.parametrize("hook", [None, O.WeightDecay(0.1), O.ClipGrad(0.1), O.ClipValue(0.1)])
-def test_gradients_of_another_shape_meet_no_hook_and_no_sum(make: Any, shape: tuple[int, ...], hook: Any) -> None:
+def test_gradient_of_another_shape_raises_before_hooks_and_accumulation(
+    make: Any, shape: tuple[int, ...], hook: Any
+) -> None:
     model, optimizer = Model(a=np.ones(2), b=np.ones(3)), make()
     optimizer.setup(model)
     if hook is not None:
@@ -175,7 +177,7 @@ def test_gradients_of_another_shape_meet_no_hook_and_no_sum(make: Any, shape: tu
 
 
 @pytest.mark.parametrize("shape", [(1,), (4,), (2, 3)])
-def test_averages_and_sums_of_a_parameter_that_changed_its_shape(shape: tuple[int, ...]) -> None:
+def test_ema_and_accumulation_raise_if_a_parameter_changes_its_shape(shape: tuple[int, ...]) -> None:
     model = Model(W=np.ones(3))
     ema, optimizer = O.EMA(model), O.GradientAccumulation(O.SGD(), every=3).setup(model)
     model["W"].grad = np.ones(3)

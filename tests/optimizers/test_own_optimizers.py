@@ -118,7 +118,7 @@ def new_model() -> MLP:
 
 @each_of_the_books
 @pytest.mark.parametrize("hooks", [(), (WeightDecay(0.1), ClipGrad(0.01)), "freeze"], ids=["alone", "two", "freeze"])
-def test_the_books_optimizers_do_what_ours_do(own: Any, ours: Any, hooks: Any) -> None:
+def test_optimizers_of_the_book_agree_with_ours(own: Any, ours: Any, hooks: Any) -> None:
     results = []
     for make in (own, ours):
         model = new_model()
@@ -135,7 +135,7 @@ def test_the_books_optimizers_do_what_ours_do(own: Any, ours: Any, hooks: Any) -
 
 
 @each_of_the_books
-def test_an_own_optimizer_goes_on_from_its_state(own: Any, ours: Any, tmp_path: Any) -> None:
+def test_user_defined_optimizer_resumes_from_its_state(own: Any, ours: Any, tmp_path: Any) -> None:
     model = new_model()
     optimizer = own().setup(model)
     trained(optimizer, model, 5)
@@ -149,7 +149,7 @@ def test_an_own_optimizer_goes_on_from_its_state(own: Any, ours: Any, tmp_path: 
         np.testing.assert_array_equal(a, b)
 
 
-def test_an_own_optimizer_goes_on_from_a_checkpoint(tmp_path: Any) -> None:
+def test_user_defined_optimizer_resumes_from_a_checkpoint(tmp_path: Any) -> None:
     model = new_model()
     optimizer = BooksMomentumSGD(0.05).setup(model)
     trained(optimizer, model, 3)
@@ -173,7 +173,7 @@ def test_an_own_optimizer_goes_on_from_a_checkpoint(tmp_path: Any) -> None:
         (lambda own: own.update(momentum=np.ones(2)), "momentum"),
     ],
 )
-def test_a_state_that_does_not_fit_changes_nothing(change: Any, match: str) -> None:
+def test_mismatched_state_raises_and_changes_nothing(change: Any, match: str) -> None:
     model = new_model()
     optimizer = BooksMomentumSGD().setup(model)
     trained(optimizer, model, 1)
@@ -186,7 +186,7 @@ def test_a_state_that_does_not_fit_changes_nothing(change: Any, match: str) -> N
     assert all((optimizer.vs[key] == v).all() for key, v in before.items())
 
 
-def test_what_no_state_can_hold_is_refused() -> None:
+def test_unsupported_attribute_in_state_raises() -> None:
     model = new_model()
     optimizer = BooksMomentumSGD().setup(model)
     optimizer.vs["l0"] = np.zeros(3)
@@ -194,7 +194,7 @@ def test_what_no_state_can_hold_is_refused() -> None:
         optimizer.state_dict()
 
 
-def test_a_rule_keeps_shape_and_dtype() -> None:
+def test_update_one_preserves_dtype_and_must_preserve_shape() -> None:
     class Wide(PlainSGD):
         def update_one(self, param):
             param.data = param.data - np.float64(0.1) * param.grad.data
@@ -209,7 +209,7 @@ def test_a_rule_keeps_shape_and_dtype() -> None:
         trained(Wrong().setup(model), model, 1)
 
 
-def test_what_an_own_optimizer_may_forget() -> None:
+def test_incomplete_user_defined_optimizers() -> None:
     class NoInit(Optimizer):
         def __init__(self, lr):
             self.lr = lr
@@ -281,7 +281,7 @@ class BooksFreezeParam:
 @pytest.mark.parametrize(
     "loss", [F.sum, lambda W: F.sum(W + W), lambda W: F.sum(W.T**2)], ids=["ones", "same", "turned"]
 )
-def test_the_books_hooks_do_what_ours_do(own: Any, ours: Any, loss: Any) -> None:
+def test_hooks_of_the_book_agree_with_ours(own: Any, ours: Any, loss: Any) -> None:
     """Gradients that a rule gives out twice, or as a view that cannot be written to, are edited by one hook alone."""
     results = []
     for make in (own, ours):
@@ -296,12 +296,12 @@ def test_the_books_hooks_do_what_ours_do(own: Any, ours: Any, loss: Any) -> None
         np.testing.assert_allclose(a, b, rtol=1e-5)
 
 
-def test_a_state_before_setup() -> None:
+def test_state_before_setup() -> None:
     assert PlainSGD(0.5).state_dict() == {"step": 0, "options": {"lr": 0.5}}
     assert BooksAdam().state_dict()["own"]["t"] == 0
 
 
-def test_a_layer_as_the_book_writes_it(tmp_path: Any) -> None:
+def test_linear_layer_of_the_book_trains_and_saves(tmp_path: Any) -> None:
     class Linear(L.Layer):
         def __init__(self, out_size, nobias=False, dtype=np.float32, in_size=None):
             super().__init__()
@@ -357,14 +357,14 @@ class Undeclared(Optimizer):
         lambda slots, p: slots.__setitem__("v", np.zeros_like(p)),
     ],
 )
-def test_an_undeclared_slot_is_named(reach: Any, size: int) -> None:
+def test_undeclared_slot_raises(reach: Any, size: int) -> None:
     model = MLP((size, 1), in_size=1)
     with pytest.raises(ArgumentError, match=r"slots\['v'\].*declared.*slots = \(\"v\",\)"):
         trained(Undeclared(reach).setup(model), model, 1)
 
 
 @pytest.mark.parametrize("size", [3, 200, 100_000], ids=["alone", "together", "in blocks"])
-def test_a_slot_may_be_assigned_to(size: int) -> None:
+def test_slots_can_be_assigned(size: int) -> None:
     class Assigning(Optimizer):
         slots = ("v",)
 
@@ -382,7 +382,7 @@ def test_a_slot_may_be_assigned_to(size: int) -> None:
 
 
 @pytest.mark.parametrize("optimizer", [PlainSGD, BooksMomentumSGD, optimizers.SGD, optimizers.Adam])
-def test_integers_are_not_learnt(optimizer):
+def test_integer_parameters_raise(optimizer):
     layer = L.Layer()
     layer.p = Parameter(np.array([1, 2]))
     F.sum(layer.p * layer.p).backward()

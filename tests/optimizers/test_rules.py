@@ -53,7 +53,7 @@ AGAINST_TORCH = {
     ("dtype", "tolerance"),
     [(np.float64, 1e-11), (np.float32, 1e-4)],
 )
-def test_fifty_steps_are_those_of_pytorch(ours: Any, theirs: Any, dtype: Any, tolerance: float) -> None:
+def test_fifty_steps_agree_with_pytorch(ours: Any, theirs: Any, dtype: Any, tolerance: float) -> None:
     model = example(dtype)
     start = values(model)
     tensors = [torch.nn.Parameter(torch.from_numpy(p.data.copy())) for p in model.params.values()]
@@ -95,7 +95,7 @@ def lamb(p: Any, g: Any, s: Any, t: int) -> Any:
     ],
     ids=["Lion", "LAMB"],
 )
-def test_fifty_steps_are_those_of_the_paper(ours: Any, paper: Any) -> None:
+def test_fifty_steps_agree_with_the_paper(ours: Any, paper: Any) -> None:
     model = example()
     model.params["zero"] = Parameter(np.zeros(3))
     expected = values(model)
@@ -108,7 +108,7 @@ def test_fifty_steps_are_those_of_the_paper(ours: Any, paper: Any) -> None:
 
 
 @pytest.mark.parametrize("make", ALL)
-def test_blocks_change_nothing(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_block_size_does_not_affect_results(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     in_blocks, at_once = example(), example()
     train(make().setup(in_blocks), in_blocks, range(3))
     monkeypatch.setattr(blocks, "BLOCK", 10**9)
@@ -118,7 +118,7 @@ def test_blocks_change_nothing(make: Any, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("make", ALL)
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_a_step_allocates_nothing_of_the_size_of_the_parameter(make: Any, order: Any) -> None:
+def test_update_allocates_no_parameter_sized_memory(make: Any, order: Any) -> None:
     model = Model(W=np.ones((500, 600), order=order), b=np.ones(100_000))
     model["W"].grad, model["b"].grad = np.ones((500, 600)), np.ones(100_000)
     optimizer = make().setup(model)
@@ -134,7 +134,7 @@ def test_a_step_allocates_nothing_of_the_size_of_the_parameter(make: Any, order:
 
 
 @pytest.mark.parametrize("make", ALL)
-def test_the_gradient_is_left_as_it_is(make: Any) -> None:
+def test_update_does_not_modify_the_gradient(make: Any) -> None:
     model = Model(W=np.ones((300, 200)))
     g = np.random.default_rng(0).standard_normal((300, 200))
     before = g.copy()
@@ -145,7 +145,7 @@ def test_the_gradient_is_left_as_it_is(make: Any) -> None:
 
 
 @pytest.mark.parametrize("make", ALL)
-def test_every_rule_goes_downhill(make: Any) -> None:
+def test_every_rule_decreases_the_loss(make: Any) -> None:
     model = Model(W=np.array([1.0, -2.0]))
     optimizer = make().setup(model)
     for _ in range(5):
@@ -155,7 +155,7 @@ def test_every_rule_goes_downhill(make: Any) -> None:
     assert np.all(np.abs(model["W"].data) < [1.0, 2.0])
 
 
-def test_corrections_count_the_updates_of_each_parameter() -> None:
+def test_bias_correction_counts_updates_per_parameter() -> None:
     late, fresh = Model(a=np.ones(1), b=np.ones(1)), Model(b=np.ones(1))
     optimizer = O.Adam().setup(late)
     for _ in range(100):
@@ -167,14 +167,14 @@ def test_corrections_count_the_updates_of_each_parameter() -> None:
     np.testing.assert_array_equal(late["b"].data, fresh["b"].data)
 
 
-def test_nan_in_a_gradient_is_not_hidden() -> None:
+def test_nan_in_a_gradient_propagates_to_its_element_only() -> None:
     model = Model(W=np.ones(2))
     model["W"].grad = np.array([1.0, np.nan])
     O.Adam().setup(model).update()
     assert np.isnan(model["W"].data).tolist() == [False, True]
 
 
-def test_nadam_remembers_no_number_for_every_step() -> None:
+def test_nadam_stores_a_bounded_number_of_products() -> None:
     model = Model(a=np.ones(2), b=np.ones(2))
     optimizer = O.NAdam().setup(model)
     exact = O.NAdam()

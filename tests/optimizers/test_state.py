@@ -21,7 +21,7 @@ from tests.optimizers.training import ALL, assert_equal, example, train, values
 
 @pytest.mark.parametrize("make", ALL)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_run_that_is_resumed_is_bit_for_bit_the_whole_run(make: Any, dtype: Any) -> None:
+def test_resumed_run_is_bit_identical(make: Any, dtype: Any) -> None:
     whole = example(dtype)
     train(make().setup(whole), whole, range(20))
 
@@ -48,7 +48,7 @@ def trained() -> tuple[Any, Model]:
     return optimizer, model
 
 
-def test_the_state_is_a_tree_by_path() -> None:
+def test_state_is_a_tree_keyed_by_path() -> None:
     optimizer, _ = trained()
     state = optimizer.state_dict()
     assert state["step"] == state["slots"]["l1"]["W"]["step"] == 3
@@ -59,7 +59,7 @@ def test_the_state_is_a_tree_by_path() -> None:
     assert state["hook0"]["averages"]["l1"]["W"].shape == (2,)
 
 
-def test_hooks_and_schedules_are_part_of_the_state() -> None:
+def test_state_includes_hooks_and_schedules() -> None:
     optimizer, _ = trained()
     optimizer.options["lr"].report(7.0)
     other, _ = trained()
@@ -84,7 +84,7 @@ def test_hooks_and_schedules_are_part_of_the_state() -> None:
         (lambda s: s["schedule0"].pop("best"), "OnPlateau: a state has lr, best"),
     ],
 )
-def test_a_state_that_does_not_fit_changes_nothing(spoil: Any, match: str) -> None:
+def test_mismatched_state_raises_and_changes_nothing(spoil: Any, match: str) -> None:
     optimizer, _ = trained()
     before = copy.deepcopy(optimizer.state_dict())
     state = copy.deepcopy(before)
@@ -95,7 +95,7 @@ def test_a_state_that_does_not_fit_changes_nothing(spoil: Any, match: str) -> No
     np.testing.assert_equal(optimizer.state_dict(), before)
 
 
-def test_a_state_is_a_copy() -> None:
+def test_state_dict_returns_copies() -> None:
     optimizer, model = trained()
     state = optimizer.state_dict()
     before = copy.deepcopy(state)
@@ -103,7 +103,7 @@ def test_a_state_is_a_copy() -> None:
     np.testing.assert_equal(state, before)
 
 
-def test_the_weights_of_a_lazy_layer_come_before_the_state() -> None:
+def test_loading_state_before_lazy_weights_raises() -> None:
     optimizer, _ = trained()
     lazy = Model(l1_W=np.ones(2), l1_b=np.ones(1))
     lazy.params["l1.W"] = Parameter(None)
@@ -112,7 +112,7 @@ def test_the_weights_of_a_lazy_layer_come_before_the_state() -> None:
         other.load_state_dict(optimizer.state_dict())
 
 
-def test_the_state_that_was_given_is_not_kept() -> None:
+def test_load_state_dict_copies_the_state() -> None:
     optimizer, model = trained()
     state = copy.deepcopy(optimizer.state_dict())
     before = copy.deepcopy(state)
@@ -133,7 +133,7 @@ def step(model: MLP, optimizer: Any, x: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("make", ALL)
-def test_a_network_learns_and_resumes_from_what_a_file_holds(make: Any) -> None:
+def test_lazy_network_learns_and_resumes_from_flattened_state(make: Any) -> None:
     x = np.linspace(-2, 2, 40, dtype=np.float32).reshape(-1, 1)
     model = MLP((16, 1), activation=F.tanh)  # Lazy: it has no weights before the first call.
     optimizer = make().setup(model)

@@ -10,7 +10,7 @@ from passus.errors import PassusWarning
 
 
 @contextmanager
-def noted() -> Iterator[list[str]]:
+def recorded_warnings() -> Iterator[list[str]]:
     """The messages of all warnings in the block."""
     messages: list[str] = []
     with warnings.catch_warnings(record=True) as caught:

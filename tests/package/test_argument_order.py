@@ -11,7 +11,7 @@ import passus
 import passus.layers as L
 from passus.errors import ArgumentError, DTypeError
 from passus.models import LeNet, MobileNetV2, Sequential, SqueezeNet
-from tests.package.recording import noted
+from tests.package.recording import recorded_warnings
 
 TORCH = [
     (L.Linear, (5, 16)),
@@ -56,21 +56,21 @@ OURS = [
 
 
 @pytest.mark.parametrize(("cls", "arguments"), TORCH, ids=str)
-def test_the_order_of_pytorch_is_recognised(cls: Any, arguments: Any) -> None:
+def test_pytorch_argument_order_raises(cls: Any, arguments: Any) -> None:
     with pytest.raises((ArgumentError, DTypeError), match=cls.__name__):
         cls(*arguments)
 
 
 @pytest.mark.parametrize(("cls", "arguments"), OURS, ids=str)
-def test_the_order_of_dezero_works(cls: Any, arguments: Any) -> None:
+def test_dezero_argument_order_is_accepted(cls: Any, arguments: Any) -> None:
     cls(*arguments)
 
 
-def test_a_name_makes_any_stride_unambiguous() -> None:
+def test_stride_by_keyword_is_accepted() -> None:
     assert L.Conv2d(3, 16, stride=3).stride == 3
 
 
-def test_a_subclass_has_an_order_of_its_own() -> None:
+def test_subclass_can_use_another_argument_order() -> None:
     class Torch(L.Conv2d):
         def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
             super().__init__(out_channels, kernel_size, in_channels=in_channels)
@@ -79,7 +79,7 @@ def test_a_subclass_has_an_order_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("model", [MobileNetV2, LeNet, SqueezeNet, passus.models.ResNet18, passus.models.VGG16])
-def test_known_models_say_where_the_number_of_classes_belongs(model: Any) -> None:
+def test_positional_number_of_classes_raises(model: Any) -> None:
     if model is LeNet:
         assert LeNet(10).fc5.out_size == 10
     else:
@@ -91,12 +91,12 @@ def test_known_models_say_where_the_number_of_classes_belongs(model: Any) -> Non
 
 
 @pytest.mark.parametrize("shape", [(2, 32, 32, 3), (2, 28, 28, 1), (2, 16, 16, 16, 3), (2, 480, 640, 4)])
-def test_channels_last_are_seen_in_a_first_call(shape: tuple[int, ...]) -> None:
+def test_channels_last_warns_once(shape: tuple[int, ...]) -> None:
     x = np.zeros(shape, np.float32)
     axes = {4: (L.Conv2d, L.Deconv2d), 5: (L.Conv3d, L.Deconv3d)}[len(shape)]
     for make in (lambda: axes[0](2, 1), lambda: axes[1](2, 1), L.BatchNorm, L.InstanceNorm, lambda: L.GroupNorm(1)):
         layer = make()
-        with noted() as messages:
+        with recorded_warnings() as messages:
             layer(x)
             layer(x)
         assert len(messages) == 1
@@ -104,11 +104,11 @@ def test_channels_last_are_seen_in_a_first_call(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 32, 32), (2, 512, 4, 4), (2, 64, 1, 1), (2, 64, 200, 1), (2, 4, 8, 3)])
-def test_channels_second_are_not_suspected(shape: tuple[int, ...]) -> None:
+def test_channels_first_does_not_warn(shape: tuple[int, ...]) -> None:
     L.Conv2d(2, 1)(np.zeros(shape, np.float32))
 
 
-def test_results_of_other_layers_are_not_suspected() -> None:
+def test_hidden_layers_do_not_warn_about_channels() -> None:
     model = Sequential(L.Conv2d(16, 1), L.Conv2d(4, 1))
     x = np.zeros((2, 3, 16, 4), np.float32)
     model(x)

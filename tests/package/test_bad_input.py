@@ -283,12 +283,14 @@ LOADERS = [
 @pytest.mark.parametrize(
     ("call", "builtin", "match"), [*ARRAYS, *GRADIENTS, *INDICES, *LOSSES, *LAYERS, *OPTIMIZERS, *TRAINERS, *LOADERS]
 )
-def test_bad_input_is_refused_by_name(call: Callable[[Training], Any], builtin: type[Exception], match: str) -> None:
+def test_bad_input_raises_and_changes_nothing(
+    call: Callable[[Training], Any], builtin: type[Exception], match: str
+) -> None:
     training = Training()
     check_harmless(training, lambda: call(training), builtin, match)
 
 
-def test_a_rate_that_becomes_nan_changes_no_parameter() -> None:
+def test_nan_learning_rate_changes_no_parameter() -> None:
     training = Training()
     training.optimizer.lr = lambda t: NAN
     before = training.state()
@@ -303,7 +305,7 @@ def test_a_rate_that_becomes_nan_changes_no_parameter() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_weights_file_cut_anywhere_is_refused(kind: str, tmp_path: Path) -> None:
+def test_truncated_weights_file_raises(kind: str, tmp_path: Path) -> None:
     path, layer = tmp_path / f"weights.{kind}", L.Linear(2, in_size=3, rng=0)
     layer.save_weights(path)
     content, before = path.read_bytes(), layer.state_dict()
@@ -318,7 +320,7 @@ def test_a_weights_file_cut_anywhere_is_refused(kind: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("content", [b"", b"epoch,loss\n1,0.5\n", pickle.dumps({"l0.W": 1}), b"\x80" * 64])
-def test_other_files_are_no_weights(kind: str, content: bytes, tmp_path: Path) -> None:
+def test_file_of_another_format_raises(kind: str, content: bytes, tmp_path: Path) -> None:
     training, path = Training(), tmp_path / f"other.{kind}"
     path.write_bytes(content)
     check_harmless(training, lambda: training.model.load_weights(path), ValueError, f"other.{kind}: not a readable")
@@ -326,7 +328,7 @@ def test_other_files_are_no_weights(kind: str, content: bytes, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_missing_file_a_folder_and_a_wrong_name_are_told_apart(kind: str, tmp_path: Path) -> None:
+def test_missing_file_folder_and_wrong_suffix_have_separate_errors(kind: str, tmp_path: Path) -> None:
     training, load = Training(), L.Linear(2).load_weights
     error = check_harmless(training, lambda: load(tmp_path / f"no.{kind}"), FileNotFoundError, "no such file")
     assert isinstance(error, WeightsError)
@@ -356,14 +358,16 @@ def test_a_missing_file_a_folder_and_a_wrong_name_are_told_apart(kind: str, tmp_
     ],
     ids=["another model", "another dtype", "nothing"],
 )
-def test_weights_of_another_model_are_listed(kind: str, arrays: Any, match: str, tmp_path: Path) -> None:
+def test_weights_of_another_model_raise_and_list_the_differences(
+    kind: str, arrays: Any, match: str, tmp_path: Path
+) -> None:
     training, path = Training(), tmp_path / f"weights.{kind}"
     write_weights(path, arrays)
     check_harmless(training, lambda: training.model.load_weights(path), ValueError, f"{match}.*Nothing was changed")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_no_array_is_not_written(kind: str, tmp_path: Path) -> None:
+def test_non_arrays_are_not_written(kind: str, tmp_path: Path) -> None:
     for wrong in ([1.0], "a", np.array(["a"]), np.array([None])):
         with pytest.raises(DTypeError, match="not written: W is not a numeric array"):
             write_weights(tmp_path / f"weights.{kind}", {"W": wrong})
@@ -378,7 +382,7 @@ def test_objects_in_an_archive_are_not_unpickled(tmp_path: Path) -> None:
         L.Linear(2).load_weights(tmp_path / "objects.npz")
 
 
-def test_a_checkpoint_with_a_part_too_few_or_too_many(tmp_path: Path) -> None:
+def test_checkpoint_with_missing_or_extra_components_raises(tmp_path: Path) -> None:
     training, path = Training(), tmp_path / "run.safetensors"
     save_checkpoint(path, model=training.model)
     parts = {"model": training.model, "optimizer": training.optimizer}
@@ -413,7 +417,7 @@ def check_interrupted(training: Training, call: Callable[[], Any]) -> None:
     np.testing.assert_equal(training.state(), before)
 
 
-def test_an_interrupted_forward_pass() -> None:
+def test_interrupted_forward_pass_changes_nothing() -> None:
     training = Training()
     model = Sequential(training.model[0], interrupt)
     check_interrupted(training, lambda: no_grad()(model)(np.ones((2, 4), np.float32)))
@@ -421,14 +425,14 @@ def test_an_interrupted_forward_pass() -> None:
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
-def test_an_interrupted_backward_pass(create_graph: bool) -> None:
+def test_interrupted_backward_pass_changes_nothing(create_graph: bool) -> None:
     training = Training()
     y = F.sum(training.model[2](Interrupted()(training.model[0](np.ones((2, 4), np.float32)))))
     check_interrupted(training, lambda: y.backward(create_graph=create_graph))
     training.step()
 
 
-def test_an_interrupted_hook_stops_the_update_before_it_begins() -> None:
+def test_interrupted_hook_prevents_the_update() -> None:
     training = Training()
     training.optimizer.add_hook(interrupt)
     check_interrupted(training, training.optimizer.update)
@@ -438,7 +442,7 @@ def test_an_interrupted_hook_stops_the_update_before_it_begins() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("moment", ["fsync", "replace"])
-def test_interrupted_saving_leaves_the_old_file(
+def test_interrupted_save_keeps_the_old_file(
     kind: str, moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training, path = Training(), tmp_path / f"weights.{kind}"
@@ -455,7 +459,7 @@ def test_interrupted_saving_leaves_the_old_file(
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_interrupted_loader_can_begin_again(workers: int) -> None:
+def test_interrupted_loader_can_restart(workers: int) -> None:
     class Examples(list[float]):
         broken = True
 
@@ -471,7 +475,7 @@ def test_an_interrupted_loader_can_begin_again(workers: int) -> None:
     assert [batch.tolist() for batch in loader] == [[0.0, 1.0], [2.0, 3.0]]
 
 
-def test_leaving_an_epoch_ends_its_threads() -> None:
+def test_leaving_an_epoch_stops_its_threads() -> None:
     batches = iter(DataLoader(np.arange(20.0), 2, workers=2, rng=0))
     next(batches)
     batches.close()

@@ -12,7 +12,7 @@ import passus.functions as F
 import passus.layers as L
 from passus import Variable, optimizers
 from passus.models import Sequential
-from tests.package.recording import noted
+from tests.package.recording import recorded_warnings
 
 PARAMETERISED: dict[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
     "Linear": (lambda **o: L.Linear(3, **o), (5, 4)),
@@ -53,7 +53,7 @@ NOT_CONVERTING = {"Embedding", "EmbedID", "Layer", "MaxUnpooling", "PositionEmbe
 layers = pytest.mark.parametrize(("make", "shape"), PARAMETERISED.values(), ids=PARAMETERISED)
 
 
-def test_the_table_of_layers_is_complete() -> None:
+def test_table_contains_every_layer_with_parameters() -> None:
     def having_parameters(name: str) -> bool:
         cls = getattr(L, name)
         layer = None
@@ -75,11 +75,11 @@ def test_the_table_of_layers_is_complete() -> None:
 @layers
 @pytest.mark.parametrize("dtype", [np.float64, np.int64, np.uint8, np.int16])
 @pytest.mark.parametrize("box", [np.asarray, lambda a: Variable(a).detach()], ids=["array", "constant"])
-def test_constants_are_computed_in_the_dtype_of_the_parameters(
+def test_constants_are_converted_to_the_dtype_of_the_parameters(
     make: Any, shape: tuple[int, ...], dtype: Any, box: Any, rng: np.random.Generator
 ) -> None:
     layer, x = make(), (rng.random(shape) * 100).astype(dtype)
-    with noted() as messages:
+    with recorded_warnings() as messages:
         ys = [layer(box(x)) for _ in range(3)]
     assert all(y.dtype == np.float32 for y in ys)
     assert len(messages) == 1
@@ -93,7 +93,9 @@ def test_constants_are_computed_in_the_dtype_of_the_parameters(
 
 
 @layers
-def test_what_needs_no_conversion_is_not_converted(make: Any, shape: tuple[int, ...], rng: np.random.Generator) -> None:
+def test_data_of_equal_or_wider_dtype_is_not_converted(
+    make: Any, shape: tuple[int, ...], rng: np.random.Generator
+) -> None:
     x = rng.random(shape)
     for parameters, data in ((np.float64, np.float64), (np.float64, np.float32), (np.float32, np.float32)):
         assert make(dtype=parameters)(x.astype(data)).dtype == parameters
@@ -101,11 +103,11 @@ def test_what_needs_no_conversion_is_not_converted(make: Any, shape: tuple[int, 
 
 
 @layers
-def test_what_gradients_flow_to_keeps_its_precision_and_is_warned_of_once(
+def test_differentiable_inputs_keep_their_dtype_with_one_warning(
     make: Any, shape: tuple[int, ...], rng: np.random.Generator
 ) -> None:
     layer, x = make(), Variable(rng.random(shape))
-    with noted() as messages:
+    with recorded_warnings() as messages:
         for _ in range(2):
             y = layer(x)
     assert y.dtype == np.float64
@@ -122,11 +124,11 @@ def test_what_gradients_flow_to_keeps_its_precision_and_is_warned_of_once(
     np.testing.assert_allclose(x.grad.data, z.grad.data, rtol=1e-5, atol=1e-6)
 
 
-def test_a_whole_training_warns_once_and_stays_in_float32(rng: np.random.Generator) -> None:
+def test_training_on_float64_data_warns_once_and_stays_in_float32(rng: np.random.Generator) -> None:
     x, t = rng.normal(size=(32, 4)), rng.integers(0, 3, 32)
     model = Sequential(L.Linear(8), L.BatchNorm(), L.ReLU(), L.Linear(3))
     optimizer = optimizers.Adam().setup(model)
-    with noted() as messages:
+    with recorded_warnings() as messages:
         for _ in range(5):
             loss = F.softmax_cross_entropy(model(x), t)
             model.cleargrads()
@@ -136,6 +138,6 @@ def test_a_whole_training_warns_once_and_stays_in_float32(rng: np.random.Generat
     assert len(messages) == 1
 
 
-def test_masks_and_words_are_no_data() -> None:
+def test_boolean_masks_and_token_ids_do_not_warn() -> None:
     assert L.Linear(3)(np.ones((2, 4), bool)).dtype == np.float32
     assert L.Embedding(5, 3)(np.array([1, 2], np.uint8)).dtype == np.float32

@@ -52,13 +52,13 @@ def test_snippets_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         run(source, namespace, path, line)
 
 
-def test_a_wrong_snippet_is_noticed() -> None:
+def test_wrong_snippet_fails() -> None:
     with pytest.raises(AssertionError, match="Expected:"):
         run_session(">>> 1 + 1\n3\n", {}, ROOT / "README.md", 0)
 
 
 @each_document
-def test_links_lead_to_files_and_headings(path: Path) -> None:
+def test_links_point_to_existing_files_and_headings(path: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
         if target.startswith("https://"):
             continue
@@ -75,7 +75,7 @@ def headings(path: Path) -> set[str]:
 
 
 @pytest.mark.compiles
-def test_the_picture_of_the_readme_is_drawn(tmp_path: Path) -> None:
+def test_picture_of_the_readme_is_drawn(tmp_path: Path) -> None:
     if shutil.which("dot") is None:
         pytest.skip("graphviz is not installed: no program called dot")
     picture = tmp_path / "front_page.png"
@@ -84,7 +84,7 @@ def test_the_picture_of_the_readme_is_drawn(tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_picture_shows_all_convolutional_networks_of_the_benchmarks() -> None:
+def test_picture_shows_all_convolutional_networks_of_the_benchmarks() -> None:
     ratios = runpy.run_path(str(ROOT / "docs" / "front_page.py"))["convolutional_networks"]()
     assert list(ratios) == ["LeNet", "three convolutions", "ResNet-20", "blocks of MobileNetV2", "wide layers"]
     claim = re.search(r"five CNNs train ([\d.]+) to ([\d.]+) times", (ROOT / "README.md").read_text())
@@ -92,7 +92,7 @@ def test_the_picture_shows_all_convolutional_networks_of_the_benchmarks() -> Non
     assert float(claim[1]) <= round(min(ratios.values()), 1)
 
 
-def test_the_readme_has_the_two_commands() -> None:
+def test_readme_contains_the_two_commands() -> None:
     job, tests = [command for _, command in blocks(ROOT / "README.md", "sh")]
     assert shlex.split(job)[-1] == "examples/digits.py"
     assert shlex.split(tests)[-1] == "scripts/test"
@@ -100,7 +100,7 @@ def test_the_readme_has_the_two_commands() -> None:
         assert (ROOT / shlex.split(command)[-1]).exists()
 
 
-def test_the_map_shows_every_module() -> None:
+def test_architecture_lists_every_module() -> None:
     shown = set(
         re.findall(r"^\| `([\w/.]+?)(?:\.py|/)`", (ROOT / "docs/architecture.md").read_text(), flags=re.MULTILINE)
     )

@@ -18,7 +18,7 @@ IMAGE = np.ascontiguousarray(PHOTO.transpose(2, 0, 1))
 @pytest.mark.parametrize(
     ("mode", "white"), [("RGB", 255), ("L", 255), ("RGBA", 255), ("CMYK", 255), ("1", 1), ("I;16", 65535)]
 )
-def test_a_picture_becomes_numbers_from_0_to_1(mode: str, white: int) -> None:
+def test_to_array_scales_images_to_0_to_1(mode: str, white: int) -> None:
     if mode == "I;16":
         picture = Image.fromarray(np.full((4, 5), white, np.uint16))
     else:
@@ -31,13 +31,13 @@ def test_a_picture_becomes_numbers_from_0_to_1(mode: str, white: int) -> None:
 
 
 @pytest.mark.parametrize("mode", ["P", "I", "F"])
-def test_a_picture_without_a_white_is_refused(mode: str) -> None:
+def test_to_array_of_a_mode_without_defined_white_raises(mode: str) -> None:
     picture = Image.new(mode, (5, 4), 200)
     with pytest.raises((DTypeError, ArgumentError), match="ToArray"):
         T.ToArray()(picture)
 
 
-def test_to_array_and_to_pil_are_inverse() -> None:
+def test_to_pil_inverts_to_array() -> None:
     picture = Image.fromarray(PHOTO)
     np.testing.assert_array_equal(np.asarray(T.ToPIL()(T.ToArray()(picture))), PHOTO)
     np.testing.assert_array_equal(T.ToArray()(IMAGE), T.ToArray()(picture))
@@ -78,7 +78,7 @@ def test_to_array_and_to_pil_are_inverse() -> None:
         (lambda: T.RandomHorizontalFlip().batch(PHOTO[None]), "channels last"),
     ],
 )
-def test_a_range_or_layout_that_does_not_fit_is_an_error(call: Any, message: str) -> None:
+def test_unexpected_range_or_layout_raises(call: Any, message: str) -> None:
     with pytest.raises((ArgumentError, DTypeError, ShapeError), match=message):
         call()
 
@@ -96,5 +96,5 @@ def test_a_range_or_layout_that_does_not_fit_is_an_error(call: Any, message: str
         lambda: T.ColorJitter(0.5)(T.RandomRotation(20, rng=0)(T.ToArray()(IMAGE))),
     ],
 )
-def test_what_fits_is_let_through(call: Any) -> None:
+def test_expected_ranges_are_accepted(call: Any) -> None:
     call()

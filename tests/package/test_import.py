@@ -29,7 +29,7 @@ def test_only_numpy_and_the_standard_library_are_loaded(added: set[str]) -> None
     assert foreign == set()
 
 
-def test_nothing_slow_of_the_standard_library_is_loaded(added: set[str]) -> None:
+def test_no_slow_modules_of_the_standard_library_are_loaded(added: set[str]) -> None:
     slow = {
         "asyncio",
         "concurrent.futures.process",

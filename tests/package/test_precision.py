@@ -19,7 +19,7 @@ from tests.optimizers.training import ALL, example, train
 
 
 @pytest.mark.parametrize("make", ALL)
-def test_updates_of_float16_are_those_of_float32_rounded_once(make: Any) -> None:
+def test_float16_update_equals_float32_update_rounded_once(make: Any) -> None:
     half, single = example(np.float16), example(np.float16)
     for p in single.params.values():
         p.data = p.data.astype(np.float32)
@@ -35,7 +35,7 @@ def test_updates_of_float16_are_those_of_float32_rounded_once(make: Any) -> None
 @pytest.mark.parametrize("make", ALL)
 @pytest.mark.parametrize("shape", [(3,), (200, 300)])
 @pytest.mark.parametrize("g", [0.0, 1e-7, 1e-4, 6e4])
-def test_no_float16_gradient_makes_a_parameter_nan(make: Any, shape: tuple[int, ...], g: float) -> None:
+def test_float16_gradients_never_make_parameters_nan(make: Any, shape: tuple[int, ...], g: float) -> None:
     model = Model(W=np.ones(shape, np.float16))
     optimizer = make().setup(model)
     for _ in range(3):
@@ -45,14 +45,14 @@ def test_no_float16_gradient_makes_a_parameter_nan(make: Any, shape: tuple[int, 
 
 
 @pytest.mark.parametrize("make", [O.Adam, O.AdamW, O.RMSprop, O.AdaGrad])
-def test_small_float16_gradients_count(make: Any) -> None:
+def test_small_float16_gradients_update_parameters(make: Any) -> None:
     model = Model(W=np.ones(3, np.float16))
     model["W"].grad = np.full(3, 1e-6, np.float16)
     make(lr=0.1).setup(model).update()
     assert (model["W"].data < 0.95).all()
 
 
-def test_a_run_in_float16_is_resumed_bit_for_bit() -> None:
+def test_resumed_float16_run_is_bit_identical() -> None:
     whole, half, resumed = (example(np.float16) for _ in range(3))
     train(O.Adam().setup(whole), whole, range(6))
     first = O.Adam().setup(half)
@@ -69,7 +69,7 @@ def test_a_run_in_float16_is_resumed_bit_for_bit() -> None:
 @pytest.mark.parametrize(
     ("dtype", "value"), [(np.float16, 200.0), (np.float16, 6e4), (np.float32, 1e25), (np.float32, 3e38), (float, 1e200)]
 )
-def test_clipping_shortens_long_gradients_and_keeps_their_direction(dtype: Any, value: float) -> None:
+def test_clipping_scales_gradients_whose_norm_overflows(dtype: Any, value: float) -> None:
     model = Model(W=np.ones(100_000, dtype), b=np.ones(3, dtype))
     model["W"].grad, model["b"].grad = np.full(100_000, value, dtype), np.zeros(3, dtype)
     hook = O.ClipGrad(5.0)
@@ -79,7 +79,7 @@ def test_clipping_shortens_long_gradients_and_keeps_their_direction(dtype: Any, 
     np.testing.assert_allclose(model["W"].grad.data, 5.0 / 100_000**0.5, rtol=2e-3)
 
 
-def test_length_of_nothing_of_zeros_and_of_what_is_not_finite() -> None:
+def test_length_of_empty_zero_and_non_finite_arrays() -> None:
     assert length([]) == length([np.zeros(0)]) == length([np.zeros(3, np.float16)]) == 0
     assert length([np.array([1.0, np.inf]), np.ones(2)]) == np.inf
     assert np.isnan(length([np.array([np.nan]), np.array([np.inf])]))
@@ -96,7 +96,7 @@ def test_accumulated_float16_gradients_do_not_overflow() -> None:
     np.testing.assert_allclose(model["W"].data, -4e4, rtol=1e-3)
 
 
-def test_averages_of_float16_parameters_move() -> None:
+def test_ema_of_float16_parameters_is_accurate() -> None:
     model = Model(W=np.full(2, 1.0, np.float16))
     ema = O.EMA(model, decay=0.9999)
     ema.updated([])
@@ -108,7 +108,7 @@ def test_averages_of_float16_parameters_move() -> None:
         assert model["W"].dtype == np.float16
 
 
-def test_averages_of_batch_statistics_in_float16_follow() -> None:
+def test_float16_running_statistics_are_accurate() -> None:
     mean, var = np.zeros(2, np.float16), np.ones(2, np.float16)
     x = np.random.default_rng(0).standard_normal((4096, 2)).astype(np.float16) * 100 + 20
     for _ in range(5):
@@ -121,7 +121,7 @@ def test_averages_of_batch_statistics_in_float16_follow() -> None:
 # Sums in float16, as users meet them.
 
 
-def test_sums_that_float16_cannot_hold() -> None:
+def test_reductions_whose_sums_overflow_float16() -> None:
     half = np.float16
     x = np.full(4096, 20, half)
     assert F.mean(x) == 20
@@ -137,14 +137,14 @@ def test_sums_that_float16_cannot_hold() -> None:
     assert F.cosine_similarity(np.full((1, 768), 100, half), np.full((1, 768), 50, half)) == 1
 
 
-def test_shares_of_a_mean_of_more_than_float16_can_count() -> None:
+def test_gradient_of_a_mean_of_more_elements_than_float16_counts() -> None:
     x = Variable(np.ones(100_000, np.float16))
     F.mean(x).backward()
     assert x.grad is not None
     np.testing.assert_array_equal(x.grad.data, np.float16(1e-5))
 
 
-def test_a_bias_in_float16_gets_the_whole_sum() -> None:
+def test_float16_bias_gradient_is_the_whole_sum() -> None:
     b = Variable(np.zeros(3, np.float16))
     (np.ones((5000, 3), np.float16) + b).sum().backward()
     assert b.grad is not None
@@ -169,7 +169,7 @@ def test_gradients_in_float16_are_float16(order: int) -> None:
 
 
 @pytest.mark.parametrize("p", [1.5e-5, 1e-4, 0.5, 0.9995])
-def test_binary_cross_entropy_in_float16_has_its_slope(p: float) -> None:
+def test_float16_binary_cross_entropy_gradient(p: float) -> None:
     x = Variable(np.array([p], np.float16))
     F.binary_cross_entropy(x, np.array([1.0], np.float16)).backward()
     assert x.grad is not None
@@ -182,7 +182,7 @@ def test_binary_cross_entropy_in_float16_has_its_slope(p: float) -> None:
 
 @pytest.mark.parametrize("limit", [0.5, 1e5, 1e300])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_limits_of_gradients_may_be_greater_than_their_dtype_holds(limit: float, dtype: Any) -> None:
+def test_clip_value_can_exceed_the_range_of_the_dtype(limit: float, dtype: Any) -> None:
     model = Model(W=np.ones(3, dtype))
     model["W"].grad = np.array([-100, 0, 100], dtype)
     O.ClipValue(limit)(list(model.params.values()))
@@ -199,7 +199,7 @@ def test_limits_of_gradients_may_be_greater_than_their_dtype_holds(limit: float,
         (lambda dtype: I.normal((10_000,), dtype, 0, mean=6e4, std=1e-3), 6e4 - 1, 6e4 + 1),
     ],
 )
-def test_first_values_in_float16_are_those_of_float32_rounded_once(draw: Any, low: float, high: float) -> None:
+def test_float16_initial_values_equal_float32_rounded_once(draw: Any, low: float, high: float) -> None:
     half = draw(np.float16)
     assert half.dtype == np.float16
     np.testing.assert_array_equal(half, draw(np.float32).astype(np.float16))
@@ -213,7 +213,7 @@ def test_first_values_in_float16_are_those_of_float32_rounded_once(draw: Any, lo
 @pytest.mark.parametrize(
     ("dtype", "unit"), [("f", 1e25), ("f", 1e-25), ("f", 3e37), ("f", 1e-38), ("d", 1e200), ("d", 1e-200), ("e", 1e4)]
 )
-def test_norms_at_the_ends_of_the_range(p: float, dtype: str, unit: float) -> None:
+def test_norms_of_extreme_values(p: float, dtype: str, unit: float) -> None:
     exact = np.array([3.0, -4.0, 0.0])
     x = Variable((exact * unit).astype(dtype))
     y = F.norm(x, p)
@@ -226,7 +226,7 @@ def test_norms_at_the_ends_of_the_range(p: float, dtype: str, unit: float) -> No
 
 
 @pytest.mark.parametrize("unit", [1e25, 1e-25, 5e37])
-def test_standard_deviations_at_the_ends_of_the_range(unit: float) -> None:
+def test_standard_deviations_of_extreme_values(unit: float) -> None:
     x = Variable(np.array([1.0, 3.0], np.float32) * np.float32(unit))
     y = F.std(x)
     y.backward()
@@ -237,7 +237,7 @@ def test_standard_deviations_at_the_ends_of_the_range(unit: float) -> None:
 
 @pytest.mark.parametrize("n", [2, 3, 1000])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_cosines_of_vectors_whose_length_does_not_fit_the_dtype(dtype: Any, n: int) -> None:
+def test_cosine_similarity_of_vectors_whose_norm_overflows(dtype: Any, n: int) -> None:
     x0, x1 = np.full((2, n), np.finfo(dtype).max, dtype), np.ones((2, n), dtype)
     x0[1], x1[1, 0] = 1, -1
     expected = F.cosine_similarity(np.sign(x0), x1)
@@ -247,7 +247,7 @@ def test_cosines_of_vectors_whose_length_does_not_fit_the_dtype(dtype: Any, n: i
     assert np.isfinite(x.grad.data).all()
 
 
-def test_cosines_at_the_ends_of_the_range() -> None:
+def test_cosine_similarity_of_extreme_values() -> None:
     x0 = Variable(np.array([[2e38, 2e38], [1e-6, 0], [0, 0], [1e25, 0]], np.float32))
     x1 = Variable(np.array([[2e38, 0], [-2e-6, 0], [1, 0], [1e-7, 1e-7]], np.float32))
     y = F.cosine_similarity(x0, x1)
@@ -264,7 +264,7 @@ def test_cosines_at_the_ends_of_the_range() -> None:
     ids=["std", "norm", "norm 3", "norm 1.5", "norm, axis", "var"],
 )
 @pytest.mark.parametrize("x", [np.zeros(3), np.array([1.0, 0.0, 0.0]), np.ones(3), np.zeros(1)])
-def test_derivatives_of_spreads_and_lengths_are_finite_at_zero(f: Any, x: np.ndarray) -> None:
+def test_derivatives_of_std_var_and_norm_are_finite_at_zero(f: Any, x: np.ndarray) -> None:
     x = Variable(x)
     f(x).backward(create_graph=True)
     first = x.grad
@@ -280,7 +280,7 @@ def test_derivatives_of_spreads_and_lengths_are_finite_at_zero(f: Any, x: np.nda
 
 @pytest.mark.parametrize(("c", "slope"), [(-1.0, -np.inf), (0.0, 0.0), (0.5, 0.0), (2.0, 0.0)])
 @pytest.mark.parametrize("base", [0.0, np.zeros(()), np.zeros(2)])
-def test_powers_of_zero_by_the_exponent(c: float, slope: float, base: Any) -> None:
+def test_gradient_of_a_power_of_zero_by_the_exponent(c: float, slope: float, base: Any) -> None:
     exponent = Variable(np.full(np.shape(base), c))
     with np.errstate(divide="ignore"):  # NumPy warns of 0**-1.
         y = F.pow(base, exponent)
@@ -291,15 +291,15 @@ def test_powers_of_zero_by_the_exponent(c: float, slope: float, base: Any) -> No
 
 @pytest.mark.parametrize("slope", [np.array(0.5), np.array([0.5])])
 @pytest.mark.parametrize(("x", "y", "by_x", "by_slope"), [(-2.0, -1.0, 0.5, -2.0), (2.0, 2.0, 1.0, 0.0)])
-def test_prelu_of_one_number(x: float, y: float, by_x: float, by_slope: float, slope: np.ndarray) -> None:
-    number, share = Variable(np.array(x)), Variable(slope)
-    result = F.prelu(number, share)
+def test_prelu_of_a_scalar(x: float, y: float, by_x: float, by_slope: float, slope: np.ndarray) -> None:
+    number, slopes = Variable(np.array(x)), Variable(slope)
+    result = F.prelu(number, slopes)
     assert result.shape == ()
     assert result.data == y
     result.backward()
     assert number.grad is not None
-    assert share.grad is not None
-    assert (number.grad.data, share.grad.data) == (by_x, by_slope)
+    assert slopes.grad is not None
+    assert (number.grad.data, slopes.grad.data) == (by_x, by_slope)
 
 
 def test_logsumexp_of_infinities() -> None:
@@ -324,7 +324,7 @@ def test_logsumexp_of_infinities() -> None:
     ],
     ids=["layer", "rms", "group", "instance"],
 )
-def test_normalisation_at_the_ends_of_the_range(f: Any, size: int, unit: float) -> None:
+def test_normalization_of_extreme_values(f: Any, size: int, unit: float) -> None:
     exact = np.tile([1.0, -1.0, 0.5, -0.5], size // 4)[None]
     gamma, weights = np.ones(size, np.float32), np.cos(np.arange(size))
     results = []
@@ -357,7 +357,7 @@ def test_normalisation_at_the_ends_of_the_range(f: Any, size: int, unit: float) 
     ],
 )
 @pytest.mark.parametrize("order", ["C", "F", "strided"])
-def test_totals_have_the_shape_and_the_value_of_sums(shape: Any, axis: Any, order: str) -> None:
+def test_total_has_the_shape_and_value_of_sum(shape: Any, axis: Any, order: str) -> None:
     x = np.random.default_rng(0).random(shape, dtype=np.float32)
     x = np.repeat(x, 2, axis=-1)[..., ::2] if order == "strided" else np.asarray(x, order=order)  # type: ignore[call-overload]
     for keepdims in (False, True):
@@ -368,7 +368,7 @@ def test_totals_have_the_shape_and_the_value_of_sums(shape: Any, axis: Any, orde
         np.testing.assert_allclose(y, exact, rtol=1e-6)
 
 
-def test_totals_of_infinities_are_infinite() -> None:
+def test_total_of_infinity_is_infinity() -> None:
     x = np.ones((5000, 2), np.float32)
     x[[7, 2000], 0] = np.inf
     np.testing.assert_array_equal(total(x, 0), [np.inf, 5000])
@@ -380,7 +380,7 @@ def test_totals_of_infinities_are_infinite() -> None:
 
 
 @pytest.mark.parametrize(("dtype", "rows"), [("u1", 256), ("i1", 128), ("i2", 40_000), ("u2", 65_536), ("u8", 300)])
-def test_rows_are_counted_in_a_dtype_of_room(dtype: str, rows: int) -> None:
+def test_indices_of_narrow_integers_select_all_rows(dtype: str, rows: int) -> None:
     index = np.array([0, 1, min(rows, np.iinfo(dtype).max) - 1], dtype)
     W = Variable(np.ones((rows, 2), np.float32))
     for take in (
@@ -409,7 +409,7 @@ def test_ignored_labels_of_unsigned_integers() -> None:
     )
 
 
-def test_negative_places_of_narrow_integers_count_from_the_end() -> None:
+def test_negative_indices_of_narrow_integers_count_from_the_end() -> None:
     x = Variable(np.arange(200.0))
     y = x[np.array([-1, -1, 5], np.int8)]
     np.testing.assert_array_equal(y.data, [199, 199, 5])

@@ -82,51 +82,51 @@ def belongs_to(module: ModuleType, value: Any) -> bool:
     return is_callable(value) and f"{value.__module__}.".startswith(f"{module.__name__}.")
 
 
-def what_users_see() -> list[Any]:
+def public_objects() -> list[Any]:
     """The functions and classes that `passus` and the modules in it export."""
     found = {f"{module.__name__}.{name}": getattr(module, name) for module in PUBLIC for name in module.__all__}
     return [pytest.param(name, value, id=name) for name, value in found.items() if is_callable(value)]
 
 
 @every_module
-def test_all_holds_what_exists_once(module: ModuleType) -> None:
+def test_all_contains_existing_names_once(module: ModuleType) -> None:
     assert [name for name in module.__all__ if not hasattr(module, name)] == []
     assert len(module.__all__) == len(set(module.__all__))
 
 
 @pytest.mark.parametrize("module", PUBLIC, ids=name_of)
-def test_all_is_what_a_module_defines_or_takes_from_its_own_modules(module: ModuleType) -> None:
+def test_all_contains_every_public_function_and_class(module: ModuleType) -> None:
     own = {name for name, value in vars(module).items() if belongs_to(module, value) and not name.startswith("_")}
     assert own == {name for name in module.__all__ if belongs_to(module, getattr(module, name))}
 
 
 @every_module
-def test_a_module_says_what_it_is_for(module: ModuleType) -> None:
+def test_modules_have_docstrings(module: ModuleType) -> None:
     assert module.__doc__
 
 
-@pytest.mark.parametrize(("name", "value"), what_users_see())
+@pytest.mark.parametrize(("name", "value"), public_objects())
 def test_public_names_are_documented(name: str, value: Any) -> None:
     if inspect.isclass(value) and issubclass(value, Function):
         return  # The function beside it, which users call, says what it computes.
     assert vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__
 
 
-@pytest.mark.parametrize(("name", "value"), [p for p in what_users_see() if inspect.isfunction(p.values[1])])
-def test_public_functions_are_shown_at_work(name: str, value: Any) -> None:
+@pytest.mark.parametrize(("name", "value"), [p for p in public_objects() if inspect.isfunction(p.values[1])])
+def test_public_functions_have_examples(name: str, value: Any) -> None:
     assert (">>>" in (value.__doc__ or "")) != (name in NO_EXAMPLE), "no example, or an excuse that is no longer needed"
 
 
 @pytest.mark.parametrize("path", DEZERO)
-def test_what_a_dezero_user_looks_for_is_there(path: str) -> None:
+def test_dezero_names_exist(path: str) -> None:
     value: Any = passus
     for name in path.split("."):
         value = getattr(value, name)
 
 
-def test_the_simple_core_is_not_in_use() -> None:
+def test_simple_core_is_not_used() -> None:
     assert passus.is_simple_core is False
 
 
-def test_the_version_is_one() -> None:
+def test_version_has_three_components() -> None:
     assert passus.__version__.count(".") == 2

@@ -13,14 +13,14 @@ from passus import Parameter, Variable, optimizers
 from passus.errors import DTypeError, PassusWarning, ShapeError
 from passus.models import MLP
 from passus.training import Callback
-from tests.package.recording import noted
+from tests.package.recording import recorded_warnings
 
 
 def test_an_update_without_gradients_warns_once() -> None:
     model = MLP((3,), in_size=2)
     optimizer = optimizers.Adam().setup(model)
     before = model.state_dict()
-    with noted() as messages:
+    with recorded_warnings() as messages:
         for _ in range(3):
             optimizer.update()
     assert len(messages) == 1
@@ -28,16 +28,16 @@ def test_an_update_without_gradients_warns_once() -> None:
     np.testing.assert_equal(model.state_dict(), before)
 
 
-def test_a_wrapped_optimizer_warns_too() -> None:
+def test_wrapped_optimizer_warns_once_without_gradients() -> None:
     model = MLP((3,), in_size=2)
     optimizer = optimizers.GradientAccumulation(optimizers.SGD(), every=2).setup(model)
-    with noted() as messages:
+    with recorded_warnings() as messages:
         for _ in range(4):
             optimizer.update()
     assert len(messages) == 1
 
 
-def test_the_number_of_updates_is_a_number() -> None:
+def test_step_of_an_optimizer_is_an_integer() -> None:
     optimizer = optimizers.SGD().setup(MLP((3,), in_size=2))
     F.sum(optimizer.target(np.ones((1, 2), np.float32))).backward()
     optimizer.update()
@@ -49,7 +49,7 @@ def test_the_number_of_updates_is_a_number() -> None:
         other.step()
 
 
-def test_a_key_error_of_ones_own_stays_what_it_is() -> None:
+def test_key_error_of_user_code_is_not_changed() -> None:
     class Mine(optimizers.Optimizer):
         slots = ("v",)
 
@@ -62,7 +62,7 @@ def test_a_key_error_of_ones_own_stays_what_it_is() -> None:
         Mine(lr=0.1).setup(model).update()
 
 
-def test_moments_of_ones_own_bases_are_known_to_subclasses() -> None:
+def test_subclass_of_a_callback_with_an_unknown_event_does_not_warn_again() -> None:
     with pytest.warns(PassusWarning, match="Base.on_validation is never called"):
 
         class Base(Callback):
@@ -85,16 +85,16 @@ def test_moments_of_ones_own_bases_are_known_to_subclasses() -> None:
         lambda y: F.softmax(y) * 4.0,
     ],
 )
-def test_scores_are_not_taken_for_probabilities(scores: Any, rng: np.random.Generator) -> None:
+def test_scores_are_not_mistaken_for_probabilities(scores: Any, rng: np.random.Generator) -> None:
     F.softmax_cross_entropy(scores(Variable(rng.normal(size=(4, 3)))), np.array([0, 1, 2, 0]))
 
 
-def test_a_fused_sigmoid_is_seen() -> None:
+def test_fused_sigmoid_before_sigmoid_cross_entropy_warns() -> None:
     with pytest.warns(PassusWarning, match="Leave out the last activation"):
         F.sigmoid_cross_entropy(L.Linear(2, activation="sigmoid")(np.ones((3, 4), np.float32)), np.ones((3, 2)))
 
 
-def test_warnings_point_at_the_caller() -> None:
+def test_warning_points_at_the_caller() -> None:
     with pytest.warns(PassusWarning) as caught:
         L.Linear(3)(np.ones((2, 4)))
     assert caught[0].filename == __file__
@@ -121,14 +121,16 @@ def test_warnings_point_at_the_caller() -> None:
         F.huber,
     ],
 )
-def test_advice_is_possible(loss: Any, shape: tuple[int, ...], target: tuple[int, ...], advice: str) -> None:
+def test_suggested_fix_for_shapes_is_valid(
+    loss: Any, shape: tuple[int, ...], target: tuple[int, ...], advice: str
+) -> None:
     with pytest.raises(ShapeError, match=advice) as caught:
         loss(np.full(shape, 0.5), np.zeros(target))
     if "reshape" in str(caught.value):
         np.zeros(target).reshape(shape)
 
 
-def test_parameters_stay_parameters() -> None:
+def test_replacing_a_parameter_by_an_array_or_variable_raises() -> None:
     layer = L.Linear(3, in_size=2)
     for value in (np.zeros((2, 3)), Variable(np.zeros((2, 3))), layer.W * 2.0):
         with pytest.raises(DTypeError, match=r"linear\.W is a parameter"):
@@ -138,7 +140,7 @@ def test_parameters_stay_parameters() -> None:
     assert [path for path, _ in layer.named_params()] == ["W"]
 
 
-def test_flatten_of_a_variable_is_numpys_and_that_of_functions_keeps_the_batch(rng: np.random.Generator) -> None:
+def test_flatten_method_flattens_all_axes_and_function_keeps_the_batch(rng: np.random.Generator) -> None:
     x = Variable(rng.normal(size=(2, 3, 4)))
     y = x.flatten()
     assert (y.shape, F.flatten(x).shape) == ((24,), (2, 12))
@@ -151,7 +153,7 @@ def test_flatten_of_a_variable_is_numpys_and_that_of_functions_keeps_the_batch(r
     ("shapes", "helps"),
     [(((2, 3), (2, 3)), True), (((2, 3), (4, 3)), True), (((2, 3), (4, 5)), False), (((3,), (2, 4)), False)],
 )
-def test_transposing_is_advised_only_where_it_helps(shapes: Any, helps: bool) -> None:
+def test_transposing_is_suggested_only_if_it_helps(shapes: Any, helps: bool) -> None:
     x, W = (np.ones(shape) for shape in shapes)
     with pytest.raises(ShapeError, match="x0") as caught:
         F.matmul(x, W)

@@ -245,7 +245,7 @@ def norms(z: Any) -> Any:
     return [np.linalg.norm(z, o) for o in (None, "fro", 1, np.inf)] + [np.linalg.norm(z, 3, axis=0)]
 
 
-def turned(z: Any) -> Any:
+def rotated(z: Any) -> Any:
     return np.angle(z)
 
 
@@ -285,7 +285,7 @@ FOURIER = [
         for f in (np.fft.rfft, np.fft.fft)
         for g in (filtered, power_spectrum, arithmetic, moves, norms, back)
     ],
-    call(through(np.fft.fft, turned), V[1:] + 3.0, 7),
+    call(through(np.fft.fft, rotated), V[1:] + 3.0, 7),
 ]
 
 FAMILIES = {

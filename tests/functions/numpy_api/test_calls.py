@@ -15,7 +15,7 @@ from passus.functions.numpy_api.table import NUMPY
 from passus.testing import check_grads
 from tests.functions.numpy_api.calls import Call
 from tests.functions.numpy_api.cases import FAMILIES
-from tests.functions.numpy_api.test_numpy_protocol import CALLS as CALLS_OF_OLD
+from tests.functions.numpy_api.test_numpy_protocol import CALLS as PROTOCOL_CALLS
 from tests.functions.numpy_api.test_numpy_protocol import WITHOUT
 
 CALLS = [
@@ -23,12 +23,12 @@ CALLS = [
 ]
 
 
-def changed(value: Any, change: Any) -> Any:
-    """An argument with its arrays of floating-point numbers changed, also those in lists."""
+def map_arrays(value: Any, change: Any) -> Any:
+    """An argument with its arrays of floating-point numbers map_arrays, also those in lists."""
     if isinstance(value, (list, tuple)):
-        return type(value)([changed(part, change) for part in value])
+        return type(value)([map_arrays(part, change) for part in value])
     if isinstance(value, dict):
-        return {name: changed(part, change) for name, part in value.items()}
+        return {name: map_arrays(part, change) for name, part in value.items()}
     return change(value) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
 
 
@@ -39,17 +39,17 @@ def parts(result: Any) -> list[Any]:
     return [p for r in result for p in parts(r)] if isinstance(result, (tuple, list)) else [result]
 
 
-def made(c: Call, change: Any) -> list[Any]:
-    """The results of a call with its arrays changed."""
+def results(c: Call, change: Any) -> list[Any]:
+    """The results of a call with its arrays map_arrays."""
     with warnings.catch_warnings():
         if any(v is np.nan for v in c.args):
             warnings.simplefilter("ignore")
-        return parts(c.function(*changed(c.args, change), **changed(c.kwargs, change)))
+        return parts(c.function(*map_arrays(c.args, change), **map_arrays(c.kwargs, change)))
 
 
 @pytest.mark.parametrize("c", CALLS)
-def test_results_are_those_of_numpy(c: Call) -> None:
-    found, expected = made(c, Variable), made(c, lambda x: x)
+def test_results_agree_with_numpy(c: Call) -> None:
+    found, expected = results(c, Variable), results(c, lambda x: x)
     assert len(found) == len(expected)
     for y, reference in zip(found, expected):
         assert isinstance(y, (Variable, np.ndarray, int))
@@ -63,22 +63,22 @@ def test_results_are_those_of_numpy(c: Call) -> None:
 @pytest.mark.parametrize("c", CALLS)
 def test_gradients_of_both_orders(c: Call) -> None:
     arrays: list[np.ndarray] = []
-    changed((c.args, c.kwargs), arrays.append)
+    map_arrays((c.args, c.kwargs), arrays.append)
 
     def of_arrays(*xs: Any) -> tuple[Any, ...]:
         given = iter(xs)
-        ys = made(c, lambda _: next(given))
+        ys = results(c, lambda _: next(given))
         return tuple([y if isinstance(y, Variable) else Variable(np.asarray(y)) for y in ys])
 
     usable = [np.where(np.isfinite(x), x, 0.5) if not np.isfinite(x).all() else x for x in arrays]
     if not c.upto:
         pytest.skip("its gradients jump")
     if "nan" in c.name:
-        return passes_over_what_is_missing(c)
+        return check_missing_values_have_gradient_zero(c)
     check_grads(of_arrays, *usable, order=c.upto, rtol=1e-5, atol=1e-7)
 
 
-def passes_over_what_is_missing(c: Call) -> None:
+def check_missing_values_have_gradient_zero(c: Call) -> None:
     boxes: list[Variable] = []
 
     def box(x: np.ndarray) -> Variable:
@@ -86,7 +86,7 @@ def passes_over_what_is_missing(c: Call) -> None:
         return boxes[-1]
 
     total: Any = 0.0
-    for y in made(c, box):
+    for y in results(c, box):
         total = total + y.sum()
     total.backward()
     x = boxes[0]
@@ -97,23 +97,23 @@ def passes_over_what_is_missing(c: Call) -> None:
 
 @pytest.mark.parametrize("c", CALLS)
 def test_float32_stays_float32(c: Call) -> None:
-    single = made(c, lambda x: Variable(x.astype(np.float32)))
-    of_numpy = made(c, lambda x: x.astype(np.float32))
-    for y, numpys, exact in zip(single, of_numpy, made(c, lambda x: x)):
+    single = results(c, lambda x: Variable(x.astype(np.float32)))
+    of_numpy = results(c, lambda x: x.astype(np.float32))
+    for y, numpys, exact in zip(single, of_numpy, results(c, lambda x: x)):
         if isinstance(y, Variable) and y.dtype.kind == "f":
             assert y.dtype in (np.float32, numpys.dtype)
             np.testing.assert_allclose(y.data, exact, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("function", [np.zeros, np.ones, np.arange, np.eye, np.identity, np.tri])
-def test_what_depends_on_no_variable_is_an_array(function):
+def test_result_independent_of_variables_is_an_array(function):
     y = function(3, like=Variable(np.ones(2)))
     assert type(y) is np.ndarray
     np.testing.assert_array_equal(y, function(3))
 
 
 def test_every_function_with_a_rule_is_called() -> None:
-    called = {c.function for calls in FAMILIES.values() for c in calls} | set(CALLS_OF_OLD) | set(WITHOUT)
+    called = {c.function for calls in FAMILIES.values() for c in calls} | set(PROTOCOL_CALLS) | set(WITHOUT)
     called |= {
         np.array,
         np.asarray,

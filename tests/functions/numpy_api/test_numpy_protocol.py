@@ -137,7 +137,7 @@ def parts(result):
 
 
 @pytest.mark.parametrize(("function", "args"), named(CALLS))
-def test_functions_with_a_rule_give_variables(function, args):
+def test_functions_with_a_rule_return_variables(function, args):
     for y, expected in zip(parts(function(*boxed(list(args), Variable))), parts(function(*args)), strict=True):
         assert type(y) is Variable
         assert y.requires_grad
@@ -145,17 +145,17 @@ def test_functions_with_a_rule_give_variables(function, args):
 
 
 @pytest.mark.parametrize(("function", "args"), named(WITHOUT))
-def test_functions_without_gradient_answer_as_for_arrays(function, args):
+def test_functions_without_gradient_return_the_results_for_arrays(function, args):
     answer, expected = function(*boxed(list(args), Variable)), function(*args)
     assert not any(isinstance(a, Variable) for a in parts(answer))
     np.testing.assert_array_equal(answer, expected)
 
 
-def test_no_function_is_both():
+def test_differentiable_and_non_differentiable_functions_are_disjoint():
     assert not without_gradient & set(differentiable)
 
 
-def test_gradients_flow_through_functions_of_numpy():
+def test_gradients_flow_through_numpy_functions():
     x = Variable(np.array([0.5, 1.0, 2.0]))
     np.sum(np.maximum(np.log(np.concatenate([x, x])), 0.0)).backward()
     np.testing.assert_allclose(x.grad.data, [0.0, 1.0, 1.0])
@@ -182,14 +182,14 @@ def test_gradients_flow_through_functions_of_numpy():
         (lambda x: np.linalg.eigvals(x.reshape(1, 2) * x.reshape(2, 1)), "np.linalg.eigvals"),
     ],
 )
-def test_what_has_no_rule_says_so(call, name):
+def test_functions_without_a_rule_raise(call, name):
     x = Variable(np.array([1.0, 2.0]))
     with pytest.raises(DTypeError, match=rf"{name}.* has no differentiable rule.*passus\.functions.*x\.data"):
         call(x)
     np.testing.assert_array_equal(x.data, [1.0, 2.0])
 
 
-def test_arrays_are_edited_with_gradients():
+def test_gradients_can_be_used_in_in_place_operations():
     x = Variable(np.array([1.0, 2.0]))
     array = x.data
     (x * x).backward()
@@ -200,7 +200,7 @@ def test_arrays_are_edited_with_gradients():
     np.testing.assert_array_equal(x.data, [2.0, 4.0])
 
 
-def test_gradients_are_arrays_to_whom_asks_for_arrays():
+def test_gradients_behave_as_arrays_in_numpy_comparisons():
     x = Variable(np.array([1.0, 2.0]))
     (x * x).backward()
     expected = np.array([2.0, 4.0])
@@ -213,7 +213,7 @@ def test_gradients_are_arrays_to_whom_asks_for_arrays():
     np.testing.assert_array_equal(np.asarray(x.grad, dtype=np.float32), expected)
 
 
-def test_the_bounds_of_clip_go_by_either_name():
+def test_clip_accepts_both_names_of_its_bounds():
     x = Variable(M)
     for y in (np.clip(x, a_min=-0.5, a_max=0.5), np.clip(x, min=-0.5, max=0.5), x.clip(-0.5, 0.5)):
         np.testing.assert_array_equal(y.data, np.clip(M, -0.5, 0.5))
@@ -227,6 +227,6 @@ def test_options_of_functions_with_a_rule():
     assert np.reshape(x, shape=(6,)).shape == (6,)
 
 
-def test_a_function_of_a_submodule_is_called_by_its_whole_name() -> None:
+def test_functions_of_submodules_are_named_in_full() -> None:
     with pytest.raises(TypeError, match=r"^np\.linalg\.eig has no differentiable rule"):
         np.linalg.eig(Variable(np.eye(2)))

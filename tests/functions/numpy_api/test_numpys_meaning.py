@@ -14,7 +14,7 @@ M = np.array([[0.6, -0.3, 0.8], [0.1, 0.5, -0.7]])
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1, None])
-def test_sorting_keeps_equal_elements_in_order_as_argsort_does(axis):
+def test_sort_gradient_follows_a_stable_argsort(axis):
     x = np.arange(200).reshape(20, 10) // 7 % 3 * 1.0
     weights = np.arange(200.0).reshape(F.sort(x, axis).shape)
     v = Variable(x)
@@ -28,7 +28,7 @@ def test_sorting_keeps_equal_elements_in_order_as_argsort_does(axis):
     np.testing.assert_array_equal(v.grad.data, expected)
 
 
-def test_erf_in_float16_is_rounded_once():
+def test_float16_erf_is_rounded_once():
     x = np.linspace(-6, 6, 5001).astype(np.float16)
     exact = scipy.special.erf(x.astype(np.float64))
     np.testing.assert_array_equal(F.erf(x), exact.astype(np.float16))
@@ -39,7 +39,7 @@ def test_erf_in_float16_is_rounded_once():
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_the_gradient_of_erf_far_away_is_0(dtype):
+def test_gradient_of_erf_at_extreme_values_is_zero(dtype):
     v = Variable(np.array([-np.finfo(dtype).max, -np.inf, np.inf, np.finfo(dtype).max], dtype))
     F.erf(v).sum().backward()
     np.testing.assert_array_equal(v.grad.data, 0)
@@ -49,7 +49,7 @@ def test_the_gradient_of_erf_far_away_is_0(dtype):
 @pytest.mark.parametrize(
     ("shape", "axis", "ddof"), [((3, 0), 0, 1), ((3, 0), (0,), 2), ((0, 4, 2), (1, 2), 7), ((2, 3), (), 0)]
 )
-def test_the_spread_along_axes_of_what_is_empty(f, shape, axis, ddof):
+def test_var_and_std_of_empty_arrays(f, shape, axis, ddof):
     y = f(Variable(np.ones(shape)), axis=axis, ddof=ddof)
     assert y.shape == np.var(np.ones(shape), axis=axis, ddof=ddof).shape
     y.sum().backward()
@@ -116,7 +116,7 @@ def test_the_spread_along_axes_of_what_is_empty(f, shape, axis, ddof):
         ("np.add.reduce(x)", "np.add.reduce(x)"),
     ],
 )
-def test_arguments_and_methods_mean_what_they_mean_to_numpy(of_variable, of_array):
+def test_arguments_and_methods_follow_numpy(of_variable, of_array):
     found = eval(of_variable, {"np": np, "x": Variable(M), "M": M})
     expected = eval(of_array, {"np": np, "x": M, "M": M})
     pairs = zip(found, expected, strict=True) if isinstance(expected, tuple) else [(found, expected)]
@@ -128,7 +128,7 @@ def test_arguments_and_methods_mean_what_they_mean_to_numpy(of_variable, of_arra
             assert y.requires_grad
 
 
-def test_a_copy_is_a_variable_of_its_own():
+def test_copy_is_a_separate_differentiable_variable():
     v = Variable(M.copy())
     y = v.copy()
     assert y is not v
@@ -151,7 +151,7 @@ def test_a_copy_is_a_variable_of_its_own():
         (lambda v: np.add(v, 1.0, where=v > 0), r"np\.add with where.*F\.where"),
     ],
 )
-def test_what_has_no_rule_names_what_has(call, advice):
+def test_functions_without_a_rule_suggest_an_alternative(call, advice):
     with pytest.raises(DTypeError, match=advice):
         call(Variable(M[:, :2]))
 
@@ -171,17 +171,17 @@ def test_what_has_no_rule_names_what_has(call, advice):
         lambda v: np.full_like(M, v[0]),
     ],
 )
-def test_options_without_a_derivative_take_no_variables(call):
+def test_variables_as_non_differentiable_options_raise(call):
     with pytest.raises(DTypeError, match=r"no differentiable rule|would become an array|no gradient here"):
         call(Variable(np.array([0.2, 0.7])))
 
 
-def test_a_histogram_is_that_of_the_array():
+def test_histogram_equals_that_of_the_array():
     for found, expected in zip(np.histogram(Variable(M), 3), np.histogram(M, 3), strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_without_a_graph_the_functions_answer_all_the_same():
+def test_numpy_functions_under_no_grad():
     with no_grad():
         y = np.hstack([Variable(M), M])
     assert type(y) is Variable
@@ -217,7 +217,7 @@ def test_without_a_graph_the_functions_answer_all_the_same():
         (lambda v: np.cross(v[:, :2], v[:, :2]), ArgumentError, "vectors of three elements"),
     ],
 )
-def test_errors_name_the_function_of_numpy_and_what_it_was_given(call, error, message):
+def test_errors_name_the_numpy_function_and_its_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call(Variable(M))
 
