@@ -1,4 +1,4 @@
-"""What holds for every test: no random number is left to chance, nothing is written but into temporary folders."""
+"""Fixtures and hooks of all tests: fixed random numbers, temporary folders, time limits."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import passus.random
 from passus.kernels import notices
 from tests.helpers.tracing import import_all, is_traced, untraced, untraced_compiler
 
-# Where the tests run in the background of a shell, Ctrl-C is ignored, in all processes that they start, too.
+# In background jobs of a shell, SIGINT is ignored, also in child processes; restore the default handler.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-os.environ.pop("PASSUS_QUIET", None)  # Tests read what processes say that they start.
+os.environ.pop("PASSUS_QUIET", None)  # Tests check the output of child processes.
 
 COMPILING = 900
-"""Seconds that a test has which starts processes that compile kernels."""
+"""Time limit in seconds of tests that start processes which compile kernels."""
 
-# The same examples in every run; a failure anywhere is a failure everywhere.
+# The same examples in every run, so that failures are reproducible.
 settings.register_profile("passus", derandomize=True, deadline=None, database=None)
 settings.load_profile("passus")
 
@@ -29,10 +29,10 @@ settings.load_profile("passus")
 def pytest_collection(session: pytest.Session) -> bool | None:
     """Under coverage, kernels are compiled, and all tests are collected, without its tracer."""
     config = session.config
-    if not is_traced() or config.getoption("numprocesses", None):  # Which workers do not have.
+    if not is_traced() or config.getoption("numprocesses", None):  # Workers have no such option.
         return None
     untraced_compiler()
-    if config.getoption("file_or_dir"):  # Some of the tests may need few kernels; collecting all of them imports all.
+    if config.getoption("file_or_dir"):  # A selection of tests may need few kernels; import_all would import all.
         return None
     worker = getattr(config, "workerinput", {"workerid": "gw0", "workercount": 1})
     import_all(int(worker["workerid"].removeprefix("gw")), worker["workercount"])
@@ -41,14 +41,14 @@ def pytest_collection(session: pytest.Session) -> bool | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked as ``compiles`` have more time."""
+    """Extend the time limit of tests marked ``compiles``."""
     for item in items:
         if item.get_closest_marker("compiles") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(COMPILING))
 
 
 def pytest_runtest_setup() -> None:
-    """Each test begins with the same random numbers, and its time limit is recorded_warnings.
+    """Reset the random state, and record the time limit of the test.
 
     A hook costs a fraction of a fixture, and there are 30,000 tests.
     """
@@ -61,7 +61,7 @@ _notify = notices.compiling
 
 
 def _compiling() -> None:
-    """The time limit of a test begins again with each kernel that is compiled."""
+    """Restart the time limit of a test whenever a kernel is compiled."""
     _notify()
     if _limit.seconds:
         signal.setitimer(signal.ITIMER_REAL, _limit.seconds)
@@ -72,11 +72,11 @@ notices.compiling = _compiling
 
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
-    """Random numbers that depend on the id of the test alone, not on the tests that ran before."""
+    """A generator seeded by the id of the test, independent of other tests."""
     return np.random.default_rng(list(request.node.nodeid.encode()))
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _outside_of_home(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Downloads and drawings of tests are kept out of the user's home."""
+    """Redirect downloads and drawings of tests from the home directory to a temporary folder."""
     os.environ |= {"PASSUS_CACHE": str(tmp_path_factory.getbasetemp() / "cache"), "MPLBACKEND": "agg"}

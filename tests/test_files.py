@@ -1,4 +1,4 @@
-"""Writing files: whole or not at all, beside other processes, with the owner and the permissions of the old one."""
+"""Atomic writing of files: concurrent processes, owner and permissions of the replaced file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
 
 
 class Run:
-    """A run that has not begun."""
+    """A run before its first epoch."""
 
     history: Any = ()
 
@@ -56,11 +56,11 @@ def test_permissions_of_the_old_file_are_preserved(written: tuple[Path, Callable
     before = path.stat().st_ino
     write()
     assert path.stat().st_mode & 0o777 == mode
-    assert path.stat().st_ino != before, "replaced, not written into"
+    assert path.stat().st_ino != before, "a new file, not modified in place"
 
 
 @posix
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() != 0, reason="only root can change the owner")
 def test_owner_of_the_old_file_is_preserved(written: tuple[Path, Callable[[], Any]]) -> None:
     path, write = written
     write()
@@ -181,11 +181,11 @@ def test_two_processes_share_one_checkpoint_folder(tmp_path: Path) -> None:
     assert list(tmp_path.glob(".*.part")) == []
 
 
-RETRY = """def save(step, **parts):
+RETRY = """def save(step, **components):
         try:
-            folder.save(step, **parts)
+            folder.save(step, **components)
         except ValueError:
-            pass  # The other one is further on, and says so.
+            pass  # The other process has saved a later step.
     """
 
 
@@ -216,7 +216,7 @@ def test_new_folders_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         real(descriptor)
 
     if not Path("/proc/self/fd").is_dir():
-        pytest.skip("which folder a descriptor belongs to, Linux tells")
+        pytest.skip("only Linux maps descriptors to folders")
     monkeypatch.setattr(os, "fsync", fsync)
     ensured_folder(tmp_path / "a" / "b" / "c")
     assert synced == [str(tmp_path), str(tmp_path / "a"), str(tmp_path / "a" / "b")]

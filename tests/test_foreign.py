@@ -1,4 +1,4 @@
-"""Names from other libraries: each has an answer, the answer is true, and nothing else notices that it is there."""
+"""Names from other libraries: each raises with advice, the advice names existing objects, and introspection is unaffected."""
 
 from __future__ import annotations
 
@@ -35,55 +35,55 @@ OBJECTS = [
     (optimizers.Adam(), foreign.OPTIMIZER),
 ]
 
-IN_MODULES = [(module, name, answer) for module, names in MODULES.items() for name, answer in names.items()]
+IN_MODULES = [(module, name, advice) for module, names in MODULES.items() for name, advice in names.items()]
 IN_OBJECTS = [
-    pytest.param(x, name, answer, id=f"{type(x).__name__}.{name}")
+    pytest.param(x, name, advice, id=f"{type(x).__name__}.{name}")
     for x, names in OBJECTS
-    for name, answer in names.items()
+    for name, advice in names.items()
 ]
 
 
-def check_names_exist(answer: str, module: str = "passus") -> None:
-    """Whatever the answer names is there."""
-    places = {"F": "passus.functions", "L": "passus.layers"}
-    for place, name in re.findall(r"\b([FL])\.(\w+)", answer):
-        assert hasattr(importlib.import_module(places[place]), name), f"{place}.{name}"
-    for path in re.findall(r"\bpassus((?:\.\w+)+)", answer):
+def check_names_exist(advice: str, module: str = "passus") -> None:
+    """Check that every name in the advice exists."""
+    modules = {"F": "passus.functions", "L": "passus.layers"}
+    for alias, name in re.findall(r"\b([FL])\.(\w+)", advice):
+        assert hasattr(importlib.import_module(modules[alias]), name), f"{alias}.{name}"
+    for path in re.findall(r"\bpassus((?:\.\w+)+)", advice):
         value: Any = passus
         for name in path.split(".")[1:]:
             value = getattr(value, name)
     subjects = {"x": Variable(np.ones(2)), "y": Variable(np.ones(2)), "model": passus.models.MLP((2,))}
-    for subject, name in re.findall(r"\b(x|y|model)\.(\w+)", answer):
+    for subject, name in re.findall(r"\b(x|y|model)\.(\w+)", advice):
         assert hasattr(subjects[subject], name), f"{subject}.{name}"
-    for name in re.findall(r"write (?:.*\()?([A-Z][A-Za-z0-9]+)\b(?!\.)", answer):
+    for name in re.findall(r"write (?:.*\()?([A-Z][A-Za-z0-9]+)\b(?!\.)", advice):
         if not hasattr(importlib.import_module(module), name):
             assert name in ("Variable", "ArrayDataset", "AdamW"), name
 
 
-@pytest.mark.parametrize(("module", "name", "answer"), IN_MODULES)
-def test_module_attribute_of_another_library_raises_with_advice(module: str, name: str, answer: str) -> None:
-    place = importlib.import_module(module)
-    with pytest.raises(MissingAttributeError, match=re.escape(f"{module} has no {name}; {answer}")):
-        getattr(place, name)
-    assert not hasattr(place, name)
-    assert name not in dir(place)
-    check_names_exist(answer, module)
+@pytest.mark.parametrize(("module", "name", "advice"), IN_MODULES)
+def test_module_attribute_of_another_library_raises_with_advice(module: str, name: str, advice: str) -> None:
+    namespace = importlib.import_module(module)
+    with pytest.raises(MissingAttributeError, match=re.escape(f"{module} has no {name}; {advice}")):
+        getattr(namespace, name)
+    assert not hasattr(namespace, name)
+    assert name not in dir(namespace)
+    check_names_exist(advice, module)
 
 
-@pytest.mark.parametrize(("x", "name", "answer"), IN_OBJECTS)
-def test_object_attribute_of_another_library_raises_with_advice(x: Any, name: str, answer: str) -> None:
-    with pytest.raises(MissingAttributeError, match=re.escape(f"{type(x).__name__} has no {name}; {answer}")):
+@pytest.mark.parametrize(("x", "name", "advice"), IN_OBJECTS)
+def test_object_attribute_of_another_library_raises_with_advice(x: Any, name: str, advice: str) -> None:
+    with pytest.raises(MissingAttributeError, match=re.escape(f"{type(x).__name__} has no {name}; {advice}")):
         getattr(x, name)
     assert not hasattr(x, name)
     assert not hasattr(type(x), name)
     assert name not in dir(x)
-    check_names_exist(answer)
+    check_names_exist(advice)
 
 
 def test_unknown_attribute_raises_plain_attribute_error() -> None:
-    for place in (passus, F, L, Variable(np.ones(1)), L.Linear(3), optimizers.SGD()):
+    for namespace in (passus, F, L, Variable(np.ones(1)), L.Linear(3), optimizers.SGD()):
         with pytest.raises(AttributeError, match="has no attribute 'no_such_name'") as caught:
-            place.no_such_name  # noqa: B018
+            namespace.no_such_name  # noqa: B018
         assert not isinstance(caught.value, MissingAttributeError)
         assert caught.value.name == "no_such_name"
 
@@ -92,7 +92,7 @@ def test_user_defined_attribute_takes_precedence() -> None:
     class Net(L.Layer):
         def __init__(self) -> None:
             self.weight = passus.Parameter(np.ones(2))
-            self.to = "there"
+            self.to = "value"
 
         def predict(self, x: Any) -> Any:
             return x
@@ -103,7 +103,7 @@ def test_user_defined_attribute_takes_precedence() -> None:
 
     net = Net()
     assert net.predict(3) == 3
-    assert (net.to, [path for path, _ in net.named_params()]) == ("there", ["weight"])
+    assert (net.to, [path for path, _ in net.named_params()]) == ("value", ["weight"])
     assert {"weight", "predict", "to"} <= set(dir(net))
     assert Traced(np.ones(1)).numpy() == 1
 
@@ -149,24 +149,24 @@ def test_user_defined_classes_accept_any_option() -> None:
         def __init__(self, *sizes: int, padding: int = 0, **others: Any) -> None:
             self.sizes, self.padding, self.others = sizes, padding, others
 
-    class Mine(optimizers.Optimizer):
+    class Custom(optimizers.Optimizer):
         def __init__(self, model: Any, learning_rate: float) -> None:
             super().__init__(learning_rate)
             self.setup(model)
 
     net = Net(1, 2, padding=3, bias=False)
     assert (net.sizes, net.padding, net.others) == ((1, 2), 3, {"bias": False})
-    assert Mine(net, learning_rate=0.5).lr == 0.5
+    assert Custom(net, learning_rate=0.5).lr == 0.5
 
 
 def test_functions_of_other_libraries_raise_with_advice() -> None:
     import scipy.special
 
-    for name, answer in foreign.UFUNCS.items():
-        check_names_exist(answer)
+    for name, advice in foreign.UFUNCS.items():
+        check_names_exist(advice)
         f = getattr(scipy.special, name, None)
         if f is not None:
-            with pytest.raises(DTypeError, match=re.escape(answer)):
+            with pytest.raises(DTypeError, match=re.escape(advice)):
                 f(*[Variable(np.ones(2))] * f.nin)
     with pytest.raises(DTypeError, match="gammaln of another library"):
         scipy.special.gammaln(Variable(np.ones(2)))
@@ -210,14 +210,14 @@ def test_options_of_sequence_layers_raise_with_advice(cls: Any, given: dict[str,
 
 @pytest.mark.parametrize("name", foreign.CALL_ARGUMENTS)
 def test_unknown_call_arguments_raise_with_advice(name: str) -> None:
-    x, answer = np.ones((1, 3, 4), np.float32), re.escape(foreign.CALL_ARGUMENTS[name])
+    x, advice = np.ones((1, 3, 4), np.float32), re.escape(foreign.CALL_ARGUMENTS[name])
     inner = L.Sequential(L.Linear(4), L.MultiHeadAttention(4, 2))
-    with pytest.raises(DTypeError, match=rf"^multiheadattention: there is no argument {name}; {answer}"):
+    with pytest.raises(DTypeError, match=rf"^multiheadattention: there is no argument {name}; {advice}"):
         inner.l1(x, **{name: None})
     model = passus.models.GPT(10, 1, 2, 4, 8)
-    with pytest.raises(DTypeError, match=rf"^generate: there is no argument {name}; {answer}"):
+    with pytest.raises(DTypeError, match=rf"^generate: there is no argument {name}; {advice}"):
         model.generate([1], 2, **{name: None})
-    with pytest.raises(DTypeError, match=rf"^scaled_dot_product_attention: there is no argument {name}; {answer}"):
+    with pytest.raises(DTypeError, match=rf"^scaled_dot_product_attention: there is no argument {name}; {advice}"):
         F.scaled_dot_product_attention(x, x, x, **{name: None})
     check_names_exist(foreign.CALL_ARGUMENTS[name])
 

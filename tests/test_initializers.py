@@ -1,4 +1,4 @@
-"""The first values of parameters."""
+"""Initial values of parameters."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_orthogonal_is_orthonormal_along_the_shorter_side(shape: tuple[int, ...]
 
 
 def test_orthogonal_signs_are_unbiased() -> None:
-    # Without the choice of signs, the diagonal of Q would be negative far more often than not.
+    # Without the correction of signs, the diagonal of Q would mostly be negative.
     diagonal = [init.orthogonal((2, 2), np.float64, seed)[0, 0] for seed in range(400)]
     assert abs(float(np.mean(diagonal))) < 5 / math.sqrt(2 * 400)
 

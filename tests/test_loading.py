@@ -1,4 +1,4 @@
-"""Loading is all or nothing: whatever a state holds, it is refused and nothing has changed, or the training goes on."""
+"""Loading is atomic: a bad state raises and changes nothing; otherwise training continues."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from passus.serializers.safetensors import write_safetensors
 from passus.training import Checkpoint, EarlyStopping, JSONLinesLog, ReportPlateau, Trainer
 
 
-class Pictures(Dataset):
-    """Random pictures of two classes, which are turned over at random."""
+class Images(Dataset):
+    """Random images of two classes."""
 
     def prepare(self) -> None:
         self.data = np.random.default_rng(0).random((10, 1, 4, 4), np.float32)
@@ -38,7 +38,7 @@ class Pictures(Dataset):
 
 
 class Counting(L.Layer):
-    """A layer of somebody else, with more state than its parameters."""
+    """A user-defined layer with state that is not in its parameters."""
 
     def __init__(self) -> None:
         self.scale = Parameter(np.ones(1, np.float32))
@@ -49,24 +49,24 @@ class Counting(L.Layer):
         return x * self.scale
 
 
-class Noting:
-    """A hook of somebody else."""
+class CountingHook:
+    """A user-defined hook with a state."""
 
     def __init__(self) -> None:
-        self.notes: list[int] = []
+        self.counts: list[int] = []
 
     def __call__(self, params: Any) -> None:
-        self.notes.append(len(params))
+        self.counts.append(len(params))
 
     def state_dict(self) -> dict[str, Any]:
-        return {"notes": list(self.notes)}
+        return {"counts": list(self.counts)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.notes = [{0: 0, 6: 6, 7: 7}[note] for note in state["notes"]]
+        self.counts = [{0: 0, 6: 6, 7: 7}[count] for count in state["counts"]]
 
 
-class Errors:
-    """A metric of numbers for scores of classes."""
+class OfScores:
+    """A regression metric applied to the scores of class 1."""
 
     def __init__(self, metric: Any) -> None:
         self.metric = metric
@@ -88,7 +88,7 @@ class Errors:
 
 
 def training(folder: Path, seed: int = 0, lazy: bool = False, accumulate: bool = False) -> Trainer:
-    """A training with everything that has a state."""
+    """A training run with every kind of stateful component."""
     passus.random.seed(seed)
     model = L.Sequential(
         L.Conv2d(2, 3, pad=1, in_channels=None if lazy else 1),
@@ -105,24 +105,24 @@ def training(folder: Path, seed: int = 0, lazy: bool = False, accumulate: bool =
     optimizer.setup(model)
     inner = optimizer.optimizer if accumulate else optimizer
     inner.add_hook(optimizers.EMA(model))
-    inner.add_hook(Noting())
+    inner.add_hook(CountingHook())
     if not lazy:
         inner.add_group("l5", lr=0.1)
     flips = transforms.Compose([transforms.RandomHorizontalFlip(rng=seed), transforms.RandomCrop(4, 1, rng=seed + 1)])
     return Trainer(
         model,
         optimizer,
-        DataLoader(Pictures(transform=flips), 3, rng=seed),
+        DataLoader(Images(transform=flips), 3, rng=seed),
         F.softmax_cross_entropy,
-        test_loader=DataLoader(Pictures(transform=transforms.RandomHorizontalFlip(rng=seed)), 4, rng=seed),
+        test_loader=DataLoader(Images(transform=transforms.RandomHorizontalFlip(rng=seed)), 4, rng=seed),
         metrics={
             "accuracy": Accuracy(),
             "top": TopKAccuracy(2),
             "confusion": ConfusionMatrix(2),
             "f1": F1(),
             "auc": AUC(),
-            "r2": Errors(R2()),
-            "mae": Errors(MAE()),
+            "r2": OfScores(R2()),
+            "mae": OfScores(MAE()),
             "function": lambda y, t: float(y.data.max()),
         },
         callbacks=[
@@ -147,11 +147,11 @@ def deep() -> Any:
     return node
 
 
-GONE = object()
+DELETED = object()
 DEEP = deep()
 
 MUTATIONS: dict[str, Callable[[Any], Any]] = {
-    "gone": lambda leaf: GONE,
+    "deleted": lambda leaf: DELETED,
     "none": lambda leaf: None,
     "nan": lambda leaf: np.nan,
     "minus one": lambda leaf: -1,
@@ -171,13 +171,13 @@ MUTATIONS: dict[str, Callable[[Any], Any]] = {
     "type": lambda leaf: np.float32,
     "variable": lambda leaf: Parameter(np.ones(2)),
     "array": lambda leaf: np.ones((7, 1)),
-    "objects": lambda leaf: np.full(np.shape(leaf), None),
-    "texts": lambda leaf: np.full(np.shape(leaf), "text"),
+    "array of objects": lambda leaf: np.full(np.shape(leaf), None),
+    "array of strings": lambda leaf: np.full(np.shape(leaf), "text"),
     "complex": lambda leaf: np.full(np.shape(leaf), 1j),
-    "minus ones": lambda leaf: np.full(np.shape(leaf), -1, getattr(leaf, "dtype", None)),
-    "nans": lambda leaf: np.full_like(leaf, np.nan) if getattr(leaf, "dtype", None) == np.float32 else [np.nan],
-    "axis more": lambda leaf: np.asarray(leaf)[None] if isinstance(leaf, np.ndarray) else [leaf],
-    "itself": lambda leaf: (lambda ring: ring.append(ring) or ring)([]),
+    "array of minus ones": lambda leaf: np.full(np.shape(leaf), -1, getattr(leaf, "dtype", None)),
+    "array of nan": lambda leaf: np.full_like(leaf, np.nan) if getattr(leaf, "dtype", None) == np.float32 else [np.nan],
+    "additional axis": lambda leaf: np.asarray(leaf)[None] if isinstance(leaf, np.ndarray) else [leaf],
+    "recursive list": lambda leaf: (lambda ring: ring.append(ring) or ring)([]),
 }
 
 
@@ -191,11 +191,11 @@ def leaves(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def mutated(tree: Any, path: tuple[Any, ...], change: Callable[[Any], Any]) -> Any:
-    """A copy of a tree with one node changed; what is not on the way to it is shared."""
+    """A copy of a tree with one node changed; all other nodes are shared."""
     name, *rest = path
     new = dict(tree) if isinstance(tree, dict) else list(tree)
     value = mutated(tree[name], tuple(rest), change) if rest else change(tree[name])
-    if value is GONE:
+    if value is DELETED:
         del new[name]
     else:
         new[name] = value
@@ -203,7 +203,7 @@ def mutated(tree: Any, path: tuple[Any, ...], change: Callable[[Any], Any]) -> A
 
 
 def check(run: Trainer, load: Callable[[], None]) -> bool:
-    """Whether a state is refused, with nothing changed; if not, the training must go on from it."""
+    """Whether loading raised; nothing must have changed then, and training must continue in both cases."""
     before = state(run)
     objects = {name: p.data for name, p in run.model.named_params()}
     try:
@@ -211,17 +211,17 @@ def check(run: Trainer, load: Callable[[], None]) -> bool:
     except PassusError:
         np.testing.assert_equal(state(run), before)
         assert all(p.data is objects[name] for name, p in run.model.named_params())
-        refused = True
+        rejected = True
     else:
-        refused = False
+        rejected = False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         try:
-            run.fit(steps=run.step + (1 if refused else 6))
+            run.fit(steps=run.step + (1 if rejected else 6))
         except PassusError as error:
-            if refused or not re.search("NaN|nan|inf", str(error)):  # Weights may be NaN, and the training says so.
+            if rejected or not re.search("NaN|nan|inf", str(error)):  # The loaded weights may be NaN.
                 raise
-    return refused
+    return rejected
 
 
 @pytest.mark.slow
@@ -231,17 +231,17 @@ def test_mutated_states_are_rejected_or_training_continues(tmp_path: Path, accum
     saved = training(tmp_path, accumulate=accumulate)
     saved.fit(steps=7)
     good = {name: copy.deepcopy(part.state_dict()) for name, part in saved.components().items()}
-    places = list(leaves(good))
+    paths = list(leaves(good))
     chance, run = random.Random(0), begun(tmp_path, accumulate)
-    refused = 0
-    for name, *rest in places:
+    rejected = 0
+    for name, *rest in paths:
         for change in chance.sample(list(MUTATIONS), 1 if rest else 0):
             bad = mutated(good[name], tuple(rest), MUTATIONS[change])
             if check(run, partial(run.components()[name].load_state_dict, bad)):
-                refused += 1
+                rejected += 1
             else:
                 run = begun(tmp_path, accumulate)
-    assert refused > len(places) // 2
+    assert rejected > len(paths) // 2
 
 
 def begun(folder: Path, accumulate: bool = False) -> Trainer:
@@ -264,7 +264,7 @@ def leaf_of_each_kind() -> list[tuple[str, ...]]:
         ("optimizer", "schedule0"),
         ("optimizer", "schedule0", "best"),
         ("optimizer", "hook0", "decay"),
-        ("optimizer", "hook1", "notes"),
+        ("optimizer", "hook1", "counts"),
         ("loader", "order"),
         ("loader", "seed"),
         ("loader", "iteration"),
@@ -316,28 +316,28 @@ def test_checkpoint_with_one_bad_component_changes_nothing(tmp_path: Path, part:
     next(batches)
     before = state(run)
     parts: dict[str, Any] = run.components()
-    kept = parts[part].state_dict
+    method = parts[part].state_dict
     saved_parts: dict[str, Any] = saved.components()
 
-    class Spoiled:
+    class BadComponent:
         def state_dict(self) -> Any:
             tree = saved_parts[part].state_dict()
             return mutated(tree, (list(tree)[-1],), lambda leaf: "text")
 
         def load_state_dict(self, state: Any) -> None: ...
 
-    save_checkpoint(path, **(saved_parts | {part: Spoiled()}))
+    save_checkpoint(path, **(saved_parts | {part: BadComponent()}))
     with pytest.raises(PassusError, match=rf"^{part}[.:]"):
         load_checkpoint(path, **parts)
-    assert parts[part].state_dict == kept
+    assert parts[part].state_dict == method
     np.testing.assert_equal(state(run), before)
     iteration = run.loader.iteration
     next(batches)
-    assert run.loader.iteration == iteration + 1, "the epoch under way goes on"
+    assert run.loader.iteration == iteration + 1, "the current epoch continues"
 
 
-def spoiled(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
-    """Change the text of a checkpoint, and give it a checksum that fits."""
+def rewrite_metadata(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Change the metadata of a checkpoint, with a valid checksum."""
     from passus.serializers.safetensors import read_safetensors
 
     arrays, texts = read_safetensors(path)
@@ -380,7 +380,7 @@ def test_checkpoint_with_modified_metadata_changes_nothing(tmp_path: Path, chang
     saved.fit(steps=7)
     path = tmp_path / "run.safetensors"
     saved.save(path)
-    spoiled(path, change)
+    rewrite_metadata(path, change)
     run = begun(tmp_path)
     assert check(run, lambda: run.resume(path))
 
@@ -403,9 +403,9 @@ def test_checkpoint_without_checksum_raises(tmp_path: Path) -> None:
 def test_unbounded_metadata_is_not_saved(tmp_path: Path) -> None:
     ring: list[Any] = []
     ring.append(ring)
-    for endless in (DEEP, {"a": ring}):
+    for unbounded in (DEEP, {"a": ring}):
         with pytest.raises(WeightsError, match="more than 100 levels deep"):
-            save_checkpoint(tmp_path / "run.safetensors", metadata=endless)
+            save_checkpoint(tmp_path / "run.safetensors", metadata=unbounded)
     with pytest.raises(PassusError, match="x is an int"):
         save_checkpoint(tmp_path / "run.safetensors", metadata={"x": 10**5000})
     assert not list(tmp_path.iterdir())
@@ -422,35 +422,35 @@ def test_none_is_accepted_only_for_uninitialized_arrays() -> None:
 
 
 def test_invalid_generator_positions_raise() -> None:
-    for kind, place in ((np.random.MT19937, ("state", "pos")), (np.random.Philox, ("buffer_pos",))):
+    for kind, path in ((np.random.MT19937, ("state", "pos")), (np.random.Philox, ("buffer_pos",))):
         generator = np.random.Generator(kind(1))
         before = passus.random.rng_state(generator)
         for wrong in (-1, 10**6, 2.0, None, "1"):
-            bad = mutated(before, place, lambda leaf, wrong=wrong: wrong)
+            bad = mutated(before, path, lambda leaf, wrong=wrong: wrong)
             with pytest.raises(PassusError, match=f"not a state of {kind.__name__}"):
                 passus.random.load_rng_state(bad, generator)
         np.testing.assert_equal(passus.random.rng_state(generator), before)
 
 
-class Half(L.Layer):
-    """A layer of somebody else that fails when its parameters are loaded already."""
+class FailsAfterLoading(L.Layer):
+    """A user-defined layer that fails after its parameters were loaded."""
 
     def __init__(self) -> None:
         self.l = L.Linear(2)
 
     def load_state_dict(self, state: Any, cast: bool = False) -> None:
         super().load_state_dict(state, cast)
-        raise ZeroDivisionError("half way")
+        raise ZeroDivisionError("failed")
 
 
 @pytest.mark.parametrize("first", ["model", "other"])
 def test_failing_user_defined_component_restores_all_components(tmp_path: Path, first: str) -> None:
     path = tmp_path / "run.safetensors"
-    whole = Half()
+    whole = FailsAfterLoading()
     whole.l(np.ones((1, 3), np.float32))
     parts: dict[str, Any] = {"model": whole, "other": L.Linear(2, in_size=3), "rng": np.random.default_rng(0)}
     save_checkpoint(path, **parts)
-    model = Half()
+    model = FailsAfterLoading()
     parts = {"model": model, "other": L.Linear(2, in_size=3), "rng": np.random.default_rng(1)}
     before = parts["other"].state_dict(), passus.random.rng_state(parts["rng"])
     order = [first, *(name for name in parts if name != first)]

@@ -1,4 +1,4 @@
-"""Checkpoints: what is computed again must be what was computed first."""
+"""Checkpoints: the repeated computation equals the first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from passus.testing import check_grads
 X = np.random.default_rng(0).standard_normal((6, 4))
 
 
-def part() -> Sequential:
+def block() -> Sequential:
     passus.random.seed(0)
     model = Sequential(
         Linear(5, dtype=np.float64), F.tanh, Dropout(0.5), LayerNorm(dtype=np.float64), Linear(3, dtype=np.float64)
@@ -37,8 +37,8 @@ def gradients_of(model, call):
 
 
 def test_checkpoint_with_dropout_is_bit_identical():
-    plain = gradients_of(part(), lambda model, x: model(x))
-    again = gradients_of(part(), lambda model, x: checkpoint(model, x))
+    plain = gradients_of(block(), lambda model, x: model(x))
+    again = gradients_of(block(), lambda model, x: checkpoint(model, x))
     for a, b in zip(plain, again, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -47,7 +47,7 @@ def test_gradients_of_every_order():
     W = np.random.default_rng(1).standard_normal((4, 3))
     check_grads(lambda x, W: checkpoint(lambda x, W: F.tanh(x @ W), x, W), X, W, order=3)
     check_grads(lambda x, W: checkpoint(lambda x: F.tanh(x @ W), x), X, W, order=2)  # W is captured.
-    check_grads(lambda x: checkpoint(lambda x: checkpoint(F.sin, x * x), x), X, order=2)  # One inside another.
+    check_grads(lambda x: checkpoint(lambda x: checkpoint(F.sin, x * x), x), X, order=2)  # Nested.
     check_grads(lambda x: checkpoint(lambda x: (F.sin(x), F.exp(x)), x), X, order=2)
     check_grads(lambda x: checkpoint(lambda x: (F.sin(x), F.exp(x)), x * 2.0)[1], X, order=2)
 
@@ -77,7 +77,7 @@ def test_repetition_draws_the_same_random_numbers():
     state = inner.state_dict(), outer.state_dict()
     y.sum().backward()
     assert np.count_nonzero(y.data)
-    np.testing.assert_array_equal(x.grad, y.data, err_msg="each element was multiplied by a number")
+    np.testing.assert_array_equal(x.grad, y.data, err_msg="the gradient of x is y for x = 1")
     assert (inner.state_dict(), outer.state_dict()) == state, "a backward pass draws nothing"
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints of layers that keep something from call to call: it moves once for each step, and gradients flow through it."""
+"""Checkpoints of layers with a carried state: it advances once per step, and gradients flow through it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from passus.testing import numerical_grad
 STEPS = [np.random.default_rng(i).standard_normal((5, 3)) for i in range(4)]
 
 
-def same(a: Any, b: Any) -> None:
+def assert_all_equal(a: Any, b: Any) -> None:
     assert len(a) == len(b)
     for one, other in zip(a, b):
         np.testing.assert_array_equal(one, other)
@@ -32,8 +32,8 @@ def plain(layer: Any, x: Any) -> Any:
     return layer(x)
 
 
-class Book(L.Layer):
-    """A recurrent layer as users write it; its state is nowhere declared, and a pair."""
+class UserRNN(L.Layer):
+    """A user-defined recurrent layer; its state is a pair in an undeclared attribute."""
 
     def __init__(self) -> None:
         self.x, self.h = L.Linear(6, in_size=3, dtype=np.float64, rng=0), L.Linear(6, True, dtype=np.float64, rng=1)
@@ -53,17 +53,17 @@ def layers() -> dict[str, Any]:
         "LSTM": lambda: L.LSTM(6, **options),
         "projected": lambda: L.LSTM(6, proj_size=4, **options),
         "two": lambda: L.LSTM(6, num_layers=2, dropout=0.3, **options),
-        "book": Book,
+        "user": UserRNN,
     }
 
 
-def kept(layer: Any) -> list[np.ndarray]:
-    parts = layer.state if isinstance(layer, Book) else (layer.h, layer.c)
-    return [part.data for part in parts if part is not None]
+def carried(layer: Any) -> list[np.ndarray]:
+    states = layer.state if isinstance(layer, UserRNN) else (layer.h, layer.c)
+    return [state.data for state in states if state is not None]
 
 
 def trained(call: Any, layer: Any, backward_passes: int, truncated: bool) -> list[np.ndarray]:
-    """All numbers of two stretches of training."""
+    """All results of two truncated training sequences."""
     passus.random.seed(0)
     numbers: list[np.ndarray] = []
     xs = [Variable(x) for x in STEPS]
@@ -72,11 +72,11 @@ def trained(call: Any, layer: Any, backward_passes: int, truncated: bool) -> lis
         for x in xs[2 * stretch : 2 * stretch + 2]:
             y = call(layer, x)
             loss = loss + (y * y).sum()
-            numbers += [y.data, *kept(layer)]
+            numbers += [y.data, *carried(layer)]
         layer.cleargrads()
         for _ in range(backward_passes):
             loss.backward()
-            numbers += kept(layer)
+            numbers += carried(layer)
         numbers += [p.grad.data for p in layer.params()] if backward_passes else []
         numbers += [x.grad.data for x in xs if x.grad is not None]
         if truncated:
@@ -91,13 +91,13 @@ def test_carried_state_advances_once_and_results_are_identical(
     name: str, backward_passes: int, truncated: bool
 ) -> None:
     make = layers()[name]
-    same(
+    assert_all_equal(
         trained(checkpoint, make(), backward_passes, truncated),
         trained(plain, make(), backward_passes, truncated),
     )
 
 
-@pytest.mark.parametrize("name", ["GRU", "LSTM", "book"])
+@pytest.mark.parametrize("name", ["GRU", "LSTM", "user"])
 def test_blocks_of_several_steps_and_nested_checkpoints(name: str) -> None:
     def numbers(call: Any, inner: Any) -> list[np.ndarray]:
         layer = layers()[name]()
@@ -107,9 +107,9 @@ def test_blocks_of_several_steps_and_nested_checkpoints(name: str) -> None:
             return inner(layer, a) + inner(layer, b)
 
         y = call(block, *xs[:2]) * call(block, *xs[2:])
-        before = kept(layer)
+        before = carried(layer)
         y.sum().backward()
-        same(kept(layer), before)
+        assert_all_equal(carried(layer), before)
         return [y.data, *before, *[x.grad.data for x in xs], *[p.grad.data for p in layer.params()]]
 
     def direct(f: Any, *xs: Any) -> Any:
@@ -121,7 +121,7 @@ def test_blocks_of_several_steps_and_nested_checkpoints(name: str) -> None:
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("name", ["GRU", "LSTM", "book"])
+@pytest.mark.parametrize("name", ["GRU", "LSTM", "user"])
 def test_second_derivatives_through_the_carried_state(name: str) -> None:
     def penalty(x: Any, call: Any) -> Any:
         layer = layers()[name]()
@@ -153,17 +153,17 @@ def test_running_statistics_are_updated_once() -> None:
         return [*result, *[p.grad.data for p in model.params() if passes]]
 
     for passes in range(3):
-        same(numbers(checkpoint, passes), numbers(plain, passes))
+        assert_all_equal(numbers(checkpoint, passes), numbers(plain, passes))
 
 
 def test_running_statistics_remain_the_same_arrays() -> None:
     layer = L.BatchNorm(in_size=3, dtype=np.float64)
     mean = layer.avg_mean
     y = checkpoint(layer, Variable(STEPS[0]))
-    moved = mean.copy()
+    updated = mean.copy()
     (y * y).sum().backward()
     assert layer.avg_mean is mean
-    np.testing.assert_array_equal(mean, moved)
+    np.testing.assert_array_equal(mean, updated)
     assert mean.any()
 
 
@@ -178,7 +178,7 @@ def test_random_numbers_are_identical_for_lazy_weights() -> None:
         (y * y).sum().backward()
         return [y.data, x.grad.data, *[p.grad.data for p in model.params()], passus.random.get_rng().random(2)]
 
-    same(numbers(checkpoint), numbers(plain))
+    assert_all_equal(numbers(checkpoint), numbers(plain))
 
 
 def test_lazy_parameter_is_initialized_once() -> None:
@@ -187,7 +187,7 @@ def test_lazy_parameter_is_initialized_once() -> None:
     x = Variable(STEPS[0].astype(np.float32))
     y = checkpoint(lambda x: checkpoint(layer, x), x)
     W = layer.W.data
-    outside = F.matmul(x, layer.W)  # Recorded before the repetition, which is no edit of W.
+    outside = F.matmul(x, layer.W)  # Recorded before the repetition, which must not count as an edit of W.
     (y + outside).sum().backward()
     assert layer.W.data is W
     np.testing.assert_array_equal(W, np.ones((3, 2)))
@@ -195,7 +195,7 @@ def test_lazy_parameter_is_initialized_once() -> None:
 
 
 class Auxiliary(L.Layer):
-    """A layer that leaves a second result in an attribute."""
+    """A layer that stores a second result in an attribute."""
 
     def __init__(self) -> None:
         self.scale, self.log = Parameter(np.array(2.0)), None
@@ -209,7 +209,9 @@ def test_gradients_flow_through_assigned_attributes_only_if_used() -> None:
     layer, x = Auxiliary(), Variable(np.array([0.0, 2.0]))
     with np.errstate(divide="ignore"):
         checkpoint(layer, x).sum().backward()
-    np.testing.assert_array_equal(x.grad, [2.0, 2.0])  # Not NaN, 0 times the infinite slope of the logarithm.
+    np.testing.assert_array_equal(
+        x.grad, [2.0, 2.0]
+    )  # Not NaN, which is 0 times the infinite derivative of the logarithm.
     layer.cleargrads()
     x = Variable(np.array([1.0, 2.0]))
     y = checkpoint(layer, x)
@@ -227,7 +229,7 @@ def test_graphs_of_earlier_steps_are_freed() -> None:
         graph = weakref.ref(first.creator)
         first.sum().backward()
         del first
-        assert graph() is not None  # The attribute has it.
+        assert graph() is not None  # The attribute references it.
         checkpoint(layer, x)
         assert graph() is None
     finally:
@@ -291,8 +293,8 @@ def test_key_value_cache_is_appended_once() -> None:
     (first + second).sum().backward()
     assert cache.length == 6
     expected = Variable(queries)
-    for seen in (keys[:1].transpose(1, 0, 2, 3), keys.transpose(1, 0, 2, 3)):
-        joined = seen.reshape(2, -1, 4)
+    for visible in (keys[:1].transpose(1, 0, 2, 3), keys.transpose(1, 0, 2, 3)):
+        joined = visible.reshape(2, -1, 4)
         F.sum(F.scaled_dot_product_attention(expected, joined, joined)).backward()
     np.testing.assert_allclose(x.grad.data, expected.grad.data, rtol=1e-5, atol=1e-6)
 

@@ -1,4 +1,4 @@
-"""Schedules against PyTorch's, and their edges."""
+"""Schedules: agreement with PyTorch, edge cases, and errors."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ AGAINST_TORCH = {
 
 @pytest.mark.parametrize(("ours", "theirs"), AGAINST_TORCH.values(), ids=AGAINST_TORCH.keys())
 def test_rates_agree_with_pytorch(ours: Any, theirs: Any) -> None:
-    # PyTorch multiplies its rates up step by step, and that rounds.
+    # PyTorch multiplies its rates step by step, with rounding errors.
     assert [ours(t) for t in range(STEPS)] == pytest.approx(rates_of_torch(theirs, 0.3), rel=1e-11, abs=1e-15)
 
 
@@ -137,7 +137,7 @@ def test_on_plateau_agrees_with_pytorch(options: dict[str, Any]) -> None:
     lr_min = options.pop("min", 0.0)
     ours = S.OnPlateau(0.3, factor=0.5, lr_min=lr_min, **options)
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3)
-    # PyTorch leaves changes below its eps out.
+    # PyTorch ignores changes below eps.
     theirs = T.ReduceLROnPlateau(optimizer, factor=0.5, min_lr=lr_min, eps=0.0, **options)
     for loss in LOSSES:
         ours.report(loss)
@@ -146,7 +146,7 @@ def test_on_plateau_agrees_with_pytorch(options: dict[str, Any]) -> None:
 
 
 def test_on_plateau_threshold_for_negative_values() -> None:
-    # PyTorch's best * (1 - threshold) lies above a negative best: there, standing still counts as falling.
+    # PyTorch's best * (1 - threshold) is greater than a negative best, so that a constant counts as an improvement.
     lr = S.OnPlateau(1.0, factor=0.5, patience=0, threshold=0.1)
     lr.report(-1.0)
     lr.report(-1.2)

@@ -1,4 +1,4 @@
-"""Blocks that give a switch or the generator another value: in generators, threads, contexts, and as decorators."""
+"""Scopes that set a switch or the generator: in generators, threads, contexts, and as decorators."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from passus.random import get_rng, seed, using_rng
 
 
 def recording() -> bool:
-    """Whether a graph is recorded just now, from what a computation does."""
+    """Whether a computation is recorded, checked against the switch."""
     y = Variable(np.array(1.0)) * 2
     assert y.requires_grad == Config.enable_backprop
     return y.requires_grad
 
 
 AMBIENT: list[np.random.Generator] = []
-"""The generators that are current where no block is: that of the test, and that of threads."""
+"""The current generators outside of scopes: that of the test, and that of threads."""
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def own_generator() -> bool:
 
 
 def outside(test: Any) -> Any:
-    """A test that runs in no block, not even in that which gives each test a generator of its own."""
+    """Run a test in an empty context, outside of all scopes."""
 
     @functools.wraps(test)
     def run() -> None:
@@ -120,8 +120,8 @@ def test_abandoned_generator_has_no_effect(scope: Any, inside: Any) -> None:
     for _ in items():
         break
     assert not inside()
-    kept = items()
-    next(kept)
+    suspended = items()
+    next(suspended)
     assert not inside()
 
 
@@ -230,7 +230,7 @@ def test_scope_instance_is_reentrant_and_thread_safe(scope: Any, inside: Any) ->
                     if not inside():
                         wrong.append("inside")
                 if not inside():
-                    wrong.append("after the inner one")
+                    wrong.append("after the inner scope")
             if inside():
                 wrong.append("outside")
 
@@ -285,8 +285,8 @@ def draw() -> float:
 @outside
 def test_seed_applies_to_all_threads_and_contexts() -> None:
     expected = np.random.default_rng(7).random(4).tolist()
-    for sow in (lambda: seed(7), lambda: in_thread(lambda: seed(7)), lambda: copy_context().run(seed, 7)):
-        sow()
+    for call in (lambda: seed(7), lambda: in_thread(lambda: seed(7)), lambda: copy_context().run(seed, 7)):
+        call()
         assert [draw(), in_thread(draw), copy_context().run(draw), asyncio.run(drawing())] == expected
 
 
@@ -299,7 +299,7 @@ def test_seed_does_not_affect_a_thread_with_its_own_generator() -> None:
     def work() -> list[float]:
         with using_rng(1):
             a = draw()
-            copy_context().run(seed, 7)  # As a task that this one starts.
+            copy_context().run(seed, 7)  # As in a task started here.
             b = draw()
             seed(3)
             return [a, b, draw()]

@@ -1,4 +1,4 @@
-"""The whole of passus in a minute: one short test of each part, on public names only. Run this one first."""
+"""A short test of each component on public names only. Run this file first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named trees."""
+"""Named trees: flattening, comparison, and atomic loading."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_flatten_of_a_list_raises() -> None:
 def test_unflatten_of_a_leaf_that_is_also_a_branch_raises(leaves: Any) -> None:
     with pytest.raises(ArgumentError, match="unflatten: a"):
         unflatten(leaves)
-    assert leaves.get("a", {}) in ({}, 1), "a leaf is never changed"
+    assert leaves.get("a", {}) in ({}, 1), "leaves are not modified"
 
 
 def test_compare_lists_all_mismatches() -> None:
@@ -105,7 +105,7 @@ def test_stateful_is_recognised_by_its_methods() -> None:
 
 
 class Number:
-    """A part whose state is one number; while it loads None, someone interrupts."""
+    """A component with one number as state; loading None raises KeyboardInterrupt."""
 
     def __init__(self, value: int) -> None:
         self.value = value

@@ -135,7 +135,7 @@ def test_missing_dot_raises_with_the_package_to_install(tmp_path: Path, monkeypa
 
 @pytest.fixture
 def fake_dot(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Graphviz that draws nothing, but notes how it was called."""
+    """A fake Graphviz that records its calls."""
     calls: list[Any] = []
 
     def run(command: list[str], **options: Any) -> Any:

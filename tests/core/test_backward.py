@@ -1,4 +1,4 @@
-"""The walk back: its order, several outputs, and broadcasting. Few functions of the library are used."""
+"""The backward pass: order, several outputs, and broadcasting, with few functions of the library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In-place edits in the methods of functions that users write."""
+"""In-place edits in the methods of user-defined functions."""
 
 from __future__ import annotations
 

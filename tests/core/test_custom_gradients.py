@@ -1,4 +1,4 @@
-"""The gradients that rules of users are given and return."""
+"""Gradients passed to and returned by rules of user-defined functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inputs of functions that users write, and how their rules read them."""
+"""Inputs of user-defined functions in forward and backward."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.core.graphs import leaf
 
 
 class Affine(Function):
-    """The book's linear function, whose bias may be None."""
+    """The linear function of the book with an optional bias."""
 
     def forward(self, x, W, b):
         y = x.dot(W)

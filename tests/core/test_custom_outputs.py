@@ -1,4 +1,4 @@
-"""What ``forward`` of a function that a user writes may return."""
+"""Results of ``forward`` of user-defined functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Second derivatives of rules that users write: they are right, or raise."""
+"""Second derivatives of user-defined rules are correct or raise."""
 
 from __future__ import annotations
 

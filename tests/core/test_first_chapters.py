@@ -1,5 +1,5 @@
 # ruff: noqa: PT009 - learners write unittest
-"""The book's first chapters, as a learner types them."""
+"""Programs of the first chapters of the book."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_multiplication_with_numbers_and_arrays():
 
 
 class SquareTest(unittest.TestCase):
-    """The unit tests of the book's tenth step."""
+    """The unit tests of step 10 of the book."""
 
     def test_forward(self):
         self.assertEqual(square(Variable(np.array(2.0))).data, np.array(4.0))

@@ -1,4 +1,4 @@
-"""Variables of integers: their gradients are of floating-point numbers."""
+"""Integer Variables have floating-point gradients."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def test_a_gradient_that_would_be_lost_raises(expression):
 
 def test_assigning_to_an_element_raises():
     v = Variable(np.array(2.0))
-    with pytest.raises(ValueError, match="setting an array element") as caught:  # NumPy puts its own error before ours.
+    with pytest.raises(ValueError, match="setting an array element") as caught:  # NumPy wraps our error.
         assign(0, v)
     assert "would lose the gradient" in str(caught.value.__cause__)
     assert "F.stack" in str(caught.value.__cause__)

@@ -1,4 +1,4 @@
-"""Derivatives of every order, and rules that have none."""
+"""Derivatives of every order, and rules without a second derivative."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_several_outputs():
     check_grads(lambda x: Halves()(x)[1], np.array([1.0, 2.0, 3.0, 4.0]))
 
 
-# Rules that users write.
+# User-defined rules.
 
 
 class OnArrays(Function):
@@ -236,7 +236,7 @@ class ReturnsArray(Function):
 
 
 class Scaled(Function):
-    """A constant array, which the class declares."""
+    """A rule with a constant array that the class declares."""
 
     constants = ("by",)
 

@@ -1,4 +1,4 @@
-"""The box: its data, its text forms, copies and conversions."""
+"""Variable: data, text forms, copies and conversions."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Square(Function):
         gy *= self.input.data
         return gy
 """,
-    "kept": """
+    "saved on self": """
 class Square(Function):
     def forward(self, x):
         self.x = x
@@ -68,7 +68,7 @@ class Exp(Function):
         y = self.outputs[0]()
         return y * gy
 """,
-    "output, strong": """
+    "output property": """
 class Exp(Function):
     def forward(self, x):
         return np.exp(x)

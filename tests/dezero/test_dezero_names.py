@@ -1,4 +1,4 @@
-"""What readers of the book write for themselves, and the names that they know: it works, or says what to write instead."""
+"""Names and interfaces of DeZero that readers of the book use."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_core_exports_dezero_names(name: str) -> None:
 @pytest.mark.parametrize("name", [*OPERATORS, *SWITCHES, *ENGINE])
 def test_core_simple_exports_the_names_of_core(name: str) -> None:
     assert getattr(passus.core_simple, name) is getattr(passus.core, name)
-    assert not hasattr(passus.core_simple, "Parameter"), "DeZero's has none either"
+    assert not hasattr(passus.core_simple, "Parameter"), "as in DeZero"
 
 
 def test_operator_classes_are_callable_as_in_the_book() -> None:
@@ -54,7 +54,7 @@ def test_newtons_method_on_the_simple_core() -> None:
     assert x.data == 1.0
 
 
-# Where arrays are.
+# Devices.
 
 
 @pytest.mark.parametrize("x", [Variable(np.ones(2)), Parameter(np.ones(2)), Variable(None)], ids=str)
@@ -69,13 +69,13 @@ def test_to_cpu_and_to_gpu_work_in_place(x: Variable) -> None:
 
 
 def test_to_gpu_replaces_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passus.functions.binding, "to_cupy", lambda x: x + 1)  # As far as can be told here.
+    monkeypatch.setattr(passus.functions.binding, "to_cupy", lambda x: x + 1)  # Stands for another device.
     x = Variable(np.ones(2))
     x.to_gpu()
     np.testing.assert_array_equal(x.data, [2.0, 2.0])
 
 
-# The numbers of our optimizers, as attributes.
+# Options of optimizers as attributes.
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_optimizer_options_are_attributes(optimizer: Any, numbers: dict[str, flo
     for name in numbers.keys() - {"t"}:
         setattr(optimizer, name, 0.25)
         assert getattr(optimizer, name) == 0.25
-        assert "0.25" in repr(optimizer), "it is the number that updates use"
+        assert "0.25" in repr(optimizer), "updates use the new value"
         with pytest.raises(ArgumentError, match="-1"):
             setattr(optimizer, name, -1.0)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'; its options are lr"):

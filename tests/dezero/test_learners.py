@@ -10,7 +10,7 @@ import pytest
 
 from tests.dezero.programs import ADD, EXP, FUNCTIONS, HEAD, SQUARE, WALKS, run
 
-# A rule that returns a tuple of one is not called by hand without taking the gradient out of it.
+# Without unpacking, a rule that returns a tuple cannot be called by hand.
 PROGRAMS = [(s, e, w) for s in SQUARE for e in EXP for w in WALKS if (s, w) != ("unpacked, tuple", "by hand")]
 
 

@@ -99,7 +99,7 @@ class Step(Function):
         self.outputs = outputs
         return outputs if len(outputs) > 1 else outputs[0]
 """,
-    "step 17, its own call and the walk of passus": """
+    "step 17, own call and backward of passus": """
 import weakref
 Box = Variable
 class Step(Function):
@@ -134,7 +134,7 @@ print(x.grad)
     assert run(program, capsys) == "3.297442541400256\n"
 
 
-@pytest.mark.parametrize("classes", ["steps 13 to 16", "step 17, its own call and the walk of passus"])
+@pytest.mark.parametrize("classes", ["steps 13 to 16", "step 17, own call and backward of passus"])
 def test_branches_with_subclassed_variable_and_function(classes, capsys):
     program = f"""{SUBCLASSES[classes]}
 Function = Step

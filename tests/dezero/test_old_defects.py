@@ -1,7 +1,4 @@
-"""Defects of DeZero, each of which must not come along; the names are those of the project's list.
-
-That of the GPU (E7) comes with its arrays.
-"""
+"""Regression tests of defects of DeZero; the codes in the names are those of the project's list."""
 
 from __future__ import annotations
 
@@ -248,7 +245,7 @@ def test_o1_freezing_works():
     model(x)
     before = [p.data.copy() for p in model.params()]
     opt = optimizers.SGD(0.1).setup(model)
-    opt.add_hook(FreezeParam(next(iter(model.layers)) if hasattr(model, "layers") else next(model.params())))
+    opt.add_hook(FreezeParam(model.layers[0]))
     F.sum(model(x)).backward()
     opt.update()
     changed = [not np.array_equal(p.data, b) for p, b in zip(model.params(), before)]
@@ -265,7 +262,7 @@ def test_d1_unfinished_epoch_does_not_shorten_the_next():
     for _ in loader:
         break
     assert next(t.tolist() for _, t in loader) == [0, 1]
-    state = np.random.get_state()[1].copy()  # noqa: NPY002 - the global one, which nothing may touch
+    state = np.random.get_state()[1].copy()  # noqa: NPY002 - the global generator must not be used
     passus.datasets.get_spiral(train=True)
     assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
 
@@ -296,7 +293,7 @@ def test_l1_recurrent_layer_with_in_size_carries_its_state():
     layer, x = L.RNN(10, in_size=1), np.ones((2, 1), np.float32)
     first, second = layer(x), layer(x)
     assert first.shape == second.shape == (2, 10)
-    assert not np.array_equal(first.data, second.data)  # It starts from the first one's result.
+    assert not np.array_equal(first.data, second.data)  # It starts from the state of the first call.
 
 
 def test_bad_arguments_of_the_old_names():

@@ -1,4 +1,4 @@
-"""For each function that adds up many numbers: cases made of an array (COUNT, 2) of equal ones."""
+"""For each function with long sums: cases derived from an array (COUNT, 2) of equal numbers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from tests.table import Case, case
 
-COUNT = 250_000  # Added one after the other, float32 numbers lose 0.3 percent.
+COUNT = 250_000  # Sequential summation in float32 has an error of 0.3 percent.
 SIDE = 500
 
 
 def along(**options: object) -> Callable[[np.ndarray], list[Case]]:
-    """Of a function with an ``axis``: down columns, along rows, over several axes in the middle, and all."""
+    """Cases of a function with an ``axis``: columns, rows, several axes, and all axes."""
     return lambda x: [
         case(x, axis=0, **options),
         case(x.T, axis=1, **options),
@@ -24,13 +24,13 @@ def along(**options: object) -> Callable[[np.ndarray], list[Case]]:
     ]
 
 
-def spread(x: np.ndarray) -> np.ndarray:
-    """Every second number three times as large: what is equal has no direction in which its spread grows."""
+def alternating(x: np.ndarray) -> np.ndarray:
+    """Scale every other pair of numbers by 3, because the variance of equal numbers has gradient 0."""
     return x * np.where(np.arange(x.size) % 4 < 2, 1, 3).reshape(x.shape)
 
 
 def of_spread(of: Callable[[np.ndarray], list[Case]]) -> Callable[[np.ndarray], list[Case]]:
-    return lambda x: of(spread(x))
+    return lambda x: of(alternating(x))
 
 
 def pair(**options: object) -> Callable[[np.ndarray], list[Case]]:
@@ -50,7 +50,7 @@ def channels(x: np.ndarray, *vectors: float) -> list[np.ndarray]:
 
 
 def images(x: np.ndarray, c: int) -> np.ndarray:
-    """As many pixels as there is room for, channels last in memory."""
+    """Images of 100 x 100 pixels with channels last in memory."""
     return x[: len(x) // 10000 * 10000].reshape(-1, 100, 100, c).transpose(0, 3, 1, 2)
 
 
@@ -77,16 +77,16 @@ LONG: dict[str, Callable[[np.ndarray], list[Case]]] = {
     "nll_loss": labels(),
     "kl_divergence": lambda x: [case(-x, x), case(-x.T, x.T)],
     "cosine_similarity": lambda x: [case(x, 2 * x, axis=0)],
-    "cosine_embedding_loss": lambda x: [case(x.T, spread(x).T, np.array([1, -1]))],
+    "cosine_embedding_loss": lambda x: [case(x.T, alternating(x).T, np.array([1, -1]))],
     "triplet_loss": lambda x: [case(x.T, 2 * x.T, 3 * x.T)],
-    "layer_norm": lambda x: [case(*features(x.T, 0.1, 0.1)), case(*features(spread(x).T, 0.1, 0.1)), case(*features(x, 1, 1))],
+    "layer_norm": lambda x: [case(*features(x.T, 0.1, 0.1)), case(*features(alternating(x).T, 0.1, 0.1)), case(*features(x, 1, 1))],
     "rms_norm": lambda x: [case(*features(x.T, 0.1)), case(*features(x, 0.1))],
     "batch_norm": lambda x: [
-        case(*channels(v, 0.1, 0.1), None, None) for v in (spread(x), images(spread(x), 2), np.ascontiguousarray(images(x, 2)), SIDE * x)
+        case(*channels(v, 0.1, 0.1), None, None) for v in (alternating(x), images(alternating(x), 2), np.ascontiguousarray(images(x, 2)), SIDE * x)
     ],
-    "fixed_batch_norm": lambda x: [case(*channels(spread(x), 0.1, 0.1), mean=np.zeros(2), var=np.ones(2))],
-    "group_norm": lambda x: [case(*channels(images(spread(x.T.reshape(-1, 4)), 4)[:1], 0.1, 0.1), 2)],
-    "instance_norm": lambda x: [case(*channels(spread(x).T.reshape(1, 2, SIDE, SIDE), 0.1, 0.1))],
+    "fixed_batch_norm": lambda x: [case(*channels(alternating(x), 0.1, 0.1), mean=np.zeros(2), var=np.ones(2))],
+    "group_norm": lambda x: [case(*channels(images(alternating(x.T.reshape(-1, 4)), 4)[:1], 0.1, 0.1), 2)],
+    "instance_norm": lambda x: [case(*channels(alternating(x).T.reshape(1, 2, SIDE, SIDE), 0.1, 0.1))],
     "linear": lambda x: [case(x, np.full((2, 3), 0.1), np.full(3, 0.1)), case(x.T, x, np.full(2, 0.1))],
     "linear_simple": lambda x: [case(x, np.full((2, 3), 0.1), np.full(3, 0.1))],
     "matmul": lambda x: [case(x.T, x), case(x[:, 0], x[:, 1])],

@@ -1,4 +1,4 @@
-"""Activations beside PyTorch's, far from 0, and at their kinks."""
+"""Activations: agreement with PyTorch, extreme values, kinks, options."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PEERS: dict[str, Any] = {
     "log_softmax": lambda x: torch.log_softmax(x, 1),
     "glu": torch.nn.functional.glu,
 }
-GRID = np.linspace(-30.0, 30.0, 242).reshape(-1, 2)  # It holds none of the kinks.
+GRID = np.linspace(-30.0, 30.0, 242).reshape(-1, 2)  # Contains no kink.
 
 
 def with_gradient(f: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -56,7 +56,7 @@ def pytorch_gradient(f: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize(("dtype", "atol"), [(np.float64, 1e-7), (np.float32, 2e-6)])
 @pytest.mark.parametrize("name", PEERS)
 def test_values_and_gradients_agree_with_pytorch(name: str, dtype: Any, atol: float) -> None:
-    # PyTorch's softplus is x itself above 20, off by 2e-9.
+    # PyTorch's softplus returns x above 20, with an error of 2e-9.
     x = GRID.astype(dtype)
     for ours, theirs in zip(with_gradient(getattr(F, name), x), pytorch_gradient(PEERS[name], x)):
         assert ours.dtype == dtype
@@ -106,7 +106,7 @@ def test_leaky_relu_slopes(slope: float) -> None:
 def test_elu_and_celu_alphas(name: str, alpha: float) -> None:
     ours = with_gradient(lambda x: getattr(F, name)(x, alpha), GRID)
     theirs = pytorch_gradient(lambda x: getattr(torch.nn.functional, name)(x, alpha), GRID)
-    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-12)  # PyTorch keeps 1 / alpha in single precision.
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-12)  # PyTorch computes 1 / alpha in float32.
 
 
 def test_prelu_slope_gradient_agrees_with_pytorch() -> None:

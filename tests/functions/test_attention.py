@@ -1,4 +1,4 @@
-"""Attention: agreement with PyTorch, masks, what is hidden, dropout."""
+"""Attention: agreement with PyTorch, masks, non-finite masked values, dropout."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def masks(kind: str, seed: int, scores: tuple[int, ...], dtype: Any) -> Any:
     if kind == "added":
         return rng.standard_normal(scores).astype(dtype)
     mask = rng.random(scores[-2:] if kind == "boolean matrix" else scores) < 0.6
-    mask[..., 0] = True  # PyTorch has gradients of NaN for rows in which nothing takes part.
+    mask[..., 0] = True  # PyTorch returns NaN gradients for fully masked rows.
     return mask if kind.startswith("boolean") else np.where(mask, 0, -np.inf).astype(dtype)
 
 
@@ -63,7 +63,7 @@ def masks(kind: str, seed: int, scores: tuple[int, ...], dtype: Any) -> Any:
 def test_attention_agrees_with_pytorch(
     seed: int, lead: Any, queries: int, keys: int, features: int, values: int, kind: str, dtype: Any
 ) -> None:
-    keys = queries if kind == "causal" else keys  # PyTorch aligns at the beginning where they differ.
+    keys = queries if kind == "causal" else keys  # PyTorch aligns the mask at the start if the lengths differ.
     arrays = drawn(seed, (*lead, queries, features), (*lead, keys, features), (*lead, keys, values), dtype=dtype)
     (gy,) = drawn(seed + 1, (*lead, queries, values), dtype=dtype)
     options: Any = {"is_causal": True} if kind == "causal" else {}
@@ -89,7 +89,7 @@ def test_grouped_queries_agree_with_pytorch(seed: int, heads: tuple[int, int], q
 @pytest.mark.parametrize("special", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("kind", ["boolean", "added", "causal"])
 def test_masked_keys_and_values_have_no_effect_even_if_not_finite(kind: str, special: float, dtype: Any) -> None:
-    """The last two keys and values, and the last query's gradient, may be anything."""
+    """The last two keys and values are not finite."""
     q, k, v, gy = drawn(0, (2, 5, 4), (2, 7, 4), (2, 7, 3), (2, 5, 3), dtype=dtype)
     if kind == "causal":
         options: Any = {"is_causal": True}
@@ -104,7 +104,7 @@ def test_masked_keys_and_values_have_no_effect_even_if_not_finite(kind: str, spe
     dirty_k[:, 5:] = dirty_v[:, 5:] = special
     found = gradients([q, dirty_k, dirty_v], gy, **options)
     np.testing.assert_allclose(found[0][:, rows], expected[0][:, rows], rtol=1e-6)
-    if kind != "causal":  # Else the last queries see them.
+    if kind != "causal":  # With a causal mask the last queries attend to them.
         for x, y in zip(found[1:], expected[1:]):
             np.testing.assert_allclose(x, y, rtol=1e-6, atol=1e-7)
             assert np.isfinite(x).all()
@@ -126,7 +126,7 @@ def test_fully_masked_row_gives_zeros(kind: str) -> None:
 
 
 def test_causal_mask_is_aligned_at_the_end() -> None:
-    """A query that comes after a cache of keys sees what it saw without one."""
+    """A query after a cache of keys attends to the same keys as without a cache."""
     q, k, v = drawn(3, (2, 6, 4), (2, 6, 4), (2, 6, 3))
     whole = attention(q, k, v, is_causal=True)
     np.testing.assert_allclose(attention(q[:, 4:], k, v, is_causal=True), whole[:, 4:], rtol=1e-12)
@@ -168,18 +168,21 @@ def test_attention_dropout_acts_in_training_only_and_uses_the_generator() -> Non
 
 @pytest.mark.parametrize("ratio", [0.1, 0.5, 0.9])
 def test_attention_dropout_rate_and_independence(ratio: float) -> None:
-    """With one feature for each key, the result shows the weights themselves."""
+    """With one-hot values the result is the matrix of weights."""
     q, k, v = np.zeros((4, 64, 1)), np.zeros((4, 64, 1)), np.broadcast_to(np.eye(64), (4, 64, 64))
     weights = attention(q, k, v, dropout=ratio, rng=0) * 64
-    kept = weights > 0
-    np.testing.assert_allclose(weights[kept], 1 / (1 - ratio))
+    retained = weights > 0
+    np.testing.assert_allclose(weights[retained], 1 / (1 - ratio))
     deviation = np.sqrt(ratio * (1 - ratio) / 64)
     for axes in ((1, 2), (0, 2), (0, 1)):
-        shares = kept.mean(axis=axes)
-        assert abs(shares - (1 - ratio)).max() < 5 * deviation / np.sqrt(kept.size / shares.size / 64)
-    a, b = kept[:, :-1] - kept.mean(), kept[:, 1:] - kept.mean()  # Neighbours are independent, up and down and across.
+        rates = retained.mean(axis=axes)
+        assert abs(rates - (1 - ratio)).max() < 5 * deviation / np.sqrt(retained.size / rates.size / 64)
+    a, b = (
+        retained[:, :-1] - retained.mean(),
+        retained[:, 1:] - retained.mean(),
+    )  # Neighbours are independent along both axes.
     assert abs((a * b).mean()) < 5 * ratio * (1 - ratio) / np.sqrt(a.size)
-    a, b = kept[..., :-1] - kept.mean(), kept[..., 1:] - kept.mean()
+    a, b = retained[..., :-1] - retained.mean(), retained[..., 1:] - retained.mean()
     assert abs((a * b).mean()) < 5 * ratio * (1 - ratio) / np.sqrt(a.size)
 
 

@@ -1,4 +1,4 @@
-"""Binary functions on shapes and dtypes that hypothesis draws, against NumPy."""
+"""Binary functions against NumPy, on random shapes and dtypes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DTYPES = st.sampled_from([np.float32, np.float64, np.int64])
 
 
 def filled(shape, dtype, seed):
-    """Halves from 1 to 3: every function is defined there, ties are common, and float32 holds them exactly."""
+    """Multiples of 0.5 from 1 to 3: every function is defined, ties are common, and float32 is exact."""
     return np.asarray(np.random.default_rng(seed).integers(2, 7, size=shape) / 2, dtype)
 
 
@@ -54,5 +54,5 @@ def test_gradient_of_a_broadcast_operand_is_the_sum_over_its_copies(function, re
     large = [Variable(np.array(np.broadcast_to(x, shapes.result_shape))) for x in arrays]
     function(*small).backward()
     function(*large).backward()
-    for x, stretched in zip(small, large):
-        np.testing.assert_allclose(x.grad.data, F.sum_to(stretched.grad.data, x.shape), rtol=1e-12)
+    for x, expanded in zip(small, large):
+        np.testing.assert_allclose(x.grad.data, F.sum_to(expanded.grad.data, x.shape), rtol=1e-12)

@@ -1,4 +1,4 @@
-"""Convolution against PyTorch over drawn shapes and options, and what the table of functions cannot say."""
+"""Convolution: agreement with PyTorch over random shapes and options, layouts, layers, and errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
 @st.composite
 def options(draw: Any, axes: int) -> dict[str, Any]:
-    """Numbers of channels and lengths, and a kernel that fits."""
+    """Random sizes and options of a valid convolution."""
 
     def each(low: int, high: int) -> tuple[int, ...]:
         return tuple(draw(st.integers(low, high)) for _ in range(axes))
@@ -107,7 +107,7 @@ def test_padding_modes_agree_with_pytorch(mode: str, data: Any, rng: np.random.G
     )
 
 
-@pytest.mark.filterwarnings("ignore:Using padding='same'")  # torch says that an odd number costs it a copy.
+@pytest.mark.filterwarnings("ignore:Using padding='same'")  # PyTorch warns about the copy for odd padding.
 @settings(max_examples=40)
 @given(kernel=st.integers(1, 5), dilation=st.integers(1, 3), size=st.integers(1, 9), rng=generators())
 def test_same_padding_agrees_with_pytorch(kernel: int, dilation: int, size: int, rng: np.random.Generator) -> None:
@@ -129,13 +129,13 @@ def test_same_padding_gives_the_size_divided_by_the_stride(size: int, kernel: in
 @given(data=st.data(), rng=generators())
 def test_col2im_is_the_transpose_of_im2col(data: Any, rng: np.random.Generator) -> None:
     o = data.draw(options(2))
-    x, how = rng.standard_normal(o["x"]), {name: o[name] for name in ("stride", "pad", "dilation")}
-    y = F.im2col(x, o["kernel"], **how)
-    if len(x):  # torch takes no empty batches here.
+    x, geometry = rng.standard_normal(o["x"]), {name: o[name] for name in ("stride", "pad", "dilation")}
+    y = F.im2col(x, o["kernel"], **geometry)
+    if len(x):  # PyTorch rejects empty batches here.
         unfolded = T.unfold(torch.tensor(x), o["kernel"], o["dilation"], o["pad"], o["stride"])
         np.testing.assert_array_equal(y, unfolded.transpose(1, 2).reshape(y.shape))
     v = np.cos(np.arange(y.size)).reshape(y.shape)
-    back = F.col2im(v, x.shape, o["kernel"], **how)
+    back = F.col2im(v, x.shape, o["kernel"], **geometry)
     np.testing.assert_allclose(np.vdot(v, y), np.vdot(back, x), rtol=1e-9, atol=1e-9)
 
 
@@ -205,12 +205,14 @@ def test_large_batches_are_computed_in_pieces(
 
     whole = results()
     monkeypatch.setattr("passus.kernels.convolution.MAX_PATCH_NUMBERS", 1)
-    laid_out = []
+    row_counts = []
     rows = convolution._rows
-    monkeypatch.setattr("passus.kernels.convolution._rows", lambda *args: laid_out.append(len(args[0])) or rows(*args))
-    for part, expected in zip(results(), whole):
-        np.testing.assert_allclose(part, expected, rtol=1e-11, atol=1e-11)
-    assert set(laid_out) == {1}
+    monkeypatch.setattr(
+        "passus.kernels.convolution._rows", lambda *args: row_counts.append(len(args[0])) or rows(*args)
+    )
+    for found, expected in zip(results(), whole):
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
+    assert set(row_counts) == {1}
 
 
 def test_images_of_integers(rng: np.random.Generator) -> None:

@@ -1,4 +1,4 @@
-"""The loss of connectionist temporal classification beside PyTorch's, and what it decodes to."""
+"""Connectionist temporal classification: agreement with PyTorch, lengths, special values, training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def batches(draw: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, 
     N, T, C, L = draw(st.integers(1, 5)), draw(st.integers(1, 25)), draw(st.integers(2, 6)), draw(st.integers(0, 7))
     scale, blank = draw(st.sampled_from([1.0, 5.0, 20.0])), draw(st.integers(0, C - 1))
     labels = np.delete(np.arange(C), blank)
-    t = labels[rng.integers(0, draw(st.integers(1, C - 1)), (N, L))]  # With few labels there are many repetitions.
+    t = labels[rng.integers(0, draw(st.integers(1, C - 1)), (N, L))]  # Few labels give many repetitions.
     return scale * rng.standard_normal((N, T, C)), t, rng.integers(1, T + 1, N), rng.integers(0, L + 1, N), blank
 
 
@@ -52,7 +52,7 @@ def test_losses_and_gradients_agree_with_pytorch(case: Any, reduction: str) -> N
     options = {"blank": blank, "reduction": reduction}
     for found, expected in zip(ours(x, *others, **options), theirs(x, *others, **options), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
-    # Of float32 PyTorch's gradients lose four digits, which ours do not: ours are compared with those of float64.
+    # PyTorch's float32 gradients lose four digits; ours are compared with float64 gradients.
     single = ours(x.astype(np.float32), *others, **options)
     for found, expected in zip(single, theirs(x.astype(np.float32).astype(float), *others, **options), strict=True):
         assert found.dtype == np.float32

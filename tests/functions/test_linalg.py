@@ -1,4 +1,4 @@
-"""What the table cannot say about reductions, products and linear algebra: special values, layouts, NumPy's own names."""
+"""Reductions, products and linear algebra beyond the table of functions: special values, layouts, NumPy's names."""
 
 from __future__ import annotations
 

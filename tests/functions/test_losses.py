@@ -1,4 +1,4 @@
-"""Losses beside PyTorch's, far from 0, with labels of all kinds; the fused ones beside their plain formulas."""
+"""Losses: agreement with PyTorch and with simple formulas, extreme values, labels and targets of all kinds."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from passus.errors import LabelError, ShapeError
 from passus.testing import check_grads
 
 T = torch.nn.functional
-CREATION = np.random.default_rng(7)
-X = CREATION.standard_normal((6, 4)) * 3
+RNG = np.random.default_rng(7)
+X = RNG.standard_normal((6, 4)) * 3
 LABELS = np.array([0, 3, 1, 1, 2, 0])
-IMAGES, IMAGE_LABELS = CREATION.standard_normal((2, 3, 4, 5)), CREATION.integers(3, size=(2, 4, 5))
+IMAGES, IMAGE_LABELS = RNG.standard_normal((2, 3, 4, 5)), RNG.integers(3, size=(2, 4, 5))
 WEIGHT = np.array([0.5, 1.0, 3.0, 0.1])
 SOFT = np.exp(X[::-1]) / np.exp(X[::-1]).sum(axis=1, keepdims=True)
 SIGNS = np.array([1, -1, 1, 1, -1, -1])
-Y, Z = CREATION.standard_normal((6, 4)), CREATION.standard_normal((6, 4))
-P = CREATION.uniform(0.0, 1.0, (6, 4))
+Y, Z = RNG.standard_normal((6, 4)), RNG.standard_normal((6, 4))
+P = RNG.uniform(0.0, 1.0, (6, 4))
 REDUCTIONS = ["mean", "sum", "none"]
 
 
@@ -31,7 +31,7 @@ def tensor(x: Any) -> Any:
     return torch.tensor(x.copy()) if isinstance(x, np.ndarray) else x
 
 
-# Ours, PyTorch's, the prediction, the other arguments, options. Those that hold arrays are given as tensors to PyTorch.
+# Our function, PyTorch's, prediction, other arguments, options; arrays are converted to tensors for PyTorch.
 PEERS: list[tuple[Any, Any, np.ndarray, tuple[Any, ...], dict[str, Any]]] = [
     (F.mean_squared_error, T.mse_loss, X, (Y,), {}),
     (F.l1_loss, T.l1_loss, X, (Y,), {}),
@@ -71,10 +71,10 @@ def test_values_and_gradients_agree_with_pytorch(
     v, w = Variable(x), torch.tensor(x, requires_grad=True)
     y = ours(v, *others, **options, reduction=reduction)
     their_options = {name: tensor(value) for name, value in options.items()}
-    their_y = theirs(w, *map(tensor, others), **their_options, reduction=reduction)
-    np.testing.assert_allclose(y.data, their_y.detach().numpy(), rtol=1e-9, atol=1e-10)
+    expected = theirs(w, *map(tensor, others), **their_options, reduction=reduction)
+    np.testing.assert_allclose(y.data, expected.detach().numpy(), rtol=1e-9, atol=1e-10)
     (y * y).sum().backward()
-    (their_y * their_y).sum().backward()
+    (expected * expected).sum().backward()
     assert v.grad is not None
     assert w.grad is not None
     np.testing.assert_allclose(v.grad.data, w.grad.numpy(), rtol=1e-8, atol=1e-9)
@@ -113,7 +113,7 @@ def test_softmax_cross_entropy_far_from_zero(dtype: Any) -> None:
 def test_sigmoid_cross_entropy_far_from_zero() -> None:
     x, t = Variable(np.float32([-1e4, 1e4, -1e4, 1e4, 20.0])), np.array([0, 1, 1, 0, 1])
     losses = F.sigmoid_cross_entropy(x, t, reduction="none")
-    assert losses.dtype == np.float32, "integer labels do not widen float32"
+    assert losses.dtype == np.float32, "integer labels keep float32"
     np.testing.assert_allclose(losses.data, [0, 0, 1e4, 1e4, np.exp(-20.0)], rtol=1e-6)
     losses.backward()
     assert x.grad is not None
@@ -132,7 +132,7 @@ def test_binary_cross_entropy_at_0_and_1(dtype: Any) -> None:
     assert x.grad is not None
     assert peer.grad is not None
     np.testing.assert_allclose(x.grad.data, peer.grad.numpy(), rtol=1e-5)
-    assert x.grad.data[2] < 0 < x.grad.data[3], "a confident mistake is corrected"
+    assert x.grad.data[2] < 0 < x.grad.data[3], "a confident error has a gradient"
 
 
 def test_binary_cross_entropy_near_0_and_1() -> None:
@@ -181,9 +181,9 @@ def test_labels_of_any_integer_dtype(dtype: Any) -> None:
 
 def test_ignore_index_can_be_out_of_range() -> None:
     t = np.where(LABELS == 1, 255, LABELS).astype(np.uint8)
-    kept = LABELS != 1
+    used = LABELS != 1
     np.testing.assert_allclose(
-        F.softmax_cross_entropy(X, t, ignore_index=255), F.softmax_cross_entropy(X[kept], LABELS[kept]), rtol=1e-12
+        F.softmax_cross_entropy(X, t, ignore_index=255), F.softmax_cross_entropy(X[used], LABELS[used]), rtol=1e-12
     )
 
 
@@ -218,7 +218,7 @@ def test_soft_targets_are_differentiable() -> None:
     check_grads(lambda t: F.softmax_cross_entropy(X, t, weight=WEIGHT, label_smoothing=0.1), SOFT)
 
 
-# The fused rules beside their formulas.
+# Fused functions and their simple formulas.
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ ONE_LABEL = np.array([1, -1, -1, -1])
     ],
 )
 def test_terms_of_weight_zero_add_nothing_even_if_not_finite(loss: Any, expected: float, native: bool) -> None:
-    """Not to the loss and not to the gradient, to all orders; ``x[0]`` counts, and numbers that are 0."""
+    """Neither to the loss nor to gradients of any order; only ``x[0]`` and zeros have a weight."""
     with np.errstate(invalid="ignore"), using_config("native", native):
         for create_graph in (False, True):
             x = Variable(NOT_FINITE)
@@ -369,7 +369,7 @@ def test_terms_of_weight_zero_add_nothing_even_if_not_finite(loss: Any, expected
 
 
 def test_infinite_terms_of_probability_zero_add_nothing() -> None:
-    """A probability of 0, predicted exactly, and the logarithms of it."""
+    """A probability of 0, predicted exactly, and its logarithm."""
     log_p = np.array([[0.0, -INF], [np.log(0.25), np.log(0.75)]])
     p = np.exp(log_p)
     cases = [
@@ -388,7 +388,7 @@ def test_infinite_terms_of_probability_zero_add_nothing() -> None:
         y.backward()
         assert np.isfinite(boxed.grad.data).all(), f
     (gt,) = gradients([F.softmax_cross_entropy(log_p[1:], t := Variable(p[1:] * [0, 1]))], [t])
-    np.testing.assert_allclose(gt.data, -log_p[1:])  # That of a probability of 0 is there.
+    np.testing.assert_allclose(gt.data, -log_p[1:])  # Also for a probability of 0.
 
 
 @pytest.mark.parametrize("kind", ["weight", "t"])

@@ -1,4 +1,4 @@
-"""Methods of Variables take NumPy's arguments beside those of passus, and have NumPy's results and gradients."""
+"""Methods of Variables accept NumPy's arguments, and agree with NumPy's results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalisation and dropout: running statistics, test mode, precision; beside PyTorch."""
+"""Normalization and dropout: agreement with PyTorch, running statistics, test mode, precision."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def test_batch_norm_agrees_with_pytorch(shape: tuple[int, ...], training: bool, 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_batch_norm_in_test_mode_is_differentiable_twice(shape: tuple[int, ...], rng: np.random.Generator) -> None:
     gamma, beta, mean, var = parameters(rng, 3)
-    frozen = mean.copy(), var.copy()
+    before = mean.copy(), var.copy()
     with passus.test_mode():
         check_grads(lambda x, g, b: F.batch_norm(x, g, b, mean, var), rng.standard_normal(shape), gamma, beta)
-    np.testing.assert_array_equal((mean, var), frozen)
+    np.testing.assert_array_equal((mean, var), before)
 
 
 def test_batch_norm_in_test_mode_accepts_single_and_empty_batches(rng: np.random.Generator) -> None:
@@ -67,7 +67,7 @@ def test_batch_norm_in_test_mode_accepts_single_and_empty_batches(rng: np.random
 
 @pytest.mark.parametrize("training", [True, False])
 def test_batch_norm_in_single_precision(training: bool, rng: np.random.Generator) -> None:
-    x = np.float32(1000 + rng.standard_normal((64, 2)))  # The naive E[x**2] - E[x]**2 would lose all digits here.
+    x = np.float32(1000 + rng.standard_normal((64, 2)))  # The naive E[x**2] - E[x]**2 would cancel all digits.
     one, zero = np.ones(2, np.float32), np.zeros(2, np.float32)
     statistics = x.mean(axis=0), x.var(axis=0)
     with passus.using_config("train", training):
@@ -102,7 +102,7 @@ def test_read_only_running_variance_raises_and_leaves_the_mean_unchanged(rng: np
         F.batch_norm(x, one, one, mean, np.broadcast_to(1.0, 3))
     np.testing.assert_array_equal(mean, 0)
     with passus.test_mode():
-        assert F.batch_norm(x, one, one, mean, np.broadcast_to(1.0, 3)).shape == x.shape, "they are only read here"
+        assert F.batch_norm(x, one, one, mean, np.broadcast_to(1.0, 3)).shape == x.shape, "test mode only reads them"
 
 
 @pytest.mark.parametrize("axes", [1, 2])
@@ -161,7 +161,7 @@ def test_dropout_preserves_the_memory_layout(function: Any, rng: np.random.Gener
     y = function(Variable(x), 0.5, rng=0)
     assert y.data.strides == x.strides
     assert 0 < np.count_nonzero(y.data) < x.size
-    y.backward()  # Random numbers are drawn in this order, too.
+    y.backward()  # Random numbers are drawn in memory order.
     drawn = function(np.ones((2, 4, 5, 3) if function is F.dropout else (2, 3, 4, 5), np.float32), 0.5, rng=0)
     np.testing.assert_array_equal(y.data, x * (np.moveaxis(drawn, -1, 1) if function is F.dropout else drawn))
 

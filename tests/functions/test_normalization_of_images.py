@@ -1,4 +1,4 @@
-"""Normalisation of images in any order of memory: beside PyTorch over drawn shapes, and as layers."""
+"""Normalization of images in any memory layout: agreement with PyTorch over random shapes, and layers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.helpers.drawing import generators
 pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
 EPS = 0.1
-"""Groups of two numbers are drawn, too; with a tiny eps, their derivatives are as steep as the numbers are close."""
+"""Large, because the derivatives for groups of two nearly equal numbers are steep with a small eps."""
 
 
 @st.composite
@@ -100,7 +100,7 @@ def test_instance_norm_agrees_with_pytorch(x: np.ndarray, rng: np.random.Generat
 @given(x=images(least_batch=0), data=st.data(), rng=generators())
 def test_layer_norm_and_rms_norm_agree_with_pytorch(x: np.ndarray, data: Any, rng: np.random.Generator) -> None:
     features = x.shape[-data.draw(st.integers(1, x.ndim - 1)) :]
-    assume(np.prod(features) > 1)  # All gradients of one number are 0, and those of PyTorch rounding errors.
+    assume(np.prod(features) > 1)  # For one number the gradient is 0, and PyTorch returns rounding errors.
     gamma, beta = rng.standard_normal(features) + 2, rng.standard_normal(features)
     compared(
         lambda x, g, b: F.layer_norm(x, g, b, EPS), lambda x, g, b: T.layer_norm(x, features, g, b, EPS), x, gamma, beta
@@ -113,7 +113,7 @@ def test_layer_norm_and_rms_norm_agree_with_pytorch(x: np.ndarray, data: Any, rn
 def test_local_response_norm_agrees_with_pytorch(x: np.ndarray, n: int, alpha: float, beta: float) -> None:
     compared(
         lambda x: F.local_response_norm(x, n, 1.5, alpha, beta),
-        lambda x: T.local_response_norm(x, n, alpha * n, beta, 1.5),  # Torch divides alpha by n.
+        lambda x: T.local_response_norm(x, n, alpha * n, beta, 1.5),  # PyTorch divides alpha by n.
         x,
     )
 
@@ -131,7 +131,7 @@ NORMS = {
 
 
 class StridesRecorder(Function):
-    """Sees how a gradient lies in memory on its way back; that of a leaf may be a copy."""
+    """An identity that records the strides of its gradient; the gradient of a leaf may be a copy."""
 
     def forward(self, x: Any) -> Any:
         return x * 1
@@ -181,7 +181,7 @@ def test_batch_norm_frozen_in_training(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal((layer.avg_mean, layer.avg_var), (mean, var))
     y.backward()
     np.testing.assert_allclose(layer.beta.grad.data, 8)
-    assert layer(x[:1, :, :1]).shape == (1, 3, 1), "one number in a channel is enough"
+    assert layer(x[:1, :, :1]).shape == (1, 3, 1), "one number per channel is allowed"
     assert layer(x[:0]).shape == (0, 3, 2)
     layer.frozen = False
     layer(x)
@@ -189,7 +189,7 @@ def test_batch_norm_frozen_in_training(rng: np.random.Generator) -> None:
 
 
 def test_frozen_batch_norm_gradient_uses_the_statistics_of_its_call(rng: np.random.Generator) -> None:
-    """Between the forward and the backward pass, another batch may move the averages."""
+    """Another batch updates the running statistics between the forward and the backward pass."""
     layer, x = L.BatchNorm(in_size=3, frozen=True), Variable(rng.standard_normal((5, 3)).astype(np.float32))
     y = layer(x)
     layer.frozen = False
@@ -218,9 +218,9 @@ def test_dropout2d_drops_whole_channels() -> None:
     of_channels = y.reshape(50, 40, 6)
     assert (of_channels == of_channels[..., :1]).all()
     assert set(np.unique(y)) == {0, np.float32(1 / 0.75)}
-    # Five standard errors of a share among 2,000 channels.
+    # Five standard errors of a proportion of 2,000 channels.
     assert abs(float((y == 0).mean()) - 0.25) < 5 * np.sqrt(0.25 * 0.75 / 2000)
-    assert not np.array_equal(y, layer(x)), "a seed means a sequence of masks"
+    assert not np.array_equal(y, layer(x)), "one seed gives a sequence of masks"
     with test_mode():
         assert layer(x) is x
 

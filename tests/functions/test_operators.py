@@ -21,7 +21,7 @@ WEAK = [2, 2.0, np.float64(2.0), np.int64(2), True]
 
 
 def derivatives(f, x, order):
-    """The values of f and of its derivatives at x, by repeated backward passes; 0 where a derivative is constant."""
+    """The values of f and its derivatives at x by repeated backward passes; 0 after a constant derivative."""
     x = Variable(np.asarray(x))
     y = f(x)
     values = [y.data]
@@ -99,7 +99,7 @@ def test_comparisons_return_boolean_arrays(op):
 @pytest.mark.parametrize("equal", [True, False])
 @pytest.mark.parametrize("shape", [(), (1,), (3,)])
 def test_truth_value_of_a_comparison_of_variables_raises(shape, equal):
-    """A search in a list asks for it, and would find another Variable of the same value."""
+    """A search in a list evaluates it, and would find another Variable of equal value."""
     a = Variable(np.ones(shape))
     b, c = Variable(np.ones(shape)), Variable(np.full(shape, 1.0 if equal else 2.0))
     searches = [
@@ -125,7 +125,7 @@ def test_truth_value_of_a_comparison_of_variables_raises(shape, equal):
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,)])
 def test_comparison_with_none_has_a_truth_value(shape):
-    """``if x.grad == None`` and ``!= None`` have a truth value, whatever the shape."""
+    """``if x.grad == None`` and ``!= None`` have a truth value for every shape."""
     x = Variable(np.ones(shape))
     F.sum(x).backward()
     assert [x.grad == None, x.grad != None, None == x, None != x] == [False, True, False, True]  # noqa: E711, SIM300
@@ -161,7 +161,7 @@ def test_conversions_behave_as_those_of_arrays():
         bool(Variable(np.ones(2)))
 
 
-# Indexing: every kind is in the table; here is what it means for the graph.
+# Indexing: gradients; the table of functions covers the values.
 
 
 def test_repeated_index_sums_gradients():
@@ -210,7 +210,7 @@ def test_methods_that_move_axes():
     assert x.T.shape == x.transpose().shape == x.transpose(None).shape == (4, 3, 2)
     assert x.transpose(1, 0, 2).shape == x.transpose((1, 0, -1)).shape == x.transpose([1, 0, 2]).shape == (3, 2, 4)
     assert x.swapaxes(0, -1).shape == (4, 3, 2)
-    assert x.flatten().shape == (24,)  # As NumPy's method; F.flatten keeps the batch.
+    assert x.flatten().shape == (24,)  # As in NumPy; F.flatten keeps the batch axis.
     assert x[:, :1].squeeze(1).shape == (2, 4)
     assert Variable(np.ones(3)).transpose(0).shape == (3,)
     np.testing.assert_array_equal(x.clip(2, 5).data, np.clip(x.data, 2, 5))
@@ -226,7 +226,7 @@ def test_every_declared_method_is_bound():
     assert not missing
 
 
-# Points where a formula as it stands in a book would fail.
+# Points where the textbook formula fails.
 
 
 def test_square_differentiated_three_times_at_zero():
@@ -285,7 +285,7 @@ def test_erf_is_accurate_over_its_whole_range(dtype, ulps):
 
 
 def normal_cdf_in_long_double(x):
-    """SciPy's ndtr rounds x / sqrt(2), which costs three digits far from 0."""
+    """The normal CDF in extended precision; SciPy's ndtr loses three digits far from 0 by rounding x / sqrt(2)."""
     z = abs(x.astype(np.longdouble))
     tail = special.erfcx((z / np.sqrt(np.longdouble(2))).astype(np.float64)) / 2 * np.exp(-z * z / 2)
     return np.where(x > 0, 1 - tail, tail)

@@ -1,4 +1,4 @@
-"""Pooling and resizing against PyTorch over drawn shapes and options, and what the table of functions cannot say."""
+"""Pooling: agreement with PyTorch over random shapes and options, ties, padding, layouts, layers, and errors."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
 @st.composite
 def windows(draw: Any, axes: int) -> dict[str, Any]:
-    """Images, a kernel that fits, and padding of at most half of it, which is what torch takes.
+    """Random images, a kernel, and padding of at most half the kernel, as PyTorch requires.
 
-    It refuses more of volumes: empty batches, and kernels that fit only with padding.
+    For volumes PyTorch also rejects empty batches, and kernels larger than the unpadded image.
     """
     rng = draw(generators())
 
@@ -157,8 +157,8 @@ def test_results_and_gradients_have_channels_last_layout(function: Any, pad: int
 def test_indices_of_maxima_are_stored_as_small_integers(rng: np.random.Generator) -> None:
     x = rng.standard_normal((1, 1, 20, 20))
     for kernel, dtype in ((16, np.uint8), (17, np.uint16)):
-        _, places = kernels.max_pooling(x, (kernel, kernel), (1, 1), ((0, 0), (0, 0)))
-        assert places.dtype == dtype
+        _, positions = kernels.max_pooling(x, (kernel, kernel), (1, 1), ((0, 0), (0, 0)))
+        assert positions.dtype == dtype
 
 
 @pytest.mark.parametrize("function", [F.pooling, F.average_pooling])
@@ -206,9 +206,9 @@ def test_max_unpooling_inverts_max_pooling(options: Any, rng: np.random.Generato
     x = rng.standard_normal((2, 3, 6, 8))
     y, indices = L.MaxPooling(*options, return_indices=True)(x)
     found = unpooled(y, indices, outsize=(6, 8))
-    won = np.zeros((2, 3, 48), bool)
-    np.put_along_axis(won, indices.reshape(2, 3, -1), True, axis=2)
-    np.testing.assert_array_equal(found != 0, won.reshape(x.shape))
+    is_maximum = np.zeros((2, 3, 48), bool)
+    np.put_along_axis(is_maximum, indices.reshape(2, 3, -1), True, axis=2)
+    np.testing.assert_array_equal(found != 0, is_maximum.reshape(x.shape))
     np.testing.assert_array_equal(L.MaxPooling(*options)(np.where(found == 0, -9.0, found)), y)
     smallest = unpooled(np.zeros_like(y), np.zeros_like(indices))
     assert F.pooling(smallest, options[0], unpooled.stride, unpooled.pad).shape == y.shape

@@ -1,4 +1,4 @@
-"""The names of functions in messages: those of the functions that users call."""
+"""Error messages contain the names of public functions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from passus import Function, Variable
 from passus.recompute import checkpoint
 
 NAMED_BY_THE_CALL = {"Conv", "ConvGradW", "Deconv", "Fft"}
-"""Classes that serve several public functions; an instance has the name of the one that was called."""
+"""Classes of several public functions; an instance has the name of the called function."""
 
 INTERNAL = {"FirstOrderOnly"}
-"""Classes whose errors have a message of their own."""
+"""Internal classes with separate error messages."""
 
 
 def subclasses(cls: type[Function]) -> Iterator[type[Function]]:

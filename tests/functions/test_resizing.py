@@ -1,4 +1,4 @@
-"""Resizing against PyTorch over drawn sizes, and what the table of functions cannot say."""
+"""Resizing: agreement with PyTorch over random sizes, layouts, layers, and errors."""
 
 from __future__ import annotations
 

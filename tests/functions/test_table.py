@@ -35,6 +35,7 @@ SMOOTH_TWICE = [p for p in CASES if p.values[0].order > 1]
 
 
 def floats(case: Any) -> list[int]:
+    """The positions of floating-point arrays among the arguments."""
     return [i for i, x in enumerate(case.args) if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
 
 
@@ -43,7 +44,7 @@ def call(row: Row, case: Any, args: Any) -> Any:
 
 
 def with_floats(case: Any, change: Any) -> list[Any]:
-    """The arguments of a case, the arrays of floating-point numbers changed."""
+    """The arguments of a case after ``change`` is applied to floating-point arrays."""
     return [change(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in case.args]
 
 
@@ -118,17 +119,17 @@ def test_float16_is_float32_rounded_once(row: Row, case: Any) -> None:
 @pytest.mark.parametrize(("row", "case"), DIFFERENTIABLE)
 @repeats
 def test_integers_and_their_float64_copies_give_equal_results(row: Row, case: Any) -> None:
-    places = [i for i in floats(case) if row.of_integers is None or i in row.of_integers]
-    if not places or isinstance(row.integers, str):
-        pytest.skip("no floating-point input, or none that may be integers")
-    some = [places, *[[i] for i in places if len(places) > 1]]
-    for dtype, changed in itertools.product((np.int8, np.uint8, np.int64), some):
+    positions = [i for i in floats(case) if row.integer_arguments is None or i in row.integer_arguments]
+    if not positions or isinstance(row.integers, str):
+        pytest.skip("no floating-point input that accepts integers")
+    subsets = [positions, *[[i] for i in positions if len(positions) > 1]]
+    for dtype, changed in itertools.product((np.int8, np.uint8, np.int64), subsets):
         low, high = row.integers
         low, high = (1, high - low) if dtype is np.uint8 and low < 0 else (low, high)
         rng, small = np.random.default_rng(2), list(case.args)
         for i in changed:
             small[i] = rng.integers(low, high, small[i].shape, endpoint=True).astype(dtype)
-            ends = rng.random(small[i].shape) < 0.3  # Differences of these wrap around.
+            ends = rng.random(small[i].shape) < 0.3  # Differences of the bounds wrap around.
             small[i] = np.where(ends, rng.choice(np.array([low, high], dtype), small[i].shape), small[i])
         ys = flat(call(row, case, small))
         exact = flat(call(row, case, [x.astype(float) if i in changed else x for i, x in enumerate(small)]))
@@ -149,7 +150,7 @@ def test_integer_arguments_of_any_sufficient_dtype(row: Row, case: Any, dtype: A
         if not _integers(x):
             return x
         if x.size and not limits.min <= x.min() <= x.max() <= limits.max:
-            pytest.skip(f"{dtype} does not hold them")
+            pytest.skip(f"out of the range of {dtype}")
         return x.astype(dtype)
 
     for y, expected in zip(_results(row, case, [narrow(x) for x in case.args]), _results(row, case, list(case.args))):
@@ -174,14 +175,14 @@ def test_long_float32_sums_agree_with_float64(name: str) -> None:
                 given = _with_equal_gradients(row, case, single)
             for y, expected in zip(given, exact):
                 assert y.dtype == np.float32
-                # A hundred products are added one after the other in BLAS, and some thousand in our tile. What is summed up
-                # for gamma are numbers around 0.1 of both signs.
+                # BLAS adds a hundred products sequentially, our tile some thousand. The terms of the gradient of gamma are
+                # numbers around 0.1 of both signs.
                 of_gamma = name.endswith("_norm") and expected.size < 10
                 np.testing.assert_allclose(y, expected, rtol=1e-4, atol=2e-6 * COUNT if of_gamma else 5e-6)
 
 
 def _with_equal_gradients(row: Row, case: Any, args: list[Any]) -> list[np.ndarray]:
-    """The results, and the gradients where those of the results are 0.1 or 0.3."""
+    """The result, and the gradients for output gradients of 0.1 and 0.3."""
     boxed = [Variable(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in args]
     y = call(row, case, boxed)
     y.grad = np.where(np.arange(y.size) % 4 < 2, 0.1, 0.3).astype(y.dtype).reshape(y.shape)
@@ -193,7 +194,7 @@ def _with_equal_gradients(row: Row, case: Any, args: list[Any]) -> list[np.ndarr
 @repeats
 def test_inputs_can_be_read_only_and_in_any_layout(row: Row, case: Any) -> None:
     def strided(x: np.ndarray) -> np.ndarray:
-        wide = np.zeros((*x.shape[::-1], 2))  # Every second element of a transposed array.
+        wide = np.zeros((*x.shape[::-1], 2))  # Every other element of a transposed array.
         wide[..., 0] = x.T
         view = wide[..., 0].T
         view.flags.writeable = False
@@ -232,10 +233,10 @@ def test_gradients_of_second_order(row: Row, case: Any) -> None:
 @pytest.mark.parametrize(("row", "case"), DIFFERENTIABLE)
 @repeats
 def test_debug_mode_detects_every_edit_of_an_argument(row: Row, case: Any) -> None:
-    """For each argument that is edited after the call: the gradients are as they were, or an error says why not."""
-    places = [i for i, x in enumerate(case.args) if isinstance(x, np.ndarray)]
+    """If an argument is edited after the call, the gradients are unchanged, or an error is raised."""
+    positions = [i for i, x in enumerate(case.args) if isinstance(x, np.ndarray)]
     for boxed in floats(case):
-        for edited in [None, *places]:
+        for edited in [None, *positions]:
             args = [x.copy() if isinstance(x, np.ndarray) else x for x in case.args]
             x = args[boxed] = Variable(args[boxed])
             with using_config("debug", True):
@@ -265,7 +266,7 @@ def test_bad_input_raises(row: Row, wrong: Any) -> None:
     with pytest.raises(wrong.error, match=wrong.match) as caught:
         getattr(F, row.name)(*wrong.args, **wrong.kwargs)
     assert isinstance(caught.value, PassusError)
-    name = row.called or getattr(F, row.name).__name__
+    name = row.public_name or getattr(F, row.name).__name__
     assert re.match(rf"{name}(\([^)]*\))?[:,] (?!{name}\b)", str(caught.value)), "the public name, once"
 
 

@@ -1,4 +1,4 @@
-"""Columns of the table of `tests.table` for float16: all its numbers, of which squares and quotients leave its range."""
+"""Tests of the table of functions on all numbers of float16, including results out of its range."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_every_float16_number_agrees_with_float32(row: Row) -> None:
             assert y.dtype == HALF
             with np.errstate(over="ignore"):
                 exact = exact.astype(HALF)
-            # Some roundings, of numbers below 6e-5 by 6e-8 each.
+            # Several roundings; numbers below 6e-5 are rounded by 6e-8 each.
             np.testing.assert_allclose(y.astype(float), exact.astype(float), rtol=2**-8, atol=2**-20)
 
 

@@ -1,6 +1,6 @@
-"""Columns of the table of `tests.table` for numbers that are not finite: they stay with what depends on them.
+"""Tests of the table of functions with non-finite numbers, which must not affect independent results.
 
-A product with 0 is NaN for infinity and for NaN; so rules and reductions choose instead.
+The product of 0 with infinity or NaN is NaN; so rules and reductions select instead of multiplying by a mask.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from tests.table import Row
 
 
 def vjp_of(row: Row, case: Any, create_graph: bool) -> tuple[np.ndarray, Any]:
-    """The numbers of all outputs in a row, and a function that pulls gradients for them back to the inputs, in a row.
+    """The outputs as one flat array, and a function that maps their gradient to the gradient of the inputs, both flat.
 
-    With ``create_graph`` the gradients are recorded, and the function returns what pulls back gradients of them, too.
+    With ``create_graph`` that function also returns the function for gradients of the gradient.
     """
     boxed = [Variable(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in case.args]
     xs = [boxed[i] for i in floats(case)]
@@ -51,19 +51,19 @@ def vjp_of(row: Row, case: Any, create_graph: bool) -> tuple[np.ndarray, Any]:
     return np.concatenate([y.data.ravel() for y in ys]) if ys else np.zeros(0), vjp
 
 
-def some(count: int) -> range:
-    """At most eight indices, spread out."""
+def spaced(count: int) -> range:
+    """At most eight evenly spaced indices."""
     return range(0, count, -(-count // 8) or 1)
 
 
 def without_spreading(cases: list[Any]) -> list[Any]:
-    """Those in which a gradient that is not finite stays with what its output depends on."""
-    return [p for p in cases if p.id.removeprefix(f"{p.values[0].name}-") not in p.values[0].spreads]
+    """The cases that are not listed in ``non_finite_exempt`` of their row."""
+    return [p for p in cases if p.id.removeprefix(f"{p.values[0].name}-") not in p.values[0].non_finite_exempt]
 
 
 def checked(row: Row, case: Any) -> np.ndarray:
-    """Which numbers of the gradients, in a row, belong to arguments in which it stays there."""
-    return np.concatenate([np.full(case.args[i].size, i not in row.spreads) for i in floats(case)])
+    """A mask of the flat gradient: arguments that are not listed in ``non_finite_exempt``."""
+    return np.concatenate([np.full(case.args[i].size, i not in row.non_finite_exempt) for i in floats(case)])
 
 
 @pytest.mark.parametrize("special", [np.inf, np.nan])
@@ -73,12 +73,12 @@ def test_non_finite_gradient_reaches_only_inputs_of_its_output(row: Row, case: A
     y, vjp = vjp_of(row, case, create_graph=False)
     _, recorded_vjp = vjp_of(row, case, create_graph=True)
     weights = np.cos(np.arange(y.size))
-    for k in some(y.size):
+    for k in spaced(y.size):
         one, without, with_it = np.eye(y.size)[k], weights.copy(), weights.copy()
         without[k], with_it[k] = 0, special
-        apart = (vjp(one) == 0) & checked(row, case)
+        independent = (vjp(one) == 0) & checked(row, case)
         for found in (vjp(with_it), recorded_vjp(with_it)[0]):
-            np.testing.assert_allclose(found[apart], vjp(without)[apart], rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(found[independent], vjp(without)[independent], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(("row", "case"), without_spreading(SMOOTH_TWICE))
@@ -87,13 +87,15 @@ def test_non_finite_gradient_of_a_gradient_reaches_only_its_inputs(row: Row, cas
     y, vjp = vjp_of(row, case, create_graph=True)
     gx, vjp_of_vjp = vjp(np.cos(np.arange(y.size))) if y.size else (y, None)
     weights = np.sin(np.arange(gx.size) + 0.5)
-    for i in some(gx.size):
+    for i in spaced(gx.size):
         if not checked(row, case)[i]:
             continue
         one, without, with_it = np.eye(gx.size)[i], weights.copy(), weights.copy()
         without[i], with_it[i] = 0, np.inf
-        apart = vjp_of_vjp(one) == 0
-        np.testing.assert_allclose(vjp_of_vjp(with_it)[apart], vjp_of_vjp(without)[apart], rtol=1e-9, atol=1e-12)
+        independent = vjp_of_vjp(one) == 0
+        np.testing.assert_allclose(
+            vjp_of_vjp(with_it)[independent], vjp_of_vjp(without)[independent], rtol=1e-9, atol=1e-12
+        )
 
 
 ELEMENTWISE = [row for row in ROWS if row.order and "plain, three axes" in row.cases and "bias" not in row.name]
@@ -103,8 +105,8 @@ ELEMENTWISE = [row for row in ROWS if row.order and "plain, three axes" in row.c
 @pytest.mark.parametrize("row", ELEMENTWISE, ids=lambda row: row.name)
 @repeats
 def test_gradient_on_flat_regions_is_zero_for_non_finite_gradients(row: Row, recorded: bool) -> None:
-    """As in ``sqrt(relu(x))``, where what arrives is infinite."""
-    f, x = getattr(F, row.name), np.linspace(-12.03, 12.03, 201)  # Beyond 0, and beyond the bounds of all.
+    """As in ``sqrt(relu(x))``, where the gradient of relu's output is infinite."""
+    f, x = getattr(F, row.name), np.linspace(-12.03, 12.03, 201)  # Exceeds the bounds of all functions.
     with np.errstate(all="ignore"):
         near = [f(x + step) for step in (-0.01, 0.0, 0.01)]
         boxed = Variable(x)
@@ -121,7 +123,7 @@ def test_gradient_on_flat_regions_is_zero_for_non_finite_gradients(row: Row, rec
 @repeats
 def test_non_finite_input_reaches_only_outputs_that_depend_on_it(row: Row, case: Any) -> None:
     def results(at: int, number: float) -> tuple[np.ndarray, Any]:
-        """The outputs, and how their gradients are vjp_of back, with another number in the place ``at``."""
+        """The outputs and their vjp, with the element at flat index ``at`` replaced."""
         changed, start = list(case.args), 0
         for i in floats(case):
             if start <= at < start + case.args[i].size:
@@ -132,17 +134,17 @@ def test_non_finite_input_reaches_only_outputs_that_depend_on_it(row: Row, case:
             return vjp_of(row, replace(case, args=tuple(changed)), create_graph=False)
 
     y, vjp = vjp_of(row, case, create_graph=False)
-    unused = vjp(np.cos(np.arange(y.size))) == 0  # Where one may look for numbers that nothing depends on.
-    for i in {*some(unused.size), *np.flatnonzero(unused)[:8].tolist()}:
+    unused = vjp(np.cos(np.arange(y.size))) == 0  # Candidates for inputs without influence.
+    for i in {*spaced(unused.size), *np.flatnonzero(unused)[:8].tolist()}:
         try:
-            apart = np.all([results(i, number)[0] == y for number in (0.3, -0.6, 3.0, -7.0, 1e3, -1e3)], axis=0)
-        except PassusError:  # Numbers that it does not take.
+            independent = np.all([results(i, number)[0] == y for number in (0.3, -0.6, 3.0, -7.0, 1e3, -1e3)], axis=0)
+        except PassusError:  # The number is out of range.
             continue
-        if not apart.any() or not checked(row, case)[i]:
+        if not independent.any() or not checked(row, case)[i]:
             continue
         for special in (np.inf, -np.inf, np.nan):
             found, found_vjp = results(i, special)
-            np.testing.assert_array_equal(found[apart], y[apart])
-            if apart.all():
+            np.testing.assert_array_equal(found[independent], y[independent])
+            if independent.all():
                 gradients = [g(np.cos(np.arange(y.size))) for g in (found_vjp, vjp)]
                 np.testing.assert_allclose(*gradients, rtol=1e-9, atol=1e-12)

@@ -58,7 +58,7 @@ def test_nested_to_order_four():
 def test_nested_grad_differentiates_captured_variables():
     # d/dx (x * d/dy (x * y)) = d/dx x**2
     assert grad(lambda x: x * grad(lambda y: x * y)(1.0))(3.0) == 6.0
-    # Perturbations are kept apart: d/dx (x * d/dy (x + y)) = 1
+    # Perturbations are not confused: d/dx (x * d/dy (x + y)) = 1
     assert grad(lambda x: x * grad(lambda y: x + y)(1.0))(1.0) == 1.0
 
 

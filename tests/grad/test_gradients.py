@@ -14,13 +14,13 @@ from tests.grad.functions import x3
 
 
 class Untouchable(Function):
-    """An identity that gradients must not reach."""
+    """An identity whose rule must not be called."""
 
     def forward(self, x):
         return x + 0.0
 
     def backward(self, gy):
-        raise AssertionError("the walk went on behind x")
+        raise AssertionError("backward of Untouchable was called")
 
 
 def test_gradients_stop_at_the_given_variables():
@@ -37,7 +37,7 @@ def test_gradients_of_several_results_by_intermediate_variables():
     ga, gb, gx = gradients([(a * b).sum(), a.sum()], [a, b, x], [None, Variable(np.array(10.0))])
     np.testing.assert_allclose(ga.data, b.data + 10)
     np.testing.assert_allclose(gb.data, a.data)
-    np.testing.assert_array_equal(gx.data, np.zeros(3))  # All ways from x lead through a and b.
+    np.testing.assert_array_equal(gx.data, np.zeros(3))  # All paths from x lead through a and b.
     assert x.grad is a.grad is None
 
 
@@ -45,7 +45,7 @@ def test_error_in_gradients_leaves_the_graph_unchanged():
     x = Variable(x3)
     y = x * 1.0
     z = Untouchable()(y)
-    with pytest.raises(AssertionError, match="went on"):
+    with pytest.raises(AssertionError, match="was called"):
         gradients([z], [y])
     assert y.creator is not None
     assert y.creator.inputs[0] is x
@@ -55,7 +55,7 @@ def test_gradients_by_a_variable_and_by_a_function_of_it() -> None:
     x = Variable(np.array([1.0, 2.0]))
     y = x * x
     z = (y * x).sum()
-    gx, gy = gradients([z, y, y], [x, y])  # d/dy = x + 2; d/dx = y + nothing through y, which is a goal
+    gx, gy = gradients([z, y, y], [x, y])  # d/dy = x + 2; d/dx = y: paths through y are excluded
     np.testing.assert_array_equal(gy.data, x.data + 2)
     np.testing.assert_array_equal(gx.data, y.data)
     (gx,) = gradients([z, y, y], [x])  # x**3 + 2 * x**2
@@ -66,7 +66,7 @@ def test_gradients_of_one_output_among_several() -> None:
     x = Variable(np.arange(6.0).reshape(2, 3))
     a, b = F.split(x, 2)
     y = (a * a * b).sum()
-    ga, gx = gradients([y], [a, x])  # b alone is followed behind
+    ga, gx = gradients([y], [a, x])  # Only b is differentiated further.
     np.testing.assert_array_equal(ga.data, 2 * a.data * b.data)
     np.testing.assert_array_equal(gx.data, np.concatenate([np.zeros((1, 3)), a.data**2]))
 

@@ -16,7 +16,7 @@ WIDER = {"d_head": 6, "nobias": True, "qkv_bias": True, "n_kv_heads": 1}
 
 
 def drawn(seed: int) -> tuple[np.random.Generator, dict[str, int]]:
-    """A generator, and lengths for a layer."""
+    """A generator and random sizes for a layer."""
     rng = np.random.default_rng(seed)
     heads = int(rng.choice([1, 2, 4]))
     return rng, {
@@ -43,7 +43,7 @@ def put(theirs: torch.Tensor | None, ours: np.ndarray) -> None:
 
 
 def randomize(layer: L.Layer, rng: np.random.Generator) -> None:
-    """Random numbers everywhere, biases and scales included."""
+    """Assign random numbers to all parameters, biases and scales included."""
     for parameter in layer.params():
         parameter.data = rng.standard_normal(parameter.shape) * 0.3
 
@@ -77,7 +77,7 @@ def copy_linear(ours: Any, theirs: Any) -> None:
 
 
 def copy_layer(ours: Any, theirs: Any) -> None:
-    """Of an encoder's or a decoder's layer."""
+    """Copy the weights of an encoder or decoder layer."""
     copy_attention(ours.attention, theirs.self_attn)
     copy_linear(ours.feed_forward.hidden, theirs.linear1)
     copy_linear(ours.feed_forward.out, theirs.linear2)

@@ -116,13 +116,13 @@ def test_heads_with_d_head_agree_with_plain_arrays(cross: bool) -> None:
     assert layer.out.b is None
     assert layer.out.W.shape == (12, 10)
     x, context = normal(rng, 2, 5, 7), normal(rng, 2, 6, 7)
-    parts = (layer.query, layer.key_value) if cross else (layer.qkv,)
-    W, b = (np.concatenate([getattr(part, name).data for part in parts], axis=-1) for name in ("W", "b"))
+    projections = (layer.query, layer.key_value) if cross else (layer.qkv,)
+    W, b = (np.concatenate([getattr(layer, name).data for layer in projections], axis=-1) for name in ("W", "b"))
     q = x @ W[:, :12] + b[:12]
     k, v = (context @ W[:, i : i + 12] + b[i : i + 12] for i in (12, 24))
     heads = [
         torch.nn.functional.scaled_dot_product_attention(
-            *[torch.tensor(part[..., 4 * h : 4 * h + 4]) for part in (q, k, v)]
+            *[torch.tensor(x[..., 4 * h : 4 * h + 4]) for x in (q, k, v)]
         ).numpy()
         for h in range(3)
     ]

@@ -29,12 +29,12 @@ from tests.layers.against_torch import (
 def test_attention_with_cache_equals_attention_without(steps: list[int], options: dict[str, Any]) -> None:
     layer = L.MultiHeadAttention(8, 2, in_size=8, dtype=np.float64, rng=0, **options)
     x = normal(np.random.default_rng(0), 2, 5, 8)
-    cache, parts, start = L.KeyValueCache(5), [], 0
+    cache, pieces, start = L.KeyValueCache(5), [], 0
     with no_grad():
         for n in steps:
-            parts.append(layer(x[:, start : start + n], is_causal=True, cache=cache).data)
+            pieces.append(layer(x[:, start : start + n], is_causal=True, cache=cache).data)
             start += n
-        np.testing.assert_allclose(np.concatenate(parts, axis=1), layer(x, is_causal=True).data, rtol=1e-10)
+        np.testing.assert_allclose(np.concatenate(pieces, axis=1), layer(x, is_causal=True).data, rtol=1e-10)
     assert cache.length == 5
 
 
@@ -84,4 +84,4 @@ def test_cache_of_another_context_raises(shape: tuple[int, ...]) -> None:
         decoder(np.ones((2, 2, 8), np.float32), np.ones((2, 3, 6), np.float32), cache=cache)
         with pytest.raises(ShapeError, match=r"is not the sequence in the cache, .* \(2, 3, J\); use a new cache"):
             decoder(np.ones((2, 1, 8), np.float32), np.ones(shape, np.float32), cache=cache)
-        assert [[part.length for part in layer] for layer in cache] == [[2, 3], [2, 3]]
+        assert [[c.length for c in layer] for layer in cache] == [[2, 3], [2, 3]]

@@ -35,14 +35,14 @@ def assert_same(model, before):
         np.testing.assert_array_equal(now[path], x, err_msg=path)
 
 
-def refusing():
-    """The last layer refuses what those before it give."""
+def failing_model():
+    """A model whose last layer rejects the output of the layers before it."""
     return Sequential(Linear(5), BatchNorm(), Dropout(), Linear(2, in_size=7))
 
 
 def test_failed_first_call_leaves_parameters_lazy():
     passus.random.seed(0)
-    model = refusing()
+    model = failing_model()
     before, state = arrays(model), passus.random.rng_state()
     with pytest.raises(ValueError, match=r"sequential.l3: linear"):
         model(X)
@@ -51,7 +51,7 @@ def test_failed_first_call_leaves_parameters_lazy():
     assert model.l1.avg_mean is None
     model.l3 = Linear(2)
     passus.random.load_rng_state(state)
-    y = model(X[:, :2])  # Another size than that of the failed call.
+    y = model(X[:, :2])  # Differs from the size in the failed call.
     assert model.l0.W.shape == (2, 5)
     assert y.shape == (4, 2)
 
@@ -154,7 +154,7 @@ def test_successful_call_leaves_no_undo_records():
 
 
 def stacks():
-    """Stacks of layers, each with the arguments of a call for the positions ``part`` and a new cache."""
+    """Stacks of layers, each with the arguments of a call for a slice of positions and a new cache."""
     encoder, decoder = TransformerEncoder(2, 8, 2, rng=0), TransformerDecoder(2, 8, 2, rng=0)
     gpt = GPT(30, 2, 2, 8, 16, rng=0)
     x, context = (np.random.default_rng(1).standard_normal((1, n, 8)).astype(np.float32) for n in (5, 3))
@@ -162,11 +162,15 @@ def stacks():
     return {
         "encoder": (
             encoder,
-            lambda part, cache: encoder(x[:, part], is_causal=True, cache=cache),
+            lambda positions, cache: encoder(x[:, positions], is_causal=True, cache=cache),
             encoder.new_cache(8),
         ),
-        "decoder": (decoder, lambda part, cache: decoder(x[:, part], context, cache=cache), decoder.new_cache(8, 3)),
-        "gpt": (gpt.transformer, lambda part, cache: gpt(ids[:, part], cache=cache), gpt.new_cache()),
+        "decoder": (
+            decoder,
+            lambda positions, cache: decoder(x[:, positions], context, cache=cache),
+            decoder.new_cache(8, 3),
+        ),
+        "gpt": (gpt.transformer, lambda positions, cache: gpt(ids[:, positions], cache=cache), gpt.new_cache()),
     }
 
 
@@ -216,11 +220,11 @@ def test_failed_call_restores_selected_and_cleared_cache():
             cache.select([1, 1])
             cache.clear()
             cache.append(2 * x[:1], 2 * x[:1])
-            raise ShapeError("no further")
+            raise ShapeError("interrupted")
 
     cache, x = KeyValueCache(4), np.arange(4.0).reshape(2, 1, 1, 2)
     cache.append(x, -x)
-    with pytest.raises(ShapeError, match="no further"):
+    with pytest.raises(ShapeError, match="interrupted"):
         Search()(x, cache)
     np.testing.assert_array_equal(cache.keys, x)
     np.testing.assert_array_equal(cache.values, -x)

@@ -51,7 +51,7 @@ def test_reassigned_deleted_and_appended_children_are_listed() -> None:
     block.first = Linear(3, nobias=True, in_size=4)
     del block.scale
     block.many.append(parameter(1))
-    assert paths(block)[:2] == ["first.W", "many.0.W"], "a new layer takes the place of the old"
+    assert paths(block)[:2] == ["first.W", "many.0.W"], "a new layer has the position of the old one"
     assert "many.3" in paths(block)
     block.first = None
     assert "first.W" not in paths(block)
@@ -96,24 +96,24 @@ def test_cached_walk_is_invalidated_by_any_change(change: Any) -> None:
     change(fresh)
     assert paths(block) == paths(fresh)
     now = [(path, id(p)) for path, p in block.named_params()]
-    assert now == [(path, id(p)) for path, p in copy.copy(block).named_params()], "a copy has not walked yet"
+    assert now == [(path, id(p)) for path, p in copy.copy(block).named_params()], "a copy has no cached walk"
     assert now != [(path, id(p)) for path, p in before]
 
 
 def test_set_of_layers_raises() -> None:
     root = Layer()
     root.inner = Layer()
-    root.inner.parts = [{Linear(3)}]
-    with pytest.raises(DTypeError, match=r"layer\.inner\.parts\.0: a set has no order .*; use a list"):
+    root.inner.blocks = [{Linear(3)}]
+    with pytest.raises(DTypeError, match=r"layer\.inner\.blocks\.0: a set has no order .*; use a list"):
         list(root.params())
-    root.inner.parts = [{"names", "of", "things"}]
+    root.inner.blocks = [{"a", "set", "of", "strings"}]
     assert paths(root) == []
 
 
 def test_duplicate_paths_raise() -> None:
     layer = Layer()
-    layer.parts = {1: parameter(1), "1": parameter(1)}
-    with pytest.raises(WeightsError, match=r"layer: two parts are called parts\.1; rename one of them"):
+    layer.blocks = {1: parameter(1), "1": parameter(1)}
+    with pytest.raises(WeightsError, match=r"layer: two parts are called blocks\.1; rename one of them"):
         list(layer.params())
 
 
@@ -128,15 +128,15 @@ def test_shared_layer_is_listed_once_under_its_first_path() -> None:
     root.encoder = Linear(3, in_size=3)
     root.tied = [root.encoder, Linear(3, in_size=3)]
     root.weight = root.tied[1].W
-    root.self_again = root
+    root.itself = root
     assert paths(root) == ["encoder.W", "encoder.b", "tied.1.W", "tied.1.b"]
 
 
 def test_recursive_list_is_walked_once() -> None:
     root = Layer()
-    root.parts = [parameter(1)]
-    root.parts.append(root.parts)
-    assert paths(root) == ["parts.0"]
+    root.blocks = [parameter(1)]
+    root.blocks.append(root.blocks)
+    assert paths(root) == ["blocks.0"]
 
 
 def test_subclass_without_super_init_works() -> None:
@@ -165,7 +165,7 @@ def test_assigning_an_array_to_a_parameter_raises() -> None:
     with pytest.raises(DTypeError, match="delete the attribute first"):
         layer.W = layer.W - 0.1
     del layer.W
-    layer.W = Variable(np.ones((4, 3)))  # As in meta-learning: not a parameter any more, and the user knows.
+    layer.W = Variable(np.ones((4, 3)))  # As in meta-learning: deliberately not a parameter any more.
     layer.W = np.ones((4, 3))
 
 
@@ -203,7 +203,7 @@ def test_invalid_buffers_raise(name: Any, array: Any, error: Any, match: str) ->
 
 def test_count_params() -> None:
     assert Linear(3, in_size=4).count_params() == 15
-    assert L.BatchNorm(in_size=4).count_params() == 8, "buffers are not learnt"
+    assert L.BatchNorm(in_size=4).count_params() == 8, "buffers are not counted"
     with pytest.raises(WeightsError, match=r"sequential: l0\.W will get a shape from the first call; call it once"):
         Sequential(Linear(3)).count_params()
 

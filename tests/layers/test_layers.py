@@ -125,12 +125,12 @@ def test_lazy_parameter_is_initialized_when_its_shape_is_known() -> None:
 
 
 def test_array_returned_by_an_initializer_is_copied() -> None:
-    kept = np.ones((4, 3))
-    layer = Linear(3, in_size=4, initializer=lambda shape, dtype, rng: kept)
+    shared = np.ones((4, 3))
+    layer = Linear(3, in_size=4, initializer=lambda shape, dtype, rng: shared)
     assert layer.W.dtype == np.float32
-    layer = Linear(3, in_size=4, dtype=np.float64, initializer=lambda shape, dtype, rng: kept)
+    layer = Linear(3, in_size=4, dtype=np.float64, initializer=lambda shape, dtype, rng: shared)
     layer.W.data[...] = 5
-    assert kept.max() == 1
+    assert shared.max() == 1
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_dropout() -> None:
     y = layer(x)
     assert abs(float((y == 0).mean()) - 0.25) < 5 * np.sqrt(0.25 * 0.75 / x.size)
     assert set(np.unique(y)) == {0, np.float32(1 / 0.75)}
-    assert not np.array_equal(y, layer(x)), "a seed means a sequence of masks"
+    assert not np.array_equal(y, layer(x)), "one seed gives a sequence of masks"
     with test_mode():
         np.testing.assert_array_equal(layer(x), x)
 
@@ -212,7 +212,7 @@ def test_sequential_behaves_as_a_sequence() -> None:
     assert model(X).shape == (5, 2)
     assert paths(model) == ["l0.W", "l0.b", "l2.W", "l2.b"]
     model.l1 = L.Tanh()
-    assert model[1] is model.l1, "one truth"
+    assert model[1] is model.l1, "the list and the attribute agree"
     with pytest.raises(DTypeError, match="3 is neither a layer nor a function"):
         model.append(3)  # type: ignore[arg-type]
 
@@ -291,12 +291,12 @@ def test_layers_are_differentiable_twice(make: Any) -> None:
     def f(x: Any, *values: Any) -> Any:
         twin = copy.deepcopy(layer)
         for path, value in zip(parameters, values):
-            *way, name = path.split(".")
-            holder = twin
-            for step in way:
-                holder = getattr(holder, step)
-            delattr(holder, name)
-            setattr(holder, name, value)
+            *parents, name = path.split(".")
+            parent = twin
+            for child in parents:
+                parent = getattr(parent, child)
+            delattr(parent, name)
+            setattr(parent, name, value)
         return twin(x)
 
     check_grads(f, X.astype(np.float64), *[p.data for p in parameters.values()], order=2)

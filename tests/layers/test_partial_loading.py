@@ -1,4 +1,4 @@
-"""Taking parts of a state, tied weights, and what freezing stops."""
+"""Partial loading of a state, tied weights, and frozen layers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_non_strict_loading_reports_missing_unexpected_and_mismatched(tmp_path, 
     assert new.load_state_dict(arrays, strict=False) == report._replace(unexpected=[])
     with pytest.raises(WeightsError, match=r"extra\.W.*l2\.W \(4, 10\) instead of"):
         new.load_weights(path)
-    assert old.load_weights(saved(tmp_path, old, suffix)) is None, "a strict one needs no report"
+    assert old.load_weights(saved(tmp_path, old, suffix)) is None, "strict loading returns no report"
 
 
 def test_another_dtype_is_a_mismatch_without_cast():
@@ -165,7 +165,7 @@ def test_non_strict_loading_of_generators():
 
 
 class Tied(Layer):
-    """One matrix under two names, and one layer under two."""
+    """A matrix and a layer that are each registered under two names."""
 
     def __init__(self, seed: int = 0, tied: bool = True) -> None:
         rng = np.random.default_rng(seed)
@@ -198,14 +198,14 @@ def test_tied_weights_load_under_either_name_and_stay_tied(tmp_path, suffix, nam
     once = read_weights(path)
     assert not ALIASES.keys() & once.keys(), "written once"
     twice = {alias: once[first] for alias, first in ALIASES.items()}
-    kept = {name: x for name, x in once.items() if names != "second" or name not in ALIASES.values()}
-    write_weights(path, kept | (twice if names != "first" else {}))
+    saved_names = {name: x for name, x in once.items() if names != "second" or name not in ALIASES.values()}
+    write_weights(path, saved_names | (twice if names != "first" else {}))
     other = Tied(seed=7)
     for strict in (True, False, True):
         other.load_weights(path, strict=strict)
         assert other.head.W is other.embed.W
         assert_unchanged(other, model.state_dict())
-    other.load_state_dict(kept | (twice if names != "first" else {}))
+    other.load_state_dict(saved_names | (twice if names != "first" else {}))
     SGD(lr=0.1).setup(other)
     before = other.embed.W.data.copy()
     loss = F.mean(other(X) ** 2)
@@ -237,9 +237,9 @@ def test_tied_and_untied_models_exchange_weights():
     np.testing.assert_array_equal(tied.head.W.data, untied.head.W.data)
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
-def test_tied_weights_stay_tied_in_copies(copied):
-    other = copied(Tied())
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_tied_weights_stay_tied_in_copies(duplicate):
+    other = duplicate(Tied())
     assert other.head.W is other.embed.W
     assert other.blocks[0] is other.norm
     assert len(list(other.params())) == 5

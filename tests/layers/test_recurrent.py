@@ -1,4 +1,4 @@
-"""Recurrent layers and cells: beside PyTorch over drawn shapes, their states, and the book's networks."""
+"""Recurrent layers and cells: agreement with PyTorch over random shapes, carried states, and the networks of the book."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_frozen_weight_does_not_affect_other_gradients(kind: str, frozen: str) -
         np.testing.assert_allclose(gradient.data, expected[other].data, rtol=1e-13)
 
 
-# Beside PyTorch.
+# Agreement with PyTorch.
 
 
 @st.composite
@@ -137,7 +137,7 @@ def test_layers_agree_with_pytorch(o: dict[str, Any], rng: np.random.Generator) 
     if o["with_state"]:
         pairs += [(a.grad.data, b.grad.numpy()[0] if cells == 1 else b.grad.numpy()) for a, b in zip(hs, ht)]
     for name, gradient in gradients.items():
-        # PyTorch's two biases, which are added up, have one gradient each.
+        # PyTorch has two biases, which are added, with one gradient each.
         expected_gradient = right[name] / 2 if name.endswith(".b") else right[name]
         if name.endswith(".b") and o["kind"] == "GRU":
             expected_gradient[2 * o["H"] :] *= 2
@@ -216,14 +216,14 @@ def test_single_steps_equal_the_whole_sequence(kind: str, num_layers: int) -> No
     y, state = layer(x, return_state=True)
     steps = [layer(x[:, t]).data for t in range(4)]
     np.testing.assert_allclose(np.stack(steps, axis=1), y.data, rtol=1e-5, atol=1e-6)
-    kept = (layer.h, layer.c) if kind == "LSTM" else (layer.h,)
-    for a, b in zip(kept, state if kind == "LSTM" else (state,), strict=True):
+    carried = (layer.h, layer.c) if kind == "LSTM" else (layer.h,)
+    for a, b in zip(carried, state if kind == "LSTM" else (state,), strict=True):
         np.testing.assert_allclose(a.data, b.data, rtol=1e-5, atol=1e-6)
     h = layer.h
     layer(x)
     layer(x[:, 0], state)
     layer(x[:, 0], return_state=True)
-    assert layer.h is h, "only plain steps change the kept state"
+    assert layer.h is h, "only plain steps change the carried state"
     first, middle = layer(x[:, :2], return_state=True)
     again = np.concatenate([first.data, layer(x[:, 2:], middle)[0].data], axis=1)
     np.testing.assert_allclose(again, y.data, rtol=1e-5, atol=1e-6)
@@ -233,7 +233,7 @@ def test_single_steps_equal_the_whole_sequence(kind: str, num_layers: int) -> No
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
 def test_unchain_backward_truncates_the_graph(kind: str) -> None:
-    """What one function returned beside the loss's branch is cut off, too: the graph does not grow through c."""
+    """Outputs of a function outside the branch of the loss are unchained, too: the graph does not grow through c."""
     layer, x = getattr(L, kind)(4, 2, rng=0), drawn(3, 2)
     for _ in range(2):
         loss = (layer(x) ** 2).sum()
@@ -271,7 +271,7 @@ def test_recurrent_state_is_part_of_the_state_but_not_of_the_weights(tmp_path: A
     assert fresh.l0.h is None
     fresh(x)
     fresh.load_state_dict({name: v for name, v in state.items() if not name.endswith((".h", ".c"))})
-    assert fresh.l0.h is None, "a state without it is that of a run before its first step"
+    assert fresh.l0.h is None, "a state without h is that of a run before its first step"
     with pytest.raises(WeightsError, match=r"l0\.h is a str, no array"):
         fresh.load_state_dict(state | {"l0.h": "zeros"})
 
@@ -389,7 +389,7 @@ def test_recurrence_kernels_agree_with_references_at_special_values(
                 assert kernel.suits(*given_arguments)
                 found, expected = kernel(*given_arguments), kernel.reference(*given_arguments)
                 for a, b in zip(arrays_in(found), arrays_in(expected), strict=True):
-                    # Where terms of 1e30 cancel, what is left has the digits of the largest numbers only.
+                    # Where terms of 1e30 cancel, the error is relative to the largest numbers.
                     atol = 1e-5 + 1e-7 * abs(b[np.isfinite(b)]).max(initial=0)
                     np.testing.assert_allclose(a, b, rtol=1e-4, atol=atol, err_msg=f"{where}, reverse={reverse}")
 
@@ -406,8 +406,8 @@ def test_gradients_after_the_end_of_an_example_are_zero_for_infinite_weights(kin
 
 
 def arrays_in(result: Any) -> list[np.ndarray]:
-    parts = [arrays_in(part) if isinstance(part, tuple) else [part] for part in result if part is not None]
-    return [part for several in parts for part in several]
+    nested = [arrays_in(x) if isinstance(x, tuple) else [x] for x in result if x is not None]
+    return [array for arrays in nested for array in arrays]
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
@@ -419,7 +419,7 @@ def test_kernel_is_used_for_sequences_of_usual_size(kind: str, monkeypatch: Any)
         monkeypatch.setattr(native, name, lambda *args, f=original, n=name: called.append(n) or f(*args))
     layer = getattr(L, kind)(128, rng=0)
     y = layer(drawn(32, 32, 64))
-    y[:, -1].sum().backward()  # A gradient that does not fill its memory in order suits as well.
+    y[:, -1].sum().backward()  # The kernel also accepts a gradient that is not contiguous.
     F.transpose(layer(drawn(32, 32, 64)), (1, 0, 2)).sum().backward()
     assert called == ["recurrence", "recurrence_gradient"] * 2
 
@@ -439,8 +439,8 @@ class Forecast(Model):
         return self.fc(self.rnn(x))
 
 
-def follows_the_cosine(model: Forecast) -> float:
-    """The mean square error of forecasts of the next number of a curve that training did not show."""
+def cosine_forecast_error(model: Forecast) -> float:
+    """The mean squared error of one-step forecasts of a curve that is not in the training data."""
     curve = np.cos(np.linspace(0, 4 * np.pi, 1000)).astype(np.float32)
     model.reset_state()
     with no_grad():
@@ -451,7 +451,7 @@ def follows_the_cosine(model: Forecast) -> float:
 def test_rnn_learns_a_sine_curve_as_in_step_59() -> None:
     data, model = SinCurve(train=True, rng=0), Forecast(L.RNN(30, rng=0))
     optimizer = optimizers.Adam().setup(model)
-    before = follows_the_cosine(model)
+    before = cosine_forecast_error(model)
     for _ in range(12):
         model.reset_state()
         loss = 0
@@ -463,7 +463,7 @@ def test_rnn_learns_a_sine_curve_as_in_step_59() -> None:
                 loss.unchain_backward()
                 optimizer.update()
     assert before > 0.1
-    assert follows_the_cosine(model) < 0.02
+    assert cosine_forecast_error(model) < 0.02
 
 
 def test_lstm_learns_a_sine_curve_in_parallel_streams_as_in_step_60() -> None:
@@ -479,4 +479,4 @@ def test_lstm_learns_a_sine_curve_in_parallel_streams_as_in_step_60() -> None:
                 loss.backward()
                 loss.unchain_backward()
                 optimizer.update()
-    assert follows_the_cosine(model) < 0.02
+    assert cosine_forecast_error(model) < 0.02

@@ -30,7 +30,7 @@ def test_state_dict_round_trip() -> None:
     np.testing.assert_equal(other.state_dict(), state)
     state["scale"][...] = 5
     assert not block.scale.data.any(), "the state is a copy"
-    assert not other.scale.data.any(), "and is copied again"
+    assert not other.scale.data.any(), "and is copied on loading"
 
 
 def test_state_of_a_lazy_layer_contains_none() -> None:
@@ -43,7 +43,7 @@ def test_state_of_a_lazy_layer_contains_none() -> None:
     assert model(X).shape == (5, 3)
     before = model.state_dict()
     with pytest.raises(WeightsError, match=r"not an array: l0\.W, l1\.gamma.*Nothing was changed"):
-        model.load_state_dict(state)  # It would forget what was learnt.
+        model.load_state_dict(state)  # None would discard trained weights.
     np.testing.assert_equal(model.state_dict(), before)
 
 
@@ -91,16 +91,16 @@ def test_state_includes_the_generator_of_a_layer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "match"),
+    ("fault", "match"),
     [({"l1.rng": {"bit_generator": "MT19937"}}, "not a state of PCG64"), ({"l2.W": np.ones(5)}, r"l2\.W \(5,\)")],
 )
-def test_mismatched_state_leaves_generators_unchanged(spoilt: Any, match: str) -> None:
+def test_mismatched_state_leaves_generators_unchanged(fault: Any, match: str) -> None:
     model = Sequential(L.Dropout(rng=0), L.Dropout(rng=1), Linear(3, in_size=4))
     before = model.state_dict()
     model.l0(X)
     after = model.state_dict()
     with pytest.raises(PassusError, match=match):
-        model.load_state_dict(before | spoilt)
+        model.load_state_dict(before | fault)
     np.testing.assert_equal(model.state_dict(), after)
     del before["l1.rng"]
     with pytest.raises(WeightsError, match=r"sequential\.load_state_dict: .*missing: l1\.rng"):
@@ -115,7 +115,7 @@ def test_deep_copy_shares_no_memory() -> None:
     assert lazy.l0.W.data is None
     generator = rng_state(model.l2.rng)
     lazy(X)
-    np.testing.assert_array_equal(lazy.l0.W.data, model.l0.W.data, err_msg="each has a generator of its own")
+    np.testing.assert_array_equal(lazy.l0.W.data, model.l0.W.data, err_msg="each has a separate generator")
     assert rng_state(model.l2.rng) == generator
     twin = copy.deepcopy(model)
     for (name, a), (_, b) in zip(model._state_refs().items(), twin._state_refs().items()):
@@ -159,7 +159,7 @@ def test_as_cupy_calls_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_to_gpu_moves_parameters_and_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda, "as_cupy", lambda x: x + 1)  # Another device, as far as can be told here.
+    monkeypatch.setattr(cuda, "as_cupy", lambda x: x + 1)  # Stands for another device.
     model = Sequential(L.BatchNorm(in_size=2), Linear(3))
     model.to_gpu()
     assert model.l0.avg_mean.tolist() == [1, 1]

@@ -146,7 +146,7 @@ def test_position_layers_add_position_vectors() -> None:
 
 
 def gradients_of(stack: L.TransformerEncoder, x: np.ndarray) -> tuple[Any, list[Any], int]:
-    """The result, all gradients, and the peak of memory meanwhile."""
+    """The result, all gradients, and the peak memory."""
     stack.cleargrads()
     tracemalloc.start()
     with passus.random.using_rng(0):
@@ -159,12 +159,12 @@ def gradients_of(stack: L.TransformerEncoder, x: np.ndarray) -> tuple[Any, list[
 
 def test_recompute_gives_equal_gradients_in_half_the_memory() -> None:
     x = normal(np.random.default_rng(0), 2, 64, 16)
-    kept = L.TransformerEncoder(6, 16, 2, dropout_ratio=0.1, dtype=np.float64, rng=0)
-    again = L.TransformerEncoder(6, 16, 2, dropout_ratio=0.1, dtype=np.float64, rng=0, recompute=True)
-    y0, g0, peak0 = gradients_of(kept, x)
-    y1, g1, peak1 = gradients_of(again, x)
+    stored = L.TransformerEncoder(6, 16, 2, dropout_ratio=0.1, dtype=np.float64, rng=0)
+    recomputed = L.TransformerEncoder(6, 16, 2, dropout_ratio=0.1, dtype=np.float64, rng=0, recompute=True)
+    y0, g0, peak0 = gradients_of(stored, x)
+    y1, g1, peak1 = gradients_of(recomputed, x)
     np.testing.assert_array_equal(y0, y1)
-    assert len(g0) == len(g1) == len(list(kept.params()))
+    assert len(g0) == len(g1) == len(list(stored.params()))
     for a, b in zip(g0, g1):
         np.testing.assert_array_equal(a, b)
     assert peak1 < 0.5 * peak0

@@ -30,9 +30,9 @@ SMALL: dict[str, tuple[Callable[..., Model], int]] = {
     "SqueezeNet1.0": (SqueezeNet, 45),
     "SqueezeNet1.1": (lambda **options: SqueezeNet(version="1.1", **options), 40),
 }
-"""Each kind of network, and a small size of images that it takes."""
+"""Each kind of network with a small image size that it accepts."""
 LARGE = {"VGG16": pytest.mark.slow}
-"""To draw its 100 million weights takes longer than to use them."""
+"""Initialization of 100 million weights takes long."""
 every_network = pytest.mark.parametrize("name", [pytest.param(name, marks=LARGE.get(name, ())) for name in SMALL])
 
 
@@ -52,10 +52,10 @@ class TorchBlock(nn.Module):
         self, *convolutions: tuple[int, int, int, int], shortcut: tuple[int, int, int] | None, eps: float = 1e-5
     ) -> None:
         super().__init__()
-        parts: list[nn.Module] = []
+        modules: list[nn.Module] = []
         for c, o, kernel, stride in convolutions:
-            parts += [nn.Conv2d(c, o, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(o, eps), nn.ReLU()]
-        self.branch = nn.Sequential(*parts[:-1])
+            modules += [nn.Conv2d(c, o, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(o, eps), nn.ReLU()]
+        self.branch = nn.Sequential(*modules[:-1])
         self.shortcut = nn.Identity()
         if shortcut is not None:
             c, o, stride = shortcut
@@ -90,7 +90,7 @@ def torch_resnet50() -> nn.Module:
 
 
 def torch_resnet50_of_dezero() -> nn.Module:
-    """With the stride in the first convolution, as in the paper; and with DeZero's pooling and eps."""
+    """With the stride in the first convolution, as in the paper, and with the pooling and eps of DeZero."""
     blocks, c, eps = [], 64, 2e-5
     for n, m, stride in ((3, 64, 1), (4, 128, 2), (6, 256, 2), (3, 512, 2)):
         o = 4 * m
@@ -101,10 +101,10 @@ def torch_resnet50_of_dezero() -> nn.Module:
 
 
 def torch_vgg16() -> nn.Module:
-    parts: list[nn.Module] = []
+    modules: list[nn.Module] = []
     c = 3
     for o in (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0):
-        parts += [nn.Conv2d(c, o, 3, padding=1), nn.ReLU()] if o else [nn.MaxPool2d(2)]
+        modules += [nn.Conv2d(c, o, 3, padding=1), nn.ReLU()] if o else [nn.MaxPool2d(2)]
         c = o or c
     hidden = [
         nn.Flatten(),
@@ -115,7 +115,7 @@ def torch_vgg16() -> nn.Module:
         nn.ReLU(),
         nn.Dropout(),
     ]
-    return nn.Sequential(*parts, *hidden, nn.Linear(4096, 1000))
+    return nn.Sequential(*modules, *hidden, nn.Linear(4096, 1000))
 
 
 class TorchFire(nn.Module):
@@ -129,30 +129,32 @@ class TorchFire(nn.Module):
         return torch.cat([torch.relu(one(x)), torch.relu(three(x))], 1)
 
 
-def torch_squeezenet(*parts: Any) -> nn.Module:
-    """Convolutions are given as their arguments, fire modules as their numbers of channels, poolings as None."""
-    made: list[nn.Module] = []
-    for part in parts:
-        if part is None:
-            made.append(nn.MaxPool2d(3, 2, ceil_mode=True))
-        elif len(part) == 4:
-            made += [nn.Conv2d(*part), nn.ReLU()]
+def torch_squeezenet(*specs: Any) -> nn.Module:
+    """A convolution is specified by its four arguments, a fire module by three numbers of channels, a pooling by None."""
+    modules: list[nn.Module] = []
+    for spec in specs:
+        if spec is None:
+            modules.append(nn.MaxPool2d(3, 2, ceil_mode=True))
+        elif len(spec) == 4:
+            modules += [nn.Conv2d(*spec), nn.ReLU()]
         else:
-            made.append(TorchFire(*part))
-    return nn.Sequential(*made, nn.Dropout(), nn.Conv2d(512, 1000, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+            modules.append(TorchFire(*spec))
+    return nn.Sequential(
+        *modules, nn.Dropout(), nn.Conv2d(512, 1000, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
 
 
-LATE = ((256, 48, 192), (384, 48, 192), (384, 64, 256))
+LATE_FIRES = ((256, 48, 192), (384, 48, 192), (384, 64, 256))
 
 
 def torch_squeezenet10() -> nn.Module:
     early = ((96, 16, 64), (128, 16, 64), (128, 32, 128))
-    return torch_squeezenet((3, 96, 7, 2), None, *early, None, (256, 32, 128), *LATE, None, (512, 64, 256))
+    return torch_squeezenet((3, 96, 7, 2), None, *early, None, (256, 32, 128), *LATE_FIRES, None, (512, 64, 256))
 
 
 def torch_squeezenet11() -> nn.Module:
     early = ((64, 16, 64), (128, 16, 64), None, (128, 32, 128), (256, 32, 128), None)
-    return torch_squeezenet((3, 64, 3, 2), None, *early, *LATE, (512, 64, 256))
+    return torch_squeezenet((3, 64, 3, 2), None, *early, *LATE_FIRES, (512, 64, 256))
 
 
 def torch_lenet() -> nn.Module:
@@ -180,7 +182,7 @@ THEIRS = {
 
 
 def copy_weights(ours: Model, theirs: nn.Module) -> None:
-    """Give the layers of a network in PyTorch, in their order, the numbers of those of ours, in theirs."""
+    """Copy the weights of our network into a network in PyTorch with the same order of layers."""
     kinds: dict[type, type] = {L.Conv2d: nn.Conv2d, L.BatchNorm: nn.BatchNorm2d, L.Linear: nn.Linear}
     mine = [layer for _, layer in ours.named_layers() if type(layer) in kinds]
     his = [module for module in theirs.modules() if type(module) in kinds.values()]
@@ -203,7 +205,7 @@ def fill(tensor: Any, array: np.ndarray) -> None:
 
 
 def randomize_biases_and_statistics(model: Model) -> None:
-    """Biases and statistics as they could be after some training, for those of a new network hide mistakes."""
+    """Assign random biases and statistics, because the initial zeros and ones hide errors."""
     rng = np.random.default_rng(1)
     for _, layer in model.named_layers():
         if isinstance(layer, L.BatchNorm):

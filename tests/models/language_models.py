@@ -10,7 +10,7 @@ from torch import nn
 
 
 class Conv1D(nn.Module):
-    """A linear layer whose matrix is (inputs, outputs)."""
+    """A linear layer with a matrix (inputs, outputs)."""
 
     def __init__(self, outputs: int, inputs: int) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class Transformer2(nn.Module):
 
 
 class GPT2(nn.Module):
-    """With the matrix of the embedding for the logits, too."""
+    """GPT-2; the logits use the matrix of the embedding."""
 
     def __init__(self, vocab: int, blocks: int, heads: int, width: int, length: int) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class Norm(nn.Module):
 
 
 def frequencies(size: int, base: float, scaling: dict[str, Any] | None) -> Any:
-    """Those of rotary positions, scaled one by one as a ``rope_scaling`` of configurations says."""
+    """Frequencies of rotary positions, scaled according to ``rope_scaling`` of a configuration."""
     inverse = base ** (-torch.arange(0, size, 2).double() / size)
     if scaling is None:
         return inverse
@@ -205,7 +205,7 @@ class TransformerL(nn.Module):
 
 
 class Llama(nn.Module):
-    """Llama, and its relatives by the options of `AttentionL`; ``tied``: with the matrix of the embedding for the logits."""
+    """Llama and related models by options of `AttentionL`; with ``tied`` the logits use the matrix of the embedding."""
 
     def __init__(
         self,

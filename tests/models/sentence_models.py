@@ -10,7 +10,7 @@ from torch import nn
 
 
 class MeanBert(nn.Module):
-    """Tokens (N, T) to vectors of length 1; sizes and numbers are those of a state with Hugging Face's names."""
+    """Maps tokens (N, T) to vectors of length 1; built from a state with the names of Hugging Face."""
 
     def __init__(self, state: Mapping[str, torch.Tensor], heads: int) -> None:
         super().__init__()
@@ -56,8 +56,8 @@ def of_layer(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.
     }
     found = {f"{ours}.{kind}": state[f"{prefix}{name}.{kind}"] for ours, name in names.items() for kind in KINDS}
     for kind in KINDS:
-        parts = [state[f"{prefix}attention.self.{name}.{kind}"] for name in ("query", "key", "value")]
-        found[f"self_attn.in_proj_{kind}"] = torch.cat(parts)
+        projections = [state[f"{prefix}attention.self.{name}.{kind}"] for name in ("query", "key", "value")]
+        found[f"self_attn.in_proj_{kind}"] = torch.cat(projections)
     return found
 
 
@@ -67,7 +67,7 @@ KINDS = ("weight", "bias")
 def random_state(
     vocab: int, depth: int, width: int, inner: int, length: int, dtype: torch.dtype = torch.float32
 ) -> dict[str, torch.Tensor]:
-    """Random numbers with the names and shapes of a published file."""
+    """A random state with the names and shapes of a published file."""
     shapes: dict[str, tuple[int, ...]] = {
         "embeddings.word_embeddings.weight": (vocab, width),
         "embeddings.position_embeddings.weight": (length, width),

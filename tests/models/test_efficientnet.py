@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: its weights from ImageNet, and the network for PyTorch that they were made for."""
+"""EfficientNet-Lite0: agreement with the published PyTorch network, weights from ImageNet, preprocessing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CATS = range(281, 288)
 
 @pytest.fixture
 def package(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The class in the package efficientnet-lite-pytorch, which lies in the cache folder and is not installed."""
+    """The class of the package efficientnet-lite-pytorch, imported from a wheel in the cache folder."""
     monkeypatch.syspath_prepend(real("efficientnet_lite_pytorch-0.1.0-*.whl"))
     return pytest.importorskip("efficientnet_lite_pytorch").EfficientNet
 
@@ -118,7 +118,7 @@ def test_preprocess_accepts_any_image_mode(mode, size):
 
 def test_preprocess_crops_the_centre():
     pixels = np.zeros((30, 90), np.uint8)
-    pixels[:, 30:60] = 255  # The middle, and no more, is seen.
+    pixels[:, 30:60] = 255  # Only the centre is inside the crop.
     np.testing.assert_array_equal(EfficientNetLite0.preprocess(Image.fromarray(pixels)), 1.0)
 
 

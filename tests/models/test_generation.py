@@ -1,4 +1,4 @@
-"""Sampling of tokens, and sequences that are continued."""
+"""Sampling of tokens, and generation of sequences."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ P = np.array([0.1, 0.4, 0.2, 0.05, 0.25])
 LOGITS = np.log(P)[None] + 3.0
 
 
-def chosen(*tokens: int) -> list[float]:
-    kept = np.where(np.isin(np.arange(5), tokens), P, 0)
-    return (kept / kept.sum()).tolist()
+def renormalized(*tokens: int) -> list[float]:
+    candidates = np.where(np.isin(np.arange(5), tokens), P, 0)
+    return (candidates / candidates.sum()).tolist()
 
 
 @pytest.mark.parametrize(
@@ -31,15 +31,15 @@ def chosen(*tokens: int) -> list[float]:
         ({"temperature": 0}, [0, 1, 0, 0, 0]),
         ({"temperature": 1e-300}, [0, 1, 0, 0, 0]),
         ({"top_k": 1}, [0, 1, 0, 0, 0]),
-        ({"top_k": 3}, chosen(1, 2, 4)),
+        ({"top_k": 3}, renormalized(1, 2, 4)),
         ({"top_k": 99}, P.tolist()),
         ({"top_p": 1e-9}, [0, 1, 0, 0, 0]),
         ({"top_p": 0.39}, [0, 1, 0, 0, 0]),
-        ({"top_p": 0.41}, chosen(1, 4)),
-        ({"top_p": 0.66}, chosen(1, 4, 2)),
+        ({"top_p": 0.41}, renormalized(1, 4)),
+        ({"top_p": 0.66}, renormalized(1, 4, 2)),
         ({"top_p": 1.0}, P.tolist()),
-        ({"top_k": 3, "top_p": 0.7}, chosen(1, 4)),  # Of three, these two have 0.65 / 0.85.
-        ({"top_k": 3, "top_p": 0.8}, chosen(1, 4, 2)),
+        ({"top_k": 3, "top_p": 0.7}, renormalized(1, 4)),  # Of the three, these two have 0.65 / 0.85.
+        ({"top_k": 3, "top_p": 0.8}, renormalized(1, 4, 2)),
     ],
 )
 def test_probabilities_are_exact(options: dict[str, Any], expected: list[float]) -> None:
@@ -62,15 +62,15 @@ def test_ties_are_resolved_in_favour_of_the_first_token() -> None:
     "options", [{"top_k": 3}, {"top_k": 700}, {"top_p": 0.3}, {"top_p": 0.999}, {"top_k": 700, "top_p": 0.5}]
 )
 def test_partial_sort_of_large_vocabularies_equals_a_full_sort(spread: float, options: dict[str, Any]) -> None:
-    """Several turns are needed to find most of the probability where logits are alike."""
+    """Similar logits need several rounds to collect the requested probability."""
     x = (np.random.default_rng(0).standard_normal((3, CANDIDATES * GROWTH + 9)) * spread).round(1)
     x[1, :200] = -np.inf
     order = np.argsort(-x, axis=-1, kind="stable")[:, : options.get("top_k")]
-    kept = np.take_along_axis(np.exp(x - x.max(axis=-1, keepdims=True)), order, axis=-1)
-    kept /= kept.sum(axis=-1, keepdims=True)
-    kept[kept.cumsum(axis=-1) - kept >= options.get("top_p", 1.0)] = 0
+    p = np.take_along_axis(np.exp(x - x.max(axis=-1, keepdims=True)), order, axis=-1)
+    p /= p.sum(axis=-1, keepdims=True)
+    p[p.cumsum(axis=-1) - p >= options.get("top_p", 1.0)] = 0
     expected = np.zeros_like(x)
-    np.put_along_axis(expected, order, kept / kept.sum(axis=-1, keepdims=True), axis=-1)
+    np.put_along_axis(expected, order, p / p.sum(axis=-1, keepdims=True), axis=-1)
     p = Sampler(**options).probabilities(x)
     np.testing.assert_array_equal(p > 0, expected > 0)
     np.testing.assert_allclose(p, expected, rtol=1e-12)
@@ -113,18 +113,18 @@ def test_options_out_of_range_raise() -> None:
         Sampler(temperature=0)(np.full((1, 2), -np.inf))
 
 
-# Continued sequences.
+# Generation.
 
 PROMPT = np.array([3, 1, 4])
 
 
 @pytest.fixture(scope="module")
 def model() -> GPT:
-    made = GPT(20, n_layers=2, n_heads=2, d_model=16, max_len=12, dropout_ratio=0.3, rng=0)
-    for parameter in made.params():
+    gpt = GPT(20, n_layers=2, n_heads=2, d_model=16, max_len=12, dropout_ratio=0.3, rng=0)
+    for parameter in gpt.params():
         if parameter.ndim > 1:
             parameter.data = parameter.data * 15
-    return made
+    return gpt
 
 
 def by_hand(model: GPT, ids: np.ndarray, count: int) -> np.ndarray:
@@ -142,7 +142,7 @@ def test_greedy_generation_selects_the_most_likely_token(model: GPT) -> None:
     np.testing.assert_array_equal(model.generate(PROMPT, 10, top_k=1), expected)
     np.testing.assert_array_equal(model.generate(PROMPT.tolist(), 10, temperature=0), expected)
     assert list(model.stream(PROMPT, 10, temperature=0)) == expected[3:].tolist()
-    assert len(set(expected[3:].tolist())) > 2, "a model that always says the same would agree with anything"
+    assert len(set(expected[3:].tolist())) > 2, "the model must not repeat one token"
 
 
 def test_seeds_are_reproducible(model: GPT) -> None:
@@ -154,7 +154,7 @@ def test_seeds_are_reproducible(model: GPT) -> None:
     np.testing.assert_array_equal(model.generate(PROMPT, 10, rng=7), drawn)
     generator = np.random.default_rng(7)
     np.testing.assert_array_equal(model.generate(PROMPT, 10, rng=generator), drawn)
-    assert (model.generate(PROMPT, 10, rng=generator) != drawn).any(), "a generator goes on"
+    assert (model.generate(PROMPT, 10, rng=generator) != drawn).any(), "a generator continues its sequence"
 
 
 def test_batch_generation_equals_row_by_row_generation(model: GPT) -> None:
@@ -184,11 +184,11 @@ def test_stop_token_ends_a_row(model: GPT) -> None:
     whole = model.generate(ids, 8, temperature=0)
     stop = int(whole[0, 6])
     stopped = model.generate(ids, 8, temperature=0, stop=stop)
-    for row, all_of_it in zip(stopped, whole):
-        ends = np.flatnonzero(all_of_it[4:] == stop)
+    for row, full_row in zip(stopped, whole):
+        ends = np.flatnonzero(full_row[4:] == stop)
         end = 4 + int(ends[0]) + 1 if len(ends) else 12
-        np.testing.assert_array_equal(row[: min(end, len(row))], all_of_it[: min(end, len(row))])
-        assert (row[end:] == stop).all(), "filled up with the stop token"
+        np.testing.assert_array_equal(row[: min(end, len(row))], full_row[: min(end, len(row))])
+        assert (row[end:] == stop).all(), "padded with the stop token"
     single = model.generate(ids[0], 8, temperature=0, stop=[stop, 99])
     end = 4 + int(np.flatnonzero(whole[0, 4:] == stop)[0])
     np.testing.assert_array_equal(single, whole[0, : end + 1])
@@ -203,11 +203,11 @@ def test_max_len_and_sliding_window(model: GPT) -> None:
     with pytest.raises(ArgumentError, match=r"GPT\.generate: 12 tokens and 2 new ones exceed max_len=12.*window=True"):
         model.generate(ids, 2)
     with pytest.raises(ArgumentError, match="exceed max_len"):
-        model.stream(ids, 2)  # At once, not with the first token.
+        model.stream(ids, 2)  # Immediately, not at the first token.
     long = model.generate(np.arange(15), 30, temperature=0, window=True)
     assert long.shape == (45,)
     np.testing.assert_array_equal(long[:15], np.arange(15))
-    # Each token follows from the tokens of some window before it.
+    # Each token is the most likely one for some preceding window.
     with no_grad(), passus.test_mode():
         for i in range(15, 45):
             starts = range(max(0, i - 12), i - 5)
@@ -226,14 +226,14 @@ def test_switches_are_restored_between_tokens(model: GPT) -> None:
 
 
 def test_switches_are_plain_values_inside_a_step(model: GPT, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a generator they would be blocks, each of which asks for its frame whenever it is read."""
+    """Inside a generator they would be scope objects, which are slower to read."""
     found, next_logits = [], model.next_logits
 
-    def spied(*args: Any) -> Any:
+    def recording(*args: Any) -> Any:
         found.extend([enable_backprop.get(), train.get()])
         return next_logits(*args)
 
-    monkeypatch.setitem(model.__dict__, "next_logits", spied)
+    monkeypatch.setitem(model.__dict__, "next_logits", recording)
     model.generate(PROMPT, 2, rng=0)
     assert found == [False] * 4
     assert {type(value) for value in found} == {bool}

@@ -60,7 +60,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def model_of(kind: str, **options: Any) -> GPT:
-    """A small model with numbers large enough for the positions to matter."""
+    """A small model with weights large enough for positions to affect the logits."""
     model = GPT(20, n_layers=2, n_heads=4, d_model=16, max_len=12, rng=1, **(KINDS[kind] | options))
     for parameter in model.params():
         if parameter.ndim > 1:
@@ -90,11 +90,11 @@ def test_cached_and_uncached_logits_agree(kind: str) -> None:
     with no_grad():
         whole = model(IDS).data
         for steps in ([7], [1] * 7, [3, 1, 3]):
-            cache, parts, start = model.new_cache(), [], 0
+            cache, pieces, start = model.new_cache(), [], 0
             for n in steps:
-                parts.append(model(IDS[:, start : start + n], cache=cache).data)
+                pieces.append(model(IDS[:, start : start + n], cache=cache).data)
                 start += n
-            np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(np.concatenate(pieces, axis=1), whole, rtol=1e-4, atol=1e-4)
 
 
 @every_kind
@@ -121,7 +121,7 @@ def test_model_is_differentiable_twice(kind: str) -> None:
     W, first = model.embed.W, model.embed.W.data
 
     def loss(rows: Any) -> Any:
-        # The matrix is a Variable of the checker's here, and no parameter.
+        # check_grads passes the matrix as a Variable, which replaces the parameter.
         del model.embed.W
         model.embed.W = rows
         return model(ids)
@@ -133,8 +133,8 @@ def test_model_is_differentiable_twice(kind: str) -> None:
 
 def test_initial_values_follow_gpt2() -> None:
     model = GPT(200, n_layers=8, n_heads=4, d_model=64, max_len=32, rng=0)
-    spread = {path: float(p.data.std()) for path, p in model.named_params() if p.ndim > 1}
-    for path, std in spread.items():
+    stds = {path: float(p.data.std()) for path, p in model.named_params() if p.ndim > 1}
+    for path, std in stds.items():
         residual = path.endswith("out.W")
         assert std == pytest.approx(0.02 / 4 if residual else 0.02, rel=0.05), path
     loss = F.softmax_cross_entropy(model(np.arange(32)[None]).reshape(-1, 200), np.arange(32)[::-1].copy())
@@ -257,7 +257,7 @@ def test_tied_weights_sum_both_gradients_and_stay_tied_in_copies(tmp_path: Path)
         np.testing.assert_array_equal(a.data, b.data, err_msg=name)
 
 
-# Files of others.
+# Files of other libraries.
 
 
 @pytest.fixture
@@ -281,8 +281,8 @@ def test_gpt2_weights_reproduce_the_logits_of_pytorch(gpt2: tuple[GPT2, Path], t
     expected = their_logits(theirs)
     model = GPT(20, 2, 4, 16, 12, weights=path)
     np.testing.assert_allclose(model(IDS).data, expected, rtol=1e-4, atol=1e-4)
-    # Published files lack the prefix and the second name of the tied matrix.
-    named = {k.removeprefix("transformer."): v for k, v in torch.load(_saved(theirs, tmp_path)).items()}
+    # Published files omit the prefix and the second name of the tied matrix.
+    named = {k.removeprefix("transformer."): v for k, v in torch.load(saved_state(theirs, tmp_path)).items()}
     del named["lm_head.weight"]
     save_file({k: v.clone() for k, v in named.items()}, tmp_path / "bare.safetensors")
     bare = GPT(20, 2, 4, 16, 12, weights=tmp_path / "bare.safetensors")
@@ -291,7 +291,7 @@ def test_gpt2_weights_reproduce_the_logits_of_pytorch(gpt2: tuple[GPT2, Path], t
     np.testing.assert_allclose(untied(IDS).data, expected, rtol=1e-4, atol=1e-4)
 
 
-def _saved(theirs: torch.nn.Module, folder: Path) -> Path:
+def saved_state(theirs: torch.nn.Module, folder: Path) -> Path:
     torch.save(theirs.state_dict(), folder / "state.pt")
     return folder / "state.pt"
 
@@ -331,7 +331,7 @@ def test_mismatched_file_raises_and_changes_nothing(gpt2: tuple[GPT2, Path]) -> 
     assert not report.unexpected
 
 
-# Learning.
+# Training.
 
 
 @every_kind

@@ -51,7 +51,9 @@ def test_network_agrees_with_pytorch(name: str) -> None:
     with torch.no_grad():
         expected = theirs(torch.tensor(x)).numpy()
     scale = abs(expected).max()
-    assert abs(expected - expected.mean(axis=1, keepdims=True)).max() > 0.01 * scale, "scores that say something"
+    assert abs(expected - expected.mean(axis=1, keepdims=True)).max() > 0.01 * scale, (
+        "the scores differ between classes"
+    )
     # A sum of n float32 terms errs by about sqrt(n) eps, here 1e-5, in each of up to 50 layers.
     np.testing.assert_allclose(predicted(ours, x), expected, rtol=0, atol=1e-4 * scale)
 
@@ -146,7 +148,7 @@ def test_networks_overfit_a_few_images(name: str) -> None:
 
 @every_network
 def test_features_of_a_new_network_have_moderate_scale(name: str) -> None:
-    """He's and LeCun's numbers are for that: scores of a new network are neither 0 nor huge."""
+    """The initializations of He and LeCun keep the scale of activations."""
     make, size = SMALL[name]
     model = make(num_classes=5, rng=0)
     with no_grad():

@@ -62,9 +62,9 @@ def named_as_in_torch(state: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
     for path, array in state.items():
         *layers, name = path.split(".")
         if layers[0].startswith("res"):
-            layers = [f"layer{int(layers[0][3]) - 1}", *[part.removeprefix("l") for part in layers[1:]]]
-            layers = ["downsample" if part == "shortcut" else part for part in layers]
-        layers = ["fc" if part == "fc6" else part for part in layers]
+            layers = [f"layer{int(layers[0][3]) - 1}", *[name.removeprefix("l") for name in layers[1:]]]
+            layers = ["downsample" if name == "shortcut" else name for name in layers]
+        layers = ["fc" if name == "fc6" else name for name in layers]
         theirs[".".join([*layers, names[name]])] = torch.tensor(array.T if path == "fc6.W" else array)
         if name == "avg_var":
             theirs[".".join([*layers, "num_batches_tracked"])] = torch.tensor(7)
@@ -80,7 +80,7 @@ def test_resnet50_of_dezero_loads_dezero_weights(tmp_path: Path) -> None:
     assert {"res2/a/conv4/W", "res5/b2/bn3/avg_var", "res3/b1/conv1/W", "fc6/b"} < dezeros.keys()
     write_weights(file, dezeros)
     again = ResNet50(downsample_fb=False, weights=file)
-    np.testing.assert_allclose(predicted(again, x), predicted(model, x), rtol=0, atol=1e-5)  # Of scores up to 3.
+    np.testing.assert_allclose(predicted(again, x), predicted(model, x), rtol=0, atol=1e-5)  # The scores are at most 3.
     with pytest.raises(WeightsError, match=r"resnet50\.npz: .*ResNet50\(downsample_fb=False\)"):
         ResNet50(weights=file)
     dezeros.pop("res2/a/conv4/W")
@@ -137,7 +137,7 @@ def test_resnet_preprocess_normalizes_as_pytorch() -> None:
 
 
 def test_vgg_loads_dezero_weights(tmp_path: Path) -> None:
-    """There the names of parts are joined by slashes, and matrices are (I, O) as here."""
+    """DeZero joins names by slashes; its matrices are (I, O), as here."""
     x, file = images(1, 32), tmp_path / "vgg16.npz"
     model = VGG16(num_classes=6, rng=0)
     y = predicted(model, x)

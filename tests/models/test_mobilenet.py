@@ -1,4 +1,4 @@
-"""MobileNetV2 beside the same network of torch.nn, with copy_weights weights."""
+"""MobileNetV2: agreement with the same network in torch.nn."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def unit(inputs, outputs, kernel=1, stride=1, groups=1):
 
 
 def reference(widths, classes, stem, head):
-    """The network of Table 2 of the paper, with these channels."""
+    """The network of Table 2 of the paper."""
     layers, channels = unit(3, stem, 3, 2), stem
     for outputs, expansion, repeats, stride in zip(widths, (1, *[6] * 6), (1, 2, 3, 4, 3, 3, 1), (1, 2, 2, 2, 1, 2, 1)):
         for i in range(repeats):
@@ -48,7 +48,7 @@ def reference(widths, classes, stem, head):
 
 
 def copy_weights(theirs, ours):
-    """Give ``ours`` the parameters of ``theirs``, which are in the same order, and random averages to both."""
+    """Copy the parameters of ``theirs`` into ``ours``, and assign random running statistics to both."""
     rng, norms = np.random.default_rng(1), [m for m in theirs.modules() if isinstance(m, nn.BatchNorm2d)]
     for norm in norms:
         norm.running_mean[:] = torch.tensor(rng.standard_normal(norm.running_mean.shape) * 0.1)
@@ -76,7 +76,7 @@ def test_it_computes_what_pytorch_does(width, stem, head):
 
 @pytest.mark.usefixtures("single_torch_thread")
 def test_gradients_agree_with_pytorch():
-    """In float64: thirty norms of small batches make much of rounding in float32."""
+    """In float64, because thirty norms of small batches amplify the rounding of float32."""
     theirs = reference(WIDTHS[0.35], 10, 16, 1280).double()
     ours, t = MobileNetV2(0.35, 10, dropout_ratio=0.0), np.array([3, 7])
     copy_weights(theirs, ours)

@@ -1,4 +1,4 @@
-"""Folders of published language models, written by plain PyTorch code: configuration, weights, and what does not fit."""
+"""Folders of published language models, written by plain PyTorch code: configuration, weights, and errors."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ LLAMA_CONFIG = {
 
 
 class Published(NamedTuple):
-    """A model as it is published: the configuration, and what plain PyTorch makes of it."""
+    """A published model: its configuration, and the options of the same model in plain PyTorch."""
 
     config: dict[str, Any]
-    options: dict[str, Any] = {}  # noqa: RUF012 - it is only read
+    options: dict[str, Any] = {}  # noqa: RUF012 - never modified
     dtype: torch.dtype = torch.float32
     shards: int = 1
     without: tuple[str, ...] = ()
@@ -87,17 +87,17 @@ class Published(NamedTuple):
             save_file(state, folder / "model.safetensors")
             return theirs
         files = [f"model-{i + 1:05}-of-{self.shards:05}.safetensors" for i in range(self.shards)]
-        places = {name: files[i % self.shards] for i, name in enumerate(state)}
+        weight_map = {name: files[i % self.shards] for i, name in enumerate(state)}
         for file in files:
-            save_file({name: a for name, a in state.items() if places[name] == file}, folder / file)
-        (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+            save_file({name: a for name, a in state.items() if weight_map[name] == file}, folder / file)
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
         return theirs
 
 
 MODELS = {
     "GPT-2": Published(GPT2_CONFIG),
     "Llama": Published(LLAMA_CONFIG),
-    "Llama without what it has by default": Published(
+    "Llama with defaults omitted": Published(
         LLAMA_CONFIG,
         {"shared": 4, "base": 10000.0},
         without=("num_key_value_heads", "rope_theta", "hidden_act", "rms_norm_eps"),
@@ -108,7 +108,7 @@ MODELS = {
         torch.bfloat16,
         shards=3,
     ),
-    "Llama with its rotary positions in one place": Published(
+    "Llama with rope_parameters": Published(
         LLAMA_CONFIG | {"rope_parameters": LLAMA3 | {"rope_theta": 700.0}, "rope_scaling": None},
         {"scaling": LLAMA3, "base": 700.0},
         without=("rope_theta",),
@@ -142,11 +142,11 @@ def test_from_folder_reproduces_the_logits_of_pytorch(tmp_path: Path, name: str)
         found = model(IDS).data
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
         for steps in ([1] * 11, [4, 1, 6]):
-            cache, parts, start = model.new_cache(), [], 0
+            cache, pieces, start = model.new_cache(), [], 0
             for n in steps:
-                parts.append(model(IDS[:, start : start + n], cache=cache).data)
+                pieces.append(model(IDS[:, start : start + n], cache=cache).data)
                 start += n
-            np.testing.assert_allclose(np.concatenate(parts, axis=1), found, rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(np.concatenate(pieces, axis=1), found, rtol=1e-4, atol=1e-4)
     assert abs(expected).max() > 0.5
     np.testing.assert_array_equal(
         model.generate(IDS[0, :3], 4, temperature=0), GPT.from_folder(tmp_path).generate(IDS[0, :3], 4, temperature=0)
@@ -204,7 +204,7 @@ def test_options_of_from_folder(tmp_path: Path) -> None:
     model = GPT.from_folder(str(tmp_path), dtype=np.float64, dropout_ratio=0.25, recompute=True, max_len=16)
     assert {parameter.dtype for parameter in model.params()} == {np.dtype(np.float64)}
     assert (model.max_len, model.dropout_ratio, model.transformer.recompute) == (16, 0.25, True)
-    assert GPT.from_folder(tmp_path).max_len == 32, "the window is shorter than the longest sequence"
+    assert GPT.from_folder(tmp_path).max_len == 32, "limited by the window"
     with pytest.raises(ArgumentError, match="max_len=33 must be at most 32"):
         GPT.from_folder(tmp_path, max_len=33)
     with pytest.raises(ArgumentError, match="max_len is 0"):
@@ -270,29 +270,29 @@ CONFIGS: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "old YaRN": ("Llama", {"rope_scaling": {"type": "yarn", "factor": 2.0}}, r"rope_scaling\.type is 'yarn'"),
     "by layer": ("Llama", {"rope_parameters": {"full": {"rope_theta": 1.0}}}, r"rope_parameters\.rope_type is None"),
-    "scaling of no kind": ("Llama", {"rope_scaling": 2.0}, r"rope_scaling is 2\.0; expected an object"),
+    "a number as a scaling": ("Llama", {"rope_scaling": 2.0}, r"rope_scaling is 2\.0; expected an object"),
     "no factor": ("Llama", {"rope_scaling": {"type": "linear"}}, r"rope_scaling\.factor is missing"),
     "a factor of 0": (
         "Llama",
         {"rope_scaling": {"type": "linear", "factor": 0}},
         r"config\.json: rope_scaling\.factor is 0",
     ),
-    "half of Llama 3": (
+    "incomplete llama3 scaling": (
         "Llama",
         {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}},
         r"low_freq_factor is missing",
     ),
-    "factors the wrong way": (
+    "factors in the wrong order": (
         "Llama",
         {"rope_scaling": LLAMA3 | {"low_freq_factor": 5.0}},
         r"config\.json: RotaryScaling: high_freq_factor is 4\.0",
     ),
     "no size": ("Llama", {"hidden_size": None}, r"config\.json: hidden_size is missing"),
     "no heads": ("Qwen2", {"num_key_value_heads": 0}, "num_key_value_heads is 0; it must be at least 1"),
-    "a word": ("Llama", {"vocab_size": "20"}, r"vocab_size is a str \('20'\); give an integer"),
+    "a string as a size": ("Llama", {"vocab_size": "20"}, r"vocab_size is a str \('20'\); give an integer"),
     "infinite": ("Llama", {"rope_theta": 1e999}, r"config\.json: rope_theta is inf"),
-    "no flag": ("Llama", {"tie_word_embeddings": "yes"}, "tie_word_embeddings is a str"),
-    "more words": (
+    "a string as a flag": ("Llama", {"tie_word_embeddings": "yes"}, "tie_word_embeddings is a str"),
+    "larger vocabulary": (
         "Llama",
         {"vocab_size": 10**12},
         r"embed_tokens\.weight has shape \(20, 16\); .* \(1000000000000, 16\)",
@@ -303,7 +303,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any], str]] = {
         r"layers\.2\.self_attn\.q_proj\.weight is missing; .* \(16, 16\)",
     ),
     "wider": ("Llama", {"hidden_size": 10**9}, r"embed_tokens\.weight has shape \(20, 16\)"),
-    "wider inside": (
+    "wider hidden layer": (
         "Llama",
         {"intermediate_size": 10**12},
         r"down_proj\.weight has shape \(16, 24\); .* \(16, 1000000000000\)",
@@ -311,24 +311,24 @@ CONFIGS: dict[str, tuple[str, dict[str, Any], str]] = {
     "wider heads": ("Llama", {"head_dim": 10**12}, r"q_proj\.weight has shape \(16, 16\)"),
     "longer": ("GPT-2", {"n_positions": 10**12}, r"wpe\.weight has shape \(12, 16\)"),
     "fewer layers": ("Llama", {"num_hidden_layers": 1}, r"model\.safetensors: .* extra: transformer\.layers\.1"),
-    "other groups": (
+    "another number of key heads": (
         "Llama",
         {"num_key_value_heads": 1},
         r"model\.safetensors: .*attention\.qkv\.W \(16, 32\) instead of",
     ),
-    "heads that are not shared evenly": (
+    "indivisible heads": (
         "Llama",
         {"num_key_value_heads": 3},
         "n_heads=4 must be a multiple of n_kv_heads=3",
     ),
     "weights that should be tied": ("Llama", {"tie_word_embeddings": True}, "differs from its embedding"),
     "weights that should not be tied": ("Qwen2", {"tie_word_embeddings": False}, r"missing: head\.W"),
-    "biases that are not there": (
+    "missing biases": (
         "Llama",
         {"model_type": "qwen2"},
         r"missing: transformer\.layers\.0\.attention\.qkv\.b",
     ),
-    "biases that should not be there": (
+    "unexpected biases": (
         "Qwen2",
         {"model_type": "llama"},
         r"extra: transformer\.layers\.0\.attention\.qkv\.b",
@@ -352,7 +352,7 @@ def test_invalid_configuration_raises_before_allocating(tmp_path: Path, fault: s
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert isinstance(caught.value, WeightsError) or fault == "heads that are not shared evenly"
+    assert isinstance(caught.value, WeightsError) or fault == "indivisible heads"
     assert most < 1 << 22
 
 
@@ -364,15 +364,15 @@ def test_invalid_json_raises(tmp_path: Path) -> None:
             GPT.from_folder(tmp_path)
 
 
-# The names of Llama.
+# Weights in the format of Llama.
 
 
 def without(*names: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    return lambda state: {name: a for name, a in state.items() if not any(part in name for part in names)}
+    return lambda state: {name: a for name, a in state.items() if not any(n in name for n in names)}
 
 
-def changed(part: str, shape: tuple[int, ...]) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    return lambda state: {name: torch.zeros(shape) if part in name else a for name, a in state.items()}
+def reshaped(fragment: str, shape: tuple[int, ...]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda state: {name: torch.zeros(shape) if fragment in name else a for name, a in state.items()}
 
 
 @pytest.mark.parametrize(
@@ -389,11 +389,11 @@ def changed(part: str, shape: tuple[int, ...]) -> Callable[[dict[str, Any]], dic
         (without("q_proj", "k_proj", "v_proj"), r"missing: embed\.W"),
         (without("0.input_layernorm"), r"missing: transformer\.layers\.0\.norm1\.gamma"),
         (without("lm_head"), r"missing: head\.W"),
-        (changed("layers.0.self_attn.k_proj", (8, 15)), r"k_proj\.weight \(8, 15\).* equally many inputs"),
-        (changed("layers.0.self_attn.k_proj", (8,)), r"k_proj\.weight \(8,\).* equally many inputs"),
-        (changed("layers.0.self_attn.v_proj", ()), r"v_proj\.weight \(\).* equally many inputs"),
-        (changed("layers.0.self_attn.k_proj", (9, 16)), r"attention\.qkv\.W \(16, 33\) instead of \(16, 32\)"),
-        (changed("model.norm", (17,)), r"norm\.gamma \(17,\) instead of \(16,\)"),
+        (reshaped("layers.0.self_attn.k_proj", (8, 15)), r"k_proj\.weight \(8, 15\).* equally many inputs"),
+        (reshaped("layers.0.self_attn.k_proj", (8,)), r"k_proj\.weight \(8,\).* equally many inputs"),
+        (reshaped("layers.0.self_attn.v_proj", ()), r"v_proj\.weight \(\).* equally many inputs"),
+        (reshaped("layers.0.self_attn.k_proj", (9, 16)), r"attention\.qkv\.W \(16, 33\) instead of \(16, 32\)"),
+        (reshaped("model.norm", (17,)), r"norm\.gamma \(17,\) instead of \(16,\)"),
     ],
 )
 def test_incomplete_llama_file_raises_and_changes_nothing(
@@ -412,8 +412,8 @@ def test_incomplete_llama_file_raises_and_changes_nothing(
 def test_qkv_biases_are_concatenated() -> None:
     state = Published(LLAMA_CONFIG, {"qkv_bias": True}).model().state_dict()
     ours = from_llama({name: a.numpy() for name, a in state.items()})
-    parts = [state[f"model.layers.1.self_attn.{name}_proj.bias"].numpy() for name in "qkv"]
-    np.testing.assert_array_equal(ours["transformer.layers.1.attention.qkv.b"], np.concatenate(parts))
+    biases = [state[f"model.layers.1.self_attn.{name}_proj.bias"].numpy() for name in "qkv"]
+    np.testing.assert_array_equal(ours["transformer.layers.1.attention.qkv.b"], np.concatenate(biases))
 
 
 def test_loading_uses_at_most_twice_the_memory_of_the_model(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Sentences as vectors: BERT in PyTorch as a judge, files, strings, and the published weights."""
+"""Sentence vectors: agreement with BERT in PyTorch, files, strings, and the published weights."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] a cat dog sat ##s on the mat , é".split
 
 
 def small(**options: Any) -> SentenceEncoder:
-    """A model with numbers large enough for the order of words to matter."""
+    """A model with weights large enough for the order of words to affect the vectors."""
     model = SentenceEncoder(**(SIZES | {"rng": 0} | options))
     for parameter in model.params():
         if parameter.ndim > 1:
@@ -38,7 +38,7 @@ def small(**options: Any) -> SentenceEncoder:
 
 
 def batch(vocab: int, lengths: list[int], seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Random tokens, which of them are real, and segments."""
+    """Random tokens, a mask of those that are not padding, and segments."""
     rng = np.random.default_rng(seed)
     shape = len(lengths), max(lengths)
     return (
@@ -55,7 +55,7 @@ def expected(model: MeanBert, *arrays: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def vocabulary(tmp_path: Path) -> Path:
-    """A small file of words; tests that need it need the library, too."""
+    """A small vocabulary file; skips the test if tokenizers is not installed."""
     pytest.importorskip("tokenizers")
     path = tmp_path / "vocab.txt"
     path.write_text("\n".join(WORDS) + "\n", encoding="utf-8")
@@ -108,7 +108,7 @@ def test_model_is_differentiable_twice() -> None:
     real = np.array([[True, True, True], [True, True, False]])
 
     def vectors(rows: Any) -> Any:
-        # The matrix is a Variable of the checker's here, and no parameter.
+        # check_grads passes the matrix as a Variable, which replaces the parameter.
         del model.embed.W
         model.embed.W = rows
         return model(np.array([[1, 4, 1], [2, 3, 0]]), real)
@@ -184,7 +184,7 @@ def test_float16_is_close_to_float32() -> None:
 def test_bad_input_raises_and_names_the_layer(arguments, error, message):
     with pytest.raises(error, match=message) as caught:
         small()(*arguments)
-    assert "sentenceencoder" in str(caught.value).lower()  # The layer's class or its path.
+    assert "sentenceencoder" in str(caught.value).lower()  # The class of the layer or its path.
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_missing_tokenizers_raises_with_the_package_to_install(monkeypatch, tmp_
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(DependencyError, match=r"SentenceEncoder with a vocabulary needs passus\[text\]: pip install"):
         small(vocabulary=tmp_path / "vocab.txt")
-    small()  # Tokens need no library.
+    small()  # Token ids need no library.
 
 
 # The published weights.
@@ -336,7 +336,7 @@ PARAPHRASES = [
     ("It will rain tomorrow in London.", "The forecast for England is wet weather."),
     ("Bread is baked from flour and water.", "A loaf is made of dough in the oven."),
 ]
-"""Sentences of which each pair means much the same, in few of the same words."""
+"""Pairs of sentences with similar meaning and few common words."""
 
 
 @pytest.fixture(scope="module")
@@ -346,7 +346,7 @@ def published() -> SentenceEncoder:
 
 @pytest.fixture(scope="module")
 def with_vocabulary() -> SentenceEncoder:
-    """The same with its vocabulary."""
+    """The published model with its vocabulary."""
     pytest.importorskip("tokenizers")
     weights, words = real("all-minilm-l6-v2.safetensors", "large"), real("all-minilm-l6-v2-vocab.txt", "large")
     return SentenceEncoder(weights=weights, vocabulary=words)

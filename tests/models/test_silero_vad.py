@@ -1,4 +1,4 @@
-"""Silero VAD with its published weights, beside ONNX Runtime and PyTorch, and the segments beside those of its package."""
+"""Silero VAD: agreement with ONNX Runtime and PyTorch, and of segments with its package."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.usefixtures("single_torch_thread"), pytest.mark.compil
 
 CHUNK, CONTEXT = 512, 64
 WEIGHTS = {"onnx": "silero_vad_16k_op15.onnx", "safetensors": "silero_vad_16k.safetensors"}
-"""The published files; in version 6.2.3 of the package they hold different weights."""
+"""The published files, which contain different weights in version 6.2.3 of the package."""
 THEIRS = {
     "transform.W": "stft.forward_basis_buffer",
     **{
@@ -33,7 +33,7 @@ THEIRS = {
     },
     "fc.b": "decoder.decoder.2.bias",
 }
-"""Arrays whose shape is the same in PyTorch."""
+"""Arrays of equal shape in PyTorch."""
 
 
 def signal(seconds: float = 2.0, seed: int = 0) -> np.ndarray:
@@ -47,7 +47,7 @@ def signal(seconds: float = 2.0, seed: int = 0) -> np.ndarray:
     return x.astype(np.float32)
 
 
-def of_onnxruntime(x: np.ndarray) -> list[float]:
+def onnxruntime_probabilities(x: np.ndarray) -> list[float]:
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     session = runtime.InferenceSession(str(real(WEIGHTS["onnx"])), providers=["CPUExecutionProvider"])
     state, before, found = np.zeros((2, 1, 128), np.float32), np.zeros(CONTEXT, np.float32), []
@@ -61,7 +61,7 @@ def of_onnxruntime(x: np.ndarray) -> list[float]:
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The network of the package, a program of TorchScript."""
+    """The network of the package in TorchScript."""
     path = tmp_path_factory.mktemp("silero") / "silero_vad.jit"
     path.write_bytes(member(real("silero_vad-6.2.3-*.whl"), "silero_vad/data/silero_vad.jit"))
     with warnings.catch_warnings():
@@ -69,7 +69,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Any:
         return torch.jit.load(path).eval()
 
 
-def of_pytorch(network: Any, model: SileroVAD, x: np.ndarray) -> list[float]:
+def pytorch_probabilities(network: Any, model: SileroVAD, x: np.ndarray) -> list[float]:
     """The probabilities of the package's network with the weights of ours."""
     state = model.state_dict()
     arrays = {theirs: state[ours] for ours, theirs in THEIRS.items()}
@@ -93,7 +93,7 @@ def test_published_weights_reproduce_onnxruntime():
     assert p.dtype == np.float32
     assert p.min() < 0.1
     assert p.max() > 0.5
-    np.testing.assert_allclose(p[: len(x) // CHUNK], of_onnxruntime(x), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(p[: len(x) // CHUNK], onnxruntime_probabilities(x), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("release", WEIGHTS)
@@ -102,7 +102,7 @@ def test_with_its_weights_it_computes_what_pytorch_does(release, network):
     model = SileroVAD(real(WEIGHTS[release]))
     p = model.probabilities(x)
     assert p.max() > 0.5
-    np.testing.assert_allclose(p[: len(x) // CHUNK], of_pytorch(network, model, x), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(p[: len(x) // CHUNK], pytorch_probabilities(network, model, x), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -114,7 +114,7 @@ def test_random_weights_reproduce_pytorch(seed, network):
         ).astype(np.float32)
     p = model.probabilities(x)
     assert np.ptp(p) > 0.01
-    np.testing.assert_allclose(p[: len(x) // CHUNK], of_pytorch(network, model, x), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(p[: len(x) // CHUNK], pytorch_probabilities(network, model, x), rtol=0, atol=1e-4)
 
 
 def in_blocks(x: np.ndarray, sizes: list[int]) -> list[np.ndarray]:
@@ -130,18 +130,18 @@ def test_stream_of_blocks_equals_the_whole_signal(sizes):
 
 
 def test_stream_yields_as_soon_as_a_chunk_is_complete():
-    taken = []
+    consumed = []
 
     def blocks():
         for block in in_blocks(signal(0.5), [256] * 40):
-            taken.append(len(block))
+            consumed.append(len(block))
             yield block
 
     stream = SileroVAD(rng=0).stream(blocks())
     next(stream)
-    assert sum(taken) == 512
+    assert sum(consumed) == 512
     next(stream)
-    assert sum(taken) == 1024
+    assert sum(consumed) == 1024
 
 
 def test_streams_of_one_model_are_independent():
@@ -169,7 +169,7 @@ def test_returned_state_continues_a_batch_of_signals():
         np.testing.assert_allclose(F.concatenate([first, rest], axis=1).data, whole.data, atol=1e-6)
         for found, expected in zip(end, last):
             np.testing.assert_allclose(found.data if hasattr(found, "data") else found, expected.data, atol=1e-6)
-        np.testing.assert_allclose(model(x[1:]).data, whole.data[1:], atol=1e-6)  # Without a state, from silence.
+        np.testing.assert_allclose(model(x[1:]).data, whole.data[1:], atol=1e-6)  # The initial state is silence.
         assert model(x[:, :0]).shape == (2, 0)
 
 
@@ -183,9 +183,7 @@ def test_vad_learns():
         loss = F.mean_squared_error(model(x), t)
         model.cleargrads()
         loss.backward()
-        assert all(
-            np.isfinite(parameter.grad.data).all() for parameter in model.params()
-        )  # Digital silence has gradients.
+        assert all(np.isfinite(parameter.grad.data).all() for parameter in model.params())  # Also for digital silence.
         optimizer.update()
         losses.append(float(loss))
     assert losses[-1] < 0.7 * losses[0]
@@ -250,11 +248,11 @@ def test_samples_of_any_precision_are_accepted(dtype):
 
 @pytest.fixture(scope="module")
 def package() -> Any:
-    """The functions of the package, which lies in the cache folder and is not installed."""
+    """The functions of the package, imported from a wheel in the cache folder."""
     pytest.importorskip("packaging")
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # It brings warnings of its own.
+        warnings.simplefilter("ignore")  # The package issues warnings on import.
         patch.syspath_prepend(real("silero_vad-6.2.3-*.whl"))
         module = pytest.importorskip("silero_vad.utils_vad")
     torch.set_num_threads(threads)
@@ -274,15 +272,15 @@ def test_segments_agree_with_the_package(package, threshold, seed):
 
 
 def test_segment_is_yielded_as_soon_as_it_ends():
-    taken = []
+    consumed = []
 
     def probabilities():
         for p in [0.0] * 5 + [0.9] * 10 + [0.1] * 20:
-            taken.append(p)
+            consumed.append(p)
             yield p
 
     assert next(speech_segments(probabilities())) == SpeechSegment(5 * 512 - 480, 15 * 512 + 480)
-    assert len(taken) == 15 + 5  # The fifth chunk of silence begins 0.128 s after the first.
+    assert len(consumed) == 15 + 5  # The fifth chunk of silence begins 0.128 s after the first.
 
 
 def test_short_pauses_and_short_speech_are_ignored():

@@ -1,4 +1,4 @@
-"""Small parameters are updated together, and no number shows it."""
+"""Small parameters are updated in bundles, with identical results."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class Target:
         rng = np.random.default_rng(0)
         self.params = [Parameter(np.asarray(rng.standard_normal(s), dtype)) for s in SHAPES]
         self.params[0].data = np.asfortranarray(self.params[0].data)
-        self.params += [Parameter(rng.standard_normal(3))]  # Of another dtype.
+        self.params += [Parameter(rng.standard_normal(3))]  # Has another dtype.
 
     def named_params(self):
         return [(f"p{i}", p) for i, p in enumerate(self.params)]
 
 
 def run(make, steps=6, restart_at=None):
-    """Some parameters have no gradient in some steps, and one is frozen for a while."""
+    """Train with parameters that have no gradient in some steps, and one that is frozen in steps 2 and 3."""
     target, rng = Target(), np.random.default_rng(1)
     optimizer = make().setup(target)
     for step in range(steps):

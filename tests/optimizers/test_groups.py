@@ -19,7 +19,7 @@ def test_groups_have_separate_options() -> None:
         p.grad = np.ones(1)
     optimizer.update()
     assert [float(p.data[0]) for p in model.params.values()] == [0.5, 0.5, 0.0, 0.75]
-    optimizer.lr = 0.125  # Of those in no group.
+    optimizer.lr = 0.125  # For parameters in no group.
     optimizer.update()
     assert [float(p.data[0]) for p in model.params.values()] == [0.0, 0.0, -0.125, 0.5]
 

@@ -1,4 +1,4 @@
-"""What works beside the update rule: decay, clipping, freezing, averages, accumulation."""
+"""Hooks and wrappers of optimizers: weight decay, clipping, freezing, averages, accumulation."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_hooks_do_not_modify_shared_gradients(make: Any, hook: Any) -> None:
     once(together, hook)
     for path in "ab":
         np.testing.assert_array_equal(together[path].data, alone[path].data)
-    if make is not shared:  # There the first parameter may keep what both had.
+    if make is not shared:  # The first parameter may own the shared gradient.
         assert all(g.data.tolist() == [1.0, 1.0, 1.0] for g in held)
 
 
@@ -138,10 +138,10 @@ def test_hooks_allocate_no_gradient_sized_memory(hook: Any) -> None:
 
 def test_freeze_param_keeps_parameters_unchanged() -> None:
     model = example()
-    part = Model(l1_W=np.zeros(1))
-    part.params["l1.W"] = model["l1.W"]
+    frozen = Model(l1_W=np.zeros(1))
+    frozen.params["l1.W"] = model["l1.W"]
     before = {path: p.data.copy() for path, p in model.named_params()}
-    once(model, O.FreezeParam(part, model["scale"]), O.WeightDecay(0.1))  # Which finds no gradient to add to.
+    once(model, O.FreezeParam(frozen, model["scale"]), O.WeightDecay(0.1))  # Skips parameters without a gradient.
     assert [np.array_equal(before[path], p.data) for path, p in model.named_params()] == [True, False, True]
 
 
@@ -230,9 +230,9 @@ def test_state_of_ema() -> None:
     other.load_state_dict(state)
     np.testing.assert_equal(other.averages, ema.averages)
     assert other.averages["l1.b"] is not state["averages"]["l1"]["b"]
-    spoilt = {"averages": {"l1": {"b": np.ones(7)}}, "decay": 0.25}
+    bad_state = {"averages": {"l1": {"b": np.ones(7)}}, "decay": 0.25}
     with pytest.raises(WeightsError, match=r"l1\.b \(7,\) instead of \(3,\)"):
-        other.load_state_dict(spoilt)
+        other.load_state_dict(bad_state)
     with pytest.raises(WeightsError, match="missing: decay"):
         other.load_state_dict({"averages": {}})
     for wrong, match in [
@@ -254,23 +254,23 @@ def backward(model: Model, x: float) -> None:
 
 @pytest.mark.parametrize("clear", [True, False])
 def test_accumulated_batches_equal_their_mean(clear: bool) -> None:
-    whole, parts = Model(W=np.ones(2)), Model(W=np.ones(2))
+    whole, pieces = Model(W=np.ones(2)), Model(W=np.ones(2))
     all_at_once = O.MomentumSGD(lr=0.1).setup(whole)
-    in_parts = O.GradientAccumulation(O.MomentumSGD(lr=0.1), every=3).setup(parts)
+    accumulated = O.GradientAccumulation(O.MomentumSGD(lr=0.1), every=3).setup(pieces)
     for i in range(9):
         if clear:
-            parts["W"].cleargrad()
-        backward(parts, 0.1 * i)
-        before = parts["W"].data.copy()
-        in_parts.update()
-        assert np.array_equal(before, parts["W"].data) == (i % 3 < 2)
+            pieces["W"].cleargrad()
+        backward(pieces, 0.1 * i)
+        before = pieces["W"].data.copy()
+        accumulated.update()
+        assert np.array_equal(before, pieces["W"].data) == (i % 3 < 2)
         if i % 3 == 2:
             whole["W"].cleargrad()
             for j in range(i - 2, i + 1):
                 backward(whole, 0.1 * j)
             whole["W"].grad = whole["W"].grad.data / 3
             all_at_once.update()
-            np.testing.assert_allclose(parts["W"].data, whole["W"].data, rtol=1e-13)
+            np.testing.assert_allclose(pieces["W"].data, whole["W"].data, rtol=1e-13)
 
 
 def test_accumulation_does_not_modify_gradients_in_place() -> None:
@@ -319,14 +319,14 @@ def test_accumulation_resumes_between_updates() -> None:
     np.testing.assert_array_equal(fresh["W"].data, whole["W"].data)
 
     before = copy.deepcopy(resumed.state_dict())
-    for spoilt, match in [
+    for bad_state, match in [
         ({"calls": 1}, "missing: optimizer"),
         (state | {"sums": {"W": np.ones(5)}}, "W"),
         (3, "GradientAccumulation.load_state_dict: an int is not a state"),
         (state | {"calls": -1}, "calls is -1"),
     ]:
         with pytest.raises(PassusError, match=match):
-            resumed.load_state_dict(spoilt)
+            resumed.load_state_dict(bad_state)
         np.testing.assert_equal(resumed.state_dict(), before)
 
 

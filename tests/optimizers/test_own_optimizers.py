@@ -1,4 +1,4 @@
-"""Optimizers, hooks and layers as the book writes them do what ours do, and keep their state."""
+"""User-defined optimizers, hooks and layers as in the book: results, state, and errors."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ BOOKS = {
     "SGD": (lambda: PlainSGD(0.01), lambda: optimizers.SGD(0.01)),
     "MomentumSGD": (lambda: BooksMomentumSGD(0.01, 0.8), lambda: optimizers.MomentumSGD(0.01, 0.8)),
     "AdaGrad": (lambda: BooksAdaGrad(0.1), lambda: optimizers.AdaGrad(0.1)),
-    # In ours, eps is added after the correction; here it is too small to count.
+    # Ours adds eps after the bias correction; this eps is too small to matter.
     "Adam": (lambda: BooksAdam(0.01, eps=1e-18), lambda: optimizers.Adam(0.01, eps=1e-18)),
 }
 each_of_the_books = pytest.mark.parametrize(("own", "ours"), BOOKS.values(), ids=BOOKS)
@@ -117,13 +117,13 @@ def new_model() -> MLP:
 
 
 @each_of_the_books
-@pytest.mark.parametrize("hooks", [(), (WeightDecay(0.1), ClipGrad(0.01)), "freeze"], ids=["alone", "two", "freeze"])
+@pytest.mark.parametrize("hooks", [(), (WeightDecay(0.1), ClipGrad(0.01)), "freeze"], ids=["none", "two", "freeze"])
 def test_optimizers_of_the_book_agree_with_ours(own: Any, ours: Any, hooks: Any) -> None:
     results = []
     for make in (own, ours):
         model = new_model()
         for p in model.params():
-            p.data = p.data.astype(np.float64)  # In single precision, Adam makes much of gradients that are nearly 0.
+            p.data = p.data.astype(np.float64)  # In float32, Adam amplifies the rounding of gradients near 0.
         optimizer = make().setup(model)
         assert optimizer.target is model
         for hook in [FreezeParam(model.l0)] if hooks == "freeze" else hooks:
@@ -279,10 +279,10 @@ class BooksFreezeParam:
     ],
 )
 @pytest.mark.parametrize(
-    "loss", [F.sum, lambda W: F.sum(W + W), lambda W: F.sum(W.T**2)], ids=["ones", "same", "turned"]
+    "loss", [F.sum, lambda W: F.sum(W + W), lambda W: F.sum(W.T**2)], ids=["ones", "same", "transposed"]
 )
 def test_hooks_of_the_book_agree_with_ours(own: Any, ours: Any, loss: Any) -> None:
-    """Gradients that a rule gives out twice, or as a view that cannot be written to, are edited by one hook alone."""
+    """Shared and read-only gradients are modified once for each parameter."""
     results = []
     for make in (own, ours):
         model = new_model()
@@ -338,7 +338,7 @@ def test_linear_layer_of_the_book_trains_and_saves(tmp_path: Any) -> None:
 
 
 class Undeclared(Optimizer):
-    """A rule of ours that forgets to declare its slot; ``lines`` differ in how it reaches for it."""
+    """An update rule with an undeclared slot; ``reach(slots, p)`` accesses the slot."""
 
     def __init__(self, reach):
         super().__init__(0.1)
@@ -348,7 +348,7 @@ class Undeclared(Optimizer):
         p -= o.lr * self.reach(slots, p)
 
 
-@pytest.mark.parametrize("size", [3, 200, 100_000], ids=["alone", "together", "in blocks"])
+@pytest.mark.parametrize("size", [3, 200, 100_000], ids=["small", "bundled", "blocks"])
 @pytest.mark.parametrize(
     "reach",
     [
@@ -363,7 +363,7 @@ def test_undeclared_slot_raises(reach: Any, size: int) -> None:
         trained(Undeclared(reach).setup(model), model, 1)
 
 
-@pytest.mark.parametrize("size", [3, 200, 100_000], ids=["alone", "together", "in blocks"])
+@pytest.mark.parametrize("size", [3, 200, 100_000], ids=["small", "bundled", "blocks"])
 def test_slots_can_be_assigned(size: int) -> None:
     class Assigning(Optimizer):
         slots = ("v",)

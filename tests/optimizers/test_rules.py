@@ -49,7 +49,7 @@ AGAINST_TORCH = {
 
 @pytest.mark.parametrize(("ours", "theirs"), AGAINST_TORCH.values(), ids=AGAINST_TORCH.keys())
 @pytest.mark.parametrize(
-    # float32: rounding of 1e-7 a step, grown by 50 steps over a bumpy ground.
+    # float32: a rounding error of 1e-7 per step grows over 50 steps on a non-convex function.
     ("dtype", "tolerance"),
     [(np.float64, 1e-11), (np.float32, 1e-4)],
 )
@@ -64,7 +64,7 @@ def test_fifty_steps_agree_with_pytorch(ours: Any, theirs: Any, dtype: Any, tole
             x.grad = gradient(x.detach(), torch, t)
         optimizer.step()
     if isinstance(optimizer, torch.optim.NAdam):
-        tolerance = max(tolerance, 1e-6)  # PyTorch keeps the product of its momenta in float32.
+        tolerance = max(tolerance, 1e-6)  # PyTorch computes the product of momenta in float32.
     for (path, p), x in zip(model.params.items(), tensors):
         assert p.dtype == dtype
         assert p.size == 0 or not np.allclose(p.data, start[path], rtol=1e-3)
@@ -128,7 +128,7 @@ def test_update_allocates_no_parameter_sized_memory(make: Any, order: Any) -> No
     optimizer.update()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    # NumPy itself takes 131,072 bytes, whatever the size, for operands of different memory order.
+    # NumPy itself allocates 131,072 bytes, independent of the size, for operands of different memory order.
     assert peak < (10_000 if order == "C" else 140_000), "bytes; the parameters have 2,400,000 and 800,000"
     assert all(p.data is x for p, x in zip(model.params.values(), before))
 

@@ -32,7 +32,7 @@ def test_resumed_run_is_bit_identical(make: Any, dtype: Any) -> None:
     fresh = example(dtype)
     for path, p in half.params.items():
         fresh[path].data = p.data.copy(order="K")
-    resumed = make(lr=0.5).setup(fresh)  # The rate that was saved counts.
+    resumed = make(lr=0.5).setup(fresh)  # The saved learning rate replaces this one.
     resumed.load_state_dict(state)
     assert resumed.step == 10
     train(resumed, fresh, range(10, 20))
@@ -69,7 +69,7 @@ def test_state_includes_hooks_and_schedules() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "match"),
+    ("change", "match"),
     [
         (lambda s: s.pop("step"), "missing: step"),
         (lambda s: s.pop("hook0"), "missing: hook0"),
@@ -84,12 +84,12 @@ def test_state_includes_hooks_and_schedules() -> None:
         (lambda s: s["schedule0"].pop("best"), "OnPlateau: a state has lr, best"),
     ],
 )
-def test_mismatched_state_raises_and_changes_nothing(spoil: Any, match: str) -> None:
+def test_mismatched_state_raises_and_changes_nothing(change: Any, match: str) -> None:
     optimizer, _ = trained()
     before = copy.deepcopy(optimizer.state_dict())
     state = copy.deepcopy(before)
     state["step"], state["schedule0"]["lr"] = 77, 0.123
-    spoil(state)
+    change(state)
     with pytest.raises(PassusError, match=match):
         optimizer.load_state_dict(state)
     np.testing.assert_equal(optimizer.state_dict(), before)
@@ -135,7 +135,7 @@ def step(model: MLP, optimizer: Any, x: np.ndarray) -> float:
 @pytest.mark.parametrize("make", ALL)
 def test_lazy_network_learns_and_resumes_from_flattened_state(make: Any) -> None:
     x = np.linspace(-2, 2, 40, dtype=np.float32).reshape(-1, 1)
-    model = MLP((16, 1), activation=F.tanh)  # Lazy: it has no weights before the first call.
+    model = MLP((16, 1), activation=F.tanh)  # Lazy: no weights before the first call.
     optimizer = make().setup(model)
     losses = [step(model, optimizer, x) for _ in range(10)]
     assert losses[-1] < losses[0]

@@ -17,7 +17,7 @@ ALL = [
 
 
 def example(dtype: Any = np.float64) -> Model:
-    """A parameter that is updated in several blocks, a small one, one of no axes, a transposed one, an empty one."""
+    """Parameters: one of several blocks, a small one, a 0-d one, a transposed one, an empty one."""
     rng = np.random.default_rng(0)
     model = Model(
         l1_W=rng.standard_normal((331, 100)).astype(dtype),
@@ -32,7 +32,7 @@ def example(dtype: Any = np.float64) -> Model:
 
 
 def gradient(x: Any, xp: Any, t: int) -> Any:
-    """The gradient of a bumpy bowl that moves with time: a mistake in a step changes all steps after it."""
+    """The gradient of a non-convex function that depends on t: an error in one step changes all later steps."""
     return 0.5 * x + xp.cos(3 * x + t)
 
 

@@ -11,7 +11,7 @@ from passus.errors import PassusWarning
 
 @contextmanager
 def recorded_warnings() -> Iterator[list[str]]:
-    """The messages of all warnings in the block."""
+    """Collect the messages of all warnings in the block; each must be a PassusWarning."""
     messages: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

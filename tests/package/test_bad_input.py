@@ -1,7 +1,7 @@
-"""Bad input of every kind: the error is one of passus, says what to do, and leaves everything as it was.
+"""Bad input of every kind: the error belongs to passus, suggests a fix, and leaves everything unchanged.
 
-Each row is tried in the middle of a training. Its model, optimizer, loader and random numbers must be the same after
-the error as before it, and the next, correct step must work.
+Each call is made in the middle of a training run. Model, optimizer, loader and random state must be unchanged after
+the error, and the next valid step must succeed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ KINDS = ("npz", "safetensors")
 class Encoder(L.Layer):
     def __init__(self) -> None:
         self.l1 = L.Linear(3, in_size=4, rng=0)
-        self.l2 = L.Linear(2, in_size=5, rng=0)  # It does not fit what l1 returns.
+        self.l2 = L.Linear(2, in_size=5, rng=0)  # Does not match the output of l1.
 
     def forward(self, x: Any) -> Any:
         return self.l2(self.l1(x))
@@ -48,7 +48,7 @@ class Nested(Model):
 
 
 class Training:
-    """A training under way: one step was done, and an epoch has begun."""
+    """A training run after its first step, inside an epoch."""
 
     def __init__(self) -> None:
         self.model = Sequential(L.Linear(3, in_size=4, rng=0), L.BatchNorm(in_size=3), L.Linear(2, in_size=3, rng=1))
@@ -71,14 +71,14 @@ class Training:
         return Trainer(self.model, self.optimizer, **given)
 
     def state(self) -> Any:
-        parts = {"model": self.model, "optimizer": self.optimizer, "loader": self.loader}
+        components = {"model": self.model, "optimizer": self.optimizer, "loader": self.loader}
         grads = {path: p.grad if p.grad is None else p.grad.data.copy() for path, p in self.model.named_params()}
-        states = {name: pickle.dumps(part.state_dict()) for name, part in parts.items()}
+        states = {name: pickle.dumps(component.state_dict()) for name, component in components.items()}
         return states, rng_state(), grads, repr(Config)
 
 
 def check_harmless(training: Training, call: Callable[[], Any], builtin: type[Exception], match: str) -> PassusError:
-    """Try a call that must raise, in the middle of a training; return the error."""
+    """Check that the call raises and that training continues unaffected; return the error."""
     steps, before = training.optimizer.step, training.state()
     with pytest.raises(builtin, match=match) as caught:
         call()
@@ -385,8 +385,10 @@ def test_objects_in_an_archive_are_not_unpickled(tmp_path: Path) -> None:
 def test_checkpoint_with_missing_or_extra_components_raises(tmp_path: Path) -> None:
     training, path = Training(), tmp_path / "run.safetensors"
     save_checkpoint(path, model=training.model)
-    parts = {"model": training.model, "optimizer": training.optimizer}
-    check_harmless(training, lambda: load_checkpoint(path, **parts), ValueError, "holds model, not model, optimizer")
+    components = {"model": training.model, "optimizer": training.optimizer}
+    check_harmless(
+        training, lambda: load_checkpoint(path, **components), ValueError, "holds model, not model, optimizer"
+    )
     with pytest.raises(FileNotFoundError, match="no such file"):
         load_checkpoint(tmp_path / "none.safetensors", model=training.model)
     with pytest.raises(WeightsError, match=r"model: .*extra: l1\.gamma.*Nothing was changed"):
@@ -401,7 +403,7 @@ def interrupt(*args: Any) -> Any:
 
 
 class Interrupted(Function):
-    """The identity, whose backward pass is interrupted."""
+    """An identity with an interrupted backward pass."""
 
     def forward(self, x: Any) -> Any:
         return x + 0

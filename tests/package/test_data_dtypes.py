@@ -36,10 +36,10 @@ PARAMETERISED: dict[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
     "RNNCell": (lambda **o: L.RNNCell(3, **o), (5, 4)),
     "GRUCell": (lambda **o: L.GRUCell(3, **o), (5, 4)),
 }
-"""All layers with floating-point parameters and floating-point inputs, but for those below."""
+"""All layers with floating-point parameters and inputs, except those below."""
 COMPOSED = {
     "FeedForward",
-    "LSTMCell",  # It returns a pair, and is that of the layer LSTM.
+    "LSTMCell",  # Returns a pair; the layer LSTM covers it.
     "MultiHeadAttention",
     "SwiGLU",
     "TransformerDecoder",
@@ -47,9 +47,9 @@ COMPOSED = {
     "TransformerEncoder",
     "TransformerEncoderLayer",
 }
-"""Layers whose parameters belong to others."""
+"""Layers whose parameters belong to their children."""
 NOT_CONVERTING = {"Embedding", "EmbedID", "Layer", "MaxUnpooling", "PositionEmbedding", "Sequential"}
-"""Layers without parameters of their own, or whose parameters are not multiplied with the input."""
+"""Layers without parameters, or with parameters that are not multiplied with the input."""
 layers = pytest.mark.parametrize(("make", "shape"), PARAMETERISED.values(), ids=PARAMETERISED)
 
 

@@ -1,4 +1,4 @@
-"""The documents are true: their snippets run, their links lead somewhere, their maps show what is there."""
+"""Documents: snippets run, links have targets, and the list of modules is complete."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def blocks(path: Path, language: str) -> list[tuple[int, str]]:
 
 
 def run_session(source: str, namespace: dict[str, Any], path: Path, line: int) -> None:
-    """Run ``>>>`` lines, and fail with a report of all that printed something else."""
+    """Run ``>>>`` lines, and fail with a report of all mismatched outputs."""
     report: list[str] = []
     session = doctest.DocTestParser().get_doctest(source, namespace, f"{path.name}:{line}", str(path), line)
     results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(session, out=report.append, clear_globs=False)
@@ -39,7 +39,7 @@ def run_session(source: str, namespace: dict[str, Any], path: Path, line: int) -
 
 
 def run_program(source: str, namespace: dict[str, Any], path: Path, line: int) -> None:
-    """Run a program so that a traceback shows the lines of the document."""
+    """Run a program with the line numbers of the document in tracebacks."""
     exec(compile("\n" * line + source, str(path), "exec"), namespace)
 
 
@@ -69,7 +69,7 @@ def test_links_point_to_existing_files_and_headings(path: Path) -> None:
 
 
 def headings(path: Path) -> set[str]:
-    """The names that links can jump to."""
+    """The anchors of a document."""
     titles = re.findall(r"^#+ (.*)$", path.read_text(), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-") for title in titles}
 

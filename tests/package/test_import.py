@@ -1,4 +1,4 @@
-"""`import passus` costs what `import numpy` costs: modules loaded later are loaded by those who use them."""
+"""`import passus` loads NumPy and few other modules; the rest is loaded on first use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def modules_after(statement: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def added() -> set[str]:
-    # numpy.random is a part of NumPy that `import numpy` puts off; every generator needs it.
+    # `import numpy` does not load numpy.random, which every generator needs.
     return modules_after("import passus") - modules_after("import numpy.random")
 
 

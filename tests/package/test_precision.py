@@ -1,4 +1,4 @@
-"""float16 parameters, numbers at the ends of the range, and what is undefined at 0."""
+"""float16 parameters, extreme values, derivatives at 0, and narrow integers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_float16_update_equals_float32_update_rounded_once(make: Any) -> None:
     for p in single.params.values():
         p.data = p.data.astype(np.float32)
     train(make().setup(half), half, range(1))
-    for p in single.params.values():  # The same gradient, which float16 rounds.
+    for p in single.params.values():  # The same gradient, rounded to float16.
         p.grad = np.asarray(0.5 * p.data.astype(np.float16) + np.cos(3 * p.data.astype(np.float16)), np.float32)
     make().setup(single).update()
     for path, p in half.params.items():
@@ -118,7 +118,7 @@ def test_float16_running_statistics_are_accurate() -> None:
     np.testing.assert_allclose(var, 0.5**5 + (1 - 0.5**5) * x.astype(float).var(axis=0, ddof=1), rtol=2e-3)
 
 
-# Sums in float16, as users meet them.
+# Functions with sums in float16.
 
 
 def test_reductions_whose_sums_overflow_float16() -> None:
@@ -206,7 +206,7 @@ def test_float16_initial_values_equal_float32_rounded_once(draw: Any, low: float
     assert np.float16(low) <= half.min() <= half.max() <= np.float16(high)
 
 
-# The ends of the range, and 0.
+# Extreme values and 0.
 
 
 @pytest.mark.parametrize("p", [1.5, 2, 3, 7.0])
@@ -275,14 +275,14 @@ def test_derivatives_of_std_var_and_norm_are_finite_at_zero(f: Any, x: np.ndarra
     assert x.grad is not None
     assert np.isfinite(x.grad.data).all()
     if not first.data.any() and f is not F.var:
-        np.testing.assert_array_equal(x.grad.data, 0)  # Constant: as the first derivative is taken to be.
+        np.testing.assert_array_equal(x.grad.data, 0)  # The first derivative is defined as constant there.
 
 
 @pytest.mark.parametrize(("c", "slope"), [(-1.0, -np.inf), (0.0, 0.0), (0.5, 0.0), (2.0, 0.0)])
 @pytest.mark.parametrize("base", [0.0, np.zeros(()), np.zeros(2)])
 def test_gradient_of_a_power_of_zero_by_the_exponent(c: float, slope: float, base: Any) -> None:
     exponent = Variable(np.full(np.shape(base), c))
-    with np.errstate(divide="ignore"):  # NumPy warns of 0**-1.
+    with np.errstate(divide="ignore"):  # NumPy warns about 0**-1.
         y = F.pow(base, exponent)
     y.backward()
     assert exponent.grad is not None
@@ -313,7 +313,7 @@ def test_logsumexp_of_infinities() -> None:
 
 
 @pytest.mark.parametrize("unit", [1e25, 3e37, 1e-25])
-@pytest.mark.parametrize("size", [4, 40_000], ids=["small", "for a kernel"])
+@pytest.mark.parametrize("size", [4, 40_000], ids=["reference", "kernel"])
 @pytest.mark.parametrize(
     "f",
     [
@@ -338,11 +338,11 @@ def test_normalization_of_extreme_values(f: Any, size: int, unit: float) -> None
     if unit > 1:
         np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5)
         np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-3, atol=1e-3)
-    else:  # Far below eps, what is left is a factor.
+    else:  # Far below eps, normalization is a constant factor.
         np.testing.assert_allclose(results[0][0], exact * (unit / 1e-15), rtol=1e-5)
 
 
-# Sums themselves.
+# Kernels of sums.
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Each name that users see is declared, documented and shown at work."""
+"""Every public name is declared and documented, and every public function has an example."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODULES = [
     if not any(part.startswith("_") for part in found.name.split("."))
 ]
 PUBLIC = [passus, *[module for module in MODULES if module.__name__.count(".") == 1]]
-"""What users import; the modules inside its packages share helpers that are no one else's business."""
+"""Modules that users import; modules inside the packages share internal helpers."""
 
 
 def name_of(module: ModuleType) -> str:
@@ -29,10 +29,10 @@ def name_of(module: ModuleType) -> str:
 every_module = pytest.mark.parametrize("module", [passus, *MODULES], ids=name_of)
 
 NO_EXAMPLE = {
-    "passus.backend.backend_of": "the module's docstring shows it",
+    "passus.backend.backend_of": "shown in the docstring of the module",
     "passus.cuda.as_cupy": "needs CuPy and a GPU",
     "passus.kernels.warm_up": "compiles for half a minute",
-    "passus.training.plot_history": "writes a picture; examples/digits.py does",
+    "passus.training.plot_history": "writes an image; examples/digits.py calls it",
 }
 """Public functions without an example in their docstrings, and why."""
 
@@ -71,7 +71,7 @@ DEZERO = (  # noqa: SIM905 - a long list of words
     "utils.show_progress utils.get_file utils.cache_dir utils.get_deconv_outsize utils.get_conv_outsize utils.pair "
     "cuda.gpu_enable cuda.get_array_module cuda.as_numpy cuda.as_cupy"
 ).split()
-"""Where a DeZero user looks."""
+"""Names of DeZero."""
 
 
 def is_callable(value: Any) -> bool:
@@ -108,13 +108,15 @@ def test_modules_have_docstrings(module: ModuleType) -> None:
 @pytest.mark.parametrize(("name", "value"), public_objects())
 def test_public_names_are_documented(name: str, value: Any) -> None:
     if inspect.isclass(value) and issubclass(value, Function):
-        return  # The function beside it, which users call, says what it computes.
+        return  # The docstring belongs to the public function of the class.
     assert vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__
 
 
 @pytest.mark.parametrize(("name", "value"), [p for p in public_objects() if inspect.isfunction(p.values[1])])
 def test_public_functions_have_examples(name: str, value: Any) -> None:
-    assert (">>>" in (value.__doc__ or "")) != (name in NO_EXAMPLE), "no example, or an excuse that is no longer needed"
+    assert (">>>" in (value.__doc__ or "")) != (name in NO_EXAMPLE), (
+        "an example is missing, or the exemption is obsolete"
+    )
 
 
 @pytest.mark.parametrize("path", DEZERO)

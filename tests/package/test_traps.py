@@ -50,7 +50,7 @@ def test_step_of_an_optimizer_is_an_integer() -> None:
 
 
 def test_key_error_of_user_code_is_not_changed() -> None:
-    class Mine(optimizers.Optimizer):
+    class KeyErrorOptimizer(optimizers.Optimizer):
         slots = ("v",)
 
         def update_one(self, p: Any, g: Any, slots: Any, o: Any) -> None:
@@ -59,7 +59,7 @@ def test_key_error_of_user_code_is_not_changed() -> None:
     model = MLP((3,), in_size=2)
     F.sum(model(np.ones((1, 2), np.float32))).backward()
     with pytest.raises(KeyError):
-        Mine(lr=0.1).setup(model).update()
+        KeyErrorOptimizer(lr=0.1).setup(model).update()
 
 
 def test_subclass_of_a_callback_with_an_unknown_event_does_not_warn_again() -> None:

@@ -1,8 +1,8 @@
-"""The one table of all functions: a row for each, from which `tests/functions/test_table.py` makes all its tests.
+"""The table of all public functions; `tests/functions/test_table.py` generates its tests from the rows.
 
-A row names the function in `passus.functions`, a reference with the same arguments (NumPy or SciPy), and cases. The
-arrays of floating-point numbers in a case are differentiated. Every row has a case for each of `KINDS`, or says in
-``exempt`` why it has none. Keep inputs of functions with kinks at least 0.01 away from a kink.
+A row contains the name of a function in `passus.functions`, a reference with the same arguments (NumPy or SciPy), and
+cases. The floating-point arrays of a case are differentiated. Every row has a case for each of `KINDS`, or a reason in
+``exempt``. Inputs must be at least 0.01 away from a kink.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-BY_NUMPY = "as in NumPy, the result has a dtype that follows from that of the integers"
+BY_NUMPY = "as in NumPy, the dtype of the result depends on that of the integers"
 KINDS = ("plain", "empty", "0-d", "broadcast", "negative axis", "raises")
 
 
@@ -41,19 +41,20 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """One function and how it is tested.
+    """A function and the parameters of its tests.
 
-    ``cases``: the name of each begins with one of `KINDS` ("plain", "plain, both axes"). ``order``: up to which order
-    gradients are checked; 0 for functions without gradient. ``rtol32``: relative tolerance in float32. ``rtol16``,
-    ``atol16``: between float16 and float32 rounded once, by default one unit in the last place; a reason stands beside
-    another one.
-    ``integers``: between which it takes some whose result is a floating-point number, or why it gives
-    no exact one; ``of_integers``: which arguments they may be, if not all. ``sequence``:
-    the function takes the arrays of a case as one sequence. ``elementwise``: of how many arrays it is a function element by
-    element, so that it can be tried with any numbers. ``ulps``: by how many units in the last place of the value results may differ
-    from the reference, over the whole range of numbers; None: only ``rtol`` and ``atol`` hold. ``called``: its name in messages,
-    if that of another function is right. ``spreads``: for the name of a case, or for the number
-    of an argument, why a gradient that is not finite may reach in it what its output does not depend on.
+    ``cases``: each name begins with one of `KINDS` ("plain", "plain, both axes").
+    ``order``: the highest order of checked gradients; 0 for functions without gradient.
+    ``rtol32``: the relative tolerance in float32. ``rtol16``, ``atol16``: the tolerance between float16 and float32
+    rounded once, one unit in the last place by default; every other value needs a reason.
+    ``integers``: the range of integer arguments with a floating-point result, or the reason why the result is not exact;
+    ``integer_arguments``: the positions of arguments that may be integers, if not all.
+    ``sequence``: whether the function takes the arrays of a case as one sequence.
+    ``elementwise``: the number of arrays of an elementwise function, which is tested with arbitrary numbers.
+    ``ulps``: the maximal error in units in the last place over the whole range of numbers, if it is tested.
+    ``public_name``: the name in error messages, if it is that of another function.
+    ``non_finite_exempt``: by name of a case or position of an argument, the reason why a non-finite gradient may affect
+    inputs that its output does not depend on.
     """
 
     name: str
@@ -69,12 +70,12 @@ class Row:
     rtol16: float = 2**-10
     atol16: float = 2**-23
     integers: tuple[int, int] | str = (-120, 120)
-    of_integers: tuple[int, ...] | None = None
+    integer_arguments: tuple[int, ...] | None = None
     sequence: bool = False
     elementwise: int = 0
-    called: str = ""
+    public_name: str = ""
     ulps: float | None = None
-    spreads: dict[str | int, str] = field(default_factory=dict)
+    non_finite_exempt: dict[str | int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         kinds = {name.split(",")[0] for name in self.cases} | ({"raises"} if self.raises else set())
@@ -86,7 +87,7 @@ class Row:
 def rows_by_name() -> dict[str, Row]:
     """All rows of the table."""
     names = [m.name for m in pkgutil.walk_packages(__path__, f"{__name__}.") if not m.ispkg]
-    # By family, not by folder: modules share generators, so that the order of imports decides what each draws.
+    # Sorted by family, not by folder: modules share generators, so the order of imports determines the numbers.
     modules = [importlib.import_module(name) for name in sorted(names, key=lambda name: name.rpartition(".")[2])]
     return {row.name: row for module in modules for row in module.ROWS}
 
@@ -95,9 +96,9 @@ _generators: dict[str, np.random.Generator] = {}
 
 
 def _rng() -> np.random.Generator:
-    """The generator of the module that draws, so that a new row changes no other module's numbers.
+    """The generator of the calling module; a new row does not change the numbers of other modules.
 
-    Its seed is a digest of the module's name without the folders.
+    The seed is a digest of the module name without folders.
     """
     frame: Any = sys._getframe()
     while frame.f_globals["__name__"] == __name__:
@@ -117,7 +118,7 @@ def uniform(low: float, high: float, *shape: int) -> np.ndarray:
 
 
 def away_from(points: tuple[float, ...], *shape: int, by: float = 0.05) -> np.ndarray:
-    """Normal numbers, none of them within ``by`` of one of the points (kinks)."""
+    """Normal numbers at a distance of at least ``by`` from the points (kinks)."""
     x = normal(*shape) * 2
     for p in points:
         x = np.where(abs(x - p) < by, p + by * np.where(x < p, -1.5, 1.5), x)
@@ -149,7 +150,7 @@ def unary(
     draw: Callable[..., np.ndarray] = normal,
     **row: Any,
 ) -> Row:
-    """The row of a function of each element by itself; ``draw(*shape)``: numbers of its domain."""
+    """The row of an elementwise function of one operand; ``draw(*shape)`` returns numbers of its domain."""
     cases = {
         "plain": case(draw(3, 4)),
         "plain, three axes": case(draw(2, 1, 3)),
@@ -181,9 +182,9 @@ def binary(
         "plain, number on the right": case(draw0(3), float(draw1())),
         "plain, number on the left": case(float(draw0()), draw1(3)),
     }
-    row = {"atol16": 2**-8} | row  # Products are rounded before the sum over what broadcasting had stretched.
+    row = {"atol16": 2**-8} | row  # Products are rounded before the sum over broadcast axes.
     raises = (
-        bad(ValueError, f"{row.get('called', name)}\\(.*3.*4", np.ones(3), np.ones(4)),
+        bad(ValueError, f"{row.get('public_name', name)}\\(.*3.*4", np.ones(3), np.ones(4)),
         bad(TypeError, "not supported", np.ones(3), [1.0, 2.0, 3.0]),
     )
     return Row(name, reference, cases, raises, NO_AXIS, elementwise=2, **row)

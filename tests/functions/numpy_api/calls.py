@@ -1,4 +1,4 @@
-"""How a call of a function of NumPy is written down, and arrays to call functions with."""
+"""Records of calls of NumPy's functions, and arrays as their arguments."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ rng = np.random.default_rng(17)
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a function of NumPy. ``upto``: up to which order gradients are checked; 0 where they jump, as between equal numbers."""
+    """A call of a NumPy function; gradients are checked up to ``order``, 0 if they are discontinuous, as at ties."""
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    upto: int = 2
+    order: int = 2
     name: str = ""
 
 
-def call(function: Callable[..., Any], *args: Any, upto: int = 2, **kwargs: Any) -> Call:
+def call(function: Callable[..., Any], *args: Any, order: int = 2, **kwargs: Any) -> Call:
     """A call with these arguments."""
     name = getattr(function, "__qualname__", None) or f"{function.__self__.__name__}.{function.__name__}"
-    return Call(function, args, kwargs, upto, name)
+    return Call(function, args, kwargs, order, name)
 
 
 def normal(*shape: int) -> np.ndarray:
-    """Numbers from the standard normal distribution, none of them near another or near 0."""
+    """Shuffled numbers between -2 and 2 that are well separated from each other and from 0."""
     n = int(np.prod(shape))
     return rng.permutation(np.linspace(-2.0, 2.03, n + n % 2 + 1)[: n + 1])[:n].reshape(shape) + 0.017
 

@@ -201,8 +201,8 @@ MATRICES = [
 ]
 
 
-def through(transform: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of what a transform gives, under the name of the transform."""
+def composition(transform: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """The composition of a transform and a function, named after both."""
 
     def composed(x: Any, *args: Any, **kwargs: Any) -> Any:
         return function(transform(x, *args, **kwargs))
@@ -245,7 +245,7 @@ def norms(z: Any) -> Any:
     return [np.linalg.norm(z, o) for o in (None, "fro", 1, np.inf)] + [np.linalg.norm(z, 3, axis=0)]
 
 
-def rotated(z: Any) -> Any:
+def angle(z: Any) -> Any:
     return np.angle(z)
 
 
@@ -281,11 +281,11 @@ FOURIER = [
     call(np.fft.fftshift, M, axes=1),
     call(np.fft.ifftshift, T, axes=(0, 2)),
     *[
-        call(through(f, g), EVEN)
+        call(composition(f, g), EVEN)
         for f in (np.fft.rfft, np.fft.fft)
         for g in (filtered, power_spectrum, arithmetic, moves, norms, back)
     ],
-    call(through(np.fft.fft, rotated), V[1:] + 3.0, 7),
+    call(composition(np.fft.fft, angle), V[1:] + 3.0, 7),
 ]
 
 FAMILIES = {

@@ -24,27 +24,27 @@ CALLS = [
 
 
 def map_arrays(value: Any, change: Any) -> Any:
-    """An argument with its arrays of floating-point numbers map_arrays, also those in lists."""
+    """Apply ``change`` to the floating-point arrays in an argument, also inside lists."""
     if isinstance(value, (list, tuple)):
-        return type(value)([map_arrays(part, change) for part in value])
+        return type(value)([map_arrays(item, change) for item in value])
     if isinstance(value, dict):
-        return {name: map_arrays(part, change) for name, part in value.items()}
+        return {name: map_arrays(item, change) for name, item in value.items()}
     return change(value) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
 
 
-def parts(result: Any) -> list[Any]:
-    """The results, complex ones as their real and imaginary parts."""
+def flat(result: Any) -> list[Any]:
+    """A flat list of results; complex ones as real and imaginary flat."""
     if isinstance(result, ComplexPair) or (not isinstance(result, (list, tuple)) and np.iscomplexobj(result)):
         return [result.real, result.imag]
-    return [p for r in result for p in parts(r)] if isinstance(result, (tuple, list)) else [result]
+    return [p for r in result for p in flat(r)] if isinstance(result, (tuple, list)) else [result]
 
 
 def results(c: Call, change: Any) -> list[Any]:
-    """The results of a call with its arrays map_arrays."""
+    """The results of a call after ``change`` is applied to its arrays."""
     with warnings.catch_warnings():
         if any(v is np.nan for v in c.args):
             warnings.simplefilter("ignore")
-        return parts(c.function(*map_arrays(c.args, change), **map_arrays(c.kwargs, change)))
+        return flat(c.function(*map_arrays(c.args, change), **map_arrays(c.kwargs, change)))
 
 
 @pytest.mark.parametrize("c", CALLS)
@@ -71,11 +71,11 @@ def test_gradients_of_both_orders(c: Call) -> None:
         return tuple([y if isinstance(y, Variable) else Variable(np.asarray(y)) for y in ys])
 
     usable = [np.where(np.isfinite(x), x, 0.5) if not np.isfinite(x).all() else x for x in arrays]
-    if not c.upto:
-        pytest.skip("its gradients jump")
+    if not c.order:
+        pytest.skip("its gradients are discontinuous")
     if "nan" in c.name:
         return check_missing_values_have_gradient_zero(c)
-    check_grads(of_arrays, *usable, order=c.upto, rtol=1e-5, atol=1e-7)
+    check_grads(of_arrays, *usable, order=c.order, rtol=1e-5, atol=1e-7)
 
 
 def check_missing_values_have_gradient_zero(c: Call) -> None:
@@ -98,8 +98,8 @@ def check_missing_values_have_gradient_zero(c: Call) -> None:
 @pytest.mark.parametrize("c", CALLS)
 def test_float32_stays_float32(c: Call) -> None:
     single = results(c, lambda x: Variable(x.astype(np.float32)))
-    of_numpy = results(c, lambda x: x.astype(np.float32))
-    for y, numpys, exact in zip(single, of_numpy, results(c, lambda x: x)):
+    numpy_results = results(c, lambda x: x.astype(np.float32))
+    for y, numpys, exact in zip(single, numpy_results, results(c, lambda x: x)):
         if isinstance(y, Variable) and y.dtype.kind == "f":
             assert y.dtype in (np.float32, numpys.dtype)
             np.testing.assert_allclose(y.data, exact, rtol=1e-3, atol=1e-3)
@@ -122,5 +122,5 @@ def test_every_function_with_a_rule_is_called() -> None:
         np.full,
         np.histogram,
         *CREATION,
-    }  # With like=, or elsewhere.
+    }  # Called with like=, or in other files.
     assert not [f.__name__ for f in NUMPY if f not in called]

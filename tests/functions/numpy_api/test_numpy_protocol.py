@@ -1,4 +1,4 @@
-"""NumPy's own functions on Variables: differentiable, without gradient, or refused."""
+"""NumPy's own functions on Variables: differentiable, without gradient, or unsupported."""
 
 from __future__ import annotations
 
@@ -132,13 +132,13 @@ def boxed(value, box):
     return box(value) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
 
 
-def parts(result):
+def flat(result):
     return result if isinstance(result, (tuple, list)) else [result]
 
 
 @pytest.mark.parametrize(("function", "args"), named(CALLS))
 def test_functions_with_a_rule_return_variables(function, args):
-    for y, expected in zip(parts(function(*boxed(list(args), Variable))), parts(function(*args)), strict=True):
+    for y, expected in zip(flat(function(*boxed(list(args), Variable))), flat(function(*args)), strict=True):
         assert type(y) is Variable
         assert y.requires_grad
         np.testing.assert_allclose(y.data, expected, rtol=1e-14, atol=1e-15)
@@ -146,9 +146,9 @@ def test_functions_with_a_rule_return_variables(function, args):
 
 @pytest.mark.parametrize(("function", "args"), named(WITHOUT))
 def test_functions_without_gradient_return_the_results_for_arrays(function, args):
-    answer, expected = function(*boxed(list(args), Variable)), function(*args)
-    assert not any(isinstance(a, Variable) for a in parts(answer))
-    np.testing.assert_array_equal(answer, expected)
+    found, expected = function(*boxed(list(args), Variable)), function(*args)
+    assert not any(isinstance(a, Variable) for a in flat(found))
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_differentiable_and_non_differentiable_functions_are_disjoint():

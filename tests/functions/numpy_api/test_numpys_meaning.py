@@ -1,4 +1,4 @@
-"""Where NumPy and passus could mean different things by one name, and NumPy's meaning holds."""
+"""Names with different meanings in NumPy and passus: NumPy's functions and methods follow NumPy."""
 
 from __future__ import annotations
 

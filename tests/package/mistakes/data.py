@@ -27,7 +27,7 @@ DATA = [
     error("A number for an array", "book", "Variable(3.0)", r"write np\.array\(3\.0\)"),
     error("A list given to a function", "everyone", "F.relu([1.0, -1.0])", r"write np\.array\("),
     error(
-        "Booleans that shall be learnt",
+        "Gradients of booleans",
         "book",
         "Variable(np.array([True, False])).backward()",
         "start from floating-point numbers",
@@ -35,7 +35,7 @@ DATA = [
     error("Wrong number of features", "everyone", "model(x[:, :3])", r"mlp\.l0: linear\(float32\[8, 3\]"),
     warning("Channels last", "Keras", "L.Conv2d(4, 3)(images.transpose(0, 2, 3, 1))", r"transpose\(0, 3, 1, 2\)"),
     error(
-        "Channels last, channels known",
+        "Channels last with in_channels",
         "Keras",
         "L.Conv2d(4, 3, in_channels=3)(images.transpose(0, 2, 3, 1))",
         r"transpose\(0, 3, 1, 2\)",
@@ -45,11 +45,11 @@ DATA = [
     ),
     error("An image without a batch", "everyone", "L.Conv2d(4, 3)(image)", r"x\[None\]"),
     error("Rows into a convolution", "everyone", "L.Conv2d(4, 3)(images.reshape(8, -1))", r"x\.reshape\(N, C, H, W\)"),
-    error("Words that are no integers", "everyone", "L.Embedding(10, 4)(x)", r"astype\(np\.int64\)"),
-    error("Words out of range", "everyone", "L.Embedding(2, 4)(t)", "index 2 is out of range"),
+    error("Token ids that are not integers", "everyone", "L.Embedding(10, 4)(x)", r"astype\(np\.int64\)"),
+    error("Token ids out of range", "everyone", "L.Embedding(2, 4)(t)", "index 2 is out of range"),
     error("Elements assigned", "NumPy", "v[0] = 1.0", r"F\.where\(mask, v, x\)"),
     error("Softmax of one example", "NumPy", "F.softmax(x[0])", r"axis=-1"),
     error("Arrays not in a list", "everyone", "F.concatenate(x, x)", r"concatenate\(\[a, b\]\)"),
     error("Scores of SciPy", "SciPy", "import scipy.special\nscipy.special.erf(v)", r"write F\.erf\(x\)"),
-    error("An array as a condition", "NumPy", "if v > 0: pass", "a.any", "NumPy says it, and its readers know it."),
+    error("An array as a condition", "NumPy", "if v > 0: pass", "a.any", "The error of NumPy is well known."),
 ]

@@ -22,10 +22,10 @@ IMAGES = [
         "T.ColorJitter(0.5)(T.Normalize(0.5, 0.5)(image))",
         r"put Normalize\(\) after it",
     ),
-    error("A filling of 0 to 255", "book", "T.Cutout(8, fill=127)(image)", "fill=127/255"),
+    error("A fill value of 0 to 255", "book", "T.Cutout(8, fill=127)(image)", "fill=127/255"),
     error("Channels last", "Keras", "T.RandomCrop(28)(photo)", r"x\.transpose\(2, 0, 1\)"),
     error("... mirrored", "Keras", "T.RandomHorizontalFlip(1.0)(photo)", r"x\.transpose\(2, 0, 1\)"),
     error("... into ToArray", "Keras", "T.ToArray()(photo)", r"x\.transpose\(2, 0, 1\)"),
     error("A class in Compose", "everyone", "T.Compose([T.ToArray])", r"write ToArray\(\)"),
-    error("An array for a picture", "everyone", "T.Resize(8)(photo)", r"put ToPIL\(\) before it"),
+    error("An array for an image", "everyone", "T.Resize(8)(photo)", r"put ToPIL\(\) before it"),
 ]

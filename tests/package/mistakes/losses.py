@@ -80,7 +80,7 @@ LOSSES = [
         "use sigmoid_cross_entropy",
     ),
     error(
-        "Sizes that cannot be made to fit",
+        "Mismatched sizes",
         "everyone",
         "F.mean_squared_error(model(x), x[:, :2])",
         "make the last layer's output size match t",
@@ -117,16 +117,16 @@ LOSSES = [
     warning("... of a divergence", "PyTorch", "F.kl_divergence(model(x), np.full((8, 3), 1 / 3))", r"F\.log_softmax"),
     error("A gradient for backward", "PyTorch", "(v * v).backward(np.ones((8, 4)))", r"y\.grad = gy"),
     silent(
-        "... in one's own arithmetic",
+        "... in user code",
         "everyone",
         "((L.Linear(1)(x) - x[:, 0]) ** 2).mean()",
-        "Differences of all pairs are written so, and each operation would have to look at its shapes.",
+        "Differences of all pairs are written this way, and every operation would have to inspect its shapes.",
     ),
     silent(
         "A loss of many numbers",
         "PyTorch",
         "(model(x) ** 2).backward()",
-        "Without a seed the gradient begins with ones, as in the book: that of the sum.",
+        "Without a seed, the gradient is that of the sum, as in the book.",
     ),
     error("A model for a loss", "Keras", "Trainer(model, optimizer, [(x, t)], 'mse')", "give a function"),
 ]

@@ -18,13 +18,21 @@ NAMES = [
         "PyTorch",
         "v.size()",
         "not callable",
-        "size is a number, as NumPy's; one that can be called would cost every reader of it.",
+        "size is a number, as in NumPy; a callable number would slow down every access.",
     ),
     error(
-        "dim", "PyTorch", "v.sum(dim=1)", "unexpected keyword argument 'dim'", "Python says it; NumPy's word is axis."
+        "dim",
+        "PyTorch",
+        "v.sum(dim=1)",
+        "unexpected keyword argument 'dim'",
+        "The error of Python suffices; NumPy calls it axis.",
     ),
     error(
-        "no_grad without brackets", "PyTorch", "with passus.no_grad:\n    pass", "context manager", "Python says it."
+        "no_grad without brackets",
+        "PyTorch",
+        "with passus.no_grad:\n    pass",
+        "context manager",
+        "The error of Python suffices.",
     ),
     error("grad.zero_()", "PyTorch", "F.sum(v * v).backward()\nv.grad.zero_()", r"x\.cleargrad\(\)"),
     error("weight", "PyTorch", "model.l0.weight", "weights are W"),
@@ -44,7 +52,7 @@ NAMES = [
     error("A module that is called", "JAX", "passus.grad(lambda x: x**2)(v)", r"write passus\.grad\.grad"),
     error("A module that is called, too", "Keras", "passus.summary(model, x)", r"write passus\.summary\.summary"),
     error(
-        "A function called when it is made",
+        "A function called on construction",
         "book",
         "class Square(passus.Function):\n    def forward(self, x):\n        return x**2\nSquare(v)",
         r"Square\(\)\(x\)",

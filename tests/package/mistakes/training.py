@@ -40,7 +40,7 @@ TRAINING = [
     ),
     warning("Everything frozen", "everyone", "model.freeze()\noptimizer.update()", r"unfreeze\(\)"),
     warning(
-        "Layers where nobody looks",
+        "A model without registered layers",
         "everyone",
         "class Net(Model):\n    pass\nO.SGD().setup(Net()).update()",
         "has no parameters",
@@ -49,19 +49,19 @@ TRAINING = [
         "Gradients not cleared",
         "PyTorch",
         "for _ in range(2):\n    F.softmax_cross_entropy(model(x), t).backward()\n    optimizer.update()",
-        "Gradients add up on purpose, for large batches in small parts.",
+        "Gradients accumulate by design, for large batches in small pieces.",
     ),
     silent(
         "Losses added up as Variables",
         "PyTorch",
         "total = 0.0\nfor _ in range(3):\n    total += F.softmax_cross_entropy(model(x), t)",
-        "Sums of losses are differentiated, too. For a log, write total += float(loss).",
+        "Sums of losses are differentiable. For a log, write total += float(loss).",
     ),
     silent(
         "Evaluation in training mode",
         "PyTorch",
         "L.Dropout(0.5)(x)",
-        "Nothing tells evaluation from training but the switch itself; Trainer sets it.",
+        "Only the switch distinguishes evaluation from training; Trainer sets it.",
     ),
     silent(
         "The seed of NumPy",
@@ -76,19 +76,19 @@ TRAINING = [
         "no graph behind it",
     ),
     error(
-        "Slots of a new optimizer",
+        "Undeclared slots of a user-defined optimizer",
         "everyone",
         "class Mine(O.Optimizer):\n    def update_one(self, p, g, slots, o):\n        slots['v'] += g\nF.sum(model(x)).backward()\nMine(lr=0.1).setup(model).update()",
         r'slots = \("v",\)',
     ),
     error(
-        "An optimizer in another manner",
+        "A user-defined optimizer without update_one",
         "PyTorch",
         "class Mine(O.Optimizer):\n    def step(self): ...\nF.sum(model(x)).backward()\nMine(lr=0.1).setup(model).update()",
         "update_one",
     ),
     warning(
-        "A moment that does not come",
+        "An unknown callback event",
         "Keras",
         "class Log(Callback):\n    def on_epoch_end(self, run, row): ...",
         "write on_epoch,",
@@ -168,7 +168,7 @@ TRAINING = [
         "restore_best_weights", "Keras", "passus.training.EarlyStopping(restore_best_weights=True)", "restore_best here"
     ),
     error(
-        "A measure that is not in the history",
+        "A measure missing in the history",
         "Keras",
         "Trainer(model, optimizer, [(x, t)], F.softmax_cross_entropy, callbacks=[passus.training.EarlyStopping('val_loss')], progress=False).fit(1)",
         "test_loader",
@@ -177,9 +177,11 @@ TRAINING = [
     error("learning_rate assigned", "Keras", "optimizer.learning_rate = 0.01", "write lr"),
     error("weight_decay assigned", "PyTorch", "optimizer.weight_decay = 1e-4", "AdamW"),
     error("trainable assigned", "Keras", "model.l0.trainable = False", r"freeze\(\)"),
-    warning("trainable of one's own model", "Keras", "class Net(Model): ...\nNet().trainable = False", r"freeze\(\)"),
     warning(
-        "training of one's own model", "PyTorch", "class Net(Model): ...\nNet().training = False", r"test_mode\(\)"
+        "trainable of a user-defined model", "Keras", "class Net(Model): ...\nNet().trainable = False", r"freeze\(\)"
+    ),
+    warning(
+        "training of a user-defined model", "PyTorch", "class Net(Model): ...\nNet().training = False", r"test_mode\(\)"
     ),
     error("p assigned", "PyTorch", "L.Dropout(0.5).p = 0.1", "dropout_ratio"),
     error("weight assigned", "PyTorch", "L.Linear(3, in_size=4).weight = Parameter(np.zeros((4, 3)))", "weights are W"),
@@ -191,5 +193,5 @@ TRAINING = [
     error("A file of PyTorch as weights", "PyTorch", "model.load_weights('model.pth')", "load_torch"),
     error("A class for a model", "everyone", "O.SGD().setup(L.Linear)", "Linear is a class"),
     error("num_workers", "PyTorch", "passus.DataLoader(t, 2, num_workers=2)", "called workers here"),
-    error("A file that is not there", "everyone", "model.load_weights('nothing.npz')", "no such file"),
+    error("A missing file", "everyone", "model.load_weights('nothing.npz')", "no such file"),
 ]

@@ -11,10 +11,10 @@ ROWS = [
     unary("neg", np.negative),
     binary("add", np.add),
     binary("sub", np.subtract),
-    binary("rsub", lambda x0, x1: x1 - x0, called="sub"),
+    binary("rsub", lambda x0, x1: x1 - x0, public_name="sub"),
     binary("mul", np.multiply),
     binary("div", np.divide, normal, positive),
-    binary("rdiv", lambda x0, x1: x1 / x0, positive, normal, called="div"),
+    binary("rdiv", lambda x0, x1: x1 / x0, positive, normal, public_name="div"),
     binary("pow", np.power, positive, normal, integers=BY_NUMPY),
-    binary("rpow", lambda x0, x1: np.power(x1, x0), normal, positive, called="pow", integers=BY_NUMPY),
+    binary("rpow", lambda x0, x1: np.power(x1, x0), normal, positive, public_name="pow", integers=BY_NUMPY),
 ]

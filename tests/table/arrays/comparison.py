@@ -7,8 +7,8 @@ def low(*shape: int) -> np.ndarray:
     return away_from((-1.0, 1.0), *shape)
 
 
-def apart(*shape: int) -> np.ndarray:
-    """Numbers at least 0.05 away from those of `grid`."""
+def off_grid(*shape: int) -> np.ndarray:
+    """Numbers at a distance of at least 0.05 from those of `grid`."""
     return away_from(GRID, *shape)
 
 
@@ -19,10 +19,10 @@ def grid(*shape: int) -> np.ndarray:
 GRID = tuple(np.arange(-10, 10.5, 0.5))
 
 ROWS = [
-    binary("maximum", np.maximum, apart, grid),
-    binary("minimum", np.minimum, apart, grid),
-    binary("fmax", np.fmax, apart, grid),
-    binary("fmin", np.fmin, apart, grid),
+    binary("maximum", np.maximum, off_grid, grid),
+    binary("minimum", np.minimum, off_grid, grid),
+    binary("fmax", np.fmax, off_grid, grid),
+    binary("fmin", np.fmin, off_grid, grid),
     Row(
         "clip",
         np.clip,
@@ -31,10 +31,10 @@ ROWS = [
             "plain, from below only": case(low(3, 4), -1.0, None),
             "plain, from above only": case(low(3, 4), None, 1),
             "plain, bounds of NumPy": case(low(3), np.float64(-1.0), np.int64(1)),
-            "plain, bounds of its own for each element": case(apart(3, 4), grid(3, 4) - 1, grid(3, 4) + 1),
-            "plain, an array and a number": case(apart(3, 4), grid(3, 4), 6.0),
-            "plain, an array from above": case(apart(3, 4), None, grid(4)),
-            "broadcast": case(apart(3, 1), grid(4) - 1, grid(2, 1, 4) + 1),
+            "plain, bounds for each element": case(off_grid(3, 4), grid(3, 4) - 1, grid(3, 4) + 1),
+            "plain, an array and a number": case(off_grid(3, 4), grid(3, 4), 6.0),
+            "plain, an array from above": case(off_grid(3, 4), None, grid(4)),
+            "broadcast": case(off_grid(3, 1), grid(4) - 1, grid(2, 1, 4) + 1),
             "empty": case(low(0, 3), -1.0, 1.0),
             "0-d": case(low(), -1.0, 1.0),
         },
@@ -46,7 +46,7 @@ ROWS = [
             bad(TypeError, "clip: .*not supported", [1.0, 2.0], 0.0),
         ),
         NO_AXIS,
-        atol16=2**-8,  # As of `binary`.
-        spreads={"plain, bounds of its own for each element": "a bound that is infinite takes the place of an element"},
+        atol16=2**-8,  # As in `binary`.
+        non_finite_exempt={"plain, bounds for each element": "an infinite bound replaces an element"},
     ),
 ]

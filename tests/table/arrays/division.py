@@ -4,7 +4,7 @@ from tests.table import away_from, binary, unary, uniform
 
 
 def dividend(*shape: int) -> np.ndarray:
-    """Numbers whose quotient by `divisor` is not near a whole one."""
+    """Numbers whose quotient by `divisor` is not near an integer."""
     return np.asarray(uniform(-0.45, -0.1, *shape) + 3 * np.round(uniform(-2, 2, *shape)))
 
 
@@ -20,7 +20,7 @@ ROWS = [
         np.fmod,
         dividend,
         divisor,
-        spreads=dict.fromkeys(
+        non_finite_exempt=dict.fromkeys(
             ("plain", "0-d, with an array"), "a divisor that is NaN leaves NaN, even where a number is less than it"
         ),
     ),

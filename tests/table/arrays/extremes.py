@@ -6,12 +6,12 @@ from tests.table.arrays.reductions import axes_cases, axes_raise
 
 
 def distinct(*shape: int) -> np.ndarray:
-    """Numbers in random order, no two of them closer than 0.3: away from the kinks, where two are equal."""
+    """Numbers in random order with distances of at least 0.3, away from the kinks at ties."""
     order = normal(*shape).ravel().argsort()
     return (0.3 * (order - order.size // 2) + 0.05).reshape(shape)
 
 
-EMPTY = ((0, 3), 1)  # Nothing has no largest element, but no rows have no largest elements.
+EMPTY = ((0, 3), 1)  # A reduction over the non-empty axis of an empty array is defined.
 
 ROWS = [
     *[

@@ -3,13 +3,13 @@ import numpy as np
 from tests.table import ONE_OPERAND, Row, bad, case, normal
 
 
-def parts(z):
+def real_and_imag(z):
     return z.real, z.imag
 
 
 def transform(function):
     def of_parts(real, imag=None, n=None, axis=-1, norm=None):
-        return parts(function(real if imag is None else real + 1j * imag, n, axis, norm))
+        return real_and_imag(function(real if imag is None else real + 1j * imag, n, axis, norm))
 
     return of_parts
 
@@ -55,15 +55,22 @@ SUMS: dict[str | int, str] = dict.fromkeys((0, 1), "each gradient is a sum of al
 EXEMPT = {**ONE_OPERAND, "0-d": "it has no axis"}
 
 ROWS = [
-    Row("fft", transform(np.fft.fft), complex_cases(), (*raises("fft"), UNEQUAL), EXEMPT, spreads=SUMS),
-    Row("ifft", transform(np.fft.ifft), complex_cases(), (*raises("ifft"), UNEQUAL), EXEMPT, spreads=SUMS),
-    Row("rfft", lambda x, *a, **k: parts(np.fft.rfft(x, *a, **k)), cases(one), raises("rfft"), EXEMPT, spreads=SUMS),
+    Row("fft", transform(np.fft.fft), complex_cases(), (*raises("fft"), UNEQUAL), EXEMPT, non_finite_exempt=SUMS),
+    Row("ifft", transform(np.fft.ifft), complex_cases(), (*raises("ifft"), UNEQUAL), EXEMPT, non_finite_exempt=SUMS),
+    Row(
+        "rfft",
+        lambda x, *a, **k: real_and_imag(np.fft.rfft(x, *a, **k)),
+        cases(one),
+        raises("rfft"),
+        EXEMPT,
+        non_finite_exempt=SUMS,
+    ),
     Row(
         "irfft",
         lambda real, imag, *a, **k: np.fft.irfft(real + 1j * imag, *a, **k),
         cases(two),
         raises("irfft", np.ones(3))[:2],
         EXEMPT,
-        spreads=SUMS,
+        non_finite_exempt=SUMS,
     ),
 ]

@@ -10,7 +10,7 @@ def axes_cases(*args, **options):
         "plain": case(normal(2, 3), *args, **options),
         "plain, one axis": case(normal(2, 5), *args, axis=1, **options),
         "plain, two axes": case(normal(2, 3, 4), *args, axis=(2, 0), **options),
-        "plain, axes kept": case(normal(2, 3), *args, axis=1, keepdims=True, **options),
+        "plain, keepdims": case(normal(2, 3), *args, axis=1, keepdims=True, **options),
         "plain, one element": case(normal(3, 1), *args, axis=1, **options),
         "negative axis": case(normal(2, 3, 4), *args, axis=-2, **options),
         "0-d": case(normal(), *args, **options),

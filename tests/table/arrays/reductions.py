@@ -4,15 +4,15 @@ from tests.table import ONE_OPERAND, Row, bad, case, normal
 
 
 def axes_cases(draw=normal, empty=((0, 3), 0), **options):
-    """A reduction over all axes, one, several, negative ones, of nothing, and of a number."""
+    """Reductions over all axes, one, several and negative axes, of empty and 0-d arrays."""
     shape, axis = empty
     return {
         "plain": case(draw(2, 3), **options),
         "plain, one axis": case(draw(2, 3, 4), axis=1, **options),
         "plain, two axes": case(draw(2, 3, 4), axis=(2, 0), **options),
         "plain, no axes": case(draw(2, 3), axis=(), **options),
-        "plain, axes kept": case(draw(2, 3), axis=1, keepdims=True, **options),
-        "plain, all axes kept": case(draw(2, 3), keepdims=True, **options),
+        "plain, keepdims": case(draw(2, 3), axis=1, keepdims=True, **options),
+        "plain, all axes, keepdims": case(draw(2, 3), keepdims=True, **options),
         "negative axis": case(draw(2, 3, 4), axis=-2, **options),
         "negative axis, two of them": case(draw(2, 3, 4), axis=(0, -1), keepdims=True, **options),
         "empty": case(draw(*shape), axis=axis, **options),
@@ -21,7 +21,7 @@ def axes_cases(draw=normal, empty=((0, 3), 0), **options):
 
 
 def axes_raise(name: str):
-    """What every reduction refuses."""
+    """Calls that raise for every reduction."""
     return (
         bad(ValueError, rf"{name}\(float64\[3\]\): axis 1 is out of bounds", np.ones(3), axis=1),
         bad(ValueError, rf"{name}\(float64\[2, 3\]\): axis -3 is out of bounds", np.ones((2, 3)), axis=-3),
@@ -72,7 +72,7 @@ ROWS = [
         },
         axes_raise("prod"),
         ONE_OPERAND,
-        spreads=dict.fromkeys(
+        non_finite_exempt=dict.fromkeys(
             ("plain, with zeros", "plain, with zeros, two axes"), "the other factors, of which one is 0, are multiplied"
         ),
     ),

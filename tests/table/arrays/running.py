@@ -25,7 +25,7 @@ ROWS = [
         },
         axis_raises("cumprod"),
         ONE_OPERAND,
-        spreads={"plain, with zeros": "products have factors that are 0, as the running product itself"},
+        non_finite_exempt={"plain, with zeros": "products have factors that are 0, as the running product itself"},
     ),
     Row(
         "diff",

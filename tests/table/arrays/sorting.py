@@ -19,7 +19,7 @@ def index_of_extreme(name: str, reference: Any) -> Row:
             "plain": case(normal(3, 4)),
             "plain, one axis": case(normal(3, 4), 0),
             "plain, ties": case(integers(2, 3, 4), 1),
-            "plain, axis kept": case(normal(3, 4), 1, keepdims=True),
+            "plain, keepdims": case(normal(3, 4), 1, keepdims=True),
             "negative axis": case(normal(2, 3, 4), -2),
             "empty": case(normal(0, 3), 1),
             "0-d": case(normal()),

@@ -6,18 +6,18 @@ from tests.table.arrays.reductions import axes_cases, axes_raise
 
 
 def norm_by_numpy(x, ord=2, axis=None, keepdims=False):
-    """NumPy's norm of vectors; several axes counted as one."""
+    """NumPy's norm of vectors; several axes are flattened."""
     if isinstance(axis, int):
         return np.linalg.norm(x, ord, axis, keepdims)
     axes = tuple(range(x.ndim)) if axis is None else tuple(a % x.ndim for a in axis)
-    kept = [a for a in range(x.ndim) if a not in axes]
-    rows = x.transpose(*kept, *axes).reshape(*[x.shape[a] for a in kept], -1)
+    retained = [a for a in range(x.ndim) if a not in axes]
+    rows = x.transpose(*retained, *axes).reshape(*[x.shape[a] for a in retained], -1)
     y = np.linalg.norm(rows, ord, axis=-1)
     return y.reshape([1 if a in axes else n for a, n in enumerate(x.shape)]) if keepdims else y
 
 
 def spread_cases(**options):
-    # A number by itself has no spread, and the derivative of the standard deviation jumps there (and is steep nearby).
+    # The standard deviation of one number is 0, where its derivative is discontinuous (and steep nearby).
     cases = axes_cases(distinct, empty=((0, 3), 1), **options)
     return {name: c for name, c in cases.items() if name not in ("0-d", "plain, no axes")}
 
@@ -43,7 +43,7 @@ ROWS = [
         {**spread_cases(), "plain, ddof": case(normal(3, 4), axis=0, ddof=1), "0-d": case(normal())},
         (*axes_raise("var"), TOO_FEW),
         ONE_OPERAND,
-        spreads={"0-d": ALONE},
+        non_finite_exempt={"0-d": ALONE},
     ),
     Row(
         "std",
@@ -51,7 +51,7 @@ ROWS = [
         {**spread_cases(), "plain, ddof": case(normal(3, 4), axis=0, ddof=1)},
         (*axes_raise("std"), TOO_FEW),
         EXEMPT,
-        spreads={"plain, axes kept": ALONE},
+        non_finite_exempt={"plain, keepdims": ALONE},
     ),
     Row(
         "norm",

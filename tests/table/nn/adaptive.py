@@ -10,7 +10,7 @@ from tests.table.nn.pools import IMAGES
 
 
 def windows(shape, outsize):
-    """Each place in the result, and the slices of its window."""
+    """Yields each position of the result and the slices of its window."""
     spans = [
         [slice(i * n // out, ceil((i + 1) * n / out)) for i in range(out)]
         for n, out in zip(shape[2:], each(outsize, len(shape) - 2))
@@ -40,7 +40,7 @@ def space(x):
     return tuple(range(2, x.ndim))
 
 
-def refusals(name):
+def raises(name):
     x = np.ones((1, 2, 3, 4))
     return (
         bad(ValueError, rf"{name}: x \(3, 4\) needs the axes", x[0, 0], 2),
@@ -52,7 +52,7 @@ def refusals(name):
     )
 
 
-def global_refusals(name):
+def global_raises(name):
     return (
         bad(ValueError, rf"{name}: x \(3, 4\) needs the axes", np.ones((3, 4))),
         bad(ValueError, rf"{name}: x \(1, 2, 0, 4\) has no pixels", np.ones((1, 2, 0, 4))),
@@ -62,7 +62,7 @@ def global_refusals(name):
 
 GLOBAL = {
     "plain": case(distinct(2, 3, 4, 5)),
-    "plain, axes kept": case(distinct(2, 3, 4, 5), keepdims=True),
+    "plain, keepdims": case(distinct(2, 3, 4, 5), keepdims=True),
     "plain, signals": case(distinct(2, 3, 4)),
     "plain, volumes": case(distinct(1, 2, 3, 2, 2)),
     "plain, one pixel": case(distinct(2, 3, 1, 1)),
@@ -84,7 +84,7 @@ ROWS = [
             "plain, volumes": case(normal(1, 2, 3, 4, 5), (2, 1, 3)),
             "empty": case(normal(0, 3, 4, 5), 3),
         },
-        refusals("adaptive_average_pooling"),
+        raises("adaptive_average_pooling"),
         IMAGES,
     ),
     Row(
@@ -101,21 +101,21 @@ ROWS = [
             "plain, volumes": case(distinct(1, 2, 3, 4, 5), (2, 1, 3), return_indices=True),
             "empty": case(distinct(0, 3, 4, 5), 3, return_indices=True),
         },
-        refusals("adaptive_max_pooling"),
+        raises("adaptive_max_pooling"),
         IMAGES,
     ),
     Row(
         "global_average_pooling",
         lambda x, keepdims=False: x.mean(axis=space(x), keepdims=keepdims),
         GLOBAL,
-        global_refusals("global_average_pooling"),
+        global_raises("global_average_pooling"),
         IMAGES,
     ),
     Row(
         "global_max_pooling",
         lambda x, keepdims=False: x.max(axis=space(x), keepdims=keepdims),
         GLOBAL,
-        global_refusals("global_max_pooling"),
+        global_raises("global_max_pooling"),
         IMAGES,
     ),
 ]

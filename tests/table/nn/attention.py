@@ -6,7 +6,7 @@ INF = np.inf
 
 
 def attention(q, k, v, mask=None, is_causal=False, scale=None, dropout=0.0):
-    """One query after the other."""
+    """Attention by a loop over queries."""
     keys, features = k.shape[-2:]
     group = q.shape[-3] // k.shape[-3] if min(q.ndim, k.ndim) > 2 and 1 < k.shape[-3] < q.shape[-3] else 1
     k, v = [np.repeat(x, group, axis=-3) if group > 1 else x for x in (k, v)]
@@ -29,14 +29,14 @@ def attention(q, k, v, mask=None, is_causal=False, scale=None, dropout=0.0):
 
 
 def qkv(queries, keys, *lead, features=3, values=2, shared=None):
-    """Queries, keys and values; ``shared``: the leading axes of keys and values, if they are others."""
+    """Queries, keys and values; ``shared`` are the leading axes of keys and values, if they differ."""
     of_keys = lead if shared is None else shared
     return normal(*lead, queries, features), normal(*of_keys, keys, features), normal(*of_keys, keys, values)
 
 
-SEEN = np.array([[True, False, True, True], [False, False, False, False], [True, True, True, False]])
-BIAS = np.where(SEEN, normal(3, 4), -INF)
-SINGLE = "the only weight of a row is 1, whatever its score is"
+VISIBLE = np.array([[True, False, True, True], [False, False, False, False], [True, True, True, False]])
+BIAS = np.where(VISIBLE, normal(3, 4), -INF)
+SINGLE = "a single weight is 1 for every score"
 ONES = np.ones((2, 3, 4))
 
 ROWS = [
@@ -52,7 +52,7 @@ ROWS = [
             "plain, causal": case(*qkv(3, 3, 2), is_causal=True),
             "plain, causal with a cache": case(*qkv(2, 4, 2), is_causal=True),
             "plain, causal with too few keys": case(*qkv(4, 2, 2), is_causal=True),
-            "plain, boolean mask": case(*qkv(3, 4, 2), mask=SEEN),
+            "plain, boolean mask": case(*qkv(3, 4, 2), mask=VISIBLE),
             "plain, added mask": case(*qkv(3, 4, 2), normal(3, 4)),
             "plain, added mask, causal": case(*qkv(3, 4), normal(3, 4), is_causal=True),
             "plain, added mask with infinities": case(*qkv(3, 4, 2), mask=BIAS),
@@ -66,7 +66,7 @@ ROWS = [
             "broadcast, queries without batch": case(*qkv(3, 4, shared=(2,))),
             "broadcast, mask of keys": case(*qkv(3, 4, 2), normal(4)),
             "broadcast, mask of heads": case(*qkv(2, 3, 2, 2), normal(2, 1, 1)),
-            "broadcast, boolean mask of keys": case(*qkv(3, 4, 2), mask=SEEN[0]),
+            "broadcast, boolean mask of keys": case(*qkv(3, 4, 2), mask=VISIBLE[0]),
             "empty": case(*qkv(3, 4, 0)),
             "empty, no queries": case(*qkv(0, 4, 2)),
             "empty, no keys": case(*qkv(3, 0, 2)),
@@ -96,13 +96,13 @@ ROWS = [
             bad(TypeError, "list is not supported", [[1.0]], ONES, ONES),
         ),
         {"0-d": "it has rows", "negative axis": "the axes are the last ones"},
-        of_integers=(0, 1, 2),  # A mask of integers is refused.
-        spreads={
+        integer_arguments=(0, 1, 2),  # An integer mask raises.
+        non_finite_exempt={
             "plain, one of each": SINGLE,
             "plain, causal": SINGLE,
             "plain, causal with too few keys": SINGLE,
             "broadcast, mask of heads": "a number that is added to all scores of a row cancels out",
-            "plain, always dropped": "scores have the gradient of the softmax, whatever is dropped after it",
+            "plain, always dropped": "the gradient of scores is that of the softmax before dropout",
         },
         rtol=1e-10,
     ),

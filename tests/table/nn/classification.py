@@ -5,7 +5,7 @@ from tests.table import Row, bad, case, integers, normal, uniform
 from tests.table.nn.losses import reduced
 
 EXEMPT = {
-    "broadcast": "shapes that do not fit are refused",
+    "broadcast": "mismatched shapes raise",
     "0-d": "it needs an axis of classes",
 }
 ON_AXIS_1 = {"negative axis": "classes are on axis 1"}
@@ -18,7 +18,7 @@ def distribution(*shape):
 
 
 def nll(log_p, t, weight=None, ignore_index=None, reduction="mean", axis=1):
-    """By a loop over all labels."""
+    """The loss by a loop over all labels."""
     log_p = np.moveaxis(log_p, axis, 1)
     weight = np.ones(log_p.shape[1]) if weight is None else weight
     losses, weights = np.zeros(t.shape), np.zeros(t.shape)
@@ -38,7 +38,7 @@ def softmax_cross_entropy(x, t, label_smoothing=0.0, weight=None, reduction="mea
         return reduced(-(by_class * t * log_p).sum(axis=1), reduction)
     if not label_smoothing:
         return nll(log_p, t, weight=weight, reduction=reduction, **options)
-    # The smoothed loss is that of the label and, less often, that of every class: each weighted by its class.
+    # The smoothed loss averages that of the label and those of all classes, each with the weight of its class.
     counted = np.ones(t.shape) if "ignore_index" not in options else t != options["ignore_index"]
     ones = np.ones(x.shape[1]) if weight is None else weight
     spread = sum(-ones[c] * log_p[:, c] for c in range(x.shape[1])) / x.shape[1] * counted
@@ -55,7 +55,7 @@ def with_labels(draw):
         "plain, of each example": case(draw(5, 3), LABELS, reduction="none"),
         "plain, images": case(draw(2, 3, 2, 4), integers(3, 2, 2, 4)),
         "plain, weights": case(draw(5, 3), LABELS, weight=WEIGHT),
-        "plain, weights, of each example": case(draw(5, 3), LABELS, weight=WEIGHT, reduction="none"),
+        "plain, weights, none reduced": case(draw(5, 3), LABELS, weight=WEIGHT, reduction="none"),
         "plain, a class without weight": case(draw(5, 3), LABELS, weight=WEIGHT * (0, 1, 1)),
         "plain, an ignored label": case(draw(5, 3), np.array([2, -100, 1, 2, 1]), ignore_index=-100),
         "plain, an ignored class, with weights": case(
@@ -103,7 +103,7 @@ ROWS = [
         {
             **with_labels(normal),
             "plain, smoothed": case(normal(5, 3), LABELS, label_smoothing=0.1),
-            "plain, smoothed, of each example": case(normal(5, 3), LABELS, label_smoothing=0.1, reduction="none"),
+            "plain, smoothed, none reduced": case(normal(5, 3), LABELS, label_smoothing=0.1, reduction="none"),
             "plain, smoothed, an ignored label": case(normal(5, 3), LABELS, label_smoothing=0.1, ignore_index=2),
             "plain, smoothed, with all options": case(
                 normal(5, 3), LABELS, label_smoothing=0.1, weight=WEIGHT, ignore_index=1
@@ -130,7 +130,7 @@ ROWS = [
             ),
         ),
         EXEMPT,
-        of_integers=(0,),
+        integer_arguments=(0,),
     ),
     Row(
         "kl_divergence",

@@ -4,8 +4,8 @@ import numpy as np
 
 from tests.table import NO_AXIS, Row, bad, case, normal
 
-BORDER = {1: "zeros around the images take part in the products of which the gradient for W is the sum"}
-FIXED = {**NO_AXIS, "0-d": "it takes images", "broadcast": "shapes that do not fit are refused"}
+BORDER = {1: "the gradient for W sums products with the zeros of the padding"}
+FIXED = {**NO_AXIS, "0-d": "it takes images", "broadcast": "mismatched shapes raise"}
 
 AROUND = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
@@ -15,7 +15,7 @@ def each(value, axes):
 
 
 def widths(pad, size, kernel, stride, dilation):
-    """(before, after) for each axis of space."""
+    """(before, after) for each spatial axis."""
     if pad == "valid":
         return [(0, 0)] * len(size)
     if pad == "same":
@@ -27,8 +27,8 @@ def widths(pad, size, kernel, stride, dilation):
     return [p if isinstance(p, tuple) else (p, p) for p in each(pad, len(size))]
 
 
-def meetings(kernel, stride, dilation, out):
-    """Each place of the kernel and each place of the output, with the pixel of the padded image that they meet at."""
+def pixels_of_kernel(kernel, stride, dilation, out):
+    """Yields kernel position, output position, and the corresponding pixel of the padded image."""
     for k in product(*map(range, kernel)):
         for o in product(*map(range, out)):
             yield k, o, tuple(s * q + d * i for q, i, s, d in zip(o, k, stride, dilation))
@@ -43,7 +43,7 @@ def convolution(x, W, b=None, stride=1, pad=0, dilation=1, groups=1, pad_mode="z
     y = np.zeros((len(x), len(W), *out))
     for group in range(groups):
         inputs, outputs = (np.arange(n // groups) + group * (n // groups) for n in (x.shape[1], len(W)))
-        for k, o, pixel in meetings(kernel, stride, dilation, out):
+        for k, o, pixel in pixels_of_kernel(kernel, stride, dilation, out):
             y[:, outputs, *o] += x[:, inputs, *pixel] @ W[outputs, :, *k].T
     return y if b is None else y + b.reshape(-1, *[1] * len(kernel))
 
@@ -60,7 +60,7 @@ def transposed(x, W, b=None, stride=1, pad=0, outsize=None, dilation=1, groups=1
     y = np.zeros((len(x), W.shape[1] * groups, *wide))
     for group in range(groups):
         inputs, outputs = (np.arange(n // groups) + group * (n // groups) for n in (x.shape[1], y.shape[1]))
-        for k, o, pixel in meetings(kernel, stride, dilation, out):
+        for k, o, pixel in pixels_of_kernel(kernel, stride, dilation, out):
             y[:, outputs, *pixel] += x[:, inputs, *o] @ W[inputs, :, *k]
     y = y[:, :, *[slice(before, before + n) for n, (before, _) in zip(size, around)]]
     return y if b is None else y + b.reshape(-1, *[1] * len(kernel))
@@ -143,7 +143,7 @@ ROWS = [
         },
         conv_refusals("conv1d", 1),
         FIXED,
-        spreads=BORDER,
+        non_finite_exempt=BORDER,
     ),
     Row(
         "conv2d",
@@ -152,7 +152,7 @@ ROWS = [
             "plain": case(image(3, 5, 6), normal(2, 3, 3, 3), normal(2)),
             "plain, without b": case(image(3, 5, 4), normal(2, 3, 2, 3)),
             "plain, stride": case(image(2, 6, 7), normal(3, 2, 3, 2), normal(3), 2, 1),
-            "plain, each axis its own": case(
+            "plain, separate options per axis": case(
                 image(2, 7, 6), normal(3, 2, 3, 2), stride=(2, 1), pad=(0, 2), dilation=(1, 3)
             ),
             "plain, pairs": case(image(1, 4, 4), normal(2, 1, 3, 3), pad=((0, 2), (1, 0))),
@@ -165,18 +165,18 @@ ROWS = [
             "plain, one pixel": case(image(3, 1, 1), normal(2, 3, 3, 3), pad=1),
             "plain, groups": case(image(6, 4, 4), normal(4, 3, 3, 3), normal(4), pad=1, groups=2),
             "plain, depthwise": case(image(3, 5, 4), normal(3, 1, 3, 3), normal(3), stride=2, pad=1, groups=3),
-            "plain, depthwise, two of each": case(image(2, 4, 3), normal(4, 1, 2, 2), groups=2),
+            "plain, depthwise, two outputs per channel": case(image(2, 4, 3), normal(4, 1, 2, 2), groups=2),
             "plain, reflect": case(image(2, 4, 4), normal(2, 2, 3, 3), pad=2, pad_mode="reflect"),
             "plain, replicate": case(image(2, 4, 3), normal(2, 2, 3, 3), pad=((1, 2), (0, 1)), pad_mode="replicate"),
             "plain, circular": case(image(2, 4, 3), normal(2, 2, 3, 3), pad=((1, 2), (0, 1)), pad_mode="circular"),
             "empty": case(image(2, 4, 4, batch=0), normal(3, 2, 3, 3), normal(3), pad=1),
             "empty, groups": case(image(2, 4, 4, batch=0), normal(2, 1, 3, 3), pad=1, pad_mode="reflect", groups=2),
             "empty, no channels": case(image(0, 4, 4), normal(3, 0, 3, 3), normal(3)),
-            "empty, no channels of the result": case(image(3, 4, 4), normal(0, 3, 3, 3), normal(0)),
+            "empty, no output channels": case(image(3, 4, 4), normal(0, 3, 3, 3), normal(0)),
         },
         conv_refusals("conv2d", 2),
         FIXED,
-        spreads=BORDER,
+        non_finite_exempt=BORDER,
     ),
     Row(
         "conv3d",
@@ -192,7 +192,7 @@ ROWS = [
         },
         conv_refusals("conv3d", 3),
         FIXED,
-        spreads=BORDER,
+        non_finite_exempt=BORDER,
     ),
     Row(
         "deconv1d",

@@ -8,11 +8,11 @@ from tests.table.nn.losses import reduced
 
 LENGTHS = np.array([4, 3, 2]), np.array([2, 1, 0])
 T = np.array([[1, 2], [2, -7], [0, 9]])
-"""Labels, and behind their end anything."""
+"""Labels, with arbitrary numbers after their end."""
 
 
 def ctc_loss(x, t, input_lengths=None, target_lengths=None, blank=0, reduction="mean", zero_infinity=False):
-    """By all alignments, one after the other."""
+    """The loss by enumeration of all alignments."""
     N, frames, C = x.shape
     input_lengths = [frames] * N if input_lengths is None else input_lengths
     target_lengths = [t.shape[1]] * N if target_lengths is None else target_lengths
@@ -41,7 +41,7 @@ ROWS = [
             "plain, of each example": case(normal(3, 4, 3), LABELS, reduction="none"),
             "plain, one frame": case(normal(2, 1, 3), LABELS[:2, :1]),
             "plain, no labels": case(normal(2, 3, 3), np.zeros((2, 0), int)),
-            "plain, one class beside the blank": case(normal(2, 4, 2), np.ones((2, 2), int)),
+            "plain, one class and the blank": case(normal(2, 4, 2), np.ones((2, 2), int)),
             "plain, lengths": case(normal(3, 4, 3), T, *LENGTHS, reduction="none"),
             "plain, an input without frames": case(normal(2, 3, 3), T[1:], np.array([3, 0]), np.array([1, 0])),
             "plain, another blank": case(normal(3, 4, 3), LABELS - 1, blank=2, reduction="none"),
@@ -75,11 +75,11 @@ ROWS = [
         ),
         {
             "0-d": "it needs the axes (N, T, C)",
-            "broadcast": "shapes that do not fit are refused",
+            "broadcast": "mismatched shapes raise",
             "negative axis": "it has no axis",
         },
         rtol=1e-10,
         atol=1e-10,
-        of_integers=(0,),
+        integer_arguments=(0,),
     ),
 ]

@@ -6,7 +6,7 @@ from scipy import special
 
 from tests.table import Row, bad, case, integers, normal, uniform
 
-REFUSED = {"broadcast": "unequal shapes are refused", "negative axis": "it has no axis"}
+EXEMPT = {"broadcast": "unequal shapes raise", "negative axis": "it has no axis"}
 
 
 def probabilities(*shape):
@@ -18,7 +18,7 @@ def reduced(losses, reduction):
 
 
 def row(name, loss, draw_x=normal, draw_t=normal, *extra, binary=False, **more_cases):
-    """The row of a loss of two arrays of one shape; ``extra``: more input that must raise.
+    """The row of a loss of two arrays of equal shape; ``extra`` are further calls that must raise.
 
     ``binary``: shapes may differ by axes of length 1: the book's programs give (N,) for (N, 1).
     """
@@ -56,7 +56,7 @@ def row(name, loss, draw_x=normal, draw_t=normal, *extra, binary=False, **more_c
             bad(TypeError, f"{name}: list is not supported", one, [1.0, 1.0, 1.0]),
             *extra,
         ),
-        REFUSED,
+        EXEMPT,
     )
 
 
@@ -65,7 +65,7 @@ def huber(x, t, delta=1.0):
 
 
 def far_apart(*shape):
-    """Targets whose distance from normal numbers is no kink of the losses."""
+    """Targets whose differences from normal numbers avoid the kinks of the losses."""
     return integers(2, *shape) * 40.0 - 20.0
 
 
@@ -78,7 +78,7 @@ def signs(*shape):
 
 
 def in_shape(weight, x):
-    """Weights that have one number for each element of x, in its shape; others are broadcast."""
+    """Weights in the shape of x."""
     return np.reshape(weight, x.shape) if np.size(weight) == x.size else weight
 
 
@@ -134,6 +134,6 @@ ROWS = [
 ]
 OF_INTEGERS: dict[str, dict[str, Any]] = {
     "binary_cross_entropy": {"integers": (0, 1)},
-    "sigmoid_cross_entropy": {"of_integers": (0,)},  # Targets of integers are 0 or 1.
+    "sigmoid_cross_entropy": {"integer_arguments": (0,)},  # Targets of integers are 0 or 1.
 }
 ROWS = [replace(row, **OF_INTEGERS.get(row.name, {})) for row in ROWS]

@@ -21,9 +21,9 @@ ROWS = [
             bad(TypeError, "accuracy: label values must be integers", np.ones((5, 3)), 1.0 * LABELS),
         ),
         {
-            "empty": "it has no mean, and is refused",
+            "empty": "an empty mean raises",
             "0-d": "it needs an axis of classes",
-            "broadcast": "shapes that do not fit are refused",
+            "broadcast": "mismatched shapes raise",
         },
         order=0,
     )

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 
 from tests.table import Row, bad, case, integers, normal, uniform
-from tests.table.arrays.extremes import distinct  # The derivative for a few numbers that are nearly equal is steep.
+from tests.table.arrays.extremes import distinct  # Derivatives for nearly equal numbers are steep.
 
 FIXED = {"broadcast": "gamma and beta must fit", "negative axis": "the axes follow from the shapes"}
 
@@ -50,12 +50,12 @@ def instance_norm(x, gamma, beta, eps=1e-5):
 
 
 ONE = np.ones(3)
-STATISTICS = {"mean": normal(3), "var": uniform(0.5, 2.0, 3)}  # Constants, which are not differentiated.
+STATISTICS = {"mean": normal(3), "var": uniform(0.5, 2.0, 3)}  # Constants, not differentiated.
 
 ROWS = [
     Row(
         "batch_norm",
-        batch_norm,  # Without running statistics, which it would write to; those are in test_normalization.
+        batch_norm,  # Without running statistics, which it modifies; test_normalization tests them.
         {
             "plain": case(normal(5, 3), normal(3), normal(3), None, None),
             "plain, images": case(normal(2, 3, 2, 4), normal(3), normal(3), None, None),
@@ -72,8 +72,8 @@ ROWS = [
             bad(ValueError, r"batch_norm: var .* written to", np.ones((4, 3)), ONE, ONE, ONE, np.broadcast_to(1.0, 3)),
             bad(TypeError, "batch_norm: list is not supported", np.ones((4, 1)), [1.0], np.ones(1), None, None),
         ),
-        {**FIXED, "empty": "it has no statistics, and is refused", "0-d": "it has no channels"},
-        spreads={"plain, relu6": "any number leaves others at their limits, but NaN does not"},
+        {**FIXED, "empty": "empty statistics raise", "0-d": "it has no channels"},
+        non_finite_exempt={"plain, relu6": "outputs at a limit do not depend on finite numbers, but on NaN"},
         rtol=1e-10,
     ),
     Row(
@@ -119,7 +119,7 @@ ROWS = [
             bad(TypeError, "layer_norm: list is not supported", [1.0, 2.0, 3.0], ONE, ONE),
         ),
         {**FIXED, "0-d": "it has no features"},
-        spreads={"plain, one number": "the deviation of a number from itself, which is 0, is multiplied"},
+        non_finite_exempt={"plain, one number": "the deviation of one number is 0 and is multiplied"},
         rtol=1e-10,
     ),
     Row(
@@ -188,4 +188,4 @@ ROWS = [
     ),
 ]
 
-ROWS.append(dataclasses.replace(ROWS[0], name="batch_nrom"))  # As DeZero spells it.
+ROWS.append(dataclasses.replace(ROWS[0], name="batch_nrom"))  # The spelling of DeZero.

@@ -1,7 +1,7 @@
 import numpy as np
 
 from tests.table import ONE_OPERAND, Row, bad, case, normal
-from tests.table.nn.convolution import FIXED, each, meetings, widths
+from tests.table.nn.convolution import FIXED, each, pixels_of_kernel, widths
 
 
 def geometry(shape, kernel_size, stride, pad, dilation):
@@ -10,7 +10,7 @@ def geometry(shape, kernel_size, stride, pad, dilation):
     around = [(0, 0), (0, 0), *widths(pad, shape[2:], kernel, stride, dilation)]
     wide = [before + n + after for n, (before, after) in zip(shape, around)]
     out = tuple((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(wide[2:], kernel, stride, dilation))
-    return kernel, out, around, list(meetings(kernel, stride, dilation, out))
+    return kernel, out, around, list(pixels_of_kernel(kernel, stride, dilation, out))
 
 
 def to_patches(x, kernel_size, stride=1, pad=0, to_matrix=True, dilation=1):

@@ -10,7 +10,7 @@ IMAGES = {**FIXED, **ONE_OPERAND}
 
 
 def pixels_of_windows(shape, kernel_size, stride, pad, ceil_mode):
-    """For each window, where it is in the result, and which pixels it has, for each axis: (in the image, in the padding)."""
+    """Yields the position of each window in the result and its pixels per axis: (in the image, in the padding)."""
     size, kernel, stride = shape[2:], each(kernel_size, len(shape) - 2), each(stride, len(shape) - 2)
     per_axis = []
     for n, k, s, (before, after) in zip(size, kernel, stride, widths(pad, size, kernel, stride, (1,) * len(size))):
@@ -22,7 +22,7 @@ def pixels_of_windows(shape, kernel_size, stride, pad, ceil_mode):
 
 
 def pixels_in(x, window):
-    """The pixels of a window in a row, (N, C, pixels)."""
+    """The pixels of a window, (N, C, pixels)."""
     inside = [pixels for _, pixels, _ in window]
     return x[(..., *np.ix_(*inside))].reshape(*x.shape[:2], np.prod([len(pixels) for pixels in inside]))
 
@@ -63,7 +63,7 @@ def placed(x, indices, outsize):
     return y.reshape(*x.shape[:2], *size)
 
 
-def refusals(name):
+def raises(name):
     x = np.ones((2, 3, 4, 5))
     return (
         bad(ValueError, rf"{name}: a kernel of \(5, 5\) is larger than x \(2, 3, 4, 5\).*smaller kernel", x, 5),
@@ -90,7 +90,7 @@ ROWS = [
             "plain": case(distinct(2, 3, 4, 5), 2),
             "plain, stride": case(distinct(2, 3, 4, 6), 2, 2),
             "plain, stride and padding": case(distinct(2, 2, 5, 6), 3, 2, 1),
-            "plain, each axis its own": case(distinct(2, 2, 6, 5), (3, 2), (1, 2), ((2, 1), (0, 1))),
+            "plain, separate options per axis": case(distinct(2, 2, 6, 5), (3, 2), (1, 2), ((2, 1), (0, 1))),
             "plain, all below zero": case(-1 - abs(distinct(1, 2, 4, 4)), 3, 1, 1),
             "plain, ceil mode": case(distinct(1, 2, 5, 6), 2, 2, ceil_mode=True),
             "plain, ceil mode, with a window that would begin in the padding": case(
@@ -105,7 +105,7 @@ ROWS = [
             "empty": case(distinct(0, 3, 4, 4), 2, return_indices=True),
             "empty, no channels": case(distinct(2, 0, 4, 4), 3, 2, 1),
         },
-        refusals("pooling"),
+        raises("pooling"),
         IMAGES,
     ),
     Row(
@@ -115,7 +115,7 @@ ROWS = [
             "plain": case(normal(2, 3, 4, 5), 2),
             "plain, stride and padding": case(normal(2, 2, 5, 6), 3, 2, 1),
             "plain, padding not counted": case(normal(2, 2, 5, 6), 3, 2, 1, count_include_pad=False),
-            "plain, each axis its own": case(normal(2, 2, 6, 5), (3, 2), (1, 2), ((2, 1), (0, 1))),
+            "plain, separate options per axis": case(normal(2, 2, 6, 5), (3, 2), (1, 2), ((2, 1), (0, 1))),
             "plain, ceil mode": case(normal(1, 2, 5, 6), (2, 4), (2, 3), (0, 1), ceil_mode=True),
             "plain, ceil mode, padding not counted": case(
                 normal(1, 2, 5, 6), (2, 4), (2, 3), (1, 2), ceil_mode=True, count_include_pad=False
@@ -126,7 +126,7 @@ ROWS = [
             "plain, volumes": case(normal(1, 2, 3, 4, 3), 2, (1, 2, 1)),
             "empty": case(normal(0, 3, 4, 4), 2),
         },
-        refusals("average_pooling"),
+        raises("average_pooling"),
         IMAGES,
     ),
     Row(

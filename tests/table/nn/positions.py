@@ -7,7 +7,7 @@ from tests.table import NO_AXIS, ONE_OPERAND, Row, bad, case, integers, normal
 
 
 def lowered(frequency, scaling):
-    """A frequency of rotary positions, scaled."""
+    """A scaled frequency of rotary positions."""
     if scaling is None:
         return frequency
     if scaling.original_max_len is None:
@@ -28,26 +28,26 @@ def rotary(x, positions=0, base=10000.0, scaling=None, interleaved=False):
     if isinstance(positions, int):
         positions = np.arange(positions, positions + T)
     positions, y = np.broadcast_to(positions, x.shape[:-1]), np.empty_like(x)
-    for place in np.ndindex(*x.shape[:-1]):
+    for index in np.ndindex(*x.shape[:-1]):
         for i in range(D // 2):
-            angle = positions[place] * lowered(base ** (-2 * i / D), scaling)
+            angle = positions[index] * lowered(base ** (-2 * i / D), scaling)
             j, k = (2 * i, 2 * i + 1) if interleaved else (i, i + D // 2)
-            a = complex(x[(*place, j)], x[(*place, k)]) * complex(math.cos(angle), math.sin(angle))
-            y[(*place, j)], y[(*place, k)] = a.real, a.imag
+            a = complex(x[(*index, j)], x[(*index, k)]) * complex(math.cos(angle), math.sin(angle))
+            y[(*index, j)], y[(*index, k)] = a.real, a.imag
     return y
 
 
 def sinusoidal_positions(positions, size, base=10000.0, dtype=np.float32):
-    places = np.arange(positions) if isinstance(positions, int) else positions
-    y = np.empty((*places.shape, size), dtype)
-    for *place, j in np.ndindex(*y.shape):
+    indices = np.arange(positions) if isinstance(positions, int) else positions
+    y = np.empty((*indices.shape, size), dtype)
+    for *index, j in np.ndindex(*y.shape):
         wave = math.cos if j % 2 else math.sin
-        y[(*place, j)] = wave(places[tuple(place)] / base ** (j // 2 * 2 / size))
+        y[(*index, j)] = wave(indices[tuple(index)] / base ** (j // 2 * 2 / size))
     return y
 
 
 SLOPES = {1: [2**-8], 2: [2**-4, 2**-8], 3: [2**-4, 2**-8, 2**-2]}
-"""As the authors' program gives them."""
+"""Slopes computed by the program of the authors."""
 
 
 def alibi_bias(n_heads, queries, keys=None, dtype=np.float32):
@@ -72,7 +72,7 @@ ROWS = [
             "plain, interleaved": case(normal(2, 3, 4), 1, 100.0, interleaved=True),
             "plain, positions": case(normal(2, 3, 4), np.array([7, 0, 2])),
             "plain, lower frequencies": case(normal(2, 3, 4), 5, scaling=RotaryScaling(4)),
-            # Waves of 6, 44, 308 and 2155 positions: one stays, one is in between, two are divided.
+            # Wavelengths of 6, 44, 308 and 2155 positions: one unscaled, one interpolated, two divided.
             "plain, as in Llama 3": case(normal(3, 8), 20, 2401.0, scaling=LLAMA3),
             "plain, as in Llama 3, positions": case(
                 normal(2, 3, 8), np.array([700, 0, 12]), scaling=LLAMA3, interleaved=True
@@ -98,7 +98,7 @@ ROWS = [
             bad(TypeError, "rotary: interleaved is an int", np.ones((3, 4)), interleaved=1),
         ),
         {**NO_AXIS, **ONE_OPERAND, "0-d": "it has no sequence"},
-        spreads={0: "both features of a pair are multiplied by sine and cosine, and added"},
+        non_finite_exempt={0: "each output is a sum of both features of a pair"},
     ),
     Row(
         "sinusoidal_positions",

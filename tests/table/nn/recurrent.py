@@ -1,4 +1,4 @@
-"""Rows of recurrent networks; their reference takes one example and one step at a time."""
+"""Rows of recurrent networks; the reference computes one example and one step at a time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def gru_cell(x, h, W_x, W_h, b=None, b_h=None):
 
 
 def run(cell, x, states, sizes, lengths, reverse):
-    """Each example by itself; ``sizes``: those of the states."""
+    """Run each example separately; ``sizes`` are the sizes of the states."""
     N, T, _ = x.shape
     states = [np.zeros((N, size)) if s is None else np.array(s) for s, size in zip(states, sizes)]
     y = np.zeros((N, T, sizes[0]))
@@ -79,7 +79,7 @@ def step(arguments):
     return (x[:, 0], *rest)
 
 
-def apart(arguments, at):
+def without_state_and_bias(arguments, at):
     """Arguments without a state and without biases."""
     return (arguments[0], *[None] * (at - 1), *arguments[at : at + 2])
 
@@ -91,11 +91,11 @@ FIXED = {
     "negative axis": "it has no axis",
 }
 HALF = {
-    "rtol16": 2**-8,  # A gradient that passes several steps is a sum of numbers of both signs.
+    "rtol16": 2**-8,  # A gradient through several steps is a sum with cancellation.
     "atol16": 2**-8,
     "integers": (-2, 2),
-    "of_integers": (0,),
-    "spreads": {
+    "integer_arguments": (0,),
+    "non_finite_exempt": {
         "plain, no state and no bias": "the first h, which is 0, is multiplied",
         "plain, relu": "h is multiplied, and may be 0",
     },
@@ -108,7 +108,7 @@ ROWS = [
         rnn,
         {
             "plain": case(*of_rnn(2, 3, 4, 3)),
-            "plain, no state and no bias": case(*apart(of_rnn(2, 3, 2, 3), 2)),
+            "plain, no state and no bias": case(*without_state_and_bias(of_rnn(2, 3, 2, 3), 2)),
             "plain, backward": case(*of_rnn(2, 3, 2, 3), reverse=True),
             "plain, lengths": case(*of_rnn(3, 4, 2, 3), lengths=LENGTHS),
             "plain, lengths backward": case(*of_rnn(3, 4, 2, 3), lengths=LENGTHS, reverse=True),
@@ -140,7 +140,7 @@ ROWS = [
         lstm,
         {
             "plain": case(*of_lstm(2, 3, 4, 3)),
-            "plain, no state and no bias": case(*apart(of_lstm(2, 3, 2, 3), 3)),
+            "plain, no state and no bias": case(*without_state_and_bias(of_lstm(2, 3, 2, 3), 3)),
             "plain, backward": case(*of_lstm(2, 3, 2, 2), reverse=True),
             "plain, lengths": case(*of_lstm(3, 4, 2, 2), lengths=LENGTHS),
             "plain, lengths backward": case(*of_lstm(3, 4, 2, 2), lengths=LENGTHS, reverse=True),
@@ -170,7 +170,7 @@ ROWS = [
         gru,
         {
             "plain": case(*of_gru(2, 3, 4, 3)),
-            "plain, no state and no bias": case(*apart(of_gru(2, 3, 2, 3), 2)),
+            "plain, no state and no bias": case(*without_state_and_bias(of_gru(2, 3, 2, 3), 2)),
             "plain, backward": case(*of_gru(2, 3, 2, 2), reverse=True),
             "plain, lengths": case(*of_gru(3, 4, 2, 2), lengths=LENGTHS),
             "plain, lengths backward": case(*of_gru(3, 4, 2, 2), lengths=LENGTHS, reverse=True),
@@ -191,7 +191,7 @@ ROWS = [
         {
             "plain": case(*step(of_rnn(3, 1, 4, 3))),
             "plain, relu": case(*step(of_rnn(2, 1, 2, 3)), activation="relu"),
-            "plain, no state and no bias": case(*apart(step(of_rnn(2, 1, 2, 3)), 2)),
+            "plain, no state and no bias": case(*without_state_and_bias(step(of_rnn(2, 1, 2, 3)), 2)),
             "empty": case(*step(of_rnn(0, 1, 2, 2))),
         },
         (
@@ -206,7 +206,7 @@ ROWS = [
         lstm_cell,
         {
             "plain": case(*step(of_lstm(3, 1, 4, 3))),
-            "plain, no state and no bias": case(*apart(step(of_lstm(2, 1, 2, 3)), 3)),
+            "plain, no state and no bias": case(*without_state_and_bias(step(of_lstm(2, 1, 2, 3)), 3)),
             "plain, projection": case(*[normal(*s) for s in ((2, 4), (2, 2), (2, 3), (4, 12), (2, 12), (12,), (3, 2))]),
             "empty": case(*step(of_lstm(0, 1, 2, 2))),
         },
@@ -229,7 +229,7 @@ ROWS = [
         gru_cell,
         {
             "plain": case(*step(of_gru(3, 1, 4, 3))),
-            "plain, no state and no bias": case(*apart(step(of_gru(2, 1, 2, 3)), 2)),
+            "plain, no state and no bias": case(*without_state_and_bias(step(of_gru(2, 1, 2, 3)), 2)),
             "empty": case(*step(of_gru(0, 1, 2, 2))),
         },
         (bad(ValueError, r"gru_cell: x \(2, 3, 4\) must be \(N, I\)", X, None, np.ones((4, 6)), np.ones((2, 6))),),

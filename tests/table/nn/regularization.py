@@ -4,18 +4,18 @@ from tests.table import NO_AXIS, ONE_OPERAND, Row, bad, case, normal
 
 
 def dropout(x, dropout_ratio=0.5, rng=0):
-    kept = np.random.default_rng(rng).random(x.shape, dtype=np.float32) >= dropout_ratio
-    return np.asarray(np.where(kept, x, 0) / (1 - dropout_ratio)) if dropout_ratio < 1 else 0 * x
+    retained = np.random.default_rng(rng).random(x.shape, dtype=np.float32) >= dropout_ratio
+    return np.asarray(np.where(retained, x, 0) / (1 - dropout_ratio)) if dropout_ratio < 1 else 0 * x
 
 
 def dropout2d(x, dropout_ratio=0.5, rng=0):
-    kept = np.random.default_rng(rng).random(x.shape[:2], dtype=np.float32) >= dropout_ratio
-    return (x.T * kept.T).T / (1 - dropout_ratio) if dropout_ratio < 1 else 0 * x
+    retained = np.random.default_rng(rng).random(x.shape[:2], dtype=np.float32) >= dropout_ratio
+    return (x.T * retained.T).T / (1 - dropout_ratio) if dropout_ratio < 1 else 0 * x
 
 
 def stochastic_depth(x, dropout_ratio=0.5, rng=0):
-    kept = np.random.default_rng(rng).random(len(x), dtype=np.float32) >= dropout_ratio
-    return (x.T * kept).T / (1 - dropout_ratio) if dropout_ratio < 1 else 0 * x
+    retained = np.random.default_rng(rng).random(len(x), dtype=np.float32) >= dropout_ratio
+    return (x.T * retained).T / (1 - dropout_ratio) if dropout_ratio < 1 else 0 * x
 
 
 ROWS = [

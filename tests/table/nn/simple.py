@@ -38,7 +38,7 @@ ROWS = [
             bad(ValueError, "mean_squared_error_simple.*last layer", normal(3), normal(4)),
             bad(ValueError, r"t.reshape\(\(4, 1\)\)", normal(4, 1), normal(4)),
         ),
-        {**NO_AXIS, "empty": "mean_squared_error is the one for all cases", "broadcast": "unequal shapes are refused"},
+        {**NO_AXIS, "empty": "mean_squared_error is the one for all cases", "broadcast": "unequal shapes raise"},
     ),
     Row(
         "softmax_cross_entropy_simple",
@@ -47,7 +47,7 @@ ROWS = [
         (bad(IndexError, "label 3 is out of range", normal(4, 3), LABELS + 1),),
         {
             **NO_AXIS,
-            "broadcast": "shapes that do not fit are refused",
+            "broadcast": "mismatched shapes raise",
             "0-d": "it needs an axis of classes",
             "empty": "softmax_cross_entropy is the one for all cases",
         },
@@ -66,7 +66,7 @@ ROWS = [
             bad(ValueError, r"conv2d_simple\(.*27\].*\[18, 2\]", np.ones((1, 3, 5, 5)), np.ones((2, 2, 3, 3))),
         ),
         FIXED,
-        spreads=BORDER,
+        non_finite_exempt=BORDER,
     ),
     Row(
         "pooling_simple",

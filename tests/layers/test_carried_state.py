@@ -1,4 +1,4 @@
-"""What recurrent layers keep from step to step: nothing but a step moves it, and what does not fit is not loaded."""
+"""The carried state of recurrent layers: only training steps advance it, and mismatched states are rejected."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Stepwise(Model):
         return self.fc(self.rnn(x))
 
 
-class Running(L.Layer):
-    """A layer of a user's own that keeps a state."""
+class RunningTotal(L.Layer):
+    """A user-defined layer with a carried state."""
 
     def __init__(self) -> None:
         self.total: Any = None
@@ -51,7 +51,7 @@ class Running(L.Layer):
         return self.total
 
 
-# Running a model without a step.
+# Predictions, evaluations and summaries.
 
 
 @pytest.mark.parametrize("num_layers", [1, 2])
@@ -66,7 +66,7 @@ def test_predict_leaves_the_recurrent_state_unchanged(kind: str, num_layers: int
     assert model.rnn.h is h
     assert model.rnn.c is c
     np.testing.assert_array_equal(*twice)
-    np.testing.assert_array_equal(twice[0], model(x).data, err_msg="it says what the next step gives")
+    np.testing.assert_array_equal(twice[0], model(x).data, err_msg="the prediction equals the next step")
     assert not np.array_equal(first, twice[0])
 
 
@@ -89,27 +89,27 @@ def test_predict_initializes_a_lazy_model() -> None:
 
 
 def test_registered_state_of_a_user_defined_layer() -> None:
-    layer, x = Running(), np.ones((2, 1))
+    layer, x = RunningTotal(), np.ones((2, 1))
     layer(Variable(x))
     np.testing.assert_array_equal(layer.predict(x), 2 * x)
     np.testing.assert_array_equal(layer.total, x)
-    np.testing.assert_array_equal(layer.shown, 4 * x, err_msg="what is not registered is as the call left it")
-    other = Running()
+    np.testing.assert_array_equal(layer.shown, 4 * x, err_msg="an unregistered attribute is not restored")
+    other = RunningTotal()
     other.load_state_dict(layer.state_dict())
     np.testing.assert_array_equal(other(x), 2 * x)
-    layer.total = x  # An array is kept as well.
+    layer.total = x  # An array is accepted, too.
     np.testing.assert_array_equal(layer.state_dict()["total"], x)
     layer.total = "x"
     with pytest.raises(DTypeError, match="total"):
         layer.state_dict()
-    with pytest.raises(ArgumentError, match=r"running.register_state: 'a\.b' is no name"):
+    with pytest.raises(ArgumentError, match=r"runningtotal.register_state: 'a\.b' is no name"):
         layer.register_state("a.b")
 
 
 def truncated(model: Any, batch: Any) -> Any:
-    for part in (model.rnn.h, model.rnn.c):
-        if part is not None:
-            part.unchain()
+    for state in (model.rnn.h, model.rnn.c):
+        if state is not None:
+            state.unchain()
     x, t = batch
     return F.mean_squared_error(model(x), t)
 
@@ -186,19 +186,19 @@ def test_loading_a_state_of_another_size_raises(kind: str, num_layers: int) -> N
     before = other.state_dict()
     state = {name: array + 1 for name, array in model.state_dict().items()}
     other.load_state_dict(state)
-    assert other.rnn.h.shape[-2] == 6, "another batch is a state as good"
+    assert other.rnn.h.shape[-2] == 6, "a state of another batch size is accepted"
     other.load_state_dict(before)
     cells = "" if num_layers == 1 else f"{num_layers}, "
-    for part in [name for name in state if name in ("rnn.h", "rnn.c")]:
-        wide = np.zeros((*state[part].shape[:-1], 5), np.float32)
-        found = rf"{part} \({cells}6, 5\) instead of \({cells}[6N], 4\)"
+    for key in [name for name in state if name in ("rnn.h", "rnn.c")]:
+        wide = np.zeros((*state[key].shape[:-1], 5), np.float32)
+        found = rf"{key} \({cells}6, 5\) instead of \({cells}[6N], 4\)"
         with pytest.raises(WeightsError, match=found) as raised:
-            other.load_state_dict({**state, part: wide})
+            other.load_state_dict({**state, key: wide})
         for text in ("stepwise.load_state_dict", "begin new sequences", "Nothing was changed"):
             assert text in str(raised.value)
-        for bad in (np.zeros(4, np.float32), np.zeros((3, *state[part].shape), np.float32), state[part].astype(int), 3):
-            with pytest.raises(WeightsError, match=part):
-                other.load_state_dict({**state, part: bad})
+        for bad in (np.zeros(4, np.float32), np.zeros((3, *state[key].shape), np.float32), state[key].astype(int), 3):
+            with pytest.raises(WeightsError, match=key):
+                other.load_state_dict({**state, key: bad})
         for name, array in other.state_dict().items():
             np.testing.assert_array_equal(array, before[name])
 
