@@ -1,4 +1,4 @@
-"""Folders of published language models, written by plain PyTorch code: configuration, weights, and errors."""
+"""Folders of published language models: logits, options, weights, and memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,119 +15,13 @@ from safetensors.torch import save_file
 
 import passus.functions as F
 from passus import no_grad
-from passus.errors import ArgumentError, MissingWeightsError, PassusError, WeightsError
+from passus.errors import ArgumentError, MissingWeightsError, WeightsError
 from passus.models import GPT
 from passus.models.gpt_files import from_llama
-from tests.models.language_models import GPT2, Llama
+from tests.models.language_models import Llama
+from tests.models.published import LLAMA3, LLAMA_CONFIG, MODELS, Published
 
 IDS = np.random.default_rng(0).integers(20, size=(2, 11))
-
-LLAMA3 = {
-    "rope_type": "llama3",
-    "factor": 8.0,
-    "low_freq_factor": 1.0,
-    "high_freq_factor": 4.0,
-    "original_max_position_embeddings": 16,
-}
-GPT2_CONFIG = {
-    "model_type": "gpt2",
-    "vocab_size": 20,
-    "n_layer": 2,
-    "n_head": 4,
-    "n_embd": 16,
-    "n_positions": 12,
-    "activation_function": "gelu_new",
-    "layer_norm_epsilon": 1e-5,
-    "attn_pdrop": 0.1,
-    "torch_dtype": "float32",
-}
-LLAMA_CONFIG = {
-    "model_type": "llama",
-    "vocab_size": 20,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "hidden_size": 16,
-    "intermediate_size": 24,
-    "max_position_embeddings": 64,
-    "rms_norm_eps": 1e-6,
-    "rope_theta": 500.0,
-    "hidden_act": "silu",
-    "tie_word_embeddings": False,
-}
-
-
-class Published(NamedTuple):
-    """A published model: its configuration, and the options of the same model in plain PyTorch."""
-
-    config: dict[str, Any]
-    options: dict[str, Any] = {}  # noqa: RUF012 - never modified
-    dtype: torch.dtype = torch.float32
-    shards: int = 1
-    without: tuple[str, ...] = ()
-
-    def model(self) -> torch.nn.Module:
-        torch.manual_seed(0)
-        if self.config["model_type"] == "gpt2":
-            theirs: torch.nn.Module = GPT2(20, 2, 4, 16, 12)
-        else:
-            base = self.options.get("base", 500.0)
-            options = {"shared": 2, **{name: o for name, o in self.options.items() if name != "base"}}
-            theirs = Llama(20, 2, 4, width=16, hidden=24, base=base, eps=1e-6, **options)
-        return theirs.to(self.dtype).float()
-
-    def write(self, folder: Path) -> torch.nn.Module:
-        theirs = self.model()
-        config = {name: value for name, value in self.config.items() if name not in self.without}
-        (folder / "config.json").write_text(json.dumps(config))
-        state = {name: a.to(self.dtype).contiguous().clone() for name, a in theirs.state_dict().items()}
-        if config.get("tie_word_embeddings", config["model_type"] == "gpt2"):
-            del state["lm_head.weight"]
-        if self.shards == 1:
-            save_file(state, folder / "model.safetensors")
-            return theirs
-        files = [f"model-{i + 1:05}-of-{self.shards:05}.safetensors" for i in range(self.shards)]
-        weight_map = {name: files[i % self.shards] for i, name in enumerate(state)}
-        for file in files:
-            save_file({name: a for name, a in state.items() if weight_map[name] == file}, folder / file)
-        (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
-        return theirs
-
-
-MODELS = {
-    "GPT-2": Published(GPT2_CONFIG),
-    "Llama": Published(LLAMA_CONFIG),
-    "Llama with defaults omitted": Published(
-        LLAMA_CONFIG,
-        {"shared": 4, "base": 10000.0},
-        without=("num_key_value_heads", "rope_theta", "hidden_act", "rms_norm_eps"),
-    ),
-    "Llama 3": Published(
-        LLAMA_CONFIG | {"rope_scaling": LLAMA3, "head_dim": 8, "tie_word_embeddings": True},
-        {"scaling": LLAMA3, "size": 8, "tied": True},
-        torch.bfloat16,
-        shards=3,
-    ),
-    "Llama with rope_parameters": Published(
-        LLAMA_CONFIG | {"rope_parameters": LLAMA3 | {"rope_theta": 700.0}, "rope_scaling": None},
-        {"scaling": LLAMA3, "base": 700.0},
-        without=("rope_theta",),
-    ),
-    "Llama with linear scaling": Published(
-        LLAMA_CONFIG | {"rope_scaling": {"type": "linear", "factor": 2}},
-        {"scaling": {"type": "linear", "factor": 2.0}},
-        torch.float16,
-    ),
-    "Llama with biases": Published(LLAMA_CONFIG | {"attention_bias": True, "mlp_bias": True}, {"bias": True}),
-    "Mistral": Published(LLAMA_CONFIG | {"model_type": "mistral", "sliding_window": 32}, dtype=torch.bfloat16),
-    "Qwen2": Published(
-        LLAMA_CONFIG
-        | {"model_type": "qwen2", "tie_word_embeddings": True, "use_sliding_window": False, "sliding_window": 4},
-        {"qkv_bias": True, "tied": True},
-        torch.bfloat16,
-        shards=2,
-    ),
-}
 every_model = pytest.mark.parametrize("name", MODELS)
 
 
@@ -243,125 +137,6 @@ def test_single_weights_file_is_preferred_to_an_index(tmp_path: Path) -> None:
     (tmp_path / "config.json").unlink()
     with pytest.raises(MissingWeightsError, match=r"config\.json: no such file"):
         GPT.from_folder(tmp_path)
-
-
-CONFIGS: dict[str, tuple[str, dict[str, Any], str]] = {
-    "another model": (
-        "Llama",
-        {"model_type": "bert"},
-        "model_type is 'bert', .* supported: 'gpt2', 'llama', 'mistral', 'qwen2'",
-    ),
-    "no model": ("Llama", {"model_type": None}, "model_type is None"),
-    "a list": ("Llama", {"model_type": []}, r"model_type is \[\]"),
-    "quantized": (
-        "Llama",
-        {"quantization_config": {"bits": 4}},
-        r"quantization_config is \{'bits': 4\}, which is not supported",
-    ),
-    "another activation": ("Llama", {"hidden_act": "gelu"}, "hidden_act is 'gelu', .* supported: 'silu'"),
-    "another activation of GPT-2": ("GPT-2", {"activation_function": "tanh"}, "activation_function is 'tanh'"),
-    "scaled by layer": ("GPT-2", {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx is True"),
-    "half rotated": ("Llama", {"partial_rotary_factor": 0.5}, "partial_rotary_factor is 0.5"),
-    "some biases": ("Llama", {"attention_bias": True}, "attention_bias is True and mlp_bias is False"),
-    "YaRN": (
-        "Llama",
-        {"rope_scaling": {"rope_type": "yarn", "factor": 2.0}},
-        r"rope_scaling\.rope_type is 'yarn', .* 'llama3'",
-    ),
-    "old YaRN": ("Llama", {"rope_scaling": {"type": "yarn", "factor": 2.0}}, r"rope_scaling\.type is 'yarn'"),
-    "by layer": ("Llama", {"rope_parameters": {"full": {"rope_theta": 1.0}}}, r"rope_parameters\.rope_type is None"),
-    "a number as a scaling": ("Llama", {"rope_scaling": 2.0}, r"rope_scaling is 2\.0; expected an object"),
-    "no factor": ("Llama", {"rope_scaling": {"type": "linear"}}, r"rope_scaling\.factor is missing"),
-    "a factor of 0": (
-        "Llama",
-        {"rope_scaling": {"type": "linear", "factor": 0}},
-        r"config\.json: rope_scaling\.factor is 0",
-    ),
-    "incomplete llama3 scaling": (
-        "Llama",
-        {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}},
-        r"low_freq_factor is missing",
-    ),
-    "factors in the wrong order": (
-        "Llama",
-        {"rope_scaling": LLAMA3 | {"low_freq_factor": 5.0}},
-        r"config\.json: RotaryScaling: high_freq_factor is 4\.0",
-    ),
-    "no size": ("Llama", {"hidden_size": None}, r"config\.json: hidden_size is missing"),
-    "no heads": ("Qwen2", {"num_key_value_heads": 0}, "num_key_value_heads is 0; it must be at least 1"),
-    "a string as a size": ("Llama", {"vocab_size": "20"}, r"vocab_size is a str \('20'\); give an integer"),
-    "infinite": ("Llama", {"rope_theta": 1e999}, r"config\.json: rope_theta is inf"),
-    "a string as a flag": ("Llama", {"tie_word_embeddings": "yes"}, "tie_word_embeddings is a str"),
-    "larger vocabulary": (
-        "Llama",
-        {"vocab_size": 10**12},
-        r"embed_tokens\.weight has shape \(20, 16\); .* \(1000000000000, 16\)",
-    ),
-    "more layers": (
-        "Llama",
-        {"num_hidden_layers": 10**12},
-        r"layers\.2\.self_attn\.q_proj\.weight is missing; .* \(16, 16\)",
-    ),
-    "wider": ("Llama", {"hidden_size": 10**9}, r"embed_tokens\.weight has shape \(20, 16\)"),
-    "wider hidden layer": (
-        "Llama",
-        {"intermediate_size": 10**12},
-        r"down_proj\.weight has shape \(16, 24\); .* \(16, 1000000000000\)",
-    ),
-    "wider heads": ("Llama", {"head_dim": 10**12}, r"q_proj\.weight has shape \(16, 16\)"),
-    "longer": ("GPT-2", {"n_positions": 10**12}, r"wpe\.weight has shape \(12, 16\)"),
-    "fewer layers": ("Llama", {"num_hidden_layers": 1}, r"model\.safetensors: .* extra: transformer\.layers\.1"),
-    "another number of key heads": (
-        "Llama",
-        {"num_key_value_heads": 1},
-        r"model\.safetensors: .*attention\.qkv\.W \(16, 32\) instead of",
-    ),
-    "indivisible heads": (
-        "Llama",
-        {"num_key_value_heads": 3},
-        "n_heads=4 must be a multiple of n_kv_heads=3",
-    ),
-    "weights that should be tied": ("Llama", {"tie_word_embeddings": True}, "differs from its embedding"),
-    "weights that should not be tied": ("Qwen2", {"tie_word_embeddings": False}, r"missing: head\.W"),
-    "missing biases": (
-        "Llama",
-        {"model_type": "qwen2"},
-        r"missing: transformer\.layers\.0\.attention\.qkv\.b",
-    ),
-    "unexpected biases": (
-        "Qwen2",
-        {"model_type": "llama"},
-        r"extra: transformer\.layers\.0\.attention\.qkv\.b",
-    ),
-    "GPT-2 with weights of Llama": ("Llama", GPT2_CONFIG, r"wte\.weight is missing"),
-}
-
-
-@pytest.mark.parametrize("fault", CONFIGS)
-def test_invalid_configuration_raises_before_allocating(tmp_path: Path, fault: str) -> None:
-    name, change, message = CONFIGS[fault]
-    published = MODELS[name]
-    published.write(tmp_path)
-    GPT.from_folder(tmp_path)
-    config = published.config | change
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    tracemalloc.start()
-    try:
-        with pytest.raises(PassusError, match=message) as caught:
-            GPT.from_folder(tmp_path)
-        most = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert isinstance(caught.value, WeightsError) or fault == "indivisible heads"
-    assert most < 1 << 22
-
-
-def test_invalid_json_raises(tmp_path: Path) -> None:
-    MODELS["Llama"].write(tmp_path)
-    for content in ("", "{", "[1]", '{"model_type": "llama", "model_type": "gpt2"}'):
-        (tmp_path / "config.json").write_text(content)
-        with pytest.raises(WeightsError, match=r"config\.json: not a readable configuration in JSON"):
-            GPT.from_folder(tmp_path)
 
 
 # Weights in the format of Llama.

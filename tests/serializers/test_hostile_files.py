@@ -45,7 +45,7 @@ from passus.serializers import (
 )
 from passus.text import CharTokenizer, TokenFile, load_tokenizer, write_tokens
 from passus.unpacking import MIN_LIMIT
-from tests.models.test_published_models import MODELS as LANGUAGE_MODELS
+from tests.models.published import MODELS as LANGUAGE_MODELS
 from tests.serializers.test_onnx_weights import model as onnx_model
 from tests.serializers.test_onnx_weights import tensor as onnx_tensor
 from tests.serializers.test_torch_files import by_name, pickled, storage, tensor

@@ -13,19 +13,19 @@ rng = np.random.default_rng(17)
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a NumPy function; gradients are checked up to ``order``, 0 if they are discontinuous, as at ties."""
+    """A call of a NumPy function; gradients are checked up to ``max_order``, 0 if they are discontinuous, as at ties."""
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    order: int = 2
+    max_order: int = 2
     name: str = ""
 
 
-def call(function: Callable[..., Any], *args: Any, order: int = 2, **kwargs: Any) -> Call:
+def call(function: Callable[..., Any], *args: Any, max_order: int = 2, **kwargs: Any) -> Call:
     """A call with these arguments."""
     name = getattr(function, "__qualname__", None) or f"{function.__self__.__name__}.{function.__name__}"
-    return Call(function, args, kwargs, order, name)
+    return Call(function, args, kwargs, max_order, name)
 
 
 def normal(*shape: int) -> np.ndarray:

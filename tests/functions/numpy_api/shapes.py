@@ -189,7 +189,7 @@ CHOOSING = [
     call(np.partition, V, 2),
     call(np.unique, V),
     call(np.unique_values, V),
-    call(np.unique, np.array([2.0, 1.0, 2.0]), order=0),
-    call(np.unique, np.array([2.0, 1.0, 2.0]), return_index=True, return_counts=True, return_inverse=True, order=0),
-    call(np.trim_zeros, np.array([0.0, 1.0, 0.0, 2.0, 0.0]), order=0),
+    call(np.unique, np.array([2.0, 1.0, 2.0]), max_order=0),
+    call(np.unique, np.array([2.0, 1.0, 2.0]), return_index=True, return_counts=True, return_inverse=True, max_order=0),
+    call(np.trim_zeros, np.array([0.0, 1.0, 0.0, 2.0, 0.0]), max_order=0),
 ]
