@@ -24,9 +24,9 @@ first kernel is.
 def _suits(a: Any, b: Any, bias: Any = None) -> bool:
     # For a single row, packing the matrix costs more than it saves: BLAS reads it in place. BLAS would be faster for up to some 16
     # rows, but its threads then wait in a loop on the processors that the next kernels need.
-    if len(a) < 2 or not worth_kernel(len(a) * b.size, *THRESHOLDS):
+    if a.ndim != 2 or b.ndim != 2 or len(a) < 2 or not worth_kernel(len(a) * b.size, *THRESHOLDS):
         return False
-    if not plain_float32(a, b) or a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
+    if not plain_float32(a, b) or a.shape[1] != b.shape[0]:
         return False
     return bias is None or fit(b.shape[1:], bias)
 

@@ -1,4 +1,4 @@
-"""Compilation of all kernels ahead of time."""
+"""Compilation of kernels ahead of time."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ MODULES = (
 
 
 def warm_up() -> bool:
-    """Compile all kernels, or load them from the disk, so that no later call waits. Returns whether kernels can be used.
+    """Compile kernels, or load them from the disk, before they are called. Returns whether kernels can be used.
 
     For servers and measurements: otherwise each kernel is compiled on its first call, which takes about a second. Compiled kernels
-    are stored on the disk, next to the package or in the user's cache folder.
+    are stored on the disk, next to the package or in the user's cache folder. Kernels of depthwise convolutions and of
+    Winograd's algorithm depend on window and image sizes; they are compiled on their first call.
     """
     modules = [native_module(name) for name in MODULES]
     for module in modules:

@@ -5,7 +5,6 @@ Shapes: N examples, T steps, I inputs, H units. Weights have a block of H column
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 from passus.arguments import checked_flag
@@ -52,7 +51,7 @@ class Recurrent(Function):
         given = dict(zip(self.names, inputs))
         x = self._valid(given["x"])
         xs = product(_rows(x), given["W_x"], given["b"]).reshape(*x.shape[:2], given["W_x"].shape[1])
-        self.results, (h, c), self.intermediates = self._run(recurrence, xs, given)
+        self.results, (h, c), self.intermediates = self._run(xs, given)
         return (self.results, h) if c is None else (self.results, h, c)
 
     def backward(self, *gys: Any) -> Any:
@@ -91,11 +90,12 @@ class Recurrent(Function):
     def _recorded(self, *inputs: Any) -> Any:
         given = dict(zip(self.names, inputs))
         xs = linear(self._valid(given["x"]), given["W_x"], given["b"])
-        y, (h, c), _ = self._run(recurrence.reference, xs, given)
+        y, (h, c), _ = self._run(xs, given)
         return (y, h) if c is None else (y, h, c)
 
-    def _run(self, steps: Callable[..., Any], xs: Any, given: dict[str, Any]) -> Any:
-        return steps(self.cell, xs, State(given["h"], given.get("c")), _weights(given), self.lengths, self.reverse)
+    def _run(self, xs: Any, given: dict[str, Any]) -> Any:
+        state = State(given["h"], given.get("c"))
+        return recurrence(self.cell, xs, state, _weights(given), self.lengths, self.reverse)
 
     def _valid(self, x: Any) -> Any:
         """Set the input, or its gradient, to 0 after the end of each example, where it may be infinite or NaN."""
