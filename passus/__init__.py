@@ -46,6 +46,7 @@ from passus.functions.binding import setup_variable
 from passus.kernels import get_num_threads, set_num_threads
 from passus.layers import Layer
 from passus.models import Model
+from passus.visualize import steps
 
 # Without `random`, so that ``from passus import *`` does not replace Python's module of that name.
 __all__ = [
@@ -84,6 +85,7 @@ __all__ = [
     "serializers",
     "set_num_threads",
     "setup_variable",
+    "steps",
     "summary",
     "test_mode",
     "testing",

@@ -22,8 +22,11 @@ enable_backprop: ContextVar[bool] = ContextVar("enable_backprop", default=True)
 train: ContextVar[bool] = ContextVar("train", default=True)
 debug: ContextVar[bool] = ContextVar("debug", default=False)
 native: ContextVar[bool] = ContextVar("native", default=True)
+details: ContextVar[bool] = ContextVar("details", default=False)
 
-_switches: dict[str, ContextVar[bool]] = {switch.name: switch for switch in (enable_backprop, train, debug, native)}
+_switches: dict[str, ContextVar[bool]] = {
+    switch.name: switch for switch in (enable_backprop, train, debug, native, details)
+}
 
 
 def _switch(name: str) -> ContextVar[bool]:
@@ -37,7 +40,8 @@ class using_config(Scope):  # noqa: N801 - used like a function, as contextlib's
 
     The switches: ``enable_backprop`` (record the graph), ``train`` (dropout and batch normalisation behave as in
     training), ``debug`` (detect arrays edited in place between forward and backward, and add the location of the forward
-    call to errors of the backward pass; slower), ``native`` (use compiled kernels).
+    call to errors of the backward pass; slower), ``native`` (use compiled kernels), ``details`` (the repr of a Variable
+    shows its name, its dtype, and whether gradients flow to it).
 
     In a generator, the switch is set only while the generator runs, not in the code that consumes its items. In a function
     decorated with `contextlib.contextmanager` it is set for the ``with`` block, and in a pytest fixture for the test.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from passus.backend import Array
-from passus.config import enable_backprop
+from passus.config import details, enable_backprop
 from passus.core import callers, messages
 from passus.core.views import data_view
 from passus.errors import DTypeError
@@ -116,7 +116,11 @@ class ArrayLike:
 
     def __repr__(self) -> str:
         indented = str(self._data).replace("\n", "\n" + " " * len("variable("))
-        return f"variable({indented})"
+        if not details.get():
+            return f"variable({indented})"
+        name = f"name={self.name!r}, " if self.name else ""
+        dtype = "None" if self._data is None else self.dtype
+        return f"variable({indented}, {name}dtype={dtype}, requires_grad={self.requires_grad})"
 
     def _label(self) -> str:
         return self.name or type(self).__name__

@@ -26,7 +26,7 @@ from passus.core.second_order import recorded_backward
 from passus.core.variable import Variable, as_variable, constant_variable
 from passus.errors import ArgumentError, DTypeError, GraphError, ShapeError, kind_of
 
-__all__ = ["backward", "gradients"]
+__all__ = ["all_gradients", "backward", "gradients"]
 
 ndarray = np.ndarray
 
@@ -146,6 +146,30 @@ def gradients(
         gx if isinstance(gx, Variable) else constant_variable(owned(gx, assigned) if type(gx) is ndarray else gx)
         for gx in gxs
     ]
+
+
+def all_gradients(y: Variable) -> dict[Variable, Array]:
+    """The gradient of the sum of ``y`` with respect to ``y`` and every Variable behind it: no ``grad`` is read or written.
+
+    The arrays must not be modified: they may be saved by functions of the graph.
+
+    Raises `GraphError` if there is nothing to differentiate, or if data were edited since the forward pass.
+
+    >>> import numpy as np
+    >>> x = Variable(np.array(3.0))
+    >>> y = x * x
+    >>> z = y + y
+    >>> [float(all_gradients(z)[v]) for v in (z, y, x)]
+    [1.0, 2.0, 12.0]
+    """
+    if not y.requires_grad or y._data is None:
+        raise messages.no_graph(y._label(), None if y._data is None else y.dtype)
+    token = enable_backprop.set(False)
+    try:
+        found = _walk({y: _ones(y._data)}, True, False)
+    finally:
+        enable_backprop.reset(token)
+    return {x: gx for x, gx in found if gx is not None}
 
 
 def _walk(

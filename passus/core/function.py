@@ -28,6 +28,7 @@ from passus.config import debug, enable_backprop
 from passus.core import custom, messages, records
 from passus.core.checksums import Checksums, checksums_of
 from passus.core.data import KINDS, array_of_number, checked, output_array
+from passus.core.describe import described_call
 from passus.core.edits import clock
 from passus.core.generation import generation_of
 from passus.core.references import NOT_CALLED, OutputReference
@@ -195,6 +196,9 @@ class Function:
     def upcast(self, inputs: tuple[Any, ...]) -> Result:
         """The result for inputs of `upcast_dtypes`; bound by `passus.core.precision`, which can change a dtype."""
         raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return described_call(self)
 
     def __getstate__(self) -> Any:
         """The state for copies and pickles: the attributes without the record of the last call."""

@@ -21,7 +21,7 @@ def test_switches():
         assert (Config.enable_backprop, Config.train) == (False, False)
         with using_config("train", True):
             assert Config.train
-        assert repr(Config) == "Config(enable_backprop=False, train=False, debug=False, native=True)"
+        assert repr(Config) == "Config(enable_backprop=False, train=False, debug=False, native=True, details=False)"
     assert (Config.enable_backprop, Config.train) == (True, True)
     with pytest.raises(RuntimeError), no_grad():
         raise RuntimeError

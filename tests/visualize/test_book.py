@@ -80,7 +80,7 @@ def test_a_leaf_and_a_variable_without_data() -> None:
 )
 def test_any_name_is_a_quoted_string(name: str) -> None:
     graph = get_dot_graph(Variable(np.array(1.0), name=name))
-    assert len(graph.splitlines()) == 3
+    assert len(graph.splitlines()) == 6
     assert len(labels(graph)) == 1
     graph.encode()
 

@@ -1,0 +1,53 @@
+"""Short texts of arrays: the elements of a small array, and the range of a large one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array, backend_of
+
+__all__ = ["LIMIT", "kind_of_array", "numbers"]
+
+LIMIT = 8
+"""Number of elements up to which all are shown."""
+
+
+def numbers(array: Array | None, limit: int = LIMIT) -> str:
+    """The elements of an array of up to ``limit`` elements; the minimum, mean and maximum of a larger one.
+
+    None gives an empty text. Elements that are NaN or infinite are counted, and excluded from the range.
+
+    >>> numbers(np.array(2.0)), numbers(np.array([0.5, 1.0])), numbers(np.arange(100.0))
+    ('2', '[0.5 1. ]', 'min 0, mean 49.5, max 99')
+    >>> numbers(np.array([np.nan, *range(20)]))
+    'min 0, mean 9.5, max 19, 1 not finite'
+    """
+    if array is None:
+        return ""
+    array = np.asarray(backend_of(array).to_numpy(array))
+    if array.size <= limit:
+        return _scalar(array[()]) if array.ndim == 0 else np.array2string(array, precision=4)
+    if array.dtype.kind == "b":
+        return f"{int(array.sum()):,} of {array.size:,} are True"
+    finite = array[np.isfinite(array)]
+    faults = f"{array.size - finite.size:,} not finite" if finite.size < array.size else ""
+    if not finite.size:
+        return faults
+    wide = finite.astype(np.float64)  # The sum of float16 overflows.
+    extremes = f"min {_scalar(finite.min())}, mean {_scalar(wide.mean())}, max {_scalar(finite.max())}"
+    return ", ".join(filter(None, [extremes, faults]))
+
+
+def kind_of_array(x: Any) -> str:
+    """The dtype and shape of an array or Variable.
+
+    >>> kind_of_array(np.ones((2, 3))), kind_of_array(np.array(1))
+    ('float64[2, 3]', 'int64[]')
+    """
+    return f"{x.dtype}[{', '.join(map(str, x.shape))}]"
+
+
+def _scalar(value: Any) -> str:
+    return f"{float(value):.4g}" if isinstance(value, (float, np.floating)) else str(value)
