@@ -15,6 +15,7 @@ from passus.backend import Array
 from passus.config import details, enable_backprop
 from passus.core import callers, messages
 from passus.core.views import data_view
+from passus.display import html_block, kind_of_array
 from passus.errors import DTypeError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class ArrayLike:
         name: str | None
         requires_grad: bool
         _data: Array
+        _grad: Variable | None
 
         @property
         def data(self) -> Array: ...
@@ -121,6 +123,14 @@ class ArrayLike:
         name = f"name={self.name!r}, " if self.name else ""
         dtype = "None" if self._data is None else self.dtype
         return f"variable({indented}, {name}dtype={dtype}, requires_grad={self.requires_grad})"
+
+    def _repr_html_(self) -> str:
+        """The values, the gradient, and whether gradients flow, for a notebook."""
+        kind = "no data" if self._data is None else kind_of_array(self._data)
+        flow = "gradients flow" if self.requires_grad else "no gradient"
+        title = " \u00b7 ".join(filter(None, [type(self).__name__, self.name, kind, flow]))
+        grad = "" if self._grad is None else html_block("gradient", str(self._grad))
+        return html_block(title, str(self)) + grad
 
     def _label(self) -> str:
         return self.name or type(self).__name__

@@ -17,6 +17,7 @@ from passus.cuda import as_cupy
 from passus.dataloaders.collate import collate
 from passus.dataloaders.fetching import Examples, batch_reader, checked_length, prefetch, read_examples
 from passus.dataloaders.generators import Generators
+from passus.display import html_fields
 from passus.errors import ArgumentError, DataError, kind_of
 from passus.loading import Loading, Verified, leaf
 from passus.random import RNG, get_rng, rng_state, using_rng, verify_rng_state
@@ -105,6 +106,17 @@ class Loader(Verified, ABC, CheckedOptions):
 
     def __len__(self) -> int:
         return self.max_iter
+
+    def _repr_html_(self) -> str:
+        fields = {
+            "dataset": f"{type(self.dataset).__name__} of {self._size():,} examples",
+            "batch size": self.batch_size,
+            "batches": self.max_iter,
+            "shuffle": getattr(self, "shuffle", False),
+            "position": f"batch {self.iteration} of the epoch" if self._epoch else "between epochs",
+            "workers": self.workers,
+        }
+        return html_fields(type(self).__name__, fields)
 
     def __iter__(self) -> Generator[Any, None, None]:
         epoch = self._epoch if self._resumes else None

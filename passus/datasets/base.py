@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
-from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
+from passus.display import html_fields, kind_of_array, numbers
+from passus.errors import ArgumentError, DTypeError, LabelError, PassusError, ShapeError
 from passus.transforms import Compose, Transform
 
-__all__ = ["ArrayDataset", "Dataset", "checked_index", "every_fifth"]
+__all__ = ["ArrayDataset", "Dataset", "checked_index", "dataset_length", "described_column", "every_fifth"]
 
 
 class Dataset:
@@ -55,6 +56,11 @@ class Dataset:
         i = checked_index(type(self).__name__, index)
         x = self.transform(_checked_data(self)[i])
         return x, None if self.label is None else self.target_transform(self.label[i])
+
+    def _repr_html_(self) -> str:
+        columns = {name: described_column(array) for name, array in (("data", self.data), ("label", self.label))}
+        fields = {"examples": dataset_length(self), **columns, "train": self.train, "transform": self.transform}
+        return html_fields(type(self).__name__, fields)
 
     @property
     def batch(self) -> Callable[[Array], tuple[Any, Any]] | None:
@@ -109,6 +115,10 @@ class ArrayDataset:
             raise LabelError(f"ArrayDataset: index {i} is out of range for {len(self)} examples")
         return tuple(array[i] for array in self.arrays)
 
+    def _repr_html_(self) -> str:
+        columns = {f"array {i}": described_column(array) for i, array in enumerate(self.arrays)}
+        return html_fields("ArrayDataset", {"examples": len(self), **columns})
+
     def batch(self, index: Array) -> tuple[Array, ...]:
         """The rows of all arrays at these indices."""
         return tuple(array.take(index, axis=0) for array in self.arrays)
@@ -142,6 +152,29 @@ def _checked_data(dataset: Dataset) -> Any:
             f"{type(dataset).__name__}: no data; set self.data in prepare(), or define __getitem__ and __len__"
         )
     return dataset.data
+
+
+def described_column(array: Any) -> str:
+    """The dtype, shape and numbers of a column of a dataset; the type of a column that is not an array.
+
+    >>> described_column(np.arange(3)), described_column(["a", "b"])
+    ('int64[3]  [0 1 2]', 'list')
+    """
+    if isinstance(array, np.ndarray) and array.dtype.kind in "fiub":
+        return f"{kind_of_array(array)}  {' '.join(numbers(array).split())}"
+    return "none" if array is None else type(array).__name__
+
+
+def dataset_length(dataset: Any) -> str:
+    """The number of examples; "unknown" for an object without a length.
+
+    >>> dataset_length([1, 2, 3]), dataset_length(iter([1]))
+    ('3', 'unknown')
+    """
+    try:
+        return f"{len(dataset):,}"
+    except (TypeError, PassusError):
+        return "unknown"
 
 
 def _check_lengths(name: str, data: Any, label: Any) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from passus.arguments import checked_count
 from passus.backend import Array
 from passus.datasets.base import checked_index
+from passus.display import html_fields
 from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError, kind_of
 from passus.random import RNG, get_rng
 
@@ -45,6 +46,10 @@ class Subset:
         if not -len(self) <= i < len(self):
             raise LabelError(f"Subset: index {i} is out of range for {len(self)} examples")
         return self.dataset[int(self.indices[i])]
+
+    def _repr_html_(self) -> str:
+        source = f"{type(self.dataset).__name__} of {len(self.dataset):,} examples"
+        return html_fields("Subset", {"examples": f"{len(self):,}", "dataset": source})
 
     @property
     def batch(self) -> Callable[[Array], Any] | None:

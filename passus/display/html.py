@@ -5,9 +5,9 @@ Colors are explicit, dark on white, because a notebook may have a dark theme.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["STYLE", "html_block", "html_escaped", "html_table"]
+__all__ = ["STYLE", "html_block", "html_escaped", "html_fields", "html_table"]
 
 STYLE = "background:#fff;color:#1a1a1a;font-size:13px"
 CELL = (
@@ -39,6 +39,15 @@ def html_table(head: Sequence[object], rows: Iterable[Sequence[object]], right: 
     first = [_row("th", head, right)] if head else []
     body = "".join([*first, *[_row("td", row, right) for row in rows]])
     return f'<table style="{STYLE};border-collapse:collapse">{caption}{body}</table>'
+
+
+def html_fields(title: str, fields: Mapping[str, object]) -> str:
+    """A table of names and values.
+
+    >>> html_fields("DataLoader", {"batch size": 3}).count("batch size")
+    1
+    """
+    return html_table((), list(fields.items()), title=title)
 
 
 def html_block(title: str, text: str = "") -> str:

@@ -16,7 +16,7 @@ from passus.core import Parameter, Variable
 from passus.errors import ArgumentError, DTypeError, PassusError, WeightsError
 from passus.foreign import LAYER
 from passus.functions.checks import array_of
-from passus.layers.describe import described
+from passus.layers.describe import described, html_of_layer
 from passus.layers.nodes import LEAF_TYPES, TRANSIENT, StateRef, label
 from passus.layers.predicting import predicted, rows
 from passus.layers.state import State
@@ -135,6 +135,9 @@ class Layer(State, CheckedOptions):
 
     def __repr__(self) -> str:
         return described(self)
+
+    def _repr_html_(self) -> str:
+        return html_of_layer(self)
 
     def predict(self, *inputs: Any, batch_size: int = 256) -> Any:
         """The results for arrays (N, ...) of any length, as arrays, in `test_mode` and under `no_grad`.

@@ -5,24 +5,52 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from passus.core import Parameter
+from passus.display import html_escaped
+from passus.display.html import STYLE
 from passus.layers.lazy import LazyParameter
 
 if TYPE_CHECKING:
     from passus.layers.base import Layer
 
-__all__ = ["described"]
+__all__ = ["described", "html_of_layer"]
+
+
+INDENT = 14
+"""Indentation of a level in pixels."""
 
 
 def described(root: Layer) -> str:
     """The text of a layer and its sub-layers."""
+    return "\n".join(["  " * depth + line for depth, line in _tree(root)])
+
+
+def html_of_layer(root: Layer) -> str:
+    """The tree of a layer for a notebook, in which sub-layers can be folded."""
+    lines = _tree(root)
+    texts: list[str] = []
+    open_depths: list[int] = []
+    for i, (depth, line) in enumerate(lines):
+        while open_depths and open_depths[-1] >= depth:
+            open_depths.pop()
+            texts.append("</details>")
+        if i + 1 < len(lines) and lines[i + 1][0] > depth:
+            open_depths.append(depth)
+            texts.append(f'<details open style="margin-left:{INDENT}px"><summary>{html_escaped(line)}</summary>')
+        else:
+            texts.append(f'<div style="margin-left:{2 * INDENT}px">{html_escaped(line)}</div>')
+    return f'<div style="{STYLE};font-family:monospace">{"".join([*texts, *["</details>" for _ in open_depths]])}</div>'
+
+
+def _tree(root: Layer) -> list[tuple[int, str]]:
+    """The depth and the text of each layer, parents before children."""
     depths: dict[str, int] = {}
     lines = []
     for path, layer in root.named_layers():
         parent = _parent(path, depths)
         depths[path] = depths.get(parent, -1) + 1 if path else 0
         name = path.removeprefix(f"{parent}.")
-        lines.append("  " * depths[path] + (f"{name}: " if name else "") + _line(layer))
-    return "\n".join(lines)
+        lines.append((depths[path], (f"{name}: " if name else "") + _line(layer)))
+    return lines
 
 
 def _parent(path: str, known: dict[str, int]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from passus.arguments import checked_count, checked_integer
 from passus.backend import Array
+from passus.display import html_table
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, check_label_shape, check_labels
 from passus.functions.nn.class_axis import class_axis, classes_second
@@ -149,6 +150,11 @@ class ConfusionMatrix(Verified):
         first = max(len(row[0]) for row in rows)
         width = max(len(cell) for row in rows for cell in row[1:]) + 2
         return "\n".join(row[0].ljust(first) + "".join(cell.rjust(width) for cell in row[1:]) for row in rows)
+
+    def _repr_html_(self) -> str:
+        head = ["label \\ prediction", *self.classes]
+        rows = [[name, *counts] for name, counts in zip(self.classes, self.counts.tolist())]
+        return html_table(head, rows, right=len(self.classes), title=type(self).__name__)
 
     def _predicted(self, scores: Array, labels: Array, n: int) -> Array:
         if scores.ndim == labels.ndim:

@@ -2,6 +2,7 @@
 
 from passus import answers as _answers
 from passus import exports as _exports
+from passus.summary.report import Summary as Summary
 from passus.summary.report import summary as summary
 
 _exports.export_names(__name__)

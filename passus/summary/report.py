@@ -6,22 +6,43 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from passus.arguments import checked_count
 from passus.config import no_grad, test_mode
 from passus.core import Parameter
+from passus.display import html_block, html_table
 from passus.errors import DTypeError, kind_of
 from passus.layers import Layer
 from passus.layers.carried import reset_carried_state
 from passus.random import using_rng
 from passus.summary.operations import Meter, observing
-from passus.summary.table import Row, size, table
+from passus.summary.table import HEAD, Row, size, table
 
-__all__ = ["summary"]
+__all__ = ["Summary", "summary"]
 
 
-def summary(model: Layer, *inputs: Any, depth: int | None = None) -> str:
+class Summary(str):
+    """The text of a summary, which a notebook displays as a table.
+
+    >>> print(Summary("1 parameter", []))
+    1 parameter
+    """
+
+    rows: list[Row]
+
+    def __new__(cls, text: str, rows: list[Row]) -> Self:
+        """The text, with the rows of its table."""
+        summary = super().__new__(cls, text)
+        summary.rows = rows
+        return summary
+
+    def _repr_html_(self) -> str:
+        totals = self.splitlines()[-2:]
+        return html_table(HEAD, [row.cells for row in self.rows], right=3) + html_block("", "\n".join(totals))
+
+
+def summary(model: Layer, *inputs: Any, depth: int | None = None) -> Summary:
     """A printable table of the layers that ``model(*inputs)`` calls, in call order.
 
     A row shows the path of a layer, the shape of its output, its numbers of parameters and of frozen parameters, and the
@@ -58,7 +79,8 @@ def summary(model: Layer, *inputs: Any, depth: int | None = None) -> str:
         except Exception as error:
             error.add_note(table(calls.to(depth)))
             raise
-    return "\n".join([table(calls.to(depth)), *_totals(model, meter)])
+    rows = calls.to(depth)
+    return Summary("\n".join([table(rows), *_totals(model, meter)]), rows)
 
 
 class Calls:

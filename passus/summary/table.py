@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["Row", "size", "table"]
+from passus.display import text_table
+
+__all__ = ["HEAD", "Row", "size", "table"]
 
 HEAD = ("layer", "class", "output", "parameters", "frozen", "multiply-adds")
 """The columns; the last three are numbers."""
@@ -21,6 +23,12 @@ class Row(NamedTuple):
     output: str
     numbers: tuple[int, int, int] | None = None
 
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The texts of the columns."""
+        numbers = ("", "", "") if self.numbers is None else tuple([f"{n:,}" for n in self.numbers])
+        return (self.path, self.kind, self.output, *numbers)
+
 
 def table(rows: Sequence[Row]) -> str:
     """A table of the rows with a header.
@@ -30,19 +38,7 @@ def table(rows: Sequence[Row]) -> str:
     --------------------------------------------------------
     l1     Linear  (2, 3)       1,015       0             24
     """
-    lines = [HEAD, *[(row.path, row.kind, row.output, *_numbers(row)) for row in rows]]
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    head, *texts = ["  ".join(_justified(cells, widths)) for cells in lines]
-    return "\n".join([head, "-" * len(head), *[text.rstrip() for text in texts]])
-
-
-def _numbers(row: Row) -> tuple[str, ...]:
-    return ("", "", "") if row.numbers is None else tuple([f"{n:,}" for n in row.numbers])
-
-
-def _justified(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    words = [cell.ljust(width) for cell, width in zip(cells[:3], widths)]
-    return [*words, *[cell.rjust(width) for cell, width in zip(cells[3:], widths[3:])]]
+    return text_table(HEAD, [row.cells for row in rows], right=3)
 
 
 def size(n: int) -> str:

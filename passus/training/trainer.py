@@ -12,6 +12,7 @@ from passus.backend import is_array
 from passus.config import no_grad, test_mode
 from passus.constructors import CheckedOptions
 from passus.core import Variable
+from passus.display import html_fields
 from passus.errors import ArgumentError, DivergenceError, DTypeError
 from passus.layers.carried import new_sequences
 from passus.layers.predicting import predicted, rows
@@ -21,6 +22,7 @@ from passus.training.callbacks import Callback, Row
 from passus.training.checks import check_losses, check_optimizer, checked_callbacks, checked_goals, checked_loss
 from passus.training.epochs import Batches, Epochs, Stream, check_batches, checked_loader
 from passus.training.finite import nonfinite
+from passus.training.history import html_of_history
 from passus.training.interrupt import Interrupt
 from passus.training.progress import progress_bar
 from passus.training.state import Trainable, TrainerState, Updater
@@ -255,6 +257,16 @@ class Trainer(TrainerState, CheckedOptions):
             )
         with new_sequences(self.model):
             return predicted(self.model, map(_inputs_of, checked_loader("data", data)), continued=True)
+
+    def _repr_html_(self) -> str:
+        fields = {
+            "model": type(self.model).__name__,
+            "optimizer": repr(self.optimizer),
+            "loader": type(self.loader).__name__,
+            "epochs": self.epoch,
+            "steps": self.step,
+        }
+        return html_fields(type(self).__name__, fields) + html_of_history(self.history)
 
     def _notify(self, moment: str, *arguments: Any) -> None:
         for callback in self.callbacks:

@@ -14,7 +14,7 @@ from passus.files import FilePath, checked_path, ensured_folder, replacing
 from passus.optional import import_optional
 from passus.training.callbacks.base import Callback, Row, Run
 
-__all__ = ["PlotCurves", "plot_history"]
+__all__ = ["PlotCurves", "curve_names", "curves_of", "plot_history"]
 
 AXES = ("epoch", "step", "lr")
 """Numbers that are not plotted."""
@@ -80,7 +80,7 @@ def plot_history(history: Sequence[Row], path: FilePath) -> None:
     if matplotlib is not installed.
     """
     path = checked_path(path)
-    kind, names = _checked_kind(path), _names(history)
+    kind, names = _checked_kind(path), curve_names(history)
     if not names:
         raise ArgumentError("plot_history: there is nothing to draw; train an epoch first")
     if not all("epoch" in row for row in history):
@@ -104,14 +104,21 @@ def _checked_kind(path: Path) -> str:
     return kind
 
 
-def _names(history: Sequence[Row]) -> list[str]:
+def curve_names(history: Sequence[Row]) -> list[str]:
     """The names of the plots, in order; ``test_loss`` is plotted with ``loss``."""
     return list({name.removeprefix("test_"): None for row in history for name in row if name not in AXES})
 
 
+def curves_of(history: Sequence[Row], name: str) -> dict[str, list[tuple[float, float]]]:
+    """The finite values of a number over the epochs, in training and in test."""
+    return {
+        label: [(row["epoch"], row[key]) for row in history if key in row and math.isfinite(row[key])]
+        for label, key in (("training", name), ("test", f"test_{name}"))
+    }
+
+
 def _draw(axes: Any, history: Sequence[Row], name: str) -> None:
-    for key, label in ((name, "training"), (f"test_{name}", "test")):
-        points = [(row["epoch"], row[key]) for row in history if key in row and math.isfinite(row[key])]
+    for label, points in curves_of(history, name).items():
         if points:
             axes.plot(
                 *zip(*points), label=f"{label}: {points[-1][1]:.4g}", marker="o" if len(points) < 40 else "", ms=3
