@@ -1,0 +1,252 @@
+"""The base of the estimators: parameters, training, and raw outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from passus.arguments import checked_count, checked_fraction, checked_number
+from passus.backend import Array
+from passus.errors import ShapeError
+from passus.layers import Layer
+from passus.optimizers import Optimizer
+from passus.optimizers.hooks import WeightDecay
+from passus.random import using_rng
+from passus.sklearn.batches import Batches
+from passus.sklearn.parts import new_generator, new_network, new_optimizer
+from passus.training import Callback, EarlyStopping, Trainer
+
+__all__ = ["NetworkEstimator"]
+
+AUTO_BATCH_SIZE = 200
+"""The batch size "auto", or the number of examples if it is smaller."""
+
+PREDICTED_AT_ONCE = 4096
+"""Number of examples in a batch of predictions."""
+
+
+class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
+    """The base of `PassusClassifier` and `PassusRegressor`, which define targets, losses and predictions."""
+
+    network_: Layer
+    optimizer_: Optimizer
+    n_features_in_: int
+    n_iter_: int
+    loss_curve_: list[float]
+    validation_loss_curve_: list[float]
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        network: Layer | Callable[[int, int], Layer] | None = None,
+        optimizer: str | Optimizer = "adam",
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.0,
+        batch_size: int | str = "auto",
+        max_iter: int = 200,
+        shuffle: bool = True,
+        tol: float = 1e-4,
+        n_iter_no_change: int = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.network = network
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # What a subclass defines.
+
+    def _learn_targets(self, y: Array, classes: Any) -> None:
+        """Store what a new network must fit: the classes, or the number of targets; ``classes``: None unless given."""
+        raise NotImplementedError
+
+    def _converted_targets(self, y: Array) -> Array:
+        """Convert targets to those of the loss. Raises if they do not fit the network."""
+        raise NotImplementedError
+
+    def _out_size(self) -> int:
+        """Number of outputs of the network."""
+        raise NotImplementedError
+
+    def _losses(self, y: Any, t: Array) -> Any:
+        """The loss of each example, (N,)."""
+        raise NotImplementedError
+
+    def _mean_loss(self, y: Any, t: Array) -> Any:
+        """The mean of `_losses`, computed faster."""
+        raise NotImplementedError
+
+    def _strata(self, t: Array) -> Array | None:
+        """The classes that the held-out fraction represents equally; None without classes."""
+        return None
+
+    # Training.
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train a new network, or continue with the last one under ``warm_start``, and return the estimator.
+
+        ``X``: (N, features), an array or a DataFrame; a given ``network`` also takes (N, ...). ``sample_weight``: (N,),
+        0 or more; an example of weight 0 is left out, and one of weight 2 counts twice.
+
+        Raises ValueError for NaN and for shapes that do not fit, TypeError for sparse matrices.
+        """
+        X, t, weights = self._prepared(X, y, sample_weight, first=not (self.warm_start and hasattr(self, "network_")))
+        (X, t, weights), held_out = self._split(X, t, weights)
+        epochs = checked_count(self._name, "max_iter", self.max_iter)
+        self._train(X, t, weights, held_out, epochs, [self._stopping(held_out is not None)])
+        return self
+
+    def _fit_once(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
+        """Train for one epoch, with a new network on the first call."""
+        X, t, weights = self._prepared(X, y, sample_weight, not hasattr(self, "network_"), classes)
+        self._train(X, t, weights, None, epochs=1, callbacks=[])
+        return self
+
+    def _prepared(
+        self, X: Any, y: Any, sample_weight: Any, first: bool, classes: Any = None
+    ) -> tuple[Array, Array, Array | None]:
+        """Checked examples, targets and weights; ``first``: whether a new network is made for them."""
+        X, y = validate_data(self, X, y, reset=first, **self._x_options(), **self._y_options())
+        X, y, weights = self._weighted(X, y, sample_weight)
+        if first:
+            self._dtype = X.dtype
+            self._learn_targets(y, classes)
+        t = self._converted_targets(y)
+        if first:
+            self._start()
+        return X.astype(self._dtype, copy=False), t, weights
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    def _x_options(self) -> dict[str, Any]:
+        """The accepted dtypes and shapes of X: a given network takes float32, and the default one the dtype of X."""
+        if self.network is not None:
+            return {"dtype": np.float32, "allow_nd": True}
+        return {"dtype": (np.float64, np.float32)}
+
+    def _y_options(self) -> dict[str, Any]:
+        """The options for checking y."""
+        return {}
+
+    def _weighted(self, X: Array, y: Array, sample_weight: Any) -> tuple[Array, Array, Array | None]:
+        """The examples with a positive weight, and their weights."""
+        if sample_weight is None:
+            return X, y, None
+        weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        chosen = weights > 0
+        return X[chosen], y[chosen], weights[chosen]
+
+    def _start(self) -> None:
+        """Make a new network and a new optimizer."""
+        self._rng = new_generator(self.random_state)
+        rate = checked_number(self._name, "learning_rate", self.learning_rate, low=0.0)
+        decay = checked_number(self._name, "weight_decay", self.weight_decay, low=0.0)
+        with using_rng(self._rng):
+            self.network_ = new_network(
+                self.network,
+                self.hidden_layer_sizes,
+                self.activation,
+                self.n_features_in_,
+                self._out_size(),
+                self._dtype,
+            )
+        self.optimizer_ = new_optimizer(self.optimizer, rate).setup(self.network_)
+        if decay:
+            self.optimizer_.add_hook(WeightDecay(decay))
+        self.n_iter_, self.loss_curve_, self.validation_loss_curve_ = 0, [], []
+
+    def _split(self, X: Array, t: Array, weights: Array | None) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
+        """The examples to train on, and those held out; None without early stopping."""
+        if not self.early_stopping:
+            return (X, t, weights), None
+        fraction = checked_fraction(self._name, "validation_fraction", self.validation_fraction)
+        arrays = [x for x in (X, t, weights) if x is not None]
+        pairs = train_test_split(
+            *arrays, test_size=fraction, random_state=int(self._rng.integers(1 << 31)), stratify=self._strata(t)
+        )
+        if weights is None:
+            pairs += [None, None]
+        return tuple(pairs[::2]), tuple(pairs[1::2])
+
+    def _train(
+        self,
+        X: Array,
+        t: Array,
+        weights: Array | None,
+        held_out: tuple[Any, ...] | None,
+        epochs: int,
+        callbacks: list[Callback],
+    ) -> None:
+        size = self._checked_batch_size(len(X))
+        trainer = Trainer(
+            self.network_,
+            self.optimizer_,
+            Batches((X, t, weights), size, self._rng if self.shuffle else None),
+            batch_loss=self._batch_loss,
+            test_loader=None if held_out is None else Batches(held_out, PREDICTED_AT_ONCE),
+            callbacks=callbacks,
+            progress=bool(self.verbose),
+        )
+        with using_rng(self._rng):
+            history = trainer.fit(epochs=epochs)
+        self.n_iter_ += len(history)
+        self.loss_curve_ += [row["loss"] for row in history]
+        self.validation_loss_curve_ += [row["test_loss"] for row in history if "test_loss" in row]
+
+    def _stopping(self, held_out: bool) -> EarlyStopping:
+        patience = checked_count(self._name, "n_iter_no_change", self.n_iter_no_change)
+        return EarlyStopping(
+            "test_loss" if held_out else "loss",
+            patience=patience,
+            min_delta=checked_number(self._name, "tol", self.tol, low=0.0),
+            restore_best=held_out,
+        )
+
+    def _checked_batch_size(self, examples: int) -> int:
+        if isinstance(self.batch_size, str) and self.batch_size == "auto":
+            return min(AUTO_BATCH_SIZE, examples)
+        return checked_count(self._name, "batch_size", self.batch_size)
+
+    def _batch_loss(self, network: Callable[[Array], Any], batch: tuple[Any, ...]) -> Any:
+        x, t, weights = batch
+        y = network(x)
+        if y.ndim != 2 or y.shape != (len(x), self._out_size()):
+            raise ShapeError(
+                f"{self._name}: the network returns {y.shape} for {len(x)} examples; it must return "
+                f"({len(x)}, {self._out_size()})"
+            )
+        return self._mean_loss(y, t) if weights is None else (self._losses(y, t) * weights).sum() / weights.sum()
+
+    # Predictions.
+
+    def _outputs(self, X: Any) -> Array:
+        """The outputs of the trained network, (N, outputs)."""
+        check_is_fitted(self, "network_")
+        X = validate_data(self, X, reset=False, **self._x_options()).astype(self._dtype, copy=False)
+        outputs: Array = self.network_.predict(X, batch_size=PREDICTED_AT_ONCE)
+        return outputs
