@@ -14,6 +14,7 @@ The other modules contain the details:
 - protection against wrong gradients: ``edits.py`` (replaced data), ``checksums.py`` (edited elements), ``ownership.py`` (shared arrays),
   ``rules.py`` (results of rules), ``views.py`` (access of rules to data)
 - the behaviour of a Variable as an array: ``array_like.py``, ``protocol.py`` (NumPy's functions), ``truth.py`` (``a == b``), ``callers.py``
+- observers: ``hooks.py``, ``describe.py``
 - references of the graph: ``references.py`` (outputs), ``records.py`` (instances that are called again), ``generation.py`` (the
   book's order)
 - the optional last chapter: ``second_order.py`` and ``watched.py`` (derivatives of derivatives), ``replay.py`` (repeated calls)

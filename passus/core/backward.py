@@ -15,7 +15,7 @@ import numpy as np
 
 from passus.backend import Array
 from passus.config import enable_backprop
-from passus.core import messages
+from passus.core import hooks, messages
 from passus.core.basic import add, astype
 from passus.core.data import KINDS, SCALARS
 from passus.core.edits import last_resized
@@ -181,7 +181,10 @@ def _walk(
     """
     released: list[Variable] = []
     try:
-        return _visit_functions(grads, retain_grad, create_graph, ends, released)
+        found = _visit_functions(grads, retain_grad, create_graph, ends, released)
+        if hooks.used[0]:
+            hooks.run_leaf_hooks(found, ends)
+        return found
     finally:
         for x in released:
             x._data = None
@@ -198,6 +201,7 @@ def _visit_functions(
     retained: list[tuple[Variable, Any]] = []
     sums: set[Variable] = set()
     waiting: Waiting = []
+    hooked = hooks.used[0]
     for y in grads:
         if y.creator is not None and y not in ends:
             heappush(waiting, (-y.creator.serial, y.creator))
@@ -209,6 +213,8 @@ def _visit_functions(
         gys = [grads.pop(outputs[0]())] if len(outputs) == 1 else _output_gradients(function, grads, ends)
         if retain_grad:
             retained += [(y, gy) for y, gy in zip([output() for output in outputs], gys) if y is not None]
+        if hooked:
+            hooks.run_output_hooks(function, gys)
         try:
             if function.custom or function.checksums or function.serial < last_resized[0]:
                 gxs = guarded_backward(function, gys, create_graph, released)

@@ -16,6 +16,7 @@ from passus.core import messages
 from passus.core.array_like import ArrayLike
 from passus.core.data import array_from_scalar, checked
 from passus.core.edits import Released, clock, last_resized, shape_only
+from passus.core.hooks import add_gradient_hook
 from passus.core.views import data_view
 from passus.errors import DTypeError, GraphError, ShapeError
 
@@ -181,6 +182,8 @@ class Variable(ArrayLike):
         """
         return constant_variable(self._data)
 
+    add_gradient_hook = add_gradient_hook
+
     # Identity and copies. Comparison is elementwise, so a Variable is hashed by identity.
 
     __hash__ = object.__hash__
@@ -192,7 +195,7 @@ class Variable(ArrayLike):
         """A leaf with its own copy of the array: models are copied, graphs are not."""
         new = type(self).__new__(type(self))
         memo[id(self)] = new
-        new.__dict__.update({k: v for k, v in self.__dict__.items() if k != "creator"})
+        new.__dict__.update({k: v for k, v in self.__dict__.items() if k not in ("creator", "_gradient_hooks")})
         new._data = None if self._data is None else self._data.copy()
         new._grad = None if self._grad is None else constant_variable(self._grad._data.copy())
         return new
@@ -200,7 +203,7 @@ class Variable(ArrayLike):
     def __getstate__(self) -> dict[str, Any]:
         if self.creator is not None:
             raise GraphError(f"{self._label()}: a Variable with a graph behind it cannot be pickled; use x.detach()")
-        return self.__dict__
+        return {name: value for name, value in self.__dict__.items() if name != "_gradient_hooks"}
 
 
 class Parameter(Variable):

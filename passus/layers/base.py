@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, KeysView
+from collections.abc import Callable, Iterator, KeysView
 from functools import partial
 from inspect import getattr_static
 from typing import Any, Self
@@ -13,10 +13,12 @@ from passus.attributes import snapshot
 from passus.backend import Array, is_array
 from passus.constructors import CheckedOptions
 from passus.core import Parameter, Variable
+from passus.core.hooks import Hook, checked_hook
 from passus.errors import ArgumentError, DTypeError, PassusError, WeightsError
 from passus.foreign import LAYER
 from passus.functions.checks import array_of
 from passus.layers.describe import described, html_of_layer
+from passus.layers.hooks import observe_gradients, run_hooks
 from passus.layers.nodes import LEAF_TYPES, TRANSIENT, StateRef, label
 from passus.layers.predicting import predicted, rows
 from passus.layers.state import State
@@ -86,6 +88,8 @@ class Layer(State, CheckedOptions):
         attributes = self.__dict__  # Past __setattr__.
         attributes["inputs"] = [_reference(x) for x in inputs]
         attributes["outputs"] = [_reference(y) for y in outputs] if type(outputs) is tuple else [_reference(outputs)]
+        if "_hooks" in attributes:
+            run_hooks(self, inputs, outputs)
         return outputs
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -153,6 +157,40 @@ class Layer(State, CheckedOptions):
         (1000, 2)
         """
         return predicted(self, rows(inputs, batch_size))
+
+    # Hooks.
+
+    def add_forward_hook(self, function: Callable[[Layer, tuple[Any, ...], Any], Any]) -> Hook:
+        """Call ``function(layer, inputs, outputs)`` after each call of the layer. What it returns is ignored.
+
+        Returns a `Hook`, with which the function can be removed. Copies of the layer have no hooks. Raises `DTypeError` if
+        ``function`` cannot be called.
+
+        >>> import numpy as np
+        >>> from passus.layers import Linear
+        >>> layer = Linear(2)
+        >>> with layer.add_forward_hook(lambda layer, inputs, y: print(inputs[0].shape, y.shape)):
+        ...     y = layer(np.ones((1, 3), np.float32))
+        (1, 3) (1, 2)
+        """
+        checked_hook(f"{label(self)}.add_forward_hook", function)
+        return Hook(self.__dict__.setdefault("_hooks", []), function)
+
+    def add_backward_hook(self, function: Callable[[Layer, Array], Any]) -> Hook:
+        """Call ``function(layer, gradient)`` with the gradient of each result of the layer, in each backward pass.
+
+        The gradient is a read-only array; see `Variable.add_gradient_hook`. It applies to results of later calls, and after
+        its removal to results of earlier calls only.
+
+        >>> import numpy as np
+        >>> from passus.layers import Linear
+        >>> layer = Linear(2)
+        >>> hook = layer.add_backward_hook(lambda layer, gy: print(gy))
+        >>> layer(np.ones((1, 3), np.float32)).sum().backward()
+        [[1. 1.]]
+        """
+        checked_hook(f"{label(self)}.add_backward_hook", function)
+        return self.add_forward_hook(partial(observe_gradients, function))
 
     # Parameters, buffers and sub-layers.
 

@@ -1,0 +1,24 @@
+"""Calls of the hooks of a layer; see `passus.core.hooks`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from passus.core import Variable
+
+__all__ = ["observe_gradients", "run_hooks"]
+
+
+def run_hooks(layer: Any, inputs: tuple[Any, ...], outputs: Any) -> None:
+    """Call the hooks of a layer after its call."""
+    for hook in tuple(layer.__dict__["_hooks"]):
+        hook.function(layer, inputs, outputs)
+
+
+def observe_gradients(function: Callable[[Any, Any], Any], layer: Any, inputs: tuple[Any, ...], outputs: Any) -> None:
+    """Let a function observe the gradient of each result of a call."""
+    for y in outputs if isinstance(outputs, (tuple, list)) else [outputs]:
+        if isinstance(y, Variable) and y.requires_grad:
+            y.add_gradient_hook(partial(function, layer))
