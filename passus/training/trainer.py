@@ -24,9 +24,9 @@ from passus.training.epochs import Batches, Epochs, Stream, check_batches, check
 from passus.training.finite import nonfinite
 from passus.training.history import html_of_history
 from passus.training.interrupt import Interrupt
-from passus.training.progress import progress_bar
 from passus.training.state import Trainable, TrainerState, Updater
 from passus.training.tally import Tally, numbers, size_of
+from passus.training.training_progress import TrainingProgress
 
 __all__ = ["Trainer"]
 
@@ -118,8 +118,9 @@ class Trainer(TrainerState, CheckedOptions):
             for callback in self.callbacks:
                 ends.callback(callback.on_end, self)
                 callback.on_start(self)
-            while not self._over(*goals):
-                self._train_epoch(*goals)
+            with TrainingProgress(self.progress, *goals) as progress:
+                while not self._over(*goals):
+                    self._train_epoch(progress, *goals)
             if not self._interrupt.requested:
                 self._flush()
             self._notify("on_interrupt" if self._interrupt.requested else "on_finish")
@@ -134,21 +135,16 @@ class Trainer(TrainerState, CheckedOptions):
     def _over(self, epochs: float, steps: float) -> bool:
         return self._stopping or self._interrupt.requested or self.epoch >= epochs or self.step >= steps
 
-    def _train_epoch(self, epochs: float, steps: float) -> None:
-        total = f"/{epochs}" if epochs < math.inf else ""
-        with progress_bar(
-            desc=f"epoch {self.epoch + 1}{total}", total=len(self._epochs), initial=self.batch, show=self.progress
-        ) as bar:
-            for batch in self._epochs.remaining(self.batch):
-                loss = self.train_step(batch)
-                bar.set_postfix(loss=loss, refresh=False)
-                bar.update()
-                self._notify("on_step")
-                if self._over(epochs, steps) and self.batch < len(self._epochs):
-                    return
-            self._flush()
-            row = self._end_epoch()
-            bar.set_postfix({name: value for name, value in row.items() if name not in ("epoch", "step")})
+    def _train_epoch(self, progress: TrainingProgress, epochs: float, steps: float) -> None:
+        progress.start_epoch(self.epoch, self.step, self.batch, len(self._epochs))
+        for batch in self._epochs.remaining(self.batch):
+            progress.update(self.train_step(batch))
+            self._notify("on_step")
+            if self._over(epochs, steps) and self.batch < len(self._epochs):
+                return
+        self._flush()
+        row = self._end_epoch()
+        progress.end_epoch(row)
         self._notify("on_epoch", row)
 
     def train_step(self, batch: Any) -> float:

@@ -214,10 +214,23 @@ def test_a_progress_bar_is_shown_on_request(capsys, monkeypatch):
     shown = capsys.readouterr().err
     assert "epoch 2/2: 100%" in shown
     assert "test_accuracy=" in shown
+    assert shown.count("\n") == 1, "one bar for all epochs"
+    assert "20/20" in shown
     trainer().fit(epochs=1)
     assert not capsys.readouterr().err
     assert list(progress_bar(range(3), "mine")) == [0, 1, 2]
     assert "mine: 100%" in capsys.readouterr().err
+
+
+def test_the_bar_of_a_resumed_training_counts_all_steps(capsys, monkeypatch):
+    monkeypatch.setattr("passus.training.progress._moves_cursor", lambda: True)
+    run = trainer(progress=True)
+    run.fit(steps=BATCHES + 3)
+    assert f"{BATCHES + 3}/{BATCHES + 3}" in capsys.readouterr().err
+    run.fit(epochs=3)
+    shown = capsys.readouterr().err
+    assert f"{BATCHES + 3}/{3 * BATCHES}" in shown
+    assert f"{3 * BATCHES}/{3 * BATCHES}" in shown
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
