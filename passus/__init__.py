@@ -38,6 +38,7 @@ from passus import (
 )
 from passus import foreign as _foreign
 from passus import random as random
+from passus import tracebacks as _tracebacks
 from passus.config import Config, no_grad, test_mode, using_config
 from passus.core import Function, Parameter, Variable, as_array, as_variable, gradients
 from passus.dataloaders import DataLoader, SeqDataLoader
@@ -103,3 +104,4 @@ is_simple_core = False
 """DeZero's flag for a core without derivatives of higher order; passus has one core."""
 
 _answers.answers_for(__name__, _foreign.PACKAGE)
+_tracebacks.install()

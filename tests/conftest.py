@@ -16,6 +16,7 @@ from tests.helpers.tracing import import_all, is_traced, untraced, untraced_comp
 
 # In background jobs of a shell, SIGINT is ignored, also in child processes; restore the default handler.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+os.environ.setdefault("PASSUS_TRACEBACK", "full")  # A failing test shows the frames inside passus.
 os.environ.pop("PASSUS_QUIET", None)  # Tests check the output of child processes.
 
 COMPILING = 900

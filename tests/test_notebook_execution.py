@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
 
 def _environment() -> dict[str, str]:
     paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "PASSUS_QUIET": "1"}
+    inherited = {name: value for name, value in os.environ.items() if name != "PASSUS_TRACEBACK"}
+    return {**inherited, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "PASSUS_QUIET": "1"}
 
 
 def displayed(outputs: list[Any]) -> Any:
@@ -65,3 +67,17 @@ def test_a_trainer_is_displayed_with_its_curves(outputs: dict[str, list[Any]]) -
 @pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed (apt-get install graphviz)")
 def test_a_drawing_is_displayed_as_svg(outputs: dict[str, list[Any]]) -> None:
     assert "gradient" in displayed(outputs["drawing"])["image/svg+xml"]
+
+
+def test_an_error_shows_the_line_of_the_cell_and_no_frames_of_passus(outputs: dict[str, list[Any]]) -> None:
+    [error] = outputs["error"]
+    assert error.ename == "ShapeError"
+    text = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(error.traceback))
+    assert CELLS["error"] in text
+    assert "forward" not in text
+    assert "frames inside passus are hidden" in text
+
+
+def test_a_training_shows_one_bar(outputs: dict[str, list[Any]]) -> None:
+    assert "epoch 4/4" in str(outputs["training"])
+    assert str(outputs["training"]).count("epoch 1/4: 100%") == 0
