@@ -17,8 +17,8 @@ HOW_TO = [
 
 
 def navigation(site: Site) -> list[dict[str, Any]]:
-    """The navigation: sections with pages, or with sections."""
-    return [
+    """The navigation: sections with pages, or with sections. Empty ones are left out."""
+    found = [
         {"Start": entries(site, "index.md", "tutorial.md")},
         {"Sixty steps": steps(site)},
         {"How to": entries(site, *how_to(site))},
@@ -28,6 +28,7 @@ def navigation(site: Site) -> list[dict[str, Any]]:
         {"Benchmarks": entries(site, "benchmarks/index.md")},
         {"Design": entries(site, "architecture.md", "contributing.md", "changelog.md")},
     ]
+    return [section for section in found if any(section.values())]
 
 
 def entries(site: Site, *names: str) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from docs.site.markup import Linker, first_sentence, markdown
+from passus.core import Function
 
 __all__ = ["pages"]
 
@@ -40,13 +41,16 @@ PACKAGES = {
 }
 """Documented packages, and how programs call them. The names of the engine are those that `passus` itself exports."""
 
+ACRONYMS = {"cifar", "ctc", "ema", "f1", "gpt", "lamb", "mlp", "mnist", "sgd", "vgg"}
+"""Modules whose names are written in capitals."""
+
 Family = dict[str, Callable[..., Any]]
 
 
 def families(package: str) -> dict[str, Family]:
     """The public functions and classes of a package, by the module that defines them.
 
-    The classes of `passus.functions` are the rules of its functions, and have no entries.
+    The subclasses of `Function` in `passus.functions` are the rules of its functions, and have no entries.
     """
     module = importlib.import_module("passus" if package == "core" else f"passus.{package}")
     result: dict[str, Family] = {}
@@ -62,7 +66,7 @@ def is_documented(package: str, value: Any) -> bool:
     top, _, inside = value.__module__.partition(".")
     if package == "core":
         return top == "passus" and inside.partition(".")[0] not in set(PACKAGES) - {"core"}
-    return top == "passus" and not (package == "functions" and inspect.isclass(value))
+    return top == "passus" and not (package == "functions" and inspect.isclass(value) and issubclass(value, Function))
 
 
 def page_of_family(package: str, module: str) -> str:
@@ -96,7 +100,7 @@ def family_title(module: ModuleType) -> str:
 def short_title(module: ModuleType) -> str:
     """The title for navigation: the name of the module as words."""
     words = module.__name__.rpartition(".")[2].replace("_", " ")
-    return words[0].upper() + words[1:]
+    return words.upper() if words in ACRONYMS else words[0].upper() + words[1:]
 
 
 def family_page(package: str, module: ModuleType, family: Family, linker: Linker) -> str:

@@ -7,6 +7,7 @@ arrays.
 from passus import answers as _answers
 from passus import exports as _exports
 from passus import foreign as _foreign
+from passus.core import Function as _Function
 from passus.functions import binding as _binding
 from passus.functions.arrays.angles import *
 from passus.functions.arrays.arithmetic import *
@@ -61,4 +62,5 @@ from passus.functions.nn.simple import *
 from passus.functions.nn.softmax import *
 
 _exports.export_names(__name__)
+_exports.describe_families(__name__, hidden=_Function)
 _answers.answers_for(__name__, _foreign.FUNCTIONS)
