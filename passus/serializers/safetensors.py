@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from passus.serializers.bfloat16 import from_bfloat16
 from passus.serializers.files import check_readable
 from passus.unpacking import BROKEN
 
-__all__ = ["read_safetensors", "shapes_in_safetensors", "write_safetensors"]
+__all__ = ["CHECKSUM", "RawArray", "raw_safetensors", "read_safetensors", "shapes_in_safetensors", "write_safetensors"]
 
 BFLOAT16 = "BF16"
 """The type that is read as float32."""
@@ -97,6 +97,25 @@ def shapes_in_safetensors(path: FilePath) -> dict[str, tuple[int, ...]]:
         return {name: tuple(file.get_slice(name).get_shape()) for name in _types(path, file)}
 
 
+class RawArray(NamedTuple):
+    """An array as it is stored; ``content``: its bytes, memory-mapped."""
+
+    kind: str
+    shape: tuple[int, ...]
+    content: Array
+
+
+def raw_safetensors(path: FilePath) -> tuple[dict[str, RawArray], dict[str, str]]:
+    """The arrays of any type in a file by name, without conversion, and the metadata.
+
+    Raises `WeightsError` for a file that is damaged or has another format, `FileNotFoundError` for a missing file.
+    """
+    with _opened(path) as file:
+        names, metadata = list(file.keys()), file.metadata() or {}
+        content = _Content(path)
+    return {name: content.raw(name) for name in names}, metadata
+
+
 @contextmanager
 def _opened(path: FilePath) -> Iterator[Any]:
     """A file opened by the library; errors name the file."""
@@ -112,7 +131,7 @@ def _opened(path: FilePath) -> Iterator[Any]:
 
 
 class _Content:
-    """The memory-mapped bytes of a file, for arrays in bfloat16."""
+    """The memory-mapped bytes of a file."""
 
     def __init__(self, path: FilePath) -> None:
         self.bytes = np.asarray(np.memmap(Path(path), np.uint8, "r"))
@@ -121,10 +140,14 @@ class _Content:
 
     def as_float32(self, name: str) -> Array:
         """A bfloat16 array as float32, converted from the mapped file without another copy."""
+        raw = self.raw(name)
+        return from_bfloat16(raw.content.view("<u2")).reshape(raw.shape)
+
+    def raw(self, name: str) -> RawArray:
+        """An array as it is stored."""
         entry = self.header[name]
         first, last = entry["data_offsets"]
-        bits = self.bytes[self.start + first : self.start + last].view("<u2")
-        return from_bfloat16(bits).reshape(entry["shape"])
+        return RawArray(entry["dtype"], tuple(entry["shape"]), self.bytes[self.start + first : self.start + last])
 
 
 def _types(path: FilePath, file: Any) -> dict[str, str]:

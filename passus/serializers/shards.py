@@ -15,7 +15,7 @@ from passus.serializers.json_files import json_object
 from passus.serializers.safetensors import read_safetensors, shapes_in_safetensors
 from passus.tree import MAX_LISTED
 
-__all__ = ["INDEX", "read_shards", "shapes_in_shards"]
+__all__ = ["INDEX", "files_of_shards", "read_shards", "shapes_in_shards"]
 
 INDEX = ".safetensors.index.json"
 """The suffix of index files."""
@@ -41,6 +41,11 @@ def shapes_in_shards(path: FilePath) -> dict[str, tuple[int, ...]]:
     for file, names in _index(path).items():
         shapes |= _verified(path, file, names)
     return shapes
+
+
+def files_of_shards(path: FilePath) -> list[Path]:
+    """The files that an index lists. Raises `WeightsError` for an invalid index; the files are not opened."""
+    return list(_index(path))
 
 
 def _index(path: FilePath) -> dict[Path, list[str]]:
