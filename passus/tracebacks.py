@@ -27,7 +27,15 @@ INTERNAL = frozenset({"passus", "numpy", "contextlib"})
 
 
 def install() -> None:
-    """Shorten the tracebacks of `PassusError` wherever they are displayed; called once, by ``import passus``."""
+    """Shorten the tracebacks of `PassusError` wherever they are displayed; called by ``import passus``.
+
+    Another call has no effect.
+
+    >>> before = sys.excepthook
+    >>> install()
+    >>> sys.excepthook is before
+    True
+    """
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == "passus":
             vars(module)["__tracebackhide__"] = _hidden_in_pytest
