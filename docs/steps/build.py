@@ -1,0 +1,95 @@
+"""Build the framework of the sixty steps as it stands after any one of them.
+
+    python docs/steps/build.py 7 /tmp/step7
+
+Each page changes the framework in its ``diff`` blocks. A block has one change or several; a change begins with a line that names
+the file, followed by unchanged lines (after a space), removed lines (-) and added lines (+):
+
+    @@ mini/core.py
+     class Variable:
+         def __init__(self, data):
+             self.data = data
+    +        self.grad = None
+
+The unchanged and removed lines must occur exactly once in the file. A change that only adds lines appends them to the file, and
+creates it if need be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+PAGES = Path(__file__).parent
+
+Files = dict[str, str]
+"""The text of each file of the framework, by path."""
+
+
+class ChangeError(Exception):
+    """A change does not apply to the framework before its page."""
+
+
+def page(step: int) -> Path:
+    """The page of a step."""
+    return PAGES / f"{step:02}.md"
+
+
+def framework(step: int) -> Files:
+    """The files of the framework after a step, from the changes of all pages up to it.
+
+    Raises `ChangeError` if one of them does not apply.
+    """
+    files: Files = {}
+    for number in range(1, step + 1):
+        for path, old, new in changes(page(number)):
+            try:
+                files[path] = changed(files.get(path), old, new)
+            except ChangeError as error:
+                raise ChangeError(f"step {number}: {path}: {error}") from None
+    return files
+
+
+def changes(path: Path) -> Iterator[tuple[str, str, str]]:
+    """For each change of a page the file, the lines it expects there, and those that replace them."""
+    for block in re.findall(r"^```diff\n(.*?)^```$", path.read_text(), flags=re.MULTILINE | re.DOTALL):
+        for change in re.split(r"^@@ ", block, flags=re.MULTILINE)[1:]:
+            file, *lines = change.splitlines()
+            if unknown := [line for line in lines if line and line[0] not in " -+"]:
+                raise ChangeError(f"{path.name}: {file}: lines begin with a space, - or +, not {unknown[0]!r}")
+            old = [line[1:] for line in lines if not line.startswith("+")]
+            new = [line[1:] for line in lines if not line.startswith("-")]
+            yield file.strip(), "".join(f"{line}\n" for line in old), "".join(f"{line}\n" for line in new)
+
+
+def changed(text: str | None, old: str, new: str) -> str:
+    """The text with the lines ``old`` replaced by ``new``, or with ``new`` appended if ``old`` is empty."""
+    if not old:
+        return new if text is None else f"{text}{new}"
+    lines, expected = (text or "").splitlines(), old.splitlines()
+    starts = [n for n in range(len(lines)) if lines[n : n + len(expected)] == expected]
+    if len(starts) != 1:
+        raise ChangeError(f"{len(starts)} places instead of one have these lines:\n{old}")
+    lines[starts[0] : starts[0] + len(expected)] = new.splitlines()
+    return "".join(f"{line}\n" for line in lines)
+
+
+def write(step: int, folder: Path) -> None:
+    """Write the framework after a step to a folder."""
+    for path, text in framework(step).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write the framework as it stands after a step.")
+    parser.add_argument("step", type=int, help="number of the step")
+    parser.add_argument("folder", type=Path, help="folder for the package mini")
+    arguments = parser.parse_args()
+    write(arguments.step, arguments.folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""The sixty steps: changes apply, snippets print what the pages say, and the same programs run on passus."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.package.test_docs import blocks, run_session
+
+STEPS = Path(__file__).parents[2] / "docs" / "steps"
+PAGES = sorted(STEPS.glob("[0-9][0-9].md"))
+BUILD, REFERENCES = (runpy.run_path(str(STEPS / name)) for name in ("build.py", "references.py"))
+
+MOST_LINES = 45
+"""Changed lines of a step."""
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+
+
+@pytest.fixture
+def _clean_modules() -> Iterator[None]:
+    """Each step imports its own state of the package."""
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mini"]:
+        del sys.modules[name]
+
+
+@each_page
+@pytest.mark.usefixtures("_clean_modules")
+def test_snippets_print_what_the_page_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    BUILD["write"](int(page.stem), tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for line, source in blocks(page, "python"):
+        run_session(source, namespace, page, line)
+
+
+@each_page
+def test_a_step_is_small(page: Path) -> None:
+    changed = [line for _, block in blocks(page, "diff") for line in block.splitlines() if line[:1] in ("+", "-")]
+    assert len(changed) <= MOST_LINES
+
+
+@each_page
+def test_a_page_has_its_sections_and_neighbours(page: Path) -> None:
+    text, number = page.read_text(), int(page.stem)
+    assert re.match(rf"# Step {number}: \S", text)
+    sections = re.findall(r"^## (.*)$", text, flags=re.MULTILINE)
+    assert sections[-3:] == ["What can go wrong", "Exercises", "In passus"]
+    assert text.count("<summary>Answer</summary>") == 2
+    for neighbour in (number - 1, number + 1):
+        assert not (STEPS / f"{neighbour:02}.md").exists() or f"[Step {neighbour}]({neighbour:02}.md)" in text
+
+
+@each_page
+def test_references_have_the_line_numbers_of_today(page: Path) -> None:
+    text = page.read_text()
+    assert REFERENCES["REFERENCE"].search(text)
+    assert REFERENCES["current"](text) == text, "run: python docs/steps/references.py"
+
+
+def test_the_package_of_the_last_step_is_checked_in() -> None:
+    files = BUILD["framework"](len(PAGES))
+    found = {str(path.relative_to(STEPS)): path.read_text() for path in STEPS.glob("mini/**/*.py")}
+    assert found == files
+
+
+def test_a_change_that_does_not_apply_is_an_error() -> None:
+    with pytest.raises(BUILD["ChangeError"], match="0 places"):
+        BUILD["changed"]("a\nb\n", "c\n", "d\n")
+    with pytest.raises(BUILD["ChangeError"], match="2 places"):
+        BUILD["changed"]("a\na\n", "a\n", "b\n")
+    assert BUILD["changed"]("a\nb\n", "b\n", "b\nc\n") == "a\nb\nc\n"
+    assert BUILD["changed"](None, "", "a\n") == "a\n"
+
+
+def test_a_reference_to_a_name_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(LookupError, match="Variabel"):
+        REFERENCES["reference"]("passus/core/variable.py", "Variabel")
