@@ -32,9 +32,9 @@ class ChangeError(Exception):
     """A change does not apply to the framework before its page."""
 
 
-def page(step: int) -> Path:
-    """The page of a step."""
-    return PAGES / f"{step:02}.md"
+def pages() -> list[Path]:
+    """The pages, in their order."""
+    return sorted(PAGES.glob("[0-9][0-9].md"))
 
 
 def framework(step: int) -> Files:
@@ -43,12 +43,14 @@ def framework(step: int) -> Files:
     Raises `ChangeError` if one of them does not apply.
     """
     files: Files = {}
-    for number in range(1, step + 1):
-        for path, old, new in changes(page(number)):
+    for page in pages():
+        if int(page.stem) > step:
+            break
+        for path, old, new in changes(page):
             try:
                 files[path] = changed(files.get(path), old, new)
             except ChangeError as error:
-                raise ChangeError(f"step {number}: {path}: {error}") from None
+                raise ChangeError(f"step {page.stem}: {path}: {error}") from None
     return files
 
 
