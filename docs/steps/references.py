@@ -1,8 +1,10 @@
-"""Keep the pages' references to passus true: ``python docs/steps/references.py`` writes the line numbers of today into them.
+"""Keep the pages' references true: ``python docs/steps/references.py`` writes the line numbers of today into them.
 
 A reference is a link whose title names what the lines define, a class, a function or ``Class.method``:
 
     [passus/core/variable.py, lines 34 to 120](../../passus/core/variable.py#L34-L120 "Variable")
+
+In README.md, the tables of all steps get the titles of the pages and links to them.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ PAGES = Path(__file__).parent
 ROOT = PAGES.parents[1]
 
 REFERENCE = re.compile(r'\[[^\]]*\]\(\.\./\.\./(?P<path>[\w/.]+\.py)(?:#[\w-]*)? "(?P<name>[\w.]+)"\)')
+
+ROW = re.compile(r"^\| (?P<step>\d+) \| [^|]* \|", flags=re.MULTILINE)
+"""The beginning of a row in the tables of all steps: the number and the subject."""
 
 
 def current(text: str) -> str:
@@ -51,6 +56,21 @@ def names_of(node: ast.stmt) -> list[str]:
     return [target.id] if isinstance(target, ast.Name) else [getattr(node, "name", "")]
 
 
+def index(text: str) -> str:
+    """The text of README.md with the titles of all pages that exist, as links."""
+
+    def row(found: re.Match[str]) -> str:
+        page = PAGES / f"{int(found['step']):02}.md"
+        if not page.exists():
+            return found[0]
+        title = page.read_text().partition("\n")[0].partition(": ")[2]
+        return f"| {found['step']} | [{title}]({page.name}) |"
+
+    return ROW.sub(row, text)
+
+
 if __name__ == "__main__":
+    readme = PAGES / "README.md"
+    readme.write_text(index(readme.read_text()))
     for page in sorted(PAGES.glob("[0-9][0-9].md")):
         page.write_text(current(page.read_text()))
