@@ -12,4 +12,4 @@ def numerical_diff(f, x, eps=1e-4):
 def check_gradient(f, data):
     x = Variable(data)
     f(x).backward()
-    np.testing.assert_allclose(x.grad, numerical_diff(f, x), rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(x.grad.data, numerical_diff(f, x), rtol=1e-5, atol=1e-8)
