@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,3 +93,33 @@ def test_a_change_that_does_not_apply_is_an_error() -> None:
 def test_a_reference_to_a_name_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(LookupError, match="Variabel"):
         REFERENCES["reference"]("passus/core/variable.py", "Variabel")
+
+
+sys.path.insert(0, str(STEPS))  # As if it ran as a program.
+NOTEBOOKS = runpy.run_path(str(STEPS / "notebooks.py"))
+sys.path.remove(str(STEPS))  # Otherwise each page would import the package of the last step.
+
+STAGES = [PAGES[first : first + 12] for first in range(0, len(PAGES), 12)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pages", STAGES, ids=lambda pages: f"{pages[0].stem} to {pages[-1].stem}")
+def test_notebooks_run(pages: list[Path], tmp_path: Path) -> None:
+    """Notebooks of several pages run in one kernel, one after the other."""
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    notebook = NOTEBOOKS["notebook"](pages[0])
+    notebook["cells"] = [cell for page in pages for cell in NOTEBOOKS["notebook"](page)["cells"]]
+    loaded = nbformat.from_dict(notebook)
+    nbformat.validate(loaded)
+    nbclient.NotebookClient(loaded, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    raising = [cell for cell in loaded.cells if "raises-exception" in cell.metadata.get("tags", [])]
+    assert all(any(output.output_type == "error" for output in cell.outputs) for cell in raising)
+
+
+def test_scripts_have_the_cells_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = next(page for page in PAGES if page.stem == "06")
+    path = tmp_path / "step06.py"
+    path.write_text(NOTEBOOKS["script"](page))
+    done = subprocess.run([sys.executable, str(path)], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "3.297442541400256" in done.stdout
+    assert (tmp_path / "mini" / "core.py").exists()
