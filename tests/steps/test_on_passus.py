@@ -1,0 +1,53 @@
+"""The programs of the steps run on passus after the imports are changed, and print the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.package.test_docs import blocks, run_session
+from tests.steps.test_steps import PAGES
+
+TRANSLATIONS = [
+    (r"from mini\.testing import numerical_diff", "from passus.testing import numerical_grad as numerical_diff"),
+    (r"from mini\.graphs import dot_graph", "from passus.visualize import get_dot_graph as dot_graph"),
+    (r"\bmini\b", "passus"),
+]
+
+EXEMPT = {
+    "10": "runs the tests of mini",
+    "11": "functions take lists in this step only",
+    "14": "shows a gradient that two variables share; passus does not share it",
+    "15": "shows wrong derivatives, which the next step mends",
+    "19": "prints commas between elements",
+    "21": "shows NumPy's result for an operator without priority; passus takes part in it",
+    "22": "checks gradients by check_gradient; check_grads in passus",
+    "26": "prints labels without shapes",
+    "30": "shows gradients that are arrays, until step 32",
+    "34": "counts numbers as nodes",
+    "35": "counts numbers as nodes",
+}
+"""By number of a page, the reason why its programs print something else on passus."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_programs_print_the_same_on_passus(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    if page.stem in EXEMPT:
+        with pytest.raises(AssertionError):
+            run_on_passus(page)
+    else:
+        run_on_passus(page)
+
+
+def run_on_passus(page: Path) -> None:
+    end = page.read_text().split("## What can go wrong")[0].count("\n")  # Errors and exercises are about mini.
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for line, source in blocks(page, "python"):
+        if line < end:
+            for pattern, replacement in TRANSLATIONS:
+                source = re.sub(pattern, replacement, source)
+            run_session(source, namespace, page, line)
