@@ -61,6 +61,7 @@ class Variable:
                 if not isinstance(gxs, tuple):
                     gxs = (gxs,)
                 for x, gx in zip(f.inputs, gxs):
+                    gx = sum_to(gx, x.shape)
                     x.grad = gx if x.grad is None else x.grad + gx
                     visit(x.creator)
             if not retain_grad:
@@ -83,11 +84,30 @@ class Variable:
     def dtype(self):
         return self.data.dtype
 
+    @property
+    def T(self):
+        return transpose(self)
+
+    def reshape(self, *shape):
+        return reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+
+    def transpose(self, *axes):
+        return transpose(self, axes or None)
+
+    def sum(self, axis=None, keepdims=False):
+        return sum(self, axis, keepdims)
+
     def __len__(self):
         return len(self.data)
 
     def __repr__(self):
         return f"variable({np.array2string(self.data, separator=', ', prefix='variable(')})"
+
+    def __getitem__(self, index):
+        return get_item(self, index)
+
+    def __matmul__(self, other):
+        return matmul(self, other)
 
     def __neg__(self):
         return neg(self)
@@ -118,6 +138,10 @@ class Variable:
 
     def __rtruediv__(self, other):
         return div(other, self)
+
+
+class Parameter(Variable):
+    pass
 
 
 class Function:
@@ -229,3 +253,117 @@ def div(x0, x1):
 
 def pow(x, c):
     return Pow(c)(x)
+
+
+class Reshape(Function):
+    def __init__(self, shape):
+        self.shape = shape
+
+    def forward(self, x):
+        return x.reshape(self.shape)
+
+    def backward(self, gy):
+        return reshape(gy, self.inputs[0].shape)
+
+
+def reshape(x, shape):
+    return Reshape(shape)(x)
+
+
+class Transpose(Function):
+    def __init__(self, axes):
+        self.axes = axes
+
+    def forward(self, x):
+        return np.transpose(x, self.axes)
+
+    def backward(self, gy):
+        return transpose(gy, None if self.axes is None else np.argsort(np.array(self.axes) % gy.ndim))
+
+
+def transpose(x, axes=None):
+    return Transpose(axes)(x)
+
+
+class Sum(Function):
+    def __init__(self, axis, keepdims):
+        self.axis, self.keepdims = axis, keepdims
+
+    def forward(self, x):
+        return x.sum(axis=self.axis, keepdims=self.keepdims)
+
+    def backward(self, gy):
+        x = self.inputs[0]
+        if self.axis is not None and not self.keepdims:
+            kept = np.expand_dims(np.empty(gy.shape), self.axis)
+            gy = reshape(gy, kept.shape)
+        return broadcast_to(gy, x.shape)
+
+
+def sum(x, axis=None, keepdims=False):
+    return Sum(axis, keepdims)(x)
+
+
+class BroadcastTo(Function):
+    def __init__(self, shape):
+        self.shape = shape
+
+    def forward(self, x):
+        return np.broadcast_to(x, self.shape)
+
+    def backward(self, gy):
+        return gy
+
+
+def broadcast_to(x, shape):
+    x = as_variable(x)
+    return x if x.shape == shape else BroadcastTo(shape)(x)
+
+
+def sum_to(x, shape):
+    if x.shape == shape:
+        return x
+    lead = x.ndim - len(shape)
+    stretched = [lead + axis for axis, n in enumerate(shape) if n == 1 != x.shape[lead + axis]]
+    return reshape(sum(x, axis=(*range(lead), *stretched)), shape)
+
+
+class MatMul(Function):
+    def forward(self, x, W):
+        return x @ W
+
+    def backward(self, gy):
+        x, W = self.inputs
+        return gy @ W.T, x.T @ gy
+
+
+def matmul(x, W):
+    return MatMul()(x, W)
+
+
+class GetItem(Function):
+    def __init__(self, index):
+        self.index = index
+
+    def forward(self, x):
+        return x[self.index]
+
+    def backward(self, gy):
+        return PutItem(self.index, self.inputs[0].shape)(gy)
+
+
+class PutItem(Function):
+    def __init__(self, index, shape):
+        self.index, self.shape = index, shape
+
+    def forward(self, x):
+        y = np.zeros(self.shape, x.dtype)
+        np.add.at(y, self.index, x)
+        return y
+
+    def backward(self, gy):
+        return get_item(gy, self.index)
+
+
+def get_item(x, index):
+    return GetItem(index)(x)

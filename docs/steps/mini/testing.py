@@ -4,9 +4,14 @@ from mini.core import Variable
 
 
 def numerical_diff(f, x, eps=1e-4):
-    y0 = f(Variable(np.array(x.data - eps)))
-    y1 = f(Variable(np.array(x.data + eps)))
-    return (y1.data - y0.data) / (2 * eps)
+    grad = np.zeros_like(x.data)
+    for index in np.ndindex(x.shape):
+        step = np.zeros_like(x.data)
+        step[index] = eps
+        y0 = f(Variable(np.array(x.data - step)))
+        y1 = f(Variable(np.array(x.data + step)))
+        grad[index] = (y1.data - y0.data).sum() / (2 * eps)
+    return grad
 
 
 def check_gradient(f, data):
