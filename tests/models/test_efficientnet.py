@@ -13,7 +13,7 @@ from PIL import Image
 import passus
 from passus.errors import WeightsError
 from passus.models import EfficientNetLite0
-from tests.helpers.against_torch import single_torch_thread
+from tests.helpers.against_torch import single_torch_thread  # noqa: F401 - a fixture
 from tests.helpers.real_data import real
 
 pytestmark = [pytest.mark.usefixtures("single_torch_thread"), pytest.mark.compiles]

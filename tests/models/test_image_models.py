@@ -26,7 +26,7 @@ from passus.models import (
 )
 from passus.optimizers import SGD, Adam
 from passus.random import using_rng
-from tests.helpers.against_torch import single_torch_thread
+from tests.helpers.against_torch import single_torch_thread  # noqa: F401 - a fixture
 from tests.models.image_networks import (
     SMALL,
     THEIRS,

@@ -13,7 +13,7 @@ import passus
 import passus.functions as F
 from passus.errors import ArgumentError, ShapeError
 from passus.models import MobileNetV2
-from tests.helpers.against_torch import single_torch_thread
+from tests.helpers.against_torch import single_torch_thread  # noqa: F401 - a fixture
 
 X = np.random.default_rng(0).standard_normal((2, 3, 64, 48)).astype(np.float32)
 

@@ -18,7 +18,7 @@ from passus import Variable, no_grad
 from passus.errors import ArgumentError, DataError, DependencyError, DTypeError, LabelError, ShapeError, WeightsError
 from passus.models import SentenceEncoder
 from passus.testing import check_grads
-from tests.helpers.against_torch import single_torch_thread
+from tests.helpers.against_torch import single_torch_thread  # noqa: F401 - a fixture
 from tests.helpers.real_data import real
 from tests.models.sentence_models import MeanBert, random_state
 

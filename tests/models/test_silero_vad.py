@@ -16,7 +16,7 @@ from passus.errors import ArgumentError, DTypeError, MissingWeightsError, Passus
 from passus.models import SileroVAD, SpeechSegment, speech_segments
 from passus.optimizers import Adam
 from passus.unpacking import member
-from tests.helpers.against_torch import single_torch_thread
+from tests.helpers.against_torch import single_torch_thread  # noqa: F401 - a fixture
 from tests.helpers.real_data import real
 
 pytestmark = [pytest.mark.usefixtures("single_torch_thread"), pytest.mark.compiles]

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.package.test_docs import blocks, run_session
-from tests.steps.test_steps import PAGES
+from tests.steps.programs import PAGES, program
 
-TRANSLATIONS = [
-    (r"from mini\.testing import numerical_diff", "from passus.testing import numerical_grad as numerical_diff"),
-    (r"from mini\.testing import check_gradient", "from passus.testing import check_grads as check_gradient"),
-    (r"from mini\.graphs import dot_graph", "from passus.visualize import get_dot_graph as dot_graph"),
-    (r"\bmini\b", "passus"),
-]
+ON_PASSUS = program("pictures.py")["on_passus"]
 
 EXEMPT = {
     "10": "runs the tests of mini",
@@ -53,6 +47,4 @@ def run_on_passus(page: Path) -> None:
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for line, source in blocks(page, "python"):
         if line < end:
-            for pattern, replacement in TRANSLATIONS:
-                source = re.sub(pattern, replacement, source)
-            run_session(source, namespace, page, line)
+            run_session(ON_PASSUS(source), namespace, page, line)

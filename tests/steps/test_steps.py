@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import runpy
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 
 from tests.package.test_docs import blocks, run_session
+from tests.steps.programs import PAGES, STEPS, program
 
-STEPS = Path(__file__).parents[2] / "docs" / "steps"
-PAGES = sorted(STEPS.glob("[0-9][0-9].md"))
-BUILD, REFERENCES = (runpy.run_path(str(STEPS / name)) for name in ("build.py", "references.py"))
+BUILD, REFERENCES, NOTEBOOKS, PICTURES = map(program, ("build.py", "references.py", "notebooks.py", "pictures.py"))
 
 MOST_LINES = 45
 """Changed lines of a step, without empty ones."""
@@ -95,10 +94,6 @@ def test_a_reference_to_a_name_that_does_not_exist_is_an_error() -> None:
         REFERENCES["reference"]("passus/core/variable.py", "Variabel")
 
 
-sys.path.insert(0, str(STEPS))  # As if it ran as a program.
-NOTEBOOKS = runpy.run_path(str(STEPS / "notebooks.py"))
-sys.path.remove(str(STEPS))  # Otherwise each page would import the package of the last step.
-
 STAGES = [PAGES[first : first + 12] for first in range(0, len(PAGES), 12)]
 
 
@@ -123,3 +118,20 @@ def test_scripts_have_the_cells_of_the_page(tmp_path: Path, monkeypatch: pytest.
     done = subprocess.run([sys.executable, str(path)], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "3.297442541400256" in done.stdout
     assert (tmp_path / "mini" / "core.py").exists()
+
+
+def test_every_picture_belongs_to_a_page() -> None:
+    linked = {name for page in PAGES for name in re.findall(r"\(images/([\w-]+\.svg)\)", page.read_text())}
+    assert linked == {path.name for path in STEPS.glob("images/*")}
+    assert not [page.stem for page in PAGES if "<!-- graph" in page.read_text()], "run: python docs/steps/pictures.py"
+
+
+def test_a_picture_shows_numbers_and_gradients() -> None:
+    if shutil.which("dot") is None:
+        pytest.skip("graphviz is not installed: no program called dot")
+    page, namespace = next(page for page in PAGES if page.stem == "07"), {"__name__": "__main__"}
+    PICTURES["run"](page.read_text().split("![Graph")[0], namespace)
+    drawn = PICTURES["picture"](namespace["y"])
+    assert "1.649" in drawn
+    assert "gradient 3.297" in drawn
+    assert "gradient 3.297" in (STEPS / "images" / "07-y.svg").read_text()
