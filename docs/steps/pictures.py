@@ -28,6 +28,8 @@ REQUEST = re.compile(r"^<!-- graph: (\w+) -->$|^!\[Graph of (\w+)\]\(images/[\w-
 ON_PASSUS = [
     (r"from mini\.testing import numerical_diff", "from passus.testing import numerical_grad as numerical_diff"),
     (r"from mini\.testing import check_gradient", "from passus.testing import check_grads as check_gradient"),
+    (r"from mini\.convolution import out_size", "from passus.utils import get_conv_outsize as out_size"),
+    (r"from mini\.convolution import", "from passus.functions import"),
     (r"from mini\.graphs import (.*)dot_graph", r"from passus.visualize import \1get_dot_graph as dot_graph"),
     (r"\bmini\b", "passus"),
 ]

@@ -7,6 +7,7 @@ import numpy as np
 
 class Config:
     enable_backprop = True
+    train = True
 
 
 @contextlib.contextmanager
@@ -21,6 +22,10 @@ def using_config(name, value):
 
 def no_grad():
     return using_config("enable_backprop", False)
+
+
+def test_mode():
+    return using_config("train", False)
 
 
 class Variable:
@@ -41,6 +46,14 @@ class Variable:
 
     def cleargrad(self):
         self.grad = None
+
+    def unchain_backward(self):
+        waiting = [self]
+        while waiting:
+            y = waiting.pop()
+            if y.creator is not None:
+                waiting += y.creator.inputs
+                y.creator = None
 
     def backward(self, retain_grad=False, create_graph=False):
         if self.grad is None:
@@ -334,7 +347,11 @@ class MatMul(Function):
 
     def backward(self, gy):
         x, W = self.inputs
-        return gy @ W.T, x.T @ gy
+        return gy @ swapped(W), swapped(x) @ gy
+
+
+def swapped(x):
+    return transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
 def matmul(x, W):

@@ -23,3 +23,11 @@ class Spiral(Dataset):
         self.label = np.repeat(np.arange(3), 100)
         angle = self.label * 4 + 4 * radius + 0.2 * rng.standard_normal(300)
         self.data = np.stack([radius * np.sin(angle), radius * np.cos(angle)], axis=1).astype(np.float32)
+
+
+class SinCurve(Dataset):
+    def prepare(self):
+        angles = np.linspace(0, 2 * np.pi, 1001)
+        y = np.sin(angles) + np.random.uniform(-0.05, 0.05, angles.size) if self.train else np.cos(angles)
+        y = y.astype(np.float32)[:, None]
+        self.data, self.label = y[:-1], y[1:]

@@ -1,6 +1,6 @@
 import numpy as np
 
-from mini.core import Function, as_variable, broadcast_to, get_item, matmul, reshape, sum, sum_to, transpose
+from mini.core import Config, Function, as_variable, broadcast_to, get_item, matmul, reshape, sum, sum_to, transpose
 
 
 class Square(Function):
@@ -150,3 +150,15 @@ def softmax_cross_entropy(x, t):
 
 def accuracy(y, t):
     return float((y.data.argmax(axis=1) == t).mean())
+
+
+def dropout(x, ratio=0.5):
+    x = as_variable(x)
+    if not Config.train:
+        return x
+    kept = np.random.rand(*x.shape) >= ratio
+    return x * (kept / (1 - ratio)).astype(x.dtype)
+
+
+def embed_id(x, W):
+    return get_item(W, x)
