@@ -33,14 +33,14 @@ def windows(x, kernel, stride=1, pad=0, value=0.0):
 
 
 def conv2d(x, W, b=None, stride=1, pad=0):
-    O, C, K, _ = W.shape
+    out, C, K, _ = W.shape
     cols = windows(x, K, stride, pad)
     N, (OH, OW) = cols.shape[0], cols.shape[4:]
     rows = reshape(transpose(cols, (0, 4, 5, 1, 2, 3)), (N * OH * OW, C * K * K))
-    y = matmul(rows, reshape(W, (O, -1)).T)
+    y = matmul(rows, reshape(W, (out, -1)).T)
     if b is not None:
         y = y + b
-    return transpose(reshape(y, (N, OH, OW, O)), (0, 3, 1, 2))
+    return transpose(reshape(y, (N, OH, OW, out)), (0, 3, 1, 2))
 
 
 def pooling(x, kernel, stride=1, pad=0):

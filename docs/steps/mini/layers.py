@@ -1,7 +1,7 @@
 import numpy as np
 
-from mini.core import Parameter
 from mini.convolution import conv2d
+from mini.core import Parameter
 from mini.functions import linear, sigmoid, tanh
 
 
