@@ -17,11 +17,7 @@ from tests.steps.programs import STEPS
 from tests.table import Case, rows_by_name
 
 sys.path.insert(0, str(STEPS))
-MODULES = {
-    name: importlib.import_module(f"mini.{name}")
-    for name in ("core", "functions", "convolution")
-    if (STEPS / "mini" / f"{name}.py").exists()
-}
+MODULES = {name: importlib.import_module(f"mini.{name}") for name in ("core", "functions", "convolution")}
 sys.path.remove(str(STEPS))
 for name in [name for name in sys.modules if name.partition(".")[0] == "mini"]:  # Tests of pages import other states.
     del sys.modules[name]
