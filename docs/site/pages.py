@@ -16,7 +16,7 @@ __all__ = ["ROOT", "Site", "for_site", "outside_code", "page_of", "title_of"]
 
 ROOT = Path(__file__).parents[2]
 
-FENCE = re.compile(r"(^ *```.*?^ *```$)", flags=re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"(^ *````.*?^ *````$|^ *```.*?^ *```$)", flags=re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"`[^`]*`|(?<=\]\()([^)\s]+)(?=\))")
 PICTURES = {".png", ".svg"}
 

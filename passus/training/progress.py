@@ -45,7 +45,13 @@ def progress_bar(
 def _moves_cursor() -> bool:
     """Whether a printed line can be overwritten."""
     isatty = getattr(sys.stderr, "isatty", None)
-    return "ipykernel" in sys.modules or (isatty is not None and isatty())
+    return _in_notebook() or (isatty is not None and isatty())
+
+
+def _in_notebook() -> bool:
+    """Whether the program runs in the kernel of a notebook; an import of ipykernel alone does not show it."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 class Lines:

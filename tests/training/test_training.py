@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -240,10 +241,9 @@ def test_a_bar_is_drawn_on_terminals_and_in_notebooks_only(monkeypatch, is_termi
             return is_terminal
 
     monkeypatch.setattr(sys, "stderr", Stream())
-    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
     with progress_bar(total=2) as bar:
         assert isinstance(bar, Lines) is not is_terminal
-    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=True)))
     with progress_bar(total=2) as bar:
         assert not isinstance(bar, Lines)
 
