@@ -2,7 +2,8 @@
 
 Nothing is removed from the error itself: debuggers see every frame. The frames are left out when the traceback is displayed,
 by ``sys.excepthook`` in plain Python, by ``_render_traceback_`` in IPython and by ``__tracebackhide__`` in pytest, whose option
-``--full-trace`` shows them; pytest displays a cause in full. ``Config.debug = True`` and the environment variable ``PASSUS_TRACEBACK=full`` show all frames.
+``--full-trace`` shows them; pytest displays a cause in full. ``Config.debug = True`` and the environment variable
+``PASSUS_TRACEBACK=full`` show all frames.
 Errors of other classes are always shown in full, because they may be defects of passus.
 """
 

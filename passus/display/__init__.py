@@ -6,6 +6,7 @@ from passus.display.html import html_block as html_block
 from passus.display.html import html_escaped as html_escaped
 from passus.display.html import html_fields as html_fields
 from passus.display.html import html_table as html_table
+from passus.display.notebooks import in_notebook as in_notebook
 from passus.display.numbers import kind_of_array as kind_of_array
 from passus.display.numbers import numbers as numbers
 from passus.display.tables import text_table as text_table

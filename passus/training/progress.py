@@ -8,6 +8,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
+from passus.display import in_notebook
 from passus.optional import import_optional
 
 __all__ = ["Lines", "progress_bar"]
@@ -45,13 +46,7 @@ def progress_bar(
 def _moves_cursor() -> bool:
     """Whether a printed line can be overwritten."""
     isatty = getattr(sys.stderr, "isatty", None)
-    return _in_notebook() or (isatty is not None and isatty())
-
-
-def _in_notebook() -> bool:
-    """Whether the program runs in the kernel of a notebook; an import of ipykernel alone does not show it."""
-    ipython = sys.modules.get("IPython")
-    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+    return in_notebook() or (isatty is not None and isatty())
 
 
 class Lines:

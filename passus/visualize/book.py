@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from passus.core import Variable
+from passus.display import in_notebook
 from passus.errors import ArgumentError, DTypeError
 from passus.files import FilePath, checked_path, replacing
 from passus.visualize.drawing import draw
@@ -68,7 +69,6 @@ def plot_dot_graph(
     data = picture(get_dot_graph(output, verbose, constants), kind, "plot_dot_graph")
     with replacing(path) as file:
         file.write(data)
-    ipython = sys.modules.get("IPython")
-    if kind in INLINE and ipython is not None and hasattr(ipython.get_ipython(), "kernel"):
-        return ipython.display.Image(data=data)
+    if kind in INLINE and in_notebook():
+        return sys.modules["IPython"].display.Image(data=data)
     return path
