@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from passus import using_config
-from tests.package.test_docs import blocks, run_session
+from tests.helpers.snippets import blocks, run_session
 from tests.steps.programs import PAGES, program
 
 ON_PASSUS = program("pictures.py")["on_passus"]

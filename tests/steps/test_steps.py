@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.package.test_docs import blocks, run_session
+from tests.helpers.snippets import blocks, run_session
 from tests.steps.programs import PAGES, STEPS, program
 
 BUILD, REFERENCES, NOTEBOOKS, PICTURES = map(program, ("build.py", "references.py", "notebooks.py", "pictures.py"))
