@@ -10,12 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.helpers.snippets import blocks, run_session
 from tests.steps.programs import PAGES, STEPS, program
 
 BUILD, REFERENCES, NOTEBOOKS, PICTURES = map(program, ("build.py", "references.py", "notebooks.py", "pictures.py"))
+
+MOST_BYTES = 60_000
+"""Size of a picture."""
 
 MOST_LINES = 45
 """Changed lines of a step, without empty ones."""
@@ -123,15 +127,35 @@ def test_scripts_have_the_cells_of_the_page(tmp_path: Path, monkeypatch: pytest.
 def test_every_picture_belongs_to_a_page() -> None:
     linked = {name for page in PAGES for name in re.findall(r"\(images/([\w-]+\.svg)\)", page.read_text())}
     assert linked == {path.name for path in STEPS.glob("images/*")}
-    assert not [page.stem for page in PAGES if "<!-- graph" in page.read_text()], "run: python docs/steps/pictures.py"
+    assert not [page.stem for page in PAGES if "<!-- picture" in page.read_text()], "run: python docs/steps/pictures.py"
 
 
-def test_a_picture_shows_numbers_and_gradients() -> None:
+def test_a_picture_is_small_and_described() -> None:
+    assert not [path.name for path in STEPS.glob("images/*") if path.stat().st_size > MOST_BYTES]
+    assert not [page.stem for page in PAGES if "![](" in page.read_text()]
+
+
+def test_a_picture_shows_names_numbers_and_gradients() -> None:
     if shutil.which("dot") is None:
         pytest.skip("graphviz is not installed: no program called dot")
     page, namespace = next(page for page in PAGES if page.stem == "07"), {"__name__": "__main__"}
-    PICTURES["run"](page.read_text().split("![Graph")[0], namespace)
-    drawn = PICTURES["picture"](namespace["y"])
-    assert "1.649" in drawn
-    assert "gradient 3.297" in drawn
-    assert "gradient 3.297" in (STEPS / "images" / "07-y.svg").read_text()
+    PICTURES["run"](page.read_text().split("![")[0], namespace)
+    drawn = PICTURES["picture"](namespace, "y", "The graph of y")
+    for text in (">x<", ">1.649<", ">gradient 3.297<"):
+        assert text in drawn
+        assert text in (STEPS / "images" / "07-y.svg").read_text()
+
+
+def test_a_dictionary_of_curves_is_a_chart() -> None:
+    drawn = PICTURES["picture"]({"losses": {"loss": [(0, 2.0), (1, 0.5)]}}, "losses", "The loss falls")
+    assert drawn.count("<polyline") == 1
+    assert "The loss falls" in drawn
+
+
+def test_an_array_is_a_map_whose_neighbours_of_one_shade_share_a_rectangle() -> None:
+    drawn = PICTURES["picture"]({"classes": np.array([[0, 0, 1], [2, 2, 2]])}, "classes", "Three classes")
+    assert re.findall(r'x="(\d)" y="(\d)" width="(\d)" height="1" fill="(\S+)"', drawn) == [
+        ("0", "0", "2", "#ffffff"),
+        ("2", "0", "1", "#8fafd3"),
+        ("0", "1", "3", "#1f5fa8"),
+    ]
