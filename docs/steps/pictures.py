@@ -1,16 +1,20 @@
-"""Draw the pictures of the pages: ``python docs/steps/pictures.py``; needs Graphviz.
+"""Draw the pictures of the pages: ``python docs/steps/pictures.py``, or with numbers of pages; needs Graphviz.
 
-A page asks for a picture by a comment below the session that computes a value. The comment names the value and describes the
-picture:
+A page asks for the graph of a Variable by a comment below the session that computes it. The comment names the Variable and
+describes the picture:
 
     <!-- picture: y: The graph of y = (exp(x²))² with values and gradients -->
 
-The comment is replaced by a link to a picture, which passus draws after running the sessions above it. The value decides what is
-drawn:
+The comment is replaced by a link to a picture, which passus draws after running the sessions above it, with values and
+gradients unless the graph is large.
 
-- a Variable: its graph, with values and gradients unless it is large;
-- a dictionary of curves, ``{"loss": [(0, 1.5), (1, 0.7)]}``: a line chart;
-- an array with two axes: a map of squares, white for the lowest number and blue for the highest. The first row is at the top.
+A page asks for a chart by a program in a comment, which stays there, and the link. The program calls `chart` once, with the
+functions of charts.py and the variables of the sessions above it, which run on mini as it stands after the step:
+
+    <!-- chart
+    chart(losses(history), x="step", y="loss", log=True)
+    -->
+    ![The loss falls to 0.01 in 300 steps](images/46-loss.svg)
 """
 
 from __future__ import annotations
@@ -19,26 +23,30 @@ import contextlib
 import doctest
 import io
 import re
-from collections.abc import Mapping
-from itertools import groupby
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from build import pages
+import charts
+from build import pages, write
 
 from passus import Variable
-from passus.display.charts import line_chart
 from passus.visualize import draw
 
 PAGES = Path(__file__).parent
 
 REQUEST = re.compile(
     r"^<!-- picture: (?P<name>\w+): (?P<text>.*) -->$"
-    r"|^!\[(?P<drawn_text>[^\]]*)\]\(images/\d\d-(?P<drawn_name>\w+)(?:-\d+)?\.svg\)$",
+    r"|(?<!^-->\n)^!\[(?P<drawn_text>[^\]]*)\]\(images/\d\d-(?P<drawn_name>\w+)(?:-\d+)?\.svg\)$",
     flags=re.MULTILINE,
 )
-"""A picture to be drawn, or one that was drawn before."""
+"""A graph to be drawn, or one that was drawn before."""
+
+CHART = re.compile(
+    r"^<!-- chart\n(?P<program>.*?)^-->\n!\[[^\]]+\]\(images/(?P<file>[\w-]+\.svg)\)$", flags=re.MULTILINE | re.DOTALL
+)
 
 ON_PASSUS = [
     (r"from mini\.testing import numerical_diff", "from passus.testing import numerical_grad as numerical_diff"),
@@ -53,14 +61,6 @@ ON_PASSUS = [
 LARGE = 70
 """Lines of a graph's text, about two for each node, from which on numbers are left out."""
 
-SIDE = 300
-"""The longer side of a map in pixels."""
-
-SHADES = 12
-"""Steps from white to blue in a map, a multiple of the numbers of classes less one up to 5."""
-
-WHITE, BLUE = np.array([255, 255, 255]), np.array([31, 95, 168])
-
 
 def on_passus(source: str) -> str:
     """A session with the imports of passus."""
@@ -70,16 +70,16 @@ def on_passus(source: str) -> str:
 
 
 def illustrated(page: Path) -> str:
-    """The text of a page whose requests for pictures are links to pictures, which are drawn."""
+    """The text of a page whose requests for pictures are links to graphs, which are drawn."""
     text, namespace, start = page.read_text(), {"__name__": "__main__"}, 0
     parts: list[str] = []
     for number, request in enumerate(REQUEST.finditer(text)):
-        run(text[start : request.start()], namespace)
+        run(on_passus(text[start : request.start()]), namespace)
         name = request["name"] or request["drawn_name"]
         description = request["text"] or request["drawn_text"]
         path = PAGES / "images" / f"{page.stem}-{name}{f'-{number}' if number else ''}.svg"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(picture(namespace, name, description))
+        path.write_text(graph(namespace, name))
         parts += [text[start : request.start()], f"![{description}](images/{path.name})"]
         start = request.end()
     return "".join([*parts, text[start:]])
@@ -88,18 +88,17 @@ def illustrated(page: Path) -> str:
 def run(text: str, namespace: dict[str, Any]) -> None:
     """Run the sessions in a text, whatever they print."""
     for block in re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
-        for example in doctest.DocTestParser().get_examples(on_passus(block)):
+        for example in doctest.DocTestParser().get_examples(block):
             with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Exception):
                 exec(example.source, namespace)
 
 
-def picture(namespace: Mapping[str, Any], name: str, description: str) -> str:
-    """What a page's name stands for, as SVG."""
-    value = namespace[name]
-    if isinstance(value, Variable):
-        name_variables(namespace)
-        return graph(value)
-    return line_chart(description, value) if isinstance(value, Mapping) else map_of_squares(np.asarray(value))
+def graph(namespace: Mapping[str, Any], name: str) -> str:
+    """The graph of a page's Variable as SVG, with values and gradients unless it is large."""
+    y = namespace[name]
+    name_variables(namespace)
+    small = draw(y).dot.count("\n") < LARGE
+    return draw(y, shapes=False, values=small, gradients=small).svg()
 
 
 def name_variables(namespace: Mapping[str, Any]) -> None:
@@ -109,40 +108,56 @@ def name_variables(namespace: Mapping[str, Any]) -> None:
             value.name = name
 
 
-def graph(y: Variable) -> str:
-    """The graph of a variable, with values and gradients unless it is large."""
-    small = draw(y).dot.count("\n") < LARGE
-    return draw(y, shapes=False, values=small, gradients=small).svg()
+def page_charts(page: Path) -> Iterator[tuple[str, str]]:
+    """For each chart of a page the name of its file and the SVG, from sessions that run on mini."""
+    text, start = page.read_text(), 0
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    with mini(int(page.stem)):
+        for request in CHART.finditer(text):
+            run(text[start : request.start()], namespace)
+            yield request["file"], drawn(request["program"], namespace)
+            start = request.end()
 
 
-def map_of_squares(numbers: np.ndarray) -> str:
-    """A square for each number; neighbours of one shade in a row share a rectangle."""
-    low, high = numbers.min(), numbers.max()
-    shares = np.round((numbers - low) / (high - low or 1) * SHADES) / SHADES
-    side = SIDE / max(numbers.shape)
-    rectangles: list[str] = []
-    for top, row in enumerate(shares):
-        left = 0
-        for share, squares in groupby(row):
-            width, color = (
-                len(list(squares)),
-                "#{:02x}{:02x}{:02x}".format(*(WHITE + share * (BLUE - WHITE)).astype(int)),
-            )
-            rectangles.append(f'<rect x="{left}" y="{top}" width="{width}" height="1" fill="{color}"/>')
-            left += width
-    rows, columns = numbers.shape
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{columns * side:.0f}" height="{rows * side:.0f}" '
-        f'viewBox="0 0 {columns} {rows}" shape-rendering="crispEdges">{"".join(rectangles)}'
-        f'<rect width="{columns}" height="{rows}" fill="none" stroke="#666666" stroke-width="{2 / side:.3f}"/></svg>'
-    )
+@contextlib.contextmanager
+def mini(step: int) -> Iterator[None]:
+    """Within it, ``import mini`` finds the framework as it stands after a step."""
+    with tempfile.TemporaryDirectory() as folder:
+        write(step, Path(folder))
+        sys.path.insert(0, folder)
+        try:
+            forget_mini()
+            yield
+        finally:
+            sys.path.remove(folder)
+            forget_mini()
 
 
-def main() -> None:
+def forget_mini() -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mini"]:
+        del sys.modules[name]
+
+
+def drawn(program: str, namespace: Mapping[str, Any]) -> str:
+    """The chart that a program draws. Its variables do not reach the sessions."""
+    found: list[str] = []
+
+    def chart(*marks: charts.Mark, **options: Any) -> None:
+        found.append(charts.chart(*marks, **options))
+
+    exec(program, {**namespace, **{name: getattr(charts, name) for name in charts.__all__}, "chart": chart})
+    return found[0]
+
+
+def main(numbers: list[str]) -> None:
     for page in pages():
+        if numbers and page.stem not in numbers:
+            continue
         if REQUEST.search(page.read_text()):
             page.write_text(illustrated(page))
+        for name, svg in page_charts(page):
+            (PAGES / "images" / name).write_text(svg)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

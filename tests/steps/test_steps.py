@@ -128,6 +128,8 @@ def test_every_picture_belongs_to_a_page() -> None:
     linked = {name for page in PAGES for name in re.findall(r"\(images/([\w-]+\.svg)\)", page.read_text())}
     assert linked == {path.name for path in STEPS.glob("images/*")}
     assert not [page.stem for page in PAGES if "<!-- picture" in page.read_text()], "run: python docs/steps/pictures.py"
+    for page in PAGES:
+        assert page.read_text().count("<!-- chart") == len(PICTURES["CHART"].findall(page.read_text())), page.stem
 
 
 def test_a_picture_is_small_and_described() -> None:
@@ -139,23 +141,53 @@ def test_a_picture_shows_names_numbers_and_gradients() -> None:
     if shutil.which("dot") is None:
         pytest.skip("graphviz is not installed: no program called dot")
     page, namespace = next(page for page in PAGES if page.stem == "07"), {"__name__": "__main__"}
-    PICTURES["run"](page.read_text().split("![")[0], namespace)
-    drawn = PICTURES["picture"](namespace, "y", "The graph of y")
+    PICTURES["run"](PICTURES["on_passus"](page.read_text().split("![")[0]), namespace)
+    drawn = PICTURES["graph"](namespace, "y")
     for text in (">x<", ">1.649<", ">gradient 3.297<"):
         assert text in drawn
         assert text in (STEPS / "images" / "07-y.svg").read_text()
 
 
-def test_a_dictionary_of_curves_is_a_chart() -> None:
-    drawn = PICTURES["picture"]({"losses": {"loss": [(0, 2.0), (1, 0.5)]}}, "losses", "The loss falls")
-    assert drawn.count("<polyline") == 1
-    assert "The loss falls" in drawn
+@pytest.mark.usefixtures("_clean_modules")
+def test_a_chart_is_drawn_from_the_sessions_of_its_page() -> None:
+    """Of one page, since the sessions run again. Numbers differ by the rounding of processors."""
+    page = next(page for page in PAGES if page.stem == "34")
+    ((name, drawn),) = PICTURES["page_charts"](page)
+    stored = (STEPS / "images" / name).read_text()
+    assert drawn.count("<polyline") == 4
+    numbers = re.compile(r"(?<=[ ,\"])\d+\.\d")
+    assert numbers.sub("", drawn) == numbers.sub("", stored)
+    np.testing.assert_allclose(*[[float(n) for n in numbers.findall(svg)] for svg in (drawn, stored)], atol=0.11)
 
 
-def test_an_array_is_a_map_whose_neighbours_of_one_shade_share_a_rectangle() -> None:
-    drawn = PICTURES["picture"]({"classes": np.array([[0, 0, 1], [2, 2, 2]])}, "classes", "Three classes")
-    assert re.findall(r'x="(\d)" y="(\d)" width="(\d)" height="1" fill="(\S+)"', drawn) == [
-        ("0", "0", "2", "#ffffff"),
-        ("2", "0", "1", "#8fafd3"),
-        ("0", "1", "3", "#1f5fa8"),
+def test_a_chart_of_cells_and_contours() -> None:
+    charts = program("charts.py")
+    grid = np.linspace(-1.0, 1.0, 11)
+    drawn = charts["chart"](
+        charts["cells"](np.tile([0, 1], (3, 1)), (-1, 1), (-1, 1)),
+        charts["contours"](grid, grid, grid[:, None] ** 2 + grid**2, levels=[0.5]),
+        charts["points"]([0.0], [0.0], "middle"),
+        charts["labels"]([0.5], [0.5], ["a < b"]),
+    )
+    assert len(re.findall(r"\dz", drawn)) == 6
+    assert "a &lt; b" in drawn
+    circle = re.search(r'd="(M[^"]*)" fill="none" stroke="#999999"', drawn)
+    assert circle is not None
+    assert circle[1].count("M") == 28  # The circle of radius √½ crosses so many of the squares of length 0.2.
+
+
+def test_a_map_of_numbers_is_black_for_the_largest_and_joins_equal_neighbours() -> None:
+    charts = program("charts.py")
+    drawn = charts["chart"](charts["cells"]([[0.0, 0.0, 0.5], [1.0, 1.0, 1.0]]), axes=False)
+    assert [(fill, path.count("M")) for path, fill in re.findall(r'<path d="(M[^"]*)" fill="(#\w+)"', drawn)] == [
+        ("#000000", 1),
+        ("#808080", 1),
+        ("#ffffff", 1),
     ]
+
+
+def test_a_logarithmic_axis_has_powers_of_ten() -> None:
+    charts = program("charts.py")
+    drawn = charts["chart"](charts["curve"]([0, 100], [1.0, 0.001]), log=True)
+    assert [f">{n}<" in drawn for n in ("1", "0.1", "0.01", "0.001", "0.8")] == [True, True, True, True, False]
+    assert ">0.8<" in charts["chart"](charts["curve"]([0, 100], [1.0, 0.001]))
