@@ -33,6 +33,7 @@ import charts
 from build import pages, write
 
 from passus import Variable
+from passus.random import seed
 from passus.visualize import draw
 
 PAGES = Path(__file__).parent
@@ -73,6 +74,7 @@ def illustrated(page: Path) -> str:
     """The text of a page whose requests for pictures are links to graphs, which are drawn."""
     text, namespace, start = page.read_text(), {"__name__": "__main__"}, 0
     parts: list[str] = []
+    seed(0)  # Weights are the same each time.
     for number, request in enumerate(REQUEST.finditer(text)):
         run(on_passus(text[start : request.start()]), namespace)
         name = request["name"] or request["drawn_name"]
