@@ -18,7 +18,6 @@ EXEMPT = {
     "11": "functions take lists in this step only",
     "14": "shows a gradient that two variables share; passus does not share it",
     "15": "shows wrong derivatives, which the next step mends",
-    "19": "prints commas between elements",
     "21": "shows NumPy's result for an operator without priority; passus takes part in it",
     "26": "prints labels without shapes",
     "30": "shows gradients that are arrays, until step 32",

@@ -114,7 +114,8 @@ class Variable:
         return len(self.data)
 
     def __repr__(self):
-        return f"variable({np.array2string(self.data, separator=', ', prefix='variable(')})"
+        rows = str(self.data).replace("\n", "\n" + " " * len("variable("))
+        return f"variable({rows})"
 
     def __getitem__(self, index):
         return get_item(self, index)
