@@ -85,7 +85,7 @@ def test_a_summary_is_a_table_and_still_a_text() -> None:
 
 def test_datasets() -> None:
     assert cells(Squares())[0] == ["examples", "4"]
-    assert "float32[4] [0. 1. 4. 9.]" in shown(Squares())
+    assert "float32[4] [0 1 4 9]" in shown(Squares())
     assert "int64[3] [0 1 2]" in shown(ArrayDataset(np.arange(3)))
     assert "ArrayDataset of 3 examples" in shown(Subset(ArrayDataset(np.arange(3)), [0, 2]))
 

@@ -17,27 +17,38 @@ LIMIT = 8
 def numbers(array: Array | None, limit: int = LIMIT) -> str:
     """The elements of an array of up to ``limit`` elements; the minimum, mean and maximum of a larger one.
 
-    None gives an empty text. Elements that are NaN or infinite are counted, and excluded from the range.
+    None, and a large array of texts or objects, give an empty text. Elements that are NaN or infinite are counted, and
+    excluded from the range.
 
     >>> numbers(np.array(2.0)), numbers(np.array([0.5, 1.0])), numbers(np.arange(100.0))
-    ('2', '[0.5 1. ]', 'min 0, mean 49.5, max 99')
-    >>> numbers(np.array([np.nan, *range(20)]))
-    'min 0, mean 9.5, max 19, 1 not finite'
+    ('2', '[0.5 1]', 'min 0, mean 49.5, max 99')
+    >>> numbers(np.array([np.nan, *range(20)])), numbers(np.ones(20))
+    ('min 0, mean 9.5, max 19, 1 not finite', 'all 1')
     """
     if array is None:
         return ""
     array = np.asarray(backend_of(array).to_numpy(array))
     if array.size <= limit:
-        return _scalar(array[()]) if array.ndim == 0 else np.array2string(array, precision=4)
+        return _scalar(array[()]) if array.ndim == 0 else _elements(array)
     if array.dtype.kind == "b":
         return f"{int(array.sum()):,} of {array.size:,} are True"
+    return _range(array) if array.dtype.kind in "iuf" else ""
+
+
+def _elements(array: Array) -> str:
+    text = np.array2string(array, formatter={"all": _scalar})
+    return "\n".join([line for line in text.splitlines() if line])  # NumPy separates matrices by empty lines.
+
+
+def _range(array: Array) -> str:
     finite = array[np.isfinite(array)]
-    faults = f"{array.size - finite.size:,} not finite" if finite.size < array.size else ""
     if not finite.size:
-        return faults
+        return f"{array.size:,} not finite"
+    if finite.size == array.size and finite.min() == finite.max():
+        return f"all {_scalar(finite.min())}"
     wide = finite.astype(np.float64)  # The sum of float16 overflows.
     extremes = f"min {_scalar(finite.min())}, mean {_scalar(wide.mean())}, max {_scalar(finite.max())}"
-    return ", ".join(filter(None, [extremes, faults]))
+    return extremes if finite.size == array.size else f"{extremes}, {array.size - finite.size:,} not finite"
 
 
 def kind_of_array(x: Any) -> str:

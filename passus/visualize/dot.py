@@ -2,11 +2,14 @@
 
 The background is white, text is dark, and fills are light: Variables are orange ellipses, parameters green ones, arrays
 grey ones, functions blue boxes, and numbers have no fill. A label of several lines is in a rounded box, which needs less
-space than an ellipse. A frame surrounds the functions and parameters of a layer.
+space than an ellipse. A frame surrounds the functions and parameters of a layer. A parameter that is used once stands beside
+its function: above it, it would be level with the results of the layer before, and the frames, which cannot overlap, would
+stand side by side instead of one below the other.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,7 +19,7 @@ from passus.visualize.graph import Graph, is_input
 __all__ = ["dot_text"]
 
 DEFAULTS = (
-    'graph [bgcolor=white, fontname="Helvetica", fontsize=13, fontcolor="#1a1a1a", color="#999999", ranksep=0.3, nodesep=0.2]',
+    'graph [bgcolor=white, fontname="Helvetica", fontsize=13, fontcolor="#1a1a1a", color="#999999", labeljust=l, ranksep=0.3, nodesep=0.2]',
     'node [fontname="Helvetica", fontsize=13, fontcolor="#1a1a1a", color="#666666", height=0.3, margin="0.12,0.05"]',
     'edge [color="#666666", arrowsize=0.7]',
 )
@@ -35,8 +38,21 @@ def dot_text(graph: Graph, label: Callable[[Any], str], clusters: Sequence[str])
     """
     texts = [label(node) for node in graph.nodes]
     nodes = [f"n{n} [label={_quoted(text)}, {_style(graph.nodes[n], text)}]" for n, text in enumerate(texts)]
-    edges = [f"n{a} -> n{b}" for a, b in graph.edges]
-    return "\n".join(["digraph {", *DEFAULTS, *nodes, *edges, *_frames(clusters), "}"])
+    return "\n".join(["digraph {", *DEFAULTS, *nodes, *_edges(graph), *_frames(clusters), "}"])
+
+
+def _edges(graph: Graph) -> list[str]:
+    """The edges; ``minlen=0`` puts a parameter on the line of its function, a reversed edge to the right of it."""
+    uses = Counter(a for a, _ in graph.edges)
+    beside = Counter[int]()
+    texts = []
+    for a, b in graph.edges:
+        if isinstance(graph.nodes[a], Parameter) and uses[a] == 1:
+            beside[b] += 1
+            texts.append(f"n{a} -> n{b} [minlen=0]" if beside[b] % 2 else f"n{b} -> n{a} [minlen=0, dir=back]")
+        else:
+            texts.append(f"n{a} -> n{b}")
+    return texts
 
 
 def _frames(clusters: Sequence[str]) -> list[str]:

@@ -58,11 +58,11 @@ class Drawing:
         return f"Drawing({lines} {'line' if lines == 1 else 'lines'} of DOT)"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """The SVG for a notebook; the text of the graph if Graphviz is not installed."""
+        """The SVG for a notebook; without Graphviz the text of the graph, behind a comment that says how to get it."""
         try:
             return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
-        except DependencyError:
-            return {"text/plain": self.dot}
+        except DependencyError as error:
+            return {"text/plain": f"// {error}\n{self.dot}"}
 
 
 def draw(
@@ -120,11 +120,12 @@ class _Labels:
         if isinstance(node, Constant) and not np.ndim(node.value):
             return str(node.value)
         array = node.value if isinstance(node, Constant) else node._data
-        name = self.names.get(id(array if isinstance(node, Constant) else node)) or getattr(node, "name", None)
+        path = self.names.get(id(array if isinstance(node, Constant) else node))
         kind = (
             f"{array.shape} {array.dtype}" if array is not None and (self.shapes or isinstance(node, Constant)) else ""
         )
-        lines = [": ".join(filter(None, [name, kind]))]
+        # A path is long, so it has a line for itself.
+        lines = [path, kind] if path else [": ".join(filter(None, [getattr(node, "name", None), kind]))]
         if self.values and array is not None:
             lines.append(numbers(array))
         if isinstance(node, Variable) and node in self.gradients:

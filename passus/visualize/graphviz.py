@@ -20,8 +20,8 @@ def picture(graph: str, kind: str, name: str) -> bytes:
     dot = shutil.which("dot")
     if dot is None:
         raise DependencyError(
-            f"{name}: needs the program dot of Graphviz: apt-get install graphviz (Debian, Ubuntu), "
-            "brew install graphviz (macOS). get_dot_graph gives the graph as text without it"
+            f"{name}: needs the program dot of Graphviz: apt-get install graphviz (Debian, Ubuntu), brew install graphviz "
+            "(macOS), winget install graphviz (Windows). draw(y).dot and get_dot_graph(y) are the graph as text without it"
         )
     process = subprocess.run([dot, f"-T{kind}"], input=graph.encode(), capture_output=True, check=False)  # noqa: S603 - no shell, no argument of the user's
     if process.returncode != 0:

@@ -49,7 +49,7 @@ def paths_of_functions(model: Layer | None, functions: list[Function]) -> dict[i
             paths[id(function)] = own[0]
     drawn = {id(function) for function in functions}
     for path, layer in model.named_layers():  # Parents before children, whose paths replace theirs.
-        for function in _last_call(layer):
+        for function in _last_call(layer) if path else ():  # The model itself has no frame.
             if id(function) in drawn and not paths.get(id(function), "").startswith(f"{path}."):
                 paths[id(function)] = path
     return {key: path for key, path in paths.items() if path}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,9 @@ __all__ = ["Step", "Steps", "steps"]
 
 HEAD = ("step", "array", "value", "gradient")
 
+WIDTHS = (64, 44)
+"""Number of characters of a step and of numbers from which on they are shortened."""
+
 
 class Step(NamedTuple):
     """A row of the table: an input, or the result of a function."""
@@ -37,8 +40,14 @@ class Step(NamedTuple):
     def cells(self) -> tuple[str, ...]:
         """The texts of the row."""
         kind = "" if self.data is None else kind_of_array(self.data)
-        shown = [" ".join(numbers(array).split()) for array in (self.data, self.gradient)]
+        shown = [_numbers(array) for array in (self.data, self.gradient)]
         return (f"{self.name} = {self.call}" if self.call else self.name, kind, *shown)
+
+
+def _numbers(array: Array | None) -> str:
+    """The elements on one line, or the range if the line would be long."""
+    text = " ".join(numbers(array).split())
+    return text if len(text) <= WIDTHS[1] else numbers(array, limit=0) or text
 
 
 class Steps:
@@ -60,7 +69,7 @@ class Steps:
         return self.rows[index]
 
     def __repr__(self) -> str:
-        return text_table(HEAD, self._shown())
+        return text_table(HEAD, [(_shortened(step), *rest) for step, *rest in self._shown()])
 
     def _repr_html_(self) -> str:
         return html_table(HEAD, self._shown())
@@ -79,8 +88,8 @@ def steps(y: Variable, model: Layer | None = None, *, gradients: bool = True, li
     """The steps that computed ``y``, with the value and the gradient of each: the forward and the backward pass.
 
     Inputs come first, then the results of functions in the order of their calls. A Variable is listed by its name, a
-    parameter of ``model`` by its path, and a Variable without a name as v1, v2, ... The gradient is that of the sum of ``y``;
-    it is computed for the table, and no ``grad`` changes. ``limit``: number of rows shown.
+    parameter of ``model`` by its path, and a Variable without a name as v1, v2, ...; behind ``l1.W``, ``.b`` is ``l1.b``. The
+    gradient is that of the sum of ``y``; it is computed for the table, and no ``grad`` changes. ``limit``: number of rows shown.
 
     Raises `DTypeError` if ``y`` is not a Variable, `GraphError` if it has no gradient (``gradients=False`` omits them).
 
@@ -158,7 +167,23 @@ def _call(node: Any, names: dict[int, str]) -> str:
     if isinstance(node, Constant) or node.creator is None:
         return ""
     function = node.creator
-    operands = ", ".join([names.get(id(x)) or str(x) for x in function.operands])
+    operands = ", ".join(_operands(function.operands, names))
     index = next(i for i, output in enumerate(function.outputs) if output() is node)
     result = f"[{index}]" if len(function.outputs) > 1 else ""
     return f"{type(function).__name__}({operands}){result}"
+
+
+def _operands(operands: Sequence[Any], names: dict[int, str]) -> Iterator[str]:
+    """The names of operands, with that of a layer only once, and numbers."""
+    last = ""
+    for x in operands:
+        name = names.get(id(x), "")
+        layer, dot, own = name.rpartition(".")
+        yield (dot + own if layer and layer == last else name) or str(x)
+        last = layer
+
+
+def _shortened(text: str) -> str:
+    """A text without its middle if it is long."""
+    half = (WIDTHS[0] - 3) // 2
+    return text if len(text) <= WIDTHS[0] else f"{text[:half]}...{text[-half:]}"

@@ -11,8 +11,8 @@ import pytest
 
 import passus.functions as F
 from passus import Model, Variable
-from passus.errors import ArgumentError, DTypeError, GraphError
-from passus.layers import RNN, Conv2d, Linear, ReLU, Sequential
+from passus.errors import ArgumentError, DependencyError, DTypeError, GraphError
+from passus.layers import RNN, Conv2d, LayerNorm, Linear, LSTMCell, ReLU, Sequential
 from passus.visualize import draw
 
 needs_dot = pytest.mark.skipif(
@@ -50,9 +50,9 @@ def exp_times_x() -> Variable:
 def test_values_and_gradients_are_those_of_the_passes() -> None:
     y = exp_times_x()
     shown = {lines[0]: lines[1:] for lines in labels(draw(y, values=True, gradients=True).dot).values()}
-    assert shown["y: (2,) float64"] == ["[0.     2.7183]", "gradient [1. 1.]"]
-    assert shown["x: (2,) float64"] == ["[0. 1.]", "gradient [1.     5.4366]"]
-    assert shown["(2,) float64"] == ["[1.     2.7183]", "gradient [0. 1.]"]
+    assert shown["y: (2,) float64"] == ["[0 2.718]", "gradient [1 1]"]
+    assert shown["x: (2,) float64"] == ["[0 1]", "gradient [1 5.437]"]
+    assert shown["(2,) float64"] == ["[1 2.718]", "gradient [0 1]"]
 
 
 def test_a_drawing_changes_no_gradient() -> None:
@@ -79,8 +79,11 @@ def test_gradients_of_constants_are_an_error() -> None:
 
 def test_parameters_have_their_paths_and_the_input_is_drawn() -> None:
     model, x = Net(), np.ones((1, 1, 4, 4), np.float32)
-    firsts = {lines[0] for lines in labels(draw(model(x), model, shapes=False).dot).values()}
-    assert {"conv1.W", "conv1.b", "body.l1.W", "body.l1.b", "input: (1, 1, 4, 4) float32"} <= firsts
+    shown = {lines[0]: lines[1:] for lines in labels(draw(model(x), model, shapes=False).dot).values()}
+    assert {"conv1.W", "conv1.b", "body.l1.W", "body.l1.b"} <= set(shown)
+    assert shown["input"] == ["(1, 1, 4, 4) float32"]
+    shown = {lines[0]: lines[1:] for lines in labels(draw(model(x), model).dot).values()}
+    assert shown["conv1.W"] == ["(2, 1, 3, 3) float32"], "a path is long, and has a line for itself"
 
 
 def test_functions_are_grouped_by_layer() -> None:
@@ -115,6 +118,62 @@ def test_carried_state_does_not_put_earlier_layers_into_a_frame() -> None:
     assert dot.count('"Linear"') >= 2
     assert "Linear" not in members(dot, "rnn")
     assert "Linear" in members(dot, "first")
+
+
+class Unrolled(Model):
+    def __init__(self) -> None:
+        self.cell, self.head = LSTMCell(2, rng=0), Linear(1, rng=0)
+
+    def forward(self, xs: Any) -> Any:
+        state = None
+        for x in xs:
+            state = self.cell(x, state)
+        return self.head(state[0])  # type: ignore[index]
+
+
+def test_a_cell_that_a_model_calls_for_each_step_has_one_frame_with_all_calls() -> None:
+    model = Unrolled()
+    dot = draw(model(np.ones((5, 1, 3), np.float32)), model, shapes=False).dot
+    [frame] = [line for line in dot.splitlines() if line.startswith('subgraph "cluster cell"')]
+    assert [labels(dot)[name] for name in re.findall(r"n\d+", frame)].count(["LSTM"]) == dot.count('"LSTM"') == 5
+    assert "Linear" in members(dot, "head")
+
+
+def edges_of(dot: str, name: str) -> list[str]:
+    """The edges of the nodes whose first line is ``name``."""
+    nodes = [node for node, lines in labels(dot).items() if lines[0] == name]
+    return [line for line in dot.splitlines() if " -> " in line and set(re.findall(r"n\d+", line)) & set(nodes)]
+
+
+def test_parameters_used_once_stand_on_both_sides_of_their_function() -> None:
+    model = Net()
+    dot = draw(model(np.ones((1, 1, 4, 4), np.float32)), model).dot
+    [function] = [node for node, lines in labels(dot).items() if lines == ["Conv"]]
+    assert [re.sub(r"n\d+", lambda n: "f" if n[0] == function else "p", edge) for edge in edges_of(dot, "conv1.W")] == [
+        "p -> f [minlen=0]"
+    ]
+    assert [re.sub(r"n\d+", lambda n: "f" if n[0] == function else "p", edge) for edge in edges_of(dot, "conv1.b")] == [
+        "f -> p [minlen=0, dir=back]"
+    ]
+
+
+def test_a_parameter_used_twice_stands_above_its_functions() -> None:
+    layer = Linear(3, rng=0)
+    dot = draw(layer(layer(np.ones((1, 3), np.float32))), layer).dot
+    assert len(edges_of(dot, "W")) == 2
+    assert "minlen" not in dot
+
+
+@needs_dot
+def test_frames_of_a_hundred_nodes_stand_one_below_the_other() -> None:
+    blocks = [Sequential(Linear(8, rng=0), LayerNorm(8), ReLU()) for _ in range(8)]
+    model = Sequential(*blocks)
+    drawing = draw(model(np.ones((2, 8), np.float32)), model)
+    assert 75 <= len(labels(drawing.dot)) <= 110
+    root = ElementTree.fromstring(drawing.svg())
+    width, height = (float((root.get(side) or "").removesuffix("pt")) for side in ("width", "height"))
+    assert width < 600, "a notebook would shrink a wider picture, and its text"
+    assert height > 3 * width
 
 
 def test_an_array_used_twice_is_one_node_and_each_number_is_its_own() -> None:
@@ -156,7 +215,13 @@ def test_the_text_can_be_saved_without_graphviz(tmp_path: Path, monkeypatch: pyt
     drawing = draw(exp_times_x())
     drawing.save(tmp_path / "graph.dot")
     assert (tmp_path / "graph.dot").read_text() == drawing.dot
-    assert drawing._repr_mimebundle_() == {"text/plain": drawing.dot}
+    [comment, *lines] = drawing._repr_mimebundle_()["text/plain"].splitlines()
+    assert comment.startswith("// draw: needs the program dot of Graphviz: apt-get install graphviz")
+    assert "\n".join(lines) == drawing.dot
+    with pytest.raises(DependencyError, match="brew install graphviz"):
+        drawing.svg()
+    with pytest.raises(DependencyError, match=r"draw\(y\)\.dot"):
+        drawing.save(tmp_path / "graph.svg")
 
 
 @needs_dot
@@ -164,7 +229,7 @@ def test_a_notebook_shows_svg_with_dark_text_on_white() -> None:
     bundle = draw(exp_times_x(), values=True)._repr_mimebundle_()
     root = ElementTree.fromstring(bundle["image/svg+xml"])
     texts = [node for node in root.iter() if node.tag.endswith("}text")]
-    assert "[0. 1.]" in {node.text for node in texts}
+    assert "[0 1]" in {node.text for node in texts}
     assert {node.get("fill") for node in texts} == {"#1a1a1a"}
     assert all(float(node.get("font-size", "0")) >= 12 for node in texts)
     assert next(node for node in root.iter() if node.tag.endswith("}polygon")).get("fill") == "white"

@@ -7,10 +7,11 @@ import pytest
 
 import passus
 import passus.functions as F
-from passus import Parameter, Variable, using_config
+from passus import Function, Parameter, Variable, using_config
 from passus.core.backward import all_gradients
+from passus.display import numbers
 from passus.errors import ArgumentError, DTypeError, GraphError
-from passus.layers import Linear
+from passus.layers import Linear, Sequential
 from passus.visualize import steps
 
 
@@ -40,6 +41,64 @@ def test_gradients_agree_with_backward() -> None:
 def test_parameters_have_their_paths() -> None:
     layer, x = Linear(2, rng=0), np.ones((1, 3), np.float32)
     assert [step.name for step in steps(layer(x), layer)] == ["input", "W", "b", "v1"]
+
+
+class Between(Function):
+    def forward(self, x: Any, low: float, high: float) -> Any:
+        return np.clip(x, low, high)
+
+
+def test_the_path_of_a_layer_is_written_once_in_a_call() -> None:
+    model = Sequential(Linear(2, rng=0), Linear(1, rng=0))
+    assert [step.call for step in steps(model(np.ones((1, 3), np.float32)), model) if step.call] == [
+        "Linear(input, l0.W, .b)",
+        "Linear(v1, l1.W, .b)",
+    ]
+    assert (
+        steps(Between()(Variable(np.array(0.3), name="x"), 0.5, 0.25), gradients=False)[1].call
+        == "Between(x, 0.5, 0.25)"
+    )
+
+
+def test_a_table_is_no_wider_than_its_longest_cells_allow() -> None:
+    rows = np.random.default_rng(0).normal(size=(2, 4)) * [1e-8, 1.0, 1e8, 1.0]
+    table = steps(Variable(rows, name="x" * 40 + "middle" + "y" * 40) * np.ones((2, 4)))
+    assert max(len(line) for line in repr(table).splitlines()) < 180
+    first = repr(table).splitlines()[2]
+    assert "x...y" in first
+    assert "min -0.1321, mean 2.431e+07, max 1.304e+08" in first
+    assert "middle" in table._repr_html_(), "a notebook scrolls"
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([1.0, np.nan, np.inf, -1e-30], "[1 nan inf -1e-30]"),
+        (np.full(20, np.nan), "20 not finite"),
+        (np.full(20, 1e300), "all 1e+300"),
+        ([*range(9), np.inf], "min 0, mean 4, max 8, 1 not finite"),
+        (np.full(20, 60000, np.float16), "all 6e+04"),
+        (np.zeros((0, 3)), "[]"),
+        (np.ones((2, 1, 2), np.float32), "[[[1 1]] [[1 1]]]"),
+        (np.arange(10) > 3, "6 of 10 are True"),
+        (np.array(["text"] * 9), ""),
+    ],
+)
+def test_numbers_of_any_array(values: Any, shown: str) -> None:
+    assert " ".join(numbers(np.asarray(values)).split()) == shown
+
+
+def test_rows_of_matrices_are_on_lines_without_empty_ones() -> None:
+    assert numbers(np.arange(4).reshape(2, 1, 2)) == "[[[0 1]]\n [[2 3]]]"
+
+
+def test_second_derivatives_have_steps() -> None:
+    x = Variable(np.array(2.0), name="x")
+    (x**3).backward(create_graph=True)
+    gx: Any = x.grad
+    table = steps(gx)
+    assert table[0].cells == ("x", "float64[]", "2", "12")
+    assert [step.cells[2:] for step in table][-1] == ("12", "1")
 
 
 def test_equal_names_are_made_distinct() -> None:
