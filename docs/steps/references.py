@@ -4,7 +4,8 @@ A reference is a link whose title names what the lines define, a class, a functi
 
     [passus/core/variable.py, lines 34 to 120](../../passus/core/variable.py#L34-L120 "Variable")
 
-In README.md, the tables of all steps get the titles of the pages and links to them.
+In README.md, the tables of all steps get the titles of the pages and links to them; pages get the names of their stages from
+there.
 """
 
 from __future__ import annotations
@@ -22,8 +23,17 @@ ROW = re.compile(r"^\| (?P<step>\d+) \| [^|]* \|", flags=re.MULTILINE)
 """The beginning of a row in the tables of all steps: the number and the subject."""
 
 
+STAGE = re.compile(r"Stage (?P<number>\d): (?P<name>[^\n·]+?)(?=$| ·)", flags=re.MULTILINE)
+"""The name of a stage, in a heading of README.md or at the top of a page."""
+
+
 def current(text: str) -> str:
-    """A page's text with the line numbers of today in its references. Raises LookupError for a name that is not defined."""
+    """A page's text with the line numbers of today in its references, and with the name of its stage.
+
+    Raises LookupError for a name that is not defined.
+    """
+    stages = {found["number"]: found[0] for found in STAGE.finditer((PAGES / "README.md").read_text())}
+    text = STAGE.sub(lambda found: stages[found["number"]], text, count=1)
     return REFERENCE.sub(lambda found: reference(found["path"], found["name"]), text)
 
 
