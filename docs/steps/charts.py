@@ -25,6 +25,8 @@ MARGIN = 0.04
 TICKS = 7
 GREYS = 16
 
+RAISED = str.maketrans("0123456789\N{MINUS SIGN}", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
 Array = np.ndarray[Any, Any]
 Pair = tuple[float, float]
 Place = Callable[[float, float], Pair]
@@ -228,17 +230,23 @@ def ticks(bounds: Pair) -> list[float]:
 
 
 def y_ticks(bounds: Pair, log: bool) -> list[tuple[float, str]]:
-    """Places on the axis of y, and the numbers there."""
+    """Places on the axis of y, and the numbers there; if ``log``, powers of ten, and 2 and 5 between a few of them."""
     if not log:
         return [(value, number(value)) for value in ticks(bounds)]
+    step = math.ceil((bounds[1] - bounds[0]) / TICKS)
+    powers = range(step * math.floor(bounds[0] / step), math.ceil(bounds[1]) + 1, step)
     factors = (1, 2, 5) if bounds[1] - bounds[0] < 2 else (1,)
-    powers = range(math.floor(bounds[0]), math.ceil(bounds[1]) + 1)
-    places = [(math.log10(factor) + power, factor * 10.0**power) for power in powers for factor in factors]
+    places = [(power + math.log10(factor), factor * 10.0**power) for power in powers for factor in factors]
     return [(place, number(value)) for place, value in places if bounds[0] <= place <= bounds[1]]
 
 
 def number(value: float) -> str:
-    return f"{round(value, 12) + 0.0:g}".replace("-", "\N{MINUS SIGN}")
+    """A number as it is written by hand, such as 0.5 and 10⁻⁶."""
+    digits, _, power = f"{float(f'{value:.12g}') + 0.0:g}".replace("-", "\N{MINUS SIGN}").partition("e")
+    if not power:
+        return digits
+    raised = power.replace("+", "").replace("\N{MINUS SIGN}0", "\N{MINUS SIGN}").lstrip("0").translate(RAISED)
+    return f"10{raised}" if digits == "1" else f"{digits} · 10{raised}"
 
 
 def bottom_tick(place: float, bottom: float, name: str) -> str:

@@ -15,12 +15,16 @@ functions of charts.py and the variables of the sessions above it, which run on 
     chart(losses(history), x="step", y="loss", log=True)
     -->
     ![The loss falls to 0.01 in 300 steps](images/46-loss.svg)
+
+A program that calls `mini_graph` instead draws the graph that mini has recorded. passus does not record products of constants,
+so where the seed is a factor, its graphs are smaller.
 """
 
 from __future__ import annotations
 
 import contextlib
 import doctest
+import importlib
 import io
 import re
 import sys
@@ -33,8 +37,10 @@ import charts
 from build import pages, write
 
 from passus import Variable
+from passus.display import numbers
 from passus.random import seed
-from passus.visualize import draw
+from passus.visualize import Drawing, draw
+from passus.visualize.dot import DEFAULTS, FILLS
 
 PAGES = Path(__file__).parent
 
@@ -100,7 +106,15 @@ def graph(namespace: Mapping[str, Any], name: str) -> str:
     y = namespace[name]
     name_variables(namespace)
     small = draw(y).dot.count("\n") < LARGE
-    return draw(y, shapes=False, values=small, gradients=small).svg()
+    drawing = draw(y, shapes=False, values=small, gradients=small)
+    return drawing.svg() if small else Drawing(narrow(drawing.dot)).svg()
+
+
+def narrow(dot: str) -> str:
+    """The text of a graph with nodes that are no wider than their labels."""
+    for shape, width in (("ellipse", 0.2), ("box", 0.3), ("plaintext", 0.1)):
+        dot = dot.replace(f"shape={shape}", f"shape={shape}, width={width}, height=0.2")
+    return dot
 
 
 def name_variables(namespace: Mapping[str, Any]) -> None:
@@ -141,19 +155,34 @@ def forget_mini() -> None:
 
 
 def drawn(program: str, namespace: Mapping[str, Any]) -> str:
-    """The chart that a program draws. Its variables do not reach the sessions."""
+    """The chart or graph that a program draws. Its variables do not reach the sessions."""
     found: list[str] = []
-
-    def chart(*marks: charts.Mark, **options: Any) -> None:
-        found.append(charts.chart(*marks, **options))
-
-    exec(program, {**namespace, **{name: getattr(charts, name) for name in charts.__all__}, "chart": chart})
+    names = {name: getattr(charts, name) for name in charts.__all__}
+    names["chart"] = lambda *marks, **options: found.append(charts.chart(*marks, **options))
+    names["mini_graph"] = lambda y: found.append(mini_graph(y))
+    exec(program, {**namespace, **names})
     return found[0]
 
 
-def main(numbers: list[str]) -> None:
+def mini_graph(y: Any) -> str:
+    """The graph of a Variable of mini as SVG, with values, and with the gradients that are retained."""
+    graphs: Any = importlib.import_module("mini.graphs")
+    graphs.style = mini_style
+    return Drawing(graphs.dot_graph(y).replace("{", "\n".join(["{", *DEFAULTS]), 1)).svg()
+
+
+def mini_style(node: Any, verbose: bool) -> str:
+    """The attributes of a node in the colours of passus."""
+    if not hasattr(node, "data"):
+        return f'label="{type(node).__name__}", shape=box, style=filled, fillcolor="{FILLS["function"]}"'
+    gradient = None if node.grad is None else f"gradient {numbers(node.grad.data)}"
+    label = "\\n".join(filter(None, [node.name, numbers(node.data), gradient]))
+    return f'label="{label}", shape=box, style="rounded,filled", fillcolor="{FILLS["variable"]}"'
+
+
+def main(pages_only: list[str]) -> None:
     for page in pages():
-        if numbers and page.stem not in numbers:
+        if pages_only and page.stem not in pages_only:
             continue
         if REQUEST.search(page.read_text()):
             page.write_text(illustrated(page))

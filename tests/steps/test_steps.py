@@ -191,3 +191,12 @@ def test_a_logarithmic_axis_has_powers_of_ten() -> None:
     drawn = charts["chart"](charts["curve"]([0, 100], [1.0, 0.001]), log=True)
     assert [f">{n}<" in drawn for n in ("1", "0.1", "0.01", "0.001", "0.8")] == [True, True, True, True, False]
     assert ">0.8<" in charts["chart"](charts["curve"]([0, 100], [1.0, 0.001]))
+    assert [name for _, name in charts["y_ticks"]((-12.0, 0.0), True)] == [
+        "10⁻¹²", "10⁻¹⁰", "10⁻⁸", "10⁻⁶", "0.0001", "0.01", "1",
+    ]  # fmt: skip
+    assert [charts["number"](value) for value in (-0.0, -0.5, 0.1 + 0.2, 2e7)] == [
+        "0",
+        "\N{MINUS SIGN}0.5",
+        "0.3",
+        "2 · 10⁷",
+    ]
