@@ -27,10 +27,11 @@ class Cell(NamedTuple):
 
 
 def cells(page: Path) -> Iterator[Cell]:
-    """The cells of a page: its text, its changes as text, and each session as code, without what it prints."""
+    """The cells of a page: its text, its changes as text, and each session as code, without what it prints. Comments are left out."""
     yield Cell(f"{page.read_text().splitlines()[0]}\n\nThe first cell writes the package `mini` after this step.")
     yield Cell(package_writer(int(page.stem)), is_code=True)
-    for part in re.split(r"^(```python\n.*?^```$)", page.read_text(), flags=re.MULTILINE | re.DOTALL)[0:]:
+    text = re.sub(r"^<!--.*?-->\n", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for part in re.split(r"^(```python\n.*?^```$)", text, flags=re.MULTILINE | re.DOTALL):
         if part.startswith("```python\n"):
             yield from session(part.removeprefix("```python\n").removesuffix("```"))
         elif part.strip():

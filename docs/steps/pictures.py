@@ -159,23 +159,23 @@ def drawn(program: str, namespace: Mapping[str, Any]) -> str:
     found: list[str] = []
     names = {name: getattr(charts, name) for name in charts.__all__}
     names["chart"] = lambda *marks, **options: found.append(charts.chart(*marks, **options))
-    names["mini_graph"] = lambda y: found.append(mini_graph(y))
+    names["mini_graph"] = lambda y, **options: found.append(mini_graph(y, **options))
     exec(program, {**namespace, **names})
     return found[0]
 
 
-def mini_graph(y: Any) -> str:
-    """The graph of a Variable of mini as SVG, with values, and with the gradients that are retained."""
+def mini_graph(y: Any, gradients: bool = False) -> str:
+    """The graph of a Variable of mini as SVG, with values. ``gradients``: also with the gradients that are retained."""
     graphs: Any = importlib.import_module("mini.graphs")
-    graphs.style = mini_style
+    graphs.style = lambda node, verbose: mini_style(node, gradients)
     return Drawing(graphs.dot_graph(y).replace("{", "\n".join(["{", *DEFAULTS]), 1)).svg()
 
 
-def mini_style(node: Any, verbose: bool) -> str:
+def mini_style(node: Any, gradients: bool) -> str:
     """The attributes of a node in the colours of passus."""
     if not hasattr(node, "data"):
         return f'label="{type(node).__name__}", shape=box, style=filled, fillcolor="{FILLS["function"]}"'
-    gradient = None if node.grad is None else f"gradient {numbers(node.grad.data)}"
+    gradient = f"gradient {numbers(node.grad.data)}" if gradients and node.grad is not None else ""
     label = "\\n".join(filter(None, [node.name, numbers(node.data), gradient]))
     return f'label="{label}", shape=box, style="rounded,filled", fillcolor="{FILLS["variable"]}"'
 

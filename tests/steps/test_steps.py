@@ -124,6 +124,13 @@ def test_scripts_have_the_cells_of_the_page(tmp_path: Path, monkeypatch: pytest.
     assert (tmp_path / "mini" / "core.py").exists()
 
 
+def test_notebooks_have_no_programs_of_charts() -> None:
+    page = next(page for page in PAGES if page.stem == "34")
+    text = "".join(cell.text for cell in NOTEBOOKS["cells"](page))
+    assert "![The sine and its first three derivatives]" in text
+    assert "<!--" not in text
+
+
 def test_every_picture_belongs_to_a_page() -> None:
     linked = {name for page in PAGES for name in re.findall(r"\(images/([\w-]+\.svg)\)", page.read_text())}
     assert linked == {path.name for path in STEPS.glob("images/*")}
@@ -151,13 +158,26 @@ def test_a_picture_shows_names_numbers_and_gradients() -> None:
 @pytest.mark.usefixtures("_clean_modules")
 def test_a_chart_is_drawn_from_the_sessions_of_its_page() -> None:
     """Of one page, since the sessions run again. Numbers differ by the rounding of processors."""
-    page = next(page for page in PAGES if page.stem == "34")
-    ((name, drawn),) = PICTURES["page_charts"](page)
+    charts = PICTURES["page_charts"](next(page for page in PAGES if page.stem == "34"))
+    name, drawn = next(charts)
+    charts.close()  # The next one needs Graphviz.
     stored = (STEPS / "images" / name).read_text()
     assert drawn.count("<polyline") == 4
     numbers = re.compile(r"(?<=[ ,\"])\d+\.\d")
     assert numbers.sub("", drawn) == numbers.sub("", stored)
     np.testing.assert_allclose(*[[float(n) for n in numbers.findall(svg)] for svg in (drawn, stored)], atol=0.11)
+
+
+@pytest.mark.usefixtures("_clean_modules")
+def test_a_graph_of_mini_shows_all_calls_and_their_values() -> None:
+    if shutil.which("dot") is None:
+        pytest.skip("graphviz is not installed: no program called dot")
+    ((name, drawn),) = PICTURES["page_charts"](next(page for page in PAGES if page.stem == "32"))
+    stored = (STEPS / "images" / name).read_text()
+    for svg in (drawn, stored):
+        calls = re.findall(r">(Mul|Pow|Neg|Add)<", svg)
+        assert (len(calls), calls.count("Pow")) == (9, 2)
+        assert ">gradient 44<" in svg
 
 
 def test_a_chart_of_cells_and_contours() -> None:
