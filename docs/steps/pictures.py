@@ -69,6 +69,10 @@ LARGE = 70
 """Lines of a graph's text, about two for each node, from which on numbers are left out."""
 
 
+FEW = 4
+"""Elements of an array whose values are shown in a graph of mini."""
+
+
 def on_passus(source: str) -> str:
     """A session with the imports of passus."""
     for pattern, replacement in ON_PASSUS:
@@ -165,7 +169,10 @@ def drawn(program: str, namespace: Mapping[str, Any]) -> str:
 
 
 def mini_graph(y: Any, gradients: bool = False) -> str:
-    """The graph of a Variable of mini as SVG, with values. ``gradients``: also with the gradients that are retained."""
+    """The graph of a Variable of mini as SVG, with values, or with shapes of large arrays.
+
+    ``gradients``: also with the gradients that are retained.
+    """
     graphs: Any = importlib.import_module("mini.graphs")
     graphs.style = lambda node, verbose: mini_style(node, gradients)
     return Drawing(graphs.dot_graph(y).replace("{", "\n".join(["{", *DEFAULTS]), 1)).svg()
@@ -176,7 +183,8 @@ def mini_style(node: Any, gradients: bool) -> str:
     if not hasattr(node, "data"):
         return f'label="{type(node).__name__}", shape=box, style=filled, fillcolor="{FILLS["function"]}"'
     gradient = f"gradient {numbers(node.grad.data)}" if gradients and node.grad is not None else ""
-    label = "\\n".join(filter(None, [node.name, numbers(node.data), gradient]))
+    content = numbers(node.data) if node.data.size <= FEW else str(node.data.shape)
+    label = "\\n".join(filter(None, [node.name, content, gradient]))
     return f'label="{label}", shape=box, style="rounded,filled", fillcolor="{FILLS["variable"]}"'
 
 
