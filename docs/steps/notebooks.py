@@ -1,7 +1,7 @@
 """Write each step as a notebook and as a plain script: ``python docs/steps/notebooks.py FOLDER``.
 
 The first cell writes the package as it stands after the step, so a notebook needs nothing but NumPy. A script has the same
-cells, marked by ``# %%`` as editors and Jupytext read them.
+cells, marked by ``# %%`` as editors and Jupytext read them. The pictures are copied to the folder.
 """
 
 from __future__ import annotations
@@ -9,13 +9,24 @@ from __future__ import annotations
 import doctest
 import json
 import re
+import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from build import framework, pages
+from build import PAGES, framework, pages
+
+FOR_NOTEBOOKS = [
+    (r"<!--.*?-->\n", ""),
+    (r"<details><summary>Answer</summary>", "**Answer**"),
+    (r"</details>\n*", ""),
+    (r"\[([^\]]*)\]\(\.\./[^)]*\)", r"\1"),
+    (r"\((\d\d)\.md\)", r"(step\1.ipynb)"),
+    (r" · \[All steps\]\(README\.md\)", ""),
+]
+"""How text of a page becomes text of a notebook: an answer has several cells, and its neighbours are notebooks, too."""
 
 
 class Cell(NamedTuple):
@@ -27,15 +38,22 @@ class Cell(NamedTuple):
 
 
 def cells(page: Path) -> Iterator[Cell]:
-    """The cells of a page: its text, its changes as text, and each session as code, without what it prints. Comments are left out."""
-    yield Cell(f"{page.read_text().splitlines()[0]}\n\nThe first cell writes the package `mini` after this step.")
+    """The cells of a page: its text, its changes as text, and each session as code, without what it prints."""
+    title, _, text = page.read_text().partition("\n")
+    yield Cell(f"{title}\n\nThe first cell writes the package `mini` as it stands after this step.")
     yield Cell(package_writer(int(page.stem)), is_code=True)
-    text = re.sub(r"^<!--.*?-->\n", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     for part in re.split(r"^(```python\n.*?^```$)", text, flags=re.MULTILINE | re.DOTALL):
         if part.startswith("```python\n"):
             yield from session(part.removeprefix("```python\n").removesuffix("```"))
-        elif part.strip():
-            yield Cell(part.strip())
+        elif words := for_notebooks(part):
+            yield Cell(words)
+
+
+def for_notebooks(text: str) -> str:
+    """Text of a page without what only works there."""
+    for pattern, replacement in FOR_NOTEBOOKS:
+        text = re.sub(pattern, replacement, text, flags=re.DOTALL)
+    return text.strip()
 
 
 def session(block: str) -> Iterator[Cell]:
@@ -102,6 +120,7 @@ def script_cell(cell: Cell) -> str:
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(PAGES / "images", folder / "images", dirs_exist_ok=True)
     for page in pages():
         (folder / f"step{page.stem}.ipynb").write_text(json.dumps(notebook(page), indent=1) + "\n")
         (folder / f"step{page.stem}.py").write_text(script(page))

@@ -115,6 +115,21 @@ def test_notebooks_run(pages: list[Path], tmp_path: Path) -> None:
     assert all(any(output.output_type == "error" for output in cell.outputs) for cell in raising)
 
 
+@each_page
+def test_text_of_a_notebook_needs_no_other_file_of_the_project(page: Path) -> None:
+    text = "\n".join(cell.text for cell in NOTEBOOKS["cells"](page) if not cell.is_code)
+    links = re.findall(r"\]\((?!https?:|#)([^)\s]*)", re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL))
+    assert all(re.fullmatch(r"step\d\d\.ipynb|images/[\w-]+\.svg", link) for link in links), links
+    assert "<details>" not in text
+    assert "<!--" not in text
+
+
+def test_the_folder_of_notebooks_has_their_pictures(tmp_path: Path) -> None:
+    NOTEBOOKS["main"](tmp_path)
+    assert (tmp_path / "step07.ipynb").exists()
+    assert (tmp_path / "images" / "07-y.svg").exists()
+
+
 def test_scripts_have_the_cells_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = next(page for page in PAGES if page.stem == "06")
     path = tmp_path / "step06.py"
