@@ -24,6 +24,10 @@ CELLS = {
     "batches = [(np.ones((4, 4), np.float32), np.ones((4, 1), np.float32))] * 3\n"
     "trainer = Trainer(model, SGD(lr=0.01).setup(model), batches, F.mean_squared_error)\nhistory = trainer.fit(epochs=4)",
     "trainer": "trainer",
+    "dataset": "from passus.datasets import ArrayDataset\nArrayDataset(np.arange(6))",
+    "loader": "passus.DataLoader(ArrayDataset(np.arange(6)), batch_size=2)",
+    "matrix": "from passus.metrics import Accuracy, ConfusionMatrix\nConfusionMatrix(3)",
+    "metric": "Accuracy()",
     "error": "model(np.ones((2, 7), np.float32))",
 }
 
@@ -55,7 +59,9 @@ def displayed(outputs: list[Any]) -> Any:
     return result.data
 
 
-@pytest.mark.parametrize("name", ["variable", "steps", "model", "summary", "trainer"])
+@pytest.mark.parametrize(
+    "name", ["variable", "steps", "model", "summary", "dataset", "loader", "trainer", "matrix", "metric"]
+)
 def test_objects_are_displayed_as_html_and_as_text(outputs: dict[str, list[Any]], name: str) -> None:
     assert {"text/html", "text/plain"} <= set(displayed(outputs[name]))
 

@@ -12,12 +12,25 @@ import pytest
 import passus.functions as F
 from passus import DataLoader, Variable
 from passus.datasets import ArrayDataset, Dataset, Subset
-from passus.display import html_table, line_chart
+from passus.display import line_chart
 from passus.layers import Layer, Linear, ReLU, Sequential
-from passus.metrics import ConfusionMatrix
+from passus.metrics import AUC, F1, MAE, R2, Accuracy, ConfusionMatrix, Mean, Perplexity
 from passus.optimizers import SGD
+from passus.schedules import cosine
 from passus.summary import summary
 from passus.training import Trainer
+from passus.transforms import (
+    AsType,
+    Compose,
+    Flatten,
+    Mixup,
+    Normalize,
+    RandomCrop,
+    RandomHorizontalFlip,
+    Resize,
+    ToArray,
+)
+from passus.visualize import steps
 
 EVIL = "<script>&\"'"
 
@@ -61,6 +74,35 @@ def test_a_variable() -> None:
     assert "no data" in shown(Variable(None))
 
 
+def test_integers_take_no_gradient() -> None:
+    assert "int64[2] \u00b7 no gradient" in shown(Variable(np.array([1, 2])))
+
+
+@pytest.mark.parametrize("shape", [(1000,), (40, 40), (32, 3, 28, 28), (2, 2, 2, 9, 9)])
+def test_a_large_variable_is_short(shape: tuple[int, ...]) -> None:
+    x = Variable(np.arange(np.prod(shape), dtype=np.float32).reshape(shape))
+    F.sum(x).backward()
+    lines = re.sub(r"<[^>]*>", "", x._repr_html_()).splitlines()
+    assert len(lines) < 40
+    assert max(map(len, lines)) < 120
+    assert f"min 0, mean {(x.size - 1) / 2:.4g}, max {x.size - 1:.4g}" in shown(x)
+    assert "all 1" in shown(x)
+
+
+@pytest.mark.parametrize(
+    ("array", "text"),
+    [
+        (np.array(3.14159), "3.14159"),
+        (np.array([1.0, np.nan, -np.inf]), "[ 1. nan -inf]"),
+        (np.array([1, 65504], np.float16), "[1.00e+00 6.55e+04]"),
+        (np.zeros((0, 3)), "[]"),
+        (np.array([[1, 2], [3, 4]]), "[[1 2] [3 4]]"),
+    ],
+)
+def test_a_small_variable_shows_all_elements(array: Any, text: str) -> None:
+    assert shown(Variable(array)).split("gradients flow")[-1].split("no gradient")[-1] == text
+
+
 def test_a_model_is_a_tree() -> None:
     model = Sequential(Linear(2, in_size=3), Sequential(ReLU()), Linear(1))
     root = parsed(model._repr_html_())
@@ -88,6 +130,31 @@ def test_datasets() -> None:
     assert "float32[4] [0 1 4 9]" in shown(Squares())
     assert "int64[3] [0 1 2]" in shown(ArrayDataset(np.arange(3)))
     assert "ArrayDataset of 3 examples" in shown(Subset(ArrayDataset(np.arange(3)), [0, 2]))
+    assert ["array 0", "<U3[2]  [cat dog]"] in cells(ArrayDataset(np.array(["cat", "dog"])))
+    assert ["array 0", "<U3[20]"] in cells(ArrayDataset(np.array(["cat", "dog"] * 10)))
+
+
+def test_a_dataset_shows_its_transforms() -> None:
+    pipeline = Compose([RandomHorizontalFlip(), Normalize(0.5, 0.2), AsType(np.float32), np.flip])
+    assert (
+        repr(pipeline)
+        == "Compose([RandomHorizontalFlip(p=0.5), Normalize(mean=[0.5], std=[0.2]), AsType(dtype=float32), flip])"
+    )
+    assert ["transform", repr(pipeline)] in cells(Squares(transform=pipeline))
+
+
+@pytest.mark.parametrize(
+    ("transform", "text"),
+    [
+        (RandomCrop(8), "RandomCrop(size=(8, 8), padding=0, pad_mode='zeros')"),
+        (Mixup(10, 0.2, rng=0), "Mixup(classes=10, alpha=0.2)"),
+        (Resize(8), "Resize(size=(8, 8), mode='bilinear')"),
+        (ToArray(), "ToArray(dtype=float32)"),
+        (Flatten(), "Flatten()"),
+    ],
+)
+def test_transforms_show_their_options(transform: Any, text: str) -> None:
+    assert repr(transform) == text
 
 
 def test_a_dataset_without_data_shows_that() -> None:
@@ -117,6 +184,15 @@ def test_a_trainer_shows_its_history_as_charts_and_as_a_table() -> None:
     assert f"{trainer.history[-1]['loss']:.4g}" in shown(trainer)
 
 
+def test_a_changing_learning_rate_is_a_curve() -> None:
+    model, batches = Linear(1, rng=0), [(np.ones((4, 2), np.float32), np.ones((4, 1), np.float32))]
+    optimizer = SGD(lr=cosine(0.1, steps=5)).setup(model)
+    trainer = Trainer(model, optimizer, batches, F.mean_squared_error, progress=False)
+    trainer.fit(epochs=4)
+    assert "schedule: 0.0345" in shown(trainer)
+    assert "schedule" not in shown(trained(4))
+
+
 def test_a_trainer_before_the_first_epoch() -> None:
     assert "<svg" not in trained(0)._repr_html_()
 
@@ -125,6 +201,44 @@ def test_a_confusion_matrix() -> None:
     matrix = ConfusionMatrix(["cat", EVIL])
     matrix.update(np.array([0, 1, 1]), np.array([0, 0, 1]))
     assert cells(matrix) == [["label \\ prediction", "cat", EVIL], ["cat", "1", "1"], [EVIL, "0", "1"]]
+
+
+def test_cells_of_a_confusion_matrix_are_tinted_by_their_share_of_the_row() -> None:
+    matrix = ConfusionMatrix(["cat", "dog", "owl"])
+    matrix.update(np.array([0, 0, 0, 1, 1]), np.array([0, 0, 0, 1, 0]))
+    html = matrix._repr_html_()
+    grounds = [re.findall(r"background:(#\w+)", str(row)) for row in re.findall(r"<tr>.*?</tr>", html)]
+    assert grounds[1] == ["#fff", "#abc3de", "#e3ebf4", "#fff"]
+    assert grounds[2] == ["#fff", "#fff", "#8fafd4", "#fff"], "all examples: the darkest tint"
+    assert grounds[3] == ["#fff"] * 4, "a class without examples"
+    assert repr(matrix) == str(matrix)
+
+
+def updated(metric: Any, y: Any, t: Any) -> Any:
+    metric.update(np.array(y), np.array(t))
+    return metric
+
+
+@pytest.mark.parametrize(
+    ("metric", "text"),
+    [
+        (Accuracy(), "Accuracy: no values yet"),
+        (updated(Accuracy(), [[0.1, 0.9], [0.8, 0.2]], [1, 1]), "Accuracy: 0.5"),
+        (updated(F1(3, average="none"), [0, 1, 2, 1], [0, 1, 1, 1]), "F1: [1 0.8 0]"),
+        (updated(F1(), [0.9, 0.8, 0.3, 0.1], [1, 0, 1, 0]), "F1: 0.5"),
+        (updated(MAE(), [1.0, 2.0], [1.5, 4.0]), "MAE: 1.25"),
+        (updated(R2(), [1.0, 2.0, 4.0], [1.0, 2.0, 3.0]), "R2: 0.5"),
+        (AUC(), "AUC: no values yet"),
+        (R2(), "R2: no values yet"),
+        (F1(), "F1: no values yet"),
+        (Mean(), "Mean: no values yet"),
+        (updated(Perplexity(), np.zeros((2, 7)), [0, 1]), "Perplexity: 7"),
+    ],
+)
+def test_metrics_show_their_values(metric: Any, text: str) -> None:
+    assert repr(metric) == text
+    name, value = text.split(": ")
+    assert shown(metric) == f"{name}value{value}"
 
 
 class Evil(Layer):
@@ -150,7 +264,40 @@ def test_charts_of_few_points(points: Any) -> None:
     assert "a < b" in "".join(parsed(chart).itertext())
 
 
-def test_colors_are_dark_on_white() -> None:
-    table = html_table(["x"], [["1"]])
-    assert re.findall(r"background:([^;\"]*);color:([^;\"]*)", table)
-    assert set(re.findall(r"background:(\S+?);", table)) == {"#fff"}
+def test_the_legend_of_a_chart_is_above_the_curves() -> None:
+    chart = line_chart("loss", {"training": [(1, 1.0), (2, 0.0)], "test": [(1, 0.5), (2, 1.0)]})
+    highest = min(
+        float(y) for points in re.findall(r'points="([^"]*)"', chart) for y in re.findall(r",([\d.]+)", points)
+    )
+    legend = [float(y) for y, text in re.findall(r'<text x="\S+" y="([\d.]+)"[^>]*>([^<]*)', chart) if ": " in text]
+    assert len(legend) == 2
+    assert max(legend) < highest
+
+
+SAMPLES = {
+    "variable": Variable(np.ones(3)),
+    "layer": Linear(2, in_size=3),
+    "model": Sequential(Linear(2), ReLU()),
+    "summary": summary(Sequential(Linear(3)), np.ones((2, 4), np.float32)),
+    "steps": steps(Variable(np.ones(2)) * 2.0),
+    "dataset": Squares(),
+    "loader": DataLoader(ArrayDataset(np.arange(6)), batch_size=2),
+    "trainer": trained(2),
+    "matrix": ConfusionMatrix(2),
+    "metric": Accuracy(),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_colors_are_dark_on_white(name: str) -> None:
+    """A notebook may have a dark theme, whose style sheet colors the rows of tables, preformatted text and its own text."""
+    root = parsed(SAMPLES[name]._repr_html_())
+    for node in root.iter():
+        style = node.get("style") or ""
+        if node.tag in ("pre", "table", "caption", "td", "th") or node in list(root):
+            assert node.tag.endswith("svg") or re.search(r"(^|;)color:#1a1a1a", style), node.tag
+            assert node.tag.endswith("svg") or "background:#fff" in style, node.tag
+        if node.tag.endswith("svg"):
+            assert node[0].get("fill") == "white"
+        if node.tag == "table":
+            assert "margin:0" in style, "a notebook would center it"

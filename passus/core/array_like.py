@@ -15,7 +15,7 @@ from passus.backend import Array
 from passus.config import details, enable_backprop
 from passus.core import callers, messages
 from passus.core.views import data_view
-from passus.display import html_block, kind_of_array
+from passus.display import array_text, html_block, kind_of_array
 from passus.errors import DTypeError
 
 if TYPE_CHECKING:
@@ -126,11 +126,13 @@ class ArrayLike:
 
     def _repr_html_(self) -> str:
         """The values, the gradient, and whether gradients flow, for a notebook."""
-        kind = "no data" if self._data is None else kind_of_array(self._data)
-        flow = "gradients flow" if self.requires_grad else "no gradient"
+        data, grad = self._data, self._grad
+        kind = "no data" if data is None else kind_of_array(data)
+        flows = self.requires_grad and (data is None or data.dtype.kind == "f")
+        flow = "gradients flow" if flows else "no gradient"
         title = " \u00b7 ".join(filter(None, [type(self).__name__, self.name, kind, flow]))
-        grad = "" if self._grad is None else html_block("gradient", str(self._grad))
-        return html_block(title, str(self)) + grad
+        gradient = "" if grad is None else html_block("gradient", array_text(grad.data))
+        return html_block(title, "" if data is None else array_text(data)) + gradient
 
     def _label(self) -> str:
         return self.name or type(self).__name__

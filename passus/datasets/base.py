@@ -160,8 +160,8 @@ def described_column(array: Any) -> str:
     >>> described_column(np.arange(3)), described_column(["a", "b"])
     ('int64[3]  [0 1 2]', 'list')
     """
-    if isinstance(array, np.ndarray) and array.dtype.kind in "fiub":
-        return f"{kind_of_array(array)}  {' '.join(numbers(array).split())}"
+    if isinstance(array, np.ndarray) and array.dtype.kind != "O":
+        return f"{kind_of_array(array)}  {' '.join(numbers(array).split())}".rstrip()
     return "none" if array is None else type(array).__name__
 
 

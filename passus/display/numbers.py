@@ -8,10 +8,13 @@ import numpy as np
 
 from passus.backend import Array, backend_of
 
-__all__ = ["LIMIT", "kind_of_array", "numbers"]
+__all__ = ["LIMIT", "array_text", "kind_of_array", "numbers"]
 
 LIMIT = 8
-"""Number of elements up to which all are shown."""
+"""Number of elements up to which all are shown on a line."""
+
+PAGE = 100
+"""Number of elements up to which all are shown on several lines."""
 
 
 def numbers(array: Array | None, limit: int = LIMIT) -> str:
@@ -49,6 +52,20 @@ def _range(array: Array) -> str:
     wide = finite.astype(np.float64)  # The sum of float16 overflows.
     extremes = f"min {_scalar(finite.min())}, mean {_scalar(wide.mean())}, max {_scalar(finite.max())}"
     return extremes if finite.size == array.size else f"{extremes}, {array.size - finite.size:,} not finite"
+
+
+def array_text(array: Array) -> str:
+    """The elements of an array on several lines; of a large one the range, and the elements at the edges of up to 3 axes.
+
+    >>> print(array_text(np.arange(1000.0)))
+    min 0, mean 499.5, max 999
+    [  0.   1.   2. ... 997. 998. 999.]
+    """
+    array = np.asarray(backend_of(array).to_numpy(array))
+    text = np.array2string(array, threshold=PAGE, edgeitems=3 if array.ndim <= 2 else 1, max_line_width=100)
+    if array.size <= PAGE:
+        return text
+    return "\n".join(filter(None, [numbers(array), text if array.ndim <= 3 else ""]))
 
 
 def kind_of_array(x: Any) -> str:

@@ -10,12 +10,13 @@ import numpy as np
 from passus.arguments import checked_callable, checked_number, checked_real
 from passus.backend import Array, backend_of
 from passus.config import no_grad
+from passus.display import html_fields, numbers
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of
 from passus.loading import Loading, Verified, leaf
 from passus.tree import Stateful, Tree, check_tree
 
-__all__ = ["Averaged", "Mean", "MeanOf", "Metric", "measured", "on_host"]
+__all__ = ["Averaged", "DisplayedMetric", "Mean", "MeanOf", "Metric", "measured", "on_host"]
 R = TypeVar("R", covariant=True)
 
 
@@ -46,7 +47,36 @@ def measured(metric: SupportsCompute[R], y: Any, t: Any) -> R:
     return metric.compute()
 
 
-class Mean(Verified):
+class DisplayedMetric(Verified):
+    """The base of metrics that show their name and value.
+
+    >>> class Zero(DisplayedMetric):
+    ...     def compute(self):
+    ...         return 0.0
+    >>> Zero()
+    Zero: 0
+    """
+
+    def compute(self) -> Any:
+        """The value over all batches."""
+        raise NotImplementedError(
+            f"{type(self).__name__}.compute is not implemented; it returns the value of the metric"
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}: {self._shown()}"
+
+    def _repr_html_(self) -> str:
+        return html_fields(type(self).__name__, {"value": self._shown()})
+
+    def _shown(self) -> str:
+        try:
+            return numbers(np.asarray(self.compute()))
+        except ArgumentError:
+            return "no values yet"
+
+
+class Mean(DisplayedMetric):
     """The weighted mean of numbers, ``sum(w * x) / sum(w)``.
 
     To average losses over batches of unequal sizes, pass the batch size as weight.
@@ -140,7 +170,7 @@ class MeanOf(Mean):
             super().update(value, weight=size)
 
 
-class Averaged(Verified):
+class Averaged(DisplayedMetric):
     """The base of metrics that are means over examples; subclasses define ``update``, which adds to ``self._mean``.
 
     >>> class Largest(Averaged):

@@ -145,7 +145,7 @@ class ConfusionMatrix(Verified):
             raise ArgumentError("ConfusionMatrix: a count is negative or exceeds 63 bits")
         loading.assign(self, "counts", counts.astype(np.int64))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         rows = [["", *self.classes]] + [[name, *map(str, row)] for name, row in zip(self.classes, self.counts.tolist())]
         first = max(len(row[0]) for row in rows)
         width = max(len(cell) for row in rows for cell in row[1:]) + 2
@@ -154,7 +154,9 @@ class ConfusionMatrix(Verified):
     def _repr_html_(self) -> str:
         head = ["label \\ prediction", *self.classes]
         rows = [[name, *counts] for name, counts in zip(self.classes, self.counts.tolist())]
-        return html_table(head, rows, right=len(self.classes), title=type(self).__name__)
+        with np.errstate(invalid="ignore"):
+            shares = self.counts / self.counts.sum(axis=1, keepdims=True)
+        return html_table(head, rows, right=len(self.classes), title=type(self).__name__, shades=shares.tolist())
 
     def _predicted(self, scores: Array, labels: Array, n: int) -> Array:
         if scores.ndim == labels.ndim:

@@ -10,8 +10,8 @@ from passus.arguments import checked_count, checked_real
 from passus.backend import Array
 from passus.errors import ArgumentError
 from passus.functions.checks import array_of
-from passus.loading import Loading, Verified
-from passus.metrics.base import measured, on_host
+from passus.loading import Loading
+from passus.metrics.base import DisplayedMetric, measured, on_host
 from passus.metrics.classification import ConfusionMatrix
 from passus.tree import Tree
 
@@ -20,7 +20,7 @@ __all__ = ["F1", "Average", "f1"]
 Average = Literal["binary", "macro", "micro", "weighted", "none"]
 
 
-class F1(Verified):
+class F1(DisplayedMetric):
     """``2 * precision * recall / (precision + recall)``, for one class or averaged over classes.
 
     ``y``: scores (N, C, ...), of which the highest is the prediction, or classes (N, ...) as integers; for two classes also

@@ -10,15 +10,15 @@ import numpy as np
 from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, check_labels
-from passus.loading import Loading, Verified
-from passus.metrics.base import measured, on_host
+from passus.loading import Loading
+from passus.metrics.base import DisplayedMetric, measured, on_host
 from passus.metrics.classification import checked_ignore_index, without_ignored
 from passus.tree import Tree, check_tree
 
 __all__ = ["AUC", "auc"]
 
 
-class AUC(Verified):
+class AUC(DisplayedMetric):
     """The area under the ROC curve: the probability that an example of class 1 has a higher score than one of class 0.
 
     ``y``: scores of class 1 (probabilities or logits), of the shape of ``t``, or scores of both classes (N, 2, ...); ``t``:

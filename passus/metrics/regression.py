@@ -10,8 +10,8 @@ from passus.arguments import checked_count
 from passus.backend import Array
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of, check_same_shape
-from passus.loading import Loading, Verified, leaf
-from passus.metrics.base import Averaged, measured, on_host
+from passus.loading import Loading, leaf
+from passus.metrics.base import Averaged, DisplayedMetric, measured, on_host
 from passus.tree import Tree, check_tree
 
 __all__ = ["MAE", "R2", "mae", "r2"]
@@ -35,7 +35,7 @@ class MAE(Averaged):
         self._mean.weight += y.size
 
 
-class R2(Verified):
+class R2(DisplayedMetric):
     """The coefficient of determination, ``1 - sum((y - t)**2) / sum((t - mean(t))**2)``: 1 is best; predicting the mean
     scores 0.
 

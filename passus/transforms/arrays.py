@@ -10,13 +10,14 @@ import numpy as np
 
 from passus.arguments import checked_dtype
 from passus.backend import Array
+from passus.display import ShowsOptions
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 
 __all__ = ["AsType", "Flatten", "Normalize", "ToFloat", "ToInt"]
 
 
 @final
-class Normalize:
+class Normalize(ShowsOptions):
     """``(x - mean) / std``, with one mean and std for all elements or one per channel (C, ...).
 
     Integers become float32. Pixels are 0 to 255 as bytes and 0 to 1 as floating-point numbers, as `ToArray` returns them;
@@ -81,7 +82,7 @@ class Normalize:
 
 
 @final
-class Flatten:
+class Flatten(ShowsOptions):
     """Flatten an example to one axis."""
 
     is_random = False
@@ -95,7 +96,7 @@ class Flatten:
 
 
 @final
-class AsType:
+class AsType(ShowsOptions):
     """Convert an array or a single number to a dtype."""
 
     is_random = False

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, final
 import numpy as np
 
 from passus.arguments import checked_callable
+from passus.display import described_value
 from passus.errors import DTypeError, kind_of
 
 __all__ = ["Compose", "Transform"]
@@ -34,6 +35,9 @@ class Compose:
 
     def __call__(self, x: Any) -> Any:
         return _apply(self.transforms, x)
+
+    def __repr__(self) -> str:
+        return f"Compose({described_value(self.transforms)})"
 
     @property
     def batch(self) -> Transform | None:

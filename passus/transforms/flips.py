@@ -8,6 +8,7 @@ import numpy as np
 
 from passus.arguments import checked_fraction
 from passus.backend import Array
+from passus.display import ShowsOptions
 from passus.errors import DTypeError, ShapeError, kind_of
 from passus.random import RNG, get_rng
 from passus.transforms.pictures import Image, pillow
@@ -16,7 +17,7 @@ from passus.transforms.ranges import check_channels_first
 __all__ = ["RandomHorizontalFlip", "RandomVerticalFlip"]
 
 
-class RandomFlip:
+class RandomFlip(ShowsOptions):
     """The base of random flips; subclasses define the flipped axis."""
 
     is_random = True

@@ -13,6 +13,7 @@ import numpy as np
 
 from passus.arguments import checked_count, checked_number
 from passus.backend import Array
+from passus.display import ShowsOptions
 from passus.errors import DTypeError, ShapeError, kind_of
 from passus.functions.nn.embeddings import one_hot
 from passus.random import RNG, get_rng
@@ -22,7 +23,7 @@ from passus.transforms.randomness import checked_images, in_dtype, working_dtype
 __all__ = ["CutMix", "Mixup"]
 
 
-class Mixing(ABC):
+class Mixing(ShowsOptions, ABC):
     """The base of mixing transforms; subclasses define `mix`."""
 
     def __init__(self, classes: int, alpha: float, rng: RNG = None) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from passus.arguments import checked_count, checked_dtype
 from passus.backend import Array
+from passus.display import ShowsOptions
 from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.optional import import_optional
 from passus.transforms.ranges import as_bytes, as_unit_range, check_channels_first, check_unit_range
@@ -19,7 +20,7 @@ Image: TypeAlias = Any
 
 
 @final
-class Convert:
+class Convert(ShowsOptions):
     """Convert a picture to a colour mode of Pillow ("RGB", "L") or to "BGR".
 
     Raises `DTypeError` for other types than pictures, as do all transforms of pictures.
@@ -37,7 +38,7 @@ class Convert:
 
 
 @final
-class Resize:
+class Resize(ShowsOptions):
     """Resize a picture to ``size``, an integer or (width, height).
 
     ``mode``: the interpolation, one of Pillow's names ("nearest", "bilinear", "bicubic", "lanczos") or numbers.
@@ -58,7 +59,7 @@ class Resize:
 
 
 @final
-class CenterCrop:
+class CenterCrop(ShowsOptions):
     """Crop the centre of a picture to ``size``, an integer or (width, height).
 
     Raises `ShapeError` for a smaller picture.
@@ -76,7 +77,7 @@ class CenterCrop:
 
 
 @final
-class ToArray:
+class ToArray(ShowsOptions):
     """Convert a picture to an array (C, H, W), a greyscale one to (1, H, W), of numbers from 0 to 1.
 
     ``dtype``: the dtype of the result; an integer dtype preserves the bytes, 0 to 255. Arrays of bytes, (C, H, W) or (H, W),
@@ -122,7 +123,7 @@ class ToArray:
 
 
 @final
-class ToPIL:
+class ToPIL(ShowsOptions):
     """Convert an array (C, H, W) or (H, W) to a picture; C is 1, 3 or 4. Pixels are bytes, or floats between 0 and 1.
 
     Raises `DTypeError` for other dtypes, `ArgumentError` for values out of range, `ShapeError` for other shapes.

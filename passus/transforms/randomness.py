@@ -12,6 +12,7 @@ import numpy as np
 from passus.arguments import checked_real
 from passus.backend import Array
 from passus.constructors import CheckedOptions
+from passus.display import ShowsOptions
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.random import RNG, get_rng
 from passus.transforms.ranges import check_channels_first
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 
-class RandomTransform(CheckedOptions, ABC):
+class RandomTransform(ShowsOptions, CheckedOptions, ABC):
     """The base of random image transforms; subclasses define `change`, for a batch of images.
 
     A single image is a batch of one. Each image draws the same number of random numbers, so a batch gives the same results
