@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -18,8 +19,9 @@ from passus.optimizers import Optimizer
 from passus.optimizers.hooks import WeightDecay
 from passus.random import using_rng
 from passus.sklearn.batches import Batches
-from passus.sklearn.parts import new_generator, new_network, new_optimizer
+from passus.sklearn.parts import dtype_of, new_generator, new_network, new_optimizer
 from passus.training import Callback, EarlyStopping, Trainer
+from passus.training.callbacks import Row
 
 __all__ = ["NetworkEstimator"]
 
@@ -99,6 +101,10 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         """The mean of `_losses`, computed faster."""
         raise NotImplementedError
 
+    def _class_weighted(self, t: Array, weights: Array | None) -> Array | None:
+        """The weights of examples times those of their classes."""
+        return weights
+
     def _strata(self, t: Array) -> Array | None:
         """The classes that the held-out fraction represents equally; None without classes."""
         return None
@@ -109,21 +115,41 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         """Train a new network, or continue with the last one under ``warm_start``, and return the estimator.
 
         ``X``: (N, features), an array or a DataFrame; a given ``network`` also takes (N, ...). ``sample_weight``: (N,),
-        0 or more; an example of weight 0 is left out, and one of weight 2 counts twice.
+        0 or more; an example of weight 0 is left out, and one of weight 2 counts twice. Only the ratios of weights
+        matter: they are divided by their mean.
+
+        After Ctrl-C the estimator has the weights of the last complete step. After an error a new network is discarded,
+        and the estimator is not fitted.
 
         Raises ValueError for NaN and for shapes that do not fit, TypeError for sparse matrices.
         """
-        X, t, weights = self._prepared(X, y, sample_weight, first=not (self.warm_start and hasattr(self, "network_")))
-        (X, t, weights), held_out = self._split(X, t, weights)
-        epochs = checked_count(self._name, "max_iter", self.max_iter)
-        self._train(X, t, weights, held_out, epochs, [self._stopping(held_out is not None)])
+        first = not (self.warm_start and hasattr(self, "network_"))
+        with self._unfitted_by_errors(first):
+            X, t, weights = self._prepared(X, y, sample_weight, first)
+            if weights is not None:
+                weights = weights / weights.mean()
+            (X, t, weights), held_out = self._split(X, t, weights)
+            epochs = checked_count(self._name, "max_iter", self.max_iter)
+            self._train(X, t, weights, held_out, epochs, [self._stopping(held_out is not None)])
         return self
 
     def _fit_once(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         """Train for one epoch, with a new network on the first call."""
-        X, t, weights = self._prepared(X, y, sample_weight, not hasattr(self, "network_"), classes)
-        self._train(X, t, weights, None, epochs=1, callbacks=[])
+        first = not hasattr(self, "network_")
+        with self._unfitted_by_errors(first):
+            X, t, weights = self._prepared(X, y, sample_weight, first, classes)
+            self._train(X, t, weights, None, epochs=1, callbacks=[])
         return self
+
+    @contextmanager
+    def _unfitted_by_errors(self, first: bool) -> Iterator[None]:
+        """Discard the network if ``first`` and the block raises: columns and classes may be those of the failed call."""
+        try:
+            yield
+        except Exception:
+            if first:
+                self.__dict__.pop("network_", None)
+            raise
 
     def _prepared(
         self, X: Any, y: Any, sample_weight: Any, first: bool, classes: Any = None
@@ -132,11 +158,15 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         X, y = validate_data(self, X, y, reset=first, **self._x_options(), **self._y_options())
         X, y, weights = self._weighted(X, y, sample_weight)
         if first:
-            self._dtype = X.dtype
             self._learn_targets(y, classes)
         t = self._converted_targets(y)
+        weights = self._class_weighted(t, weights)
         if first:
-            self._start()
+            self._start(X.dtype)
+        if t.dtype.kind == "f":
+            t = t.astype(self._dtype, copy=False)
+        if weights is not None:
+            weights = weights.astype(self._dtype, copy=False)
         return X.astype(self._dtype, copy=False), t, weights
 
     @property
@@ -144,10 +174,8 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         return type(self).__name__
 
     def _x_options(self) -> dict[str, Any]:
-        """The accepted dtypes and shapes of X: a given network takes float32, and the default one the dtype of X."""
-        if self.network is not None:
-            return {"dtype": np.float32, "allow_nd": True}
-        return {"dtype": (np.float64, np.float32)}
+        """The accepted dtypes and shapes of X."""
+        return {"dtype": (np.float64, np.float32), "allow_nd": self.network is not None}
 
     def _y_options(self) -> dict[str, Any]:
         """The options for checking y."""
@@ -157,27 +185,28 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         """The examples with a positive weight, and their weights."""
         if sample_weight is None:
             return X, y, None
-        weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         chosen = weights > 0
         return X[chosen], y[chosen], weights[chosen]
 
-    def _start(self) -> None:
-        """Make a new network and a new optimizer."""
+    def _start(self, dtype: Any) -> None:
+        """Make a new network and a new optimizer; ``dtype``: that of the default network."""
         self._rng = new_generator(self.random_state)
         rate = checked_number(self._name, "learning_rate", self.learning_rate, low=0.0)
         decay = checked_number(self._name, "weight_decay", self.weight_decay, low=0.0)
         with using_rng(self._rng):
-            self.network_ = new_network(
+            network = new_network(
                 self.network,
                 self.hidden_layer_sizes,
                 self.activation,
                 self.n_features_in_,
                 self._out_size(),
-                self._dtype,
+                dtype,
             )
-        self.optimizer_ = new_optimizer(self.optimizer, rate).setup(self.network_)
+        optimizer = new_optimizer(self.optimizer, rate).setup(network)
         if decay:
-            self.optimizer_.add_hook(WeightDecay(decay))
+            optimizer.add_hook(WeightDecay(decay))
+        self.network_, self.optimizer_, self._dtype = network, optimizer, dtype_of(network)
         self.n_iter_, self.loss_curve_, self.validation_loss_curve_ = 0, [], []
 
     def _split(self, X: Array, t: Array, weights: Array | None) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
@@ -212,8 +241,14 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
             callbacks=callbacks,
             progress=bool(self.verbose),
         )
-        with using_rng(self._rng):
-            history = trainer.fit(epochs=epochs)
+        try:
+            with using_rng(self._rng):
+                trainer.fit(epochs=epochs)
+        finally:  # After Ctrl-C too.
+            self._record(trainer.history)
+
+    def _record(self, history: list[Row]) -> None:
+        """Add the epochs of a training."""
         self.n_iter_ += len(history)
         self.loss_curve_ += [row["loss"] for row in history]
         self.validation_loss_curve_ += [row["test_loss"] for row in history if "test_loss" in row]
@@ -240,7 +275,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
                 f"{self._name}: the network returns {y.shape} for {len(x)} examples; it must return "
                 f"({len(x)}, {self._out_size()})"
             )
-        return self._mean_loss(y, t) if weights is None else (self._losses(y, t) * weights).sum() / weights.sum()
+        return self._mean_loss(y, t) if weights is None else (self._losses(y, t) * weights).mean()
 
     # Predictions.
 

@@ -12,12 +12,12 @@ import numpy as np
 import passus.functions as F
 from passus.arguments import shown
 from passus.errors import ArgumentError, DTypeError, kind_of
-from passus.layers import Layer
+from passus.layers import Layer, LazyParameter
 from passus.models import MLP
 from passus.optimizers import SGD, Adam, AdamW, MomentumSGD, Optimizer
 from passus.random import get_rng
 
-__all__ = ["new_generator", "new_network", "new_optimizer"]
+__all__ = ["dtype_of", "new_generator", "new_network", "new_optimizer"]
 
 
 def _identity(x: Any) -> Any:
@@ -68,6 +68,17 @@ def new_network(
     if not isinstance(given, Layer):
         raise DTypeError(f"network(in_size, out_size) returned {kind_of(given)}; it must return a new layer")
     return given
+
+
+def dtype_of(network: Layer) -> Any:
+    """The dtype in which a network computes: that of its first parameter, or float32 without parameters.
+
+    >>> dtype_of(MLP((3,)))
+    dtype('float32')
+    """
+    for parameter in network.params():
+        return parameter.spec.dtype if isinstance(parameter, LazyParameter) else parameter.dtype
+    return np.dtype(np.float32)
 
 
 def _checked_sizes(sizes: Any) -> tuple[int, ...]:

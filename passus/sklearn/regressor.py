@@ -48,14 +48,14 @@ class PassusRegressor(MultiOutputMixin, RegressorMixin, NetworkEstimator):  # ty
                 f"PassusRegressor: targets of shape {y.shape}; those of the first call had the shape "
                 f"{('N', *self._target_shape)}"
             )
-        targets: Array = np.asarray(y, self._dtype).reshape(len(y), -1)
+        targets: Array = np.asarray(y, np.float64).reshape(len(y), -1)
         return targets
 
     def _out_size(self) -> int:
         return self._target_shape[0] if self._target_shape else 1
 
     def _losses(self, y: Any, t: Array) -> Any:
-        return F.square(y - t).sum(axis=1)
+        return F.mean_squared_error(y, t, reduction="none").mean(axis=1)
 
     def _mean_loss(self, y: Any, t: Array) -> Any:
         return F.mean_squared_error(y, t)
