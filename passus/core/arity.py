@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from passus.core.data import checked
+from passus.core.data import SCALARS, checked
 from passus.core.function import Function
 from passus.core.variable import Variable
 
@@ -68,9 +68,15 @@ class Binary(Function):
         )
 
     def as_input(self, x: Any, inputs: tuple[Any, ...]) -> Any:
-        """An array, or an unchanged Python number, which takes the dtype of the other operand in NumPy."""
+        """An array, or a Python number, which takes the dtype of the other operand in NumPy.
+
+        Of two numbers at least one becomes an array: Python's arithmetic has other results (complex powers, ZeroDivisionError).
+        """
         if type(x) is np.ndarray and x.dtype.kind in "fiub":
             return x
         if isinstance(x, (int, float, np.generic)):
+            other = inputs[-1] if x is inputs[0] else inputs[0]
+            if isinstance(other, (int, float, np.generic)) and (type(x) in SCALARS or type(other) not in SCALARS):
+                return checked(np.asarray(x), self.public_name)
             return x.item() if isinstance(x, np.generic) else x
         return checked(x, self.public_name)

@@ -138,7 +138,7 @@ class Function:
                 y = self.forward(xs[0]) if len(xs) == 1 else self.forward(*xs)
         except PassusError:
             raise
-        except (ValueError, TypeError, IndexError, AttributeError, np.linalg.LinAlgError) as error:
+        except (ValueError, TypeError, IndexError, AttributeError, OverflowError, np.linalg.LinAlgError) as error:
             advice = custom.advice(error) if self.custom else ""
             raise messages.failed_forward(self.public_name, error, xs, advice) from error
         kind = KINDS.get(type(y))
@@ -188,7 +188,10 @@ class Function:
         if type(x) is np.ndarray and x.dtype.kind in "fiub":
             return x
         if isinstance(x, (int, float, np.generic)):
-            return array_of_number(x, inputs)
+            try:
+                return array_of_number(x, inputs)
+            except OverflowError as error:
+                raise messages.number_out_of_range(self.public_name, x, inputs) from error
         if self.custom and isinstance(x, (list, tuple)):
             raise messages.sequence_as_input(self.public_name, type(x).__name__, type(self).__name__)
         return checked(x, self.public_name)

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from passus.arguments import shown
 from passus.errors import ArgumentError, DTypeError, GraphError, LabelError, PassusError, ShapeError
 
 __all__ = [
     "array_loses_gradient",
+    "class_of_error",
     "edited_since",
     "element_loses_gradient",
     "elements_are_fixed",
     "failed_forward",
     "no_graph",
+    "number_out_of_range",
     "sequence_as_input",
     "shape_of_gradient",
     "variable_as_data",
 ]
 
 Shape = tuple[int, ...]
+
+ABOUT_SHAPES = re.compile(
+    r"shape|broadcast|dimension|\bax[ie]s|\bsize|length|empty|identity|subscript|operand|equal division|one array|unpack"
+)
+"""What NumPy's messages about shapes contain. Its other ValueErrors are about values."""
 
 
 def variable_as_data(label: str) -> DTypeError:
@@ -100,13 +109,35 @@ def failed_forward(name: str, error: Exception, xs: Sequence[Any], advice: str) 
     """For an error of NumPy in ``forward``, with the name of the operation and its inputs."""
     if any(x is None for x in xs):
         return DTypeError(f"{name}: input {[x is None for x in xs].index(True)} holds no data yet (it is None)")
+    if isinstance(error, OverflowError) and any(type(x) is int for x in xs):
+        return number_out_of_range(name, next(x for x in xs if type(x) is int), xs)
     given = ", ".join(f"{x.dtype}{list(x.shape)}" if hasattr(x, "shape") else repr(x) for x in xs)
-    kind: type[PassusError] = DTypeError if isinstance(error, (TypeError, AttributeError)) else ArgumentError
+    return class_of_error(error)(f"{name}({given}): {error}{advice}")
+
+
+def class_of_error(error: Exception) -> type[PassusError]:
+    """The class of `passus.errors` for an error of NumPy.
+
+    >>> class_of_error(ValueError("axes don't match array")), class_of_error(ValueError("array must not contain NaN"))
+    (<class 'passus.errors.ShapeError'>, <class 'passus.errors.ArgumentError'>)
+    """
+    if isinstance(error, np.exceptions.AxisError):  # It is a ValueError and an IndexError.
+        return ShapeError
+    if isinstance(error, (TypeError, AttributeError)):
+        return DTypeError
     if isinstance(error, IndexError):
-        kind = LabelError
-    if isinstance(error, ValueError) and not isinstance(error, np.linalg.LinAlgError):
-        kind = ShapeError  # AxisError is an IndexError, too, and about shapes.
-    return kind(f"{name}({given}): {error}{advice}")
+        return LabelError
+    about_shapes = not isinstance(error, np.linalg.LinAlgError) and ABOUT_SHAPES.search(str(error))
+    return ShapeError if about_shapes else ArgumentError
+
+
+def number_out_of_range(name: str, number: Any, inputs: Sequence[Any]) -> DTypeError:
+    """For an integer among the inputs that the dtype of the arrays cannot hold."""
+    dtype = np.result_type(*[x.dtype for x in inputs if hasattr(x, "dtype")])
+    return DTypeError(
+        f"{name}: {shown(number)} is out of the range of {dtype}; convert the array to a wider dtype, such as "
+        "x.astype(np.int64), or to floating-point numbers"
+    )
 
 
 def broadcasts(shape: Shape, to: Shape) -> bool:

@@ -16,8 +16,9 @@ import numpy as np
 from passus.config import enable_backprop
 from passus.core import callers
 from passus.core.data import array_from_scalar
+from passus.core.messages import class_of_error
 from passus.core.variable import Variable
-from passus.errors import DTypeError, LabelError, PassusError, ShapeError
+from passus.errors import DTypeError, PassusError
 from passus.foreign import UFUNCS
 
 __all__ = ["alternatives", "differentiable", "no_rule", "ufunc_methods", "without_gradient"]
@@ -132,16 +133,11 @@ def _called(function: Callable[..., Any], name: str, args: tuple[Any, ...], opti
         return function(*args, **options)
     except PassusError:
         raise
-    except TypeError as error:
-        if "unexpected keyword" in str(error) or "positional argument" in str(error):
+    except (TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        unknown = "unexpected keyword" in str(error) or "positional argument" in str(error)
+        if unknown and isinstance(error, TypeError):
             raise no_rule(name, sorted(options)) from error
-        raise DTypeError(_described(error, name, args)) from error
-    except ValueError as error:  # AxisError is also an IndexError.
-        raise ShapeError(_described(error, name, args)) from error
-    except IndexError as error:
-        raise LabelError(_described(error, name, args)) from error
-    except AttributeError as error:
-        raise DTypeError(_described(error, name, args)) from error
+        raise class_of_error(error)(_described(error, name, args)) from error
 
 
 def _described(error: Exception, name: str, args: tuple[Any, ...]) -> str:

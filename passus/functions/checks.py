@@ -59,7 +59,7 @@ def array_of(name: str, x: Any) -> Array:
     data = x._data if isinstance(x, Variable) else x
     if type(data) is np.ndarray and data.dtype.kind in "fiub":
         return data  # The usual case, checked fast.
-    return np.asarray(data) if isinstance(data, (int, float, np.generic)) else checked(data, name)
+    return checked(np.asarray(data) if isinstance(data, (int, float, np.generic)) else data, name)
 
 
 def check_same_shape(name: str, x: Any, t: Any, arguments: tuple[str, str] = ("x", "t")) -> None:

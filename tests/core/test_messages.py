@@ -9,7 +9,7 @@ import pytest
 
 from passus import Config, Function, Parameter, Variable, no_grad
 from passus.core import add, sum_to
-from passus.errors import DTypeError, GraphError, ShapeError
+from passus.errors import ArgumentError, DTypeError, GraphError, LabelError, ShapeError
 from passus.functions import square
 from tests.core.graphs import leaf
 
@@ -108,3 +108,35 @@ def test_positional_gradient_for_backward_raises(seed):
     with pytest.raises(DTypeError, match=r"does not take a gradient.*y\.grad = gy"):
         y.backward(seed)
     assert x.grad is None
+
+
+def axes_unpacked(x: Any) -> Any:
+    N, C = x.shape
+    return x.reshape(C, N)
+
+
+@pytest.mark.parametrize(
+    ("fails", "error"),
+    [
+        (lambda x: x + np.ones(3), ShapeError),
+        (lambda x: np.sum(x, axis=1), ShapeError),
+        (lambda x: np.concatenate([]), ShapeError),
+        (lambda x: x.reshape(3), ShapeError),
+        (axes_unpacked, ShapeError),
+        (lambda x: x if x else -x, ArgumentError),
+        (lambda x: x.__iadd__(1), ArgumentError),
+        (lambda x: float("a"), ArgumentError),
+        (lambda x: 2.0**2000, ArgumentError),
+        (lambda x: np.linalg.inv(np.zeros((2, 2))), ArgumentError),
+        (lambda x: x[5], LabelError),
+        (lambda x: x.nothing, DTypeError),
+        (lambda x: x + "a", DTypeError),
+    ],
+)
+def test_errors_in_forward_have_the_class_of_their_cause(fails: Any, error: type[Exception]):
+    class Failing(Function):
+        def forward(self, x):
+            return fails(x)
+
+    with pytest.raises(error, match=r"failing\(float64\[2\]\)"):
+        Failing()(leaf(1.0, 2.0))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import operator
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from scipy import special
 import passus
 import passus.functions as F
 from passus import Variable, using_config
-from passus.errors import DTypeError, LabelError, ShapeError
+from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
 
 BINARY = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]
 COMPARISONS = [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
@@ -327,3 +329,45 @@ def test_split_with_unused_outputs():
     _, middle, _ = F.split(x, 3)
     F.square(middle).sum().backward()
     np.testing.assert_array_equal(x.grad.data, [0.0, 0.0, 4.0, 6.0, 0.0, 0.0])
+
+
+# Errors of NumPy by their cause.
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, np.uint8, bool])
+def test_negative_powers_of_integers_are_refused_for_their_dtype(dtype: type) -> None:
+    x = Variable(np.array([1, 0]).astype(dtype))
+    exponents = np.array([-1, 2])
+    for call in (lambda: x**-1, lambda: np.power(x, -1), lambda: F.pow(x.data, exponents), lambda: F.pow(2, -1)):
+        with pytest.raises(DTypeError, match=r"pow: negative powers of .*; convert x with x\.astype.*x \*\* -1\.0"):
+            call()
+    with np.errstate(divide="ignore"):
+        np.testing.assert_array_equal(x**-1.0, [1.0, np.inf])
+
+
+@pytest.mark.parametrize("call", [lambda x: x + 300, lambda x: 300 * x, lambda x: F.where(x.data > 0, x, 300)])
+def test_numbers_that_a_dtype_cannot_hold_are_named(call: Callable[[Variable], Any]) -> None:
+    with pytest.raises(DTypeError, match=r"(add|mul|where): 300 is out of the range of int8; convert the array"):
+        call(Variable(np.array([1, 2], np.int8)))
+    with pytest.raises(ArgumentError, match=r"sum\(float64\[2\]\): .*too large"):
+        F.sum(np.ones(2), axis=2**70)
+
+
+def test_numbers_are_computed_as_arrays_are() -> None:
+    with np.errstate(all="ignore"):
+        for y, expected in [
+            (F.div(1.0, 0), np.inf),
+            (F.reciprocal(0), np.inf),
+            (F.pow(-8.0, 0.5), np.nan),
+            (F.pow(10.0, 1000), np.inf),
+            (F.add(np.float32(1), 2), np.float32(3)),
+            (F.add(2, np.float32(1)), np.float32(3)),
+            (F.add(np.float32(1), np.float64(2)), np.float64(3)),
+            (F.add(1, 2), 3),
+        ]:
+            assert type(y) is np.ndarray
+            assert y.dtype == np.asarray(expected).dtype
+            np.testing.assert_array_equal(y, expected)
+    for numbers in [(1, 2**80), (np.float64(1), 2**80)]:
+        with pytest.raises(DTypeError, match="object is not supported"):
+            F.fmax(*numbers)

@@ -13,7 +13,7 @@ import pytest
 
 import passus.functions as F
 from passus import Variable, using_config
-from passus.errors import GraphError, PassusError
+from passus.errors import ArgumentError, DTypeError, GraphError, LabelError, PassusError
 from passus.testing import check_grads
 from tests.functions.long_sums import COUNT, LONG
 from tests.helpers.tracing import repeats
@@ -62,6 +62,23 @@ def gradients(row: Row, case: Any, args: list[Any], weight_dtype: Any = None) ->
             total = total + (y * weights).sum()
     total.backward()
     return [None if boxed[i].grad is None else boxed[i].grad.data for i in floats(case)]
+
+
+EXEMPT_OF_KINDS = {"softmax_cross_entropy": "integers are labels, floating-point numbers probabilities"}
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.name not in EXEMPT_OF_KINDS], ids=lambda row: row.name)
+def test_a_kind_of_numbers_is_no_shape(row: Row) -> None:
+    """Of the same shapes, integers of either sign and booleans are computed, or refused for their kind or value."""
+    for case in row.cases.values():
+        for dtype in (np.int64, np.int8, bool):
+            for where in [floats(case), *[[i] for i in floats(case)]]:
+                args = [
+                    -abs(x.astype(dtype)) if dtype is np.int64 and i in where else x for i, x in enumerate(case.args)
+                ]
+                args = [x.astype(dtype) if i in where else x for i, x in enumerate(args)]
+                with suppress(DTypeError, ArgumentError, LabelError, GraphError, RuntimeWarning):
+                    call(row, case, args)
 
 
 @pytest.mark.parametrize(("row", "case"), CASES)

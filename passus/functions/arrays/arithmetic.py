@@ -10,6 +10,7 @@ from passus.backend import Array
 from passus.core import HALF, Binary, Operand, Result, Unary
 from passus.core.basic import Add as Add
 from passus.core.basic import add as add
+from passus.errors import DTypeError
 
 new = object.__new__
 
@@ -141,7 +142,16 @@ class Pow(Binary):
         return new(PowWithExponent if c else cls)  # DeZero writes Pow(2)(x), passus Pow()(x, 2).
 
     def forward(self, x0: Array, x1: Array) -> Array:
-        return x0**x1
+        try:
+            return x0**x1
+        except (ValueError, OverflowError) as error:
+            dtypes = [np.asarray(x).dtype for x in (x0, x1)]
+            if dtypes[0].kind == "f" or dtypes[1].kind == "f" or np.all(x1 >= 0):
+                raise
+            raise DTypeError(
+                f"pow: negative powers of {dtypes[0]} are no integers; convert x with x.astype(np.float64), or write the "
+                "exponent as a float, as in x ** -1.0"
+            ) from error
 
     def grad0(self, gy: Any) -> Any:
         # For c = 0 the exponent c - 1 is replaced by 0: 0 * x**(-1) is NaN at x = 0, 0 * x**0 is not.
@@ -172,6 +182,8 @@ def pow(x: Operand, c: Operand) -> Result:
 
     The gradient with respect to the exponent is ``x**c * log(x)``; it is 0 at x = 0 for exponents of at least 0, and
     NaN for negative x.
+
+    Raises `DTypeError` for negative powers of integers, which are no integers.
 
     >>> import numpy as np
     >>> pow(np.array([1.0, 2.0, 3.0]), 2)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from passus.arguments import checked_integer
+from passus.arguments import checked_integer, shown
 from passus.backend import Array
 from passus.core import HALF, Operand, Result, Unary, upcast_inputs
 from passus.errors import ArgumentError, ShapeError
@@ -100,14 +100,23 @@ class Tile(Unary):
 def tile(x: Operand, reps: int | Sequence[int]) -> Result:
     """Repeat an array ``reps`` times along each axis; missing axes are prepended.
 
-    Raises `ShapeError` for a negative number of copies.
+    Raises `ArgumentError` for a negative number of copies, `DTypeError` for one that is no integer.
 
     >>> import numpy as np
     >>> tile(np.array([1.0, 2.0]), (2, 2))
     array([[1., 2., 1., 2.],
            [1., 2., 1., 2.]])
     """
-    return Tile(tuple(np.atleast_1d(integers_of("tile", "reps", reps)).tolist()))(x)
+    counts = np.atleast_1d(_counts("tile", "reps", reps))
+    return Tile(tuple(counts.tolist()))(x)
+
+
+def _counts(name: str, argument: str, values: Any) -> Array:
+    """Integers of at least 0."""
+    counts = integers_of(name, argument, values)
+    if (counts < 0).any():
+        raise ArgumentError(f"{name}: {argument} is {shown(values)}; it must not be negative")
+    return counts
 
 
 class Repeat(Unary):
@@ -127,7 +136,8 @@ def repeat(x: Operand, repeats: int | Sequence[int], axis: int | None = None) ->
     """Repeat each element along an axis; ``repeats`` is one number, or one per element. Without an axis, x is
     flattened.
 
-    Raises `ShapeError` for an axis that ``x`` does not have, or a negative or missing number of repeats.
+    Raises `ShapeError` for an axis that ``x`` does not have, or a missing number of repeats; `ArgumentError` for a
+    negative one.
 
     >>> import numpy as np
     >>> repeat(np.array([1.0, 2.0]), 2)
@@ -135,13 +145,14 @@ def repeat(x: Operand, repeats: int | Sequence[int], axis: int | None = None) ->
     """
     if axis is None:
         return repeat(ravel(x), repeats, 0)
-    counts = integers_of("repeat", "repeats", repeats)
+    counts = _counts("repeat", "repeats", repeats)
+    axis = checked_integer("repeat", "axis", axis)
     if not counts.ndim:
         return Repeat(int(counts), axis)(x)
     shape = array_of("repeat", x).shape
-    if not -len(shape) <= axis < len(shape) or counts.shape != (shape[axis],) or (counts < 0).any():
+    if not -len(shape) <= axis < len(shape) or counts.shape != (shape[axis],):
         raise ShapeError(
-            f"repeat: {repeats} must be one number of repeats, not negative, for each element of x {shape} along axis {axis}"
+            f"repeat: repeats {shown(repeats)} must be one number for each element of x {shape} along axis {axis}"
         )
     before = (slice(None),) * (axis % len(shape))
     return get_item(x, (*before, np.repeat(np.arange(shape[axis]), counts)))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from passus.arguments import checked_integer
 from passus.backend import Array
 from passus.core import HALF, Operand, Result, Unary, Variable
 from passus.errors import DTypeError, LabelError, ShapeError, named_in_errors
@@ -92,6 +93,7 @@ def take_along_axis(x: Operand, indices: Operand, axis: int | None = -1) -> Resu
     if index.dtype.kind not in "iu":
         raise DTypeError(f"take_along_axis: indices must be integers, not {index.dtype}")
     shape: tuple[int, ...] = np.shape(x)
+    axis = checked_integer("take_along_axis", "axis", axis)
     if not -len(shape) <= axis < len(shape) == index.ndim:
         raise ShapeError(
             f"take_along_axis: x {shape} and indices {index.shape} must have the same number of axes, and axis {axis} "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from passus.arguments import checked_integer
 from passus.backend import Array
 from passus.core import HALF, INTEGERS, Operand, Result, Unary
 from passus.errors import ShapeError
@@ -27,7 +28,7 @@ class Softmax(Unary):
 
 
 def _check_axis(name: str, x: Array, axis: int) -> None:
-    if not -x.ndim <= axis < x.ndim:
+    if not -x.ndim <= checked_integer(name, "axis", axis) < x.ndim:
         raise ShapeError(
             f"{name}({x.dtype}{list(x.shape)}): axis {axis} is out of bounds; write {name}(x, axis=-1), or x[None] for one "
             "example"

@@ -1,5 +1,6 @@
 import numpy as np
 
+from passus.errors import ArgumentError
 from tests.table import NO_AXIS, ONE_OPERAND, Row, bad, case, normal
 
 
@@ -64,7 +65,7 @@ ROWS = [
             "0-d": case(normal(), 3),
         },
         (
-            bad(ValueError, r"tile\(float64\[3\]\).*negative", np.ones(3), -1),
+            bad(ArgumentError, "tile: reps is -1; it must not be negative", np.ones(3), -1),
             bad(TypeError, "tile: reps must be integers", np.ones(3), 1.5),
         ),
         {**NO_AXIS, **ONE_OPERAND},
@@ -83,10 +84,12 @@ ROWS = [
             "0-d": case(normal(), 3),
         },
         (
-            bad(ValueError, r"repeat\(float64\[3\]\).*negative", np.ones(3), -1),
+            bad(ArgumentError, "repeat: repeats is -1; it must not be negative", np.ones(3), -1),
+            bad(ArgumentError, "repeat: repeats is .2, -1.; it must not", np.ones(2), [2, -1], 0),
+            bad(TypeError, "repeat: axis is a float", np.ones(2), [2, 1], 0.5),
             bad(ValueError, r"repeat\(float64\[3\]\).*axis 1", np.ones(3), 2, 1),
             bad(TypeError, r"repeat: repeats must be integers, not 1.5", np.ones(3), 1.5),
-            bad(ValueError, r"repeat: \[1, 2\] must be one number.*\(3,\) along axis 0", np.ones(3), [1, 2], 0),
+            bad(ValueError, r"repeat: repeats \[1, 2\] must be one number.*\(3,\) along axis 0", np.ones(3), [1, 2], 0),
         ),
         ONE_OPERAND,
     ),
