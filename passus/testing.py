@@ -11,6 +11,7 @@ import numpy as np
 from passus.attributes import preserved_attributes
 from passus.backend import Array
 from passus.core import Variable, as_array
+from passus.errors import DTypeError
 
 __all__ = ["array_allclose", "array_equal", "check_grads", "gradient_check", "numerical_grad"]
 
@@ -18,7 +19,10 @@ __all__ = ["array_allclose", "array_equal", "check_grads", "gradient_check", "nu
 def numerical_grad(f: Callable[..., Any], x: Any, *args: Any, eps: float = 1e-4, **kwargs: Any) -> Array:
     """The gradient of the sum of ``f(x, *args)`` with respect to ``x``, by central differences of each element.
 
-    ``(f(x + eps) - f(x - eps)) / (2 * eps)``; an array of the shape of ``x``, in float64.
+    ``(f(x + eps) - f(x - eps)) / (2 * eps)``; an array of the shape of ``x``, in float64. ``eps`` is a keyword, because
+    positional arguments after ``x`` are those of ``f``, as in DeZero.
+
+    Raises `DTypeError` if ``f`` refuses them.
 
     >>> x = np.array([1.0, 2.0])
     >>> numerical_grad(lambda x: x**2, x).round(6)
@@ -29,7 +33,7 @@ def numerical_grad(f: Callable[..., Any], x: Any, *args: Any, eps: float = 1e-4,
 
     def total() -> float:
         with _restored_attributes():
-            y = f(Variable(data.copy()), *args, **kwargs)
+            y = _called("numerical_grad", f, Variable(data.copy()), *args, **kwargs)
         return float(np.sum(_numbers(y), dtype=np.float64))
 
     for i in np.ndindex(data.shape):
@@ -44,17 +48,25 @@ def numerical_grad(f: Callable[..., Any], x: Any, *args: Any, eps: float = 1e-4,
 
 
 def gradient_check(
-    f: Callable[..., Any], x: Any, *args: Any, rtol: float = 1e-4, atol: float = 1e-5, **kwargs: Any
+    f: Callable[..., Any],
+    x: Any,
+    *args: Any,
+    eps: float = 1e-4,
+    rtol: float = 1e-4,
+    atol: float = 1e-5,
+    **kwargs: Any,
 ) -> bool:
-    """Whether backpropagation through ``f`` agrees with central differences; prints both gradients if not.
+    """Whether backpropagation through ``f(x, *args)`` agrees with `numerical_grad`; prints both gradients if not.
+
+    Raises `DTypeError` if ``f`` refuses the arguments.
 
     >>> gradient_check(lambda x: x**3, np.array([1.0, 2.0]))
     True
     """
     leaf = Variable(np.array(x.data if isinstance(x, Variable) else as_array(x), dtype=np.float64))
-    expected = numerical_grad(f, leaf, *args, **kwargs)
     with _restored_attributes():
-        y = f(leaf, *args, **kwargs)
+        y = _called("gradient_check", f, leaf, *args, **kwargs)
+    expected = numerical_grad(f, leaf, *args, eps=eps, **kwargs)
     y.backward()
     actual = _gradient(leaf)
     if not array_allclose(actual, expected, rtol=rtol, atol=atol):
@@ -91,7 +103,7 @@ def check_grads(
         for i, x in zip(indices, xs):
             arguments[i] = x
         with _restored_attributes():
-            ys = f(*arguments)
+            ys = _called("check_grads", f, *arguments)
         return [y for y in (ys if isinstance(ys, (tuple, list)) else (ys,)) if y.dtype.kind == "f"]
 
     cotangents = [np.asarray(rng.standard_normal(y.shape)) for y in outputs(*[Variable(x) for x in points])]
@@ -146,6 +158,19 @@ def _gradients(f: Callable[..., list[Variable]], points: Any, cotangents: Any, c
     if total is not None and total.requires_grad:
         total.backward(retain_grad=True, create_graph=create_graph)
     return [x.grad if x.grad is not None else Variable(np.zeros(x.shape)) for x in xs]
+
+
+def _called(name: str, f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """``f(*args, **kwargs)``. Raises `DTypeError` if it refuses a number at the end, which may be meant as ``eps``."""
+    try:
+        return f(*args, **kwargs)
+    except TypeError as error:
+        if len(args) < 2 or not isinstance(args[-1], float):
+            raise
+        raise DTypeError(
+            f"{name}: arguments after x are passed to f, which refused {args[-1]!r} ({error}); if it is the step of the "
+            f"differences, write {name}(f, x, eps={args[-1]!r})"
+        ) from error
 
 
 @contextmanager

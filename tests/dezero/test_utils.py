@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from passus import Variable, utils
+import passus.functions as F
+from passus import Function, Variable, utils
 from passus.errors import ArgumentError, DTypeError, ShapeError
+from passus.testing import check_grads, gradient_check, numerical_grad
 
 
 @pytest.mark.parametrize(
@@ -55,3 +58,29 @@ def test_pair() -> None:
     for wrong in ((1, 2, 3), "ab", 2.0):
         with pytest.raises(DTypeError, match="neither a number nor a tuple"):
             utils.pair(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("check", [numerical_grad, gradient_check, check_grads])
+def test_a_step_among_the_arguments_of_the_function_is_explained(check: Callable[..., Any]) -> None:
+    class Twice(Function):
+        def forward(self, x: Any) -> Any:
+            return 2 * x
+
+        def backward(self, gy: Any) -> Any:
+            return 2 * gy
+
+    x = np.array([1.0, 2.0])
+    for f in (lambda x: x**2, Twice(), F.sum):
+        with pytest.raises(
+            DTypeError, match=rf"{check.__name__}: arguments after x are.*{check.__name__}\(f, x, eps=0.5"
+        ):
+            check(f, x, 0.5)
+    with pytest.raises(TypeError, match=r"lambda>\(\) takes 1 positional argument but 2 were given$"):
+        check(lambda x: x**2, x, "a")
+    np.testing.assert_allclose(numerical_grad(F.leaky_relu, -x, 0.1), 0.1)
+
+
+def test_the_step_of_gradient_check_is_eps() -> None:
+    x = np.array([1.0, -1.0])
+    assert gradient_check(abs, x, eps=1e-3)
+    assert not gradient_check(abs, x, eps=2.0), "differences across the kink"
