@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from passus.backend import Array
 from passus.display import html_fields, kind_of_array, numbers
-from passus.errors import ArgumentError, DTypeError, LabelError, PassusError, ShapeError
+from passus.errors import ArgumentError, DTypeError, LabelError, PassusError, ShapeError, kind_of
 from passus.transforms import Compose, Transform
 
 __all__ = ["ArrayDataset", "Dataset", "checked_index", "dataset_length", "described_column", "every_fifth"]
@@ -23,7 +23,8 @@ class Dataset:
     examples do not fit in memory defines ``__getitem__`` and ``__len__`` instead. Without labels, the second element of
     each pair is None.
 
-    Raises `ShapeError` if the numbers of labels and examples differ.
+    Raises `ArgumentError` if `prepare` is missing or does not set ``data``, `DTypeError` for data or labels without rows,
+    `ShapeError` if the numbers of labels and examples differ.
 
     >>> class Squares(Dataset):
     ...     def prepare(self):
@@ -35,16 +36,32 @@ class Dataset:
 
     data: Any = None
     label: Any = None
+    # For subclasses that do not call the constructor.
+    train: bool = True
+    transform: Transform = Compose()
+    target_transform: Transform = Compose()
 
     def __init__(
         self, train: bool = True, transform: Transform | None = None, target_transform: Transform | None = None
     ) -> None:
         self.train = train
-        self.transform: Transform = Compose() if transform is None else transform
-        self.target_transform: Transform = Compose() if target_transform is None else target_transform
-        self.prepare()
-        if type(self).__getitem__ is Dataset.__getitem__:
-            _check_lengths(type(self).__name__, self.data, self.label)
+        self.transform = Compose() if transform is None else transform
+        self.target_transform = Compose() if target_transform is None else target_transform
+        try:
+            self.prepare()
+        except AttributeError as error:
+            if error.obj is self:
+                error.add_note(
+                    "Dataset.__init__ calls prepare(): set the attributes that it reads before super().__init__()"
+                )
+            raise
+        if type(self).__getitem__ is Dataset.__getitem__ and not self._is_filled_later():
+            _check_columns(type(self).__name__, _checked_data(self), self.label)
+
+    def _is_filled_later(self) -> bool:
+        """Whether ``data`` may be set by the constructor of a subclass, after this one."""
+        cls = type(self)
+        return self.data is None and cls.prepare is Dataset.prepare and cls.__init__ is not Dataset.__init__
 
     def prepare(self) -> None:
         """Set ``data`` and ``label``; called once, by the constructor."""
@@ -149,7 +166,8 @@ def _column(array: Any, transform: Transform) -> Callable[[Array], Any] | None:
 def _checked_data(dataset: Dataset) -> Any:
     if dataset.data is None:
         raise ArgumentError(
-            f"{type(dataset).__name__}: no data; set self.data in prepare(), or define __getitem__ and __len__"
+            f"{type(dataset).__name__}: no data; set self.data in prepare(), which Dataset.__init__ calls, or define "
+            "__getitem__ and __len__"
         )
     return dataset.data
 
@@ -177,12 +195,25 @@ def dataset_length(dataset: Any) -> str:
         return "unknown"
 
 
-def _check_lengths(name: str, data: Any, label: Any) -> None:
-    lengths = [len(column) for column in (data, label) if isinstance(column, Sized) and np.iterable(column)]
+def _check_columns(name: str, data: Any, label: Any) -> None:
+    columns = {"data": data} if label is None else {"data": data, "label": label}
+    for column, rows in columns.items():
+        if not _has_rows(rows):
+            raise DTypeError(
+                f"{name}: {column} is {kind_of(rows)}; prepare() must set an array or list with a row for each example"
+            )
+    lengths = [len(rows) for rows in columns.values()]
     if len(set(lengths)) > 1:
         raise ShapeError(
             f"{name}: data has {lengths[0]} examples, but label has {lengths[1]}; prepare() must set the same number"
         )
+
+
+def _has_rows(rows: Any) -> bool:
+    """Whether ``rows[i]`` is the i-th of ``len(rows)`` rows; that of a mapping or a table of pandas is a column."""
+    if isinstance(rows, Mapping) or hasattr(rows, "iloc") or not hasattr(rows, "__getitem__"):
+        return False
+    return bool(rows.ndim) if hasattr(rows, "ndim") else hasattr(rows, "__len__")
 
 
 def checked_index(name: str, index: Any) -> int:

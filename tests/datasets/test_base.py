@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 from passus.dataloaders import DataLoader
@@ -52,6 +53,63 @@ def test_data_and_labels_of_different_length_raise() -> None:
     assert Windows()[1][1] == 1  # An overridden __getitem__ is not checked.
 
 
+@pytest.mark.parametrize(
+    ("columns", "error", "match"),
+    [
+        ({}, ArgumentError, r"Broken: no data; set self.data in prepare\(\), which Dataset.__init__ calls, or define"),
+        ({"examples": np.zeros(3)}, ArgumentError, "Broken: no data"),
+        ({"data": iter([1, 2])}, DTypeError, "Broken: data is a list_iterator; prepare.. must set an array or list"),
+        ({"data": 3}, DTypeError, "data is an int"),
+        ({"data": np.array(3.0)}, DTypeError, "data is an ndarray"),
+        ({"data": {"x": 1}}, DTypeError, "data is a dict"),
+        ({"data": {1, 2}}, DTypeError, "data is a set"),
+        ({"data": pandas.DataFrame({"x": [1, 2]})}, DTypeError, "data is a DataFrame"),
+        ({"data": [1, 2], "label": 3}, DTypeError, "label is an int"),
+        ({"data": [1, 2], "label": [3]}, ShapeError, "data has 2 examples, but label has 1"),
+    ],
+)
+def test_a_broken_prepare_raises_in_the_constructor(columns: Any, error: type[Exception], match: str) -> None:
+    class Broken(Dataset):
+        def prepare(self) -> None:
+            vars(self).update(columns)
+
+    with pytest.raises(error, match=match):
+        Broken()
+
+
+def test_data_may_be_set_by_the_constructor_or_the_class() -> None:
+    class Missing(Dataset):
+        pass
+
+    class Later(Dataset):
+        def __init__(self, n: int) -> None:
+            super().__init__()
+            self.data = np.arange(n)
+
+    class Alone(Dataset):
+        def __init__(self) -> None:
+            self.data = [5, 6]
+
+    class Given(Dataset):
+        data = "abc"
+
+    with pytest.raises(ArgumentError, match="Missing: no data"):
+        Missing()
+    assert (Later(3)[2], Alone()[0], Given()[1], len(Given())) == ((2, None), (5, None), ("b", None), 3)
+
+    class Early(Dataset):
+        def __init__(self, n: int) -> None:
+            super().__init__()
+            self.n = n
+
+        def prepare(self) -> None:
+            self.data = np.arange(self.n)
+
+    with pytest.raises(AttributeError) as caught:
+        Early(3)
+    assert caught.value.__notes__[0].endswith("set the attributes that it reads before super().__init__()")
+
+
 def test_a_dataset_may_override_getitem_and_len() -> None:
     class Big(Dataset):
         def __getitem__(self, index: int) -> Any:
@@ -71,8 +129,7 @@ def test_a_dataset_may_override_getitem_and_len() -> None:
         (lambda: Evens()[1:3], DTypeError),
         (lambda: Evens()["a"], DTypeError),
         (lambda: Evens()[5], IndexError),
-        (lambda: Dataset()[0], ArgumentError),
-        (lambda: len(Dataset()), ArgumentError),
+        (lambda: Dataset(), ArgumentError),
         (lambda: ArrayDataset(), ArgumentError),
         (lambda: ArrayDataset([1, 2]), DTypeError),
         (lambda: ArrayDataset(np.array(1)), DTypeError),
