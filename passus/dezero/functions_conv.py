@@ -12,6 +12,7 @@ from passus.functions.nn.pools import AveragePoolingGrad as AveragePooling2DGrad
 from passus.functions.nn.pools import PixelsAt as Pooling2DWithIndexes
 from passus.functions.nn.pools import PoolingGrad as Pooling2DGrad
 from passus.functions.nn.simple import conv2d_simple, pooling_simple
+from passus.functions.nn.windows import get_conv_outsize, get_deconv_outsize, pair
 
 __all__ = [
     "AveragePooling",
@@ -30,8 +31,11 @@ __all__ = [
     "conv2d",
     "conv2d_simple",
     "deconv2d",
+    "get_conv_outsize",
+    "get_deconv_outsize",
     "im2col",
     "im2col_array",
+    "pair",
     "pooling",
     "pooling_simple",
 ]

@@ -45,6 +45,26 @@ FUNCTIONS = {
     "clamp": "write F.clip(x, x_min, x_max)",
     "gather": "write F.take_along_axis(x, indices, axis)",
     "sub_": "write x - y",
+    **{
+        name: f"it is passus.utils.{name}"
+        for name in (
+            "get_conv_outsize",
+            "get_deconv_outsize",
+            "pair",
+            "numerical_grad",
+            "gradient_check",
+            "array_equal",
+            "array_allclose",
+            "get_dot_graph",
+            "plot_dot_graph",
+            "get_file",
+        )
+    },
+    **{name: f"it is passus.{name}" for name in ("Variable", "Parameter", "Function", "as_variable", "as_array")},
+    **{
+        name: f"it is passus.functions_conv.{name}"
+        for name in ("Conv2d", "Deconv2d", "Conv2DGradW", "im2col_array", "col2im_array")
+    },
     "reduce_sum": "write F.sum",
     "reduce_mean": "write F.mean",
 }
