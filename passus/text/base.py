@@ -18,7 +18,9 @@ __all__ = ["Tokenizer", "checked_ids", "checked_special", "checked_text", "in_ut
 
 
 class Tokenizer(ABC):
-    """Text as integers and back: ``decode(encode(text)) == text``.
+    """Text as integers and back: ``decode(encode(text)) == text`` for all text that can be written as UTF-8.
+
+    A lone surrogate, half of a UTF-16 pair, cannot; only `CharTokenizer` preserves it.
 
     ``special``: tokens that no text contains, such as "<pad>" or "<end>". `id_of` returns their ids, `encode` never
     produces them, and `decode` omits them unless ``keep_special`` is set.

@@ -112,7 +112,8 @@ class CharTokenizer(Tokenizer):
 class ByteTokenizer(Tokenizer):
     """The UTF-8 bytes of a text, ids 0 to 255; ids of special tokens start at 256.
 
-    Any text can be encoded. Bytes that are not valid UTF-8, as a model may sample them, decode to U+FFFD.
+    Any text can be encoded. Bytes that are not valid UTF-8, as a model may sample them, decode to U+FFFD, and so do the
+    three bytes of a lone surrogate.
 
     >>> ByteTokenizer().encode("né")
     array([110, 195, 169])
