@@ -46,7 +46,7 @@ def example(mistake: Mistake) -> str:
 def outcome(mistake: Mistake) -> str:
     if mistake.outcome == "silent":
         return f"No message. {mistake.reason}\n"
-    return f"```text\n{message(mistake.code)}\n```\n"
+    return f"``` {{ .text .message }}\n{message(mistake.code)}\n```\n"
 
 
 def message(code: str) -> str:

@@ -8,7 +8,7 @@ import re
 __all__ = ["Linker", "first_sentence", "markdown"]
 
 CODE = re.compile(r"``(.+?)``|`([\w.]+)`", flags=re.DOTALL)
-SESSION = re.compile(r"(^ *>>> .*?(?=\n\s*\n|\Z))", flags=re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"(^```\n.*?^```$|^ *>>> .*?(?=\n\s*\n|\Z))", flags=re.MULTILINE | re.DOTALL)
 
 
 class Linker:
@@ -42,9 +42,9 @@ def markdown(docstring: str, linker: Linker) -> str:
     >>> markdown("Twice ``x``, as in `f`.", Linker({"functions.f": ("a/f.md", "f")}, "a/index.md"))
     'Twice `x`, as in [`f`](f.md#f).'
     """
-    parts = SESSION.split(docstring)
+    parts = BLOCK.split(docstring)
     parts[::2] = [_prose(part, linker) for part in parts[::2]]
-    parts[1::2] = [f"\n```pycon\n{part.rstrip()}\n```\n" for part in parts[1::2]]
+    parts[1::2] = [part if part.startswith("```") else f"\n```pycon\n{part.rstrip()}\n```\n" for part in parts[1::2]]
     return "".join(parts).strip()
 
 

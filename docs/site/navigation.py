@@ -11,7 +11,7 @@ __all__ = ["navigation"]
 
 HOW_TO = [
     "training", "resume", "data", "images", "text", "custom-operations", "second-derivatives", "pytorch-weights",
-    "speed", "notebooks", "debugging",
+    "scikit-learn", "speed", "notebooks", "command-line", "debugging",
 ]  # fmt: skip
 """The how-to pages in order; others follow in alphabetical order."""
 
@@ -45,7 +45,7 @@ def steps(site: Site) -> list[dict[str, Any]]:
     """The stages of the table of contents with the pages that each lists, however many there are."""
     contents = site.pages.get("steps/index.md", "")
     result, listed = entries(site, "steps/index.md"), {"steps/index.md"}
-    for title, body in re.findall(r"^## (Stage .*)\n(.*?)(?=^## |\Z)", contents, flags=re.MULTILINE | re.DOTALL):
+    for title, body in re.findall(r"^## (Stage [^\n]*)\n(.*?)(?=^## |\Z)", contents, flags=re.MULTILINE | re.DOTALL):
         pages = [f"steps/{name}" for name in re.findall(r"\]\((\d+\.md)\)", body)]
         listed.update(pages)
         if pages:

@@ -110,7 +110,14 @@ def outside_code(change: Callable[[str], str], text: str) -> str:
 
 
 def for_site(text: str) -> str:
-    """Markdown with what the renderer needs in addition: Markdown inside of HTML, and sessions told from programs."""
+    """Markdown with what the renderer needs in addition, and with the parts for the site alone.
+
+    Such a part stands in a comment that begins with ``site:``; it may link to generated pages.
+
+    >>> for_site("See below.\\n<!-- site:\\nSee also [errors](errors.md).\\n-->\\n")
+    'See below.\\nSee also [errors](errors.md).\\n'
+    """
+    text = re.sub(r"^<!-- site:\n(.*?)^-->\n", r"\1", text, flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"^( *)```python\n(?=\s*>>> )", r"\1```pycon\n", text, flags=re.MULTILINE)
     return outside_code(lambda part: part.replace("<details>", '<details markdown="1">'), text)
 

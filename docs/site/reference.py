@@ -31,13 +31,19 @@ PACKAGES = {
     "transforms": "passus.transforms",
     "text": "passus.text",
     "training": "passus.training",
+    "sklearn": "passus.sklearn",
     "serializers": "passus.serializers",
     "core": "passus",
     "grad": "passus.grad",
     "recompute": "passus.recompute",
     "random": "passus.random",
     "summary": "passus.summary",
+    "visualize": "passus.visualize",
+    "display": "passus.display",
     "testing": "passus.testing",
+    "kernels": "passus.kernels",
+    "cuda": "passus.cuda",
+    "errors": "passus.errors",
 }
 """Documented packages, and how programs call them. The names of the engine are those that `passus` itself exports."""
 
@@ -112,7 +118,7 @@ def family_page(package: str, module: ModuleType, family: Family, linker: Linker
 
 def entry(prefix: str, name: str, value: Callable[..., Any], linker: Linker) -> str:
     """The heading, signature and docstring of a function or class, and the methods of a class."""
-    text = f"## `{name}` {{ #{name} }}\n\n```python\n{prefix}.{name}{signature(value)}\n```\n\n"
+    text = f"## `{name}` {{ #{name} }}\n\n``` {{ .python .signature }}\n{prefix}.{name}{signature(value)}\n```\n\n"
     text += markdown(inspect.getdoc(value) or "", linker) + "\n"
     rows = [
         f"| `{method}{signature(function)}` | {first_sentence(markdown(inspect.getdoc(function) or '', linker))} |"

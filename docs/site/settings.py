@@ -7,15 +7,12 @@ from typing import Any
 __all__ = ["SETTINGS"]
 
 
-def scheme(name: str, media: str, icon: str, other: str) -> dict[str, Any]:
-    """The colours for light or dark, chosen by the system until the reader chooses."""
-    return {
-        "media": f"(prefers-color-scheme: {media})",
-        "scheme": name,
-        "primary": "indigo",
-        "accent": "indigo",
-        "toggle": {"icon": icon, "name": f"Switch to {other}"},
-    }
+def scheme(media: str, icon: str, following: str, **colours: str) -> dict[str, Any]:
+    """A setting of the button for colours; a click switches to the following one."""
+    return {"media": media, "toggle": {"icon": icon, "name": f"Switch to {following}"}} | colours
+
+
+INDIGO = {"primary": "indigo", "accent": "indigo"}
 
 
 SETTINGS: dict[str, Any] = {
@@ -29,8 +26,10 @@ SETTINGS: dict[str, Any] = {
         "language": "en",
         "font": False,
         "palette": [
-            scheme("default", "light", "material/weather-night", "dark"),
-            scheme("slate", "dark", "material/weather-sunny", "light"),
+            # The first follows the system, also while a page is open, until the reader chooses another.
+            scheme("(prefers-color-scheme)", "material/brightness-auto", "light"),
+            scheme("(prefers-color-scheme: light)", "material/weather-sunny", "dark", scheme="default", **INDIGO),
+            scheme("(prefers-color-scheme: dark)", "material/weather-night", "system", scheme="slate", **INDIGO),
         ],
         "features": [
             "content.code.copy",
