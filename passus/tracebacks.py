@@ -1,9 +1,10 @@
 """Short tracebacks: an error of passus shows the user's lines and the message, without the frames inside passus.
 
 Nothing is removed from the error itself: debuggers see every frame. The frames are left out when the traceback is displayed,
-by ``sys.excepthook`` in plain Python, by ``_render_traceback_`` in IPython and by ``__tracebackhide__`` in pytest, whose option
-``--full-trace`` shows them; pytest displays a cause in full. ``Config.debug = True`` and the environment variable
-``PASSUS_TRACEBACK=full`` show all frames.
+by ``sys.excepthook`` and ``threading.excepthook`` in plain Python, by ``_render_traceback_`` in IPython and by
+``__tracebackhide__`` in pytest, which still shows the message of an internal cause, and whose option ``--full-trace`` shows
+the frames. ``Config.debug = True`` and the environment variable ``PASSUS_TRACEBACK=full`` show all frames. The text that a
+pool of processes makes of an error in a worker has all frames.
 Errors of other classes are always shown in full, because they may be defects of passus.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -23,7 +25,10 @@ __all__ = ["install", "shortened"]
 
 VARIABLE = "PASSUS_TRACEBACK"
 
-INTERNAL = frozenset({"passus", "numpy", "contextlib"})
+MARK = "_is_cause_of_passus_error"
+"""An attribute of an error whose frames pytest hides although it is not a `PassusError`."""
+
+INTERNAL = frozenset({"passus", "numpy", "contextlib", "concurrent", "threading"})
 """Top-level modules whose frames are hidden: passus itself, and those between it and the user."""
 
 
@@ -43,6 +48,8 @@ def install() -> None:
     PassusError._render_traceback_ = _rendered_in_ipython  # type: ignore[attr-defined]
     if not isinstance(sys.excepthook, _Hook):
         sys.excepthook = _Hook(sys.excepthook)
+    if not isinstance(threading.excepthook, _ThreadHook):
+        threading.excepthook = _ThreadHook(threading.excepthook)
 
 
 @contextmanager
@@ -69,7 +76,7 @@ def shortened(error: BaseException) -> Iterator[None]:
     error.__traceback__ = _linked(visible)
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     try:
-        if cause is None or all(map(_is_internal, _frames(cause.__traceback__))):
+        if cause is None or _is_internal_error(cause):
             error.__cause__ = error.__context__ = None
             yield
         else:
@@ -94,8 +101,29 @@ class _Hook:
             self.previous(kind, error, error.__traceback__)
 
 
+class _ThreadHook:
+    """The hook for uncaught errors in threads; ``previous`` displays them."""
+
+    def __init__(self, previous: Any) -> None:
+        self.previous = previous
+
+    def __call__(self, failure: threading.ExceptHookArgs) -> None:
+        error = failure.exc_value
+        if error is None or not _is_short(error):
+            self.previous(failure)
+            return
+        with shortened(error):
+            short = (failure.exc_type, error, error.__traceback__, failure.thread)
+            self.previous(threading.ExceptHookArgs(short))
+
+
 def _is_short(error: BaseException | None) -> bool:
     return isinstance(error, PassusError) and not debug.get() and os.environ.get(VARIABLE) != "full"
+
+
+def _is_internal_error(error: BaseException) -> bool:
+    """Whether an error was raised and caught inside passus; that of a caller has frames of the caller, too."""
+    return all(map(_is_internal, _frames(error.__traceback__)))
 
 
 def _rendered_in_ipython(self: PassusError) -> list[str]:
@@ -110,8 +138,15 @@ def _rendered_in_ipython(self: PassusError) -> list[str]:
 
 
 def _hidden_in_pytest(info: Any) -> bool:
-    """Whether pytest hides the frames of a module; ``info`` is its description of the error."""
-    return info is not None and _is_short(info.value)
+    """Whether pytest hides the frames of a module; ``info`` is its description of the error.
+
+    Pytest asks about an error before its cause, whose frames are hidden, too.
+    """
+    if info is None or not (_is_short(info.value) or hasattr(info.value, MARK)):
+        return False
+    if info.value.__cause__ is not None:
+        setattr(info.value.__cause__, MARK, True)
+    return True
 
 
 def _frames(trace: TracebackType | None) -> list[TracebackType]:

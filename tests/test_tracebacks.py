@@ -17,7 +17,8 @@ import passus
 import passus.functions as F
 from passus import Variable, using_config
 from passus.errors import PassusError, ShapeError
-from passus.tracebacks import shortened
+from passus.layers import Linear
+from passus.tracebacks import _hidden_in_pytest, shortened
 
 SCRIPT = """
 import numpy as np
@@ -133,10 +134,25 @@ def test_ipython_shows_the_lines_of_the_user(monkeypatch: pytest.MonkeyPatch) ->
 
 
 TEST = """
-from passus import Variable
+import numpy as np
+import passus
+from passus.layers import Linear
+
+class Wrong(passus.Function):
+    def forward(self, x):
+        return x @ np.ones((7, 7))  # the user's rule
+
+    def backward(self, gy):
+        return gy
 
 def test_dtype():
-    Variable("text")  # the user's line
+    passus.Variable("text")  # the user's first line
+
+def test_shape():
+    Linear(3, in_size=2)(np.ones((1, 5), np.float32))  # the user's second line
+
+def test_rule():
+    Wrong()(passus.Variable(np.ones((2, 3))))  # the user's third line
 """
 
 
@@ -153,6 +169,56 @@ def test_pytest_shows_the_lines_of_the_user(tmp_path: Path, full: bool) -> None:
         text=True,
         check=False,
     ).stdout
-    assert "# the user's line" in shown
+    for line in ("first line", "second line", "third line", "rule"):
+        assert f"# the user's {line}" in shown
     assert "DTypeError" in shown
-    assert (str(Path("passus", "core", "variable.py")) in shown) is full
+    for file in ("variable.py", "function.py"):
+        assert (str(Path("passus", "core", file)) in shown) is full
+    assert shown.count("direct cause") == 2
+
+
+def test_the_switches_show_everything_in_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = raised(lambda: Linear(3, in_size=2)(np.ones((1, 5), np.float32)))
+    monkeypatch.setenv("PASSUS_TRACEBACK", "full")
+    assert not _hidden_in_pytest(SimpleNamespace(value=error))
+    assert not _hidden_in_pytest(SimpleNamespace(value=error.__cause__))
+    monkeypatch.delenv("PASSUS_TRACEBACK")
+    assert _hidden_in_pytest(SimpleNamespace(value=error))
+    assert _hidden_in_pytest(SimpleNamespace(value=error.__cause__))
+    assert not _hidden_in_pytest(SimpleNamespace(value=ValueError()))
+
+
+def check_short(shown: str) -> None:
+    assert "ShapeError: " in shown
+    assert "Net()(np.ones" in shown
+    assert PACKAGE not in shown
+    assert "frames inside passus are hidden" in shown
+    assert "direct cause" not in shown
+
+
+def test_an_error_in_a_thread_is_short(tmp_path: Path) -> None:
+    thread = "import threading; threading.Thread(target=lambda: Net()(np.ones((1, 5), np.float32))).start(); raise SystemExit(1)"
+    shown = output(tmp_path, thread)
+    check_short(shown)
+    assert "Exception in thread" in shown
+    assert PACKAGE in output(tmp_path, thread, PASSUS_TRACEBACK="full")
+
+
+def test_an_error_in_a_worker_of_a_loader_is_short(tmp_path: Path) -> None:
+    loader = (
+        "data = type('Data', (), {'__len__': lambda self: 4, '__getitem__': lambda self, i: Net()(np.ones((1, 5), np.float32))})(); "
+        "list(passus.DataLoader(data, 2, workers=2))"
+    )
+    shown = output(tmp_path, loader)
+    check_short(shown)
+    assert "concurrent" not in shown
+    assert "Raised by example" in shown
+
+
+def test_a_debugger_reaches_the_internals(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(statement="Net()(np.ones((1, 5), np.float32))", setting="pass"))
+    command = [sys.executable, "-m", "pdb", "-c", "continue", "-c", "where", "-c", "quit", script]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False, input="quit\n").stdout
+    assert "Post mortem debugger" in shown or "post mortem" in shown
+    assert str(Path("core", "function.py")) in shown

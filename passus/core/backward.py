@@ -74,6 +74,7 @@ def backward(self: Variable, retain_grad: bool = False, create_graph: bool = Fal
     try:
         if self.creator is None:
             self._grad = constant_variable(_ones(self._data)) if seed is None else seed
+            hooks.run_leaf_hooks([(self, self._grad)], ())
         elif create_graph:
             seed = constant_variable(_ones(self._data)) if seed is None else seed
             for x, gx in _walk({self: seed}, retain_grad, True):
@@ -151,7 +152,7 @@ def gradients(
 def all_gradients(y: Variable) -> dict[Variable, Array]:
     """The gradient of the sum of ``y`` with respect to ``y`` and every Variable behind it: no ``grad`` is read or written.
 
-    The arrays must not be modified: they may be saved by functions of the graph.
+    Hooks are not called. The arrays must not be modified: they may be saved by functions of the graph.
 
     Raises `GraphError` if there is nothing to differentiate, or if data were edited since the forward pass.
 
@@ -166,23 +167,28 @@ def all_gradients(y: Variable) -> dict[Variable, Array]:
         raise messages.no_graph(y._label(), None if y._data is None else y.dtype)
     token = enable_backprop.set(False)
     try:
-        found = _walk({y: _ones(y._data)}, True, False)
+        found = _walk({y: _ones(y._data)}, True, False, observed=False)
     finally:
         enable_backprop.reset(token)
     return {x: gx for x, gx in found if gx is not None}
 
 
 def _walk(
-    grads: dict[Variable, Any], retain_grad: bool, create_graph: bool, ends: frozenset[Variable] = frozenset()
+    grads: dict[Variable, Any],
+    retain_grad: bool,
+    create_graph: bool,
+    ends: frozenset[Variable] = frozenset(),
+    observed: bool = True,
 ) -> list[tuple[Variable, Any]]:
     """The gradients of all leaves behind some Variables, from the gradients of these, and those in between if retained.
 
-    ``grads`` is emptied. ``ends`` are treated as leaves: nothing behind them is visited.
+    ``grads`` is emptied. ``ends`` are treated as leaves: nothing behind them is visited. ``observed``: call hooks.
     """
     released: list[Variable] = []
+    hooked = observed and hooks.used[0]
     try:
-        found = _visit_functions(grads, retain_grad, create_graph, ends, released)
-        if hooks.used[0]:
+        found = _visit_functions(grads, retain_grad, create_graph, ends, released, hooked)
+        if hooked:
             hooks.run_leaf_hooks(found, ends)
         return found
     finally:
@@ -196,12 +202,12 @@ def _visit_functions(
     create_graph: bool,
     ends: frozenset[Variable],
     released: list[Variable],
+    hooked: bool,
 ) -> list[tuple[Variable, Any]]:
     """The loop of the walk. Along a chain, only one function waits, and the heap stays empty."""
     retained: list[tuple[Variable, Any]] = []
     sums: set[Variable] = set()
     waiting: Waiting = []
-    hooked = hooks.used[0]
     for y in grads:
         if y.creator is not None and y not in ends:
             heappush(waiting, (-y.creator.serial, y.creator))

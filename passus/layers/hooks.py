@@ -18,7 +18,10 @@ def run_hooks(layer: Any, inputs: tuple[Any, ...], outputs: Any) -> None:
 
 
 def observe_gradients(function: Callable[[Any, Any], Any], layer: Any, inputs: tuple[Any, ...], outputs: Any) -> None:
-    """Let a function observe the gradient of each result of a call."""
-    for y in outputs if isinstance(outputs, (tuple, list)) else [outputs]:
-        if isinstance(y, Variable) and y.requires_grad:
-            y.add_gradient_hook(partial(function, layer))
+    """Let a function observe the gradient of each result of a call, also in nested tuples, lists and dicts."""
+    if isinstance(outputs, Variable):
+        if outputs.requires_grad:
+            outputs.add_gradient_hook(partial(function, layer))
+    elif isinstance(outputs, (tuple, list, dict)):
+        for y in outputs.values() if isinstance(outputs, dict) else outputs:
+            observe_gradients(function, layer, inputs, y)

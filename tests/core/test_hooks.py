@@ -14,7 +14,8 @@ import pytest
 import passus.functions as F
 from passus import Function, Variable, gradients, no_grad, using_config
 from passus.errors import DTypeError, GraphError
-from passus.layers import Linear, ReLU, Sequential
+from passus.layers import Layer, Linear, ReLU, Sequential
+from passus.visualize import draw, steps
 
 
 class Double(Function):
@@ -216,3 +217,94 @@ def test_backward_hooks_allow_inference() -> None:
         layer(np.ones((1, 2), np.float32))
     assert layer.predict(np.ones((1, 2), np.float32)).shape == (1, 2)
     assert seen == []
+
+
+def test_a_leaf_that_is_differentiated_itself() -> None:
+    x = Variable(np.array(2.0))
+    seen = noted(x)
+    x.backward()
+    assert seen == [1.0]
+
+
+def test_drawings_and_tables_of_steps_call_no_hooks() -> None:
+    x = Variable(np.array(2.0))
+    y = x * x
+    seen_x, seen_y = noted(x), noted(y)
+    steps(y)
+    draw(y, gradients=True)
+    assert (seen_x, seen_y) == ([], [])
+    y.backward()
+    assert (seen_x, seen_y) == ([4.0], [1.0])
+
+
+def test_a_layer_called_twice_shows_both_calls() -> None:
+    layer, seen = Linear(2, rng=0), []
+    layer.add_forward_hook(lambda layer, inputs, y: seen.append("forward"))
+    layer.add_backward_hook(lambda layer, gy: seen.append("backward"))
+    F.sum(layer(layer(np.ones((1, 2), np.float32)))).backward()
+    assert seen == ["forward", "forward", "backward", "backward"]
+
+
+class Nested(Layer):
+    def forward(self, x: Any) -> Any:
+        return x * 2.0, (x * 3.0, {"a": x * 4.0, "b": None})
+
+
+def test_backward_hooks_of_nested_results() -> None:
+    layer, seen = Nested(), []
+    layer.add_backward_hook(lambda layer, gy: seen.append(gy.item()))
+    p, (q, more) = layer(Variable(np.array(1.0)))
+    (p * 5.0 + q * 6.0 + more["a"] * 7.0).backward()
+    assert sorted(seen) == [5.0, 6.0, 7.0]
+
+
+def test_gradients_of_a_parameter_are_those_of_each_pass() -> None:
+    layer, x = Linear(1, in_size=1, nobias=True), np.ones((1, 1), np.float32)
+    seen = noted(layer.W)
+    for _ in range(2):
+        F.sum(layer(x) * 3.0).backward()
+    np.testing.assert_array_equal(seen, [[[3.0]], [[3.0]]])
+    assert layer.W.grad is not None
+    assert layer.W.grad.item() == 6.0, "the gradient accumulates"
+
+
+class Hooked(Exception):
+    pass
+
+
+def failing(*given: Any) -> None:
+    raise Hooked
+
+
+def test_an_error_in_a_hook_ends_the_pass_and_leaves_gradients_unchanged() -> None:
+    x = Variable(np.array(2.0))
+    y = x * x
+    hook = y.add_gradient_hook(failing)
+    with pytest.raises(Hooked):
+        y.backward()
+    assert (x.grad, y.grad) == (None, None)
+    hook.remove()
+    y.backward()
+    assert x.grad is not None
+    assert x.grad.item() == 4.0
+    layer = Sequential(Linear(2, rng=0))
+    hook = layer.add_forward_hook(failing)
+    with pytest.raises(Hooked):
+        layer(np.ones((1, 2), np.float32))
+    hook.remove()
+    assert layer(np.ones((1, 2), np.float32)).shape == (1, 2)
+
+
+def test_a_hook_may_remove_itself() -> None:
+    x, seen = Variable(np.array(2.0)), []
+
+    def once(gx: Any) -> None:
+        seen.append(gx.item())
+        hook.remove()
+
+    hook = x.add_gradient_hook(once)
+    later = noted(x)
+    for _ in range(2):
+        (x * 3.0).backward()
+    assert seen == [3.0]
+    assert later == [3.0, 3.0]
