@@ -7,9 +7,14 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-from passus.kernels.native.vectors import LANES, MASK, VECTOR
+from passus.kernels.native.vectors import INTEGERS, LANES, MASK, VECTOR
 
-__all__ = ["address", "all_lanes", "call", "constant", "first_lanes", "fma", "load", "splat", "store"]
+__all__ = ["address", "all_lanes", "call", "constant", "first_lanes", "fma", "load", "loop_mask", "splat", "store"]
+
+AVX_LANES = 8
+
+SIGN_MASKS = LANES == AVX_LANES
+"""Whether masked instructions read the signs of integers, as those of AVX do."""
 
 
 def address(context: Any, builder: ir.IRBuilder, type_: Any, array: Any, index: Any, content: Any = VECTOR) -> Any:
@@ -52,9 +57,26 @@ def first_lanes(builder: ir.IRBuilder, count: Any) -> Any:
     return builder.icmp_signed("<", ir.Constant(wide, list(range(LANES))), splat(builder, count, wide))
 
 
+def loop_mask(builder: ir.IRBuilder, count: Any) -> Any:
+    """The mask of the first ``count`` lanes, to be computed before a loop and read by `load` and `store` within it.
+
+    With AVX it is a vector of integers whose signs are the mask. LLVM would hold a vector of booleans as integers of 16 bits
+    and widen them for each load, which doubles the time of a tile.
+    """
+    if not SIGN_MASKS:
+        return first_lanes(builder, count)
+    zero, all_ = ir.IntType(64)(0), ir.IntType(64)(LANES)
+    count = builder.select(builder.icmp_signed("<", count, all_), count, all_)
+    count = builder.select(builder.icmp_signed(">", count, zero), count, zero)
+    numbers = splat(builder, builder.trunc(count, ir.IntType(32)), INTEGERS)
+    return builder.sub(ir.Constant(INTEGERS, list(range(LANES))), numbers)
+
+
 def load(builder: ir.IRBuilder, pointer: Any, lanes: Any, align: int = 4, fill: Any = None) -> Any:
     """The vector at an address. Masked lanes are not read: they hold ``fill``, or 0."""
     content = pointer.type.pointee
+    if lanes.type is INTEGERS:
+        return _call_avx(builder, "maskload", VECTOR, pointer, lanes)
     type_ = ir.FunctionType(content, [pointer.type, ir.IntType(32), MASK, content])
     function = cgutils.get_or_insert_function(builder.module, type_, f"llvm.masked.load.{_suffix(content)}")
     fill = ir.Constant(content, None) if fill is None else fill
@@ -63,9 +85,19 @@ def load(builder: ir.IRBuilder, pointer: Any, lanes: Any, align: int = 4, fill: 
 
 def store(builder: ir.IRBuilder, value: Any, pointer: Any, lanes: Any, align: int = 4) -> None:
     """Write the lanes that are not masked to an address."""
+    if lanes.type is INTEGERS:
+        _call_avx(builder, "maskstore", ir.VoidType(), pointer, lanes, value)
+        return
     type_ = ir.FunctionType(ir.VoidType(), [value.type, pointer.type, ir.IntType(32), MASK])
     function = cgutils.get_or_insert_function(builder.module, type_, f"llvm.masked.store.{_suffix(value.type)}")
     builder.call(function, [value, pointer, ir.IntType(32)(align), lanes])
+
+
+def _call_avx(builder: ir.IRBuilder, name: str, result: Any, pointer: Any, *vectors: Any) -> Any:
+    """Call a masked instruction of AVX, whose mask is the signs of integers."""
+    values = [builder.bitcast(pointer, ir.IntType(8).as_pointer()), *vectors]
+    type_ = ir.FunctionType(result, [value.type for value in values])
+    return builder.call(cgutils.get_or_insert_function(builder.module, type_, f"llvm.x86.avx.{name}.ps.256"), values)
 
 
 def _suffix(content: Any) -> str:

@@ -70,7 +70,7 @@ def multiply_tile(
         def mask(q: int) -> Any:
             if whole:
                 return instructions.all_lanes()
-            return instructions.first_lanes(builder, builder.sub(args[2], ir.IntType(64)(q * LANES)))
+            return instructions.loop_mask(builder, builder.sub(args[2], ir.IntType(64)(q * LANES)))
 
         D, A, B, C = (start_of(context, builder, signature.args[i], args[i]) for i in (3, 4, 5, 8))
         n = cgutils.unpack_tuple(builder, args[6])
