@@ -27,6 +27,7 @@ from passus.kernels.native.bands import (
 from passus.kernels.native.buffers import aligned
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.native.loops import for_vectors
+from passus.kernels.native.pointers import At
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, prefetch_to_write
 from passus.kernels.native.slide import SlideSteps, slide_back, slide_sum, slide_tile
@@ -136,7 +137,7 @@ def _slide_along_row(arguments: Any, c: Any, lanes: Any) -> None:
     for q0 in range(0, ow, sizes[0]):
         q = min(q0, ow - sizes[0])
         start, target = a + c + q * stride * steps.pixel, t + c + q * steps.c_pixel
-        slide_tile(sizes, lanes, bias, c, source, start, w, c, kh, steps, y, target)
+        slide_tile(sizes, lanes, At(bias, c), At(source, start), At(w, c), kh, steps, At(y, target))
 
 
 @cache
@@ -187,7 +188,7 @@ def _slide_back_along_row(arguments: Any, c: Any, lanes: Any) -> None:
     for q0 in range(0, width, sizes[0]):
         q = min(q0, width - sizes[0])
         start, target = a + c + q // stride * steps.pixel, t + c + q * steps.c_pixel
-        slide_back(sizes, lanes, nothing, 0, gy, start, w, b + c, rows, steps, gx, target)
+        slide_back(sizes, lanes, At(nothing, 0), At(gy, start), At(w, b + c), rows, steps, At(gx, target))
 
 
 @cache
@@ -244,7 +245,7 @@ def _sum_all_positions(arguments: Any, c: Any, lanes: Any) -> None:
     """The sums over some rows of output for all positions in the kernel, in a vector of channels."""
     sizes, kh, x, a, row, gy, b, counts, steps, total, below = arguments
     for i in range(kh):
-        slide_sum(sizes, lanes, x, a + c + i * row, gy, b + c, counts, steps, total, i * below + c)
+        slide_sum(sizes, lanes, At(x, a + c + i * row), At(gy, b + c), counts, steps, At(total, i * below + c))
 
 
 @cache

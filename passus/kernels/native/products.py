@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -188,23 +188,39 @@ def _copy_rows(source: Any, place: Any, apart: Any, target: Any, to: Any, step: 
             target[np.uint64(to + row * step + lane)] = source[np.uint64(place + row * apart + lane)]
 
 
+class Left(NamedTuple):
+    """The left matrix of a product: the matrix, memory for copies of its panels, its numbers, and the distances of its rows and
+    columns; these are 0 if panels are copied.
+    """
+
+    a: Any
+    copy: Any
+    runs: Any
+    steps: Any
+
+
+class Right(NamedTuple):
+    """The packed right matrix of a product, and the bias."""
+
+    packed: Any
+    bias: Any
+
+
+class Target(NamedTuple):
+    """The result of a product, its number of columns, and memory for a tile."""
+
+    y: Any
+    m: Any
+    buffer: Any
+
+
 @inlined
-def _multiply(
-    P: Any,
-    Q: Any,
-    a: Any,
-    copy: Any,
-    runs: Any,
-    steps: Any,
-    packed: Any,
-    bias: Any,
-    y: Any,
-    m: Any,
-    buffer: Any,
-    rows: Any,
-    tiles: Any,
-) -> None:
-    """Compute the rows and the tiles of columns between the ends of the two pairs, in tiles of P rows and Q vectors."""
+def _multiply(P: Any, Q: Any, left: Any, right: Any, target: Any, rows: Any, tiles: Any) -> None:
+    """Compute the rows and the tiles of columns between the ends of the two pairs, in tiles of P rows and Q vectors.
+
+    ``left``: `Left`. ``right``: `Right`. ``target``: `Target`.
+    """
+    (a, copy, runs, steps), (packed, bias), (y, m, buffer) = left, right, target
     K, columns, in_place = a.shape[1], Q * LANES, steps[0] > 0
     panel = runs if in_place else copy
     for begin in range(0, K, DEPTH):
@@ -267,7 +283,8 @@ def _product(P: int, Q: int) -> Callable[..., None]:
     ) -> None:
         (N, K), (by_tiles, share, count, queues) = a.shape, shares
         copy = aligned(0 if steps[0] > 0 else 3 * PANEL // 2 + (P + LINE) * (min(K, DEPTH) + LINE))
-        buffer, number = aligned(P * columns), (count + share - 1) // share
+        left, buffer = Left(a, copy, runs, steps), aligned(P * columns)
+        number = (count + share - 1) // share
         for other in range(queues):
             owner = (queue + other) % queues
             end = number * (owner + 1) // queues
@@ -280,6 +297,6 @@ def _product(P: int, Q: int) -> Callable[..., None]:
                 if by_tiles:
                     pack(b, packed, columns, first, last)
                     rows, tiles = (0, N), (first, last)
-                _multiply(P, Q, a, copy, runs, steps, packed, bias, y, m, buffer, rows, tiles)
+                _multiply(P, Q, left, Right(packed, bias), Target(y, m, buffer), rows, tiles)
 
     return product

@@ -15,6 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from passus.kernels.native import instructions
+from passus.kernels.native.pointers import start_of
 from passus.kernels.native.vectors import VECTOR
 
 __all__ = ["SlideSteps", "slide_back", "slide_sum", "slide_tile"]
@@ -37,46 +38,21 @@ SLIDE_STEPS = types.NamedUniTuple(types.intp, 4, SlideSteps)
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def slide_tile(
-    typing: Any,
-    sizes: Any,
-    lanes: Any,
-    D: Any,
-    d: Any,
-    A: Any,
-    a: Any,
-    B: Any,
-    b: Any,
-    rows: Any,
-    steps: Any,
-    C: Any,
-    c: Any,
+    typing: Any, sizes: Any, lanes: Any, D: Any, A: Any, B: Any, rows: Any, steps: Any, C: Any
 ) -> tuple[Any, Callable[..., Any]]:
     """P results: ``C[p] = D + sum over i, j of A[i, p * stride + j * dilation] * B[i, j]``, with ``rows`` i and ``taps`` j.
 
-    ``sizes``: (P, taps, stride, dilation), constants. ``lanes``: the mask of all vectors. ``A``, ``B``, ``C`` and ``D`` are
-    flat arrays of float32, and ``a``, ``b``, ``c`` and ``d`` the indices of their first vectors. ``steps``: `SlideSteps`.
+    ``sizes``: (P, taps, stride, dilation), constants. ``lanes``: the mask of all vectors. ``A``, ``B``, ``C`` and ``D``:
+    `At`, where their first vectors begin in flat arrays of float32. ``steps``: `SlideSteps`.
     """
     P, taps, stride, dilation = _literals(sizes)
-    index = types.intp
-    arguments = (sizes, lanes, D, index, A, index, B, index, index, SLIDE_STEPS, C, index)
+    arguments = (sizes, lanes, D, A, B, types.intp, SLIDE_STEPS, C)
     return types.void(*arguments), _tile(P, taps, list(_pixels_of_windows(P, taps, stride, dilation)))
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def slide_back(
-    typing: Any,
-    sizes: Any,
-    lanes: Any,
-    D: Any,
-    d: Any,
-    A: Any,
-    a: Any,
-    B: Any,
-    b: Any,
-    rows: Any,
-    steps: Any,
-    C: Any,
-    c: Any,
+    typing: Any, sizes: Any, lanes: Any, D: Any, A: Any, B: Any, rows: Any, steps: Any, C: Any
 ) -> tuple[Any, Callable[..., Any]]:
     """P results: ``C[p] = D + sum over i, j of A[i, (p + shift - j * dilation) / stride] * B[i, j]``, with ``rows`` i, and those
     of ``taps`` j for which the index is an integer: the gradient of `slide_tile`, with the same arguments.
@@ -84,8 +60,7 @@ def slide_back(
     ``sizes``: (P, taps, stride, dilation, shift), constants.
     """
     P, taps, stride, dilation, shift = _literals(sizes)
-    index = types.intp
-    arguments = (sizes, lanes, D, index, A, index, B, index, index, SLIDE_STEPS, C, index)
+    arguments = (sizes, lanes, D, A, B, types.intp, SLIDE_STEPS, C)
     return types.void(*arguments), _tile(P, taps, list(_windows_of_pixels(P, taps, stride, dilation, shift)))
 
 
@@ -97,9 +72,9 @@ def _tile(P: int, taps: int, products_by_pixel: list[tuple[int, list[tuple[int, 
     """P sums in registers, over the pixels of each row and the windows that contain them."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        lanes, rows, steps = args[1], args[8], SlideSteps(*cgutils.unpack_tuple(builder, args[9]))
+        lanes, rows, steps = args[1], args[5], SlideSteps(*cgutils.unpack_tuple(builder, args[6]))
         vector, moved = _vectors(builder, lanes), _pointer_offset(builder)
-        D, A, B, C = (_start(context, builder, signature, args, position) for position in (2, 4, 6, 10))
+        D, A, B, C = (start_of(context, builder, signature.args[i], args[i]) for i in (2, 3, 4, 7))
         sums = [cgutils.alloca_once_value(builder, vector(D)) for _ in range(P)]
         with cgutils.for_range(builder, rows) as i:
             Ai, Bi = moved(A, i.index, steps.a_row), moved(B, i.index, steps.b_row)
@@ -118,7 +93,7 @@ def _tile(P: int, taps: int, products_by_pixel: list[tuple[int, list[tuple[int, 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def slide_sum(
-    typing: Any, sizes: Any, lanes: Any, A: Any, a: Any, B: Any, b: Any, counts: Any, steps: Any, C: Any, c: Any
+    typing: Any, sizes: Any, lanes: Any, A: Any, B: Any, counts: Any, steps: Any, C: Any
 ) -> tuple[Any, Callable[..., Any]]:
     """``C[j] += sum over r, q of A[r, q * stride + j * dilation] * B[r, q]`` for ``taps`` j.
 
@@ -127,10 +102,10 @@ def slide_sum(
     taps, stride, dilation = _literals(sizes)
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        lanes, step = args[1], SlideSteps(*cgutils.unpack_tuple(builder, args[7]))
+        lanes, step = args[1], SlideSteps(*cgutils.unpack_tuple(builder, args[5]))
         vector, moved = _vectors(builder, lanes), _pointer_offset(builder)
-        A, B, C = (_start(context, builder, signature, args, position) for position in (2, 4, 8))
-        rows, columns = cgutils.unpack_tuple(builder, args[6])
+        A, B, C = (start_of(context, builder, signature.args[i], args[i]) for i in (2, 3, 6))
+        rows, columns = cgutils.unpack_tuple(builder, args[4])
         zero = ir.Constant(VECTOR, None)
         # Two sums for each result, so that neighbouring pixels do not wait for each other.
         sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(2)] for _ in range(taps)]
@@ -158,8 +133,7 @@ def slide_sum(
             instructions.store(builder, builder.fadd(instructions.load(builder, place, lanes), total), place, lanes)
         return context.get_dummy_value()
 
-    index, two = types.intp, types.UniTuple(types.intp, 2)
-    return types.void(sizes, lanes, A, index, B, index, two, SLIDE_STEPS, C, index), generate
+    return types.void(sizes, lanes, A, B, types.UniTuple(types.intp, 2), SLIDE_STEPS, C), generate
 
 
 def _pixels_of_windows(P: int, taps: int, stride: int, dilation: int) -> Iterator[tuple[int, list[tuple[int, int]]]]:
@@ -176,12 +150,6 @@ def _windows_of_pixels(
     positions = [(p, j, *divmod(p + shift - j * dilation, stride)) for p in range(P) for j in range(taps)]
     for column in sorted({column for _, _, column, rest in positions if not rest}):
         yield column, [(p, j) for p, j, output, rest in positions if output == column and not rest]
-
-
-def _start(context: Any, builder: ir.IRBuilder, signature: Any, args: Any, position: int) -> Any:
-    """The address of a number: the argument at ``position`` is the array, the next one the index."""
-    array = context.make_array(signature.args[position])(context, builder, args[position])
-    return builder.gep(array.data, [args[position + 1]])
 
 
 def _vectors(builder: ir.IRBuilder, lanes: Any) -> Callable[[Any], Any]:
