@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from passus.cli.machine import processor, version_of
+from passus.cli.machine import processor, version_of, versions
 from passus.cli.tables import columns
 from passus.cli.worker import CEILING, PROBLEMS, SIDE, network
 from passus.config import no_grad
@@ -46,9 +46,8 @@ class Bench:
             for problem, row in self._rows().items()
         ]
         table = columns(("training step", "passus", "of the ceiling", "PyTorch / passus"), rows, numbers=3)
-        packages = ", ".join([f"{name} {version_of(name) or '(none)'}" for name in ("numpy", "numba", "torch")])
         ceiling = f"ceiling: {self.ceiling / 1e9:.0f} GFLOP/s in a product of {SIDE} x {SIDE} matrices"
-        return f"{processor()}; {packages}\n{table}\n{ceiling}"
+        return f"{processor()}; {versions(('numpy', 'numba', 'torch'))}\n{table}\n{ceiling}"
 
     def values(self) -> dict[str, Any]:
         """The same for JSON."""

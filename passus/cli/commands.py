@@ -7,11 +7,12 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from passus.cli.bench import bench
 from passus.cli.doctor import doctor
 from passus.cli.files import inspected, summarized
+from passus.cli.tables import jsonable
 from passus.errors import PassusError
 
 __all__ = ["main"]
@@ -29,30 +30,30 @@ class Command(NamedTuple):
 COMMANDS = {
     "summary": Command(
         lambda options: summarized(options.file),
-        "layers of a file of weights, with their sizes",
-        "Print the layers, or the members of a checkpoint, in a file of weights with their numbers of parameters. Files: "
-        ".npz, .safetensors, .safetensors.index.json, checkpoints, .onnx, and those of torch.save. Nothing is unpickled.",
+        "list the layers in a file of weights",
+        "List the layers in a file of weights or a checkpoint, with their shapes and sizes. Formats: .npz, .safetensors, "
+        ".safetensors.index.json, checkpoints of passus, .onnx, and files of torch.save. Nothing is unpickled.",
         "python -m passus summary model.safetensors",
     ),
     "inspect": Command(
         lambda options: inspected(options.file),
-        "every array of a file, with its checksum",
-        "Print name, shape, dtype, size and CRC-32 of every array in a file, its metadata, and the SHA-256 of the file. "
-        "Files as in summary; bfloat16 in files of PyTorch is read as float32. Nothing is unpickled.",
+        "list every array in a file of weights, with checksums",
+        "List the name, shape, dtype, size and CRC-32 of every array in a file, its metadata, and the SHA-256 of the file. "
+        "The formats are those of summary; bfloat16 in files of PyTorch is read as float32. Nothing is unpickled.",
         "python -m passus inspect checkpoint.safetensors --json",
     ),
     "bench": Command(
         lambda options: bench(options.rounds),
-        "speed of this machine, beside PyTorch if it is installed",
+        "time training steps on this machine, beside PyTorch if it is installed",
         "Time small training steps for a few seconds, in alternation with PyTorch if it is installed, and compare them "
         "with the speed of a large matrix product. The first run also compiles kernels, for up to a minute.",
         "python -m passus bench",
     ),
     "doctor": Command(
         lambda options: doctor(),
-        "checks of this installation",
-        "Check versions, optional packages, compiled kernels against NumPy, folders and threads. The exit status is 1 if "
-        "something is broken. The first run also compiles kernels, for up to a minute.",
+        "check this installation",
+        "Check versions, optional packages, folders and threads, and compare compiled kernels with NumPy. The exit status "
+        "is 1 if something is broken. The first run also compiles kernels, for up to a minute.",
         "python -m passus doctor",
     ),
 }
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     report = COMMANDS[options.command].run(options)
-    text = json.dumps(report.values(), indent=2) if options.json else report.text()
+    text = json.dumps(jsonable(report.values()), indent=2, allow_nan=False) if options.json else report.text()
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
     return int(report.status)
@@ -91,9 +92,19 @@ def _failed(error: Exception) -> int:
     return 2
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "passus", description="Look into files of weights, measure this machine, and check this installation."
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2."""
+        self.exit(2, f"passus: {message}; see {self.prog} --help\n")
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "python -m passus",
+        description="Look into files of weights, measure this machine, and check this installation.",
+        epilog="The exit status is 0, 1 if doctor finds a fault, 2 after an error, or 130 after Ctrl-C.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
@@ -104,18 +115,14 @@ def _parser() -> argparse.ArgumentParser:
             epilog=f"example: {command.example}",
         )
         if name in ("summary", "inspect"):
-            one.add_argument("file", metavar="FILE", help="path of the file")
+            one.add_argument("file", metavar="FILE", help="a file of weights, or a folder that holds one")
         if name == "bench":
-            one.add_argument("--rounds", type=_count, default=5, help="number of turns of each library (default: 5)")
-        one.add_argument("--json", action="store_true", help="print JSON")
+            one.add_argument("--rounds", type=_count, default=5, metavar="N", help="turns of each library (default: 5)")
+        one.add_argument("--json", action="store_true", help="print JSON instead of text")
     return parser
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError
-    return count
-
-
-_count.__name__ = "number of 1 or more"  # argparse quotes it in its message.
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of 1 or more")
+    return int(text)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
+from passus.errors import WeightsError
 from passus.serializers import load_onnx_weights, load_torch, read_checkpoint
 from passus.serializers.checkpoint import KEY
 from passus.serializers.files import check_readable
@@ -21,21 +22,33 @@ from passus.serializers.shards import INDEX, files_of_shards, shapes_in_shards
 
 __all__ = ["Contents", "Entry", "contents_of", "digest"]
 
+TORCH = (".pt", ".pth", ".bin")
+SUFFIXES = (".safetensors", INDEX, ".npz", ".onnx", *TORCH)
+
 
 @dataclass(frozen=True)
 class Entry:
-    """An array in a file; ``checksum``: the CRC-32 of its bytes, in C order."""
+    """An array in a file; ``content``: its bytes in C order, memory-mapped if the format allows."""
 
     name: str
     dtype: str
     shape: tuple[int, ...]
-    nbytes: int
-    checksum: str
+    content: Array = field(repr=False)
 
     @property
     def size(self) -> int:
         """Number of elements."""
         return int(np.prod(self.shape, dtype=object))
+
+    @property
+    def nbytes(self) -> int:
+        """Number of bytes."""
+        return len(self.content)
+
+    @property
+    def checksum(self) -> str:
+        """The CRC-32 of the bytes, which reads all of them."""
+        return f"{zlib.crc32(self.content.data):08x}"
 
 
 @dataclass(frozen=True)
@@ -55,34 +68,61 @@ class Contents:
 
 
 def contents_of(path: Path) -> Contents:
-    """Read a file; its format is detected from its name and first bytes.
+    """Read a file, or that of a folder; its format is detected from its name and first bytes.
 
-    Raises `WeightsError` for a file that is damaged or has another format, `MissingWeightsError` for a missing file.
+    Raises `WeightsError` for a file that is damaged or has another format, and for a folder without an index or a single
+    file of weights; `MissingWeightsError` for a missing file.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "model.npz"
     >>> np.savez(path, W=np.zeros((2, 3), np.float32))
     >>> contents_of(path).arrays
-    [Entry(name='W', dtype='float32', shape=(2, 3), nbytes=24, checksum='a3c1ca20')]
+    [Entry(name='W', dtype='float32', shape=(2, 3))]
     """
+    if path.is_dir():
+        path = _in_folder(path)
     check_readable(path)
     name = path.name.lower()
     with path.open("rb") as file:
-        start = file.read(4)
+        start = file.read(8)
     if name.endswith(INDEX):
         return _of_shards(path)
     if name.endswith(".onnx"):
         return Contents(path, "ONNX", _entries(load_onnx_weights(path)))
     if name.endswith(".npz"):
         return Contents(path, "npz", _entries(read_npz(path)))
-    if name.endswith((".pt", ".pth", ".bin")) or start[:2] in (b"PK", b"\x80\x02"):
+    if name.endswith(TORCH) or start[:2] in (b"PK", b"\x80\x02"):
         return _of_torch(path)
+    if not name.endswith(".safetensors"):
+        _check_known(path, start)
     return _of_safetensors(path)
+
+
+def _in_folder(folder: Path) -> Path:
+    """The index in a folder, or else its only file of weights. Raises `WeightsError` if there is none, or a choice."""
+    files = sorted(path for path in folder.iterdir() if path.name.lower().endswith(SUFFIXES))
+    found = [path for path in files if path.name.lower().endswith(INDEX)] or files
+    if len(found) == 1:
+        return found[0]
+    names = f", such as {found[0].name}" if found else ""
+    raise WeightsError(f"{folder}: this is a folder with {len(found)} files of weights; give the path of a file{names}")
+
+
+def _check_known(path: Path, start: bytes) -> None:
+    """Raise `WeightsError` for first bytes that are not those of safetensors, the length of the header."""
+    if start[:1] == b"\x80" and start[1:2] in (b"\x03", b"\x04", b"\x05"):
+        raise WeightsError(
+            f"{path}: not a file of weights but a pickle, which could run arbitrary code; it was not read"
+        )
+    if start.startswith(b"\x93NUMPY"):
+        raise WeightsError(f"{path}: not a file of weights but a single array; read it with numpy.load")
+    if int.from_bytes(start, "little") > path.stat().st_size:
+        raise WeightsError(f"{path}: not a file of weights; the formats are {', '.join(SUFFIXES)}")
 
 
 def _of_safetensors(path: Path) -> Contents:
     arrays, metadata = raw_safetensors(path)
-    entries = [Entry(name, *raw[:2], len(raw.content), _crc(raw.content)) for name, raw in arrays.items()]
+    entries = [Entry(name, *raw) for name, raw in arrays.items()]
     if KEY in metadata:
         content = read_checkpoint(path)
         return Contents(path, "checkpoint", entries, dict(content["metadata"]), True)
@@ -120,13 +160,9 @@ def _leaves(node: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 def _entries(arrays: Mapping[str, Array]) -> list[Entry]:
     return [
-        Entry(name, str(x.dtype), x.shape, x.nbytes, _crc(np.ascontiguousarray(x).reshape(-1).view(np.uint8)))
+        Entry(name, str(x.dtype), x.shape, np.ascontiguousarray(x).reshape(-1).view(np.uint8))
         for name, x in arrays.items()
     ]
-
-
-def _crc(content: Array) -> str:
-    return f"{zlib.crc32(content.data):08x}"
 
 
 def digest(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,13 +28,13 @@ OK, MISSING, BROKEN = "ok", "missing", "broken"
 
 NEEDED = {"numpy": "arrays", "safetensors": "files of weights", "tqdm": "progress bars"}
 OPTIONAL = {
-    "numba": "compiled kernels, several times faster",
+    "numba": "compiled kernels, several times faster than NumPy alone",
     "scikit-learn": "passus.sklearn and datasets.Digits",
-    "pillow": "pictures",
-    "matplotlib": "curves",
-    "tokenizers": "sentence encoders",
+    "pillow": "files of images",
+    "matplotlib": "charts",
+    "tokenizers": "passus.text.BPETokenizer and models.SentenceEncoder",
     "tensorboard": "TensorBoard logs",
-    "torch": "comparison in bench",
+    "torch": "the comparison in bench",
 }
 
 TOLERANCE = 1e-4
@@ -78,6 +79,7 @@ def doctor() -> Report:
             Check("passus", OK, version_of("passus") or "from its source folder"),
             *[_package(name, use, BROKEN) for name, use in NEEDED.items()],
             *[_package(name, use, MISSING) for name, use in OPTIONAL.items()],
+            _graphviz(),
             Check("processor", OK, processor()),
             _guarded("threads", lambda: f"{get_num_threads()}; set PASSUS_NUM_THREADS to change it"),
             _guarded("folder of downloads", partial(_writable, cache_folder), "set PASSUS_CACHE to a writable folder"),
@@ -89,6 +91,12 @@ def doctor() -> Report:
 def _package(name: str, use: str, state: str) -> Check:
     found = version_of(name)
     return Check(name, OK, found) if found else Check(name, state, f"for {use}: pip install {name}")
+
+
+def _graphviz() -> Check:
+    found = shutil.which("dot")
+    how = "apt-get install graphviz, brew install graphviz, or winget install graphviz"
+    return Check("graphviz", OK, found) if found else Check("graphviz", MISSING, f"for pictures of graphs: {how}")
 
 
 def _guarded(name: str, check: Callable[[], str], fix: str = "") -> Check:
@@ -113,7 +121,6 @@ def _writable(folder: Callable[[], Path]) -> str:
 
 def _kernels() -> Iterator[Check]:
     if version_of("numba") is None:
-        yield Check("kernels", MISSING, "NumPy computes everything: pip install numba")
         return
     yield _guarded("folder of kernels", partial(_writable, _kernel_folder), "set NUMBA_CACHE_DIR to a writable folder")
     for name, computation in COMPUTATIONS.items():

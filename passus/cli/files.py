@@ -127,8 +127,5 @@ def _common(contents: Contents) -> dict[str, Any]:
         "verified": contents.verified,
         "numbers": sum(e.size for e in contents.arrays),
         "bytes": sum(e.nbytes for e in contents.arrays),
-        "values": {name: value if isinstance(value, JSON) else str(value) for name, value in contents.values.items()},
+        "values": contents.values,
     }
-
-
-JSON = (str, int, float, bool, list, dict, type(None))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["processor", "version_of"]
+__all__ = ["processor", "version_of", "versions"]
 
 
 def version_of(package: str) -> str | None:
@@ -20,6 +21,15 @@ def version_of(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def versions(packages: Iterable[str]) -> str:
+    """The installed versions of packages.
+
+    >>> versions(["not-a-package"])
+    'not-a-package (none)'
+    """
+    return ", ".join([f"{name} {version_of(name) or '(none)'}" for name in packages])
 
 
 def processor() -> str:

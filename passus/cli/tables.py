@@ -1,10 +1,15 @@
-"""Text of reports."""
+"""Text of reports, and their values for JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-__all__ = ["columns", "printable"]
+__all__ = ["columns", "jsonable", "printable"]
+
+MAX_RULE = 79
+"""Length of the longest line below a header: a longer one would break in a terminal of 80 columns."""
 
 
 def columns(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: int = 0) -> str:
@@ -23,9 +28,8 @@ def columns(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: int = 0
         "  ".join([cell.ljust(width) if text else cell.rjust(width) for cell, width, text in zip(line, widths, texts)])
         for line in lines
     ]
-    return "\n".join(
-        [justified[0].rstrip(), "-" * sum([*widths, 2 * len(widths) - 2]), *map(str.rstrip, justified[1:])]
-    )
+    rule = "-" * min(MAX_RULE, len(justified[0]))
+    return "\n".join([justified[0].rstrip(), rule, *map(str.rstrip, justified[1:])])
 
 
 def printable(text: object) -> str:
@@ -35,3 +39,18 @@ def printable(text: object) -> str:
     red \x1b[31m
     """
     return "".join([c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)])
+
+
+def jsonable(value: Any) -> Any:
+    """A value with the types of JSON, which has neither NaN nor infinity: they become strings, as in Protocol Buffers.
+
+    >>> jsonable({"losses": (0.5, float("nan"), -float("inf")), 3: None})
+    {'losses': [0.5, 'NaN', '-Infinity'], '3': None}
+    """
+    if isinstance(value, Mapping):
+        return {str(name): jsonable(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value if isinstance(value, (str, int, float, type(None))) else str(value)

@@ -1,6 +1,8 @@
 """Estimators for scikit-learn: networks in pipelines, cross-validation and grid search.
 
-scikit-learn is needed from the import of this package on; nothing else in passus imports it for estimators.
+scikit-learn 1.6 or later is needed from the import of this package on; nothing else in passus imports it for estimators. The
+estimators pass the checks of 1.6, 1.7, 1.8 and 1.9, and so does one with a ``network`` of float64; with float32, which is
+faster, its results agree with those of repeated examples within the precision of float32 only.
 
 >>> from sklearn.datasets import load_iris
 >>> from sklearn.pipeline import make_pipeline

@@ -162,7 +162,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         t = self._converted_targets(y)
         weights = self._class_weighted(t, weights)
         if first:
-            self._start(X.dtype)
+            self._start(X)
         if t.dtype.kind == "f":
             t = t.astype(self._dtype, copy=False)
         if weights is not None:
@@ -189,8 +189,8 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         chosen = weights > 0
         return X[chosen], y[chosen], weights[chosen]
 
-    def _start(self, dtype: Any) -> None:
-        """Make a new network and a new optimizer; ``dtype``: that of the default network."""
+    def _start(self, X: Array) -> None:
+        """Make a new network and a new optimizer."""
         self._rng = new_generator(self.random_state)
         rate = checked_number(self._name, "learning_rate", self.learning_rate, low=0.0)
         decay = checked_number(self._name, "weight_decay", self.weight_decay, low=0.0)
@@ -201,8 +201,10 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
                 self.activation,
                 self.n_features_in_,
                 self._out_size(),
-                dtype,
+                X.dtype,
             )
+            # Otherwise the first weights would depend on the number of examples, which are shuffled before they are drawn.
+            network.predict(X[:1].astype(dtype_of(network), copy=False))
         optimizer = new_optimizer(self.optimizer, rate).setup(network)
         if decay:
             optimizer.add_hook(WeightDecay(decay))

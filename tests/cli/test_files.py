@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
+import resource
 import subprocess
 import sys
 import zlib
@@ -137,6 +139,53 @@ def test_nothing_is_unpickled(command, zipped, tmp_path, monkeypatch, capsys):
     np.savez("model.npz", W=np.array([Exploit()], object))
     assert "not a readable npz file" in error(capsys, command, "model.npz")
     assert not Path("unpickled").exists()
+
+
+def test_nan_and_infinity_are_strings_in_json(tmp_path, capsys):
+    path = tmp_path / "run.safetensors"
+    save_checkpoint(path, metadata={"loss": float("nan"), "losses": [float("inf"), 0.5], "best": {"f1": -float("inf")}})
+    assert main(["inspect", str(path), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert result["values"] == {"loss": "NaN", "losses": ["Infinity", 0.5], "best": {"f1": "-Infinity"}}
+
+
+def test_a_summary_reads_no_arrays(tmp_path, capsys):
+    """A file of 2 GB, whose arrays take no space on the disk."""
+    path = tmp_path / "large.safetensors"
+    header = json.dumps({"W": {"dtype": "F32", "shape": [1 << 29], "data_offsets": [0, 1 << 31]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    os.truncate(path, 8 + len(header) + (1 << 31))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert report(capsys, "summary", path)["numbers"] == 1 << 29
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20  # In units of 1024 bytes.
+    os.truncate(path, 1 << 30)
+    assert "not a readable safetensors file" in error(capsys, "summary", path)
+
+
+def test_a_folder_stands_for_its_index_or_only_file(tmp_path, capsys):
+    assert "folder with 0 files of weights; give the path" in error(capsys, "inspect", tmp_path)
+    write_weights(tmp_path / "a.safetensors", {"a": np.zeros(3, np.float32)})
+    (tmp_path / "config.json").write_text("{}")
+    assert report(capsys, "inspect", tmp_path)["file"] == str(tmp_path / "a.safetensors")
+    write_weights(tmp_path / "b.safetensors", {"b": np.zeros(3, np.float32)})
+    assert "folder with 2 files of weights; give the path of a file, such as a.safetensors" in error(
+        capsys, "summary", tmp_path
+    )
+    index = {"weight_map": {"a": "a.safetensors", "b": "b.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert report(capsys, "summary", tmp_path)["numbers"] == 6
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_pickles_and_other_files_are_named(protocol, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("model.pkl").write_bytes(pickle.dumps({"W": Exploit()}, protocol))
+    assert "model.pkl: not a file of weights but a pickle" in error(capsys, "inspect", "model.pkl")
+    assert not Path("unpickled").exists()
+    np.save("a.npy", np.zeros(3))
+    assert "a single array; read it with numpy.load" in error(capsys, "summary", "a.npy")
+    Path("notes.txt").write_text("no weights")
+    assert "the formats are .safetensors, " in error(capsys, "summary", "notes.txt")
 
 
 @pytest.mark.parametrize("command", ["summary", "inspect"])

@@ -136,6 +136,14 @@ def test_equal_weights_change_nothing(targets):
     np.testing.assert_allclose(weighted.loss_curve_, plain.loss_curve_)
 
 
+def test_the_first_weights_of_a_given_network_do_not_depend_on_the_number_of_examples(imbalanced):
+    x, t = imbalanced
+    network = Sequential(Linear(8), ReLU(), Linear(2))
+    model = PassusClassifier(network=network, max_iter=1, learning_rate=0.0, random_state=0)
+    expected = model.fit(x, t).predict_proba(x)
+    np.testing.assert_array_equal(model.fit(x[:50], t[:50]).predict_proba(x), expected)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("in_size", [None, 4])
 def test_a_given_network_computes_in_the_dtype_of_its_parameters(dtype, in_size):
