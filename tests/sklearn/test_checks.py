@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import numpy as np
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from passus.layers import Linear, ReLU, Sequential
 from passus.sklearn import PassusClassifier, PassusRegressor
 
 
-@parametrize_with_checks([PassusClassifier(), PassusRegressor()])
+def network(in_size: int, out_size: int) -> Sequential:
+    """The shapes of W are inferred: the first weights must not depend on the examples."""
+    return Sequential(Linear(100, dtype=np.float64), ReLU(), Linear(out_size, dtype=np.float64))
+
+
+ESTIMATORS = [
+    PassusClassifier(),
+    PassusRegressor(),
+    PassusClassifier(network=network),
+    PassusRegressor(network=network),
+]
+
+
+@parametrize_with_checks(ESTIMATORS)
 def test_estimators_pass_the_checks_of_scikit_learn(estimator, check):
     check(estimator)
