@@ -87,3 +87,4 @@ def test_an_error_shows_the_line_of_the_cell_and_no_frames_of_passus(outputs: di
 def test_a_training_shows_one_bar(outputs: dict[str, list[Any]]) -> None:
     assert "epoch 4/4" in str(outputs["training"])
     assert str(outputs["training"]).count("epoch 1/4: 100%") == 0
+    assert "Warning" not in str(outputs["training"]), "tqdm.auto warns without ipywidgets"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sized
+from importlib.util import find_spec
 from time import monotonic
 from types import TracebackType
 from typing import Any
@@ -39,7 +40,9 @@ def progress_bar(
     """
     if show and not _moves_cursor():
         return Lines(iterable, desc, total=total, initial=initial)
-    tqdm = import_optional("tqdm.auto", "tqdm", "a progress bar").tqdm
+    has_widgets = in_notebook() and find_spec("ipywidgets") is not None
+    # tqdm.auto warns in a notebook without widgets, where a bar of text is as good.
+    tqdm = import_optional("tqdm.auto" if has_widgets else "tqdm.std", "tqdm", "a progress bar").tqdm
     return tqdm(iterable, desc=desc, total=total, initial=initial, disable=not show, dynamic_ncols=True)
 
 

@@ -52,8 +52,9 @@ class TrainingProgress:
         self._bar.update()
 
     def end_epoch(self, row: Row) -> None:
-        """Show the numbers of an epoch."""
-        self._numbers = {name: value for name, value in row.items() if name not in ("epoch", "step")}
+        """Show the numbers of an epoch, the loss first, because a narrow terminal cuts the end off."""
+        numbers = {name: value for name, value in row.items() if name not in ("epoch", "step", "lr")}
+        self._numbers = {**numbers, "lr": row["lr"]}
         self._bar.set_postfix(self._numbers)
         if isinstance(self._bar, Lines):
             self._close()
