@@ -6,6 +6,7 @@ A name is a descriptor on the class: ``__getattr__`` would slow down the lookup 
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -131,6 +132,10 @@ def answers_for(module: str, names: Mapping[str, str]) -> None:
 
 class _NotCallable(ModuleType):
     """A module with the name of a function or class in it; calling it raises an error that names the function."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Functions are sent to other processes with the modules that they use. Only the type `ModuleType` itself is known there.
+        return importlib.import_module, (self.__name__,)
 
     def __call__(self, *given: Any, **named: Any) -> NoReturn:
         module, _, own = self.__name__.rpartition(".")

@@ -255,3 +255,21 @@ def test_class_attribute_of_functions_raises_with_advice() -> None:
 
     with pytest.raises(MissingAttributeError, match="make an instance"):
         Square.apply(Variable(np.ones(1)))
+
+
+@pytest.mark.parametrize("module", ["passus.functions", "passus.layers", "passus.grad", "passus.functions.nn.losses"])
+def test_modules_are_pickled_and_copied_by_name(module: str) -> None:
+    namespace = importlib.import_module(module)
+    for again in (pickle.loads(pickle.dumps(namespace)), copy.copy(namespace), copy.deepcopy(namespace)):
+        assert again is namespace
+
+
+def test_functions_with_all_public_names_are_sent_to_other_processes() -> None:
+    cloudpickle = pytest.importorskip("cloudpickle")
+    sent = pickle.loads(
+        cloudpickle.dumps(lambda x: F.relu(L.Linear(2, in_size=3)(x)) + passus.grad.grad(F.sum)(x).sum())
+    )
+    assert sent(Variable(np.ones((1, 3), np.float32))).shape == (1, 2)
+    for namespace in [passus, *[getattr(passus, name) for name in passus.__all__]]:
+        for name in getattr(namespace, "__all__", []):
+            pickle.loads(cloudpickle.dumps(getattr(namespace, name)))
