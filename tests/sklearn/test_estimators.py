@@ -79,7 +79,7 @@ def test_grid_search_in_a_pipeline_sets_nested_parameters(iris):
 
 def test_a_clone_has_the_parameters_and_no_network(iris):
     network, optimizer = Sequential(Linear(8), ReLU(), Linear(3)), Adam(lr=0.02)
-    copy = clone(quick(network=network, optimizer=optimizer).fit(*iris))
+    copy = clone(quick(network=network, optimizer=optimizer).set_params(max_iter=100).fit(*iris))
     assert not hasattr(copy, "network_")
     assert isinstance(copy.get_params()["network"], Sequential)
     assert copy.fit(*iris).score(*iris) > 0.9
@@ -230,7 +230,7 @@ def test_a_factory_of_networks_takes_images():
 
 def test_a_given_layer_and_optimizer_are_copied(iris):
     network, optimizer = Sequential(Linear(8), ReLU(), Linear(3)), SGD(lr=0.5)
-    model = quick(network=network, optimizer=optimizer).fit(*iris)
+    model = quick(network=network, optimizer=optimizer).set_params(max_iter=100).fit(*iris)
     assert all(parameter._data is None or not parameter._data.any() for parameter in network.params())
     assert model.optimizer_ is not optimizer
     assert model.optimizer_.lr == 0.5
