@@ -23,6 +23,7 @@ import numpy as np
 
 from passus import config
 from passus.errors import PassusWarning
+from passus.kernels.interrupts import uninterrupted
 from passus.kernels.memory import keep_memory
 
 __all__ = ["Kernel", "worth_kernel", "restore_use", "in_use", "kernel", "native_module", "plain_float32", "start_using"]
@@ -156,7 +157,8 @@ def _loaded(name: str) -> Any:
 def _numba_works() -> bool:
     keep_memory()
     try:
-        importlib.import_module("passus.kernels.native.processor").probe()
+        with uninterrupted():
+            importlib.import_module("passus.kernels.native.processor").probe()
     except Exception as error:  # A broken compiler must not break what works without it.
         reason = "is not installed" if isinstance(error, ModuleNotFoundError) else f"does not work here ({error})"
         warnings.warn(

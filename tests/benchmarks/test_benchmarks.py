@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,13 @@ SMALLER: dict[str, Callable] = {
 
 LONG = [problem for problem, described in ATTENTION.items() if described.T > 512]
 """Without a fused attention these need gigabytes."""
+
+
+@pytest.fixture(scope="module")
+def peers() -> Iterator[Callable[[str], Worker]]:
+    """One process for each framework, because its import takes seconds."""
+    with ExitStack() as stack:
+        yield cache(lambda framework: stack.enter_context(Worker(framework)))
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
@@ -116,11 +124,10 @@ def test_ceilings_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
         *[("jax", problem) for problem in PROBLEMS if problem not in LONG],
     ],
 )
-def test_compiled_frameworks_compute_the_same(framework: str, problem: str) -> None:
+def test_compiled_frameworks_compute_the_same(framework: str, problem: str, peers: Callable[[str], Worker]) -> None:
     if reason := missing(framework):
         pytest.skip(reason)
-    with Worker(framework) as process:
-        peer = process.ask("results", problem, FEW)
+    peer = peers(framework).ask("results", problem, FEW)
     agreement.check({"passus": worker.results("passus", problem, FEW), framework: peer}, rtol=1e-3)
 
 

@@ -9,6 +9,7 @@ import numba
 from numba.core.typeinfer import register_dispatcher
 
 from passus.kernels import notices
+from passus.kernels.interrupts import uninterrupted
 from passus.kernels.native.keeping import KernelCache
 
 __all__ = ["FLAT", "INTEGER", "READ", "Compiled", "compiled", "inlined"]
@@ -44,7 +45,7 @@ def compiled(signature: Any, allocates: bool = True) -> Callable[[Compiled], Com
             kernel._cache = KernelCache(function)
         except (RuntimeError, OSError):  # No folder may be written to, or there are no files of source code.
             notices.compiling()
-        with register_dispatcher(kernel):
+        with uninterrupted(), register_dispatcher(kernel):
             kernel.compile(signature)
         kernel.disable_compile()
         compiled_: Compiled = kernel
