@@ -63,12 +63,13 @@ def check_options(cls: type, given: tuple[Any, ...], named: Mapping[str, Any]) -
         if name not in positional and name not in keywords and not takes_any:
             instead = OPTIONS.get(name) or f"it has {', '.join([*positional, *keywords]) or 'none'}"
             raise DTypeError(f"{cls.__name__} has no option {name}; {instead}")
-    if code is None and given:
+    if given and not (positional or keywords or takes_any or (code is not None and code.co_flags & 0x04)):
         raise DTypeError(f"{cls.__name__} takes no arguments when it is created; write {cls.__name__}()(x)")
     if code is not None and len(given) > len(positional) and not code.co_flags & 0x04:
         raise DTypeError(
-            f"{cls.__name__} takes {', '.join(positional) or 'nothing'} by position, but {len(given)} arguments were "
-            "given" + (f"; name the others: {', '.join(keywords)}" if keywords else "")
+            f"{cls.__name__} takes {', '.join(positional) or 'nothing'} by position, but "
+            f"{len(given)} {'was' if len(given) == 1 else 'were'} given"
+            + (f"; name the others: {', '.join(keywords)}" if keywords else "")
         )
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 from passus.answers import answers_for
 from passus.arguments import checked_count, checked_number, checked_real
+from passus.display import ShowsOptions
 from passus.errors import ArgumentError, DTypeError, kind_of
 from passus.foreign import SCHEDULES
 from passus.loading import Loading, Verified, leaf
@@ -184,7 +185,7 @@ def join(schedules: Sequence[Schedule | float], boundaries: Sequence[int]) -> Sc
     return schedule
 
 
-class OnPlateau(Verified):
+class OnPlateau(ShowsOptions, Verified):
     """Multiply by ``factor`` when a reported loss has not improved for more than ``patience`` reports.
 
     A value is an improvement if it is below ``best - threshold * abs(best)``. After a reduction, ``cooldown`` reports

@@ -72,7 +72,9 @@ def shortened(error: BaseException) -> Iterator[None]:
     if not visible or len(visible) == len(frames):
         yield
         return
-    error.add_note(f"({len(frames) - len(visible)} frames inside passus are hidden; {VARIABLE}=full shows them)")
+    count = len(frames) - len(visible)
+    hidden = "1 frame inside passus is" if count == 1 else f"{count} frames inside passus are"
+    error.add_note(f"({hidden} hidden; {VARIABLE}=full shows {'it' if count == 1 else 'them'})")
     error.__traceback__ = _linked(visible)
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     try:

@@ -213,7 +213,7 @@ def compare(expected: Mapping[str, Any], given: Mapping[str, Any], where: str, f
     ]
     if mismatches:
         hint = f" {fix}." if fix and dtypes else ""
-        raise WeightsError(f"{where}: the state does not fit. {'; '.join(mismatches)}.{hint} Nothing was changed")
+        raise WeightsError(f"{where}: the state does not fit: {'; '.join(mismatches)}.{hint} Nothing was changed")
 
 
 def _is_array(x: Any) -> bool:

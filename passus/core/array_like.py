@@ -43,23 +43,32 @@ class ArrayLike:
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the array."""
-        shape: tuple[int, ...] = self._data.shape
+        try:
+            shape: tuple[int, ...] = self._data.shape
+        except AttributeError:
+            raise messages.no_data(self._label(), "shape") from None
         return shape
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return len(self._data.shape)
+        return len(self.shape)
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        return int(self._data.size)
+        try:
+            return int(self._data.size)
+        except AttributeError:
+            raise messages.no_data(self._label(), "size") from None
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the elements."""
-        dtype: np.dtype[Any] = self._data.dtype
+        try:
+            dtype: np.dtype[Any] = self._data.dtype
+        except AttributeError:
+            raise messages.no_data(self._label(), "dtype") from None
         return dtype
 
     # Conversions. They read ``data``, which raises where a second derivative would be lost.

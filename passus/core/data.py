@@ -48,7 +48,7 @@ def checked(data: Any, where: str) -> Array:
     if data.dtype.kind not in "fiub":
         raise DTypeError(
             f"{where}: an array of {data.dtype} is not supported; passus computes with real numbers "
-            "(floating point, integers, booleans). Convert it first, for example with array.astype(np.float32)"
+            f"(floating point, integers, booleans). {_conversion(data)}"
         )
     if hasattr(data, "mask"):
         raise DTypeError(f"{where}: a masked array is not supported, its mask would be lost; use array.filled(value)")
@@ -78,6 +78,13 @@ def output_array(y: Any, xs: Sequence[Any], name: str) -> Array:
     if xs and all(isinstance(x, (int, float)) for x in xs):
         return np.asarray(y)
     raise DTypeError(f"{name}.forward returned {kind_of(y)}; it must return an array")
+
+
+def _conversion(data: Any) -> str:
+    """How to make an array of real numbers from one of another kind."""
+    if data.dtype.kind in "USO":
+        return "Names of classes become integers by np.unique(names, return_inverse=True)[1]"
+    return "Convert it first, for example with array.astype(np.float32)"
 
 
 def _advice(data: Any) -> str:

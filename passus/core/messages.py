@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 
 from passus.arguments import shown
-from passus.errors import ArgumentError, DTypeError, GraphError, LabelError, PassusError, ShapeError
+from passus.errors import (
+    ArgumentError,
+    DTypeError,
+    GraphError,
+    LabelError,
+    MissingAttributeError,
+    PassusError,
+    ShapeError,
+)
 
 __all__ = [
     "array_loses_gradient",
@@ -79,6 +87,14 @@ def edited_since(function: str, label: str, shape: Shape) -> GraphError:
         f"{function}.backward: the data of {label} {shape} were edited after the forward "
         "pass that used them, so the gradient would be wrong. Call backward() before editing, or run the "
         "forward pass again"
+    )
+
+
+def no_data(label: str, name: str) -> MissingAttributeError:
+    """For ``x.shape`` and its like, on a Variable without an array."""
+    return MissingAttributeError(
+        f"{label}.{name}: it holds no array yet, or no longer. A layer creates its parameters on the first call; give it in_size "
+        "to have them at once"
     )
 
 

@@ -17,7 +17,7 @@ from passus.cuda import as_cupy
 from passus.dataloaders.collate import collate
 from passus.dataloaders.fetching import Examples, batch_reader, checked_length, prefetch, read_examples
 from passus.dataloaders.generators import Generators
-from passus.display import html_fields
+from passus.display import ShowsFields
 from passus.errors import ArgumentError, DataError, kind_of
 from passus.loading import Loading, Verified, leaf
 from passus.random import RNG, get_rng, rng_state, using_rng, verify_rng_state
@@ -40,7 +40,7 @@ class Epoch:
     iteration: int = 0
 
 
-class Loader(Verified, ABC, CheckedOptions):
+class Loader(ShowsFields, Verified, ABC, CheckedOptions):
     """Iterates over a dataset in batches. Subclasses define their number and order: `_counts` and `_new_order`.
 
     ``for x, t in loader`` starts a new epoch, except once after `load_state_dict`, when it resumes the saved epoch. The
@@ -107,8 +107,8 @@ class Loader(Verified, ABC, CheckedOptions):
     def __len__(self) -> int:
         return self.max_iter
 
-    def _repr_html_(self) -> str:
-        fields = {
+    def _fields(self) -> dict[str, object]:
+        return {
             "dataset": f"{type(self.dataset).__name__} of {self._size():,} examples",
             "batch size": self.batch_size,
             "batches": self.max_iter,
@@ -116,7 +116,6 @@ class Loader(Verified, ABC, CheckedOptions):
             "position": f"batch {self.iteration} of the epoch" if self._epoch else "between epochs",
             "workers": self.workers,
         }
-        return html_fields(type(self).__name__, fields)
 
     def __iter__(self) -> Generator[Any, None, None]:
         epoch = self._epoch if self._resumes else None

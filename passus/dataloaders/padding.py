@@ -10,6 +10,7 @@ import numpy as np
 from passus.arguments import checked_count, checked_flag
 from passus.backend import Array
 from passus.dataloaders.collate import as_arrays, collate
+from passus.display import ShowsOptions
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 
 __all__ = ["PaddingCollate", "pad_sequences"]
@@ -63,7 +64,7 @@ def pad_sequences(
     return padded, lengths
 
 
-class PaddingCollate:
+class PaddingCollate(ShowsOptions):
     """A ``collate`` function for loaders of sequences: each field with axes is padded by `pad_sequences`.
 
     ``value``: the padding value, or a tuple with one per field of an example, such as -1 for labels that a loss skips by

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
-from passus.display import html_fields, kind_of_array, numbers
+from passus.display import ShowsFields, described_value, kind_of_array, numbers
 from passus.errors import ArgumentError, DTypeError, LabelError, PassusError, ShapeError, kind_of
 from passus.transforms import Compose, Transform
 
 __all__ = ["ArrayDataset", "Dataset", "checked_index", "dataset_length", "described_column", "every_fifth"]
 
 
-class Dataset:
+class Dataset(ShowsFields):
     """Examples with labels: ``dataset[i]`` is ``(transform(data[i]), target_transform(label[i]))``.
 
     A subclass defines `prepare`, which sets ``data`` and, if the examples are labelled, ``label``. A subclass whose
@@ -74,10 +74,10 @@ class Dataset:
         x = self.transform(_checked_data(self)[i])
         return x, None if self.label is None else self.target_transform(self.label[i])
 
-    def _repr_html_(self) -> str:
+    def _fields(self) -> dict[str, object]:
         columns = {name: described_column(array) for name, array in (("data", self.data), ("label", self.label))}
-        fields = {"examples": dataset_length(self), **columns, "train": self.train, "transform": self.transform}
-        return html_fields(type(self).__name__, fields)
+        transform = described_value(self.transform)
+        return {"examples": dataset_length(self), **columns, "train": self.train, "transform": transform}
 
     @property
     def batch(self) -> Callable[[Array], tuple[Any, Any]] | None:
@@ -97,7 +97,7 @@ class Dataset:
         return any(getattr(transform, "is_random", True) for transform in (self.transform, self.target_transform))
 
 
-class ArrayDataset:
+class ArrayDataset(ShowsFields):
     """Arrays of equal length as a dataset: ``dataset[i]`` is the tuple of their i-th rows.
 
     Raises `ShapeError` for arrays of different lengths, `DTypeError` for arguments that are not arrays.
@@ -132,9 +132,9 @@ class ArrayDataset:
             raise LabelError(f"ArrayDataset: index {i} is out of range for {len(self)} examples")
         return tuple(array[i] for array in self.arrays)
 
-    def _repr_html_(self) -> str:
+    def _fields(self) -> dict[str, object]:
         columns = {f"array {i}": described_column(array) for i, array in enumerate(self.arrays)}
-        return html_fields("ArrayDataset", {"examples": len(self), **columns})
+        return {"examples": len(self), **columns}
 
     def batch(self, index: Array) -> tuple[Array, ...]:
         """The rows of all arrays at these indices."""

@@ -11,14 +11,14 @@ import numpy as np
 from passus.arguments import checked_count
 from passus.backend import Array
 from passus.datasets.base import checked_index
-from passus.display import html_fields
+from passus.display import ShowsFields
 from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError, kind_of
 from passus.random import RNG, get_rng
 
 __all__ = ["Subset", "random_split"]
 
 
-class Subset:
+class Subset(ShowsFields):
     """The examples of ``dataset`` at ``indices``, in their order: ``subset[i]`` is ``dataset[indices[i]]``.
 
     ``dataset``: a dataset, an array or a list of examples. ``indices``: integers, or one boolean per example. Batches are
@@ -47,9 +47,9 @@ class Subset:
             raise LabelError(f"Subset: index {i} is out of range for {len(self)} examples")
         return self.dataset[int(self.indices[i])]
 
-    def _repr_html_(self) -> str:
+    def _fields(self) -> dict[str, object]:
         source = f"{type(self.dataset).__name__} of {len(self.dataset):,} examples"
-        return html_fields("Subset", {"examples": f"{len(self):,}", "dataset": source})
+        return {"examples": f"{len(self):,}", "dataset": source}
 
     @property
     def batch(self) -> Callable[[Array], Any] | None:

@@ -2,6 +2,7 @@
 
 from passus import exports as _exports
 from passus.display.charts import line_chart as line_chart
+from passus.display.fields import ShowsFields as ShowsFields
 from passus.display.html import html_block as html_block
 from passus.display.html import html_escaped as html_escaped
 from passus.display.html import html_fields as html_fields

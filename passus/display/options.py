@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
+from passus.constructors import parameters_of
 from passus.display.numbers import numbers
 
 __all__ = ["ShowsOptions", "described_value"]
 
 
 class ShowsOptions:
-    """A base whose ``repr`` is the name of the class with the public attributes that are not None.
+    """A base whose ``repr`` is the name of the class with its options: the attributes that are arguments of the constructor.
 
     >>> class Crop(ShowsOptions):
-    ...     def __init__(self):
-    ...         self.size, self.fill, self.rng = (8, 8), np.zeros(3), None
-    >>> Crop()
+    ...     def __init__(self, size, fill, rng=None):
+    ...         self.size, self.fill, self.rng, self.count = size, fill, rng, 0
+    >>> Crop((8, 8), np.zeros(3))
     Crop(size=(8, 8), fill=[0 0 0])
     """
 
     def __repr__(self) -> str:
-        options = [(name, value) for name, value in vars(self).items() if name[0] != "_" and value is not None]
-        shown = [f"{name}={described_value(value)}" for name, value in options if name != "rng"]
+        attributes = vars(self)
+        options = [(name, attributes.get(name)) for name in parameters_of(type(self)) if name != "rng"]
+        shown = [f"{name}={described_value(value)}" for name, value in options if value is not None]
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
@@ -39,4 +42,7 @@ def described_value(value: Any) -> str:
         return str(value)
     if isinstance(value, list):
         return f"[{', '.join(map(described_value, value))}]"
-    return getattr(value, "__name__", None) or repr(value)
+    if isinstance(value, PurePath):
+        return repr(str(value))
+    text: str = getattr(value, "__name__", None) or repr(value)
+    return type(value).__name__ if "\n" in text else text

@@ -7,7 +7,7 @@ __all__ = ["CALLBACK_METHODS", "FUNCTION", "LAYER", "METRIC", "OPTIMIZER", "VARI
 VARIABLE = {
     "numpy": "the array is x.data",
     "cpu": "the array is x.data; passus.cuda.as_numpy copies from a GPU",
-    **dict.fromkeys(("to", "cuda"), "for another dtype write x.astype(dtype); a model moves with model.to_gpu()"),
+    **dict.fromkeys(("to", "cuda"), "for another dtype write x.astype(dtype); arrays are computed in main memory"),
     "device": "the array x.data determines the device",
     "detach_": "write x.detach() or x.unchain()",
     "requires_grad_": "write x.requires_grad = True",

@@ -66,7 +66,7 @@ def verify_carried(
     if faults and loaded is None:
         listed = "; ".join([f"{path} {fault}" for path, fault in faults.items()])
         raise WeightsError(
-            f"{where}: the state does not fit. {listed}. Make the layer with the sizes of the one that kept this state, or leave "
+            f"{where}: the state does not fit: {listed}. Make the layer with the sizes of the one that kept this state, or leave "
             f"{', '.join(faults)} out of the state, to begin new sequences. Nothing was changed"
         )
     for path, ref in refs.items():

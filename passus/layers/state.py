@@ -90,7 +90,7 @@ class State(LayerBase):
         generators = {path: generator for path, generator in self._generators().items() if strict or path in given}
         for path, generator in generators.items():
             if path not in given:
-                raise WeightsError(f"{where}: the state does not fit. missing: {path}. Nothing was changed")
+                raise WeightsError(f"{where}: the state does not fit: missing: {path}. Nothing was changed")
             verify_rng_state(given[path], generator, loading)
         carried = carried_state(self)
         arrays = {path: array for path, array in given.items() if path not in generators and path not in carried}
@@ -189,7 +189,7 @@ class State(LayerBase):
             given = {path: given[path] for path in loaded.taken}
         wrong = [path for path in given if path not in absent and given[path].dtype.kind not in "fiub"]
         if wrong:
-            raise WeightsError(f"{where}: the state does not fit. not numeric: {', '.join(wrong)}. Nothing was changed")
+            raise WeightsError(f"{where}: the state does not fit: not numeric: {', '.join(wrong)}. Nothing was changed")
         for path, array in given.items():
             loading.assign(refs[path].owner, refs[path].attribute, None if path in absent else refs[path].copied(array))
         return loaded

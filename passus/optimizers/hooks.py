@@ -13,6 +13,7 @@ from passus.arguments import checked_number
 from passus.backend import Array
 from passus.constructors import CheckedOptions
 from passus.core import Parameter
+from passus.display import ShowsOptions
 from passus.errors import ArgumentError
 from passus.kernels.blocks import Scratch, blocks
 from passus.kernels.sums import at_least_float32, length
@@ -21,7 +22,7 @@ from passus.optimizers.parameters import Target, check_target
 __all__ = ["ClipGrad", "ClipValue", "FreezeParam", "Hook", "WeightDecay"]
 
 
-class Hook(CheckedOptions):
+class Hook(ShowsOptions, CheckedOptions):
     """A callback at each update, called with the parameters that have a gradient.
 
     Any function of a list of parameters is a hook as well: it is called before the update.

@@ -9,6 +9,7 @@ import numpy as np
 from passus.arguments import checked_count
 from passus.backend import Array
 from passus.datasets.base import checked_index
+from passus.display import ShowsOptions
 from passus.errors import ArgumentError, DTypeError, LabelError, kind_of
 from passus.random import get_rng
 from passus.text.tokens import TokenFile
@@ -16,7 +17,7 @@ from passus.text.tokens import TokenFile
 __all__ = ["RandomWindows", "TokenWindows"]
 
 
-class _Windows:
+class _Windows(ShowsOptions):
     """Pairs ``(tokens[i : i + T], tokens[i + 1 : i + T + 1])``; subclasses choose the start indices ``i``."""
 
     def __init__(self, tokens: Array | TokenFile, length: int) -> None:

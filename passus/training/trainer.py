@@ -12,7 +12,7 @@ from passus.backend import is_array
 from passus.config import no_grad, test_mode
 from passus.constructors import CheckedOptions
 from passus.core import Variable
-from passus.display import html_fields
+from passus.display import ShowsFields
 from passus.errors import ArgumentError, DivergenceError, DTypeError
 from passus.layers.carried import new_sequences
 from passus.layers.predicting import predicted, rows
@@ -37,7 +37,7 @@ BatchLoss: TypeAlias = Callable[[Any, Any], Any]
 """A loss as a function of a model and a batch of any kind."""
 
 
-class Trainer(TrainerState, CheckedOptions):
+class Trainer(ShowsFields, TrainerState, CheckedOptions):
     """A loop that trains a model step by step, and evaluates it after each epoch.
 
     ``loss``: a function of prediction and target, for batches (x, t), or (x1, x2, t) if the model has several inputs.
@@ -254,15 +254,17 @@ class Trainer(TrainerState, CheckedOptions):
         with new_sequences(self.model):
             return predicted(self.model, map(_inputs_of, checked_loader("data", data)), continued=True)
 
-    def _repr_html_(self) -> str:
-        fields = {
+    def _fields(self) -> dict[str, object]:
+        return {
             "model": type(self.model).__name__,
             "optimizer": repr(self.optimizer),
             "loader": type(self.loader).__name__,
             "epochs": self.epoch,
             "steps": self.step,
         }
-        return html_fields(type(self).__name__, fields) + html_of_history(self.history)
+
+    def _repr_html_(self) -> str:
+        return super()._repr_html_() + html_of_history(self.history)
 
     def _notify(self, moment: str, *arguments: Any) -> None:
         for callback in self.callbacks:

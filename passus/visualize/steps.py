@@ -12,7 +12,7 @@ from passus.backend import Array
 from passus.core import Variable
 from passus.core.backward import all_gradients
 from passus.display import html_table, kind_of_array, numbers, text_table
-from passus.errors import DTypeError, kind_of
+from passus.errors import DTypeError, GraphError, kind_of
 from passus.layers import Layer
 from passus.visualize.graph import Constant, Graph
 from passus.visualize.paths import names_in
@@ -104,6 +104,11 @@ def steps(y: Variable, model: Layer | None = None, *, gradients: bool = True, li
     if not isinstance(y, Variable):
         raise DTypeError(f"steps: {kind_of(y)} is not a Variable; pass the Variable that a function returned")
     limit = checked_count("steps", "limit", limit)
+    if gradients and not y.requires_grad:
+        raise GraphError(
+            "steps: no gradient flows to this Variable, because it was computed under no_grad(), or from arrays or integers alone; "
+            "write steps(y, gradients=False) for the values that its graph holds"
+        )
     gys = all_gradients(y) if gradients else {}
     graph = Graph(y, constants=True)
     made = [(node.creator.serial, n, node) for n, node in enumerate(graph.nodes) if getattr(node, "creator", None)]

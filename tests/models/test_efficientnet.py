@@ -93,7 +93,7 @@ def test_weights_of_another_network_raise_and_change_nothing(tmp_path):
     model = EfficientNetLite0(10)
     before = model.state_dict()
     with pytest.raises(
-        WeightsError, match=r"model\.pth: the state does not fit\. missing: stem\.conv\.W, .*extra: conv1"
+        WeightsError, match=r"model\.pth: the state does not fit: missing: stem\.conv\.W, .*extra: conv1"
     ):
         model.load_weights(
             saved(tmp_path, {"conv1.weight": torch.zeros(2), "conv1.num_batches_tracked": torch.tensor(3)})

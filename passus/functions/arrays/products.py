@@ -96,11 +96,7 @@ class Linear(Function):
 
     def forward(self, x: Array, W: Array, b: Array | None = None) -> Array:
         if W.ndim != 2 or not x.ndim or x.shape[-1] != W.shape[0] or (b is not None and b.shape != W.shape[1:]):
-            transposed = W.ndim == 2 and x.ndim and x.shape[-1] == W.shape[1] != W.shape[0]
-            raise ValueError(
-                "x (..., I) needs W (I, O) and b (O,): W has a row for each number of the last axis of x, and b one "
-                f"number for each column of W{'; a weight (O, I) is passed as W.T' if transposed else ''}"
-            )
+            raise ValueError(_misfit_of_linear(x, W, b))
         y = product(_rows(x), W, b)
         return y if x.ndim == 2 else y.reshape(*x.shape[:-1], W.shape[1])
 
@@ -114,6 +110,19 @@ class Linear(Function):
         gW = product(_rows(x).T, gy) if needs_W else None
         gb = [_sum_of_rows(gy, self.xp) if needs else None for needs in needs_b]
         return gx, gW, *gb
+
+
+def _misfit_of_linear(x: Array, W: Array, b: Array | None) -> str:
+    """What does not fit, with the numbers that differ."""
+    rule = "x (..., I), W (I, O) and b (O,) give (..., O)"
+    if W.ndim != 2 or not x.ndim:
+        return f"{'W' if x.ndim else 'x'} has {W.ndim if x.ndim else 0} axes; {rule}"
+    if x.shape[-1] != W.shape[0]:
+        transposed = "; a weight (O, I) is passed as W.T" if x.shape[-1] == W.shape[1] else ""
+        flat = "; flatten x first" if x.ndim > 2 and math.prod(x.shape[1:]) == W.shape[0] else ""
+        return f"x has {x.shape[-1]} numbers in its last axis, and W takes {W.shape[0]}{transposed}{flat}; {rule}"
+    shape = "" if b is None else f"b has the shape {b.shape}, and needs {W.shape[1:]}, a number for each column of W"
+    return f"{shape}; {rule}"
 
 
 def _sum_of_rows(gy: Any, xp: Any) -> Any:

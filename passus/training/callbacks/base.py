@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from passus.constructors import CheckedOptions
+from passus.display import ShowsOptions
 from passus.foreign import CALLBACK_METHODS
 from passus.notices import notice
 from passus.tree import Stateful
@@ -41,7 +42,7 @@ def _suggested_method(name: str) -> str:
     return f"{f'write {close}, or another' if close else 'write one'} of {', '.join(methods)}"
 
 
-class Callback(CheckedOptions):
+class Callback(ShowsOptions, CheckedOptions):
     """The base of callbacks: a subclass overrides some of these methods, and is warned of unknown ones.
 
     A callback with ``state_dict`` and ``load_state_dict`` is saved in every checkpoint.

@@ -6,6 +6,7 @@ import math
 from typing import Literal
 
 from passus.arguments import checked_number, checked_real
+from passus.display import ShowsOptions
 from passus.errors import ArgumentError
 from passus.loading import Loading, Verified, leaf
 from passus.training.callbacks.base import Row
@@ -38,7 +39,7 @@ HIGHER_IS_BETTER = frozenset(
 """Words in the names of measures of which a higher value is better."""
 
 
-class Best(Verified):
+class Best(ShowsOptions, Verified):
     """The best value so far of the number named ``monitor``.
 
     ``mode``: "min" (the default) if a lower value is better, "max" if a higher one is. ``min_delta``: the least

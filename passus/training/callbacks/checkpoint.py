@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from passus.arguments import checked_count
-from passus.errors import ArgumentError, MissingWeightsError, PassusWarning, WeightsError
+from passus.display import ShowsOptions
+from passus.errors import ArgumentError, DTypeError, MissingWeightsError, PassusWarning, WeightsError, kind_of
 from passus.files import FilePath, checked_path, ensured_folder, remove_abandoned
 from passus.loading import Loading, Verified
 from passus.serializers import read_checkpoint, save_checkpoint
@@ -25,7 +26,7 @@ NAME = re.compile(r"step-([0-9]{1,18})\.safetensors")
 """The file name of a checkpoint, with its step."""
 
 
-class CheckpointFolder:
+class CheckpointFolder(ShowsOptions):
     """A folder with the latest ``keep`` checkpoints, for custom loops; `Checkpoint` uses it for a `Trainer`.
 
     >>> import tempfile
@@ -156,6 +157,11 @@ class Checkpoint(Verified, Callback):
 
     def resume(self, run: Resumable) -> bool:
         """Load the latest intact checkpoint; return False if there is none. See `CheckpointFolder.resume`."""
+        if not hasattr(run, "components"):
+            raise DTypeError(
+                f"Checkpoint.resume: {kind_of(run)} is not a Trainer; write resume(trainer), or "
+                "load_checkpoint(path, model=model) for single objects"
+            )
         return self.folder.resume(**run.components())
 
     def on_start(self, run: Run) -> None:

@@ -32,7 +32,40 @@ DATA = [
         "Variable(np.array([True, False])).backward()",
         "start from floating-point numbers",
     ),
-    error("Wrong number of features", "everyone", "model(x[:, :3])", r"mlp\.l0: linear\(float32\[8, 3\]"),
+    error(
+        "Wrong number of features",
+        "everyone",
+        "model(x)\nmodel(x[:, :3])",
+        r"mlp\.l0: linear\(float32\[8, 3\].*x has 3 numbers in its last axis, and W takes",
+    ),
+    error(
+        "Images into a linear layer",
+        "everyone",
+        "L.Linear(3, in_size=12)(np.ones((2, 3, 4), np.float32))",
+        "x has 4 numbers in its last axis, and W takes 12; flatten x first",
+    ),
+    error(
+        "A weight of PyTorch's layout",
+        "PyTorch",
+        "F.linear(np.ones((2, 3)), np.ones((5, 3)))",
+        "x has 3 numbers in its last axis, and W takes 5; a weight",
+    ),
+    error(
+        "A bias of another length",
+        "everyone",
+        "F.linear(np.ones((2, 3)), np.ones((3, 5)), np.ones(4))",
+        r"needs \(5,\)",
+    ),
+    error(
+        "Names as labels",
+        "scikit-learn",
+        'F.softmax_cross_entropy(x, np.array(["a", "b"] * 4))',
+        "return_inverse=True",
+    ),
+    error("The shape of a weight before the first call", "PyTorch", "L.Linear(3).W.shape", "give it in_size"),
+    error(
+        "Steps without a graph", "everyone", "with passus.no_grad():\n    y = v * 2\npassus.steps(y)", "gradients=False"
+    ),
     warning("Channels last", "Keras", "L.Conv2d(4, 3)(images.transpose(0, 2, 3, 1))", r"transpose\(0, 3, 1, 2\)"),
     error(
         "Channels last with in_channels",
