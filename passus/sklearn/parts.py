@@ -77,7 +77,9 @@ def dtype_of(network: Layer) -> Any:
     dtype('float32')
     """
     for parameter in network.params():
-        return parameter.spec.dtype if isinstance(parameter, LazyParameter) else parameter.dtype
+        if isinstance(parameter, LazyParameter) and parameter._data is None:
+            return parameter.spec.dtype
+        return parameter.dtype
     return np.dtype(np.float32)
 
 

@@ -61,7 +61,7 @@ def test_probabilities_are_those_of_the_network(iris):
 def test_the_default_network_computes_in_the_dtype_of_the_data(iris, dtype):
     model = quick(weight_decay=1e-3).fit(iris[0].astype(dtype), iris[1])
     assert {parameter.dtype for parameter in model.network_.params()} == {np.dtype(dtype)}
-    assert model.predict_proba(iris[0]).dtype == dtype
+    assert model.predict_proba(iris[0]).dtype == model._dtype == dtype
 
 
 def test_grid_search_in_a_pipeline_sets_nested_parameters(iris):
