@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from passus.errors import DTypeError, WeightsError, kind_of
 from passus.tree import MAX_LISTED, compare
 
-__all__ = ["Loaded", "Rename", "fitting", "renamed", "untied"]
+__all__ = ["Loaded", "Rename", "check_level", "fitting", "renamed", "untied"]
 
 Rename: TypeAlias = Mapping[str, str] | Callable[[str], str | None]
 """Maps names in a file to names in a model: a dict of names or prefixes, or a function, which returns None to skip an
@@ -50,6 +50,7 @@ def renamed(state: Mapping[str, Any], prefix: str, rename: Rename | None, where:
     >>> renamed({"net.body.W": 1, "net.head.W": 2, "step": 3}, "net", {"body": "encoder"}, "example")
     {'encoder.W': 1, 'head.W': 2}
     """
+    prefix = prefix.removesuffix(".")
     start = f"{prefix}." if prefix else ""
     given = {path.removeprefix(start): x for path, x in state.items() if path.startswith(start)}
     if state and not given:
@@ -65,14 +66,35 @@ def renamed(state: Mapping[str, Any], prefix: str, rename: Rename | None, where:
     return result
 
 
+def check_level(names: Iterable[str], given: Iterable[str], prefix: str, where: str) -> None:
+    """Raise `WeightsError` with the prefix to give, if a state has all names of a model under another prefix only.
+
+    >>> check_level(["l1.W"], ["loader.order", "model.l1.W"], "", "best.safetensors")
+    Traceback (most recent call last):
+        ...
+    passus.errors.WeightsError: best.safetensors: the names begin with 'model.', as in a checkpoint; write prefix='model'. Nothing was changed
+    """
+    names, given = list(names), set(given)
+    if not names or not given.isdisjoint(names):
+        return
+    starts = [path.removesuffix(f".{names[0]}") for path in given if path.endswith(f".{names[0]}")]
+    for start in sorted(starts, key=len):
+        if all(f"{start}.{name}" in given for name in names):
+            whole = ".".join(filter(None, [prefix.removesuffix("."), start]))
+            raise WeightsError(
+                f"{where}: the names begin with '{whole}.', as in a checkpoint; write prefix={whole!r}. Nothing was changed"
+            )
+
+
 def _new_name(path: str, rename: Rename | None) -> str | None:
     if rename is None:
         return path
     if isinstance(rename, Mapping):
         # The longest matching prefix wins.
-        fitting = [old for old in rename if path == old or path.startswith(f"{old}.")]
+        prefixes = {old.removesuffix("."): new.removesuffix(".") for old, new in rename.items()}
+        fitting = [old for old in prefixes if path == old or path.startswith(f"{old}.")]
         old = max(fitting, key=len, default=None)
-        return path if old is None else f"{rename[old]}{path[len(old) :]}".lstrip(".")
+        return path if old is None else f"{prefixes[old]}{path[len(old) :]}".lstrip(".")
     if not callable(rename):
         raise DTypeError(f"rename is {kind_of(rename)}; give a dict of names, or a function of a name")
     return rename(path)

@@ -15,7 +15,7 @@ from passus.files import FilePath
 from passus.functions.checks import array_of
 from passus.layers.carried import carried_state, verify_carried
 from passus.layers.nodes import LayerBase, StateRef, label, state_ref
-from passus.layers.partial import Loaded, Rename, fitting, renamed, untied
+from passus.layers.partial import Loaded, Rename, check_level, fitting, renamed, untied
 from passus.layers.walk import aliases, walk
 from passus.loading import Loading, load
 from passus.random import rng_state, verify_rng_state
@@ -86,7 +86,7 @@ class State(LayerBase):
         """Verify a state as `load_state_dict` does, and let ``loading`` assign it."""
         where = f"{label(self)}.load_state_dict"
         check_tree(where, state)
-        given = renamed(state, prefix, rename, where)
+        given = self._renamed(state, prefix, rename, where)
         generators = {path: generator for path, generator in self._generators().items() if strict or path in given}
         for path, generator in generators.items():
             if path not in given:
@@ -126,9 +126,9 @@ class State(LayerBase):
 
         ``cast``: accept floating-point numbers of another precision. ``strict=False``: load the arrays that fit, leave
         the rest unchanged, and return which arrays were taken, missing, unexpected, or misfits of another shape.
-        ``prefix``: load only names with this prefix, and remove it: ``encoder`` for ``encoder.l1.W``. ``rename``: a
-        dict of old names or prefixes to new ones, or a function of a name (None skips an array). A parameter with two
-        names in the model may have either name or both in the file.
+        ``prefix``: load only names with this prefix, and remove it: ``encoder`` for ``encoder.l1.W``, ``model`` for a
+        checkpoint. ``rename``: a dict of old names or prefixes to new ones, or a function of a name (None skips an
+        array). A parameter with two names in the model may have either name or both in the file.
 
         Loads all or nothing. Raises `WeightsError` if the file is damaged or belongs to another model, or if nothing in
         it fits, `FileNotFoundError` if it does not exist.
@@ -143,7 +143,8 @@ class State(LayerBase):
         >>> Linear(4).load_weights(path, strict=False, prefix="l0")
         Loaded(2 taken)
         """
-        return self._take(renamed(self._read_weights(path), prefix, rename, f"{path}"), cast, strict, f"{path}")
+        given = self._renamed(self._read_weights(path), prefix, rename, f"{path}")
+        return self._take(given, cast, strict, f"{path}")
 
     def _read_weights(self, path: FilePath) -> dict[str, Array]:
         """The arrays of a file. Models override this to read weights that are published in another format."""
@@ -164,6 +165,12 @@ class State(LayerBase):
 
     def _generators(self) -> dict[str, np.random.Generator]:
         return {path: node for path, node in walk(self) if isinstance(node, np.random.Generator)}
+
+    def _renamed(self, state: Mapping[str, Any], prefix: str, rename: Rename | None, where: str) -> dict[str, Any]:
+        given = renamed(state, prefix, rename, where)
+        if rename is None:
+            check_level(self._state_refs(), given, prefix, where)
+        return given
 
     def _take(self, state: Mapping[str, Array | None], cast: bool, strict: bool, where: str) -> Loaded | None:
         loading = Loading()

@@ -14,7 +14,7 @@ from passus import Parameter
 from passus.errors import DTypeError, WeightsError
 from passus.layers import BatchNorm, Dropout, Layer, LayerNorm, Linear, Sequential
 from passus.optimizers import SGD
-from passus.serializers import read_weights, write_weights
+from passus.serializers import read_weights, save_checkpoint, write_weights
 
 SUFFIXES = pytest.mark.parametrize("suffix", ["npz", "safetensors"])
 
@@ -98,6 +98,40 @@ def test_prefix_and_rename(tmp_path, suffix):
     report = new.load_state_dict(wrapped, strict=False, rename=lambda name: None if "l2" in name else name[7:])
     assert report.missing == ["l2.W", "l2.b"]
     assert report.unexpected == []
+
+
+def test_a_checkpoint_is_loaded_with_the_prefix_that_the_error_names(tmp_path):
+    old, new = classifier(2), classifier(2, seed=1)
+    path, before = tmp_path / "best.safetensors", new.state_dict()
+    save_checkpoint(path, model=old, optimizer=SGD().setup(old))
+    for options in ({}, {"strict": False}):
+        with pytest.raises(
+            WeightsError, match=r"best.*names begin with 'model\.', as in a checkpoint; write prefix='model'"
+        ):
+            new.load_weights(path, **options)
+    assert_unchanged(new, before)
+    for prefix in ("model", "model."):
+        new.load_state_dict(before)
+        new.load_weights(path, prefix=prefix)
+        assert_unchanged(new, old.state_dict())
+
+
+def test_the_advised_prefix_contains_the_given_one():
+    state = {f"trainer.module.{name}": x for name, x in classifier(2).state_dict().items()}
+    for prefix in ("trainer", "trainer."):
+        with pytest.raises(WeightsError, match=r"write prefix='trainer\.module'"):
+            classifier(2).load_state_dict(state, prefix=prefix)
+    with pytest.raises(WeightsError, match="missing"):
+        classifier(2).load_state_dict({name: state[name] for name in list(state)[1:]})
+
+
+def test_renamed_prefixes_may_end_with_a_dot():
+    old, new = classifier(2), classifier(2, seed=1)
+    new.load_state_dict({f"net.{name}": x for name, x in old.state_dict().items()}, rename={"net.": ""})
+    assert_unchanged(new, old.state_dict())
+    other = Layer()
+    other.body = new
+    other.load_state_dict({f"net.{name}": x for name, x in old.state_dict().items()}, rename={"net.": "body."})
 
 
 @pytest.mark.parametrize(
