@@ -11,6 +11,7 @@ from weakref import ref
 from passus.answers import ASSIGNED, Foreign, answers, check_assigned, foreign_argument
 from passus.attributes import snapshot
 from passus.backend import Array, is_array
+from passus.config import enable_backprop
 from passus.constructors import CheckedOptions
 from passus.core import Parameter, Variable
 from passus.core.hooks import Hook, checked_hook
@@ -24,7 +25,7 @@ from passus.layers.predicting import predicted, rows
 from passus.layers.state import State
 from passus.layers.undo import Undo, changes, on_failure
 from passus.layers.walk import invalidate, named_parameters, walk
-from passus.notices import notice
+from passus.notices import notice, notice_once
 from passus.tree import Spec
 
 __all__ = ["Layer"]
@@ -117,6 +118,8 @@ class Layer(State, CheckedOptions):
         super().__setattr__(name, value)
         if type(value) not in LEAF_TYPES or type(old) not in LEAF_TYPES:
             invalidate()
+            if isinstance(old, (Layer, Parameter)) and isinstance(value, (Layer, Parameter)) and old is not value:
+                self._warn_of_replacement(name)
 
     def _restore(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -127,6 +130,14 @@ class Layer(State, CheckedOptions):
         found = getattr_static(type(self), name, None)
         if name in SWITCHES and value is False and name not in self.__dict__ and isinstance(found, Foreign):
             notice(f"{type(self).__name__}.{name} = False has no effect; {found.instead}")
+
+    def _warn_of_replacement(self, name: str) -> None:
+        """Warn once of a layer or parameter that a call replaces, so that its updates are lost."""
+        if changes.get() is not None and enable_backprop.get():
+            path = f"{type(self).__name__}.{name}"
+            notice_once(
+                path, f"{path} is created again in a call, so what it has learned is lost; create it in __init__"
+            )
 
     def __delattr__(self, name: str) -> None:
         snapshot(self, name)

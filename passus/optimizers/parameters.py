@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from passus.backend import Array
-from passus.core import Parameter
+from passus.core import Parameter, Variable
 from passus.errors import ArgumentError, DTypeError, ShapeError, WeightsError, kind_of
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "check_target",
     "check_update",
     "missing_gradients",
+    "untrained_variables",
 ]
 
 
@@ -87,6 +88,9 @@ def missing_gradients(target: Any, params: Sequence[Parameter]) -> str:
     """Explain why no parameter of a target can be updated, and how to fix it."""
     model = type(target).__name__
     if not params:
+        variables = untrained_variables(target)
+        if variables:
+            return f"{', '.join(variables)}: a Variable is no parameter. Write Parameter(...)"
         return f"{model} has no parameters. Create its layers in __init__, as attributes or in lists or dicts"
     if not any(p.requires_grad for p in params):
         return "all parameters are frozen. Call unfreeze() to train them"
@@ -95,3 +99,34 @@ def missing_gradients(target: Any, params: Sequence[Parameter]) -> str:
         "between "
         "them, and compute the loss with the model given to setup()"
     )
+
+
+def untrained_variables(target: Any) -> list[str]:
+    """The Variables with a gradient in the layers of a target that were probably meant as parameters, by path.
+
+    >>> from passus.layers import Layer
+    >>> layer = Layer()
+    >>> layer.w = Variable(np.ones(2))
+    >>> (layer.w * 3).sum().backward()
+    >>> untrained_variables(layer)
+    ['Layer.w']
+    """
+    layers = target.named_layers() if hasattr(target, "named_layers") else ()
+    return [
+        ".".join(filter(None, [type(target).__name__, path, name]))
+        for path, layer in layers
+        for attribute, value in vars(layer).items()
+        if attribute not in layer._carried
+        for name, x in _members(attribute, value)
+        if isinstance(x, Variable) and not isinstance(x, Parameter) and x._grad is not None and x.creator is None
+    ]
+
+
+def _members(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The value of an attribute, or the members of a list, tuple or dict, with their names."""
+    if isinstance(value, dict):
+        yield from ((f"{name}.{key}", x) for key, x in value.items())
+    elif isinstance(value, (list, tuple)):
+        yield from ((f"{name}.{i}", x) for i, x in enumerate(value))
+    else:
+        yield name, value

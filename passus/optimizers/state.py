@@ -14,10 +14,11 @@ from passus.core import Parameter
 from passus.errors import ArgumentError
 from passus.kernels.sums import at_least_float32
 from passus.loading import Loading, Verified, leaf
+from passus.notices import notice
 from passus.optimizers.by_parameter import attributes_state, checked_attributes
 from passus.optimizers.groups import GroupedOptions
 from passus.optimizers.options import Rate, checked_option
-from passus.optimizers.parameters import Target, check_float, check_update
+from passus.optimizers.parameters import Target, check_float, check_update, untrained_variables
 from passus.optimizers.slots import ParamState, SlotArrays
 from passus.tree import Stateful, Tree, check_tree, compare, flatten, unflatten
 
@@ -39,6 +40,8 @@ class OptimizerState(GroupedOptions, Verified):
         super().__init__(lr, options)
         self._states: dict[str, ParamState] = {}
         self._base_attributes: frozenset[str] = frozenset()
+        self._searched_at: int | None = None
+        self._untrained: set[str] = set()
 
     def init(self, p: Array) -> dict[str, Array]:
         """The slots of a parameter before its first update: zeros of its shape; those of float16 are float32."""
@@ -87,9 +90,23 @@ class OptimizerState(GroupedOptions, Verified):
         state = self._states.get(path) or self._new_state(path, p._data)
         if state.group is None:
             state.group = self._group_index(path, p)
+            self._warn_of_variables()
         check_update(self._name, path, p, state.shape, state.dtype)
         self._states[path] = state
         return state
+
+    def _warn_of_variables(self) -> None:
+        """Warn once of each Variable that was probably meant as a parameter, at an update of new parameters."""
+        if self._searched_at == self._step:
+            return
+        self._searched_at = self._step
+        found = [path for path in untrained_variables(self.target) if path not in self._untrained]
+        self._untrained.update(found)
+        if found:
+            notice(
+                f"{self._name}.update does not change {', '.join(found)}: a Variable with a gradient, but no Parameter. Write "
+                "Parameter(...); for a constant, write x.requires_grad = False"
+            )
 
     def _new_state(self, path: str, data: Array) -> ParamState:
         check_float(self._name, path, data)

@@ -1,6 +1,6 @@
 """Mistakes in the construction of layers and models."""
 
-from tests.package.mistakes.entry import error, silent
+from tests.package.mistakes.entry import error, silent, warning
 
 LAYERS = [
     error("Input size first", "PyTorch", "L.Linear(5, 16)", r"nobias is an int \(16\).*Linear\(16\)"),
@@ -42,6 +42,46 @@ LAYERS = [
         "A Variable for a Parameter",
         "book",
         "class Net(Model):\n    def __init__(self):\n        self.W = Variable(np.ones((4, 3)))\nNet()",
-        "Layers may hold Variables that are not parameters, such as a carried state.",
+        "Layers may hold Variables that are not parameters, such as a carried state; the first update warns.",
+    ),
+    *[
+        warning(
+            f"A Variable for a Parameter, in {kind}",
+            "book",
+            f"model.w = {value}\nF.sum(model(x) * {used}).backward()\noptimizer.update()\noptimizer.update()",
+            rf"does not change {path}: .*Write Parameter\(\.\.\.\)",
+        )
+        for kind, value, used, path in (
+            ("an attribute", "Variable(np.ones(3))", "model.w", r"MLP\.w"),
+            ("a list", "[Variable(np.ones(3))]", "model.w[0]", r"MLP\.w\.0"),
+            ("a dict", "{'a': Variable(np.ones(3))}", "model.w['a']", r"MLP\.w\.a"),
+            ("a layer", "L.Layer()\nmodel.w.s = Variable(np.ones(3))", "model.w.s", r"MLP\.w\.s"),
+        )
+    ],
+    warning(
+        "Variables for all Parameters",
+        "book",
+        "net = Model()\nnet.w = Variable(np.ones((4, 3)))\nF.sum(v @ net.w).backward()\nO.SGD().setup(net).update()",
+        r"Model\.w: a Variable is no parameter\. Write Parameter\(\.\.\.\)",
+    ),
+    *[
+        warning(
+            f"{kind} created in forward",
+            "everyone",
+            f"class Net(Model):\n    def forward(self, x):\n        self.l = {value}\n        return {result}\nnet = Net()\n"
+            "for _ in range(3):\n    net(x)",
+            r"Net\.l is created again in a call.*in __init__",
+        )
+        for kind, value, result in (
+            ("A layer", "L.Linear(3)", "self.l(x)"),
+            ("A parameter", "Parameter(np.ones((4, 3)))", "x @ self.l"),
+        )
+    ],
+    silent(
+        "A layer created in the first call",
+        "everyone",
+        "class Net(Model):\n    l = None\n    def forward(self, x):\n        self.l = self.l or L.Linear(3)\n        return self.l(x)\n"
+        "net = Net()\nnet(x)\nnet(x)",
+        "The layer is created once, and its parameters are trained.",
     ),
 ]
