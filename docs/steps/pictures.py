@@ -35,7 +35,6 @@ from typing import Any
 
 import charts
 from build import pages, write
-
 from passus import Variable
 from passus.display import numbers
 from passus.random import seed

@@ -121,12 +121,13 @@ def steps(y: Variable, model: Layer | None = None, *, gradients: bool = True, li
 
 def _inputs(graph: Graph) -> list[Any]:
     """The leaves, in the order in which functions use them."""
-    serials = [getattr(node, "serial", 0) for node in graph.nodes]
-    first: dict[int, int] = {}
-    for source, function in graph.edges:
-        first[source] = min(first.get(source, serials[function]), serials[function])
-    leaves = [n for n, node in enumerate(graph.nodes) if _is_leaf(node)]
-    return [graph.nodes[n] for n in sorted(leaves, key=lambda n: (first.get(n, 0), n))]
+    used: dict[int, tuple[int, int]] = {}
+    for function in graph.nodes:
+        for position, operand in enumerate(getattr(function, "operands", ())):
+            use = function.serial, position
+            used[id(operand)] = min(used.get(id(operand), use), use)
+    leaves = [node for node in graph.nodes if _is_leaf(node)]
+    return sorted(leaves, key=lambda node: used.get(id(_identity(node)), (0, 0)))
 
 
 def _is_leaf(node: Any) -> bool:

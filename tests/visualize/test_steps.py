@@ -168,3 +168,9 @@ def test_details_of_a_variable_are_an_option() -> None:
         assert repr(x) == "variable([1. 2.], name='x', dtype=float64, requires_grad=True)"
         assert repr(frozen) == "variable([1. 1.], dtype=float32, requires_grad=False)"
         assert repr(p) == "variable(None, name='W', dtype=None, requires_grad=True)"
+
+
+def test_inputs_are_listed_in_the_order_of_their_use() -> None:
+    a, b = Variable(np.array(2.0), name="a"), Variable(np.array(3.0), name="b")
+    rows = str(passus.steps(a * b + b)).splitlines()[2:4]
+    assert [row.split()[0] for row in rows] == ["a", "b"]
