@@ -11,11 +11,12 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from inspect import getattr_static
-from types import ModuleType, NoneType
+from opcode import opmap
+from types import FrameType, ModuleType, NoneType
 from typing import Any, NoReturn, TypeVar
 
 from passus.constructors import parameters_of
-from passus.errors import DTypeError, MissingAttributeError
+from passus.errors import DTypeError, MissingAttributeError, MissingImportError
 from passus.foreign import CALL_ARGUMENTS, LAYER, OPTIMIZER, OPTIONS
 
 __all__ = [
@@ -119,15 +120,39 @@ def answers_for(module: str, names: Mapping[str, str]) -> None:
 
     def missing(name: str) -> Any:
         if name in names:
-            raise MissingAttributeError(f"{module} has no {name}; {names[name]}")
+            kind = MissingImportError if _imports(sys._getframe(1)) else MissingAttributeError
+            raise kind(f"{module} has no {name}; {names[name]}")
         if getattr_before is not None:
             return getattr_before(name)
         raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name, obj=namespace)
 
     namespace.__dict__["__getattr__"] = missing
+    _submodules.update({f"{module}.{name}": f"{module} has no {name}; {names[name]}" for name in names})
     for name, submodule in list(sys.modules.items()):
         if name.startswith(f"{module}.") and type(submodule) is ModuleType:
             submodule.__class__ = _NotCallable
+
+
+def _imports(frame: FrameType) -> bool:
+    """Whether the code of a frame is executing ``from module import name``."""
+    return frame.f_code.co_code[frame.f_lasti] == opmap["IMPORT_FROM"]
+
+
+_submodules: dict[str, str] = {}
+"""The messages for foreign names that are imported as modules, by their paths."""
+
+
+class _ForeignModules:
+    """A finder, asked after all others, that raises an error for modules of other libraries, such as ``passus.nn``."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        """Raise `MissingImportError` for a foreign name; any other module is not found."""
+        if name in _submodules:
+            raise MissingImportError(_submodules[name])
+
+
+sys.meta_path.append(_ForeignModules)
 
 
 class _NotCallable(ModuleType):

@@ -15,6 +15,7 @@ PassusError
 ├── PathError           (FileNotFoundError, IsADirectoryError)    a path where no file can be written
 ├── MissingAttributeError   (AttributeError)   a name that other libraries have
 ├── DivergenceError     (ArithmeticError)   a training run whose loss is NaN or infinite
+├── MissingImportError      (ImportError)   the same name, in an import
 └── DependencyError     (ImportError)   an optional package that is not installed
 ```
 
@@ -44,6 +45,7 @@ __all__ = [
     "LabelError",
     "LoaderTimeoutError",
     "MissingAttributeError",
+    "MissingImportError",
     "MissingWeightsError",
     "PassusError",
     "PassusWarning",
@@ -148,6 +150,10 @@ class PathError(PassusError, FileNotFoundError, IsADirectoryError):
 
 class MissingAttributeError(PassusError, AttributeError):
     """A name that other libraries have, and that is different here."""
+
+
+class MissingImportError(PassusError, ImportError):
+    """A name that other libraries have, in an import. Python replaces an `AttributeError` there by its own error."""
 
 
 class DivergenceError(PassusError, ArithmeticError):

@@ -15,12 +15,13 @@ import passus
 import passus.functions as F
 import passus.layers as L
 from passus import Function, Variable, foreign, optimizers
-from passus.errors import DTypeError, MissingAttributeError, ShapeError
+from passus.errors import DTypeError, MissingAttributeError, MissingImportError, ShapeError
 from passus.training import Trainer
 
 MODULES = {
     "passus": foreign.PACKAGE,
     "passus.cuda": foreign.CUDA,
+    "passus.dezero": foreign.DEZERO,
     "passus.functions": foreign.FUNCTIONS,
     "passus.layers": foreign.LAYERS,
     "passus.optimizers": foreign.OPTIMIZERS,
@@ -68,6 +69,25 @@ def test_module_attribute_of_another_library_raises_with_advice(module: str, nam
     assert not hasattr(namespace, name)
     assert name not in dir(namespace)
     check_names_exist(advice, module)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_of_names_of_another_library_raise_with_advice(module: str) -> None:
+    for name, advice in MODULES[module].items():
+        message = re.escape(f"{module} has no {name}; {advice}")
+        for statement in (f"from {module} import {name}", f"from {module} import {name} as other"):
+            with pytest.raises(MissingImportError, match=message):
+                exec(statement)
+        for statement in (f"import {module}.{name}", f"from {module}.{name} import Linear"):
+            with pytest.raises(ImportError, match=f"{message}|{module} is not a package|'{module}' is not a package"):
+                exec(statement)
+
+
+def test_imports_of_unknown_names_raise_the_error_of_python() -> None:
+    for statement in ("from passus.layers import no_such", "from passus.cuda import no_such", "import passus.no_such"):
+        with pytest.raises(ImportError, match="no_such") as caught:
+            exec(statement)
+        assert not isinstance(caught.value, MissingImportError)
 
 
 @pytest.mark.parametrize(("x", "name", "advice"), IN_OBJECTS)

@@ -11,6 +11,7 @@ from passus.foreign.functions import FUNCTIONS as FUNCTIONS
 from passus.foreign.functions import UFUNCS as UFUNCS
 from passus.foreign.modules import CUDA as CUDA
 from passus.foreign.modules import DATASETS as DATASETS
+from passus.foreign.modules import DEZERO as DEZERO
 from passus.foreign.modules import LAYERS as LAYERS
 from passus.foreign.modules import METRICS as METRICS
 from passus.foreign.modules import MODELS as MODELS

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "CUDA",
     "DATASETS",
+    "DEZERO",
     "LAYERS",
     "METRICS",
     "MODELS",
@@ -40,6 +41,36 @@ PACKAGE = {
     "GradientTape": "operations are recorded by default; write y.backward()",
     "jit": "operations run eagerly",
     "numpy": "import numpy as np; its functions take Variables",
+}
+
+DEZERO = {
+    name: f"it is passus.{name}; write passus where a program has dezero"
+    for name in (
+        "Config",
+        "DataLoader",
+        "Function",
+        "Layer",
+        "Model",
+        "Parameter",
+        "SeqDataLoader",
+        "Variable",
+        "as_array",
+        "as_variable",
+        "core",
+        "cuda",
+        "dataloaders",
+        "datasets",
+        "functions",
+        "is_simple_core",
+        "layers",
+        "models",
+        "no_grad",
+        "optimizers",
+        "setup_variable",
+        "test_mode",
+        "transforms",
+        "using_config",
+    )
 }
 
 CUDA = {
