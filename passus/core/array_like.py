@@ -16,7 +16,7 @@ from passus.config import details, enable_backprop
 from passus.core import callers, messages
 from passus.core.views import data_view
 from passus.display import array_text, html_block, kind_of_array
-from passus.errors import DTypeError
+from passus.errors import DTypeError, ShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,10 @@ class ArrayLike:
 
     def item(self, *index: Any) -> float | int | bool:
         """The only element, or that at an index, as a Python number."""
-        value: float | int | bool = self.data.item(*index)
+        data = self.data
+        if not index and data.size != 1:
+            raise ShapeError(messages.several_elements("x.item()", self.shape))
+        value: float | int | bool = data.item(*index)
         return value
 
     def tolist(self) -> Any:
@@ -96,10 +99,19 @@ class ArrayLike:
         # NumPy calls this for ``o[0] = x`` with an array o, as Python does for ``float(x)``.
         if self.requires_grad and enable_backprop.get() and callers.assigns_item(sys._getframe(1)):
             raise messages.element_loses_gradient(self._label())
-        return float(self.data)
+        return float(self._only("float(x)"))
 
     def __int__(self) -> int:
-        return int(self.data)
+        return int(self._only("int(x)"))
+
+    def _only(self, call: str) -> Array:
+        """The only element, as an array without axes. NumPy takes arrays without axes only."""
+        data = self.data
+        if data is None or data.ndim == 0:
+            return data
+        if data.size != 1:
+            raise DTypeError(messages.several_elements(call, self.shape))
+        return data.reshape(())
 
     def __index__(self) -> int:
         index: int = self.data.__index__()
@@ -148,7 +160,9 @@ class ArrayLike:
 
     if TYPE_CHECKING:
 
-        def backward(self, retain_grad: bool = False, create_graph: bool = False) -> None: ...
+        def backward(
+            self, retain_grad: bool = False, create_graph: bool = False, retain_graph: None = None
+        ) -> None: ...
         def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any: ...
         def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any: ...
         def __neg__(self) -> Variable: ...

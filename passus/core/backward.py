@@ -37,7 +37,7 @@ Waiting: TypeAlias = list[tuple[int, Function]]
 """A heap of the functions that wait to be visited, with the youngest first: ``(-serial, function)``."""
 
 
-def backward(self: Variable, retain_grad: bool = False, create_graph: bool = False) -> None:
+def backward(self: Variable, retain_grad: bool = False, create_graph: bool = False, retain_graph: None = None) -> None:
     """Compute the gradient of this Variable with respect to each leaf behind it, and add it to the leaf's ``grad``.
 
     The seed is ``self.grad`` if it was set, otherwise ones of the shape of the data. Leaves are Variables without
@@ -58,6 +58,8 @@ def backward(self: Variable, retain_grad: bool = False, create_graph: bool = Fal
     >>> print(gx, x.grad)
     12.0 12.0
     """
+    if retain_graph is not None:
+        raise messages.no_option(f"{self._label()}.backward()", "retain_graph")
     if not self.requires_grad or self._data is None:
         raise messages.no_graph(self._label(), None if self._data is None else self.dtype)
     if retain_grad is not False and not isinstance(retain_grad, (bool, int, np.bool_)):

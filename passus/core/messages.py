@@ -28,8 +28,10 @@ __all__ = [
     "elements_are_fixed",
     "failed_forward",
     "no_graph",
+    "no_option",
     "number_out_of_range",
     "sequence_as_input",
+    "several_elements",
     "shape_of_gradient",
     "variable_as_data",
 ]
@@ -79,6 +81,20 @@ def elements_are_fixed() -> DTypeError:
 def sequence_as_input(name: str, given: str, function: str) -> DTypeError:
     """For a list or tuple as the only argument of a user's function."""
     return DTypeError(f"{name}: {given} is not supported; give the inputs one by one, {function}()(a, b)")
+
+
+def several_elements(call: str, shape: Shape) -> str:
+    """For ``float(x)`` and the like of more than one element, or of none."""
+    return f"{call}: x of shape {shape} must have one element; take one, as in x[0], or reduce it, as in x.sum() or x.mean()"
+
+
+def no_option(call: str, name: str) -> DTypeError:
+    """For an option of another library in ``Variable(...)`` or ``y.backward()``."""
+    instead = {
+        "requires_grad": "every Variable has a gradient; a constant is an array, or has x.requires_grad = False",
+        "retain_graph": "the graph is kept as long as y is; leave it out",
+    }
+    return DTypeError(f"{call}: there is no argument {name}; {instead[name]}")
 
 
 def edited_since(function: str, label: str, shape: Shape) -> GraphError:

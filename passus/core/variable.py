@@ -63,13 +63,15 @@ class Variable(ArrayLike):
     _generation: int | None = None
     """A generation that a user's class has assigned; the backward pass does not read it."""
 
-    def __init__(self, data: Array | None, name: str | None = None) -> None:
+    def __init__(self, data: Array | None, name: str | None = None, requires_grad: None = None) -> None:
         if data is not None:
             self._data = data = checked(data, "Variable")
             if data.dtype.kind == "b":
                 self.requires_grad = False
         if name is not None:
             self.name = name
+        if requires_grad is not None:  # Not **options: they would cost time in each call.
+            raise messages.no_option(type(self).__name__, "requires_grad")
 
     # The array and its gradient.
 

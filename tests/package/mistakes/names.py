@@ -1,6 +1,6 @@
 """Names of other libraries."""
 
-from tests.package.mistakes.entry import error
+from tests.package.mistakes.entry import error, silent
 
 NAMES = [
     error("eval()", "PyTorch", "model.eval()", r"passus\.test_mode\(\)"),
@@ -73,6 +73,17 @@ NAMES = [
     error("clip_grad_norm_", "PyTorch", "O.clip_grad_norm_(model.params(), 1.0)", "ClipGrad"),
     error("A module for a class", "Keras", "O.adam(0.1)", r"passus\.optimizers\.Adam\(\.\.\.\)"),
     error("... of layers", "everyone", "L.linear(3)", r"passus\.layers\.Linear"),
+    error("Imports of layers", "Keras", "from passus.layers import Dense", r"L\.Linear\(out_size\)"),
+    error("Imports of modules", "PyTorch", "from passus.nn import Linear", r"passus\.layers"),
+    error("Imports from dezero", "book", "from passus.dezero import Variable", r"it is passus\.Variable"),
+    error("Modules of dezero", "book", "import passus.dezero.functions as F", r"it is passus\.functions"),
+    error("requires_grad=True", "PyTorch", "Variable(x, requires_grad=True)", "a constant is an array"),
+    error("... of Parameters", "PyTorch", "Parameter(x, requires_grad=False)", "^Parameter: .*a constant is an array"),
+    error("retain_graph=True", "PyTorch", "F.sum(v).backward(retain_graph=True)", "leave it out"),
+    error("float() of several elements", "book", "float(v)", r"float\(x\): x of shape \(8, 4\) must have one element"),
+    error("int() of several elements", "book", "int(v[0])", r"int\(x\): x of shape \(4,\) must have one element"),
+    error("item() of several elements", "PyTorch", "v.item()", r"x\.item\(\): x of shape .*x\.mean\(\)"),
+    silent("float() of one element with axes", "book", "assert float(v[:1, :1]) == v.data[0, 0]", "It has one value."),
     error("sort()", "NumPy", "v.sort()", r"F\.sort\(x\)"),
     error("fill()", "NumPy", "v.fill(0.0)", r"x\.data"),
     error("ToTensor", "PyTorch", "T.ToTensor()", r"write ToArray\(\)"),
