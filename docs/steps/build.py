@@ -13,13 +13,17 @@ the file, followed by unchanged lines (after a space), removed lines (-) and add
 
 The unchanged and removed lines must occur exactly once in the file. A change that only adds lines appends them to the file, and
 creates it if need be.
+
+Files of other steps in the folder are replaced or removed. A file that you changed is not, unless you say ``--force``.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 PAGES = Path(__file__).parent
@@ -32,26 +36,52 @@ class ChangeError(Exception):
     """A change does not apply to the framework before its page."""
 
 
+class StepError(Exception):
+    """No page has this number."""
+
+
 def pages() -> list[Path]:
     """The pages, in their order."""
     return sorted(PAGES.glob("[0-9][0-9].md"))
 
 
 def framework(step: int) -> Files:
-    """The files of the framework after a step, from the changes of all pages up to it.
+    """The files of the framework after a step.
+
+    Raises `StepError` if there is no such page.
+    """
+    if step not in states():
+        raise StepError(f"there is no step {step}; the steps are {min(states())} to {max(states())}")
+    return dict(states()[step])
+
+
+@cache
+def states() -> dict[int, Files]:
+    """The files of the framework after each step, from the changes of all pages up to it.
 
     Raises `ChangeError` if one of them does not apply.
     """
+    found: dict[int, Files] = {}
     files: Files = {}
     for page in pages():
-        if int(page.stem) > step:
-            break
         for path, old, new in changes(page):
             try:
                 files[path] = changed(files.get(path), old, new)
             except ChangeError as error:
                 raise ChangeError(f"step {page.stem}: {path}: {error}") from None
-    return files
+        found[int(page.stem)] = dict(files)
+    return found
+
+
+@cache
+def versions() -> dict[str, list[str]]:
+    """For each file of the framework the digests of its versions in all steps."""
+    found: dict[str, list[str]] = {}
+    for files in states().values():
+        for path, text in files.items():
+            if (code := digest(text.encode())) not in found.setdefault(path, []):
+                found[path].append(code)
+    return found
 
 
 def changes(path: Path) -> Iterator[tuple[str, str, str]]:
@@ -78,19 +108,48 @@ def changed(text: str | None, old: str, new: str) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def write(step: int, folder: Path) -> None:
-    """Write the framework after a step to a folder."""
-    for path, text in framework(step).items():
+def digest(data: bytes) -> str:
+    """A short name for the content of a file."""
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
+def changed_by_hand(versions: dict[str, list[str]], folder: Path) -> list[str]:
+    """The files in a folder that have a path of the framework, but not its content after any step."""
+    there = [path for path in versions if (folder / path).exists()]
+    return [path for path in there if digest((folder / path).read_bytes()) not in versions[path]]
+
+
+def place(files: dict[str, str], versions: dict[str, list[str]], folder: Path) -> None:
+    """Write the files of a step to a folder, and remove those that only other steps have."""
+    for path in versions:
+        if path not in files:
+            (folder / path).unlink(missing_ok=True)
+    for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text)
+        (folder / path).write_bytes(text.encode())
+
+
+def write(step: int, folder: Path, *, force: bool = False) -> None:
+    """Write the framework after a step to a folder, in place of any other step.
+
+    Raises `FileExistsError`, and writes nothing, if a file was changed by hand; with ``force`` it is lost.
+    """
+    files = framework(step)
+    if not force and (own := changed_by_hand(versions(), folder)):
+        raise FileExistsError(f"your own {', '.join(own)} would be lost; use another folder, or --force")
+    place(files, versions(), folder)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write the framework as it stands after a step.")
     parser.add_argument("step", type=int, help="number of the step")
     parser.add_argument("folder", type=Path, help="folder for the package mini")
+    parser.add_argument("--force", action="store_true", help="replace files that you changed, too")
     arguments = parser.parse_args()
-    write(arguments.step, arguments.folder)
+    try:
+        write(arguments.step, arguments.folder, force=arguments.force)
+    except (StepError, FileExistsError) as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import shutil
 import subprocess
@@ -101,6 +102,50 @@ def test_a_reference_to_a_name_that_does_not_exist_is_an_error() -> None:
 STAGES = [PAGES[first : first + 12] for first in range(0, len(PAGES), 12)]
 
 
+def test_an_earlier_step_replaces_a_later_one(tmp_path: Path) -> None:
+    for step in (30, 7):
+        BUILD["write"](step, tmp_path)
+    found = {str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.glob("**/*.py")}
+    assert found == BUILD["framework"](7)
+
+
+def test_a_file_of_the_learner_is_not_replaced(tmp_path: Path) -> None:
+    BUILD["write"](7, tmp_path)
+    (tmp_path / "mini" / "mine.py").write_text("a = 1\n")  # No step has a file of this name.
+    BUILD["write"](30, tmp_path)
+    for path in ("mini/core.py", "mini/layers.py"):  # Step 30 has no layers.
+        own = f"{BUILD['framework'](64)[path]}# Mine.\n"
+        (tmp_path / path).write_text(own)
+        with pytest.raises(FileExistsError, match=f"{path} would be lost; use another folder, or --force"):
+            BUILD["write"](30, tmp_path)
+        assert (tmp_path / path).read_text() == own
+        BUILD["write"](30, tmp_path, force=True)
+    found = {str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.glob("**/*.py")}
+    assert found == {**BUILD["framework"](30), "mini/mine.py": "a = 1\n"}
+
+
+def test_a_step_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    for step in ("0", "99"):
+        command = [sys.executable, str(STEPS / "build.py"), step, str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 2
+        assert done.stderr.endswith(f"there is no step {step}; the steps are 1 to 64\n")
+    assert not list(tmp_path.iterdir())
+
+
+def shows(printed: str, page: Path) -> bool:
+    """Whether a text is all that the sessions of a page print, and the errors that they raise."""
+    source = "".join(source for _, source in blocks(page, "python"))
+    examples = doctest.DocTestParser().get_examples(source)
+    wanted = "".join(example.want if example.exc_msg is None else error_line(example.exc_msg) for example in examples)
+    return doctest.OutputChecker().check_output(wanted, printed, doctest.ELLIPSIS)
+
+
+def error_line(message: str) -> str:
+    """An error as scripts print it: with a colon, even without a message. A doctest does not say what comes before it."""
+    return f"...{message}" if ":" in message else f"...{message.rstrip()}: \n"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("pages", STAGES, ids=lambda pages: f"{pages[0].stem} to {pages[-1].stem}")
 def test_notebooks_run(pages: list[Path], tmp_path: Path) -> None:
@@ -110,9 +155,30 @@ def test_notebooks_run(pages: list[Path], tmp_path: Path) -> None:
     notebook["cells"] = [cell for page in pages for cell in NOTEBOOKS["notebook"](page)["cells"]]
     loaded = nbformat.from_dict(notebook)
     nbformat.validate(loaded)
+    loaded.cells.insert(0, nbformat.v4.new_code_cell("%pprint", id="pprint"))  # Long lists remain on one line.
     nbclient.NotebookClient(loaded, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
     raising = [cell for cell in loaded.cells if "raises-exception" in cell.metadata.get("tags", [])]
     assert all(any(output.output_type == "error" for output in cell.outputs) for cell in raising)
+    for page in pages:
+        outputs = [cell.outputs for cell in loaded.cells if cell.cell_type == "code" and cell.id.startswith(page.stem)]
+        printed = "".join(text_of(output) for of_cell in outputs for output in of_cell)
+        assert shows(printed, page), f"{page.stem}: {printed}"
+
+
+def text_of(output: Any) -> str:
+    """What an output of a cell shows as text."""
+    if output.output_type == "stream":
+        return output.text if output.name == "stdout" else ""
+    return f"{output.ename}: {output.evalue}\n" if output.output_type == "error" else f"{output.data['text/plain']}\n"
+
+
+@each_page
+def test_values_that_a_page_shows_end_cells_of_its_notebook(page: Path) -> None:
+    source = "".join(source for _, source in blocks(page, "python"))
+    examples = [example for example in doctest.DocTestParser().get_examples(source) if example.want]
+    cells = [cell.text for cell in NOTEBOOKS["cells"](page) if cell.is_code]
+    values = [example.source.rstrip() for example in examples if NOTEBOOKS["is_shown"](example)]
+    assert all(any(cell.endswith(value) for cell in cells) for value in values)
 
 
 @each_page
@@ -125,18 +191,60 @@ def test_text_of_a_notebook_needs_no_other_file_of_the_project(page: Path) -> No
 
 
 def test_the_folder_of_notebooks_has_their_pictures(tmp_path: Path) -> None:
-    NOTEBOOKS["main"](tmp_path)
+    NOTEBOOKS["write"](tmp_path)
     assert (tmp_path / "step07.ipynb").exists()
     assert (tmp_path / "images" / "07-y.svg").exists()
 
 
-def test_scripts_have_the_cells_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = next(page for page in PAGES if page.stem == "06")
-    path = tmp_path / "step06.py"
+def test_a_notebook_that_was_changed_is_not_replaced(tmp_path: Path) -> None:
+    NOTEBOOKS["write"](tmp_path)
+    NOTEBOOKS["write"](tmp_path)
+    (tmp_path / "step07.ipynb").write_text("{}")
+    with pytest.raises(FileExistsError, match=r"step07.ipynb would be lost; use another folder, or --force"):
+        NOTEBOOKS["write"](tmp_path)
+    assert (tmp_path / "step07.ipynb").read_text() == "{}"
+    NOTEBOOKS["write"](tmp_path, force=True)
+    assert (tmp_path / "step07.ipynb").read_text() != "{}"
+
+
+def run_script(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    path = folder.parent / f"{folder.name}-{page.stem}.py"
     path.write_text(NOTEBOOKS["script"](page))
-    done = subprocess.run([sys.executable, str(path)], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "3.297442541400256" in done.stdout
-    assert (tmp_path / "mini" / "core.py").exists()
+    return subprocess.run([sys.executable, str(path)], cwd=folder, capture_output=True, text=True)
+
+
+def the_page(stem: str) -> Path:
+    return next(page for page in PAGES if page.stem == stem)
+
+
+@pytest.mark.slow
+@each_page
+def test_scripts_print_what_the_page_says(page: Path, tmp_path: Path) -> None:
+    done = run_script(page, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert shows(done.stdout, page), done.stdout
+
+
+def test_a_script_prints_the_values_of_its_page_and_no_none(tmp_path: Path) -> None:
+    assert "variable([[1. 2. 3.]" in run_script(the_page("19"), tmp_path).stdout
+    assert shows(run_script(the_page("16"), tmp_path).stdout, the_page("16"))
+
+
+def test_a_script_of_an_earlier_step_replaces_a_later_one(tmp_path: Path) -> None:
+    for stem in ("30", "12"):
+        done = run_script(the_page(stem), tmp_path)
+        assert done.returncode == 0, done.stderr
+    found = {str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.glob("**/*.py")}
+    assert found == BUILD["framework"](12)
+
+
+def test_a_script_does_not_replace_a_file_of_the_learner(tmp_path: Path) -> None:
+    (tmp_path / "mini").mkdir()
+    (tmp_path / "mini" / "core.py").write_text("a = 1\n")
+    done = run_script(the_page("07"), tmp_path)
+    assert done.stderr.endswith("FileExistsError: your own mini/core.py would be lost; run this in another folder\n")
+    assert [path.name for path in tmp_path.glob("**/*.py")] == ["core.py"]
+    assert (tmp_path / "mini" / "core.py").read_text() == "a = 1\n"
 
 
 def test_notebooks_have_no_programs_of_charts() -> None:
