@@ -159,6 +159,6 @@ def test_transposing_is_suggested_only_if_it_helps(shapes: Any, helps: bool) -> 
         F.matmul(x, W)
     assert ("swapaxes" in str(caught.value)) == helps
     if shapes != ((2, 3), (2, 3)):
-        with pytest.raises(ShapeError, match="needs W") as caught:
+        with pytest.raises(ShapeError, match="W takes") as caught:
             F.linear(x, W)
         assert (".T" in str(caught.value)) == (x.shape[-1] == W.shape[1])
