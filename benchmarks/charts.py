@@ -31,7 +31,7 @@ STYLES = {
     "passus_numpy": ("#999999", "X"),
     "dezero": ("#009E73", "*"),
 }
-"""Colours that are safe for the colour-blind (Okabe and Ito, 2008), and markers for print in grey."""
+"""Colors that are safe for the color-blind (Okabe and Ito, 2008), and markers for print in grey."""
 
 
 def ratios(comparisons: list[Comparison], machine: str, path: Path, floor: float = FLOOR) -> None:
@@ -125,8 +125,8 @@ def attention(line: Line, machine: str, path: Path) -> None:
 
 def draw_line(axes: Axes, line: Line, numbers: dict[str, dict[int, float]], scale: float) -> None:
     for name, points in numbers.items():
-        colour, marker = STYLES[name]
-        axes.plot([*points], [scale * y for y in points.values()], color=colour, marker=marker, label=name)
+        color, marker = STYLES[name]
+        axes.plot([*points], [scale * y for y in points.values()], color=color, marker=marker, label=name)
     axes.set(xscale="log", yscale="log", xlabel=line.what, xticks=[*line.points])
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")

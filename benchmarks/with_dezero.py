@@ -100,17 +100,17 @@ class CNN(Network):
 class ResNet20(Network):
     def __init__(self) -> None:
         super().__init__()
-        self.first = self.normalised(3, 16)
+        self.first = self.normalized(3, 16)
         self.blocks = [self.block(c, o) for c, o in pairwise([16] * 4 + [32] * 3 + [64] * 3)]
         self.linear(64, 10)
 
-    def normalised(self, c: int, o: int, stride: int = 1) -> Callable[[Variable], Variable]:
+    def normalized(self, c: int, o: int, stride: int = 1) -> Callable[[Variable], Variable]:
         conv, norm = self.conv(c, o, 3, stride, 1, nobias=True), self.register(L.BatchNorm())
         return lambda x: norm(conv(x))
 
     def block(self, c: int, o: int) -> Callable[[Variable], Variable]:
         stride = 1 if c == o else 2
-        first, second = self.normalised(c, o, stride), self.normalised(o, o)
+        first, second = self.normalized(c, o, stride), self.normalized(o, o)
         shortcut = self.conv(c, o, 1, stride, nobias=True) if stride > 1 else lambda x: x
         return lambda x: F.relu(second(F.relu(first(x))) + shortcut(x))
 

@@ -116,9 +116,9 @@ def waves(shape):
     _, _, H, W = shape
     y, x = np.mgrid[:H, :W] / 5
     height = np.sin(x + 2 * np.sin(y / 2)) + np.sin(y + np.sin(x / 3))
-    colours = np.array([[-0.8, -0.6, 0.4], [0.9, 0.9, 0.8], [0.9, 0.1, -0.7]])
+    colors = np.array([[-0.8, -0.6, 0.4], [0.9, 0.9, 0.8], [0.9, 0.1, -0.7]])
     level = ((height + 2) / 4)[None]
-    low, middle, high = colours[:, :, None, None]
+    low, middle, high = colors[:, :, None, None]
     picture = np.where(level < 0.5, low + (middle - low) * 2 * level, middle + (high - middle) * (2 * level - 1))
     return picture[None].astype(np.float32)
 

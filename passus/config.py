@@ -38,7 +38,7 @@ def _switch(name: str) -> ContextVar[bool]:
 class using_config(Scope):  # noqa: N801 - used like a function, as contextlib's own are
     """Set a switch inside a ``with`` block or a decorated function, and restore it afterwards.
 
-    The switches: ``enable_backprop`` (record the graph), ``train`` (dropout and batch normalisation behave as in
+    The switches: ``enable_backprop`` (record the graph), ``train`` (dropout and batch normalization behave as in
     training), ``debug`` (detect arrays edited in place between forward and backward, and add the location of the forward
     call to errors of the backward pass; slower), ``native`` (use compiled kernels), ``details`` (the repr of a Variable
     shows its name, its dtype, and whether gradients flow to it).
@@ -90,7 +90,7 @@ def test_mode(function: Called) -> Called: ...
 
 
 def test_mode(function: Any = None) -> Any:  # noqa: PT028 - no test
-    """Make dropout and batch normalisation behave as in inference. Also a decorator, like `no_grad`.
+    """Make dropout and batch normalization behave as in inference. Also a decorator, like `no_grad`.
 
     >>> with test_mode():
     ...     Config.train

@@ -27,7 +27,7 @@ def checkpoint(f: Callable[..., Any], *xs: Operand) -> Result:
 
     ``f`` is called again for each backward pass, under the conditions of its first call: with the same random numbers (from
     `passus.random.get_rng`), and with the same attributes of layers, such as the state of recurrent layers and the averages
-    of batch normalisation. After the backward pass all of these have the values that they had before it, so each is updated
+    of batch normalization. After the backward pass all of these have the values that they had before it, so each is updated
     once per step. Gradients flow through attributes from call to call. Anything else that ``f`` changes, such as the contents
     of a list, is changed by each call.
 

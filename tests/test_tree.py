@@ -93,7 +93,7 @@ def test_unknown_length_is_shown_as_a_question_mark() -> None:
         compare({"W": Spec((None, 4))}, {"W": np.zeros((2, 3))}, "layer")
 
 
-def test_stateful_is_recognised_by_its_methods() -> None:
+def test_stateful_is_recognized_by_its_methods() -> None:
     class Counter:
         def state_dict(self) -> dict[str, Any]:
             return {}

@@ -25,7 +25,7 @@ HTML = ROOT / "build" / "site" / "html"
 WIDTHS = (1280, 390)
 
 SCHEMES = {"light": "default", "dark": "slate"}
-"""The names of the renderer for the colours of the system."""
+"""The names of the renderer for the colors of the system."""
 
 FAULTS = """() => [
     document.documentElement.scrollWidth > innerWidth && "is wider than the screen",

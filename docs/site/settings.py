@@ -7,9 +7,9 @@ from typing import Any
 __all__ = ["SETTINGS"]
 
 
-def scheme(media: str, icon: str, following: str, **colours: str) -> dict[str, Any]:
-    """A setting of the button for colours; a click switches to the following one."""
-    return {"media": media, "toggle": {"icon": icon, "name": f"Switch to {following}"}} | colours
+def scheme(media: str, icon: str, following: str, **colors: str) -> dict[str, Any]:
+    """A setting of the button for colors; a click switches to the following one."""
+    return {"media": media, "toggle": {"icon": icon, "name": f"Switch to {following}"}} | colors
 
 
 INDIGO = {"primary": "indigo", "accent": "indigo"}

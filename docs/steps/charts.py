@@ -1,4 +1,4 @@
-"""Charts of the pages as SVG: curves, points, contours and coloured cells between two axes.
+"""Charts of the pages as SVG: curves, points, contours and colored cells between two axes.
 
 chart(points(x, t, "data"), curve(grid, y, "network"), x="x", y="t")
 """
@@ -34,14 +34,14 @@ Place = Callable[[float, float], Pair]
 
 
 class Mark(NamedTuple):
-    """What a chart shows: its data, and its SVG at a place and in a colour."""
+    """What a chart shows: its data, and its SVG at a place and in a color."""
 
     xs: Array
     ys: Array
     svg: Callable[[Place, str], str]
     name: str = ""
     color: int | None = None
-    """The number of its colour; by default one more than that of the curve or points before it."""
+    """The number of its color; by default one more than that of the curve or points before it."""
     takes_color: bool = True
     fills: bool = False
     """Whether it fills the whole area between the axes."""
@@ -111,7 +111,7 @@ def zero_lines(xs: Array, ys: Array, values: Array) -> Iterator[tuple[Pair, Pair
 
 
 def cells(values: Any, xs: Pair | None = None, ys: Pair | None = None) -> Mark:
-    """A table as coloured rectangles: whole numbers choose a pale colour; others a grey, black for the largest one.
+    """A table as colored rectangles: whole numbers choose a pale color; others a grey, black for the largest one.
 
     ``xs``, ``ys``: where the first column and row begin and the last ones end. By default an entry is a square of length
     1, and the first row is the highest.
@@ -137,7 +137,7 @@ def cells(values: Any, xs: Pair | None = None, ys: Pair | None = None) -> Mark:
 
 
 def pale(numbers: Array) -> list[list[str]]:
-    """For each number a light version of the colour with this number."""
+    """For each number a light version of the color with this number."""
     lights = ["#" + "".join(f"{255 - (255 - part) // 4:02x}" for part in bytes.fromhex(color[1:])) for color in COLORS]
     return [[lights[number % len(lights)] for number in row] for row in numbers.astype(int).tolist()]
 
@@ -197,7 +197,7 @@ def chart(
 
 
 def colors_of(marks: Iterable[Mark]) -> list[str]:
-    """The colour of each mark."""
+    """The color of each mark."""
     colors, following = [], 0
     for mark in marks:
         number = following if mark.color is None else mark.color
@@ -261,7 +261,7 @@ def left_tick(left: float, place: float, name: str) -> str:
 
 
 def legend(names: Sequence[tuple[str, str]], bottom: float) -> Iterator[str]:
-    """The names beside their colours, in a row."""
+    """The names beside their colors, in a row."""
     left = LEFT
     for name, color in names:
         yield f'<rect x="{left}" y="{bottom - 10:.1f}" width="14" height="10" fill="{color}"/>'

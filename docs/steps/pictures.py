@@ -178,7 +178,7 @@ def mini_graph(y: Any, gradients: bool = False) -> str:
 
 
 def mini_style(node: Any, gradients: bool) -> str:
-    """The attributes of a node in the colours of passus."""
+    """The attributes of a node in the colors of passus."""
     if not hasattr(node, "data"):
         return f'label="{type(node).__name__}", shape=box, style=filled, fillcolor="{FILLS["function"]}"'
     gradient = f"gradient {numbers(node.grad.data)}" if gradients and node.grad is not None else ""

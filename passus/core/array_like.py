@@ -27,7 +27,7 @@ __all__ = ["ArrayLike"]
 
 
 class ArrayLike:
-    """The base of `Variable` alone. Modules that `Variable` imports recognise a Variable by it."""
+    """The base of `Variable` alone. Modules that `Variable` imports recognize a Variable by it."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100: colour photographs of 32 x 32 pixels, read from the binary version, which needs no pickle."""
+"""CIFAR-10 and CIFAR-100: color photographs of 32 x 32 pixels, read from the binary version, which needs no pickle."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,15 @@ MAX_SIZE = 4 << 30
 def cache_folder() -> Path:
     """The folder of downloads: the environment variable ``PASSUS_CACHE``, or ``~/.cache/passus``.
 
+    A user without a home folder, as in some containers, has a folder in that for temporary files.
+
     >>> cache_folder().is_absolute()
     True
     """
-    return Path(os.environ.get("PASSUS_CACHE") or "~/.cache/passus").expanduser().absolute()
+    try:
+        return Path(os.environ.get("PASSUS_CACHE") or "~/.cache/passus").expanduser().absolute()
+    except RuntimeError:  # There is no home folder.
+        return Path(tempfile.gettempdir()) / f"passus-{os.getuid()}"
 
 
 def get_file(

@@ -1,4 +1,4 @@
-"""Sums and scales of channels, the steps of batch normalisation.
+"""Sums and scales of channels, the steps of batch normalization.
 
 Images are (N, C, ...), with any strides; arrays of channels are (C,). Results have the memory layout of their arguments.
 """

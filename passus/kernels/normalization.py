@@ -1,4 +1,4 @@
-"""Normalisation along some axes of an array, the common part of layer and group normalisation.
+"""Normalization along some axes of an array, the common part of layer and group normalization.
 
 ``gamma`` and ``beta`` broadcast with ``x``. Results have the memory layout of their arguments. Everything is written with operators
 and methods that arrays and Variables share: given Variables, the results are Variables.

@@ -1,4 +1,4 @@
-"""Batch normalisation with running averages of the statistics."""
+"""Batch normalization with running averages of the statistics."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["BatchNorm"]
 
 
 class BatchNorm(Layer):
-    """Normalisation of each channel over the batch: (N, C, ...) to the same shape.
+    """Normalization of each channel over the batch: (N, C, ...) to the same shape.
 
     Training uses the statistics of the batch and updates the running averages ``avg_mean`` and ``avg_var`` by
     ``avg = decay * avg + (1 - decay) * batch``. `test_mode` uses the averages. ``in_size``: C; inferred on the first call by

@@ -22,10 +22,10 @@ __all__ = ["LazyParameter", "length", "resolve_from"]
 
 
 class LazyParameter(Parameter):
-    """A parameter that is initialised once its shape is known.
+    """A parameter that is initialized once its shape is known.
 
     ``shape``: None for a length that is inferred from the first input. ``initializer``: a function (shape, dtype, rng)
-    such as those of `passus.initializers`. A shape without None is initialised at once.
+    such as those of `passus.initializers`. A shape without None is initialized at once.
 
     >>> from passus.initializers import zeros
     >>> W = LazyParameter((None, 3), zeros)
@@ -56,7 +56,7 @@ class LazyParameter(Parameter):
         return new
 
     def resolve(self, *lengths: int) -> None:
-        """Initialise the parameter; ``lengths`` replace None in the shape, in order.
+        """Initialize the parameter; ``lengths`` replace None in the shape, in order.
 
         If the current call of a layer fails, the values are discarded and the generator is restored. Raises
         `ArgumentError` for another number of lengths, `DTypeError` or `ShapeError` unless the initializer returns an
@@ -101,7 +101,7 @@ def length(operation: str, x: Any, axis: int) -> int:
 
 
 def resolve_from(operation: str, x: Any, axis: int, *parameters: LazyParameter) -> None:
-    """Initialise parameters that lack one length with the length of an axis of an input.
+    """Initialize parameters that lack one length with the length of an axis of an input.
 
     Raises `DTypeError` if the input is no array, `ShapeError` if it has no such axis.
     """

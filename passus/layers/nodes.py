@@ -39,7 +39,7 @@ class StateRef(NamedTuple):
 
     @property
     def array(self) -> Array | None:
-        """The array; None before it is initialised."""
+        """The array; None before it is initialized."""
         return getattr(self.owner, self.attribute)
 
     @property

@@ -1,4 +1,4 @@
-"""Layers that normalise each example, most of them with trained scales and shifts."""
+"""Layers that normalize each example, most of them with trained scales and shifts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def scale_and_shift(layer: str, size: int | None, dtype: DTypeLike) -> tuple[Laz
 
 
 class LayerNorm(Layer):
-    """Normalisation of each example over its last axis: (..., D) to the same shape.
+    """Normalization of each example over its last axis: (..., D) to the same shape.
 
     ``in_size``: D; inferred on the first call by default. Raises `ShapeError` for an input of another size.
     Source: Ba, Kiros and Hinton, 2016, "Layer normalization".
@@ -72,7 +72,7 @@ class RMSNorm(Layer):
 
 
 class GroupNorm(Layer):
-    """Normalisation of each group of channels of each example: (N, C, ...) to the same shape.
+    """Normalization of each group of channels of each example: (N, C, ...) to the same shape.
 
     ``groups``: a divisor of C. ``in_size``: C; inferred on the first call by default.
 
@@ -102,7 +102,7 @@ class GroupNorm(Layer):
 
 
 class InstanceNorm(Layer):
-    """Normalisation of each channel of each example over its pixels: (N, C, ...) to the same shape.
+    """Normalization of each channel of each example over its pixels: (N, C, ...) to the same shape.
 
     ``in_size``: C; inferred on the first call by default.
 

@@ -29,7 +29,7 @@ class State(LayerBase):
     """The methods of `passus.layers.Layer` that save and load its state."""
 
     def state_dict(self) -> Tree:
-        """Copies of all parameters and buffers (None before they are initialised), the states of random generators, and
+        """Copies of all parameters and buffers (None before they are initialized), the states of random generators, and
         the state that recurrent layers carry to their next step.
 
         The keys are paths. Generators are those that layers own, as in ``Dropout(rng=0)``.

@@ -24,7 +24,7 @@ from passus.random import RNG, get_rng
 __all__ = ["DecoderCache", "TransformerDecoderLayer", "TransformerEncoderLayer", "make_norm"]
 
 NORMS: dict[str, Callable[..., Layer]] = {"layer": LayerNorm, "rms": RMSNorm}
-"""The normalisation layers by name."""
+"""The normalization layers by name."""
 
 
 class DecoderCache(NamedTuple):
@@ -37,7 +37,7 @@ class DecoderCache(NamedTuple):
 
 
 class ResidualLayer(Layer):
-    """The base of layers with sub-layers around a residual stream, and normalisation before or after each.
+    """The base of layers with sub-layers around a residual stream, and normalization before or after each.
 
     The options are those of `TransformerEncoderLayer`.
     """
@@ -98,8 +98,8 @@ class TransformerEncoderLayer(ResidualLayer):
 
     ``d_hidden``: the number of features inside the feed-forward block, ``4 * d_model`` by default. ``activation``: its
     activation, see `passus.functions.bias_activation`; "swiglu" selects a `SwiGLU` block. ``dropout_ratio``: for
-    attention weights, the features inside the block, and the result of each block. ``pre_norm``: normalise the input of
-    each block; False: normalise the sum, as in the original. ``norm``: "layer" or "rms", with ``eps``. ``nobias``:
+    attention weights, the features inside the block, and the result of each block. ``pre_norm``: normalize the input of
+    each block; False: normalize the sum, as in the original. ``norm``: "layer" or "rms", with ``eps``. ``nobias``:
     linear layers without b. ``qkv_bias``, ``n_kv_heads``, ``d_head``, ``rotary``, ``rotary_scaling``, ``initializer``,
     ``out_initializer``: see `MultiHeadAttention`.
 
@@ -182,7 +182,7 @@ class TransformerDecoderLayer(ResidualLayer):
 
 
 def make_norm(where: str, name: str, d_model: int, eps: float, dtype: DTypeLike) -> Layer:
-    """The normalisation layer with a name. Raises `ArgumentError` for an unknown name.
+    """The normalization layer with a name. Raises `ArgumentError` for an unknown name.
 
     >>> make_norm("example", "rms", 4, 1e-5, np.float32)
     RMSNorm(eps=1e-05)  gamma (4,)  4 parameters

@@ -22,7 +22,7 @@ __all__ = ["TransformerDecoder", "TransformerEncoder"]
 
 
 class TransformerStack(Layer):
-    """The base of stacks: ``layers``, and a final normalisation if the layers use ``pre_norm``."""
+    """The base of stacks: ``layers``, and a final normalization if the layers use ``pre_norm``."""
 
     layers: list[Any]
 
@@ -71,7 +71,7 @@ class TransformerStack(Layer):
 class TransformerEncoder(TransformerStack):
     """``n_layers`` of `TransformerEncoderLayer`, one after the other: (N, T, ``d_model``) to the same shape.
 
-    Layers with ``pre_norm`` are followed by a final normalisation. ``recompute``: each layer is a
+    Layers with ``pre_norm`` are followed by a final normalization. ``recompute``: each layer is a
     `passus.recompute.checkpoint`, so that memory holds the results of all layers but the intermediate results of only
     one. Other options and the arguments of a call: see `TransformerEncoderLayer`. ``cache``: the result of `new_cache`.
 

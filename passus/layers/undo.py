@@ -1,6 +1,6 @@
 """Undo the changes of a call that fails.
 
-A first call initialises lazy parameters, calls in training update the averages of batch normalisation, recurrent layers
+A first call initializes lazy parameters, calls in training update the averages of batch normalization, recurrent layers
 carry a state, and attention appends to caches. If a later layer then raises, the outermost layer undoes all of these
 changes. Assignments to buffers and carried state are undone for any layer; changes in place are not.
 """

@@ -10,7 +10,7 @@ from passus.layers import BatchNorm, Conv2d, Layer, Sequential
 from passus.random import RNG, get_rng
 
 EPS = {True: 1e-5, False: 2e-5}
-"""The eps of batch normalisation in published networks, by ``downsample_fb``; the second is DeZero's."""
+"""The eps of batch normalization in published networks, by ``downsample_fb``; the second is DeZero's."""
 
 __all__ = ["EPS", "BasicBlock", "BottleneckA", "BottleneckB", "BuildingBlock", "Residual", "convolution", "norm"]
 
@@ -141,7 +141,7 @@ def BuildingBlock(
 
 
 def convolution(in_channels: int | None, out_channels: int, kernel_size: int, stride: int, rng: RNG) -> Conv2d:
-    """A convolution without bias, which the following batch normalisation would cancel; stride 1 preserves the size."""
+    """A convolution without bias, which the following batch normalization would cancel; stride 1 preserves the size."""
     return Conv2d(
         out_channels,
         kernel_size,
@@ -155,7 +155,7 @@ def convolution(in_channels: int | None, out_channels: int, kernel_size: int, st
 
 
 def norm(channels: int, activation: str | None = None, eps: float = EPS[True]) -> BatchNorm:
-    """The batch normalisation after a convolution, with the eps of the published networks."""
+    """The batch normalization after a convolution, with the eps of the published networks."""
     return BatchNorm(eps=eps, in_size=channels, activation=activation)
 
 

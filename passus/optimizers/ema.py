@@ -36,7 +36,7 @@ class EMA(Verified, Hook):
     >>> with ema.swap():
     ...     y = model(np.ones((1, 3), np.float32))
 
-    Raises `ArgumentError` unless ``0 <= decay < 1``. Buffers, such as the statistics of batch normalisation, are not
+    Raises `ArgumentError` unless ``0 <= decay < 1``. Buffers, such as the statistics of batch normalization, are not
     averaged.
     """
 

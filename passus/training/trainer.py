@@ -162,7 +162,7 @@ class Trainer(ShowsFields, TrainerState, CheckedOptions):
             self.optimizer.update()
             self._tally.update(loss, y, t, size_of(batch))
         else:
-            undo()  # Otherwise the statistics of batch normalisation would stay NaN.
+            undo()  # Otherwise the statistics of batch normalization would stay NaN.
             if not self.skip_nan:
                 raise self._diverged(fault)
         self.batch += 1

@@ -1,4 +1,4 @@
-"""Random changes of colours."""
+"""Random changes of colors."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class ColorJitter(RandomTransform):
     """Change brightness, contrast, saturation and hue of an image (C, H, W), or (H, W) in greyscale, at random.
 
     ``brightness``, ``contrast``, ``saturation``: numbers b; a factor between max(0, 1 - b) and 1 + b scales the distance of
-    the colours from black, from the mean luminance, and from the grey of equal luminance. ``hue``: the greatest rotation of
-    colours as a fraction of the colour wheel, at most 1/2; the luminance is preserved. White is 1 for floating-point numbers
+    the colors from black, from the mean luminance, and from the grey of equal luminance. ``hue``: the greatest rotation of
+    colors as a fraction of the color wheel, at most 1/2; the luminance is preserved. White is 1 for floating-point numbers
     and the greatest value for integers; results are clipped to between black and white.
 
     Raises `ArgumentError` for options out of range and for floating-point pixels outside 0 to 1, `ShapeError` for other than
@@ -57,7 +57,7 @@ class ColorJitter(RandomTransform):
         self.saturation = checked_number("ColorJitter", "saturation", saturation)
         self.hue = checked_fraction("ColorJitter", "hue", hue)
         if self.hue > 0.5:
-            raise ArgumentError(f"ColorJitter: hue is {hue}; it must be at most 0.5, half of the colour wheel")
+            raise ArgumentError(f"ColorJitter: hue is {hue}; it must be at most 0.5, half of the color wheel")
 
     def change(self, x: Array, u: Array) -> Array:
         N, C, H, W = x.shape

@@ -21,7 +21,7 @@ Image: TypeAlias = Any
 
 @final
 class Convert(ShowsOptions):
-    """Convert a picture to a colour mode of Pillow ("RGB", "L") or to "BGR".
+    """Convert a picture to a color mode of Pillow ("RGB", "L") or to "BGR".
 
     Raises `DTypeError` for other types than pictures, as do all transforms of pictures.
     """
@@ -83,7 +83,7 @@ class ToArray(ShowsOptions):
     ``dtype``: the dtype of the result; an integer dtype preserves the bytes, 0 to 255. Arrays of bytes, (C, H, W) or (H, W),
     are scaled likewise; floating-point arrays must lie between 0 and 1 and are returned unchanged. (DeZero returns 0 to 255.)
 
-    Raises `DTypeError` for other types, for pictures with a palette, whose values are not colours, and for modes without a
+    Raises `DTypeError` for other types, for pictures with a palette, whose values are not colors, and for modes without a
     defined white; `ArgumentError` for values out of range, `ShapeError` for an array with channels last.
 
     >>> ToArray()(np.array([[0, 51, 255]], np.uint8))
@@ -104,7 +104,7 @@ class ToArray(ShowsOptions):
     def _pixels(self, image: Image) -> Array:
         if not isinstance(image, pillow("ToArray").Image) or image.mode in ("P", "PA"):
             kind = getattr(image, "mode", type(image).__name__)
-            raise DTypeError(f"ToArray: {kind} is neither an array nor a colour picture; put Convert('RGB') first")
+            raise DTypeError(f"ToArray: {kind} is neither an array nor a color picture; put Convert('RGB') first")
         x = np.asarray(image)
         x = np.ascontiguousarray(x[None] if x.ndim == 2 else x.transpose(2, 0, 1))
         return self._checked(x, image.mode)

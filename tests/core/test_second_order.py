@@ -259,7 +259,7 @@ def test_rules_on_variables_are_right_at_every_order(rule: Any, between: Any):
     assert derivatives(lambda x: rule()(between(x)), 3.0, 2) == [6.0, 2.0]
 
 
-def test_a_saved_output_is_recognised_with_and_without_axes():
+def test_a_saved_output_is_recognized_with_and_without_axes():
     np.testing.assert_allclose(derivatives(lambda x: SavesOutput()(x), 1.0, 4), [np.e] * 4)
     check_grads(lambda x: SavesOutput()(x), np.array([1.0, 2.0]), order=3)
     x = Variable(np.array(1.0))

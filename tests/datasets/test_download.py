@@ -147,6 +147,17 @@ def test_the_environment_sets_the_cache_folder(tmp_path: Path, monkeypatch: pyte
     assert cache_folder() == Path.home() / ".cache" / "passus"
 
 
+def test_a_user_without_a_home_folder_has_a_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PASSUS_CACHE", raising=False)
+
+    def no_home(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    assert cache_folder().is_absolute()
+    assert cache_folder().name.startswith("passus-")
+
+
 def test_show_progress_prints_as_in_dezero(capsys: pytest.CaptureFixture[str]) -> None:
     show_progress(3, 100, 200)
     assert capsys.readouterr().out == f"\r[{'#' * 30}] 100.00%"

@@ -159,7 +159,7 @@ def test_probabilities_on_another_axis_than_that_of_the_classes_raise_errors() -
         F.softmax_cross_entropy(x, p)
     with pytest.raises(ShapeError, match=r"kl_divergence: p \(2, 7, 5\) sums to 1 .* write F.moveaxis\(p, 2, 1\)"):
         F.kl_divergence(x, p)
-    F.kl_divergence(x, 2 * p)  # Not normalised along any axis.
+    F.kl_divergence(x, 2 * p)  # Not normalized along any axis.
 
 
 @pytest.mark.parametrize("function", [F.softmax_cross_entropy, F.nll_loss, F.accuracy, F.one_hot])

@@ -46,7 +46,7 @@ def predicted(model: Model, x: np.ndarray) -> np.ndarray:
 
 
 class TorchBlock(nn.Module):
-    """A residual block of convolutions (in, out, kernel, stride), each with its batch normalisation."""
+    """A residual block of convolutions (in, out, kernel, stride), each with its batch normalization."""
 
     def __init__(
         self, *convolutions: tuple[int, int, int, int], shortcut: tuple[int, int, int] | None, eps: float = 1e-5

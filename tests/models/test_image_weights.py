@@ -151,12 +151,12 @@ def test_vgg_preprocess_subtracts_the_means_as_caffe() -> None:
     x = VGG16.preprocess(picture, size=(48, 32))
     assert (x.shape, x.dtype) == ((3, 32, 48), np.float32)
     np.testing.assert_allclose(x[:, 5, 5], np.float32([100 - 103.939, 100 - 116.779, 100 - 123.68]), rtol=1e-6)
-    colours = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
-    x = VGG16.preprocess(Image.fromarray(colours), size=None, dtype=np.float64)
+    colors = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
+    x = VGG16.preprocess(Image.fromarray(colors), size=None, dtype=np.float64)
     np.testing.assert_array_equal(
-        x, colours.transpose(2, 0, 1)[::-1] - np.array([103.939, 116.779, 123.68])[:, None, None]
+        x, colors.transpose(2, 0, 1)[::-1] - np.array([103.939, 116.779, 123.68])[:, None, None]
     )
     with pytest.raises(DTypeError, match="an ndarray is not a Pillow image"):
-        VGG16.preprocess(colours)
+        VGG16.preprocess(colors)
     with pytest.raises(DTypeError, match=r"VGG16\.preprocess: int64"):
         VGG16.preprocess(picture, dtype=np.int64)

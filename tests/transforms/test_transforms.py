@@ -181,7 +181,7 @@ def test_without_pillow_the_error_names_what_to_install(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(("mean", "std", "x"), [(1234.567, 3.3, 1240.0), (1e-3, 1e-8, 1e-3), (0.1, 0.3, 0.7)])
-def test_float16_is_normalised_in_float32_and_rounded_once(mean: float, std: float, x: float) -> None:
+def test_float16_is_normalized_in_float32_and_rounded_once(mean: float, std: float, x: float) -> None:
     half = np.full((3, 2, 2), x, np.float16)
     y = T.Normalize(mean, std)(half)
     assert y.dtype == np.float16

@@ -163,7 +163,7 @@ class Sinc(Unary):
 
 
 def sinc(x: Operand) -> Result:
-    """The normalised sine cardinal of each element, ``sin(pi x) / (pi x)``; 1 at 0.
+    """The normalized sine cardinal of each element, ``sin(pi x) / (pi x)``; 1 at 0.
 
     >>> import numpy as np
     >>> sinc(np.array([0.0, 0.5]))

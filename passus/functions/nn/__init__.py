@@ -1,3 +1,3 @@
-"""Functions of neural networks: activations, losses, normalisation, convolution, attention; one family a module."""
+"""Functions of neural networks: activations, losses, normalization, convolution, attention; one family a module."""
 
 __all__: list[str] = []

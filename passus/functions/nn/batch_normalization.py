@@ -1,4 +1,4 @@
-"""Normalisation of each channel over the batch: with the statistics of the batch, or with known ones."""
+"""Normalization of each channel over the batch: with the statistics of the batch, or with known ones."""
 
 from __future__ import annotations
 

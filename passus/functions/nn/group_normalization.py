@@ -1,4 +1,4 @@
-"""Normalisation of groups of channels of each example, which is layer normalisation of each group."""
+"""Normalization of groups of channels of each example, which is layer normalization of each group."""
 
 from __future__ import annotations
 

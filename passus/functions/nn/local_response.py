@@ -1,4 +1,4 @@
-"""Local response normalisation, over neighbouring channels."""
+"""Local response normalization, over neighbouring channels."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class NeighbourSum(Unary):
 
 @upcast_inputs(1)
 def local_response_norm(x: Operand, n: int = 5, k: float = 2.0, alpha: float = 1e-4, beta: float = 0.75) -> Result:
-    """Normalise by the energy of neighbouring channels: ``x / (k + alpha * sum of squares of n channels) ** beta``.
+    """Normalize by the energy of neighbouring channels: ``x / (k + alpha * sum of squares of n channels) ** beta``.
 
     ``x``: (N, C, ...). The n >= 1 channels are the channel itself, ``n // 2`` before and ``(n - 1) // 2`` after it, as
     far as they exist. ``k`` > 0, ``alpha`` >= 0, ``beta`` >= 0; as in the paper, alpha is not divided by n.

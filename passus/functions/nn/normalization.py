@@ -1,4 +1,4 @@
-"""Layer normalisation and RMS normalisation."""
+"""Layer normalization and RMS normalization."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class LayerNorm(Function):
 
 
 def layer_norm(x: Operand, gamma: Operand, beta: Operand, eps: float = 1e-5) -> Result:
-    """Normalise each example to mean 0 and variance 1 over the last axes:
+    """Normalize each example to mean 0 and variance 1 over the last axes:
     ``gamma * (x - mean) / sqrt(var + eps) + beta``.
 
-    ``x``: (..., D); ``gamma``, ``beta``: (D,). Parameters (D1, D2, ...) normalise over as many last axes of ``x``.
+    ``x``: (..., D); ``gamma``, ``beta``: (D,). Parameters (D1, D2, ...) normalize over as many last axes of ``x``.
 
     Raises `ShapeError` for shapes that do not fit. Source: Ba, Kiros and Hinton, 2016, "Layer normalization".
 
@@ -78,10 +78,10 @@ def layer_normalized(axes: tuple[int, ...], eps: float, x: Operand, gamma: Opera
 
 
 def _in_range(factor: Array, x: Operand) -> bool:
-    """Whether the factor of a normalisation is positive and finite, or float64 would not help."""
+    """Whether the factor of a normalization is positive and finite, or float64 would not help."""
     if bool(((factor > 0) & (factor < np.inf)).all()):
         return True
-    array = array_of("normalisation", x)
+    array = array_of("normalization", x)
     return array.dtype != np.float32 or not np.isfinite(array).all()
 
 
@@ -110,9 +110,9 @@ class RMSNorm(Function):
 
 
 def rms_norm(x: Operand, gamma: Operand, eps: float = 1e-6) -> Result:
-    """Normalise each example to root mean square 1 over the last axes: ``gamma * x / sqrt(mean(x**2) + eps)``.
+    """Normalize each example to root mean square 1 over the last axes: ``gamma * x / sqrt(mean(x**2) + eps)``.
 
-    ``x``: (..., D); ``gamma``: (D,). Parameters (D1, D2, ...) normalise over as many last axes of ``x``. The mean is
+    ``x``: (..., D); ``gamma``: (D,). Parameters (D1, D2, ...) normalize over as many last axes of ``x``. The mean is
     not subtracted.
 
     Raises `ShapeError` for shapes that do not fit. Source: Zhang and Sennrich, 2019, "Root mean square layer

@@ -161,7 +161,7 @@ class SELU(Activation):
 
 
 def selu(x: Operand) -> Result:
-    """The self-normalising unit: ``1.0507 * elu(x, 1.6733)``.
+    """The self-normalizing unit: ``1.0507 * elu(x, 1.6733)``.
 
     Source: Klambauer et al., 2017, "Self-normalizing neural networks".
 

@@ -1,4 +1,4 @@
-"""Channels shifted, scaled and clipped, as batch normalisation does it, and the gradients of that, in float32."""
+"""Channels shifted, scaled and clipped, as batch normalization does it, and the gradients of that, in float32."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalisation of groups of channels of each image, in float32: channels last in memory, an image at a time.
+"""Normalization of groups of channels of each image, in float32: channels last in memory, an image at a time.
 
 Sums are taken over short blocks of pixels, and blocks are added up in float64.
 """
@@ -34,7 +34,7 @@ STATISTICS = types.UniTuple(types.Array(numba.float32, 2, "C", readonly=True), 2
 
 
 def grouped(x: Array, gamma: Array, beta: Array, eps: float) -> tuple[Array, Array, Array]:
-    """Images (N, G, C / G, ...) normalised, and the statistics of their groups."""
+    """Images (N, G, C / G, ...) normalized, and the statistics of their groups."""
     pixels = _pixels(x)
     y = np.empty_like(pixels)
     mean, inv_std = (np.empty(x.shape[:2], np.float32) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Normalisation of numbers that lie side by side, in float32: a row at a time, which stays in the cache.
+"""Normalization of numbers that lie side by side, in float32: a row at a time, which stays in the cache.
 
 The gradients of gamma and beta, which all rows share, are summed in float32 over short blocks of rows, and in float64 over blocks.
 """
@@ -68,7 +68,7 @@ def rms_normalized_gradients(
 def _forward(
     x: Array, gamma: Array, beta: Array, axes: tuple[int, ...], eps: float, centred: bool
 ) -> tuple[Array, Array, Array]:
-    """``x`` normalised, the mean that was subtracted, and the factor."""
+    """``x`` normalized, the mean that was subtracted, and the factor."""
     y = np.empty_like(x)
     of_rows = [np.empty((*x.shape[: -len(axes)], *[1] * len(axes)), np.float32) for _ in range(2)]
     arrays = tuple([np.ascontiguousarray(v).reshape(-1) for v in (x, gamma, beta)])

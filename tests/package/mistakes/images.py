@@ -15,9 +15,9 @@ IMAGES = [
         "T.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])(photo.transpose(2, 0, 1))",
         r"put ToArray\(\) first",
     ),
-    error("Colours of 0 to 255", "book", "T.ColorJitter(0.5)(image * 255)", r"divide them by 255"),
+    error("Colors of 0 to 255", "book", "T.ColorJitter(0.5)(image * 255)", r"divide them by 255"),
     error(
-        "Colours after Normalize",
+        "Colors after Normalize",
         "everyone",
         "T.ColorJitter(0.5)(T.Normalize(0.5, 0.5)(image))",
         r"put Normalize\(\) after it",
