@@ -9,16 +9,22 @@ from passus.layers import Linear, ReLU, Sequential
 from passus.sklearn import PassusClassifier, PassusRegressor
 
 
-def network(in_size: int, out_size: int) -> Sequential:
-    """The shapes of W are inferred: the first weights must not depend on the examples."""
-    return Sequential(Linear(100, dtype=np.float64), ReLU(), Linear(out_size, dtype=np.float64))
+class Network:
+    """Creates a network. It has a name without an address, because names of tests must be equal in all processes."""
+
+    def __call__(self, in_size: int, out_size: int) -> Sequential:
+        """The shapes of W are inferred: the first weights must not depend on the examples."""
+        return Sequential(Linear(100, dtype=np.float64), ReLU(), Linear(out_size, dtype=np.float64))
+
+    def __repr__(self) -> str:
+        return "network"
 
 
 ESTIMATORS = [
     PassusClassifier(),
     PassusRegressor(),
-    PassusClassifier(network=network),
-    PassusRegressor(network=network),
+    PassusClassifier(network=Network()),
+    PassusRegressor(network=Network()),
 ]
 
 
