@@ -100,8 +100,9 @@ def test_linear_of_integers_is_differentiable_by_the_weights():
 def test_linear_shape_error_suggests_a_transposed_weight_only_if_it_fits():
     with pytest.raises(ShapeError, match=r"linear\(float64\[8, 4\], float64\[3, 4\], float64\[3\]\): .*W\.T"):
         F.linear(np.ones((8, 4)), np.ones((3, 4)), np.ones(3))
-    with pytest.raises(ShapeError, match=r"linear\(float64\[8, 4\], float64\[5, 3\], float64\[3\]\): .*of W$"):
+    with pytest.raises(ShapeError, match="x has 4 numbers in its last axis, and W takes 5; x ") as caught:
         F.linear(np.ones((8, 4)), np.ones((5, 3)), np.ones(3))
+    assert "W.T" not in str(caught.value)
 
 
 def test_matmul_operator_on_either_side(rng):
