@@ -68,7 +68,7 @@ def check_options(cls: type, given: tuple[Any, ...], named: Mapping[str, Any]) -
     if code is not None and len(given) > len(positional) and not code.co_flags & 0x04:
         raise DTypeError(
             f"{cls.__name__} takes {', '.join(positional) or 'nothing'} by position, but "
-            f"{len(given)} {'was' if len(given) == 1 else 'were'} given"
+            f"{len(given)} {'argument was' if len(given) == 1 else 'arguments were'} given"
             + (f"; name the others: {', '.join(keywords)}" if keywords else "")
         )
 
