@@ -279,16 +279,21 @@ def test_two_processes_compile_at_once(folder: Path) -> None:
 @pytest.mark.parametrize("delay", [0.2, 1.0])
 def test_ctrl_c_while_numba_and_kernels_are_loaded(folder: Path, delay: float) -> None:
     done = run(f"""
-        import signal, threading
-        # Pressed again: Python drops an interrupt that reaches a __del__.
-        timers = [threading.Timer(seconds, signal.raise_signal, [signal.SIGINT]) for seconds in ({delay}, {delay} + 2)]
+        import signal, threading, time
+        interrupted = threading.Event()
+        def press():
+            # Pressed again: Python drops an interrupt that reaches a __del__.
+            pause = {delay}
+            while not interrupted.wait(pause):
+                signal.raise_signal(signal.SIGINT)
+                pause = 2
+        threading.Thread(target=press, daemon=True).start()
         try:
-            for timer in timers:
-                timer.start()
             first_kernel()
-            signal.pause()
+            while True:  # A signal that another thread raises does not end signal.pause().
+                time.sleep(0.05)
         except KeyboardInterrupt:
-            timers[1].cancel()
+            interrupted.set()
         first_kernel()  # By the kernel, or its reference.
         first_kernel()
     """)
