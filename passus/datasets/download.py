@@ -38,7 +38,8 @@ def cache_folder() -> Path:
     try:
         return Path(os.environ.get("PASSUS_CACHE") or "~/.cache/passus").expanduser().absolute()
     except RuntimeError:  # There is no home folder.
-        return Path(tempfile.gettempdir()) / f"passus-{os.getuid()}"
+        user = os.getuid() if hasattr(os, "getuid") else "cache"  # Windows has no numbers of users.
+        return Path(tempfile.gettempdir()) / f"passus-{user}"
 
 
 def get_file(

@@ -10,9 +10,13 @@ import pytest
 
 numba = pytest.importorskip("numba")
 
-from passus.kernels.native.compiling import inlined  # noqa: E402  # It needs Numba.
+from llvmlite import ir  # noqa: E402  # It comes with Numba.
+
+from passus.kernels.native import instructions  # noqa: E402
+from passus.kernels.native.compiling import inlined  # noqa: E402
 from passus.kernels.native.keeping import HERE, imported  # noqa: E402
 from passus.kernels.native.simd import LANES, all_lanes, fma, load, maximum, minimum, store, where  # noqa: E402
+from passus.kernels.native.vectors import VECTOR  # noqa: E402
 
 NUMBERS = np.float32([0.0, -0.0, 1.0, -1.0, 0.1, 3e38, -3e38, 1e-45, -1e-39, np.inf, -np.inf, np.nan])
 X, Y = (v.ravel() for v in np.meshgrid(np.tile(NUMBERS, 4), np.tile(NUMBERS, 4)))
@@ -99,6 +103,19 @@ def test_only_fma_is_rounded_once() -> None:
     np.testing.assert_array_equal(twice, x * x - 1)
     np.testing.assert_array_equal(once, np.float32(np.float64(x) * np.float64(x) - 1))
     assert once[0] != twice[0]
+
+
+@pytest.mark.skipif(LANES != 8, reason="the masked instructions of AVX have 8 lanes")
+def test_masks_of_loops_are_signs_for_the_instructions_of_avx() -> None:
+    module = ir.Module()
+    pointer, count = VECTOR.as_pointer(), ir.IntType(64)
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer, count]), "copy")
+    builder = ir.IRBuilder(function.append_basic_block())
+    mask = instructions.loop_mask(builder, function.args[1])
+    instructions.store(builder, instructions.load(builder, function.args[0], mask), function.args[0], mask)
+    assert "llvm.x86.avx.maskload" in str(module)
+    assert "llvm.x86.avx.maskstore" in str(module)
+    assert "llvm.masked" not in str(module), "LLVM would widen a mask of booleans for each load"
 
 
 def test_digests_cover_all_forms_of_imports() -> None:

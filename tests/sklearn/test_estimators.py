@@ -36,6 +36,11 @@ def quick(**options):
     return PassusClassifier((16,), learning_rate=0.02, max_iter=30, random_state=0, **options)
 
 
+def test_both_estimators_have_the_same_options_and_defaults():
+    classifier, regressor = PassusClassifier().get_params(), PassusRegressor().get_params()
+    assert classifier == {**regressor, "class_weight": None}
+
+
 def test_string_labels_of_a_data_frame(iris):
     names = np.array(["setosa", "versicolor", "virginica"])
     frame = pd.DataFrame(iris[0], columns=list("abcd"))

@@ -112,17 +112,18 @@ class Linear(Function):
         return gx, gW, *gb
 
 
-def _misfit_of_linear(x: Array, W: Array, b: Array | None) -> str:
-    """What does not fit, with the numbers that differ."""
+def _misfit_of_linear(x: Array, W: Array, b: Array) -> str:
+    """What does not fit, with the numbers that differ; ``b`` is read only if x and W fit."""
     rule = "x (..., I), W (I, O) and b (O,) give (..., O)"
-    if W.ndim != 2 or not x.ndim:
-        return f"{'W' if x.ndim else 'x'} has {W.ndim if x.ndim else 0} axes; {rule}"
+    if not x.ndim:
+        return f"x has 0 axes; {rule}"
+    if W.ndim != 2:
+        return f"W has {W.ndim} axes; {rule}"
     if x.shape[-1] != W.shape[0]:
         transposed = "; a weight (O, I) is passed as W.T" if x.shape[-1] == W.shape[1] else ""
         flat = "; flatten x first" if x.ndim > 2 and math.prod(x.shape[1:]) == W.shape[0] else ""
         return f"x has {x.shape[-1]} numbers in its last axis, and W takes {W.shape[0]}{transposed}{flat}; {rule}"
-    shape = "" if b is None else f"b has the shape {b.shape}, and needs {W.shape[1:]}, a number for each column of W"
-    return f"{shape}; {rule}"
+    return f"b has the shape {b.shape}, and needs {W.shape[1:]}, a number for each column of W; {rule}"
 
 
 def _sum_of_rows(gy: Any, xp: Any) -> Any:
