@@ -8,6 +8,7 @@ PassusError
 ├── LabelError          (IndexError, ValueError)   a class label or an index that does not exist
 ├── GraphError          (RuntimeError)  an impossible backward pass: no graph, no gradient, edited data
 │   └── SecondOrderError                a second derivative through a rule for first derivatives only
+├── RecordingError      (RuntimeError)  a step that cannot be recorded as a program
 ├── WeightsError        (ValueError)    a weights file that is damaged or belongs to another model
 │   └── MissingWeightsError (FileNotFoundError)    a missing weights file
 ├── DataError           (ValueError)    a data file that is missing, truncated or does not match its checksum
@@ -50,6 +51,7 @@ __all__ = [
     "PassusError",
     "PassusWarning",
     "PathError",
+    "RecordingError",
     "SecondOrderError",
     "ShapeError",
     "WeightsError",
@@ -126,6 +128,10 @@ class GraphError(PassusError, RuntimeError):
 
 class SecondOrderError(GraphError):
     """A second derivative through a rule that is written for first derivatives only."""
+
+
+class RecordingError(PassusError, RuntimeError):
+    """A step that cannot be recorded, because its Python code depends on the numbers of an array."""
 
 
 class WeightsError(PassusError, ValueError):

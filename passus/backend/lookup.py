@@ -6,11 +6,13 @@ from typing import Any
 
 from passus.backend.base import Array, Backend
 from passus.backend.numpy import NumPy
+from passus.backend.trace import Tracing
 from passus.errors import DTypeError
 
-__all__ = ["backend_of", "copied", "is_array", "others"]
+__all__ = ["backend_of", "copied", "is_array", "others", "tracing"]
 
 _numpy = NumPy()
+tracing = Tracing(_numpy)
 others: list[Backend] = []
 """The libraries in use besides NumPy."""
 
@@ -30,6 +32,8 @@ def backend_of(*arrays: Any) -> Backend:
     Raises `DTypeError` for arrays of different libraries.
     """
     backends = [backend for x in arrays for backend in (_numpy, *others) if backend.is_array(x)]
+    if tracing in backends:
+        return tracing
     if any(backend is not backends[0] for backend in backends):
         names = " and ".join(dict.fromkeys(backend.name for backend in backends))
         raise DTypeError(f"arrays of {names} in one operation: move them to one device first")

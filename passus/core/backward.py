@@ -243,7 +243,7 @@ def _visit_functions(
                 continue
             data = x._data
             # NumPy scalars of one type have equal shapes and dtypes.
-            if (type(gx) is not type(data) or type(gx) is ndarray) and (
+            if (type(gx) is not type(data) or type(gx) not in SCALARS) and (
                 type(gx) not in KINDS or gx.shape != data.shape or gx.dtype != data.dtype
             ):
                 gx = fitted(gx, x, visited, gys, create_graph)

@@ -22,6 +22,8 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import numpy as np
 
 from passus import config
+from passus.backend import others
+from passus.backend.trace import plain, traced_by
 from passus.errors import PassusWarning
 from passus.kernels.interrupts import uninterrupted
 from passus.kernels.memory import keep_memory
@@ -43,6 +45,11 @@ class Kernel(Generic[P, R]):
         update_wrapper(self, reference)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if others:
+            recorder = traced_by(*args, *kwargs.values())
+            if recorder is not None:
+                result: R = recorder.record(self, args, kwargs)
+                return result
         if self.suits(*args, **kwargs) and config.native.get():
             compiled = self.compiled()
             if compiled is not None:
@@ -51,6 +58,8 @@ class Kernel(Generic[P, R]):
 
     def takes(self, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Whether a call with these arguments runs the compiled kernel."""
+        if others:
+            args, kwargs = plain(args), plain(kwargs)
         return self.suits(*args, **kwargs) and config.native.get() and self.compiled() is not None
 
     def compiled(self) -> Callable[P, R] | None:

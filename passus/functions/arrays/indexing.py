@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from passus.arguments import checked_integer
-from passus.backend import Array
+from passus.backend import Array, backend_of
 from passus.core import HALF, Operand, Result, Unary, Variable
 from passus.errors import DTypeError, LabelError, ShapeError, named_in_errors
 from passus.functions.arrays.shapes import ravel
@@ -89,7 +89,7 @@ def take_along_axis(x: Operand, indices: Operand, axis: int | None = -1) -> Resu
     """
     if axis is None:
         return take_along_axis(ravel(x), indices, 0)
-    index: Any = indices.data if isinstance(indices, Variable) else np.asarray(indices)
+    index: Any = indices.data if isinstance(indices, Variable) else backend_of(indices).xp.asarray(indices)
     if index.dtype.kind not in "iu":
         raise DTypeError(f"take_along_axis: indices must be integers, not {index.dtype}")
     shape: tuple[int, ...] = np.shape(x)

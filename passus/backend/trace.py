@@ -1,0 +1,251 @@
+"""Arrays that note what is computed with them: the array library with which a step is recorded.
+
+A `Traced` holds an array and behaves like it. Each operation on it is computed at once, and noted in a recorder. So
+functions, rules and kernels are recorded without knowing it.
+
+The truth value of a traced array, as in ``if x > 0``, becomes a condition of the program. Numbers that are read in Python,
+as by ``float(x)``, would be constants of the program: reading them raises `RecordingError`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, NoReturn, Protocol
+
+import numpy as np
+
+from passus.backend.base import Array
+from passus.errors import RecordingError
+
+__all__ = ["Attribute", "Method", "Recorder", "Traced", "Tracing", "plain", "traced_by"]
+
+FACTS = frozenset({"dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides"})
+"""Attributes that are the same in each run of a program."""
+
+READS = frozenset({"ctypes", "data", "item", "tobytes", "tofile", "tolist", "tostring"})
+"""Attributes through which the numbers leave the array."""
+
+BINARY = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift"
+COMPARISONS = "lt le gt ge eq ne"
+UNARY = "neg pos abs invert"
+IN_PLACE = "iadd isub imul itruediv ifloordiv imod ipow iand ior ixor"
+KEYWORDS = {"and", "or"}
+"""Names to which `operator` appends an underscore."""
+
+
+class Recorder(Protocol):
+    """Where a traced array notes operations."""
+
+    def record(self, function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Call a function of arrays, and note the call. Returns its result, with traced arrays."""
+
+    def expect(self, condition: Any) -> bool:
+        """The truth value of a traced array, which the program holds for."""
+
+
+class Method:
+    """A method of an array, as a function of the array.
+
+    >>> Method("sum")(np.ones((2, 3)), axis=0)
+    array([2., 2., 2.])
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, x: Any, /, *args: Any, **options: Any) -> Any:
+        return getattr(x, self.name)(*args, **options)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Attribute:
+    """An attribute of an array, as a function of the array.
+
+    >>> Attribute("T")(np.ones((2, 3))).shape
+    (3, 2)
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, x: Any, /) -> Any:
+        return getattr(x, self.name)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Traced:
+    """An array of the step that is being recorded."""
+
+    __slots__ = ("__weakref__", "array", "recorder")
+    __array_priority__ = 1000
+    __hash__ = object.__hash__
+
+    array: Any
+    recorder: Recorder
+
+    def __init__(self, array: Any, recorder: Recorder) -> None:
+        self.array, self.recorder = array, recorder
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **options: Any) -> Any:
+        function = ufunc if method == "__call__" else getattr(ufunc, method)
+        return self.recorder.record(function, args, options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        return self.recorder.record(function, args, options)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.recorder.record(operator.getitem, (self, index), {})
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.recorder.record(operator.setitem, (self, index, value), {})
+
+    def __getattr__(self, name: str) -> Any:
+        if name in FACTS:
+            return getattr(self.array, name)
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name in READS:
+            self._refuse(f"x.{name}")
+        value = getattr(self.array, name)
+        if callable(value):
+            return lambda *args, **options: self.recorder.record(Method(name), (self, *args), options)
+        return self.recorder.record(Attribute(name), (self,), {})
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self.array)))
+
+    def __bool__(self) -> bool:
+        return self.recorder.expect(self)
+
+    def __float__(self) -> float:
+        self._refuse("float(x)")
+
+    def __int__(self) -> int:
+        self._refuse("int(x)")
+
+    def __index__(self) -> int:
+        self._refuse("an index")
+
+    def __array__(self, *args: Any, **options: Any) -> Any:
+        self._refuse("np.asarray(x)")
+
+    def __repr__(self) -> str:
+        return f"Traced({self.dtype}{list(self.shape)})"
+
+    def _refuse(self, how: str) -> NoReturn:
+        raise RecordingError(
+            f"the numbers of an array {self.array.dtype} {self.array.shape} are read while the step is recorded ({how}): the program "
+            "would keep this value for ever. Compute with arrays, for example np.where in place of if, and read results after the step"
+        )
+
+
+def _operation(name: str) -> Callable[..., Any]:
+    return getattr(operator, f"{name}_" if name in KEYWORDS else name)
+
+
+def _define(name: str, function: Callable[..., Any]) -> None:
+    def forward(self: Traced, *others: Any) -> Any:
+        return self.recorder.record(function, (self, *others), {})
+
+    setattr(Traced, f"__{name}__", forward)
+
+
+def _define_reflected(name: str, function: Callable[..., Any]) -> None:
+    def reflected(self: Traced, other: Any) -> Any:
+        return self.recorder.record(function, (other, self), {})
+
+    setattr(Traced, f"__r{name}__", reflected)
+
+
+for _name in f"{BINARY} {COMPARISONS} {UNARY} {IN_PLACE}".split():
+    _define(_name, _operation(_name))
+for _name in BINARY.split():
+    _define_reflected(_name, _operation(_name))
+
+
+def plain(value: Any) -> Any:
+    """A value with arrays in place of traced arrays, also in lists, tuples and dicts."""
+    kind = type(value)
+    if kind is Traced:
+        return value.array
+    if kind is tuple or kind is list:
+        return kind([plain(v) for v in value])
+    if kind is dict:
+        return {key: plain(v) for key, v in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return kind(*[plain(v) for v in value])
+    return value
+
+
+def traced_by(*values: Any) -> Recorder | None:
+    """The recorder of the first traced array among values, also in lists, tuples and dicts; None if there is none."""
+    for value in values:
+        if type(value) is Traced:
+            recorder: Recorder = value.recorder
+            return recorder
+        if isinstance(value, (list, tuple, dict)):
+            found = traced_by(*(value.values() if isinstance(value, dict) else value))
+            if found is not None:
+                return found
+    return None
+
+
+class TracedNumPy:
+    """NumPy, with those of its functions recorded that convert their argument without asking it."""
+
+    CONVERSIONS = frozenset({"asanyarray", "asarray", "ascontiguousarray", "asfortranarray"})
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(np, name)
+        if name not in self.CONVERSIONS:
+            return function
+
+        def converted(x: Any, *args: Any, **options: Any) -> Any:
+            recorder = traced_by(x)
+            if recorder is None:
+                return function(x, *args, **options)
+            return recorder.record(function, (x, *args), options)
+
+        return converted
+
+
+class Tracing:
+    """The backend of traced arrays. Arrays of NumPy beside them are constants of the program."""
+
+    name: ClassVar[str] = "trace"
+
+    def __init__(self, numpy: Any) -> None:
+        self.numpy = numpy
+        self.xp: Any = TracedNumPy()
+
+    def is_array(self, x: object) -> bool:
+        return type(x) is Traced
+
+    def asarray(self, x: Any) -> Array:
+        return x if type(x) is Traced else np.asarray(x)
+
+    def to_numpy(self, x: Array) -> Array:
+        return x
+
+    def scatter_add(self, shape: tuple[int, ...], index: Any, values: Array) -> Array:
+        return self._recorded(self.numpy.scatter_add, shape, index, values)
+
+    def add_at(self, x: Array, index: Any, values: Any) -> Array:
+        return self._recorded(self.numpy.add_at, x, index, values)
+
+    def _recorded(self, function: Callable[..., Any], *args: Any) -> Any:
+        recorder = traced_by(*args)
+        assert recorder is not None
+        return recorder.record(function, args, {})

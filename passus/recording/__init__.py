@@ -1,0 +1,1 @@
+"""Recorded steps: programs of array operations."""

@@ -1,0 +1,150 @@
+"""From a program to a Python function of straight-line code.
+
+The code is built as a syntax tree: operators and methods of arrays become those of Python, other functions and constants are
+globals. A value is deleted after its last use, so that its memory is free for the next.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable
+from types import CodeType, FunctionType
+from typing import Any
+
+from passus.backend.trace import Attribute, Method
+from passus.recording.program import Instruction, Program, Value, values_in
+
+__all__ = ["emit"]
+
+BINARY: dict[Any, type[ast.operator]] = {
+    operator.add: ast.Add,
+    operator.sub: ast.Sub,
+    operator.mul: ast.Mult,
+    operator.truediv: ast.Div,
+    operator.floordiv: ast.FloorDiv,
+    operator.mod: ast.Mod,
+    operator.pow: ast.Pow,
+    operator.matmul: ast.MatMult,
+    operator.and_: ast.BitAnd,
+    operator.or_: ast.BitOr,
+    operator.xor: ast.BitXor,
+}
+COMPARISONS: dict[Any, type[ast.cmpop]] = {
+    operator.lt: ast.Lt,
+    operator.le: ast.LtE,
+    operator.gt: ast.Gt,
+    operator.ge: ast.GtE,
+    operator.eq: ast.Eq,
+    operator.ne: ast.NotEq,
+}
+UNARY: dict[Any, type[ast.unaryop]] = {operator.neg: ast.USub, operator.pos: ast.UAdd, operator.invert: ast.Invert}
+
+LITERALS = (bool, int, float, str, type(None))
+
+
+def emit(program: Program) -> Callable[..., Any]:
+    """A function that runs a program on arrays, and returns its outputs.
+
+    >>> import numpy as np
+    >>> from passus.recording.recorder import record
+    >>> emit(record(lambda x: np.exp(x) + 1, [np.ones(2)]))(np.zeros(2))
+    array([2., 2.])
+    """
+    emitter = _Emitter()
+    last = _last_uses(program)
+    body: list[ast.stmt] = []
+    for i, instruction in enumerate(program.instructions):
+        body.append(emitter.statement(instruction))
+        if last.get(i):
+            body.append(ast.Delete([ast.Name(name, ast.Del()) for name in last[i]]))
+    body.append(ast.Return(emitter.expression(program.outputs)))
+    parameters = ast.arguments([], [ast.arg(_local(value)) for value in program.inputs], None, [], [], None, [])
+    function = ast.FunctionDef("program", parameters, body, [], None)
+    module = ast.fix_missing_locations(ast.Module([function], []))
+    code = compile(module, "<program>", "exec").co_consts[0]
+    assert isinstance(code, CodeType)
+    return FunctionType(code, emitter.names)
+
+
+def _local(value: Value) -> str:
+    return f"x{value.number}"
+
+
+def _last_uses(program: Program) -> dict[int, list[str]]:
+    """By number of an instruction, the locals that nothing reads after it."""
+    last: dict[str, int] = {}
+    for i, instruction in enumerate(program.instructions):
+        for value in values_in([instruction.args, instruction.options, instruction.result]):
+            last[_local(value)] = i
+    for value in values_in(program.outputs):
+        last.pop(_local(value), None)
+    uses: dict[int, list[str]] = {}
+    for name, i in last.items():
+        uses.setdefault(i, []).append(name)
+    return uses
+
+
+class _Emitter:
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {"slice": slice}
+        self._known: dict[int, str] = {}
+
+    def statement(self, instruction: Instruction) -> ast.stmt:
+        if instruction.function is operator.setitem:
+            x, index, value = (self.expression(a) for a in instruction.args)
+            return ast.Assign([ast.Subscript(x, index, ast.Store())], value)
+        call = self._call(instruction)
+        if not any(True for _ in values_in(instruction.result)):
+            return ast.Expr(call)
+        return ast.Assign([self._target(instruction.result)], call)
+
+    def _target(self, result: Any) -> ast.expr:
+        if isinstance(result, Value):
+            return ast.Name(_local(result), ast.Store())
+        if isinstance(result, (list, tuple)):
+            return ast.Tuple([self._target(r) for r in result], ast.Store())
+        return ast.Name("_", ast.Store())
+
+    def _call(self, instruction: Instruction) -> ast.expr:
+        function = instruction.function
+        args = [self.expression(a) for a in instruction.args]
+        options = [ast.keyword(name, self.expression(v)) for name, v in instruction.options.items()]
+        if function in BINARY:
+            return ast.BinOp(args[0], BINARY[function](), args[1])
+        if function in COMPARISONS:
+            return ast.Compare(args[0], [COMPARISONS[function]()], [args[1]])
+        if function in UNARY:
+            return ast.UnaryOp(UNARY[function](), args[0])
+        if function is operator.getitem:
+            return ast.Subscript(args[0], args[1], ast.Load())
+        if isinstance(function, Attribute):
+            return ast.Attribute(args[0], function.name, ast.Load())
+        if isinstance(function, Method):
+            return ast.Call(ast.Attribute(args[0], function.name, ast.Load()), args[1:], options)
+        return ast.Call(self._global(function), args, options)
+
+    def expression(self, value: Any) -> ast.expr:
+        """Code for an argument: a local, a literal, or a global that holds a constant."""
+        kind = type(value)
+        if kind is Value:
+            return ast.Name(_local(value), ast.Load())
+        if kind is tuple:
+            return ast.Tuple([self.expression(v) for v in value], ast.Load())
+        if kind is list:
+            return ast.List([self.expression(v) for v in value], ast.Load())
+        if kind is dict:
+            return ast.Dict([self.expression(k) for k in value], [self.expression(v) for v in value.values()])
+        if kind is slice and any(True for _ in values_in([value.start, value.stop, value.step])):
+            ends = [self.expression(v) for v in (value.start, value.stop, value.step)]
+            return ast.Call(ast.Name("slice", ast.Load()), ends, [])
+        if kind in LITERALS and value == value:  # NaN has no literal.
+            return ast.Constant(value)
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return ast.Call(self._global(kind), [self.expression(v) for v in value], [])
+        return self._global(value)
+
+    def _global(self, value: Any) -> ast.expr:
+        name = self._known.setdefault(id(value), f"c{len(self._known)}")
+        self.names[name] = value
+        return ast.Name(name, ast.Load())
