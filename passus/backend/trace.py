@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, ClassVar, NoReturn, Protocol
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from passus.backend.base import Array
 from passus.errors import RecordingError
 
-__all__ = ["Attribute", "Method", "Recorder", "Traced", "Tracing", "plain", "traced_by"]
+__all__ = ["Attribute", "Method", "Recorder", "Traced", "Tracing", "current", "plain", "traced_by"]
 
 FACTS = frozenset({"dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides"})
 """Attributes that are the same in each run of a program."""
@@ -80,6 +81,10 @@ class Attribute:
 
     def __repr__(self) -> str:
         return self.name
+
+
+current: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
+"""The recorder of this thread or task."""
 
 
 class Traced:
@@ -203,22 +208,27 @@ def traced_by(*values: Any) -> Recorder | None:
 
 
 class TracedNumPy:
-    """NumPy, with those of its functions recorded that convert their argument without asking it."""
+    """NumPy, with the functions recorded that create arrays, or convert their argument without asking it.
 
-    CONVERSIONS = frozenset({"asanyarray", "asarray", "ascontiguousarray", "asfortranarray"})
+    An array that is created may be written to, so each run of a program needs its own.
+    """
+
+    NAMES = frozenset(
+        ["asanyarray", "asarray", "ascontiguousarray", "asfortranarray", "empty", "full", "ones", "zeros"]
+    )
 
     def __getattr__(self, name: str) -> Any:
         function = getattr(np, name)
-        if name not in self.CONVERSIONS:
+        if name not in self.NAMES:
             return function
 
-        def converted(x: Any, *args: Any, **options: Any) -> Any:
-            recorder = traced_by(x)
-            if recorder is None:
-                return function(x, *args, **options)
-            return recorder.record(function, (x, *args), options)
+        def recorded(*args: Any, **options: Any) -> Any:
+            recorder = current.get()
+            if recorder is None or (name.startswith("as") and traced_by(*args) is None):
+                return function(*args, **options)
+            return recorder.record(function, args, options)
 
-        return converted
+        return recorded
 
 
 class Tracing:

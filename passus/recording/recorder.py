@@ -9,7 +9,7 @@ import numpy as np
 
 from passus.backend import others
 from passus.backend.lookup import tracing
-from passus.backend.trace import Traced, plain
+from passus.backend.trace import Traced, current, plain
 from passus.recording.program import Instruction, Program, Value, expect
 
 __all__ = ["StepRecorder", "record"]
@@ -82,8 +82,10 @@ def record(function: Callable[..., Any], arrays: Sequence[Any]) -> Program:
     """
     recorder = StepRecorder()
     others.append(tracing)
+    token = current.set(recorder)
     try:
         outputs = function(*[recorder.input(array) for array in arrays])
     finally:
+        current.reset(token)
         others.remove(tracing)
     return Program(recorder.inputs, recorder.instructions, recorder.noted(outputs))
