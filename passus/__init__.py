@@ -26,6 +26,7 @@ from passus import (
     models,
     optimizers,
     recompute,
+    recording,
     schedules,
     serializers,
     summary,
@@ -47,6 +48,7 @@ from passus.functions.binding import setup_variable
 from passus.kernels import get_num_threads, set_num_threads
 from passus.layers import Layer
 from passus.models import Model
+from passus.recording import compile
 from passus.visualize import steps
 
 # Without `random`, so that ``from passus import *`` does not replace Python's module of that name.
@@ -62,6 +64,7 @@ __all__ = [
     "Variable",
     "as_array",
     "as_variable",
+    "compile",
     "core",
     "core_simple",
     "cuda",
@@ -82,6 +85,7 @@ __all__ = [
     "no_grad",
     "optimizers",
     "recompute",
+    "recording",
     "schedules",
     "serializers",
     "set_num_threads",

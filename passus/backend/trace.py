@@ -12,14 +12,35 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any, ClassVar, NoReturn, Protocol
+from functools import partial, wraps
+from typing import Any, ClassVar, NoReturn, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
 from passus.backend.base import Array
 from passus.errors import RecordingError
 
-__all__ = ["Attribute", "Method", "Recorder", "Traced", "Tracing", "current", "plain", "traced_by"]
+__all__ = [
+    "IN_PLACE",
+    "Attribute",
+    "Method",
+    "Recorder",
+    "Traced",
+    "Tracing",
+    "call_hook",
+    "call_layer",
+    "constants_of",
+    "current",
+    "host_call",
+    "initializing",
+    "plain",
+    "touch",
+    "traced_by",
+    "visit",
+]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 FACTS = frozenset({"dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides"})
 """Attributes that are the same in each run of a program."""
@@ -30,13 +51,13 @@ READS = frozenset({"ctypes", "data", "item", "tobytes", "tofile", "tolist", "tos
 BINARY = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift"
 COMPARISONS = "lt le gt ge eq ne"
 UNARY = "neg pos abs invert"
-IN_PLACE = "iadd isub imul itruediv ifloordiv imod ipow iand ior ixor"
+IN_PLACE_NAMES = "iadd isub imul itruediv ifloordiv imod ipow iand ior ixor"
 KEYWORDS = {"and", "or"}
 """Names to which `operator` appends an underscore."""
 
 
 class Recorder(Protocol):
-    """Where a traced array notes operations."""
+    """The recording of a step: it is told of each operation on a traced array, and of what else the step does."""
 
     def record(self, function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Call a function of arrays, and note the call. Returns its result, with traced arrays."""
@@ -44,47 +65,151 @@ class Recorder(Protocol):
     def expect(self, condition: Any) -> bool:
         """The truth value of a traced array, which the program holds for."""
 
+    def adopt(self, variable: Any) -> None:
+        """Let a Variable that the step has not computed hold a traced array."""
 
-class Method:
+    def cleared(self, variable: Any) -> None:
+        """The gradient of a Variable is cleared."""
+
+    def enter(self, layer: Any) -> None:
+        """A layer is called."""
+
+    def leave(self) -> None:
+        """The call of a layer ends."""
+
+    def visit(self, function: Any) -> None:
+        """A backward pass visits a function."""
+
+    def called(self, function: Any) -> None:
+        """A function is called."""
+
+    def host(self, function: Callable[[], Any], owner: Any) -> Any:
+        """Call a function that runs outside of the program, and may change the state of the step."""
+
+    def observe(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        """Call a hook, which only observes its arguments."""
+
+    def initialize(self) -> None:
+        """A parameter is about to be initialized: such a call cannot be recorded."""
+
+
+class Named:
+    """A function of an array that is known by a name."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.name == self.name
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.name))
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Method(Named):
     """A method of an array, as a function of the array.
 
     >>> Method("sum")(np.ones((2, 3)), axis=0)
     array([2., 2., 2.])
     """
 
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
+    __slots__ = ()
 
     def __call__(self, x: Any, /, *args: Any, **options: Any) -> Any:
         return getattr(x, self.name)(*args, **options)
 
-    def __repr__(self) -> str:
-        return self.name
 
-
-class Attribute:
+class Attribute(Named):
     """An attribute of an array, as a function of the array.
 
     >>> Attribute("T")(np.ones((2, 3))).shape
     (3, 2)
     """
 
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
+    __slots__ = ()
 
     def __call__(self, x: Any, /) -> Any:
         return getattr(x, self.name)
 
-    def __repr__(self) -> str:
-        return self.name
-
 
 current: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
 """The recorder of this thread or task."""
+
+
+def host_call(method: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a method that changes the state of a step by itself, such as the update of an optimizer.
+
+    In a recorded step it is called in each run, between two parts of the program.
+    """
+
+    @wraps(method)
+    def called(*args: P.args, **options: P.kwargs) -> R:
+        recorder = current.get()
+        if recorder is None:
+            return method(*args, **options)
+        result: R = recorder.host(partial(method, *args, **options), args[0])
+        return result
+
+    return called
+
+
+def constants_of(xp: Any) -> Any:
+    """The module of a backend that creates arrays which are never written to, such as cached ones.
+
+    >>> constants_of(np) is np
+    True
+    """
+    return getattr(xp, "constants", xp)
+
+
+def visit(function: Any) -> None:
+    """Tell the recorder, if a step is recorded, that a backward pass visits a function; None: that it is over."""
+    recorder = current.get()
+    if recorder is not None:
+        recorder.visit(function)
+
+
+def touch(variable: Any, cleared: bool = False) -> None:
+    """Let a Variable that is read or changed hold a traced array, if a step is recorded."""
+    recorder = current.get()
+    if recorder is not None:
+        if cleared:
+            recorder.cleared(variable)
+        else:
+            recorder.adopt(variable)
+
+
+def call_layer(layer: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """``layer.forward(*inputs, **options)``, which is told to the recorder, if a step is recorded."""
+    recorder = current.get()
+    if recorder is None:
+        return layer.forward(*inputs, **options)
+    recorder.enter(layer)
+    try:
+        return layer.forward(*inputs, **options)
+    finally:
+        recorder.leave()
+
+
+def call_hook(function: Callable[..., Any], *args: Any) -> None:
+    """Call a hook that observes numbers: in a recorded step, in each run."""
+    recorder = current.get()
+    if recorder is None:
+        function(*args)
+    else:
+        recorder.observe(function, args)
+
+
+def initializing() -> None:
+    """Tell the recorder, if a step is recorded, that a parameter is about to be initialized."""
+    recorder = current.get()
+    if recorder is not None:
+        recorder.initialize()
 
 
 class Traced:
@@ -157,7 +282,8 @@ class Traced:
 
 
 def _operation(name: str) -> Callable[..., Any]:
-    return getattr(operator, f"{name}_" if name in KEYWORDS else name)
+    function: Callable[..., Any] = getattr(operator, f"{name}_" if name in KEYWORDS else name)
+    return function
 
 
 def _define(name: str, function: Callable[..., Any]) -> None:
@@ -174,7 +300,10 @@ def _define_reflected(name: str, function: Callable[..., Any]) -> None:
     setattr(Traced, f"__r{name}__", reflected)
 
 
-for _name in f"{BINARY} {COMPARISONS} {UNARY} {IN_PLACE}".split():
+IN_PLACE = frozenset([_operation(name) for name in IN_PLACE_NAMES.split()])
+"""Operators that write into their first argument."""
+
+for _name in f"{BINARY} {COMPARISONS} {UNARY} {IN_PLACE_NAMES}".split():
     _define(_name, _operation(_name))
 for _name in BINARY.split():
     _define_reflected(_name, _operation(_name))
@@ -208,23 +337,27 @@ def traced_by(*values: Any) -> Recorder | None:
 
 
 class TracedNumPy:
-    """NumPy, with the functions recorded that create arrays, or convert their argument without asking it.
+    """NumPy, with all functions recorded that create arrays, or compute with traced ones.
 
-    An array that is created may be written to, so each run of a program needs its own.
+    An array that is created may be written to, so each run of a program needs its own. Some functions of NumPy do not ask all
+    of their arguments, such as the indices of np.take.
     """
 
-    NAMES = frozenset(
-        ["asanyarray", "asarray", "ascontiguousarray", "asfortranarray", "empty", "full", "ones", "zeros"]
-    )
+    NEW = frozenset({"empty", "full", "ones", "zeros"})
+    """Functions that create arrays from nothing."""
+
+    constants = np
+    """The module that creates arrays which are never written to."""
 
     def __getattr__(self, name: str) -> Any:
         function = getattr(np, name)
-        if name not in self.NAMES:
+        if isinstance(function, (type, np.ufunc)) or not callable(function):
             return function
 
         def recorded(*args: Any, **options: Any) -> Any:
             recorder = current.get()
-            if recorder is None or (name.startswith("as") and traced_by(*args) is None):
+            is_new = name in self.NEW
+            if recorder is None or not (is_new or traced_by(*args, *options.values()) is not None):
                 return function(*args, **options)
             return recorder.record(function, args, options)
 

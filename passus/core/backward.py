@@ -13,7 +13,8 @@ from typing import Any, TypeAlias, overload
 
 import numpy as np
 
-from passus.backend import Array
+from passus.backend import Array, others
+from passus.backend.trace import visit
 from passus.config import enable_backprop
 from passus.core import hooks, messages
 from passus.core.basic import add, astype
@@ -223,6 +224,8 @@ def _visit_functions(
             retained += [(y, gy) for y, gy in zip([output() for output in outputs], gys) if y is not None]
         if hooked:
             hooks.run_output_hooks(function, gys)
+        if others:
+            visit(function)
         try:
             if function.custom or function.checksums or function.serial < last_resized[0]:
                 gxs = guarded_backward(function, gys, create_graph, released)
@@ -258,6 +261,8 @@ def _visit_functions(
                 function = creator
             elif creator is not function:
                 heappush(waiting, (-creator.serial, creator))
+    if others:
+        visit(None)
     return [*retained, *grads.items()]
 
 

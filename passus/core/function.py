@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from passus.backend import Array, backend_of, others
+from passus.backend.trace import current
 from passus.config import debug, enable_backprop
 from passus.core import custom, messages, records
 from passus.core.checksums import Checksums, checksums_of
@@ -128,6 +129,7 @@ class Function:
                 if dtype is not FLOAT32 and dtype is not FLOAT64 and dtype.char in self.upcast_dtypes:
                     return self.upcast(inputs)
         if others:
+            xs = _adopted(self, inputs, xs)
             self.xp = backend_of(*xs).xp
         if self.serial:
             records.move_record(self)
@@ -286,6 +288,18 @@ class Function:
     @generation.setter
     def generation(self, generation: int) -> None:
         self.__dict__["_generation"] = generation
+
+
+def _adopted(function: Function, inputs: tuple[Any, ...], xs: list[Any]) -> list[Any]:
+    """The input arrays; if a step is recorded, those of Variables are traced."""
+    recorder = current.get()
+    if recorder is None:
+        return xs
+    recorder.called(function)
+    for x in inputs:
+        if isinstance(x, Variable):
+            recorder.adopt(x)
+    return [v._data if isinstance(v, Variable) else x for v, x in zip(inputs, xs)]
 
 
 def _has_variable(inputs: tuple[Any, ...]) -> bool:

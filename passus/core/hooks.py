@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from passus.backend import Array
+from passus.backend.trace import call_hook
 from passus.core.array_like import ArrayLike
 from passus.core.views import read_only
 from passus.errors import DTypeError, GraphError, kind_of
@@ -108,4 +109,4 @@ def _run(x: Variable, gradient: Any) -> None:
     data = gradient._data if isinstance(gradient, ArrayLike) else gradient
     array = read_only(np.asarray(data) if isinstance(data, np.generic) else data)
     for hook in tuple(hooks):
-        hook.function(array)
+        call_hook(hook.function, array)

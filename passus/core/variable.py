@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from passus.backend import Array
+from passus.backend import Array, others
+from passus.backend.trace import touch
 from passus.core import messages
 from passus.core.array_like import ArrayLike
 from passus.core.data import array_from_scalar, checked
@@ -95,6 +96,8 @@ class Variable(ArrayLike):
             data = checked(array_from_scalar(data), "Variable.data")
             if data.dtype.kind == "b":
                 self.requires_grad = False
+        if others:
+            touch(self)
         old, self._data = self._data, data
         self.edited = next(clock)
         if old is not None and (data is None or data.shape != old.shape):
@@ -117,10 +120,14 @@ class Variable(ArrayLike):
     @property
     def grad(self) -> Variable | None:
         """The gradient, a Variable, or None. An array assigned to it is boxed; its shape must be that of ``data``."""
+        if others:
+            touch(self)
         return self._grad
 
     @grad.setter
     def grad(self, grad: Variable | Array | None) -> None:
+        if others:
+            touch(self, cleared=True)
         if grad is not None:
             if not isinstance(grad, Variable):
                 grad = constant_variable(checked(array_from_scalar(grad), "Variable.grad"))
@@ -135,6 +142,8 @@ class Variable(ArrayLike):
 
     def cleargrad(self) -> None:
         """Clear the gradient, before the next backward pass adds a new one."""
+        if others:
+            touch(self, cleared=True)
         self._grad = None
 
     # The graph.

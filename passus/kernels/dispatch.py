@@ -48,6 +48,8 @@ class Kernel(Generic[P, R]):
         if others:
             recorder = traced_by(*args, *kwargs.values())
             if recorder is not None:
+                if not self.takes(*args, **kwargs):
+                    return self.reference(*args, **kwargs)
                 result: R = recorder.record(self, args, kwargs)
                 return result
         if self.suits(*args, **kwargs) and config.native.get():

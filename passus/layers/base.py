@@ -10,7 +10,8 @@ from weakref import ref
 
 from passus.answers import ASSIGNED, Foreign, answers, check_assigned, foreign_argument
 from passus.attributes import snapshot
-from passus.backend import Array, is_array
+from passus.backend import Array, is_array, others
+from passus.backend.trace import call_layer
 from passus.config import enable_backprop
 from passus.constructors import CheckedOptions
 from passus.core import Parameter, Variable
@@ -24,7 +25,7 @@ from passus.layers.nodes import LEAF_TYPES, TRANSIENT, StateRef, label
 from passus.layers.predicting import predicted, rows
 from passus.layers.state import State
 from passus.layers.undo import Undo, changes, on_failure
-from passus.layers.walk import invalidate, named_parameters, walk
+from passus.layers.walk import invalidate, named_parameters, set_option, walk
 from passus.notices import notice, notice_once
 from passus.tree import Spec
 
@@ -71,7 +72,7 @@ class Layer(State, CheckedOptions):
         if outermost:
             token = changes.set(undos)
         try:
-            outputs = self.forward(*inputs, **options)
+            outputs = call_layer(self, inputs, options) if others else self.forward(*inputs, **options)
         except BaseException as error:
             for undo in reversed(undos):
                 undo()
@@ -120,6 +121,8 @@ class Layer(State, CheckedOptions):
             invalidate()
             if isinstance(old, (Layer, Parameter)) and isinstance(value, (Layer, Parameter)) and old is not value:
                 self._warn_of_replacement(name)
+        else:
+            set_option()
 
     def _restore(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)

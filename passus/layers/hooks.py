@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from passus.backend.trace import call_hook
 from passus.core import Variable
 
 __all__ = ["observe_gradients", "run_hooks"]
@@ -14,7 +15,10 @@ __all__ = ["observe_gradients", "run_hooks"]
 def run_hooks(layer: Any, inputs: tuple[Any, ...], outputs: Any) -> None:
     """Call the hooks of a layer after its call."""
     for hook in tuple(layer.__dict__["_hooks"]):
-        hook.function(layer, inputs, outputs)
+        if getattr(hook.function, "func", None) is observe_gradients:
+            hook.function(layer, inputs, outputs)
+        else:
+            call_hook(hook.function, layer, inputs, outputs)
 
 
 def observe_gradients(function: Callable[[Any, Any], Any], layer: Any, inputs: tuple[Any, ...], outputs: Any) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 
 from passus.arguments import checked_callable, checked_dtype
 from passus.attributes import ABSENT, snapshot, value_before_restore
+from passus.backend.trace import initializing
 from passus.core import Parameter
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.checks import array_of
@@ -62,6 +63,7 @@ class LazyParameter(Parameter):
         `ArgumentError` for another number of lengths, `DTypeError` or `ShapeError` unless the initializer returns an
         array of this shape.
         """
+        initializing()
         shape = self._completed(lengths)
         before = rng_state(self.rng)
         on_failure(lambda: self._unresolve(before))

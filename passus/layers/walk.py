@@ -19,7 +19,7 @@ from passus.errors import DTypeError, WeightsError
 from passus.layers.nodes import LEAF_TYPES, SKIPPED, LayerBase, Node, StateRef, label
 from passus.tree import Spec
 
-__all__ = ["aliases", "invalidate", "named_parameters", "walk"]
+__all__ = ["aliases", "invalidate", "named_parameters", "set_option", "version", "walk"]
 
 
 def walk(layer: LayerBase) -> list[tuple[str, Node]]:
@@ -60,6 +60,19 @@ def invalidate() -> None:
     """Discard the cached walks of all layers: an attribute of some layer may have gained or lost a node."""
     _version[0] = object()
 
+
+def set_option() -> None:
+    """Tell recorded steps that an attribute of some layer, which holds no node, may have another value."""
+    _options[0] = object()
+
+
+def version() -> tuple[object, object]:
+    """Identifies the structure of all layers, and their other attributes: another object after each change."""
+    return _version[0], _options[0]
+
+
+_options = [object()]
+"""Identifies the attributes of all layers that hold no nodes."""
 
 _version = [object()]
 """Identifies the current structure of all layers; another object after each change."""

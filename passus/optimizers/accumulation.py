@@ -8,6 +8,7 @@ import numpy as np
 
 from passus.arguments import checked_count
 from passus.backend import Array
+from passus.backend.trace import host_call
 from passus.constructors import CheckedOptions
 from passus.core import Parameter
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
@@ -57,6 +58,7 @@ class GradientAccumulation(Verified, CheckedOptions):
         self.optimizer.setup(target)
         return self
 
+    @host_call
     def update(self) -> None:
         """Add the gradients to the sums; at every ``every``-th call, update with their mean."""
         named = self._named_params()
@@ -77,6 +79,7 @@ class GradientAccumulation(Verified, CheckedOptions):
         if self.calls >= self.every:  # It is greater after loading the state of a greater ``every``.
             self._update_with_mean(named)
 
+    @host_call
     def flush(self) -> None:
         """Update with the mean of the gradients since the last update, if there are any."""
         if self.calls:

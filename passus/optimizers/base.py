@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from passus.answers import answers
 from passus.backend import Array
+from passus.backend.trace import host_call
 from passus.core import Parameter
 from passus.errors import ArgumentError, DTypeError, kind_of
 from passus.foreign import OPTIMIZER
@@ -85,6 +86,7 @@ class Optimizer(OptimizerState):
         self._regroup()
         return self
 
+    @host_call
     def update(self) -> None:
         """Update each parameter that has a gradient and is not frozen.
 

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
 
+import numpy as np
+
 from passus.backend.trace import Attribute, Method
 from passus.recording.program import Instruction, Program, Value, values_in
 
-__all__ = ["emit"]
+__all__ = ["FILE", "emit"]
 
 BINARY: dict[Any, type[ast.operator]] = {
     operator.add: ast.Add,
@@ -40,31 +42,48 @@ COMPARISONS: dict[Any, type[ast.cmpop]] = {
 }
 UNARY: dict[Any, type[ast.unaryop]] = {operator.neg: ast.USub, operator.pos: ast.UAdd, operator.invert: ast.Invert}
 
+FILE = "<program>"
+"""The name of the file in tracebacks."""
+
 LITERALS = (bool, int, float, str, type(None))
 
 
 def emit(program: Program) -> Callable[..., Any]:
-    """A function that runs a program on arrays, and returns its outputs.
+    """A function of the arrays of the inputs and the state; it returns the outputs, and the arrays to be written.
+
+    The line numbers of its code are those of the instructions, from 1 on.
 
     >>> import numpy as np
-    >>> from passus.recording.recorder import record
+    >>> from passus.recording.compiled import record
     >>> emit(record(lambda x: np.exp(x) + 1, [np.ones(2)]))(np.zeros(2))
-    array([2., 2.])
+    ((array([2., 2.]),), ())
     """
-    emitter = _Emitter()
+    emitter = _Emitter(program.constants)
     last = _last_uses(program)
     body: list[ast.stmt] = []
     for i, instruction in enumerate(program.instructions):
-        body.append(emitter.statement(instruction))
+        statements: list[ast.stmt] = [emitter.statement(instruction)]
         if last.get(i):
-            body.append(ast.Delete([ast.Name(name, ast.Del()) for name in last[i]]))
-    body.append(ast.Return(emitter.expression(program.outputs)))
-    parameters = ast.arguments([], [ast.arg(_local(value)) for value in program.inputs], None, [], [], None, [])
+            statements.append(ast.Delete([ast.Name(name, ast.Del()) for name in last[i]]))
+        body += [_on_line(statement, i + 1) for statement in statements]
+    written = tuple([value for _, value in program.writes])
+    body.append(ast.Return(emitter.expression((tuple(program.outputs), written))))
+    arguments = [*program.inputs, *[value for value, _ in program.state]]
+    parameters = ast.arguments([], [ast.arg(_local(value)) for value in arguments], None, [], [], None, [])
     function = ast.FunctionDef("program", parameters, body, [], None)
     module = ast.fix_missing_locations(ast.Module([function], []))
-    code = compile(module, "<program>", "exec").co_consts[0]
+    code = compile(module, FILE, "exec").co_consts[0]
     assert isinstance(code, CodeType)
     return FunctionType(code, emitter.names)
+
+
+def _on_line(statement: ast.stmt, line: int) -> ast.stmt:
+    """Give all parts of a statement a line number, by which an error names its instruction."""
+    for node in ast.walk(statement):
+        if isinstance(node, (ast.stmt, ast.expr, ast.keyword)):
+            node.lineno = node.end_lineno = line
+            node.col_offset = node.end_col_offset = 0
+    return statement
 
 
 def _local(value: Value) -> str:
@@ -77,7 +96,7 @@ def _last_uses(program: Program) -> dict[int, list[str]]:
     for i, instruction in enumerate(program.instructions):
         for value in values_in([instruction.args, instruction.options, instruction.result]):
             last[_local(value)] = i
-    for value in values_in(program.outputs):
+    for value in [*program.results, *program.constants]:
         last.pop(_local(value), None)
     uses: dict[int, list[str]] = {}
     for name, i in last.items():
@@ -86,11 +105,19 @@ def _last_uses(program: Program) -> dict[int, list[str]]:
 
 
 class _Emitter:
-    def __init__(self) -> None:
+    def __init__(self, constants: dict[Value, Any]) -> None:
         self.names: dict[str, Any] = {"slice": slice}
+        self._constants = constants
         self._known: dict[int, str] = {}
 
     def statement(self, instruction: Instruction) -> ast.stmt:
+        statement = self._statement(instruction)
+        if instruction.errstate is None:
+            return statement
+        options = [ast.keyword(name, ast.Constant(v)) for name, v in instruction.errstate.items()]
+        return ast.With([ast.withitem(ast.Call(self._global(np.errstate), [], options))], [statement])
+
+    def _statement(self, instruction: Instruction) -> ast.stmt:
         if instruction.function is operator.setitem:
             x, index, value = (self.expression(a) for a in instruction.args)
             return ast.Assign([ast.Subscript(x, index, ast.Store())], value)
@@ -127,6 +154,8 @@ class _Emitter:
     def expression(self, value: Any) -> ast.expr:
         """Code for an argument: a local, a literal, or a global that holds a constant."""
         kind = type(value)
+        if kind is Value and value in self._constants:
+            return self._global(self._constants[value])
         if kind is Value:
             return ast.Name(_local(value), ast.Load())
         if kind is tuple:

@@ -1,91 +1,489 @@
-"""Recording: a function of arrays is called once with traced arrays, and its operations become a program."""
+"""Recording: a step is called once with traced arrays, and its operations become a program.
+
+The step computes with copies of its inputs and of its state. When it ends, changes are made to the originals. If it fails,
+nothing has changed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import operator
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
-from passus.backend import others
+from passus.backend import Array, others
 from passus.backend.lookup import tracing
 from passus.backend.trace import Traced, current, plain
-from passus.recording.program import Instruction, Program, Value, expect
+from passus.core import Variable
+from passus.core.edits import clock
+from passus.core.views import data_view
+from passus.errors import RecordingError
+from passus.layers import Layer
+from passus.layers.nodes import label
+from passus.random import replaced_generators, using_rng
+from passus.recording.generators import Replacements
+from passus.recording.host import Host, Observer
+from passus.recording.leaves import Leaf
+from passus.recording.owners import LayerState
+from passus.recording.places import AttributePlace, DataPlace, InputGradPlace
+from passus.recording.program import Instruction, Place, Program, Source, Value, expect, mapped
+from passus.tree import Stateful
 
-__all__ = ["StepRecorder", "record"]
+__all__ = ["NotReadyError", "Recorder", "recorded"]
+
+FACTS = frozenset({np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.common_type, np.may_share_memory})
+"""Functions of NumPy whose results do not depend on the numbers of arrays."""
+
+CONVERSIONS = frozenset({"asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "astype"})
+"""Names of functions that may return their argument itself."""
+
+PLAIN = (int, float, complex, str)
+"""Types of results that are no arrays. A bool becomes a condition of the program."""
+
+OPERATORS = "add", "sub", "mul", "truediv", "pow", "matmul", "lt", "le", "gt", "ge", "eq", "ne", "neg", "abs", "getitem"
+
+PURE = frozenset([getattr(operator, name) for name in OPERATORS])
+"""Operators that do not write into their arguments."""
+
+ALIGNMENT = 64
+"""Number of bytes modulo which the copy of an array has the address of the original."""
+
+Undo = Callable[[], object]
+Write = tuple[Place, Value | None]
 
 
-class StepRecorder:
-    """The operations of the step that is being recorded."""
+class NotReadyError(Exception):
+    """The step cannot be recorded yet: parameters or buffers get their shapes in this call."""
 
-    def __init__(self) -> None:
+
+class Recorder:
+    """The operations of the step that is being recorded, and its state.
+
+    ``patient``: let the step run without recording as long as layers have parameters without a shape.
+    """
+
+    def __init__(self, patient: bool = False) -> None:
         self.instructions: list[Instruction] = []
         self.inputs: list[Value] = []
+        self.state: list[tuple[Value, Place]] = []
+        self.originals: dict[Value, Any] = {}
+        """The arrays of the state before the step."""
+        self.is_open = True
+        self.generators = Replacements(self.record)
+        self.started = next(clock)
+        self._patient = patient
         self._values: dict[int, Value] = {}
+        self._arrays: dict[Value, Any] = {}
         self._alive: list[Traced] = []  # An id must not be used again while the step is recorded.
+        self._rebound: dict[int, Traced] = {}
+        self._leaves: list[Leaf] = []
+        self._layers: dict[int, LayerState] = {}
+        self._arguments: list[tuple[Any, Traced]] = []
+        self._names: dict[int, str] = {}
+        self._value_names: set[str] = set()
+        self._stack: list[str] = []
+        self._sources: dict[int, Source] = {}
+        self._source: Source | None = None
+        self._errstate = np.geterr()
+        self._undo: list[Undo] = []
+        self.writes: list[Write] = []
+        self.effects = False
+        """Whether a host call has changed state that a condition afterwards could not restore."""
+
+    # Values.
 
     def input(self, array: Any, name: str = "") -> Traced:
-        """A traced array for an input of the program."""
-        traced = self._traced(array, name)
-        self.inputs.append(self._values[id(traced)])
+        """A traced copy of an array among the arguments."""
+        traced = self.traced(twin(array), name)
+        self._arguments.append((array, traced))
+        self.inputs.append(self.value(traced))
         return traced
 
-    def record(self, function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """Call a function of arrays, and note the call. Returns its result, with traced arrays."""
-        result = self._boxed(function(*plain(args), **plain(options)))
-        self.instructions.append(Instruction(function, self.noted(args), self.noted(options), self.noted(result)))
-        return result
+    def from_place(self, array: Any, place: Place) -> Traced:
+        """A traced copy of an array of the state."""
+        traced = self.traced(twin(array), place.name)
+        value = self.value(traced)
+        self.state.append((value, place))
+        self.originals[value] = array
+        return traced
 
-    def expect(self, condition: Traced) -> bool:
-        """The truth value of a traced array. A run of the program in which it is another raises `OtherBranchError`."""
-        found = bool(condition.array)
-        self.instructions.append(Instruction(expect, (self.noted(condition), found), {}, None))
-        return found
+    def traced(self, array: Any, name: str = "") -> Traced:
+        """A traced array with a Value of its own."""
+        traced = Traced(array, self)
+        self._alive.append(traced)
+        value = Value(len(self._alive) - 1, array.shape, array.dtype, self._unique(name))
+        self._values[id(traced)], self._arrays[value] = value, array
+        return traced
+
+    def value(self, traced: Traced) -> Value:
+        """The Value of a traced array. Raises `RecordingError` for one of another recording."""
+        if traced.recorder is not self:
+            raise RecordingError(
+                "the step uses an array that an earlier recording has left somewhere, so the program cannot know where to read "
+                "it: return it from the step, and pass it to the next call, or keep it in an attribute of a layer"
+            )
+        return self._values[id(traced)]
+
+    def _unique(self, name: str) -> str:
+        """A name that no other Value has: l1.W, and l1.W' after an update."""
+        while name and name in self._value_names:
+            name += "'"
+        self._value_names.add(name)
+        return name
 
     def noted(self, tree: Any) -> Any:
         """A tree of arguments or results with a Value for each traced array; other arrays are constants."""
-        kind = type(tree)
-        if kind is Traced:
-            return self._values[id(tree)]
-        if kind is tuple or kind is list:
-            return kind([self.noted(v) for v in tree])
-        if kind is dict:
-            return {name: self.noted(v) for name, v in tree.items()}
-        if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-            return kind(*[self.noted(v) for v in tree])
-        return tree
+        return mapped(tree, lambda v: self.value(v) if type(v) is Traced else v)
+
+    # The recorder's part in operations; see `passus.backend.trace.Recorder`.
+
+    def record(self, function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Call a function of arrays, and note the call. Returns its result, with traced arrays."""
+        self._check_open()
+        if function is operator.setitem and self._replaces(*args):
+            return None
+        noted = self.noted(args), self.noted(options)
+        kept = [] if _is_pure(function, options) else [(x, twin(x.array)) for x in _traced_in([args, options])]
+        result = function(*plain(args), **plain(options))
+        if function in FACTS:
+            return result
+        if isinstance(result, PLAIN) and not isinstance(result, (bool, np.generic)):
+            raise RecordingError(
+                f"{_line()}: {_label(function)} reads the numbers of an array while the step is recorded"
+            )
+        known = next((x for x in _traced_in([args, options]) if x.array is result), None)
+        if known is not None and _label(function) in CONVERSIONS:
+            return known
+        boxed = self._boxed(np.bool_(result) if isinstance(result, bool) else result) if known is None else known
+        written = [x for x, before in kept if not _same(x.array, before)] + ([] if known is None else [known])
+        self._note(function, *noted, self.noted(boxed), tuple({self.value(x): None for x in written}))
+        return self.expect(boxed) if isinstance(result, bool) else boxed
+
+    def expect(self, condition: Traced) -> bool:
+        """The truth value of a traced array. A run of the program in which it is another raises `OtherBranchError`."""
+        self._check_open()
+        found = bool(condition.array)
+        if self.effects:
+            raise RecordingError(
+                f"{self._here()}: the step reads a value after it has changed its state, as with optimizer.update(); "
+                "another value could not undo the change. Read it before the update, or after the step"
+            )
+        self._note(expect, (self.value(condition), found), {}, None)
+        return found
+
+    def adopt(self, variable: Variable) -> None:
+        """Let a Variable that the step has not computed hold traced arrays, from and for its place."""
+        if variable._data is None or type(variable._data) is Traced:
+            return
+        if variable.creator is not None:
+            if variable.creator.serial > self.started:
+                return  # A function of the step returned a constant.
+            if variable.requires_grad:
+                raise RecordingError(
+                    f"{self._here()}: the step uses {variable._label()}, which was computed before it, and gradients would flow out "
+                    "of the program. Call x.detach() or x.unchain() first; for the state of a recurrent network, call "
+                    "loss.unchain_backward() at the end of the step"
+                )
+        self._leaves.append(
+            Leaf(variable, self._names.get(id(variable)) or variable.name or f"v{len(self._leaves)}", self)
+        )
+
+    def cleared(self, variable: Variable) -> None:
+        """The gradient of a Variable is cleared."""
+        self.adopt(variable)
+        for leaf in self._leaves:
+            if leaf.variable() is variable:
+                leaf.cleared = True
+
+    def adopt_argument(self, variable: Variable, index: int, name: str) -> None:
+        """Let a Variable among the arguments hold a traced array."""
+        self._leaves.append(Leaf(variable, name, self, index))
+
+    def enter(self, layer: Layer) -> None:
+        """A layer is called: it and all below it are parts of the step."""
+        if id(layer) not in self._layers:
+            self._adopt_layers(layer)
+        self._stack.append(self._layers[id(layer)].path)
+
+    def leave(self) -> None:
+        """The call of a layer ends."""
+        self._stack.pop()
+
+    def called(self, function: Any) -> None:
+        """A function is called: its gradient belongs to the same layer and line."""
+        self._sources[id(function)] = self._here()
+
+    def visit(self, function: Any) -> None:
+        """A backward pass visits a function; None: it is over."""
+        source = None if function is None else self._sources.get(id(function))
+        self._source = None if source is None else source._replace(backward=True)
+
+    def host(self, function: Callable[[], Any], owner: Any) -> Any:
+        """Call a function that runs outside of the program, and may change the state of the step."""
+        self._check_open()
+        if not self.effects and isinstance(owner, Stateful):
+            saved = owner.state_dict()
+            self._undo.append(lambda: owner.load_state_dict(saved))
+        self.effects = True
+        writes = self._settle([], final=False)
+        before = [(array, array.copy()) for leaf in self._leaves for array in leaf.arrays()]
+        self._undo.extend([partial(np.copyto, array, copy) for array, copy in before])
+        with self._outside():
+            function()
+        count = len(self.state)
+        for leaf in self._leaves:
+            leaf.adopt_again(self)
+        for layer in self._layers.values():
+            layer.adopt(self)
+        self.state, read = self.state[:count], self.state[count:]
+        call = Host(function, [place for place, _ in writes], [place for _, place in read], _name_of(function, owner))
+        self._note(call, tuple([value for _, value in writes]), {}, [value for value, _ in read])
+
+    def observe(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        """Call a hook in each run, with the numbers of that run."""
+        self._check_open()
+        arrays = mapped(args, lambda v: v._data if isinstance(v, Variable) else v)
+        boxes = mapped(args, lambda v: isinstance(v, Variable))
+        call = Observer(function, boxes)
+        noted = self.noted(arrays)
+        with self._outside():
+            call(*plain(arrays))
+        self._note(call, noted, {}, None)
+
+    def initialize(self) -> None:
+        """A parameter is about to be initialized."""
+        raise NotReadyError
+
+    # The end.
+
+    def finish(self, outputs: list[Value], name: str) -> Program:
+        """The program."""
+        self._check_open()
+        writes = self._settle(self.writes, final=True)
+        self.is_open = False
+        constants: dict[Value, Any] = {}
+        for leaf in self._leaves:
+            constants |= leaf.end()
+        writes = [
+            (place, value) for place, value in writes if place.owner is not None or isinstance(place, InputGradPlace)
+        ]
+        state = [(value, place) for value, place in self.state if value not in constants]
+        return Program(self.inputs, self.instructions, outputs, state, writes, constants, name)
+
+    def abort(self) -> None:
+        """Undo everything that the step has done."""
+        self.is_open = False
+        for leaf in self._leaves:
+            leaf.restore()
+        for layer in self._layers.values():
+            layer.restore()
+        for undo in reversed(self._undo):
+            undo()
+        self.generators.restore()
+
+    @property
+    def layers(self) -> list[LayerState]:
+        """The layers that take part in the step."""
+        return list(self._layers.values())
+
+    @property
+    def leaves(self) -> list[Leaf]:
+        """The Variables that the step has not computed."""
+        return self._leaves
+
+    # Details.
+
+    def commit(self, original: Any, traced: Traced) -> bool:
+        """Make the changes of a copy to the original. Returns whether there were any."""
+        if not isinstance(original, np.ndarray) or _same(original, traced.array):
+            return False
+        before = original.copy()
+        self._undo.append(lambda: np.copyto(original, before))
+        np.copyto(original, traced.array)
+        return True
+
+    def rebound(self, traced: Traced) -> Traced | None:
+        """The array with whose elements the elements of an attribute were replaced; None if they were not."""
+        return self._rebound.get(id(traced))
+
+    def shared_results(self, program: Program) -> set[Value]:
+        """Gradients whose arrays are views, or part of other results: their owner needs a copy.
+
+        >>> Recorder().shared_results(Program([]))
+        set()
+        """
+        kept = [*program.inputs, *[v for v, _ in program.state], *program.constants, *program.results]
+        memory = [_memory(self._arrays[value]) for value in kept]
+        shared = set()
+        for place, value in program.writes:
+            if value is None or isinstance(place, (AttributePlace, DataPlace)):
+                continue
+            x = self._arrays[value]
+            if memory.count(_memory(x)) > 1 or (
+                isinstance(x, np.ndarray) and x.base is not None and x.base.size != x.size
+            ):
+                shared.add(value)
+        return shared
+
+    def _settle(self, writes: list[Write], final: bool) -> list[Write]:
+        """Let all owners hold plain arrays again. Returns the places that must be written for it."""
+        for leaf in self._leaves:
+            writes += leaf.settle(self, final)
+        for layer in self._layers.values():
+            writes += layer.settle(self)
+        for original, traced in self._arguments if final else ():
+            self.commit(original, traced)
+        return writes
+
+    def _adopt_layers(self, root: Layer) -> None:
+        prefix = f"{label(root)}." if self._layers else ""
+        for state in LayerState.below(root, prefix, self._names):
+            if id(state.layer) in self._layers:
+                continue
+            self._layers[id(state.layer)] = state
+            if self._patient and not state.is_ready():
+                raise NotReadyError
+            state.adopt(self)
+
+    def _replaces(self, x: Any, index: Any, value: Any) -> bool:
+        """Replace all elements of an attribute, such as a running mean, at the end of the program instead of at once."""
+        if not (index is Ellipsis and type(value) is Traced and any(layer.holds(x) for layer in self._layers.values())):
+            return False
+        if value.array.shape != x.array.shape or value.array.dtype != x.array.dtype:
+            return False
+        x.array[...] = value.array
+        self._rebound[id(x)] = value
+        self._values[id(x)] = self.value(value)
+        return True
 
     def _boxed(self, result: Any) -> Any:
         if isinstance(result, (np.ndarray, np.generic)):
-            return self._traced(result)
+            return self.traced(result)
         if isinstance(result, (list, tuple)):
             items = [self._boxed(v) for v in result]
             return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
         return result
 
-    def _traced(self, array: Any, name: str = "") -> Traced:
-        traced = Traced(array, self)
-        self._alive.append(traced)
-        self._values[id(traced)] = Value(len(self._alive) - 1, array.shape, array.dtype, name)
-        return traced
+    def _note(self, function: Any, args: Any, options: Any, result: Any, writes: tuple[Value, ...] = ()) -> None:
+        errstate: Any = np.geterr()
+        differs = errstate if errstate != self._errstate else None
+        source = self._source or self._here()
+        self.instructions.append(Instruction(function, args, options, result, source, differs, writes))
+
+    @contextmanager
+    def _outside(self) -> Iterator[None]:
+        """Run a block outside of the recording."""
+        tokens = current.set(None), data_view.set(None)
+        try:
+            with replaced_generators({}), using_rng(self.generators.original):
+                yield
+        finally:
+            data_view.reset(tokens[1])
+            current.reset(tokens[0])
+
+    def _here(self) -> Source:
+        return Source(self._stack[-1] if self._stack else "", _line())
+
+    def _check_open(self) -> None:
+        if not self.is_open:
+            raise RecordingError(
+                "an array of a recorded step is used after it: the step has kept it in a list or an attribute, and runs of the "
+                "program would not. Return it from the step"
+            )
 
 
-def record(function: Callable[..., Any], arrays: Sequence[Any]) -> Program:
-    """The program of ``function(*arrays)``, a function of arrays that returns arrays in lists, tuples and dicts.
+def twin(x: Any) -> Any:
+    """A copy with the same strides and the same alignment; NumPy's scalars are returned unchanged.
 
-    >>> import passus.functions as F
-    >>> print(record(lambda x: F.exp(x) * 2, [np.ones(3)]))
-    program(x0: float64[3])
-        x1: float64[3] = exp(x0)
-        x2: float64[3] = x1 * 2
-        return x2
+    >>> x = np.arange(6.0).reshape(2, 3)[:, ::-2]
+    >>> twin(x), twin(x).strides == x.strides
+    (array([[2., 0.],
+           [5., 3.]]), True)
     """
-    recorder = StepRecorder()
+    if not isinstance(x, np.ndarray):
+        return x
+    low, high = byte_bounds(x)
+    memory = np.empty(high - low + ALIGNMENT, np.uint8)
+    start = (low - memory.ctypes.data) % ALIGNMENT
+    copy = np.ndarray(x.shape, x.dtype, memory, start + x.ctypes.data - low, x.strides)
+    copy[...] = x
+    copy.flags.writeable = x.flags.writeable
+    return copy
+
+
+def _memory(x: Any) -> int:
+    """Identifies the memory of an array: views have that of their base."""
+    while isinstance(x, np.ndarray) and isinstance(x.base, np.ndarray):
+        x = x.base
+    return id(x)
+
+
+def _same(a: Array, b: Array) -> bool:
+    """Whether two arrays have equal bits."""
+    return (
+        np.array_equal(np.ascontiguousarray(a).view(np.uint8), np.ascontiguousarray(b).view(np.uint8))
+        if a.ndim
+        else a.tobytes() == b.tobytes()
+    )
+
+
+def _is_pure(function: Any, options: dict[str, Any]) -> bool:
+    """Whether a function is known not to write into its arguments."""
+    if isinstance(function, np.ufunc):
+        return options.get("out") is None
+    return function in PURE
+
+
+def _traced_in(tree: Any) -> Iterator[Traced]:
+    """All traced arrays in nested lists, tuples and dicts."""
+    if type(tree) is Traced:
+        yield tree
+    elif isinstance(tree, (list, tuple)):
+        for item in tree:
+            yield from _traced_in(item)
+    elif isinstance(tree, dict):
+        yield from _traced_in(list(tree.values()))
+
+
+def _label(function: Any) -> str:
+    return getattr(function, "__name__", None) or repr(function)
+
+
+def _line() -> str:
+    """The file and line of the caller outside of passus and NumPy."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if not module.startswith(("passus.", "numpy.")):
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
+def _name_of(function: Any, owner: Any) -> str:
+    inner = getattr(function, "func", function)
+    return f"{type(owner).__name__}.{getattr(inner, '__name__', 'call')}"
+
+
+@contextmanager
+def recorded(recorder: Recorder) -> Iterator[None]:
+    """Let the operations of a block be recorded."""
+
+    def adopted(x: Variable) -> Any:
+        recorder.adopt(x)
+        return x.array()
+
     others.append(tracing)
-    token = current.set(recorder)
+    tokens = current.set(recorder), data_view.set(adopted)
     try:
-        outputs = function(*[recorder.input(array) for array in arrays])
+        with replaced_generators(recorder.generators), using_rng(recorder.generators.current()):
+            yield
     finally:
-        current.reset(token)
+        data_view.reset(tokens[1])
+        current.reset(tokens[0])
         others.remove(tracing)
-    return Program(recorder.inputs, recorder.instructions, recorder.noted(outputs))

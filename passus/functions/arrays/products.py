@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
+from passus.backend.trace import constants_of
 from passus.core import HALF, Function, Operand, Result
 from passus.core.basic import sum_to
 from passus.errors import named_in_errors
@@ -135,7 +136,7 @@ def _sum_of_rows(gy: Any, xp: Any) -> Any:
 
 @lru_cache(maxsize=32)
 def _ones(xp: Any, n: int, dtype: Any) -> Array:
-    return xp.ones(n, dtype)
+    return constants_of(xp).ones(n, dtype)
 
 
 def linear(x: Operand, W: Operand, b: Operand | None = None) -> Result:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from passus.backend import Array
+from passus.backend import Array, backend_of
 from passus.core import Operand, Result, upcast_inputs
 from passus.errors import ShapeError
 from passus.functions.arrays.extremes import max
@@ -117,5 +117,6 @@ def _windows(n: int, out: int) -> tuple[Array, Array]:
 
 def _original_indices(indices: Array, windows: list[Array], size: tuple[int, ...]) -> Array:
     """The indices in images of this size, from indices in images of separate windows."""
+    xp = backend_of(indices).xp
     positions = np.unravel_index(indices, [pixels.size for pixels in windows])
-    return np.ravel_multi_index([pixels.ravel()[i] for pixels, i in zip(windows, positions)], size)
+    return np.ravel_multi_index([xp.take(pixels, i) for pixels, i in zip(windows, positions)], size)

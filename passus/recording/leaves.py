@@ -1,0 +1,122 @@
+"""Variables that a step has not computed, such as parameters: they hold traced arrays while the step is recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+import numpy as np
+
+from passus.backend import copied
+from passus.backend.trace import Traced
+from passus.core import Variable
+from passus.core.variable import constant_variable
+from passus.recording.places import DataPlace, GradPlace, InputGradPlace
+from passus.recording.program import Place, Value
+
+if TYPE_CHECKING:
+    from passus.recording.recorder import Recorder
+
+__all__ = ["Leaf"]
+
+
+class Leaf:
+    """A Variable, its array and gradient before the step, and the traced arrays that it holds instead.
+
+    ``index``: that of an argument; other Variables are read from their places. A Variable that has been freed when the step
+    ends was created by the step, from constants.
+    """
+
+    def __init__(self, variable: Variable, name: str, recorder: Recorder, index: int | None = None) -> None:
+        self.variable = ref(variable)
+        self.name, self.index = name, index
+        self.requires_grad = variable.requires_grad
+        self.cleared = False
+        """Whether the step has cleared the gradient, so that it does not depend on an earlier one."""
+        self.data_place: Place = DataPlace(name)
+        self.grad_place: Place = GradPlace(f"{name}.grad") if index is None else InputGradPlace(index, f"{name}.grad")
+        self.original_data, self.original_grad = variable._data, variable._grad
+        self.values: list[Value] = []
+        self._adopt(variable, recorder)
+
+    def _adopt(self, variable: Variable, recorder: Recorder) -> None:
+        self.data, self.grad = variable._data, variable._grad
+        self.traced = self._traced(recorder, self.data, self.data_place)
+        self.box: Variable | None = None
+        if self.grad is not None:
+            self.box = constant_variable(self._traced(recorder, self.grad._data, self.grad_place))
+        variable._data, variable._grad = self.traced, self.box
+
+    def _traced(self, recorder: Recorder, array: Any, place: Place) -> Traced:
+        is_argument = self.index is not None
+        traced = recorder.input(array, place.name) if is_argument else recorder.from_place(array, place)
+        self.values.append(recorder.value(traced))
+        return traced
+
+    def arrays(self) -> list[Any]:
+        """The arrays that a host call may change."""
+        v = self.variable()
+        if v is None or self.index is not None:
+            return []
+        grads = [] if v._grad is None else [v._grad._data]
+        return [x for x in [v._data, *grads] if isinstance(x, np.ndarray)]
+
+    def adopt_again(self, recorder: Recorder) -> None:
+        """Hold traced arrays again, after a host call."""
+        v = self.variable()
+        if v is not None and v._data is not None and self.index is None:
+            self._adopt(v, recorder)
+
+    def settle(self, recorder: Recorder, final: bool) -> list[tuple[Place, Value | None]]:
+        """Hold plain arrays again. Returns the places that must be written for it."""
+        v = self.variable()
+        if v is None or (self.index is not None and not final):
+            return []
+        return [*self._settle_data(v, recorder), *self._settle_grad(v, recorder)]
+
+    def _settle_data(self, v: Variable, recorder: Recorder) -> list[tuple[Place, Value | None]]:
+        data = v._data
+        if data is self.traced:
+            v._data = self.data
+            changed = recorder.commit(self.data, self.traced)
+            return [(self.data_place, recorder.value(self.traced))] if changed and self.index is None else []
+        if type(data) is not Traced:
+            return []  # A constant, or None.
+        v._data = data.array
+        return [(self.data_place, recorder.value(data))] if self.index is None else []
+
+    def _settle_grad(self, v: Variable, recorder: Recorder) -> list[tuple[Place, Value | None]]:
+        grad = v._grad
+        if grad is self.box and grad is not None:
+            v._grad = self.grad
+            recorder.commit(self.grad._data, grad._data)  # type: ignore[union-attr]  # The box was made for it.
+            return []
+        if grad is None:
+            return [(self.grad_place, None)] if self.cleared or self.grad is not None else []
+        if type(grad._data) is not Traced:
+            return []
+        value = recorder.value(grad._data)
+        v._grad = constant_variable(copied(grad._data.array))
+        return [(self.grad_place, value)]
+
+    def restore(self) -> None:
+        """Hold what it held before the step."""
+        v = self.variable()
+        if v is not None:
+            v._data, v._grad = self.original_data, self.original_grad
+
+    def end(self) -> dict[Value, Any]:
+        """Bind the places to the Variable. If the step created it, return its Values and their arrays instead."""
+        v = self.variable()
+        if v is None and self.index is None:
+            arrays = [self.original_data, None if self.original_grad is None else self.original_grad._data]
+            return dict(zip(self.values, arrays))
+        if self.index is None:
+            self.data_place.owner = self.grad_place.owner = v
+        return {}
+
+    @property
+    def needs_no_gradient(self) -> bool:
+        """Whether a run may only begin without a gradient: the step would have added to an earlier one."""
+        v = self.variable()
+        return v is not None and v._grad is not None and self.original_grad is None and not self.cleared

@@ -1,0 +1,145 @@
+"""Layers that take part in a step: their buffers, and what they carry from one call to the next, are state of the program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from passus.backend.trace import Traced
+from passus.core import Parameter, Variable
+from passus.core.variable import constant_variable
+from passus.errors import RecordingError
+from passus.layers import Layer
+from passus.layers.nodes import TRANSIENT, LayerBase, label
+from passus.layers.walk import walk
+from passus.recording.places import AttributePlace
+from passus.recording.program import Place, Value
+
+if TYPE_CHECKING:
+    from passus.recording.recorder import Recorder
+
+__all__ = ["LayerState"]
+
+
+class LayerState:
+    """A layer, and its attributes before the step."""
+
+    def __init__(self, layer: Any, path: str) -> None:
+        self.layer, self.path = layer, path
+        self.original = self.before = dict(layer.__dict__)
+        """Its attributes before the step, and after the last host call."""
+        self.written: set[str] = set()
+        """The attributes to which the step assigns."""
+        self.containers: list[tuple[Any, Any]] = []
+        """Lists and dicts among its attributes, and what identified their contents."""
+        self._names: set[str] = set()
+        self._held: dict[str, tuple[Any, Traced]] = {}
+        """By attribute: what it holds while the step is recorded, and the traced array in it."""
+
+    @classmethod
+    def below(cls, root: Layer, prefix: str, names: dict[int, str]) -> Iterator[LayerState]:
+        """The layer and all layers below it. ``names``: the paths of parameters by their id, which are added."""
+        for path, node in walk(root):
+            if isinstance(node, LayerBase):
+                yield cls(node, f"{prefix}{path}" or label(root))
+            elif isinstance(node, Parameter):
+                names.setdefault(id(node), f"{prefix}{path}")
+
+    def is_ready(self) -> bool:
+        """Whether all parameters and buffers have a shape."""
+        names = [*self.layer._buffers, *[n for n, v in self.before.items() if isinstance(v, Parameter)]]
+        values = [self.before.get(name) for name in names]
+        return all(v is not None and (not isinstance(v, Parameter) or v._data is not None) for v in values)
+
+    def adopt(self, recorder: Recorder) -> None:
+        """Let buffers and Variables among the attributes hold traced arrays."""
+        self.before, self._held = dict(self.layer.__dict__), {}
+        for name, value in self.before.items():
+            if name in TRANSIENT or isinstance(value, Parameter):
+                continue
+            if isinstance(value, Variable) and value._data is not None and type(value._data) is not Traced:
+                self._check_graph(name, value)
+                traced = recorder.from_place(value._data, self._place(name))
+                box = Variable.__new__(Variable)
+                box._data, box.requires_grad, box.name = traced, value.requires_grad, value.name
+                self._hold(name, box, traced)
+            elif name in self.layer._buffers and isinstance(value, np.ndarray):
+                traced = recorder.from_place(value, self._place(name))
+                self._hold(name, traced, traced)
+
+    def holds(self, x: Any) -> bool:
+        """Whether an attribute holds this traced array."""
+        return any(x is held for held, _ in self._held.values())
+
+    def settle(self, recorder: Recorder) -> list[tuple[Place, Value | None]]:
+        """Let attributes hold plain arrays again. Returns the places that must be written for it."""
+        writes: list[tuple[Place, Value | None]] = []
+        for name, value in list(self.layer.__dict__.items()):
+            if name in TRANSIENT or value is self.before.get(name):
+                continue
+            held, traced = self._held.get(name, (None, None))
+            if value is held and traced is not None:
+                self.layer.__dict__[name] = self.before[name]
+                new = recorder.rebound(traced)
+                original = self.before[name]
+                recorder.commit(original._data if isinstance(original, Variable) else original, traced)
+                if new is not None:
+                    writes.append(
+                        (AttributePlace(self.layer, name, self._label(name), in_place=True), recorder.value(new))
+                    )
+            else:
+                writes += self._settle_changed(name, value, recorder)
+        return writes
+
+    def restore(self) -> None:
+        """Restore all attributes as they were before the step."""
+        transient = {name: v for name, v in self.layer.__dict__.items() if name in TRANSIENT}
+        self.layer.__dict__.clear()
+        self.layer.__dict__.update(self.original | transient)
+
+    def _settle_changed(self, name: str, value: Any, recorder: Recorder) -> list[tuple[Place, Value | None]]:
+        """An attribute to which the step has assigned another value."""
+        self.written.add(name)
+        boxed = isinstance(value, Variable)
+        data = value._data if boxed else value
+        if type(data) is not Traced:
+            _check_container(self._label(name), value)
+            return []
+        if boxed and (name in self._held or name in self.layer._carried):
+            self._check_graph(name, value)
+        self.layer.__dict__[name] = constant_variable(data.array) if boxed else data.array
+        return [(AttributePlace(self.layer, name, self._label(name), boxed), recorder.value(data))]
+
+    def _check_graph(self, name: str, value: Variable) -> None:
+        if value.creator is not None and value.requires_grad:
+            raise RecordingError(
+                f"{self._label(name)} keeps the graph of the step, and the next step would continue it: call loss.unchain_backward() "
+                "at the end of the step, or reset the state at its start"
+            )
+
+    @property
+    def held(self) -> frozenset[str]:
+        """The attributes that are state of the program."""
+        return frozenset(self._names)
+
+    def _hold(self, name: str, held: Any, traced: Traced) -> None:
+        self.layer.__dict__[name] = held
+        self._names.add(name)
+        self._held[name] = held, traced
+
+    def _place(self, name: str) -> Place:
+        return AttributePlace(self.layer, name, self._label(name))
+
+    def _label(self, name: str) -> str:
+        return f"{self.path}.{name}"
+
+
+def _check_container(where: str, value: Any) -> None:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    if any(type(v) is Traced or (isinstance(v, Variable) and type(v._data) is Traced) for v in items):
+        raise RecordingError(
+            f"{where} holds arrays of the step in a {type(value).__name__}, which a program does not write: assign each "
+            "to an attribute of its own, or return them"
+        )

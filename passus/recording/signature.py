@@ -1,0 +1,196 @@
+"""What a program requires of a call: the arguments, the switches, the layers, and the arrays of the state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from passus import config
+from passus.core import Variable
+from passus.layers.nodes import TRANSIENT, LayerBase
+from passus.layers.walk import version
+from passus.recording.owners import LayerState
+
+__all__ = ["SWITCHES", "ArraySpec", "SequenceSpec", "Spec", "Structure", "spec_of"]
+
+SWITCHES = (config.enable_backprop, config.train, config.native)
+
+"""The switches that a program depends on."""
+
+LEAVES = (bool, int, float, str, bytes, type(None), type, np.dtype)
+"""Types of arguments and attributes that are compared by value."""
+
+
+class Spec:
+    """What is required of one argument."""
+
+    def matches(self, value: Any, found: list[Any]) -> bool:
+        """Whether an argument is of the recorded kind; its arrays are appended to ``found``."""
+        raise NotImplementedError
+
+    def shown(self) -> str:
+        """The requirement in a message."""
+        raise NotImplementedError
+
+
+class ArraySpec(Spec):
+    """An array of one type, shape and order in memory."""
+
+    def __init__(self, x: Any) -> None:
+        self.kind, self.dtype, self.shape = type(x), x.dtype, x.shape
+        self.strides = x.strides
+        self.is_contiguous = bool(x.flags.c_contiguous)
+        self.is_aligned = bool(x.flags.aligned)
+
+    def fits(self, x: Any) -> bool:
+        """Whether an array can take the place of the recorded one."""
+        if type(x) is not self.kind or x.shape != self.shape or x.dtype != self.dtype:
+            return False
+        if self.kind is not np.ndarray:
+            return True
+        flags = x.flags
+        if flags.aligned is not self.is_aligned:
+            return False
+        return bool(flags.c_contiguous if self.is_contiguous else x.strides == self.strides)
+
+    def matches(self, value: Any, found: list[Any]) -> bool:
+        found.append(value)
+        return self.fits(value)
+
+    def shown(self) -> str:
+        return f"{self.dtype}{list(self.shape)}"
+
+
+class VariableSpec(Spec):
+    """A Variable: its array, its gradient, and whether gradients flow to it."""
+
+    def __init__(self, x: Variable) -> None:
+        self.data = ArraySpec(x._data)
+        self.grad = None if x._grad is None else ArraySpec(x._grad._data)
+        self.requires_grad = x.requires_grad
+
+    def matches(self, value: Any, found: list[Any]) -> bool:
+        if (
+            not isinstance(value, Variable)
+            or value.requires_grad is not self.requires_grad
+            or value.creator is not None
+        ):
+            return False
+        if not self.data.matches(value._data, found) or (value._grad is None) is not (self.grad is None):
+            return False
+        return self.grad is None or (value._grad is not None and self.grad.matches(value._grad._data, found))
+
+    def shown(self) -> str:
+        return f"Variable {self.data.shown()}"
+
+
+class SequenceSpec(Spec):
+    """A list or a tuple."""
+
+    def __init__(self, kind: type, items: list[Spec]) -> None:
+        self.kind, self.items = kind, items
+
+    def matches(self, value: Any, found: list[Any]) -> bool:
+        if type(value) is not self.kind or not isinstance(value, (list, tuple)) or len(value) != len(self.items):
+            return False
+        return all(spec.matches(item, found) for spec, item in zip(self.items, value))
+
+    def shown(self) -> str:
+        return f"({', '.join([item.shown() for item in self.items])})"
+
+
+class DictSpec(Spec):
+    """A dict with these keys, in this order."""
+
+    def __init__(self, items: dict[Any, Spec]) -> None:
+        self.items = items
+
+    def matches(self, value: Any, found: list[Any]) -> bool:
+        if type(value) is not dict or value.keys() != self.items.keys():
+            return False
+        return all(spec.matches(value[name], found) for name, spec in self.items.items())
+
+    def shown(self) -> str:
+        return "{" + ", ".join([f"{name}: {item.shown()}" for name, item in self.items.items()]) + "}"
+
+
+class ConstantSpec(Spec):
+    """A number, a name, or another object: it is a constant of the program."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def matches(self, value: Any, found: list[Any]) -> bool:
+        if value is self.value:
+            return True
+        return isinstance(value, LEAVES) and type(value) is type(self.value) and value == self.value
+
+    def shown(self) -> str:
+        return repr(self.value)[:40]
+
+
+def spec_of(value: Any) -> Spec:
+    """The requirement that a value fulfils.
+
+    >>> spec_of(np.ones(2)).matches(np.zeros(2), []), spec_of(3).matches(4, [])
+    (True, False)
+    """
+    if isinstance(value, Variable) and value._data is not None:
+        return VariableSpec(value)
+    if isinstance(value, (np.ndarray, np.generic)):
+        return ArraySpec(value)
+    if type(value) in (list, tuple):
+        return SequenceSpec(type(value), [spec_of(v) for v in value])
+    if type(value) is dict:
+        return DictSpec({name: spec_of(v) for name, v in value.items()})
+    return ConstantSpec(value)
+
+
+class Structure:
+    """The layers of a step: their parts, and their attributes that are no state."""
+
+    def __init__(self, states: Iterable[LayerState], changed: set[str]) -> None:
+        self._layers = [(state, _tokens(state, state.original)) for state in states]
+        self._seen = version()
+        self._changed = changed
+        """Where attributes differ that made a program not fit."""
+
+    def holds(self) -> bool:
+        """Whether all layers are as they were when the step was recorded."""
+        now = version()
+        if now[0] is self._seen[0] and now[1] is self._seen[1] and all(_unchanged(state) for state, _ in self._layers):
+            return True
+        for state, tokens in self._layers:
+            new = _tokens(state, state.layer.__dict__)
+            if new != tokens:
+                names = [name for name in {**tokens, **new} if tokens.get(name) != new.get(name)]
+                self._changed.update(f"{state.path}.{name}" for name in names)
+                return False
+        self._seen = now
+        return True
+
+
+def _unchanged(state: LayerState) -> bool:
+    """Whether the lists and dicts of a layer, which change without notice, are as they were."""
+    return all(_token(value) == token for value, token in state.containers)
+
+
+def _tokens(state: LayerState, attributes: dict[str, Any]) -> dict[str, Any]:
+    """What identifies each attribute that is no state of the program."""
+    skipped = state.held | state.written
+    state.containers = [(v, _token(v)) for v in attributes.values() if isinstance(v, (list, dict))]
+    return {name: _token(v) for name, v in attributes.items() if name not in TRANSIENT and name not in skipped}
+
+
+def _token(value: Any) -> Any:
+    if isinstance(value, LEAVES):
+        return type(value), value
+    if isinstance(value, (list, tuple)):
+        return type(value), [_token(v) for v in value]
+    if isinstance(value, dict):
+        return dict, [(key, _token(v)) for key, v in value.items()]
+    if isinstance(value, LayerBase) or callable(value):
+        return id(value)
+    return type(value), id(value)
