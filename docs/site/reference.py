@@ -36,6 +36,7 @@ PACKAGES = {
     "core": "passus",
     "grad": "passus.grad",
     "recompute": "passus.recompute",
+    "recording": "passus.recording",
     "random": "passus.random",
     "summary": "passus.summary",
     "visualize": "passus.visualize",
