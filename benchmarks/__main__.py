@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import growth
+from benchmarks import growth, maps
 from benchmarks.catalogue import EVERYTHING, GROUPS, PROBLEMS, by_group, operations_of, problems_of
 from benchmarks.ceilings import measured_ceilings
 from benchmarks.comparison import Comparison, compare
@@ -14,7 +14,7 @@ from benchmarks.machine import machine
 from benchmarks.operations.costs import OPERATIONS
 from benchmarks.operations.measuring import measure
 from benchmarks.peers import frameworks_for
-from benchmarks.problems import GROWTH
+from benchmarks.problems import GROWTH, POINTS
 from benchmarks.processes import import_times
 from benchmarks.report import Report
 from benchmarks.sequences.problems import ATTENTION
@@ -47,13 +47,17 @@ def run(names: list[str], rounds: int, report: Report) -> None:
     for group, problems in by_group(problems_of(names)).items():
         report.begin_group(group, measured_ceilings(rounds))
         for problem in problems:
-            report.add_problem(compare(problem, frameworks_for(problem), rounds))
+            if problem not in POINTS:
+                report.add_problem(compare(problem, frameworks_for(problem), rounds))
+        if on_map := [problem for problem in problems if problem in POINTS]:
+            report.add_map(maps.measure(on_map, rounds))
     if points := {ATTENTION[found.problem].T: found for found in report.problems if found.problem in ATTENTION}:
         report.add_attention(Line("tokens", points))
     report.add_floors()
     if operations := operations_of(names):
         report.add_operations(measure(operations, rounds))
     if "import" in names:
+        report.begin_group("import", measured_ceilings(rounds))
         report.add_imports(Comparison("import", import_times([*IMPORTS], rounds), {}))
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from benchmarks.operations.costs import DIRECTIONS
-from benchmarks.problems import FORWARD, IMAGES, ONE, TRAINING, VECTORS
+from benchmarks.problems import CHAIN, FORWARD, IMAGES, ONE, PERCEPTRONS, POINTS, TRAINING, VECTORS
 from benchmarks.sequences import problems as sequences
 from benchmarks.sequences.problems import SEQUENCES
 
 GROUPS = {
-    "vectors": (*VECTORS,),
+    "vectors": VECTORS,
+    "perceptrons": ("larger", *POINTS),
     "training": (*TRAINING,),
     "forward": (*FORWARD,),
     "one": (*ONE,),
@@ -18,7 +19,7 @@ GROUPS = {
     "inference": (*sequences.INFERENCE,),
 }
 EVERYTHING = (*GROUPS, "operations", "import")
-PROBLEMS = (*VECTORS, *IMAGES, *SEQUENCES)
+PROBLEMS = ("chain", *PERCEPTRONS, *IMAGES, *SEQUENCES)
 
 
 def problems_of(names: list[str]) -> list[str]:
@@ -41,8 +42,8 @@ def operations_of(names: list[str]) -> list[str]:
 
 
 def describe(problem: str) -> str:
-    found = IMAGES.get(problem) or SEQUENCES.get(problem)
-    return found.what if found else VECTORS[problem]
+    found = PERCEPTRONS.get(problem) or IMAGES.get(problem) or SEQUENCES.get(problem)
+    return found.what if found else CHAIN
 
 
 def rate_of(problem: str) -> tuple[int, str] | None:
@@ -54,4 +55,4 @@ def panel_of(problem: str) -> str:
     """Return the panel in which a problem is drawn."""
     if problem in SEQUENCES:
         return SEQUENCES[problem].panel
-    return "training steps" if problem in VECTORS or IMAGES[problem].training else "forward passes"
+    return "training steps" if problem not in IMAGES or IMAGES[problem].training else "forward passes"

@@ -1,4 +1,4 @@
-"""The ceilings of the machine: the highest speeds measured on it during the same run."""
+"""The kind of machine and its ceilings: the highest speeds measured on it during the same run."""
 
 from __future__ import annotations
 
@@ -9,22 +9,34 @@ from benchmarks.operations.costs import BYTES, FLOPS
 from benchmarks.processes import Worker, WorkerError
 from benchmarks.timing import in_turns
 
-MEASUREMENTS = {FLOPS: ("product", "multiplications"), BYTES: ("triad", "copy")}
+CLOCK = "GHz"
+MEASUREMENTS = {FLOPS: ("product", "multiplications"), BYTES: ("triad", "copy"), CLOCK: ("cycles",)}
 SETS = {16: "AVX-512", 8: "AVX2", 4: "128 bits"}
 
 
 @dataclass(frozen=True)
 class Ceilings:
-    """The highest speed in each unit, empty without Numba. ``lanes``: number of float32 in a vector of the kernels."""
+    """The highest speed in each unit, empty without Numba.
+
+    ``lanes``: number of float32 in a vector of the kernels; ``threads``: their number, by default that of the cores.
+    """
 
     speeds: dict[str, float]
     lanes: int = 0
+    threads: int = 0
 
     def __str__(self) -> str:
         if not self.speeds:
             return "unknown speeds"
-        speeds = " and ".join(f"{speed:.0f} {unit}" for unit, speed in self.speeds.items())
-        return f"{speeds}, in vectors of {self.lanes} numbers ({SETS[self.lanes]})"
+        speeds = " and ".join(f"{self.speeds[unit]:.0f} {unit}" for unit in (FLOPS, BYTES) if unit in self.speeds)
+        return f"{speeds}: {self.kind}"
+
+    @property
+    def kind(self) -> str:
+        """The kind of machine: threads, clock and vector width."""
+        clock = f" at {self.speeds[CLOCK]:.1f} {CLOCK}" if CLOCK in self.speeds else ""
+        threads = f"{self.threads} thread{'s' * (self.threads != 1)}"
+        return f"{threads}{clock}, vectors of {self.lanes} numbers ({SETS[self.lanes]})"
 
 
 def highest(ceilings: list[Ceilings]) -> Ceilings:
@@ -32,7 +44,8 @@ def highest(ceilings: list[Ceilings]) -> Ceilings:
     speeds: dict[str, float] = {}
     for one in ceilings:
         speeds |= {unit: max(speed, speeds.get(unit, 0)) for unit, speed in one.speeds.items()}
-    return Ceilings(speeds, max((one.lanes for one in ceilings), default=0))
+    lanes, threads = (max((getattr(one, name) for one in ceilings), default=0) for name in ("lanes", "threads"))
+    return Ceilings(speeds, lanes, threads)
 
 
 def measured_ceilings(rounds: int) -> Ceilings:
@@ -43,10 +56,10 @@ def measured_ceilings(rounds: int) -> Ceilings:
 def ceilings_of(worker: Worker, rounds: int) -> Ceilings:
     try:
         work = {name: worker.ask("work", name) for names in MEASUREMENTS.values() for name in names}
-        lanes = worker.ask("lanes", "ceiling")
+        kind = worker.ask("kind", "ceiling")
     except WorkerError as error:
         print(f"No ceilings: {error}.\n")
         return Ceilings({})
     timings = in_turns({name: partial(worker.ask, "turn", name) for name in work}, rounds)
     speeds = {timing.name: work[timing.name] / timing.median for timing in timings}
-    return Ceilings({unit: max(speeds[name] for name in names) for unit, names in MEASUREMENTS.items()}, lanes)
+    return Ceilings({unit: max(speeds[name] for name in names) for unit, names in MEASUREMENTS.items()}, **kind)

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
 from benchmarks.catalogue import panel_of
 from benchmarks.comparison import Comparison
 from benchmarks.growth import Line
+from benchmarks.maps import Cells, Map
 from benchmarks.operations.measuring import Operations
 
 FLOOR = 1.2
@@ -23,6 +25,7 @@ LABEL_BOX = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
 
 STYLES = {
     "passus": ("#000000", "o"),
+    "passus_recorded": ("#882255", "p"),
     "torch": ("#E69F00", "s"),
     "torch_channels_last": ("#D55E00", "D"),
     "torch_compiled": ("#CC79A7", "^"),
@@ -31,7 +34,7 @@ STYLES = {
     "passus_numpy": ("#999999", "X"),
     "dezero": ("#009E73", "*"),
 }
-"""Colors that are safe for the color-blind (Okabe and Ito, 2008), and markers for print in grey."""
+"""Colors that are safe for the color-blind (Okabe and Ito, 2008; one more by Tol), and markers for print in grey."""
 
 
 def ratios(comparisons: list[Comparison], machine: str, path: Path, floor: float = FLOOR) -> None:
@@ -123,6 +126,33 @@ def attention(line: Line, machine: str, path: Path) -> None:
     finish(figure, "Causal attention alone, forward and backward", machine, path)
 
 
+def perceptrons(found: Map, machine: str, path: Path) -> None:
+    """Draw a panel for each program: the ratio to JAX by units and batch, orange where the program is faster."""
+    figure = Figure(figsize=(1.5 + 4.8 * len(found.programs), 5.5), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(found.programs), sharey=True))
+    for axes, name in zip(panels, found.programs):
+        image = draw_map(axes, found.ratios(name))
+        axes.set_title(name, fontsize=11)
+    panels[0].set_ylabel("units of each layer")
+    bar = figure.colorbar(image, ax=panels, ticks=[-2, -1, 0, 1, 2], shrink=0.8)
+    bar.ax.set_yticklabels(["0.25", "0.5", "1", "2", "4"])
+    finish(figure, "Training steps of perceptrons: time of JAX, as a multiple of that of each program", machine, path)
+
+
+def draw_map(axes: Axes, rows: Cells) -> AxesImage:
+    """Draw the ratios as colors on a logarithmic scale from 1/4 to 4, and as numbers."""
+    batches = [*dict.fromkeys(N for row in rows.values() for N in row)]
+    ratios = np.array([[row.get(N, np.nan) for N in batches] for row in rows.values()])
+    image = axes.imshow(np.log2(ratios), cmap="PuOr_r", vmin=-2, vmax=2, aspect="auto")
+    for (i, j), ratio in np.ndenumerate(ratios):
+        color = "white" if abs(np.log2(ratio)) > 1.1 else "black"
+        axes.text(j, i, "" if np.isnan(ratio) else f"{ratio:.2f}", ha="center", va="center", fontsize=9, color=color)
+    axes.set_xticks(range(len(batches)), batches)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xlabel("batch")
+    return image
+
+
 def draw_line(axes: Axes, line: Line, numbers: dict[str, dict[int, float]], scale: float) -> None:
     for name, points in numbers.items():
         color, marker = STYLES[name]
@@ -145,7 +175,7 @@ def finish(figure: Figure, title: str, machine: str, path: Path) -> None:
         labels.keys(),
         title=machine,
         loc="outside lower center",
-        ncols=len(labels) if len(labels) < 6 else 4,
+        ncols=max(1, len(labels)) if len(labels) < 6 else 4,
         frameon=False,
         fontsize=9,
     )

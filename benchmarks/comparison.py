@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from benchmarks import agreement
 from benchmarks.peers import missing
-from benchmarks.problems import VECTORS
+from benchmarks.problems import SHALLOW
 from benchmarks.processes import Worker, WorkerError
 from benchmarks.timing import Timing, in_turns
 
@@ -30,6 +30,11 @@ class Comparison:
     @property
     def ours(self) -> Timing:
         return next(timing for timing in self.timings if timing.name == "passus")
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """The median time of each framework that ran."""
+        return {timing.name: timing.median for timing in self.timings}
 
     def fastest_of(self, names: Collection[str]) -> Timing | None:
         """Return the fastest of these frameworks, or None if none of them ran."""
@@ -60,7 +65,7 @@ def started(frameworks: tuple[str, ...], stack: ExitStack) -> tuple[dict[str, Wo
 
 def measured(problem: str, workers: dict[str, Worker], skipped: dict[str, str], rounds: int) -> Comparison:
     skipped = {**skipped}
-    agreement.check(first_results(problem, workers, skipped), rtol=1e-4 if problem in VECTORS else 1e-3)
+    agreement.check(first_results(problem, workers, skipped), rtol=1e-4 if problem in SHALLOW else 1e-3)
     ready = {name: worker for name, worker in workers.items() if name not in skipped}
     timings = in_turns({name: partial(worker.ask, "turn", problem) for name, worker in ready.items()}, rounds)
     return Comparison(
@@ -71,7 +76,7 @@ def measured(problem: str, workers: dict[str, Worker], skipped: dict[str, str], 
 def first_results(problem: str, workers: dict[str, Worker], skipped: dict[str, str]) -> dict[str, list[list[float]]]:
     """Return the results of the first steps. All processes start at once; those that fail are skipped with a reason."""
     for worker in workers.values():
-        worker.send("results", problem, MANY if problem in VECTORS else FEW)
+        worker.send("results", problem, MANY if problem in SHALLOW else FEW)
     results = {}
     for name, worker in workers.items():
         try:

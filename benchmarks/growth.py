@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.comparison import Comparison, compare
+from benchmarks.peers import ON_IMAGES
 from benchmarks.problems import GROWTH, name_in_growth
 from benchmarks.timing import Timing
-
-FRAMEWORKS = ("passus", "torch", "torch_channels_last", "torch_compiled", "jax")
 
 
 @dataclass
@@ -36,4 +35,4 @@ class Line:
 
 
 def measure(what: str, rounds: int) -> Line:
-    return Line(what, {value: compare(name_in_growth(what, value), FRAMEWORKS, rounds) for value in GROWTH[what]})
+    return Line(what, {value: compare(name_in_growth(what, value), ON_IMAGES, rounds) for value in GROWTH[what]})

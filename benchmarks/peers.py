@@ -7,12 +7,14 @@ import os
 import shutil
 import sys
 
-from benchmarks.problems import IMAGES
+import passus
+from benchmarks.problems import IMAGES, POINTS, VECTORS
 from benchmarks.sequences.problems import SEQUENCES
 
-ON_VECTORS = ("passus", "torch", "torch_compiled", "jax", "autograd")
-ON_IMAGES = ("passus", "torch", "torch_channels_last", "torch_compiled", "jax")
-ON_SEQUENCES = ("passus", "torch", "torch_compiled", "jax")
+ON_MAP = ("passus", "passus_recorded", "jax")
+ON_VECTORS = ("passus", "passus_recorded", "torch", "torch_compiled", "jax")
+ON_IMAGES = ("passus", "passus_recorded", "torch", "torch_channels_last", "torch_compiled", "jax")
+ON_SEQUENCES = ("passus", "passus_recorded", "torch", "torch_compiled", "jax")
 
 RIVALS = ("torch", "torch_channels_last", "torch_compiled", "jax")
 """The peers that count for the targets."""
@@ -26,10 +28,12 @@ def frameworks_for(problem: str) -> tuple[str, ...]:
     """Return the frameworks for a problem; passus without Numba runs all networks on images, DeZero a few."""
     if problem in SEQUENCES:
         return ON_SEQUENCES
+    if problem in POINTS:
+        return ON_MAP
     dezero = ("dezero",) if problem in DEZERO_PROBLEMS else ()
-    if problem not in IMAGES:
-        return ON_VECTORS + dezero
-    return (*ON_IMAGES, "passus_numpy", *dezero)
+    if problem in IMAGES:
+        return (*ON_IMAGES, "passus_numpy", *dezero)
+    return (*ON_VECTORS, *("autograd",) * (problem in VECTORS), *dezero)
 
 
 def python_of(framework: str) -> str:
@@ -43,6 +47,8 @@ def missing(framework: str) -> str | None:
     package = framework.partition("_")[0]
     if importlib.util.find_spec(package) is None:
         return f"{package} is not installed"
+    if framework == "passus_recorded" and not hasattr(passus, "compile"):
+        return "this version has no passus.compile"
     compiler = os.environ.get("CXX", "g++")
     if framework == "torch_compiled" and shutil.which(compiler) is None:
         return f"torch.compile needs the compiler {compiler}"

@@ -4,17 +4,76 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 
-SMALL = (4, 64, 64, 2)
-LARGE = (784, 1000, 10)
+CHAIN = "`square(exp(square(x)))` at x = 0.5 in float64, forward and backward"
 
-VECTORS = {
-    "chain": "`square(exp(square(x)))` at x = 0.5 in float64, forward and backward",
-    "small": "training step of 4-64-64-2, tanh, mean squared error, Adam, batch 32",
-    "large": "training step of 784-1000-10, relu, softmax cross entropy, SGD, batch 100",
+OPTIMIZERS = {"sgd": "SGD", "momentum": "momentum SGD", "adam": "Adam"}
+MOMENTUM = 0.9
+"""Of the optimizer "momentum"."""
+
+
+@dataclass(frozen=True)
+class Perceptron:
+    """A training step: relu and softmax cross entropy, or for a regression tanh and the mean squared error.
+
+    ``sizes``: inputs, units of each layer, outputs; ``optimizer``: one of `OPTIMIZERS`.
+    """
+
+    kind: ClassVar[str] = "perceptron"
+    sizes: tuple[int, ...]
+    N: int
+    optimizer: str
+    lr: float = 0.01
+    regression: bool = False
+
+    @property
+    def what(self) -> str:
+        how = "tanh, mean squared error" if self.regression else "relu, softmax cross entropy"
+        sizes = "-".join(map(str, self.sizes))
+        return f"training step of {sizes}, {how}, {OPTIMIZERS[self.optimizer]}, batch {self.N}"
+
+    def batch(self) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(1)
+        x, outputs = rng.standard_normal((self.N, self.sizes[0]), np.float32), self.sizes[-1]
+        if self.regression:
+            return x, rng.standard_normal((self.N, outputs), np.float32)
+        return x, rng.integers(0, outputs, self.N)
+
+
+UNITS, BATCHES = (16, 32, 64, 128, 256, 512, 1024), (1, 4, 16, 64, 256)
+"""Of the map of perceptrons with two hidden layers."""
+
+
+def on_map(units: int, N: int, optimizer: str = "momentum") -> Perceptron:
+    """Return a point of the map, with a rate at which the loss does not reach zero during a measurement."""
+    return Perceptron((units, units, units, 10), N, optimizer, lr=1e-6 if optimizer == "adam" else 1e-4)
+
+
+MAP = {
+    **{str(units): {N: on_map(units, N) for N in BATCHES} for units in UNITS},
+    "64 Adam": {N: on_map(64, N, "adam") for N in BATCHES},
 }
+"""Perceptrons by units of a layer and batch; with Adam in the last row."""
+
+
+def name_on_map(row: str, N: int) -> str:
+    """Return the name of a point, such as "perceptron-16-256" or "perceptron-64-adam-1"."""
+    return f"perceptron-{row.replace(' ', '-').lower()}-{N}"
+
+
+POINTS = {name_on_map(row, N): problem for row, points in MAP.items() for N, problem in points.items()}
+PERCEPTRONS = {
+    "small": Perceptron((4, 64, 64, 2), 32, "adam", lr=1e-3, regression=True),
+    "large": Perceptron((784, 1000, 10), 100, "sgd"),
+    "larger": Perceptron((512, 2048, 2048, 100), 128, "momentum"),
+    **POINTS,
+}
+VECTORS = ("chain", "small", "large")
+SHALLOW = ("chain", *PERCEPTRONS)
+"""All others are deep."""
 
 NETWORKS = {
     "lenet": "LeNet-5 with relu and max pooling",
@@ -22,6 +81,8 @@ NETWORKS = {
     "resnet20": "ResNet-20",
     "mobile": "five blocks of MobileNetV2",
     "wide": "five convolutions of 128 to 256 channels as in VGG",
+    "mobilenetv2": "MobileNetV2",
+    "efficientnet": "EfficientNet-Lite0",
 }
 
 
@@ -29,9 +90,11 @@ NETWORKS = {
 class Images:
     """A network on images: a training step with SGD, or the outputs in test mode without a graph."""
 
+    kind: ClassVar[str] = "network"
+    lr: ClassVar[float] = 0.01
     network: str
     shape: tuple[int, int, int, int]
-    momentum: float = 0.0
+    optimizer: str = "sgd"
     training: bool = True
     width: int = 32
     """Channels of the first convolution; it is varied for the network "cnn" only."""
@@ -51,14 +114,16 @@ class Images:
 TRAINING = {
     "lenet": Images("lenet", (64, 1, 28, 28)),
     "cnn": Images("cnn", (32, 3, 32, 32)),
-    "resnet20": Images("resnet20", (64, 3, 32, 32), momentum=0.9),
-    "mobile": Images("mobile", (32, 3, 64, 64), momentum=0.9),
+    "resnet20": Images("resnet20", (64, 3, 32, 32), "momentum"),
+    "mobile": Images("mobile", (32, 3, 64, 64), "momentum"),
     "wide": Images("wide", (16, 3, 32, 32)),
 }
 FORWARD = {f"{name}-forward": replace(images, training=False) for name, images in TRAINING.items()}
+PHOTOGRAPHS = {name: Images(name, (1, 3, 224, 224)) for name in ("mobilenetv2", "efficientnet")}
 ONE = {
-    f"{name}-one": replace(TRAINING[name], shape=(1, *TRAINING[name].shape[1:]), training=False)
-    for name in ("lenet", "resnet20", "mobile")
+    f"{name}-one": replace(images, shape=(1, *images.shape[1:]), training=False)
+    for name, images in {**TRAINING, **PHOTOGRAPHS}.items()
+    if name != "wide"
 }
 CNN = TRAINING["cnn"]
 GROWTH = {
@@ -89,16 +154,6 @@ def starting_weights(sizes: tuple[int, ...]) -> list[np.ndarray]:
     for n, m in pairwise(sizes):
         weights += [(rng.standard_normal((n, m)) / np.sqrt(n)).astype(np.float32), np.zeros(m, np.float32)]
     return weights
-
-
-def small_batch() -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(1)
-    return rng.standard_normal((32, 4), np.float32), rng.standard_normal((32, 2), np.float32)
-
-
-def large_batch() -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(1)
-    return rng.standard_normal((100, 784), np.float32), rng.integers(0, 10, 100)
 
 
 def values(shapes: list[tuple[int, ...]]) -> list[np.ndarray]:

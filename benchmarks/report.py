@@ -11,9 +11,18 @@ from benchmarks import charts
 from benchmarks.ceilings import Ceilings, highest
 from benchmarks.comparison import Comparison
 from benchmarks.growth import Line
+from benchmarks.maps import Map
 from benchmarks.operations.measuring import Operations
 from benchmarks.sequences.problems import SEQUENCES
-from benchmarks.tables import attention_tables, floors_table, growth_table, imports_table, operations_table, table_of
+from benchmarks.tables import (
+    attention_tables,
+    floors_table,
+    growth_table,
+    imports_table,
+    map_tables,
+    operations_table,
+    table_of,
+)
 
 
 class Report:
@@ -49,6 +58,12 @@ class Report:
                 charts.ratios(shown, self.where, self.folder / "sequences.png", charts.FLOOR_OF_SEQUENCES)
             else:
                 charts.ratios(shown, self.where, self.folder / "ratios.png")
+
+    def add_map(self, perceptrons: Map) -> None:
+        self.numbers["problems"] += [asdict(found) for row in perceptrons.rows.values() for found in row.values()]
+        self._write(map_tables(perceptrons))
+        if self.folder and perceptrons.programs:
+            charts.perceptrons(perceptrons, self.where, self.folder / "perceptrons.png")
 
     def add_floors(self) -> None:
         if self.problems:

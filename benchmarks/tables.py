@@ -7,6 +7,7 @@ from collections.abc import Callable
 from benchmarks.catalogue import describe, rate_of
 from benchmarks.comparison import Comparison
 from benchmarks.growth import Line
+from benchmarks.maps import REFERENCE, Cells, Map
 from benchmarks.operations.costs import operation_of
 from benchmarks.operations.measuring import Operations
 from benchmarks.peers import RIVALS
@@ -28,20 +29,19 @@ def table_of(comparison: Comparison) -> str:
 
 
 def floors_table(comparisons: list[Comparison]) -> str:
-    """A row for each problem, with the fastest peer and the memory relative to PyTorch."""
-    lines = [
-        "### fastest peer",
-        "",
-        "| problem | passus | fastest peer | times passus | memory of torch, times passus |",
-    ]
-    return "\n".join([*lines, "|---|--:|---|--:|--:|", *[floors_row(comparison) for comparison in comparisons], ""])
+    """A row for each problem, with the fastest peer beside passus and its recorded steps, and PyTorch's memory."""
+    columns = ["problem", "passus", "recorded", "fastest peer", "times passus", "times recorded"]
+    lines = ["### fastest peer", "", f"| {' | '.join(columns)} | memory of torch, times passus |"]
+    return "\n".join([*lines, "|---|--:|--:|---|--:|--:|--:|", *map(floors_row, comparisons), ""])
 
 
 def floors_row(comparison: Comparison) -> str:
-    cells = [comparison.problem, duration(comparison.ours.median)]
     peer, torch = comparison.fastest_of(RIVALS), comparison.fastest_of({"torch"})
-    cells += [peer.name, f"{comparison.ratio(peer):.2f}"] if peer else ["", ""]
-    cells.append(f"{torch.peak / comparison.ours.peak:.2f}" if torch else "")
+    ours, recorded = comparison.ours, comparison.fastest_of({"passus_recorded"})
+    cells = [comparison.problem, duration(ours.median), duration(recorded.median) if recorded else ""]
+    cells += [peer.name if peer else ""]
+    cells += [f"{peer.median / timing.median:.2f}" if peer and timing else "" for timing in (ours, recorded)]
+    cells.append(f"{torch.peak / ours.peak:.2f}" if torch else "")
     return f"| {' | '.join(cells)} |"
 
 
@@ -71,6 +71,25 @@ def operation_row(operations: Operations, comparison: Comparison) -> str:
 
 def speed(operations: Operations, comparison: Comparison, timing: Timing) -> str:
     return f"{operations.speed(comparison, timing):.1f} {operation_of(comparison.problem)[1].unit}"
+
+
+def map_tables(perceptrons: Map) -> str:
+    """A table of the times of passus, and one of ratios for each program beside JAX."""
+    tables = [cells_table("perceptrons: time of passus", perceptrons.seconds("passus"), duration)]
+    for name in perceptrons.programs:
+        title = f"perceptrons: time of {REFERENCE} as a multiple of that of {name}"
+        tables.append(cells_table(title, perceptrons.ratios(name), "{:.2f}".format))
+    return "\n".join(tables)
+
+
+def cells_table(title: str, rows: Cells, text_of: Callable[[float], str]) -> str:
+    """A row for each number of units, and a column for each batch."""
+    batches = [*dict.fromkeys(N for row in rows.values() for N in row)]
+    lines = [f"### {title}", "", f"| units | {' | '.join(f'batch {N}' for N in batches)} |"]
+    lines += [f"|---|{'--:|' * len(batches)}"]
+    for label, row in rows.items():
+        lines.append(f"| {label} | {' | '.join(text_of(row[N]) if N in row else '' for N in batches)} |")
+    return "\n".join([*lines, ""])
 
 
 def growth_table(line: Line) -> str:

@@ -7,7 +7,10 @@ from collections.abc import Callable
 import autograd.numpy as np
 from autograd import value_and_grad
 
-from benchmarks.problems import LARGE, SMALL, large_batch, small_batch, starting_weights
+from benchmarks.problems import Perceptron, starting_weights
+
+Update = Callable[[list, list], None]
+"""Changes weights in place, given their gradients."""
 
 
 def chain() -> Callable[[], float]:
@@ -15,52 +18,58 @@ def chain() -> Callable[[], float]:
     return lambda: gradient(0.5)[0]
 
 
-def small() -> Callable[[], float]:
-    x, t = small_batch()
-    weights = starting_weights(SMALL)
+def perceptron(problem: Perceptron) -> Callable[[], float]:
+    x, t = problem.batch()
+    weights = starting_weights(problem.sizes)
+    activation, loss_of = (np.tanh, squared_error) if problem.regression else (relu, cross_entropy)
+    gradient = value_and_grad(lambda weights: loss_of(outputs(x, weights, activation), t))
+    update = {"sgd": sgd, "adam": adam}[problem.optimizer](weights, problem.lr)
+
+    def step() -> float:
+        y, gradients = gradient(weights)
+        update(weights, gradients)
+        return y
+
+    return step
+
+
+def sgd(weights: list, lr: float) -> Update:
+    def update(weights: list, gradients: list) -> None:
+        for w, gw in zip(weights, gradients):
+            w -= lr * gw
+
+    return update
+
+
+def adam(weights: list, lr: float) -> Update:
     moments = [(np.zeros_like(w), np.zeros_like(w)) for w in weights]
     steps = 0
 
-    def loss(weights: list) -> float:
-        return np.mean((perceptron(x, weights, np.tanh) - t) ** 2)
-
-    gradient = value_and_grad(loss)
-
-    def step() -> float:
+    def update(weights: list, gradients: list) -> None:
         nonlocal steps
         steps += 1
-        y, gradients = gradient(weights)
         for w, gw, (m, v) in zip(weights, gradients, moments):
             m += (1 - 0.9) * (gw - m)
             v += (1 - 0.999) * (gw * gw - v)
-            w -= 1e-3 * (m / (1 - 0.9**steps)) / (np.sqrt(v / (1 - 0.999**steps)) + 1e-8)
-        return y
+            w -= lr * (m / (1 - 0.9**steps)) / (np.sqrt(v / (1 - 0.999**steps)) + 1e-8)
 
-    return step
-
-
-def large() -> Callable[[], float]:
-    x, t = large_batch()
-    weights = starting_weights(LARGE)
-    rows = np.arange(len(t))
-
-    def loss(weights: list) -> float:
-        y = perceptron(x, weights, lambda h: np.maximum(h, 0))
-        y = y - np.max(y, axis=1, keepdims=True)
-        return np.mean(np.log(np.sum(np.exp(y), axis=1)) - y[rows, t])
-
-    gradient = value_and_grad(loss)
-
-    def step() -> float:
-        y, gradients = gradient(weights)
-        for w, gw in zip(weights, gradients):
-            w -= 0.01 * gw
-        return y
-
-    return step
+    return update
 
 
-def perceptron(x: np.ndarray, weights: list, activation: Callable) -> np.ndarray:
+def squared_error(y: np.ndarray, t: np.ndarray) -> float:
+    return np.mean((y - t) ** 2)
+
+
+def cross_entropy(y: np.ndarray, t: np.ndarray) -> float:
+    y = y - np.max(y, axis=1, keepdims=True)
+    return np.mean(np.log(np.sum(np.exp(y), axis=1)) - y[np.arange(len(t)), t])
+
+
+def relu(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0)
+
+
+def outputs(x: np.ndarray, weights: list, activation: Callable) -> np.ndarray:
     *hidden, W, b = weights
     for V, c in zip(hidden[::2], hidden[1::2]):
         x = activation(x @ V + c)

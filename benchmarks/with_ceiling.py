@@ -1,4 +1,4 @@
-"""The ceilings of the machine with the threads of the kernels: arithmetic and memory traffic."""
+"""The ceilings of the machine with the threads of the kernels, arithmetic and memory traffic, and the clock of a core."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ Step = Callable[[], object]
 
 SIDE = 2048
 CHAINS, LINKS = 12, 1_000_000
+SHIFTS = 3
+"""Pairs of a shift and an exclusive or in a link of the chain of integers; each of the two takes a cycle."""
 SIZE = 2**22
 """Number of elements of an array, as in the operations measured in bytes."""
 
@@ -23,8 +25,11 @@ WORK = {
     "multiplications": 2e-9 * CHAINS * LINKS * LANES * get_num_threads(),
     "triad": 3e-9 * 4 * SIZE,
     "copy": 2e-9 * 4 * SIZE,
+    "cycles": 2e-9 * SHIFTS * LINKS,
 }
-"""The work of each, in 10**9 operations or bytes."""
+"""The work of each, in 10**9 operations, bytes or cycles."""
+
+KIND = {"lanes": LANES, "threads": get_num_threads()}
 
 
 def product() -> Step:
@@ -71,6 +76,21 @@ def copy() -> Step:
         return a
 
     return step
+
+
+def cycles() -> Step:
+    """A chain of integer operations, each of which needs the result of the one before."""
+    return lambda: shifted(np.uint64(1), LINKS)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def shifted(x: Any, links: int) -> Any:
+    """The generator of Marsaglia, 2003, "Xorshift RNGs", which no compiler can shorten."""
+    for _ in range(links):
+        x ^= x << np.uint64(13)
+        x ^= x >> np.uint64(7)
+        x ^= x << np.uint64(17)
+    return x
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")

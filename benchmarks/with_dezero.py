@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import dezero.functions as F
@@ -11,7 +12,7 @@ import numpy as np
 from dezero import Layer, Variable
 from dezero.optimizers import SGD, MomentumSGD, Optimizer
 
-from benchmarks.problems import LARGE, Images, large_batch, starting_weights, values
+from benchmarks.problems import MOMENTUM, Images, Perceptron, starting_weights, values
 
 Step = Callable[[], np.ndarray]
 
@@ -28,13 +29,11 @@ def chain() -> Step:
     return step
 
 
-def large() -> Step:
-    model = Network()
-    hidden, out = (model.linear(n, m) for n, m in pairwise(LARGE))
-    model.forward = lambda x: out(F.relu(hidden(x)))
-    for layer, W in zip(model.ordered, starting_weights(LARGE)[::2]):
+def perceptron(problem: Perceptron) -> Step:
+    model = Layers(problem.sizes)
+    for layer, W in zip(model.ordered, starting_weights(problem.sizes)[::2]):
         layer.W.data = W
-    return training(model, SGD(lr=0.01), *large_batch())
+    return training(model, optimizer_of(problem), *problem.batch())
 
 
 def network(problem: Images) -> Step:
@@ -42,8 +41,11 @@ def network(problem: Images) -> Step:
     x, t = problem.batch()
     for layer, value in zip(model.ordered, values([layer.W.shape for layer in model.ordered])):
         layer.W.data = value
-    optimizer = MomentumSGD(lr=0.01, momentum=problem.momentum) if problem.momentum else SGD(lr=0.01)
-    return training(model, optimizer, x, t)
+    return training(model, optimizer_of(problem), x, t)
+
+
+def optimizer_of(problem: Images | Perceptron) -> Optimizer:
+    return {"sgd": SGD, "momentum": partial(MomentumSGD, momentum=MOMENTUM)}[problem.optimizer](lr=problem.lr)
 
 
 class Network(Layer):
@@ -67,6 +69,21 @@ class Network(Layer):
         """Make a layer an attribute, as DeZero requires; a layer with two names would be updated twice."""
         setattr(self, f"layer{len(self.__dict__)}", layer)
         return layer
+
+
+class Layers(Network):
+    """A perceptron with relu."""
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        super().__init__()
+        for n, m in pairwise(sizes):
+            self.linear(n, m)
+
+    def forward(self, x: np.ndarray) -> Variable:
+        *hidden, out = self.ordered
+        for linear in hidden:
+            x = F.relu(linear(x))
+        return out(x)
 
 
 class LeNet(Network):

@@ -12,7 +12,8 @@ import numpy as np
 
 from benchmarks.networks.in_jax import network_of
 from benchmarks.networks.jax_scope import Array, Scope, initial_values
-from benchmarks.problems import LARGE, SMALL, Images, large_batch, small_batch, starting_weights
+from benchmarks.problems import MOMENTUM, Images, Perceptron, starting_weights
+from benchmarks.sequences.problems import Training
 
 Step = Callable[[], Array]
 Update = Callable[[Any, Any, Any], tuple[Any, Any]]
@@ -26,21 +27,14 @@ def chain() -> Step:
     return lambda: jax.block_until_ready(both(x))[0]
 
 
-def small() -> Step:
-    weights = starting_weights(SMALL)
-    zeros = [np.zeros_like(w) for w in weights]
+def perceptron(problem: Perceptron) -> Step:
+    activation, loss_of = (jnp.tanh, squared_error) if problem.regression else (jax.nn.relu, cross_entropy)
 
     def loss(weights: list[Array], averages: None, x: Array, t: Array) -> tuple[Array, None]:
-        return jnp.mean((perceptron(weights, x, jnp.tanh) - t) ** 2), None
+        return loss_of(outputs(weights, x, activation), t), None
 
-    return training(loss, adam, weights, (zeros, [*zeros], np.float32(0)), None, *small_batch())
-
-
-def large() -> Step:
-    def loss(weights: list[Array], averages: None, x: Array, t: Array) -> tuple[Array, None]:
-        return cross_entropy(perceptron(weights, x, jax.nn.relu), t), None
-
-    return training(loss, sgd, starting_weights(LARGE), None, None, *large_batch())
+    weights = starting_weights(problem.sizes)
+    return training(loss, *optimizer_of(problem, weights), weights, None, *problem.batch())
 
 
 def network(problem: Images) -> Step:
@@ -54,15 +48,14 @@ def network(problem: Images) -> Step:
         return cross_entropy(network(scope, x), t), scope.new_averages
 
     if problem.training:
-        update, slots = (momentum, [np.zeros_like(w) for w in weights]) if problem.momentum else (sgd, None)
-        return training(loss, update, weights, slots, averages, x, t)
-    outputs = jax.jit(lambda weights, averages, x: network(Scope(weights, averages, training=False), x))
+        return training(loss, *optimizer_of(problem, weights), weights, averages, x, t)
+    scores = jax.jit(lambda weights, averages, x: network(Scope(weights, averages, training=False), x))
     arguments = jax.device_put((weights, averages, x))
-    return lambda: outputs(*arguments).block_until_ready()
+    return lambda: scores(*arguments).block_until_ready()
 
 
 def training(
-    loss: Callable, update: Update, weights: list, slots: object, averages: object, x: np.ndarray, t: np.ndarray
+    loss: Callable, update: Update, slots: object, weights: list, averages: object, x: np.ndarray, t: np.ndarray
 ) -> Step:
     @partial(jax.jit, donate_argnums=(0, 1, 2))
     def updated(weights: list, slots: object, averages: object, x: Array, t: Array) -> tuple:
@@ -79,29 +72,43 @@ def training(
     return step
 
 
-def sgd(weights: list[Array], slots: None, gradients: list[Array]) -> tuple[list[Array], None]:
-    return [w - 0.01 * g for w, g in zip(weights, gradients)], None
+def optimizer_of(problem: Images | Perceptron | Training, weights: list[np.ndarray]) -> tuple[Update, object]:
+    """Return the update rule and its first slots."""
+    rule = {"sgd": sgd, "momentum": momentum, "adam": adam}[problem.optimizer]
+    zeros = [np.zeros_like(w) for w in weights]
+    slots = {"sgd": None, "momentum": zeros, "adam": (zeros, [*zeros], np.float32(0))}[problem.optimizer]
+    return partial(rule, lr=problem.lr), slots
 
 
-def momentum(weights: list[Array], slots: list[Array], gradients: list[Array]) -> tuple[list[Array], list[Array]]:
-    slots = [0.9 * v + g for v, g in zip(slots, gradients)]
-    return [w - 0.01 * v for w, v in zip(weights, slots)], slots
+def sgd(weights: list[Array], slots: None, gradients: list[Array], lr: float) -> tuple[list[Array], None]:
+    return [w - lr * g for w, g in zip(weights, gradients)], None
 
 
-def adam(weights: list[Array], slots: tuple, gradients: list[Array]) -> tuple[list[Array], tuple]:
+def momentum(
+    weights: list[Array], slots: list[Array], gradients: list[Array], lr: float
+) -> tuple[list[Array], list[Array]]:
+    slots = [MOMENTUM * v + g for v, g in zip(slots, gradients)]
+    return [w - lr * v for w, v in zip(weights, slots)], slots
+
+
+def adam(weights: list[Array], slots: tuple, gradients: list[Array], lr: float) -> tuple[list[Array], tuple]:
     ms, vs, n = slots
     n = n + 1
     ms = [0.9 * m + 0.1 * g for m, g in zip(ms, gradients)]
     vs = [0.999 * v + 0.001 * g * g for v, g in zip(vs, gradients)]
     c, d = 1 - 0.9**n, 1 - 0.999**n
-    return [w - 1e-3 * (m / c) / (jnp.sqrt(v / d) + 1e-8) for w, m, v in zip(weights, ms, vs)], (ms, vs, n)
+    return [w - lr * (m / c) / (jnp.sqrt(v / d) + 1e-8) for w, m, v in zip(weights, ms, vs)], (ms, vs, n)
 
 
-def perceptron(weights: list[Array], x: Array, activation: Callable) -> Array:
+def outputs(weights: list[Array], x: Array, activation: Callable) -> Array:
     *hidden, W, b = weights
     for V, c in zip(hidden[::2], hidden[1::2]):
         x = activation(x @ V + c)
     return x @ W + b
+
+
+def squared_error(y: Array, t: Array) -> Array:
+    return jnp.mean((y - t) ** 2)
 
 
 def cross_entropy(y: Array, t: Array) -> Array:

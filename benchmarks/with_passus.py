@@ -3,38 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 import passus
 import passus.functions as F
 from benchmarks.networks.in_passus import model_of
-from benchmarks.problems import LARGE, SMALL, Images, large_batch, small_batch, starting_weights, values
+from benchmarks.preparing import Prepare, eagerly
+from benchmarks.problems import MOMENTUM, Images, Perceptron, starting_weights, values
+from benchmarks.sequences.problems import Training
 from passus.layers import Layer
 from passus.optimizers import SGD, Adam, MomentumSGD, Optimizer
 
+Step = Callable[[], passus.Variable]
 
-def chain() -> Callable[[], passus.Variable]:
-    x = passus.Variable(np.array(0.5))
 
-    def step() -> passus.Variable:
+def chain(prepared: Prepare = eagerly) -> Step:
+    @prepared
+    def step(x: passus.Variable) -> passus.Variable:
         x.cleargrad()
         y = F.square(F.exp(F.square(x)))
         y.backward()
         return y
 
-    return step
+    return partial(step, passus.Variable(np.array(0.5)))
 
 
-def small() -> Callable[[], passus.Variable]:
-    return training(SMALL, F.tanh, F.mean_squared_error, Adam(lr=1e-3), *small_batch())
+def perceptron(problem: Perceptron, prepared: Prepare = eagerly) -> Step:
+    activation, loss = (F.tanh, F.mean_squared_error) if problem.regression else (F.relu, F.softmax_cross_entropy)
+    model = passus.models.MLP(problem.sizes[1:], activation=activation)
+    x, t = problem.batch()
+    model(x)  # The first call creates the parameters.
+    for parameter, value in zip(model.params(), starting_weights(problem.sizes), strict=True):
+        parameter.data = value
+    return steps(model, loss, optimizer_of(problem), x, t, prepared)
 
 
-def large() -> Callable[[], passus.Variable]:
-    return training(LARGE, F.relu, F.softmax_cross_entropy, SGD(lr=0.01), *large_batch())
-
-
-def network(problem: Images) -> Callable[[], np.ndarray]:
+def network(problem: Images, prepared: Prepare = eagerly) -> Step | Callable[[], np.ndarray]:
     model = model_of(problem)
     x, t = problem.batch()
     predictions(model, x)()  # The first call creates the parameters.
@@ -43,39 +49,34 @@ def network(problem: Images) -> Callable[[], np.ndarray]:
         parameter.data = value
     if not problem.training:
         passus.kernels.start_using()  # One line for the user: single images use kernels, too.
-        return predictions(model, x)
-    optimizer = MomentumSGD(lr=0.01, momentum=problem.momentum) if problem.momentum else SGD(lr=0.01)
-    return steps(model, F.softmax_cross_entropy, optimizer, x, t)
+        return predictions(prepared(model), x)
+    return steps(model, F.softmax_cross_entropy, optimizer_of(problem), x, t, prepared)
 
 
-def predictions(model: Layer, x: np.ndarray) -> Callable[[], np.ndarray]:
+def predictions(model: Callable, *xs: np.ndarray) -> Callable[[], np.ndarray]:
     def step() -> np.ndarray:
         with passus.no_grad(), passus.test_mode():
-            return model(x).data
+            return model(*xs).data
 
     return step
 
 
-def training(
-    sizes: tuple[int, ...], activation: Callable, loss: Callable, optimizer: Optimizer, x: np.ndarray, t: np.ndarray
-) -> Callable[[], passus.Variable]:
-    model = passus.models.MLP(sizes[1:], activation=activation)
-    model(x)  # The first call creates the parameters.
-    for parameter, value in zip(model.params(), starting_weights(sizes), strict=True):
-        parameter.data = value
-    return steps(model, loss, optimizer, x, t)
+def optimizer_of(problem: Images | Perceptron | Training) -> Optimizer:
+    makers = {"sgd": SGD, "momentum": partial(MomentumSGD, momentum=MOMENTUM), "adam": Adam}
+    return makers[problem.optimizer](lr=problem.lr)
 
 
 def steps(
-    model: Layer, loss: Callable, optimizer: Optimizer, x: np.ndarray, t: np.ndarray
-) -> Callable[[], passus.Variable]:
+    model: Layer, loss: Callable, optimizer: Optimizer, x: np.ndarray, t: np.ndarray, prepared: Prepare = eagerly
+) -> Step:
     optimizer.setup(model)
 
-    def step() -> passus.Variable:
+    @prepared
+    def step(x: np.ndarray, t: np.ndarray) -> passus.Variable:
         y = loss(model(x), t)
         model.cleargrads()
         y.backward()
         optimizer.update()
         return y
 
-    return step
+    return partial(step, x, t)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from benchmarks.networks.in_torch import model_of
-from benchmarks.problems import LARGE, SMALL, Images, large_batch, small_batch, starting_weights, values
-
-Compile = Callable[[Callable], Callable]
-
-
-def eagerly(model: Callable) -> Callable:
-    return model
+from benchmarks.preparing import Prepare, eagerly
+from benchmarks.problems import MOMENTUM, Images, Perceptron, starting_weights, values
 
 
-def chain(prepared: Compile = eagerly) -> Callable[[], torch.Tensor]:
+def chain(prepared: Prepare = eagerly) -> Callable[[], torch.Tensor]:
     function = prepared(lambda x: torch.square(torch.exp(torch.square(x))))
     x = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
 
@@ -31,20 +27,15 @@ def chain(prepared: Compile = eagerly) -> Callable[[], torch.Tensor]:
     return step
 
 
-def small(prepared: Compile = eagerly) -> Callable[[], torch.Tensor]:
-    model = perceptron(SMALL, nn.Tanh)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    return training(prepared(model), functional.mse_loss, optimizer, *map(torch.from_numpy, small_batch()))
-
-
-def large(prepared: Compile = eagerly) -> Callable[[], torch.Tensor]:
-    model = perceptron(LARGE, nn.ReLU)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    return training(prepared(model), functional.cross_entropy, optimizer, *map(torch.from_numpy, large_batch()))
+def perceptron(problem: Perceptron, prepared: Prepare = eagerly) -> Callable[[], torch.Tensor]:
+    activation, loss = (nn.Tanh, functional.mse_loss) if problem.regression else (nn.ReLU, functional.cross_entropy)
+    model = layers_of(problem.sizes, activation)
+    x, t = map(torch.from_numpy, problem.batch())
+    return training(prepared(model), loss, optimizer_of(problem, model), x, t)
 
 
 def network(
-    problem: Images, prepared: Compile = eagerly, order: torch.memory_format = torch.contiguous_format
+    problem: Images, prepared: Prepare = eagerly, order: torch.memory_format = torch.contiguous_format
 ) -> Callable[[], torch.Tensor]:
     model = model_of(problem)
     start(model)
@@ -53,8 +44,16 @@ def network(
     x = x.to(memory_format=order)
     if not problem.training:
         return predictions(prepared(model.eval()), x)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=problem.momentum)
-    return training(prepared(model), functional.cross_entropy, optimizer, x, t)
+    return training(prepared(model), functional.cross_entropy, optimizer_of(problem, model), x, t)
+
+
+def optimizer_of(problem: Images | Perceptron, model: nn.Module) -> torch.optim.Optimizer:
+    makers = {
+        "sgd": torch.optim.SGD,
+        "momentum": partial(torch.optim.SGD, momentum=MOMENTUM),
+        "adam": torch.optim.Adam,
+    }
+    return makers[problem.optimizer](model.parameters(), lr=problem.lr)
 
 
 def start(model: nn.Module) -> None:
@@ -77,7 +76,7 @@ def predictions(model: Callable, x: torch.Tensor) -> Callable[[], torch.Tensor]:
     return step
 
 
-def perceptron(sizes: tuple[int, ...], activation: Callable[[], nn.Module]) -> nn.Module:
+def layers_of(sizes: tuple[int, ...], activation: Callable[[], nn.Module]) -> nn.Module:
     weights = starting_weights(sizes)
     layers: list[nn.Module] = []
     for W, b in zip(weights[::2], weights[1::2]):

@@ -10,6 +10,5 @@ import torch
 from benchmarks import with_torch
 
 chain = partial(with_torch.chain, prepared=torch.compile)
-small = partial(with_torch.small, prepared=torch.compile)
-large = partial(with_torch.large, prepared=torch.compile)
+perceptron = partial(with_torch.perceptron, prepared=torch.compile)
 network: Callable = partial(with_torch.network, prepared=torch.compile, order=torch.channels_last)

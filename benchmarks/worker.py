@@ -5,8 +5,8 @@ Each input line is an action, a problem and a number; each output line is a JSON
 - ``results large 20``: run 20 steps and return their results;
 - ``turn large 100``: run 100 steps and return the seconds per step;
 - ``peak large 0``: return the peak memory of the process in bytes;
-- ``work triad 0``: return the work of a step of a ceiling, in 10**9 operations or bytes;
-- ``lanes triad 0``: return the number of float32 in a vector of the kernels.
+- ``work triad 0``: return the work of a step of a ceiling, in 10**9 operations, bytes or cycles;
+- ``kind ceiling 0``: return the number of float32 in a vector of the kernels, and the number of threads.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.operations.costs import DIRECTIONS, operation_of
-from benchmarks.problems import IMAGES
+from benchmarks.problems import IMAGES, PERCEPTRONS
 from benchmarks.sequences.problems import SEQUENCES
 from benchmarks.timing import turn
 
@@ -47,11 +47,10 @@ def step_of(framework: str, problem: str) -> Callable[[], object]:
     if problem in DIRECTIONS:
         direction, operation = operation_of(problem)
         return getattr(importlib.import_module(f"benchmarks.operations.in_{framework}"), direction)(operation)
-    if problem in SEQUENCES:
-        described = SEQUENCES[problem]
-        return getattr(importlib.import_module(f"benchmarks.sequences.in_{framework}"), described.kind)(described)
-    module = importlib.import_module(f"benchmarks.with_{framework}")
-    return module.network(IMAGES[problem]) if problem in IMAGES else getattr(module, problem)()
+    folder = "sequences.in" if problem in SEQUENCES else "with"
+    module = importlib.import_module(f"benchmarks.{folder}_{framework}")
+    described = SEQUENCES.get(problem) or IMAGES.get(problem) or PERCEPTRONS.get(problem)
+    return getattr(module, described.kind)(described) if described else getattr(module, problem)()
 
 
 def results(framework: str, problem: str, count: int) -> list[list[float]]:
@@ -83,11 +82,11 @@ def work(framework: str, problem: str, number: int) -> float:
     return importlib.import_module(f"benchmarks.with_{framework}").WORK[problem]
 
 
-def lanes(framework: str, problem: str, number: int) -> int:
-    return importlib.import_module(f"benchmarks.with_{framework}").LANES
+def kind(framework: str, problem: str, number: int) -> dict[str, int]:
+    return importlib.import_module(f"benchmarks.with_{framework}").KIND
 
 
-ACTIONS: dict[str, Callable] = {"results": results, "turn": one_turn, "peak": peak, "work": work, "lanes": lanes}
+ACTIONS: dict[str, Callable] = {"results": results, "turn": one_turn, "peak": peak, "work": work, "kind": kind}
 
 if __name__ == "__main__":
     main()

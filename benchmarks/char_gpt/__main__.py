@@ -14,16 +14,19 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks import agreement
+from benchmarks.ceilings import measured_ceilings
 from benchmarks.char_gpt.task import Text
 from benchmarks.comparison import MANY
 from benchmarks.machine import machine
 from benchmarks.peers import missing
 from benchmarks.processes import Worker
 
-PROGRAMS = ("passus", "torch", "torch_compiled")
+PROGRAMS = ("passus", "passus_recorded", "torch", "torch_compiled")
 TURN = 10
 """Seconds, or steps, of one program before the next one continues."""
 REPORTS = 10
+ROUNDS = 3
+"""Turns in which the ceilings of the machine are measured."""
 
 
 def main() -> None:
@@ -36,7 +39,7 @@ def main() -> None:
     unit, budget = ("seconds", round(arguments.minutes * 60)) if arguments.steps is None else ("steps", arguments.steps)
     if budget < 1:
         parser.error("the training must take at least one second or one step")
-    print(machine())
+    print(f"{machine()}\nThe machine reaches {measured_ceilings(ROUNDS)}.")
     programs = [name for name in arguments.programs if missing(name) is None]
     for name in sorted({*arguments.programs} - {*programs}):
         print(f"Skipped {name}: {missing(name)}")

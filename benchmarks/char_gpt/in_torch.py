@@ -6,15 +6,15 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from benchmarks.preparing import Prepare, eagerly
 from benchmarks.sequences import models_in_torch
 from benchmarks.sequences.problems import Transformer
 from benchmarks.sequences.weights import Weights
-from benchmarks.with_torch import Compile, eagerly
 from examples import char_gpt as example
 
 
 class Learner:
-    def __init__(self, gpt: Transformer, prepared: Compile = eagerly) -> None:
+    def __init__(self, gpt: Transformer, prepared: Prepare = eagerly) -> None:
         self.model = models_in_torch.GPT(gpt)
         self.prepared = prepared(lambda x, t: functional.cross_entropy(self.model(x).flatten(0, 1), t.flatten()))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import jax
@@ -9,23 +11,32 @@ import jax.numpy as jnp
 from jax import lax
 
 from benchmarks.networks.jax_scope import Array, Network, Scope
+from benchmarks.networks.rows import CLASSES, HEAD, STEM, blocks_of
 from benchmarks.problems import Images
 
 
 def network_of(problem: Images) -> Network:
-    makers = {"lenet": lenet, "cnn": cnn_of(problem.width), "resnet20": resnet20, "mobile": mobile, "wide": wide}
+    makers = {
+        "lenet": lenet,
+        "cnn": cnn_of(problem.width),
+        "resnet20": resnet20,
+        "mobile": mobile,
+        "wide": wide,
+        "mobilenetv2": partial(inverted_residuals, network="mobilenetv2", unit=convolved),
+        "efficientnet": partial(inverted_residuals, network="efficientnet", unit=convolved_as_in_tensorflow),
+    }
     return makers[problem.network]
 
 
 def conv(
-    scope: Scope, x: Array, o: int, size: int, stride: int = 1, pad: int = 0, groups: int = 1, bias: bool = False
+    scope: Scope, x: Array, o: int, size: int, stride: int = 1, pad: int | str = 0, groups: int = 1, bias: bool = False
 ) -> Array:
     W = scope.weight((size, size, x.shape[-1] // groups, o))
     y = lax.conv_general_dilated(
         x,
         W,
         (stride, stride),
-        [(pad, pad)] * 2,
+        pad if isinstance(pad, str) else [(pad, pad)] * 2,
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         feature_group_count=groups,
     )
@@ -102,12 +113,38 @@ def mobile(scope: Scope, x: Array) -> Array:
     return linear(scope, x.mean((1, 2)), 10)
 
 
-def convolved(scope: Scope, x: Array, o: int, size: int, stride: int = 1, groups: int = 1) -> Array:
-    return jax.nn.relu6(norm(scope, conv(scope, x, o, size, stride, size // 2, groups)))
+def convolved(
+    scope: Scope, x: Array, o: int, size: int, stride: int = 1, groups: int = 1, linear: bool = False
+) -> Array:
+    y = norm(scope, conv(scope, x, o, size, stride, size // 2, groups))
+    return y if linear else jax.nn.relu6(y)
 
 
-def inverted_residual(scope: Scope, x: Array, o: int, stride: int, expansion: int) -> Array:
+def convolved_as_in_tensorflow(
+    scope: Scope, x: Array, o: int, size: int, stride: int = 1, groups: int = 1, linear: bool = False
+) -> Array:
+    y = norm(scope, conv(scope, x, o, size, stride, "SAME", groups), eps=1e-3)
+    return y if linear else jax.nn.relu6(y)
+
+
+def inverted_residual(
+    scope: Scope,
+    x: Array,
+    o: int,
+    stride: int,
+    expansion: int,
+    size: int = 3,
+    unit: Callable[..., Array] = convolved,
+    expand: bool = True,
+) -> Array:
     inner = x.shape[-1] * expansion
-    y = convolved(scope, convolved(scope, x, inner, 1), inner, 3, stride, inner)
-    y = norm(scope, conv(scope, y, o, 1))
+    y = unit(scope, x, inner, 1) if expand else x
+    y = unit(scope, unit(scope, y, inner, size, stride, inner), o, 1, linear=True)
     return x + y if stride == 1 and x.shape == y.shape else y
+
+
+def inverted_residuals(scope: Scope, x: Array, network: str, unit: Callable[..., Array]) -> Array:
+    x = unit(scope, x, STEM, 3, 2)
+    for block in blocks_of(network):
+        x = inverted_residual(scope, x, *block[1:], unit, expand=block.expansion > 1)
+    return linear(scope, unit(scope, x, HEAD, 1).mean((1, 2)), CLASSES)

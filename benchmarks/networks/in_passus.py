@@ -9,7 +9,15 @@ from passus.layers import BatchNorm, Conv2d, Flatten, Layer, Linear, MaxPooling,
 
 
 def model_of(problem: Images) -> Layer:
-    makers = {"lenet": lenet, "cnn": lambda: cnn(problem.width), "resnet20": ResNet20, "mobile": Mobile, "wide": wide}
+    makers = {
+        "lenet": lenet,
+        "cnn": lambda: cnn(problem.width),
+        "resnet20": ResNet20,
+        "mobile": Mobile,
+        "wide": wide,
+        "mobilenetv2": passus.models.MobileNetV2,
+        "efficientnet": passus.models.EfficientNetLite0,
+    }
     return makers[problem.network]()
 
 

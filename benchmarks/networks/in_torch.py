@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from benchmarks.networks.rows import CLASSES, HEAD, STEM, blocks_of
 from benchmarks.problems import Images
 
 
@@ -19,6 +21,8 @@ def model_of(problem: Images) -> nn.Module:
         "resnet20": ResNet20,
         "mobile": Mobile,
         "wide": lambda: wide(side),
+        "mobilenetv2": lambda: InvertedResiduals("mobilenetv2", convolved),
+        "efficientnet": lambda: InvertedResiduals("efficientnet", convolved_as_in_tensorflow),
     }
     return makers[problem.network]()
 
@@ -71,18 +75,41 @@ class ResNet20(nn.Module):
         return self.out(self.blocks(functional.relu(self.norm(self.conv(x)))).mean((2, 3)))
 
 
-def convolved(c: int, o: int, size: int, stride: int = 1, groups: int = 1) -> nn.Module:
+def convolved(
+    c: int, o: int, size: int, stride: int = 1, groups: int = 1, linear: bool = False, eps: float = 1e-5
+) -> nn.Module:
     convolution = nn.Conv2d(c, o, size, stride, size // 2, groups=groups, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(o), nn.ReLU6())
+    return nn.Sequential(convolution, nn.BatchNorm2d(o, eps), nn.Identity() if linear else nn.ReLU6())
+
+
+def convolved_as_in_tensorflow(
+    c: int, o: int, size: int, stride: int = 1, groups: int = 1, linear: bool = False
+) -> nn.Module:
+    """Images of even sides are padded more at the end than at the start if the stride is 2."""
+    unit = convolved(c, o, size, stride, groups, linear, eps=1e-3)
+    if stride == 1:
+        return unit
+    unit[0].padding = (0, 0)
+    before, after = (size - 2) // 2, (size - 1) // 2
+    return nn.Sequential(nn.ZeroPad2d((before, after, before, after)), unit)
 
 
 class InvertedResidual(nn.Module):
-    def __init__(self, c: int, o: int, stride: int, expansion: int) -> None:
+    def __init__(
+        self,
+        c: int,
+        o: int,
+        stride: int,
+        expansion: int,
+        size: int = 3,
+        unit: Callable[..., nn.Module] = convolved,
+        expand: bool = True,
+    ) -> None:
         super().__init__()
         inner = c * expansion
-        self.expand = convolved(c, inner, 1)
-        self.depthwise = convolved(inner, inner, 3, stride, inner)
-        self.project = nn.Sequential(nn.Conv2d(inner, o, 1, bias=False), nn.BatchNorm2d(o))
+        self.expand = unit(c, inner, 1) if expand else nn.Identity()
+        self.depthwise = unit(inner, inner, size, stride, inner)
+        self.project = unit(inner, o, 1, linear=True)
         self.residual = stride == 1 and c == o
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -96,6 +123,20 @@ class Mobile(nn.Module):
         options = [(32, 16, 1, 1), (16, 24, 2, 6), (24, 24, 1, 6), (24, 32, 2, 6), (32, 32, 1, 6)]
         self.features = nn.Sequential(convolved(3, 32, 3, 2), *[InvertedResidual(*option) for option in options])
         self.out = nn.Linear(32, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(self.features(x).mean((2, 3)))
+
+
+class InvertedResiduals(nn.Module):
+    """MobileNetV2, or EfficientNet-Lite0."""
+
+    def __init__(self, network: str, unit: Callable[..., nn.Module]) -> None:
+        super().__init__()
+        blocks = blocks_of(network)
+        layers = [InvertedResidual(*block, unit, expand=block.expansion > 1) for block in blocks]
+        self.features = nn.Sequential(unit(3, STEM, 3, 2), *layers, unit(blocks[-1].o, HEAD, 1))
+        self.out = nn.Linear(HEAD, CLASSES)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.out(self.features(x).mean((2, 3)))

@@ -11,15 +11,15 @@ from jax import lax
 
 from benchmarks.sequences import weights
 from benchmarks.sequences.models_in_jax import Array, Weights, bert, gpt, gru, lstm
-from benchmarks.sequences.problems import Attention, Encoding, Generation, Language, Recurrent
-from benchmarks.with_jax import adam, cross_entropy, training
+from benchmarks.sequences.problems import Attention, Encoding, Generation, Language, Recurrent, Training
+from benchmarks.with_jax import cross_entropy, optimizer_of, training
 
 Step = Callable[[], object]
 
 
 def recurrent(problem: Recurrent) -> Step:
     network = {"LSTM": lstm, "GRU": gru}[problem.cell]
-    return minimizing(lambda w, x, t: cross_entropy(network(w, x), t), weights.of_recurrent(problem), *problem.batch())
+    return minimizing(lambda w, x, t: cross_entropy(network(w, x), t), problem, weights.of_recurrent(problem))
 
 
 def language(problem: Language) -> Step:
@@ -28,17 +28,17 @@ def language(problem: Language) -> Step:
     def loss(w: Weights, x: Array, t: Array) -> Array:
         return cross_entropy(gpt(w, problem.gpt, x, positions).reshape(t.size, -1), t.ravel())
 
-    return minimizing(loss, weights.of_gpt(problem.gpt), *problem.batch())
+    return minimizing(loss, problem, weights.of_gpt(problem.gpt))
 
 
-def minimizing(loss: Callable, start: weights.Weights, x: np.ndarray, t: np.ndarray) -> Step:
-    """Return a training step with Adam, which takes the weights as a list."""
+def minimizing(loss: Callable, problem: Training, start: weights.Weights) -> Step:
+    """Return a training step, in which the weights are a list."""
 
     def loss_of_list(values: list[Array], averages: None, x: Array, t: Array) -> tuple[Array, None]:
         return loss(dict(zip(start, values)), x, t), None
 
-    zeros = [np.zeros_like(w) for w in start.values()]
-    return training(loss_of_list, adam, [*start.values()], (zeros, [*zeros], np.float32(0)), None, x, t)
+    values = [*start.values()]
+    return training(loss_of_list, *optimizer_of(problem, values), values, None, *problem.batch())
 
 
 def generation(problem: Generation) -> Step:

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 import passus
 import passus.functions as F
+from benchmarks.preparing import Prepare, eagerly
 from benchmarks.sequences import weights
 from benchmarks.sequences.models_in_passus import Classifier, SentenceEncoder, load_recurrent, load_transformer
 from benchmarks.sequences.problems import Attention, Encoding, Generation, Language, Recurrent, Transformer
-from benchmarks.with_passus import steps
+from benchmarks.with_passus import optimizer_of, predictions, steps
 from passus.core.backward import gradients
-from passus.optimizers import Adam
 
 Step = Callable[[], object]
 
 
-def recurrent(problem: Recurrent) -> Step:
+def recurrent(problem: Recurrent, prepared: Prepare = eagerly) -> Step:
     model = Classifier(problem)
     load_recurrent(model, weights.of_recurrent(problem))
-    return steps(model, F.softmax_cross_entropy, Adam(lr=1e-3), *problem.batch())
+    return steps(model, F.softmax_cross_entropy, optimizer_of(problem), *problem.batch(), prepared)
 
 
-def language(problem: Language) -> Step:
+def language(problem: Language, prepared: Prepare = eagerly) -> Step:
     x, t = problem.batch()
 
     def loss(y: passus.Variable, t: np.ndarray) -> passus.Variable:
         return F.softmax_cross_entropy(y.reshape(-1, problem.gpt.vocabulary), t.ravel())
 
-    return steps(gpt_of(problem.gpt), loss, Adam(lr=1e-3), x, t)
+    return steps(gpt_of(problem.gpt), loss, optimizer_of(problem), x, t, prepared)
 
 
 def gpt_of(sizes: Transformer) -> passus.models.GPT:
@@ -45,24 +46,18 @@ def generation(problem: Generation) -> Step:
     return lambda: model.generate(prompt, problem.new, temperature=0)[0, problem.prompt :]
 
 
-def encoding(problem: Encoding) -> Step:
+def encoding(problem: Encoding, prepared: Prepare = eagerly) -> Step:
     model = SentenceEncoder(problem.bert)
     load_transformer(model, weights.of_bert(problem.bert))
-    tokens, mask = problem.batch()
-
-    def step() -> np.ndarray:
-        with passus.no_grad(), passus.test_mode():
-            return model(tokens, mask).data
-
-    return step
+    return predictions(prepared(model), *problem.batch())
 
 
-def attention(problem: Attention) -> Step:
-    *qkv, gy = map(passus.Variable, problem.arrays())
+def attention(problem: Attention, prepared: Prepare = eagerly) -> Step:
     passus.kernels.start_using()  # Otherwise a larger array would do so.
 
-    def step() -> list[passus.Variable]:
-        y = F.scaled_dot_product_attention(*qkv, is_causal=True)
-        return [y, *gradients([y], qkv, [gy])]
+    @prepared
+    def step(q: passus.Variable, k: passus.Variable, v: passus.Variable, gy: passus.Variable) -> list[passus.Variable]:
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return [y, *gradients([y], [q, k, v], [gy])]
 
-    return step
+    return partial(step, *map(passus.Variable, problem.arrays()))

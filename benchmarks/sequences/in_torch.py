@@ -4,36 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.preparing import Prepare, eagerly
 from benchmarks.sequences import weights
 from benchmarks.sequences.models_in_torch import GPT, Cache, Classifier, SentenceEncoder, causal, load, load_recurrent
-from benchmarks.sequences.problems import Attention, Encoding, Generation, Language, Recurrent
-from benchmarks.with_torch import Compile, eagerly
+from benchmarks.sequences.problems import Attention, Encoding, Generation, Language, Recurrent, Training
 
 Step = Callable[[], object]
 
 
-def recurrent(problem: Recurrent, prepared: Compile = eagerly) -> Step:
+def recurrent(problem: Recurrent, prepared: Prepare = eagerly) -> Step:
     model = Classifier(problem)
     load_recurrent(model, weights.of_recurrent(problem))
-    return minimizing(prepared(lambda x, t: functional.cross_entropy(model(x), t)), model, problem.batch())
+    return minimizing(prepared(lambda x, t: functional.cross_entropy(model(x), t)), model, problem)
 
 
-def language(problem: Language, prepared: Compile = eagerly) -> Step:
+def language(problem: Language, prepared: Prepare = eagerly) -> Step:
     model = GPT(problem.gpt)
     load(model, weights.of_gpt(problem.gpt))
     loss = prepared(lambda x, t: functional.cross_entropy(model(x).flatten(0, 1), t.flatten()))
-    return minimizing(loss, model, problem.batch())
+    return minimizing(loss, model, problem)
 
 
-def minimizing(loss: Callable, model: nn.Module, batch: tuple[np.ndarray, np.ndarray]) -> Step:
+def minimizing(loss: Callable, model: nn.Module, problem: Training) -> Step:
     """Return a training step with the fused Adam, the fastest one: one option for the user."""
-    x, t = map(torch.from_numpy, batch)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    x, t = map(torch.from_numpy, problem.batch())
+    optimizer = torch.optim.Adam(model.parameters(), lr=problem.lr, fused=True)
 
     def step() -> Tensor:
         optimizer.zero_grad(set_to_none=True)
@@ -45,7 +44,7 @@ def minimizing(loss: Callable, model: nn.Module, batch: tuple[np.ndarray, np.nda
     return step
 
 
-def generation(problem: Generation, prepared: Compile = eagerly) -> Step:
+def generation(problem: Generation, prepared: Prepare = eagerly) -> Step:
     model = GPT(problem.gpt)
     load(model, weights.of_gpt(problem.gpt))
     next_logits = prepared(model.cached)
@@ -64,7 +63,7 @@ def generation(problem: Generation, prepared: Compile = eagerly) -> Step:
     return step
 
 
-def encoding(problem: Encoding, prepared: Compile = eagerly) -> Step:
+def encoding(problem: Encoding, prepared: Prepare = eagerly) -> Step:
     model = SentenceEncoder(problem.bert).eval()
     load(model, weights.of_bert(problem.bert))
     function = prepared(model)
@@ -77,7 +76,7 @@ def encoding(problem: Encoding, prepared: Compile = eagerly) -> Step:
     return step
 
 
-def attention(problem: Attention, prepared: Compile = eagerly) -> Step:
+def attention(problem: Attention, prepared: Prepare = eagerly) -> Step:
     *qkv, gy = map(torch.from_numpy, problem.arrays())
     for x in qkv:
         x.requires_grad_()

@@ -28,9 +28,16 @@ class Problem:
         return None
 
 
+class Training(Problem):
+    """A training step with Adam."""
+
+    optimizer: ClassVar[str] = "adam"
+    lr: ClassVar[float] = 1e-3
+
+
 @dataclass(frozen=True)
-class Recurrent(Problem):
-    """A training step with Adam: a sequence is classified by the last output of a recurrent layer."""
+class Recurrent(Training):
+    """A sequence is classified by the last output of a recurrent layer."""
 
     kind: ClassVar[str] = "recurrent"
     cell: str
@@ -65,8 +72,8 @@ class Transformer:
 
 
 @dataclass(frozen=True)
-class Language(Problem):
-    """A training step with Adam: the next token is predicted at every position."""
+class Language(Training):
+    """The next token is predicted at every position."""
 
     kind: ClassVar[str] = "language"
     gpt: Transformer
@@ -152,6 +159,8 @@ class Attention(Problem):
 
 SMALL_GPT = Language(Transformer(vocabulary=128, layers=4, heads=4, width=128, T=64), N=16)
 WIDE_GPT = Language(Transformer(vocabulary=256, layers=4, heads=8, width=256, T=128), N=8)
+CHAR_GPT = Transformer(vocabulary=101, layers=4, heads=4, width=128, T=128)
+"""The sizes of `examples/char_gpt.py`."""
 MINILM = Transformer(vocabulary=30522, layers=6, heads=12, width=384, T=512)
 
 TRAINING = {
@@ -172,6 +181,7 @@ LENGTHS = (128, 256, 512, 1024, 2048, 4096)
 ATTENTION = {f"attention-{T}": Attention(T) for T in LENGTHS}
 INFERENCE = {
     "generation": Generation(WIDE_GPT.gpt),
+    "generation-char": Generation(CHAR_GPT, prompt=16, new=112),
     "minilm": Encoding(MINILM),
 }
 SEQUENCES: dict[str, Problem] = {**TRAINING, **HELD_OUT, **ATTENTION, **INFERENCE}

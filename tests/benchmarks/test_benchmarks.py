@@ -9,29 +9,49 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from benchmarks import agreement, charts, timing, with_ceiling, worker
+import passus
+from benchmarks import agreement, charts, maps, timing, with_ceiling, worker
 from benchmarks.catalogue import EVERYTHING, by_group, describe, operations_of, panel_of, problems_of
-from benchmarks.ceilings import Ceilings, highest, measured_ceilings
+from benchmarks.ceilings import CLOCK, Ceilings, highest, measured_ceilings
 from benchmarks.comparison import FEW, Comparison, compare, first_results
 from benchmarks.growth import Line
+from benchmarks.maps import Map, measure
+from benchmarks.networks import rows
 from benchmarks.operations import in_passus, in_torch
 from benchmarks.operations.costs import BYTES, DIRECTIONS, FLOPS, OPERATIONS, operation_of
 from benchmarks.operations.measuring import Operations
 from benchmarks.peers import DEZERO, frameworks_for, missing
-from benchmarks.problems import FORWARD, GROWTH, IMAGES, ONE, TRAINING, VECTORS, name_in_growth
+from benchmarks.problems import (
+    FORWARD,
+    GROWTH,
+    IMAGES,
+    MAP,
+    ONE,
+    PERCEPTRONS,
+    POINTS,
+    TRAINING,
+    VECTORS,
+    name_in_growth,
+    name_on_map,
+)
 from benchmarks.processes import Worker, WorkerError
 from benchmarks.report import Report
 from benchmarks.sequences.problems import ATTENTION, SEQUENCES
-from benchmarks.tables import attention_tables, floors_table, operations_table, table_of
+from benchmarks.tables import attention_tables, floors_table, map_tables, operations_table, table_of
 from benchmarks.timing import Timing, in_turns
+from passus.kernels.threads import get_num_threads
+from passus.models import efficientnet, mobilenet
 
-PROBLEMS = [*VECTORS, *TRAINING, *FORWARD, *ONE, *SEQUENCES]
+CORNERS = ["perceptron-16-1", "perceptron-64-adam-4", "perceptron-256-64"]
+"""Some points of the map of perceptrons."""
+PROBLEMS = [*VECTORS, "larger", *CORNERS, *TRAINING, *FORWARD, *ONE, *SEQUENCES]
 SLOW_TO_START = ("jax", "torch_compiled")
 """Run in separate processes, because a process with threads of JAX must not fork."""
 
@@ -63,7 +83,7 @@ def test_all_frameworks_compute_the_same(problem: str, monkeypatch: pytest.Monke
     if problem in SEQUENCES:
         monkeypatch.setitem(SEQUENCES, problem, SMALLER[SEQUENCES[problem].kind](SEQUENCES[problem]))
     worker.step_of.cache_clear()
-    frameworks = [name for name in frameworks_for(problem) if name not in (*SLOW_TO_START, "dezero")]
+    frameworks = [name for name in frameworks_for(problem) if name not in SLOW_TO_START and missing(name) is None]
     results = {name: worker.results(name, problem, FEW) for name in frameworks}
     agreement.check(results, rtol=1e-3)
 
@@ -98,11 +118,13 @@ def test_the_table_of_operations_shows_speeds_and_fractions_of_the_ceiling() -> 
     assert f"{work:.1f} GB/s | 50% | {work / 2:.1f} GB/s | 2.00 | 2.00 to 2.00 |" in table
 
 
-def test_ceilings_are_printed_with_the_vector_width() -> None:
-    ceilings = Ceilings({FLOPS: 123.4, BYTES: 5.6}, lanes=16)
-    assert str(ceilings) == "123 GFLOP/s and 6 GB/s, in vectors of 16 numbers (AVX-512)"
+def test_ceilings_are_printed_with_the_kind_of_machine() -> None:
+    ceilings = Ceilings({FLOPS: 123.4, BYTES: 5.6, CLOCK: 3.21}, lanes=16, threads=2)
+    assert str(ceilings) == "123 GFLOP/s and 6 GB/s: 2 threads at 3.2 GHz, vectors of 16 numbers (AVX-512)"
+    assert Ceilings({FLOPS: 9.0}, lanes=8, threads=1).kind == "1 thread, vectors of 8 numbers (AVX2)"
     assert str(Ceilings({})) == "unknown speeds"
-    assert highest([ceilings, Ceilings({FLOPS: 100.0, BYTES: 7.0}, 16)]) == Ceilings({FLOPS: 123.4, BYTES: 7.0}, 16)
+    other = Ceilings({FLOPS: 100.0, BYTES: 7.0, CLOCK: 3.0}, lanes=16, threads=2)
+    assert highest([ceilings, other]) == Ceilings({FLOPS: 123.4, BYTES: 7.0, CLOCK: 3.21}, lanes=16, threads=2)
     assert str(highest([])) == str(Ceilings({}))
 
 
@@ -111,8 +133,9 @@ def test_ceilings_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "REST_SECONDS", 0.0)
     monkeypatch.setattr(timing, "TURN_SECONDS", 1e-6)
     ceilings = measured_ceilings(rounds=1)
-    assert ceilings.lanes == with_ceiling.LANES
+    assert (ceilings.lanes, ceilings.threads) == (with_ceiling.LANES, get_num_threads())
     assert min(ceilings.speeds[FLOPS], ceilings.speeds[BYTES]) > 0
+    assert 0.1 < ceilings.speeds[CLOCK] < 10  # A chain that the compiler shortened would be faster than any clock.
 
 
 @pytest.mark.slow
@@ -153,6 +176,10 @@ def test_a_missing_framework_is_skipped_with_its_reason(monkeypatch: pytest.Monk
 
 def test_missing_requirements_of_a_framework_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert missing("passus_numpy") is None
+    monkeypatch.setattr(passus, "compile", None, raising=False)
+    assert missing("passus_recorded") is None
+    monkeypatch.delattr(passus, "compile")
+    assert missing("passus_recorded") == "this version has no passus.compile"
     monkeypatch.setenv("CXX", "a-compiler-that-does-not-exist")
     assert missing("torch_compiled") == "torch.compile needs the compiler a-compiler-that-does-not-exist"
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -210,8 +237,12 @@ def test_the_table_of_floors_compares_with_the_fastest_peer() -> None:
     timings = [
         Timing(name, [time], peak=2 * time) for name, time in (("passus", 2), ("torch", 6), ("jax", 3), ("dezero", 1))
     ]
-    assert "| lenet | 2000.00 ms | jax | 1.50 | 3.00 |" in floors_table([Comparison("lenet", timings, {})])
-    assert "| lenet | 2000.00 ms |  |  |  |" in floors_table([Comparison("lenet", timings[:1], {})])
+    assert "| lenet | 2000.00 ms |  | jax | 1.50 |  | 3.00 |" in floors_table([Comparison("lenet", timings, {})])
+    recorded = Timing("passus_recorded", [1.5], peak=1)
+    assert "| 2000.00 ms | 1500.00 ms | jax | 1.50 | 2.00 |" in floors_table(
+        [Comparison("lenet", [*timings, recorded], {})]
+    )
+    assert "| lenet | 2000.00 ms |  |  |  |  |  |" in floors_table([Comparison("lenet", timings[:1], {})])
 
 
 def test_rates_are_shown_for_problems_that_have_one() -> None:
@@ -230,6 +261,59 @@ def test_attention_tables_show_time_and_memory() -> None:
     assert "| 256 | 1 MiB | 2 MiB |" in table
 
 
+def made_up_map() -> Map:
+    """One point is missing, and at one JAX did not run."""
+    times = {"passus": [2e-3, 2e-3], "passus_recorded": [1e-3, 1e-3], "jax": [3e-3, 3e-3]}
+    timings = [Timing(name, turns) for name, turns in times.items()]
+    point = Comparison("perceptron-16-1", timings, {})
+    return Map({"16": {1: point, 4: point}, "64 Adam": {4: Comparison("perceptron-64-adam-4", timings[:2], {})}})
+
+
+def test_the_map_shows_the_time_of_jax_beside_each_program() -> None:
+    found = made_up_map()
+    assert found.programs == ["passus", "passus_recorded"]
+    assert found.ratios("passus_recorded") == {"16": {1: pytest.approx(3), 4: pytest.approx(3)}, "64 Adam": {}}
+    tables = map_tables(found)
+    assert "| units | batch 1 | batch 4 |" in tables
+    assert "| 64 Adam |  | 2.00 ms |" in tables
+    assert "| 16 | 1.50 | 1.50 |" in tables
+    assert "| 16 | 3.00 | 3.00 |" in tables
+    axes = Figure().add_subplot()
+    charts.draw_map(axes, found.ratios("passus"))
+    assert [text.get_text() for text in axes.texts] == ["1.50", "1.50", "", ""]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["16", "64 Adam"]
+
+
+def test_without_jax_the_map_has_times_only() -> None:
+    found = Map({"16": {1: Comparison("perceptron-16-1", [Timing("passus", [1e-3])], {})}})
+    assert found.programs == []
+    assert map_tables(found).count("###") == 1
+
+
+def test_points_of_the_map_are_measured_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maps, "compare", lambda problem, frameworks, rounds: Comparison(problem, [], {}))
+    found = measure(["perceptron-64-adam-4", "perceptron-16-1", "chain"], rounds=2)
+    problems = {label: {N: point.problem for N, point in row.items()} for label, row in found.rows.items()}
+    assert problems == {"16": {1: "perceptron-16-1"}, "64 Adam": {4: "perceptron-64-adam-4"}}
+
+
+@pytest.mark.parametrize("row", MAP)
+def test_units_and_batch_vary_on_the_map(row: str) -> None:
+    for N, problem in MAP[row].items():
+        assert (problem.sizes[1], problem.N) == (int(row.split()[0]), N)
+        assert ("Adam" in row) == ("Adam" in describe(name_on_map(row, N)))
+
+
+@pytest.mark.parametrize(("network", "module"), [("mobilenetv2", mobilenet), ("efficientnet", efficientnet)])
+def test_peers_have_the_blocks_of_the_models(network: str, module: ModuleType) -> None:
+    assert [(*row, 3)[:5] for row in rows.ROWS[network]] == [tuple(row) for row in module.ROWS]
+
+
+def test_recorded_steps_run_everything_but_single_operations() -> None:
+    without = [problem for problem in PROBLEMS if "passus_recorded" not in frameworks_for(problem)]
+    assert without == []
+
+
 def made_up(problem: str) -> Comparison:
     timings = [Timing("passus", [1e-3, 2e-3], peak=2**20), Timing("torch", [2e-3, 4e-3], peak=2**21)]
     return Comparison(problem, timings, {})
@@ -237,13 +321,14 @@ def made_up(problem: str) -> Comparison:
 
 def test_a_report_saves_tables_numbers_and_charts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = Report("a machine", tmp_path / "new")
-    report.begin_group("training", Ceilings({FLOPS: 200.0}, lanes=8))
+    report.begin_group("training", Ceilings({FLOPS: 200.0}, lanes=8, threads=2))
     report.add_problem(made_up("lenet"))
     report.add_problem(made_up("lenet-one"))
-    report.begin_group("sequences", Ceilings({FLOPS: 300.0}, lanes=8))
+    report.begin_group("sequences", Ceilings({FLOPS: 300.0}, lanes=8, threads=2))
     report.add_problem(made_up("lstm"))
     report.add_problem(made_up("generation"))
     report.add_attention(Line("tokens", {n: made_up(f"attention-{n}") for n in (128, 256)}))
+    report.add_map(made_up_map())
     report.add_floors()
     report.add_operations(Operations([made_up("forward:relu")], Ceilings({BYTES: 50.0}, lanes=8)))
     report.add_imports(made_up("import"))
@@ -251,14 +336,14 @@ def test_a_report_saves_tables_numbers_and_charts(tmp_path: Path, capsys: pytest
     assert (tmp_path / "new" / "results.md").read_text().splitlines() == capsys.readouterr().out.splitlines()
     saved = json.loads((tmp_path / "new" / "results.json").read_text())
     assert saved["machine"] == "a machine"
-    assert saved["ceilings"]["sequences"] == {"speeds": {FLOPS: 300.0}, "lanes": 8}
-    assert "The machine reaches 200 GFLOP/s, in vectors of 8 numbers (AVX2)." in report.texts[1]
+    assert saved["ceilings"]["sequences"] == {"speeds": {FLOPS: 300.0}, "lanes": 8, "threads": 2}
+    assert "The machine reaches 200 GFLOP/s: 2 threads, vectors of 8 numbers (AVX2)." in report.texts[1]
     assert "reached 300 GFLOP/s" in report.where
     assert saved["problems"][0]["timings"][1] == {"name": "torch", "turns": [2e-3, 4e-3], "peak": 2**21}
     assert saved["growth"] == {
         "batch": {name: {"1": time, "4": time} for name, time in (("passus", 1.5e-3), ("torch", 3e-3))}
     }
-    for name in ("ratios.png", "sequences.png", "attention.png", "operations.png", "growth.png"):
+    for name in ("ratios.png", "sequences.png", "attention.png", "perceptrons.png", "operations.png", "growth.png"):
         height, width, _ = imread(tmp_path / "new" / name).shape
         assert min(height, width) > 300
 
@@ -274,7 +359,9 @@ def test_names_of_groups_and_problems_are_resolved() -> None:
     assert problems_of(["vectors", "chain", "cnn", "relu", "import"]) == ["chain", "small", "large", "cnn"]
     assert operations_of(["relu", "cnn"]) == ["forward:relu", "backward:relu"]
     assert operations_of(["operations"]) == [*DIRECTIONS]
-    assert {*problems_of([*EVERYTHING])} == {*PROBLEMS}
+    assert {*problems_of([*EVERYTHING])} == {*PROBLEMS, *POINTS}
+    assert problems_of(["perceptrons"]) == ["larger", *POINTS]
+    assert {*VECTORS, "larger", *POINTS} == {"chain", *PERCEPTRONS}
     assert by_group(["chain", "gpt", "small", "cnn-batch-4"]) == {
         "vectors": ["chain", "small"],
         "sequences": ["gpt"],
@@ -286,7 +373,7 @@ def test_names_of_groups_and_problems_are_resolved() -> None:
 def test_problems_on_sequences_are_described(problem: str) -> None:
     assert describe(problem).count(",") >= 2
     assert panel_of(problem) in ("training steps", "attention alone", "inference")
-    assert frameworks_for(problem) == ("passus", "torch", "torch_compiled", "jax")
+    assert frameworks_for(problem) == ("passus", "passus_recorded", "torch", "torch_compiled", "jax")
 
 
 @pytest.mark.parametrize("line", GROWTH)

@@ -16,7 +16,7 @@ from benchmarks.char_gpt.in_passus import Learner
 from benchmarks.char_gpt.task import GPT, Text, rate, starting_weights
 from benchmarks.peers import missing
 from benchmarks.processes import WorkerError
-from benchmarks.sequences.problems import Transformer
+from benchmarks.sequences.problems import CHAR_GPT, Transformer
 from examples import char_gpt as example
 
 SMALL = Transformer(vocabulary=11, layers=2, heads=2, width=16, T=12)
@@ -33,8 +33,9 @@ def small() -> Text:
 def test_programs_that_train_in_alternation_learn_to_count(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    programs = [name for name in ("passus", "torch") if missing(name) is None]
+    programs = [name for name in ("passus", "passus_recorded", "torch") if missing(name) is None]
     monkeypatch.setattr(comparison.Text, "of_example", small)
+    monkeypatch.setattr(comparison, "measured_ceilings", lambda rounds: "a speed")
     monkeypatch.setattr(comparison, "REPORTS", 2)
     monkeypatch.setattr(comparison, "TURN", 100)
     monkeypatch.setattr(sys, "argv", ["char_gpt", "--steps", "200", "--programs", *programs])
@@ -72,13 +73,17 @@ def test_a_missing_program_is_skipped_with_its_reason(
     monkeypatch.setattr(comparison, "missing", lambda name: None if name == "passus" else "it is not installed")
     monkeypatch.setattr(comparison, "compare", lambda programs, path, *length: called.append((programs, *length)))
     monkeypatch.setattr(comparison.Text, "of_example", small)
+    monkeypatch.setattr(comparison, "measured_ceilings", lambda rounds: "a speed")
     monkeypatch.setattr(sys, "argv", ["char_gpt", "--minutes", "0.1"])
     comparison.main()
     assert called == [(["passus"], 6, "seconds")]
-    assert "Skipped torch: it is not installed" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "The machine reaches a speed." in printed
+    assert "Skipped torch: it is not installed" in printed
 
 
 def test_the_task_has_the_settings_of_the_example(tmp_path: Path) -> None:
+    assert GPT == CHAR_GPT
     assert [rate(share) for share in (0.0, 1.0)] == pytest.approx([0.0, example.LR / 10])
     learner = Learner(GPT)
     learner.start(starting_weights(GPT))
