@@ -40,25 +40,31 @@ def perceptron(problem: Perceptron, prepared: Prepare = eagerly) -> Step:
     return steps(model, loss, optimizer_of(problem), x, t, prepared)
 
 
-def network(problem: Images, prepared: Prepare = eagerly) -> Step | Callable[[], np.ndarray]:
+def in_test_mode(model: Callable) -> Callable:
+    """Prepare a model for predictions."""
+
+    def predict(*xs: np.ndarray) -> passus.Variable:
+        with passus.no_grad(), passus.test_mode():
+            return model(*xs)
+
+    return predict
+
+
+def network(
+    problem: Images, prepared: Prepare = eagerly, predicting: Prepare = in_test_mode
+) -> Step | Callable[[], np.ndarray]:
+    """Return a step; ``prepared`` prepares a training step, ``predicting`` a model in test mode."""
     model = model_of(problem)
     x, t = problem.batch()
-    predictions(model, x)()  # The first call creates the parameters.
+    in_test_mode(model)(x)  # The first call creates the parameters.
     weights = [parameter for parameter in model.params() if parameter.ndim > 1]
     for parameter, value in zip(weights, values([parameter.shape for parameter in weights])):
         parameter.data = value
     if not problem.training:
         passus.kernels.start_using()  # One line for the user: single images use kernels, too.
-        return predictions(prepared(model), x)
+        predict = predicting(model)
+        return lambda: predict(x).data
     return steps(model, F.softmax_cross_entropy, optimizer_of(problem), x, t, prepared)
-
-
-def predictions(model: Callable, *xs: np.ndarray) -> Callable[[], np.ndarray]:
-    def step() -> np.ndarray:
-        with passus.no_grad(), passus.test_mode():
-            return model(*xs).data
-
-    return step
 
 
 def optimizer_of(problem: Images | Perceptron | Training) -> Optimizer:

@@ -9,4 +9,4 @@ from benchmarks import with_passus
 
 chain = partial(with_passus.chain, prepared=passus.compile)
 perceptron = partial(with_passus.perceptron, prepared=passus.compile)
-network = partial(with_passus.network, prepared=passus.compile)
+network = partial(with_passus.network, prepared=passus.compile, predicting=passus.compile)

@@ -13,7 +13,7 @@ from benchmarks.preparing import Prepare, eagerly
 from benchmarks.sequences import weights
 from benchmarks.sequences.models_in_passus import Classifier, SentenceEncoder, load_recurrent, load_transformer
 from benchmarks.sequences.problems import Attention, Encoding, Generation, Language, Recurrent, Transformer
-from benchmarks.with_passus import optimizer_of, predictions, steps
+from benchmarks.with_passus import in_test_mode, optimizer_of, steps
 from passus.core.backward import gradients
 
 Step = Callable[[], object]
@@ -46,10 +46,11 @@ def generation(problem: Generation) -> Step:
     return lambda: model.generate(prompt, problem.new, temperature=0)[0, problem.prompt :]
 
 
-def encoding(problem: Encoding, prepared: Prepare = eagerly) -> Step:
+def encoding(problem: Encoding, prepared: Prepare = in_test_mode) -> Step:
     model = SentenceEncoder(problem.bert)
     load_transformer(model, weights.of_bert(problem.bert))
-    return predictions(prepared(model), *problem.batch())
+    encode, batch = prepared(model), problem.batch()
+    return lambda: encode(*batch).data
 
 
 def attention(problem: Attention, prepared: Prepare = eagerly) -> Step:

@@ -309,9 +309,9 @@ def test_peers_have_the_blocks_of_the_models(network: str, module: ModuleType) -
     assert [(*row, 3)[:5] for row in rows.ROWS[network]] == [tuple(row) for row in module.ROWS]
 
 
-def test_recorded_steps_run_everything_but_single_operations() -> None:
+def test_everything_but_generation_and_single_operations_is_recorded() -> None:
     without = [problem for problem in PROBLEMS if "passus_recorded" not in frameworks_for(problem)]
-    assert without == []
+    assert without == ["generation", "generation-char"]
 
 
 def made_up(problem: str) -> Comparison:
@@ -373,7 +373,12 @@ def test_names_of_groups_and_problems_are_resolved() -> None:
 def test_problems_on_sequences_are_described(problem: str) -> None:
     assert describe(problem).count(",") >= 2
     assert panel_of(problem) in ("training steps", "attention alone", "inference")
-    assert frameworks_for(problem) == ("passus", "passus_recorded", "torch", "torch_compiled", "jax")
+    assert [name for name in frameworks_for(problem) if name != "passus_recorded"] == [
+        "passus",
+        "torch",
+        "torch_compiled",
+        "jax",
+    ]
 
 
 @pytest.mark.parametrize("line", GROWTH)
