@@ -8,13 +8,12 @@ from contextvars import ContextVar
 from functools import update_wrapper
 from threading import RLock
 from types import MethodType
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import numpy as np
 
 from passus import config
 from passus.arguments import checked_callable, checked_flag
-from passus.backend import copied
 from passus.backend.trace import Traced, current
 from passus.config import no_grad, test_mode
 from passus.core import Variable
@@ -23,10 +22,12 @@ from passus.kernels.dispatch import in_use
 from passus.layers import Layer
 from passus.notices import notice, notice_once
 from passus.recording.differences import difference
+from passus.recording.entry import MISS
 from passus.recording.program import OtherBranchError, Program, mapped
 from passus.recording.recorder import NotReadyError, Recorder, recorded
+from passus.recording.results import Slot
 from passus.recording.signature import SWITCHES, SequenceSpec, spec_of
-from passus.recording.version import Slot, Version, build
+from passus.recording.version import Version
 
 __all__ = ["RecordedFunction", "compile", "record"]
 
@@ -57,20 +58,24 @@ class RecordedFunction(Generic[P, R]):
 
     def __call__(self, *args: P.args, **options: P.kwargs) -> R:
         if self._eager is not None or current.get() is not None or config.debug.get():
-            return self.function(*args, **options)
-        call: tuple[Any, ...] = (args, options)
+            return cast(R, self._called(args, options))
         for version in self.versions:
-            arrays: list[Any] = []
-            if version.is_checked and version.accepts(call, arrays):
-                try:
-                    result: R = version.run(arrays, call)
-                except OtherBranchError:
-                    continue
-                if version is not self.versions[0]:
-                    self.versions = [version, *[v for v in self.versions if v is not version]]
-                return result
+            if version.is_checked:
+                result = self._run(version, args, options)
+                if result is not MISS:
+                    return cast(R, result)
         with self._lock:
-            return self._recorded(call)
+            return self._recorded(args, options)
+
+    def _run(self, version: Version, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """The result of a program; `MISS` if it does not hold for a call."""
+        try:
+            result = version.run(args, options)
+        except OtherBranchError:
+            return MISS
+        if result is not MISS and version is not self.versions[0]:
+            self.versions = [version, *[v for v in self.versions if v is not version]]
+        return result
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """A method of a class, bound to an instance."""
@@ -99,88 +104,88 @@ class RecordedFunction(Generic[P, R]):
             return [x1]
         """
         with self._lock:
-            for _ in range(MAX_WAITS + 2):
-                arrays: list[Any] = []
-                if self._eager is not None or any(
-                    v.is_checked and v.accepts((args, options), arrays) for v in self.versions
-                ):
-                    return
-                self._recorded((args, options), keeps=False)
+            for _ in range(2):
+                if self._eager is None:
+                    self._version(args, options)
 
     @property
     def _name(self) -> str:
         return getattr(self.function, "__name__", None) or type(self.function).__name__
 
-    def _recorded(self, call: tuple[Any, ...], keeps: bool = True) -> R:
-        """Call the step, and record it. ``keeps``: whether its changes of the state are kept."""
-        arrays: list[Any] = []
-        pending = next((v for v in self.versions if not v.is_checked and v.accepts(call, arrays)), None)
-        if pending is None and len(self.versions) >= MAX_VERSIONS:
-            self._warn_of_changes(call)
-            return self._called(call)
+    def _recorded(self, args: tuple[Any, ...], options: dict[str, Any]) -> R:
+        """Record a call, and run the program."""
+        for version in self.versions:  # Another thread may have recorded it.
+            result = self._run(version, args, options) if version.is_checked else MISS
+            if result is not MISS:
+                return cast(R, result)
+        version_ = self._version(args, options)
+        result = MISS if version_ is None else self._run(version_, args, options)
+        return cast(R, self._called(args, options) if result is MISS else result)
+
+    def _version(self, args: tuple[Any, ...], options: dict[str, Any]) -> Version | None:
+        """Record a call, and compare it with an earlier recording. None if the step has to run without a program."""
         recorder = Recorder(patient=self._waited < MAX_WAITS)
         try:
-            version, result = self._record(call, recorder)
-            if pending is not None:
-                fault = difference(pending, version)
-                if fault is not None:
-                    self.versions.remove(pending)
-                    raise RecordingError(f"{self._name}: {fault}")
+            version = self._record(args, options, recorder)
+            same = next((v for v in self.versions if v.is_alike(version)), None)
+            fault = None if same is None else difference(same, version)
+            if fault is not None:
+                self.versions = [v for v in self.versions if v is not same]
+                raise RecordingError(f"{self._name}: {fault}")
         except NotReadyError:
             recorder.abort()
             self._waited += 1
-            return self._called(call)
+            return None
         except RecordingError as error:
             recorder.abort()
             if not self.fallback:
                 raise
             self._eager = str(error)
             notice(f"compile: {self._name} runs without a program: {error}")
-            return self._called(call)
+            return None
         except BaseException:
             recorder.abort()
             raise
-        if not keeps:
-            recorder.abort()
-        if pending is None:
-            self.versions = [version, *self.versions]
-        else:
-            pending.is_checked = True
-        return result
+        if same is not None:
+            same.is_checked = True
+            return same
+        if len(self.versions) >= MAX_VERSIONS:
+            self._warn_of_changes((args, options))
+            return None
+        self.versions = [version, *self.versions]
+        return version
 
-    def _called(self, call: tuple[Any, ...]) -> R:
-        args, options = call
+    def _called(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         return self.function(*args, **options)
 
-    def _record(self, call: tuple[Any, ...], recorder: Recorder) -> tuple[Version, R]:
-        spec = spec_of(call)
+    def _record(self, args: tuple[Any, ...], options: dict[str, Any], recorder: Recorder) -> Version:
+        spec = spec_of((args, options))
         assert isinstance(spec, SequenceSpec)
-        traced = _traced(call, recorder, self._names(call))
-        before = self._requirements()
+        required = (*[bool(switch.get()) for switch in self.switches], in_use())
+        traced = _traced((args, options), recorder, self._names(args, options))
         with recorded(recorder):
             outputs: list[Traced] = []
-            result = _slots(self._called(traced), outputs)
-        values = [recorder.value(x) for x in outputs]
-        del traced
-        program = recorder.finish(values, self._name)
-        version = Version(program, recorder, spec, result, before, self._requirements, self._changed)
-        return version, build(result, tuple([copied(x.array) for x in outputs]))
+            result = _slots(self._called(*traced), outputs)
+        program = recorder.finish([recorder.value(x) for x in outputs], self._name)
+        return Version(program, recorder, spec, result, self.switches, required, self._changed)
 
-    def _requirements(self) -> tuple[bool, ...]:
-        return (*[bool(switch.get()) for switch in self.switches], in_use())
-
-    def _names(self, call: tuple[Any, ...]) -> list[str]:
+    def _names(self, args: tuple[Any, ...], options: dict[str, Any]) -> list[str]:
         """The names of the positional arguments."""
         try:
-            bound = inspect.signature(self.function).bind(*call[0], **call[1]).arguments
+            signature = inspect.signature(self._signature)
+            bound = signature.bind(*args, **options).arguments
         except (TypeError, ValueError):
             return []
         names: list[str] = []
         for name, value in bound.items():
-            names += (
-                [f"{name}[{i}]" for i in range(len(value))] if len(names) < len(call[0]) and name == "args" else [name]
-            )
+            several = signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
+            names += [f"{name}[{i}]" for i in range(len(value))] if several else [name]
         return names
+
+    @property
+    def _signature(self) -> Callable[..., Any]:
+        """The function that names the arguments."""
+        return self.function
 
     def _warn_of_changes(self, call: tuple[Any, ...]) -> None:
         shown = [v.arguments.items[0].shown() for v in self.versions[:2]] + [spec_of(call[0]).shown()]
@@ -207,9 +212,13 @@ class Inference(RecordedFunction[P, R]):
     def __reduce__(self) -> Any:
         return Inference, (self.layer, self.fallback)
 
-    def _called(self, call: tuple[Any, ...]) -> R:
+    def _called(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         with no_grad(), test_mode():
-            return super()._called(call)
+            return super()._called(args, options)
+
+    @property
+    def _signature(self) -> Callable[..., Any]:
+        return self.layer.forward
 
 
 def compile(function: Any = None, *, fallback: bool = False) -> Any:
@@ -267,13 +276,12 @@ def record(function: Callable[..., Any], arrays: Sequence[Any]) -> Program:
     """
     recorder = Recorder()
     try:
-        version, _ = RecordedFunction(function)._record((tuple(arrays), {}), recorder)
+        return RecordedFunction(function)._record(tuple(arrays), {}, recorder).program
     finally:
         recorder.abort()
-    return version.program
 
 
-def _traced(tree: Any, recorder: Recorder, names: Sequence[str] = (), path: str = "") -> Any:
+def _traced(tree: Any, recorder: Recorder, names: Sequence[str]) -> Any:
     """The arguments of a call with traced arrays."""
     count = 0
 

@@ -17,7 +17,7 @@ import numpy as np
 from passus.backend.trace import Attribute, Method
 from passus.recording.program import Instruction, Program, Value, values_in
 
-__all__ = ["FILE", "emit"]
+__all__ = ["FILE", "Code", "emit", "local"]
 
 BINARY: dict[Any, type[ast.operator]] = {
     operator.add: ast.Add,
@@ -58,57 +58,55 @@ def emit(program: Program) -> Callable[..., Any]:
     >>> emit(record(lambda x: np.exp(x) + 1, [np.ones(2)]))(np.zeros(2))
     ((array([2., 2.]),), ())
     """
-    emitter = _Emitter(program.constants)
-    last = _last_uses(program)
-    body: list[ast.stmt] = []
-    for i, instruction in enumerate(program.instructions):
-        statements: list[ast.stmt] = [emitter.statement(instruction)]
-        if last.get(i):
-            statements.append(ast.Delete([ast.Name(name, ast.Del()) for name in last[i]]))
-        body += [_on_line(statement, i + 1) for statement in statements]
+    code = Code(program.constants)
     written = tuple([value for _, value in program.writes])
-    body.append(ast.Return(emitter.expression((tuple(program.outputs), written))))
-    arguments = [*program.inputs, *[value for value, _ in program.state]]
-    parameters = ast.arguments([], [ast.arg(_local(value)) for value in arguments], None, [], [], None, [])
-    function = ast.FunctionDef("program", parameters, body, [], None)
-    module = ast.fix_missing_locations(ast.Module([function], []))
-    code = compile(module, FILE, "exec").co_consts[0]
-    assert isinstance(code, CodeType)
-    return FunctionType(code, emitter.names)
+    result = ast.Return(code.expression((tuple(program.outputs), written)))
+    arguments = [local(value) for value in [*program.inputs, *[value for value, _ in program.state]]]
+    return code.function(arguments, [*code.statements(program), result])
 
 
-def _on_line(statement: ast.stmt, line: int) -> ast.stmt:
-    """Give all parts of a statement a line number, by which an error names its instruction."""
-    for node in ast.walk(statement):
-        if isinstance(node, (ast.stmt, ast.expr, ast.keyword)):
-            node.lineno = node.end_lineno = line
-            node.col_offset = node.end_col_offset = 0
-    return statement
+class Code:
+    """Statements under construction, and the objects that they refer to as globals."""
 
-
-def _local(value: Value) -> str:
-    return f"x{value.number}"
-
-
-def _last_uses(program: Program) -> dict[int, list[str]]:
-    """By number of an instruction, the locals that nothing reads after it."""
-    last: dict[str, int] = {}
-    for i, instruction in enumerate(program.instructions):
-        for value in values_in([instruction.args, instruction.options, instruction.result]):
-            last[_local(value)] = i
-    for value in [*program.results, *program.constants]:
-        last.pop(_local(value), None)
-    uses: dict[int, list[str]] = {}
-    for name, i in last.items():
-        uses.setdefault(i, []).append(name)
-    return uses
-
-
-class _Emitter:
     def __init__(self, constants: dict[Value, Any]) -> None:
         self.names: dict[str, Any] = {"slice": slice}
         self._constants = constants
         self._known: dict[int, str] = {}
+
+    def function(self, arguments: list[str], body: list[ast.stmt]) -> Callable[..., Any]:
+        """A function with these arguments and statements."""
+        parameters = ast.arguments([], [ast.arg(name) for name in arguments], None, [], [], None, [])
+        function = ast.FunctionDef("program", parameters, body, [], None)
+        module = ast.fix_missing_locations(ast.Module([function], []))
+        code = compile(module, FILE, "exec").co_consts[0]
+        assert isinstance(code, CodeType)
+        return FunctionType(code, self.names)
+
+    def template(self, text: str, **objects: Any) -> list[ast.stmt]:
+        """The statements of a template of this package, in which the names of objects are replaced by those of globals."""
+        tree = ast.parse(text)
+        names = {name: self.name(value) for name, value in objects.items()}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and node.id in names:
+                node.id = names[node.id]
+        return [_on_line(statement, 0) for statement in tree.body]
+
+    def name(self, value: Any) -> str:
+        """The name of a global that holds an object."""
+        name = self._known.setdefault(id(value), f"c{len(self._known)}")
+        self.names[name] = value
+        return name
+
+    def statements(self, program: Program) -> list[ast.stmt]:
+        """The instructions of a program. A value is deleted after its last use."""
+        last = _last_uses(program)
+        body: list[ast.stmt] = []
+        for i, instruction in enumerate(program.instructions):
+            statements: list[ast.stmt] = [self.statement(instruction)]
+            if last.get(i):
+                statements.append(ast.Delete([ast.Name(name, ast.Del()) for name in last[i]]))
+            body += [_on_line(statement, i + 1) for statement in statements]
+        return body
 
     def statement(self, instruction: Instruction) -> ast.stmt:
         statement = self._statement(instruction)
@@ -128,7 +126,7 @@ class _Emitter:
 
     def _target(self, result: Any) -> ast.expr:
         if isinstance(result, Value):
-            return ast.Name(_local(result), ast.Store())
+            return ast.Name(local(result), ast.Store())
         if isinstance(result, (list, tuple)):
             return ast.Tuple([self._target(r) for r in result], ast.Store())
         return ast.Name("_", ast.Store())
@@ -157,7 +155,7 @@ class _Emitter:
         if kind is Value and value in self._constants:
             return self._global(self._constants[value])
         if kind is Value:
-            return ast.Name(_local(value), ast.Load())
+            return ast.Name(local(value), ast.Load())
         if kind is tuple:
             return ast.Tuple([self.expression(v) for v in value], ast.Load())
         if kind is list:
@@ -174,6 +172,32 @@ class _Emitter:
         return self._global(value)
 
     def _global(self, value: Any) -> ast.expr:
-        name = self._known.setdefault(id(value), f"c{len(self._known)}")
-        self.names[name] = value
-        return ast.Name(name, ast.Load())
+        return ast.Name(self.name(value), ast.Load())
+
+
+def _on_line(statement: ast.stmt, line: int) -> ast.stmt:
+    """Give all parts of a statement a line number, by which an error names its instruction."""
+    for node in ast.walk(statement):
+        if isinstance(node, (ast.stmt, ast.expr, ast.keyword)):
+            node.lineno = node.end_lineno = line
+            node.col_offset = node.end_col_offset = 0
+    return statement
+
+
+def local(value: Value) -> str:
+    """The name of the local variable that holds a Value."""
+    return f"x{value.number}"
+
+
+def _last_uses(program: Program) -> dict[int, list[str]]:
+    """By number of an instruction, the locals that nothing reads after it."""
+    last: dict[str, int] = {}
+    for i, instruction in enumerate(program.instructions):
+        for value in values_in([instruction.args, instruction.options, instruction.result]):
+            last[local(value)] = i
+    for value in [*program.results, *program.constants]:
+        last.pop(local(value), None)
+    uses: dict[int, list[str]] = {}
+    for name, i in last.items():
+        uses.setdefault(i, []).append(name)
+    return uses

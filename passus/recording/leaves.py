@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-import numpy as np
-
-from passus.backend import copied
 from passus.backend.trace import Traced
 from passus.core import Variable
 from passus.core.variable import constant_variable
@@ -33,6 +30,8 @@ class Leaf:
         self.requires_grad = variable.requires_grad
         self.cleared = False
         """Whether the step has cleared the gradient, so that it does not depend on an earlier one."""
+        self.has_gradient = False
+        """Whether the step has computed its gradient."""
         self.data_place: Place = DataPlace(name)
         self.grad_place: Place = GradPlace(f"{name}.grad") if index is None else InputGradPlace(index, f"{name}.grad")
         self.original_data, self.original_grad = variable._data, variable._grad
@@ -53,51 +52,39 @@ class Leaf:
         self.values.append(recorder.value(traced))
         return traced
 
-    def arrays(self) -> list[Any]:
-        """The arrays that a host call may change."""
-        v = self.variable()
-        if v is None or self.index is not None:
-            return []
-        grads = [] if v._grad is None else [v._grad._data]
-        return [x for x in [v._data, *grads] if isinstance(x, np.ndarray)]
-
     def adopt_again(self, recorder: Recorder) -> None:
-        """Hold traced arrays again, after a host call."""
+        """Hold other traced arrays, after a host call: the arrays may have changed."""
         v = self.variable()
         if v is not None and v._data is not None and self.index is None:
+            v._data = self.data
+            if type(v._grad) is Variable and type(v._grad._data) is Traced:
+                self.grad = constant_variable(v._grad._data.array)
+            v._grad = self.grad if v._grad is not None else None
             self._adopt(v, recorder)
 
     def settle(self, recorder: Recorder, final: bool) -> list[tuple[Place, Value | None]]:
-        """Hold plain arrays again. Returns the places that must be written for it."""
+        """The places that must be written; those of arguments at the end only."""
         v = self.variable()
         if v is None or (self.index is not None and not final):
             return []
-        return [*self._settle_data(v, recorder), *self._settle_grad(v, recorder)]
+        return [*self._written_data(v, recorder), *self._written_grad(v, recorder)]
 
-    def _settle_data(self, v: Variable, recorder: Recorder) -> list[tuple[Place, Value | None]]:
+    def _written_data(self, v: Variable, recorder: Recorder) -> list[tuple[Place, Value | None]]:
         data = v._data
-        if data is self.traced:
-            v._data = self.data
-            changed = recorder.commit(self.data, self.traced)
-            return [(self.data_place, recorder.value(self.traced))] if changed and self.index is None else []
-        if type(data) is not Traced:
-            return []  # A constant, or None.
-        v._data = data.array
-        return [(self.data_place, recorder.value(data))] if self.index is None else []
-
-    def _settle_grad(self, v: Variable, recorder: Recorder) -> list[tuple[Place, Value | None]]:
-        grad = v._grad
-        if grad is self.box and grad is not None:
-            v._grad = self.grad
-            recorder.commit(self.grad._data, grad._data)  # type: ignore[union-attr]  # The box was made for it.
+        is_changed = data is not self.traced or recorder.is_changed(self.data, self.traced)
+        if not is_changed or self.index is not None or data is None:
             return []
+        return [(self.data_place, recorder.value(data) if type(data) is Traced else recorder.constant(data))]
+
+    def _written_grad(self, v: Variable, recorder: Recorder) -> list[tuple[Place, Value | None]]:
+        grad = v._grad
         if grad is None:
             return [(self.grad_place, None)] if self.cleared or self.grad is not None else []
-        if type(grad._data) is not Traced:
+        if grad is self.box:
             return []
-        value = recorder.value(grad._data)
-        v._grad = constant_variable(copied(grad._data.array))
-        return [(self.grad_place, value)]
+        self.has_gradient = True
+        data = grad._data
+        return [(self.grad_place, recorder.value(data) if type(data) is Traced else recorder.constant(data))]
 
     def restore(self) -> None:
         """Hold what it held before the step."""
@@ -118,5 +105,4 @@ class Leaf:
     @property
     def needs_no_gradient(self) -> bool:
         """Whether a run may only begin without a gradient: the step would have added to an earlier one."""
-        v = self.variable()
-        return v is not None and v._grad is not None and self.original_grad is None and not self.cleared
+        return self.has_gradient and self.original_grad is None and not self.cleared

@@ -9,7 +9,6 @@ import numpy as np
 
 from passus.backend.trace import Traced
 from passus.core import Parameter, Variable
-from passus.core.variable import constant_variable
 from passus.errors import RecordingError
 from passus.layers import Layer
 from passus.layers.nodes import TRANSIENT, LayerBase, label
@@ -32,8 +31,8 @@ class LayerState:
         """Its attributes before the step, and after the last host call."""
         self.written: set[str] = set()
         """The attributes to which the step assigns."""
-        self.containers: list[tuple[Any, Any]] = []
-        """Lists and dicts among its attributes, and what identified their contents."""
+        self.assigned: dict[str, Any] = {}
+        """What the step has assigned to attributes besides arrays: numbers, names, and other objects."""
         self._names: set[str] = set()
         self._held: dict[str, tuple[Any, Traced]] = {}
         """By attribute: what it holds while the step is recorded, and the traced array in it."""
@@ -55,6 +54,9 @@ class LayerState:
 
     def adopt(self, recorder: Recorder) -> None:
         """Let buffers and Variables among the attributes hold traced arrays."""
+        for name, (held, _) in self._held.items():
+            if self.layer.__dict__.get(name) is held:
+                self.layer.__dict__[name] = self.before[name]
         self.before, self._held = dict(self.layer.__dict__), {}
         for name, value in self.before.items():
             if name in TRANSIENT or isinstance(value, Parameter):
@@ -73,25 +75,26 @@ class LayerState:
         """Whether an attribute holds this traced array."""
         return any(x is held for held, _ in self._held.values())
 
-    def settle(self, recorder: Recorder) -> list[tuple[Place, Value | None]]:
-        """Let attributes hold plain arrays again. Returns the places that must be written for it."""
+    def settle(self, recorder: Recorder, final: bool) -> list[tuple[Place, Value | None]]:
+        """The places that must be written. ``final``: also note other attributes that the step has assigned."""
         writes: list[tuple[Place, Value | None]] = []
-        for name, value in list(self.layer.__dict__.items()):
+        for name, value in self.layer.__dict__.items():
             if name in TRANSIENT or value is self.before.get(name):
                 continue
             held, traced = self._held.get(name, (None, None))
-            if value is held and traced is not None:
-                self.layer.__dict__[name] = self.before[name]
-                new = recorder.rebound(traced)
-                original = self.before[name]
-                recorder.commit(original._data if isinstance(original, Variable) else original, traced)
-                if new is not None:
-                    writes.append(
-                        (AttributePlace(self.layer, name, self._label(name), in_place=True), recorder.value(new))
-                    )
-            else:
-                writes += self._settle_changed(name, value, recorder)
+            if value is not held or traced is None:
+                writes += self._written(name, value, recorder)
+            elif (new := recorder.rebound(traced)) is not None:
+                place = AttributePlace(self.layer, name, self._label(name), in_place=True)
+                writes.append((place, recorder.value(new)))
+        if final:
+            self.assigned = {name: v for name, v in self.layer.__dict__.items() if self._is_assigned(name, v)}
         return writes
+
+    def _is_assigned(self, name: str, value: Any) -> bool:
+        """Whether the step has assigned to an attribute something that is no array of the program."""
+        known = name in TRANSIENT or name in self._held or name in self.written
+        return not known and (name not in self.original or self.original[name] is not value)
 
     def restore(self) -> None:
         """Restore all attributes as they were before the step."""
@@ -99,17 +102,16 @@ class LayerState:
         self.layer.__dict__.clear()
         self.layer.__dict__.update(self.original | transient)
 
-    def _settle_changed(self, name: str, value: Any, recorder: Recorder) -> list[tuple[Place, Value | None]]:
+    def _written(self, name: str, value: Any, recorder: Recorder) -> list[tuple[Place, Value | None]]:
         """An attribute to which the step has assigned another value."""
-        self.written.add(name)
         boxed = isinstance(value, Variable)
         data = value._data if boxed else value
         if type(data) is not Traced:
             _check_container(self._label(name), value)
             return []
+        self.written.add(name)
         if boxed and (name in self._held or name in self.layer._carried):
             self._check_graph(name, value)
-        self.layer.__dict__[name] = constant_variable(data.array) if boxed else data.array
         return [(AttributePlace(self.layer, name, self._label(name), boxed), recorder.value(data))]
 
     def _check_graph(self, name: str, value: Variable) -> None:

@@ -1,7 +1,6 @@
 """Recording: a step is called once with traced arrays, and its operations become a program.
 
-The step computes with copies of its inputs and of its state. When it ends, changes are made to the originals. If it fails,
-nothing has changed.
+The step computes with copies of its inputs and of its state, and changes nothing. The program does, when it runs.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import operator
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from passus.backend import Array, others
 from passus.backend.lookup import tracing
-from passus.backend.trace import Traced, current, plain
+from passus.backend.trace import Traced, TracedNumPy, current, plain
 from passus.core import Variable
 from passus.core.edits import clock
 from passus.core.views import data_view
@@ -32,7 +30,6 @@ from passus.recording.leaves import Leaf
 from passus.recording.owners import LayerState
 from passus.recording.places import AttributePlace, DataPlace, InputGradPlace
 from passus.recording.program import Instruction, Place, Program, Source, Value, expect, mapped
-from passus.tree import Stateful
 
 __all__ = ["NotReadyError", "Recorder", "recorded"]
 
@@ -53,7 +50,6 @@ PURE = frozenset([getattr(operator, name) for name in OPERATORS])
 ALIGNMENT = 64
 """Number of bytes modulo which the copy of an array has the address of the original."""
 
-Undo = Callable[[], object]
 Write = tuple[Place, Value | None]
 
 
@@ -79,28 +75,27 @@ class Recorder:
         self._patient = patient
         self._values: dict[int, Value] = {}
         self._arrays: dict[Value, Any] = {}
+        self._constants: dict[Value, Any] = {}
         self._alive: list[Traced] = []  # An id must not be used again while the step is recorded.
         self._rebound: dict[int, Traced] = {}
         self._leaves: list[Leaf] = []
         self._layers: dict[int, LayerState] = {}
-        self._arguments: list[tuple[Any, Traced]] = []
         self._names: dict[int, str] = {}
         self._value_names: set[str] = set()
         self._stack: list[str] = []
         self._sources: dict[int, Source] = {}
         self._source: Source | None = None
         self._errstate = np.geterr()
-        self._undo: list[Undo] = []
-        self.writes: list[Write] = []
+        self.shared: set[Value] = set()
+        """Gradients whose arrays have other owners, too."""
         self.effects = False
-        """Whether a host call has changed state that a condition afterwards could not restore."""
+        """Whether a host call changes state that a condition afterwards could not restore."""
 
     # Values.
 
     def input(self, array: Any, name: str = "") -> Traced:
         """A traced copy of an array among the arguments."""
         traced = self.traced(twin(array), name)
-        self._arguments.append((array, traced))
         self.inputs.append(self.value(traced))
         return traced
 
@@ -136,9 +131,20 @@ class Recorder:
         self._value_names.add(name)
         return name
 
+    def constant(self, array: Any) -> Value:
+        """The Value of an array that is the same in each run."""
+        value = self.value(self.traced(array))
+        self._constants[value] = array
+        return value
+
     def noted(self, tree: Any) -> Any:
         """A tree of arguments or results with a Value for each traced array; other arrays are constants."""
-        return mapped(tree, lambda v: self.value(v) if type(v) is Traced else v)
+        return mapped(tree, self._noted_leaf)
+
+    def _noted_leaf(self, x: Any) -> Any:
+        if type(x) is TracedNumPy:
+            return np
+        return self.value(x) if type(x) is Traced else x
 
     # The recorder's part in operations; see `passus.backend.trace.Recorder`.
 
@@ -223,18 +229,11 @@ class Recorder:
         source = None if function is None else self._sources.get(id(function))
         self._source = None if source is None else source._replace(backward=True)
 
-    def host(self, function: Callable[[], Any], owner: Any) -> Any:
-        """Call a function that runs outside of the program, and may change the state of the step."""
+    def host(self, function: Callable[[], Any], owner: Any) -> None:
+        """Note a call that runs outside of the program, and may change the state of the step. It is not made now."""
         self._check_open()
-        if not self.effects and isinstance(owner, Stateful):
-            saved = owner.state_dict()
-            self._undo.append(lambda: owner.load_state_dict(saved))
         self.effects = True
-        writes = self._settle([], final=False)
-        before = [(array, array.copy()) for leaf in self._leaves for array in leaf.arrays()]
-        self._undo.extend([partial(np.copyto, array, copy) for array, copy in before])
-        with self._outside():
-            function()
+        writes = self._settle(final=False)
         count = len(self.state)
         for leaf in self._leaves:
             leaf.adopt_again(self)
@@ -245,15 +244,11 @@ class Recorder:
         self._note(call, tuple([value for _, value in writes]), {}, [value for value, _ in read])
 
     def observe(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        """Call a hook in each run, with the numbers of that run."""
+        """Note the call of a hook. It is made in each run, with the numbers of that run."""
         self._check_open()
         arrays = mapped(args, lambda v: v._data if isinstance(v, Variable) else v)
         boxes = mapped(args, lambda v: isinstance(v, Variable))
-        call = Observer(function, boxes)
-        noted = self.noted(arrays)
-        with self._outside():
-            call(*plain(arrays))
-        self._note(call, noted, {}, None)
+        self._note(Observer(function, boxes), self.noted(arrays), {}, None)
 
     def initialize(self) -> None:
         """A parameter is about to be initialized."""
@@ -262,18 +257,20 @@ class Recorder:
     # The end.
 
     def finish(self, outputs: list[Value], name: str) -> Program:
-        """The program."""
+        """The program. All state is as it was before the step."""
         self._check_open()
-        writes = self._settle(self.writes, final=True)
-        self.is_open = False
-        constants: dict[Value, Any] = {}
+        writes = self._settle(final=True)
+        constants = dict(self._constants)
         for leaf in self._leaves:
             constants |= leaf.end()
         writes = [
             (place, value) for place, value in writes if place.owner is not None or isinstance(place, InputGradPlace)
         ]
         state = [(value, place) for value, place in self.state if value not in constants]
-        return Program(self.inputs, self.instructions, outputs, state, writes, constants, name)
+        program = Program(self.inputs, self.instructions, outputs, state, writes, constants, name)
+        self.shared = self._shared_results(program)
+        self.abort()
+        return program
 
     def abort(self) -> None:
         """Undo everything that the step has done."""
@@ -282,8 +279,6 @@ class Recorder:
             leaf.restore()
         for layer in self._layers.values():
             layer.restore()
-        for undo in reversed(self._undo):
-            undo()
         self.generators.restore()
 
     @property
@@ -298,25 +293,16 @@ class Recorder:
 
     # Details.
 
-    def commit(self, original: Any, traced: Traced) -> bool:
-        """Make the changes of a copy to the original. Returns whether there were any."""
-        if not isinstance(original, np.ndarray) or _same(original, traced.array):
-            return False
-        before = original.copy()
-        self._undo.append(lambda: np.copyto(original, before))
-        np.copyto(original, traced.array)
-        return True
+    def is_changed(self, original: Any, traced: Traced) -> bool:
+        """Whether the step has written into the copy of an array."""
+        return isinstance(original, np.ndarray) and not _same(original, traced.array)
 
     def rebound(self, traced: Traced) -> Traced | None:
         """The array with whose elements the elements of an attribute were replaced; None if they were not."""
         return self._rebound.get(id(traced))
 
-    def shared_results(self, program: Program) -> set[Value]:
-        """Gradients whose arrays are views, or part of other results: their owner needs a copy.
-
-        >>> Recorder().shared_results(Program([]))
-        set()
-        """
+    def _shared_results(self, program: Program) -> set[Value]:
+        """Gradients whose arrays are views, or part of other results: their owner needs a copy."""
         kept = [*program.inputs, *[v for v, _ in program.state], *program.constants, *program.results]
         memory = [_memory(self._arrays[value]) for value in kept]
         shared = set()
@@ -330,15 +316,10 @@ class Recorder:
                 shared.add(value)
         return shared
 
-    def _settle(self, writes: list[Write], final: bool) -> list[Write]:
-        """Let all owners hold plain arrays again. Returns the places that must be written for it."""
-        for leaf in self._leaves:
-            writes += leaf.settle(self, final)
-        for layer in self._layers.values():
-            writes += layer.settle(self)
-        for original, traced in self._arguments if final else ():
-            self.commit(original, traced)
-        return writes
+    def _settle(self, final: bool) -> list[Write]:
+        """The places that must be written, now that the step, or its part before a host call, has ended."""
+        writes = [write for leaf in self._leaves for write in leaf.settle(self, final)]
+        return writes + [write for layer in self._layers.values() for write in layer.settle(self, final)]
 
     def _adopt_layers(self, root: Layer) -> None:
         prefix = f"{label(root)}." if self._layers else ""
@@ -374,17 +355,6 @@ class Recorder:
         differs = errstate if errstate != self._errstate else None
         source = self._source or self._here()
         self.instructions.append(Instruction(function, args, options, result, source, differs, writes))
-
-    @contextmanager
-    def _outside(self) -> Iterator[None]:
-        """Run a block outside of the recording."""
-        tokens = current.set(None), data_view.set(None)
-        try:
-            with replaced_generators({}), using_rng(self.generators.original):
-                yield
-        finally:
-            data_view.reset(tokens[1])
-            current.reset(tokens[0])
 
     def _here(self) -> Source:
         return Source(self._stack[-1] if self._stack else "", _line())

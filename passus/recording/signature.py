@@ -34,6 +34,14 @@ class Spec:
         """The requirement in a message."""
         raise NotImplementedError
 
+    def is_same(self, other: Spec) -> bool:
+        """Whether another requirement is the same."""
+        return type(self) is type(other) and self._key() == other._key()
+
+    def _key(self) -> Any:
+        """What the requirement depends on."""
+        raise NotImplementedError
+
 
 class ArraySpec(Spec):
     """An array of one type, shape and order in memory."""
@@ -43,6 +51,8 @@ class ArraySpec(Spec):
         self.strides = x.strides
         self.is_contiguous = bool(x.flags.c_contiguous)
         self.is_aligned = bool(x.flags.aligned)
+        self.last: Any = None
+        """The array that has been found to fit last."""
 
     def fits(self, x: Any) -> bool:
         """Whether an array can take the place of the recorded one."""
@@ -61,6 +71,9 @@ class ArraySpec(Spec):
 
     def shown(self) -> str:
         return f"{self.dtype}{list(self.shape)}"
+
+    def _key(self) -> Any:
+        return self.kind, self.dtype, self.shape, self.is_contiguous or self.strides, self.is_aligned
 
 
 class VariableSpec(Spec):
@@ -85,6 +98,9 @@ class VariableSpec(Spec):
     def shown(self) -> str:
         return f"Variable {self.data.shown()}"
 
+    def _key(self) -> Any:
+        return self.data._key(), None if self.grad is None else self.grad._key(), self.requires_grad
+
 
 class SequenceSpec(Spec):
     """A list or a tuple."""
@@ -99,6 +115,9 @@ class SequenceSpec(Spec):
 
     def shown(self) -> str:
         return f"({', '.join([item.shown() for item in self.items])})"
+
+    def _key(self) -> Any:
+        return self.kind, [(type(item), item._key()) for item in self.items]
 
 
 class DictSpec(Spec):
@@ -115,6 +134,9 @@ class DictSpec(Spec):
     def shown(self) -> str:
         return "{" + ", ".join([f"{name}: {item.shown()}" for name, item in self.items.items()]) + "}"
 
+    def _key(self) -> Any:
+        return [(name, type(item), item._key()) for name, item in self.items.items()]
+
 
 class ConstantSpec(Spec):
     """A number, a name, or another object: it is a constant of the program."""
@@ -129,6 +151,9 @@ class ConstantSpec(Spec):
 
     def shown(self) -> str:
         return repr(self.value)[:40]
+
+    def _key(self) -> Any:
+        return (type(self.value), self.value) if isinstance(self.value, LEAVES) else id(self.value)
 
 
 def spec_of(value: Any) -> Spec:
@@ -153,34 +178,35 @@ class Structure:
 
     def __init__(self, states: Iterable[LayerState], changed: set[str]) -> None:
         self._layers = [(state, _tokens(state, state.original)) for state in states]
-        self._seen = version()
+        self.nodes, self.options = version()
+        """What identified the attributes of all layers when they were compared last."""
+        self.containers = any(isinstance(v, (list, dict)) for s, _ in self._layers for v in s.original.values())
+        """Whether there are lists or dicts, which change without notice."""
         self._changed = changed
         """Where attributes differ that made a program not fit."""
+
+    def is_same(self, other: Structure) -> bool:
+        """Whether another structure is the same."""
+        return len(self._layers) == len(other._layers) and all(
+            a.layer is b.layer and x == y for (a, x), (b, y) in zip(self._layers, other._layers)
+        )
 
     def holds(self) -> bool:
         """Whether all layers are as they were when the step was recorded."""
         now = version()
-        if now[0] is self._seen[0] and now[1] is self._seen[1] and all(_unchanged(state) for state, _ in self._layers):
-            return True
         for state, tokens in self._layers:
             new = _tokens(state, state.layer.__dict__)
             if new != tokens:
                 names = [name for name in {**tokens, **new} if tokens.get(name) != new.get(name)]
                 self._changed.update(f"{state.path}.{name}" for name in names)
                 return False
-        self._seen = now
+        self.nodes, self.options = now
         return True
-
-
-def _unchanged(state: LayerState) -> bool:
-    """Whether the lists and dicts of a layer, which change without notice, are as they were."""
-    return all(_token(value) == token for value, token in state.containers)
 
 
 def _tokens(state: LayerState, attributes: dict[str, Any]) -> dict[str, Any]:
     """What identifies each attribute that is no state of the program."""
     skipped = state.held | state.written
-    state.containers = [(v, _token(v)) for v in attributes.values() if isinstance(v, (list, dict))]
     return {name: _token(v) for name, v in attributes.items() if name not in TRANSIENT and name not in skipped}
 
 

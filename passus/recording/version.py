@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
-import numpy as np
-
-from passus.backend import copied
-from passus.core import Variable
-from passus.core.variable import constant_variable
-from passus.recording.emitter import emit
+from passus.recording.entry import entry
 from passus.recording.faults import locate
 from passus.recording.generators import Draw
 from passus.recording.passes import simplified
-from passus.recording.places import InputGradPlace
 from passus.recording.program import OtherBranchError, Program, expect
 from passus.recording.recorder import Recorder
 from passus.recording.signature import ArraySpec, SequenceSpec, Structure
 
-__all__ = ["Slot", "Version", "build"]
-
-
-class Slot:
-    """A place in the result of a step: the number of an output, and whether it is boxed in a Variable."""
-
-    __slots__ = ("boxed", "index")
-
-    def __init__(self, index: int, boxed: bool) -> None:
-        self.index, self.boxed = index, boxed
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Slot) and (self.index, self.boxed) == (other.index, other.boxed)
-
-    __hash__ = None  # type: ignore[assignment]
+__all__ = ["Version"]
 
 
 class Version:
     """A program, with the requirements of its calls.
 
-    ``result``: the tree that the step returns, with Slots for arrays.
+    ``arguments``: the requirement of the positional and the named arguments. ``result``: the tree that the step returns, with
+    Slots for arrays. ``switches``, ``required``: the switches that it depends on, their values, and whether kernels are in use.
     """
 
     def __init__(
@@ -48,58 +30,46 @@ class Version:
         recorder: Recorder,
         arguments: SequenceSpec,
         result: Any,
+        switches: tuple[ContextVar[bool], ...],
         required: tuple[bool, ...],
-        requirements: Callable[[], tuple[bool, ...]],
         changed: set[str],
     ) -> None:
         self.arguments, self.result = arguments, result
-        self.program = simplified(program, recorder.shared_results(program))
-        self.required, self.requirements = required, requirements
+        self.program = simplified(program, recorder.shared)
+        self.switches, self.required = switches, required
         self.structure = Structure(recorder.layers, changed)
         self.is_checked = False
         """Whether a second recording was the same."""
-        leaves = [leaf for leaf in recorder.leaves if leaf.index is None]
-        self._variables = [(v, leaf.requires_grad) for leaf in leaves if (v := leaf.variable()) is not None]
-        self._without_grad = [v for leaf in leaves if (v := leaf.variable()) is not None and leaf.needs_no_gradient]
-        self._state = [(place, ArraySpec(recorder.originals[value])) for value, place in self.program.state]
-        self._run: Callable[..., Any] | None = None
-        self._places = [place for place, _ in self.program.writes]
-        self._draws = [i.function for i in self.program.instructions if isinstance(i.function, Draw)]
-        if not any(i.function is expect for i in self.program.instructions):
-            self._draws = []  # No condition ends a run.
+        leaves = [(v, leaf) for leaf in recorder.leaves if leaf.index is None and (v := leaf.variable()) is not None]
+        self.variables = [(v, leaf.requires_grad) for v, leaf in leaves]
+        self.without_grad = [v for v, leaf in leaves if leaf.needs_no_gradient]
+        self.state_specs = [ArraySpec(recorder.originals[value]) for value, _ in self.program.state]
+        self.assigned = [(s.layer, name, v) for s in recorder.layers for name, v in s.assigned.items()]
+        self._entry: Callable[..., Any] | None = None
+        draws = [i.function for i in self.program.instructions if isinstance(i.function, Draw)]
+        ends = any(i.function is expect for i in self.program.instructions)
+        self._draws = draws if ends else []
+        """Draws that must be undone if a condition ends a run."""
 
-    def accepts(self, args: tuple[Any, ...], found: list[Any]) -> bool:
-        """Whether the program computes what the step would; the arrays of the arguments are appended to ``found``."""
+    def is_alike(self, other: Version) -> bool:
+        """Whether another version was recorded for the same kind of call, and has not been compared with this one."""
+        if self.is_checked or self.required != other.required or not self.arguments.is_same(other.arguments):
+            return False
+        specs = self.state_specs, other.state_specs
         return (
-            self.arguments.matches(args, found)
-            and self.requirements() == self.required
-            and self.structure.holds()
-            and self._accepts_variables()
-            and self._reads(found)
+            self.structure.is_same(other.structure)
+            and len(specs[0]) == len(specs[1])
+            and len(self.without_grad) == len(other.without_grad)
+            and all(a.is_same(b) for a, b in zip(*specs))
         )
 
-    def _accepts_variables(self) -> bool:
-        for x, requires_grad in self._variables:
-            if x.requires_grad is not requires_grad:
-                return False
-        return all(x._grad is None for x in self._without_grad)
-
-    def _reads(self, found: list[Any]) -> bool:
-        """Append the arrays of the state to ``found``; False if one has another shape or type."""
-        for place, spec in self._state:
-            array = place.get()
-            if not spec.fits(array):
-                return False
-            found.append(array)
-        return True
-
-    def run(self, arrays: list[Any], args: tuple[Any, ...]) -> Any:
-        """Run the program on the arrays of the arguments and of the state, and return what the step returns."""
-        if self._run is None:
-            self._run = emit(self.program)
+    def run(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """The result of a call; `MISS` if the program does not hold for it."""
+        if self._entry is None:
+            self._entry = entry(self)
         states = [(draw, draw.state) for draw in self._draws]
         try:
-            outputs, written = self._run(*arrays)
+            return self._entry(args, options)
         except OtherBranchError:
             for draw, state in states:
                 draw.state = state
@@ -107,41 +77,3 @@ class Version:
         except Exception as error:
             locate(error, self.program)
             raise
-        if written:
-            self._write(written, args)
-        return build(self.result, outputs)
-
-    def _write(self, arrays: tuple[Any, ...], args: tuple[Any, ...]) -> None:
-        for place, array in zip(self._places, arrays):
-            if type(place) is InputGradPlace:
-                variables_in(args)[place.index]._grad = constant_variable(array)
-            else:
-                place.set(array)
-
-
-def build(tree: Any, outputs: tuple[Any, ...]) -> Any:
-    """A result with arrays for Slots."""
-    kind = type(tree)
-    if kind is Slot:
-        array = outputs[tree.index]
-        return constant_variable(array) if tree.boxed else array
-    if kind is tuple or kind is list:
-        return kind([build(v, outputs) for v in tree])
-    if kind is dict:
-        return {name: build(v, outputs) for name, v in tree.items()}
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return kind(*[build(v, outputs) for v in tree])
-    if isinstance(tree, Variable):
-        return constant_variable(copied(tree._data))
-    return tree.copy() if isinstance(tree, np.ndarray) else tree
-
-
-def variables_in(tree: Any) -> list[Variable]:
-    """The Variables in nested lists, tuples and dicts."""
-    if isinstance(tree, Variable):
-        return [tree]
-    if isinstance(tree, (list, tuple)):
-        return [x for v in tree for x in variables_in(v)]
-    if isinstance(tree, dict):
-        return variables_in(list(tree.values()))
-    return []
