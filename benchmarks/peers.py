@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 
-import passus
 from benchmarks.problems import IMAGES, POINTS, VECTORS
 from benchmarks.sequences.problems import SEQUENCES, Generation
 
@@ -51,8 +50,6 @@ def missing(framework: str) -> str | None:
     package = framework.partition("_")[0]
     if importlib.util.find_spec(package) is None:
         return f"{package} is not installed"
-    if framework == "passus_recorded" and not hasattr(passus, "compile"):
-        return "this version has no passus.compile"
     compiler = os.environ.get("CXX", "g++")
     if framework == "torch_compiled" and shutil.which(compiler) is None:
         return f"torch.compile needs the compiler {compiler}"

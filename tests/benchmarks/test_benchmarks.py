@@ -16,7 +16,6 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-import passus
 from benchmarks import agreement, charts, maps, timing, with_ceiling, worker
 from benchmarks.catalogue import EVERYTHING, by_group, describe, operations_of, panel_of, problems_of
 from benchmarks.ceilings import CLOCK, Ceilings, highest, measured_ceilings
@@ -176,10 +175,6 @@ def test_a_missing_framework_is_skipped_with_its_reason(monkeypatch: pytest.Monk
 
 def test_missing_requirements_of_a_framework_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert missing("passus_numpy") is None
-    monkeypatch.setattr(passus, "compile", None, raising=False)
-    assert missing("passus_recorded") is None
-    monkeypatch.delattr(passus, "compile")
-    assert missing("passus_recorded") == "this version has no passus.compile"
     monkeypatch.setenv("CXX", "a-compiler-that-does-not-exist")
     assert missing("torch_compiled") == "torch.compile needs the compiler a-compiler-that-does-not-exist"
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
