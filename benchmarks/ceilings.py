@@ -9,8 +9,7 @@ from benchmarks.operations.costs import BYTES, FLOPS
 from benchmarks.processes import Worker, WorkerError
 from benchmarks.timing import in_turns
 
-CLOCK = "GHz"
-MEASUREMENTS = {FLOPS: ("product", "multiplications"), BYTES: ("triad", "copy"), CLOCK: ("cycles",)}
+MEASUREMENTS = {FLOPS: ("product", "multiplications"), BYTES: ("triad", "copy")}
 SETS = {16: "AVX-512", 8: "AVX2", 4: "128 bits"}
 
 
@@ -18,34 +17,35 @@ SETS = {16: "AVX-512", 8: "AVX2", 4: "128 bits"}
 class Ceilings:
     """The highest speed in each unit, empty without Numba.
 
-    ``lanes``: number of float32 in a vector of the kernels; ``threads``: their number, by default that of the cores.
+    ``lanes``: number of float32 in a vector of the kernels; ``threads``: their number, by default that of the cores;
+    ``clock``: of a core, in GHz.
     """
 
     speeds: dict[str, float]
     lanes: int = 0
     threads: int = 0
+    clock: float = 0.0
 
     def __str__(self) -> str:
         if not self.speeds:
             return "unknown speeds"
-        speeds = " and ".join(f"{self.speeds[unit]:.0f} {unit}" for unit in (FLOPS, BYTES) if unit in self.speeds)
+        speeds = " and ".join(f"{speed:.0f} {unit}" for unit, speed in self.speeds.items())
         return f"{speeds}: {self.kind}"
 
     @property
     def kind(self) -> str:
         """The kind of machine: threads, clock and vector width."""
-        clock = f" at {self.speeds[CLOCK]:.1f} {CLOCK}" if CLOCK in self.speeds else ""
         threads = f"{self.threads} thread{'s' * (self.threads != 1)}"
-        return f"{threads}{clock}, vectors of {self.lanes} numbers ({SETS[self.lanes]})"
+        return f"{threads} at {self.clock:.1f} GHz, vectors of {self.lanes} numbers ({SETS[self.lanes]})"
 
 
 def highest(ceilings: list[Ceilings]) -> Ceilings:
-    """Return the highest speed in each unit."""
+    """Return the highest speed in each unit, and the highest clock."""
     speeds: dict[str, float] = {}
     for one in ceilings:
         speeds |= {unit: max(speed, speeds.get(unit, 0)) for unit, speed in one.speeds.items()}
-    lanes, threads = (max((getattr(one, name) for one in ceilings), default=0) for name in ("lanes", "threads"))
-    return Ceilings(speeds, lanes, threads)
+    kind = [max((getattr(one, name) for one in ceilings), default=0) for name in ("lanes", "threads", "clock")]
+    return Ceilings(speeds, *kind)
 
 
 def measured_ceilings(rounds: int) -> Ceilings:

@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 from benchmarks.catalogue import panel_of
 from benchmarks.comparison import Comparison
 from benchmarks.growth import Line
-from benchmarks.maps import Cells, Map
+from benchmarks.maps import Cells, Map, batches_of
 from benchmarks.operations.measuring import Operations
 
 FLOOR = 1.2
@@ -141,7 +141,7 @@ def perceptrons(found: Map, machine: str, path: Path) -> None:
 
 def draw_map(axes: Axes, rows: Cells) -> AxesImage:
     """Draw the ratios as colors on a logarithmic scale from 1/4 to 4, and as numbers."""
-    batches = [*dict.fromkeys(N for row in rows.values() for N in row)]
+    batches = batches_of(rows)
     ratios = np.array([[row.get(N, np.nan) for N in batches] for row in rows.values()])
     image = axes.imshow(np.log2(ratios), cmap="PuOr_r", vmin=-2, vmax=2, aspect="auto")
     for (i, j), ratio in np.ndenumerate(ratios):

@@ -14,6 +14,10 @@ Cells = dict[str, dict[int, float]]
 """Numbers by row of the map and batch."""
 
 
+def batches_of(rows: Cells) -> list[int]:
+    return sorted({N for row in rows.values() for N in row})
+
+
 @dataclass
 class Map:
     """The comparisons by row and batch."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from benchmarks.catalogue import describe, rate_of
 from benchmarks.comparison import Comparison
 from benchmarks.growth import Line
-from benchmarks.maps import REFERENCE, Cells, Map
+from benchmarks.maps import REFERENCE, Cells, Map, batches_of
 from benchmarks.operations.costs import operation_of
 from benchmarks.operations.measuring import Operations
 from benchmarks.peers import RIVALS
@@ -84,7 +84,7 @@ def map_tables(perceptrons: Map) -> str:
 
 def cells_table(title: str, rows: Cells, text_of: Callable[[float], str]) -> str:
     """A row for each number of units, and a column for each batch."""
-    batches = [*dict.fromkeys(N for row in rows.values() for N in row)]
+    batches = batches_of(rows)
     lines = [f"### {title}", "", f"| units | {' | '.join(f'batch {N}' for N in batches)} |"]
     lines += [f"|---|{'--:|' * len(batches)}"]
     for label, row in rows.items():

@@ -5,8 +5,8 @@ Each input line is an action, a problem and a number; each output line is a JSON
 - ``results large 20``: run 20 steps and return their results;
 - ``turn large 100``: run 100 steps and return the seconds per step;
 - ``peak large 0``: return the peak memory of the process in bytes;
-- ``work triad 0``: return the work of a step of a ceiling, in 10**9 operations, bytes or cycles;
-- ``kind ceiling 0``: return the number of float32 in a vector of the kernels, and the number of threads.
+- ``work triad 0``: return the work of a step of a ceiling, in 10**9 operations or bytes;
+- ``kind ceiling 0``: return the vector width, the number of threads, and the clock of a core.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def work(framework: str, problem: str, number: int) -> float:
     return importlib.import_module(f"benchmarks.with_{framework}").WORK[problem]
 
 
-def kind(framework: str, problem: str, number: int) -> dict[str, int]:
-    return importlib.import_module(f"benchmarks.with_{framework}").KIND
+def kind(framework: str, problem: str, number: int) -> dict[str, float]:
+    return importlib.import_module(f"benchmarks.with_{framework}").kind()
 
 
 ACTIONS: dict[str, Callable] = {"results": results, "turn": one_turn, "peak": peak, "work": work, "kind": kind}
