@@ -33,7 +33,10 @@ __all__ = [
     "current",
     "host_call",
     "initializing",
+    "is_numpy",
+    "operation",
     "plain",
+    "reset",
     "touch",
     "traced_by",
     "visit",
@@ -51,7 +54,20 @@ READS = frozenset({"ctypes", "data", "item", "tobytes", "tofile", "tolist", "tos
 BINARY = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift"
 COMPARISONS = "lt le gt ge eq ne"
 UNARY = "neg pos abs invert"
-IN_PLACE_NAMES = "iadd isub imul itruediv ifloordiv imod ipow iand ior ixor"
+UFUNCS: dict[str, np.ufunc] = {
+    "iadd": np.add,
+    "isub": np.subtract,
+    "imul": np.multiply,
+    "itruediv": np.divide,
+    "ifloordiv": np.floor_divide,
+    "imod": np.remainder,
+    "ipow": np.power,
+    "iand": np.bitwise_and,
+    "ior": np.bitwise_or,
+    "ixor": np.bitwise_xor,
+}
+"""The ufuncs of the operators that write into their first operand."""
+
 KEYWORDS = {"and", "or"}
 """Names to which `operator` appends an underscore."""
 
@@ -76,6 +92,9 @@ class Recorder(Protocol):
 
     def leave(self) -> None:
         """The call of a layer ends."""
+
+    def reset(self, layer: Any, name: str) -> None:
+        """None is assigned to an attribute that carries state."""
 
     def visit(self, function: Any) -> None:
         """A backward pass visits a function."""
@@ -167,6 +186,28 @@ def constants_of(xp: Any) -> Any:
     return getattr(xp, "constants", xp)
 
 
+def is_numpy(x: Any) -> bool:
+    """Whether ``x`` is an array of NumPy's own class, or a traced one: functions that choose by the class record the same way.
+
+    >>> is_numpy(np.ones(2)), is_numpy(2.0)
+    (True, False)
+    """
+    return type(x) is np.ndarray or type(x) is Traced
+
+
+def operation(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function of arrays that is recorded as one operation, because it looks into the memory of its arguments."""
+
+    @wraps(function)
+    def called(*args: P.args, **options: P.kwargs) -> R:
+        if current.get() is not None and (recorder := traced_by(*args, *options.values())) is not None:
+            result: R = recorder.record(function, args, options)
+            return result
+        return function(*args, **options)
+
+    return called
+
+
 def visit(function: Any) -> None:
     """Tell the recorder, if a step is recorded, that a backward pass visits a function; None: that it is over."""
     recorder = current.get()
@@ -194,6 +235,13 @@ def call_layer(layer: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> 
         return layer.forward(*inputs, **options)
     finally:
         recorder.leave()
+
+
+def reset(layer: Any, name: str) -> None:
+    """Tell the recorder, if a step is recorded, that None is assigned to an attribute that carries state."""
+    recorder = current.get()
+    if recorder is not None:
+        recorder.reset(layer, name)
 
 
 def call_hook(function: Callable[..., Any], *args: Any) -> None:
@@ -226,10 +274,14 @@ class Traced:
         self.array, self.recorder = array, recorder
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **options: Any) -> Any:
+        if any(_has_own_rules(type(x)) for x in (*args, *options.get("out", ()))):
+            return NotImplemented
         function = ufunc if method == "__call__" else getattr(ufunc, method)
         return self.recorder.record(function, args, options)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        if any(map(_has_own_rules, types)):
+            return NotImplemented
         return self.recorder.record(function, args, options)
 
     def __getitem__(self, index: Any) -> Any:
@@ -286,8 +338,17 @@ def _operation(name: str) -> Callable[..., Any]:
     return function
 
 
+def _has_own_rules(kind: type) -> bool:
+    """Whether NumPy leaves operations with such an operand to it, as with a Variable."""
+    return kind is not Traced and not issubclass(kind, (np.ndarray, np.generic)) and hasattr(kind, "__array_ufunc__")
+
+
 def _define(name: str, function: Callable[..., Any]) -> None:
+    ufunc = UFUNCS.get(name)
+
     def forward(self: Traced, *others: Any) -> Any:
+        if others and _has_own_rules(type(others[0])):
+            return NotImplemented if ufunc is None else ufunc(self, others[0], out=(self,))
         return self.recorder.record(function, (self, *others), {})
 
     setattr(Traced, f"__{name}__", forward)
@@ -300,10 +361,10 @@ def _define_reflected(name: str, function: Callable[..., Any]) -> None:
     setattr(Traced, f"__r{name}__", reflected)
 
 
-IN_PLACE = frozenset([_operation(name) for name in IN_PLACE_NAMES.split()])
+IN_PLACE = frozenset([_operation(name) for name in UFUNCS])
 """Operators that write into their first argument."""
 
-for _name in f"{BINARY} {COMPARISONS} {UNARY} {IN_PLACE_NAMES}".split():
+for _name in f"{BINARY} {COMPARISONS} {UNARY} {' '.join(UFUNCS)}".split():
     _define(_name, _operation(_name))
 for _name in BINARY.split():
     _define_reflected(_name, _operation(_name))

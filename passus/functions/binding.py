@@ -15,6 +15,7 @@ from passus import core
 from passus.answers import answers
 from passus.backend import backend_of
 from passus.backend.gpu import to_cupy
+from passus.backend.lookup import tracing
 from passus.core import Function, Variable
 from passus.core.protocol import alternatives, differentiable, ufunc_methods, without_gradient
 from passus.core.truth import ComparedVariables
@@ -42,7 +43,7 @@ __all__ = ["setup_variable"]
 def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Variable, Any], Any]:
     def compared(x: Variable, other: Any) -> Any:
         """Compare elementwise, as NumPy does. The result is a boolean array without gradient."""
-        return np.asarray(compare(x._data, other._data if isinstance(other, Variable) else other))
+        return tracing.asarray(compare(x._data, other._data if isinstance(other, Variable) else other))
 
     return compared
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array, backend_of
+from passus.backend.trace import operation
 from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
 
 __all__ = ["dropped_out", "exp_below_zero", "is_dense", "limited", "limited_gradient", "limited_sum", "masked", "where"]
@@ -77,6 +78,7 @@ BITS = {np.dtype(f"f{size}"): np.dtype(f"i{size}") for size in (2, 4, 8)}
 """The integers that have as many bits as a floating-point number."""
 
 
+@operation
 def masked(x: Array, mask: Array) -> Array:
     """``x`` where the mask holds, and 0 elsewhere, even if ``x`` is infinite or NaN there; a product would be NaN.
 
@@ -97,6 +99,7 @@ BRANCHES = 1 << 13
 """Number of elements from which np.where, which branches for each element, is slower than two products of integers."""
 
 
+@operation
 def where(mask: Array, x: Any, y: Any) -> Any:
     """``x`` where the mask holds, else ``y``; one of them may be a number. Given a Variable, the result is one.
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
+from passus.backend.trace import operation
 
-__all__ = ["joined", "joined_like"]
+__all__ = ["concatenated", "joined", "joined_like"]
 
 
 def joined(parts: Sequence[Any], axis: int) -> Array | None:
@@ -39,6 +40,19 @@ def joined(parts: Sequence[Any], axis: int) -> Array | None:
         count += part.shape[axis]
     shape[axis] = count
     return np.ndarray(shape, first.dtype, base, start - _address(base), first.strides)
+
+
+@operation
+def concatenated(parts: Sequence[Any], axis: int, xp: Any = np) -> Any:
+    """The arrays along an axis: one view of neighbouring views, otherwise a copy. ``xp``: their module; given Variables, the
+    result is one.
+
+    >>> x = np.arange(6).reshape(2, 3)
+    >>> concatenated([x[:, :1], x[:, 1:]], 1).base is not None
+    True
+    """
+    whole = joined(parts, axis)
+    return xp.concatenate(parts, axis=axis) if whole is None else whole
 
 
 def joined_like(parts: Sequence[Array], axis: int) -> list[Array] | None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
+from passus.backend.trace import is_numpy, operation
 from passus.kernels.boundary import fit
 from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
 
@@ -39,12 +40,17 @@ def product(a: Array, b: Array, bias: Array | None = None) -> Array:
     array([[11.5]])
     """
     # For small arrays, NumPy's method takes half the time of its operator.
-    y = a.dot(b) if type(b) is np.ndarray else a @ b
+    y = a.dot(b) if type(b) is np.ndarray else _dot(a, b)
     if bias is not None:
         y += bias  # Safe to modify in place: the array is new.
     return y
 
 
+def _dot(a: Any, b: Any) -> Any:
+    return np.dot(a, b) if is_numpy(b) else a @ b
+
+
+@operation
 def batched(a: Any, b: Any) -> Any:
     """``a @ b``, right for long sums too. Given Variables, the result is one.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array, backend_of
+from passus.backend.trace import operation
 from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
 from passus.kernels.sums import MAX_SEQUENTIAL, total
 
@@ -28,6 +29,7 @@ def _suits(shape: tuple[int, ...], index: Any, values: Array) -> bool:
 
 
 @kernel(_suits)
+@operation
 def scatter_add(shape: tuple[int, ...], index: Any, values: Array) -> Array:
     """Zeros of ``shape`` to which ``values`` are added at ``index``; a repeated index sums.
 

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from passus.backend import Array
+from passus.backend.trace import is_numpy
 
 FLOAT16, FLOAT32 = np.dtype(np.float16), np.dtype(np.float32)
 
@@ -39,7 +40,7 @@ def total(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     >>> total(np.full((1000000, 2), 0.1, np.float32), axis=0).round()
     array([100000., 100000.], dtype=float32)
     """
-    if type(x) is not np.ndarray:
+    if not is_numpy(x):
         return x.sum(axis=axis, keepdims=keepdims)
     dtype = x.dtype
     if dtype == FLOAT16:
@@ -73,7 +74,7 @@ def deviations(x: Any, axis: Axes = None) -> tuple[Any, Any]:
     count = x.size // y.size if y.size else 1
     mean = y / (count or 1)  # The mean of no numbers is 0, as their sum.
     d = x - mean
-    if type(x) is np.ndarray and count > BLOCK and _sequential_terms(x, axis) > BLOCK:
+    if is_numpy(x) and count > BLOCK and _sequential_terms(x, axis) > BLOCK:
         # The mean of many large numbers has a small error, which is relevant where the numbers hardly differ.
         shift = total(d, axis, True) / count
         mean, d = mean + shift, d - shift
@@ -114,7 +115,7 @@ def running(x: Any, axis: int | None = None) -> Any:
     >>> running(np.full(1000000, 0.1, np.float32))[-1]
     np.float32(100000.0)
     """
-    if type(x) is np.ndarray and x.dtype == np.float32 and x.size > MAX_SEQUENTIAL:
+    if is_numpy(x) and x.dtype == np.float32 and x.size > MAX_SEQUENTIAL:
         return x.cumsum(axis=axis, dtype=np.float64).astype(np.float32)
     return x.cumsum(axis=axis)
 

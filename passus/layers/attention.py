@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 import passus.functions as F
 from passus.arguments import checked_count, checked_flag, checked_number
 from passus.backend import Array
+from passus.backend.trace import is_numpy
 from passus.core import Operand, Result
 from passus.errors import ArgumentError, DTypeError, ShapeError
 from passus.functions.checks import array_of
@@ -202,7 +203,7 @@ class MultiHeadAttention(Layer):
     def _rotated(self, x: Any, positions: Any) -> Any:
         if self.rotary is None:
             return x
-        if isinstance(positions, np.ndarray) and positions.ndim > 1:
+        if is_numpy(positions) and positions.ndim > 1:
             positions = positions[..., None, :]  # The same for all heads.
         return F.rotary(x, positions, self.rotary, scaling=self.rotary_scaling)
 

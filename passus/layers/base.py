@@ -11,7 +11,7 @@ from weakref import ref
 from passus.answers import ASSIGNED, Foreign, answers, check_assigned, foreign_argument
 from passus.attributes import snapshot
 from passus.backend import Array, is_array, others
-from passus.backend.trace import call_layer
+from passus.backend.trace import call_layer, reset, touch
 from passus.config import enable_backprop
 from passus.constructors import CheckedOptions
 from passus.core import Parameter, Variable
@@ -114,6 +114,8 @@ class Layer(State, CheckedOptions):
                 "attribute first"
             )
         snapshot(self, name)
+        if others and value is None and name in self._carried:
+            reset(self, name)
         if name in self._carried or name in self._buffers:
             on_failure(partial(self._restore, name, old))
         super().__setattr__(name, value)
@@ -296,6 +298,8 @@ class Layer(State, CheckedOptions):
         Returns the layer itself.
         """
         for parameter in self.params():
+            if others:
+                touch(parameter)
             parameter.requires_grad = False
         for _, layer in self.named_layers():
             layer.freeze_statistics(True)
@@ -304,6 +308,8 @@ class Layer(State, CheckedOptions):
     def unfreeze(self) -> Self:
         """Undo `freeze`."""
         for parameter in self.params():
+            if others:
+                touch(parameter)
             parameter.requires_grad = parameter._data is None or parameter.dtype.kind == "f"
         for _, layer in self.named_layers():
             layer.freeze_statistics(False)

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 import passus.functions as F
 from passus.arguments import checked_count, checked_number
 from passus.backend import Array
+from passus.backend.trace import is_numpy
 from passus.core import Operand, Result
 from passus.errors import ShapeError
 from passus.functions.checks import array_of
@@ -59,7 +60,7 @@ class PositionEmbedding(Layer):
     def forward(self, x: Operand, positions: int | Array = 0) -> Result:
         shape = _sequence("PositionEmbedding", x)
         x = in_dtype_of_parameter(self, x, self.W)
-        if isinstance(positions, np.ndarray):
+        if is_numpy(positions):
             return F.add(x, F.embed_id(positions, self.W))
         start = checked_count("PositionEmbedding", "positions", positions, low=0)
         end = start + shape[-2]
@@ -89,7 +90,7 @@ class SinusoidalPositions(Layer):
 
     def forward(self, x: Operand, positions: int | Array = 0) -> Result:
         shape, dtype = _sequence("SinusoidalPositions", x), array_of("SinusoidalPositions", x).dtype
-        if not isinstance(positions, np.ndarray):
+        if not is_numpy(positions):
             start = checked_count("SinusoidalPositions", "positions", positions, low=0)
             positions = np.arange(start, start + shape[-2])
         encoding = F.sinusoidal_positions(positions, shape[-1], self.base, dtype if dtype.kind == "f" else np.float32)

@@ -8,6 +8,7 @@ from weakref import ref
 from passus.backend.trace import Traced
 from passus.core import Variable
 from passus.core.variable import constant_variable
+from passus.errors import RecordingError
 from passus.recording.places import DataPlace, GradPlace, InputGradPlace
 from passus.recording.program import Place, Value
 
@@ -67,11 +68,16 @@ class Leaf:
         v = self.variable()
         if v is None or (self.index is not None and not final):
             return []
+        if final and v.requires_grad is not self.requires_grad:
+            raise RecordingError(
+                f"{self.name}: the step {'unfreezes' if v.requires_grad else 'freezes'} it, and a program would not: do so before "
+                "the step, or undo it at its end"
+            )
         return [*self._written_data(v, recorder), *self._written_grad(v, recorder)]
 
     def _written_data(self, v: Variable, recorder: Recorder) -> list[tuple[Place, Value | None]]:
         data = v._data
-        is_changed = data is not self.traced or recorder.is_changed(self.data, self.traced)
+        is_changed = data is not self.traced or recorder.is_written(self.traced)
         if not is_changed or self.index is not None or data is None:
             return []
         return [(self.data_place, recorder.value(data) if type(data) is Traced else recorder.constant(data))]
@@ -91,6 +97,8 @@ class Leaf:
         v = self.variable()
         if v is not None:
             v._data, v._grad = self.original_data, self.original_grad
+            if v.requires_grad is not self.requires_grad:
+                v.requires_grad = self.requires_grad
 
     def end(self) -> dict[Value, Any]:
         """Bind the places to the Variable. If the step created it, return its Values and their arrays instead."""

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from passus.attributes import ABSENT
 from passus.backend.trace import Traced
 from passus.core import Parameter, Variable
 from passus.errors import RecordingError
 from passus.layers import Layer
 from passus.layers.nodes import TRANSIENT, LayerBase, label
-from passus.layers.walk import walk
+from passus.layers.walk import invalidate, walk
 from passus.recording.places import AttributePlace
 from passus.recording.program import Place, Value
 
@@ -29,8 +30,8 @@ class LayerState:
         self.layer, self.path = layer, path
         self.original = self.before = dict(layer.__dict__)
         """Its attributes before the step, and after the last host call."""
-        self.written: set[str] = set()
-        """The attributes to which the step assigns."""
+        self.reset: set[str] = set()
+        """The attributes to which the step assigns None, so that it does not continue what they carry."""
         self.assigned: dict[str, Any] = {}
         """What the step has assigned to attributes besides arrays: numbers, names, and other objects."""
         self._names: set[str] = set()
@@ -53,7 +54,7 @@ class LayerState:
         return all(v is not None and (not isinstance(v, Parameter) or v._data is not None) for v in values)
 
     def adopt(self, recorder: Recorder) -> None:
-        """Let buffers and Variables among the attributes hold traced arrays."""
+        """Let arrays and Variables among the attributes become traced."""
         for name, (held, _) in self._held.items():
             if self.layer.__dict__.get(name) is held:
                 self.layer.__dict__[name] = self.before[name]
@@ -62,12 +63,13 @@ class LayerState:
             if name in TRANSIENT or isinstance(value, Parameter):
                 continue
             if isinstance(value, Variable) and value._data is not None and type(value._data) is not Traced:
-                self._check_graph(name, value)
+                if value.creator is not None and value.requires_grad:
+                    continue  # If the step uses it, the recorder raises.
                 traced = recorder.from_place(value._data, self._place(name))
                 box = Variable.__new__(Variable)
                 box._data, box.requires_grad, box.name = traced, value.requires_grad, value.name
                 self._hold(name, box, traced)
-            elif name in self.layer._buffers and isinstance(value, np.ndarray):
+            elif isinstance(value, np.ndarray):
                 traced = recorder.from_place(value, self._place(name))
                 self._hold(name, traced, traced)
 
@@ -93,33 +95,46 @@ class LayerState:
 
     def _is_assigned(self, name: str, value: Any) -> bool:
         """Whether the step has assigned to an attribute something that is no array of the program."""
-        known = name in TRANSIENT or name in self._held or name in self.written
-        return not known and (name not in self.original or self.original[name] is not value)
+        if name in TRANSIENT or name in self._held or value is self.original.get(name, ABSENT):
+            return False
+        return type(value._data if isinstance(value, Variable) else value) is not Traced
 
     def restore(self) -> None:
         """Restore all attributes as they were before the step."""
-        transient = {name: v for name, v in self.layer.__dict__.items() if name in TRANSIENT}
-        self.layer.__dict__.clear()
-        self.layer.__dict__.update(self.original | transient)
+        attributes = self.layer.__dict__
+        transient = {name: v for name, v in attributes.items() if name in TRANSIENT}
+        is_changed = any(
+            v is not self.original.get(name, ABSENT) for name, v in attributes.items() if name not in TRANSIENT
+        )
+        attributes.clear()
+        attributes.update(self.original | transient)
+        if is_changed:
+            invalidate()
 
     def _written(self, name: str, value: Any, recorder: Recorder) -> list[tuple[Place, Value | None]]:
         """An attribute to which the step has assigned another value."""
+        if isinstance(value, (LayerBase, Parameter)):
+            recorder.created(self._label(name))
         boxed = isinstance(value, Variable)
         data = value._data if boxed else value
         if type(data) is not Traced:
             _check_container(self._label(name), value)
             return []
-        self.written.add(name)
-        if boxed and (name in self._held or name in self.layer._carried):
-            self._check_graph(name, value)
-        return [(AttributePlace(self.layer, name, self._label(name), boxed), recorder.value(data))]
-
-    def _check_graph(self, name: str, value: Variable) -> None:
-        if value.creator is not None and value.requires_grad:
+        if boxed and self._continues(name, recorder) and recorder.has_graph(value):
             raise RecordingError(
                 f"{self._label(name)} keeps the graph of the step, and the next step would continue it: call loss.unchain_backward() "
                 "at the end of the step, or reset the state at its start"
             )
+        return [(AttributePlace(self.layer, name, self._label(name), boxed), recorder.value(data))]
+
+    def _continues(self, name: str, recorder: Recorder) -> bool:
+        """Whether the step reads what an attribute carries from one call to the next."""
+        if name in self._held:
+            return recorder.is_read(self._held[name][1])
+        return name in self.layer._carried and name not in self.reset
+
+    written: frozenset[str] = frozenset()
+    """Attributes whose values before the step do not matter."""
 
     @property
     def held(self) -> frozenset[str]:

@@ -9,6 +9,7 @@ from passus.backend import Array
 from passus.core import Variable
 from passus.core.variable import constant_variable
 from passus.layers.undo import on_failure
+from passus.layers.walk import invalidate
 from passus.recording.program import Place
 
 __all__ = ["AttributePlace", "DataPlace", "GradPlace", "InputGradPlace"]
@@ -69,6 +70,8 @@ class AttributePlace(Place):
         snapshot(self.owner, name)
         on_failure(lambda: attributes.__setitem__(name, before))
         attributes[name] = constant_variable(array) if self.boxed else array
+        if type(before) is not type(attributes[name]):
+            invalidate()  # A program may be for a layer without state.
 
     def _write(self, kept: Array, array: Array) -> None:
         before = kept.copy()

@@ -30,6 +30,7 @@ from passus.recording.leaves import Leaf
 from passus.recording.owners import LayerState
 from passus.recording.places import AttributePlace, DataPlace, InputGradPlace
 from passus.recording.program import Instruction, Place, Program, Source, Value, expect, mapped
+from passus.recording.writers import written_by
 
 __all__ = ["NotReadyError", "Recorder", "recorded"]
 
@@ -86,6 +87,10 @@ class Recorder:
         self._sources: dict[int, Source] = {}
         self._source: Source | None = None
         self._errstate = np.geterr()
+        self._owned: set[int] = set()
+        """The memory of arguments and of the state."""
+        self._written: set[int] = set()
+        """The memory into which the step writes."""
         self.shared: set[Value] = set()
         """Gradients whose arrays have other owners, too."""
         self.effects = False
@@ -95,17 +100,22 @@ class Recorder:
 
     def input(self, array: Any, name: str = "") -> Traced:
         """A traced copy of an array among the arguments."""
-        traced = self.traced(twin(array), name)
+        traced = self._twin(array, name)
         self.inputs.append(self.value(traced))
         return traced
 
     def from_place(self, array: Any, place: Place) -> Traced:
         """A traced copy of an array of the state."""
-        traced = self.traced(twin(array), place.name)
+        traced = self._twin(array, place.name)
         value = self.value(traced)
         self.state.append((value, place))
         self.originals[value] = array
         return traced
+
+    def _twin(self, array: Any, name: str) -> Traced:
+        copy = twin(array)
+        self._owned.add(_memory(copy))
+        return self.traced(copy, name)
 
     def traced(self, array: Any, name: str = "") -> Traced:
         """A traced array with a Value of its own."""
@@ -167,6 +177,8 @@ class Recorder:
             return known
         boxed = self._boxed(np.bool_(result) if isinstance(result, bool) else result) if known is None else known
         written = [x for x, before in kept if not _same(x.array, before)] + ([] if known is None else [known])
+        written += written_by(function, args, options)
+        self._written.update([_memory(x.array) for x in written])
         self._note(function, *noted, self.noted(boxed), tuple({self.value(x): None for x in written}))
         return self.expect(boxed) if isinstance(result, bool) else boxed
 
@@ -174,10 +186,10 @@ class Recorder:
         """The truth value of a traced array. A run of the program in which it is another raises `OtherBranchError`."""
         self._check_open()
         found = bool(condition.array)
-        if self.effects:
+        if self.effects or not self._written.isdisjoint(self._owned):
             raise RecordingError(
-                f"{self._here()}: the step reads a value after it has changed its state, as with optimizer.update(); "
-                "another value could not undo the change. Read it before the update, or after the step"
+                f"{_line()}: the step reads a value after it has changed its state or an argument, as with optimizer.update(); "
+                "another value could not undo the change. Read it before the change, or after the step"
             )
         self._note(expect, (self.value(condition), found), {}, None)
         return found
@@ -191,7 +203,7 @@ class Recorder:
                 return  # A function of the step returned a constant.
             if variable.requires_grad:
                 raise RecordingError(
-                    f"{self._here()}: the step uses {variable._label()}, which was computed before it, and gradients would flow out "
+                    f"{_line()}: the step uses {variable._label()}, which was computed before it, and gradients would flow out "
                     "of the program. Call x.detach() or x.unchain() first; for the state of a recurrent network, call "
                     "loss.unchain_backward() at the end of the step"
                 )
@@ -209,6 +221,12 @@ class Recorder:
     def adopt_argument(self, variable: Variable, index: int, name: str) -> None:
         """Let a Variable among the arguments hold a traced array."""
         self._leaves.append(Leaf(variable, name, self, index))
+
+    def reset(self, layer: Layer, name: str) -> None:
+        """None is assigned to an attribute that carries state."""
+        if id(layer) not in self._layers:
+            self._adopt_layers(layer)
+        self._layers[id(layer)].reset.add(name)
 
     def enter(self, layer: Layer) -> None:
         """A layer is called: it and all below it are parts of the step."""
@@ -249,6 +267,14 @@ class Recorder:
         arrays = mapped(args, lambda v: v._data if isinstance(v, Variable) else v)
         boxes = mapped(args, lambda v: isinstance(v, Variable))
         self._note(Observer(function, boxes), self.noted(arrays), {}, None)
+
+    def created(self, where: str) -> None:
+        """An attribute holds a layer or a parameter that the step has created."""
+        if self._patient:
+            raise NotReadyError
+        raise RecordingError(
+            f"the step creates {where} at each call, so what it has learned is lost: create it in __init__"
+        )
 
     def initialize(self) -> None:
         """A parameter is about to be initialized."""
@@ -293,9 +319,25 @@ class Recorder:
 
     # Details.
 
-    def is_changed(self, original: Any, traced: Traced) -> bool:
-        """Whether the step has written into the copy of an array."""
-        return isinstance(original, np.ndarray) and not _same(original, traced.array)
+    def is_written(self, traced: Traced) -> bool:
+        """Whether the step writes into an array, or into one that shares its memory."""
+        return _memory(traced.array) in self._written
+
+    def is_read(self, traced: Traced) -> bool:
+        """Whether an operation reads a traced array."""
+        value = self.value(traced)
+        return any(value in instruction.reads for instruction in self.instructions)
+
+    def has_graph(self, variable: Variable) -> bool:
+        """Whether gradients flow from a Variable to one that the step has not computed."""
+        stack, seen = [variable], {id(leaf.variable()) for leaf in self._leaves}
+        while stack:
+            x = stack.pop()
+            if id(x) in seen and x.requires_grad:
+                return True
+            if x.creator is not None:
+                stack += [v for v in x.creator.operands if isinstance(v, Variable) and v.requires_grad]
+        return False
 
     def rebound(self, traced: Traced) -> Traced | None:
         """The array with whose elements the elements of an attribute were replaced; None if they were not."""

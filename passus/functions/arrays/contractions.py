@@ -15,6 +15,7 @@ import numpy as np
 
 from passus.arguments import checked_count
 from passus.backend import Array
+from passus.backend.trace import constants_of
 from passus.core import HALF, Function, Operand, Result, Variable
 from passus.core.basic import sum_to
 from passus.errors import ArgumentError, ShapeError
@@ -43,7 +44,7 @@ class Einsum(Function):
         """Whether NumPy would sum many float32 numbers sequentially. A product of two matrices goes to BLAS, which does
         not.
         """
-        if self.xp is not np or all(x.size <= MAX_SEQUENTIAL for x in xs) or xs[0].dtype != np.float32:
+        if constants_of(self.xp) is not np or all(x.size <= MAX_SEQUENTIAL for x in xs) or xs[0].dtype != np.float32:
             return False
         lengths: dict[str, int] = {}
         for term, x in zip(self.terms, xs):

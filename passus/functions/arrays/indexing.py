@@ -8,6 +8,7 @@ import numpy as np
 
 from passus.arguments import checked_integer
 from passus.backend import Array, backend_of
+from passus.backend.trace import is_numpy
 from passus.core import HALF, Operand, Result, Unary, Variable
 from passus.errors import DTypeError, LabelError, ShapeError, named_in_errors
 from passus.functions.arrays.shapes import ravel
@@ -63,7 +64,7 @@ def _index(index: Any) -> Any:
         return tuple([_index(element) for element in index])
     if isinstance(index, Variable):
         index = index.data
-    if isinstance(index, np.ndarray) and index.dtype.kind in "iu":
+    if is_numpy(index) and index.dtype.kind in "iu":
         return index.astype(np.intp, copy=False)  # Narrow integers cannot represent all indices.
     if not isinstance(index, list):
         return index

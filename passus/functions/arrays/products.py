@@ -131,7 +131,7 @@ def _sum_of_rows(gy: Any, xp: Any) -> Any:
     if gy.size >= MANY:
         return channel_sums(gy)
     ones = _ones(xp, len(gy), gy.dtype)  # Twice as fast as gy.sum(axis=0).
-    return ones.dot(gy) if type(gy) is np.ndarray else ones @ gy
+    return ones.dot(gy) if type(gy) is np.ndarray else xp.dot(ones, gy)
 
 
 @lru_cache(maxsize=32)

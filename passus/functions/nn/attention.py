@@ -11,6 +11,7 @@ import numpy as np
 from passus.answers import answering
 from passus.arguments import checked_flag, checked_fraction, checked_number
 from passus.backend import Array
+from passus.backend.trace import is_numpy
 from passus.config import train
 from passus.core import HALF, INTEGERS, Function, Operand, Result, Variable, astype
 from passus.core.replay import replayed
@@ -186,7 +187,7 @@ def _grouped(x: Any, groups: int) -> Any:
 
 def _expanded(x: Any) -> Any:
     """(..., H, T, D) as (..., H, 1, T, D)."""
-    if type(x) is np.ndarray:
+    if is_numpy(x):
         return x[..., None, :, :]  # A stride of 0 for any T: the kernels support the layout of a growing cache.
     return x.reshape(*x.shape[:-2], 1, *x.shape[-2:])
 

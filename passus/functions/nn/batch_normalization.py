@@ -10,6 +10,7 @@ import numpy as np
 from passus.arguments import checked_fraction, checked_number
 from passus.attributes import snapshot
 from passus.backend import Array
+from passus.backend.trace import is_numpy
 from passus.config import train
 from passus.core import HALF, INTEGERS, Function, Operand, Result
 from passus.errors import ArgumentError
@@ -174,7 +175,7 @@ def _with_statistics(
 
 
 def _writable(argument: str, running: Array) -> Array:
-    if running.dtype.kind != "f" or (isinstance(running, np.ndarray) and not running.flags.writeable):
+    if running.dtype.kind != "f" or (is_numpy(running) and not running.flags.writeable):
         raise ArgumentError(
             f"batch_norm: {argument} {running.dtype}{list(running.shape)} must follow the batches in training, and holds no "
             f"floating-point numbers that can be written to; give a copy, {argument}.astype(np.float32)"

@@ -12,7 +12,7 @@ from passus.backend import Array
 from passus.core import Function, Operand, Result, Unary
 from passus.errors import ShapeError
 from passus.functions.checks import array_of
-from passus.kernels.neighbours import joined
+from passus.kernels.neighbours import concatenated
 
 __all__ = ["MergeHeads", "SplitHeads", "merge_heads", "split_heads"]
 
@@ -33,10 +33,7 @@ class SplitHeads(Function):
     def backward(self, *gys: Any) -> Any:
         shape = self.operands[0].shape
         groups = [_heads_first(gy) for gy in gys]
-        heads = joined(groups, -2)
-        if heads is None:
-            heads = self.xp.concatenate(groups, axis=-2)
-        return heads.reshape(shape)
+        return concatenated(groups, -2, self.xp).reshape(shape)
 
 
 class MergeHeads(Unary):

@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 
 from passus.arguments import checked_count, checked_dtype, checked_flag, checked_number
 from passus.backend import Array
+from passus.backend.trace import is_numpy
 from passus.core import HALF, INTEGERS, Operand, Result, Unary, Variable
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of
@@ -127,7 +128,7 @@ def rotary(
         return Rotary(cos[start : start + shape[-2]], sin[start : start + shape[-2]], interleaved)(x)
     if isinstance(positions, Variable):
         positions = positions.data
-    if not isinstance(positions, np.ndarray) or positions.dtype.kind not in "fiu":
+    if not is_numpy(positions) or positions.dtype.kind not in "fiu":
         raise DTypeError(f"rotary: positions is {kind_of(positions)}; give the first position, or an array of numbers")
     if not _broadcasts(positions.shape, shape[:-1]):
         raise ShapeError(

@@ -1,0 +1,283 @@
+"""Recorded training steps with every optimizer, option and hook, against the eager steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import passus.functions as F
+from passus import optimizers, schedules
+from passus.core import Parameter
+from passus.layers import BatchNorm, Layer, Linear, Sequential, Tanh
+from passus.optimizers import (
+    EMA,
+    SGD,
+    Adam,
+    AdamW,
+    ClipGrad,
+    ClipValue,
+    FreezeParam,
+    GradientAccumulation,
+    MomentumSGD,
+    WeightDecay,
+)
+from tests.recording.comparing import World, compared, numbers
+
+CALLS = numbers(6, (4, 3), (4, 2))
+
+
+def perceptron() -> Layer:
+    rng = np.random.default_rng(0)
+    return Sequential(Linear(5, in_size=3, rng=rng), Tanh(), Linear(2, in_size=5, rng=rng))
+
+
+def training(
+    make_optimizer: Callable[[Layer], Any],
+    make_model: Callable[[], Layer] = perceptron,
+    watched: Callable[[Any], tuple[Any, ...]] = lambda o: (),
+) -> Callable[[], World]:
+    """Copies of a model and a step that trains it. ``watched``: further objects of the optimizer whose state is compared."""
+
+    def make() -> World:
+        model = make_model()
+        optimizer = make_optimizer(model)
+
+        def step(x: Any, t: Any) -> Any:
+            loss = F.mean_squared_error(model(x), t)
+            model.cleargrads()
+            loss.backward()
+            optimizer.update()
+            return loss
+
+        return World(step, model, optimizer, *watched(optimizer), model=model, optimizer=optimizer)
+
+    return make
+
+
+ALL = [name for name in optimizers.__all__ if isinstance(getattr(optimizers, name), type)]
+RULES = [name for name in ALL if issubclass(getattr(optimizers, name), optimizers.Optimizer) and name != "Optimizer"]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule(name: str) -> None:
+    compared(training(lambda model: getattr(optimizers, name)().setup(model)), CALLS)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_other_dtypes(dtype: Any) -> None:
+    calls = numbers(5, (4, 3), (4, 2), dtype=dtype)
+
+    def make_model() -> Any:
+        return Sequential(Linear(5, in_size=3, rng=0, dtype=dtype), Tanh(), Linear(2, in_size=5, rng=1, dtype=dtype))
+
+    compared(training(lambda model: Adam().setup(model), make_model), calls)
+
+
+class BookMomentum(optimizers.Optimizer):
+    """A rule as in the book."""
+
+    def __init__(self, lr: float = 0.01, momentum: float = 0.9) -> None:
+        super().__init__()
+        self.lr, self.momentum, self.vs = lr, momentum, {}
+
+    def update_one(self, param: Any) -> None:  # type: ignore[override]
+        v_key = id(param)
+        if v_key not in self.vs:
+            self.vs[v_key] = np.zeros_like(param.data)
+        v = self.vs[v_key]
+        v *= self.momentum
+        v -= self.lr * param.grad.data
+        param.data += v
+
+
+class BookSGD(optimizers.Optimizer):
+    """A rule as in the book, without state."""
+
+    def __init__(self, lr: float = 0.01) -> None:
+        super().__init__()
+        self.lr = lr
+
+    def update_one(self, param: Any) -> None:  # type: ignore[override]
+        param.data -= self.lr * param.grad.data
+
+
+class Replacing(optimizers.Optimizer):
+    """A rule that assigns new arrays to the parameters."""
+
+    def __init__(self, lr: float = 0.01) -> None:
+        super().__init__()
+        self.lr = lr
+
+    def update_one(self, param: Any) -> None:  # type: ignore[override]
+        param.data = param.data - self.lr * param.grad.data
+
+
+@pytest.mark.parametrize("rule", [BookMomentum, BookSGD, Replacing])
+def test_rules_as_in_the_book(rule: Any) -> None:
+    compared(training(lambda model: rule().setup(model)), CALLS)
+
+
+def test_own_rule_with_slots() -> None:
+    class Sign(optimizers.Optimizer):
+        slots = ("m",)
+
+        def update_one(self, p: Any, g: Any, slots: Any, o: Any) -> None:
+            m = slots["m"]
+            m += g
+            p -= o.lr * np.sign(m)
+
+    compared(training(lambda model: Sign(lr=0.1).setup(model)), CALLS)
+
+
+def test_groups() -> None:
+    def make(model: Layer) -> Any:
+        optimizer = AdamW(lr=1e-2, weight_decay=0.1).setup(model)
+        optimizer.add_group(lambda path, p: path.endswith("b"), weight_decay=0.0, lr=1e-3)
+        return optimizer
+
+    compared(training(make), CALLS)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [schedules.warmup(schedules.cosine(0.1, steps=6), steps=2), schedules.step(0.1, every=2), lambda t: 0.1 / (1 + t)],
+)
+def test_schedules(schedule: Any) -> None:
+    recorded = compared(training(lambda model: MomentumSGD(lr=schedule).setup(model)), CALLS)
+    assert recorded.optimizer.step == len(CALLS)
+
+
+def test_rate_that_is_assigned_between_calls() -> None:
+    def assign(world: World) -> None:
+        world.optimizer.lr = 0.3
+        world.optimizer.momentum = 0.5
+
+    compared(training(lambda model: MomentumSGD(lr=0.1).setup(model)), CALLS, {1: assign, 4: assign})
+
+
+HOOKS: dict[str, Callable[[Layer], Any]] = {
+    "WeightDecay": lambda model: WeightDecay(0.1),
+    "ClipGrad": lambda model: ClipGrad(0.01),
+    "ClipValue": lambda model: ClipValue(0.001),
+    "FreezeParam": lambda model: FreezeParam(model[0]),  # type: ignore[index]
+    "EMA": lambda model: EMA(model, decay=0.9),
+    "function": lambda model: lambda params: [p.cleargrad() for p in params[:1]],
+    "function that edits": lambda model: lambda params: [np.multiply(p.grad.data, 2, out=p.grad.data) for p in params],
+    "function that assigns": lambda model: lambda params: [setattr(p, "grad", p.grad.data * 0.5) for p in params],
+}
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_hooks(name: str) -> None:
+    def make(model: Layer) -> Any:
+        optimizer = Adam(lr=0.01).setup(model)
+        optimizer.add_hook(HOOKS[name](model))
+        return optimizer
+
+    compared(training(make, watched=lambda o: tuple(h for h in o.hooks if hasattr(h, "state_dict"))), CALLS)
+
+
+def test_all_hooks_at_once() -> None:
+    def make(model: Layer) -> Any:
+        optimizer = SGD(lr=0.1).setup(model)
+        for hook in (WeightDecay(0.1), ClipGrad(0.5), FreezeParam(model[0].W), EMA(model, decay=0.5)):  # type: ignore[index]
+            optimizer.add_hook(hook)
+        return optimizer
+
+    recorded = compared(training(make, watched=lambda o: (o.hooks[3],)), CALLS)
+    assert recorded.optimizer.hooks[1].norm > 0
+
+
+def test_hook_added_between_calls() -> None:
+    def add(world: World) -> None:
+        world.optimizer.add_hook(ClipGrad(0.01))
+
+    compared(training(lambda model: SGD(lr=0.1).setup(model)), CALLS, {3: add})
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_gradient_accumulation(every: int) -> None:
+    make = training(lambda model: GradientAccumulation(Adam(lr=0.01).setup(model), every=every))
+    compared(make, numbers(8, (4, 3), (4, 2)), {5: lambda world: world.optimizer.flush()})
+
+
+def test_two_updates_in_a_step() -> None:
+    def make() -> World:
+        model = perceptron()
+        first, second = SGD(lr=0.1).setup(model[0]), Adam(lr=0.01).setup(model[2])  # type: ignore[index]
+
+        def step(x: Any, t: Any) -> Any:
+            losses = []
+            for optimizer in (first, second):
+                loss = F.mean_squared_error(model(x), t)
+                model.cleargrads()
+                loss.backward()
+                optimizer.update()
+                losses.append(loss)
+            return losses
+
+        return World(step, model, first, second)
+
+    compared(make, CALLS)
+
+
+def test_optimizer_is_set_up_for_another_model_between_calls() -> None:
+    def set_up(world: World) -> None:
+        world.optimizer.setup(world.model[2])
+
+    compared(training(lambda model: SGD(lr=0.1).setup(model)), CALLS, {3: set_up})
+
+
+def test_plain_update_by_hand() -> None:
+    def make() -> World:
+        model = perceptron()
+
+        def step(x: Any, t: Any) -> Any:
+            loss = F.mean_squared_error(model(x), t)
+            model.cleargrads()
+            loss.backward()
+            for p in model.params():
+                p.data -= 0.1 * p.grad.data
+            return loss
+
+        return World(step, model)
+
+    compared(make, CALLS)
+
+
+@pytest.mark.parametrize("how", ["in place", "assigned", "grad itself", "copyto", "slice", "out="])
+def test_ways_to_update_by_hand(how: str) -> None:
+    def make() -> World:
+        W = Parameter(np.random.default_rng(0).normal(size=(3, 2)), name="W")
+
+        def step(x: Any, t: Any) -> Any:
+            loss = F.mean_squared_error(F.matmul(x, W), t)
+            W.cleargrad()
+            loss.backward()
+            if how == "in place":
+                W.data -= 0.1 * W.grad.data
+            elif how == "assigned":
+                W.data = W.data - 0.1 * W.grad.data
+            elif how == "grad itself":
+                W.data -= 0.1 * W.grad
+            elif how == "copyto":
+                np.copyto(W.data, W.data - 0.1 * W.grad.data)
+            elif how == "slice":
+                W.data[:2] -= 0.1 * W.grad.data[:2]
+            else:
+                np.subtract(W.data, 0.1 * W.grad.data, out=W.data)
+            return loss
+
+        return World(step, W)
+
+    compared(make, numbers(5, (4, 3), (4, 2), dtype=np.float64))
+
+
+def test_batch_norm_and_updates() -> None:
+    def make_model() -> Any:
+        return Sequential(Linear(5, in_size=3, rng=0), BatchNorm(), Tanh(), Linear(2, in_size=5, rng=1))
+
+    compared(training(lambda model: Adam().setup(model), make_model), CALLS)
