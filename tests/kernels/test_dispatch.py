@@ -6,7 +6,7 @@ import subprocess
 import sys
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -20,6 +20,7 @@ from passus import Variable, using_config
 from passus.errors import PassusWarning
 from passus.kernels import dispatch, products, warm_up, warming
 from passus.kernels.convolution import convolve, convolve_input_gradient, convolve_weight_gradient
+from passus.models import EfficientNetLite0, MobileNetV2
 
 
 def test_large_arrays_take_the_kernel_and_its_gradients_are_right(
@@ -119,30 +120,60 @@ def test_a_broken_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def kernel_factories() -> Iterator[tuple[Any, str]]:
-    """Yield the module and name of each cached function in the modules of kernels that compiles one when it is called."""
+    """Yield the module and name of each cached function in the modules of kernels that declares one when it is called."""
     for module in [value for name, value in sys.modules.items() if name.startswith("passus.kernels.native.")]:
         for name, value in vars(module).items():
-            if hasattr(value, "cache_info") and "Callable" in value.__annotations__["return"]:
+            if hasattr(value, "cache_info") and value.__annotations__["return"] in ("Callable[..., None]", "Kernel"):
                 yield module, name
 
 
-def test_warm_up_requests_all_tiles_that_convolutions_and_products_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The factories of kernels are replaced by functions that record their arguments, so nothing is compiled."""
+@pytest.fixture
+def requested(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[tuple[Any, ...]]]:
+    """What the factories of kernels are asked for. They are replaced, so nothing is compiled."""
     for name in warming.MODULES:
         assert dispatch.native_module(name) is not None
-    requested: set[tuple[Any, ...]] = set()
+    native = {name: dispatch.native_module(name) for name in ("convolution", "products", "tile", "winograd")}
+    asked: set[tuple[Any, ...]] = set()
 
-    def recording(name: str, *options: Any) -> Callable[..., None]:
-        requested.add((name, *options))
-        return lambda *args: None
+    def recording(name: str, *options: Any) -> Any:
+        asked.add((name, *options))
+        return NoKernel()
 
     for module, name in [*kernel_factories()]:
         monkeypatch.setattr(module, name, partial(recording, name))
-    assert warm_up()
+    for module, name in [
+        *(("convolution", "_convolution"), ("convolution", "_weight_gradient"), ("products", "_product")),
+        *(("winograd", "_winograd"), ("winograd", "_winograd_gradient")),
+    ]:
+        monkeypatch.setattr(native[module], name, NoKernel())
+    cached = [getattr(native["tile"], name) for name in ("tiles", "tiles_for", "even_tiles_for")]
+    for function in cached:
+        function.cache_clear()
+    yield asked
+    for function in cached:
+        function.cache_clear()
+
+
+def requested_by_warm_up(requested: set[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dispatch.native_module("compiling").Kernel, "build", lambda kernel: None)
+        assert warm_up()
     prepared = {*requested}
+    requested.clear()
+    return prepared
+
+
+class NoKernel:
+    address = 0
+
+    def __call__(self, *args: Any) -> None:
+        """Nothing is written."""
+
+
+def test_warm_up_requests_all_tiles_that_convolutions_and_products_use(requested: set[tuple[Any, ...]]) -> None:
+    prepared = requested_by_warm_up(requested)
     assert prepared > {("_activation", "gelu"), ("_biased_gradient", "gelu"), ("_forward", "lstm"), ("few_queries",)}
 
-    requested.clear()
     window = (1, 1), ((0, 0), (0, 0)), (1, 1)
     for pixels, channels in product(range(1, 66), (1, 5, 8, 9, 16, 32, 37)):
         x, W = np.zeros((1, 3, 1, pixels + 1), np.float32), np.zeros((channels, 3, 1, 2), np.float32)
@@ -152,5 +183,14 @@ def test_warm_up_requests_all_tiles_that_convolutions_and_products_use(monkeypat
             convolve_input_gradient.compiled()(y, W, x.shape[2:], *window, 1)
             convolve_weight_gradient.compiled()(x, y, W.shape[2:], *window, 1)
             products.product.compiled()(np.zeros((pixels, 4), np.float32), np.zeros((4, channels), np.float32))
-    assert {name for name, *_ in requested} == {"_convolution", "_weight_gradient", "_product"}
+    assert {name for name, *_ in requested} == {"_tiles"}
+    assert requested <= prepared
+
+
+@pytest.mark.parametrize("model", [MobileNetV2, EfficientNetLite0])
+def test_warm_up_requests_the_depthwise_convolutions_of_models(model: Any, requested: set[tuple[Any, ...]]) -> None:
+    prepared = requested_by_warm_up(requested)
+    with np.errstate(all="ignore"):
+        model(num_classes=2, rng=0)(np.zeros((1, 3, 224, 224), np.float32)).sum().backward()
+    assert {name for name, *_ in requested} >= {"_depthwise", "_depthwise_gradient", "_depthwise_input_gradient"}
     assert requested <= prepared

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import io
 import os
 import re
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(numba.core.config, "CACHE_DIR", str(tmp_path / "kernels"))
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kernels"))
     notices.print_once.cache_clear()
+    monkeypatch.setattr(notices, "_progress", notices._Progress())
     keeping._clear.cache_clear()
     return tmp_path / "kernels"
 
@@ -54,6 +58,67 @@ def was_kept(kernel: Any) -> bool:
 
 def files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_kernel_is_compiled_when_it_is_called_and_for_no_other_types(folder: Path) -> None:
+    @compiled(numba.void(FLAT, INTEGER))
+    def kernel(x: Any, i: Any) -> None:
+        x[i] = 5
+
+    assert not kernel.overloads
+    assert not files(folder)
+    x = np.zeros(3, np.float32)
+    kernel(x, 1)
+    assert x.tolist() == [0, 5, 0]
+    for arguments in ((x.astype(np.float64), 1), (x[::2], 1), (x,)):
+        with pytest.raises(TypeError):
+            kernel(*arguments)
+    assert len(kernel.overloads) == len(files(folder)) == 1
+
+
+more: Any = None
+
+
+def test_a_kernel_that_another_one_calls_is_compiled_for_its_own_types(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @compiled(numba.float64(numba.float64))
+    def called(x: Any) -> Any:
+        return x + 0.5
+
+    @compiled(numba.float64(INTEGER))
+    def calling(x: Any) -> Any:
+        return more(x)
+
+    monkeypatch.setitem(globals(), "more", called)
+    assert calling(2) == 2.5
+    assert [*called.overloads] == [(numba.float64,)]
+
+
+def test_threads_that_call_a_kernel_for_the_first_time_compile_it_once(folder: Path) -> None:
+    @compiled(numba.int64(INTEGER))
+    def kernel(x: Any) -> Any:
+        return x + 1
+
+    results: list[int] = []
+    threads = [threading.Thread(target=lambda: results.append(kernel(1))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [2] * 4
+    assert sum(kernel.stats.cache_misses.values()) == 1
+
+
+def test_a_function_is_called_at_its_address(folder: Path) -> None:
+    @compiled(numba.int64(INTEGER))
+    def kernel(x: Any) -> Any:
+        return x + 1
+
+    result, error = ctypes.c_int64(), ctypes.c_void_p()
+    function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(kernel.address)
+    assert function(ctypes.addressof(result), ctypes.addressof(error), 41) == 0
+    assert result.value == 42
 
 
 def test_a_kernel_is_compiled_once(folder: Path) -> None:
@@ -147,6 +212,56 @@ def test_ctrl_c(where: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert len(files(folder)) == (where == "loads")
     doubled()
     assert was_kept(doubled())
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_one_line_names_each_kernel_and_is_erased(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("COLUMNS", "300")
+    with notices.position(3, 8):
+        doubled()
+    before, shown, after = sys.stderr.getvalue().split("\r\033[K")
+    assert (before, after) == ("", "")
+    assert shown.startswith("passus: compiling kernels, once for this machine: 3 of 8, test_keeping.kernel (hide")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    doubled()
+    assert sys.stderr.getvalue() == ""  # It is on the disk.
+
+
+def test_the_line_is_not_longer_than_the_terminal_is_wide(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("COLUMNS", "30")
+    doubled()
+    assert sys.stderr.getvalue().split("\r\033[K")[1] == "passus: compiling kernels, on"
+
+
+def test_the_kernel_for_which_another_one_is_compiled_is_named_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("COLUMNS", "300")
+    with notices.kernel("outer"):
+        notices.compiling()
+        with notices.kernel("inner"):
+            notices.compiling()
+        with notices.kernel("found on the disk"):
+            pass
+    named = [text.split(" (")[0].rpartition(": ")[2] for text in sys.stderr.getvalue().split("\r\033[K")]
+    assert named == ["", "outer", "inner", "", "outer", "outer", ""]
+
+
+def test_elsewhere_a_line_follows_every_ten_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(notices.time, "monotonic", lambda: now[0])
+    for name, seconds in (("first", 9), ("second", 2), ("third", 1)):
+        with notices.kernel(name):
+            notices.compiling()
+        now[0] += seconds
+    assert [line.split(": ")[2].split(" ")[0] for line in capsys.readouterr().err.splitlines()] == ["first", "third"]
 
 
 def test_two_kernels_of_one_name_do_not_meet(folder: Path) -> None:
@@ -263,7 +378,10 @@ def test_one_line_says_that_kernels_are_compiled(folder: Path) -> None:
 def test_kernels_of_formulas_are_found_by_the_next_process(folder: Path) -> None:
     text = """
         from passus.kernels.native.activations import _activation, _activation_gradient
-        print(*[sum(make("softsign").stats.cache_hits.values()) for make in (_activation, _activation_gradient)])
+        for make in (_activation, _activation_gradient):
+            kernel = make("softsign")
+            kernel.build()
+            print(sum(kernel.stats.cache_hits.values()))
     """
     assert [run(text).stdout.split() for _ in range(2)] == [["0", "0"], ["1", "1"]]
 
@@ -363,3 +481,62 @@ def test_kernels_that_cannot_be_loaded_are_done_without(folder: Path) -> None:
         assert "scatter with NumPy alone" in str(warning.message)
     """)
     assert done.returncode == 0, done.stderr
+
+
+# python -m passus.kernels
+
+AHEAD = """
+import sys
+from passus.kernels import warming
+from passus.kernels.__main__ import main
+warming.MODULES = ("scatter",)  # All of them would take minutes.
+"""
+
+
+def ahead(text: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-c", f"{AHEAD}{textwrap.dedent(text)}\nsys.exit(main())"]
+    return subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, timeout=600)
+
+
+def test_kernels_are_compiled_ahead(folder: Path) -> None:
+    first, second = ahead(), ahead(PASSUS_QUIET="1")
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    count = len(files(folder))
+    assert first.stdout.startswith(f"{count} kernels, of which {count} were compiled now, in ")
+    assert second.stdout.startswith(f"{count} kernels, of which 0 were compiled now, in ")
+    assert Path(first.stdout.strip().rpartition(" ")[2]) == files(folder)[0].parent
+    assert first.stderr.startswith("passus: compiling kernels, once for this machine: ")
+    assert second.stderr == run("first_kernel()").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("sys.modules['numba'] = None", "Numba is not installed"),
+        (
+            """
+            import os
+            def refused(*args, **kwargs):
+                raise OSError("no")
+            os.makedirs = refused
+            """,
+            "no folder that compiled kernels can be written to",
+        ),
+        (
+            """
+            from passus.kernels.native.keeping import KernelFiles
+            def full(*args):
+                raise OSError(28, "No space left on device")
+            KernelFiles.save = full
+            """,
+            "kernels cannot be written: [Errno 28] No space left on device",
+        ),
+    ],
+)
+def test_kernels_that_cannot_be_compiled_ahead(fault: str, reason: str, folder: Path) -> None:
+    done = ahead(fault, PASSUS_QUIET="1")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("passus.kernels: ")
+    assert reason in line
+    assert done.stdout == ""

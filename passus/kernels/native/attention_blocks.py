@@ -14,7 +14,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from passus.kernels.native import instructions
-from passus.kernels.native.compiling import inlined
+from passus.kernels.native.compiling import shared
 from passus.kernels.native.elementary import exp_below_zero
 from passus.kernels.native.loops import fold_vectors, for_vectors
 from passus.kernels.native.processor import rows_of_tile
@@ -75,25 +75,25 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 LEAST = np.float32(-np.inf)
 
 
-@inlined
+@shared
 def weight(score: Any, shift: Any) -> Any:
     """``exp(score - shift)`` of vectors, where the score is at most the shift; 0 for a score of -inf."""
     return where(score < LOWEST, 0.0, exp_below_zero(score - shift))
 
 
-@inlined
+@shared
 def score_gradient(weight: Any, gradient: Any, delta: Any) -> Any:
     """``weight * (gradient - delta)`` of vectors; 0 where the weight is."""
     return where(weight < SMALLEST, 0.0, weight * (gradient - delta))
 
 
-@inlined
+@shared
 def _larger(a: Any, b: Any) -> Any:
     """The larger numbers of two vectors; NaN is ignored."""
     return where(a > b, a, b)
 
 
-@inlined
+@shared
 def _masked_score(score: Any, mask: Any) -> Any:
     """``score + mask`` of vectors; -inf where the mask is, even if the score is infinite."""
     return where(mask < LOWEST, mask, score + mask)
@@ -121,14 +121,14 @@ def _dropped(
     return vector(vector, types.uint32, keys, types.intp, types.uint32, vector), generate
 
 
-@inlined
+@shared
 def is_finite(found: Any) -> Any:
     """Whether a vector holds no NaN; `store_row` and `store_rows` return one that does if a number was not finite."""
     total = sum_of_lanes(found)
     return total == total
 
 
-@inlined
+@shared
 def pack_transposed(x: Any, offset: Any, step: Any, rows: Any, columns: Any, packed: Any) -> None:
     """A matrix (rows, columns) as (tiles of rows, columns, `COLUMNS`), with zeros for missing rows."""
     for first in range(0, rows, COLUMNS):
@@ -144,7 +144,7 @@ def pack_transposed(x: Any, offset: Any, step: Any, rows: Any, columns: Any, pac
                     store(packed, to + j * COLUMNS, splat(np.float32(0)), all_lanes())
 
 
-@inlined
+@shared
 def _pack_vector(arguments: Any, first: Any, lanes: Any) -> None:
     """The vector of columns from ``first`` on, in all rows."""
     x, offset, step, rows, packed = arguments
@@ -153,7 +153,7 @@ def _pack_vector(arguments: Any, first: Any, lanes: Any) -> None:
         store(packed, to + row * COLUMNS, vector_at(x, at + row * step, lanes), all_lanes())
 
 
-@inlined
+@shared
 def pack_columns(x: Any, offset: Any, step: Any, rows: Any, columns: Any, packed: Any) -> None:
     """A matrix (rows, columns) as (tiles of columns, rows, `COLUMNS`), with zeros for missing columns."""
     for_vectors(_pack_vector, (x, offset, step, rows, packed), columns)
@@ -163,13 +163,13 @@ def pack_columns(x: Any, offset: Any, step: Any, rows: Any, columns: Any, packed
             store(packed, to + row * COLUMNS, splat(np.float32(0)), all_lanes())
 
 
-@inlined
+@shared
 def _load_scaled(arguments: Any, j: Any, lanes: Any) -> None:
     x, at, factor, block, to = arguments
     store(block, to + j, vector_at(x, at + 4 * j, lanes) * factor, all_lanes())
 
 
-@inlined
+@shared
 def load_rows(x: Any, offset: Any, step: Any, rows: Any, columns: Any, scale: Any, block: Any, line: Any) -> None:
     """Write ``scale * x`` as rows of ``line`` numbers, with zeros for missing columns, and for missing rows of a tile."""
     zero, factor = splat(np.float32(0)), splat(scale)
@@ -182,7 +182,7 @@ def load_rows(x: Any, offset: Any, step: Any, rows: Any, columns: Any, scale: An
         store(block, i, zero, all_lanes())
 
 
-@inlined
+@shared
 def store_rows(block: Any, line: Any, scale: Any, x: Any, offset: Any, step: Any, rows: Any, columns: Any) -> Any:
     """Store rows of ``line`` numbers, multiplied by ``scale``, into rows of a matrix that begin ``offset + i * step`` bytes after
     the first number of x. Returns a vector for `is_finite`.
@@ -193,7 +193,7 @@ def store_rows(block: Any, line: Any, scale: Any, x: Any, offset: Any, step: Any
     return found
 
 
-@inlined
+@shared
 def _store_scaled(found: Any, arguments: Any, j: Any, lanes: Any) -> Any:
     block, at, factor, x, to = arguments
     numbers = load(block, at + j, lanes) * factor
@@ -201,13 +201,13 @@ def _store_scaled(found: Any, arguments: Any, j: Any, lanes: Any) -> Any:
     return fma(numbers, splat(np.float32(0)), found)
 
 
-@inlined
+@shared
 def store_row(block: Any, at: Any, scale: Any, x: Any, to: Any, columns: Any) -> Any:
     """One row of `store_rows`."""
     return fold_vectors(_store_scaled, splat(np.float32(0)), (block, at, splat(scale), x, to), columns)
 
 
-@inlined
+@shared
 def dot(x: Any, at_x: Any, y: Any, at_y: Any, count: Any) -> Any:
     """The dot product of contiguous numbers that begin ``at_x`` bytes after the first one of x, and ``at_y`` after that of y."""
     a0, a1 = splat(np.float32(0)), splat(np.float32(0))
@@ -224,20 +224,20 @@ def dot(x: Any, at_x: Any, y: Any, at_y: Any, count: Any) -> Any:
     return sum_of_lanes(a0 + a1)
 
 
-@inlined
+@shared
 def _add_mask(arguments: Any, j: Any, lanes: Any) -> None:
     scores, at, mask, offset = arguments
     masked = _masked_score(load(scores, at + j, all_lanes()), vector_at(mask, offset + 4 * j, lanes))
     store(scores, at + j, masked, all_lanes())
 
 
-@inlined
+@shared
 def add_mask(scores: Any, at: Any, count: Any, mask: Any, offset: Any) -> None:
     """Add a row of a mask to a row of scores."""
     for_vectors(_add_mask, (scores, at, mask, offset), count)
 
 
-@inlined
+@shared
 def row_maximum(scores: Any, at: Any, count: Any) -> Any:
     """The largest of some numbers; NaN is ignored."""
     a0, a1 = splat(LEAST), splat(LEAST)
@@ -251,7 +251,7 @@ def row_maximum(scores: Any, at: Any, count: Any) -> Any:
     return maximum_of_lanes(_larger(a0, a1))
 
 
-@inlined
+@shared
 def _exponential(total: Any, arguments: Any, j: Any, lanes: Any) -> Any:
     scores, at, shift = arguments
     e = weight(load_or(scores, at + j, lanes, splat(LEAST)), shift)
@@ -259,20 +259,20 @@ def _exponential(total: Any, arguments: Any, j: Any, lanes: Any) -> Any:
     return total + e
 
 
-@inlined
+@shared
 def exponentials(scores: Any, at: Any, count: Any, shift: Any) -> Any:
     """Replace the scores of a row by its weights, with zeros after them up to a whole vector, and return their sum."""
     return sum_of_lanes(fold_vectors(_exponential, splat(np.float32(0)), (scores, at, splat(shift)), count))
 
 
-@inlined
+@shared
 def zeros_behind(scores: Any, at: Any, count: Any) -> None:
     """Write zeros from the first whole vector after some numbers on, as far as tiles read that reach beyond them."""
     for j in range((count + LANES - 1) // LANES * LANES, min(count + P, KEYS), LANES):
         store(scores, at + j, splat(np.float32(0)), all_lanes())
 
 
-@inlined
+@shared
 def drop(scores: Any, at: Any, count: Any, word: Any, first: Any, weighting: Any) -> None:
     """Dropout of a row of weights. ``word``: the random key of the query; ``first``: the key of the first weight."""
     words, least, scale = weighting.column_words, weighting.least, splat(weighting.kept_scale)
@@ -281,7 +281,7 @@ def drop(scores: Any, at: Any, count: Any, word: Any, first: Any, weighting: Any
         store(scores, at + j, weights, all_lanes())
 
 
-@inlined
+@shared
 def differentiate_row(
     scores: Any, gradients: Any, at: Any, count: Any, lse: Any, delta: Any, word: Any, first: Any, weighting: Any
 ) -> None:
@@ -304,7 +304,7 @@ def differentiate_row(
             store(gradients, at + j, score_gradient(p, load(gradients, at + j, all_lanes()), less), all_lanes())
 
 
-@inlined
+@shared
 def scale_row(block: Any, at: Any, line: Any, factor: Any) -> None:
     for j in range(0, line, LANES):
         store(block, at + j, load(block, at + j, all_lanes()) * factor, all_lanes())

@@ -24,7 +24,6 @@ __all__ = [
     "channel_moments",
     "channel_products",
     "channel_sums",
-    "prepare",
     "scaled_channels",
     "scaled_gradient",
     "sloped_channels",
@@ -36,10 +35,6 @@ PIECE_OF_SUM = 1 << 18
 
 IN_FLOAT32 = 128
 """Pixels that are added up in float32: the longest sum is one of 32 such numbers."""
-
-
-def prepare() -> None:
-    """All kernels here are compiled when the module is imported."""
 
 
 def channel_moments(x: Array) -> tuple[Array, Array]:

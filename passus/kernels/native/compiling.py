@@ -1,18 +1,23 @@
-"""How kernels are compiled: without Python's lock, with NumPy's division, and once for all runs of a program."""
+"""How kernels are compiled: without Python's lock, with NumPy's division, when they are first called, and once for all runs of a
+program.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numba
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import CPUDispatcher
 from numba.core.typeinfer import register_dispatcher
 
 from passus.kernels import notices
 from passus.kernels.interrupts import uninterrupted
-from passus.kernels.native.keeping import KernelCache
+from passus.kernels.native.keeping import KernelCache, NoCache
 
-__all__ = ["FLAT", "INTEGER", "READ", "Compiled", "compiled", "inlined"]
+__all__ = ["FLAT", "INTEGER", "READ", "Compiled", "Kernel", "compiled", "declared", "inlined", "shared"]
 
 FLAT = numba.float32[::1]
 """A flat array of float32 that is written to."""
@@ -25,11 +30,77 @@ INTEGER = numba.types.intp
 ALLOCATE = frozenset({"aligned", "aligned_zeros"})
 """Functions that create arrays. Numba itself refuses those of NumPy in kernels without reference counts."""
 
+OPTIONS = {"error_model": "numpy", "boundscheck": False}
+
 Compiled: TypeAlias = Callable[..., Any]
 
 
-def compiled(signature: Any, allocates: bool = True) -> Callable[[Compiled], Compiled]:
-    """Compile a function for arguments of these types, or load the compiled function from the disk.
+class Kernel(CPUDispatcher):  # type: ignore[misc]
+    """A function that is compiled for one signature, or loaded from the disk, when Python or another kernel first calls it."""
+
+    declared_types: Any
+    """The signature."""
+
+    def build(self) -> None:
+        """Compile the function, or load it from the disk, unless that is done."""
+        with global_compiler_lock:  # Threads may call a kernel for the first time at once.
+            if self._can_compile:
+                with notices.kernel(self.label), uninterrupted(), register_dispatcher(self):
+                    self.compile(self.declared_types)
+                self.disable_compile()
+
+    @property
+    def was_compiled(self) -> bool:
+        """Whether the function was not on the disk."""
+        return not self.stats.cache_hits
+
+    @property
+    def folder(self) -> Path | None:
+        """Where compiled functions are kept; None if nowhere."""
+        return Path(self._cache.cache_path) if isinstance(self._cache, KernelCache) else None
+
+    @property
+    def unsaved(self) -> str:
+        """Why the compiled function could not be written to the disk; empty if it was."""
+        return getattr(self._cache, "unsaved", "")
+
+    @property
+    def address(self) -> int:
+        """Where the function begins in memory, for kernels that call it there."""
+        self.build()
+        (found,) = self.overloads.values()
+        address: int = found.library.get_pointer_to_function(found.fndesc.llvm_func_name)
+        return address
+
+    @property
+    def label(self) -> str:
+        """The module and the name of the function, and the numbers and names that it closes over."""
+        function = self.py_func
+        options = [str(cell.cell_contents) for cell in function.__closure__ or ()]
+        name = f"{function.__module__.rpartition('.')[2]}.{function.__name__.strip('_')}"
+        return f"{name} ({', '.join(options)})" if options else name
+
+    def _compile_for_args(self, *args: Any, **kwargs: Any) -> Any:
+        """Numba calls this for arguments whose types it does not know yet, and then what it returns."""
+        self.build()
+        return self
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Numba calls this to determine the types of a call in another function."""
+        self.build()
+        return super().get_call_template(args, kws)
+
+
+_declared: list[Kernel] = []
+
+
+def declared() -> Iterator[Kernel]:
+    """The kernels of passus that have been declared in this process."""
+    return iter([kernel for kernel in _declared if kernel.py_func.__module__.startswith("passus.")])
+
+
+def compiled(signature: Any, allocates: bool = True) -> Callable[[Compiled], Kernel]:
+    """Declare a function to be a kernel for arguments of these types: it is compiled, or loaded from the disk, on its first call.
 
     ``allocates``: whether it creates arrays. Others need no reference counts, which take up to a tenth of the time where arrays
     are passed in tuples.
@@ -38,20 +109,20 @@ def compiled(signature: Any, allocates: bool = True) -> Callable[[Compiled], Com
     for one that allocates without ``allocates``, because its memory would never be freed.
     """
 
-    def compile_(function: Compiled) -> Compiled:
+    def declare(function: Compiled) -> Kernel:
         _check(function, allocates)
-        kernel: Any = numba.njit(nogil=True, error_model="numpy", boundscheck=False, _nrt=allocates)(function)
+        # Kernels are called from Python and from each other, never from C, so they need no wrapper for it.
+        options = {"nopython": True, "nogil": True, "no_cfunc_wrapper": True, "_nrt": allocates, **OPTIONS}
+        kernel = Kernel(function, targetoptions=options)
+        kernel.declared_types = signature
         try:
             kernel._cache = KernelCache(function)
         except (RuntimeError, OSError):  # No folder may be written to, or there are no files of source code.
-            notices.compiling()
-        with uninterrupted(), register_dispatcher(kernel):
-            kernel.compile(signature)
-        kernel.disable_compile()
-        compiled_: Compiled = kernel
-        return compiled_
+            kernel._cache = NoCache()
+        _declared.append(kernel)
+        return kernel
 
-    return compile_
+    return declare
 
 
 def _check(function: Compiled, allocates: bool) -> None:
@@ -67,6 +138,16 @@ def _check(function: Compiled, allocates: bool) -> None:
 
 
 def inlined(function: Compiled) -> Compiled:
-    """A function that is inlined into kernels, so that the compiler knows its constant arguments."""
-    piece: Compiled = numba.njit(inline="always", error_model="numpy", boundscheck=False)(function)
+    """A piece of kernels that Numba inlines: the types of its arguments are those of the call, with constants among them.
+
+    Numba copies the piece for each call and determines all types again, so a large piece that is called often takes seconds to
+    compile. Let it be `shared` unless it passes a constant on.
+    """
+    piece: Compiled = numba.njit(inline="always", **OPTIONS)(function)
+    return piece
+
+
+def shared(function: Compiled) -> Compiled:
+    """A piece of kernels that is translated once for arguments of the same types, and inlined by LLVM."""
+    piece: Compiled = numba.njit(forceinline=True, **OPTIONS)(function)
     return piece

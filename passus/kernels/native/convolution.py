@@ -8,8 +8,6 @@ same computation with the weights flipped; the gradient for the weights is a sum
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numba
@@ -47,29 +45,16 @@ from passus.kernels.native.narrow import (
 )
 from passus.kernels.native.packing import columns_of_tile, packed_weights
 from passus.kernels.native.pointers import At
-from passus.kernels.native.processor import rows_of_even_tiles, rows_of_tile
-from passus.kernels.native.simd import LANES
-from passus.kernels.native.tile import Steps, multiply_tile, rows_in_larger_tiles
+from passus.kernels.native.tile import Steps, even_tiles_for, multiply_tiles, rows_in_larger_tiles, tiles_for
 from passus.kernels.native.winograd import suits, winograd, winograd_gradient
 from passus.kernels.threads import split, summed
 
-__all__ = ["convolve", "convolve_input_gradient", "convolve_weight_gradient", "prepare"]
+__all__ = ["convolve", "convolve_input_gradient", "convolve_weight_gradient"]
 
 PIECE = 1 << 20
 """Multiplications that are worth a thread: waking one takes some 5 microseconds."""
 
 POINTWISE = Window2d(1, 1, 1, 1, 0, 0)
-
-
-def prepare() -> None:
-    """Compile the tiles of all sizes."""
-    for vectors in (1, 2):
-        for rows in sorted({rows_of_tile(count, vectors) for count in range(1, 65)}):
-            for whole in (True, False):
-                _convolution(rows, vectors, whole)
-        for rows in sorted({rows_of_even_tiles(count, vectors) for count in range(1, 65)}):
-            for whole in (True, False):
-                _weight_gradient(rows, vectors, whole)
 
 
 def convolve(
@@ -154,12 +139,12 @@ def _gradient_by_tiles(x: Array, gy: Array, kernel: Sizes, window: Window2d, gro
     c, o = x.shape[3] // groups, gy.shape[3] // groups
     columns = columns_of_tile(o)
     run = c * (kernel[1] if groups == 1 and window.dilation_w == 1 else 1)
-    gradient = _weight_gradient(rows_of_even_tiles(run, columns // LANES), columns // LANES, o % columns == 0)
+    tile = even_tiles_for(run, columns, o % columns == 0)
     bands = bands_of(x.shape, gy.shape[1:], kernel, window)
-    sizes = (groups, c), kernel, tuple(window), tuple(bands)
+    sizes = (*tile, groups, c), kernel, tuple(window), tuple(bands)
 
     def add_to(total: Array, start: int, stop: int) -> None:
-        gradient(x, gy, total, aligned(bands.size), *sizes, start, stop)
+        _weight_gradient(x, gy, total, aligned(bands.size), *sizes, start, stop)
 
     total = summed(
         add_to,
@@ -204,13 +189,13 @@ def _convolve_by_tiles(y: Array, x: Array, W: Array, b: Array | None, window: Wi
         x, y = _merged_rows(x), _merged_rows(y)
     n, oh, ow = y.shape[:3]
     w, bias = packed_weights(W, b, columns)
-    convolution = _convolution(rows_of_tile(ow, columns // LANES), columns // LANES, o % columns == 0)
+    tile = tiles_for(ow, columns, o % columns == 0)
     memory, start_in_memory = as_memory(y)
     bands = bands_of(x.shape, (oh, ow, groups * o), kernel, window)
-    sizes = start_in_memory, (oh, ow), (groups, o), kernel, tuple(window), tuple(bands)
+    sizes = start_in_memory, (oh, ow), (tile[0], columns, groups, o), kernel, tuple(window), tuple(bands)
 
     def work(start: int, stop: int) -> None:
-        convolution(x, w, bias, memory, aligned(bands.size), *sizes, start, stop)
+        _convolution(x, w, bias, memory, aligned(bands.size), *sizes, start, stop)
 
     split(work, n * oh, PIECE // (1 + ow * o * groups * c * math.prod(kernel)))
 
@@ -258,125 +243,121 @@ def _grouped(W: Array, groups: int) -> Array:
     return W.reshape(groups, len(W) // groups, *W.shape[1:])
 
 
-@cache
-def _convolution(P: int, Q: int, whole: bool) -> Callable[..., None]:
-    """The convolution with tiles of P pixels and Q vectors of output channels, all of them full or not."""
-    columns = Q * LANES
-    six, four, three, two = (INTEGERS[n] for n in (6, 4, 3, 2))
+@compiled(
+    numba.void(
+        *(IMAGES, READ, READ, FLAT, FLAT, INTEGERS[4], INTEGERS[2], INTEGERS[4], INTEGERS[2]),
+        *(INTEGERS[6], INTEGERS[3], INTEGER, INTEGER),
+    ),
+    allocates=False,
+)
+def _convolution(
+    x: Any,
+    w: Any,
+    bias: Any,
+    y: Any,
+    band: Any,
+    memory: Any,
+    out: Any,
+    tile: Any,
+    kernel: Any,
+    window: Any,
+    bands: Any,
+    start: Any,
+    stop: Any,
+) -> None:
+    """Rows of output from ``start`` to ``stop``, those of all images counted together.
 
-    @compiled(
-        numba.void(IMAGES, READ, READ, FLAT, FLAT, four, two, two, two, six, three, INTEGER, INTEGER), allocates=False
-    )
-    def convolution(
-        x: Any,
-        w: Any,
-        bias: Any,
-        y: Any,
-        band: Any,
-        memory: Any,
-        out: Any,
-        channels: Any,
-        kernel: Any,
-        window: Any,
-        bands: Any,
-        start: Any,
-        stop: Any,
-    ) -> None:
-        """Rows of output from ``start`` to ``stop``, those of all images counted together."""
-        C, window, bands = x.shape[3], Window2d(*window), Bands(*bands)
-        (origin, image, row, pixel), (oh, ow), (groups, o), (kh, kw) = memory, out, channels, kernel
-        c = C // groups
-        # With one group, a row of the kernel is a run of memory.
-        counts = (kh, 1, kw * c) if groups == 1 and window.dilation_w == 1 else (kh, kw, c)
-        at = start
-        while at < stop:
-            n, r0 = at // oh, at % oh
-            rows = min(bands.rows, oh - r0, stop - at)
-            source, begin, line = read_rows(x, band, bands, window, kh, n, r0, rows)
-            steps = Steps(
-                d_row=0,
-                a_row=window.stride_w * C,
-                c_row=pixel,
-                a_i=window.dilation_h * line,
-                a_j=window.dilation_w * C,
-                a_k=1,
-                b_i=kw * c * columns,
-                b_j=c * columns,
-                b_k=columns,
-            )
-            block = 0
-            for g in range(groups):
-                for o0 in range(0, o, columns):
-                    lanes, b = None if whole else o - o0, block * columns * kh * kw * c
-                    for r in range(rows):
-                        for q0 in range(0, ow, P):
-                            q = max(0, min(q0, ow - P))
-                            target = origin + n * image + (r0 + r) * row + q * pixel + g * o + o0
-                            a = begin + r * window.stride_h * line + q * window.stride_w * C + g * c
-                            D, A, B = At(bias, block * columns), At(source, a), At(w, b)
-                            multiply_tile(P, Q, lanes, D, A, B, counts, steps, At(y, target))
-                    block += 1
-            at += rows
-
-    return convolution
-
-
-@cache
-def _weight_gradient(P: int, Q: int, whole: bool) -> Callable[..., None]:
-    """The gradient of weights with tiles of P rows of the kernel, or one less, and Q vectors of output channels, all of them
-    full or not.
+    ``tile``: the function of tiles of pixels and output channels, the number of these channels, that of groups, and that of the output
+    channels of a group.
     """
-    columns, less = Q * LANES, max(1, P - 1)
-    six, three, two = (INTEGERS[n] for n in (6, 3, 2))
+    C, window, bands = x.shape[3], Window2d(*window), Bands(*bands)
+    (function, columns, groups, o), (origin, image, row, pixel) = tile, memory
+    (oh, ow), (kh, kw) = out, kernel
+    c = C // groups
+    # With one group, a row of the kernel is a run of memory.
+    counts = (kh, 1, kw * c) if groups == 1 and window.dilation_w == 1 else (kh, kw, c)
+    at = start
+    while at < stop:
+        n, r0 = at // oh, at % oh
+        rows = min(bands.rows, oh - r0, stop - at)
+        source, begin, line = read_rows(x, band, bands, window, kh, n, r0, rows)
+        steps = Steps(
+            d_row=0,
+            a_row=window.stride_w * C,
+            c_row=pixel,
+            a_i=window.dilation_h * line,
+            a_j=window.dilation_w * C,
+            a_k=1,
+            b_i=kw * c * columns,
+            b_j=c * columns,
+            b_k=columns,
+        )
+        block = 0
+        for g in range(groups):
+            for o0 in range(0, o, columns):
+                D, B = At(bias, block * columns), At(w, block * columns * kh * kw * c)
+                for r in range(rows):
+                    A = At(source, begin + r * window.stride_h * line + g * c)
+                    target = At(y, origin + n * image + (r0 + r) * row + g * o + o0)
+                    multiply_tiles(function, o - o0, D, A, B, counts, steps, target, ow)
+                block += 1
+        at += rows
 
-    @compiled(numba.void(IMAGES, IMAGES, FLAT, FLAT, two, two, six, three, INTEGER, INTEGER), allocates=False)
-    def weight_gradient(
-        x: Any,
-        gy: Any,
-        total: Any,
-        band: Any,
-        channels: Any,
-        kernel: Any,
-        window: Any,
-        bands: Any,
-        start: Any,
-        stop: Any,
-    ) -> None:
-        """The sum over the images from ``start`` to ``stop``, added to ``total``."""
-        C, window, bands = x.shape[3], Window2d(*window), Bands(*bands)
-        (_, oh, ow, channels_out), (groups, c), (kh, kw) = gy.shape, channels, kernel
-        o = channels_out // groups
-        runs, length = (1, kw * c) if groups == 1 and window.dilation_w == 1 else (kw, c)
-        larger = rows_in_larger_tiles(length, P)
-        gradients = gy.reshape(-1)
-        for n in range(start, stop):
-            for r0 in range(0, oh, bands.rows):
-                rows = min(bands.rows, oh - r0)
-                source, begin, line = read_rows(x, band, bands, window, kh, n, r0, rows)
-                counts = (1, rows, ow)
-                steps = Steps(
-                    d_row=o,
-                    a_row=1,
-                    c_row=o,
-                    a_i=0,
-                    a_j=window.stride_h * line,
-                    a_k=window.stride_w * C,
-                    b_i=0,
-                    b_j=ow * channels_out,
-                    b_k=channels_out,
-                )
-                for g in range(groups):
-                    for i in range(kh):
-                        for j in range(runs):
-                            a = begin + i * window.dilation_h * line + j * window.dilation_w * C + g * c
-                            t = ((g * kh + i) * kw + j) * c * o
-                            for o0 in range(0, o, columns):
-                                b, lanes = (n * oh + r0) * ow * channels_out + g * o + o0, None if whole else o - o0
-                                for k in range(0, larger, P):
-                                    sums, A = At(total, t + k * o + o0), At(source, a + k)
-                                    multiply_tile(P, Q, lanes, sums, A, At(gradients, b), counts, steps, sums)
-                                for k in range(larger, length, less):
-                                    sums, A = At(total, t + k * o + o0), At(source, a + k)
-                                    multiply_tile(less, Q, lanes, sums, A, At(gradients, b), counts, steps, sums)
 
-    return weight_gradient
+@compiled(
+    numba.void(
+        *(IMAGES, IMAGES, FLAT, FLAT, INTEGERS[6], INTEGERS[2], INTEGERS[6], INTEGERS[3]),
+        *(INTEGER, INTEGER),
+    ),
+    allocates=False,
+)
+def _weight_gradient(
+    x: Any,
+    gy: Any,
+    total: Any,
+    band: Any,
+    tile: Any,
+    kernel: Any,
+    window: Any,
+    bands: Any,
+    start: Any,
+    stop: Any,
+) -> None:
+    """The sum over the images from ``start`` to ``stop``, added to ``total``.
+
+    ``tile``: the functions of tiles of some rows of the kernel, and of one row less; this number of rows; the numbers of output channels
+    in a tile, of groups, and of input channels of a group.
+    """
+    C, window, bands = x.shape[3], Window2d(*window), Bands(*bands)
+    (of_larger, of_smaller, P, columns, groups, c), (_, oh, ow, channels_out), (kh, kw) = tile, gy.shape, kernel
+    o = channels_out // groups
+    runs, length = (1, kw * c) if groups == 1 and window.dilation_w == 1 else (kw, c)
+    larger = rows_in_larger_tiles(length, P)
+    gradients = gy.reshape(-1)
+    for n in range(start, stop):
+        for r0 in range(0, oh, bands.rows):
+            rows = min(bands.rows, oh - r0)
+            source, begin, line = read_rows(x, band, bands, window, kh, n, r0, rows)
+            counts = (1, rows, ow)
+            steps = Steps(
+                d_row=o,
+                a_row=1,
+                c_row=o,
+                a_i=0,
+                a_j=window.stride_h * line,
+                a_k=window.stride_w * C,
+                b_i=0,
+                b_j=ow * channels_out,
+                b_k=channels_out,
+            )
+            for g in range(groups):
+                for i in range(kh):
+                    for j in range(runs):
+                        a = begin + i * window.dilation_h * line + j * window.dilation_w * C + g * c
+                        t = ((g * kh + i) * kw + j) * c * o
+                        for o0 in range(0, o, columns):
+                            B = At(gradients, (n * oh + r0) * ow * channels_out + g * o + o0)
+                            sums, A = At(total, t + o0), At(source, a)
+                            multiply_tiles(of_larger, o - o0, sums, A, B, counts, steps, sums, larger)
+                            sums, A = At(total, t + larger * o + o0), At(source, a + larger)
+                            multiply_tiles(of_smaller, o - o0, sums, A, B, counts, steps, sums, length - larger)

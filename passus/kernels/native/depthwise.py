@@ -33,7 +33,7 @@ from passus.kernels.native.simd import LANES, prefetch_to_write
 from passus.kernels.native.slide import SlideSteps, slide_back, slide_sum, slide_tile
 from passus.kernels.threads import split, summed
 
-__all__ = ["depthwise", "depthwise_gradient", "depthwise_input_gradient", "suits_sliding_gradient"]
+__all__ = ["depthwise", "depthwise_gradient", "depthwise_input_gradient", "prepare", "suits_sliding_gradient"]
 
 PIECE = 1 << 18
 """Multiplications that are worth a thread; each of them loads a number from memory."""
@@ -48,6 +48,20 @@ stay in the first-level cache.
 
 NO_BIAS = np.zeros(LANES, np.float32)
 """The bias of a gradient."""
+
+WIDTHS = {3: (112, 56, 28, 14, 7), 5: (28, 14, 7)}
+"""Pixels in a row of results, by the width of the kernel, in the models of passus, for images of 224 x 224 pixels."""
+
+
+def prepare() -> None:
+    """Declare the kernels for the models of passus: of strides 1 and 2, padded evenly or more at the end."""
+    for kw, widths in WIDTHS.items():
+        for stride in (1, 2):
+            for P in sorted({rows_of_tile(width, 1) for width in widths}):
+                _depthwise(P, kw, stride, 1)
+            _depthwise_gradient(kw, stride, 1)
+        for shift in (0, 1):
+            _depthwise_input_gradient(TILE, kw, 2, 1, shift)
 
 
 def depthwise(y: Array, x: Array, W: Array, b: Array | None, window: Window2d) -> None:

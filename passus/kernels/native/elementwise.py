@@ -12,17 +12,13 @@ from passus.backend import Array
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.threads import split
 
-__all__ = ["dropped_out", "limited", "limited_gradient", "limited_sum", "prepare"]
+__all__ = ["dropped_out", "limited", "limited_gradient", "limited_sum"]
 
 PIECE = 1 << 16
 """Number of elements that are worth a thread."""
 
 
 INTEGERS = numba.types.Array(numba.uint32, 1, "C", readonly=True)
-
-
-def prepare() -> None:
-    """All kernels here are compiled when the module is imported."""
 
 
 def dropped_out(x: Array, drawn: Array, threshold: int, scale: float) -> Array:

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, NullCache
 from numba.core.serialize import dumps, loads
 
 from passus.kernels import notices
 
-__all__ = ["KernelCache", "KernelFiles", "imported", "stamp"]
+__all__ = ["KernelCache", "KernelFiles", "NoCache", "imported", "stamp"]
 
 HERE = Path(__file__).parent
 OUTSIDE = ("elementwise", "formulas", "gates")
@@ -39,6 +39,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
+        self.unsaved = ""
         source = Path(function.__code__.co_filename)
         place = f"{function.__qualname__}-{function.__code__.co_firstlineno}"
         self._cache_file = KernelFiles(Path(self.cache_path), source.stem, stamp(source), place)
@@ -57,9 +58,17 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         try:
             super().save_overload(signature, result)
         except Exception as error:
+            self.unsaved = str(error)
             notices.print_once(
                 f"compiled kernels cannot be saved in {self.cache_path} ({error}), so each run compiles them again"
             )
+
+
+class NoCache(NullCache):  # type: ignore[misc]
+    """The cache of a kernel for which there is no folder."""
+
+    def load_overload(self, signature: Any, target: Any) -> None:
+        notices.compiling()
 
 
 class KernelFiles:

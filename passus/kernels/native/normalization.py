@@ -21,7 +21,7 @@ from passus.kernels.native.simd import fma, load, splat, store
 from passus.kernels.native.sums import sum_of, sums_of_deviations
 from passus.kernels.threads import collected, split
 
-__all__ = ["normalized", "normalized_gradients", "prepare", "rms_normalized", "rms_normalized_gradients"]
+__all__ = ["normalized", "normalized_gradients", "rms_normalized", "rms_normalized_gradients"]
 
 BLOCK = 32
 """Rows that are summed in float32."""
@@ -31,10 +31,6 @@ PIECE = 1 << 17
 
 NUMBER = numba.float32
 MATRIX = numba.float32[:, ::1]
-
-
-def prepare() -> None:
-    """All kernels here are compiled when the module is imported."""
 
 
 def normalized(x: Array, gamma: Array, beta: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array, Array]:

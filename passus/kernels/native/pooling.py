@@ -26,7 +26,7 @@ from passus.kernels.native.simd import (
 )
 from passus.kernels.threads import split
 
-__all__ = ["average_pooling", "average_pooling_gradient", "max_pooling", "max_pooling_gradient", "prepare"]
+__all__ = ["average_pooling", "average_pooling_gradient", "max_pooling", "max_pooling_gradient"]
 
 PIECE = 1 << 15
 """Pixels that are worth a thread, counted once for each window that contains them."""
@@ -50,10 +50,6 @@ class Shape(NamedTuple):
 
 POSITIONS = numba.uint8[::1]
 SHAPE = numba.types.UniTuple(INTEGER, len(Shape._fields))
-
-
-def prepare() -> None:
-    """All kernels here are compiled when the module is imported."""
 
 
 def max_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> tuple[Array, Array]:

@@ -7,8 +7,7 @@ and occupy the processors that other kernels need.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numba
@@ -20,15 +19,14 @@ from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlin
 from passus.kernels.native.packing import MATRIX, columns_of_tile, pack
 from passus.kernels.native.packing import PIECE as PIECE_OF_PACKING
 from passus.kernels.native.pointers import At
-from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, first_lanes, number_at, store, vector_at
-from passus.kernels.native.tile import matrix_steps, multiply_tile
+from passus.kernels.native.tile import matrix_steps, multiply_tiles, tiles, tiles_for
 from passus.kernels.native.transposing import copy_transposed
 from passus.kernels.native.waiting import FLAGS, add_at
 from passus.kernels.products import PRODUCTS_IN_FLOAT32
 from passus.kernels.threads import added, collected, get_num_threads, split
 
-__all__ = ["prepare", "product"]
+__all__ = ["product"]
 
 PIECE = LANES << 17
 """Multiplications that are worth a thread: some 15 µs of work."""
@@ -54,19 +52,13 @@ TILES_PER_SHARE = 8
 COUNTER_STRIDE = 8
 """Distance of two counters: a cache line, so that threads do not share one."""
 
+BUFFERED = 8
+"""Number of tiles that are computed in a buffer where their columns are not all in the matrix."""
+
 PANEL = 1 << 16
 """Numbers of the left matrix that are in use at a time, up to half as many again: 256 KiB."""
 
-PAIR = numba.types.UniTuple(INTEGER, 2)
-
 SHARED = numba.types.UniTuple(INTEGER, 4)
-
-
-def prepare() -> None:
-    """Compile the tiles of all sizes."""
-    for vectors in (1, 2):
-        for rows in sorted({rows_of_tile(count, vectors) for count in range(1, 65)}):
-            _product(rows, vectors)
 
 
 def product(a: Array, b: Array, bias: Array | None = None) -> Array:
@@ -92,16 +84,16 @@ class _Product:
     def __init__(self, a: Array, b: Array, bias: Array | None = None) -> None:
         self.a, self.b, (n, self.k), self.m = a, b, a.shape, b.shape[1]
         self.columns = columns_of_tile(self.m)
-        vectors = self.columns // LANES
-        self.height = rows_of_tile(n, vectors)
+        # Vectors are full: masked instructions are slow on processors without AVX-512.
+        of_rows, self.height, _ = tiles_for(n, self.columns, True)
         self.tiles = -(-self.m // self.columns)
         self.packed, self.start = aligned(self.tiles * self.k * self.columns), _zeros(self.tiles * self.columns)
         if bias is not None:
             self.start = self.start.copy()
             self.start[: self.m] = bias
         self.y = np.empty((n, self.m), np.float32)
-        self.kernel = _product(self.height, vectors)
         self.runs, self.steps = _in_place(a, self.tiles)
+        self.tile = of_rows, tiles(1, self.columns // LANES, True), self.height, self.columns, *self.steps
 
     def whole(self) -> Array:
         """The result, computed by this thread."""
@@ -134,9 +126,9 @@ class _Product:
     def _compute(self, by_tiles: bool, share: int, count: int, threads: int) -> None:
         """Compute shares of ``count`` tiles of columns, which are packed first, or of ``count`` rows."""
         queues = max(1, min(threads, -(-count // share)))
-        arrays = self.a, self.runs, self.steps, self.b, self.packed, self.start, self.y.reshape(-1), self.m
+        arrays = self.tile, self.a, self.runs, self.b, self.packed, self.start, self.y.reshape(-1), self.m
         shares, counters = (int(by_tiles), share, count, queues), np.zeros(queues * COUNTER_STRIDE, np.int64)
-        split(lambda queue, _: self.kernel(*arrays, shares, counters, queue), queues)
+        split(lambda queue, _: _product(*arrays, shares, counters, queue), queues)
 
 
 @lru_cache(maxsize=1 << 6)
@@ -188,6 +180,15 @@ def _copy_rows(source: Any, place: Any, apart: Any, target: Any, to: Any, step: 
             target[np.uint64(to + row * step + lane)] = source[np.uint64(place + row * apart + lane)]
 
 
+class Tile(NamedTuple):
+    """The functions of tiles of ``height`` rows and of one row, and their number of columns."""
+
+    of_rows: Any
+    of_row: Any
+    height: Any
+    columns: Any
+
+
 class Left(NamedTuple):
     """The left matrix of a product: the matrix, memory for copies of its panels, its numbers, and the distances of its rows and
     columns; these are 0 if panels are copied.
@@ -215,13 +216,13 @@ class Target(NamedTuple):
 
 
 @inlined
-def _multiply(P: Any, Q: Any, left: Any, right: Any, target: Any, rows: Any, tiles: Any) -> None:
-    """Compute the rows and the tiles of columns between the ends of the two pairs, in tiles of P rows and Q vectors.
+def _multiply(tile: Any, left: Any, right: Any, target: Any, rows: Any, tiles: Any) -> None:
+    """Compute the rows and the tiles of columns between the ends of the two pairs.
 
-    ``left``: `Left`. ``right``: `Right`. ``target``: `Target`.
+    ``tile``: `Tile`. ``left``: `Left`. ``right``: `Right`. ``target``: `Target`.
     """
-    (a, copy, runs, steps), (packed, bias), (y, m, buffer) = left, right, target
-    K, columns, in_place = a.shape[1], Q * LANES, steps[0] > 0
+    (of_rows, of_row, P, columns), (a, copy, runs, steps), (packed, bias), (y, m, buffer) = tile, left, right, target
+    K, in_place = a.shape[1], steps[0] > 0
     panel = runs if in_place else copy
     for begin in range(0, K, DEPTH):
         depth = min(DEPTH, K - begin)
@@ -234,69 +235,72 @@ def _multiply(P: Any, Q: Any, left: Any, right: Any, target: Any, rows: Any, til
             (apart_down, apart_across), origin = steps, first * steps[0] + begin * steps[1]
             if not in_place:
                 apart_down, apart_across, origin = _copy_panel(a, copy, first, last, begin, depth), 1, 0
-            for tile in range(tiles[0], tiles[1]):
-                b, lanes = (tile * K + begin) * columns, min(columns, m - tile * columns)
-                row = first
-                while row < last:
-                    # The last tile may overlap the one before it, unless it adds to its result.
-                    full, p = row + P <= last, row
-                    if not full and begin == 0 and last - first >= P:
-                        full, p = True, last - P
-                    z, some = p * m + tile * columns, P if full else 1
+            # The last tile may overlap the one before it, unless it adds to its result.
+            overlaps = begin == 0 and last - first >= P
+            in_tiles = last - first if overlaps else (last - first) // P * P
+            for at in range(tiles[0], tiles[1]):
+                B, lanes, row = At(packed, (at * K + begin) * columns), min(columns, m - at * columns), 0
+                while row < last - first:
+                    function, some = of_row, last - first - row
+                    if row < in_tiles:
+                        function, some = of_rows, in_tiles - row
+                        if lanes < columns:  # These are computed in a buffer, some tiles at a time.
+                            row = min(row, in_tiles - P)
+                            some = min(in_tiles - row, BUFFERED * P)
+                    A, z = At(panel, origin + row * apart_down), (first + row) * m + at * columns
                     C, c, step = (y, z, m) if lanes == columns else (buffer, 0, columns)
-                    D, d, apart = (C, c, step) if begin else (bias, tile * columns, 0)
+                    D, d, apart = (C, c, step) if begin else (bias, at * columns, 0)
                     if begin and lanes < columns:
                         _copy_rows(y, z, m, buffer, 0, columns, some, lanes)
                     of_tile = matrix_steps(d_row=apart, a_row=apart_down, c_row=step, a_k=apart_across, b_k=columns)
-                    A, counts = At(panel, origin + (p - first) * apart_down), (1, 1, depth)
-                    if full:
-                        multiply_tile(P, Q, None, At(D, d), A, At(packed, b), counts, of_tile, At(C, c))
-                    else:
-                        multiply_tile(1, Q, None, At(D, d), A, At(packed, b), counts, of_tile, At(C, c))
+                    multiply_tiles(function, columns, At(D, d), A, B, (1, 1, depth), of_tile, At(C, c), some)
                     if lanes < columns:
                         _copy_rows(buffer, 0, columns, y, z, m, some, lanes)
                     row += some
 
 
-@cache
-def _product(P: int, Q: int) -> Callable[..., None]:
-    """The product with tiles of P rows and Q vectors of columns.
+@compiled(
+    numba.void(
+        *(numba.types.UniTuple(INTEGER, 6), MATRIX, READ, MATRIX, FLAT, READ, FLAT, INTEGER),
+        *(SHARED, FLAGS, INTEGER),
+    )
+)
+def _product(
+    tile: Any,
+    a: Any,
+    runs: Any,
+    b: Any,
+    packed: Any,
+    bias: Any,
+    y: Any,
+    m: Any,
+    shares: Any,
+    counters: Any,
+    queue: Any,
+) -> None:
+    """The shares of a queue, and then those that other queues have left.
+
+    ``tile``: the functions of tiles of some rows and of one row; the numbers of these rows and of columns; and the distances of rows
+    and columns in ``runs``.
 
     Columns are packed in whole vectors. Where the last vectors have more lanes than the matrix has columns, the tile is computed
     in a buffer: masked instructions are slow on processors without AVX-512.
     """
-    columns = Q * LANES
-
-    @compiled(numba.void(MATRIX, READ, PAIR, MATRIX, FLAT, READ, FLAT, INTEGER, SHARED, FLAGS, INTEGER))
-    def product(
-        a: Any,
-        runs: Any,
-        steps: Any,
-        b: Any,
-        packed: Any,
-        bias: Any,
-        y: Any,
-        m: Any,
-        shares: Any,
-        counters: Any,
-        queue: Any,
-    ) -> None:
-        (N, K), (by_tiles, share, count, queues) = a.shape, shares
-        copy = aligned(0 if steps[0] > 0 else 3 * PANEL // 2 + (P + LINE) * (min(K, DEPTH) + LINE))
-        left, buffer = Left(a, copy, runs, steps), aligned(P * columns)
-        number = (count + share - 1) // share
-        for other in range(queues):
-            owner = (queue + other) % queues
-            end = number * (owner + 1) // queues
-            while True:
-                at = number * owner // queues + add_at(counters, owner * COUNTER_STRIDE, 1)
-                if at >= end:
-                    break
-                first, last = at * share, min((at + 1) * share, count)
-                rows, tiles = (first, last), (0, (m + columns - 1) // columns)
-                if by_tiles:
-                    pack(b, packed, columns, first, last)
-                    rows, tiles = (0, N), (first, last)
-                _multiply(P, Q, left, Right(packed, bias), Target(y, m, buffer), rows, tiles)
-
-    return product
+    (N, K), (by_tiles, share, count, queues), (of_rows, of_row, height, columns, down, across) = a.shape, shares, tile
+    copy = aligned(0 if down > 0 else 3 * PANEL // 2 + (height + LINE) * (min(K, DEPTH) + LINE))
+    left, buffer = Left(a, copy, runs, (down, across)), aligned(BUFFERED * height * columns)
+    functions = Tile(of_rows, of_row, height, columns)
+    number = (count + share - 1) // share
+    for other in range(queues):
+        owner = (queue + other) % queues
+        end = number * (owner + 1) // queues
+        while True:
+            at = number * owner // queues + add_at(counters, owner * COUNTER_STRIDE, 1)
+            if at >= end:
+                break
+            first, last = at * share, min((at + 1) * share, count)
+            rows, tiles = (first, last), (0, (m + columns - 1) // columns)
+            if by_tiles:
+                pack(b, packed, columns, first, last)
+                rows, tiles = (0, N), (first, last)
+            _multiply(functions, left, Right(packed, bias), Target(y, m, buffer), rows, tiles)

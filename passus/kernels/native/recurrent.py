@@ -18,7 +18,7 @@ from passus.backend import Array
 from passus.kernels.gates import CELLS
 from passus.kernels.native.buffers import LINE, aligned, aligned_zeros
 from passus.kernels.native.cells import COLUMNS, RowSteps, Unit, UnitGradient, multiply, unit_gradient, unit_step
-from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
+from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined, shared
 from passus.kernels.native.loops import for_vectors
 from passus.kernels.native.packing import PIECE as PIECE_OF_PACKING
 from passus.kernels.native.packing import pack
@@ -165,14 +165,14 @@ NOTHING = np.zeros(1, np.float32)
 """Stands for an array that a cell does not have; it is neither read nor written."""
 
 
-@inlined
+@shared
 def _copy(source: Any, target: Any, count: Any) -> None:
     for j in range(0, count, LANES):
         lanes = first_lanes(count - j)
         store(target.array, target.index + j, load(source.array, source.index + j, lanes), lanes)
 
 
-@inlined
+@shared
 def _fill(target: Any, count: Any) -> None:
     for j in range(0, count, LANES):
         store(target.array, target.index + j, splat(np.float32(0)), first_lanes(count - j))
@@ -190,7 +190,7 @@ def _step_gradient(arguments: Any, j: Any, lanes: Any) -> None:
     unit_gradient(cell, H, unit, j, lanes)
 
 
-@inlined
+@shared
 def _add(arguments: Any, j: Any, lanes: Any) -> None:
     total, x = arguments
     sums = load(total.array, total.index + j, lanes) + load(x.array, x.index + j, lanes)

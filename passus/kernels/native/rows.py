@@ -25,7 +25,6 @@ __all__ = [
     "cross_entropy_gradient",
     "log_softmax",
     "log_softmax_gradient",
-    "prepare",
     "softmax",
     "softmax_gradient",
 ]
@@ -33,10 +32,6 @@ __all__ = [
 PIECE = 1 << 16
 """Numbers that are worth a thread."""
 LEAST = np.float32(-np.inf)
-
-
-def prepare() -> None:
-    """All kernels here are compiled when the module is imported."""
 
 
 def softmax(x: Array, axis: int) -> Array:

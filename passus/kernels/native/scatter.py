@@ -18,17 +18,13 @@ from passus.kernels.native.compiling import INTEGER, READ, compiled
 from passus.kernels.scatter import add_frequent
 from passus.kernels.threads import split
 
-__all__ = ["ROWS", "prepare", "scatter_add"]
+__all__ = ["ROWS", "scatter_add"]
 
 PIECE = 1 << 16
 """Numbers, written or added, that are worth a thread."""
 
 ROWS = numba.types.Array(numba.intp, 1, "C", readonly=True)
 """Indices of rows, read-only."""
-
-
-def prepare() -> None:
-    """All kernels here are compiled when the module is imported."""
 
 
 def scatter_add(shape: tuple[int, ...], index: Array, values: Array) -> Array:

@@ -14,16 +14,12 @@ from passus.kernels.native.buffers import LINE
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.threads import split
 
-__all__ = ["adagrad", "adam", "amsgrad", "lion", "momentum_sgd", "nesterov", "ordered", "prepare", "rmsprop", "sgd"]
+__all__ = ["adagrad", "adam", "amsgrad", "lion", "momentum_sgd", "nesterov", "ordered", "rmsprop", "sgd"]
 
 PIECE = 1 << 16
 """Number of elements worth a thread."""
 
 OFFSETS = numba.types.Array(numba.types.intp, 1, "C", readonly=True)
-
-
-def prepare() -> None:
-    """All kernels of this module are compiled when it is imported."""
 
 
 def _signature(slots: int, numbers: int) -> Any:

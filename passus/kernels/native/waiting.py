@@ -127,6 +127,11 @@ def wait_for(done: Any, count: Any, polls: Any) -> Any:
     return _value(done) == count
 
 
+# Threads wait for each other in these, not for a compiler.
+for kernel in (call, add_and_wait, wait_for):
+    kernel.build()
+
+
 @cache
 def polls_in(seconds: float) -> int:
     """Number of polls of a flag in a time; processors differ by a factor of ten."""

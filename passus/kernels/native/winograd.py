@@ -10,8 +10,6 @@ Source: Lavin and Gray, 2016, "Fast algorithms for convolutional neural networks
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numba
@@ -23,9 +21,8 @@ from passus.kernels.native.bands import IMAGES, INTEGERS, PIXELS_IN_FLOAT32, Win
 from passus.kernels.native.buffers import aligned, aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.pointers import At
-from passus.kernels.native.processor import rows_of_even_tiles, rows_of_tile
 from passus.kernels.native.simd import LANES, first_lanes
-from passus.kernels.native.tile import matrix_steps, multiply_tile, rows_in_larger_tiles
+from passus.kernels.native.tile import even_tiles_for, matrix_steps, multiply_tiles, rows_in_larger_tiles, tiles_for
 from passus.kernels.native.winograd_transforms import (
     POSITIONS,
     SIDE,
@@ -37,7 +34,7 @@ from passus.kernels.native.winograd_transforms import (
 )
 from passus.kernels.threads import split, summed
 
-__all__ = ["prepare", "suits", "winograd", "winograd_gradient"]
+__all__ = ["suits", "winograd", "winograd_gradient"]
 
 BUFFER = 1 << 19
 """Numbers of transformed squares, of images and results together, that are in use at a time: 2 MiB."""
@@ -73,16 +70,6 @@ def _squares(pixels: int) -> int:
     return -(-pixels // SIDE)
 
 
-def prepare() -> None:
-    """Compile the tiles of all sizes."""
-    for vectors in (1, 2):
-        for rows in sorted({rows_of_tile(count, vectors) for count in range(1, 65)}):
-            _winograd(rows, vectors)
-        for rows in sorted({rows_of_even_tiles(count, vectors) for count in range(1, 65)}):
-            for whole in (True, False):
-                _winograd_gradient(rows, vectors, whole)
-
-
 def _squares_per_block(c: int, o: int) -> int:
     """Number of squares in use at a time: enough to use each weight often, and few enough to stay in the cache."""
     return max(1, min(128, BUFFER // (POSITIONS * (c + o))))
@@ -94,12 +81,12 @@ def winograd(y: Array, x: Array, w: Array, bias: Array, columns: int, window: Wi
     u = aligned(len(w) * POSITIONS * w.shape[2])
     flat, numbers = w.reshape(-1), w.shape[2]
     split(lambda start, stop: transform_kernels(flat, u, numbers, start, stop), len(w), KERNELS // numbers)
-    block, vectors = _squares_per_block(x.shape[3], columns), columns // LANES
-    kernel = _winograd(rows_of_tile(block, vectors), vectors)
-    arguments = (x, u, bias, *as_memory(y), (oh, ow), o, (window.pad_top, window.pad_left), block)
+    block = _squares_per_block(x.shape[3], columns)
+    tile = tiles_for(block, columns, True)
+    arguments = (x, u, bias, *as_memory(y), (oh, ow), (*tile, o), (window.pad_top, window.pad_left), block)
 
     def work(start: int, stop: int) -> None:
-        kernel(*arguments, start, stop)
+        _winograd(*arguments, start, stop)
 
     split(work, n * _squares(oh), PIECE // (1 + POSITIONS * _squares(ow) * x.shape[3] * o))
 
@@ -108,11 +95,11 @@ def winograd_gradient(x: Array, gy: Array, columns: int, window: Window2d) -> Ar
     """The gradient (9, C * O) for the weights, from x (N, H, W, C) and gy (N, OH, OW, O)."""
     n, oh, ow, o = gy.shape
     c = x.shape[3]
-    block, vectors = _squares_per_block(c, o), columns // LANES
-    kernel = _winograd_gradient(rows_of_even_tiles(c, vectors), vectors, o % columns == 0)
+    block = _squares_per_block(c, o)
+    tile = even_tiles_for(c, columns, o % columns == 0)
 
     def add_to(total: Array, start: int, stop: int) -> None:
-        kernel(x, gy, total, (window.pad_top, window.pad_left), block, start, stop)
+        _winograd_gradient(x, gy, total, (*tile, window.pad_top, window.pad_left), block, start, stop)
 
     total = summed(
         add_to,
@@ -126,91 +113,85 @@ def winograd_gradient(x: Array, gy: Array, columns: int, window: Window2d) -> Ar
     return gW
 
 
-@cache
-def _winograd(P: int, Q: int) -> Callable[..., None]:
-    """The convolution with tiles of P squares and Q vectors of output channels."""
-    columns = Q * LANES
-    four, two = INTEGERS[4], INTEGERS[2]
+@compiled(
+    numba.void(
+        *(IMAGES, READ, READ, FLAT, INTEGERS[4], INTEGERS[2], INTEGERS[4], INTEGERS[2]),
+        *(INTEGER, INTEGER, INTEGER),
+    )
+)
+def _winograd(
+    x: Any,
+    u: Any,
+    bias: Any,
+    y: Any,
+    memory: Any,
+    out: Any,
+    tile: Any,
+    pads: Any,
+    block: Any,
+    start: Any,
+    stop: Any,
+) -> None:
+    """Rows of squares from ``start`` to ``stop``, those of all images counted together.
 
-    @compiled(numba.void(IMAGES, READ, READ, FLAT, four, two, INTEGER, two, INTEGER, INTEGER, INTEGER))
-    def convolution(
-        x: Any,
-        u: Any,
-        bias: Any,
-        y: Any,
-        memory: Any,
-        out: Any,
-        o: Any,
-        pads: Any,
-        block: Any,
-        start: Any,
-        stop: Any,
-    ) -> None:
-        """Rows of squares from ``start`` to ``stop``, those of all images counted together."""
-        C = x.shape[3]
-        (origin, image, row, pixel), (oh, ow) = memory, out
-        squares = (oh + SIDE - 1) // SIDE, (ow + SIDE - 1) // SIDE
-        lines = max(1, block // squares[1])
-        room = max(P, min(lines, stop - start) * squares[1])
-        band = np.empty((SIDE * min(lines, squares[0]) + 2) * (SIDE * squares[1] + 2) * C, np.float32)
-        apart_in, apart_out = room * C + SHIFT, room * columns + SHIFT
-        V, M = aligned(POSITIONS * apart_in), aligned(POSITIONS * apart_out)
-        nothing = np.zeros(columns, np.float32)
-        steps = matrix_steps(d_row=0, a_row=C, c_row=columns, a_k=1, b_k=columns)
-        for begin in range(start, stop, lines):
-            end = min(begin + lines, stop)
-            count = (end - begin) * squares[1]
-            transform_images(x, band, V, pads, squares, apart_in, begin, end)
-            for o0 in range(0, o, columns):
-                for position in range(POSITIONS):
-                    weights = (o0 // columns * POSITIONS + position) * C * columns
-                    for t0 in range(0, count, P):
-                        t = max(0, min(t0, count - P))
-                        A, target = At(V, position * apart_in + t * C), At(M, position * apart_out + t * columns)
-                        multiply_tile(P, Q, None, At(nothing, 0), A, At(u, weights), (1, 1, C), steps, target)
-                for at in range(begin, end):
-                    n, r = at // squares[0], SIDE * (at % squares[0])
-                    for q in range(squares[1]):
-                        t = ((at - begin) * squares[1] + q) * columns
-                        target = origin + n * image + r * row + SIDE * q * pixel + o0
-                        valid = (oh - r, ow - SIDE * q)
-                        for c in range(0, min(columns, o - o0), LANES):
-                            lanes = first_lanes(o - o0 - c)
-                            store_square(M, t + c, apart_out, bias, o0 + c, y, target + c, (row, pixel), valid, lanes)
-
-    return convolution
-
-
-@cache
-def _winograd_gradient(P: int, Q: int, whole: bool) -> Callable[..., None]:
-    """The gradient of weights with tiles of P input channels, or one less, and Q vectors of output channels, all full or not."""
-    columns, less = Q * LANES, max(1, P - 1)
-
-    @compiled(numba.void(IMAGES, IMAGES, FLAT, INTEGERS[2], INTEGER, INTEGER, INTEGER))
-    def gradient(x: Any, gy: Any, total: Any, pads: Any, block: Any, start: Any, stop: Any) -> None:
-        """The sum over rows of squares from ``start`` to ``stop``, added to ``total``: 36 matrices (C, O)."""
-        C, (_, oh, ow, o) = x.shape[3], gy.shape
-        squares = (oh + SIDE - 1) // SIDE, (ow + SIDE - 1) // SIDE
-        lines = max(1, block // squares[1])
-        room = min(lines, stop - start) * squares[1]
-        band = np.empty((SIDE * min(lines, squares[0]) + 2) * (SIDE * squares[1] + 2) * C, np.float32)
-        apart_in, apart_out = room * C + SHIFT, room * o + SHIFT
-        V, Z = aligned(POSITIONS * apart_in), aligned(POSITIONS * apart_out)
-        steps, larger = matrix_steps(d_row=o, a_row=1, c_row=o, a_k=C, b_k=o), rows_in_larger_tiles(C, P)
-        for begin in range(start, stop, lines):
-            end = min(begin + lines, stop)
-            counts = (1, 1, (end - begin) * squares[1])
-            transform_images(x, band, V, pads, squares, apart_in, begin, end)
-            transform_gradients(gy, Z, squares, apart_out, begin, end)
+    ``tile``: the function of tiles of squares and output channels, the numbers of both, and that of all output channels.
+    """
+    C, (function, P, columns, o) = x.shape[3], tile
+    (origin, image, row, pixel), (oh, ow) = memory, out
+    squares = (oh + SIDE - 1) // SIDE, (ow + SIDE - 1) // SIDE
+    lines = max(1, block // squares[1])
+    room = max(P, min(lines, stop - start) * squares[1])
+    band = np.empty((SIDE * min(lines, squares[0]) + 2) * (SIDE * squares[1] + 2) * C, np.float32)
+    apart_in, apart_out = room * C + SHIFT, room * columns + SHIFT
+    V, M = aligned(POSITIONS * apart_in), aligned(POSITIONS * apart_out)
+    nothing = np.zeros(columns, np.float32)
+    steps = matrix_steps(d_row=0, a_row=C, c_row=columns, a_k=1, b_k=columns)
+    for begin in range(start, stop, lines):
+        end = min(begin + lines, stop)
+        count = (end - begin) * squares[1]
+        transform_images(x, band, V, pads, squares, apart_in, begin, end)
+        for o0 in range(0, o, columns):
             for position in range(POSITIONS):
-                a, b = position * apart_in, position * apart_out
-                for o0 in range(0, o, columns):
-                    lanes = None if whole else o - o0
-                    for c in range(0, larger, P):
-                        sums = At(total, (position * C + c) * o + o0)
-                        multiply_tile(P, Q, lanes, sums, At(V, a + c), At(Z, b + o0), counts, steps, sums)
-                    for c in range(larger, C, less):
-                        sums = At(total, (position * C + c) * o + o0)
-                        multiply_tile(less, Q, lanes, sums, At(V, a + c), At(Z, b + o0), counts, steps, sums)
+                weights = (o0 // columns * POSITIONS + position) * C * columns
+                A, target = At(V, position * apart_in), At(M, position * apart_out)
+                multiply_tiles(function, columns, At(nothing, 0), A, At(u, weights), (1, 1, C), steps, target, count)
+            for at in range(begin, end):
+                n, r = at // squares[0], SIDE * (at % squares[0])
+                for q in range(squares[1]):
+                    t = ((at - begin) * squares[1] + q) * columns
+                    target = origin + n * image + r * row + SIDE * q * pixel + o0
+                    valid = (oh - r, ow - SIDE * q)
+                    for c in range(0, min(columns, o - o0), LANES):
+                        lanes = first_lanes(o - o0 - c)
+                        store_square(M, t + c, apart_out, bias, o0 + c, y, target + c, (row, pixel), valid, lanes)
 
-    return gradient
+
+@compiled(numba.void(IMAGES, IMAGES, FLAT, INTEGERS[6], INTEGER, INTEGER, INTEGER))
+def _winograd_gradient(x: Any, gy: Any, total: Any, tile: Any, block: Any, start: Any, stop: Any) -> None:
+    """The sum over rows of squares from ``start`` to ``stop``, added to ``total``: 36 matrices (C, O).
+
+    ``tile``: the functions of tiles of some input channels, and of one less; this number; that of output channels in a tile; and the
+    padding above and to the left.
+    """
+    C, (_, oh, ow, o), (of_larger, of_smaller, P, columns, top, left) = x.shape[3], gy.shape, tile
+    pads = top, left
+    squares = (oh + SIDE - 1) // SIDE, (ow + SIDE - 1) // SIDE
+    lines = max(1, block // squares[1])
+    room = min(lines, stop - start) * squares[1]
+    band = np.empty((SIDE * min(lines, squares[0]) + 2) * (SIDE * squares[1] + 2) * C, np.float32)
+    apart_in, apart_out = room * C + SHIFT, room * o + SHIFT
+    V, Z = aligned(POSITIONS * apart_in), aligned(POSITIONS * apart_out)
+    steps, larger = matrix_steps(d_row=o, a_row=1, c_row=o, a_k=C, b_k=o), rows_in_larger_tiles(C, P)
+    for begin in range(start, stop, lines):
+        end = min(begin + lines, stop)
+        counts = (1, 1, (end - begin) * squares[1])
+        transform_images(x, band, V, pads, squares, apart_in, begin, end)
+        transform_gradients(gy, Z, squares, apart_out, begin, end)
+        for position in range(POSITIONS):
+            a, b = position * apart_in, position * apart_out
+            for o0 in range(0, o, columns):
+                B, lanes = At(Z, b + o0), o - o0
+                A, sums = At(V, a), At(total, position * C * o + o0)
+                multiply_tiles(of_larger, lanes, sums, A, B, counts, steps, sums, larger)
+                A, sums = At(V, a + larger), At(total, (position * C + larger) * o + o0)
+                multiply_tiles(of_smaller, lanes, sums, A, B, counts, steps, sums, C - larger)

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from passus.kernels.native.bands import IMAGES, INTEGERS, copy_band
-from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
+from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, shared
 from passus.kernels.native.loops import for_vectors
 from passus.kernels.native.simd import LANES, all_lanes, fma, load, splat, store
 
@@ -43,18 +43,18 @@ C_0, C_A, C_B = 1 / (A2 * B2), 1 / (2 * A2 * (A2 - B2)), 1 / (2 * B2 * (B2 - A2)
 """Factors of the values of the kernel at the points: one over the product of the distances to the other points."""
 
 
-@inlined
+@shared
 def _scaled(number: Any, x: Any) -> Any:
     return splat(np.float32(number)) * x
 
 
-@inlined
+@shared
 def _multiply_add(x: Any, number: Any, z: Any) -> Any:
     """``x + number * z``."""
     return fma(splat(np.float32(number)), z, x)
 
 
-@inlined
+@shared
 def _of_image(d: Any) -> Any:
     """Bt, along one axis."""
     even_a, odd_a = _multiply_add(d[4], -B2, d[2]), _multiply_add(d[3], -B2, d[1])
@@ -73,7 +73,7 @@ def _of_image(d: Any) -> Any:
     )
 
 
-@inlined
+@shared
 def _to_result(m: Any) -> Any:
     """At, along one axis."""
     even_a, odd_a, even_b, odd_b = m[1] + m[2], m[1] - m[2], m[3] + m[4], m[3] - m[4]
@@ -81,7 +81,7 @@ def _to_result(m: Any) -> Any:
     return m[0] + (even_a + even_b), second, third, _multiply_add(_multiply_add(m[5], A * A2, odd_a), B * B2, odd_b)
 
 
-@inlined
+@shared
 def _of_result(g: Any) -> Any:
     """A, along one axis."""
     even_a, odd_a = _multiply_add(g[0], A2, g[2]), _multiply_add(g[1], A2, g[3])
@@ -96,7 +96,7 @@ def _of_result(g: Any) -> Any:
     )
 
 
-@inlined
+@shared
 def _of_kernel(g: Any) -> Any:
     """G, along one axis."""
     even_a, even_b = _scaled(C_A, _multiply_add(g[0], A2, g[2])), _scaled(C_B, _multiply_add(g[0], B2, g[2]))
@@ -110,7 +110,7 @@ def _of_kernel(g: Any) -> Any:
     return _scaled(C_0, g[0]), ends[0], ends[1], ends[2], ends[3], g[2]
 
 
-@inlined
+@shared
 def _to_kernel(u: Any) -> Any:
     """Gt, along one axis."""
     even_a, odd_a = _scaled(C_A, u[1] + u[2]), _scaled(A * C_A, u[1] - u[2])
@@ -122,18 +122,18 @@ def _to_kernel(u: Any) -> Any:
     )
 
 
-@inlined
+@shared
 def _load3(x: Any, a: Any, step: Any, lanes: Any) -> Any:
     return load(x, a, lanes), load(x, a + step, lanes), load(x, a + 2 * step, lanes)
 
 
-@inlined
+@shared
 def _load6(x: Any, a: Any, step: Any, lanes: Any) -> Any:
     u, v = _load3(x, a, step, lanes), _load3(x, a + 3 * step, step, lanes)
     return u[0], u[1], u[2], v[0], v[1], v[2]
 
 
-@inlined
+@shared
 def _store_row(V: Any, to: Any, apart: Any, v: Any, lanes: Any) -> None:
     """Store six positions of a square, each into its own matrix."""
     store(V, to, v[0], lanes)
@@ -158,7 +158,7 @@ def transform_kernels(w: Any, u: Any, numbers: Any, start: Any, stop: Any) -> No
                 _store_row(u, to + i * row, numbers, _of_kernel((t0[i], t1[i], t2[i])), lanes)
 
 
-@inlined
+@shared
 def _gradient_of_kernel(arguments: Any, i: Any, lanes: Any) -> None:
     """Transform 36 positions back to 9, for one vector of pairs of channels."""
     u, gW, numbers, start = arguments
@@ -179,7 +179,7 @@ def transform_kernels_back(u: Any, gW: Any, numbers: Any, start: Any, stop: Any)
     for_vectors(_gradient_of_kernel, (u, gW, numbers, start), stop - start)
 
 
-@inlined
+@shared
 def _square_of_image(arguments: Any, c: Any, lanes: Any) -> None:
     """Transform one square, in a vector of channels."""
     x, first, line, C, V, target, apart = arguments
@@ -215,7 +215,7 @@ def transform_images(x: Any, band: Any, V: Any, pads: Any, squares: Any, apart: 
         at += rows
 
 
-@inlined
+@shared
 def _store_pixels(m: Any, bias: Any, y: Any, target: Any, pixel: Any, valid: Any, lanes: Any) -> None:
     """Store the first ``valid`` pixels of one row of a square of the result."""
     pixels = _to_result(m)
@@ -228,7 +228,7 @@ def _store_pixels(m: Any, bias: Any, y: Any, target: Any, pixel: Any, valid: Any
         store(y, target + 3 * pixel, pixels[3] + bias, lanes)
 
 
-@inlined
+@shared
 def store_square(
     M: Any, a: Any, apart: Any, biases: Any, o: Any, y: Any, target: Any, steps: Any, valid: Any, lanes: Any
 ) -> None:
@@ -247,7 +247,7 @@ def store_square(
         _store_pixels((t0[3], t1[3], t2[3], t3[3], t4[3], t5[3]), bias, y, target + 3 * row, pixel, columns, lanes)
 
 
-@inlined
+@shared
 def _row_of_gradients(gy: Any, a: Any, step: Any, valid: Any, lanes: Any) -> Any:
     """Four neighbouring gradients, with zeros for all but the first ``valid``."""
     zero = splat(np.float32(0))
@@ -263,7 +263,7 @@ def _row_of_gradients(gy: Any, a: Any, step: Any, valid: Any, lanes: Any) -> Any
     return _of_result((g0, g1, g2, g3))
 
 
-@inlined
+@shared
 def _square_of_gradient(arguments: Any, c: Any, lanes: Any) -> None:
     """Transform the 4 x 4 gradients of a square, in a vector of channels, with zeros outside the image."""
     gy, first, row, o, valid, Z, target, apart = arguments
