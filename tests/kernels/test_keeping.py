@@ -20,6 +20,7 @@ import numba
 import numpy as np
 import pytest
 
+from benchmarks import compiling
 from passus.kernels import notices
 from passus.kernels.native import keeping
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
@@ -481,6 +482,13 @@ def test_kernels_that_cannot_be_loaded_are_done_without(folder: Path) -> None:
         assert "scatter with NumPy alone" in str(warning.message)
     """)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_compile_time_is_measured_in_a_folder_of_its_own(folder: Path) -> None:
+    assert compiling.processor_seconds(f"{FIRST}first_kernel()", str(folder / "its own")) > 0
+    assert files(folder / "its own") == files(folder) != []
+    (line,) = compiling.table({"nothing": "pass"}).splitlines()[2:]
+    assert re.fullmatch(r"\| nothing \| \d+\.\d s \| \d+\.\d s \|", line)
 
 
 # python -m passus.kernels
