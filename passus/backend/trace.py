@@ -10,6 +10,7 @@ as by ``float(x)``, would be constants of the program: reading them raises `Reco
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from functools import partial, wraps
@@ -29,6 +30,7 @@ __all__ = [
     "Tracing",
     "call_hook",
     "call_layer",
+    "caller",
     "constants_of",
     "current",
     "host_call",
@@ -260,6 +262,17 @@ def initializing() -> None:
         recorder.initialize()
 
 
+def caller() -> str:
+    """The file and line of the caller outside of passus and NumPy."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if not module.startswith(("passus.", "numpy.")):
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
 class Traced:
     """An array of the step that is being recorded."""
 
@@ -328,7 +341,7 @@ class Traced:
 
     def _refuse(self, how: str) -> NoReturn:
         raise RecordingError(
-            f"the numbers of an array {self.array.dtype} {self.array.shape} are read while the step is recorded ({how}): the program "
+            f"{caller()}: the numbers of an array {self.array.dtype} {self.array.shape} are read while the step is recorded ({how}): the program "
             "would keep this value for ever. Compute with arrays, for example np.where in place of if, and read results after the step"
         )
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array, is_array
+from passus.backend.trace import Traced
 from passus.core.array_like import ArrayLike
 from passus.core.watched import Watched
 from passus.errors import DTypeError, kind_of
@@ -58,6 +59,8 @@ def checked(data: Any, where: str) -> Array:
 
 def array_from_scalar(x: Any) -> Any:
     """An array without axes for a NumPy scalar; other values are returned unchanged."""
+    if type(x) is Traced and isinstance(x.array, np.generic):
+        return x.recorder.record(np.asarray, (x,), {})
     return np.asarray(x) if isinstance(x, np.generic) else x
 
 

@@ -28,7 +28,7 @@ from passus.backend.trace import current
 from passus.config import debug, enable_backprop
 from passus.core import custom, messages, records
 from passus.core.checksums import Checksums, checksums_of
-from passus.core.data import KINDS, array_of_number, checked, output_array
+from passus.core.data import KINDS, array_from_scalar, array_of_number, checked, output_array
 from passus.core.describe import described_call
 from passus.core.edits import clock
 from passus.core.generation import generation_of
@@ -149,7 +149,7 @@ class Function:
                 return self._box_outputs(inputs, y, recorded)
             y = output_array(y, xs, type(self).__name__)
         if not recorded and not _has_variable(inputs):
-            return np.asarray(y) if isinstance(y, np.generic) else y
+            return array_from_scalar(y)
         output = new(Variable)
         output._data = y
         if recorded and enable_backprop.get() and ((kind or y.dtype.kind) == "f" or _is_of_integers(y, inputs)):
@@ -167,7 +167,7 @@ class Function:
         """Box and record several outputs, as ``__call__`` does for a single one."""
         ys = tuple([output_array(y, (), type(self).__name__) for y in ys])
         if not recorded and not _has_variable(inputs):
-            return tuple([np.asarray(y) if isinstance(y, np.generic) else y for y in ys])
+            return tuple([array_from_scalar(y) for y in ys])
         recorded = recorded and enable_backprop.get()
         outputs = [new(Variable) for _ in ys]
         for output, y in zip(outputs, ys):

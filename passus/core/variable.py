@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from passus.backend import Array, others
-from passus.backend.trace import touch
+from passus.backend.trace import Traced, touch
 from passus.core import messages
 from passus.core.array_like import ArrayLike
 from passus.core.data import array_from_scalar, checked
@@ -20,6 +20,9 @@ from passus.core.edits import Released, clock, last_resized, shape_only
 from passus.core.hooks import add_gradient_hook
 from passus.core.views import data_view
 from passus.errors import DTypeError, GraphError, ShapeError
+
+SCALARS = np.generic, Traced
+"""Classes of data that may be numbers instead of arrays."""
 
 if TYPE_CHECKING:
     from passus.core.function import Function
@@ -107,9 +110,9 @@ class Variable(ArrayLike):
 
     def array(self) -> Array:
         """The array itself, also while a rule is running."""
-        if isinstance(self._data, np.generic):
-            scalar, self._data = self._data, np.asarray(self._data)
-            if self.creator is not None:
+        if isinstance(self._data, SCALARS):
+            scalar, self._data = self._data, array_from_scalar(self._data)
+            if self.creator is not None and self._data is not scalar:
                 self.creator.exchange(scalar, self._data)
         return self._data
 

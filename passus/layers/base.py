@@ -190,6 +190,7 @@ class Layer(State, CheckedOptions):
         (1, 3) (1, 2)
         """
         checked_hook(f"{label(self)}.add_forward_hook", function)
+        invalidate()  # Programs call hooks, too.
         return Hook(self.__dict__.setdefault("_hooks", []), function)
 
     def add_backward_hook(self, function: Callable[[Layer, Array], Any]) -> Hook:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import CellType
 from typing import Any
 
 import numpy as np
 
+from passus.backend.trace import Traced
 from passus.core import Variable
+from passus.layers.nodes import label
+from passus.recording.host import Host, Observer
 from passus.recording.program import Instruction, Program, Value
 
 __all__ = ["difference"]
@@ -27,6 +31,8 @@ class _Comparison:
         self.first, self.second = first, second
         self.a: Program = first.program
         self.b: Program = second.program
+        self._compared: set[tuple[int, int]] = set()
+        """Functions that are being compared, or have been, by their ids."""
         self._same: dict[Value, Value] = {}
         """The Values of the first program, and those of the second that they correspond to."""
 
@@ -48,6 +54,9 @@ class _Comparison:
         written = [value for _, value in a.writes], [value for _, value in b.writes]
         if not self._equal((self.first.result, a.outputs, written[0]), (self.second.result, b.outputs, written[1])):
             return f"the results of two calls differ in structure, or in numbers that were not computed from arrays, {ADVICE}"
+        for (_, name, x), (layer, _, y) in zip(self.first.assigned, self.second.assigned):
+            if not self._equal(x, y):
+                return f"{label(layer)}.{name} is assigned another number at each call, {ADVICE}"
         return None
 
     def _difference_of_state(self) -> str | None:
@@ -69,7 +78,7 @@ class _Comparison:
         return None
 
     def _difference(self, a: Instruction, b: Instruction) -> str | None:
-        if not self._equal(a.function, b.function) or a.errstate != b.errstate:
+        if not self._equal(_identity(a.function), _identity(b.function)) or a.errstate != b.errstate:
             return f"one call computes {a.label}, and another {b.label}, {ADVICE}"
         if not self._equal((a.args, a.options), (b.args, b.options)):
             return f"a constant of {b.label} has other numbers at each call, {ADVICE}. Draw random numbers from passus.random.get_rng()"
@@ -83,7 +92,7 @@ class _Comparison:
         equal = self._equal
         if a is b and not isinstance(a, Value):
             return True
-        if type(a) is not type(b):
+        if type(a) is not type(b) or type(a) is Traced:
             return False
         if isinstance(a, Value):
             return self._same.get(a) is b
@@ -97,12 +106,27 @@ class _Comparison:
             return equal(a._data, b._data)
         if isinstance(a, (np.ndarray, np.generic)):
             return bool(a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes())
+        if isinstance(a, float):
+            return a.hex() == b.hex()  # 0.0 and -0.0 are equal, NaN is not.
         if hasattr(a, "func"):  # functools.partial
             return equal((a.func, a.args, a.keywords), (b.func, b.args, b.keywords))
         if hasattr(a, "__code__"):  # A function that is defined in the step.
+            if (id(a), id(b)) in self._compared:
+                return True  # It refers to itself.
+            self._compared.add((id(a), id(b)))
             return a.__code__ is b.__code__ and equal((_cells(a), a.__defaults__), (_cells(b), b.__defaults__))
-        return bool(a == b) or (a != a and b != b)
+        return bool(a == b)
+
+
+def _identity(function: Any) -> Any:
+    """What tells apart the functions of two recordings: calls outside of the program also by what they call."""
+    if isinstance(function, Host):
+        return function, function.function
+    if isinstance(function, Observer):
+        return type(function), function.function, function.boxed
+    return function
 
 
 def _cells(function: Any) -> list[Any]:
-    return [cell.cell_contents for cell in function.__closure__ or ()]
+    cells: tuple[CellType, ...] = function.__closure__ or ()
+    return [cell.cell_contents for cell in cells if cell != CellType()]

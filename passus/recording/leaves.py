@@ -41,7 +41,7 @@ class Leaf:
 
     def _adopt(self, variable: Variable, recorder: Recorder) -> None:
         self.data, self.grad = variable._data, variable._grad
-        self.traced = self._traced(recorder, self.data, self.data_place)
+        self.traced: Traced | None = self._traced(recorder, self.data, self.data_place)
         self.box: Variable | None = None
         if self.grad is not None:
             self.box = constant_variable(self._traced(recorder, self.grad._data, self.grad_place))
@@ -77,7 +77,7 @@ class Leaf:
 
     def _written_data(self, v: Variable, recorder: Recorder) -> list[tuple[Place, Value | None]]:
         data = v._data
-        is_changed = data is not self.traced or recorder.is_written(self.traced)
+        is_changed = data is not self.traced or (self.traced is not None and recorder.is_written(self.traced))
         if not is_changed or self.index is not None or data is None:
             return []
         return [(self.data_place, recorder.value(data) if type(data) is Traced else recorder.constant(data))]
@@ -109,6 +109,10 @@ class Leaf:
         if self.index is None:
             self.data_place.owner = self.grad_place.owner = v
         return {}
+
+    def release(self) -> None:
+        """Drop the traced arrays that the Variable has held."""
+        self.traced = self.box = None
 
     @property
     def needs_no_gradient(self) -> bool:

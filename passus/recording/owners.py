@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ class LayerState:
         """The attributes to which the step assigns None, so that it does not continue what they carry."""
         self.assigned: dict[str, Any] = {}
         """What the step has assigned to attributes besides arrays: numbers, names, and other objects."""
+        self._contents = [(name, v, _members(v)) for name, v in self.original.items() if isinstance(v, (list, dict))]
+        """Lists and dicts among its attributes, and their members before the step."""
         self._names: set[str] = set()
         self._held: dict[str, tuple[Any, Traced]] = {}
         """By attribute: what it holds while the step is recorded, and the traced array in it."""
@@ -89,6 +92,9 @@ class LayerState:
             elif (new := recorder.rebound(traced)) is not None:
                 place = AttributePlace(self.layer, name, self._label(name), in_place=True)
                 writes.append((place, recorder.value(new)))
+        for name, container, members in self._contents:
+            if not _is_same(_members(container), members):
+                recorder.created(self._label(name))
         if final:
             self.assigned = {name: v for name, v in self.layer.__dict__.items() if self._is_assigned(name, v)}
         return writes
@@ -108,6 +114,11 @@ class LayerState:
         )
         attributes.clear()
         attributes.update(self.original | transient)
+        for _, container, members in self._contents:
+            if not _is_same(_members(container), members):
+                container.clear()
+                container.update(members) if isinstance(container, dict) else container.extend(members.values())
+                is_changed = True
         if is_changed:
             invalidate()
 
@@ -141,6 +152,11 @@ class LayerState:
         """The attributes that are state of the program."""
         return frozenset(self._names)
 
+    def release(self) -> None:
+        """Drop the traced arrays that attributes have held."""
+        self.before = self.original
+        self._held.clear()
+
     def _hold(self, name: str, held: Any, traced: Traced) -> None:
         self.layer.__dict__[name] = held
         self._names.add(name)
@@ -151,6 +167,15 @@ class LayerState:
 
     def _label(self, name: str) -> str:
         return f"{self.path}.{name}"
+
+
+def _members(container: Any) -> dict[Any, Any]:
+    return dict(container) if isinstance(container, dict) else dict(enumerate(container))
+
+
+def _is_same(a: dict[Any, Any], b: dict[Any, Any]) -> bool:
+    """Whether two containers have the same members, by identity."""
+    return list(a) == list(b) and all(map(operator.is_, a.values(), b.values()))
 
 
 def _check_container(where: str, value: Any) -> None:

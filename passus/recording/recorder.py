@@ -5,10 +5,13 @@ The step computes with copies of its inputs and of its state, and changes nothin
 
 from __future__ import annotations
 
+import gc
 import operator
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import CellType
 from typing import Any
 
 import numpy as np
@@ -16,7 +19,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from passus.backend import Array, others
 from passus.backend.lookup import tracing
-from passus.backend.trace import Traced, TracedNumPy, current, plain
+from passus.backend.trace import Traced, TracedNumPy, caller, current, plain
 from passus.core import Variable
 from passus.core.edits import clock
 from passus.core.views import data_view
@@ -30,6 +33,7 @@ from passus.recording.leaves import Leaf
 from passus.recording.owners import LayerState
 from passus.recording.places import AttributePlace, DataPlace, InputGradPlace
 from passus.recording.program import Instruction, Place, Program, Source, Value, expect, mapped
+from passus.recording.reach import layers_of
 from passus.recording.writers import written_by
 
 __all__ = ["NotReadyError", "Recorder", "recorded"]
@@ -170,7 +174,7 @@ class Recorder:
             return result
         if isinstance(result, PLAIN) and not isinstance(result, (bool, np.generic)):
             raise RecordingError(
-                f"{_line()}: {_label(function)} reads the numbers of an array while the step is recorded"
+                f"{caller()}: {_label(function)} reads the numbers of an array while the step is recorded"
             )
         known = next((x for x in _traced_in([args, options]) if x.array is result), None)
         if known is not None and _label(function) in CONVERSIONS:
@@ -188,7 +192,7 @@ class Recorder:
         found = bool(condition.array)
         if self.effects or not self._written.isdisjoint(self._owned):
             raise RecordingError(
-                f"{_line()}: the step reads a value after it has changed its state or an argument, as with optimizer.update(); "
+                f"{caller()}: the step reads a value after it has changed its state or an argument, as with optimizer.update(); "
                 "another value could not undo the change. Read it before the change, or after the step"
             )
         self._note(expect, (self.value(condition), found), {}, None)
@@ -203,7 +207,7 @@ class Recorder:
                 return  # A function of the step returned a constant.
             if variable.requires_grad:
                 raise RecordingError(
-                    f"{_line()}: the step uses {variable._label()}, which was computed before it, and gradients would flow out "
+                    f"{caller()}: the step uses {variable._label()}, which was computed before it, and gradients would flow out "
                     "of the program. Call x.detach() or x.unchain() first; for the state of a recurrent network, call "
                     "loss.unchain_backward() at the end of the step"
                 )
@@ -227,6 +231,11 @@ class Recorder:
         if id(layer) not in self._layers:
             self._adopt_layers(layer)
         self._layers[id(layer)].reset.add(name)
+
+    def expect_layer(self, layer: Layer) -> None:
+        """The step refers to a layer, and may read its attributes before it calls it."""
+        if all(state.is_ready() for state in LayerState.below(layer, "", {})):
+            self._adopt_layers(layer)
 
     def enter(self, layer: Layer) -> None:
         """A layer is called: it and all below it are parts of the step."""
@@ -269,11 +278,12 @@ class Recorder:
         self._note(Observer(function, boxes), self.noted(arrays), {}, None)
 
     def created(self, where: str) -> None:
-        """An attribute holds a layer or a parameter that the step has created."""
+        """An attribute holds what the step has created in this call, and later calls may find."""
         if self._patient:
             raise NotReadyError
         raise RecordingError(
-            f"the step creates {where} at each call, so what it has learned is lost: create it in __init__"
+            f"{where} holds at each call what the step has put there, a layer or new members of a list or dict, and programs would "
+            "not: create it in __init__, or return it"
         )
 
     def initialize(self) -> None:
@@ -295,17 +305,26 @@ class Recorder:
         state = [(value, place) for value, place in self.state if value not in constants]
         program = Program(self.inputs, self.instructions, outputs, state, writes, constants, name)
         self.shared = self._shared_results(program)
-        self.abort()
+        self._restore()
+        self._check_kept(outputs)
         return program
 
     def abort(self) -> None:
-        """Undo everything that the step has done."""
+        """Undo everything that the step has done, and let nobody hold traced arrays."""
+        if self.is_open:
+            self._restore()
+            self._hand_over()
+
+    def _restore(self) -> None:
         self.is_open = False
         for leaf in self._leaves:
             leaf.restore()
         for layer in self._layers.values():
             layer.restore()
         self.generators.restore()
+        for part in (*self._leaves, *self._layers.values()):
+            part.release()
+        self._rebound.clear()
 
     @property
     def layers(self) -> list[LayerState]:
@@ -358,6 +377,45 @@ class Recorder:
                 shared.add(value)
         return shared
 
+    def _check_kept(self, outputs: list[Value]) -> None:
+        """Raises `RecordingError` for an array that the step has kept somewhere: runs of the program would keep none."""
+        expected = Counter(outputs)
+        expected.update(self.inputs)
+        kept = self._kept(expected)
+        if kept:
+            gc.collect()  # It may be in a cycle that nobody refers to.
+            kept = self._kept(expected)
+        if kept:
+            self._hand_over()
+            source = next((i.source for i in self.instructions if kept[0] in i.results), Source())
+            raise RecordingError(
+                f"{source.line or 'the step'}: the step keeps {kept[0].declared()} in a list, a global name or an object that is "
+                "no layer, and runs of its program would not. Return it from the step, or keep it in an attribute of a layer"
+            )
+
+    def _hand_over(self) -> None:
+        """Let others that have kept traced arrays hold plain ones: lists, dicts, and attributes, such as ``data``."""
+        kept = [x for x in self._alive if sys.getrefcount(x) > 3]
+        for owner in gc.get_referrers(*kept) if kept else ():
+            if owner is self._alive or owner is kept:
+                continue
+            if isinstance(owner, CellType):
+                owner.cell_contents = owner.cell_contents.array
+            items: Any = owner if type(owner) in (list, dict) else getattr(owner, "__dict__", {})
+            for key, x in list(enumerate(items) if type(items) is list else items.items()):
+                if type(x) is Traced and x.recorder is self:
+                    items[key] = x.array
+
+    def _kept(self, expected: Counter[Value]) -> list[Value]:
+        """The arrays to which others refer, besides the expected number of references."""
+        alone = [Traced(None, self)]
+        least = next(sys.getrefcount(x) for x in alone)
+        return [
+            value
+            for x, value in [(x, self._values[id(x)]) for x in self._alive]
+            if sys.getrefcount(x) > least + 1 + expected[value]
+        ]
+
     def _settle(self, final: bool) -> list[Write]:
         """The places that must be written, now that the step, or its part before a host call, has ended."""
         writes = [write for leaf in self._leaves for write in leaf.settle(self, final)]
@@ -399,13 +457,13 @@ class Recorder:
         self.instructions.append(Instruction(function, args, options, result, source, differs, writes))
 
     def _here(self) -> Source:
-        return Source(self._stack[-1] if self._stack else "", _line())
+        return Source(self._stack[-1] if self._stack else "", caller())
 
     def _check_open(self) -> None:
         if not self.is_open:
             raise RecordingError(
-                "an array of a recorded step is used after it: the step has kept it in a list or an attribute, and runs of the "
-                "program would not. Return it from the step"
+                f"{caller()}: an array of a recorded step is used after it: the step has kept it, and runs of its program would not. "
+                "Return it from the step"
             )
 
 
@@ -466,25 +524,14 @@ def _label(function: Any) -> str:
     return getattr(function, "__name__", None) or repr(function)
 
 
-def _line() -> str:
-    """The file and line of the caller outside of passus and NumPy."""
-    frame: Any = sys._getframe(1)
-    while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        if not module.startswith(("passus.", "numpy.")):
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        frame = frame.f_back
-    return ""
-
-
 def _name_of(function: Any, owner: Any) -> str:
     inner = getattr(function, "func", function)
     return f"{type(owner).__name__}.{getattr(inner, '__name__', 'call')}"
 
 
 @contextmanager
-def recorded(recorder: Recorder) -> Iterator[None]:
-    """Let the operations of a block be recorded."""
+def recorded(recorder: Recorder, function: Any = None) -> Iterator[None]:
+    """Let the operations of a block be recorded. ``function``: the step, whose layers take part from the start."""
 
     def adopted(x: Variable) -> Any:
         recorder.adopt(x)
@@ -494,6 +541,8 @@ def recorded(recorder: Recorder) -> Iterator[None]:
     tokens = current.set(recorder), data_view.set(adopted)
     try:
         with replaced_generators(recorder.generators), using_rng(recorder.generators.current()):
+            for layer in layers_of(function):
+                recorder.expect_layer(layer)
             yield
     finally:
         data_view.reset(tokens[1])
