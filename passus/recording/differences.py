@@ -107,7 +107,7 @@ class _Comparison:
         if isinstance(a, (np.ndarray, np.generic)):
             return bool(a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes())
         if isinstance(a, float):
-            return a.hex() == b.hex()  # 0.0 and -0.0 are equal, NaN is not.
+            return bool(a.hex() == b.hex())  # 0.0 and -0.0 are equal, NaN is not.
         if hasattr(a, "func"):  # functools.partial
             return equal((a.func, a.args, a.keywords), (b.func, b.args, b.keywords))
         if hasattr(a, "__code__"):  # A function that is defined in the step.

@@ -322,8 +322,10 @@ class Recorder:
         for layer in self._layers.values():
             layer.restore()
         self.generators.restore()
-        for part in (*self._leaves, *self._layers.values()):
-            part.release()
+        for leaf in self._leaves:
+            leaf.release()
+        for layer in self._layers.values():
+            layer.release()
         self._rebound.clear()
 
     @property

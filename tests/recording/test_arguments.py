@@ -93,7 +93,8 @@ class TestTrees:
         step = compile(lambda x: (np.ones(3), [Variable(np.ones(2))]))
         for _ in range(4):
             a, (b,) = step(np.zeros(1))
-            assert (a == 1).all() and (b.data == 1).all()
+            assert (a == 1).all()
+            assert (b.data == 1).all()
             a += 1
             b.data += 1
 
@@ -335,8 +336,12 @@ class TestEdits:
         for i in range(5):
             x = ROWS + i
             a, b, c, y, row, flat, (again,) = step_(x)
-            assert a is x and b.base is x and c.base is x
-            assert np.shares_memory(row, y) and np.shares_memory(flat, y) and again is y
+            assert a is x
+            assert b.base is x
+            assert c.base is x
+            assert np.shares_memory(row, y)
+            assert np.shares_memory(flat, y)
+            assert again is y
 
     def test_results_that_the_caller_edits(self) -> None:
         def make() -> World:
@@ -389,7 +394,8 @@ class TestEdits:
             step(x)
             kept.append((x.sum(axis=0), layer.W.grad.data, layer.W.grad.data.copy()))
         for total, gradient, copy in kept:
-            assert (gradient == copy).all() and np.allclose(gradient[:, 0], total, atol=1e-5)
+            assert (gradient == copy).all()
+            assert np.allclose(gradient[:, 0], total, atol=1e-5)
 
     def test_inputs_that_the_caller_edits_afterwards(self) -> None:
         step = compile(lambda x: (x + 1, F.exp(x)))
@@ -399,7 +405,8 @@ class TestEdits:
             x[...] = i
             kept.append(step(x))
         for i, (y, z) in enumerate(kept):
-            assert (y == i + 1).all() and (z == np.exp(np.float64(i))).all()
+            assert (y == i + 1).all()
+            assert (z == np.exp(np.float64(i))).all()
 
 
 def small_model() -> World:
@@ -426,23 +433,31 @@ class TestVersions:
 
     def test_more_shapes_than_programs(self) -> None:
         step = compile(lambda x: F.exp(x) * 2)
+
+        def call() -> None:
+            for n in [*range(1, 13)] * 3:
+                x = np.arange(float(n))
+                assert (step(x) == np.exp(x) * 2).all()
+
         with pytest.warns(match="keeps 8 programs") as caught:
-            for _ in range(3):
-                for n in range(1, 13):
-                    x = np.arange(float(n))
-                    assert (step(x) == np.exp(x) * 2).all()
+            call()
         messages = [str(w.message) for w in caught if "keeps 8 programs" in str(w.message)]
         assert len(messages) == 1
-        assert "float64[" in messages[0] and "arguments" in messages[0]
+        assert "float64[" in messages[0]
+        assert "arguments" in messages[0]
 
     def test_warning_names_the_attribute_that_changes(self) -> None:
         layer = L.Dropout(0.1, rng=0)
         step = compile(lambda x: layer(x))
-        with pytest.warns(match=r"dropout\.dropout_ratio"):
+
+        def call() -> None:
             for i in range(20):
                 layer.dropout_ratio = 0.01 * (i + 1)
                 step(np.ones(3))
                 step(np.ones(3))
+
+        with pytest.warns(match=r"dropout\.dropout_ratio"):
+            call()
 
     def test_train_and_test_mode_and_gradients_and_kernels(self) -> None:
         def make() -> World:

@@ -154,7 +154,9 @@ def test_error_in_a_run_names_operation_layer_and_line() -> None:
     with pytest.raises((PassusError, np.linalg.LinAlgError)) as caught:
         recorded(np.zeros((2, 2)), b)
     notes = "".join(getattr(caught.value, "__notes__", []))
-    assert "solv" in notes and "test_failures.py:" in notes and "solving" in notes
+    assert "solv" in notes
+    assert "test_failures.py:" in notes
+    assert "solving" in notes
     assert np.allclose(recorded(A, b), 0.5)
 
 
@@ -239,7 +241,9 @@ def test_variables_outside_of_layers_after_a_failed_recording() -> None:
 
     with pytest.raises(RecordingError):
         step(np.ones(3))
-    assert type(w.data) is np.ndarray and (w.data == 1).all()
-    assert w.grad is not None and w.grad.data is g
+    assert type(w.data) is np.ndarray
+    assert (w.data == 1).all()
+    assert w.grad is not None
+    assert w.grad.data is g
     (w * 2.0).sum().backward()
     assert (w.grad.data == 7.0).all()
