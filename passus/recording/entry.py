@@ -34,7 +34,7 @@ ALIGNED, CONTIGUOUS = 0x100, 0x1
 
 def entry(version: Version) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
     """A function of the positional and named arguments of a call. It returns the result, or `MISS`."""
-    program = version.program
+    program = version.executed
     code = Code(program.constants)
     body = [
         *_checked_switches(code, version),

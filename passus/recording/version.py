@@ -9,6 +9,7 @@ from typing import Any
 from passus.recording.entry import entry
 from passus.recording.faults import locate
 from passus.recording.generators import Draw
+from passus.recording.machine import on_machine
 from passus.recording.passes import simplified
 from passus.recording.program import OtherBranchError, Program, expect
 from passus.recording.recorder import Recorder
@@ -36,6 +37,8 @@ class Version:
     ) -> None:
         self.arguments, self.result = arguments, result
         self.program = simplified(program, recorder.shared)
+        self.executed = self.program
+        """The program as it runs, after the passes that depend on this machine."""
         self.switches, self.required = switches, required
         self.structure = Structure(recorder.layers, changed)
         self.is_checked = False
@@ -66,6 +69,7 @@ class Version:
     def run(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The result of a call; `MISS` if the program does not hold for it."""
         if self._entry is None:
+            self.executed = on_machine(self.program, [place.get() for _, place in self.program.state])
             self._entry = entry(self)
         states = [(draw, draw.state) for draw in self._draws]
         try:

@@ -1,0 +1,78 @@
+"""The memory of a machine: one block for all arrays that it creates, and the arrays of others that it reads and writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array
+
+__all__ = ["Memory", "address"]
+
+LINE = 64
+"""Bytes of a line of the cache; no two arrays share one."""
+
+CHUNK = 1 << 16
+"""Bytes of a block of memory at least."""
+
+
+def address(x: Array) -> int:
+    """The address of the first number of an array."""
+    return int(x.__array_interface__["data"][0])
+
+
+class Memory:
+    """Arrays at fixed addresses, and the words that hold these."""
+
+    def __init__(self) -> None:
+        self.words: list[int] = []
+        """The arguments of all operations."""
+        self._blocks: list[Array] = []
+        self._used = 0
+        self._external: list[Array] = []
+        self._references: dict[int, list[int]] = {}
+        """The positions of words with addresses in an array of others, by its index."""
+        self.table: Array = np.empty(0, np.int64)
+
+    def array(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
+        """A new array of zeros."""
+        size = max(1, int(np.prod(shape))) * np.dtype(dtype).itemsize
+        size = -(-size // LINE) * LINE
+        if not self._blocks or self._used + size > self._blocks[-1].size:
+            block = np.zeros(max(CHUNK, size) + LINE, np.uint8)
+            start = -address(block) % LINE
+            self._blocks.append(block[start : start + max(CHUNK, size)])
+            self._used = 0
+        memory = self._blocks[-1][self._used : self._used + size]
+        self._used += size
+        count = int(np.prod(shape))
+        return memory[: count * np.dtype(dtype).itemsize].view(dtype).reshape(shape)
+
+    def external(self, x: Array) -> Array:
+        """An array of others, which may be exchanged."""
+        self._external.append(x)
+        return x
+
+    def word(self, number: int) -> None:
+        """Append an integer to the arguments."""
+        self.words.append(int(number))
+
+    def pointer(self, x: Array, offset: int = 0) -> None:
+        """Append the address of an array to the arguments."""
+        at = address(x) + offset
+        for i, other in enumerate(self._external):
+            first = address(other)
+            if first <= at < first + max(1, other.nbytes):
+                self._references.setdefault(i, []).append(len(self.words))
+        self.word(at)
+
+    def exchange(self, old: Array, new: Array) -> None:
+        """Replace an array of others by one of the same strides."""
+        i = next(i for i, x in enumerate(self._external) if x is old)
+        self._external[i] = new
+        self.arguments[self._references.get(i, [])] += address(new) - address(old)
+
+    def finish(self) -> None:
+        """Fix the arguments in memory."""
+        self.arguments = np.array(self.words, np.int64)

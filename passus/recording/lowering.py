@@ -1,0 +1,459 @@
+"""From instructions to operations of the machine."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array, copied
+from passus.backend.lookup import _numpy
+from passus.backend.trace import Attribute, Method
+from passus.kernels import products
+from passus.kernels.machine import BLOCK, CODES
+from passus.recording.layout import Memory, address
+from passus.recording.program import Instruction, Program, Value, expect, mapped, values_in
+
+__all__ = ["Lowering", "is_small"]
+
+FLOAT32, INT64 = np.dtype(np.float32), np.dtype(np.int64)
+
+LARGEST = 1 << 16
+"""Number of elements up to which arrays are small: several threads would not pay."""
+
+MOST_PRODUCTS = 1 << 22
+"""Number of multiplications up to which a product of matrices is small."""
+
+BINARY: dict[Any, CODES] = {
+    operator.add: CODES.ADD,
+    operator.iadd: CODES.ADD,
+    np.add: CODES.ADD,
+    operator.sub: CODES.SUBTRACT,
+    operator.isub: CODES.SUBTRACT,
+    np.subtract: CODES.SUBTRACT,
+    operator.mul: CODES.MULTIPLY,
+    operator.imul: CODES.MULTIPLY,
+    np.multiply: CODES.MULTIPLY,
+    operator.truediv: CODES.DIVIDE,
+    operator.itruediv: CODES.DIVIDE,
+    np.divide: CODES.DIVIDE,
+    np.maximum: CODES.MAXIMUM,
+    np.minimum: CODES.MINIMUM,
+}
+UNARY: dict[Any, CODES] = {
+    operator.neg: CODES.NEGATIVE,
+    np.negative: CODES.NEGATIVE,
+    operator.abs: CODES.ABSOLUTE,
+    np.absolute: CODES.ABSOLUTE,
+    np.exp: CODES.EXP,
+    np.tanh: CODES.TANH,
+    np.log: CODES.LOG,
+    copied: CODES.COPY,
+}
+COMPARISONS: dict[Any, tuple[CODES, bool]] = {
+    operator.gt: (CODES.GREATER, False),
+    np.greater: (CODES.GREATER, False),
+    operator.ge: (CODES.GREATER_EQUAL, False),
+    np.greater_equal: (CODES.GREATER_EQUAL, False),
+    operator.lt: (CODES.GREATER, True),
+    np.less: (CODES.GREATER, True),
+    operator.le: (CODES.GREATER_EQUAL, True),
+    np.less_equal: (CODES.GREATER_EQUAL, True),
+}
+"""Comparisons: the code, and whether the operands are exchanged."""
+
+PRODUCTS = (operator.matmul, np.matmul, products.product)
+
+VIEWS = frozenset({"reshape", "transpose", "swapaxes", "ravel", "squeeze", "view"})
+"""Methods that usually return views."""
+
+Step = tuple[int, int, Callable[[], None] | None]
+"""A part of the table, by the address of its first operation and their number; or a call in Python."""
+
+
+def is_small(program: Program) -> bool:
+    """Whether all arrays of a program are small."""
+    values = [*program.inputs, *[v for v, _ in program.state], *[v for i in program.instructions for v in i.results]]
+    return all(int(np.prod(value.shape)) <= LARGEST for value in values)
+
+
+class Lowering:
+    """The operations of a program, one instruction after the other.
+
+    ``arrays``: those of the inputs, the state, constants and gradients; the others are added.
+    """
+
+    def __init__(self, program: Program, arrays: dict[Value, Array], memory: Memory, native: Any) -> None:
+        self.program, self.arrays, self.memory, self.native = program, arrays, memory, native
+        self.has_python = False
+        self._operations: list[tuple[Any, int]] = []
+        self._parts: list[tuple[int, int] | Callable[[], None]] = []
+        self._makers = {value: i for i in program.instructions for value in i.results if not i.writes}
+        self._readers: dict[Value, list[Instruction]] = {}
+        for instruction in program.instructions:
+            for value in instruction.reads:
+                self._readers.setdefault(value, []).append(instruction)
+        self._masks: set[Value] = set()
+        self._skipped: set[int] = set()
+        self._constants: dict[float, Array] = {}
+        self._copy, self._tile, self._row = self.memory.array((1,)), self.memory.array((1,)), self.memory.array((1,))
+        results = set(program.results)
+        self._pending = {v for v in self._makers if v.dtype == np.bool_ and self._is_mask(v, results)}
+        self._find_label_checks()
+        count = 0
+        for instruction in program.instructions:
+            count += self._lower(instruction)
+        self.native_share = count / max(1, len(program))
+
+    def finish(self) -> Array:
+        """The table; `steps` refer to it."""
+        self.memory.finish()
+        base = address(self.memory.arguments)
+        rows = [(self.native.address_of(operation), base + 8 * at) for operation, at in self._operations]
+        table = np.array(rows, np.int64).reshape(-1, 2)
+        self.steps: list[Step] = []
+        for part in self._parts:
+            if isinstance(part, tuple):
+                self.steps.append((address(table) + 16 * part[0], part[1] - part[0], None))
+            else:
+                self.steps.append((0, 0, part))
+        return table
+
+    # Instructions.
+
+    def _lower(self, instruction: Instruction) -> bool:
+        """Append the operations of an instruction. False if it runs in Python."""
+        if id(instruction) in self._skipped:
+            return True
+        for attempt in (self._view, self._elementwise, self._product, self._reduction, self._labels):
+            if attempt(instruction):
+                return True
+        self._in_python(instruction)
+        return False
+
+    def _view(self, instruction: Instruction) -> bool:
+        """A view of an array has no operation."""
+        function, args = instruction.function, instruction.args
+        kind = isinstance(function, Attribute) or (isinstance(function, Method) and function.name in VIEWS)
+        if not (kind or function is operator.getitem) or instruction.options or not isinstance(args[0], Value):
+            return False
+        if any(True for _ in values_in(args[1:])) or args[0] not in self.arrays:
+            return False
+        source = self.arrays[args[0]]
+        view = function(source, *args[1:])
+        if not isinstance(view, np.ndarray) or not view.size or not np.may_share_memory(view, source):
+            return False
+        if view.dtype != source.dtype:
+            return False
+        self.arrays[instruction.result] = view
+        return True
+
+    def _elementwise(self, instruction: Instruction) -> bool:
+        function, args = instruction.function, instruction.args
+        try:
+            known = function in BINARY or function in UNARY or function in COMPARISONS or function is np.where
+        except TypeError:
+            return False
+        if not known or instruction.options or not isinstance(instruction.result, Value):
+            return False
+        result = instruction.result
+        is_mask = result in self._pending
+        if result.dtype != FLOAT32 and not is_mask:
+            return False
+        operands = [self._operand(a) for a in args]
+        if any(x is None for x in operands):
+            return False
+        if function in COMPARISONS:
+            if not is_mask:
+                return False
+            code, exchanged = COMPARISONS[function]
+            operands = operands[::-1] if exchanged else operands
+        elif function is np.where:
+            if len(args) != 3 or args[0] not in self._masks:
+                return False
+            code = CODES.SELECT
+        else:
+            if any(isinstance(a, Value) and a in self._masks for a in args):
+                return False
+            code = BINARY[function] if function in BINARY else UNARY[function]
+        target = self._target(result, instruction)
+        if not self._emit_elementwise(code, target, [x for x in operands if x is not None]):
+            self.arrays.pop(result, None) if not instruction.writes else None
+            return False
+        if is_mask:
+            self._masks.add(result)
+        return True
+
+    def _emit_elementwise(self, code: CODES, target: Array, operands: list[Array]) -> bool:
+        try:
+            spread = [np.broadcast_to(x, target.shape) for x in operands]
+        except ValueError:
+            return False
+        shape, strides = _coalesced(target.shape, [target.strides, *[x.strides for x in spread]])
+        if len(shape) > 2 or any(s[-1] not in (0, 4) for s in strides) or strides[0][-1] != 4 or 0 in shape:
+            return False
+        rows, columns = (1, *shape)[-2:]
+        pairs = [(s[0] if len(s) == 2 else 0, s[-1]) for s in strides]
+        once, steps = [], []
+        sources: list[tuple[Array, int, int]] = []
+        for x, (row, column) in zip(spread, pairs[1:]):
+            if column == 4:
+                sources.append((x, row, 4))
+                continue
+            register = self.memory.array((BLOCK,))
+            (once if row == 0 else steps).append((CODES.FILL, (register, 0, 0), [(x, row, 0)]))
+            sources.append((register, 0, 0))
+        steps.append((code, (target, pairs[0][0], 4), sources))
+        at = self._begin(self.native.elementwise)
+        for number in (rows, columns, len(once), len(once) + len(steps)):
+            self.memory.word(number)
+        for step, y, inputs in [*once, *steps]:
+            self.memory.word(step)
+            for x, row, column in [y, *inputs, *[y] * (3 - len(inputs))]:
+                self.memory.pointer(x)
+                self.memory.word(row)
+                self.memory.word(column)
+        self._end(at)
+        return True
+
+    def _product(self, instruction: Instruction) -> bool:
+        if instruction.function not in PRODUCTS or instruction.options or not isinstance(instruction.result, Value):
+            return False
+        operands = [self._operand(a) for a in instruction.args if a is not None]
+        if any(x is None or x.dtype != FLOAT32 for x in operands) or len(operands) not in (2, 3):
+            return False
+        a, b, *bias = [x for x in operands if x is not None]
+        if b.ndim != 2 or a.ndim not in (1, 2) or instruction.result.dtype != FLOAT32:
+            return False
+        a = a[None] if a.ndim == 1 else a
+        (n, k), m = a.shape, b.shape[1]
+        if not n * k * m or n * k * m > MOST_PRODUCTS or k > products.PRODUCTS_IN_FLOAT32:
+            return False
+        target = self._target(instruction.result, instruction)
+        first = instruction.args[0]
+        if n == 1 and isinstance(first, np.ndarray) and b.strides[1] == 4 and np.all(first == 1):
+            at = self._begin(self.native.sum_of_columns)
+            self.memory.pointer(target)
+            self.memory.pointer(b)
+            for number in (k, m, b.strides[0]):
+                self.memory.word(number)
+            self._end(at)
+            return True
+        rows = self.native.ROWS if n >= self.native.ROWS else 4 if n >= 4 else 1
+        columns = self.native.COLUMNS
+        if self._copy.size < k * columns:
+            self._copy = self.memory.array((k * columns,))
+        if self._tile.size < columns:
+            self._tile, self._row = self.memory.array((16 * columns,)), self.memory.array((columns,))
+        at = self._begin(self.native.product_of(rows))
+        self.memory.pointer(a)
+        self.memory.pointer(b)
+        if bias:
+            self.memory.pointer(bias[0])
+        else:
+            self.memory.word(0)
+        self.memory.pointer(target)
+        steps = [s // 4 for s in (*a.strides, *b.strides)]
+        for number in (n, k, m, *steps):
+            self.memory.word(number)
+        for scratch in (self._copy, self._tile, self._row):
+            self.memory.pointer(scratch)
+        self._end(at)
+        return True
+
+    def _reduction(self, instruction: Instruction) -> bool:
+        function, args, result = instruction.function, instruction.args, instruction.result
+        if not isinstance(function, Method) or function.name not in ("sum", "max") or not isinstance(result, Value):
+            return False
+        x = self._operand(args[0])
+        if x is None or x.dtype != FLOAT32 or result.dtype != FLOAT32 or not x.size:
+            return False
+        options = dict(instruction.options)
+        axis, keepdims = options.pop("axis", args[1] if len(args) > 1 else None), options.pop("keepdims", False)
+        if options or len(args) > 2 or not isinstance(keepdims, bool):
+            return False
+        axes = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else axis
+        if not isinstance(axes, tuple) or not all(isinstance(i, int) for i in axes):
+            return False
+        axes = tuple(sorted(i % x.ndim for i in axes))
+        name = function.name
+        if axes == tuple(range(x.ndim)) and x.flags.c_contiguous:
+            x = x.reshape(1, x.size)
+        elif x.ndim != 2 or axes not in ((0,), (1,)):
+            return False
+        by_columns = axes == (0,) and x.shape[0] > 1
+        if (x.strides[1] != 4 and x.shape[1] > 1) or (by_columns and name == "max"):
+            return False
+        operation = self.native.sum_of_rows if name == "sum" else self.native.maximum_of_rows
+        if by_columns:
+            operation = self.native.sum_of_columns
+        target = self._target(result, instruction)
+        at = self._begin(operation)
+        self.memory.pointer(target)
+        self.memory.pointer(x)
+        for number in (*x.shape, x.strides[0]):
+            self.memory.word(number)
+        self._end(at)
+        return True
+
+    # Labels.
+
+    def _find_label_checks(self) -> None:
+        """Find conditions on the least and the greatest label, which one operation checks."""
+        self._checks: dict[int, tuple[Value, int, int]] = {}
+        for instruction in self.program.instructions:
+            if instruction.function is not expect or instruction.args[1] is not False:
+                continue
+            compared = self._makers.get(instruction.args[0])
+            if compared is None or compared.function not in (operator.lt, operator.ge) or len(self._uses(instruction.args[0])) > 1:
+                continue
+            bounded, limit = compared.args
+            least = self._makers.get(bounded) if isinstance(bounded, Value) else None
+            if least is None or len(self._uses(bounded)) > 1 or not isinstance(limit, (int, np.integer)):
+                continue
+            name = "min" if compared.function is operator.lt else "max"
+            if least.function != Method(name) or least.options or len(least.args) > 1 or least.args[0].dtype != INT64:
+                continue
+            low, high = (int(limit), 1 << 62) if name == "min" else (-(1 << 62), int(limit))
+            self._checks[id(instruction)] = least.args[0], low, high
+            self._skipped |= {id(compared), id(least)}
+
+    def _uses(self, value: Value) -> list[Instruction]:
+        return self._readers.get(value, [])
+
+    def _labels(self, instruction: Instruction) -> bool:
+        if id(instruction) in self._checks:
+            labels, low, high = self._checks[id(instruction)]
+            return self._emit_check(self.arrays[labels], low, high)
+        function, args = instruction.function, instruction.args
+        if function is operator.getitem and isinstance(args[1], tuple):
+            x, index = self._operand(args[0]), self._label_index(args[1], args[0])
+            if x is None or index is None or x.dtype != FLOAT32 or not x.flags.c_contiguous:
+                return False
+            target = self._target(instruction.result, instruction)
+            at = self._begin(self.native.take_labels)
+            for array in (target, x, index):
+                self.memory.pointer(array)
+            self.memory.word(x.shape[0])
+            self.memory.word(x.shape[1])
+            self._end(at)
+            return True
+        if getattr(function, "__func__", None) is type(_numpy).add_at and len(args) == 3:
+            x, index, a = self._operand(args[0]), self._label_index(args[1], args[0]), self._operand(args[2])
+            if x is None or index is None or a is None or a.ndim or x.dtype != FLOAT32 or not x.flags.c_contiguous:
+                return False
+            at = self._begin(self.native.add_at_labels)
+            for array in (x, index):
+                self.memory.pointer(array)
+            self.memory.word(x.shape[0])
+            self.memory.word(x.shape[1])
+            self.memory.pointer(a)
+            self._end(at)
+            return True
+        return False
+
+    def _emit_check(self, labels: Array, low: int, high: int) -> bool:
+        if not labels.flags.c_contiguous:
+            return False
+        at = self._begin(self.native.check_labels)
+        self.memory.pointer(labels)
+        for number in (labels.size, low, high):
+            self.memory.word(number)
+        self._end(at)
+        return True
+
+    def _label_index(self, index: Any, x: Any) -> Array | None:
+        """The labels of an index ``(arange(n), labels)`` of a matrix of n rows."""
+        if not isinstance(index, tuple) or len(index) != 2 or not isinstance(x, Value) or len(x.shape) != 2:
+            return None
+        rows, labels = index
+        if not (isinstance(rows, np.ndarray) and isinstance(labels, Value)) or labels not in self.arrays:
+            return None
+        found = self.arrays[labels]
+        is_whole = rows.shape == (x.shape[0],) and bool((rows == np.arange(x.shape[0])).all())
+        return found if is_whole and found.dtype == INT64 and found.flags.c_contiguous and found.shape == rows.shape else None
+
+    # Arrays.
+
+    def _operand(self, x: Any) -> Array | None:
+        """The array of an argument; None if the machine cannot read it."""
+        if isinstance(x, Value):
+            array = self.arrays.get(x)
+            return array if array is not None and (array.dtype == FLOAT32) else None
+        if isinstance(x, np.ndarray):
+            return self.memory.external(x) if x.dtype == FLOAT32 else None
+        if isinstance(x, bool) or not isinstance(x, (int, float, np.float32)):
+            return None
+        number = float(x)
+        if number not in self._constants:
+            self._constants[number] = self.memory.array(())
+            self._constants[number][...] = number
+        return self._constants[number]
+
+    def _target(self, value: Value, instruction: Instruction) -> Array:
+        """The array of a result. A mask is kept as numbers."""
+        if value not in self.arrays:
+            dtype = FLOAT32 if value in self._pending else value.dtype
+            self.arrays[value] = self.memory.array(value.shape, dtype)
+        return self.arrays[value]
+
+    def _is_mask(self, value: Value, results: set[Value]) -> bool:
+        """Whether booleans only select numbers."""
+        uses = self._uses(value)
+        return value not in results and bool(uses) and all(
+            i.function is np.where and i.args[0] is value and value not in list(values_in(i.args[1:])) for i in uses
+        )
+
+    # Steps.
+
+    def _begin(self, operation: Any) -> int:
+        self._operation = operation
+        return len(self.memory.words)
+
+    def _end(self, at: int) -> None:
+        self._operations.append((self._operation, at))
+        count = len(self._operations)
+        if self._parts and isinstance(self._parts[-1], tuple):
+            self._parts[-1] = self._parts[-1][0], count
+        else:
+            self._parts.append((count - 1, count))
+
+    def _in_python(self, instruction: Instruction) -> None:
+        """Run an instruction in Python, and copy its results to their places in memory."""
+        self.has_python = True
+        for value in instruction.results:
+            if value not in self.arrays:
+                self.arrays[value] = self.memory.array(value.shape, value.dtype)
+        arrays, function = self.arrays, instruction.function
+        read = lambda v: (arrays[v] if v.shape else arrays[v][()]) if isinstance(v, Value) else v  # noqa: E731
+        args, options = instruction.args, instruction.options
+
+        def step() -> None:
+            result = function(*mapped(args, read), **mapped(options, read))
+            for value, array in zip(values_in(instruction.result), _arrays_in(result)):
+                if arrays[value] is not array:
+                    arrays[value][...] = array
+
+        self._parts.append(step)
+
+
+def _arrays_in(tree: Any) -> list[Any]:
+    if isinstance(tree, (list, tuple)):
+        return [x for v in tree for x in _arrays_in(v)]
+    return [tree] if isinstance(tree, (np.ndarray, np.generic, bool)) else []
+
+
+def _coalesced(shape: tuple[int, ...], strides: list[tuple[int, ...]]) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+    """A shape with as few axes as possible, for arrays of these strides."""
+    axes = [(n, [s[i] for s in strides]) for i, n in enumerate(shape) if n != 1]
+    merged: list[tuple[int, list[int]]] = []
+    for n, steps in axes:
+        if merged and all(outer == inner * n for outer, inner in zip(merged[-1][1], steps)):
+            merged[-1] = merged[-1][0] * n, steps
+        else:
+            merged.append((n, steps))
+    if not merged:
+        return (1,), [(4,)] * len(strides)
+    return tuple([n for n, _ in merged]), [tuple([steps[i] for _, steps in merged]) for i in range(len(strides))]

@@ -1,0 +1,161 @@
+"""A program of small arrays as a table of native operations: see `passus/kernels/native/machine.py`.
+
+All arrays of the program have places in memory that stay the same from run to run. What the machine cannot compute runs in
+Python between two parts of the table.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array
+from passus.kernels.dispatch import native_module
+from passus.recording.layout import Memory
+from passus.recording.lowering import Lowering, is_small
+from passus.recording.places import AttributePlace, DataPlace, GradPlace
+from passus.recording.program import Instruction, OtherBranchError, Program, Value
+
+__all__ = ["Machine", "on_machine"]
+
+LEAST = 0.5
+"""Least share of the instructions that the machine must be able to compute."""
+
+
+def on_machine(program: Program, states: Sequence[Array]) -> Program:
+    """The program with one instruction, which runs the machine; the program itself if its arrays are large, or of other types.
+
+    ``states``: the arrays of the state.
+    """
+    if not is_small(program):
+        return program
+    native = native_module("machine")
+    if native is None:
+        return program
+    machine = Machine(program, states, native)
+    if not machine.is_worth_it:
+        return program
+    arguments = (*program.inputs, *[value for value, _ in program.state])
+    instruction = Instruction(machine, arguments, {}, machine.results)
+    return replace(program, instructions=[instruction])
+
+
+class Machine:
+    """A program on the machine. Each thread that calls it has memory of its own."""
+
+    def __init__(self, program: Program, states: Sequence[Array], native: Any) -> None:
+        self.program, self.native, self.__name__ = program, native, program.name
+        self.results = list(dict.fromkeys(program.results))
+        first = _Run(self, states)
+        self._free = [first]
+        self.is_worth_it = first.native_share >= LEAST
+
+    def __call__(self, *arrays: Any) -> list[Any]:
+        try:
+            run = self._free.pop()
+        except IndexError:  # Another thread runs it.
+            run = _Run(self, arrays[len(self.program.inputs) :])
+        try:
+            return run(arrays)
+        finally:
+            self._free.append(run)
+
+
+class _Run:
+    """The memory of one run at a time, and the steps: parts of the table, and instructions in Python."""
+
+    def __init__(self, machine: Machine, states: Sequence[Array]) -> None:
+        self.program, self.native, self.results = machine.program, machine.native, machine.results
+        self._plan(states)
+
+    def _plan(self, states: Sequence[Array]) -> None:
+        program = self.program
+        self._states = list(states)
+        self._memory = memory = Memory()
+        arrays: dict[Value, Array] = {value: np.asarray(x) for value, x in program.constants.items()}
+        arrays |= {value: memory.array(value.shape, value.dtype) for value in program.inputs}
+        self._inputs = [arrays[value] for value in program.inputs]
+        arrays |= {value: memory.external(x) for (value, _), x in zip(program.state, states)}
+        self._gradients: list[tuple[int, GradPlace]] = []
+        kept = set(arrays)
+        for place, value in program.writes:
+            if isinstance(place, GradPlace) and value is not None and value not in kept:
+                arrays[value] = memory.external(np.empty(value.shape, value.dtype))
+                kept.add(value)
+                self._gradients.append((self.results.index(value), place))
+        lowering = Lowering(program, arrays, memory, self.native)
+        self.native_share = lowering.native_share
+        self._table, self._steps, self._arrays = lowering.finish(), lowering.steps, arrays
+        self._returns = [self._returned(value) for value in self.results]
+        self._has_views = lowering.has_python
+
+    def _returned(self, value: Value) -> Callable[[], Any]:
+        """How a result leaves the machine."""
+        array, states = self._arrays[value], {value for value, _ in self.program.state}
+        places = [place for place, v in self.program.writes if v is value]
+        if value in states or (places and not isinstance(places[0], (GradPlace, AttributePlace))):
+            return lambda: array if value in states else array.copy()
+        if any(isinstance(place, GradPlace) for place in places):
+            return lambda: self._arrays[value]
+        if value in self.program.inputs or array.ndim:
+            return array.copy
+        return lambda: array[()]
+
+    def __call__(self, arrays: Sequence[Any]) -> list[Any]:
+        count = len(self._inputs)
+        for i, state in enumerate(arrays[count:]):
+            if state is not self._states[i]:
+                self._exchange(arrays[count:])
+                break
+        for index, place in self._gradients:
+            if not self._is_free(index, place):
+                self._renew(index)
+        for target, x in zip(self._inputs, arrays):
+            target[...] = x
+        run = self.native.run
+        for address, number, step in self._steps:
+            if step is not None:
+                step()
+            elif run(address, number) != number:
+                raise OtherBranchError
+        return [returned() for returned in self._returns]
+
+    def _exchange(self, states: Sequence[Array]) -> None:
+        """Use other arrays of the state."""
+        if self._has_views:
+            self._plan(states)
+            return
+        for i, ((value, _), new) in enumerate(zip(self.program.state, states)):
+            if new is not self._states[i]:
+                self._memory.exchange(self._arrays[value], new)
+                self._arrays[value] = self._states[i] = new
+        self._returns = [self._returned(value) for value in self.results]
+
+    def _is_free(self, index: int, place: GradPlace) -> bool:
+        """Whether nobody but its Variable holds the gradient of the last run, so that the memory can be used again."""
+        array = self._arrays[self.results[index]]
+        grad = place.owner._grad
+        if grad is None:
+            return sys.getrefcount(array) <= ALONE
+        return grad._data is array and sys.getrefcount(array) <= ALONE + 1 and sys.getrefcount(grad) <= IN_GRAD
+
+    def _renew(self, index: int) -> None:
+        """Compute a gradient into a new array."""
+        value = self.results[index]
+        old, new = self._arrays[value], np.empty(value.shape, value.dtype)
+        if self._has_views:
+            self._plan(self._states)
+            return
+        self._memory.exchange(old, new)
+        self._arrays[value] = new
+
+
+ALONE = 4
+"""References to a gradient that only the machine holds: the dict of arrays, the memory, a local, and an argument."""
+
+IN_GRAD = 3
+"""References to a Variable that only ``grad`` of another one holds: the attribute, a local, and an argument."""
