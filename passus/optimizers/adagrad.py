@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from passus.backend import Array
@@ -22,13 +24,14 @@ class AdaGrad(Optimizer):
     """
 
     slots = ("h",)
+    rule = updates.adagrad
     fused = True
 
     def __init__(self, lr: Rate = 0.001, eps: float = 1e-8) -> None:
         super().__init__(lr, eps=eps)
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        updates.adagrad(p, g, slots["h"], o.lr, o.eps, self.scratch)
+    def rule_options(self, o: Options) -> tuple[Any, ...]:
+        return o.lr, o.eps
 
 
 class RMSprop(Optimizer):
@@ -41,13 +44,14 @@ class RMSprop(Optimizer):
     """
 
     slots = ("h",)
+    rule = updates.rmsprop
     fused = True
 
     def __init__(self, lr: Rate = 0.01, rho: float = 0.99, eps: float = 1e-8) -> None:
         super().__init__(lr, rho=rho, eps=eps)
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        updates.rmsprop(p, g, slots["h"], o.lr, o.rho, o.eps, self.scratch)
+    def rule_options(self, o: Options) -> tuple[Any, ...]:
+        return o.lr, o.rho, o.eps
 
 
 class AdaDelta(Optimizer):

@@ -7,6 +7,7 @@ start: they are divided by ``1 - beta**step``.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,7 @@ class Adam(Moments):
     Adam(lr=0.01, betas=(0.9, 0.99), eps=1e-08), step 0
     """
 
+    rule = updates.adam
     fused = True
 
     def __init__(
@@ -54,9 +56,9 @@ class Adam(Moments):
             betas = (first if beta1 is None else beta1, second if beta2 is None else beta2)
         super().__init__(lr if alpha is None else alpha, betas=betas, eps=eps)
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
+    def rule_options(self, o: Options) -> tuple[Any, ...]:
         lr, eps = _corrected(o)
-        updates.adam(p, g, slots["m"], slots["v"], lr, o.betas, eps, 1.0, self.scratch)
+        return lr, o.betas, eps, 1.0
 
 
 class AMSGrad(Moments):
@@ -67,14 +69,15 @@ class AMSGrad(Moments):
     """
 
     slots = ("m", "v", "v_max")
+    rule = updates.amsgrad
     fused = True
 
     def __init__(self, lr: Rate = 0.001, betas: Betas = (0.9, 0.999), eps: float = 1e-8) -> None:
         super().__init__(lr, betas=betas, eps=eps)
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
+    def rule_options(self, o: Options) -> tuple[Any, ...]:
         lr, eps = _corrected(o)
-        updates.amsgrad(p, g, slots["m"], slots["v"], slots["v_max"], lr, o.betas, eps, self.scratch)
+        return lr, o.betas, eps
 
 
 class AdamW(Moments):
@@ -84,6 +87,7 @@ class AdamW(Moments):
     AdamW(lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.1), step 0
     """
 
+    rule = updates.adam
     fused = True
 
     def __init__(
@@ -91,9 +95,9 @@ class AdamW(Moments):
     ) -> None:
         super().__init__(lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
+    def rule_options(self, o: Options) -> tuple[Any, ...]:
         lr, eps = _corrected(o)
-        updates.adam(p, g, slots["m"], slots["v"], lr, o.betas, eps, 1 - o.lr * o.weight_decay, self.scratch)
+        return lr, o.betas, eps, 1 - o.lr * o.weight_decay
 
 
 class RAdam(Moments):

@@ -56,6 +56,8 @@ class Optimizer(OptimizerState):
     elementwise: ClassVar[bool] = True
     """Whether `update_one` treats each element separately, so that it may be given blocks of a large parameter, and
     small parameters joined in one array."""
+    rule: ClassVar[Any] = None
+    """The kernel of `passus.kernels.updates` that changes a parameter. A class without one overrides `update_one`."""
     fused: ClassVar[bool] = False
     """Whether `update_one` splits a large parameter by itself, as the rules of `passus.kernels.updates` do."""
 
@@ -77,7 +79,13 @@ class Optimizer(OptimizerState):
 
         Intermediate results go into ``self.scratch(p)``, so that nothing is allocated.
         """
-        raise NotImplementedError(f"{type(self).__name__}.update_one is not implemented")
+        if self.rule is None:
+            raise NotImplementedError(f"{type(self).__name__}.update_one is not implemented")
+        self.rule(p, g, *[slots[name] for name in self.slots], *self.rule_options(o), self.scratch)
+
+    def rule_options(self, o: Options) -> tuple[Any, ...]:
+        """What `rule` takes after the arrays, for this update."""
+        raise NotImplementedError(f"{type(self).__name__}.rule_options is not implemented")
 
     def setup(self, target: Target) -> Self:
         """Set the layer or model whose parameters are updated."""

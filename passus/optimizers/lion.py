@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from passus.backend import Array
+from typing import Any
+
 from passus.kernels import updates
 from passus.optimizers.base import Optimizer
 from passus.optimizers.options import Options, Rate
@@ -21,10 +22,11 @@ class Lion(Optimizer):
     """
 
     slots = ("m",)
+    rule = updates.lion
     fused = True
 
     def __init__(self, lr: Rate = 1e-4, betas: tuple[float, float] = (0.9, 0.99), weight_decay: float = 0.0) -> None:
         super().__init__(lr, betas=betas, weight_decay=weight_decay)
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        updates.lion(p, g, slots["m"], o.lr, o.betas, 1 - o.lr * o.weight_decay, self.scratch)
+    def rule_options(self, o: Options) -> tuple[Any, ...]:
+        return o.lr, o.betas, 1 - o.lr * o.weight_decay

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from passus.backend import Array
+from typing import Any
+
 from passus.kernels import updates
 from passus.optimizers.base import Optimizer
 from passus.optimizers.options import Options, Rate
@@ -17,13 +18,14 @@ class SGD(Optimizer):
     SGD(lr=0.1), step 0
     """
 
+    rule = updates.sgd
     fused = True
 
     def __init__(self, lr: Rate = 0.01) -> None:
         super().__init__(lr)
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        updates.sgd(p, g, o.lr, self.scratch)
+    def rule_options(self, o: Options) -> tuple[Any, ...]:
+        return (o.lr,)
 
 
 class Momentum(Optimizer):
@@ -34,6 +36,9 @@ class Momentum(Optimizer):
 
     def __init__(self, lr: Rate = 0.01, momentum: float = 0.9) -> None:
         super().__init__(lr, momentum=momentum)
+
+    def rule_options(self, o: Options) -> tuple[Any, ...]:
+        return o.lr, o.momentum
 
 
 class MomentumSGD(Momentum):
@@ -46,8 +51,7 @@ class MomentumSGD(Momentum):
     MomentumSGD(lr=0.01, momentum=0.8), step 0
     """
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        updates.momentum_sgd(p, g, slots["v"], o.lr, o.momentum, self.scratch)
+    rule = updates.momentum_sgd
 
 
 class Nesterov(Momentum):
@@ -59,5 +63,4 @@ class Nesterov(Momentum):
     Nesterov(lr=0.01, momentum=0.9), step 0
     """
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], o: Options) -> None:
-        updates.nesterov(p, g, slots["v"], o.lr, o.momentum, self.scratch)
+    rule = updates.nesterov

@@ -14,7 +14,9 @@ from passus.backend.trace import Attribute, Method
 from passus.kernels import products
 from passus.kernels.machine import BLOCK, CODES
 from passus.recording.layout import Memory, address
+from passus.recording.places import DataPlace
 from passus.recording.program import Instruction, Program, Value, expect, mapped, values_in
+from passus.recording.updates import MachineUpdate
 
 __all__ = ["Lowering", "is_small"]
 
@@ -82,12 +84,18 @@ def is_small(program: Program) -> bool:
 class Lowering:
     """The operations of a program, one instruction after the other.
 
-    ``arrays``: those of the inputs, the state, constants and gradients; the others are added.
+    ``arrays``: those of the inputs, the state, constants and gradients; the others are added. ``with_update``: whether the update of
+    an optimizer at the end is an operation, too.
     """
 
-    def __init__(self, program: Program, arrays: dict[Value, Array], memory: Memory, native: Any) -> None:
+    def __init__(
+        self, program: Program, arrays: dict[Value, Array], memory: Memory, native: Any, with_update: bool = True
+    ) -> None:
+        self._with_update = with_update
         self.program, self.arrays, self.memory, self.native = program, arrays, memory, native
         self.has_python = False
+        self.update: MachineUpdate | None = None
+        """The update of an optimizer at the end of the program."""
         self._operations: list[tuple[Any, int]] = []
         self._parts: list[tuple[int, int] | Callable[[], None]] = []
         self._makers = {value: i for i in program.instructions for value in i.results if not i.writes}
@@ -127,7 +135,7 @@ class Lowering:
         """Append the operations of an instruction. False if it runs in Python."""
         if id(instruction) in self._skipped:
             return True
-        for attempt in (self._view, self._elementwise, self._product, self._reduction, self._labels):
+        for attempt in (self._view, self._elementwise, self._product, self._reduction, self._labels, self._update):
             if attempt(instruction):
                 return True
         self._in_python(instruction)
@@ -374,6 +382,32 @@ class Lowering:
         found = self.arrays[labels]
         is_whole = rows.shape == (x.shape[0],) and bool((rows == np.arange(x.shape[0])).all())
         return found if is_whole and found.dtype == INT64 and found.flags.c_contiguous and found.shape == rows.shape else None
+
+    # Updates of parameters.
+
+    def _update(self, instruction: Instruction) -> bool:
+        """The update of an optimizer, if nothing is computed after it."""
+        if instruction is not self.program.instructions[-1] or instruction.results or not self._with_update:
+            return False
+        update = MachineUpdate.of(instruction.function, self.native, self.memory)
+        if update is None or len(instruction.args) != len(update.params):
+            return False
+        gradients = {id(place.owner): v for place, v in zip(instruction.function.writes, instruction.args)}  # type: ignore[attr-defined]
+        arrays = {id(place.owner): self.arrays[value] for value, place in self.program.state if type(place) is DataPlace}
+        rule = self.native.UPDATES[update.optimizer.rule.__name__]
+        if any(gradients.get(id(p)) is None or id(p) not in arrays for _, p in update.params):
+            return False
+        for (_, p), slots, numbers in zip(update.params, update.slots, update.numbers):
+            at = self._begin(rule)
+            self.memory.word(p._data.size)
+            self.memory.pointer(numbers)
+            self.memory.pointer(arrays[id(p)])
+            self.memory.pointer(self.arrays[gradients[id(p)]])  # type: ignore[index]
+            for slot in slots:
+                self.memory.pointer(slot)
+            self._end(at)
+        self.update = update
+        return True
 
     # Arrays.
 

@@ -15,9 +15,10 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.dispatch import native_module
+from passus.recording.host import Host
 from passus.recording.layout import Memory
 from passus.recording.lowering import Lowering, is_small
-from passus.recording.places import AttributePlace, DataPlace, GradPlace
+from passus.recording.places import DataPlace, GradPlace
 from passus.recording.program import Instruction, OtherBranchError, Program, Value
 
 __all__ = ["Machine", "on_machine"]
@@ -72,48 +73,58 @@ class _Run:
         self.program, self.native, self.results = machine.program, machine.native, machine.results
         self._plan(states)
 
-    def _plan(self, states: Sequence[Array]) -> None:
+    def _plan(self, states: Sequence[Array], with_update: bool = True) -> None:
         program = self.program
         self._states = list(states)
         self._memory = memory = Memory()
-        arrays: dict[Value, Array] = {value: np.asarray(x) for value, x in program.constants.items()}
-        arrays |= {value: memory.array(value.shape, value.dtype) for value in program.inputs}
-        self._inputs = [arrays[value] for value in program.inputs]
-        arrays |= {value: memory.external(x) for (value, _), x in zip(program.state, states)}
-        self._gradients: list[tuple[int, GradPlace]] = []
-        kept = set(arrays)
-        for place, value in program.writes:
-            if isinstance(place, GradPlace) and value is not None and value not in kept:
-                arrays[value] = memory.external(np.empty(value.shape, value.dtype))
-                kept.add(value)
-                self._gradients.append((self.results.index(value), place))
-        lowering = Lowering(program, arrays, memory, self.native)
+        self._arrays: dict[Value, Array] = {value: np.asarray(x) for value, x in program.constants.items()}
+        self._arrays |= {value: memory.array(value.shape, value.dtype) for value in program.inputs}
+        self._inputs = [self._arrays[value] for value in program.inputs]
+        self._arrays |= {value: memory.external(x) for (value, _), x in zip(program.state, states)}
+        self._gradients = self._new_gradients()
+        lowering = Lowering(program, self._arrays, memory, self.native, with_update)
         self.native_share = lowering.native_share
-        self._table, self._steps, self._arrays = lowering.finish(), lowering.steps, arrays
+        self._table, self._steps, self._update = lowering.finish(), lowering.steps, lowering.update
+        self._has_python = lowering.has_python
         self._returns = [self._returned(value) for value in self.results]
-        self._has_views = lowering.has_python
+        self._counts = {value: sys.getrefcount(self._arrays[value]) for value, _ in self._gradients}
+        """References to each gradient that nobody else holds."""
+
+    def _new_gradients(self) -> list[tuple[Value, GradPlace]]:
+        """The gradients that the program computes: their arrays belong to Variables."""
+        gradients = []
+        calls = [i for i in self.program.instructions if isinstance(i.function, Host)]
+        writes = [*self.program.writes, *[pair for i in calls for pair in zip(i.function.writes, i.args)]]  # type: ignore[attr-defined]
+        for place, value in writes:
+            if isinstance(place, GradPlace) and value is not None and value not in self._arrays:
+                self._arrays[value] = self._memory.external(np.empty(value.shape, value.dtype))
+                gradients.append((value, place))
+        return gradients
 
     def _returned(self, value: Value) -> Callable[[], Any]:
         """How a result leaves the machine."""
         array, states = self._arrays[value], {value for value, _ in self.program.state}
         places = [place for place, v in self.program.writes if v is value]
-        if value in states or (places and not isinstance(places[0], (GradPlace, AttributePlace))):
-            return lambda: array if value in states else array.copy()
-        if any(isinstance(place, GradPlace) for place in places):
+        if value in states or any(isinstance(place, GradPlace) for place in places):
             return lambda: self._arrays[value]
-        if value in self.program.inputs or array.ndim:
+        if array.ndim or value in self.program.inputs or any(isinstance(place, DataPlace) for place in places):
             return array.copy
         return lambda: array[()]
 
     def __call__(self, arrays: Sequence[Any]) -> list[Any]:
         count = len(self._inputs)
-        for i, state in enumerate(arrays[count:]):
-            if state is not self._states[i]:
-                self._exchange(arrays[count:])
+        states = arrays[count:]
+        for known, state in zip(self._states, states):
+            if state is not known:
+                self._exchange(states)
                 break
-        for index, place in self._gradients:
-            if not self._is_free(index, place):
-                self._renew(index)
+        for value, place in self._gradients:
+            if not self._is_free(value, place):
+                self._renew(value)
+        if self._update is not None and not self._update.prepare(self.native):
+            self._plan(states)
+            if self._update is not None and not self._update.prepare(self.native):
+                self._plan(states, with_update=False)
         for target, x in zip(self._inputs, arrays):
             target[...] = x
         run = self.native.run
@@ -122,40 +133,39 @@ class _Run:
                 step()
             elif run(address, number) != number:
                 raise OtherBranchError
+        if self._update is not None:
+            for value, place in self._gradients:
+                place.set(self._arrays[value])
+            self._update.finish()
         return [returned() for returned in self._returns]
 
     def _exchange(self, states: Sequence[Array]) -> None:
         """Use other arrays of the state."""
-        if self._has_views:
+        if self._has_python:
             self._plan(states)
             return
         for i, ((value, _), new) in enumerate(zip(self.program.state, states)):
             if new is not self._states[i]:
                 self._memory.exchange(self._arrays[value], new)
                 self._arrays[value] = self._states[i] = new
-        self._returns = [self._returned(value) for value in self.results]
 
-    def _is_free(self, index: int, place: GradPlace) -> bool:
-        """Whether nobody but its Variable holds the gradient of the last run, so that the memory can be used again."""
-        array = self._arrays[self.results[index]]
+    def _is_free(self, value: Value, place: GradPlace) -> bool:
+        """Whether nobody but its Variable holds the gradient of the last run, so that its memory can be used again."""
+        others = sys.getrefcount(self._arrays[value]) - self._counts[value]
         grad = place.owner._grad
-        if grad is None:
-            return sys.getrefcount(array) <= ALONE
-        return grad._data is array and sys.getrefcount(array) <= ALONE + 1 and sys.getrefcount(grad) <= IN_GRAD
+        if grad is None or not others:
+            return others == 0
+        return others == 1 and grad._data is self._arrays[value] and sys.getrefcount(grad) == IN_GRAD
 
-    def _renew(self, index: int) -> None:
+    def _renew(self, value: Value) -> None:
         """Compute a gradient into a new array."""
-        value = self.results[index]
-        old, new = self._arrays[value], np.empty(value.shape, value.dtype)
-        if self._has_views:
+        if self._has_python:
             self._plan(self._states)
             return
-        self._memory.exchange(old, new)
+        new = np.empty(value.shape, value.dtype)
+        self._memory.exchange(self._arrays[value], new)
         self._arrays[value] = new
 
-
-ALONE = 4
-"""References to a gradient that only the machine holds: the dict of arrays, the memory, a local, and an argument."""
 
 IN_GRAD = 3
 """References to a Variable that only ``grad`` of another one holds: the attribute, a local, and an argument."""

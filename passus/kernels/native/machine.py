@@ -16,7 +16,7 @@ import numba
 import numpy as np
 
 from passus.kernels.machine import BLOCK, CODES, OPERAND, OPERATION
-from passus.kernels.native import elementary
+from passus.kernels.native import elementary, updates
 from passus.kernels.native.addresses import call, integer_at, labels_at, numbers_at
 from passus.kernels.native.compiling import INTEGER, compiled, inlined
 from passus.kernels.native.loops import for_vectors, sum_vectors
@@ -25,7 +25,9 @@ from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, load, splat, store, where
 from passus.kernels.native.tile import matrix_steps, multiply_tile
 
-__all__ = ["address_of", "product_of", "run"]
+__all__ = ["UPDATES", "address_of", "numbers_of", "product_of", "run"]
+
+numbers_of = updates.numbers_of
 
 SIGNATURE = INTEGER(INTEGER)
 
@@ -394,3 +396,45 @@ def product_of(P: int) -> Callable[..., Any]:
         return 0
 
     return product
+
+
+# Updates of parameters. Arguments: the number of elements, the address of the numbers of the rule, those of the parameter, its
+# gradient, and its slots.
+
+
+@inlined
+def _arrays(at: Any) -> Any:
+    return numbers_at(integer_at(at + 8)), numbers_at(integer_at(at + 16)), numbers_at(integer_at(at + 24))
+
+
+@compiled(SIGNATURE, allocates=False)
+def sgd(at: Any) -> Any:
+    q, p, g = _arrays(at)
+    updates._sgd(p, g, (q[0],), 0, integer_at(at))
+    return 0
+
+
+@compiled(SIGNATURE, allocates=False)
+def momentum_sgd(at: Any) -> Any:
+    q, p, g = _arrays(at)
+    updates._momentum_sgd(p, g, numbers_at(integer_at(at + 32)), (q[0], q[1]), 0, integer_at(at))
+    return 0
+
+
+@compiled(SIGNATURE, allocates=False)
+def nesterov(at: Any) -> Any:
+    q, p, g = _arrays(at)
+    updates._nesterov(p, g, numbers_at(integer_at(at + 32)), (q[0], q[1]), 0, integer_at(at))
+    return 0
+
+
+@compiled(SIGNATURE, allocates=False)
+def adam(at: Any) -> Any:
+    q, p, g = _arrays(at)
+    m, v = numbers_at(integer_at(at + 32)), numbers_at(integer_at(at + 40))
+    updates._adam(p, g, m, v, (q[0], q[1], q[2], q[3], q[4], q[5], q[6]), 0, integer_at(at))
+    return 0
+
+
+UPDATES = {"sgd": sgd, "momentum_sgd": momentum_sgd, "nesterov": nesterov, "adam": adam}
+"""The rules that the machine computes, by the names of their kernels."""

@@ -14,7 +14,7 @@ from passus.kernels.native.buffers import LINE
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
 from passus.kernels.threads import split
 
-__all__ = ["adagrad", "adam", "amsgrad", "lion", "momentum_sgd", "nesterov", "ordered", "rmsprop", "sgd"]
+__all__ = ["adagrad", "adam", "amsgrad", "lion", "momentum_sgd", "nesterov", "numbers_of", "ordered", "rmsprop", "sgd"]
 
 PIECE = 1 << 16
 """Number of elements worth a thread."""
@@ -50,15 +50,15 @@ def _offsets(x: Array) -> Array:
 
 
 def sgd(p: Array, g: Array, lr: float, scratch: Any) -> None:
-    _run(_sgd, (p, g), lr)
+    _run(_sgd, (p, g), *numbers_of("sgd", lr))
 
 
 def momentum_sgd(p: Array, g: Array, v: Array, lr: float, momentum: float, scratch: Any) -> None:
-    _run(_momentum_sgd, (p, g, v), lr, momentum)
+    _run(_momentum_sgd, (p, g, v), *numbers_of("momentum_sgd", lr, momentum))
 
 
 def nesterov(p: Array, g: Array, v: Array, lr: float, momentum: float, scratch: Any) -> None:
-    _run(_nesterov, (p, g, v), lr, momentum)
+    _run(_nesterov, (p, g, v), *numbers_of("nesterov", lr, momentum))
 
 
 def adam(
@@ -72,8 +72,7 @@ def adam(
     decay: float,
     scratch: Any,
 ) -> None:
-    beta1, beta2 = betas
-    _run(_adam, (p, g, m, v), lr, beta1, 1 - beta1, beta2, 1 - beta2, eps, decay)
+    _run(_adam, (p, g, m, v), *numbers_of("adam", lr, betas, eps, decay))
 
 
 def amsgrad(
@@ -87,21 +86,38 @@ def amsgrad(
     eps: float,
     scratch: Any,
 ) -> None:
-    beta1, beta2 = betas
-    _run(_amsgrad, (p, g, m, v, v_max), lr, beta1, 1 - beta1, beta2, 1 - beta2, eps)
+    _run(_amsgrad, (p, g, m, v, v_max), *numbers_of("amsgrad", lr, betas, eps))
 
 
 def rmsprop(p: Array, g: Array, h: Array, lr: float, rho: float, eps: float, scratch: Any) -> None:
-    _run(_rmsprop, (p, g, h), lr, rho, 1 - rho, eps)
+    _run(_rmsprop, (p, g, h), *numbers_of("rmsprop", lr, rho, eps))
 
 
 def adagrad(p: Array, g: Array, h: Array, lr: float, eps: float, scratch: Any) -> None:
-    _run(_adagrad, (p, g, h), lr, eps)
+    _run(_adagrad, (p, g, h), *numbers_of("adagrad", lr, eps))
 
 
 def lion(p: Array, g: Array, m: Array, lr: float, betas: tuple[float, float], decay: float, scratch: Any) -> None:
-    beta1, beta2 = betas
-    _run(_lion, (p, g, m), lr, beta1, 1 - beta1, beta2, 1 - beta2, decay)
+    _run(_lion, (p, g, m), *numbers_of("lion", lr, betas, decay))
+
+
+def numbers_of(rule: str, *options: Any) -> tuple[float, ...]:
+    """The numbers that the compiled rule takes: betas, and others of `COMPLEMENTED`, are followed by what is missing to 1.
+
+    >>> numbers_of("adam", 0.5, (0.75, 0.5), 0.0, 1.0)
+    (0.5, 0.75, 0.25, 0.5, 0.5, 0.0, 1.0)
+    """
+    numbers: list[float] = []
+    for i, option in enumerate(options):
+        if isinstance(option, tuple):
+            numbers += [number for beta in option for number in (beta, 1 - beta)]
+        else:
+            numbers += [option, 1 - option] if (rule, i) in COMPLEMENTED else [option]
+    return tuple(numbers)
+
+
+COMPLEMENTED = frozenset({("rmsprop", 1)})
+"""Options, by rule and position, that are weights of a mean."""
 
 
 @inlined

@@ -1,0 +1,111 @@
+"""Updates of optimizers on the machine: the optimizer computes the numbers of its rule, the machine does the rest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array
+from passus.core import Parameter
+from passus.optimizers.base import Optimizer
+from passus.optimizers.slots import ParamState
+from passus.recording.host import Host
+from passus.recording.layout import Memory
+
+__all__ = ["MachineUpdate"]
+
+
+class MachineUpdate:
+    """The update of one optimizer: for each parameter, one operation of the machine.
+
+    It holds as long as the same parameters of the optimizer have gradients, and their states are the same. Otherwise `prepare`
+    returns False, and the optimizer has to update by itself.
+    """
+
+    def __init__(self, optimizer: Optimizer, params: list[tuple[str, Parameter]], memory: Memory) -> None:
+        self.optimizer, self.params = optimizer, params
+        self.states = [self._state(path, p) for path, p in params]
+        self.slots = [[state.slots[name] for name in optimizer.slots] for state in self.states]
+        self._numbers: dict[tuple[int | None, int], Array] = {}
+        self.numbers = [self._numbers_of(state, memory) for state in self.states]
+
+    @classmethod
+    def of(cls, call: Any, native: Any, memory: Memory) -> MachineUpdate | None:
+        """The update of a host call; None if the machine cannot compute it."""
+        function = call.function if isinstance(call, Host) else None
+        optimizer = getattr(function, "args", (None,))[0]
+        if getattr(function, "func", None) is not Optimizer.update.__wrapped__ or not _is_plain(optimizer, native):  # type: ignore[attr-defined]
+            return None
+        params = [(path, p) for path, p in optimizer._named_params() if p.requires_grad]
+        written = {id(place.owner) for place in call.writes}
+        params = [(path, p) for path, p in params if id(p) in written]
+        return cls(optimizer, params, memory) if params and all(_fits(p) for _, p in params) else None
+
+    def _state(self, path: str, p: Parameter) -> ParamState:
+        optimizer = self.optimizer
+        state = optimizer._states.get(path) or optimizer._new_state(path, p._data)
+        if state.group is None:
+            state.group = optimizer._group_index(path, p)
+        optimizer._states[path] = state
+        return state
+
+    def _numbers_of(self, state: ParamState, memory: Memory) -> Array:
+        """The memory for the numbers of a rule, which parameters of one group and age share."""
+        key = state.group, state.step
+        if key not in self._numbers:
+            self._numbers[key] = memory.array((16,))
+        return self._numbers[key]
+
+    def prepare(self, native: Any) -> bool:
+        """Compute the numbers of this update. False if the machine cannot compute it any more."""
+        optimizer = self.optimizer
+        if optimizer.hooks or not self._are_same():
+            return False
+        options = optimizer._current_options()
+        for (group, _), numbers in self._numbers.items():
+            o = options[group or 0]
+            o.step = next(s.step for s, n in zip(self.states, self.numbers) if n is numbers) + 1
+            values = native.numbers_of(optimizer.rule.__name__, *optimizer.rule_options(o))
+            numbers[: len(values)] = values
+        return True
+
+    def _are_same(self) -> bool:
+        """Whether the same parameters are updated, with the same arrays of state."""
+        states = self.optimizer._states
+        for (path, _), state, slots in zip(self.params, self.states, self.slots):
+            if states.get(path) is not state:
+                return False
+            for known, slot in zip(slots, state.slots.values()):
+                if known is not slot:
+                    return False
+        known = {id(p) for _, p in self.params}
+        return all(
+            p._grad is None or id(p) in known or not p.requires_grad for _, p in self.optimizer._named_params()
+        )
+
+    def finish(self) -> None:
+        """Count the update."""
+        for state in self.states:
+            state.step += 1
+        for _, p in self.params:
+            p.mark_edited()
+        self.optimizer._step += 1
+
+
+def _is_plain(optimizer: Any, native: Any) -> bool:
+    """Whether an optimizer has a rule that the machine knows, and nothing else happens in its update."""
+    kind = type(optimizer)
+    return (
+        isinstance(optimizer, Optimizer)
+        and kind.update is Optimizer.update
+        and kind.update_one is Optimizer.update_one
+        and getattr(optimizer.rule, "__name__", None) in native.UPDATES
+        and not optimizer.hooks
+        and optimizer.target is not None
+    )
+
+
+def _fits(p: Parameter) -> bool:
+    data = p._data
+    return type(data) is np.ndarray and data.dtype == np.float32 and data.flags.c_contiguous and data.flags.writeable
