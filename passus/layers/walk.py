@@ -19,7 +19,7 @@ from passus.errors import DTypeError, WeightsError
 from passus.layers.nodes import LEAF_TYPES, SKIPPED, LayerBase, Node, StateRef, label
 from passus.tree import Spec
 
-__all__ = ["aliases", "invalidate", "named_parameters", "set_option", "version", "walk"]
+__all__ = ["aliases", "invalidate", "members", "named_parameters", "set_option", "version", "walk"]
 
 
 def walk(layer: LayerBase) -> list[tuple[str, Node]]:
@@ -87,7 +87,7 @@ class _Parameters(NamedTuple):
 
     def valid(self) -> bool:
         """Whether a new walk would find the same."""
-        return self.version is _version[0] and all(_unchanged(node, members) for node, members in self.containers)
+        return self.version is _version[0] and all(_unchanged(node, known) for node, known in self.containers)
 
 
 class _Walk:
@@ -111,7 +111,7 @@ class _Walk:
             self.found.append((path, node))
             buffers, skipped = node._buffers, SKIPPED
         elif isinstance(node, (list, dict)):
-            self.containers.append((node, _members(node)))
+            self.containers.append((node, members(node)))
         prefix = f"{path}." if path else ""
         for name, member in self._named_members(node, path):
             if name in buffers:
@@ -145,11 +145,16 @@ class _Walk:
         return ()
 
 
-def _members(node: Any) -> tuple[Any, ...]:
+def members(node: Any) -> tuple[Any, ...]:
+    """The members of a list, or the keys and values of a dict.
+
+    >>> members({"a": 1})
+    ('a', 1)
+    """
     return (*node, *node.values()) if isinstance(node, dict) else tuple(node)
 
 
-def _unchanged(node: Any, members: tuple[Any, ...]) -> bool:
+def _unchanged(node: Any, known: tuple[Any, ...]) -> bool:
     """Whether a list or dict still contains exactly these objects."""
-    now = _members(node)
-    return len(now) == len(members) and all(map(operator.is_, now, members))
+    now = members(node)
+    return len(now) == len(known) and all(map(operator.is_, now, known))

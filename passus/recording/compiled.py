@@ -18,7 +18,7 @@ from passus.backend.trace import Traced, current
 from passus.config import no_grad, test_mode
 from passus.core import Variable
 from passus.errors import RecordingError
-from passus.kernels.dispatch import in_use
+from passus.kernels.dispatch import in_use, start_using
 from passus.layers import Layer
 from passus.notices import notice, notice_once
 from passus.recording.differences import difference
@@ -161,6 +161,7 @@ class RecordedFunction(Generic[P, R]):
     def _record(self, args: tuple[Any, ...], options: dict[str, Any], recorder: Recorder) -> Version:
         spec = spec_of((args, options))
         assert isinstance(spec, SequenceSpec)
+        start_using()  # Who compiles a step waits for Numba, too.
         required = (*[bool(switch.get()) for switch in self.switches], in_use())
         traced = _traced((args, options), recorder, self._names(args, options))
         with recorded(recorder):

@@ -54,7 +54,8 @@ def _checked_switches(code: Code, version: Version) -> list[ast.stmt]:
         body += code.template(f"if (bool(switch.get()) is not {required}): return miss", switch=switch, miss=MISS)
     body += code.template(f"if in_use() is not {version.required[-1]}: return miss", in_use=in_use, miss=MISS)
     return body + code.template(
-        "if nodes[0] is not structure.nodes or options_[0] is not structure.options or structure.containers:\n"
+        "if nodes[0] is not structure.nodes or options_[0] is not structure.options"
+        f"{' or structure.containers_changed()' if version.structure.has_containers else ''}:\n"
         "    if not structure.holds(): return miss",
         nodes=walk._version,
         options_=walk._options,

@@ -30,15 +30,30 @@ class Memory:
         """The arguments of all operations."""
         self._blocks: list[Array] = []
         self._used = 0
+        self._free: dict[int, list[Array]] = {}
+        """Memory that is free, by its size."""
+        self._created: dict[int, Array] = {}
+        """Memory in use, by its address."""
         self._external: list[Array] = []
         self._references: dict[int, list[int]] = {}
         """The positions of words with addresses in an array of others, by its index."""
         self.table: Array = np.empty(0, np.int64)
 
+    def lasting(self, shape: tuple[int, ...]) -> Array:
+        """A new array that is written before a run: nothing else is stored in its memory."""
+        free, self._free = self._free, {}
+        try:
+            return self.array(shape)
+        finally:
+            self._free = free
+
     def array(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
-        """A new array of zeros."""
+        """A new array. Its elements are arbitrary."""
         size = max(1, int(np.prod(shape))) * np.dtype(dtype).itemsize
         size = -(-size // LINE) * LINE
+        free = self._free.get(size)
+        if free:
+            return self._shaped(free.pop(), shape, dtype)
         if not self._blocks or self._used + size > self._blocks[-1].size:
             block = np.zeros(max(CHUNK, size) + LINE, np.uint8)
             start = -address(block) % LINE
@@ -46,6 +61,16 @@ class Memory:
             self._used = 0
         memory = self._blocks[-1][self._used : self._used + size]
         self._used += size
+        return self._shaped(memory, shape, dtype)
+
+    def release(self, x: Array) -> None:
+        """Let later arrays use the memory of an array that was created here."""
+        memory = self._created.pop(address(x), None)
+        if memory is not None:
+            self._free.setdefault(memory.size, []).append(memory)
+
+    def _shaped(self, memory: Array, shape: tuple[int, ...], dtype: Any) -> Array:
+        self._created[address(memory)] = memory
         count = int(np.prod(shape))
         return memory[: count * np.dtype(dtype).itemsize].view(dtype).reshape(shape)
 

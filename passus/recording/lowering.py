@@ -110,16 +110,20 @@ class Lowering:
         results = set(program.results)
         self._pending = {v for v in self._makers if v.dtype == np.bool_ and self._is_mask(v, results)}
         self._find_label_checks()
+        self._roots: dict[Value, Array] = {}
+        """The arrays that were created here, by the Values that are stored in them."""
+        last = self._last_uses()
         count = 0
-        for instruction in program.instructions:
+        for i, instruction in enumerate(program.instructions):
             count += self._lower(instruction)
+            self._release(last.get(i, []))
         self.native_share = count / max(1, len(program))
 
     def finish(self) -> Array:
         """The table; `steps` refer to it."""
         self.memory.finish()
         base = address(self.memory.arguments)
-        rows = [(self.native.address_of(operation), base + 8 * at) for operation, at in self._operations]
+        rows = [(operation.address, base + 8 * at) for operation, at in self._operations]
         table = np.array(rows, np.int64).reshape(-1, 2)
         self.steps: list[Step] = []
         for part in self._parts:
@@ -128,6 +132,30 @@ class Lowering:
             else:
                 self.steps.append((0, 0, part))
         return table
+
+    # Memory.
+
+    def _last_uses(self) -> dict[int, list[Value]]:
+        """By number of an instruction, the Values that nothing reads after it."""
+        last: dict[Value, int] = {}
+        for i, instruction in enumerate(self.program.instructions):
+            for value in [*instruction.reads, *instruction.results]:
+                last[value] = i
+            if id(instruction) in self._checks:
+                last[self._checks[id(instruction)][0]] = i
+        for value in self.program.results:
+            last.pop(value, None)
+        uses: dict[int, list[Value]] = {}
+        for value, i in last.items():
+            uses.setdefault(i, []).append(value)
+        return uses
+
+    def _release(self, values: list[Value]) -> None:
+        """Let later arrays use the memory of Values, unless others are stored there, too."""
+        for value in values:
+            root = self._roots.pop(value, None)
+            if root is not None and all(other is not root for other in self._roots.values()):
+                self.memory.release(root)
 
     # Instructions.
 
@@ -156,6 +184,8 @@ class Lowering:
         if view.dtype != source.dtype:
             return False
         self.arrays[instruction.result] = view
+        if args[0] in self._roots:
+            self._roots[instruction.result] = self._roots[args[0]]
         return True
 
     def _elementwise(self, instruction: Instruction) -> bool:
@@ -188,7 +218,9 @@ class Lowering:
             code = BINARY[function] if function in BINARY else UNARY[function]
         target = self._target(result, instruction)
         if not self._emit_elementwise(code, target, [x for x in operands if x is not None]):
-            self.arrays.pop(result, None) if not instruction.writes else None
+            if not instruction.writes:
+                self.arrays.pop(result, None)
+                self._release([result])
             return False
         if is_mask:
             self._masks.add(result)
@@ -204,13 +236,16 @@ class Lowering:
             return False
         rows, columns = (1, *shape)[-2:]
         pairs = [(s[0] if len(s) == 2 else 0, s[-1]) for s in strides]
-        once, steps = [], []
+        once: list[Any] = []
+        steps: list[Any] = []
+        registers: list[Array] = []
         sources: list[tuple[Array, int, int]] = []
         for x, (row, column) in zip(spread, pairs[1:]):
             if column == 4:
                 sources.append((x, row, 4))
                 continue
-            register = self.memory.array((BLOCK,))
+            register = self.memory.array((min(BLOCK, columns),))
+            registers.append(register)
             (once if row == 0 else steps).append((CODES.FILL, (register, 0, 0), [(x, row, 0)]))
             sources.append((register, 0, 0))
         steps.append((code, (target, pairs[0][0], 4), sources))
@@ -224,6 +259,8 @@ class Lowering:
                 self.memory.word(row)
                 self.memory.word(column)
         self._end(at)
+        for register in registers:
+            self.memory.release(register)
         return True
 
     def _product(self, instruction: Instruction) -> bool:
@@ -315,7 +352,11 @@ class Lowering:
             if instruction.function is not expect or instruction.args[1] is not False:
                 continue
             compared = self._makers.get(instruction.args[0])
-            if compared is None or compared.function not in (operator.lt, operator.ge) or len(self._uses(instruction.args[0])) > 1:
+            if (
+                compared is None
+                or compared.function not in (operator.lt, operator.ge)
+                or len(self._uses(instruction.args[0])) > 1
+            ):
                 continue
             bounded, limit = compared.args
             least = self._makers.get(bounded) if isinstance(bounded, Value) else None
@@ -381,7 +422,11 @@ class Lowering:
             return None
         found = self.arrays[labels]
         is_whole = rows.shape == (x.shape[0],) and bool((rows == np.arange(x.shape[0])).all())
-        return found if is_whole and found.dtype == INT64 and found.flags.c_contiguous and found.shape == rows.shape else None
+        return (
+            found
+            if is_whole and found.dtype == INT64 and found.flags.c_contiguous and found.shape == rows.shape
+            else None
+        )
 
     # Updates of parameters.
 
@@ -393,7 +438,9 @@ class Lowering:
         if update is None or len(instruction.args) != len(update.params):
             return False
         gradients = {id(place.owner): v for place, v in zip(instruction.function.writes, instruction.args)}  # type: ignore[attr-defined]
-        arrays = {id(place.owner): self.arrays[value] for value, place in self.program.state if type(place) is DataPlace}
+        arrays = {
+            id(place.owner): self.arrays[value] for value, place in self.program.state if type(place) is DataPlace
+        }
         rule = self.native.UPDATES[update.optimizer.rule.__name__]
         if any(gradients.get(id(p)) is None or id(p) not in arrays for _, p in update.params):
             return False
@@ -402,8 +449,8 @@ class Lowering:
             self.memory.word(p._data.size)
             self.memory.pointer(numbers)
             self.memory.pointer(arrays[id(p)])
-            self.memory.pointer(self.arrays[gradients[id(p)]])  # type: ignore[index]
-            for slot in slots:
+            self.memory.pointer(self.arrays[gradients[id(p)]])
+            for _, slot in slots:
                 self.memory.pointer(slot)
             self._end(at)
         self.update = update
@@ -422,7 +469,7 @@ class Lowering:
             return None
         number = float(x)
         if number not in self._constants:
-            self._constants[number] = self.memory.array(())
+            self._constants[number] = self.memory.lasting(())
             self._constants[number][...] = number
         return self._constants[number]
 
@@ -430,14 +477,18 @@ class Lowering:
         """The array of a result. A mask is kept as numbers."""
         if value not in self.arrays:
             dtype = FLOAT32 if value in self._pending else value.dtype
-            self.arrays[value] = self.memory.array(value.shape, dtype)
+            self.arrays[value] = self._roots[value] = self.memory.array(value.shape, dtype)
         return self.arrays[value]
 
     def _is_mask(self, value: Value, results: set[Value]) -> bool:
         """Whether booleans only select numbers."""
         uses = self._uses(value)
-        return value not in results and bool(uses) and all(
-            i.function is np.where and i.args[0] is value and value not in list(values_in(i.args[1:])) for i in uses
+        return (
+            value not in results
+            and bool(uses)
+            and all(
+                i.function is np.where and i.args[0] is value and value not in list(values_in(i.args[1:])) for i in uses
+            )
         )
 
     # Steps.
@@ -459,7 +510,7 @@ class Lowering:
         self.has_python = True
         for value in instruction.results:
             if value not in self.arrays:
-                self.arrays[value] = self.memory.array(value.shape, value.dtype)
+                self.arrays[value] = self._roots[value] = self.memory.array(value.shape, value.dtype)
         arrays, function = self.arrays, instruction.function
         read = lambda v: (arrays[v] if v.shape else arrays[v][()]) if isinstance(v, Value) else v  # noqa: E731
         args, options = instruction.args, instruction.options

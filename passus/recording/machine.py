@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from passus import config
 from passus.backend import Array
 from passus.kernels.dispatch import native_module
 from passus.recording.host import Host
 from passus.recording.layout import Memory
 from passus.recording.lowering import Lowering, is_small
+from passus.recording.passes.expansion import expanded
 from passus.recording.places import DataPlace, GradPlace
 from passus.recording.program import Instruction, OtherBranchError, Program, Value
 
@@ -32,12 +34,12 @@ def on_machine(program: Program, states: Sequence[Array]) -> Program:
 
     ``states``: the arrays of the state.
     """
-    if not is_small(program):
+    if not config.native.get() or not is_small(program):
         return program
     native = native_module("machine")
     if native is None:
         return program
-    machine = Machine(program, states, native)
+    machine = Machine(expanded(program), states, native)
     if not machine.is_worth_it:
         return program
     arguments = (*program.inputs, *[value for value, _ in program.state])
@@ -108,7 +110,7 @@ class _Run:
         if value in states or any(isinstance(place, GradPlace) for place in places):
             return lambda: self._arrays[value]
         if array.ndim or value in self.program.inputs or any(isinstance(place, DataPlace) for place in places):
-            return array.copy
+            return lambda: array.copy()
         return lambda: array[()]
 
     def __call__(self, arrays: Sequence[Any]) -> list[Any]:

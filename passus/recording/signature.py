@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from passus import config
 from passus.core import Variable
-from passus.layers.nodes import TRANSIENT, LayerBase
-from passus.layers.walk import version
+from passus.layers.nodes import SKIPPED, TRANSIENT, LayerBase
+from passus.layers.walk import members, version
 from passus.recording.owners import LayerState
 
 __all__ = ["SWITCHES", "ArraySpec", "SequenceSpec", "Spec", "Structure", "spec_of"]
@@ -180,8 +181,8 @@ class Structure:
         self._layers = [(state, _tokens(state, state.original)) for state in states]
         self.nodes, self.options = version()
         """What identified the attributes of all layers when they were compared last."""
-        self.containers = any(isinstance(v, (list, dict)) for s, _ in self._layers for v in s.original.values())
-        """Whether there are lists or dicts, which change without notice."""
+        self._containers = self._found_containers()
+        """Lists and dicts, which change without notice, and their members."""
         self._changed = changed
         """Where attributes differ that made a program not fit."""
 
@@ -190,6 +191,23 @@ class Structure:
         return len(self._layers) == len(other._layers) and all(
             a.layer is b.layer and x == y for (a, x), (b, y) in zip(self._layers, other._layers)
         )
+
+    def _found_containers(self) -> list[tuple[Any, tuple[Any, ...]]]:
+        values = [v for s, _ in self._layers for name, v in s.original.items() if name not in SKIPPED]
+        return [(v, members(v)) for v in _containers_in(values)]
+
+    @property
+    def has_containers(self) -> bool:
+        """Whether lists or dicts have to be compared before each run."""
+        return bool(self._containers)
+
+    def containers_changed(self) -> bool:
+        """Whether the members of a list or a dict are other objects than before."""
+        for container, known in self._containers:
+            now = members(container)
+            if len(now) != len(known) or not all(map(operator.is_, now, known)):
+                return True
+        return False
 
     def holds(self) -> bool:
         """Whether all layers are as they were when the step was recorded."""
@@ -201,7 +219,19 @@ class Structure:
                 self._changed.update(f"{state.path}.{name}" for name in names)
                 return False
         self.nodes, self.options = now
+        self._containers = self._found_containers()
         return True
+
+
+def _containers_in(values: Iterable[Any]) -> Iterator[Any]:
+    """The lists and dicts among values, also in each other and in tuples."""
+    for value in values:
+        if isinstance(value, (list, dict)):
+            yield value
+        if isinstance(value, (list, tuple)):
+            yield from _containers_in(value)
+        elif isinstance(value, dict):
+            yield from _containers_in(value.values())
 
 
 def _tokens(state: LayerState, attributes: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,8 @@ import numpy as np
 
 from passus.backend import Array
 from passus.core import Parameter
+from passus.layers import Layer
+from passus.layers.walk import named_parameters
 from passus.optimizers.base import Optimizer
 from passus.optimizers.slots import ParamState
 from passus.recording.host import Host
@@ -26,15 +28,18 @@ class MachineUpdate:
     def __init__(self, optimizer: Optimizer, params: list[tuple[str, Parameter]], memory: Memory) -> None:
         self.optimizer, self.params = optimizer, params
         self.states = [self._state(path, p) for path, p in params]
-        self.slots = [[state.slots[name] for name in optimizer.slots] for state in self.states]
-        self._numbers: dict[tuple[int | None, int], Array] = {}
+        self.slots = [[(name, state.slots[name]) for name in optimizer.slots] for state in self.states]
+        self._named: Any = None
+        self._others: list[Parameter] = []
+        """Parameters that have no gradient."""
+        self._numbers: dict[tuple[int | None, int], tuple[ParamState, Array]] = {}
         self.numbers = [self._numbers_of(state, memory) for state in self.states]
 
     @classmethod
     def of(cls, call: Any, native: Any, memory: Memory) -> MachineUpdate | None:
         """The update of a host call; None if the machine cannot compute it."""
         function = call.function if isinstance(call, Host) else None
-        optimizer = getattr(function, "args", (None,))[0]
+        optimizer: Any = getattr(function, "args", (None,))[0]
         if getattr(function, "func", None) is not Optimizer.update.__wrapped__ or not _is_plain(optimizer, native):  # type: ignore[attr-defined]
             return None
         params = [(path, p) for path, p in optimizer._named_params() if p.requires_grad]
@@ -54,8 +59,8 @@ class MachineUpdate:
         """The memory for the numbers of a rule, which parameters of one group and age share."""
         key = state.group, state.step
         if key not in self._numbers:
-            self._numbers[key] = memory.array((16,))
-        return self._numbers[key]
+            self._numbers[key] = state, memory.lasting((16,))
+        return self._numbers[key][1]
 
     def prepare(self, native: Any) -> bool:
         """Compute the numbers of this update. False if the machine cannot compute it any more."""
@@ -63,26 +68,32 @@ class MachineUpdate:
         if optimizer.hooks or not self._are_same():
             return False
         options = optimizer._current_options()
-        for (group, _), numbers in self._numbers.items():
-            o = options[group or 0]
-            o.step = next(s.step for s, n in zip(self.states, self.numbers) if n is numbers) + 1
+        for state, numbers in self._numbers.values():
+            o = options[state.group or 0]
+            o.step = state.step + 1
             values = native.numbers_of(optimizer.rule.__name__, *optimizer.rule_options(o))
             numbers[: len(values)] = values
         return True
 
     def _are_same(self) -> bool:
         """Whether the same parameters are updated, with the same arrays of state."""
+        target = self.optimizer.target
+        named = named_parameters(target) if isinstance(target, Layer) else None
+        if named is None or named is not self._named:
+            known = {id(p) for _, p in self.params}
+            self._others = [p for _, p in self.optimizer._named_params() if id(p) not in known]
+            self._named = named
+        for p in self._others:
+            if p._grad is not None and p.requires_grad:
+                return False
         states = self.optimizer._states
         for (path, _), state, slots in zip(self.params, self.states, self.slots):
             if states.get(path) is not state:
                 return False
-            for known, slot in zip(slots, state.slots.values()):
-                if known is not slot:
+            for name, slot in slots:
+                if state.slots[name] is not slot:
                     return False
-        known = {id(p) for _, p in self.params}
-        return all(
-            p._grad is None or id(p) in known or not p.requires_grad for _, p in self.optimizer._named_params()
-        )
+        return True
 
     def finish(self) -> None:
         """Count the update."""

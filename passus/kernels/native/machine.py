@@ -12,7 +12,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 
 from passus.kernels.machine import BLOCK, CODES, OPERAND, OPERATION
@@ -25,7 +24,7 @@ from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, load, splat, store, where
 from passus.kernels.native.tile import matrix_steps, multiply_tile
 
-__all__ = ["UPDATES", "address_of", "numbers_of", "product_of", "run"]
+__all__ = ["UPDATES", "numbers_of", "product_of", "run"]
 
 numbers_of = updates.numbers_of
 
@@ -45,12 +44,6 @@ def run(table: Any, count: Any) -> Any:
         if call(integer_at(table + 16 * i), integer_at(table + 16 * i + 8)):
             return i
     return count
-
-
-def address_of(operation: Any) -> int:
-    """The address of the code of an operation."""
-    (result,) = operation.overloads.values()
-    return int(result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
 
 
 # Elementwise operations.
@@ -207,7 +200,7 @@ def elementwise(at: Any) -> Any:
                 y, a, b, c = where_ + 8, where_ + 8 + OPERAND, where_ + 8 + 2 * OPERAND, where_ + 8 + 3 * OPERAND
                 arguments = (_operand(a, row, start), _operand(b, row, start), _operand(c, row, start))
                 every = (arguments[0], arguments[1], arguments[2], _operand(y, row, start))
-                _compute(integer_at(where_), every, BLOCK if step < first else size)
+                _compute(integer_at(where_), every, size)
     return 0
 
 
@@ -348,7 +341,11 @@ def _tile_of_columns(P: Any, at: Any, first: Any) -> None:
     a, b, bias, y = integer_at(at), integer_at(at + 8), integer_at(at + 16), integer_at(at + 24)
     n, k, m = integer_at(at + 32), integer_at(at + 40), integer_at(at + 48)
     a_row, a_k, b_k, b_column = integer_at(at + 56), integer_at(at + 64), integer_at(at + 72), integer_at(at + 80)
-    copy, buffer, start = numbers_at(integer_at(at + 88)), numbers_at(integer_at(at + 96)), numbers_at(integer_at(at + 104))
+    copy, buffer, start = (
+        numbers_at(integer_at(at + 88)),
+        numbers_at(integer_at(at + 96)),
+        numbers_at(integer_at(at + 104)),
+    )
     lanes = min(COLUMNS, m - first)
     columns, line = numbers_at(b + 4 * first * b_column), b_k
     if b_column != 1 or lanes < COLUMNS:  # Otherwise the columns are read in place.

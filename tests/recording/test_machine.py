@@ -1,0 +1,356 @@
+"""Small programs on the machine of native operations, beside the eager step."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import passus
+import passus.functions as F
+from passus import Variable
+from passus.errors import LabelError
+from passus.layers import Layer, Linear
+from passus.models import MLP
+from passus.optimizers import SGD, Adam, AdamW, ClipGrad, MomentumSGD, Nesterov, RMSprop
+from passus.recording.machine import Machine
+
+pytest.importorskip("numba")
+
+Step = Callable[..., Any]
+
+
+def machine_of(step: Any) -> Machine:
+    """The machine that runs a compiled step."""
+    (instruction,) = step.versions[0].executed.instructions
+    assert isinstance(instruction.function, Machine)
+    return instruction.function
+
+
+def is_complete(step: Any) -> bool:
+    """Whether the machine computes all operations."""
+    return machine_of(step)._free[0].native_share == 1.0
+
+
+def perceptron(sizes: tuple[int, ...], activation: Any) -> Layer:
+    with passus.random.using_rng(0):
+        return MLP(sizes[1:], activation=activation, in_size=sizes[0])
+
+
+def training(sizes: tuple[int, ...], activation: Any, loss: Any, optimizer: Any) -> tuple[Layer, Any, Step]:
+    model = perceptron(sizes, activation)
+    optimizer = optimizer().setup(model)
+
+    def step(x: Any, t: Any) -> Any:
+        y = loss(model(x), t)
+        model.cleargrads()
+        y.backward()
+        optimizer.update()
+        return y
+
+    return model, optimizer, step
+
+
+def batch(n: int, sizes: tuple[int, ...], labels: bool) -> tuple[Any, Any]:
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((n, sizes[0]), np.float32)
+    return x, rng.integers(0, sizes[-1], n) if labels else rng.standard_normal((n, sizes[-1]), np.float32)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 6, 7, 33, 64])
+@pytest.mark.parametrize("sizes", [(4, 64, 64, 2), (3, 17, 10), (1, 1), (70, 33, 40, 5), (16, 1, 31)])
+@pytest.mark.parametrize(
+    ("activation", "loss", "labels"),
+    [(F.tanh, F.mean_squared_error, False), (F.relu, F.softmax_cross_entropy, True)],
+    ids=["regression", "classes"],
+)
+def test_perceptron_of_any_size_trains_as_the_eager_one(
+    n: int, sizes: tuple[int, ...], activation: Any, loss: Any, labels: bool
+) -> None:
+    model, _, step = training(sizes, activation, loss, lambda: SGD(lr=0.1))
+    compiled_model, _, compiled_step = training(sizes, activation, loss, lambda: SGD(lr=0.1))
+    compiled_step = passus.compile(compiled_step)
+    x, t = batch(n, sizes, labels)
+    for _ in range(4):
+        np.testing.assert_allclose(compiled_step(x, t).item(), step(x, t).item(), rtol=1e-5, atol=1e-6)
+    assert is_complete(compiled_step)
+    for p, expected in zip(compiled_model.params(), model.params(), strict=True):
+        np.testing.assert_allclose(p.data, expected.data, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(p.grad.data, expected.grad.data, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: SGD(lr=0.1),
+        lambda: MomentumSGD(lr=0.05),
+        lambda: Nesterov(lr=0.05),
+        lambda: Adam(lr=0.01),
+        lambda: AdamW(lr=0.01),
+        lambda: SGD(lr=passus.schedules.cosine(0.1, 10)),
+        lambda: RMSprop(lr=0.01),
+    ],
+    ids=["sgd", "momentum", "nesterov", "adam", "adamw", "schedule", "in Python"],
+)
+def test_optimizers_end_in_the_eager_state(optimizer: Any) -> None:
+    sizes = (5, 9, 3)
+    model, eager, step = training(sizes, F.tanh, F.mean_squared_error, optimizer)
+    compiled_model, compiled, compiled_step = training(sizes, F.tanh, F.mean_squared_error, optimizer)
+    compiled_step = passus.compile(compiled_step)
+    x, t = batch(8, sizes, labels=False)
+    for _ in range(5):
+        step(x, t)
+        compiled_step(x, t)
+    expected = passus.tree.flatten(eager.state_dict())
+    for path, leaf in passus.tree.flatten(compiled.state_dict()).items():
+        np.testing.assert_allclose(leaf, expected[path], rtol=1e-4, atol=1e-6, err_msg=path)
+    for p, q in zip(compiled_model.params(), model.params(), strict=True):
+        np.testing.assert_allclose(p.data, q.data, rtol=1e-4, atol=1e-5)
+
+
+def test_eager_and_compiled_steps_alternate() -> None:
+    sizes = (5, 9, 3)
+    model, _, step = training(sizes, F.tanh, F.mean_squared_error, lambda: Adam(lr=0.01))
+    other, optimizer, alternating = training(sizes, F.tanh, F.mean_squared_error, lambda: Adam(lr=0.01))
+    compiled = passus.compile(alternating)
+    x, t = batch(8, sizes, labels=False)
+    for i in range(8):
+        step(x, t)
+        (alternating if i % 3 == 2 else compiled)(x, t)
+        if i == 5:
+            optimizer.load_state_dict(optimizer.state_dict())
+    for p, q in zip(other.params(), model.params(), strict=True):
+        np.testing.assert_allclose(p.data, q.data, rtol=1e-4, atol=1e-5)
+
+
+def test_hook_that_is_added_later_is_called() -> None:
+    sizes = (5, 9, 3)
+    model, optimizer, step = training(sizes, F.tanh, F.mean_squared_error, lambda: SGD(lr=0.1))
+    compiled = passus.compile(step)
+    x, t = batch(8, sizes, labels=False)
+    for _ in range(3):
+        compiled(x, t)
+    hook = ClipGrad(1e-6)
+    optimizer.add_hook(hook)
+    before = [p.data.copy() for p in model.params()]
+    compiled(x, t)
+    assert hook.norm > 1e-6
+    for p, earlier in zip(model.params(), before, strict=True):
+        np.testing.assert_allclose(p.data, earlier, atol=1e-6)
+
+
+def test_gradients_that_the_user_keeps_are_not_overwritten() -> None:
+    sizes = (5, 9, 3)
+    model, _, step = training(sizes, F.tanh, F.mean_squared_error, lambda: SGD(lr=0.1))
+    compiled = passus.compile(step)
+    x, t = batch(8, sizes, labels=False)
+    boxes, arrays, copies = [], [], []
+    W = next(iter(model.params()))
+    for i in range(6):
+        compiled(x, t)
+        boxes.append(W.grad)
+        arrays.append(W.grad.data[1:] if i % 2 else W.grad.data)
+        copies.append((boxes[-1].data.copy(), arrays[-1].copy()))
+    for box, array, (box_copy, array_copy) in zip(boxes, arrays, copies, strict=True):
+        np.testing.assert_array_equal(box.data, box_copy)
+        np.testing.assert_array_equal(array, array_copy)
+    assert len({id(box.data) for box in boxes}) == len(boxes)
+
+
+def test_results_that_the_user_keeps_are_not_overwritten() -> None:
+    compiled = passus.compile(lambda x: [x * 2, x.sum(), x])
+    results = [compiled(np.full((2, 3), i, np.float32)) for i in range(1, 6)]
+    for i, (doubled, total, same) in enumerate(results, 1):
+        assert (doubled == 2 * i).all()
+        assert total == 6 * i
+        assert (same == i).all()
+
+
+def test_parameters_are_exchanged() -> None:
+    sizes = (5, 9, 3)
+    model, _, step = training(sizes, F.tanh, F.mean_squared_error, lambda: SGD(lr=0.1))
+    other, _, compiled = training(sizes, F.tanh, F.mean_squared_error, lambda: SGD(lr=0.1))
+    compiled = passus.compile(compiled)
+    x, t = batch(8, sizes, labels=False)
+    for i in range(6):
+        if i == 3:
+            for p, q in zip(model.params(), other.params(), strict=True):
+                p.data, q.data = p.data * 0.5, q.data * 0.5
+        step(x, t)
+        compiled(x, t)
+    for p, q in zip(other.params(), model.params(), strict=True):
+        np.testing.assert_allclose(p.data, q.data, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [-1, 3, 1 << 40, -(1 << 62)])
+def test_wrong_label_raises_and_changes_nothing(wrong: int) -> None:
+    sizes = (5, 9, 3)
+    model, optimizer, step = training(sizes, F.relu, F.softmax_cross_entropy, lambda: SGD(lr=0.1))
+    compiled = passus.compile(step)
+    x, t = batch(8, sizes, labels=True)
+    for _ in range(3):
+        compiled(x, t)
+    before = [p.data.copy() for p in model.params()]
+    t[3] = wrong
+    with pytest.raises(LabelError):
+        compiled(x, t)
+    assert optimizer.step == 3
+    for p, earlier in zip(model.params(), before, strict=True):
+        np.testing.assert_array_equal(p.data, earlier)
+    t[3] = 0
+    compiled(x, t)
+    assert optimizer.step == 4
+
+
+def test_threads_share_a_compiled_layer() -> None:
+    model = perceptron((6, 20, 4), F.tanh)
+    compiled = passus.compile(model)
+    rng = np.random.default_rng(0)
+    inputs = [rng.standard_normal((5, 6), np.float32) for _ in range(4)]
+    with passus.no_grad():
+        expected = [model(x).data for x in inputs]
+    faults: list[int] = []
+
+    def serve(i: int) -> None:
+        for _ in range(200):
+            if not np.allclose(compiled(inputs[i]).data, expected[i], atol=1e-6):
+                faults.append(i)
+
+    threads = [threading.Thread(target=serve, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults
+
+
+SPECIAL = np.array(
+    [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e-42, -1e-42, 3e38, -3e38, 88.0, -88.0, 0.5], np.float32
+)
+
+ELEMENTWISE = {
+    "add": lambda x, y: x + y,
+    "subtract": lambda x, y: x - y,
+    "multiply": lambda x, y: x * y,
+    "divide": lambda x, y: x / y,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "negative": lambda x, y: -x,
+    "absolute": lambda x, y: abs(x),
+    "greater": lambda x, y: np.where(x > y, x, y),
+    "greater_equal": lambda x, y: np.where(x >= y, x, y),
+    "less": lambda x, y: np.where(x < y, x, 0.0),
+    "less_equal": lambda x, y: np.where(y <= x, 1.0, x),
+}
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_elementwise_operations_equal_those_of_numpy_at_special_values(name: str) -> None:
+    function = ELEMENTWISE[name]
+    x, y = [v.ravel().copy() for v in np.meshgrid(SPECIAL, SPECIAL)]
+    compiled = passus.compile(lambda x, y: function(x, y) if name != "x" else x)
+    with np.errstate(all="ignore"):
+        for _ in range(3):
+            result = compiled(x, y)
+        expected = function(x, y)
+    assert is_complete(compiled)
+    np.testing.assert_array_equal(result, expected)
+    if name not in ("maximum", "minimum"):
+        np.testing.assert_array_equal(
+            np.signbit(result)[~np.isnan(expected)], np.signbit(expected)[~np.isnan(expected)]
+        )
+
+
+@pytest.mark.parametrize("function", [np.exp, np.tanh, np.log])
+def test_functions_are_as_accurate_as_those_of_numpy(function: Any) -> None:
+    x = np.concatenate([SPECIAL, np.linspace(-104, 89, 5001, dtype=np.float32)])
+    compiled = passus.compile(lambda x: function(x) + 0.0)
+    with np.errstate(all="ignore"):
+        for _ in range(3):
+            result = compiled(x)
+        expected = function(x.astype(np.float64)).astype(np.float32)
+    np.testing.assert_allclose(result, expected, rtol=3e-7, atol=1e-44)
+
+
+@pytest.mark.parametrize(
+    ("shape", "other"),
+    [
+        ((4, 5), (5,)),
+        ((4, 5), (4, 1)),
+        ((4, 5), (1, 5)),
+        ((4, 5), ()),
+        ((3, 4, 5), (5,)),
+        ((3, 4, 5), (3, 1, 1)),
+        ((1, 1), (1,)),
+    ],
+)
+def test_operands_broadcast(shape: tuple[int, ...], other: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal(shape, np.float32), rng.standard_normal(other, np.float32)
+    for function in (lambda x, y: x - y, lambda x, y: y / x):
+        compiled = passus.compile(function)
+        for _ in range(3):
+            result = compiled(x, y)
+        np.testing.assert_array_equal(result, function(x, y))
+        assert is_complete(compiled)
+
+
+def test_products_read_transposed_matrices_and_slices() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((37, 19), np.float32), rng.standard_normal((37, 23), np.float32)
+
+    def products(a: Any, b: Any) -> Any:
+        return a.T @ b, b.T @ a, a @ a.T, (a[::2] @ b[:19])[:, 1:], a[:, 2:9] @ b[3:10]
+
+    compiled = passus.compile(products)
+    for _ in range(3):
+        results = compiled(a, b)
+    for result, expected in zip(results, products(a, b), strict=True):
+        np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_large_arrays_stay_with_threads() -> None:
+    compiled = passus.compile(lambda x: x * 2 + 1)
+    x = np.ones(1 << 18, np.float32)
+    for _ in range(3):
+        compiled(x)
+    assert not any(isinstance(i.function, Machine) for i in compiled.versions[0].executed.instructions)
+
+
+def test_switch_native_turns_the_machine_off() -> None:
+    compiled = passus.compile(lambda x: x * 2 + 1)
+    x = np.ones(8, np.float32)
+    with passus.using_config("native", False):
+        for _ in range(3):
+            compiled(x)
+        assert not any(isinstance(i.function, Machine) for i in compiled.versions[0].executed.instructions)
+    for _ in range(3):
+        compiled(x)
+    assert machine_of(compiled)
+
+
+def test_instructions_in_python_are_between_parts_of_the_table() -> None:
+    def step(x: Any) -> Any:
+        y = np.cumsum(x * 2, axis=1) + 1
+        return np.sort(y * y, axis=0) - x
+
+    compiled = passus.compile(step)
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        x = rng.standard_normal((3, 4), np.float32)
+        np.testing.assert_allclose(compiled(x), step(x), rtol=1e-6)
+    assert 0.5 <= machine_of(compiled)._free[0].native_share < 1
+
+
+def test_linear_layer_of_one_row_and_no_rows() -> None:
+    model = Linear(3, in_size=4, rng=0)
+    compiled = passus.compile(model)
+    for n in (1, 0, 1, 0):
+        x = np.ones((n, 4), np.float32)
+        y = compiled(x)
+        assert isinstance(y, Variable)
+        with passus.no_grad():
+            np.testing.assert_allclose(y.data, model(x).data, rtol=1e-6)
