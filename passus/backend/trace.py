@@ -41,6 +41,7 @@ __all__ = [
     "reset",
     "touch",
     "traced_by",
+    "undecorated",
     "visit",
 ]
 
@@ -208,6 +209,11 @@ def operation(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **options)
 
     return called
+
+
+def undecorated(function: Any) -> Any:
+    """The function that an `operation` is recorded as."""
+    return function.__wrapped__
 
 
 def visit(function: Any) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 
 from passus.backend import Array, copied
 from passus.backend.lookup import _numpy
-from passus.backend.trace import Attribute, Method
-from passus.kernels import products
+from passus.backend.trace import Attribute, Method, undecorated
+from passus.kernels import elementwise, products
 from passus.kernels.machine import BLOCK, CODES
 from passus.recording.layout import Memory, address
 from passus.recording.places import DataPlace
@@ -66,7 +66,10 @@ COMPARISONS: dict[Any, tuple[CODES, bool]] = {
 }
 """Comparisons: the code, and whether the operands are exchanged."""
 
-PRODUCTS = (operator.matmul, np.matmul, products.product)
+PRODUCTS = (operator.matmul, np.matmul, np.dot, Method("dot"), products.product, undecorated(products.batched))
+
+SELECTIONS = {np.where: (0, 1, 2), undecorated(elementwise.where): (0, 1, 2), undecorated(elementwise.masked): (1, 0)}
+"""Functions that select by a mask: the positions of the mask, and of the numbers where it holds and where not; 0 if missing."""
 
 VIEWS = frozenset({"reshape", "transpose", "swapaxes", "ravel", "squeeze", "view"})
 """Methods that usually return views."""
@@ -105,7 +108,7 @@ class Lowering:
                 self._readers.setdefault(value, []).append(instruction)
         self._masks: set[Value] = set()
         self._skipped: set[int] = set()
-        self._constants: dict[float, Array] = {}
+        self._constants: dict[bytes, Array] = {}
         self._copy, self._tile, self._row = self.memory.array((1,)), self.memory.array((1,)), self.memory.array((1,))
         results = set(program.results)
         self._pending = {v for v in self._makers if v.dtype == np.bool_ and self._is_mask(v, results)}
@@ -190,10 +193,7 @@ class Lowering:
 
     def _elementwise(self, instruction: Instruction) -> bool:
         function, args = instruction.function, instruction.args
-        try:
-            known = function in BINARY or function in UNARY or function in COMPARISONS or function is np.where
-        except TypeError:
-            return False
+        known = _is_hashable(function) and any(function in table for table in (BINARY, UNARY, COMPARISONS, SELECTIONS))
         if not known or instruction.options or not isinstance(instruction.result, Value):
             return False
         result = instruction.result
@@ -208,9 +208,11 @@ class Lowering:
                 return False
             code, exchanged = COMPARISONS[function]
             operands = operands[::-1] if exchanged else operands
-        elif function is np.where:
-            if len(args) != 3 or args[0] not in self._masks:
+        elif function in SELECTIONS:
+            positions = SELECTIONS[function]
+            if len(args) != len(positions) or args[positions[0]] not in self._masks:
                 return False
+            operands = [operands[i] for i in positions] + [self._number(0.0)] * (3 - len(positions))
             code = CODES.SELECT
         else:
             if any(isinstance(a, Value) and a in self._masks for a in args):
@@ -467,11 +469,15 @@ class Lowering:
             return self.memory.external(x) if x.dtype == FLOAT32 else None
         if isinstance(x, bool) or not isinstance(x, (int, float, np.float32)):
             return None
-        number = float(x)
-        if number not in self._constants:
-            self._constants[number] = self.memory.lasting(())
-            self._constants[number][...] = number
-        return self._constants[number]
+        return self._number(float(x))
+
+    def _number(self, number: float) -> Array:
+        """The memory of a constant number."""
+        key = np.float32(number).tobytes()
+        if key not in self._constants:
+            self._constants[key] = self.memory.lasting(())
+            self._constants[key][...] = number
+        return self._constants[key]
 
     def _target(self, value: Value, instruction: Instruction) -> Array:
         """The array of a result. A mask is kept as numbers."""
@@ -483,13 +489,7 @@ class Lowering:
     def _is_mask(self, value: Value, results: set[Value]) -> bool:
         """Whether booleans only select numbers."""
         uses = self._uses(value)
-        return (
-            value not in results
-            and bool(uses)
-            and all(
-                i.function is np.where and i.args[0] is value and value not in list(values_in(i.args[1:])) for i in uses
-            )
-        )
+        return value not in results and bool(uses) and all(_selects_by(i, value) for i in uses)
 
     # Steps.
 
@@ -522,6 +522,22 @@ class Lowering:
                     arrays[value][...] = array
 
         self._parts.append(step)
+
+
+def _selects_by(instruction: Instruction, mask: Value) -> bool:
+    """Whether an instruction selects numbers by a mask, and does not compute with it."""
+    function, args = instruction.function, instruction.args
+    positions = SELECTIONS.get(function) if _is_hashable(function) else None
+    return (
+        positions is not None
+        and len(args) == len(positions)
+        and [*values_in(args)].count(mask) == 1
+        and args[positions[0]] is mask
+    )
+
+
+def _is_hashable(function: Any) -> bool:
+    return getattr(type(function), "__hash__", None) is not None
 
 
 def _arrays_in(tree: Any) -> list[Any]:

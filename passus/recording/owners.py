@@ -144,9 +144,6 @@ class LayerState:
             return recorder.is_read(self._held[name][1])
         return name in self.layer._carried and name not in self.reset
 
-    written: frozenset[str] = frozenset()
-    """Attributes whose values before the step do not matter."""
-
     @property
     def held(self) -> frozenset[str]:
         """The attributes that are state of the program."""

@@ -236,7 +236,7 @@ def _containers_in(values: Iterable[Any]) -> Iterator[Any]:
 
 def _tokens(state: LayerState, attributes: dict[str, Any]) -> dict[str, Any]:
     """What identifies each attribute that is no state of the program."""
-    skipped = state.held | state.written
+    skipped = state.held
     return {name: _token(v) for name, v in attributes.items() if name not in TRANSIENT and name not in skipped}
 
 

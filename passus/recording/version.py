@@ -34,11 +34,13 @@ class Version:
         switches: tuple[ContextVar[bool], ...],
         required: tuple[bool, ...],
         changed: set[str],
+        exact: bool,
     ) -> None:
         self.arguments, self.result = arguments, result
         self.program = simplified(program, recorder.shared)
         self.executed = self.program
         """The program as it runs, after the passes that depend on this machine."""
+        self._exact = exact
         self.switches, self.required = switches, required
         self.structure = Structure(recorder.layers, changed)
         self.is_checked = False
@@ -69,7 +71,8 @@ class Version:
     def run(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The result of a call; `MISS` if the program does not hold for it."""
         if self._entry is None:
-            self.executed = on_machine(self.program, [place.get() for _, place in self.program.state])
+            if not self._exact:
+                self.executed = on_machine(self.program, [place.get() for _, place in self.program.state])
             self._entry = entry(self)
         states = [(draw, draw.state) for draw in self._draws]
         try:
