@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from passus.backend.lookup import _numpy
 from passus.backend.trace import Attribute, Method, undecorated
 from passus.kernels import elementwise, products
 from passus.kernels.machine import BLOCK, CODES
+from passus.kernels.threads import get_num_threads, pieces_of, split
 from passus.recording.layout import Memory, address
 from passus.recording.places import DataPlace
 from passus.recording.program import Instruction, Program, Value, expect, mapped, values_in
@@ -22,11 +23,20 @@ __all__ = ["Lowering", "is_small"]
 
 FLOAT32, INT64 = np.dtype(np.float32), np.dtype(np.int64)
 
-LARGEST = 1 << 16
-"""Number of elements up to which arrays are small: several threads would not pay."""
+LARGEST = 1 << 20
+"""Number of elements up to which arrays are small: the machine is not slower than kernels."""
 
-MOST_PRODUCTS = 1 << 22
-"""Number of multiplications up to which a product of matrices is small."""
+MOST_PRODUCTS = 1 << 23
+"""Number of multiplications up to which a product of matrices is small: its matrices are in the cache."""
+
+PIECE_OF_PRODUCTS = 1 << 19
+"""Number of multiplications that are worth a thread."""
+
+PIECE_OF_ELEMENTS = 1 << 16
+"""Number of elements that are worth a thread."""
+
+FEW_ROWS = 3
+"""Number of rows of a product up to which the right matrix is not copied."""
 
 BINARY: dict[Any, CODES] = {
     operator.add: CODES.ADD,
@@ -74,6 +84,26 @@ SELECTIONS = {np.where: (0, 1, 2), undecorated(elementwise.where): (0, 1, 2), un
 VIEWS = frozenset({"reshape", "transpose", "swapaxes", "ravel", "squeeze", "view"})
 """Methods that usually return views."""
 
+
+class Parallel(NamedTuple):
+    """Operations that are independent of each other."""
+
+    first: int
+    last: int
+
+    def step(self, run: Callable[[int, int], int], table: int) -> Callable[[], None]:
+        """A call that runs them in several threads."""
+        base, count = table + 16 * self.first, self.last - self.first
+
+        def step() -> None:
+            split(lambda start, stop: run(base + 16 * start, stop - start), count)
+
+        return step
+
+
+Operand = tuple[Array, int, int, int]
+"""An array, an offset in bytes, and the distances in bytes of its rows and columns."""
+
 Step = tuple[int, int, Callable[[], None] | None]
 """A part of the table, by the address of its first operation and their number; or a call in Python."""
 
@@ -100,7 +130,7 @@ class Lowering:
         self.update: MachineUpdate | None = None
         """The update of an optimizer at the end of the program."""
         self._operations: list[tuple[Any, int]] = []
-        self._parts: list[tuple[int, int] | Callable[[], None]] = []
+        self._parts: list[tuple[int, int] | Parallel | Callable[[], None]] = []
         self._makers = {value: i for i in program.instructions for value in i.results if not i.writes}
         self._readers: dict[Value, list[Instruction]] = {}
         for instruction in program.instructions:
@@ -109,7 +139,8 @@ class Lowering:
         self._masks: set[Value] = set()
         self._skipped: set[int] = set()
         self._constants: dict[bytes, Array] = {}
-        self._copy, self._tile, self._row = self.memory.array((1,)), self.memory.array((1,)), self.memory.array((1,))
+        self._scratch: list[Array] = []
+        """Memory that only the current instruction needs."""
         results = set(program.results)
         self._pending = {v for v in self._makers if v.dtype == np.bool_ and self._is_mask(v, results)}
         self._find_label_checks()
@@ -119,6 +150,9 @@ class Lowering:
         count = 0
         for i, instruction in enumerate(program.instructions):
             count += self._lower(instruction)
+            for array in self._scratch:
+                self.memory.release(array)
+            self._scratch.clear()
             self._release(last.get(i, []))
         self.native_share = count / max(1, len(program))
 
@@ -130,7 +164,9 @@ class Lowering:
         table = np.array(rows, np.int64).reshape(-1, 2)
         self.steps: list[Step] = []
         for part in self._parts:
-            if isinstance(part, tuple):
+            if isinstance(part, Parallel):
+                self.steps.append((0, 0, part.step(self.native.run, address(table))))
+            elif isinstance(part, tuple):
                 self.steps.append((address(table) + 16 * part[0], part[1] - part[0], None))
             else:
                 self.steps.append((0, 0, part))
@@ -238,32 +274,39 @@ class Lowering:
             return False
         rows, columns = (1, *shape)[-2:]
         pairs = [(s[0] if len(s) == 2 else 0, s[-1]) for s in strides]
-        once: list[Any] = []
-        steps: list[Any] = []
-        registers: list[Array] = []
-        sources: list[tuple[Array, int, int]] = []
-        for x, (row, column) in zip(spread, pairs[1:]):
-            if column == 4:
-                sources.append((x, row, 4))
+        first, by_rows = len(self._operations), rows >= columns or rows >= get_num_threads() > 1
+        for start, stop in _parts(rows, columns, by_rows):
+            offsets = [start * (row if by_rows else column) for row, column in pairs]
+            size = (stop - start, columns) if by_rows else (rows, stop - start)
+            self._emit_steps(code, size, [(x, o, *p) for x, o, p in zip([target, *spread], offsets, pairs)])
+        if len(self._operations) > first + 1:
+            self._in_parallel(first)
+        return True
+
+    def _emit_steps(self, code: CODES, size: tuple[int, int], operands: list[Operand]) -> None:
+        """One elementwise step on a matrix. Operands: the result, then those of the step."""
+        once: list[tuple[CODES, list[Operand]]] = []
+        steps: list[tuple[CODES, list[Operand]]] = []
+        sources: list[Operand] = []
+        for operand in operands[1:]:
+            if operand[-1] == 4:
+                sources.append(operand)
                 continue
-            register = self.memory.array((min(BLOCK, columns),))
-            registers.append(register)
-            (once if row == 0 else steps).append((CODES.FILL, (register, 0, 0), [(x, row, 0)]))
-            sources.append((register, 0, 0))
-        steps.append((code, (target, pairs[0][0], 4), sources))
+            register = self.memory.array((min(BLOCK, size[1]),))
+            self._scratch.append(register)
+            (once if operand[2] == 0 else steps).append((CODES.FILL, [(register, 0, 0, 0), operand]))
+            sources.append((register, 0, 0, 0))
+        steps.append((code, [operands[0], *sources]))
         at = self._begin(self.native.elementwise)
-        for number in (rows, columns, len(once), len(once) + len(steps)):
+        for number in (*size, len(once), len(once) + len(steps)):
             self.memory.word(number)
-        for step, y, inputs in [*once, *steps]:
+        for step, arrays in [*once, *steps]:
             self.memory.word(step)
-            for x, row, column in [y, *inputs, *[y] * (3 - len(inputs))]:
-                self.memory.pointer(x)
+            for x, offset, row, column in [*arrays, *[arrays[0]] * (4 - len(arrays))]:
+                self.memory.pointer(x, offset)
                 self.memory.word(row)
                 self.memory.word(column)
         self._end(at)
-        for register in registers:
-            self.memory.release(register)
-        return True
 
     def _product(self, instruction: Instruction) -> bool:
         if instruction.function not in PRODUCTS or instruction.options or not isinstance(instruction.result, Value):
@@ -279,6 +322,7 @@ class Lowering:
         if not n * k * m or n * k * m > MOST_PRODUCTS or k > products.PRODUCTS_IN_FLOAT32:
             return False
         target = self._target(instruction.result, instruction)
+        target = target if target.ndim == 2 else target[None]
         first = instruction.args[0]
         if n == 1 and isinstance(first, np.ndarray) and b.strides[1] == 4 and np.all(first == 1):
             at = self._begin(self.native.sum_of_columns)
@@ -288,27 +332,51 @@ class Lowering:
                 self.memory.word(number)
             self._end(at)
             return True
-        rows = self.native.ROWS if n >= self.native.ROWS else 4 if n >= 4 else 1
-        columns = self.native.COLUMNS
-        if self._copy.size < k * columns:
-            self._copy = self.memory.array((k * columns,))
-        if self._tile.size < columns:
-            self._tile, self._row = self.memory.array((16 * columns,)), self.memory.array((columns,))
-        at = self._begin(self.native.product_of(rows))
+        self._emit_products(a, b, bias[0] if bias else None, target)
+        return True
+
+    def _emit_products(self, a: Array, b: Array, bias: Array | None, y: Array) -> None:
+        """A product, in a part for each thread if it is large."""
+        (n, k), m = a.shape, b.shape[1]
+        parts = pieces_of(n * k * m, PIECE_OF_PRODUCTS)
+        if len(parts) == 1:
+            self._emit_product(a, b, bias, y)
+            return
+        first = len(self._operations)
+        if n >= 2 * self.native.ROWS * len(parts):
+            for start, stop in pieces_of(n):
+                self._emit_product(a[start:stop], b, bias, y[start:stop])
+        else:
+            columns = self.native.COLUMNS
+            for start, stop in pieces_of(-(-m // columns)):
+                part = slice(start * columns, min(m, stop * columns))
+                self._emit_product(a, b[:, part], None if bias is None else bias[part], y[:, part])
+        self._in_parallel(first)
+
+    def _emit_product(self, a: Array, b: Array, bias: Array | None, y: Array) -> None:
+        (n, k), m = a.shape, b.shape[1]
+        columns, few = self.native.COLUMNS, n <= FEW_ROWS and a.strides[1] == 4
+        operation = self.native.product_of(self.native.ROWS if n >= self.native.ROWS else 4 if n >= 4 else 1)
+        if few and b.strides[1] == 4:
+            operation = self.native.product_of_rows
+        elif few and b.strides[0] == 4:
+            operation = self.native.product_of_columns
+        scratch = [self.memory.array((size,)) for size in (k * columns, self.native.ROWS * columns, columns)]
+        at = self._begin(operation)
         self.memory.pointer(a)
         self.memory.pointer(b)
-        if bias:
-            self.memory.pointer(bias[0])
-        else:
+        if bias is None:
             self.memory.word(0)
-        self.memory.pointer(target)
-        steps = [s // 4 for s in (*a.strides, *b.strides)]
+        else:
+            self.memory.pointer(bias)
+        self.memory.pointer(y)
+        steps = [s // 4 for s in (y.strides[0], *a.strides, *b.strides)]
         for number in (n, k, m, *steps):
             self.memory.word(number)
-        for scratch in (self._copy, self._tile, self._row):
-            self.memory.pointer(scratch)
+        for array in scratch:
+            self.memory.pointer(array)
         self._end(at)
-        return True
+        self._scratch += scratch
 
     def _reduction(self, instruction: Instruction) -> bool:
         function, args, result = instruction.function, instruction.args, instruction.result
@@ -447,14 +515,16 @@ class Lowering:
         if any(gradients.get(id(p)) is None or id(p) not in arrays for _, p in update.params):
             return False
         for (_, p), slots, numbers in zip(update.params, update.slots, update.numbers):
-            at = self._begin(rule)
-            self.memory.word(p._data.size)
-            self.memory.pointer(numbers)
-            self.memory.pointer(arrays[id(p)])
-            self.memory.pointer(self.arrays[gradients[id(p)]])
-            for _, slot in slots:
-                self.memory.pointer(slot)
-            self._end(at)
+            pieces, first = pieces_of(p._data.size, PIECE_OF_ELEMENTS), len(self._operations)
+            for start, stop in pieces:
+                at = self._begin(rule)
+                self.memory.word(stop - start)
+                self.memory.pointer(numbers)
+                for array in (arrays[id(p)], self.arrays[gradients[id(p)]], *[slot for _, slot in slots]):
+                    self.memory.pointer(array, 4 * start)
+                self._end(at)
+            if len(pieces) > 1:
+                self._in_parallel(first)
         self.update = update
         return True
 
@@ -500,10 +570,18 @@ class Lowering:
     def _end(self, at: int) -> None:
         self._operations.append((self._operation, at))
         count = len(self._operations)
-        if self._parts and isinstance(self._parts[-1], tuple):
+        if self._parts and type(self._parts[-1]) is tuple:
             self._parts[-1] = self._parts[-1][0], count
         else:
             self._parts.append((count - 1, count))
+
+    def _in_parallel(self, first: int) -> None:
+        """Compute the operations from ``first`` on in several threads."""
+        count = len(self._operations)
+        start, _ = self._parts.pop()  # type: ignore[misc]  # The operations have just been appended.
+        if start < first:
+            self._parts.append((start, first))
+        self._parts.append(Parallel(first, count))
 
     def _in_python(self, instruction: Instruction) -> None:
         """Run an instruction in Python, and copy its results to their places in memory."""
@@ -538,6 +616,12 @@ def _selects_by(instruction: Instruction, mask: Value) -> bool:
 
 def _is_hashable(function: Any) -> bool:
     return getattr(type(function), "__hash__", None) is not None
+
+
+def _parts(rows: int, columns: int, by_rows: bool) -> tuple[tuple[int, int], ...]:
+    """The parts of a matrix for the threads: ranges of rows, or of columns."""
+    count, other = (rows, columns) if by_rows else (columns, rows)
+    return pieces_of(count, max(1, PIECE_OF_ELEMENTS // max(1, other)))
 
 
 def _arrays_in(tree: Any) -> list[Any]:

@@ -312,9 +312,45 @@ def test_products_read_transposed_matrices_and_slices() -> None:
         np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(700, 300), (1, 1 << 18), (1 << 18, 1), (3, 90000)])
+def test_large_elementwise_operations_are_shared_by_threads(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    x, row, column = [rng.standard_normal(s, np.float32) for s in (shape, shape[1:], (shape[0], 1))]
+    compiled = passus.compile(lambda x, row, column: (x * row - column) * 0.5)
+    for _ in range(3):
+        y = compiled(x, row, column)
+    np.testing.assert_array_equal(y, (x * row - column) * np.float32(0.5))
+    assert is_complete(compiled)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 200])
+def test_large_products_are_shared_by_threads(n: int) -> None:
+    rng = np.random.default_rng(0)
+    x, W = rng.standard_normal((n, 700), np.float32), rng.standard_normal((700, 530), np.float32)
+    gy = rng.standard_normal((n, 530), np.float32)
+    compiled = passus.compile(lambda x, W, gy: (x @ W, gy @ W.T, x[:, :50].T @ gy))
+    for _ in range(3):
+        results = compiled(x, W, gy)
+    for result, expected in zip(results, (x @ W, gy @ W.T, x[:, :50].T @ gy), strict=True):
+        np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_large_parameters_are_updated_by_threads() -> None:
+    sizes = (300, 500, 10)
+    model, _, step = training(sizes, F.tanh, F.mean_squared_error, lambda: Adam(lr=0.001))
+    other, _, compiled = training(sizes, F.tanh, F.mean_squared_error, lambda: Adam(lr=0.001))
+    compiled = passus.compile(compiled)
+    x, t = batch(16, sizes, labels=False)
+    for _ in range(4):
+        np.testing.assert_allclose(compiled(x, t).item(), step(x, t).item(), rtol=1e-5)
+    assert is_complete(compiled)
+    for p, q in zip(other.params(), model.params(), strict=True):
+        np.testing.assert_allclose(p.data, q.data, rtol=1e-3, atol=2e-5)
+
+
 def test_large_arrays_stay_with_threads() -> None:
     compiled = passus.compile(lambda x: x * 2 + 1)
-    x = np.ones(1 << 18, np.float32)
+    x = np.ones(1 << 21, np.float32)
     for _ in range(3):
         compiled(x)
     assert not any(isinstance(i.function, Machine) for i in compiled.versions[0].executed.instructions)

@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 
 from passus.kernels.native.compiling import FLAT
 
-__all__ = ["call", "integer_at", "labels_at", "numbers_at"]
+__all__ = ["call", "integer_at", "labels_at", "numbers_at", "numbers_from"]
 
 LABELS = types.Array(types.int64, 1, "C", readonly=True)
 
@@ -56,6 +56,26 @@ numbers_at = _array_at(FLAT)
 
 labels_at = _array_at(LABELS)
 """The flat array of integers of 64 bits that begins at an address."""
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def numbers_from(typing: Any, array: Any, index: Any) -> tuple[Any, Callable[..., Any]]:
+    """The numbers of a flat array from an index on."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        old = context.make_array(signature.args[0])(context, builder, args[0])
+        new = context.make_array(FLAT)(context, builder)
+        context.populate_array(
+            new,
+            data=builder.gep(old.data, [args[1]]),
+            shape=cgutils.pack_array(builder, [ir.IntType(64)(MOST)]),
+            strides=cgutils.pack_array(builder, [ir.IntType(64)(4)]),
+            itemsize=ir.IntType(64)(4),
+            meminfo=None,
+        )
+        return new._getvalue()
+
+    return FLAT(array, types.intp), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]

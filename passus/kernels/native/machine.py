@@ -8,7 +8,6 @@ of float32, unless said otherwise. An operation returns 0, or 1 to end the run.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -16,13 +15,14 @@ import numpy as np
 
 from passus.kernels.machine import BLOCK, CODES, OPERAND, OPERATION
 from passus.kernels.native import elementary, updates
-from passus.kernels.native.addresses import call, integer_at, labels_at, numbers_at
+from passus.kernels.native.addresses import call, integer_at, labels_at, numbers_at, numbers_from
 from passus.kernels.native.compiling import INTEGER, compiled, inlined
-from passus.kernels.native.loops import for_vectors, sum_vectors
+from passus.kernels.native.loops import fold_vectors, for_vectors, sum_vectors
 from passus.kernels.native.pointers import At
 from passus.kernels.native.processor import rows_of_tile
-from passus.kernels.native.simd import LANES, load, splat, store, where
+from passus.kernels.native.simd import LANES, all_lanes, first_lanes, fma, load, splat, store, sum_of_lanes, where
 from passus.kernels.native.tile import matrix_steps, multiply_tile
+from passus.kernels.native.transposing import copy_transposed
 
 __all__ = ["UPDATES", "numbers_of", "product_of", "run"]
 
@@ -328,34 +328,50 @@ def add_at_labels(at: Any) -> Any:
 @inlined
 def _copy_columns(b: Any, to: Any, k: Any, lanes: Any, row: Any, column: Any) -> None:
     """Some columns of a matrix as rows of whole tiles. ``row``, ``column``: distances in numbers."""
-    for i in range(k):
-        for lane in range(lanes):
-            to[np.uint64(i * COLUMNS + lane)] = b[np.uint64(i * row + lane * column)]
-        for lane in range(lanes, COLUMNS):
-            to[np.uint64(i * COLUMNS + lane)] = np.float32(0)
+    if column == 1:
+        for i in range(k):
+            for lane in range(0, COLUMNS, LANES):
+                place, target = numbers_from(b, i * row + lane), numbers_from(to, i * COLUMNS)
+                some = first_lanes(lanes - lane)
+                store(target, lane, load(place, 0, some), all_lanes())
+    elif row == 1:
+        for lane in range(0, COLUMNS, LANES):
+            some = min(LANES, lanes - lane)
+            for i in range(0, k, LANES):
+                if some > 0:
+                    copy_transposed(
+                        b, 4 * (lane * column + i), 4 * column, some, min(LANES, k - i), to, i * COLUMNS + lane, COLUMNS
+                    )
+                else:
+                    for j in range(i, min(i + LANES, k)):
+                        store(to, j * COLUMNS + lane, splat(np.float32(0)), all_lanes())
+    else:
+        for i in range(k):
+            for lane in range(lanes):
+                to[np.uint64(i * COLUMNS + lane)] = b[np.uint64(i * row + lane * column)]
+            for lane in range(lanes, COLUMNS):
+                to[np.uint64(i * COLUMNS + lane)] = np.float32(0)
 
 
 @inlined
 def _tile_of_columns(P: Any, at: Any, first: Any) -> None:
     """All rows of one tile of columns, which begins at column ``first``."""
     a, b, bias, y = integer_at(at), integer_at(at + 8), integer_at(at + 16), integer_at(at + 24)
-    n, k, m = integer_at(at + 32), integer_at(at + 40), integer_at(at + 48)
-    a_row, a_k, b_k, b_column = integer_at(at + 56), integer_at(at + 64), integer_at(at + 72), integer_at(at + 80)
+    n, k, m, y_row = integer_at(at + 32), integer_at(at + 40), integer_at(at + 48), integer_at(at + 56)
+    a_row, a_k, b_k, b_column = integer_at(at + 64), integer_at(at + 72), integer_at(at + 80), integer_at(at + 88)
     copy, buffer, start = (
-        numbers_at(integer_at(at + 88)),
         numbers_at(integer_at(at + 96)),
         numbers_at(integer_at(at + 104)),
+        numbers_at(integer_at(at + 112)),
     )
     lanes = min(COLUMNS, m - first)
     columns, line = numbers_at(b + 4 * first * b_column), b_k
     if b_column != 1 or lanes < COLUMNS:  # Otherwise the columns are read in place.
         _copy_columns(columns, copy, k, lanes, b_k, b_column)
         columns, line = copy, COLUMNS
-    for lane in range(COLUMNS):
-        start[np.uint64(lane)] = np.float32(0)
-    if bias:
-        for lane in range(lanes):
-            start[np.uint64(lane)] = numbers_at(bias + 4 * first)[np.uint64(lane)]
+    for lane in range(0, COLUMNS, LANES):
+        some = first_lanes(lanes - lane if bias else 0)
+        store(start, lane, load(numbers_at(bias + 4 * first), lane, some), all_lanes())
     left, target = numbers_at(a), numbers_at(y)
     row = 0
     while row < n:
@@ -363,8 +379,8 @@ def _tile_of_columns(P: Any, at: Any, first: Any) -> None:
         full, p = row + P <= n, row
         if not full and n >= P:
             full, p = True, n - P
-        some = P if full else 1
-        C, c, step = (target, p * m + first, m) if lanes == COLUMNS else (buffer, 0, COLUMNS)
+        some_rows = P if full else 1
+        C, c, step = (target, p * y_row + first, y_row) if lanes == COLUMNS else (buffer, 0, COLUMNS)
         steps = matrix_steps(d_row=0, a_row=a_row, c_row=step, a_k=a_k, b_k=line)
         A, B, D, counts = At(left, p * a_row), At(columns, 0), At(start, 0), (1, 1, k)
         if full:
@@ -372,18 +388,28 @@ def _tile_of_columns(P: Any, at: Any, first: Any) -> None:
         else:
             multiply_tile(1, 2, None, D, A, B, counts, steps, At(C, c))
         if lanes < COLUMNS:
-            for i in range(some):
-                for lane in range(lanes):
-                    target[np.uint64((p + i) * m + first + lane)] = buffer[np.uint64(i * COLUMNS + lane)]
-        row += some
+            for i in range(some_rows):
+                for_vectors(
+                    _copy_lanes,
+                    (numbers_from(buffer, i * COLUMNS), numbers_from(target, (p + i) * y_row + first)),
+                    lanes,
+                )
+        row += some_rows
+
+
+@inlined
+def _copy_lanes(arguments: Any, i: Any, lanes: Any) -> None:
+    x, y = arguments
+    store(y, i, load(x, i, lanes), lanes)
 
 
 @cache
-def product_of(P: int) -> Callable[..., Any]:
+def product_of(P: int) -> Any:
     """``y = a @ b + bias`` in tiles of P rows.
 
     Arguments: the addresses of a (n, k), b (k, m), bias (m,) or 0, and y (n, m); n, k, m; the distances, in numbers, of rows
-    and columns of a, and of rows and columns of b; the addresses of memory for k tiles of columns, for a tile, and for a row.
+    of y, of rows and columns of a, and of rows and columns of b; the addresses of memory for k rows of a tile, for a tile, and
+    for a row of it.
     """
 
     @compiled(SIGNATURE, allocates=False)
@@ -393,6 +419,100 @@ def product_of(P: int) -> Callable[..., Any]:
         return 0
 
     return product
+
+
+@inlined
+def _four_rows(arguments: Any, i: Any, lanes: Any) -> None:
+    x, b, line, y = arguments
+    total = load(y, i, lanes)
+    for row in range(4):
+        total = fma(splat(x[np.uint64(row)]), load(numbers_from(b, row * line), i, lanes), total)
+    store(y, i, total, lanes)
+
+
+@inlined
+def _one_row(arguments: Any, i: Any, lanes: Any) -> None:
+    x, b, y = arguments
+    store(y, i, fma(splat(x[np.uint64(0)]), load(b, i, lanes), load(y, i, lanes)), lanes)
+
+
+@inlined
+def _cleared(arguments: Any, i: Any, lanes: Any) -> None:
+    store(arguments[0], i, splat(np.float32(0)), lanes)
+
+
+@inlined
+def _started(arguments: Any, i: Any, lanes: Any) -> None:
+    bias, y = arguments
+    store(y, i, load(bias, i, lanes), lanes)
+
+
+@compiled(SIGNATURE, allocates=False)
+def product_of_rows(at: Any) -> Any:
+    """``y = a @ b + bias`` for few rows, where the rows of b are contiguous: b is read once, row after row.
+
+    Arguments: as `product_of`. The columns of a are contiguous.
+    """
+    n, k, m, y_row = integer_at(at + 32), integer_at(at + 40), integer_at(at + 48), integer_at(at + 56)
+    a_row, line, bias = integer_at(at + 64), integer_at(at + 80), integer_at(at + 16)
+    b = numbers_at(integer_at(at + 8))
+    for row in range(n):
+        x, y = numbers_at(integer_at(at) + 4 * row * a_row), numbers_at(integer_at(at + 24) + 4 * row * y_row)
+        for first in range(0, m, BLOCK):
+            size, target = min(BLOCK, m - first), numbers_from(y, first)
+            if bias:
+                for_vectors(_started, (numbers_at(bias + 4 * first), target), size)
+            else:
+                for_vectors(_cleared, (target,), size)
+            whole = k - k % 4
+            for i in range(0, whole, 4):
+                for_vectors(_four_rows, (numbers_from(x, i), numbers_from(b, i * line + first), line, target), size)
+            for i in range(whole, k):
+                for_vectors(_one_row, (numbers_from(x, i), numbers_from(b, i * line + first), target), size)
+    return 0
+
+
+@inlined
+def _products_of_four(totals: Any, arguments: Any, i: Any, lanes: Any) -> Any:
+    x, b, line = arguments
+    some, (first, second, third, fourth) = load(x, i, lanes), totals
+    return (
+        fma(some, load(b, i, lanes), first),
+        fma(some, load(numbers_from(b, line), i, lanes), second),
+        fma(some, load(numbers_from(b, 2 * line), i, lanes), third),
+        fma(some, load(numbers_from(b, 3 * line), i, lanes), fourth),
+    )
+
+
+@inlined
+def _product_of_one(total: Any, arguments: Any, i: Any, lanes: Any) -> Any:
+    x, b = arguments
+    return fma(load(x, i, lanes), load(b, i, lanes), total)
+
+
+@compiled(SIGNATURE, allocates=False)
+def product_of_columns(at: Any) -> Any:
+    """``y = a @ b + bias`` for few rows, where the columns of b are contiguous: each result is a sum over two lines of memory.
+
+    Arguments: as `product_of`. The columns of a are contiguous.
+    """
+    n, k, m, y_row = integer_at(at + 32), integer_at(at + 40), integer_at(at + 48), integer_at(at + 56)
+    a_row, line, bias = integer_at(at + 64), integer_at(at + 88), integer_at(at + 16)
+    b, zero = numbers_at(integer_at(at + 8)), splat(np.float32(0))
+    for row in range(n):
+        x, y = numbers_at(integer_at(at) + 4 * row * a_row), numbers_at(integer_at(at + 24) + 4 * row * y_row)
+        whole = m - m % 4
+        for j in range(0, whole, 4):
+            first, second, third, fourth = fold_vectors(
+                _products_of_four, (zero, zero, zero, zero), (x, numbers_from(b, j * line), line), k
+            )
+            y[np.uint64(j)], y[np.uint64(j + 1)] = sum_of_lanes(first), sum_of_lanes(second)
+            y[np.uint64(j + 2)], y[np.uint64(j + 3)] = sum_of_lanes(third), sum_of_lanes(fourth)
+        for j in range(whole, m):
+            y[np.uint64(j)] = sum_of_lanes(fold_vectors(_product_of_one, zero, (x, numbers_from(b, j * line)), k))
+        if bias:
+            for_vectors(_added, (y, numbers_at(bias), y, y), m)
+    return 0
 
 
 # Updates of parameters. Arguments: the number of elements, the address of the numbers of the rule, those of the parameter, its
