@@ -259,11 +259,11 @@ def test_gradients_of_heads_of_one_product_are_joined_without_a_copy(monkeypatch
         F.sum(F.scaled_dot_product_attention(q, k, v, is_causal=True) ** 2).backward()
         return x.grad.data
 
-    monkeypatch.setattr("passus.functions.nn.heads.joined", noted)
+    monkeypatch.setattr("passus.kernels.neighbours.joined", noted)
     fast = gradient()
     monkeypatch.setattr("passus.kernels.native.attention_gradients.joined_like", lambda parts, axis: None)
     np.testing.assert_array_equal(fast, gradient())
-    assert found == [True, False]
+    assert found == [True, True, False]  # Of the arguments and of their gradients.
 
 
 def test_parts_are_joined_only_if_they_are_neighbours() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import gc
 import io
 import os
 import re
@@ -75,6 +76,21 @@ def test_a_kernel_is_compiled_when_it_is_called_and_for_no_other_types(folder: P
         with pytest.raises(TypeError):
             kernel(*arguments)
     assert len(kernel.overloads) == len(files(folder)) == 1
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_garbage_collector_rests_while_a_kernel_is_compiled(
+    enabled: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr(notices, "compiling", lambda: seen.append(gc.isenabled()))
+    if not enabled:
+        gc.disable()
+    try:
+        doubled()
+        assert (seen, gc.isenabled()) == ([False], enabled)
+    finally:
+        gc.enable()
 
 
 more: Any = None

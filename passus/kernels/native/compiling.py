@@ -4,7 +4,9 @@ program.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -45,7 +47,7 @@ class Kernel(CPUDispatcher):  # type: ignore[misc]
         """Compile the function, or load it from the disk, unless that is done."""
         with global_compiler_lock:  # Threads may call a kernel for the first time at once.
             if self._can_compile:
-                with notices.kernel(self.label), uninterrupted(), register_dispatcher(self):
+                with notices.kernel(self.label), uninterrupted(), _uncollected(), register_dispatcher(self):
                     self.compile(self.declared_types)
                 self.disable_compile()
 
@@ -89,6 +91,20 @@ class Kernel(CPUDispatcher):  # type: ignore[misc]
         """Numba calls this to determine the types of a call in another function."""
         self.build()
         return super().get_call_template(args, kws)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Within it, cycles of objects are not collected: to search the objects of the compiler, most of which live until a kernel is
+    done, takes an eighth of the time.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 _declared: list[Kernel] = []
@@ -149,5 +165,5 @@ def inlined(function: Compiled) -> Compiled:
 
 def shared(function: Compiled) -> Compiled:
     """A piece of kernels that is translated once for arguments of the same types, and inlined by LLVM."""
-    piece: Compiled = numba.njit(forceinline=True, **OPTIONS)(function)
+    piece: Compiled = numba.njit(forceinline=True, no_cfunc_wrapper=True, no_cpython_wrapper=True, **OPTIONS)(function)
     return piece

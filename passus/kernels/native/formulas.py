@@ -18,7 +18,7 @@ from passus.kernels.native.vectors import Mask, Vector
 
 __all__ = ["OPTIONS", "gradient", "readable", "value"]
 
-OPTIONS = {"error_model": "numpy", "forceinline": True}
+OPTIONS = {"error_model": "numpy", "forceinline": True, "no_cfunc_wrapper": True}
 
 
 def readable(function: Callable[..., Any], formula: Callable[..., Any] | None = None) -> None:
