@@ -15,13 +15,18 @@ import numpy as np
 from passus.backend import Array
 from passus.errors import GraphError, ShapeError
 
-__all__ = ["Released", "clock", "last_resized", "shape_only", "use_shapes_of_released"]
+__all__ = ["Released", "clock", "last_access", "last_resized", "shape_only", "use_shapes_of_released"]
 
 clock = itertools.count(1)
 """Time in steps: each recorded function call and each edit of ``data`` takes the next number."""
 
 last_resized = [0]
 """The time at which the data of any Variable were last replaced by an array of another shape."""
+
+
+last_access = [0]
+"""The time at which the data of some Variable were assigned or marked as edited, or those of some parameter were read: whoever holds
+the array may write into it."""
 
 
 class Released(np.ndarray[Any, Any]):

@@ -16,7 +16,7 @@ from passus.backend.trace import Traced, touch
 from passus.core import messages
 from passus.core.array_like import ArrayLike
 from passus.core.data import array_from_scalar, checked
-from passus.core.edits import Released, clock, last_resized, shape_only
+from passus.core.edits import Released, clock, last_access, last_resized, shape_only
 from passus.core.hooks import add_gradient_hook
 from passus.core.views import data_view
 from passus.errors import DTypeError, GraphError, ShapeError
@@ -93,6 +93,9 @@ class Variable(ArrayLike):
 
     @data.setter
     def data(self, data: Array | None) -> None:
+        self._assign(data)
+
+    def _assign(self, data: Array | None) -> None:
         if isinstance(data, Variable):
             raise messages.variable_as_data(self._label())
         if data is not None:
@@ -102,7 +105,7 @@ class Variable(ArrayLike):
         if others:
             touch(self)
         old, self._data = self._data, data
-        self.edited = next(clock)
+        self.edited = last_access[0] = next(clock)
         if old is not None and (data is None or data.shape != old.shape):
             self.resized = last_resized[0] = self.edited
             self._grad = None
@@ -118,7 +121,7 @@ class Variable(ArrayLike):
 
     def mark_edited(self) -> None:
         """Record that elements of ``data`` were changed, so that rules which need the old data raise."""
-        self.edited = next(clock)
+        self.edited = last_access[0] = next(clock)
 
     @property
     def grad(self) -> Variable | None:
@@ -222,6 +225,17 @@ class Variable(ArrayLike):
 
 class Parameter(Variable):
     """A trainable Variable: layers list and save it, and optimizers update it."""
+
+    @property
+    def data(self) -> Array:
+        """The array itself, as `Variable.data`. Compiled models compare it with their copy after it was read."""
+        last_access[0] = next(clock)
+        data: Array = super().data
+        return data
+
+    @data.setter
+    def data(self, data: Array | None) -> None:
+        self._assign(data)
 
 
 Operand: TypeAlias = Variable | Array | float

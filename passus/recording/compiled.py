@@ -47,6 +47,8 @@ class RecordedFunction(Generic[P, R]):
     def __init__(self, function: Callable[P, R], fallback: bool = False, exact: bool = False) -> None:
         self.function = function
         self.fallback, self.exact = fallback, exact
+        self.is_inference = False
+        """Whether parameters and buffers are constants, until they change."""
         self.versions: list[Version] = []
         """The programs, the one that was used last first."""
         self.switches: tuple[ContextVar[bool], ...] = SWITCHES
@@ -168,7 +170,9 @@ class RecordedFunction(Generic[P, R]):
             outputs: list[Traced] = []
             result = _slots(self._called(*traced), outputs)
         program = recorder.finish([recorder.value(x) for x in outputs], self._name)
-        return Version(program, recorder, spec, result, self.switches, required, self._changed, self.exact)
+        return Version(
+            program, recorder, spec, result, self.switches, required, self._changed, self.exact, self.is_inference
+        )
 
     def _names(self, args: tuple[Any, ...], options: dict[str, Any]) -> list[str]:
         """The names of the positional arguments."""
@@ -208,7 +212,7 @@ class Inference(RecordedFunction[P, R]):
     def __init__(self, layer: Layer, fallback: bool = False, exact: bool = False) -> None:
         self.layer = layer
         super().__init__(layer, fallback, exact)
-        self.switches = SWITCHES[2:]
+        self.switches, self.is_inference = SWITCHES[2:], True
 
     def __reduce__(self) -> Any:
         return Inference, (self.layer, self.fallback, self.exact)

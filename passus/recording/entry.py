@@ -129,7 +129,7 @@ def _checked_variables(code: Code, version: Version) -> list[ast.stmt]:
 def _read_state(code: Code, version: Version) -> list[ast.stmt]:
     """Read the arrays of the state. An array that was checked in the last run is not checked again."""
     body: list[ast.stmt] = []
-    for (value, place), spec in zip(version.program.state, version.state_specs):
+    for (value, place), spec in zip(version.executed.state, version.state_specs):
         name = local(value)
         source = "place.owner._data" if type(place) is DataPlace else "place.get()"
         body += code.template(
@@ -184,7 +184,7 @@ def _assign(layer: Any, name: str, constant: Any) -> None:
 
 
 def _returned(code: Code, version: Version) -> list[ast.stmt]:
-    outputs = [code.expression(tuple(version.program.outputs))]
+    outputs = [code.expression(tuple(version.executed.outputs))]
     call = ast.Call(
         ast.Name(code.name(build), ast.Load()), [ast.Name(code.name(version.result), ast.Load()), *outputs], []
     )

@@ -19,7 +19,7 @@ from passus.recording.places import DataPlace
 from passus.recording.program import Instruction, Program, Value, expect, mapped, values_in
 from passus.recording.updates import MachineUpdate
 
-__all__ = ["Lowering", "is_small"]
+__all__ = ["Lowering", "is_small", "is_view"]
 
 FLOAT32, INT64 = np.dtype(np.float32), np.dtype(np.int64)
 
@@ -112,6 +112,15 @@ def is_small(program: Program) -> bool:
     """Whether all arrays of a program are small."""
     values = [*program.inputs, *[v for v, _ in program.state], *[v for i in program.instructions for v in i.results]]
     return all(int(np.prod(value.shape)) <= LARGEST for value in values)
+
+
+def is_view(instruction: Instruction) -> bool:
+    """Whether the result of an instruction may be a view of its first argument."""
+    function, args = instruction.function, instruction.args
+    known = isinstance(function, Attribute) or (isinstance(function, Method) and function.name in VIEWS)
+    if not (known or function is operator.getitem) or instruction.options or not isinstance(args[0], Value):
+        return False
+    return isinstance(instruction.result, Value) and not any(True for _ in values_in(args[1:]))
 
 
 class Lowering:
@@ -211,10 +220,7 @@ class Lowering:
     def _view(self, instruction: Instruction) -> bool:
         """A view of an array has no operation."""
         function, args = instruction.function, instruction.args
-        kind = isinstance(function, Attribute) or (isinstance(function, Method) and function.name in VIEWS)
-        if not (kind or function is operator.getitem) or instruction.options or not isinstance(args[0], Value):
-            return False
-        if any(True for _ in values_in(args[1:])) or args[0] not in self.arrays:
+        if not is_view(instruction) or args[0] not in self.arrays:
             return False
         source = self.arrays[args[0]]
         view = function(source, *args[1:])

@@ -18,7 +18,7 @@ from passus.backend import Array
 from passus.kernels.dispatch import native_module
 from passus.recording.host import Host
 from passus.recording.layout import Memory
-from passus.recording.lowering import Lowering, is_small
+from passus.recording.lowering import Lowering, is_small, is_view
 from passus.recording.passes.expansion import expanded
 from passus.recording.places import DataPlace, GradPlace
 from passus.recording.program import Instruction, OtherBranchError, Program, Value
@@ -44,7 +44,18 @@ def on_machine(program: Program, states: Sequence[Array]) -> Program:
         return program
     arguments = (*program.inputs, *[value for value, _ in program.state])
     instruction = Instruction(machine, arguments, {}, machine.results)
-    return replace(program, instructions=[instruction])
+    return replace(program, instructions=[instruction, *machine.views])
+
+
+def _views_of_arguments(program: Program) -> list[Instruction]:
+    """The instructions of results that are views of arguments or of the state, as those of the step are."""
+    known = {*program.inputs, *[value for value, _ in program.state]}
+    views = []
+    for instruction in program.instructions:
+        if is_view(instruction) and instruction.args[0] in known:
+            known.add(instruction.result)
+            views.append(instruction)
+    return views
 
 
 class Machine:
@@ -52,7 +63,16 @@ class Machine:
 
     def __init__(self, program: Program, states: Sequence[Array], native: Any) -> None:
         self.program, self.native, self.__name__ = program, native, program.name
-        self.results = list(dict.fromkeys(program.results))
+        views, known = _views_of_arguments(program), {*program.inputs, *[value for value, _ in program.state]}
+        outside = known | {i.result for i in views}
+        self.results = [value for value in dict.fromkeys(program.results) if value not in outside]
+        needed = set(program.results)
+        self.views: list[Instruction] = []
+        """Instructions that compute results outside of the machine."""
+        for instruction in reversed(views):
+            if instruction.result in needed:
+                needed.add(instruction.args[0])
+                self.views.insert(0, instruction)
         first = _Run(self, states)
         self._free = [first]
         self.is_worth_it = first.native_share >= LEAST
@@ -105,11 +125,11 @@ class _Run:
 
     def _returned(self, value: Value) -> Callable[[], Any]:
         """How a result leaves the machine."""
-        array, states = self._arrays[value], {value for value, _ in self.program.state}
+        array = self._arrays[value]
         places = [place for place, v in self.program.writes if v is value]
-        if value in states or any(isinstance(place, GradPlace) for place in places):
+        if any(isinstance(place, GradPlace) for place in places):
             return lambda: self._arrays[value]
-        if array.ndim or value in self.program.inputs or any(isinstance(place, DataPlace) for place in places):
+        if array.ndim or any(isinstance(place, DataPlace) for place in places):
             return lambda: array.copy()
         return lambda: array[()]
 

@@ -6,16 +6,27 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-from passus.recording.entry import entry
+from passus.core.edits import last_access
+from passus.recording.entry import MISS, entry
 from passus.recording.faults import locate
+from passus.recording.frozen import Frozen
 from passus.recording.generators import Draw
 from passus.recording.machine import on_machine
 from passus.recording.passes import simplified
-from passus.recording.program import OtherBranchError, Program, expect
+from passus.recording.passes.folding import folded
+from passus.recording.places import AttributePlace, DataPlace
+from passus.recording.program import OtherBranchError, Place, Program, expect
 from passus.recording.recorder import Recorder
 from passus.recording.signature import ArraySpec, SequenceSpec, Structure
 
 __all__ = ["Version"]
+
+
+def _is_fixed(place: Place) -> bool:
+    """Whether the array of a place changes in training only: that of a parameter, or a buffer."""
+    return isinstance(place, DataPlace) or (
+        isinstance(place, AttributePlace) and place.attribute in place.owner._buffers
+    )
 
 
 class Version:
@@ -35,6 +46,7 @@ class Version:
         required: tuple[bool, ...],
         changed: set[str],
         exact: bool,
+        is_inference: bool,
     ) -> None:
         self.arguments, self.result = arguments, result
         self.program = simplified(program, recorder.shared)
@@ -48,7 +60,10 @@ class Version:
         leaves = [(v, leaf) for leaf in recorder.leaves if leaf.index is None and (v := leaf.variable()) is not None]
         self.variables = [(v, leaf.requires_grad) for v, leaf in leaves]
         self.without_grad = [v for v, leaf in leaves if leaf.needs_no_gradient]
-        self.state_specs = [ArraySpec(recorder.originals[value]) for value, _ in self.program.state]
+        fixed = [(v, p) for v, p in self.program.state if is_inference and _is_fixed(p)]
+        self.frozen = Frozen(fixed) if fixed else None
+        """Parameters and buffers that are constants."""
+        self._specs = {value: ArraySpec(recorder.originals[value]) for value, _ in self.program.state}
         self.assigned = [(s.layer, name, v) for s in recorder.layers for name, v in s.assigned.items()]
         self._entry: Callable[..., Any] | None = None
         draws = [i.function for i in self.program.instructions if isinstance(i.function, Draw)]
@@ -56,11 +71,16 @@ class Version:
         self._draws = draws if ends else []
         """Draws that must be undone if a condition ends a run."""
 
+    @property
+    def state_specs(self) -> list[ArraySpec]:
+        """What is required of the arrays of the state that are read in each run."""
+        return [self._specs[value] for value, _ in self.executed.state]
+
     def is_alike(self, other: Version) -> bool:
         """Whether another version was recorded for the same kind of call, and has not been compared with this one."""
         if self.is_checked or self.required != other.required or not self.arguments.is_same(other.arguments):
             return False
-        specs = self.state_specs, other.state_specs
+        specs = list(self._specs.values()), list(other._specs.values())
         return (
             self.structure.is_same(other.structure)
             and len(specs[0]) == len(specs[1])
@@ -68,11 +88,25 @@ class Version:
             and all(a.is_same(b) for a, b in zip(*specs))
         )
 
+    def _is_outdated(self, frozen: Frozen) -> bool:
+        return (frozen.is_watched or frozen.access != last_access[0]) and frozen.has_changed()
+
+    def _prepare(self) -> None:
+        """Run the passes that depend on the numbers of the state, and on this machine."""
+        program = self.program
+        if self.frozen is not None:
+            self.frozen.update()
+            program = folded(program, self.frozen.constants())
+        if not self._exact:
+            program = on_machine(program, [place.get() for _, place in program.state])
+        self.executed = program
+
     def run(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The result of a call; `MISS` if the program does not hold for it."""
-        if self._entry is None:
-            if not self._exact:
-                self.executed = on_machine(self.program, [place.get() for _, place in self.program.state])
+        if self._entry is None or (self.frozen is not None and self._is_outdated(self.frozen)):
+            if not all(self._specs[value].fits(place.get()) for value, place in self.program.state):
+                return MISS
+            self._prepare()
             self._entry = entry(self)
         states = [(draw, draw.state) for draw in self._draws]
         try:

@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 
 from passus.kernels.native.compiling import FLAT
 
-__all__ = ["call", "integer_at", "labels_at", "numbers_at", "numbers_from"]
+__all__ = ["byte_at", "call", "integer_at", "labels_at", "numbers_at", "numbers_from"]
 
 LABELS = types.Array(types.int64, 1, "C", readonly=True)
 
@@ -28,6 +28,16 @@ def integer_at(typing: Any, address: Any) -> tuple[Any, Callable[..., Any]]:
         return builder.load(builder.inttoptr(args[0], ir.IntType(64).as_pointer()))
 
     return types.int64(types.intp), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def byte_at(typing: Any, address: Any) -> tuple[Any, Callable[..., Any]]:
+    """The byte at an address."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        return builder.load(builder.inttoptr(args[0], ir.IntType(8).as_pointer()))
+
+    return types.uint8(types.intp), generate
 
 
 def _array_at(type_: Any) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 
 from passus.kernels.machine import BLOCK, CODES, OPERAND, OPERATION
 from passus.kernels.native import elementary, updates
-from passus.kernels.native.addresses import call, integer_at, labels_at, numbers_at, numbers_from
+from passus.kernels.native.addresses import byte_at, call, integer_at, labels_at, numbers_at, numbers_from
 from passus.kernels.native.compiling import INTEGER, compiled, inlined
 from passus.kernels.native.loops import fold_vectors, for_vectors, sum_vectors
 from passus.kernels.native.pointers import At
@@ -44,6 +44,24 @@ def run(table: Any, count: Any) -> Any:
         if call(integer_at(table + 16 * i), integer_at(table + 16 * i + 8)):
             return i
     return count
+
+
+@compiled(INTEGER(INTEGER, INTEGER), allocates=False)
+def are_equal(table: Any, count: Any) -> Any:
+    """Whether pairs of arrays have equal bytes. The table has the addresses of each pair, and the number of their bytes."""
+    for i in range(count):
+        x, y, size = integer_at(table + 24 * i), integer_at(table + 24 * i + 8), integer_at(table + 24 * i + 16)
+        whole = size // 8
+        for start in range(0, whole, BLOCK):
+            difference = 0
+            for j in range(start, min(start + BLOCK, whole)):
+                difference |= integer_at(x + 8 * j) ^ integer_at(y + 8 * j)
+            if difference:
+                return 0
+        for j in range(8 * whole, size):
+            if byte_at(x + j) != byte_at(y + j):
+                return 0
+    return 1
 
 
 # Elementwise operations.
