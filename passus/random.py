@@ -22,7 +22,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from passus.arguments import shown
-from passus.errors import ArgumentError, DTypeError
+from passus.backend import trace
+from passus.errors import ArgumentError, DTypeError, RecordingError
 from passus.loading import Loading
 from passus.scopes import Scope, collected_records, current
 from passus.tree import check_tree
@@ -48,7 +49,7 @@ _shared = [np.random.default_rng()]
 
 _current: ContextVar[np.random.Generator | None] = ContextVar("rng", default=None)
 
-States: TypeAlias = dict[np.random.Generator, Mapping[str, Any]]
+States: TypeAlias = dict[np.random.Generator, Any]
 """Earlier states of generators."""
 
 _snapshots: ContextVar[States | None] = ContextVar("generator snapshots", default=None)
@@ -72,7 +73,7 @@ def get_rng(rng: RNG = None) -> np.random.Generator:
         rng = _replacements.get().get(rng, rng)
         states = _snapshots.get()
         if states is not None and rng not in states:
-            states[rng] = rng.bit_generator.state
+            states[rng] = _state_of(rng)
         return rng
     if isinstance(rng, bool) or not isinstance(rng, (int, np.integer)):
         raise DTypeError(f"rng: {type(rng).__name__} is neither a seed nor a np.random.Generator")
@@ -91,6 +92,10 @@ def seed(value: int) -> None:
     >>> bool(get_rng().random() == np.random.default_rng(7).random())
     True
     """
+    if trace.current.get() is not None:
+        raise RecordingError(
+            "seed: a step that is recorded would seed its generator at no later call; seed it before the step"
+        )
     if current(_current.get()) is None:
         _shared[0] = get_rng(value)
     else:
@@ -145,7 +150,7 @@ def restored_generators(states: States) -> Iterator[None]:
     >>> generator.random() == first
     False
     """
-    current_states: States = {generator: generator.bit_generator.state for generator in states}
+    current_states: States = {generator: _state_of(generator) for generator in states}
     try:
         _restore(states)
         yield
@@ -155,7 +160,16 @@ def restored_generators(states: States) -> Iterator[None]:
 
 def _restore(states: States) -> None:
     for generator, state in states.items():
-        generator.bit_generator.state = state
+        if isinstance(state, int):
+            generator._position = state  # type: ignore[attr-defined]
+        else:
+            generator.bit_generator.state = state
+
+
+def _state_of(generator: np.random.Generator) -> Any:
+    """The state of a generator; while a step is recorded, the number of its next draw."""
+    position = getattr(generator, "_position", None)
+    return generator.bit_generator.state if position is None else position
 
 
 def rng_state(rng: RNG = None) -> dict[str, Any]:

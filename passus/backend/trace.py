@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import operator
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from functools import partial, wraps
 from typing import Any, ClassVar, NoReturn, ParamSpec, Protocol, TypeVar
@@ -32,10 +32,12 @@ __all__ = [
     "call_layer",
     "caller",
     "constants_of",
+    "created",
     "current",
     "host_call",
     "initializing",
     "is_numpy",
+    "made",
     "operation",
     "plain",
     "reset",
@@ -80,6 +82,9 @@ class Recorder(Protocol):
 
     def record(self, function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Call a function of arrays, and note the call. Returns its result, with traced arrays."""
+
+    def alias(self, traced: Any, array: Any) -> Any:
+        """Another traced array for the same numbers, such as a read-only one."""
 
     def expect(self, condition: Any) -> bool:
         """The truth value of a traced array, which the program holds for."""
@@ -216,11 +221,37 @@ def undecorated(function: Any) -> Any:
     return function.__wrapped__
 
 
+def created(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function that creates an array which may be written to: in a recorded step, each run creates its own."""
+
+    @wraps(function)
+    def called(*args: P.args, **options: P.kwargs) -> R:
+        recorder = current.get()
+        if recorder is None:
+            return function(*args, **options)
+        result: R = recorder.record(function, args, options)
+        return result
+
+    return called
+
+
 def visit(function: Any) -> None:
     """Tell the recorder, if a step is recorded, that a backward pass visits a function; None: that it is over."""
     recorder = current.get()
     if recorder is not None:
         recorder.visit(function)
+
+
+def made(array: Any) -> Any:
+    """The array of a Variable that is created; in a recorded step, each run makes its own, since it may be written to."""
+    recorder = current.get()
+    if recorder is None or not isinstance(array, (np.ndarray, np.generic)):
+        return array
+    return recorder.record(_copied, (array,), {})
+
+
+def _copied(array: Any) -> Any:
+    return array.copy(order="K") if isinstance(array, np.ndarray) else array
 
 
 def touch(variable: Any, cleared: bool = False) -> None:
@@ -314,7 +345,7 @@ class Traced:
             return getattr(self.array, name)
         if name.startswith("__"):
             raise AttributeError(name)
-        if name in READS:
+        if name in READS and not _is_attribute(name, self.array):
             self._refuse(f"x.{name}")
         value = getattr(self.array, name)
         if callable(value):
@@ -355,6 +386,11 @@ class Traced:
 def _operation(name: str) -> Callable[..., Any]:
     function: Callable[..., Any] = getattr(operator, f"{name}_" if name in KEYWORDS else name)
     return function
+
+
+def _is_attribute(name: str, array: Any) -> bool:
+    """Whether a class of arrays has an attribute of this name that is no read of memory."""
+    return isinstance(array, np.ndarray) and getattr(type(array), name) is not getattr(np.ndarray, name)
 
 
 def _has_own_rules(kind: type) -> bool:
@@ -404,16 +440,28 @@ def plain(value: Any) -> Any:
 
 
 def traced_by(*values: Any) -> Recorder | None:
-    """The recorder of the first traced array among values, also in lists, tuples and dicts; None if there is none."""
+    """The recorder of the traced arrays among values, also in lists, tuples and dicts.
+
+    None if there are none, or if there are Variables: a function of these is recorded by the operations that it consists of.
+    """
+    recorder: Recorder | None = None
+    for value in _leaves(values):
+        kind = type(value)
+        if kind is Traced:
+            recorder = value.recorder
+        elif _has_own_rules(kind):
+            return None
+    return recorder
+
+
+def _leaves(values: Iterable[Any]) -> Iterator[Any]:
     for value in values:
-        if type(value) is Traced:
-            recorder: Recorder = value.recorder
-            return recorder
-        if isinstance(value, (list, tuple, dict)):
-            found = traced_by(*(value.values() if isinstance(value, dict) else value))
-            if found is not None:
-                return found
-    return None
+        if isinstance(value, (list, tuple)):
+            yield from _leaves(value)
+        elif isinstance(value, dict):
+            yield from _leaves(value.values())
+        else:
+            yield value
 
 
 class TracedNumPy:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from passus.core.data import SCALARS, checked
+from passus.core.data import SCALARS, array_of_number, checked, is_scalar
 from passus.core.function import Function
 from passus.core.variable import Variable
 
@@ -79,4 +79,6 @@ class Binary(Function):
             if isinstance(other, (int, float, np.generic)) and (type(x) in SCALARS or type(other) not in SCALARS):
                 return checked(np.asarray(x), self.public_name)
             return x.item() if isinstance(x, np.generic) else x
+        if is_scalar(x):
+            return array_of_number(x, inputs)
         return checked(x, self.public_name)

@@ -14,6 +14,7 @@ from weakref import ref
 
 import numpy as np
 
+from passus.backend.trace import Traced
 from passus.constructors import checked_new
 from passus.core.edits import clock
 from passus.core.ownership import EditableGradient, editable_copies, unshared
@@ -118,7 +119,7 @@ def _plain(gx: Any) -> Any:
     """The array of a gradient that a rule returned: a Variable, an array, or a Python number."""
     if isinstance(gx, Variable):
         return gx._data
-    if isinstance(gx, EditableGradient):
+    if isinstance(gx, EditableGradient) or (type(gx) is Traced and isinstance(gx.array, EditableGradient)):
         return gx.view(np.ndarray)
     return np.asarray(float(gx)) if isinstance(gx, (int, float)) and not isinstance(gx, np.generic) else gx
 

@@ -21,6 +21,7 @@ __all__ = [
     "array_from_scalar",
     "array_of_number",
     "checked",
+    "is_scalar",
     "output_array",
 ]
 
@@ -57,18 +58,31 @@ def checked(data: Any, where: str) -> Array:
     return np.asarray(data) if isinstance(data, np.ndarray) else data
 
 
+def is_scalar(x: Any) -> bool:
+    """Whether ``x`` is a NumPy scalar, also while a step is recorded.
+
+    >>> is_scalar(np.float32(1.0)), is_scalar(np.array(1.0)), is_scalar(1.0)
+    (True, False, False)
+    """
+    return isinstance(x.array if type(x) is Traced else x, np.generic)
+
+
 def array_from_scalar(x: Any) -> Any:
     """An array without axes for a NumPy scalar; other values are returned unchanged."""
-    if type(x) is Traced and isinstance(x.array, np.generic):
-        return x.recorder.record(np.asarray, (x,), {})
-    return np.asarray(x) if isinstance(x, np.generic) else x
+    if not is_scalar(x):
+        return x
+    return x.recorder.record(np.asarray, (x,), {}) if type(x) is Traced else np.asarray(x)
 
 
 def array_of_number(x: Any, inputs: Sequence[Any]) -> Array:
     """A number among the inputs of a function as an array, with the dtype that NumPy would choose: float32 stays float32."""
-    number = x.item() if isinstance(x, np.generic) and len(inputs) > 1 else x
-    dtypes = [a.dtype for a in inputs if hasattr(a, "dtype") and not isinstance(a, np.generic)]
-    return np.asarray(number, dtype=np.result_type(*dtypes, number) if dtypes else None)
+    scalar = x.array if type(x) is Traced else x
+    number = scalar.item() if isinstance(scalar, np.generic) and len(inputs) > 1 else scalar
+    dtypes = [a.dtype for a in inputs if hasattr(a, "dtype") and not is_scalar(a)]
+    dtype = np.result_type(*dtypes, number) if dtypes else None
+    if type(x) is Traced:
+        return x.recorder.record(np.asarray, (x,), {"dtype": dtype})
+    return np.asarray(number, dtype=dtype)
 
 
 def output_array(y: Any, xs: Sequence[Any], name: str) -> Array:

@@ -28,7 +28,7 @@ from passus.backend.trace import current
 from passus.config import debug, enable_backprop
 from passus.core import custom, messages, records
 from passus.core.checksums import Checksums, checksums_of
-from passus.core.data import KINDS, array_from_scalar, array_of_number, checked, output_array
+from passus.core.data import KINDS, array_from_scalar, array_of_number, checked, is_scalar, output_array
 from passus.core.describe import described_call
 from passus.core.edits import clock
 from passus.core.generation import generation_of
@@ -189,7 +189,7 @@ class Function:
         """The array that ``forward`` receives for an input that is no Variable. Raises `DTypeError` for other types."""
         if type(x) is np.ndarray and x.dtype.kind in "fiub":
             return x
-        if isinstance(x, (int, float, np.generic)):
+        if isinstance(x, (int, float)) or is_scalar(x):
             try:
                 return array_of_number(x, inputs)
             except OverflowError as error:

@@ -13,10 +13,14 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
+from passus.backend.trace import Traced, created
 
 __all__ = ["EditableGradient", "editable_copies", "owned", "unshared"]
 
 ndarray = np.ndarray
+
+KINDS = np.ndarray, np.generic, Traced
+"""Classes of gradients that are copied; those of other libraries are no subclasses of NumPy's."""
 
 
 def owned(gx: Any, assigned: set[int]) -> Any:
@@ -60,14 +64,12 @@ class EditableGradient(np.ndarray[Any, Any]):
 
 def editable_copies(gys: Iterable[Any]) -> list[Any]:
     """Copies of the gradients of outputs, which a user's rule may edit in place."""
-    return [
-        gy
-        if gy is None
-        else np.array(gy).view(EditableGradient)
-        if isinstance(gy, (ndarray, np.generic))
-        else gy.copy()
-        for gy in gys
-    ]
+    return [_editable_copy(gy) if isinstance(gy, KINDS) else gy if gy is None else gy.copy() for gy in gys]
+
+
+@created
+def _editable_copy(gy: Any) -> Any:
+    return np.array(gy).view(EditableGradient)
 
 
 def _is_sole_view(view: Array) -> bool:

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from passus.backend import Array
+from passus.backend import Array, is_array
 from passus.config import no_grad
 from passus.core import custom
 from passus.core.function import Function
 from passus.core.variable import Variable, constant_variable
 from passus.core.views import data_view
 from passus.core.watched import Watched
-from passus.errors import SecondOrderError
+from passus.errors import RecordingError, SecondOrderError
 
 __all__ = ["recorded_backward"]
 
@@ -38,6 +38,8 @@ def recorded_backward(function: Function, gys: list[Any]) -> Sequence[Any]:
         if not all(gx is None or isinstance(gx, Variable) for gx in gxs):
             raise SecondOrderError(f"{name}.backward returned an array where it was given a Variable")
         return gxs
+    except RecordingError:
+        raise
     except Exception as error:
         reason = error
     finally:
@@ -55,11 +57,15 @@ def _first_order_only(function: Function, gys: list[Any], reason: Exception) -> 
             custom.backward(function, arrays) if function.custom else _as_sequence(function, function.backward(*arrays))
         )
     present = [i for i, gx in enumerate(gxs) if gx is not None]
-    data = [gxs[i]._data if isinstance(gxs[i], Variable) else np.array(gxs[i]) for i in present]
+    data = [gxs[i]._data if isinstance(gxs[i], Variable) else _copied(gxs[i]) for i in present]
     end = FirstOrderOnly(type(function).__name__, reason, data)
     results = end(*function.operands, *[gy for gy in gys if gy is not None])
     boxed = dict(zip(present, results if isinstance(results, tuple) else (results,)))
     return tuple(boxed.get(i) for i in range(len(gxs)))
+
+
+def _copied(gx: Any) -> Any:
+    return gx.copy(order="K") if is_array(gx) else np.array(gx)
 
 
 def _watched(rule: str, x: Variable) -> Any:
@@ -104,7 +110,7 @@ def _boxed_attributes(function: Function) -> dict[str, Any]:
     )
     boxed: dict[str, Any] = {}
     for name, value in function.__dict__.items():
-        if name in ("operands", "_inputs", "outputs", "checksums") or name in function.constants:
+        if name in ("operands", "_inputs", "outputs", "checksums", "xp") or name in function.constants:
             continue
         if _memory(value) in known:
             boxed[name] = known[_memory(value)]

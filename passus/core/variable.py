@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from passus.backend import Array, others
-from passus.backend.trace import Traced, touch
+from passus.backend.trace import Traced, made, touch
 from passus.core import messages
 from passus.core.array_like import ArrayLike
 from passus.core.data import array_from_scalar, checked
@@ -69,7 +69,8 @@ class Variable(ArrayLike):
 
     def __init__(self, data: Array | None, name: str | None = None, requires_grad: None = None) -> None:
         if data is not None:
-            self._data = data = checked(data, "Variable")
+            data = checked(data, "Variable")
+            self._data = data = made(data) if others else data
             if data.dtype.kind == "b":
                 self.requires_grad = False
         if name is not None:
@@ -88,6 +89,8 @@ class Variable(ArrayLike):
         """
         if type(self._data) is Released:
             return None
+        if others:
+            touch(self)
         view = data_view.get()
         return self.array() if view is None else view(self)
 
@@ -104,6 +107,7 @@ class Variable(ArrayLike):
                 self.requires_grad = False
         if others:
             touch(self)
+            data = made(data)
         old, self._data = self._data, data
         self.edited = last_access[0] = next(clock)
         if old is not None and (data is None or data.shape != old.shape):
@@ -136,7 +140,8 @@ class Variable(ArrayLike):
             touch(self, cleared=True)
         if grad is not None:
             if not isinstance(grad, Variable):
-                grad = constant_variable(checked(array_from_scalar(grad), "Variable.grad"))
+                grad = checked(array_from_scalar(grad), "Variable.grad")
+                grad = constant_variable(made(grad) if others else grad)
             if self._data is not None and grad.shape != self._data.shape:
                 raise ShapeError(
                     f"{self._label()}.grad: a gradient of shape {grad.shape} does not fit data of shape "

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from passus.backend.trace import Traced
+
 __all__ = ["data_view", "read_only"]
 
 data_view: ContextVar[Callable[[Any], Any] | None] = ContextVar("passus view of data", default=None)
@@ -17,6 +19,8 @@ None: the array itself."""
 
 def read_only(x: Any) -> Any:
     """A read-only view of a NumPy array; other values are returned unchanged."""
+    if type(x) is Traced:
+        return x.recorder.alias(x, read_only(x.array))
     if type(x) is not np.ndarray:
         return x
     view = x.view()

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
+from passus.backend.lookup import tracing
 from passus.errors import SecondOrderError
 
 __all__ = ["Watched"]
@@ -112,7 +113,7 @@ def _plain(x: Any) -> Any:
 
 
 def _compared(compare: Callable[[Any, Any], Any]) -> Callable[[Watched, Any], Array]:
-    return lambda self, other: np.asarray(compare(self._array, _plain(other)))
+    return lambda self, other: tracing.asarray(compare(self._array, _plain(other)))
 
 
 def _arranged(name: str) -> Callable[..., Watched]:

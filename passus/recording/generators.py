@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -47,11 +47,23 @@ class Draw:
 
 
 class TracedGenerator(np.random.Generator):
-    """A generator whose draws are recorded."""
+    """A generator whose draws are recorded.
+
+    A call that is repeated for its gradients, as by `passus.checkpoint`, must draw the same numbers again: it returns to an
+    earlier position, from which on earlier draws are repeated.
+    """
 
     def __init__(self, generator: np.random.Generator, rng: np.random.Generator | None, record: Record) -> None:
         super().__init__(generator.bit_generator)
         self._original, self._draw = generator, (rng, record)
+        self._drawn: list[tuple[str, Any]] = []
+        self._position = 0
+        """Number of the next draw."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TracedGenerator:
+        copy = TracedGenerator(self._original, *self._draw)
+        copy._drawn, copy._position = self._drawn, self._position
+        return copy
 
     def __getattribute__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -64,7 +76,13 @@ class TracedGenerator(np.random.Generator):
         rng, record = self._draw
 
         def drawn(*args: Any, **options: Any) -> Any:
-            return record(Draw(rng, name), args, options)
+            if self._position == len(self._drawn):
+                self._drawn.append((name, record(Draw(rng, name), args, options)))
+            method, result = self._drawn[self._position]
+            if method != name:
+                raise RecordingError("a call that is repeated for its gradients draws other random numbers than before")
+            self._position += 1
+            return result
 
         return drawn
 
@@ -77,7 +95,7 @@ class Replacements(Mapping[np.random.Generator, np.random.Generator]):
         self.original: np.random.Generator | None = None
         """The current generator."""
         self.states: dict[np.random.Generator, Mapping[str, Any]] = {}
-        self._traced: dict[np.random.Generator, TracedGenerator] = {}
+        self._traced: dict[tuple[np.random.Generator, np.random.Generator | None], TracedGenerator] = {}
 
     def __getitem__(self, rng: np.random.Generator) -> np.random.Generator:
         if isinstance(rng, TracedGenerator):
@@ -85,10 +103,10 @@ class Replacements(Mapping[np.random.Generator, np.random.Generator]):
         return self.traced(rng, rng)
 
     def __len__(self) -> int:
-        return len(self._traced)
+        return len(self.states)
 
-    def __iter__(self) -> Any:
-        return iter(self._traced)
+    def __iter__(self) -> Iterator[np.random.Generator]:
+        return iter(self.states)
 
     def get(self, rng: Any, default: Any = None) -> Any:
         return self[rng]
@@ -101,11 +119,13 @@ class Replacements(Mapping[np.random.Generator, np.random.Generator]):
     def traced(self, generator: np.random.Generator, rng: np.random.Generator | None) -> TracedGenerator:
         """The traced generator for ``rng``; ``generator`` draws its numbers while the step is recorded."""
         self.states.setdefault(generator, generator.bit_generator.state)
-        if generator not in self._traced:
-            self._traced[generator] = TracedGenerator(generator, rng, self.record)
-        return self._traced[generator]
+        if (generator, rng) not in self._traced:
+            self._traced[generator, rng] = TracedGenerator(generator, rng, self.record)
+        return self._traced[generator, rng]
 
     def restore(self) -> None:
         """Undo all draws."""
+        for traced in self._traced.values():
+            traced._drawn.clear()
         for generator, state in self.states.items():
             generator.bit_generator.state = state

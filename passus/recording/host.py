@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from passus.core.variable import constant_variable
+from passus.core.views import read_only
 from passus.recording.program import Place
 
 __all__ = ["Host", "Observer"]
@@ -60,4 +61,4 @@ def _box(x: Any, boxed: Any) -> Any:
         return type(x)([_box(v, b) for v, b in zip(x, boxed)])
     if isinstance(x, dict):
         return {name: _box(v, boxed[name]) for name, v in x.items()}
-    return constant_variable(x) if boxed is True else x
+    return constant_variable(x) if boxed == "Variable" else read_only(x) if boxed else x

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from passus.backend.trace import Traced
+from passus.backend.trace import Traced, plain
 from passus.core import Variable
 from passus.core.variable import constant_variable
 from passus.errors import RecordingError
@@ -56,12 +56,14 @@ class Leaf:
     def adopt_again(self, recorder: Recorder) -> None:
         """Hold other traced arrays, after a host call: the arrays may have changed."""
         v = self.variable()
-        if v is not None and v._data is not None and self.index is None:
-            v._data = self.data
-            if type(v._grad) is Variable and type(v._grad._data) is Traced:
-                self.grad = constant_variable(v._grad._data.array)
-            v._grad = self.grad if v._grad is not None else None
-            self._adopt(v, recorder)
+        if v is None or v._data is None or self.index is not None:
+            return
+        if v._data is not self.traced:
+            self.data = plain(v._data)
+        if v._grad is not None and v._grad is not self.box:
+            self.grad = constant_variable(plain(v._grad._data))
+        v._data, v._grad = self.data, None if v._grad is None else self.grad
+        self._adopt(v, recorder)
 
     def settle(self, recorder: Recorder, final: bool) -> list[tuple[Place, Value | None]]:
         """The places that must be written; those of arguments at the end only."""

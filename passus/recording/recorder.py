@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from passus.backend import Array, others
+from passus.backend import Array, copied, others
 from passus.backend.lookup import tracing
 from passus.backend.trace import Traced, TracedNumPy, caller, current, plain
 from passus.core import Variable
 from passus.core.edits import clock
-from passus.core.views import data_view
 from passus.errors import RecordingError
 from passus.layers import Layer
 from passus.layers.nodes import label
@@ -31,7 +30,7 @@ from passus.recording.generators import Replacements
 from passus.recording.host import Host, Observer
 from passus.recording.leaves import Leaf
 from passus.recording.owners import LayerState
-from passus.recording.places import AttributePlace, DataPlace, InputGradPlace
+from passus.recording.places import AttributePlace, DataPlace, GradPlace, InputGradPlace
 from passus.recording.program import Instruction, Place, Program, Source, Value, expect, mapped
 from passus.recording.reach import layers_of
 from passus.recording.writers import written_by
@@ -121,6 +120,13 @@ class Recorder:
         self._owned.add(_memory(copy))
         return self.traced(copy, name)
 
+    def alias(self, traced: Traced, array: Any) -> Traced:
+        """Another traced array for the same Value, such as a read-only one."""
+        alias = Traced(array, self)
+        self._alive.append(alias)
+        self._values[id(alias)] = self.value(traced)
+        return alias
+
     def traced(self, array: Any, name: str = "") -> Traced:
         """A traced array with a Value of its own."""
         traced = Traced(array, self)
@@ -167,6 +173,11 @@ class Recorder:
         self._check_open()
         if function is operator.setitem and self._replaces(*args):
             return None
+        if any(isinstance(x, np.ndarray) for x in written_by(function, args, options)):
+            raise RecordingError(
+                f"{caller()}: the step writes into an array that is no argument and no result of its operations, so all runs of its "
+                "program would write into the same. Create it from another array, as with np.zeros_like(x), or pass it to the step"
+            )
         noted = self.noted(args), self.noted(options)
         kept = [] if _is_pure(function, options) else [(x, twin(x.array)) for x in _traced_in([args, options])]
         result = function(*plain(args), **plain(options))
@@ -181,7 +192,7 @@ class Recorder:
             return known
         boxed = self._boxed(np.bool_(result) if isinstance(result, bool) else result) if known is None else known
         written = [x for x, before in kept if not _same(x.array, before)] + ([] if known is None else [known])
-        written += written_by(function, args, options)
+        written += [x for x in written_by(function, args, options) if type(x) is Traced]
         self._written.update([_memory(x.array) for x in written])
         self._note(function, *noted, self.noted(boxed), tuple({self.value(x): None for x in written}))
         return self.expect(boxed) if isinstance(result, bool) else boxed
@@ -260,7 +271,7 @@ class Recorder:
         """Note a call that runs outside of the program, and may change the state of the step. It is not made now."""
         self._check_open()
         self.effects = True
-        writes = self._settle(final=False)
+        writes = self._with_own_gradients(self._settle(final=False))
         count = len(self.state)
         for leaf in self._leaves:
             leaf.adopt_again(self)
@@ -274,7 +285,7 @@ class Recorder:
         """Note the call of a hook. It is made in each run, with the numbers of that run."""
         self._check_open()
         arrays = mapped(args, lambda v: v._data if isinstance(v, Variable) else v)
-        boxes = mapped(args, lambda v: isinstance(v, Variable))
+        boxes = mapped(args, _kind)
         self._note(Observer(function, boxes), self.noted(arrays), {}, None)
 
     def created(self, where: str) -> None:
@@ -339,6 +350,25 @@ class Recorder:
         return self._leaves
 
     # Details.
+
+    def copy_of(self, value: Value) -> Value:
+        """The Value of a copy, which is made in each run."""
+        copy = self.traced(copied(self._arrays[value]))
+        self._note(copied, (value,), {}, self.value(copy))
+        return self.value(copy)
+
+    def _with_own_gradients(self, writes: list[Write]) -> list[Write]:
+        """The writes before a host call, which may edit gradients: each has an array of its own."""
+        own: list[Write] = []
+        taken = {*self._owned, *[_memory(x) for x in self._constants.values()]}
+        for place, value in writes:
+            if isinstance(place, GradPlace) and value is not None:
+                x = self._arrays[value]
+                if _memory(x) in taken or (isinstance(x, np.ndarray) and x.base is not None and x.base.size != x.size):
+                    value = self.copy_of(value)
+                taken.add(_memory(x))
+            own.append((place, value))
+        return own
 
     def is_written(self, traced: Traced) -> bool:
         """Whether the step writes into an array, or into one that shares its memory."""
@@ -526,6 +556,13 @@ def _label(function: Any) -> str:
     return getattr(function, "__name__", None) or repr(function)
 
 
+def _kind(x: Any) -> str:
+    """How a hook expects an argument."""
+    if isinstance(x, Variable):
+        return "Variable"
+    return "read-only" if type(x) is Traced and not x.flags.writeable else ""
+
+
 def _name_of(function: Any, owner: Any) -> str:
     inner = getattr(function, "func", function)
     return f"{type(owner).__name__}.{getattr(inner, '__name__', 'call')}"
@@ -534,19 +571,13 @@ def _name_of(function: Any, owner: Any) -> str:
 @contextmanager
 def recorded(recorder: Recorder, function: Any = None) -> Iterator[None]:
     """Let the operations of a block be recorded. ``function``: the step, whose layers take part from the start."""
-
-    def adopted(x: Variable) -> Any:
-        recorder.adopt(x)
-        return x.array()
-
     others.append(tracing)
-    tokens = current.set(recorder), data_view.set(adopted)
+    token = current.set(recorder)
     try:
         with replaced_generators(recorder.generators), using_rng(recorder.generators.current()):
             for layer in layers_of(function):
                 recorder.expect_layer(layer)
             yield
     finally:
-        data_view.reset(tokens[1])
-        current.reset(tokens[0])
+        current.reset(token)
         others.remove(tracing)

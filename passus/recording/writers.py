@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from passus.backend.trace import IN_PLACE, Method, Traced
+from passus.backend.trace import IN_PLACE, Method
 from passus.recording.generators import Draw
 
 __all__ = ["written_by"]
@@ -22,13 +22,13 @@ METHODS = frozenset({"fill", "partition", "put", "resize", "setfield", "sort"})
 """Methods that write into their array."""
 
 
-def written_by(function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> list[Traced]:
-    """The traced arrays into which a call writes, as far as that is known of the function."""
+def written_by(function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> list[Any]:
+    """The arrays into which a call writes, as far as that is known of the function."""
     out = options.get("out")
     targets = list(out) if isinstance(out, tuple) else [out]
     if args and _writes_into_first(function):
         targets.append(args[0])
-    return [x for x in targets if type(x) is Traced]
+    return [x for x in targets if x is not None]
 
 
 def _writes_into_first(function: Any) -> bool:

@@ -13,7 +13,7 @@ import passus.functions as F
 from passus import serializers
 from passus.core import Parameter, Variable
 from passus.layers import BatchNorm, Dropout, Linear, Sequential, Tanh
-from passus.optimizers import SGD, Adam, MomentumSGD
+from passus.optimizers import SGD, Adam, ClipGrad, MomentumSGD, WeightDecay
 from passus.recording import compile
 from tests.recording.comparing import World, assert_same, compared, numbers
 
@@ -434,3 +434,58 @@ def test_checkpoint_is_saved_and_resumed_in_the_middle_of_recorded_training(eage
     results = [second.call(args, {}) for args in CALLS[4:]]
     assert len(results) == 4
     assert_same(second.state(), eager.state(), "after a resume")
+
+
+def add(a: Any, b: Any) -> Any:
+    return ((a + b) ** 2).sum()
+
+
+@pytest.mark.parametrize("hook", [None, ClipGrad(0.01), WeightDecay(0.5)], ids=["none", "ClipGrad", "WeightDecay"])
+@pytest.mark.parametrize("loss", ["one gradient for two", "constant", "view", "sum"])
+def test_hooks_edit_only_the_gradient_of_their_parameter(hook: Any, loss: str) -> None:
+    """Rules return one array for two inputs, a constant, or a view; an optimizer's hooks edit gradients in place."""
+
+    def make() -> World:
+        model = Sequential()
+        model.a, model.b = Parameter(np.arange(6.0).reshape(2, 3)), Parameter(np.ones((2, 3)))
+        optimizer = SGD(lr=0.1).setup(model)
+        if hook is not None:
+            optimizer.add_hook(hook)
+
+        def step(x: Any) -> Any:
+            a, b = model.a, model.b
+            if loss == "one gradient for two":
+                y = add(a, b) + (b * x).sum()
+            elif loss == "constant":
+                y = a.sum() + (2.0 * b).sum()
+            elif loss == "view":
+                y = (F.concatenate([a, b], axis=0) ** 2).sum()
+            else:
+                y = (a.T.reshape(-1) * x.reshape(-1)).sum() - b.mean()
+            model.cleargrads()
+            y.backward()
+            optimizer.update()
+            return y, model.a.grad.data * 1.0, model.b.grad.data * 1.0
+
+        return World(step, model, optimizer)
+
+    compared(make, numbers(5, (2, 3), dtype=float))
+
+
+def test_data_are_constants() -> None:
+    def make() -> World:
+        model = Sequential(Linear(2, in_size=3, rng=0))
+        optimizer = SGD(lr=0.1).setup(model)
+
+        def step(x: Any) -> Any:
+            model[0].W.data = np.ones((3, 2), np.float32)
+            loss = (model(x) ** 2).mean()
+            model.cleargrads()
+            loss.backward()
+            optimizer.update()
+            model[0].b.data = np.zeros(2, np.float32)
+            return loss
+
+        return World(step, model, optimizer)
+
+    compared(make, numbers(5, (4, 3)))

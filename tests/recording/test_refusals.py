@@ -323,6 +323,31 @@ class TestDifferences:
 
         self.check(lambda x: x + time.perf_counter_ns(), X)
 
+    @pytest.mark.parametrize("how", ["iadd", "out", "copyto", "global"])
+    def test_array_of_numpy_that_the_step_writes_into(self, how: str) -> None:
+        kept = np.zeros((2, 3))
+
+        def step(x: Any) -> Any:
+            total = kept if how == "global" else np.zeros((2, 3))
+            if how == "out":
+                np.multiply(x, 2, out=total)
+            elif how == "copyto":
+                np.copyto(total, x)
+            else:
+                total += x
+            return total * 2
+
+        self.check(step, X, match=r"test_refusals\.py:\d+: the step writes into an array")
+
+    def test_array_like_an_argument_that_the_step_writes_into(self) -> None:
+        def step(x: Any) -> Any:
+            total = np.zeros_like(x)
+            total += x
+            total[0] = x[1]
+            return total
+
+        compared(lambda: World(step), [X, X + 1, X * 2, X * 3])
+
     def test_appended_list(self) -> None:
         losses: list[Any] = []
 

@@ -66,7 +66,7 @@ def ldexp(x1: Any, x2: Any, /) -> Result:
 
 def frexp(x: Any, /) -> tuple[Any, Any]:
     _, exponents = np.frexp(array_in(x))
-    return ldexp(x, -exponents), np.asarray(exponents)
+    return ldexp(x, -exponents), array_in(exponents)
 
 
 def modf(x: Any, /) -> tuple[Any, Any]:

@@ -82,7 +82,7 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
 
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kwargs: Any) -> Result:
     conditions = [
-        np.asarray(array_in(c), bool) for c in (condlist if isinstance(condlist, (list, tuple)) else [condlist])
+        array_in(c).astype(bool, copy=False) for c in (condlist if isinstance(condlist, (list, tuple)) else [condlist])
     ]
     conditions = [conditions[0]] if conditions[0].ndim < x.ndim else conditions
     if len(funclist) == len(conditions) + 1:  # The last function is the default.

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
+from passus.backend.lookup import tracing
 from passus.core import Result, Variable, astype
 from passus.core.protocol import no_rule
 from passus.functions.arrays.joining import stack
@@ -21,7 +22,7 @@ def operand(x: Any) -> Any:
         return x
     if isinstance(x, (list, tuple)) and _contains_variables(x):
         return stack([operand(element) for element in x])
-    return np.asarray(x)
+    return tracing.asarray(x)
 
 
 def number_or_array(x: Any) -> Any:
@@ -37,7 +38,8 @@ def _contains_variables(x: Any) -> bool:
 
 def array_in(x: Any) -> Array:
     """The array of an operand that needs no gradient, such as indices and conditions."""
-    return np.asarray(x._data if isinstance(x, Variable) else x)
+    array: Array = tracing.asarray(x._data if isinstance(x, Variable) else x)
+    return array
 
 
 def cast(x: Any, dtype: Any) -> Result:
@@ -53,7 +55,7 @@ def masked(x: Any, mask: Any, filler: Any) -> Result:
     if mask is True and type(x) is Variable:
         return x
     x = operand(x)
-    return x if mask is True else where(np.asarray(array_in(mask), bool), x, filler)
+    return x if mask is True else where(array_in(mask).astype(bool, copy=False), x, filler)
 
 
 def refuse(name: str, **options: Any) -> None:

@@ -261,7 +261,7 @@ def nanmin(
 
 def _nan_if_all(y: Any, a: Any, axis: Any, keepdims: bool) -> Result:
     """Replace results by NaN where all elements are NaN."""
-    none = np.asarray(np.isnan(array_in(operand(a))).all(axis=axis, keepdims=keepdims))
+    none = array_in(np.isnan(array_in(operand(a))).all(axis=axis, keepdims=keepdims))
     return choice(none, np.nan, y) if none.any() else y
 
 
