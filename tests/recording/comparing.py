@@ -10,12 +10,13 @@ import numpy as np
 
 from passus.backend.trace import Traced
 from passus.core import Variable
+from passus.kernels.dispatch import start_using
 from passus.layers import Layer
 from passus.layers.nodes import TRANSIENT
 from passus.random import using_rng
 from passus.recording import compile
 
-__all__ = ["World", "assert_same", "assert_untraced", "compared", "frozen", "images", "numbers"]
+__all__ = ["World", "assert_same", "assert_untraced", "compared", "exactly", "frozen", "images", "numbers"]
 
 
 class World:
@@ -61,6 +62,7 @@ def compared(
     copies before a call, by its number. ``programs``: how many programs are checked and ready in the end; None: any number.
     Returns the recorded copy.
     """
+    start_using()  # As `compile` does: the first kernel changes the thresholds of the others.
     eager, recorded = make(), make()
     recorded.eager, recorded.step = recorded.step, compile(recorded.step)
     for i, call in enumerate(calls):

@@ -13,8 +13,7 @@ import passus.layers as L
 from passus.config import no_grad, using_config
 from passus.core import Variable
 from passus.optimizers import SGD
-from passus.recording import compile
-from tests.recording.comparing import World, assert_same, compared, frozen, numbers
+from tests.recording.comparing import World, assert_same, compared, exactly, frozen, numbers
 
 
 def function(step: Callable[..., Any]) -> Callable[[], World]:
@@ -41,7 +40,7 @@ class TestTrees:
         compared(function(lambda x: Pair(x + 1, [Pair(x, 2.0)])), numbers(4, (3,)))
 
     def test_named_arguments(self) -> None:
-        step = compile(lambda x, *, scale=2.0, shift=None: x * scale if shift is None else x + shift)
+        step = exactly(lambda x, *, scale=2.0, shift=None: x * scale if shift is None else x + shift)
         x = np.arange(3.0)
         for _ in range(3):
             assert (step(x) == x * 2).all()
@@ -90,7 +89,7 @@ class TestTrees:
         compared(function(lambda x: (np.ones(3), Variable(np.zeros(2)), x)), numbers(4, (3,)))
 
     def test_constant_results_belong_to_the_caller(self) -> None:
-        step = compile(lambda x: (np.ones(3), [Variable(np.ones(2))]))
+        step = exactly(lambda x: (np.ones(3), [Variable(np.ones(2))]))
         for _ in range(4):
             a, (b,) = step(np.zeros(1))
             assert (a == 1).all()
@@ -196,7 +195,7 @@ class TestMemory:
         memory = np.zeros(97, np.uint8)
         x = memory[1:].view(np.float64).reshape(3, 4)
         x[...] = ROWS
-        step = compile(lambda x: x * 2)
+        step = exactly(lambda x: x * 2)
         for _ in range(4):
             assert (step(x) == ROWS * 2).all()
             assert (step(ROWS) == ROWS * 2).all()
@@ -213,7 +212,7 @@ class TestMemory:
 
         read_only = ROWS.copy()
         read_only.flags.writeable = False
-        recorded = compile(step)
+        recorded = exactly(step)
         for _ in range(3):
             with pytest.raises(ValueError, match="read-only"):
                 recorded(read_only)
@@ -224,7 +223,7 @@ class TestMemory:
         assert (read_only == ROWS).all()
 
     def test_same_array_twice(self) -> None:
-        step = compile(lambda a, b: a * 2 + b)
+        step = exactly(lambda a, b: a * 2 + b)
         for _ in range(4):
             x, y = ROWS.copy(), ROWS + 1
             assert (step(x, x) == x * 3).all()
@@ -238,7 +237,7 @@ class TestMemory:
             b *= 3
             return a - c
 
-        recorded = compile(step)
+        recorded = exactly(step)
         for i in range(8):
             aliases = (i % 2 == 0) == (first == "aliases")
             xs = [ROWS.copy() for _ in range(4)]
@@ -252,7 +251,7 @@ class TestMemory:
             a += 1
             return b * 2
 
-        recorded = compile(step)
+        recorded = exactly(step)
         for i in range(4):
             x, y = np.arange(10.0), np.arange(10.0)
             assert_same(recorded(x[:6], x[4:]), step(y[:6], y[4:]), f"call {i}")
@@ -271,7 +270,7 @@ class TestMemory:
 
         eager, recorded = make(), make()
         recorded.inner_step = None
-        step = compile(recorded.inner)
+        step = exactly(recorded.inner)
         layers = eager.parts[0], recorded.parts[0]
         for (x,) in numbers(4, (4, 3)):
             a, b = eager.inner(layers[0].W.data, x), step(layers[1].W.data, x)
@@ -332,7 +331,7 @@ class TestEdits:
             y = x * 2
             return x, x[1:], x.T, y, y[0], y.reshape(-1), [y]
 
-        step_ = compile(step)
+        step_ = exactly(step)
         for i in range(5):
             x = ROWS + i
             a, b, c, y, row, flat, (again,) = step_(x)
@@ -361,7 +360,7 @@ class TestEdits:
             return World(step, model, optimizer, model=model)
 
         eager, recorded = make(), make()
-        recorded.step = compile(recorded.step)
+        recorded.step = exactly(recorded.step)
         for (x,) in numbers(6, (5, 4)):
             results = []
             for world in (eager, recorded):
@@ -375,7 +374,7 @@ class TestEdits:
             assert_same(recorded.state(), eager.state(), "state")
 
     def test_results_of_earlier_calls_stay(self) -> None:
-        step = compile(lambda x: (x * 2, F.exp(x), F.matmul(x, x.T)))
+        step = exactly(lambda x: (x * 2, F.exp(x), F.matmul(x, x.T)))
         calls = numbers(6, (3, 4))
         kept = [step(x) for (x,) in calls]
         for (x,), results in zip(calls, kept):
@@ -384,7 +383,7 @@ class TestEdits:
     def test_gradients_of_earlier_calls_stay(self) -> None:
         layer = L.Linear(2, in_size=4, rng=0)
 
-        @compile
+        @exactly
         def step(x: Any) -> None:
             layer.cleargrads()
             layer(x).sum().backward()
@@ -398,7 +397,7 @@ class TestEdits:
             assert np.allclose(gradient[:, 0], total, atol=1e-5)
 
     def test_inputs_that_the_caller_edits_afterwards(self) -> None:
-        step = compile(lambda x: (x + 1, F.exp(x)))
+        step = exactly(lambda x: (x + 1, F.exp(x)))
         x = np.zeros((2, 2))
         kept = []
         for i in range(5):
@@ -432,7 +431,7 @@ class TestVersions:
         compared(small_model, calls, programs=2)
 
     def test_more_shapes_than_programs(self) -> None:
-        step = compile(lambda x: F.exp(x) * 2)
+        step = exactly(lambda x: F.exp(x) * 2)
 
         def call() -> None:
             for n in [*range(1, 13)] * 3:
@@ -448,7 +447,7 @@ class TestVersions:
 
     def test_warning_names_the_attribute_that_changes(self) -> None:
         layer = L.Dropout(0.1, rng=0)
-        step = compile(lambda x: layer(x))
+        step = exactly(lambda x: layer(x))
 
         def call() -> None:
             for i in range(20):
@@ -465,7 +464,7 @@ class TestVersions:
             return World(lambda x: model(x), model)
 
         eager, recorded = make(), make()
-        recorded.step = compile(recorded.step)
+        recorded.step = exactly(recorded.step)
         options: list[dict[str, bool]] = [
             {"train": train, "enable_backprop": backprop, "native": native}
             for train in (True, False)
@@ -503,7 +502,7 @@ class TestVersions:
         model = small_model().model
         for x, t in numbers(2, (4, 3), (4, 2)):
             F.mean_squared_error(model(x), t)
-        recorded = compile(model)
+        recorded = exactly(model)
         before = frozen(model)
         for (x,) in numbers(5, (4, 3)):
             y = recorded(x)
@@ -514,7 +513,7 @@ class TestVersions:
 
     def test_debug_mode_runs_the_step(self) -> None:
         calls = []
-        step = compile(lambda x: calls.append(1) or x * 2)
+        step = exactly(lambda x: calls.append(1) or x * 2)
         with using_config("debug", True):
             for _ in range(4):
                 step(np.ones(2))
@@ -525,12 +524,12 @@ class TestVersions:
             with np.errstate(divide="ignore", invalid="ignore"):
                 return 1 / x
 
-        recorded = compile(step)
+        recorded = exactly(step)
         for x in (np.ones(2), np.ones(2), np.zeros(2)):
             assert (recorded(x) == step(x)).all()
 
     def test_errstate_around_the_call(self) -> None:
-        recorded = compile(lambda x: 1 / x)
+        recorded = exactly(lambda x: 1 / x)
         for _ in range(3):
             recorded(np.ones(2))
         with pytest.raises(FloatingPointError), np.errstate(divide="raise"):

@@ -13,8 +13,7 @@ from passus.core import Variable
 from passus.errors import PassusError, RecordingError, ShapeError
 from passus.optimizers import Adam
 from passus.random import get_rng
-from passus.recording import compile
-from tests.recording.comparing import World, assert_same, assert_untraced, numbers
+from tests.recording.comparing import World, assert_same, assert_untraced, exactly, numbers
 
 
 class Failing(L.Layer):
@@ -68,7 +67,7 @@ CALLS = numbers(8, (4, 3), (4, 2))
 def test_error_while_the_step_is_recorded(where: str, moment: int) -> None:
     """The failed call is not counted: afterwards all goes on as if it had not been made."""
     eager, world = make(), make()
-    recorded = compile(world.step)
+    recorded = exactly(world.step)
     world.step = recorded
     for i, args in enumerate(CALLS[:6]):
         if i == moment:
@@ -88,7 +87,7 @@ def test_error_while_the_step_is_recorded(where: str, moment: int) -> None:
 @pytest.mark.parametrize("moment", [0, 1])
 def test_error_in_a_layer_while_the_step_is_recorded(error: type[BaseException], moment: int) -> None:
     eager, world = make(), make()
-    world.step = compile(world.step)
+    world.step = exactly(world.step)
     for i, args in enumerate(CALLS[:6]):
         if i == moment:
             before = world.state()
@@ -106,7 +105,7 @@ def test_error_in_a_layer_while_the_step_is_recorded(error: type[BaseException],
 def test_model_works_without_recording_after_an_error(moment: int) -> None:
     eager, world = make(), make()
     step = world.step
-    recorded = compile(step)
+    recorded = exactly(step)
     for i, args in enumerate(CALLS):
         if i <= moment:
             world.step = recorded
@@ -122,7 +121,7 @@ def test_model_works_without_recording_after_an_error(moment: int) -> None:
 
 def test_shapes_that_do_not_fit() -> None:
     layer = L.Linear(2, in_size=3, rng=0)
-    recorded = compile(lambda x: layer(x))
+    recorded = exactly(lambda x: layer(x))
     for _ in range(2):
         with pytest.raises(ShapeError) as caught:
             recorded(np.ones((4, 5), np.float32))
@@ -145,9 +144,9 @@ def test_error_in_a_run_names_operation_layer_and_line() -> None:
     def step(A: Any, b: Any) -> Any:
         return model.solving(A, b) * 2
 
-    recorded = compile(step)
+    recorded = exactly(step)
     outer = L.Sequential(model)
-    recorded = compile(lambda A, b: outer[0].solving(A, b))
+    recorded = exactly(lambda A, b: outer[0].solving(A, b))
     A, b = np.eye(2) * 2, np.ones(2)
     for _ in range(3):
         recorded(A, b)
@@ -190,7 +189,7 @@ def test_error_outside_of_the_program_leaves_what_the_eager_step_leaves(where: s
         return World(step, model, optimizer, fails=fails, model=model)
 
     eager, world = failing(), failing()
-    world.step = compile(world.step)
+    world.step = exactly(world.step)
     for i, args in enumerate(CALLS):
         for w in (eager, world):
             w.fails["now"] = i == 4 and where != "update"
@@ -219,7 +218,7 @@ def test_interrupt_in_a_run() -> None:
 
     layer = L.Linear(2, in_size=3, rng=0)
     layer.add_forward_hook(hook)
-    recorded = compile(lambda x: layer(x))
+    recorded = exactly(lambda x: layer(x))
     x = np.ones((1, 3), np.float32)
     for _ in range(3):
         recorded(x)
@@ -232,7 +231,7 @@ def test_variables_outside_of_layers_after_a_failed_recording() -> None:
     w, g = Variable(np.ones(3)), np.full(3, 5.0)
     w.grad = g
 
-    @compile
+    @exactly
     def step(x: Any) -> Any:
         y = (w * x).sum()
         y.backward()

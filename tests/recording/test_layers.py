@@ -14,8 +14,7 @@ from passus.config import no_grad, test_mode, using_config
 from passus.core import Parameter
 from passus.optimizers import SGD, Adam
 from passus.random import get_rng
-from passus.recording import compile
-from tests.recording.comparing import World, compared, images, numbers
+from tests.recording.comparing import World, compared, exactly, images, numbers
 
 
 def training(
@@ -300,7 +299,7 @@ class TestRecurrent:
             return World(model, model, model=model)
 
         first, second = make(), make()
-        recorded = compile(second.step, exact=True)
+        recorded = exactly(second.step, exact=True)
         for x, _ in numbers(6, (4, 3), (1,)):
             with no_grad(), test_mode():
                 expected = first.step(x)

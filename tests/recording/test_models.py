@@ -13,8 +13,7 @@ from passus import models
 from passus.config import no_grad, test_mode
 from passus.kernels.dispatch import start_using
 from passus.optimizers import Adam, MomentumSGD
-from passus.recording import compile
-from tests.recording.comparing import World, assert_same, compared, frozen, images
+from tests.recording.comparing import World, assert_same, compared, exactly, frozen, images
 
 
 def training(make_model: Callable[[], Any], make_optimizer: Callable[[], Any]) -> Callable[[], World]:
@@ -56,7 +55,7 @@ def test_inference_of_image_networks(name: str) -> None:
     make_model, shape = NETWORKS[name]
     start_using()
     first, second = make_model(), make_model()
-    recorded = compile(second)
+    recorded = exactly(second)
     for x, _ in images(4, shape, 10):
         with no_grad(), test_mode():
             expected = first(x)
@@ -90,7 +89,7 @@ def test_training_of_a_language_model() -> None:
 )
 def test_inference_of_a_language_model(options: dict[str, Any]) -> None:
     first, second = [models.GPT(20, 2, 2, 16, 8, rng=0, **options) for _ in range(2)]
-    recorded = compile(second)
+    recorded = exactly(second)
     rng = np.random.default_rng(0)
     for _ in range(4):
         ids = rng.integers(0, 20, (2, 6))

@@ -14,8 +14,7 @@ from passus import serializers
 from passus.core import Parameter, Variable
 from passus.layers import BatchNorm, Dropout, Linear, Sequential, Tanh
 from passus.optimizers import SGD, Adam, ClipGrad, MomentumSGD, WeightDecay
-from passus.recording import compile
-from tests.recording.comparing import World, assert_same, compared, numbers
+from tests.recording.comparing import World, assert_same, compared, exactly, numbers
 
 CALLS = numbers(8, (4, 3), (4, 2))
 
@@ -399,7 +398,7 @@ def test_array_of_a_parameter_keeps_its_identity_under_updates_in_place() -> Non
     W = Parameter(np.ones((3, 2)))
     array = W.data
 
-    @compile
+    @exactly
     def step(x: Any) -> Any:
         W.cleargrad()
         F.matmul(x, W).sum().backward()
@@ -422,7 +421,7 @@ def test_checkpoint_is_saved_and_resumed_in_the_middle_of_recorded_training(eage
     eager, first, second = make(), make(), make()
     for args in CALLS:
         eager.call(args, {})
-    first.step, second.step = compile(first.step, exact=True), compile(second.step, exact=True)
+    first.step, second.step = exactly(first.step, exact=True), exactly(second.step, exact=True)
     if eager_first:
         first.step = first.step.function
     for args in CALLS[:4]:

@@ -14,8 +14,7 @@ from passus.core import Variable
 from passus.errors import LabelError, PassusWarning, RecordingError
 from passus.optimizers import SGD
 from passus.random import get_rng
-from passus.recording import compile
-from tests.recording.comparing import World, assert_same, assert_untraced, compared, frozen, numbers
+from tests.recording.comparing import World, assert_same, assert_untraced, compared, exactly, frozen, numbers
 
 X = np.arange(1.0, 7.0).reshape(2, 3)
 
@@ -67,7 +66,7 @@ class TestReads:
     def test_error_names_the_line(self, name: str) -> None:
         world = trainer(READS[name])
         before = frozen(world.state())
-        recorded = compile(world.step)
+        recorded = exactly(world.step)
         for args in numbers(2, (4, 3), (4, 2)):
             with pytest.raises(RecordingError) as caught:
                 recorded(*args)
@@ -77,7 +76,7 @@ class TestReads:
 
     def test_fallback_warns_once_and_runs_the_step(self, name: str) -> None:
         eager, world = trainer(READS[name]), trainer(READS[name])
-        recorded = compile(world.step, fallback=True)
+        recorded = exactly(world.step, fallback=True)
 
         def call() -> None:
             for args in numbers(4, (4, 3), (4, 2)):
@@ -187,7 +186,7 @@ class TestConditions:
         world = make()
         before = world.state()
         with pytest.raises(RecordingError, match=r"test_refusals\.py:\d+: the step reads a value after"):
-            compile(world.step)(X.astype(np.float32))
+            exactly(world.step)(X.astype(np.float32))
         assert_same(world.state(), before, "state")
 
     @pytest.mark.parametrize(
@@ -214,7 +213,7 @@ class TestConditions:
         with pytest.raises(RecordingError, match="after it has changed"):
             compared(make, calls)
         with pytest.warns(PassusWarning):
-            compared(make, calls, compile=lambda step: compile(step, fallback=True), programs=None)
+            compared(make, calls, compile=lambda step: exactly(step, fallback=True), programs=None)
 
     @pytest.mark.xfail(strict=True, reason="recordings that take other branches are compared")
     def test_too_many_branches_run_the_step(self) -> None:
@@ -243,7 +242,7 @@ class TestLabels:
 
     def test_bad_labels_raise_the_eager_error_and_change_nothing(self) -> None:
         eager, world = self.world(), self.world()
-        recorded = compile(world.step)
+        recorded = exactly(world.step)
         good, bad = np.array([0, 1, 4, 2]), np.array([0, 1, 5, 2])
         with pytest.raises(LabelError) as expected:
             self.world().step(np.ones((4, 3), np.float32), bad)
@@ -260,7 +259,7 @@ class TestLabels:
 
     def test_bad_indices_of_an_embedding(self) -> None:
         layer = L.Embedding(5, 3, rng=0)
-        recorded = compile(lambda ids: layer(ids))
+        recorded = exactly(lambda ids: layer(ids))
         for _ in range(3):
             recorded(np.array([0, 4]))
         for _ in range(2):
@@ -282,9 +281,9 @@ class TestDifferences:
                 recorded(*args)
 
         with pytest.raises(RecordingError, match=match):
-            call(compile(step))
+            call(exactly(step))
         with pytest.warns(PassusWarning, match="runs without a program") as caught:
-            call(compile(step, fallback=True))
+            call(exactly(step, fallback=True))
         assert len(caught) == 1
 
     def test_counter(self) -> None:
@@ -407,7 +406,7 @@ class TestDifferences:
     def test_variable_with_a_graph_from_before(self) -> None:
         w = Variable(np.ones(3))
         y = F.exp(w)
-        recorded = compile(lambda x: (y * x).sum())
+        recorded = exactly(lambda x: (y * x).sum())
         with pytest.raises(RecordingError, match=r"test_refusals\.py:\d+.*computed before it"):
             recorded(X)
         assert type(y.data) is np.ndarray
@@ -424,7 +423,7 @@ class TestDifferences:
             loss.backward()
             return loss
 
-        recorded = compile(step)
+        recorded = exactly(step)
         with pytest.raises(RecordingError, match=r"l0\.h keeps the graph of the step.*unchain_backward"):
             recorded(X.astype(np.float32))
         assert model[0].h is None
@@ -462,7 +461,7 @@ class TestDifferences:
         with pytest.raises(RecordingError, match=r"noting\.shapes"):
             compared(make, [X] * 12, programs=None)
         with pytest.warns(PassusWarning, match=r"noting\.shapes"):
-            compared(make, [X] * 8, programs=None, compile=lambda step: compile(step, fallback=True))
+            compared(make, [X] * 8, programs=None, compile=lambda step: exactly(step, fallback=True))
 
     def test_dict_among_the_attributes_that_is_filled_once(self) -> None:
         class Caching(L.Layer):
@@ -500,7 +499,7 @@ class TestDifferences:
 
 
 def test_error_in_debugging_prints_does_not_matter(capsys: Any) -> None:
-    recorded = compile(lambda x: print(x, Variable(x), repr(x)) or x * 2)
+    recorded = exactly(lambda x: print(x, Variable(x), repr(x)) or x * 2)
     for _ in range(4):
         assert (recorded(X) == X * 2).all()
     assert capsys.readouterr().out.count("Traced") >= 2

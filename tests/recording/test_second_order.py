@@ -17,9 +17,8 @@ from passus.grad import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from passus.optimizers import SGD, Adam
 from passus.random import get_rng
 from passus.recompute import checkpoint
-from passus.recording import compile
 from tests.functions.test_table import SMOOTH_TWICE, call, flat, floats
-from tests.recording.comparing import World, assert_same, compared, frozen, numbers
+from tests.recording.comparing import World, assert_same, compared, exactly, frozen, numbers
 from tests.table import Row
 
 
@@ -57,7 +56,7 @@ def test_gradient_of_the_squares_of_the_gradients(row: Row, case: Any) -> None:
             penalty.backward()
         return [*[None if g is None else g.detach() for g in first], *[x.grad for x in xs]]
 
-    recorded = compile(step)
+    recorded = exactly(step)
     arrays = [case.args[i] for i in positions]
     changed = [x[::-1] * 1.0 if x.ndim else x.copy() for x in arrays]
     for given in (arrays, arrays, changed):
