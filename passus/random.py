@@ -22,7 +22,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from passus.arguments import shown
-from passus.backend import trace
 from passus.errors import ArgumentError, DTypeError, RecordingError
 from passus.loading import Loading
 from passus.scopes import Scope, collected_records, current
@@ -92,7 +91,7 @@ def seed(value: int) -> None:
     >>> bool(get_rng().random() == np.random.default_rng(7).random())
     True
     """
-    if trace.current.get() is not None:
+    if hasattr(get_rng(), "_position"):
         raise RecordingError(
             "seed: a step that is recorded would seed its generator at no later call; seed it before the step"
         )

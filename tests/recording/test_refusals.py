@@ -13,7 +13,7 @@ import passus.layers as L
 from passus.core import Variable
 from passus.errors import LabelError, PassusWarning, RecordingError
 from passus.optimizers import SGD
-from passus.random import get_rng
+from passus.random import get_rng, seed, using_rng
 from tests.recording.comparing import World, assert_same, assert_untraced, compared, exactly, frozen, numbers
 
 X = np.arange(1.0, 7.0).reshape(2, 3)
@@ -493,6 +493,14 @@ class TestDifferences:
 
     def test_bit_generator_of_the_current_generator(self) -> None:
         self.check(lambda x: x + get_rng().bit_generator.random_raw(), X, match="bit_generator")
+
+    def test_seed_of_the_current_generator(self) -> None:
+        def step(x: Any) -> Any:
+            seed(3)
+            return x + get_rng().normal(size=3)
+
+        with using_rng(0):
+            self.check(step, X, match="seed")
 
     def test_generator_that_is_created_in_the_step(self) -> None:
         compared(lambda: World(lambda x: x + np.random.default_rng(3).normal(size=3)), [X] * 4)
