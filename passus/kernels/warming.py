@@ -17,6 +17,7 @@ MODULES = (
     "convolution",
     "depthwise",
     "elementwise",
+    "machine",
     "normalization",
     "pooling",
     "products",
