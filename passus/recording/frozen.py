@@ -11,6 +11,7 @@ from passus.backend import Array
 from passus.core import Variable
 from passus.core.edits import last_access
 from passus.kernels.dispatch import native_module
+from passus.layers.walk import version
 from passus.recording.layout import address
 from passus.recording.program import Place, Value
 
@@ -32,8 +33,8 @@ class Frozen:
 
     def update(self) -> None:
         """Take the arrays as they are now."""
-        self.access = last_access[0]
-        """The time of the last access that was followed by a comparison."""
+        self._seen = self._now()
+        """What identified the state when it was compared last."""
         self.arrays: list[Array] = [place.get() for place in self._places]
         self._copies = [np.array(x, order="K") for x in self.arrays]
         watched = [i for i in range(len(self.arrays)) if self._may_change(i)]
@@ -48,13 +49,17 @@ class Frozen:
 
     def has_changed(self) -> bool:
         """Whether an array is another one, or holds other numbers."""
-        now = last_access[0]
-        if now == self.access:
-            return not self._watched.holds()
+        now = self._now()
+        if now == self._seen:
+            return self.is_watched and not self._watched.holds()
         if any(place.get() is not x for place, x in zip(self._places, self.arrays)) or not self._all.holds():
             return True
-        self.access = now
+        self._seen = now
         return False
+
+    def _now(self) -> tuple[int, object, object]:
+        """The time of the last access to a parameter, and what identifies the attributes of all layers."""
+        return (last_access[0], *version())
 
     def _may_change(self, i: int) -> bool:
         """Whether an array may change without notice: it is a buffer, or somebody else holds it, or a view of it."""

@@ -16,7 +16,7 @@ from passus.kernels.machine import BLOCK, CODES
 from passus.kernels.threads import get_num_threads, pieces_of, split
 from passus.recording.layout import Memory, address
 from passus.recording.places import DataPlace
-from passus.recording.program import Instruction, Program, Value, expect, mapped, values_in
+from passus.recording.program import Instruction, Program, Value, expect, values_in
 from passus.recording.updates import MachineUpdate
 
 __all__ = ["Lowering", "is_small", "is_view"]
@@ -108,10 +108,9 @@ Step = tuple[int, int, Callable[[], None] | None]
 """A part of the table, by the address of its first operation and their number; or a call in Python."""
 
 
-def is_small(program: Program) -> bool:
-    """Whether all arrays of a program are small."""
-    values = [*program.inputs, *[v for v, _ in program.state], *[v for i in program.instructions for v in i.results]]
-    return all(int(np.prod(value.shape)) <= LARGEST for value in values)
+def is_small(value: Value) -> bool:
+    """Whether an array is small enough for the machine."""
+    return int(np.prod(value.shape)) <= LARGEST
 
 
 def is_view(instruction: Instruction) -> bool:
@@ -135,7 +134,6 @@ class Lowering:
     ) -> None:
         self._with_update = with_update
         self.program, self.arrays, self.memory, self.native = program, arrays, memory, native
-        self.has_python = False
         self.update: MachineUpdate | None = None
         """The update of an optimizer at the end of the program."""
         self._operations: list[tuple[Any, int]] = []
@@ -156,14 +154,14 @@ class Lowering:
         self._roots: dict[Value, Array] = {}
         """The arrays that were created here, by the Values that are stored in them."""
         last = self._last_uses()
-        count = 0
+        self.lowered: list[bool] = []
+        """By number of an instruction, whether the machine computes it."""
         for i, instruction in enumerate(program.instructions):
-            count += self._lower(instruction)
+            self.lowered.append(self._lower(instruction))
             for array in self._scratch:
                 self.memory.release(array)
             self._scratch.clear()
             self._release(last.get(i, []))
-        self.native_share = count / max(1, len(program))
 
     def finish(self) -> Array:
         """The table; `steps` refer to it."""
@@ -180,6 +178,12 @@ class Lowering:
             else:
                 self.steps.append((0, 0, part))
         return table
+
+    @property
+    def without_array(self) -> set[Value]:
+        """Results that only other operations of the machine can read: masks, and parts of the checks of labels."""
+        skipped = [i for i in self.program.instructions if id(i) in self._skipped]
+        return self._masks | {value for i in skipped for value in i.results}
 
     # Memory.
 
@@ -211,10 +215,14 @@ class Lowering:
         """Append the operations of an instruction. False if it runs in Python."""
         if id(instruction) in self._skipped:
             return True
+        if not all(is_small(value) for value in [*instruction.reads, *instruction.results]):
+            return False
         for attempt in (self._view, self._elementwise, self._product, self._reduction, self._labels, self._update):
             if attempt(instruction):
                 return True
-        self._in_python(instruction)
+        for value in instruction.results:  # It is computed outside of the machine.
+            if value not in self.arrays and is_small(value):
+                self.arrays[value] = self._roots[value] = self.memory.array(value.shape, value.dtype)
         return False
 
     def _view(self, instruction: Instruction) -> bool:
@@ -589,35 +597,14 @@ class Lowering:
             self._parts.append((start, first))
         self._parts.append(Parallel(first, count))
 
-    def _in_python(self, instruction: Instruction) -> None:
-        """Run an instruction in Python, and copy its results to their places in memory."""
-        self.has_python = True
-        for value in instruction.results:
-            if value not in self.arrays:
-                self.arrays[value] = self._roots[value] = self.memory.array(value.shape, value.dtype)
-        arrays, function = self.arrays, instruction.function
-        read = lambda v: (arrays[v] if v.shape else arrays[v][()]) if isinstance(v, Value) else v  # noqa: E731
-        args, options = instruction.args, instruction.options
-
-        def step() -> None:
-            result = function(*mapped(args, read), **mapped(options, read))
-            for value, array in zip(values_in(instruction.result), _arrays_in(result)):
-                if arrays[value] is not array:
-                    arrays[value][...] = array
-
-        self._parts.append(step)
-
 
 def _selects_by(instruction: Instruction, mask: Value) -> bool:
     """Whether an instruction selects numbers by a mask, and does not compute with it."""
     function, args = instruction.function, instruction.args
     positions = SELECTIONS.get(function) if _is_hashable(function) else None
-    return (
-        positions is not None
-        and len(args) == len(positions)
-        and [*values_in(args)].count(mask) == 1
-        and args[positions[0]] is mask
-    )
+    if positions is None or len(args) != len(positions):
+        return False
+    return [*values_in(args)].count(mask) == 1 and args[positions[0]] is mask
 
 
 def _is_hashable(function: Any) -> bool:

@@ -25,57 +25,98 @@ from passus.recording.program import Instruction, OtherBranchError, Program, Val
 
 __all__ = ["Machine", "on_machine"]
 
-LEAST = 0.5
-"""Least share of the instructions that the machine must be able to compute."""
+LEAST = 4
+"""Least number of instructions for which a call of the machine pays."""
 
 
 def on_machine(program: Program, states: Sequence[Array]) -> Program:
-    """The program with one instruction, which runs the machine; the program itself if its arrays are large, or of other types.
-
-    ``states``: the arrays of the state.
-    """
-    if not config.native.get() or not is_small(program):
-        return program
-    native = native_module("machine")
+    """The program with an instruction for each of its parts that the machine can compute. ``states``: the arrays of the state."""
+    native = native_module("machine") if config.native.get() else None
     if native is None:
         return program
-    machine = Machine(expanded(program), states, native)
-    if not machine.is_worth_it:
-        return program
-    arguments = (*program.inputs, *[value for value, _ in program.state])
-    instruction = Instruction(machine, arguments, {}, machine.results)
-    return replace(program, instructions=[instruction, *machine.views])
+    whole = expanded(program)
+    arrays = dict(zip([value for value, _ in whole.state], states))
+    flags = _computable(whole, arrays, native)
+    instructions: list[Instruction] = []
+    first = 0
+    while first < len(flags):
+        last = first + 1
+        while last < len(flags) and flags[last] == flags[first]:
+            last += 1
+        part = whole.instructions[first:last]
+        if flags[first] and (len(part) >= LEAST or len(part) == len(flags)):
+            part = [_on_machine(whole, first, last, arrays, native)]
+        instructions += part
+        first = last
+    used = any(isinstance(i.function, Machine) for i in instructions)
+    return replace(whole, instructions=instructions) if used else program
 
 
-def _views_of_arguments(program: Program) -> list[Instruction]:
-    """The instructions of results that are views of arguments or of the state, as those of the step are."""
-    known = {*program.inputs, *[value for value, _ in program.state]}
-    views = []
-    for instruction in program.instructions:
-        if is_view(instruction) and instruction.args[0] in known:
-            known.add(instruction.result)
-            views.append(instruction)
-    return views
+def _computable(program: Program, states: dict[Value, Array], native: Any) -> list[bool]:
+    """By number of an instruction, whether the machine can compute it together with those around it."""
+    memory = Memory()
+    arrays = {value: np.asarray(x) for value, x in program.constants.items()} | states
+    arrays |= {value: memory.array(value.shape, value.dtype) for value in program.inputs if is_small(value)}
+    lowering = Lowering(program, arrays, memory, native)
+    flags, without_array = lowering.lowered, lowering.without_array
+    changed = True
+    while changed:
+        changed = False
+        for i in range(len(flags)):
+            if flags[i] and not _stays_inside(program, flags, i, without_array):
+                flags[i], changed = False, True
+    return flags
+
+
+def _stays_inside(program: Program, flags: list[bool], i: int, without_array: set[Value]) -> bool:
+    """Whether an instruction depends on its part alone: it writes into arrays that were made there, and what is no array of its
+    own, a view or one of ``without_array``, is used there only.
+    """
+    first, last = i, i
+    while first > 0 and flags[first - 1]:
+        first -= 1
+    while last < len(flags) and flags[last]:
+        last += 1
+    instructions, instruction = program.instructions, program.instructions[i]
+    made = {value for part in instructions[first:i] for value in part.results}
+    state = {value for value, _ in program.state}
+    if any(value not in made and value not in state for value in instruction.writes):
+        return False
+    is_own = not is_view(instruction) or instruction.args[0] in made
+    if is_own and without_array.isdisjoint(instruction.results):
+        return True
+    outside = [value for part in (*instructions[:first], *instructions[last:]) for value in part.reads]
+    return {*outside, *program.results}.isdisjoint(instruction.results)
+
+
+def _on_machine(program: Program, first: int, last: int, states: dict[Value, Array], native: Any) -> Instruction:
+    """An instruction that runs a part of a program on the machine."""
+    part = program.instructions[first:last]
+    made = {value for i in part for value in i.results if value not in i.writes or value not in states}
+    made -= set(states)
+    read = [value for i in part for value in i.reads if value not in made and value not in program.constants]
+    state = [(value, place) for value, place in program.state if value in read]
+    inputs = [value for value in dict.fromkeys(read) if value not in states]
+    later = {value for i in program.instructions[last:] for value in i.reads} | set(program.results)
+    inside = Program(
+        inputs,
+        part,
+        [value for value in dict.fromkeys(v for i in part for v in i.results) if value in later and value in made],
+        state,
+        [(place, value) for place, value in program.writes if value in made],
+        {value: x for value, x in program.constants.items() if any(value in i.reads for i in part)},
+        program.name,
+    )
+    machine = Machine(inside, [states[value] for value, _ in state], native)
+    return Instruction(machine, (*inputs, *[value for value, _ in state]), {}, inside.outputs)
 
 
 class Machine:
-    """A program on the machine. Each thread that calls it has memory of its own."""
+    """A part of a program on the machine. Each thread that calls it has memory of its own."""
 
     def __init__(self, program: Program, states: Sequence[Array], native: Any) -> None:
-        self.program, self.native, self.__name__ = program, native, program.name
-        views, known = _views_of_arguments(program), {*program.inputs, *[value for value, _ in program.state]}
-        outside = known | {i.result for i in views}
-        self.results = [value for value in dict.fromkeys(program.results) if value not in outside]
-        needed = set(program.results)
-        self.views: list[Instruction] = []
-        """Instructions that compute results outside of the machine."""
-        for instruction in reversed(views):
-            if instruction.result in needed:
-                needed.add(instruction.args[0])
-                self.views.insert(0, instruction)
-        first = _Run(self, states)
-        self._free = [first]
-        self.is_worth_it = first.native_share >= LEAST
+        self.program, self.native, self.__name__ = program, native, "machine"
+        self._free = [_Run(self, states)]
 
     def __call__(self, *arrays: Any) -> list[Any]:
         try:
@@ -92,7 +133,7 @@ class _Run:
     """The memory of one run at a time, and the steps: parts of the table, and instructions in Python."""
 
     def __init__(self, machine: Machine, states: Sequence[Array]) -> None:
-        self.program, self.native, self.results = machine.program, machine.native, machine.results
+        self.program, self.native = machine.program, machine.native
         self._plan(states)
 
     def _plan(self, states: Sequence[Array], with_update: bool = True) -> None:
@@ -105,23 +146,29 @@ class _Run:
         self._arrays |= {value: memory.external(x) for (value, _), x in zip(program.state, states)}
         self._gradients = self._new_gradients()
         lowering = Lowering(program, self._arrays, memory, self.native, with_update)
-        self.native_share = lowering.native_share
+        self._written = self._written_before_updates()
         self._table, self._steps, self._update = lowering.finish(), lowering.steps, lowering.update
-        self._has_python = lowering.has_python
-        self._returns = [self._returned(value) for value in self.results]
+        last = program.instructions[-1]
+        self._host = last if isinstance(last.function, Host) and self._update is None else None
+        """The update of an optimizer that the machine cannot compute any more."""
+        self._returns = [self._returned(value) for value in self.program.outputs]
         self._counts = {value: sys.getrefcount(self._arrays[value]) for value, _ in self._gradients}
         """References to each gradient that nobody else holds."""
 
     def _new_gradients(self) -> list[tuple[Value, GradPlace]]:
         """The gradients that the program computes: their arrays belong to Variables."""
         gradients = []
-        calls = [i for i in self.program.instructions if isinstance(i.function, Host)]
-        writes = [*self.program.writes, *[pair for i in calls for pair in zip(i.function.writes, i.args)]]  # type: ignore[attr-defined]
+        writes = [*self.program.writes, *self._written_before_updates()]
         for place, value in writes:
             if isinstance(place, GradPlace) and value is not None and value not in self._arrays:
                 self._arrays[value] = self._memory.external(np.empty(value.shape, value.dtype))
                 gradients.append((value, place))
         return gradients
+
+    def _written_before_updates(self) -> list[tuple[Any, Any]]:
+        """What an optimizer finds in its places."""
+        calls = [i for i in self.program.instructions if isinstance(i.function, Host)]
+        return [pair for i in calls for pair in zip(i.function.writes, i.args)]  # type: ignore[attr-defined]
 
     def _returned(self, value: Value) -> Callable[[], Any]:
         """How a result leaves the machine."""
@@ -155,17 +202,17 @@ class _Run:
                 step()
             elif run(address, number) != number:
                 raise OtherBranchError
+        given = dict(zip(self.program.inputs, arrays))
         if self._update is not None:
-            for value, place in self._gradients:
-                place.set(self._arrays[value])
+            for place, value in self._written:
+                place.set(None if value is None else given.get(value, self._arrays[value]))
             self._update.finish()
+        elif self._host is not None:
+            self._host.function(*[given.get(value, self._arrays[value]) for value in self._host.args])
         return [returned() for returned in self._returns]
 
     def _exchange(self, states: Sequence[Array]) -> None:
         """Use other arrays of the state."""
-        if self._has_python:
-            self._plan(states)
-            return
         for i, ((value, _), new) in enumerate(zip(self.program.state, states)):
             if new is not self._states[i]:
                 self._memory.exchange(self._arrays[value], new)
@@ -181,9 +228,6 @@ class _Run:
 
     def _renew(self, value: Value) -> None:
         """Compute a gradient into a new array."""
-        if self._has_python:
-            self._plan(self._states)
-            return
         new = np.empty(value.shape, value.dtype)
         self._memory.exchange(self._arrays[value], new)
         self._arrays[value] = new

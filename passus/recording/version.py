@@ -6,13 +6,13 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-from passus.core.edits import last_access
 from passus.recording.entry import MISS, entry
 from passus.recording.faults import locate
 from passus.recording.frozen import Frozen
 from passus.recording.generators import Draw
 from passus.recording.machine import on_machine
 from passus.recording.passes import simplified
+from passus.recording.passes.convolutions import with_prepared_convolutions
 from passus.recording.passes.folding import folded
 from passus.recording.places import AttributePlace, DataPlace
 from passus.recording.program import OtherBranchError, Place, Program, expect
@@ -88,22 +88,19 @@ class Version:
             and all(a.is_same(b) for a, b in zip(*specs))
         )
 
-    def _is_outdated(self, frozen: Frozen) -> bool:
-        return (frozen.is_watched or frozen.access != last_access[0]) and frozen.has_changed()
-
     def _prepare(self) -> None:
         """Run the passes that depend on the numbers of the state, and on this machine."""
         program = self.program
         if self.frozen is not None:
             self.frozen.update()
-            program = folded(program, self.frozen.constants())
+            program = with_prepared_convolutions(folded(program, self.frozen.constants()), fuse=not self._exact)
         if not self._exact:
             program = on_machine(program, [place.get() for _, place in program.state])
         self.executed = program
 
     def run(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The result of a call; `MISS` if the program does not hold for it."""
-        if self._entry is None or (self.frozen is not None and self._is_outdated(self.frozen)):
+        if self._entry is None or (self.frozen is not None and self.frozen.has_changed()):
             if not all(self._specs[value].fits(place.get()) for value, place in self.program.state):
                 return MISS
             self._prepare()

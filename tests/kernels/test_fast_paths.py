@@ -30,16 +30,16 @@ def four_threads() -> Iterator[None]:
 # for the weights.
 
 RESULTS = {
-    "winograd": lambda y, *_: None,
+    "winograd_plan": lambda *_: lambda y, x: None,
     "winograd_gradient": lambda x, gy, columns, window: np.zeros((9, x.shape[3] * gy.shape[3])),
-    "depthwise": lambda y, *_: None,
+    "depthwise_plan": lambda *_: lambda y, x: None,
     "depthwise_input_gradient": lambda gx, *_: None,
     "depthwise_gradient": lambda x, gy, kernel, window: np.zeros((x.shape[3], *kernel)),
     "add_columns": lambda y, *_: None,
     "joined_kernel": None,
     "joined_gradient": None,
     "_merged_rows": None,
-    "_convolve_by_tiles": lambda y, *_: None,
+    "_planned_by_tiles": lambda *_: lambda y, x: None,
     "_gradient_by_tiles": lambda x, gy, kernel, window, groups: np.zeros(
         (gy.shape[3], x.shape[3] // groups, *kernel), np.float32
     ),
@@ -49,39 +49,39 @@ RESULTS = {
 CONVOLUTIONS = {
     "3 x 3": (
         ((2, 32, 16, 16), (32, 32, 3, 3), (1, 1), ((1, 1), (1, 1)), 1),
-        (["winograd"], ["winograd"], ["winograd_gradient"]),
+        (["winograd_plan"], ["winograd_plan"], ["winograd_gradient"]),
     ),
     "3 x 3 with a stride": (
         ((2, 32, 16, 16), (32, 32, 3, 3), (2, 2), ((1, 1), (1, 1)), 1),
-        (["_convolve_by_tiles"], ["_convolve_by_tiles"] * 4, ["_gradient_by_tiles"]),
+        (["_planned_by_tiles"], ["_planned_by_tiles"] * 4, ["_gradient_by_tiles"]),
     ),
     "each channel by itself": (
         ((2, 32, 16, 16), (32, 1, 3, 3), (1, 1), ((1, 1), (1, 1)), 32),
-        (["depthwise"], ["depthwise"], ["depthwise_gradient"]),
+        (["depthwise_plan"], ["depthwise_plan"], ["depthwise_gradient"]),
     ),
     "each channel by itself with a stride": (
         ((2, 32, 16, 16), (32, 1, 3, 3), (2, 2), ((1, 1), (1, 1)), 32),
-        (["depthwise"], ["depthwise_input_gradient"], ["depthwise_gradient"]),
+        (["depthwise_plan"], ["depthwise_input_gradient"], ["depthwise_gradient"]),
     ),
     "few channels, whose neighbours are joined": (
         ((2, 1, 16, 16), (2, 1, 3, 3), (1, 1), ((1, 1), (1, 1)), 1),
         (
-            ["joined_kernel", "_convolve_by_tiles"],
-            ["joined_kernel", "_convolve_by_tiles"],
+            ["joined_kernel", "_planned_by_tiles"],
+            ["joined_kernel", "_planned_by_tiles"],
             ["_gradient_by_tiles", "joined_gradient"],
         ),
     ),
     "few channels, as columns of a large kernel": (
         ((2, 64, 20, 20), (1, 64, 9, 9), (1, 1), ((4, 4), (4, 4)), 1),
         (
-            ["_convolve_by_tiles", "add_columns"],
-            ["_convolve_by_tiles"],
+            ["_planned_by_tiles", "add_columns"],
+            ["_planned_by_tiles"],
             ["_gradient_by_tiles", "joined_gradient"],
         ),
     ),
     "groups": (
         ((2, 32, 16, 16), (32, 16, 3, 3), (1, 1), ((1, 1), (1, 1)), 2),
-        (["_convolve_by_tiles"], ["_convolve_by_tiles"], ["_gradient_by_tiles"]),
+        (["_planned_by_tiles"], ["_planned_by_tiles"], ["_gradient_by_tiles"]),
     ),
 }
 
@@ -115,7 +115,7 @@ def test_pixels_of_pointwise_convolutions_are_merged_rows(
 ) -> None:
     native, calls = native_module("convolution"), []
     merged_rows = native._merged_rows
-    monkeypatch.setattr(native, "_merged_rows", lambda x: calls.append(x.shape) or merged_rows(x))
+    monkeypatch.setattr(native, "_merged_rows", lambda size: calls.append(size) or merged_rows(size))
     monkeypatch.setattr(native, "_convolution", lambda *sizes: lambda *arguments: None)
     x, W = np.zeros((2, 4, 5, 7), np.float32), np.zeros((40, 4, kernel, kernel), np.float32)
     convolve.compiled()(x, W, None, (1, 1), ((kernel // 2,) * 2,) * 2, (1, 1), 1)

@@ -8,6 +8,7 @@ same computation with the weights flipped; the gradient for the weights is a sum
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -29,12 +30,13 @@ from passus.kernels.native.bands import (
 from passus.kernels.native.buffers import aligned
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
 from passus.kernels.native.depthwise import (
-    depthwise,
     depthwise_gradient,
     depthwise_input_gradient,
+    depthwise_plan,
     suits_sliding_gradient,
 )
 from passus.kernels.native.layouts import with_channels_last
+from passus.kernels.native.limits import Limits, Plan, limit_rows
 from passus.kernels.native.narrow import (
     add_columns,
     joined_gradient,
@@ -46,10 +48,10 @@ from passus.kernels.native.narrow import (
 from passus.kernels.native.packing import columns_of_tile, packed_weights
 from passus.kernels.native.pointers import At
 from passus.kernels.native.tile import Steps, even_tiles_for, multiply_tiles, rows_in_larger_tiles, tiles_for
-from passus.kernels.native.winograd import suits, winograd, winograd_gradient
+from passus.kernels.native.winograd import suits, winograd_gradient, winograd_plan
 from passus.kernels.threads import split, summed
 
-__all__ = ["convolve", "convolve_input_gradient", "convolve_weight_gradient"]
+__all__ = ["convolution", "convolve", "convolve_input_gradient", "convolve_weight_gradient"]
 
 PIECE = 1 << 20
 """Multiplications that are worth a thread: waking one takes some 5 microseconds."""
@@ -61,16 +63,35 @@ def convolve(
     x: Array, W: Array, b: Array | None, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
 ) -> Array:
     """The images (N, O, *out) from x (N, C, *size), W (O, C / groups, *kernel) and b (O,)."""
+    return convolution(x.shape, W, b, stride, padding, dilation, groups)(x)
+
+
+def convolution(
+    shape: Sizes,
+    W: Array,
+    b: Array | None,
+    stride: Sizes,
+    padding: Padding,
+    dilation: Sizes,
+    groups: int,
+    limits: Limits | None = None,
+) -> Callable[[Array], Array]:
+    """`convolve` for images of one shape and constant weights, as a function of the images; ``limits``: of the output."""
     if len(stride) == 1:
-        return _drop_row_axis(
-            convolve(_add_row_axis(x), _add_row_axis(W), b, *_options_2d(stride, padding, dilation), groups)
-        )
+        plane = _options_2d(stride, padding, dilation)
+        of_planes = convolution((*shape[:2], 1, shape[2]), _add_row_axis(W), b, *plane, groups, limits)
+        return lambda x: _drop_row_axis(of_planes(_add_row_axis(x)))
     window = _window(stride, padding, dilation)
-    kernel = extents(W.shape[2:], dilation)
-    out = window_counts(x.shape[2:], kernel, stride, padding)
-    y = np.empty((len(x), *out, len(W)), np.float32)
-    _convolve_into(y, with_channels_last(x), _grouped(W, groups), b, window)
-    return channels_second(y)
+    (n, c), size = shape[:2], shape[2:]
+    out = (n, *window_counts(size, extents(W.shape[2:], dilation), stride, padding), len(W))
+    plan = _planned((n, *size, c), out, True, _grouped(W, groups), b, window, limits)
+
+    def convolved(x: Array) -> Array:
+        y = np.empty(out, np.float32)
+        plan(y, with_channels_last(x))
+        return channels_second(y)
+
+    return convolved
 
 
 def convolve_input_gradient(
@@ -159,45 +180,74 @@ def _gradient_by_tiles(x: Array, gy: Array, kernel: Sizes, window: Window2d, gro
 
 def _convolve_into(y: Array, x: Array, W: Array, b: Array | None, window: Window2d) -> None:
     """Write the output to y (N, OH, OW, O), from x (N, H, W, C) and W (groups, O / groups, C / groups, KH, KW)."""
+    _planned(x.shape, y.shape, y.flags.c_contiguous, W, b, window, None)(y, x)
+
+
+def _planned(
+    size: Sizes, out: Sizes, joins: bool, W: Array, b: Array | None, window: Window2d, limits: Limits | None
+) -> Plan:
+    """A convolution of images of a size (N, H, W, C) to images of the size ``out``, with all that its weights need to be prepared.
+
+    ``joins``: whether the output is contiguous. ``limits``: of the output.
+    """
     groups, o, c = W.shape[:3]
-    kernel, (n, oh, ow) = W.shape[3:], y.shape[:3]
+    kernel, (n, oh, ow) = W.shape[3:], out[:3]
     if o == c == 1 < groups:
-        return depthwise(y, x, W[:, 0, 0], b, window)
+        return depthwise_plan(size, out, W[:, 0, 0], b, window, limits)
     if suits(kernel, window, (c, o), groups, (n, oh, ow)):
         columns = columns_of_tile(o)
         w, bias = packed_weights(W, b, columns)
-        return winograd(y, x, w.reshape(-1, 9, c * columns), bias, columns, window)
+        return winograd_plan(size, out, w.reshape(-1, 9, c * columns), bias, columns, window, limits)
     if groups == 1:
-        joins = y.flags.c_contiguous  # Neighbouring pixels are contiguous.
-        if suits_columns(o, c, kernel, window, x.shape[2], ow, joins):
-            z = np.empty((n, oh, x.shape[2], kernel[1] * o), np.float32)
+        if suits_columns(o, c, kernel, window, size[2], ow, joins):
+            middle = (n, oh, size[2], kernel[1] * o)
             bare = window._replace(stride_w=1, dilation_w=1, pad_left=0)
-            _convolve_into(z, x, kernel_of_columns(W), None, bare)
-            return add_columns(y, z, b, kernel[1], window)
+            of_columns = _planned(size, middle, True, kernel_of_columns(W), None, bare, None)
+
+            def by_columns(y: Array, x: Array) -> None:
+                z = np.empty(middle, np.float32)
+                of_columns(z, x)
+                add_columns(y, z, b, kernel[1], window)
+                limit_rows(y, limits)
+
+            return by_columns
         m, stride = neighbours(o, c, kernel, window, ow) if joins else 1, window.stride_w
         if m > 1:
-            pixels, bias = y.reshape(n, oh, ow // m, m * o), None if b is None else np.tile(b, m)
-            return _convolve_into(pixels, x, joined_kernel(W, m, stride), bias, window._replace(stride_w=m * stride))
-    _convolve_by_tiles(y, x, W, b, window)
+            pixels, bias = (n, oh, ow // m, m * o), None if b is None else np.tile(b, m)
+            joined = window._replace(stride_w=m * stride)
+            of_pixels = _planned(size, pixels, True, joined_kernel(W, m, stride), bias, joined, limits)
+            return lambda y, x: of_pixels(y.reshape(pixels), x)
+    return _planned_by_tiles(size, out, joins, W, b, window, limits)
 
 
-def _convolve_by_tiles(y: Array, x: Array, W: Array, b: Array | None, window: Window2d) -> None:
+def _planned_by_tiles(
+    size: Sizes, out: Sizes, joins: bool, W: Array, b: Array | None, window: Window2d, limits: Limits | None
+) -> Plan:
     groups, o, c = W.shape[:3]
     kernel, columns = W.shape[3:], columns_of_tile(o)
-    pointwise = kernel == (1, 1) and window == POINTWISE and x.shape[:3] == y.shape[:3]  # Not even padded at the end.
-    if pointwise and y.flags.c_contiguous and y.size:
-        x, y = _merged_rows(x), _merged_rows(y)
-    n, oh, ow = y.shape[:3]
+    pointwise = kernel == (1, 1) and window == POINTWISE and size[:3] == out[:3]  # Not even padded at the end.
+    is_merged = pointwise and joins and math.prod(out) > 0
+    if is_merged:
+        size, out = _merged_rows(size), _merged_rows(out)
+    n, oh, ow = out[:3]
     w, bias = packed_weights(W, b, columns)
     tile = tiles_for(ow, columns, o % columns == 0)
-    memory, start_in_memory = as_memory(y)
-    bands = bands_of(x.shape, (oh, ow, groups * o), kernel, window)
-    sizes = start_in_memory, (oh, ow), (tile[0], columns, groups, o), kernel, tuple(window), tuple(bands)
+    bands = bands_of(size, (oh, ow, groups * o), kernel, window)
+    sizes = (oh, ow), (tile[0], columns, groups, o), kernel, tuple(window), tuple(bands)
+    piece = PIECE // (1 + ow * o * groups * c * math.prod(kernel))
 
-    def work(start: int, stop: int) -> None:
-        _convolution(x, w, bias, memory, aligned(bands.size), *sizes, start, stop)
+    def by_tiles(y: Array, x: Array) -> None:
+        if is_merged:
+            y, x = y.reshape(out), x.reshape(size)
+        memory, start_in_memory = as_memory(y)
 
-    split(work, n * oh, PIECE // (1 + ow * o * groups * c * math.prod(kernel)))
+        def work(start: int, stop: int) -> None:
+            _convolution(x, w, bias, memory, aligned(bands.size), start_in_memory, *sizes, start, stop)
+            limit_rows(y, limits, start, stop)
+
+        split(work, n * oh, piece)
+
+    return by_tiles
 
 
 def _window(stride: Sizes, padding: Padding, dilation: Sizes) -> Window2d:
@@ -217,11 +267,11 @@ def _drop_row_axis(x: Array) -> Array:
     return x[:, :, 0]
 
 
-def _merged_rows(x: Array) -> Array:
-    """Images as one image whose rows fill whole tiles, for kernels of one pixel."""
-    pixels = x.size // x.shape[3]
+def _merged_rows(size: Sizes) -> Sizes:
+    """The size of images as one image whose rows fill whole tiles, for kernels of one pixel."""
+    pixels = math.prod(size[:3])
     length = max(n for n in range(1, 65) if pixels % n == 0)
-    return x.reshape(1, pixels // length, length, x.shape[3])
+    return 1, pixels // length, length, size[3]
 
 
 def _kernel_positions(pixel: int, stride: int, dilation: int, taps: int) -> tuple[slice, int, int]:

@@ -26,6 +26,7 @@ from passus.kernels.native.bands import (
 )
 from passus.kernels.native.buffers import aligned
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
+from passus.kernels.native.limits import Limits, Plan, limit_rows
 from passus.kernels.native.loops import for_vectors
 from passus.kernels.native.pointers import At
 from passus.kernels.native.processor import rows_of_tile
@@ -33,7 +34,7 @@ from passus.kernels.native.simd import LANES, prefetch_to_write
 from passus.kernels.native.slide import SlideSteps, slide_back, slide_sum, slide_tile
 from passus.kernels.threads import split, summed
 
-__all__ = ["depthwise", "depthwise_gradient", "depthwise_input_gradient", "prepare", "suits_sliding_gradient"]
+__all__ = ["depthwise_gradient", "depthwise_input_gradient", "depthwise_plan", "prepare", "suits_sliding_gradient"]
 
 PIECE = 1 << 18
 """Multiplications that are worth a thread; each of them loads a number from memory."""
@@ -64,20 +65,27 @@ def prepare() -> None:
             _depthwise_input_gradient(TILE, kw, 2, 1, shift)
 
 
-def depthwise(y: Array, x: Array, W: Array, b: Array | None, window: Window2d) -> None:
-    """Write the output to y (N, OH, OW, C), from x (N, H, W, C) and W (C, KH, KW)."""
-    n, oh, ow, c = y.shape
+def depthwise_plan(size: Sizes, out: Sizes, W: Array, b: Array | None, window: Window2d, limits: Limits | None) -> Plan:
+    """A convolution of images (N, H, W, C) to (N, OH, OW, C), with weights (C, KH, KW)."""
+    n, oh, ow, c = out
     kernel = W.shape[1:]
     w = np.ascontiguousarray(W.transpose(1, 2, 0)).reshape(-1)
     bias = np.zeros(c, np.float32) if b is None else np.ascontiguousarray(b)
     convolution = _depthwise(rows_of_tile(ow, 1), kernel[1], window.stride_w, window.dilation_w)
-    bands, (memory, start_in_memory) = bands_of(x.shape, (oh, ow, c), kernel, window), as_memory(y)
-    sizes = start_in_memory, (oh, ow), kernel[0], tuple(window), tuple(bands)
+    bands = bands_of(size, (oh, ow, c), kernel, window)
+    sizes = (oh, ow), kernel[0], tuple(window), tuple(bands)
+    piece = PIECE // (1 + ow * c * math.prod(kernel))
 
-    def work(start: int, stop: int) -> None:
-        convolution(x, w, bias, memory, aligned(bands.size), *sizes, start, stop)
+    def depthwise(y: Array, x: Array) -> None:
+        memory, start_in_memory = as_memory(y)
 
-    split(work, n * oh, PIECE // (1 + ow * c * math.prod(kernel)))
+        def work(start: int, stop: int) -> None:
+            convolution(x, w, bias, memory, aligned(bands.size), start_in_memory, *sizes, start, stop)
+            limit_rows(y, limits, start, stop)
+
+        split(work, n * oh, piece)
+
+    return depthwise
 
 
 def suits_sliding_gradient(window: Window2d, width: int) -> bool:

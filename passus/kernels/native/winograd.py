@@ -20,6 +20,7 @@ from passus.kernels.layout import Sizes
 from passus.kernels.native.bands import IMAGES, INTEGERS, PIXELS_IN_FLOAT32, Window2d, as_memory
 from passus.kernels.native.buffers import aligned, aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
+from passus.kernels.native.limits import Limits, Plan, limit_rows
 from passus.kernels.native.pointers import At
 from passus.kernels.native.simd import LANES, first_lanes
 from passus.kernels.native.tile import even_tiles_for, matrix_steps, multiply_tiles, rows_in_larger_tiles, tiles_for
@@ -34,7 +35,7 @@ from passus.kernels.native.winograd_transforms import (
 )
 from passus.kernels.threads import split, summed
 
-__all__ = ["suits", "winograd", "winograd_gradient"]
+__all__ = ["suits", "winograd_gradient", "winograd_plan"]
 
 BUFFER = 1 << 19
 """Numbers of transformed squares, of images and results together, that are in use at a time: 2 MiB."""
@@ -75,20 +76,29 @@ def _squares_per_block(c: int, o: int) -> int:
     return max(1, min(128, BUFFER // (POSITIONS * (c + o))))
 
 
-def winograd(y: Array, x: Array, w: Array, bias: Array, columns: int, window: Window2d) -> None:
-    """Write the output to y (N, OH, OW, O), from x (N, H, W, C) and packed weights w (tiles, 9, C * columns)."""
-    n, oh, ow, o = y.shape
+def winograd_plan(
+    size: Sizes, out: Sizes, w: Array, bias: Array, columns: int, window: Window2d, limits: Limits | None
+) -> Plan:
+    """A convolution of images (N, H, W, C) to (N, OH, OW, O), with packed weights w (tiles, 9, C * columns)."""
+    n, oh, ow, o = out
     u = aligned(len(w) * POSITIONS * w.shape[2])
     flat, numbers = w.reshape(-1), w.shape[2]
     split(lambda start, stop: transform_kernels(flat, u, numbers, start, stop), len(w), KERNELS // numbers)
-    block = _squares_per_block(x.shape[3], columns)
+    block = _squares_per_block(size[3], columns)
     tile = tiles_for(block, columns, True)
-    arguments = (x, u, bias, *as_memory(y), (oh, ow), (*tile, o), (window.pad_top, window.pad_left), block)
+    sizes = (oh, ow), (*tile, o), (window.pad_top, window.pad_left), block
+    piece = PIECE // (1 + POSITIONS * _squares(ow) * size[3] * o)
 
-    def work(start: int, stop: int) -> None:
-        _winograd(*arguments, start, stop)
+    def winograd(y: Array, x: Array) -> None:
+        arguments = (x, u, bias, *as_memory(y), *sizes)
 
-    split(work, n * _squares(oh), PIECE // (1 + POSITIONS * _squares(ow) * x.shape[3] * o))
+        def work(start: int, stop: int) -> None:
+            _winograd(*arguments, start, stop)
+
+        split(work, n * _squares(oh), piece)
+        limit_rows(y, limits)
+
+    return winograd
 
 
 def winograd_gradient(x: Array, gy: Array, columns: int, window: Window2d) -> Array:
