@@ -24,6 +24,7 @@ __all__ = [
     "restore",
     "restored_attributes",
     "snapshot",
+    "unobserved",
     "value_before_restore",
 ]
 
@@ -93,6 +94,24 @@ def attribute_snapshots() -> Iterator[Snapshots]:
     """
     with collected_records(_snapshots) as snapshots:
         yield snapshots
+
+
+@contextmanager
+def unobserved() -> Iterator[None]:
+    """Take no snapshots inside a block, for which something else restores all attributes.
+
+    >>> class Counter:
+    ...     count = 0
+    >>> with attribute_snapshots() as snapshots, unobserved():
+    ...     snapshot(Counter, "count")
+    >>> len(snapshots)
+    0
+    """
+    token = _snapshots.set(None)
+    try:
+        yield
+    finally:
+        _snapshots.reset(token)
 
 
 @contextmanager

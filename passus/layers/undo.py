@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["Undo", "changes", "on_failure", "undoable"]
+__all__ = ["Undo", "changes", "new_calls", "on_failure", "undoable"]
 
 Undo = Callable[[], object]
 
@@ -24,6 +24,16 @@ def on_failure(undo: Undo) -> None:
     undos = changes.get()
     if undos is not None:
         undos.append(undo)
+
+
+@contextmanager
+def new_calls() -> Iterator[None]:
+    """Let calls of layers in the block be outermost ones: each undoes its own changes if it fails."""
+    token = changes.set(None)
+    try:
+        yield
+    finally:
+        changes.reset(token)
 
 
 @contextmanager

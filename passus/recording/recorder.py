@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
+from passus.attributes import unobserved
 from passus.backend import Array, copied, others
 from passus.backend.lookup import tracing
 from passus.backend.trace import Traced, TracedNumPy, caller, current, plain
@@ -25,6 +26,7 @@ from passus.core.edits import clock
 from passus.errors import RecordingError
 from passus.layers import Layer
 from passus.layers.nodes import label
+from passus.layers.undo import new_calls
 from passus.random import replaced_generators, using_rng
 from passus.recording.generators import Replacements
 from passus.recording.host import Host, Observer
@@ -90,6 +92,8 @@ class Recorder:
         self._sources: dict[int, Source] = {}
         self._source: Source | None = None
         self._errstate = np.geterr()
+        self._is_disturbed = False
+        """Whether another thread has used an array of the step, and may keep it for a while."""
         self._owned: set[int] = set()
         """The memory of arguments and of the state."""
         self._written: set[int] = set()
@@ -234,7 +238,11 @@ class Recorder:
                 leaf.cleared = True
 
     def adopt_argument(self, variable: Variable, index: int, name: str) -> None:
-        """Let a Variable among the arguments hold a traced array."""
+        """Let a Variable among the arguments hold a traced array. Raises `RecordingError` for one with a graph behind it."""
+        if variable.creator is not None and variable.requires_grad:
+            raise RecordingError(
+                f"{name} was computed before the step, and gradients would flow out of the program: pass x.detach() or its array"
+            )
         self._leaves.append(Leaf(variable, name, self, index))
 
     def reset(self, layer: Layer, name: str) -> None:
@@ -305,7 +313,6 @@ class Recorder:
 
     def finish(self, outputs: list[Value], name: str) -> Program:
         """The program. All state is as it was before the step."""
-        self._check_open()
         writes = self._settle(final=True)
         constants = dict(self._constants)
         for leaf in self._leaves:
@@ -413,7 +420,7 @@ class Recorder:
         """Raises `RecordingError` for an array that the step has kept somewhere: runs of the program would keep none."""
         expected = Counter(outputs)
         expected.update(self.inputs)
-        kept = self._kept(expected)
+        kept = [] if self._is_disturbed else self._kept(expected)
         if kept:
             gc.collect()  # It may be in a cycle that nobody refers to.
             kept = self._kept(expected)
@@ -492,6 +499,12 @@ class Recorder:
         return Source(self._stack[-1] if self._stack else "", caller())
 
     def _check_open(self) -> None:
+        if self.is_open and current.get() is not self:
+            self._is_disturbed = True
+            raise RecordingError(
+                f"{caller()}: an array of a step that another thread is recording is used. Call warm_up(...) of the compiled step "
+                "before other threads use its layers"
+            )
         if not self.is_open:
             raise RecordingError(
                 f"{caller()}: an array of a recorded step is used after it: the step has kept it, and runs of its program would not. "
@@ -574,7 +587,12 @@ def recorded(recorder: Recorder, function: Any = None) -> Iterator[None]:
     others.append(tracing)
     token = current.set(recorder)
     try:
-        with replaced_generators(recorder.generators), using_rng(recorder.generators.current()):
+        with (
+            unobserved(),
+            new_calls(),
+            replaced_generators(recorder.generators),
+            using_rng(recorder.generators.current()),
+        ):
             for layer in layers_of(function):
                 recorder.expect_layer(layer)
             yield
