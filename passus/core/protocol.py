@@ -17,7 +17,7 @@ from passus.config import enable_backprop
 from passus.core import callers
 from passus.core.data import array_from_scalar
 from passus.core.messages import class_of_error
-from passus.core.variable import Variable
+from passus.core.variable import Variable, data_of
 from passus.errors import DTypeError, PassusError
 from passus.foreign import UFUNCS
 
@@ -174,7 +174,7 @@ def _named(func: Any) -> str:
 
 def _unboxed(value: Any) -> Any:
     if isinstance(value, Variable):
-        return value._data
+        return data_of(value)
     if isinstance(value, (list, tuple)):
         return type(value)([_unboxed(v) for v in value])
     if isinstance(value, dict):

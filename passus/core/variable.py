@@ -27,7 +27,7 @@ SCALARS = np.generic, Traced
 if TYPE_CHECKING:
     from passus.core.function import Function
 
-__all__ = ["Operand", "Parameter", "Result", "Variable", "as_array", "as_variable"]
+__all__ = ["Operand", "Parameter", "Result", "Variable", "as_array", "as_variable", "data_of"]
 
 
 class Variable(ArrayLike):
@@ -202,7 +202,7 @@ class Variable(ArrayLike):
         >>> (Variable(np.array(2.0)) * 3.0).detach().creator is None
         True
         """
-        return constant_variable(self._data)
+        return constant_variable(data_of(self))
 
     add_gradient_hook = add_gradient_hook
 
@@ -248,6 +248,18 @@ Operand: TypeAlias = Variable | Array | float
 
 Result: TypeAlias = Variable | Any
 """A result of a function: a Variable if an input is one, otherwise an array."""
+
+
+def data_of(x: Any) -> Any:
+    """The array, or the NumPy scalar, of a Variable; other values are returned unchanged.
+
+    Unlike ``x._data``, it is noticed by a step that is recorded.
+    """
+    if not isinstance(x, Variable):
+        return x
+    if others:
+        touch(x)
+    return x._data
 
 
 def constant_variable(data: Array) -> Variable:

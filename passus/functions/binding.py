@@ -19,6 +19,7 @@ from passus.backend.lookup import tracing
 from passus.core import Function, Variable
 from passus.core.protocol import alternatives, differentiable, ufunc_methods, without_gradient
 from passus.core.truth import ComparedVariables
+from passus.core.variable import data_of
 from passus.exports import export_names
 from passus.foreign import FUNCTION, VARIABLE
 from passus.functions.arrays import arithmetic as a
@@ -43,7 +44,7 @@ __all__ = ["setup_variable"]
 def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Variable, Any], Any]:
     def compared(x: Variable, other: Any) -> Any:
         """Compare elementwise, as NumPy does. The result is a boolean array without gradient."""
-        return tracing.asarray(compare(x._data, other._data if isinstance(other, Variable) else other))
+        return tracing.asarray(compare(data_of(x), data_of(other)))
 
     return compared
 
@@ -67,7 +68,7 @@ def _equality(compare: Callable[[Any, Any], Any]) -> Callable[[Variable, Any], A
 def _test(test: Callable[..., Any]) -> Callable[..., Any]:
     def tested(x: Variable, *args: Any, **options: Any) -> Any:
         """Test the elements, as NumPy does. The result is an array without gradient."""
-        result = test(x._data, *args, **options)
+        result = test(data_of(x), *args, **options)
         return np.asarray(result) if isinstance(result, np.generic) else result
 
     return tested

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array
-from passus.core import Variable
 from passus.core.data import checked
+from passus.core.variable import data_of
 from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
 from passus.kernels.formulas import FORMULAS
 
@@ -56,7 +56,7 @@ def array_of(name: str, x: Any) -> Array:
     >>> array_of("relu", Variable(np.array([1.0])))
     array([1.])
     """
-    data = x._data if isinstance(x, Variable) else x
+    data = data_of(x)
     if type(data) is np.ndarray and data.dtype.kind in "fiub":
         return data  # The usual case, checked fast.
     return checked(np.asarray(data) if isinstance(data, (int, float, np.generic)) else data, name)

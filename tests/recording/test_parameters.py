@@ -488,3 +488,38 @@ def test_data_are_constants() -> None:
         return World(step, model, optimizer)
 
     compared(make, numbers(5, (4, 3)))
+
+
+READS = {
+    "detach": lambda W: W.detach() * 2.0,
+    "comparison": lambda W: (W > 0) * 1.0,
+    "equality": lambda W: (W.data[0, 0] == W) * 1.0,
+    "any": lambda W: W.any() * 1.0,
+    "argmax": lambda W: W.argmax(axis=0) * 1.0,
+    "without gradient": lambda W: np.sign(W) + np.floor(W),
+    "data": lambda W: W.data * 1.0,
+    "T": lambda W: W.T,
+    "where": lambda W: F.where(W > 0.5, W, 0.0),
+    "index": lambda W: W[0],
+    "condition": lambda W: np.ones(2) if W.data.sum() > 0 else np.zeros(2),
+    "copy": lambda W: W.copy(),
+    "sum": lambda W: np.sum(W, axis=0),
+    "operand": lambda W: np.ones((3, 2)) + W,
+    "in a list": lambda W: F.stack([W, W]),
+    "len": lambda W: W * float(len(W)),
+    "round": lambda W: round(W, 1),
+}
+
+
+@pytest.mark.parametrize("how", READS)
+def test_every_way_to_read_a_variable_is_noticed(how: str) -> None:
+    """The first use of a Variable in a step is never a call of a function with others."""
+
+    def make() -> World:
+        W = Parameter(np.random.default_rng(0).normal(size=(3, 2)))
+        return World(lambda x: (READS[how](W), x), W, W=W)
+
+    def change(world: World) -> None:
+        world.W.data = world.W.data[::-1] * 0.5 + 0.3
+
+    compared(make, numbers(6, (2,)), dict.fromkeys(range(1, 6), change), programs=None)

@@ -12,8 +12,9 @@ import numpy as np
 
 from passus.arguments import checked_integer
 from passus.backend import Array
-from passus.core import HALF, INTEGERS, Function, Operand, Result, Unary, Variable
+from passus.core import HALF, INTEGERS, Function, Operand, Result, Unary
 from passus.core.basic import sum_to
+from passus.core.variable import data_of
 from passus.errors import ShapeError, named_in_errors
 from passus.functions.arrays.indexing import get_item
 from passus.functions.arrays.reductions import sum
@@ -141,7 +142,7 @@ class Cofactors(Unary):
 def _regular_inverse(xp: Any, x: Array) -> Array | None:
     """The inverse of matrices, or None if one of them is so close to singular that half of the digits would be lost."""
     try:
-        y = xp.linalg.inv(x._data if isinstance(x, Variable) else x)
+        y = xp.linalg.inv(data_of(x))
     except np.linalg.LinAlgError:
         return None
     sizes = abs(y).max(initial=0) * abs(array_of("det", x)).max(initial=0)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from passus.backend.trace import plain
 from passus.core import Variable
 from passus.notices import notice_once
 
@@ -55,5 +56,5 @@ def _are_probabilities(x: Variable, creator: str) -> bool:
         return getattr(x.creator, "name", None) == "sigmoid"
     if creator not in POSSIBLY_SOFTMAX or x.ndim < 2 or not len(x):
         return False
-    row = x._data[0]
+    row = plain(x._data)[0]  # In a recorded step, no condition of its program.
     return bool((row >= 0).all() and np.allclose(row.sum(axis=0), 1, atol=1e-3))

@@ -10,6 +10,7 @@ from passus.backend import Array
 from passus.backend.lookup import tracing
 from passus.core import Result, Variable, astype
 from passus.core.protocol import no_rule
+from passus.core.variable import data_of
 from passus.functions.arrays.joining import stack
 from passus.functions.arrays.selection import where
 
@@ -38,7 +39,7 @@ def _contains_variables(x: Any) -> bool:
 
 def array_in(x: Any) -> Array:
     """The array of an operand that needs no gradient, such as indices and conditions."""
-    array: Array = tracing.asarray(x._data if isinstance(x, Variable) else x)
+    array: Array = tracing.asarray(data_of(x))
     return array
 
 
