@@ -12,6 +12,7 @@ from passus.files import FilePath
 from passus.loading import Loading, Verified, leaf
 from passus.serializers import load_checkpoint, save_checkpoint
 from passus.training.callbacks import Callback, Row
+from passus.training.counter import Counter
 from passus.training.epochs import Epochs
 from passus.training.tally import Tally
 from passus.tree import Stateful, Tree, check_tree
@@ -42,6 +43,10 @@ class Updater(Stateful, Protocol):
 
 class TrainerState(Verified):
     """The part of a `Trainer` that is saved and loaded."""
+
+    epoch = Counter()
+    batch = Counter()
+    step = Counter()
 
     def __init__(
         self, model: Trainable, optimizer: Updater, epochs: Epochs, tally: Tally, callbacks: Sequence[Callback]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import Any, TypeAlias
 
 from passus.arguments import checked_callable, checked_count, checked_flag
 from passus.backend import is_array
+from passus.backend.trace import current
 from passus.config import no_grad, test_mode
 from passus.constructors import CheckedOptions
 from passus.core import Variable
@@ -24,6 +25,7 @@ from passus.training.epochs import Batches, Epochs, Stream, check_batches, check
 from passus.training.finite import nonfinite
 from passus.training.history import html_of_history
 from passus.training.interrupt import Interrupt
+from passus.training.programs import Compile, Programs, checked_compile
 from passus.training.state import Trainable, TrainerState, Updater
 from passus.training.tally import Tally, numbers, size_of
 from passus.training.training_progress import TrainingProgress
@@ -45,6 +47,11 @@ class Trainer(ShowsFields, TrainerState, CheckedOptions):
     there are metrics. ``metrics``: for each name in the history a `Metric`, or a function of prediction and target that
     returns a number; computed in training and in evaluation. ``skip_nan``: skip the update for a batch whose loss or
     gradients are NaN or infinite, instead of raising.
+
+    ``compile``: run the forward and backward pass of a step, and the forward pass of `evaluate`, as recorded programs;
+    see `passus.compile`. Batches of each shape are recorded once. Everything else is as without it, apart from
+    differences of rounding; ``compile="exact"`` leaves none. A loss that cannot be recorded is computed eagerly, with a
+    warning.
 
     ``steps_per_epoch``: number of steps in an epoch, for streams and very long data. Epochs then continue each other,
     and the loader is iterated again when it ends. Such a loader needs no length. If it has no state (`state_dict`), a
@@ -78,6 +85,7 @@ class Trainer(ShowsFields, TrainerState, CheckedOptions):
         progress: bool = True,
         skip_nan: bool = False,
         steps_per_epoch: int | None = None,
+        compile: Compile = False,
     ) -> None:
         check_losses(loss, batch_loss)
         check_optimizer(optimizer)
@@ -96,6 +104,8 @@ class Trainer(ShowsFields, TrainerState, CheckedOptions):
         self.test_loader = test_loader
         self.loss: Any = loss
         self.batch_loss: Any = batch_loss
+        self.compile = checked_compile(compile)
+        self._programs = Programs(exact=compile == "exact")
         self._interrupt = Interrupt()
         self._stopping = False
 
@@ -151,11 +161,9 @@ class Trainer(ShowsFields, TrainerState, CheckedOptions):
         """Train on one batch, and return its loss."""
         self._lr = self.optimizer.lr
         with undoable() as undo:
-            loss, y, t = self.forward(batch)
+            loss, y, t = self._run(self._pass, batch)
             fault = None if math.isfinite(loss) else f"the loss is {float(loss)}"
             if fault is None:
-                self.model.cleargrads()
-                loss.backward()
                 path = nonfinite(self.model)
                 fault = None if path is None else f"the gradient of {path} contains NaN or infinity"
         if fault is None:
@@ -168,6 +176,21 @@ class Trainer(ShowsFields, TrainerState, CheckedOptions):
         self.batch += 1
         self.step += 1
         return float(loss)
+
+    def _run(self, function: Callable[[Any], Any], batch: Any) -> Any:
+        """The result of a function of a batch, as a program if the trainer has the option ``compile``."""
+        if not self.compile:
+            return function(batch)
+        return self._programs.run(function, batch, (self.model, self.loss, self.batch_loss))
+
+    def _pass(self, batch: Any) -> tuple[Variable, Any, Any]:
+        """The forward pass and, if the loss is finite, the backward pass. Returns the loss, and y and t for metrics."""
+        with undoable() if current.get() is not None else nullcontext():  # The recorder undoes the changes of a step.
+            loss, y, t = self.forward(batch)
+        if abs(loss._data) < math.inf:  # A condition of the program, if the pass is recorded.
+            self.model.cleargrads()
+            loss.backward()
+        return (loss, y, t) if self._tally.metrics else (loss, None, None)
 
     def _diverged(self, fault: str) -> DivergenceError:
         return DivergenceError(
@@ -234,7 +257,7 @@ class Trainer(ShowsFields, TrainerState, CheckedOptions):
         tally = self._tally.fresh()
         with test_mode(), no_grad(), new_sequences(self.model), self._epochs.preserved(batches):
             for batch in batches:
-                loss, y, t = self.forward(batch)
+                loss, y, t = self._run(self.forward, batch)
                 tally.update(loss, y, t, size_of(batch))
         return tally.compute()
 
