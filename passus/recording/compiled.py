@@ -42,6 +42,10 @@ MAX_WAITS = 3
 """Number of calls that run without recording because parameters or buffers get their shapes in them."""
 
 
+MAX_WASTED = 2
+"""Number of recordings without a place after which calls that fit no program are not recorded."""
+
+
 class RecordedFunction(Generic[P, R]):
     """A step that runs as a program; see `compile`."""
 
@@ -55,6 +59,8 @@ class RecordedFunction(Generic[P, R]):
         self.switches: tuple[ContextVar[bool], ...] = SWITCHES
         self._changed: set[str] = set()
         self._waited = 0
+        self._wasted = 0
+        """Number of recordings that found no place among the programs."""
         self._eager: str | None = None
         self._lock = RLock()
         update_wrapper(self, function)
@@ -108,7 +114,9 @@ class RecordedFunction(Generic[P, R]):
         """
         with self._lock:
             for _ in range(2):
-                if self._eager is None:
+                required = self._required()
+                known = any(v.is_checked and v.takes(args, options, required) for v in self.versions)
+                if self._eager is None and not known and not self._is_full(args, options):
                     self._version(args, options)
 
     def profile(self, *args: P.args, **options: P.kwargs) -> Profile:
@@ -142,9 +150,22 @@ class RecordedFunction(Generic[P, R]):
             result = self._run(version, args, options) if version.is_checked else MISS
             if result is not MISS:
                 return cast(R, result)
+        if self._is_full(args, options):
+            self._warn_of_changes((args, options))
+            return cast(R, self._called(args, options))
         version_ = self._version(args, options)
         result = MISS if version_ is None else self._run(version_, args, options)
         return cast(R, self._called(args, options) if result is MISS else result)
+
+    def _is_full(self, args: tuple[Any, ...], options: dict[str, Any]) -> bool:
+        """Whether no further program is kept, and none that has been recorded once is of this kind of call."""
+        required = self._required()
+        waiting = [v for v in self.versions if not v.is_checked and v.takes(args, options, required)]
+        return len(self.versions) >= MAX_VERSIONS and (not waiting or self._wasted >= MAX_WASTED)
+
+    def _required(self) -> tuple[bool, ...]:
+        """The switches as they are now, and whether kernels are in use."""
+        return (*[bool(switch.get()) for switch in self.switches], in_use())
 
     def _version(self, args: tuple[Any, ...], options: dict[str, Any]) -> Version | None:
         """Record a call, and compare it with an earlier recording. None if the step has to run without a program."""
@@ -174,6 +195,7 @@ class RecordedFunction(Generic[P, R]):
             same.is_checked = True
             return same
         if len(self.versions) >= MAX_VERSIONS:
+            self._wasted += 1
             self._warn_of_changes((args, options))
             return None
         self.versions = [version, *self.versions]
@@ -186,9 +208,9 @@ class RecordedFunction(Generic[P, R]):
         spec = spec_of((args, options))
         assert isinstance(spec, SequenceSpec)
         start_using()  # Who compiles a step waits for Numba, too.
-        required = (*[bool(switch.get()) for switch in self.switches], in_use())
+        required = self._required()
         traced = _traced((args, options), recorder, self._names(args, options))
-        with recorded(recorder):
+        with recorded(recorder, self.function):
             outputs: list[Traced] = []
             result = _slots(self._called(*traced), outputs)
         program = recorder.finish([recorder.value(x) for x in outputs], self._name)
@@ -215,11 +237,13 @@ class RecordedFunction(Generic[P, R]):
         return self.function
 
     def _warn_of_changes(self, call: tuple[Any, ...]) -> None:
-        shown = [v.arguments.items[0].shown() for v in self.versions[:2]] + [spec_of(call[0]).shown()]
+        for version in self.versions:
+            version.structure.holds()
+        kinds = [v.arguments.items[0].shown() for v in self.versions[:2]] + [spec_of(call[0]).shown()]
         changes = (
             f"attributes that change: {', '.join(sorted(self._changed))}"
             if self._changed
-            else f"arguments: {'; '.join(shown)}"
+            else f"arguments: {'; '.join(kinds)}"
         )
         notice_once(
             (id(self), "versions"),

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from passus.core import Variable
+from passus.core.hooks import used
 from passus.core.variable import constant_variable
 from passus.kernels.dispatch import in_use
 from passus.layers import walk
@@ -23,7 +25,7 @@ from passus.recording.signature import ArraySpec, ConstantSpec, SequenceSpec, Sp
 if TYPE_CHECKING:
     from passus.recording.version import Version
 
-__all__ = ["MISS", "entry"]
+__all__ = ["MISS", "entry", "gradient_hooks"]
 
 MISS = object()
 """What an entry returns for a call that does not fit."""
@@ -117,8 +119,23 @@ def _checked_array(code: Code, name: str, spec: ArraySpec) -> list[ast.stmt]:
     return body
 
 
+def gradient_hooks(x: Variable) -> list[Any]:
+    """What the gradient hooks of a Variable call.
+
+    >>> gradient_hooks(Variable(np.ones(1)))
+    []
+    """
+    return [hook.function for hook in x.__dict__.get("_gradient_hooks", ())]
+
+
 def _checked_variables(code: Code, version: Version) -> list[ast.stmt]:
-    body: list[ast.stmt] = []
+    body = code.template(
+        "if used[0] and any(gradient_hooks(v) != known for v, known in hooks): return miss",
+        used=used,
+        hooks=version.hooks,
+        gradient_hooks=gradient_hooks,
+        miss=MISS,
+    )
     for variable, requires_grad in version.variables:
         body += code.template(f"if v.requires_grad is not {requires_grad}: return miss", v=variable, miss=MISS)
     for variable in version.without_grad:
@@ -180,7 +197,8 @@ def _assignment(code: Code, name: str, value: Value) -> ast.stmt:
 
 def _assign(layer: Any, name: str, constant: Any) -> None:
     """Assign to an attribute of a layer what the step assigns in each call."""
-    setattr(layer, name, constant.copy() if isinstance(constant, np.ndarray) else constant)
+    if layer.__dict__.get(name, MISS) is not constant:
+        setattr(layer, name, constant.copy() if isinstance(constant, np.ndarray) else constant)
 
 
 def _returned(code: Code, version: Version) -> list[ast.stmt]:

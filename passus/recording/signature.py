@@ -148,13 +148,13 @@ class ConstantSpec(Spec):
     def matches(self, value: Any, found: list[Any]) -> bool:
         if value is self.value:
             return True
-        return isinstance(value, LEAVES) and type(value) is type(self.value) and value == self.value
+        return type(value) is type(self.value) and isinstance(value, LEAVES) and by_value(value) == by_value(self.value)
 
     def shown(self) -> str:
         return repr(self.value)[:40]
 
     def _key(self) -> Any:
-        return (type(self.value), self.value) if isinstance(self.value, LEAVES) else id(self.value)
+        return by_value(self.value) if isinstance(self.value, LEAVES) else id(self.value)
 
 
 def spec_of(value: Any) -> Spec:
@@ -172,6 +172,10 @@ def spec_of(value: Any) -> Spec:
     if type(value) is dict:
         return DictSpec({name: spec_of(v) for name, v in value.items()})
     return ConstantSpec(value)
+
+
+COMPARED_OTHERWISE = frozenset(SKIPPED) - {"_hooks"}
+"""Attributes whose lists and dicts are not compared."""
 
 
 class Structure:
@@ -193,7 +197,7 @@ class Structure:
         )
 
     def _found_containers(self) -> list[tuple[Any, tuple[Any, ...]]]:
-        values = [v for s, _ in self._layers for name, v in s.original.items() if name not in SKIPPED]
+        values = [v for s, _ in self._layers for name, v in s.original.items() if name not in COMPARED_OTHERWISE]
         return [(v, members(v)) for v in _containers_in(values)]
 
     @property
@@ -223,6 +227,15 @@ class Structure:
         return True
 
 
+def by_value(value: Any) -> Any:
+    """What identifies a number or a name: 0.0 and -0.0 differ, and NaN is NaN.
+
+    >>> by_value(0.0) == by_value(-0.0), by_value(float("nan")) == by_value(float("nan"))
+    (False, True)
+    """
+    return type(value), value.hex() if isinstance(value, float) else value
+
+
 def _containers_in(values: Iterable[Any]) -> Iterator[Any]:
     """The lists and dicts among values, also in each other and in tuples."""
     for value in values:
@@ -236,13 +249,14 @@ def _containers_in(values: Iterable[Any]) -> Iterator[Any]:
 
 def _tokens(state: LayerState, attributes: dict[str, Any]) -> dict[str, Any]:
     """What identifies each attribute that is no state of the program."""
-    skipped = state.held
-    return {name: _token(v) for name, v in attributes.items() if name not in TRANSIENT and name not in skipped}
+    skipped = {*state.held, *TRANSIENT}
+    hooks = [hook.function for hook in attributes.get("_hooks", ())]
+    return {name: _token(v) for name, v in attributes.items() if name not in skipped} | {"its hooks": hooks}
 
 
 def _token(value: Any) -> Any:
     if isinstance(value, LEAVES):
-        return type(value), value
+        return by_value(value)
     if isinstance(value, (list, tuple)):
         return type(value), [_token(v) for v in value]
     if isinstance(value, dict):

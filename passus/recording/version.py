@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-from passus.recording.entry import MISS, entry
+from passus.recording.entry import MISS, entry, gradient_hooks
 from passus.recording.faults import locate
 from passus.recording.frozen import Frozen
 from passus.recording.generators import Draw
@@ -55,10 +55,14 @@ class Version:
         self._exact = exact
         self.switches, self.required = switches, required
         self.structure = Structure(recorder.layers, changed)
+        self.branches = [i.args[1] for i in self.program.instructions if i.function is expect]
+        """The truth values of its conditions."""
         self.is_checked = False
         """Whether a second recording was the same."""
         leaves = [(v, leaf) for leaf in recorder.leaves if leaf.index is None and (v := leaf.variable()) is not None]
         self.variables = [(v, leaf.requires_grad) for v, leaf in leaves]
+        self.hooks = [(v, gradient_hooks(v)) for v, _ in leaves]
+        """Variables, and what their hooks call."""
         self.without_grad = [v for v, leaf in leaves if leaf.needs_no_gradient]
         fixed = [(v, p) for v, p in self.program.state if is_inference and _is_fixed(p)]
         self.frozen = Frozen(fixed) if fixed else None
@@ -83,6 +87,7 @@ class Version:
         specs = list(self._specs.values()), list(other._specs.values())
         return (
             self.structure.is_same(other.structure)
+            and self.branches == other.branches
             and len(specs[0]) == len(specs[1])
             and len(self.without_grad) == len(other.without_grad)
             and all(a.is_same(b) for a, b in zip(*specs))
@@ -97,6 +102,10 @@ class Version:
         if not self._exact:
             program = on_machine(program, [place.get() for _, place in program.state])
         self.executed = program
+
+    def takes(self, args: tuple[Any, ...], options: dict[str, Any], required: tuple[bool, ...]) -> bool:
+        """Whether the program is for such arguments and switches."""
+        return required == self.required and self.arguments.matches((args, options), [])
 
     def run(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The result of a call; `MISS` if the program does not hold for it."""
@@ -113,5 +122,5 @@ class Version:
                 draw.state = state
             raise
         except Exception as error:
-            locate(error, self.program)
+            locate(error, self.executed)
             raise

@@ -64,7 +64,6 @@ class TestTrees:
             function(lambda x, n: x * n), [(np.arange(3), n) for _ in range(3) for n in (1, 1.0, True)], programs=3
         )
 
-    @pytest.mark.xfail(strict=True, reason="ConstantSpec takes -0.0 for 0.0")
     def test_nan_and_signed_zeros_as_numbers(self) -> None:
         calls = [(np.arange(3.0), n) for _ in range(3) for n in (0.0, -0.0, float("nan"))]
         compared(function(lambda x, n: x * n), calls, programs=None)

@@ -18,7 +18,6 @@ from tests.recording.comparing import World, assert_same, assert_untraced, compa
 
 X = np.arange(1.0, 7.0).reshape(2, 3)
 
-LATE = "layers become parts of the step when they are called, and arrays among their attributes are read before"
 
 state: Any = None
 
@@ -113,7 +112,6 @@ class TestConditions:
         calls = [X, X, X, X * 0.1, X * 0.1, X * 0.1, X, -X, -X, X * 0.1, -X * 0.1, -X * 0.1, X, -X, X * 0.1]
         compared(make, calls, programs=None)
 
-    @pytest.mark.xfail(strict=True, reason="recordings that take other branches are compared")
     def test_alternating(self) -> None:
         def step(x: Any) -> Any:
             return x * 2 if x.sum() > 0 else x - 1
@@ -130,7 +128,6 @@ class TestConditions:
         calls = [X, X, -X, -X * 20, X / 0.1, X * 0, X, X * 0] * 2
         compared(lambda: World(step), calls, programs=None)
 
-    @pytest.mark.xfail(strict=True, reason="recordings that take other branches are compared")
     def test_while_loop(self) -> None:
         def step(x: Any) -> Any:
             n = 0
@@ -144,7 +141,6 @@ class TestConditions:
     def test_min_and_max_of_python(self) -> None:
         compared(lambda: World(lambda x: max(x[0, 0], x[0, 1]) + min(x[0, 2], 2.0)), [X, X, -X, -X, X, -X], programs=2)
 
-    @pytest.mark.xfail(strict=True, reason="recordings that take other branches are compared")
     def test_state_of_a_run_whose_condition_fails(self) -> None:
         def make() -> World:
             model = L.Sequential(
@@ -189,9 +185,7 @@ class TestConditions:
             exactly(world.step)(X.astype(np.float32))
         assert_same(world.state(), before, "state")
 
-    @pytest.mark.parametrize(
-        "what", ["argument", "parameter", pytest.param("buffer", marks=pytest.mark.xfail(strict=True, reason=LATE))]
-    )
+    @pytest.mark.parametrize("what", ["argument", "parameter", "buffer"])
     def test_condition_after_an_edit_is_refused_or_right(self, what: str) -> None:
         def make() -> World:
             layer = L.Linear(2, in_size=3, rng=0)
@@ -215,7 +209,6 @@ class TestConditions:
         with pytest.warns(PassusWarning):
             compared(make, calls, compile=lambda step: exactly(step, fallback=True), programs=None)
 
-    @pytest.mark.xfail(strict=True, reason="recordings that take other branches are compared")
     def test_too_many_branches_run_the_step(self) -> None:
         def step(x: Any) -> Any:
             n = sum([1 for v in x if v > 0])
@@ -428,7 +421,6 @@ class TestDifferences:
             recorded(X.astype(np.float32))
         assert model[0].h is None
 
-    @pytest.mark.xfail(strict=True, reason="the warning does not name the attribute")
     def test_number_among_the_attributes_that_counts(self) -> None:
         class Counting(L.Layer):
             def __init__(self) -> None:
