@@ -27,7 +27,6 @@ from passus.errors import RecordingError
 from passus.layers import Layer
 from passus.layers.nodes import label
 from passus.layers.undo import new_calls
-from passus.layers.undo import undoable
 from passus.random import replaced_generators, using_rng
 from passus.recording.generators import Replacements
 from passus.recording.host import Host, Observer
@@ -594,8 +593,6 @@ def recorded(recorder: Recorder, function: Any = None) -> Iterator[None]:
             replaced_generators(recorder.generators),
             using_rng(recorder.generators.current()),
         ):
-        # The recording restores all state itself, so what layers would undo after an error is collected here, and dropped.
-        with undoable(), replaced_generators(recorder.generators), using_rng(recorder.generators.current()):
             for layer in layers_of(function):
                 recorder.expect_layer(layer)
             yield

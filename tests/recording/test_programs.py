@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -151,7 +150,6 @@ def test_random_programs_have_the_bits_of_the_eager_step(steps: list[tuple[Any, 
     check_bits(steps, ending)
 
 
-@pytest.mark.xfail(strict=True, reason="recordings that take other branches are compared")
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.explicit, Phase.generate])
 @given(programs_with_conditions, endings)
 def test_random_programs_with_conditions(steps: list[tuple[Any, ...]], ending: str) -> None:
