@@ -102,7 +102,7 @@ def untraced_compiler() -> None:
 def import_all(worker: int, workers: int) -> None:
     """Import all of passus, so that its lines outside of functions are counted.
 
-    Importing modules of kernels compiles them. Each worker starts at a different module.
+    Importing modules of kernels loads Numba. Each worker starts at a different module.
     """
     names = sorted(module.name for module in pkgutil.walk_packages(native.__path__, f"{native.__name__}."))
     first = len(names) * worker // workers

@@ -31,7 +31,7 @@ every_module = pytest.mark.parametrize("module", [passus, *MODULES], ids=name_of
 NO_EXAMPLE = {
     "passus.backend.backend_of": "shown in the docstring of the module",
     "passus.cuda.as_cupy": "needs CuPy and a GPU",
-    "passus.kernels.warm_up": "compiles for half a minute",
+    "passus.kernels.warm_up": "compiles for minutes",
     "passus.training.plot_history": "writes an image; examples/digits.py calls it",
 }
 """Public functions without an example in their docstrings, and why."""

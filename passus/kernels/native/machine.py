@@ -24,7 +24,7 @@ from passus.kernels.native.simd import LANES, all_lanes, first_lanes, fma, load,
 from passus.kernels.native.tile import matrix_steps, multiply_tile
 from passus.kernels.native.transposing import copy_transposed
 
-__all__ = ["UPDATES", "numbers_of", "product_of", "run"]
+__all__ = ["UPDATES", "numbers_of", "prepare", "product_of", "run"]
 
 numbers_of = updates.numbers_of
 
@@ -35,6 +35,12 @@ COLUMNS = 2 * LANES
 
 ROWS = rows_of_tile(1 << 6, 2)
 """Rows of a tile of products."""
+
+
+def prepare() -> None:
+    """Declare the products of all numbers of rows."""
+    for rows in (1, 4, ROWS):
+        product_of(rows)
 
 
 @compiled(INTEGER(INTEGER, INTEGER), allocates=False)
