@@ -217,6 +217,8 @@ class Lowering:
             return True
         if not all(is_small(value) for value in [*instruction.reads, *instruction.results]):
             return False
+        if not all(self.arrays[value].flags.writeable for value in instruction.writes if value in self.arrays):
+            return False
         for attempt in (self._view, self._elementwise, self._product, self._reduction, self._labels, self._update):
             if attempt(instruction):
                 return True

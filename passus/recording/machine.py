@@ -213,6 +213,9 @@ class _Run:
 
     def _exchange(self, states: Sequence[Array]) -> None:
         """Use other arrays of the state."""
+        if not all(state.flags.writeable for state in states):
+            self._plan(states)
+            return
         for i, ((value, _), new) in enumerate(zip(self.program.state, states)):
             if new is not self._states[i]:
                 self._memory.exchange(self._arrays[value], new)

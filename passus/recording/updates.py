@@ -87,8 +87,8 @@ class MachineUpdate:
             if p._grad is not None and p.requires_grad:
                 return False
         states = self.optimizer._states
-        for (path, _), state, slots in zip(self.params, self.states, self.slots):
-            if states.get(path) is not state:
+        for (path, p), state, slots in zip(self.params, self.states, self.slots):
+            if states.get(path) is not state or not p._data.flags.writeable:
                 return False
             for name, slot in slots:
                 if state.slots[name] is not slot:

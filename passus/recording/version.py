@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from threading import RLock
 from typing import Any
 
 from passus.recording.entry import MISS, entry, gradient_hooks
@@ -69,6 +70,7 @@ class Version:
         """Parameters and buffers that are constants."""
         self._specs = {value: ArraySpec(recorder.originals[value]) for value, _ in self.program.state}
         self.assigned = [(s.layer, name, v) for s in recorder.layers for name, v in s.assigned.items()]
+        self._lock = RLock()
         self._entry: Callable[..., Any] | None = None
         draws = [i.function for i in self.program.instructions if isinstance(i.function, Draw)]
         ends = any(i.function is expect for i in self.program.instructions)
@@ -93,8 +95,17 @@ class Version:
             and all(a.is_same(b) for a, b in zip(*specs))
         )
 
+    def _prepared(self) -> Callable[..., Any] | None:
+        """The entry, after the passes that depend on the numbers of the state, and on this machine; None if they do not fit."""
+        with self._lock:
+            if self._entry is None or (self.frozen is not None and self.frozen.has_changed()):
+                if not all(self._specs[value].fits(place.get()) for value, place in self.program.state):
+                    return None
+                self._prepare()
+                self._entry = entry(self)
+            return self._entry
+
     def _prepare(self) -> None:
-        """Run the passes that depend on the numbers of the state, and on this machine."""
         program = self.program
         if self.frozen is not None:
             self.frozen.update()
@@ -109,14 +120,14 @@ class Version:
 
     def run(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The result of a call; `MISS` if the program does not hold for it."""
-        if self._entry is None or (self.frozen is not None and self.frozen.has_changed()):
-            if not all(self._specs[value].fits(place.get()) for value, place in self.program.state):
+        run = self._entry
+        if run is None or (self.frozen is not None and self.frozen.has_changed()):
+            run = self._prepared()
+            if run is None:
                 return MISS
-            self._prepare()
-            self._entry = entry(self)
         states = [(draw, draw.state) for draw in self._draws]
         try:
-            return self._entry(args, options)
+            return run(args, options)
         except OtherBranchError:
             for draw, state in states:
                 draw.state = state

@@ -12,7 +12,7 @@ import pytest
 import passus
 import passus.functions as F
 from passus import Variable
-from passus.errors import LabelError
+from passus.errors import LabelError, PassusError
 from passus.layers import Layer, Linear
 from passus.models import MLP
 from passus.optimizers import SGD, Adam, AdamW, ClipGrad, MomentumSGD, Nesterov, RMSprop
@@ -181,6 +181,23 @@ def test_parameters_are_exchanged() -> None:
         compiled(x, t)
     for p, q in zip(other.params(), model.params(), strict=True):
         np.testing.assert_allclose(p.data, q.data, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_parameters_that_became_read_only_are_not_written(in_place: bool) -> None:
+    model, _, step = training((5, 9, 3), F.tanh, F.mean_squared_error, lambda: SGD(lr=0.1))
+    compiled = passus.compile(step)
+    x, t = batch(8, (5, 9, 3), labels=False)
+    for _ in range(3):
+        compiled(x, t)
+    W = next(iter(model.params()))
+    if not in_place:
+        W.data = W.data.copy()
+    W.data.flags.writeable = False
+    before = W.data.copy()
+    with pytest.raises(PassusError, match="read-only"):
+        compiled(x, t)
+    np.testing.assert_array_equal(W.data, before)
 
 
 @pytest.mark.parametrize("wrong", [-1, 3, 1 << 40, -(1 << 62)])
