@@ -146,6 +146,8 @@ class Lowering:
         self._masks: set[Value] = set()
         self._skipped: set[int] = set()
         self._constants: dict[bytes, Array] = {}
+        self._ranges: dict[Value, tuple[int, int]] = {}
+        """Between which limits labels are, after the checks so far."""
         self._scratch: list[Array] = []
         """Memory that only the current instruction needs."""
         results = set(program.results)
@@ -271,6 +273,8 @@ class Lowering:
                 return False
             code = BINARY[function] if function in BINARY else UNARY[function]
         target = self._target(result, instruction)
+        if instruction.writes and any(_overlaps(x, target) for x in operands):
+            return False
         if not self._emit_elementwise(code, target, [x for x in operands if x is not None]):
             if not instruction.writes:
                 self.arrays.pop(result, None)
@@ -332,6 +336,8 @@ class Lowering:
             return False
         a, b, *bias = [x for x in operands if x is not None]
         if b.ndim != 2 or a.ndim not in (1, 2) or instruction.result.dtype != FLOAT32:
+            return False
+        if bias and (bias[0].shape != b.shape[1:] or bias[0].strides != (4,)):
             return False
         a = a[None] if a.ndim == 1 else a
         (n, k), m = a.shape, b.shape[1]
@@ -461,7 +467,7 @@ class Lowering:
     def _labels(self, instruction: Instruction) -> bool:
         if id(instruction) in self._checks:
             labels, low, high = self._checks[id(instruction)]
-            return self._emit_check(self.arrays[labels], low, high)
+            return self._emit_check(labels, low, high)
         function, args = instruction.function, instruction.args
         if function is operator.getitem and isinstance(args[1], tuple):
             x, index = self._operand(args[0]), self._label_index(args[1], args[0])
@@ -489,9 +495,12 @@ class Lowering:
             return True
         return False
 
-    def _emit_check(self, labels: Array, low: int, high: int) -> bool:
+    def _emit_check(self, value: Value, low: int, high: int) -> bool:
+        labels = self.arrays[value]
         if not labels.flags.c_contiguous:
             return False
+        least, greatest = self._ranges.get(value, (-(1 << 62), 1 << 62))
+        self._ranges[value] = max(least, low), min(greatest, high)
         at = self._begin(self.native.check_labels)
         self.memory.pointer(labels)
         for number in (labels.size, low, high):
@@ -500,12 +509,15 @@ class Lowering:
         return True
 
     def _label_index(self, index: Any, x: Any) -> Array | None:
-        """The labels of an index ``(arange(n), labels)`` of a matrix of n rows."""
+        """The labels of an index ``(arange(n), labels)`` of a matrix of n rows, if they were checked to be columns of it."""
         if not isinstance(index, tuple) or len(index) != 2 or not isinstance(x, Value) or len(x.shape) != 2:
             return None
         rows, labels = index
         if not (isinstance(rows, np.ndarray) and isinstance(labels, Value)) or labels not in self.arrays:
             return None
+        low, high = self._ranges.get(labels, (-1, 0))
+        if low < 0 or high > x.shape[1]:
+            return None  # NumPy checks each index, and reads negative ones from the end; the machine does neither.
         found = self.arrays[labels]
         is_whole = rows.shape == (x.shape[0],) and bool((rows == np.arange(x.shape[0])).all())
         return (
@@ -607,6 +619,12 @@ def _selects_by(instruction: Instruction, mask: Value) -> bool:
     if positions is None or len(args) != len(positions):
         return False
     return [*values_in(args)].count(mask) == 1 and args[positions[0]] is mask
+
+
+def _overlaps(x: Any, target: Array) -> bool:
+    """Whether an operand shares memory with the result in another order, so that it would be overwritten before it is read."""
+    is_same = address(x) == address(target) and x.shape == target.shape and x.strides == target.strides
+    return not is_same and bool(np.may_share_memory(x, target))
 
 
 def _is_hashable(function: Any) -> bool:

@@ -405,3 +405,32 @@ def test_linear_layer_of_one_row_and_no_rows() -> None:
         assert isinstance(y, Variable)
         with passus.no_grad():
             np.testing.assert_allclose(y.data, model(x).data, rtol=1e-6)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2, 1], [-1, 0, -5, 4], [0, 1, 5, 0], [0, 1, 2, -6]])
+def test_index_of_rows_and_columns_is_checked_as_by_numpy(labels: list[int]) -> None:
+    x, t = np.arange(20, dtype=np.float32).reshape(4, 5), np.array([0, 1, 2, 3])
+    rows = np.arange(4)
+    compiled = passus.compile(lambda x, t: (x * 2 + 1)[rows, t] * 3 + 1)
+    for _ in range(3):
+        compiled(x, t)
+    t = np.array(labels)
+    try:
+        expected = (x * 2 + 1)[rows, t] * 3 + 1
+    except IndexError:
+        with pytest.raises(IndexError):
+            compiled(x, t)
+    else:
+        np.testing.assert_array_equal(compiled(x, t), expected)
+
+
+def test_operations_in_place_on_parts_that_overlap() -> None:
+    def step(x: Any) -> Any:
+        y = x * 1
+        y[1:] += y[:-1]
+        y[::-1] *= y + 1
+        return y - 3
+
+    compiled, x = passus.compile(step), np.arange(1, 9, dtype=np.float32)
+    for _ in range(3):
+        np.testing.assert_array_equal(compiled(x), step(x))
