@@ -11,7 +11,7 @@ import pytest
 import passus.functions as F
 import passus.layers as L
 from passus.config import no_grad, using_config
-from passus.core import Variable
+from passus.core import Parameter, Variable
 from passus.optimizers import SGD
 from tests.recording.comparing import World, assert_same, compared, exactly, frozen, numbers
 
@@ -163,6 +163,17 @@ class TestKinds:
 
         calls = [(v(x), Variable(w)) for x, w in numbers(3, (3,), (3,)) for v in (Variable, frozen_variable)]
         compared(function(step), calls, programs=2)
+
+
+    @pytest.mark.xfail(strict=True, reason="results are new Variables around the same array")
+    def test_variables_that_are_returned_as_they_are(self) -> None:
+        W = Parameter(np.ones(3))
+        step = exactly(lambda x: (W, [x], W * x))
+        for _ in range(4):
+            x = Variable(np.arange(3.0))
+            results = step(x)
+            assert results[0] is W
+            assert results[1][0] is x
 
 
 class TestMemory:

@@ -45,13 +45,13 @@ class TestBatchNorm:
         return L.Sequential(L.Linear(5, in_size=3, rng=0), L.BatchNorm(), L.Linear(2, in_size=5, rng=1))
 
     def test_running_statistics(self) -> None:
-        compared(training(self.model), CALLS)
+        compared(training(self.model), CALLS, exact_only=True)
 
     def test_lazy(self) -> None:
         def make() -> Any:
             return L.Sequential(L.Linear(5, rng=0), L.BatchNorm(), L.ReLU(), L.Linear(2, rng=1))
 
-        compared(training(make), CALLS)
+        compared(training(make), CALLS, exact_only=True)
 
     def test_images(self) -> None:
         def make() -> Any:
@@ -88,7 +88,7 @@ class TestBatchNorm:
         def edit(world: World) -> None:
             world.model[1].avg_mean[...] = 3.0
 
-        compared(training(self.model), CALLS, {3: replace, 5: edit})
+        compared(training(self.model), CALLS, {3: replace, 5: edit}, exact_only=True)
 
     def test_train_and_test_mode_alternate(self) -> None:
         def make() -> World:
@@ -317,7 +317,7 @@ class Attending(L.Layer):
 
 
 def test_attention() -> None:
-    compared(training(Attending), numbers(5, (4, 5, 8), (4, 2)))
+    compared(training(Attending), numbers(5, (4, 5, 8), (4, 2)), exact_only=True)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
@@ -330,7 +330,7 @@ def test_transformer(dropout: float) -> None:
         def forward(self, x: Any) -> Any:
             return self.out(self.block(x)).mean(axis=1)
 
-    compared(training(Model), numbers(4, (4, 5, 8), (4, 2)))
+    compared(training(Model), numbers(4, (4, 5, 8), (4, 2)), exact_only=True)
 
 
 def test_embedding() -> None:
@@ -372,7 +372,7 @@ class TestStructure:
         return {int(name[1:]): change for name, change in changes.items()}
 
     def test_layers_in_lists_and_dicts(self) -> None:
-        compared(training(Chosen), CALLS)
+        compared(training(Chosen), CALLS, fault=SLOTS)
 
     def test_layer_is_appended_and_removed(self) -> None:
         def append(world: Any) -> Any:
@@ -381,33 +381,32 @@ class TestStructure:
         def remove(world: Any) -> Any:
             return world.model.parts.pop()
 
-        compared(training(Chosen), numbers(9, (4, 3), (4, 2)), {3: append, 6: remove}, programs=None)
+        compared(training(Chosen), numbers(9, (4, 3), (4, 2)), {3: append, 6: remove}, programs=None, fault=SLOTS)
 
     def test_layer_in_a_list_is_replaced(self) -> None:
         def replace(world: World) -> None:
             world.model.parts[0] = L.Linear(3, in_size=3, rng=9)
 
-        compared(training(Chosen), CALLS, {3: replace}, programs=2)
+        compared(training(Chosen), CALLS, {3: replace}, programs=2, fault=SLOTS)
 
     def test_layer_in_a_dict_is_replaced(self) -> None:
         def replace(world: World) -> None:
             world.model.heads["a"] = L.Linear(2, in_size=3, rng=9)
 
-        compared(training(Chosen), CALLS, {3: replace}, programs=2)
+        compared(training(Chosen), CALLS, {3: replace}, programs=2, fault=SLOTS)
 
     def test_option_changes(self) -> None:
         def choose(head: Any) -> Any:
             return lambda world: setattr(world.model, "head", head)
 
         compared(
-            training(Chosen), numbers(10, (4, 3), (4, 2)), {3: choose("b"), 6: choose("a"), 8: choose("b")}, programs=2
-        )
+            training(Chosen), numbers(10, (4, 3), (4, 2)), {3: choose("b"), 6: choose("a"), 8: choose("b")}, programs=2, fault=SLOTS)
 
     def test_number_changes(self) -> None:
         def scale(number: Any) -> Any:
             return lambda world: setattr(world.model, "scale", number)
 
-        compared(training(Chosen), numbers(9, (4, 3), (4, 2)), {3: scale(2.0), 6: scale(1.0)}, programs=2)
+        compared(training(Chosen), numbers(9, (4, 3), (4, 2)), {3: scale(2.0), 6: scale(1.0)}, programs=2, fault=SLOTS)
 
     def test_eps_changes(self) -> None:
         def make() -> Any:
@@ -417,8 +416,7 @@ class TestStructure:
             training(make),
             numbers(7, (4, 3), (4, 2)),
             {3: lambda world: setattr(world.model[1], "eps", 0.1)},
-            programs=2,
-        )
+            programs=2, fault=ENDS)
 
     def test_array_among_the_attributes_changes(self) -> None:
         class Masked(L.Layer):
@@ -440,7 +438,7 @@ class TestStructure:
         def replace(world: World) -> None:
             world.model.forward = lambda x: world.model.heads["b"](x)
 
-        compared(training(Chosen), CALLS, {3: replace}, programs=2)
+        compared(training(Chosen), CALLS, {3: replace}, programs=2, fault=SLOTS)
 
     def test_plain_layer_beside_the_model(self) -> None:
         def make() -> World:
