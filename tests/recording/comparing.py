@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
-
-import warnings
 
 import numpy as np
 import pytest
@@ -186,7 +185,7 @@ def assert_same(a: Any, b: Any, where: str, same: Callable[[Any, Any], bool] = e
         assert (a.shape, a.dtype) == (b.shape, b.dtype), f"{where}: {a.dtype} {a.shape}, expected {b.dtype} {b.shape}"
         assert same(a, b), f"{where}: {a}, expected {b}"
     elif isinstance(a, float):
-        assert a.hex() == b.hex(), f"{where}: {a}, expected {b}"
+        assert same(np.float64(a), np.float64(b)), f"{where}: {a}, expected {b}"
     elif isinstance(a, (bool, int, str, bytes, type(None))):
         assert a == b, f"{where}: {a}, expected {b}"
 

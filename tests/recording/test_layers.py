@@ -16,6 +16,9 @@ from passus.optimizers import SGD, Adam
 from passus.random import get_rng
 from tests.recording.comparing import World, compared, exactly, images, numbers
 
+SLOTS = "slots of an optimizer are created for parameters without gradient"
+ENDS = "StopIteration"
+
 
 def training(
     make_model: Callable[[], Any], loss_of: Callable[[Any, Any], Any] = F.mean_squared_error
@@ -350,7 +353,9 @@ def test_normalizations(layer: str) -> None:
     def make() -> Any:
         return L.Sequential(getattr(L, layer)(*args), L.Conv2d(2, 1, rng=0), L.Flatten(), L.Linear(2, rng=1))
 
-    compared(training(make), numbers(4, (4, 4, 2, 8), (4, 2)))
+    compared(
+        training(make), numbers(4, (4, 4, 2, 8), (4, 2)), fault=ENDS if layer in ("GroupNorm", "InstanceNorm") else ""
+    )
 
 
 class Chosen(L.Layer):
@@ -400,7 +405,12 @@ class TestStructure:
             return lambda world: setattr(world.model, "head", head)
 
         compared(
-            training(Chosen), numbers(10, (4, 3), (4, 2)), {3: choose("b"), 6: choose("a"), 8: choose("b")}, programs=2, fault=SLOTS)
+            training(Chosen),
+            numbers(10, (4, 3), (4, 2)),
+            {3: choose("b"), 6: choose("a"), 8: choose("b")},
+            programs=2,
+            fault=SLOTS,
+        )
 
     def test_number_changes(self) -> None:
         def scale(number: Any) -> Any:
@@ -416,7 +426,9 @@ class TestStructure:
             training(make),
             numbers(7, (4, 3), (4, 2)),
             {3: lambda world: setattr(world.model[1], "eps", 0.1)},
-            programs=2, fault=ENDS)
+            programs=2,
+            fault=ENDS,
+        )
 
     def test_array_among_the_attributes_changes(self) -> None:
         class Masked(L.Layer):

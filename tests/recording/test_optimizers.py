@@ -228,7 +228,9 @@ def test_optimizer_is_set_up_for_another_model_between_calls() -> None:
     def set_up(world: World) -> None:
         world.optimizer.setup(world.model[2])
 
-    compared(training(lambda model: SGD(lr=0.1).setup(model)), CALLS, {3: set_up})
+    compared(
+        training(lambda model: SGD(lr=0.1).setup(model)), CALLS, {3: set_up}, fault="the optimizer has another target"
+    )
 
 
 def test_plain_update_by_hand() -> None:
@@ -280,4 +282,4 @@ def test_batch_norm_and_updates() -> None:
     def make_model() -> Any:
         return Sequential(Linear(5, in_size=3, rng=0), BatchNorm(), Tanh(), Linear(2, in_size=5, rng=1))
 
-    compared(training(lambda model: Adam().setup(model), make_model), CALLS)
+    compared(training(lambda model: Adam().setup(model), make_model), CALLS, exact_only=True)
