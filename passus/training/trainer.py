@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from typing import Any, TypeAlias
 
 from passus.arguments import checked_callable, checked_count, checked_flag
 from passus.backend import is_array
-from passus.backend.trace import current
 from passus.config import no_grad, test_mode
 from passus.constructors import CheckedOptions
 from passus.core import Variable
@@ -185,8 +184,7 @@ class Trainer(ShowsFields, TrainerState, CheckedOptions):
 
     def _pass(self, batch: Any) -> tuple[Variable, Any, Any]:
         """The forward pass and, if the loss is finite, the backward pass. Returns the loss, and y and t for metrics."""
-        with undoable() if current.get() is not None else nullcontext():  # The recorder undoes the changes of a step.
-            loss, y, t = self.forward(batch)
+        loss, y, t = self.forward(batch)
         if abs(loss._data) < math.inf:  # A condition of the program, if the pass is recorded.
             self.model.cleargrads()
             loss.backward()

@@ -192,23 +192,23 @@ def test_training_equals_the_eager_one_up_to_rounding(make: Make):
 
 @makers
 @pytest.mark.parametrize("steps", [2, 4])
-def test_a_run_resumed_in_the_middle_equals_a_whole_one(make: Make, steps: int, tmp_path: Path):
+@pytest.mark.parametrize("compile", [True, "exact"])
+def test_a_run_resumed_in_the_middle_equals_a_whole_one(make: Make, compile: Any, steps: int, tmp_path: Path):
     path = tmp_path / "run.safetensors"
-    whole = make()
+    whole = make(compile=compile)
     whole.fit(epochs=3)
+    whole.model.cleargrads()
     expected = whole_state(whole)
-    begun = make(compile="exact", callbacks=[At(steps, kill)])
+    begun = make(compile=compile, callbacks=[At(steps, kill)])
     with pytest.raises(Killed):
         begun.fit(epochs=3)
     begun.save(path)
-    resumed = make(compile="exact")
+    resumed = make(compile=compile)
     resumed.resume(path)
     resumed.fit(epochs=3)
     resumed.model.cleargrads()
-    whole.model.cleargrads()
     assert_programs_ran(resumed)
-    assert_same(whole_state(resumed), whole_state(whole), make.__name__)
-    assert_same(expected[1:], whole_state(whole)[1:], make.__name__)
+    assert_same(whole_state(resumed), expected, make.__name__)
 
 
 def test_ctrl_c_ends_after_the_step_and_fit_continues():
@@ -243,15 +243,8 @@ def broken(at: set[int], what: str, **options: Any) -> Trainer:
     )
 
 
-@pytest.mark.parametrize(
-    ("what", "at"),
-    [
-        *[("gradient", at) for at in ({0}, {1}, {3}, {2, 3}, {4, 5, 7})],
-        *[("loss", at) for at in ({0}, {3}, {4, 5, 7})],
-        *[("loss", at) for at in ({1}, {2, 3})],
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("at", [{0}, {1}, {3}, {2, 3}, {4, 5, 7}], ids=str)
+@pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_steps_that_diverge_are_skipped_as_eager_ones(what: str, at: set[int]):
     def fit(run: Trainer) -> None:
         for _ in range(2):
