@@ -45,7 +45,7 @@ def on_machine(program: Program, states: Sequence[Array]) -> Program:
             last += 1
         part = whole.instructions[first:last]
         if flags[first] and (len(part) >= LEAST or len(part) == len(flags)):
-            part = [_on_machine(whole, first, last, arrays, native)]
+            part = _on_machine(whole, first, last, arrays, native)
         instructions += part
         first = last
     used = any(isinstance(i.function, Machine) for i in instructions)
@@ -89,8 +89,8 @@ def _stays_inside(program: Program, flags: list[bool], i: int, without_array: se
     return {*outside, *program.results}.isdisjoint(instruction.results)
 
 
-def _on_machine(program: Program, first: int, last: int, states: dict[Value, Array], native: Any) -> Instruction:
-    """An instruction that runs a part of a program on the machine."""
+def _on_machine(program: Program, first: int, last: int, states: dict[Value, Array], native: Any) -> list[Instruction]:
+    """An instruction that runs a part of a program on the machine; the part itself if the machine cannot compute all of it."""
     part = program.instructions[first:last]
     made = {value for i in part for value in i.results if value not in i.writes or value not in states}
     made -= set(states)
@@ -108,7 +108,9 @@ def _on_machine(program: Program, first: int, last: int, states: dict[Value, Arr
         program.name,
     )
     machine = Machine(inside, [states[value] for value, _ in state], native)
-    return Instruction(machine, (*inputs, *[value for value, _ in state]), {}, inside.outputs)
+    if not machine.is_complete:
+        return part
+    return [Instruction(machine, (*inputs, *[value for value, _ in state]), {}, inside.outputs)]
 
 
 class Machine:
@@ -116,7 +118,8 @@ class Machine:
 
     def __init__(self, program: Program, states: Sequence[Array], native: Any) -> None:
         self.program, self.native, self.__name__ = program, native, "machine"
-        self._free = [_Run(self, states)]
+        run = _Run(self, states)
+        self._free, self.is_complete = [run], run.is_complete
 
     def __call__(self, *arrays: Any) -> list[Any]:
         try:
@@ -147,7 +150,9 @@ class _Run:
         self._gradients = self._new_gradients()
         lowering = Lowering(program, self._arrays, memory, self.native, with_update)
         self._written = self._written_before_updates()
-        self._table, self._steps, self._update = lowering.finish(), lowering.steps, lowering.update
+        (self._table, self._steps), self._update = lowering.finish(), lowering.update
+        self.is_complete = all(lowering.lowered)
+        """Whether the machine computes all instructions."""
         last = program.instructions[-1]
         self._host = last if isinstance(last.function, Host) and self._update is None else None
         """The update of an optimizer that the machine cannot compute any more."""

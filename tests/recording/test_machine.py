@@ -434,3 +434,14 @@ def test_operations_in_place_on_parts_that_overlap() -> None:
     compiled, x = passus.compile(step), np.arange(1, 9, dtype=np.float32)
     for _ in range(3):
         np.testing.assert_array_equal(compiled(x), step(x))
+
+
+def test_mask_that_the_machine_cannot_compute() -> None:
+    def step(x: Any, n: Any) -> Any:
+        y = (x * 2 + 1) * x - 3
+        return np.where(n > 2, y, x) * y + 1
+
+    compiled, x, n = passus.compile(step), np.arange(6, dtype=np.float32), np.arange(6)
+    for _ in range(3):
+        np.testing.assert_array_equal(compiled(x, n), step(x, n))
+    assert parts(compiled) == [True, False, False, False, False]

@@ -1,0 +1,174 @@
+"""The assembler: the table of operations under construction, and the arrays of Values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from passus.backend import Array
+from passus.kernels.threads import split
+from passus.recording.layout import Memory, address
+from passus.recording.program import Value
+
+__all__ = ["FLOAT32", "INT64", "Assembler", "Step", "is_small"]
+
+FLOAT32, INT64 = np.dtype(np.float32), np.dtype(np.int64)
+
+LARGEST = 1 << 20
+"""Number of elements up to which arrays are small: the machine is not slower than kernels."""
+
+Step = tuple[int, int, Callable[[], None] | None]
+"""A part of the table, by the address of its first operation and their number; or a call in Python."""
+
+
+def is_small(value: Value) -> bool:
+    """Whether an array is small enough for the machine.
+
+    >>> is_small(Value(0, (3, 4), FLOAT32))
+    True
+    """
+    return int(np.prod(value.shape)) <= LARGEST
+
+
+class Part(NamedTuple):
+    """Operations from ``first`` to ``last``. ``in_parallel``: they are independent of each other."""
+
+    first: int
+    last: int
+    in_parallel: bool
+
+    def step(self, run: Callable[[int, int], int], table: int) -> Step:
+        """How the part is run; ``table``: the address of the table."""
+        base, count = table + 16 * self.first, self.last - self.first
+        if not self.in_parallel:
+            return base, count, None
+
+        def step() -> None:
+            split(lambda start, stop: run(base + 16 * start, stop - start), count)
+
+        return 0, 0, step
+
+
+class Assembler:
+    """Operations with their arguments, and the arrays of Values.
+
+    ``arrays``: those of the inputs, the state, constants and gradients; the others are added. ``masks``: Values of booleans that
+    are kept as numbers.
+    """
+
+    def __init__(self, arrays: dict[Value, Array], memory: Memory, native: Any, masks: set[Value]) -> None:
+        self.arrays, self.memory, self.native = arrays, memory, native
+        self._masks = masks
+        self._operations: list[tuple[Any, int]] = []
+        self._parts: list[Part] = []
+        self._constants: dict[bytes, Array] = {}
+        self._scratch: list[Array] = []
+        self._roots: dict[Value, Array] = {}
+        """The arrays that were created here, by the Values that are stored in them."""
+
+    # Operations.
+
+    def emit(self, operation: Any, *arguments: Any) -> None:
+        """Append an operation. Arguments: integers, arrays, and pairs of an array and an offset in bytes."""
+        at = len(self.memory.words)
+        for argument in arguments:
+            if isinstance(argument, np.ndarray):
+                self.memory.pointer(argument)
+            elif isinstance(argument, tuple):
+                self.memory.pointer(*argument)
+            else:
+                self.memory.word(argument)
+        self._operations.append((operation, at))
+        count = len(self._operations)
+        last = self._parts[-1] if self._parts else None
+        if last is None or last.in_parallel:
+            self._parts.append(Part(count - 1, count, False))
+        else:
+            self._parts[-1] = last._replace(last=count)
+
+    @property
+    def count(self) -> int:
+        """The number of operations so far."""
+        return len(self._operations)
+
+    def in_parallel(self, first: int) -> None:
+        """Let several threads compute the operations from ``first`` on, unless there is only one."""
+        if self.count - first < 2:
+            return
+        before = self._parts.pop()  # The operations have just been appended to it.
+        if before.first < first:
+            self._parts.append(before._replace(last=first))
+        self._parts.append(Part(first, self.count, True))
+
+    def finish(self) -> tuple[Array, list[Step]]:
+        """The table, and the steps of a run, which refer to it."""
+        self.memory.finish()
+        base = address(self.memory.arguments)
+        rows = [(operation.address, base + 8 * at) for operation, at in self._operations]
+        table = np.array(rows, np.int64).reshape(-1, 2)
+        return table, [part.step(self.native.run, address(table)) for part in self._parts]
+
+    # Arrays.
+
+    def operand(self, x: Any) -> Array | None:
+        """The array of an argument; None if it is not of float32."""
+        if isinstance(x, Value):
+            array = self.arrays.get(x)
+            return array if array is not None and array.dtype == FLOAT32 else None
+        if isinstance(x, np.ndarray):
+            return self.memory.external(x) if x.dtype == FLOAT32 else None
+        if isinstance(x, bool) or not isinstance(x, (int, float, np.float32)):
+            return None
+        return self.number(float(x))
+
+    def operands(self, args: Sequence[Any]) -> list[Array] | None:
+        """The arrays of all arguments; None if one is not of float32."""
+        found = [self.operand(x) for x in args]
+        return None if any(x is None for x in found) else [x for x in found if x is not None]
+
+    def number(self, number: float) -> Array:
+        """The memory of a constant number."""
+        key = np.float32(number).tobytes()
+        if key not in self._constants:
+            self._constants[key] = self.memory.lasting(())
+            self._constants[key][...] = number
+        return self._constants[key]
+
+    def target(self, value: Value) -> Array:
+        """The array of a result."""
+        if value not in self.arrays:
+            dtype = FLOAT32 if value in self._masks else value.dtype
+            self.arrays[value] = self._roots[value] = self.memory.array(value.shape, dtype)
+        return self.arrays[value]
+
+    def alias(self, value: Value, view: Array, source: Value) -> None:
+        """Let a Value be a view of the array of another one."""
+        self.arrays[value] = view
+        if source in self._roots:
+            self._roots[value] = self._roots[source]
+
+    def discard(self, value: Value) -> None:
+        """Forget the array of a result that could not be computed."""
+        self.arrays.pop(value, None)
+        self.release([value])
+
+    def scratch(self, count: int) -> Array:
+        """Memory for the operations of the current instruction."""
+        array = self.memory.array((count,))
+        self._scratch.append(array)
+        return array
+
+    def end_instruction(self) -> None:
+        """Let later arrays use the memory that only the current instruction needed."""
+        for array in self._scratch:
+            self.memory.release(array)
+        self._scratch.clear()
+
+    def release(self, values: Sequence[Value]) -> None:
+        """Let later arrays use the memory of Values, unless others are stored there, too."""
+        for value in values:
+            root = self._roots.pop(value, None)
+            if root is not None and all(other is not root for other in self._roots.values()):
+                self.memory.release(root)

@@ -1,0 +1,217 @@
+"""Elementwise operations, with broadcasting, and selections by masks."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from passus.backend import Array, copied
+from passus.backend.trace import undecorated
+from passus.kernels import elementwise
+from passus.kernels.machine import BLOCK, CODES
+from passus.kernels.threads import get_num_threads, pieces_of
+from passus.recording.layout import address
+from passus.recording.lowering.assembler import FLOAT32, Assembler
+from passus.recording.program import Instruction, Program, Value, values_in
+
+__all__ = ["PIECE", "lower_elementwise", "masks_of"]
+
+PIECE = 1 << 16
+"""Number of elements that are worth a thread."""
+
+BINARY: dict[Any, CODES] = {
+    operator.add: CODES.ADD,
+    operator.iadd: CODES.ADD,
+    np.add: CODES.ADD,
+    operator.sub: CODES.SUBTRACT,
+    operator.isub: CODES.SUBTRACT,
+    np.subtract: CODES.SUBTRACT,
+    operator.mul: CODES.MULTIPLY,
+    operator.imul: CODES.MULTIPLY,
+    np.multiply: CODES.MULTIPLY,
+    operator.truediv: CODES.DIVIDE,
+    operator.itruediv: CODES.DIVIDE,
+    np.divide: CODES.DIVIDE,
+    np.maximum: CODES.MAXIMUM,
+    np.minimum: CODES.MINIMUM,
+}
+UNARY: dict[Any, CODES] = {
+    operator.neg: CODES.NEGATIVE,
+    np.negative: CODES.NEGATIVE,
+    operator.abs: CODES.ABSOLUTE,
+    np.absolute: CODES.ABSOLUTE,
+    np.exp: CODES.EXP,
+    np.tanh: CODES.TANH,
+    np.log: CODES.LOG,
+    copied: CODES.COPY,
+}
+COMPARISONS: dict[Any, tuple[CODES, bool]] = {
+    operator.gt: (CODES.GREATER, False),
+    np.greater: (CODES.GREATER, False),
+    operator.ge: (CODES.GREATER_EQUAL, False),
+    np.greater_equal: (CODES.GREATER_EQUAL, False),
+    operator.lt: (CODES.GREATER, True),
+    np.less: (CODES.GREATER, True),
+    operator.le: (CODES.GREATER_EQUAL, True),
+    np.less_equal: (CODES.GREATER_EQUAL, True),
+}
+"""Comparisons: the code, and whether the operands are exchanged."""
+
+SELECTIONS: dict[Any, tuple[int, ...]] = {
+    np.where: (0, 1, 2),
+    undecorated(elementwise.where): (0, 1, 2),
+    undecorated(elementwise.masked): (1, 0),
+}
+"""Functions that select by a mask: the positions of the mask, and of the numbers where it holds and where not; 0 if missing."""
+
+Operand = tuple[Array, int, int, int]
+"""An array, an offset in bytes, and the distances in bytes of its rows and columns."""
+
+
+def lower_elementwise(instruction: Instruction, assembler: Assembler, masks: set[Value]) -> bool:
+    """Append an elementwise operation. ``masks``: the Values of `masks_of`; one that the machine cannot compute is removed."""
+    function, result = instruction.function, instruction.result
+    if not _is_known(function) or instruction.options or not isinstance(result, Value):
+        return False
+    is_lowered = _is_lowered(instruction, assembler, masks)
+    if not is_lowered:
+        masks.discard(result)
+    return is_lowered
+
+
+def _is_lowered(instruction: Instruction, assembler: Assembler, masks: set[Value]) -> bool:
+    args, result = instruction.args, instruction.result
+    found = assembler.operands(args)
+    if found is None or (result.dtype != FLOAT32 and result not in masks):
+        return False
+    chosen = _chosen(instruction, found, assembler, masks)
+    if chosen is None:
+        return False
+    code, operands = chosen
+    target = assembler.target(result)
+    if instruction.writes and any(_overlaps(x, target) for x in operands):
+        return False
+    if _emitted(assembler, code, target, operands):
+        return True
+    if not instruction.writes:
+        assembler.discard(result)
+    return False
+
+
+def masks_of(program: Program) -> set[Value]:
+    """The booleans that only select numbers: the machine keeps them as numbers."""
+    readers: dict[Value, list[Instruction]] = {}
+    for instruction in program.instructions:
+        for value in instruction.reads:
+            readers.setdefault(value, []).append(instruction)
+    compared = {i.result for i in program.instructions if _is_hashable(i.function) and i.function in COMPARISONS}
+    return {
+        value
+        for value in compared.difference(program.results)
+        if readers.get(value) and all(_selects_by(i, value) for i in readers[value])
+    }
+
+
+def _is_known(function: Any) -> bool:
+    return _is_hashable(function) and any(function in table for table in (BINARY, UNARY, COMPARISONS, SELECTIONS))
+
+
+def _is_hashable(function: Any) -> bool:
+    return getattr(type(function), "__hash__", None) is not None
+
+
+def _chosen(
+    instruction: Instruction, operands: list[Array], assembler: Assembler, masks: set[Value]
+) -> tuple[CODES, list[Array]] | None:
+    """The code of an operation, and its operands in the order of the machine; None if it computes with masks."""
+    function, args = instruction.function, instruction.args
+    if function in COMPARISONS:
+        code, exchanged = COMPARISONS[function]
+        return (code, operands[::-1] if exchanged else operands) if instruction.result in masks else None
+    if function in SELECTIONS:
+        positions = SELECTIONS[function]
+        if len(args) != len(positions) or args[positions[0]] not in masks:
+            return None
+        missing = [assembler.number(0.0)] * (3 - len(positions))
+        return CODES.SELECT, [operands[i] for i in positions] + missing
+    if any(isinstance(x, Value) and x in masks for x in args):
+        return None
+    return BINARY[function] if function in BINARY else UNARY[function], operands
+
+
+def _selects_by(instruction: Instruction, mask: Value) -> bool:
+    """Whether an instruction selects numbers by a mask, and does not compute with it."""
+    function, args = instruction.function, instruction.args
+    positions = SELECTIONS.get(function) if _is_hashable(function) else None
+    if positions is None or len(args) != len(positions):
+        return False
+    return [*values_in(args)].count(mask) == 1 and args[positions[0]] is mask
+
+
+def _overlaps(x: Array, target: Array) -> bool:
+    """Whether an operand shares memory with the result in another order, so that it would be overwritten before it is read."""
+    is_same = address(x) == address(target) and x.shape == target.shape and x.strides == target.strides
+    return not is_same and bool(np.may_share_memory(x, target))
+
+
+def _emitted(assembler: Assembler, code: CODES, target: Array, operands: list[Array]) -> bool:
+    """Append an operation, in a part for each thread if it is large. False if its arrays are no matrices of contiguous rows."""
+    try:
+        spread = [np.broadcast_to(x, target.shape) for x in operands]
+    except ValueError:
+        return False
+    shape, strides = _coalesced(target.shape, [target.strides, *[x.strides for x in spread]])
+    if len(shape) > 2 or any(s[-1] not in (0, 4) for s in strides) or strides[0][-1] != 4 or 0 in shape:
+        return False
+    rows, columns = (1, *shape)[-2:]
+    pairs = [(s[0] if len(s) == 2 else 0, s[-1]) for s in strides]
+    first, by_rows = assembler.count, rows >= columns or rows >= get_num_threads() > 1
+    for start, stop in _parts(rows, columns, by_rows):
+        offsets = [start * (row if by_rows else column) for row, column in pairs]
+        size = (stop - start, columns) if by_rows else (rows, stop - start)
+        _emit(assembler, code, size, [(x, o, *p) for x, o, p in zip([target, *spread], offsets, pairs)])
+    assembler.in_parallel(first)
+    return True
+
+
+def _emit(assembler: Assembler, code: CODES, size: tuple[int, int], operands: list[Operand]) -> None:
+    """Append an operation on a matrix. Operands: the result, then what is read; numbers of a row or of all fill a block first."""
+    once: list[tuple[CODES, list[Operand]]] = []
+    steps: list[tuple[CODES, list[Operand]]] = []
+    sources: list[Operand] = []
+    for operand in operands[1:]:
+        if operand[-1] == 4:
+            sources.append(operand)
+            continue
+        register = assembler.scratch(min(BLOCK, size[1])), 0, 0, 0
+        (once if operand[2] == 0 else steps).append((CODES.FILL, [register, operand]))
+        sources.append(register)
+    steps.append((code, [operands[0], *sources]))
+    arguments: list[Any] = [*size, len(once), len(once) + len(steps)]
+    for step, arrays in [*once, *steps]:
+        arguments.append(step)
+        for x, offset, row, column in [*arrays, *[arrays[0]] * (4 - len(arrays))]:
+            arguments += [(x, offset), row, column]
+    assembler.emit(assembler.native.elementwise, *arguments)
+
+
+def _parts(rows: int, columns: int, by_rows: bool) -> tuple[tuple[int, int], ...]:
+    """The parts of a matrix for the threads: ranges of rows, or of columns."""
+    count, other = (rows, columns) if by_rows else (columns, rows)
+    return pieces_of(count, max(1, PIECE // max(1, other)))
+
+
+def _coalesced(shape: tuple[int, ...], strides: list[tuple[int, ...]]) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+    """A shape with as few axes as possible, for arrays of these strides."""
+    axes = [(n, [s[i] for s in strides]) for i, n in enumerate(shape) if n != 1]
+    merged: list[tuple[int, list[int]]] = []
+    for n, steps in axes:
+        if merged and all(outer == inner * n for outer, inner in zip(merged[-1][1], steps)):
+            merged[-1] = merged[-1][0] * n, steps
+        else:
+            merged.append((n, steps))
+    if not merged:
+        return (1,), [(4,)] * len(strides)
+    return tuple([n for n, _ in merged]), [tuple([steps[i] for _, steps in merged]) for i in range(len(strides))]

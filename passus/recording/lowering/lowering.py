@@ -1,0 +1,89 @@
+"""The operations of a program, one instruction after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from passus.backend import Array
+from passus.recording.layout import Memory
+from passus.recording.lowering.assembler import Assembler, Step, is_small
+from passus.recording.lowering.elementwise import lower_elementwise, masks_of
+from passus.recording.lowering.labels import Labels
+from passus.recording.lowering.products import lower_product
+from passus.recording.lowering.reductions import lower_reduction
+from passus.recording.lowering.updates import lower_update
+from passus.recording.lowering.views import lower_view
+from passus.recording.program import Instruction, Program, Value
+from passus.recording.updates import MachineUpdate
+
+__all__ = ["Lowering"]
+
+
+class Lowering:
+    """The operations of a program.
+
+    ``arrays``: those of the inputs, the state, constants and gradients; the others are added. ``with_update``: whether the update of
+    an optimizer at the end is an operation, too.
+    """
+
+    def __init__(
+        self, program: Program, arrays: dict[Value, Array], memory: Memory, native: Any, with_update: bool = True
+    ) -> None:
+        self._program, self._with_update = program, with_update
+        self._masks, self._labels = masks_of(program), Labels(program)
+        self._assembler = Assembler(arrays, memory, native, self._masks)
+        self.update: MachineUpdate | None = None
+        """The update of an optimizer at the end of the program."""
+        self.lowered: list[bool] = []
+        """By number of an instruction, whether the machine computes it."""
+        last = self._last_uses()
+        for i, instruction in enumerate(program.instructions):
+            self.lowered.append(self._lower(instruction))
+            self._assembler.end_instruction()
+            self._assembler.release(last.get(i, []))
+
+    def finish(self) -> tuple[Array, list[Step]]:
+        """The table, and the steps of a run."""
+        return self._assembler.finish()
+
+    @property
+    def without_array(self) -> set[Value]:
+        """Results that only other operations of the machine can read: masks, and parts of the checks of labels."""
+        return self._masks | {value for part in self._labels.parts.values() for value in part.results}
+
+    def _last_uses(self) -> dict[int, list[Value]]:
+        """By number of an instruction, the Values that nothing reads after it."""
+        last: dict[Value, int] = {}
+        for i, instruction in enumerate(self._program.instructions):
+            for value in [*instruction.reads, *instruction.results, *self._labels.read_by(instruction)]:
+                last[value] = i
+        for value in self._program.results:
+            last.pop(value, None)
+        uses: dict[int, list[Value]] = {}
+        for value, i in last.items():
+            uses.setdefault(i, []).append(value)
+        return uses
+
+    def _lower(self, instruction: Instruction) -> bool:
+        """Append the operations of an instruction. False if it is computed outside of the machine."""
+        assembler = self._assembler
+        if id(instruction) in self._labels.parts:
+            return True
+        if not all(is_small(value) for value in [*instruction.reads, *instruction.results]):
+            return False
+        if not all(assembler.arrays[v].flags.writeable for v in instruction.writes if v in assembler.arrays):
+            return False
+        if (
+            lower_view(instruction, assembler)
+            or lower_elementwise(instruction, assembler, self._masks)
+            or lower_product(instruction, assembler)
+            or lower_reduction(instruction, assembler)
+            or self._labels.lower(instruction, assembler)
+        ):
+            return True
+        if self._with_update:
+            self.update = lower_update(instruction, self._program, assembler)
+        if self.update is None:
+            for value in instruction.results:
+                assembler.target(value)
+        return self.update is not None
