@@ -1,15 +1,16 @@
-"""The layers that a step may use: those that its function refers to."""
+"""What a step may use besides its arguments: the layers that its function refers to, and whatever its names stand for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dis
+from collections.abc import Callable, Iterator
 from functools import partial
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from passus.layers import Layer
 
-__all__ = ["layers_of"]
+__all__ = ["Captured", "layers_of"]
 
 MAX_MEMBERS = 1000
 """Number of members up to which a list is searched; longer ones hold data."""
@@ -38,6 +39,82 @@ def layers_of(function: Any) -> list[Layer]:
         else:
             waiting += _parts(x)
     return list(found.values())
+
+
+class Captured:
+    """What the names in a function stand for: in its closure, among its globals, and in the attributes of its object.
+
+    A program is for these. Names that the function assigns, and modules, do not belong to them.
+
+    >>> scale = [2.0]
+    >>> captured = Captured(lambda x: x * scale[0])
+    >>> captured.changed()
+    >>> scale = [3.0]
+    >>> captured.changed()
+    'scale'
+    """
+
+    def __init__(self, function: Any) -> None:
+        self._found: list[tuple[str, Callable[[], Any], Any]] = []
+        """Names, functions that look up what they stand for, and what that was."""
+        seen: dict[int, Any] = {}
+        waiting = [function]
+        while waiting:
+            x = waiting.pop()
+            if id(x) not in seen:
+                seen[id(x)] = x
+                waiting += self._add(x)
+
+    def changed(self) -> str | None:
+        """A name that stands for something else now; None if there is none. Numbers are compared by value."""
+        for name, look_up, before in self._found:
+            now = look_up()
+            if now is not before and not _is_same(now, before):
+                return name
+        return None
+
+    def _add(self, x: Any) -> list[Any]:
+        """Note the names of a function or an object. Returns other functions among what they stand for."""
+        if isinstance(x, partial):
+            return [x.func]
+        if isinstance(x, MethodType):
+            assigned = _assigned(x.__func__.__code__) if isinstance(x.__func__, FunctionType) else frozenset()
+            attributes = getattr(x.__self__, "__dict__", {}) if not isinstance(x.__self__, Layer) else {}
+            return [
+                x.__func__,
+                *self._note([(name, partial(attributes.get, name)) for name in attributes if name not in assigned]),
+            ]
+        if isinstance(x, FunctionType):
+            assigned, code = _assigned(x.__code__), x.__code__
+            cells = [(name, c) for name, c in zip(code.co_freevars, x.__closure__ or ()) if _is_full(c)]
+            found: list[tuple[str, Callable[[], Any]]] = [
+                (name, partial(getattr, c, "cell_contents", None)) for name, c in cells if name not in assigned
+            ]
+            names = [name for name in dict.fromkeys(_names(code)) if name in x.__globals__ and name not in assigned]
+            found += [(name, partial(x.__globals__.get, name)) for name in names]
+            return self._note(found)
+        wrapped = getattr(x, "__wrapped__", None)
+        return [] if wrapped is None else [wrapped]
+
+    def _note(self, found: list[tuple[str, Callable[[], Any]]]) -> list[Any]:
+        values = [(name, look_up, look_up()) for name, look_up in found]
+        self._found += [(name, look_up, v) for name, look_up, v in values if not isinstance(v, ModuleType)]
+        return [v for _, _, v in values if isinstance(v, (FunctionType, MethodType, partial)) and not _is_internal(v)]
+
+
+def _is_internal(function: Any) -> bool:
+    return str(getattr(function, "__module__", "")).startswith(("passus.", "numpy."))
+
+
+def _is_same(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and isinstance(a, (bool, int, float, str, bytes)) and repr(a) == repr(b)
+
+
+def _assigned(code: CodeType) -> frozenset[str]:
+    """The names and attributes to which a function assigns, and functions defined in it."""
+    inner = [_assigned(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    stores = ("STORE_GLOBAL", "STORE_DEREF", "STORE_ATTR")
+    return frozenset([i.argval for i in dis.get_instructions(code) if i.opname in stores]).union(*inner)
 
 
 def _parts(x: Any) -> list[Any]:
