@@ -34,7 +34,7 @@ from passus.recording.leaves import Leaf
 from passus.recording.owners import LayerState
 from passus.recording.places import AttributePlace, DataPlace, GradPlace, InputGradPlace
 from passus.recording.program import Instruction, Place, Program, Source, Value, expect, mapped
-from passus.recording.reach import layers_of
+from passus.recording.reach import Captured, layers_of
 from passus.recording.writers import written_by
 
 __all__ = ["NotReadyError", "Recorder", "recorded"]
@@ -92,6 +92,8 @@ class Recorder:
         self._sources: dict[int, Source] = {}
         self._source: Source | None = None
         self._errstate = np.geterr()
+        self.captured = Captured(None)
+        """What the names of the step stand for."""
         self._is_disturbed = False
         """Whether another thread has used an array of the step, and may keep it for a while."""
         self._owned: set[int] = set()
@@ -584,6 +586,7 @@ def _name_of(function: Any, owner: Any) -> str:
 @contextmanager
 def recorded(recorder: Recorder, function: Any = None) -> Iterator[None]:
     """Let the operations of a block be recorded. ``function``: the step, whose layers take part from the start."""
+    recorder.captured = Captured(function)
     others.append(tracing)
     token = current.set(recorder)
     try:
