@@ -17,7 +17,6 @@ from passus.random import get_rng
 from tests.recording.comparing import World, compared, exactly, images, numbers
 
 SLOTS = "slots of an optimizer are created for parameters without gradient"
-ENDS = "StopIteration"
 
 
 def training(
@@ -255,19 +254,29 @@ class TestRecurrent:
         return make
 
     def test_carried_state(self, kind: str) -> None:
-        compared(self.training(kind), numbers(7, (4, 2, 3), (4, 2, 2)))
+        compared(self.training(kind), numbers(7, (4, 2, 3), (4, 2, 2)), exact_only=kind != "LSTM")
 
     def test_reset_between_calls(self, kind: str) -> None:
         def reset(world: Any) -> Any:
             return world.model.rnn.reset_state()
 
-        compared(self.training(kind), numbers(10, (4, 2, 3), (4, 2, 2)), {3: reset, 6: reset, 7: reset}, programs=2)
+        compared(
+            self.training(kind),
+            numbers(10, (4, 2, 3), (4, 2, 2)),
+            {3: reset, 6: reset, 7: reset},
+            programs=2,
+            exact_only=kind != "LSTM",
+        )
 
     def test_reset_in_the_step(self, kind: str) -> None:
-        compared(self.training(kind, reset=True), numbers(5, (4, 2, 3), (4, 2, 2)), programs=None)
+        compared(
+            self.training(kind, reset=True), numbers(5, (4, 2, 3), (4, 2, 2)), programs=None, exact_only=kind != "LSTM"
+        )
 
     def test_stacked_with_dropout(self, kind: str) -> None:
-        compared(self.training(kind, num_layers=2, dropout=0.3), numbers(7, (4, 2, 3), (4, 2, 2)))
+        compared(
+            self.training(kind, num_layers=2, dropout=0.3), numbers(7, (4, 2, 3), (4, 2, 2)), exact_only=kind != "LSTM"
+        )
 
     def test_sequences(self, kind: str) -> None:
         def make() -> World:
@@ -353,9 +362,7 @@ def test_normalizations(layer: str) -> None:
     def make() -> Any:
         return L.Sequential(getattr(L, layer)(*args), L.Conv2d(2, 1, rng=0), L.Flatten(), L.Linear(2, rng=1))
 
-    compared(
-        training(make), numbers(4, (4, 4, 2, 8), (4, 2)), fault=ENDS if layer in ("GroupNorm", "InstanceNorm") else ""
-    )
+    compared(training(make), numbers(4, (4, 4, 2, 8), (4, 2)))
 
 
 class Chosen(L.Layer):
@@ -427,7 +434,6 @@ class TestStructure:
             numbers(7, (4, 3), (4, 2)),
             {3: lambda world: setattr(world.model[1], "eps", 0.1)},
             programs=2,
-            fault=ENDS,
         )
 
     def test_array_among_the_attributes_changes(self) -> None:
