@@ -138,6 +138,24 @@ class TestConditions:
 
         compared(lambda: World(step), [X * 2.0 ** (i % 4) for i in range(16)], programs=None)
 
+    def test_singular_matrices(self) -> None:
+        """The gradient of a determinant takes another way where there is no inverse."""
+
+        def step(x: Any) -> Any:
+            v = Variable(x)
+            F.det(v).sum().backward()
+            return v.grad
+
+        matrices = [
+            np.eye(3) * 2,
+            np.eye(3) * 3,
+            np.diag([1.0, 2.0, 0.0]),
+            np.zeros((3, 3)),
+            np.eye(3),
+            np.diag([0.0, 2.0, 3.0]),
+        ]
+        compared(lambda: World(step), [*matrices, *matrices], programs=2)
+
     def test_min_and_max_of_python(self) -> None:
         compared(lambda: World(lambda x: max(x[0, 0], x[0, 1]) + min(x[0, 2], 2.0)), [X, X, -X, -X, X, -X], programs=2)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from passus.arguments import checked_integer
 from passus.backend import Array
+from passus.backend.trace import operation
 from passus.core import HALF, INTEGERS, Function, Operand, Result, Unary
 from passus.core.basic import sum_to
 from passus.core.variable import data_of
@@ -141,12 +142,18 @@ class Cofactors(Unary):
 
 def _regular_inverse(xp: Any, x: Array) -> Array | None:
     """The inverse of matrices, or None if one of them is so close to singular that half of the digits would be lost."""
-    try:
-        y = xp.linalg.inv(data_of(x))
-    except np.linalg.LinAlgError:
-        return None
+    y = _inverse_or_nan(xp, data_of(x))
     sizes = abs(y).max(initial=0) * abs(array_of("det", x)).max(initial=0)
     return y if sizes < np.finfo(y.dtype).eps ** -0.5 else None
+
+
+@operation
+def _inverse_or_nan(xp: Any, x: Array) -> Array:
+    """The inverse of matrices, or NaN if one of them is singular."""
+    try:
+        return xp.linalg.inv(x)
+    except np.linalg.LinAlgError:
+        return xp.full_like(x, np.nan)
 
 
 def _with_signs(xp: Any, x: Array) -> tuple[Array, Array, Array, Array]:
