@@ -54,6 +54,7 @@ def _checked_switches(code: Code, version: Version) -> list[ast.stmt]:
     body: list[ast.stmt] = []
     for switch, required in zip(version.switches, version.required):
         body += code.template(f"if (bool(switch.get()) is not {required}): return miss", switch=switch, miss=MISS)
+    body += code.template("if captured.changed() is not None: return miss", captured=version.captured, miss=MISS)
     body += code.template(f"if in_use() is not {version.required[-1]}: return miss", in_use=in_use, miss=MISS)
     return body + code.template(
         "if nodes[0] is not structure.nodes or options_[0] is not structure.options"

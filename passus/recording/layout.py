@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,13 @@ class Memory:
         """Memory that is free, by its size."""
         self._created: dict[int, Array] = {}
         """Memory in use, by its address."""
-        self._external: list[Array] = []
-        self._references: dict[int, list[int]] = {}
-        """The positions of words with addresses in an array of others, by its index."""
+        self._external: dict[Hashable, Array] = {}
+        """Arrays of others that may be exchanged, by their keys."""
+        self._references: dict[Hashable, list[int]] = {}
+        """The positions of words with addresses in an array of others, by its key."""
+        self._constants: list[Array] = []
+        self.is_ambiguous = False
+        """Whether arrays of others share memory, so that they cannot be exchanged one by one."""
         self.table: Array = np.empty(0, np.int64)
 
     def lasting(self, shape: tuple[int, ...]) -> Array:
@@ -74,9 +79,15 @@ class Memory:
         count = int(np.prod(shape))
         return memory[: count * np.dtype(dtype).itemsize].view(dtype).reshape(shape)
 
-    def external(self, x: Array) -> Array:
+    def constant(self, x: Array) -> Array:
+        """An array of others that is never exchanged."""
+        self._constants.append(x)
+        return x
+
+    def external(self, key: Hashable, x: Array) -> Array:
         """An array of others, which may be exchanged."""
-        self._external.append(x)
+        self.is_ambiguous |= any(np.may_share_memory(x, other) for other in self._external.values())
+        self._external[key] = x
         return x
 
     def word(self, number: int) -> None:
@@ -86,17 +97,16 @@ class Memory:
     def pointer(self, x: Array, offset: int = 0) -> None:
         """Append the address of an array to the arguments."""
         at = address(x) + offset
-        for i, other in enumerate(self._external):
+        for key, other in self._external.items():
             first = address(other)
             if first <= at < first + max(1, other.nbytes):
-                self._references.setdefault(i, []).append(len(self.words))
+                self._references.setdefault(key, []).append(len(self.words))
         self.word(at)
 
-    def exchange(self, old: Array, new: Array) -> None:
+    def exchange(self, key: Hashable, new: Array) -> None:
         """Replace an array of others by one of the same strides."""
-        i = next(i for i, x in enumerate(self._external) if x is old)
-        self._external[i] = new
-        self.arguments[self._references.get(i, [])] += address(new) - address(old)
+        self.arguments[self._references.get(key, [])] += address(new) - address(self._external[key])
+        self._external[key] = new
 
     def finish(self) -> None:
         """Fix the arguments in memory."""

@@ -59,13 +59,35 @@ def _computable(program: Program, states: dict[Value, Array], native: Any) -> li
     arrays |= {value: memory.array(value.shape, value.dtype) for value in program.inputs if is_small(value)}
     lowering = Lowering(program, arrays, memory, native)
     flags, without_array = lowering.lowered, lowering.without_array
+    _leave_edited_arrays(program, flags)
     changed = True
     while changed:
         changed = False
         for i in range(len(flags)):
             if flags[i] and not _stays_inside(program, flags, i, without_array):
                 flags[i], changed = False, True
+        _leave_edited_arrays(program, flags)
     return flags
+
+
+def _leave_edited_arrays(program: Program, flags: list[bool]) -> None:
+    """Leave out all instructions that make an array, or views of it, into which an instruction outside of the machine writes.
+
+    The machine returns copies of views.
+    """
+    roots: dict[Value, Value] = {}
+    for instruction in program.instructions:
+        if is_view(instruction):
+            roots[instruction.result] = roots.get(instruction.args[0], instruction.args[0])
+    edited: set[Value] = set()
+    count = -1
+    while count != len(edited):
+        count = len(edited)
+        for i, instruction in enumerate(program.instructions):
+            if not flags[i]:
+                edited.update(roots.get(value, value) for value in instruction.writes)
+            elif any(roots.get(value, value) in edited for value in [*instruction.results, *instruction.writes]):
+                flags[i] = False
 
 
 def _stays_inside(program: Program, flags: list[bool], i: int, without_array: set[Value]) -> bool:
@@ -146,12 +168,12 @@ class _Run:
         self._arrays: dict[Value, Array] = {value: np.asarray(x) for value, x in program.constants.items()}
         self._arrays |= {value: memory.array(value.shape, value.dtype) for value in program.inputs}
         self._inputs = [self._arrays[value] for value in program.inputs]
-        self._arrays |= {value: memory.external(x) for (value, _), x in zip(program.state, states)}
+        self._arrays |= {value: memory.external(value, x) for (value, _), x in zip(program.state, states)}
         self._gradients = self._new_gradients()
         lowering = Lowering(program, self._arrays, memory, self.native, with_update)
         self._written = self._written_before_updates()
         (self._table, self._steps), self._update = lowering.finish(), lowering.update
-        self.is_complete = all(lowering.lowered)
+        self.is_complete = all(lowering.lowered) and not memory.is_ambiguous
         """Whether the machine computes all instructions."""
         last = program.instructions[-1]
         self._host = last if isinstance(last.function, Host) and self._update is None else None
@@ -166,7 +188,7 @@ class _Run:
         writes = [*self.program.writes, *self._written_before_updates()]
         for place, value in writes:
             if isinstance(place, GradPlace) and value is not None and value not in self._arrays:
-                self._arrays[value] = self._memory.external(np.empty(value.shape, value.dtype))
+                self._arrays[value] = self._memory.external(value, np.empty(value.shape, value.dtype))
                 gradients.append((value, place))
         return gradients
 
@@ -223,7 +245,7 @@ class _Run:
             return
         for i, ((value, _), new) in enumerate(zip(self.program.state, states)):
             if new is not self._states[i]:
-                self._memory.exchange(self._arrays[value], new)
+                self._memory.exchange(value, new)
                 self._arrays[value] = self._states[i] = new
 
     def _is_free(self, value: Value, place: GradPlace) -> bool:
@@ -237,7 +259,7 @@ class _Run:
     def _renew(self, value: Value) -> None:
         """Compute a gradient into a new array."""
         new = np.empty(value.shape, value.dtype)
-        self._memory.exchange(self._arrays[value], new)
+        self._memory.exchange(value, new)
         self._arrays[value] = new
 
 

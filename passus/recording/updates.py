@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class MachineUpdate:
     """
 
     def __init__(self, optimizer: Optimizer, params: list[tuple[str, Parameter]], memory: Memory) -> None:
-        self.optimizer, self.params = optimizer, params
+        self.optimizer, self.params, self._target = optimizer, params, optimizer.target
         self.states = [self._state(path, p) for path, p in params]
         self.slots = [[(name, state.slots[name]) for name in optimizer.slots] for state in self.states]
         self._named: Any = None
@@ -36,14 +37,14 @@ class MachineUpdate:
         self.numbers = [self._numbers_of(state, memory) for state in self.states]
 
     @classmethod
-    def of(cls, call: Any, native: Any, memory: Memory) -> MachineUpdate | None:
-        """The update of a host call; None if the machine cannot compute it."""
+    def of(cls, call: Any, gradients: Sequence[Any], native: Any, memory: Memory) -> MachineUpdate | None:
+        """The update of a host call with these gradients; None if the machine cannot compute it."""
         function = call.function if isinstance(call, Host) else None
         optimizer: Any = getattr(function, "args", (None,))[0]
         if getattr(function, "func", None) is not Optimizer.update.__wrapped__ or not _is_plain(optimizer, native):  # type: ignore[attr-defined]
             return None
         params = [(path, p) for path, p in optimizer._named_params() if p.requires_grad]
-        written = {id(place.owner) for place in call.writes}
+        written = {id(place.owner) for place, value in zip(call.writes, gradients) if value is not None}
         params = [(path, p) for path, p in params if id(p) in written]
         return cls(optimizer, params, memory) if params and all(_fits(p) for _, p in params) else None
 
@@ -78,6 +79,8 @@ class MachineUpdate:
     def _are_same(self) -> bool:
         """Whether the same parameters are updated, with the same arrays of state."""
         target = self.optimizer.target
+        if target is not self._target:
+            return False
         named = named_parameters(target) if isinstance(target, Layer) else None
         if named is None or named is not self._named:
             known = {id(p) for _, p in self.params}

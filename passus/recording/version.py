@@ -54,6 +54,7 @@ class Version:
         self.executed = self.program
         """The program as it runs, after the passes that depend on this machine."""
         self._exact = exact
+        self.captured = recorder.captured
         self.switches, self.required = switches, required
         self.structure = Structure(recorder.layers, changed)
         self.branches = [i.args[1] for i in self.program.instructions if i.function is expect]
@@ -88,7 +89,8 @@ class Version:
             return False
         specs = list(self._specs.values()), list(other._specs.values())
         return (
-            self.structure.is_same(other.structure)
+            self.captured.changed() is None
+            and self.structure.is_same(other.structure)
             and self.branches == other.branches
             and len(specs[0]) == len(specs[1])
             and len(self.without_grad) == len(other.without_grad)

@@ -118,7 +118,7 @@ class Assembler:
             array = self.arrays.get(x)
             return array if array is not None and array.dtype == FLOAT32 else None
         if isinstance(x, np.ndarray):
-            return self.memory.external(x) if x.dtype == FLOAT32 else None
+            return self.memory.constant(x) if x.dtype == FLOAT32 else None
         if isinstance(x, bool) or not isinstance(x, (int, float, np.float32)):
             return None
         return self.number(float(x))

@@ -16,8 +16,8 @@ def lower_update(instruction: Instruction, program: Program, assembler: Assemble
     """Append the update of an optimizer, if the machine has its rule and nothing is computed after it."""
     if instruction is not program.instructions[-1] or instruction.results:
         return None
-    update = MachineUpdate.of(instruction.function, assembler.native, assembler.memory)
-    if update is None or len(instruction.args) != len(update.params):
+    update = MachineUpdate.of(instruction.function, instruction.args, assembler.native, assembler.memory)
+    if update is None:
         return None
     arrays, places = assembler.arrays, instruction.function.writes  # type: ignore[attr-defined]  # It is a Host.
     gradients = {id(place.owner): arrays[value] for place, value in zip(places, instruction.args) if value in arrays}
