@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable
+from threading import Lock
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -45,6 +46,9 @@ UNARY: dict[Any, type[ast.unaryop]] = {operator.neg: ast.USub, operator.pos: ast
 FILE = "<program>"
 """The name of the file in tracebacks."""
 
+COMPILING = Lock()
+"""Held while Python converts syntax trees: it counts their depth for all threads together, and raises SystemError if they mix."""
+
 LITERALS = (bool, int, float, str, type(None))
 
 
@@ -78,13 +82,15 @@ class Code:
         parameters = ast.arguments([], [ast.arg(name) for name in arguments], None, [], [], None, [])
         function = ast.FunctionDef("program", parameters, body, [], None)
         module = ast.fix_missing_locations(ast.Module([function], []))
-        code = compile(module, FILE, "exec").co_consts[0]
+        with COMPILING:
+            code = compile(module, FILE, "exec").co_consts[0]
         assert isinstance(code, CodeType)
         return FunctionType(code, self.names)
 
     def template(self, text: str, **objects: Any) -> list[ast.stmt]:
         """The statements of a template of this package, in which the names of objects are replaced by those of globals."""
-        tree = ast.parse(text)
+        with COMPILING:
+            tree = ast.parse(text)
         names = {name: self.name(value) for name, value in objects.items()}
         for node in ast.walk(tree):
             if isinstance(node, ast.Name) and node.id in names:

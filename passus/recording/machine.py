@@ -229,13 +229,13 @@ class _Run:
                 step()
             elif run(address, number) != number:
                 raise OtherBranchError
-        given = dict(zip(self.program.inputs, arrays))
+        given = self._arrays | dict(zip(self.program.inputs, arrays))
         if self._update is not None:
             for place, value in self._written:
-                place.set(None if value is None else given.get(value, self._arrays[value]))
+                place.set(None if value is None else given[value])
             self._update.finish()
         elif self._host is not None:
-            self._host.function(*[given.get(value, self._arrays[value]) for value in self._host.args])
+            self._host.function(*[None if value is None else given[value] for value in self._host.args])
         return [returned() for returned in self._returns]
 
     def _exchange(self, states: Sequence[Array]) -> None:

@@ -336,10 +336,6 @@ def model_of(world: World) -> None:
     world.training.optimizer = SGD(lr=0.5).setup(world.training.model)
 
 
-CAPTURED = "programs do not require what the names of a function stand for"
-
-
-@pytest.mark.xfail(strict=True, reason=CAPTURED)
 @pytest.mark.parametrize("change", [scale_of, optimizer_of, model_of])
 def test_attributes_of_the_object_of_a_method_between_calls(change: Any) -> None:
     def make() -> World:
@@ -351,7 +347,6 @@ def test_attributes_of_the_object_of_a_method_between_calls(change: Any) -> None
     compared(make, numbers(9, (4, 3), (4, 2)), {4: change}, programs=2)
 
 
-@pytest.mark.xfail(strict=True, reason=CAPTURED)
 def test_model_of_a_notebook_is_created_again() -> None:
     """The cell with the model runs again, and that with the step does not."""
     model = L.Linear(2, in_size=3, rng=0)

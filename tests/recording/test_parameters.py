@@ -54,7 +54,7 @@ def test_when_gradients_are_cleared(clear: str) -> None:
 
 
 def test_gradients_that_accumulate_from_call_to_call() -> None:
-    compared(training("never"), CALLS, programs=None, fault="gradients that accumulate")
+    compared(training("never"), CALLS, programs=None)
 
 
 def test_gradients_that_accumulate_and_are_cleared_outside() -> None:
@@ -109,7 +109,7 @@ def test_cleargrad_of_one_parameter() -> None:
 
         return World(step, model)
 
-    compared(make, CALLS, programs=None, fault="gradients that accumulate")
+    compared(make, CALLS, programs=None)
 
 
 def test_gradient_is_set_to_none_or_to_an_array_by_hand() -> None:
@@ -141,7 +141,7 @@ def test_gradient_is_edited_in_place() -> None:
 
         return World(step, model)
 
-    compared(make, CALLS, fault="gradients that are edited")
+    compared(make, CALLS)
 
 
 def test_gradient_from_before_is_edited_in_place() -> None:

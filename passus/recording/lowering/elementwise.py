@@ -16,7 +16,7 @@ from passus.recording.layout import address
 from passus.recording.lowering.assembler import FLOAT32, Assembler
 from passus.recording.program import Instruction, Program, Value, values_in
 
-__all__ = ["PIECE", "lower_elementwise", "masks_of"]
+__all__ = ["PIECE", "emit_elementwise", "lower_elementwise", "masks_of"]
 
 PIECE = 1 << 16
 """Number of elements that are worth a thread."""
@@ -93,7 +93,7 @@ def _is_lowered(instruction: Instruction, assembler: Assembler, masks: set[Value
     target = assembler.target(result)
     if instruction.writes and any(_overlaps(x, target) for x in operands):
         return False
-    if _emitted(assembler, code, target, operands):
+    if emit_elementwise(assembler, code, target, operands):
         return True
     if not instruction.writes:
         assembler.discard(result)
@@ -156,7 +156,7 @@ def _overlaps(x: Array, target: Array) -> bool:
     return not is_same and bool(np.may_share_memory(x, target))
 
 
-def _emitted(assembler: Assembler, code: CODES, target: Array, operands: list[Array]) -> bool:
+def emit_elementwise(assembler: Assembler, code: CODES, target: Array, operands: list[Array]) -> bool:
     """Append an operation, in a part for each thread if it is large. False if its arrays are no matrices of contiguous rows."""
     try:
         spread = [np.broadcast_to(x, target.shape) for x in operands]

@@ -7,7 +7,9 @@ import operator
 import numpy as np
 
 from passus.backend.trace import Attribute, Method
+from passus.kernels.machine import CODES
 from passus.recording.lowering.assembler import Assembler
+from passus.recording.lowering.elementwise import emit_elementwise
 from passus.recording.program import Instruction, Value, values_in
 
 __all__ = ["is_view", "lower_view"]
@@ -41,5 +43,7 @@ def lower_view(instruction: Instruction, assembler: Assembler) -> bool:
         return False
     if view.dtype != source.dtype:
         return False
+    if instruction.result in assembler.arrays:  # A gradient has an array of its own.
+        return emit_elementwise(assembler, CODES.COPY, assembler.arrays[instruction.result], [view])
     assembler.alias(instruction.result, view, args[0])
     return True
