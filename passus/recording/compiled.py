@@ -23,10 +23,11 @@ from passus.layers import Layer
 from passus.notices import notice, notice_once
 from passus.recording.differences import difference
 from passus.recording.entry import MISS
+from passus.recording.leaves import Leaf
 from passus.recording.profiling import Profile, kept_profile, profiled
 from passus.recording.program import OtherBranchError, Program, mapped
 from passus.recording.recorder import NotReadyError, Recorder, recorded
-from passus.recording.results import Slot
+from passus.recording.results import Same, Slot
 from passus.recording.signature import SWITCHES, SequenceSpec, spec_of
 from passus.recording.version import Version
 
@@ -213,7 +214,9 @@ class RecordedFunction(Generic[P, R]):
         with recorded(recorder, self.function):
             outputs: list[Traced] = []
             result = _slots(self._called(*traced), outputs)
+        known = {i: leaf for i, x in enumerate(outputs) for leaf in recorder.leaves if leaf.traced is x}
         program = recorder.finish([recorder.value(x) for x in outputs], self._name)
+        result = mapped(result, lambda slot: _returned_as_it_is(slot, known))
         return Version(
             program, recorder, spec, result, self.switches, required, self._changed, self.exact, self.is_inference
         )
@@ -371,3 +374,17 @@ def _slots(tree: Any, outputs: list[Traced]) -> Any:
         return Slot(len(outputs) - 1, isinstance(value, Variable))
 
     return mapped(tree, slot)
+
+
+def _returned_as_it_is(slot: Any, known: dict[int, Leaf]) -> Any:
+    """`Same` for the Slot of a Variable that existed before the step, and still holds the array that it held.
+
+    ``known``: such Variables, by the numbers of the outputs.
+    """
+    if not isinstance(slot, Slot) or not slot.boxed:
+        return slot
+    leaf = known.get(slot.index)
+    variable = None if leaf is None else leaf.variable()
+    if leaf is None or variable is None:
+        return slot
+    return Same(None if leaf.index is not None else variable, leaf.index)

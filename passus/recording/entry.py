@@ -203,9 +203,14 @@ def _assign(layer: Any, name: str, constant: Any) -> None:
 
 
 def _returned(code: Code, version: Version) -> list[ast.stmt]:
-    outputs = [code.expression(tuple(version.executed.outputs))]
     call = ast.Call(
-        ast.Name(code.name(build), ast.Load()), [ast.Name(code.name(version.result), ast.Load()), *outputs], []
+        ast.Name(code.name(build), ast.Load()),
+        [
+            ast.Name(code.name(version.result), ast.Load()),
+            code.expression(tuple(version.executed.outputs)),
+            ast.Tuple([ast.Name("args", ast.Load()), ast.Name("options", ast.Load())], ast.Load()),
+        ],
+        [],
     )
     statement = ast.Return(call)
     return [ast.fix_missing_locations(ast.copy_location(statement, ast.Pass(lineno=1, col_offset=0)))]

@@ -164,7 +164,6 @@ class TestKinds:
         calls = [(v(x), Variable(w)) for x, w in numbers(3, (3,), (3,)) for v in (Variable, frozen_variable)]
         compared(function(step), calls, programs=2)
 
-    @pytest.mark.xfail(strict=True, reason="results are new Variables around the same array")
     def test_variables_that_are_returned_as_they_are(self) -> None:
         W = Parameter(np.ones(3))
         step = exactly(lambda x: (W, [x], W * x))
