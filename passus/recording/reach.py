@@ -80,10 +80,8 @@ class Captured:
         if isinstance(x, MethodType):
             assigned = _assigned(x.__func__.__code__) if isinstance(x.__func__, FunctionType) else frozenset()
             attributes = getattr(x.__self__, "__dict__", {}) if not isinstance(x.__self__, Layer) else {}
-            return [
-                x.__func__,
-                *self._note([(name, partial(attributes.get, name)) for name in attributes if name not in assigned]),
-            ]
+            names = [name for name in _names_of_methods(x) if name in attributes and name not in assigned]
+            return [x.__func__, *self._note([(name, partial(attributes.get, name)) for name in names])]
         if isinstance(x, FunctionType):
             assigned, code = _assigned(x.__code__), x.__code__
             cells = [(name, c) for name, c in zip(code.co_freevars, x.__closure__ or ()) if _is_full(c)]
@@ -100,6 +98,20 @@ class Captured:
         values = [(name, look_up, look_up()) for name, look_up in found]
         self._found += [(name, look_up, v) for name, look_up, v in values if not isinstance(v, ModuleType)]
         return [v for _, _, v in values if isinstance(v, (FunctionType, MethodType, partial)) and not _is_internal(v)]
+
+
+def _names_of_methods(method: MethodType) -> list[str]:
+    """The names in a method, and in the other methods and properties of its object that it names."""
+    found: dict[str, None] = {}
+    waiting: list[Any] = [method.__func__]
+    while waiting:
+        function = waiting.pop()
+        code = getattr(getattr(function, "fget", function), "__code__", None)
+        for name in _names(code) if code is not None else ():
+            if name not in found:
+                found[name] = None
+                waiting.append(getattr(type(method.__self__), name, None))
+    return list(found)
 
 
 def _is_internal(function: Any) -> bool:

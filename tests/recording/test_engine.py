@@ -421,3 +421,24 @@ def test_variables_in_containers_of_a_user() -> None:
         return World(step, params, params=params)
 
     compared(make, numbers(5, (4, 3), dtype=float))
+
+
+def test_attributes_that_the_step_does_not_name_may_change() -> None:
+    class Loop:
+        def __init__(self) -> None:
+            self.epoch, self.scale = 0, 2.0
+
+        def scaled(self, x: Any) -> Any:
+            return x * self.scale
+
+        def step(self, x: Any) -> Any:
+            return self.scaled(x) + 1
+
+    loop = Loop()
+    step = exactly(loop.step)
+    x = np.ones(3)
+    for loop.epoch in range(12):
+        np.testing.assert_array_equal(step(x), x * 2.0 + 1)
+    assert len(step.versions) == 1
+    loop.scale = 3.0
+    np.testing.assert_array_equal(step(x), x * 3.0 + 1)
