@@ -53,6 +53,7 @@ LIMITS = {"relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
 def array_of(name: str, x: Any) -> Array:
     """The array of an operand. Raises `DTypeError` for other types.
 
+    >>> from passus import Variable
     >>> array_of("relu", Variable(np.array([1.0])))
     array([1.])
     """
