@@ -276,12 +276,12 @@ class Inference(RecordedFunction[P, R]):
 
 
 def compile(function: Any = None, *, fallback: bool = False, exact: bool = False) -> Any:
-    """Record a step as a flat program of array operations, which runs instead of the step from its third call on.
+    """Record a step as a flat program of array operations, and run the program in its place.
 
     ``function``: a training step, any function of arrays, or a `Layer`, which is then called in `test_mode` and under
     `no_grad`. Also a decorator, ``@compile`` or ``@compile(fallback=True)``.
 
-    The first two calls of each kind run the step itself and record it; they must agree. A program holds for the shapes,
+    The first two calls of each kind record the step, and the recordings must agree. A program holds for the shapes,
     dtypes and memory orders of arguments and parameters, the switches of `passus.Config`, and the structure of the
     layers. For anything else the step is recorded again; `MAX_VERSIONS` programs are kept. Parameters, gradients,
     buffers, carried state and random generators are read and written in each run, and optimizers update between two

@@ -1,7 +1,7 @@
 """A program of small arrays as a table of native operations: see `passus/kernels/native/machine.py`.
 
-All arrays of the program have places in memory that stay the same from run to run. What the machine cannot compute runs in
-Python between two parts of the table.
+All arrays of the program have places in memory that stay the same from run to run. A program has one
+instruction for each part that the machine can compute; the rest stays as it is.
 """
 
 from __future__ import annotations
