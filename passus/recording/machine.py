@@ -56,7 +56,7 @@ def _computable(program: Program, states: dict[Value, Array], native: Any) -> li
     """By number of an instruction, whether the machine can compute it together with those around it."""
     memory = Memory()
     arrays = {value: np.asarray(x) for value, x in program.constants.items()} | states
-    arrays |= {value: memory.array(value.shape, value.dtype) for value in program.inputs if is_small(value)}
+    arrays |= {value: memory.array(value.shape, value.dtype) for value in program.inputs if is_small(value, program)}
     lowering = Lowering(program, arrays, memory, native)
     flags, without_array = lowering.lowered, lowering.without_array
     _leave_edited_arrays(program, flags)

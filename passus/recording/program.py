@@ -194,6 +194,10 @@ class Program:
     def __len__(self) -> int:
         return len(self.instructions)
 
+    def constant(self, x: Any) -> Any:
+        """What an argument is in each run; None if it is computed."""
+        return self.constants.get(x) if isinstance(x, Value) else x
+
     @property
     def results(self) -> list[Value]:
         """The arrays that leave the program: outputs and writes."""

@@ -30,16 +30,16 @@ def four_threads() -> Iterator[None]:
 # for the weights.
 
 RESULTS = {
-    "winograd_plan": lambda *_: lambda y, x: None,
+    "winograd_plan": lambda *_: lambda *_: [],
     "winograd_gradient": lambda x, gy, columns, window: np.zeros((9, x.shape[3] * gy.shape[3])),
-    "depthwise_plan": lambda *_: lambda y, x: None,
+    "depthwise_plan": lambda *_: lambda *_: [],
     "depthwise_input_gradient": lambda gx, *_: None,
     "depthwise_gradient": lambda x, gy, kernel, window: np.zeros((x.shape[3], *kernel)),
-    "add_columns": lambda y, *_: None,
+    "add_columns": lambda *_: native_module("works").Work(lambda *_: None, (), 1, 1),
     "joined_kernel": None,
     "joined_gradient": None,
     "_merged_rows": None,
-    "_planned_by_tiles": lambda *_: lambda y, x: None,
+    "_planned_by_tiles": lambda *_: lambda *_: [],
     "_gradient_by_tiles": lambda x, gy, kernel, window, groups: np.zeros(
         (gy.shape[3], x.shape[3] // groups, *kernel), np.float32
     ),

@@ -94,7 +94,7 @@ def as_memory(y: Array) -> tuple[Array, tuple[int, ...]]:
     and pixels.
     """
     steps = [step // y.itemsize for step in y.strides[:3]]
-    if y.base is None:
+    if y.flags.c_contiguous:
         return y.reshape(-1), (0, *steps)
     return y.base.reshape(-1), ((y.ctypes.data - y.base.ctypes.data) // y.itemsize, *steps)
 

@@ -8,7 +8,6 @@ same computation with the weights flipped; the gradient for the weights is a sum
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -36,7 +35,7 @@ from passus.kernels.native.depthwise import (
     suits_sliding_gradient,
 )
 from passus.kernels.native.layouts import with_channels_last
-from passus.kernels.native.limits import Limits, Plan, limit_rows
+from passus.kernels.native.limits import ENDING, Ending, Limits, Plan, end_rows, ending_of
 from passus.kernels.native.narrow import (
     add_columns,
     joined_gradient,
@@ -49,9 +48,10 @@ from passus.kernels.native.packing import columns_of_tile, packed_weights
 from passus.kernels.native.pointers import At
 from passus.kernels.native.tile import Steps, even_tiles_for, multiply_tiles, rows_in_larger_tiles, tiles_for
 from passus.kernels.native.winograd import suits, winograd_gradient, winograd_plan
-from passus.kernels.threads import split, summed
+from passus.kernels.native.works import New, Work, new_array, run
+from passus.kernels.threads import summed
 
-__all__ = ["convolution", "convolve", "convolve_input_gradient", "convolve_weight_gradient"]
+__all__ = ["Convolution", "convolve", "convolve_input_gradient", "convolve_weight_gradient"]
 
 PIECE = 1 << 20
 """Multiplications that are worth a thread: waking one takes some 5 microseconds."""
@@ -63,35 +63,45 @@ def convolve(
     x: Array, W: Array, b: Array | None, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
 ) -> Array:
     """The images (N, O, *out) from x (N, C, *size), W (O, C / groups, *kernel) and b (O,)."""
-    return convolution(x.shape, W, b, stride, padding, dilation, groups)(x)
+    return Convolution(x.shape, W, b, stride, padding, dilation, groups)(x)
 
 
-def convolution(
-    shape: Sizes,
-    W: Array,
-    b: Array | None,
-    stride: Sizes,
-    padding: Padding,
-    dilation: Sizes,
-    groups: int,
-    limits: Limits | None = None,
-) -> Callable[[Array], Array]:
-    """`convolve` for images of one shape and constant weights, as a function of the images; ``limits``: of the output."""
-    if len(stride) == 1:
-        plane = _options_2d(stride, padding, dilation)
-        of_planes = convolution((*shape[:2], 1, shape[2]), _add_row_axis(W), b, *plane, groups, limits)
-        return lambda x: _drop_row_axis(of_planes(_add_row_axis(x)))
-    window = _window(stride, padding, dilation)
-    (n, c), size = shape[:2], shape[2:]
-    out = (n, *window_counts(size, extents(W.shape[2:], dilation), stride, padding), len(W))
-    plan = _planned((n, *size, c), out, True, _grouped(W, groups), b, window, limits)
+class Convolution:
+    """`convolve` for images of one shape and constant weights, as a function of the images."""
 
-    def convolved(x: Array) -> Array:
-        y = np.empty(out, np.float32)
-        plan(y, with_channels_last(x))
-        return channels_second(y)
+    def __init__(
+        self,
+        shape: Sizes,
+        W: Array,
+        b: Array | None,
+        stride: Sizes,
+        padding: Padding,
+        dilation: Sizes,
+        groups: int,
+    ) -> None:
+        self._is_1d = len(stride) == 1
+        if self._is_1d:
+            shape, W = (*shape[:2], 1, shape[2]), _add_row_axis(W)
+            stride, padding, dilation = _options_2d(stride, padding, dilation)
+        (n, c), size = shape[:2], shape[2:]
+        out = (n, *window_counts(size, extents(W.shape[2:], dilation), stride, padding), len(W))
+        self._out = out
+        self._plan = _planned((n, *size, c), out, True, _grouped(W, groups), b, _window(stride, padding, dilation))
 
-    return convolved
+    def __call__(self, x: Array, added: Array | None = None, limits: Limits | None = None) -> Array:
+        """The output, to which an array of its shape is added, within limits."""
+        y = np.empty(self._out, np.float32)
+        if self._is_1d:
+            x, added = _add_row_axis(x), None if added is None else _add_row_axis(added)
+        run(self.works(y, with_channels_last(x), None if added is None else with_channels_last(added), limits))
+        z = channels_second(y)
+        return _drop_row_axis(z) if self._is_1d else z
+
+    def works(
+        self, y: Array, x: Array, added: Array | None = None, limits: Limits | None = None, new: New = new_array
+    ) -> list[Work]:
+        """The works that write the output to y (N, OH, OW, O), from x (N, H, W, C)."""
+        return self._plan(y, x, ending_of(added, limits), new)
 
 
 def convolve_input_gradient(
@@ -180,49 +190,44 @@ def _gradient_by_tiles(x: Array, gy: Array, kernel: Sizes, window: Window2d, gro
 
 def _convolve_into(y: Array, x: Array, W: Array, b: Array | None, window: Window2d) -> None:
     """Write the output to y (N, OH, OW, O), from x (N, H, W, C) and W (groups, O / groups, C / groups, KH, KW)."""
-    _planned(x.shape, y.shape, y.flags.c_contiguous, W, b, window, None)(y, x)
+    run(_planned(x.shape, y.shape, y.flags.c_contiguous, W, b, window)(y, x, Ending(), new_array))
 
 
-def _planned(
-    size: Sizes, out: Sizes, joins: bool, W: Array, b: Array | None, window: Window2d, limits: Limits | None
-) -> Plan:
+def _planned(size: Sizes, out: Sizes, joins: bool, W: Array, b: Array | None, window: Window2d) -> Plan:
     """A convolution of images of a size (N, H, W, C) to images of the size ``out``, with all that its weights need to be prepared.
 
-    ``joins``: whether the output is contiguous. ``limits``: of the output.
+    ``joins``: whether the output is contiguous.
     """
     groups, o, c = W.shape[:3]
     kernel, (n, oh, ow) = W.shape[3:], out[:3]
     if o == c == 1 < groups:
-        return depthwise_plan(size, out, W[:, 0, 0], b, window, limits)
+        return depthwise_plan(size, out, W[:, 0, 0], b, window)
     if suits(kernel, window, (c, o), groups, (n, oh, ow)):
         columns = columns_of_tile(o)
         w, bias = packed_weights(W, b, columns)
-        return winograd_plan(size, out, w.reshape(-1, 9, c * columns), bias, columns, window, limits)
+        return winograd_plan(size, out, w.reshape(-1, 9, c * columns), bias, columns, window)
     if groups == 1:
         if suits_columns(o, c, kernel, window, size[2], ow, joins):
             middle = (n, oh, size[2], kernel[1] * o)
             bare = window._replace(stride_w=1, dilation_w=1, pad_left=0)
-            of_columns = _planned(size, middle, True, kernel_of_columns(W), None, bare, None)
+            of_columns = _planned(size, middle, True, kernel_of_columns(W), None, bare)
+            start = np.zeros(o, np.float32) if b is None else np.ascontiguousarray(b)
 
-            def by_columns(y: Array, x: Array) -> None:
-                z = np.empty(middle, np.float32)
-                of_columns(z, x)
-                add_columns(y, z, b, kernel[1], window)
-                limit_rows(y, limits)
+            def by_columns(y: Array, x: Array, ending: Ending, new: New) -> list[Work]:
+                z = new(middle)
+                return [*of_columns(z, x, Ending(), new), add_columns(y, z, start, kernel[1], window, ending)]
 
             return by_columns
         m, stride = neighbours(o, c, kernel, window, ow) if joins else 1, window.stride_w
         if m > 1:
             pixels, bias = (n, oh, ow // m, m * o), None if b is None else np.tile(b, m)
             joined = window._replace(stride_w=m * stride)
-            of_pixels = _planned(size, pixels, True, joined_kernel(W, m, stride), bias, joined, limits)
-            return lambda y, x: of_pixels(y.reshape(pixels), x)
-    return _planned_by_tiles(size, out, joins, W, b, window, limits)
+            of_pixels = _planned(size, pixels, True, joined_kernel(W, m, stride), bias, joined)
+            return lambda y, x, ending, new: of_pixels(y.reshape(pixels), x, ending, new)
+    return _planned_by_tiles(size, out, joins, W, b, window)
 
 
-def _planned_by_tiles(
-    size: Sizes, out: Sizes, joins: bool, W: Array, b: Array | None, window: Window2d, limits: Limits | None
-) -> Plan:
+def _planned_by_tiles(size: Sizes, out: Sizes, joins: bool, W: Array, b: Array | None, window: Window2d) -> Plan:
     groups, o, c = W.shape[:3]
     kernel, columns = W.shape[3:], columns_of_tile(o)
     pointwise = kernel == (1, 1) and window == POINTWISE and size[:3] == out[:3]  # Not even padded at the end.
@@ -236,16 +241,10 @@ def _planned_by_tiles(
     sizes = (oh, ow), (tile[0], columns, groups, o), kernel, tuple(window), tuple(bands)
     piece = PIECE // (1 + ow * o * groups * c * math.prod(kernel))
 
-    def by_tiles(y: Array, x: Array) -> None:
+    def by_tiles(y: Array, x: Array, ending: Ending, new: New) -> list[Work]:
         if is_merged:
             y, x = y.reshape(out), x.reshape(size)
-        memory, start_in_memory = as_memory(y)
-
-        def work(start: int, stop: int) -> None:
-            _convolution(x, w, bias, memory, aligned(bands.size), start_in_memory, *sizes, start, stop)
-            limit_rows(y, limits, start, stop)
-
-        split(work, n * oh, piece)
+        return [Work(_convolution, (x, w, bias, *as_memory(y), *sizes, *ending), n * oh, piece, bands.size)]
 
     return by_tiles
 
@@ -295,8 +294,8 @@ def _grouped(W: Array, groups: int) -> Array:
 
 @compiled(
     numba.void(
-        *(IMAGES, READ, READ, FLAT, FLAT, INTEGERS[4], INTEGERS[2], INTEGERS[4], INTEGERS[2]),
-        *(INTEGERS[6], INTEGERS[3], INTEGER, INTEGER),
+        *(IMAGES, READ, READ, FLAT, INTEGERS[4], INTEGERS[2], INTEGERS[4], INTEGERS[2]),
+        *(INTEGERS[6], INTEGERS[3], *ENDING, FLAT, INTEGER, INTEGER),
     ),
     allocates=False,
 )
@@ -305,13 +304,16 @@ def _convolution(
     w: Any,
     bias: Any,
     y: Any,
-    band: Any,
     memory: Any,
     out: Any,
     tile: Any,
     kernel: Any,
     window: Any,
     bands: Any,
+    added: Any,
+    low: Any,
+    high: Any,
+    band: Any,
     start: Any,
     stop: Any,
 ) -> None:
@@ -351,6 +353,7 @@ def _convolution(
                     target = At(y, origin + n * image + (r0 + r) * row + g * o + o0)
                     multiply_tiles(function, o - o0, D, A, B, counts, steps, target, ow)
                 block += 1
+        end_rows(y, added, low, high, at * ow * groups * o, (at + rows) * ow * groups * o)
         at += rows
 
 

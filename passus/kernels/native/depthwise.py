@@ -26,12 +26,13 @@ from passus.kernels.native.bands import (
 )
 from passus.kernels.native.buffers import aligned
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
-from passus.kernels.native.limits import Limits, Plan, limit_rows
+from passus.kernels.native.limits import ENDING, Ending, Plan, end_rows
 from passus.kernels.native.loops import for_vectors
 from passus.kernels.native.pointers import At
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, prefetch_to_write
 from passus.kernels.native.slide import SlideSteps, slide_back, slide_sum, slide_tile
+from passus.kernels.native.works import New, Work
 from passus.kernels.threads import split, summed
 
 __all__ = ["depthwise_gradient", "depthwise_input_gradient", "depthwise_plan", "prepare", "suits_sliding_gradient"]
@@ -65,7 +66,7 @@ def prepare() -> None:
             _depthwise_input_gradient(TILE, kw, 2, 1, shift)
 
 
-def depthwise_plan(size: Sizes, out: Sizes, W: Array, b: Array | None, window: Window2d, limits: Limits | None) -> Plan:
+def depthwise_plan(size: Sizes, out: Sizes, W: Array, b: Array | None, window: Window2d) -> Plan:
     """A convolution of images (N, H, W, C) to (N, OH, OW, C), with weights (C, KH, KW)."""
     n, oh, ow, c = out
     kernel = W.shape[1:]
@@ -76,14 +77,8 @@ def depthwise_plan(size: Sizes, out: Sizes, W: Array, b: Array | None, window: W
     sizes = (oh, ow), kernel[0], tuple(window), tuple(bands)
     piece = PIECE // (1 + ow * c * math.prod(kernel))
 
-    def depthwise(y: Array, x: Array) -> None:
-        memory, start_in_memory = as_memory(y)
-
-        def work(start: int, stop: int) -> None:
-            convolution(x, w, bias, memory, aligned(bands.size), start_in_memory, *sizes, start, stop)
-            limit_rows(y, limits, start, stop)
-
-        split(work, n * oh, piece)
+    def depthwise(y: Array, x: Array, ending: Ending, new: New) -> list[Work]:
+        return [Work(convolution, (x, w, bias, *as_memory(y), *sizes, *ending), n * oh, piece, bands.size)]
 
     return depthwise
 
@@ -168,19 +163,23 @@ def _depthwise(P: int, kw: int, stride: int, dilation: int) -> Callable[..., Non
     six, four, three, two = (INTEGERS[n] for n in (6, 4, 3, 2))
 
     @compiled(
-        numba.void(IMAGES, READ, READ, FLAT, FLAT, four, two, INTEGER, six, three, INTEGER, INTEGER), allocates=False
+        numba.void(IMAGES, READ, READ, FLAT, four, two, INTEGER, six, three, *ENDING, FLAT, INTEGER, INTEGER),
+        allocates=False,
     )
     def depthwise(
         x: Any,
         w: Any,
         bias: Any,
         y: Any,
-        band: Any,
         memory: Any,
         out: Any,
         kh: Any,
         window: Any,
         bands: Any,
+        added: Any,
+        low: Any,
+        high: Any,
+        band: Any,
         start: Any,
         stop: Any,
     ) -> None:
@@ -197,6 +196,7 @@ def _depthwise(P: int, kw: int, stride: int, dilation: int) -> Callable[..., Non
                 a, t = begin + r * window.stride_h * line, origin + n * image + (r0 + r) * row
                 sizes = (P, kw, stride, dilation)
                 for_vectors(_slide_along_row, (sizes, stride, bias, source, a, w, kh, steps, y, t, row, ow), C)
+            end_rows(y, added, low, high, at * ow * C, (at + rows) * ow * C)
             at += rows
 
     return depthwise

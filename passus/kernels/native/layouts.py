@@ -11,9 +11,9 @@ import numpy as np
 from passus.backend import Array
 from passus.kernels.layout import channels_last
 from passus.kernels.native.compiling import FLAT, INTEGER, compiled
-from passus.kernels.threads import split
+from passus.kernels.native.works import Work, run
 
-__all__ = ["with_channels_last"]
+__all__ = ["interleaving", "with_channels_last"]
 
 IMAGES = numba.types.Array(numba.float32, 3, "C", readonly=True)
 
@@ -34,18 +34,25 @@ def with_channels_last(x: Array) -> Array:
         return np.ascontiguousarray(last)
     n, c, *size = x.shape
     y = np.empty((n, *size, c), np.float32)
-    images, flat = x.reshape(n, c, math.prod(size)), y.reshape(-1)
-    split(lambda start, stop: _interleaved(images, flat, start, stop), n, PIECE // (1 + c * math.prod(size)))
+    run([interleaving(x.reshape(n, c, math.prod(size)), y)])
     return y
 
 
-@compiled(numba.void(IMAGES, FLAT, INTEGER, INTEGER))
-def _interleaved(x: Any, y: Any, start: Any, stop: Any) -> None:
+def interleaving(x: Array, y: Array) -> Work:
+    """The work that writes images (N, C, pixels) to y, contiguous, with the channels last."""
+    n, c, pixels = x.shape
+    block = max(1, BLOCK // max(1, c))
+    blocks = -(-pixels // block)
+    return Work(_interleaved, (x, y.reshape(-1), block, blocks), n * blocks, PIECE // BLOCK)
+
+
+@compiled(numba.void(IMAGES, FLAT, INTEGER, INTEGER, INTEGER, INTEGER), allocates=False)
+def _interleaved(x: Any, y: Any, block: Any, blocks: Any, start: Any, stop: Any) -> None:
+    """Blocks of pixels from ``start`` to ``stop``, those of all images counted together."""
     _, C, pixels = x.shape
-    block = max(1, BLOCK // C)
-    for n in range(start, stop):
-        for first in range(0, pixels, block):
-            last = min(first + block, pixels)
-            for c in range(C):
-                for p in range(first, last):
-                    y[np.uint64((n * pixels + p) * C + c)] = x[n, c, p]
+    for at in range(start, stop):
+        n, first = at // blocks, at % blocks * block
+        last = min(first + block, pixels)
+        for c in range(C):
+            for p in range(first, last):
+                y[np.uint64((n * pixels + p) * C + c)] = x[n, c, p]

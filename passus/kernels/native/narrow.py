@@ -18,9 +18,10 @@ from passus.backend import Array
 from passus.kernels.layout import Sizes
 from passus.kernels.native.bands import IMAGES, INTEGERS, Window2d, as_memory
 from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
+from passus.kernels.native.limits import ENDING, Ending, end_rows
 from passus.kernels.native.processor import rows_of_tile
 from passus.kernels.native.simd import LANES, first_lanes, load, store
-from passus.kernels.threads import split
+from passus.kernels.native.works import Work
 
 __all__ = ["add_columns", "joined_gradient", "joined_kernel", "kernel_of_columns", "neighbours", "suits_columns"]
 
@@ -94,24 +95,30 @@ def kernel_of_columns(W: Array) -> Array:
     return W.transpose(0, 4, 1, 2, 3).reshape(1, kw * o, c, kh, 1)
 
 
-def add_columns(y: Array, z: Array, b: Array | None, kw: int, window: Window2d) -> None:
-    """Write the output to y (N, OH, OW, O), from the result of the kernel of columns, z (N, OH, W, KW * O)."""
+def add_columns(y: Array, z: Array, bias: Array, kw: int, window: Window2d, ending: Ending) -> Work:
+    """The work that writes the output to y (N, OH, OW, O), from the result of the kernel of columns, z (N, OH, W, KW * O)."""
     n, oh, ow, o = y.shape
-    bias = np.zeros(o, np.float32) if b is None else np.ascontiguousarray(b)
-    arguments = (z, bias, *as_memory(y), (oh, ow), (o, kw), tuple(window))
-
-    def work(start: int, stop: int) -> None:
-        _add_columns(*arguments, start, stop)
-
-    split(work, n * oh, PIECE // (1 + ow * kw))
+    arguments = (z, bias, *as_memory(y), (oh, ow), (o, kw), tuple(window), *ending)
+    return Work(_add_columns, arguments, n * oh, PIECE // (1 + ow * kw))
 
 
 @compiled(
-    numba.void(IMAGES, READ, FLAT, INTEGERS[4], INTEGERS[2], INTEGERS[2], INTEGERS[6], INTEGER, INTEGER),
+    numba.void(IMAGES, READ, FLAT, INTEGERS[4], INTEGERS[2], INTEGERS[2], INTEGERS[6], *ENDING, INTEGER, INTEGER),
     allocates=False,
 )
 def _add_columns(
-    z: Any, bias: Any, y: Any, memory: Any, out: Any, channels: Any, window: Any, start: Any, stop: Any
+    z: Any,
+    bias: Any,
+    y: Any,
+    memory: Any,
+    out: Any,
+    channels: Any,
+    window: Any,
+    added: Any,
+    low: Any,
+    high: Any,
+    start: Any,
+    stop: Any,
 ) -> None:
     """Rows of output from ``start`` to ``stop``, those of all images counted together."""
     (origin, image, row, pixel), (oh, ow), (o, kw), window = memory, out, channels, Window2d(*window)
@@ -125,3 +132,4 @@ def _add_columns(
                 if 0 <= column < width:
                     total = total + load(sums, ((line + column) * kw + j) * o, lanes)
             store(y, target + q * pixel, total, lanes)
+        end_rows(y, added, low, high, at * ow * o, (at + 1) * ow * o)

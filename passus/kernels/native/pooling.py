@@ -24,9 +24,17 @@ from passus.kernels.native.simd import (
     store_bytes,
     where_equal,
 )
+from passus.kernels.native.works import Work, run
 from passus.kernels.threads import split
 
-__all__ = ["average_pooling", "average_pooling_gradient", "max_pooling", "max_pooling_gradient"]
+__all__ = [
+    "average_pooling",
+    "average_pooling_gradient",
+    "average_pooling_work",
+    "max_pooling",
+    "max_pooling_gradient",
+    "max_pooling_work",
+]
 
 PIECE = 1 << 15
 """Pixels that are worth a thread, counted once for each window that contains them."""
@@ -57,13 +65,20 @@ def max_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding) -> tup
     n, *size, c = images.shape
     out = window_counts(tuple(size), kernel, stride, padding)
     y, positions = np.empty((n, *out, c), np.float32), np.empty((n, *out, c), np.uint8)
-    shape = _shape(size, out, c, kernel, stride, padding)
-
-    def work(start: int, stop: int) -> None:
-        _max_pooling(images.reshape(-1), y.reshape(-1), positions.reshape(-1), shape, start, stop)
-
-    split(work, n * out[0], PIECE // (1 + out[1] * c * math.prod(kernel)))
+    run([max_pooling_work(y, positions, images, kernel, stride, padding)])
     return channels_second(y), channels_second(positions)
+
+
+def max_pooling_work(
+    y: Array, positions: Array | None, images: Array, kernel: Sizes, stride: Sizes, padding: Padding
+) -> Work:
+    """The work that writes the largest pixels to y, and their positions unless that is None; channels last."""
+    n, *size, c = images.shape
+    out = y.shape[1:3]
+    arrays = [x.reshape(-1) for x in (images, y, positions) if x is not None]
+    arguments = (*arrays, _shape(size, out, c, kernel, stride, padding))
+    largest = _largest_pixels if positions is None else _max_pooling
+    return Work(largest, arguments, n * out[0], PIECE // (1 + out[1] * c * math.prod(kernel)))
 
 
 def max_pooling_gradient(
@@ -85,14 +100,18 @@ def average_pooling(x: Array, kernel: Sizes, stride: Sizes, padding: Padding, di
     images = with_channels_last(x)
     n, *size, c = images.shape
     out = window_counts(tuple(size), kernel, stride, padding)
-    y, weights = np.empty((n, *out, c), np.float32), _weights(divisor, out)
-    shape = _shape(size, out, c, kernel, stride, padding)
-
-    def work(start: int, stop: int) -> None:
-        _average_pooling(images.reshape(-1), weights, y.reshape(-1), shape, start, stop)
-
-    split(work, n * out[0], PIECE // (1 + out[1] * c * math.prod(kernel)))
+    y = np.empty((n, *out, c), np.float32)
+    run([average_pooling_work(y, images, kernel, stride, padding, divisor)])
     return channels_second(y)
+
+
+def average_pooling_work(y: Array, images: Array, kernel: Sizes, stride: Sizes, padding: Padding, divisor: Any) -> Work:
+    """The work that writes the mean pixels to y; channels last."""
+    n, *size, c = images.shape
+    out = y.shape[1:3]
+    arguments = (images.reshape(-1), _weights(divisor, out), y.reshape(-1))
+    shape = _shape(size, out, c, kernel, stride, padding)
+    return Work(_average_pooling, (*arguments, shape), n * out[0], PIECE // (1 + out[1] * c * math.prod(kernel)))
 
 
 def average_pooling_gradient(
@@ -195,6 +214,30 @@ def _max_pooling(x: Any, y: Any, positions: Any, shape: Any, start: Any, stop: A
     shape = Shape(*shape)
     for at in range(start, stop):
         for_vectors(_largest_of_row, (x, y, positions, shape, at // shape.oh, at % shape.oh), shape.C)
+
+
+@inlined
+def _largest_pixels_of_row(arguments: Any, c: Any, lanes: Any) -> None:
+    """A row of windows, in a vector of channels."""
+    x, y, shape, n, r = arguments
+    W, C = shape.W, shape.C
+    i0, i1 = _rows_inside(shape, r)
+    for q in range(shape.ow):
+        j0, j1 = _columns_inside(shape, q)
+        pixel = _first_pixel(shape, n, r, q) + c
+        best = load(x, pixel + (i0 * W + j0) * C, lanes)
+        for i in range(i0, i1):
+            for j in range(j0, j1):
+                best = maximum(load(x, pixel + (i * W + j) * C, lanes), best)
+        store(y, _output(shape, n, r, q) + c, best, lanes)
+
+
+@compiled(numba.void(READ, FLAT, SHAPE, INTEGER, INTEGER), allocates=False)
+def _largest_pixels(x: Any, y: Any, shape: Any, start: Any, stop: Any) -> None:
+    """Rows of windows from ``start`` to ``stop``, as `_max_pooling`, without positions."""
+    shape = Shape(*shape)
+    for at in range(start, stop):
+        for_vectors(_largest_pixels_of_row, (x, y, shape, at // shape.oh, at % shape.oh), shape.C)
 
 
 @inlined

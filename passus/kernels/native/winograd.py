@@ -19,8 +19,8 @@ from passus.backend import Array
 from passus.kernels.layout import Sizes
 from passus.kernels.native.bands import IMAGES, INTEGERS, PIXELS_IN_FLOAT32, Window2d, as_memory
 from passus.kernels.native.buffers import aligned, aligned_zeros
-from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled
-from passus.kernels.native.limits import Limits, Plan, limit_rows
+from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
+from passus.kernels.native.limits import ENDING, Ending, Plan, end_rows
 from passus.kernels.native.pointers import At
 from passus.kernels.native.simd import LANES, first_lanes
 from passus.kernels.native.tile import even_tiles_for, matrix_steps, multiply_tiles, rows_in_larger_tiles, tiles_for
@@ -33,6 +33,7 @@ from passus.kernels.native.winograd_transforms import (
     transform_kernels,
     transform_kernels_back,
 )
+from passus.kernels.native.works import New, Work
 from passus.kernels.threads import split, summed
 
 __all__ = ["suits", "winograd_gradient", "winograd_plan"]
@@ -76,27 +77,26 @@ def _squares_per_block(c: int, o: int) -> int:
     return max(1, min(128, BUFFER // (POSITIONS * (c + o))))
 
 
-def winograd_plan(
-    size: Sizes, out: Sizes, w: Array, bias: Array, columns: int, window: Window2d, limits: Limits | None
-) -> Plan:
+def winograd_plan(size: Sizes, out: Sizes, w: Array, bias: Array, columns: int, window: Window2d) -> Plan:
     """A convolution of images (N, H, W, C) to (N, OH, OW, O), with packed weights w (tiles, 9, C * columns)."""
     n, oh, ow, o = out
     u = aligned(len(w) * POSITIONS * w.shape[2])
     flat, numbers = w.reshape(-1), w.shape[2]
     split(lambda start, stop: transform_kernels(flat, u, numbers, start, stop), len(w), KERNELS // numbers)
     block = _squares_per_block(size[3], columns)
-    tile = tiles_for(block, columns, True)
-    sizes = (oh, ow), (*tile, o), (window.pad_top, window.pad_left), block
+    tile, nothing = tiles_for(block, columns, True), np.zeros(columns, np.float32)
+    lines = max(1, min(block // _squares(ow), n * _squares(oh)))
+    room = max(tile[1], lines * _squares(ow))
+    apart = room * size[3] + SHIFT, room * columns + SHIFT
+    band = (SIDE * min(lines, _squares(oh)) + 2) * (SIDE * _squares(ow) + 2) * size[3]
+    sizes = (oh, ow), (tile[0], columns, o), (window.pad_top, window.pad_left), (lines, *apart)
     piece = PIECE // (1 + POSITIONS * _squares(ow) * size[3] * o)
+    scratch = POSITIONS * sum(apart) + band
 
-    def winograd(y: Array, x: Array) -> None:
-        arguments = (x, u, bias, *as_memory(y), *sizes)
-
-        def work(start: int, stop: int) -> None:
-            _winograd(*arguments, start, stop)
-
-        split(work, n * _squares(oh), piece)
-        limit_rows(y, limits)
+    def winograd(y: Array, x: Array, ending: Ending, new: New) -> list[Work]:
+        return [
+            Work(_winograd, (x, u, bias, nothing, *as_memory(y), *sizes, *ending), n * _squares(oh), piece, scratch)
+        ]
 
     return winograd
 
@@ -125,36 +125,40 @@ def winograd_gradient(x: Array, gy: Array, columns: int, window: Window2d) -> Ar
 
 @compiled(
     numba.void(
-        *(IMAGES, READ, READ, FLAT, INTEGERS[4], INTEGERS[2], INTEGERS[4], INTEGERS[2]),
-        *(INTEGER, INTEGER, INTEGER),
-    )
+        *(IMAGES, READ, READ, READ, FLAT, INTEGERS[4], INTEGERS[2], INTEGERS[3], INTEGERS[2], INTEGERS[3]),
+        *(*ENDING, FLAT, INTEGER, INTEGER),
+    ),
+    allocates=False,
 )
 def _winograd(
     x: Any,
     u: Any,
     bias: Any,
+    nothing: Any,
     y: Any,
     memory: Any,
     out: Any,
     tile: Any,
     pads: Any,
-    block: Any,
+    room: Any,
+    added: Any,
+    low: Any,
+    high: Any,
+    scratch: Any,
     start: Any,
     stop: Any,
 ) -> None:
     """Rows of squares from ``start`` to ``stop``, those of all images counted together.
 
-    ``tile``: the function of tiles of squares and output channels, the numbers of both, and that of all output channels.
+    ``tile``: the function of tiles of squares and output channels, the number of these channels, and that of all. ``room``: the
+    number of these rows that are computed at a time, and the distances of two transformed matrices of squares, and of results.
     """
-    C, (function, P, columns, o) = x.shape[3], tile
+    C, (function, columns, o) = x.shape[3], tile
     (origin, image, row, pixel), (oh, ow) = memory, out
     squares = (oh + SIDE - 1) // SIDE, (ow + SIDE - 1) // SIDE
-    lines = max(1, block // squares[1])
-    room = max(P, min(lines, stop - start) * squares[1])
-    band = np.empty((SIDE * min(lines, squares[0]) + 2) * (SIDE * squares[1] + 2) * C, np.float32)
-    apart_in, apart_out = room * C + SHIFT, room * columns + SHIFT
-    V, M = aligned(POSITIONS * apart_in), aligned(POSITIONS * apart_out)
-    nothing = np.zeros(columns, np.float32)
+    lines, apart_in, apart_out = room
+    V, M = scratch, scratch[POSITIONS * apart_in :]
+    band = M[POSITIONS * apart_out :]
     steps = matrix_steps(d_row=0, a_row=C, c_row=columns, a_k=1, b_k=columns)
     for begin in range(start, stop, lines):
         end = min(begin + lines, stop)
@@ -174,6 +178,14 @@ def _winograd(
                     for c in range(0, min(columns, o - o0), LANES):
                         lanes = first_lanes(o - o0 - c)
                         store_square(M, t + c, apart_out, bias, o0 + c, y, target + c, (row, pixel), valid, lanes)
+        first, last = _first_row(begin, squares[0], oh), _first_row(end, squares[0], oh)
+        end_rows(y, added, low, high, first * ow * o, last * ow * o)
+
+
+@inlined
+def _first_row(at: Any, squares: Any, oh: Any) -> Any:
+    """The first row of the output in a row of squares, both counted over all images."""
+    return at // squares * oh + SIDE * (at % squares)
 
 
 @compiled(numba.void(IMAGES, IMAGES, FLAT, INTEGERS[6], INTEGER, INTEGER, INTEGER))

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from passus.backend import Array
+from passus.kernels.layout import channels_second
 from passus.kernels.threads import split
 from passus.recording.layout import Memory, address
-from passus.recording.program import Value
+from passus.recording.program import Program, Value
 
 __all__ = ["FLOAT32", "INT64", "Assembler", "Step", "is_small"]
 
 FLOAT32, INT64 = np.dtype(np.float32), np.dtype(np.int64)
 
-LARGEST = 1 << 20
-"""Number of elements up to which arrays are small: the machine is not slower than kernels."""
+LARGEST, LARGEST_IN_INFERENCE = 1 << 20, 1 << 24
+"""Number of elements up to which arrays are small, in programs that write state and in others: the machine is not slower than kernels."""
 
 Step = tuple[int, int, Callable[[], None] | None]
 """A part of the table, by the address of its first operation and their number; or a call in Python."""
 
 
-def is_small(value: Value) -> bool:
+def is_small(value: Value, program: Program) -> bool:
     """Whether an array is small enough for the machine.
 
-    >>> is_small(Value(0, (3, 4), FLOAT32))
+    >>> is_small(Value(0, (3, 4), FLOAT32), Program([]))
     True
     """
-    return int(np.prod(value.shape)) <= LARGEST
+    return math.prod(value.shape) <= (LARGEST if program.writes else LARGEST_IN_INFERENCE)
 
 
 class Part(NamedTuple):
@@ -136,11 +138,15 @@ class Assembler:
             self._constants[key][...] = number
         return self._constants[key]
 
-    def target(self, value: Value) -> Array:
+    def target(self, value: Value, with_channels_last: bool = False) -> Array:
         """The array of a result."""
         if value not in self.arrays:
-            dtype = FLOAT32 if value in self._masks else value.dtype
-            self.arrays[value] = self._roots[value] = self.memory.array(value.shape, dtype)
+            dtype, shape = FLOAT32 if value in self._masks else value.dtype, value.shape
+            if with_channels_last:
+                array = channels_second(self.memory.array((shape[0], *shape[2:], shape[1]), dtype))
+            else:
+                array = self.memory.array(shape, dtype)
+            self.arrays[value] = self._roots[value] = array
         return self.arrays[value]
 
     def alias(self, value: Value, view: Array, source: Value) -> None:
@@ -154,9 +160,9 @@ class Assembler:
         self.arrays.pop(value, None)
         self.release([value])
 
-    def scratch(self, count: int) -> Array:
+    def scratch(self, *shape: int) -> Array:
         """Memory for the operations of the current instruction."""
-        array = self.memory.array((count,))
+        array = self.memory.array(shape)
         self._scratch.append(array)
         return array
 

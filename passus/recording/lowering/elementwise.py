@@ -10,13 +10,14 @@ import numpy as np
 from passus.backend import Array, copied
 from passus.backend.trace import undecorated
 from passus.kernels import elementwise
+from passus.kernels.layout import channels_last
 from passus.kernels.machine import BLOCK, CODES
 from passus.kernels.threads import get_num_threads, pieces_of
 from passus.recording.layout import address
 from passus.recording.lowering.assembler import FLOAT32, Assembler
 from passus.recording.program import Instruction, Program, Value, values_in
 
-__all__ = ["PIECE", "emit_elementwise", "lower_elementwise", "masks_of"]
+__all__ = ["PIECE", "emit_elementwise", "has_channels_last", "lower_elementwise", "masks_of"]
 
 PIECE = 1 << 16
 """Number of elements that are worth a thread."""
@@ -90,7 +91,7 @@ def _is_lowered(instruction: Instruction, assembler: Assembler, masks: set[Value
     if chosen is None:
         return False
     code, operands = chosen
-    target = assembler.target(result)
+    target = assembler.target(result, any(has_channels_last(x) and x.shape == result.shape for x in operands))
     if instruction.writes and any(_overlaps(x, target) for x in operands):
         return False
     if emit_elementwise(assembler, code, target, operands):
@@ -150,6 +151,11 @@ def _selects_by(instruction: Instruction, mask: Value) -> bool:
     return [*values_in(args)].count(mask) == 1 and args[positions[0]] is mask
 
 
+def has_channels_last(x: Array) -> bool:
+    """Whether an array has its second axis last in memory, as images of kernels do."""
+    return x.ndim > 2 and not x.flags.c_contiguous and channels_last(x).flags.c_contiguous
+
+
 def _overlaps(x: Array, target: Array) -> bool:
     """Whether an operand shares memory with the result in another order, so that it would be overwritten before it is read."""
     is_same = address(x) == address(target) and x.shape == target.shape and x.strides == target.strides
@@ -162,7 +168,10 @@ def emit_elementwise(assembler: Assembler, code: CODES, target: Array, operands:
         spread = [np.broadcast_to(x, target.shape) for x in operands]
     except ValueError:
         return False
-    shape, strides = _coalesced(target.shape, [target.strides, *[x.strides for x in spread]])
+    order = sorted(range(target.ndim), key=lambda i: -target.strides[i])
+    shape, strides = _coalesced(
+        tuple([target.shape[i] for i in order]), [tuple([x.strides[i] for i in order]) for x in (target, *spread)]
+    )
     if len(shape) > 2 or any(s[-1] not in (0, 4) for s in strides) or strides[0][-1] != 4 or 0 in shape:
         return False
     rows, columns = (1, *shape)[-2:]

@@ -13,6 +13,7 @@ from passus.recording.lowering.products import lower_product
 from passus.recording.lowering.reductions import lower_reduction
 from passus.recording.lowering.updates import lower_update
 from passus.recording.lowering.views import lower_view
+from passus.recording.lowering.works import lower_work
 from passus.recording.program import Instruction, Program, Value
 from passus.recording.updates import MachineUpdate
 
@@ -69,7 +70,7 @@ class Lowering:
         assembler = self._assembler
         if id(instruction) in self._labels.parts:
             return True
-        if not all(is_small(value) for value in [*instruction.reads, *instruction.results]):
+        if not all(is_small(value, self._program) for value in [*instruction.reads, *instruction.results]):
             return False
         if not all(assembler.arrays[v].flags.writeable for v in instruction.writes if v in assembler.arrays):
             return False
@@ -79,6 +80,7 @@ class Lowering:
             or lower_product(instruction, assembler)
             or lower_reduction(instruction, assembler)
             or self._labels.lower(instruction, assembler)
+            or lower_work(instruction, self._program, assembler)
         ):
             return True
         if self._with_update:

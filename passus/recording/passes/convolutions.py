@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from passus.kernels.channels import scaled_channels
 from passus.kernels.convolution import convolve
 from passus.kernels.dispatch import native_module
 from passus.kernels.elementwise import limited
-from passus.recording.program import Instruction, Program, Value, mapped
+from passus.recording.program import Instruction, Program, Value
 
 __all__ = ["PreparedConvolution", "with_prepared_convolutions"]
 
@@ -32,74 +33,120 @@ class PreparedConvolution:
 
     def __init__(self, shape: tuple[int, ...], W: Array, b: Array | None, options: tuple[Any, ...]) -> None:
         self.shape, self.W, self.b, self.options = shape, W, b, options
+        self.adds = False
+        """Whether an array is added to the output."""
         self.limits: Limits | None = None
-        self._run: Any = None
+        self.kernel: Any = None
 
     def prepare(self) -> None:
         """Lay out the weights."""
-        native = native_module("convolution")
-        self._run = native.convolution(self.shape, self.W, self.b, *self.options, self.limits)
+        self.kernel = native_module("convolution").Convolution(self.shape, self.W, self.b, *self.options)
 
-    def __call__(self, x: Array) -> Array:
-        y: Array = self._run(x)
+    def __call__(self, x: Array, added: Array | None = None) -> Array:
+        y: Array = self.kernel(x, added, self.limits)
         return y
 
 
 def with_prepared_convolutions(program: Program, fuse: bool) -> Program:
     """The program with a `PreparedConvolution` for each compiled convolution of constant weights.
 
-    ``fuse``: let batch normalization with constant statistics, and limits such as relu, be part of the convolution before them.
+    ``fuse``: let batch normalization with constant statistics, a sum as in residual blocks, and limits such as relu, be part of the
+    convolution before them.
     """
-    uses = Counter([value for i in program.instructions for value in i.reads] + program.results)
-    makers: dict[Value, PreparedConvolution] = {}
-    renamed: dict[Value, Value] = {}
-    kept: list[Instruction] = []
-    for original in program.instructions:
-        instruction = _with_names(original, renamed)
-        convolution = _convolution(instruction, program.constants)
+    fusion = _Fusion(program, fuse)
+    for instruction in program.instructions:
+        fusion.append(instruction)
+    return fusion.finish()
+
+
+class _Fusion:
+    """The instructions so far, with convolutions that may still take over the instructions after them."""
+
+    def __init__(self, program: Program, fuse: bool) -> None:
+        self._program, self._fuse = program, fuse
+        self._uses = Counter([value for i in program.instructions for value in i.reads] + program.results)
+        self._written = {value for i in program.instructions for value in i.writes}
+        self._count = 0
+        self._kept: dict[int, Instruction] = {}
+        """The instructions by their positions."""
+        self._made: dict[Value, int] = {}
+        """The position at which each result is computed."""
+        self._convolutions: dict[Value, tuple[int, PreparedConvolution]] = {}
+        """By a result that may be changed: the position of its convolution."""
+
+    def append(self, instruction: Instruction) -> None:
+        position, self._count = self._count, self._count + 1
+        for value in instruction.results:
+            self._made.setdefault(value, position)
+        convolution = _convolution(instruction, self._program)
         if convolution is not None:
-            makers[instruction.result] = convolution
-            kept.append(replace(instruction, function=convolution, args=(instruction.args[0],), options={}))
-            continue
-        source: Any = instruction.args[0] if instruction.args else None
-        before = makers.get(source) if isinstance(source, Value) else None
-        if (
-            before is not None
-            and fuse
-            and uses[_first_name(source, renamed)] == 1
-            and _joins(before, instruction, program.constants)
-        ):
-            renamed[original.result] = source
-            continue
-        kept.append(instruction)
-    for convolution in makers.values():
-        convolution.prepare()
-    return _renamed_outputs(replace(program, instructions=kept), renamed)
+            self._kept[position] = replace(instruction, function=convolution, args=(instruction.args[0],), options={})
+            self._convolutions[instruction.result] = position, convolution
+        elif not (self._fuse and self._joins(instruction)):
+            self._kept[position] = instruction
+
+    def finish(self) -> Program:
+        for i in self._kept.values():
+            if isinstance(i.function, PreparedConvolution):
+                i.function.prepare()
+        return replace(self._program, instructions=list(self._kept.values()))
+
+    def _joins(self, instruction: Instruction) -> bool:
+        """Let a convolution compute what an instruction computes from its result, if it can."""
+        result = instruction.result
+        if not isinstance(result, Value) or instruction.writes:
+            return False
+        for source in instruction.args[:2]:
+            if not isinstance(source, Value) or source not in self._convolutions or self._uses[source] != 1:
+                continue
+            if source.shape != result.shape:
+                continue
+            position, convolution = self._convolutions[source]
+            others = [x for x in instruction.args if x is not source]
+            if self._is_sum(instruction, source, position):
+                convolution.adds = True
+                read = (self._kept[position].args[0], *others)
+            elif source is instruction.args[0] and _extends(convolution, instruction, self._program):
+                read = self._kept[position].args
+            else:
+                continue
+            self._kept[position] = replace(self._kept[position], args=read, result=result)
+            del self._convolutions[source]
+            self._made[result] = position
+            self._convolutions[result] = position, convolution
+            return True
+        return False
+
+    def _is_sum(self, instruction: Instruction, source: Value, position: int) -> bool:
+        """Whether an instruction adds an array that was there before the convolution, as in residual blocks."""
+        convolution = self._convolutions[source][1]
+        if instruction.function not in (operator.add, np.add) or convolution.adds or convolution.limits is not None:
+            return False
+        other = instruction.args[0] if source is instruction.args[1] else instruction.args[1]
+        if not isinstance(other, Value) or other is source or other in self._written or instruction.options:
+            return False
+        if other.shape != source.shape or other.dtype != source.dtype or other in self._program.constants:
+            return False
+        return self._made.get(other, -1) < position
 
 
-def _first_name(value: Any, renamed: dict[Value, Value]) -> Value:
-    """The Value under which the program knew the last result that became part of a convolution."""
-    names = [old for old, new in renamed.items() if new is value]
-    return names[-1] if names else value
-
-
-def _convolution(instruction: Instruction, constants: dict[Value, Any]) -> PreparedConvolution | None:
+def _convolution(instruction: Instruction, program: Program) -> PreparedConvolution | None:
     if instruction.function is not convolve or instruction.options or len(instruction.args) != 7:
         return None
     x, W, b, *options = instruction.args
-    arrays = [constants.get(v) if isinstance(v, Value) else v for v in (W, b)]
-    if not isinstance(x, Value) or arrays[0] is None or (b is not None and arrays[1] is None):
+    W, bias = program.constant(W), program.constant(b)
+    if not isinstance(x, Value) or W is None or (b is not None and bias is None):
         return None
-    return PreparedConvolution(x.shape, arrays[0], arrays[1], tuple(options))
+    return PreparedConvolution(x.shape, W, bias, tuple(options))
 
 
-def _joins(convolution: PreparedConvolution, instruction: Instruction, constants: dict[Value, Any]) -> bool:
-    """Let a convolution compute what an instruction computes from its result, if it can."""
+def _extends(convolution: PreparedConvolution, instruction: Instruction, program: Program) -> bool:
+    """Let a convolution apply a scale, a bias or limits, if it can."""
     if convolution.limits is not None:
         return False
     function, args = instruction.function, instruction.args
-    if function is scaled_channels:
-        vectors: list[Any] = [constants.get(v) if isinstance(v, Value) else v for v in args[1:4]]
+    if function is scaled_channels and not convolution.adds:
+        vectors = [program.constant(v) for v in args[1:4]]
         if any(not isinstance(v, np.ndarray) for v in vectors):
             return False
         mean, scale, shift = vectors
@@ -108,17 +155,15 @@ def _joins(convolution: PreparedConvolution, instruction: Instruction, constants
         convolution.b = ((0.0 if b is None else b) - mean) * scale + shift
         convolution.limits = args[4] if len(args) > 4 else instruction.options.get("limits")
         return True
-    if function is biased_activation:
-        added = constants.get(args[1]) if isinstance(args[1], Value) else args[1]
+    if function is biased_activation and not convolution.adds:
+        added = program.constant(args[1])
         if args[2] != "relu" or args[3] != 1 or not isinstance(added, np.ndarray):
             return False
         convolution.b = added if convolution.b is None else convolution.b + added
         convolution.limits = RELU
         return True
-    limits = _limits(function, args)
-    if limits is not None:
-        convolution.limits = limits
-    return limits is not None
+    convolution.limits = _limits(function, args)
+    return convolution.limits is not None
 
 
 def _limits(function: Any, args: tuple[Any, ...]) -> Limits | None:
@@ -130,19 +175,3 @@ def _limits(function: Any, args: tuple[Any, ...]) -> Limits | None:
     if function is np.maximum and isinstance(args[1], (int, float)):
         return float(args[1]), math.inf
     return None
-
-
-def _with_names(instruction: Instruction, renamed: dict[Value, Value]) -> Instruction:
-    if not any(value in renamed for value in instruction.reads):
-        return instruction
-
-    def name(x: Any) -> Any:
-        return renamed.get(x, x) if isinstance(x, Value) else x
-
-    return replace(instruction, args=mapped(instruction.args, name), options=mapped(instruction.options, name))
-
-
-def _renamed_outputs(program: Program, renamed: dict[Value, Value]) -> Program:
-    outputs = [renamed.get(value, value) for value in program.outputs]
-    writes = [(place, None if value is None else renamed.get(value, value)) for place, value in program.writes]
-    return replace(program, outputs=outputs, writes=writes)
