@@ -135,8 +135,8 @@ def test_images_of_users_are_transposed_by_a_kernel(
     channels_last: bool, copied: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layouts = importlib.import_module("passus.kernels.native.layouts")
-    calls, split = [], layouts.split
-    monkeypatch.setattr(layouts, "split", lambda *args: calls.append(args) or split(*args))
+    calls, run = [], layouts.run
+    monkeypatch.setattr(layouts, "run", lambda *args: calls.append(args) or run(*args))
     x = np.zeros((2, 5, 5, 3), np.float32).transpose(0, 3, 1, 2)
     layouts.with_channels_last(x if channels_last else np.ascontiguousarray(x))
     assert bool(calls) is copied

@@ -10,7 +10,7 @@ import pytest
 
 import passus
 import passus.functions as F
-from passus.layers import BatchNorm, Conv1d, Conv2d, Layer, Linear, Sequential
+from passus.layers import BatchNorm, Conv1d, Conv2d, Flatten, Layer, Linear, MaxPooling, Sequential
 from passus.models import LeNet
 from passus.optimizers import SGD
 from passus.recording.passes.convolutions import PreparedConvolution
@@ -137,9 +137,87 @@ def test_batch_normalization_and_limits_become_part_of_convolutions() -> None:
     model, x = blocks()
     compiled = passus.compile(model)
     np.testing.assert_allclose(called(compiled, x), eager(model, x), rtol=1e-4, atol=1e-5)
-    functions = [i.function for i in compiled.versions[0].executed.instructions]
+    functions = on_machine(compiled)
     assert all(isinstance(f, PreparedConvolution) for f in functions)
     assert len(functions) == 6
+
+
+def on_machine(compiled: Any) -> list[Any]:
+    """The functions of a program that the machine computes as a whole."""
+    (instruction,) = compiled.versions[0].executed.instructions
+    return [i.function for i in instruction.function.program.instructions]
+
+
+class Block(Layer):
+    """A residual block: the sum of two branches within limits."""
+
+    def __init__(self, shortcut: bool, kernel: int = 3) -> None:
+        pad = kernel // 2
+        self.conv1 = Conv2d(16, kernel, pad=pad, in_channels=16, rng=0, nobias=True)
+        self.norm1 = BatchNorm(activation="relu")
+        self.conv2 = Conv2d(16, kernel, pad=pad, in_channels=16, rng=1, nobias=True)
+        self.norm2 = BatchNorm()
+        self.shortcut = Conv2d(16, 1, in_channels=16, rng=2) if shortcut else None
+
+    def forward(self, x: Any) -> Any:
+        y = self.norm2(self.conv2(self.norm1(self.conv1(x))))
+        return F.add_relu(y, self.shortcut(x) if self.shortcut else x)
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("shortcut", [False, True])
+def test_residual_sums_become_part_of_convolutions(shortcut: bool, kernel: int) -> None:
+    x = images(3, 16, 11, 12)
+    model = with_statistics(Sequential(Block(shortcut, kernel), Block(shortcut, kernel)), x)
+    compiled = passus.compile(model)
+    np.testing.assert_allclose(called(compiled, x), eager(model, x), rtol=1e-4, atol=1e-5)
+    functions = on_machine(compiled)
+    assert all(isinstance(f, PreparedConvolution) for f in functions)
+    assert [f.adds for f in functions].count(True) == 2
+    exact = passus.compile(model, exact=True)
+    np.testing.assert_array_equal(called(exact, x), eager(model, x))
+
+
+def test_sum_with_a_later_result_stays_behind_it() -> None:
+    class Late(Layer):
+        def __init__(self) -> None:
+            self.conv = Conv2d(16, 3, pad=1, in_channels=16, rng=0)
+
+        def forward(self, x: Any) -> Any:
+            y = self.conv(x)
+            return F.exp(x) + y, y.shape
+
+    model, x = Late(), images(2, 16, 12, 12)
+    compiled = passus.compile(model)
+    with passus.no_grad(), passus.test_mode():
+        expected = model(x)[0].data
+    for _ in range(3):
+        np.testing.assert_allclose(compiled(x)[0].data, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_networks_with_pooling_run_on_the_machine_alone() -> None:
+    model = Sequential(
+        Conv2d(6, 5, pad=2, activation="relu", rng=0),
+        MaxPooling(2),
+        Conv2d(16, 3, pad=1, rng=1),
+        F.relu,
+        lambda x: F.average_pooling(x, 2),
+        Flatten(),
+        Linear(10, rng=2),
+    )
+    for n in (1, 5):
+        x = images(n, 1, 28, 28)
+        expected, compiled = eager(model, x), passus.compile(model)
+        np.testing.assert_allclose(called(compiled, x), expected, rtol=1e-4, atol=1e-5)
+        assert len(on_machine(compiled)) >= 6
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_limits_and_pooling_keep_special_values(number: float) -> None:
+    model = Sequential(Conv2d(16, 1, in_channels=16, rng=0), F.relu, MaxPooling(2))
+    x = images(1, 16, 8, 8)
+    x[0, 3, 2, 5] = number
+    np.testing.assert_allclose(called(passus.compile(model), x), eager(model, x), rtol=1e-4, atol=1e-5)
 
 
 def test_exact_prepares_convolutions_and_keeps_the_bits() -> None:

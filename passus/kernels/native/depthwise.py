@@ -25,7 +25,7 @@ from passus.kernels.native.bands import (
     read_rows,
 )
 from passus.kernels.native.buffers import aligned
-from passus.kernels.native.compiling import FLAT, INTEGER, READ, compiled, inlined
+from passus.kernels.native.compiling import FLAT, INTEGER, READ, Kernel, compiled, inlined
 from passus.kernels.native.limits import ENDING, Ending, Plan, end_rows
 from passus.kernels.native.loops import for_vectors
 from passus.kernels.native.pointers import At
@@ -158,7 +158,7 @@ def _slide_along_row(arguments: Any, c: Any, lanes: Any) -> None:
 
 
 @cache
-def _depthwise(P: int, kw: int, stride: int, dilation: int) -> Callable[..., None]:
+def _depthwise(P: int, kw: int, stride: int, dilation: int) -> Kernel:
     """The convolution of P pixels at a time, for kernels of this width, stride and dilation along a row."""
     six, four, three, two = (INTEGERS[n] for n in (6, 4, 3, 2))
 

@@ -25,11 +25,11 @@ def new_array(shape: Sizes) -> Array:
 
 
 class Work(NamedTuple):
-    """The calls ``kernel(*arguments, scratch, start, stop)`` for pieces of ``range(count)``."""
+    """The calls ``kernel(*arguments, scratch, start, stop)`` for pieces of ``range(items)``."""
 
     kernel: Kernel
     arguments: tuple[Any, ...]
-    count: int
+    items: int
     piece: int
     """Number of items that are worth a thread."""
     scratch: int | None = None
@@ -38,8 +38,8 @@ class Work(NamedTuple):
 
 def run(works: Iterable[Work]) -> None:
     """Make the calls, one work after the other."""
-    for kernel, arguments, count, piece, scratch in works:
+    for kernel, arguments, items, piece, scratch in works:
         if scratch is None:
-            split(lambda start, stop: kernel(*arguments, start, stop), count, piece)  # noqa: B023  # It is called at once.
+            split(lambda start, stop: kernel(*arguments, start, stop), items, piece)  # noqa: B023  # It is called at once.
         else:
-            split(lambda start, stop: kernel(*arguments, aligned(scratch), start, stop), count, piece)  # noqa: B023
+            split(lambda start, stop: kernel(*arguments, aligned(scratch), start, stop), items, piece)  # noqa: B023

@@ -12,14 +12,17 @@ from passus.backend import Array
 from passus.kernels.layout import channels_second
 from passus.kernels.threads import split
 from passus.recording.layout import Memory, address
+from passus.recording.passes.convolutions import PreparedConvolution
 from passus.recording.program import Program, Value
 
 __all__ = ["FLOAT32", "INT64", "Assembler", "Step", "is_small"]
 
 FLOAT32, INT64 = np.dtype(np.float32), np.dtype(np.int64)
 
-LARGEST, LARGEST_IN_INFERENCE = 1 << 20, 1 << 24
-"""Number of elements up to which arrays are small, in programs that write state and in others: the machine is not slower than kernels."""
+LARGEST, LARGEST_IMAGES = 1 << 20, 1 << 24
+"""Number of elements up to which the machine is not slower than kernels, and the same for programs with prepared convolutions, whose
+images stay on the machine from the first to the last.
+"""
 
 Step = tuple[int, int, Callable[[], None] | None]
 """A part of the table, by the address of its first operation and their number; or a call in Python."""
@@ -31,7 +34,10 @@ def is_small(value: Value, program: Program) -> bool:
     >>> is_small(Value(0, (3, 4), FLOAT32), Program([]))
     True
     """
-    return math.prod(value.shape) <= (LARGEST if program.writes else LARGEST_IN_INFERENCE)
+    size = math.prod(value.shape)
+    if size <= LARGEST:
+        return True
+    return size <= LARGEST_IMAGES and any(isinstance(i.function, PreparedConvolution) for i in program.instructions)
 
 
 class Part(NamedTuple):

@@ -104,9 +104,9 @@ def _target(value: Value, assembler: Assembler) -> Array:
 def _emit(assembler: Assembler, works: Iterable[Any]) -> None:
     """Append works, in a part for each thread if they are large."""
     calls = native_module("calls")
-    for kernel, arguments, count, piece, scratch in works:
+    for kernel, arguments, items, piece, scratch in works:
         operation, first = calls.operation_of(kernel), assembler.count
-        for part in pieces_of(count, piece):
+        for part in pieces_of(items, piece):
             memory = [] if scratch is None else [assembler.scratch(max(1, scratch))]
             words = calls.words_of(kernel, (*arguments, *memory, *part))
             for x in words:
