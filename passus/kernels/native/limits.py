@@ -37,9 +37,7 @@ Plan: TypeAlias = Callable[[Array, Array, Ending, New], list[Work]]
 
 def ending_of(added: Array | None, limits: Limits | None) -> Ending:
     """The ending for images (N, H, W, C) that are added, and limits; None: there are none."""
-    return Ending(
-        NOTHING if added is None else added.reshape(-1), *((-math.inf, math.inf) if limits is None else limits)
-    )
+    return Ending(NOTHING if added is None else added.reshape(-1), *(limits or ()))
 
 
 @compiled(numba.void(FLAT, *ENDING, INTEGER, INTEGER), allocates=False)

@@ -14,7 +14,7 @@ from passus.kernels.dispatch import native_module
 from passus.kernels.layout import channels_last
 from passus.kernels.pooling import average_pooling, max_pooling
 from passus.kernels.threads import pieces_of
-from passus.recording.lowering.assembler import FLOAT32, Assembler
+from passus.recording.lowering.assembler import Assembler
 from passus.recording.lowering.elementwise import has_channels_last
 from passus.recording.passes.convolutions import PreparedConvolution
 from passus.recording.program import Instruction, Program, Value
@@ -83,7 +83,7 @@ def _lower_reshape(instruction: Instruction, assembler: Assembler) -> bool:
 def _images(x: Any, assembler: Assembler) -> Array | None:
     """Images (N, H, W, C) without gaps: copied, if their channels are not last. None if they are not of float32."""
     array = assembler.operand(x) if isinstance(x, Value) else None
-    if array is None or array.ndim != 4 or array.dtype != FLOAT32 or not array.size:
+    if array is None or array.ndim != 4 or not array.size:
         return None
     last = channels_last(array)
     if last.flags.c_contiguous:

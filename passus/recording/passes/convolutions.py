@@ -97,9 +97,9 @@ class _Fusion:
         if not isinstance(result, Value) or instruction.writes:
             return False
         for source in instruction.args[:2]:
-            if not isinstance(source, Value) or source not in self._convolutions or self._uses[source] != 1:
+            if not isinstance(source, Value) or source not in self._convolutions:
                 continue
-            if source.shape != result.shape:
+            if self._uses[source] != 1 or source.shape != result.shape:
                 continue
             position, convolution = self._convolutions[source]
             others = [x for x in instruction.args if x is not source]
