@@ -7,7 +7,7 @@ and numbers. Global names are looked up in a table instead of being imported. Ev
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -52,16 +52,11 @@ class Unpickler:
         self.metastack: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
         self.large_keys = objects = 0
-        for opcode, argument, _ in pickletools.genops(file):
-            if opcode.name not in OPCODES:
-                raise WeightsError(
-                    f"unsupported opcode {opcode.name}; save only model.state_dict(), with the default pickle_protocol of "
-                    "torch.save"
-                )
-            objects += opcode.name in ALLOCATING
+        for name, argument in _instructions(file):
+            objects += name in ALLOCATING
             if objects > MAX_OBJECTS:
                 raise WeightsError(f"more than {MAX_OBJECTS} dicts, lists, tuples and tensors")
-            OPCODES[opcode.name](self, argument)
+            OPCODES[name](self, argument)
         return self.stack.pop()
 
     def push(self, value: Any) -> None:
@@ -122,6 +117,32 @@ class Unpickler:
         """Ignore the attributes of a dict; PyTorch stores only module versions there."""
         self.stack.pop()
         _checked(dict, self.stack[-1])
+
+
+def _instructions(file: BytesIO) -> Iterator[tuple[str, Any]]:
+    """The supported opcodes of a pickle and their arguments, up to ``STOP``; arguments of other opcodes are not read."""
+    name = ""
+    while name != "STOP":
+        code = file.read(1)
+        opcode = pickletools.code2op.get(code.decode("latin-1"))
+        if opcode is None:
+            raise ValueError(f"opcode {code!r} is unknown" if code else "the pickle ends without the opcode STOP")
+        name = opcode.name
+        if name not in OPCODES:
+            raise WeightsError(
+                f"unsupported opcode {name}; save only model.state_dict(), with the default pickle_protocol of torch.save"
+            )
+        if name == "GLOBAL":  # pickletools interprets backslashes in names, with a warning.
+            yield name, f"{_line(file)} {_line(file)}"
+        else:
+            yield name, opcode.arg.reader(file) if opcode.arg else None
+
+
+def _line(file: BytesIO) -> str:
+    line = file.readline()
+    if not line.endswith(b"\n"):
+        raise ValueError("a name without a newline at its end")
+    return line[:-1].decode("ascii")
 
 
 def _checked(kind: type[T], value: Any) -> T:
