@@ -124,7 +124,7 @@ def _instructions(file: BytesIO) -> Iterator[tuple[str, Any]]:
     name = ""
     while name != "STOP":
         code = file.read(1)
-        opcode = pickletools.code2op.get(code.decode("latin-1"))
+        opcode = BY_CODE.get(code)
         if opcode is None:
             raise ValueError(f"opcode {code!r} is unknown" if code else "the pickle ends without the opcode STOP")
         name = opcode.name
@@ -178,6 +178,8 @@ OPCODES: dict[str, Callable[[Unpickler, Any], None]] = {
     "BUILD": lambda unpickler, _: unpickler.set_attributes(),
 }
 """The supported opcodes, those of pickle protocol 2 that occur in files of tensors."""
+
+BY_CODE = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 
 ALLOCATING = frozenset(
     ("EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "MARK", "REDUCE")
