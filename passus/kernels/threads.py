@@ -160,7 +160,7 @@ def _find_processor() -> Callable[[], int]:
     try:
         import ctypes
 
-        find = ctypes.CDLL(None).sched_getcpu
+        find = ctypes.PyDLL(None).sched_getcpu  # It keeps the GIL, which a thread that ends its part would take.
     except (ImportError, OSError, AttributeError, TypeError):
         return lambda: -1
     return cast("Callable[[], int]", find)

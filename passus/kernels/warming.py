@@ -24,6 +24,7 @@ MODULES = (
     "recurrent",
     "rows",
     "scatter",
+    "sections",
     "tile",
     "updates",
     "waiting",

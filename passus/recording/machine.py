@@ -141,7 +141,7 @@ class Machine:
     def __init__(self, program: Program, states: Sequence[Array], native: Any) -> None:
         self.program, self.native, self.__name__ = program, native, "machine"
         run = _Run(self, states)
-        self._free, self.is_complete = [run], run.is_complete
+        self._free, self.is_complete, self.is_shared = [run], run.is_complete, run.is_shared
 
     def __call__(self, *arrays: Any) -> list[Any]:
         try:
@@ -149,13 +149,16 @@ class Machine:
         except IndexError:  # Another thread runs it.
             run = _Run(self, arrays[len(self.program.inputs) :])
         try:
-            return run(arrays)
-        finally:
+            results = run(arrays)
+        except OtherBranchError:
             self._free.append(run)
+            raise
+        self._free.append(run)  # After other errors, a thread may still write into its memory.
+        return results
 
 
 class _Run:
-    """The memory of one run at a time, and the steps: parts of the table, and instructions in Python."""
+    """The operations of one run at a time, and their memory."""
 
     def __init__(self, machine: Machine, states: Sequence[Array]) -> None:
         self.program, self.native = machine.program, machine.native
@@ -172,9 +175,11 @@ class _Run:
         self._gradients = self._new_gradients()
         lowering = Lowering(program, self._arrays, memory, self.native, with_update)
         self._written = self._written_before_updates()
-        (self._table, self._steps), self._update = lowering.finish(), lowering.update
+        self._table, self._update = lowering.finish(), lowering.update
         self.is_complete = all(lowering.lowered) and not memory.is_ambiguous
         """Whether the machine computes all instructions."""
+        self.is_shared = self._table.is_shared
+        """Whether several threads compute them."""
         last = program.instructions[-1]
         self._host = last if isinstance(last.function, Host) and self._update is None else None
         """The update of an optimizer that the machine cannot compute any more."""
@@ -223,12 +228,8 @@ class _Run:
                 self._plan(states, with_update=False)
         for target, x in zip(self._inputs, arrays):
             target[...] = x
-        run = self.native.run
-        for address, number, step in self._steps:
-            if step is not None:
-                step()
-            elif run(address, number) != number:
-                raise OtherBranchError
+        if not self._table.run():
+            raise OtherBranchError
         given = self._arrays | dict(zip(self.program.inputs, arrays))
         if self._update is not None:
             for place, value in self._written:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import passus
 import passus.functions as F
 from passus import Variable
 from passus.errors import LabelError, PassusError
+from passus.kernels import get_num_threads, set_num_threads
 from passus.layers import Layer, Linear
 from passus.models import MLP
 from passus.optimizers import SGD, Adam, AdamW, ClipGrad, MomentumSGD, Nesterov, RMSprop
@@ -31,6 +32,19 @@ def parts(step: Any) -> list[bool]:
 def is_complete(step: Any) -> bool:
     """Whether the machine computes all operations."""
     return parts(step) == [True]
+
+
+def is_shared(step: Any) -> bool:
+    """Whether the machine computes all operations, on two threads."""
+    return is_complete(step) and step.versions[0].executed.instructions[0].function.is_shared
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = get_num_threads()
+    set_num_threads(2)
+    yield
+    set_num_threads(before)
 
 
 def perceptron(sizes: tuple[int, ...], activation: Any) -> Layer:
@@ -327,6 +341,7 @@ def test_products_read_transposed_matrices_and_slices() -> None:
         np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("shape", [(700, 300), (1, 1 << 18), (1 << 18, 1), (3, 90000)])
 def test_large_elementwise_operations_are_shared_by_threads(shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(0)
@@ -335,21 +350,24 @@ def test_large_elementwise_operations_are_shared_by_threads(shape: tuple[int, in
     for _ in range(3):
         y = compiled(x, row, column)
     np.testing.assert_array_equal(y, (x * row - column) * np.float32(0.5))
-    assert is_complete(compiled)
+    assert is_shared(compiled)
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 8, 200])
-def test_large_products_are_shared_by_threads(n: int) -> None:
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(("n", "expected"), [(1, False), (2, True), (3, True), (8, True), (20, True), (200, False)])
+def test_products_are_shared_by_threads_unless_a_kernel_is_faster(n: int, expected: bool) -> None:
     rng = np.random.default_rng(0)
     x, W = rng.standard_normal((n, 700), np.float32), rng.standard_normal((700, 530), np.float32)
     gy = rng.standard_normal((n, 530), np.float32)
     compiled = passus.compile(lambda x, W, gy: (x @ W, gy @ W.T, x[:, :50].T @ gy))
     for _ in range(3):
         results = compiled(x, W, gy)
-    for result, expected in zip(results, (x @ W, gy @ W.T, x[:, :50].T @ gy), strict=True):
-        np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
+    for result, reference in zip(results, (x @ W, gy @ W.T, x[:, :50].T @ gy), strict=True):
+        np.testing.assert_allclose(result, reference, rtol=1e-4, atol=1e-4)
+    assert is_shared(compiled) == expected
 
 
+@pytest.mark.usefixtures("two_threads")
 def test_large_parameters_are_updated_by_threads() -> None:
     sizes = (300, 500, 10)
     model, _, step = training(sizes, F.tanh, F.mean_squared_error, lambda: Adam(lr=0.001))
@@ -358,9 +376,17 @@ def test_large_parameters_are_updated_by_threads() -> None:
     x, t = batch(16, sizes, labels=False)
     for _ in range(4):
         np.testing.assert_allclose(compiled(x, t).item(), step(x, t).item(), rtol=1e-5)
-    assert is_complete(compiled)
+    assert is_shared(compiled)
     for p, q in zip(other.params(), model.params(), strict=True):
         np.testing.assert_allclose(p.data, q.data, rtol=1e-3, atol=2e-5)
+
+
+def test_small_programs_are_run_by_one_thread() -> None:
+    compiled = passus.compile(lambda x: x * 2 + 1)
+    for _ in range(3):
+        compiled(np.ones(100, np.float32))
+    assert is_complete(compiled)
+    assert not is_shared(compiled)
 
 
 def test_large_arrays_stay_with_threads() -> None:

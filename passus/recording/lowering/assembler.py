@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from passus.backend import Array
 from passus.kernels.layout import channels_second
-from passus.kernels.threads import split
+from passus.kernels.threads import pieces_of
 from passus.recording.layout import Memory, address
 from passus.recording.passes.convolutions import PreparedConvolution
 from passus.recording.program import Program, Value
+from passus.recording.table import Part, Table
 
-__all__ = ["FLOAT32", "INT64", "Assembler", "Step", "is_small"]
+__all__ = ["FLOAT32", "INT64", "Assembler", "is_small"]
 
 FLOAT32, INT64 = np.dtype(np.float32), np.dtype(np.int64)
 
@@ -24,8 +25,8 @@ LARGEST, LARGEST_IMAGES = 1 << 20, 1 << 24
 images stay on the machine from the first to the last.
 """
 
-Step = tuple[int, int, Callable[[], None] | None]
-"""A part of the table, by the address of its first operation and their number; or a call in Python."""
+FINER = 8
+"""Factor by which pieces are smaller than where Python calls the other threads for each operation."""
 
 
 def is_small(value: Value, program: Program) -> bool:
@@ -40,25 +41,6 @@ def is_small(value: Value, program: Program) -> bool:
     return size <= LARGEST_IMAGES and any(isinstance(i.function, PreparedConvolution) for i in program.instructions)
 
 
-class Part(NamedTuple):
-    """Operations from ``first`` to ``last``. ``in_parallel``: they are independent of each other."""
-
-    first: int
-    last: int
-    in_parallel: bool
-
-    def step(self, run: Callable[[int, int], int], table: int) -> Step:
-        """How the part is run; ``table``: the address of the table."""
-        base, count = table + 16 * self.first, self.last - self.first
-        if not self.in_parallel:
-            return base, count, None
-
-        def step() -> None:
-            split(lambda start, stop: run(base + 16 * start, stop - start), count)
-
-        return 0, 0, step
-
-
 class Assembler:
     """Operations with their arguments, and the arrays of Values.
 
@@ -71,6 +53,8 @@ class Assembler:
         self._masks = masks
         self._operations: list[tuple[Any, int]] = []
         self._parts: list[Part] = []
+        self._shared_work = 0.0
+        """Work that threads can share, in pieces that are worth a call of another thread from Python."""
         self._constants: dict[bytes, Array] = {}
         self._scratch: list[Array] = []
         self._roots: dict[Value, Array] = {}
@@ -110,13 +94,24 @@ class Assembler:
             self._parts.append(before._replace(last=first))
         self._parts.append(Part(first, self.count, True))
 
-    def finish(self) -> tuple[Array, list[Step]]:
-        """The table, and the steps of a run, which refer to it."""
+    def pieces(self, count: int, smallest: int) -> tuple[tuple[int, int], ...]:
+        """The pieces of an operation on ``count`` items, for the threads.
+
+        ``smallest``: number of items that are worth a call of another thread from Python.
+        """
+        pieces = pieces_of(count, smallest // FINER)
+        if len(pieces) > 1:
+            self._shared_work += count / max(1, smallest)
+        return pieces
+
+    def finish(self) -> Table:
+        """The operations, ready to run."""
         self.memory.finish()
         base = address(self.memory.arguments)
         rows = [(operation.address, base + 8 * at) for operation, at in self._operations]
-        table = np.array(rows, np.int64).reshape(-1, 2)
-        return table, [part.step(self.native.run, address(table)) for part in self._parts]
+        return Table(
+            np.array(rows, np.int64).reshape(-1, 2), self._parts if self._shared_work >= 2 else None, self.native
+        )
 
     # Arrays.
 

@@ -12,7 +12,7 @@ from passus.backend.trace import undecorated
 from passus.kernels import elementwise
 from passus.kernels.layout import channels_last
 from passus.kernels.machine import BLOCK, CODES
-from passus.kernels.threads import get_num_threads, pieces_of
+from passus.kernels.threads import get_num_threads
 from passus.recording.layout import address
 from passus.recording.lowering.assembler import FLOAT32, Assembler
 from passus.recording.program import Instruction, Program, Value, values_in
@@ -177,7 +177,7 @@ def emit_elementwise(assembler: Assembler, code: CODES, target: Array, operands:
     rows, columns = (1, *shape)[-2:]
     pairs = [(s[0] if len(s) == 2 else 0, s[-1]) for s in strides]
     first, by_rows = assembler.count, rows >= columns or rows >= get_num_threads() > 1
-    for start, stop in _parts(rows, columns, by_rows):
+    for start, stop in _parts(assembler, rows, columns, by_rows):
         offsets = [start * (row if by_rows else column) for row, column in pairs]
         size = (stop - start, columns) if by_rows else (rows, stop - start)
         _emit(assembler, code, size, [(x, o, *p) for x, o, p in zip([target, *spread], offsets, pairs)])
@@ -206,10 +206,10 @@ def _emit(assembler: Assembler, code: CODES, size: tuple[int, int], operands: li
     assembler.emit(assembler.native.elementwise, *arguments)
 
 
-def _parts(rows: int, columns: int, by_rows: bool) -> tuple[tuple[int, int], ...]:
+def _parts(assembler: Assembler, rows: int, columns: int, by_rows: bool) -> tuple[tuple[int, int], ...]:
     """The parts of a matrix for the threads: ranges of rows, or of columns."""
     count, other = (rows, columns) if by_rows else (columns, rows)
-    return pieces_of(count, max(1, PIECE // max(1, other)))
+    return assembler.pieces(count, max(1, PIECE // max(1, other)))
 
 
 def _coalesced(shape: tuple[int, ...], strides: list[tuple[int, ...]]) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from passus.backend import Array
 from passus.recording.layout import Memory
-from passus.recording.lowering.assembler import Assembler, Step, is_small
+from passus.recording.lowering.assembler import Assembler, is_small
 from passus.recording.lowering.elementwise import lower_elementwise, masks_of
 from passus.recording.lowering.labels import Labels
 from passus.recording.lowering.products import lower_product
@@ -15,6 +15,7 @@ from passus.recording.lowering.updates import lower_update
 from passus.recording.lowering.views import lower_view
 from passus.recording.lowering.works import lower_work
 from passus.recording.program import Instruction, Program, Value
+from passus.recording.table import Table
 from passus.recording.updates import MachineUpdate
 
 __all__ = ["Lowering"]
@@ -43,8 +44,8 @@ class Lowering:
             self._assembler.end_instruction()
             self._assembler.release(last.get(i, []))
 
-    def finish(self) -> tuple[Array, list[Step]]:
-        """The table, and the steps of a run."""
+    def finish(self) -> Table:
+        """The operations, ready to run."""
         return self._assembler.finish()
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from passus.kernels.threads import pieces_of
 from passus.recording.lowering.assembler import Assembler
 from passus.recording.lowering.elementwise import PIECE
 from passus.recording.places import DataPlace
@@ -27,7 +26,7 @@ def lower_update(instruction: Instruction, program: Program, assembler: Assemble
     rule = assembler.native.UPDATES[update.optimizer.rule.__name__]
     for (_, p), slots, numbers in zip(update.params, update.slots, update.numbers):
         first, read = assembler.count, [data[id(p)], gradients[id(p)], *[slot for _, slot in slots]]
-        for start, stop in pieces_of(p._data.size, PIECE):
+        for start, stop in assembler.pieces(p._data.size, PIECE):
             assembler.emit(rule, stop - start, numbers, *[(x, 4 * start) for x in read])
         assembler.in_parallel(first)
     return update

@@ -13,7 +13,6 @@ from passus.backend.trace import Method
 from passus.kernels.dispatch import native_module
 from passus.kernels.layout import channels_last
 from passus.kernels.pooling import average_pooling, max_pooling
-from passus.kernels.threads import pieces_of
 from passus.recording.lowering.assembler import Assembler
 from passus.recording.lowering.elementwise import has_channels_last
 from passus.recording.passes.convolutions import PreparedConvolution
@@ -106,7 +105,7 @@ def _emit(assembler: Assembler, works: Iterable[Any]) -> None:
     calls = native_module("calls")
     for kernel, arguments, items, piece, scratch in works:
         operation, first = calls.operation_of(kernel), assembler.count
-        for part in pieces_of(items, piece):
+        for part in assembler.pieces(items, piece):
             memory = [] if scratch is None else [assembler.scratch(max(1, scratch))]
             words = calls.words_of(kernel, (*arguments, *memory, *part))
             for x in words:
