@@ -217,9 +217,11 @@ class RecordedFunction(Generic[P, R]):
         known = {i: leaf for i, x in enumerate(outputs) for leaf in recorder.leaves if leaf.traced is x}
         program = recorder.finish([recorder.value(x) for x in outputs], self._name)
         result = mapped(result, lambda slot: _returned_as_it_is(slot, known))
-        return Version(
+        version = Version(
             program, recorder, spec, result, self.switches, required, self._changed, self.exact, self.is_inference
         )
+        recorder.release()
+        return version
 
     def _names(self, args: tuple[Any, ...], options: dict[str, Any]) -> list[str]:
         """The names of the positional arguments."""

@@ -29,19 +29,20 @@ class Frozen:
     def __init__(self, state: list[tuple[Value, Place]]) -> None:
         self.values = [value for value, _ in state]
         self._places = [place for _, place in state]
+        self._watched = self._all = _Comparison([])
         self.update()
 
     def update(self) -> None:
         """Take the arrays as they are now."""
+        self._watched = self._all = _Comparison([])  # They hold the arrays.
         self._seen = self._now()
         """What identified the state when it was compared last."""
         self.arrays: list[Array] = [place.get() for place in self._places]
         self._copies = [np.array(x, order="K") for x in self.arrays]
-        watched = [i for i in range(len(self.arrays)) if self._may_change(i)]
-        self._watched = _Comparison([(self.arrays[i], self._copies[i]) for i in watched])
+        self.watched = [i for i in range(len(self.arrays)) if self._may_change(i)]
+        """The numbers of the arrays that are compared in each run."""
+        self._watched = _Comparison([(self.arrays[i], self._copies[i]) for i in self.watched])
         self._all = _Comparison(list(zip(self.arrays, self._copies)))
-        self.is_watched = bool(watched)
-        """Whether arrays have to be compared in each run."""
 
     def constants(self) -> dict[Value, Array]:
         """Copies of the arrays, by their Values."""
@@ -51,7 +52,7 @@ class Frozen:
         """Whether an array is another one, or holds other numbers."""
         now = self._now()
         if now == self._seen:
-            return self.is_watched and not self._watched.holds()
+            return bool(self.watched) and not self._watched.holds()
         if any(place.get() is not x for place, x in zip(self._places, self.arrays)) or not self._all.holds():
             return True
         self._seen = now

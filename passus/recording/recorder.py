@@ -348,6 +348,13 @@ class Recorder:
             layer.release()
         self._rebound.clear()
 
+    def release(self) -> None:
+        """Forget all arrays: traced ones refer to the recorder, so it lives until Python collects cycles."""
+        self._alive.clear()
+        self._leaves.clear()
+        for known in (self.originals, self._arrays, self._constants):
+            known.clear()
+
     @property
     def layers(self) -> list[LayerState]:
         """The layers that take part in the step."""

@@ -100,6 +100,24 @@ def test_array_that_was_held_before_is_edited_in_place() -> None:
         np.testing.assert_allclose(compiled(x).data, eager(model, x), rtol=1e-4, atol=1e-6)
 
 
+def test_arrays_are_compared_in_each_run_only_if_they_may_change_unnoticed() -> None:
+    model, x = blocks()
+    compiled = passus.compile(model)
+    called(compiled, x)
+    frozen = compiled.versions[0].frozen
+    buffers = [i for i, value in enumerate(frozen.values) if value.name.endswith(("avg_mean", "avg_var"))]
+    assert len(buffers) == 8
+    assert frozen.watched == buffers
+    model[0].W.data = model[0].W.data * 2
+    called(compiled, x)
+    assert frozen.watched == buffers
+    held = model[0].W.data
+    model[0].b.data[...] = 1
+    called(compiled, x)
+    assert [frozen.values[i].name for i in frozen.watched if i not in buffers] == ["l0.W"]
+    assert held is model[0].W.data
+
+
 def test_updates_of_an_optimizer_are_noticed() -> None:
     model, x = small()
     compiled = passus.compile(model)

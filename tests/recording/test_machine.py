@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -339,6 +340,33 @@ def test_products_read_transposed_matrices_and_slices() -> None:
         results = compiled(a, b)
     for result, expected in zip(results, products(a, b), strict=True):
         np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
+
+
+SHAPES = [(5,), (3, 4), (2, 1, 3), (2, 3, 4, 5), (4, 1, 7, 7)]
+
+
+@pytest.mark.parametrize("name", ["sum", "max"])
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "axes"), [(s, a) for s in SHAPES for n in range(5) for a in combinations(range(len(s)), n)]
+)
+def test_reductions(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool, name: str) -> None:
+    def step(x: Any) -> Any:
+        return (getattr(x * 2, name)(axis=axes, keepdims=keepdims) + 1) * 3 - x[(0,) * x.ndim]
+
+    x = np.random.default_rng(0).standard_normal(shape, np.float32)
+    x[(-1,) * x.ndim] = np.nan if name == "max" else 1
+    compiled = passus.compile(step)
+    for _ in range(3):
+        np.testing.assert_allclose(compiled(x), step(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("axes", [0, -1, (2, 3), (0, 1), (1, 2, 3), None, ()])
+def test_sums_over_neighbouring_axes_run_on_the_machine(axes: Any) -> None:
+    compiled = passus.compile(lambda x: (x * 2).sum(axis=axes) * 3 + 1)
+    for _ in range(3):
+        compiled(np.ones((2, 3, 4, 5), np.float32))
+    assert is_complete(compiled)
 
 
 @pytest.mark.usefixtures("two_threads")

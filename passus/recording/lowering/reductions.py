@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from passus.backend import Array
 from passus.backend.trace import Method
 from passus.recording.lowering.assembler import FLOAT32, Assembler
 from passus.recording.program import Instruction, Value
 
 __all__ = ["lower_reduction"]
 
+MOST_ROWS = 1 << 14
+"""Rows of several matrices whose columns are summed one after the other in float32, with an operation for each matrix."""
+
 
 def lower_reduction(instruction: Instruction, assembler: Assembler) -> bool:
-    """Append a sum over rows, columns or all elements, or the maximum of rows or of all elements."""
+    """Append a sum over neighbouring axes, or the maximum over the last ones."""
     function, args, result = instruction.function, instruction.args, instruction.result
     if not isinstance(function, Method) or function.name not in ("sum", "max") or not isinstance(result, Value):
         return False
@@ -22,19 +26,42 @@ def lower_reduction(instruction: Instruction, assembler: Assembler) -> bool:
     axes = _axes(args[1:], dict(instruction.options), x.ndim)
     if axes is None:
         return False
-    if axes == tuple(range(x.ndim)) and x.flags.c_contiguous:
-        x, axes = x.reshape(1, x.size), (1,)
-    if x.ndim != 2 or axes not in ((0,), (1,)) or (x.strides[1] != 4 and x.shape[1] > 1):
+    groups = _groups(x, axes)
+    if groups is None or len(groups) > 3:
         return False
-    native = assembler.native
-    if axes == (1,):
-        operation = native.sum_of_rows if function.name == "sum" else native.maximum_of_rows
-    elif function.name == "sum":
-        operation = native.sum_of_columns
+    native, kinds = assembler.native, [is_summed for is_summed, _, _ in groups]
+    of_rows = native.sum_of_rows if function.name == "sum" else native.maximum_of_rows
+    (_, n, outer), (_, m, line), (_, k, _) = [(False, 1, 0)] * (3 - len(groups)) + groups
+    if kinds in ([True], [False, True]):
+        assembler.emit(of_rows, assembler.target(result), x, m, k, line)
+    elif function.name == "sum" and (kinds == [True, False] or (kinds == [False, True, False] and n * m <= MOST_ROWS)):
+        first, target = assembler.count, assembler.target(result)
+        for i in range(n):
+            assembler.emit(native.sum_of_columns, (target, 4 * i * k), (x, i * outer), m, k, line)
+        assembler.in_parallel(first)
     else:
         return False
-    assembler.emit(operation, assembler.target(result), x, *x.shape, x.strides[0])
     return True
+
+
+def _groups(x: Array, axes: tuple[int, ...]) -> list[tuple[bool, int, int]] | None:
+    """Axes in the order of memory, with neighbours as one: whether it is reduced, its length, and its stride.
+
+    None if the last one has gaps, or if the others would not be in the order of the result.
+    """
+    order = sorted([i for i in range(x.ndim) if x.shape[i] > 1], key=lambda i: -x.strides[i])
+    kept = [i for i in order if i not in axes]
+    if kept != sorted(kept):
+        return None
+    groups: list[tuple[bool, int, int]] = []
+    for i in order:
+        is_reduced, count, stride = i in axes, x.shape[i], x.strides[i]
+        if groups and groups[-1][0] == is_reduced and groups[-1][2] == stride * count:
+            count *= groups.pop()[1]
+        groups.append((is_reduced, count, stride))
+    if not any(is_reduced for is_reduced, _, _ in groups):
+        groups.append((True, 1, x.itemsize))
+    return groups if groups[-1][2] == x.itemsize else None
 
 
 def _axes(args: tuple[Any, ...], options: dict[str, Any], ndim: int) -> tuple[int, ...] | None:

@@ -21,14 +21,18 @@ def expanded(program: Program) -> Program:
     """The program with the operations of references in place of kernels of `MODULES`."""
     instructions: list[Instruction] = []
     number = 1 + max([value.number for value in _values(program)], default=0)
-    for instruction in program.instructions:
+    waiting = [*reversed(program.instructions)]
+    while waiting:
+        instruction = waiting.pop()
         kernel = instruction.function
+        inside = None
         if isinstance(kernel, Kernel) and kernel.module in MODULES and not instruction.writes:
             inside = _inlined(instruction, kernel, number)
-            number += sum(len(i.results) for i in inside)
-            instructions += inside
-        else:
+        if inside is None:
             instructions.append(instruction)
+        else:
+            number += sum(len(i.results) for i in inside)
+            waiting += reversed(inside)  # References call other kernels.
     return replace(program, instructions=instructions)
 
 
@@ -37,8 +41,8 @@ def _values(program: Program) -> list[Value]:
     return [*program.inputs, *[value for value, _ in program.state], *program.constants, *results]
 
 
-def _inlined(instruction: Instruction, kernel: Kernel[..., Any], number: int) -> list[Instruction]:
-    """The operations of the reference of a kernel; results are numbered from ``number`` on."""
+def _inlined(instruction: Instruction, kernel: Kernel[..., Any], number: int) -> list[Instruction] | None:
+    """The operations of the reference of a kernel; results are numbered from ``number`` on. None if a result is an argument."""
     recorder = Recorder()
     outside: dict[Value, Value] = {}
 
@@ -54,7 +58,7 @@ def _inlined(instruction: Instruction, kernel: Kernel[..., Any], number: int) ->
         result = kernel.reference(*args, **options)
     for inside, value in zip(values_in(recorder.noted(result)), values_in(instruction.result)):
         if inside in outside:
-            return [instruction]
+            return None
         outside[inside] = value
     recorder.abort()
 
