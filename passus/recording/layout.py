@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,10 +42,16 @@ class Memory:
         self._constants: list[Array] = []
         self.is_ambiguous = False
         """Whether arrays of others share memory, so that they cannot be exchanged one by one."""
-        self.table: Array = np.empty(0, np.int64)
+        self._pointers: list[int] = []
+        """The positions of words that are addresses."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays that were created here."""
+        return sum(block.size for block in self._blocks)
 
     def lasting(self, shape: tuple[int, ...]) -> Array:
-        """A new array that is written before a run: nothing else is stored in its memory."""
+        """A new array in memory in which nothing else is stored, such as one that is written before a run."""
         free, self._free = self._free, {}
         try:
             return self.array(shape)
@@ -60,13 +66,21 @@ class Memory:
         if free:
             return self._shaped(free.pop(), shape, dtype)
         if not self._blocks or self._used + size > self._blocks[-1].size:
-            block = np.zeros(max(CHUNK, size) + LINE, np.uint8)
-            start = -address(block) % LINE
-            self._blocks.append(block[start : start + max(CHUNK, size)])
+            self._blocks.append(self._aligned(max(CHUNK, size)))
             self._used = 0
         memory = self._blocks[-1][self._used : self._used + size]
         self._used += size
         return self._shaped(memory, shape, dtype)
+
+    @staticmethod
+    def _aligned(size: int, source: Array | None = None) -> Array:
+        """Memory at the beginning of a line: zeros, or a copy of other memory."""
+        block = np.zeros(size + LINE, np.uint8)
+        start = -address(block) % LINE
+        block = block[start : start + size]
+        if source is not None:
+            block[...] = source
+        return block
 
     def release(self, x: Array) -> None:
         """Let later arrays use the memory of an array that was created here."""
@@ -101,12 +115,30 @@ class Memory:
             first = address(other)
             if first <= at < first + max(1, other.nbytes):
                 self._references.setdefault(key, []).append(len(self.words))
+        self._pointers.append(len(self.words))
         self.word(at)
 
     def exchange(self, key: Hashable, new: Array) -> None:
         """Replace an array of others by one of the same strides."""
         self.arguments[self._references.get(key, [])] += address(new) - address(self._external[key])
         self._external[key] = new
+
+    def copied(self, moves: Sequence[tuple[Array, Array]]) -> Array:
+        """The arguments for other memory: ``moves`` are pairs of arrays, the first one a part of this memory. Later pairs take
+        precedence.
+        """
+        words = np.array(self.words, np.int64)
+        pointers = words[self._pointers]
+        moved = pointers.copy()
+        for old, new in moves:
+            inside = (address(old) <= pointers) & (pointers < address(old) + max(1, old.nbytes))
+            moved[inside] = pointers[inside] + (address(new) - address(old))
+        words[self._pointers] = moved
+        return words
+
+    def twin(self) -> list[tuple[Array, Array]]:
+        """All memory that was created here, with copies of it."""
+        return [(block, self._aligned(block.size, block)) for block in self._blocks]
 
     def finish(self) -> None:
         """Fix the arguments in memory."""

@@ -16,6 +16,7 @@ import numpy as np
 from passus import config
 from passus.backend import Array
 from passus.kernels.dispatch import native_module
+from passus.recording.blocks import BlockRun, blocks_of, end_of_images
 from passus.recording.host import Host
 from passus.recording.layout import Memory
 from passus.recording.lowering import Lowering, is_small, is_view
@@ -43,6 +44,8 @@ def on_machine(program: Program, states: Sequence[Array]) -> Program:
         last = first + 1
         while last < len(flags) and flags[last] == flags[first]:
             last += 1
+        if flags[first]:
+            last = end_of_images(whole.instructions, first, last)
         part = whole.instructions[first:last]
         if flags[first] and (len(part) >= LEAST or len(part) == len(flags)):
             part = _on_machine(whole, first, last, arrays, native)
@@ -140,21 +143,31 @@ class Machine:
 
     def __init__(self, program: Program, states: Sequence[Array], native: Any) -> None:
         self.program, self.native, self.__name__ = program, native, "machine"
-        run = _Run(self, states)
+        run: Any = _Run(self, states)
+        self.blocks = blocks_of(program, run.nbytes) if run.is_complete else None
+        if self.blocks is not None:
+            in_blocks = BlockRun(self.blocks, native)
+            if in_blocks.is_complete:
+                run = in_blocks
+            else:
+                self.blocks = None
         self._free, self.is_complete, self.is_shared = [run], run.is_complete, run.is_shared
 
     def __call__(self, *arrays: Any) -> list[Any]:
         try:
             run = self._free.pop()
         except IndexError:  # Another thread runs it.
-            run = _Run(self, arrays[len(self.program.inputs) :])
+            run = self._new_run(arrays[len(self.program.inputs) :])
         try:
-            results = run(arrays)
+            results: list[Any] = run(arrays)
         except OtherBranchError:
             self._free.append(run)
             raise
         self._free.append(run)  # After other errors, a thread may still write into its memory.
         return results
+
+    def _new_run(self, states: Sequence[Array]) -> Any:
+        return _Run(self, states) if self.blocks is None else BlockRun(self.blocks, self.native)
 
 
 class _Run:
@@ -186,6 +199,11 @@ class _Run:
         self._returns = [self._returned(value) for value in self.program.outputs]
         self._counts = {value: sys.getrefcount(self._arrays[value]) for value, _ in self._gradients}
         """References to each gradient that nobody else holds."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays that were created for it."""
+        return self._memory.nbytes
 
     def _new_gradients(self) -> list[tuple[Value, GradPlace]]:
         """The gradients that the program computes: their arrays belong to Variables."""

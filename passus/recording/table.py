@@ -20,11 +20,11 @@ that one thread computes alone.
 
 
 class Part(NamedTuple):
-    """Operations from ``first`` to ``last``. ``in_parallel``: they are independent of each other."""
+    """Operations from ``first`` to ``last``: ``items`` groups of equal size, which are independent of each other."""
 
     first: int
     last: int
-    in_parallel: bool
+    items: int
 
 
 class Table:

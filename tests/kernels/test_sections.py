@@ -17,7 +17,7 @@ from passus.kernels.native.sections import run_sections, sections_of
 from passus.recording.layout import address
 from passus.recording.table import Part, Table
 
-PARTS = [Part(0, 2, False), Part(2, 7, True), Part(7, 9, True), Part(9, 10, False)]
+PARTS = [Part(0, 2, 1), Part(2, 7, 5), Part(7, 9, 2), Part(9, 10, 1)]
 POLLS = 1 << 40
 
 

@@ -1,13 +1,13 @@
 """Threads that share the operations of the machine of `machine.py`, without a call in Python between two operations.
 
-The table of operations consists of sections. The items of a section are independent of each other: in a parallel section, each
-operation is an item, otherwise all of them are one. Every thread goes through all sections, computes the items that no other
+The table of operations consists of sections, each of items of as many operations, which are independent of each other. Every thread goes through all sections, computes the items that no other
 thread has begun, and waits for the others of the section. So any number of threads may take part, each may come late, and all
 but one may leave.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,15 +29,14 @@ FAILED = 0
 """Position of the mark that is the number of the last run that an operation ended."""
 
 
-def sections_of(parts: list[tuple[int, int, bool]]) -> tuple[Array, Array]:
-    """The sections for parts of the table (first and last operation, whether these are independent), and marks for their runs.
+def sections_of(parts: Sequence[tuple[int, int, int]]) -> tuple[Array, Array]:
+    """The sections for parts of the table (first and last operation, number of items), and marks for their runs.
 
     The marks of a section are the number of items that have been completed in all runs, and for each item the number of the last
     run in which a thread began it.
     """
     rows, at = [], LINE
-    for first, last, in_parallel in parts:
-        items = last - first if in_parallel else 1
+    for first, last, items in parts:
         rows += [first, last - first, items, at]
         at += -(-(1 + items) // LINE) * LINE
     marks = np.zeros(at + LINE, np.int64)

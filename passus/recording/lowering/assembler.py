@@ -45,11 +45,14 @@ class Assembler:
     """Operations with their arguments, and the arrays of Values.
 
     ``arrays``: those of the inputs, the state, constants and gradients; the others are added. ``masks``: Values of booleans that
-    are kept as numbers.
+    are kept as numbers. ``is_alone``: whether one thread computes all operations.
     """
 
-    def __init__(self, arrays: dict[Value, Array], memory: Memory, native: Any, masks: set[Value]) -> None:
+    def __init__(
+        self, arrays: dict[Value, Array], memory: Memory, native: Any, masks: set[Value], is_alone: bool = False
+    ) -> None:
         self.arrays, self.memory, self.native = arrays, memory, native
+        self._is_alone = is_alone
         self._masks = masks
         self._operations: list[tuple[Any, int]] = []
         self._parts: list[Part] = []
@@ -75,8 +78,8 @@ class Assembler:
         self._operations.append((operation, at))
         count = len(self._operations)
         last = self._parts[-1] if self._parts else None
-        if last is None or last.in_parallel:
-            self._parts.append(Part(count - 1, count, False))
+        if last is None or last.items > 1:
+            self._parts.append(Part(count - 1, count, 1))
         else:
             self._parts[-1] = last._replace(last=count)
 
@@ -92,14 +95,14 @@ class Assembler:
         before = self._parts.pop()  # The operations have just been appended to it.
         if before.first < first:
             self._parts.append(before._replace(last=first))
-        self._parts.append(Part(first, self.count, True))
+        self._parts.append(Part(first, self.count, self.count - first))
 
     def pieces(self, count: int, smallest: int) -> tuple[tuple[int, int], ...]:
         """The pieces of an operation on ``count`` items, for the threads.
 
         ``smallest``: number of items that are worth a call of another thread from Python.
         """
-        pieces = pieces_of(count, smallest // FINER)
+        pieces = ((0, count),) if self._is_alone else pieces_of(count, smallest // FINER)
         if len(pieces) > 1:
             self._shared_work += count / max(1, smallest)
         return pieces
@@ -108,10 +111,11 @@ class Assembler:
         """The operations, ready to run."""
         self.memory.finish()
         base = address(self.memory.arguments)
-        rows = [(operation.address, base + 8 * at) for operation, at in self._operations]
-        return Table(
-            np.array(rows, np.int64).reshape(-1, 2), self._parts if self._shared_work >= 2 else None, self.native
-        )
+        return Table(self.operations() + (0, base), self._parts if self._shared_work >= 2 else None, self.native)
+
+    def operations(self) -> Array:
+        """The address of each operation, and where its arguments begin, in bytes."""
+        return np.array([(operation.address, 8 * at) for operation, at in self._operations], np.int64).reshape(-1, 2)
 
     # Arrays.
 

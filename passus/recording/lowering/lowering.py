@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from passus.backend import Array
+from passus.kernels.machine import CODES
 from passus.recording.layout import Memory
-from passus.recording.lowering.assembler import Assembler, is_small
-from passus.recording.lowering.elementwise import lower_elementwise, masks_of
+from passus.recording.lowering.assembler import FLOAT32, Assembler, is_small
+from passus.recording.lowering.elementwise import emit_elementwise, lower_elementwise, masks_of
 from passus.recording.lowering.labels import Labels
 from passus.recording.lowering.products import lower_product
 from passus.recording.lowering.reductions import lower_reduction
@@ -25,15 +26,21 @@ class Lowering:
     """The operations of a program.
 
     ``arrays``: those of the inputs, the state, constants and gradients; the others are added. ``with_update``: whether the update of
-    an optimizer at the end is an operation, too.
+    an optimizer at the end is an operation, too. ``is_alone``: whether one thread computes all of them.
     """
 
     def __init__(
-        self, program: Program, arrays: dict[Value, Array], memory: Memory, native: Any, with_update: bool = True
+        self,
+        program: Program,
+        arrays: dict[Value, Array],
+        memory: Memory,
+        native: Any,
+        with_update: bool = True,
+        is_alone: bool = False,
     ) -> None:
         self._program, self._with_update = program, with_update
         self._masks, self._labels = masks_of(program), Labels(program)
-        self._assembler = Assembler(arrays, memory, native, self._masks)
+        self._assembler = Assembler(arrays, memory, native, self._masks, is_alone)
         self.update: MachineUpdate | None = None
         """The update of an optimizer at the end of the program."""
         self.lowered: list[bool] = []
@@ -47,6 +54,20 @@ class Lowering:
     def finish(self) -> Table:
         """The operations, ready to run."""
         return self._assembler.finish()
+
+    def copied(self, value: Value) -> Array | None:
+        """Append a copy of an array, in memory that nothing else uses; None if the machine cannot copy it."""
+        memory, source = self._assembler.memory, self._assembler.arrays[value]
+        order = sorted(range(source.ndim), key=lambda i: -source.strides[i])
+        if source.dtype != FLOAT32:
+            return None
+        copy = memory.lasting(tuple([source.shape[i] for i in order]))
+        copy = copy.transpose([order.index(i) for i in range(source.ndim)])
+        return copy if emit_elementwise(self._assembler, CODES.COPY, copy, [source]) else None
+
+    def operations(self) -> Array:
+        """The address of each operation, and where its arguments begin, in bytes."""
+        return self._assembler.operations()
 
     @property
     def without_array(self) -> set[Value]:

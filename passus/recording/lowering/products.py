@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 
 from passus.backend import Array
-from passus.backend.trace import Method, undecorated
 from passus.kernels import products
 from passus.kernels.threads import pieces_of
 from passus.recording.lowering.assembler import FLOAT32, Assembler
+from passus.recording.passes.batches import PRODUCTS
 from passus.recording.program import Instruction, Value
 
 __all__ = ["lower_product"]
-
-FUNCTIONS = (operator.matmul, np.matmul, np.dot, Method("dot"), products.product, undecorated(products.batched))
 
 LARGEST = 1 << 23
 """Number of multiplications up to which a product is small: its matrices are in the cache."""
@@ -31,7 +28,7 @@ FEW_ROWS = 3
 def lower_product(instruction: Instruction, assembler: Assembler) -> bool:
     """Append the product of two matrices, or of a vector and a matrix, with or without a bias."""
     args, result = instruction.args, instruction.result
-    if instruction.function not in FUNCTIONS or instruction.options or not isinstance(result, Value):
+    if instruction.function not in PRODUCTS or instruction.options or not isinstance(result, Value):
         return False
     found = assembler.operands([x for x in args if x is not None])
     if found is None or len(found) not in (2, 3) or result.dtype != FLOAT32:

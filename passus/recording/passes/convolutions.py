@@ -42,6 +42,13 @@ class PreparedConvolution:
         """Lay out the weights."""
         self.kernel = native_module("convolution").Convolution(self.shape, self.W, self.b, *self.options)
 
+    def with_rows(self, count: int) -> PreparedConvolution:
+        """The same for another number of images."""
+        other = PreparedConvolution((count, *self.shape[1:]), self.W, self.b, self.options)
+        other.adds, other.limits = self.adds, self.limits
+        other.prepare()
+        return other
+
     def __call__(self, x: Array, added: Array | None = None) -> Array:
         y: Array = self.kernel(x, added, self.limits)
         return y
