@@ -17,7 +17,7 @@ from passus.recording.layout import Memory, address
 from passus.recording.lowering import Lowering
 from passus.recording.passes.batches import PRODUCTS, rows_of, with_rows
 from passus.recording.passes.convolutions import PreparedConvolution
-from passus.recording.program import Instruction, OtherBranchError, Program
+from passus.recording.program import Instruction, OtherBranchError, Program, values_in
 from passus.recording.table import Part, Table
 
 __all__ = ["BlockRun", "Blocks", "blocks_of", "end_of_images"]
@@ -27,6 +27,9 @@ CACHE = 1 << 19
 
 LARGEST_WEIGHTS = 1 << 18
 """Bytes of the matrices of products that each block reads: more are read once, by the whole batch."""
+
+MOST_WEIGHTS = 3
+"""Bytes of weights for each byte of images up to which a block, which reads all weights, pays."""
 
 MOST_IDLE = 0.2
 """The share of the work of all threads that may be lost if the blocks are not divided evenly."""
@@ -65,7 +68,19 @@ def blocks_of(program: Program, nbytes: int) -> Blocks | None:
     most = max(1, min(CACHE * total // nbytes, total // threads))
     sizes = [n for n in range(1, most + 1) if total % n == 0 and _idle(total // n, threads) <= MOST_IDLE]
     part = with_rows(program, sizes[-1]) if sizes else None
-    return None if part is None else Blocks(part, sizes[-1], total)
+    if part is None or _weights(part) > max(
+        CACHE, MOST_WEIGHTS * sum(v.nbytes for i in part.instructions for v in i.results)
+    ):
+        return None
+    return Blocks(part, sizes[-1], total)
+
+
+def _weights(program: Program) -> int:
+    """Bytes of the weights that each block reads."""
+    functions = [i.function for i in program.instructions]
+    matrices = [value for i in program.instructions if _is_product(i) for value in values_in(i.args[1:])]
+    kernels = [f.W for f in functions if isinstance(f, PreparedConvolution)]
+    return sum(int(x.nbytes) for x in (*kernels, *matrices))
 
 
 def _has_convolution(program: Program) -> bool:

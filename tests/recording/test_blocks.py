@@ -37,6 +37,7 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 @pytest.fixture(autouse=True)
 def small_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "CACHE", 1 << 15)
+    monkeypatch.setattr(blocks, "MOST_WEIGHTS", 1 << 10)
 
 
 class Residual(Layer):
@@ -147,6 +148,16 @@ def test_large_products_are_of_the_whole_batch(monkeypatch: pytest.MonkeyPatch) 
     first, second = rows(compiled)
     assert first is not None
     assert second is None
+
+
+def test_networks_of_more_weights_than_images_are_not_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "MOST_WEIGHTS", 3)
+    model = Sequential(Conv2d(64, 3, rng=0), F.relu, Conv2d(64, 3, rng=1), GlobalAveragePooling())
+    x = images(64, 8, 6, 6)
+    model(x)
+    compiled = passus.compile(model)
+    assert_as_eager(model, compiled, x)
+    assert rows(compiled) == [None]
 
 
 def test_single_images_and_small_batches_are_not_divided() -> None:
