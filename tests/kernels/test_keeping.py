@@ -564,3 +564,23 @@ def test_kernels_that_cannot_be_compiled_ahead(fault: str, reason: str, folder: 
     assert line.startswith("passus.kernels: ")
     assert reason in line
     assert done.stdout == ""
+
+
+def test_variants_of_a_function_have_different_symbols() -> None:
+    def variant(factor: int) -> Any:
+        @compiled(INTEGER(INTEGER), allocates=False)
+        def multiply(x: Any) -> Any:
+            return factor * x
+
+        return multiply
+
+    kernels = [variant(2), variant(3)]
+    names = []
+    for kernel in kernels:
+        kernel.build()
+        (found,) = kernel.overloads.values()
+        names.append(found.fndesc.llvm_func_name)
+    # Otherwise a process that loads both may call the first one in place of the second.
+    assert "multiply_5b2_5d" in names[0]
+    assert "multiply_5b3_5d" in names[1]
+    assert [kernel(5) for kernel in kernels] == [10, 15]

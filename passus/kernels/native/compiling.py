@@ -127,9 +127,13 @@ def compiled(signature: Any, allocates: bool = True) -> Callable[[Compiled], Ker
 
     def declare(function: Compiled) -> Kernel:
         _check(function, allocates)
+        # Numba numbers the functions of a process, and finds them by their names. Two that were compiled in different processes
+        # may have the same number, so the name must contain what distinguishes them.
+        options = "".join([f"[{cell.cell_contents}]" for cell in function.__closure__ or ()])
+        function.__qualname__ += options
         # Kernels are called from Python and from each other, never from C, so they need no wrapper for it.
-        options = {"nopython": True, "nogil": True, "no_cfunc_wrapper": True, "_nrt": allocates, **OPTIONS}
-        kernel = Kernel(function, targetoptions=options)
+        flags = {"nopython": True, "nogil": True, "no_cfunc_wrapper": True, "_nrt": allocates, **OPTIONS}
+        kernel = Kernel(function, targetoptions=flags)
         kernel.declared_types = signature
         try:
             kernel._cache = KernelCache(function)
