@@ -7,15 +7,16 @@ through all layers while it is in the cache, and each thread computes blocks of 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from passus.backend import Array
 from passus.kernels.threads import get_num_threads
+from passus.recording.batches import rows_of, with_rows
 from passus.recording.layout import Memory, address
 from passus.recording.lowering import Lowering
-from passus.recording.passes.batches import PRODUCTS, rows_of, with_rows
+from passus.recording.lowering.products import PRODUCTS
 from passus.recording.passes.convolutions import PreparedConvolution
 from passus.recording.program import Instruction, OtherBranchError, Program, values_in
 from passus.recording.table import Part, Table
@@ -35,11 +36,12 @@ MOST_IDLE = 0.2
 """The share of the work of all threads that may be lost if the blocks are not divided evenly."""
 
 
-class Blocks:
+class Blocks(NamedTuple):
     """How a program is computed in blocks. ``program``: that of one block. ``rows``: of a block; ``total``: of the batch."""
 
-    def __init__(self, program: Program, rows: int, total: int) -> None:
-        self.program, self.rows, self.total = program, rows, total
+    program: Program
+    rows: int
+    total: int
 
 
 def end_of_images(instructions: list[Instruction], first: int, last: int) -> int:
@@ -49,15 +51,11 @@ def end_of_images(instructions: list[Instruction], first: int, last: int) -> int
     if not convolutions:
         return last
     tail = part[convolutions[-1] :]
-    products = [i for i, x in enumerate(tail) if _is_product(x)]
+    products = [i for i, x in enumerate(tail) if x.function in PRODUCTS]
     read = sum(4 * math.prod(x.shape) for i in products for x in tail[i].args[1:2])
     if not products or read <= LARGEST_WEIGHTS or part[0].reads[0].shape[:1] in ((), (0,), (1,)):
         return last
     return first + convolutions[-1] + products[0]
-
-
-def _is_product(instruction: Instruction) -> bool:
-    return getattr(type(instruction.function), "__hash__", None) is not None and instruction.function in PRODUCTS
 
 
 def blocks_of(program: Program, nbytes: int) -> Blocks | None:
@@ -78,7 +76,7 @@ def blocks_of(program: Program, nbytes: int) -> Blocks | None:
 def _weights(program: Program) -> int:
     """Bytes of the weights that each block reads."""
     functions = [i.function for i in program.instructions]
-    matrices = [value for i in program.instructions if _is_product(i) for value in values_in(i.args[1:])]
+    matrices = [value for i in program.instructions if i.function in PRODUCTS for value in values_in(i.args[1:])]
     kernels = [f.W for f in functions if isinstance(f, PreparedConvolution)]
     return sum(int(x.nbytes) for x in (*kernels, *matrices))
 
@@ -96,7 +94,7 @@ class BlockRun:
     """The operations of one run at a time, and their memory: for each thread the arrays of a block."""
 
     def __init__(self, blocks: Blocks, native: Any) -> None:
-        program, rows, total = blocks.program, blocks.rows, blocks.total
+        program, rows, total = blocks
         memory = Memory()
         arrays = {value: np.asarray(x) for value, x in program.constants.items()}
         arrays |= {value: memory.array(value.shape, value.dtype) for value in program.inputs}

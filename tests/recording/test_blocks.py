@@ -17,8 +17,8 @@ from passus.kernels import get_num_threads, set_num_threads
 from passus.layers import BatchNorm, Conv2d, Flatten, GlobalAveragePooling, Layer, Linear, MaxPooling, Sequential
 from passus.models import LeNet
 from passus.recording import blocks
+from passus.recording.batches import with_rows
 from passus.recording.machine import Machine
-from passus.recording.passes.batches import with_rows
 from passus.recording.program import Instruction, Program, Value
 
 pytest.importorskip("numba")

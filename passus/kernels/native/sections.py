@@ -1,8 +1,8 @@
 """Threads that share the operations of the machine of `machine.py`, without a call in Python between two operations.
 
-The table of operations consists of sections, each of items of as many operations, which are independent of each other. Every thread goes through all sections, computes the items that no other
-thread has begun, and waits for the others of the section. So any number of threads may take part, each may come late, and all
-but one may leave.
+The table of operations consists of sections. A section consists of items of equal size, which are independent of each other.
+Every thread goes through all sections, computes the items that no other thread has begun, and waits for the others of the
+section. So any number of threads may take part, each may come late, and all but one may leave.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Busy waiting: a sleeping thread needs some 50 microseconds to wake up, longer than many kernels take.
 
-Flags are elements of an array of int64; most functions use an array of one flag. These functions release the GIL, so that other threads run while one waits.
+Flags are elements of an array of int64; most functions use an array of one flag. These functions release the GIL, so that other
+threads run while one waits.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from passus.recording.layout import address
 from passus.recording.lowering.assembler import FLOAT32, Assembler
 from passus.recording.program import Instruction, Program, Value, values_in
 
-__all__ = ["PIECE", "emit_elementwise", "has_channels_last", "lower_elementwise", "masks_of"]
+__all__ = ["PIECE", "emit_elementwise", "has_channels_last", "is_elementwise", "lower_elementwise", "masks_of"]
 
 PIECE = 1 << 16
 """Number of elements that are worth a thread."""
@@ -113,6 +113,11 @@ def masks_of(program: Program) -> set[Value]:
         for value in compared.difference(program.results)
         if readers.get(value) and all(_selects_by(i, value) for i in readers[value])
     }
+
+
+def is_elementwise(function: Any) -> bool:
+    """Whether each element of the result depends on one element of each argument, and none of them is a mask."""
+    return _is_hashable(function) and (function in BINARY or function in UNARY)
 
 
 def _is_known(function: Any) -> bool:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
 from passus.backend import Array
+from passus.backend.trace import Method, undecorated
 from passus.kernels import products
 from passus.kernels.threads import pieces_of
 from passus.recording.lowering.assembler import FLOAT32, Assembler
-from passus.recording.passes.batches import PRODUCTS
 from passus.recording.program import Instruction, Value
 
-__all__ = ["lower_product"]
+__all__ = ["PRODUCTS", "lower_product"]
+
+PRODUCTS = (operator.matmul, np.matmul, np.dot, Method("dot"), products.product, undecorated(products.batched))
+"""Functions that multiply matrices."""
 
 LARGEST = 1 << 23
 """Number of multiplications up to which a product is small: its matrices are in the cache."""

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import math
-import operator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from passus.backend.trace import Method, undecorated
-from passus.kernels import products
+from passus.backend.trace import Method
 from passus.kernels.pooling import average_pooling, max_pooling
+from passus.recording.lowering.elementwise import is_elementwise
+from passus.recording.lowering.products import PRODUCTS
 from passus.recording.passes.convolutions import PreparedConvolution
 from passus.recording.program import Instruction, Program, Value, mapped, values_in
 
-__all__ = ["PRODUCTS", "rows_of", "with_rows"]
-
-PRODUCTS = (operator.matmul, np.matmul, np.dot, Method("dot"), products.product, undecorated(products.batched))
-"""Functions that multiply matrices."""
-
-ELEMENTWISE = frozenset(
-    {
-        *(operator.add, operator.sub, operator.mul, operator.truediv, operator.neg, operator.abs),
-        *(operator.iadd, operator.isub, operator.imul, operator.itruediv),
-        *(np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum),
-        *(np.negative, np.absolute, np.exp, np.tanh, np.log),
-    }
-)
-"""Functions whose result depends on single elements of their arguments."""
+__all__ = ["rows_of", "with_rows"]
 
 REDUCTIONS = (Method("sum"), Method("max"))
 
@@ -95,11 +82,11 @@ def _with_rows(instruction: Instruction, parts: dict[Value, Value], rows: int, c
     is_first = isinstance(x, Value) and x in parts
     if isinstance(function, PreparedConvolution):
         return replace(instruction, function=function.with_rows(count)) if all(v in parts for v in args) else None
-    if not is_first and not _is_elementwise(function):
+    if not is_first and not is_elementwise(function):
         return None
     if function in (max_pooling, average_pooling):
         return instruction if not options else None
-    if _is_elementwise(function):
+    if is_elementwise(function):
         ndim = len(instruction.result.shape)
         return instruction if not options and all(_is_aligned(v, parts, ndim) for v in args) else None
     if function in PRODUCTS:
@@ -116,10 +103,6 @@ def _with_rows(instruction: Instruction, parts: dict[Value, Value], rows: int, c
         is_within_rows = isinstance(axes, tuple) and all(isinstance(i, int) and i % len(x.shape) for i in axes)
         return instruction if is_within_rows else None
     return None
-
-
-def _is_elementwise(function: Any) -> bool:
-    return getattr(type(function), "__hash__", None) is not None and function in ELEMENTWISE
 
 
 def _is_aligned(x: Any, parts: dict[Value, Value], ndim: int) -> bool:
