@@ -56,7 +56,19 @@ def test_products(n: int, k: int, m: int, layouts: tuple[str, str], biased: bool
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-@pytest.mark.parametrize("shape", [(3, 5000, 40), (70, 4100, 33), (700, 300, 20), (20, 300, 700), (2, 9, 1), (1, 1, 1)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (3, 5000, 40),
+        (70, 4100, 33),
+        (137, 1600, 170),
+        (1300, 700, 50),
+        (700, 300, 20),
+        (20, 300, 700),
+        (2, 9, 1),
+        (1, 1, 1),
+    ],
+)
 def test_long_sums_and_several_threads(shape: tuple[int, int, int], threads: int, rng: np.random.Generator) -> None:
     n, k, m = shape
     before = get_num_threads()

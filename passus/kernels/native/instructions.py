@@ -9,7 +9,19 @@ from numba.core import cgutils
 
 from passus.kernels.native.vectors import INTEGERS, LANES, MASK, VECTOR
 
-__all__ = ["address", "all_lanes", "call", "constant", "first_lanes", "fma", "load", "loop_mask", "splat", "store"]
+__all__ = [
+    "address",
+    "all_lanes",
+    "call",
+    "constant",
+    "first_lanes",
+    "fma",
+    "load",
+    "loop_mask",
+    "prefetch",
+    "splat",
+    "store",
+]
 
 AVX_LANES = 8
 
@@ -103,3 +115,11 @@ def _call_avx(builder: ir.IRBuilder, name: str, result: Any, pointer: Any, *vect
 def _suffix(content: Any) -> str:
     name = f"v{LANES}{'f32' if content is VECTOR else 'i8'}"
     return f"{name}.p0{name}"
+
+
+def prefetch(builder: ir.IRBuilder, pointer: Any, to_write: bool) -> None:
+    """Prefetch the cache line of an address into the second level; the address may be invalid."""
+    byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+    type_ = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+    function = cgutils.get_or_insert_function(builder.module, type_, "llvm.prefetch.p0i8")
+    builder.call(function, [builder.bitcast(pointer, byte), number(int(to_write)), number(2), number(1)])

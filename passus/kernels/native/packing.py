@@ -11,7 +11,7 @@ from passus.backend import Array
 from passus.kernels.native.buffers import LINE, aligned_zeros
 from passus.kernels.native.compiling import FLAT, INTEGER, compiled, inlined
 from passus.kernels.native.loops import for_vectors
-from passus.kernels.native.simd import LANES, all_lanes, number_at, store, vector_at
+from passus.kernels.native.simd import LANES, all_lanes, number_at, prefetch, store, vector_at
 from passus.kernels.native.transposing import copy_transposed
 from passus.kernels.threads import split
 
@@ -22,6 +22,9 @@ PIECE = 1 << 16
 
 ROWS_PER_READ = 8
 """Rows of a matrix that are read at the same time."""
+
+AHEAD = 8
+"""Distance in rows by which they are prefetched: processors do not foresee steps as large as a row."""
 
 MATRIX = numba.types.Array(numba.float32, 2, "A", readonly=True)
 
@@ -63,6 +66,7 @@ def _pack_rows(
     """
     if lane_step == 4:
         for row in range(rows):
+            prefetch(x, (at + (row + AHEAD) * row_step) // 4)
             for_vectors(_copy_vector, (x, at + row * row_step, packed, to + row * columns), lanes)
     elif row_step == 4:
         for lane in range(0, lanes, LANES):

@@ -20,7 +20,7 @@ from passus.kernels.native.packing import MATRIX, columns_of_tile, pack
 from passus.kernels.native.packing import PIECE as PIECE_OF_PACKING
 from passus.kernels.native.pointers import At
 from passus.kernels.native.simd import LANES, first_lanes, number_at, store, vector_at
-from passus.kernels.native.tile import matrix_steps, multiply_tiles, tiles, tiles_for
+from passus.kernels.native.tile import even_tiles_for, matrix_steps, multiply_tiles, rows_in_larger_tiles, tiles
 from passus.kernels.native.transposing import copy_transposed
 from passus.kernels.native.waiting import FLAGS, add_at
 from passus.kernels.products import PRODUCTS_IN_FLOAT32
@@ -31,8 +31,11 @@ __all__ = ["product"]
 PIECE = LANES << 17
 """Multiplications that are worth a thread: some 15 µs of work."""
 
-DEPTH = 2048
-"""Number of products that a tile adds up at a time: the rows of a vector of columns fit into the cache."""
+DEPTH = 512
+"""Number of products that a tile adds up at a time, up to half as many again: the packed columns of a tile are 32 KiB."""
+
+PACKED = 3 << 14
+"""Packed numbers of the right matrix that a thread uses at a time, up to half as many again: 192 KiB."""
 
 FEW_TILES = 4
 """A transposed left matrix is read in place for up to this many tiles of columns. For more, copying a panel is cheaper."""
@@ -57,6 +60,8 @@ BUFFERED = 8
 
 PANEL = 1 << 16
 """Numbers of the left matrix that are in use at a time, up to half as many again: 256 KiB."""
+
+NOT_PACKED = aligned(0)
 
 SHARED = numba.types.UniTuple(INTEGER, 4)
 
@@ -85,19 +90,20 @@ class _Product:
         self.a, self.b, (n, self.k), self.m = a, b, a.shape, b.shape[1]
         self.columns = columns_of_tile(self.m)
         # Vectors are full: masked instructions are slow on processors without AVX-512.
-        of_rows, self.height, _ = tiles_for(n, self.columns, True)
+        of_rows, of_less, self.height, _ = even_tiles_for(n, self.columns, True)
         self.tiles = -(-self.m // self.columns)
-        self.packed, self.start = aligned(self.tiles * self.k * self.columns), _zeros(self.tiles * self.columns)
+        self.packed, self.start = NOT_PACKED, _zeros(self.tiles * self.columns)
         if bias is not None:
             self.start = self.start.copy()
             self.start[: self.m] = bias
         self.y = np.empty((n, self.m), np.float32)
         self.runs, self.steps = _in_place(a, self.tiles)
-        self.tile = of_rows, tiles(1, self.columns // LANES, True), self.height, self.columns, *self.steps
+        of_row = tiles(1, self.columns // LANES, True)
+        self.tile = of_rows, of_less, of_row, self.height, self.columns, *self.steps
 
     def whole(self) -> Array:
         """The result, computed by this thread."""
-        self._compute(True, self.tiles, self.tiles, 1)
+        self._compute(True, self._share(self.tiles), self.tiles, 1)
         return self.y
 
     def shared(self) -> Array:
@@ -109,8 +115,9 @@ class _Product:
             # A left matrix that is not read in place is copied for each share.
             least = max(1, PIECE // max(1, n * self.k * columns))
             share = max(least, -(-self.tiles // (threads * (SHARES if in_place else 1))))
-            self._compute(True, share, self.tiles, threads)
+            self._compute(True, self._share(share), self.tiles, threads)
             return self.y
+        self.packed = aligned(self.tiles * self.k * columns)
         split(
             lambda first, last: pack(self.b, self.packed, columns, first, last),
             self.tiles,
@@ -122,6 +129,11 @@ class _Product:
         share = -(-least // self.height) * self.height
         self._compute(False, share, n, threads)
         return self.y
+
+    def _share(self, tiles: int) -> int:
+        """At most this number of tiles of columns: as many as stay in the cache, unless the left matrix is copied for each share."""
+        in_place = self.steps[0] > 0
+        return min(tiles, max(1, PACKED // (min(self.k, DEPTH) * self.columns))) if in_place else tiles
 
     def _compute(self, by_tiles: bool, share: int, count: int, threads: int) -> None:
         """Compute shares of ``count`` tiles of columns, which are packed first, or of ``count`` rows."""
@@ -181,9 +193,10 @@ def _copy_rows(source: Any, place: Any, apart: Any, target: Any, to: Any, step: 
 
 
 class Tile(NamedTuple):
-    """The functions of tiles of ``height`` rows and of one row, and their number of columns."""
+    """The functions of tiles of ``height`` rows, of one row less, and of one row, and their number of columns."""
 
     of_rows: Any
+    of_less: Any
     of_row: Any
     height: Any
     columns: Any
@@ -201,9 +214,13 @@ class Left(NamedTuple):
 
 
 class Right(NamedTuple):
-    """The packed right matrix of a product, and the bias."""
+    """Some rows of the right matrix of a product: the memory where they are packed, the place of the tile of column 0 in it, the
+    distance of two tiles, and the bias.
+    """
 
     packed: Any
+    origin: Any
+    tile_step: Any
     bias: Any
 
 
@@ -216,52 +233,54 @@ class Target(NamedTuple):
 
 
 @inlined
-def _multiply(tile: Any, left: Any, right: Any, target: Any, rows: Any, tiles: Any) -> None:
-    """Compute the rows and the tiles of columns between the ends of the two pairs.
+def _multiply(tile: Any, left: Any, right: Any, target: Any, rows: Any, tiles: Any, sums: Any) -> None:
+    """Compute the rows, the tiles of columns and the part of their sums between the ends of the three pairs.
 
     ``tile``: `Tile`. ``left``: `Left`. ``right``: `Right`. ``target``: `Target`.
     """
-    (of_rows, of_row, P, columns), (a, copy, runs, steps), (packed, bias), (y, m, buffer) = tile, left, right, target
-    K, in_place = a.shape[1], steps[0] > 0
-    panel = runs if in_place else copy
-    for begin in range(0, K, DEPTH):
-        depth = min(DEPTH, K - begin)
-        # Panels of equal heights: a short one would read the whole right matrix for a few rows.
-        height = rows[1] - rows[0]
-        panels = max(1, (height * (depth + LINE) + PANEL // 2) // PANEL)
-        count = (height + panels * P - 1) // (panels * P) * P
-        for first in range(rows[0], rows[1], count):
-            last = min(first + count, rows[1])
-            (apart_down, apart_across), origin = steps, first * steps[0] + begin * steps[1]
-            if not in_place:
-                apart_down, apart_across, origin = _copy_panel(a, copy, first, last, begin, depth), 1, 0
-            # The last tile may overlap the one before it, unless it adds to its result.
+    (of_rows, of_less, of_row, P, columns), (a, copy, runs, steps) = tile, left
+    (packed, start, tile_step, bias), (y, m, buffer) = right, target
+    (begin, end), in_place = sums, steps[0] > 0
+    depth, panel = end - begin, runs if in_place else copy
+    # Panels of equal heights: a short one would read the whole right matrix for a few rows.
+    all_rows = rows[1] - rows[0]
+    panels = max(1, (all_rows * (depth + LINE) + PANEL // 2) // PANEL)
+    count = (all_rows + panels * P - 1) // (panels * P) * P
+    for first in range(rows[0], rows[1], count):
+        last = min(first + count, rows[1])
+        (apart_down, apart_across), origin = steps, first * steps[0] + begin * steps[1]
+        if not in_place:
+            apart_down, apart_across, origin = _copy_panel(a, copy, first, last, begin, depth), 1, 0
+        in_tiles, rest, less = rows_in_larger_tiles(last - first, P), of_less, P - 1
+        if in_tiles < 0:
+            # Few rows, which are no sum of these heights: the last tile overlaps the one before it, unless it adds to its result.
             overlaps = begin == 0 and last - first >= P
-            in_tiles = last - first if overlaps else (last - first) // P * P
-            for at in range(tiles[0], tiles[1]):
-                B, lanes, row = At(packed, (at * K + begin) * columns), min(columns, m - at * columns), 0
-                while row < last - first:
-                    function, some = of_row, last - first - row
+            in_tiles, rest, less = last - first if overlaps else (last - first) // P * P, of_row, 1
+        for at in range(tiles[0], tiles[1]):
+            B, lanes, row = At(packed, start + at * tile_step), min(columns, m - at * columns), 0
+            while row < last - first:
+                function, some, height = rest, last - first - row, less
+                if row < in_tiles:
+                    function, some, height = of_rows, in_tiles - row, P
+                if lanes < columns:  # These are computed in a buffer, some tiles at a time.
                     if row < in_tiles:
-                        function, some = of_rows, in_tiles - row
-                        if lanes < columns:  # These are computed in a buffer, some tiles at a time.
-                            row = min(row, in_tiles - P)
-                            some = min(in_tiles - row, BUFFERED * P)
-                    A, z = At(panel, origin + row * apart_down), (first + row) * m + at * columns
-                    C, c, step = (y, z, m) if lanes == columns else (buffer, 0, columns)
-                    D, d, apart = (C, c, step) if begin else (bias, at * columns, 0)
-                    if begin and lanes < columns:
-                        _copy_rows(y, z, m, buffer, 0, columns, some, lanes)
-                    of_tile = matrix_steps(d_row=apart, a_row=apart_down, c_row=step, a_k=apart_across, b_k=columns)
-                    multiply_tiles(function, columns, At(D, d), A, B, (1, 1, depth), of_tile, At(C, c), some)
-                    if lanes < columns:
-                        _copy_rows(buffer, 0, columns, y, z, m, some, lanes)
-                    row += some
+                        row = min(row, in_tiles - P)
+                    some = min((in_tiles if row < in_tiles else last - first) - row, BUFFERED * height)
+                A, z = At(panel, origin + row * apart_down), (first + row) * m + at * columns
+                C, c, step = (y, z, m) if lanes == columns else (buffer, 0, columns)
+                D, d, apart = (C, c, step) if begin else (bias, at * columns, 0)
+                if begin and lanes < columns:
+                    _copy_rows(y, z, m, buffer, 0, columns, some, lanes)
+                of_tile = matrix_steps(d_row=apart, a_row=apart_down, c_row=step, a_k=apart_across, b_k=columns)
+                multiply_tiles(function, columns, At(D, d), A, B, (1, 1, depth), of_tile, At(C, c), some)
+                if lanes < columns:
+                    _copy_rows(buffer, 0, columns, y, z, m, some, lanes)
+                row += some
 
 
 @compiled(
     numba.void(
-        *(numba.types.UniTuple(INTEGER, 6), MATRIX, READ, MATRIX, FLAT, READ, FLAT, INTEGER),
+        *(numba.types.UniTuple(INTEGER, 7), MATRIX, READ, MATRIX, FLAT, READ, FLAT, INTEGER),
         *(SHARED, FLAGS, INTEGER),
     )
 )
@@ -280,16 +299,24 @@ def _product(
 ) -> None:
     """The shares of a queue, and then those that other queues have left.
 
-    ``tile``: the functions of tiles of some rows and of one row; the numbers of these rows and of columns; and the distances of rows
-    and columns in ``runs``.
+    ``tile``: the functions of tiles of some rows, of one row less, and of one row; the numbers of rows and of columns; and the distances
+    of rows and columns in ``runs``.
 
     Columns are packed in whole vectors. Where the last vectors have more lanes than the matrix has columns, the tile is computed
     in a buffer: masked instructions are slow on processors without AVX-512.
     """
-    (N, K), (by_tiles, share, count, queues), (of_rows, of_row, height, columns, down, across) = a.shape, shares, tile
-    copy = aligned(0 if down > 0 else 3 * PANEL // 2 + (height + LINE) * (min(K, DEPTH) + LINE))
+    (N, K), (by_tiles, share, count, queues), (of_rows, of_less, of_row, height, columns, down, across) = (
+        a.shape,
+        shares,
+        tile,
+    )
+    parts = max(1, (K + DEPTH // 2) // DEPTH)
+    depth = (K + parts - 1) // parts
+    copy = aligned(0 if down > 0 else 3 * PANEL // 2 + (height + LINE) * (depth + LINE))
     left, buffer = Left(a, copy, runs, (down, across)), aligned(BUFFERED * height * columns)
-    functions = Tile(of_rows, of_row, height, columns)
+    if by_tiles:
+        packed = aligned(share * depth * columns)
+    functions = Tile(of_rows, of_less, of_row, height, columns)
     number = (count + share - 1) // share
     for other in range(queues):
         owner = (queue + other) % queues
@@ -301,6 +328,12 @@ def _product(
             first, last = at * share, min((at + 1) * share, count)
             rows, tiles = (first, last), (0, (m + columns - 1) // columns)
             if by_tiles:
-                pack(b, packed, columns, first, last)
                 rows, tiles = (0, N), (first, last)
-            _multiply(functions, left, Right(packed, bias), Target(y, m, buffer), rows, tiles)
+            for begin in range(0, K, depth):
+                sums = (begin, min(begin + depth, K))
+                right = Right(packed, begin * columns, K * columns, bias)
+                if by_tiles:
+                    size = (sums[1] - begin) * columns
+                    pack(b[begin : sums[1], first * columns : last * columns], packed, columns, 0, last - first)
+                    right = Right(packed, -first * size, size, bias)
+                _multiply(functions, left, right, Target(y, m, buffer), rows, tiles, sums)

@@ -10,7 +10,6 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from passus.kernels.native import instructions
@@ -101,13 +100,7 @@ def store(typing: Any, array: Any, index: Any, value: Any, which: Any) -> tuple[
 
 def _prefetched(to_write: bool) -> Callable[..., Any]:
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        pointer = builder.bitcast(
-            instructions.address(context, builder, signature.args[0], *args), ir.IntType(8).as_pointer()
-        )
-        number = ir.IntType(32)
-        type_ = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
-        function = cgutils.get_or_insert_function(builder.module, type_, "llvm.prefetch.p0i8")
-        builder.call(function, [pointer, number(int(to_write)), number(2), number(1)])  # Data, into the second level.
+        instructions.prefetch(builder, instructions.address(context, builder, signature.args[0], *args), to_write)
         return context.get_dummy_value()
 
     return generate

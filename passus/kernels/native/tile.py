@@ -243,6 +243,9 @@ class _Tile:
             start = moved(D, NUMBER(p), at.d_row)
             for q, total in enumerate(row):
                 builder.store(instructions.load(builder, self.vector(start, q), self.masks[q]), total)
+        # The result is in the cache when the sums are ready, so that the next tile need not wait for the stores.
+        for p in range(len(self.sums)):
+            instructions.prefetch(builder, moved(C, NUMBER(p), at.c_row), to_write=True)
         with cgutils.for_range(builder, n[0]) as i:
             Ai, Bi = moved(A, i.index, at.a_i), moved(B, i.index, at.b_i)
             with cgutils.for_range(builder, n[1]) as j:
