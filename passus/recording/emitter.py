@@ -177,6 +177,10 @@ class Code:
             return ast.Call(self._global(kind), [self.expression(v) for v in value], [])
         return self._global(value)
 
+    def call(self, function: Any, *args: ast.expr) -> ast.expr:
+        """Code for a call of a function."""
+        return ast.Call(self._global(function), list(args), [])
+
     def _global(self, value: Any) -> ast.expr:
         return ast.Name(self.name(value), ast.Load())
 

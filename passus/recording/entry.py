@@ -6,11 +6,12 @@ It is straight-line code, because for small networks the checks would otherwise 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from passus.backend import copied
 from passus.core import Variable
 from passus.core.hooks import used
 from passus.core.variable import constant_variable
@@ -19,8 +20,8 @@ from passus.layers import walk
 from passus.recording.emitter import Code, local
 from passus.recording.places import DataPlace, GradPlace, InputGradPlace
 from passus.recording.program import Place, Value
-from passus.recording.results import build, variables_in
-from passus.recording.signature import ArraySpec, ConstantSpec, SequenceSpec, Spec
+from passus.recording.results import Same, Slot, variables_in
+from passus.recording.signature import ArraySpec, ConstantSpec, SequenceSpec, Spec, VariableSpec
 
 if TYPE_CHECKING:
     from passus.recording.version import Version
@@ -86,14 +87,49 @@ def _checked_arguments(code: Code, version: Version) -> list[ast.stmt]:
             name = next(waiting)
             body += code.template(f"{name} = args[{i}]")
             body += _checked_array(code, name, spec)
+        elif isinstance(spec, VariableSpec):
+            body += _checked_variable(code, f"args[{i}]", spec, waiting)
         else:
             body += code.template(f"if not spec.matches(args[{i}], None): return miss", spec=spec, miss=MISS)
     return body
 
 
-def _is_flat(positional: SequenceSpec, named: Spec) -> bool:
-    """Whether all arguments are positional, and are arrays or constants."""
-    return named.matches({}, []) and all(isinstance(spec, (ArraySpec, ConstantSpec)) for spec in positional.items)
+def _is_flat(positional: Spec, named: Spec) -> bool:
+    """Whether all arguments are positional, and none contains others."""
+    kinds = ArraySpec, VariableSpec, ConstantSpec
+    return (
+        named.matches({}, [])
+        and isinstance(positional, SequenceSpec)
+        and all(isinstance(spec, kinds) for spec in positional.items)
+    )
+
+
+def _checked_variable(code: Code, source: str, spec: VariableSpec, waiting: Iterator[str]) -> list[ast.stmt]:
+    """Check a Variable, its array, and its gradient."""
+    name = next(waiting)
+    body = code.template(
+        f"variable = {source}\n"
+        f"if not isinstance(variable, Variable) or variable.requires_grad is not {spec.requires_grad}: return miss\n"
+        f"if variable.creator is not None or (variable._grad is None) is not {spec.grad is None}: return miss\n"
+        f"{name} = variable._data",
+        Variable=Variable,
+        miss=MISS,
+    )
+    body += _checked_array(code, name, spec.data)
+    if spec.grad is not None:
+        name = next(waiting)
+        body += code.template(f"{name} = variable._grad._data") + _checked_array(code, name, spec.grad)
+    return body
+
+
+def _argument(version: Version, index: int) -> str:
+    """Code for the Variable of this index among the arguments."""
+    positional, named = version.arguments.items
+    if not _is_flat(positional, named):
+        return f"variables_in((args, options))[{index}]"
+    assert isinstance(positional, SequenceSpec)
+    places = [i for i, spec in enumerate(positional.items) if isinstance(spec, VariableSpec)]
+    return f"args[{places[index]}]"
 
 
 def _targets(names: list[str]) -> str:
@@ -165,7 +201,7 @@ def _read_state(code: Code, version: Version) -> list[ast.stmt]:
 def _written_state(code: Code, version: Version) -> list[ast.stmt]:
     body: list[ast.stmt] = []
     for place, value in version.program.writes:
-        body += _written(code, place, value)
+        body += _written(code, version, place, value)
     for layer, name, constant in version.assigned:
         body += code.template(
             "assign(layer, name, constant)", assign=_assign, layer=layer, name=name, constant=constant
@@ -173,7 +209,7 @@ def _written_state(code: Code, version: Version) -> list[ast.stmt]:
     return body
 
 
-def _written(code: Code, place: Place, value: Value | None) -> list[ast.stmt]:
+def _written(code: Code, version: Version, place: Place, value: Value | None) -> list[ast.stmt]:
     target = "array"
     statements = code.template("array = None") if value is None else [_assignment(code, target, value)]
     if type(place) is GradPlace:
@@ -184,7 +220,7 @@ def _written(code: Code, place: Place, value: Value | None) -> list[ast.stmt]:
     if isinstance(place, InputGradPlace):
         boxed = "None" if value is None else f"constant_variable({target})"
         return statements + code.template(
-            f"variables_in((args, options))[{place.index}]._grad = {boxed}",
+            f"{_argument(version, place.index)}._grad = {boxed}",
             variables_in=variables_in,
             constant_variable=constant_variable,
         )
@@ -203,14 +239,28 @@ def _assign(layer: Any, name: str, constant: Any) -> None:
 
 
 def _returned(code: Code, version: Version) -> list[ast.stmt]:
-    call = ast.Call(
-        ast.Name(code.name(build), ast.Load()),
-        [
-            ast.Name(code.name(version.result), ast.Load()),
-            code.expression(tuple(version.executed.outputs)),
-            ast.Tuple([ast.Name("args", ast.Load()), ast.Name("options", ast.Load())], ast.Load()),
-        ],
-        [],
-    )
-    statement = ast.Return(call)
+    statement = ast.Return(_result(code, version, version.result))
     return [ast.fix_missing_locations(ast.copy_location(statement, ast.Pass(lineno=1, col_offset=0)))]
+
+
+def _result(code: Code, version: Version, tree: Any) -> ast.expr:
+    """Code for the result of a step, with arrays for Slots, and the Variables themselves for `Same`."""
+    kind = type(tree)
+    if kind is Slot:
+        array = code.expression(version.executed.outputs[tree.index])
+        return code.call(constant_variable, array) if tree.boxed else array
+    if kind is Same and tree.index is not None:
+        [statement] = code.template(_argument(version, tree.index), variables_in=variables_in)
+        assert isinstance(statement, ast.Expr)
+        return statement.value
+    if kind is Same:
+        return code.expression(tree.variable)
+    if kind is dict:
+        return ast.Dict([code.expression(key) for key in tree], [_result(code, version, v) for v in tree.values()])
+    is_named = isinstance(tree, tuple) and hasattr(tree, "_fields")
+    if kind is tuple or kind is list or is_named:
+        parts = [_result(code, version, v) for v in tree]
+        return code.call(kind, *parts) if is_named else (ast.List if kind is list else ast.Tuple)(parts, ast.Load())
+    if isinstance(tree, Variable):
+        return code.call(constant_variable, code.call(copied, code.expression(tree._data)))
+    return code.call(copied, code.expression(tree)) if isinstance(tree, np.ndarray) else code.expression(tree)

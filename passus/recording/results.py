@@ -1,16 +1,12 @@
-"""The results of a step: a tree with Slots, which each run fills with arrays."""
+"""Places in the result of a step, which each run fills, and the Variables among its arguments."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from passus.backend import copied
 from passus.core import Variable
-from passus.core.variable import constant_variable
 
-__all__ = ["Same", "Slot", "build", "variables_in"]
+__all__ = ["Same", "Slot", "variables_in"]
 
 
 class Slot:
@@ -41,32 +37,10 @@ class Same:
     __hash__ = None  # type: ignore[assignment]
 
 
-def build(tree: Any, outputs: tuple[Any, ...], call: Any = ()) -> Any:
-    """A result with arrays for Slots, and the Variables themselves for `Same`; ``call``: the arguments.
-
-    >>> build([Slot(0, boxed=True), 3], (np.ones(2),))
-    [variable([1. 1.]), 3]
-    """
-    kind = type(tree)
-    if kind is Slot:
-        array = outputs[tree.index]
-        return constant_variable(array) if tree.boxed else array
-    if kind is Same:
-        return tree.variable if tree.index is None else variables_in(call)[tree.index]
-    if kind is tuple or kind is list:
-        return kind([build(v, outputs, call) for v in tree])
-    if kind is dict:
-        return {name: build(v, outputs, call) for name, v in tree.items()}
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return kind(*[build(v, outputs, call) for v in tree])
-    if isinstance(tree, Variable):
-        return constant_variable(copied(tree._data))
-    return tree.copy() if isinstance(tree, np.ndarray) else tree
-
-
 def variables_in(tree: Any) -> list[Variable]:
     """The Variables in nested lists, tuples and dicts.
 
+    >>> import numpy as np
     >>> len(variables_in([1, {"x": Variable(np.ones(2))}]))
     1
     """

@@ -14,10 +14,9 @@ from passus.layers.nodes import SKIPPED, TRANSIENT, LayerBase
 from passus.layers.walk import members, version
 from passus.recording.owners import LayerState
 
-__all__ = ["SWITCHES", "ArraySpec", "SequenceSpec", "Spec", "Structure", "spec_of"]
+__all__ = ["SWITCHES", "ArraySpec", "SequenceSpec", "Spec", "Structure", "VariableSpec", "spec_of"]
 
 SWITCHES = (config.enable_backprop, config.train, config.native)
-
 """The switches that a program depends on."""
 
 LEAVES = (bool, int, float, str, bytes, type(None), type, np.dtype)
