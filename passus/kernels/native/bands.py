@@ -40,7 +40,7 @@ PIXELS_IN_FLOAT32 = 1 << 13
 IMAGES = numba.types.Array(numba.float32, 4, "C", readonly=True)
 """(N, H, W, C) without gaps."""
 
-INTEGERS = {n: numba.types.UniTuple(INTEGER, n) for n in (2, 3, 4, 6)}
+INTEGERS = {n: numba.types.UniTuple(INTEGER, n) for n in (2, 3, 4, 5, 6)}
 """Tuples of integers, by their length."""
 
 

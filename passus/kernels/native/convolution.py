@@ -56,6 +56,9 @@ __all__ = ["Convolution", "convolve", "convolve_input_gradient", "convolve_weigh
 PIECE = 1 << 20
 """Multiplications that are worth a thread: waking one takes some 5 microseconds."""
 
+ITEMS = 16
+"""Rows of pixels from which on threads share them alone: fewer are cut into parts of the output channels, too."""
+
 POINTWISE = Window2d(1, 1, 1, 1, 0, 0)
 
 
@@ -238,13 +241,14 @@ def _planned_by_tiles(size: Sizes, out: Sizes, joins: bool, W: Array, b: Array |
     w, bias = packed_weights(W, b, columns)
     tile = tiles_for(ow, columns, o % columns == 0)
     bands = bands_of(size, (oh, ow, groups * o), kernel, window)
-    sizes = (oh, ow), (tile[0], columns, groups, o), kernel, tuple(window), tuple(bands)
-    piece = PIECE // (1 + ow * o * groups * c * math.prod(kernel))
+    parts = min(-(-o // columns), -(-ITEMS // (n * oh))) if is_merged and groups == 1 else 1
+    sizes = (oh, ow), (tile[0], columns, groups, o, parts), kernel, tuple(window), tuple(bands)
+    piece = PIECE // (1 + ow * o * groups * c * math.prod(kernel) // parts)
 
     def by_tiles(y: Array, x: Array, ending: Ending, new: New) -> list[Work]:
         if is_merged:
             y, x = y.reshape(out), x.reshape(size)
-        return [Work(_convolution, (x, w, bias, *as_memory(y), *sizes, *ending), n * oh, piece, bands.size)]
+        return [Work(_convolution, (x, w, bias, *as_memory(y), *sizes, *ending), parts * n * oh, piece, bands.size)]
 
     return by_tiles
 
@@ -294,7 +298,7 @@ def _grouped(W: Array, groups: int) -> Array:
 
 @compiled(
     numba.void(
-        *(IMAGES, READ, READ, FLAT, INTEGERS[4], INTEGERS[2], INTEGERS[4], INTEGERS[2]),
+        *(IMAGES, READ, READ, FLAT, INTEGERS[4], INTEGERS[2], INTEGERS[5], INTEGERS[2]),
         *(INTEGERS[6], INTEGERS[3], *ENDING, FLAT, INTEGER, INTEGER),
     ),
     allocates=False,
@@ -317,22 +321,24 @@ def _convolution(
     start: Any,
     stop: Any,
 ) -> None:
-    """Rows of output from ``start`` to ``stop``, those of all images counted together.
+    """Rows of output from ``start`` to ``stop``, those of all images and of all parts of the channels counted together.
 
-    ``tile``: the function of tiles of pixels and output channels, the number of these channels, that of groups, and that of the output
-    channels of a group.
+    ``tile``: the function of tiles of pixels and output channels, the number of these channels, that of groups, that of the output
+    channels of a group, and that of their parts, with one group.
     """
     C, window, bands = x.shape[3], Window2d(*window), Bands(*bands)
-    (function, columns, groups, o), (origin, image, row, pixel) = tile, memory
+    (function, columns, groups, o, parts), (origin, image, row, pixel) = tile, memory
     (oh, ow), (kh, kw) = out, kernel
-    c = C // groups
+    c, tiles = C // groups, (o + columns - 1) // columns
     # With one group, a row of the kernel is a run of memory.
     counts = (kh, 1, kw * c) if groups == 1 and window.dilation_w == 1 else (kh, kw, c)
     at = start
     while at < stop:
-        n, r0 = at // oh, at % oh
+        part, place = at // (len(x) * oh), at % (len(x) * oh)
+        n, r0 = place // oh, place % oh
         rows = min(bands.rows, oh - r0, stop - at)
         source, begin, line = read_rows(x, band, bands, window, kh, n, r0, rows)
+        first, last = part * tiles // parts, (part + 1) * tiles // parts
         steps = Steps(
             d_row=0,
             a_row=window.stride_w * C,
@@ -344,16 +350,19 @@ def _convolution(
             b_j=c * columns,
             b_k=columns,
         )
-        block = 0
         for g in range(groups):
-            for o0 in range(0, o, columns):
+            for block in range(g * tiles + first, g * tiles + last):
+                o0 = (block - g * tiles) * columns
                 D, B = At(bias, block * columns), At(w, block * columns * kh * kw * c)
                 for r in range(rows):
                     A = At(source, begin + r * window.stride_h * line + g * c)
                     target = At(y, origin + n * image + (r0 + r) * row + g * o + o0)
                     multiply_tiles(function, o - o0, D, A, B, counts, steps, target, ow)
-                block += 1
-        end_rows(y, added, low, high, at * ow * groups * o, (at + rows) * ow * groups * o)
+        if parts == 1:
+            end_rows(y, added, low, high, place * ow * groups * o, (place + rows) * ow * groups * o)
+        else:
+            for p in range(place * ow, (place + rows) * ow):
+                end_rows(y, added, low, high, p * o + first * columns, min(p * o + last * columns, (p + 1) * o))
         at += rows
 
 
