@@ -6,6 +6,7 @@ instruction for each part that the machine can compute; the rest stays as it is.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ from passus.recording.blocks import BlockRun, blocks_of, end_of_images
 from passus.recording.host import Host
 from passus.recording.layout import Memory
 from passus.recording.lowering import Lowering, is_small, is_view
-from passus.recording.passes.expansion import expanded
+from passus.recording.passes.expansion import Expansion
 from passus.recording.places import DataPlace, GradPlace
 from passus.recording.program import Instruction, OtherBranchError, Program, Value
 
@@ -29,30 +30,58 @@ __all__ = ["Machine", "on_machine"]
 LEAST = 4
 """Least number of instructions for which a call of the machine pays."""
 
+COPIED = 1 << 14
+"""Numbers that are copied to the machine and back, for each of its instructions, up to which a call of it pays."""
+
 
 def on_machine(program: Program, states: Sequence[Array]) -> Program:
     """The program with an instruction for each of its parts that the machine can compute. ``states``: the arrays of the state."""
     native = native_module("machine") if config.native.get() else None
     if native is None:
         return program
-    whole = expanded(program)
-    arrays = dict(zip([value for value, _ in whole.state], states))
-    flags = _computable(whole, arrays, native)
+    arrays = dict(zip([value for value, _ in program.state], states))
+    expansion, kept = Expansion(program), set[int]()
+    while True:
+        whole, origins = expansion.except_for(kept)
+        parts = _parts(whole, _computable(whole, arrays, native), arrays)
+        inside = {i for first, last in parts for i in range(first, last)}
+        # What the machine does not compute stays a kernel, without which its neighbours may no longer be worth a call.
+        outside = {origin for i, origin in enumerate(origins) if i not in inside and origin is not None}
+        if not outside:
+            break
+        kept |= outside
     instructions: list[Instruction] = []
+    end = 0
+    for first, last in parts:
+        instructions += whole.instructions[end:first] + _on_machine(whole, first, last, arrays, native)
+        end = last
+    used = any(isinstance(i.function, Machine) for i in instructions)
+    return replace(whole, instructions=instructions + whole.instructions[end:]) if used else program
+
+
+def _parts(program: Program, flags: list[bool], states: dict[Value, Array]) -> list[tuple[int, int]]:
+    """The first and the last number of instructions that are worth a call of the machine; ``flags``: those that it can compute."""
+    parts: list[tuple[int, int]] = []
     first = 0
     while first < len(flags):
         last = first + 1
         while last < len(flags) and flags[last] == flags[first]:
             last += 1
         if flags[first]:
-            last = end_of_images(whole.instructions, first, last)
-        part = whole.instructions[first:last]
-        if flags[first] and (len(part) >= LEAST or len(part) == len(flags)):
-            part = _on_machine(whole, first, last, arrays, native)
-        instructions += part
+            last = end_of_images(program.instructions, first, last)
+            count = last - first
+            if count == len(flags) or (
+                count >= LEAST and _copied(_part(program, first, last, states)) <= COPIED * count
+            ):
+                parts.append((first, last))
         first = last
-    used = any(isinstance(i.function, Machine) for i in instructions)
-    return replace(whole, instructions=instructions) if used else program
+    return parts
+
+
+def _copied(part: Program) -> int:
+    """Number of elements of the arrays that are copied to the machine and back."""
+    gradients = {value for place, value in part.writes if isinstance(place, GradPlace)}
+    return sum(math.prod(v.shape) for v in [*part.inputs, *part.outputs] if v not in gradients)
 
 
 def _computable(program: Program, states: dict[Value, Array], native: Any) -> list[bool]:
@@ -114,8 +143,8 @@ def _stays_inside(program: Program, flags: list[bool], i: int, without_array: se
     return {*outside, *program.results}.isdisjoint(instruction.results)
 
 
-def _on_machine(program: Program, first: int, last: int, states: dict[Value, Array], native: Any) -> list[Instruction]:
-    """An instruction that runs a part of a program on the machine; the part itself if the machine cannot compute all of it."""
+def _part(program: Program, first: int, last: int, states: dict[Value, Array]) -> Program:
+    """The instructions from ``first`` to ``last`` as a program; its outputs are read outside of it."""
     part = program.instructions[first:last]
     made = {value for i in part for value in i.results if value not in i.writes or value not in states}
     made -= set(states)
@@ -123,7 +152,7 @@ def _on_machine(program: Program, first: int, last: int, states: dict[Value, Arr
     state = [(value, place) for value, place in program.state if value in read]
     inputs = [value for value in dict.fromkeys(read) if value not in states]
     later = {value for i in program.instructions[last:] for value in i.reads} | set(program.results)
-    inside = Program(
+    return Program(
         inputs,
         part,
         [value for value in dict.fromkeys(v for i in part for v in i.results) if value in later and value in made],
@@ -132,10 +161,15 @@ def _on_machine(program: Program, first: int, last: int, states: dict[Value, Arr
         {value: x for value, x in program.constants.items() if any(value in i.reads for i in part)},
         program.name,
     )
-    machine = Machine(inside, [states[value] for value, _ in state], native)
+
+
+def _on_machine(program: Program, first: int, last: int, states: dict[Value, Array], native: Any) -> list[Instruction]:
+    """An instruction that runs a part of a program on the machine; the part itself if the machine cannot compute all of it."""
+    part = _part(program, first, last, states)
+    machine = Machine(part, [states[value] for value, _ in part.state], native)
     if not machine.is_complete:
-        return part
-    return [Instruction(machine, (*inputs, *[value for value, _ in state]), {}, inside.outputs)]
+        return part.instructions
+    return [Instruction(machine, (*part.inputs, *[value for value, _ in part.state]), {}, part.outputs)]
 
 
 class Machine:

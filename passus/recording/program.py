@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -237,6 +238,8 @@ def shown(value: Any) -> str:
         if value.size <= SHOWN:
             return " ".join(np.array2string(value, threshold=SHOWN).split())
         return f"constant {value.dtype}{list(value.shape)}"
+    if isinstance(value, ModuleType):
+        return value.__name__
     if isinstance(value, list):
         return f"[{', '.join([shown(v) for v in value])}]"
     if isinstance(value, tuple):

@@ -425,6 +425,29 @@ def test_large_arrays_stay_with_threads() -> None:
     assert not any(parts(compiled))
 
 
+@pytest.mark.parametrize("size", [4, 64])
+def test_kernels_stay_kernels_where_copies_to_the_machine_would_take_longer(size: int) -> None:
+    layers = passus.layers
+    model = layers.Sequential(layers.Conv2d(8, 3, pad=1, rng=0), F.relu, F.flatten, Linear(4, rng=1))
+    optimizer = SGD(0.1).setup(model)
+
+    def step(x: Any, t: Any) -> Variable:
+        loss = F.softmax_cross_entropy(model(x), t)
+        model.cleargrads()
+        loss.backward()
+        optimizer.update()
+        return loss
+
+    x, t = np.random.default_rng(0).standard_normal((8, 3, size, size), np.float32), np.arange(8) % 4
+    model(x)
+    compiled = passus.compile(step)
+    for _ in range(3):
+        compiled(x, t)
+    names = [i.function.__name__ for i in compiled.versions[0].executed.instructions if hasattr(i.function, "__name__")]
+    assert ("machine" in names) is (size == 4)
+    assert ("biased_activation" in names) is (size == 64)
+
+
 def test_switch_native_turns_the_machine_off() -> None:
     compiled = passus.compile(lambda x: x * 2 + 1)
     x = np.ones(8, np.float32)

@@ -1,4 +1,7 @@
-"""Expansion: calls of kernels become the array operations of their references, which the machine computes."""
+"""Expansion: calls of kernels become the array operations of their references, which the machine computes.
+
+Outside of the machine, a kernel takes less time than these operations.
+"""
 
 from __future__ import annotations
 
@@ -11,29 +14,48 @@ from passus.kernels.dispatch import Kernel
 from passus.recording.program import Instruction, Program, Value, mapped, values_in
 from passus.recording.recorder import Recorder, recorded
 
-__all__ = ["expanded"]
+__all__ = ["Expansion"]
 
 MODULES = frozenset({"activations", "biases", "elementwise", "normalization", "rows"})
 """The modules of kernels whose references consist of elementwise operations, reductions and products."""
 
 
-def expanded(program: Program) -> Program:
-    """The program with the operations of references in place of kernels of `MODULES`."""
-    instructions: list[Instruction] = []
-    number = 1 + max([value.number for value in _values(program)], default=0)
-    waiting = [*reversed(program.instructions)]
-    while waiting:
-        instruction = waiting.pop()
-        kernel = instruction.function
-        inside = None
-        if isinstance(kernel, Kernel) and kernel.module in MODULES and not instruction.writes:
-            inside = _inlined(instruction, kernel, number)
-        if inside is None:
-            instructions.append(instruction)
-        else:
-            number += sum(len(i.results) for i in inside)
-            waiting += reversed(inside)  # References call other kernels.
-    return replace(program, instructions=instructions)
+class Expansion:
+    """A program, and the operations of references for its kernels of `MODULES`."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._number = 1 + max([value.number for value in _values(program)], default=0)
+        self._operations = [self._operations_of(i) for i in program.instructions]
+
+    def except_for(self, kept: set[int]) -> tuple[Program, list[int | None]]:
+        """The program with operations in place of all kernels but those of the numbers ``kept``; and for each instruction the number of
+        the kernel that it belongs to, None for the others.
+        """
+        instructions: list[Instruction] = []
+        origins: list[int | None] = []
+        for i, instruction in enumerate(self._program.instructions):
+            operations = None if i in kept else self._operations[i]
+            instructions += [instruction] if operations is None else operations
+            origins += [None] if operations is None else [i] * len(operations)
+        return replace(self._program, instructions=instructions), origins
+
+    def _operations_of(self, call: Instruction) -> list[Instruction] | None:
+        """The operations of a kernel, None for another instruction."""
+        operations: list[Instruction] = []
+        waiting = [call]
+        while waiting:
+            instruction = waiting.pop()
+            kernel = instruction.function
+            inside = None
+            if isinstance(kernel, Kernel) and kernel.module in MODULES and not instruction.writes:
+                inside = _inlined(instruction, kernel, self._number)
+            if inside is None:
+                operations.append(instruction)
+            else:
+                self._number += sum(len(i.results) for i in inside)
+                waiting += reversed(inside)  # References call other kernels.
+        return None if any(i is call for i in operations) else operations
 
 
 def _values(program: Program) -> list[Value]:
