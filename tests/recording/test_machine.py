@@ -445,7 +445,7 @@ def test_kernels_stay_kernels_where_copies_to_the_machine_would_take_longer(size
         compiled(x, t)
     names = [i.function.__name__ for i in compiled.versions[0].executed.instructions if hasattr(i.function, "__name__")]
     assert ("machine" in names) is (size == 4)
-    assert ("biased_activation" in names) is (size == 64)
+    assert ("limited" in names) is (size == 64)
 
 
 def test_switch_native_turns_the_machine_off() -> None:
