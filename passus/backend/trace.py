@@ -313,12 +313,14 @@ def caller() -> str:
 class Traced:
     """An array of the step that is being recorded."""
 
-    __slots__ = ("__weakref__", "array", "recorder")
+    __slots__ = ("__weakref__", "array", "recorder", "value")
     __array_priority__ = 1000
     __hash__ = object.__hash__
 
     array: Any
     recorder: Recorder
+    value: Any
+    """What stands for it in the program; the recorder assigns it."""
 
     def __init__(self, array: Any, recorder: Recorder) -> None:
         self.array, self.recorder = array, recorder

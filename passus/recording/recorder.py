@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import operator
 import sys
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -79,11 +80,13 @@ class Recorder:
         self.generators = Replacements(self.record)
         self.started = next(clock)
         self._patient = patient
-        self._values: dict[int, Value] = {}
+        self._traced: list[weakref.ref[Traced]] = []
+        """All traced arrays, by the numbers of their Values; those that the step no longer needs are freed."""
         self._arrays: dict[Value, Any] = {}
+        """The arrays of arguments, of the state, of constants, and of copies, which are kept to the end."""
         self._constants: dict[Value, Any] = {}
-        self._alive: list[Traced] = []  # An id must not be used again while the step is recorded.
-        self._rebound: dict[int, Traced] = {}
+        self._rebound: dict[int, tuple[Traced, Traced]] = {}
+        """Arrays of attributes and what replaced their elements, by the id of the former."""
         self._leaves: list[Leaf] = []
         self._layers: dict[int, LayerState] = {}
         self._names: dict[int, str] = {}
@@ -96,10 +99,10 @@ class Recorder:
         """What the names of the step stand for."""
         self._is_disturbed = False
         """Whether another thread has used an array of the step, and may keep it for a while."""
-        self._owned: set[int] = set()
-        """The memory of arguments and of the state."""
-        self._written: set[int] = set()
-        """The memory into which the step writes."""
+        self._owned: dict[int, Any] = {}
+        """The memory of arguments and of the state, by its id."""
+        self._written: dict[int, Any] = {}
+        """The memory into which the step writes, by its id."""
         self.shared: set[Value] = set()
         """Gradients whose arrays have other owners, too."""
         self.effects = False
@@ -123,22 +126,32 @@ class Recorder:
 
     def _twin(self, array: Any, name: str) -> Traced:
         copy = twin(array)
-        self._owned.add(_memory(copy))
-        return self.traced(copy, name)
+        self._owned[id(_memory(copy))] = _memory(copy)
+        return self._kept_to_the_end(self.traced(copy, name))
+
+    def _kept_to_the_end(self, traced: Traced) -> Traced:
+        self._arrays[self.value(traced)] = traced.array
+        return traced
+
+    def _array(self, value: Value) -> Any:
+        """The array of a Value that the step still needs."""
+        if value in self._arrays:
+            return self._arrays[value]
+        traced = self._traced[value.number]()
+        return next(x for x in self._alive() if x.value == value).array if traced is None else traced.array
 
     def alias(self, traced: Traced, array: Any) -> Traced:
         """Another traced array for the same Value, such as a read-only one."""
-        alias = Traced(array, self)
-        self._alive.append(alias)
-        self._values[id(alias)] = self.value(traced)
-        return alias
+        return self._boxed_as(self.value(traced), array)
 
     def traced(self, array: Any, name: str = "") -> Traced:
         """A traced array with a Value of its own."""
+        return self._boxed_as(Value(len(self._traced), array.shape, array.dtype, self._unique(name)), array)
+
+    def _boxed_as(self, value: Value, array: Any) -> Traced:
         traced = Traced(array, self)
-        self._alive.append(traced)
-        value = Value(len(self._alive) - 1, array.shape, array.dtype, self._unique(name))
-        self._values[id(traced)], self._arrays[value] = value, array
+        traced.value = value
+        self._traced.append(weakref.ref(traced))
         return traced
 
     def value(self, traced: Traced) -> Value:
@@ -148,7 +161,8 @@ class Recorder:
                 "the step uses an array that an earlier recording has left somewhere, so the program cannot know where to read "
                 "it: return it from the step, and pass it to the next call, or keep it in an attribute of a layer"
             )
-        return self._values[id(traced)]
+        value: Value = traced.value
+        return value
 
     def _unique(self, name: str) -> str:
         """A name that no other Value has: l1.W, and l1.W' after an update."""
@@ -159,7 +173,7 @@ class Recorder:
 
     def constant(self, array: Any) -> Value:
         """The Value of an array that is the same in each run."""
-        value = self.value(self.traced(array))
+        value = self.value(self._kept_to_the_end(self.traced(array)))
         self._constants[value] = array
         return value
 
@@ -199,7 +213,7 @@ class Recorder:
         boxed = self._boxed(np.bool_(result) if isinstance(result, bool) else result) if known is None else known
         written = [x for x, before in kept if not _same(x.array, before)] + ([] if known is None else [known])
         written += [x for x in written_by(function, args, options) if type(x) is Traced]
-        self._written.update([_memory(x.array) for x in written])
+        self._written |= {id(_memory(x.array)): _memory(x.array) for x in written}
         self._note(function, *noted, self.noted(boxed), tuple({self.value(x): None for x in written}))
         return self.expect(boxed) if isinstance(result, bool) else boxed
 
@@ -207,7 +221,7 @@ class Recorder:
         """The truth value of a traced array. A run of the program in which it is another raises `OtherBranchError`."""
         self._check_open()
         found = bool(condition.array)
-        if self.effects or not self._written.isdisjoint(self._owned):
+        if self.effects or not self._written.keys().isdisjoint(self._owned):
             raise RecordingError(
                 f"{caller()}: the step reads a value after it has changed its state or an argument, as with optimizer.update(); "
                 "another value could not undo the change. Read it before the change, or after the step"
@@ -350,9 +364,9 @@ class Recorder:
 
     def release(self) -> None:
         """Forget all arrays: traced ones refer to the recorder, so it lives until Python collects cycles."""
-        self._alive.clear()
+        self._traced.clear()
         self._leaves.clear()
-        for known in (self.originals, self._arrays, self._constants):
+        for known in (self.originals, self._arrays, self._constants, self._owned, self._written):
             known.clear()
 
     @property
@@ -369,26 +383,28 @@ class Recorder:
 
     def copy_of(self, value: Value) -> Value:
         """The Value of a copy, which is made in each run."""
-        copy = self.traced(copied(self._arrays[value]))
+        copy = self._kept_to_the_end(self.traced(copied(self._array(value))))
         self._note(copied, (value,), {}, self.value(copy))
         return self.value(copy)
 
     def _with_own_gradients(self, writes: list[Write]) -> list[Write]:
         """The writes before a host call, which may edit gradients: each has an array of its own."""
         own: list[Write] = []
-        taken = {*self._owned, *[_memory(x) for x in self._constants.values()]}
+        taken = {*self._owned, *[id(_memory(x)) for x in self._constants.values()]}
         for place, value in writes:
             if isinstance(place, GradPlace) and value is not None:
-                x = self._arrays[value]
-                if _memory(x) in taken or (isinstance(x, np.ndarray) and x.base is not None and x.base.size != x.size):
+                x = self._array(value)
+                if id(_memory(x)) in taken or (
+                    isinstance(x, np.ndarray) and x.base is not None and x.base.size != x.size
+                ):
                     value = self.copy_of(value)
-                taken.add(_memory(x))
+                taken.add(id(_memory(x)))
             own.append((place, value))
         return own
 
     def is_written(self, traced: Traced) -> bool:
         """Whether the step writes into an array, or into one that shares its memory."""
-        return _memory(traced.array) in self._written
+        return id(_memory(traced.array)) in self._written
 
     def is_read(self, traced: Traced) -> bool:
         """Whether an operation reads a traced array."""
@@ -408,18 +424,18 @@ class Recorder:
 
     def rebound(self, traced: Traced) -> Traced | None:
         """The array with whose elements the elements of an attribute were replaced; None if they were not."""
-        return self._rebound.get(id(traced))
+        return self._rebound.get(id(traced), (traced, None))[1]
 
     def _shared_results(self, program: Program) -> set[Value]:
         """Gradients whose arrays are views, or part of other results: their owner needs a copy."""
         kept = [*program.inputs, *[v for v, _ in program.state], *program.constants, *program.results]
-        memory = [_memory(self._arrays[value]) for value in kept]
+        memory = [id(_memory(self._array(value))) for value in kept]
         shared = set()
         for place, value in program.writes:
             if value is None or isinstance(place, (AttributePlace, DataPlace)):
                 continue
-            x = self._arrays[value]
-            if memory.count(_memory(x)) > 1 or (
+            x = self._array(value)
+            if memory.count(id(_memory(x))) > 1 or (
                 isinstance(x, np.ndarray) and x.base is not None and x.base.size != x.size
             ):
                 shared.add(value)
@@ -443,9 +459,10 @@ class Recorder:
 
     def _hand_over(self) -> None:
         """Let others that have kept traced arrays hold plain ones: lists, dicts, and attributes, such as ``data``."""
-        kept = [x for x in self._alive if sys.getrefcount(x) > 3]
+        alive = self._alive()
+        kept = [x for x in alive if sys.getrefcount(x) > 3]
         for owner in gc.get_referrers(*kept) if kept else ():
-            if owner is self._alive or owner is kept:
+            if owner is alive or owner is kept:
                 continue
             if isinstance(owner, CellType):
                 owner.cell_contents = owner.cell_contents.array
@@ -454,13 +471,17 @@ class Recorder:
                 if type(x) is Traced and x.recorder is self:
                     items[key] = x.array
 
+    def _alive(self) -> list[Traced]:
+        """The traced arrays that somebody holds."""
+        return [x for reference in self._traced if (x := reference()) is not None]
+
     def _kept(self, expected: Counter[Value]) -> list[Value]:
         """The arrays to which others refer, besides the expected number of references."""
-        alone = [Traced(None, self)]
+        alone, alive = [Traced(None, self)], self._alive()
         least = next(sys.getrefcount(x) for x in alone)
         return [
             value
-            for x, value in [(x, self._values[id(x)]) for x in self._alive]
+            for x, value in [(x, self.value(x)) for x in alive]
             if sys.getrefcount(x) > least + 1 + expected[value]
         ]
 
@@ -486,8 +507,8 @@ class Recorder:
         if value.array.shape != x.array.shape or value.array.dtype != x.array.dtype:
             return False
         x.array[...] = value.array
-        self._rebound[id(x)] = value
-        self._values[id(x)] = self.value(value)
+        self._rebound[id(x)] = x, value
+        x.value = self.value(value)
         return True
 
     def _boxed(self, result: Any) -> Any:
@@ -540,11 +561,11 @@ def twin(x: Any) -> Any:
     return copy
 
 
-def _memory(x: Any) -> int:
-    """Identifies the memory of an array: views have that of their base."""
+def _memory(x: Any) -> Any:
+    """The array that owns the memory of an array: that itself, or the base of a view."""
     while isinstance(x, np.ndarray) and isinstance(x.base, np.ndarray):
         x = x.base
-    return id(x)
+    return x
 
 
 def _same(a: Array, b: Array) -> bool:
