@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from types import CodeType, FunctionType
 from typing import Any
@@ -103,11 +103,16 @@ class Code:
         self.names[name] = value
         return name
 
-    def statements(self, program: Program) -> list[ast.stmt]:
-        """The instructions of a program. A value is deleted after its last use."""
+    def statements(self, program: Program, inserted: Sequence[ast.stmt] = (), at: int = 0) -> list[ast.stmt]:
+        """The instructions of a program. A value is deleted after its last use.
+
+        ``inserted``: other statements before the instruction of the number ``at``.
+        """
         last = _last_uses(program)
         body: list[ast.stmt] = []
         for i, instruction in enumerate(program.instructions):
+            if i == at:
+                body += inserted
             statements: list[ast.stmt] = [self.statement(instruction)]
             if last.get(i):
                 statements.append(ast.Delete([ast.Name(name, ast.Del()) for name in last[i]]))

@@ -18,8 +18,10 @@ from passus.core.variable import constant_variable
 from passus.kernels.dispatch import in_use
 from passus.layers import walk
 from passus.recording.emitter import Code, local
+from passus.recording.host import Host
+from passus.recording.machine import Machine
 from passus.recording.places import DataPlace, GradPlace, InputGradPlace
-from passus.recording.program import Place, Value
+from passus.recording.program import Place, Program, Value, expect
 from passus.recording.results import Same, Slot, variables_in
 from passus.recording.signature import ArraySpec, ConstantSpec, SequenceSpec, Spec, VariableSpec
 
@@ -44,7 +46,7 @@ def entry(version: Version) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
         *_checked_arguments(code, version),
         *_checked_variables(code, version),
         *_read_state(code, version),
-        *code.statements(program),
+        *code.statements(program, *_cleared_gradients(code, program)),
         *_written_state(code, version),
         *_returned(code, version),
     ]
@@ -196,6 +198,19 @@ def _read_state(code: Code, version: Version) -> list[ast.stmt]:
             miss=MISS,
         )
     return body
+
+
+def _cleared_gradients(code: Code, program: Program) -> tuple[list[ast.stmt], int]:
+    """Let go of the gradients that the program replaces, and the number of the instruction before which that happens: the first one after
+    all conditions, which are instructions, or parts on the machine. The new gradients may use their memory.
+    """
+    ends = [i for i, x in enumerate(program.instructions) if x.function is expect or isinstance(x.function, Machine)]
+    first = 1 + max(ends, default=-1)
+    hosts = [i.function for i in program.instructions if isinstance(i.function, Host)]
+    places = [*[place for place, _ in program.writes], *[place for host in hosts for place in host.writes]]
+    read = {id(place.owner) for _, place in program.state if isinstance(place, GradPlace)}
+    owners = {id(p.owner): p.owner for p in places if isinstance(p, GradPlace) and id(p.owner) not in read}
+    return [s for v in owners.values() for s in code.template("v._grad = None", v=v)], first
 
 
 def _written_state(code: Code, version: Version) -> list[ast.stmt]:
