@@ -33,7 +33,7 @@ class MachineUpdate:
         self._named: Any = None
         self._others: list[Parameter] = []
         """Parameters that have no gradient."""
-        self._numbers: dict[tuple[int | None, int], tuple[ParamState, Array]] = {}
+        self._numbers: dict[tuple[int | None, int], tuple[list[ParamState], Array]] = {}
         self.numbers = [self._numbers_of(state, memory) for state in self.states]
 
     @classmethod
@@ -60,8 +60,10 @@ class MachineUpdate:
         """The memory for the numbers of a rule, which parameters of one group and age share."""
         key = state.group, state.step
         if key not in self._numbers:
-            self._numbers[key] = state, memory.lasting((16,))
-        return self._numbers[key][1]
+            self._numbers[key] = [], memory.lasting((16,))
+        states, numbers = self._numbers[key]
+        states.append(state)
+        return numbers
 
     def prepare(self, native: Any) -> bool:
         """Compute the numbers of this update. False if the machine cannot compute it any more."""
@@ -69,7 +71,9 @@ class MachineUpdate:
         if optimizer.hooks or not self._are_same():
             return False
         options = optimizer._current_options()
-        for state, numbers in self._numbers.values():
+        for (state, *others), numbers in self._numbers.values():
+            if any(other.step != state.step for other in others):
+                return False  # Another step has updated some of them.
             o = options[state.group or 0]
             o.step = state.step + 1
             values = native.numbers_of(optimizer.rule.__name__, *optimizer.rule_options(o))

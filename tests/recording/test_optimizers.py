@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import passus.functions as F
-from passus import optimizers, schedules
+from passus import compile, optimizers, schedules
 from passus.core import Parameter
 from passus.layers import BatchNorm, Layer, Linear, Sequential, Tanh
 from passus.optimizers import (
@@ -281,3 +281,28 @@ def test_batch_norm_and_updates() -> None:
         return Sequential(Linear(5, in_size=3, rng=0), BatchNorm(), Tanh(), Linear(2, in_size=5, rng=1))
 
     compared(training(lambda model: Adam().setup(model), make_model), CALLS, exact_only=True)
+
+
+def test_parameters_that_another_step_has_updated_have_their_own_age() -> None:
+    """Two programs update with one Adam, and gradients are cleared in between; its rates depend on the age of a parameter."""
+
+    def trained(prepared: Callable[[Any], Any]) -> list[Any]:
+        body, heads = Linear(4, in_size=3, rng=0), [Linear(2, in_size=4, rng=i) for i in (1, 2)]
+        model = Sequential(body, *heads)
+        optimizer = Adam(0.05).setup(model)
+
+        @prepared
+        def step(x: Any, t: Any, head: int) -> Any:
+            loss = F.mean_squared_error(heads[head](body(x)), t)
+            loss.backward()
+            optimizer.update()
+            model.cleargrads()
+            return loss
+
+        rng = np.random.default_rng(3)
+        for head in (0, 0, 0, 1, 1, 1, 1, 0, 0, 1, 0):
+            step(rng.standard_normal((4, 3), np.float32), rng.standard_normal((4, 2), np.float32), head)
+        return [p.data for p in model.params()]
+
+    for found, expected in zip(trained(compile), trained(lambda step: step), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
