@@ -47,7 +47,7 @@ def generation(problem: Generation) -> Step:
 
     @jax.jit
     def generate(w: Weights, prompt: Array) -> Array:
-        empty = jnp.zeros((1, T, sizes.heads, sizes.width // sizes.heads))
+        empty = jnp.zeros((1, T, sizes.heads, sizes.width // sizes.heads), jnp.float32)
         cache = [(empty, empty)] * sizes.layers
 
         def next_token(cache: list, tokens: Array, start: Array) -> tuple[list, Array]:
