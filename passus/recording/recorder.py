@@ -126,10 +126,11 @@ class Recorder:
 
     def _twin(self, array: Any, name: str) -> Traced:
         copy = twin(array)
-        self._owned[id(_memory(copy))] = _memory(copy)
+        self._owned[_memory(copy)] = _base(copy)
         return self._kept_to_the_end(self.traced(copy, name))
 
     def _kept_to_the_end(self, traced: Traced) -> Traced:
+        """A traced array whose array is not freed before the end of the recording."""
         self._arrays[self.value(traced)] = traced.array
         return traced
 
@@ -213,7 +214,7 @@ class Recorder:
         boxed = self._boxed(np.bool_(result) if isinstance(result, bool) else result) if known is None else known
         written = [x for x, before in kept if not _same(x.array, before)] + ([] if known is None else [known])
         written += [x for x in written_by(function, args, options) if type(x) is Traced]
-        self._written |= {id(_memory(x.array)): _memory(x.array) for x in written}
+        self._written |= {_memory(x.array): _base(x.array) for x in written}
         self._note(function, *noted, self.noted(boxed), tuple({self.value(x): None for x in written}))
         return self.expect(boxed) if isinstance(result, bool) else boxed
 
@@ -363,7 +364,7 @@ class Recorder:
         self._rebound.clear()
 
     def release(self) -> None:
-        """Forget all arrays: traced ones refer to the recorder, so it lives until Python collects cycles."""
+        """Forget all arrays: the recorder is part of a cycle, so it lives until Python collects it."""
         self._traced.clear()
         self._leaves.clear()
         for known in (self.originals, self._arrays, self._constants, self._owned, self._written):
@@ -390,21 +391,19 @@ class Recorder:
     def _with_own_gradients(self, writes: list[Write]) -> list[Write]:
         """The writes before a host call, which may edit gradients: each has an array of its own."""
         own: list[Write] = []
-        taken = {*self._owned, *[id(_memory(x)) for x in self._constants.values()]}
+        taken = {*self._owned, *[_memory(x) for x in self._constants.values()]}
         for place, value in writes:
             if isinstance(place, GradPlace) and value is not None:
                 x = self._array(value)
-                if id(_memory(x)) in taken or (
-                    isinstance(x, np.ndarray) and x.base is not None and x.base.size != x.size
-                ):
+                if _memory(x) in taken or (isinstance(x, np.ndarray) and x.base is not None and x.base.size != x.size):
                     value = self.copy_of(value)
-                taken.add(id(_memory(x)))
+                taken.add(_memory(x))
             own.append((place, value))
         return own
 
     def is_written(self, traced: Traced) -> bool:
         """Whether the step writes into an array, or into one that shares its memory."""
-        return id(_memory(traced.array)) in self._written
+        return _memory(traced.array) in self._written
 
     def is_read(self, traced: Traced) -> bool:
         """Whether an operation reads a traced array."""
@@ -429,13 +428,13 @@ class Recorder:
     def _shared_results(self, program: Program) -> set[Value]:
         """Gradients whose arrays are views, or part of other results: their owner needs a copy."""
         kept = [*program.inputs, *[v for v, _ in program.state], *program.constants, *program.results]
-        memory = [id(_memory(self._array(value))) for value in kept]
+        memory = [_memory(self._array(value)) for value in kept]
         shared = set()
         for place, value in program.writes:
             if value is None or isinstance(place, (AttributePlace, DataPlace)):
                 continue
             x = self._array(value)
-            if memory.count(id(_memory(x))) > 1 or (
+            if memory.count(_memory(x)) > 1 or (
                 isinstance(x, np.ndarray) and x.base is not None and x.base.size != x.size
             ):
                 shared.add(value)
@@ -561,7 +560,12 @@ def twin(x: Any) -> Any:
     return copy
 
 
-def _memory(x: Any) -> Any:
+def _memory(x: Any) -> int:
+    """Identifies the memory of an array while it lives: views have that of their base."""
+    return id(_base(x))
+
+
+def _base(x: Any) -> Any:
     """The array that owns the memory of an array: that itself, or the base of a view."""
     while isinstance(x, np.ndarray) and isinstance(x.base, np.ndarray):
         x = x.base
