@@ -6,6 +6,7 @@ import ctypes
 import errno
 import gc
 import io
+import itertools
 import os
 import re
 import signal
@@ -125,6 +126,36 @@ def test_threads_that_call_a_kernel_for_the_first_time_compile_it_once(folder: P
         thread.join()
     assert results == [2] * 4
     assert sum(kernel.stats.cache_misses.values()) == 1
+
+
+def test_threads_that_pass_the_first_arguments_of_a_type_agree_on_its_number(
+    folder: Path,
+) -> None:
+    @compiled(INTEGER(INTEGER))
+    def kernel(x: Any) -> Any:
+        return x
+
+    def determine(numbers: list[int]) -> None:
+        for values in arguments:
+            together.wait()
+            numbers.append(kernel.typeof_pyval(values)._code)
+
+    # No kernel has these types.
+    arguments = [*itertools.product((1, 1.0, True, 1j, np.float32(1), np.zeros(1)), repeat=5)]
+    together = threading.Barrier(2)
+    numbers: tuple[list[int], list[int]] = ([], [])
+    threads = [threading.Thread(target=determine, args=(found,)) for found in numbers]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(numbers[0]) == len(arguments)
+    assert numbers[0] == numbers[1]
 
 
 def test_a_function_is_called_at_its_address(folder: Path) -> None:

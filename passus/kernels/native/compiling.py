@@ -87,6 +87,15 @@ class Kernel(CPUDispatcher):  # type: ignore[misc]
         self.build()
         return self
 
+    def typeof_pyval(self, val: Any) -> Any:
+        """Numba calls this to determine the type of an argument from Python, unless it has seen one like it.
+
+        Numba numbers the types of a process and finds kernels by the numbers. Threads that create the same type at once could number
+        it twice, and the kernel would not accept arguments of one of the two.
+        """
+        with global_compiler_lock:
+            return super().typeof_pyval(val)
+
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """Numba calls this to determine the types of a call in another function."""
         self.build()
