@@ -35,3 +35,5 @@ class CODES(IntEnum):
     EXP = 13
     TANH = 14
     LOG = 15
+    LOG1P = 16
+    SQRT = 17

@@ -9,7 +9,7 @@ import numpy as np
 
 from passus.backend import Array
 
-__all__ = ["Memory", "address"]
+__all__ = ["LINE", "Memory", "address"]
 
 LINE = 64
 """Bytes of a line of the cache; no two arrays share one."""

@@ -274,6 +274,14 @@ ELEMENTWISE = {
     "greater_equal": lambda x, y: np.where(x >= y, x, y),
     "less": lambda x, y: np.where(x < y, x, 0.0),
     "less_equal": lambda x, y: np.where(y <= x, 1.0, x),
+    "mask as factor": lambda x, y: (x > y) * x,
+    "mask as term": lambda x, y: y - (x <= 0.5),
+    "square root": lambda x, y: np.sqrt(x) + y,
+    "power -1": lambda x, y: x**-1 + y,
+    "power 0.5": lambda x, y: x**0.5 + y,
+    "power 1": lambda x, y: x**1 + y,
+    "power 2": lambda x, y: x**2 + y,
+    "power 3": lambda x, y: x**3 + y,
 }
 
 
@@ -294,14 +302,19 @@ def test_elementwise_operations_equal_those_of_numpy_at_special_values(name: str
         )
 
 
-@pytest.mark.parametrize("function", [np.exp, np.tanh, np.log])
+@pytest.mark.parametrize("function", [np.exp, np.tanh, np.log, np.log1p])
 def test_functions_are_as_accurate_as_those_of_numpy(function: Any) -> None:
-    x = np.concatenate([SPECIAL, np.linspace(-104, 89, 5001, dtype=np.float32)])
+    powers = np.exp(np.linspace(-103, 88, 5001)).astype(np.float32)
+    near = np.linspace(-1e-3, 1e-3, 201, dtype=np.float32)
+    x = np.concatenate(
+        [SPECIAL, np.linspace(-104, 89, 5001, dtype=np.float32), powers, -powers, near, 1 + near, near - 1]
+    )
     compiled = passus.compile(lambda x: function(x) + 0.0)
     with np.errstate(all="ignore"):
         for _ in range(3):
             result = compiled(x)
         expected = function(x.astype(np.float64)).astype(np.float32)
+    assert is_complete(compiled)
     np.testing.assert_allclose(result, expected, rtol=3e-7, atol=1e-44)
 
 
@@ -522,3 +535,86 @@ def test_mask_that_the_machine_cannot_compute() -> None:
     for _ in range(3):
         np.testing.assert_array_equal(compiled(x, n), step(x, n))
     assert parts(compiled) == [True, False, False, False, False]
+
+
+def operations(step: Any) -> int:
+    """The number of operations of the machine that computes a compiled step."""
+    assert is_complete(step)
+    machine = step.versions[0].executed.instructions[0].function
+    return len(machine._free[0]._table._operations)
+
+
+def gelu(x: Any) -> Any:
+    return 0.5 * x * (1 + np.tanh(0.7978845608 * (x + 0.044715 * x * x * x)))
+
+
+@pytest.mark.parametrize(("shape", "count"), [((1,), 1), ((5000,), 1), ((3, 2000), 1), ((20, 300), 1), ((7, 5), 4)])
+def test_elementwise_chain_is_one_operation(shape: tuple[int, ...], count: int) -> None:
+    """Short rows are computed as one, except for the steps that read another array again for each row."""
+    x = np.random.default_rng(0).standard_normal(shape, np.float32)
+    bias = np.random.default_rng(1).standard_normal(shape[-1:], np.float32)
+    compiled = passus.compile(lambda x, bias: gelu(x + bias) * np.where(x > bias, x, 1.0))
+    for _ in range(3):
+        result = compiled(x, bias)
+    assert operations(compiled) == count
+    np.testing.assert_allclose(result, gelu(x + bias) * np.where(x > bias, x, 1.0), rtol=1e-5, atol=1e-6)
+
+
+def test_chain_that_threads_share_has_an_operation_for_each(two_threads: None) -> None:
+    x = np.random.default_rng(0).standard_normal((300, 1000), np.float32)
+    compiled = passus.compile(gelu)
+    for _ in range(3):
+        result = compiled(x)
+    assert is_shared(compiled)
+    assert operations(compiled) == 2
+    np.testing.assert_allclose(result, gelu(x), rtol=1e-5, atol=1e-6)
+
+
+def test_results_that_only_a_chain_reads_need_no_memory() -> None:
+    def f(x: Any) -> Any:
+        for _ in range(20):
+            x = x * 1.5 - x
+        return x
+
+    x = np.ones(100_000, np.float32)
+    compiled = passus.compile(f)
+    for _ in range(2):
+        result = compiled(x)
+    machine = compiled.versions[0].executed.instructions[0].function
+    np.testing.assert_array_equal(result, f(x))
+    assert machine._free[0].nbytes < 8 * x.nbytes  # 40 results would be many more, if no two had the same memory.
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_chains_with_views_and_operations_in_place(seed: int) -> None:
+    """Views in another order, sums in place, and memory that is used again must not meet in one block."""
+
+    def f(x: Any, row: Any) -> Any:
+        rng = np.random.default_rng(seed)
+        values = [x, row, x * 2, row + x]
+        own = values[2:]
+        for _ in range(rng.integers(3, 40)):
+            a, b = (values[rng.integers(max(0, len(values) - 6), len(values))] for _ in range(2))
+            kind = rng.integers(8)
+            if kind == 0:
+                values.append(own[-1].T)
+            elif kind == 1:
+                values.append(own[-1][::-1])
+            elif kind == 2 and own[-1].shape == x.shape:
+                own[-1] += 0.25 * b
+            elif kind == 3:
+                values.append(np.where(a > b, x, b))
+            else:
+                y = (a + b, a - b, a * 0.5 + x, np.maximum(a, b) * 0.5)[kind - 4]
+                values.append(y)
+                if y.shape == x.shape:
+                    own.append(y)
+        return values[-1] + own[-1], own[len(own) // 2] * 1.0
+
+    rng = np.random.default_rng(100 + seed)
+    x, row = rng.standard_normal((33, 33), np.float32), rng.standard_normal(33, np.float32)
+    compiled = passus.compile(f)
+    for _ in range(3):
+        results = compiled(x, row)
+    for result, expected in zip(results, f(x, row)):
+        np.testing.assert_allclose(result, expected, rtol=1e-6, atol=1e-6)

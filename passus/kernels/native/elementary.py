@@ -27,11 +27,14 @@ __all__ = [
     "exp_below_zero",
     "expm1",
     "function",
+    "log",
     "log1p",
+    "log1p_everywhere",
     "maximum",
     "minimum",
     "normal_cdf",
     "normal_pdf",
+    "sqrt",
     "tanh",
     "where",
 ]
@@ -51,6 +54,13 @@ LOG2_HIGH = 0.693359375
 LOG2_LOW = math.log(2) - LOG2_HIGH
 
 
+ROOT_OF_HALF = 0x3F3504F3
+"""The bits of ``sqrt(1 / 2)``."""
+
+SMALLEST = 2.0**-126
+"""The smallest number that is not subnormal."""
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def copysign(typing: Any, x: Any, sign: Any) -> tuple[Any, Callable[..., Any]]:
     """``x`` with the sign of another number, which zeros have, too."""
@@ -59,6 +69,16 @@ def copysign(typing: Any, x: Any, sign: Any) -> tuple[Any, Callable[..., Any]]:
         return instructions.call(builder, "copysign", *args)
 
     return vector(vector, vector), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def sqrt(typing: Any, x: Any) -> tuple[Any, Callable[..., Any]]:
+    """The square root, rounded correctly."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        return instructions.call(builder, "sqrt", *args)
+
+    return vector(vector), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -109,6 +129,21 @@ def _power_of_two(typing: Any, n: Any) -> tuple[Any, Callable[..., Any]]:
     return vector(integers), generate
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def _exponent_and_fraction(typing: Any, x: Any) -> tuple[Any, Callable[..., Any]]:
+    """A whole number n and m from ``sqrt(1 / 2)`` to ``sqrt(2)`` with ``x = 2**n * m``, for positive numbers that are not subnormal."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        bits = builder.bitcast(args[0], INTEGERS)
+        above = builder.sub(bits, instructions.constant(ROOT_OF_HALF, INTEGERS))
+        n = builder.ashr(above, instructions.constant(23, INTEGERS))
+        m = builder.sub(bits, builder.shl(n, instructions.constant(23, INTEGERS)))
+        found = (builder.sitofp(n, VECTOR), builder.bitcast(m, VECTOR))
+        return context.make_tuple(builder, signature.return_type, found)
+
+    return types.UniTuple(vector, 2)(vector), generate
+
+
 @function
 def _reduced(x: Any) -> Any:
     """The integer n nearest to ``x / log(2)``, and ``exp(r) - 1`` of the remainder r."""
@@ -151,13 +186,33 @@ def tanh(x: Any) -> Any:
 
 @function
 def log1p(x: Any) -> Any:
-    """``log(1 + x)`` for numbers from 0 to 1: twice the inverse hyperbolic tangent of ``x / (2 + x)``."""
+    """``log(1 + x)`` for numbers from -0.3 to 1: twice the inverse hyperbolic tangent of ``x / (2 + x)``."""
     s = x / (x + 2)
     z = s * s
     p = polynomial(
         z, (0.6666667461395264, 0.39998874068260193, 0.2861703634262085, 0.21425852179527283, 0.24308320879936218)
     )
     return fma(s * z, p, s * 2)
+
+
+@function
+def log(x: Any) -> Any:
+    """The natural logarithm: -inf at 0, and NaN below."""
+    is_subnormal = x < SMALLEST
+    n, m = _exponent_and_fraction(where(is_subnormal, x * 2.0**23, x))
+    n = where(is_subnormal, n - 23, n)
+    y = fma(n, LOG2_HIGH, fma(n, LOG2_LOW, log1p(m - 1)))
+    y = where(x < math.inf, y, x)  # Infinity, or NaN.
+    return where(x > 0, y, where(x < 0, math.nan, x - math.inf))
+
+
+@function
+def log1p_everywhere(x: Any) -> Any:
+    """``log(1 + x)``, exact near 0, too: the error of ``1 + x`` is that of a factor."""
+    above = x + 1
+    y = log(above) * (x / (above - 1))
+    y = where(x < math.inf, y, x)
+    return where(abs(x) < 1e-7, x, y)
 
 
 @function

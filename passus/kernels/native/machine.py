@@ -7,7 +7,6 @@ of float32, unless said otherwise. An operation returns 0, or 1 to end the run.
 
 from __future__ import annotations
 
-import math
 from functools import cache
 from typing import Any
 
@@ -164,6 +163,24 @@ def _tanh(arguments: Any, i: Any, lanes: Any) -> None:
 
 
 @inlined
+def _log(arguments: Any, i: Any, lanes: Any) -> None:
+    a, _, _, y = arguments
+    store(y, i, elementary.log(load(a, i, lanes)), lanes)
+
+
+@inlined
+def _log1p(arguments: Any, i: Any, lanes: Any) -> None:
+    a, _, _, y = arguments
+    store(y, i, elementary.log1p_everywhere(load(a, i, lanes)), lanes)
+
+
+@inlined
+def _sqrt(arguments: Any, i: Any, lanes: Any) -> None:
+    a, _, _, y = arguments
+    store(y, i, elementary.sqrt(load(a, i, lanes)), lanes)
+
+
+@inlined
 def _compute(code: Any, arguments: Any, count: Any) -> None:
     """One step of an elementwise operation, on ``count`` numbers."""
     if code == CODES.FILL:
@@ -197,9 +214,11 @@ def _compute(code: Any, arguments: Any, count: Any) -> None:
     elif code == CODES.TANH:
         for_vectors(_tanh, arguments, count)
     elif code == CODES.LOG:
-        a, _, _, y = arguments
-        for i in range(count):
-            y[np.uint64(i)] = math.log(a[np.uint64(i)])
+        for_vectors(_log, arguments, count)
+    elif code == CODES.LOG1P:
+        for_vectors(_log1p, arguments, count)
+    elif code == CODES.SQRT:
+        for_vectors(_sqrt, arguments, count)
 
 
 @inlined

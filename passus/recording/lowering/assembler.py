@@ -10,8 +10,10 @@ import numpy as np
 
 from passus.backend import Array
 from passus.kernels.layout import channels_second
+from passus.kernels.machine import BLOCK, CODES
 from passus.kernels.threads import pieces_of
-from passus.recording.layout import Memory, address
+from passus.recording.layout import LINE, Memory, address
+from passus.recording.lowering.chains import Chain, Matrix, Size
 from passus.recording.passes.convolutions import PreparedConvolution
 from passus.recording.program import Program, Value
 from passus.recording.table import Part, Table
@@ -60,6 +62,9 @@ class Assembler:
         """Work that threads can share, in pieces that are worth a call of another thread from Python."""
         self._constants: dict[bytes, Array] = {}
         self._scratch: list[Array] = []
+        self._chain: Chain | None = None
+        """Elementwise steps to which the next one may be appended."""
+        self._registers: dict[tuple[int, int], Array] = {}
         self._roots: dict[Value, Array] = {}
         """The arrays that were created here, by the Values that are stored in them."""
 
@@ -67,6 +72,7 @@ class Assembler:
 
     def emit(self, operation: Any, *arguments: Any) -> None:
         """Append an operation. Arguments: integers, arrays, and pairs of an array and an offset in bytes."""
+        self._end_chain()
         at = len(self.memory.words)
         for argument in arguments:
             if isinstance(argument, np.ndarray):
@@ -83,19 +89,42 @@ class Assembler:
         else:
             self._parts[-1] = last._replace(last=count)
 
-    @property
-    def count(self) -> int:
-        """The number of operations so far."""
+    def emit_elementwise(self, size: Size, code: CODES, result: Matrix, sources: list[Matrix]) -> None:
+        """Append an elementwise step, to the operation of the last ones if they can be computed together."""
+        if self._chain is None or not self._chain.append(size, code, result, sources):
+            self._end_chain()
+            self._chain = Chain(size)
+            self._chain.append(size, code, result, sources)
+
+    def _end_chain(self) -> None:
+        """Append the operation of elementwise steps."""
+        chain, self._chain = self._chain, None
+        if chain is not None:
+            first = self.begin()
+            for arguments in chain.operations(self._register):
+                self.emit(self.native.elementwise, *arguments)
+            self.in_parallel(first)
+
+    def _register(self, part: int, number: int) -> Array:
+        if (part, number) not in self._registers:
+            # Not a multiple of a page: the processor takes equal positions in two pages for the same when it reorders.
+            self._registers[part, number] = self.memory.lasting((BLOCK + LINE // 4,))
+        return self._registers[part, number]
+
+    def begin(self) -> int:
+        """The number of the next operation."""
+        self._end_chain()
         return len(self._operations)
 
     def in_parallel(self, first: int) -> None:
         """Let several threads compute the operations from ``first`` on, unless there is only one."""
-        if self.count - first < 2:
+        count = len(self._operations)
+        if count - first < 2:
             return
         before = self._parts.pop()  # The operations have just been appended to it.
         if before.first < first:
             self._parts.append(before._replace(last=first))
-        self._parts.append(Part(first, self.count, self.count - first))
+        self._parts.append(Part(first, count, count - first))
 
     def pieces(self, count: int, smallest: int) -> tuple[tuple[int, int], ...]:
         """The pieces of an operation on ``count`` items, for the threads.
@@ -109,12 +138,14 @@ class Assembler:
 
     def finish(self) -> Table:
         """The operations, ready to run."""
+        operations = self.operations()
         self.memory.finish()
         base = address(self.memory.arguments)
-        return Table(self.operations() + (0, base), self._parts if self._shared_work >= 2 else None, self.native)
+        return Table(operations + (0, base), self._parts if self._shared_work >= 2 else None, self.native)
 
     def operations(self) -> Array:
         """The address of each operation, and where its arguments begin, in bytes."""
+        self._end_chain()
         return np.array([(operation.address, 8 * at) for operation, at in self._operations], np.int64).reshape(-1, 2)
 
     # Arrays.
@@ -182,4 +213,6 @@ class Assembler:
         for value in values:
             root = self._roots.pop(value, None)
             if root is not None and all(other is not root for other in self._roots.values()):
+                if self._chain is not None:
+                    self._chain.release(root)
                 self.memory.release(root)

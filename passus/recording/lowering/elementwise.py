@@ -1,4 +1,4 @@
-"""Elementwise operations, with broadcasting, and selections by masks."""
+"""Elementwise operations, with broadcasting, and masks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from passus.backend import Array, copied
 from passus.backend.trace import undecorated
 from passus.kernels import elementwise
 from passus.kernels.layout import channels_last
-from passus.kernels.machine import BLOCK, CODES
+from passus.kernels.machine import CODES
 from passus.kernels.threads import get_num_threads
 from passus.recording.layout import address
 from passus.recording.lowering.assembler import FLOAT32, Assembler
+from passus.recording.lowering.chains import Matrix, Size
 from passus.recording.program import Instruction, Program, Value, values_in
 
 __all__ = ["PIECE", "emit_elementwise", "has_channels_last", "is_elementwise", "lower_elementwise", "masks_of"]
@@ -46,6 +47,8 @@ UNARY: dict[Any, CODES] = {
     np.exp: CODES.EXP,
     np.tanh: CODES.TANH,
     np.log: CODES.LOG,
+    np.log1p: CODES.LOG1P,
+    np.sqrt: CODES.SQRT,
     copied: CODES.COPY,
 }
 COMPARISONS: dict[Any, tuple[CODES, bool]] = {
@@ -67,9 +70,6 @@ SELECTIONS: dict[Any, tuple[int, ...]] = {
 }
 """Functions that select by a mask: the positions of the mask, and of the numbers where it holds and where not; 0 if missing."""
 
-Operand = tuple[Array, int, int, int]
-"""An array, an offset in bytes, and the distances in bytes of its rows and columns."""
-
 
 def lower_elementwise(instruction: Instruction, assembler: Assembler, masks: set[Value]) -> bool:
     """Append an elementwise operation. ``masks``: the Values of `masks_of`; one that the machine cannot compute is removed."""
@@ -87,14 +87,14 @@ def _is_lowered(instruction: Instruction, assembler: Assembler, masks: set[Value
     found = assembler.operands(args)
     if found is None or (result.dtype != FLOAT32 and result not in masks):
         return False
-    chosen = _chosen(instruction, found, assembler, masks)
-    if chosen is None:
+    steps = _steps(instruction, found, assembler, masks)
+    if not steps:
         return False
-    code, operands = chosen
-    target = assembler.target(result, any(has_channels_last(x) and x.shape == result.shape for x in operands))
-    if instruction.writes and any(_overlaps(x, target) for x in operands):
+    read = [x for _, operands in steps for x in operands if x is not None]
+    target = assembler.target(result, any(has_channels_last(x) and x.shape == result.shape for x in read))
+    if instruction.writes and any(_overlaps(x, target) for x in read):
         return False
-    if emit_elementwise(assembler, code, target, operands):
+    if all(emit_elementwise(assembler, code, target, [target if x is None else x for x in xs]) for code, xs in steps):
         return True
     if not instruction.writes:
         assembler.discard(result)
@@ -102,7 +102,7 @@ def _is_lowered(instruction: Instruction, assembler: Assembler, masks: set[Value
 
 
 def masks_of(program: Program) -> set[Value]:
-    """The booleans that only select numbers: the machine keeps them as numbers."""
+    """The booleans that only select numbers, or are factors of them: the machine keeps them as numbers."""
     readers: dict[Value, list[Instruction]] = {}
     for instruction in program.instructions:
         for value in instruction.reads:
@@ -111,46 +111,63 @@ def masks_of(program: Program) -> set[Value]:
     return {
         value
         for value in compared.difference(program.results)
-        if readers.get(value) and all(_selects_by(i, value) for i in readers[value])
+        if readers.get(value) and all(_is_number_in(i, value) for i in readers[value])
     }
 
 
 def is_elementwise(function: Any) -> bool:
     """Whether each element of the result depends on one element of each argument, and none of them is a mask."""
-    return _is_hashable(function) and (function in BINARY or function in UNARY)
+    return _is_hashable(function) and (function in BINARY or function in UNARY or function is operator.pow)
 
 
 def _is_known(function: Any) -> bool:
-    return _is_hashable(function) and any(function in table for table in (BINARY, UNARY, COMPARISONS, SELECTIONS))
+    return is_elementwise(function) or (_is_hashable(function) and (function in COMPARISONS or function in SELECTIONS))
 
 
 def _is_hashable(function: Any) -> bool:
     return getattr(type(function), "__hash__", None) is not None
 
 
-def _chosen(
+def _steps(
     instruction: Instruction, operands: list[Array], assembler: Assembler, masks: set[Value]
-) -> tuple[CODES, list[Array]] | None:
-    """The code of an operation, and its operands in the order of the machine; None if it computes with masks."""
+) -> list[tuple[CODES, list[Array | None]]]:
+    """The codes of an operation, with operands in the order of the machine; None is the result of the code before. Empty if the
+    machine does not have the operation.
+    """
     function, args = instruction.function, instruction.args
     if function in COMPARISONS:
         code, exchanged = COMPARISONS[function]
-        return (code, operands[::-1] if exchanged else operands) if instruction.result in masks else None
+        return [(code, [*(operands[::-1] if exchanged else operands)])] if instruction.result in masks else []
     if function in SELECTIONS:
         positions = SELECTIONS[function]
         if len(args) != len(positions) or args[positions[0]] not in masks:
-            return None
+            return []
         missing = [assembler.number(0.0)] * (3 - len(positions))
-        return CODES.SELECT, [operands[i] for i in positions] + missing
-    if any(isinstance(x, Value) and x in masks for x in args):
-        return None
-    return BINARY[function] if function in BINARY else UNARY[function], operands
+        return [(CODES.SELECT, [*[operands[i] for i in positions], *missing])]
+    if function is operator.pow:
+        return _power(operands[0], args[1], assembler)
+    return [(BINARY[function] if function in BINARY else UNARY[function], [*operands])]
 
 
-def _selects_by(instruction: Instruction, mask: Value) -> bool:
-    """Whether an instruction selects numbers by a mask, and does not compute with it."""
-    function, args = instruction.function, instruction.args
-    positions = SELECTIONS.get(function) if _is_hashable(function) else None
+def _power(x: Array, exponent: Any, assembler: Assembler) -> list[tuple[CODES, list[Array | None]]]:
+    """A power with an exponent for which NumPy multiplies, divides or takes a root, or 3."""
+    if isinstance(exponent, (np.ndarray, Value)) or not x.ndim:  # NumPy computes powers of a number in another way.
+        return []
+    if exponent == -1:
+        return [(CODES.DIVIDE, [assembler.number(1.0), x])]
+    if exponent == 3:
+        return [(CODES.MULTIPLY, [x, x]), (CODES.MULTIPLY, [None, x])]
+    return {0.5: [(CODES.SQRT, [x])], 1: [(CODES.COPY, [x])], 2: [(CODES.MULTIPLY, [x, x])]}.get(exponent, [])
+
+
+def _is_number_in(instruction: Instruction, mask: Value) -> bool:
+    """Whether an instruction selects numbers by a mask, or computes float32 numbers with its 0 and 1."""
+    function, args, result = instruction.function, instruction.args, instruction.result
+    if not _is_hashable(function):
+        return False
+    if function in BINARY:
+        return isinstance(result, Value) and result.dtype == FLOAT32
+    positions = SELECTIONS.get(function)
     if positions is None or len(args) != len(positions):
         return False
     return [*values_in(args)].count(mask) == 1 and args[positions[0]] is mask
@@ -180,35 +197,11 @@ def emit_elementwise(assembler: Assembler, code: CODES, target: Array, operands:
     if len(shape) > 2 or any(s[-1] not in (0, 4) for s in strides) or strides[0][-1] != 4 or 0 in shape:
         return False
     rows, columns = (1, *shape)[-2:]
-    pairs = [(s[0] if len(s) == 2 else 0, s[-1]) for s in strides]
-    first, by_rows = assembler.count, rows >= columns or rows >= get_num_threads() > 1
-    for start, stop in _parts(assembler, rows, columns, by_rows):
-        offsets = [start * (row if by_rows else column) for row, column in pairs]
-        size = (stop - start, columns) if by_rows else (rows, stop - start)
-        _emit(assembler, code, size, [(x, o, *p) for x, o, p in zip([target, *spread], offsets, pairs)])
-    assembler.in_parallel(first)
+    by_rows = rows >= columns or rows >= get_num_threads() > 1
+    size = Size(rows, columns, by_rows, _parts(assembler, rows, columns, by_rows))
+    result, *sources = [Matrix(x, s[0] if len(s) == 2 else 0, s[-1]) for x, s in zip((target, *spread), strides)]
+    assembler.emit_elementwise(size, code, result, sources)
     return True
-
-
-def _emit(assembler: Assembler, code: CODES, size: tuple[int, int], operands: list[Operand]) -> None:
-    """Append an operation on a matrix. Operands: the result, then what is read; numbers of a row or of all fill a block first."""
-    once: list[tuple[CODES, list[Operand]]] = []
-    steps: list[tuple[CODES, list[Operand]]] = []
-    sources: list[Operand] = []
-    for operand in operands[1:]:
-        if operand[-1] == 4:
-            sources.append(operand)
-            continue
-        register = assembler.scratch(min(BLOCK, size[1])), 0, 0, 0
-        (once if operand[2] == 0 else steps).append((CODES.FILL, [register, operand]))
-        sources.append(register)
-    steps.append((code, [operands[0], *sources]))
-    arguments: list[Any] = [*size, len(once), len(once) + len(steps)]
-    for step, arrays in [*once, *steps]:
-        arguments.append(step)
-        for x, offset, row, column in [*arrays, *[arrays[0]] * (4 - len(arrays))]:
-            arguments += [(x, offset), row, column]
-    assembler.emit(assembler.native.elementwise, *arguments)
 
 
 def _parts(assembler: Assembler, rows: int, columns: int, by_rows: bool) -> tuple[tuple[int, int], ...]:

@@ -60,7 +60,7 @@ def _is_ones(x: Any) -> bool:
 def _emit(assembler: Assembler, a: Array, b: Array, bias: Array | None, y: Array) -> None:
     """Append a product, in a part for each thread if it is large."""
     (n, k), m = a.shape, b.shape[1]
-    count, first = len(assembler.pieces(n * k * m, PIECE)), assembler.count
+    count, first = len(assembler.pieces(n * k * m, PIECE)), assembler.begin()
     if count == 1:
         _emit_part(assembler, a, b, bias, y)
     elif n >= 2 * assembler.native.ROWS * count:

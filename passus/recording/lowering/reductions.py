@@ -35,7 +35,7 @@ def lower_reduction(instruction: Instruction, assembler: Assembler) -> bool:
     if kinds in ([True], [False, True]):
         assembler.emit(of_rows, assembler.target(result), x, m, k, line)
     elif function.name == "sum" and (kinds == [True, False] or (kinds == [False, True, False] and n * m <= MOST_ROWS)):
-        first, target = assembler.count, assembler.target(result)
+        first, target = assembler.begin(), assembler.target(result)
         for i in range(n):
             assembler.emit(native.sum_of_columns, (target, 4 * i * k), (x, i * outer), m, k, line)
         assembler.in_parallel(first)

@@ -25,7 +25,7 @@ def lower_update(instruction: Instruction, program: Program, assembler: Assemble
         return None
     rule = assembler.native.UPDATES[update.optimizer.rule.__name__]
     for (_, p), slots, numbers in zip(update.params, update.slots, update.numbers):
-        first, read = assembler.count, [data[id(p)], gradients[id(p)], *[slot for _, slot in slots]]
+        first, read = assembler.begin(), [data[id(p)], gradients[id(p)], *[slot for _, slot in slots]]
         for start, stop in assembler.pieces(p._data.size, PIECE):
             assembler.emit(rule, stop - start, numbers, *[(x, 4 * start) for x in read])
         assembler.in_parallel(first)

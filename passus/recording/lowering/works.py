@@ -104,7 +104,7 @@ def _emit(assembler: Assembler, works: Iterable[Any]) -> None:
     """Append works, in a part for each thread if they are large."""
     calls = native_module("calls")
     for kernel, arguments, items, piece, scratch in works:
-        operation, first = calls.operation_of(kernel), assembler.count
+        operation, first = calls.operation_of(kernel), assembler.begin()
         for part in assembler.pieces(items, piece):
             memory = [] if scratch is None else [assembler.scratch(max(1, scratch))]
             words = calls.words_of(kernel, (*arguments, *memory, *part))
