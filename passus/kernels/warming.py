@@ -13,6 +13,7 @@ MODULES = (
     "activations",
     "attention",
     "biases",
+    "calls",
     "channels",
     "convolution",
     "depthwise",

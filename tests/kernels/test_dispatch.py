@@ -6,7 +6,7 @@ import subprocess
 import sys
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -15,12 +15,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+import passus
 import passus.functions as F
 from passus import Variable, using_config
 from passus.errors import PassusWarning
 from passus.kernels import dispatch, products, warm_up, warming
 from passus.kernels.convolution import convolve, convolve_input_gradient, convolve_weight_gradient
-from passus.models import EfficientNetLite0, MobileNetV2
+from passus.layers import Conv2d, Sequential
+from passus.models import MLP, EfficientNetLite0, MobileNetV2
+from passus.optimizers import Adam
+from passus.random import using_rng
 
 
 def test_large_arrays_take_the_kernel_and_its_gradients_are_right(
@@ -135,17 +139,17 @@ def requested(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[tuple[Any, ...]]]
     native = {name: dispatch.native_module(name) for name in ("convolution", "products", "tile", "winograd")}
     asked: set[tuple[Any, ...]] = set()
 
-    def recording(name: str, *options: Any) -> Any:
+    def recording(name: str, factory: Any, *options: Any) -> Any:
         asked.add((name, *options))
-        return NoKernel()
+        return NoKernel(partial(factory, *options))
 
     for module, name in [*kernel_factories()]:
-        monkeypatch.setattr(module, name, partial(recording, name))
+        monkeypatch.setattr(module, name, partial(recording, name, getattr(module, name)))
     for module, name in [
         *(("convolution", "_convolution"), ("convolution", "_weight_gradient"), ("products", "_product")),
         *(("winograd", "_winograd"), ("winograd", "_winograd_gradient")),
     ]:
-        monkeypatch.setattr(native[module], name, NoKernel())
+        monkeypatch.setattr(native[module], name, NoKernel(partial(as_it_is, getattr(native[module], name))))
     cached = [getattr(native["tile"], name) for name in ("tiles", "tiles_for", "even_tiles_for")]
     for function in cached:
         function.cache_clear()
@@ -163,8 +167,21 @@ def requested_by_warm_up(requested: set[tuple[Any, ...]]) -> set[tuple[Any, ...]
     return prepared
 
 
+def as_it_is(kernel: Any) -> Any:
+    return kernel
+
+
 class NoKernel:
+    """In place of a kernel. ``declare``: returns that kernel, whose types are needed where it is called at its address."""
+
     address = 0
+
+    def __init__(self, declare: Callable[[], Any]) -> None:
+        self._declare = declare
+
+    @property
+    def declared_types(self) -> Any:
+        return self._declare().declared_types
 
     def __call__(self, *args: Any) -> None:
         """Nothing is written."""
@@ -194,3 +211,60 @@ def test_warm_up_requests_the_depthwise_convolutions_of_models(model: Any, reque
         model(num_classes=2, rng=0)(np.zeros((1, 3, 224, 224), np.float32)).sum().backward()
     assert {name for name, *_ in requested} >= {"_depthwise", "_depthwise_gradient", "_depthwise_input_gradient"}
     assert requested <= prepared
+
+
+def inference() -> tuple[Any, tuple[Any, ...]]:
+    """A network whose convolutions and poolings take all kernels that a recorded step puts on the machine."""
+    model = Sequential(
+        Conv2d(32, 3, pad=1, in_channels=3, rng=0),
+        F.relu,
+        Conv2d(32, 3, pad=1, in_channels=32, rng=1),
+        Conv2d(32, 3, pad=1, in_channels=32, groups=32, rng=2),
+        lambda x: F.pooling(x, 2, stride=2),
+        lambda x: F.average_pooling(x, 2, stride=2),
+        Conv2d(1, 5, in_channels=32, rng=3),
+    )
+    return model, (np.zeros((2, 3, 56, 56), np.float32),)
+
+
+def training() -> tuple[Any, tuple[Any, ...]]:
+    """A step that trains a perceptron."""
+    with using_rng(0):
+        model = MLP((20, 20, 5), in_size=7)
+    optimizer = Adam().setup(model)
+
+    def step(x: Any, t: Any) -> Variable:
+        loss = F.softmax_cross_entropy(model(x), t)
+        model.cleargrads()
+        loss.backward()
+        optimizer.update()
+        return loss
+
+    return step, (np.ones((16, 7), np.float32), np.arange(16) % 5)
+
+
+@pytest.mark.parametrize(("make", "calls_kernels"), [(inference, True), (training, False)])
+def test_warm_up_requests_what_recorded_steps_put_on_the_machine(
+    make: Any, calls_kernels: bool, requested: set[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = requested_by_warm_up(requested)
+    declared = {kernel.label for kernel in warming.all_kernels()}
+    on_machine: set[str] = set()
+
+    def address(kernel: Any) -> int:
+        on_machine.add(kernel.label)
+        return 0
+
+    step, args = make()
+    step = passus.compile(step)
+    requested.clear()
+    with np.errstate(all="ignore"):
+        step.warm_up(*args)
+        monkeypatch.setattr(dispatch.native_module("compiling").Kernel, "address", property(address))
+        step.versions[0]._prepare()  # The program is never run: nothing is at the address 0.
+    assert [type(i.function).__name__ for i in step.versions[0].executed.instructions] == ["Machine"]
+    assert requested <= prepared
+    assert on_machine <= declared
+    callers = {name for name in prepared if name[0] == "_operation"}
+    assert requested & callers == (callers if calls_kernels else set())
+    assert on_machine >= (set() if calls_kernels else {"machine.elementwise", "machine.adam"})

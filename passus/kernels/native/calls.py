@@ -15,15 +15,32 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from passus.kernels.native import convolution, depthwise, layouts, narrow, pooling, winograd
 from passus.kernels.native.addresses import integer_at
 from passus.kernels.native.compiling import INTEGER, Kernel, compiled
+from passus.kernels.native.processor import rows_of_tile
 
-__all__ = ["operation_of", "words_of"]
+__all__ = ["operation_of", "prepare", "words_of"]
 
 WORD = ir.IntType(64)
 
 NUMBERS = {"f": types.float32, "b": types.uint8}
 """The types of numbers in arrays, by their letters."""
+
+
+def prepare() -> None:
+    """Declare the operations that call the kernels which recorded steps put on the machine."""
+    width, kw = next((widths[0], kw) for kw, widths in depthwise.WIDTHS.items())
+    for kernel in (
+        convolution._convolution,
+        depthwise._depthwise(rows_of_tile(width, 1), kw, 1, 1),  # All others have the same arguments.
+        layouts._interleaved,
+        narrow._add_columns,
+        pooling._average_pooling,
+        pooling._largest_pixels,
+        winograd._winograd,
+    ):
+        operation_of(kernel)
 
 
 def words_of(kernel: Kernel, arguments: tuple[Any, ...]) -> list[Any]:
