@@ -36,7 +36,9 @@ class Memory:
         self._created: dict[int, Array] = {}
         """Memory in use, by its address."""
         self._external: dict[Hashable, Array] = {}
-        """Arrays of others that may be exchanged, by their keys."""
+        """Arrays of others that may be exchanged, by their keys, until all arguments are known."""
+        self._addresses: dict[Hashable, int] = {}
+        """Where they are."""
         self._references: dict[Hashable, list[int]] = {}
         """The positions of words with addresses in an array of others, by its key."""
         self._constants: list[Array] = []
@@ -101,7 +103,7 @@ class Memory:
     def external(self, key: Hashable, x: Array) -> Array:
         """An array of others, which may be exchanged."""
         self.is_ambiguous |= any(np.may_share_memory(x, other) for other in self._external.values())
-        self._external[key] = x
+        self._external[key], self._addresses[key] = x, address(x)
         return x
 
     def word(self, number: int) -> None:
@@ -119,9 +121,10 @@ class Memory:
         self.word(at)
 
     def exchange(self, key: Hashable, new: Array) -> None:
-        """Replace an array of others by one of the same strides."""
-        self.arguments[self._references.get(key, [])] += address(new) - address(self._external[key])
-        self._external[key] = new
+        """Replace an array of others by one of the same strides. The caller keeps it."""
+        at = address(new)
+        self.arguments[self._references.get(key, [])] += at - self._addresses[key]
+        self._addresses[key] = at
 
     def copied(self, moves: Sequence[tuple[Array, Array]]) -> Array:
         """The arguments for other memory: ``moves`` are pairs of arrays, the first one a part of this memory. Later pairs take
@@ -143,3 +146,4 @@ class Memory:
     def finish(self) -> None:
         """Fix the arguments in memory."""
         self.arguments = np.array(self.words, np.int64)
+        self._external.clear()

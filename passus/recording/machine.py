@@ -20,15 +20,28 @@ from passus.kernels.dispatch import native_module
 from passus.recording.blocks import BlockRun, blocks_of, end_of_images
 from passus.recording.host import Host
 from passus.recording.layout import Memory
-from passus.recording.lowering import Lowering, is_small, is_view
+from passus.recording.lowering import Lowering, is_elementwise, is_small, is_view
+from passus.recording.passes.convolutions import PreparedConvolution
 from passus.recording.passes.expansion import Expansion
 from passus.recording.places import DataPlace, GradPlace
 from passus.recording.program import Instruction, OtherBranchError, Program, Value
+from passus.recording.updates import MachineUpdate
 
 __all__ = ["Machine", "on_machine"]
 
 LEAST = 4
 """Least number of instructions for which a call of the machine pays."""
+
+DIRECT = 1 << 16
+"""Bytes of an array from which it is read and written where it is, because a copy takes longer than an exchange of addresses."""
+
+PATIENCE = 100
+"""Number of runs in a row in which nothing is in the way of an update on the machine, before it is planned again: a plan takes as
+long as so many updates in Python.
+"""
+
+MOST_AXES = 3
+"""Number of axes up to which large arrays are expected to be read and written where they are. Images have more."""
 
 COPIED = 1 << 14
 """Numbers that are copied to the machine and back, for each of its instructions, up to which a call of it pays."""
@@ -81,14 +94,16 @@ def _parts(program: Program, flags: list[bool], states: dict[Value, Array]) -> l
 def _copied(part: Program) -> int:
     """Number of elements of the arrays that are copied to the machine and back."""
     gradients = {value for place, value in part.writes if isinstance(place, GradPlace)}
-    return sum(math.prod(v.shape) for v in [*part.inputs, *part.outputs] if v not in gradients)
+    # Images of kernels have their channels last, so they are copied.
+    direct = {value for value in _direct(part) if len(value.shape) <= MOST_AXES}
+    return sum(math.prod(v.shape) for v in [*part.inputs, *part.outputs] if v not in gradients | direct)
 
 
 def _computable(program: Program, states: dict[Value, Array], native: Any) -> list[bool]:
     """By number of an instruction, whether the machine can compute it together with those around it."""
     memory = Memory()
     arrays = {value: np.asarray(x) for value, x in program.constants.items()} | states
-    arrays |= {value: memory.array(value.shape, value.dtype) for value in program.inputs if is_small(value, program)}
+    arrays |= {value: memory.array(value.shape, value.dtype) for value in program.inputs if is_small(value)}
     lowering = Lowering(program, arrays, memory, native)
     flags, without_array = lowering.lowered, lowering.without_array
     _leave_edited_arrays(program, flags)
@@ -211,28 +226,42 @@ class _Run:
         self.program, self.native = machine.program, machine.native
         self._plan(states)
 
-    def _plan(self, states: Sequence[Array], with_update: bool = True) -> None:
+    def _plan(self, states: Sequence[Array], with_update: bool = True, copies: bool = False) -> None:
+        """Plan the operations. ``copies``: whether all inputs and results are copied."""
         program = self.program
         self._states = list(states)
         self._memory = memory = Memory()
         self._arrays: dict[Value, Array] = {value: np.asarray(x) for value, x in program.constants.items()}
-        self._arrays |= {value: memory.array(value.shape, value.dtype) for value in program.inputs}
-        self._inputs = [self._arrays[value] for value in program.inputs]
+        direct = set() if copies else _direct(program)
+        self._arrays |= {
+            value: memory.array(value.shape, value.dtype) for value in program.inputs if value not in direct
+        }
+        self._arrays |= {value: memory.external(value, np.empty(value.shape, value.dtype)) for value in direct}
+        self._inputs = [(value, self._arrays[value], value in direct) for value in program.inputs]
         self._arrays |= {value: memory.external(value, x) for (value, _), x in zip(program.state, states)}
         self._gradients = self._new_gradients()
+        self._results = [value for value in program.outputs if value in direct]
         lowering = Lowering(program, self._arrays, memory, self.native, with_update)
         self._written = self._written_before_updates()
         self._table, self._update = lowering.finish(), lowering.update
         self.is_complete = all(lowering.lowered) and not memory.is_ambiguous
         """Whether the machine computes all instructions."""
+        if direct and not self.is_complete:  # Operands of a result may have channels last.
+            self._plan(states, with_update, copies=True)
+            return
         self.is_shared = self._table.is_shared
         """Whether several threads compute them."""
         last = program.instructions[-1]
         self._host = last if isinstance(last.function, Host) and self._update is None else None
-        """The update of an optimizer that the machine cannot compute any more."""
+        """The update of an optimizer that the machine cannot compute now."""
+        self._blocked: MachineUpdate | None = None
+        """What the machine computed before something was in the way."""
+        self._unblocked = 0
+        """Number of runs since then in which nothing was, without one between them in which something was."""
         self._returns = [self._returned(value) for value in self.program.outputs]
-        self._counts = {value: sys.getrefcount(self._arrays[value]) for value, _ in self._gradients}
-        """References to each gradient that nobody else holds."""
+        owned = [*[value for value, _ in self._gradients], *self._results]
+        self._counts = {value: sys.getrefcount(self._arrays[value]) for value in owned}
+        """References to each gradient or result that nobody else holds."""
 
     @property
     def nbytes(self) -> int:
@@ -258,7 +287,7 @@ class _Run:
         """How a result leaves the machine."""
         array = self._arrays[value]
         places = [place for place, v in self.program.writes if v is value]
-        if any(isinstance(place, GradPlace) for place in places):
+        if value in self._results or any(isinstance(place, GradPlace) for place in places):
             return lambda: self._arrays[value]
         if array.ndim or any(isinstance(place, DataPlace) for place in places):
             return lambda: array.copy()
@@ -274,12 +303,18 @@ class _Run:
         for value, place in self._gradients:
             if not self._is_free(value, place):
                 self._renew(value)
-        if self._update is not None and not self._update.prepare(self.native):
-            self._plan(states)
-            if self._update is not None and not self._update.prepare(self.native):
-                self._plan(states, with_update=False)
-        for target, x in zip(self._inputs, arrays):
-            target[...] = x
+        for value in self._results:
+            if sys.getrefcount(self._arrays[value]) > self._counts[value]:
+                self._renew(value)
+        self._prepare_update(states)
+        for (value, own, is_direct), x in zip(self._inputs, arrays):
+            if not is_direct:
+                own[...] = x
+            elif _is_readable(x, value):
+                self._memory.exchange(value, x)
+            else:
+                own[...] = x
+                self._memory.exchange(value, own)
         if not self._table.run():
             raise OtherBranchError
         given = self._arrays | dict(zip(self.program.inputs, arrays))
@@ -290,6 +325,24 @@ class _Run:
         elif self._host is not None:
             self._host.function(*[None if value is None else given[value] for value in self._host.args])
         return [returned() for returned in self._returns]
+
+    def _prepare_update(self, states: Sequence[Array]) -> None:
+        """Let the machine update parameters if it can now, else the optimizer."""
+        update = self._update
+        if update is not None:
+            if update.prepare(self.native):
+                return
+            if not update.is_blocked():
+                self._plan(states)
+                if self._update is None or self._update.prepare(self.native):
+                    return
+            self._plan(states, with_update=False)
+            self._blocked = update
+        elif self._blocked is not None:
+            self._unblocked = 0 if self._blocked.is_blocked() else self._unblocked + 1
+            if self._unblocked >= PATIENCE:
+                self._plan(states)
+                self._prepare_update(states)
 
     def _exchange(self, states: Sequence[Array]) -> None:
         """Use other arrays of the state."""
@@ -310,10 +363,29 @@ class _Run:
         return others == 1 and grad._data is self._arrays[value] and sys.getrefcount(grad) == IN_GRAD
 
     def _renew(self, value: Value) -> None:
-        """Compute a gradient into a new array."""
+        """Compute a gradient or a result into a new array."""
         new = np.empty(value.shape, value.dtype)
         self._memory.exchange(value, new)
         self._arrays[value] = new
+
+
+def _direct(program: Program) -> set[Value]:
+    """The large inputs and results that are read and written where they are.
+
+    An input may be a parameter or an array in which one is stored, so only where the program writes into no other array. Results
+    are written where they are if each of their numbers is written by one step, in the order of NumPy.
+    """
+    if any(i.writes or isinstance(i.function, (Host, PreparedConvolution)) for i in program.instructions):
+        return set()
+    chains = {i.result for i in program.instructions if is_elementwise(i.function) and isinstance(i.result, Value)}
+    kept = {value for place, value in program.writes if value is not None}
+    results = [value for value in program.outputs if value in chains and value not in kept]
+    return {value for value in (*program.inputs, *results) if value.nbytes >= DIRECT}
+
+
+def _is_readable(x: Any, value: Value) -> bool:
+    """Whether the machine can read an array where it is."""
+    return type(x) is np.ndarray and x.dtype == value.dtype and x.flags.c_contiguous and x.flags.aligned
 
 
 IN_GRAD = 3

@@ -15,6 +15,8 @@ from passus.optimizers.base import Optimizer
 from passus.optimizers.slots import ParamState
 from passus.recording.host import Host
 from passus.recording.layout import Memory
+from passus.recording.places import DataPlace, GradPlace
+from passus.recording.program import Value
 
 __all__ = ["MachineUpdate"]
 
@@ -23,16 +25,22 @@ class MachineUpdate:
     """The update of one optimizer: for each parameter, one operation of the machine.
 
     It holds as long as the same parameters of the optimizer have gradients, and their states are the same. Otherwise `prepare`
-    returns False, and the optimizer has to update by itself.
+    returns False. A new update may hold then, unless this one `is_blocked`: the optimizer has to update by itself.
+
+    ``written``: the parameters, by their ids, whose gradients the program replaces or clears before the update.
     """
 
-    def __init__(self, optimizer: Optimizer, params: list[tuple[str, Parameter]], memory: Memory) -> None:
-        self.optimizer, self.params, self._target = optimizer, params, optimizer.target
+    def __init__(
+        self, optimizer: Optimizer, params: list[tuple[str, Parameter]], written: set[int], memory: Memory
+    ) -> None:
+        self.optimizer, self.params, self._written, self._target = optimizer, params, written, optimizer.target
         self.states = [self._state(path, p) for path, p in params]
         self.slots = [[(name, state.slots[name]) for name in optimizer.slots] for state in self.states]
         self._named: Any = None
+        self._found: dict[int, str] = {}
+        """The paths of all parameters of the optimizer, by their ids."""
         self._others: list[Parameter] = []
-        """Parameters that have no gradient."""
+        """Parameters whose gradients the program leaves as they are."""
         self._numbers: dict[tuple[int | None, int], tuple[list[ParamState], Array]] = {}
         self.numbers = [self._numbers_of(state, memory) for state in self.states]
 
@@ -43,10 +51,19 @@ class MachineUpdate:
         optimizer: Any = getattr(function, "args", (None,))[0]
         if getattr(function, "func", None) is not Optimizer.update.__wrapped__ or not _is_plain(optimizer, native):  # type: ignore[attr-defined]
             return None
-        params = [(path, p) for path, p in optimizer._named_params() if p.requires_grad]
-        written = {id(place.owner) for place, value in zip(call.writes, gradients) if value is not None}
-        params = [(path, p) for path, p in params if id(p) in written]
-        return cls(optimizer, params, memory) if params and all(_fits(p) for _, p in params) else None
+        places = list(zip(call.writes, gradients))
+        written = {id(place.owner): value for place, value in places if isinstance(place, GradPlace)}
+        assigned = {id(place.owner) for place, _ in places if isinstance(place, DataPlace)}
+        params = []
+        for path, p in optimizer._named_params():
+            gradient = written.get(id(p))
+            if not p.requires_grad or gradient is None:
+                continue
+            # The machine updates the array that a parameter has at the start of a run, not one that the step assigns before the update.
+            if id(p) in assigned or not _fits(p, gradient, optimizer._states.get(path)):
+                return None
+            params.append((path, p))
+        return cls(optimizer, params, {*written}, memory) if params else None
 
     def _state(self, path: str, p: Parameter) -> ParamState:
         optimizer = self.optimizer
@@ -66,37 +83,52 @@ class MachineUpdate:
         return numbers
 
     def prepare(self, native: Any) -> bool:
-        """Compute the numbers of this update. False if the machine cannot compute it any more."""
-        optimizer = self.optimizer
-        if optimizer.hooks or not self._are_same():
+        """Compute the numbers of this update. False if it does not hold any more."""
+        if self.is_blocked() or not self._are_same():
             return False
-        options = optimizer._current_options()
+        options = self.optimizer._current_options()
         for (state, *others), numbers in self._numbers.values():
             if any(other.step != state.step for other in others):
                 return False  # Another step has updated some of them.
             o = options[state.group or 0]
             o.step = state.step + 1
-            values = native.numbers_of(optimizer.rule.__name__, *optimizer.rule_options(o))
+            values = native.numbers_of(self.optimizer.rule.__name__, *self.optimizer.rule_options(o))
             numbers[: len(values)] = values
         return True
 
-    def _are_same(self) -> bool:
-        """Whether the same parameters are updated, with the same arrays of state."""
-        target = self.optimizer.target
-        if target is not self._target:
-            return False
-        named = named_parameters(target) if isinstance(target, Layer) else None
-        if named is None or named is not self._named:
-            known = {id(p) for _, p in self.params}
-            self._others = [p for _, p in self.optimizer._named_params() if id(p) not in known]
-            self._named = named
+    def is_blocked(self) -> bool:
+        """Whether no update on the machine can hold now: because of hooks, gradients that other steps have left, or parameters that
+        cannot be written.
+
+        Gradients that the program clears are no obstacle, although they are still there when this is called.
+        """
+        optimizer = self.optimizer
+        if optimizer.hooks or optimizer.target is None:
+            return True
+        self._find_params()
         for p in self._others:
             if p._grad is not None and p.requires_grad:
-                return False
+                return True
+        return any(not p._data.flags.writeable for _, p in self.params)
+
+    def _find_params(self) -> None:
+        """Look up the parameters of the optimizer, unless its model has not changed."""
+        target = self.optimizer.target
+        named = named_parameters(target) if isinstance(target, Layer) else None
+        if named is None or named is not self._named:
+            found = list(self.optimizer._named_params())
+            self._found = {id(p): path for path, p in found}
+            self._others = [p for _, p in found if id(p) not in self._written]
+            self._named = named
+
+    def _are_same(self) -> bool:
+        """Whether the same parameters are updated, with the same arrays of state."""
+        if self.optimizer.target is not self._target:
+            return False
         states = self.optimizer._states
         for (path, p), state, slots in zip(self.params, self.states, self.slots):
-            if states.get(path) is not state or not p._data.flags.writeable:
-                return False
+            if self._found.get(id(p)) != path or states.get(path) is not state or state.group is None:
+                return False  # A group of None: the groups have changed.
             for name, slot in slots:
                 if state.slots[name] is not slot:
                     return False
@@ -124,6 +156,13 @@ def _is_plain(optimizer: Any, native: Any) -> bool:
     )
 
 
-def _fits(p: Parameter) -> bool:
-    data = p._data
-    return type(data) is np.ndarray and data.dtype == np.float32 and data.flags.c_contiguous and data.flags.writeable
+def _fits(p: Parameter, gradient: Value, state: ParamState | None) -> bool:
+    """Whether the arrays of an update have one shape and order of memory: the machine sees addresses and a number of elements."""
+    arrays, shape = [p._data, *(state.slots.values() if state else ())], p._data.shape
+    return (
+        all(type(x) is np.ndarray and x.dtype == np.float32 and x.flags.c_contiguous for x in arrays)
+        and all(x.shape == shape for x in arrays)
+        and gradient.shape == shape
+        and gradient.dtype == np.float32
+        and p._data.flags.writeable
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from itertools import combinations
 from typing import Any
@@ -18,6 +19,7 @@ from passus.kernels import get_num_threads, set_num_threads
 from passus.layers import Layer, Linear
 from passus.models import MLP
 from passus.optimizers import SGD, Adam, AdamW, ClipGrad, MomentumSGD, Nesterov, RMSprop
+from passus.recording.lowering.assembler import LARGEST
 from passus.recording.machine import Machine
 
 pytest.importorskip("numba")
@@ -430,12 +432,119 @@ def test_small_programs_are_run_by_one_thread() -> None:
     assert not is_shared(compiled)
 
 
-def test_large_arrays_stay_with_threads() -> None:
+def test_largest_arrays_stay_with_numpy() -> None:
     compiled = passus.compile(lambda x: x * 2 + 1)
-    x = np.ones(1 << 21, np.float32)
+    x = np.ones(LARGEST + 1, np.float32)
     for _ in range(3):
         compiled(x)
     assert not any(parts(compiled))
+
+
+LARGE = 1 << 17
+"""Number of elements of arrays that are not copied to the machine."""
+
+
+def is_direct(step: Any) -> bool:
+    """Whether the machine reads the first argument of a compiled step where it is."""
+    assert is_complete(step)
+    return bool(step.versions[0].executed.instructions[0].function._free[0]._inputs[0][-1])
+
+
+@pytest.mark.parametrize(
+    "arranged",
+    [
+        lambda x: x,
+        lambda x: np.repeat(x, 2)[::2],
+        lambda x: x[::-1],
+        lambda x: np.frombuffer(x.tobytes(), x.dtype),
+        lambda x: np.frombuffer(b"0" + x.tobytes(), np.uint8)[1:].view(x.dtype),
+    ],
+    ids=["contiguous", "with gaps", "reversed", "read-only", "not aligned"],
+)
+def test_large_arguments_of_any_arrangement(arranged: Any) -> None:
+    rng = np.random.default_rng(0)
+    first, second = (rng.standard_normal(LARGE, np.float32) for _ in range(2))
+    compiled = passus.compile(lambda x: x * 2 + 1)
+    for x in (first, arranged(second), second, arranged(first), first):
+        np.testing.assert_array_equal(compiled(x), x * 2 + 1)
+    assert is_direct(compiled)
+
+
+def test_large_results_belong_to_the_caller() -> None:
+    compiled = passus.compile(lambda x: (x * 2 + 1, x - 1))
+    x = np.ones(LARGE, np.float32)
+    results = [compiled(x) for _ in range(4)]
+    results[0][0][:] = 7
+    compiled(x)
+    compiled(x)[0][:] = 8
+    for y, z in results[1:]:
+        np.testing.assert_array_equal(y, 3)
+        np.testing.assert_array_equal(z, 0)
+    assert (results[0][0] == 7).all()
+    np.testing.assert_array_equal(compiled(x)[0], 3)
+
+
+def test_large_result_as_the_next_argument() -> None:
+    compiled = passus.compile(lambda x: x[::-1] + x * 0.5)
+    x = expected = np.random.default_rng(0).standard_normal(LARGE, np.float32)
+    for _ in range(6):
+        x, expected = compiled(x), expected[::-1] + expected * 0.5
+        np.testing.assert_array_equal(x, expected)
+    y = compiled(compiled(x))
+    np.testing.assert_array_equal(y, (lambda x: x[::-1] + x * 0.5)(expected[::-1] + expected * 0.5))
+
+
+def test_large_arguments_and_results_are_freed() -> None:
+    compiled = passus.compile(lambda x: x * 2 + 1)
+    for _ in range(3):
+        x = np.ones(LARGE, np.float32)
+        compiled(x)
+    argument = weakref.ref(x)
+    del x
+    assert argument() is None
+
+
+def test_parameter_as_a_large_argument_of_its_own_update() -> None:
+    def trained(compiles: bool) -> tuple[Any, Any]:
+        model = Linear(1, in_size=LARGE, rng=0)
+        optimizer = SGD(lr=0.1).setup(model)
+
+        def step(x: Any) -> Any:
+            y = x * 1.0
+            loss = F.sum(model(x))
+            model.cleargrads()
+            loss.backward()
+            optimizer.update()
+            return y, x * 1.0
+
+        chosen = passus.compile(step) if compiles else step
+        for _ in range(3):
+            results = chosen(model.W.data.reshape(1, LARGE))
+        return results, model.W.data
+
+    for result, expected in zip(
+        passus.tree.tree_leaves(trained(True)), passus.tree.tree_leaves(trained(False)), strict=True
+    ):
+        np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_threads_share_a_function_of_large_arrays() -> None:
+    compiled = passus.compile(lambda x: x * 2 + 1)
+    compiled(np.ones(LARGE, np.float32))
+    faults: list[int] = []
+
+    def work(number: int) -> None:
+        x = np.full(LARGE, number, np.float32)
+        for _ in range(20):
+            if not (compiled(x) == 2 * number + 1).all():
+                faults.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults
 
 
 @pytest.mark.parametrize("size", [4, 64])

@@ -11,6 +11,7 @@ import pytest
 import passus.functions as F
 from passus import compile, optimizers, schedules
 from passus.core import Parameter
+from passus.errors import ShapeError
 from passus.layers import BatchNorm, Layer, Linear, Sequential, Tanh
 from passus.optimizers import (
     EMA,
@@ -24,7 +25,9 @@ from passus.optimizers import (
     MomentumSGD,
     WeightDecay,
 )
-from tests.recording.comparing import World, compared, numbers
+from passus.optimizers.stepping import Stepper
+from passus.recording import machine
+from tests.recording.comparing import World, assert_same, compared, frozen, numbers
 
 CALLS = numbers(6, (4, 3), (4, 2))
 
@@ -306,3 +309,182 @@ def test_parameters_that_another_step_has_updated_have_their_own_age() -> None:
 
     for found, expected in zip(trained(compile), trained(lambda step: step), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+# Updates on the machine, and what is in their way.
+
+
+class Heads(Layer):
+    """A layer of two parameters, of which one is used. All operations have the same bits on the machine."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        rng = np.random.default_rng(5)
+        self.used, self.unused = [Parameter(rng.standard_normal(shape, np.float32)) for _ in range(2)]
+
+    def forward(self, x: Any) -> Any:
+        return self.used * x
+
+
+def heads(
+    rule: Any,
+    shape: tuple[int, ...] = (4, 3),
+    clears_all: bool = True,
+    before: Callable[[Heads], Any] = lambda model: None,
+) -> Callable[[], World]:
+    """Copies of `Heads` and a step that trains it.
+
+    ``clears_all``: whether it clears the gradient of the unused parameter, too. ``before``: what it does before the update.
+    """
+
+    def make() -> World:
+        model = Heads(shape)
+        optimizer = rule(lr=0.05).setup(model)
+
+        def step(x: Any, t: Any) -> Any:
+            y = model(x)
+            for p in model.params() if clears_all else [model.used]:
+                p.cleargrad()
+            F.mean_squared_error(y, t).backward()
+            before(model)
+            optimizer.update()
+            return y
+
+        return World(step, model, optimizer, model=model, optimizer=optimizer)
+
+    return make
+
+
+@pytest.fixture
+def updated_in_python(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], list[int]]:
+    """For an optimizer, the numbers of its updates that the machine has not computed."""
+    pytest.importorskip("numba")
+    updates: list[tuple[Any, int]] = []
+    step = Stepper.step
+
+    def noted(self: Any, rule: Any, *args: Any) -> None:
+        updates.append((rule, rule.step))
+        step(self, rule, *args)
+
+    monkeypatch.setattr(Stepper, "step", noted)
+    monkeypatch.setattr(machine, "PATIENCE", 2)
+    return lambda world: [number for rule, number in updates if rule is world.optimizer]
+
+
+def stale(world: World) -> None:
+    world.model.unused.grad = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
+
+
+def cleared(world: World) -> None:
+    world.model.cleargrads()
+
+
+def clip(world: World) -> None:
+    world.optimizer.add_hook(ClipValue(0.01))
+
+
+def clip_no_more(world: World) -> None:
+    world.optimizer.hooks.clear()
+
+
+Events = dict[int, Callable[[World], Any]]
+
+OBSTACLES: dict[str, tuple[bool, Events, list[int]]] = {
+    "none": (True, {}, []),
+    "old gradient that the step clears": (True, {0: stale}, []),
+    "new gradient that the step clears": (True, {4: stale, 6: stale}, []),
+    "old gradient that the step keeps": (False, {0: stale}, [0, 1, 2, 3, 4, 5, 6, 7]),
+    "new gradient that the step keeps": (False, {5: stale}, [5, 6, 7]),
+    "old gradient that the user clears": (False, {0: stale, 3: cleared}, [0, 1, 2, 3]),
+    "new gradient that the user clears": (False, {2: stale, 4: cleared}, [2, 3, 4]),
+    "gradient that comes and goes": (False, {1: stale, 2: cleared, 3: stale, 4: cleared, 6: stale}, [1, 2, 3, 4, 6, 7]),
+    "gradients that the user clears": (False, {2: cleared, 5: cleared}, []),
+    "hook": (True, {2: clip, 5: clip_no_more}, [2, 3, 4, 5]),
+}
+
+
+@pytest.mark.parametrize("rule", [MomentumSGD, Adam])
+@pytest.mark.parametrize("name", OBSTACLES)
+def test_machine_updates_unless_something_is_in_its_way(
+    name: str, rule: Any, updated_in_python: Callable[[World], list[int]]
+) -> None:
+    clears_all, events, expected = OBSTACLES[name]
+    calls = numbers(8, (4, 3), (4, 3))
+    recorded = compared(heads(rule, clears_all=clears_all), calls, events, compile=compile, exact_only=True)
+    assert updated_in_python(recorded) == expected
+
+
+def regroup(world: World) -> None:
+    world.optimizer.add_group(lambda path, p: path == "used", lr=0.5)
+
+
+def test_groups_that_are_added_between_calls(updated_in_python: Callable[[World], list[int]]) -> None:
+    recorded = compared(heads(Adam), numbers(6, (4, 3), (4, 3)), {3: regroup}, compile=compile, exact_only=True)
+    assert updated_in_python(recorded) == []
+
+
+@pytest.mark.parametrize("rule", [MomentumSGD, Adam])
+def test_parameter_that_the_step_assigns_before_the_update(rule: Any) -> None:
+    def halve(model: Heads) -> None:
+        model.used.data = model.used.data * 0.5
+
+    compared(heads(rule, before=halve), numbers(6, (4, 3), (4, 3)), compile=compile, exact_only=True)
+
+
+def test_parameter_that_the_model_no_longer_has() -> None:
+    def make() -> World:
+        model, first, second = Layer(), Heads((4, 3)), Heads((4, 3))
+        model.first, model.second = first, second
+        optimizer = MomentumSGD(0.05).setup(model)
+
+        def step(x: Any, t: Any) -> Any:
+            y = second(first(x))
+            for part in (first, second):
+                part.cleargrads()
+            F.mean_squared_error(y, t).backward()
+            optimizer.update()
+            return y
+
+        return World(step, first, second, optimizer, model=model)
+
+    def replace(world: World) -> None:
+        world.model.second = Heads((4, 3))
+
+    calls = numbers(6, (4, 3), (4, 3))
+    compared(make, calls, {3: replace}, compile=compile, exact_only=True)
+
+
+def test_parameter_that_has_outgrown_its_state() -> None:
+    world = heads(Adam)()
+    step = compile(world.step)
+    for x, t in numbers(3, (4, 3), (4, 3)):
+        step(x, t)
+    cleared(world)
+    world.model.used.data = np.ones((8, 3), np.float32)
+    before = frozen(world.optimizer.state_dict())
+    with pytest.raises(ShapeError, match="no longer fits"):
+        step(*numbers(1, (8, 3), (8, 3))[0])
+    assert_same(frozen(world.optimizer.state_dict()), before, "state")
+    assert (world.model.used.data == 1).all()
+
+
+def test_gradient_that_the_step_replaces_by_one_of_another_shape() -> None:
+    def cut(model: Heads) -> None:
+        model.used.grad.data = model.used.grad.data[:2]
+
+    step = compile(heads(Adam, before=cut)().step)
+    with pytest.raises(ShapeError, match="must have its shape"):
+        step(*numbers(1, (4, 3), (4, 3))[0])
+
+
+def test_state_whose_memory_order_is_not_that_of_the_parameter() -> None:
+    shape = 128, 80  # Small states are joined, so they have one order.
+
+    def transpose(world: World) -> None:
+        world.model.used.data = np.asfortranarray(world.model.used.data)
+
+    def transpose_back(world: World) -> None:
+        world.model.used.data = np.ascontiguousarray(world.model.used.data)
+
+    events = {0: transpose, 3: transpose_back}
+    compared(heads(Adam, shape), numbers(6, shape, shape), events, compile=compile, exact_only=True, programs=2)

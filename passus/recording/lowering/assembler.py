@@ -14,33 +14,27 @@ from passus.kernels.machine import BLOCK, CODES
 from passus.kernels.threads import pieces_of
 from passus.recording.layout import LINE, Memory, address
 from passus.recording.lowering.chains import Chain, Matrix, Size
-from passus.recording.passes.convolutions import PreparedConvolution
-from passus.recording.program import Program, Value
+from passus.recording.program import Value
 from passus.recording.table import Part, Table
 
 __all__ = ["FLOAT32", "INT64", "Assembler", "is_small"]
 
 FLOAT32, INT64 = np.dtype(np.float32), np.dtype(np.int64)
 
-LARGEST, LARGEST_IMAGES = 1 << 20, 1 << 24
-"""Number of elements up to which the machine is not slower than kernels, and the same for programs with prepared convolutions, whose
-images stay on the machine from the first to the last.
-"""
+LARGEST = 1 << 24
+"""Number of elements of the arrays on the machine."""
 
 FINER = 8
 """Factor by which pieces are smaller than where Python calls the other threads for each operation."""
 
 
-def is_small(value: Value, program: Program) -> bool:
+def is_small(value: Value) -> bool:
     """Whether an array is small enough for the machine.
 
-    >>> is_small(Value(0, (3, 4), FLOAT32), Program([]))
+    >>> is_small(Value(0, (3, 4), FLOAT32))
     True
     """
-    size = math.prod(value.shape)
-    if size <= LARGEST:
-        return True
-    return size <= LARGEST_IMAGES and any(isinstance(i.function, PreparedConvolution) for i in program.instructions)
+    return math.prod(value.shape) <= LARGEST
 
 
 class Assembler:

@@ -92,7 +92,7 @@ class Lowering:
         assembler = self._assembler
         if id(instruction) in self._labels.parts:
             return True
-        if not all(is_small(value, self._program) for value in [*instruction.reads, *instruction.results]):
+        if not all(is_small(value) for value in [*instruction.reads, *instruction.results]):
             return False
         if not all(assembler.arrays[v].flags.writeable for v in instruction.writes if v in assembler.arrays):
             return False

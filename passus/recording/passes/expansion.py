@@ -5,12 +5,14 @@ Outside of the machine, a kernel takes less time than these operations.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from passus.kernels.dispatch import Kernel
+from passus.recording.passes.convolutions import PreparedConvolution
 from passus.recording.program import Instruction, Program, Value, mapped, values_in
 from passus.recording.recorder import Recorder, recorded
 
@@ -19,12 +21,20 @@ __all__ = ["Expansion"]
 MODULES = frozenset({"activations", "biases", "elementwise", "normalization", "rows"})
 """The modules of kernels whose references consist of elementwise operations, reductions and products."""
 
+ELEMENTWISE = frozenset({"activations", "elementwise"})
+"""Those whose operations are elementwise, so that the machine computes them in one pass through memory."""
+
+LARGEST = 1 << 15
+"""Number of elements of arrays up to which a call of another kernel, which passes through memory fewer times, takes longer."""
+
 
 class Expansion:
     """A program, and the operations of references for its kernels of `MODULES`."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
+        self._has_images = any(isinstance(i.function, PreparedConvolution) for i in program.instructions)
+        """Whether images stay on the machine from the first to the last convolution."""
         self._number = 1 + max([value.number for value in _values(program)], default=0)
         self._operations = [self._operations_of(i) for i in program.instructions]
 
@@ -48,7 +58,7 @@ class Expansion:
             instruction = waiting.pop()
             kernel = instruction.function
             inside = None
-            if isinstance(kernel, Kernel) and kernel.module in MODULES and not instruction.writes:
+            if isinstance(kernel, Kernel) and self._is_expanded(kernel, instruction):
                 inside = _inlined(instruction, kernel, self._number)
             if inside is None:
                 operations.append(instruction)
@@ -56,6 +66,15 @@ class Expansion:
                 self._number += sum(len(i.results) for i in inside)
                 waiting += reversed(inside)  # References call other kernels.
         return None if any(i is call for i in operations) else operations
+
+    def _is_expanded(self, kernel: Kernel[..., Any], call: Instruction) -> bool:
+        if kernel.module not in MODULES or call.writes:
+            return False
+        return (
+            self._has_images
+            or kernel.module in ELEMENTWISE
+            or all(math.prod(value.shape) <= LARGEST for value in [*call.reads, *call.results])
+        )
 
 
 def _values(program: Program) -> list[Value]:
