@@ -16,6 +16,7 @@ import passus.functions as F
 from passus import Variable
 from passus.errors import LabelError, PassusError
 from passus.kernels import get_num_threads, set_num_threads
+from passus.kernels.channels import channel_sums
 from passus.layers import Layer, Linear
 from passus.models import MLP
 from passus.optimizers import SGD, Adam, AdamW, ClipGrad, MomentumSGD, Nesterov, RMSprop
@@ -408,6 +409,28 @@ def test_products_are_shared_by_threads_unless_a_kernel_is_faster(n: int, expect
     for result, reference in zip(results, (x @ W, gy @ W.T, x[:, :50].T @ gy), strict=True):
         np.testing.assert_allclose(result, reference, rtol=1e-4, atol=1e-4)
     assert is_shared(compiled) == expected
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_larger_product_is_shared_by_threads_if_it_stays_in_the_cache() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((230, 256), np.float32), rng.standard_normal((256, 250), np.float32)
+    compiled = passus.compile(lambda x, y: x @ y + 1)
+    for _ in range(3):
+        result = compiled(x, y)
+    assert is_shared(compiled)
+    np.testing.assert_allclose(result, x @ y + 1, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(("n", "expected"), [(700, True), (1024, True), (1025, False)])
+def test_gradient_of_a_bias_is_a_sum_on_the_machine_unless_it_is_long(n: int, expected: bool) -> None:
+    x = np.random.default_rng(0).standard_normal((n, 80), np.float32)
+    compiled = passus.compile(lambda x: channel_sums(x * 2) + 1)
+    for _ in range(3):
+        result = compiled(x)
+    np.testing.assert_allclose(result, 2 * x.sum(0, dtype=np.float64) + 1, rtol=1e-4, atol=1e-4)
+    assert is_complete(compiled) == expected
 
 
 @pytest.mark.usefixtures("two_threads")

@@ -19,8 +19,11 @@ __all__ = ["PRODUCTS", "lower_product"]
 PRODUCTS = (operator.matmul, np.matmul, np.dot, Method("dot"), products.product, undecorated(products.batched))
 """Functions that multiply matrices."""
 
-LARGEST = 1 << 23
-"""Number of multiplications up to which a product is small: its matrices are in the cache."""
+LARGEST, LARGEST_IN_CACHE = 1 << 23, 1 << 25
+"""Number of multiplications of a product on the machine, and the same if its matrices stay in the cache of a core."""
+
+CACHED = 1 << 17
+"""Number of elements of such a matrix."""
 
 PIECE = 1 << 19
 """Number of multiplications that are worth a thread."""
@@ -42,7 +45,8 @@ def lower_product(instruction: Instruction, assembler: Assembler) -> bool:
         return False
     a = a[None] if a.ndim == 1 else a
     (n, k), m = a.shape, b.shape[1]
-    if not 0 < n * k * m <= LARGEST or k > products.PRODUCTS_IN_FLOAT32:
+    most = LARGEST_IN_CACHE if max(n * k, k * m, n * m) <= CACHED else LARGEST
+    if not 0 < n * k * m <= most or k > products.PRODUCTS_IN_FLOAT32:
         return False
     target = assembler.target(result)
     target = target if target.ndim == 2 else target[None]

@@ -6,10 +6,15 @@ from typing import Any
 
 from passus.backend import Array
 from passus.backend.trace import Method
+from passus.kernels.channels import channel_sums
+from passus.kernels.sums import MAX_SEQUENTIAL
 from passus.recording.lowering.assembler import FLOAT32, Assembler
 from passus.recording.program import Instruction, Value
 
 __all__ = ["lower_reduction"]
+
+PIECE = 1 << 16
+"""Number of elements that are worth a thread."""
 
 MOST_ROWS = 1 << 14
 """Rows of several matrices whose columns are summed one after the other in float32, with an operation for each matrix."""
@@ -18,6 +23,8 @@ MOST_ROWS = 1 << 14
 def lower_reduction(instruction: Instruction, assembler: Assembler) -> bool:
     """Append a sum over neighbouring axes, or the maximum over the last ones."""
     function, args, result = instruction.function, instruction.args, instruction.result
+    if function is channel_sums and len(args[0].shape) == 2 and args[0].shape[0] <= MAX_SEQUENTIAL:
+        function, args = Method("sum"), (args[0], 0)
     if not isinstance(function, Method) or function.name not in ("sum", "max") or not isinstance(result, Value):
         return False
     x = assembler.operand(args[0])
@@ -36,8 +43,11 @@ def lower_reduction(instruction: Instruction, assembler: Assembler) -> bool:
         assembler.emit(of_rows, assembler.target(result), x, m, k, line)
     elif function.name == "sum" and (kinds == [True, False] or (kinds == [False, True, False] and n * m <= MOST_ROWS)):
         first, target = assembler.begin(), assembler.target(result)
+        parts = assembler.pieces(k, max(1, PIECE // m)) if n == 1 else ((0, k),)
         for i in range(n):
-            assembler.emit(native.sum_of_columns, (target, 4 * i * k), (x, i * outer), m, k, line)
+            for start, stop in parts:
+                y, numbers = (target, 4 * (i * k + start)), (x, i * outer + 4 * start)
+                assembler.emit(native.sum_of_columns, y, numbers, m, stop - start, line)
         assembler.in_parallel(first)
     else:
         return False
