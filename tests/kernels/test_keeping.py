@@ -128,6 +128,22 @@ def test_threads_that_call_a_kernel_for_the_first_time_compile_it_once(folder: P
     assert sum(kernel.stats.cache_misses.values()) == 1
 
 
+def test_a_kernel_that_another_thread_builds_while_types_are_determined_converts_arguments(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @compiled(numba.float32(READ, numba.types.UniTuple(numba.float32, 11)))
+    def kernel(x: Any, numbers: Any) -> Any:
+        return x[0] + numbers[10]
+
+    def typeof(value: Any) -> Any:
+        kernel.build()
+        return determined(value)
+
+    determined = kernel.typeof_pyval
+    monkeypatch.setattr(kernel, "typeof_pyval", typeof)
+    assert kernel(np.ones(1, np.float32), (0.5,) * 11) == 1.5
+
+
 def test_threads_that_pass_the_first_arguments_of_a_type_agree_on_its_number(
     folder: Path,
 ) -> None:

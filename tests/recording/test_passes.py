@@ -62,6 +62,13 @@ def before_and_after_an_edit_of_another(x: Any) -> Any:
     return a + np.exp(x) + y
 
 
+def before_and_after_an_edit_of_a_product(x: Any) -> Any:
+    y = np.dot(x, x.T)
+    a = np.exp(x)
+    y += 1
+    return a + np.exp(x), y
+
+
 def before_and_after_a_condition(x: Any) -> Any:
     a = np.exp(x)
     return x if (x < -100).any() else a * np.exp(x)
@@ -87,6 +94,7 @@ MERGED: dict[str, tuple[Step, int]] = {
     "edited before": (lambda x: (edited(x), twice(lambda: np.exp(x))), 4),
     "edited once": (edited_once, 6),
     "edit of another": (before_and_after_an_edit_of_another, 6),
+    "edit of a product": (before_and_after_an_edit_of_a_product, 5),
     "before and after a condition": (before_and_after_a_condition, 5),
     "view of an array that is edited afterwards": (lambda x: (twice(lambda: x.T), edited(x)), 4),
 }
@@ -235,8 +243,9 @@ def test_arguments_may_be_one_array() -> None:
     """An edit of one is an edit of the other."""
 
     def step(x: Any, y: Any) -> Any:
+        np.add(x, 1, out=x)
         a = np.exp(y)
-        x += 1
+        np.add(x, 1, out=x)
         return a + np.exp(y)
 
     compiled = exactly(step)
@@ -358,13 +367,32 @@ def test_updates_are_in_between() -> None:
             model.cleargrads()
             W.grad = Variable(g)
             optimizer.update()
-            clipped = np.sin(g)
-            W.grad.data *= 2
-            return before + data * 2 + same, W.data * 2, clipped, np.sin(g) + 1
+            return before + data * 2 + same, W.data * 2
 
         return World(step, model, optimizer)
 
     compared(make, numbers(4, (3, 2)))
+
+
+def test_gradients_are_read_again_after_updates() -> None:
+    def make() -> World:
+        model = Sequential(Linear(2, in_size=3, rng=0))
+        optimizer = SGD(lr=0.1).setup(model)
+
+        def step(x: Any) -> Any:
+            g = np.exp(x)
+            model.cleargrads()
+            model[0].W.grad = Variable(g)
+            optimizer.update()
+            optimizer.update()
+            before = np.sin(g)
+            model[0].W.grad.data *= 2
+            return before - np.sin(g)
+
+        return World(step, model, optimizer)
+
+    recorded = compared(make, numbers(4, (3, 2)))
+    assert [i.label for i in program(recorded).instructions].count("sin") == 2
 
 
 def test_hooks_may_keep_what_they_get() -> None:
@@ -468,4 +496,4 @@ def test_a_checkpoint_still_frees_its_results() -> None:
     compiled = exactly(step)
     for _ in range(3):
         compiled(x)
-    assert peak(lambda: compiled(x)) <= 1.1 * peak(lambda: step(x)) + MIB
+    assert peak(lambda: compiled(x)) < 8 * x.nbytes  # There are sixteen results of tanh.

@@ -37,11 +37,24 @@ OPTIONS = {"error_model": "numpy", "boundscheck": False}
 Compiled: TypeAlias = Callable[..., Any]
 
 
+_COMPILES_IN_C = CPUDispatcher._can_compile
+"""The attribute by which Numba's C code knows whether it may compile."""
+
+
 class Kernel(CPUDispatcher):  # type: ignore[misc]
     """A function that is compiled for one signature, or loaded from the disk, when Python or another kernel first calls it."""
 
     declared_types: Any
     """The signature."""
+
+    _can_compile = True
+    """What Numba's Python code reads, until `build` has compiled the function. Its C code has an attribute of its own."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # Otherwise, C code decides at the beginning of a call whether the types must match exactly. If another thread builds the
+        # kernel before it has determined the types, it would then refuse arguments that have to be converted.
+        _COMPILES_IN_C.__set__(self, False)
 
     def build(self) -> None:
         """Compile the function, or load it from the disk, unless that is done."""
@@ -82,10 +95,12 @@ class Kernel(CPUDispatcher):  # type: ignore[misc]
         name = f"{function.__module__.rpartition('.')[2]}.{function.__name__.strip('_')}"
         return f"{name} ({', '.join(options)})" if options else name
 
-    def _compile_for_args(self, *args: Any, **kwargs: Any) -> Any:
-        """Numba calls this for arguments whose types it does not know yet, and then what it returns."""
+    def _search_new_conversions(self, *args: Any, **kwargs: Any) -> bool:
+        """Numba calls this for arguments whose types it does not know yet. Returns whether they can be converted."""
         self.build()
-        return self
+        with global_compiler_lock:
+            is_found: bool = super()._search_new_conversions(*args, **kwargs)
+        return is_found
 
     def typeof_pyval(self, val: Any) -> Any:
         """Numba calls this to determine the type of an argument from Python, unless it has seen one like it.

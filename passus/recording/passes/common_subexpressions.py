@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from passus.backend.trace import Method
 from passus.recording.effects import has_effects
 from passus.recording.host import Host, Observer
 from passus.recording.program import Instruction, Program, Value, expect, mapped
@@ -17,8 +18,10 @@ from passus.recording.recorder import PURE
 
 __all__ = ["without_common_subexpressions"]
 
-NEW = frozenset({np.dot, *PURE}) - {operator.getitem}
-"""Functions besides those of NumPy's ufuncs whose results are always new arrays."""
+REDUCTIONS = Method("sum"), Method("mean"), Method("max"), Method("min")
+
+NEW = frozenset({np.dot, *REDUCTIONS, *PURE}) - {operator.getitem}
+"""Functions besides NumPy's ufuncs whose results are always new arrays."""
 
 EQUAL = frozenset({Value, bool, int, str, bytes, NoneType, EllipsisType, ModuleType})
 """Types of arguments that are the same if they are equal."""
@@ -97,10 +100,8 @@ class _Memory:
     def __init__(self, program: Program) -> None:
         self._own: dict[Value, int] = {}
         """The memory that only a result brings in."""
-        self._all: dict[Value, int] = {}
-        """All memory in which a result may be."""
-        self._outside = OUTSIDE
-        """All that calls outside of the program know."""
+        self._all = dict.fromkeys([*program.inputs, *[value for value, _ in program.state]], OUTSIDE)
+        """All memory in which an array may be."""
         self._edits: list[int] = []
         """What each instruction may edit."""
         self._edited = 0
@@ -118,7 +119,7 @@ class _Memory:
 
     def is_edited_between(self, first: int, last: int, values: Iterable[Value]) -> bool:
         """Whether an instruction between two others may edit what the last one reads."""
-        read = self._of(values) | OUTSIDE  # Constants are there.
+        read = self._of(values) | OUTSIDE  # Constants are there, and what calls outside of the program know.
         return any(edited & read for edited in self._edits[first:last])
 
     def _add(self, instruction: Instruction) -> None:
@@ -127,7 +128,6 @@ class _Memory:
         for value in results:
             self._own.setdefault(value, 2 << len(self._own))
         if isinstance(function, (Host, Observer)):
-            self._outside |= read
             self._edited |= read
             self._edits.append(-1)
         else:
@@ -136,9 +136,7 @@ class _Memory:
             self._edited |= self._edits[-1]
         shared = 0
         if not (isinstance(function, np.ufunc) or (_is_hashable(function) and function in NEW)):
-            shared = read | self._outside  # It may be a view, or one of several results may be another.
-            for value in results:
-                shared |= self._own[value]
+            shared = read | OUTSIDE  # They may be views.
         for value in results:
             self._all[value] = self._all.get(value, self._own[value]) | shared
 
