@@ -244,7 +244,7 @@ class _Run:
         lowering = Lowering(program, self._arrays, memory, self.native, with_update)
         self._written = self._written_before_updates()
         self._table, self._update = lowering.finish(), lowering.update
-        self.is_complete = all(lowering.lowered) and not memory.is_ambiguous
+        self.is_complete = all(lowering.lowered) and not memory.is_ambiguous and not self._returns_views()
         """Whether the machine computes all instructions."""
         if direct and not self.is_complete:  # Operands of a result may have channels last.
             self._plan(states, with_update, copies=True)
@@ -282,6 +282,14 @@ class _Run:
         """What an optimizer finds in its places."""
         calls = [i for i in self.program.instructions if isinstance(i.function, Host)]
         return [pair for i in calls for pair in zip(i.function.writes, i.args)]  # type: ignore[attr-defined]
+
+    def _returns_views(self) -> bool:
+        """Whether a result is a view of an array that may be exchanged: it would remain a view of the old one."""
+        exchanged = [value for value, _ in (*self.program.state, *self._gradients)]
+        exchanged += [*self._results, *[value for value, _, is_direct in self._inputs if is_direct]]
+        returned = [self._arrays[value] for value in self.program.outputs if value not in exchanged]
+        arrays = [self._arrays[value] for value in exchanged]
+        return any(np.may_share_memory(x, y) for x in returned for y in arrays)
 
     def _returned(self, value: Value) -> Callable[[], Any]:
         """How a result leaves the machine."""

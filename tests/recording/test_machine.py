@@ -517,6 +517,51 @@ def test_large_result_as_the_next_argument() -> None:
     np.testing.assert_array_equal(y, (lambda x: x[::-1] + x * 0.5)(expected[::-1] + expected * 0.5))
 
 
+def views(x: Any) -> Any:
+    return x.reshape(4, -1).reshape(-1, 4)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: (x * 2, views(x)),
+        lambda x: ((x * 2 + 1), views(x * 2 + 1)),
+        lambda x: views(x).T,
+        lambda x: (y := x * 2, views(y), y[::2]),
+    ],
+    ids=["of an argument", "of a result", "alone", "of a result that is returned"],
+)
+def test_views_of_large_arrays_are_those_of_this_call(function: Any) -> None:
+    rng = np.random.default_rng(0)
+    compiled = passus.compile(function)
+    kept = []
+    for _ in range(5):
+        x = rng.standard_normal(LARGE, np.float32)
+        kept.append(compiled(x))
+        for result, expected in zip(
+            passus.tree.tree_leaves(kept[-1]), passus.tree.tree_leaves(function(x)), strict=True
+        ):
+            np.testing.assert_array_equal(result, expected)
+
+
+def test_views_of_parameters_and_gradients_are_those_of_this_call() -> None:
+    model = Linear(4, in_size=4, rng=0)
+
+    def step(x: Any) -> Any:
+        model.cleargrads()
+        F.sum(model(x) * 2).backward()
+        return views(model.W.data), views(model.W.grad.data), model.W.grad
+
+    compiled = passus.compile(step)
+    kept = []
+    for i in range(5):
+        model.W.data = np.full((4, 4), i, np.float32)
+        x = np.full((3, 4), i + 1, np.float32)
+        kept.append(compiled(x))
+        np.testing.assert_array_equal(kept[-1][0], i)
+        np.testing.assert_array_equal(kept[-1][1], 6 * (i + 1))
+
+
 def test_large_arguments_and_results_are_freed() -> None:
     compiled = passus.compile(lambda x: x * 2 + 1)
     for _ in range(3):
