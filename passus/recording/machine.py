@@ -41,7 +41,7 @@ long as so many updates in Python.
 """
 
 MOST_AXES = 3
-"""Number of axes up to which large arrays are expected to be read and written where they are. Images have more."""
+"""Number of axes up to which large arrays are expected to be read and written where they are. Images of kernels have more, and their channels last."""
 
 COPIED = 1 << 14
 """Numbers that are copied to the machine and back, for each of its instructions, up to which a call of it pays."""
@@ -94,7 +94,6 @@ def _parts(program: Program, flags: list[bool], states: dict[Value, Array]) -> l
 def _copied(part: Program) -> int:
     """Number of elements of the arrays that are copied to the machine and back."""
     gradients = {value for place, value in part.writes if isinstance(place, GradPlace)}
-    # Images of kernels have their channels last, so they are copied.
     direct = {value for value in _direct(part) if len(value.shape) <= MOST_AXES}
     return sum(math.prod(v.shape) for v in [*part.inputs, *part.outputs] if v not in gradients | direct)
 

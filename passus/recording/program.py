@@ -12,7 +12,18 @@ import numpy as np
 
 from passus.backend.trace import IN_PLACE, Attribute, Method
 
-__all__ = ["Instruction", "OtherBranchError", "Place", "Program", "Source", "Value", "expect", "mapped", "values_in"]
+__all__ = [
+    "Instruction",
+    "OtherBranchError",
+    "Place",
+    "Program",
+    "Source",
+    "Value",
+    "expect",
+    "is_hashable",
+    "mapped",
+    "values_in",
+]
 
 SYMBOLS: dict[Any, str] = {
     operator.add: "+",
@@ -203,6 +214,11 @@ class Program:
     def results(self) -> list[Value]:
         """The arrays that leave the program: outputs and writes."""
         return [*values_in(self.outputs), *[value for _, value in self.writes if value is not None]]
+
+
+def is_hashable(function: Any) -> bool:
+    """Whether a function can be looked up in tables."""
+    return getattr(type(function), "__hash__", None) is not None
 
 
 def values_in(tree: Any) -> Iterator[Value]:

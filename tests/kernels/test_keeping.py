@@ -144,9 +144,7 @@ def test_a_kernel_that_another_thread_builds_while_types_are_determined_converts
     assert kernel(np.ones(1, np.float32), (0.5,) * 11) == 1.5
 
 
-def test_threads_that_pass_the_first_arguments_of_a_type_agree_on_its_number(
-    folder: Path,
-) -> None:
+def test_threads_that_pass_the_first_arguments_of_a_type_agree_on_its_number(folder: Path) -> None:
     @compiled(INTEGER(INTEGER))
     def kernel(x: Any) -> Any:
         return x

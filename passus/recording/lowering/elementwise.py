@@ -16,7 +16,7 @@ from passus.kernels.threads import get_num_threads
 from passus.recording.layout import address
 from passus.recording.lowering.assembler import FLOAT32, Assembler
 from passus.recording.lowering.chains import Matrix, Size
-from passus.recording.program import Instruction, Program, Value, values_in
+from passus.recording.program import Instruction, Program, Value, is_hashable, values_in
 
 __all__ = ["PIECE", "emit_elementwise", "has_channels_last", "is_elementwise", "lower_elementwise", "masks_of"]
 
@@ -107,7 +107,7 @@ def masks_of(program: Program) -> set[Value]:
     for instruction in program.instructions:
         for value in instruction.reads:
             readers.setdefault(value, []).append(instruction)
-    compared = {i.result for i in program.instructions if _is_hashable(i.function) and i.function in COMPARISONS}
+    compared = {i.result for i in program.instructions if is_hashable(i.function) and i.function in COMPARISONS}
     return {
         value
         for value in compared.difference(program.results)
@@ -117,15 +117,11 @@ def masks_of(program: Program) -> set[Value]:
 
 def is_elementwise(function: Any) -> bool:
     """Whether each element of the result depends on one element of each argument, and none of them is a mask."""
-    return _is_hashable(function) and (function in BINARY or function in UNARY or function is operator.pow)
+    return is_hashable(function) and (function in BINARY or function in UNARY or function is operator.pow)
 
 
 def _is_known(function: Any) -> bool:
-    return is_elementwise(function) or (_is_hashable(function) and (function in COMPARISONS or function in SELECTIONS))
-
-
-def _is_hashable(function: Any) -> bool:
-    return getattr(type(function), "__hash__", None) is not None
+    return is_elementwise(function) or (is_hashable(function) and (function in COMPARISONS or function in SELECTIONS))
 
 
 def _steps(
@@ -163,7 +159,7 @@ def _power(x: Array, exponent: Any, assembler: Assembler) -> list[tuple[CODES, l
 def _is_number_in(instruction: Instruction, mask: Value) -> bool:
     """Whether an instruction selects numbers by a mask, or computes float32 numbers with its 0 and 1."""
     function, args, result = instruction.function, instruction.args, instruction.result
-    if not _is_hashable(function):
+    if not is_hashable(function):
         return False
     if function in BINARY:
         return isinstance(result, Value) and result.dtype == FLOAT32

@@ -9,12 +9,10 @@ from passus.backend.trace import Method
 from passus.kernels.channels import channel_sums
 from passus.kernels.sums import MAX_SEQUENTIAL
 from passus.recording.lowering.assembler import FLOAT32, Assembler
+from passus.recording.lowering.elementwise import PIECE
 from passus.recording.program import Instruction, Value
 
 __all__ = ["lower_reduction"]
-
-PIECE = 1 << 16
-"""Number of elements that are worth a thread."""
 
 MOST_ROWS = 1 << 14
 """Rows of several matrices whose columns are summed one after the other in float32, with an operation for each matrix."""

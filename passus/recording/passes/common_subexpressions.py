@@ -13,7 +13,7 @@ import numpy as np
 from passus.backend.trace import Method
 from passus.recording.effects import has_effects
 from passus.recording.host import Host, Observer
-from passus.recording.program import Instruction, Program, Value, expect, mapped
+from passus.recording.program import Instruction, Program, Value, expect, is_hashable, mapped
 from passus.recording.recorder import PURE
 
 __all__ = ["without_common_subexpressions"]
@@ -135,7 +135,7 @@ class _Memory:
             self._edits.append(self._of(instruction.writes) if is_known else read)
             self._edited |= self._edits[-1]
         shared = 0
-        if not (isinstance(function, np.ufunc) or (_is_hashable(function) and function in NEW)):
+        if not (isinstance(function, np.ufunc) or (is_hashable(function) and function in NEW)):
             shared = read | OUTSIDE  # They may be views.
         for value in results:
             self._all[value] = self._all.get(value, self._own[value]) | shared
@@ -179,17 +179,13 @@ class _Lifetimes:
 
 def _key_of(instruction: Instruction) -> Hashable:
     """What the result of an instruction depends on. None if it has effects, or cannot be compared."""
-    if has_effects(instruction) or not _is_hashable(instruction.function):
+    if has_effects(instruction) or not is_hashable(instruction.function):
         return None
     errstate = None if instruction.errstate is None else tuple(sorted(instruction.errstate.items()))
     try:
         return instruction.function, _key(instruction.args), _key(instruction.options), errstate
     except TypeError:
         return None
-
-
-def _is_hashable(function: Any) -> bool:
-    return type(function).__hash__ is not None
 
 
 def _key(x: Any) -> Hashable:
