@@ -72,7 +72,7 @@ class LayerState:
                 box = Variable.__new__(Variable)
                 box._data, box.requires_grad, box.name = traced, value.requires_grad, value.name
                 self._hold(name, box, traced)
-            elif isinstance(value, np.ndarray):
+            elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
                 traced = recorder.from_place(value, self._place(name))
                 self._hold(name, traced, traced)
 

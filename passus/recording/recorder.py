@@ -125,7 +125,7 @@ class Recorder:
         return traced
 
     def _twin(self, array: Any, name: str) -> Traced:
-        copy = twin(array)
+        copy = twin(array, name)
         self._owned[_memory(copy)] = _base(copy)
         return self._kept_to_the_end(self.traced(copy, name))
 
@@ -147,6 +147,7 @@ class Recorder:
 
     def traced(self, array: Any, name: str = "") -> Traced:
         """A traced array with a Value of its own."""
+        _check_dtype(array, name)
         return self._boxed_as(Value(len(self._traced), array.shape, array.dtype, self._unique(name)), array)
 
     def _boxed_as(self, value: Value, array: Any) -> Traced:
@@ -541,8 +542,10 @@ class Recorder:
             )
 
 
-def twin(x: Any) -> Any:
+def twin(x: Any, name: str = "") -> Any:
     """A copy with the same strides and the same alignment; NumPy's scalars are returned unchanged.
+
+    An array of objects raises `RecordingError`: its memory holds references, which must not be copied byte by byte.
 
     >>> x = np.arange(6.0).reshape(2, 3)[:, ::-2]
     >>> twin(x), twin(x).strides == x.strides
@@ -551,6 +554,7 @@ def twin(x: Any) -> Any:
     """
     if not isinstance(x, np.ndarray):
         return x
+    _check_dtype(x, name)
     low, high = byte_bounds(x)
     memory = np.empty(high - low + ALIGNMENT, np.uint8)
     start = (low - memory.ctypes.data) % ALIGNMENT
@@ -558,6 +562,14 @@ def twin(x: Any) -> Any:
     copy[...] = x
     copy.flags.writeable = x.flags.writeable
     return copy
+
+
+def _check_dtype(x: Any, name: str) -> None:
+    if x.dtype.hasobject:
+        raise RecordingError(
+            f"{name or caller()}: an array of Python objects (dtype {x.dtype}) cannot be recorded. "
+            "Use a list or a tuple of the objects, or numbers that stand for them"
+        )
 
 
 def _memory(x: Any) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import passus
 import passus.functions as F
 import passus.layers as L
 from passus.core import Variable
@@ -454,6 +455,41 @@ class TestDifferences:
 
         with pytest.warns(PassusWarning, match=r"counting\.calls"):
             compared(make, [X] * 12, programs=None)
+
+    @pytest.mark.parametrize("dtype", [object, np.dtypes.StringDType()])
+    def test_array_of_objects_among_the_arguments(self, dtype: Any) -> None:
+        def step(x: Any, names: Any) -> Any:
+            return x * len(names)
+
+        names = np.array(["cat", "dog"], dtype)
+        with pytest.raises(RecordingError, match=r"names: an array of Python objects.*Use a list or a tuple"):
+            exactly(step)(X, names)
+        recorded = exactly(step, fallback=True)
+        with pytest.warns(PassusWarning, match="names"):
+            assert (recorded(X, names) == X * 2).all()
+        assert (exactly(step)(X, names.tolist()) == X * 2).all()
+
+    def test_array_of_objects_that_the_step_makes(self) -> None:
+        def step(x: Any) -> Any:
+            return x * (x.astype(object) > 0).astype(x.dtype)
+
+        for compile in exactly, passus.compile:
+            with pytest.raises(RecordingError, match=r"test_refusals\.py:\d+: an array of Python objects"):
+                compile(step)(X)
+
+    def test_array_of_objects_among_the_attributes(self) -> None:
+        class Naming(L.Layer):
+            def __init__(self) -> None:
+                self.names = np.array(["cat", "dog"], object)
+
+            def forward(self, x: Any) -> Any:
+                return x * len(self.names[0])
+
+        def make() -> World:
+            layer = Naming()
+            return World(lambda x: layer(x), layer)
+
+        compared(make, [X] * 4, programs=1)
 
     def test_list_among_the_attributes_that_grows(self) -> None:
         class Noting(L.Layer):
