@@ -35,6 +35,8 @@ class Leaf:
         """Whether the step has computed its gradient."""
         self.data_place: Place = DataPlace(name)
         self.grad_place: Place = GradPlace(f"{name}.grad") if index is None else InputGradPlace(index, f"{name}.grad")
+        self.graph_place = GradPlace(f"{name}.grad", requires_grad=True)
+        """Where an update finds a gradient that has a graph."""
         self.original_data, self.original_grad = variable._data, variable._grad
         self.values: list[Value] = []
         self._adopt(variable, recorder)
@@ -75,7 +77,7 @@ class Leaf:
                 f"{self.name}: the step {'unfreezes' if v.requires_grad else 'freezes'} it, and a program would not: do so before "
                 "the step, or undo it at its end"
             )
-        return [*self._written_data(v, recorder), *self._written_grad(v, recorder)]
+        return [*self._written_data(v, recorder), *self._written_grad(v, recorder, final)]
 
     def _written_data(self, v: Variable, recorder: Recorder) -> list[tuple[Place, Value | None]]:
         data = v._data
@@ -84,7 +86,7 @@ class Leaf:
             return []
         return [(self.data_place, recorder.value(data) if type(data) is Traced else recorder.constant(data))]
 
-    def _written_grad(self, v: Variable, recorder: Recorder) -> list[tuple[Place, Value | None]]:
+    def _written_grad(self, v: Variable, recorder: Recorder, final: bool) -> list[tuple[Place, Value | None]]:
         grad = v._grad
         if grad is None:
             return [(self.grad_place, None)] if self.cleared or self.grad is not None else []
@@ -92,7 +94,8 @@ class Leaf:
             return []
         self.has_gradient = True
         data = grad._data
-        return [(self.grad_place, recorder.value(data) if type(data) is Traced else recorder.constant(data))]
+        place = self.graph_place if grad.requires_grad and not final else self.grad_place
+        return [(place, recorder.value(data) if type(data) is Traced else recorder.constant(data))]
 
     def restore(self) -> None:
         """Hold what it held before the step."""
@@ -109,7 +112,7 @@ class Leaf:
             arrays = [self.original_data, None if self.original_grad is None else self.original_grad._data]
             return dict(zip(self.values, arrays))
         if self.index is None:
-            self.data_place.owner = self.grad_place.owner = v
+            self.data_place.owner = self.grad_place.owner = self.graph_place.owner = v
         return {}
 
     def release(self) -> None:

@@ -32,19 +32,23 @@ class DataPlace(Place):
 
 
 class GradPlace(Place):
-    """The gradient of a Variable."""
+    """The gradient of a Variable. ``requires_grad``: it has a graph, so that hooks edit a copy of it."""
 
     owner: Variable
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, requires_grad: bool = False) -> None:
+        self.name, self.requires_grad = name, requires_grad
 
     def get(self) -> Any:
         grad = self.owner._grad
         return None if grad is None else grad._data
 
     def set(self, array: Any) -> None:
-        self.owner._grad = None if array is None else constant_variable(array)
+        if array is None:
+            self.owner._grad = None
+        else:
+            self.owner._grad = box = constant_variable(array)
+            box.requires_grad = self.requires_grad
 
 
 class AttributePlace(Place):

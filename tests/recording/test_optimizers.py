@@ -10,7 +10,7 @@ import pytest
 
 import passus.functions as F
 from passus import compile, optimizers, schedules
-from passus.core import Parameter
+from passus.core import Parameter, Variable
 from passus.errors import ShapeError
 from passus.layers import BatchNorm, Layer, Linear, Sequential, Tanh
 from passus.optimizers import (
@@ -181,6 +181,30 @@ def test_hooks(name: str) -> None:
         return optimizer
 
     compared(training(make, watched=lambda o: tuple(h for h in o.hooks if hasattr(h, "state_dict"))), CALLS)
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_hooks_and_gradients_that_the_step_assigns(name: str) -> None:
+    """A hook edits a copy of a gradient with a graph, and the array of any other."""
+
+    def make() -> World:
+        model = perceptron()
+        optimizer = Adam(lr=0.01).setup(model)
+        optimizer.add_hook(HOOKS[name](model))
+
+        def step(x: Any, t: Any) -> Any:
+            loss = F.mean_squared_error(model(x), t)
+            model.cleargrads()
+            loss.backward(create_graph=True)
+            W, b = model[0].W, model[0].b  # type: ignore[index]
+            with_graph, without = W.grad.data * 2, b.grad.data * 3
+            W.grad, b.grad = Variable(with_graph), without
+            optimizer.update()
+            return loss, with_graph.sum(), without.sum()
+
+        return World(step, model, optimizer)
+
+    compared(make, CALLS)
 
 
 def test_all_hooks_at_once() -> None:
