@@ -45,6 +45,7 @@ __all__ = [
     "traced_by",
     "undecorated",
     "visit",
+    "writing",
 ]
 
 P = ParamSpec("P")
@@ -214,6 +215,19 @@ def operation(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **options)
 
     return called
+
+
+def writing(*places: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate a function below `operation` that writes into its arguments at these places, and may be repeated.
+
+    The step must not read before the call what it writes. Then a run that ends at a condition can begin again.
+    """
+
+    def marked(function: Callable[P, R]) -> Callable[P, R]:
+        function.writes = places  # type: ignore[attr-defined]
+        return function
+
+    return marked
 
 
 def undecorated(function: Any) -> Any:

@@ -37,3 +37,4 @@ class CODES(IntEnum):
     LOG = 15
     LOG1P = 16
     SQRT = 17
+    RECIPROCAL_ROOT = 18

@@ -20,7 +20,7 @@ from passus.functions.nn.positions import checked_scaling
 from passus.initializers import Initializer
 from passus.kernels.attention import Settings
 from passus.layers.base import Layer
-from passus.layers.cache import KeyValueCache
+from passus.layers.cache import FixedCache, KeyValueCache
 from passus.layers.linear import Linear
 from passus.random import RNG, get_rng
 
@@ -125,6 +125,8 @@ class MultiHeadAttention(Layer):
     ) -> Result:
         q, k, v = self._heads(query, key, value, positions, cache)
         mask = with_key_mask(mask, key_mask)
+        if isinstance(cache, FixedCache):
+            return self.out(F.merge_heads(cache.attend(q, k, v, mask, is_causal)))
         y = F.scaled_dot_product_attention(q, k, v, mask, is_causal, dropout=self.dropout_ratio)
         return self.out(F.merge_heads(y))
 
@@ -163,8 +165,9 @@ class MultiHeadAttention(Layer):
         if key is None and value is not None:
             raise ArgumentError("MultiHeadAttention: value is given without key")
         other_sequence = key is not None and key is not query
-        start = 0 if cache is None or other_sequence else cache.length
-        positions = start if positions is None else positions
+        if positions is None:
+            count = array_of("MultiHeadAttention", query).shape[-2]
+            positions = 0 if cache is None or other_sequence else cache.new_positions(count)
         if other_sequence and cache is not None and cache.length:
             keys = cache.keys
             _check_cached(array_of("MultiHeadAttention", key).shape, keys.shape)
@@ -175,7 +178,7 @@ class MultiHeadAttention(Layer):
         else:
             q, k, v = F.split_heads(self.qkv(query), (self.n_heads, self.n_kv_heads, self.n_kv_heads))
         q, k = self._rotated(q, positions), self._rotated(k, 0 if other_sequence else positions)
-        if cache is not None:
+        if cache is not None and not isinstance(cache, FixedCache):
             k, v = cache.append(k, v)
         return q, k, v
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from passus.arguments import checked_count
 from passus.attributes import snapshot
 from passus.backend import Array, backend_of
 from passus.core import Operand, Variable
 from passus.errors import GraphError, LabelError, ShapeError
 from passus.functions.checks import array_of
+from passus.functions.nn.attention import cached_attention
 from passus.layers.undo import on_failure
 
-__all__ = ["KeyValueCache"]
+__all__ = ["FixedCache", "KeyValueCache"]
 
 
 class KeyValueCache:
@@ -33,7 +36,7 @@ class KeyValueCache:
 
     def __init__(self, max_len: int) -> None:
         self.max_len = checked_count("KeyValueCache", "max_len", max_len)
-        self.length = 0
+        self.length: Any = 0
         """S, the number of cached positions."""
         self._keys: Array = None
         self._values: Array = None
@@ -47,6 +50,14 @@ class KeyValueCache:
     def values(self) -> Array:
         """The cached values (N, H, S, D)."""
         return self._values[..., : self.length, :]
+
+    def new_positions(self, count: int) -> Any:
+        """The positions of the next ``count`` elements, as layers take them: that of the first one."""
+        return self.length
+
+    def columns(self, count: int) -> int:
+        """The number of keys that a mask for the next ``count`` elements covers: S + ``count``."""
+        return int(self.length) + count
 
     def append(self, k: Operand, v: Operand) -> tuple[Array, Array]:
         """Append the keys and values of new positions, (N, H, T, D), and return those of all positions.
@@ -76,6 +87,14 @@ class KeyValueCache:
         self.length = end
         return self.keys, self.values
 
+    def fixed(self) -> tuple[Array, Array]:
+        """The arrays (N, H, ``max_len``, D) of keys and values, for a `FixedCache`."""
+        return self._keys, self._values
+
+    def advance(self, count: int) -> None:
+        """Count positions that a `FixedCache` has written."""
+        self.length += count
+
     def select(self, rows: Any) -> None:
         """Replace the examples of the batch by those at these indices, as beam search does; indices may repeat.
 
@@ -103,6 +122,35 @@ class KeyValueCache:
 
     def _restore(self, length: int, keys: Array, values: Array) -> None:
         self.length, self._keys, self._values = length, keys, values
+
+
+class FixedCache(KeyValueCache):
+    """The arrays (N, H, ``max_len``, D) of a `KeyValueCache` in a recorded step, which one program writes at any length.
+
+    ``length`` is an integer array without axes. Masks cover all ``max_len`` keys. `MultiHeadAttention` calls `attend`
+    instead of `append`.
+
+    >>> import numpy as np
+    >>> cache = FixedCache(np.zeros((1, 2, 8, 4)), np.zeros((1, 2, 8, 4)), np.array(3))
+    >>> cache.columns(1), cache.new_positions(2)
+    (8, array([3, 4]))
+    """
+
+    def __init__(self, keys: Array, values: Array, length: Array) -> None:
+        super().__init__(keys.shape[-2])
+        self._keys, self._values, self.length = keys, values, length
+
+    def new_positions(self, count: int) -> Any:
+        return self.length + np.arange(count)
+
+    def columns(self, count: int) -> int:
+        return self.max_len
+
+    def attend(self, q: Operand, k: Operand, v: Operand, mask: Operand | None, is_causal: bool) -> Array:
+        """Attention of new queries to all positions so far; ``k`` and ``v`` of the new ones are written into the arrays."""
+        new = [_without_gradient(name, x) for name, x in (("q", q), ("k", k), ("v", v))]
+        mask = None if mask is None else array_of("KeyValueCache", mask)
+        return cached_attention(*new, self._keys, self._values, self.length, mask, is_causal)
 
 
 def _without_gradient(name: str, x: Operand) -> Array:

@@ -62,8 +62,8 @@ class StateRef(NamedTuple):
 
 Node: TypeAlias = LayerBase | Parameter | StateRef | np.random.Generator
 
-TRANSIENT = ("inputs", "outputs", "_parameters", "_warned_of_dtype", "_hooks")
-"""The attributes in which a layer records its last call, its last walk, its warning and its hooks; never copied or saved."""
+TRANSIENT = ("inputs", "outputs", "_parameters", "_warned_of_dtype", "_hooks", "_next_token")
+"""The attributes in which a layer keeps its last call, last walk, warning, hooks and program; never copied or saved."""
 
 SKIPPED = (*TRANSIENT, "_buffers", "_carried")
 """The attributes that a walk skips by name."""

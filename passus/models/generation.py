@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
 from passus.functions.checks import array_of
 from passus.layers import KeyValueCache
 from passus.models.model import Model
+from passus.models.next_token import NextToken, capacity_for
 from passus.models.sampling import Sampler
 from passus.random import RNG
 
@@ -50,6 +51,7 @@ class Generative(Model):
         top_p: float | None = None,
         stop: int | Collection[int] = (),
         window: bool = False,
+        compile: bool = False,
         rng: RNG = None,
     ) -> Any:
         """Continue the tokens ``ids`` by up to ``max_new_tokens`` sampled tokens.
@@ -60,7 +62,9 @@ class Generative(Model):
 
         ``temperature``: divides the logits; 0 selects the most likely token. ``top_k``: sample from the k most likely tokens
         only. ``top_p``: sample from the fewest tokens with this total probability. ``rng``: a seed or generator. ``window``:
-        at ``max_len`` tokens, drop the older half and continue; otherwise exceeding ``max_len`` is an error.
+        at ``max_len`` tokens, drop the older half and continue; otherwise exceeding ``max_len`` is an error. ``compile``: run
+        the model on each new token as a recorded program; see `passus.compile`. A model that cannot be recorded runs without,
+        with a warning.
 
         Raises `ArgumentError` for a sequence that would become too long, options out of range, and NaN logits; `LabelError`
         for tokens out of range.
@@ -71,7 +75,8 @@ class Generative(Model):
         (7,)
         """
         prompts = _Prompts(ids)
-        steps = self._steps(prompts, max_new_tokens, Sampler(temperature, top_k, top_p, rng), _stops(stop), window)
+        sampler = Sampler(temperature, top_k, top_p, rng)
+        steps = self._steps(prompts, max_new_tokens, sampler, _stops(stop), window, compile)
         new = list(steps)
         return prompts.continued(np.stack(new, axis=1) if new else np.zeros((prompts.count, 0), np.intp), _stops(stop))
 
@@ -86,6 +91,7 @@ class Generative(Model):
         top_p: float | None = None,
         stop: int | Collection[int] = (),
         window: bool = False,
+        compile: bool = False,
         rng: RNG = None,
     ) -> Iterator[Any]:
         """Yield the new tokens of `generate` as they are sampled: integers for ``ids`` (T,), otherwise arrays (N,).
@@ -97,10 +103,13 @@ class Generative(Model):
         True
         """
         prompts = _Prompts(ids)
-        steps = self._steps(prompts, max_new_tokens, Sampler(temperature, top_k, top_p, rng), _stops(stop), window)
+        sampler = Sampler(temperature, top_k, top_p, rng)
+        steps = self._steps(prompts, max_new_tokens, sampler, _stops(stop), window, compile)
         return (int(new[0]) for new in steps) if prompts.single else steps
 
-    def _steps(self, prompts: _Prompts, count: int, sampler: Sampler, stops: Array, window: bool) -> Iterator[Array]:
+    def _steps(
+        self, prompts: _Prompts, count: int, sampler: Sampler, stops: Array, window: bool, compile: bool
+    ) -> Iterator[Array]:
         """Check the lengths immediately, and return the iterator."""
         name = type(self).__name__
         count = checked_count(f"{name}.generate", "max_new_tokens", count, low=0)
@@ -110,15 +119,23 @@ class Generative(Model):
                 f"{name}.generate: {length} tokens and {count} new ones exceed max_len={self.max_len}; shorten the prompt, "
                 "generate fewer tokens, or pass window=True, which drops the oldest"
             )
-        return self._sampled(prompts, count, sampler, stops)
+        program = self._program() if checked_flag(f"{name}.generate", "compile", compile) else None
+        return self._sampled(prompts, count, sampler, stops, program)
 
-    def _sampled(self, prompts: _Prompts, count: int, sampler: Sampler, stops: Array) -> Iterator[Array]:
+    def _program(self) -> NextToken:
+        """The recorded step for one token, which later calls use again."""
+        attributes = self.__dict__  # Past __setattr__.
+        return cast(NextToken, attributes.get("_next_token") or attributes.setdefault("_next_token", NextToken(self)))
+
+    def _sampled(
+        self, prompts: _Prompts, count: int, sampler: Sampler, stops: Array, program: NextToken | None
+    ) -> Iterator[Array]:
         ids, mask = prompts.ids[:, -self.max_len :], prompts.mask
         mask = None if mask is None else mask[:, -self.max_len :]
-        cache = self.new_cache(min(self.max_len, ids.shape[1] + count))
+        cache = self._empty_cache(ids.shape[1] + count, program)
         inputs, ended = ids, np.zeros(len(ids), bool)
         for remaining in range(count, 0, -1):
-            new = self._next(inputs, mask, cache, sampler)
+            new = self._next(inputs, mask, cache, sampler, program)
             if len(stops):
                 new = np.where(ended, ids[:, -1], new)
                 ended = ended | np.isin(new, stops)
@@ -131,10 +148,22 @@ class Generative(Model):
             if ids.shape[1] > self.max_len:  # The window is full: continue with its newer half.
                 ids = inputs = ids[:, -(self.max_len // 2 + 1) :]
                 mask = None if mask is None else mask[:, -ids.shape[1] :]
-                cache = self.new_cache(min(self.max_len, ids.shape[1] + remaining))
+                cache = self._empty_cache(ids.shape[1] + remaining, program)
 
-    def _next(self, ids: Array, key_mask: Array | None, cache: list[KeyValueCache], sampler: Sampler) -> Array:
+    def _empty_cache(self, length: int, program: NextToken | None) -> list[KeyValueCache]:
+        return self.new_cache(min(self.max_len, length) if program is None else capacity_for(length, self.max_len))
+
+    def _next(
+        self,
+        ids: Array,
+        key_mask: Array | None,
+        cache: list[KeyValueCache],
+        sampler: Sampler,
+        program: NextToken | None,
+    ) -> Array:
         # In a plain function, because reading a switch inside a generator is slower.
+        if program is not None and cache[0].length:
+            return sampler(program(ids, key_mask, cache))
         with no_grad(), test_mode():
             return sampler(self.next_logits(ids, key_mask, cache))
 

@@ -205,15 +205,15 @@ class GPT(Generative):
         """The input of the output layer, (N, T, ``d_model``); arguments as in a call."""
         start = 0 if cache is None else cache[0].length
         shape = self._checked(ids, start)
-        positions: Any = start
+        keys, positions = (shape[1], 0) if cache is None else (cache[0].columns(shape[1]), cache[0].new_positions(shape[1]))
         if key_mask is not None:
             mask = array_of("key_mask", key_mask)
-            if mask.shape != (shape[0], start + shape[1]) or mask.dtype.kind != "b":
+            if mask.shape != (shape[0], keys) or mask.dtype.kind != "b":
                 raise ShapeError(
                     f"{type(self).__name__}: key_mask {mask.dtype}{list(mask.shape)} must be booleans "
-                    f"{(shape[0], start + shape[1])}, True for all tokens so far except padding"
+                    f"{(shape[0], keys)}, True for all tokens so far except padding"
                 )
-            positions = positions_of(mask)[:, start:]
+            positions = positions_of(mask)[:, start + np.arange(shape[1])]
         x = self.embed(ids)
         if self.position is not None:
             x = self.position(x, positions)
@@ -222,7 +222,7 @@ class GPT(Generative):
         mask = None
         if self.positions == "alibi":
             layer = self.transformer.layers[0].attention
-            mask = F.alibi_bias(layer.n_heads, shape[1], start + shape[1], dtype=x.dtype)
+            mask = F.alibi_bias(layer.n_heads, shape[1], keys, x.dtype, start)
         return self.transformer(x, mask=with_key_mask(mask, key_mask), is_causal=True, positions=positions, cache=cache)
 
     def new_cache(self, max_len: int | None = None) -> list[KeyValueCache]:

@@ -22,6 +22,7 @@ __all__ = [
     "expect",
     "is_hashable",
     "mapped",
+    "sole_use",
     "values_in",
 ]
 
@@ -270,3 +271,12 @@ def shown(value: Any) -> str:
     if callable(value) and not isinstance(value, np.generic):
         return getattr(value, "__name__", repr(value))
     return repr(value)
+
+
+def sole_use(value: Any, program: Program) -> Instruction | None:
+    """The instruction that computes a Value, if only one other reads it."""
+    if not isinstance(value, Value) or value in program.results:
+        return None
+    if sum(value in i.reads for i in program.instructions) != 1:
+        return None
+    return next((i for i in program.instructions if value in i.results), None)

@@ -36,7 +36,7 @@ from passus.recording.owners import LayerState
 from passus.recording.places import AttributePlace, DataPlace, GradPlace, InputGradPlace
 from passus.recording.program import Instruction, Place, Program, Source, Value, expect, mapped
 from passus.recording.reach import Captured, layers_of
-from passus.recording.writers import written_by
+from passus.recording.writers import is_repeatable, written_by
 
 __all__ = ["NotReadyError", "Recorder", "recorded"]
 
@@ -103,6 +103,8 @@ class Recorder:
         """The memory of arguments and of the state, by its id."""
         self._written: dict[int, Any] = {}
         """The memory into which the step writes, by its id."""
+        self._edited: set[int] = set()
+        """The memory into which the step writes in a way that must not be repeated, by its id; `_written` keeps it alive."""
         self.shared: set[Value] = set()
         """Gradients whose arrays have other owners, too."""
         self.effects = False
@@ -216,6 +218,8 @@ class Recorder:
         written = [x for x, before in kept if not _same(x.array, before)] + ([] if known is None else [known])
         written += [x for x in written_by(function, args, options) if type(x) is Traced]
         self._written |= {_memory(x.array): _base(x.array) for x in written}
+        if not is_repeatable(function):
+            self._edited |= {_memory(x.array) for x in written}
         self._note(function, *noted, self.noted(boxed), tuple({self.value(x): None for x in written}))
         return self.expect(boxed) if isinstance(result, bool) else boxed
 
@@ -223,7 +227,7 @@ class Recorder:
         """The truth value of a traced array. A run of the program in which it is another raises `OtherBranchError`."""
         self._check_open()
         found = bool(condition.array)
-        if self.effects or not self._written.keys().isdisjoint(self._owned):
+        if self.effects or not self._edited.isdisjoint(self._owned):
             raise RecordingError(
                 f"{caller()}: the step reads a value after it has changed its state or an argument, as with optimizer.update(); "
                 "another value could not undo the change. Read it before the change, or after the step"

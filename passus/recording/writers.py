@@ -11,7 +11,7 @@ import numpy as np
 from passus.backend.trace import IN_PLACE, Method
 from passus.recording.generators import Draw
 
-__all__ = ["written_by"]
+__all__ = ["is_repeatable", "written_by"]
 
 FIRST = frozenset({operator.setitem, *IN_PLACE})
 """Operators that write into their first argument."""
@@ -28,7 +28,13 @@ def written_by(function: Callable[..., Any], args: tuple[Any, ...], options: dic
     targets = list(out) if isinstance(out, tuple) else [out]
     if args and _writes_into_first(function):
         targets.append(args[0])
+    targets += [args[i] for i in getattr(function, "writes", ())]
     return [x for x in targets if x is not None]
+
+
+def is_repeatable(function: Callable[..., Any]) -> bool:
+    """Whether a call that writes into its arguments may be repeated, so that conditions may follow it; see `trace.writing`."""
+    return hasattr(function, "writes")
 
 
 def _writes_into_first(function: Any) -> bool:

@@ -73,9 +73,12 @@ class TestBatchNorm:
         compared(make, numbers(5, (4, 3)))
 
     def test_frozen_between_calls(self) -> None:
-        make = training(self.model)
+        def make() -> Any:
+            # The gradient of a bias before the layer is rounding errors, which Adam enlarges.
+            return L.Sequential(L.Linear(5, nobias=True, in_size=3, rng=0), L.BatchNorm(), L.Linear(2, in_size=5, rng=1))
+
         compared(
-            make,
+            training(make),
             CALLS,
             {2: lambda world: world.model[1].freeze(), 5: lambda world: world.model[1].unfreeze()},
             programs=None,

@@ -279,6 +279,8 @@ ELEMENTWISE = {
     "less_equal": lambda x, y: np.where(y <= x, 1.0, x),
     "mask as factor": lambda x, y: (x > y) * x,
     "mask as term": lambda x, y: y - (x <= 0.5),
+    "two masks": lambda x, y: np.where((x > y) & (x <= 1.0), x, y),
+    "logical and": lambda x, y: np.where(np.logical_and(np.logical_and(x > y, x < 1.0), y >= -1.0), x, 0.0),
     "square root": lambda x, y: np.sqrt(x) + y,
     "power -1": lambda x, y: x**-1 + y,
     "power 0.5": lambda x, y: x**0.5 + y,
@@ -305,7 +307,7 @@ def test_elementwise_operations_equal_those_of_numpy_at_special_values(name: str
         )
 
 
-@pytest.mark.parametrize("function", [np.exp, np.tanh, np.log, np.log1p])
+@pytest.mark.parametrize("function", [np.exp, np.tanh, np.log, np.log1p, lambda x: x**-0.5])
 def test_functions_are_as_accurate_as_those_of_numpy(function: Any) -> None:
     powers = np.exp(np.linspace(-103, 88, 5001)).astype(np.float32)
     near = np.linspace(-1e-3, 1e-3, 201, dtype=np.float32)
@@ -398,7 +400,7 @@ def test_large_elementwise_operations_are_shared_by_threads(shape: tuple[int, in
 
 
 @pytest.mark.usefixtures("two_threads")
-@pytest.mark.parametrize(("n", "expected"), [(1, False), (2, True), (3, True), (8, True), (20, True), (200, False)])
+@pytest.mark.parametrize(("n", "expected"), [(1, True), (3, True), (8, True), (20, True), (200, False)])
 def test_products_are_shared_by_threads_unless_a_kernel_is_faster(n: int, expected: bool) -> None:
     rng = np.random.default_rng(0)
     x, W = rng.standard_normal((n, 700), np.float32), rng.standard_normal((700, 530), np.float32)
@@ -795,3 +797,68 @@ def test_random_chains_with_views_and_operations_in_place(seed: int) -> None:
         results = compiled(x, row)
     for result, expected in zip(results, f(x, row)):
         np.testing.assert_allclose(result, expected, rtol=1e-6, atol=1e-6)
+
+
+def condition(x: Any) -> Any:
+    y = x * 2 + 1
+    return y - 1 if ((y > 0) & (y < np.inf)).all() else -y
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (1,), (5, 1, 1)])
+def test_condition_on_a_mask_is_checked_on_the_machine(shape: tuple[int, ...]) -> None:
+    x = np.ones(shape, np.float32)
+    compiled = passus.compile(condition)
+    for _ in range(3):
+        np.testing.assert_array_equal(compiled(x), condition(x))
+    assert is_complete(compiled)
+    with np.errstate(all="ignore"):
+        for number in (-3.0, -0.5, np.inf, np.nan, 0.25):
+            x.flat[-1] = number
+            np.testing.assert_array_equal(compiled(x), condition(x))
+
+
+def test_mask_that_is_used_elsewhere_is_no_part_of_a_condition() -> None:
+    def step(x: Any) -> Any:
+        mask = x > 0
+        return (x * 2 + 1, mask) if mask.all() else (x, ~mask)
+
+    x = np.ones((2, 3), np.float32)
+    compiled = passus.compile(step)
+    for number in (1.0, 2.0, -1.0, 1.0, -2.0):
+        x[0, 0] = number
+        for result, expected in zip(compiled(x), step(x), strict=True):
+            np.testing.assert_array_equal(result, expected)
+
+
+def test_layer_norm_runs_on_the_machine_unless_it_needs_float64() -> None:
+    gamma, beta = np.array([2.0, 1.0, 3.0], np.float32), np.array([0.5, 0.0, -1.0], np.float32)
+    x = np.random.default_rng(0).standard_normal((4, 3), np.float32)
+    compiled = passus.compile(lambda x: F.layer_norm(x, gamma, beta) * 2)
+    for _ in range(3):
+        result = compiled(x)
+    assert is_complete(compiled)
+    np.testing.assert_allclose(result, F.layer_norm(x, gamma, beta) * 2, rtol=1e-5, atol=1e-6)
+    large = x * np.float32(1e25)
+    np.testing.assert_allclose(compiled(large), F.layer_norm(large, gamma, beta) * 2, rtol=1e-5, atol=1e-6)
+
+
+def test_rows_of_a_matrix_at_labels() -> None:
+    W = np.arange(12.0, dtype=np.float32).reshape(4, 3)
+    compiled = passus.compile(lambda labels, W: F.embed_id(labels, W) * 2)
+    for labels in (np.array([[3, 0], [1, 1]]), np.array([[0, 1], [2, 3]])):
+        for _ in range(3):
+            np.testing.assert_array_equal(compiled(labels, W), W[labels] * 2)
+    assert is_complete(compiled)
+    for wrong in (4, -1):
+        with pytest.raises(LabelError):
+            compiled(np.array([[0, 1], [wrong, 3]]), W)
+
+
+def test_rows_at_labels_that_were_not_checked_are_left_to_numpy() -> None:
+    W = np.arange(12.0, dtype=np.float32).reshape(4, 3)
+    compiled = passus.compile(lambda labels, W: W[labels] * 2 + 1)
+    for labels in (np.array([3, 0]), np.array([-1, 2])):
+        for _ in range(3):
+            np.testing.assert_array_equal(compiled(labels, W), W[labels] * 2 + 1)
+    with pytest.raises(IndexError):
+        compiled(np.array([4, 0]), W)

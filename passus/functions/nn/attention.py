@@ -11,7 +11,7 @@ import numpy as np
 from passus.answers import answering
 from passus.arguments import checked_flag, checked_fraction, checked_number
 from passus.backend import Array
-from passus.backend.trace import is_numpy
+from passus.backend.trace import is_numpy, operation, writing
 from passus.config import train
 from passus.core import HALF, INTEGERS, Function, Operand, Result, Variable, astype
 from passus.core.replay import replayed
@@ -114,12 +114,45 @@ def scaled_dot_product_attention(
         dropping = _dropping(dropout, get_rng(rng), (*lead, shape[-2], of_keys[-2]))
     if groups > 1:
         q, k, v = _grouped(q, groups), _expanded(k), _expanded(v)
-        mask, bias = [x if x is None else _grouped_mask(x, groups) for x in (mask, bias)]
+        mask, bias = _grouped_mask(mask, groups), _grouped_mask(bias, groups)
         if dropping is not None:
             dropping = dropping._replace(rows=_grouped(dropping.rows, groups))
     function = ScaledDotProductAttention(Settings(scale, is_causal, dropping), mask)
     y = function(q, k, v) if bias is None else function(q, k, v, bias)
     return y if groups == 1 else reshape(y, (*lead, *y.shape[-2:]))
+
+
+@operation
+@writing(3, 4)
+def cached_attention(
+    q: Array, k: Array, v: Array, keys: Array, values: Array, length: Array, mask: Array | None, is_causal: bool
+) -> Array:
+    """Attention of new queries (..., H, T, D) to the cached positions and to the new ones, without gradient.
+
+    ``k`` and ``v``, of the new positions, are written into ``keys`` and ``values`` (..., S, D) from ``length`` on, an array
+    without axes: in a recorded step it is another one in each run. ``mask`` (..., T or 1, S) is for all positions.
+
+    >>> q, keys = np.ones((1, 1, 2)), np.zeros((1, 4, 2))
+    >>> cached_attention(q, q, q, keys, keys.copy(), np.array(1), None, True).round(3)
+    array([[[0.804, 0.804]]])
+    >>> keys[0, :, 0]
+    array([0., 1., 0., 0.])
+    """
+    start, dtype = int(length), q.dtype
+    end = start + q.shape[-2]
+    for cached, new in ((keys, k), (values, v)):
+        cached[..., start:end, :] = new
+    k, v = keys[..., :end, :], values[..., :end, :]
+    if dtype.char in HALF:
+        q, k, v = [x.astype(np.float32) for x in (q, k, v)]
+    if mask is not None:
+        mask = mask[..., :end] if mask.shape[-1] > 1 else mask
+        mask = mask if mask.dtype.kind == "b" else mask.astype(q.dtype, copy=False)
+    lead, groups = _leading_axes(q.shape, k.shape, v.shape)
+    if groups > 1:
+        q, k, v, mask = _grouped(q, groups), _expanded(k), _expanded(v), _grouped_mask(mask, groups)
+    y, _ = attention(q, k, v, mask, Settings(1 / math.sqrt(q.shape[-1]), is_causal))
+    return np.asarray(y.reshape(*lead, *y.shape[-2:]).astype(dtype, copy=False))
 
 
 def _leading_axes(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
@@ -193,6 +226,6 @@ def _expanded(x: Any) -> Any:
 
 
 def _grouped_mask(mask: Any, groups: int) -> Any:
-    if mask.ndim < 3:
+    if mask is None or mask.ndim < 3:
         return mask
     return _expanded(mask) if mask.shape[-3] == 1 else _grouped(mask, groups)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from passus.arguments import checked_count, checked_dtype, checked_flag, checked_number
+from passus.arguments import checked_count, checked_dtype, checked_flag, checked_integer, checked_number
 from passus.backend import Array
 from passus.backend.trace import is_numpy
 from passus.core import HALF, INTEGERS, Operand, Result, Unary, Variable
@@ -183,7 +183,7 @@ def sinusoidal_positions(
     """
     name = "sinusoidal_positions"
     size, base = checked_count(name, "size", size), checked_number(name, "base", base, open_low=True)
-    if isinstance(positions, (np.ndarray, Variable)):
+    if is_numpy(positions) or isinstance(positions, (np.ndarray, Variable)):
         given = array_of(name, positions)
     else:
         given = np.arange(checked_count(name, "positions", positions, low=0))
@@ -192,12 +192,19 @@ def sinusoidal_positions(
     return pairs[..., :size].astype(checked_dtype(name, dtype, kinds="f"))
 
 
-def alibi_bias(n_heads: int, queries: int, keys: int | None = None, dtype: DTypeLike = np.float32) -> Array:
+def alibi_bias(
+    n_heads: int,
+    queries: int,
+    keys: int | None = None,
+    dtype: DTypeLike = np.float32,
+    start: int | Array | None = None,
+) -> Array:
     """The ALiBi bias (H, T, S) of attention scores: ``-slope * distance`` of each query and key.
 
     The slopes of H heads are ``2 ** (-8 * h / H)`` for h from 1 to H if H is a power of two; otherwise those of the
     next lower power of two, followed by every second slope of twice as many heads. ``queries``: T; ``keys``: S, T by
-    default; the last T keys are at the positions of the queries.
+    default. ``start``: the position of the first query among the keys, an integer or an array without axes; S - T by
+    default.
 
     Raises `ArgumentError` for a number out of range, or for fewer keys than queries.
     Source: Press, Smith and Lewis, 2021, "Train short, test long: attention with linear biases".
@@ -208,7 +215,8 @@ def alibi_bias(n_heads: int, queries: int, keys: int | None = None, dtype: DType
     """
     H, T = checked_count("alibi_bias", "n_heads", n_heads), checked_count("alibi_bias", "queries", queries, low=0)
     S = T if keys is None else checked_count("alibi_bias", "keys", keys, low=T)
-    distances = abs(np.arange(S) - np.arange(S - T, S)[:, None])
+    first = S - T if start is None else start if is_numpy(start) else checked_integer("alibi_bias", "start", start)
+    distances = abs(np.arange(S) - (first + np.arange(T))[:, None])
     return (_slopes(H)[:, None, None] * -distances).astype(checked_dtype("alibi_bias", dtype, kinds="f"))
 
 

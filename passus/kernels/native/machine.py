@@ -19,7 +19,18 @@ from passus.kernels.native.compiling import INTEGER, compiled, inlined
 from passus.kernels.native.loops import fold_vectors, for_vectors, sum_vectors
 from passus.kernels.native.pointers import At
 from passus.kernels.native.processor import rows_of_tile
-from passus.kernels.native.simd import LANES, all_lanes, first_lanes, fma, load, splat, store, sum_of_lanes, where
+from passus.kernels.native.simd import (
+    LANES,
+    all_lanes,
+    first_lanes,
+    fma,
+    load,
+    prefetch,
+    splat,
+    store,
+    sum_of_lanes,
+    where,
+)
 from passus.kernels.native.tile import matrix_steps, multiply_tile
 from passus.kernels.native.transposing import copy_transposed
 
@@ -28,6 +39,8 @@ __all__ = ["UPDATES", "numbers_of", "prepare", "product_of", "run"]
 numbers_of = updates.numbers_of
 
 SIGNATURE = INTEGER(INTEGER)
+
+LOWEST = np.finfo(np.float32).min
 
 COLUMNS = 2 * LANES
 """Columns of a tile of products."""
@@ -181,6 +194,14 @@ def _sqrt(arguments: Any, i: Any, lanes: Any) -> None:
 
 
 @inlined
+def _reciprocal_root(arguments: Any, i: Any, lanes: Any) -> None:
+    a, _, _, y = arguments
+    x = load(a, i, lanes)
+    root = splat(np.float32(1)) / elementary.sqrt(x + splat(np.float32(0)))  # The power of -0 is inf, and that of -inf is 0.
+    store(y, i, where(x < splat(LOWEST), splat(np.float32(0)), root), lanes)
+
+
+@inlined
 def _compute(code: Any, arguments: Any, count: Any) -> None:
     """One step of an elementwise operation, on ``count`` numbers."""
     if code == CODES.FILL:
@@ -219,6 +240,8 @@ def _compute(code: Any, arguments: Any, count: Any) -> None:
         for_vectors(_log1p, arguments, count)
     elif code == CODES.SQRT:
         for_vectors(_sqrt, arguments, count)
+    elif code == CODES.RECIPROCAL_ROOT:
+        for_vectors(_reciprocal_root, arguments, count)
 
 
 @inlined
@@ -333,6 +356,27 @@ def check_labels(at: Any) -> Any:
         label = labels[np.uint64(i)]
         wrong |= (label < low) | (label >= high)
     return wrong
+
+
+@compiled(SIGNATURE, allocates=False)
+def check_mask(at: Any) -> Any:
+    """End the run unless all numbers are positive. Arguments: numbers, count."""
+    mask, count = numbers_at(integer_at(at)), integer_at(at + 8)
+    wrong = 0
+    for i in range(count):
+        wrong |= mask[np.uint64(i)] <= np.float32(0)
+    return wrong
+
+
+@compiled(SIGNATURE, allocates=False)
+def take_rows(at: Any) -> Any:
+    """``y[i] = x[labels[i]]``. Arguments: y, x, labels (int64), count, columns, distance of two rows of x in bytes."""
+    y, x, labels = integer_at(at), integer_at(at + 8), labels_at(integer_at(at + 16))
+    count, columns, line = integer_at(at + 24), integer_at(at + 32), integer_at(at + 40)
+    for i in range(count):
+        row, target = numbers_at(x + labels[np.uint64(i)] * line), numbers_at(y + 4 * i * columns)
+        for_vectors(_copied, (row, row, row, target), columns)
+    return 0
 
 
 @compiled(SIGNATURE, allocates=False)
@@ -469,6 +513,8 @@ def _four_rows(arguments: Any, i: Any, lanes: Any) -> None:
     x, b, line, y = arguments
     total = load(y, i, lanes)
     for row in range(4):
+        # The next rows: hardware does not prefetch beyond a page.
+        prefetch(numbers_from(b, (4 + row) * line), i)
         total = fma(splat(x[np.uint64(row)]), load(numbers_from(b, row * line), i, lanes), total)
     store(y, i, total, lanes)
 
@@ -519,6 +565,8 @@ def product_of_rows(at: Any) -> Any:
 def _products_of_four(totals: Any, arguments: Any, i: Any, lanes: Any) -> Any:
     x, b, line = arguments
     some, (first, second, third, fourth) = load(x, i, lanes), totals
+    for row in range(4, 8):
+        prefetch(numbers_from(b, row * line), i)
     return (
         fma(some, load(b, i, lanes), first),
         fma(some, load(numbers_from(b, line), i, lanes), second),

@@ -16,6 +16,7 @@ from passus.kernels.threads import get_num_threads
 from passus.recording.layout import address
 from passus.recording.lowering.assembler import FLOAT32, Assembler
 from passus.recording.lowering.chains import Matrix, Size
+from passus.recording.lowering.conditions import Conditions
 from passus.recording.program import Instruction, Program, Value, is_hashable, values_in
 
 __all__ = ["PIECE", "emit_elementwise", "has_channels_last", "is_elementwise", "lower_elementwise", "masks_of"]
@@ -51,6 +52,9 @@ UNARY: dict[Any, CODES] = {
     np.sqrt: CODES.SQRT,
     copied: CODES.COPY,
 }
+LOGICAL: dict[Any, CODES] = {operator.and_: CODES.MULTIPLY, np.logical_and: CODES.MULTIPLY}
+"""Operations on masks, as operations on numbers that are 0 or 1."""
+
 COMPARISONS: dict[Any, tuple[CODES, bool]] = {
     operator.gt: (CODES.GREATER, False),
     np.greater: (CODES.GREATER, False),
@@ -101,18 +105,38 @@ def _is_lowered(instruction: Instruction, assembler: Assembler, masks: set[Value
     return False
 
 
-def masks_of(program: Program) -> set[Value]:
-    """The booleans that only select numbers, or are factors of them: the machine keeps them as numbers."""
+def masks_of(program: Program, conditions: Conditions) -> set[Value]:
+    """The booleans that only select numbers, are factors of them, or are conditions: the machine keeps them as numbers."""
     readers: dict[Value, list[Instruction]] = {}
+    made: dict[Value, Instruction] = {}
     for instruction in program.instructions:
         for value in instruction.reads:
             readers.setdefault(value, []).append(instruction)
-    compared = {i.result for i in program.instructions if is_hashable(i.function) and i.function in COMPARISONS}
-    return {
-        value
-        for value in compared.difference(program.results)
-        if readers.get(value) and all(_is_number_in(i, value) for i in readers[value])
-    }
+        if is_hashable(instruction.function) and isinstance(instruction.result, Value):
+            if instruction.function in COMPARISONS or _is_logical(instruction):
+                made[instruction.result] = instruction
+    masks = {value for value in made.keys() - set(program.results) if readers.get(value)}
+
+    def is_read_as_number(value: Value, reader: Instruction) -> bool:
+        is_part = id(reader) in conditions.parts or (_is_logical(reader) and reader.result in masks)
+        return is_part or _is_number_in(reader, value)
+
+    while True:
+        others = {
+            value
+            for value in masks
+            if (_is_logical(made[value]) and not masks.issuperset(made[value].reads))
+            or not all(is_read_as_number(value, reader) for reader in readers[value])
+        }
+        if not others:
+            return masks
+        masks -= others
+
+
+def _is_logical(instruction: Instruction) -> bool:
+    """Whether an instruction combines two masks."""
+    function, result = instruction.function, instruction.result
+    return is_hashable(function) and function in LOGICAL and isinstance(result, Value) and result.dtype == bool
 
 
 def is_elementwise(function: Any) -> bool:
@@ -121,7 +145,9 @@ def is_elementwise(function: Any) -> bool:
 
 
 def _is_known(function: Any) -> bool:
-    return is_elementwise(function) or (is_hashable(function) and (function in COMPARISONS or function in SELECTIONS))
+    if is_elementwise(function):
+        return True
+    return is_hashable(function) and (function in COMPARISONS or function in SELECTIONS or function in LOGICAL)
 
 
 def _steps(
@@ -134,6 +160,8 @@ def _steps(
     if function in COMPARISONS:
         code, exchanged = COMPARISONS[function]
         return [(code, [*(operands[::-1] if exchanged else operands)])] if instruction.result in masks else []
+    if function in LOGICAL:
+        return [(LOGICAL[function], [*operands])] if {instruction.result, *args} <= masks else []
     if function in SELECTIONS:
         positions = SELECTIONS[function]
         if len(args) != len(positions) or args[positions[0]] not in masks:
@@ -153,7 +181,8 @@ def _power(x: Array, exponent: Any, assembler: Assembler) -> list[tuple[CODES, l
         return [(CODES.DIVIDE, [assembler.number(1.0), x])]
     if exponent == 3:
         return [(CODES.MULTIPLY, [x, x]), (CODES.MULTIPLY, [None, x])]
-    return {0.5: [(CODES.SQRT, [x])], 1: [(CODES.COPY, [x])], 2: [(CODES.MULTIPLY, [x, x])]}.get(exponent, [])
+    codes = {-0.5: (CODES.RECIPROCAL_ROOT, [x]), 0.5: (CODES.SQRT, [x]), 1: (CODES.COPY, [x]), 2: (CODES.MULTIPLY, [x, x])}
+    return [codes[exponent]] if exponent in codes else []
 
 
 def _is_number_in(instruction: Instruction, mask: Value) -> bool:

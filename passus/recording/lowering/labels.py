@@ -1,4 +1,4 @@
-"""Labels: checks of their range, and elements of a matrix at them."""
+"""Labels: checks of their range, and elements or rows of a matrix at them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from passus.backend import Array
 from passus.backend.lookup import _numpy
 from passus.backend.trace import Method
 from passus.recording.lowering.assembler import INT64, Assembler
-from passus.recording.program import Instruction, Program, Value, expect
+from passus.recording.program import Instruction, Program, Value, expect, sole_use
 
 __all__ = ["Labels"]
 
@@ -43,11 +43,13 @@ class Labels:
         return [] if check is None else [check.labels]
 
     def lower(self, instruction: Instruction, assembler: Assembler) -> bool:
-        """Append a check, the elements of rows at their labels, or a sum with a number there."""
+        """Append a check, the rows of a matrix at labels, the elements of rows at their labels, or a sum with a number there."""
         check = self._checks.get(id(instruction))
         if check is not None:
             return self._emit_check(check, assembler)
         function, args, native = instruction.function, instruction.args, assembler.native
+        if function is operator.getitem and isinstance(args[1], Value):
+            return self._emit_rows(instruction, assembler)
         is_read = function is operator.getitem and isinstance(args[1], tuple)
         is_sum = getattr(function, "__func__", None) is type(_numpy).add_at and len(args) == 3
         if not (is_read or is_sum):
@@ -73,6 +75,18 @@ class Labels:
         assembler.emit(assembler.native.check_labels, labels, labels.size, check.low, check.high)
         return True
 
+    def _emit_rows(self, instruction: Instruction, assembler: Assembler) -> bool:
+        """Append the rows of a matrix at labels, if they were checked to be rows of it."""
+        (source, labels), result = instruction.args, instruction.result
+        x, found = assembler.operand(source), assembler.arrays.get(labels)
+        if x is None or x.ndim != 2 or x.strides[1] != x.itemsize or found is None:
+            return False
+        low, high = self._ranges.get(labels, ENDS)
+        if low < 0 or high > len(x) or found.dtype != INT64 or not found.flags.c_contiguous or not found.size:
+            return False
+        assembler.emit(assembler.native.take_rows, assembler.target(result), x, found, found.size, x.shape[1], x.strides[0])
+        return True
+
     def _columns(self, index: Any, x: Any, assembler: Assembler) -> Array | None:
         """The labels of an index ``(arange(n), labels)`` of a matrix of n rows, if they were checked to be columns of it.
 
@@ -95,11 +109,11 @@ def _check(instruction: Instruction, program: Program) -> Check | None:
     """The check of labels whose end is this condition: ``labels.min() < low`` or ``labels.max() >= high`` does not hold."""
     if instruction.function is not expect or instruction.args[1] is not False:
         return None
-    compared = _sole_use(instruction.args[0], program)
+    compared = sole_use(instruction.args[0], program)
     if compared is None or compared.function not in (operator.lt, operator.ge):
         return None
     bounded, limit = compared.args
-    least = _sole_use(bounded, program)
+    least = sole_use(bounded, program)
     name = "min" if compared.function is operator.lt else "max"
     if least is None or least.function != Method(name) or least.options or len(least.args) > 1:
         return None
@@ -107,12 +121,3 @@ def _check(instruction: Instruction, program: Program) -> Check | None:
         return None
     low, high = (int(limit), ENDS[1]) if name == "min" else (ENDS[0], int(limit))
     return Check(least.args[0], low, high, (compared, least))
-
-
-def _sole_use(value: Any, program: Program) -> Instruction | None:
-    """The instruction that computes a Value, if only one other reads it."""
-    if not isinstance(value, Value) or value in program.results:
-        return None
-    if sum(value in i.reads for i in program.instructions) != 1:
-        return None
-    return next((i for i in program.instructions if value in i.results), None)

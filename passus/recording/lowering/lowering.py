@@ -8,6 +8,7 @@ from passus.backend import Array
 from passus.kernels.machine import CODES
 from passus.recording.layout import Memory
 from passus.recording.lowering.assembler import FLOAT32, Assembler, is_small
+from passus.recording.lowering.conditions import Conditions
 from passus.recording.lowering.elementwise import emit_elementwise, lower_elementwise, masks_of
 from passus.recording.lowering.labels import Labels
 from passus.recording.lowering.products import lower_product
@@ -39,7 +40,8 @@ class Lowering:
         is_alone: bool = False,
     ) -> None:
         self._program, self._with_update = program, with_update
-        self._masks, self._labels = masks_of(program), Labels(program)
+        self._labels, self._conditions = Labels(program), Conditions(program)
+        self._masks = masks_of(program, self._conditions)
         self._assembler = Assembler(arrays, memory, native, self._masks, is_alone)
         self.update: MachineUpdate | None = None
         """The update of an optimizer at the end of the program."""
@@ -71,14 +73,16 @@ class Lowering:
 
     @property
     def without_array(self) -> set[Value]:
-        """Results that only other operations of the machine can read: masks, and parts of the checks of labels."""
-        return self._masks | {value for part in self._labels.parts.values() for value in part.results}
+        """Results that only other operations of the machine can read: masks, and parts of conditions."""
+        parts = [*self._labels.parts.values(), *self._conditions.parts.values()]
+        return self._masks | {value for part in parts for value in part.results}
 
     def _last_uses(self) -> dict[int, list[Value]]:
         """By number of an instruction, the Values that nothing reads after it."""
         last: dict[Value, int] = {}
         for i, instruction in enumerate(self._program.instructions):
-            for value in [*instruction.reads, *instruction.results, *self._labels.read_by(instruction)]:
+            of_conditions = [*self._labels.read_by(instruction), *self._conditions.read_by(instruction)]
+            for value in [*instruction.reads, *instruction.results, *of_conditions]:
                 last[value] = i
         for value in self._program.results:
             last.pop(value, None)
@@ -90,7 +94,7 @@ class Lowering:
     def _lower(self, instruction: Instruction) -> bool:
         """Append the operations of an instruction. False if it is computed outside of the machine."""
         assembler = self._assembler
-        if id(instruction) in self._labels.parts:
+        if id(instruction) in self._labels.parts or id(instruction) in self._conditions.parts:
             return True
         if not all(is_small(value) for value in [*instruction.reads, *instruction.results]):
             return False
@@ -102,6 +106,7 @@ class Lowering:
             or lower_product(instruction, assembler)
             or lower_reduction(instruction, assembler)
             or self._labels.lower(instruction, assembler)
+            or self._conditions.lower(instruction, assembler, self._masks)
             or lower_work(instruction, self._program, assembler)
         ):
             return True
