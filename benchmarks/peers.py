@@ -8,7 +8,7 @@ import shutil
 import sys
 
 from benchmarks.problems import IMAGES, POINTS, VECTORS
-from benchmarks.sequences.problems import SEQUENCES, Generation
+from benchmarks.sequences.problems import SEQUENCES
 
 ON_MAP = ("passus", "passus_recorded", "jax")
 ON_VECTORS = ("passus", "passus_recorded", "torch", "torch_compiled", "jax")
@@ -24,13 +24,9 @@ DEZERO_PROBLEMS = ("chain", "large", "lenet", "cnn", "resnet20")
 
 
 def frameworks_for(problem: str) -> tuple[str, ...]:
-    """Return the frameworks for a problem; passus without Numba runs all networks on images, DeZero a few.
-
-    Generation is not recorded, because its cache of keys and values is longer at each token.
-    """
+    """Return the frameworks for a problem; passus without Numba runs all networks on images, DeZero a few."""
     if problem in SEQUENCES:
-        recorded = not isinstance(SEQUENCES[problem], Generation)
-        return tuple(name for name in ON_SEQUENCES if recorded or name != "passus_recorded")
+        return ON_SEQUENCES
     if problem in POINTS:
         return ON_MAP
     dezero = ("dezero",) if problem in DEZERO_PROBLEMS else ()

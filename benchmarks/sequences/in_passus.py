@@ -40,10 +40,10 @@ def gpt_of(sizes: Transformer) -> passus.models.GPT:
     return model
 
 
-def generation(problem: Generation) -> Step:
+def generation(problem: Generation, compile: bool = False) -> Step:
     model, prompt = gpt_of(problem.gpt), problem.tokens()
     passus.kernels.start_using()  # One line for the user: single tokens use kernels, too.
-    return lambda: model.generate(prompt, problem.new, temperature=0)[0, problem.prompt :]
+    return lambda: model.generate(prompt, problem.new, temperature=0, compile=compile)[0, problem.prompt :]
 
 
 def encoding(problem: Encoding, prepared: Prepare = in_test_mode) -> Step:

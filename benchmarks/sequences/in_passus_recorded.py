@@ -9,5 +9,6 @@ from benchmarks.sequences import in_passus
 
 recurrent = partial(in_passus.recurrent, prepared=passus.compile)
 language = partial(in_passus.language, prepared=passus.compile)
+generation = partial(in_passus.generation, compile=True)
 encoding = partial(in_passus.encoding, prepared=passus.compile)
 attention = partial(in_passus.attention, prepared=passus.compile)

@@ -148,9 +148,9 @@ class FixedCache(KeyValueCache):
 
     def attend(self, q: Operand, k: Operand, v: Operand, mask: Operand | None, is_causal: bool) -> Array:
         """Attention of new queries to all positions so far; ``k`` and ``v`` of the new ones are written into the arrays."""
-        new = [_without_gradient(name, x) for name, x in (("q", q), ("k", k), ("v", v))]
+        q, k, v = _without_gradient("q", q), _without_gradient("k", k), _without_gradient("v", v)
         mask = None if mask is None else array_of("KeyValueCache", mask)
-        return cached_attention(*new, self._keys, self._values, self.length, mask, is_causal)
+        return cached_attention(q, k, v, self._keys, self._values, self.length, mask, is_causal)
 
 
 def _without_gradient(name: str, x: Operand) -> Array:

@@ -35,7 +35,7 @@ class Leaf:
         """Whether the step has computed its gradient."""
         self.data_place: Place = DataPlace(name)
         self.grad_place: Place = GradPlace(f"{name}.grad") if index is None else InputGradPlace(index, f"{name}.grad")
-        self.graph_place = GradPlace(f"{name}.grad", requires_grad=True)
+        self.graph_place: Place = GradPlace(f"{name}.grad", requires_grad=True)
         """Where an update finds a gradient that has a graph."""
         self.original_data, self.original_grad = variable._data, variable._grad
         self.values: list[Value] = []

@@ -75,7 +75,9 @@ class TestBatchNorm:
     def test_frozen_between_calls(self) -> None:
         def make() -> Any:
             # The gradient of a bias before the layer is rounding errors, which Adam enlarges.
-            return L.Sequential(L.Linear(5, nobias=True, in_size=3, rng=0), L.BatchNorm(), L.Linear(2, in_size=5, rng=1))
+            return L.Sequential(
+                L.Linear(5, nobias=True, in_size=3, rng=0), L.BatchNorm(), L.Linear(2, in_size=5, rng=1)
+            )
 
         compared(
             training(make),

@@ -19,18 +19,7 @@ from passus.kernels.native.compiling import INTEGER, compiled, inlined
 from passus.kernels.native.loops import fold_vectors, for_vectors, sum_vectors
 from passus.kernels.native.pointers import At
 from passus.kernels.native.processor import rows_of_tile
-from passus.kernels.native.simd import (
-    LANES,
-    all_lanes,
-    first_lanes,
-    fma,
-    load,
-    prefetch,
-    splat,
-    store,
-    sum_of_lanes,
-    where,
-)
+from passus.kernels.native.simd import LANES, all_lanes, first_lanes, fma, load, splat, store, sum_of_lanes, where
 from passus.kernels.native.tile import matrix_steps, multiply_tile
 from passus.kernels.native.transposing import copy_transposed
 
@@ -196,9 +185,9 @@ def _sqrt(arguments: Any, i: Any, lanes: Any) -> None:
 @inlined
 def _reciprocal_root(arguments: Any, i: Any, lanes: Any) -> None:
     a, _, _, y = arguments
-    x = load(a, i, lanes)
-    root = splat(np.float32(1)) / elementary.sqrt(x + splat(np.float32(0)))  # The power of -0 is inf, and that of -inf is 0.
-    store(y, i, where(x < splat(LOWEST), splat(np.float32(0)), root), lanes)
+    x, zero = load(a, i, lanes), splat(np.float32(0))
+    root = splat(np.float32(1)) / elementary.sqrt(x + zero)
+    store(y, i, where(x < splat(LOWEST), zero, root), lanes)  # As NumPy's power: inf for -0, and 0 for -inf.
 
 
 @inlined
@@ -513,8 +502,6 @@ def _four_rows(arguments: Any, i: Any, lanes: Any) -> None:
     x, b, line, y = arguments
     total = load(y, i, lanes)
     for row in range(4):
-        # The next rows: hardware does not prefetch beyond a page.
-        prefetch(numbers_from(b, (4 + row) * line), i)
         total = fma(splat(x[np.uint64(row)]), load(numbers_from(b, row * line), i, lanes), total)
     store(y, i, total, lanes)
 
@@ -565,8 +552,6 @@ def product_of_rows(at: Any) -> Any:
 def _products_of_four(totals: Any, arguments: Any, i: Any, lanes: Any) -> Any:
     x, b, line = arguments
     some, (first, second, third, fourth) = load(x, i, lanes), totals
-    for row in range(4, 8):
-        prefetch(numbers_from(b, row * line), i)
     return (
         fma(some, load(b, i, lanes), first),
         fma(some, load(numbers_from(b, line), i, lanes), second),

@@ -112,9 +112,10 @@ def masks_of(program: Program, conditions: Conditions) -> set[Value]:
     for instruction in program.instructions:
         for value in instruction.reads:
             readers.setdefault(value, []).append(instruction)
-        if is_hashable(instruction.function) and isinstance(instruction.result, Value):
-            if instruction.function in COMPARISONS or _is_logical(instruction):
-                made[instruction.result] = instruction
+        function, result = instruction.function, instruction.result
+        is_comparison = is_hashable(function) and function in COMPARISONS and isinstance(result, Value)
+        if is_comparison or _is_logical(instruction):
+            made[result] = instruction
     masks = {value for value in made.keys() - set(program.results) if readers.get(value)}
 
     def is_read_as_number(value: Value, reader: Instruction) -> bool:
@@ -181,7 +182,12 @@ def _power(x: Array, exponent: Any, assembler: Assembler) -> list[tuple[CODES, l
         return [(CODES.DIVIDE, [assembler.number(1.0), x])]
     if exponent == 3:
         return [(CODES.MULTIPLY, [x, x]), (CODES.MULTIPLY, [None, x])]
-    codes = {-0.5: (CODES.RECIPROCAL_ROOT, [x]), 0.5: (CODES.SQRT, [x]), 1: (CODES.COPY, [x]), 2: (CODES.MULTIPLY, [x, x])}
+    codes = {
+        -0.5: (CODES.RECIPROCAL_ROOT, [x]),
+        0.5: (CODES.SQRT, [x]),
+        1: (CODES.COPY, [x]),
+        2: (CODES.MULTIPLY, [x, x]),
+    }
     return [codes[exponent]] if exponent in codes else []
 
 

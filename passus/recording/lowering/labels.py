@@ -84,7 +84,9 @@ class Labels:
         low, high = self._ranges.get(labels, ENDS)
         if low < 0 or high > len(x) or found.dtype != INT64 or not found.flags.c_contiguous or not found.size:
             return False
-        assembler.emit(assembler.native.take_rows, assembler.target(result), x, found, found.size, x.shape[1], x.strides[0])
+        assembler.emit(
+            assembler.native.take_rows, assembler.target(result), x, found, found.size, x.shape[1], x.strides[0]
+        )
         return True
 
     def _columns(self, index: Any, x: Any, assembler: Assembler) -> Array | None:

@@ -28,9 +28,6 @@ CACHED = 1 << 17
 PIECE = 1 << 19
 """Number of multiplications that are worth a thread."""
 
-PIECE_OF_FEW_ROWS = 1 << 17
-"""The same for few rows: the time is that of reading the right matrix."""
-
 FEW_ROWS = 3
 """Number of rows up to which the right matrix is not copied."""
 
@@ -67,8 +64,7 @@ def _is_ones(x: Any) -> bool:
 def _emit(assembler: Assembler, a: Array, b: Array, bias: Array | None, y: Array) -> None:
     """Append a product, in a part for each thread if it is large."""
     (n, k), m = a.shape, b.shape[1]
-    piece = PIECE_OF_FEW_ROWS if n <= FEW_ROWS else PIECE
-    count, first = len(assembler.pieces(n * k * m, piece)), assembler.begin()
+    count, first = len(assembler.pieces(n * k * m, PIECE)), assembler.begin()
     if count == 1:
         _emit_part(assembler, a, b, bias, y)
     elif n >= 2 * assembler.native.ROWS * count:

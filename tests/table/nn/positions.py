@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 
+from passus.errors import DTypeError
 from passus.functions import RotaryScaling
 from tests.table import NO_AXIS, ONE_OPERAND, Row, bad, case, integers, normal
 
@@ -50,11 +51,12 @@ SLOPES = {1: [2**-8], 2: [2**-4, 2**-8], 3: [2**-4, 2**-8, 2**-2]}
 """Slopes computed by the program of the authors."""
 
 
-def alibi_bias(n_heads, queries, keys=None, dtype=np.float32):
+def alibi_bias(n_heads, queries, keys=None, dtype=np.float32, start=None):
     keys = queries if keys is None else keys
+    start = keys - queries if start is None else int(start)
     y = np.zeros((n_heads, queries, keys), dtype)
     for h, i, j in np.ndindex(*y.shape):
-        y[h, i, j] = -SLOPES[n_heads][h] * abs(i + keys - queries - j)
+        y[h, i, j] = -SLOPES[n_heads][h] * abs(start + i - j)
     return y
 
 
@@ -129,11 +131,14 @@ ROWS = [
             "plain": case(2, 3),
             "plain, more keys": case(3, 2, 4, np.float64),
             "plain, one head": case(1, 3),
+            "plain, start": case(2, 2, 6, start=3),
+            "plain, start as an array": case(2, 1, 6, start=np.array(4)),
             "empty": case(2, 0),
         },
         (
             bad(ValueError, "alibi_bias: n_heads is 0", 0, 2),
             bad(ValueError, "alibi_bias: keys is 1; it must be at least 2", 2, 2, 1),
+            bad(DTypeError, "alibi_bias: start is a float (1.5)", 2, 2, 4, start=1.5),
         ),
         ARRAYS,
         order=0,
