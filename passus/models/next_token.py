@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["NextToken", "capacity_for"]
 
 LEAST_CAPACITY = 64
+"""The size of the smallest caches."""
 
 
 class NextToken:
@@ -27,7 +28,7 @@ class NextToken:
     """
 
     def __init__(self, model: Generative) -> None:
-        self._logits: Any = compile(_Logits(model), fallback=True)
+        self._logits: Any = compile(NextLogits(model), fallback=True)
 
     def __call__(self, ids: Array, key_mask: Array | None, cache: list[KeyValueCache]) -> Any:
         """The logits (N, V) after tokens ``ids`` (N, T) that follow those in the cache, which must not be empty."""
@@ -41,7 +42,7 @@ class NextToken:
         return logits
 
 
-class _Logits(Layer):
+class NextLogits(Layer):
     """The logits of the next token as a function of arrays: two for each cache."""
 
     def __init__(self, model: Generative) -> None:

@@ -102,9 +102,9 @@ class Recorder:
         self._owned: dict[int, Any] = {}
         """The memory of arguments and of the state, by its id."""
         self._written: dict[int, Any] = {}
-        """The memory into which the step writes, by its id."""
+        """References to the memory into which the step writes, by its id."""
         self._edited: set[int] = set()
-        """The memory into which the step writes in a way that must not be repeated, by its id; `_written` keeps it alive."""
+        """The ids of that into which it writes in a way that must not be repeated."""
         self.shared: set[Value] = set()
         """Gradients whose arrays have other owners, too."""
         self.effects = False
@@ -217,9 +217,8 @@ class Recorder:
         boxed = self._boxed(np.bool_(result) if isinstance(result, bool) else result) if known is None else known
         written = [x for x, before in kept if not _same(x.array, before)] + ([] if known is None else [known])
         written += [x for x in written_by(function, args, options) if type(x) is Traced]
-        self._written |= {_memory(x.array): _base(x.array) for x in written}
-        if not is_repeatable(function):
-            self._edited |= {_memory(x.array) for x in written}
+        for x in written:
+            self._note_written(x.array, is_repeatable(function))
         self._note(function, *noted, self.noted(boxed), tuple({self.value(x): None for x in written}))
         return self.expect(boxed) if isinstance(result, bool) else boxed
 
@@ -405,6 +404,21 @@ class Recorder:
                 taken.add(_memory(x))
             own.append((place, value))
         return own
+
+    def _note_written(self, array: Any, repeatable: bool) -> None:
+        """Note that the step writes into the memory of an array, for as long as that exists."""
+        base = _base(array)
+        if not isinstance(base, np.ndarray):  # Nothing can write into a scalar of NumPy.
+            return
+        number = id(base)
+
+        def forget(reference: Any) -> None:
+            self._written.pop(number, None)
+            self._edited.discard(number)
+
+        self._written[number] = weakref.ref(base, forget)
+        if not repeatable:
+            self._edited.add(number)
 
     def is_written(self, traced: Traced) -> bool:
         """Whether the step writes into an array, or into one that shares its memory."""

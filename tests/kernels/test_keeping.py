@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import errno
 import gc
@@ -374,6 +375,17 @@ def test_the_stamp_follows_what_a_module_imports(tmp_path: Path, monkeypatch: py
     changed = {digest(simd="x = 1"), digest(sums="from passus.kernels.native.simd import load"), digest(rows="")}
     assert len({first, *changed}) == 4
     assert digest(sums="x = 1") == digest(rows="")
+
+
+def test_no_syntax_tree_is_built_for_a_stamp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any thread may need a stamp, and Python 3.11 raises SystemError if two threads build syntax trees at once."""
+
+    def parse(*args: Any, **options: Any) -> Any:
+        raise AssertionError("a syntax tree")
+
+    monkeypatch.setattr(ast, "parse", parse)
+    names = {file.name for file in keeping.imported((keeping.HERE / "machine.py").read_text())}
+    assert {"updates.py", "tile.py", "simd.py", "loops.py"} <= names
 
 
 def test_all_native_sources_are_known_to_a_stamp() -> None:

@@ -8,7 +8,7 @@ checksum. A kernel that cannot be read is compiled again; one that cannot be wri
 
 from __future__ import annotations
 
-import ast
+import dis
 import hashlib
 import secrets
 import sys
@@ -122,8 +122,15 @@ def imported(code: str) -> list[Path]:
     """The imports of a module that are inlined into kernels."""
     files = [HERE.parent / f"{name}.py" for name in OUTSIDE] + list(HERE.glob("*.py"))
     by_name = {f"passus.kernels.{'native.' if file.parent == HERE else ''}{file.stem}": file for file in files}
-    nodes = [node for node in ast.parse(code).body if isinstance(node, ast.ImportFrom)]
-    names = [f"{node.module}{end}" for node in nodes for end in ("", *[f".{alias.name}" for alias in node.names])]
+    names: list[str] = []
+    module = ""
+    # Not ast.parse: Python 3.11 raises SystemError if two threads build syntax trees, and this one may be any.
+    for step in dis.get_instructions(compile(code, "<kernels>", "exec")):
+        if step.opname == "IMPORT_NAME":
+            module = step.argval
+            names.append(module)
+        elif step.opname == "IMPORT_FROM":
+            names.append(f"{module}.{step.argval}")
     return [by_name[name] for name in names if name in by_name]
 
 

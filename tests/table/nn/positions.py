@@ -138,7 +138,7 @@ ROWS = [
         (
             bad(ValueError, "alibi_bias: n_heads is 0", 0, 2),
             bad(ValueError, "alibi_bias: keys is 1; it must be at least 2", 2, 2, 1),
-            bad(DTypeError, "alibi_bias: start is a float (1.5)", 2, 2, 4, start=1.5),
+            bad(DTypeError, "alibi_bias: start is a float", 2, 2, 4, start=1.5),
         ),
         ARRAYS,
         order=0,
