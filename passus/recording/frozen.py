@@ -19,7 +19,7 @@ __all__ = ["Frozen"]
 
 
 class Frozen:
-    """The state of a model in inference, with copies of its arrays.
+    """The state of a model in inference, with copies of its arrays from the first `update` on.
 
     Assignments and updates of optimizers are noticed by `passus.core.edits.last_access`. So is reading ``parameter.data``, because
     the array may be edited in place: arrays are then compared with the copies. Buffers have no such access, so they are compared
@@ -30,17 +30,20 @@ class Frozen:
         self.values = [value for value, _ in state]
         self._places = [place for _, place in state]
         self._watched = self._all = _Comparison([])
-        self.update()
+        self._seen: tuple[int, object, object] | None = None
+        self.arrays: list[Array] = []
+        self._copies: list[Array] = []
+        self.watched: list[int] = []
+        """The numbers of the arrays that are compared in each run."""
 
     def update(self) -> None:
         """Take the arrays as they are now."""
         self._watched = self._all = _Comparison([])  # They hold the arrays.
         self._seen = self._now()
         """What identified the state when it was compared last."""
-        self.arrays: list[Array] = [place.get() for place in self._places]
+        self.arrays = [place.get() for place in self._places]
         self._copies = [np.array(x, order="K") for x in self.arrays]
         self.watched = [i for i in range(len(self.arrays)) if self._may_change(i)]
-        """The numbers of the arrays that are compared in each run."""
         self._watched = _Comparison([(self.arrays[i], self._copies[i]) for i in self.watched])
         self._all = _Comparison(list(zip(self.arrays, self._copies)))
 

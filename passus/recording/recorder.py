@@ -21,10 +21,11 @@ from numpy.lib.array_utils import byte_bounds
 from passus.attributes import unobserved
 from passus.backend import Array, copied, others
 from passus.backend.lookup import tracing
-from passus.backend.trace import Traced, TracedNumPy, caller, current, plain
+from passus.backend.trace import Attribute, Method, Traced, TracedNumPy, caller, current, plain
 from passus.core import Variable
 from passus.core.edits import clock
 from passus.errors import RecordingError
+from passus.kernels.dispatch import Kernel
 from passus.layers import Layer
 from passus.layers.nodes import label
 from passus.layers.undo import new_calls
@@ -51,8 +52,16 @@ PLAIN = (int, float, complex, str)
 
 OPERATORS = "add", "sub", "mul", "truediv", "pow", "matmul", "lt", "le", "gt", "ge", "eq", "ne", "neg", "abs", "getitem"
 
+METHODS = "all any argmax argmin astype copy dot max mean min prod ravel repeat reshape squeeze sum swapaxes take transpose view"
+
 PURE = frozenset([getattr(operator, name) for name in OPERATORS])
 """Operators that do not write into their arguments."""
+
+PURE_TYPES: tuple[type, ...] = (Kernel, Attribute)
+"""Types of functions that do not write into their arguments."""
+
+PURE_METHODS = frozenset(METHODS.split())
+"""Methods that do not write into their arguments, other than ``out``."""
 
 ALIGNMENT = 64
 """Number of bytes modulo which the copy of an array has the address of the original."""
@@ -203,7 +212,7 @@ class Recorder:
                 "program would write into the same. Create it from another array, as with np.zeros_like(x), or pass it to the step"
             )
         noted = self.noted(args), self.noted(options)
-        kept = [] if _is_pure(function, options) else [(x, twin(x.array)) for x in _traced_in([args, options])]
+        kept = [] if _is_pure(function, args, options) else [(x, twin(x.array)) for x in _traced_in([args, options])]
         result = function(*plain(args), **plain(options))
         if function in FACTS:
             return result
@@ -611,11 +620,15 @@ def _same(a: Array, b: Array) -> bool:
     )
 
 
-def _is_pure(function: Any, options: dict[str, Any]) -> bool:
+def _is_pure(function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> bool:
     """Whether a function is known not to write into its arguments."""
-    if isinstance(function, np.ufunc):
-        return options.get("out") is None
-    return function in PURE
+    if isinstance(function, PURE_TYPES):
+        return True
+    if options.get("out") is not None:
+        return False
+    if isinstance(function, Method) and function.name in PURE_METHODS:
+        return function.name == "dot" or not any(True for _ in _traced_in(args[1:]))  # It could be ``out``.
+    return isinstance(function, np.ufunc) or function in PURE
 
 
 def _traced_in(tree: Any) -> Iterator[Traced]:

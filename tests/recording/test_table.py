@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from passus.backend.trace import Method
 from passus.core import Variable
 from passus.errors import PassusError
+from passus.recording import recorder
 from passus.recording.compiled import compile
+from passus.recording.program import Program, is_hashable
+from passus.recording.recorder import PURE, PURE_METHODS, PURE_TYPES
 from tests.functions.test_table import CASES, call, flat, floats
 from tests.table import Row
 
@@ -39,6 +43,24 @@ def array(y: Any) -> Any:
     return y.data if isinstance(y, Variable) else y
 
 
+@pytest.fixture
+def unknown_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the arguments of all functions be compared before and after their calls."""
+    monkeypatch.setattr(recorder, "PURE_TYPES", ())
+    monkeypatch.setattr(recorder, "PURE_METHODS", frozenset())
+    monkeypatch.setattr(recorder, "PURE", frozenset())
+
+
+def assert_pure(program: Program) -> None:
+    """Require that no function wrote into its arguments that is not expected to."""
+    for instruction in program.instructions:
+        function = instruction.function
+        is_method = isinstance(function, Method) and function.name in PURE_METHODS
+        if isinstance(function, PURE_TYPES) or is_method or (is_hashable(function) and function in PURE):
+            assert {*instruction.writes} <= {*instruction.results}, instruction  # A result may be the argument itself.
+
+
+@pytest.mark.usefixtures("unknown_functions")
 @pytest.mark.parametrize(("row", "case"), CASES)
 def test_recorded_function_and_gradients_equal_the_eager_ones(row: Row, case: Any) -> None:
     positions = floats(case)
@@ -54,6 +76,8 @@ def test_recorded_function_and_gradients_equal_the_eager_ones(row: Row, case: An
         except PassusError:
             assert numbers is changed  # No longer positive definite.
             return
+        if recorded.versions:
+            assert_pure(recorded.versions[0].program)
         for y, expected in zip(recorded(*[x.copy() for x in numbers]), expected_results):
             assert (y is None) == (expected is None)
             np.testing.assert_array_equal(array(y), array(expected))
