@@ -205,9 +205,9 @@ class GPT(Generative):
         """The input of the output layer, (N, T, ``d_model``); arguments as in a call."""
         start = 0 if cache is None else cache[0].length
         shape = self._checked(ids, start)
-        keys, positions = (
-            (shape[1], 0) if cache is None else (cache[0].columns(shape[1]), cache[0].new_positions(shape[1]))
-        )
+        keys, positions = shape[1], 0
+        if cache is not None:
+            keys, positions = cache[0].columns(shape[1]), cache[0].new_positions(shape[1])
         if key_mask is not None:
             mask = array_of("key_mask", key_mask)
             if mask.shape != (shape[0], keys) or mask.dtype.kind != "b":

@@ -7,12 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 import passus
 import passus.functions as F
 from passus import Variable
 from passus.layers import Linear, Sequential
 from passus.optimizers import MomentumSGD
+from passus.recording import recorder
+from passus.recording.frozen import Frozen
+from passus.recording.recorder import twin
 
 MIB = 1 << 20
 
@@ -36,6 +40,39 @@ def repeated(x: Any) -> Any:
 def test_recording_frees_arrays_that_the_step_no_longer_needs() -> None:
     x = np.ones(MIB)
     assert peak(lambda: passus.compile(repeated)(x)) < 12 * x.nbytes  # There are sixty results.
+
+
+def edited(x: Any) -> Any:
+    for _ in range(30):
+        x = x * 0.5
+        x += 1.0
+    return x
+
+
+def test_recording_frees_arrays_into_which_the_step_has_written() -> None:
+    x = np.ones(MIB)
+    assert peak(lambda: passus.compile(edited)(x)) < 12 * x.nbytes  # There are thirty results.
+
+
+def test_recording_copies_no_arguments_of_kernels_and_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[tuple[int, ...]] = []
+    monkeypatch.setattr(recorder, "twin", lambda x, name="": (copied.append(x.shape), twin(x, name))[1])
+
+    def step(x: Any) -> Any:
+        return F.softmax(x, axis=1).reshape(-1).sum() + x.T.max()
+
+    passus.compile(step)(np.ones((30, 40), np.float32))
+    assert copied == [(30, 40)]  # The argument of the step.
+
+
+def test_parameters_are_copied_by_the_recording_that_runs_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    updates: list[Frozen] = []
+    update = Frozen.update
+    monkeypatch.setattr(Frozen, "update", lambda self: (updates.append(self), update(self))[1])
+    model = passus.compile(Linear(4, in_size=3, rng=0))
+    for _ in range(4):
+        model(np.ones((2, 3), np.float32))
+    assert len(updates) == 1
 
 
 def test_arrays_that_were_freed_do_not_count_as_written() -> None:

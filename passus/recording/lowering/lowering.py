@@ -41,6 +41,8 @@ class Lowering:
     ) -> None:
         self._program, self._with_update = program, with_update
         self._labels, self._conditions = Labels(program), Conditions(program)
+        self._parts = self._labels.parts | self._conditions.parts
+        """Instructions that have no operation of their own, by their ids: parts of conditions."""
         self._masks = masks_of(program, self._conditions)
         self._assembler = Assembler(arrays, memory, native, self._masks, is_alone)
         self.update: MachineUpdate | None = None
@@ -74,8 +76,7 @@ class Lowering:
     @property
     def without_array(self) -> set[Value]:
         """Results that only other operations of the machine can read: masks, and parts of conditions."""
-        parts = [*self._labels.parts.values(), *self._conditions.parts.values()]
-        return self._masks | {value for part in parts for value in part.results}
+        return self._masks | {value for part in self._parts.values() for value in part.results}
 
     def _last_uses(self) -> dict[int, list[Value]]:
         """By number of an instruction, the Values that nothing reads after it."""
@@ -94,7 +95,7 @@ class Lowering:
     def _lower(self, instruction: Instruction) -> bool:
         """Append the operations of an instruction. False if it is computed outside of the machine."""
         assembler = self._assembler
-        if id(instruction) in self._labels.parts or id(instruction) in self._conditions.parts:
+        if id(instruction) in self._parts:
             return True
         if not all(is_small(value) for value in [*instruction.reads, *instruction.results]):
             return False
