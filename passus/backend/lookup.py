@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
+
+import numpy as np
 
 from passus.backend.base import Array, Backend
 from passus.backend.numpy import NumPy
 from passus.backend.trace import Tracing
 from passus.errors import DTypeError
+from passus.optional import import_optional
 
-__all__ = ["backend_of", "copied", "is_array", "others", "tracing"]
+__all__ = ["backend_of", "copied", "is_array", "jax_backend", "others", "tracing"]
 
 _numpy = NumPy()
 tracing = Tracing(_numpy)
@@ -23,21 +27,45 @@ def is_array(x: object) -> bool:
     >>> is_array([1.0, 2.0])
     False
     """
-    return any(backend.is_array(x) for backend in (_numpy, *others))
+    return any(backend.is_array(x) for backend in (_numpy, *others)) or _is_of_new_library(x)
 
 
 def backend_of(*arrays: Any) -> Backend:
     """The library of the arrays among the arguments; NumPy if there are none.
 
-    Raises `DTypeError` for arrays of different libraries.
+    Arrays of NumPy beside those of another library are constants. Raises `DTypeError` for arrays of two other libraries.
     """
-    backends = [backend for x in arrays for backend in (_numpy, *others) if backend.is_array(x)]
-    if tracing in backends:
-        return tracing
-    if any(backend is not backends[0] for backend in backends):
-        names = " and ".join(dict.fromkeys(backend.name for backend in backends))
-        raise DTypeError(f"arrays of {names} in one operation: move them to one device first")
-    return backends[0] if backends else _numpy
+    found: Backend = _numpy
+    for x in arrays:
+        if type(x) is np.ndarray:
+            continue
+        for backend in others:
+            if backend is not found and backend.is_array(x):
+                if found is not _numpy:
+                    raise DTypeError(
+                        "a step that is recorded computes with arrays of NumPy, and meets an array of JAX: move it with "
+                        'to_device("cpu")'
+                    )
+                found = backend
+    return found
+
+
+def jax_backend() -> Backend:
+    """The backend of JAX, which is imported here. Raises `DependencyError` if it is not installed."""
+    for backend in others:
+        if backend.name == "jax":
+            return backend
+    import_optional("jax", "jax", "this device")
+    from passus.backend.jax import JAX
+
+    others.append(JAX())
+    return others[-1]
+
+
+def _is_of_new_library(x: object) -> bool:
+    """Whether ``x`` is an array of JAX, which is in use from now on. JAX is imported already if an array of it exists."""
+    jax: Any = sys.modules.get("jax")
+    return jax is not None and hasattr(jax, "Array") and isinstance(x, jax.Array) and jax_backend().is_array(x)
 
 
 def copied(array: Array) -> Array:

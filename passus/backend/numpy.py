@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +21,7 @@ class NumPy:
 
     name: ClassVar[str] = "numpy"
     xp: Any = np
+    intp: Any = np.dtype(np.intp)
 
     def is_array(self, x: object) -> bool:
         return isinstance(x, np.ndarray)
@@ -28,6 +31,25 @@ class NumPy:
 
     def to_numpy(self, x: Array) -> Array:
         return x
+
+    def has_values(self, x: Array) -> bool:
+        return True
+
+    def wide(self, dtype: Any) -> Any:
+        return np.float64 if dtype == np.float32 else dtype
+
+    def chosen(self, condition: Any, if_true: Callable[[], Any], if_false: Callable[[], Any]) -> Any:
+        return if_true() if condition else if_false()
+
+    def random_bits(self, rng: np.random.Generator, shape: tuple[int, ...], like: Array | None = None) -> Array:
+        if like is None:
+            return rng.integers(0, 1 << 32, shape, np.uint32)
+        count = math.prod(shape)
+        # 64-bit words are drawn fastest.
+        words = rng.integers(0, 2**64 - 1, count // 2 + count % 2, np.uint64, endpoint=True)
+        axes = sorted(range(like.ndim), key=lambda axis: -abs(like.strides[axis]))
+        drawn = words.view(np.uint32)[:count].reshape([shape[axis] for axis in axes])
+        return drawn.transpose(sorted(range(like.ndim), key=axes.__getitem__))
 
     def scatter_add(self, shape: tuple[int, ...], index: Any, values: Array) -> Array:
         total = np.zeros(shape, values.dtype)
@@ -43,6 +65,10 @@ class NumPy:
         else:
             np.add.at(total, index, values)
         return total
+
+    def maximum_at(self, x: Array, index: Array, values: Array) -> Array:
+        np.maximum.at(x, index, values)
+        return x
 
     def add_at(self, x: Array, index: Any, values: Any) -> Array:
         x[index] += values

@@ -34,9 +34,11 @@ __all__ = [
     "constants_of",
     "created",
     "current",
+    "has_own_rules",
     "host_call",
     "initializing",
     "is_numpy",
+    "leaves",
     "made",
     "operation",
     "plain",
@@ -340,13 +342,13 @@ class Traced:
         self.array, self.recorder = array, recorder
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **options: Any) -> Any:
-        if any(_has_own_rules(type(x)) for x in (*args, *options.get("out", ()))):
+        if any(has_own_rules(type(x)) for x in (*args, *options.get("out", ()))):
             return NotImplemented
         function = ufunc if method == "__call__" else getattr(ufunc, method)
         return self.recorder.record(function, args, options)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
-        if any(map(_has_own_rules, types)):
+        if any(map(has_own_rules, types)):
             return NotImplemented
         return self.recorder.record(function, args, options)
 
@@ -409,7 +411,7 @@ def _is_attribute(name: str, array: Any) -> bool:
     return isinstance(array, np.ndarray) and getattr(type(array), name) is not getattr(np.ndarray, name)
 
 
-def _has_own_rules(kind: type) -> bool:
+def has_own_rules(kind: type) -> bool:
     """Whether NumPy leaves operations with such an operand to it, as with a Variable."""
     return kind is not Traced and not issubclass(kind, (np.ndarray, np.generic)) and hasattr(kind, "__array_ufunc__")
 
@@ -418,7 +420,7 @@ def _define(name: str, function: Callable[..., Any]) -> None:
     ufunc = UFUNCS.get(name)
 
     def forward(self: Traced, *others: Any) -> Any:
-        if others and _has_own_rules(type(others[0])):
+        if others and has_own_rules(type(others[0])):
             return NotImplemented if ufunc is None else ufunc(self, others[0], out=(self,))
         return self.recorder.record(function, (self, *others), {})
 
@@ -461,21 +463,22 @@ def traced_by(*values: Any) -> Recorder | None:
     None if there are none, or if there are Variables: a function of these is recorded by the operations that it consists of.
     """
     recorder: Recorder | None = None
-    for value in _leaves(values):
+    for value in leaves(values):
         kind = type(value)
         if kind is Traced:
             recorder = value.recorder
-        elif _has_own_rules(kind):
+        elif has_own_rules(kind):
             return None
     return recorder
 
 
-def _leaves(values: Iterable[Any]) -> Iterator[Any]:
+def leaves(values: Iterable[Any]) -> Iterator[Any]:
+    """Values, and those in lists, tuples and dicts."""
     for value in values:
         if isinstance(value, (list, tuple)):
-            yield from _leaves(value)
+            yield from leaves(value)
         elif isinstance(value, dict):
-            yield from _leaves(value.values())
+            yield from leaves(value.values())
         else:
             yield value
 
@@ -512,6 +515,7 @@ class Tracing:
     """The backend of traced arrays. Arrays of NumPy beside them are constants of the program."""
 
     name: ClassVar[str] = "trace"
+    intp: Any = np.dtype(np.intp)
 
     def __init__(self, numpy: Any) -> None:
         self.numpy = numpy
@@ -526,8 +530,23 @@ class Tracing:
     def to_numpy(self, x: Array) -> Array:
         return x
 
+    def has_values(self, x: Array) -> bool:
+        return True  # A condition of the program.
+
+    def wide(self, dtype: Any) -> Any:
+        return self.numpy.wide(dtype)
+
+    def chosen(self, condition: Any, if_true: Callable[[], Any], if_false: Callable[[], Any]) -> Any:
+        return if_true() if condition else if_false()
+
+    def random_bits(self, rng: Any, shape: tuple[int, ...], like: Array | None = None) -> Array:
+        return self.numpy.random_bits(rng, shape, like)
+
     def scatter_add(self, shape: tuple[int, ...], index: Any, values: Array) -> Array:
         return self._recorded(self.numpy.scatter_add, shape, index, values)
+
+    def maximum_at(self, x: Array, index: Array, values: Array) -> Array:
+        return self._recorded(self.numpy.maximum_at, x, index, values)
 
     def add_at(self, x: Array, index: Any, values: Any) -> Array:
         return self._recorded(self.numpy.add_at, x, index, values)

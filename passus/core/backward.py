@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, overload
 
 import numpy as np
 
-from passus.backend import Array, others
+from passus.backend import Array, backend_of, others
 from passus.backend.trace import visit
 from passus.config import enable_backprop
 from passus.core import hooks, messages
@@ -145,7 +145,7 @@ def gradients(
     finally:
         enable_backprop.reset(token)
     assigned = {id(gy._data) for gy in given}
-    gxs = [found[x] if x in found else np.zeros(x.shape, gradient_dtype(x._data)) for x in xs]
+    gxs = [found[x] if x in found else _zeros(x._data) for x in xs]
     return [
         gx if isinstance(gx, Variable) else constant_variable(owned(gx, assigned) if type(gx) is ndarray else gx)
         for gx in gxs
@@ -283,6 +283,9 @@ def _output_gradients(function: Function, grads: dict[Variable, Any], ends: froz
         y = output()
         gy = grads.pop(y) if y is not None and y in grads and y not in ends else None
         gys.append(np.zeros(shape, dtype) if gy is None and dtype.kind == "f" else gy)
+    if others and function.xp is not np:
+        backend = backend_of(*gys)
+        gys = [backend.asarray(gy) if type(gy) is ndarray else gy for gy in gys]
     return gys
 
 
@@ -311,7 +314,13 @@ def _ones(data: Array) -> Array:
     if one is None:
         dtype = gradient_dtype(data)
         one = np.ones(data.shape, dtype) if data.shape else dtype.type(1)
+        if type(data) is not ndarray and others:
+            one = backend_of(data).asarray(one)
     return one
+
+
+def _zeros(data: Array) -> Array:
+    return backend_of(data).asarray(np.zeros(data.shape, gradient_dtype(data)))
 
 
 def _assign_grads(grads: list[tuple[Variable, Any]], seed: Any) -> None:

@@ -30,6 +30,7 @@ from passus.core import custom, messages, records
 from passus.core.checksums import Checksums, checksums_of
 from passus.core.data import KINDS, array_from_scalar, array_of_number, checked, is_scalar, output_array
 from passus.core.describe import described_call
+from passus.core.devices import on_one_device
 from passus.core.edits import clock
 from passus.core.generation import generation_of
 from passus.core.references import NOT_CALLED, OutputReference
@@ -129,8 +130,11 @@ class Function:
                 if dtype is not FLOAT32 and dtype is not FLOAT64 and dtype.char in self.upcast_dtypes:
                     return self.upcast(inputs)
         if others:
-            xs = _adopted(self, inputs, xs)
-            self.xp = backend_of(*xs).xp
+            backend = backend_of(*xs)
+            if backend.name != "numpy" or current.get() is not None:
+                xs = _adopted(self, inputs, xs)
+                backend = backend_of(*xs)
+            self.xp = backend.xp
         if self.serial:
             records.move_record(self)
         try:
@@ -148,6 +152,8 @@ class Function:
             if type(y) is tuple:
                 return self._box_outputs(inputs, y, recorded)
             y = output_array(y, xs, type(self).__name__)
+        elif others and backend.name == "jax":
+            y = backend.asarray(y)  # It was computed on the host, or is a constant.
         if not recorded and not _has_variable(inputs):
             return array_from_scalar(y)
         output = new(Variable)
@@ -291,10 +297,10 @@ class Function:
 
 
 def _adopted(function: Function, inputs: tuple[Any, ...], xs: list[Any]) -> list[Any]:
-    """The input arrays; if a step is recorded, those of Variables are traced."""
+    """The input arrays: on the device of the others, and traced if a step is recorded."""
     recorder = current.get()
     if recorder is None:
-        return xs
+        return on_one_device(function.public_name, inputs, xs)
     recorder.called(function)
     for x in inputs:
         if isinstance(x, Variable):

@@ -43,6 +43,11 @@ ABOUT_SHAPES = re.compile(
 )
 """What NumPy's messages about shapes contain. Its other ValueErrors are about values."""
 
+ABOUT_SHAPES_IN_JAX = re.compile(
+    r"incompatible shapes|got shapes|contracting dim|must have equal shapes|cannot reshape|permutation|dimension"
+)
+"""What JAX's TypeErrors about shapes contain."""
+
 
 def variable_as_data(label: str) -> DTypeError:
     """For ``x.data = y`` with a Variable y."""
@@ -148,17 +153,17 @@ def failed_forward(name: str, error: Exception, xs: Sequence[Any], advice: str) 
 
 
 def class_of_error(error: Exception) -> type[PassusError]:
-    """The class of `passus.errors` for an error of NumPy.
+    """The class of `passus.errors` for an error of NumPy or JAX.
 
     >>> class_of_error(ValueError("axes don't match array")), class_of_error(ValueError("array must not contain NaN"))
     (<class 'passus.errors.ShapeError'>, <class 'passus.errors.ArgumentError'>)
     """
     if isinstance(error, np.exceptions.AxisError):  # It is a ValueError and an IndexError.
         return ShapeError
-    if isinstance(error, (TypeError, AttributeError)):
-        return DTypeError
-    if isinstance(error, IndexError):
+    if isinstance(error, IndexError) or str(error).startswith("Indexer must have integer"):  # The second is one of JAX.
         return LabelError
+    if isinstance(error, (TypeError, AttributeError)):
+        return ShapeError if ABOUT_SHAPES_IN_JAX.search(str(error)) else DTypeError
     about_shapes = not isinstance(error, np.linalg.LinAlgError) and ABOUT_SHAPES.search(str(error))
     return ShapeError if about_shapes else ArgumentError
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from passus.backend import backend_of
+from passus.backend.trace import leaves
 from passus.config import enable_backprop
 from passus.core import callers
 from passus.core.data import array_from_scalar
@@ -52,11 +54,11 @@ def array_ufunc(self: Variable, ufunc: np.ufunc, method: str, *inputs: Any, out:
         if out is None and not options and ufunc in differentiable:
             return differentiable[ufunc](*inputs)
         if ufunc in without_gradient and out is None:
-            return array_from_scalar(ufunc(*_unboxed(inputs), **options))
+            return _of_arrays(ufunc, inputs, options)
     if out is None:
         options = _relevant(options)
         if ufunc in without_gradient:
-            return array_from_scalar(getattr(ufunc, method)(*_unboxed(inputs), **_unboxed(options)))
+            return _of_arrays(ufunc if method == "__call__" else getattr(ufunc, method), inputs, options)
         answer = _of_method(ufunc, method, inputs, options)
         if answer is not NotImplemented:
             return answer
@@ -99,10 +101,19 @@ def _of_method(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: d
 def array_function(self: Variable, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call any other function of NumPy, such as ``np.concatenate([x, array])``."""
     if func in without_gradient:
-        return array_from_scalar(func(*_unboxed(args), **{name: _unboxed(value) for name, value in kwargs.items()}))
+        return _of_arrays(func, args, kwargs)
     if func in differentiable:
         return _called(differentiable[func], _named(func), args, _relevant(kwargs))
     raise no_rule(_named(func), [])
+
+
+def _of_arrays(function: Any, args: Any, options: dict[str, Any]) -> Any:
+    """The result of a function of NumPy, or of the function of the same name in the library of the arrays."""
+    args, options = _unboxed(args), _unboxed(options)
+    backend = backend_of(*leaves((*args, *options.values())))
+    return array_from_scalar(
+        (getattr(backend.xp, function.__name__) if backend.name == "jax" else function)(*args, **options)
+    )
 
 
 def _refuse_lost_gradient(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from passus.backend import Array, is_array
+from passus.backend import Array, copied, is_array
 from passus.config import no_grad
 from passus.core import custom
 from passus.core.function import Function
@@ -65,7 +65,7 @@ def _first_order_only(function: Function, gys: list[Any], reason: Exception) -> 
 
 
 def _copied(gx: Any) -> Any:
-    return gx.copy(order="K") if is_array(gx) else np.array(gx)
+    return copied(gx) if is_array(gx) else np.array(gx)
 
 
 def _watched(rule: str, x: Variable) -> Any:

@@ -13,9 +13,7 @@ import numpy as np
 
 from passus import core
 from passus.answers import answers
-from passus.backend import backend_of
-from passus.backend.gpu import to_cupy
-from passus.backend.lookup import tracing
+from passus.backend import Device, backend_of, to_device
 from passus.core import Function, Variable
 from passus.core.protocol import alternatives, differentiable, ufunc_methods, without_gradient
 from passus.core.truth import ComparedVariables
@@ -44,7 +42,8 @@ __all__ = ["setup_variable"]
 def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Variable, Any], Any]:
     def compared(x: Variable, other: Any) -> Any:
         """Compare elementwise, as NumPy does. The result is a boolean array without gradient."""
-        return tracing.asarray(compare(data_of(x), data_of(other)))
+        result = compare(data_of(x), data_of(other))
+        return backend_of(result).asarray(result)
 
     return compared
 
@@ -60,7 +59,8 @@ def _equality(compare: Callable[[Any, Any], Any]) -> Callable[[Variable, Any], A
         if other is None:
             return compare(0, None)
         mask = compared(x, other)
-        return mask.view(ComparedVariables) if isinstance(other, Variable) and other is not x else mask
+        has_truth = not isinstance(other, Variable) or other is x or backend_of(mask).name == "jax"
+        return mask if has_truth else mask.view(ComparedVariables)
 
     return equal
 
@@ -68,7 +68,8 @@ def _equality(compare: Callable[[Any, Any], Any]) -> Callable[[Variable, Any], A
 def _test(test: Callable[..., Any]) -> Callable[..., Any]:
     def tested(x: Variable, *args: Any, **options: Any) -> Any:
         """Test the elements, as NumPy does. The result is an array without gradient."""
-        result = test(data_of(x), *args, **options)
+        array = data_of(x)
+        result = getattr(backend_of(array).xp, test.__name__)(array, *args, **options)
         return np.asarray(result) if isinstance(result, np.generic) else result
 
     return tested
@@ -87,18 +88,22 @@ def _transpose(x: Variable, *axes: Any) -> Variable:
 
 def _to_cpu(x: Variable) -> None:
     """Move the array to main memory, in place, as DeZero does."""
-    _move(x, backend_of(x._data).to_numpy)
+    _to_device(x, "cpu")
 
 
 def _to_gpu(x: Variable) -> None:
-    """Move the array to the GPU, in place. Raises `DependencyError` if CuPy cannot be loaded."""
-    _move(x, to_cupy)
+    """Move the array to the first GPU, in place. Raises `DependencyError` without JAX or a GPU."""
+    _to_device(x, "gpu")
 
 
-def _move(x: Variable, to: Callable[[Any], Any]) -> None:
-    moved = None if x._data is None else to(x._data)
-    if moved is not x._data:
-        x.data = moved
+def _to_device(x: Variable, device: Device) -> None:
+    """Move the array, and the gradient if there is one, to a device, in place."""
+    if x._data is not None:
+        grad = x._grad
+        moved = to_device(x._data, device)
+        if moved is not x._data:
+            x.data = moved
+            x.grad = None if grad is None else to_device(grad._data, device)
 
 
 METHODS: dict[str, Any] = {
@@ -156,6 +161,7 @@ METHODS: dict[str, Any] = {
     "swapaxes": shapes.swapaxes,
     "squeeze": shapes.squeeze,
     "to_cpu": _to_cpu,
+    "to_device": _to_device,
     "to_gpu": _to_gpu,
     "__eq__": _equality(operator.eq),
     "__ne__": _equality(operator.ne),

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from passus.backend import Array
+from passus.backend import Array, backend_of, invalid, is_array
+from passus.backend.trace import is_numpy
 from passus.core.data import checked
 from passus.core.variable import data_of
 from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
@@ -96,12 +97,16 @@ def integers_of(name: str, argument: str, values: Any) -> Array:
     array([ 1, -1])
     """
     try:
-        array = np.asarray(values, dtype=np.intp if isinstance(values, (list, tuple)) and not values else None)
+        array = (
+            values
+            if not is_numpy(values) and is_array(values)
+            else np.asarray(values, dtype=np.intp if isinstance(values, (list, tuple)) and not values else None)
+        )
     except ValueError:
         array = np.empty(0, object)
     if array.dtype.kind not in "iu":
         raise DTypeError(f"{name}: {argument} must be integers, not {values!r}")
-    return array.astype(np.intp, copy=False)
+    return array.astype(backend_of(array).intp, copy=False)
 
 
 def check_channels(name: str, x: Any, **per_channel: Any) -> None:
@@ -138,10 +143,9 @@ def check_reduction(name: str, reduction: str, count: float) -> None:
     """
     if reduction not in ("mean", "sum", "none"):
         raise ArgumentError(f"{name}: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
-    if reduction == "mean" and not count:
-        raise ArgumentError(
-            f"{name}: the mean over an empty batch, or over ignored labels only, is undefined; skip such batches"
-        )
+    empty = f"{name}: the mean over an empty batch, or over ignored labels only, is undefined; skip such batches"
+    if reduction == "mean" and (invalid(count == 0, ArgumentError, empty) if hasattr(count, "dtype") else not count):
+        raise ArgumentError(empty)
 
 
 def check_label_shape(name: str, x: Any, t: Any, axis: int = 1) -> int:
@@ -210,8 +214,9 @@ def check_labels(name: str, t: Any, count: int, arguments: tuple[str, str] = ("l
     if labels.dtype.kind not in "iu":
         fix = "convert them with astype(np.int64)"
         raise DTypeError(f"{name}: {arguments[0]} values must be integers, not {labels.dtype}; {fix}")
-    if labels.size and (labels.min() < 0 or labels.max() >= count):
-        wrong = labels[(labels < 0) | (labels >= count)].flat[0]
+    rule = LabelError, f"{name}: a {arguments[0]} is out of range: the {count} {arguments[1]} are 0 to {count - 1}"
+    if labels.size and (invalid(labels.min() < 0, *rule) or invalid(labels.max() >= count, *rule)):
+        wrong = labels[(labels < 0) | (labels >= count)].ravel()[0]
         fix = ""
         if arguments[1] == "classes":
             if count == 1:
@@ -223,7 +228,7 @@ def check_labels(name: str, t: Any, count: int, arguments: tuple[str, str] = ("l
         raise LabelError(
             f"{name}: {arguments[0]} {wrong} is out of range: the {count} {arguments[1]} are 0 to {count - 1}{fix}"
         )
-    return labels.astype(np.intp, copy=False)
+    return labels.astype(backend_of(labels).intp, copy=False)
 
 
 def check_signs(name: str, t: Any) -> Array:
@@ -233,7 +238,7 @@ def check_signs(name: str, t: Any) -> Array:
     array([ 1, -1])
     """
     labels = array_of(name, t)
-    if (abs(labels) != 1).any():
+    if invalid((abs(labels) != 1).any(), LabelError, f"{name}: t must be 1 or -1 everywhere"):
         raise LabelError(f"{name}: t must be 1 or -1 everywhere; for a boolean array write np.where(t, 1, -1)")
     return labels
 

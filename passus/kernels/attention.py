@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from passus.backend import Array, backend_of
+from passus.backend import Array, backend_of, chosen
 from passus.kernels.boundary import fit
 from passus.kernels.dispatch import kernel, plain_float32, worth_kernel
 from passus.kernels.elementwise import masked
@@ -236,8 +236,11 @@ def chosen_product(weights: Array, x: Array) -> Array:
     """
     xp = backend_of(x).xp
     finite = xp.isfinite(x)
-    if finite.all():
-        return batched(weights, x)
+    return chosen(finite.all(), lambda: batched(weights, x), lambda: _of_finite(xp, weights, x, finite))
+
+
+def _of_finite(xp: Any, weights: Array, x: Array, finite: Array) -> Array:
+    """The product of finite numbers, and the limits where others take part."""
     y = batched(weights, masked(x, finite))
 
     def met(weight: Any, number: Any) -> Any:
@@ -247,7 +250,8 @@ def chosen_product(weights: Array, x: Array) -> Array:
     above = met(positive, x == np.inf) | met(negative, x == -np.inf)
     below = met(positive, x == -np.inf) | met(negative, x == np.inf)
     unknown = met(weights != 0, xp.isnan(x)) | (above & below)
-    return xp.where(unknown, np.nan, xp.where(above, np.inf, xp.where(below, -np.inf, y)))
+    limits: Array = xp.where(unknown, np.nan, xp.where(above, np.inf, xp.where(below, -np.inf, y)))
+    return limits
 
 
 def summed_to(x: Array, shape: tuple[int, ...]) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from passus.backend import Array
+from passus.backend import Array, Writable
 
 __all__ = ["BLOCK", "Scratch", "blocks"]
 
@@ -29,6 +29,8 @@ class Scratch:
 
     def __call__(self, x: Array, index: int = 0) -> Array:
         """Return an array of the shape and dtype of ``x``; arrays in use at the same time have different indices."""
+        if isinstance(x, Writable):
+            return x.scratch()
         key = (x.shape, x.dtype, index)
         view = self._views.get(key)
         if view is None:
@@ -50,7 +52,7 @@ def blocks(*arrays: Array) -> Iterator[tuple[Array, ...]]:
     [32768, 1]
     """
     size = arrays[0].size
-    if size <= BLOCK or not all(x.flags.c_contiguous for x in arrays):
+    if size <= BLOCK or not all(isinstance(x, np.ndarray) and x.flags.c_contiguous for x in arrays):
         yield arrays
         return
     flat = [x.reshape(-1) for x in arrays]

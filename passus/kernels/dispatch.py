@@ -22,11 +22,12 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import numpy as np
 
 from passus import config
-from passus.backend import others
+from passus.backend import backend_of, others
 from passus.backend.trace import plain, traced_by
 from passus.errors import PassusWarning
 from passus.kernels.interrupts import uninterrupted
 from passus.kernels.memory import keep_memory
+from passus.kernels.xla import body_of
 
 __all__ = ["Kernel", "worth_kernel", "restore_use", "in_use", "kernel", "native_module", "plain_float32", "start_using"]
 
@@ -52,6 +53,8 @@ class Kernel(Generic[P, R]):
                     return self.reference(*args, **kwargs)
                 result: R = recorder.record(self, args, kwargs)
                 return result
+            if backend_of(*args, *kwargs.values()).name == "jax":
+                return (body_of(self.module, self.reference.__name__) or self.reference)(*args, **kwargs)
         if self.suits(*args, **kwargs) and config.native.get():
             compiled = self.compiled()
             if compiled is not None:

@@ -41,7 +41,7 @@ def dropped_out(x: Array, drawn: Array, threshold: int, scale: float) -> Array:
     array([2., 0., 6.])
     """
     dtype = x.dtype if x.dtype.kind == "f" else np.dtype(float)
-    return masked(x, drawn >= threshold) * dtype.type(scale)
+    return masked(x, drawn >= drawn.dtype.type(threshold)) * dtype.type(scale)
 
 
 @kernel(_both_suit)

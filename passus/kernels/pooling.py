@@ -151,7 +151,7 @@ def _passes(kernel: Sizes, stride: Sizes, out: Sizes) -> Iterator[tuple[Any, tup
 
 def _dtype_of_sums(x: Array, kernel: Sizes) -> Any:
     """The dtype in which the numbers of a window are added, one after the other."""
-    return np.float64 if x.dtype == np.float32 and math.prod(kernel) > MAX_SEQUENTIAL else x.dtype
+    return backend_of(x).wide(x.dtype) if math.prod(kernel) > MAX_SEQUENTIAL else x.dtype
 
 
 def _dtype_of_positions(kernel: Sizes) -> np.dtype[Any]:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from passus.backend import Array
+from passus.backend import Array, Writable, backend_of
 from passus.backend.trace import is_numpy
 
 FLOAT16, FLOAT32 = np.dtype(np.float16), np.dtype(np.float32)
@@ -81,12 +81,17 @@ def deviations(x: Any, axis: Axes = None) -> tuple[Any, Any]:
     return mean, d
 
 
-def length(arrays: Iterable[Array]) -> float:
+def length(arrays: Iterable[Array]) -> Any:
     """The Euclidean norm of some arrays as one vector; the squares may overflow or underflow their dtypes.
+
+    A number, or for arrays of JAX an array without axes, which is not read.
 
     >>> round(length([np.array([3e30, 0.0], np.float32), np.array(4e30, np.float32)]) / 1e30, 6)
     5.0
     """
+    arrays = [x.array if isinstance(x, Writable) else x for x in arrays]
+    if backend_of(*arrays).name == "jax":
+        return _length_on_device(arrays)
     flat = [x.ravel(order="K") for x in arrays]
     squares = sum(map(_squares, flat))
     if 1e-30 < squares < math.inf:
@@ -95,6 +100,15 @@ def length(arrays: Iterable[Array]) -> float:
     if not 0 < largest < math.inf:
         return largest
     return largest * math.sqrt(sum(_squares(x.astype(np.float64) / largest) for x in flat))
+
+
+def _length_on_device(arrays: Iterable[Array]) -> Array:
+    flat = [at_least_float32(x).ravel() for x in arrays if x.size]
+    xp = backend_of(*arrays).xp
+    largest = xp.max(xp.stack([abs(x).max() for x in flat]))
+    scale = xp.where((largest > 0) & (largest < math.inf), largest, 1)
+    norm: Array = scale * xp.sqrt(sum(xp.square(x / scale).sum() for x in flat))
+    return norm
 
 
 def _squares(x: Array) -> float:

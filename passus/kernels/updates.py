@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeAlias
 
 import numpy as np
 
-from passus.backend import Array
+from passus.backend import Array, Writable
 from passus.kernels.blocks import BLOCK, blocks
 from passus.kernels.dispatch import Kernel, kernel, plain_float32, worth_kernel
 
@@ -54,7 +54,7 @@ def update_rule(slots: int) -> Callable[[Callable[P, None]], Kernel[P, None]]:
 
         @wraps(rule)
         def by_blocks(*args: Any) -> None:
-            if args[0].size <= BLOCK:
+            if args[0].size <= BLOCK or isinstance(args[0], Writable):
                 return step(*args)
             for arrays in blocks(*args[:count]):
                 step(*arrays, *args[count:])

@@ -30,7 +30,8 @@ every_module = pytest.mark.parametrize("module", [passus, *MODULES], ids=name_of
 
 NO_EXAMPLE = {
     "passus.backend.backend_of": "shown in the docstring of the module",
-    "passus.cuda.as_cupy": "needs CuPy and a GPU",
+    "passus.backend.jax_backend": "imports JAX for the whole process",
+    "passus.cuda.as_cupy": "needs a GPU",
     "passus.kernels.warm_up": "compiles for minutes",
     "passus.training.plot_history": "writes an image; examples/digits.py calls it",
 }

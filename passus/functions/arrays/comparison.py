@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from passus.backend import Array, is_array
+from passus.backend import Array, backend_of, is_array, truth
 from passus.core import Binary, Operand, Result, Unary, Variable
 from passus.errors import ArgumentError, DTypeError, kind_of, named_in_errors
 from passus.functions.arrays.selection import where
@@ -89,8 +89,10 @@ def _nan_replaced(x0: Operand, x1: Operand) -> tuple[Operand, Operand]:
     """Both operands, with NaN replaced by the other operand. The equal operands share the gradient, so its sum is
     right.
     """
-    missing = [np.isnan(array_of("fmax", x)) for x in (x0, x1)]
-    if not any(m.any() for m in missing):
+    arrays = [array_of("fmax", x) for x in (x0, x1)]
+    xp = backend_of(*arrays).xp
+    missing = [xp.isnan(x) for x in arrays]
+    if not any(truth(m.any(), True) for m in missing):
         return x0, x1
     return where(missing[0], x1, x0), where(missing[1], x0, x1)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from passus.arguments import checked_integer
-from passus.backend import Array, backend_of
+from passus.backend import Array, backend_of, invalid, is_array
 from passus.backend.trace import is_numpy
 from passus.core import HALF, Operand, Result, Unary, Variable
 from passus.errors import DTypeError, LabelError, ShapeError, named_in_errors
@@ -22,6 +22,8 @@ class GetItem(Unary):
         self.index = index
 
     def forward(self, x: Array) -> Array:
+        if not is_numpy(x):
+            _check_bounds(x.shape, self.index)  # NumPy does it itself.
         return x[self.index]
 
     def backward(self, gy: Any) -> Any:
@@ -72,6 +74,31 @@ def _index(index: Any) -> Any:
         return np.asarray(index, dtype=None if index else np.intp)
     except ValueError:
         raise LabelError(f"get_item: the rows of the index {index} have unequal lengths") from None
+
+
+def _check_bounds(shape: tuple[int, ...], index: Any) -> None:
+    """Raise IndexError for integers out of range, which JAX would replace by the nearest in range."""
+    keys = index if isinstance(index, tuple) else (index,)
+    axes = [_axes_of(key) for key in keys]
+    at = 0
+    for i, (key, count) in enumerate(zip(keys, axes)):
+        if key is ...:
+            at = len(shape) - sum(axes[i:])
+        elif count and not isinstance(key, slice) and getattr(key, "dtype", int) != np.bool_ and at < len(shape):
+            n, numbers = shape[at], key if is_array(key) else np.asarray(key)
+            message = f"an index is out of bounds for axis {at} with size {n}"
+            if numbers.size and invalid((numbers.min() < -n) | (numbers.max() >= n), IndexError, message):
+                raise IndexError(
+                    f"index {numbers.min()} or {numbers.max()} is out of bounds for axis {at} with size {n}"
+                )
+        at += count
+
+
+def _axes_of(key: Any) -> int:
+    """The number of axes of which a part of an index selects elements."""
+    if key is None or key is ...:
+        return 0
+    return int(key.ndim) if getattr(key, "dtype", int) == np.bool_ else 1
 
 
 @named_in_errors

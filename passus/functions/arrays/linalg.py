@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from passus.arguments import checked_integer
-from passus.backend import Array
-from passus.backend.trace import operation
+from passus.backend import Array, chosen, invalid
+from passus.backend.trace import is_numpy, operation
 from passus.core import HALF, INTEGERS, Function, Operand, Result, Unary
 from passus.core.basic import sum_to
-from passus.core.variable import data_of
 from passus.errors import ShapeError, named_in_errors
 from passus.functions.arrays.indexing import get_item
 from passus.functions.arrays.reductions import sum
@@ -108,20 +107,35 @@ class Cofactors(Unary):
     public_name = "det"
 
     def forward(self, x: Array) -> Array:
-        y = _regular_inverse(self.xp, x)
-        if y is not None:
-            return _as_matrices(self.xp.linalg.det(x)) * transposed(y)
+        y, is_regular = _inverse(self.xp, x)
+        return chosen(
+            is_regular,
+            lambda: _as_matrices(self.xp.linalg.det(x)) * transposed(y),
+            lambda: self._of_singular(x),
+        )
+
+    def _of_singular(self, x: Array) -> Array:
+        if not x.size:
+            return x
         U, values, Vh, sign = _with_signs(self.xp, x)
         n = values.shape[-1]
         others = self.xp.stack([values[..., np.arange(n) != i].prod(axis=-1) for i in range(n)], axis=-1)
         return (U * (sign * others)[..., None, :]) @ Vh
 
     def backward(self, gy: Any) -> Any:
-        x, xp = self.x, self.xp
-        if self.recording or _regular_inverse(xp, x) is not None:
-            y = transposed(inv(x))
-            inner = (gy * y).sum(axis=(-2, -1), keepdims=True)
-            return _as_matrices(det(x)) * (inner * y - y @ transposed(gy) @ y)
+        x = self.x
+        if self.recording:
+            return self._gradient(x, inv(x), gy)
+        y, is_regular = _inverse(self.xp, x)
+        return chosen(is_regular, lambda: self._gradient(x, y, gy), lambda: self._gradient_of_singular(x, gy))
+
+    def _gradient(self, x: Any, y: Any, gy: Any) -> Any:
+        y = transposed(y)
+        inner = (gy * y).sum(axis=(-2, -1), keepdims=True)
+        return _as_matrices(det(x)) * (inner * y - y @ transposed(gy) @ y)
+
+    def _gradient_of_singular(self, x: Array, gy: Array) -> Array:
+        xp = self.xp
         # In the basis of the singular vectors the matrix is diagonal, and its second derivatives are the products of
         # all singular values but two.
         U, values, Vh, sign = _with_signs(xp, x)
@@ -140,11 +154,10 @@ class Cofactors(Unary):
         return U @ gx @ Vh
 
 
-def _regular_inverse(xp: Any, x: Array) -> Array | None:
-    """The inverse of matrices, or None if one of them is so close to singular that half of the digits would be lost."""
-    y = _inverse_or_nan(xp, data_of(x))
-    sizes = abs(y).max(initial=0) * abs(array_of("det", x)).max(initial=0)
-    return y if sizes < np.finfo(y.dtype).eps ** -0.5 else None
+def _inverse(xp: Any, x: Array) -> tuple[Array, Array]:
+    """The inverse of matrices, and whether all are so far from singular that half of its digits are right."""
+    y = _inverse_or_nan(xp, x)
+    return y, abs(y).max(initial=0) * abs(x).max(initial=0) < np.finfo(y.dtype).eps ** -0.5
 
 
 @operation
@@ -298,7 +311,11 @@ def as_square(x: Array) -> Array:
 
 def with_singular_hint(compute: Callable[..., Array], A: Array, *others: Array) -> Array:
     """Compute with square matrices, and add a hint to the error for singular ones."""
+    hint = f"A multiple of np.eye({A.shape[-1]}) added to it may help"
     try:
-        return compute(as_square(A), *others)
+        y = compute(as_square(A), *others)
     except np.linalg.LinAlgError as error:
-        raise np.linalg.LinAlgError(f"{error}. A multiple of np.eye({A.shape[-1]}) added to it may help") from error
+        raise np.linalg.LinAlgError(f"{error}. {hint}") from error
+    if not is_numpy(y) and invalid(~(abs(y) < np.inf).all(), np.linalg.LinAlgError, f"Singular matrix. {hint}"):
+        raise np.linalg.LinAlgError(f"Singular matrix. {hint}")  # JAX returns NaN or infinity.
+    return y

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from passus.backend import Array
+from passus.backend import Array, backend_of, truth
 from passus.core import HALF, Operand, Result, Variable, upcast_inputs
 from passus.core.basic import astype
 from passus.errors import ArgumentError, DTypeError, ShapeError, named_in_errors
@@ -51,18 +51,21 @@ def quantile(
     x, keepdims_shape = _along_last(x, shape, axis)
     ordered = sort(x)
     numbers = array_of("quantile", ordered)
-    missing = np.isnan(numbers)
+    xp = backend_of(numbers).xp
+    missing = xp.isnan(numbers)
     n = numbers.shape[-1] - (missing.sum(-1) if skip_nan else 0)
-    positions = _positions(q_array.reshape(-1, *(1,) * (numbers.ndim - 1)), np.maximum(n, 1), method)
-    low = np.floor(positions).astype(np.intp)
+    q_array = xp.asarray(q_array)
+    positions = _positions(xp, q_array.reshape(-1, *(1,) * (numbers.ndim - 1)), xp.maximum(n, 1), method)
+    low = xp.floor(positions).astype(backend_of(numbers).intp)
     weight = (positions - low).astype(numbers.dtype if numbers.dtype.kind == "f" else np.float64)
-    if weight.any() and numbers.dtype.kind != "f":
+    interpolates = truth(weight.any(), True)
+    if interpolates and numbers.dtype.kind != "f":
         ordered = astype(ordered, weight.dtype)  # The difference of small integers may overflow.
     y = _elements(ordered, low)
-    if weight.any():
-        y = add(y, mul(weight, sub(_elements(ordered, np.minimum(low + 1, np.maximum(n, 1) - 1)), y)))
-    if missing.any() and not skip_nan:
-        y = where(np.broadcast_to(missing[..., -1], array_of("quantile", y).shape), np.nan, y)
+    if interpolates:
+        y = add(y, mul(weight, sub(_elements(ordered, xp.minimum(low + 1, xp.maximum(n, 1) - 1)), y)))
+    if not skip_nan and truth(missing.any(), True):
+        y = where(xp.broadcast_to(missing[..., -1], array_of("quantile", y).shape), np.nan, y)
     return reshape(y, (*q_array.shape, *(keepdims_shape if keepdims else numbers.shape[:-1])))
 
 
@@ -96,17 +99,19 @@ def _along_last(x: Operand, shape: tuple[int, ...], axis: Axis) -> tuple[Operand
     return reshape(moved, (*rest, count)), tuple([1 if a in axes else n for a, n in enumerate(shape)])
 
 
-def _positions(q: Array, n: Any, method: str) -> Array:
+def _positions(xp: Any, q: Array, n: Any, method: str) -> Array:
     """The positions of quantiles among ``n`` sorted elements; a fraction is the weight of the upper neighbour."""
     positions = q * (n - 1)
     if method == "midpoint":
-        return np.where(positions == np.floor(positions), positions, np.floor(positions) + 0.5)
-    rounded: dict[str, Any] = {"lower": np.floor, "higher": np.ceil, "nearest": np.round}
+        midpoints: Array = xp.where(positions == xp.floor(positions), positions, xp.floor(positions) + 0.5)
+        return midpoints
+    rounded: dict[str, Any] = {"lower": xp.floor, "higher": xp.ceil, "nearest": xp.round}
     return rounded[method](positions) if method in rounded else positions
 
 
 def _elements(ordered: Operand, indices: Array) -> Result:
     """The elements at indices of the last axis; the first axis of ``indices`` is that of the quantiles."""
     shape = array_of("quantile", ordered).shape
-    indices = np.broadcast_to(indices, (len(indices), *shape[:-1]))
-    return moveaxis(take_along_axis(ordered, np.moveaxis(indices, 0, -1), -1), -1, 0)
+    xp = backend_of(indices).xp
+    indices = xp.broadcast_to(indices, (len(indices), *shape[:-1]))
+    return moveaxis(take_along_axis(ordered, xp.moveaxis(indices, 0, -1), -1), -1, 0)

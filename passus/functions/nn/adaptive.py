@@ -118,5 +118,8 @@ def _windows(n: int, out: int) -> tuple[Array, Array]:
 def _original_indices(indices: Array, windows: list[Array], size: tuple[int, ...]) -> Array:
     """The indices in images of this size, from indices in images of separate windows."""
     xp = backend_of(indices).xp
-    positions = np.unravel_index(indices, [pixels.size for pixels in windows])
-    return np.ravel_multi_index([xp.take(pixels, i) for pixels, i in zip(windows, positions)], size)
+    positions = xp.unravel_index(indices, tuple([pixels.size for pixels in windows]))
+    original: Any = 0
+    for n, pixels, i in zip(size, windows, positions):
+        original = original * n + xp.take(xp.asarray(pixels.ravel()), i)
+    return original

@@ -10,7 +10,7 @@ import numpy as np
 
 from passus.answers import answering
 from passus.arguments import checked_flag, checked_fraction, checked_number
-from passus.backend import Array
+from passus.backend import Array, Backend, backend_of
 from passus.backend.trace import is_numpy, operation, writing
 from passus.config import train
 from passus.core import HALF, INTEGERS, Function, Operand, Result, Variable, astype
@@ -109,9 +109,9 @@ def scaled_dot_product_attention(
         scale = checked_number(NAME, "scale", scale, low=-sys.float_info.max)
     bias = dropping = None
     if mask is not None:
-        bias, mask = _masks(mask, (*lead, shape[-2], of_keys[-2]), np.result_type(*arrays))
+        bias, mask = _masks(mask, (*lead, shape[-2], of_keys[-2]), np.result_type(*[x.dtype for x in arrays]))
     if dropout and train.get():
-        dropping = _dropping(dropout, get_rng(rng), (*lead, shape[-2], of_keys[-2]))
+        dropping = _dropping(backend_of(*arrays), dropout, get_rng(rng), (*lead, shape[-2], of_keys[-2]))
     if groups > 1:
         q, k, v = _grouped(q, groups), _expanded(k), _expanded(v)
         mask, bias = _grouped_mask(mask, groups), _grouped_mask(bias, groups)
@@ -205,9 +205,8 @@ def _masks(mask: Any, scores: tuple[int, ...], dtype: Any) -> tuple[Any, Array |
         return astype(mask, dtype), None
 
 
-def _dropping(ratio: float, rng: np.random.Generator, scores: tuple[int, ...]) -> Dropping:
-    rows = rng.integers(0, 2**BITS, (*scores[:-1], 1), np.uint32)
-    columns = rng.integers(0, 2**BITS, scores[-1:], np.uint32)
+def _dropping(backend: Backend, ratio: float, rng: np.random.Generator, scores: tuple[int, ...]) -> Dropping:
+    rows, columns = backend.random_bits(rng, (*scores[:-1], 1)), backend.random_bits(rng, scores[-1:])
     threshold = min(round(ratio * 2**BITS), 2**BITS - 1)
     return Dropping(rows, columns, threshold, 1 / (1 - ratio) if ratio < 1 else 0.0)
 

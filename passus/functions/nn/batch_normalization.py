@@ -9,7 +9,7 @@ import numpy as np
 
 from passus.arguments import checked_fraction, checked_number
 from passus.attributes import snapshot
-from passus.backend import Array
+from passus.backend import Array, Writable, backend_of, unwrapped
 from passus.backend.trace import is_numpy
 from passus.config import train
 from passus.core import HALF, INTEGERS, Function, Operand, Result
@@ -90,9 +90,9 @@ def batch_norm(
     decay, eps = checked_fraction("batch_norm", "decay", decay), checked_number("batch_norm", "eps", eps)
     array, limits = array_of("batch_norm", x), limits_of("batch_norm", activation)
     statistics = {argument: v for argument, v in (("mean", mean), ("var", var)) if v is not None}
-    check_channels("batch_norm", x, gamma=gamma, beta=beta, **statistics)
+    check_channels("batch_norm", x, gamma=gamma, beta=beta, **unwrapped(statistics))
     if not train.get() and mean is not None and var is not None:
-        return _with_statistics(x, gamma, beta, mean, var, eps, limits)
+        return _with_statistics(x, gamma, beta, unwrapped(mean), unwrapped(var), eps, limits)
     count = _elements_per_channel(array)
     if not count:
         raise ArgumentError(
@@ -103,7 +103,10 @@ def batch_norm(
     function = BatchNorm(eps, limits)
     if mean is None or var is None:
         return function(x, gamma, beta)
-    averages = [_writable(argument, array_of("batch_norm", v)) for argument, v in statistics.items()]
+    averages = [
+        _writable(argument, v if isinstance(v, Writable) else array_of("batch_norm", v))
+        for argument, v in statistics.items()
+    ]
     y = function(x, gamma, beta)
     _update_running(averages[0], function.mean, decay)
     if count > 1:  # The variance of one number is 0 and means nothing.
@@ -174,11 +177,16 @@ def _with_statistics(
     return FixedBatchNorm(mean, (var + eps) ** -0.5, limits)(x, gamma, beta)
 
 
-def _writable(argument: str, running: Array) -> Array:
-    if running.dtype.kind != "f" or (is_numpy(running) and not running.flags.writeable):
+def _writable(argument: str, running: Any) -> Any:
+    array = unwrapped(running)
+    if array.dtype.kind != "f" or (is_numpy(array) and not array.flags.writeable):
         raise ArgumentError(
-            f"batch_norm: {argument} {running.dtype}{list(running.shape)} must follow the batches in training, and holds no "
+            f"batch_norm: {argument} {array.dtype}{list(array.shape)} must follow the batches in training, and holds no "
             f"floating-point numbers that can be written to; give a copy, {argument}.astype(np.float32)"
+        )
+    if running is array and backend_of(array).name == "jax":
+        raise ArgumentError(
+            f"batch_norm: {argument} is an array of JAX, which cannot follow the batches in training; use layers.BatchNorm"
         )
     return running
 

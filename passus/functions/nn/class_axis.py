@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from passus.arguments import checked_integer
-from passus.backend import Array
+from passus.backend import Array, truth
 from passus.core import Operand
 from passus.errors import ShapeError
 from passus.functions.arrays.shapes import moveaxis
@@ -52,7 +52,7 @@ def check_class_axis(name: str, argument: str, p: Array, axis: int) -> None:
 
 
 def _sums_to_one(p: Array, axis: int) -> bool:
-    return bool((abs(p.sum(axis=axis) - 1) < 1e-3).all())
+    return truth((abs(p.sum(axis=axis) - 1) < 1e-3).all(), True)
 
 
 def classes_second(name: str, x: Operand, axis: int) -> Operand:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from passus.arguments import checked_fraction, checked_integer
-from passus.backend import Array, backend_of
+from passus.backend import Array, backend_of, invalid
 from passus.core import HALF, Function, Operand, Result, upcast_inputs
 from passus.errors import ArgumentError, ShapeError
 from passus.functions.arrays.arithmetic import mul, neg, sub
@@ -56,7 +56,7 @@ class SoftmaxCrossEntropy(Function):
             with np.errstate(invalid="ignore"):  # Ignored examples may contain any number.
                 losses, self.top, self.z, self.e = cross_entropy(x, t, self.smoothing)
             losses = masked(losses, self.weights != 0) * self.weights
-            self.total = float(self.weights.sum())
+            self.total = self.weights.sum()
         if self.reduction == "none":
             return losses
         return losses.sum() / self.total if self.reduction == "mean" else losses.sum()
@@ -183,7 +183,10 @@ def _weighted_labels(
         counted = labels != checked_integer(name, "ignore_index", ignore_index)
         labels = labels * counted
     labels = check_labels(name, labels, classes)
-    weights = None if weight is None else _class_weights(name, x, weight)[labels]
+    weights = None
+    if weight is not None:
+        of_classes = _class_weights(name, x, weight)
+        weights = backend_of(of_classes, labels).asarray(of_classes)[labels]
     if counted is not None:
         dtype = array_of(name, x).dtype
         weights = counted.astype(dtype) if weights is None else weights * counted
@@ -227,7 +230,7 @@ def kl_divergence(log_q: Operand, p: Operand, *, reduction: str = "mean") -> Res
     true = array_of("kl_divergence", p)
     if true.ndim < 2:
         raise ShapeError(f"kl_divergence: p {true.shape} needs the axes (N, C) or more; write p.reshape(1, -1) for one")
-    if (true < 0).any():
+    if invalid((true < 0).any(), ArgumentError, "kl_divergence: p holds a negative number, which is no probability"):
         raise ArgumentError(
             f"kl_divergence: p holds {true.min()}, but probabilities are not negative; for scores write p = F.softmax(p)"
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from passus.backend import Array
+from passus.backend import Array, backend_of
 from passus.core import Function
 from passus.core.basic import sum_to
 from passus.functions.arrays.products import matmul
@@ -65,7 +65,8 @@ def attention_weights(settings: Settings, mask: Any, q: Any, k: Any) -> Any:
     array = array_of("attention", scores)
     visible = seen(array, of_mask, settings.is_causal, 0, array.shape[-2])
     # Rows without visible keys get finite scores; their weights are not used.
-    fill = np.where(visible.any(axis=-1, keepdims=True), -np.inf, 0.0).astype(array.dtype)
+    xp = backend_of(visible).xp
+    fill = xp.where(visible.any(axis=-1, keepdims=True), -np.inf, 0.0).astype(array.dtype)
     weights = softmax(where(visible, scores, fill), axis=-1)
     return where(visible & (array_of("attention", weights) != 0), weights, np.zeros((), array.dtype))
 

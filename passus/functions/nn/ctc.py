@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from passus.arguments import checked_flag, checked_integer
-from passus.backend import Array
+from passus.backend import Array, backend_of, invalid, truth
 from passus.core import HALF, INTEGERS, Function, Operand, Result
 from passus.core.replay import replayed
 from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
@@ -55,23 +55,24 @@ def paths_of(t: Array, input_lengths: Array, target_lengths: Array, fits: Array,
     >>> paths_of(np.array([[1, 1]]), np.array([4]), np.array([2]), np.array([True]), 4, 0).classes
     array([[0, 1, 0, 1, 0]])
     """
-    N, L = t.shape
-    state = np.arange(2 * L + 1)
+    xp, (N, L) = backend_of(t, input_lengths, target_lengths).xp, t.shape
+    state = xp.arange(2 * L + 1)
     exists = state < 2 * target_lengths[:, None] + 1
-    classes = np.full((N, len(state)), blank)
-    classes[:, 1::2] = np.where(np.arange(L) < target_lengths[:, None], t, blank)
-    differs = np.zeros(exists.shape, bool)
-    differs[:, 2:] = classes[:, 2:] != classes[:, :-2]  # Two blanks are equal, too.
+    labels = xp.where(xp.arange(L) < target_lengths[:, None], t, blank)
+    blanks = xp.full((N, L + 1), blank, labels.dtype)
+    classes = xp.concatenate([xp.stack([blanks[:, :L], labels], axis=2).reshape(N, 2 * L), blanks[:, L:]], axis=1)
+    before = xp.concatenate([classes[:, :2], classes[:, :-2]], axis=1)[:, : len(state)]
+    differs = (classes != before) & (state > 1)  # Two blanks are equal, too.
 
     def cost(allowed: Array) -> Array:
-        return np.where(allowed, 0.0, IMPOSSIBLE).astype(np.float32)  # Sums with float64 are float64.
+        return xp.where(allowed, 0.0, IMPOSSIBLE).astype(np.float32)  # Sums with float64 are float64.
 
     return Paths(
         classes,
-        np.arange(frames) < input_lengths[:, None],
+        xp.arange(frames) < input_lengths[:, None],
         exists,
         cost(differs),
-        cost(np.broadcast_to(state < 2, exists.shape)),
+        cost(xp.broadcast_to(state < 2, exists.shape)),
         cost(exists & (state >= 2 * target_lengths[:, None] - 1)),
         input_lengths - 1,
         fits,
@@ -92,7 +93,7 @@ class CTCLoss(Function):
     def forward(self, x: Array) -> Array:
         losses, self.log_p, self.emitted, self.alphas = self._losses(x)
         possible = self.paths.fits & ~(losses > -IMPOSSIBLE / 10)
-        self.factor = np.where(possible, 1.0, 0.0 if self.zero_infinity else np.nan).astype(x.dtype)
+        self.factor = self.xp.where(possible, 1.0, 0.0 if self.zero_infinity else np.nan).astype(x.dtype)
         return self.xp.where(possible, losses, 0.0 if self.zero_infinity else np.inf).astype(x.dtype)
 
     def backward(self, gy: Any) -> Any:
@@ -109,7 +110,7 @@ class CTCLoss(Function):
         joint = xp.exp(joint - joint.max(axis=2, keepdims=True))
         posterior = joint / joint.sum(axis=2, keepdims=True)
         of_state = xp.moveaxis(posterior, 0, 2).reshape(N * S, T)
-        rows = (self.paths.classes + C * np.arange(N)[:, None]).reshape(-1)
+        rows = (self.paths.classes + C * xp.arange(N)[:, None]).reshape(-1)
         of_class = xp.moveaxis(scatter_add((N * C, T), rows, of_state).reshape(N, C, T), 1, 2)
         live = self.paths.live & counts[:, None]
         return masked((xp.exp(self.log_p) - of_class) * gy[:, None, None], live[:, :, None])
@@ -121,19 +122,19 @@ class CTCLoss(Function):
         For a Variable, the losses are one.
         """
         xp, paths = self.xp, self.paths
-        if not paths.live.all():
+        if truth(~paths.live.all(), True):
             x = masked(x, paths.live[:, :, None])  # The padding may contain any number.
         log_p = log_softmax(x, axis=2)
         if not x.shape[1]:
             return log_p.sum(axis=(1, 2)), log_p, np.empty((0, *paths.classes.shape)), []
         picked = xp.take_along_axis(
-            log_p, np.broadcast_to(paths.classes[:, None], (*x.shape[:2], paths.classes.shape[1])), 2
+            log_p, xp.broadcast_to(paths.classes[:, None], (*x.shape[:2], paths.classes.shape[1])), 2
         )
         emitted = xp.where(paths.live[:, :, None] & paths.exists[:, None], xp.maximum(picked, IMPOSSIBLE), IMPOSSIBLE)
         emitted = xp.moveaxis(emitted.astype(log_p.dtype), 1, 0)
         alphas, tops = self._forward_variables(emitted)
-        in_last = [alphas[k][n] for n, k in enumerate(paths.last)]
-        ends = xp.stack(in_last) + paths.ends if in_last else paths.ends
+        in_last = xp.stack(alphas)[paths.last, xp.arange(len(paths.last))]
+        ends = in_last + paths.ends
         top = ends.max(axis=1, keepdims=True)
         score = (
             xp.log(xp.exp(ends - top).sum(axis=1)) + top[:, 0] + masked(xp.stack(tops, axis=1), paths.live).sum(axis=1)
@@ -223,11 +224,12 @@ def ctc_loss(
         raise DTypeError(
             f"{name}: label values must be integers, not {labels.dtype}; convert them with astype(np.int64)"
         )
-    labels = check_labels(name, np.where(np.arange(labels.shape[1]) < counts[:, None], labels, 0), C)
+    xp = backend_of(scores, labels, frames, counts).xp
+    labels = check_labels(name, xp.where(xp.arange(labels.shape[1]) < counts[:, None], labels, 0), C)
     fits = _has_enough_frames(name, labels, frames, counts, blank, zero_infinity)
     check_reduction(name, reduction, N)
     losses = CTCLoss(paths_of(labels, frames, counts, fits, T, blank), zero_infinity)(x)
-    weights = (1 / np.maximum(counts, 1)).astype(losses.dtype) if reduction == "mean" else None
+    weights = (1 / xp.maximum(counts, 1)).astype(losses.dtype) if reduction == "mean" else None
     return weighted(losses, weights, reduction, N)
 
 
@@ -237,7 +239,8 @@ def _lengths(name: str, argument: str, lengths: Any, count: int, longest: int) -
     values = integers_of(name, argument, lengths)
     if values.shape != (count,):
         raise ShapeError(f"{name}: {argument} {values.shape} must hold one number for each of the {count} examples")
-    if values.size and not 0 <= values.min() <= values.max() <= longest:
+    rule = ArgumentError, f"{name}: {argument} must lie between 0 and {longest}"
+    if values.size and (invalid(values.min() < 0, *rule) or invalid(values.max() > longest, *rule)):
         raise ArgumentError(
             f"{name}: {argument} must lie between 0 and {longest}, not {values.min()} to {values.max()}"
         )
@@ -246,15 +249,18 @@ def _lengths(name: str, argument: str, lengths: Any, count: int, longest: int) -
 
 def _has_enough_frames(name: str, t: Array, frames: Array, counts: Array, blank: int, zero_infinity: bool) -> Array:
     """Whether each input has enough frames for its target."""
-    exists = np.arange(t.shape[1]) < counts[:, None]
-    if (exists & (t == blank)).any():
+    exists = backend_of(t, counts).xp.arange(t.shape[1]) < counts[:, None]
+    if invalid(
+        (exists & (t == blank)).any(), LabelError, f"{name}: a target has the label {blank}, which is the blank"
+    ):
         n = int((exists & (t == blank)).any(axis=1).argmax())
         raise LabelError(
             f"{name}: the target of example {n} has the label {blank}, which is the blank; pass another blank"
         )
     repeats = (exists[:, 1:] & (t[:, 1:] == t[:, :-1])).sum(axis=1)
-    (wrong,) = np.nonzero(frames < counts + repeats)
-    if wrong.size and not zero_infinity:
+    fits = frames >= counts + repeats
+    if not zero_infinity and invalid(~fits.all(), ArgumentError, f"{name}: a target is too long for its input"):
+        (wrong,) = np.nonzero(~fits)
         n = wrong[0]
         names = ", ".join(map(str, wrong[:10])) + (", ..." if wrong.size > 10 else "")
         raise ArgumentError(
@@ -262,4 +268,4 @@ def _has_enough_frames(name: str, t: Array, frames: Array, counts: Array, blank:
             f"{repeats[n]} repetitions, so it needs {counts[n] + repeats[n]} frames, not {frames[n]}. Leave such examples "
             "out, or pass zero_infinity=True to give them the loss 0"
         )
-    return frames >= counts + repeats
+    return fits

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from passus.arguments import checked_number
-from passus.backend import Array
+from passus.backend import Array, has_values, invalid
 from passus.core import HALF, INTEGERS, Binary, Operand, Result, Variable, upcast, upcast_inputs
 from passus.errors import ArgumentError, LabelError, ShapeError
 from passus.functions.arrays.arithmetic import add
@@ -89,6 +89,10 @@ def _checked(name: str, x: Operand, t: Operand, reduction: str, binary: bool = F
 def _check_targets(name: str, x: Operand, t: Operand, argument: str = "x") -> None:
     """Raise `LabelError` for targets below 0 or above 1, for which the loss has no minimum."""
     targets = array_of(name, t)
+    if not has_values(targets):
+        beyond = (targets < -TOLERANCE) | (targets > 1 + TOLERANCE)
+        invalid(beyond.any() & (abs(targets) < np.inf).all(), LabelError, f"{name}: t must lie between 0 and 1")
+        return
     if (
         not targets.size
         or (targets.min() >= -TOLERANCE and targets.max() <= 1 + TOLERANCE)
@@ -321,10 +325,12 @@ def binary_cross_entropy(p: Operand, t: Operand, *, weight: Operand | None = Non
     if weight is not None:
         p = zero_unweighted(p, weight)
     probabilities = array_of(name, p)
-    if probabilities.size and not (probabilities.min() >= 0 and probabilities.max() <= 1):
-        raise ArgumentError(
-            "binary_cross_entropy: p must lie between 0 and 1; for other scores use sigmoid_cross_entropy"
-        )
+    rule = "binary_cross_entropy: p must lie between 0 and 1; for other scores use sigmoid_cross_entropy"
+    if probabilities.size and (
+        invalid(~(probabilities.min() >= 0), ArgumentError, rule)
+        or invalid(~(probabilities.max() <= 1), ArgumentError, rule)
+    ):
+        raise ArgumentError(rule)
     smallest = 1e-12 if probabilities.dtype.kind != "f" else max(1e-12, 1 / float(np.finfo(probabilities.dtype).max))
     if weight is None:
         return BinaryCrossEntropy(reduction, smallest)(p, t)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from passus.arguments import checked_number
-from passus.backend import Array
+from passus.backend import Array, truth
 from passus.core import HALF, INTEGERS, Function, Operand, Result, astype
 from passus.errors import ShapeError
 from passus.functions.checks import array_of
@@ -79,7 +79,7 @@ def layer_normalized(axes: tuple[int, ...], eps: float, x: Operand, gamma: Opera
 
 def _in_range(factor: Array, x: Operand) -> bool:
     """Whether the factor of a normalization is positive and finite, or float64 would not help."""
-    if bool(((factor > 0) & (factor < np.inf)).all()):
+    if truth(((factor > 0) & (factor < np.inf)).all(), True):
         return True
     array = array_of("normalization", x)
     return array.dtype != np.float32 or not np.isfinite(array).all()

@@ -181,7 +181,7 @@ def unpooling(x: Operand, indices: Operand, outsize: Any) -> Result:
     if offsets.shape != shape:
         raise ShapeError(f"unpooling: indices {offsets.shape} must have the shape of x, {shape}: one for each number")
     n, c = shape[:2]
-    starts = np.arange(n * c).reshape(n, c, *[1] * len(size)) * math.prod(size)
+    starts = backend_of(offsets).xp.arange(n * c).reshape(n, c, *[1] * len(size)) * math.prod(size)
     pixels, count = (starts + offsets).ravel(), n * c * math.prod(size)
     flat = GetItemGrad(pixels, (count,))(where(_is_last_occurrence(pixels, count), ravel(x), 0))
     return reshape(flat, (n, c, *size))
@@ -189,8 +189,9 @@ def unpooling(x: Operand, indices: Operand, outsize: Any) -> Result:
 
 def _is_last_occurrence(pixels: Array, count: int) -> Array:
     """Whether each of some indices below ``count`` is the last one of its value."""
-    numbers, last = np.arange(pixels.size), np.zeros(count, np.intp)
-    last[pixels] = numbers
+    backend = backend_of(pixels)
+    numbers = backend.xp.arange(pixels.size)
+    last = backend.maximum_at(backend.xp.zeros(count, backend.intp), pixels, numbers)
     return last[pixels] == numbers
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from passus.arguments import checked_count, checked_dtype, checked_flag, checked_integer, checked_number
-from passus.backend import Array
+from passus.backend import Array, backend_of, is_array
 from passus.backend.trace import is_numpy
 from passus.core import HALF, INTEGERS, Operand, Result, Unary, Variable
 from passus.errors import ArgumentError, DTypeError, ShapeError, kind_of
@@ -128,14 +128,15 @@ def rotary(
         return Rotary(cos[start : start + shape[-2]], sin[start : start + shape[-2]], interleaved)(x)
     if isinstance(positions, Variable):
         positions = positions.data
-    if not is_numpy(positions) or positions.dtype.kind not in "fiu":
+    if not is_array(positions) or positions.dtype.kind not in "fiu":
         raise DTypeError(f"rotary: positions is {kind_of(positions)}; give the first position, or an array of numbers")
     if not _broadcasts(positions.shape, shape[:-1]):
         raise ShapeError(
             f"rotary: positions {positions.shape} must broadcast to {shape[:-1]}, the shape of x {shape} without its features"
         )
     angles = positions[..., None] * _frequencies(shape[-1], base, scaling)
-    return Rotary(np.cos(angles), np.sin(angles), interleaved)(x)
+    xp = backend_of(angles).xp
+    return Rotary(xp.cos(angles), xp.sin(angles), interleaved)(x)
 
 
 def checked_scaling(where: str, name: str, value: Any) -> RotaryScaling | None:
@@ -183,12 +184,13 @@ def sinusoidal_positions(
     """
     name = "sinusoidal_positions"
     size, base = checked_count(name, "size", size), checked_number(name, "base", base, open_low=True)
-    if is_numpy(positions) or isinstance(positions, (np.ndarray, Variable)):
+    if isinstance(positions, Variable) or is_array(positions):
         given = array_of(name, positions)
     else:
         given = np.arange(checked_count(name, "positions", positions, low=0))
     angles = given[..., None] * _frequencies(size, base)
-    pairs = np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(*given.shape, size + size % 2)
+    xp = backend_of(angles).xp
+    pairs = xp.stack([xp.sin(angles), xp.cos(angles)], axis=-1).reshape(*given.shape, size + size % 2)
     return pairs[..., :size].astype(checked_dtype(name, dtype, kinds="f"))
 
 

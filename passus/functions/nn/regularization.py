@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from passus.arguments import checked_fraction
-from passus.backend import Array
+from passus.backend import Array, backend_of
 from passus.config import train
 from passus.core import HALF, Operand, Result, Unary
 from passus.errors import ShapeError
@@ -35,21 +34,11 @@ class Dropout(Unary):
         self.scale = 1 / (1 - ratio) if ratio < 1 else 0.0
 
     def forward(self, x: Array) -> Array:
-        self.drawn = self.xp.asarray(_drawn(self.rng, x, self.mask_shape))
+        self.drawn = backend_of(x).random_bits(self.rng, self.mask_shape, like=x)
         return dropped_out(x, self.drawn, self.threshold, self.scale)
 
     def backward(self, gy: Any) -> Any:
         return dropped_out(gy, self.drawn, self.threshold, self.scale)
-
-
-def _drawn(rng: np.random.Generator, x: Array, shape: tuple[int, ...]) -> Array:
-    """Random 32-bit integers with the same memory order as ``x``."""
-    count = math.prod(shape)
-    # 64-bit words are drawn fastest.
-    words = rng.integers(0, 2**64 - 1, count // 2 + count % 2, np.uint64, endpoint=True)
-    axes = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
-    drawn = words.view(np.uint32)[:count].reshape([shape[axis] for axis in axes])
-    return drawn.transpose(sorted(range(x.ndim), key=axes.__getitem__))
 
 
 def dropout(x: Operand, dropout_ratio: float = 0.5, rng: RNG = None) -> Result:

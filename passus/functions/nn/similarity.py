@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from passus.arguments import checked_integer
+from passus.backend import truth
 from passus.core import Operand, Result, broadcast_to, upcast_inputs
 from passus.errors import ShapeError
 from passus.functions.arrays.arithmetic import add, div, mul, sub
@@ -43,7 +44,7 @@ def _scaled_to_range(x: Result, axis: int) -> Result:
         return x
     largest = abs(data).max(axis=axis, keepdims=True)
     large = largest > float(np.finfo(data.dtype).max) ** 0.5
-    if not large.any():
+    if not truth(large.any(), True):
         return x
     factor = 2.0 ** (np.finfo(data.dtype).minexp // 2)
     return mul(x, (large * factor + ~large).astype(data.dtype))

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from passus.backend import Array
-from passus.backend.lookup import tracing
+from passus.backend import Array, backend_of
 from passus.core import Result, Variable, astype
 from passus.core.protocol import no_rule
 from passus.core.variable import data_of
@@ -23,7 +22,7 @@ def operand(x: Any) -> Any:
         return x
     if isinstance(x, (list, tuple)) and _contains_variables(x):
         return stack([operand(element) for element in x])
-    return tracing.asarray(x)
+    return backend_of(x).asarray(x)
 
 
 def number_or_array(x: Any) -> Any:
@@ -39,8 +38,8 @@ def _contains_variables(x: Any) -> bool:
 
 def array_in(x: Any) -> Array:
     """The array of an operand that needs no gradient, such as indices and conditions."""
-    array: Array = tracing.asarray(data_of(x))
-    return array
+    data = data_of(x)
+    return backend_of(data).asarray(data)
 
 
 def cast(x: Any, dtype: Any) -> Result:
