@@ -5,19 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from passus.answers import answers_for
-from passus.backend import Array, backend_of
-from passus.backend.gpu import to_cupy
+from passus.backend import Array, backend_of, has_gpu, to_device
 from passus.core import Variable, as_array
 from passus.foreign import CUDA
 
 __all__ = ["as_cupy", "as_numpy", "get_array_module", "gpu_enable"]
 
-gpu_enable = False
-"""Whether a GPU can be used; False in this version."""
+gpu_enable: bool
+"""Whether JAX is installed and finds a GPU."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "gpu_enable":  # Looking for a GPU takes seconds, so it is not done on import.
+        return has_gpu()
+    raise AttributeError(name)
 
 
 def get_array_module(x: Any) -> Any:
-    """The module with the functions for an array or Variable: `numpy`, the only library of this version.
+    """The module with the functions for an array or Variable: `numpy`, or `jax.numpy` for arrays on a device.
 
     >>> import numpy as np
     >>> get_array_module(np.zeros(3)).__name__
@@ -37,11 +42,11 @@ def as_numpy(x: Any) -> Array:
 
 
 def as_cupy(x: Any) -> Array:
-    """The array of a Variable, an array or a number, on the GPU.
+    """The array of a Variable, an array or a number, on the first GPU: an array of JAX, whatever the name says.
 
-    Raises `DependencyError` if CuPy is not installed.
+    Raises `DependencyError` without JAX or a GPU.
     """
-    return to_cupy(_array(x))
+    return to_device(as_array(_array(x)), "gpu")
 
 
 def _array(x: Any) -> Any:

@@ -11,7 +11,7 @@ __all__ = ["navigation"]
 
 HOW_TO = [
     "training", "resume", "data", "images", "text", "custom-operations", "second-derivatives", "pytorch-weights",
-    "scikit-learn", "speed", "compile", "notebooks", "command-line", "debugging",
+    "scikit-learn", "speed", "compile", "devices", "notebooks", "command-line", "debugging",
 ]  # fmt: skip
 """The how-to pages in order; others follow in alphabetical order."""
 

@@ -11,9 +11,8 @@ from typing import Any, Self
 import numpy as np
 
 from passus.arguments import checked_callable, checked_count, checked_flag, checked_number, shown
-from passus.backend import Array
+from passus.backend import Array, Device, to_device
 from passus.constructors import CheckedOptions
-from passus.cuda import as_cupy
 from passus.dataloaders.collate import collate
 from passus.dataloaders.fetching import Examples, batch_reader, checked_length, prefetch, read_examples
 from passus.dataloaders.generators import Generators
@@ -73,7 +72,8 @@ class Loader(ShowsFields, Verified, ABC, CheckedOptions):
         self._epoch: Epoch | None = None
         self._resumes = False
         self._running: Generator[Any, None, None] | None = None
-        self.gpu = False
+        self.device: Device = "cpu"
+        """Where the arrays of batches are; see `to_device`."""
         if checked_flag(type(self).__name__, "gpu", gpu):
             self.to_gpu()
 
@@ -175,7 +175,7 @@ class Loader(ShowsFields, Verified, ABC, CheckedOptions):
         with closing(prefetch(fetch, tasks, self.workers, self.timeout)) as batches:
             for batch in batches:
                 epoch.iteration += 1
-                yield _on_gpu(batch) if self.gpu else batch
+                yield batch if self.device == "cpu" else _on_device(batch, self.device)
         if self._epoch is epoch:
             self._epoch = None
 
@@ -210,14 +210,30 @@ class Loader(ShowsFields, Verified, ABC, CheckedOptions):
 
     def to_cpu(self) -> Self:
         """Return batches of NumPy arrays."""
-        self.gpu = False
-        return self
+        return self.to_device("cpu")
 
     def to_gpu(self) -> Self:
-        """Return batches of CuPy arrays. Raises `DependencyError` if CuPy is not installed."""
-        as_cupy(np.empty(0))
-        self.gpu = True
+        """Return batches on the first GPU. Raises `DependencyError` without JAX or a GPU."""
+        return self.to_device("gpu")
+
+    def to_device(self, device: Device) -> Self:
+        """Return batches on a device: ``"cpu"``, ``"gpu"``, ``"tpu"`` or ``"xla"``, as `passus.layers.Layer.to_device` does.
+
+        Floating-point numbers of 64 bits become float32 there, unless JAX computes in them. Raises `DependencyError` without JAX
+        or such a device.
+
+        >>> from passus import DataLoader
+        >>> DataLoader(np.arange(5), 2).to_device("cpu").device
+        'cpu'
+        """
+        to_device(np.empty(0, np.float32), device)
+        self.device = device
         return self
+
+    @property
+    def gpu(self) -> bool:
+        """Whether batches are on a device, not in main memory."""
+        return bool(self.device != "cpu")
 
     @property
     def data_size(self) -> int:
@@ -316,9 +332,12 @@ def _listed(names: Iterable[Any]) -> str:
     return ", ".join(sorted(map(str, names)))[:200] or "none"
 
 
-def _on_gpu(batch: Any) -> Any:
+def _on_device(batch: Any, device: Device) -> Any:
+    """A batch with its arrays on a device; float64 becomes float32, for inputs of a model have the dtype of its parameters."""
     if isinstance(batch, tuple):
-        return tuple(_on_gpu(item) for item in batch)
+        return tuple([_on_device(item, device) for item in batch])
     if isinstance(batch, dict):
-        return {name: _on_gpu(item) for name, item in batch.items()}
-    return as_cupy(batch) if isinstance(batch, np.ndarray) else batch
+        return {name: _on_device(item, device) for name, item in batch.items()}
+    return (
+        to_device(batch, device, narrow=True) if isinstance(batch, np.ndarray) and batch.dtype.kind in "fiub" else batch
+    )

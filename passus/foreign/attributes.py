@@ -6,8 +6,8 @@ __all__ = ["CALLBACK_METHODS", "FUNCTION", "LAYER", "METRIC", "OPTIMIZER", "VARI
 
 VARIABLE = {
     "numpy": "the array is x.data",
-    "cpu": "the array is x.data; passus.cuda.as_numpy copies from a GPU",
-    **dict.fromkeys(("to", "cuda"), "for another dtype write x.astype(dtype); arrays are computed in main memory"),
+    "cpu": "the array is x.data; x.to_cpu() moves it to main memory",
+    **dict.fromkeys(("to", "cuda"), 'for another dtype write x.astype(dtype), for another device x.to_device("gpu")'),
     "device": "the array x.data determines the device",
     "detach_": "write x.detach() or x.unchain()",
     "requires_grad_": "write x.requires_grad = True",
@@ -71,7 +71,9 @@ LAYER = {
     "eval": "evaluate in a block: with passus.test_mode():",
     "train": "models are in training mode by default; evaluate in a block: with passus.test_mode():",
     "training": "read passus.Config.train, and evaluate in a block: with passus.test_mode():",
-    **dict.fromkeys(("to", "cuda"), "write model.to_gpu(), or pass dtype when a layer is created"),
+    **dict.fromkeys(
+        ("to", "cuda"), "write model.to_gpu() or model.to_device(...), or pass dtype when a layer is created"
+    ),
     "cpu": "write model.to_cpu()",
     **dict.fromkeys(("parameters", "trainable_variables", "trainable_weights"), "write model.params()"),
     "named_parameters": "write model.named_params()",

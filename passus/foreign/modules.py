@@ -75,7 +75,7 @@ DEZERO = {
 
 CUDA = {
     "is_available": "read passus.cuda.gpu_enable",
-    **dict.fromkeys(("device", "set_device"), "CuPy selects the device; models and loaders have to_gpu()"),
+    **dict.fromkeys(("device", "set_device"), 'models, loaders and Variables have to_device("gpu:1")'),
     **dict.fromkeys(("to_cpu", "asnumpy"), "write passus.cuda.as_numpy(x)"),
     "to_gpu": "write passus.cuda.as_cupy(x)",
 }

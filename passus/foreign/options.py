@@ -35,7 +35,7 @@ OPTIONS = {
     "size": "write F.resize(x, size) for images",
     "pool_size": "it is called kernel_size here",
     "epsilon": "it is called eps here",
-    "device": "models move with to_gpu(); leave it out",
+    "device": "models move with to_device(); leave it out",
     "kernel_initializer": "it is called initializer here, a function of passus.initializers",
     "learning_rate": "it is called lr here",
     "momentum": "momentum belongs to MomentumSGD(lr, momentum) and Nesterov; for BatchNorm, decay=0.9 is momentum=0.1",

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 
 import passus.functions as F
 from passus.arguments import checked_flag, checked_number
-from passus.backend import Array
+from passus.backend import Array, backend_of, writable
 from passus.config import train
 from passus.core import Operand, Result
 from passus.errors import ArgumentError
@@ -84,10 +84,11 @@ class BatchNorm(Layer):
             resolve_from("batch_norm", x, 1, self.gamma, self.beta)
             self._start_averages()
         x = in_dtype_of_parameter(self, x, self.gamma)
-        arguments = (x, self.gamma, self.beta, self.avg_mean, self.avg_var)
+        parameters = x, self.gamma, self.beta
         if self.frozen:
-            return F.fixed_batch_norm(*arguments, self.eps, self.activation)
-        return F.batch_norm(*arguments, self.decay, self.eps, self.activation)
+            return F.fixed_batch_norm(*parameters, self.avg_mean, self.avg_var, self.eps, self.activation)
+        mean, var = (writable(getattr(self, name), partial(setattr, self, name)) for name in ("avg_mean", "avg_var"))
+        return F.batch_norm(*parameters, mean, var, self.decay, self.eps, self.activation)
 
     def freeze_statistics(self, frozen: bool) -> None:
         """Set ``frozen`` (True), or restore its earlier value (False)."""
@@ -99,9 +100,9 @@ class BatchNorm(Layer):
 
     def _start_averages(self) -> None:
         if self.avg_mean is None:
-            self.avg_mean = np.zeros_like(self.gamma._data)
+            self.avg_mean = backend_of(self.gamma._data).xp.zeros_like(self.gamma._data)
         if self.avg_var is None:
-            self.avg_var = np.ones_like(self.gamma._data)
+            self.avg_var = backend_of(self.gamma._data).xp.ones_like(self.gamma._data)
 
     def _set_averages(self, mean: Array | None, var: Array | None) -> None:
         self.avg_mean, self.avg_var = mean, var

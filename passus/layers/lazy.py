@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 
 from passus.arguments import checked_callable, checked_dtype
 from passus.attributes import ABSENT, snapshot, value_before_restore
+from passus.backend import Device, to_device
 from passus.backend.trace import initializing
 from passus.core import Parameter
 from passus.errors import ArgumentError, ShapeError
@@ -34,6 +35,9 @@ class LazyParameter(Parameter):
     >>> W.shape
     (2, 3)
     """
+
+    device: Device = "cpu"
+    """Where the values will be, see `passus.backend.to_device`."""
 
     def __init__(
         self,
@@ -73,7 +77,9 @@ class LazyParameter(Parameter):
         snapshot(self, "_data")
         repeated = value_before_restore(self, "_data")
         if repeated is ABSENT:
-            self.data = values.astype(self.spec.dtype)  # A copy: the initializer may have kept a reference.
+            self.data = to_device(
+                values.astype(self.spec.dtype), self.device
+            )  # A copy: the initializer may have kept a reference.
         else:
             self._data = repeated  # A checkpoint repeats the first call; only the generator had to advance.
 

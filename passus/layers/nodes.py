@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from passus.backend import Array, backend_of, copied
+from passus.backend import Array, Device, backend_of, copied, to_device
 from passus.core import Parameter, Variable
 from passus.layers.lazy import LazyParameter
 from passus.tree import Spec
@@ -58,6 +58,17 @@ class StateRef(NamedTuple):
     def set(self, array: Array | None) -> None:
         """Assign another array."""
         setattr(self.owner, self.attribute, array)
+
+    def move(self, array: Array | None, device: Device) -> None:
+        """Assign the same numbers on a device, and move the gradient of a parameter, too."""
+        if isinstance(self.owner, LazyParameter):
+            self.owner.device = device
+        if array is self.array:
+            return
+        grad = self.owner._grad if isinstance(self.owner, Parameter) else None
+        self.set(array)
+        if grad is not None:
+            self.owner.grad = to_device(grad._data, device)
 
 
 Node: TypeAlias = LayerBase | Parameter | StateRef | np.random.Generator

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Self, overload
 
 import numpy as np
 
-from passus import cuda
-from passus.backend import Array, copied
+from passus.backend import Array, Device, copied, to_device
 from passus.core import Parameter
 from passus.errors import WeightsError
 from passus.files import FilePath
@@ -152,13 +151,34 @@ class State(LayerBase):
 
     def to_cpu(self) -> Self:
         """Move all parameters and buffers to main memory; returns the layer itself."""
-        return self._move(cuda.as_numpy)
+        return self.to_device("cpu")
 
     def to_gpu(self) -> Self:
-        """Move all parameters and buffers to the GPU; returns the layer itself. Raises `DependencyError` without
-        CuPy.
+        """Move all parameters and buffers to the first GPU; returns the layer itself.
+
+        Raises `DependencyError` without JAX or a GPU.
         """
-        return self._move(cuda.as_cupy)
+        return self.to_device("gpu")
+
+    def to_device(self, device: Device) -> Self:
+        """Move all parameters, their gradients, and buffers to a device; returns the layer itself.
+
+        ``device``: ``"cpu"`` (main memory, arrays of NumPy), ``"gpu"``, ``"gpu:1"``, ``"tpu"`` (arrays of JAX), or ``"xla"``, the
+        default device of JAX. Parameters that get their shapes in the first call are created on the device of its input.
+
+        Raises `DependencyError` without JAX or such a device, `DTypeError` for float64 unless JAX computes in it; then nothing
+        was moved.
+
+        >>> from passus.layers import Linear
+        >>> type(Linear(2, in_size=3).to_device("cpu").W.data)
+        <class 'numpy.ndarray'>
+        """
+        to_device(np.empty(0, np.float32), device)  # Raises for a device that does not exist.
+        refs = list(self._state_refs().values())
+        moved = [None if ref.array is None else to_device(ref.array, device) for ref in refs]
+        for ref, array in zip(refs, moved):
+            ref.move(array, device)
+        return self
 
     def _state_refs(self) -> dict[str, StateRef]:
         return {path: state_ref(node) for path, node in walk(self) if isinstance(node, (Parameter, StateRef))}
@@ -200,14 +220,6 @@ class State(LayerBase):
         for path, array in given.items():
             loading.assign(refs[path].owner, refs[path].attribute, None if path in absent else refs[path].copied(array))
         return loaded
-
-    def _move(self, to: Callable[[Array], Array]) -> Self:
-        for ref in self._state_refs().values():
-            array = ref.array
-            moved = None if array is None else to(array)
-            if moved is not array:
-                ref.set(moved)
-        return self
 
 
 def _cast(array: Any, expected: Spec | None) -> Any:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Self
 
-import numpy as np
-
 from passus.arguments import checked_count
 from passus.backend import Array
 from passus.backend.trace import host_call
@@ -88,7 +86,7 @@ class GradientAccumulation(Verified, CheckedOptions):
     def _update_with_mean(self, named: list[tuple[str, Parameter]]) -> None:
         for path, p in named:
             if path in self._sums:
-                p.grad = np.asarray(self._sums[path] / self.calls, p.dtype)
+                p.grad = (self._sums[path] / self.calls).astype(p.dtype, copy=False)
         self._sums, self.calls = {}, 0
         try:
             self.optimizer.update()

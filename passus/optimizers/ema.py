@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from passus.arguments import checked_number
-from passus.backend import Array, copied
+from passus.backend import Array, copied, writable
 from passus.core import Parameter
 from passus.errors import ShapeError
 from passus.kernels.blocks import Scratch, blocks
@@ -63,7 +64,8 @@ class EMA(Verified, Hook):
                     "after "
                     "its shape changes"
                 )
-            for mean, x in blocks(self.averages[path], p.data):
+            whole = writable(self.averages[path], partial(self.averages.__setitem__, path))
+            for mean, x in blocks(whole, p.data):
                 average(mean, at_least_float32(x), self.decay, self._scratch(mean))
 
     @contextmanager

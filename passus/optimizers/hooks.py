@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from passus.arguments import checked_number
-from passus.backend import Array
+from passus.backend import Array, backend_of, writable
 from passus.constructors import CheckedOptions
 from passus.core import Parameter
 from passus.display import ShowsOptions
@@ -38,7 +40,8 @@ class Hook(ShowsOptions, CheckedOptions):
 def editable_gradients(params: list[Parameter]) -> list[tuple[Parameter, Array]]:
     """The parameters with a gradient, and the arrays of their gradients, which may be edited.
 
-    A gradient with a graph, or one that is read-only, a view, or shared by two parameters, is replaced by a copy.
+    A gradient with a graph, or one that is read-only, a view, or shared by two parameters, is replaced by a copy. An array of
+    JAX is replaced when it is written to.
     """
     seen: set[int] = set()
     pairs: list[tuple[Parameter, Array]] = []
@@ -46,6 +49,9 @@ def editable_gradients(params: list[Parameter]) -> list[tuple[Parameter, Array]]
         if p.grad is None:
             continue
         g = p.grad.data
+        if not isinstance(g, np.ndarray):
+            pairs.append((p, writable(g, partial(setattr, p, "grad"))))
+            continue
         if p.grad.requires_grad or g.base is not None or not g.flags.writeable or id(g) in seen:
             g = g.copy()
             p.grad = g
@@ -87,11 +93,19 @@ class ClipGrad(Hook):
     def __init__(self, max_norm: float, error_if_nonfinite: bool = False) -> None:
         self.max_norm = checked_number("ClipGrad", "max_norm", max_norm, open_low=True)
         self.error_if_nonfinite = error_if_nonfinite
-        self.norm = 0.0
+        self._norm: Any = 0.0
+
+    @property
+    def norm(self) -> float:
+        """The global norm at the last update, before scaling."""
+        return float(self._norm)
 
     def __call__(self, params: list[Parameter]) -> None:
         pairs = editable_gradients(params)
-        self.norm = length([g for _, g in pairs])
+        self._norm = length([g for _, g in pairs])
+        if not self.error_if_nonfinite and not isinstance(self._norm, float):
+            self._clip_on_device(pairs)
+            return
         if self.error_if_nonfinite and not math.isfinite(self.norm):
             raise ArgumentError(
                 f"ClipGrad: the norm of all gradients is {self.norm}. Lower the learning rate, or look for a division "
@@ -102,6 +116,12 @@ class ClipGrad(Hook):
             rate = self.max_norm / (self.norm + 1e-6)
             for _, g in pairs:
                 np.multiply(g, np.float32(rate) if g.dtype == np.float16 else rate, out=g, casting="same_kind")
+
+    def _clip_on_device(self, pairs: list[tuple[Parameter, Array]]) -> None:
+        """Clip without reading the norm, for which Python would wait."""
+        is_small = self._norm <= self.max_norm
+        for _, g in pairs:
+            g *= backend_of(self._norm).xp.where(is_small, 1.0, self.max_norm / (self._norm + 1e-6))
 
 
 class ClipValue(Hook):

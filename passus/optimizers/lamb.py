@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from passus.backend import Array
+from passus.backend import Array, backend_of
 from passus.kernels.sums import length
 from passus.optimizers.moments import Moments
 from passus.optimizers.options import Options, Rate
@@ -48,5 +49,8 @@ class LAMB(Moments):
         p -= u
 
 
-def _ratio(weight: float, step: float) -> float:
-    return weight / step if weight and step else 1.0
+def _ratio(weight: Any, step: Any) -> Any:
+    if isinstance(weight, float):
+        return weight / step if weight and step else 1.0
+    xp = backend_of(weight).xp
+    return xp.where((weight > 0) & (step > 0), weight / xp.where(step > 0, step, 1), 1.0)

@@ -74,7 +74,7 @@ def check_update(where: str, path: str, p: Parameter, shape: tuple[int, ...], dt
     >>> check_update("SGD", "l1.b", Parameter(np.zeros(2)), (2,), np.dtype(float))
     """
     data = p._data
-    if not data.flags.writeable:
+    if isinstance(data, np.ndarray) and not data.flags.writeable:
         raise ArgumentError(f"{where}: {path} is read-only; write p.data = p.data.copy() before training")
     if data.shape != shape or data.dtype != dtype:
         raise ShapeError(

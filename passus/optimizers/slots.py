@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from passus.backend import Array
+from passus.backend import Array, is_elsewhere, moved_to
 from passus.errors import ArgumentError
 
 __all__ = ["ParamState", "SlotArrays"]
@@ -51,6 +51,14 @@ class ParamState:
     slots: SlotArrays = field(default_factory=SlotArrays)
     group: int | None = None
     """None before the first update, and after groups have changed."""
+
+    def is_elsewhere(self, data: Array) -> bool:
+        """Whether the slots are not on the device of a parameter, which has been moved."""
+        return any(is_elsewhere(slot, data) for slot in self.slots.values())
+
+    def move_to(self, data: Array) -> None:
+        """Copy the slots to the device of a parameter."""
+        self.slots.update({name: moved_to(slot, data) for name, slot in self.slots.items()})
 
     def leaves(self, path: str) -> dict[str, Any]:
         """The leaves of the saved state of the parameter at ``path``.

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from passus.arguments import checked_count
-from passus.backend import Array, copied
+from passus.backend import Array, backend_of, copied
 from passus.core import Parameter
 from passus.errors import ArgumentError
 from passus.kernels.sums import at_least_float32
@@ -45,7 +45,8 @@ class OptimizerState(GroupedOptions, Verified):
 
     def init(self, p: Array) -> dict[str, Array]:
         """The slots of a parameter before its first update: zeros of its shape; those of float16 are float32."""
-        return {name: np.zeros_like(p) for name in self.slots}
+        zeros_like = backend_of(p).xp.zeros_like
+        return {name: zeros_like(p) for name in self.slots}
 
     def state_dict(self) -> Tree:
         """Copies of the step, options and slots, and the states of hooks and schedules that have one."""
@@ -88,6 +89,9 @@ class OptimizerState(GroupedOptions, Verified):
     def _checked_state(self, path: str, p: Parameter) -> ParamState:
         """The state of a parameter, created at its first update. Raises if the parameter cannot be updated."""
         state = self._states.get(path) or self._new_state(path, p._data)
+        if state.is_elsewhere(p._data):
+            state.move_to(p._data)
+            self._regroup()
         if state.group is None:
             state.group = self._group_index(path, p)
             self._warn_of_variables()
@@ -110,7 +114,13 @@ class OptimizerState(GroupedOptions, Verified):
 
     def _new_state(self, path: str, data: Array) -> ParamState:
         check_float(self._name, path, data)
-        return ParamState(0, data.shape, data.dtype, SlotArrays(self.init(at_least_float32(data))))
+        slots = self.init(at_least_float32(data))
+        asarray = backend_of(data).asarray
+        return ParamState(0, data.shape, data.dtype, SlotArrays({name: asarray(slot) for name, slot in slots.items()}))
+
+    def _regroup(self) -> None:
+        """Let the next update find the group of each parameter again."""
+        raise NotImplementedError
 
     def _empty_states(self, leaves: Mapping[str, Any], loading: Loading) -> dict[str, ParamState]:
         """New states for the parameters whose states were saved."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from passus.backend import Array
+from passus.backend import Array, writable
 from passus.core import Parameter
 from passus.kernels.blocks import BLOCK, blocks
 from passus.kernels.sums import at_least_float32
@@ -59,18 +59,18 @@ class Stepper:
     ) -> None:
         """Update each parameter once, with the options at the index of its group."""
         if states != self._states:
-            self._plan(rule, states)
+            self._plan(rule, states, params)
         for i in self._alone:
             state = states[i]
             step_alone(rule, params[i], state, options[state.group or 0])
         for bundle, members in zip(self.bundles, self._members):
             bundle.step(rule, [params[i] for i in members], options[bundle.states[0].group or 0])
 
-    def _plan(self, rule: Rule, states: list[ParamState]) -> None:
-        """Assign small parameters of one group, dtype and number of updates to bundles."""
+    def _plan(self, rule: Rule, states: list[ParamState], params: Sequence[Parameter]) -> None:
+        """Assign small parameters of one group, dtype and number of updates to bundles. XLA needs none."""
         small: dict[tuple[Any, ...], list[ParamState]] = defaultdict(list)
-        for state in states:
-            if rule.elementwise and np.prod(state.shape) <= SMALL:
+        for state, p in zip(states, params):
+            if rule.elementwise and np.prod(state.shape) <= SMALL and isinstance(p._data, np.ndarray):
                 small[state.group, state.step, state.dtype].append(state)
         known, index = self.bundles, {id(state): i for i, state in enumerate(states)}
         self.bundles = [_bundle(known, members) for together in small.values() for members in bundled(together)]
@@ -89,7 +89,9 @@ def step_alone(rule: Rule, p: Parameter, state: ParamState, o: Options) -> None:
     state.step += 1
     o.step = state.step
     data, g = p.data, p.grad.data  # type: ignore[union-attr]  # checked before
-    if data.dtype == np.float16:
+    if not isinstance(data, np.ndarray):
+        _step_on_device(rule, p, data, g, state, o)
+    elif data.dtype == np.float16:
         upcast = data.astype(np.float32)
         rule.update_one(upcast, at_least_float32(g), state.slots, o)
         data[...] = upcast
@@ -102,6 +104,15 @@ def step_alone(rule: Rule, p: Parameter, state: ParamState, o: Options) -> None:
             for p_block, g_block, *slots in blocks(data, g, *state.slots.values()):
                 rule.update_one(p_block, g_block, SlotArrays(zip(state.slots, slots)), o)
     p.mark_edited()
+
+
+def _step_on_device(rule: Rule, p: Parameter, data: Array, g: Array, state: ParamState, o: Options) -> None:
+    """Apply a rule to arrays that cannot be written to: they are replaced by what it has written."""
+    new = writable(at_least_float32(data))
+    slots = SlotArrays({name: writable(slot) for name, slot in state.slots.items()})
+    rule.update_one(new, at_least_float32(g), slots, o)
+    p.data = new.array.astype(data.dtype)
+    state.slots.update({name: slot.array for name, slot in slots.items()})  # Replaces the arrays.
 
 
 class Bundle:

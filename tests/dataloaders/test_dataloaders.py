@@ -245,9 +245,10 @@ def test_more_streams_than_examples_raise() -> None:
         SeqDataLoader(np.arange(3), 4)
 
 
-def test_without_cupy_gpu_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cupy", None)
-    with pytest.raises(DependencyError):
+def test_without_jax_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("passus.backend.lookup.others", [])
+    monkeypatch.setitem(sys.modules, "jax", None)
+    with pytest.raises(DependencyError, match="needs jax: pip install jax"):
         DataLoader(Squares(), 2, gpu=True)
     loader = DataLoader(Squares(), 2)
     with pytest.raises(DependencyError):
@@ -255,19 +256,15 @@ def test_without_cupy_gpu_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not loader.gpu
 
 
-def test_batches_are_moved_to_the_gpu_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Cupy:
-        class ndarray:
-            def __init__(self, x: Any) -> None:
-                self.x = x
+def test_batches_are_moved_to_a_device_and_back() -> None:
+    import jax
 
-        asarray = ndarray
-
-    monkeypatch.setitem(sys.modules, "cupy", Cupy)
     nested = [({"a": 1.0}, None, "name")] * 2
-    (parts, nothing, names) = next(iter(DataLoader(nested, 2, gpu=True)))
-    assert parts["a"].x.tolist() == [1, 1]
+    (parts, nothing, names) = next(iter(DataLoader(nested, 2).to_device("xla")))
+    assert isinstance(parts["a"], jax.Array)
+    assert parts["a"].tolist() == [1, 1]
     assert nothing is None
     assert names == ["name", "name"]
-    loader = DataLoader(Squares(), 2, gpu=True).to_cpu()
-    assert isinstance(next(loader)[0], np.ndarray)
+    loader = DataLoader(Squares(), 2).to_device("xla")
+    assert loader.gpu
+    assert isinstance(next(loader.to_cpu())[0], np.ndarray)

@@ -63,16 +63,22 @@ def test_to_cpu_and_to_gpu_work_in_place(x: Variable) -> None:
     assert x.to_cpu() is None
     assert x.data is before
     if before is not None:
-        with pytest.raises(DependencyError, match=r"CuPy cannot be loaded.*gpu_enable"):
+        with pytest.raises(DependencyError, match=r"JAX finds no gpu.*gpu_enable"):
             x.to_gpu()
         assert x.data is before
 
 
-def test_to_gpu_replaces_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passus.functions.binding, "to_cupy", lambda x: x + 1)  # Stands for another device.
-    x = Variable(np.ones(2))
-    x.to_gpu()
-    np.testing.assert_array_equal(x.data, [2.0, 2.0])
+def test_to_device_replaces_the_data_and_the_gradient() -> None:
+    import jax
+
+    x = Variable(np.ones(2, np.float32))
+    (x * x).backward()
+    x.to_device("xla")
+    assert isinstance(x.data, jax.Array)
+    assert isinstance(x.grad.data, jax.Array)
+    x.to_cpu()
+    assert type(x.data) is type(x.grad.data) is np.ndarray
+    np.testing.assert_array_equal(x.grad.data, [2, 2])
 
 
 # Options of optimizers as attributes.
