@@ -55,6 +55,7 @@ class DataLoader(Loader):
         shard: tuple[int, int] = (0, 1),
         workers: int = 0,
         timeout: float | None = None,
+        processes: str | None = None,
     ) -> None:
         batch_size = checked_count("DataLoader", "batch_size", batch_size)
         self.shuffle = checked_flag("DataLoader", "shuffle", shuffle)
@@ -62,7 +63,16 @@ class DataLoader(Loader):
         self.shard = _checked_shard(shard)
         if shuffle and rng is None and self.shard[1] > 1:
             raise ArgumentError("DataLoader: shards that are shuffled need rng=SEED, the same seed in each process")
-        super().__init__(dataset, batch_size, rng=rng, collate=collate, workers=workers, timeout=timeout, gpu=gpu)
+        super().__init__(
+            dataset,
+            batch_size,
+            rng=rng,
+            collate=collate,
+            workers=workers,
+            timeout=timeout,
+            processes=processes,
+            gpu=gpu,
+        )
 
     def _counts(self, size: int) -> tuple[int, int]:
         whole, rest = divmod(size, self.shard[1])
