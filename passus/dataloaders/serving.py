@@ -78,6 +78,7 @@ class Failure:
 
     error: bytes | None
     description: str
+    notes: list[str]
     traceback: str
 
     @classmethod
@@ -85,7 +86,8 @@ class Failure:
         """Describe an error that was raised."""
         with shortened(error) if isinstance(error, PassusError) else nullcontext():
             lines = traceback.format_exception(error)
-        return cls(_pickled_error(error), "".join(traceback.format_exception_only(error)).strip(), "".join(lines))
+        description = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return cls(_pickled_error(error), description, list(getattr(error, "__notes__", ())), "".join(lines))
 
 
 def main(connection: Connection[Any, Any]) -> None:

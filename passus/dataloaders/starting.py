@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any, cast
 
 from passus.dataloaders import serving
@@ -51,24 +52,45 @@ def checked_start_method(name: str, processes: Any, workers: int) -> str | None:
 def starting(method: str) -> Iterator[Any]:
     """A context of `multiprocessing` in which workers may be started. Ctrl-C is delivered after the block.
 
-    Raises `ArgumentError` where processes cannot be started.
+    Raises `ArgumentError` where processes cannot be started, `LoaderWorkerError` if one could not.
     """
     import multiprocessing
+    from multiprocessing import resource_tracker
 
     _check_program(method)
     context = multiprocessing.get_context(method)
-    _start_servers(method)
-    # A new process inherits the mask, so Ctrl-C cannot end it before it ignores it.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    resource_tracker.ensure_running()  # It would unblock signals.
+    with _interrupts_after():
+        # A new process inherits the mask, so Ctrl-C cannot end it before it ignores it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            if method == "forkserver":
+                _start_server()
+            yield context
+        except (OSError, EOFError) as error:
+            raise LoaderWorkerError(
+                f"DataLoader: a worker process could not start: {error}. Use fewer workers, or leave out processes to use "
+                f"threads; in a script, {GUARD}"
+            ) from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _interrupts_after() -> Iterator[None]:
+    """Handle Ctrl-C after the block. A mask is not enough, because other threads receive the signal."""
+    handler = signal.getsignal(signal.SIGINT)
+    if current_thread() is not main_thread() or not callable(handler):
+        yield
+        return
+    received: list[Any] = []
+    signal.signal(signal.SIGINT, lambda *signal_and_frame: received.append(signal_and_frame))
     try:
-        yield context
-    except (OSError, EOFError) as error:
-        raise LoaderWorkerError(
-            f"DataLoader: a worker process could not start: {error}. Use fewer workers, or leave out processes to use "
-            f"threads; in a script, {GUARD}"
-        ) from error
+        yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+        if received:
+            handler(*received[0])
 
 
 def start_worker(context: Any, i: int) -> tuple[BaseProcess, Connection[Any, Any]]:
@@ -104,13 +126,11 @@ def _check_program(method: str) -> None:
         )
 
 
-def _start_servers(method: str) -> None:
-    """Start the processes of `multiprocessing` that outlive the block in which Ctrl-C waits."""
-    from multiprocessing import forkserver, resource_tracker
+def _start_server() -> None:
+    """Start the fork server, with passus imported unless the program has chosen what it imports."""
+    from multiprocessing import forkserver
 
-    resource_tracker.ensure_running()
-    if method == "forkserver":
-        server: Any = forkserver._forkserver
-        if server._preload_modules == ["__main__"]:  # The default. Workers then start with passus imported.
-            forkserver.set_forkserver_preload(["__main__", serving.__name__])
-        forkserver.ensure_running()
+    server: Any = forkserver._forkserver
+    if server._preload_modules == ["__main__"]:  # The default.
+        forkserver.set_forkserver_preload(["__main__", "passus.dataloaders.preload"])
+    forkserver.ensure_running()

@@ -107,6 +107,8 @@ def restored(failure: Failure) -> BaseException:
         error = LoaderWorkerError(
             f"DataLoader: a worker process raised an error that cannot be sent to this one: {failure.description}"
         )
+        for note in failure.notes:
+            error.add_note(note)
     error.__cause__ = WorkerTraceback(failure.traceback)
     return error
 
