@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from passus import Variable
+from passus import DataLoader, Variable
 from passus.config import switches
 from passus.datasets import Dataset
 from passus.errors import ShapeError
@@ -222,10 +222,25 @@ def raise_error(message: str) -> None:
 
 
 class Unloadable(Examples):
-    """Cannot be unpickled."""
+    """Can be pickled, but not unpickled."""
 
     def __reduce__(self) -> Any:
         return raise_error, ("there is no such library",)
+
+
+def unloadable(examples: Any) -> Any:
+    return Unloadable()
+
+
+class Nested(Examples):
+    """Examples that a loader of their own prepares."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.processes: Any = "forkserver"
+
+    def example(self, i: int) -> Any:
+        return sum(batch.sum() for batch in DataLoader(np.arange(8), 2, workers=1, processes=self.processes))
 
 
 class Greedy(Examples):
