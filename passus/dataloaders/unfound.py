@@ -20,22 +20,26 @@ KINDS = (np.random.Generator, np.random.RandomState, random.Random)
 
 
 class UnfoundGenerators:
-    """All generators of this process except ``found``, to be seeded for each batch.
+    """All generators ``among`` the objects of this process except ``found``, to be seeded for each batch.
 
-    Their numbers then depend on the batch, not on the worker or on the batches that it has prepared.
+    Their numbers then depend on the batch, not on the worker or on the batches that it has prepared. So do those of
+    ``np.random`` and ``random``.
 
-    >>> generators = UnfoundGenerators(())
+    >>> rng = np.random.default_rng()
+    >>> generators = UnfoundGenerators([], among=[rng, "no generator"])
     >>> generators.seed(5, 0)
-    >>> a = random.random(), np.random.random()
+    >>> a = rng.random()
     >>> generators.seed(5, 0)
-    >>> a == (random.random(), np.random.random())
+    >>> a == rng.random()
     True
     """
 
-    def __init__(self, found: Iterable[np.random.Generator]) -> None:
+    def __init__(self, found: Iterable[np.random.Generator], among: Iterable[object] | None = None) -> None:
         left_out = {id(rng) for rng in found}
         # The type is asked, because proxies answer isinstance for objects that they would have to create.
-        generators = [x for x in gc.get_objects() if _has_state(type(x)) and id(x) not in left_out]
+        generators = [
+            x for x in (gc.get_objects() if among is None else among) if _has_state(type(x)) and id(x) not in left_out
+        ]
         # Generators that have begun with the same seed stay alike.
         self._generators = [(rng, zlib.crc32(pickle.dumps(_state(rng)))) for rng in generators]
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from passus import DataLoader, Variable
 from passus.config import switches
+from passus.dataloaders import collate
 from passus.datasets import Dataset
 from passus.errors import ShapeError
 from passus.kernels.threads import get_num_threads
@@ -262,3 +263,8 @@ class Reading(Examples):
 
     def example(self, i: int) -> Any:
         return self.rows[i, 0], is_mapped(self.rows)
+
+
+def slowly(examples: Any) -> Any:
+    time.sleep(0.2)
+    return collate(examples)
