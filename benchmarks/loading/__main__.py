@@ -1,0 +1,79 @@
+"""``python -m benchmarks.loading [name ...]``: epochs of loaders with threads and with processes, beside PyTorch's.
+
+The programs read the same batches in alternation, an epoch or more in a turn, and drop them. Numbers are times as multiples
+of that of threads; below 1 is faster. The start of processes is measured separately, until the first batch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from contextlib import ExitStack
+from functools import partial
+
+import numpy as np
+
+from benchmarks import agreement
+from benchmarks.loading.problems import PROBLEMS, Problem
+from benchmarks.loading.programs import WORKERS, epochs_of
+from benchmarks.machine import machine
+from benchmarks.peers import missing
+from benchmarks.tables import duration
+from benchmarks.timing import Timing, in_turns, turn
+from passus import DataLoader
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.loading", description=__doc__)
+    parser.add_argument("what", nargs="*", metavar="name", help=f"any of {', '.join(PROBLEMS)} (default: all)")
+    parser.add_argument("--rounds", type=int, default=5, help="number of turns of each program (default: 5)")
+    arguments = parser.parse_args()
+    unknown = {*arguments.what} - {*PROBLEMS}
+    if unknown:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    print(f"{machine()}\n{WORKERS} workers.\n")
+    table = [measured(PROBLEMS[name], arguments.rounds) for name in arguments.what or PROBLEMS]
+    print("\n".join([*heading([*table[0]]), *map(row, arguments.what or PROBLEMS, table)]))
+    print(f"\n{starts(arguments.rounds)}")
+
+
+def measured(problem: Problem, rounds: int) -> dict[str, Timing]:
+    """Return the timings of all programs, after a check that they read the same."""
+    with ExitStack() as stack:
+        epochs = epochs_of(problem.dataset(), problem.batch_size, stack, peers=missing("torch") is None)
+        agreement.check({name: [[epoch()]] for name, epoch in epochs.items()}, rtol=1e-5)
+        timings = in_turns({name: partial(turn, epoch) for name, epoch in epochs.items()}, rounds)
+    return {timing.name: timing for timing in timings}
+
+
+def heading(programs: list[str]) -> list[str]:
+    return [f"| problem | threads | {' | '.join(programs)} |", f"|---|--:|{'--:|' * len(programs)}"]
+
+
+def row(name: str, timings: dict[str, Timing]) -> str:
+    threads = timings["threads"]
+    ratios = [
+        statistics.median(own / other for own, other in zip(timing.turns, threads.turns)) for timing in timings.values()
+    ]
+    return f"| {name}: {PROBLEMS[name].what} | {duration(threads.median)} | {' | '.join(f'{r:.2f}' for r in ratios)} |"
+
+
+def starts(rounds: int) -> str:
+    """Describe the time until the first batch, of an array that is in memory."""
+    lines = []
+    for method in ("spawn", "forkserver"):
+        seconds = []
+        for _ in range(rounds):
+            with DataLoader(np.arange(8), 1, workers=WORKERS, processes=method) as loader:
+                started = time.perf_counter()
+                next(loader)
+                seconds.append(time.perf_counter() - started)
+        first, *later = seconds
+        again = f"; {duration(statistics.median(later))} when started again" if later else ""
+        lines.append(f"The first batch of {WORKERS} processes ({method}): {duration(first)}{again}.")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
