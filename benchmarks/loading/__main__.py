@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
+import subprocess
+import sys
 from contextlib import ExitStack
 from functools import partial
-
-import numpy as np
 
 from benchmarks import agreement
 from benchmarks.loading.problems import PROBLEMS, Problem
@@ -21,7 +20,17 @@ from benchmarks.machine import machine
 from benchmarks.peers import missing
 from benchmarks.tables import duration
 from benchmarks.timing import Timing, in_turns, turn
+
+START = """
+import time
+import numpy as np
 from passus import DataLoader
+for _ in range(2):
+    with DataLoader(np.arange(8), 1, workers={}, processes="{}") as loader:
+        started = time.perf_counter()
+        next(loader)
+        print(time.perf_counter() - started)
+"""
 
 
 def main() -> None:
@@ -35,14 +44,15 @@ def main() -> None:
     print(f"{machine()}\n{WORKERS} workers.\n")
     table = [measured(PROBLEMS[name], arguments.rounds) for name in arguments.what or PROBLEMS]
     print("\n".join([*heading([*table[0]]), *map(row, arguments.what or PROBLEMS, table)]))
-    print(f"\n{starts(arguments.rounds)}")
+    print(f"\n{starts()}")
 
 
 def measured(problem: Problem, rounds: int) -> dict[str, Timing]:
     """Return the timings of all programs, after a check that they read the same."""
     with ExitStack() as stack:
         epochs = epochs_of(problem.dataset(), problem.batch_size, stack, peers=missing("torch") is None)
-        agreement.check({name: [[epoch()]] for name, epoch in epochs.items()}, rtol=1e-5)
+        sums = {name: [[epoch()]] for name, epoch in epochs.items()}
+        agreement.check({"passus": sums["alone"], **sums}, rtol=1e-5)
         timings = in_turns({name: partial(turn, epoch) for name, epoch in epochs.items()}, rounds)
     return {timing.name: timing for timing in timings}
 
@@ -59,19 +69,15 @@ def row(name: str, timings: dict[str, Timing]) -> str:
     return f"| {name}: {PROBLEMS[name].what} | {duration(threads.median)} | {' | '.join(f'{r:.2f}' for r in ratios)} |"
 
 
-def starts(rounds: int) -> str:
-    """Describe the time until the first batch, of an array that is in memory."""
+def starts() -> str:
+    """Describe the time until the first batch, of an array in memory, in fresh programs that import passus only."""
     lines = []
     for method in ("spawn", "forkserver"):
-        seconds = []
-        for _ in range(rounds):
-            with DataLoader(np.arange(8), 1, workers=WORKERS, processes=method) as loader:
-                started = time.perf_counter()
-                next(loader)
-                seconds.append(time.perf_counter() - started)
-        first, *later = seconds
-        again = f"; {duration(statistics.median(later))} when started again" if later else ""
-        lines.append(f"The first batch of {WORKERS} processes ({method}): {duration(first)}{again}.")
+        done = subprocess.run(
+            [sys.executable, "-c", START.format(WORKERS, method)], capture_output=True, text=True, check=True
+        )
+        first, again = map(float, done.stdout.split())
+        lines.append(f"{WORKERS} processes ({method}) start in {duration(first)}, and again in {duration(again)}.")
     return "\n".join(lines)
 
 

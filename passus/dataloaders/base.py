@@ -48,10 +48,14 @@ class Loader(ShowsFields, Verified, ABC, CheckedOptions):
     ``for x, t in loader`` starts a new epoch, except once after `load_state_dict`, when it resumes the saved epoch. The
     length of the dataset is read at the start of each epoch.
 
-    Random numbers depend only on the epoch and the index of the batch, so a resumed epoch and one prepared by threads are
+    Random numbers depend only on the epoch and the index of the batch, so a resumed epoch and one prepared by workers are
     identical bit for bit: each batch has separate generators in place of `passus.random.get_rng` and of those that the
     dataset, its transforms and ``collate`` refer to. The exceptions are ``np.random`` itself and generators that the loader
-    cannot find (in an imported module); with several workers, these depend on thread timing.
+    cannot find (in an imported module); with several threads, these depend on timing. Processes seed them for each batch.
+
+    With ``processes``, workers have copies of the dataset and ``collate`` as they are at the start of an epoch. A process
+    computes with one thread (`passus.set_num_threads`); it has the caller's switches (`passus.config`), treatment of
+    errors by NumPy and filters of warnings.
     """
 
     def __init__(

@@ -27,6 +27,8 @@ class DataLoader(Loader):
     shuffling; by default the current generator of `passus.random`. ``collate``: a function from a list of examples to a
     batch. ``workers``: number of threads that prepare batches ahead of time (for datasets that read files or decode
     pictures); it does not change the batches. ``timeout``: maximum seconds to wait for a batch; by default no limit.
+    ``processes``: "spawn" or "forkserver", the way to start processes instead of threads (for datasets that compute in
+    Python, which one thread at a time does); they import the program, and are kept until `close`.
 
     ``shard``: ``(index, count)`` selects one of ``count`` shards of each epoch, one per process. All shards have the same
     number of examples: if the examples cannot be divided evenly, the first ones of the epoch are repeated, or with
@@ -34,8 +36,8 @@ class DataLoader(Loader):
 
     Raises `ArgumentError` for an empty dataset, a batch size below 1, a shard index out of range, shuffled shards without
     ``rng``, and if ``drop_last`` leaves no batch; `DTypeError` for a batch size that is not an integer and a flag that is
-    not a bool. Iteration raises `LoaderTimeoutError` for a batch that exceeds ``timeout``, and `DataError` if the dataset
-    raises StopIteration.
+    not a bool. Iteration raises `LoaderTimeoutError` for a batch that exceeds ``timeout``, `DataError` if the dataset raises
+    StopIteration, `LoaderWorkerError` for a process that ends, and `DTypeError` for a dataset that cannot be pickled.
 
     >>> loader = DataLoader(np.arange(5), batch_size=2, shuffle=False)
     >>> [batch.tolist() for batch in loader], len(loader)
