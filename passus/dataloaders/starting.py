@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import current_thread, main_thread
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from passus.arguments import shown
 from passus.dataloaders import serving
 from passus.errors import ArgumentError, LoaderWorkerError
 
@@ -36,16 +37,15 @@ def checked_start_method(name: str, processes: Any, workers: int) -> str | None:
     """
     if processes is None:
         return None
-    if processes not in METHODS:
-        why = "; a forked process would lack the threads of kernels, and the locks that they hold" * (
-            processes == "fork"
-        )
+    if not isinstance(processes, str) or processes not in METHODS:
+        is_fork = isinstance(processes, str) and processes == "fork"
+        why = "; a forked process would lack the threads of kernels, and keep the locks that they hold" * is_fork
         raise ArgumentError(
-            f'{name}: processes is {processes!r}; give "spawn" or "forkserver", or None for threads{why}'
+            f'{name}: processes is {shown(processes)}; give "spawn" or "forkserver", or None for threads{why}'
         )
     if not workers:
         raise ArgumentError(f"{name}: processes={processes!r} needs workers; pass workers=1 or more")
-    return cast("str", processes)
+    return processes
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -258,7 +259,9 @@ def test_errors_of_workers_are_errors_of_passus_and_of_python() -> None:
 def test_a_fork_does_not_end_the_processes_of_its_parent() -> None:
     with DataLoader(np.arange(8), 2, shuffle=False, workers=2, processes="forkserver") as loader:
         expected = [batch.tolist() for batch in loader]
-        child = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Other threads may hold locks; the child needs none.
+            child = os.fork()
         if not child:
             loader.close()
             os._exit(0)

@@ -359,6 +359,7 @@ def test_a_loop_whose_processes_were_stopped_raises(two: Any) -> None:
         ({"processes": "fork", "workers": 1}, ArgumentError, "would lack the threads of kernels"),
         ({"processes": True, "workers": 1}, ArgumentError, "processes is True"),
         ({"processes": ["spawn"], "workers": 1}, ArgumentError, "processes is"),
+        ({"processes": np.array(["spawn"] * 2), "workers": 1}, ArgumentError, "processes is"),
         ({"processes": "spawn"}, ArgumentError, "needs workers"),
         ({"multiprocessing_context": "spawn"}, DTypeError, "processes"),
         ({"persistent_workers": True}, DTypeError, "leave it out"),
