@@ -25,11 +25,12 @@ class DataLoader(Loader):
     ``dataset``: any object with a length and items; a `Dataset` or `ArrayDataset` of arrays is fastest, because whole
     batches are read at once. ``drop_last``: drop the last batch if it is smaller. ``rng``: a seed or a generator for
     shuffling; by default the current generator of `passus.random`. ``collate``: a function from a list of examples to a
-    batch. ``workers``: number of threads that prepare batches ahead of time (for datasets that read files or decode
-    pictures); it does not change the batches. ``timeout``: maximum seconds to wait for a batch, not counting the
-    start of processes; by default no limit.
-    ``processes``: "spawn" or "forkserver", the way to start processes instead of threads (for datasets that compute in
-    Python, which one thread at a time does); they import the program, and are kept until `close`.
+    batch.
+
+    ``workers``: number of threads that prepare batches ahead of time (for datasets that read files or decode pictures); it
+    does not change the batches. ``processes``: "spawn" or "forkserver", the way to start processes instead of threads (for
+    datasets that compute in Python, which one thread at a time does); they import the program, and are kept until `close`.
+    ``timeout``: maximum seconds to wait for a batch, not counting the start of processes; by default no limit.
 
     ``shard``: ``(index, count)`` selects one of ``count`` shards of each epoch, one per process. All shards have the same
     number of examples: if the examples cannot be divided evenly, the first ones of the epoch are repeated, or with
