@@ -9,13 +9,14 @@ True
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, overload
 
 from passus.errors import ArgumentError
 from passus.scopes import Called, Scope
 
-__all__ = ["Config", "no_grad", "test_mode", "using_config"]
+__all__ = ["Config", "no_grad", "set_switches", "switches", "test_mode", "using_config"]
 
 
 enable_backprop: ContextVar[bool] = ContextVar("enable_backprop", default=True)
@@ -33,6 +34,24 @@ def _switch(name: str) -> ContextVar[bool]:
     if name not in _switches:
         raise ArgumentError(f"using_config: unknown switch {name!r}; use one of {', '.join(_switches)}")
     return _switches[name]
+
+
+def switches() -> dict[str, bool]:
+    """The switches of the current context, for `set_switches` in another process.
+
+    >>> switches()["train"]
+    True
+    """
+    return {name: bool(switch.get()) for name, switch in _switches.items()}
+
+
+def set_switches(values: Mapping[str, bool]) -> None:
+    """Set switches of the current context.
+
+    >>> set_switches(switches())
+    """
+    for name, value in values.items():
+        _switch(name).set(value)
 
 
 class using_config(Scope):  # noqa: N801 - used like a function, as contextlib's own are
@@ -121,7 +140,7 @@ class _Config:
         _switch(name).set(bool(value))
 
     def __repr__(self) -> str:
-        return f"Config({', '.join(f'{name}={bool(switch.get())}' for name, switch in _switches.items())})"
+        return f"Config({', '.join(f'{name}={value}' for name, value in switches().items())})"
 
 
 Config = _Config()

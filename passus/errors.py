@@ -13,6 +13,7 @@ PassusError
 │   └── MissingWeightsError (FileNotFoundError)    a missing weights file
 ├── DataError           (ValueError)    a data file that is missing, truncated or does not match its checksum
 ├── LoaderTimeoutError  (TimeoutError)  a batch that is not ready in time
+├── LoaderWorkerError   (RuntimeError)  a worker process of a loader that ended, or could not start or send its batch
 ├── PathError           (FileNotFoundError, IsADirectoryError)    a path where no file can be written
 ├── MissingAttributeError   (AttributeError)   a name that other libraries have
 ├── DivergenceError     (ArithmeticError)   a training run whose loss is NaN or infinite
@@ -45,6 +46,7 @@ __all__ = [
     "GraphError",
     "LabelError",
     "LoaderTimeoutError",
+    "LoaderWorkerError",
     "MissingAttributeError",
     "MissingImportError",
     "MissingWeightsError",
@@ -147,7 +149,11 @@ class DataError(PassusError, ValueError):
 
 
 class LoaderTimeoutError(PassusError, TimeoutError):
-    """A batch that the threads of a loader have not prepared in time."""
+    """A batch that the workers of a loader have not prepared in time."""
+
+
+class LoaderWorkerError(PassusError, RuntimeError):
+    """A worker process of a loader that ended, or could not start or send its batch."""
 
 
 class PathError(PassusError, FileNotFoundError, IsADirectoryError):

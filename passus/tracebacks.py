@@ -124,8 +124,12 @@ def _is_short(error: BaseException | None) -> bool:
 
 
 def _is_internal_error(error: BaseException) -> bool:
-    """Whether an error was raised and caught inside passus; that of a caller has frames of the caller, too."""
-    return all(map(_is_internal, _frames(error.__traceback__)))
+    """Whether an error was raised and caught inside passus.
+
+    That of a caller has frames of the caller, too. One without frames is the traceback of another process.
+    """
+    frames = _frames(error.__traceback__)
+    return bool(frames) and all(map(_is_internal, frames))
 
 
 def _rendered_in_ipython(self: PassusError) -> list[str]:

@@ -13,13 +13,15 @@ import numpy as np
 from passus.arguments import checked_callable, checked_count, checked_flag, checked_number, shown
 from passus.backend import Array, Device, to_device
 from passus.constructors import CheckedOptions
-from passus.dataloaders.collate import collate
-from passus.dataloaders.fetching import Examples, batch_reader, checked_length, prefetch, read_examples
+from passus.dataloaders.fetching import Examples, checked_length, prefetch
 from passus.dataloaders.generators import Generators
+from passus.dataloaders.processes import Processes
+from passus.dataloaders.reading import Reader, Task
+from passus.dataloaders.starting import checked_start_method
 from passus.display import ShowsFields
-from passus.errors import ArgumentError, DataError, kind_of
+from passus.errors import ArgumentError, kind_of
 from passus.loading import Loading, Verified, leaf
-from passus.random import RNG, get_rng, rng_state, using_rng, verify_rng_state
+from passus.random import RNG, get_rng, rng_state, verify_rng_state
 from passus.tree import Tree, check_tree
 
 __all__ = ["Epoch", "Loader"]
@@ -45,10 +47,14 @@ class Loader(ShowsFields, Verified, ABC, CheckedOptions):
     ``for x, t in loader`` starts a new epoch, except once after `load_state_dict`, when it resumes the saved epoch. The
     length of the dataset is read at the start of each epoch.
 
-    Random numbers depend only on the epoch and the index of the batch, so a resumed epoch and one prepared by threads are
+    Random numbers depend only on the epoch and the index of the batch, so a resumed epoch and one prepared by workers are
     identical bit for bit: each batch has separate generators in place of `passus.random.get_rng` and of those that the
     dataset, its transforms and ``collate`` refer to. The exceptions are ``np.random`` itself and generators that the loader
-    cannot find (in an imported module); with several workers, these depend on thread timing.
+    cannot find (in an imported module); with several threads, these depend on timing. Processes seed them for each batch.
+
+    With ``processes``, workers have copies of the dataset and ``collate`` as they are at the start of an epoch. A process
+    computes with one thread (`passus.set_num_threads`); it has the caller's switches (`passus.config`), treatment of
+    errors by NumPy and filters of warnings.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class Loader(ShowsFields, Verified, ABC, CheckedOptions):
         collate: Callable[[Sequence[Any]], Any] | None = None,
         workers: int = 0,
         timeout: float | None = None,
+        processes: str | None = None,
         gpu: bool = False,
     ) -> None:
         self.dataset = dataset
@@ -67,6 +74,8 @@ class Loader(ShowsFields, Verified, ABC, CheckedOptions):
         self._counts(self._size())
         self.workers = checked_count(type(self).__name__, "workers", workers, 0)
         self.timeout = _checked_timeout(type(self).__name__, timeout, self.workers)
+        self.processes = checked_start_method(type(self).__name__, processes, self.workers)
+        self._processes = Processes()
         self._collate = None if collate is None else checked_callable(type(self).__name__, "collate", collate)
         self._rng = None if rng is None else get_rng(rng)
         self._epoch: Epoch | None = None
@@ -114,7 +123,7 @@ class Loader(ShowsFields, Verified, ABC, CheckedOptions):
             "batches": self.max_iter,
             "shuffle": getattr(self, "shuffle", False),
             "position": f"batch {self.iteration} of the epoch" if self._epoch else "between epochs",
-            "workers": self.workers,
+            "workers": f"{self.workers} processes ({self.processes})" if self.processes else self.workers,
         }
 
     def __iter__(self) -> Generator[Any, None, None]:
@@ -154,57 +163,54 @@ class Loader(ShowsFields, Verified, ABC, CheckedOptions):
             return Epoch(order, size)
         return Epoch(order, size, int(get_rng(self._rng).integers(2**63)), self._generators().new_seeds())
 
+    def _reader(self) -> Reader:
+        shared = [get_rng()] if self._rng is None else [get_rng(), self._rng]
+        return Reader(type(self).__name__, self.dataset, self._collate, shared)
+
     def _generators(self) -> Generators:
         """The generators that preparing a batch may draw from."""
-        return Generators({"dataset": self.dataset, "collate": self._collate}, exclude=self._rng)
+        return self._reader().generators
 
     def _batches(self, epoch: Epoch) -> Generator[Any, None, None]:
-        read, random, generators = self._batch_reader() or self._one_by_one, self._is_random(), self._generators()
-
-        def fetch(i: int) -> Any:
-            index = self._indices(epoch, i)
-            try:
-                if not random:
-                    return read(index)
-                with using_rng(np.random.default_rng([epoch.seed, i])):
-                    return generators.run(epoch.seeds, i, lambda: read(index))
-            except StopIteration as error:
-                raise self._unexpected_stop(i, error) from error
-
-        tasks = range(epoch.iteration, self._counts(epoch.size)[1])
-        with closing(prefetch(fetch, tasks, self.workers, self.timeout)) as batches:
+        count = self._counts(epoch.size)[1]
+        tasks = (
+            Task(i, count, self._indices(epoch, i), epoch.seed, epoch.seeds) for i in range(epoch.iteration, count)
+        )
+        with closing(self._prefetched(tasks)) as batches:
             for batch in batches:
                 epoch.iteration += 1
                 yield batch if self.device == "cpu" else _on_device(batch, self.device)
         if self._epoch is epoch:
             self._epoch = None
 
-    def _unexpected_stop(self, i: int, error: StopIteration) -> DataError:
-        """The error that replaces a StopIteration, which would end the epoch silently."""
-        new = DataError(
-            f"{type(self).__name__}: the dataset, a transform or collate raised StopIteration for batch {i} of "
-            f"{len(self)}; check its calls of next() for an exhausted iterator"
-        )
-        for note in getattr(error, "__notes__", ()):
-            new.add_note(note)
-        return new
-
-    def _one_by_one(self, index: Array) -> Any:
-        return (self._collate or collate)(read_examples(self.dataset, index))
+    def _prefetched(self, tasks: Iterable[Task]) -> Generator[Any, None, None]:
+        if self.processes is None or not self.workers:
+            return prefetch(self._reader(), tasks, self.workers, self.timeout)
+        return self._processes.prefetch(self._reader(), tasks, self.workers, self.processes, self.timeout)
 
     def _is_random(self) -> bool:
-        """Whether examples may draw random numbers; assumed for user-defined datasets unless ``is_random`` is False."""
-        return self._batch_reader() is None or getattr(
-            self.dataset, "is_random", not isinstance(self.dataset, np.ndarray)
-        )
+        return self._reader().is_random
 
     @property
     def has_generators(self) -> bool:
         """Whether the loader or its dataset draws from generators other than the current one."""
         return self._rng is not None or bool(self._generators().all)
 
-    def _batch_reader(self) -> Callable[[Array], Any] | None:
-        return batch_reader(self.dataset) if self._collate is None else None
+    # Processes.
+
+    def close(self) -> None:
+        """Abandon the current epoch and stop worker processes; a new epoch starts others.
+
+        The processes also stop when the loader is deleted and when the program ends.
+        """
+        self.reset()
+        self._processes.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     # Devices.
 
@@ -319,7 +325,7 @@ def _checked_timeout(name: str, timeout: float | None, workers: int) -> float | 
     if timeout is None:
         return None
     if not workers:
-        raise ArgumentError(f"{name}: timeout needs threads; pass workers=1 or more")
+        raise ArgumentError(f"{name}: timeout needs workers; pass workers=1 or more")
     return checked_number(name, "timeout", timeout, open_low=True)
 
 

@@ -50,6 +50,7 @@ class BucketDataLoader(Loader):
         collate: Callable[[Sequence[Any]], Any] | None = None,
         workers: int = 0,
         timeout: float | None = None,
+        processes: str | None = None,
         gpu: bool = False,
     ) -> None:
         name = "BucketDataLoader"
@@ -61,7 +62,16 @@ class BucketDataLoader(Loader):
         self.pool = checked_count(name, "pool", pool)
         self.lengths = None if lengths is None else integers_of(name, "lengths", lengths)
         collate = PaddingCollate() if collate is None else collate
-        super().__init__(dataset, batch_size, rng=rng, collate=collate, workers=workers, timeout=timeout, gpu=gpu)
+        super().__init__(
+            dataset,
+            batch_size,
+            rng=rng,
+            collate=collate,
+            workers=workers,
+            timeout=timeout,
+            processes=processes,
+            gpu=gpu,
+        )
 
     def _counts(self, size: int) -> tuple[int, int]:
         if self.lengths is not None and self.lengths.shape != (size,):

@@ -20,13 +20,14 @@ from passus.scopes import copied_context
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["Examples", "Pool", "batch_reader", "checked_length", "prefetch", "read_examples"]
+__all__ = ["Examples", "Pending", "Pool", "batch_reader", "checked_length", "in_advance", "prefetch", "read_examples"]
 
 JOIN_TIMEOUT = 1.0
 """Maximum seconds to wait for threads that are still preparing a batch after their pool was closed."""
 
 T = TypeVar("T")
 Y = TypeVar("Y")
+Result = TypeVar("Result", covariant=True)
 
 
 class Examples(Protocol):
@@ -106,14 +107,47 @@ def prefetch(
         for task in tasks:
             yield function(task)
         return
-    waiting: deque[tuple[T, Future[Y]]] = deque()
+    try:
+        yield from in_advance(
+            lambda task: pool.submit(copied_context().run, function, task), tasks, 2 * workers, timeout
+        )
+    finally:
+        pool.close()
+
+
+class Pending(Protocol[Result]):
+    """A result that may not exist yet, as `concurrent.futures.Future`."""
+
+    def result(self, timeout: float | None = None) -> Result:
+        """Wait for the result. Raises `TimeoutError`, and what the task raised."""
+
+    def done(self) -> bool:
+        """Whether the task has returned or raised."""
+
+    def cancel(self) -> bool:
+        """Leave the task out if it has not begun."""
+
+
+def in_advance(
+    submit: Callable[[T], Pending[Y]], tasks: Iterable[T], count: int, timeout: float | None = None
+) -> Generator[Y, None, None]:
+    """The results of tasks in order, of which ``count`` have been submitted in advance.
+
+    Raises `LoaderTimeoutError` for a result that is not ready within ``timeout`` seconds.
+
+    >>> pool = Pool(1)
+    >>> list(in_advance(lambda x: pool.submit(abs, x), [-1, -2], count=1))
+    [1, 2]
+    >>> pool.close()
+    """
+    waiting: deque[tuple[T, Pending[Y]]] = deque()
 
     def first() -> Y:
-        task, future = waiting.popleft()
+        task, pending = waiting.popleft()
         try:
-            return future.result(timeout)
+            return pending.result(timeout)
         except TimeoutError:
-            if future.done():  # The task raised it.
+            if pending.done():  # The task raised it.
                 raise
             raise LoaderTimeoutError(
                 f"DataLoader: batch {task} was not ready after {timeout:g} s; check what its examples wait for, or increase "
@@ -122,15 +156,14 @@ def prefetch(
 
     try:
         for task in tasks:
-            waiting.append((task, pool.submit(copied_context().run, function, task)))
-            if len(waiting) > 2 * workers:
+            waiting.append((task, submit(task)))
+            if len(waiting) > count:
                 yield first()
         while waiting:
             yield first()
     finally:
-        for _, future in waiting:
-            future.cancel()
-        pool.close()
+        for _, pending in waiting:
+            pending.cancel()
 
 
 class Pool:

@@ -7,7 +7,7 @@ generator, the epoch and the index of the batch.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from threading import RLock
@@ -45,19 +45,22 @@ class Generators:
     """The generators that some objects refer to, by the path of attributes to each.
 
     Generators of passus' transforms are replaced in each batch, so threads run in parallel. Other owners may draw directly;
-    then their generators are restored_generators for each batch and batches are prepared one at a time. The current generator, which
-    the whole program shares, and ``exclude`` are left out.
+    then their generators are seeded and restored for each batch, and batches are prepared one at a time.
+
+    ``shared``: generators that the program draws from elsewhere, such as the current one. They are left out: transforms of
+    passus draw from the generator of the batch instead.
 
     >>> from passus.transforms import RandomHorizontalFlip
     >>> list(Generators({"transform": RandomHorizontalFlip(rng=3)}).all)
     ['transform.rng']
     """
 
-    def __init__(self, owners: Mapping[str, Any], exclude: np.random.Generator | None = None) -> None:
+    def __init__(self, owners: Mapping[str, Any], shared: Sequence[np.random.Generator] = ()) -> None:
         self.all: dict[str, np.random.Generator] = {}
+        self._shared = shared
         references: dict[int, _Reference] = {}
         for path, rng, is_replaceable in _walk(owners):
-            if rng is get_rng() or rng is exclude:
+            if any(rng is other for other in shared):
                 continue
             if id(rng) in references:
                 references[id(rng)].is_replaceable &= is_replaceable
@@ -93,14 +96,14 @@ class Generators:
     _states = property(lambda self: self.states(), load_states)
 
     def run(self, seeds: Mapping[str, int], i: int, function: Callable[[], Y]) -> Y:
-        """Call ``function()`` with each generator seeded for batch ``i``."""
-        if not self.all:
-            return function()
-        batch = {path: _seeded_like(rng, [seeds[path], i]) for path, rng in self.all.items()}
+        """Call ``function()`` with each generator that has a seed seeded for batch ``i``."""
+        batch = {path: _seeded_like(rng, [seeds[path], i]) for path, rng in self.all.items() if path in seeds}
+        direct = {self.all[path]: rng.bit_generator.state for path, rng in batch.items() if path in self._direct}
+        replaced = {self.all[path]: rng for path, rng in batch.items() if path in self._replaceable}
         with (
             self._locked(),
-            restored_generators({self.all[path]: batch[path].bit_generator.state for path in self._direct}),
-            replaced_generators({self.all[path]: batch[path] for path in self._replaceable}),
+            restored_generators(direct),
+            replaced_generators(dict.fromkeys(self._shared, get_rng()) | replaced),
         ):
             return function()
 

@@ -25,8 +25,12 @@ class DataLoader(Loader):
     ``dataset``: any object with a length and items; a `Dataset` or `ArrayDataset` of arrays is fastest, because whole
     batches are read at once. ``drop_last``: drop the last batch if it is smaller. ``rng``: a seed or a generator for
     shuffling; by default the current generator of `passus.random`. ``collate``: a function from a list of examples to a
-    batch. ``workers``: number of threads that prepare batches ahead of time (for datasets that read files or decode
-    pictures); it does not change the batches. ``timeout``: maximum seconds to wait for a batch; by default no limit.
+    batch.
+
+    ``workers``: number of threads that prepare batches ahead of time (for datasets that read files or decode pictures); it
+    does not change the batches. ``processes``: "spawn" or "forkserver", the way to start processes instead of threads (for
+    datasets that compute in Python, which one thread at a time does); they import the program, and are kept until `close`.
+    ``timeout``: maximum seconds to wait for a batch, not counting the start of processes; by default no limit.
 
     ``shard``: ``(index, count)`` selects one of ``count`` shards of each epoch, one per process. All shards have the same
     number of examples: if the examples cannot be divided evenly, the first ones of the epoch are repeated, or with
@@ -34,8 +38,8 @@ class DataLoader(Loader):
 
     Raises `ArgumentError` for an empty dataset, a batch size below 1, a shard index out of range, shuffled shards without
     ``rng``, and if ``drop_last`` leaves no batch; `DTypeError` for a batch size that is not an integer and a flag that is
-    not a bool. Iteration raises `LoaderTimeoutError` for a batch that exceeds ``timeout``, and `DataError` if the dataset
-    raises StopIteration.
+    not a bool. Iteration raises `LoaderTimeoutError` for a batch that exceeds ``timeout``, `DataError` if the dataset raises
+    StopIteration, `LoaderWorkerError` for a process that ends, and `DTypeError` for a dataset that cannot be pickled.
 
     >>> loader = DataLoader(np.arange(5), batch_size=2, shuffle=False)
     >>> [batch.tolist() for batch in loader], len(loader)
@@ -55,6 +59,7 @@ class DataLoader(Loader):
         shard: tuple[int, int] = (0, 1),
         workers: int = 0,
         timeout: float | None = None,
+        processes: str | None = None,
     ) -> None:
         batch_size = checked_count("DataLoader", "batch_size", batch_size)
         self.shuffle = checked_flag("DataLoader", "shuffle", shuffle)
@@ -62,7 +67,16 @@ class DataLoader(Loader):
         self.shard = _checked_shard(shard)
         if shuffle and rng is None and self.shard[1] > 1:
             raise ArgumentError("DataLoader: shards that are shuffled need rng=SEED, the same seed in each process")
-        super().__init__(dataset, batch_size, rng=rng, collate=collate, workers=workers, timeout=timeout, gpu=gpu)
+        super().__init__(
+            dataset,
+            batch_size,
+            rng=rng,
+            collate=collate,
+            workers=workers,
+            timeout=timeout,
+            processes=processes,
+            gpu=gpu,
+        )
 
     def _counts(self, size: int) -> tuple[int, int]:
         whole, rest = divmod(size, self.shard[1])

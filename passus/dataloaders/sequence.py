@@ -20,7 +20,7 @@ class SeqDataLoader(Loader):
     """Row i of each batch continues row i of the previous batch: ``batch_size`` streams with evenly spaced starts.
 
     Used for truncated backpropagation through time. Batch k holds the examples ``(i * (N // batch_size) + k) % N``; if N
-    is not a multiple of ``batch_size``, the streams overlap.
+    is not a multiple of ``batch_size``, the streams overlap. ``workers``, ``timeout``, ``processes``: those of `DataLoader`.
 
     Raises `ArgumentError` for an empty dataset, and for more streams than examples.
 
@@ -28,9 +28,18 @@ class SeqDataLoader(Loader):
     [[0, 3], [1, 4], [2, 5]]
     """
 
-    def __init__(self, dataset: Examples, batch_size: int, gpu: bool = False) -> None:
+    def __init__(
+        self,
+        dataset: Examples,
+        batch_size: int,
+        gpu: bool = False,
+        *,
+        workers: int = 0,
+        timeout: float | None = None,
+        processes: str | None = None,
+    ) -> None:
         batch_size = checked_count("SeqDataLoader", "batch_size", batch_size)
-        super().__init__(dataset, batch_size, gpu=gpu)
+        super().__init__(dataset, batch_size, workers=workers, timeout=timeout, processes=processes, gpu=gpu)
 
     def _counts(self, size: int) -> tuple[int, int]:
         if self.batch_size > size:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import passus
-from tests.helpers.snippets import blocks, run_program, run_session
+from tests.helpers.snippets import blocks, is_script, run_program, run_script, run_session
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
@@ -34,8 +34,11 @@ def test_snippets_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for line, source in blocks(path, "python"):
-        run = run_session if source.startswith(">>>") else run_program
-        run(source, namespace, path, line)
+        if is_script(source):
+            run_script(source, tmp_path, line)
+        else:
+            run = run_session if source.startswith(">>>") else run_program
+            run(source, namespace, path, line)
 
 
 def test_wrong_snippet_fails() -> None:

@@ -1,0 +1,1 @@
+"""Loaders with threads and with processes, beside PyTorch's."""
