@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from passus.backend import Array, backend_of, invalid, is_array
-from passus.backend.trace import is_numpy
+from passus.backend.trace import is_numpy, plain
 from passus.core.data import checked
 from passus.core.variable import data_of
 from passus.errors import ArgumentError, DTypeError, LabelError, ShapeError
@@ -216,7 +216,8 @@ def check_labels(name: str, t: Any, count: int, arguments: tuple[str, str] = ("l
         raise DTypeError(f"{name}: {arguments[0]} values must be integers, not {labels.dtype}; {fix}")
     rule = LabelError, f"{name}: a {arguments[0]} is out of range: the {count} {arguments[1]} are 0 to {count - 1}"
     if labels.size and (invalid(labels.min() < 0, *rule) or invalid(labels.max() >= count, *rule)):
-        wrong = labels[(labels < 0) | (labels >= count)].ravel()[0]
+        numbers = plain(labels)  # Of a step that is recorded, too.
+        wrong = numbers[(numbers < 0) | (numbers >= count)].ravel()[0]
         fix = ""
         if arguments[1] == "classes":
             if count == 1:

@@ -107,6 +107,10 @@ def batch_norm(
         _writable(argument, v if isinstance(v, Writable) else array_of("batch_norm", v))
         for argument, v in statistics.items()
     ]
+    if any(backend_of(average).name == "jax" for average in averages):
+        raise ArgumentError(
+            "batch_norm: mean and var are arrays of JAX, which cannot follow the batches in training; use layers.BatchNorm"
+        )
     y = function(x, gamma, beta)
     _update_running(averages[0], function.mean, decay)
     if count > 1:  # The variance of one number is 0 and means nothing.
@@ -183,10 +187,6 @@ def _writable(argument: str, running: Any) -> Any:
         raise ArgumentError(
             f"batch_norm: {argument} {array.dtype}{list(array.shape)} must follow the batches in training, and holds no "
             f"floating-point numbers that can be written to; give a copy, {argument}.astype(np.float32)"
-        )
-    if running is array and backend_of(array).name == "jax":
-        raise ArgumentError(
-            f"batch_norm: {argument} is an array of JAX, which cannot follow the batches in training; use layers.BatchNorm"
         )
     return running
 
