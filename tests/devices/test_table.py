@@ -26,6 +26,10 @@ RANDOM = {"dropout", "dropout2d", "stochastic_depth"}
 by_name = pytest.mark.parametrize("row", [row for row in ROWS if row.name not in RANDOM], ids=lambda row: row.name)
 
 
+OTHER_REASONS = {"batch_norm", "batch_nrom"}
+"""Functions that refuse arrays of JAX for another reason than those of NumPy: they cannot be written to."""
+
+
 def test_the_documented_limits_are_those_of_the_tests() -> None:
     assert UNKNOWN.keys() == limits.KNOWN_ARGUMENTS.keys()
     assert limits.NARROW.keys() <= {row.name for row in ROWS}
@@ -87,6 +91,8 @@ def _is_ours(row: Row, bad: Any) -> bool:
 def test_bad_arguments_raise_the_same_errors(row: Row) -> None:
     for bad in row.raises:
         args = [jnp.asarray(x) if isinstance(x, np.ndarray) and x.dtype.kind in "fiub" else x for x in bad.args]
-        match = re.sub("(int|float)64", r"\1..", bad.match) if _is_ours(row, bad) else "."
+        match = (
+            re.sub("(int|float)64", r"\1..", bad.match) if _is_ours(row, bad) and row.name not in OTHER_REASONS else "."
+        )
         with pytest.raises(bad.error, match=match):
             getattr(F, row.name)(*args, **bad.kwargs)
