@@ -57,7 +57,7 @@ class JAX:
         return self.jax.lax.cond(condition, if_true, if_false)
 
     def random_bits(self, rng: Any, shape: tuple[int, ...], like: Array | None = None) -> Array:
-        key = rng.new_key() if hasattr(rng, "new_key") else self.jax.random.key(int(rng.integers(1 << 32)))
+        key = self.jax.random.key(int(rng.integers(1 << 32)))
         return self.jax.random.bits(key, shape, "uint32")
 
     def scatter_add(self, shape: tuple[int, ...], index: Any, values: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ _numpy = NumPy()
 tracing = Tracing(_numpy)
 others: list[Backend] = []
 """The libraries in use besides NumPy."""
+
+_loading = RLock()
+"""Held while a library is loaded: two threads must not create two backends for it."""
 
 
 def is_array(x: object) -> bool:
@@ -52,14 +56,16 @@ def backend_of(*arrays: Any) -> Backend:
 
 def jax_backend() -> Backend:
     """The backend of JAX, which is imported here. Raises `DependencyError` if it is not installed."""
-    for backend in others:
-        if backend.name == "jax":
-            return backend
-    import_optional("jax", "jax", "this device")
-    from passus.backend.jax import JAX
+    with _loading:
+        for backend in others:
+            if backend.name == "jax":
+                return backend
+        import_optional("jax", "jax", "this device")
+        from passus.backend.jax import JAX
 
-    others.append(JAX())
-    return others[-1]
+        new = JAX()
+        others.append(new)
+        return new
 
 
 def _is_of_new_library(x: object) -> bool:

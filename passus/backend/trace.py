@@ -537,7 +537,7 @@ class Tracing:
         return self.numpy.wide(dtype)
 
     def chosen(self, condition: Any, if_true: Callable[[], Any], if_false: Callable[[], Any]) -> Any:
-        return if_true() if condition else if_false()
+        return self.numpy.chosen(condition, if_true, if_false)
 
     def random_bits(self, rng: Any, shape: tuple[int, ...], like: Array | None = None) -> Array:
         return self.numpy.random_bits(rng, shape, like)

@@ -54,7 +54,7 @@ class Writable:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         value = unwrapped(value)
-        if index is ... or index == slice(None):
+        if index is ... or (isinstance(index, slice) and index == slice(None)):
             self.write(value)
         else:
             self.write(self.array.at[index].set(value))

@@ -6,24 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from passus.backend import backend_of
+from passus.backend import Backend
 from passus.core.variable import Variable
 from passus.errors import DTypeError
 
 __all__ = ["on_one_device"]
 
 
-def on_one_device(name: str, inputs: tuple[Any, ...], xs: list[Any]) -> list[Any]:
-    """The input arrays of a function, with constants of NumPy copied to the device of the other arrays.
+def on_one_device(backend: Backend, name: str, inputs: tuple[Any, ...], xs: list[Any]) -> list[Any]:
+    """The input arrays of a function, with constants of NumPy as arrays of another library.
 
-    Raises `DTypeError` for a Variable of NumPy to which a gradient would flow from the device.
+    Raises `DTypeError` for a Variable of NumPy to which a gradient would flow from there.
 
-    >>> on_one_device("add", (1.0, np.ones(2)), [1.0, np.ones(2)])
+    >>> from passus.backend import backend_of
+    >>> on_one_device(backend_of(), "add", (1.0, np.ones(2)), [1.0, np.ones(2)])
     [1.0, array([1., 1.])]
     """
-    backend = backend_of(*xs)
-    if backend.name != "jax":
-        return xs
     moved = list(xs)
     for i, (v, x) in enumerate(zip(inputs, xs)):
         if isinstance(x, (np.ndarray, np.generic)):

@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from passus.backend import Array, backend_of, others
-from passus.backend.trace import current
+from passus.backend.trace import Recorder, current
 from passus.config import debug, enable_backprop
 from passus.core import custom, messages, records
 from passus.core.checksums import Checksums, checksums_of
@@ -130,10 +130,12 @@ class Function:
                 if dtype is not FLOAT32 and dtype is not FLOAT64 and dtype.char in self.upcast_dtypes:
                     return self.upcast(inputs)
         if others:
+            recorder = current.get()
+            if recorder is not None:
+                xs = _adopted(recorder, self, inputs, xs)
             backend = backend_of(*xs)
-            if backend.name != "numpy" or current.get() is not None:
-                xs = _adopted(self, inputs, xs)
-                backend = backend_of(*xs)
+            if backend.name == "jax":
+                xs = on_one_device(backend, self.public_name, inputs, xs)
             self.xp = backend.xp
         if self.serial:
             records.move_record(self)
@@ -296,11 +298,8 @@ class Function:
         self.__dict__["_generation"] = generation
 
 
-def _adopted(function: Function, inputs: tuple[Any, ...], xs: list[Any]) -> list[Any]:
-    """The input arrays: on the device of the others, and traced if a step is recorded."""
-    recorder = current.get()
-    if recorder is None:
-        return on_one_device(function.public_name, inputs, xs)
+def _adopted(recorder: Recorder, function: Function, inputs: tuple[Any, ...], xs: list[Any]) -> list[Any]:
+    """The input arrays of a step that is recorded; those of Variables are traced."""
     recorder.called(function)
     for x in inputs:
         if isinstance(x, Variable):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from passus.arguments import checked_count
-from passus.backend import Array, backend_of, copied
+from passus.backend import Array, backend_of, copied, others
 from passus.core import Parameter
 from passus.errors import ArgumentError
 from passus.kernels.sums import at_least_float32
@@ -89,7 +89,7 @@ class OptimizerState(GroupedOptions, Verified):
     def _checked_state(self, path: str, p: Parameter) -> ParamState:
         """The state of a parameter, created at its first update. Raises if the parameter cannot be updated."""
         state = self._states.get(path) or self._new_state(path, p._data)
-        if state.is_elsewhere(p._data):
+        if others and state.is_elsewhere(p._data):
             state.move_to(p._data)
             self._regroup()
         if state.group is None:

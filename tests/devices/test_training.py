@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,8 @@ import passus.functions as F
 import passus.layers as L
 import passus.optimizers as O
 from passus import Variable
-from passus.backend import to_device
-from passus.errors import ArgumentError, DependencyError, DTypeError
+from passus.backend import collected_checks, to_device, writable
+from passus.errors import ArgumentError, DependencyError, DTypeError, LabelError
 from passus.models import MLP, LeNet
 from passus.random import using_rng
 from passus.serializers import load_checkpoint, save_checkpoint
@@ -281,3 +284,70 @@ def test_fit_of_the_trainer() -> None:
     history = trainer.fit(epochs=3)
     assert history[2]["loss"] < history[0]["loss"]
     assert isinstance(model.conv.W.data, jax.Array)
+
+
+def test_xla_computes_convolutions_and_loops_itself() -> None:
+    x, W = np.ones((1, 2, 5, 5), np.float32), np.ones((3, 2, 3, 3), np.float32)
+
+    def convolution(x: Any, W: Any) -> Any:
+        parameters = Variable(x), Variable(W)
+        F.conv2d(*parameters).sum().backward()
+        return [v.grad.data for v in parameters]
+
+    assert str(jax.make_jaxpr(convolution)(x, W)).count("conv_general_dilated") >= 3
+    layer = L.LSTM(4, in_size=3).to_device("xla")
+
+    def sequence(x: Any) -> Any:
+        v = Variable(x)
+        layer.reset_state()
+        layer(v).sum().backward()
+        return v.grad.data
+
+    assert str(jax.make_jaxpr(sequence)(np.ones((2, 5, 3), np.float32))).count(" scan[") == 2
+
+
+def test_checks_of_numbers_are_collected_where_jax_traces() -> None:
+    found: list[Any] = []
+
+    def loss(x: Any, t: Any) -> Any:
+        with collected_checks() as checks:
+            y = F.softmax_cross_entropy(x, t)
+        found[:] = [(error, message) for _, error, message in checks]
+        return y, [condition for condition, _, _ in checks]
+
+    x = np.zeros((2, 3), np.float32)
+    _, conditions = jax.jit(loss)(x, np.array([0, 3]))
+    assert [bool(condition) for condition in conditions] == [False, True]
+    assert all(error is LabelError for error, _ in found)
+    assert found[1][1] == "softmax_cross_entropy: a label is out of range: the 3 classes are 0 to 2"
+    assert not any(jax.jit(loss)(x, np.array([0, 2]))[1])
+
+
+def test_writes_to_a_writable_array_replace_the_array() -> None:
+    stored: list[Any] = []
+    x = writable(to_device(np.arange(4, dtype=np.float32), "xla"), stored.append)
+    before = x.array
+    x[np.array([True, False, True, False])] = 9
+    x[1:2] = 7
+    np.testing.assert_array_equal(x.array, [9, 7, 9, 3])
+    x[...] = 1
+    np.testing.assert_array_equal(x.array, np.ones(4))
+    np.testing.assert_array_equal(before, np.arange(4))
+    assert len(stored) == 3
+    assert stored[-1] is x.array
+
+
+def test_threads_that_use_jax_first_share_one_backend() -> None:
+    code = """
+import sys, threading
+import numpy as np
+from passus.backend import jax_backend, others
+sys.setswitchinterval(1e-6)
+threads = [threading.Thread(target=jax_backend) for _ in range(8)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+assert len(others) == 1, others
+"""
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=100, env={**os.environ, "PYTHONPATH": str(Path.cwd())}
+    )
