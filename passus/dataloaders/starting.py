@@ -8,12 +8,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
 from passus.arguments import shown
 from passus.dataloaders import serving
 from passus.errors import ArgumentError, LoaderWorkerError
+from passus.kernels.interrupts import uninterrupted
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -60,7 +60,7 @@ def starting(method: str) -> Iterator[Any]:
     _check_program(method)
     context = multiprocessing.get_context(method)
     resource_tracker.ensure_running()  # It would unblock signals.
-    with _interrupts_after():
+    with uninterrupted():  # A mask is not enough, because other threads receive the signal.
         # A new process inherits the mask, so Ctrl-C cannot end it before it ignores it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -74,23 +74,6 @@ def starting(method: str) -> Iterator[Any]:
             ) from error
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _interrupts_after() -> Iterator[None]:
-    """Handle Ctrl-C after the block. A mask is not enough, because other threads receive the signal."""
-    handler = signal.getsignal(signal.SIGINT)
-    if current_thread() is not main_thread() or not callable(handler):
-        yield
-        return
-    received: list[Any] = []
-    signal.signal(signal.SIGINT, lambda *signal_and_frame: received.append(signal_and_frame))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        if received:
-            handler(*received[0])
 
 
 def start_worker(context: Any, i: int) -> tuple[BaseProcess, Connection[Any, Any]]:

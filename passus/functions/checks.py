@@ -144,7 +144,7 @@ def check_reduction(name: str, reduction: str, count: float) -> None:
     if reduction not in ("mean", "sum", "none"):
         raise ArgumentError(f"{name}: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
     empty = f"{name}: the mean over an empty batch, or over ignored labels only, is undefined; skip such batches"
-    if reduction == "mean" and (invalid(count == 0, ArgumentError, empty) if hasattr(count, "dtype") else not count):
+    if reduction == "mean" and invalid(count == 0, ArgumentError, empty):
         raise ArgumentError(empty)
 
 
